@@ -1,0 +1,50 @@
+// Package cloudinit owns user-data: the node document, the #cloud-config that carries it, and the places where a
+// Droplet finds it. It knows nothing of what a node does with its document.
+package cloudinit
+
+import (
+	"github.com/hornero/hornero/internal/report"
+)
+
+// Version is the version of the node document that this code writes and reads.
+const Version = 1
+
+// NodePath is where the document rides in write_files, and where cloud-init leaves it on a node.
+const NodePath = "/etc/hornero/node.yaml"
+
+// MaxUserData is the largest user-data that DigitalOcean accepts, in bytes (its API description: 64 KiB).
+const MaxUserData = 64 << 10
+
+// Node is a node's document: all that one node needs to know, and no secret that its role does not need.
+type Node struct {
+	Version     int    `yaml:"version"`
+	Stack       string `yaml:"stack"`       // the stack's name
+	Role        string `yaml:"role"`        // a folder of roles/
+	Node        string `yaml:"node"`        // the node's name in the stack, as in db-2
+	Incarnation int    `yaml:"incarnation"` // from 1; each Droplet that bears the name has the next
+	Found       bool   `yaml:"found"`       // this node may found the peer set; exactly one of a new stack may
+	// Join lists the VPC addresses of members known at launch. Empty only with Found.
+	Join []string `yaml:"join"`
+	// Expected names every node of the stack, by role: who is to be there, not who is.
+	Expected map[string][]string      `yaml:"expected"`
+	Settings map[string]string        `yaml:"settings"` // "site.title", ...: what the role's templates may read
+	Secrets  map[string]report.Secret `yaml:"secrets"`  // "galera.sst_password", ...: those of the role's manifest
+	TLS      TLS                      `yaml:"tls"`
+	SSH      SSH                      `yaml:"ssh"`
+}
+
+// TLS is a node's identity among its peers. Its certificate's subject names stack (organisation), role (organisational
+// unit), node (common name) and incarnation (serial number attribute).
+type TLS struct {
+	CA          string        `yaml:"ca"`          // PEM
+	Certificate string        `yaml:"certificate"` // PEM
+	Key         report.Secret `yaml:"key"`         // PEM
+}
+
+// SSH is a node's host key, signed by the stack's SSH authority, so that nobody has to trust on first use.
+type SSH struct {
+	HostKey         report.Secret `yaml:"host_key"`         // OpenSSH private key, ed25519
+	HostPublicKey   string        `yaml:"host_public_key"`  // authorized_keys form
+	HostCertificate string        `yaml:"host_certificate"` // authorized_keys form
+	AuthorizedKeys  []string      `yaml:"authorized_keys"`  // who may log in as root
+}

@@ -1,0 +1,104 @@
+// Package command owns the one way a program is run: by argument vector, with its duration and the tail of what it
+// said kept for the error. Secrets go in through Input, never through the arguments. It knows no program by name.
+package command
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tailBytes is how much of a failed program's output its error carries: enough for a stack of messages, short of a log.
+const tailBytes = 2048
+
+// killDelay is how long a program has between SIGTERM and SIGKILL when its context ends.
+const killDelay = 5 * time.Second
+
+// Command is a program to run.
+type Command struct {
+	Args   []string // Args[0] is the program
+	Dir    string
+	Env    []string  // added to this process' own
+	Input  string    // standard input
+	Output io.Writer // also receives standard output and standard error as they come; may be nil
+}
+
+// Error says how a program failed.
+type Error struct {
+	Args     []string
+	ExitCode int // -1 when it never started or a signal ended it
+	Tail     string
+	Duration time.Duration
+	Err      error
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("run %s: %v after %s", Quote(e.Args), e.Err, e.Duration.Round(time.Millisecond))
+	if e.Tail != "" {
+		text += ": " + e.Tail
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Run runs the program and returns its standard output. A failure is an *Error with the tail of standard error.
+// When ctx ends the program's process group is asked to stop, and killed after five seconds.
+func Run(ctx context.Context, c Command) (string, error) {
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Dir = c.Dir
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Stdin = strings.NewReader(c.Input)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = killDelay
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if c.Output != nil {
+		cmd.Stdout = io.MultiWriter(&stdout, c.Output)
+		cmd.Stderr = io.MultiWriter(&stderr, c.Output)
+	}
+	start := time.Now()
+	err := cmd.Run()
+	if err == nil {
+		return stdout.String(), nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	said := stderr.String()
+	if strings.TrimSpace(said) == "" {
+		said = stdout.String()
+	}
+	failure := &Error{Args: c.Args, ExitCode: -1, Tail: tail(said), Duration: time.Since(start), Err: err}
+	if cmd.ProcessState != nil {
+		failure.ExitCode = cmd.ProcessState.ExitCode()
+	}
+	return stdout.String(), failure
+}
+
+// Quote writes an argument vector the way a shell would accept it.
+func Quote(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = arg
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$&|;<>()*?[]{}`~#!") {
+			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+func tail(text string) string {
+	text = strings.TrimSpace(text)
+	if len(text) > tailBytes {
+		text = "..." + text[len(text)-tailBytes:]
+	}
+	return text
+}

@@ -1,0 +1,290 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"gopkg.in/yaml.v3"
+)
+
+// Document is a parsed YAML document that remembers where everything in it stands.
+type Document struct {
+	File     string
+	root     *yaml.Node
+	problems Problems
+}
+
+// Parse reads one YAML document. A syntax error comes back as Problems with its line.
+func Parse(file string, data []byte) (*Document, error) {
+	doc := &Document{File: file, root: &yaml.Node{}}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	err := decoder.Decode(doc.root)
+	if errors.Is(err, io.EOF) {
+		return nil, Problems{{File: file, Line: 1, Column: 1, Message: "the document is empty"}}
+	}
+	if err != nil {
+		return nil, Problems{syntaxProblem(file, err)}
+	}
+	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, Problems{{File: file, Line: 1, Column: 1, Message: "holds more than one YAML document; keep one"}}
+	}
+	return doc, nil
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+
+func syntaxProblem(file string, err error) Problem {
+	text := err.Error()
+	line := 1
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = text[len(m[0]):]
+	}
+	return Problem{File: file, Line: line, Column: 1, Message: "not valid YAML: " + strings.TrimPrefix(text, "yaml: ")}
+}
+
+// Decode fills target (a pointer to a struct with yaml tags), noting every unknown key, repeated key and wrong
+// type as a problem. It goes on after a problem, so that one run tells them all; Problems returns them.
+func (d *Document) Decode(target any) {
+	root := d.root
+	if root.Kind == yaml.DocumentNode {
+		root = root.Content[0]
+	}
+	d.decode(root, reflect.ValueOf(target).Elem(), "")
+}
+
+// Problems returns what is wrong so far, in order of line, or nil.
+func (d *Document) Problems() error { return d.problems.Sorted().Err() }
+
+// Add notes a problem at a path ("nodes[2].role", "site.title"). A path that the document lacks is placed at its
+// nearest parent that is there.
+func (d *Document) Add(path, format string, args ...any) {
+	node := d.find(path)
+	d.addAt(node, path, fmt.Sprintf(format, args...))
+}
+
+// Has tells whether the document holds something at a path.
+func (d *Document) Has(path string) bool {
+	node := d.root.Content[0]
+	for _, part := range splitPath(path) {
+		if node = child(node, part); node == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Document) addAt(node *yaml.Node, path, message string) {
+	d.problems = append(d.problems, Problem{File: d.File, Line: node.Line, Column: node.Column, Path: path, Message: message})
+}
+
+func (d *Document) find(path string) *yaml.Node {
+	node := d.root.Content[0]
+	for _, part := range splitPath(path) {
+		next := child(node, part)
+		if next == nil {
+			break
+		}
+		node = next
+	}
+	return node
+}
+
+func splitPath(path string) []string {
+	path = strings.NewReplacer("[", ".", "]", "").Replace(path)
+	return slices.DeleteFunc(strings.Split(path, "."), func(s string) bool { return s == "" })
+}
+
+func child(node *yaml.Node, part string) *yaml.Node {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == part {
+				return node.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(node.Content) {
+			return node.Content[i]
+		}
+	}
+	return nil
+}
+
+func (d *Document) decode(node *yaml.Node, target reflect.Value, path string) {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if target.Kind() == reflect.Pointer {
+		if node.Tag == "!!null" {
+			return
+		}
+		target.Set(reflect.New(target.Type().Elem()))
+		target = target.Elem()
+	}
+	switch {
+	case target.Addr().Type().Implements(unmarshaler):
+		d.decodeScalar(node, target, path)
+	case target.Kind() == reflect.Struct:
+		d.decodeStruct(node, target, path)
+	case target.Kind() == reflect.Map:
+		d.decodeMap(node, target, path)
+	case target.Kind() == reflect.Slice:
+		d.decodeSlice(node, target, path)
+	default:
+		d.decodeScalar(node, target, path)
+	}
+}
+
+var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
+
+func (d *Document) decodeStruct(node *yaml.Node, target reflect.Value, path string) {
+	if node.Kind != yaml.MappingNode {
+		d.wrongType(node, path, "a mapping of keys to values")
+		return
+	}
+	fields := structFields(target.Type())
+	d.eachKey(node, path, func(key, value *yaml.Node, keyPath string) {
+		index, known := fields[key.Value]
+		if !known {
+			d.addAt(key, keyPath, unknownKey(key.Value, fields))
+			return
+		}
+		d.decode(value, target.Field(index), keyPath)
+	})
+}
+
+func (d *Document) decodeMap(node *yaml.Node, target reflect.Value, path string) {
+	if node.Kind != yaml.MappingNode {
+		d.wrongType(node, path, "a mapping of keys to values")
+		return
+	}
+	target.Set(reflect.MakeMap(target.Type()))
+	d.eachKey(node, path, func(key, value *yaml.Node, keyPath string) {
+		element := reflect.New(target.Type().Elem()).Elem()
+		d.decode(value, element, keyPath)
+		target.SetMapIndex(reflect.ValueOf(key.Value).Convert(target.Type().Key()), element)
+	})
+}
+
+func (d *Document) eachKey(node *yaml.Node, path string, visit func(key, value *yaml.Node, keyPath string)) {
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		keyPath := join(path, key.Value)
+		if first, twice := seen[key.Value]; twice {
+			d.addAt(key, keyPath, fmt.Sprintf("given twice; the first is on line %d", first))
+			continue
+		}
+		seen[key.Value] = key.Line
+		visit(key, node.Content[i+1], keyPath)
+	}
+}
+
+func (d *Document) decodeSlice(node *yaml.Node, target reflect.Value, path string) {
+	if node.Tag == "!!null" {
+		return
+	}
+	if node.Kind != yaml.SequenceNode {
+		d.wrongType(node, path, "a list")
+		return
+	}
+	list := reflect.MakeSlice(target.Type(), len(node.Content), len(node.Content))
+	for i, item := range node.Content {
+		d.decode(item, list.Index(i), fmt.Sprintf("%s[%d]", path, i))
+	}
+	target.Set(list)
+}
+
+func (d *Document) decodeScalar(node *yaml.Node, target reflect.Value, path string) {
+	if target.Kind() == reflect.String && node.Kind == yaml.ScalarNode && node.Tag != "!!str" && node.Tag != "!!null" {
+		// An unquoted 12 or true where text belongs is text that looks like something else.
+		target.SetString(node.Value)
+		return
+	}
+	if err := node.Decode(target.Addr().Interface()); err != nil {
+		d.wrongType(node, path, wanted(target))
+	}
+}
+
+func (d *Document) wrongType(node *yaml.Node, path, want string) {
+	d.addAt(node, path, fmt.Sprintf("must be %s, got %s", want, described(node)))
+}
+
+func wanted(target reflect.Value) string {
+	switch target.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	default:
+		return "text"
+	}
+}
+
+func described(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if node.Tag == "!!null" {
+		return "nothing"
+	}
+	return strconv.Quote(node.Value)
+}
+
+func structFields(t reflect.Type) map[string]int {
+	fields := map[string]int{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		if name != "" && name != "-" {
+			fields[name] = i
+		}
+	}
+	return fields
+}
+
+// A suggestion further away than this many edits is noise, not help.
+const maxSuggestionDistance = 3
+
+func unknownKey(key string, fields map[string]int) string {
+	known := make([]string, 0, len(fields))
+	for name := range fields {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	if near := Nearest(key, known); near != "" {
+		return fmt.Sprintf("unknown key; did you mean %q?", near)
+	}
+	return "unknown key; known here: " + strings.Join(known, ", ")
+}
+
+// Nearest returns the candidate that word was most likely meant to be, or "" when none is near.
+func Nearest(word string, candidates []string) string {
+	best, bestDistance := "", maxSuggestionDistance+1
+	for _, candidate := range candidates {
+		if distance := levenshtein.Distance(word, candidate, nil); distance < bestDistance && distance < len(word) {
+			best, bestDistance = candidate, distance
+		}
+	}
+	return best
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

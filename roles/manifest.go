@@ -1,0 +1,119 @@
+// Package roles owns what a Droplet can be: one folder a role, its manifest and its templates, and their rendering.
+// Everything here is pure: a manifest and facts in, bytes out. It runs no command and opens no connection.
+package roles
+
+import (
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// Ports that the bootstrap itself serves, on the VPC address only.
+const (
+	HealthPort = 9200 // plain HTTP: /healthz, /readyz, for load balancers and HAProxy (the port clustercheck made customary)
+	AgentPort  = 9201 // the agents' API, mutual TLS
+	PeersPort  = 9202 // dqlite, mutual TLS
+)
+
+// The peer set's two kinds of role.
+const (
+	Member = "member" // joins consensus (dqlite)
+	Client = "client" // registers with the agents' API and watches
+)
+
+// Manifest is a role's role.yaml.
+type Manifest struct {
+	Version int    `yaml:"version"`
+	Name    string `yaml:"name"`
+	Summary string `yaml:"summary"` // one line, for lists
+	// Abstract marks a role that is only a part of others; "common" is part of every image.
+	Abstract bool `yaml:"abstract"`
+	// Peers is Member or Client.
+	Peers string `yaml:"peers"`
+	// Driver names the Go code that runs the role where a template cannot say it: "galera", "haproxy" or none.
+	Driver    string              `yaml:"driver"`
+	Packages  map[string][]string `yaml:"packages"` // by release; "all" is for every release
+	Excluded  map[string][]string `yaml:"excluded"` // packages never to be drawn in, by release or "all"
+	Variables map[string]Values   `yaml:"variables"`
+	Files     []File              `yaml:"files"`
+	Templates []Template          `yaml:"templates"`
+	Services  []Service           `yaml:"services"`
+	Ports     []Port              `yaml:"ports"`
+	Secrets   []string            `yaml:"secrets"`  // names in the secrets file, as in "galera.sst_password"
+	Settings  []string            `yaml:"settings"` // names of stack settings, as in "site.title"
+	Watches   []string            `yaml:"watches"`  // roles whose peers this role's templates use
+	Tasks     []Task              `yaml:"tasks"`
+	Health    Health              `yaml:"health"`
+	Bake      Bake                `yaml:"bake"`
+
+	dir fs.FS
+}
+
+// Values is what differs between releases: paths, unit names, limits. Templates read them as .Var.name.
+type Values map[string]string
+
+// File is baked into the image as it is.
+type File struct {
+	Source string `yaml:"source"` // in the role's folder
+	Path   string `yaml:"path"`
+	Mode   string `yaml:"mode"`  // octal; default 0644
+	Owner  string `yaml:"owner"` // user:group; default root:root
+}
+
+// Template is baked as text and rendered by the bootstrap on the node, again whenever what it reads changes.
+type Template struct {
+	Source string `yaml:"source"`
+	Path   string `yaml:"path"`
+	Mode   string `yaml:"mode"`  // octal; default 0640
+	Owner  string `yaml:"owner"` // user:group; default root:root
+	// Check is run before a new text takes the file's place; "{file}" is the new text's path.
+	Check []string `yaml:"check"`
+	// Reload and Restart name units to reload or restart when the bytes changed.
+	Reload  []string `yaml:"reload"`
+	Restart []string `yaml:"restart"`
+}
+
+// Service is a unit of the role. The image holds it disabled; the bootstrap starts it once its files are there.
+type Service struct {
+	Unit string `yaml:"unit"`
+	// Managed services are started and stopped by the role's driver, not by the bootstrap's list.
+	Managed bool `yaml:"managed"`
+}
+
+// Port is something that the role listens on, and who may reach it.
+type Port struct {
+	Port int      `yaml:"port"`
+	From []string `yaml:"from"` // roles, or "load_balancer", "operator", "peers" (every node of the stack)
+	Name string   `yaml:"name"`
+}
+
+// Task is a command that exactly one node of the role runs, under a lease.
+type Task struct {
+	Name    string        `yaml:"name"` // also the lease's name
+	Run     []string      `yaml:"run"`
+	Every   time.Duration `yaml:"every"`   // 0: until it once succeeds on this node
+	Timeout time.Duration `yaml:"timeout"` // default one minute
+	// Needs names what must be healthy first: "self" waits until the role's own check passes.
+	Env map[string]string `yaml:"env"` // values are templates
+}
+
+// Health says when a node of the role serves. A driver may add its own condition.
+type Health struct {
+	URL    string `yaml:"url"`    // GET from the node itself; a template. Empty: only the driver decides
+	Expect string `yaml:"expect"` // text that the body must hold
+}
+
+// Bake is what the image build does besides packages and files.
+type Bake struct {
+	Commands []string `yaml:"commands"` // run in the image by /bin/sh -e, after packages and files
+}
+
+// PackagesFor returns the packages of the role on a release, in the manifest's order.
+func (m *Manifest) PackagesFor(release string) []string {
+	return slices.Concat(m.Packages["all"], m.Packages[release])
+}
+
+// ExcludedFor returns the packages that must not be drawn in on a release.
+func (m *Manifest) ExcludedFor(release string) []string {
+	return slices.Concat(m.Excluded["all"], m.Excluded[release])
+}
