@@ -1,0 +1,146 @@
+package roles
+
+import (
+	"cmp"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/hornero/hornero/internal/report"
+)
+
+// Common is the abstract role that is part of every image.
+const Common = "common"
+
+//go:embed common db proxy web
+var embedded embed.FS
+
+// Embedded returns the role folders that come with Hornero.
+func Embedded() fs.FS { return embedded }
+
+// LoadDir reads every role.yaml one folder deep. All problems of all manifests come back together, as report.Problems.
+func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read roles: %w", err)
+	}
+	manifests := map[string]*Manifest{}
+	var problems report.Problems
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+		manifest, err := Load(fsys, entry.Name())
+		switch found, ok := report.Of(err); {
+		case errors.Is(err, fs.ErrNotExist):
+		case ok:
+			problems = append(problems, found...)
+		case err != nil:
+			return nil, err
+		default:
+			manifests[manifest.Name] = manifest
+		}
+	}
+	return manifests, problems.Err()
+}
+
+// Load reads the manifest of one role's folder.
+func Load(fsys fs.FS, folder string) (*Manifest, error) {
+	name := path.Join(folder, "role.yaml")
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, fmt.Errorf("read role %s: %w", folder, err)
+	}
+	doc, err := report.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	manifest := &Manifest{}
+	doc.Decode(manifest)
+	if manifest.dir, err = fs.Sub(fsys, folder); err != nil {
+		return nil, fmt.Errorf("read role %s: %w", folder, err)
+	}
+	manifest.check(doc, folder)
+	return manifest, doc.Problems()
+}
+
+// FS returns the role's folder.
+func (m *Manifest) FS() fs.FS { return m.dir }
+
+var (
+	secretName = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
+	drivers    = []string{"", "galera", "haproxy"}
+)
+
+func (m *Manifest) check(doc *report.Document, folder string) {
+	if m.Version != 1 {
+		doc.Add("version", "must be 1, got %d", m.Version)
+	}
+	if m.Name != folder {
+		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
+	}
+	if !m.Abstract && m.Peers != Member && m.Peers != Client {
+		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
+	}
+	if !slices.Contains(drivers, m.Driver) {
+		doc.Add("driver", "must be galera, haproxy or left out, got %q", m.Driver)
+	}
+	for i, secret := range m.Secrets {
+		if !secretName.MatchString(secret) {
+			doc.Add(fmt.Sprintf("secrets[%d]", i), "must look like part.name, got %q", secret)
+		}
+	}
+	m.checkFiles(doc)
+	for i, port := range m.Ports {
+		if port.Port < 1 || port.Port > 65535 {
+			doc.Add(fmt.Sprintf("ports[%d].port", i), "must be from 1 to 65535, got %d", port.Port)
+		}
+	}
+}
+
+func (m *Manifest) checkFiles(doc *report.Document) {
+	for i, file := range m.Files {
+		m.checkFile(doc, fmt.Sprintf("files[%d]", i), file.Source, file.Path, file.Mode)
+	}
+	for i, template := range m.Templates {
+		m.checkFile(doc, fmt.Sprintf("templates[%d]", i), template.Source, template.Path, template.Mode)
+	}
+}
+
+func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode string) {
+	if info, err := fs.Stat(m.dir, source); err != nil || info.IsDir() {
+		doc.Add(at+".source", "no file %q in the role's folder", source)
+	}
+	if !path.IsAbs(target) || path.Clean(target) != target {
+		doc.Add(at+".path", "must be a clean absolute path, got %q", target)
+	}
+	if _, err := ParseMode(mode, 0); err != nil {
+		doc.Add(at+".mode", "must be octal, as in \"0644\", got %q", mode)
+	}
+}
+
+// ParseMode reads an octal file mode; an empty one is fallback.
+func ParseMode(mode string, fallback fs.FileMode) (fs.FileMode, error) {
+	if mode == "" {
+		return fallback, nil
+	}
+	bits, err := strconv.ParseUint(mode, 8, 12)
+	if err != nil {
+		return 0, fmt.Errorf("read mode %q: %w", mode, err)
+	}
+	return fs.FileMode(bits), nil
+}
+
+// Deployable returns the roles that a Droplet can have, by name.
+func Deployable(manifests map[string]*Manifest) []*Manifest {
+	list := slices.Collect(maps.Values(manifests))
+	list = slices.DeleteFunc(list, func(m *Manifest) bool { return m.Abstract })
+	slices.SortFunc(list, func(a, b *Manifest) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}

@@ -1,0 +1,118 @@
+package roles
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"text/template"
+
+	"github.com/hornero/hornero/internal/report"
+)
+
+// Facts is what a node's templates may read.
+type Facts struct {
+	Stack       string
+	Node        string
+	Role        string
+	Release     string
+	Incarnation int
+	Address     string // in the VPC
+	Network     string // the VPC's range, as in 10.108.0.0/20; empty when unknown
+	Memory      int64  // bytes
+	CPUs        int
+	Writer      string // the database node that takes writes; empty when unknown
+	Settings    map[string]string
+	Secrets     map[string]report.Secret
+	Peers       map[string][]PeerFact // by role, sorted by name
+	Expected    map[string][]string   // by role, sorted
+	PKI         map[string]string     // "ca", "certificate", "key": PEM
+}
+
+// PeerFact is one peer, as templates see it.
+type PeerFact struct {
+	Name        string
+	Address     string
+	Incarnation int
+	Healthy     bool
+	State       string
+}
+
+// Render writes one template of the role with the facts. A name that the facts lack is an error with the template's line.
+func (m *Manifest) Render(t Template, facts Facts) ([]byte, error) {
+	text, err := fs.ReadFile(m.dir, t.Source)
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", t.Path, err)
+	}
+	return m.RenderText(t.Source, string(text), facts)
+}
+
+// RenderText writes any template text of the role with the facts; name is for error messages.
+func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
+	parsed, err := template.New(name).Option("missingkey=error").Funcs(m.functions(facts)).Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("read template of role %s: %w", m.Name, err)
+	}
+	var out bytes.Buffer
+	if err := parsed.Execute(&out, facts); err != nil {
+		return nil, fmt.Errorf("render template of role %s: %w", m.Name, err)
+	}
+	return out.Bytes(), nil
+}
+
+func (m *Manifest) functions(facts Facts) template.FuncMap {
+	return template.FuncMap{
+		"setting": func(name string) (string, error) { return lookup("setting", facts.Settings, name) },
+		"secret": func(name string) (string, error) {
+			value, err := lookup("secret", facts.Secrets, name)
+			return value.Reveal(), err
+		},
+		"var":      func(name string) (string, error) { return m.variable(facts.Release, name) },
+		"pki":      func(name string) (string, error) { return lookup("pki", facts.PKI, name) },
+		"peers":    func(role string) []PeerFact { return facts.Peers[role] },
+		"expected": func(role string) []string { return facts.Expected[role] },
+		"sha256":   sum,
+		"phpquote": phpQuote,
+		"sqlquote": sqlQuote,
+		"join":     strings.Join,
+		"mebi":     func(bytes int64) int64 { return bytes >> 20 },
+		"percent":  func(part int, of int64) int64 { return of * int64(part) / 100 },
+		"max":      func(a, b int64) int64 { return max(a, b) },
+		"min":      func(a, b int64) int64 { return min(a, b) },
+	}
+}
+
+func (m *Manifest) variable(release, name string) (string, error) {
+	if value, ok := m.Variables[release][name]; ok {
+		return value, nil
+	}
+	return lookup("variable for "+release, m.Variables["all"], name)
+}
+
+var errUnknownName = errors.New("no such name")
+
+func lookup[V any](kind string, values map[string]V, name string) (V, error) {
+	value, ok := values[name]
+	if !ok {
+		return value, fmt.Errorf("%w: %s %q is not in the manifest's list or was not given to this node", errUnknownName, kind, name)
+	}
+	return value, nil
+}
+
+func sum(parts ...string) string {
+	digest := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(digest[:])
+}
+
+// phpQuote writes a PHP single-quoted string; only the backslash and the quote are special in one (PHP manual, Strings).
+func phpQuote(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+}
+
+// sqlQuote writes a MariaDB string literal (MariaDB knowledge base, String Literals).
+func sqlQuote(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\x1a", `\Z`).Replace(text) + "'"
+}
