@@ -1,0 +1,82 @@
+// Package machine owns what a lab is made of on this computer: its networks inside network namespaces, its Droplets
+// (systemd-nspawn on overlays of immutable layers), the layers and the images they add up to, and the Debian base images.
+// Everything is found again by name in the kernel and on disk, so that a lab killed at any moment goes on where it
+// was. It knows nothing of the API, of tags or of actions, and keeps no state that its folders do not hold.
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+var (
+	// ErrNoDroplet says that there is no Droplet of that number.
+	ErrNoDroplet = errors.New("no such Droplet")
+	// ErrNoImage says that there is no image of that name.
+	ErrNoImage = errors.New("no such image")
+	// ErrRunning says that the Droplet must be off for this.
+	ErrRunning = errors.New("the Droplet is running")
+	// ErrNotRunning says that the Droplet must run for this.
+	ErrNotRunning = errors.New("the Droplet is not running")
+)
+
+// HostPackages returns the Debian packages that a computer needs to run a lab.
+func HostPackages() []string {
+	return []string{"haproxy", "iproute2", "mmdebstrap", "nftables", "systemd-container", "util-linux"}
+}
+
+// Config is what a lab is on this computer.
+type Config struct {
+	Name     string       // of the lab: letters, digits and '-', at most 20
+	State    string       // its folder, such as /var/lib/hornero/lab/default
+	Cache    string       // what labs share and is dear to make: base images, packages
+	Public   netip.Prefix // a /24: .1 is the gateway, .2 this computer; Droplets and load balancers get .10 and up
+	Launcher []string     // the program that calls Launch with the path appended, such as hornero lab launch-droplet
+	Logger   *slog.Logger // nil discards
+}
+
+// Host runs one lab's networks and Droplets. Its methods may be called at the same time.
+type Host struct {
+	Config
+	mutex sync.Mutex
+	locks map[string]*sync.Mutex // one for each Droplet and station
+	disk  sync.RWMutex           // written by what deletes layers, read by what begins to use them
+	net   sync.Mutex             // one change of the fabric at a time
+}
+
+// New checks the configuration. Nothing is made before Up.
+func New(config Config) (*Host, error) {
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,19}$`).MatchString(config.Name) {
+		return nil, fmt.Errorf("lab %q: a name is at most 20 small letters, digits and '-'", config.Name)
+	}
+	if config.Public.Bits() != 24 || !config.Public.Addr().Is4() || config.Public != config.Public.Masked() {
+		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv4 /24", config.Name, config.Public)
+	}
+	if !filepath.IsAbs(config.State) || !filepath.IsAbs(config.Cache) || strings.ContainsAny(config.State+config.Cache, ":,\\") {
+		return nil, fmt.Errorf("lab %s: the folders %q and %q must be absolute paths without ':', ',' and '\\'", config.Name, config.State, config.Cache)
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return &Host{Config: config, locks: map[string]*sync.Mutex{}}, nil
+}
+
+// lock takes the lock of one Droplet or station and returns what lets go of it.
+func (h *Host) lock(name string) func() {
+	h.mutex.Lock()
+	lock, ok := h.locks[name]
+	if !ok {
+		lock = &sync.Mutex{}
+		h.locks[name] = lock
+	}
+	h.mutex.Unlock()
+	lock.Lock()
+	return lock.Unlock
+}
