@@ -1,0 +1,205 @@
+// Package peerset owns what the peer set looks like from outside: peers, leases, snapshots, and the port through
+// which the agent and its drivers use it. It must not know dqlite; bootstrap/peers implements it on dqlite, and
+// bootstrap/api carries it to nodes that are not in consensus.
+package peerset
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Leases by name. Each decides something that must be one.
+const (
+	LeaseWriter           = "writer"            // which database node takes writes
+	LeaseGaleraBootstrap  = "galera-bootstrap"  // who bootstraps Galera
+	LeaseGaleraJoin       = "galera-join"       // joiners in turn, not in a race
+	LeaseWordPressInstall = "wordpress-install" // who runs WordPress' installer
+	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
+)
+
+var (
+	// ErrStaleEpoch refuses an action under a lease that is no longer held at that epoch.
+	ErrStaleEpoch = errors.New("the lease is no longer held at that epoch")
+	// ErrEvicted refuses a node whose name belongs to a newer incarnation, or was declared gone.
+	ErrEvicted = errors.New("this incarnation is not in the peer set: a newer one took its name or it was declared gone")
+	// ErrForbidden refuses what a node's certificate does not entitle it to.
+	ErrForbidden = errors.New("the certificate does not entitle to this")
+	// ErrUnavailable means that no member answered or that the peer set has no quorum.
+	ErrUnavailable = errors.New("the peer set is not available")
+)
+
+// Peer is one node of the stack as the peer set knows it.
+type Peer struct {
+	Name        string            `json:"name"`
+	Role        string            `json:"role"`
+	Incarnation int               `json:"incarnation"`
+	Address     string            `json:"address"` // in the VPC
+	Kind        string            `json:"kind"`    // roles.Member or roles.Client
+	State       string            `json:"state"`
+	Healthy     bool              `json:"healthy"`
+	Draining    bool              `json:"draining"`
+	Alive       bool              `json:"alive"` // its heartbeat was seen lately
+	Facts       map[string]string `json:"facts,omitempty"`
+}
+
+// Lease is who does what only one may do. Epoch grows with each change of holder.
+type Lease struct {
+	Name        string `json:"name"`
+	Holder      string `json:"holder"` // empty when released
+	Incarnation int    `json:"incarnation"`
+	Epoch       int64  `json:"epoch"`
+}
+
+// Snapshot is the peer set at one generation.
+type Snapshot struct {
+	Stack      string            `json:"stack"`
+	Founded    string            `json:"founded"` // id of the founding; empty before the first word from a member
+	Generation uint64            `json:"generation"`
+	Peers      []Peer            `json:"peers"` // sorted by name
+	Leases     map[string]Lease  `json:"leases"`
+	Settings   map[string]string `json:"settings"`
+	Quorum     bool              `json:"quorum"` // the snapshot is fresh, not remembered
+	Leader     string            `json:"leader"`
+	Voters     []string          `json:"voters"`
+}
+
+// Role returns the peers of a role, sorted by name.
+func (s Snapshot) Role(role string) []Peer {
+	var peers []Peer
+	for _, peer := range s.Peers {
+		if peer.Role == role {
+			peers = append(peers, peer)
+		}
+	}
+	return peers
+}
+
+// Peer returns a peer by name.
+func (s Snapshot) Peer(name string) (Peer, bool) {
+	for _, peer := range s.Peers {
+		if peer.Name == name {
+			return peer, true
+		}
+	}
+	return Peer{}, false
+}
+
+// Holder returns who holds a lease, or "".
+func (s Snapshot) Holder(lease string) string { return s.Leases[lease].Holder }
+
+// Clone copies the snapshot, so that a reader may keep it.
+func (s Snapshot) Clone() Snapshot {
+	s.Peers = slices.Clone(s.Peers)
+	for i := range s.Peers {
+		s.Peers[i].Facts = maps.Clone(s.Peers[i].Facts)
+	}
+	s.Leases = maps.Clone(s.Leases)
+	s.Settings = maps.Clone(s.Settings)
+	s.Voters = slices.Clone(s.Voters)
+	return s
+}
+
+// Report is a node's word about itself.
+type Report struct {
+	State    string            `json:"state"`
+	Healthy  bool              `json:"healthy"`
+	Draining bool              `json:"draining"`
+	Facts    map[string]string `json:"facts,omitempty"`
+}
+
+// Identity is who asks, as a certificate says.
+type Identity struct {
+	Name        string `json:"name"`
+	Role        string `json:"role"`
+	Incarnation int    `json:"incarnation"`
+}
+
+// Join is a node's request to be let in.
+type Join struct {
+	Identity
+	Address string `json:"address"`
+	Kind    string `json:"kind"`
+}
+
+// Welcome answers a Join.
+type Welcome struct {
+	Members  []string `json:"members"` // VPC addresses of consensus members
+	Snapshot Snapshot `json:"snapshot"`
+}
+
+// Registry is the peer set as its members serve it, for anybody with a name.
+type Registry interface {
+	Snapshot() Snapshot
+	Changed() <-chan struct{}
+	Admit(ctx context.Context, join Join) (Welcome, error)
+	Report(ctx context.Context, who Identity, report Report) error
+	Hold(ctx context.Context, who Identity, lease string, ttl time.Duration) (Lease, bool, error)
+	Seize(ctx context.Context, who Identity, lease string, reason string) (Lease, error)
+	Release(ctx context.Context, who Identity, lease Lease) error
+	Put(ctx context.Context, who Identity, key, value string, fence Lease) error
+	Forget(ctx context.Context, name string) error
+}
+
+// Set is the peer set as one node uses it.
+type Set interface {
+	// Snapshot returns the last known snapshot. It never blocks; after a reboot without quorum it comes from disk.
+	Snapshot() Snapshot
+	// Changed returns a channel that is closed when there is a newer snapshot.
+	Changed() <-chan struct{}
+	// Report is this node's heartbeat; the generation grows only when the report differs from the last.
+	Report(ctx context.Context, report Report) error
+	// Hold takes or renews a lease; false means that somebody else holds it. A lease not renewed for ttl, as the
+	// members' own monotonic clocks saw it, may be taken by another.
+	Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error)
+	// Seize takes the writer lease at once, from a holder whom Galera's own quorum has shut out.
+	Seize(ctx context.Context, lease string, reason string) (Lease, error)
+	// Release gives a lease up.
+	Release(ctx context.Context, lease Lease) error
+	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
+	Put(ctx context.Context, key, value string, fence Lease) error
+	// Forget declares a node gone: out of consensus, the registry and its leases.
+	Forget(ctx context.Context, name string) error
+}
+
+// Bind is a registry as one node uses it.
+func Bind(registry Registry, who Identity) Set { return bound{registry, who} }
+
+type bound struct {
+	registry Registry
+	who      Identity
+}
+
+func (b bound) Snapshot() Snapshot       { return b.registry.Snapshot() }
+func (b bound) Changed() <-chan struct{} { return b.registry.Changed() }
+func (b bound) Report(ctx context.Context, report Report) error {
+	return b.registry.Report(ctx, b.who, report)
+}
+func (b bound) Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error) {
+	return b.registry.Hold(ctx, b.who, lease, ttl)
+}
+func (b bound) Seize(ctx context.Context, lease string, reason string) (Lease, error) {
+	return b.registry.Seize(ctx, b.who, lease, reason)
+}
+func (b bound) Release(ctx context.Context, lease Lease) error {
+	return b.registry.Release(ctx, b.who, lease)
+}
+func (b bound) Put(ctx context.Context, key, value string, fence Lease) error {
+	return b.registry.Put(ctx, b.who, key, value, fence)
+}
+func (b bound) Forget(ctx context.Context, name string) error { return b.registry.Forget(ctx, name) }
+
+// leaseRoles says whose certificates may hold a lease.
+var leaseRoles = map[string]string{
+	LeaseWriter: "db", LeaseGaleraBootstrap: "db", LeaseGaleraJoin: "db",
+	LeaseWordPressInstall: "web", LeaseWordPressCron: "web",
+}
+
+// MayHold tells whether a role's certificate entitles to a lease. Leases that Hornero does not name belong to the role
+// whose manifest's task bears the name; those anybody in the stack may hold.
+func MayHold(role, lease string) bool {
+	owner, known := leaseRoles[lease]
+	return !known || owner == role
+}
