@@ -1,0 +1,119 @@
+package api
+
+import (
+	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"net/http"
+	"slices"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+type certificateShape struct {
+	ID              string   `json:"id"`
+	Name            string   `json:"name"`
+	NotAfter        string   `json:"not_after"`
+	SHA1Fingerprint string   `json:"sha1_fingerprint"`
+	CreatedAt       string   `json:"created_at"`
+	DNSNames        []string `json:"dns_names"`
+	State           string   `json:"state"`
+	Type            string   `json:"type"`
+}
+
+func showCertificate(c state.Certificate) certificateShape {
+	return certificateShape{ID: c.ID, Name: c.Name, NotAfter: showTime(c.NotAfter), SHA1Fingerprint: c.Fingerprint,
+		CreatedAt: showTime(c.Created), DNSNames: orEmpty(c.DNSNames), State: c.State, Type: c.Type}
+}
+
+func (s *Server) listCertificates(r *http.Request) (*reply, error) {
+	name := r.URL.Query().Get("name")
+	shown := []certificateShape{}
+	for _, certificate := range s.Store.View().Certificates {
+		if name == "" || name == certificate.Name {
+			shown = append(shown, showCertificate(certificate))
+		}
+	}
+	return list(r, "certificates", shown), nil
+}
+
+func (s *Server) getCertificate(r *http.Request) (*reply, error) {
+	certificate := s.Store.View().Certificate(r.PathValue("certificate"))
+	if certificate == nil {
+		return nil, notFound()
+	}
+	return one(http.StatusOK, "certificate", showCertificate(*certificate)), nil
+}
+
+type certificateRequest struct {
+	Name             string `json:"name"`
+	Type             string `json:"type"`
+	PrivateKey       string `json:"private_key"`
+	LeafCertificate  string `json:"leaf_certificate"`
+	CertificateChain string `json:"certificate_chain"`
+}
+
+func (s *Server) createCertificate(r *http.Request) (*reply, error) {
+	var body certificateRequest
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	leaf, err := body.check()
+	if err != nil {
+		return nil, err
+	}
+	fingerprint := sha1.Sum(leaf.Raw)
+	certificate := state.Certificate{
+		ID: newUUID(), Name: body.Name, Type: "custom", State: "verified", DNSNames: leaf.DNSNames, NotAfter: leaf.NotAfter, Created: s.now(),
+		Fingerprint: hex.EncodeToString(fingerprint[:]), PrivateKey: body.PrivateKey, Leaf: body.LeafCertificate, Chain: body.CertificateChain,
+	}
+	err = s.Store.Update(func(d *state.Document) error {
+		if slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool { return other.Name == body.Name }) {
+			return invalid("a certificate named %q is there already", body.Name)
+		}
+		d.Certificates = append(d.Certificates, certificate)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusCreated, "certificate", showCertificate(certificate)), nil
+}
+
+func (b *certificateRequest) check() (*x509.Certificate, error) {
+	if b.Type != "" && b.Type != "custom" {
+		return nil, invalid("the lab has custom certificates only, not %q", b.Type)
+	}
+	if b.Name == "" {
+		return nil, invalid("name is needed")
+	}
+	pair, err := tls.X509KeyPair([]byte(b.LeafCertificate), []byte(b.PrivateKey))
+	if err != nil {
+		return nil, invalid("leaf_certificate and private_key do not fit: %v", err)
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil, invalid("leaf_certificate is no certificate: %v", err)
+	}
+	if b.CertificateChain != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.CertificateChain)) {
+		return nil, invalid("certificate_chain holds no certificate")
+	}
+	return leaf, nil
+}
+
+func (s *Server) deleteCertificate(r *http.Request) (*reply, error) {
+	return noContent(), s.Store.Update(func(d *state.Document) error {
+		certificate := d.Certificate(r.PathValue("certificate"))
+		if certificate == nil {
+			return notFound()
+		}
+		for _, balancer := range d.LoadBalancers {
+			if slices.ContainsFunc(balancer.Rules, func(rule state.Rule) bool { return rule.CertificateID == certificate.ID }) {
+				return failure(http.StatusForbidden, "Make sure the certificate is not in use before deleting it")
+			}
+		}
+		d.Certificates = slices.DeleteFunc(d.Certificates, func(x state.Certificate) bool { return x.ID == certificate.ID })
+		return nil
+	})
+}

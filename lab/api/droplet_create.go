@@ -1,0 +1,250 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// maxUserData is the largest user-data that DigitalOcean takes.
+const maxUserData = 64 << 10
+
+// maxAtOnce is how many Droplets one request may ask for.
+const maxAtOnce = 10
+
+// idOrName is a JSON number or string: an image, or an SSH key.
+type idOrName string
+
+func (n *idOrName) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		*n = idOrName(text)
+		return nil
+	}
+	var id int
+	if err := json.Unmarshal(data, &id); err != nil {
+		return invalid("%s is neither a number nor a name", data)
+	}
+	*n = idOrName(strconv.Itoa(id))
+	return nil
+}
+
+type dropletRequest struct {
+	Name              string            `json:"name"`
+	Names             []string          `json:"names"`
+	Region            string            `json:"region"`
+	Size              string            `json:"size"`
+	Image             idOrName          `json:"image"`
+	SSHKeys           []idOrName        `json:"ssh_keys"`
+	Backups           bool              `json:"backups"`
+	IPv6              bool              `json:"ipv6"`
+	Monitoring        bool              `json:"monitoring"`
+	UserData          string            `json:"user_data"`
+	Tags              []string          `json:"tags"`
+	VPCUUID           string            `json:"vpc_uuid"`
+	Volumes           []json.RawMessage `json:"volumes"`
+	WithDropletAgent  *bool             `json:"with_droplet_agent"`
+	PublicNetworking  *bool             `json:"public_networking"`
+	PrivateNetworking bool              `json:"private_networking"`
+}
+
+func (s *Server) createDroplets(r *http.Request) (*reply, error) {
+	var body dropletRequest
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	if err := body.check(); err != nil {
+		return nil, err
+	}
+	var made []state.Droplet
+	var actions []state.Action
+	err := s.Store.Update(func(d *state.Document) (err error) {
+		made, actions, err = s.recordDroplets(d, body)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, action := range actions {
+		s.runAction(action)
+	}
+	return s.showCreated(r, body, made, actions), nil
+}
+
+// check finds what is wrong with the request itself.
+func (b *dropletRequest) check() error {
+	names := b.names()
+	switch {
+	case len(names) == 0:
+		return invalid("Name can't be blank")
+	case b.Name != "" && len(b.Names) > 0:
+		return invalid("name and names can't both be given")
+	case len(names) > maxAtOnce:
+		return invalid("You can only create %d droplets at once", maxAtOnce)
+	case len(b.UserData) > maxUserData:
+		return invalid("User data is too long (maximum is %d bytes)", maxUserData)
+	case len(b.Volumes) > 0:
+		return invalid("the lab has no volumes")
+	case b.PublicNetworking != nil && !*b.PublicNetworking:
+		return invalid("the lab has no Droplets without public networking")
+	}
+	for _, name := range names {
+		if !validHostname(name) {
+			return invalid("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
+		}
+	}
+	return checkTags(b.Tags)
+}
+
+func (b *dropletRequest) names() []string {
+	if b.Name != "" {
+		return []string{b.Name}
+	}
+	return b.Names
+}
+
+func validHostname(name string) bool {
+	return validName(name, ".-") && !strings.HasPrefix(name, "-") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, "-")
+}
+
+// recordDroplets writes down the new Droplets with their addresses, and an action for each.
+func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state.Droplet, []state.Action, error) {
+	pattern, err := s.resolveDroplet(d, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(d.Droplets)+len(body.names()) > dropletLimit {
+		return nil, nil, invalid("creating this/these droplet(s) will exceed your droplet limit")
+	}
+	pattern.Tags = d.UseTags(body.Tags)
+	var made []state.Droplet
+	var actions []state.Action
+	for _, name := range body.names() {
+		droplet := pattern
+		droplet.ID, droplet.Name = d.NextID(), name
+		var free [2]bool
+		droplet.Public, free[0] = d.TakePublic(s.Public)
+		droplet.Private, free[1] = d.TakePrivate(d.VPC(droplet.VPC))
+		if !free[0] || !free[1] {
+			return nil, nil, invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
+		}
+		d.Droplets = append(d.Droplets, droplet)
+		action := state.Action{ID: d.NextID(), Type: "create", Status: state.ActionInProgress, Started: droplet.Created,
+			ResourceID: droplet.ID, ResourceType: "droplet", Region: droplet.Region}
+		d.Actions = append(d.Actions, action)
+		made, actions = append(made, droplet), append(actions, action)
+	}
+	return made, actions, nil
+}
+
+// resolveDroplet finds everything that the request names, and returns a Droplet without name and addresses.
+func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.Droplet, error) {
+	none := state.Droplet{}
+	if _, known := findRegion(body.Region); !known {
+		return none, invalid("You specified an invalid region for Droplet creation.")
+	}
+	size, known := findSize(body.Size)
+	if !known {
+		return none, invalid("You specified an invalid size for Droplet creation.")
+	}
+	image, err := resolveImage(d, string(body.Image), body.Region, size)
+	if err != nil {
+		return none, err
+	}
+	keys, err := resolveKeys(d, body.SSHKeys)
+	if err != nil {
+		return none, err
+	}
+	vpc := d.DefaultVPC(body.Region)
+	if body.VPCUUID != "" {
+		vpc = d.VPC(body.VPCUUID)
+	}
+	if vpc == nil || vpc.Region != body.Region {
+		return none, invalid("You specified an invalid VPC for Droplet creation: it is not in the region %s.", body.Region)
+	}
+	return state.Droplet{
+		Region: body.Region, Size: body.Size, ImageID: image.ID, Image: *image, Status: state.DropletNew, Locked: true, VPC: vpc.ID, Network: vpc.Range,
+		Features: body.features(), UserData: body.UserData, PublicKeys: keys, SnapshotIDs: []int{}, Created: s.now(),
+	}, nil
+}
+
+func (b *dropletRequest) features() []string {
+	features := []string{}
+	for _, feature := range []struct {
+		name string
+		on   bool
+	}{{"backups", b.Backups}, {"ipv6", b.IPv6}, {"monitoring", b.Monitoring}, {"droplet_agent", b.WithDropletAgent != nil && *b.WithDropletAgent}} {
+		if feature.on {
+			features = append(features, feature.name)
+		}
+	}
+	return append(features, "private_networking")
+}
+
+// resolveImage takes a base image by slug or number, a snapshot by number only, in its own regions only.
+func resolveImage(d *state.Document, name, inRegion string, size size) (*state.Image, error) {
+	image := imageNamed(d, name)
+	if image == nil || image.Status != "available" {
+		return nil, invalid("You specified an invalid image for Droplet creation.")
+	}
+	if !slices.Contains(image.Regions, inRegion) {
+		return nil, invalid("The image is not available in the region %s: transfer it first.", inRegion)
+	}
+	if size.Disk < image.MinDisk {
+		return nil, invalid("This size is not available because it has a smaller disk: the image needs %d GB, %s has %d GB.", image.MinDisk, size.Slug, size.Disk)
+	}
+	return image, nil
+}
+
+func resolveKeys(d *state.Document, names []idOrName) ([]string, error) {
+	keys := []string{}
+	for _, name := range names {
+		i := keyAt(d, string(name))
+		if i < 0 {
+			return nil, invalid("%s are invalid key identifiers for Droplet creation.", name)
+		}
+		keys = append(keys, d.Keys[i].PublicKey)
+	}
+	return keys, nil
+}
+
+type linkShape struct {
+	ID   int    `json:"id"`
+	Rel  string `json:"rel"`
+	HREF string `json:"href"`
+}
+
+// showCreated answers a create: as the Droplets were at that moment, new, locked and without addresses.
+func (s *Server) showCreated(r *http.Request, body dropletRequest, made []state.Droplet, actions []state.Action) *reply {
+	shown, links := []dropletShape{}, []linkShape{}
+	for i, droplet := range made {
+		shown = append(shown, s.showDroplet(droplet))
+		links = append(links, linkShape{ID: actions[i].ID, Rel: "create", HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", actions[i].ID))})
+	}
+	answer := map[string]any{"links": map[string]any{"actions": links}}
+	if len(body.Names) > 0 {
+		answer["droplets"] = shown
+	} else {
+		answer["droplet"] = shown[0]
+	}
+	return &reply{status: http.StatusAccepted, body: answer}
+}
+
+// joinEach does the same to many at once and joins what went wrong.
+func joinEach(ids []int, first error, do func(int) error) error {
+	var group sync.WaitGroup
+	results := make([]error, len(ids)+1)
+	results[len(ids)] = first
+	for i, id := range ids {
+		group.Go(func() { results[i] = do(id) })
+	}
+	group.Wait()
+	return errors.Join(results...)
+}

@@ -1,0 +1,281 @@
+package api_test
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/lab/state"
+)
+
+var errBroken = errors.New("broken on purpose")
+
+func TestDropletLife(t *testing.T) {
+	w := newWorld(t)
+	release := w.machines.hold()
+	ask := request("demo-db-1")
+	key, _, err := w.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{Name: "me", PublicKey: publicKey(t)})
+	require.NoError(t, err)
+	ask.SSHKeys = []godo.DropletCreateSSHKey{{ID: key.ID}}
+	ask.UserData, ask.Tags, ask.Monitoring = "#cloud-config\n", []string{"hornero"}, true
+	droplet, answer, err := w.client.Droplets.Create(t.Context(), ask)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, answer.StatusCode)
+	require.Equal(t, "new", droplet.Status)
+	require.True(t, droplet.Locked)
+	require.NotNil(t, droplet.Networks)
+	require.Empty(t, droplet.Networks.V4)
+	require.Len(t, answer.Links.Actions, 1)
+	require.Equal(t, "create", answer.Links.Actions[0].Rel)
+	require.True(t, strings.HasPrefix(answer.Links.Actions[0].HREF, w.http.URL+"/v2/actions/"))
+
+	action, _, err := w.client.Actions.Get(t.Context(), answer.Links.Actions[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, godo.ActionInProgress, action.Status)
+	require.Nil(t, action.CompletedAt)
+	_, _, err = w.client.DropletActions.PowerOff(t.Context(), droplet.ID)
+	refused(t, err, 422, "Droplet already has a pending event.")
+	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	refused(t, err, 422, "Droplet already has a pending event.")
+
+	release()
+	action = w.done(action)
+	require.Equal(t, godo.ActionCompleted, action.Status)
+	require.NotNil(t, action.CompletedAt)
+	droplet = w.active(droplet.ID)
+	public, err := droplet.PublicIPv4()
+	require.NoError(t, err)
+	require.Regexp(t, `^198\.51\.100\.\d+$`, public)
+	require.Equal(t, []string{"monitoring", "private_networking"}, droplet.Features)
+	require.Equal(t, "debian-13-x64", droplet.Image.Slug)
+	require.Equal(t, 1024, droplet.Size.Memory)
+	machine := w.machines.machine(droplet.ID)
+	require.Equal(t, "demo-db-1", machine.Name)
+	require.Equal(t, "#cloud-config\n", machine.UserData)
+	require.Equal(t, []string{strings.TrimSpace(key.PublicKey)}, machine.PublicKeys)
+
+	byName, _, err := w.client.Droplets.ListByName(t.Context(), "demo-db-1", nil)
+	require.NoError(t, err)
+	require.Len(t, byName, 1)
+
+	hold := w.machines.hold()
+	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	require.NoError(t, err)
+	_, _, err = w.client.Droplets.Get(t.Context(), droplet.ID)
+	require.NoError(t, err, "still seen while it is being destroyed")
+	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	refused(t, err, 404, "")
+	hold()
+	w.eventually("gone", func() bool {
+		_, answer, _ := w.client.Droplets.Get(t.Context(), droplet.ID)
+		return answer.StatusCode == 404
+	})
+	require.Empty(t, w.machines.List())
+}
+
+func TestCreateMany(t *testing.T) {
+	w := newWorld(t)
+	droplets, answer, err := w.client.Droplets.CreateMultiple(t.Context(), &godo.DropletMultiCreateRequest{
+		Names: []string{"a", "b", "c"}, Region: "nyc3", Size: "s-1vcpu-1gb", Image: godo.DropletCreateImage{Slug: "debian-12-x64"}})
+	require.NoError(t, err)
+	require.Len(t, droplets, 3)
+	require.Len(t, answer.Links.Actions, 3)
+	seen := map[string]bool{}
+	for _, droplet := range droplets {
+		public, err := w.active(droplet.ID).PublicIPv4()
+		require.NoError(t, err)
+		seen[public] = true
+	}
+	require.Len(t, seen, 3)
+
+	// A freed address is not given again at once.
+	_, err = w.client.Droplets.Delete(t.Context(), droplets[2].ID)
+	require.NoError(t, err)
+	w.eventually("gone", func() bool { return len(w.machines.List()) == 2 })
+	again, err := w.create(request("d")).PublicIPv4()
+	require.NoError(t, err)
+	require.False(t, seen[again])
+}
+
+func TestCreateRefusals(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		change  func(*godo.DropletCreateRequest)
+		message string
+	}{
+		"no name":   {func(r *godo.DropletCreateRequest) { r.Name = "" }, "Name can't be blank"},
+		"bad name":  {func(r *godo.DropletCreateRequest) { r.Name = "under_score" }, "Only valid hostname characters"},
+		"region":    {func(r *godo.DropletCreateRequest) { r.Region = "mars1" }, "invalid region"},
+		"size":      {func(r *godo.DropletCreateRequest) { r.Size = "huge" }, "invalid size"},
+		"image":     {func(r *godo.DropletCreateRequest) { r.Image.Slug = "debian-9-x64" }, "You specified an invalid image"},
+		"key":       {func(r *godo.DropletCreateRequest) { r.SSHKeys = []godo.DropletCreateSSHKey{{Fingerprint: "aa:bb"}} }, "invalid key identifiers"},
+		"user data": {func(r *godo.DropletCreateRequest) { r.UserData = strings.Repeat("x", 64<<10+1) }, "User data is too long"},
+		"tag":       {func(r *godo.DropletCreateRequest) { r.Tags = []string{"a b"} }, "no tag"},
+		"volume":    {func(r *godo.DropletCreateRequest) { r.Volumes = []godo.DropletCreateVolume{{ID: "x"}} }, "no volumes"},
+	} {
+		ask := request("fine")
+		c.change(ask)
+		_, _, err := w.client.Droplets.Create(t.Context(), ask)
+		refused(t, err, 422, c.message)
+		require.Empty(t, w.store.View().Droplets, name)
+	}
+	largest := request("largest")
+	largest.UserData = strings.Repeat("x", 64<<10)
+	w.create(largest)
+}
+
+func TestPowerActions(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(request("one")).ID
+	run := func(action *godo.Action, _ *godo.Response, err error) *godo.Action {
+		t.Helper()
+		require.NoError(t, err)
+		return w.done(action)
+	}
+	actions := w.client.DropletActions
+	run(actions.Shutdown(t.Context(), id))
+	w.until(id, "off")
+	_, _, err := actions.PowerOff(t.Context(), id)
+	refused(t, err, 422, "Droplet is already powered off")
+	require.Equal(t, godo.ActionCompleted, run(actions.Shutdown(t.Context(), id)).Status, "a shutdown of one that is off is no error")
+	run(actions.Snapshot(t.Context(), id, "while-off"))
+	w.until(id, "off")
+	run(actions.PowerOn(t.Context(), id))
+	w.until(id, "active")
+	run(actions.PowerCycle(t.Context(), id))
+	run(actions.Reboot(t.Context(), id))
+	w.until(id, "active")
+	run(actions.PowerOff(t.Context(), id))
+	w.until(id, "off")
+	run(actions.PowerOn(t.Context(), id))
+	_, _, err = actions.Resize(t.Context(), id, "s-2vcpu-2gb", false)
+	refused(t, err, 422, "does not know")
+
+	w.machines.set(id, false) // the guest powered itself off
+	w.until(id, "off")
+
+	all, _, err := w.client.Droplets.Actions(t.Context(), id, nil)
+	require.NoError(t, err)
+	require.Equal(t, "power_on", all[0].Type, "newest first")
+	require.Equal(t, "create", all[len(all)-1].Type)
+	got, _, err := actions.Get(t.Context(), id, all[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, all[0].ID, got.ID)
+}
+
+func TestGuestThatIgnoresShutdown(t *testing.T) {
+	w := newWorld(t, func(o *api.Options) { o.ShutdownTimeout = 10 * time.Millisecond })
+	id := w.create(request("deaf")).ID
+	release := w.machines.hold()
+	defer release()
+	action, _, err := w.client.DropletActions.Shutdown(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, "errored", w.done(action).Status)
+	release()
+	w.until(id, "active")
+	action, _, err = w.client.DropletActions.PowerOff(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
+}
+
+func TestACreateThatFailsLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.machines.breakCall("Create", errBroken)
+	droplet, answer, err := w.client.Droplets.Create(t.Context(), request("one"))
+	require.NoError(t, err)
+	w.eventually("action errored", func() bool {
+		action, _, err := w.client.Actions.Get(t.Context(), answer.Links.Actions[0].ID)
+		require.NoError(t, err)
+		return action.Status == "errored" && action.CompletedAt != nil
+	})
+	_, _, err = w.client.Droplets.Get(t.Context(), droplet.ID)
+	refused(t, err, 404, "")
+}
+
+func TestDelaysShowTheStatesBetween(t *testing.T) {
+	w := newWorld(t, func(o *api.Options) { o.Delays.Network = 50 * time.Millisecond })
+	droplet := w.create(request("late"))
+	require.Empty(t, droplet.Networks.V4, "active comes before the addresses")
+	w.eventually("addresses shown", func() bool {
+		got, _, err := w.client.Droplets.Get(t.Context(), droplet.ID)
+		require.NoError(t, err)
+		return len(got.Networks.V4) == 2
+	})
+}
+
+func TestFaultsAndStatus(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(request("one")).ID
+	for _, fault := range []string{"freeze", "thaw", "netdown", "netup", "kill"} {
+		status, body, _ := w.raw("POST", "/lab/v1/droplets/"+itoa(id)+"/faults", `{"type":"`+fault+`"}`)
+		require.Equal(t, 204, status, "%v", body)
+	}
+	status, _, _ := w.raw("POST", "/lab/v1/droplets/"+itoa(id)+"/faults", `{"type":"dance"}`)
+	require.Equal(t, 422, status)
+	w.until(id, "off")
+	status, body, _ := w.raw("GET", "/lab/v1/status", "")
+	require.Equal(t, 200, status)
+	droplet := body["droplets"].([]any)[0].(map[string]any)
+	require.Equal(t, "off", droplet["status"])
+	require.Equal(t, float64(id), droplet["pid"])
+}
+
+func TestTheStateSurvivesACrash(t *testing.T) {
+	w := newWorld(t)
+	kept := w.create(request("kept"))
+	halfway, snapshotting, deleted := request("halfway"), w.create(request("snapshotting")), w.create(request("deleted"))
+	release := w.machines.hold()
+	created, answer, err := w.client.Droplets.Create(t.Context(), halfway)
+	require.NoError(t, err)
+	snapshot, _, err := w.client.DropletActions.Snapshot(t.Context(), snapshotting.ID, "cut short")
+	require.NoError(t, err)
+	_, err = w.client.Droplets.Delete(t.Context(), deleted.ID)
+	require.NoError(t, err)
+	w.stop() // nothing that was under way comes to its end
+	release()
+	w.machines.exists[77] = api.Machine{ID: 77} // a machine that nobody wrote down
+
+	w.start()
+	require.Equal(t, kept.Networks, w.active(kept.ID).Networks)
+	require.Equal(t, godo.ActionCompleted, w.done(&godo.Action{ID: answer.Links.Actions[0].ID}).Status)
+	w.active(created.ID)
+	require.Equal(t, "errored", w.done(snapshot).Status)
+	w.active(snapshotting.ID)
+	w.eventually("deletion finished, stray ended", func() bool { return len(w.machines.List()) == 3 })
+	images, _, err := w.client.Images.ListUser(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, images)
+}
+
+func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
+	w := newWorld(t)
+	ran, off := w.create(request("ran")), w.create(request("off"))
+	action, _, err := w.client.DropletActions.PowerOff(t.Context(), off.ID)
+	require.NoError(t, err)
+	w.done(action)
+	require.NoError(t, w.server.PowerOffAll(t.Context()))
+	require.False(t, w.machines.Running(ran.ID))
+	w.stop()
+	w.start()
+	w.active(ran.ID)
+	w.until(off.ID, "off")
+}
+
+func TestAStateThatCanNotBeKeptChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	before := w.store.View()
+	require.ErrorIs(t, w.store.Update(func(d *state.Document) error {
+		d.Tags = append(d.Tags, "half")
+		return errBroken
+	}), errBroken)
+	require.Same(t, before, w.store.View())
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// Status is the lab as `hornero lab status` shows it. The lab's own facts (name, pid, url) are added by its caller.
+type Status struct {
+	PublicRange   string           `json:"public_range"`
+	Droplets      []DropletStatus  `json:"droplets"`
+	LoadBalancers []BalancerStatus `json:"load_balancers"`
+}
+
+// DropletStatus is one Droplet, with where it is to be found on this computer.
+type DropletStatus struct {
+	ID      int      `json:"id"`
+	Name    string   `json:"name"`
+	Status  string   `json:"status"`
+	Locked  bool     `json:"locked"`
+	Public  string   `json:"public"`
+	Private string   `json:"private"`
+	Image   string   `json:"image"`
+	Tags    []string `json:"tags"`
+	Inspection
+}
+
+// BalancerStatus is one load balancer, with where it is published.
+type BalancerStatus struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	IP        string `json:"ip"`
+	Status    string `json:"status"`
+	Reason    string `json:"reason,omitempty"`
+	Published string `json:"published"`
+}
+
+// Status tells what the lab holds now.
+func (s *Server) Status() Status {
+	d := s.Store.View()
+	status := Status{PublicRange: s.Public.String(), Droplets: []DropletStatus{}, LoadBalancers: []BalancerStatus{}}
+	for _, droplet := range d.Droplets {
+		shown := DropletStatus{ID: droplet.ID, Name: droplet.Name, Status: s.status(droplet), Locked: droplet.Locked, Public: droplet.Public.String(),
+			Private: droplet.Private.String(), Image: droplet.Image.Name, Tags: orEmpty(droplet.Tags)}
+		shown.Inspection, _ = s.Machines.Inspect(droplet.ID)
+		status.Droplets = append(status.Droplets, shown)
+	}
+	for _, balancer := range d.LoadBalancers {
+		shown := BalancerStatus{ID: balancer.ID, Name: balancer.Name, IP: balancer.Address.String(), Status: balancer.Status, Reason: balancer.Reason}
+		shown.Published, _ = s.Balancers.Published(balancer.Address)
+		status.LoadBalancers = append(status.LoadBalancers, shown)
+	}
+	return status
+}
+
+func (s *Server) getLabStatus(*http.Request) (*reply, error) {
+	return &reply{status: http.StatusOK, body: s.Status()}, nil
+}
+
+func (s *Server) getPublished(r *http.Request) (*reply, error) {
+	address, err := netip.ParseAddr(r.URL.Query().Get("ip"))
+	if err != nil {
+		return nil, invalid("ip is no address: %v", err)
+	}
+	host, known := s.Balancers.Published(address)
+	if !known {
+		return nil, notFound()
+	}
+	return &reply{status: http.StatusOK, body: map[string]string{"ip": address.String(), "published": host}}, nil
+}
+
+func (s *Server) createFault(r *http.Request) (*reply, error) {
+	droplet, err := s.dropletIn(r)
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Type string `json:"type"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	switch body.Type {
+	case FaultKill, FaultFreeze, FaultThaw, FaultNetDown, FaultNetUp:
+	default:
+		return nil, invalid("there is no fault %q: kill, freeze, thaw, netdown, netup", body.Type)
+	}
+	if droplet.Status == state.DropletNew {
+		return nil, pendingEvent()
+	}
+	s.Logger.Info("fault", "droplet", droplet.ID, "name", droplet.Name, "type", body.Type)
+	if err := s.Machines.Fault(r.Context(), droplet.ID, body.Type); err != nil {
+		return nil, err
+	}
+	return noContent(), nil
+}

@@ -1,0 +1,252 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hornero/hornero/lab/api"
+)
+
+// machines pretends to run Droplets. A gate, when set, holds every slow call until it is closed.
+type machines struct {
+	mutex   sync.Mutex
+	exists  map[int]api.Machine
+	running map[int]bool
+	images  map[string]bool
+	tags    map[int][]string
+	faults  []string
+	gate    chan struct{}
+	broken  map[string]error // by the name of the call
+}
+
+func newMachines() *machines {
+	return &machines{exists: map[int]api.Machine{}, running: map[int]bool{}, images: map[string]bool{}, tags: map[int][]string{}, broken: map[string]error{}}
+}
+
+func (m *machines) pass(ctx context.Context, call string) error {
+	m.mutex.Lock()
+	gate, broken := m.gate, m.broken[call]
+	m.mutex.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return broken
+}
+
+func (m *machines) hold() (release func()) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	gate := make(chan struct{})
+	m.gate = gate
+	return sync.OnceFunc(func() {
+		m.mutex.Lock()
+		m.gate = nil
+		m.mutex.Unlock()
+		close(gate)
+	})
+}
+
+func (m *machines) breakCall(call string, err error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.broken[call] = err
+}
+
+func (m *machines) set(id int, running bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.running[id] = running
+}
+
+func (m *machines) machine(id int) api.Machine {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.exists[id]
+}
+
+func (m *machines) EnsureImage(ctx context.Context, root string) error {
+	if err := m.pass(ctx, "EnsureImage"); err != nil {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.images[root] = true
+	return nil
+}
+
+func (m *machines) DeleteImage(_ context.Context, root string) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	delete(m.images, root)
+	return nil
+}
+
+func (m *machines) Create(ctx context.Context, machine api.Machine) error {
+	if err := m.pass(ctx, "Create"); err != nil {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if !m.images[machine.Root] {
+		return fmt.Errorf("no image %s", machine.Root)
+	}
+	m.exists[machine.ID], m.running[machine.ID] = machine, true
+	return nil
+}
+
+func (m *machines) Boot(ctx context.Context, id int) error {
+	if err := m.pass(ctx, "Boot"); err != nil {
+		return err
+	}
+	m.set(id, true)
+	return nil
+}
+
+func (m *machines) Shutdown(ctx context.Context, id int) error {
+	if err := m.pass(ctx, "Shutdown"); err != nil {
+		return err
+	}
+	m.set(id, false)
+	return nil
+}
+
+func (m *machines) PowerOff(ctx context.Context, id int) error {
+	if err := m.pass(ctx, "PowerOff"); err != nil {
+		return err
+	}
+	m.set(id, false)
+	return nil
+}
+
+func (m *machines) Destroy(ctx context.Context, id int) error {
+	if err := m.pass(ctx, "Destroy"); err != nil {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	delete(m.exists, id)
+	delete(m.running, id)
+	return nil
+}
+
+func (m *machines) Snapshot(ctx context.Context, id int, root string) (int64, error) {
+	if err := m.pass(ctx, "Snapshot"); err != nil {
+		return 0, err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.images[root] = true
+	return 1_234_000_000, nil
+}
+
+func (m *machines) Retag(id int, tags []string) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.tags[id] = tags
+	return nil
+}
+
+func (m *machines) Fault(_ context.Context, id int, fault string) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if _, known := m.exists[id]; !known {
+		return errors.New("no such machine")
+	}
+	m.faults = append(m.faults, fault)
+	if fault == api.FaultKill {
+		m.running[id] = false
+	}
+	return nil
+}
+
+func (m *machines) Running(id int) bool {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.running[id]
+}
+
+func (m *machines) Inspect(id int) (api.Inspection, bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	_, known := m.exists[id]
+	return api.Inspection{Namespace: fmt.Sprintf("netns-%d", id), PID: id}, known
+}
+
+func (m *machines) List() []int {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	ids := []int{}
+	for id := range m.exists {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// balancers pretends to run load balancers.
+type balancers struct {
+	mutex   sync.Mutex
+	applied map[string]api.Balancer
+	broken  error
+	panics  atomic.Bool
+}
+
+func (b *balancers) Apply(_ context.Context, balancer api.Balancer) error {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if b.broken != nil {
+		return b.broken
+	}
+	b.applied[balancer.ID] = balancer
+	return nil
+}
+
+func (b *balancers) Remove(_ context.Context, id string) error {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	delete(b.applied, id)
+	return nil
+}
+
+func (b *balancers) List() []string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	ids := []string{}
+	for id := range b.applied {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (b *balancers) Published(address netip.Addr) (string, bool) {
+	if b.panics.Load() {
+		panic("on purpose")
+	}
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	for _, balancer := range b.applied {
+		if balancer.Address == address {
+			return "127.100.0.10", true
+		}
+	}
+	return "", false
+}
+
+func (b *balancers) targets(id string) []int {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	ids := []int{}
+	for _, target := range b.applied[id].Targets {
+		ids = append(ids, target.DropletID)
+	}
+	return ids
+}

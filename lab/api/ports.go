@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// Machine is a Droplet as whoever runs it needs to know it.
+type Machine struct {
+	ID         int
+	Name       string // also its hostname
+	Region     string
+	Root       string // the image it starts from
+	Memory     int    // MB
+	CPUs       int
+	Public     netip.Addr
+	Private    netip.Addr
+	VPC        string
+	VPCRange   netip.Prefix
+	Tags       []string
+	Features   []string
+	UserData   string
+	PublicKeys []string
+}
+
+// The faults that a Droplet can be given.
+const (
+	FaultKill    = "kill"    // the whole machine is lost: links down first, then every process
+	FaultFreeze  = "freeze"  // its processes stand still
+	FaultThaw    = "thaw"    // they go on
+	FaultNetDown = "netdown" // its links are down
+	FaultNetUp   = "netup"   // they are up again
+)
+
+// Inspection is where a machine is to be found on this computer.
+type Inspection struct {
+	Namespace string `json:"netns"`
+	PID       int    `json:"pid"` // the Droplet's PID 1; 0 when it does not run
+	Console   string `json:"console"`
+	Root      string `json:"root"`
+}
+
+// Machines runs Droplets and keeps the images they start from. Each call may take long and ends early with ctx.
+type Machines interface {
+	// EnsureImage makes a base image when it is not there yet.
+	EnsureImage(ctx context.Context, root string) error
+	// DeleteImage removes a snapshot; nil when there is none.
+	DeleteImage(ctx context.Context, root string) error
+	// Create makes the machine and boots it. After an error nothing of it is left.
+	Create(ctx context.Context, machine Machine) error
+	// Boot starts a machine that is off; nil when it runs.
+	Boot(ctx context.Context, id int) error
+	// Shutdown asks the guest to power itself off and waits until it has.
+	Shutdown(ctx context.Context, id int) error
+	// PowerOff ends the machine at once; nil when it is off.
+	PowerOff(ctx context.Context, id int) error
+	// Destroy ends the machine and removes all of it; nil when there is none.
+	Destroy(ctx context.Context, id int) error
+	// Snapshot keeps the machine's disk as an image, and says how many bytes that is.
+	Snapshot(ctx context.Context, id int, root string) (bytes int64, err error)
+	// Retag tells a machine's metadata service the Droplet's tags.
+	Retag(id int, tags []string) error
+	// Fault gives the machine one of the faults.
+	Fault(ctx context.Context, id int, fault string) error
+	// Running tells whether the machine runs now. It is quick.
+	Running(id int) bool
+	// Inspect says where the machine is; false when there is none.
+	Inspect(id int) (Inspection, bool)
+	// List names all machines that there are, running or not.
+	List() []int
+}
+
+// Balancer is a load balancer as whoever runs it needs to know it.
+type Balancer struct {
+	state.LoadBalancer
+	VPCRange     netip.Prefix
+	Targets      []Target
+	Certificates map[string]state.Certificate // by id: those of the rules
+}
+
+// Target is a Droplet behind a load balancer.
+type Target struct {
+	DropletID int
+	Name      string
+	Address   netip.Addr // in the VPC
+}
+
+// Balancers runs load balancers.
+type Balancers interface {
+	// Apply makes the load balancer, or changes it to what is given.
+	Apply(ctx context.Context, balancer Balancer) error
+	// Remove ends a load balancer; nil when there is none.
+	Remove(ctx context.Context, id string) error
+	// List names all load balancers that there are.
+	List() []string
+	// Published tells on which address of loopback a load balancer's address is reached.
+	Published(address netip.Addr) (host string, ok bool)
+}

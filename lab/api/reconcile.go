@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// reconcile brings state and machines together after a stop, a crash or a reboot: actions in progress are taken up
+// or marked errored, deletions are finished, machines that the state does not know are ended, and Droplets that a stop
+// powered off boot again.
+func (s *Server) reconcile(ctx context.Context) error {
+	if err := s.removeStrays(ctx); err != nil {
+		return err
+	}
+	if err := s.Store.Update(s.dropHalfDone); err != nil {
+		return err
+	}
+	d := s.Store.View()
+	for _, action := range d.Actions {
+		if action.Status == state.ActionInProgress {
+			s.Logger.Info("action taken up again", "action", action.ID, "type", action.Type, "resource", action.ResourceID)
+			s.resume(action)
+		}
+	}
+	for _, droplet := range d.Droplets {
+		if droplet.Deleting {
+			s.startDestroying(droplet.ID)
+		}
+	}
+	return s.bootResumed()
+}
+
+// removeStrays ends machines that the state does not know.
+func (s *Server) removeStrays(ctx context.Context) error {
+	d := s.Store.View()
+	var problems []error
+	for _, id := range s.Machines.List() {
+		if d.Droplet(id) == nil {
+			s.Logger.Warn("machine without a Droplet ended", "droplet", id)
+			problems = append(problems, s.Machines.Destroy(ctx, id))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// dropHalfDone ends what can't be taken up: snapshots that were cut short, actions of Droplets that are gone, and
+// addresses that were to be shown late.
+func (s *Server) dropHalfDone(d *state.Document) error {
+	for i := range d.Actions {
+		action := &d.Actions[i]
+		if action.Status != state.ActionInProgress {
+			continue
+		}
+		if action.Type == "snapshot" {
+			s.end(d, action.ID, state.ActionErrored, "the lab ended meanwhile")
+		}
+		if action.ResourceType == "droplet" && d.Droplet(action.ResourceID) == nil {
+			s.end(d, action.ID, state.ActionErrored, "the Droplet is gone")
+		}
+	}
+	for i := range d.Droplets {
+		droplet := &d.Droplets[i]
+		droplet.Ready = droplet.Status != state.DropletNew
+		droplet.Locked = droplet.Deleting || slices.ContainsFunc(d.Actions, func(a state.Action) bool {
+			return a.Status == state.ActionInProgress && a.ResourceType == "droplet" && a.ResourceID == droplet.ID
+		})
+	}
+	return nil
+}
+
+// resume takes up an action. A Droplet that was being made is made anew, unless it already runs.
+func (s *Server) resume(action state.Action) {
+	if action.Type != "create" {
+		s.runAction(action)
+		return
+	}
+	s.spawn("resume create", func() error {
+		if s.Machines.Running(action.ResourceID) {
+			return s.finish(action, func(d *state.Document) {
+				if droplet := d.Droplet(action.ResourceID); droplet != nil {
+					droplet.Status, droplet.Ready = state.DropletActive, true
+				}
+			})
+		}
+		if err := s.Machines.Destroy(s.context, action.ResourceID); err != nil {
+			return err
+		}
+		s.runAction(action)
+		return nil
+	})
+}
+
+// bootResumed boots the Droplets that ran when the lab was stopped.
+func (s *Server) bootResumed() error {
+	var actions []state.Action
+	err := s.Store.Update(func(d *state.Document) error {
+		actions = nil
+		for i := range d.Droplets {
+			droplet := &d.Droplets[i]
+			resume := droplet.Resume && !droplet.Locked && !s.Machines.Running(droplet.ID)
+			droplet.Resume = false
+			if resume {
+				droplet.Locked = true
+				action := state.Action{ID: d.NextID(), Type: "power_on", Status: state.ActionInProgress, Started: s.now(),
+					ResourceID: droplet.ID, ResourceType: "droplet", Region: droplet.Region}
+				d.Actions, actions = append(d.Actions, action), append(actions, action)
+			}
+		}
+		return nil
+	})
+	for _, action := range actions {
+		s.runAction(action)
+	}
+	return err
+}

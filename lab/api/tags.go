@@ -1,0 +1,191 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+type countShape struct {
+	Count         int    `json:"count"`
+	LastTaggedURI string `json:"last_tagged_uri"`
+}
+
+type tagResourcesShape struct {
+	countShape
+	Droplets        countShape `json:"droplets"`
+	Images          countShape `json:"images"`
+	Volumes         countShape `json:"volumes"`
+	VolumeSnapshots countShape `json:"volume_snapshots"`
+	Databases       countShape `json:"databases"`
+}
+
+type tagShape struct {
+	Name      string            `json:"name"`
+	Resources tagResourcesShape `json:"resources"`
+}
+
+func showTag(r *http.Request, d *state.Document, name string) tagShape {
+	shown := tagShape{Name: name}
+	for _, droplet := range d.Droplets {
+		if state.Tagged(droplet.Tags, name) {
+			shown.Resources.Droplets.add(absolute(r, "/v2/droplets/"+strconv.Itoa(droplet.ID)))
+		}
+	}
+	for _, image := range d.Images {
+		if state.Tagged(image.Tags, name) {
+			shown.Resources.Images.add(absolute(r, "/v2/images/"+strconv.Itoa(image.ID)))
+		}
+	}
+	shown.Resources.Count = shown.Resources.Droplets.Count + shown.Resources.Images.Count
+	shown.Resources.LastTaggedURI = shown.Resources.Images.LastTaggedURI
+	set(&shown.Resources.LastTaggedURI, shown.Resources.Droplets.LastTaggedURI)
+	return shown
+}
+
+func (c *countShape) add(uri string) { c.Count, c.LastTaggedURI = c.Count+1, uri }
+
+func checkTags(tags []string) error {
+	for _, tag := range tags {
+		if !validName(tag, ":-_") {
+			return invalid("%q is no tag: letters, digits, colons, dashes and underscores only, at most 255", tag)
+		}
+	}
+	return nil
+}
+
+func (s *Server) listTags(r *http.Request) (*reply, error) {
+	d := s.Store.View()
+	shown := []tagShape{}
+	for _, name := range d.Tags {
+		shown = append(shown, showTag(r, d, name))
+	}
+	return list(r, "tags", shown), nil
+}
+
+func (s *Server) createTag(r *http.Request) (*reply, error) {
+	var body struct {
+		Name string `json:"name"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	if err := checkTags([]string{body.Name}); err != nil {
+		return nil, err
+	}
+	var shown tagShape
+	err := s.Store.Update(func(d *state.Document) error {
+		shown = showTag(r, d, d.UseTags([]string{body.Name})[0])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusCreated, "tag", shown), nil
+}
+
+func (s *Server) getTag(r *http.Request) (*reply, error) {
+	d := s.Store.View()
+	name, known := d.Tag(r.PathValue("tag"))
+	if !known {
+		return nil, notFound()
+	}
+	return one(http.StatusOK, "tag", showTag(r, d, name)), nil
+}
+
+// deleteTag untags everything and deletes nothing else.
+func (s *Server) deleteTag(r *http.Request) (*reply, error) {
+	return s.changeTags(func(d *state.Document) error {
+		name, known := d.Tag(r.PathValue("tag"))
+		if !known {
+			return notFound()
+		}
+		d.Tags = slices.DeleteFunc(d.Tags, func(tag string) bool { return tag == name })
+		for i := range d.Droplets {
+			d.Droplets[i].Tags = without(d.Droplets[i].Tags, name)
+		}
+		for i := range d.Images {
+			d.Images[i].Tags = without(d.Images[i].Tags, name)
+		}
+		return nil
+	})
+}
+
+func without(tags []string, name string) []string {
+	return slices.DeleteFunc(tags, func(tag string) bool { return strings.EqualFold(tag, name) })
+}
+
+func with(tags []string, name string) []string { return append(without(tags, name), name) }
+
+func (s *Server) tagResources(r *http.Request) (*reply, error) { return s.retagResources(r, with) }
+
+func (s *Server) untagResources(r *http.Request) (*reply, error) { return s.retagResources(r, without) }
+
+func (s *Server) retagResources(r *http.Request, change func(tags []string, name string) []string) (*reply, error) {
+	var body struct {
+		Resources []struct {
+			ID   idOrName `json:"resource_id"`
+			Type string   `json:"resource_type"`
+		} `json:"resources"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	return s.changeTags(func(d *state.Document) error {
+		name, known := d.Tag(r.PathValue("tag"))
+		if !known {
+			return notFound()
+		}
+		for _, resource := range body.Resources {
+			tags, err := tagsOf(d, resource.Type, string(resource.ID))
+			if err != nil {
+				return err
+			}
+			*tags = change(*tags, name)
+		}
+		return nil
+	})
+}
+
+func tagsOf(d *state.Document, kind, name string) (*[]string, error) {
+	id, err := strconv.Atoi(name)
+	if err != nil {
+		return nil, notFound()
+	}
+	switch kind {
+	case "droplet":
+		if droplet := d.Droplet(id); droplet != nil {
+			return &droplet.Tags, nil
+		}
+	case "image":
+		if image := d.Image(id); image != nil {
+			return &image.Tags, nil
+		}
+	default:
+		return nil, invalid("the lab tags droplets and images, not a %q", kind)
+	}
+	return nil, notFound()
+}
+
+// changeTags makes a change to tags and lets load balancers and the metadata service know.
+func (s *Server) changeTags(change func(*state.Document) error) (*reply, error) {
+	before := s.Store.View()
+	if err := s.Store.Update(change); err != nil {
+		return nil, err
+	}
+	s.kickBalancers()
+	var problems []error
+	for _, droplet := range s.Store.View().Droplets {
+		if old := before.Droplet(droplet.ID); old != nil && !slices.Equal(old.Tags, droplet.Tags) && droplet.Status != state.DropletNew {
+			problems = append(problems, s.Machines.Retag(droplet.ID, droplet.Tags))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		s.Logger.Warn("metadata not told the new tags", "err", err)
+	}
+	return noContent(), nil
+}
