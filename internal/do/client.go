@@ -1,0 +1,154 @@
+// Package do owns what every user of the DigitalOcean API here shares: the client with its retries, lists read to their
+// last page, deletes and actions that wait out a pending event, and the one waiter. It knows nothing of roles, images or
+// stacks, and it never prints a request: a create request's text holds user-data.
+package do
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"github.com/hashicorp/go-retryablehttp"
+	"golang.org/x/oauth2"
+)
+
+// DefaultURL is where DigitalOcean answers.
+const DefaultURL = "https://api.digitalocean.com"
+
+// Retries of one request: 429 and 5xx, 0.5 to 30 seconds apart or as Retry-After says. Six tries outlast the
+// minute-long burst limit.
+const (
+	retries      = 5
+	retryMinimum = 500 * time.Millisecond
+	retryMaximum = 30 * time.Second
+)
+
+// requestTimeout bounds one try of one request.
+const requestTimeout = 60 * time.Second
+
+// NewClient returns a client for the API at endpoint (DefaultURL when empty). A request that may be repeated is repeated
+// on 429, on 5xx and on broken connections. A POST is repeated only when it was refused before any work was done
+// (429, connection refused): the API has no idempotency key, so a second POST can make a second Droplet.
+func NewClient(endpoint, token, userAgent string) (*godo.Client, error) {
+	if endpoint == "" {
+		endpoint = DefaultURL
+	}
+	if err := checkEndpoint(endpoint); err != nil {
+		return nil, err
+	}
+	token = strings.Trim(strings.TrimSpace(token), "'")
+	if token == "" {
+		return nil, fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token", ErrNoToken)
+	}
+	client, err := godo.New(&http.Client{
+		Transport: &oauth2.Transport{
+			Base:   retrying().StandardClient().Transport,
+			Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}),
+		},
+	}, godo.SetBaseURL(endpoint), godo.SetUserAgent(userAgent))
+	if err != nil {
+		return nil, fmt.Errorf("make client for %s: %w", endpoint, err)
+	}
+	return client, nil
+}
+
+func checkEndpoint(endpoint string) error {
+	parsed, err := url.Parse(endpoint)
+	if err != nil {
+		return fmt.Errorf("read API address %q: %w", endpoint, err)
+	}
+	switch {
+	case parsed.Host == "":
+		return fmt.Errorf("%w: %q: write it as https://host", ErrEndpoint, endpoint)
+	case parsed.Scheme == "https":
+		return nil
+	case parsed.Scheme == "http" && loopback(parsed.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("%w: %q: only https, or http on loopback, keeps the token to itself", ErrEndpoint, endpoint)
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+func retrying() *retryablehttp.Client {
+	client := retryablehttp.NewClient()
+	client.HTTPClient.Timeout = requestTimeout
+	client.RetryMax = retries
+	client.RetryWaitMin, client.RetryWaitMax = retryMinimum, retryMaximum
+	client.Logger = nil
+	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	client.CheckRetry = mayRepeat
+	return client
+}
+
+func mayRepeat(ctx context.Context, response *http.Response, err error) (bool, error) {
+	if err == nil && response.StatusCode == http.StatusTooManyRequests {
+		return ctx.Err() == nil, ctx.Err()
+	}
+	if posted(response, err) && !refused(err) {
+		return false, nil
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, response, err)
+}
+
+func posted(response *http.Response, err error) bool {
+	var failure *url.Error
+	if errors.As(err, &failure) {
+		return strings.EqualFold(failure.Op, http.MethodPost)
+	}
+	return response != nil && response.Request != nil && response.Request.Method == http.MethodPost
+}
+
+// refused tells whether the connection was never made, so that nothing can have been done.
+func refused(err error) bool {
+	var failure *net.OpError
+	return errors.As(err, &failure) && failure.Op == "dial"
+}
+
+// Sentinels of this package.
+var (
+	ErrNoToken  = errors.New("no API token")
+	ErrEndpoint = errors.New("unfit API address")
+	ErrErrored  = errors.New("ended in an error state")
+	ErrGone     = errors.New("is gone")
+	ErrTimedOut = errors.New("timed out")
+	// ErrNotTagged tells that the API took a tag and does not show it.
+	ErrNotTagged = errors.New("the tag was taken but is not there")
+)
+
+// Status returns the HTTP status of an API error, or 0 when err is none.
+func Status(err error) int {
+	var failure *godo.ErrorResponse
+	if errors.As(err, &failure) && failure.Response != nil {
+		return failure.Response.StatusCode
+	}
+	return 0
+}
+
+// IsNotFound tells whether the API said that the thing is not there.
+func IsNotFound(err error) bool { return Status(err) == http.StatusNotFound }
+
+// IsPending tells whether the API refused because an event of the Droplet or image is still running.
+func IsPending(err error) bool {
+	var failure *godo.ErrorResponse
+	return errors.As(err, &failure) && slices.Contains([]int{http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked}, Status(err)) &&
+		strings.Contains(strings.ToLower(failure.Message), "pending event")
+}
+
+// IsTransient tells whether the same request may well work in a moment.
+func IsTransient(err error) bool {
+	if status := Status(err); status != 0 {
+		return status == http.StatusTooManyRequests || status >= 500 && status != http.StatusNotImplemented
+	}
+	var failure net.Error
+	return errors.As(err, &failure) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,87 @@
+package do
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/digitalocean/godo"
+)
+
+// pageSize is the largest page that the API gives.
+const pageSize = 200
+
+// Pages reads a list to its last page.
+func Pages[T any](ctx context.Context, read func(context.Context, *godo.ListOptions) ([]T, *godo.Response, error)) ([]T, error) {
+	var all []T
+	for page := 1; ; page++ {
+		items, response, err := read(ctx, &godo.ListOptions{Page: page, PerPage: pageSize})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		if response == nil || response.Links == nil || response.Links.IsLastPage() {
+			return all, nil
+		}
+	}
+}
+
+// Droplets lists all Droplets.
+func Droplets(ctx context.Context, client *godo.Client) ([]godo.Droplet, error) {
+	list, err := Pages(ctx, client.Droplets.List)
+	return list, listed("Droplets", err)
+}
+
+// DropletsByTag lists the Droplets that bear a tag.
+func DropletsByTag(ctx context.Context, client *godo.Client, tag string) ([]godo.Droplet, error) {
+	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Droplet, *godo.Response, error) {
+		return client.Droplets.ListByTag(ctx, tag, options)
+	})
+	return list, listed("Droplets tagged "+tag, err)
+}
+
+// ImagesByTag lists the images that bear a tag.
+func ImagesByTag(ctx context.Context, client *godo.Client, tag string) ([]godo.Image, error) {
+	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
+		return client.Images.ListByTag(ctx, tag, options)
+	})
+	return list, listed("images tagged "+tag, err)
+}
+
+// UserImages lists the account's own images: snapshots, backups and imported ones.
+func UserImages(ctx context.Context, client *godo.Client) ([]godo.Image, error) {
+	list, err := Pages(ctx, client.Images.ListUser)
+	return list, listed("images", err)
+}
+
+// Snapshots lists the images made of a Droplet.
+func Snapshots(ctx context.Context, client *godo.Client, droplet int) ([]godo.Image, error) {
+	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
+		return client.Droplets.Snapshots(ctx, droplet, options)
+	})
+	return list, listed(fmt.Sprintf("snapshots of Droplet %d", droplet), err)
+}
+
+// Keys lists the account's SSH keys. The API allows ten such requests a minute.
+func Keys(ctx context.Context, client *godo.Client) ([]godo.Key, error) {
+	list, err := Pages(ctx, client.Keys.List)
+	return list, listed("SSH keys", err)
+}
+
+// VPCs lists the account's VPCs.
+func VPCs(ctx context.Context, client *godo.Client) ([]*godo.VPC, error) {
+	list, err := Pages(ctx, client.VPCs.List)
+	return list, listed("VPCs", err)
+}
+
+// LoadBalancers lists the account's load balancers.
+func LoadBalancers(ctx context.Context, client *godo.Client) ([]godo.LoadBalancer, error) {
+	list, err := Pages(ctx, client.LoadBalancers.List)
+	return list, listed("load balancers", err)
+}
+
+func listed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("list %s: %w", what, err)
+}
