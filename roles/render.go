@@ -2,11 +2,13 @@ package roles
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -74,6 +76,7 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		"pki":      func(name string) (string, error) { return lookup("pki", facts.PKI, name) },
 		"peers":    func(role string) []PeerFact { return facts.Peers[role] },
 		"expected": func(role string) []string { return facts.Expected[role] },
+		"slots":    facts.slots,
 		"sha256":   sum,
 		"phpquote": phpQuote,
 		"sqlquote": sqlQuote,
@@ -83,6 +86,21 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		"max":      func(a, b int64) int64 { return max(a, b) },
 		"min":      func(a, b int64) int64 { return min(a, b) },
 	}
+}
+
+// slots returns one place for each node of a role that is expected or present, in order of name (db-2 before db-10). An
+// absent node has no address: a text that only lists slots keeps its shape while nodes come and go.
+func (f Facts) slots(role string) []PeerFact {
+	places := slices.Clone(f.Peers[role])
+	for _, name := range f.Expected[role] {
+		if !slices.ContainsFunc(places, func(p PeerFact) bool { return p.Name == name }) {
+			places = append(places, PeerFact{Name: name})
+		}
+	}
+	slices.SortFunc(places, func(a, b PeerFact) int {
+		return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
+	return places
 }
 
 func (m *Manifest) variable(release, name string) (string, error) {

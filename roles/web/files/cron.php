@@ -1,0 +1,19 @@
+<?php
+// Runs what is due in WordPress' cron. hornero-bootstrap runs it every minute on one web node, under a lease.
+require __DIR__ . '/database.php';
+
+$database = hornero_connect();
+if ($database === null) {
+	fwrite(STDERR, 'connect to the database: ' . mysqli_connect_error() . "\n");
+	exit(1);
+}
+if (!hornero_installed($database)) {
+	echo "wordpress is not installed yet\n";
+	exit(0);
+}
+$database->close();
+
+$_SERVER['REQUEST_METHOD'] = 'GET';
+$_SERVER['SERVER_PROTOCOL'] = 'HTTP/1.1';
+$_SERVER['REMOTE_ADDR'] = '127.0.0.1';
+require '/usr/share/wordpress/wp-cron.php';

@@ -1,0 +1,40 @@
+<?php
+// Written by hornero-bootstrap. Debian's /usr/share/wordpress/wp-config.php reads it for every host name.
+
+define('DB_NAME', 'wordpress');
+define('DB_USER', 'wordpress');
+define('DB_PASSWORD', {{secret "wordpress.db_password" | phpquote}});
+// /etc/hosts has it at 127.0.0.1, where HAProxy listens. TLS goes through to MariaDB, whose certificate bears the name.
+define('DB_HOST', 'db.hornero');
+define('DB_CHARSET', 'utf8mb4');
+define('DB_COLLATE', '');
+define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
+
+// Every web node derives the same keys, so that a session is good on all of them.
+define('AUTH_KEY', '{{sha256 (secret "wordpress.salt") "AUTH_KEY"}}');
+define('SECURE_AUTH_KEY', '{{sha256 (secret "wordpress.salt") "SECURE_AUTH_KEY"}}');
+define('LOGGED_IN_KEY', '{{sha256 (secret "wordpress.salt") "LOGGED_IN_KEY"}}');
+define('NONCE_KEY', '{{sha256 (secret "wordpress.salt") "NONCE_KEY"}}');
+define('AUTH_SALT', '{{sha256 (secret "wordpress.salt") "AUTH_SALT"}}');
+define('SECURE_AUTH_SALT', '{{sha256 (secret "wordpress.salt") "SECURE_AUTH_SALT"}}');
+define('LOGGED_IN_SALT', '{{sha256 (secret "wordpress.salt") "LOGGED_IN_SALT"}}');
+define('NONCE_SALT', '{{sha256 (secret "wordpress.salt") "NONCE_SALT"}}');
+
+// Code comes with the image: a plugin installed on one node would be on that node only.
+define('DISALLOW_FILE_MODS', true);
+define('AUTOMATIC_UPDATER_DISABLED', true);
+// One node of the stack runs cron, once a minute, under a lease.
+define('DISABLE_WP_CRON', true);
+define('WP_ALLOW_MULTISITE', false);
+define('WP_DEBUG', false);
+{{with index .Settings "site.url"}}
+define('WP_HOME', rtrim({{phpquote .}}, '/'));
+define('WP_SITEURL', WP_HOME);
+{{else}}
+// The stack names no site.url: the site is wherever it was asked for. nginx lets X-Forwarded-Proto through from the load
+// balancer only, and a Host that is no host name gets the address in the database.
+if (preg_match('/^([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?$/i', $_SERVER['HTTP_HOST'] ?? '')) {
+	define('WP_HOME', (($_SERVER['HTTP_X_FORWARDED_PROTO'] ?? '') === 'https' ? 'https://' : 'http://') . $_SERVER['HTTP_HOST']);
+	define('WP_SITEURL', WP_HOME);
+}
+{{end -}}
