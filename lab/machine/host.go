@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 )
@@ -53,8 +52,8 @@ type Host struct {
 
 // New checks the configuration. Nothing is made before Up.
 func New(config Config) (*Host, error) {
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,19}$`).MatchString(config.Name) {
-		return nil, fmt.Errorf("lab %q: a name is at most 20 small letters, digits and '-'", config.Name)
+	if err := checkName(config.Name); err != nil {
+		return nil, err
 	}
 	if config.Public.Bits() != 24 || !config.Public.Addr().Is4() || config.Public != config.Public.Masked() {
 		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv4 /24", config.Name, config.Public)

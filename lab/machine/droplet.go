@@ -1,0 +1,338 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// powerOffSignal is SIGRTMIN+4: systemd as PID 1 takes it for "power off".
+const powerOffSignal = syscall.Signal(38)
+
+const (
+	// bootTimeout is how long a Droplet may take until its PID 1 runs.
+	bootTimeout = 30 * time.Second
+	// killTimeout is how long killed processes may take to be gone.
+	killTimeout = 30 * time.Second
+	// askInterval is how often PID 1 is asked again to power off: it is deaf to it while it starts.
+	askInterval = 2 * time.Second
+)
+
+// Droplet is a machine as it is made.
+type Droplet struct {
+	ID         int    `json:"id"`
+	Hostname   string `json:"hostname"`
+	Attachment `json:"attachment"`
+	Memory     int      `json:"memory"` // MB
+	CPUs       int      `json:"cpus"`
+	Layers     []string `json:"layers"` // of its image, the lowest first
+	Seed       Seed     `json:"seed"`
+}
+
+// Place is where a Droplet is to be found on this computer.
+type Place struct {
+	Namespace string // for ip netns exec
+	PID       int    // the Droplet's PID 1; 0 when it does not run
+	Console   string // file
+	Root      string // the file system as this computer sees it, through PID 1; empty when it does not run
+}
+
+func (h *Host) folder(id int) string  { return filepath.Join(h.State, "droplets", number(id)) }
+func (h *Host) upper(id int) string   { return filepath.Join(h.folder(id), "upper") }
+func (h *Host) console(id int) string { return filepath.Join(h.folder(id), "console.log") }
+
+// Create makes the Droplet's disk, seed and network. Nothing boots. Made again with the same number it is mended.
+func (h *Host) Create(ctx context.Context, droplet Droplet) error {
+	defer h.lock(number(droplet.ID))()
+	h.disk.RLock()
+	defer h.disk.RUnlock()
+	if err := checkDroplet(droplet); err != nil {
+		return fmt.Errorf("create Droplet %d: %w", droplet.ID, err)
+	}
+	if _, err := h.Droplet(droplet.ID); err == nil {
+		return fmt.Errorf("create Droplet %d: %w", droplet.ID, fs.ErrExist)
+	}
+	if err := h.saveDroplet(droplet); err != nil {
+		return err
+	}
+	if err := h.freshUpper(droplet); err != nil {
+		return err
+	}
+	return h.attach(number(droplet.ID), droplet.Attachment)
+}
+
+func checkDroplet(droplet Droplet) error {
+	if droplet.ID <= 0 || droplet.Hostname == "" || len(droplet.Layers) == 0 {
+		return errors.New("number, host name and image are needed")
+	}
+	for _, layer := range droplet.Layers {
+		if _, err := os.Stat(layer); err != nil {
+			return fmt.Errorf("find layer: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h *Host) saveDroplet(droplet Droplet) error {
+	return writeJSON(filepath.Join(h.folder(droplet.ID), "droplet.json"), droplet)
+}
+
+// freshUpper gives the Droplet an empty folder above its layers, with its seed in it. It appears by rename, so that
+// it is there in full or not at all.
+func (h *Host) freshUpper(droplet Droplet) error {
+	upper := h.upper(droplet.ID)
+	temporary := upper + ".part"
+	if err := errors.Join(os.RemoveAll(temporary), os.RemoveAll(upper), os.Mkdir(temporary, 0o755)); err != nil {
+		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
+	}
+	if err := writeSeed(temporary, droplet); err != nil {
+		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
+	}
+	if err := os.Rename(temporary, upper); err != nil {
+		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
+	}
+	return nil
+}
+
+// mend brings a Droplet's disk and network to what Create left, after a crash or a Down.
+func (h *Host) mend(droplet Droplet) error {
+	droplet.Layers = slices.DeleteFunc(slices.Clone(droplet.Layers), func(layer string) bool {
+		_, err := os.Stat(layer)
+		return errors.Is(err, fs.ErrNotExist) && filepath.Dir(layer) == h.layers()
+	})
+	if err := h.saveDroplet(droplet); err != nil {
+		return err
+	}
+	if _, err := os.Stat(h.upper(droplet.ID)); errors.Is(err, fs.ErrNotExist) {
+		if err := h.freshUpper(droplet); err != nil {
+			return err
+		}
+	}
+	return h.attach(number(droplet.ID), droplet.Attachment)
+}
+
+// Start boots a Droplet and returns when its PID 1 runs; nil when it runs already.
+func (h *Host) Start(ctx context.Context, id int) error {
+	defer h.lock(number(id))()
+	if h.Running(id) {
+		return nil
+	}
+	droplet, err := h.Droplet(id)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	if err := h.mend(droplet); err != nil {
+		return fmt.Errorf("start Droplet %d: %w", id, err)
+	}
+	if err := h.launch(id); err != nil {
+		return fmt.Errorf("start Droplet %d: %w", id, err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errors.New("its PID 1 does not run"))
+	defer cancel()
+	if err := h.awaitInit(ctx, id); err != nil {
+		return errors.Join(fmt.Errorf("start Droplet %d: %w: %s", id, err, tailOf(h.console(id))), h.powerOff(context.WithoutCancel(ctx), id))
+	}
+	h.Logger.Info("Droplet started", "droplet", id, "hostname", droplet.Hostname)
+	return nil
+}
+
+// awaitInit waits for PID 1, and no longer when the launcher is gone.
+func (h *Host) awaitInit(ctx context.Context, id int) error {
+	gone := false
+	err := until(ctx, func() bool {
+		_, err := h.PID(id)
+		gone = err != nil && !h.Running(id)
+		return err == nil || gone
+	})
+	if gone {
+		return errors.New("it ended while it started")
+	}
+	return err
+}
+
+// Shutdown asks the guest to power itself off and waits until it has, or ctx ends. Nil when it is off.
+func (h *Host) Shutdown(ctx context.Context, id int) error {
+	defer h.lock(number(id))()
+	var asked time.Time
+	err := until(ctx, func() bool {
+		pid, err := h.PID(id)
+		if err == nil && time.Since(asked) > askInterval {
+			asked = time.Now()
+			syscall.Kill(pid, powerOffSignal) // one that is gone by now is what we wait for
+		}
+		return !h.Running(id)
+	})
+	if err != nil {
+		return fmt.Errorf("shut Droplet %d down: %w", id, err)
+	}
+	return h.clearGroup(number(id))
+}
+
+// PowerOff ends the Droplet at once, as if its plug were pulled. Nil when it is off.
+func (h *Host) PowerOff(ctx context.Context, id int) error {
+	defer h.lock(number(id))()
+	return h.powerOff(ctx, id)
+}
+
+func (h *Host) powerOff(ctx context.Context, id int) error {
+	if err := h.end(ctx, number(id)); err != nil {
+		return fmt.Errorf("power Droplet %d off: %w", id, err)
+	}
+	return nil
+}
+
+// end kills all that a station runs and removes its cgroup.
+func (h *Host) end(ctx context.Context, station string) error {
+	group, err := h.group(station)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, killTimeout, errors.New("killed processes are still there"))
+	defer cancel()
+	if err := group.kill(ctx); err != nil {
+		return err
+	}
+	return h.clearGroup(station)
+}
+
+func (h *Host) clearGroup(station string) error {
+	group, err := h.group(station)
+	if err != nil {
+		return err
+	}
+	return group.remove()
+}
+
+// Destroy ends a Droplet and removes its network and disk. Nil when there is none.
+func (h *Host) Destroy(ctx context.Context, id int) error {
+	if err := h.destroy(ctx, id); err != nil {
+		return fmt.Errorf("destroy Droplet %d: %w", id, err)
+	}
+	h.disk.Lock()
+	defer h.disk.Unlock()
+	return h.deleteUnused()
+}
+
+func (h *Host) destroy(ctx context.Context, id int) error {
+	defer h.lock(number(id))()
+	droplet, err := h.Droplet(id)
+	if err != nil && !errors.Is(err, ErrNoDroplet) {
+		return err
+	}
+	if err := h.powerOff(ctx, id); err != nil {
+		return err
+	}
+	if err := h.detach(number(id), droplet.Attachment); err != nil {
+		return err
+	}
+	return os.RemoveAll(h.folder(id))
+}
+
+// Freeze makes all processes of a Droplet stand still; Thaw lets them go on.
+func (h *Host) Freeze(id int) error { return h.setFrozen(id, true) }
+
+// Thaw lets a frozen Droplet's processes go on.
+func (h *Host) Thaw(id int) error { return h.setFrozen(id, false) }
+
+func (h *Host) setFrozen(id int, frozen bool) error {
+	if !h.Running(id) {
+		return fmt.Errorf("freeze Droplet %d: %w", id, ErrNotRunning)
+	}
+	group, err := h.group(number(id))
+	if err != nil {
+		return err
+	}
+	return group.freeze(frozen)
+}
+
+// Running tells whether anything of the Droplet runs.
+func (h *Host) Running(id int) bool {
+	group, err := h.group(number(id))
+	return err == nil && group.populated()
+}
+
+// PID returns the number that the Droplet's PID 1 has on this computer. It changes when the guest reboots.
+func (h *Host) PID(id int) (int, error) {
+	group, err := h.group(number(id))
+	if err != nil {
+		return 0, err
+	}
+	if pid, ok := group.initOf(); ok {
+		return pid, nil
+	}
+	return 0, fmt.Errorf("find PID 1 of Droplet %d: %w", id, ErrNotRunning)
+}
+
+// Droplet finds a Droplet as it was made; ErrNoDroplet when there is none.
+func (h *Host) Droplet(id int) (Droplet, error) {
+	var droplet Droplet
+	err := readJSON(filepath.Join(h.folder(id), "droplet.json"), &droplet)
+	if errors.Is(err, fs.ErrNotExist) {
+		return droplet, fmt.Errorf("Droplet %d: %w", id, ErrNoDroplet)
+	}
+	return droplet, err
+}
+
+// Droplets lists the numbers of all Droplets, running or not, in order.
+func (h *Host) Droplets() ([]int, error) {
+	entries, err := os.ReadDir(filepath.Join(h.State, "droplets"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list Droplets: %w", err)
+	}
+	var ids []int
+	for _, entry := range entries {
+		id, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(h.folder(id), "droplet.json")); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// Place says where a Droplet is to be found on this computer.
+func (h *Host) Place(id int) (Place, error) {
+	if _, err := h.Droplet(id); err != nil {
+		return Place{}, err
+	}
+	place := Place{Namespace: h.Namespace(number(id)), Console: h.console(id)}
+	if pid, err := h.PID(id); err == nil {
+		place.PID, place.Root = pid, fmt.Sprintf("/proc/%d/root", pid)
+	}
+	return place, nil
+}
+
+// Watch calls stopped for each Droplet that ran and does not any more, whoever ended it, until ctx ends.
+func (h *Host) Watch(ctx context.Context, stopped func(id int)) {
+	ticker := time.NewTicker(10 * pollInterval)
+	defer ticker.Stop()
+	ran := map[int]bool{}
+	for {
+		ids, err := h.Droplets()
+		if err != nil {
+			h.Logger.Warn("Droplets not watched", "err", err)
+		}
+		for _, id := range ids {
+			running := h.Running(id)
+			if ran[id] && !running {
+				stopped(id)
+			}
+			ran[id] = running
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// launchSpec is what the launcher needs to know: it runs as a process of its own, and the lab may be gone by then.
+type launchSpec struct {
+	Machine   string   `json:"machine"`
+	Hostname  string   `json:"hostname"`
+	Folder    string   `json:"folder"` // of the Droplet: upper, work, root
+	Layers    []string `json:"layers"` // the lowest first
+	Namespace string   `json:"namespace"`
+}
+
+// launch starts the launcher in a session and a cgroup of its own. Nothing ties it to this process.
+func (h *Host) launch(id int) error {
+	droplet, err := h.Droplet(id)
+	if err != nil {
+		return err
+	}
+	spec := launchSpec{
+		Machine: h.Namespace(number(id)), Hostname: droplet.Hostname, Folder: h.folder(id), Layers: droplet.Layers,
+		Namespace: namespacePath(h.Namespace(number(id))),
+	}
+	path := filepath.Join(h.folder(id), "launch.json")
+	if err := writeJSON(path, spec); err != nil {
+		return err
+	}
+	return h.spawn(number(id), append(slices.Clone(h.Launcher), path), h.console(id))
+}
+
+// spawn starts a program in a station's cgroup, in a session of its own, its output appended to a file.
+func (h *Host) spawn(station string, args []string, log string) error {
+	group, err := h.group(station)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(group.remove(), group.make()); err != nil {
+		return err
+	}
+	folder, err := os.Open(string(group))
+	if err != nil {
+		return fmt.Errorf("open cgroup: %w", err)
+	}
+	defer folder.Close()
+	output, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	defer output.Close()
+	program := exec.Command(args[0], args[1:]...)
+	program.Stdout, program.Stderr, program.Dir = output, output, "/"
+	program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(folder.Fd())}
+	if err := program.Start(); err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	go program.Wait() // only to reap it; whether it runs is asked of its cgroup
+	return nil
+}
+
+// Launch becomes a Droplet: in a mount namespace of its own it mounts the disk, and gives way to systemd-nspawn. It
+// returns only when that did not work out.
+func Launch(path string) error {
+	var spec launchSpec
+	if err := readJSON(path, &spec); err != nil {
+		return fmt.Errorf("launch: %w", err)
+	}
+	runtime.LockOSThread()
+	if err := isolate(spec); err != nil {
+		return fmt.Errorf("launch %s: %w", spec.Machine, err)
+	}
+	args := nspawnArgs(spec)
+	program, err := exec.LookPath(args[0])
+	if err != nil {
+		return fmt.Errorf("launch %s: %w", spec.Machine, err)
+	}
+	environment := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0",
+		"SYSTEMD_NSPAWN_API_VFS_WRITABLE=network"}
+	return fmt.Errorf("launch %s: run %s: %w", spec.Machine, program, syscall.Exec(program, args, environment))
+}
+
+// isolate leaves the computer's mounts: what is mounted from here on is seen by nobody else and goes with the last
+// process. A /run of its own keeps nspawn's locks out of the computer's.
+func isolate(spec launchSpec) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("leave the mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := mountDisk(spec); err != nil {
+		return err
+	}
+	if err := unix.Mount("none", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount cgroup v2: %w", err)
+	}
+	return nil
+}
+
+// mountDisk mounts the Droplet's file system. What only makes copying up quicker is off: a layer must be whole without it.
+func mountDisk(spec launchSpec) error {
+	work, root := filepath.Join(spec.Folder, "work"), filepath.Join(spec.Folder, "root")
+	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o755), os.MkdirAll(root, 0o755)); err != nil {
+		return fmt.Errorf("mount disk: %w", err)
+	}
+	lower := slices.Clone(spec.Layers)
+	slices.Reverse(lower)
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off,metacopy=off,redirect_dir=off,xino=off",
+		strings.Join(lower, ":"), filepath.Join(spec.Folder, "upper"), work)
+	if limit := os.Getpagesize(); len(options) >= limit {
+		return fmt.Errorf("mount disk: %d layers: their paths are longer than %d bytes together", len(lower), limit)
+	}
+	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
+		return fmt.Errorf("mount disk of %d layers: %w", len(lower), err)
+	}
+	return nil
+}
+
+func nspawnArgs(spec launchSpec) []string {
+	return []string{
+		"systemd-nspawn", "--quiet", "--boot",
+		"--directory=" + filepath.Join(spec.Folder, "root"),
+		"--machine=" + spec.Machine, "--hostname=" + spec.Hostname,
+		"--register=no", "--keep-unit", "--settings=no",
+		"--network-namespace-path=" + spec.Namespace,
+		"--capability=CAP_NET_ADMIN",
+		"--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+	}
+}
+
+// tailOf returns the end of a log, for the error that points at it.
+func tailOf(path string) string {
+	const size = 1024
+	log, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer log.Close()
+	if info, err := log.Stat(); err == nil && info.Size() > size {
+		log.Seek(-size, io.SeekEnd)
+	}
+	text, _ := io.ReadAll(log)
+	return strings.TrimSpace(string(text))
+}

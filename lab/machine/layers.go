@@ -1,0 +1,255 @@
+package machine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
+)
+
+// Image is a stack of immutable layers (folders), the lowest first.
+type Image struct {
+	Layers []string `json:"layers"`
+	Bytes  int64    `json:"bytes"` // of all layers
+}
+
+func (h *Host) imagePath(name string) string {
+	return filepath.Join(h.State, "images", name+".json")
+}
+
+func (h *Host) layers() string { return filepath.Join(h.State, "layers") }
+
+// newLayer names a layer that has never been, whatever its image was called before.
+func (h *Host) newLayer(image string) (path string, err error) {
+	if err := os.MkdirAll(h.layers(), 0o755); err != nil {
+		return "", fmt.Errorf("make layer: %w", err)
+	}
+	suffix := make([]byte, 4)
+	rand.Read(suffix)
+	return filepath.Join(h.layers(), image+"-"+hex.EncodeToString(suffix)), nil
+}
+
+// Image finds an image that Snapshot made; ErrNoImage when there is none.
+func (h *Host) Image(name string) (Image, error) {
+	var image Image
+	err := readJSON(h.imagePath(name), &image)
+	if errors.Is(err, fs.ErrNotExist) {
+		return image, fmt.Errorf("image %s: %w", name, ErrNoImage)
+	}
+	return image, err
+}
+
+// DeleteImage forgets an image, nil when there is none, and deletes the layers that no image and no Droplet needs any more.
+func (h *Host) DeleteImage(name string) error {
+	h.disk.Lock()
+	defer h.disk.Unlock()
+	if err := os.Remove(h.imagePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete image %s: %w", name, err)
+	}
+	return h.deleteUnused()
+}
+
+// Snapshot keeps the Droplet's disk as the image of that name. The disk of one that is off becomes the image's top
+// layer by a rename, and the Droplet goes on above it; the disk of one that runs is copied while its processes stand still.
+func (h *Host) Snapshot(ctx context.Context, id int, image string) (Image, error) {
+	defer h.lock(number(id))()
+	h.disk.RLock()
+	defer h.disk.RUnlock()
+	if _, err := h.Image(image); err == nil {
+		return Image{}, fmt.Errorf("snapshot Droplet %d: image %s: %w", id, image, fs.ErrExist)
+	}
+	droplet, err := h.Droplet(id)
+	if err != nil {
+		return Image{}, fmt.Errorf("snapshot: %w", err)
+	}
+	if h.Running(id) {
+		return h.copyDisk(ctx, droplet, image)
+	}
+	return h.cutDisk(droplet, image)
+}
+
+// copyDisk copies the disk of a running Droplet: what a crash at this moment would leave.
+func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (result Image, err error) {
+	layer, err := h.newLayer(image)
+	if err != nil {
+		return Image{}, err
+	}
+	temporary := layer + ".part"
+	defer os.RemoveAll(temporary)
+	thaw, err := h.hold(droplet.ID)
+	if err != nil {
+		return Image{}, err
+	}
+	_, err = command.Run(ctx, command.Command{Args: []string{"cp", "-a", "--reflink=auto", h.upper(droplet.ID), temporary}})
+	if err := errors.Join(err, thaw()); err != nil {
+		return Image{}, fmt.Errorf("copy the disk of Droplet %d: %w", droplet.ID, err)
+	}
+	if err := finishLayer(temporary, layer); err != nil {
+		return Image{}, err
+	}
+	return h.keepImage(image, append(slices.Clone(droplet.Layers), layer))
+}
+
+// hold makes a Droplet's processes stand still, unless they do, and returns what lets them go on.
+func (h *Host) hold(id int) (func() error, error) {
+	group, err := h.group(number(id))
+	if err != nil {
+		return nil, err
+	}
+	if group.frozen() {
+		return func() error { return nil }, nil
+	}
+	return func() error { return h.Thaw(id) }, h.Freeze(id)
+}
+
+// cutDisk makes the disk of a Droplet that is off a layer. The order of the steps lets a crash between any two be
+// mended: the image is remembered last, and a Droplet whose upper folder is gone gets a new one above the layer.
+func (h *Host) cutDisk(droplet Droplet, image string) (Image, error) {
+	layer, err := h.newLayer(image)
+	if err != nil {
+		return Image{}, err
+	}
+	below := droplet.Layers
+	droplet.Layers = append(slices.Clone(below), layer)
+	if err := h.saveDroplet(droplet); err != nil {
+		return Image{}, err
+	}
+	if err := finishLayer(h.upper(droplet.ID), layer); err != nil {
+		return Image{}, err
+	}
+	if err := h.freshUpper(droplet); err != nil {
+		return Image{}, err
+	}
+	return h.keepImage(image, droplet.Layers)
+}
+
+// finishLayer makes a folder a layer, and takes out of it what is one Droplet's own.
+func finishLayer(folder, layer string) error {
+	if err := os.Rename(folder, layer); err != nil {
+		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
+	}
+	if err := os.RemoveAll(filepath.Join(layer, seedFolder)); err != nil {
+		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
+	}
+	return nil
+}
+
+func (h *Host) keepImage(name string, layers []string) (Image, error) {
+	image := Image{Layers: layers}
+	for _, layer := range layers {
+		size, err := diskUsage(layer)
+		if err != nil {
+			return Image{}, fmt.Errorf("measure layer %s: %w", layer, err)
+		}
+		image.Bytes += size
+	}
+	return image, writeJSON(h.imagePath(name), image)
+}
+
+// deleteUnused deletes the layers of this lab that neither an image nor a Droplet lists.
+func (h *Host) deleteUnused() error {
+	used, err := h.usedLayers()
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(h.layers())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("list layers: %w", err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(h.layers(), entry.Name())
+		if used[path] {
+			continue
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("delete layer %s: %w", entry.Name(), err)
+		}
+		h.Logger.Info("layer deleted", "layer", entry.Name())
+	}
+	return nil
+}
+
+func (h *Host) usedLayers() (map[string]bool, error) {
+	used := map[string]bool{}
+	images, err := filepath.Glob(h.imagePath("*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range images {
+		image, err := h.Image(strings.TrimSuffix(filepath.Base(path), ".json"))
+		if err != nil {
+			return nil, err
+		}
+		mark(used, image.Layers)
+	}
+	ids, err := h.Droplets()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		droplet, err := h.Droplet(id)
+		if err != nil {
+			return nil, err
+		}
+		mark(used, droplet.Layers)
+	}
+	return used, nil
+}
+
+func mark(set map[string]bool, names []string) {
+	for _, name := range names {
+		set[name] = true
+	}
+}
+
+// diskUsage adds up what a folder takes on disk, each file once.
+func diskUsage(folder string) (int64, error) {
+	var total int64
+	seen := map[uint64]bool{}
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok && !seen[stat.Ino] {
+			seen[stat.Ino] = true
+			total += stat.Blocks * 512
+		}
+		return nil
+	})
+	return total, err
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeJSON(path string, value any) error {
+	data, err := json.MarshalIndent(value, "", "\t")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = file.Write(path, append(data, '\n'), file.Options{})
+	return err
+}

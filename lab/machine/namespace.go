@@ -1,0 +1,124 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// makeNamespace makes a named network namespace, or finds it; the leftover of a crash between its two steps is no
+// namespace and is made one.
+func makeNamespace(name string) error {
+	path := namespacePath(name)
+	if isNamespace(path) {
+		return nil
+	}
+	if err := os.MkdirAll(namespaces, 0o755); err != nil {
+		return fmt.Errorf("make namespace %s: %w", name, err)
+	}
+	if err := os.WriteFile(path, nil, 0o444); err != nil {
+		return fmt.Errorf("make namespace %s: %w", name, err)
+	}
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "none", unix.MS_BIND, "")
+	})
+	if err != nil {
+		return fmt.Errorf("make namespace %s: %w", name, errors.Join(err, os.Remove(path)))
+	}
+	return nil
+}
+
+// removeNamespace takes the name away; the namespace goes with the last process in it.
+func removeNamespace(name string) error {
+	path := namespacePath(name)
+	for isNamespace(path) {
+		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("remove namespace %s: %w", name, err)
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+func isNamespace(path string) bool {
+	var stat unix.Statfs_t
+	return unix.Statfs(path, &stat) == nil && stat.Type == unix.NSFS_MAGIC
+}
+
+// within runs f on a thread that is in the namespace.
+func within(name string, f func() error) error {
+	target, err := netns.GetFromPath(namespacePath(name))
+	if err != nil {
+		return fmt.Errorf("enter namespace %s: %w", name, err)
+	}
+	defer target.Close()
+	return onThread(func() error {
+		if err := netns.Set(target); err != nil {
+			return fmt.Errorf("enter namespace %s: %w", name, err)
+		}
+		return f()
+	})
+}
+
+// onThread runs f on a thread of its own, which ends with it: whatever namespace f leaves the thread in, nobody else
+// ever runs there.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- f()
+	}()
+	return <-done
+}
+
+// Listen opens a listener inside the fabric, where the gateway's and the metadata service's addresses are.
+func (h *Host) Listen(network, address string) (listener net.Listener, err error) {
+	err = within(h.fabric(), func() error {
+		listener, err = net.Listen(network, address)
+		return err
+	})
+	return listener, err
+}
+
+// Dial connects from the fabric.
+func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return dial(ctx, h.fabric(), network, address)
+}
+
+// DialIn connects from inside a Droplet's network.
+func (h *Host) DialIn(ctx context.Context, id int, network, address string) (net.Conn, error) {
+	return dial(ctx, h.Namespace(number(id)), network, address)
+}
+
+// dial connects from a namespace to an address that needs no look-up: the dialer stays on its thread then.
+func dial(ctx context.Context, namespace, network, address string) (connection net.Conn, err error) {
+	err = within(namespace, func() error {
+		connection, err = (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, network, address)
+		return err
+	})
+	return connection, err
+}
+
+// setSysctls writes settings of the network that the calling thread is in; what this kernel does not have is left out.
+func setSysctls(settings map[string]string) error {
+	for name, value := range settings {
+		err := os.WriteFile(filepath.Join("/proc/sys/net", name), []byte(value), 0)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("set net/%s: %w", name, err)
+		}
+	}
+	return nil
+}

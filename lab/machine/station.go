@@ -1,0 +1,151 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"strconv"
+)
+
+// Attachment is a place in the lab's networks.
+type Attachment struct {
+	Public   netip.Addr   `json:"public"`  // eth0
+	Private  netip.Addr   `json:"private"` // eth1
+	VPC      string       `json:"vpc"`     // any text that names it, such as the VPC's UUID
+	VPCRange netip.Prefix `json:"vpc_range"`
+}
+
+func number(id int) string { return strconv.Itoa(id) }
+
+// attach makes a station: a namespace with eth0 in the public network and eth1 in a VPC, addresses and routes set. It
+// can be called again, after a crash in its middle too.
+func (h *Host) attach(station string, at Attachment) error {
+	if err := h.checkAttachment(at); err != nil {
+		return fmt.Errorf("attach %s: %w", station, err)
+	}
+	h.net.Lock()
+	defer h.net.Unlock()
+	if err := makeNamespace(h.Namespace(station)); err != nil {
+		return err
+	}
+	err := within(h.Namespace(station), func() error { return setSysctls(quietIPv6()) })
+	if err != nil {
+		return err
+	}
+	fabric, err := openWire(h.fabric())
+	if err != nil {
+		return err
+	}
+	defer fabric.close()
+	inside, err := openWire(h.Namespace(station))
+	if err != nil {
+		return err
+	}
+	defer inside.close()
+	if err := inside.raise("lo"); err != nil {
+		return err
+	}
+	if err := h.attachPublic(fabric, inside, station, at); err != nil {
+		return err
+	}
+	return h.attachPrivate(fabric, inside, station, at)
+}
+
+// quietIPv6 leaves ::1 alone, and keeps every other interface from making itself addresses.
+func quietIPv6() map[string]string {
+	return map[string]string{
+		"ipv6/conf/default/disable_ipv6": "1", "ipv6/conf/default/autoconf": "0", "ipv6/conf/default/accept_ra": "0",
+	}
+}
+
+func (h *Host) checkAttachment(at Attachment) error {
+	if !h.Public.Contains(at.Public) || at.Public.Compare(h.Self()) <= 0 {
+		return fmt.Errorf("public address %s: must be in %s and after %s", at.Public, h.Public, h.Self())
+	}
+	if at.VPC == "" || !at.VPCRange.Addr().Is4() || !at.VPCRange.Contains(at.Private) {
+		return fmt.Errorf("private address %s: must be in the range %s of VPC %q", at.Private, at.VPCRange, at.VPC)
+	}
+	return nil
+}
+
+func (h *Host) attachPublic(fabric, inside *wire, station string, at Attachment) error {
+	if err := fabric.makeCable(publicPort(station), publicBridge, inside, "eth0", MAC(at.Public)); err != nil {
+		return err
+	}
+	if err := inside.addAddress("eth0", netip.PrefixFrom(at.Public, h.Public.Bits())); err != nil {
+		return err
+	}
+	if anchor := Anchor(at.Public); !anchor.Overlaps(at.VPCRange) {
+		if err := inside.addAddress("eth0", anchor); err != nil {
+			return err
+		}
+	}
+	if err := inside.route("eth0", netip.PrefixFrom(MetadataAddress(), 32), netip.Addr{}, at.Public); err != nil {
+		return err
+	}
+	return inside.route("eth0", netip.MustParsePrefix("0.0.0.0/0"), h.Gateway(), at.Public)
+}
+
+func (h *Host) attachPrivate(fabric, inside *wire, station string, at Attachment) error {
+	if err := h.makeVPC(fabric, at.VPC, at.VPCRange); err != nil {
+		return err
+	}
+	if err := fabric.makeCable(privatePort(station), vpcBridge(at.VPC), inside, "eth1", MAC(at.Private)); err != nil {
+		return err
+	}
+	return inside.addAddress("eth1", netip.PrefixFrom(at.Private, at.VPCRange.Bits()))
+}
+
+// detach removes a station from the networks; nil when there is none.
+func (h *Host) detach(station string, at Attachment) error {
+	h.net.Lock()
+	defer h.net.Unlock()
+	fabric, err := openWire(h.fabric())
+	if errors.Is(err, fs.ErrNotExist) {
+		return removeNamespace(h.Namespace(station))
+	} else if err != nil {
+		return err
+	}
+	defer fabric.close()
+	if err := errors.Join(fabric.removeLink(publicPort(station)), fabric.removeLink(privatePort(station))); err != nil {
+		return err
+	}
+	if err := removeNamespace(h.Namespace(station)); err != nil {
+		return err
+	}
+	if at.VPC == "" {
+		return nil
+	}
+	return h.dropVPC(fabric, at.VPC, at.VPCRange)
+}
+
+// Links pulls the cables of a Droplet or puts them back. The Droplet's own addresses and routes stay.
+func (h *Host) Links(id int, up bool) error {
+	h.net.Lock()
+	defer h.net.Unlock()
+	fabric, err := openWire(h.fabric())
+	if err != nil {
+		return err
+	}
+	defer fabric.close()
+	return errors.Join(fabric.setUp(publicPort(number(id)), up), fabric.setUp(privatePort(number(id)), up))
+}
+
+// stations names what is in the lab's networks, found in the kernel and not in files.
+func (h *Host) stations() ([]string, error) {
+	entries, err := os.ReadDir(namespaces)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("list namespaces: %w", err)
+	}
+	var found []string
+	for _, entry := range entries {
+		if station, ok := h.stationOf(entry.Name()); ok {
+			found = append(found, station)
+		}
+	}
+	return found, nil
+}
