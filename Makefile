@@ -1,0 +1,85 @@
+# Hornero: `make up` bakes and launches the whole stack in the lab; `make test` proves it. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hornero
+DQLITE   := $(CACHE)/dqlite-1.18.1
+CLOUD    ?= lab
+RELEASE  ?= debian-13
+STACK    ?= stack.yaml
+VERSION  := 0.1.0
+
+PACKER_VERSION := 1.11.2
+PACKER_CACHE   := $(CACHE)/packer-$(PACKER_VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: up
+up: images ## build, start the lab, bake the images, launch the stack, print its address
+	@bin/hornero -f $(STACK) up
+
+.PHONY: images
+images: build packer lab ## bake one snapshot per role (only what changed)
+	@CLOUD=$(CLOUD) RELEASE=$(RELEASE) scripts/images.sh
+
+.PHONY: lab
+lab: build
+	@if [ "$(CLOUD)" = lab ]; then bin/hornero lab start; fi
+
+.PHONY: down
+down: ## destroy the stack and stop the lab; images and secrets are kept
+	@if [ -x bin/hornero ]; then bin/hornero -f $(STACK) destroy --yes; bin/hornero lab stop; fi
+
+.PHONY: test
+test: deps packer ## prove everything: unit tests, real daemons, and the whole stack in a lab of its own
+	@scripts/test.sh
+
+.PHONY: check
+check: deps ## format, vet and unit tests only (seconds, no root)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	go test ./...
+
+.PHONY: build
+build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap ## build the three programs into bin/
+
+GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum)
+DATA     := $(shell git ls-files -co --exclude-standard roles images)
+
+bin/hornero: $(GO_FILES) $(DATA)
+	@echo "build  $@"
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/hornero
+
+bin/packer-plugin-hornero: $(GO_FILES) $(DATA)
+	@echo "build  $@"
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/packer-plugin-hornero
+
+# Static, so that one file runs on every release; see docs/architecture.md.
+bin/hornero-bootstrap: $(GO_FILES) $(DATA)
+	@echo "build  $@ (static)"
+	eval "$$(scripts/dqlite.sh $(DQLITE))"
+	go build -trimpath -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static -Wl,--no-warnings"' -o $@ ./cmd/hornero-bootstrap 2> >(grep -vE "statically linked|in function|internal/|hornero-bootstrap$$" >&2 || true)
+
+.PHONY: deps
+deps: ## install what is needed from Debian, and the dqlite archives into the cache
+	@scripts/deps.sh
+	scripts/dqlite.sh $(DQLITE) >/dev/null
+
+.PHONY: env
+env: deps ## print the environment that an editor or plain go build needs: eval "$(make -s env)"
+	@scripts/dqlite.sh $(DQLITE)
+
+.PHONY: packer
+packer: ## find Packer in PATH, or build it once from its pinned module
+	@mkdir -p .cache bin
+	scripts/packer.sh $(PACKER_VERSION) $(PACKER_CACHE) .cache/packer
+
+.PHONY: clean
+clean: ## remove what was built in this checkout (caches, lab and secrets are kept)
+	@rm -rf bin .cache

@@ -1,0 +1,156 @@
+package galera
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
+)
+
+// Files in the data directory that tell its story.
+const (
+	pristineMark = "hornero-pristine" // left by the bake, removed before the first start
+	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs
+	grastate     = "grastate.dat"
+)
+
+// DataDir is a MariaDB data directory.
+type DataDir struct {
+	Path   string
+	Owner  string // user:group of the server
+	Server string // the server's program, for recovery
+}
+
+// Inspect tells what the directory holds.
+func (d DataDir) Inspect() (Content, Position, error) {
+	if present(filepath.Join(d.Path, transferMark)) {
+		return ContentTorn, Position{}, nil
+	}
+	if present(filepath.Join(d.Path, pristineMark)) {
+		return ContentPristine, Position{}, nil
+	}
+	empty, err := d.empty()
+	if err != nil {
+		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
+	}
+	if empty {
+		return ContentTorn, Position{}, nil
+	}
+	text, err := os.ReadFile(filepath.Join(d.Path, grastate))
+	if errors.Is(err, fs.ErrNotExist) {
+		return ContentCrashed, Position{}, nil
+	}
+	if err != nil {
+		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
+	}
+	position, err := ParseGrastate(string(text))
+	if err != nil || !position.Known() {
+		return ContentCrashed, position, nil
+	}
+	return ContentKnown, position, nil
+}
+
+func (d DataDir) empty() (bool, error) {
+	entries, err := os.ReadDir(d.Path)
+	return len(entries) == 0, err
+}
+
+func present(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// Recover lets the server find its position in InnoDB. It starts no network and takes no part in a cluster.
+func (d DataDir) Recover(ctx context.Context) (Position, error) {
+	var said bytes.Buffer
+	args := []string{d.Server, "--user=mysql", "--wsrep-recover", "--disable-log-error"}
+	if _, err := command.Run(ctx, command.Command{Args: args, Output: &said}); err != nil {
+		return Position{}, fmt.Errorf("recover position: %w", err)
+	}
+	return ParseRecovered(said.String())
+}
+
+// Wipe removes everything in the directory, and leaves the mark that nothing usable is there until the last.
+func (d DataDir) Wipe() error {
+	mark := filepath.Join(d.Path, transferMark)
+	if _, err := file.Write(mark, nil, file.Options{Mode: 0o660, Owner: d.Owner}); err != nil {
+		return fmt.Errorf("wipe %s: %w", d.Path, err)
+	}
+	entries, err := os.ReadDir(d.Path)
+	if err != nil {
+		return fmt.Errorf("wipe %s: %w", d.Path, err)
+	}
+	for _, entry := range entries {
+		if entry.Name() == transferMark || entry.Name() == "lost+found" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(d.Path, entry.Name())); err != nil {
+			return fmt.Errorf("wipe %s: %w", d.Path, err)
+		}
+	}
+	return os.Remove(mark)
+}
+
+// Allow writes the position and Galera's own permission to bootstrap into grastate.dat. A directory without the file
+// begins a new history and needs none.
+func (d DataDir) Allow(position Position) error {
+	path := filepath.Join(d.Path, grastate)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !position.Named() {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("allow bootstrap: %w", err)
+	}
+	if _, err := ParseGrastate(string(text)); err != nil {
+		text = []byte("# GALERA saved state\nversion: 2.1\nuuid:\nseqno:\nsafe_to_bootstrap:\n")
+	}
+	if _, err := file.Write(path, []byte(allowBootstrap(string(text), position)), file.Options{Mode: 0o660, Owner: d.Owner}); err != nil {
+		return fmt.Errorf("allow bootstrap: %w", err)
+	}
+	return nil
+}
+
+// Touch removes the mark of the bake.
+func (d DataDir) Touch() error {
+	err := os.Remove(filepath.Join(d.Path, pristineMark))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mark %s as used: %w", d.Path, err)
+	}
+	return nil
+}
+
+// Progress sums up sizes and the latest change; it differs from one look to the next while bytes move.
+func (d DataDir) Progress() (string, error) {
+	var total int64
+	var latest time.Time
+	err := filepath.WalkDir(d.Path, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return ignoreGone(err)
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return ignoreGone(err)
+		}
+		total += info.Size()
+		if info.ModTime().After(latest) {
+			latest = info.ModTime()
+		}
+		return nil
+	})
+	return fmt.Sprintf("%d MiB, last change %s", total>>20, latest.UTC().Format(time.RFC3339)), err
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,487 @@
+package galera
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// Role is the role whose peers are database nodes.
+const Role = "db"
+
+// State is the word for what a database node is doing; the peer set and people read it.
+type State string
+
+// The states, and the moves between them:
+//
+//	waiting -> recovering -> waiting -> bootstrapping -> synced <-> donor
+//	waiting -> joining -> synced            joining -> waiting (the transfer broke)
+//	synced, donor -> non-primary -> synced (reconnected or reformed) | waiting (restarted to join)
+//	anything -> stopped (drained)           anything -> waiting (the server went down)
+const (
+	StateWaiting       State = "waiting"
+	StateBootstrapping State = "bootstrapping"
+	StateJoining       State = "joining"
+	StateSynced        State = "synced"
+	StateDonor         State = "donor"
+	StateNonPrimary    State = "non-primary"
+	StateRecovering    State = "recovering"
+	StateStopped       State = "stopped"
+)
+
+// Process is what the server's unit does.
+type Process string
+
+// A server runs when it answers SQL; before that it is starting, which may take as long as a state transfer.
+const (
+	ProcessStopped  Process = "stopped"
+	ProcessFailed   Process = "failed"
+	ProcessStarting Process = "starting"
+	ProcessRunning  Process = "running"
+	ProcessStopping Process = "stopping"
+)
+
+// Content is what the data directory holds while no server runs on it.
+type Content string
+
+const (
+	ContentPristine   Content = "pristine"   // as baked: system tables, never started
+	ContentTorn       Content = "torn"       // a state transfer began and did not end
+	ContentCrashed    Content = "crashed"    // data, with the position still to be recovered
+	ContentKnown      Content = "known"      // data at a known position
+	ContentUnreadable Content = "unreadable" // data, and recovery found no position
+)
+
+// Wsrep is what the running server says of itself.
+type Wsrep struct {
+	ClusterStatus string // "Primary", "non-Primary", "Disconnected"
+	LocalState    int    // as in Galera: 1 joining, 2 donor, 3 joined, 4 synced
+	Ready         bool
+	Size          int
+	UUID          string
+	Seqno         int64
+	Incoming      []string // addresses of the view's members, without ports
+}
+
+// Galera's numbers of a node's state.
+const (
+	wsrepDonor  = 2
+	wsrepSynced = 4
+)
+
+func (w Wsrep) primary() bool { return w.ClusterStatus == "Primary" }
+func (w Wsrep) synced() bool  { return w.primary() && w.Ready && w.LocalState == wsrepSynced }
+func (w Wsrep) donor() bool   { return w.primary() && w.LocalState == wsrepDonor }
+
+// Local is what the node knows of itself without asking anybody.
+type Local struct {
+	Process  Process
+	Content  Content // of a stopped server's data directory
+	Position Position
+	Wsrep    Wsrep // of a running server
+	Failures int   // starts that failed, in a row
+	Trouble  string
+}
+
+// Input is everything that a decision depends on.
+type Input struct {
+	Node        string
+	Incarnation int
+	Founder     bool     // this incarnation's document told it to found the peer set
+	Expected    []string // database nodes that the stack is to have
+	Local       Local
+	Peers       peerset.Snapshot
+	Leave       bool // the node is to give up its work
+	BackingOff  bool // the last start failed a moment ago
+}
+
+// Kind is what to do next.
+type Kind string
+
+// The kinds of action.
+const (
+	Wait      Kind = "wait"      // nothing can be done now
+	Serve     Kind = "serve"     // nothing needs to be done
+	Watch     Kind = "watch"     // the server is on its way; keep looking
+	Recover   Kind = "recover"   // find the position of a crashed server
+	Bootstrap Kind = "bootstrap" // begin a new primary component, here
+	Conclude  Kind = "conclude"  // first bootstrap: make the users, add the UUID to the record
+	Reform    Kind = "reform"    // make the running non-primary component primary
+	Join      Kind = "join"      // start and get in by state transfer
+	Stop      Kind = "stop"      // stop the server
+)
+
+// Action is a decision: what to do, and why.
+type Action struct {
+	Kind   Kind
+	State  State
+	Reason string
+	// Settle is how long the same decision must stand before it is acted on: heartbeats that are on their way get in.
+	Settle time.Duration
+	Wipe   bool // Join: the data directory is of no use and goes first
+	// Evidence is what each known database node said; it goes into the record.
+	Evidence map[string]string
+	Position Position // Bootstrap: where from; zero for a new history
+}
+
+// How long decisions that end an outage must stand. Two heartbeats for evidence; a non-primary component gets the time
+// to heal by itself, which Galera does when its members meet again.
+const (
+	SettleEvidence   = 2 * time.Second
+	SettleBlind      = 5 * time.Second
+	SettleReform     = 10 * time.Second
+	SettleNonPrimary = 20 * time.Second
+)
+
+// WipeAfter is how many failed starts in a row make a joiner give up data that the primary component holds anyway.
+const WipeAfter = 3
+
+// Decide is pure: it looks at the input and says what to do. Inputs are sorted by name; ties go to a running server,
+// then to the lowest name.
+func Decide(in Input) Action {
+	if in.Leave {
+		return in.leave()
+	}
+	switch in.Local.Process {
+	case ProcessRunning:
+		return in.running()
+	case ProcessStarting:
+		return Action{Kind: Watch, State: in.onTheWay(), Reason: "the server is starting"}
+	case ProcessStopping:
+		return Action{Kind: Wait, State: StateWaiting, Reason: "the server is stopping"}
+	}
+	return in.stopped()
+}
+
+func (in Input) leave() Action {
+	switch in.Local.Process {
+	case ProcessStopped, ProcessFailed:
+		return Action{Kind: Wait, State: StateStopped, Reason: "drained"}
+	case ProcessStopping:
+		return Action{Kind: Wait, State: StateStopped, Reason: "draining: the server is stopping"}
+	}
+	writer := in.Peers.Leases[peerset.LeaseWriter]
+	if writer.Holder == in.Node && writer.Incarnation == in.Incarnation && len(in.otherPrimaries()) > 0 {
+		return Action{Kind: Wait, State: in.serving(), Reason: "draining: another node is to take the writes first"}
+	}
+	return Action{Kind: Stop, State: StateStopped, Reason: "draining"}
+}
+
+// serving is the state of a running server, from its own words.
+func (in Input) serving() State {
+	switch w := in.Local.Wsrep; {
+	case in.Local.Process != ProcessRunning:
+		return in.onTheWay()
+	case !w.primary():
+		return StateNonPrimary
+	case w.synced():
+		return StateSynced
+	case w.donor():
+		return StateDonor
+	default:
+		return StateJoining
+	}
+}
+
+func (in Input) onTheWay() State {
+	if record, found, _ := recordOf(in.Peers); found && in.mine(record) && record.UUID == "" {
+		return StateBootstrapping
+	}
+	return StateJoining
+}
+
+func (in Input) mine(record Record) bool {
+	return record.Node == in.Node && record.Incarnation == in.Incarnation
+}
+
+func (in Input) running() Action {
+	w := in.Local.Wsrep
+	if !w.primary() {
+		return in.nonPrimary()
+	}
+	record, found, err := recordOf(in.Peers)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	if found && in.mine(record) && record.UUID == "" {
+		return Action{Kind: Conclude, State: StateBootstrapping, Reason: "the new cluster is up: make its users, record its UUID"}
+	}
+	state := in.serving()
+	switch state {
+	case StateSynced:
+		return Action{Kind: Serve, State: state, Reason: fmt.Sprintf("in a primary component of %d", w.Size)}
+	case StateDonor:
+		return Action{Kind: Serve, State: state, Reason: "gives its state to a joining node"}
+	}
+	return Action{Kind: Watch, State: state, Reason: "catches up with the primary component"}
+}
+
+func (in Input) nonPrimary() Action {
+	if others := in.otherPrimaries(); len(others) > 0 {
+		return Action{Kind: Stop, State: StateNonPrimary, Settle: SettleNonPrimary,
+			Reason: "outside the primary component of " + list(others) + "; starts anew to join it if it does not get back by itself"}
+	}
+	if !in.Peers.Quorum {
+		return Action{Kind: Wait, State: StateNonPrimary, Reason: "outside the primary component, and the peer set has no quorum to form it again"}
+	}
+	verdict := in.weigh()
+	if verdict.refusal != "" {
+		return Action{Kind: Wait, State: StateNonPrimary, Reason: "outside the primary component: " + verdict.refusal}
+	}
+	if verdict.best != in.Node {
+		return Action{Kind: Wait, State: StateNonPrimary, Reason: fmt.Sprintf("outside the primary component; %s is to form it again (%s)", verdict.best, verdict.position)}
+	}
+	return Action{Kind: Reform, State: StateNonPrimary, Settle: SettleReform, Position: verdict.position, Evidence: verdict.evidence,
+		Reason: "no primary component is left and this node has the most advanced data: " + verdict.position.String()}
+}
+
+func (in Input) stopped() Action {
+	if in.Local.Content == ContentCrashed {
+		return Action{Kind: Recover, State: StateRecovering, Reason: "find out how far the data got"}
+	}
+	if len(in.otherPrimaries()) > 0 {
+		return in.join()
+	}
+	if !in.Peers.Quorum {
+		return in.blind()
+	}
+	return in.bootstrap()
+}
+
+// join goes into a primary component that is there.
+func (in Input) join() Action {
+	others := in.otherPrimaries()
+	theirs := in.positionOf(others[0])
+	mine := in.Local.Position
+	if in.Local.Content == ContentKnown && theirs.Named() && mine.UUID != theirs.UUID {
+		return refuse(fmt.Sprintf("this node holds data of another cluster (%s) than the one that runs (%s); replace the node, or save the data and wipe it", mine, theirs))
+	}
+	if in.BackingOff {
+		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
+	}
+	action := Action{Kind: Join, State: StateJoining, Reason: "join " + list(others)}
+	switch in.Local.Content {
+	case ContentTorn, ContentUnreadable:
+		action.Wipe = true
+	case ContentKnown:
+		if in.Local.Failures < WipeAfter {
+			break
+		}
+		if mine.Seqno > theirs.Seqno {
+			return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
+		}
+		action.Wipe = true
+	}
+	return action
+}
+
+func (in Input) tryAgain() string {
+	return fmt.Sprintf("start %d failed, tries again in a while: %s", in.Local.Failures, cmp.Or(in.Local.Trouble, "see the server's journal"))
+}
+
+// blind is what a node with data does while nobody can be asked: try the addresses it remembers. Joining never makes
+// a primary component, except the one that all its last members form again by Galera's own pc.recovery.
+func (in Input) blind() Action {
+	if in.Local.Content != ContentKnown {
+		return Action{Kind: Wait, State: StateWaiting, Reason: "the peer set has no quorum and this node has no data of its own"}
+	}
+	if in.BackingOff {
+		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
+	}
+	return Action{Kind: Join, State: StateJoining, Settle: SettleBlind, Reason: "the peer set has no quorum: join whoever is at the remembered addresses"}
+}
+
+// bootstrap decides when no primary component is known and the peer set can be asked.
+func (in Input) bootstrap() Action {
+	verdict := in.weigh()
+	switch {
+	case verdict.refusal != "":
+		return refuse(verdict.refusal)
+	case verdict.best != in.Node:
+		return Action{Kind: Wait, State: StateWaiting, Reason: fmt.Sprintf("%s is to bootstrap (%s)", verdict.best, verdict.position)}
+	case in.BackingOff:
+		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
+	}
+	action := Action{Kind: Bootstrap, State: StateBootstrapping, Position: verdict.position, Evidence: verdict.evidence}
+	if !verdict.position.Named() {
+		action.Reason = "begin a new history: no database node has data and none ever had"
+		return action
+	}
+	action.Settle = SettleEvidence
+	action.Reason = "every database node has reported and this one has the most advanced data: " + verdict.position.String()
+	return action
+}
+
+func refuse(reason string) Action {
+	return Action{Kind: Wait, State: StateWaiting, Reason: reason}
+}
+
+// verdict is what the evidence of all known database nodes says.
+type verdict struct {
+	best     string // who is to bootstrap
+	position Position
+	evidence map[string]string
+	refusal  string // or why nobody may
+}
+
+func (in Input) weigh() verdict {
+	record, found, err := recordOf(in.Peers)
+	if err != nil {
+		return verdict{refusal: err.Error()}
+	}
+	said := in.testimonies()
+	v := verdict{evidence: map[string]string{}}
+	var positioned []testimony
+	var missing, torn []string
+	for _, t := range said {
+		v.evidence[t.name] = t.String()
+		switch {
+		case t.kind == EvidenceNone:
+			missing = append(missing, t.name)
+			v.evidence[t.name] = "nothing"
+		case t.kind == EvidenceUnreadable:
+			missing = append(missing, t.name+" (its data cannot be read)")
+		case t.kind == EvidenceTorn:
+			torn = append(torn, t.name)
+		case t.kind.positioned():
+			positioned = append(positioned, t)
+		}
+	}
+	switch {
+	case len(positioned) > 0:
+		return in.weighPositions(v, record, positioned, missing)
+	case found && record.UUID != "" && len(missing) == 0:
+		v.refusal = fmt.Sprintf("no database node holds data of cluster %s any more; restore a backup, or destroy the stack", record.UUID)
+	case len(torn) > 0 && len(missing) == 0:
+		v.refusal = "only half-finished state transfers are left, on " + list(torn)
+	case !found && in.Founder && in.Local.Content == ContentPristine && len(torn) == 0:
+		v.best = in.Node
+	case found && record.UUID == "" && in.mine(record) && in.Local.Content == ContentPristine:
+		v.best = in.Node
+	case len(missing) > 0:
+		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
+	default:
+		v.best = said[0].name
+	}
+	return v
+}
+
+func (in Input) weighPositions(v verdict, record Record, positioned []testimony, missing []string) verdict {
+	uuid := cmp.Or(record.UUID, positioned[0].position.UUID)
+	for _, t := range positioned {
+		if t.position.UUID != uuid {
+			v.refusal = fmt.Sprintf("%s holds data of another cluster (%s, not %s); positions of two clusters cannot be compared: replace the node that is wrong", t.name, t.position, uuid)
+			return v
+		}
+	}
+	if len(missing) > 0 {
+		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
+		return v
+	}
+	slices.SortFunc(positioned, func(a, b testimony) int {
+		return cmp.Or(cmp.Compare(b.position.Seqno, a.position.Seqno), cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(a.name, b.name))
+	})
+	v.best, v.position = positioned[0].name, positioned[0].position
+	return v
+}
+
+func rank(kind Evidence) int {
+	if kind == EvidenceNonPrimary {
+		return 0
+	}
+	return 1
+}
+
+// testimonies returns what every known database node says, sorted by name. Unreachable is not absent: a node that is
+// not alive says nothing, whatever it said before, because it may have gone on since.
+func (in Input) testimonies() []testimony {
+	said := map[string]testimony{}
+	for _, name := range in.Expected {
+		if in.Peers.Settings[SettingForgotten+name] == "" {
+			said[name] = testimony{name: name}
+		}
+	}
+	for _, peer := range in.Peers.Role(Role) {
+		said[peer.Name] = testimonyOf(peer)
+	}
+	said[in.Node] = in.own()
+	return slices.SortedFunc(maps.Values(said), func(a, b testimony) int { return cmp.Compare(a.name, b.name) })
+}
+
+func testimonyOf(peer peerset.Peer) testimony {
+	t := testimony{name: peer.Name}
+	if !peer.Alive {
+		return t
+	}
+	t.kind = Evidence(peer.Facts[FactEvidence])
+	t.position = factPosition(peer)
+	if t.kind.positioned() && !t.position.Known() {
+		t.kind = EvidenceNone
+	}
+	return t
+}
+
+func factPosition(peer peerset.Peer) Position {
+	seqno, err := strconv.ParseInt(peer.Facts[FactSeqno], 10, 64)
+	if err != nil {
+		seqno = UnknownSeqno
+	}
+	return Position{UUID: peer.Facts[FactUUID], Seqno: seqno}
+}
+
+// own is this node's own evidence, from what it sees rather than from what it last reported.
+func (in Input) own() testimony {
+	kind, position := in.Local.evidence()
+	return testimony{name: in.Node, kind: kind, position: position}
+}
+
+func (l Local) evidence() (Evidence, Position) {
+	switch l.Process {
+	case ProcessRunning:
+		position := Position{UUID: l.Wsrep.UUID, Seqno: l.Wsrep.Seqno}
+		if l.Wsrep.primary() || !position.Known() {
+			return EvidenceNone, position
+		}
+		return EvidenceNonPrimary, position
+	case ProcessStopped, ProcessFailed:
+	default:
+		return EvidenceNone, Position{}
+	}
+	switch l.Content {
+	case ContentPristine:
+		return EvidenceEmpty, Position{}
+	case ContentTorn:
+		return EvidenceTorn, Position{}
+	case ContentUnreadable:
+		return EvidenceUnreadable, Position{}
+	case ContentKnown:
+		return EvidenceStopped, l.Position
+	}
+	return EvidenceNone, Position{}
+}
+
+// otherPrimaries returns the names of the other database nodes that are in the primary component and can give their
+// state, sorted.
+func (in Input) otherPrimaries() []string {
+	var names []string
+	for _, peer := range in.Peers.Role(Role) {
+		if peer.Name != in.Node && peer.Alive && in.Peers.Quorum && inPrimary(peer) {
+			names = append(names, peer.Name)
+		}
+	}
+	return names
+}
+
+func inPrimary(peer peerset.Peer) bool {
+	return State(peer.State) == StateSynced || State(peer.State) == StateDonor
+}
+
+func (in Input) positionOf(name string) Position {
+	peer, _ := in.Peers.Peer(name)
+	return factPosition(peer)
+}

@@ -1,0 +1,54 @@
+package galera
+
+import (
+	"context"
+)
+
+// Unit is the server's unit.
+type Unit interface {
+	// State returns what the unit does; a server that is active counts as starting until it answers SQL.
+	State(ctx context.Context) (Process, error)
+	// Start asks for a start as a member and does not wait for it.
+	Start(ctx context.Context) error
+	// Bootstrap starts the server as the first of a new primary component and returns when it is up. Nothing of it
+	// stays behind for the next start.
+	Bootstrap(ctx context.Context) error
+	// Stop asks for a stop and does not wait for it.
+	Stop(ctx context.Context) error
+	// Trouble returns the last errors that the server wrote to its journal, in a line.
+	Trouble(ctx context.Context) string
+}
+
+// Database is the running server.
+type Database interface {
+	// Probe asks the server for its own view; an error means that it does not answer.
+	Probe(ctx context.Context) (Wsrep, error)
+	// Apply runs the file of users and grants. It may run again: every statement is idempotent.
+	Apply(ctx context.Context, path string) error
+	// Reform makes the running non-primary component primary.
+	Reform(ctx context.Context) error
+}
+
+// Data is the data directory of a stopped server.
+type Data interface {
+	// Inspect tells what is there, without starting anything.
+	Inspect() (Content, Position, error)
+	// Recover finds the position of a crashed server.
+	Recover(ctx context.Context) (Position, error)
+	// Wipe removes everything.
+	Wipe() error
+	// Allow lets the server bootstrap from this position.
+	Allow(position Position) error
+	// Touch marks the directory as no longer pristine.
+	Touch() error
+	// Progress changes while bytes move into the directory.
+	Progress() (string, error)
+}
+
+// Status is what the node says of itself: to its peers, to health checks, to people.
+type Status struct {
+	State   State
+	Reason  string
+	Healthy bool
+	Facts   map[string]string
+}

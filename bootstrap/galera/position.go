@@ -1,0 +1,86 @@
+package galera
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// ZeroUUID is Galera's "no state at all".
+const ZeroUUID = "00000000-0000-0000-0000-000000000000"
+
+// UnknownSeqno is Galera's "a state, but nobody wrote down how far it got".
+const UnknownSeqno = -1
+
+var errNoPosition = errors.New("no position in the output")
+
+// Position is a place in the history of one cluster. Positions of different UUIDs cannot be compared.
+type Position struct {
+	UUID  string
+	Seqno int64
+}
+
+// Known tells whether the position names a state and how far it got; nothing else is ever bootstrapped from.
+func (p Position) Known() bool { return p.Named() && p.Seqno >= 0 }
+
+// Named tells whether the position names a cluster's state, however far it got.
+func (p Position) Named() bool { return p.UUID != "" && p.UUID != ZeroUUID }
+
+func (p Position) String() string {
+	if !p.Named() {
+		return "no data"
+	}
+	return fmt.Sprintf("%s:%d", p.UUID, p.Seqno)
+}
+
+var grastateLine = regexp.MustCompile(`(?m)^(uuid|seqno|safe_to_bootstrap):\s*(\S+)\s*$`)
+
+// ParseGrastate reads Galera's grastate.dat. Its safe_to_bootstrap is a hint that nobody here follows.
+func ParseGrastate(text string) (Position, error) {
+	position := Position{Seqno: UnknownSeqno}
+	for _, m := range grastateLine.FindAllStringSubmatch(text, -1) {
+		switch m[1] {
+		case "uuid":
+			position.UUID = m[2]
+		case "seqno":
+			seqno, err := strconv.ParseInt(m[2], 10, 64)
+			if err != nil {
+				return Position{}, fmt.Errorf("read grastate.dat: %w", err)
+			}
+			position.Seqno = seqno
+		}
+	}
+	if position.UUID == "" {
+		return Position{}, fmt.Errorf("read grastate.dat: %w", errNoPosition)
+	}
+	return position, nil
+}
+
+// allowBootstrap rewrites grastate.dat so that the server accepts --wsrep-new-cluster at this position.
+func allowBootstrap(text string, position Position) string {
+	replace := func(key, value string) {
+		text = regexp.MustCompile(`(?m)^`+key+`:.*$`).ReplaceAllString(text, fmt.Sprintf("%s: %s", key, value))
+	}
+	replace("uuid", position.UUID)
+	replace("seqno", strconv.FormatInt(position.Seqno, 10))
+	replace("safe_to_bootstrap", "1")
+	return text
+}
+
+var recoveredPosition = regexp.MustCompile(`WSREP: Recovered position:\s*([0-9a-f-]{36}):(-?\d+)`)
+
+// ParseRecovered reads what `mariadbd --wsrep-recover` says.
+func ParseRecovered(output string) (Position, error) {
+	matches := recoveredPosition.FindAllStringSubmatch(output, -1)
+	if len(matches) == 0 {
+		return Position{}, fmt.Errorf("read recovered position: %w", errNoPosition)
+	}
+	last := matches[len(matches)-1]
+	seqno, err := strconv.ParseInt(last[2], 10, 64)
+	if err != nil {
+		return Position{}, fmt.Errorf("read recovered position: %w", err)
+	}
+	return Position{UUID: strings.ToLower(last[1]), Seqno: seqno}, nil
+}

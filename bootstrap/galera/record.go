@@ -1,0 +1,88 @@
+package galera
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// SettingDecision is the key of the bootstrap record among the peer set's settings.
+const SettingDecision = "galera.decision"
+
+// SettingForgotten + a node's name is the setting that declares a node gone; its value is the last incarnation given up.
+const SettingForgotten = "forgotten."
+
+// Record is the decision to bootstrap: written to the store before it is acted on. A record without a UUID is the
+// intent to begin a new history; the node that wrote it adds the UUID once its server has one.
+type Record struct {
+	UUID        string            `json:"uuid"`
+	Epoch       int64             `json:"epoch"`
+	Node        string            `json:"node"`
+	Incarnation int               `json:"incarnation"`
+	Seqno       int64             `json:"seqno"`
+	Evidence    map[string]string `json:"evidence"` // by node: what it said
+	Time        time.Time         `json:"time"`
+}
+
+func recordOf(snapshot peerset.Snapshot) (Record, bool, error) {
+	text := snapshot.Settings[SettingDecision]
+	if text == "" {
+		return Record{}, false, nil
+	}
+	var record Record
+	if err := json.Unmarshal([]byte(text), &record); err != nil {
+		return Record{}, false, fmt.Errorf("read setting %s: %w", SettingDecision, err)
+	}
+	return record, true, nil
+}
+
+func (r Record) encode() (string, error) {
+	text, err := json.Marshal(r)
+	return string(text), err
+}
+
+// Facts that a database node reports about itself.
+const (
+	FactUUID          = "galera.uuid"
+	FactSeqno         = "galera.seqno" // exact when it is evidence; else refreshed now and then, never too high
+	FactEvidence      = "galera.evidence"
+	FactClusterStatus = "galera.cluster_status"
+	FactSize          = "galera.size"
+	FactState         = "galera.state"
+	FactAddress       = "galera.address"
+	FactReason        = "galera.reason"
+)
+
+// Evidence is what a node that is in no primary component can say about its data.
+type Evidence string
+
+// Kinds of evidence. A node that starts, joins or serves gives none: what it has may change any moment.
+const (
+	EvidenceNone       Evidence = ""
+	EvidenceEmpty      Evidence = "empty"       // it never had data
+	EvidenceTorn       Evidence = "torn"        // a half-finished state transfer: nothing usable
+	EvidenceStopped    Evidence = "stopped"     // the server is down at a known position
+	EvidenceNonPrimary Evidence = "non-primary" // the server runs outside the primary component, at a known position
+	EvidenceUnreadable Evidence = "unreadable"  // there is data, and no position could be recovered from it
+)
+
+func (e Evidence) positioned() bool { return e == EvidenceStopped || e == EvidenceNonPrimary }
+
+// testimony is one node's evidence, as the peer set holds it.
+type testimony struct {
+	name     string
+	kind     Evidence
+	position Position
+}
+
+func (t testimony) String() string {
+	if t.kind.positioned() {
+		return string(t.kind) + " at " + t.position.String()
+	}
+	return string(t.kind)
+}
+
+func list(names []string) string { return strings.Join(names, ", ") }

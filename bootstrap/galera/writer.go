@@ -1,0 +1,88 @@
+package galera
+
+import (
+	"slices"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// WriterMove is what to do about the lease that says which node takes the writes.
+type WriterMove string
+
+// The moves. The lease is sticky: a holder keeps it until it must not be the writer.
+const (
+	WriterKeep  WriterMove = "keep"  // hold it: take, renew, or try in vain until the holder's time is up
+	WriterSeize WriterMove = "seize" // take it at once: Galera's quorum has shut the holder out
+	WriterYield WriterMove = "yield" // give it up
+	WriterPass  WriterMove = "pass"  // leave it alone
+)
+
+// Writer decides about the writer lease, from the same input as Decide. state is the state that Decide gave.
+func Writer(in Input, state State) WriterMove {
+	lease := in.Peers.Leases[peerset.LeaseWriter]
+	mine := lease.Holder == in.Node && lease.Incarnation == in.Incarnation
+	switch {
+	case in.mayWrite(state):
+	case mine:
+		return WriterYield
+	default:
+		return WriterPass
+	}
+	if mine || lease.Holder == "" || !in.Local.Wsrep.synced() {
+		return WriterKeep
+	}
+	if view := in.view(); !slices.Contains(view, lease.Holder) && len(view) == in.Local.Wsrep.Size && view[0] == in.Node {
+		return WriterSeize
+	}
+	return WriterKeep
+}
+
+// mayWrite: Primary, Synced, staying. A donor may only when nobody else can.
+func (in Input) mayWrite(state State) bool {
+	switch {
+	case in.Leave:
+		return in.Local.Process == ProcessRunning && in.Local.Wsrep.synced() && len(in.otherWriters()) == 0 && in.holdsWriter()
+	case state == StateSynced:
+		return true
+	case state == StateDonor:
+		return len(in.otherWriters()) == 0
+	}
+	return false
+}
+
+func (in Input) holdsWriter() bool {
+	lease := in.Peers.Leases[peerset.LeaseWriter]
+	return lease.Holder == in.Node && lease.Incarnation == in.Incarnation
+}
+
+// otherWriters returns the other nodes that could take the writes now.
+func (in Input) otherWriters() []string {
+	var names []string
+	for _, peer := range in.Peers.Role(Role) {
+		if peer.Name != in.Node && peer.Alive && peer.Healthy && !peer.Draining && State(peer.State) == StateSynced {
+			names = append(names, peer.Name)
+		}
+	}
+	return names
+}
+
+// view returns the names of the members of this node's Galera view, sorted. Members are told by address: a name's new
+// incarnation has another one.
+func (in Input) view() []string {
+	var names []string
+	for _, peer := range in.Peers.Role(Role) {
+		if slices.Contains(in.Local.Wsrep.Incoming, peer.Address) {
+			names = append(names, peer.Name)
+		}
+	}
+	return names
+}
+
+// Healthy tells whether proxies may send clients here. A donor by rsync holds its writes back for the transfer's time;
+// it serves nevertheless when nobody else does, because a pause is better than no database.
+func Healthy(in Input, state State) bool {
+	if in.Leave && state != StateSynced {
+		return false
+	}
+	return state == StateSynced || state == StateDonor && len(in.otherWriters()) == 0
+}

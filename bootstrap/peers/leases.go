@@ -1,0 +1,105 @@
+package peers
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// Hold takes or renews a lease. A holder who did not renew for ttl, by this member's own monotonic clock, may be
+// followed by another: no wall clock is asked, so none can be wrong.
+func (s *Store) Hold(ctx context.Context, who peerset.Identity, name string, ttl time.Duration) (peerset.Lease, bool, error) {
+	if !peerset.MayHold(who.Role, name) {
+		return peerset.Lease{}, false, fmt.Errorf("hold lease %s as role %s: %w", name, who.Role, peerset.ErrForbidden)
+	}
+	var lease peerset.Lease
+	var ok bool
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		lease, ok, err = s.hold(ctx, tx, who, name, func(held peerset.Lease, renewals int64) bool {
+			return s.expired(held, renewals, ttl)
+		})
+		return err
+	})
+	if err != nil {
+		return peerset.Lease{}, false, fmt.Errorf("hold lease %s: %w", name, err)
+	}
+	return lease, ok, nil
+}
+
+// Seize takes the writer lease at once. The caller is a database node that is Primary and Synced in a view without the
+// holder: Galera's own quorum has already shut the holder out, so it cannot commit anything.
+func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, reason string) (peerset.Lease, error) {
+	if name != peerset.LeaseWriter || !peerset.MayHold(who.Role, name) {
+		return peerset.Lease{}, fmt.Errorf("seize lease %s as role %s: %w", name, who.Role, peerset.ErrForbidden)
+	}
+	var lease peerset.Lease
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		lease, _, err = s.hold(ctx, tx, who, name, func(peerset.Lease, int64) bool { return true })
+		return err
+	})
+	if err != nil {
+		return peerset.Lease{}, fmt.Errorf("seize lease %s: %w", name, err)
+	}
+	s.config.Log.Info("lease seized", "lease", name, "node", who.Name, "epoch", lease.Epoch, "reason", reason)
+	return lease, nil
+}
+
+func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name string, free func(peerset.Lease, int64) bool) (peerset.Lease, bool, error) {
+	if err := registered(ctx, tx, who); err != nil {
+		return peerset.Lease{}, false, err
+	}
+	lease := peerset.Lease{Name: name}
+	var renewals int64
+	err := tx.QueryRowContext(ctx, `SELECT holder, incarnation, epoch, renewals FROM leases WHERE name = ?`, name).
+		Scan(&lease.Holder, &lease.Incarnation, &lease.Epoch, &renewals)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return peerset.Lease{}, false, err
+	}
+	if lease.Holder == who.Name && lease.Incarnation == who.Incarnation {
+		_, err := tx.ExecContext(ctx, `UPDATE leases SET renewals = renewals + 1 WHERE name = ?`, name)
+		return lease, err == nil, err
+	}
+	if lease.Holder != "" && !free(lease, renewals) {
+		return lease, false, nil
+	}
+	lease = peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: lease.Epoch + 1}
+	_, err = tx.ExecContext(ctx, `INSERT INTO leases (name, holder, incarnation, epoch, renewals) VALUES (?1, ?2, ?3, ?4, 0)
+		ON CONFLICT (name) DO UPDATE SET holder = ?2, incarnation = ?3, epoch = ?4, renewals = 0`, name, lease.Holder, lease.Incarnation, lease.Epoch)
+	if err != nil {
+		return peerset.Lease{}, false, err
+	}
+	return lease, true, bump(ctx, tx)
+}
+
+func registered(ctx context.Context, tx *sql.Tx, who peerset.Identity) error {
+	var count int
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM peers WHERE name = ? AND incarnation = ?`, who.Name, who.Incarnation).Scan(&count)
+	if err == nil && count == 0 {
+		err = peerset.ErrEvicted
+	}
+	return err
+}
+
+func (s *Store) expired(lease peerset.Lease, renewals int64, ttl time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen, ok := s.renewals[sightingKey(lease.Name, lease.Epoch)]
+	return ok && seen.value == renewals && time.Since(seen.since) >= ttl
+}
+
+// Release gives a lease up, if it is still held at that epoch.
+func (s *Store) Release(ctx context.Context, who peerset.Identity, lease peerset.Lease) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := held(ctx, tx, who, lease); err != nil {
+			return fmt.Errorf("release lease %s: %w", lease.Name, err)
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE name = ?`, lease.Name); err != nil {
+			return err
+		}
+		return bump(ctx, tx)
+	})
+}

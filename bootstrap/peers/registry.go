@@ -1,0 +1,204 @@
+package peers
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/canonical/go-dqlite/v2/client"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// Admit lets a node in. An older incarnation of its name is evicted first, from consensus, the registry and its
+// leases, so that a replaced node never mixes with its dead namesake. A dead member never blocks it.
+func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, error) {
+	old, known, err := s.recorded(ctx, join.Name)
+	if err != nil {
+		return peerset.Welcome{}, fmt.Errorf("admit %s: %w", join.Name, err)
+	}
+	if known && (old.Incarnation > join.Incarnation || old.Incarnation == join.Incarnation && old.Address != join.Address) {
+		return peerset.Welcome{}, fmt.Errorf("admit %s incarnation %d: %w: incarnation %d is at %s", join.Name, join.Incarnation, peerset.ErrEvicted, old.Incarnation, old.Address)
+	}
+	if known && old.Incarnation < join.Incarnation {
+		if err := s.evict(ctx, old.Address); err != nil {
+			return peerset.Welcome{}, fmt.Errorf("admit %s: evict incarnation %d: %w", join.Name, old.Incarnation, err)
+		}
+	}
+	if err := s.register(ctx, join); err != nil {
+		return peerset.Welcome{}, fmt.Errorf("admit %s: %w", join.Name, err)
+	}
+	return s.welcome(ctx)
+}
+
+func (s *Store) recorded(ctx context.Context, name string) (peerset.Peer, bool, error) {
+	var peer peerset.Peer
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT name, incarnation, address, kind FROM peers WHERE name = ?`, name).
+			Scan(&peer.Name, &peer.Incarnation, &peer.Address, &peer.Kind)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return peer, false, nil
+	}
+	return peer, err == nil, err
+}
+
+func (s *Store) register(ctx context.Context, join peerset.Join) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `INSERT INTO peers (name, role, incarnation, address, kind) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET role = excluded.role, incarnation = excluded.incarnation, address = excluded.address,
+			kind = excluded.kind, state = '', healthy = 0, draining = 0, facts = '{}', beats = 0 WHERE incarnation < excluded.incarnation`,
+			join.Name, join.Role, join.Incarnation, join.Address, join.Kind)
+		if err != nil {
+			return err
+		}
+		if fresh, err := result.RowsAffected(); err != nil || fresh == 0 {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ? AND incarnation < ?`, join.Name, join.Incarnation)
+		if err != nil {
+			return err
+		}
+		return bump(ctx, tx)
+	})
+}
+
+func (s *Store) welcome(ctx context.Context) (peerset.Welcome, error) {
+	leader, err := s.app.FindLeader(ctx)
+	if err != nil {
+		return peerset.Welcome{}, fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)
+	}
+	defer leader.Close()
+	nodes, err := leader.Cluster(ctx)
+	if err != nil {
+		return peerset.Welcome{}, fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)
+	}
+	welcome := peerset.Welcome{Snapshot: s.Snapshot()}
+	for _, node := range nodes {
+		welcome.Members = append(welcome.Members, s.host(node.Address))
+	}
+	return welcome, nil
+}
+
+func (s *Store) host(endpoint string) string {
+	suffix := s.config.endpoint("")
+	return endpoint[:len(endpoint)-len(suffix)]
+}
+
+// evict removes an address from consensus; one that is not there is no error.
+func (s *Store) evict(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
+	defer cancel()
+	for {
+		err := s.tryEvict(ctx, address)
+		if err == nil || !passing(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Store) tryEvict(ctx context.Context, address string) error {
+	leader, err := s.app.FindLeader(ctx)
+	if err != nil {
+		return err
+	}
+	defer leader.Close()
+	nodes, err := leader.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		if node.Address == s.config.endpoint(address) {
+			return s.remove(ctx, leader, node)
+		}
+	}
+	return nil
+}
+
+func (s *Store) remove(ctx context.Context, leader *client.Client, node client.NodeInfo) error {
+	if node.Address == s.config.endpoint(s.config.Address) {
+		return fmt.Errorf("remove %s from consensus: it is this node itself", node.Address)
+	}
+	return leader.Remove(ctx, node.ID)
+}
+
+// Report records a heartbeat. The generation grows only when the report differs from the last.
+func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset.Report) error {
+	facts, err := json.Marshal(report.Facts)
+	if err != nil {
+		return err
+	}
+	if report.Facts == nil {
+		facts = []byte("{}")
+	}
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `UPDATE peers SET beats = beats + 1 WHERE name = ? AND incarnation = ?`, who.Name, who.Incarnation)
+		if err != nil {
+			return err
+		}
+		if hit, err := result.RowsAffected(); err != nil || hit == 0 {
+			return errors.Join(err, peerset.ErrEvicted)
+		}
+		result, err = tx.ExecContext(ctx, `UPDATE peers SET state = ?1, healthy = ?2, draining = ?3, facts = ?4
+			WHERE name = ?5 AND NOT (state = ?1 AND healthy = ?2 AND draining = ?3 AND facts = ?4)`,
+			report.State, report.Healthy, report.Draining, string(facts), who.Name)
+		if err != nil {
+			return err
+		}
+		if hit, err := result.RowsAffected(); err != nil || hit == 0 {
+			return err
+		}
+		return bump(ctx, tx)
+	})
+}
+
+// Forget declares a node gone.
+func (s *Store) Forget(ctx context.Context, name string) error {
+	peer, known, err := s.recorded(ctx, name)
+	if err != nil || !known {
+		return err
+	}
+	if err := s.evict(ctx, peer.Address); err != nil {
+		return fmt.Errorf("forget %s: %w", name, err)
+	}
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, statement := range []string{`DELETE FROM peers WHERE name = ?`, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`} {
+			if _, err := tx.ExecContext(ctx, statement, name); err != nil {
+				return err
+			}
+		}
+		return bump(ctx, tx)
+	})
+}
+
+// Put writes a setting under a lease, in one transaction with the check of its epoch.
+func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string, fence peerset.Lease) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := held(ctx, tx, who, fence); err != nil {
+			return fmt.Errorf("put %s: %w", key, err)
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
+		if err != nil {
+			return err
+		}
+		return bump(ctx, tx)
+	})
+}
+
+func held(ctx context.Context, tx *sql.Tx, who peerset.Identity, fence peerset.Lease) error {
+	var count int
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM leases WHERE name = ? AND holder = ? AND incarnation = ? AND epoch = ?`,
+		fence.Name, who.Name, who.Incarnation, fence.Epoch).Scan(&count)
+	if err == nil && count == 0 {
+		err = peerset.ErrStaleEpoch
+	}
+	return err
+}

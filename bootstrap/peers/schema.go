@@ -1,0 +1,101 @@
+package peers
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// The schema only ever grows: two versions of the bootstrap live side by side during a roll.
+var schema = []string{
+	`CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+	`CREATE TABLE IF NOT EXISTS peers (name TEXT PRIMARY KEY, role TEXT NOT NULL, incarnation INTEGER NOT NULL,
+		address TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL DEFAULT '', healthy INTEGER NOT NULL DEFAULT 0,
+		draining INTEGER NOT NULL DEFAULT 0, facts TEXT NOT NULL DEFAULT '{}', beats INTEGER NOT NULL DEFAULT 0)`,
+	`CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, incarnation INTEGER NOT NULL,
+		epoch INTEGER NOT NULL, renewals INTEGER NOT NULL DEFAULT 0)`,
+	`CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+	`INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', '1')`,
+}
+
+func (s *Store) found(ctx context.Context) error {
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return err
+	}
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, statement := range schema {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO meta (key, value) VALUES ('founded', ?)`, hex.EncodeToString(id))
+		return err
+	})
+}
+
+func bump(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'`)
+	return err
+}
+
+// Retrying ends with the caller's context or after this long, whichever is first.
+const writeDeadline = 5 * time.Second
+
+// write runs a transaction, again while dqlite says what passes by itself.
+func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
+	defer cancel()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		err := s.try(ctx, do)
+		if err == nil || !passing(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := do(ctx, tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// passing tells dqlite's complaints that a retry mends from those that it does not. They come as texts.
+func passing(err error) bool {
+	for _, sentinel := range []error{peerset.ErrStaleEpoch, peerset.ErrEvicted, peerset.ErrForbidden} {
+		if errors.Is(err, sentinel) {
+			return false
+		}
+	}
+	text := err.Error()
+	for _, sign := range []string{"locked", "leader", "configuration change", "connection", "EOF", "broken pipe", "deadline", "timed out", "closed"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,185 @@
+package peers_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/peers"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pki"
+)
+
+// cluster is real dqlite members on loopback addresses, one port for all.
+type cluster struct {
+	t    *testing.T
+	ca   pki.Pair
+	port int
+	dir  string
+}
+
+func newCluster(t *testing.T) *cluster {
+	ca, err := pki.NewCA("test")
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return &cluster{t: t, ca: ca, port: listener.Addr().(*net.TCPAddr).Port, dir: t.TempDir()}
+}
+
+func address(number int) string { return fmt.Sprintf("127.0.0.%d", 10+number) }
+
+func (c *cluster) config(stack, name string, number, incarnation int, join ...string) peers.Config {
+	pair, err := c.ca.Issue(pki.Name{Stack: stack, Role: "db", Node: name, Incarnation: incarnation})
+	require.NoError(c.t, err)
+	config, err := pki.PeerTLS(c.ca.Certificate, pair, stack)
+	require.NoError(c.t, err)
+	return peers.Config{
+		Dir: filepath.Join(c.dir, fmt.Sprintf("%s-%d", name, incarnation)), Stack: stack, Address: address(number), Port: c.port, Join: join,
+		Listen: config, Dial: config, Log: slog.New(slog.DiscardHandler), Refresh: 50 * time.Millisecond, RolesFrequency: 200 * time.Millisecond, AliveFor: time.Second,
+	}
+}
+
+func (c *cluster) start(config peers.Config) *peers.Store {
+	store, err := peers.Open(c.within(20*time.Second), config)
+	require.NoError(c.t, err)
+	return store
+}
+
+func (c *cluster) within(d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(c.t.Context(), d)
+	c.t.Cleanup(cancel)
+	return ctx
+}
+
+func (c *cluster) stop(store *peers.Store) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = store.Close(ctx) // handing over fails when the rest is already gone
+}
+
+func who(name string, incarnation int) peerset.Identity {
+	return peerset.Identity{Name: name, Role: "db", Incarnation: incarnation}
+}
+
+func (c *cluster) admit(to *peers.Store, name string, number, incarnation int) peerset.Welcome {
+	welcome, err := to.Admit(c.within(10*time.Second), peerset.Join{Identity: who(name, incarnation), Address: address(number), Kind: "member"})
+	require.NoError(c.t, err)
+	return welcome
+}
+
+func (c *cluster) member(to *peers.Store, name string, number, incarnation int) *peers.Store {
+	welcome := c.admit(to, name, number, incarnation)
+	return c.start(c.config("test", name, number, incarnation, welcome.Members...))
+}
+
+func TestMembersFoundJoinAndFollow(t *testing.T) {
+	c := newCluster(t)
+	first := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(first)
+	c.admit(first, "db-1", 1, 1)
+	second := c.member(first, "db-2", 2, 1)
+	defer c.stop(second)
+	third := c.member(first, "db-3", 3, 1)
+	defer c.stop(third)
+
+	require.Eventually(t, func() bool {
+		s := third.Snapshot()
+		return len(s.Voters) == 3 && len(s.Peers) == 3 && s.Founded != "" && s.Founded == first.Snapshot().Founded
+	}, 10*time.Second, 20*time.Millisecond)
+
+	require.NoError(t, second.Report(c.within(5*time.Second), who("db-2", 1), peerset.Report{State: "synced", Healthy: true}))
+	require.Eventually(t, func() bool {
+		peer, ok := third.Snapshot().Peer("db-2")
+		return ok && peer.Healthy && peer.Alive && peer.State == "synced"
+	}, 5*time.Second, 20*time.Millisecond)
+}
+
+func TestANewIncarnationEvictsTheOld(t *testing.T) {
+	c := newCluster(t)
+	first := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(first)
+	c.admit(first, "db-1", 1, 1)
+	second := c.member(first, "db-2", 2, 1)
+	third := c.member(first, "db-3", 3, 1)
+	defer c.stop(third)
+	_, ok, err := first.Hold(c.within(5*time.Second), who("db-2", 1), peerset.LeaseWriter, time.Minute)
+	require.NoError(t, err)
+	require.True(t, ok)
+	c.stop(second)
+
+	again := c.member(third, "db-2", 2, 2) // the same address, as a cloud may give it again
+	defer c.stop(again)
+	require.ErrorIs(t, third.Report(c.within(5*time.Second), who("db-2", 1), peerset.Report{}), peerset.ErrEvicted)
+	_, err = third.Admit(c.within(5*time.Second), peerset.Join{Identity: who("db-2", 1), Address: address(2), Kind: "member"})
+	require.ErrorIs(t, err, peerset.ErrEvicted)
+	require.Eventually(t, func() bool {
+		s := again.Snapshot()
+		return len(s.Voters) == 3 && s.Holder(peerset.LeaseWriter) == ""
+	}, 10*time.Second, 20*time.Millisecond)
+}
+
+func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
+	c := newCluster(t)
+	store := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	c.admit(store, "db-2", 2, 1)
+	ctx := c.within(20 * time.Second)
+	ttl := 300 * time.Millisecond
+
+	lease, ok, err := store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, ttl)
+	require.NoError(t, err)
+	require.True(t, ok)
+	_, ok, err = store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+	require.NoError(t, err)
+	require.False(t, ok, "a fresh lease has one holder")
+	require.NoError(t, store.Put(ctx, who("db-1", 1), "k", "v", lease))
+
+	require.Eventually(t, func() bool {
+		_, ok, err := store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+		return err == nil && ok
+	}, 5*time.Second, 50*time.Millisecond, "a lease that nobody renews expires")
+	require.ErrorIs(t, store.Put(ctx, who("db-1", 1), "k", "stale", lease), peerset.ErrStaleEpoch)
+	seized, err := store.Seize(ctx, who("db-1", 1), peerset.LeaseWriter, "test")
+	require.NoError(t, err)
+	require.Equal(t, lease.Epoch+2, seized.Epoch)
+
+	_, _, err = store.Hold(ctx, peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}, peerset.LeaseWriter, ttl)
+	require.ErrorIs(t, err, peerset.ErrForbidden)
+}
+
+func TestAMemberComesBackWithoutQuorum(t *testing.T) {
+	c := newCluster(t)
+	first := c.start(c.config("test", "db-1", 1, 1))
+	c.admit(first, "db-1", 1, 1)
+	second := c.member(first, "db-2", 2, 1)
+	third := c.member(first, "db-3", 3, 1)
+	require.Eventually(t, func() bool { return len(first.Snapshot().Voters) == 3 }, 10*time.Second, 20*time.Millisecond)
+	c.stop(third)
+	c.stop(second)
+	c.stop(first)
+
+	config := c.config("test", "db-1", 1, 1)
+	require.True(t, peers.Known(config.Dir))
+	alone := c.start(config)
+	defer c.stop(alone)
+	require.False(t, alone.Snapshot().Quorum)
+	second = c.start(c.config("test", "db-2", 2, 1))
+	defer c.stop(second)
+	require.Eventually(t, func() bool { return alone.Snapshot().Quorum }, 15*time.Second, 20*time.Millisecond)
+}
+
+func TestAStrangerIsRefused(t *testing.T) {
+	c := newCluster(t)
+	first := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(first)
+	_, err := peers.Open(c.within(2*time.Second), c.config("other", "db-2", 2, 1, address(1)))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}

@@ -1,0 +1,197 @@
+package peers
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/canonical/go-dqlite/v2/client"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// watch reads the store until the context ends, so that a change reaches this member within one Refresh.
+func (s *Store) watch(ctx context.Context) {
+	defer close(s.done)
+	ticker := time.NewTicker(s.config.Refresh)
+	defer ticker.Stop()
+	for {
+		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+			s.config.Log.Debug("refresh peer set", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *Store) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor)
+	defer cancel()
+	next, seen, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	s.leadership(ctx, &next)
+	s.publish(next, seen)
+	return nil
+}
+
+// counters are what moves without a new generation.
+type counters struct {
+	beats    map[string]int64
+	renewals map[string]int64
+}
+
+func (s *Store) read(ctx context.Context) (peerset.Snapshot, counters, error) {
+	next := peerset.Snapshot{Stack: s.config.Stack, Leases: map[string]peerset.Lease{}, Settings: map[string]string{}}
+	seen := counters{map[string]int64{}, map[string]int64{}}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return next, seen, err
+	}
+	defer tx.Rollback()
+	steps := []func(context.Context, *sql.Tx, *peerset.Snapshot, counters) error{readMeta, readPeers, readLeases, readSettings}
+	for _, step := range steps {
+		if err := step(ctx, tx, &next, seen); err != nil {
+			return next, seen, err
+		}
+	}
+	return next, seen, nil
+}
+
+func each(ctx context.Context, tx *sql.Tx, query string, scan func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, _ counters) error {
+	return each(ctx, tx, `SELECT key, value FROM meta`, func(rows *sql.Rows) error {
+		var key, value string
+		if err := rows.Scan(&key, &value); err != nil {
+			return err
+		}
+		switch key {
+		case "founded":
+			next.Founded = value
+		case "generation":
+			generation, err := strconv.ParseUint(value, 10, 64)
+			next.Generation = generation
+			return err
+		}
+		return nil
+	})
+}
+
+func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, seen counters) error {
+	return each(ctx, tx, `SELECT name, role, incarnation, address, kind, state, healthy, draining, facts, beats FROM peers ORDER BY name`, func(rows *sql.Rows) error {
+		var peer peerset.Peer
+		var facts string
+		var beats int64
+		err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind, &peer.State, &peer.Healthy, &peer.Draining, &facts, &beats)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(facts), &peer.Facts); err != nil {
+			return fmt.Errorf("read facts of %s: %w", peer.Name, err)
+		}
+		seen.beats[sightingKey(peer.Name, int64(peer.Incarnation))] = beats
+		next.Peers = append(next.Peers, peer)
+		return nil
+	})
+}
+
+func readLeases(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, seen counters) error {
+	return each(ctx, tx, `SELECT name, holder, incarnation, epoch, renewals FROM leases`, func(rows *sql.Rows) error {
+		var lease peerset.Lease
+		var renewals int64
+		if err := rows.Scan(&lease.Name, &lease.Holder, &lease.Incarnation, &lease.Epoch, &renewals); err != nil {
+			return err
+		}
+		seen.renewals[sightingKey(lease.Name, lease.Epoch)] = renewals
+		next.Leases[lease.Name] = lease
+		return nil
+	})
+}
+
+func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, _ counters) error {
+	return each(ctx, tx, `SELECT key, value FROM settings`, func(rows *sql.Rows) error {
+		var key, value string
+		if err := rows.Scan(&key, &value); err != nil {
+			return err
+		}
+		next.Settings[key] = value
+		return nil
+	})
+}
+
+func sightingKey(name string, number int64) string { return name + "#" + strconv.FormatInt(number, 10) }
+
+func (s *Store) leadership(ctx context.Context, next *peerset.Snapshot) {
+	leader, err := s.app.Leader(ctx)
+	if err != nil {
+		return
+	}
+	defer leader.Close()
+	if info, err := leader.Leader(ctx); err == nil && info != nil {
+		next.Leader = info.Address
+	}
+	nodes, err := leader.Cluster(ctx)
+	if err != nil {
+		return
+	}
+	for _, node := range nodes {
+		if node.Role == client.Voter {
+			next.Voters = append(next.Voters, node.Address)
+		}
+	}
+}
+
+func (s *Store) publish(next peerset.Snapshot, seen counters) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.fresh = now
+	s.beats = advance(s.beats, seen.beats, now)
+	s.renewals = advance(s.renewals, seen.renewals, now)
+	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
+	for i := range next.Peers {
+		peer := &next.Peers[i]
+		sight := s.beats[sightingKey(peer.Name, int64(peer.Incarnation))]
+		peer.Alive = sight.value > 0 && now.Sub(sight.since) < s.config.AliveFor
+		if was, ok := s.snapshot.Peer(peer.Name); !ok || was.Alive != peer.Alive {
+			differs = true
+		}
+	}
+	s.snapshot = next
+	if differs {
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+}
+
+func advance(was map[string]sighting, now map[string]int64, at time.Time) map[string]sighting {
+	next := make(map[string]sighting, len(now))
+	for key, value := range now {
+		if old, ok := was[key]; ok && old.value == value {
+			next[key] = old
+		} else {
+			next[key] = sighting{value, at}
+		}
+	}
+	return next
+}

@@ -1,0 +1,184 @@
+// Package pki owns a stack's identities: its authority, the certificates of its nodes, and the TLS that holds peers
+// to them. A peer is known by what its certificate says, never by its address, which a replaced Droplet changes.
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hornero/hornero/internal/report"
+)
+
+const (
+	validity = 10 * 365 * 24 * time.Hour // a node lives for one image; its certificate must not be what ends it
+	skew     = time.Hour                 // clocks of Droplets and of the operator's machine may differ by this
+)
+
+// ErrStranger refuses a certificate that is not of this stack.
+var ErrStranger = errors.New("the certificate is not of this stack")
+
+// Pair is a certificate and its key, both PEM.
+type Pair struct {
+	Certificate string
+	Key         report.Secret
+}
+
+// Name is what a node's certificate says.
+type Name struct {
+	Stack       string // organisation
+	Role        string // organisational unit
+	Node        string // common name
+	Incarnation int    // serial number attribute of the subject
+}
+
+// NewCA makes a stack's authority. The key is ECDSA on P-256, which MariaDB, Galera, stunnel and HAProxy all take.
+func NewCA(stack string) (Pair, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Pair{}, fmt.Errorf("make authority of %s: %w", stack, err)
+	}
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: stack + " authority", Organization: []string{stack}}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, MaxPathLenZero: true,
+	}
+	return sign(template, template, key, key)
+}
+
+// Issue makes a node's certificate. It serves as server and as client.
+func (ca Pair) Issue(name Name) (Pair, error) {
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name.Node, Organization: []string{name.Stack}, OrganizationalUnit: []string{name.Role}, SerialNumber: strconv.Itoa(name.Incarnation)},
+		// Addresses are unknown before launch; names are enough, as peers check the subject.
+		DNSNames:    []string{name.Node, name.Role + ".hornero", "localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	return ca.issue(template)
+}
+
+// IssueSite makes a certificate for the load balancer, self-signed by the stack's authority.
+func (ca Pair) IssueSite(stack string, names ...string) (Pair, error) {
+	return ca.issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: names[0], Organization: []string{stack}}, DNSNames: names,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+}
+
+func (ca Pair) issue(template *x509.Certificate) (Pair, error) {
+	parent, err := ParseCertificate(ca.Certificate)
+	if err != nil {
+		return Pair{}, fmt.Errorf("read authority: %w", err)
+	}
+	parentKey, err := parseKey(ca.Key)
+	if err != nil {
+		return Pair{}, fmt.Errorf("read authority's key: %w", err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Pair{}, fmt.Errorf("issue certificate for %s: %w", template.Subject.CommonName, err)
+	}
+	return sign(template, parent, key, parentKey)
+}
+
+func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey crypto.Signer) (Pair, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return Pair{}, err
+	}
+	template.SerialNumber = serial
+	template.NotBefore, template.NotAfter = time.Now().Add(-skew), time.Now().Add(validity)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
+	if err != nil {
+		return Pair{}, fmt.Errorf("sign certificate of %s: %w", template.Subject.CommonName, err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return Pair{}, err
+	}
+	return Pair{
+		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		Key:         report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
+	}, nil
+}
+
+// ParseCertificate reads the first certificate of a PEM text.
+func ParseCertificate(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("read certificate: not PEM")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+func parseKey(text report.Secret) (crypto.Signer, error) {
+	block, _ := pem.Decode([]byte(text.Reveal()))
+	if block == nil {
+		return nil, errors.New("read key: not PEM")
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("read key: cannot sign")
+	}
+	return signer, nil
+}
+
+// NameOf reads what a node's certificate says.
+func NameOf(certificate *x509.Certificate) (Name, error) {
+	subject := certificate.Subject
+	incarnation, err := strconv.Atoi(subject.SerialNumber)
+	if err != nil || len(subject.Organization) != 1 || len(subject.OrganizationalUnit) != 1 || subject.CommonName == "" {
+		return Name{}, fmt.Errorf("%w: subject %q names no node", ErrStranger, subject)
+	}
+	return Name{Stack: subject.Organization[0], Role: subject.OrganizationalUnit[0], Node: subject.CommonName, Incarnation: incarnation}, nil
+}
+
+// PeerTLS returns the configuration of a node towards its peers, as server and as client: TLS 1.3, both sides shown,
+// both sides' chains and stack checked, host names ignored.
+func PeerTLS(ca string, own Pair, stack string) (*tls.Config, error) {
+	certificate, err := tls.X509KeyPair([]byte(own.Certificate), []byte(own.Key.Reveal()))
+	if err != nil {
+		return nil, fmt.Errorf("read own certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(ca)) {
+		return nil, errors.New("read the stack's authority: not PEM")
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert,
+		InsecureSkipVerify: true, // VerifyConnection below checks the chain and the subject instead of the address
+		VerifyConnection:   func(state tls.ConnectionState) error { return verify(state.PeerCertificates, roots, stack) },
+	}, nil
+}
+
+func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string) error {
+	if len(chain) == 0 {
+		return fmt.Errorf("%w: none shown", ErrStranger)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrStranger, err)
+	}
+	if !slices.Equal(chain[0].Subject.Organization, []string{stack}) {
+		return fmt.Errorf("%w: it is of stack %q", ErrStranger, chain[0].Subject.Organization)
+	}
+	_, err = NameOf(chain[0])
+	return err
+}

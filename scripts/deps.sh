@@ -1,0 +1,24 @@
+#!/bin/sh
+# Install what Hornero needs from Debian, saying so, and nothing when all is there.
+set -eu
+wanted="gcc libc6-dev dpkg-dev git mmdebstrap systemd-container nftables haproxy iproute2 debian-archive-keyring zstd curl openssh-client"
+missing=""
+for package in $wanted; do
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+	echo "these Debian packages are missing; run as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "install from Debian:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# A policy of "no" keeps packages from starting daemons on this machine.
+policy=/usr/sbin/policy-rc.d
+made=""
+if [ ! -e $policy ]; then printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; made=yes; fi
+status=0
+{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing; } >"$log" 2>&1 </dev/null || status=$?
+[ -z "$made" ] || rm -f $policy
+[ $status = 0 ] || { cat "$log" >&2; echo "apt-get did not install$missing; see above" >&2; exit $status; }

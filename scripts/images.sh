@@ -1,0 +1,13 @@
+#!/bin/bash
+# Bake the images with Packer: CLOUD=lab (default) or digitalocean, RELEASE=debian-13 by default.
+set -euo pipefail
+cloud=${CLOUD:-lab} release=${RELEASE:-debian-13}
+export PACKER_PLUGIN_PATH=$PWD/.cache/plugins PACKER_CONFIG_DIR=$PWD/.cache/packer.d CHECKPOINT_DISABLE=1
+if [ "$cloud" = lab ]; then
+	eval "$(bin/hornero lab env ${LAB:+--name "$LAB"})" # DIGITALOCEAN_API_URL and DIGITALOCEAN_ACCESS_TOKEN of the lab
+elif [ -z "${DIGITALOCEAN_ACCESS_TOKEN:-}" ]; then
+	echo "images: set DIGITALOCEAN_ACCESS_TOKEN to bake on DigitalOcean" >&2
+	exit 2
+fi
+.cache/packer plugins install --path bin/packer-plugin-hornero github.com/hornero/hornero >.cache/plugin.log 2>&1 || { cat .cache/plugin.log >&2; exit 1; }
+exec .cache/packer build -color=false -on-error=cleanup -var "release=$release" "$@" images
