@@ -41,8 +41,7 @@ type Config struct {
 	Address string   // this node's, in the VPC
 	Port    int      // dqlite's
 	Join    []string // VPC addresses of members; empty founds, or reopens what Dir holds
-	Listen  *tls.Config
-	Dial    *tls.Config
+	TLS     *tls.Config // from pki.PeerTLS
 	Log     *slog.Logger
 
 	Refresh, NetworkLatency, RolesFrequency, AliveFor, QuorumFor time.Duration
@@ -146,9 +145,12 @@ func prepare(dir string) error {
 }
 
 func (c Config) options() []app.Option {
+	// go-dqlite takes a configuration with ClientCAs for a server's and one without for a client's.
+	dial := c.TLS.Clone()
+	dial.ClientCAs = nil
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(c.Listen, c.Dial),
+		app.WithTLS(c.TLS, dial),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),

@@ -162,7 +162,7 @@ func PeerTLS(ca string, own Pair, stack string) (*tls.Config, error) {
 		return nil, errors.New("read the stack's authority: not PEM")
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert,
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots,
 		InsecureSkipVerify: true, // VerifyConnection below checks the chain and the subject instead of the address
 		VerifyConnection:   func(state tls.ConnectionState) error { return verify(state.PeerCertificates, roots, stack) },
 	}, nil
