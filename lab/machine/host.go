@@ -61,6 +61,9 @@ func New(config Config) (*Host, error) {
 	if !filepath.IsAbs(config.State) || !filepath.IsAbs(config.Cache) || strings.ContainsAny(config.State+config.Cache, ":,\\") {
 		return nil, fmt.Errorf("lab %s: the folders %q and %q must be absolute paths without ':', ',' and '\\'", config.Name, config.State, config.Cache)
 	}
+	if strings.HasPrefix(config.State, "/run/") || strings.HasPrefix(config.Cache, "/run/") {
+		return nil, fmt.Errorf("lab %s: the folders %q and %q must not be in /run: Droplets start with one of their own", config.Name, config.State, config.Cache)
+	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}

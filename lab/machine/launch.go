@@ -15,6 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// rebootLoop runs nspawn again each time the guest reboots: with --keep-unit nspawn leaves that to whoever started it
+// and says so by this exit code.
+const rebootLoop = `while "$@" </dev/null; code=$?; [ $code -eq 133 ]; do :; done; exit $code`
+
 // launchSpec is what the launcher needs to know: it runs as a process of its own, and the lab may be gone by then.
 type launchSpec struct {
 	Machine   string   `json:"machine"`
@@ -81,14 +85,10 @@ func Launch(path string) error {
 	if err := isolate(spec); err != nil {
 		return fmt.Errorf("launch %s: %w", spec.Machine, err)
 	}
-	args := nspawnArgs(spec)
-	program, err := exec.LookPath(args[0])
-	if err != nil {
-		return fmt.Errorf("launch %s: %w", spec.Machine, err)
-	}
+	args := append([]string{"sh", "-c", rebootLoop, "sh"}, nspawnArgs(spec)...)
 	environment := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0",
 		"SYSTEMD_NSPAWN_API_VFS_WRITABLE=network"}
-	return fmt.Errorf("launch %s: run %s: %w", spec.Machine, program, syscall.Exec(program, args, environment))
+	return fmt.Errorf("launch %s: run %s: %w", spec.Machine, args[0], syscall.Exec("/bin/sh", args, environment))
 }
 
 // isolate leaves the computer's mounts: what is mounted from here on is seen by nobody else and goes with the last
@@ -105,6 +105,25 @@ func isolate(spec launchSpec) error {
 	}
 	if err := unix.Mount("none", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount cgroup v2: %w", err)
+	}
+	return coverRun(spec.Namespace)
+}
+
+// coverRun puts an empty /run over the computer's, with nothing in it but the Droplet's own network namespace.
+func coverRun(namespace string) error {
+	source, err := os.Open(namespace)
+	if err != nil {
+		return fmt.Errorf("open namespace: %w", err)
+	}
+	defer source.Close()
+	if err := unix.Mount("none", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("cover /run: %w", err)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Dir(namespace), 0o755), os.WriteFile(namespace, nil, 0o444)); err != nil {
+		return fmt.Errorf("cover /run: %w", err)
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", source.Fd()), namespace, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind namespace: %w", err)
 	}
 	return nil
 }
