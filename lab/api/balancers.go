@@ -200,6 +200,7 @@ func (s *Server) deleteBalancer(r *http.Request) (*reply, error) {
 	})
 }
 
+// changeBalancers makes a change that load balancers may have to follow.
 func (s *Server) changeBalancers(change func(*state.Document) error) (*reply, error) {
 	if err := s.Store.Update(change); err != nil {
 		return nil, err

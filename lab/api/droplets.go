@@ -259,7 +259,7 @@ func (s *Server) bringUp(action state.Action) error {
 	size, _ := findSize(droplet.Size)
 	err := s.Machines.Create(s.context, Machine{
 		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs,
-		Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: vpc.Range, Tags: droplet.Tags, Features: droplet.Features,
+		Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: vpc.Range,
 		UserData: droplet.UserData, PublicKeys: droplet.PublicKeys,
 	})
 	if err != nil {
@@ -292,8 +292,9 @@ func (s *Server) showAddresses(id int) error {
 	return err
 }
 
-// PowerOffAll ends the guests that run, asking them first, and remembers them: ResumeAll boots those again.
-func (s *Server) PowerOffAll(ctx context.Context) error {
+// PowerOffAll ends the guests that run, asking them first, and remembers them: the next Start boots those again. It
+// returns how many there were.
+func (s *Server) PowerOffAll(ctx context.Context) (int, error) {
 	ids := []int{}
 	for _, droplet := range s.Store.View().Droplets {
 		if s.Machines.Running(droplet.ID) {
@@ -308,7 +309,7 @@ func (s *Server) PowerOffAll(ctx context.Context) error {
 		}
 		return nil
 	})
-	return joinEach(ids, err, func(id int) error { return s.endGuest(ctx, id) })
+	return len(ids), joinEach(ids, err, func(id int) error { return s.endGuest(ctx, id) })
 }
 
 func (s *Server) endGuest(ctx context.Context, id int) error {

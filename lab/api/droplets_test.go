@@ -77,7 +77,7 @@ func TestDropletLife(t *testing.T) {
 		_, answer, _ := w.client.Droplets.Get(t.Context(), droplet.ID)
 		return answer.StatusCode == 404
 	})
-	require.Empty(t, w.machines.List())
+	require.Empty(t, w.machines.ids())
 }
 
 func TestCreateMany(t *testing.T) {
@@ -98,7 +98,7 @@ func TestCreateMany(t *testing.T) {
 	// A freed address is not given again at once.
 	_, err = w.client.Droplets.Delete(t.Context(), droplets[2].ID)
 	require.NoError(t, err)
-	w.eventually("gone", func() bool { return len(w.machines.List()) == 2 })
+	w.eventually("gone", func() bool { return len(w.machines.ids()) == 2 })
 	again, err := w.create(request("d")).PublicIPv4()
 	require.NoError(t, err)
 	require.False(t, seen[again])
@@ -248,7 +248,7 @@ func TestTheStateSurvivesACrash(t *testing.T) {
 	w.active(created.ID)
 	require.Equal(t, "errored", w.done(snapshot).Status)
 	w.active(snapshotting.ID)
-	w.eventually("deletion finished, stray ended", func() bool { return len(w.machines.List()) == 3 })
+	w.eventually("deletion finished, stray ended", func() bool { return len(w.machines.ids()) == 3 })
 	images, _, err := w.client.Images.ListUser(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, images)
@@ -260,7 +260,9 @@ func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
 	action, _, err := w.client.DropletActions.PowerOff(t.Context(), off.ID)
 	require.NoError(t, err)
 	w.done(action)
-	require.NoError(t, w.server.PowerOffAll(t.Context()))
+	ended, err := w.server.PowerOffAll(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, ended)
 	require.False(t, w.machines.Running(ran.ID))
 	w.stop()
 	w.start()

@@ -18,14 +18,13 @@ type machines struct {
 	exists  map[int]api.Machine
 	running map[int]bool
 	images  map[string]bool
-	tags    map[int][]string
 	faults  []string
 	gate    chan struct{}
 	broken  map[string]error // by the name of the call
 }
 
 func newMachines() *machines {
-	return &machines{exists: map[int]api.Machine{}, running: map[int]bool{}, images: map[string]bool{}, tags: map[int][]string{}, broken: map[string]error{}}
+	return &machines{exists: map[int]api.Machine{}, running: map[int]bool{}, images: map[string]bool{}, broken: map[string]error{}}
 }
 
 func (m *machines) pass(ctx context.Context, call string) error {
@@ -148,13 +147,6 @@ func (m *machines) Snapshot(ctx context.Context, id int, root string) (int64, er
 	return 1_234_000_000, nil
 }
 
-func (m *machines) Retag(id int, tags []string) error {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	m.tags[id] = tags
-	return nil
-}
-
 func (m *machines) Fault(_ context.Context, id int, fault string) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
@@ -181,7 +173,9 @@ func (m *machines) Inspect(id int) (api.Inspection, bool) {
 	return api.Inspection{Namespace: fmt.Sprintf("netns-%d", id), PID: id}, known
 }
 
-func (m *machines) List() []int {
+func (m *machines) List() ([]int, error) { return m.ids(), nil }
+
+func (m *machines) ids() []int {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	ids := []int{}

@@ -19,8 +19,6 @@ type Machine struct {
 	Private    netip.Addr
 	VPC        string
 	VPCRange   netip.Prefix
-	Tags       []string
-	Features   []string
 	UserData   string
 	PublicKeys []string
 }
@@ -60,8 +58,6 @@ type Machines interface {
 	Destroy(ctx context.Context, id int) error
 	// Snapshot keeps the machine's disk as an image, and says how many bytes that is.
 	Snapshot(ctx context.Context, id int, root string) (bytes int64, err error)
-	// Retag tells a machine's metadata service the Droplet's tags.
-	Retag(id int, tags []string) error
 	// Fault gives the machine one of the faults.
 	Fault(ctx context.Context, id int, fault string) error
 	// Running tells whether the machine runs now. It is quick.
@@ -69,7 +65,7 @@ type Machines interface {
 	// Inspect says where the machine is; false when there is none.
 	Inspect(id int) (Inspection, bool)
 	// List names all machines that there are, running or not.
-	List() []int
+	List() ([]int, error)
 }
 
 // Balancer is a load balancer as whoever runs it needs to know it.

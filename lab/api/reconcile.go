@@ -36,8 +36,12 @@ func (s *Server) reconcile(ctx context.Context) error {
 // removeStrays ends machines that the state does not know.
 func (s *Server) removeStrays(ctx context.Context) error {
 	d := s.Store.View()
+	ids, err := s.Machines.List()
+	if err != nil {
+		return err
+	}
 	var problems []error
-	for _, id := range s.Machines.List() {
+	for _, id := range ids {
 		if d.Droplet(id) == nil {
 			s.Logger.Warn("machine without a Droplet ended", "droplet", id)
 			problems = append(problems, s.Machines.Destroy(ctx, id))

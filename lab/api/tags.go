@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -99,7 +98,7 @@ func (s *Server) getTag(r *http.Request) (*reply, error) {
 
 // deleteTag untags everything and deletes nothing else.
 func (s *Server) deleteTag(r *http.Request) (*reply, error) {
-	return s.changeTags(func(d *state.Document) error {
+	return s.changeBalancers(func(d *state.Document) error {
 		name, known := d.Tag(r.PathValue("tag"))
 		if !known {
 			return notFound()
@@ -135,7 +134,7 @@ func (s *Server) retagResources(r *http.Request, change func(tags []string, name
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	return s.changeTags(func(d *state.Document) error {
+	return s.changeBalancers(func(d *state.Document) error {
 		name, known := d.Tag(r.PathValue("tag"))
 		if !known {
 			return notFound()
@@ -169,23 +168,4 @@ func tagsOf(d *state.Document, kind, name string) (*[]string, error) {
 		return nil, invalid("the lab tags droplets and images, not a %q", kind)
 	}
 	return nil, notFound()
-}
-
-// changeTags makes a change to tags and lets load balancers and the metadata service know.
-func (s *Server) changeTags(change func(*state.Document) error) (*reply, error) {
-	before := s.Store.View()
-	if err := s.Store.Update(change); err != nil {
-		return nil, err
-	}
-	s.kickBalancers()
-	var problems []error
-	for _, droplet := range s.Store.View().Droplets {
-		if old := before.Droplet(droplet.ID); old != nil && !slices.Equal(old.Tags, droplet.Tags) && droplet.Status != state.DropletNew {
-			problems = append(problems, s.Machines.Retag(droplet.ID, droplet.Tags))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		s.Logger.Warn("metadata not told the new tags", "err", err)
-	}
-	return noContent(), nil
 }

@@ -108,6 +108,9 @@ func chooseRange(d *state.Document, asked string) (netip.Prefix, error) {
 		if err != nil || !wanted.Addr().Is4() || !netip.MustParsePrefix("10.0.0.0/8").Contains(wanted.Addr()) || wanted.Bits() < 16 || wanted.Bits() > 26 {
 			return netip.Prefix{}, invalid("ip_range must be a range within 10.0.0.0/8 from /16 to /26 (in the lab)")
 		}
+		if wanted.Overlaps(anchors()) {
+			return netip.Prefix{}, invalid("ip_range must not overlap with %s: the anchor addresses are there", anchors())
+		}
 		if overlaps(d, wanted.Masked()) {
 			return netip.Prefix{}, invalid("This range/size overlaps with another VPC network in your account")
 		}
@@ -120,6 +123,9 @@ func chooseRange(d *state.Document, asked string) (netip.Prefix, error) {
 	}
 	return netip.Prefix{}, invalid("no free range is left for a VPC")
 }
+
+// anchors is the range that DigitalOcean, and the lab, keeps for a Droplet's anchor address.
+func anchors() netip.Prefix { return netip.MustParsePrefix("10.10.0.0/16") }
 
 func overlaps(d *state.Document, wanted netip.Prefix) bool {
 	return slices.ContainsFunc(d.VPCs, func(vpc state.VPC) bool { return vpc.Range.Overlaps(wanted) })

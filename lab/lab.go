@@ -1,0 +1,226 @@
+// Package lab owns a DigitalOcean on this computer: where a lab lives on disk, how one starts, ends and is found,
+// and how its parts (API, machines, load balancers, mirror, metadata) are put together. Everything in it is reached through
+// the API; nothing outside this folder and cmd knows that it is not the real service.
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/lab/machine"
+	"github.com/hornero/hornero/lab/state"
+)
+
+var (
+	// ErrRuns is the error of starting a lab that runs.
+	ErrRuns = errors.New("the lab runs already")
+	// errAbandoned ends a lab without ending its Droplets: somebody else is about to remove them.
+	errAbandoned = errors.New("the lab is to be reset")
+)
+
+// Options is what a lab is started with.
+type Options struct {
+	Name     string
+	Address  string       // where to listen, on loopback; empty means where it listened before, or its default
+	Public   netip.Prefix // its public range; the zero value means the range it had before, or its default
+	Launcher []string     // the program that calls machine.Launch, and its arguments
+	Delays   api.Delays
+	Logger   *slog.Logger
+}
+
+// guestTime is how long guests have to power themselves off when the lab stops.
+const guestTime = 20 * time.Second
+
+// Serve runs a lab until ctx ends, and then ends its Droplets and keeps its state. It calls ready once it answers.
+func Serve(ctx context.Context, options Options, ready func(Endpoint)) error {
+	folder := FolderOf(options.Name)
+	unlock, err := folder.lockServer()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	os.Remove(folder.runFile()) // of a lab that crashed
+	l, err := open(ctx, folder, options)
+	if err != nil {
+		return err
+	}
+	if err := l.serve(ctx, ready); err != nil {
+		return errors.Join(err, l.close(ctx))
+	}
+	return l.close(ctx)
+}
+
+// lab is a lab that runs in this process.
+type lab struct {
+	folder   Folder
+	settings settings
+	token    string
+	host     *machine.Host
+	store    *state.Store
+	server   *api.Server
+	services *services
+	logger   *slog.Logger
+}
+
+// open brings up the lab's networks and everything that serves in them, and takes up what an earlier run left.
+func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
+	l := &lab{folder: folder, logger: options.Logger}
+	var err error
+	if l.settings, err = folder.settle(options.Public); err != nil {
+		return nil, err
+	}
+	if options.Address != "" {
+		l.settings.Address = options.Address
+	}
+	if l.token, err = folder.token(); err != nil {
+		return nil, err
+	}
+	if l.host, err = folder.host(l.settings, options.Launcher, options.Logger); err != nil {
+		return nil, err
+	}
+	if l.store, err = state.Open(folder.stateFile(), api.Fresh(time.Now())); err != nil {
+		return nil, err
+	}
+	if err := l.host.Up(ctx); err != nil {
+		return nil, err
+	}
+	if l.services, err = l.startServices(ctx); err != nil {
+		return nil, err
+	}
+	l.server = api.New(api.Options{
+		Token: l.token, Store: l.store, Machines: &hostMachines{host: l.host, vendor: l.services.vendorData, logger: l.logger},
+		Balancers: l.services.balancers, Public: l.settings.Public, Delays: options.Delays, ShutdownTimeout: guestTime, Logger: l.logger,
+	})
+	return l, l.server.Start(ctx)
+}
+
+// host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are removed.
+func (f Folder) host(s settings, launcher []string, logger *slog.Logger) (*machine.Host, error) {
+	return machine.New(machine.Config{Name: f.Name, State: f.machines(), Cache: cacheFolder(), Public: s.Public, Launcher: launcher, Logger: logger})
+}
+
+// serve answers the API until ctx ends.
+func (l *lab) serve(ctx context.Context, ready func(Endpoint)) error {
+	listener, err := l.listen()
+	if err != nil {
+		return err
+	}
+	endpoint := Endpoint{Name: l.folder.Name, URL: "http://" + listener.Addr().String(), Token: l.token}
+	if err := l.announce(endpoint); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: l.server.Handler(), ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(l.logger.Handler(), slog.LevelWarn)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	l.logger.Info("lab serves", "lab", l.folder.Name, "url", endpoint.URL, "public", l.settings.Public.String(), "pid", os.Getpid())
+	ready(endpoint)
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve the lab's API: %w", err)
+	case <-ctx.Done():
+	}
+	return server.Close()
+}
+
+// listen takes the lab's address. One that was only remembered, or is the default, gives way to any free port.
+func (l *lab) listen() (net.Listener, error) {
+	address := l.settings.Address
+	if address == "" && l.folder.Name == DefaultName {
+		address = DefaultAddress
+	}
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	if err := checkLoopback(address); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, unix.EADDRINUSE) {
+		l.logger.Warn("address is in use; taking any free port", "address", address)
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the lab's API: %w", err)
+	}
+	return listener, nil
+}
+
+func checkLoopback(address string) error {
+	listen, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("listen on %q: must be an address and a port, as in %s", address, DefaultAddress)
+	}
+	if !listen.Addr().IsLoopback() {
+		return fmt.Errorf("listen on %s: the lab is for this computer only: give it an address of loopback", address)
+	}
+	return nil
+}
+
+// announce writes down where the lab is to be found.
+func (l *lab) announce(endpoint Endpoint) error {
+	l.settings.Address = endpoint.URL[len("http://"):]
+	if err := l.folder.keepSettings(l.settings); err != nil {
+		return err
+	}
+	data, err := json.Marshal(process{PID: os.Getpid(), URL: endpoint.URL})
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(l.folder.runFile(), data, file.Options{Mode: 0o600})
+	return err
+}
+
+// downTime is how long the end of a lab may take after its guests are off.
+const downTime = time.Minute
+
+// close ends the lab: guests first, then what serves them, then the networks. Only a reset leaves all that to
+// whoever resets.
+func (l *lab) close(ctx context.Context) error {
+	l.server.Close()
+	if errors.Is(context.Cause(ctx), errAbandoned) {
+		l.services.close()
+		return nil
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), guestTime+downTime)
+	defer cancel()
+	l.logger.Info("lab stops", "lab", l.folder.Name)
+	_, err := l.server.PowerOffAll(ending)
+	l.services.close()
+	err = errors.Join(err, l.host.Down(ending), os.Remove(l.folder.runFile()))
+	l.logger.Info("lab stopped", "lab", l.folder.Name, "err", err)
+	return err
+}
+
+// lockServer makes sure that one process at a time serves the lab.
+func (f Folder) lockServer() (unlock func(), err error) {
+	if err := f.make(); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(f.serverLock(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock lab %s: %w", f.Name, err)
+	}
+	for range 50 { // whoever looks whether the lab runs holds the lock for an instant
+		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			return func() { lock.Close() }, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	lock.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrRuns
+	}
+	return nil, fmt.Errorf("lock lab %s: %w", f.Name, err)
+}

@@ -1,0 +1,137 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/lab/machine"
+)
+
+// hostMachines runs the API's Droplets on this computer.
+type hostMachines struct {
+	host   *machine.Host
+	vendor func() string // the vendor-data that every Droplet gets
+	logger *slog.Logger
+	bases  sync.Mutex // one base image is made at a time
+}
+
+// baseSuffix is what a base image's slug has after the release.
+const baseSuffix = "-x64"
+
+// image finds what an image consists of, making it first when it is a base image.
+func (m *hostMachines) image(ctx context.Context, root string) (machine.Image, error) {
+	release, isBase := strings.CutSuffix(root, baseSuffix)
+	if !isBase {
+		return m.host.Image(root)
+	}
+	m.bases.Lock()
+	defer m.bases.Unlock()
+	progress, done := logLines(m.logger, "base image", "release", release)
+	defer done()
+	return m.host.Base(ctx, release, progress)
+}
+
+// logLines returns a writer whose lines go to the log.
+func logLines(logger *slog.Logger, message string, args ...any) (io.Writer, func()) {
+	reader, writer := io.Pipe()
+	var group sync.WaitGroup
+	group.Go(func() {
+		lines := bufio.NewScanner(reader)
+		for lines.Scan() {
+			logger.Info(message, append(args, "says", lines.Text())...)
+		}
+		io.Copy(io.Discard, reader) // after a line too long for the scanner
+	})
+	return writer, func() {
+		writer.Close()
+		group.Wait()
+	}
+}
+
+func (m *hostMachines) EnsureImage(ctx context.Context, root string) error {
+	_, err := m.image(ctx, root)
+	return err
+}
+
+func (m *hostMachines) DeleteImage(_ context.Context, root string) error {
+	err := m.host.DeleteImage(root)
+	if errors.Is(err, machine.ErrNoImage) {
+		return nil
+	}
+	return err
+}
+
+func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
+	image, err := m.image(ctx, droplet.Root)
+	if err != nil {
+		return err
+	}
+	err = m.host.Create(ctx, machine.Droplet{
+		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Layers: image.Layers,
+		Attachment: machine.Attachment{Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
+		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendor(), PublicKeys: droplet.PublicKeys},
+	})
+	if err == nil {
+		err = m.host.Start(ctx, droplet.ID)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("make droplet %s: %w", droplet.Name, err), m.host.Destroy(context.WithoutCancel(ctx), droplet.ID))
+	}
+	return nil
+}
+
+func (m *hostMachines) Boot(ctx context.Context, id int) error {
+	if err := m.host.Start(ctx, id); err != nil {
+		return err
+	}
+	return m.host.Links(id, true) // a fault may have taken them down
+}
+
+func (m *hostMachines) Shutdown(ctx context.Context, id int) error { return m.host.Shutdown(ctx, id) }
+
+func (m *hostMachines) PowerOff(ctx context.Context, id int) error { return m.host.PowerOff(ctx, id) }
+
+func (m *hostMachines) Destroy(ctx context.Context, id int) error { return m.host.Destroy(ctx, id) }
+
+func (m *hostMachines) Snapshot(ctx context.Context, id int, root string) (int64, error) {
+	image, err := m.host.Snapshot(ctx, id, root)
+	return image.Bytes, err
+}
+
+// Fault gives a Droplet a fault. A lost machine says nothing more to its peers: links first, then the processes.
+func (m *hostMachines) Fault(ctx context.Context, id int, fault string) error {
+	switch fault {
+	case api.FaultKill:
+		if err := m.host.Links(id, false); err != nil {
+			return err
+		}
+		return m.host.PowerOff(ctx, id)
+	case api.FaultFreeze:
+		return m.host.Freeze(id)
+	case api.FaultThaw:
+		return m.host.Thaw(id)
+	case api.FaultNetDown, api.FaultNetUp:
+		return m.host.Links(id, fault == api.FaultNetUp)
+	}
+	return fmt.Errorf("unknown fault %q", fault)
+}
+
+func (m *hostMachines) Running(id int) bool { return m.host.Running(id) }
+
+func (m *hostMachines) Inspect(id int) (api.Inspection, bool) {
+	place, err := m.host.Place(id)
+	if err != nil {
+		return api.Inspection{}, false
+	}
+	return api.Inspection{Namespace: place.Namespace, PID: place.PID, Console: place.Console, Root: place.Root}, true
+}
+
+func (m *hostMachines) List() ([]int, error) { return m.host.Droplets() }
