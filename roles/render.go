@@ -83,6 +83,7 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		"join":     strings.Join,
 		"mebi":     func(bytes int64) int64 { return bytes >> 20 },
 		"percent":  func(part int, of int64) int64 { return of * int64(part) / 100 },
+		"mul":      func(a, b int) int { return a * b },
 		"max":      func(a, b int64) int64 { return max(a, b) },
 		"min":      func(a, b int64) int64 { return min(a, b) },
 	}

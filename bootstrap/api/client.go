@@ -1,0 +1,245 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+const (
+	callTimeout = 4 * time.Second
+	pollPause   = 300 * time.Millisecond
+)
+
+// Client asks members for what it needs, one after the other until one answers.
+type Client struct {
+	http *http.Client
+	port int
+
+	mu      sync.Mutex
+	members []string
+}
+
+// NewClient prepares calls to the members' VPC addresses.
+func NewClient(config *tls.Config, port int, members []string) *Client {
+	config = config.Clone()
+	config.ClientCAs = nil
+	transport := &http.Transport{TLSClientConfig: config, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 2 * time.Second}
+	return &Client{http: &http.Client{Transport: transport}, port: port, members: slices.Clone(members)}
+}
+
+// SetMembers replaces the members' addresses.
+func (c *Client) SetMembers(members []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(members) > 0 && !slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(slices.Values(c.members))) {
+		c.members = slices.Clone(members)
+	}
+}
+
+// Join asks to be let in.
+func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, error) {
+	var welcome peerset.Welcome
+	err := c.call(ctx, "/v1/join", join, &welcome)
+	return welcome, err
+}
+
+func (c *Client) call(ctx context.Context, path string, body, answer any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.each(func(member string) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, path), bytes.NewReader(data))
+		if err != nil {
+			return err
+		}
+		return c.do(request, answer)
+	})
+}
+
+// each tries the members in turn; one that answers moves to the front, a refusal ends the round.
+func (c *Client) each(try func(member string) error) error {
+	c.mu.Lock()
+	members := slices.Clone(c.members)
+	c.mu.Unlock()
+	if len(members) == 0 {
+		return fmt.Errorf("%w: no member is known", peerset.ErrUnavailable)
+	}
+	var errs []error
+	for _, member := range members {
+		err := try(member)
+		if err == nil || refusal(err) {
+			c.prefer(member)
+			return err
+		}
+		errs = append(errs, err)
+	}
+	return fmt.Errorf("%w: %w", peerset.ErrUnavailable, errors.Join(errs...))
+}
+
+func refusal(err error) bool {
+	return errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrForbidden) || errors.Is(err, peerset.ErrStaleEpoch)
+}
+
+func (c *Client) prefer(member string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.members, member); i > 0 {
+		c.members = slices.Insert(slices.Delete(c.members, i, i+1), 0, member)
+	}
+}
+
+func (c *Client) url(member, path string) string {
+	return "https://" + net.JoinHostPort(member, strconv.Itoa(c.port)) + path
+}
+
+func (c *Client) do(request *http.Request, answer any) error {
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return json.NewDecoder(response.Body).Decode(answer)
+	}
+	var said failure
+	if err := json.NewDecoder(response.Body).Decode(&said); err != nil {
+		return fmt.Errorf("%s: %s", request.URL.Host, response.Status)
+	}
+	if sentinel, ok := kinds[said.Kind]; ok {
+		return fmt.Errorf("%s: %w (%s)", request.URL.Host, sentinel, said.Message)
+	}
+	return fmt.Errorf("%s: %s", request.URL.Host, said.Message)
+}
+
+// Watcher is the peer set as a node outside consensus follows it. It implements peerset.Set.
+type Watcher struct {
+	client *Client
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	snapshot peerset.Snapshot
+	changed  chan struct{}
+}
+
+// Watch follows the peer set by long poll until ctx ends.
+func Watch(ctx context.Context, client *Client, first peerset.Snapshot, log *slog.Logger) *Watcher {
+	w := &Watcher{client: client, log: log, snapshot: first, changed: make(chan struct{})}
+	go w.run(ctx)
+	return w
+}
+
+func (w *Watcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := w.poll(ctx); err != nil && ctx.Err() == nil {
+			w.log.Debug("watch peer set", "err", err)
+			w.mu.Lock()
+			w.snapshot.Quorum = false
+			w.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+func (w *Watcher) poll(ctx context.Context) error {
+	query := url.Values{"generation": {strconv.FormatUint(w.Snapshot().Generation, 10)}, "wait": {"10s"}}
+	return w.client.each(func(member string) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+callTimeout)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.client.url(member, "/v1/peers?"+query.Encode()), nil)
+		if err != nil {
+			return err
+		}
+		var next peerset.Snapshot
+		if err := w.client.do(request, &next); err != nil {
+			return err
+		}
+		w.publish(next)
+		return nil
+	})
+}
+
+func (w *Watcher) publish(next peerset.Snapshot) {
+	if next.Founded == "" {
+		return // a member that has not caught up yet knows less than we do
+	}
+	var members []string
+	for _, peer := range next.Peers {
+		if peer.Kind == "member" {
+			members = append(members, peer.Address)
+		}
+	}
+	w.client.SetMembers(members)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.snapshot = next
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// Snapshot returns the last known snapshot.
+func (w *Watcher) Snapshot() peerset.Snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.snapshot.Clone()
+}
+
+// Changed returns a channel that is closed when there is a newer snapshot.
+func (w *Watcher) Changed() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changed
+}
+
+// Report sends this node's heartbeat.
+func (w *Watcher) Report(ctx context.Context, report peerset.Report) error {
+	return w.client.call(ctx, "/v1/report", report, &struct{}{})
+}
+
+// Hold takes or renews a lease.
+func (w *Watcher) Hold(ctx context.Context, lease string, ttl time.Duration) (peerset.Lease, bool, error) {
+	var answer holdAnswer
+	err := w.client.call(ctx, "/v1/hold", holdRequest{lease, ttl}, &answer)
+	return answer.Lease, answer.Held, err
+}
+
+// Seize takes the writer lease at once.
+func (w *Watcher) Seize(ctx context.Context, lease string, reason string) (peerset.Lease, error) {
+	var answer peerset.Lease
+	err := w.client.call(ctx, "/v1/seize", seizeRequest{lease, reason}, &answer)
+	return answer, err
+}
+
+// Release gives a lease up.
+func (w *Watcher) Release(ctx context.Context, lease peerset.Lease) error {
+	return w.client.call(ctx, "/v1/release", lease, &struct{}{})
+}
+
+// Put writes a setting under a lease.
+func (w *Watcher) Put(ctx context.Context, key, value string, fence peerset.Lease) error {
+	return w.client.call(ctx, "/v1/put", putRequest{key, value, fence}, &struct{}{})
+}
+
+// Forget is for members, on the operator's word; a node outside consensus may not.
+func (w *Watcher) Forget(context.Context, string) error {
+	return fmt.Errorf("forget: %w: run it on a database or proxy node", peerset.ErrForbidden)
+}
