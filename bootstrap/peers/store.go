@@ -38,9 +38,9 @@ const (
 type Config struct {
 	Dir     string // 0700; dqlite's files
 	Stack   string
-	Address string   // this node's, in the VPC
-	Port    int      // dqlite's
-	Join    []string // VPC addresses of members; empty founds, or reopens what Dir holds
+	Address string      // this node's, in the VPC
+	Port    int         // dqlite's
+	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
 	TLS     *tls.Config // from pki.PeerTLS
 	Log     *slog.Logger
 

@@ -1,0 +1,319 @@
+// Package bootstrap is the agent inside every image: user-data -> identity -> peers -> configuration -> health. It
+// configures a node once, keeps its templates true to the peer set, and says how the node is. What serves traffic
+// never waits for it. It must not know Packer, the fleet or the lab.
+package bootstrap
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/roles"
+)
+
+// Phases of a node's life, in order. Refused is the end of a node whose document is not for it.
+const (
+	PhaseFinding     = "finding"
+	PhaseJoining     = "joining"
+	PhaseConfiguring = "configuring"
+	PhaseServing     = "serving"
+	PhaseRefused     = "refused"
+)
+
+// Defaults, which a test shortens.
+const (
+	DefaultHeartbeat = time.Second
+	DefaultRetry     = 500 * time.Millisecond
+	checkTimeout     = 5 * time.Second
+)
+
+// Member opens this node's part of consensus. Its adapter is bootstrap/peers.
+type Member interface {
+	peerset.Registry
+	Close(ctx context.Context) error
+}
+
+// Config is what an agent needs. The zero value of a path means its place on a node.
+type Config struct {
+	Metadata string // base URL of the metadata service
+	State    string // the agent's own folder, 0700
+	PKI      string // where the node's certificate is left for services
+	Roles    fs.FS  // role folders, as baked
+	Release  string // as baked
+	Drivers  Drivers
+	// Open founds, joins or comes back to consensus.
+	Open func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
+	// Known tells whether this node was in consensus before.
+	Known     func() bool
+	Log       *slog.Logger
+	Heartbeat time.Duration
+	Retry     time.Duration
+}
+
+// Agent runs one node.
+type Agent struct {
+	Config
+	start time.Time
+
+	mu       sync.Mutex
+	node     cloudinit.Node
+	address  string
+	network  string
+	manifest *roles.Manifest
+	phase    string
+	reason   string
+	word     Word
+	web      check // the manifest's own check
+	draining bool
+	marks    map[string]float64
+	set      peerset.Set
+	driver   Driver
+	drained  bool
+}
+
+// check is the manifest's health check's last result.
+type check struct {
+	asked  bool
+	ok     bool
+	reason string
+}
+
+// New makes an agent. Run runs it.
+func New(config Config) *Agent {
+	if config.Metadata == "" {
+		config.Metadata = cloudinit.MetadataURL
+	}
+	if config.State == "" {
+		config.State = "/var/lib/hornero"
+	}
+	if config.PKI == "" {
+		config.PKI = "/etc/hornero/pki"
+	}
+	if config.Heartbeat == 0 {
+		config.Heartbeat = DefaultHeartbeat
+	}
+	if config.Retry == 0 {
+		config.Retry = DefaultRetry
+	}
+	return &Agent{Config: config, start: time.Now(), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+}
+
+// ErrRefused is a document that is not for this node: it joins nothing, and only says why.
+var ErrRefused = errors.New("user-data refused")
+
+// Run takes the node through its phases and serves until ctx ends.
+func (a *Agent) Run(ctx context.Context) error {
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	for _, phase := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{PhaseFinding, a.find}, {PhaseJoining, a.join}, {PhaseConfiguring, a.configure}} {
+		a.enter(phase.name, "")
+		if err := phase.run(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			a.enter(PhaseRefused, err.Error())
+			a.Log.Error("node refused", "phase", phase.name, "err", err)
+			return a.serveRefused(ctx)
+		}
+		a.mark(phase.name)
+		if phase.name == PhaseFinding {
+			serving.Go(func() { a.serveHealth(ctx) })
+		}
+	}
+	a.enter(PhaseServing, "")
+	return a.serve(ctx)
+}
+
+func (a *Agent) enter(phase, reason string) {
+	a.mu.Lock()
+	from := a.phase
+	a.phase, a.reason = phase, reason
+	a.mu.Unlock()
+	a.Log.Info("phase", "from", from, "to", phase, "reason", reason)
+}
+
+func (a *Agent) because(reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reason != reason {
+		a.Log.Info("waiting", "phase", a.phase, "reason", reason)
+	}
+	a.reason = reason
+}
+
+func (a *Agent) mark(phase string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.marks[phase] = time.Since(a.start).Seconds()
+}
+
+// find reads user-data until there is some, and refuses what is not a document for this node.
+func (a *Agent) find(ctx context.Context) error {
+	droplet, err := retry(ctx, a, "ask the metadata service who this Droplet is", func(ctx context.Context) (cloudinit.Droplet, error) {
+		return cloudinit.Describe(ctx, a.Metadata)
+	})
+	if err != nil {
+		return err
+	}
+	if a.address, err = droplet.VPCAddress(); err != nil {
+		return err
+	}
+	a.network = network(droplet)
+	found, err := retry(ctx, a, "look for user-data", func(ctx context.Context) (cloudinit.Found, error) {
+		return cloudinit.Find(ctx, a.Metadata)
+	})
+	if err != nil {
+		return err
+	}
+	node, err := cloudinit.Decode(found.Source, found.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	manifest, err := roles.Load(a.Roles, node.Role)
+	if err != nil {
+		return fmt.Errorf("%w: this image has no role %q: %w", ErrRefused, node.Role, err)
+	}
+	a.mu.Lock()
+	a.node, a.manifest = node, manifest
+	a.mu.Unlock()
+	a.Log.Info("document found", "source", found.Source, "stack", node.Stack, "node", node.Node, "role", node.Role, "incarnation", node.Incarnation)
+	return a.identify()
+}
+
+// retry tries until it succeeds or ctx ends, saying what it waits for.
+func retry[T any](ctx context.Context, a *Agent, what string, try func(context.Context) (T, error)) (T, error) {
+	for {
+		value, err := try(ctx)
+		if err == nil {
+			return value, nil
+		}
+		a.because(what + ": " + err.Error())
+		select {
+		case <-ctx.Done():
+			return value, ctx.Err()
+		case <-time.After(a.Retry):
+		}
+	}
+}
+
+func (a *Agent) self() peerset.Identity {
+	return peerset.Identity{Name: a.node.Node, Role: a.node.Role, Incarnation: a.node.Incarnation}
+}
+
+// join founds, joins or comes back to the peer set.
+func (a *Agent) join(ctx context.Context) error {
+	config, err := a.tls()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	remembered := recall(filepath.Join(a.State, snapshotFile))
+	client := api.NewClient(config, roles.AgentPort, a.candidates(remembered))
+	set, err := a.enterSet(ctx, config, client, remembered)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.set = set
+	a.mu.Unlock()
+	go a.remember(ctx, set)
+	return nil
+}
+
+func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Client, remembered peerset.Snapshot) (peerset.Set, error) {
+	if a.manifest.Peers != roles.Member {
+		if remembered.Founded == "" {
+			welcome, err := a.ask(ctx, client)
+			if err != nil {
+				return nil, err
+			}
+			remembered = welcome.Snapshot
+		}
+		return withMemory(api.Watch(ctx, client, remembered, a.Log), remembered), nil
+	}
+	join, err := a.way(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		return a.Open(ctx, a.node, a.address, join, config)
+	})
+	if err != nil {
+		return nil, err
+	}
+	go a.serveAPI(ctx, member, config)
+	context.AfterFunc(ctx, func() { a.close(member) })
+	if err := a.admitSelf(ctx, member, remembered); err != nil {
+		return nil, err
+	}
+	return withMemory(peerset.Bind(member, a.self()), remembered), nil
+}
+
+// way tells through whom to join: nobody for the founder and for a member that comes back.
+func (a *Agent) way(ctx context.Context, client *api.Client) ([]string, error) {
+	if a.Known() || a.node.Found {
+		return nil, nil
+	}
+	welcome, err := a.ask(ctx, client)
+	return welcome.Members, err
+}
+
+// ask asks the known members to let this node in, until one does or refuses for good.
+func (a *Agent) ask(ctx context.Context, client *api.Client) (peerset.Welcome, error) {
+	var final error
+	welcome, err := retry(ctx, a, "ask to join the peer set", func(ctx context.Context) (peerset.Welcome, error) {
+		welcome, err := client.Join(ctx, a.joining())
+		if errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrForbidden) {
+			final = fmt.Errorf("%w: %w", ErrRefused, err)
+			return welcome, nil
+		}
+		return welcome, err
+	})
+	return welcome, errors.Join(final, err)
+}
+
+func (a *Agent) joining() peerset.Join {
+	return peerset.Join{Identity: a.self(), Address: a.address, Kind: a.manifest.Peers}
+}
+
+// admitSelf registers a founder. A member that comes back may have no quorum yet, and goes on without.
+func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset.Snapshot) error {
+	if remembered.Founded != "" {
+		return nil
+	}
+	_, err := retry(ctx, a, "register in the peer set", func(ctx context.Context) (peerset.Welcome, error) {
+		return member.Admit(ctx, a.joining())
+	})
+	return err
+}
+
+func (a *Agent) close(member Member) {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	if err := member.Close(ctx); err != nil {
+		a.Log.Info("leave consensus", "err", err)
+	}
+}
+
+func (a *Agent) candidates(remembered peerset.Snapshot) []string {
+	var addresses []string
+	for _, peer := range remembered.Peers {
+		if peer.Kind == roles.Member && peer.Name != a.node.Node {
+			addresses = append(addresses, peer.Address)
+		}
+	}
+	return append(addresses, a.node.Join...)
+}

@@ -1,0 +1,147 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/roles"
+)
+
+// configure renders everything once and starts what the role runs. A watched role without a peer yet is no obstacle:
+// templates are rendered again when it comes.
+func (a *Agent) configure(ctx context.Context) error {
+	if _, err := retry(ctx, a, "configure", func(ctx context.Context) (struct{}, error) { return struct{}{}, a.apply(ctx, false) }); err != nil {
+		return err
+	}
+	_, err := retry(ctx, a, "start services", func(ctx context.Context) (struct{}, error) { return struct{}{}, a.startServices(ctx) })
+	return err
+}
+
+// apply makes every template's file true, each on its own: one that cannot be rendered does not hold the others.
+func (a *Agent) apply(ctx context.Context, running bool) error {
+	facts := a.facts()
+	var errs []error
+	var reload, restart []string
+	for _, template := range a.manifest.Templates {
+		changed, err := a.install(ctx, template, facts)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if changed {
+			reload = append(reload, template.Reload...)
+			restart = append(restart, template.Restart...)
+		}
+	}
+	if running {
+		errs = append(errs, units(ctx, "restart", restart), units(ctx, "reload", slices.DeleteFunc(reload, func(unit string) bool { return slices.Contains(restart, unit) })))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Agent) install(ctx context.Context, template roles.Template, facts roles.Facts) (bool, error) {
+	text, err := a.manifest.Render(template, facts)
+	if err != nil {
+		return false, err
+	}
+	if current, err := os.ReadFile(template.Path); err == nil && string(current) == string(text) {
+		return false, nil
+	}
+	mode, err := roles.ParseMode(template.Mode, 0o640)
+	if err != nil {
+		return false, err
+	}
+	if err := checkText(ctx, template, text, mode); err != nil {
+		return false, err
+	}
+	changed, err := file.Write(template.Path, text, file.Options{Mode: mode, Owner: template.Owner})
+	if changed {
+		a.Log.Info("file written", "path", template.Path)
+	}
+	return changed, err
+}
+
+// checkText runs a template's checker over the new text before it takes the file's place.
+func checkText(ctx context.Context, template roles.Template, text []byte, mode fs.FileMode) error {
+	if len(template.Check) == 0 {
+		return nil
+	}
+	trial := filepath.Join("/run/hornero/check", filepath.Base(template.Path))
+	if _, err := file.Write(trial, text, file.Options{Mode: mode, Owner: template.Owner}); err != nil {
+		return err
+	}
+	defer os.Remove(trial)
+	args := slices.Clone(template.Check)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "{file}", trial)
+	}
+	if _, err := command.Run(ctx, command.Command{Args: args}); err != nil {
+		return fmt.Errorf("check new %s: %w", template.Path, err)
+	}
+	return nil
+}
+
+func (a *Agent) startServices(ctx context.Context) error {
+	var names []string
+	for _, service := range a.manifest.Services {
+		if !service.Managed {
+			names = append(names, service.Unit)
+		}
+	}
+	return units(ctx, "start", names)
+}
+
+// units asks systemd for one thing of several units, without waiting for slow ones to become ready.
+func units(ctx context.Context, verb string, names []string) error {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	if len(names) == 0 {
+		return nil
+	}
+	_, err := command.Run(ctx, command.Command{Args: append([]string{"systemctl", "--no-block", verb}, names...)})
+	return err
+}
+
+// facts are what templates may read now.
+func (a *Agent) facts() roles.Facts {
+	facts := roles.Facts{
+		Stack: a.node.Stack, Node: a.node.Node, Role: a.node.Role, Release: a.Release, Incarnation: a.node.Incarnation,
+		Address: a.address, Network: a.network, Memory: memoryBytes(), CPUs: runtime.NumCPU(),
+		Settings: a.node.Settings, Secrets: a.node.Secrets, Expected: a.node.Expected, Peers: map[string][]roles.PeerFact{},
+		PKI: map[string]string{"ca": a.node.TLS.CA, "certificate": a.node.TLS.Certificate, "key": a.node.TLS.Key.Reveal()},
+	}
+	if a.set == nil {
+		return facts
+	}
+	snapshot := a.set.Snapshot()
+	facts.Writer = snapshot.Holder(peerset.LeaseWriter)
+	for _, peer := range snapshot.Peers {
+		facts.Peers[peer.Role] = append(facts.Peers[peer.Role], roles.PeerFact{Name: peer.Name, Address: peer.Address, Incarnation: peer.Incarnation, Healthy: peer.Healthy && peer.Alive, State: peer.State})
+	}
+	return facts
+}
+
+// memoryBytes is the machine's memory (proc(5), meminfo), or one GiB where that cannot be read.
+func memoryBytes() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err == nil {
+		for line := range strings.Lines(string(data)) {
+			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
+				if kibi, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
+					return kibi << 10
+				}
+			}
+		}
+	}
+	return 1 << 30
+}

@@ -1,0 +1,66 @@
+package bootstrap
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pki"
+)
+
+func (a *Agent) pair() pki.Pair {
+	return pki.Pair{Certificate: a.node.TLS.Certificate, Key: a.node.TLS.Key}
+}
+
+func (a *Agent) tls() (*tls.Config, error) {
+	return pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack)
+}
+
+// identify checks that the certificate says what the document says, and leaves it for the services of the node.
+func (a *Agent) identify() error {
+	certificate, err := pki.ParseCertificate(a.node.TLS.Certificate)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	name, err := pki.NameOf(certificate)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	want := pki.Name{Stack: a.node.Stack, Role: a.node.Role, Node: a.node.Node, Incarnation: a.node.Incarnation}
+	if name != want {
+		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
+	}
+	if err := os.MkdirAll(a.State, 0o700); err != nil {
+		return err
+	}
+	for path, text := range map[string]string{"ca.pem": a.node.TLS.CA, "node.pem": a.node.TLS.Certificate, "node.key": a.node.TLS.Key.Reveal()} {
+		if _, err := file.Write(filepath.Join(a.PKI, path), []byte(text), file.Options{Mode: 0o600}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// network returns the VPC's range, or "" when the metadata has no netmask.
+func network(droplet cloudinit.Droplet) string {
+	private := droplet.Networks.Private[0].IPv4
+	address, err := netip.ParseAddr(private.Address)
+	if err != nil {
+		return ""
+	}
+	mask, err := netip.ParseAddr(private.Netmask)
+	if err != nil || !mask.Is4() {
+		return ""
+	}
+	bits := 0
+	for _, octet := range mask.As4() {
+		for ; octet&0x80 != 0; octet <<= 1 {
+			bits++
+		}
+	}
+	return netip.PrefixFrom(address, bits).Masked().String()
+}

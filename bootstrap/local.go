@@ -1,0 +1,125 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/status"
+)
+
+// SocketPath is where the agent answers its own node's root.
+const SocketPath = "/run/hornero/agent.sock"
+
+// Status is the node's account of itself.
+func (a *Agent) Status() status.Status {
+	healthy, reason := a.Health()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := status.Status{
+		Stack: a.node.Stack, Node: a.node.Node, Role: a.node.Role, Incarnation: a.node.Incarnation, Address: a.address,
+		Phase: a.phase, State: a.word.State, Healthy: healthy, Reason: reason, Draining: a.draining, Marks: maps.Clone(a.marks),
+	}
+	if healthy {
+		s.Reason = a.word.Reason
+	}
+	if a.set == nil {
+		return s
+	}
+	snapshot := a.set.Snapshot()
+	writer := snapshot.Leases[peerset.LeaseWriter]
+	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
+	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
+	for _, peer := range snapshot.Peers {
+		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})
+	}
+	return s
+}
+
+// Drain gives the node's work up: health checks fail first, then the driver hands over.
+func (a *Agent) Drain(ctx context.Context) error {
+	a.mu.Lock()
+	driver := a.driver
+	first := !a.draining
+	if driver == nil {
+		a.draining = true
+	}
+	a.mu.Unlock()
+	if first {
+		a.Log.Info("draining")
+	}
+	if driver == nil {
+		return nil
+	}
+	err := driver.Drain(ctx)
+	a.mu.Lock()
+	a.draining = true
+	a.mu.Unlock()
+	return err
+}
+
+// ServeLocal answers the node's own root on a unix socket until ctx ends.
+func (a *Agent) ServeLocal(ctx context.Context, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	server := &http.Server{Handler: a.localHandler(), ReadHeaderTimeout: checkTimeout}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (a *Agent) localHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(a.Status()) // the caller went away: nobody is left to tell
+	})
+	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
+	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		set := a.set
+		a.mu.Unlock()
+		if set == nil {
+			local(w, peerset.ErrUnavailable)
+			return
+		}
+		local(w, set.Forget(r.Context(), r.URL.Query().Get("name")))
+	})
+	return mux
+}
+
+func local(w http.ResponseWriter, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	}
+}
+
+// LocalClient talks to the agent of this node.
+func LocalClient(path string) *http.Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial}}
+}

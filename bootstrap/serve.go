@@ -1,0 +1,217 @@
+package bootstrap
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/roles"
+)
+
+// serve keeps the node true to the peer set, runs its driver and tasks, and says how it is, until ctx ends.
+func (a *Agent) serve(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	if err := a.startDriver(ctx, &work); err != nil {
+		return err
+	}
+	for _, task := range a.manifest.Tasks {
+		work.Go(func() { a.runTask(ctx, task) })
+	}
+	work.Go(func() { a.keepChecking(ctx) })
+	work.Go(func() { a.keepReporting(ctx) })
+	for {
+		changed := a.set.Changed()
+		if err := a.apply(ctx, true); err != nil && ctx.Err() == nil {
+			a.Log.Warn("apply templates", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
+	if a.manifest.Driver == "" {
+		a.say(Word{State: "serving", Healthy: true})
+		return nil
+	}
+	make, ok := a.Drivers[a.manifest.Driver]
+	if !ok {
+		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not", ErrRefused, a.manifest.Name, a.manifest.Driver)
+	}
+	driver, err := make(Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Log: a.Log})
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.driver = driver
+	a.mu.Unlock()
+	work.Go(func() {
+		if err := driver.Run(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Error("driver ended", "driver", a.manifest.Driver, "err", err)
+		}
+	})
+	return nil
+}
+
+// say records a driver's word and sends it on at once when it matters.
+func (a *Agent) say(word Word) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.word.State != word.State || a.word.Healthy != word.Healthy {
+		a.Log.Info("state", "from", a.word.State, "to", word.State, "healthy", word.Healthy, "reason", word.Reason)
+	}
+	a.word = word
+}
+
+// keepChecking runs the manifest's own health check.
+func (a *Agent) keepChecking(ctx context.Context) {
+	if a.manifest.Health.URL == "" {
+		return
+	}
+	client := &http.Client{Timeout: checkTimeout, Transport: &http.Transport{Proxy: nil}}
+	for ctx.Err() == nil {
+		err := ask(ctx, client, a.manifest.Health)
+		a.mu.Lock()
+		a.web = check{asked: true, ok: err == nil}
+		if err != nil {
+			a.web.reason = err.Error()
+		}
+		a.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(a.Heartbeat):
+		}
+	}
+}
+
+func ask(ctx context.Context, client *http.Client, health roles.Health) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, health.URL, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("health check: %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return fmt.Errorf("health check: %w", err)
+	}
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), health.Expect) {
+		return fmt.Errorf("health check: %s: %s answers %s: %.200s", health.URL, "want "+strconv.Quote(health.Expect), response.Status, body)
+	}
+	return nil
+}
+
+// keepReporting sends heartbeats.
+func (a *Agent) keepReporting(ctx context.Context) {
+	for ctx.Err() == nil {
+		healthy, _ := a.Health()
+		a.mu.Lock()
+		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.draining, Facts: a.word.Facts}
+		a.mu.Unlock()
+		err := a.set.Report(ctx, report)
+		if errors.Is(err, peerset.ErrEvicted) {
+			a.because("evicted: " + err.Error())
+		} else if err != nil && ctx.Err() == nil {
+			a.Log.Debug("report", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(a.Heartbeat):
+		}
+	}
+}
+
+// Health tells whether the node serves, and why not.
+func (a *Agent) Health() (bool, string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.phase != PhaseServing:
+		return false, a.phase + ": " + a.reason
+	case a.draining:
+		return false, "draining"
+	case !a.word.Healthy:
+		return false, a.word.State + ": " + a.word.Reason
+	case a.manifest.Health.URL != "" && !a.web.ok:
+		return false, "not checked yet or failing: " + a.web.reason
+	}
+	return true, a.word.State
+}
+
+// serveRefused keeps saying why this node joins nothing.
+func (a *Agent) serveRefused(ctx context.Context) error {
+	a.serveHealth(ctx)
+	<-ctx.Done()
+	return nil
+}
+
+// serveHealth answers load balancers and HAProxy on the VPC address.
+func (a *Agent) serveHealth(ctx context.Context) {
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, _ *http.Request) {
+		healthy, reason := a.Health()
+		if !healthy {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		fmt.Fprintln(w, reason)
+	}
+	mux.HandleFunc("/healthz", answer)
+	mux.HandleFunc("/readyz", answer)
+	host := a.address
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	listener := a.listen(ctx, roles.HealthPort, host)
+	if listener == nil {
+		return
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: checkTimeout}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		a.Log.Error("serve health", "err", err)
+	}
+}
+
+// listen tries until the port is free; nil when ctx ended first.
+func (a *Agent) listen(ctx context.Context, port int, host string) net.Listener {
+	for ctx.Err() == nil {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err == nil {
+			return listener
+		}
+		a.Log.Warn("listen", "port", port, "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(a.Retry):
+		}
+	}
+	return nil
+}
+
+func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry, config *tls.Config) {
+	listener := a.listen(ctx, roles.AgentPort, a.address)
+	if listener == nil {
+		return
+	}
+	if err := api.Serve(ctx, listener, config, registry, a.Log); err != nil {
+		a.Log.Error("serve the agents' API", "err", err)
+	}
+}

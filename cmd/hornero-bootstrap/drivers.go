@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/bootstrap/galera"
+)
+
+// drivers are the roles' Go parts by the name that a manifest gives.
+func drivers() bootstrap.Drivers {
+	return bootstrap.Drivers{
+		"galera": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			database, err := galera.Dial("/run/mysqld/mysqld.sock")
+			if err != nil {
+				return nil, err
+			}
+			return galera.New(galera.Config{
+				Node: env.Node.Node, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
+				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
+				Data:        galera.DataDir{Path: "/var/lib/mysql", Owner: "mysql:mysql", Server: "/usr/sbin/mariadbd"},
+				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
+				Report: func(s galera.Status) {
+					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason, Facts: s.Facts})
+				},
+				Log: env.Log,
+			}), nil
+		},
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/status"
+)
+
+func ask(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := bootstrap.LocalClient(bootstrap.SocketPath).Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service running?): %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
+	}
+	return body, nil
+}
+
+func statusCommand(stdout io.Writer) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{Use: "status", Short: "print how this node is; exit 1 when it does not serve", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		body, err := ask(cmd.Context(), http.MethodGet, "/status")
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			_, err := stdout.Write(body)
+			return err
+		}
+		var s status.Status
+		if err := json.Unmarshal(body, &s); err != nil {
+			return err
+		}
+		print(stdout, s)
+		if !s.Healthy {
+			return fmt.Errorf("not healthy: %s", s.Reason)
+		}
+		return nil
+	}}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON, and exit 0 whatever it says")
+	return command
+}
+
+func print(w io.Writer, s status.Status) {
+	fmt.Fprintf(w, "%s of %s, role %s, incarnation %d, at %s\nphase %s, state %s, healthy %v, writer %v\n", s.Node, s.Stack, s.Role, s.Incarnation, s.Address, s.Phase, s.State, s.Healthy, s.Writer)
+	if s.Reason != "" {
+		fmt.Fprintln(w, "because", s.Reason)
+	}
+	fmt.Fprintf(w, "peer set %s at generation %d, quorum %v, writer %s\n", s.PeerSet.Founded, s.PeerSet.Generation, s.PeerSet.Quorum, s.PeerSet.Writer)
+	for _, peer := range s.PeerSet.Peers {
+		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n", peer.Name, peer.Role, peer.Incarnation, peer.Address, peer.State, peer.Healthy, peer.Alive)
+	}
+}
+
+func drainCommand() *cobra.Command {
+	return &cobra.Command{Use: "drain", Short: "give this node's work up: health fails, the writer moves, the server stops", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		_, err := ask(cmd.Context(), http.MethodPost, "/drain")
+		return err
+	}}
+}
+
+func forgetCommand() *cobra.Command {
+	return &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		_, err := ask(cmd.Context(), http.MethodPost, "/forget?"+url.Values{"name": args}.Encode())
+		return err
+	}}
+}
+
+func inspectCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "inspect", Short: "print what user-data this node finds, from where, secrets masked", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		found, err := cloudinit.Find(cmd.Context(), cloudinit.MetadataURL)
+		if err != nil {
+			return err
+		}
+		node, err := cloudinit.Decode(found.Source, found.Data)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, "source:", found.Source)
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(node)
+	}}
+}

@@ -1,0 +1,115 @@
+// The program inside every image: it finds the node's document, joins the peer set, configures the node and says how
+// it is. Here is only wiring.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/bootstrap/peers"
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/roles"
+)
+
+var version = "dev"
+
+const (
+	stateDir  = "/var/lib/hornero"
+	rolesDir  = "/usr/lib/hornero/roles"
+	imageFile = "/usr/lib/hornero/image.json"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use: "hornero-bootstrap", Short: "configure this node from its user-data and keep it in its peer set", Version: version,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout), versionCommand(stdout))
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
+		return 1
+	}
+	return 0
+}
+
+func runCommand(stderr io.Writer) *cobra.Command {
+	var debug bool
+	command := &cobra.Command{Use: "run", Short: "be this node's agent (what the unit starts)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		level := slog.LevelInfo
+		if debug {
+			level = slog.LevelDebug
+		}
+		// The journal has the time already.
+		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+		return serve(cmd.Context(), log)
+	}}
+	command.Flags().BoolVar(&debug, "debug", false, "log every heartbeat and what dqlite says")
+	return command
+}
+
+func withoutTime(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) == 0 && attr.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return attr
+}
+
+func serve(ctx context.Context, log *slog.Logger) error {
+	release, err := imageRelease(imageFile)
+	if err != nil {
+		return err
+	}
+	dqlite := filepath.Join(stateDir, "dqlite")
+	agent := bootstrap.New(bootstrap.Config{
+		State: stateDir, Roles: os.DirFS(rolesDir), Release: release, Drivers: drivers(), Log: log,
+		Known: func() bool { return peers.Known(dqlite) },
+		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
+			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})
+		},
+	})
+	go func() {
+		if err := agent.ServeLocal(ctx, bootstrap.SocketPath); err != nil {
+			log.Error("serve local socket", "err", err)
+		}
+	}()
+	return agent.Run(ctx)
+}
+
+// imageRelease reads the release from the image's record.
+func imageRelease(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the image's record: %w", err)
+	}
+	var record struct {
+		Release string `json:"release"`
+	}
+	if err := json.Unmarshal(data, &record); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return record.Release, nil
+}
+
+func versionCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Fprintln(stdout, version) }}
+}
