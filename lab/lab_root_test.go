@@ -246,7 +246,7 @@ func TestLifeOfALab(t *testing.T) {
 	action, _, err = b.client.DropletActions.PowerOn(t.Context(), two.ID)
 	require.NoError(t, err)
 	b.done(action)
-	b.run(two, "systemd-run --on-active=100ms systemctl poweroff")
+	b.run(two, "systemd-run --no-block systemctl poweroff")
 	b.status(two.ID, "off") // a guest that powers itself off is off
 	action, _, err = b.client.DropletActions.PowerOn(t.Context(), two.ID)
 	require.NoError(t, err)

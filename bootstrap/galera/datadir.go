@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hornero/hornero/internal/command"
@@ -17,20 +18,21 @@ import (
 // Files in the data directory that tell its story.
 const (
 	pristineMark = "hornero-pristine" // left by the bake, removed before the first start
-	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs
+	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs, dropped even when it broke
+	tornMark     = "hornero-transfer" // ours: from a transfer's first sight until the node is Synced
 	grastate     = "grastate.dat"
 )
 
 // DataDir is a MariaDB data directory.
 type DataDir struct {
 	Path   string
-	Owner  string // user:group of the server
-	Server string // the server's program, for recovery
+	Owner  string   // user:group of the server
+	Server []string // the server's program and first arguments, for recovery
 }
 
 // Inspect tells what the directory holds.
 func (d DataDir) Inspect() (Content, Position, error) {
-	if present(filepath.Join(d.Path, transferMark)) {
+	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
 		return ContentTorn, Position{}, nil
 	}
 	if present(filepath.Join(d.Path, pristineMark)) {
@@ -50,11 +52,30 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	if err != nil {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
-	position, err := ParseGrastate(string(text))
-	if err != nil || !position.Known() {
+	switch position, err := ParseGrastate(string(text)); {
+	case err != nil:
+		return ContentCrashed, Position{}, nil
+	case !position.Named():
+		return ContentBlank, Position{}, nil
+	case !position.Known():
 		return ContentCrashed, position, nil
+	default:
+		return ContentKnown, position, nil
 	}
-	return ContentKnown, position, nil
+}
+
+// Transferring tells whether a state transfer into the directory is under way.
+func (d DataDir) Transferring() bool { return present(filepath.Join(d.Path, transferMark)) }
+
+// Begin marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
+func (d DataDir) Begin() error {
+	_, err := file.Write(filepath.Join(d.Path, tornMark), nil, file.Options{Mode: 0o660, Owner: d.Owner})
+	return err
+}
+
+// Settle removes the marks: the server is Synced.
+func (d DataDir) Settle() error {
+	return d.remove(tornMark)
 }
 
 func (d DataDir) empty() (bool, error) {
@@ -70,17 +91,16 @@ func present(path string) bool {
 // Recover lets the server find its position in InnoDB. It starts no network and takes no part in a cluster.
 func (d DataDir) Recover(ctx context.Context) (Position, error) {
 	var said bytes.Buffer
-	args := []string{d.Server, "--user=mysql", "--wsrep-recover", "--disable-log-error"}
+	args := append(slices.Clone(d.Server), "--user=mysql", "--wsrep-recover", "--disable-log-error")
 	if _, err := command.Run(ctx, command.Command{Args: args, Output: &said}); err != nil {
 		return Position{}, fmt.Errorf("recover position: %w", err)
 	}
 	return ParseRecovered(said.String())
 }
 
-// Wipe removes everything in the directory, and leaves the mark that nothing usable is there until the last.
+// Wipe removes everything in the directory but the mark that nothing usable is there.
 func (d DataDir) Wipe() error {
-	mark := filepath.Join(d.Path, transferMark)
-	if _, err := file.Write(mark, nil, file.Options{Mode: 0o660, Owner: d.Owner}); err != nil {
+	if err := d.Begin(); err != nil {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
 	entries, err := os.ReadDir(d.Path)
@@ -88,14 +108,14 @@ func (d DataDir) Wipe() error {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
 	for _, entry := range entries {
-		if entry.Name() == transferMark || entry.Name() == "lost+found" {
+		if entry.Name() == tornMark || entry.Name() == "lost+found" {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(d.Path, entry.Name())); err != nil {
 			return fmt.Errorf("wipe %s: %w", d.Path, err)
 		}
 	}
-	return os.Remove(mark)
+	return nil
 }
 
 // Allow writes the position and Galera's own permission to bootstrap into grastate.dat. A directory without the file
@@ -120,9 +140,12 @@ func (d DataDir) Allow(position Position) error {
 
 // Touch removes the mark of the bake.
 func (d DataDir) Touch() error {
-	err := os.Remove(filepath.Join(d.Path, pristineMark))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("mark %s as used: %w", d.Path, err)
+	return d.remove(pristineMark)
+}
+
+func (d DataDir) remove(mark string) error {
+	if err := os.Remove(filepath.Join(d.Path, mark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove mark %s: %w", mark, err)
 	}
 	return nil
 }

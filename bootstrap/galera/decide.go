@@ -51,6 +51,7 @@ type Content string
 
 const (
 	ContentPristine   Content = "pristine"   // as baked: system tables, never started
+	ContentBlank      Content = "blank"      // started before, and no history came of it
 	ContentTorn       Content = "torn"       // a state transfer began and did not end
 	ContentCrashed    Content = "crashed"    // data, with the position still to be recovered
 	ContentKnown      Content = "known"      // data at a known position
@@ -166,7 +167,7 @@ func (in Input) leave() Action {
 		return Action{Kind: Wait, State: StateStopped, Reason: "draining: the server is stopping"}
 	}
 	writer := in.Peers.Leases[peerset.LeaseWriter]
-	if writer.Holder == in.Node && writer.Incarnation == in.Incarnation && len(in.otherPrimaries()) > 0 {
+	if (writer.Holder == "" || writer.Holder == in.Node) && len(in.otherPrimaries()) > 0 {
 		return Action{Kind: Wait, State: in.serving(), Reason: "draining: another node is to take the writes first"}
 	}
 	return Action{Kind: Stop, State: StateStopped, Reason: "draining"}
@@ -265,6 +266,9 @@ func (in Input) join() Action {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
 	}
 	action := Action{Kind: Join, State: StateJoining, Reason: "join " + list(others)}
+	if turn := in.Peers.Holder(peerset.LeaseGaleraJoin); turn != "" && turn != in.Node {
+		action.State, action.Reason = StateWaiting, "waits its turn to join: "+turn+" is joining"
+	}
 	switch in.Local.Content {
 	case ContentTorn, ContentUnreadable:
 		action.Wipe = true
@@ -361,7 +365,7 @@ func (in Input) weigh() verdict {
 		v.refusal = "only half-finished state transfers are left, on " + list(torn)
 	case !found && in.Founder && in.Local.Content == ContentPristine && len(torn) == 0:
 		v.best = in.Node
-	case found && record.UUID == "" && in.mine(record) && in.Local.Content == ContentPristine:
+	case found && record.UUID == "" && in.mine(record) && in.Local.blank():
 		v.best = in.Node
 	case len(missing) > 0:
 		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
@@ -440,6 +444,10 @@ func (in Input) own() testimony {
 	return testimony{name: in.Node, kind: kind, position: position}
 }
 
+func (l Local) blank() bool {
+	return (l.Process == ProcessStopped || l.Process == ProcessFailed) && (l.Content == ContentPristine || l.Content == ContentBlank)
+}
+
 func (l Local) evidence() (Evidence, Position) {
 	switch l.Process {
 	case ProcessRunning:
@@ -453,7 +461,7 @@ func (l Local) evidence() (Evidence, Position) {
 		return EvidenceNone, Position{}
 	}
 	switch l.Content {
-	case ContentPristine:
+	case ContentPristine, ContentBlank:
 		return EvidenceEmpty, Position{}
 	case ContentTorn:
 		return EvidenceTorn, Position{}

@@ -41,6 +41,11 @@ type Data interface {
 	Allow(position Position) error
 	// Touch marks the directory as no longer pristine.
 	Touch() error
+	// Transferring tells whether a state transfer into the directory is under way; Begin marks that one was seen, and
+	// Settle that the server got through it.
+	Transferring() bool
+	Begin() error
+	Settle() error
 	// Progress changes while bytes move into the directory.
 	Progress() (string, error)
 }

@@ -19,10 +19,10 @@ import (
 	_ "github.com/vishvananda/netns"
 	_ "github.com/zclconf/go-cty/cty"
 	_ "golang.org/x/crypto/ssh"
+	_ "golang.org/x/oauth2"
 	_ "golang.org/x/sync/errgroup"
 	_ "golang.org/x/sys/unix"
 	_ "golang.org/x/term"
-	_ "golang.org/x/oauth2"
-	_ "modernc.org/sqlite"
 	_ "gopkg.in/yaml.v3"
+	_ "modernc.org/sqlite"
 )

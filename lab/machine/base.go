@@ -43,7 +43,7 @@ func basePackages() []string {
 func baseFiles() map[string]string {
 	return map[string]string{
 		"etc/cloud/cloud.cfg.d/90_datasources.cfg": "datasource_list: [ConfigDrive, NoCloud, None]\n",
-		"etc/cloud/cloud.cfg.d/99_droplet.cfg": "disable_root: false\nusers: []\nmanage_etc_hosts: true\n" +
+		"etc/cloud/cloud.cfg.d/99_droplet.cfg": "disable_root: false\nusers: []\nmanage_etc_hosts: true\nlocale: C.UTF-8\n" +
 			"network: {config: disabled}\n",
 		"etc/network/interfaces": "# eth0 and eth1 are configured before the Droplet boots.\nauto lo\niface lo inet loopback\n",
 		"etc/hosts":              "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",

@@ -60,12 +60,15 @@ require ABSPATH . 'wp-admin/includes/upgrade.php';
 
 // With a structure set, WordPress does not try several by asking itself over HTTP, which nobody answers yet.
 const PERMALINKS = '/%year%/%monthnum%/%day%/%postname%/';
-add_filter('pre_option_permalink_structure', function () { return PERMALINKS; });
+$permalinks = function () { return PERMALINKS; };
+add_filter('pre_option_permalink_structure', $permalinks);
 
 $user = wanted('ADMIN_USER', 'admin');
-$email = wanted('ADMIN_EMAIL', 'admin@' . preg_replace('/:.*/', '', $_SERVER['HTTP_HOST']));
+$email = wanted('ADMIN_EMAIL', 'admin@example.invalid');
 wp_install(wanted('SITE_TITLE'), $user, $email, true, '', wp_slash(wanted('ADMIN_PASSWORD')));
+remove_filter('pre_option_permalink_structure', $permalinks);
 update_option('permalink_structure', PERMALINKS);
+flush_rewrite_rules();
 
 if (!hornero_installed($database)) {
 	give_up('the installer returned, but there is no administrator: ' . $GLOBALS['wpdb']->last_error);
