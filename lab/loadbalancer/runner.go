@@ -1,0 +1,234 @@
+package loadbalancer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/lab/machine"
+)
+
+// applyTimeout is how long HAProxy may take until it answers with the configuration that it was given.
+const applyTimeout = 20 * time.Second
+
+// Places is where load balancers run: a machine.Host.
+type Places interface {
+	Attach(name string, at machine.Attachment) error
+	Detach(ctx context.Context, name string, at machine.Attachment) error
+	Run(name string, args []string, log string) error
+	Processes(name string) []int
+}
+
+// Runner runs a lab's load balancers.
+type Runner struct {
+	places    Places
+	folder    string
+	logger    *slog.Logger
+	mutex     sync.Mutex // one change at a time
+	published *Publisher
+}
+
+// New makes a Runner, which keeps its files in folder. Load balancers that run already are found again.
+func New(places Places, folder string, logger *slog.Logger) *Runner {
+	if logger == nil {
+		logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return &Runner{places: places, folder: folder, logger: logger, published: NewPublisher(logger)}
+}
+
+func station(id string) string { return "lb-" + id }
+
+func (r *Runner) path(id, name string) string { return filepath.Join(r.folder, id, name) }
+
+// Apply makes a load balancer what is given: starts it, or changes it without losing a connection, or does nothing
+// when it is so already. Afterwards its ports are on loopback, too.
+func (r *Runner) Apply(ctx context.Context, balancer Balancer) error {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if err := r.apply(ctx, balancer); err != nil {
+		return fmt.Errorf("load balancer %s: %w", balancer.ID, err)
+	}
+	return nil
+}
+
+func (r *Runner) apply(ctx context.Context, balancer Balancer) error {
+	text, digest, err := Config(balancer)
+	if err != nil {
+		return err
+	}
+	balancer = balancer.filled()
+	if err := r.places.Attach(station(balancer.ID), balancer.At); err != nil {
+		return err
+	}
+	if r.configured(balancer.ID) != digest {
+		if err := r.write(ctx, balancer, text); err != nil {
+			return err
+		}
+		if err := r.load(ctx, balancer.ID, digest); err != nil {
+			return err
+		}
+		r.logger.Info("load balancer configured", "balancer", balancer.ID, "address", balancer.At.Public, "targets", len(balancer.Targets))
+	}
+	ports := make([]int, len(balancer.Rules))
+	for i, rule := range balancer.Rules {
+		ports[i] = rule.EntryPort
+	}
+	return r.published.Publish(balancer.At.Public, ports)
+}
+
+// write puts all files in place, and has HAProxy look at them before the one that runs does.
+func (r *Runner) write(ctx context.Context, balancer Balancer, text string) error {
+	running, _ := r.ask(balancer.ID, "show servers state health") // none runs: all targets are new
+	attachment, err := json.Marshal(balancer.At)
+	if err != nil {
+		return err
+	}
+	files := map[string]string{configFile: text, stateFile: serverStates(balancer, running), "attachment.json": string(attachment)}
+	for _, rule := range balancer.Rules {
+		if rule.encrypted() {
+			files[certificateFile(rule.Certificate)] = rule.Certificate
+		}
+	}
+	for name, data := range files {
+		if _, err := file.Write(r.path(balancer.ID, name), []byte(data), file.Options{}); err != nil {
+			return err
+		}
+	}
+	folder := r.path(balancer.ID, "")
+	_, err = command.Run(ctx, command.Command{Args: []string{"haproxy", "-c", "-q", "-C", folder, "-f", configFile}})
+	return err
+}
+
+// load makes HAProxy take the files, and waits until it says that it has.
+func (r *Runner) load(ctx context.Context, id, digest string) error {
+	if pid, ok := r.master(id); ok {
+		if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
+			return fmt.Errorf("reload HAProxy: %w", err)
+		}
+	} else {
+		args := []string{"haproxy", "-W", "-C", r.path(id, ""), "-p", r.path(id, pidFile), "-f", configFile}
+		if err := r.places.Run(station(id), args, r.path(id, logFile)); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, applyTimeout, fmt.Errorf("HAProxy does not answer with its new configuration: see %s", r.path(id, logFile)))
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for r.configured(id) != digest {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// master finds HAProxy's master process among what runs in the load balancer's place.
+func (r *Runner) master(id string) (int, bool) {
+	running := r.places.Processes(station(id))
+	text, err := os.ReadFile(r.path(id, pidFile))
+	if err != nil {
+		return 0, false
+	}
+	wanted, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	for _, pid := range running {
+		if err == nil && pid == wanted {
+			return pid, true
+		}
+	}
+	return 0, false
+}
+
+// configured returns the digest of the configuration that HAProxy runs with; empty when none runs.
+func (r *Runner) configured(id string) string {
+	answer, err := r.ask(id, "show info")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(answer) {
+		if digest, ok := strings.CutPrefix(line, "description:"); ok {
+			return strings.TrimSpace(digest)
+		}
+	}
+	return ""
+}
+
+// ask sends a command to HAProxy's socket. The folder's path may be longer than a socket's can be: it is reached
+// through the open folder.
+func (r *Runner) ask(id, command string) (string, error) {
+	folder, err := os.Open(r.path(id, ""))
+	if err != nil {
+		return "", err
+	}
+	defer folder.Close()
+	connection, err := net.DialTimeout("unix", fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), socketFile), time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close()
+	connection.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.WriteString(connection, command+"\n"); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(connection)
+	return string(answer), err
+}
+
+// Remove ends a load balancer and removes all of it; nil when there is none.
+func (r *Runner) Remove(ctx context.Context, id string) error {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	var at machine.Attachment
+	text, err := os.ReadFile(r.path(id, "attachment.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &at)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove load balancer %s: %w", id, err)
+	}
+	if at.Public.IsValid() {
+		r.published.Withdraw(at.Public)
+	}
+	if err := r.places.Detach(ctx, station(id), at); err != nil {
+		return fmt.Errorf("remove load balancer %s: %w", id, err)
+	}
+	return os.RemoveAll(r.path(id, ""))
+}
+
+// List names the load balancers that there are.
+func (r *Runner) List() ([]string, error) {
+	entries, err := os.ReadDir(r.folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list load balancers: %w", err)
+	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names, nil
+}
+
+// Published tells on which address of loopback a load balancer's address is reached; false when it is not.
+func (r *Runner) Published(address netip.Addr) (netip.Addr, bool) {
+	return r.published.Published(address)
+}
+
+// Close takes the load balancers off loopback. They themselves run on.
+func (r *Runner) Close() { r.published.Close() }
