@@ -1,0 +1,48 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/hornero/hornero/internal/do"
+)
+
+// Artifact is a published image, as the API last told it.
+type Artifact struct {
+	ImageID int
+	Name    string
+	Regions []string
+	client  *godo.Client
+}
+
+func newArtifact(client *godo.Client, image godo.Image) *Artifact {
+	return &Artifact{ImageID: image.ID, Name: image.Name, Regions: image.Regions, client: client}
+}
+
+// BuilderId names the builder.
+func (*Artifact) BuilderId() string { return "hornero.droplet" }
+
+// Files is empty: the image is in the cloud.
+func (*Artifact) Files() []string { return nil }
+
+// Id is the image's number.
+func (a *Artifact) Id() string { return strconv.Itoa(a.ImageID) }
+
+// String tells the image to a person.
+func (a *Artifact) String() string {
+	return fmt.Sprintf("image %d, %s, in %s", a.ImageID, a.Name, strings.Join(a.Regions, ", "))
+}
+
+// State has nothing to tell.
+func (*Artifact) State(string) any { return nil }
+
+// Destroy deletes the image.
+func (a *Artifact) Destroy() error {
+	ctx, cancel := context.WithTimeout(context.Background(), DefaultCleanupTimeout)
+	defer cancel()
+	return do.DeleteImage(ctx, a.client, a.ImageID, do.WaitOptions{})
+}

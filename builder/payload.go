@@ -1,0 +1,200 @@
+package builder
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/roles"
+)
+
+// rolesPath is where every image has the folders of its roles.
+const rolesPath = "/usr/lib/hornero/roles"
+
+// installed is one file of the image that the recipe brings.
+type installed struct {
+	path, mode, owner string
+	data              []byte
+}
+
+// payload is the archive that goes to the Droplet: scripts, lists, and the files under files/.
+func (r Recipe) payload() ([]byte, error) {
+	files, err := r.files()
+	if err != nil {
+		return nil, err
+	}
+	units, err := r.units()
+	if err != nil {
+		return nil, err
+	}
+	commands, err := r.commands()
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string][]byte{
+		"packages":    lines(r.Packages()),
+		"excluded":    lines(r.Excluded()),
+		"preferences": []byte(preferences(r.Excluded())),
+		"units":       lines(units),
+		"commands.sh": []byte(commands),
+	}
+	if err := addFolder(parts, ".", scripts); err != nil {
+		return nil, err
+	}
+	list := make([]string, len(files))
+	for i, file := range files {
+		parts[fmt.Sprintf("files/%d", i)] = file.data
+		list[i] = fmt.Sprintf("%d %s %s %x %s", i, file.mode, file.owner, sha256.Sum256(file.data), file.path)
+	}
+	parts["files.list"] = lines(list)
+	return archive(parts)
+}
+
+// files lists all that the recipe installs: the manifests' files, the roles' folders and the bootstrap. A later file
+// takes the place of an earlier one at the same path, so that a role can replace a file of common.
+func (r Recipe) files() ([]installed, error) {
+	byPath := map[string]installed{BootstrapPath: {BootstrapPath, "0755", "root:root", r.Bootstrap}}
+	for _, manifest := range r.Manifests {
+		for _, file := range manifest.Files {
+			data, err := fs.ReadFile(manifest.FS(), file.Source)
+			if err != nil {
+				return nil, fmt.Errorf("read %s of role %s: %w", file.Source, manifest.Name, err)
+			}
+			byPath[file.Path] = installed{file.Path, cmp.Or(file.Mode, "0644"), cmp.Or(file.Owner, "root:root"), data}
+		}
+		folder := map[string][]byte{}
+		if err := addFolder(folder, path.Join(rolesPath, manifest.Name), manifest.FS()); err != nil {
+			return nil, fmt.Errorf("read role %s: %w", manifest.Name, err)
+		}
+		for name, data := range folder {
+			byPath[name] = installed{name, "0644", "root:root", data}
+		}
+	}
+	return slices.SortedFunc(maps.Values(byPath), func(a, b installed) int { return cmp.Compare(a.path, b.path) }), nil
+}
+
+// units lists the manifests' services: they are disabled in the image.
+func (r Recipe) units() ([]string, error) {
+	var units []string
+	for _, manifest := range r.Manifests {
+		for _, service := range manifest.Services {
+			unit, err := r.render(manifest, "services", service.Unit)
+			if err != nil {
+				return nil, err
+			}
+			units = append(units, unit)
+		}
+	}
+	return unique(units), nil
+}
+
+// commands writes the manifests' bake commands as one script. They may use the manifest's variables.
+func (r Recipe) commands() (string, error) {
+	var script strings.Builder
+	script.WriteString("set -e\n")
+	for _, manifest := range r.Manifests {
+		for _, command := range manifest.Bake.Commands {
+			text, err := r.render(manifest, "bake.commands", command)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&script, "(\n%s\n)\n", text)
+		}
+	}
+	return script.String(), nil
+}
+
+func (r Recipe) render(manifest *roles.Manifest, name, text string) (string, error) {
+	data, err := manifest.RenderText(name, text, roles.Facts{Role: r.Role, Release: r.Release})
+	return strings.TrimSpace(string(data)), err
+}
+
+// preferences pins the excluded packages below everything (apt_preferences(5): a negative priority is never installed).
+func preferences(excluded []string) string {
+	var b strings.Builder
+	for _, name := range excluded {
+		fmt.Fprintf(&b, "Package: %s\nPin: release *\nPin-Priority: -1\n\n", name)
+	}
+	return b.String()
+}
+
+func lines(list []string) []byte {
+	if len(list) == 0 {
+		return nil
+	}
+	return []byte(strings.Join(list, "\n") + "\n")
+}
+
+func archive(parts map[string][]byte) ([]byte, error) {
+	var out bytes.Buffer
+	packed, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	writer := tar.NewWriter(packed)
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(parts[name])), Typeflag: tar.TypeReg}
+		if err := writer.WriteHeader(header); err != nil {
+			return nil, fmt.Errorf("pack %s: %w", name, err)
+		}
+		if _, err := writer.Write(parts[name]); err != nil {
+			return nil, fmt.Errorf("pack %s: %w", name, err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	if err := packed.Close(); err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// Record is /usr/lib/hornero/image.json: what the image is made of.
+type Record struct {
+	Version  int               `json:"version"`
+	Name     string            `json:"name"`
+	Role     string            `json:"role"`
+	Release  string            `json:"release"`
+	Base     string            `json:"base"`
+	Digest   string            `json:"digest"`
+	Recipe   string            `json:"recipe"`
+	BuiltAt  string            `json:"built_at"`
+	Packages map[string]string `json:"packages"` // version by name
+	Files    map[string]string `json:"files"`    // SHA-256 by path
+}
+
+// record writes the image's record. list is dpkg-query's: status, package, version a line.
+func (r Recipe) record(list string, now time.Time) ([]byte, error) {
+	files, err := r.files()
+	if err != nil {
+		return nil, err
+	}
+	record := Record{
+		Version: 1, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Recipe: recipeVersion,
+		BuiltAt: now.UTC().Format(time.RFC3339), Packages: map[string]string{}, Files: map[string]string{},
+	}
+	for _, file := range files {
+		record.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))
+	}
+	for line := range strings.Lines(list) {
+		if fields := strings.Fields(line); len(fields) == 3 && strings.HasPrefix(fields[0], "ii") {
+			record.Packages[fields[1]] = fields[2]
+		}
+	}
+	data, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write image record: %w", err)
+	}
+	return append(data, '\n'), nil
+}

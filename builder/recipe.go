@@ -1,0 +1,233 @@
+// Package builder owns the components of the Packer plugin: the builder "hornero-droplet", which turns a Droplet into a
+// snapshot and always cleans up, and the provisioner "hornero-role", which applies a role's manifest and seals the image.
+// It knows how an image is made and what it is known by. It must not know stacks, nodes or how a role is configured at run
+// time: that is the bootstrap's, which it only carries into the image.
+package builder
+
+import (
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hornero/hornero/roles"
+)
+
+// recipeVersion is part of every digest. Raise it when an image would come out otherwise from the same inputs, for a
+// reason that the digest does not see (the scripts are seen).
+const recipeVersion = "1"
+
+// BootstrapPath is where every image has the bootstrap.
+const BootstrapPath = "/usr/bin/hornero-bootstrap"
+
+// RecipeConfig is what both components are told about an image's content.
+type RecipeConfig struct {
+	// Role is the role to bake: a folder of roles_dir. Default: the build's name.
+	Role string `mapstructure:"role"`
+	// Release is the Debian release, as in "debian-13" (the default): a file of images/releases.
+	Release string `mapstructure:"release"`
+	// Image is the base image's slug or id. Default: the release's own.
+	Image string `mapstructure:"image"`
+	// RolesDir is a folder of roles. Default: the roles that the plugin was built with.
+	RolesDir string `mapstructure:"roles_dir"`
+	// BootstrapBinary is the hornero-bootstrap program on this machine, static, for linux/amd64.
+	BootstrapBinary string `mapstructure:"bootstrap_binary"`
+}
+
+// DefaultRelease is baked when no release is named.
+const DefaultRelease = "debian-13"
+
+// Sentinels of this package.
+var (
+	ErrConfig      = errors.New("wrong configuration")
+	ErrInterrupted = errors.New("interrupted")
+	ErrUnsealed    = errors.New("the image's self-test did not pass")
+	ErrRemote      = errors.New("the command on the Droplet did not succeed")
+)
+
+// Recipe is all that an image is made of.
+type Recipe struct {
+	Role, Release, Base string
+	Manifests           []*roles.Manifest // common first
+	Bootstrap           []byte
+	Digest              string
+}
+
+func (c *RecipeConfig) setDefaults(buildName string) {
+	if c.Role == "" {
+		c.Role = buildName
+	}
+	if c.Release == "" {
+		c.Release = DefaultRelease
+	}
+}
+
+// Load reads the recipe's parts. Everything wrong comes back at once, each error naming its option.
+func (c RecipeConfig) Load() (Recipe, error) {
+	recipe := Recipe{Role: c.Role, Release: c.Release, Base: c.Image}
+	var wrong []error
+	if err := recipe.loadRelease(); err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := recipe.loadManifests(c.RolesDir); err != nil {
+		wrong = append(wrong, err)
+	}
+	bootstrap, err := readBootstrap(c.BootstrapBinary)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	if len(wrong) > 0 {
+		return Recipe{}, errors.Join(wrong...)
+	}
+	recipe.Bootstrap = bootstrap
+	recipe.Digest, err = recipe.digest()
+	return recipe, err
+}
+
+func (r *Recipe) loadRelease() error {
+	release, err := LoadRelease(r.Release)
+	if err != nil {
+		return fmt.Errorf("release: %w: %w", ErrConfig, err)
+	}
+	if r.Base == "" {
+		r.Base = release.Base
+	}
+	return nil
+}
+
+func (r *Recipe) loadManifests(dir string) error {
+	folders := roles.Embedded()
+	if dir != "" {
+		folders = os.DirFS(dir)
+	}
+	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") || r.Role == roles.Common {
+		return fmt.Errorf("role: %w: %q is no role that an image can have; name a folder of roles/ other than %s", ErrConfig, r.Role, roles.Common)
+	}
+	for _, name := range []string{roles.Common, r.Role} {
+		manifest, err := roles.Load(folders, name)
+		if err != nil {
+			return fmt.Errorf("role: %w: %w", ErrConfig, err)
+		}
+		r.Manifests = append(r.Manifests, manifest)
+	}
+	if r.Manifests[1].Abstract {
+		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)
+	}
+	return nil
+}
+
+func readBootstrap(path string) ([]byte, error) {
+	if path == "" {
+		return nil, fmt.Errorf("bootstrap_binary: %w: must name the hornero-bootstrap program; make build leaves it in bin/", ErrConfig)
+	}
+	if err := checkProgram(path); err != nil {
+		return nil, fmt.Errorf("bootstrap_binary: %w: %s: %w", ErrConfig, path, err)
+	}
+	return os.ReadFile(path)
+}
+
+// checkProgram tells whether the file runs on a Droplet by itself: ELF, amd64, no dynamic loader.
+func checkProgram(path string) error {
+	program, err := elf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	if program.Machine != elf.EM_X86_64 {
+		return fmt.Errorf("is for %s; Droplets want linux/amd64", program.Machine)
+	}
+	for _, part := range program.Progs {
+		if part.Type == elf.PT_INTERP {
+			return errors.New("is linked dynamically; link it statically, as make build does")
+		}
+	}
+	return nil
+}
+
+// digest is the SHA-256 over the names and digests of all that goes into the image, in order of name.
+func (r *Recipe) digest() (string, error) {
+	parts := map[string][]byte{
+		"recipe":    []byte(recipeVersion),
+		"release":   []byte(r.Release),
+		"base":      []byte(r.Base),
+		"role":      []byte(r.Role),
+		"bootstrap": r.Bootstrap,
+	}
+	if err := addFolder(parts, "scripts", scripts); err != nil {
+		return "", err
+	}
+	for _, manifest := range r.Manifests {
+		if err := addFolder(parts, "roles/"+manifest.Name, manifest.FS()); err != nil {
+			return "", err
+		}
+	}
+	return Digest(parts), nil
+}
+
+func addFolder(parts map[string][]byte, prefix string, folder fs.FS) error {
+	return fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(folder, name)
+		parts[path.Join(prefix, name)] = data
+		return err
+	})
+}
+
+// Digest is the SHA-256, in hex, over named parts, whatever their order.
+func Digest(parts map[string][]byte) string {
+	lines := make([]string, 0, len(parts))
+	for name, data := range parts {
+		lines = append(lines, fmt.Sprintf("%x  %q\n", sha256.Sum256(data), name))
+	}
+	slices.SortFunc(lines, strings.Compare)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return hex.EncodeToString(sum[:])
+}
+
+// ImageName is what the image of a recipe is called.
+func (r Recipe) ImageName() string {
+	return fmt.Sprintf("hornero-%s-%s-%s", r.Role, r.Release, r.Digest[:12])
+}
+
+// DigestTag is the tag that tells an image's content. It is put on last: an image that bears it is complete.
+func (r Recipe) DigestTag() string { return "hornero:digest:" + r.Digest[:32] }
+
+// Tags are the tags of a recipe's image besides DigestTag.
+func (r Recipe) Tags() []string {
+	return []string{"hornero", "hornero:role:" + r.Role, "hornero:release:" + r.Release}
+}
+
+// Packages lists what is installed, once each, in the manifests' order.
+func (r Recipe) Packages() []string {
+	var list []string
+	for _, manifest := range r.Manifests {
+		list = append(list, manifest.PackagesFor(r.Release)...)
+	}
+	return unique(list)
+}
+
+// Excluded lists the packages that are never drawn in.
+func (r Recipe) Excluded() []string {
+	var list []string
+	for _, manifest := range r.Manifests {
+		list = append(list, manifest.ExcludedFor(r.Release)...)
+	}
+	return unique(list)
+}
+
+func unique(list []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(item string) bool {
+		twice := seen[item]
+		seen[item] = true
+		return twice
+	})
+}

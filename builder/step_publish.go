@@ -1,0 +1,166 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/digitalocean/godo"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+
+	"github.com/hornero/hornero/internal/do"
+)
+
+// stepShutdown turns the Droplet off, so that the snapshot holds everything that was written.
+type stepShutdown struct{ *build }
+
+func (s *stepShutdown) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	id := state.Get("droplet").(int)
+	s.ui.Say("shutting down")
+	err := s.shutDown(ctx, id)
+	if err == nil {
+		return multistep.ActionContinue
+	}
+	if ctx.Err() != nil {
+		return halt(state, err)
+	}
+	s.ui.Message(fmt.Sprintf("powering off: %v", err))
+	if err := s.powerOff(ctx, id); err != nil {
+		return halt(state, err)
+	}
+	return multistep.ActionContinue
+}
+
+func (s *stepShutdown) shutDown(ctx context.Context, id int) error {
+	options := s.config.wait(s.config.ShutdownTimeout)
+	_, err := do.Act(ctx, s.client, fmt.Sprintf("shut down Droplet %d", id), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
+		return s.client.DropletActions.Shutdown(ctx, id)
+	}, options)
+	if err != nil {
+		return err
+	}
+	_, err = do.WaitDropletStatus(ctx, s.client, id, "off", options)
+	return err
+}
+
+func (s *stepShutdown) powerOff(ctx context.Context, id int) error {
+	options := s.config.wait(s.config.StateTimeout)
+	_, err := do.Act(ctx, s.client, fmt.Sprintf("power off Droplet %d", id), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
+		return s.client.DropletActions.PowerOff(ctx, id)
+	}, options)
+	if err != nil && do.Status(err) != http.StatusUnprocessableEntity { // 422: it went off in the meantime
+		return err
+	}
+	_, err = do.WaitDropletStatus(ctx, s.client, id, "off", options)
+	return err
+}
+
+func (*stepShutdown) Cleanup(multistep.StateBag) {}
+
+// stepSnapshot makes the image. Unless the build ends well the image is deleted again.
+type stepSnapshot struct {
+	*build
+	began bool
+}
+
+func (s *stepSnapshot) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	id := state.Get("droplet").(int)
+	s.ui.Say("taking the snapshot " + s.config.SnapshotName)
+	s.began = true
+	options := s.config.wait(s.config.SnapshotTimeout)
+	_, err := do.Act(ctx, s.client, fmt.Sprintf("snapshot Droplet %d", id), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
+		return s.client.DropletActions.Snapshot(ctx, id, s.config.SnapshotName)
+	}, options)
+	if err != nil {
+		return halt(state, err)
+	}
+	image, err := s.find(ctx, id, options)
+	if err != nil {
+		return halt(state, err)
+	}
+	state.Put("image", image)
+	return multistep.ActionContinue
+}
+
+// find waits until the Droplet shows its snapshot: the action names the Droplet only.
+func (s *stepSnapshot) find(ctx context.Context, droplet int, options do.WaitOptions) (int, error) {
+	var id int
+	err := do.Wait(ctx, "the snapshot "+s.config.SnapshotName, func(ctx context.Context) (do.State, error) {
+		images, err := do.Snapshots(ctx, s.client, droplet)
+		if err != nil {
+			return do.Pending, err
+		}
+		at := slices.IndexFunc(images, func(image godo.Image) bool { return image.Name == s.config.SnapshotName })
+		if at < 0 {
+			return do.Pending, do.Seen("the Droplet has %d snapshots, none of this name", len(images))
+		}
+		id = images[at].ID
+		return do.Done, nil
+	}, options)
+	return id, err
+}
+
+// Cleanup deletes the image of a build that did not end well: an image is published whole or not at all.
+func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
+	if !s.began || marked(state, "artifact") {
+		return
+	}
+	s.cleanup("the snapshot "+s.config.SnapshotName, func(ctx context.Context) error {
+		options := s.config.wait(s.config.CleanupTimeout)
+		droplet := state.Get("droplet").(int)
+		if _, err := do.WaitDropletStatus(ctx, s.client, droplet, "off", options); err != nil {
+			return err // a snapshot that still runs shows no image to delete yet
+		}
+		images, err := do.Snapshots(ctx, s.client, droplet)
+		if err != nil {
+			return err
+		}
+		for _, image := range images {
+			if err := do.DeleteImage(ctx, s.client, image.ID, options); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// stepPublish tags the image, reads it back, and only then calls it done.
+type stepPublish struct{ *build }
+
+func (s *stepPublish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	id := state.Get("image").(int)
+	tags := slices.Concat(s.config.recipe.Tags(), s.config.SnapshotTags, []string{s.config.recipe.DigestTag()})
+	if err := do.TagImage(ctx, s.client, id, unique(tags)); err != nil {
+		return halt(state, err)
+	}
+	image, err := s.readBack(ctx, id)
+	if err != nil {
+		return halt(state, err)
+	}
+	state.Put("artifact", newArtifact(s.client, *image))
+	s.ui.Say(fmt.Sprintf("published image %d, %s", image.ID, image.Name))
+	return multistep.ActionContinue
+}
+
+func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error) {
+	var found *godo.Image
+	err := do.Wait(ctx, fmt.Sprintf("image %d to be available", id), func(ctx context.Context) (do.State, error) {
+		image, _, err := s.client.Images.GetByID(ctx, id)
+		switch {
+		case do.IsNotFound(err):
+			return do.Gone, err
+		case err != nil:
+			return do.Pending, err
+		case image.Status == "deleted" || image.Status == "retired":
+			return do.Errored, do.Seen("status %s %s", image.Status, image.ErrorMessage)
+		case image.Status != imageAvailable || !slices.Contains(image.Regions, s.config.Region):
+			return do.Pending, do.Seen("status %s, regions %v", image.Status, image.Regions)
+		}
+		found = image
+		return do.Done, nil
+	}, s.config.wait(s.config.SnapshotTimeout))
+	return found, err
+}
+
+func (*stepPublish) Cleanup(multistep.StateBag) {}

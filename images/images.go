@@ -1,0 +1,14 @@
+// Package images owns what images are built from: the Packer template, and one file a Debian release. It holds them,
+// embedded, and no code: the builder reads them.
+package images
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed *.pkr.hcl releases/*.yaml
+var embedded embed.FS
+
+// FS returns the folder as it was built in.
+func FS() fs.FS { return embedded }
