@@ -63,6 +63,7 @@ type Config struct {
 type Agent struct {
 	Config
 	start time.Time
+	news  chan struct{} // the driver said something new: report it now
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -77,7 +78,6 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	driver   Driver
-	drained  bool
 }
 
 // check is the manifest's health check's last result.
@@ -104,7 +104,7 @@ func New(config Config) *Agent {
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
-	return &Agent{Config: config, start: time.Now(), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
 }
 
 // ErrRefused is a document that is not for this node: it joins nothing, and only says why.

@@ -131,17 +131,25 @@ func (a *Agent) facts() roles.Facts {
 	return facts
 }
 
-// memoryBytes is the machine's memory (proc(5), meminfo), or one GiB where that cannot be read.
+// memoryBytes is the machine's memory (proc(5), meminfo) or its control group's limit, whichever is less; one GiB
+// where neither can be read.
 func memoryBytes() int64 {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err == nil {
+	memory := int64(0)
+	if data, err := os.ReadFile("/proc/meminfo"); err == nil {
 		for line := range strings.Lines(string(data)) {
 			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
-				if kibi, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
-					return kibi << 10
-				}
+				kibi, _ := strconv.ParseInt(fields[1], 10, 64)
+				memory = kibi << 10
 			}
 		}
 	}
-	return 1 << 30
+	if data, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
+		if limit, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil && (memory == 0 || limit < memory) {
+			memory = limit
+		}
+	}
+	if memory == 0 {
+		return 1 << 30
+	}
+	return memory
 }

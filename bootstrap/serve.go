@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -74,6 +75,12 @@ func (a *Agent) say(word Word) {
 	if a.word.State != word.State || a.word.Healthy != word.Healthy {
 		a.Log.Info("state", "from", a.word.State, "to", word.State, "healthy", word.Healthy, "reason", word.Reason)
 	}
+	if a.word.State != word.State || a.word.Healthy != word.Healthy || !maps.Equal(a.word.Facts, word.Facts) {
+		select {
+		case a.news <- struct{}{}:
+		default:
+		}
+	}
 	a.word = word
 }
 
@@ -133,6 +140,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-a.news:
 		case <-time.After(a.Heartbeat):
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/canonical/go-dqlite/v2/client"
@@ -60,6 +61,9 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ? AND incarnation < ?`, join.Name, join.Incarnation)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ForgottenPrefix+join.Name); err != nil {
 			return err
 		}
 		return bump(ctx, tx)
@@ -163,8 +167,11 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 // Forget declares a node gone.
 func (s *Store) Forget(ctx context.Context, name string) error {
 	peer, known, err := s.recorded(ctx, name)
-	if err != nil || !known {
+	if err != nil {
 		return err
+	}
+	if !known {
+		return fmt.Errorf("forget %s: %w", name, peerset.ErrUnknown)
 	}
 	if err := s.evict(ctx, peer.Address); err != nil {
 		return fmt.Errorf("forget %s: %w", name, err)
@@ -174,6 +181,11 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 			if _, err := tx.ExecContext(ctx, statement, name); err != nil {
 				return err
 			}
+		}
+		// Gone and never seen are not the same to those who count evidence.
+		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2`, peerset.ForgottenPrefix+name, strconv.Itoa(peer.Incarnation))
+		if err != nil {
+			return err
 		}
 		return bump(ctx, tx)
 	})

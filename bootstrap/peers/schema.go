@@ -86,7 +86,7 @@ func ignoreDone(err error) error {
 
 // passing tells dqlite's complaints that a retry mends from those that it does not. They come as texts.
 func passing(err error) bool {
-	for _, sentinel := range []error{peerset.ErrStaleEpoch, peerset.ErrEvicted, peerset.ErrForbidden} {
+	for _, sentinel := range []error{peerset.ErrStaleEpoch, peerset.ErrEvicted, peerset.ErrForbidden, peerset.ErrUnknown} {
 		if errors.Is(err, sentinel) {
 			return false
 		}

@@ -20,6 +20,9 @@ const (
 	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
 )
 
+// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation.
+const ForgottenPrefix = "forgotten."
+
 var (
 	// ErrStaleEpoch refuses an action under a lease that is no longer held at that epoch.
 	ErrStaleEpoch = errors.New("the lease is no longer held at that epoch")
@@ -27,6 +30,8 @@ var (
 	ErrEvicted = errors.New("this incarnation is not in the peer set: a newer one took its name or it was declared gone")
 	// ErrForbidden refuses what a node's certificate does not entitle it to.
 	ErrForbidden = errors.New("the certificate does not entitle to this")
+	// ErrUnknown refuses to act on a name that the peer set does not have.
+	ErrUnknown = errors.New("the peer set has no such node")
 	// ErrUnavailable means that no member answered or that the peer set has no quorum.
 	ErrUnavailable = errors.New("the peer set is not available")
 )

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/lab"
+)
+
+// newLabEnvCommand prints what doctl, Terraform, Packer and any godo program need to talk to the lab.
+func newLabEnvCommand(name *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "env", Args: cobra.NoArgs,
+		Short:   "Print shell variables that point DigitalOcean's clients at the lab",
+		Example: `  eval "$(hornero lab env)"; doctl compute droplet list`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			endpoint, err := lab.Locate(*name)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(command.OutOrStdout(), "export DIGITALOCEAN_API_URL=%s\nexport DIGITALOCEAN_ACCESS_TOKEN=%s\nexport DIGITALOCEAN_TOKEN=%s\n", endpoint.URL, endpoint.Token, endpoint.Token)
+			return nil
+		},
+	}
+}
