@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/hornero/hornero/internal/command"
@@ -26,7 +27,6 @@ const (
 // DataDir is a MariaDB data directory.
 type DataDir struct {
 	Path   string
-	Owner  string   // user:group of the server
 	Server []string // the server's program and first arguments, for recovery
 }
 
@@ -69,8 +69,26 @@ func (d DataDir) Transferring() bool { return present(filepath.Join(d.Path, tran
 
 // Begin marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
 func (d DataDir) Begin() error {
-	_, err := file.Write(filepath.Join(d.Path, tornMark), nil, file.Options{Mode: 0o660, Owner: d.Owner})
-	return err
+	if present(filepath.Join(d.Path, tornMark)) {
+		return nil
+	}
+	return d.write(tornMark, nil)
+}
+
+// write leaves a file that belongs to whom the directory belongs to: the server.
+func (d DataDir) write(name string, data []byte) error {
+	path := filepath.Join(d.Path, name)
+	info, err := os.Stat(d.Path)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(path, data, file.Options{Mode: 0o660}); err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return os.Chown(path, int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 // Settle removes the marks: the server is Synced.
@@ -132,7 +150,7 @@ func (d DataDir) Allow(position Position) error {
 	if _, err := ParseGrastate(string(text)); err != nil {
 		text = []byte("# GALERA saved state\nversion: 2.1\nuuid:\nseqno:\nsafe_to_bootstrap:\n")
 	}
-	if _, err := file.Write(path, []byte(allowBootstrap(string(text), position)), file.Options{Mode: 0o660, Owner: d.Owner}); err != nil {
+	if err := d.write(grastate, []byte(allowBootstrap(string(text), position))); err != nil {
 		return fmt.Errorf("allow bootstrap: %w", err)
 	}
 	return nil

@@ -1,0 +1,278 @@
+// Package galera owns the database node's life: it looks at the server, the data directory and the peer set, decides
+// purely (Decide, Writer), and acts dully: start, bootstrap, join, stop. A bootstrap is written to the store before it is
+// acted on, and only ever from data at a known position, when every known database node has spoken.
+//
+// It must not know how the peer set works, how configuration is rendered, or what the database is used for.
+package galera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// Defaults of the times that a test shortens.
+const (
+	DefaultTick       = 200 * time.Millisecond
+	DefaultWriterTick = 500 * time.Millisecond
+	DefaultWriterTTL  = 3 * time.Second
+	DefaultLeaseTTL   = 10 * time.Second
+	// DefaultStall is how long a joining server may show no moving byte before it is started anew.
+	DefaultStall = 10 * time.Minute
+	// DefaultSeqnoEvery is how often a serving node refreshes the seqno that it reports: each report wakes every watcher.
+	DefaultSeqnoEvery = 30 * time.Second
+	DefaultBackoff    = 2 * time.Second
+	// DefaultGrace is how long a unit may look stopped after systemd accepted its start.
+	DefaultGrace = 3 * time.Second
+	// DefaultPause follows a step that went wrong.
+	DefaultPause = time.Second
+	maxBackoff   = time.Minute
+)
+
+// Times are the driver's times; the zero value means the defaults.
+type Times struct {
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause time.Duration
+	// Settle scales how long a decision must stand; 0 means 1.
+	Settle float64
+}
+
+// Config is what a driver needs.
+type Config struct {
+	Node        string
+	Incarnation int
+	Founder     bool
+	Address     string   // in the VPC
+	Expected    []string // database nodes that the stack is to have
+	Set         peerset.Set
+	Unit        Unit
+	Database    Database
+	Data        Data
+	ClusterFile string // where the server reads the cluster's addresses
+	GrantsFile  string // users and grants; "" for none
+	Report      func(Status)
+	Log         *slog.Logger
+	Times       Times
+}
+
+// Driver runs a database node.
+type Driver struct {
+	Config
+	kick chan struct{}
+
+	mu      sync.Mutex
+	local   Local
+	leave   bool
+	status  Status
+	drained chan struct{}
+
+	// Only the loop touches these.
+	inspected bool
+	settling  Action
+	settled   time.Time
+	retryAt   time.Time
+	seqnoTime time.Time
+	seqno     int64
+	tried     time.Time // the last attempt to get a turn to join
+}
+
+// New makes a driver. Run runs it.
+func New(config Config) *Driver {
+	t := &config.Times
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
+		{&t.Stall, DefaultStall}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}} {
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+	}
+	if t.Settle == 0 {
+		t.Settle = 1
+	}
+	return &Driver{Config: config, kick: make(chan struct{}, 1), drained: make(chan struct{})}
+}
+
+// Run drives the node until ctx ends. The server goes on without its driver.
+func (d *Driver) Run(ctx context.Context) error {
+	var writer sync.WaitGroup
+	writer.Go(func() { d.keepWriter(ctx) })
+	defer writer.Wait()
+	for {
+		changed := d.Set.Changed()
+		if err := d.step(ctx); err != nil && ctx.Err() == nil {
+			d.Log.Warn("drive the database node", "err", err)
+			sleep(ctx, d.Times.Pause)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-d.kick:
+		case <-time.After(d.Times.Tick):
+		}
+	}
+}
+
+// Drain makes the node give its work up: another takes the writes, then the server stops. It returns when it has.
+func (d *Driver) Drain(ctx context.Context) error {
+	d.mu.Lock()
+	d.leave = true
+	d.mu.Unlock()
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+	select {
+	case <-d.drained:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("drain the database node: %s: %w", d.Status().Reason, ctx.Err())
+	}
+}
+
+// Status returns what the node last said of itself.
+func (d *Driver) Status() Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status
+}
+
+func (d *Driver) step(ctx context.Context) error {
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	in := d.input()
+	action := Decide(in)
+	d.tell(in, action)
+	if !d.stands(action) {
+		return nil
+	}
+	return d.act(ctx, in, action)
+}
+
+// stands tells whether an action has been the decision for long enough.
+func (d *Driver) stands(action Action) bool {
+	now := time.Now()
+	if d.settling.Kind != action.Kind || d.settling.Position != action.Position || !maps.Equal(d.settling.Evidence, action.Evidence) {
+		d.settling, d.settled = action, now
+	}
+	return now.Sub(d.settled) >= time.Duration(float64(action.Settle)*d.Times.Settle)
+}
+
+func (d *Driver) input() Input {
+	snapshot := d.Set.Snapshot()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Input{Node: d.Node, Incarnation: d.Incarnation, Founder: d.Founder, Expected: d.Expected, Local: d.local, Peers: snapshot,
+		Leave: d.leave, BackingOff: time.Now().Before(d.retryAt)}
+}
+
+// look finds out what the server and the data directory are like.
+func (d *Driver) look(ctx context.Context) error {
+	local := d.known()
+	wsrep, err := d.Database.Probe(ctx)
+	if err == nil {
+		local.Process, local.Wsrep = ProcessRunning, wsrep
+		d.inspected = false
+		d.remember(local)
+		return nil
+	}
+	local.Wsrep = Wsrep{}
+	if local.Process, err = d.Unit.State(ctx); err != nil {
+		return err
+	}
+	switch {
+	case local.Process != ProcessStopped && local.Process != ProcessFailed:
+		d.inspected = false
+	case !d.inspected:
+		if local.Content, local.Position, err = d.Data.Inspect(); err != nil {
+			return err
+		}
+		d.inspected = true
+	}
+	d.remember(local)
+	return nil
+}
+
+func (d *Driver) known() Local {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.local
+}
+
+func (d *Driver) remember(local Local) {
+	d.mu.Lock()
+	d.local = local
+	d.mu.Unlock()
+}
+
+func (d *Driver) update(change func(*Local)) {
+	d.mu.Lock()
+	change(&d.local)
+	d.mu.Unlock()
+}
+
+// tell reports the node's status when it differs, and logs each transition.
+func (d *Driver) tell(in Input, action Action) {
+	status := Status{State: action.State, Reason: action.Reason, Healthy: Healthy(in, action.State), Facts: d.facts(in, action)}
+	d.mu.Lock()
+	same := d.status.State == status.State && d.status.Reason == status.Reason && d.status.Healthy == status.Healthy && maps.Equal(d.status.Facts, status.Facts)
+	before := d.status.State
+	d.status = status
+	d.mu.Unlock()
+	if same {
+		return
+	}
+	if before != status.State {
+		d.Log.Info("database node changes state", "from", before, "to", status.State, "reason", status.Reason)
+	}
+	if in.Leave && status.State == StateStopped && (in.Local.Process == ProcessStopped || in.Local.Process == ProcessFailed) {
+		d.mu.Lock()
+		select {
+		case <-d.drained:
+		default:
+			close(d.drained)
+		}
+		d.mu.Unlock()
+	}
+	d.Report(status)
+}
+
+func (d *Driver) facts(in Input, action Action) map[string]string {
+	kind, position := in.Local.evidence()
+	facts := map[string]string{FactAddress: d.Address, FactEvidence: string(kind)}
+	// A node about to start has no evidence to give any more: what it holds may change any moment.
+	if action.Kind == Bootstrap || action.Kind == Join {
+		delete(facts, FactEvidence)
+		if action.Settle > 0 {
+			facts[FactEvidence] = string(kind)
+		}
+	}
+	if position.Named() {
+		facts[FactUUID] = position.UUID
+		facts[FactSeqno] = strconv.FormatInt(d.reportedSeqno(kind, position.Seqno), 10)
+	}
+	if in.Local.Process == ProcessRunning {
+		w := in.Local.Wsrep
+		facts[FactClusterStatus], facts[FactSize], facts[FactState] = w.ClusterStatus, strconv.Itoa(w.Size), strconv.Itoa(w.LocalState)
+	}
+	return facts
+}
+
+func (d *Driver) reportedSeqno(kind Evidence, seqno int64) int64 {
+	if now := time.Now(); kind != EvidenceNone || now.Sub(d.seqnoTime) >= d.Times.SeqnoEvery {
+		d.seqno, d.seqnoTime = seqno, now
+	}
+	return d.seqno
+}
+
+var errNotOurs = errors.New("another node holds the lease")

@@ -1,0 +1,130 @@
+package galera
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// probeTimeout bounds one question to the server; a server that is this late serves nobody.
+const probeTimeout = time.Second
+
+// Server talks to the local server as root through its unix socket, over one connection that is kept.
+type Server struct {
+	socket string
+	db     *sql.DB
+}
+
+// Dial prepares the connection; nothing is opened before the first question.
+func Dial(socket string) (*Server, error) {
+	db, err := open(socket, false)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	db.SetMaxIdleConns(1)
+	return &Server{socket: socket, db: db}, nil
+}
+
+func open(socket string, statements bool) (*sql.DB, error) {
+	config := mysql.NewConfig()
+	config.User, config.Net, config.Addr = "root", "unix", socket
+	config.MultiStatements = statements
+	config.Timeout, config.ReadTimeout = probeTimeout, 0
+	config.Logger = silent{}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", socket, err)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+type silent struct{}
+
+func (silent) Print(...any) {}
+
+// Close ends the connection.
+func (s *Server) Close() error { return s.db.Close() }
+
+const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready',
+ 'wsrep_cluster_size', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
+
+// Probe asks the server for its own view.
+func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	rows, err := s.db.QueryContext(ctx, probe)
+	if err != nil {
+		return Wsrep{}, fmt.Errorf("ask for wsrep status: %w", err)
+	}
+	defer rows.Close()
+	status := map[string]string{}
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return Wsrep{}, fmt.Errorf("read wsrep status: %w", err)
+		}
+		status[name] = value
+	}
+	if err := rows.Err(); err != nil {
+		return Wsrep{}, fmt.Errorf("read wsrep status: %w", err)
+	}
+	return parseStatus(status), nil
+}
+
+func parseStatus(status map[string]string) Wsrep {
+	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Seqno: UnknownSeqno}
+	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
+	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
+	if seqno, err := strconv.ParseInt(status["wsrep_last_committed"], 10, 64); err == nil {
+		w.Seqno = seqno
+	}
+	for address := range strings.SplitSeq(status["wsrep_incoming_addresses"], ",") {
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			w.Incoming = append(w.Incoming, host)
+		}
+	}
+	return w
+}
+
+// Apply runs a file of statements. Its secrets travel through the socket only, and an error keeps the server's number
+// but not its words, which quote the statement.
+func (s *Server) Apply(ctx context.Context, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", path, err)
+	}
+	db, err := open(s.socket, true)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", path, err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, string(text)); err != nil {
+		return fmt.Errorf("apply %s: %w", path, withoutWords(err))
+	}
+	return nil
+}
+
+func withoutWords(err error) error {
+	var refused *mysql.MySQLError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("the server refused a statement: number %d, state %s", refused.Number, string(refused.SQLState[:]))
+	}
+	return err
+}
+
+// Reform makes the running component primary. Galera does this only where the option is set.
+func (s *Server) Reform(ctx context.Context) error {
+	if _, err := s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'"); err != nil {
+		return fmt.Errorf("form the primary component again: %w", err)
+	}
+	return nil
+}

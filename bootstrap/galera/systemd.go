@@ -1,0 +1,100 @@
+package galera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/internal/command"
+)
+
+// commandTimeout bounds the short systemctl calls; the server's own start is never bounded.
+const commandTimeout = 20 * time.Second
+
+// Systemd drives the server's unit.
+type Systemd struct {
+	Name       string // mariadb.service
+	NewCluster string // the file through which galera_new_cluster passes its option to the unit, for one start
+}
+
+// State reads what systemd makes of the unit.
+func (s Systemd) State(ctx context.Context) (Process, error) {
+	out, err := s.systemctl(ctx, "show", "--property=ActiveState", "--value", s.Name)
+	if err != nil {
+		return "", err
+	}
+	switch state := strings.TrimSpace(out); state {
+	case "active", "activating", "reloading", "refreshing":
+		return ProcessStarting, nil
+	case "deactivating":
+		return ProcessStopping, nil
+	case "failed":
+		return ProcessFailed, nil
+	case "inactive", "maintenance":
+		return ProcessStopped, nil
+	default:
+		return "", fmt.Errorf("read state of %s: unknown word %q", s.Name, state)
+	}
+}
+
+// Start removes what an interrupted bootstrap may have left, so that a member never starts as the first of a cluster.
+func (s Systemd) Start(ctx context.Context) error {
+	if err := os.Remove(s.NewCluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	_, err := s.systemctl(ctx, "start", "--no-block", s.Name)
+	return err
+}
+
+// Bootstrap runs Debian's galera_new_cluster, which starts the unit with its option for one start and returns when the
+// server is up.
+func (s Systemd) Bootstrap(ctx context.Context) error {
+	_, err := command.Run(ctx, command.Command{Args: []string{"galera_new_cluster", strings.TrimSuffix(s.Name, ".service")}})
+	if err != nil {
+		return fmt.Errorf("bootstrap %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// Stop asks for a stop.
+func (s Systemd) Stop(ctx context.Context) error {
+	_, err := s.systemctl(ctx, "stop", "--no-block", s.Name)
+	return err
+}
+
+func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("systemd did not answer"))
+	defer cancel()
+	return command.Run(ctx, command.Command{Args: append([]string{"systemctl"}, args...)})
+}
+
+// troubleLines is how much of the server's journal is searched for errors.
+const troubleLines = "200"
+
+// Trouble returns the server's last errors.
+func (s Systemd) Trouble(ctx context.Context) string {
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("the journal did not answer"))
+	defer cancel()
+	out, err := command.Run(ctx, command.Command{Args: []string{"journalctl", "--unit", s.Name, "--lines", troubleLines, "--output", "cat", "--no-pager", "--boot"}})
+	if err != nil {
+		return ""
+	}
+	return lastErrors(out)
+}
+
+// maxTrouble is how many of the server's errors a status carries.
+const maxTrouble = 2
+
+func lastErrors(journal string) string {
+	var found []string
+	for line := range strings.Lines(journal) {
+		if _, message, ok := strings.Cut(line, "[ERROR] "); ok {
+			found = append(found, strings.TrimSpace(message))
+		}
+	}
+	return strings.Join(found[max(0, len(found)-maxTrouble):], "; ")
+}
