@@ -72,6 +72,7 @@ func (f Folder) settingsFile() string { return f.path("lab.json") }
 func (f Folder) runFile() string      { return f.path("run.json") }
 func (f Folder) serverLock() string   { return f.path("server.lock") }
 func (f Folder) machines() string     { return f.path("machines") }
+func (f Folder) balancers() string    { return f.path("balancers") }
 
 // exists tells whether there is anything of the lab on disk.
 func (f Folder) exists() bool {

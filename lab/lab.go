@@ -96,11 +96,12 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	if err := l.host.Up(ctx); err != nil {
 		return nil, err
 	}
-	if l.services, err = l.startServices(ctx); err != nil {
+	if l.services, err = l.startServices(); err != nil {
 		return nil, err
 	}
 	l.server = api.New(api.Options{
-		Token: l.token, Store: l.store, Machines: &hostMachines{host: l.host, vendor: l.services.vendorData, logger: l.logger},
+		Token: l.token, Store: l.store,
+		Machines:  &hostMachines{host: l.host, vendorData: l.services.vendorData, sources: l.services.sources, logger: l.logger},
 		Balancers: l.services.balancers, Public: l.settings.Public, Delays: options.Delays, ShutdownTimeout: guestTime, Logger: l.logger,
 	})
 	return l, l.server.Start(ctx)

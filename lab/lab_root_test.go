@@ -206,6 +206,9 @@ func TestLifeOfALab(t *testing.T) {
 	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
 	require.Equal(t, "one", b.run(one, "hostname"))
 	require.Equal(t, "by user-data", b.run(one, "cat /root/told"))
+	require.Equal(t, fmt.Sprint(one.ID), b.run(one, "curl -sf http://169.254.169.254/metadata/v1/id"))
+	require.Equal(t, "test", b.run(one, "curl -sf http://169.254.169.254/metadata/v1/tags/"))
+	b.run(one, "apt-get -qq update && apt-get install -y -qq --no-install-recommends hello && hello")
 	b.run(one, "echo kept > /root/kept && sync")
 
 	action, _, err := b.client.DropletActions.Snapshot(t.Context(), one.ID, "snap")

@@ -17,10 +17,10 @@ import (
 
 // hostMachines runs the API's Droplets on this computer.
 type hostMachines struct {
-	host   *machine.Host
-	vendor func() string // the vendor-data that every Droplet gets
-	logger *slog.Logger
-	bases  sync.Mutex // one base image is made at a time
+	host       *machine.Host
+	vendorData string // what every Droplet is told beside its user-data
+	sources    *sources
+	logger     *slog.Logger
 }
 
 // baseSuffix is what a base image's slug has after the release.
@@ -32,8 +32,6 @@ func (m *hostMachines) image(ctx context.Context, root string) (machine.Image, e
 	if !isBase {
 		return m.host.Image(root)
 	}
-	m.bases.Lock()
-	defer m.bases.Unlock()
 	progress, done := logLines(m.logger, "base image", "release", release)
 	defer done()
 	return m.host.Base(ctx, release, progress)
@@ -74,10 +72,13 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 	if err != nil {
 		return err
 	}
+	if err := m.sources.add(image); err != nil {
+		return err
+	}
 	err = m.host.Create(ctx, machine.Droplet{
 		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Layers: image.Layers,
 		Attachment: machine.Attachment{Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
-		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendor(), PublicKeys: droplet.PublicKeys},
+		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendorData, PublicKeys: droplet.PublicKeys},
 	})
 	if err == nil {
 		err = m.host.Start(ctx, droplet.ID)

@@ -1,29 +1,129 @@
 package lab
 
 import (
-	"context"
-	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
 
-	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/lab/loadbalancer"
+	"github.com/hornero/hornero/lab/machine"
+	"github.com/hornero/hornero/lab/metadata"
+	"github.com/hornero/hornero/lab/mirror"
+	"github.com/hornero/hornero/lab/state"
 )
 
-// services are what serves a lab's Droplets beside the API.
+// services are what serves a lab's Droplets beside the API: the metadata service, the package mirror and the load
+// balancers.
 type services struct {
-	balancers  api.Balancers
-	vendorData func() string
-	close      func()
+	balancers  *hostBalancers
+	vendorData string
+	sources    *sources
+	servers    []*http.Server
 }
 
-func (l *lab) startServices(context.Context) (*services, error) {
-	return &services{balancers: noBalancers{}, vendorData: func() string { return "" }, close: func() {}}, nil
+func (l *lab) startServices() (*services, error) {
+	proxy := net.JoinHostPort(l.host.Gateway().String(), strconv.Itoa(mirror.Port))
+	s := &services{vendorData: mirror.VendorData("http://" + proxy), sources: &sources{},
+		balancers: &hostBalancers{runner: loadbalancer.New(l.host, l.folder.balancers(), l.logger)}}
+	if err := s.sources.addDroplets(l.host); err != nil {
+		return nil, err
+	}
+	packages := mirror.New(mirror.Config{Folder: filepath.Join(cacheFolder(), "packages"), Hosts: s.sources.hosts, Logger: l.logger})
+	if err := s.serve(l.host, proxy, packages, l.logger); err != nil {
+		return nil, err
+	}
+	facts := metadata.Handler(func(address netip.Addr) (metadata.Info, bool) {
+		return lookup(l.host, l.store.View(), address, s.vendorData)
+	})
+	if err := s.serve(l.host, net.JoinHostPort(machine.MetadataAddress().String(), "80"), facts, l.logger); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
-type noBalancers struct{}
-
-func (noBalancers) Apply(context.Context, api.Balancer) error {
-	return errors.New("no load balancers here")
+// serve answers at an address inside the lab's networks.
+func (s *services) serve(host *machine.Host, address string, handler http.Handler, logger *slog.Logger) error {
+	listener, err := host.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen on %s in the lab: %w", address, err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	s.servers = append(s.servers, server)
+	go server.Serve(listener) // ends with Close
+	return nil
 }
-func (noBalancers) Remove(context.Context, string) error { return nil }
-func (noBalancers) List() []string                       { return nil }
-func (noBalancers) Published(netip.Addr) (string, bool)  { return "", false }
+
+func (s *services) close() {
+	s.balancers.runner.Close()
+	for _, server := range s.servers {
+		server.Close()
+	}
+}
+
+// lookup finds what the Droplet of an address is told about itself.
+func lookup(host *machine.Host, d *state.Document, address netip.Addr, vendorData string) (metadata.Info, bool) {
+	i := slices.IndexFunc(d.Droplets, func(x state.Droplet) bool { return x.Public == address || x.Private == address })
+	if i < 0 {
+		return metadata.Info{}, false
+	}
+	droplet := d.Droplets[i]
+	return metadata.Info{
+		ID: droplet.ID, Hostname: droplet.Name, Region: droplet.Region, UserData: droplet.UserData, VendorData: vendorData,
+		PublicKeys: droplet.PublicKeys, Tags: droplet.Tags, Features: droplet.Features,
+		Public: metadata.Interface{Address: netip.PrefixFrom(droplet.Public, host.Public.Bits()), Gateway: host.Gateway(),
+			MAC: machine.MAC(droplet.Public).String(), Anchor: machine.Anchor(droplet.Public)},
+		Private: metadata.Interface{Address: netip.PrefixFrom(droplet.Private, droplet.Network.Bits()), Gateway: droplet.Network.Masked().Addr().Next(),
+			MAC: machine.MAC(droplet.Private).String()},
+	}, true
+}
+
+// sources are the hosts that the Droplets' own apt asks for packages: what the mirror lets through to.
+type sources struct {
+	mutex sync.Mutex
+	known []string
+}
+
+func (s *sources) hosts() []string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.known)
+}
+
+// add lets a new Droplet's image's package sources through.
+func (s *sources) add(image machine.Image) error {
+	hosts, err := machine.Sources(image)
+	if err != nil {
+		return err
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.known = append(s.known, hosts...)
+	slices.Sort(s.known)
+	s.known = slices.Compact(s.known)
+	return nil
+}
+
+func (s *sources) addDroplets(host *machine.Host) error {
+	ids, err := host.Droplets()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		droplet, err := host.Droplet(id)
+		if err != nil {
+			return err
+		}
+		if err := s.add(machine.Image{Layers: droplet.Layers}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

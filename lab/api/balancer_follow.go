@@ -21,8 +21,12 @@ const balancerRetry = 2 * time.Second
 // followBalancers keeps the load balancers that run like those in the state, until the server closes.
 func (s *Server) followBalancers() {
 	applied := map[string]string{}
-	for _, id := range s.Balancers.List() {
-		applied[id] = ""
+	running, err := s.Balancers.List()
+	if err != nil {
+		s.Logger.Error("load balancers of an earlier run not found", "err", err)
+	}
+	for _, id := range running {
+		applied[id] = "" // not known as what; removed when the state does not know it either
 	}
 	var retry <-chan time.Time
 	for {

@@ -142,9 +142,11 @@ func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 		if err := body.fill(d, &balancer); err != nil {
 			return err
 		}
-		var free bool
-		if balancer.Address, free = d.TakePublic(s.Public); !free {
-			return invalid("no free address is left in the lab's range %s", s.Public)
+		var free [2]bool
+		balancer.Address, free[0] = d.TakePublic(s.Public)
+		balancer.Private, free[1] = d.TakePrivate(d.VPC(balancer.VPC))
+		if !free[0] || !free[1] {
+			return invalid("no free address is left in the lab's range %s or in the VPC's", s.Public)
 		}
 		d.LoadBalancers = append(d.LoadBalancers, balancer)
 		shown = showBalancer(d, balancer)
@@ -169,7 +171,7 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 		if balancer == nil {
 			return notFound()
 		}
-		replaced := state.LoadBalancer{ID: balancer.ID, Status: balancer.Status, Created: balancer.Created, Address: balancer.Address}
+		replaced := state.LoadBalancer{ID: balancer.ID, Status: balancer.Status, Created: balancer.Created, Address: balancer.Address, Private: balancer.Private}
 		if body.VPCUUID == "" {
 			body.VPCUUID = balancer.VPC
 		}

@@ -211,7 +211,9 @@ func (b *balancers) Remove(_ context.Context, id string) error {
 	return nil
 }
 
-func (b *balancers) List() []string {
+func (b *balancers) List() ([]string, error) { return b.ids(), nil }
+
+func (b *balancers) ids() []string {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	ids := []string{}

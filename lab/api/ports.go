@@ -90,7 +90,7 @@ type Balancers interface {
 	// Remove ends a load balancer; nil when there is none.
 	Remove(ctx context.Context, id string) error
 	// List names all load balancers that there are.
-	List() []string
+	List() ([]string, error)
 	// Published tells on which address of loopback a load balancer's address is reached.
 	Published(address netip.Addr) (host string, ok bool)
 }

@@ -321,7 +321,7 @@ func TestLoadBalancerFollowsItsTag(t *testing.T) {
 	require.Equal(t, "127.100.0.10", body["published"])
 	_, err = w.client.LoadBalancers.Delete(t.Context(), balancer.ID)
 	require.NoError(t, err)
-	w.eventually("not run any more", func() bool { return len(w.balancers.List()) == 0 })
+	w.eventually("not run any more", func() bool { return len(w.balancers.ids()) == 0 })
 	status, _, _ = w.raw("GET", "/lab/v1/published?ip="+balancer.IP, "")
 	require.Equal(t, 404, status)
 }

@@ -98,5 +98,6 @@ func VendorData(proxy string) string {
 		"printf 'Acquire::http::Proxy \"%%s\";\\n' '%s' > /%s\n", proxy, AptFile)
 }
 
-// AptFile is the file that VendorData leaves on a Droplet. It is not part of an image.
-const AptFile = "etc/apt/apt.conf.d/90cloud-init-aptproxy"
+// AptFile is the file that VendorData leaves on a Droplet. It is not part of an image. cloud-init deletes the file of the
+// name 90cloud-init-aptproxy when no user-data names a proxy, so this is another.
+const AptFile = "etc/apt/apt.conf.d/90cloud-init-lab-proxy"

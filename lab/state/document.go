@@ -145,7 +145,8 @@ type LoadBalancer struct {
 	ID               string        `json:"id"`
 	Name             string        `json:"name"`
 	Address          netip.Addr    `json:"address"`
-	Status           string        `json:"status"` // new, active, errored
+	Private          netip.Addr    `json:"private"` // in the VPC
+	Status           string        `json:"status"`  // new, active, errored
 	Reason           string        `json:"reason"`
 	Created          time.Time     `json:"created"`
 	Region           string        `json:"region"`
@@ -306,6 +307,11 @@ func (d *Document) TakePrivate(vpc *VPC) (netip.Addr, bool) {
 	for _, droplet := range d.Droplets {
 		if droplet.VPC == vpc.ID {
 			taken[droplet.Private] = true
+		}
+	}
+	for _, balancer := range d.LoadBalancers {
+		if balancer.VPC == vpc.ID {
+			taken[balancer.Private] = true
 		}
 	}
 	address, ok := next(vpc.Range, vpc.LastAddress, taken)
