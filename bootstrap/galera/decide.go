@@ -85,6 +85,7 @@ type Local struct {
 	Content  Content // of a stopped server's data directory
 	Position Position
 	Wsrep    Wsrep // of a running server
+	Served   bool  // the server answered before and was not seen down since
 	Failures int   // starts that failed, in a row
 	Trouble  string
 }
@@ -99,6 +100,7 @@ type Input struct {
 	Peers       peerset.Snapshot
 	Leave       bool // the node is to give up its work
 	BackingOff  bool // the last start failed a moment ago
+	Blinded     bool // the peer set lost its quorum under this agent: what looks alive may have died meanwhile
 }
 
 // Kind is what to do next.
@@ -134,6 +136,7 @@ type Action struct {
 // to heal by itself, which Galera does when its members meet again.
 const (
 	SettleEvidence   = 2 * time.Second
+	SettleBlinded    = 8 * time.Second // longer than a dead peer counts as alive once quorum is back
 	SettleBlind      = 5 * time.Second
 	SettleReform     = 10 * time.Second
 	SettleNonPrimary = 20 * time.Second
@@ -152,6 +155,9 @@ func Decide(in Input) Action {
 	case ProcessRunning:
 		return in.running()
 	case ProcessStarting:
+		if in.Local.Served {
+			return Action{Kind: Watch, State: StateWaiting, Reason: "the server runs and does not answer"}
+		}
 		return Action{Kind: Watch, State: in.onTheWay(), Reason: "the server is starting"}
 	case ProcessStopping:
 		return Action{Kind: Wait, State: StateWaiting, Reason: "the server is stopping"}
@@ -317,6 +323,9 @@ func (in Input) bootstrap() Action {
 		return action
 	}
 	action.Settle = SettleEvidence
+	if in.Blinded {
+		action.Settle = SettleBlinded
+	}
 	action.Reason = "every database node has reported and this one has the most advanced data: " + verdict.position.String()
 	return action
 }
@@ -406,7 +415,7 @@ func rank(kind Evidence) int {
 func (in Input) testimonies() []testimony {
 	said := map[string]testimony{}
 	for _, name := range in.Expected {
-		if in.Peers.Settings[SettingForgotten+name] == "" {
+		if in.Peers.Settings[peerset.ForgottenPrefix+name] == "" {
 			said[name] = testimony{name: name}
 		}
 	}

@@ -12,9 +12,6 @@ import (
 // SettingDecision is the key of the bootstrap record among the peer set's settings.
 const SettingDecision = "galera.decision"
 
-// SettingForgotten + a node's name is the setting that declares a node gone; its value is the last incarnation given up.
-const SettingForgotten = "forgotten."
-
 // Record is the decision to bootstrap: written to the store before it is acted on. A record without a UUID is the
 // intent to begin a new history; the node that wrote it adds the UUID once its server has one.
 type Record struct {

@@ -16,7 +16,7 @@ func drivers() bootstrap.Drivers {
 			return galera.New(galera.Config{
 				Node: env.Node.Node, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
 				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
-				Data:        galera.DataDir{Path: "/var/lib/mysql", Owner: "mysql:mysql", Server: []string{"/usr/sbin/mariadbd"}},
+				Data:        galera.DataDir{Path: "/var/lib/mysql", Server: []string{"/usr/sbin/mariadbd"}},
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
 					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason, Facts: s.Facts})
