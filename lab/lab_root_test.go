@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -227,13 +228,7 @@ func TestLifeOfALab(t *testing.T) {
 	t.Log("killing the lab's process")
 	before, err := lab.StatusOf(t.Context(), testLab)
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(before.PID, syscall.SIGKILL))
-	b.until(10*time.Second, "lab dead", func() error {
-		if _, err := lab.Locate(testLab); !errors.Is(err, lab.ErrNotRunning) {
-			return errors.New("it still runs")
-		}
-		return nil
-	})
+	b.kill()
 	require.Equal(t, "one", b.run(one, "hostname"))
 	require.True(t, b.start())
 	after, err := lab.StatusOf(t.Context(), testLab)
@@ -282,12 +277,76 @@ func TestLifeOfALab(t *testing.T) {
 	})
 }
 
+func TestLoadBalancerOutlivesTheLab(t *testing.T) {
+	b := newBench(t)
+	droplet := b.create("web", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	b.run(droplet, "echo served > /srv/index.html && systemd-run python3 -m http.server 80 --directory /srv")
+	balancer, _, err := b.client.LoadBalancers.Create(t.Context(), &godo.LoadBalancerRequest{Name: "site", Region: "nyc3", Tag: "test",
+		ForwardingRules: []godo.ForwardingRule{{EntryProtocol: "http", EntryPort: 80, TargetProtocol: "http", TargetPort: 80}},
+		HealthCheck:     &godo.HealthCheck{Protocol: "http", Port: 80, Path: "/", CheckIntervalSeconds: 3, ResponseTimeoutSeconds: 3, HealthyThreshold: 2, UnhealthyThreshold: 2}})
+	require.NoError(t, err)
+	b.until(bootWithin, "load balancer active", func() (err error) {
+		balancer, _, err = b.client.LoadBalancers.Get(t.Context(), balancer.ID)
+		if err == nil && balancer.Status != "active" {
+			err = errors.New(balancer.Status)
+		}
+		return err
+	})
+	b.until(time.Minute, "served", func() error { return served("http://" + balancer.IP + "/") })
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(t, err)
+	published, err := endpoint.Published(t.Context(), balancer.IP)
+	require.NoError(t, err)
+	require.NoError(t, served("http://"+published+"/"))
+	_, err = endpoint.Published(t.Context(), "198.18.255.9")
+	require.ErrorIs(t, err, lab.ErrNotPublished)
+
+	b.kill()
+	require.NoError(t, served("http://"+balancer.IP+"/"), "a load balancer runs on without its lab")
+	require.True(t, b.start())
+	b.until(time.Minute, "published again", func() error { return served("http://" + published + "/") })
+	_, err = b.client.LoadBalancers.Delete(t.Context(), balancer.ID)
+	require.NoError(t, err)
+	b.until(time.Minute, "no longer published", func() error {
+		if served("http://"+published+"/") == nil {
+			return errors.New("it is served")
+		}
+		return nil
+	})
+}
+
+// served tells whether a page comes from the Droplet.
+func served(url string) error {
+	response, err := (&http.Client{Timeout: 2 * time.Second}).Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && strings.TrimSpace(string(body)) != "served" {
+		err = fmt.Errorf("%s: %s", response.Status, body)
+	}
+	return err
+}
+
+// kill ends the lab's process as a crash does, and waits until it is known to be gone.
+func (b *bench) kill() {
+	b.Helper()
+	status, err := lab.StatusOf(b.Context(), testLab)
+	require.NoError(b, err)
+	require.NoError(b, syscall.Kill(status.PID, syscall.SIGKILL))
+	b.until(10*time.Second, "lab dead", func() error {
+		if _, err := lab.Locate(testLab); !errors.Is(err, lab.ErrNotRunning) {
+			return errors.New("it still runs")
+		}
+		return nil
+	})
+}
+
 func TestResetOfACrashedLab(t *testing.T) {
 	b := newBench(t)
 	b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
-	status, err := lab.StatusOf(t.Context(), testLab)
-	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(status.PID, syscall.SIGKILL))
+	b.kill()
 	// The rest is the clean-up's: a reset, and nothing left.
 }
 
