@@ -99,7 +99,7 @@ func (b Balancer) filled() Balancer {
 	if h.Path == "" {
 		h.Path = "/"
 	}
-	for value, fallback := range map[*int]int{&h.Port: 80, &h.Healthy: 5, &h.Unhealthy: 3} {
+	for value, fallback := range map[*int]int{&h.Port: 80, &h.Healthy: 3, &h.Unhealthy: 5} {
 		if *value == 0 {
 			*value = fallback
 		}

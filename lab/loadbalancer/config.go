@@ -75,10 +75,10 @@ const configText = `global
 defaults
     mode http
     load-server-state-from-file global
-    option redispatch
+    option redispatch 1
     option dontlognull
     retries 3
-    timeout connect 5s
+    timeout connect 2s
     timeout client {{ms .IdleTimeout}}
     timeout server {{ms .IdleTimeout}}
     timeout http-request 60s

@@ -15,6 +15,9 @@ import (
 // dialTimeout is how long a published address' other side may take to answer.
 const dialTimeout = 5 * time.Second
 
+// acceptPause is how long nothing is accepted after accepting went wrong: mostly there are too many open files.
+const acceptPause = 100 * time.Millisecond
+
 // Loopback is where a public address of the lab is published: the same but for the first number.
 func Loopback(public netip.Addr) netip.Addr {
 	bytes := public.As4()
@@ -71,6 +74,7 @@ func (p *Publisher) serve(listener net.Listener, at netip.AddrPort) {
 			return
 		} else if err != nil {
 			p.logger.Warn("connection not accepted", "address", at, "err", err)
+			time.Sleep(acceptPause)
 			continue
 		}
 		go relay(client, at)

@@ -110,7 +110,7 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 		}
 	}
 	folder := r.path(balancer.ID, "")
-	_, err = command.Run(ctx, command.Command{Args: []string{"haproxy", "-c", "-q", "-C", folder, "-f", configFile}})
+	_, err = command.Run(ctx, command.Command{Args: []string{"haproxy", "-c", "-C", folder, "-f", configFile}})
 	return err
 }
 

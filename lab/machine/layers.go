@@ -16,6 +16,7 @@ import (
 
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/lab/mirror"
 )
 
 // Image is a stack of immutable layers (folders), the lowest first.
@@ -134,13 +135,15 @@ func (h *Host) cutDisk(droplet Droplet, image string) (Image, error) {
 	return h.keepImage(image, droplet.Layers)
 }
 
-// finishLayer makes a folder a layer, and takes out of it what is one Droplet's own.
+// finishLayer makes a folder a layer, and takes out of it what the lab put there for one Droplet.
 func finishLayer(folder, layer string) error {
 	if err := os.Rename(folder, layer); err != nil {
 		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 	}
-	if err := os.RemoveAll(filepath.Join(layer, seedFolder)); err != nil {
-		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
+	for _, own := range []string{seedFolder, mirror.AptFile} {
+		if err := os.RemoveAll(filepath.Join(layer, own)); err != nil {
+			return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
+		}
 	}
 	return nil
 }
