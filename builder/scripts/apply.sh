@@ -29,7 +29,7 @@ if [ -s preferences ]; then
 fi
 begin=$(now)
 say "packages: reading lists"
-apt update
+apt -o APT::Update::Error-Mode=any update
 say "packages: installing $(wc -l <packages), and what they need"
 apt upgrade
 xargs -r sh -c 'for p; do dpkg-query -W -f "\${db:Status-Abbrev} \${Package}\n" "$p" 2>/dev/null; done' sh <excluded |

@@ -27,7 +27,7 @@ if mountpoint -q /etc/machine-id; then umount /etc/machine-id; fi
 : >/etc/machine-id
 if [ ! -L /var/lib/dbus/machine-id ]; then rm -f /var/lib/dbus/machine-id; fi
 rm -f /etc/hostname
-printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n' >/etc/hosts
+sed -i '/^127\.0\.1\.1[[:space:]]/d' /etc/hosts # the line for this Droplet's own name; the rest may be the role's
 
 # cloud-init: its memory of this Droplet, and what it wrote for it.
 rm -rf /var/lib/cloud/* /run/cloud-init/sem
