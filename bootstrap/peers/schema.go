@@ -2,11 +2,12 @@ package peers
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ var schema = []string{
 
 func (s *Store) found(ctx context.Context) error {
 	id := make([]byte, 8)
-	if _, err := rand.Read(id); err != nil {
+	if _, err := crand.Read(id); err != nil {
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -53,6 +54,13 @@ const writeDeadline = 5 * time.Second
 func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
+	// One write at a time from this member: its own requests would only lock each other out.
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", peerset.ErrUnavailable, ctx.Err())
+	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		err := s.try(ctx, do)
 		if err == nil || !passing(err) {
@@ -61,7 +69,7 @@ func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)
-		case <-time.After(pause):
+		case <-time.After(pause + rand.N(pause)):
 		}
 	}
 }
@@ -71,7 +79,12 @@ func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx
 	if err != nil {
 		return err
 	}
-	if err := do(ctx, tx); err != nil {
+	// The first statement takes the write lock: one that is taken after a read fails when another wrote in between.
+	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'generation'`)
+	if err == nil || strings.Contains(err.Error(), "no such table") {
+		err = do(ctx, tx)
+	}
+	if err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
 	return tx.Commit()

@@ -65,6 +65,8 @@ type Store struct {
 	db     *sql.DB
 	stop   context.CancelFunc
 	done   chan struct{}
+	// writing has room for one: the transaction under way.
+	writing chan struct{}
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
@@ -111,7 +113,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
 	}
-	s := &Store{config: config, app: node, db: db, done: make(chan struct{}), changed: make(chan struct{}),
+	s := &Store{config: config, app: node, db: db, done: make(chan struct{}), writing: make(chan struct{}, 1), changed: make(chan struct{}),
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {
