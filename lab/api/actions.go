@@ -128,9 +128,10 @@ func safely(work func() error) (err error) {
 // progress, and the next start takes it up.
 func (s *Server) runAction(action state.Action) {
 	s.tasks.Go(func() {
+		begun := s.Now()
 		err := safely(func() error { return s.perform(action) })
 		if err == nil {
-			s.Logger.Info("action completed", "action", action.ID, "type", action.Type, "resource", action.ResourceID, "took", s.Now().Sub(action.Started).Round(time.Millisecond))
+			s.Logger.Info("action completed", "action", action.ID, "type", action.Type, "resource", action.ResourceID, "took", s.Now().Sub(begun).Round(time.Millisecond))
 			return
 		}
 		if s.context.Err() != nil {
