@@ -24,6 +24,9 @@ chmod 0755 /usr/sbin/policy-rc.d
 trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 systemctl stop apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service unattended-upgrades.service 2>/dev/null || true
 
+# From here on units are only files: no package's script reloads systemd, one reload at the end does.
+export SYSTEMD_OFFLINE=1
+
 if [ -s preferences ]; then
 	install -m 0644 preferences /etc/apt/preferences.d/hornero
 fi
@@ -44,11 +47,11 @@ while read -r number mode owner _ path; do
 	mkdir -p "$(dirname "$path")"
 	install -m "$mode" -o "${owner%%:*}" -g "${owner##*:}" "files/$number" "$path"
 done <files.list
-systemctl daemon-reload
-say "files: $(wc -l <files.list) in place"
+say "files: $(wc -l <files.list) in place after $(($(now) - begin)) s"
 
 sh -e commands.sh
 while read -r unit; do
 	systemctl --quiet disable "$unit"
 done <units
+SYSTEMD_OFFLINE=0 systemctl daemon-reload
 say "role: applied in $(($(now) - begin)) s"
