@@ -75,6 +75,7 @@ type Agent struct {
 	word     Word
 	web      check // the manifest's own check
 	draining bool
+	evicted  string // why this incarnation is no longer in the peer set
 	marks    map[string]float64
 	set      peerset.Set
 	driver   Driver
@@ -161,19 +162,7 @@ func (a *Agent) mark(phase string) {
 
 // find reads user-data until there is some, and refuses what is not a document for this node.
 func (a *Agent) find(ctx context.Context) error {
-	droplet, err := retry(ctx, a, "ask the metadata service who this Droplet is", func(ctx context.Context) (cloudinit.Droplet, error) {
-		return cloudinit.Describe(ctx, a.Metadata)
-	})
-	if err != nil {
-		return err
-	}
-	if a.address, err = droplet.VPCAddress(); err != nil {
-		return err
-	}
-	a.network = network(droplet)
-	found, err := retry(ctx, a, "look for user-data", func(ctx context.Context) (cloudinit.Found, error) {
-		return cloudinit.Find(ctx, a.Metadata)
-	})
+	found, err := a.lookUp(ctx)
 	if err != nil {
 		return err
 	}
@@ -190,6 +179,36 @@ func (a *Agent) find(ctx context.Context) error {
 	a.mu.Unlock()
 	a.Log.Info("document found", "source", found.Source, "stack", node.Stack, "node", node.Node, "role", node.Role, "incarnation", node.Incarnation)
 	return a.identify()
+}
+
+// lookUp learns the VPC address and the user-data, from the metadata service or, after a reboot without it, from what
+// this node kept of its first boot.
+func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
+	kept, known := a.kept()
+	droplet, err := retry(ctx, a, "ask the metadata service who this Droplet is", func(ctx context.Context) (cloudinit.Droplet, error) {
+		droplet, err := cloudinit.Describe(ctx, a.Metadata)
+		if err != nil && known {
+			return kept.Droplet, nil
+		}
+		return droplet, err
+	})
+	if err != nil {
+		return cloudinit.Found{}, err
+	}
+	if a.address, err = droplet.VPCAddress(); err != nil {
+		return cloudinit.Found{}, err
+	}
+	a.network = network(droplet)
+	if known && kept.Droplet.ID == droplet.ID {
+		return kept.Found, nil // user-data cannot change after a Droplet's creation
+	}
+	found, err := retry(ctx, a, "look for user-data", func(ctx context.Context) (cloudinit.Found, error) {
+		return cloudinit.Find(ctx, a.Metadata)
+	})
+	if err != nil {
+		return found, err
+	}
+	return found, a.keep(origin{Droplet: droplet, Found: found})
 }
 
 // retry tries until it succeeds or ctx ends, saying what it waits for.
@@ -242,7 +261,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		}
 		return withMemory(api.Watch(ctx, client, remembered, a.Log), remembered), nil
 	}
-	join, err := a.way(ctx, client)
+	join, err := a.way(ctx, client, remembered.Founded)
 	if err != nil {
 		return nil, err
 	}
@@ -262,9 +281,9 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	return withMemory(peerset.Bind(member, a.self()), remembered), nil
 }
 
-// way tells through whom to join: nobody for the founder and for a member that comes back.
-func (a *Agent) way(ctx context.Context, client *api.Client) ([]string, error) {
-	if a.Known() || a.node.Found {
+// way tells through whom to join: nobody for the founder of what was never founded and for a member that comes back.
+func (a *Agent) way(ctx context.Context, client *api.Client, founded string) ([]string, error) {
+	if a.Known() || a.node.Found && founded == "" {
 		return nil, nil
 	}
 	welcome, err := a.ask(ctx, client)

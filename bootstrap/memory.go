@@ -7,10 +7,38 @@ import (
 	"path/filepath"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/file"
 )
 
-const snapshotFile = "snapshot.json"
+const (
+	snapshotFile = "snapshot.json"
+	originFile   = "origin.json"
+)
+
+// origin is what a node keeps of its first boot.
+type origin struct {
+	Droplet cloudinit.Droplet
+	Found   cloudinit.Found
+}
+
+func (a *Agent) kept() (origin, bool) {
+	var o origin
+	data, err := os.ReadFile(filepath.Join(a.State, originFile))
+	if err != nil || json.Unmarshal(data, &o) != nil {
+		return origin{}, false // a first boot has kept nothing
+	}
+	return o, true
+}
+
+func (a *Agent) keep(o origin) error {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(filepath.Join(a.State, originFile), data, file.Options{Mode: 0o600})
+	return err
+}
 
 // memory is a set that answers with the remembered snapshot until the peer set has spoken, so that a node that
 // rebooted while there is no quorum goes on with what it last knew.

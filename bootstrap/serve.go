@@ -134,6 +134,9 @@ func (a *Agent) keepReporting(ctx context.Context) {
 		a.mu.Unlock()
 		err := a.set.Report(ctx, report)
 		if errors.Is(err, peerset.ErrEvicted) {
+			a.mu.Lock()
+			a.evicted = err.Error()
+			a.mu.Unlock()
 			a.because("evicted: " + err.Error())
 		} else if err != nil && ctx.Err() == nil {
 			a.Log.Debug("report", "err", err)
@@ -153,6 +156,8 @@ func (a *Agent) Health() (bool, string) {
 	switch {
 	case a.phase != PhaseServing:
 		return false, a.phase + ": " + a.reason
+	case a.evicted != "":
+		return false, "evicted: " + a.evicted
 	case a.draining:
 		return false, "draining"
 	case !a.word.Healthy:

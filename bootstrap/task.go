@@ -48,10 +48,15 @@ func (a *Agent) attempt(ctx context.Context, task roles.Task, lease peerset.Leas
 	if timeout == 0 {
 		timeout = defaultTaskTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	go a.renew(ctx, task.Name)
-	err := a.execute(ctx, task)
+	running, cancel := context.WithTimeout(ctx, timeout)
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		a.keepFor(running, task.Name, timeout)
+	}()
+	err := a.execute(running, task)
+	cancel()
+	<-renewed
 	if err != nil {
 		a.Log.Warn("task", "task", task.Name, "err", err)
 	} else if task.Every == 0 {
@@ -77,8 +82,6 @@ func (a *Agent) execute(ctx context.Context, task roles.Task) error {
 	_, err := command.Run(ctx, command.Command{Args: task.Run, Env: env})
 	return err
 }
-
-func (a *Agent) renew(ctx context.Context, lease string) { a.keepFor(ctx, lease, time.Hour) }
 
 // keepFor renews a lease for a time.
 func (a *Agent) keepFor(ctx context.Context, lease string, span time.Duration) {

@@ -173,6 +173,9 @@ func (w *Watcher) poll(ctx context.Context) error {
 		if err := w.client.do(request, &next); err != nil {
 			return err
 		}
+		if !next.Quorum {
+			return fmt.Errorf("%s: %w: it has no quorum itself", member, peerset.ErrUnavailable)
+		}
 		w.publish(next)
 		return nil
 	})
@@ -191,6 +194,9 @@ func (w *Watcher) publish(next peerset.Snapshot) {
 	w.client.SetMembers(members)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if next.Founded == w.snapshot.Founded && next.Generation < w.snapshot.Generation {
+		return // a member that lags behind
+	}
 	w.snapshot = next
 	close(w.changed)
 	w.changed = make(chan struct{})

@@ -73,6 +73,10 @@ func (d *Driver) watch() error {
 }
 
 func (d *Driver) stop(ctx context.Context, action Action) error {
+	if time.Since(d.stopping) < d.Times.LeaseTTL {
+		return nil
+	}
+	d.stopping = time.Now()
 	d.Log.Info("stop the server", "reason", action.Reason)
 	return d.Unit.Stop(ctx)
 }
@@ -92,7 +96,7 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 			return err
 		}
 		d.Log.Info("bootstrap the cluster", "position", action.Position.String(), "epoch", lease.Epoch, "reason", action.Reason)
-		return d.start(ctx, d.Unit.Bootstrap)
+		return d.start(ctx, action.State, d.Unit.Bootstrap)
 	})
 }
 
@@ -166,7 +170,7 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 		if err := d.prepare(in, action); err != nil {
 			return err
 		}
-		return d.start(ctx, d.Unit.Start)
+		return d.start(ctx, action.State, d.Unit.Start)
 	}
 	if turn := in.Peers.Holder(peerset.LeaseGaleraJoin); turn != "" && turn != d.Node && time.Since(d.tried) < d.Times.LeaseTTL/renewals {
 		return nil
@@ -181,7 +185,10 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 			return err
 		}
 		d.Log.Info("join the cluster", "reason", action.Reason, "wipe", action.Wipe)
-		return d.start(ctx, d.Unit.Start)
+		if err := d.start(ctx, StateJoining, d.Unit.Start); err != nil {
+			return err
+		}
+		return d.heard(ctx)
 	})
 	if errors.Is(err, errNotOurs) {
 		return nil
@@ -302,10 +309,10 @@ func (d *Driver) await(ctx context.Context, wanted func(peerset.Snapshot) bool) 
 var errStalled = errors.New("no byte moved for too long")
 
 // start asks for a start and waits, as long as bytes move, until the server serves or has failed.
-func (d *Driver) start(ctx context.Context, begin func(context.Context) error) error {
+func (d *Driver) start(ctx context.Context, state State, begin func(context.Context) error) error {
 	began := make(chan error, 1)
 	go func() { began <- begin(ctx) }()
-	err := d.follow(ctx, began)
+	err := d.follow(ctx, state, began)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -326,12 +333,13 @@ var errDown = errors.New("the server stopped")
 type following struct {
 	accepted time.Time // when systemd took the request; zero until then
 	seen     bool      // the server was seen starting: if it is down now, it went down
+	outside  time.Time // since when it answers, outside a primary component; zero when it is in one
 	progress string
 	moved    time.Time
 }
 
 // follow watches a start until the server serves, is outside a primary component, went down, or stalls.
-func (d *Driver) follow(ctx context.Context, began <-chan error) error {
+func (d *Driver) follow(ctx context.Context, state State, began <-chan error) error {
 	f := following{moved: time.Now()}
 	for {
 		select {
@@ -351,7 +359,7 @@ func (d *Driver) follow(ctx context.Context, began <-chan error) error {
 		in := d.input()
 		action := Decide(in)
 		if ended, err := d.ended(&f, in.Local); ended {
-			d.tell(in, action) // before the next joiner gets its turn: it may want this node for a donor
+			d.tell(in, action)
 			return err
 		}
 		if in.Leave && action.Kind == Stop {
@@ -360,7 +368,10 @@ func (d *Driver) follow(ctx context.Context, began <-chan error) error {
 		if err := d.moving(ctx, &f); err != nil {
 			return err
 		}
-		d.follows(in, action, f.progress)
+		if in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary() {
+			action = Action{Kind: Watch, State: state, Reason: d.progress(f.progress)}
+		}
+		d.tell(in, action)
 	}
 }
 
@@ -368,7 +379,14 @@ func (d *Driver) ended(f *following, local Local) (bool, error) {
 	switch local.Process {
 	case ProcessRunning:
 		f.seen = true
-		return !local.Wsrep.primary() || local.Wsrep.synced(), nil
+		if local.Wsrep.primary() {
+			f.outside = time.Time{}
+			return local.Wsrep.synced(), nil
+		}
+		if f.outside.IsZero() {
+			f.outside = time.Now()
+		}
+		return time.Since(f.outside) > d.Times.Grace, nil
 	case ProcessStopped, ProcessFailed:
 		down := !f.accepted.IsZero() && (f.seen || time.Since(f.accepted) > d.Times.Grace)
 		if down {
@@ -395,14 +413,25 @@ func (d *Driver) moving(ctx context.Context, f *following) error {
 	return d.watch()
 }
 
-// follows tells how a start goes on.
-func (d *Driver) follows(in Input, action Action, progress string) {
-	if in.Local.Process != ProcessStarting && in.Local.Process != ProcessRunning {
-		action = Action{Kind: Join, State: in.onTheWay(), Reason: "the server is about to start"}
+// progress says how a start goes on.
+func (d *Driver) progress(progress string) string {
+	if !d.Data.Transferring() {
+		return "the server is starting"
 	}
-	if d.Data.Transferring() {
-		size, _, _ := strings.Cut(progress, ",")
-		action.Reason = "receives the state of a donor: " + size
+	size, _, _ := strings.Cut(progress, ",")
+	return "receives the state of a donor: " + size
+}
+
+// heard waits a little until the peers know that this node is synced: the next joiner may want it for a donor.
+func (d *Driver) heard(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, d.Times.WriterTTL)
+	defer cancel()
+	err := d.await(ctx, func(s peerset.Snapshot) bool {
+		peer, ok := s.Peer(d.Node)
+		return ok && peer.State == string(d.Status().State)
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
-	d.tell(in, action)
+	return err
 }

@@ -70,6 +70,7 @@ type Driver struct {
 	local   Local
 	leave   bool
 	status  Status
+	blinded bool
 	drained chan struct{}
 
 	// Only the loop touches these.
@@ -80,6 +81,7 @@ type Driver struct {
 	seqnoTime time.Time
 	seqno     int64
 	tried     time.Time // the last attempt to get a turn to join
+	stopping  time.Time // the last request to stop
 }
 
 // New makes a driver. Run runs it.
@@ -172,8 +174,9 @@ func (d *Driver) input() Input {
 	snapshot := d.Set.Snapshot()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.blinded = d.blinded || d.local.Served && !snapshot.Quorum
 	return Input{Node: d.Node, Incarnation: d.Incarnation, Founder: d.Founder, Expected: d.Expected, Local: d.local, Peers: snapshot,
-		Leave: d.leave, BackingOff: time.Now().Before(d.retryAt)}
+		Leave: d.leave, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
 }
 
 // look finds out what the server and the data directory are like.
@@ -181,7 +184,7 @@ func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
 	wsrep, err := d.Database.Probe(ctx)
 	if err == nil {
-		local.Process, local.Wsrep = ProcessRunning, wsrep
+		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
 		d.inspected = false
 		d.remember(local)
 		return nil
@@ -190,8 +193,10 @@ func (d *Driver) look(ctx context.Context) error {
 	if local.Process, err = d.Unit.State(ctx); err != nil {
 		return err
 	}
+	down := local.Process == ProcessStopped || local.Process == ProcessFailed
+	local.Served = local.Served && !down
 	switch {
-	case local.Process != ProcessStopped && local.Process != ProcessFailed:
+	case !down:
 		d.inspected = false
 	case !d.inspected:
 		if local.Content, local.Position, err = d.Data.Inspect(); err != nil {
@@ -275,4 +280,5 @@ func (d *Driver) reportedSeqno(kind Evidence, seqno int64) int64 {
 	return d.seqno
 }
 
+// errNotOurs says that somebody else's turn it is.
 var errNotOurs = errors.New("another node holds the lease")

@@ -9,32 +9,29 @@ import (
 )
 
 // keepWriter holds, seizes or gives up the writer lease, beside the loop: a long transfer must not keep it from that.
+// It acts when its move or the holder changes, and otherwise in its own time.
 func (d *Driver) keepWriter(ctx context.Context) {
-	var last WriterMove
+	type turn struct {
+		move  WriterMove
+		lease peerset.Lease
+	}
+	var last turn
+	var acted time.Time
 	for {
 		changed := d.Set.Changed()
 		in := d.input()
-		move := Writer(in, d.Status().State)
-		if move != last {
-			d.Log.Debug("writer lease", "move", move, "holder", in.Peers.Holder(peerset.LeaseWriter))
-			last = move
-		}
-		if err := d.moveWriter(ctx, in, move); err != nil && ctx.Err() == nil {
-			d.Log.Debug("writer lease", "move", move, "err", err)
-		}
-		pause := d.Times.WriterTick
-		if move == WriterPass {
-			changed = nil
+		now := turn{Writer(in, d.Status().State), in.Peers.Leases[peerset.LeaseWriter]}
+		if now != last || time.Since(acted) >= d.Times.WriterTick {
+			last, acted = now, time.Now()
+			if err := d.moveWriter(ctx, in, now.move); err != nil && ctx.Err() == nil {
+				d.Log.Debug("writer lease", "move", now.move, "holder", now.lease.Holder, "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
-			// Somebody else's change: look again, but do not let a busy peer set make a busy loop.
-			if !sleep(ctx, d.Times.Tick/2) {
-				return
-			}
-		case <-time.After(pause):
+		case <-time.After(d.Times.Tick):
 		}
 	}
 }

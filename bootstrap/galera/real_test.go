@@ -105,6 +105,9 @@ func (w *world) pki(name string) map[string]string {
 	return map[string]string{"ca": text("CERTIFICATE", caDER), "certificate": text("CERTIFICATE", der), "key": text("PRIVATE KEY", keyDER)}
 }
 
+// unit does what Debian's unit does: recover the position, then start from it.
+const unit = `position=$(/usr/bin/galera_recovery "$1") && exec /usr/sbin/mariadbd "$@" $position`
+
 // launch is a Droplet's start from the image: an own data directory as baked, and a driver.
 func (w *world) launch(name string, number, incarnation int, founder bool) *node {
 	n := &node{w: w, name: name, incarnation: incarnation, number: number, founder: founder, dir: filepath.Join(w.dir, fmt.Sprintf("%s.%d", name, incarnation))}
@@ -115,13 +118,19 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 	n.run("chown", "-R", "mysql:mysql", n.dir)
 	n.run("mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir="+n.dir+"/data", "--auth-root-authentication-method=socket", "--skip-test-db", "--skip-log-bin", "--innodb-log-file-size=32M")
 	n.run("install", "-o", "mysql", "-g", "mysql", "-m", "0660", "/dev/null", n.dir+"/data/hornero-pristine")
-	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
+	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/bin/sh", "-c", unit, "mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
 	_, err := w.set.Admit(w.t.Context(), peerset.Join{Identity: n.who(), Address: n.address()})
 	require.NoError(w.t, err)
 	w.nodes[name] = n
 	w.t.Cleanup(func() { n.crash(); n.show() })
 	n.boot()
 	return n
+}
+
+func (n *node) log() string {
+	log, err := os.ReadFile(n.unit.log)
+	require.NoError(n.w.t, err)
+	return string(log)
 }
 
 func (n *node) show() {
@@ -281,6 +290,7 @@ func TestTheLifeOfACluster(t *testing.T) {
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
 	require.Equal(t, "db-2", w.set.Snapshot().Holder(peerset.LeaseWriter), "the lease is sticky")
 	require.Equal(t, 2, w.count("db-1"))
+	require.NotContains(t, w.nodes["db-1"].log(), "rsync SST completed on joiner", "what it missed is enough")
 
 	t.Log("a node is replaced: a new incarnation at a new address, with an empty disk")
 	w.nodes["db-3"].crash()

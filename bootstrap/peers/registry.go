@@ -24,9 +24,13 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	if known && (old.Incarnation > join.Incarnation || old.Incarnation == join.Incarnation && old.Address != join.Address) {
 		return peerset.Welcome{}, fmt.Errorf("admit %s incarnation %d: %w: incarnation %d is at %s", join.Name, join.Incarnation, peerset.ErrEvicted, old.Incarnation, old.Address)
 	}
+	gone := []string{join.Address} // who asks holds nothing of consensus yet: whoever was a member at its address is gone
 	if known && old.Incarnation < join.Incarnation {
-		if err := s.evict(ctx, old.Address); err != nil {
-			return peerset.Welcome{}, fmt.Errorf("admit %s: evict incarnation %d: %w", join.Name, old.Incarnation, err)
+		gone = append(gone, old.Address)
+	}
+	for _, address := range gone {
+		if err := s.evictIfFree(ctx, address, join.Name); err != nil {
+			return peerset.Welcome{}, fmt.Errorf("admit %s: evict %s: %w", join.Name, address, err)
 		}
 	}
 	if err := s.register(ctx, join); err != nil {
@@ -90,6 +94,21 @@ func (s *Store) welcome(ctx context.Context) (peerset.Welcome, error) {
 func (s *Store) host(endpoint string) string {
 	suffix := s.config.endpoint("")
 	return endpoint[:len(endpoint)-len(suffix)]
+}
+
+// evictIfFree removes an address from consensus, unless it is this member's own or belongs to another node by now.
+func (s *Store) evictIfFree(ctx context.Context, address, name string) error {
+	if address == s.config.Address {
+		return nil
+	}
+	var others int
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM peers WHERE address = ? AND name <> ?`, address, name).Scan(&others)
+	})
+	if err != nil || others > 0 {
+		return err
+	}
+	return s.evict(ctx, address)
 }
 
 // evict removes an address from consensus; one that is not there is no error.

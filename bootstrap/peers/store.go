@@ -80,6 +80,7 @@ type Store struct {
 type sighting struct {
 	value int64
 	since time.Time
+	moved bool // it was seen to change: a counter that only stands there says nothing of life
 }
 
 // Known tells whether a folder holds a member that once joined or founded.

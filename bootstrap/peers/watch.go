@@ -165,6 +165,11 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	if now.Sub(s.fresh) > s.config.QuorumFor {
+		// Nobody could renew anything while there was no quorum: patience begins anew.
+		restart(s.beats, now)
+		restart(s.renewals, now)
+	}
 	s.fresh = now
 	s.beats = advance(s.beats, seen.beats, now)
 	s.renewals = advance(s.renewals, seen.renewals, now)
@@ -172,7 +177,7 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	for i := range next.Peers {
 		peer := &next.Peers[i]
 		sight := s.beats[sightingKey(peer.Name, int64(peer.Incarnation))]
-		peer.Alive = sight.value > 0 && now.Sub(sight.since) < s.config.AliveFor
+		peer.Alive = sight.moved && now.Sub(sight.since) < s.config.AliveFor
 		if was, ok := s.snapshot.Peer(peer.Name); !ok || was.Alive != peer.Alive {
 			differs = true
 		}
@@ -190,8 +195,15 @@ func advance(was map[string]sighting, now map[string]int64, at time.Time) map[st
 		if old, ok := was[key]; ok && old.value == value {
 			next[key] = old
 		} else {
-			next[key] = sighting{value, at}
+			next[key] = sighting{value: value, since: at, moved: ok}
 		}
 	}
 	return next
+}
+
+func restart(sightings map[string]sighting, at time.Time) {
+	for key, seen := range sightings {
+		seen.since = at
+		sightings[key] = seen
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/galera"
+	"github.com/hornero/hornero/bootstrap/haproxy"
 )
 
 // drivers are the roles' Go parts by the name that a manifest gives.
@@ -20,6 +21,15 @@ func drivers() bootstrap.Drivers {
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
 					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason, Facts: s.Facts})
+				},
+				Log: env.Log,
+			}), nil
+		},
+		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return haproxy.New(haproxy.Config{
+				Set: env.Set, Socket: haproxy.Socket{Path: "/run/haproxy/admin.sock"},
+				Say: func(healthy bool, state, reason string) {
+					env.Say(bootstrap.Word{State: state, Healthy: healthy, Reason: reason})
 				},
 				Log: env.Log,
 			}), nil

@@ -1,0 +1,239 @@
+package galera_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/galera"
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+const (
+	ours   = "11111111-1111-1111-1111-111111111111"
+	theirs = "22222222-2222-2222-2222-222222222222"
+)
+
+// peer is a living database node; facts come in pairs.
+func peer(name string, state galera.State, facts ...string) peerset.Peer {
+	p := peerset.Peer{Name: name, Role: "db", Incarnation: 1, Address: "10.0.0." + name[3:], State: string(state), Alive: true, Facts: map[string]string{}}
+	p.Healthy = state == galera.StateSynced
+	for i := 0; i < len(facts); i += 2 {
+		p.Facts[facts[i]] = facts[i+1]
+	}
+	return p
+}
+
+func empty(name string) peerset.Peer {
+	return peer(name, galera.StateWaiting, galera.FactEvidence, "empty")
+}
+
+func at(name, uuid, seqno string) peerset.Peer {
+	return peer(name, galera.StateWaiting, galera.FactEvidence, "stopped", galera.FactUUID, uuid, galera.FactSeqno, seqno)
+}
+
+func primary(name, uuid string) peerset.Peer {
+	return peer(name, galera.StateSynced, galera.FactUUID, uuid, galera.FactSeqno, "100")
+}
+
+func dead(p peerset.Peer) peerset.Peer {
+	p.Alive = false
+	return p
+}
+
+func record(t *testing.T, r galera.Record) map[string]string {
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	return map[string]string{galera.SettingDecision: string(text)}
+}
+
+// in is db-2 of three, stopped and pristine, with quorum and nobody else there.
+func in(change ...func(*galera.Input)) galera.Input {
+	input := galera.Input{Node: "db-2", Incarnation: 1, Expected: []string{"db-1", "db-2", "db-3"},
+		Local: galera.Local{Process: galera.ProcessStopped, Content: galera.ContentPristine},
+		Peers: peerset.Snapshot{Founded: "one", Quorum: true, Leases: map[string]peerset.Lease{}, Settings: map[string]string{}}}
+	for _, c := range change {
+		c(&input)
+	}
+	return input
+}
+
+type edit = func(*galera.Input)
+
+func peers(list ...peerset.Peer) edit { return func(i *galera.Input) { i.Peers.Peers = list } }
+func settings(s map[string]string) edit {
+	return func(i *galera.Input) {
+		for k, v := range s {
+			i.Peers.Settings[k] = v
+		}
+	}
+}
+func founder(i *galera.Input)    { i.Founder = true }
+func noQuorum(i *galera.Input)   { i.Peers.Quorum = false }
+func leaving(i *galera.Input)    { i.Leave = true }
+func backingOff(i *galera.Input) { i.BackingOff = true }
+func content(c galera.Content) edit {
+	return func(i *galera.Input) { i.Local.Content = c }
+}
+func known(uuid string, seqno int64) edit {
+	return func(i *galera.Input) {
+		i.Local.Content, i.Local.Position = galera.ContentKnown, galera.Position{UUID: uuid, Seqno: seqno}
+	}
+}
+func failed(times int) edit { return func(i *galera.Input) { i.Local.Failures = times } }
+func running(status string, state int, seqno int64) edit {
+	return func(i *galera.Input) {
+		i.Local.Process = galera.ProcessRunning
+		i.Local.Wsrep = galera.Wsrep{ClusterStatus: status, LocalState: state, Ready: status == "Primary", Size: 3, UUID: ours, Seqno: seqno, Incoming: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}
+	}
+}
+func process(p galera.Process) edit { return func(i *galera.Input) { i.Local.Process = p } }
+func holder(lease, node string) edit {
+	return func(i *galera.Input) {
+		i.Peers.Leases[lease] = peerset.Lease{Name: lease, Holder: node, Incarnation: 1, Epoch: 7}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	begun := record(t, galera.Record{UUID: ours, Node: "db-1", Incarnation: 1})
+	for _, c := range []struct {
+		name   string
+		in     galera.Input
+		want   galera.Kind
+		state  galera.State
+		reason string // a part of it
+		wipe   bool
+	}{
+		// A fresh stack.
+		{name: "the founder begins without waiting for anybody", in: in(founder), want: galera.Bootstrap, state: galera.StateBootstrapping, reason: "begin a new history"},
+		{name: "a founder with a peer that has data does not", in: in(founder, peers(at("db-1", ours, "5"))), want: galera.Wait, reason: "waits for the evidence of db-3"},
+		{name: "a founder whose disk was used does not begin anew", in: in(founder, content(galera.ContentBlank)), want: galera.Wait, reason: "waits for the evidence of db-1, db-3"},
+		{name: "another waits for the founder", in: in(peers(empty("db-3"))), want: galera.Wait, state: galera.StateWaiting, reason: "waits for the evidence of db-1"},
+		{name: "the founder is gone: all are empty, the lowest name begins", in: in(peers(empty("db-1"), empty("db-3"))), want: galera.Wait, reason: "db-1 is to bootstrap"},
+		{name: "the lowest that is known begins", in: in(peers(empty("db-3")), settings(map[string]string{"forgotten.db-1": "1"})), want: galera.Bootstrap},
+		{name: "a begun bootstrap is taken up again by the node that began it", in: in(content(galera.ContentBlank), settings(record(t, galera.Record{Node: "db-2", Incarnation: 1}))), want: galera.Bootstrap},
+		{name: "but not by its next incarnation while others are silent", in: in(settings(record(t, galera.Record{Node: "db-2", Incarnation: 0}))), want: galera.Wait, reason: "waits for the evidence of db-1, db-3"},
+		{name: "after a failed start it backs off", in: in(founder, backingOff, failed(2)), want: galera.Wait, reason: "start 2 failed"},
+		{name: "a torn transfer is never a beginning", in: in(peers(empty("db-1"), peer("db-3", "waiting", galera.FactEvidence, "torn"))), want: galera.Wait, reason: "half-finished state transfers are left, on db-3"},
+		{name: "the stack had data once and all of it is gone", in: in(peers(empty("db-1"), empty("db-3")), settings(begun)), want: galera.Wait, reason: "no database node holds data of cluster " + ours},
+
+		// Joining.
+		{name: "join whoever is primary", in: in(peers(primary("db-1", ours))), want: galera.Join, state: galera.StateJoining, reason: "join db-1"},
+		{name: "in turn", in: in(peers(primary("db-1", ours)), holder(peerset.LeaseGaleraJoin, "db-3")), want: galera.Join, state: galera.StateWaiting, reason: "db-3 is joining"},
+		{name: "not a dead one", in: in(peers(dead(primary("db-1", ours)))), want: galera.Wait, reason: "waits for the evidence of db-1, db-3"},
+		{name: "a torn transfer is wiped", in: in(content(galera.ContentTorn), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
+		{name: "data is kept for an incremental transfer", in: in(known(ours, 90), failed(2), peers(primary("db-1", ours))), want: galera.Join},
+		{name: "until it has failed too often", in: in(known(ours, 90), failed(3), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
+		{name: "data ahead of the cluster is never wiped", in: in(known(ours, 101), failed(3), peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
+		{name: "data of another cluster is never joined over", in: in(known(theirs, 5), peers(primary("db-1", ours))), want: galera.Wait, reason: "data of another cluster"},
+		{name: "a crashed server's position is recovered first", in: in(content(galera.ContentCrashed), peers(primary("db-1", ours))), want: galera.Recover, state: galera.StateRecovering},
+		{name: "unreadable data is replaced when there is a primary component", in: in(content(galera.ContentUnreadable), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
+		{name: "without quorum data may join, blindly", in: in(known(ours, 5), noQuorum, peers(primary("db-1", ours))), want: galera.Join, reason: "remembered addresses"},
+		{name: "without quorum an empty node waits", in: in(noQuorum, peers(primary("db-1", ours))), want: galera.Wait, reason: "no quorum"},
+
+		// After a full stop.
+		{name: "the most advanced bootstraps", in: in(known(ours, 9), peers(at("db-1", ours, "7"), at("db-3", ours, "8")), settings(begun)), want: galera.Bootstrap, reason: "most advanced"},
+		{name: "another waits for it", in: in(known(ours, 9), peers(at("db-1", ours, "7"), at("db-3", ours, "10"))), want: galera.Wait, reason: "db-3 is to bootstrap"},
+		{name: "a tie goes to the lowest name", in: in(known(ours, 9), peers(at("db-1", ours, "9"), at("db-3", ours, "9"))), want: galera.Wait, reason: "db-1 is to bootstrap"},
+		{name: "or to a server that runs", in: in(known(ours, 9), peers(at("db-1", ours, "9"), peer("db-3", galera.StateNonPrimary, galera.FactEvidence, "non-primary", galera.FactUUID, ours, galera.FactSeqno, "9"))), want: galera.Wait, reason: "db-3 is to bootstrap"},
+		{name: "unreachable is not absent", in: in(known(ours, 9), peers(at("db-1", ours, "7"), dead(at("db-3", ours, "8")))), want: galera.Wait, reason: "waits for the evidence of db-3"},
+		{name: "a node that never came counts too", in: in(known(ours, 9), peers(at("db-1", ours, "7"))), want: galera.Wait, reason: "waits for the evidence of db-3"},
+		{name: "declared gone is absent", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "1"})), want: galera.Bootstrap},
+		{name: "an empty replacement is evidence", in: in(known(ours, 9), peers(at("db-1", ours, "7"), empty("db-3"))), want: galera.Bootstrap},
+		{name: "an unknown position is none", in: in(known(ours, 9), peers(at("db-1", ours, "-1"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},
+		{name: "a zero UUID is none", in: in(known(ours, 9), peers(at("db-1", galera.ZeroUUID, "50"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},
+		{name: "a torn node never bootstraps", in: in(content(galera.ContentTorn), peers(at("db-1", ours, "7"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-3 is to bootstrap"},
+		{name: "unreadable data is named", in: in(content(galera.ContentUnreadable), peers(at("db-1", ours, "7"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-2 (its data cannot be read)"},
+		{name: "two clusters are not compared", in: in(known(ours, 9), peers(at("db-1", theirs, "700"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-2 holds data of another cluster"},
+		{name: "nor with the recorded one", in: in(known(theirs, 9), peers(at("db-1", theirs, "7"), at("db-3", theirs, "8")), settings(begun)), want: galera.Wait, reason: "data of another cluster"},
+
+		// A running server.
+		{name: "synced", in: in(running("Primary", 4, 10)), want: galera.Serve, state: galera.StateSynced},
+		{name: "donor", in: in(running("Primary", 2, 10)), want: galera.Serve, state: galera.StateDonor},
+		{name: "catching up", in: in(running("Primary", 3, 10)), want: galera.Watch, state: galera.StateJoining},
+		{name: "the first of a new history concludes before it serves", in: in(running("Primary", 4, 1), settings(record(t, galera.Record{Node: "db-2", Incarnation: 1}))), want: galera.Conclude, state: galera.StateBootstrapping},
+		{name: "outside, others inside: starts anew if it must", in: in(running("non-Primary", 0, 10), peers(primary("db-1", ours))), want: galera.Stop, state: galera.StateNonPrimary},
+		{name: "outside and nobody inside: waits for the silent", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "waits for the evidence of db-3"},
+		{name: "all have spoken: it forms the component again", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Reform, state: galera.StateNonPrimary},
+		{name: "a more advanced one does", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "11"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "db-3 is to form it again"},
+		{name: "not without quorum", in: in(noQuorum, running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "no quorum"},
+		{name: "starting", in: in(process(galera.ProcessStarting)), want: galera.Watch, state: galera.StateJoining},
+
+		// Leaving.
+		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},
+		{name: "then stops", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop, state: galera.StateStopped},
+		{name: "the last one just stops", in: in(leaving, running("Primary", 4, 10), holder(peerset.LeaseWriter, "db-2")), want: galera.Stop},
+		{name: "and stays stopped", in: in(leaving, known(ours, 5), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "drained"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := galera.Decide(c.in)
+			require.Equal(t, c.want, got.Kind, got.Reason)
+			require.Contains(t, got.Reason, c.reason)
+			require.Equal(t, c.wipe, got.Wipe)
+			if c.state != "" {
+				require.Equal(t, c.state, got.State)
+			}
+		})
+	}
+}
+
+func TestTheRecordCarriesWhatEachNodeSaid(t *testing.T) {
+	action := galera.Decide(in(known(ours, 9), peers(at("db-1", ours, "7"), empty("db-3"))))
+	require.Equal(t, map[string]string{"db-1": "stopped at " + ours + ":7", "db-2": "stopped at " + ours + ":9", "db-3": "empty"}, action.Evidence)
+	require.Equal(t, galera.Position{UUID: ours, Seqno: 9}, action.Position)
+	require.Equal(t, galera.SettleEvidence, action.Settle)
+}
+
+func TestWriter(t *testing.T) {
+	three := peers(primary("db-1", ours), primary("db-2", ours), primary("db-3", ours))
+	shutOut := func(i *galera.Input) { i.Local.Wsrep.Size, i.Local.Wsrep.Incoming = 2, []string{"10.0.0.2", "10.0.0.3"} }
+	third := func(i *galera.Input) { i.Node = "db-3" }
+	for _, c := range []struct {
+		name string
+		in   galera.Input
+		want galera.WriterMove
+	}{
+		{"a synced node takes a free lease", in(running("Primary", 4, 1), three), galera.WriterKeep},
+		{"and renews it", in(running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterKeep},
+		{"a holder in the view keeps it", in(running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
+		{"a holder outside the view loses it at once", in(running("Primary", 4, 1), three, shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterSeize},
+		{"to the lowest name only", in(third, running("Primary", 4, 1), three, shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
+		{"not while a member of the view is unknown", in(running("Primary", 4, 1), peers(primary("db-1", ours), primary("db-2", ours)), shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
+		{"outside the primary component it yields", in(running("non-Primary", 0, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
+		{"outside it does not try", in(running("non-Primary", 0, 1), three, holder(peerset.LeaseWriter, "db-1")), galera.WriterPass},
+		{"a donor yields", in(running("Primary", 2, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
+		{"unless nobody else can", in(running("Primary", 2, 1), peers(peer("db-1", galera.StateJoining), primary("db-2", ours)), holder(peerset.LeaseWriter, "db-2")), galera.WriterKeep},
+		{"a leaving node yields", in(leaving, running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
+		{"a leaving node does not take it", in(leaving, running("Primary", 4, 1), three), galera.WriterPass},
+		{"stopped", in(known(ours, 1), three), galera.WriterPass},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.want, galera.Writer(c.in, galera.Decide(c.in).State))
+		})
+	}
+}
+
+func TestHealthy(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		in   galera.Input
+		want bool
+	}{
+		{"synced", in(running("Primary", 4, 1)), true},
+		{"non-primary", in(running("non-Primary", 4, 1)), false},
+		{"a donor beside a synced node", in(running("Primary", 2, 1), peers(primary("db-1", ours))), false},
+		{"a donor alone", in(running("Primary", 2, 1)), true},
+		{"joining", in(running("Primary", 3, 1)), false},
+	} {
+		require.Equal(t, c.want, galera.Healthy(c.in, galera.Decide(c.in).State), c.name)
+	}
+}
+
+func TestClusterConfig(t *testing.T) {
+	config := galera.ClusterConfig(in(peers(primary("db-1", ours), empty("db-2"), primary("db-3", ours)), holder(peerset.LeaseWriter, "db-1")))
+	require.Contains(t, config, "wsrep_cluster_address = gcomm://10.0.0.1,10.0.0.3\n")
+	require.Contains(t, config, "wsrep_sst_donor = \"db-3,\"\n", "the writer is spared")
+	require.False(t, strings.Contains(galera.ClusterConfig(in(peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1"))), "donor"))
+}
