@@ -188,7 +188,9 @@ func TestTheRecordCarriesWhatEachNodeSaid(t *testing.T) {
 
 func TestWriter(t *testing.T) {
 	three := peers(primary("db-1", ours), primary("db-2", ours), primary("db-3", ours))
-	shutOut := func(i *galera.Input) { i.Local.Wsrep.Size, i.Local.Wsrep.Incoming = 2, []string{"10.0.0.2", "10.0.0.3"} }
+	shutOut := func(i *galera.Input) {
+		i.Local.Wsrep.Size, i.Local.Wsrep.Incoming = 2, []string{"10.0.0.2", "10.0.0.3"}
+	}
 	third := func(i *galera.Input) { i.Node = "db-3" }
 	for _, c := range []struct {
 		name string

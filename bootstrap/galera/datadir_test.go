@@ -1,0 +1,85 @@
+package galera_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/galera"
+)
+
+func state(uuid, seqno string) string {
+	return "# GALERA saved state\nversion: 2.1\nuuid:    " + uuid + "\nseqno:   " + seqno + "\nsafe_to_bootstrap: 0\n"
+}
+
+func TestInspect(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		files    map[string]string
+		content  galera.Content
+		position galera.Position
+	}{
+		{"as baked", map[string]string{"ibdata1": "", "hornero-pristine": ""}, galera.ContentPristine, galera.Position{}},
+		{"stopped cleanly", map[string]string{"grastate.dat": state(ours, "12")}, galera.ContentKnown, galera.Position{UUID: ours, Seqno: 12}},
+		{"crashed", map[string]string{"grastate.dat": state(ours, "-1")}, galera.ContentCrashed, galera.Position{UUID: ours, Seqno: -1}},
+		{"started, and nothing came of it", map[string]string{"grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
+		{"used, and no word of Galera's", map[string]string{"ibdata1": ""}, galera.ContentCrashed, galera.Position{}},
+		{"half a line", map[string]string{"grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
+		{"a transfer runs", map[string]string{"grastate.dat": state(ours, "12"), "sst_in_progress": ""}, galera.ContentTorn, galera.Position{}},
+		{"a transfer broke and Galera dropped its mark", map[string]string{"grastate.dat": state(ours, "12"), "hornero-transfer": ""}, galera.ContentTorn, galera.Position{}},
+		{"wiped", nil, galera.ContentTorn, galera.Position{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := galera.DataDir{Path: t.TempDir()}
+			for name, text := range c.files {
+				require.NoError(t, os.WriteFile(filepath.Join(dir.Path, name), []byte(text), 0o600))
+			}
+			content, position, err := dir.Inspect()
+			require.NoError(t, err)
+			require.Equal(t, c.content, content)
+			require.Equal(t, c.position, position)
+		})
+	}
+}
+
+func TestAllowWritesTheRecoveredPosition(t *testing.T) {
+	dir := galera.DataDir{Path: t.TempDir()}
+	position := galera.Position{UUID: ours, Seqno: 42}
+	for _, before := range []string{state(ours, "-1"), "garbage"} {
+		path := filepath.Join(dir.Path, "grastate.dat")
+		require.NoError(t, os.WriteFile(path, []byte(before), 0o600))
+		require.NoError(t, dir.Allow(position))
+		after, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Contains(t, string(after), "safe_to_bootstrap: 1")
+		read, err := galera.ParseGrastate(string(after))
+		require.NoError(t, err)
+		require.Equal(t, position, read)
+	}
+}
+
+func TestWipeLeavesNothingToBelieve(t *testing.T) {
+	dir := galera.DataDir{Path: t.TempDir()}
+	require.NoError(t, os.MkdirAll(filepath.Join(dir.Path, "mysql", "deep"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "grastate.dat"), []byte(state(ours, "12")), 0o600))
+	require.NoError(t, dir.Wipe())
+	content, _, err := dir.Inspect()
+	require.NoError(t, err)
+	require.Equal(t, galera.ContentTorn, content)
+	require.NoFileExists(t, filepath.Join(dir.Path, "grastate.dat"))
+	require.NoDirExists(t, filepath.Join(dir.Path, "mysql"))
+}
+
+func TestParseRecovered(t *testing.T) {
+	said := "2026-01-01 [Note] Starting\n2026-01-01 [Note] WSREP: Recovered position: " + ours + ":77\n"
+	position, err := galera.ParseRecovered(said)
+	require.NoError(t, err)
+	require.Equal(t, galera.Position{UUID: ours, Seqno: 77}, position)
+	_, err = galera.ParseRecovered("nothing of the kind")
+	require.ErrorContains(t, err, "no position in the output")
+	position, err = galera.ParseRecovered("WSREP: Recovered position: " + galera.ZeroUUID + ":-1")
+	require.NoError(t, err)
+	require.False(t, position.Named())
+}
