@@ -56,6 +56,10 @@ if (hornero_installed($database)) {
 
 define('WP_INSTALLING', true);
 require '/usr/share/wordpress/wp-load.php';
+if ($database->query('SELECT 1 FROM wp_posts LIMIT 1')->num_rows ?? 0) {
+	// A run that was cut off made the first post and page already; the real one would make them again.
+	function wp_install_defaults($user) {}
+}
 require ABSPATH . 'wp-admin/includes/upgrade.php';
 
 // With a structure set, WordPress does not try several by asking itself over HTTP, which nobody answers yet.
