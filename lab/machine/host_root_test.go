@@ -6,10 +6,16 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,109 +23,330 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/lab/machine"
+	"github.com/hornero/hornero/lab/mirror"
 )
 
-const vpc = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"
+const (
+	vpc      = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"
+	otherVPC = "c33931f2-a26a-4e61-b85c-4e95a2ec431b"
+	lab      = "machinetest"
+)
 
-// newHost makes a lab of the test's own and ends it with the test.
-func newHost(t *testing.T) *machine.Host {
+// testLab is a lab of the test's own, which leaves nothing behind.
+type testLab struct {
+	*machine.Host
+	t      *testing.T
+	signer ssh.Signer
+	vendor string
+}
+
+func newLab(t *testing.T) *testLab {
 	t.Helper()
 	executable, err := os.Executable()
 	require.NoError(t, err)
-	host, err := machine.New(machine.Config{
-		Name: "machinetest", State: t.TempDir(), Cache: "/var/cache/hornero", Public: netip.MustParsePrefix("198.18.77.0/24"),
-		Launcher: []string{executable, "launch-droplet"},
-		Logger:   slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	require.NoError(t, err)
-	require.NoError(t, host.Up(t.Context()))
-	t.Cleanup(func() { require.NoError(t, host.Reset(context.Background())) })
-	return host
-}
-
-// key is an SSH key and what a Droplet is to know of it.
-type key struct {
-	signer     ssh.Signer
-	authorized string
-}
-
-func newKey(t *testing.T) key {
-	t.Helper()
+	before := footprint(t)
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	signer, err := ssh.NewSignerFromKey(private)
 	require.NoError(t, err)
-	return key{signer, string(ssh.MarshalAuthorizedKey(signer.PublicKey()))}
+	l := &testLab{t: t, signer: signer}
+	config := machine.Config{
+		Name: lab, State: t.TempDir(), Cache: "/var/cache/hornero", Public: netip.MustParsePrefix("198.18.77.0/24"),
+		Launcher: []string{executable, "launch-droplet"}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	l.Host, err = machine.New(config)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, l.Reset(context.Background()))
+		require.Equal(t, before, footprint(t))
+		require.NoDirExists(t, config.State)
+	})
+	require.NoError(t, l.Up(t.Context()))
+	require.NoError(t, l.Up(t.Context()), "twice")
+	return l
 }
 
-func droplet(host *machine.Host, id int, k key, layers []string) machine.Droplet {
+// footprint is what of the lab is to be seen on this computer.
+func footprint(t *testing.T) map[string]string {
+	t.Helper()
+	seen := map[string]string{}
+	for name, script := range map[string]string{
+		"namespaces": "ls /run/netns 2>/dev/null | grep -w hornero-" + lab + " || true",
+		"routes":     "ip route show | grep -F -e 198.18.77 -e 10.108.0 || true",
+		"links":      "ip -o link show | grep -F hr || true",
+		"mounts":     "grep -F " + lab + " /proc/mounts || true",
+		"cgroups":    "find /sys/fs/cgroup -type d -path '*hornero/" + lab + "*' || true",
+		"processes":  "pgrep -fa '[s]ystemd-nspawn.*hornero-" + lab + "-' || true",
+		"nspawn":     "ls /run/systemd/nspawn/propagate 2>/dev/null | grep " + lab + " || true",
+	} {
+		text, err := command.Run(t.Context(), command.Command{Args: []string{"sh", "-c", script}})
+		if t.Context().Err() != nil { // in a clean-up
+			text, err = command.Run(context.Background(), command.Command{Args: []string{"sh", "-c", script}})
+		}
+		require.NoError(t, err)
+		seen[name] = ownLinks(name, text)
+	}
+	return seen
+}
+
+// ownLinks keeps other labs' links, which come and go, out of the comparison.
+func ownLinks(name, text string) string {
+	if name != "links" {
+		return text
+	}
+	var own []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "02:00:c6:12:4d:02") {
+			own = append(own, line)
+		}
+	}
+	return strings.Join(own, "")
+}
+
+func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 	last := byte(id - 100000 + 10)
-	public := host.Public.Addr().As4()
-	public[3] = last
 	return machine.Droplet{
-		ID: id, Hostname: "node-" + string('a'+rune(id-100001)), Memory: 1024, CPUs: 1, Layers: layers,
+		ID: id, Hostname: fmt.Sprintf("node-%d", id), Memory: 1024, CPUs: 1, Layers: layers,
 		Attachment: machine.Attachment{
-			Public: netip.AddrFrom4(public), Private: netip.AddrFrom4([4]byte{10, 108, 0, last}),
+			Public: netip.AddrFrom4([4]byte{198, 18, 77, last}), Private: netip.AddrFrom4([4]byte{10, 108, 0, last}),
 			VPC: vpc, VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
 		},
-		Seed: machine.Seed{UserData: "#cloud-config\nruncmd: [[touch, /root/ran]]\n", PublicKeys: []string{k.authorized}},
+		Seed: machine.Seed{
+			UserData:   "#cloud-config\nwrite_files:\n- path: /root/told\n  content: by user-data\n",
+			VendorData: l.vendor, PublicKeys: []string{string(ssh.MarshalAuthorizedKey(l.signer.PublicKey()))},
+		},
 	}
 }
 
-// connect logs in as root once the Droplet lets us.
-func connect(t *testing.T, address netip.Addr, k key) *ssh.Client {
-	t.Helper()
-	config := &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(k.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: time.Second,
-	}
-	var client *ssh.Client
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		var err error
-		client, err = ssh.Dial("tcp", net.JoinHostPort(address.String(), "22"), config)
-		require.NoError(c, err)
-	}, 30*time.Second, 50*time.Millisecond)
-	t.Cleanup(func() { client.Close() })
+func (l *testLab) start(d machine.Droplet) *ssh.Client {
+	l.t.Helper()
+	require.NoError(l.t, l.Create(l.t.Context(), d))
+	begin := time.Now()
+	require.NoError(l.t, l.Start(l.t.Context(), d.ID))
+	client := l.connect(d)
+	l.t.Logf("Droplet %d: SSH %s after Start", d.ID, time.Since(begin).Round(time.Millisecond))
 	return client
 }
 
-func output(t *testing.T, client *ssh.Client, command string) string {
-	t.Helper()
-	session, err := client.NewSession()
-	require.NoError(t, err)
-	defer session.Close()
-	text, err := session.CombinedOutput(command)
-	require.NoError(t, err, "%s: %s", command, text)
-	return string(text)
+// connect logs in as root once the Droplet lets us.
+func (l *testLab) connect(d machine.Droplet) *ssh.Client {
+	l.t.Helper()
+	config := &ssh.ClientConfig{
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(l.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: time.Second,
+	}
+	var client *ssh.Client
+	require.EventuallyWithT(l.t, func(c *assert.CollectT) {
+		var err error
+		client, err = ssh.Dial("tcp", net.JoinHostPort(d.Public.String(), "22"), config)
+		require.NoError(c, err)
+	}, 30*time.Second, 50*time.Millisecond)
+	l.t.Cleanup(func() { client.Close() })
+	return client
 }
 
-func TestDropletBoots(t *testing.T) {
-	host, k := newHost(t), newKey(t)
-	base, err := host.Base(t.Context(), os.Getenv("REL"), nil)
+func (l *testLab) run(client *ssh.Client, command string) string {
+	l.t.Helper()
+	text, err := try(client, command)
+	require.NoError(l.t, err, "%s: %s", command, text)
+	return text
+}
+
+func try(client *ssh.Client, command string) (string, error) {
+	session, err := client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	text, err := session.CombinedOutput(command)
+	return strings.TrimSpace(string(text)), err
+}
+
+func (l *testLab) base(release string) []string {
+	l.t.Helper()
+	image, err := l.Base(l.t.Context(), release, l.t.Output())
+	require.NoError(l.t, err)
+	require.Positive(l.t, image.Bytes)
+	return image.Layers
+}
+
+// settled waits for cloud-init and systemd, and requires that both are content.
+func (l *testLab) settled(client *ssh.Client) {
+	l.t.Helper()
+	text, err := try(client, "cloud-init status --wait --long")
+	require.NoError(l.t, err, text)
+	require.Contains(l.t, text, "status: done")
+	require.Equal(l.t, "running", l.run(client, "systemctl is-system-running --wait || systemctl --failed"))
+}
+
+func TestDropletOfEachReleaseBoots(t *testing.T) {
+	for _, release := range []string{"debian-13", "debian-12"} {
+		t.Run(release, func(t *testing.T) {
+			l := newLab(t)
+			l.serveMirror(release)
+			d := l.droplet(100001, l.base(release))
+			client := l.start(d)
+			require.Equal(t, "node-100001", l.run(client, "hostname"))
+			require.Equal(t, "by user-data", l.run(client, "cat /root/told"))
+			l.settled(client)
+			l.run(client, "nft add table inet t && nft delete table inet t && sysctl -q -w net.core.somaxconn=1024")
+			l.run(client, `python3 -c 'import ctypes
+x = ctypes.c_ulong(0)
+assert ctypes.CDLL(None).syscall(206, 128, ctypes.byref(x)) == 0, "io_setup"'`)
+			require.Empty(t, l.run(client, "ls -A /etc/resolv.conf 2>/dev/null || true"))
+			l.run(client, "apt-get -q update && apt-get -q -y install hello && hello")
+			l.run(client, "cloud-init schema --system")
+			require.NoError(t, l.Shutdown(t.Context(), d.ID))
+			require.False(t, l.Running(d.ID))
+		})
+	}
+}
+
+// serveMirror is the Droplets' way to packages.
+func (l *testLab) serveMirror(release string) {
+	image, err := l.Base(l.t.Context(), release, nil)
+	require.NoError(l.t, err)
+	hosts, err := machine.Sources(image)
+	require.NoError(l.t, err)
+	listener, err := l.Listen("tcp", fmt.Sprintf("%s:%d", l.Gateway(), mirror.Port))
+	require.NoError(l.t, err)
+	server := &http.Server{Handler: mirror.New(mirror.Config{Folder: l.t.TempDir(), Hosts: func() []string { return hosts }})}
+	go server.Serve(listener)
+	l.t.Cleanup(func() { server.Close() })
+	l.vendor = mirror.VendorData("http://" + listener.Addr().String())
+}
+
+func TestNetwork(t *testing.T) {
+	l := newLab(t)
+	layers := l.base("debian-13")
+	a, b, c := l.droplet(100001, layers), l.droplet(100002, layers), l.droplet(100003, layers)
+	c.VPC = otherVPC // with the same range
+	for _, d := range []machine.Droplet{a, b, c} {
+		require.NoError(t, l.Create(t.Context(), d))
+	}
+	listener, err := l.Listen("tcp", machine.MetadataAddress().String()+":80")
 	require.NoError(t, err)
-	a := droplet(host, 100001, k, base.Layers)
-	require.NoError(t, host.Create(t.Context(), a))
-	t.Cleanup(func() {
-		text, _ := os.ReadFile(host.State + "/droplets/100001/console.log")
-		t.Logf("%s", text)
-		t.Log(host.Processes("100001"))
-	})
-	start := time.Now()
-	require.NoError(t, host.Start(t.Context(), a.ID))
-	t.Logf("PID 1 after %s", time.Since(start))
-	client := connect(t, a.Public, k)
-	t.Logf("SSH after %s", time.Since(start))
-	t.Log(output(t, client, "cloud-init status --wait --long; systemctl is-system-running --wait; systemctl --failed; ls -l /sys/class/net; sysctl -w net.core.somaxconn=1000; sysctl fs.aio-max-nr; python3 -c 'import ctypes;x=ctypes.c_ulong(0);l=ctypes.CDLL(None,use_errno=True);print(l.syscall(206,128,ctypes.byref(x)),ctypes.get_errno())'; systemd-analyze blame | head -20; systemd-analyze critical-chain ssh.service"))
-	output(t, client, "(sleep 0.2; systemctl reboot) >/dev/null 2>&1 &")
+	from := make(chan string, 1)
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { from <- r.RemoteAddr })}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+
+	connection, err := l.DialIn(t.Context(), a.ID, "tcp", machine.MetadataAddress().String()+":80")
+	require.NoError(t, err)
+	fmt.Fprint(connection, "GET / HTTP/1.0\r\n\r\n")
+	require.Contains(t, <-from, a.Public.String()+":")
+	connection.Close()
+
+	require.True(t, reaches(t, l, a, b.Private.String()), "within the VPC")
+	require.True(t, reaches(t, l, a, b.Public.String()), "in the public network")
+	require.False(t, reaches(t, l, a, c.Private.String()), "into another VPC")
+	require.False(t, reaches(t, l, a, "192.0.2.1"), "anywhere else")
+	text, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "route", "get", b.Private.String()}})
+	require.Error(t, err, "a VPC is nowhere on this computer: %s", text)
+
+	require.NoError(t, l.Links(b.ID, false))
+	require.False(t, reaches(t, l, a, b.Private.String()), "with its cables pulled")
+	require.NoError(t, l.Links(b.ID, true))
+	require.Eventually(t, func() bool { return reaches(t, l, a, b.Private.String()) }, 10*time.Second, 50*time.Millisecond)
+}
+
+// reaches tells whether somebody at the address answers that nobody listens there.
+func reaches(t *testing.T, l *testLab, from machine.Droplet, to string) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := l.DialIn(ctx, from.ID, "tcp", to+":9")
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+func TestLifeOfADroplet(t *testing.T) {
+	l := newLab(t)
+	d := l.droplet(100001, l.base("debian-13"))
+	client := l.start(d)
+	stopped := make(chan int, 8)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go l.Watch(ctx, func(id int) { stopped <- id })
+
+	before, err := l.PID(d.ID)
+	require.NoError(t, err)
+	l.run(client, "touch /root/kept")
+	try(client, "systemctl reboot") // cut off by what it does
 	client.Wait()
-	start = time.Now()
-	t.Log("rebooting")
-	client = connect(t, a.Public, k)
-	t.Logf("SSH again after %s", time.Since(start))
-	t.Log(output(t, client, "cloud-init status --wait --long; systemctl is-system-running --wait; uptime; ip route; cat /proc/sys/net/ipv4/ip_forward"))
-	start = time.Now()
-	require.NoError(t, host.Shutdown(t.Context(), a.ID))
-	t.Logf("off after %s", time.Since(start))
-	text, _ := os.ReadFile(host.State + "/droplets/100001/console.log")
-	t.Logf("%s", text)
+	client = l.connect(d)
+	l.run(client, "test -e /root/kept")
+	l.settled(client)
+	after, err := l.PID(d.ID)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+
+	require.NoError(t, l.Freeze(d.ID))
+	_, err = net.DialTimeout("tcp", d.Public.String()+":22", time.Second)
+	require.NoError(t, err, "its kernel answers, nobody behind it")
+	require.NoError(t, l.Thaw(d.ID))
+	l.run(client, "true")
+
+	l.run(client, "(sleep 0.2; systemctl poweroff) >/dev/null 2>&1 &")
+	require.Equal(t, d.ID, <-stopped)
+	require.NoError(t, l.Start(t.Context(), d.ID))
+	require.NoError(t, l.Start(t.Context(), d.ID), "twice")
+	l.connect(d)
+	require.NoError(t, l.Freeze(d.ID))
+	require.NoError(t, l.PowerOff(t.Context(), d.ID), "a frozen one")
+	require.NoError(t, l.PowerOff(t.Context(), d.ID), "twice")
+	require.Equal(t, d.ID, <-stopped)
+	require.NoError(t, l.Destroy(t.Context(), d.ID))
+	require.NoError(t, l.Destroy(t.Context(), d.ID), "twice")
+	_, err = l.Droplet(d.ID)
+	require.ErrorIs(t, err, machine.ErrNoDroplet)
+	require.ErrorIs(t, l.Start(t.Context(), d.ID), machine.ErrNoDroplet)
+}
+
+// identity is what no two Droplets may share.
+const identity = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub"
+
+// seal is what makes a disk an image.
+const seal = "rm /etc/ssh/ssh_host_* && truncate -s0 /etc/machine-id && cloud-init clean && rm -r /usr/share/doc && mkdir /usr/share/doc && sync"
+
+func TestSnapshots(t *testing.T) {
+	l := newLab(t)
+	l.vendor = mirror.VendorData("http://198.18.77.1:3128")
+	base := l.base("debian-13")
+	first := l.droplet(100001, base)
+	client := l.start(first)
+	l.settled(client)
+	was := l.run(client, identity)
+	l.run(client, "echo one > /root/made && test -e /"+mirror.AptFile)
+	live, err := l.Snapshot(t.Context(), first.ID, "live")
+	require.NoError(t, err)
+	l.run(client, seal)
+	require.NoError(t, l.Shutdown(t.Context(), first.ID))
+	begin := time.Now()
+	sealed, err := l.Snapshot(t.Context(), first.ID, "sealed")
+	require.NoError(t, err)
+	t.Logf("snapshot in %s", time.Since(begin))
+	require.Len(t, sealed.Layers, len(base)+1)
+	require.NoDirExists(t, filepath.Join(sealed.Layers[1], "var/lib/cloud/seed"))
+	require.NoFileExists(t, filepath.Join(sealed.Layers[1], mirror.AptFile))
+	_, err = l.Snapshot(t.Context(), first.ID, "sealed")
+	require.ErrorIs(t, err, os.ErrExist)
+
+	second, third := l.droplet(100002, sealed.Layers), l.droplet(100003, live.Layers)
+	client = l.start(second)
+	require.Equal(t, "one", l.run(client, "cat /root/made"))
+	require.Equal(t, "node-100002", l.run(client, "hostname"))
+	require.Empty(t, l.run(client, "ls /usr/share/doc"), "a folder made anew hides what was in it")
+	l.settled(client)
+	require.NotEqual(t, was, l.run(client, identity))
+	require.Equal(t, "one", l.run(l.start(third), "cat /root/made"))
+	require.NoError(t, l.Start(t.Context(), first.ID))
+	require.Equal(t, "one", l.run(l.connect(first), "cat /root/made"), "the Droplet itself goes on")
+
+	require.NoError(t, l.DeleteImage("sealed"))
+	require.DirExists(t, sealed.Layers[1], "Droplets stand on it")
+	require.NoError(t, l.Destroy(t.Context(), first.ID))
+	require.NoError(t, l.Destroy(t.Context(), second.ID))
+	require.NoDirExists(t, sealed.Layers[1])
+	require.DirExists(t, live.Layers[1])
 }
