@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/file"
 )
@@ -151,22 +149,6 @@ func recipeDigest(suite string) string {
 		fmt.Fprintf(hash, "%s %q\n", name, files[name])
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:12]
-}
-
-// lockFile takes a lock that all processes of this computer see; it goes with its holder.
-func lockFile(ctx context.Context, path string) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = until(ctx, func() bool { return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil })
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("wait for %s: %w", path, err), lock.Close())
-	}
-	return func() { lock.Close() }, nil
 }
 
 // Sources returns the hosts that the base image's own apt asks for packages.

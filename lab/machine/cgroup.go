@@ -17,7 +17,7 @@ import (
 )
 
 // privateCgroups is where the cgroup v2 hierarchy is mounted on a computer that has it nowhere.
-const privateCgroups = "/run/hornero/cgroup"
+const privateCgroups = sharedFolder + "/cgroup"
 
 // pollInterval is how often something that ends outside our sight is looked at.
 const pollInterval = 20 * time.Millisecond

@@ -17,6 +17,9 @@ func (h *Host) Up(ctx context.Context) error {
 	if err := os.MkdirAll(h.State, 0o755); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
+	if err := h.raiseLimits(ctx); err != nil {
+		return fmt.Errorf("lab %s: %w", h.Name, err)
+	}
 	h.net.Lock()
 	defer h.net.Unlock()
 	if err := errors.Join(h.makeFabric(), h.sweep()); err != nil {
@@ -60,7 +63,7 @@ func (h *Host) Down(ctx context.Context) error {
 	if err := h.end(ctx, ""); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
-	return errors.Join(h.removeFabric(), h.removeGroups())
+	return errors.Join(h.removeFabric(), h.removeGroups(), h.restoreLimits(ctx))
 }
 
 // clear ends what a station runs and takes it out of the networks.
