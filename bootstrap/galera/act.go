@@ -204,8 +204,8 @@ func (d *Driver) prepare(in Input, action Action) error {
 			return err
 		}
 	}
-	if action.Kind == Bootstrap {
-		if err := d.Data.Allow(action.Position); err != nil {
+	if bootstrap := action.Kind == Bootstrap; bootstrap || in.Local.Content == ContentKnown && !action.Wipe {
+		if err := d.Data.Resume(in.Local.Position, bootstrap); err != nil {
 			return err
 		}
 	}

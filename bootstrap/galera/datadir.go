@@ -136,22 +136,14 @@ func (d DataDir) Wipe() error {
 	return nil
 }
 
-// Allow writes the position and Galera's own permission to bootstrap into grastate.dat. A directory without the file
-// begins a new history and needs none.
-func (d DataDir) Allow(position Position) error {
-	path := filepath.Join(d.Path, grastate)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && !position.Named() {
+// Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into grastate.dat.
+// A directory without the file begins a new history and needs none.
+func (d DataDir) Resume(position Position, bootstrap bool) error {
+	if !position.Named() && !present(filepath.Join(d.Path, grastate)) {
 		return nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("allow bootstrap: %w", err)
-	}
-	if _, err := ParseGrastate(string(text)); err != nil {
-		text = []byte("# GALERA saved state\nversion: 2.1\nuuid:\nseqno:\nsafe_to_bootstrap:\n")
-	}
-	if err := d.write(grastate, []byte(allowBootstrap(string(text), position))); err != nil {
-		return fmt.Errorf("allow bootstrap: %w", err)
+	if err := d.write(grastate, []byte(grastateText(position, bootstrap))); err != nil {
+		return fmt.Errorf("leave position %s: %w", position, err)
 	}
 	return nil
 }

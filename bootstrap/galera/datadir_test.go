@@ -44,13 +44,13 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-func TestAllowWritesTheRecoveredPosition(t *testing.T) {
+func TestResumeLeavesTheRecoveredPosition(t *testing.T) {
 	dir := galera.DataDir{Path: t.TempDir()}
 	position := galera.Position{UUID: ours, Seqno: 42}
 	for _, before := range []string{state(ours, "-1"), "garbage"} {
 		path := filepath.Join(dir.Path, "grastate.dat")
 		require.NoError(t, os.WriteFile(path, []byte(before), 0o600))
-		require.NoError(t, dir.Allow(position))
+		require.NoError(t, dir.Resume(position, true))
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Contains(t, string(after), "safe_to_bootstrap: 1")

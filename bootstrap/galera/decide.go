@@ -376,6 +376,8 @@ func (in Input) weigh() verdict {
 		v.best = in.Node
 	case found && record.UUID == "" && in.mine(record) && in.Local.blank():
 		v.best = in.Node
+	case len(missing) > 0 && !found:
+		v.refusal = "waits for the first database node to begin, or for word of " + list(missing)
 	case len(missing) > 0:
 		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
 	default:

@@ -89,7 +89,7 @@ func running(status string, state int, seqno int64) edit {
 		i.Local.Wsrep = galera.Wsrep{ClusterStatus: status, LocalState: state, Ready: status == "Primary", Size: 3, UUID: ours, Seqno: seqno, Incoming: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}
 	}
 }
-func process(p galera.Process) edit { return func(i *galera.Input) { i.Local.Process = p } }
+func doing(p galera.Process) edit { return func(i *galera.Input) { i.Local.Process = p } }
 func holder(lease, node string) edit {
 	return func(i *galera.Input) {
 		i.Peers.Leases[lease] = peerset.Lease{Name: lease, Holder: node, Incarnation: 1, Epoch: 7}
@@ -109,8 +109,8 @@ func TestDecide(t *testing.T) {
 		// A fresh stack.
 		{name: "the founder begins without waiting for anybody", in: in(founder), want: galera.Bootstrap, state: galera.StateBootstrapping, reason: "begin a new history"},
 		{name: "a founder with a peer that has data does not", in: in(founder, peers(at("db-1", ours, "5"))), want: galera.Wait, reason: "waits for the evidence of db-3"},
-		{name: "a founder whose disk was used does not begin anew", in: in(founder, content(galera.ContentBlank)), want: galera.Wait, reason: "waits for the evidence of db-1, db-3"},
-		{name: "another waits for the founder", in: in(peers(empty("db-3"))), want: galera.Wait, state: galera.StateWaiting, reason: "waits for the evidence of db-1"},
+		{name: "a founder whose disk was used does not begin anew", in: in(founder, content(galera.ContentBlank)), want: galera.Wait, reason: "or for word of db-1, db-3"},
+		{name: "another waits for the founder", in: in(peers(empty("db-3"))), want: galera.Wait, state: galera.StateWaiting, reason: "first database node to begin, or for word of db-1"},
 		{name: "the founder is gone: all are empty, the lowest name begins", in: in(peers(empty("db-1"), empty("db-3"))), want: galera.Wait, reason: "db-1 is to bootstrap"},
 		{name: "the lowest that is known begins", in: in(peers(empty("db-3")), settings(map[string]string{"forgotten.db-1": "1"})), want: galera.Bootstrap},
 		{name: "a begun bootstrap is taken up again by the node that began it", in: in(content(galera.ContentBlank), settings(record(t, galera.Record{Node: "db-2", Incarnation: 1}))), want: galera.Bootstrap},
@@ -122,7 +122,7 @@ func TestDecide(t *testing.T) {
 		// Joining.
 		{name: "join whoever is primary", in: in(peers(primary("db-1", ours))), want: galera.Join, state: galera.StateJoining, reason: "join db-1"},
 		{name: "in turn", in: in(peers(primary("db-1", ours)), holder(peerset.LeaseGaleraJoin, "db-3")), want: galera.Join, state: galera.StateWaiting, reason: "db-3 is joining"},
-		{name: "not a dead one", in: in(peers(dead(primary("db-1", ours)))), want: galera.Wait, reason: "waits for the evidence of db-1, db-3"},
+		{name: "not a dead one", in: in(peers(dead(primary("db-1", ours)))), want: galera.Wait, reason: "or for word of db-1, db-3"},
 		{name: "a torn transfer is wiped", in: in(content(galera.ContentTorn), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
 		{name: "data is kept for an incremental transfer", in: in(known(ours, 90), failed(2), peers(primary("db-1", ours))), want: galera.Join},
 		{name: "until it has failed too often", in: in(known(ours, 90), failed(3), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
@@ -159,7 +159,7 @@ func TestDecide(t *testing.T) {
 		{name: "all have spoken: it forms the component again", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Reform, state: galera.StateNonPrimary},
 		{name: "a more advanced one does", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "11"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "db-3 is to form it again"},
 		{name: "not without quorum", in: in(noQuorum, running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "no quorum"},
-		{name: "starting", in: in(process(galera.ProcessStarting)), want: galera.Watch, state: galera.StateJoining},
+		{name: "starting", in: in(doing(galera.ProcessStarting)), want: galera.Watch, state: galera.StateJoining},
 
 		// Leaving.
 		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},

@@ -37,8 +37,8 @@ type Data interface {
 	Recover(ctx context.Context) (Position, error)
 	// Wipe removes everything.
 	Wipe() error
-	// Allow lets the server bootstrap from this position.
-	Allow(position Position) error
+	// Resume makes the server start from a position; bootstrap also lets it begin a primary component there.
+	Resume(position Position, bootstrap bool) error
 	// Touch marks the directory as no longer pristine.
 	Touch() error
 	// Transferring tells whether a state transfer into the directory is under way; Begin marks that one was seen, and

@@ -58,15 +58,16 @@ func ParseGrastate(text string) (Position, error) {
 	return position, nil
 }
 
-// allowBootstrap rewrites grastate.dat so that the server accepts --wsrep-new-cluster at this position.
-func allowBootstrap(text string, position Position) string {
-	replace := func(key, value string) {
-		text = regexp.MustCompile(`(?m)^`+key+`:.*$`).ReplaceAllString(text, fmt.Sprintf("%s: %s", key, value))
+// grastateText is a grastate.dat from which the server starts at a position; bootstrap makes it accept --wsrep-new-cluster.
+func grastateText(position Position, bootstrap bool) string {
+	if !position.Named() {
+		position = Position{UUID: ZeroUUID, Seqno: UnknownSeqno}
 	}
-	replace("uuid", position.UUID)
-	replace("seqno", strconv.FormatInt(position.Seqno, 10))
-	replace("safe_to_bootstrap", "1")
-	return text
+	safe := 0
+	if bootstrap {
+		safe = 1
+	}
+	return fmt.Sprintf("# GALERA saved state\nversion: 2.1\nuuid:    %s\nseqno:   %d\nsafe_to_bootstrap: %d\n", position.UUID, position.Seqno, safe)
 }
 
 var recoveredPosition = regexp.MustCompile(`WSREP: Recovered position:\s*([0-9a-f-]{36}):(-?\d+)`)

@@ -105,9 +105,6 @@ func (w *world) pki(name string) map[string]string {
 	return map[string]string{"ca": text("CERTIFICATE", caDER), "certificate": text("CERTIFICATE", der), "key": text("PRIVATE KEY", keyDER)}
 }
 
-// unit does what Debian's unit does: recover the position, then start from it.
-const unit = `position=$(/usr/bin/galera_recovery "$1") && exec /usr/sbin/mariadbd "$@" $position`
-
 // launch is a Droplet's start from the image: an own data directory as baked, and a driver.
 func (w *world) launch(name string, number, incarnation int, founder bool) *node {
 	n := &node{w: w, name: name, incarnation: incarnation, number: number, founder: founder, dir: filepath.Join(w.dir, fmt.Sprintf("%s.%d", name, incarnation))}
@@ -116,9 +113,9 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 	}
 	n.render()
 	n.run("chown", "-R", "mysql:mysql", n.dir)
-	n.run("mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir="+n.dir+"/data", "--auth-root-authentication-method=socket", "--skip-test-db", "--skip-log-bin", "--innodb-log-file-size=32M")
+	n.run("mariadb-install-db", "--no-defaults", "--cross-bootstrap", "--user=mysql", "--datadir="+n.dir+"/data", "--auth-root-authentication-method=socket", "--skip-test-db", "--skip-log-bin", "--innodb-log-file-size=32M")
 	n.run("install", "-o", "mysql", "-g", "mysql", "-m", "0660", "/dev/null", n.dir+"/data/hornero-pristine")
-	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/bin/sh", "-c", unit, "mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
+	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
 	_, err := w.set.Admit(w.t.Context(), peerset.Join{Identity: n.who(), Address: n.address()})
 	require.NoError(w.t, err)
 	w.nodes[name] = n
