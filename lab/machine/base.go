@@ -77,19 +77,8 @@ func (h *Host) Base(ctx context.Context, release string, progress io.Writer) (Im
 			return Image{}, fmt.Errorf("base image %s: %w", release, err)
 		}
 	}
-	size, err := h.baseSize(layer)
+	size, err := layerSize(layer)
 	return Image{Layers: []string{layer}, Bytes: size}, err
-}
-
-// baseSize remembers beside the layer how large it is: there are many files to ask.
-func (h *Host) baseSize(layer string) (size int64, err error) {
-	if err := readJSON(layer+".size", &size); err == nil {
-		return size, nil
-	}
-	if size, err = diskUsage(layer); err != nil {
-		return 0, err
-	}
-	return size, writeJSON(layer+".size", size)
 }
 
 func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.Writer) error {
@@ -104,7 +93,7 @@ func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.
 	if _, err := command.Run(ctx, command.Command{Args: args, Dir: "/", Env: environment, Output: progress}); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
-	if err := settleBase(temporary); err != nil {
+	if err := errors.Join(settleBase(temporary), rememberSize(temporary, layer)); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
 	if err := os.Rename(temporary, layer); err != nil {
@@ -112,6 +101,14 @@ func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.
 	}
 	h.Logger.Info("base image made", "release", release, "layer", layer, "duration", time.Since(start).Round(time.Millisecond))
 	return nil
+}
+
+func rememberSize(folder, layer string) error {
+	size, err := diskUsage(folder)
+	if err != nil {
+		return err
+	}
+	return writeJSON(layer+".size", size)
 }
 
 // settleBase makes a fresh root file system a base image.

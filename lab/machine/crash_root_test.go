@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,10 @@ func TestAKilledLabFindsItsDroplets(t *testing.T) {
 	require.Equal(t, "started\n", line)
 	require.NoError(t, other.Process.Kill())
 	other.Wait()
+
+	// It was copying the disk when it was killed.
+	require.NoError(t, l.Freeze(d.ID))
+	require.NoError(t, os.WriteFile(filepath.Join(l.State, "droplets", "100001", "held"), nil, 0o600))
 
 	again, err := machine.New(l.Config)
 	require.NoError(t, err)

@@ -69,8 +69,8 @@ func (h *Host) Create(ctx context.Context, droplet Droplet) error {
 }
 
 func checkDroplet(droplet Droplet) error {
-	if droplet.ID <= 0 || droplet.Hostname == "" || len(droplet.Layers) == 0 {
-		return errors.New("number, host name and image are needed")
+	if droplet.ID <= 0 || droplet.Hostname == "" || droplet.Memory <= 0 || len(droplet.Layers) == 0 {
+		return errors.New("number, host name, memory and image are needed")
 	}
 	for _, layer := range droplet.Layers {
 		if _, err := os.Stat(layer); err != nil {

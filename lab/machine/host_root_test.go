@@ -189,6 +189,7 @@ func TestDropletOfEachReleaseBoots(t *testing.T) {
 			client := l.start(d)
 			require.Equal(t, "node-100001", l.run(client, "hostname"))
 			require.Equal(t, "by user-data", l.run(client, "cat /root/told"))
+			require.Equal(t, "1024", l.run(client, "free -m | awk '/^Mem/ {print $2}'"))
 			l.settled(client)
 			l.run(client, "nft add table inet t && nft delete table inet t && sysctl -q -w net.core.somaxconn=1024")
 			l.run(client, `python3 -c 'import ctypes

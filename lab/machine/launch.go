@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hornero/hornero/internal/file"
 )
 
 // rebootLoop runs nspawn again each time the guest reboots: with --keep-unit nspawn leaves that to whoever started it
@@ -26,6 +28,7 @@ type launchSpec struct {
 	Folder    string   `json:"folder"` // of the Droplet: upper, work, root
 	Layers    []string `json:"layers"` // the lowest first
 	Namespace string   `json:"namespace"`
+	Memory    int      `json:"memory"` // MB
 }
 
 // launch starts the launcher in a session and a cgroup of its own. Nothing ties it to this process.
@@ -36,7 +39,10 @@ func (h *Host) launch(id int) error {
 	}
 	spec := launchSpec{
 		Machine: h.Namespace(number(id)), Hostname: droplet.Hostname, Folder: h.folder(id), Layers: droplet.Layers,
-		Namespace: namespacePath(h.Namespace(number(id))),
+		Namespace: namespacePath(h.Namespace(number(id))), Memory: droplet.Memory,
+	}
+	if _, err := file.Write(filepath.Join(spec.Folder, memoryFile), []byte(memoryInfo(spec.Memory)), file.Options{Mode: 0o444}); err != nil {
+		return err
 	}
 	path := filepath.Join(h.folder(id), "launch.json")
 	if err := writeJSON(path, spec); err != nil {
@@ -147,6 +153,27 @@ func mountDisk(spec launchSpec) error {
 	return nil
 }
 
+// memoryFile is what a Droplet sees for /proc/meminfo, which would otherwise tell of this computer's memory.
+const memoryFile = "meminfo"
+
+func memoryInfo(megabytes int) string {
+	kilobytes := megabytes << 10
+	var text strings.Builder
+	for _, line := range []struct {
+		name  string
+		value int
+	}{
+		{"MemTotal", kilobytes}, {"MemFree", kilobytes / 2}, {"MemAvailable", kilobytes * 3 / 4}, {"Buffers", 0}, {"Cached", kilobytes / 4},
+		{"SwapCached", 0}, {"Active", kilobytes / 4}, {"Inactive", kilobytes / 4}, {"SwapTotal", 0}, {"SwapFree", 0}, {"Dirty", 0},
+		{"Shmem", 0}, {"Slab", 0}, {"SReclaimable", 0}, {"CommitLimit", kilobytes}, {"Committed_AS", kilobytes / 4},
+	} {
+		fmt.Fprintf(&text, "%-16s%8d kB\n", line.name+":", line.value)
+	}
+	return text.String()
+}
+
+// nspawnArgs binds meminfo in two steps: nspawn looks for the source of what goes to /proc when only the Droplet's own
+// files are left to be seen.
 func nspawnArgs(spec launchSpec) []string {
 	return []string{
 		"systemd-nspawn", "--quiet", "--boot",
@@ -155,6 +182,7 @@ func nspawnArgs(spec launchSpec) []string {
 		"--register=no", "--keep-unit", "--settings=no",
 		"--network-namespace-path=" + spec.Namespace,
 		"--capability=CAP_NET_ADMIN",
+		"--bind-ro=" + filepath.Join(spec.Folder, memoryFile) + ":/run/host/meminfo", "--bind-ro=/run/host/meminfo:/proc/meminfo",
 		"--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 	}
 }

@@ -102,7 +102,8 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 	return h.keepImage(image, append(slices.Clone(droplet.Layers), layer))
 }
 
-// hold makes a Droplet's processes stand still, unless they do, and returns what lets them go on.
+// hold makes a Droplet's processes stand still, unless they do, and returns what lets them go on. A mark on disk
+// lets the next Up do so when this process does not live to.
 func (h *Host) hold(id int) (func() error, error) {
 	group, err := h.group(number(id))
 	if err != nil {
@@ -111,7 +112,25 @@ func (h *Host) hold(id int) (func() error, error) {
 	if group.frozen() {
 		return func() error { return nil }, nil
 	}
-	return func() error { return h.Thaw(id) }, h.Freeze(id)
+	if err := os.WriteFile(h.heldMark(id), nil, 0o600); err != nil {
+		return nil, err
+	}
+	return func() error { return h.release(id) }, h.Freeze(id)
+}
+
+func (h *Host) heldMark(id int) string { return filepath.Join(h.folder(id), "held") }
+
+// release lets a Droplet that was held go on; nil when none was.
+func (h *Host) release(id int) error {
+	if _, err := os.Stat(h.heldMark(id)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if h.Running(id) {
+		if err := h.Thaw(id); err != nil {
+			return err
+		}
+	}
+	return os.Remove(h.heldMark(id))
 }
 
 // cutDisk makes the disk of a Droplet that is off a layer. The order of the steps lets a crash between any two be
@@ -151,7 +170,7 @@ func finishLayer(folder, layer string) error {
 func (h *Host) keepImage(name string, layers []string) (Image, error) {
 	image := Image{Layers: layers}
 	for _, layer := range layers {
-		size, err := diskUsage(layer)
+		size, err := layerSize(layer)
 		if err != nil {
 			return Image{}, fmt.Errorf("measure layer %s: %w", layer, err)
 		}
@@ -214,6 +233,14 @@ func mark(set map[string]bool, names []string) {
 	for _, name := range names {
 		set[name] = true
 	}
+}
+
+// layerSize is what a layer takes on disk. A base image's is remembered beside it: there are many files to ask.
+func layerSize(layer string) (size int64, err error) {
+	if err := readJSON(layer+".size", &size); err == nil {
+		return size, nil
+	}
+	return diskUsage(layer)
 }
 
 // diskUsage adds up what a folder takes on disk, each file once.

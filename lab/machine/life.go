@@ -22,7 +22,7 @@ func (h *Host) Up(ctx context.Context) error {
 	}
 	h.net.Lock()
 	defer h.net.Unlock()
-	if err := errors.Join(h.makeFabric(), h.sweep()); err != nil {
+	if err := errors.Join(h.makeFabric(), h.sweep(), h.releaseAll()); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
 	return nil
@@ -41,6 +41,20 @@ func (h *Host) sweep() error {
 		}
 		if err := os.RemoveAll(folder); err != nil {
 			return fmt.Errorf("remove %s: %w", folder, err)
+		}
+	}
+	return nil
+}
+
+// releaseAll lets the Droplets go on that were being copied when the lab was killed.
+func (h *Host) releaseAll() error {
+	ids, err := h.Droplets()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := h.release(id); err != nil {
+			return err
 		}
 	}
 	return nil
