@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -62,6 +63,15 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	default:
 		return ContentKnown, position, nil
 	}
+}
+
+// Seed returns what the bake wrote into its mark.
+func (d DataDir) Seed() (string, error) {
+	text, err := os.ReadFile(filepath.Join(d.Path, pristineMark))
+	if err != nil {
+		return "", fmt.Errorf("read the bake's mark: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // Transferring tells whether a state transfer into the directory is under way.

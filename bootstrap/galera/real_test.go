@@ -105,6 +105,27 @@ func (w *world) pki(name string) map[string]string {
 	return map[string]string{"ca": text("CERTIFICATE", caDER), "certificate": text("CERTIFICATE", der), "key": text("PRIVATE KEY", keyDER)}
 }
 
+// baked makes the image's data directory, once, by the bake's own commands.
+func (w *world) baked() string {
+	const target = "/var/lib/mysql"
+	dir := filepath.Join(w.dir, "baked")
+	if _, err := os.Stat(w.host(dir)); err == nil {
+		return dir
+	}
+	manifest, err := roles.Load(roles.Embedded(), "db")
+	require.NoError(w.t, err)
+	require.NoError(w.t, os.Mkdir(w.host(dir), 0o755))
+	_, err = command.Run(w.t.Context(), command.Command{Args: []string{"chroot", root(), "chown", "mysql:mysql", dir}})
+	require.NoError(w.t, err)
+	for _, line := range manifest.Bake.Commands {
+		if strings.Contains(line, target) {
+			_, err := command.Run(w.t.Context(), command.Command{Args: []string{"chroot", root(), "/bin/sh", "-ec", strings.ReplaceAll(line, target, dir)}})
+			require.NoError(w.t, err)
+		}
+	}
+	return dir
+}
+
 // launch is a Droplet's start from the image: an own data directory as baked, and a driver.
 func (w *world) launch(name string, number, incarnation int, founder bool) *node {
 	n := &node{w: w, name: name, incarnation: incarnation, number: number, founder: founder, dir: filepath.Join(w.dir, fmt.Sprintf("%s.%d", name, incarnation))}
@@ -113,8 +134,8 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 	}
 	n.render()
 	n.run("chown", "-R", "mysql:mysql", n.dir)
-	n.run("mariadb-install-db", "--no-defaults", "--cross-bootstrap", "--user=mysql", "--datadir="+n.dir+"/data", "--auth-root-authentication-method=socket", "--skip-test-db", "--skip-log-bin", "--innodb-log-file-size=32M")
-	n.run("install", "-o", "mysql", "-g", "mysql", "-m", "0660", "/dev/null", n.dir+"/data/hornero-pristine")
+	n.run("rmdir", n.dir+"/data")
+	n.run("cp", "-a", w.baked(), n.dir+"/data")
 	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
 	_, err := w.set.Admit(w.t.Context(), peerset.Join{Identity: n.who(), Address: n.address()})
 	require.NoError(w.t, err)
@@ -261,6 +282,9 @@ func TestTheLifeOfACluster(t *testing.T) {
 	require.Equal(t, "db-1", w.set.Snapshot().Holder(peerset.LeaseWriter))
 	uuid := w.nodes["db-1"].driver.Status().Facts[galera.FactUUID]
 	w.clients(t)
+	for _, name := range []string{"db-2", "db-3"} {
+		require.NotContains(t, w.nodes[name].log(), "rsync SST completed on joiner", "they began as the founder did, so they are only sent what followed")
+	}
 
 	db := w.nodes["db-1"].sql()
 	_, err := db.Exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)")

@@ -1,84 +1,110 @@
-// Package haproxy owns the proxies' run-time control: it makes the running HAProxy agree with the peer set, through its
-// socket and without a reload. One server at most takes writes: the holder of the writer lease. It must not know how the
-// configuration file is rendered or how the peer set works.
 package haproxy
 
 import (
+	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// Backends of the configuration file (roles/proxy).
+// Backends of roles/proxy/haproxy.cfg.
 const (
-	Writer  = "writer"
-	Readers = "readers"
+	writerBackend  = "writer"
+	readersBackend = "readers"
+	databaseRole   = "db"
 )
 
-// databaseRole is the role whose nodes are the servers.
-const databaseRole = "db"
-
-// Bits of srv_admin_state (HAProxy's management guide, "show servers state"): put into maintenance by the operator's
-// socket or by the file. Bits that come from elsewhere, as from a tracked server, are not ours to set.
-const maintenance = 0x01 | 0x04
-
-// running is the srv_op_state of a server that is up.
-const running = 2
-
-// Server is one server of the running HAProxy.
+// Server is one server of the running process.
 type Server struct {
-	Backend string
-	Name    string
-	Address string
-	Op      int
-	Admin   int
+	Backend     string
+	Name        string
+	Address     string
+	Maintenance bool // by configuration or command; what it inherits from the server that it tracks does not count
+	Up          bool // open for sessions
+	Passed      bool // its own check passed lately; a server that tracks another has none
 }
 
-func (s Server) path() string   { return s.Backend + "/" + s.Name }
-func (s Server) disabled() bool { return s.Admin&maintenance != 0 }
+func (s Server) id() string { return s.Backend + "/" + s.Name }
 
-// Decide returns the commands that make the running servers agree with the snapshot, in order: whoever must not take
-// writes is shut before the one that may is opened. Without a known writer nobody takes writes.
+// Decide returns the commands that make the running servers what the peer set says: every database node with a known
+// address is checked and may serve reads; only the holder of the writer lease, in the incarnation that took it, is open
+// for writes. Whatever closes comes before whatever opens. Servers are taken in the process' order.
 func Decide(servers []Server, snapshot peerset.Snapshot) []string {
-	var shut, move, open []string
-	writer := snapshot.Holder(peerset.LeaseWriter)
-	for _, server := range sorted(servers) {
-		peer, known := snapshot.Peer(server.Name)
-		known = known && peer.Role == databaseRole && peer.Address != ""
-		wanted := known && (server.Backend != Writer || server.Name == writer)
-		if !server.disabled() && (!wanted || server.Address != peer.Address) {
-			shut = append(shut, "set server "+server.path()+" state maint", "shutdown sessions server "+server.path())
-		}
-		if known && server.Address != peer.Address {
-			move = append(move, "set server "+server.path()+" addr "+peer.Address)
-		}
-		if wanted && (server.disabled() || server.Address != peer.Address) {
-			open = append(open, "set server "+server.path()+" state ready")
-		}
+	if snapshot.Founded == "" {
+		return nil // nothing is known, not: nobody is there
 	}
-	return slices.Concat(shut, move, open)
-}
-
-func sorted(servers []Server) []Server {
-	servers = slices.Clone(servers)
-	slices.SortFunc(servers, func(a, b Server) int { return strings.Compare(a.path(), b.path()) })
-	return servers
-}
-
-// Judge says how the proxy is: healthy when the server that takes writes is up.
-func Judge(servers []Server, snapshot peerset.Snapshot) (healthy bool, state, reason string) {
-	writer := snapshot.Holder(peerset.LeaseWriter)
-	if writer == "" {
-		return false, "no-writer", "no database node takes writes"
-	}
+	var closing, moving, opening []string
 	for _, server := range servers {
-		if server.Backend == Writer && server.Name == writer {
-			if server.Op == running && !server.disabled() {
-				return true, "routing", "writes go to " + writer
+		peer, present := snapshot.Peer(server.Name)
+		present = present && peer.Role == databaseRole && peer.Address != ""
+		open := present && (server.Backend == readersBackend || server.Backend == writerBackend && isWriter(peer, snapshot))
+		moved := present && server.Address != peer.Address
+		if !server.Maintenance && (!open || moved) {
+			closing = append(closing, set(server, "state maint"), "shutdown sessions server "+server.id())
+		}
+		if moved {
+			moving = append(moving, set(server, "addr "+peer.Address))
+		}
+		if open && (server.Maintenance || moved) {
+			opening = append(opening, set(server, "state ready"))
+			if server.Backend == readersBackend && (moved || !peer.Healthy) {
+				// A server that leaves maintenance counts as up until its first check. This one waits for it.
+				opening = append(opening, set(server, "health down"))
 			}
-			return false, "writer-down", "HAProxy does not reach " + writer + ", which takes the writes"
 		}
 	}
-	return false, "no-slot", "the configuration has no server named " + writer
+	return slices.Concat(closing, moving, opening)
+}
+
+func set(server Server, what string) string { return fmt.Sprintf("set server %s %s", server.id(), what) }
+
+func isWriter(peer peerset.Peer, snapshot peerset.Snapshot) bool {
+	lease := snapshot.Leases[peerset.LeaseWriter]
+	return lease.Holder == peer.Name && lease.Incarnation == peer.Incarnation
+}
+
+// Quiet returns the commands for processes that a reload left behind: sessions to servers that are not open are ended.
+func Quiet(servers []Server) []string {
+	var commands []string
+	for _, server := range servers {
+		if !server.Up || server.Maintenance {
+			commands = append(commands, set(server, "state maint"), "shutdown sessions server "+server.id())
+		}
+	}
+	return commands
+}
+
+// Judge tells how the proxy is: it serves when a database node takes writes through it.
+func Judge(servers []Server, snapshot peerset.Snapshot) Status {
+	holder := snapshot.Holder(peerset.LeaseWriter)
+	if holder == "" {
+		return Status{State: StateNoWriter, Reason: "no database node takes writes yet"}
+	}
+	writer, known := find(servers, writerBackend, holder)
+	if !known || writer.Maintenance {
+		return Status{State: StateNoWriter, Reason: fmt.Sprintf("%s takes writes, and this proxy does not know it yet", holder)}
+	}
+	// The server in "readers" is the one that is checked. Before its first check a server counts as up, but has not passed.
+	checked, _ := find(servers, readersBackend, holder)
+	if !writer.Up || !checked.Passed {
+		return Status{State: StateWriterDown, Reason: fmt.Sprintf("the check of %s does not pass", holder)}
+	}
+	return Status{State: StateServing, Healthy: true, Reason: "writes go to " + holder, Writer: holder}
+}
+
+func find(servers []Server, backend, name string) (Server, bool) {
+	i := slices.IndexFunc(servers, func(s Server) bool { return s.Backend == backend && s.Name == name })
+	if i < 0 {
+		return Server{}, false
+	}
+	return servers[i], true
+}
+
+func names(servers []Server) []string {
+	var list []string
+	for _, server := range servers {
+		list = append(list, server.id())
+	}
+	slices.Sort(list)
+	return list
 }

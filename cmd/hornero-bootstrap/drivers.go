@@ -27,9 +27,10 @@ func drivers() bootstrap.Drivers {
 		},
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return haproxy.New(haproxy.Config{
-				Set: env.Set, Socket: haproxy.Socket{Path: "/run/haproxy/admin.sock"},
-				Say: func(healthy bool, state, reason string) {
-					env.Say(bootstrap.Word{State: state, Healthy: healthy, Reason: reason})
+				File: "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
+				Runtime: haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}, Unit: haproxy.Systemd{Name: "haproxy.service"},
+				Report: func(s haproxy.Status) {
+					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{"haproxy.writer": s.Writer}})
 				},
 				Log: env.Log,
 			}), nil

@@ -1,0 +1,280 @@
+// Package haproxy drives a proxy node's HAProxy: it looks at the running process and the peer set, decides purely what to
+// tell the process (Decide), and tells it through its socket. Only what the process cannot be told is a reload. The one
+// database node that takes writes is the holder of the writer lease; sessions to any other are ended first.
+//
+// It must not know how the configuration is rendered, how the peer set works, or what MariaDB is.
+package haproxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/file"
+)
+
+// Defaults of the times that a test shortens.
+const (
+	DefaultTick        = 100 * time.Millisecond
+	DefaultReloadEvery = time.Second
+	// DefaultNotice is how long clients' checks need to see that a draining proxy is no longer healthy.
+	DefaultNotice = 2 * time.Second
+	// DefaultPatience is how long a process may not answer before its unit is asked to start.
+	DefaultPatience = 5 * time.Second
+	commandTimeout  = 10 * time.Second
+)
+
+// States of a proxy, as it says them.
+const (
+	StateStarting   = "starting"    // HAProxy does not answer yet
+	StateNoWriter   = "no-writer"   // nobody holds the writer lease, or its holder is not known here
+	StateWriterDown = "writer-down" // the writer's check does not pass
+	StateServing    = "serving"
+	StateDraining   = "draining"
+)
+
+// Runtime is the running HAProxy.
+type Runtime interface {
+	// State reads the servers of the process that accepts connections.
+	State(ctx context.Context) ([]Server, error)
+	// Tell gives that process a command and returns what it answers; most say nothing.
+	Tell(ctx context.Context, command string) (string, error)
+	// TellOld gives a command to each process that a reload left behind, and returns how many there are.
+	TellOld(ctx context.Context, commands []string) (int, error)
+	// Sessions counts the connections of clients to the process.
+	Sessions(ctx context.Context) (int, error)
+}
+
+// Unit is HAProxy's unit.
+type Unit interface {
+	Reload(ctx context.Context) error
+	// Start asks for a start, also after too many failures; a unit that runs is left alone.
+	Start(ctx context.Context) error
+}
+
+// Peers is the part of the peer set that the driver uses.
+type Peers interface {
+	Snapshot() peerset.Snapshot
+	Changed() <-chan struct{}
+}
+
+// Status is what the node says of itself.
+type Status struct {
+	State   string
+	Healthy bool
+	Reason  string
+	Writer  string // the database node that this proxy sends writes to; empty when none
+}
+
+// Times are the driver's times; the zero value means the defaults.
+type Times struct{ Tick, ReloadEvery, Notice, Patience time.Duration }
+
+// Config is what a driver needs.
+type Config struct {
+	File    string // haproxy.cfg, kept right by the agent's templates
+	Loaded  string // where the driver notes the shape of the file that the process was last made to read; gone at a reboot
+	Peers   Peers
+	Runtime Runtime
+	Unit    Unit
+	Report  func(Status)
+	Log     *slog.Logger
+	Times   Times
+}
+
+// Driver runs a proxy node.
+type Driver struct {
+	Config
+
+	mu       sync.Mutex
+	draining bool
+	status   Status
+
+	// Only the loop touches these.
+	reloaded time.Time // the last reload
+	answered time.Time // the last answer of the process
+	said     []string  // the commands that were given last
+}
+
+// New makes a driver. Run runs it.
+func New(config Config) *Driver {
+	t := &config.Times
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.Notice, DefaultNotice}, {&t.Patience, DefaultPatience}} {
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+	}
+	return &Driver{Config: config}
+}
+
+// Run drives HAProxy until ctx ends. HAProxy goes on without its driver.
+func (d *Driver) Run(ctx context.Context) error {
+	tick := time.NewTicker(d.Times.Tick)
+	defer tick.Stop()
+	d.answered = time.Now()
+	for {
+		changed := d.Peers.Changed()
+		d.say(d.step(ctx))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// step makes the process what the peer set says, once, and tells how it is then.
+func (d *Driver) step(ctx context.Context) Status {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	snapshot := d.Peers.Snapshot()
+	servers, err := d.Runtime.State(ctx)
+	if err != nil {
+		d.revive(ctx)
+		return Status{State: StateStarting, Reason: "HAProxy does not answer: " + err.Error()}
+	}
+	d.answered = time.Now()
+	if d.reload(ctx, servers) {
+		return d.last()
+	}
+	commands := Decide(servers, snapshot)
+	if len(commands) > 0 {
+		if servers, err = d.tell(ctx, commands); err != nil {
+			return Status{State: StateStarting, Reason: err.Error()}
+		}
+	} else {
+		d.said = nil
+	}
+	d.quietOld(ctx, servers)
+	return Judge(servers, snapshot)
+}
+
+// tell gives the commands and reads the result back. Commands that did not take are given again at the next step, and
+// complained about once.
+func (d *Driver) tell(ctx context.Context, commands []string) ([]Server, error) {
+	again := slices.Equal(d.said, commands)
+	for _, command := range commands {
+		answer, err := d.Runtime.Tell(ctx, command)
+		if err != nil {
+			return nil, fmt.Errorf("tell HAProxy %q: %w", command, err)
+		}
+		if !again {
+			d.Log.Info("told HAProxy", "command", command, "answer", answer)
+		}
+	}
+	d.said = commands
+	return d.Runtime.State(ctx)
+}
+
+// quietOld ends the sessions to database nodes that must not have any, in processes that a reload left behind: those do
+// not check servers any more.
+func (d *Driver) quietOld(ctx context.Context, servers []Server) {
+	if _, err := d.Runtime.TellOld(ctx, Quiet(servers)); err != nil {
+		d.Log.Debug("tell HAProxy's old processes", "err", err)
+	}
+}
+
+// revive asks for a start when the process has been silent for too long.
+func (d *Driver) revive(ctx context.Context) {
+	if time.Since(d.answered) < d.Times.Patience {
+		return
+	}
+	d.answered = time.Now()
+	if err := d.Unit.Start(ctx); err != nil && ctx.Err() == nil {
+		d.Log.Warn("start HAProxy", "err", err)
+	}
+}
+
+// reload reloads when the file's shape is not the one that the process runs, and not more often than once in ReloadEvery.
+// What came meanwhile is in the file, so one reload serves them all.
+func (d *Driver) reload(ctx context.Context, servers []Server) bool {
+	text, err := os.ReadFile(d.File)
+	if err != nil {
+		d.Log.Warn("read HAProxy's configuration", "err", err)
+		return false
+	}
+	shape := Shape(text)
+	loaded, err := os.ReadFile(d.Loaded)
+	if err == nil && string(loaded) == shape {
+		return false
+	}
+	if err != nil && slices.Equal(Slots(text), names(servers)) {
+		d.note(shape) // started from this file, by the agent, just now
+		return false
+	}
+	if time.Since(d.reloaded) < d.Times.ReloadEvery {
+		return false
+	}
+	d.reloaded = time.Now()
+	if err := d.Unit.Reload(ctx); err != nil {
+		d.Log.Warn("reload HAProxy", "err", err)
+		return false
+	}
+	d.Log.Info("reloaded HAProxy", "slots", Slots(text))
+	d.note(shape)
+	return true
+}
+
+func (d *Driver) note(shape string) {
+	if _, err := file.Write(d.Loaded, []byte(shape), file.Options{Mode: 0o600}); err != nil {
+		d.Log.Warn("note HAProxy's configuration", "err", err)
+	}
+}
+
+func (d *Driver) last() Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status
+}
+
+// say reports a status that is new.
+func (d *Driver) say(status Status) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.draining {
+		status.State, status.Healthy, status.Reason = StateDraining, false, "draining"
+	}
+	if status == d.status {
+		return
+	}
+	d.status = status
+	d.Report(status)
+}
+
+// Drain makes the proxy say that it is not healthy, so that its clients go elsewhere, and returns when they have.
+func (d *Driver) Drain(ctx context.Context) error {
+	d.mu.Lock()
+	d.draining = true
+	status := d.status
+	d.mu.Unlock()
+	d.say(status)
+	if err := sleep(ctx, d.Times.Notice); err != nil {
+		return err
+	}
+	for {
+		sessions, err := d.Runtime.Sessions(ctx)
+		if err != nil || sessions == 0 {
+			return nil // a process that does not answer has no clients to wait for
+		}
+		if err := sleep(ctx, d.Times.Tick); err != nil {
+			return fmt.Errorf("drain the proxy: %d connections are still open: %w", sessions, err)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,47 @@
+package haproxy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// Shape digests what a running HAProxy cannot be told: everything in a configuration but comments, the servers' addresses
+// and whether they start disabled.
+func Shape(text []byte) string {
+	digest := sha256.New()
+	for _, fields := range statements(text) {
+		if fields[0] == "server" && len(fields) > 2 {
+			fields = slices.DeleteFunc(slices.Delete(fields, 2, 3), func(field string) bool { return field == "disabled" })
+		}
+		digest.Write([]byte(strings.Join(fields, " ") + "\n"))
+	}
+	return hex.EncodeToString(digest.Sum(nil))
+}
+
+// Slots lists the servers of a configuration as backend/name, sorted.
+func Slots(text []byte) []string {
+	var section string
+	var slots []string
+	for _, fields := range statements(text) {
+		switch {
+		case len(fields) > 1 && (fields[0] == "backend" || fields[0] == "listen"):
+			section = fields[1]
+		case len(fields) > 1 && fields[0] == "server":
+			slots = append(slots, section+"/"+fields[1])
+		}
+	}
+	slices.Sort(slots)
+	return slots
+}
+
+func statements(text []byte) [][]string {
+	var list [][]string
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 0 && !strings.HasPrefix(fields[0], "#") {
+			list = append(list, fields)
+		}
+	}
+	return list
+}

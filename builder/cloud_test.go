@@ -1,0 +1,252 @@
+package builder_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+)
+
+type object = map[string]any
+
+// cloud is as much of DigitalOcean as a bake uses. Droplets live at the address of an SSH server on loopback.
+type cloud struct {
+	*httptest.Server
+	sshPort int
+	mutex   sync.Mutex
+	nextID  int
+	thing   map[string]map[int]object // "droplets", "images", "keys", "actions"; by id
+	tags    map[string]bool
+	calls   []string
+	// before sees each request first; true means that it answered.
+	before func(w http.ResponseWriter, r *http.Request, call string) bool
+}
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	c := &cloud{nextID: 100, tags: map[string]bool{}, thing: map[string]map[int]object{}, sshPort: serveSSH(t)}
+	for _, kind := range []string{"droplets", "images", "keys", "actions"} {
+		c.thing[kind] = map[int]object{}
+	}
+	c.Server = httptest.NewServer(c)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/")
+	call := r.Method + " " + shape(parts)
+	body := object{}
+	if r.Body != nil {
+		_ = json.NewDecoder(r.Body).Decode(&body)
+	}
+	if kind, ok := body["type"].(string); ok {
+		call += " " + kind
+	}
+	c.mutex.Lock()
+	c.calls = append(c.calls, call)
+	before := c.before
+	c.mutex.Unlock()
+	if before != nil && before(w, r, call) {
+		return
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.serve(w, r, call, parts, body)
+}
+
+// shape writes a path with numbers as N and tags as TAG.
+func shape(parts []string) string {
+	parts = slices.Clone(parts)
+	for i, part := range parts {
+		if _, err := strconv.Atoi(part); err == nil {
+			parts[i] = "N"
+		}
+	}
+	if parts[0] == "tags" && len(parts) > 1 {
+		parts[1] = "TAG"
+	}
+	return strings.Join(parts, "/")
+}
+
+func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts []string, body object) {
+	id := 0
+	for _, part := range parts {
+		if n, err := strconv.Atoi(part); err == nil {
+			id = n
+		}
+	}
+	switch call {
+	case "GET droplets", "GET images":
+		reply(w, 200, object{parts[0]: c.list(parts[0], r.URL.Query().Get("tag_name"))})
+	case "GET account/keys":
+		reply(w, 200, object{"ssh_keys": c.list("keys", "")})
+	case "POST account/keys":
+		reply(w, 201, object{"ssh_key": c.add("keys", object{"name": body["name"]})})
+	case "DELETE account/keys/N":
+		c.remove(w, "keys", id)
+	case "POST droplets":
+		reply(w, 202, object{"droplet": c.add("droplets", object{
+			"name": body["name"], "tags": body["tags"], "status": "active",
+			"networks": object{"v4": []object{{"type": "public", "ip_address": "127.0.0.1"}}},
+		})})
+	case "GET droplets/N":
+		c.show(w, "droplets", "droplet", id)
+	case "DELETE droplets/N":
+		c.remove(w, "droplets", id)
+	case "POST droplets/N/actions shutdown", "POST droplets/N/actions power_off":
+		c.thing["droplets"][id]["status"] = "off"
+		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "shutdown"})})
+	case "POST droplets/N/actions snapshot":
+		c.add("images", object{"name": body["name"], "status": "available", "regions": []string{"nyc3"}, "droplet": id, "tags": []any{}})
+		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "snapshot"})})
+	case "GET droplets/N/snapshots":
+		all := slices.DeleteFunc(c.list("images", ""), func(o object) bool { return o["droplet"] != id })
+		reply(w, 200, object{"snapshots": all})
+	case "GET actions/N":
+		c.show(w, "actions", "action", id)
+	case "GET images/N":
+		c.show(w, "images", "image", id)
+	case "DELETE images/N":
+		c.remove(w, "images", id)
+	case "POST tags":
+		c.tags[body["name"].(string)] = true
+		reply(w, 201, object{"tag": body})
+	case "POST tags/TAG/resources":
+		resource := body["resources"].([]any)[0].(object)
+		image, _ := strconv.Atoi(resource["resource_id"].(string))
+		c.thing["images"][image]["tags"] = append(c.thing["images"][image]["tags"].([]any), parts[1])
+		w.WriteHeader(204)
+	default:
+		refuse(w, 404, "no such path: "+call)
+	}
+}
+
+func (c *cloud) add(kind string, o object) object {
+	c.nextID++
+	o["id"] = c.nextID
+	c.thing[kind][c.nextID] = o
+	return o
+}
+
+func (c *cloud) list(kind, tag string) []object {
+	all := []object{}
+	for _, o := range c.thing[kind] {
+		tags, _ := o["tags"].([]any)
+		if tag == "" || slices.Contains(tags, any(tag)) {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+func (c *cloud) show(w http.ResponseWriter, kind, name string, id int) {
+	o, ok := c.thing[kind][id]
+	if !ok {
+		refuse(w, 404, "not there")
+		return
+	}
+	reply(w, 200, object{name: o})
+}
+
+func (c *cloud) remove(w http.ResponseWriter, kind string, id int) {
+	if _, ok := c.thing[kind][id]; !ok {
+		refuse(w, 404, "not there")
+		return
+	}
+	delete(c.thing[kind], id)
+	w.WriteHeader(204)
+}
+
+// left tells what is in the cloud.
+func (c *cloud) left() map[string]int {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return map[string]int{"droplets": len(c.thing["droplets"]), "images": len(c.thing["images"]), "keys": len(c.thing["keys"])}
+}
+
+func (c *cloud) count(call string) int {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	n := 0
+	for _, made := range c.calls {
+		if made == call {
+			n++
+		}
+	}
+	return n
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+func refuse(w http.ResponseWriter, status int, message string) {
+	reply(w, status, object{"id": "refused", "message": message})
+}
+
+// serveSSH lets everybody in and returns its port.
+func serveSSH(t *testing.T) int {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	signer, err := ssh.NewSignerFromKey(private)
+	require.NoError(t, err)
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
+	config.AddHostKey(signer)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serveConnection(connection, config)
+		}
+	}()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func serveConnection(connection net.Conn, config *ssh.ServerConfig) {
+	defer connection.Close()
+	_, channels, requests, err := ssh.NewServerConn(connection, config)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for channel := range channels {
+		_ = channel.Reject(ssh.Prohibited, "nothing runs here")
+	}
+}
+
+// options is a configuration that bakes quickly in the cloud.
+func (c *cloud) options(t *testing.T, more object) object {
+	t.Helper()
+	options := object{
+		"api_url": c.URL, "api_token": "token", "role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil),
+		"ssh_port": c.sshPort, "ssh_timeout": "10s", "poll_interval": time.Millisecond, "packer_build_name": "tiny",
+		"state_timeout": 5 * time.Second, "shutdown_timeout": 200 * time.Millisecond, "snapshot_timeout": 5 * time.Second, "cleanup_timeout": 5 * time.Second,
+	}
+	for name, value := range more {
+		options[name] = value
+	}
+	return options
+}
+
+func (c *cloud) String() string { return fmt.Sprint(c.left()) }

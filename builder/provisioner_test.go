@@ -1,0 +1,137 @@
+package builder_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/builder"
+)
+
+// machine records what runs on it and answers by a part of the command.
+type machine struct {
+	packersdk.MockCommunicator
+	commands []string
+	inputs   [][]byte
+	answers  map[string]func(*packersdk.RemoteCmd) int
+}
+
+func (m *machine) Start(_ context.Context, command *packersdk.RemoteCmd) error {
+	m.commands = append(m.commands, command.Command)
+	var input []byte
+	if command.Stdin != nil {
+		input, _ = io.ReadAll(command.Stdin)
+	}
+	m.inputs = append(m.inputs, input)
+	status := 0
+	for part, answer := range m.answers {
+		if strings.Contains(command.Command, part) {
+			status = answer(command)
+		}
+	}
+	command.SetExited(status)
+	return nil
+}
+
+func says(text string, status int) func(*packersdk.RemoteCmd) int {
+	return func(command *packersdk.RemoteCmd) int {
+		_, _ = io.WriteString(command.Stdout, text)
+		return status
+	}
+}
+
+func provision(t *testing.T, m *machine, options, generated object) error {
+	t.Helper()
+	p := new(builder.Provisioner)
+	all := object{"role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil)}
+	for name, value := range options {
+		all[name] = value
+	}
+	require.NoError(t, p.Prepare(all))
+	return p.Provision(t.Context(), packersdk.TestUi(t), m, generated)
+}
+
+func unpack(t *testing.T, data []byte) map[string]string {
+	t.Helper()
+	zipped, err := gzip.NewReader(bytes.NewReader(data))
+	require.NoError(t, err)
+	files := map[string]string{}
+	for reader := tar.NewReader(zipped); ; {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		require.NoError(t, err)
+		text, err := io.ReadAll(reader)
+		require.NoError(t, err)
+		files[header.Name] = string(text)
+	}
+}
+
+func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"dpkg-query": says("ii  hello 2.10-3\nrc  gone 1\nii  nftables 1.1\n", 0)}}
+	require.NoError(t, provision(t, m, nil, nil))
+	require.Len(t, m.commands, 5)
+	for i, part := range []string{"tar -xzf", "apply.sh", "dpkg-query", "seal.sh", "verify.sh"} {
+		require.Contains(t, m.commands[i], part)
+	}
+
+	files := unpack(t, m.inputs[0])
+	require.Equal(t, "nftables\nhello\nnew\n", files["packages"])
+	require.Contains(t, files["preferences"], "Package: apache2\nPin: release *\nPin-Priority: -1\n")
+	require.Equal(t, "tiny13.service\n", files["units"])
+	require.Contains(t, files["commands.sh"], "echo tiny13.service")
+	require.Contains(t, files["files.list"], " 0600 daemon:daemon ")
+	require.Contains(t, files["files.list"], " /usr/lib/hornero/roles/tiny/role.yaml\n")
+	require.Contains(t, files["files.list"], " 0755 root:root ")
+
+	var record builder.Record
+	require.NoError(t, json.Unmarshal(m.inputs[3], &record))
+	require.Equal(t, map[string]string{"hello": "2.10-3", "nftables": "1.1"}, record.Packages)
+	require.Equal(t, "tiny", record.Role)
+	require.Equal(t, "debian-13-x64", record.Base)
+	require.Len(t, record.Digest, 64)
+	require.Contains(t, record.Files, "/etc/motd")
+	require.Contains(t, record.Files, builder.BootstrapPath)
+}
+
+func TestACommandThatFailsIsToldWithItsLastWords(t *testing.T) {
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{
+		"apply.sh": says(strings.Repeat("noise\n", 100)+"E: Unable to locate package hello\nno line's end", 100),
+	}}
+	err := provision(t, m, nil, nil)
+	require.ErrorIs(t, err, builder.ErrRemote)
+	require.ErrorContains(t, err, "apply: the command on the Droplet did not succeed: exit status 100:\n")
+	require.ErrorContains(t, err, "E: Unable to locate package hello\nno line's end")
+	require.Less(t, strings.Count(err.Error(), "noise"), 50)
+	require.Len(t, m.commands, 2, "nothing more runs")
+}
+
+func TestAnImageThatFailsItsSelfTestIsRefused(t *testing.T) {
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify.sh": says("fault: log /var/log/x is in the image: why\n", 1)}}
+	err := provision(t, m, nil, nil)
+	require.ErrorIs(t, err, builder.ErrUnsealed)
+	require.ErrorContains(t, err, "fault: log /var/log/x is in the image")
+}
+
+func TestBuilderAndProvisionerMustAgree(t *testing.T) {
+	m := &machine{}
+	err := provision(t, m, object{"release": "debian-12"}, object{"HorneroDigest": strings.Repeat("0", 64)})
+	require.ErrorIs(t, err, builder.ErrConfig)
+	require.Empty(t, m.commands)
+}
+
+func TestProvisionerTellsWrongOptions(t *testing.T) {
+	err := new(builder.Provisioner).Prepare(object{"role": "tiny", "roles_dir": writeRoles(t), "release": "x"})
+	require.ErrorContains(t, err, "release:")
+	require.ErrorContains(t, err, "bootstrap_binary:")
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/lab"
+	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
+)
+
+func stackCommands(file *string) []*cobra.Command {
+	return []*cobra.Command{upCommand(file), statusCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file)}
+}
+
+// rolesFolder is read instead of the built-in roles where a checkout has one.
+const rolesFolder = "roles"
+
+func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
+	fsys := roles.Embedded()
+	if info, err := os.Stat(rolesFolder); err == nil && info.IsDir() {
+		fsys = os.DirFS(rolesFolder)
+	}
+	manifests, err := roles.LoadDir(fsys)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := stack.Load(file, manifests)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cloud := os.Getenv("CLOUD"); cloud != "" {
+		if cloud != stack.CloudLab && cloud != stack.CloudDigitalOcean {
+			return nil, nil, fmt.Errorf("the environment's CLOUD is %q; set it to lab or digitalocean", cloud)
+		}
+		s.Cloud = cloud
+	}
+	return s, manifests, nil
+}
+
+func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress io.Writer) (*stack.Secrets, error) {
+	keyFile, err := stack.DefaultKeyFile()
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) { fmt.Fprintln(progress, line) })
+	if err != nil {
+		return nil, err
+	}
+	return secrets, secrets.Ensure(s, manifests)
+}
+
+// withFleet wires a fleet to its cloud and hands it to do.
+func withFleet(cmd *cobra.Command, file string, work func(context.Context, *fleet.Fleet) error) error {
+	ctx, progress := cmd.Context(), cmd.ErrOrStderr()
+	s, manifests, err := loadStack(file)
+	if err != nil {
+		return err
+	}
+	secrets, err := openSecrets(s, manifests, progress)
+	if err != nil {
+		return err
+	}
+	config := fleet.Config{Stack: s, Secrets: secrets, Manifests: manifests, Progress: func(line string) { fmt.Fprintln(progress, line) }}
+	endpoint, token := "", os.Getenv("DIGITALOCEAN_ACCESS_TOKEN")
+	if s.Cloud == stack.CloudLab {
+		found, err := ensureLab(ctx, labName())
+		if err != nil {
+			return err
+		}
+		endpoint, token, config.Published = found.URL, found.Token, found.Published
+	} else if token == "" {
+		return errors.New("cloud digitalocean needs a token; set DIGITALOCEAN_ACCESS_TOKEN, or use CLOUD=lab")
+	}
+	if config.Client, err = do.NewClient(endpoint, token, "hornero/"+version); err != nil {
+		return err
+	}
+	f, err := fleet.New(config)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return work(ctx, f)
+}
+
+// labName is the lab that `cloud: lab` means; LAB names another than the default.
+func labName() string {
+	if name := os.Getenv("LAB"); name != "" {
+		return name
+	}
+	return lab.DefaultName
+}
+
+func upCommand(file *string) *cobra.Command {
+	return &cobra.Command{Use: "up", Short: "make what exists equal stack.yaml, and wait until it serves", Args: cobra.NoArgs,
+		Long: "Launches what is missing, waits until every node is healthy and the site answers, and prints its address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				url, took, err := f.Up(ctx)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n", took.Launched, took.Peers, took.Galera, took.First, took.Healthy)
+				fmt.Fprintln(cmd.OutOrStdout(), url)
+				return nil
+			})
+		}}
+}
+
+func statusCommand(file *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{Use: "status", Short: "show what runs, from which image, how healthy, and who writes", Args: cobra.NoArgs,
+		Long: "Exits 0 when every node serves, 3 when one does not.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				report, err := f.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
+					return err
+				}
+				if !report.Healthy() {
+					return exitUnhealthy
+				}
+				return nil
+			})
+		}}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(report)
+	}
+	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.Writer)
+	fmt.Fprintf(w, "%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n", "NODE", "ROLE", "INC", "DROPLET", "PUBLIC", "PRIVATE", "STATE", "HEALTHY", "IMAGE")
+	for _, node := range report.Nodes {
+		fmt.Fprintf(w, "%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n", node.Name, node.Role, node.Incarnation, node.DropletID, node.Addresses.Public, node.Addresses.Private, node.State, node.Healthy, node.Image)
+		if !node.Healthy {
+			fmt.Fprintf(w, "           %s\n", node.Reason)
+		}
+	}
+	return nil
+}
+
+func replaceCommand(file *string) *cobra.Command {
+	return &cobra.Command{Use: "replace NODE", Short: "recreate a node from its image instead of repairing it", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error { return f.Replace(ctx, args[0]) })
+	}}
+}
+
+func execCommand(file *string) *cobra.Command {
+	return &cobra.Command{Use: "exec NODE -- COMMAND [ARG...]", Short: "run a command on a node as root, by SSH", Args: cobra.MinimumNArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
+		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+			code, err := f.Exec(ctx, args[0], command.Quote(args[1:]), nil, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return passed(code, err)
+		})
+	}}
+}
+
+func passed(code int, err error) error {
+	if err == nil && code != 0 {
+		return exit(code)
+	}
+	return err
+}
+
+func dbCommand(file *string) *cobra.Command {
+	var sql string
+	cmd := &cobra.Command{Use: "db [-e SQL]", Short: "run SQL as root on the database node that takes writes", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+			input := cmd.InOrStdin()
+			if sql != "" {
+				input = strings.NewReader(sql)
+			}
+			code, err := f.DB(ctx, input, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return passed(code, err)
+		})
+	}}
+	cmd.Flags().StringVarP(&sql, "execute", "e", "", "the SQL; without it, standard input")
+	return cmd
+}
+
+func destroyCommand(file *string) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{Use: "destroy", Short: "remove the stack's Droplets, load balancer and network; images and secrets are kept", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if !yes {
+			return errors.New("destroy removes the databases and all their data; say --yes to do it")
+		}
+		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error { return f.Destroy(ctx) })
+	}}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+	return cmd
+}
+
+func validateCommand(file *string) *cobra.Command {
+	return &cobra.Command{Use: "validate", Short: "check stack.yaml and say everything that is wrong with it", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		s, _, err := loadStack(*file)
+		if err == nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: stack %s, %d nodes\n", *file, s.Name, len(s.All()))
+		}
+		return err
+	}}
+}
+
+func secretsCommand(file *string) *cobra.Command {
+	cmd := &cobra.Command{Use: "secrets", Short: "list, show and set what the encrypted secrets file holds"}
+	with := func(work func(cmd *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, args []string) error {
+			s, manifests, err := loadStack(*file)
+			if err != nil {
+				return err
+			}
+			secrets, err := openSecrets(s, manifests, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return work(cmd, s, secrets, args)
+		}
+	}
+	cmd.AddCommand(
+		&cobra.Command{Use: "list", Short: "name the secrets", Args: cobra.NoArgs, RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
+			fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
+			return nil
+		})},
+		&cobra.Command{Use: "show NAME", Short: "print one secret", Args: cobra.ExactArgs(1), RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+			value, err := secrets.Get(args[0])
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), value.Reveal())
+			}
+			return err
+		})},
+		&cobra.Command{Use: "rotate NAME", Short: "make a secret anew; nodes keep the old one until they are replaced", Args: cobra.ExactArgs(1), RunE: with(func(_ *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error {
+			return secrets.Rotate(args[0], s)
+		})},
+	)
+	return cmd
+}

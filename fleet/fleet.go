@@ -1,0 +1,165 @@
+// Package fleet owns the life of a stack on the cloud: up, replace, status, destroy. It keeps no state of its own: what
+// exists is what the API says, found by tags, and what is healthy is what the nodes say. It must not know the lab.
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
+)
+
+var (
+	// ErrNoImage means that a role has no snapshot yet.
+	ErrNoImage = errors.New("no image")
+	// ErrUnsafe refuses what would endanger data.
+	ErrUnsafe = errors.New("not safe now")
+	// ErrNoDroplet means that a node of the stack has no Droplet.
+	ErrNoDroplet = errors.New("the node has no Droplet; `hornero up` makes it")
+)
+
+// Config is what a fleet works with.
+type Config struct {
+	Client    *godo.Client
+	Stack     *stack.Stack
+	Secrets   *stack.Secrets
+	Manifests map[string]*roles.Manifest
+	// Published maps the load balancer's address to one that reaches it from here.
+	Published func(ctx context.Context, ip string) (string, error)
+	Progress  func(string)
+	Timeout   time.Duration // for a node to become healthy
+}
+
+// DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
+const DefaultTimeout = 10 * time.Minute
+
+// Fleet is one stack on one cloud.
+type Fleet struct {
+	Config
+	shell *shell
+}
+
+// New makes a fleet.
+func New(config Config) (*Fleet, error) {
+	if config.Timeout == 0 {
+		config.Timeout = DefaultTimeout
+	}
+	shell, err := newShell(config.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	return &Fleet{config, shell}, nil
+}
+
+// Close ends the connections to nodes.
+func (f *Fleet) Close() { f.shell.close() }
+
+// member is a Droplet of the stack.
+type member struct {
+	Droplet     godo.Droplet
+	Node        string
+	Role        string
+	Incarnation int
+}
+
+func (m member) public() string {
+	address, _ := m.Droplet.PublicIPv4() // "" while it has none
+	return address
+}
+
+func (m member) private() string {
+	address, _ := m.Droplet.PrivateIPv4() // "" while it has none
+	return address
+}
+
+func (f *Fleet) tag(parts ...string) string {
+	return strings.Join(append([]string{"hornero", f.Stack.Name}, parts...), ":")
+}
+
+func (f *Fleet) tags(node stack.Node, incarnation int) []string {
+	return []string{"hornero", f.tag(), f.tag("role", node.Role), f.tag("node", node.Name), f.tag("incarnation", strconv.Itoa(incarnation))}
+}
+
+// members lists the stack's Droplets, newest incarnation first within a node, by name.
+func (f *Fleet) members(ctx context.Context) ([]member, error) {
+	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
+	if err != nil {
+		return nil, err
+	}
+	var all []member
+	for _, droplet := range droplets {
+		all = append(all, f.member(droplet))
+	}
+	slices.SortFunc(all, func(a, b member) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(b.Incarnation, a.Incarnation), cmp.Compare(a.Droplet.ID, b.Droplet.ID))
+	})
+	return all, nil
+}
+
+func (f *Fleet) member(droplet godo.Droplet) member {
+	m := member{Droplet: droplet}
+	for _, tag := range droplet.Tags {
+		if node, ok := strings.CutPrefix(tag, f.tag("node")+":"); ok {
+			m.Node = node
+		}
+		if role, ok := strings.CutPrefix(tag, f.tag("role")+":"); ok {
+			m.Role = role
+		}
+		if number, ok := strings.CutPrefix(tag, f.tag("incarnation")+":"); ok {
+			m.Incarnation, _ = strconv.Atoi(number) // 0, older than any, when somebody edited the tag
+		}
+	}
+	return m
+}
+
+// current keeps one Droplet a node: the newest incarnation, and of two equals the elder. The others are returned apart.
+func current(all []member) (kept, surplus []member) {
+	for _, m := range all {
+		if len(kept) > 0 && kept[len(kept)-1].Node == m.Node {
+			surplus = append(surplus, m)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	return kept, surplus
+}
+
+func find(members []member, node string) (member, bool) {
+	i := slices.IndexFunc(members, func(m member) bool { return m.Node == node })
+	if i < 0 {
+		return member{}, false
+	}
+	return members[i], true
+}
+
+// image finds the newest snapshot of a role.
+func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
+	images, err := do.ImagesByTag(ctx, f.Client, "hornero:role:"+role)
+	if err != nil {
+		return godo.Image{}, err
+	}
+	release := "hornero:release:" + f.Stack.Release
+	images = slices.DeleteFunc(images, func(image godo.Image) bool {
+		return !slices.Contains(image.Tags, release) || !slices.Contains(image.Regions, f.Stack.Region)
+	})
+	if len(images) == 0 {
+		return godo.Image{}, fmt.Errorf("%w of role %s on %s in %s; bake one with `make images`", ErrNoImage, role, f.Stack.Release, f.Stack.Region)
+	}
+	return slices.MaxFunc(images, func(a, b godo.Image) int { return cmp.Compare(a.ID, b.ID) }), nil
+}
+
+func (f *Fleet) say(format string, args ...any) {
+	if f.Progress != nil {
+		f.Progress(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,85 @@
+package fleet
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/stack"
+)
+
+// Document makes a node's document: its identity, and no secret that its role does not ask for.
+func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []string) (cloudinit.Node, error) {
+	manifest, ok := f.Manifests[node.Role]
+	if !ok {
+		return cloudinit.Node{}, fmt.Errorf("write document of %s: no role %q", node.Name, node.Role)
+	}
+	document := cloudinit.Node{
+		Stack: f.Stack.Name, Role: node.Role, Node: node.Name, Incarnation: incarnation, Found: founds, Join: join,
+		Expected: f.Stack.Expected(), Settings: map[string]string{}, Secrets: map[string]report.Secret{},
+	}
+	settings := f.Stack.Settings()
+	for _, name := range manifest.Settings {
+		document.Settings[name] = settings[name]
+	}
+	for _, name := range manifest.Secrets {
+		secret, err := f.Secrets.Get(name)
+		if err != nil {
+			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
+		}
+		document.Secrets[name] = secret
+	}
+	var err error
+	if document.TLS, err = f.tlsOf(node, incarnation); err != nil {
+		return cloudinit.Node{}, err
+	}
+	document.SSH, err = f.shell.identity(node.Name)
+	return document, err
+}
+
+func (f *Fleet) tlsOf(node stack.Node, incarnation int) (cloudinit.TLS, error) {
+	certificate, err := f.Secrets.Get(stack.CACertificate)
+	if err != nil {
+		return cloudinit.TLS{}, err
+	}
+	key, err := f.Secrets.Get(stack.CAKey)
+	if err != nil {
+		return cloudinit.TLS{}, err
+	}
+	ca := pki.Pair{Certificate: certificate.Reveal(), Key: key}
+	pair, err := ca.Issue(pki.Name{Stack: f.Stack.Name, Role: node.Role, Node: node.Name, Incarnation: incarnation})
+	return cloudinit.TLS{CA: ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}, err
+}
+
+// identity makes a host key signed by the stack's SSH authority, so that nobody trusts on first use.
+func (s *shell) identity(node string) (cloudinit.SSH, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return cloudinit.SSH{}, err
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		return cloudinit.SSH{}, err
+	}
+	certificate := &ssh.Certificate{Key: key, CertType: ssh.HostCert, KeyId: node, ValidPrincipals: []string{node}, ValidBefore: ssh.CertTimeInfinity}
+	if err := certificate.SignCert(rand.Reader, s.authority); err != nil {
+		return cloudinit.SSH{}, fmt.Errorf("sign host key of %s: %w", node, err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, node)
+	if err != nil {
+		return cloudinit.SSH{}, err
+	}
+	return cloudinit.SSH{
+		HostKey: report.Secret(pem.EncodeToMemory(block)), HostPublicKey: line(key), HostCertificate: line(certificate),
+		AuthorizedKeys: []string{line(s.operator.PublicKey())},
+	}, nil
+}
+
+func line(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) }

@@ -1,0 +1,149 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// Report is what `hornero status --json` prints.
+type Report struct {
+	Stack        string       `json:"stack"`
+	Cloud        string       `json:"cloud"`
+	URL          string       `json:"url"`
+	LoadBalancer BalancerLine `json:"load_balancer"`
+	Writer       string       `json:"writer"`
+	PeerSet      PeerSetLine  `json:"peer_set"`
+	Nodes        []NodeLine   `json:"nodes"`
+}
+
+// BalancerLine is the load balancer.
+type BalancerLine struct {
+	ID string `json:"id"`
+	IP string `json:"ip"`
+}
+
+// PeerSetLine is the peer set as the best informed node knows it.
+type PeerSetLine struct {
+	Founded    string `json:"founded"`
+	Quorum     bool   `json:"quorum"`
+	Generation uint64 `json:"generation"`
+}
+
+// NodeLine is one node of the stack.
+type NodeLine struct {
+	Name        string    `json:"name"`
+	Role        string    `json:"role"`
+	Incarnation int       `json:"incarnation"`
+	DropletID   int       `json:"droplet_id"` // 0: it has none
+	Addresses   Addresses `json:"addresses"`
+	Image       string    `json:"image"`
+	State       string    `json:"state"`
+	Healthy     bool      `json:"healthy"`
+	Writer      bool      `json:"writer"`
+	Reason      string    `json:"reason"`
+}
+
+// Addresses are a Droplet's.
+type Addresses struct {
+	Public  string `json:"public"`
+	Private string `json:"private"`
+}
+
+// Healthy tells whether every node of the stack serves.
+func (r Report) Healthy() bool {
+	for _, node := range r.Nodes {
+		if !node.Healthy {
+			return false
+		}
+	}
+	return len(r.Nodes) > 0
+}
+
+// Status reads how everything is, whatever is down.
+func (f *Fleet) Status(ctx context.Context) (Report, error) {
+	report := Report{Stack: f.Stack.Name, Cloud: f.Stack.Cloud}
+	all, err := f.members(ctx)
+	if err != nil {
+		return report, err
+	}
+	members, _ := current(all)
+	answers := f.askAll(ctx, members)
+	known := f.peerSet(ctx, members)
+	report.Writer = known.Writer
+	report.PeerSet = PeerSetLine{known.Founded, known.Quorum, known.Generation}
+	balancer, there, err := f.balancer(ctx)
+	if err != nil {
+		return report, err
+	}
+	if there {
+		report.LoadBalancer = BalancerLine{balancer.ID, balancer.IP}
+	}
+	if report.URL, err = f.url(ctx); err != nil {
+		return report, err
+	}
+	for _, node := range f.Stack.All() {
+		line := NodeLine{Name: node.Name, Role: node.Role, State: "missing", Reason: ErrNoDroplet.Error()}
+		for _, a := range answers {
+			if a.member.Node == node.Name {
+				line = lineOf(a)
+			}
+		}
+		report.Nodes = append(report.Nodes, line)
+	}
+	return report, nil
+}
+
+func lineOf(a answer) NodeLine {
+	m := a.member
+	line := NodeLine{Name: m.Node, Role: m.Role, Incarnation: m.Incarnation, DropletID: m.Droplet.ID, Addresses: Addresses{m.public(), m.private()}, State: m.Droplet.Status}
+	if m.Droplet.Image != nil {
+		line.Image = m.Droplet.Image.Name
+	}
+	if a.err != nil {
+		line.State, line.Reason = "unreachable", a.err.Error()
+		if m.Droplet.Status != "active" {
+			line.State = m.Droplet.Status
+		}
+		return line
+	}
+	line.State, line.Healthy, line.Writer, line.Reason = a.status.State, a.status.Healthy, a.status.Writer, a.status.Reason
+	if line.State == "" {
+		line.State = a.status.Phase
+	}
+	return line
+}
+
+// Exec runs a command on a node and returns its exit code.
+func (f *Fleet) Exec(ctx context.Context, name, command string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+	if _, err := f.Stack.Node(name); err != nil {
+		return 0, err
+	}
+	all, err := f.members(ctx)
+	if err != nil {
+		return 0, err
+	}
+	members, _ := current(all)
+	m, there := find(members, name)
+	if !there {
+		return 0, ErrNoDroplet
+	}
+	return f.shell.run(ctx, m, command, stdin, stdout, stderr)
+}
+
+// ErrNoWriter means that no database node takes writes.
+var ErrNoWriter = errors.New("no database node takes writes; `hornero status` says what they wait for")
+
+// DB runs SQL as root on the node that takes writes. The SQL travels by standard input, never by arguments.
+func (f *Fleet) DB(ctx context.Context, sql io.Reader, stdout, stderr io.Writer) (int, error) {
+	all, err := f.members(ctx)
+	if err != nil {
+		return 0, err
+	}
+	members, _ := current(all)
+	writer, _, ok := writerOf(f.askAll(ctx, members))
+	if !ok {
+		return 0, ErrNoWriter
+	}
+	return f.shell.run(ctx, writer, "mariadb --batch", sql, stdout, stderr)
+}

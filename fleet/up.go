@@ -1,0 +1,304 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/status"
+	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
+)
+
+// pollPause is between two looks at a node that is not healthy yet.
+const pollPause = 300 * time.Millisecond
+
+// Breakdown is where the time of an Up went, in seconds from its start.
+type Breakdown struct {
+	Launched float64 // every Droplet has an address
+	Peers    float64 // every node is in the peer set
+	Galera   float64 // every database node is healthy
+	First    float64 // the site answers through the load balancer
+	Healthy  float64 // every node is healthy
+}
+
+// Up makes what exists equal what the stack says, waits until it serves, and returns the site's URL. It may be killed at
+// any moment and run again; run twice, it changes nothing.
+func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
+	start := time.Now()
+	var took Breakdown
+	vpc, err := f.ensureVPC(ctx)
+	if err != nil {
+		return "", took, err
+	}
+	if err := f.ensureBalancer(ctx, vpc); err != nil {
+		return "", took, err
+	}
+	members, err := f.ensureNodes(ctx, vpc)
+	if err != nil {
+		return "", took, err
+	}
+	took.Launched = time.Since(start).Seconds()
+	url, err := f.await(ctx, members, start, &took)
+	return url, took, err
+}
+
+func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
+	all, err := f.members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept, surplus := current(all)
+	for _, m := range surplus {
+		f.say("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
+		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	var missing []stack.Node
+	for _, node := range f.Stack.All() {
+		if _, there := find(kept, node.Name); !there {
+			missing = append(missing, node)
+		}
+	}
+	if len(missing) > 0 {
+		if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
+			return nil, err
+		}
+	}
+	all, err = f.members(ctx)
+	kept, _ = current(all)
+	return kept, err
+}
+
+// launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
+func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
+	known := f.peerSet(ctx, kept)
+	join := f.consensus(kept)
+	if len(join) == 0 {
+		founder := f.founder(missing)
+		if founder < 0 {
+			return fmt.Errorf("launch %s: the stack has no node of a role that can found a peer set; add a group with role db", f.Stack.Name)
+		}
+		m, err := f.launch(ctx, vpc, missing[founder], next(known, kept, missing[founder].Name), true, nil)
+		if err != nil {
+			return err
+		}
+		join = []string{m.private()}
+		missing = slices.Delete(slices.Clone(missing), founder, founder+1)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, node := range missing {
+		group.Go(func() error {
+			_, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), false, join)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// founder picks the first database node, or the first node that joins consensus; -1 when there is none.
+func (f *Fleet) founder(missing []stack.Node) int {
+	for _, wanted := range []func(stack.Node) bool{
+		func(n stack.Node) bool { return f.Manifests[n.Role].Driver == "galera" },
+		func(n stack.Node) bool { return f.Manifests[n.Role].Peers == roles.Member },
+	} {
+		if i := slices.IndexFunc(missing, wanted); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// consensus lists the VPC addresses of Droplets that are or will be members of consensus.
+func (f *Fleet) consensus(members []member) []string {
+	var addresses []string
+	for _, m := range members {
+		if manifest := f.Manifests[m.Role]; manifest != nil && manifest.Peers == roles.Member && m.private() != "" {
+			addresses = append(addresses, m.private())
+		}
+	}
+	return addresses
+}
+
+// next is the incarnation after every one that the tags and the peer set know.
+func next(known status.PeerSet, members []member, node string) int {
+	last := 0
+	for _, m := range members {
+		if m.Node == node {
+			last = max(last, m.Incarnation)
+		}
+	}
+	for _, peer := range known.Peers {
+		if peer.Name == node {
+			last = max(last, peer.Incarnation)
+		}
+	}
+	return last + 1
+}
+
+func (f *Fleet) launch(ctx context.Context, vpc string, node stack.Node, incarnation int, founds bool, join []string) (member, error) {
+	image, err := f.image(ctx, node.Role)
+	if err != nil {
+		return member{}, err
+	}
+	document, err := f.Document(node, incarnation, founds, join)
+	if err != nil {
+		return member{}, err
+	}
+	data, err := cloudinit.Encode(document)
+	if err != nil {
+		return member{}, err
+	}
+	droplet, _, err := f.Client.Droplets.Create(ctx, &godo.DropletCreateRequest{
+		Name: f.Stack.Name + "-" + node.Name, Region: f.Stack.Region, Size: node.Size, Image: godo.DropletCreateImage{ID: image.ID},
+		VPCUUID: vpc, UserData: string(data), Tags: f.tags(node, incarnation),
+	})
+	if err != nil {
+		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
+	}
+	f.say("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
+	if droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{}); err != nil {
+		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)
+	}
+	return f.member(*droplet), nil
+}
+
+// peerSet asks the nodes for the newest peer set that any of them knows; the zero value when none answers.
+func (f *Fleet) peerSet(ctx context.Context, members []member) status.PeerSet {
+	var newest status.PeerSet
+	for _, said := range f.askAll(ctx, members) {
+		if said.err == nil && said.status.PeerSet.Founded != "" && said.status.PeerSet.Generation >= newest.Generation {
+			newest = said.status.PeerSet
+		}
+	}
+	return newest
+}
+
+type answer struct {
+	member member
+	status status.Status
+	err    error
+}
+
+// askAll asks every node at once; the answers are in the members' order.
+func (f *Fleet) askAll(ctx context.Context, members []member) []answer {
+	answers := make([]answer, len(members))
+	var group errgroup.Group
+	for i, m := range members {
+		group.Go(func() error {
+			said, err := f.shell.status(ctx, m)
+			answers[i] = answer{m, said, err}
+			return nil
+		})
+	}
+	_ = group.Wait() // each answer carries its own error
+	return answers
+}
+
+// await waits until every node is healthy and the site answers, saying what changes.
+func (f *Fleet) await(ctx context.Context, members []member, start time.Time, took *Breakdown) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	defer cancel()
+	words := map[string]string{}
+	var site string
+	for {
+		answers := f.askAll(ctx, members)
+		f.tellChanges(words, answers, start)
+		note(took, answers, start)
+		if took.First == 0 {
+			if url, err := f.serves(ctx); err == nil {
+				site, took.First = url, time.Since(start).Seconds()
+				f.say("site: answers at %s after %.1f s", url, took.First)
+			} else if ctx.Err() != nil {
+				return "", fmt.Errorf("wait for the site: %w", errors.Join(err, context.Cause(ctx)))
+			}
+		}
+		if took.Healthy > 0 && took.First > 0 {
+			return site, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for the stack to serve: %w; `hornero status` says what each node waits for", context.Cause(ctx))
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+func note(took *Breakdown, answers []answer, start time.Time) {
+	now := time.Since(start).Seconds()
+	joined, databases, healthy := true, true, true
+	for _, a := range answers {
+		joined = joined && a.status.PeerSet.Founded != ""
+		healthy = healthy && a.status.Healthy
+		databases = databases && (a.member.Role != "db" || a.status.Healthy)
+	}
+	for reached, mark := range map[*float64]bool{&took.Peers: joined, &took.Galera: databases, &took.Healthy: healthy} {
+		if mark && *reached == 0 {
+			*reached = now
+		}
+	}
+}
+
+func (f *Fleet) tellChanges(words map[string]string, answers []answer, start time.Time) {
+	for _, a := range answers {
+		word := "starting"
+		if a.err == nil {
+			word = cmp.Or(a.status.State, a.status.Phase)
+			if a.status.Healthy {
+				word += ", healthy"
+			}
+			if a.status.Writer {
+				word += ", takes the writes"
+			}
+		}
+		if words[a.member.Node] != word {
+			words[a.member.Node] = word
+			f.say("%5.1f s  %s: %s", time.Since(start).Seconds(), a.member.Node, word)
+		}
+	}
+}
+
+// serves asks the site for its front page through the load balancer.
+func (f *Fleet) serves(ctx context.Context) (string, error) {
+	url, err := f.url(ctx)
+	if err != nil {
+		return "", err
+	}
+	if url == "" {
+		return "", errors.New("the load balancer has no address yet")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	// The certificate is the stack's own; whether the page is the site's is what counts here.
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), f.Stack.Site.Title) {
+		return "", fmt.Errorf("the front page answers %s", response.Status)
+	}
+	return url, nil
+}

@@ -1,0 +1,145 @@
+package stack
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+// The names of what every stack has, whatever its roles.
+const (
+	CACertificate   = "ca.certificate"
+	CAKey           = "ca.key"
+	SSHKey          = "ssh.key"
+	SSHCA           = "ssh.ca"
+	SiteCertificate = "site.certificate"
+	SiteKey         = "site.key"
+)
+
+const (
+	randomLength   = 28
+	randomAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+// Ensure makes what the stack needs and the file lacks. What is there is never changed.
+func (s *Secrets) Ensure(of *Stack, manifests map[string]*roles.Manifest) error {
+	var made []string
+	err := s.update(func(values map[string]report.Secret) error {
+		var err error
+		made, err = fill(values, of, of.SecretNames(manifests))
+		return err
+	})
+	for _, line := range made {
+		s.notify("made " + line + " (" + s.path + ")")
+	}
+	return err
+}
+
+func fill(values map[string]report.Secret, of *Stack, names []string) ([]string, error) {
+	var made []string
+	makers := []struct {
+		name, what string
+		make       func() error
+	}{
+		{CACertificate, "the stack's authority", func() error { return makeAuthority(values, of.Name) }},
+		{SSHKey, "the operator's SSH key", func() error { return makeSSHKey(values, SSHKey, "hornero "+of.Name) }},
+		{SSHCA, "the authority of SSH host keys", func() error { return makeSSHKey(values, SSHCA, "hornero "+of.Name+" hosts") }},
+		{SiteCertificate, "the site's certificate", func() error { return makeSite(values, of) }},
+	}
+	for _, maker := range makers {
+		if _, there := values[maker.name]; there {
+			continue
+		}
+		if err := maker.make(); err != nil {
+			return nil, fmt.Errorf("make %s: %w", maker.what, err)
+		}
+		made = append(made, maker.what+" "+maker.name)
+	}
+	for _, name := range names {
+		if _, there := values[name]; !there {
+			values[name] = random()
+			made = append(made, "the secret "+name)
+		}
+	}
+	return made, nil
+}
+
+// Rotate makes a secret anew. Running nodes keep the old one until they are replaced.
+func (s *Secrets) Rotate(name string, of *Stack) error {
+	return s.update(func(values map[string]report.Secret) error {
+		if _, there := values[name]; !there {
+			_, err := s.Get(name)
+			return err
+		}
+		switch name {
+		case CACertificate, CAKey, SSHCA, SSHKey:
+			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew", name, ErrFixed)
+		case SiteCertificate, SiteKey:
+			return makeSite(values, of)
+		}
+		values[name] = random()
+		return nil
+	})
+}
+
+func random() report.Secret {
+	var text strings.Builder
+	limit := byte(256 - 256%len(randomAlphabet))
+	for text.Len() < randomLength {
+		var draw [1]byte
+		_, _ = rand.Read(draw[:]) // never fails
+		if draw[0] < limit {      // every letter is as likely as any other
+			text.WriteByte(randomAlphabet[int(draw[0])%len(randomAlphabet)])
+		}
+	}
+	return report.Secret(text.String())
+}
+
+func makeAuthority(values map[string]report.Secret, name string) error {
+	pair, err := pki.NewCA(name)
+	if err != nil {
+		return err
+	}
+	values[CACertificate], values[CAKey] = report.Secret(pair.Certificate), pair.Key
+	return nil
+}
+
+func makeSite(values map[string]report.Secret, of *Stack) error {
+	ca := pki.Pair{Certificate: values[CACertificate].Reveal(), Key: values[CAKey]}
+	pair, err := ca.IssueSite(of.Name, siteNames(of)...)
+	if err != nil {
+		return err
+	}
+	values[SiteCertificate], values[SiteKey] = report.Secret(pair.Certificate), pair.Key
+	return nil
+}
+
+func siteNames(of *Stack) []string {
+	names := []string{of.Name + ".hornero", "localhost"}
+	if parsed, err := url.Parse(of.Site.URL); err == nil && parsed.Hostname() != "" {
+		names = append([]string{parsed.Hostname()}, names...)
+	}
+	return names
+}
+
+func makeSSHKey(values map[string]report.Secret, name, comment string) error {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(key, comment)
+	if err != nil {
+		return err
+	}
+	values[name] = report.Secret(pem.EncodeToMemory(block))
+	return nil
+}

@@ -1,0 +1,227 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+	"golang.org/x/sys/unix"
+	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/report"
+)
+
+// KeyVariable names the environment variable that says where the age identity is.
+const KeyVariable = "HORNERO_AGE_KEY_FILE"
+
+var (
+	// ErrLocked is a secrets file that the identity at hand does not open.
+	ErrLocked = errors.New("the secrets file cannot be opened with this key")
+	// ErrNoKey is a secrets file whose identity is not there.
+	ErrNoKey = errors.New("the secrets file is there, but its key is not")
+	// ErrNoSecret is a name that the secrets file does not hold.
+	ErrNoSecret = errors.New("no such secret")
+	// ErrFixed is a secret that cannot be made anew while nodes live by it.
+	ErrFixed = errors.New("the whole stack lives by it")
+)
+
+// Secrets is the encrypted file beside stack.yaml. Each change reads it anew under a lock, so that two who run hornero
+// at once end with the same values.
+type Secrets struct {
+	path   string
+	key    string
+	notify func(string)
+	values map[string]report.Secret
+}
+
+// DefaultKeyFile is where the age identity is when nothing else says so.
+func DefaultKeyFile() (string, error) {
+	if path := os.Getenv(KeyVariable); path != "" {
+		return path, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the age key: %w; name the key file in %s", err, KeyVariable)
+	}
+	return filepath.Join(home, ".config", "hornero", "age.key"), nil
+}
+
+// OpenSecrets reads the secrets file. A file that is not there is an empty one; nothing is written before the first
+// Ensure or Set. notify is told, in a line each, of everything made on first use; nil tells nobody.
+func OpenSecrets(path, keyFile string, notify func(string)) (*Secrets, error) {
+	if notify == nil {
+		notify = func(string) {}
+	}
+	s := &Secrets{path: path, key: keyFile, notify: notify}
+	return s, s.read()
+}
+
+// Names lists what the file holds, sorted.
+func (s *Secrets) Names() []string { return slices.Sorted(maps.Keys(s.values)) }
+
+// Get returns one secret.
+func (s *Secrets) Get(name string) (report.Secret, error) {
+	if value, there := s.values[name]; there {
+		return value, nil
+	}
+	if near := report.Nearest(name, s.Names()); near != "" {
+		return "", fmt.Errorf("%w: %q in %s; did you mean %q?", ErrNoSecret, name, s.path, near)
+	}
+	return "", fmt.Errorf("%w: %q in %s; `hornero secrets list` names them, `hornero up` makes what is missing", ErrNoSecret, name, s.path)
+}
+
+// Set puts a secret in place of whatever was there.
+func (s *Secrets) Set(name string, value report.Secret) error {
+	return s.update(func(values map[string]report.Secret) error {
+		values[name] = value
+		return nil
+	})
+}
+
+func (s *Secrets) read() error {
+	sealed, err := os.ReadFile(s.path)
+	if os.IsNotExist(err) {
+		s.values = map[string]report.Secret{}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read secrets: %w", err)
+	}
+	identity, err := readIdentity(s.key)
+	if os.IsNotExist(err) {
+		return fmt.Errorf("open %s: %w: %s; put the key back, or name it in %s", s.path, ErrNoKey, s.key, KeyVariable)
+	}
+	if err != nil {
+		return err
+	}
+	s.values, err = unseal(sealed, identity)
+	if err != nil {
+		return fmt.Errorf("open %s: %w: %s: %w; name the right key in %s; the file is left as it is", s.path, ErrLocked, s.key, err, KeyVariable)
+	}
+	return nil
+}
+
+func unseal(sealed []byte, identity *age.X25519Identity) (map[string]report.Secret, error) {
+	plain, err := age.Decrypt(bytes.NewReader(sealed), identity)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(plain)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]report.Secret{}
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return nil, errors.New("it holds no mapping of names to values")
+	}
+	return values, nil
+}
+
+// update changes the file under a lock on its folder, from what it holds by then.
+func (s *Secrets) update(change func(map[string]report.Secret) error) error {
+	unlock, err := lockFolder(filepath.Dir(s.path))
+	if err != nil {
+		return fmt.Errorf("lock secrets: %w", err)
+	}
+	defer unlock()
+	if err := s.read(); err != nil {
+		return err
+	}
+	before := maps.Clone(s.values)
+	if err := change(s.values); err != nil || maps.Equal(before, s.values) {
+		return err
+	}
+	return s.write()
+}
+
+func (s *Secrets) write() error {
+	identity, err := s.identity()
+	if err != nil {
+		return err
+	}
+	text, err := yaml.Marshal(s.values)
+	if err != nil {
+		return fmt.Errorf("write secrets: %w", err)
+	}
+	sealed := &bytes.Buffer{}
+	plain, err := age.Encrypt(sealed, identity.Recipient())
+	if err != nil {
+		return fmt.Errorf("seal secrets: %w", err)
+	}
+	if _, err := plain.Write(text); err != nil {
+		return fmt.Errorf("seal secrets: %w", err)
+	}
+	if err := plain.Close(); err != nil {
+		return fmt.Errorf("seal secrets: %w", err)
+	}
+	_, err = file.Write(s.path, sealed.Bytes(), file.Options{Mode: 0o600})
+	return err
+}
+
+func lockFolder(folder string) (func(), error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
+	}
+	handle, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(handle.Fd()), unix.LOCK_EX); err != nil {
+		handle.Close()
+		return nil, err
+	}
+	return func() { handle.Close() }, nil
+}
+
+// identity reads the age identity, making one when there is none.
+func (s *Secrets) identity() (*age.X25519Identity, error) {
+	identity, err := readIdentity(s.key)
+	if !os.IsNotExist(err) {
+		return identity, err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.key), 0o700); err != nil {
+		return nil, fmt.Errorf("make age key: %w", err)
+	}
+	unlock, err := lockFolder(filepath.Dir(s.key))
+	if err != nil {
+		return nil, fmt.Errorf("make age key: %w", err)
+	}
+	defer unlock()
+	if identity, err = readIdentity(s.key); !os.IsNotExist(err) {
+		return identity, err // somebody else made it meanwhile
+	}
+	if identity, err = age.GenerateX25519Identity(); err != nil {
+		return nil, fmt.Errorf("make age key: %w", err)
+	}
+	text := "# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# public key: " + identity.Recipient().String() + "\n" + identity.String() + "\n"
+	if _, err := file.Write(s.key, []byte(text), file.Options{Mode: 0o600}); err != nil {
+		return nil, fmt.Errorf("make age key: %w", err)
+	}
+	s.notify("made the age key " + s.key + "; keep a copy: without it the secrets cannot be read")
+	return identity, nil
+}
+
+func readIdentity(path string) (*age.X25519Identity, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			identity, err := age.ParseX25519Identity(line)
+			if err != nil {
+				return nil, fmt.Errorf("read age key %s: it is no age identity; name the right one in %s", path, KeyVariable)
+			}
+			return identity, nil
+		}
+	}
+	return nil, fmt.Errorf("read age key %s: it holds no identity; name the right one in %s", path, KeyVariable)
+}

@@ -1,0 +1,184 @@
+// Package stack owns stack.yaml and the secrets file: what they may say, what is wrong with them, and the things that a
+// stack has from its first day (authorities, keys, passwords). It must not know how Droplets are made or reached.
+package stack
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+// Version is the version of stack.yaml that this code reads.
+const Version = 1
+
+// The clouds that a stack can be launched on.
+const (
+	CloudLab          = "lab"
+	CloudDigitalOcean = "digitalocean"
+)
+
+// What a stack gets that does not say.
+const (
+	DefaultSecrets = "secrets.age"
+	DefaultRelease = "debian-13"
+	DefaultSize    = "s-1vcpu-1gb"
+)
+
+// Stack is a stack.yaml.
+type Stack struct {
+	Version      int          `yaml:"version"`
+	Name         string       `yaml:"name"`
+	Cloud        string       `yaml:"cloud"`
+	Region       string       `yaml:"region"`
+	Release      string       `yaml:"release"`
+	Secrets      string       `yaml:"secrets"` // as written; SecretsPath is where it is
+	Site         Site         `yaml:"site"`
+	Nodes        []Group      `yaml:"nodes"`
+	LoadBalancer LoadBalancer `yaml:"load_balancer"`
+
+	folder string
+}
+
+// Site is what the web nodes show.
+type Site struct {
+	Title      string `yaml:"title"`
+	AdminUser  string `yaml:"admin_user"`
+	AdminEmail string `yaml:"admin_email"`
+	URL        string `yaml:"url"` // empty: the load balancer's address
+}
+
+// Group is a number of equal nodes.
+type Group struct {
+	Name  string `yaml:"name"`
+	Role  string `yaml:"role"`
+	Count int    `yaml:"count"`
+	Size  string `yaml:"size"`
+}
+
+// LoadBalancer is what visitors reach.
+type LoadBalancer struct {
+	Nodes string `yaml:"nodes"` // the role of the nodes behind it
+	HTTP  int    `yaml:"http"`  // 0: none
+	HTTPS int    `yaml:"https"` // 0: none
+}
+
+// Node is one node of the stack.
+type Node struct {
+	Name string
+	Role string
+	Size string
+}
+
+// Load reads a stack.yaml. All that is wrong with it comes back together, as report.Problems.
+func Load(path string, manifests map[string]*roles.Manifest) (*Stack, error) {
+	data, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil, fmt.Errorf("read stack: %w; `hornero init` writes one, -f names another", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read stack: %w", err)
+	}
+	s, err := Parse(path, data, manifests)
+	if err != nil {
+		return nil, err
+	}
+	s.folder = filepath.Dir(path)
+	return s, nil
+}
+
+// Parse reads the text of a stack.yaml; file names it in problems.
+func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Stack, error) {
+	doc, err := report.Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{}
+	doc.Decode(s)
+	c := newCheck(doc, manifests)
+	c.stack(s)
+	if err := doc.Problems(); err != nil {
+		return nil, err
+	}
+	s.complete()
+	return s, nil
+}
+
+func (s *Stack) complete() {
+	s.Secrets = cmp.Or(s.Secrets, DefaultSecrets)
+	s.Release = cmp.Or(s.Release, DefaultRelease)
+	for i := range s.Nodes {
+		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)
+	}
+}
+
+// SecretsPath is where the secrets file is: beside stack.yaml, unless it says otherwise.
+func (s *Stack) SecretsPath() string {
+	if filepath.IsAbs(s.Secrets) {
+		return s.Secrets
+	}
+	return filepath.Join(s.folder, s.Secrets)
+}
+
+// All returns the stack's nodes in the order of the file.
+func (s *Stack) All() []Node {
+	var all []Node
+	for _, group := range s.Nodes {
+		for number := range group.Count {
+			all = append(all, Node{Name: group.Name + "-" + strconv.Itoa(number+1), Role: group.Role, Size: group.Size})
+		}
+	}
+	return all
+}
+
+// Node finds a node by its name. An unknown name is an error that suggests the nearest.
+func (s *Stack) Node(name string) (Node, error) {
+	var names []string
+	for _, node := range s.All() {
+		if node.Name == name {
+			return node, nil
+		}
+		names = append(names, node.Name)
+	}
+	if near := report.Nearest(name, names); near != "" {
+		return Node{}, fmt.Errorf("the stack %s has no node %q; did you mean %q?", s.Name, name, near)
+	}
+	return Node{}, fmt.Errorf("the stack %s has no node %q; its nodes are %v", s.Name, name, names)
+}
+
+// Expected names all nodes by role, sorted.
+func (s *Stack) Expected() map[string][]string {
+	expected := map[string][]string{}
+	for _, node := range s.All() {
+		expected[node.Role] = append(expected[node.Role], node.Name)
+	}
+	for _, names := range expected {
+		slices.Sort(names)
+	}
+	return expected
+}
+
+// Settings are what manifests may ask for, by name.
+func (s *Stack) Settings() map[string]string {
+	return map[string]string{
+		"site.title": s.Site.Title, "site.url": s.Site.URL,
+		"site.admin_user": s.Site.AdminUser, "site.admin_email": s.Site.AdminEmail,
+	}
+}
+
+// SecretNames are the secrets that the manifests of the stack's roles ask for, sorted.
+func (s *Stack) SecretNames(manifests map[string]*roles.Manifest) []string {
+	names := map[string]bool{}
+	for _, group := range s.Nodes {
+		for _, name := range manifests[group.Role].Secrets {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}

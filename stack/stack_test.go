@@ -1,0 +1,69 @@
+package stack_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
+)
+
+func manifests(t *testing.T) map[string]*roles.Manifest {
+	t.Helper()
+	all, err := roles.LoadDir(roles.Embedded())
+	require.NoError(t, err)
+	return all
+}
+
+func checkedIn(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../stack.yaml")
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestTheCheckedInStackIsRight(t *testing.T) {
+	s, err := stack.Load("../stack.yaml", manifests(t))
+	require.NoError(t, err)
+	var names []string
+	for _, node := range s.All() {
+		names = append(names, node.Name)
+	}
+	require.Equal(t, []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"}, names)
+	require.Equal(t, []string{"proxy-1", "proxy-2"}, s.Expected()["proxy"])
+	require.Equal(t, "../secrets.age", s.SecretsPath())
+	require.Equal(t, []string{"proxy.stats_password", "wordpress.admin_password", "wordpress.db_password", "wordpress.salt"}, s.SecretNames(manifests(t)))
+}
+
+func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"unknown key", "region: fra1 ", "regoin: fra1 ", "s.yaml:4:1: error: name: x\n"},
+		{"wrong type", "count: 3", "count: three", `s.yaml:26:12: error: nodes[0].count: must be a whole number, got "three"`},
+		{"missing role", "role: web ", "role: wep ", `s.yaml:33:11: error: nodes[2].role: there is no "wep"; did you mean "web"?`},
+		{"abstract role", "role: web ", "role: common ", `s.yaml:33:11: error: nodes[2].role: "common" is only a part of other roles; write one of db, proxy, web`},
+		{"duplicate name", "name: proxy", "name: db", `s.yaml:28:11: error: nodes[1].name: "db" is taken by nodes[0]; give each group a name of its own`},
+		{"even database", "count: 3", "count: 2", `s.yaml:26:12: error: nodes[0].count: must give an odd number of db nodes, so that half of them is never a tie, got 2; write 1 or 3`},
+		{"no database nodes", "count: 3", "count: 0", `s.yaml:26:12: error: nodes[0].count: must be at least 1, got 0; remove the group when there is to be none`},
+		{"bad name", "name: hornero ", "name: Horn_ero ", `s.yaml:6:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "Horn_ero"`},
+		{"bad slug", "region: fra1 ", "region: FRA 1 ", `s.yaml:8:9: error: region: must be a slug of DigitalOcean's, as in fra1, got "FRA 1"`},
+		{"bad release", "release: debian-13 ", "release: debian-31 ", `s.yaml:9:10: error: release: there is no "debian-31"; did you mean "debian-13"?`},
+		{"bad cloud", "cloud: lab ", "cloud: aws ", `s.yaml:7:8: error: cloud: there is no "aws"; write one of digitalocean, lab`},
+		{"bad mail", "admin_email: admin@example.org", "admin_email: admin", `s.yaml:15:16: error: site.admin_email: must be a mail address, as in admin@example.org, got "admin"`},
+		{"no such balanced role", "nodes: web ", "nodes: wbe ", `s.yaml:38:10: error: load_balancer.nodes: there is no "wbe"; did you mean "web"?`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := checkedIn(t)
+			require.Contains(t, text, c.old)
+			_, err := stack.Parse("s.yaml", []byte(strings.Replace(text, c.old, c.new, 1)), manifests(t))
+			require.EqualError(t, err, c.want)
+		})
+	}
+}
+
+func TestAllProblemsComeInOneRun(t *testing.T) {
+	_, err := stack.Parse("s.yaml", []byte("version: 2\nname: 9\ncloud: lab\nnodes: []\n"), manifests(t))
+	require.EqualError(t, err, `?`)
+}
