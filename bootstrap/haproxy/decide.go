@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
@@ -19,59 +20,93 @@ type Server struct {
 	Backend     string
 	Name        string
 	Address     string
+	Weight      int
 	Maintenance bool // by configuration or command; what it inherits from the server that it tracks does not count
 	Up          bool // open for sessions
 	Passed      bool // its own check passed lately; a server that tracks another has none
 }
 
+const endSessions = "shutdown sessions server "
+
 func (s Server) id() string { return s.Backend + "/" + s.Name }
 
 // Decide returns the commands that make the running servers what the peer set says: every database node with a known
 // address is checked and may serve reads; only the holder of the writer lease, in the incarnation that took it, is open
-// for writes. Whatever closes comes before whatever opens. Servers are taken in the process' order.
+// for writes. What closes comes before what moves, and that before what opens; "readers", where servers are checked,
+// opens before "writer". Beyond that servers are taken in the process' order.
 func Decide(servers []Server, snapshot peerset.Snapshot) []string {
 	if snapshot.Founded == "" {
-		return nil // nothing is known, not: nobody is there
+		return nil // nothing is known, which is not the same as: nobody is there
 	}
-	var closing, moving, opening []string
+	var closing, moving, reading, writing []string
 	for _, server := range servers {
 		peer, present := snapshot.Peer(server.Name)
 		present = present && peer.Role == databaseRole && peer.Address != ""
-		open := present && (server.Backend == readersBackend || server.Backend == writerBackend && isWriter(peer, snapshot))
 		moved := present && server.Address != peer.Address
-		if !server.Maintenance && (!open || moved) {
-			closing = append(closing, set(server, "state maint"), "shutdown sessions server "+server.id())
+		reader := present && server.Backend == readersBackend
+		writer := present && server.Backend == writerBackend && isWriter(peer, snapshot)
+		if !server.Maintenance && (moved || !reader && !writer) {
+			closing = append(closing, set(server, "state maint"), endSessions+server.id())
 		}
 		if moved {
 			moving = append(moving, set(server, "addr "+peer.Address))
 		}
-		if open && (server.Maintenance || moved) {
-			opening = append(opening, set(server, "state ready"))
-			if server.Backend == readersBackend && (moved || !peer.Healthy) {
-				// A server that leaves maintenance counts as up until its first check. This one waits for it.
-				opening = append(opening, set(server, "health down"))
-			}
+		closed := server.Maintenance || moved
+		switch {
+		case reader && closed:
+			reading = append(reading, bring(server, moved || !peer.Healthy)...)
+		case reader && server.Weight == 0:
+			reading = append(reading, set(server, "weight 100%")) // an agent ended in the middle of bring
+		case writer && closed:
+			writing = append(writing, set(server, "state ready"))
 		}
 	}
-	return slices.Concat(closing, moving, opening)
+	return slices.Concat(closing, moving, reading, writing)
 }
 
-func set(server Server, what string) string { return fmt.Sprintf("set server %s %s", server.id(), what) }
+// bring opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it gets no
+// session before that has passed.
+func bring(server Server, doubt bool) []string {
+	if !doubt {
+		return []string{set(server, "state ready")}
+	}
+	return []string{set(server, "weight 0"), set(server, "state ready"), set(server, "health down"), set(server, "weight 100%")}
+}
+
+func set(server Server, what string) string {
+	return fmt.Sprintf("set server %s %s", server.id(), what)
+}
 
 func isWriter(peer peerset.Peer, snapshot peerset.Snapshot) bool {
 	lease := snapshot.Leases[peerset.LeaseWriter]
 	return lease.Holder == peer.Name && lease.Incarnation == peer.Incarnation
 }
 
-// Quiet returns the commands for processes that a reload left behind: sessions to servers that are not open are ended.
-func Quiet(servers []Server) []string {
-	var commands []string
-	for _, server := range servers {
-		if !server.Up || server.Maintenance {
-			commands = append(commands, set(server, "state maint"), "shutdown sessions server "+server.id())
+// Session is one in a process that a reload left behind.
+type Session struct {
+	PID    int
+	ID     string // in its process
+	Server string // backend/name
+}
+
+// Cut returns the servers whose sessions the commands end.
+func Cut(commands []string) []string {
+	var servers []string
+	for _, command := range commands {
+		if server, ok := strings.CutPrefix(command, endSessions); ok {
+			servers = append(servers, server)
 		}
 	}
-	return commands
+	return servers
+}
+
+// Doomed returns the sessions to servers that are not open now, or are cut off.
+func Doomed(left []Session, servers []Server, cut map[string]bool) []Session {
+	open := map[string]bool{}
+	for _, server := range servers {
+		open[server.id()] = server.Up && !server.Maintenance && !cut[server.id()]
+	}
+	return slices.DeleteFunc(slices.Clone(left), func(s Session) bool { return open[s.Server] })
 }
 
 // Judge tells how the proxy is: it serves when a database node takes writes through it.

@@ -7,6 +7,7 @@ package haproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,6 +23,8 @@ import (
 const (
 	DefaultTick        = 100 * time.Millisecond
 	DefaultReloadEvery = time.Second
+	// DefaultSweepEvery is how often old processes are looked at when nothing changes.
+	DefaultSweepEvery = time.Second
 	// DefaultNotice is how long clients' checks need to see that a draining proxy is no longer healthy.
 	DefaultNotice = 2 * time.Second
 	// DefaultPatience is how long a process may not answer before its unit is asked to start.
@@ -44,8 +47,10 @@ type Runtime interface {
 	State(ctx context.Context) ([]Server, error)
 	// Tell gives that process a command and returns what it answers; most say nothing.
 	Tell(ctx context.Context, command string) (string, error)
-	// TellOld gives a command to each process that a reload left behind, and returns how many there are.
-	TellOld(ctx context.Context, commands []string) (int, error)
+	// Left lists the sessions in processes that a reload left behind.
+	Left(ctx context.Context) ([]Session, error)
+	// End ends one of those.
+	End(ctx context.Context, session Session) error
 	// Sessions counts the connections of clients to the process.
 	Sessions(ctx context.Context) (int, error)
 }
@@ -72,7 +77,7 @@ type Status struct {
 }
 
 // Times are the driver's times; the zero value means the defaults.
-type Times struct{ Tick, ReloadEvery, Notice, Patience time.Duration }
+type Times struct{ Tick, ReloadEvery, SweepEvery, Notice, Patience time.Duration }
 
 // Config is what a driver needs.
 type Config struct {
@@ -95,9 +100,11 @@ type Driver struct {
 	status   Status
 
 	// Only the loop touches these.
-	reloaded time.Time // the last reload
-	answered time.Time // the last answer of the process
-	said     []string  // the commands that were given last
+	reloaded time.Time       // the last reload
+	answered time.Time       // the last answer of the process
+	said     []string        // the commands that were given last
+	swept    time.Time       // the last look at old processes
+	cut      map[string]bool // servers whose sessions in old processes must end, besides those that are closed
 }
 
 // New makes a driver. Run runs it.
@@ -106,12 +113,12 @@ func New(config Config) *Driver {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.Notice, DefaultNotice}, {&t.Patience, DefaultPatience}} {
+	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Notice, DefaultNotice}, {&t.Patience, DefaultPatience}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
 	}
-	return &Driver{Config: config}
+	return &Driver{Config: config, cut: map[string]bool{}}
 }
 
 // Run drives HAProxy until ctx ends. HAProxy goes on without its driver.
@@ -153,7 +160,7 @@ func (d *Driver) step(ctx context.Context) Status {
 	} else {
 		d.said = nil
 	}
-	d.quietOld(ctx, servers)
+	d.sweep(ctx, servers, Cut(commands))
 	return Judge(servers, snapshot)
 }
 
@@ -174,12 +181,26 @@ func (d *Driver) tell(ctx context.Context, commands []string) ([]Server, error) 
 	return d.Runtime.State(ctx)
 }
 
-// quietOld ends the sessions to database nodes that must not have any, in processes that a reload left behind: those do
-// not check servers any more.
-func (d *Driver) quietOld(ctx context.Context, servers []Server) {
-	if _, err := d.Runtime.TellOld(ctx, Quiet(servers)); err != nil {
-		d.Log.Debug("tell HAProxy's old processes", "err", err)
+// sweep ends the sessions to database nodes that must not have any, in processes that a reload left behind: those do not
+// check their servers any more, and know them only by the addresses of their time.
+func (d *Driver) sweep(ctx context.Context, servers []Server, cut []string) {
+	for _, server := range cut {
+		d.cut[server] = true
 	}
+	if len(d.cut) == 0 && time.Since(d.swept) < d.Times.SweepEvery {
+		return
+	}
+	d.swept = time.Now()
+	left, err := d.Runtime.Left(ctx)
+	for _, session := range Doomed(left, servers, d.cut) {
+		d.Log.Info("end session in an old process", "server", session.Server, "pid", session.PID)
+		err = errors.Join(err, d.Runtime.End(ctx, session))
+	}
+	if err != nil {
+		d.Log.Debug("end sessions in old processes", "err", err)
+		return
+	}
+	clear(d.cut)
 }
 
 // revive asks for a start when the process has been silent for too long.

@@ -18,15 +18,11 @@ type Socket struct {
 	Master string // of the master process, -S on its command line
 }
 
-// Admin states of a server that are not inherited (haproxy, server-t.h: SRV_ADMF_FMAINT, SRV_ADMF_CMAINT).
+// From HAProxy's management guide, "show servers state".
 const (
-	forcedMaintenance     = 0x01
-	configuredMaintenance = 0x04
-)
-
-const (
-	operationStopped = 0 // SRV_ST_STOPPED
-	resultPassed     = 3 // CHK_RES_PASSED
+	forcedMaintenance = 0x01 // in srv_admin_state, by command or by "disabled"; inherited states have other bits
+	operationStopped  = 0    // srv_op_state
+	resultPassed      = 3    // srv_check_result
 )
 
 var errUnexpected = errors.New("HAProxy answers what this bootstrap does not understand")
@@ -41,7 +37,9 @@ func (s Socket) State(ctx context.Context) ([]Server, error) {
 }
 
 // Tell gives the process one command.
-func (s Socket) Tell(ctx context.Context, command string) (string, error) { return ask(ctx, s.Path, command) }
+func (s Socket) Tell(ctx context.Context, command string) (string, error) {
+	return ask(ctx, s.Path, command)
+}
 
 // Sessions counts the connections of clients.
 func (s Socket) Sessions(ctx context.Context) (int, error) {
@@ -60,27 +58,33 @@ func (s Socket) Sessions(ctx context.Context) (int, error) {
 	return total, err
 }
 
-// TellOld gives commands to each process that a reload left behind.
-func (s Socket) TellOld(ctx context.Context, commands []string) (int, error) {
+// Left lists the sessions in processes that a reload left behind. Those obey no command about their servers any more
+// ("Proxy is disabled"), only about single sessions.
+func (s Socket) Left(ctx context.Context) ([]Session, error) {
 	text, err := ask(ctx, s.Master, "show proc")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	old := oldProcesses(text)
+	var left []Session
 	var errs []error
-	for _, pid := range old {
-		for _, command := range commands {
-			if _, err := ask(ctx, s.Master, fmt.Sprintf("@!%d %s", pid, command)); err != nil {
-				errs = append(errs, err)
-			}
-		}
+	for _, pid := range oldProcesses(text) {
+		text, err := ask(ctx, s.Master, fmt.Sprintf("@!%d show sess", pid))
+		errs = append(errs, err)
+		left = append(left, parseSessions(pid, text)...)
 	}
-	return len(old), errors.Join(errs...)
+	return left, errors.Join(errs...)
 }
 
-// ask sends one command and returns the answer. HAProxy closes the connection after it.
+// End ends one of those.
+func (s Socket) End(ctx context.Context, session Session) error {
+	_, err := ask(ctx, s.Master, fmt.Sprintf("@!%d shutdown session %s", session.PID, session.ID))
+	return err
+}
+
+// ask sends one command and returns the answer. The process closes the connection after it; the master does so only when
+// nothing more can come.
 func ask(ctx context.Context, path, command string) (string, error) {
-	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	connection, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return "", err
 	}
@@ -88,6 +92,9 @@ func ask(ctx context.Context, path, command string) (string, error) {
 	stop := context.AfterFunc(ctx, func() { connection.SetDeadline(time.Now()) })
 	defer stop()
 	if _, err := io.WriteString(connection, command+"\n"); err != nil {
+		return "", fmt.Errorf("ask HAProxy: %w", err)
+	}
+	if err := connection.CloseWrite(); err != nil {
 		return "", fmt.Errorf("ask HAProxy: %w", err)
 	}
 	answer, err := io.ReadAll(connection)
@@ -130,12 +137,13 @@ func parseServer(header, fields []string) (Server, error) {
 	admin, err1 := strconv.Atoi(row["srv_admin_state"])
 	operation, err2 := strconv.Atoi(row["srv_op_state"])
 	result, err3 := strconv.Atoi(row["srv_check_result"])
-	if err := errors.Join(err1, err2, err3); err != nil {
+	weight, err4 := strconv.Atoi(row["srv_uweight"])
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return Server{}, fmt.Errorf("%w: %w", errUnexpected, err)
 	}
 	return Server{
-		Backend: row["be_name"], Name: row["srv_name"], Address: row["srv_addr"],
-		Maintenance: admin&(forcedMaintenance|configuredMaintenance) != 0,
+		Backend: row["be_name"], Name: row["srv_name"], Address: row["srv_addr"], Weight: weight,
+		Maintenance: admin&forcedMaintenance != 0,
 		Up:          operation != operationStopped,
 		Passed:      result == resultPassed,
 	}, nil
@@ -180,4 +188,26 @@ func oldProcesses(text string) []int {
 		}
 	}
 	return pids
+}
+
+// parseSessions reads "show sess": an identity, a colon, and key=value pairs.
+func parseSessions(pid int, text string) []Session {
+	var sessions []Session
+	for line := range strings.Lines(text) {
+		id, rest, ok := strings.Cut(line, ": ")
+		if !ok || !strings.HasPrefix(id, "0x") {
+			continue
+		}
+		values := map[string]string{}
+		for _, field := range strings.Fields(rest) {
+			key, value, _ := strings.Cut(field, "=")
+			if _, twice := values[key]; !twice {
+				values[key] = value
+			}
+		}
+		if server := values["srv"]; server != "" && server != "<none>" {
+			sessions = append(sessions, Session{PID: pid, ID: id, Server: values["be"] + "/" + server})
+		}
+	}
+	return sessions
 }

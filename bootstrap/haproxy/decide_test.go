@@ -1,0 +1,142 @@
+package haproxy_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// server writes a server in short: "writer/db-1 10.0.0.1 up", with "maint", "up" and "passed" as needed.
+func server(text string) haproxy.Server {
+	fields := strings.Fields(text)
+	backend, name, _ := strings.Cut(fields[0], "/")
+	return haproxy.Server{
+		Backend: backend, Name: name, Address: fields[1], Weight: 1,
+		Maintenance: strings.Contains(text, " maint"), Up: strings.Contains(text, " up"), Passed: strings.Contains(text, " passed"),
+	}
+}
+
+func serversOf(texts ...string) []haproxy.Server {
+	var list []haproxy.Server
+	for _, text := range texts {
+		list = append(list, server(text))
+	}
+	return list
+}
+
+// database is a healthy database node.
+func database(name, address string, incarnation int) peerset.Peer {
+	return peerset.Peer{Name: name, Role: "db", Address: address, Incarnation: incarnation, Healthy: true, Alive: true}
+}
+
+func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Snapshot {
+	return peerset.Snapshot{
+		Founded: "f", Quorum: true, Peers: peers,
+		Leases: map[string]peerset.Lease{peerset.LeaseWriter: {Name: peerset.LeaseWriter, Holder: writer, Incarnation: incarnation, Epoch: 1}},
+	}
+}
+
+func TestDecide(t *testing.T) {
+	one, two := database("db-1", "10.0.0.1", 1), database("db-2", "10.0.0.2", 1)
+	sick := two
+	sick.Healthy = false
+	steady := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2 up passed")
+	for _, c := range []struct {
+		name     string
+		servers  []haproxy.Server
+		snapshot peerset.Snapshot
+		want     []string
+	}{
+		{"nothing to do", steady, snapshot("db-1", 1, one, two), nil},
+		{"nothing is known", steady, peerset.Snapshot{}, nil},
+		{"the writer moves: the old one's sessions end first", steady, snapshot("db-2", 1, one, two), []string{
+			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1", "set server writer/db-2 state ready"}},
+		{"nobody writes", steady, snapshot("", 0, one, two), []string{
+			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1"}},
+		{"the lease is of an earlier incarnation", steady, snapshot("db-1", 1, database("db-1", "10.0.0.1", 2), two), []string{
+			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1"}},
+		{"the lease's holder is not a peer", steady, snapshot("db-9", 1, one, two), []string{
+			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1"}},
+		{"no quorum: the last snapshot stands", steady, func() peerset.Snapshot {
+			s := snapshot("db-1", 1, one, two)
+			s.Quorum = false
+			return s
+		}(), nil},
+		{"a reader got a new address", steady, snapshot("db-1", 1, one, database("db-2", "10.0.0.9", 2)), []string{
+			"set server readers/db-2 state maint", "shutdown sessions server readers/db-2",
+			"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
+			"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}},
+		{"a reader left the peer set", steady, snapshot("db-1", 1, one), []string{
+			"set server readers/db-2 state maint", "shutdown sessions server readers/db-2"}},
+		{"a slot is filled by a node that does not serve yet", serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"), snapshot("", 0, sick), []string{
+			"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
+			"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}},
+		{"a healthy reader comes back at once", serversOf("readers/db-2 10.0.0.2 maint"), snapshot("", 0, two), []string{
+			"set server readers/db-2 state ready"}},
+		{"a peer of another role does not get writes", serversOf("writer/web-1 10.0.0.7 maint"), snapshot("web-1", 1, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1}), nil},
+		{"servers of other backends are left alone", serversOf("mine/db-1 10.0.0.1 maint"), snapshot("db-1", 1, one), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.want, haproxy.Decide(c.servers, c.snapshot))
+		})
+	}
+}
+
+func TestJudge(t *testing.T) {
+	one := database("db-1", "10.0.0.1", 1)
+	for _, c := range []struct {
+		name     string
+		servers  []haproxy.Server
+		snapshot peerset.Snapshot
+		want     string
+		healthy  bool
+	}{
+		{"serves", serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"), snapshot("db-1", 1, one), haproxy.StateServing, true},
+		{"not checked yet", serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up"), snapshot("db-1", 1, one), haproxy.StateWriterDown, false},
+		{"down", serversOf("writer/db-1 10.0.0.1", "readers/db-1 10.0.0.1"), snapshot("db-1", 1, one), haproxy.StateWriterDown, false},
+		{"in maintenance", serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"), snapshot("db-1", 1, one), haproxy.StateNoWriter, false},
+		{"no slot", nil, snapshot("db-1", 1, one), haproxy.StateNoWriter, false},
+		{"no writer", serversOf("writer/db-1 10.0.0.1 up"), snapshot("", 0, one), haproxy.StateNoWriter, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status := haproxy.Judge(c.servers, c.snapshot)
+			require.Equal(t, c.want, status.State)
+			require.Equal(t, c.healthy, status.Healthy)
+			require.NotEmpty(t, status.Reason)
+			require.Equal(t, c.healthy, status.Writer == "db-1")
+		})
+	}
+}
+
+func TestDoomed(t *testing.T) {
+	servers := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2")
+	left := []haproxy.Session{{1, "0xa", "writer/db-1"}, {1, "0xb", "writer/db-2"}, {2, "0xc", "readers/db-1"}, {2, "0xd", "readers/db-2"}, {2, "0xe", "writer/db-9"}}
+	cut := haproxy.Cut([]string{"set server readers/db-1 state maint", "shutdown sessions server readers/db-1"})
+	require.Equal(t, []string{"readers/db-1"}, cut)
+	require.Equal(t, []haproxy.Session{left[1], left[2], left[3], left[4]}, haproxy.Doomed(left, servers, map[string]bool{cut[0]: true}))
+}
+
+func TestShape(t *testing.T) {
+	base := "global\n\tmaxconn 10\nbackend writer\n\tserver db-1 10.0.0.1:3306 track readers/db-1\n\tserver db-2 10.0.0.2:3306 disabled\n"
+	for _, c := range []struct {
+		name string
+		text string
+		same bool
+	}{
+		{"address", strings.Replace(base, "10.0.0.1", "10.0.0.9", 1), true},
+		{"disabled", strings.Replace(base, " disabled", "", 1), true},
+		{"comment and blanks", "# hello\n\n" + strings.ReplaceAll(base, "\t", "    "), true},
+		{"a new server", base + "\tserver db-3 10.0.0.3:3306\n", false},
+		{"another name", strings.Replace(base, "server db-2", "server db-7", 1), false},
+		{"another option", strings.Replace(base, "maxconn 10", "maxconn 20", 1), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.same, haproxy.Shape([]byte(base)) == haproxy.Shape([]byte(c.text)))
+		})
+	}
+	require.Equal(t, []string{"writer/db-1", "writer/db-2"}, haproxy.Slots([]byte(base)))
+}

@@ -1,0 +1,446 @@
+package haproxy_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+// These tests run the real HAProxy on loopback, with the role's own configuration, and databases that only greet.
+
+const patience = 10 * time.Second
+
+// peers is a peer set that a test writes.
+type peers struct {
+	mu       sync.Mutex
+	snapshot peerset.Snapshot
+	changed  chan struct{}
+}
+
+func (p *peers) Snapshot() peerset.Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.snapshot.Clone()
+}
+
+func (p *peers) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
+func (p *peers) put(snapshot peerset.Snapshot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.snapshot = snapshot
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// greeter is a database node: it greets with its name, echoes lines, and answers health checks.
+type greeter struct {
+	name, address string
+	healthy       atomic.Bool
+	health        *http.Server
+}
+
+func newGreeter(t *testing.T, name, address string) *greeter {
+	g := &greeter{name: name, address: address}
+	g.healthy.Store(true)
+	listener, err := net.Listen("tcp", address+":3306")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go g.talk(connection)
+		}
+	}()
+	g.startHealth(t)
+	t.Cleanup(func() { g.health.Close() })
+	return g
+}
+
+func (g *greeter) talk(connection net.Conn) {
+	defer connection.Close()
+	fmt.Fprintln(connection, g.name)
+	io.Copy(connection, connection)
+}
+
+func (g *greeter) startHealth(t *testing.T) {
+	listener, err := net.Listen("tcp", g.address+":9200")
+	require.NoError(t, err)
+	g.health = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !g.healthy.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})}
+	go g.health.Serve(listener)
+}
+
+// proxy is one proxy node: HAProxy, the agent's part that renders its file, and the driver.
+type proxy struct {
+	t       *testing.T
+	dir     string
+	network string // 127.a.b
+	facts   roles.Facts
+	peers   *peers
+	master  *exec.Cmd
+	reloads atomic.Int32
+	log     *safeBuffer
+
+	mu     sync.Mutex
+	status haproxy.Status
+}
+
+type safeBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+var networks atomic.Int32
+
+// newNetwork gives each test addresses of its own on loopback, since the ports are the role's.
+func newNetwork() string {
+	return fmt.Sprintf("127.%d.%d", 20+os.Getpid()%200, networks.Add(1))
+}
+
+func newProxy(t *testing.T, network string, expected []string, start peerset.Snapshot) *proxy {
+	p := &proxy{t: t, dir: t.TempDir(), network: network, peers: &peers{changed: make(chan struct{})}, log: &safeBuffer{}}
+	p.facts = roles.Facts{
+		Stack: "test", Node: "proxy-1", Role: "proxy", Release: "debian-13", Address: network + ".21",
+		Secrets: map[string]report.Secret{"proxy.stats_password": "secret"}, Expected: map[string][]string{"db": expected},
+	}
+	p.put(start)
+	p.startHAProxy()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	driver := haproxy.New(haproxy.Config{
+		File: p.path("haproxy.cfg"), Loaded: p.path("loaded"), Peers: p.peers, Unit: unit{p},
+		Runtime: haproxy.Socket{Path: p.path("admin.sock"), Master: p.path("master.sock")},
+		Report:  p.report, Log: slog.New(slog.NewTextHandler(p.log, nil)), Times: haproxy.Times{Notice: 50 * time.Millisecond},
+	})
+	go func() { defer close(done); driver.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if t.Failed() {
+			t.Log(p.log.String())
+		}
+	})
+	return p
+}
+
+func (p *proxy) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p *proxy) report(status haproxy.Status) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status = status
+}
+
+func (p *proxy) state() haproxy.Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
+// put gives the node a snapshot, and renders the file as the agent does.
+func (p *proxy) put(snapshot peerset.Snapshot) {
+	p.facts.Writer = snapshot.Holder(peerset.LeaseWriter)
+	p.facts.Peers = map[string][]roles.PeerFact{}
+	for _, peer := range snapshot.Peers {
+		p.facts.Peers[peer.Role] = append(p.facts.Peers[peer.Role], roles.PeerFact{Name: peer.Name, Address: peer.Address, Healthy: peer.Healthy})
+	}
+	p.render()
+	p.peers.put(snapshot)
+}
+
+// render writes the role's configuration, made fit for a process that is neither root nor in /run.
+func (p *proxy) render() {
+	manifest, err := roles.Load(roles.Embedded(), "proxy")
+	require.NoError(p.t, err)
+	text, err := manifest.Render(manifest.Templates[0], p.facts)
+	require.NoError(p.t, err)
+	fit := regexp.MustCompile(`(?m)^\s+(chroot|user|group|log) .*$`).ReplaceAllString(string(text), "")
+	fit = strings.NewReplacer("/run/haproxy/admin.sock", p.path("admin.sock"), "127.0.0.1:8404", p.network+".21:8404").Replace(fit)
+	require.NoError(p.t, os.WriteFile(p.path("new"), []byte(fit), 0o600))
+	require.NoError(p.t, os.Rename(p.path("new"), p.path("haproxy.cfg")))
+}
+
+func (p *proxy) startHAProxy() {
+	p.master = exec.Command("haproxy", "-W", "-f", p.path("haproxy.cfg"), "-S", p.path("master.sock"))
+	p.master.Stdout, p.master.Stderr = p.log, p.log
+	require.NoError(p.t, p.master.Start())
+	p.t.Cleanup(func() {
+		p.master.Process.Signal(syscall.SIGTERM) // ends the workers, too
+		p.master.Wait()
+	})
+}
+
+// unit is HAProxy's unit, without systemd.
+type unit struct{ p *proxy }
+
+func (u unit) Reload(context.Context) error {
+	u.p.reloads.Add(1)
+	return u.p.master.Process.Signal(syscall.SIGUSR2)
+}
+
+func (u unit) Start(context.Context) error { return nil }
+
+func (p *proxy) until(what string, ok func() bool) {
+	p.t.Helper()
+	require.Eventually(p.t, ok, patience, 5*time.Millisecond, "%s; last status: %+v", what, p.state())
+}
+
+func (p *proxy) serving(writer string) {
+	p.t.Helper()
+	p.until("serve with "+writer, func() bool { return p.state().Healthy && p.state().Writer == writer })
+}
+
+// session is a client's connection.
+type session struct {
+	net.Conn
+	reader *bufio.Reader
+	server string // who greeted
+}
+
+func (p *proxy) connect(port int) (*session, error) {
+	connection, err := net.DialTimeout("tcp", fmt.Sprintf("%s.21:%d", p.network, port), time.Second)
+	if err != nil {
+		return nil, err
+	}
+	p.t.Cleanup(func() { connection.Close() })
+	s := &session{Conn: connection, reader: bufio.NewReader(connection)}
+	connection.SetDeadline(time.Now().Add(patience))
+	line, err := s.reader.ReadString('\n')
+	s.server = strings.TrimSpace(line)
+	return s, err
+}
+
+func (p *proxy) mustConnect(port int) *session {
+	p.t.Helper()
+	s, err := p.connect(port)
+	require.NoError(p.t, err)
+	return s
+}
+
+func (s *session) echoes() error {
+	s.SetDeadline(time.Now().Add(patience))
+	if _, err := fmt.Fprintln(s, "ping"); err != nil {
+		return err
+	}
+	_, err := s.reader.ReadString('\n')
+	return err
+}
+
+// ended waits until the connection is closed by the other side.
+func (s *session) ended() error {
+	s.SetDeadline(time.Now().Add(patience))
+	_, err := s.reader.ReadString('\n')
+	if network, ok := err.(net.Error); ok && network.Timeout() {
+		return fmt.Errorf("still open after %s", patience)
+	}
+	return nil
+}
+
+func TestWriterMoves(t *testing.T) {
+	n := newNetwork()
+	one, two := database("db-1", n+".1", 1), database("db-2", n+".2", 1)
+	newGreeter(t, "db-1", n+".1")
+	newGreeter(t, "db-2", n+".2")
+	p := newProxy(t, n, []string{"db-1", "db-2", "db-3"}, snapshot("db-1", 1, one, two))
+	p.serving("db-1")
+	old := p.mustConnect(3306)
+	require.Equal(t, "db-1", old.server)
+	start := time.Now()
+	p.put(snapshot("db-2", 1, one, two))
+	require.NoError(t, old.ended())
+	p.serving("db-2")
+	t.Logf("the writer moved in %s", time.Since(start))
+	require.Equal(t, "db-2", p.mustConnect(3306).server)
+	require.Zero(t, p.reloads.Load(), "a new writer is no reason to reload")
+}
+
+func TestNoWriterNoService(t *testing.T) {
+	n := newNetwork()
+	one := database("db-1", n+".1", 1)
+	newGreeter(t, "db-1", n+".1")
+	p := newProxy(t, n, []string{"db-1"}, snapshot("", 0, one))
+	p.until("say that nobody writes", func() bool { return p.state().State == haproxy.StateNoWriter })
+	_, err := p.connect(3306)
+	require.Error(t, err, "a session without a writer")
+	require.Equal(t, "db-1", p.mustConnect(3307).server)
+	p.put(snapshot("db-1", 1, one))
+	p.serving("db-1")
+	session := p.mustConnect(3306)
+	p.put(snapshot("", 0, one))
+	require.NoError(t, session.ended())
+}
+
+// A member that joins must not be taken for one that serves, not even until the first check.
+func TestUnhealthyNodeIsNeverUsed(t *testing.T) {
+	n := newNetwork()
+	one, two := database("db-1", n+".1", 1), database("db-2", n+".2", 1)
+	two.Healthy = false
+	newGreeter(t, "db-1", n+".1")
+	joining := newGreeter(t, "db-2", n+".2")
+	joining.healthy.Store(false)
+	p := newProxy(t, n, []string{"db-1", "db-2"}, snapshot("db-1", 1, one, two))
+	p.until("accept readers", func() bool { _, err := p.connect(3307); return err == nil })
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		require.Equal(t, "db-1", p.mustConnect(3307).server)
+	}
+	joining.healthy.Store(true)
+	p.until("use the node that joined", func() bool { return p.mustConnect(3307).server == "db-2" })
+}
+
+func TestAgentRestartIsNoFailure(t *testing.T) {
+	n := newNetwork()
+	db := newGreeter(t, "db-1", n+".1")
+	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p.serving("db-1")
+	session := p.mustConnect(3306)
+	for range 3 {
+		db.health.Close()
+		for end := time.Now().Add(400 * time.Millisecond); time.Now().Before(end); {
+			require.NoError(t, session.echoes())
+			require.Equal(t, "db-1", p.mustConnect(3306).server)
+		}
+		db.startHealth(t)
+		for end := time.Now().Add(1200 * time.Millisecond); time.Now().Before(end); {
+			require.NoError(t, session.echoes())
+		}
+		require.True(t, p.state().Healthy)
+	}
+}
+
+func TestDeadWriterEndsSessions(t *testing.T) {
+	n := newNetwork()
+	db := newGreeter(t, "db-1", n+".1")
+	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p.serving("db-1")
+	session := p.mustConnect(3306)
+	db.healthy.Store(false)
+	start := time.Now()
+	require.NoError(t, session.ended())
+	t.Logf("sessions ended %s after the check began to fail", time.Since(start))
+	p.until("say that the writer is down", func() bool { return p.state().State == haproxy.StateWriterDown })
+	db.healthy.Store(true)
+	p.serving("db-1")
+}
+
+// A recreated node has its old name and another address.
+func TestNewAddressOfAName(t *testing.T) {
+	n := newNetwork()
+	newGreeter(t, "db-1 first", n+".1")
+	newGreeter(t, "db-1 second", n+".11")
+	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p.serving("db-1")
+	session := p.mustConnect(3306)
+	require.Equal(t, "db-1 first", session.server)
+	p.put(snapshot("db-1", 2, database("db-1", n+".11", 2)))
+	require.NoError(t, session.ended())
+	p.until("reach the new address", func() bool { s, err := p.connect(3306); return err == nil && s.server == "db-1 second" })
+	p.serving("db-1")
+	require.Zero(t, p.reloads.Load(), "a new address is no reason to reload")
+}
+
+func TestNewNodeIsOneReload(t *testing.T) {
+	n := newNetwork()
+	one, two, three := database("db-1", n+".1", 1), database("db-2", n+".2", 1), database("db-3", n+".3", 1)
+	for i, name := range []string{"db-1", "db-2", "db-3"} {
+		newGreeter(t, name, fmt.Sprintf("%s.%d", n, i+1))
+	}
+	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, one))
+	p.serving("db-1")
+	before := p.mustConnect(3306)
+	p.put(snapshot("db-1", 1, one, two))
+	p.put(snapshot("db-1", 1, one, two, three))
+	p.until("use the new nodes", func() bool { s, err := p.connect(3307); return err == nil && s.server == "db-3" })
+	require.NoError(t, before.echoes(), "a reload cuts no session")
+	p.serving("db-1")
+	require.LessOrEqual(t, p.reloads.Load(), int32(2))
+
+	// The session lives in the old process now, which checks nothing: it must end with its writer all the same.
+	p.put(snapshot("db-3", 1, one, two, three))
+	require.NoError(t, before.ended())
+	p.serving("db-3")
+	require.Equal(t, "db-3", p.mustConnect(3306).server)
+}
+
+// The agent may start again at any time; it must find HAProxy as it left it, and not reload it.
+func TestDriverStartsAgain(t *testing.T) {
+	n := newNetwork()
+	newGreeter(t, "db-1", n+".1")
+	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p.serving("db-1")
+	ctx, cancel := context.WithCancel(context.Background())
+	again := make(chan haproxy.Status, 100)
+	driver := haproxy.New(haproxy.Config{
+		File: p.path("haproxy.cfg"), Loaded: p.path("loaded"), Peers: p.peers, Unit: unit{p},
+		Runtime: haproxy.Socket{Path: p.path("admin.sock"), Master: p.path("master.sock")},
+		Report:  func(s haproxy.Status) { again <- s }, Log: slog.New(slog.NewTextHandler(p.log, nil)),
+	})
+	done := make(chan struct{})
+	go func() { defer close(done); driver.Run(ctx) }()
+	require.True(t, (<-again).Healthy)
+	cancel()
+	<-done
+	require.Zero(t, p.reloads.Load())
+	require.NotContains(t, p.log.String(), "told HAProxy")
+}
+
+func TestDrain(t *testing.T) {
+	n := newNetwork()
+	newGreeter(t, "db-1", n+".1")
+	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p.serving("db-1")
+	session := p.mustConnect(3306)
+	driver := haproxy.New(haproxy.Config{
+		Peers: p.peers, Runtime: haproxy.Socket{Path: p.path("admin.sock")}, Report: p.report, Times: haproxy.Times{Notice: time.Millisecond},
+	})
+	drained := make(chan error, 1)
+	go func() { drained <- driver.Drain(t.Context()) }()
+	p.until("say that it drains", func() bool { return p.state().State == haproxy.StateDraining })
+	require.NoError(t, session.echoes())
+	require.Empty(t, drained, "drained while a session is open")
+	session.Close()
+	require.NoError(t, <-drained)
+}
