@@ -104,9 +104,7 @@ func (d *Driver) record(ctx context.Context, lease peerset.Lease, action Action)
 	record := Record{UUID: action.Position.UUID, Epoch: lease.Epoch, Node: d.Node, Incarnation: d.Incarnation, Seqno: action.Position.Seqno,
 		Evidence: action.Evidence, Time: time.Now().UTC()}
 	if !action.Position.Named() {
-		record.UUID, record.Seed = "", d.known().Seed
-	} else if before, found, err := recordOf(d.Set.Snapshot()); err == nil && found {
-		record.Seed = before.Seed
+		record.UUID = ""
 	}
 	text, err := record.encode()
 	if err != nil {
@@ -206,8 +204,8 @@ func (d *Driver) prepare(in Input, action Action) error {
 			return err
 		}
 	}
-	if bootstrap := action.Kind == Bootstrap; bootstrap || action.Position.Known() {
-		if err := d.Data.Resume(action.Position, bootstrap); err != nil {
+	if bootstrap := action.Kind == Bootstrap; bootstrap || in.Local.Content == ContentKnown && !action.Wipe {
+		if err := d.Data.Resume(in.Local.Position, bootstrap); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -63,15 +62,6 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	default:
 		return ContentKnown, position, nil
 	}
-}
-
-// Seed returns what the bake wrote into its mark.
-func (d DataDir) Seed() (string, error) {
-	text, err := os.ReadFile(filepath.Join(d.Path, pristineMark))
-	if err != nil {
-		return "", fmt.Errorf("read the bake's mark: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }
 
 // Transferring tells whether a state transfer into the directory is under way.

@@ -84,10 +84,9 @@ type Local struct {
 	Process  Process
 	Content  Content // of a stopped server's data directory
 	Position Position
-	Seed     string // of a pristine directory
-	Wsrep    Wsrep  // of a running server
-	Served   bool   // the server answered before and was not seen down since
-	Failures int    // starts that failed, in a row
+	Wsrep    Wsrep // of a running server
+	Served   bool  // the server answered before and was not seen down since
+	Failures int   // starts that failed, in a row
 	Trouble  string
 }
 
@@ -130,7 +129,7 @@ type Action struct {
 	Wipe   bool // Join: the data directory is of no use and goes first
 	// Evidence is what each known database node said; it goes into the record.
 	Evidence map[string]string
-	Position Position // Bootstrap: where from; zero for a new history. Join: where to start, when that is known
+	Position Position // Bootstrap: where from; zero for a new history
 }
 
 // How long decisions that end an outage must stand. Two heartbeats for evidence; a non-primary component gets the time
@@ -277,30 +276,18 @@ func (in Input) join() Action {
 		action.State, action.Reason = StateWaiting, "waits its turn to join: "+turn+" is joining"
 	}
 	switch in.Local.Content {
-	case ContentPristine:
-		action.Position = in.beginning(theirs.UUID)
 	case ContentTorn, ContentUnreadable:
 		action.Wipe = true
 	case ContentKnown:
-		action.Position = mine
 		if in.Local.Failures < WipeAfter {
 			break
 		}
 		if mine.Seqno > theirs.Seqno {
 			return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
 		}
-		action.Wipe, action.Position = true, Position{}
+		action.Wipe = true
 	}
 	return action
-}
-
-// beginning is the position of a pristine directory from which the cluster's history began, bit for bit; else none.
-func (in Input) beginning(uuid string) Position {
-	record, found, err := recordOf(in.Peers)
-	if err != nil || !found || record.UUID != uuid || record.Seed == "" || record.Seed != in.Local.Seed {
-		return Position{}
-	}
-	return Position{UUID: uuid}
 }
 
 func (in Input) tryAgain() string {
@@ -316,7 +303,7 @@ func (in Input) blind() Action {
 	if in.BackingOff {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
 	}
-	return Action{Kind: Join, State: StateJoining, Settle: SettleBlind, Position: in.Local.Position, Reason: "the peer set has no quorum: join whoever is at the remembered addresses"}
+	return Action{Kind: Join, State: StateJoining, Settle: SettleBlind, Reason: "the peer set has no quorum: join whoever is at the remembered addresses"}
 }
 
 // bootstrap decides when no primary component is known and the peer set can be asked.
@@ -389,7 +376,7 @@ func (in Input) weigh() verdict {
 		v.best = in.Node
 	case found && record.UUID == "" && in.mine(record) && in.Local.blank():
 		v.best = in.Node
-	case len(missing) > 0 && !found:
+	case len(missing) > 0 && record.UUID == "":
 		v.refusal = "waits for the first database node to begin, or for word of " + list(missing)
 	case len(missing) > 0:
 		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"

@@ -114,7 +114,7 @@ func TestDecide(t *testing.T) {
 		{name: "the founder is gone: all are empty, the lowest name begins", in: in(peers(empty("db-1"), empty("db-3"))), want: galera.Wait, reason: "db-1 is to bootstrap"},
 		{name: "the lowest that is known begins", in: in(peers(empty("db-3")), settings(map[string]string{"forgotten.db-1": "1"})), want: galera.Bootstrap},
 		{name: "a begun bootstrap is taken up again by the node that began it", in: in(content(galera.ContentBlank), settings(record(t, galera.Record{Node: "db-2", Incarnation: 1}))), want: galera.Bootstrap},
-		{name: "but not by its next incarnation while others are silent", in: in(settings(record(t, galera.Record{Node: "db-2", Incarnation: 0}))), want: galera.Wait, reason: "waits for the evidence of db-1, db-3"},
+		{name: "but not by its next incarnation while others are silent", in: in(settings(record(t, galera.Record{Node: "db-2", Incarnation: 0}))), want: galera.Wait, reason: "or for word of db-1, db-3"},
 		{name: "after a failed start it backs off", in: in(founder, backingOff, failed(2)), want: galera.Wait, reason: "start 2 failed"},
 		{name: "a torn transfer is never a beginning", in: in(peers(empty("db-1"), peer("db-3", "waiting", galera.FactEvidence, "torn"))), want: galera.Wait, reason: "half-finished state transfers are left, on db-3"},
 		{name: "the stack had data once and all of it is gone", in: in(peers(empty("db-1"), empty("db-3")), settings(begun)), want: galera.Wait, reason: "no database node holds data of cluster " + ours},

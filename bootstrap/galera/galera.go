@@ -199,22 +199,13 @@ func (d *Driver) look(ctx context.Context) error {
 	case !down:
 		d.inspected = false
 	case !d.inspected:
-		if err := d.inspect(&local); err != nil {
+		if local.Content, local.Position, err = d.Data.Inspect(); err != nil {
 			return err
 		}
 		d.inspected = true
 	}
 	d.remember(local)
 	return nil
-}
-
-func (d *Driver) inspect(local *Local) (err error) {
-	local.Seed = ""
-	if local.Content, local.Position, err = d.Data.Inspect(); err != nil || local.Content != ContentPristine {
-		return err
-	}
-	local.Seed, err = d.Data.Seed()
-	return err
 }
 
 func (d *Driver) known() Local {

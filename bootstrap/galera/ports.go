@@ -33,8 +33,6 @@ type Database interface {
 type Data interface {
 	// Inspect tells what is there, without starting anything.
 	Inspect() (Content, Position, error)
-	// Seed names the baked content of a pristine directory; directories of one image have the same, others have not.
-	Seed() (string, error)
 	// Recover finds the position of a crashed server.
 	Recover(ctx context.Context) (Position, error)
 	// Wipe removes everything.

@@ -21,10 +21,7 @@ type Record struct {
 	Incarnation int               `json:"incarnation"`
 	Seqno       int64             `json:"seqno"`
 	Evidence    map[string]string `json:"evidence"` // by node: what it said
-	// Seed names the baked data directory that a new history began from. Whoever still has the same one needs no copy of
-	// it: it starts at the history's beginning and is sent what followed.
-	Seed string    `json:"seed,omitempty"`
-	Time time.Time `json:"time"`
+	Time        time.Time         `json:"time"`
 }
 
 func recordOf(snapshot peerset.Snapshot) (Record, bool, error) {
