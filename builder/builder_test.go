@@ -3,6 +3,7 @@ package builder_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -19,9 +20,19 @@ import (
 	"github.com/hornero/hornero/builder"
 )
 
+// programs are what else the tests' own program can be, by its first argument.
+var programs = map[string]func(args []string) error{}
+
 // TestMain keeps Packer's own log, which is for its debugging, out of the tests' output.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
+	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
+		if err := programs[os.Args[1]](os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

@@ -1,0 +1,248 @@
+//go:build root
+
+package builder_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/digitalocean/godo"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hornero/hornero/builder"
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/lab"
+	labmachine "github.com/hornero/hornero/lab/machine"
+)
+
+const bakeLab = "baketest"
+
+func init() {
+	programs["serve-lab"] = func(args []string) error {
+		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
+	}
+	programs["launch-droplet"] = func(args []string) error { return labmachine.Launch(args[0]) }
+}
+
+// oven is a lab to bake in, with this checkout's role common and a role of the test's own.
+type oven struct {
+	*testing.T
+	client  *godo.Client
+	options object
+	roles   string
+}
+
+func newOven(t *testing.T) *oven {
+	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
+	quiet := slog.New(slog.NewTextHandler(t.Output(), nil))
+	t.Cleanup(func() { require.NoError(t, lab.Reset(context.Background(), bakeLab, quiet)) })
+	program, err := os.Executable()
+	require.NoError(t, err)
+	endpoint, _, err := lab.Start(t.Context(), bakeLab, []string{program, "serve-lab", bakeLab})
+	require.NoError(t, err)
+	client, err := do.NewClient(endpoint.URL, endpoint.Token, "test")
+	require.NoError(t, err)
+
+	o := &oven{T: t, client: client, roles: t.TempDir()}
+	require.NoError(t, os.CopyFS(filepath.Join(o.roles, "common"), os.DirFS("../roles/common")))
+	o.options = object{"api_url": endpoint.URL, "api_token": endpoint.Token, "role": "tiny", "roles_dir": o.roles, "bootstrap_binary": buildBootstrap(t)}
+	return o
+}
+
+func buildBootstrap(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "hornero-bootstrap")
+	_, err := command.Run(t.Context(), command.Command{Args: []string{"go", "build", "-o", path, "./testdata/bootstrap"}, Env: []string{"CGO_ENABLED=0"}})
+	require.NoError(t, err)
+	return path
+}
+
+// role writes the manifest of the role tiny, with these bake commands.
+func (o *oven) role(commands ...string) {
+	o.Helper()
+	list, err := json.Marshal(commands)
+	require.NoError(o, err)
+	writeFile(o.T, filepath.Join(o.roles, "tiny/role.yaml"), "version: 1\nname: tiny\nsummary: small\npeers: client\n"+
+		"packages: {all: [cron]}\nexcluded: {all: [exim4]}\nservices: [{unit: cron.service}]\n"+
+		"files: [{source: motd, path: /etc/motd, mode: \"0640\", owner: \"root:daemon\"}]\nbake: {commands: "+string(list)+"}\n")
+	writeFile(o.T, filepath.Join(o.roles, "tiny/motd"), "baked\n")
+}
+
+// said is a Ui that keeps what it is told.
+type said struct {
+	packersdk.Ui
+	mutex sync.Mutex
+	text  strings.Builder
+	heard func(string)
+}
+
+func (s *said) Say(text string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.text.WriteString(text + "\n")
+	if s.heard != nil {
+		s.heard(text)
+	}
+}
+
+// hook runs the provisioner, as Packer does.
+type hook struct{ options object }
+
+func (h hook) Run(ctx context.Context, name string, ui packersdk.Ui, comm packersdk.Communicator, data any) error {
+	if name != packersdk.HookProvision {
+		return nil
+	}
+	p := new(builder.Provisioner)
+	if err := p.Prepare(object{"role": h.options["role"], "roles_dir": h.options["roles_dir"], "bootstrap_binary": h.options["bootstrap_binary"]}); err != nil {
+		return err
+	}
+	return p.Provision(ctx, ui, comm, data.(map[string]any))
+}
+
+func (o *oven) bake(ctx context.Context, heard func(string)) (packersdk.Artifact, string, error) {
+	o.Helper()
+	b := new(builder.Builder)
+	_, _, err := b.Prepare(o.options)
+	require.NoError(o, err)
+	ui := &said{Ui: packersdk.TestUi(o.T), heard: heard}
+	artifact, err := b.Run(ctx, ui, hook{o.options})
+	return artifact, ui.text.String(), err
+}
+
+func (o *oven) nothingLeft(images int) {
+	o.Helper()
+	droplets, err := do.Droplets(o.Context(), o.client)
+	require.NoError(o, err)
+	require.Empty(o, droplets)
+	keys, err := do.Keys(o.Context(), o.client)
+	require.NoError(o, err)
+	require.Empty(o, keys)
+	all, err := do.UserImages(o.Context(), o.client)
+	require.NoError(o, err)
+	require.Len(o, all, images)
+}
+
+// launch boots a Droplet from an image and returns a way to run commands on it.
+func (o *oven) launch(image int, name string) func(string) string {
+	o.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(o, err)
+	signer, err := ssh.NewSignerFromKey(private)
+	require.NoError(o, err)
+	key, _, err := o.client.Keys.Create(o.Context(), &godo.KeyCreateRequest{Name: name, PublicKey: string(ssh.MarshalAuthorizedKey(signer.PublicKey()))})
+	require.NoError(o, err)
+	made, _, err := o.client.Droplets.Create(o.Context(), &godo.DropletCreateRequest{Name: name, Region: "nyc3", Size: "s-1vcpu-1gb",
+		Image: godo.DropletCreateImage{ID: image}, SSHKeys: []godo.DropletCreateSSHKey{{ID: key.ID}}})
+	require.NoError(o, err)
+	active, err := do.WaitDropletActive(o.Context(), o.client, made.ID, do.WaitOptions{})
+	require.NoError(o, err)
+	address, err := active.PublicIPv4()
+	require.NoError(o, err)
+	config := &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 2 * time.Second}
+	return func(command string) string { return o.over(address+":22", config, command) }
+}
+
+func (o *oven) over(address string, config *ssh.ClientConfig, command string) string {
+	o.Helper()
+	var client *ssh.Client
+	err := do.Wait(o.Context(), "SSH at "+address, func(context.Context) (do.State, error) {
+		var err error
+		if client, err = ssh.Dial("tcp", address, config); err != nil {
+			return do.Pending, do.Seen("%v", err)
+		}
+		return do.Done, nil
+	}, do.WaitOptions{Timeout: time.Minute})
+	require.NoError(o, err)
+	defer client.Close()
+	session, err := client.NewSession()
+	require.NoError(o, err)
+	output, err := session.CombinedOutput(command)
+	require.NoError(o, err, "%s: %s", command, output)
+	return strings.TrimSpace(string(output))
+}
+
+func TestABakedImageIsSealedAndComplete(t *testing.T) {
+	o := newOven(t)
+	o.role("echo from the bake > /usr/share/baked")
+	artifact, text, err := o.bake(t.Context(), nil)
+	require.NoError(t, err, text)
+	o.nothingLeft(1)
+	again, text, err := o.bake(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, artifact.Id(), again.Id())
+	require.Contains(t, text, "unchanged: image "+artifact.Id())
+
+	id := artifact.(*builder.Artifact).ImageID
+	one, two := o.launch(id, "one"), o.launch(id, "two")
+	for _, own := range []string{"hostname", "cat /etc/machine-id", "cat /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2", "cat /root/.ssh/authorized_keys"} {
+		require.NotEmpty(t, one(own), own)
+		require.NotEqual(t, one(own), two(own), own)
+	}
+	require.Equal(t, "baked 640 root:daemon", one("echo $(cat /etc/motd) $(stat -c '%a %U:%G' /etc/motd)"))
+	require.Equal(t, "from the bake", one("cat /usr/share/baked"))
+	require.Equal(t, "disabled", one("systemctl is-enabled cron.service || true"))
+	require.Equal(t, "active", one("systemctl is-active hornero-bootstrap.service"))
+	require.Equal(t, "running", one("systemctl is-system-running --wait"))
+	require.NotEmpty(t, one("curl -sf -m 5 http://169.254.169.254/metadata/v1/id"))
+	require.Equal(t, "out of reach", one("runuser -u nobody -- curl -sf -m 2 http://169.254.169.254/metadata/v1/id || echo out of reach"))
+
+	var record builder.Record
+	require.NoError(t, json.Unmarshal([]byte(one("cat /usr/lib/hornero/image.json")), &record))
+	require.Equal(t, "tiny", record.Role)
+	require.Contains(t, record.Packages, "cron")
+	require.NotContains(t, record.Packages, "exim4")
+	require.Equal(t, record.Files[builder.BootstrapPath], strings.Fields(one("sha256sum " + builder.BootstrapPath))[0])
+	require.Equal(t, record.Digest[:12], strings.TrimPrefix(record.Name, "hornero-tiny-debian-13-"))
+}
+
+func TestAnImageWithASecretIsNotPublished(t *testing.T) {
+	o := newOven(t)
+	o.role("openssl genpkey -algorithm ed25519 -out /etc/left.key", "useradd -m guest", "mkdir -p /opt/.ssh /home/guest/.ssh-old",
+		"touch /home/guest/.ssh-old/authorized_keys", "systemctl enable cron.service")
+	_, _, err := o.bake(t.Context(), nil)
+	require.ErrorContains(t, err, builder.ErrUnsealed.Error())
+	for _, fault := range []string{"private key in /etc/left.key", "authorized keys /home/guest/.ssh-old/authorized_keys"} {
+		require.ErrorContains(t, err, "fault: "+fault)
+	}
+	o.nothingLeft(0)
+}
+
+func TestInterruptingARealBakeLeavesNothing(t *testing.T) {
+	o := newOven(t)
+	o.role()
+	for _, moment := range []string{"creating Droplet", "packages: installing", "taking the snapshot"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, text, err := o.bake(ctx, func(line string) {
+			if strings.HasPrefix(line, moment) {
+				cancel()
+			}
+		})
+		cancel()
+		require.ErrorIs(t, err, builder.ErrInterrupted, text)
+		o.nothingLeft(0)
+	}
+}
+
+func TestTheErrorOfAFailedBakeIsApts(t *testing.T) {
+	o := newOven(t)
+	o.role()
+	manifest := filepath.Join(o.roles, "tiny/role.yaml")
+	text, err := os.ReadFile(manifest)
+	require.NoError(t, err)
+	writeFile(t, manifest, strings.Replace(string(text), "[cron]", "[no-such-package]", 1))
+	_, _, err = o.bake(t.Context(), nil)
+	require.ErrorContains(t, err, "no-such-package")
+	o.nothingLeft(0)
+}
