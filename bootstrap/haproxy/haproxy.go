@@ -128,7 +128,9 @@ func (d *Driver) Run(ctx context.Context) error {
 	d.answered = time.Now()
 	for {
 		changed := d.Peers.Changed()
-		d.say(d.step(ctx))
+		status, servers := d.step(ctx)
+		d.say(status)
+		d.sweep(ctx, servers)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -138,30 +140,33 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 }
 
-// step makes the process what the peer set says, once, and tells how it is then.
-func (d *Driver) step(ctx context.Context) Status {
+// step makes the process what the peer set says, once, and tells how it is then. It returns no servers when it could
+// not see them.
+func (d *Driver) step(ctx context.Context) (Status, []Server) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	snapshot := d.Peers.Snapshot()
 	servers, err := d.Runtime.State(ctx)
 	if err != nil {
 		d.revive(ctx)
-		return Status{State: StateStarting, Reason: "HAProxy does not answer: " + err.Error()}
+		return Status{State: StateStarting, Reason: "HAProxy does not answer: " + err.Error()}, nil
 	}
 	d.answered = time.Now()
 	if d.reload(ctx, servers) {
-		return d.last()
+		return d.last(), nil // whom the new process serves is seen at the next step
 	}
 	commands := Decide(servers, snapshot)
-	if len(commands) > 0 {
-		if servers, err = d.tell(ctx, commands); err != nil {
-			return Status{State: StateStarting, Reason: err.Error()}
-		}
-	} else {
+	if len(commands) == 0 {
 		d.said = nil
+		return Judge(servers, snapshot), servers
 	}
-	d.sweep(ctx, servers, Cut(commands))
-	return Judge(servers, snapshot)
+	for _, server := range Cut(commands) {
+		d.cut[server] = true
+	}
+	if servers, err = d.tell(ctx, commands); err != nil {
+		return Status{State: StateStarting, Reason: err.Error()}, nil
+	}
+	return Judge(servers, snapshot), servers
 }
 
 // tell gives the commands and reads the result back. Commands that did not take are given again at the next step, and
@@ -183,13 +188,12 @@ func (d *Driver) tell(ctx context.Context, commands []string) ([]Server, error) 
 
 // sweep ends the sessions to database nodes that must not have any, in processes that a reload left behind: those do not
 // check their servers any more, and know them only by the addresses of their time.
-func (d *Driver) sweep(ctx context.Context, servers []Server, cut []string) {
-	for _, server := range cut {
-		d.cut[server] = true
-	}
-	if len(d.cut) == 0 && time.Since(d.swept) < d.Times.SweepEvery {
+func (d *Driver) sweep(ctx context.Context, servers []Server) {
+	if servers == nil || len(d.cut) == 0 && time.Since(d.swept) < d.Times.SweepEvery {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
 	d.swept = time.Now()
 	left, err := d.Runtime.Left(ctx)
 	for _, session := range Doomed(left, servers, d.cut) {
@@ -214,7 +218,7 @@ func (d *Driver) revive(ctx context.Context) {
 	}
 }
 
-// reload reloads when the file's shape is not the one that the process runs, and not more often than once in ReloadEvery.
+// reload makes the process read its file when it runs another shape of it, and not more often than once in ReloadEvery.
 // What came meanwhile is in the file, so one reload serves them all.
 func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 	text, err := os.ReadFile(d.File)
@@ -224,12 +228,14 @@ func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 	}
 	shape := Shape(text)
 	loaded, err := os.ReadFile(d.Loaded)
-	if err == nil && string(loaded) == shape {
-		return false
-	}
-	if err != nil && slices.Equal(Slots(text), names(servers)) {
-		d.note(shape) // started from this file, by the agent, just now
-		return false
+	if slices.Equal(Slots(text), names(servers)) {
+		if err != nil {
+			d.note(shape) // the agent started it from this file, just now
+			return false
+		}
+		if string(loaded) == shape {
+			return false
+		}
 	}
 	if time.Since(d.reloaded) < d.Times.ReloadEvery {
 		return false
@@ -250,6 +256,7 @@ func (d *Driver) note(shape string) {
 	}
 }
 
+// last returns what was said last.
 func (d *Driver) last() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
