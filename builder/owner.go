@@ -35,7 +35,8 @@ func thisHost() string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(string(boot)+name+space)))[:12]
 }
 
-// startOf reads field 22 of /proc/PID/stat (proc(5)), counted behind the command name, which may hold spaces.
+// startOf reads field 22 of /proc/PID/stat (proc(5)), counted behind the command name, which may hold spaces. A process
+// that has ended and is only not yet waited for (state Z) has none.
 func startOf(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -43,7 +44,7 @@ func startOf(pid int) string {
 	}
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	const startTime = 22 - 3
-	if len(fields) <= startTime {
+	if len(fields) <= startTime || fields[0] == "Z" {
 		return ""
 	}
 	return fields[startTime]
