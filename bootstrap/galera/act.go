@@ -36,8 +36,17 @@ func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 	return nil
 }
 
+// maxUnread is how many failed recoveries in a row make data unreadable: a dying server may still hold its files.
+const maxUnread = 5
+
 func (d *Driver) recover(ctx context.Context) error {
 	position, err := d.Data.Recover(ctx)
+	if err != nil {
+		if d.unread++; ctx.Err() != nil || d.unread < maxUnread {
+			return err
+		}
+	}
+	d.unread = 0
 	d.update(func(local *Local) {
 		local.Position = position
 		switch {
@@ -92,7 +101,7 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 		if err := d.record(ctx, lease, action); err != nil {
 			return err
 		}
-		if err := d.prepare(d.input(), action); err != nil {
+		if err := d.prepare(ctx, d.input(), action); err != nil {
 			return err
 		}
 		d.Log.Info("bootstrap the cluster", "position", action.Position.String(), "epoch", lease.Epoch, "reason", action.Reason)
@@ -167,7 +176,7 @@ func (d *Driver) reform(ctx context.Context, decided Action) error {
 // cost rounds of membership. Without quorum there is no turn to take.
 func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 	if !in.Peers.Quorum {
-		if err := d.prepare(in, action); err != nil {
+		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
 		return d.start(ctx, action.State, d.Unit.Start)
@@ -178,10 +187,10 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 	d.tried = time.Now()
 	err := d.under(ctx, peerset.LeaseGaleraJoin, func(ctx context.Context, _ peerset.Lease) error {
 		in := d.input()
-		if action = Decide(in); action.Kind != Join {
+		if again := Decide(in); again.Kind != Join || again.Wipe != action.Wipe {
 			return nil
 		}
-		if err := d.prepare(in, action); err != nil {
+		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
 		d.Log.Info("join the cluster", "reason", action.Reason, "wipe", action.Wipe)
@@ -197,7 +206,10 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 }
 
 // prepare makes the data directory and the server's addresses ready for a start.
-func (d *Driver) prepare(in Input, action Action) error {
+func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if action.Wipe {
 		d.Log.Warn("wipe the data directory", "content", in.Local.Content, "position", in.Local.Position.String(), "failures", in.Local.Failures)
 		if err := d.Data.Wipe(); err != nil {

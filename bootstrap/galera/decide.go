@@ -140,6 +140,7 @@ const (
 	SettleBlind      = 5 * time.Second
 	SettleReform     = 10 * time.Second
 	SettleNonPrimary = 20 * time.Second
+	SettleWipe       = 30 * time.Second // before data goes that might be wanted if the primary component is lost, too
 )
 
 // WipeAfter is how many failed starts in a row make a joiner give up data that the primary component holds anyway.
@@ -276,8 +277,10 @@ func (in Input) join() Action {
 		action.State, action.Reason = StateWaiting, "waits its turn to join: "+turn+" is joining"
 	}
 	switch in.Local.Content {
-	case ContentTorn, ContentUnreadable:
+	case ContentTorn:
 		action.Wipe = true
+	case ContentUnreadable:
+		action.Wipe, action.Settle = true, SettleWipe
 	case ContentKnown:
 		if in.Local.Failures < WipeAfter {
 			break
@@ -285,7 +288,7 @@ func (in Input) join() Action {
 		if mine.Seqno > theirs.Seqno {
 			return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
 		}
-		action.Wipe = true
+		action.Wipe, action.Settle = true, SettleWipe
 	}
 	return action
 }

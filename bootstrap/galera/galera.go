@@ -82,6 +82,7 @@ type Driver struct {
 	seqno     int64
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
+	unread    int       // recoveries that failed, in a row
 }
 
 // New makes a driver. Run runs it.
@@ -164,7 +165,7 @@ func (d *Driver) step(ctx context.Context) error {
 // stands tells whether an action has been the decision for long enough.
 func (d *Driver) stands(action Action) bool {
 	now := time.Now()
-	if d.settling.Kind != action.Kind || d.settling.Position != action.Position || !maps.Equal(d.settling.Evidence, action.Evidence) {
+	if d.settling.Kind != action.Kind || d.settling.Wipe != action.Wipe || d.settling.Settle != action.Settle || d.settling.Position != action.Position || !maps.Equal(d.settling.Evidence, action.Evidence) {
 		d.settling, d.settled = action, now
 	}
 	return now.Sub(d.settled) >= time.Duration(float64(action.Settle)*d.Times.Settle)

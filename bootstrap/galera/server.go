@@ -121,9 +121,17 @@ func withoutWords(err error) error {
 	return err
 }
 
-// Reform makes the running component primary. Galera does this only where the option is set.
+// unknownVariable is the server's number for a variable that it does not have (MariaDB error codes, 1193).
+const unknownVariable = 1193
+
+// Reform makes the running component primary. MariaDB 11.4 and later have a variable for each of the provider's options
+// and refuse the old way while they do.
 func (s *Server) Reform(ctx context.Context) error {
-	if _, err := s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'"); err != nil {
+	_, err := s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_pc_bootstrap=ON")
+	if refused := new(mysql.MySQLError); errors.As(err, &refused) && refused.Number == unknownVariable {
+		_, err = s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'")
+	}
+	if err != nil {
 		return fmt.Errorf("form the primary component again: %w", err)
 	}
 	return nil
