@@ -1,0 +1,143 @@
+package roles_test
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files, and fail")
+
+// nodeFacts are those of a stack in which db-3 and proxy-2 are expected and not there yet.
+func nodeFacts(role, release string) roles.Facts {
+	return roles.Facts{
+		Stack: "demo", Node: role + "-1", Role: role, Release: release, Incarnation: 1,
+		Address: "10.108.0.5", Network: "10.108.0.0/20", Memory: 2 << 30, CPUs: 1, Writer: "db-2",
+		Settings: map[string]string{"site.title": "Hornero"},
+		Secrets: map[string]report.Secret{
+			"wordpress.db_password": `it's \ "quoted" $HOME`, "wordpress.salt": "salt", "wordpress.admin_password": "admin", "proxy.stats_password": "stats",
+		},
+		Peers: map[string][]roles.PeerFact{
+			"db": {
+				{Name: "db-1", Address: "10.108.0.11", Incarnation: 1, Healthy: true},
+				{Name: "db-10", Address: "10.108.0.20", Incarnation: 1, Healthy: false}, // of a stack that grew after this node's launch
+				{Name: "db-2", Address: "10.108.0.12", Incarnation: 3, Healthy: true},
+			},
+			"proxy": {{Name: "proxy-1", Address: "10.108.0.21", Incarnation: 1, Healthy: true}},
+		},
+		Expected: map[string][]string{"db": {"db-1", "db-2", "db-3"}, "proxy": {"proxy-1", "proxy-2"}},
+		PKI:      map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "certificate": "certificate\n", "key": "key\n"},
+	}
+}
+
+func render(t *testing.T, role string, facts roles.Facts) map[string]string {
+	manifest, err := roles.Load(roles.Embedded(), role)
+	require.NoError(t, err)
+	texts := map[string]string{}
+	for _, template := range manifest.Templates {
+		text, err := manifest.Render(template, facts)
+		require.NoError(t, err)
+		texts[template.Path] = string(text)
+	}
+	return texts
+}
+
+// The two releases differ in packages only: what is rendered is the same text on both.
+func TestTexts(t *testing.T) {
+	for _, role := range []string{"proxy", "web"} {
+		for _, release := range []string{"debian-13", "debian-12"} {
+			for path, text := range render(t, role, nodeFacts(role, release)) {
+				t.Run(role+"/"+release+path, func(t *testing.T) { compare(t, filepath.Join("testdata", role, filepath.Base(path)), text) })
+			}
+		}
+	}
+}
+
+func compare(t *testing.T, golden, text string) {
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+		require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
+		t.Fatalf("%s is rewritten; run again without -update", golden)
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err, "run with -update to make it")
+	require.Equal(t, string(want), text)
+}
+
+// HAProxy itself reads what it will be given.
+func TestHAProxyAcceptsTexts(t *testing.T) {
+	for _, role := range []string{"proxy", "web"} {
+		t.Run(role, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "haproxy.cfg")
+			require.NoError(t, os.WriteFile(path, []byte(render(t, role, nodeFacts(role, "debian-13"))["/etc/haproxy/haproxy.cfg"]), 0o600))
+			out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.NotContains(t, string(out), "WARNING")
+		})
+	}
+}
+
+// A slot is a place in the file: nodes that come, go or move change addresses in it, never lines.
+func TestSlotsKeepTheirPlaces(t *testing.T) {
+	full := nodeFacts("web", "debian-13")
+	empty := full
+	empty.Peers = nil
+	lines := func(facts roles.Facts) int {
+		return strings.Count(render(t, "web", facts)["/etc/haproxy/haproxy.cfg"], "\n")
+	}
+	require.Equal(t, lines(full), lines(empty))
+	full.Expected = nil
+	require.Less(t, lines(full), lines(empty), "proxy-2 is nobody's any more")
+}
+
+func TestSiteURL(t *testing.T) {
+	facts := nodeFacts("web", "debian-13")
+	facts.Settings["site.url"] = "https://www.example.org/it's"
+	text := render(t, "web", facts)["/etc/wordpress/config-default.php"]
+	require.Contains(t, text, `define('WP_HOME', rtrim('https://www.example.org/it\'s', '/'));`)
+	require.NotContains(t, text, "HTTP_HOST")
+}
+
+// WordPress signs sessions with these: equal on all web nodes, different among each other, and not the secret itself.
+func TestKeysAreDerived(t *testing.T) {
+	one, two := nodeFacts("web", "debian-13"), nodeFacts("web", "debian-13")
+	two.Node, two.Address = "web-2", "10.108.0.6"
+	text := render(t, "web", one)["/etc/wordpress/config-default.php"]
+	require.Equal(t, text, render(t, "web", two)["/etc/wordpress/config-default.php"])
+	seen := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "_KEY'") || strings.Contains(line, "_SALT'") {
+			_, value, _ := strings.Cut(line, ", ")
+			require.Len(t, strings.TrimSpace(value), 64+len(`'');`))
+			seen[value] = true
+		}
+	}
+	require.Len(t, seen, 8)
+}
+
+// Only what the operator wrote in his own words is in the environment of a task, and secrets are in no argument.
+func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
+	manifest, err := roles.Load(roles.Embedded(), "web")
+	require.NoError(t, err)
+	facts := nodeFacts("web", "debian-13")
+	for _, task := range manifest.Tasks {
+		for _, argument := range task.Run {
+			require.NotContains(t, argument, "{{")
+		}
+		for name, text := range task.Env {
+			value, err := manifest.RenderText(task.Name, text, facts)
+			require.NoError(t, err, name)
+			if name == "ADMIN_PASSWORD" {
+				require.Equal(t, "admin", string(value))
+			}
+		}
+	}
+}
