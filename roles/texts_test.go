@@ -2,6 +2,7 @@ package roles_test
 
 import (
 	"flag"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,6 +84,15 @@ func TestHAProxyAcceptsTexts(t *testing.T) {
 			require.NotContains(t, string(out), "WARNING")
 		})
 	}
+}
+
+// Two roles run HAProxy, and each carries its own files.
+func TestHAProxyUnitIsOne(t *testing.T) {
+	proxy, err := fs.ReadFile(roles.Embedded(), "proxy/haproxy.service")
+	require.NoError(t, err)
+	web, err := fs.ReadFile(roles.Embedded(), "web/files/haproxy.service")
+	require.NoError(t, err)
+	require.Equal(t, string(proxy), string(web))
 }
 
 // A slot is a place in the file: nodes that come, go or move change addresses in it, never lines.
