@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
@@ -36,11 +37,25 @@ func newCheck(doc *report.Document, manifests map[string]*roles.Manifest) *check
 	problems, _ := report.Of(doc.Problems())
 	for _, problem := range problems {
 		c.taken[problem.Path] = true
+		if meant := misspelt(problem); meant != "" {
+			c.taken[meant] = true // it is not missing as well
+		}
 	}
 	for _, manifest := range roles.Deployable(manifests) {
 		c.launch = append(c.launch, manifest.Name)
 	}
 	return c
+}
+
+var suggestion = regexp.MustCompile(`^unknown key; did you mean "(.*)"\?$`)
+
+// misspelt is the path that an unknown key was most likely meant to be; "" when none is near.
+func misspelt(problem report.Problem) string {
+	found := suggestion.FindStringSubmatch(problem.Message)
+	if found == nil {
+		return ""
+	}
+	return problem.Path[:strings.LastIndex(problem.Path, ".")+1] + found[1]
 }
 
 func (c *check) add(path, format string, args ...any) {
@@ -103,18 +118,7 @@ func (c *check) oneOf(path, value string, known []string) {
 		c.add(path, "there is no %q; did you mean %q?", value, near)
 		return
 	}
-	c.add(path, "there is no %q; write one of %s", value, list(known))
-}
-
-func list(words []string) string {
-	text := ""
-	for i, word := range words {
-		if i > 0 {
-			text += ", "
-		}
-		text += word
-	}
-	return text
+	c.add(path, "there is no %q; write one of %s", value, strings.Join(known, ", "))
 }
 
 func (c *check) site(site Site) {
@@ -163,7 +167,7 @@ func (c *check) group(path string, group Group) {
 	if c.need(path+".name", "a name for the group, as in name: web") {
 		c.name(path+".name", group.Name)
 	}
-	if c.need(path+".role", "one of "+list(c.launch)) {
+	if c.need(path+".role", "one of "+strings.Join(c.launch, ", ")) {
 		c.role(path+".role", group.Role)
 	}
 	if c.need(path+".count", "how many nodes, as in count: 2") && group.Count < 1 {
@@ -177,7 +181,7 @@ func (c *check) group(path string, group Group) {
 func (c *check) role(path, role string) {
 	manifest := c.roles[role]
 	if manifest != nil && manifest.Abstract {
-		c.add(path, "%q is only a part of other roles; write one of %s", role, list(c.launch))
+		c.add(path, "%q is only a part of other roles; write one of %s", role, strings.Join(c.launch, ", "))
 		return
 	}
 	if manifest == nil {
@@ -202,15 +206,25 @@ func (c *check) quorum(groups []Group) {
 	}
 }
 
+// balanced holds the load balancer to a role that the stack has. A group whose role is wrong itself may be the one meant.
+func (c *check) balanced(s *Stack) {
+	used := map[string]bool{}
+	for i, group := range s.Nodes {
+		if c.taken["nodes["+strconv.Itoa(i)+"].role"] {
+			return
+		}
+		used[group.Role] = true
+	}
+	if len(used) > 0 {
+		c.oneOf("load_balancer.nodes", s.LoadBalancer.Nodes, slices.Sorted(maps.Keys(used)))
+	}
+}
+
 func (c *check) balancer(s *Stack) {
 	if !c.need("load_balancer.nodes", "the role behind the load balancer, as in nodes: web") {
 		return
 	}
-	used := map[string]bool{}
-	for _, group := range s.Nodes {
-		used[group.Role] = true
-	}
-	c.oneOf("load_balancer.nodes", s.LoadBalancer.Nodes, slices.Sorted(maps.Keys(used)))
+	c.balanced(s)
 	c.need("load_balancer.http", "the port for HTTP, as in http: 80")
 	for _, port := range []struct {
 		path  string

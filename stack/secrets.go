@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -190,23 +191,33 @@ func (s *Secrets) identity() (*age.X25519Identity, error) {
 	if err := os.MkdirAll(filepath.Dir(s.key), 0o700); err != nil {
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
-	unlock, err := lockFolder(filepath.Dir(s.key))
-	if err != nil {
-		return nil, fmt.Errorf("make age key: %w", err)
-	}
-	defer unlock()
-	if identity, err = readIdentity(s.key); !os.IsNotExist(err) {
-		return identity, err // somebody else made it meanwhile
-	}
 	if identity, err = age.GenerateX25519Identity(); err != nil {
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
 	text := "# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# public key: " + identity.Recipient().String() + "\n" + identity.String() + "\n"
-	if _, err := file.Write(s.key, []byte(text), file.Options{Mode: 0o600}); err != nil {
+	switch err := writeNew(s.key, text); {
+	case errors.Is(err, fs.ErrExist):
+		return readIdentity(s.key) // somebody else made it meanwhile
+	case err != nil:
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
 	s.notify("made the age key " + s.key + "; keep a copy: without it the secrets cannot be read")
 	return identity, nil
+}
+
+// writeNew writes a file that must not be there yet. It appears whole or not at all, and of two writers one wins: the
+// other gets fs.ErrExist.
+func writeNew(path, text string) error {
+	draft, err := os.CreateTemp(filepath.Dir(path), ".age-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(text)
+	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	return os.Link(draft.Name(), path)
 }
 
 func readIdentity(path string) (*age.X25519Identity, error) {
