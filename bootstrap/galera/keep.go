@@ -8,32 +8,61 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
+// turn is a move about the writer lease, and the lease that it is about.
+type turn struct {
+	move  WriterMove
+	lease peerset.Lease
+}
+
 // keepWriter holds, seizes or gives up the writer lease, beside the loop: a long transfer must not keep it from that.
-// It acts when its move or the holder changes, and otherwise in its own time.
+// It acts when its move or the holder changes, and otherwise in its own time. A move that is under way is dropped for a
+// newer one: the peer set may be slow just when the writer is lost.
 func (d *Driver) keepWriter(ctx context.Context) {
-	type turn struct {
-		move  WriterMove
-		lease peerset.Lease
-	}
 	var last turn
 	var acted time.Time
+	var moving chan struct{}
+	drop := func() {}
 	for {
 		changed := d.Set.Changed()
 		in := d.input()
 		now := turn{Writer(in, d.Status().State), in.Peers.Leases[peerset.LeaseWriter]}
-		if now != last || time.Since(acted) >= d.Times.WriterTick {
+		if differs := now != last; differs || moving == nil && time.Since(acted) >= d.Times.WriterTick {
+			drop()
+			wait(moving)
 			last, acted = now, time.Now()
-			if err := d.moveWriter(ctx, in, now.move); err != nil && ctx.Err() == nil {
-				d.Log.Debug("writer lease", "move", now.move, "holder", now.lease.Holder, "err", err)
-			}
+			moving, drop = d.begin(ctx, in, now)
 		}
 		select {
 		case <-ctx.Done():
+			drop()
+			wait(moving)
 			return
+		case <-moving:
+			moving = nil
 		case <-changed:
 		case <-time.After(d.Times.Tick):
 		}
 	}
+}
+
+func wait(moving chan struct{}) {
+	if moving != nil {
+		<-moving
+	}
+}
+
+// begin makes a move in the background; the channel closes when it is done, and drop ends it early.
+func (d *Driver) begin(ctx context.Context, in Input, t turn) (chan struct{}, context.CancelFunc) {
+	ctx, drop := context.WithTimeout(ctx, d.Times.WriterTTL)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer drop()
+		if err := d.moveWriter(ctx, in, t.move); err != nil && ctx.Err() == nil {
+			d.Log.Debug("writer lease", "move", t.move, "holder", t.lease.Holder, "err", err)
+		}
+	}()
+	return done, drop
 }
 
 func sleep(ctx context.Context, pause time.Duration) bool {
@@ -46,8 +75,6 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 }
 
 func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) error {
-	ctx, cancel := context.WithTimeout(ctx, d.Times.WriterTTL)
-	defer cancel()
 	switch move {
 	case WriterKeep:
 		lease, held, err := d.Set.Hold(ctx, peerset.LeaseWriter, d.Times.WriterTTL)
