@@ -179,7 +179,7 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
-		return d.start(ctx, action.State, d.Unit.Start)
+		return d.start(ctx, StateJoining, d.Unit.Start)
 	}
 	if turn := in.Peers.Holder(peerset.LeaseGaleraJoin); turn != "" && turn != d.Node && time.Since(d.tried) < d.Times.LeaseTTL/renewals {
 		return nil

@@ -72,6 +72,7 @@ type Wsrep struct {
 // Galera's numbers of a node's state.
 const (
 	wsrepDonor  = 2
+	wsrepJoined = 3
 	wsrepSynced = 4
 )
 
@@ -86,6 +87,7 @@ type Local struct {
 	Position Position
 	Wsrep    Wsrep // of a running server
 	Served   bool  // the server answered before and was not seen down since
+	Synced   bool  // the server was synced, and in the primary component ever since
 	Failures int   // starts that failed, in a row
 	Trouble  string
 }
@@ -189,8 +191,8 @@ func (in Input) serving() State {
 		return StateNonPrimary
 	case w.synced():
 		return StateSynced
-	case w.donor():
-		return StateDonor
+	case w.donor(), w.LocalState == wsrepJoined && in.Local.Synced:
+		return StateDonor // a donor that gave its state is "joined" until it has caught up
 	default:
 		return StateJoining
 	}
@@ -306,7 +308,7 @@ func (in Input) blind() Action {
 	if in.BackingOff {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
 	}
-	return Action{Kind: Join, State: StateJoining, Settle: SettleBlind, Reason: "the peer set has no quorum: join whoever is at the remembered addresses"}
+	return Action{Kind: Join, State: StateWaiting, Settle: SettleBlind, Reason: "the peer set has no quorum: join whoever is at the remembered addresses"}
 }
 
 // bootstrap decides when no primary component is known and the peer set can be asked.

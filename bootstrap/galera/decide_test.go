@@ -152,6 +152,7 @@ func TestDecide(t *testing.T) {
 		// A running server.
 		{name: "synced", in: in(running("Primary", 4, 10)), want: galera.Serve, state: galera.StateSynced},
 		{name: "donor", in: in(running("Primary", 2, 10)), want: galera.Serve, state: galera.StateDonor},
+		{name: "a donor that catches up", in: in(running("Primary", 3, 10), func(i *galera.Input) { i.Local.Synced = true }), want: galera.Serve, state: galera.StateDonor},
 		{name: "catching up", in: in(running("Primary", 3, 10)), want: galera.Watch, state: galera.StateJoining},
 		{name: "the first of a new history concludes before it serves", in: in(running("Primary", 4, 1), settings(record(t, galera.Record{Node: "db-2", Incarnation: 1}))), want: galera.Conclude, state: galera.StateBootstrapping},
 		{name: "outside, others inside: starts anew if it must", in: in(running("non-Primary", 0, 10), peers(primary("db-1", ours))), want: galera.Stop, state: galera.StateNonPrimary},
@@ -228,6 +229,7 @@ func TestHealthy(t *testing.T) {
 		{"a donor beside a synced node", in(running("Primary", 2, 1), peers(primary("db-1", ours))), false},
 		{"a donor alone", in(running("Primary", 2, 1)), true},
 		{"joining", in(running("Primary", 3, 1)), false},
+		{"a donor that holds the writer lease", in(running("Primary", 2, 1), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), true},
 	} {
 		require.Equal(t, c.want, galera.Healthy(c.in, galera.Decide(c.in).State), c.name)
 	}

@@ -33,12 +33,15 @@ const (
 	DefaultGrace = 3 * time.Second
 	// DefaultPause follows a step that went wrong.
 	DefaultPause = time.Second
+	// DefaultYield is how long a writer that gives its state stays the writer: an incremental transfer is over by then,
+	// and moving the writer would cost more than the wait.
+	DefaultYield = 1500 * time.Millisecond
 	maxBackoff   = time.Minute
 )
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause, Yield time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -93,7 +96,7 @@ func New(config Config) *Driver {
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
 		{&t.Stall, DefaultStall}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
-		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}} {
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -186,6 +189,7 @@ func (d *Driver) look(ctx context.Context) error {
 	wsrep, err := d.Database.Probe(ctx)
 	if err == nil {
 		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
+		local.Synced = wsrep.synced() || local.Synced && wsrep.primary()
 		d.inspected = false
 		d.remember(local)
 		return nil
@@ -195,7 +199,7 @@ func (d *Driver) look(ctx context.Context) error {
 		return err
 	}
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed
-	local.Served = local.Served && !down
+	local.Served, local.Synced = local.Served && !down, local.Synced && !down
 	switch {
 	case !down:
 		d.inspected = false

@@ -19,16 +19,26 @@ type turn struct {
 // newer one: the peer set may be slow just when the writer is lost.
 func (d *Driver) keepWriter(ctx context.Context) {
 	var last turn
-	var acted time.Time
+	var acted, kept time.Time
 	var moving chan struct{}
 	drop := func() {}
 	for {
 		changed := d.Set.Changed()
 		in := d.input()
-		now := turn{Writer(in, d.Status().State), in.Peers.Leases[peerset.LeaseWriter]}
+		state := d.Status().State
+		now := turn{Writer(in, state), in.Peers.Leases[peerset.LeaseWriter]}
+		switch {
+		case now.move != WriterYield:
+			kept = time.Now()
+		case state == StateDonor && !in.Leave && time.Since(kept) < d.Times.Yield:
+			now.move = WriterKeep
+		}
 		if differs := now != last; differs || moving == nil && time.Since(acted) >= d.Times.WriterTick {
 			drop()
 			wait(moving)
+			if differs && now.move == WriterYield {
+				d.Log.Info("this node gives the writes up", "state", state)
+			}
 			last, acted = now, time.Now()
 			moving, drop = d.begin(ctx, in, now)
 		}
@@ -92,7 +102,6 @@ func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) erro
 		}
 		d.Log.Info("this node takes the writes at once", "epoch", lease.Epoch, "reason", reason)
 	case WriterYield:
-		d.Log.Info("this node gives the writes up", "state", d.Status().State)
 		return d.Set.Release(ctx, in.Peers.Leases[peerset.LeaseWriter])
 	}
 	return nil

@@ -79,10 +79,10 @@ func (in Input) view() []string {
 }
 
 // Healthy tells whether proxies may send clients here. A donor by rsync holds its writes back for the transfer's time;
-// it serves nevertheless when nobody else does, because a pause is better than no database.
+// it serves nevertheless while it is the writer or nobody else serves, because a pause is better than no database.
 func Healthy(in Input, state State) bool {
 	if in.Leave && state != StateSynced {
 		return false
 	}
-	return state == StateSynced || state == StateDonor && len(in.otherWriters()) == 0
+	return state == StateSynced || state == StateDonor && (in.holdsWriter() || len(in.otherWriters()) == 0)
 }
