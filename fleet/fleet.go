@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,8 +37,10 @@ type Config struct {
 	Manifests map[string]*roles.Manifest
 	// Published maps the load balancer's address to one that reaches it from here.
 	Published func(ctx context.Context, ip string) (string, error)
-	Progress  func(string)
-	Timeout   time.Duration // for a node to become healthy
+	// Dial reaches a node; nil means a plain connection from here.
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	Progress func(string)
+	Timeout  time.Duration // for a node to become healthy
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
@@ -54,7 +57,10 @@ func New(config Config) (*Fleet, error) {
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
 	}
-	shell, err := newShell(config.Secrets)
+	if config.Dial == nil {
+		config.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	shell, err := newShell(config.Secrets, config.Dial)
 	if err != nil {
 		return nil, err
 	}

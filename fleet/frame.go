@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/digitalocean/godo"
@@ -133,15 +134,23 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, m := range members {
-		f.say("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
-		errs = append(errs, do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}))
+	errs := make([]error, len(members))
+	var group sync.WaitGroup
+	for i, m := range members {
+		group.Go(func() {
+			if errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); errs[i] == nil {
+				f.say("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
+			}
+		})
 	}
+	group.Wait()
 	if balancer, there, err := f.balancer(ctx); err != nil {
 		errs = append(errs, err)
 	} else if there {
 		_, err := f.Client.LoadBalancers.Delete(ctx, balancer.ID)
+		if do.IsNotFound(err) {
+			err = nil
+		}
 		errs = append(errs, err)
 	}
 	errs = append(errs, f.destroyCertificates(ctx), f.destroyVPC(ctx))

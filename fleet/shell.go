@@ -23,13 +23,14 @@ const dialTimeout = 3 * time.Second
 type shell struct {
 	operator  ssh.Signer
 	authority ssh.Signer
+	reach     func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu      sync.Mutex
 	clients map[string]*ssh.Client // by address
 }
 
-func newShell(secrets *stack.Secrets) (*shell, error) {
-	s := &shell{clients: map[string]*ssh.Client{}}
+func newShell(secrets *stack.Secrets, reach func(context.Context, string, string) (net.Conn, error)) (*shell, error) {
+	s := &shell{reach: reach, clients: map[string]*ssh.Client{}}
 	for name, signer := range map[string]*ssh.Signer{stack.SSHKey: &s.operator, stack.SSHCA: &s.authority} {
 		key, err := secrets.Get(name)
 		if err != nil {
@@ -67,8 +68,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	if client != nil {
 		return client, nil
 	}
-	dialer := net.Dialer{Timeout: dialTimeout}
-	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, "22"))
+	connection, err := s.reach(ctx, "tcp", net.JoinHostPort(address, "22"))
 	if err != nil {
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}

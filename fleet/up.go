@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"time"
@@ -56,16 +58,9 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 }
 
 func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
-	all, err := f.members(ctx)
+	kept, err := f.settle(ctx)
 	if err != nil {
 		return nil, err
-	}
-	kept, surplus := current(all)
-	for _, m := range surplus {
-		f.say("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
-		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
-			return nil, err
-		}
 	}
 	var missing []stack.Node
 	for _, node := range f.Stack.All() {
@@ -78,13 +73,40 @@ func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
 			return nil, err
 		}
 	}
-	all, err = f.members(ctx)
-	kept, _ = current(all)
-	return kept, err
+	return f.settle(ctx)
+}
+
+// settle destroys what is surplus, waits until the others have their addresses, and returns them. Of two who launch the
+// same node at once the later sees both, and both keep the same one.
+func (f *Fleet) settle(ctx context.Context) ([]member, error) {
+	all, err := f.members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept, surplus := current(all)
+	for _, m := range surplus {
+		f.say("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
+		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	for i, m := range kept {
+		if m.public() != "" && m.private() != "" {
+			continue
+		}
+		// One that was launched a moment ago may be the founder: whoever is launched now must be told its address.
+		droplet, err := do.WaitDropletActive(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("launch %s: %w", m.Node, err)
+		}
+		kept[i] = f.member(*droplet)
+	}
+	return kept, nil
 }
 
 // launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
 func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
+	var err error
 	known := f.peerSet(ctx, kept)
 	join := f.consensus(kept)
 	if len(join) == 0 {
@@ -92,11 +114,13 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		if founder < 0 {
 			return fmt.Errorf("launch %s: the stack has no node of a role that can found a peer set; add a group with role db", f.Stack.Name)
 		}
-		m, err := f.launch(ctx, vpc, missing[founder], next(known, kept, missing[founder].Name), true, nil)
-		if err != nil {
+		if _, err := f.launch(ctx, vpc, missing[founder], next(known, kept, missing[founder].Name), true, nil); err != nil {
 			return err
 		}
-		join = []string{m.private()}
+		if kept, err = f.settle(ctx); err != nil {
+			return err
+		}
+		join = f.consensus(kept)
 		missing = slices.Delete(slices.Clone(missing), founder, founder+1)
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -286,8 +310,11 @@ func (f *Fleet) serves(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if named, err := neturl.Parse(f.Stack.Site.URL); err == nil && named.Host != "" {
+		request.Host = named.Host // else WordPress sends us to the name, which need not point here yet
+	}
 	// The certificate is the stack's own; whether the page is the site's is what counts here.
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	response, err := client.Do(request)
 	if err != nil {
 		return "", err
@@ -297,7 +324,7 @@ func (f *Fleet) serves(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), f.Stack.Site.Title) {
+	if response.StatusCode != http.StatusOK || !strings.Contains(html.UnescapeString(string(body)), f.Stack.Site.Title) {
 		return "", fmt.Errorf("the front page answers %s", response.Status)
 	}
 	return url, nil

@@ -20,7 +20,8 @@ import (
 )
 
 func stackCommands(file *string) []*cobra.Command {
-	return []*cobra.Command{upCommand(file), statusCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file)}
+	return []*cobra.Command{upCommand(file), statusCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file),
+		initCommand(file), userdataCommand(file), versionCommand()}
 }
 
 // rolesFolder is read instead of the built-in roles where a checkout has one.
@@ -233,6 +234,7 @@ func secretsCommand(file *string) *cobra.Command {
 		}
 	}
 	cmd.AddCommand(
+		secretsSetCommand(with),
 		&cobra.Command{Use: "list", Short: "name the secrets", Args: cobra.NoArgs, RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
 			fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
 			return nil

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/stack"
+)
+
+// firstStack is what `hornero init` writes; the checked-in stack.yaml tells more of each key.
+const firstStack = `# What is to be; ` + "`hornero up`" + ` makes it so, and ` + "`hornero validate`" + ` checks it.
+version: 1
+
+name: %s
+cloud: %s              # lab or digitalocean
+region: %s
+release: debian-13
+secrets: secrets.age    # encrypted, beside this file
+
+site:
+  title: %q
+  admin_user: admin
+  admin_email: %s
+
+nodes:
+  - {name: db, role: db, count: 3, size: s-1vcpu-1gb}
+  - {name: proxy, role: proxy, count: 2, size: s-1vcpu-1gb}
+  - {name: web, role: web, count: 2, size: s-1vcpu-1gb}
+
+load_balancer:
+  nodes: web
+  http: 80
+  https: 443
+`
+
+func initCommand(file *string) *cobra.Command {
+	var name, cloud, region, title, email string
+	cmd := &cobra.Command{Use: "init", Short: "write a first stack.yaml and its encrypted secrets file", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		text := fmt.Sprintf(firstStack, name, cloud, region, title, email)
+		if err := writeFirst(*file, text); err != nil {
+			return err
+		}
+		s, manifests, err := loadStack(*file)
+		if err != nil {
+			return errors.Join(err, os.Remove(*file)) // what a flag said is unfit
+		}
+		if _, err := openSecrets(s, manifests, cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is written: stack %s, %d nodes; next: `make images`, then `hornero up`\n", *file, s.Name, len(s.All()))
+		return nil
+	}}
+	flags := cmd.Flags()
+	flags.StringVar(&name, "name", "hornero", "the stack's name")
+	flags.StringVar(&cloud, "cloud", stack.CloudLab, "lab or digitalocean")
+	flags.StringVar(&region, "region", "nyc3", "a DigitalOcean region's slug")
+	flags.StringVar(&title, "title", "Hornero", "what the front page is called")
+	flags.StringVar(&email, "email", "admin@example.org", "the administrator's mail address")
+	return cmd
+}
+
+func writeFirst(path, text string) error {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s is there already; edit it, or name another with -f", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write stack: %w", err)
+	}
+	_, err = io.WriteString(out, text)
+	return errors.Join(err, out.Close())
+}
+
+func userdataCommand(file *string) *cobra.Command {
+	return &cobra.Command{Use: "userdata NODE", Short: "print the user-data that a node would be launched with, its secrets masked", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		return withFleet(cmd, *file, func(_ context.Context, f *fleet.Fleet) error {
+			node, err := f.Stack.Node(args[0])
+			if err != nil {
+				return err
+			}
+			document, err := f.Document(node, 1, false, []string{"ADDRESS"})
+			if err != nil {
+				return err
+			}
+			data, err := cloudinit.Encode(masked(document))
+			if err == nil {
+				_, err = cmd.OutOrStdout().Write(data)
+			}
+			return err
+		})
+	}}
+}
+
+// masked is the document without what nobody is to read on a screen.
+func masked(document cloudinit.Node) cloudinit.Node {
+	const mask = report.Secret("(masked)")
+	for name := range document.Secrets {
+		document.Secrets[name] = mask
+	}
+	document.TLS.Key, document.SSH.HostKey = mask, mask
+	return document
+}
+
+// secretsSetCommand takes the value from standard input: arguments are seen by every user of this computer.
+func secretsSetCommand(with func(func(*cobra.Command, *stack.Stack, *stack.Secrets, []string) error) func(*cobra.Command, []string) error) *cobra.Command {
+	return &cobra.Command{Use: "set NAME", Short: "set a secret from standard input", Args: cobra.ExactArgs(1), RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+		text, err := io.ReadAll(cmd.InOrStdin())
+		if err != nil {
+			return fmt.Errorf("read the secret: %w", err)
+		}
+		value := strings.TrimSuffix(string(text), "\n")
+		if value == "" {
+			return errors.New("the secret is empty; pipe it in, as in `printf %s ... | hornero secrets set NAME`")
+		}
+		return secrets.Set(args[0], report.Secret(value))
+	})}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
+		fmt.Fprintln(cmd.OutOrStdout(), "hornero", version)
+	}}
+}

@@ -1,0 +1,193 @@
+package fleet_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/stack"
+)
+
+const (
+	waitLimit = 10 * time.Second
+	waitTick  = 10 * time.Millisecond
+)
+
+var whole = []string{"db-1/1", "db-2/1", "db-3/1", "proxy-1/1", "proxy-2/1", "web-1/1", "web-2/1"}
+
+func founders(w *world) int {
+	count := 0
+	for _, document := range w.documents() {
+		if document.Found {
+			count++
+		}
+	}
+	return count
+}
+
+func TestUpLaunchesTheStackOnce(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	require.Equal(t, whole, w.names())
+	require.Equal(t, 1, founders(w))
+	for id, document := range w.documents() {
+		require.Equal(t, document.Node == "db-1", document.Found)
+		if document.Found {
+			continue
+		}
+		require.Len(t, document.Join, 1, "Droplet %d joins the founder", id)
+	}
+	before := w.documents()
+	require.NoError(t, w.up())
+	require.Equal(t, before, w.documents(), "the second up changes nothing")
+	require.Empty(t, w.history)
+}
+
+func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	for _, document := range w.documents() {
+		var names []string
+		for name := range document.Secrets {
+			names = append(names, name)
+		}
+		require.ElementsMatch(t, w.config.Manifests[document.Role].Secrets, names)
+	}
+}
+
+func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
+	for _, after := range []int32{1, 2, 4} {
+		w := newWorld(t)
+		ctx, kill := context.WithCancel(t.Context())
+		var count atomic.Int32
+		w.created = func(api.Machine) {
+			if count.Add(1) == after {
+				kill()
+			}
+		}
+		_, _, err := w.fleet().Up(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, w.up())
+		require.Equal(t, whole, w.names())
+		require.Equal(t, 1, founders(w))
+	}
+}
+
+func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	droplets, _, err := w.config.Client.Droplets.ListByTag(t.Context(), "hornero:blog:node:proxy-2", nil)
+	require.NoError(t, err)
+	elder := droplets[0]
+	_, _, err = w.config.Client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: elder.Name, Region: "fra1", Size: "s-1vcpu-1gb",
+		Image: godo.DropletCreateImage{ID: elder.Image.ID}, Tags: elder.Tags, VPCUUID: elder.VPCUUID, UserData: w.machines[elder.ID].UserData})
+	require.NoError(t, err)
+	require.NoError(t, w.up())
+	require.Equal(t, whole, w.names())
+	require.Contains(t, w.documents(), elder.ID)
+}
+
+func TestAMissingNodeComesBackAsTheNextIncarnation(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.names()) == 6 }, waitLimit, waitTick)
+	require.NoError(t, w.up())
+	require.Contains(t, w.names(), "db-1/2", "the peer set remembers the first")
+	require.Zero(t, founders(w), "a stack that has a peer set founds no other")
+}
+
+func TestReplace(t *testing.T) {
+	for _, c := range []struct {
+		node string
+		want []string
+	}{
+		{"db-2", []string{"drain db-2", "destroy db-2/1"}},
+		{"proxy-1", []string{"drain proxy-1", "destroy proxy-1/1"}},
+		{"web-1", []string{"drain web-1", "destroy web-1/1"}},
+	} {
+		w := newWorld(t)
+		require.NoError(t, w.up())
+		var seen []string
+		w.created = func(api.Machine) { seen = append(seen, w.names()...) }
+		require.NoError(t, w.fleet().Replace(t.Context(), c.node))
+		require.Equal(t, c.want, w.history)
+		require.Contains(t, w.names(), c.node+"/2")
+		require.NotContains(t, w.names(), c.node+"/1")
+		if c.node == "web-1" {
+			require.Contains(t, seen, "web-1/1", "a web node goes only when its successor serves")
+		} else {
+			require.NotContains(t, seen, c.node+"/1", "a member goes before its successor comes")
+		}
+	}
+}
+
+func TestReplaceIsRefusedWhereDataIsAtStake(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.mutex.Lock()
+	w.unhealthy["db-3"] = true
+	w.mutex.Unlock()
+	err := w.fleet().Replace(t.Context(), "db-2")
+	require.ErrorIs(t, err, fleet.ErrUnsafe)
+	require.ErrorContains(t, err, "1 of the other database nodes")
+	require.Equal(t, whole, w.names())
+	require.NoError(t, w.fleet().Replace(t.Context(), "proxy-1"), "a proxy has no data")
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	report, err := w.fleet().Status(t.Context())
+	require.NoError(t, err)
+	require.True(t, report.Healthy())
+	require.Equal(t, "db-1", report.Writer)
+	w.mutex.Lock()
+	w.unhealthy["web-2"] = true
+	w.mutex.Unlock()
+	report, err = w.fleet().Status(t.Context())
+	require.NoError(t, err)
+	require.False(t, report.Healthy())
+}
+
+func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	other := newWorld(t)
+	operator, err := w.config.Secrets.Get(stack.SSHKey)
+	require.NoError(t, err)
+	require.NoError(t, other.config.Secrets.Set(stack.SSHKey, operator))
+	w.config.Secrets = other.config.Secrets
+	report, err := w.fleet().Status(t.Context())
+	require.NoError(t, err)
+	require.False(t, report.Healthy())
+	require.Contains(t, report.Nodes[0].Reason, "reach db-1 by SSH")
+}
+
+func TestDestroyLeavesNothingButImages(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	require.NoError(t, w.fleet().Destroy(t.Context()))
+	require.NoError(t, w.fleet().Destroy(t.Context()), "what is gone is no error")
+	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, droplets)
+	balancers, _, err := w.config.Client.LoadBalancers.List(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, balancers)
+}
+
+func TestAMissingImageSaysHowToBakeIt(t *testing.T) {
+	w := newWorld(t)
+	w.config.Stack.Release = "debian-12"
+	err := w.up()
+	require.ErrorIs(t, err, fleet.ErrNoImage)
+	require.ErrorContains(t, err, "bake one with `make images`")
+}
