@@ -50,6 +50,10 @@ func bump(ctx context.Context, tx *sql.Tx) error {
 // Retrying ends with the caller's context or after this long, whichever is first.
 const writeDeadline = 5 * time.Second
 
+// attemptDeadline is how long the first attempt may take; each next one gets twice as long. A connection to a leader that
+// vanished answers nothing: whoever waits on it for long misses the new leader, which is there after 0.6 s.
+const attemptDeadline = 700 * time.Millisecond
+
 // write runs a transaction, again while dqlite says what passes by itself.
 func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
@@ -61,8 +65,14 @@ func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", peerset.ErrUnavailable, ctx.Err())
 	}
+	patience := attemptDeadline
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		err := s.try(ctx, do)
+		attempt, drop := context.WithTimeout(ctx, patience)
+		err := s.try(attempt, do)
+		if attempt.Err() != nil {
+			patience *= 2
+		}
+		drop()
 		if err == nil || !passing(err) {
 			return err
 		}

@@ -31,7 +31,7 @@ func (s *Store) watch(ctx context.Context) {
 }
 
 func (s *Store) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor)
+	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor/3)
 	defer cancel()
 	next, seen, err := s.read(ctx)
 	if err != nil {

@@ -1,0 +1,15 @@
+#!/bin/bash
+# Prove it: format, vet, unit tests with real dqlite members, then the lab's own tests with real Droplets (root).
+set -euo pipefail
+eval "$(scripts/dqlite.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/dqlite-1.18.1")"
+unformatted=$(gofmt -l $(git ls-files '*.go'))
+[ -z "$unformatted" ] || { echo "not gofmt-ed: $unformatted" >&2; exit 1; }
+go vet ./...
+echo "== unit tests, and dqlite members on loopback"
+go test -timeout 10m ./...
+if [ "$(id -u)" != 0 ]; then
+	echo "the lab's tests make namespaces and mounts: run make test as root" >&2
+	exit 1
+fi
+echo "== real Droplets in labs of their own"
+go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
