@@ -168,6 +168,17 @@ func (a *Agent) Health() (bool, string) {
 	return true, a.word.State
 }
 
+// unfit is the answer of a node that serves nobody new: 404 when it is only draining, so that HAProxy's
+// "http-check disable-on-404" lets it finish what it has, and 503 when what it has is to be cut off.
+func (a *Agent) unfit() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.draining && a.evicted == "" && a.word.Healthy {
+		return http.StatusNotFound
+	}
+	return http.StatusServiceUnavailable
+}
+
 // serveRefused keeps saying why this node joins nothing.
 func (a *Agent) serveRefused(ctx context.Context) error {
 	a.serveHealth(ctx)
@@ -181,7 +192,7 @@ func (a *Agent) serveHealth(ctx context.Context) {
 	answer := func(w http.ResponseWriter, _ *http.Request) {
 		healthy, reason := a.Health()
 		if !healthy {
-			w.WriteHeader(http.StatusServiceUnavailable)
+			w.WriteHeader(a.unfit())
 		}
 		fmt.Fprintln(w, reason)
 	}
