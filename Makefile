@@ -36,7 +36,7 @@ down: ## destroy the stack and stop the lab; images and secrets are kept
 	@if [ -x bin/hornero ]; then bin/hornero -f $(STACK) destroy --yes; bin/hornero lab stop; fi
 
 .PHONY: test
-test: deps packer ## prove everything: unit tests, real daemons, and the whole stack in a lab of its own
+test: build packer ## prove everything: unit tests, real daemons, and the whole stack in a lab of its own
 	@scripts/test.sh
 
 .PHONY: check

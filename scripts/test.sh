@@ -1,5 +1,5 @@
 #!/bin/bash
-# Prove it: format, vet, unit tests with real dqlite members, then the lab's own tests with real Droplets (root).
+# Prove it: format, vet, unit tests with real dqlite members; then, as root, the lab, the builder and the whole stack.
 set -euo pipefail
 eval "$(scripts/dqlite.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/dqlite-1.18.1")"
 unformatted=$(gofmt -l $(git ls-files '*.go'))
@@ -13,3 +13,5 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "== real Droplets in labs of their own"
 go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
+echo "== one stack, from the bake to its end"
+go test -count 1 -timeout 40m -v -tags=root,libsqlite3,netgo,osusergo ./e2e/...

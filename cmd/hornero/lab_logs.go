@@ -25,7 +25,7 @@ func newLabLogsCommand(name *string) *cobra.Command {
 			return printFile(command.Context(), command.OutOrStdout(), lab.FolderOf(*name).LogFile(), follow)
 		},
 	}
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing what is added, until Ctrl-C")
+	command.Flags().BoolVar(&follow, "follow", false, "go on printing what is added, until Ctrl-C")
 	return command
 }
 
@@ -43,7 +43,7 @@ func newLabConsoleCommand(name *string) *cobra.Command {
 			return printFile(command.Context(), command.OutOrStdout(), droplet.Console, follow)
 		},
 	}
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing what is added, until Ctrl-C")
+	command.Flags().BoolVar(&follow, "follow", false, "go on printing what is added, until Ctrl-C")
 	return command
 }
 

@@ -1,0 +1,277 @@
+//go:build root
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The lab of this test alone: its name, its public range and where its API listens.
+const (
+	labName  = "e2e"
+	labRange = "198.18.77.0/24"
+	labAddr  = "127.0.0.1:7797"
+)
+
+// site is one stack in a lab of its own.
+type site struct {
+	t       *testing.T
+	root    string // the checkout
+	file    string // its stack.yaml
+	address string // the front page
+	env     []string
+}
+
+type node struct {
+	Name, Role, State string
+	DropletID         int `json:"droplet_id"`
+	Incarnation       int
+	Addresses         struct{ Public, Private string }
+	Healthy, Writer   bool
+}
+
+// launch bakes the images, copies the checked-in stack.yaml and brings it up, with keys and secrets of its own.
+func launch(t *testing.T) *site {
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	folder := t.TempDir()
+	text, err := os.ReadFile(filepath.Join(root, "stack.yaml"))
+	require.NoError(t, err)
+	s := &site{t: t, root: root, file: filepath.Join(folder, "stack.yaml")}
+	require.NoError(t, os.WriteFile(s.file, text, 0o644))
+	s.env = append(os.Environ(), "LAB="+labName, "XDG_CONFIG_HOME="+folder, "HORNERO_AGE_KEY_FILE="+filepath.Join(folder, "age.key"))
+
+	s.must("lab", "start", "--name", labName, "--addr", labAddr, "--public-range", labRange)
+	t.Cleanup(func() { s.leavesNothing() })
+	bake := exec.Command(filepath.Join(root, "scripts/images.sh"))
+	bake.Dir, bake.Env = root, s.env
+	started := time.Now()
+	out, err := bake.CombinedOutput()
+	require.NoError(t, err, string(out))
+	t.Logf("baked in %.1f s", time.Since(started).Seconds())
+
+	out2 := s.must("up")
+	t.Log(out2)
+	lines := strings.Split(strings.TrimSpace(out2), "\n")
+	s.address = lines[len(lines)-1]
+	require.Regexp(t, `^http://127\.[0-9.]+/$`, s.address, "the last line is the address")
+	return s
+}
+
+// run runs bin/hornero on the stack; what it prints on both streams.
+func (s *site) run(ctx context.Context, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, filepath.Join(s.root, "bin/hornero"), append([]string{"-f", s.file}, args...)...)
+	command.Env = s.env
+	var both bytes.Buffer
+	command.Stderr = &both
+	stdout, err := command.Output()
+	return both.String() + string(stdout), err
+}
+
+func (s *site) must(args ...string) string {
+	s.t.Helper()
+	out, err := s.run(context.Background(), args...)
+	require.NoErrorf(s.t, err, "hornero %s\n%s", strings.Join(args, " "), out)
+	return out
+}
+
+// on runs a shell line on a node.
+func (s *site) on(node, line string) string {
+	s.t.Helper()
+	return strings.TrimSpace(s.must("exec", node, "--", "sh", "-c", line))
+}
+
+func (s *site) nodes() map[string]node {
+	s.t.Helper()
+	var status struct{ Nodes []node }
+	command := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "status", "--json")
+	command.Env = s.env
+	out, err := command.Output()
+	if len(out) == 0 {
+		require.NoError(s.t, err)
+	}
+	require.NoError(s.t, json.Unmarshal(out, &status))
+	found := map[string]node{}
+	for _, n := range status.Nodes {
+		found[n.Name] = n
+	}
+	return found
+}
+
+func (s *site) writer() string {
+	for _, n := range s.nodes() {
+		if n.Writer {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+// untilHealthy waits until all seven nodes serve and one takes the writes.
+func (s *site) untilHealthy() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		healthy, writers := 0, 0
+		for _, n := range s.nodes() {
+			if n.Healthy {
+				healthy++
+			}
+			if n.Writer {
+				writers++
+			}
+		}
+		return healthy == 7 && writers == 1
+	}, 90*time.Second, time.Second, "all nodes healthy")
+}
+
+// api calls the lab as any client of DigitalOcean would.
+func (s *site) api(method, path string, body any, answer any) int {
+	s.t.Helper()
+	env := s.must("lab", "env", "--name", labName)
+	_, token, _ := strings.Cut(env, "DIGITALOCEAN_ACCESS_TOKEN=")
+	token, _, _ = strings.Cut(token, "\n")
+	text, err := json.Marshal(body)
+	require.NoError(s.t, err)
+	request, err := http.NewRequest(method, "http://"+labAddr+path, bytes.NewReader(text))
+	require.NoError(s.t, err)
+	request.Header.Set("Authorization", "Bearer "+strings.Trim(token, `"'`))
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(s.t, err)
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	if answer != nil && response.StatusCode < 300 {
+		require.NoError(s.t, json.Unmarshal(got, answer), string(got))
+	}
+	return response.StatusCode
+}
+
+// leavesNothing resets the lab and looks for what it should have taken along.
+func (s *site) leavesNothing() {
+	s.must("lab", "reset", "--yes", "--name", labName)
+	for what, look := range map[string]string{
+		"mounts":     "grep -F hornero-" + labName + " /proc/mounts; grep -F /hornero/lab/" + labName + "/ /proc/mounts; true",
+		"namespaces": "ip netns list | grep -F hornero-" + labName + "; true",
+		"rules":      "nft list tables 2>/dev/null | grep -F hornero-" + labName + "; true",
+		"processes":  "pgrep -af '[h]ornero-" + labName + "[-.]'; true",
+		"files":      "ls -d /var/lib/hornero/lab/" + labName + " 2>/dev/null; true",
+	} {
+		out, err := exec.Command("sh", "-c", look).CombinedOutput()
+		require.NoError(s.t, err)
+		require.Emptyf(s.t, string(out), "%s left by the lab", what)
+	}
+}
+
+// page asks for the front page ten times a second until stop is called, which tells the longest time without an answer.
+func (s *site) page() (stop func() time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	gap := make(chan time.Duration, 1)
+	go func() {
+		client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+		var longest time.Duration
+		last := time.Now()
+		for ctx.Err() == nil {
+			response, err := client.Get(s.address)
+			if err == nil {
+				_, err = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+			}
+			if err == nil && response.StatusCode == http.StatusOK {
+				longest = max(longest, time.Since(last))
+				last = time.Now()
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		gap <- max(longest, time.Since(last))
+	}()
+	return func() time.Duration { cancel(); return <-gap }
+}
+
+// inserts writes rows through the proxies, from a database node that outlives what is done meanwhile, until stop is
+// called, which tells the numbers that were acknowledged and the longest time without one.
+func (s *site) inserts(from string) (stop func() ([]string, time.Duration)) {
+	s.t.Helper()
+	password := s.on("web-1", `sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`)
+	var proxies []string
+	for _, n := range s.nodes() {
+		if n.Role == "proxy" {
+			proxies = append(proxies, n.Addresses.Private)
+		}
+	}
+	program := fmt.Sprintf(`set -- %s
+export MYSQL_PWD=%s
+i=0; end=$((SECONDS+120)); first=$(date +%%s%%N)
+while [ ! -e /run/stop-inserts ] && [ $SECONDS -lt $end ]; do
+	i=$((i+1))
+	if timeout 4 mariadb --skip-ssl-verify-server-cert --connect-timeout=1 -h "$1" -u wordpress wordpress \
+		-e "insert into probe values ('$first-$i')" 2>/dev/null; then
+		echo "$first-$i $(date +%%s%%3N)"
+	else
+		old=$1; shift; set -- "$@" "$old"; sleep 0.1
+	fi
+done`, strings.Join(proxies, " "), password)
+	s.on(from, "rm -f /run/stop-inserts; mariadb wordpress -e 'create table if not exists probe (id varchar(60) primary key) engine=InnoDB'")
+	type result struct {
+		out string
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		out, err := s.run(context.Background(), "exec", from, "--", "bash", "-c", program)
+		done <- result{out, err}
+	}()
+	return func() ([]string, time.Duration) {
+		s.t.Helper()
+		s.on(from, "touch /run/stop-inserts")
+		r := <-done
+		require.NoError(s.t, r.err, r.out)
+		var acknowledged []string
+		var longest, last int64
+		for line := range strings.Lines(r.out) {
+			var id string
+			var at int64
+			if n, _ := fmt.Sscan(line, &id, &at); n != 2 {
+				continue
+			}
+			acknowledged = append(acknowledged, id)
+			if last != 0 {
+				longest = max(longest, at-last)
+			}
+			last = at
+		}
+		require.NotEmpty(s.t, acknowledged, r.out)
+		return acknowledged, time.Duration(longest) * time.Millisecond
+	}
+}
+
+// holds tells that every database node has every acknowledged row.
+func (s *site) holds(acknowledged []string) {
+	s.t.Helper()
+	for _, db := range []string{"db-1", "db-2", "db-3"} {
+		rows := map[string]bool{}
+		for id := range strings.FieldsSeq(s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from probe'")) {
+			rows[id] = true
+		}
+		var missing []string
+		for _, id := range acknowledged {
+			if !rows[id] {
+				missing = append(missing, id)
+			}
+		}
+		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
+	}
+}
