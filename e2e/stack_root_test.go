@@ -56,6 +56,7 @@ func launch(t *testing.T) *site {
 
 	s.must("lab", "start", "--name", labName, "--addr", labAddr, "--public-range", labRange)
 	t.Cleanup(func() { s.leavesNothing() })
+	t.Cleanup(s.explain)
 	bake := exec.Command(filepath.Join(root, "scripts/images.sh"))
 	bake.Dir, bake.Env = root, s.env
 	started := time.Now()
@@ -158,6 +159,32 @@ func (s *site) api(method, path string, body any, answer any) int {
 		require.NoError(s.t, json.Unmarshal(got, answer), string(got))
 	}
 	return response.StatusCode
+}
+
+// explain prints, when the test has failed, what the nodes that do not serve wrote last.
+func (s *site) explain() {
+	if !s.t.Failed() {
+		return
+	}
+	out, _ := s.run(context.Background(), "status")
+	s.t.Log(out)
+	for name, n := range s.nodes() {
+		if !n.Healthy {
+			out, _ := s.run(context.Background(), "exec", name, "--", "journalctl", "--no-pager", "-o", "short-monotonic", "-n", "60", "-u", "hornero-bootstrap", "-u", "mariadb", "-u", "haproxy")
+			s.t.Logf("%s:\n%s", name, out)
+		}
+	}
+}
+
+// journal reads a Droplet's journal from outside, for one that nobody can log in to.
+func (s *site) journal(id int) string {
+	s.t.Helper()
+	script := fmt.Sprintf(`for p in $(ip netns pids hornero-%s-%d); do
+	if grep -Eq '^NSpid:.*[[:space:]]1$' /proc/$p/status; then exec nsenter -t $p -m -- journalctl --no-pager -u hornero-bootstrap; fi
+done; exit 1`, labName, id)
+	out, err := exec.Command("sh", "-c", script).CombinedOutput()
+	require.NoError(s.t, err, string(out))
+	return string(out)
 }
 
 // leavesNothing resets the lab and looks for what it should have taken along.

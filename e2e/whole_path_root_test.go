@@ -185,11 +185,10 @@ func strangeUserDataJoinsNothing(t *testing.T, s *site) {
 			return strings.Contains(said, "refused") && strings.Contains(said, "503")
 		}, 60*time.Second, time.Second, "the health endpoint of %s says that it was refused: %s", name, &said)
 		t.Logf("%s user-data: %s", name, said)
-		journal, err := exec.Command("sh", "-c", fmt.Sprintf("ip netns exec hornero-%s-%d true; journalctl -D /var/lib/hornero/lab/%s/machines/*%d*/*/var/log/journal -u hornero-bootstrap 2>&1", labName, made.Droplet.ID, labName, made.Droplet.ID)).CombinedOutput()
-		_ = err
-		t.Logf("%.600s", journal)
+		require.Contains(t, s.journal(made.Droplet.ID), "user-data refused", "the journal says why")
 		require.NotContains(t, s.must("status"), name)
 	}
+	// More is refused by the API here as on DigitalOcean; a node refuses it by itself in the unit tests of cloudinit.
 	require.Equal(t, 422, s.api("POST", "/v2/droplets", map[string]any{
 		"name": "fat", "region": "nyc3", "size": "s-1vcpu-1gb", "image": drop.Droplet.Image.ID, "user_data": strings.Repeat("x", 65<<10),
 	}, nil), "more than 64 KiB of user-data")
@@ -201,7 +200,7 @@ func wrongStackFiles(t *testing.T, s *site) {
 	for _, wrong := range []struct{ name, old, new, want string }{
 		{"unknown key", "region: nyc3", "regoin: nyc3", `:\d+:\d+: error: regoin: unknown key`},
 		{"wrong type", "count: 3", "count: three", `:\d+:\d+: error: .*count`},
-		{"missing role", "    role: proxy ", "    size: x\n    # ", `:\d+:\d+: error: .*role`},
+		{"missing role", "    role: proxy ", "    # ", `:\d+:\d+: error: .*role`},
 		{"duplicate name", "- name: proxy", "- name: db", `:\d+:\d+: error: .*db`},
 	} {
 		path := filepath.Join(t.TempDir(), "stack.yaml")
@@ -216,18 +215,24 @@ func wrongStackFiles(t *testing.T, s *site) {
 }
 
 func logsHoldNoSecret(t *testing.T, s *site) {
-	names := strings.Fields(s.must("secrets", "list"))
-	require.NotEmpty(t, names)
-	checked := 0
-	for _, secret := range []string{"wordpress.admin_password", "proxy.stats_password"} {
-		value := strings.TrimSpace(s.must("secrets", "show", secret))
-		for name := range s.nodes() {
-			found := s.on(name, "journalctl --no-pager | grep -cF -e "+value+"; grep -rlF -e "+value+" /var/log 2>/dev/null | head -3; true")
-			require.Equal(t, "0", found, "%s in the logs of %s", secret, name)
-			checked++
+	var patterns []string
+	for _, name := range strings.Fields(s.must("secrets", "list")) {
+		for line := range strings.Lines(s.must("secrets", "show", name)) {
+			line = strings.TrimSpace(line)
+			if len(line) >= 16 && !strings.HasPrefix(line, "-----") && !strings.Contains(name, "certificate") && !strings.HasPrefix(line, "ssh-") {
+				patterns = append(patterns, line)
+			}
 		}
 	}
-	require.Equal(t, 14, checked)
+	require.Greater(t, len(patterns), 4)
+	list := strings.Join(patterns, "\n")
+	for name := range s.nodes() {
+		command := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "exec", name, "--", "sh", "-c", "cat >/run/patterns; journalctl --no-pager | grep -F -f /run/patterns; grep -rlF -f /run/patterns /var/log; rm /run/patterns")
+		command.Env, command.Stdin = s.env, strings.NewReader(list)
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Empty(t, string(out), "secrets in the logs of %s", name)
+	}
 }
 
 func destroy(t *testing.T, s *site) {

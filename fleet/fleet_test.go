@@ -49,6 +49,22 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 	require.Empty(t, w.history)
 }
 
+func TestUpSaysWhatItWaitsFor(t *testing.T) {
+	w := newWorld(t)
+	w.config.Timeout = time.Second
+	w.unhealthy["db-2"] = true
+	err := w.up()
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "db-2 is synced: it was told to be")
+	require.NotContains(t, err.Error(), "db-1")
+}
+
+func TestUpEndsAtARefusedNode(t *testing.T) {
+	w := newWorld(t)
+	w.refused = "db-2"
+	require.ErrorIs(t, w.up(), fleet.ErrRefused)
+}
+
 func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())

@@ -237,28 +237,59 @@ func (f *Fleet) await(ctx context.Context, members []member, start time.Time, to
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
 	words := map[string]string{}
-	var site string
+	var site, waits string
 	for {
 		answers := f.askAll(ctx, members)
+		var down error // why the site does not answer
+		if took.First == 0 {
+			if site, down = f.serves(ctx); down == nil {
+				took.First = time.Since(start).Seconds()
+				f.say("site: answers at %s after %.1f s", site, took.First)
+			}
+		}
+		if ctx.Err() != nil { // what was asked last tells only that
+			return "", fmt.Errorf("wait for the stack to serve: %w after %.0f s%s", context.Cause(ctx), time.Since(start).Seconds(), waits)
+		}
 		f.tellChanges(words, answers, start)
 		note(took, answers, start)
-		if took.First == 0 {
-			if url, err := f.serves(ctx); err == nil {
-				site, took.First = url, time.Since(start).Seconds()
-				f.say("site: answers at %s after %.1f s", url, took.First)
-			} else if ctx.Err() != nil {
-				return "", fmt.Errorf("wait for the site: %w", errors.Join(err, context.Cause(ctx)))
-			}
+		if err := refused(answers); err != nil {
+			return "", err
 		}
 		if took.Healthy > 0 && took.First > 0 {
 			return site, nil
 		}
+		waits = waitsFor(answers, down)
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("wait for the stack to serve: %w; `hornero status` says what each node waits for", context.Cause(ctx))
 		case <-time.After(pollPause):
 		}
 	}
+}
+
+// ErrRefused means that a node will not have the user-data it was launched with; waiting does not help.
+var ErrRefused = errors.New("the node joins nothing")
+
+func refused(answers []answer) error {
+	for _, a := range answers {
+		if a.err == nil && a.status.Phase == "refused" {
+			return fmt.Errorf("wait for %s: %w: %s", a.member.Node, ErrRefused, a.status.Reason)
+		}
+	}
+	return nil
+}
+
+// waitsFor lists what is not healthy, a line each.
+func waitsFor(answers []answer, down error) string {
+	var lines []string
+	for _, a := range answers {
+		if line := lineOf(a); !line.Healthy {
+			lines = append(lines, fmt.Sprintf("\n  %s is %s: %s", line.Name, line.State, line.Reason))
+		}
+	}
+	if down != nil {
+		lines = append(lines, "\n  the site: "+down.Error())
+	}
+	return strings.Join(lines, "")
 }
 
 func note(took *Breakdown, answers []answer, start time.Time) {

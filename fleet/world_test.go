@@ -55,6 +55,7 @@ type world struct {
 	history   []string       // what was drained and destroyed, in order
 	known     map[string]int // the peer set: the newest incarnation of each node
 	unhealthy map[string]bool
+	refused   string
 	created   func(api.Machine) // looks on at each new machine
 }
 
@@ -231,6 +232,12 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,
 		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Writer: "db-1"}}
+	if w.unhealthy[document.Node] {
+		said.Reason = "it was told to be"
+	}
+	if w.refused == document.Node {
+		said.Phase, said.Healthy = "refused", false
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.known)) {
 		said.PeerSet.Peers = append(said.PeerSet.Peers, status.Peer{Name: name, Incarnation: w.known[name]})
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -103,10 +104,12 @@ func labName() string {
 }
 
 func upCommand(file *string) *cobra.Command {
-	return &cobra.Command{Use: "up", Short: "make what exists equal stack.yaml, and wait until it serves", Args: cobra.NoArgs,
+	var patience time.Duration
+	cmd := &cobra.Command{Use: "up", Short: "make what exists equal stack.yaml, and wait until it serves", Args: cobra.NoArgs,
 		Long: "Launches what is missing, waits until every node is healthy and the site answers, and prints its address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				f.Timeout = patience
 				url, took, err := f.Up(ctx)
 				if err != nil {
 					return err
@@ -116,6 +119,12 @@ func upCommand(file *string) *cobra.Command {
 				return nil
 			})
 		}}
+	timeoutFlag(cmd, &patience)
+	return cmd
+}
+
+func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
+	cmd.Flags().DurationVar(patience, "timeout", fleet.DefaultTimeout, "how long nodes may take to become healthy")
 }
 
 func statusCommand(file *string) *cobra.Command {
@@ -159,15 +168,21 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 }
 
 func replaceCommand(file *string) *cobra.Command {
-	return &cobra.Command{Use: "replace NODE", Short: "recreate a node from its image instead of repairing it", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error { return f.Replace(ctx, args[0]) })
+	var patience time.Duration
+	cmd := &cobra.Command{Use: "replace NODE", Short: "recreate a node from its image instead of repairing it", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+			f.Timeout = patience
+			return f.Replace(ctx, args[0])
+		})
 	}}
+	timeoutFlag(cmd, &patience)
+	return cmd
 }
 
 func execCommand(file *string) *cobra.Command {
-	return &cobra.Command{Use: "exec NODE -- COMMAND [ARG...]", Short: "run a command on a node as root, by SSH", Args: cobra.MinimumNArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "exec NODE -- COMMAND [ARG...]", Short: "run a command on a node as root, by SSH, with this one's standard input", Args: cobra.MinimumNArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
 		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-			code, err := f.Exec(ctx, args[0], command.Quote(args[1:]), nil, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			code, err := f.Exec(ctx, args[0], command.Quote(args[1:]), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 			return passed(code, err)
 		})
 	}}

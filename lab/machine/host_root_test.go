@@ -275,12 +275,13 @@ func TestLifeOfADroplet(t *testing.T) {
 	l.run(client, "touch /root/kept")
 	try(client, "systemctl reboot") // cut off by what it does
 	client.Wait()
+	require.Eventually(t, func() bool {
+		after, err := l.PID(d.ID)
+		return err == nil && after != 0 && after != before
+	}, 30*time.Second, 20*time.Millisecond, "it boots again; until then its sshd may still answer")
 	client = l.connect(d)
 	l.run(client, "test -e /root/kept")
 	l.settled(client)
-	after, err := l.PID(d.ID)
-	require.NoError(t, err)
-	require.NotEqual(t, before, after)
 
 	require.NoError(t, l.Freeze(d.ID))
 	_, err = net.DialTimeout("tcp", d.Public.String()+":22", time.Second)
