@@ -47,11 +47,14 @@ type Config struct {
 	Metadata string // base URL of the metadata service
 	State    string // the agent's own folder, 0700
 	PKI      string // where the node's certificate is left for services
+	Trial    string // where a new text is checked before it takes a file's place
 	Roles    fs.FS  // role folders, as baked
 	Release  string // as baked
 	Drivers  Drivers
 	// Open founds, joins or comes back to consensus.
 	Open func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
+	// Systemctl asks systemd and returns what it prints; nil means the real one.
+	Systemctl func(ctx context.Context, args ...string) (string, error)
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
 	Log       *slog.Logger
@@ -63,7 +66,8 @@ type Config struct {
 type Agent struct {
 	Config
 	start time.Time
-	news  chan struct{} // the driver said something new: report it now
+	news  chan struct{}  // the driver said something new: report it now
+	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -99,6 +103,12 @@ func New(config Config) *Agent {
 	if config.PKI == "" {
 		config.PKI = "/etc/hornero/pki"
 	}
+	if config.Trial == "" {
+		config.Trial = "/run/hornero/check"
+	}
+	if config.Systemctl == nil {
+		config.Systemctl = systemctl
+	}
 	if config.Heartbeat == 0 {
 		config.Heartbeat = DefaultHeartbeat
 	}
@@ -113,28 +123,37 @@ var ErrRefused = errors.New("user-data refused")
 
 // Run takes the node through its phases and serves until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
-	var serving sync.WaitGroup
-	defer serving.Wait()
+	defer a.work.Wait()
 	for _, phase := range []struct {
 		name string
 		run  func(context.Context) error
 	}{{PhaseFinding, a.find}, {PhaseJoining, a.join}, {PhaseConfiguring, a.configure}} {
 		a.enter(phase.name, "")
-		if err := phase.run(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			a.enter(PhaseRefused, err.Error())
-			a.Log.Error("node refused", "phase", phase.name, "err", err)
-			return a.serveRefused(ctx)
+		err := phase.run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if phase.name == PhaseFinding {
+			a.work.Go(func() { a.serveHealth(ctx) }) // refused or not, the node says how it is
+		}
+		if err != nil {
+			a.refuse(ctx, phase.name, err)
+			return nil
 		}
 		a.mark(phase.name)
-		if phase.name == PhaseFinding {
-			serving.Go(func() { a.serveHealth(ctx) })
-		}
 	}
 	a.enter(PhaseServing, "")
-	return a.serve(ctx)
+	if err := a.serve(ctx); err != nil {
+		a.refuse(ctx, PhaseServing, err)
+	}
+	return nil
+}
+
+// refuse keeps saying why this node does nothing.
+func (a *Agent) refuse(ctx context.Context, phase string, err error) {
+	a.enter(PhaseRefused, err.Error())
+	a.Log.Error("node refused", "phase", phase, "err", err)
+	<-ctx.Done()
 }
 
 func (a *Agent) enter(phase, reason string) {
@@ -174,6 +193,9 @@ func (a *Agent) find(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: this image has no role %q: %w", ErrRefused, node.Role, err)
 	}
+	if _, ok := a.Drivers[manifest.Driver]; manifest.Driver != "" && !ok {
+		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not", ErrRefused, node.Role, manifest.Driver)
+	}
 	a.mu.Lock()
 	a.node, a.manifest = node, manifest
 	a.mu.Unlock()
@@ -195,10 +217,13 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	if err != nil {
 		return cloudinit.Found{}, err
 	}
-	if a.address, err = droplet.VPCAddress(); err != nil {
+	address, err := droplet.VPCAddress()
+	if err != nil {
 		return cloudinit.Found{}, err
 	}
-	a.network = network(droplet)
+	a.mu.Lock()
+	a.address, a.network = address, network(droplet)
+	a.mu.Unlock()
 	if known && kept.Droplet.ID == droplet.ID {
 		return kept.Found, nil // user-data cannot change after a Droplet's creation
 	}
@@ -246,7 +271,7 @@ func (a *Agent) join(ctx context.Context) error {
 	a.mu.Lock()
 	a.set = set
 	a.mu.Unlock()
-	go a.remember(ctx, set)
+	a.work.Go(func() { a.remember(ctx, set) })
 	return nil
 }
 
@@ -273,8 +298,11 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err != nil {
 		return nil, err
 	}
-	go a.serveAPI(ctx, member, config)
-	context.AfterFunc(ctx, func() { a.close(member) })
+	a.work.Go(func() { a.serveAPI(ctx, member, config) })
+	a.work.Go(func() {
+		<-ctx.Done()
+		a.close(member)
+	})
 	if err := a.admitSelf(ctx, member, remembered); err != nil {
 		return nil, err
 	}

@@ -28,56 +28,51 @@ func (a *Agent) configure(ctx context.Context) error {
 	return err
 }
 
-// apply makes every template's file true, each on its own: one that cannot be rendered does not hold the others.
+// apply makes every template's file true, each on its own: one that cannot be rendered does not hold the others. The
+// units that must read what is new do so once they run.
 func (a *Agent) apply(ctx context.Context, running bool) error {
 	facts := a.facts()
 	var errs []error
-	var reload, restart []string
 	for _, template := range a.manifest.Templates {
-		changed, err := a.install(ctx, template, facts)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if changed {
-			reload = append(reload, template.Reload...)
-			restart = append(restart, template.Restart...)
-		}
+		errs = append(errs, a.install(ctx, template, facts))
 	}
 	if running {
-		errs = append(errs, units(ctx, "restart", restart), units(ctx, "reload", slices.DeleteFunc(reload, func(unit string) bool { return slices.Contains(restart, unit) })))
+		errs = append(errs, a.settle(ctx))
 	}
 	return errors.Join(errs...)
 }
 
-func (a *Agent) install(ctx context.Context, template roles.Template, facts roles.Facts) (bool, error) {
+func (a *Agent) install(ctx context.Context, template roles.Template, facts roles.Facts) error {
 	text, err := a.manifest.Render(template, facts)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if current, err := os.ReadFile(template.Path); err == nil && string(current) == string(text) {
-		return false, nil
+		return nil
 	}
 	mode, err := roles.ParseMode(template.Mode, 0o640)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if err := checkText(ctx, template, text, mode); err != nil {
-		return false, err
+	if err := a.checkText(ctx, template, text, mode); err != nil {
+		return err
+	}
+	if err := a.owe(template); err != nil {
+		return err
 	}
 	changed, err := file.Write(template.Path, text, file.Options{Mode: mode, Owner: template.Owner})
 	if changed {
 		a.Log.Info("file written", "path", template.Path)
 	}
-	return changed, err
+	return err
 }
 
 // checkText runs a template's checker over the new text before it takes the file's place.
-func checkText(ctx context.Context, template roles.Template, text []byte, mode fs.FileMode) error {
+func (a *Agent) checkText(ctx context.Context, template roles.Template, text []byte, mode fs.FileMode) error {
 	if len(template.Check) == 0 {
 		return nil
 	}
-	trial := filepath.Join("/run/hornero/check", filepath.Base(template.Path))
+	trial := filepath.Join(a.Trial, filepath.Base(template.Path))
 	if _, err := file.Write(trial, text, file.Options{Mode: mode, Owner: template.Owner}); err != nil {
 		return err
 	}
@@ -90,26 +85,6 @@ func checkText(ctx context.Context, template roles.Template, text []byte, mode f
 		return fmt.Errorf("check new %s: %w", template.Path, err)
 	}
 	return nil
-}
-
-func (a *Agent) startServices(ctx context.Context) error {
-	var names []string
-	for _, service := range a.manifest.Services {
-		if !service.Managed {
-			names = append(names, service.Unit)
-		}
-	}
-	return units(ctx, "start", names)
-}
-
-// units asks systemd for one thing of several units, without waiting for slow ones to become ready.
-func units(ctx context.Context, verb string, names []string) error {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	if len(names) == 0 {
-		return nil
-	}
-	_, err := command.Run(ctx, command.Command{Args: append([]string{"systemctl", "--no-block", verb}, names...)})
-	return err
 }
 
 // facts are what templates may read now.

@@ -33,13 +33,16 @@ func (a *Agent) serve(ctx context.Context) error {
 	work.Go(func() { a.keepReporting(ctx) })
 	for {
 		changed := a.set.Changed()
+		var again <-chan time.Time
 		if err := a.apply(ctx, true); err != nil && ctx.Err() == nil {
 			a.Log.Warn("apply templates", "err", err)
+			again = time.After(a.Retry)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-again:
 		}
 	}
 }
@@ -49,11 +52,7 @@ func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
 		a.say(Word{State: "serving", Healthy: true})
 		return nil
 	}
-	make, ok := a.Drivers[a.manifest.Driver]
-	if !ok {
-		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not", ErrRefused, a.manifest.Name, a.manifest.Driver)
-	}
-	driver, err := make(Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Log: a.Log})
+	driver, err := a.Drivers[a.manifest.Driver](Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Log: a.Log})
 	if err != nil {
 		return err
 	}
@@ -177,13 +176,6 @@ func (a *Agent) unfit() int {
 		return http.StatusNotFound
 	}
 	return http.StatusServiceUnavailable
-}
-
-// serveRefused keeps saying why this node joins nothing.
-func (a *Agent) serveRefused(ctx context.Context) error {
-	a.serveHealth(ctx)
-	<-ctx.Done()
-	return nil
 }
 
 // serveHealth answers load balancers and HAProxy on the VPC address.

@@ -12,6 +12,9 @@ import (
 // Header opens every user-data that cloud-init takes for its own YAML.
 const Header = "#cloud-config"
 
+// trailer is the last line. What is cut anywhere is still YAML more often than not; without this line it is cut.
+const trailer = "# the end of a node's user-data"
+
 var (
 	// ErrTooLarge is user-data over MaxUserData.
 	ErrTooLarge = errors.New("user-data is larger than 64 KiB")
@@ -49,7 +52,7 @@ func Encode(node Node) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write user-data of %s: %w", node.Node, err)
 	}
-	data := append([]byte(Header+"\n"), body...)
+	data := []byte(Header + "\n" + string(body) + trailer + "\n")
 	if len(data) > MaxUserData {
 		return nil, fmt.Errorf("write user-data of %s: %w: %d bytes; shorten its settings or secrets", node.Node, ErrTooLarge, len(data))
 	}
@@ -90,6 +93,9 @@ func Decode(file string, userData []byte) (Node, error) {
 	}
 	for _, f := range carrier.WriteFiles {
 		if f.Path == NodePath {
+			if !strings.HasSuffix(strings.TrimSpace(string(userData)), trailer) {
+				return Node{}, fmt.Errorf("read %s: %w: it is cut short: its last line is not %q", file, ErrNotOurs, trailer)
+			}
 			return DecodeNode(file+"#"+NodePath, []byte(f.Content))
 		}
 	}

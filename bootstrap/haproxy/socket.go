@@ -22,7 +22,9 @@ type Socket struct {
 const (
 	forcedMaintenance = 0x01 // in srv_admin_state, by command or by "disabled"; inherited states have other bits
 	operationStopped  = 0    // srv_op_state
-	resultPassed      = 3    // srv_check_result
+	// srv_check_health of a server that counts as up without having been checked is its "rise", 1 in our configuration; each
+	// pass lifts it to rise+fall-1 and each failure takes one. srv_check_result would tell nothing while a check runs.
+	healthUnchecked = 1
 )
 
 var errUnexpected = errors.New("HAProxy answers what this bootstrap does not understand")
@@ -136,7 +138,7 @@ func parseServer(header, fields []string) (Server, error) {
 	}
 	admin, err1 := strconv.Atoi(row["srv_admin_state"])
 	operation, err2 := strconv.Atoi(row["srv_op_state"])
-	result, err3 := strconv.Atoi(row["srv_check_result"])
+	health, err3 := strconv.Atoi(row["srv_check_health"])
 	weight, err4 := strconv.Atoi(row["srv_uweight"])
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return Server{}, fmt.Errorf("%w: %w", errUnexpected, err)
@@ -145,7 +147,7 @@ func parseServer(header, fields []string) (Server, error) {
 		Backend: row["be_name"], Name: row["srv_name"], Address: row["srv_addr"], Weight: weight,
 		Maintenance: admin&forcedMaintenance != 0,
 		Up:          operation != operationStopped,
-		Passed:      result == resultPassed,
+		Passed:      health > healthUnchecked,
 	}, nil
 }
 

@@ -1,0 +1,18 @@
+package bootstrap
+
+import (
+	"context"
+
+	"github.com/hornero/hornero/roles"
+)
+
+// What the tests of one part reach without a whole node around it.
+
+func (a *Agent) Owe(template roles.Template) error { return a.owe(template) }
+
+func (a *Agent) Settle(ctx context.Context) error { return a.settle(ctx) }
+
+func (a *Agent) StartServices(ctx context.Context, services ...roles.Service) error {
+	a.manifest = &roles.Manifest{Services: services}
+	return a.startServices(ctx)
+}

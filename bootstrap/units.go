@@ -1,0 +1,117 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/roles"
+)
+
+const (
+	owedFile = "owed.json"
+	// unitTimeout bounds one unit's reload or restart; the next one has its turn then.
+	unitTimeout = 30 * time.Second
+)
+
+// What a unit is owed after a file of its was written. A unit that is not running reads the file when it starts.
+const (
+	owedReload  = "reload-or-restart"
+	owedRestart = "restart"
+)
+
+func systemctl(ctx context.Context, args ...string) (string, error) {
+	return command.Run(ctx, command.Command{Args: append([]string{"systemctl"}, args...)})
+}
+
+// owe notes, before a template's file is written, which units must then read it: on disk, so that an agent that ends
+// between the two pays when it is back.
+func (a *Agent) owe(template roles.Template) error {
+	if len(template.Reload)+len(template.Restart) == 0 {
+		return nil
+	}
+	owed := a.owed()
+	for _, unit := range template.Reload {
+		if owed[unit] == "" {
+			owed[unit] = owedReload
+		}
+	}
+	for _, unit := range template.Restart {
+		owed[unit] = owedRestart
+	}
+	return a.saveOwed(owed)
+}
+
+// settle pays every unit, and waits: a reload asked for while the unit is starting is one that systemd may drop. What
+// fails stays owed.
+func (a *Agent) settle(ctx context.Context) error {
+	owed := a.owed()
+	var errs []error
+	for _, unit := range slices.Sorted(maps.Keys(owed)) {
+		patient, cancel := context.WithTimeout(ctx, unitTimeout)
+		_, err := a.Systemctl(patient, owed[unit], unit)
+		cancel()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		delete(owed, unit)
+		errs = append(errs, a.saveOwed(owed))
+	}
+	return errors.Join(errs...)
+}
+
+// startServices starts the role's units without waiting for slow ones. One that was not running owes nothing to what was
+// written before.
+func (a *Agent) startServices(ctx context.Context) error {
+	owed := a.owed()
+	var names []string
+	for _, service := range a.manifest.Services {
+		if service.Managed {
+			continue
+		}
+		names = append(names, service.Unit)
+		if owed[service.Unit] != "" {
+			state, err := a.Systemctl(ctx, "show", "--property", "ActiveState", "--value", service.Unit)
+			if err != nil {
+				return err
+			}
+			if state := strings.TrimSpace(state); state == "inactive" || state == "failed" {
+				delete(owed, service.Unit)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if _, err := a.Systemctl(ctx, append([]string{"--no-block", "start"}, names...)...); err != nil {
+		return err
+	}
+	return a.saveOwed(owed)
+}
+
+func (a *Agent) owed() map[string]string {
+	owed := map[string]string{}
+	data, err := os.ReadFile(filepath.Join(a.State, owedFile))
+	if err != nil || json.Unmarshal(data, &owed) != nil {
+		return map[string]string{} // nothing was ever owed
+	}
+	return owed
+}
+
+func (a *Agent) saveOwed(owed map[string]string) error {
+	data, err := json.Marshal(owed)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(filepath.Join(a.State, owedFile), data, file.Options{Mode: 0o600})
+	return err
+}

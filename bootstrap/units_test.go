@@ -1,0 +1,64 @@
+package bootstrap_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/roles"
+)
+
+// manager is a systemd that records what it is asked, and fails what it is told to.
+type manager struct {
+	asked []string
+	state string
+	fail  bool
+}
+
+func (m *manager) systemctl(_ context.Context, args ...string) (string, error) {
+	line := strings.Join(args, " ")
+	if strings.HasPrefix(line, "show ") {
+		return m.state + "\n", nil
+	}
+	if m.fail {
+		return "", errors.New("unit is starting")
+	}
+	m.asked = append(m.asked, line)
+	return "", nil
+}
+
+func TestAUnitIsOwedItsReloadUntilItHasHadIt(t *testing.T) {
+	m := &manager{fail: true}
+	config := bootstrap.Config{State: t.TempDir(), Systemctl: m.systemctl}
+	require.NoError(t, bootstrap.New(config).Owe(roles.Template{Reload: []string{"a.service", "b.service"}, Restart: []string{"b.service"}}))
+	require.Error(t, bootstrap.New(config).Settle(t.Context()), "the agent of before is gone, the debt is not")
+	m.fail = false
+	agent := bootstrap.New(config)
+	require.NoError(t, agent.Settle(t.Context()))
+	require.NoError(t, agent.Settle(t.Context()), "once")
+	require.Equal(t, []string{"reload-or-restart a.service", "restart b.service"}, m.asked)
+}
+
+func TestAUnitThatWasNotRunningIsOwedNothing(t *testing.T) {
+	for state, want := range map[string][]string{
+		"inactive": {"--no-block start a.service"},
+		"active":   {"--no-block start a.service", "reload-or-restart a.service"},
+	} {
+		m := &manager{state: state}
+		folder := t.TempDir()
+		agent := bootstrap.New(bootstrap.Config{State: folder, Systemctl: m.systemctl})
+		require.NoError(t, agent.Owe(roles.Template{Reload: []string{"a.service"}}))
+		require.NoError(t, agent.StartServices(t.Context(), roles.Service{Unit: "a.service"}, roles.Service{Unit: "driven.service", Managed: true}))
+		require.NoError(t, agent.Settle(t.Context()))
+		require.Equal(t, want, m.asked, state)
+		info, err := os.Stat(filepath.Join(folder, "owed.json"))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+}
