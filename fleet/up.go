@@ -27,6 +27,9 @@ import (
 // pollPause is between two looks at a node that is not healthy yet.
 const pollPause = 300 * time.Millisecond
 
+// lookPause is between two looks at whether all Droplets are still there: the API allows 5,000 requests an hour.
+const lookPause = 3 * time.Second
+
 // Breakdown is where the time of an Up went, in seconds from its start.
 type Breakdown struct {
 	Launched float64 // every Droplet has an address
@@ -53,27 +56,44 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 	took.Launched = time.Since(start).Seconds()
-	url, err := f.await(ctx, members, start, &took)
+	url, err := f.await(ctx, vpc, members, start, &took)
 	return url, took, err
 }
 
+// ensureNodes launches what is missing until one look finds every node: a Droplet that is being deleted is listed for a
+// while, and may be gone at the next look.
 func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
-	kept, err := f.settle(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var missing []stack.Node
-	for _, node := range f.Stack.All() {
-		if _, there := find(kept, node.Name); !there {
-			missing = append(missing, node)
+	for {
+		kept, err := f.settle(ctx)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if len(missing) > 0 {
+		missing := f.missing(kept)
+		if len(missing) == 0 {
+			return kept, nil
+		}
 		if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
 			return nil, err
 		}
 	}
-	return f.settle(ctx)
+}
+
+func (f *Fleet) missing(kept []member) []stack.Node {
+	return slices.DeleteFunc(slices.Clone(f.Stack.All()), func(node stack.Node) bool {
+		_, there := find(kept, node.Name)
+		return there
+	})
+}
+
+// gone tells whether one of the Droplets is not there any more.
+func (f *Fleet) gone(ctx context.Context, members []member) (bool, error) {
+	all, err := f.members(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(members, func(m member) bool {
+		return !slices.ContainsFunc(all, func(there member) bool { return there.Droplet.ID == m.Droplet.ID })
+	}), nil
 }
 
 // settle destroys what is surplus, waits until the others have their addresses, and returns them. Of two who launch the
@@ -232,12 +252,14 @@ func (f *Fleet) askAll(ctx context.Context, members []member) []answer {
 	return answers
 }
 
-// await waits until every node is healthy and the site answers, saying what changes.
-func (f *Fleet) await(ctx context.Context, members []member, start time.Time, took *Breakdown) (string, error) {
+// await waits until every node is healthy and the site answers, saying what changes. A Droplet that vanishes meanwhile,
+// because it was being deleted all along, is launched anew.
+func (f *Fleet) await(ctx context.Context, vpc string, members []member, start time.Time, took *Breakdown) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
 	words := map[string]string{}
 	var site, waits string
+	looked := time.Now()
 	for {
 		answers := f.askAll(ctx, members)
 		var down error // why the site does not answer
@@ -255,7 +277,20 @@ func (f *Fleet) await(ctx context.Context, members []member, start time.Time, to
 		if err := refused(answers); err != nil {
 			return "", err
 		}
-		if took.Healthy > 0 && took.First > 0 {
+		done := took.Healthy > 0 && took.First > 0
+		if done || time.Since(looked) > lookPause {
+			gone, err := f.gone(ctx, members)
+			if err == nil && gone {
+				took.Galera, took.Healthy = 0, 0
+				done = false
+				members, err = f.ensureNodes(ctx, vpc)
+			}
+			if err != nil && ctx.Err() == nil {
+				return "", err
+			}
+			looked = time.Now()
+		}
+		if done {
 			return site, nil
 		}
 		waits = waitsFor(answers, down)
