@@ -17,6 +17,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/systemd"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -52,9 +53,8 @@ type Config struct {
 	Release  string // as baked
 	Drivers  Drivers
 	// Open founds, joins or comes back to consensus.
-	Open func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
-	// Systemctl asks systemd and returns what it prints; nil means the real one.
-	Systemctl func(ctx context.Context, args ...string) (string, error)
+	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
+	Systemctl systemd.Ctl // nil means the real one
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
 	Log       *slog.Logger
@@ -107,7 +107,7 @@ func New(config Config) *Agent {
 		config.Trial = "/run/hornero/check"
 	}
 	if config.Systemctl == nil {
-		config.Systemctl = systemctl
+		config.Systemctl = systemd.Systemctl
 	}
 	if config.Heartbeat == 0 {
 		config.Heartbeat = DefaultHeartbeat

@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/roles"
 )
@@ -27,10 +25,6 @@ const (
 	owedReload  = "reload-or-restart"
 	owedRestart = "restart"
 )
-
-func systemctl(ctx context.Context, args ...string) (string, error) {
-	return command.Run(ctx, command.Command{Args: append([]string{"systemctl"}, args...)})
-}
 
 // owe notes, before a template's file is written, which units must then read it: on disk, so that an agent that ends
 // between the two pays when it is back.
@@ -50,14 +44,13 @@ func (a *Agent) owe(template roles.Template) error {
 	return a.saveOwed(owed)
 }
 
-// settle pays every unit, and waits: a reload asked for while the unit is starting is one that systemd may drop. What
-// fails stays owed.
+// settle pays every unit, and waits. What fails, or cannot be asked for while the unit starts, stays owed.
 func (a *Agent) settle(ctx context.Context) error {
 	owed := a.owed()
 	var errs []error
 	for _, unit := range slices.Sorted(maps.Keys(owed)) {
 		patient, cancel := context.WithTimeout(ctx, unitTimeout)
-		_, err := a.Systemctl(patient, owed[unit], unit)
+		err := a.Systemctl.Apply(patient, owed[unit], unit)
 		cancel()
 		if err != nil {
 			errs = append(errs, err)
@@ -80,11 +73,11 @@ func (a *Agent) startServices(ctx context.Context) error {
 		}
 		names = append(names, service.Unit)
 		if owed[service.Unit] != "" {
-			state, err := a.Systemctl(ctx, "show", "--property", "ActiveState", "--value", service.Unit)
+			state, err := a.Systemctl.State(ctx, service.Unit)
 			if err != nil {
 				return err
 			}
-			if state := strings.TrimSpace(state); state == "inactive" || state == "failed" {
+			if state == "inactive" || state == "failed" {
 				delete(owed, service.Unit)
 			}
 		}

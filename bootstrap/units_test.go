@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/internal/systemd"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -43,6 +44,17 @@ func TestAUnitIsOwedItsReloadUntilItHasHadIt(t *testing.T) {
 	require.NoError(t, agent.Settle(t.Context()))
 	require.NoError(t, agent.Settle(t.Context()), "once")
 	require.Equal(t, []string{"reload-or-restart a.service", "restart b.service"}, m.asked)
+}
+
+func TestAUnitThatIsStartingIsPaidWhenItRuns(t *testing.T) {
+	m := &manager{state: "activating"}
+	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Systemctl: m.systemctl})
+	require.NoError(t, agent.Owe(roles.Template{Reload: []string{"a.service"}}))
+	require.ErrorIs(t, agent.Settle(t.Context()), systemd.ErrStarting)
+	require.Empty(t, m.asked)
+	m.state = "active"
+	require.NoError(t, agent.Settle(t.Context()))
+	require.Equal(t, []string{"reload-or-restart a.service"}, m.asked)
 }
 
 func TestAUnitThatWasNotRunningIsOwedNothing(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/systemd"
 )
 
 // commandTimeout bounds the short systemctl calls; the server's own start is never bounded.
@@ -23,11 +24,11 @@ type Systemd struct {
 
 // State reads what systemd makes of the unit.
 func (s Systemd) State(ctx context.Context) (Process, error) {
-	out, err := s.systemctl(ctx, "show", "--property=ActiveState", "--value", s.Name)
+	state, err := systemd.Ctl(s.systemctl).State(ctx, s.Name)
 	if err != nil {
 		return "", err
 	}
-	switch state := strings.TrimSpace(out); state {
+	switch state {
 	case "active", "activating", "reloading", "refreshing":
 		return ProcessStarting, nil
 	case "deactivating":
@@ -69,7 +70,7 @@ func (s Systemd) Stop(ctx context.Context) error {
 func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("systemd did not answer"))
 	defer cancel()
-	return command.Run(ctx, command.Command{Args: append([]string{"systemctl"}, args...)})
+	return systemd.Systemctl(ctx, args...)
 }
 
 // troubleLines is how much of the server's journal is searched for errors.

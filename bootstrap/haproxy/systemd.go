@@ -3,7 +3,7 @@ package haproxy
 import (
 	"context"
 
-	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/systemd"
 )
 
 // Systemd drives HAProxy's unit.
@@ -11,15 +11,14 @@ type Systemd struct{ Name string }
 
 // Reload asks the unit to reload and waits until its master has the new process.
 func (s Systemd) Reload(ctx context.Context) error {
-	_, err := command.Run(ctx, command.Command{Args: []string{"systemctl", "reload", s.Name}})
-	return err
+	return systemd.Ctl(systemd.Systemctl).Apply(ctx, "reload", s.Name)
 }
 
 // Start forgets the unit's failures and asks for a start.
 func (s Systemd) Start(ctx context.Context) error {
-	if _, err := command.Run(ctx, command.Command{Args: []string{"systemctl", "reset-failed", s.Name}}); err != nil {
+	if _, err := systemd.Systemctl(ctx, "reset-failed", s.Name); err != nil {
 		return err
 	}
-	_, err := command.Run(ctx, command.Command{Args: []string{"systemctl", "start", "--no-block", s.Name}})
+	_, err := systemd.Systemctl(ctx, "start", "--no-block", s.Name)
 	return err
 }

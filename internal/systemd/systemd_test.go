@@ -1,0 +1,36 @@
+package systemd_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/systemd"
+)
+
+func TestAUnitThatIsStartingIsNotAskedToReload(t *testing.T) {
+	for state, want := range map[string]error{"active": nil, "reloading": nil, "inactive": nil, "failed": nil, "activating": systemd.ErrStarting, "deactivating": systemd.ErrStarting} {
+		var asked []string
+		ctl := systemd.Ctl(func(_ context.Context, args ...string) (string, error) {
+			if args[0] == "show" {
+				return state + "\n", nil
+			}
+			asked = append(asked, strings.Join(args, " "))
+			return "", nil
+		})
+		err := ctl.Apply(t.Context(), "reload", "a.service")
+		require.ErrorIs(t, err, want, state)
+		require.Equal(t, want == nil, len(asked) == 1, state)
+	}
+}
+
+func TestWhatSystemdSaysIsPassedOn(t *testing.T) {
+	broken := errors.New("no bus")
+	ctl := systemd.Ctl(func(context.Context, ...string) (string, error) { return "", broken })
+	require.ErrorIs(t, ctl.Apply(t.Context(), "reload", "a.service"), broken)
+	_, err := ctl.State(t.Context(), "a.service")
+	require.ErrorIs(t, err, broken)
+}
