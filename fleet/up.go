@@ -79,21 +79,25 @@ func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
 }
 
 func (f *Fleet) missing(kept []member) []stack.Node {
-	return slices.DeleteFunc(slices.Clone(f.Stack.All()), func(node stack.Node) bool {
+	return slices.DeleteFunc(f.Stack.All(), func(node stack.Node) bool {
 		_, there := find(kept, node.Name)
 		return there
 	})
 }
 
-// gone tells whether one of the Droplets is not there any more.
-func (f *Fleet) gone(ctx context.Context, members []member) (bool, error) {
+// renew launches anew whose Droplet is not there any more, and tells whether there was any.
+func (f *Fleet) renew(ctx context.Context, vpc string, members []member) ([]member, bool, error) {
 	all, err := f.members(ctx)
 	if err != nil {
-		return false, err
+		return members, false, err
 	}
-	return slices.ContainsFunc(members, func(m member) bool {
+	gone := slices.ContainsFunc(members, func(m member) bool {
 		return !slices.ContainsFunc(all, func(there member) bool { return there.Droplet.ID == m.Droplet.ID })
-	}), nil
+	})
+	if gone {
+		members, err = f.ensureNodes(ctx, vpc)
+	}
+	return members, gone, err
 }
 
 // settle destroys what is surplus, waits until the others have their addresses, and returns them. Of two who launch the
@@ -279,14 +283,13 @@ func (f *Fleet) await(ctx context.Context, vpc string, members []member, start t
 		}
 		done := took.Healthy > 0 && took.First > 0
 		if done || time.Since(looked) > lookPause {
-			gone, err := f.gone(ctx, members)
-			if err == nil && gone {
-				took.Galera, took.Healthy = 0, 0
-				done = false
-				members, err = f.ensureNodes(ctx, vpc)
-			}
-			if err != nil && ctx.Err() == nil {
+			var renewed bool
+			var err error
+			if members, renewed, err = f.renew(ctx, vpc, members); err != nil && ctx.Err() == nil {
 				return "", err
+			}
+			if renewed {
+				took.Galera, took.Healthy, done = 0, 0, false
 			}
 			looked = time.Now()
 		}
