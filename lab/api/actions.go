@@ -12,6 +12,13 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) actionRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/actions":          s.listActions,
+		"GET /v2/actions/{action}": s.getAction,
+	}
+}
+
 // keptActions is how many actions the lab remembers.
 const keptActions = 2000
 
@@ -212,10 +219,12 @@ var errUnknownAction = errors.New("the lab does not know this action")
 
 // perform does one action to its end, also one that an earlier run of the lab began.
 func (s *Server) perform(action state.Action) error {
-	if action.ResourceType == "image" {
+	switch {
+	case action.ResourceType == "image":
 		return s.transfer(action)
-	}
-	if action.Type == "create" {
+	case action.ResourceType != "droplet":
+		return fmt.Errorf("%w: %s of a %s", errUnknownAction, action.Type, action.ResourceType)
+	case action.Type == "create":
 		return s.bringUp(action)
 	}
 	if err := s.sleep(s.Delays.Action); err != nil {

@@ -9,6 +9,20 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) balancerRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/load_balancers":                                s.listBalancers,
+		"POST /v2/load_balancers":                               s.createBalancer,
+		"GET /v2/load_balancers/{balancer}":                     s.getBalancer,
+		"PUT /v2/load_balancers/{balancer}":                     s.updateBalancer,
+		"DELETE /v2/load_balancers/{balancer}":                  s.deleteBalancer,
+		"POST /v2/load_balancers/{balancer}/droplets":           s.addBalancerDroplets,
+		"DELETE /v2/load_balancers/{balancer}/droplets":         s.removeBalancerDroplets,
+		"POST /v2/load_balancers/{balancer}/forwarding_rules":   s.addBalancerRules,
+		"DELETE /v2/load_balancers/{balancer}/forwarding_rules": s.removeBalancerRules,
+	}
+}
+
 type ruleShape struct {
 	EntryProtocol  string `json:"entry_protocol"`
 	EntryPort      int    `json:"entry_port"`

@@ -7,6 +7,19 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) accountRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/account": s.getAccount,
+	}
+}
+
+func (s *Server) catalogueRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/regions": s.listRegions,
+		"GET /v2/sizes":   s.listSizes,
+	}
+}
+
 type region struct {
 	Name      string   `json:"name"`
 	Slug      string   `json:"slug"`

@@ -11,6 +11,15 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) certificateRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/certificates":                  s.listCertificates,
+		"POST /v2/certificates":                 s.createCertificate,
+		"GET /v2/certificates/{certificate}":    s.getCertificate,
+		"DELETE /v2/certificates/{certificate}": s.deleteCertificate,
+	}
+}
+
 type certificateShape struct {
 	ID              string   `json:"id"`
 	Name            string   `json:"name"`

@@ -10,6 +10,25 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) dropletRoutes() map[string]handler {
+	return map[string]handler{
+		"POST /v2/droplets":                           s.createDroplets,
+		"GET /v2/droplets":                            s.listDroplets,
+		"DELETE /v2/droplets":                         s.deleteDropletsByTag,
+		"POST /v2/droplets/actions":                   s.createDropletActionsByTag,
+		"GET /v2/droplets/{droplet}":                  s.getDroplet,
+		"DELETE /v2/droplets/{droplet}":               s.deleteDroplet,
+		"GET /v2/droplets/{droplet}/actions":          s.listDropletActions,
+		"POST /v2/droplets/{droplet}/actions":         s.createDropletAction,
+		"GET /v2/droplets/{droplet}/actions/{action}": s.getDropletAction,
+		"GET /v2/droplets/{droplet}/snapshots":        s.listDropletSnapshots,
+		"GET /v2/droplets/{droplet}/backups":          s.emptyDropletList("backups"),
+		"GET /v2/droplets/{droplet}/kernels":          s.emptyDropletList("kernels"),
+		"GET /v2/droplets/{droplet}/neighbors":        s.emptyDropletList("droplets"),
+		"GET /v2/droplets/{droplet}/firewalls":        s.emptyDropletList("firewalls"),
+	}
+}
+
 type addressShape struct {
 	IPAddress string `json:"ip_address"`
 	Netmask   string `json:"netmask"`

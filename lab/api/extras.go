@@ -7,6 +7,14 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) labRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /lab/v1/status":                     s.getLabStatus,
+		"GET /lab/v1/published":                  s.getPublished,
+		"POST /lab/v1/droplets/{droplet}/faults": s.createFault,
+	}
+}
+
 // Status is the lab as `hornero lab status` shows it. The lab's own facts (name, pid, url) are added by its caller.
 type Status struct {
 	PublicRange   string           `json:"public_range"`

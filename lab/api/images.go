@@ -10,6 +10,26 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) imageRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/images":                          s.listImages,
+		"GET /v2/images/{image}":                  s.getImage,
+		"PUT /v2/images/{image}":                  s.updateImage,
+		"DELETE /v2/images/{image}":               s.deleteImage,
+		"GET /v2/images/{image}/actions":          s.listImageActions,
+		"POST /v2/images/{image}/actions":         s.createImageAction,
+		"GET /v2/images/{image}/actions/{action}": s.getImageAction,
+	}
+}
+
+func (s *Server) snapshotRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/snapshots":               s.listSnapshots,
+		"GET /v2/snapshots/{snapshot}":    s.getSnapshot,
+		"DELETE /v2/snapshots/{snapshot}": s.deleteSnapshot,
+	}
+}
+
 type imageShape struct {
 	ID            int      `json:"id"`
 	Name          string   `json:"name"`

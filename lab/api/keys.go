@@ -11,6 +11,16 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) keyRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/account/keys":          s.listKeys,
+		"POST /v2/account/keys":         s.createKey,
+		"GET /v2/account/keys/{key}":    s.getKey,
+		"PUT /v2/account/keys/{key}":    s.updateKey,
+		"DELETE /v2/account/keys/{key}": s.deleteKey,
+	}
+}
+
 type keyShape struct {
 	ID          int    `json:"id"`
 	Fingerprint string `json:"fingerprint"`

@@ -7,6 +7,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -94,81 +95,30 @@ func (s *Server) Handler() http.Handler {
 	return s.front(mux)
 }
 
+// routes are the requests that the lab answers. Each file of this package adds its own.
 func (s *Server) routes() map[string]handler {
-	return map[string]handler{
-		"GET /v2/account": s.getAccount,
-
-		"GET /v2/account/keys":          s.listKeys,
-		"POST /v2/account/keys":         s.createKey,
-		"GET /v2/account/keys/{key}":    s.getKey,
-		"PUT /v2/account/keys/{key}":    s.updateKey,
-		"DELETE /v2/account/keys/{key}": s.deleteKey,
-
-		"GET /v2/regions": s.listRegions,
-		"GET /v2/sizes":   s.listSizes,
-
-		"GET /v2/images":                          s.listImages,
-		"GET /v2/images/{image}":                  s.getImage,
-		"PUT /v2/images/{image}":                  s.updateImage,
-		"DELETE /v2/images/{image}":               s.deleteImage,
-		"GET /v2/images/{image}/actions":          s.listImageActions,
-		"POST /v2/images/{image}/actions":         s.createImageAction,
-		"GET /v2/images/{image}/actions/{action}": s.getImageAction,
-
-		"GET /v2/snapshots":               s.listSnapshots,
-		"GET /v2/snapshots/{snapshot}":    s.getSnapshot,
-		"DELETE /v2/snapshots/{snapshot}": s.deleteSnapshot,
-
-		"GET /v2/actions":          s.listActions,
-		"GET /v2/actions/{action}": s.getAction,
-
-		"POST /v2/droplets":                           s.createDroplets,
-		"GET /v2/droplets":                            s.listDroplets,
-		"DELETE /v2/droplets":                         s.deleteDropletsByTag,
-		"POST /v2/droplets/actions":                   s.createDropletActionsByTag,
-		"GET /v2/droplets/{droplet}":                  s.getDroplet,
-		"DELETE /v2/droplets/{droplet}":               s.deleteDroplet,
-		"GET /v2/droplets/{droplet}/actions":          s.listDropletActions,
-		"POST /v2/droplets/{droplet}/actions":         s.createDropletAction,
-		"GET /v2/droplets/{droplet}/actions/{action}": s.getDropletAction,
-		"GET /v2/droplets/{droplet}/snapshots":        s.listDropletSnapshots,
-		"GET /v2/droplets/{droplet}/backups":          s.emptyDropletList("backups"),
-		"GET /v2/droplets/{droplet}/kernels":          s.emptyDropletList("kernels"),
-		"GET /v2/droplets/{droplet}/neighbors":        s.emptyDropletList("droplets"),
-		"GET /v2/droplets/{droplet}/firewalls":        s.emptyDropletList("firewalls"),
-
-		"GET /v2/tags":                    s.listTags,
-		"POST /v2/tags":                   s.createTag,
-		"GET /v2/tags/{tag}":              s.getTag,
-		"DELETE /v2/tags/{tag}":           s.deleteTag,
-		"POST /v2/tags/{tag}/resources":   s.tagResources,
-		"DELETE /v2/tags/{tag}/resources": s.untagResources,
-
-		"GET /v2/vpcs":               s.listVPCs,
-		"POST /v2/vpcs":              s.createVPC,
-		"GET /v2/vpcs/{vpc}":         s.getVPC,
-		"PUT /v2/vpcs/{vpc}":         s.replaceVPC,
-		"PATCH /v2/vpcs/{vpc}":       s.patchVPC,
-		"DELETE /v2/vpcs/{vpc}":      s.deleteVPC,
-		"GET /v2/vpcs/{vpc}/members": s.listVPCMembers,
-
-		"GET /v2/certificates":                  s.listCertificates,
-		"POST /v2/certificates":                 s.createCertificate,
-		"GET /v2/certificates/{certificate}":    s.getCertificate,
-		"DELETE /v2/certificates/{certificate}": s.deleteCertificate,
-
-		"GET /v2/load_balancers":                                s.listBalancers,
-		"POST /v2/load_balancers":                               s.createBalancer,
-		"GET /v2/load_balancers/{balancer}":                     s.getBalancer,
-		"PUT /v2/load_balancers/{balancer}":                     s.updateBalancer,
-		"DELETE /v2/load_balancers/{balancer}":                  s.deleteBalancer,
-		"POST /v2/load_balancers/{balancer}/droplets":           s.addBalancerDroplets,
-		"DELETE /v2/load_balancers/{balancer}/droplets":         s.removeBalancerDroplets,
-		"POST /v2/load_balancers/{balancer}/forwarding_rules":   s.addBalancerRules,
-		"DELETE /v2/load_balancers/{balancer}/forwarding_rules": s.removeBalancerRules,
-
-		"GET /lab/v1/status":                     s.getLabStatus,
-		"GET /lab/v1/published":                  s.getPublished,
-		"POST /lab/v1/droplets/{droplet}/faults": s.createFault,
+	all := map[string]handler{}
+	for _, routes := range []map[string]handler{
+		s.accountRoutes(),
+		s.keyRoutes(),
+		s.catalogueRoutes(),
+		s.imageRoutes(),
+		s.snapshotRoutes(),
+		s.actionRoutes(),
+		s.dropletRoutes(),
+		s.tagRoutes(),
+		s.vpcRoutes(),
+		s.certificateRoutes(),
+		s.balancerRoutes(),
+		s.labRoutes(),
+		s.reservedIPRoutes(),
+		s.firewallRoutes(),
+		s.domainRoutes(),
+		s.projectRoutes(),
+		s.volumeRoutes(),
+		s.spacesKeyRoutes(),
+	} {
+		maps.Copy(all, routes)
 	}
+	return all
 }

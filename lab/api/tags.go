@@ -9,6 +9,17 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) tagRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/tags":                    s.listTags,
+		"POST /v2/tags":                   s.createTag,
+		"GET /v2/tags/{tag}":              s.getTag,
+		"DELETE /v2/tags/{tag}":           s.deleteTag,
+		"POST /v2/tags/{tag}/resources":   s.tagResources,
+		"DELETE /v2/tags/{tag}/resources": s.untagResources,
+	}
+}
+
 type countShape struct {
 	Count         int    `json:"count"`
 	LastTaggedURI string `json:"last_tagged_uri"`

@@ -11,6 +11,18 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
+func (s *Server) vpcRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/vpcs":               s.listVPCs,
+		"POST /v2/vpcs":              s.createVPC,
+		"GET /v2/vpcs/{vpc}":         s.getVPC,
+		"PUT /v2/vpcs/{vpc}":         s.replaceVPC,
+		"PATCH /v2/vpcs/{vpc}":       s.patchVPC,
+		"DELETE /v2/vpcs/{vpc}":      s.deleteVPC,
+		"GET /v2/vpcs/{vpc}/members": s.listVPCMembers,
+	}
+}
+
 type vpcShape struct {
 	ID          string `json:"id"`
 	URN         string `json:"urn"`

@@ -41,12 +41,15 @@ func Open(path string, fresh func(*Document)) (*Store, error) {
 	if err := json.Unmarshal(data, document); err != nil {
 		return nil, fmt.Errorf("read the lab's state %s: %w; `hornero lab reset` begins anew", path, err)
 	}
-	if document.Version != Version {
-		return nil, fmt.Errorf("read %s: %w: it says %d, this one writes %d; `hornero lab reset` begins anew", path, ErrVersion, document.Version, Version)
+	if document.Version == Version {
+		store.written = data
+		store.current.Store(document)
+		return store, nil
 	}
-	store.written = data
-	store.current.Store(document)
-	return store, nil
+	if err := upgrade(document); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return store, store.publish(document)
 }
 
 func (s *Store) begin(fresh func(*Document)) error {

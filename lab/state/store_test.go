@@ -53,6 +53,15 @@ func TestAChangeThatIsRefusedOrCanNotBeWrittenIsNone(t *testing.T) {
 	require.Same(t, before, store.View())
 }
 
+func TestAnOlderStateIsUpgraded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"version": 1, "last_id": 100007, "tags": ["kept"]}`), 0o600))
+	upgraded := open(t, path).View()
+	require.Equal(t, state.Version, upgraded.Version)
+	require.Equal(t, []string{"kept"}, upgraded.Tags)
+	require.Equal(t, upgraded, open(t, path).View(), "the upgrade is on disk")
+}
+
 func TestADamagedOrForeignStateIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"version": 99}`), 0o600))

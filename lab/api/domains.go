@@ -1,0 +1,3 @@
+package api
+
+func (s *Server) domainRoutes() map[string]handler { return nil }

@@ -1,0 +1,3 @@
+package api
+
+func (s *Server) reservedIPRoutes() map[string]handler { return nil }
