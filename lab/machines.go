@@ -109,6 +109,19 @@ func (m *hostMachines) Snapshot(ctx context.Context, id int, root string) (int64
 
 // Fault gives a Droplet a fault. A lost machine says nothing more to its peers: links first, then the processes.
 func (m *hostMachines) Fault(ctx context.Context, id int, fault string) error {
+	err := m.hurt(ctx, id, fault)
+	for cause, known := range map[error]error{machine.ErrNoDroplet: api.ErrGone, machine.ErrNotRunning: api.ErrOff} {
+		if errors.Is(err, cause) {
+			return errors.Join(known, err)
+		}
+	}
+	return err
+}
+
+func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
+	if _, err := m.host.Droplet(id); err != nil {
+		return err
+	}
 	switch fault {
 	case api.FaultKill:
 		if err := m.host.Links(id, false); err != nil {
@@ -124,6 +137,8 @@ func (m *hostMachines) Fault(ctx context.Context, id int, fault string) error {
 	}
 	return fmt.Errorf("unknown fault %q", fault)
 }
+
+func (m *hostMachines) Images() ([]string, error) { return m.host.Images() }
 
 func (m *hostMachines) Running(id int) bool { return m.host.Running(id) }
 

@@ -115,7 +115,7 @@ func (s *Server) resourceID(r *http.Request, kind string) (int, error) {
 
 // spawn runs background work that Close waits for. What goes wrong in it is logged, a panic too.
 func (s *Server) spawn(name string, work func() error) {
-	s.tasks.Go(func() {
+	s.begin(func() {
 		if err := safely(work); err != nil && s.context.Err() == nil {
 			s.Logger.Error("background work", "work", name, "err", err)
 		}
@@ -134,7 +134,7 @@ func safely(work func() error) (err error) {
 // runAction does what a recorded action asks for, in the background. When the lab is closing the action stays in
 // progress, and the next start takes it up.
 func (s *Server) runAction(action state.Action) {
-	s.tasks.Go(func() {
+	s.begin(func() {
 		begun := s.Now()
 		err := safely(func() error { return s.perform(action) })
 		if err == nil {

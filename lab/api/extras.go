@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 
@@ -99,7 +100,13 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 		return nil, pendingEvent()
 	}
 	s.Logger.Info("fault", "droplet", droplet.ID, "name", droplet.Name, "type", body.Type)
-	if err := s.Machines.Fault(r.Context(), droplet.ID, body.Type); err != nil {
+	err = s.Machines.Fault(r.Context(), droplet.ID, body.Type)
+	switch {
+	case errors.Is(err, ErrGone):
+		return nil, notFound()
+	case errors.Is(err, ErrOff):
+		return nil, invalid("Droplet is powered off")
+	case err != nil:
 		return nil, err
 	}
 	return noContent(), nil

@@ -2,10 +2,10 @@ package api_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -151,7 +151,7 @@ func (m *machines) Fault(_ context.Context, id int, fault string) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if _, known := m.exists[id]; !known {
-		return errors.New("no such machine")
+		return api.ErrGone
 	}
 	m.faults = append(m.faults, fault)
 	if fault == api.FaultKill {
@@ -184,6 +184,21 @@ func (m *machines) ids() []int {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+func (m *machines) Images() ([]string, error) {
+	return slices.DeleteFunc(m.roots(), func(root string) bool { return strings.HasPrefix(root, "debian-") }), nil
+}
+
+// roots names the snapshots that are kept.
+func (m *machines) roots() []string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	roots := []string{}
+	for root := range m.images {
+		roots = append(roots, root)
+	}
+	return roots
 }
 
 // balancers pretends to run load balancers.

@@ -204,13 +204,16 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 
 // freeRoot removes an image's files once no Droplet stands on them.
 func (s *Server) freeRoot(root string) error {
-	d := s.Store.View()
-	used := slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool { return x.Image.Root == root }) ||
-		slices.ContainsFunc(d.Images, func(x state.Image) bool { return x.Root == root })
-	if used {
+	if rootUsed(s.Store.View(), root) {
 		return nil
 	}
 	return s.Machines.DeleteImage(s.context, root)
+}
+
+// rootUsed tells whether an image is made of a root, or a Droplet stands on it.
+func rootUsed(d *state.Document, root string) bool {
+	return slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool { return x.Image.Root == root }) ||
+		slices.ContainsFunc(d.Images, func(x state.Image) bool { return x.Root == root })
 }
 
 func forgetImage(d *state.Document, id int) {

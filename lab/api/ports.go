@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/hornero/hornero/lab/state"
@@ -40,6 +41,13 @@ type Inspection struct {
 	Root      string `json:"root"`
 }
 
+var (
+	// ErrGone says that there is no such machine, or not any more.
+	ErrGone = errors.New("the Droplet is gone")
+	// ErrOff says that a machine must run for this.
+	ErrOff = errors.New("the Droplet is off")
+)
+
 // Machines runs Droplets and keeps the images they start from. Each call may take long and ends early with ctx.
 type Machines interface {
 	// EnsureImage makes a base image when it is not there yet.
@@ -58,7 +66,9 @@ type Machines interface {
 	Destroy(ctx context.Context, id int) error
 	// Snapshot keeps the machine's disk as an image, and says how many bytes that is.
 	Snapshot(ctx context.Context, id int, root string) (bytes int64, err error)
-	// Fault gives the machine one of the faults.
+	// Images names the snapshots that are kept, whole or not.
+	Images() ([]string, error)
+	// Fault gives the machine one of the faults; ErrGone and ErrOff when it can't have it.
 	Fault(ctx context.Context, id int, fault string) error
 	// Running tells whether the machine runs now. It is quick.
 	Running(id int) bool

@@ -18,6 +18,9 @@ func (s *Server) reconcile(ctx context.Context) error {
 	if err := s.Store.Update(s.dropHalfDone); err != nil {
 		return err
 	}
+	if err := s.removeStrayImages(ctx); err != nil {
+		return err
+	}
 	d := s.Store.View()
 	for _, action := range d.Actions {
 		if action.Status == state.ActionInProgress {
@@ -31,6 +34,22 @@ func (s *Server) reconcile(ctx context.Context) error {
 		}
 	}
 	return s.bootResumed()
+}
+
+// removeStrayImages frees the snapshots that a stop cut short, and those whose deletion it did.
+func (s *Server) removeStrayImages(ctx context.Context) error {
+	roots, err := s.Machines.Images()
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, root := range roots {
+		if !rootUsed(s.Store.View(), root) {
+			s.Logger.Info("snapshot without an image removed", "root", root)
+			problems = append(problems, s.Machines.DeleteImage(ctx, root))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // removeStrays ends machines that the state does not know.

@@ -50,6 +50,7 @@ type Server struct {
 	Options
 	context context.Context
 	cancel  context.CancelFunc
+	closing sync.Mutex // held while a task is begun, or the server is told to end
 	tasks   sync.WaitGroup
 	kick    chan struct{} // load balancers may have changed
 	limiter limiter
@@ -72,15 +73,27 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.reconcile(ctx); err != nil {
 		return err
 	}
-	s.tasks.Go(s.followBalancers)
+	s.begin(s.followBalancers)
 	s.kickBalancers()
 	return nil
 }
 
 // Close ends the background work and waits for it. Machines run on; actions cut short are taken up by the next Start.
 func (s *Server) Close() {
+	s.closing.Lock()
 	s.cancel()
+	s.closing.Unlock()
 	s.tasks.Wait()
+}
+
+// begin runs work that Close waits for. A request may still be answered while the server ends: what it begins then is
+// left to the next Start, like everything that is in the state and not done.
+func (s *Server) begin(work func()) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.context.Err() == nil {
+		s.tasks.Go(work)
+	}
 }
 
 // now is the time as the API shows it: UTC, whole seconds.

@@ -51,6 +51,16 @@ func (h *Host) Image(name string) (Image, error) {
 	return image, err
 }
 
+// Images names the images that Snapshot made.
+func (h *Host) Images() ([]string, error) {
+	paths, err := filepath.Glob(h.imagePath("*"))
+	names := []string{}
+	for _, path := range paths {
+		names = append(names, strings.TrimSuffix(filepath.Base(path), ".json"))
+	}
+	return names, err
+}
+
 // DeleteImage forgets an image, nil when there is none, and deletes the layers that no image and no Droplet needs any more.
 func (h *Host) DeleteImage(name string) error {
 	h.disk.Lock()
@@ -204,12 +214,12 @@ func (h *Host) deleteUnused() error {
 
 func (h *Host) usedLayers() (map[string]bool, error) {
 	used := map[string]bool{}
-	images, err := filepath.Glob(h.imagePath("*"))
+	images, err := h.Images()
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range images {
-		image, err := h.Image(strings.TrimSuffix(filepath.Base(path), ".json"))
+	for _, name := range images {
+		image, err := h.Image(name)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,116 @@
+package api_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// randomCall is one request that a client might make: mostly of things that are there, now and then of some that are not.
+func randomCall(dice *rand.Rand, d *state.Document) (method, path, body string) {
+	calls := randomCalls(&guesses{dice, d})
+	call := calls[dice.IntN(len(calls))]
+	return call[0], call[1], call[2]
+}
+
+// guesses picks names and numbers.
+type guesses struct {
+	*rand.Rand
+	d *state.Document
+}
+
+func pick[T any](g *guesses, all []T) (one T, some bool) {
+	if len(all) == 0 || g.IntN(20) == 0 {
+		return one, false
+	}
+	return all[g.IntN(len(all))], true
+}
+
+func (g *guesses) droplet() int {
+	if droplet, some := pick(g, g.d.Droplets); some {
+		return droplet.ID
+	}
+	return 1
+}
+
+func (g *guesses) image() int {
+	if image, some := pick(g, g.d.Images); some {
+		return image.ID
+	}
+	return 2
+}
+
+func (g *guesses) balancer() string {
+	if balancer, some := pick(g, g.d.LoadBalancers); some {
+		return balancer.ID
+	}
+	return "none"
+}
+
+func (g *guesses) vpc() string {
+	if vpc, some := pick(g, g.d.VPCs); some {
+		return vpc.ID
+	}
+	return "none"
+}
+
+func (g *guesses) key() int {
+	if key, some := pick(g, g.d.Keys); some {
+		return key.ID
+	}
+	return 3
+}
+
+func (g *guesses) one(of ...string) string { return of[g.IntN(len(of))] }
+
+func (g *guesses) tag() string { return g.one("web", "db", "Web", "other") }
+
+func (g *guesses) region() string { return g.one("fra1", "nyc3", "fra1", "mars1") }
+
+// maxRandomDroplets bounds how many Droplets a sequence has at once, nearly: eight clients do not wait for each other.
+const maxRandomDroplets = 20
+
+// randomCalls are the kinds of calls, each with a guess filled in. What is listed twice is called twice as often.
+func randomCalls(g *guesses) [][3]string {
+	rule := `{"entry_protocol":"http","entry_port":80,"target_protocol":"http","target_port":80}`
+	calls := [][3]string{
+		{"GET", "/v2/droplets?per_page=5", ""},
+		{"GET", fmt.Sprintf("/v2/droplets/%d", g.droplet()), ""},
+		{"GET", fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()), ""},
+		{"GET", fmt.Sprintf("/v2/droplets/%d/snapshots", g.droplet()), ""},
+		{"GET", "/v2/tags", ""},
+		{"GET", "/v2/images?private=true", ""},
+		{"DELETE", fmt.Sprintf("/v2/droplets/%d", g.droplet()), ""},
+		{"DELETE", "/v2/droplets?tag_name=" + g.one("other", "nothing"), ""},
+		{"POST", "/v2/tags", fmt.Sprintf(`{"name":%q}`, g.tag())},
+		{"DELETE", "/v2/tags/" + g.tag(), ""},
+		{"POST", "/v2/tags/" + g.tag() + "/resources", fmt.Sprintf(`{"resources":[{"resource_id":"%d","resource_type":"droplet"}]}`, g.droplet())},
+		{"DELETE", "/v2/tags/" + g.tag() + "/resources", fmt.Sprintf(`{"resources":[{"resource_id":"%d","resource_type":"image"}]}`, g.image())},
+		{"POST", fmt.Sprintf("/v2/images/%d/actions", g.image()), fmt.Sprintf(`{"type":"transfer","region":%q}`, g.region())},
+		{"PUT", fmt.Sprintf("/v2/images/%d", g.image()), `{"name":"renamed"}`},
+		{"DELETE", fmt.Sprintf("/v2/images/%d", g.image()), ""},
+		{"DELETE", fmt.Sprintf("/v2/snapshots/%d", g.image()), ""},
+		{"POST", "/v2/vpcs", fmt.Sprintf(`{"name":"net-%d","region":%q}`, g.IntN(6), g.region())},
+		{"DELETE", "/v2/vpcs/" + g.vpc(), ""},
+		{"GET", "/v2/vpcs/" + g.vpc() + "/members", ""},
+		{"POST", "/v2/load_balancers", fmt.Sprintf(`{"name":"lb-%d","region":%q,"tag":%q,"forwarding_rules":[%s]}`, g.IntN(5), g.region(), g.tag(), rule)},
+		{"PUT", "/v2/load_balancers/" + g.balancer(), fmt.Sprintf(`{"name":"lb","region":%q,"tag":%q,"forwarding_rules":[%s]}`, g.region(), g.tag(), rule)},
+		{"POST", "/v2/load_balancers/" + g.balancer() + "/droplets", fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet())},
+		{"DELETE", "/v2/load_balancers/" + g.balancer(), ""},
+		{"POST", "/v2/account/keys", fmt.Sprintf(`{"name":"k","public_key":%q}`, "ssh-ed25519 "+g.one("AAAAC3NzaC1lZDI1NTE5AAAAIHqzM0kxTAnBDHX5lCXmYMlQpyFLwBJVeKwBYhLXeEuS", "rubbish"))},
+		{"DELETE", fmt.Sprintf("/v2/account/keys/%d", g.key()), ""},
+		{"POST", fmt.Sprintf("/lab/v1/droplets/%d/faults", g.droplet()), `{"type":"kill"}`},
+	}
+	for _, kind := range []string{"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot", "snapshot", "resize", "rebuild"} {
+		calls = append(calls, [3]string{"POST", fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),
+			fmt.Sprintf(`{"type":%q,"name":"named","size":"s-1vcpu-2gb","image":%d}`, kind, g.image())})
+	}
+	if len(g.d.Droplets) < maxRandomDroplets {
+		for range 8 {
+			calls = append(calls, [3]string{"POST", "/v2/droplets", fmt.Sprintf(`{"name":"d-%d","region":%q,"size":%q,"image":%s,"tags":[%q]}`,
+				g.IntN(9), g.region(), g.one("s-1vcpu-1gb", "s-1vcpu-2gb", "huge"), g.one(`"debian-13-x64"`, fmt.Sprint(g.image())), g.tag())})
+		}
+	}
+	return calls
+}
