@@ -1,3 +1,174 @@
 package api
 
-func (s *Server) domainRoutes() map[string]handler { return nil }
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+func (s *Server) domainRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/domains":                              s.listDomains,
+		"POST /v2/domains":                             s.createDomain,
+		"GET /v2/domains/{domain}":                     s.getDomain,
+		"DELETE /v2/domains/{domain}":                  s.deleteDomain,
+		"GET /v2/domains/{domain}/records":             s.listRecords,
+		"POST /v2/domains/{domain}/records":            s.createRecord,
+		"GET /v2/domains/{domain}/records/{record}":    s.getRecord,
+		"PUT /v2/domains/{domain}/records/{record}":    s.updateRecord,
+		"PATCH /v2/domains/{domain}/records/{record}":  s.updateRecord,
+		"DELETE /v2/domains/{domain}/records/{record}": s.deleteRecord,
+	}
+}
+
+const (
+	domainTTL     = 1800  // seconds, of a record that says nothing
+	minRecordTTL  = 30    // seconds
+	maxPort       = 65535 // of an SRV record, and of all else
+	maxDomainName = 253
+)
+
+type domainShape struct {
+	Name     string  `json:"name"`
+	TTL      *int    `json:"ttl"`
+	ZoneFile *string `json:"zone_file"`
+}
+
+// showDomain shows a domain as it is once its zone is served.
+func showDomain(domain state.Domain) domainShape {
+	zone := zoneFile(domain)
+	return domainShape{Name: domain.Name, TTL: &domain.TTL, ZoneFile: &zone}
+}
+
+// zoneFile is the zone as RFC 1035 writes it.
+func zoneFile(domain state.Domain) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d 10800 3600 604800 1800\n",
+		domain.Name, domain.TTL, domain.Name, domain.Name, domain.Created.Unix())
+	for _, record := range domain.Records {
+		fmt.Fprintf(&text, "%s. %d IN %s %s\n", fullName(domain.Name, record.Name), record.TTL, record.Type, zoneData(domain.Name, record))
+	}
+	return text.String()
+}
+
+func zoneData(domain string, record state.Record) string {
+	data := record.Data
+	if namesHost(record.Type) {
+		data = fullName(domain, data) + "."
+		if record.Data != "@" {
+			data = record.Data + "."
+		}
+	}
+	switch record.Type {
+	case "MX":
+		return fmt.Sprintf("%d %s", *record.Priority, data)
+	case "SRV":
+		return fmt.Sprintf("%d %d %d %s", *record.Priority, *record.Weight, *record.Port, data)
+	case "CAA":
+		return fmt.Sprintf("%d %s %q", *record.Flags, *record.Tag, record.Data)
+	case "TXT":
+		return fmt.Sprintf("%q", record.Data)
+	}
+	return data
+}
+
+// fullName is a record's name with its domain's.
+func fullName(domain, name string) string {
+	if name == "@" {
+		return domain
+	}
+	return name + "." + domain
+}
+
+// namesHost tells whether a record's data is the name of a host, and may end with a dot that is not shown again.
+func namesHost(kind string) bool {
+	return slices.Contains([]string{"CNAME", "MX", "NS", "SRV", "CAA"}, kind)
+}
+
+func (s *Server) listDomains(r *http.Request) (*reply, error) {
+	shown := []domainShape{}
+	for _, domain := range s.Store.View().Domains {
+		shown = append(shown, showDomain(domain))
+	}
+	return list(r, "domains", shown), nil
+}
+
+func (s *Server) domainIn(r *http.Request, d *state.Document) (*state.Domain, error) {
+	domain := d.Domain(strings.ToLower(r.PathValue("domain")))
+	if domain == nil {
+		return nil, notFound()
+	}
+	return domain, nil
+}
+
+func (s *Server) getDomain(r *http.Request) (*reply, error) {
+	domain, err := s.domainIn(r, s.Store.View())
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusOK, "domain", showDomain(*domain)), nil
+}
+
+var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// createDomain makes a zone with its name servers. In the answer ttl and zone_file are null: the zone is not served yet.
+func (s *Server) createDomain(r *http.Request) (*reply, error) {
+	var body struct {
+		Name      string `json:"name"`
+		IPAddress string `json:"ip_address"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	name := strings.ToLower(strings.TrimSuffix(body.Name, "."))
+	if len(name) > maxDomainName || !domainPattern.MatchString(name) {
+		return nil, invalid("Name Only valid hostname characters are allowed. (a-z, 0-9, . and -)")
+	}
+	address, err := netip.ParseAddr(body.IPAddress)
+	if body.IPAddress != "" && err != nil {
+		return nil, invalid("IP address is not valid.")
+	}
+	err = s.Store.Update(func(d *state.Document) error {
+		if d.Domain(name) != nil {
+			return invalid("domain '%s': name already exists", name)
+		}
+		domain := state.Domain{Name: name, TTL: domainTTL, Created: s.now(), Records: []state.Record{}}
+		for n := 1; n <= 3; n++ {
+			domain.Records = append(domain.Records, state.Record{ID: d.NextID(), Type: "NS", Name: "@", Data: fmt.Sprintf("ns%d.digitalocean.com", n), TTL: domainTTL})
+		}
+		if address.IsValid() {
+			domain.Records = append(domain.Records, state.Record{ID: d.NextID(), Type: addressType(address), Name: "@", Data: address.String(), TTL: domainTTL})
+		}
+		d.Domains = append(d.Domains, domain)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusCreated, "domain", domainShape{Name: name}), nil
+}
+
+func addressType(address netip.Addr) string {
+	if address.Is4() {
+		return "A"
+	}
+	return "AAAA"
+}
+
+func (s *Server) deleteDomain(r *http.Request) (*reply, error) {
+	return noContent(), s.Store.Update(func(d *state.Document) error {
+		domain, err := s.domainIn(r, d)
+		if err != nil {
+			return err
+		}
+		name := domain.Name
+		d.Domains = slices.DeleteFunc(d.Domains, func(x state.Domain) bool { return x.Name == name })
+		forgetURN(d, "do:domain:"+name)
+		return nil
+	})
+}

@@ -1,3 +1,327 @@
 package api
 
-func (s *Server) projectRoutes() map[string]handler { return nil }
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+func (s *Server) projectRoutes() map[string]handler {
+	return map[string]handler{
+		"GET /v2/projects":                      s.listProjects,
+		"POST /v2/projects":                     s.createProject,
+		"GET /v2/projects/{project}":            s.getProject,
+		"PUT /v2/projects/{project}":            s.replaceProject,
+		"PATCH /v2/projects/{project}":          s.patchProject,
+		"DELETE /v2/projects/{project}":         s.deleteProject,
+		"GET /v2/projects/{project}/resources":  s.listProjectResources,
+		"POST /v2/projects/{project}/resources": s.assignResources,
+	}
+}
+
+const (
+	maxProjectName        = 175
+	maxProjectDescription = 255
+	ownerUUID             = "5b1ab000-0000-4000-8000-000000000001"
+)
+
+type projectShape struct {
+	ID          string `json:"id"`
+	OwnerUUID   string `json:"owner_uuid"`
+	OwnerID     int    `json:"owner_id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Purpose     string `json:"purpose"`
+	Environment string `json:"environment"`
+	IsDefault   bool   `json:"is_default"`
+	CreatedAt   string `json:"created_at"`
+	UpdatedAt   string `json:"updated_at"`
+}
+
+func showProject(p state.Project) projectShape {
+	return projectShape{ID: p.ID, OwnerUUID: ownerUUID, OwnerID: 1, Name: p.Name, Description: p.Description, Purpose: p.Purpose,
+		Environment: p.Environment, IsDefault: p.Default, CreatedAt: showTime(p.Created), UpdatedAt: showTime(p.Updated)}
+}
+
+// ensureDefaultProject gives a state the project that every account has from the start.
+func ensureDefaultProject(d *state.Document, now time.Time) {
+	if slices.ContainsFunc(d.Projects, func(p state.Project) bool { return p.Default }) {
+		return
+	}
+	d.Projects = append(d.Projects, state.Project{ID: newUUID(), Name: "first-project", Purpose: "Just trying out DigitalOcean",
+		Environment: "Development", Default: true, Created: now, Updated: now})
+}
+
+func (s *Server) listProjects(r *http.Request) (*reply, error) {
+	shown := []projectShape{}
+	for _, project := range s.Store.View().Projects {
+		shown = append(shown, showProject(project))
+	}
+	return list(r, "projects", shown), nil
+}
+
+// projectIn finds the project in the path, by its id or as the default one.
+func projectIn(r *http.Request, d *state.Document) (*state.Project, error) {
+	id := r.PathValue("project")
+	for i := range d.Projects {
+		if d.Projects[i].ID == id || id == "default" && d.Projects[i].Default {
+			return &d.Projects[i], nil
+		}
+	}
+	return nil, notFound()
+}
+
+func (s *Server) getProject(r *http.Request) (*reply, error) {
+	project, err := projectIn(r, s.Store.View())
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusOK, "project", showProject(*project)), nil
+}
+
+// projectRequest is a project as it is sent. In a PATCH what is null stays as it is.
+type projectRequest struct {
+	Name        *string `json:"name"`
+	Description *string `json:"description"`
+	Purpose     *string `json:"purpose"`
+	Environment *string `json:"environment"`
+	IsDefault   *bool   `json:"is_default"`
+}
+
+// apply changes a project to what the request says, and checks what comes of it.
+func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
+	for target, value := range map[*string]*string{&p.Name: b.Name, &p.Description: b.Description, &p.Purpose: b.Purpose} {
+		if value != nil {
+			*target = *value
+		}
+	}
+	if b.Environment != nil {
+		p.Environment = titled(*b.Environment)
+	}
+	if p.Environment == "" {
+		p.Environment = "Development"
+	}
+	switch {
+	case p.Name == "" || len(p.Name) > maxProjectName:
+		return invalid("name must be between 1 and %d characters", maxProjectName)
+	case len(p.Description) > maxProjectDescription:
+		return invalid("description must be at most %d characters", maxProjectDescription)
+	case p.Purpose == "":
+		return invalid("purpose can't be blank")
+	case !slices.Contains([]string{"Development", "Staging", "Production"}, p.Environment):
+		return invalid("environment must be one of Development, Staging, Production")
+	}
+	if slices.ContainsFunc(d.Projects, func(x state.Project) bool { return x.ID != p.ID && x.Name == p.Name }) {
+		return failure(http.StatusConflict, "name is already in use")
+	}
+	if b.IsDefault != nil && *b.IsDefault && !p.Default {
+		for i := range d.Projects {
+			d.Projects[i].Default = false
+		}
+		p.Default = true
+	}
+	return nil
+}
+
+// titled is a word with a capital first: both spellings of an environment are sent.
+func titled(word string) string {
+	if word == "" {
+		return ""
+	}
+	return strings.ToUpper(word[:1]) + strings.ToLower(word[1:])
+}
+
+func (s *Server) createProject(r *http.Request) (*reply, error) {
+	var body projectRequest
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	project := state.Project{ID: newUUID(), Created: s.now(), Updated: s.now()}
+	err := s.Store.Update(func(d *state.Document) error {
+		if err := body.apply(d, &project); err != nil {
+			return err
+		}
+		d.Projects = append(d.Projects, project)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusCreated, "project", showProject(project)), nil
+}
+
+func (s *Server) patchProject(r *http.Request) (*reply, error) { return s.changeProject(r, false) }
+
+func (s *Server) replaceProject(r *http.Request) (*reply, error) { return s.changeProject(r, true) }
+
+func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
+	var body projectRequest
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	if whole && (body.Name == nil || body.Description == nil || body.Purpose == nil || body.Environment == nil || body.IsDefault == nil) {
+		return nil, invalid("name, description, purpose, environment and is_default are all needed")
+	}
+	var shown projectShape
+	err := s.Store.Update(func(d *state.Document) error {
+		project, err := projectIn(r, d)
+		if err != nil {
+			return err
+		}
+		if err := body.apply(d, project); err != nil {
+			return err
+		}
+		project.Updated = s.now()
+		shown = showProject(*project)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusOK, "project", shown), nil
+}
+
+func (s *Server) deleteProject(r *http.Request) (*reply, error) {
+	return noContent(), s.Store.Update(func(d *state.Document) error {
+		project, err := projectIn(r, d)
+		if err != nil {
+			return err
+		}
+		if project.Default || len(resourcesOf(d, *project)) > 0 {
+			return failure(http.StatusPreconditionFailed, "cannot delete a project with resources, nor the default one")
+		}
+		id := project.ID
+		d.Projects = slices.DeleteFunc(d.Projects, func(x state.Project) bool { return x.ID == id })
+		return nil
+	})
+}
+
+type resourceShape struct {
+	URN        string            `json:"urn"`
+	AssignedAt string            `json:"assigned_at"`
+	Links      map[string]string `json:"links"`
+	Status     string            `json:"status"`
+}
+
+func showAssignment(r *http.Request, assignment state.Assignment, status string) resourceShape {
+	return resourceShape{URN: assignment.URN, AssignedAt: showTime(assignment.At), Status: status,
+		Links: map[string]string{"self": absolute(r, resourcePath(assignment.URN))}}
+}
+
+// resourcePath is where the thing that a URN names is to be had.
+func resourcePath(urn string) string {
+	kind, id, _ := strings.Cut(strings.TrimPrefix(urn, "do:"), ":")
+	return "/v2/" + map[string]string{"droplet": "droplets", "volume": "volumes", "loadbalancer": "load_balancers", "domain": "domains",
+		"reservedip": "reserved_ips", "floatingip": "floating_ips"}[kind] + "/" + id
+}
+
+// inProjects are the URNs of all things that projects hold, in order. Those that nobody assigned are in the default one.
+func inProjects(d *state.Document) map[string]time.Time {
+	all := map[string]time.Time{}
+	for _, x := range d.Droplets {
+		all["do:droplet:"+strconv.Itoa(x.ID)] = x.Created
+	}
+	for _, x := range d.Volumes {
+		all["do:volume:"+x.ID] = x.Created
+	}
+	for _, x := range d.LoadBalancers {
+		all["do:loadbalancer:"+x.ID] = x.Created
+	}
+	for _, x := range d.Domains {
+		all["do:domain:"+x.Name] = x.Created
+	}
+	for _, x := range d.ReservedIPs {
+		all["do:reservedip:"+x.Address.String()] = x.Created
+	}
+	return all
+}
+
+// resourcesOf lists what a project holds, as assigned; the default one holds all that no other does.
+func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
+	there := inProjects(d)
+	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool { return there[x.URN].IsZero() })
+	if !project.Default {
+		return held
+	}
+	for _, other := range d.Projects {
+		for _, assignment := range other.Resources {
+			delete(there, assignment.URN)
+		}
+	}
+	rest := []state.Assignment{}
+	for urn, created := range there {
+		rest = append(rest, state.Assignment{URN: urn, At: created})
+	}
+	slices.SortFunc(rest, func(a, b state.Assignment) int { return strings.Compare(a.URN, b.URN) })
+	return append(held, rest...)
+}
+
+func (s *Server) listProjectResources(r *http.Request) (*reply, error) {
+	d := s.Store.View()
+	project, err := projectIn(r, d)
+	if err != nil {
+		return nil, err
+	}
+	shown := []resourceShape{}
+	for _, assignment := range resourcesOf(d, *project) {
+		shown = append(shown, showAssignment(r, assignment, "ok"))
+	}
+	return list(r, "resources", shown), nil
+}
+
+// assignResources moves things from the projects that they are in to one.
+func (s *Server) assignResources(r *http.Request) (*reply, error) {
+	var body struct {
+		Resources []string `json:"resources"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	shown := []resourceShape{}
+	err := s.Store.Update(func(d *state.Document) error {
+		project, err := projectIn(r, d)
+		if err != nil {
+			return err
+		}
+		there := inProjects(d)
+		for _, sent := range body.Resources {
+			urn := canonicalURN(sent)
+			if there[urn].IsZero() {
+				return invalid("resource not found: %s", sent)
+			}
+			forgetURN(d, urn)
+			assignment := state.Assignment{URN: urn, At: s.now()}
+			project.Resources = append(project.Resources, assignment)
+			shown = append(shown, showAssignment(r, assignment, "assigned"))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &reply{status: http.StatusOK, body: map[string]any{"resources": shown}}, nil
+}
+
+// canonicalURN is a URN in small letters, and with the present name of what was a floating IP.
+func canonicalURN(urn string) string {
+	urn = strings.ToLower(urn)
+	if address, old := strings.CutPrefix(urn, "do:floatingip:"); old {
+		if _, err := netip.ParseAddr(address); err == nil {
+			return "do:reservedip:" + address
+		}
+	}
+	return urn
+}
+
+// forgetURN takes a thing out of the project that it is in.
+func forgetURN(d *state.Document, urn string) {
+	for i := range d.Projects {
+		project := &d.Projects[i]
+		project.Resources = slices.DeleteFunc(project.Resources, func(x state.Assignment) bool { return x.URN == urn })
+	}
+}

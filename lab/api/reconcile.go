@@ -72,6 +72,7 @@ func (s *Server) removeStrays(ctx context.Context) error {
 // dropHalfDone ends what can't be taken up: snapshots that were cut short, actions of Droplets that are gone, and
 // addresses that were to be shown late.
 func (s *Server) dropHalfDone(d *state.Document) error {
+	ensureDefaultProject(d, s.now()) // a state of an earlier version has none
 	for i := range d.Actions {
 		action := &d.Actions[i]
 		if action.Status != state.ActionInProgress {

@@ -46,6 +46,7 @@ const firstVPC = 100
 func Fresh(now time.Time) func(*state.Document) {
 	return func(d *state.Document) {
 		created := now.UTC().Truncate(time.Second)
+		ensureDefaultProject(d, created)
 		for _, image := range BaseImages() {
 			image.Created = created
 			d.Images = append(d.Images, image)
