@@ -75,11 +75,7 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 	if err := m.sources.add(image); err != nil {
 		return err
 	}
-	err = m.host.Create(ctx, machine.Droplet{
-		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Layers: image.Layers,
-		Attachment: machine.Attachment{Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
-		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendorData, PublicKeys: droplet.PublicKeys},
-	})
+	err = m.host.Create(ctx, m.droplet(droplet, image))
 	if err == nil {
 		err = m.host.Start(ctx, droplet.ID)
 	}
@@ -87,6 +83,30 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 		return errors.Join(fmt.Errorf("make droplet %s: %w", droplet.Name, err), m.host.Destroy(context.WithoutCancel(ctx), droplet.ID))
 	}
 	return nil
+}
+
+// droplet is a Droplet as the host makes it.
+func (m *hostMachines) droplet(droplet api.Machine, image machine.Image) machine.Droplet {
+	return machine.Droplet{
+		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Layers: image.Layers,
+		Attachment: machine.Attachment{Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
+		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendorData, PublicKeys: droplet.PublicKeys},
+	}
+}
+
+func (m *hostMachines) Rebuild(ctx context.Context, droplet api.Machine) error {
+	image, err := m.image(ctx, droplet.Root)
+	if err != nil {
+		return err
+	}
+	if err := m.sources.add(image); err != nil {
+		return err
+	}
+	return m.host.Rebuild(m.droplet(droplet, image))
+}
+
+func (m *hostMachines) Resize(_ context.Context, id, memory, cpus int) error {
+	return m.host.Resize(id, memory, cpus)
 }
 
 func (m *hostMachines) Boot(ctx context.Context, id int) error {

@@ -230,8 +230,19 @@ func (s *Server) perform(action state.Action) error {
 	if err := s.sleep(s.Delays.Action); err != nil {
 		return err
 	}
-	if action.Type == "snapshot" {
+	switch action.Type {
+	case "snapshot":
 		return s.takeSnapshot(action)
+	case "rebuild", "restore":
+		return s.rebuild(action)
+	case "resize":
+		return s.resize(action)
+	case "rename", "password_reset", "enable_ipv6", "enable_backups", "disable_backups":
+		return s.finish(action, func(d *state.Document) {
+			if droplet := d.Droplet(action.ResourceID); droplet != nil {
+				settle(droplet, action)
+			}
+		})
 	}
 	status, err := s.power(action)
 	if err != nil {
@@ -240,11 +251,28 @@ func (s *Server) perform(action state.Action) error {
 	return s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
 			droplet.Status = status
-			if action.Type == "rename" {
-				droplet.Name = action.Argument
-			}
 		}
 	})
+}
+
+// settle is what the actions do that only change what is written down.
+func settle(droplet *state.Droplet, action state.Action) {
+	feature := func(name string, on bool) {
+		droplet.Features = slices.DeleteFunc(droplet.Features, func(x string) bool { return x == name })
+		if on {
+			droplet.Features = append(droplet.Features, name)
+		}
+	}
+	switch action.Type {
+	case "rename":
+		droplet.Name = action.Argument
+	case "enable_ipv6":
+		feature("ipv6", true)
+	case "enable_backups":
+		feature("backups", true)
+	case "disable_backups":
+		feature("backups", false)
+	}
 }
 
 // power does an action of the power button and returns the status that the Droplet has after it.
@@ -267,13 +295,61 @@ func (s *Server) power(action state.Action) (string, error) {
 			return "", err
 		}
 		return state.DropletActive, s.Machines.Boot(s.context, id)
-	case "rename":
-		if s.Machines.Running(id) {
-			return state.DropletActive, nil
-		}
-		return state.DropletOff, nil
 	}
 	return "", fmt.Errorf("%w: %s", errUnknownAction, action.Type)
+}
+
+// rebuild puts another image beneath a Droplet: its disk is lost, its number and its addresses stay, and it ends active.
+func (s *Server) rebuild(action state.Action) error {
+	d := s.Store.View()
+	droplet, image := d.Droplet(action.ResourceID), imageNamed(d, action.Argument)
+	if droplet == nil || image == nil {
+		return notFound()
+	}
+	if err := s.Machines.EnsureImage(s.context, image.Root); err != nil {
+		return err
+	}
+	if err := s.Machines.PowerOff(s.context, droplet.ID); err != nil {
+		return err
+	}
+	machine := s.machine(d, *droplet)
+	machine.Root = image.Root
+	if err := s.Machines.Rebuild(s.context, machine); err != nil {
+		return err
+	}
+	if err := s.Machines.Boot(s.context, droplet.ID); err != nil {
+		return err
+	}
+	before := droplet.Image
+	err := s.finish(action, func(d *state.Document) {
+		if droplet := d.Droplet(action.ResourceID); droplet != nil {
+			droplet.ImageID, droplet.Image, droplet.Status = image.ID, *image, state.DropletActive
+		}
+	})
+	if err != nil || before.Type != state.ImageSnapshot {
+		return err
+	}
+	return s.freeRoot(before.Root)
+}
+
+// resize changes a Droplet's size, and its disk only when it was asked to. It stays off.
+func (s *Server) resize(action state.Action) error {
+	wanted, known := findSize(action.Argument)
+	if !known {
+		return fmt.Errorf("%w: no size %s", errUnknownAction, action.Argument)
+	}
+	if err := s.Machines.Resize(s.context, action.ResourceID, wanted.Memory, wanted.VCPUs); err != nil {
+		return err
+	}
+	return s.finish(action, func(d *state.Document) {
+		if droplet := d.Droplet(action.ResourceID); droplet != nil {
+			droplet.Disk = diskOf(*droplet)
+			if action.Disk {
+				droplet.Disk = wanted.Disk
+			}
+			droplet.Size = wanted.Slug
+		}
+	})
 }
 
 func (s *Server) shutdown(id int) error {
@@ -295,11 +371,10 @@ func (s *Server) takeSnapshot(action state.Action) error {
 	if err != nil {
 		return errors.Join(err, s.Machines.DeleteImage(context.WithoutCancel(s.context), root))
 	}
-	size, _ := findSize(droplet.Size)
 	return s.finish(action, func(d *state.Document) {
 		image := state.Image{
 			ID: d.NextID(), Name: action.Argument, Distribution: droplet.Image.Distribution, Type: state.ImageSnapshot, Regions: []string{droplet.Region},
-			MinDisk: max(size.Disk, droplet.Image.MinDisk), Bytes: bytes, Created: action.Started, Tags: []string{}, DropletID: droplet.ID, Status: "available", Root: root,
+			MinDisk: max(diskOf(*droplet), droplet.Image.MinDisk), Bytes: bytes, Created: action.Started, Tags: []string{}, DropletID: droplet.ID, Status: "available", Root: root,
 		}
 		d.Images = append(d.Images, image)
 		if droplet := d.Droplet(droplet.ID); droplet != nil {

@@ -8,8 +8,12 @@ import (
 )
 
 type actionRequest struct {
-	Type string `json:"type"`
-	Name string `json:"name"`
+	Type   string   `json:"type"`
+	Name   string   `json:"name"`
+	Size   string   `json:"size"`
+	Disk   bool     `json:"disk"`
+	Image  idOrName `json:"image"`
+	Kernel int      `json:"kernel"`
 }
 
 func (s *Server) listDropletActions(r *http.Request) (*reply, error) {
@@ -81,36 +85,144 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 
 // recordAction writes down a new action and locks its Droplet, or says why the Droplet can't have it now.
 func (s *Server) recordAction(d *state.Document, droplet *state.Droplet, body actionRequest) (state.Action, error) {
-	if err := s.allowAction(droplet, body); err != nil {
+	if err := s.allowAction(d, droplet, body); err != nil {
 		return state.Action{}, err
 	}
 	droplet.Locked = true
-	action := state.Action{ID: d.NextID(), Type: body.Type, Status: state.ActionInProgress, Started: s.now(),
-		ResourceID: droplet.ID, ResourceType: "droplet", Region: droplet.Region, Argument: body.Name}
+	action := state.Action{ID: d.NextID(), Type: body.Type, Status: state.ActionInProgress, Started: s.now(), ResourceID: droplet.ID,
+		ResourceType: "droplet", Region: droplet.Region, Argument: body.argument(), Disk: body.Disk}
 	d.Actions = append(d.Actions, action)
 	return action, nil
 }
 
-func (s *Server) allowAction(droplet *state.Droplet, body actionRequest) error {
-	known := []string{"power_on", "power_off", "power_cycle", "shutdown", "reboot", "snapshot", "rename"}
-	if !slices.Contains(known, body.Type) {
+// argument is what an action of its type needs to know.
+func (b *actionRequest) argument() string {
+	switch b.Type {
+	case "resize":
+		return b.Size
+	case "rebuild", "restore":
+		return string(b.Image)
+	}
+	return b.Name
+}
+
+func (s *Server) allowAction(d *state.Document, droplet *state.Droplet, body actionRequest) error {
+	rule, known := dropletActions()[body.Type]
+	if !known {
 		return invalid("the lab does not know the Droplet action %q", body.Type)
 	}
 	if droplet.Locked {
 		return pendingEvent()
 	}
 	off := s.status(*droplet) == state.DropletOff
-	switch {
-	case body.Type == "power_off" && off:
-		return invalid("Droplet is already powered off")
-	case body.Type == "power_on" && !off:
-		return invalid("Droplet is already powered on")
-	case (body.Type == "reboot" || body.Type == "power_cycle") && off:
-		return invalid("Droplet is powered off")
-	case body.Type == "snapshot" && body.Name == "":
+	if off && rule.refusedOff != "" {
+		return invalid("%s", rule.refusedOff)
+	}
+	if !off && rule.refusedOn != "" {
+		return invalid("%s", rule.refusedOn)
+	}
+	if rule.check == nil {
+		return nil
+	}
+	return rule.check(d, droplet, body)
+}
+
+// actionRule says when an action is refused, in DigitalOcean's words where clients look for them.
+type actionRule struct {
+	refusedOff, refusedOn string // empty means it is not, in this state
+	check                 func(*state.Document, *state.Droplet, actionRequest) error
+}
+
+// dropletActions are the actions that there are. A shutdown of a Droplet that is off is none, and no error.
+func dropletActions() map[string]actionRule {
+	off := "Droplet is powered off"
+	return map[string]actionRule{
+		"power_on":        {refusedOn: "Droplet is already powered on"},
+		"power_off":       {refusedOff: "Droplet is already powered off"},
+		"power_cycle":     {refusedOff: off},
+		"reboot":          {refusedOff: off},
+		"shutdown":        {},
+		"snapshot":        {check: checkSnapshotName},
+		"rename":          {check: checkRename},
+		"resize":          {refusedOn: "Droplet must be powered off to be resized", check: checkResize},
+		"rebuild":         {check: checkRebuild},
+		"restore":         {check: checkRestore},
+		"password_reset":  {},
+		"enable_backups":  {},
+		"disable_backups": {check: checkBackups},
+		"enable_ipv6":     {check: checkIPv6},
+		"change_kernel":   {check: refuseKernel},
+	}
+}
+
+func checkSnapshotName(_ *state.Document, _ *state.Droplet, body actionRequest) error {
+	if body.Name == "" {
 		return invalid("Name can't be blank")
-	case body.Type == "rename" && !validHostname(body.Name):
+	}
+	return nil
+}
+
+func checkRename(_ *state.Document, _ *state.Droplet, body actionRequest) error {
+	if !validHostname(body.Name) {
 		return invalid("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
 	}
 	return nil
+}
+
+// checkResize holds a Droplet to sizes that its disk fits: a disk never shrinks.
+func checkResize(_ *state.Document, droplet *state.Droplet, body actionRequest) error {
+	wanted, known := findSize(body.Size)
+	if !known {
+		return invalid("You specified an invalid size for Droplet resize.")
+	}
+	if body.Size == droplet.Size && !body.Disk {
+		return invalid("Droplet is already the size %s", body.Size)
+	}
+	if wanted.Disk < diskOf(*droplet) {
+		return invalid("This size is not available because it has a smaller disk: the Droplet has %d GB, %s has %d GB.", diskOf(*droplet), wanted.Slug, wanted.Disk)
+	}
+	return nil
+}
+
+// diskOf is how large a Droplet's disk is, in GB.
+func diskOf(droplet state.Droplet) int {
+	if droplet.Disk != 0 {
+		return droplet.Disk
+	}
+	size, _ := findSize(droplet.Size)
+	return size.Disk
+}
+
+func checkRebuild(d *state.Document, droplet *state.Droplet, body actionRequest) error {
+	size, _ := findSize(droplet.Size)
+	size.Disk = diskOf(*droplet)
+	_, err := resolveImage(d, string(body.Image), droplet.Region, size)
+	return err
+}
+
+// checkRestore takes the Droplet's own backups and snapshots only.
+func checkRestore(d *state.Document, droplet *state.Droplet, body actionRequest) error {
+	image := imageNamed(d, string(body.Image))
+	if image == nil || image.DropletID != droplet.ID {
+		return invalid("You specified an invalid image for Droplet restore: it is no backup or snapshot of this Droplet.")
+	}
+	return nil
+}
+
+func checkBackups(_ *state.Document, droplet *state.Droplet, _ actionRequest) error {
+	if !slices.Contains(droplet.Features, "backups") {
+		return invalid("Backups are not enabled for this Droplet.")
+	}
+	return nil
+}
+
+func checkIPv6(_ *state.Document, droplet *state.Droplet, _ actionRequest) error {
+	if slices.Contains(droplet.Features, "ipv6") {
+		return invalid("IPv6 is already enabled for this Droplet.")
+	}
+	return nil
+}
+
+func refuseKernel(*state.Document, *state.Droplet, actionRequest) error {
+	return invalid("The kernel of this Droplet is managed internally and can't be changed.")
 }

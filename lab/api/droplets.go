@@ -74,7 +74,7 @@ func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 	}
 	shown.Region, _ = findRegion(droplet.Region)
 	shown.Size, _ = findSize(droplet.Size)
-	shown.Memory, shown.VCPUs, shown.Disk = shown.Size.Memory, shown.Size.VCPUs, shown.Size.Disk
+	shown.Memory, shown.VCPUs, shown.Disk = shown.Size.Memory, shown.Size.VCPUs, diskOf(droplet)
 	return shown
 }
 
@@ -274,13 +274,7 @@ func (s *Server) bringUp(action state.Action) error {
 	if err := s.Machines.EnsureImage(s.context, droplet.Image.Root); err != nil {
 		return err
 	}
-	vpc := s.Store.View().VPC(droplet.VPC)
-	size, _ := findSize(droplet.Size)
-	err := s.Machines.Create(s.context, Machine{
-		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs,
-		Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: vpc.Range,
-		UserData: droplet.UserData, PublicKeys: droplet.PublicKeys,
-	})
+	err := s.Machines.Create(s.context, s.machine(s.Store.View(), *droplet))
 	if err != nil {
 		return err
 	}
@@ -294,6 +288,16 @@ func (s *Server) bringUp(action state.Action) error {
 		return err
 	}
 	return s.showAddresses(action.ResourceID)
+}
+
+// machine is a Droplet as the machines need to know it.
+func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
+	size, _ := findSize(droplet.Size)
+	return Machine{
+		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs,
+		Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: d.VPC(droplet.VPC).Range,
+		UserData: droplet.UserData, PublicKeys: droplet.PublicKeys,
+	}
 }
 
 // showAddresses lets a Droplet's addresses be seen a while after it is active, as the real service may.

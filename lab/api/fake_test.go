@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -134,6 +135,32 @@ func (m *machines) Destroy(ctx context.Context, id int) error {
 	defer m.mutex.Unlock()
 	delete(m.exists, id)
 	delete(m.running, id)
+	return nil
+}
+
+func (m *machines) Rebuild(ctx context.Context, machine api.Machine) error {
+	if m.Running(machine.ID) {
+		return errors.New("it runs")
+	}
+	return m.change(ctx, "Rebuild", machine.ID, func(old *api.Machine) { *old = machine })
+}
+
+func (m *machines) Resize(ctx context.Context, id, memory, cpus int) error {
+	return m.change(ctx, "Resize", id, func(machine *api.Machine) { machine.Memory, machine.CPUs = memory, cpus })
+}
+
+func (m *machines) change(ctx context.Context, call string, id int, change func(*api.Machine)) error {
+	if err := m.pass(ctx, call); err != nil {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	machine, known := m.exists[id]
+	if !known {
+		return api.ErrGone
+	}
+	change(&machine)
+	m.exists[id] = machine
 	return nil
 }
 

@@ -64,6 +64,10 @@ type Machines interface {
 	PowerOff(ctx context.Context, id int) error
 	// Destroy ends the machine and removes all of it; nil when there is none.
 	Destroy(ctx context.Context, id int) error
+	// Rebuild gives a machine that is off an empty disk above another image, and the same of all else.
+	Rebuild(ctx context.Context, machine Machine) error
+	// Resize gives a machine that is off another memory (MB) and number of CPUs.
+	Resize(ctx context.Context, id, memory, cpus int) error
 	// Snapshot keeps the machine's disk as an image, and says how many bytes that is.
 	Snapshot(ctx context.Context, id int, root string) (bytes int64, err error)
 	// Images names the snapshots that are kept, whole or not.

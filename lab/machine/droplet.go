@@ -68,6 +68,46 @@ func (h *Host) Create(ctx context.Context, droplet Droplet) error {
 	return h.attach(number(droplet.ID), droplet.Attachment)
 }
 
+// Rebuild gives a Droplet that is off an empty disk above the layers of another image. A crash in its middle leaves the
+// old layers or the new ones, and a disk that is either the old one or empty.
+func (h *Host) Rebuild(droplet Droplet) error {
+	defer h.lock(number(droplet.ID))()
+	h.disk.Lock()
+	defer h.disk.Unlock()
+	if err := h.changeOff(droplet.ID, func(old *Droplet) { *old = droplet }); err != nil {
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	if err := h.freshUpper(droplet); err != nil {
+		return err
+	}
+	return h.deleteUnused()
+}
+
+// Resize gives a Droplet that is off another memory (MB) and number of CPUs.
+func (h *Host) Resize(id, memory, cpus int) error {
+	defer h.lock(number(id))()
+	if err := h.changeOff(id, func(droplet *Droplet) { droplet.Memory, droplet.CPUs = memory, cpus }); err != nil {
+		return fmt.Errorf("resize: %w", err)
+	}
+	return nil
+}
+
+// changeOff changes what is kept of a Droplet that does not run. Its lock is held.
+func (h *Host) changeOff(id int, change func(*Droplet)) error {
+	droplet, err := h.Droplet(id)
+	if err != nil {
+		return err
+	}
+	if h.Running(id) {
+		return fmt.Errorf("Droplet %d: %w", id, ErrRunning)
+	}
+	change(&droplet)
+	if err := checkDroplet(droplet); err != nil {
+		return fmt.Errorf("Droplet %d: %w", id, err)
+	}
+	return h.saveDroplet(droplet)
+}
+
 func checkDroplet(droplet Droplet) error {
 	if droplet.ID <= 0 || droplet.Hostname == "" || droplet.Memory <= 0 || len(droplet.Layers) == 0 {
 		return errors.New("number, host name, memory and image are needed")

@@ -51,6 +51,7 @@ type Droplet struct {
 	Name        string       `json:"name"`
 	Region      string       `json:"region"`
 	Size        string       `json:"size"`
+	Disk        int          `json:"disk"` // GB; 0 means its size's
 	ImageID     int          `json:"image_id"`
 	Image       Image        `json:"image"` // as it was at creation; the image itself may be gone
 	Status      string       `json:"status"`
@@ -88,7 +89,8 @@ type Action struct {
 	ResourceType string    `json:"resource_type"`
 	Resource     string    `json:"resource"` // of a thing that has no number: a volume's id, a reserved IP's address
 	Region       string    `json:"region"`
-	Argument     string    `json:"argument"` // a snapshot's name
+	Argument     string    `json:"argument"` // a snapshot's or the new name, a size, an image
+	Disk         bool      `json:"disk"`     // a resize takes the disk along
 	Reason       string    `json:"reason"`   // why it errored
 }
 
