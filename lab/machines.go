@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -156,6 +157,10 @@ func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
 		return m.host.Links(id, fault == api.FaultNetUp)
 	}
 	return fmt.Errorf("unknown fault %q", fault)
+}
+
+func (m *hostMachines) SetReserved(ctx context.Context, holders map[netip.Addr]int) error {
+	return m.host.SetReserved(ctx, holders)
 }
 
 func (m *hostMachines) Images() ([]string, error) { return m.host.Images() }

@@ -75,8 +75,13 @@ func lookup(host *machine.Host, d *state.Document, address netip.Addr, vendorDat
 		return metadata.Info{}, false
 	}
 	droplet := d.Droplets[i]
+	var reserved netip.Addr
+	if held := d.ReservedIPOf(droplet.ID); held != nil {
+		reserved = held.Address
+	}
 	return metadata.Info{
-		ID: droplet.ID, Hostname: droplet.Name, Region: droplet.Region, UserData: droplet.UserData, VendorData: vendorData,
+		ReservedIP: reserved,
+		ID:         droplet.ID, Hostname: droplet.Name, Region: droplet.Region, UserData: droplet.UserData, VendorData: vendorData,
 		PublicKeys: droplet.PublicKeys, Tags: droplet.Tags, Features: droplet.Features,
 		Public: metadata.Interface{Address: netip.PrefixFrom(droplet.Public, host.Public.Bits()), Gateway: host.Gateway(),
 			MAC: machine.MAC(droplet.Public).String(), Anchor: machine.Anchor(droplet.Public)},

@@ -183,6 +183,9 @@ func (s *Server) end(d *state.Document, id int, status, reason string) {
 	if droplet := d.Droplet(action.ResourceID); droplet != nil && action.ResourceType == "droplet" {
 		droplet.Locked = false
 	}
+	if action.ResourceType == reservedIPType {
+		unlockReserved(d, action.Resource)
+	}
 }
 
 // commitRetry is the pause before a change that could not be written is written again.
@@ -222,6 +225,8 @@ func (s *Server) perform(action state.Action) error {
 	switch {
 	case action.ResourceType == "image":
 		return s.transfer(action)
+	case action.ResourceType == reservedIPType:
+		return s.moveReserved(action)
 	case action.ResourceType != "droplet":
 		return fmt.Errorf("%w: %s of a %s", errUnknownAction, action.Type, action.ResourceType)
 	case action.Type == "create":

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -94,9 +95,14 @@ func (s *Server) networks(droplet state.Droplet) networksShape {
 		return shown
 	}
 	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Private.String(), Netmask: netmask(droplet.Network), Gateway: "", Type: "private"})
-	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Public.String(), Netmask: netmask(s.Public), Gateway: s.Public.Masked().Addr().Next().String(), Type: "public"})
+	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Public.String(), Netmask: netmask(s.Public), Gateway: s.gateway(), Type: "public"})
+	if held := s.Store.View().ReservedIPOf(droplet.ID); held != nil {
+		shown.V4 = append(shown.V4, addressShape{IPAddress: held.Address.String(), Netmask: netmask(s.Public), Gateway: s.gateway(), Type: "public"})
+	}
 	return shown
 }
+
+func (s *Server) gateway() string { return s.Public.Masked().Addr().Next().String() }
 
 func netmask(prefix netip.Prefix) string {
 	return net.IP(net.CIDRMask(prefix.Bits(), 32)).String()
@@ -248,6 +254,7 @@ func (s *Server) forget(id int) error {
 	})
 	s.kickBalancers()
 	s.Logger.Info("droplet destroyed", "droplet", id)
+	err = errors.Join(err, s.applyReserved(s.context))
 	if err != nil || root == "" {
 		return err
 	}
@@ -259,6 +266,9 @@ func forgetDroplet(d *state.Document, id int) {
 	for i := range d.LoadBalancers {
 		balancer := &d.LoadBalancers[i]
 		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(x int) bool { return x == id })
+	}
+	if held := d.ReservedIPOf(id); held != nil {
+		held.DropletID = 0
 	}
 }
 
@@ -277,6 +287,11 @@ func (s *Server) bringUp(action state.Action) error {
 	err := s.Machines.Create(s.context, s.machine(s.Store.View(), *droplet))
 	if err != nil {
 		return err
+	}
+	if s.Store.View().ReservedIPOf(droplet.ID) != nil {
+		if err := s.applyReserved(s.context); err != nil {
+			return err
+		}
 	}
 	late := s.Delays.Network > 0
 	err = s.finish(action, func(d *state.Document) {

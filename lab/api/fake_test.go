@@ -20,6 +20,7 @@ type machines struct {
 	running map[int]bool
 	images  map[string]bool
 	faults  []string
+	holders map[netip.Addr]int // of reserved IPs
 	gate    chan struct{}
 	broken  map[string]error // by the name of the call
 }
@@ -185,6 +186,23 @@ func (m *machines) Fault(_ context.Context, id int, fault string) error {
 		m.running[id] = false
 	}
 	return nil
+}
+
+func (m *machines) SetReserved(ctx context.Context, holders map[netip.Addr]int) error {
+	if err := m.pass(ctx, "SetReserved"); err != nil {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.holders = holders
+	return nil
+}
+
+// holder is the Droplet that packets for a reserved IP reach; 0 when there is none.
+func (m *machines) holder(address string) int {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.holders[netip.MustParseAddr(address)]
 }
 
 func (m *machines) Running(id int) bool {

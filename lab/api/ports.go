@@ -74,6 +74,8 @@ type Machines interface {
 	Images() ([]string, error)
 	// Fault gives the machine one of the faults; ErrGone and ErrOff when it can't have it.
 	Fault(ctx context.Context, id int, fault string) error
+	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
+	SetReserved(ctx context.Context, holders map[netip.Addr]int) error
 	// Running tells whether the machine runs now. It is quick.
 	Running(id int) bool
 	// Inspect says where the machine is; false when there is none.

@@ -62,6 +62,13 @@ func (g *guesses) key() int {
 	return 3
 }
 
+func (g *guesses) reserved() string {
+	if reserved, some := pick(g, g.d.ReservedIPs); some {
+		return reserved.Address.String()
+	}
+	return "198.51.100.1"
+}
+
 func (g *guesses) one(of ...string) string { return of[g.IntN(len(of))] }
 
 func (g *guesses) tag() string { return g.one("web", "db", "Web", "other") }
@@ -100,6 +107,14 @@ func randomCalls(g *guesses) [][3]string {
 		{"DELETE", "/v2/load_balancers/" + g.balancer(), ""},
 		{"POST", "/v2/account/keys", fmt.Sprintf(`{"name":"k","public_key":%q}`, "ssh-ed25519 "+g.one("AAAAC3NzaC1lZDI1NTE5AAAAIHqzM0kxTAnBDHX5lCXmYMlQpyFLwBJVeKwBYhLXeEuS", "rubbish"))},
 		{"DELETE", fmt.Sprintf("/v2/account/keys/%d", g.key()), ""},
+		{"POST", "/v2/reserved_ips", fmt.Sprintf(`{"region":%q}`, g.region())},
+		{"POST", "/v2/reserved_ips", fmt.Sprintf(`{"droplet_id":%d}`, g.droplet())},
+		{"POST", "/v2/reserved_ips/" + g.reserved() + "/actions", fmt.Sprintf(`{"type":%q,"droplet_id":%d}`, g.one("assign", "assign", "unassign"), g.droplet())},
+		{"POST", "/v2/floating_ips/" + g.reserved() + "/actions", fmt.Sprintf(`{"type":"assign","droplet_id":%d}`, g.droplet())},
+		{"DELETE", "/v2/reserved_ips/" + g.reserved(), ""},
+		{"POST", "/v2/domains", fmt.Sprintf(`{"name":"%s.example"}`, g.tag())},
+		{"POST", "/v2/projects", fmt.Sprintf(`{"name":"p%d","purpose":"x"}`, g.IntN(4))},
+		{"POST", "/v2/projects/default/resources", fmt.Sprintf(`{"resources":["do:droplet:%d"]}`, g.droplet())},
 		{"POST", fmt.Sprintf("/lab/v1/droplets/%d/faults", g.droplet()), `{"type":"kill"}`},
 	}
 	for _, kind := range []string{"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot", "snapshot", "resize", "rebuild"} {

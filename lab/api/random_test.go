@@ -195,6 +195,8 @@ func (s *sequence) holds() {
 		own(reserved.Address, "a reserved IP")
 		require.False(s.t, reserved.DropletID != 0 && holders[reserved.DropletID], "Droplet %d has two reserved IPs", reserved.DropletID)
 		holders[reserved.DropletID] = true
+		require.False(s.t, reserved.Locked)
+		require.Equal(s.t, reserved.DropletID, s.machines.holder(reserved.Address.String()))
 	}
 	balancers := []string{}
 	for _, balancer := range d.LoadBalancers {
@@ -229,7 +231,7 @@ func sameElements(a, b []string) bool {
 // pages reads every list page by page: each thing is on one page, and as many as the total says.
 func (s *sequence) pages() {
 	for path, key := range map[string]string{"droplets": "id", "images": "id", "actions": "id", "tags": "name", "vpcs": "id", "snapshots": "id",
-		"load_balancers": "id", "account/keys": "id"} {
+		"load_balancers": "id", "account/keys": "id", "reserved_ips": "ip", "projects": "id", "domains": "name"} {
 		seen := map[string]bool{}
 		for page, total := 1, 1; len(seen) < total; page++ {
 			var list struct {

@@ -33,7 +33,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 			s.startDestroying(droplet.ID)
 		}
 	}
-	return s.bootResumed()
+	return errors.Join(s.applyReserved(ctx), s.bootResumed())
 }
 
 // removeStrayImages frees the snapshots that a stop cut short, and those whose deletion it did.

@@ -1,3 +1,319 @@
 package api
 
-func (s *Server) reservedIPRoutes() map[string]handler { return nil }
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// reservedIPType is what actions call a reserved IP.
+const reservedIPType = "reserved_ip"
+
+// maxReservedIPs is how many reserved IPs the account may have.
+const maxReservedIPs = 20
+
+// reservedIPRoutes answers under the present name and under the old one, floating IPs.
+func (s *Server) reservedIPRoutes() map[string]handler {
+	routes := map[string]handler{}
+	for path, key := range map[string]string{"/v2/reserved_ips": "reserved_ip", "/v2/floating_ips": "floating_ip"} {
+		routes["GET "+path] = func(r *http.Request) (*reply, error) { return s.listReserved(r, key) }
+		routes["POST "+path] = func(r *http.Request) (*reply, error) { return s.createReserved(r, key) }
+		routes["GET "+path+"/{ip}"] = func(r *http.Request) (*reply, error) { return s.getReserved(r, key) }
+		routes["DELETE "+path+"/{ip}"] = s.deleteReserved
+		routes["GET "+path+"/{ip}/actions"] = s.listReservedActions
+		routes["POST "+path+"/{ip}/actions"] = s.createReservedAction
+		routes["GET "+path+"/{ip}/actions/{action}"] = s.getReservedAction
+	}
+	return routes
+}
+
+type reservedShape struct {
+	IP        string        `json:"ip"`
+	Region    region        `json:"region"`
+	Droplet   *dropletShape `json:"droplet"`
+	Locked    bool          `json:"locked"`
+	ProjectID string        `json:"project_id"`
+}
+
+func (s *Server) showReserved(d *state.Document, reserved state.ReservedIP) reservedShape {
+	shown := reservedShape{IP: reserved.Address.String(), Locked: reserved.Locked, ProjectID: projectOf(d, "do:reservedip:"+reserved.Address.String())}
+	shown.Region, _ = findRegion(reserved.Region)
+	if droplet := d.Droplet(reserved.DropletID); droplet != nil {
+		holder := s.showDroplet(*droplet)
+		shown.Droplet = &holder
+	}
+	return shown
+}
+
+// projectOf is the project that holds a thing: the default one when nobody assigned it.
+func projectOf(d *state.Document, urn string) string {
+	holder := ""
+	for _, project := range d.Projects {
+		if slices.ContainsFunc(project.Resources, func(x state.Assignment) bool { return x.URN == urn }) {
+			return project.ID
+		}
+		if project.Default {
+			holder = project.ID
+		}
+	}
+	return holder
+}
+
+func (s *Server) listReserved(r *http.Request, key string) (*reply, error) {
+	d := s.Store.View()
+	shown := []reservedShape{}
+	for _, reserved := range d.ReservedIPs {
+		shown = append(shown, s.showReserved(d, reserved))
+	}
+	return list(r, key+"s", shown), nil
+}
+
+func reservedIn(r *http.Request, d *state.Document) (*state.ReservedIP, error) {
+	address, err := netip.ParseAddr(r.PathValue("ip"))
+	if err != nil {
+		return nil, notFound()
+	}
+	reserved := d.ReservedIP(address)
+	if reserved == nil {
+		return nil, notFound()
+	}
+	return reserved, nil
+}
+
+func (s *Server) getReserved(r *http.Request, key string) (*reply, error) {
+	d := s.Store.View()
+	reserved, err := reservedIn(r, d)
+	if err != nil {
+		return nil, err
+	}
+	return one(http.StatusOK, key, s.showReserved(d, *reserved)), nil
+}
+
+// createReserved reserves an address for a region, or for a Droplet: then it is assigned by an action, which the answer names.
+func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
+	var body struct {
+		Region    string `json:"region"`
+		DropletID int    `json:"droplet_id"`
+		ProjectID string `json:"project_id"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	var shown reservedShape
+	var action state.Action
+	err := s.Store.Update(func(d *state.Document) error {
+		droplet := d.Droplet(body.DropletID)
+		if body.DropletID != 0 && droplet == nil {
+			return invalid("The droplet is not found.")
+		}
+		if droplet != nil {
+			body.Region = droplet.Region
+		}
+		if _, known := findRegion(body.Region); !known {
+			return invalid("Region is invalid.")
+		}
+		if len(d.ReservedIPs) >= maxReservedIPs {
+			return invalid("You have reached the limit of %d reserved IPs.", maxReservedIPs)
+		}
+		address, free := d.TakePublic(s.Public)
+		if !free {
+			return invalid("no free address is left in the lab's range %s", s.Public)
+		}
+		d.ReservedIPs = append(d.ReservedIPs, state.ReservedIP{Address: address, Region: body.Region, Created: s.now()})
+		reserved := d.ReservedIP(address)
+		if droplet != nil {
+			action = s.recordReserved(d, reserved, "assign_ip", body.DropletID)
+		}
+		shown = s.showReserved(d, *reserved)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := map[string]any{key: shown, "links": map[string]any{"actions": []linkShape{}}}
+	if action.ID != 0 {
+		answer["links"] = map[string]any{"actions": []linkShape{{ID: action.ID, Rel: "assign_ip", HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", action.ID))}}}
+		s.runAction(action)
+	}
+	return &reply{status: http.StatusAccepted, body: answer}, nil
+}
+
+// recordReserved writes down an action of a reserved IP and locks it. Its number is the address as one, like DigitalOcean's.
+func (s *Server) recordReserved(d *state.Document, reserved *state.ReservedIP, kind string, droplet int) state.Action {
+	reserved.Locked = true
+	bytes := reserved.Address.As4()
+	action := state.Action{ID: d.NextID(), Type: kind, Status: state.ActionInProgress, Started: s.now(), ResourceType: reservedIPType,
+		ResourceID: int(binary.BigEndian.Uint32(bytes[:])), Resource: reserved.Address.String(), Region: reserved.Region, Argument: fmt.Sprint(droplet)}
+	d.Actions = append(d.Actions, action)
+	return action
+}
+
+func (s *Server) createReservedAction(r *http.Request) (*reply, error) {
+	var body struct {
+		Type      string `json:"type"`
+		DropletID int    `json:"droplet_id"`
+	}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	var action state.Action
+	err := s.Store.Update(func(d *state.Document) error {
+		reserved, err := reservedIn(r, d)
+		if err != nil {
+			return err
+		}
+		if err := allowReserved(d, reserved, body.Type, body.DropletID); err != nil {
+			return err
+		}
+		action = s.recordReserved(d, reserved, body.Type+"_ip", body.DropletID)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.runAction(action)
+	return one(http.StatusCreated, "action", s.showAction(action)), nil
+}
+
+func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, id int) error {
+	if reserved.Locked {
+		return invalid("The reserved IP already has a pending event.")
+	}
+	switch kind {
+	case "unassign":
+		if reserved.DropletID == 0 {
+			return invalid("The reserved IP is not assigned.")
+		}
+		return nil
+	case "assign":
+		droplet := d.Droplet(id)
+		if droplet == nil || droplet.Deleting {
+			return invalid("The droplet is not found.")
+		}
+		if droplet.Region != reserved.Region {
+			return invalid("The reserved IP and the droplet must be in the same region.")
+		}
+		if held := d.ReservedIPOf(id); held != nil && held.Address != reserved.Address {
+			return invalid("The droplet already has a reserved IP.")
+		}
+		return nil
+	}
+	return invalid("type must be assign or unassign, not %q", kind)
+}
+
+// moveReserved does the action of a reserved IP: packets first, then what is shown.
+func (s *Server) moveReserved(action state.Action) error {
+	if err := s.sleep(s.Delays.Action); err != nil {
+		return err
+	}
+	address, err := netip.ParseAddr(action.Resource)
+	if err != nil {
+		return err
+	}
+	droplet := 0
+	if action.Type == "assign_ip" {
+		if _, err := fmt.Sscan(action.Argument, &droplet); err != nil {
+			return err
+		}
+	}
+	s.reserve.Lock()
+	defer s.reserve.Unlock()
+	d := s.Store.View()
+	if held := d.ReservedIPOf(droplet); held != nil && held.Address != address {
+		return fmt.Errorf("the Droplet %d has got the reserved IP %s meanwhile", droplet, held.Address)
+	}
+	if x := d.Droplet(droplet); droplet != 0 && (x == nil || x.Deleting) {
+		return fmt.Errorf("the Droplet %d is gone", droplet)
+	}
+	holders := reservedHolders(d)
+	holders[address] = droplet
+	if droplet == 0 {
+		delete(holders, address)
+	}
+	if err := s.Machines.SetReserved(s.context, holders); err != nil {
+		return err
+	}
+	return s.finish(action, func(d *state.Document) {
+		if reserved := d.ReservedIP(address); reserved != nil && (droplet == 0 || d.Droplet(droplet) != nil) {
+			reserved.DropletID = droplet
+		}
+	})
+}
+
+func reservedHolders(d *state.Document) map[netip.Addr]int {
+	holders := map[netip.Addr]int{}
+	for _, reserved := range d.ReservedIPs {
+		if reserved.DropletID != 0 {
+			holders[reserved.Address] = reserved.DropletID
+		}
+	}
+	return holders
+}
+
+// applyReserved makes packets go where the state says.
+func (s *Server) applyReserved(ctx context.Context) error {
+	s.reserve.Lock()
+	defer s.reserve.Unlock()
+	return s.Machines.SetReserved(ctx, reservedHolders(s.Store.View()))
+}
+
+func unlockReserved(d *state.Document, address string) {
+	for i := range d.ReservedIPs {
+		if d.ReservedIPs[i].Address.String() == address {
+			d.ReservedIPs[i].Locked = false
+		}
+	}
+}
+
+// deleteReserved frees the address for good. One that is assigned goes as well, as on DigitalOcean.
+func (s *Server) deleteReserved(r *http.Request) (*reply, error) {
+	err := s.Store.Update(func(d *state.Document) error {
+		reserved, err := reservedIn(r, d)
+		if err != nil {
+			return err
+		}
+		if reserved.Locked {
+			return invalid("The reserved IP already has a pending event.")
+		}
+		address := reserved.Address
+		d.ReservedIPs = slices.DeleteFunc(d.ReservedIPs, func(x state.ReservedIP) bool { return x.Address == address })
+		forgetURN(d, "do:reservedip:"+address.String())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return noContent(), s.applyReserved(s.context)
+}
+
+func (s *Server) listReservedActions(r *http.Request) (*reply, error) {
+	reserved, err := reservedIn(r, s.Store.View())
+	if err != nil {
+		return nil, err
+	}
+	return list(r, "actions", s.actionsOf(func(a state.Action) bool {
+		return a.ResourceType == reservedIPType && a.Resource == reserved.Address.String()
+	})), nil
+}
+
+func (s *Server) getReservedAction(r *http.Request) (*reply, error) {
+	d := s.Store.View()
+	reserved, err := reservedIn(r, d)
+	if err != nil {
+		return nil, err
+	}
+	id, err := number(r, "action")
+	if err != nil {
+		return nil, err
+	}
+	action := d.Action(id)
+	if action == nil || action.ResourceType != reservedIPType || action.Resource != reserved.Address.String() {
+		return nil, notFound()
+	}
+	return one(http.StatusOK, "action", s.showAction(*action)), nil
+}

@@ -54,6 +54,7 @@ type Server struct {
 	tasks   sync.WaitGroup
 	kick    chan struct{} // load balancers may have changed
 	limiter limiter
+	reserve sync.Mutex // one change of who holds which reserved IP at a time
 }
 
 // New makes a server. Nothing runs before Start.

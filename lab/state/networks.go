@@ -37,6 +37,9 @@ func (d *Document) TakePublic(public netip.Prefix) (netip.Addr, bool) {
 	for _, balancer := range d.LoadBalancers {
 		taken[balancer.Address] = true
 	}
+	for _, reserved := range d.ReservedIPs {
+		taken[reserved.Address] = true
+	}
 	address, ok := next(public, d.LastPublic, taken)
 	if ok {
 		d.LastPublic = address
