@@ -101,8 +101,8 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	}
 	l.server = api.New(api.Options{
 		Token: l.token, Store: l.store,
-		Machines:  &hostMachines{host: l.host, vendorData: l.services.vendorData, sources: l.services.sources, logger: l.logger},
-		Balancers: l.services.balancers, Public: l.settings.Public, Delays: options.Delays, ShutdownTimeout: guestTime, Logger: l.logger,
+		Machines: &hostMachines{host: l.host, vendorData: l.services.vendorData, sources: l.services.sources, logger: l.logger},
+		Volumes:  &hostVolumes{host: l.host}, Balancers: l.services.balancers, Public: l.settings.Public, Delays: options.Delays, ShutdownTimeout: guestTime, Logger: l.logger,
 	})
 	return l, l.server.Start(ctx)
 }

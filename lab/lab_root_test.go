@@ -186,6 +186,7 @@ func nothingLeft(t *testing.T, public string) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), folder)
+	require.NotContains(t, loops(), folder, "a loop device is left")
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	require.NoError(t, err)
 	for _, route := range routes {

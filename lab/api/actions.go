@@ -227,6 +227,8 @@ func (s *Server) perform(action state.Action) error {
 		return s.transfer(action)
 	case action.ResourceType == reservedIPType:
 		return s.moveReserved(action)
+	case action.ResourceType == volumeType:
+		return s.workVolume(action)
 	case action.ResourceType != "droplet":
 		return fmt.Errorf("%w: %s of a %s", errUnknownAction, action.Type, action.ResourceType)
 	case action.Type == "create":

@@ -37,22 +37,22 @@ func (n *idOrName) UnmarshalJSON(data []byte) error {
 }
 
 type dropletRequest struct {
-	Name              string            `json:"name"`
-	Names             []string          `json:"names"`
-	Region            string            `json:"region"`
-	Size              string            `json:"size"`
-	Image             idOrName          `json:"image"`
-	SSHKeys           []idOrName        `json:"ssh_keys"`
-	Backups           bool              `json:"backups"`
-	IPv6              bool              `json:"ipv6"`
-	Monitoring        bool              `json:"monitoring"`
-	UserData          string            `json:"user_data"`
-	Tags              []string          `json:"tags"`
-	VPCUUID           string            `json:"vpc_uuid"`
-	Volumes           []json.RawMessage `json:"volumes"`
-	WithDropletAgent  *bool             `json:"with_droplet_agent"`
-	PublicNetworking  *bool             `json:"public_networking"`
-	PrivateNetworking bool              `json:"private_networking"`
+	Name              string      `json:"name"`
+	Names             []string    `json:"names"`
+	Region            string      `json:"region"`
+	Size              string      `json:"size"`
+	Image             idOrName    `json:"image"`
+	SSHKeys           []idOrName  `json:"ssh_keys"`
+	Backups           bool        `json:"backups"`
+	IPv6              bool        `json:"ipv6"`
+	Monitoring        bool        `json:"monitoring"`
+	UserData          string      `json:"user_data"`
+	Tags              []string    `json:"tags"`
+	VPCUUID           string      `json:"vpc_uuid"`
+	Volumes           []volumeRef `json:"volumes"`
+	WithDropletAgent  *bool       `json:"with_droplet_agent"`
+	PublicNetworking  *bool       `json:"public_networking"`
+	PrivateNetworking bool        `json:"private_networking"`
 }
 
 func (s *Server) createDroplets(r *http.Request) (*reply, error) {
@@ -90,8 +90,8 @@ func (b *dropletRequest) check() error {
 		return invalid("You can only create %d droplets at once", maxAtOnce)
 	case len(b.UserData) > maxUserData:
 		return invalid("User data is too long (maximum is %d bytes)", maxUserData)
-	case len(b.Volumes) > 0:
-		return invalid("the lab has no volumes")
+	case len(b.Volumes) > 0 && len(names) > 1:
+		return invalid("volumes can't be attached to more than one Droplet")
 	case b.PublicNetworking != nil && !*b.PublicNetworking:
 		return invalid("the lab has no Droplets without public networking")
 	}
@@ -134,6 +134,18 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 		droplet.Private, free[1] = d.TakePrivate(d.VPC(droplet.VPC))
 		if !free[0] || !free[1] {
 			return nil, nil, invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
+		}
+		for _, id := range body.Volumes {
+			volume := d.Volume(string(id))
+			if volume == nil {
+				return nil, nil, invalid("volume %s is not found", id)
+			}
+			free := droplet
+			free.Locked = false
+			if err := allowAttach(d, volume, &free); err != nil {
+				return nil, nil, err
+			}
+			volume.DropletID = droplet.ID
 		}
 		d.Droplets = append(d.Droplets, droplet)
 		action := state.Action{ID: d.NextID(), Type: "create", Status: state.ActionInProgress, Started: droplet.Created,

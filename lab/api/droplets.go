@@ -71,7 +71,7 @@ func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 	shown := dropletShape{
 		ID: droplet.ID, Name: droplet.Name, Locked: droplet.Locked, Status: s.status(droplet), CreatedAt: showTime(droplet.Created),
 		Features: orEmpty(droplet.Features), BackupIDs: []int{}, SnapshotIDs: orEmpty(droplet.SnapshotIDs), Image: showImage(droplet.Image),
-		VolumeIDs: []string{}, SizeSlug: droplet.Size, Networks: s.networks(droplet), Tags: orEmpty(droplet.Tags), VPCUUID: droplet.VPC,
+		VolumeIDs: s.Store.View().VolumesOf(droplet.ID), SizeSlug: droplet.Size, Networks: s.networks(droplet), Tags: orEmpty(droplet.Tags), VPCUUID: droplet.VPC,
 	}
 	shown.Region, _ = findRegion(droplet.Region)
 	shown.Size, _ = findSize(droplet.Size)
@@ -230,7 +230,7 @@ func (s *Server) startDestroying(id int) {
 			return err
 		}
 		for {
-			err := s.Machines.Destroy(s.context, id)
+			err := errors.Join(s.Machines.Destroy(s.context, id), s.detachVolumes(s.context, s.Store.View(), id))
 			if err == nil {
 				break
 			}
@@ -270,6 +270,11 @@ func forgetDroplet(d *state.Document, id int) {
 	if held := d.ReservedIPOf(id); held != nil {
 		held.DropletID = 0
 	}
+	for i := range d.Volumes {
+		if d.Volumes[i].DropletID == id {
+			d.Volumes[i].DropletID = 0
+		}
+	}
 }
 
 // bringUp is the action "create": base image, machine, boot, addresses.
@@ -286,6 +291,9 @@ func (s *Server) bringUp(action state.Action) error {
 	}
 	err := s.Machines.Create(s.context, s.machine(s.Store.View(), *droplet))
 	if err != nil {
+		return err
+	}
+	if err := s.attachVolumes(s.context, s.Store.View(), droplet.ID); err != nil {
 		return err
 	}
 	if s.Store.View().ReservedIPOf(droplet.ID) != nil {

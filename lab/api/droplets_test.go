@@ -118,7 +118,7 @@ func TestCreateRefusals(t *testing.T) {
 		"key":       {func(r *godo.DropletCreateRequest) { r.SSHKeys = []godo.DropletCreateSSHKey{{Fingerprint: "aa:bb"}} }, "invalid key identifiers"},
 		"user data": {func(r *godo.DropletCreateRequest) { r.UserData = strings.Repeat("x", 64<<10+1) }, "User data is too long"},
 		"tag":       {func(r *godo.DropletCreateRequest) { r.Tags = []string{"a b"} }, "no tag"},
-		"volume":    {func(r *godo.DropletCreateRequest) { r.Volumes = []godo.DropletCreateVolume{{ID: "x"}} }, "no volumes"},
+		"volume":    {func(r *godo.DropletCreateRequest) { r.Volumes = []godo.DropletCreateVolume{{ID: "x"}} }, "is not found"},
 	} {
 		ask := request("fine")
 		c.change(ask)

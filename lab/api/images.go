@@ -169,7 +169,11 @@ func (s *Server) deleteImage(r *http.Request) (*reply, error) {
 	return s.removeImage(r, r.PathValue("image"))
 }
 
+// deleteSnapshot takes a Droplet's snapshot by its number and a volume's by its UUID.
 func (s *Server) deleteSnapshot(r *http.Request) (*reply, error) {
+	if name := r.PathValue("snapshot"); s.Store.View().VolumeSnapshot(name) != nil {
+		return s.deleteVolumeSnapshot(name)
+	}
 	return s.removeImage(r, r.PathValue("snapshot"))
 }
 
@@ -224,21 +228,32 @@ func forgetImage(d *state.Document, id int) {
 }
 
 func (s *Server) listSnapshots(r *http.Request) (*reply, error) {
+	kind := r.URL.Query().Get("resource_type")
+	d := s.Store.View()
 	shown := []snapshotShape{}
-	for _, image := range s.Store.View().Images {
-		if image.Type == state.ImageSnapshot && r.URL.Query().Get("resource_type") != "volume" {
+	for _, image := range d.Images {
+		if image.Type == state.ImageSnapshot && (kind == "" || kind == "droplet") {
 			shown = append(shown, showSnapshot(image))
+		}
+	}
+	for _, snapshot := range d.VolumeSnapshots {
+		if kind == "" || kind == volumeType {
+			shown = append(shown, showVolumeSnapshot(snapshot))
 		}
 	}
 	return list(r, "snapshots", shown), nil
 }
 
 func (s *Server) getSnapshot(r *http.Request) (*reply, error) {
+	d := s.Store.View()
+	if snapshot := d.VolumeSnapshot(r.PathValue("snapshot")); snapshot != nil {
+		return one(http.StatusOK, "snapshot", showVolumeSnapshot(*snapshot)), nil
+	}
 	id, err := number(r, "snapshot")
 	if err != nil {
 		return nil, err
 	}
-	image := s.Store.View().Image(id)
+	image := d.Image(id)
 	if image == nil || image.Type != state.ImageSnapshot {
 		return nil, notFound()
 	}

@@ -69,6 +69,13 @@ func (g *guesses) reserved() string {
 	return "198.51.100.1"
 }
 
+func (g *guesses) volume() string {
+	if volume, some := pick(g, g.d.Volumes); some {
+		return volume.ID
+	}
+	return "none"
+}
+
 func (g *guesses) one(of ...string) string { return of[g.IntN(len(of))] }
 
 func (g *guesses) tag() string { return g.one("web", "db", "Web", "other") }
@@ -112,6 +119,10 @@ func randomCalls(g *guesses) [][3]string {
 		{"POST", "/v2/reserved_ips/" + g.reserved() + "/actions", fmt.Sprintf(`{"type":%q,"droplet_id":%d}`, g.one("assign", "assign", "unassign"), g.droplet())},
 		{"POST", "/v2/floating_ips/" + g.reserved() + "/actions", fmt.Sprintf(`{"type":"assign","droplet_id":%d}`, g.droplet())},
 		{"DELETE", "/v2/reserved_ips/" + g.reserved(), ""},
+		{"POST", "/v2/volumes", fmt.Sprintf(`{"name":"v%d","region":%q,"size_gigabytes":%d}`, g.IntN(5), g.region(), g.IntN(3))},
+		{"POST", "/v2/volumes/" + g.volume() + "/actions", fmt.Sprintf(`{"type":%q,"droplet_id":%d,"size_gigabytes":9}`, g.one("attach", "attach", "detach", "resize"), g.droplet())},
+		{"POST", "/v2/volumes/" + g.volume() + "/snapshots", `{"name":"kept","tags":["web"]}`},
+		{"DELETE", "/v2/volumes/" + g.volume(), ""},
 		{"POST", "/v2/domains", fmt.Sprintf(`{"name":"%s.example"}`, g.tag())},
 		{"POST", "/v2/projects", fmt.Sprintf(`{"name":"p%d","purpose":"x"}`, g.IntN(4))},
 		{"POST", "/v2/projects/default/resources", fmt.Sprintf(`{"resources":["do:droplet:%d"]}`, g.droplet())},

@@ -60,6 +60,7 @@ type sequence struct {
 	path      string
 	machines  *machines
 	balancers *balancers
+	volumes   *volumes
 	current   atomic.Pointer[incarnation]
 	http      *httptest.Server
 	made      atomic.Int64 // calls that were answered
@@ -74,7 +75,7 @@ type incarnation struct {
 }
 
 func newSequence(t *testing.T, dice *rand.Rand) *sequence {
-	s := &sequence{t: t, dice: dice, path: filepath.Join(t.TempDir(), "state.json"), machines: newMachines(), balancers: &balancers{applied: map[string]api.Balancer{}}}
+	s := &sequence{t: t, dice: dice, path: filepath.Join(t.TempDir(), "state.json"), machines: newMachines(), balancers: &balancers{applied: map[string]api.Balancer{}}, volumes: newVolumes()}
 	s.start()
 	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := s.current.Load()
@@ -93,7 +94,7 @@ func newSequence(t *testing.T, dice *rand.Rand) *sequence {
 func (s *sequence) start() {
 	store, err := state.Open(s.path, api.Fresh(time.Now()))
 	require.NoError(s.t, err)
-	server := api.New(api.Options{Token: token, Store: store, Machines: s.machines, Balancers: s.balancers, Public: netip.MustParsePrefix("198.51.100.0/24"),
+	server := api.New(api.Options{Token: token, Store: store, Machines: s.machines, Balancers: s.balancers, Volumes: s.volumes, Public: netip.MustParsePrefix("198.51.100.0/24"),
 		Delays: randomDelays(s.dice), ShutdownTimeout: time.Second, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(s.t, server.Start(s.t.Context()))
 	s.current.Store(&incarnation{store, server, server.Handler()})
@@ -198,6 +199,9 @@ func (s *sequence) holds() {
 		require.False(s.t, reserved.Locked)
 		require.Equal(s.t, reserved.DropletID, s.machines.holder(reserved.Address.String()))
 	}
+	for _, volume := range d.Volumes {
+		require.Equal(s.t, volume.DropletID, s.volumes.holder(volume.ID), "volume %s", volume.Name)
+	}
 	balancers := []string{}
 	for _, balancer := range d.LoadBalancers {
 		own(balancer.Address, balancer.Name)
@@ -231,7 +235,7 @@ func sameElements(a, b []string) bool {
 // pages reads every list page by page: each thing is on one page, and as many as the total says.
 func (s *sequence) pages() {
 	for path, key := range map[string]string{"droplets": "id", "images": "id", "actions": "id", "tags": "name", "vpcs": "id", "snapshots": "id",
-		"load_balancers": "id", "account/keys": "id", "reserved_ips": "ip", "projects": "id", "domains": "name"} {
+		"load_balancers": "id", "account/keys": "id", "reserved_ips": "ip", "volumes": "id", "projects": "id", "domains": "name"} {
 		seen := map[string]bool{}
 		for page, total := 1, 1; len(seen) < total; page++ {
 			var list struct {

@@ -22,6 +22,9 @@ func (s *Server) reconcile(ctx context.Context) error {
 		return err
 	}
 	d := s.Store.View()
+	if err := s.keepVolumes(ctx, d); err != nil {
+		return err
+	}
 	for _, action := range d.Actions {
 		if action.Status == state.ActionInProgress {
 			s.Logger.Info("action taken up again", "action", action.ID, "type", action.Type, "resource", action.ResourceID)
@@ -31,6 +34,13 @@ func (s *Server) reconcile(ctx context.Context) error {
 	for _, droplet := range d.Droplets {
 		if droplet.Deleting {
 			s.startDestroying(droplet.ID)
+		}
+	}
+	for _, volume := range d.Volumes {
+		if volume.DropletID != 0 {
+			if err := s.Volumes.Attach(ctx, volume, volume.DropletID); err != nil {
+				s.Logger.Error("volume not attached again", "volume", volume.Name, "droplet", volume.DropletID, "err", err)
+			}
 		}
 	}
 	return errors.Join(s.applyReserved(ctx), s.bootResumed())

@@ -38,6 +38,7 @@ type Options struct {
 	Store           *state.Store
 	Machines        Machines
 	Balancers       Balancers
+	Volumes         Volumes
 	Public          netip.Prefix // where Droplets and load balancers get their public addresses
 	Delays          Delays
 	ShutdownTimeout time.Duration // 0 means DefaultShutdownTimeout

@@ -31,6 +31,7 @@ type world struct {
 	path      string
 	machines  *machines
 	balancers *balancers
+	volumes   *volumes
 	store     *state.Store
 	server    *api.Server
 	http      *httptest.Server
@@ -38,7 +39,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, change ...func(*api.Options)) *world {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.json"), machines: newMachines(), balancers: &balancers{applied: map[string]api.Balancer{}}}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.json"), machines: newMachines(), balancers: &balancers{applied: map[string]api.Balancer{}}, volumes: newVolumes()}
 	w.start(change...)
 	return w
 }
@@ -47,7 +48,7 @@ func newWorld(t *testing.T, change ...func(*api.Options)) *world {
 func (w *world) start(change ...func(*api.Options)) {
 	store, err := state.Open(w.path, api.Fresh(time.Now()))
 	require.NoError(w.t, err)
-	options := api.Options{Token: token, Store: store, Machines: w.machines, Balancers: w.balancers,
+	options := api.Options{Token: token, Store: store, Machines: w.machines, Balancers: w.balancers, Volumes: w.volumes,
 		Public: netip.MustParsePrefix("198.51.100.0/24"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	for _, f := range change {
 		f(&options)

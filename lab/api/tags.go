@@ -51,7 +51,18 @@ func showTag(r *http.Request, d *state.Document, name string) tagShape {
 			shown.Resources.Images.add(absolute(r, "/v2/images/"+strconv.Itoa(image.ID)))
 		}
 	}
-	shown.Resources.Count = shown.Resources.Droplets.Count + shown.Resources.Images.Count
+	for _, volume := range d.Volumes {
+		if state.Tagged(volume.Tags, name) {
+			shown.Resources.Volumes.add(absolute(r, "/v2/volumes/"+volume.ID))
+		}
+	}
+	for _, snapshot := range d.VolumeSnapshots {
+		if state.Tagged(snapshot.Tags, name) {
+			shown.Resources.VolumeSnapshots.add(absolute(r, "/v2/snapshots/"+snapshot.ID))
+		}
+	}
+	counts := &shown.Resources
+	counts.Count = counts.Droplets.Count + counts.Images.Count + counts.Volumes.Count + counts.VolumeSnapshots.Count
 	shown.Resources.LastTaggedURI = shown.Resources.Images.LastTaggedURI
 	set(&shown.Resources.LastTaggedURI, shown.Resources.Droplets.LastTaggedURI)
 	return shown
@@ -121,6 +132,12 @@ func (s *Server) deleteTag(r *http.Request) (*reply, error) {
 		for i := range d.Images {
 			d.Images[i].Tags = without(d.Images[i].Tags, name)
 		}
+		for i := range d.Volumes {
+			d.Volumes[i].Tags = without(d.Volumes[i].Tags, name)
+		}
+		for i := range d.VolumeSnapshots {
+			d.VolumeSnapshots[i].Tags = without(d.VolumeSnapshots[i].Tags, name)
+		}
 		return nil
 	})
 }
@@ -162,10 +179,7 @@ func (s *Server) retagResources(r *http.Request, change func(tags []string, name
 }
 
 func tagsOf(d *state.Document, kind, name string) (*[]string, error) {
-	id, err := strconv.Atoi(name)
-	if err != nil {
-		return nil, notFound()
-	}
+	id, _ := strconv.Atoi(name)
 	switch kind {
 	case "droplet":
 		if droplet := d.Droplet(id); droplet != nil {
@@ -175,8 +189,16 @@ func tagsOf(d *state.Document, kind, name string) (*[]string, error) {
 		if image := d.Image(id); image != nil {
 			return &image.Tags, nil
 		}
+	case volumeType:
+		if volume := d.Volume(name); volume != nil {
+			return &volume.Tags, nil
+		}
+	case "volume_snapshot":
+		if snapshot := d.VolumeSnapshot(name); snapshot != nil {
+			return &snapshot.Tags, nil
+		}
 	default:
-		return nil, invalid("the lab tags droplets and images, not a %q", kind)
+		return nil, invalid("the lab tags droplets, images, volumes and volume snapshots, not a %q", kind)
 	}
 	return nil, notFound()
 }

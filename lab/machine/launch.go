@@ -44,6 +44,9 @@ func (h *Host) launch(id int) error {
 	if _, err := file.Write(filepath.Join(spec.Folder, memoryFile), []byte(memoryInfo(spec.Memory)), file.Options{Mode: 0o444}); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(h.disks(id), 0o755); err != nil {
+		return fmt.Errorf("make the folder of disks: %w", err)
+	}
 	path := filepath.Join(h.folder(id), "launch.json")
 	if err := writeJSON(path, spec); err != nil {
 		return err
@@ -153,6 +156,9 @@ func mountDisk(spec launchSpec) error {
 	return nil
 }
 
+// disksFolder holds a node for each volume that a Droplet has; the Droplet sees it as /dev/disk/by-id.
+const disksFolder = "disks"
+
 // memoryFile is what a Droplet sees for /proc/meminfo, which would otherwise tell of this computer's memory.
 const memoryFile = "meminfo"
 
@@ -183,6 +189,7 @@ func nspawnArgs(spec launchSpec) []string {
 		"--network-namespace-path=" + spec.Namespace,
 		"--capability=CAP_NET_ADMIN",
 		"--bind-ro=" + filepath.Join(spec.Folder, memoryFile) + ":/run/host/meminfo", "--bind-ro=/run/host/meminfo:/proc/meminfo",
+		"--bind=" + filepath.Join(spec.Folder, disksFolder) + ":/dev/disk/by-id",
 		"--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 	}
 }

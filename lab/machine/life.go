@@ -77,7 +77,7 @@ func (h *Host) Down(ctx context.Context) error {
 	if err := h.end(ctx, ""); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
-	return errors.Join(h.removeFabric(), h.removeGroups(), h.restoreLimits(ctx))
+	return errors.Join(h.freeLoops(ctx), h.removeFabric(), h.removeGroups(), h.restoreLimits(ctx))
 }
 
 // clear ends what a station runs and takes it out of the networks.
