@@ -48,15 +48,16 @@ load_balancer: {nodes: web, http: PORT}
 
 // world is the lab's API over pretended machines: each Droplet is an SSH server that answers for its agent.
 type world struct {
-	t         *testing.T
-	config    fleet.Config
-	mutex     sync.Mutex
-	machines  map[int]api.Machine
-	history   []string       // what was drained and destroyed, in order
-	known     map[string]int // the peer set: the newest incarnation of each node
-	unhealthy map[string]bool
-	refused   string
-	created   func(api.Machine) // looks on at each new machine
+	api.Machines // what no stack asks for
+	t            *testing.T
+	config       fleet.Config
+	mutex        sync.Mutex
+	machines     map[int]api.Machine
+	history      []string       // what was drained and destroyed, in order
+	known        map[string]int // the peer set: the newest incarnation of each node
+	unhealthy    map[string]bool
+	refused      string
+	created      func(api.Machine) // looks on at each new machine
 }
 
 func newWorld(t *testing.T) *world {
@@ -94,13 +95,18 @@ func (w *world) serve(folder string) string {
 		}
 	})
 	require.NoError(w.t, err)
-	server := api.New(api.Options{Token: "token", Store: store, Machines: w, Balancers: balancers{}, Public: netip.MustParsePrefix("198.51.100.0/24"), Logger: slog.New(slog.DiscardHandler),
+	server := api.New(api.Options{Token: "token", Store: store, Machines: w, Balancers: balancers{}, Volumes: volumes{}, Public: netip.MustParsePrefix("198.51.100.0/24"), Logger: slog.New(slog.DiscardHandler),
 		Delays: api.Delays{Network: 50 * time.Millisecond}})
 	require.NoError(w.t, server.Start(w.t.Context()))
 	web := httptest.NewServer(server.Handler())
 	w.t.Cleanup(func() { web.Close(); server.Close() })
 	return web.URL
 }
+
+// volumes are none: no stack asks for one.
+type volumes struct{ api.Volumes }
+
+func (volumes) Keep(context.Context, []string, []string) error { return nil }
 
 func (w *world) fleet() *fleet.Fleet {
 	f, err := fleet.New(w.config)
@@ -265,6 +271,10 @@ func (w *world) Destroy(_ context.Context, id int) error {
 	delete(w.machines, id)
 	return nil
 }
+
+func (w *world) Images() ([]string, error) { return nil, nil }
+
+func (w *world) SetReserved(context.Context, map[netip.Addr]int) error { return nil }
 
 func (w *world) Running(id int) bool {
 	w.mutex.Lock()

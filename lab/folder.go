@@ -107,6 +107,7 @@ func (f Folder) remove() error {
 type settings struct {
 	Public  netip.Prefix `json:"public_range"`
 	Address string       `json:"address"` // where it listens; tried again at each start
+	Pace
 }
 
 func (f Folder) settings() (settings, error) {

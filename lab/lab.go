@@ -36,7 +36,7 @@ type Options struct {
 	Address  string       // where to listen, on loopback; empty means where it listened before, or its default
 	Public   netip.Prefix // its public range; the zero value means the range it had before, or its default
 	Launcher []string     // the program that calls machine.Launch, and its arguments
-	Delays   api.Delays
+	Pace     Pace
 	Logger   *slog.Logger
 }
 
@@ -84,6 +84,11 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	if options.Address != "" {
 		l.settings.Address = options.Address
 	}
+	l.settings.Pace = options.Pace.over(l.settings.Pace)
+	delays, err := l.settings.delays()
+	if err != nil {
+		return nil, err
+	}
 	if l.token, err = folder.token(); err != nil {
 		return nil, err
 	}
@@ -102,7 +107,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	l.server = api.New(api.Options{
 		Token: l.token, Store: l.store,
 		Machines: &hostMachines{host: l.host, vendorData: l.services.vendorData, sources: l.services.sources, logger: l.logger},
-		Volumes:  &hostVolumes{host: l.host}, Balancers: l.services.balancers, Public: l.settings.Public, Delays: options.Delays, ShutdownTimeout: guestTime, Logger: l.logger,
+		Volumes:  &hostVolumes{host: l.host}, Balancers: l.services.balancers, Public: l.settings.Public, Delays: delays, RateLimit: l.settings.RateLimit, ShutdownTimeout: guestTime, Logger: l.logger,
 	})
 	return l, l.server.Start(ctx)
 }

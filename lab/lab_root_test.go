@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		var err error
 		switch os.Args[1] {
 		case "serve-lab":
-			options := lab.Options{Name: os.Args[2], Launcher: []string{os.Args[0], "launch-droplet"}}
+			options := lab.Options{Name: os.Args[2], Pace: lab.Pace{Profile: "instant"}, Launcher: []string{os.Args[0], "launch-droplet"}}
 			err = lab.ServeForeground(context.Background(), options, os.Stderr, func(lab.Endpoint) {})
 		case "launch-droplet":
 			err = machine.Launch(os.Args[2])

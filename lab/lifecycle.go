@@ -307,6 +307,7 @@ type Status struct {
 	PID       int    `json:"pid"`
 	URL       string `json:"url"`
 	TokenFile string `json:"token_file"`
+	Pace      Pace   `json:"pace"`
 	api.Status
 }
 
@@ -316,7 +317,7 @@ func StatusOf(ctx context.Context, name string) (Status, error) {
 	status := Status{Name: name, TokenFile: folder.TokenFile(),
 		Status: api.Status{Droplets: []api.DropletStatus{}, LoadBalancers: []api.BalancerStatus{}}}
 	if kept, err := folder.settings(); err == nil {
-		status.PublicRange = kept.Public.String()
+		status.PublicRange, status.Pace = kept.Public.String(), kept.Pace
 	}
 	running, err := folder.running()
 	if errors.Is(err, ErrNotRunning) {

@@ -38,7 +38,7 @@ type labStartFlags struct {
 	foreground bool
 	address    string
 	public     string
-	slow       bool
+	pace       lab.Pace
 }
 
 func newLabStartCommand(name *string) *cobra.Command {
@@ -59,7 +59,9 @@ func newLabStartCommand(name *string) *cobra.Command {
 	command.Flags().BoolVar(&flags.foreground, "foreground", false, "serve in this process, until Ctrl-C")
 	command.Flags().StringVar(&flags.address, "addr", "", "where the API listens, on loopback (default: where it did before, "+lab.DefaultAddress+" at first)")
 	command.Flags().StringVar(&flags.public, "public-range", "", "a /24 for public addresses (default: what it was before, 198.51.100.0/24 at first)")
-	command.Flags().BoolVar(&flags.slow, "real-delays", false, "be as slow as a cloud: new Droplets, late addresses, actions that take a while")
+	command.Flags().StringVar(&flags.pace.Profile, "profile", "", "how slow the lab is: "+api.ProfileReal+", like a cloud but shorter, or "+api.ProfileInstant+" (default: what it was before, "+api.ProfileReal+" at first)")
+	command.Flags().StringArrayVar(&flags.pace.Delays, "delay", nil, "one delay that differs, as in create=3s: create, network, action, snapshot, transfer, delete, release; may be repeated")
+	command.Flags().BoolVar(&flags.pace.RateLimit, "rate-limit", false, "hold clients to DigitalOcean's limits: 5000 requests an hour, 250 a minute")
 	return command
 }
 
@@ -84,9 +86,7 @@ func serveLab(command *cobra.Command, name string, flags labStartFlags) error {
 		return err
 	}
 	options := lab.Options{Name: name, Address: flags.address, Public: public, Launcher: []string{program, "lab", "launch-droplet"}}
-	if flags.slow {
-		options.Delays = api.RealDelays()
-	}
+	options.Pace = flags.pace
 	return lab.ServeForeground(command.Context(), options, command.ErrOrStderr(), func(endpoint lab.Endpoint) {
 		fmt.Fprintf(command.OutOrStdout(), "lab %s serves at %s, token in %s; Ctrl-C stops it\n", name, endpoint.URL, lab.FolderOf(name).TokenFile())
 	})
@@ -94,6 +94,9 @@ func serveLab(command *cobra.Command, name string, flags labStartFlags) error {
 
 func startLab(command *cobra.Command, name string, flags labStartFlags) error {
 	if _, err := flags.publicRange(); err != nil {
+		return err
+	}
+	if err := flags.pace.Check(); err != nil {
 		return err
 	}
 	endpoint, started, err := startLabNamed(command.Context(), name, flags)
@@ -132,10 +135,21 @@ func startLabNamed(ctx context.Context, name string, flags labStartFlags) (lab.E
 	if flags.public != "" {
 		arguments = append(arguments, "--public-range", flags.public)
 	}
-	if flags.slow {
-		arguments = append(arguments, "--real-delays")
+	return lab.Start(ctx, name, append(arguments, flags.paceArguments()...))
+}
+
+func (f labStartFlags) paceArguments() []string {
+	arguments := []string{}
+	if f.pace.Profile != "" {
+		arguments = append(arguments, "--profile", f.pace.Profile)
 	}
-	return lab.Start(ctx, name, arguments)
+	for _, delay := range f.pace.Delays {
+		arguments = append(arguments, "--delay", delay)
+	}
+	if f.pace.RateLimit {
+		arguments = append(arguments, "--rate-limit")
+	}
+	return arguments
 }
 
 func labFindings(findings []lab.Finding) error {
@@ -199,7 +213,7 @@ func showLabStatus(out io.Writer, status lab.Status) error {
 		fmt.Fprintf(out, "lab %s is not running; `hornero lab start` starts it\n", status.Name)
 		return nil
 	}
-	fmt.Fprintf(out, "lab %s runs (process %d)\nurl     %s\ntoken   %s\npublic  %s\n", status.Name, status.PID, status.URL, status.TokenFile, status.PublicRange)
+	fmt.Fprintf(out, "lab %s runs (process %d)\nurl     %s\ntoken   %s\npublic  %s\npace    %s\n", status.Name, status.PID, status.URL, status.TokenFile, status.PublicRange, status.Pace)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if len(status.Droplets) > 0 {
 		fmt.Fprintln(table, "\nDROPLET\tNAME\tSTATUS\tPUBLIC\tPRIVATE\tIMAGE\tPID\tNETNS")

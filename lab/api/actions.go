@@ -169,6 +169,7 @@ func (s *Server) fail(action state.Action, cause error) error {
 		s.end(d, action.ID, state.ActionErrored, cause.Error())
 		if action.Type == "create" {
 			forgetDroplet(d, action.ResourceID)
+			releaseHeld(d)
 		}
 		return nil
 	})
@@ -234,7 +235,11 @@ func (s *Server) perform(action state.Action) error {
 	case action.Type == "create":
 		return s.bringUp(action)
 	}
-	if err := s.sleep(s.Delays.Action); err != nil {
+	delay := s.Delays.Action
+	if action.Type == "snapshot" {
+		delay = s.Delays.Snapshot
+	}
+	if err := s.sleep(delay); err != nil {
 		return err
 	}
 	switch action.Type {

@@ -250,11 +250,14 @@ func (s *Server) forget(id int) error {
 			root = droplet.Image.Root
 		}
 		forgetDroplet(d, id)
+		if s.Delays.Release == 0 {
+			releaseHeld(d)
+		}
 		return nil
 	})
 	s.kickBalancers()
 	s.Logger.Info("droplet destroyed", "droplet", id)
-	err = errors.Join(err, s.applyReserved(s.context))
+	err = errors.Join(err, s.release())
 	if err != nil || root == "" {
 		return err
 	}
@@ -267,11 +270,30 @@ func forgetDroplet(d *state.Document, id int) {
 		balancer := &d.LoadBalancers[i]
 		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(x int) bool { return x == id })
 	}
-	if held := d.ReservedIPOf(id); held != nil {
-		held.DropletID = 0
+}
+
+// release frees what a Droplet held, a while after it is gone as on DigitalOcean.
+func (s *Server) release() error {
+	if s.Delays.Release > 0 {
+		if err := s.sleep(s.Delays.Release); err != nil {
+			return nil // the next start does it
+		}
+		if err := s.commit(func(d *state.Document) error { releaseHeld(d); return nil }); err != nil {
+			return err
+		}
+	}
+	return s.applyReserved(s.context)
+}
+
+// releaseHeld frees what Droplets that are gone held: reserved IPs and volumes.
+func releaseHeld(d *state.Document) {
+	for i := range d.ReservedIPs {
+		if d.Droplet(d.ReservedIPs[i].DropletID) == nil {
+			d.ReservedIPs[i].DropletID = 0
+		}
 	}
 	for i := range d.Volumes {
-		if d.Volumes[i].DropletID == id {
+		if d.Droplet(d.Volumes[i].DropletID) == nil {
 			d.Volumes[i].DropletID = 0
 		}
 	}

@@ -13,8 +13,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Error is an answer that is not the one asked for.
@@ -54,8 +52,14 @@ func errorID(status int) string {
 		return "conflict"
 	case http.StatusRequestEntityTooLarge:
 		return "request_entity_too_large"
+	case http.StatusPreconditionFailed:
+		return "precondition_failed"
 	case http.StatusUnprocessableEntity:
 		return "unprocessable_entity"
+	case http.StatusTooManyRequests:
+		return "too_many_requests"
+	case http.StatusNotImplemented:
+		return "not_implemented"
 	}
 	return "server_error"
 }
@@ -123,11 +127,16 @@ func (s *Server) front(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recoverPanic(w, r)
 		w.Header().Set("x-request-id", newUUID())
-		s.limiter.count(w.Header(), s.Now())
+		over := s.limiter.count(w.Header(), r, s.Now())
 		if !s.authorized(r) {
 			s.writeError(w, r, failure(http.StatusUnauthorized, "Unable to authenticate you"))
 			return
 		}
+		if over && s.RateLimit && !strings.HasPrefix(r.URL.Path, "/lab/") {
+			s.writeError(w, r, failure(http.StatusTooManyRequests, "API Rate limit exceeded."))
+			return
+		}
+		w.Header().Del("retry-after")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if _, pattern := mux.Handler(r); pattern == "" {
 			s.writeError(w, r, unrouted(mux, r))
@@ -163,27 +172,6 @@ func (s *Server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 func (s *Server) authorized(r *http.Request) bool {
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare([]byte(strings.TrimSpace(token)), []byte(s.Token)) == 1
-}
-
-// hourlyLimit is the rate limit that the headers speak of. The lab counts, and refuses nobody.
-const hourlyLimit = 5000
-
-type limiter struct {
-	mutex sync.Mutex
-	reset time.Time
-	used  int
-}
-
-func (l *limiter) count(header http.Header, now time.Time) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	if now.After(l.reset) {
-		l.reset, l.used = now.Add(time.Hour), 0
-	}
-	l.used++
-	header.Set("ratelimit-limit", strconv.Itoa(hourlyLimit))
-	header.Set("ratelimit-remaining", strconv.Itoa(max(hourlyLimit-l.used, 1)))
-	header.Set("ratelimit-reset", strconv.FormatInt(l.reset.Unix(), 10))
 }
 
 // decode reads a request's JSON body.

@@ -295,7 +295,7 @@ func (s *Server) createImageAction(r *http.Request) (*reply, error) {
 
 // transfer makes an image available in one more region: on one machine all regions are the same disk.
 func (s *Server) transfer(action state.Action) error {
-	if err := s.sleep(s.Delays.Action); err != nil {
+	if err := s.sleep(s.Delays.Transfer); err != nil {
 		return err
 	}
 	return s.finish(action, func(d *state.Document) {

@@ -83,6 +83,7 @@ func (s *Server) removeStrays(ctx context.Context) error {
 // addresses that were to be shown late.
 func (s *Server) dropHalfDone(d *state.Document) error {
 	ensureDefaultProject(d, s.now()) // a state of an earlier version has none
+	releaseHeld(d)
 	for i := range d.Actions {
 		action := &d.Actions[i]
 		if action.Status != state.ActionInProgress {

@@ -16,19 +16,6 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// Delays makes the lab as slow as a cloud. The zero value is the lab at its quickest; actions are asynchronous anyway.
-type Delays struct {
-	Create  time.Duration // before a new Droplet boots
-	Network time.Duration // from active until the addresses are shown
-	Action  time.Duration // before any other action
-	Delete  time.Duration // a deleted Droplet is still seen for this long
-}
-
-// RealDelays are delays like the real service's, shortened.
-func RealDelays() Delays {
-	return Delays{Create: 3 * time.Second, Network: time.Second, Action: 2 * time.Second, Delete: 2 * time.Second}
-}
-
 // DefaultShutdownTimeout is how long a guest has to power itself off before the action errs.
 const DefaultShutdownTimeout = 30 * time.Second
 
@@ -41,6 +28,7 @@ type Options struct {
 	Volumes         Volumes
 	Public          netip.Prefix // where Droplets and load balancers get their public addresses
 	Delays          Delays
+	RateLimit       bool          // hold clients to DigitalOcean's limits
 	ShutdownTimeout time.Duration // 0 means DefaultShutdownTimeout
 	Logger          *slog.Logger
 	Now             func() time.Time // nil means time.Now
