@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/lab/state"
 )
 
 var (
@@ -109,9 +110,31 @@ func (e Endpoint) Published(ctx context.Context, ip string) (string, error) {
 	return answer.Published, err
 }
 
-// Fault gives a Droplet a fault: kill, freeze, thaw, netdown or netup.
-func (e Endpoint) Fault(ctx context.Context, droplet int, fault string) error {
-	return e.call(ctx, http.MethodPost, fmt.Sprintf("/lab/v1/droplets/%d/faults", droplet), map[string]string{"type": fault}, nil)
+// Kill loses a Droplet's machine at once.
+func (e Endpoint) Kill(ctx context.Context, droplet int) error {
+	return e.call(ctx, http.MethodPost, fmt.Sprintf("/lab/v1/droplets/%d/kill", droplet), nil, nil)
+}
+
+// Break breaks something on purpose, and tells the fault with its name.
+func (e Endpoint) Break(ctx context.Context, request api.FaultRequest) (state.Fault, error) {
+	var answer struct{ Fault state.Fault }
+	return answer.Fault, e.call(ctx, http.MethodPost, "/lab/v1/faults", request, &answer)
+}
+
+// Faults lists what is broken.
+func (e Endpoint) Faults(ctx context.Context) ([]state.Fault, error) {
+	var answer struct{ Faults []state.Fault }
+	err := e.call(ctx, http.MethodGet, "/lab/v1/faults?per_page=200", nil, &answer)
+	return answer.Faults, err
+}
+
+// Lift ends a fault by its name, or all of them when the name is empty.
+func (e Endpoint) Lift(ctx context.Context, name string) error {
+	path := "/lab/v1/faults"
+	if name != "" {
+		path += "/" + url.PathEscape(name)
+	}
+	return e.call(ctx, http.MethodDelete, path, nil, nil)
 }
 
 func (e Endpoint) call(ctx context.Context, method, path string, body, answer any) error {

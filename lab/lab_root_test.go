@@ -253,7 +253,7 @@ func TestLifeOfALab(t *testing.T) {
 	require.Equal(t, "kept", b.run(two, "cat /root/kept"))
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(t, err)
-	require.NoError(t, endpoint.Fault(t.Context(), two.ID, "kill"))
+	require.NoError(t, endpoint.Kill(t.Context(), two.ID))
 	b.status(two.ID, "off")
 
 	t.Log("stop and start")

@@ -114,7 +114,7 @@ func (m *hostMachines) Boot(ctx context.Context, id int) error {
 	if err := m.host.Start(ctx, id); err != nil {
 		return err
 	}
-	return m.host.Links(id, true) // a fault may have taken them down
+	return m.host.Links(id, true) // a kill took them down
 }
 
 func (m *hostMachines) Shutdown(ctx context.Context, id int) error { return m.host.Shutdown(ctx, id) }
@@ -153,10 +153,16 @@ func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
 		return m.host.Freeze(id)
 	case api.FaultThaw:
 		return m.host.Thaw(id)
-	case api.FaultNetDown, api.FaultNetUp:
-		return m.host.Links(id, fault == api.FaultNetUp)
 	}
 	return fmt.Errorf("unknown fault %q", fault)
+}
+
+func (m *hostMachines) SetNetworkFaults(ctx context.Context, faults []api.NetworkFault) error {
+	losses := []machine.Loss{}
+	for _, fault := range faults {
+		losses = append(losses, machine.Loss(fault))
+	}
+	return m.host.SetLosses(ctx, losses)
 }
 
 func (m *hostMachines) SetReserved(ctx context.Context, holders map[netip.Addr]int) error {

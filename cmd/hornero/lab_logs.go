@@ -47,25 +47,6 @@ func newLabConsoleCommand(name *string) *cobra.Command {
 	return command
 }
 
-func newLabFaultCommand(name *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "fault DROPLET kill|freeze|thaw|netdown|netup",
-		Short: "Hurt a Droplet (by id or name) on purpose",
-		Args:  cobra.ExactArgs(2),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			droplet, err := findLabDroplet(command.Context(), *name, arguments[0])
-			if err != nil {
-				return err
-			}
-			endpoint, err := lab.Locate(*name)
-			if err != nil {
-				return err
-			}
-			return endpoint.Fault(command.Context(), droplet.ID, arguments[1])
-		},
-	}
-}
-
 // findLabDroplet finds the one Droplet with an id or a name.
 func findLabDroplet(ctx context.Context, labName, wanted string) (api.DropletStatus, error) {
 	status, err := lab.StatusOf(ctx, labName)

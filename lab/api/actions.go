@@ -223,6 +223,9 @@ var errUnknownAction = errors.New("the lab does not know this action")
 
 // perform does one action to its end, also one that an earlier run of the lab began.
 func (s *Server) perform(action state.Action) error {
+	if err := s.hurtAction(action); err != nil {
+		return err
+	}
 	switch {
 	case action.ResourceType == "image":
 		return s.transfer(action)

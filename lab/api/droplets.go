@@ -282,11 +282,12 @@ func (s *Server) release() error {
 			return err
 		}
 	}
-	return s.applyReserved(s.context)
+	return errors.Join(s.applyReserved(s.context), s.applyFaults(s.context))
 }
 
 // releaseHeld frees what Droplets that are gone held: reserved IPs and volumes.
 func releaseHeld(d *state.Document) {
+	forgetHurt(d)
 	for i := range d.ReservedIPs {
 		if d.Droplet(d.ReservedIPs[i].DropletID) == nil {
 			d.ReservedIPs[i].DropletID = 0

@@ -208,23 +208,6 @@ func TestDelaysShowTheStatesBetween(t *testing.T) {
 	})
 }
 
-func TestFaultsAndStatus(t *testing.T) {
-	w := newWorld(t)
-	id := w.create(request("one")).ID
-	for _, fault := range []string{"freeze", "thaw", "netdown", "netup", "kill"} {
-		status, body, _ := w.raw("POST", "/lab/v1/droplets/"+itoa(id)+"/faults", `{"type":"`+fault+`"}`)
-		require.Equal(t, 204, status, "%v", body)
-	}
-	status, _, _ := w.raw("POST", "/lab/v1/droplets/"+itoa(id)+"/faults", `{"type":"dance"}`)
-	require.Equal(t, 422, status)
-	w.until(id, "off")
-	status, body, _ := w.raw("GET", "/lab/v1/status", "")
-	require.Equal(t, 200, status)
-	droplet := body["droplets"].([]any)[0].(map[string]any)
-	require.Equal(t, "off", droplet["status"])
-	require.Equal(t, float64(id), droplet["pid"])
-}
-
 func TestTheStateSurvivesACrash(t *testing.T) {
 	w := newWorld(t)
 	kept := w.create(request("kept"))

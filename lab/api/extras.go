@@ -1,18 +1,20 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"net/netip"
-
-	"github.com/hornero/hornero/lab/state"
 )
 
 func (s *Server) labRoutes() map[string]handler {
 	return map[string]handler{
-		"GET /lab/v1/status":                     s.getLabStatus,
-		"GET /lab/v1/published":                  s.getPublished,
-		"POST /lab/v1/droplets/{droplet}/faults": s.createFault,
+		"GET /lab/v1/status":                   s.getLabStatus,
+		"GET /lab/v1/published":                s.getPublished,
+		"GET /lab/v1/faults":                   s.listFaults,
+		"POST /lab/v1/faults":                  s.createFault,
+		"DELETE /lab/v1/faults":                s.liftFaults,
+		"GET /lab/v1/faults/{fault}":           s.getFault,
+		"DELETE /lab/v1/faults/{fault}":        s.liftFault,
+		"POST /lab/v1/droplets/{droplet}/kill": s.killDroplet,
 	}
 }
 
@@ -78,36 +80,4 @@ func (s *Server) getPublished(r *http.Request) (*reply, error) {
 		return nil, notFound()
 	}
 	return &reply{status: http.StatusOK, body: map[string]string{"ip": address.String(), "published": host}}, nil
-}
-
-func (s *Server) createFault(r *http.Request) (*reply, error) {
-	droplet, err := s.dropletIn(r)
-	if err != nil {
-		return nil, err
-	}
-	var body struct {
-		Type string `json:"type"`
-	}
-	if err := decode(r, &body); err != nil {
-		return nil, err
-	}
-	switch body.Type {
-	case FaultKill, FaultFreeze, FaultThaw, FaultNetDown, FaultNetUp:
-	default:
-		return nil, invalid("there is no fault %q: kill, freeze, thaw, netdown, netup", body.Type)
-	}
-	if droplet.Status == state.DropletNew {
-		return nil, pendingEvent()
-	}
-	s.Logger.Info("fault", "droplet", droplet.ID, "name", droplet.Name, "type", body.Type)
-	err = s.Machines.Fault(r.Context(), droplet.ID, body.Type)
-	switch {
-	case errors.Is(err, ErrGone):
-		return nil, notFound()
-	case errors.Is(err, ErrOff):
-		return nil, invalid("Droplet is powered off")
-	case err != nil:
-		return nil, err
-	}
-	return noContent(), nil
 }

@@ -20,6 +20,7 @@ type machines struct {
 	running map[int]bool
 	images  map[string]bool
 	faults  []string
+	lost    []api.NetworkFault
 	holders map[netip.Addr]int // of reserved IPs
 	gate    chan struct{}
 	broken  map[string]error // by the name of the call
@@ -185,6 +186,13 @@ func (m *machines) Fault(_ context.Context, id int, fault string) error {
 	if fault == api.FaultKill {
 		m.running[id] = false
 	}
+	return nil
+}
+
+func (m *machines) SetNetworkFaults(_ context.Context, faults []api.NetworkFault) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.lost = faults
 	return nil
 }
 

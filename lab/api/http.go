@@ -142,7 +142,7 @@ func (s *Server) front(mux *http.ServeMux) http.Handler {
 			s.writeError(w, r, unrouted(mux, r))
 			return
 		}
-		mux.ServeHTTP(w, r)
+		s.hurt(w, r, mux)
 	})
 }
 

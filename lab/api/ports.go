@@ -24,14 +24,19 @@ type Machine struct {
 	PublicKeys []string
 }
 
-// The faults that a Droplet can be given.
+// The faults that a machine can be given.
 const (
-	FaultKill    = "kill"    // the whole machine is lost: links down first, then every process
-	FaultFreeze  = "freeze"  // its processes stand still
-	FaultThaw    = "thaw"    // they go on
-	FaultNetDown = "netdown" // its links are down
-	FaultNetUp   = "netup"   // they are up again
+	FaultKill   = "kill"   // the whole machine is lost: links down first, then every process
+	FaultFreeze = "freeze" // its processes stand still
+	FaultThaw   = "thaw"   // they go on
 )
+
+// NetworkFault is loss of packets from some machines to others. No machines mean any, and all else in the networks.
+type NetworkFault struct {
+	From, To []int
+	Network  string // public, vpc, or empty for both
+	Percent  int    // of the packets
+}
 
 // Inspection is where a machine is to be found on this computer.
 type Inspection struct {
@@ -74,6 +79,8 @@ type Machines interface {
 	Images() ([]string, error)
 	// Fault gives the machine one of the faults; ErrGone and ErrOff when it can't have it.
 	Fault(ctx context.Context, id int, fault string) error
+	// SetNetworkFaults puts these faults in force, and no others.
+	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
 	SetReserved(ctx context.Context, holders map[netip.Addr]int) error
 	// Running tells whether the machine runs now. It is quick.

@@ -126,7 +126,9 @@ func randomCalls(g *guesses) [][3]string {
 		{"POST", "/v2/domains", fmt.Sprintf(`{"name":"%s.example"}`, g.tag())},
 		{"POST", "/v2/projects", fmt.Sprintf(`{"name":"p%d","purpose":"x"}`, g.IntN(4))},
 		{"POST", "/v2/projects/default/resources", fmt.Sprintf(`{"resources":["do:droplet:%d"]}`, g.droplet())},
-		{"POST", fmt.Sprintf("/lab/v1/droplets/%d/faults", g.droplet()), `{"type":"kill"}`},
+		{"POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", g.droplet()), ""},
+		{"POST", "/lab/v1/faults", fmt.Sprintf(`{"kind":%q,"groups":[[%d]],"for":"20ms"}`, g.one("freeze", "cut", "oneway"), g.droplet())},
+		{"DELETE", "/lab/v1/faults", ""},
 	}
 	for _, kind := range []string{"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot", "snapshot", "resize", "rebuild"} {
 		calls = append(calls, [3]string{"POST", fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),

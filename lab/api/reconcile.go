@@ -43,7 +43,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(s.applyReserved(ctx), s.bootResumed())
+	return errors.Join(s.applyReserved(ctx), s.takeUpFaults(ctx), s.bootResumed())
 }
 
 // removeStrayImages frees the snapshots that a stop cut short, and those whose deletion it did.

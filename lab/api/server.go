@@ -43,6 +43,7 @@ type Server struct {
 	tasks   sync.WaitGroup
 	kick    chan struct{} // load balancers may have changed
 	limiter limiter
+	faults  faultCounts
 	reserve sync.Mutex // one change of who holds which reserved IP at a time
 }
 

@@ -32,6 +32,7 @@ type Document struct {
 	Volumes         []Volume         `json:"volumes"`
 	VolumeSnapshots []VolumeSnapshot `json:"volume_snapshots"`
 	SpacesKeys      []SpacesKey      `json:"spaces_keys"`
+	Faults          []Fault          `json:"faults"`
 }
 
 // NextID returns a number that nothing in the lab has had.

@@ -1,0 +1,182 @@
+package api_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/lab/api"
+	"github.com/hornero/hornero/lab/state"
+)
+
+// hurt asks for a fault and returns its name.
+func (w *world) hurt(body string) string {
+	w.t.Helper()
+	status, answer, _ := w.raw("POST", "/lab/v1/faults", body)
+	require.Equal(w.t, 201, status, "%v", answer)
+	return answer["fault"].(map[string]any)["name"].(string)
+}
+
+func (w *world) lift(name string) {
+	w.t.Helper()
+	status, answer, _ := w.raw("DELETE", "/lab/v1/faults/"+name, "")
+	require.Equal(w.t, 204, status, "%v", answer)
+}
+
+func (w *world) losses() []api.NetworkFault {
+	w.machines.mutex.Lock()
+	defer w.machines.mutex.Unlock()
+	return w.machines.lost
+}
+
+func TestKillAndStatus(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(request("one")).ID
+	status, _, _ := w.raw("POST", "/lab/v1/droplets/"+itoa(id)+"/kill", "")
+	require.Equal(t, 204, status)
+	w.until(id, "off")
+	status, body, _ := w.raw("GET", "/lab/v1/status", "")
+	require.Equal(t, 200, status)
+	droplet := body["droplets"].([]any)[0].(map[string]any)
+	require.Equal(t, "off", droplet["status"])
+	require.Equal(t, float64(id), droplet["pid"])
+	status, _, _ = w.raw("POST", "/lab/v1/droplets/1/kill", "")
+	require.Equal(t, 404, status)
+}
+
+func TestFaultsOfTheNetwork(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.create(request("a")).ID, w.create(request("b")).ID, w.create(request("c")).ID
+	for _, one := range []struct {
+		body string
+		want []api.NetworkFault
+	}{
+		{fmt.Sprintf(`{"kind":"cut","groups":[[%d]]}`, a), []api.NetworkFault{{From: []int{a}, Percent: 100}, {To: []int{a}, Percent: 100}}},
+		{fmt.Sprintf(`{"kind":"oneway","groups":[[%d],[%d]],"network":"vpc"}`, a, b), []api.NetworkFault{{From: []int{a}, To: []int{b}, Network: "vpc", Percent: 100}}},
+		{fmt.Sprintf(`{"kind":"loss","groups":[[%d]],"percent":20}`, c), []api.NetworkFault{{From: []int{c}, Percent: 20}, {To: []int{c}, Percent: 20}}},
+		{fmt.Sprintf(`{"kind":"partition","groups":[[%d],[%d,%d]]}`, a, b, c), []api.NetworkFault{{From: []int{a}, To: []int{b, c}, Percent: 100}, {From: []int{b, c}, To: []int{a}, Percent: 100}}},
+	} {
+		name := w.hurt(one.body)
+		require.Equal(t, one.want, w.losses(), name)
+		w.lift(name)
+		require.Empty(t, w.losses(), name)
+	}
+
+	w.hurt(fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"mine"}`, a))
+	status, _, _ := w.raw("POST", "/lab/v1/faults", fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"mine"}`, b))
+	require.Equal(t, 409, status)
+	w.stop()
+	w.start()
+	require.Len(t, w.losses(), 2, "a fault outlives the lab")
+	_, err := w.client.Droplets.Delete(t.Context(), a)
+	require.NoError(t, err)
+	w.eventually("gone with its Droplet", func() bool { return len(w.losses()) == 0 })
+	status, body, _ := w.raw("GET", "/lab/v1/faults", "")
+	require.Equal(t, 200, status)
+	require.Empty(t, body["faults"])
+
+	w.hurt(fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"for":"30ms"}`, b))
+	w.eventually("lifted by itself", func() bool { return len(w.losses()) == 0 })
+	frozen := w.hurt(fmt.Sprintf(`{"kind":"freeze","groups":[[%d,%d]]}`, b, c))
+	w.lift(frozen)
+	require.Equal(t, []string{"freeze", "freeze", "thaw", "thaw"}, w.machines.faults)
+	status, _, _ = w.raw("DELETE", "/lab/v1/faults/"+frozen, "")
+	require.Equal(t, 404, status)
+}
+
+func TestFaultsThatAreNone(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(request("a")).ID
+	for body, why := range map[string]string{
+		`{"kind":"dance"}`:              "action, api, cut, freeze",
+		`{"kind":"cut"}`:                "groups of Droplets",
+		`{"kind":"cut","groups":[[1]]}`: "no Droplet 1",
+		`{"kind":"cut","groups":[[]]}`:  "empty",
+		fmt.Sprintf(`{"kind":"partition","groups":[[%d],[%d]]}`, id, id):        "two groups",
+		fmt.Sprintf(`{"kind":"loss","groups":[[%d]],"percent":101}`, id):        "percent",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"network":"tin"}`, id):       "public or vpc",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"for":"soon"}`, id):          "no duration",
+		`{"kind":"api","match":"GET"}`:                                          "a method and a path",
+		`{"kind":"api","match":"GET /v2/account"}`:                              "needs a status",
+		`{"kind":"api","match":"GET /v2/account","status":200}`:                 "between 400 and 599",
+		`{"kind":"api","match":"GET /v2/account","status":500,"chance":200}`:    "percentage",
+		`{"kind":"action","action":"snapshot","outcome":"sings"}`:               "hangs or errs",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"no such name"}`, id): "no name for a fault",
+	} {
+		status, answer, _ := w.raw("POST", "/lab/v1/faults", body)
+		require.Equal(t, 422, status, body)
+		require.Contains(t, answer["message"], why, body)
+	}
+	require.Empty(t, w.store.View().Faults)
+}
+
+func TestFaultsOfTheAPI(t *testing.T) {
+	w := newWorld(t)
+	name := w.hurt(`{"kind":"api","match":"GET /v2/images/*/actions/*","status":403,"after":2}`)
+	statuses := []int{}
+	for range 4 {
+		status, _, _ := w.raw("GET", "/v2/images/1/actions/2", "")
+		statuses = append(statuses, status)
+	}
+	require.Equal(t, []int{404, 404, 403, 403}, statuses)
+	w.lift(name)
+
+	w.hurt(`{"kind":"api","match":"* /v2/**","status":429,"count":1}`)
+	status, body, header := w.raw("GET", "/v2/account", "")
+	require.Equal(t, 429, status)
+	require.Equal(t, "too_many_requests", body["id"])
+	require.Equal(t, "1", header.Get("retry-after"))
+	status, _, _ = w.raw("GET", "/v2/account", "")
+	require.Equal(t, 200, status, "once is enough")
+
+	name = w.hurt(`{"kind":"api","match":"POST /v2/tags","cut":true}`)
+	get := func(method, path string, body io.Reader) error {
+		request, err := http.NewRequest(method, w.http.URL+path, body)
+		require.NoError(t, err)
+		answer, err := (&http.Client{Transport: bearer(token), Timeout: 200 * time.Millisecond}).Do(request)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		_, err = io.ReadAll(answer.Body)
+		return err
+	}
+	_, _, err := w.client.Tags.Create(t.Context(), &godo.TagCreateRequest{Name: "done"})
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Equal(t, []string{"done"}, w.store.View().Tags, "what was asked is done")
+	w.lift(name)
+	name = w.hurt(`{"kind":"api","match":"GET /v2/account","hang":true}`)
+	require.ErrorContains(t, get("GET", "/v2/account", nil), "deadline exceeded")
+	w.lift(name)
+	name = w.hurt(`{"kind":"api","match":"GET /v2/account","delay":"60ms"}`)
+	begun := time.Now()
+	require.NoError(t, get("GET", "/v2/account", nil))
+	require.GreaterOrEqual(t, time.Since(begun), 60*time.Millisecond)
+	w.lift(name)
+}
+
+func TestFaultsOfActions(t *testing.T) {
+	w := newWorld(t)
+	droplet := w.create(request("one"))
+	name := w.hurt(`{"kind":"action","action":"snapshot","outcome":"hangs"}`)
+	action, _, err := w.client.DropletActions.Snapshot(t.Context(), droplet.ID, "late")
+	require.NoError(t, err)
+	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	refused(t, err, 422, "Droplet already has a pending event.")
+	w.lift(name)
+	require.Equal(t, "completed", w.done(action).Status)
+
+	name = w.hurt(`{"kind":"action","action":"snapshot","outcome":"errs"}`)
+	action, _, err = w.client.DropletActions.Snapshot(t.Context(), droplet.ID, "never")
+	require.NoError(t, err)
+	require.Equal(t, "errored", w.done(action).Status)
+	require.False(t, w.active(droplet.ID).Locked)
+	w.lift(name)
+	require.False(t, slices.ContainsFunc(w.store.View().Droplets, func(d state.Droplet) bool { return d.Locked }))
+}

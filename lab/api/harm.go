@@ -1,0 +1,139 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// faultCounts counts the requests that API faults met, by name.
+type faultCounts struct {
+	applying sync.Mutex // one change of the network's faults at a time
+	mutex    sync.Mutex
+	met      map[string]int
+}
+
+func (c *faultCounts) forget(name string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	delete(c.met, name)
+}
+
+// meet counts a request that a fault matches, and tells whether it is one of those to be hurt.
+func (c *faultCounts) meet(fault state.Fault) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.met == nil {
+		c.met = map[string]int{}
+	}
+	met := c.met[fault.Name]
+	c.met[fault.Name]++
+	if met < fault.After || fault.Count > 0 && met >= fault.After+fault.Count {
+		return false
+	}
+	return fault.Chance == 0 || rand.IntN(100) < fault.Chance
+}
+
+// longestHang is when the lab gives up a request that it was told never to answer.
+const longestHang = 10 * time.Minute
+
+// hurt answers a request, or does to it what an API fault says. The lab's own paths are spared.
+func (s *Server) hurt(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	faults := s.Store.View().Faults
+	i := slices.IndexFunc(faults, func(x state.Fault) bool {
+		return x.Kind == state.FaultAPI && !strings.HasPrefix(r.URL.Path, "/lab/") && matches(x.Match, r) && s.faults.meet(x)
+	})
+	if i < 0 {
+		handler.ServeHTTP(w, r)
+		return
+	}
+	fault := faults[i]
+	if fault.Hang {
+		s.wait(r, longestHang)
+		panic(http.ErrAbortHandler)
+	}
+	s.wait(r, fault.Delay)
+	switch {
+	case fault.Status != 0:
+		if fault.Status == http.StatusTooManyRequests {
+			w.Header().Set("retry-after", "1")
+		}
+		s.writeError(w, r, failure(fault.Status, "The fault %s answers this.", fault.Name))
+	case fault.Cut:
+		cutShort(w, r, handler)
+	default:
+		handler.ServeHTTP(w, r)
+	}
+}
+
+// wait holds a request back, until its client gives up or the lab closes.
+func (s *Server) wait(r *http.Request, span time.Duration) {
+	select {
+	case <-time.After(span):
+	case <-r.Context().Done():
+	case <-s.context.Done():
+	}
+}
+
+// cutShort does what is asked and sends half of the answer.
+func cutShort(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	whole := &recorder{ResponseWriter: w, status: http.StatusOK}
+	handler.ServeHTTP(whole, r)
+	w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()))
+	w.WriteHeader(whole.status)
+	w.Write(whole.body.Bytes()[:whole.body.Len()/2])
+	http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// recorder keeps an answer back.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+func (r *recorder) Write(data []byte) (int, error) { return r.body.Write(data) }
+
+func matches(match string, r *http.Request) bool {
+	method, pattern, _ := strings.Cut(match, " ")
+	if method != "*" && !strings.EqualFold(method, r.Method) {
+		return false
+	}
+	if prefix, all := strings.CutSuffix(pattern, "/**"); all {
+		return r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/")
+	}
+	same, _ := path.Match(pattern, r.URL.Path) // the pattern was checked
+	return same
+}
+
+// hangInterval is how often an action that hangs looks whether its fault was lifted.
+const hangInterval = 50 * time.Millisecond
+
+// hurtAction holds up an action while a fault says that it never ends, and errs when one says so.
+func (s *Server) hurtAction(action state.Action) error {
+	for {
+		faults := s.Store.View().Faults
+		i := slices.IndexFunc(faults, func(x state.Fault) bool { return x.Kind == state.FaultAction && x.Action == action.Type })
+		if i < 0 {
+			return nil
+		}
+		if faults[i].Outcome == OutcomeErrs {
+			return fmt.Errorf("the fault %s makes it err", faults[i].Name)
+		}
+		if err := s.sleep(hangInterval); err != nil {
+			return err
+		}
+	}
+}

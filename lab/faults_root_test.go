@@ -1,0 +1,92 @@
+//go:build root
+
+package lab_test
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/lab"
+	"github.com/hornero/hornero/lab/api"
+)
+
+// reaches tells how many of some pings from one Droplet's VPC address to another's were answered.
+func (b *bench) reaches(from, to *godo.Droplet, pings int) int {
+	b.Helper()
+	address, err := to.PrivateIPv4()
+	require.NoError(b, err)
+	text := b.inside(from, fmt.Sprintf("ping -c %d -i 0.01 -W 0.3 %s | sed -n 's/.* \\([0-9]*\\) received.*/\\1/p'", pings, address))
+	answered, err := strconv.Atoi(text)
+	require.NoError(b, err, text)
+	return answered
+}
+
+// inside runs a shell line in a Droplet's namespaces, whatever its network is like.
+func (b *bench) inside(droplet *godo.Droplet, line string) string {
+	b.Helper()
+	status, err := lab.StatusOf(b.Context(), testLab)
+	require.NoError(b, err)
+	for _, one := range status.Droplets {
+		if one.ID == droplet.ID {
+			out, err := exec.Command("nsenter", "--target", strconv.Itoa(one.PID), "--all", "--", "sh", "-c", line).CombinedOutput()
+			require.NoError(b, err, "%s", out)
+			return strings.TrimSpace(string(out))
+		}
+	}
+	b.Fatalf("no Droplet %d", droplet.ID)
+	return ""
+}
+
+func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
+	b := newBench(t)
+	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
+	one, two, three := b.create("one", debian, ""), b.create("two", debian, ""), b.create("three", debian, "")
+	b.run(one, "true") // its network is up
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(t, err)
+	tables := func() string {
+		out, err := exec.Command("ip", "netns", "exec", "hornero-"+testLab, "nft", "list", "tables").CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	before := tables()
+	const pings = 4
+	// what of pings from one to two, two to one, one to three, two to three is answered
+	seen := func() []int {
+		return []int{b.reaches(one, two, pings), b.reaches(two, one, pings), b.reaches(one, three, pings), b.reaches(two, three, pings)}
+	}
+	require.Equal(t, []int{4, 4, 4, 4}, seen())
+	for _, fault := range []struct {
+		api.FaultRequest
+		want []int
+	}{
+		{api.FaultRequest{Kind: "cut", Groups: [][]int{{one.ID}}}, []int{0, 0, 0, 4}},
+		{api.FaultRequest{Kind: "partition", Groups: [][]int{{one.ID}, {two.ID, three.ID}}}, []int{0, 0, 0, 4}},
+		{api.FaultRequest{Kind: "oneway", Groups: [][]int{{one.ID}, {two.ID}}, Network: "vpc"}, []int{0, 0, 4, 4}},
+		{api.FaultRequest{Kind: "cut", Groups: [][]int{{one.ID}}, Network: "public"}, []int{4, 4, 4, 4}},
+		{api.FaultRequest{Kind: "freeze", Groups: [][]int{{three.ID}}}, []int{4, 4, 4, 4}}, // its kernel answers
+	} {
+		broken, err := endpoint.Break(t.Context(), fault.FaultRequest)
+		require.NoError(t, err)
+		require.Equal(t, fault.want, seen(), broken.Name)
+		require.NoError(t, endpoint.Lift(t.Context(), broken.Name))
+		require.Equal(t, before, tables(), "%s is lifted without trace", broken.Name)
+	}
+	require.Equal(t, []int{4, 4, 4, 4}, seen())
+
+	broken, err := endpoint.Break(t.Context(), api.FaultRequest{Kind: "loss", Groups: [][]int{{one.ID}, {two.ID}}, Percent: 30})
+	require.NoError(t, err)
+	answered := b.reaches(one, two, 200) // each is lost on one of two ways: 49 of 100 come back
+	require.InDelta(t, 98, answered, 40)
+	b.kill()
+	require.True(t, b.start())
+	require.Less(t, b.reaches(one, two, 200), 150, "a fault outlives the lab's process")
+	require.NoError(t, endpoint.Lift(t.Context(), broken.Name))
+	require.Equal(t, 4, b.reaches(one, two, 4))
+}
