@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -58,7 +59,8 @@ func Regions() []string {
 	return slugs
 }
 
-func regions() []region {
+// regions are made once: each answer with a Droplet in it holds one.
+var regions = sync.OnceValue(func() []region {
 	slugs := []string{}
 	for _, size := range sizes() {
 		slugs = append(slugs, size.Slug)
@@ -71,9 +73,9 @@ func regions() []region {
 		})
 	}
 	return all
-}
+})
 
-func sizes() []size {
+var sizes = sync.OnceValue(func() []size {
 	basic := func(slug string, memory, vcpus, disk int, transfer, monthly, hourly float64) size {
 		return size{Slug: slug, Memory: memory, VCPUs: vcpus, Disk: disk, Transfer: transfer, PriceMonthly: monthly, PriceHourly: hourly,
 			Regions: Regions(), Available: true, Description: "Basic"}
@@ -87,7 +89,7 @@ func sizes() []size {
 		basic("s-4vcpu-8gb", 8192, 4, 160, 5, 48, 0.07143),
 		basic("s-8vcpu-16gb", 16384, 8, 320, 6, 96, 0.14286),
 	}
-}
+})
 
 func findRegion(slug string) (region, bool) {
 	all := regions()

@@ -111,14 +111,14 @@ func netmask(prefix netip.Prefix) string {
 func (s *Server) listDroplets(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
 	tag, name := query.Get("tag_name"), query.Get("name")
-	shown := []dropletShape{}
+	wanted := []state.Droplet{}
 	for _, droplet := range s.Store.View().Droplets {
 		if tag != "" && !state.Tagged(droplet.Tags, tag) || name != "" && name != droplet.Name || query.Get("type") == "gpus" {
 			continue
 		}
-		shown = append(shown, s.showDroplet(droplet))
+		wanted = append(wanted, droplet)
 	}
-	return list(r, "droplets", shown), nil
+	return listed(r, "droplets", wanted, s.showDroplet), nil
 }
 
 func (s *Server) getDroplet(r *http.Request) (*reply, error) {

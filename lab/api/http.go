@@ -215,10 +215,18 @@ const (
 
 // list is the envelope of one page of a list, with links that keep the request's filters.
 func list[T any](r *http.Request, key string, all []T) *reply {
+	return listed(r, key, all, func(one T) T { return one })
+}
+
+// listed is list of things of which only those on the page are shown: showing one may cost more than having it.
+func listed[T, S any](r *http.Request, key string, all []T, show func(T) S) *reply {
 	page, perPage := pageNumber(r, "page", 1), min(pageNumber(r, "per_page", defaultPerPage), maxPerPage)
 	last := max((len(all)+perPage-1)/perPage, 1)
 	from := min((page-1)*perPage, len(all))
-	shown := append([]T{}, all[from:min(from+perPage, len(all))]...)
+	shown := []S{}
+	for _, one := range all[from:min(from+perPage, len(all))] {
+		shown = append(shown, show(one))
+	}
 	return &reply{status: http.StatusOK, body: map[string]any{
 		key: shown, "links": pageLinks(r, page, last), "meta": map[string]int{"total": len(all)},
 	}}

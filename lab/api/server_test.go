@@ -27,7 +27,7 @@ const token = "lab-token"
 
 // world is a lab with pretended machines, and godo pointed at it.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	path      string
 	machines  *machines
 	balancers *balancers
@@ -38,7 +38,7 @@ type world struct {
 	client    *godo.Client
 }
 
-func newWorld(t *testing.T, change ...func(*api.Options)) *world {
+func newWorld(t testing.TB, change ...func(*api.Options)) *world {
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.json"), machines: newMachines(), balancers: &balancers{applied: map[string]api.Balancer{}}, volumes: newVolumes()}
 	w.start(change...)
 	return w
