@@ -51,7 +51,7 @@ bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle D
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test -run '^$$' -bench Get -benchtime 2000x ./lab/api | grep -E 'Benchmark|FAIL'
 	echo "the medians above: at most 1 ms"
-	go test -count 1 -timeout 20m -tags root,bench,libsqlite3,netgo,osusergo -run TestFigures ./lab
+	go test -v -count 1 -timeout 20m -tags root,bench,libsqlite3,netgo,osusergo -run TestFigures ./lab 2>&1 | grep -E "at most|FAIL|Error|^ok"
 
 .PHONY: build
 build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap ## build the three programs into bin/

@@ -165,6 +165,22 @@ func (m *hostMachines) SetNetworkFaults(ctx context.Context, faults []api.Networ
 	return m.host.SetLosses(ctx, losses)
 }
 
+func (m *hostMachines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
+	all := []machine.Shield{}
+	for _, shield := range shields {
+		all = append(all, machine.Shield{Droplet: shield.Droplet, Addresses: shield.Addresses, Inbound: passages(shield.Inbound), Outbound: passages(shield.Outbound)})
+	}
+	return m.host.SetFirewalls(ctx, all)
+}
+
+func passages(of []api.Passage) []machine.Passage {
+	all := []machine.Passage{}
+	for _, passage := range of {
+		all = append(all, machine.Passage(passage))
+	}
+	return all
+}
+
 func (m *hostMachines) SetReserved(ctx context.Context, holders map[netip.Addr]int) error {
 	return m.host.SetReserved(ctx, holders)
 }

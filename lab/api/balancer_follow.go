@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/hornero/hornero/lab/state"
@@ -18,7 +19,7 @@ func (s *Server) kickBalancers() {
 // balancerRetry is the pause before a load balancer that could not be applied is applied again.
 const balancerRetry = 2 * time.Second
 
-// followBalancers keeps the load balancers that run like those in the state, until the server closes.
+// followBalancers keeps the load balancers that run, and the firewalls, like those in the state, until the server closes.
 func (s *Server) followBalancers() {
 	applied := map[string]string{}
 	running, err := s.Balancers.List()
@@ -28,6 +29,7 @@ func (s *Server) followBalancers() {
 	for _, id := range running {
 		applied[id] = "" // not known as what; removed when the state does not know it either
 	}
+	firewalls := ""
 	var retry <-chan time.Time
 	for {
 		select {
@@ -37,8 +39,12 @@ func (s *Server) followBalancers() {
 		case <-retry:
 		}
 		retry = nil
-		if err := safely(func() error { return s.syncBalancers(applied) }); err != nil && s.context.Err() == nil {
-			s.Logger.Error("load balancers not in step; trying again", "err", err)
+		err := safely(func() (err error) {
+			firewalls, err = s.syncFirewalls(firewalls)
+			return errors.Join(err, s.syncBalancers(applied))
+		})
+		if err != nil && s.context.Err() == nil {
+			s.Logger.Error("load balancers or firewalls not in step; trying again", "err", err)
 			retry = time.After(balancerRetry)
 		}
 	}

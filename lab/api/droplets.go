@@ -26,7 +26,6 @@ func (s *Server) dropletRoutes() map[string]handler {
 		"GET /v2/droplets/{droplet}/backups":          s.emptyDropletList("backups"),
 		"GET /v2/droplets/{droplet}/kernels":          s.emptyDropletList("kernels"),
 		"GET /v2/droplets/{droplet}/neighbors":        s.emptyDropletList("droplets"),
-		"GET /v2/droplets/{droplet}/firewalls":        s.emptyDropletList("firewalls"),
 	}
 }
 
@@ -265,6 +264,9 @@ func (s *Server) forget(id int) error {
 }
 
 func forgetDroplet(d *state.Document, id int) {
+	for i := range d.Firewalls {
+		d.Firewalls[i].DropletIDs = slices.DeleteFunc(d.Firewalls[i].DropletIDs, func(x int) bool { return x == id })
+	}
 	d.Droplets = slices.DeleteFunc(d.Droplets, func(x state.Droplet) bool { return x.ID == id })
 	for i := range d.LoadBalancers {
 		balancer := &d.LoadBalancers[i]
@@ -306,6 +308,7 @@ func (s *Server) bringUp(action state.Action) error {
 	if droplet == nil {
 		return notFound()
 	}
+	s.kickBalancers() // its firewalls are to stand before it does
 	if err := s.sleep(s.Delays.Create); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type machines struct {
 	images  map[string]bool
 	faults  []string
 	lost    []api.NetworkFault
+	shields []api.Shield
 	holders map[netip.Addr]int // of reserved IPs
 	gate    chan struct{}
 	broken  map[string]error // by the name of the call
@@ -186,6 +187,16 @@ func (m *machines) Fault(_ context.Context, id int, fault string) error {
 	if fault == api.FaultKill {
 		m.running[id] = false
 	}
+	return nil
+}
+
+func (m *machines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
+	if err := m.pass(ctx, "SetFirewalls"); err != nil {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.shields = shields
 	return nil
 }
 

@@ -79,6 +79,8 @@ type Machines interface {
 	Images() ([]string, error)
 	// Fault gives the machine one of the faults; ErrGone and ErrOff when it can't have it.
 	Fault(ctx context.Context, id int, fault string) error
+	// SetFirewalls puts these firewalls in force, and no others.
+	SetFirewalls(ctx context.Context, shields []Shield) error
 	// SetNetworkFaults puts these faults in force, and no others.
 	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.

@@ -76,6 +76,13 @@ func (g *guesses) volume() string {
 	return "none"
 }
 
+func (g *guesses) firewall() string {
+	if firewall, some := pick(g, g.d.Firewalls); some {
+		return firewall.ID
+	}
+	return "none"
+}
+
 func (g *guesses) one(of ...string) string { return of[g.IntN(len(of))] }
 
 func (g *guesses) tag() string { return g.one("web", "db", "Web", "other") }
@@ -129,6 +136,9 @@ func randomCalls(g *guesses) [][3]string {
 		{"POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", g.droplet()), ""},
 		{"POST", "/lab/v1/faults", fmt.Sprintf(`{"kind":%q,"groups":[[%d]],"for":"20ms"}`, g.one("freeze", "cut", "oneway"), g.droplet())},
 		{"DELETE", "/lab/v1/faults", ""},
+		{"POST", "/v2/firewalls", fmt.Sprintf(`{"name":"f%d","tags":[%q],"inbound_rules":[{"protocol":"tcp","ports":"80","sources":{"tags":[%q]}}]}`, g.IntN(4), g.tag(), g.tag())},
+		{"DELETE", "/v2/firewalls/" + g.firewall(), ""},
+		{"POST", "/v2/firewalls/" + g.firewall() + "/droplets", fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet())},
 	}
 	for _, kind := range []string{"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot", "snapshot", "resize", "rebuild"} {
 		calls = append(calls, [3]string{"POST", fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),

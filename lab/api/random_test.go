@@ -172,6 +172,7 @@ func (s *sequence) settle() {
 		d := s.document()
 		return !slices.ContainsFunc(d.Actions, func(a state.Action) bool { return a.Status == state.ActionInProgress }) &&
 			!slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool { return x.Deleting || x.Locked || !x.Ready }) &&
+			!slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool { return x.Status != "succeeded" }) &&
 			!slices.ContainsFunc(d.LoadBalancers, func(x state.LoadBalancer) bool { return x.Status != "active" })
 	}, 20*time.Second, 5*time.Millisecond, "everything that began ends")
 }
@@ -235,7 +236,7 @@ func sameElements(a, b []string) bool {
 // pages reads every list page by page: each thing is on one page, and as many as the total says.
 func (s *sequence) pages() {
 	for path, key := range map[string]string{"droplets": "id", "images": "id", "actions": "id", "tags": "name", "vpcs": "id", "snapshots": "id",
-		"load_balancers": "id", "account/keys": "id", "reserved_ips": "ip", "volumes": "id", "projects": "id", "domains": "name"} {
+		"load_balancers": "id", "account/keys": "id", "reserved_ips": "ip", "volumes": "id", "firewalls": "id", "projects": "id", "domains": "name"} {
 		seen := map[string]bool{}
 		for page, total := 1, 1; len(seen) < total; page++ {
 			var list struct {

@@ -132,6 +132,9 @@ func (s *Server) deleteTag(r *http.Request) (*reply, error) {
 		for i := range d.Images {
 			d.Images[i].Tags = without(d.Images[i].Tags, name)
 		}
+		for i := range d.Firewalls {
+			d.Firewalls[i].Tags = without(d.Firewalls[i].Tags, name)
+		}
 		for i := range d.Volumes {
 			d.Volumes[i].Tags = without(d.Volumes[i].Tags, name)
 		}

@@ -22,7 +22,7 @@ func anchorNetwork() netip.Prefix { return netip.MustParsePrefix("10.10.0.0/16")
 // SetReserved makes each reserved IP reach the Droplet that holds it, through its anchor address, and nobody else. It is
 // given all of them, and puts them in force at once. The fabric answers for a reserved IP on the public network, gives what
 // it gets the Droplet's anchor address for a destination and passes it on; what the Droplet sends from its anchor address
-// leaves its port with the reserved IP for a source. Nothing is remembered of connections: a move holds for the next packet.
+// leaves the bridge with the reserved IP for a source, after firewalls saw both ways with the anchor address. Nothing is remembered of connections: a move holds for the next packet.
 func (h *Host) SetReserved(ctx context.Context, holders map[netip.Addr]int) error {
 	h.net.Lock()
 	defer h.net.Unlock()
@@ -91,10 +91,11 @@ func (h *Host) answerFor(fabric *wire, anchors map[netip.Addr]netip.Addr) error 
 // or from one to the public network, and nothing else. What it must not pass on is marked as it leaves the bridge for the
 // fabric's own stack: frames that a bridge only carries can pass the ip hooks as well, and must not be taken for routed ones.
 func (h *Host) reservedRules(holders map[netip.Addr]int, anchors map[netip.Addr]netip.Addr) string {
-	inward, outward, addresses := []string{}, []string{}, []string{}
+	inward, outward, addresses, from := []string{}, []string{}, []string{}, []string{}
 	for address, anchor := range anchors {
 		inward = append(inward, fmt.Sprintf("%s : %s", address, anchor))
-		outward = append(outward, fmt.Sprintf("%q . %s : %s", publicPort(number(holders[address])), anchor, address))
+		outward = append(outward, fmt.Sprintf("%s : %s", anchor, address))
+		from = append(from, anchor.String())
 		addresses = append(addresses, address.String())
 	}
 	return fmt.Sprintf(`table ip %[1]s
@@ -113,20 +114,21 @@ table ip %[1]s {
 	}
 }
 table bridge %[1]s {
-	map anchors { type ifname . ipv4_addr : ipv4_addr; %[4]s }
+	map anchors { type ipv4_addr : ipv4_addr; %[4]s }
+	set holding { type ipv4_addr; %[7]s }
 	set reserved { type ipv4_addr; %[3]s }
-	chain prerouting {
-		type filter hook prerouting priority -200;
-		ip saddr set iifname . ip saddr map @anchors
+	chain postrouting {
+		type filter hook postrouting priority 400;
+		ip saddr set ip saddr map @anchors
 	}
 	chain input {
 		type filter hook input priority 0;
 		ip daddr @reserved accept
-		ip saddr @reserved ip daddr %[5]s accept
+		ip saddr @holding ip daddr %[5]s accept
 		meta mark set %[6]d
 	}
 }
-`, reservedTable, elements(inward), elements(addresses), elements(outward), h.Public, notPassedOn)
+`, reservedTable, elements(inward), elements(addresses), elements(outward), h.Public, notPassedOn, elements(from))
 }
 
 // notPassedOn marks what the fabric may take for itself and not forward.

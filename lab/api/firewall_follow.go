@@ -1,0 +1,146 @@
+package api
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// Shield is what all firewalls of a Droplet together let through. A Droplet without one has no firewall.
+type Shield struct {
+	Droplet   int
+	Addresses []netip.Addr // public, anchor, and in the VPC
+	Inbound   []Passage
+	Outbound  []Passage
+}
+
+// Passage lets packets of a protocol through, from or to some networks.
+type Passage struct {
+	Protocol    string
+	First, Last int // ports; both 0 for all
+	Peers       []netip.Prefix
+}
+
+// portRange reads "80" and "8000-9000"; "0" is all of them.
+func portRange(text string) (first, last int, ok bool) {
+	from, to, isRange := strings.Cut(text, "-")
+	first, err := strconv.Atoi(from)
+	if err != nil {
+		return 0, 0, false
+	}
+	last = first
+	if isRange {
+		if last, err = strconv.Atoi(to); err != nil || first == 0 {
+			return 0, 0, false
+		}
+	}
+	return first, last, first >= 0 && first <= last && last <= maxPort
+}
+
+// prefixFrom reads an address or a network.
+func prefixFrom(text string) (netip.Prefix, bool) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(address, address.BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err == nil
+}
+
+// shields are the firewalls as they stand now: tags looked up, and several on one Droplet put together.
+func (s *Server) shields(d *state.Document) []Shield {
+	shields := []Shield{}
+	for _, droplet := range d.Droplets {
+		shield := Shield{Droplet: droplet.ID, Addresses: addressesOf(d, droplet)}
+		guarded := false
+		for _, firewall := range d.Firewalls {
+			if slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
+				guarded = true
+				shield.Inbound = append(shield.Inbound, passages(d, firewall.Inbound)...)
+				shield.Outbound = append(shield.Outbound, passages(d, firewall.Outbound)...)
+			}
+		}
+		if guarded {
+			shields = append(shields, shield)
+		}
+	}
+	return shields
+}
+
+// addressesOf are the addresses that a Droplet's packets carry in the lab's networks.
+func addressesOf(d *state.Document, droplet state.Droplet) []netip.Addr {
+	addresses := []netip.Addr{droplet.Public, droplet.Private}
+	if reserved := d.ReservedIPOf(droplet.ID); reserved != nil {
+		addresses = append(addresses, reserved.Address)
+	}
+	return addresses
+}
+
+func passages(d *state.Document, rules []state.FirewallRule) []Passage {
+	all := []Passage{}
+	for _, rule := range rules {
+		first, last, _ := portRange(rule.Ports)
+		all = append(all, Passage{Protocol: rule.Protocol, First: first, Last: last, Peers: peerNetworks(d, rule.Peers)})
+	}
+	return all
+}
+
+func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
+	networks := []netip.Prefix{}
+	add := func(addresses ...netip.Addr) {
+		for _, address := range addresses {
+			networks = append(networks, netip.PrefixFrom(address, address.BitLen()))
+		}
+	}
+	for _, text := range peers.Addresses {
+		if prefix, ok := prefixFrom(text); ok {
+			networks = append(networks, prefix)
+		}
+	}
+	for _, droplet := range d.Droplets {
+		tagged := slices.ContainsFunc(peers.Tags, func(tag string) bool { return state.Tagged(droplet.Tags, tag) })
+		if tagged || slices.Contains(peers.DropletIDs, droplet.ID) {
+			add(addressesOf(d, droplet)...)
+		}
+	}
+	for _, balancer := range d.LoadBalancers {
+		if slices.Contains(peers.LoadBalancerIDs, balancer.ID) {
+			add(balancer.Address, balancer.Private)
+		}
+	}
+	return networks
+}
+
+// syncFirewalls puts the firewalls in force when they changed, and returns what is in force.
+func (s *Server) syncFirewalls(applied string) (string, error) {
+	d := s.Store.View()
+	shields := s.shields(d)
+	wanted := fmt.Sprint(shields)
+	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool { return f.Status != firewallSucceeded })
+	if wanted == applied && !waiting {
+		return applied, nil
+	}
+	err := s.Machines.SetFirewalls(s.context, shields)
+	if s.context.Err() != nil {
+		return applied, s.context.Err()
+	}
+	status := firewallSucceeded
+	if err != nil {
+		status, wanted = firewallFailed, applied
+	}
+	kept := s.Store.Update(func(now *state.Document) error {
+		for i := range now.Firewalls {
+			if f := d.Firewall(now.Firewalls[i].ID); f != nil && fmt.Sprint(*f) == fmt.Sprint(now.Firewalls[i]) {
+				now.Firewalls[i].Status = status
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = kept
+	}
+	return wanted, err
+}
