@@ -131,7 +131,7 @@ func (h *Host) removeGroups() error {
 	if err != nil {
 		return err
 	}
-	if err := lab.remove(); err != nil {
+	if err := errors.Join(lab.remove(), h.removeOldGroups("")); err != nil {
 		return err
 	}
 	all := filepath.Dir(string(lab))

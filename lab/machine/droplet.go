@@ -247,7 +247,7 @@ func (h *Host) clearGroup(station string) error {
 	if err != nil {
 		return err
 	}
-	return group.remove()
+	return errors.Join(group.remove(), h.removeOldGroups(station))
 }
 
 // Destroy ends a Droplet and removes its network and disk. Nil when there is none.

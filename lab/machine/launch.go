@@ -29,6 +29,7 @@ type launchSpec struct {
 	Layers    []string `json:"layers"` // the lowest first
 	Namespace string   `json:"namespace"`
 	Memory    int      `json:"memory"` // MB
+	Groups    []string `json:"groups"` // of cgroup v1, that it enters first of all
 }
 
 // launch starts the launcher in a session and a cgroup of its own. Nothing ties it to this process.
@@ -47,11 +48,17 @@ func (h *Host) launch(id int) error {
 	if err := os.MkdirAll(h.disks(id), 0o755); err != nil {
 		return fmt.Errorf("make the folder of disks: %w", err)
 	}
+	if spec.Groups, err = h.makeOldGroups(droplet); err != nil {
+		return fmt.Errorf("hold it to its size: %w", err)
+	}
 	path := filepath.Join(h.folder(id), "launch.json")
 	if err := writeJSON(path, spec); err != nil {
 		return err
 	}
-	return h.spawn(number(id), append(slices.Clone(h.Launcher), path), h.console(id))
+	if err := h.spawn(number(id), append(slices.Clone(h.Launcher), path), h.console(id)); err != nil {
+		return err
+	}
+	return h.limitGroup(droplet)
 }
 
 // spawn starts a program in a station's cgroup, in a session of its own, its output appended to a file.
@@ -91,6 +98,9 @@ func Launch(path string) error {
 		return fmt.Errorf("launch: %w", err)
 	}
 	runtime.LockOSThread()
+	if err := enter(spec.Groups); err != nil {
+		return fmt.Errorf("launch %s: %w", spec.Machine, err)
+	}
 	if err := isolate(spec); err != nil {
 		return fmt.Errorf("launch %s: %w", spec.Machine, err)
 	}
