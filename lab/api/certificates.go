@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -32,7 +33,11 @@ type certificateShape struct {
 }
 
 func showCertificate(c state.Certificate) certificateShape {
-	return certificateShape{ID: c.ID, Name: c.Name, NotAfter: showTime(c.NotAfter), SHA1Fingerprint: c.Fingerprint,
+	end := ""
+	if !c.NotAfter.IsZero() {
+		end = showTime(c.NotAfter)
+	}
+	return certificateShape{ID: c.ID, Name: c.Name, NotAfter: end, SHA1Fingerprint: c.Fingerprint,
 		CreatedAt: showTime(c.Created), DNSNames: orEmpty(c.DNSNames), State: c.State, Type: c.Type}
 }
 
@@ -56,27 +61,30 @@ func (s *Server) getCertificate(r *http.Request) (*reply, error) {
 }
 
 type certificateRequest struct {
-	Name             string `json:"name"`
-	Type             string `json:"type"`
-	PrivateKey       string `json:"private_key"`
-	LeafCertificate  string `json:"leaf_certificate"`
-	CertificateChain string `json:"certificate_chain"`
+	Name             string   `json:"name"`
+	Type             string   `json:"type"`
+	PrivateKey       string   `json:"private_key"`
+	LeafCertificate  string   `json:"leaf_certificate"`
+	CertificateChain string   `json:"certificate_chain"`
+	DNSNames         []string `json:"dns_names"`
 }
+
+// The types of a certificate.
+const (
+	customCertificate = "custom"
+	letsEncrypt       = "lets_encrypt"
+)
 
 func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 	var body certificateRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	leaf, err := body.check()
+	certificate, err := body.certificate()
 	if err != nil {
 		return nil, err
 	}
-	fingerprint := sha1.Sum(leaf.Raw)
-	certificate := state.Certificate{
-		ID: newUUID(), Name: body.Name, Type: "custom", State: "verified", DNSNames: leaf.DNSNames, NotAfter: leaf.NotAfter, Created: s.now(),
-		Fingerprint: hex.EncodeToString(fingerprint[:]), PrivateKey: body.PrivateKey, Leaf: body.LeafCertificate, Chain: body.CertificateChain,
-	}
+	certificate.ID, certificate.Name, certificate.Created = newUUID(), body.Name, s.now()
 	err = s.Store.Update(func(d *state.Document) error {
 		if slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool { return other.Name == body.Name }) {
 			return invalid("a certificate named %q is there already", body.Name)
@@ -87,16 +95,41 @@ func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if certificate.State == certificatePending {
+		s.verifyCertificate(certificate.ID)
+	}
 	return one(http.StatusCreated, "certificate", showCertificate(certificate)), nil
 }
 
-func (b *certificateRequest) check() (*x509.Certificate, error) {
-	if b.Type != "" && b.Type != "custom" {
-		return nil, invalid("the lab has custom certificates only, not %q", b.Type)
-	}
+// certificate is what is asked for: one that was sent, or one that Let's Encrypt is to issue.
+func (b *certificateRequest) certificate() (state.Certificate, error) {
 	if b.Name == "" {
-		return nil, invalid("name is needed")
+		return state.Certificate{}, invalid("name is needed")
 	}
+	switch b.Type {
+	case "", customCertificate:
+		leaf, err := b.check()
+		if err != nil {
+			return state.Certificate{}, err
+		}
+		fingerprint := sha1.Sum(leaf.Raw)
+		return state.Certificate{Type: customCertificate, State: certificateVerified, DNSNames: leaf.DNSNames, NotAfter: leaf.NotAfter,
+			Fingerprint: hex.EncodeToString(fingerprint[:]), PrivateKey: b.PrivateKey, Leaf: b.LeafCertificate, Chain: b.CertificateChain}, nil
+	case letsEncrypt:
+		if len(b.DNSNames) == 0 {
+			return state.Certificate{}, invalid("dns_names are needed")
+		}
+		for _, name := range b.DNSNames {
+			if !domainPattern.MatchString(strings.TrimPrefix(name, "*.")) {
+				return state.Certificate{}, invalid("dns_names: %q is no name of a host", name)
+			}
+		}
+		return state.Certificate{Type: letsEncrypt, State: certificatePending, DNSNames: b.DNSNames}, nil
+	}
+	return state.Certificate{}, invalid("type must be custom or lets_encrypt, not %q", b.Type)
+}
+
+func (b *certificateRequest) check() (*x509.Certificate, error) {
 	pair, err := tls.X509KeyPair([]byte(b.LeafCertificate), []byte(b.PrivateKey))
 	if err != nil {
 		return nil, invalid("leaf_certificate and private_key do not fit: %v", err)

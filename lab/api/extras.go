@@ -9,6 +9,7 @@ func (s *Server) labRoutes() map[string]handler {
 	return map[string]handler{
 		"GET /lab/v1/status":                   s.getLabStatus,
 		"GET /lab/v1/published":                s.getPublished,
+		"GET /lab/v1/authority":                s.getAuthority,
 		"GET /lab/v1/faults":                   s.listFaults,
 		"POST /lab/v1/faults":                  s.createFault,
 		"DELETE /lab/v1/faults":                s.liftFaults,

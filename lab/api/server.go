@@ -65,6 +65,12 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.begin(s.followBalancers)
+	s.begin(s.renewCertificates)
+	for _, certificate := range s.Store.View().Certificates {
+		if certificate.State == certificatePending {
+			s.verifyCertificate(certificate.ID)
+		}
+	}
 	s.kickBalancers()
 	return nil
 }

@@ -20,6 +20,12 @@ type Certificate struct {
 	Chain       string    `json:"chain"`
 }
 
+// Authority is what the lab's Let's Encrypt signs with, PEM. Empty until it is needed.
+type Authority struct {
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
+}
+
 // LoadBalancer is a load balancer as it was asked for, defaults filled in.
 type LoadBalancer struct {
 	ID               string        `json:"id"`

@@ -33,6 +33,7 @@ type Document struct {
 	VolumeSnapshots []VolumeSnapshot `json:"volume_snapshots"`
 	SpacesKeys      []SpacesKey      `json:"spaces_keys"`
 	Faults          []Fault          `json:"faults"`
+	Authority       Authority        `json:"authority"`
 }
 
 // NextID returns a number that nothing in the lab has had.

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// The lab is its own Let's Encrypt: its certificates are real, and come from an authority that only this lab has.
+const (
+	letsEncryptLife  = 90 * 24 * time.Hour // as Let's Encrypt's
+	letsEncryptRenew = 30 * 24 * time.Hour // before the end, as DigitalOcean renews
+	authorityLife    = 10 * 365 * 24 * time.Hour
+	renewInterval    = time.Hour
+)
+
+// The states of a certificate of Let's Encrypt.
+const (
+	certificatePending  = "pending"
+	certificateVerified = "verified"
+	certificateError    = "error"
+)
+
+// getAuthority shows the certificate that clients trust when they trust the lab's Let's Encrypt.
+func (s *Server) getAuthority(*http.Request) (*reply, error) {
+	return &reply{status: http.StatusOK, body: map[string]string{"certificate": s.Store.View().Authority.Certificate}}, nil
+}
+
+// newAuthority makes the lab's authority.
+func newAuthority(now time.Time) (state.Authority, error) {
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: "Hornero lab"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(authorityLife),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	certificate, key, err := signCertificate(template, template, nil)
+	return state.Authority{Certificate: certificate, Key: key}, err
+}
+
+// signCertificate makes a key and a certificate for it, both PEM. With no signer it signs itself.
+func signCertificate(template, parent *x509.Certificate, signer any) (certificate, key string, err error) {
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", err
+	}
+	if signer == nil {
+		signer = own
+	}
+	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)); err != nil {
+		return "", "", err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, own.Public(), signer)
+	if err != nil {
+		return "", "", err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		return "", "", err
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), nil
+}
+
+// issueCertificate fills in what Let's Encrypt gives for a certificate's names.
+func issueCertificate(authority state.Authority, certificate *state.Certificate, now time.Time) error {
+	block, _ := pem.Decode([]byte(authority.Certificate))
+	private, _ := pem.Decode([]byte(authority.Key))
+	if block == nil || private == nil {
+		return fmt.Errorf("the lab's authority is damaged")
+	}
+	parent, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("read the lab's authority: %w", err)
+	}
+	signer, err := x509.ParsePKCS8PrivateKey(private.Bytes)
+	if err != nil {
+		return fmt.Errorf("read the lab's authority: %w", err)
+	}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: certificate.DNSNames[0]}, DNSNames: certificate.DNSNames, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(letsEncryptLife), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	if certificate.Leaf, certificate.PrivateKey, err = signCertificate(template, parent, signer); err != nil {
+		return err
+	}
+	leaf, _ := pem.Decode([]byte(certificate.Leaf))
+	fingerprint := sha1.Sum(leaf.Bytes)
+	certificate.Chain, certificate.Fingerprint = authority.Certificate, hex.EncodeToString(fingerprint[:])
+	certificate.NotAfter, certificate.State = template.NotAfter.UTC().Truncate(time.Second), certificateVerified
+	return nil
+}
+
+// ours tells whether all names are of domains of the account: only those can be verified.
+func ours(d *state.Document, names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return !slices.ContainsFunc(d.Domains, func(domain state.Domain) bool {
+			return name == domain.Name || strings.HasSuffix(name, "."+domain.Name)
+		})
+	})
+}
+
+// verifyCertificate ends a pending certificate: verified and issued, or in error.
+func (s *Server) verifyCertificate(id string) {
+	s.spawn("verify certificate", func() error {
+		if err := s.sleep(s.Delays.Action); err != nil {
+			return err
+		}
+		err := s.commit(func(d *state.Document) error {
+			certificate := d.Certificate(id)
+			if certificate == nil || certificate.State != certificatePending {
+				return nil
+			}
+			certificate.State = certificateError
+			if !ours(d, certificate.DNSNames) {
+				return nil
+			}
+			if d.Authority.Certificate == "" {
+				authority, err := newAuthority(s.now())
+				if err != nil {
+					return err
+				}
+				d.Authority = authority
+			}
+			return issueCertificate(d.Authority, certificate, s.now())
+		})
+		s.kickBalancers()
+		return err
+	})
+}
+
+// renewCertificates renews in time, from the start on and every hour.
+func (s *Server) renewCertificates() {
+	for {
+		if err := s.renewDue(); err != nil {
+			s.Logger.Error("certificates not renewed", "err", err)
+		}
+		if s.sleep(renewInterval) != nil {
+			return
+		}
+	}
+}
+
+// renewDue gives each certificate of Let's Encrypt that ends soon a successor: another id, the same name, and in its
+// place in the load balancers' rules.
+func (s *Server) renewDue() error {
+	due := func(c state.Certificate) bool {
+		return c.Type == letsEncrypt && c.State == certificateVerified && c.NotAfter.Sub(s.now()) < letsEncryptRenew
+	}
+	if !slices.ContainsFunc(s.Store.View().Certificates, due) {
+		return nil
+	}
+	err := s.Store.Update(func(d *state.Document) error {
+		for i := range d.Certificates {
+			certificate := &d.Certificates[i]
+			if !due(*certificate) {
+				continue
+			}
+			old := certificate.ID
+			certificate.ID, certificate.Created = newUUID(), s.now()
+			if err := issueCertificate(d.Authority, certificate, s.now()); err != nil {
+				return err
+			}
+			for b := range d.LoadBalancers {
+				for r := range d.LoadBalancers[b].Rules {
+					if rule := &d.LoadBalancers[b].Rules[r]; rule.CertificateID == old {
+						rule.CertificateID = certificate.ID
+					}
+				}
+			}
+			s.Logger.Info("certificate renewed", "name", certificate.Name, "old", old, "new", certificate.ID)
+		}
+		return nil
+	})
+	s.kickBalancers()
+	return err
+}
