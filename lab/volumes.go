@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 
+	"github.com/hornero/hornero/lab/api"
 	"github.com/hornero/hornero/lab/machine"
 	"github.com/hornero/hornero/lab/state"
 )
@@ -22,7 +24,11 @@ func (v *hostVolumes) Delete(ctx context.Context, id string) error {
 }
 
 func (v *hostVolumes) Attach(ctx context.Context, volume state.Volume, droplet int) error {
-	return v.host.AttachVolume(ctx, volume.ID, volume.Name, droplet)
+	err := v.host.AttachVolume(ctx, volume.ID, volume.Name, droplet)
+	if errors.Is(err, machine.ErrNoDroplet) {
+		return errors.Join(api.ErrGone, err)
+	}
+	return err
 }
 
 func (v *hostVolumes) Detach(ctx context.Context, volume state.Volume, droplet int) error {
@@ -33,8 +39,8 @@ func (v *hostVolumes) Resize(ctx context.Context, id string, size int) error {
 	return v.host.ResizeVolume(ctx, id, size)
 }
 
-func (v *hostVolumes) Snapshot(ctx context.Context, id, snapshot string) (int64, error) {
-	return v.host.SnapshotVolume(ctx, id, snapshot)
+func (v *hostVolumes) Snapshot(ctx context.Context, volume state.Volume, snapshot string) (int64, error) {
+	return v.host.SnapshotVolume(ctx, volume.ID, snapshot, volume.DropletID)
 }
 
 func (v *hostVolumes) DeleteSnapshot(_ context.Context, id string) error {

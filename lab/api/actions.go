@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hornero/hornero/lab/state"
@@ -181,12 +182,24 @@ func (s *Server) end(d *state.Document, id int, status, reason string) {
 		return
 	}
 	action.Status, action.Reason, action.Completed = status, reason, s.now()
-	if droplet := d.Droplet(action.ResourceID); droplet != nil && action.ResourceType == "droplet" {
+	if droplet := d.Droplet(lockedBy(*action)); droplet != nil {
 		droplet.Locked = false
 	}
 	if action.ResourceType == reservedIPType {
 		unlockReserved(d, action.Resource)
 	}
+}
+
+// lockedBy is the Droplet that can have no other action while this one is under way; 0 for none.
+func lockedBy(action state.Action) int {
+	switch {
+	case action.ResourceType == "droplet":
+		return action.ResourceID
+	case action.ResourceType == volumeType && action.Type != "resize":
+		droplet, _ := strconv.Atoi(action.Argument)
+		return droplet
+	}
+	return 0
 }
 
 // commitRetry is the pause before a change that could not be written is written again.

@@ -129,7 +129,7 @@ const dropletLimit = 100
 
 func (s *Server) getAccount(*http.Request) (*reply, error) {
 	return one(http.StatusOK, "account", map[string]any{
-		"droplet_limit": dropletLimit, "floating_ip_limit": 5, "reserved_ip_limit": 5, "volume_limit": 10,
+		"droplet_limit": dropletLimit, "floating_ip_limit": maxReservedIPs, "reserved_ip_limit": maxReservedIPs, "volume_limit": maxVolumes,
 		"email": "lab@hornero.invalid", "name": "Hornero lab", "uuid": "5b1ab000-0000-4000-8000-000000000001",
 		"email_verified": true, "status": "active", "status_message": "",
 		"team": map[string]string{"uuid": "5b1ab000-0000-4000-8000-000000000002", "name": "Hornero lab"},

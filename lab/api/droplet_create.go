@@ -135,17 +135,8 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 		if !free[0] || !free[1] {
 			return nil, nil, invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
 		}
-		for _, id := range body.Volumes {
-			volume := d.Volume(string(id))
-			if volume == nil {
-				return nil, nil, invalid("volume %s is not found", id)
-			}
-			free := droplet
-			free.Locked = false
-			if err := allowAttach(d, volume, &free); err != nil {
-				return nil, nil, err
-			}
-			volume.DropletID = droplet.ID
+		if err := giveVolumes(d, droplet, body.Volumes); err != nil {
+			return nil, nil, err
 		}
 		d.Droplets = append(d.Droplets, droplet)
 		action := state.Action{ID: d.NextID(), Type: "create", Status: state.ActionInProgress, Started: droplet.Created,

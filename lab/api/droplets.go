@@ -319,13 +319,8 @@ func (s *Server) bringUp(action state.Action) error {
 	if err != nil {
 		return err
 	}
-	if err := s.attachVolumes(s.context, s.Store.View(), droplet.ID); err != nil {
+	if err := s.equip(droplet.ID); err != nil {
 		return err
-	}
-	if s.Store.View().ReservedIPOf(droplet.ID) != nil {
-		if err := s.applyReserved(s.context); err != nil {
-			return err
-		}
 	}
 	late := s.Delays.Network > 0
 	err = s.finish(action, func(d *state.Document) {
@@ -337,6 +332,19 @@ func (s *Server) bringUp(action state.Action) error {
 		return err
 	}
 	return s.showAddresses(action.ResourceID)
+}
+
+// equip gives a new machine what its Droplet has beside it. After an error nothing of the machine is left.
+func (s *Server) equip(id int) error {
+	d := s.Store.View()
+	err := s.attachVolumes(s.context, d, id)
+	if err == nil && d.ReservedIPOf(id) != nil {
+		err = s.applyReserved(s.context)
+	}
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, s.Machines.Destroy(s.context, id), s.detachVolumes(s.context, d, id))
 }
 
 // machine is a Droplet as the machines need to know it.

@@ -224,6 +224,12 @@ func (m *machines) holder(address string) int {
 	return m.holders[netip.MustParseAddr(address)]
 }
 
+func (m *machines) forgetHolders() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.holders = nil
+}
+
 func (m *machines) Running(id int) bool {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()

@@ -25,6 +25,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 	if err := s.keepVolumes(ctx, d); err != nil {
 		return err
 	}
+	s.placeVolumes(ctx, d)
 	for _, action := range d.Actions {
 		if action.Status == state.ActionInProgress {
 			s.Logger.Info("action taken up again", "action", action.ID, "type", action.Type, "resource", action.ResourceID)
@@ -34,13 +35,6 @@ func (s *Server) reconcile(ctx context.Context) error {
 	for _, droplet := range d.Droplets {
 		if droplet.Deleting {
 			s.startDestroying(droplet.ID)
-		}
-	}
-	for _, volume := range d.Volumes {
-		if volume.DropletID != 0 {
-			if err := s.Volumes.Attach(ctx, volume, volume.DropletID); err != nil {
-				s.Logger.Error("volume not attached again", "volume", volume.Name, "droplet", volume.DropletID, "err", err)
-			}
 		}
 	}
 	return errors.Join(s.applyReserved(ctx), s.takeUpFaults(ctx), s.bootResumed())
@@ -100,7 +94,7 @@ func (s *Server) dropHalfDone(d *state.Document) error {
 		droplet := &d.Droplets[i]
 		droplet.Ready = droplet.Status != state.DropletNew
 		droplet.Locked = droplet.Deleting || slices.ContainsFunc(d.Actions, func(a state.Action) bool {
-			return a.Status == state.ActionInProgress && a.ResourceType == "droplet" && a.ResourceID == droplet.ID
+			return a.Status == state.ActionInProgress && lockedBy(a) == droplet.ID
 		})
 	}
 	return nil

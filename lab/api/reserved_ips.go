@@ -107,12 +107,11 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 	var shown reservedShape
 	var action state.Action
 	err := s.Store.Update(func(d *state.Document) error {
-		droplet := d.Droplet(body.DropletID)
-		if body.DropletID != 0 && droplet == nil {
-			return invalid("The droplet is not found.")
-		}
-		if droplet != nil {
-			body.Region = droplet.Region
+		if body.DropletID != 0 {
+			if err := allowHolder(d, body.DropletID); err != nil {
+				return err
+			}
+			body.Region = d.Droplet(body.DropletID).Region
 		}
 		if _, known := findRegion(body.Region); !known {
 			return invalid("Region is invalid.")
@@ -126,7 +125,7 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 		}
 		d.ReservedIPs = append(d.ReservedIPs, state.ReservedIP{Address: address, Region: body.Region, Created: s.now()})
 		reserved := d.ReservedIP(address)
-		if droplet != nil {
+		if body.DropletID != 0 {
 			action = s.recordReserved(d, reserved, "assign_ip", body.DropletID)
 		}
 		shown = s.showReserved(d, *reserved)
@@ -191,19 +190,33 @@ func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, i
 		}
 		return nil
 	case "assign":
-		droplet := d.Droplet(id)
-		if droplet == nil || droplet.Deleting {
-			return invalid("The droplet is not found.")
+		if reserved.DropletID == id && id != 0 {
+			return nil // it is there already: the action ends well
 		}
-		if droplet.Region != reserved.Region {
+		if err := allowHolder(d, id); err != nil {
+			return err
+		}
+		if d.Droplet(id).Region != reserved.Region {
 			return invalid("The reserved IP and the droplet must be in the same region.")
-		}
-		if held := d.ReservedIPOf(id); held != nil && held.Address != reserved.Address {
-			return invalid("The droplet already has a reserved IP.")
 		}
 		return nil
 	}
 	return invalid("type must be assign or unassign, not %q", kind)
+}
+
+// allowHolder finds out whether a Droplet may be given a reserved IP: it has none, and none is on its way.
+func allowHolder(d *state.Document, id int) error {
+	droplet := d.Droplet(id)
+	if droplet == nil || droplet.Deleting {
+		return invalid("The droplet is not found.")
+	}
+	coming := slices.ContainsFunc(d.Actions, func(a state.Action) bool {
+		return a.ResourceType == reservedIPType && a.Type == "assign_ip" && a.Status == state.ActionInProgress && a.Argument == fmt.Sprint(id)
+	})
+	if coming || d.ReservedIPOf(id) != nil {
+		return invalid("The droplet already has a reserved IP.")
+	}
+	return nil
 }
 
 // moveReserved does the action of a reserved IP: packets first, then what is shown.

@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/digitalocean/godo"
@@ -79,4 +82,77 @@ func TestReservedIPs(t *testing.T) {
 		require.Equal(t, 422, status)
 		require.Contains(t, answer["message"], why)
 	}
+}
+
+func TestReservedIPsRefused(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	droplet := w.create(request("one"))
+	far, _, err := w.client.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{Region: "fra1"})
+	require.NoError(t, err)
+	_, _, err = w.client.ReservedIPActions.Assign(ctx, far.IP, droplet.ID)
+	refused(t, err, 422, "same region")
+	_, _, err = w.client.ReservedIPActions.Assign(ctx, far.IP, 1)
+	refused(t, err, 422, "not found")
+	_, _, err = w.client.ReservedIPActions.Assign(ctx, "198.51.100.250", droplet.ID)
+	refused(t, err, 404, "could not be found")
+	status, answer, _ := w.raw("POST", "/v2/reserved_ips/"+far.IP+"/actions", `{"type":"polish"}`)
+	require.Equal(t, []any{422, `type must be assign or unassign, not "polish"`}, []any{status, answer["message"]})
+	_, _, err = w.client.ReservedIPActions.Get(ctx, far.IP, 1)
+	refused(t, err, 404, "could not be found")
+
+	release := w.machines.hold()
+	status, answer, _ = w.raw("POST", "/v2/reserved_ips", fmt.Sprintf(`{"droplet_id":%d}`, droplet.ID))
+	require.Equal(t, 202, status)
+	link := answer["links"].(map[string]any)["actions"].([]any)[0].(map[string]any)
+	require.Equal(t, "assign_ip", link["rel"])
+	reserved := answer["reserved_ip"].(map[string]any)
+	require.Equal(t, true, reserved["locked"])
+	_, _, err = w.client.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{DropletID: droplet.ID})
+	refused(t, err, 422, "already has a reserved IP")
+	_, err = w.client.ReservedIPs.Delete(ctx, reserved["ip"].(string))
+	refused(t, err, 422, "pending event")
+	_, _, err = w.client.ReservedIPActions.Unassign(ctx, reserved["ip"].(string))
+	refused(t, err, 422, "pending event")
+	release()
+	action := w.done(&godo.Action{ID: int(link["id"].(float64))})
+	address := netip.MustParseAddr(reserved["ip"].(string)).As4()
+	require.Equal(t, int(binary.BigEndian.Uint32(address[:])), action.ResourceID, "the address as a number")
+	require.Equal(t, []string{"completed", "reserved_ip"}, []string{action.Status, action.ResourceType})
+	_, err = w.client.ReservedIPs.Delete(ctx, reserved["ip"].(string))
+	require.NoError(t, err, "one that is assigned goes, too")
+	require.Zero(t, w.machines.holder(reserved["ip"].(string)))
+
+	account, _, err := w.client.Account.Get(ctx)
+	require.NoError(t, err)
+	require.Equal(t, account.ReservedIPLimit, account.FloatingIPLimit)
+	for range account.ReservedIPLimit - 1 {
+		_, _, err := w.client.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{Region: "nyc3"})
+		require.NoError(t, err)
+	}
+	_, _, err = w.client.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{Region: "nyc3"})
+	refused(t, err, 422, "limit")
+}
+
+func TestAReservedIPsMoveSurvivesACrash(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	droplet := w.create(request("one"))
+	reserved, _, err := w.client.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{Region: "nyc3"})
+	require.NoError(t, err)
+	release := w.machines.hold()
+	action, _, err := w.client.ReservedIPActions.Assign(ctx, reserved.IP, droplet.ID)
+	require.NoError(t, err)
+	w.stop()
+	release()
+	w.start()
+	require.Equal(t, "completed", w.done(action).Status)
+	got, _, err := w.client.ReservedIPs.Get(ctx, reserved.IP)
+	require.NoError(t, err)
+	require.Equal(t, droplet.ID, got.Droplet.ID)
+	require.False(t, got.Locked)
+	w.machines.forgetHolders() // the computer was rebooted
+	w.stop()
+	w.start()
+	require.Equal(t, droplet.ID, w.machines.holder(reserved.IP))
 }

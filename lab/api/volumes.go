@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -28,14 +30,14 @@ type Volumes interface {
 	Create(ctx context.Context, volume state.Volume, snapshot string) error
 	// Delete removes a volume that no machine has; nil when there is none.
 	Delete(ctx context.Context, id string) error
-	// Attach gives a machine a volume as a disk; nil when it has it.
+	// Attach gives a machine a volume as a disk; nil when it has it, ErrGone when there is no such machine.
 	Attach(ctx context.Context, volume state.Volume, droplet int) error
-	// Detach takes it away; nil when it is away.
+	// Detach takes it away, mounted or not; nil when it is away.
 	Detach(ctx context.Context, volume state.Volume, droplet int) error
 	// Resize makes a volume larger; size is in GB.
 	Resize(ctx context.Context, id string, size int) error
-	// Snapshot keeps what is on a volume, and says how many bytes that is.
-	Snapshot(ctx context.Context, id, snapshot string) (bytes int64, err error)
+	// Snapshot keeps what is on a volume at one moment, and says how many bytes that is.
+	Snapshot(ctx context.Context, volume state.Volume, snapshot string) (bytes int64, err error)
 	// DeleteSnapshot removes a snapshot; nil when there is none.
 	DeleteSnapshot(ctx context.Context, id string) error
 	// Keep removes all volumes and snapshots but these.
@@ -185,7 +187,8 @@ func (s *Server) createVolume(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 	if err := s.Volumes.Create(s.context, volume, body.SnapshotID); err != nil {
-		return nil, err
+		_, refused := body.volume(s.Store.View())
+		return nil, cmp.Or(refused, err) // its snapshot was deleted meanwhile
 	}
 	err = s.Store.Update(func(d *state.Document) error {
 		checked, err := body.volume(d)
@@ -290,6 +293,9 @@ func (s *Server) actOnVolume(r *http.Request, find func(*state.Document, volumeA
 			action.Argument = strconv.Itoa(body.Size)
 		}
 		d.Actions = append(d.Actions, action)
+		if droplet := d.Droplet(lockedBy(action)); droplet != nil {
+			droplet.Locked = true
+		}
 		return nil
 	})
 	if err != nil {
@@ -342,6 +348,25 @@ func allowAttach(d *state.Document, volume *state.Volume, droplet *state.Droplet
 	return nil
 }
 
+// giveVolumes writes down the volumes that a new Droplet is made with.
+func giveVolumes(d *state.Document, droplet state.Droplet, ids []volumeRef) error {
+	droplet.Locked = false // it is made with them, not given them by an action
+	for _, id := range ids {
+		volume := d.Volume(string(id))
+		if volume == nil {
+			return invalid("volume %s is not found", id)
+		}
+		if pending(d, volumeType, volume.ID) {
+			return pendingEvent()
+		}
+		if err := allowAttach(d, volume, &droplet); err != nil {
+			return err
+		}
+		volume.DropletID = droplet.ID
+	}
+	return nil
+}
+
 // workVolume does an action of a volume.
 func (s *Server) workVolume(action state.Action) error {
 	if err := s.sleep(s.Delays.Action); err != nil {
@@ -378,9 +403,7 @@ func settleVolume(d *state.Document, action state.Action, argument int) {
 	}
 	switch action.Type {
 	case "attach":
-		if d.Droplet(argument) != nil {
-			volume.DropletID = argument
-		}
+		volume.DropletID = argument
 	case "detach":
 		volume.DropletID = 0
 	case "resize":
@@ -388,7 +411,23 @@ func settleVolume(d *state.Document, action state.Action, argument int) {
 	}
 }
 
-// attachVolumes gives a Droplet again what it has: after its disk was made, and at each start of the lab.
+// placeVolumes brings volumes and machines together at the start of the lab, before anything boots: the number of a device may
+// be another's by now. A Droplet that is still being made gets its volumes when it is.
+func (s *Server) placeVolumes(ctx context.Context, d *state.Document) {
+	for _, volume := range d.Volumes {
+		var err error
+		if volume.DropletID != 0 {
+			err = s.Volumes.Attach(ctx, volume, volume.DropletID)
+		} else if !pending(d, volumeType, volume.ID) {
+			err = s.Volumes.Detach(ctx, volume, 0)
+		}
+		if err != nil && !errors.Is(err, ErrGone) {
+			s.Logger.Error("volume not placed again", "volume", volume.Name, "droplet", volume.DropletID, "err", err)
+		}
+	}
+}
+
+// attachVolumes gives a new machine the volumes that its Droplet has.
 func (s *Server) attachVolumes(ctx context.Context, d *state.Document, droplet int) error {
 	for _, volume := range d.Volumes {
 		if volume.DropletID == droplet {
@@ -466,8 +505,9 @@ func (s *Server) createVolumeSnapshot(r *http.Request) (*reply, error) {
 	}
 	snapshot := state.VolumeSnapshot{ID: newUUID(), Name: body.Name, VolumeID: volume.ID, Region: volume.Region, Size: volume.Size,
 		FilesystemType: volume.FilesystemType, Created: s.now()}
-	if snapshot.Bytes, err = s.Volumes.Snapshot(s.context, volume.ID, snapshot.ID); err != nil {
-		return nil, err
+	if snapshot.Bytes, err = s.Volumes.Snapshot(s.context, *volume, snapshot.ID); err != nil {
+		_, gone := volumeIn(r, s.Store.View())
+		return nil, cmp.Or(gone, err) // it was deleted meanwhile
 	}
 	err = s.Store.Update(func(d *state.Document) error {
 		snapshot.Tags = d.UseTags(body.Tags)

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/internal/command"
 )
@@ -25,20 +21,9 @@ type Volume struct {
 	Snapshot   string // the snapshot that it starts from
 }
 
-// diskPrefix is what DigitalOcean's volumes are called in /dev/disk/by-id.
-const diskPrefix = "scsi-0DO_Volume_"
-
-// loopMajor is the kernel's number for loop devices (Documentation/admin-guide/devices.txt).
-const loopMajor = 7
-
 func (h *Host) volumes() string              { return filepath.Join(h.State, "volumes") }
 func (h *Host) volume(id string) string      { return filepath.Join(h.volumes(), id+".volume") }
 func (h *Host) volumeImage(id string) string { return filepath.Join(h.volumes(), id+".snapshot") }
-func (h *Host) disks(droplet int) string     { return filepath.Join(h.folder(droplet), disksFolder) }
-
-func (h *Host) diskNode(droplet int, name string) string {
-	return filepath.Join(h.disks(droplet), diskPrefix+name)
-}
 
 // CreateVolume makes a volume, empty or from a snapshot, with a file system when one is asked for. Nil when it is there.
 func (h *Host) CreateVolume(ctx context.Context, volume Volume) error {
@@ -108,23 +93,40 @@ func (h *Host) ResizeVolume(ctx context.Context, id string, size int) error {
 	return err
 }
 
-// SnapshotVolume keeps what is on a volume now, and says how many bytes that is.
-func (h *Host) SnapshotVolume(ctx context.Context, id, snapshot string) (int64, error) {
-	if device, err := h.loop(ctx, id); err != nil {
-		return 0, err
-	} else if device != "" {
-		if _, err := command.Run(ctx, command.Command{Args: []string{"blockdev", "--flushbufs", device}}); err != nil {
+// SnapshotVolume keeps what is on a volume at one moment, and says how many bytes that is: the processes of the Droplet that has
+// it (0 for none) stand still meanwhile.
+func (h *Host) SnapshotVolume(ctx context.Context, id, snapshot string, droplet int) (int64, error) {
+	thaw := func() error { return nil }
+	if droplet != 0 {
+		defer h.lock(number(droplet))()
+	}
+	if droplet != 0 && h.Running(droplet) {
+		var err error
+		if thaw, err = h.hold(droplet); err != nil {
 			return 0, err
 		}
 	}
 	path := h.volumeImage(snapshot)
-	if err := copySparse(ctx, h.volume(id), path+".part"); err != nil {
+	err := errors.Join(h.copyVolume(ctx, id, path+".part"), thaw())
+	if err != nil {
 		return 0, errors.Join(fmt.Errorf("snapshot volume: %w", err), os.RemoveAll(path+".part"))
 	}
 	if err := os.Rename(path+".part", path); err != nil {
 		return 0, fmt.Errorf("snapshot volume: %w", err)
 	}
 	return diskUsage(path)
+}
+
+// copyVolume copies a volume with what file systems on it have only in memory.
+func (h *Host) copyVolume(ctx context.Context, id, to string) error {
+	device, err := h.loop(ctx, id)
+	if err == nil && device != "" {
+		_, err = command.Run(ctx, command.Command{Args: []string{"blockdev", "--flushbufs", device}})
+	}
+	if err != nil {
+		return err
+	}
+	return copySparse(ctx, h.volume(id), to)
 }
 
 // DeleteVolumeSnapshot removes a snapshot of a volume. Nil when there is none.
@@ -150,68 +152,6 @@ func (h *Host) KeepVolumes(ctx context.Context, volumes, snapshots []string) err
 			err = errors.Join(err, h.freeLoop(ctx, id))
 		}
 		err = errors.Join(err, os.Remove(path))
-	}
-	return err
-}
-
-// AttachVolume gives a Droplet the volume as a disk, under the name that DigitalOcean's have. Nil when it has it. The node
-// lies in a folder that the Droplet sees as its /dev/disk/by-id, so that it is there after each boot.
-func (h *Host) AttachVolume(ctx context.Context, id, name string, droplet int) error {
-	defer h.lock(number(droplet))()
-	device, err := h.loop(ctx, id)
-	if err == nil && device == "" {
-		device, err = command.Run(ctx, command.Command{Args: []string{"losetup", "--find", "--show", h.volume(id)}})
-	}
-	if err != nil {
-		return fmt.Errorf("attach volume %s: %w", name, err)
-	}
-	minor, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(device), "/dev/loop"), 10, 32)
-	if err != nil {
-		return fmt.Errorf("attach volume %s: read the number of %q: %w", name, device, err)
-	}
-	node := h.diskNode(droplet, name)
-	if err := errors.Join(os.MkdirAll(h.disks(droplet), 0o755), ignoreMissing(os.Remove(node))); err != nil {
-		return fmt.Errorf("attach volume %s: %w", name, err)
-	}
-	if err := unix.Mknod(node, unix.S_IFBLK|0o660, int(unix.Mkdev(loopMajor, uint32(minor)))); err != nil {
-		return fmt.Errorf("attach volume %s: make node: %w", name, err)
-	}
-	return nil
-}
-
-// DetachVolume takes the volume away from a Droplet. The kernel frees its device when nothing has it mounted any more.
-func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) error {
-	defer h.lock(number(droplet))()
-	if err := ignoreMissing(os.Remove(h.diskNode(droplet, name))); err != nil {
-		return fmt.Errorf("detach volume %s: %w", name, err)
-	}
-	return h.freeLoop(ctx, id)
-}
-
-// loop finds the loop device that a volume is on; empty when it is on none.
-func (h *Host) loop(ctx context.Context, id string) (string, error) {
-	if _, err := os.Stat(h.volume(id)); errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	found, err := command.Run(ctx, command.Command{Args: []string{"losetup", "--associated", h.volume(id), "--noheadings", "--output", "NAME"}})
-	device, _, _ := strings.Cut(strings.TrimSpace(found), "\n")
-	return device, err
-}
-
-func (h *Host) freeLoop(ctx context.Context, id string) error {
-	device, err := h.loop(ctx, id)
-	if err != nil || device == "" {
-		return err
-	}
-	_, err = command.Run(ctx, command.Command{Args: []string{"losetup", "--detach", device}})
-	return err
-}
-
-// freeLoops frees the loop devices of all volumes. No Droplet runs any more.
-func (h *Host) freeLoops(ctx context.Context) error {
-	paths, err := filepath.Glob(h.volume("*"))
-	for _, path := range paths {
-		err = errors.Join(err, h.freeLoop(ctx, strings.TrimSuffix(filepath.Base(path), ".volume")))
 	}
 	return err
 }
