@@ -4,6 +4,9 @@ package lab_test
 
 import (
 	"errors"
+	"net"
+	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -36,9 +39,12 @@ func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 		require.Regexp(t, `^10\.10\.`, seen, "packets come to the anchor address")
 	}
 	require.Equal(t, "false", b.run(two, active))
+	b.leavesFromReserved(one, reserved.IP)
+	b.passesNothingElse(two)
 	require.Equal(t, "one", b.run(two, "ssh-keyscan -t ed25519 "+reserved.IP+" 2>/dev/null | grep -c ed25519 >/dev/null && echo one"), "another Droplet reaches it")
 
 	b.kill()
+	require.Equal(t, "one", b.at(reserved.IP, "hostname"), "packets flow while the lab is down")
 	require.True(t, b.start())
 	require.Equal(t, "one", b.at(reserved.IP, "hostname"))
 
@@ -55,6 +61,45 @@ func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// leavesFromReserved sends by the anchor gateway, as DigitalOcean's documentation says one does, and looks who comes to this computer.
+func (b *bench) leavesFromReserved(holder *godo.Droplet, reserved string) {
+	b.Helper()
+	self := netip.MustParsePrefix(b.public).Addr().Next().Next().String()
+	listener, err := net.Listen("tcp", net.JoinHostPort(self, "0"))
+	require.NoError(b, err)
+	defer listener.Close()
+	came := make(chan string, 1)
+	go http.Serve(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		came <- r.RemoteAddr
+	}))
+	const anchor = "http://169.254.169.254/metadata/v1/interfaces/public/0/anchor_ipv4/"
+	b.run(holder, "A=$(curl -sf "+anchor+"address) && ip rule add from $A lookup 100 && ip route add default via $(curl -sf "+anchor+"gateway) dev eth0 table 100"+
+		" && curl -sf --max-time 5 --interface $A http://"+listener.Addr().String())
+	from, _, err := net.SplitHostPort(<-came)
+	require.NoError(b, err)
+	require.Equal(b, reserved, from)
+	b.run(holder, "ip rule del lookup 100")
+}
+
+// passesNothingElse sends a packet for another region's VPC to the gateways of a Droplet: the lab routes for reserved IPs only.
+func (b *bench) passesNothingElse(droplet *godo.Droplet) {
+	b.Helper()
+	far, _, err := b.client.Droplets.Create(b.Context(), &godo.DropletCreateRequest{Name: "far", Region: "fra1", Size: "s-1vcpu-1gb",
+		Image: godo.DropletCreateImage{Slug: "debian-13-x64"}, SSHKeys: []godo.DropletCreateSSHKey{{ID: b.key.ID}}})
+	require.NoError(b, err)
+	far = b.status(far.ID, "active")
+	b.run(far, "hostname") // sshd answers
+	private, err := far.PrivateIPv4()
+	require.NoError(b, err)
+	own, err := droplet.PrivateIPv4()
+	require.NoError(b, err)
+	vpc := netip.PrefixFrom(netip.MustParseAddr(own), 20).Masked().Addr().Next().String()
+	for _, gateway := range []string{netip.MustParsePrefix(b.public).Addr().Next().String(), "10.10.0.1", vpc} {
+		require.Equal(b, "no way", b.run(droplet, "ip route replace "+private+" via "+gateway+
+			" && { timeout 2 bash -c 'exec 3<>/dev/tcp/"+private+"/22' 2>/dev/null && echo reached || echo no way; }; ip route del "+private))
+	}
 }
 
 func TestRebuildAndResize(t *testing.T) {

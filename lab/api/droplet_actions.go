@@ -58,6 +58,9 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+	if _, known := dropletActions()[body.Type]; !known {
+		return nil, unknownAction(body.Type)
+	}
 	var actions []state.Action
 	err := s.Store.Update(func(d *state.Document) error {
 		for i := range d.Droplets {
@@ -109,7 +112,7 @@ func (b *actionRequest) argument() string {
 func (s *Server) allowAction(d *state.Document, droplet *state.Droplet, body actionRequest) error {
 	rule, known := dropletActions()[body.Type]
 	if !known {
-		return invalid("the lab does not know the Droplet action %q", body.Type)
+		return unknownAction(body.Type)
 	}
 	if droplet.Locked {
 		return pendingEvent()
@@ -125,6 +128,10 @@ func (s *Server) allowAction(d *state.Document, droplet *state.Droplet, body act
 		return nil
 	}
 	return rule.check(d, droplet, body)
+}
+
+func unknownAction(kind string) error {
+	return invalid("the lab does not know the Droplet action %q", kind)
 }
 
 // actionRule says when an action is refused, in DigitalOcean's words where clients look for them.

@@ -184,6 +184,9 @@ func decode(r *http.Request, target any) error {
 	if err != nil {
 		return failure(http.StatusBadRequest, "The request could not be read: %v", err)
 	}
+	if json.Valid(data) && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		return failure(http.StatusBadRequest, "The request is not a JSON object.")
+	}
 	err = json.Unmarshal(data, target)
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {

@@ -21,6 +21,9 @@ func (s *Server) spacesKeyRoutes() map[string]handler {
 	}
 }
 
+// maxSpacesKeyName is how long the name of a key may be.
+const maxSpacesKeyName = 63
+
 type spacesKeyShape struct {
 	Name      string              `json:"name"`
 	AccessKey string              `json:"access_key"`
@@ -64,8 +67,8 @@ func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	if b.Grants != nil {
 		key.Grants = *b.Grants
 	}
-	if key.Name == "" {
-		return invalid("name can't be blank")
+	if !validName(key.Name, "-_.") || len(key.Name) > maxSpacesKeyName {
+		return invalid("name must be letters, digits, dots, dashes and underscores, at most %d", maxSpacesKeyName)
 	}
 	for _, grant := range key.Grants {
 		switch grant.Permission {
