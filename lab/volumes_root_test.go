@@ -60,7 +60,7 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 	b.run(one, "mkdir -p '/mnt/my data' && mount /dev/disk/by-id/scsi-0DO_Volume_data '/mnt/my data' && echo kept > '/mnt/my data/file'")
 	snapshot, _, err := b.client.Storage.CreateSnapshot(t.Context(), &godo.SnapshotCreateRequest{VolumeID: volume.ID, Name: "moment"})
 	require.NoError(t, err)
-	b.run(one, "echo lost > '/mnt/my data/file'; sync; systemd-run --quiet --working-directory='/mnt/my data' sleep 1000")
+	b.run(one, "echo lost > '/mnt/my data/file'; sync; systemd-run --quiet --service-type=exec --working-directory='/mnt/my data' sleep 1000")
 
 	// A disk that is pulled while it is mounted and in use: one's file system is gone, and another Droplet has the disk to itself.
 	work(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, one.ID))
