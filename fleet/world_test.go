@@ -276,6 +276,8 @@ func (w *world) Images() ([]string, error) { return nil, nil }
 
 func (w *world) SetNetworkFaults(context.Context, []api.NetworkFault) error { return nil }
 
+func (w *world) EnableIPv6(context.Context, int, netip.Addr) error { return nil }
+
 func (w *world) SetFirewalls(context.Context, []api.Shield) error { return nil }
 
 func (w *world) SetReserved(context.Context, map[netip.Addr]int) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,9 @@ func examineKernel() []Finding {
 	}
 	if err == nil && !strings.Contains(string(filesystems), "\tcgroup2\n") {
 		findings = append(findings, Finding{"this kernel has no cgroup v2", "boot a kernel with CONFIG_CGROUPS"})
+	}
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil && exec.Command("modprobe", "br_netfilter").Run() != nil {
+		findings = append(findings, Finding{"this kernel has no br_netfilter: Cloud Firewalls can't stand", "modprobe br_netfilter"})
 	}
 	for _, kind := range namespaceKinds() {
 		if _, err := os.Stat("/proc/self/ns/" + kind); err != nil {

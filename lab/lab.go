@@ -114,7 +114,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 
 // host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are removed.
 func (f Folder) host(s settings, launcher []string, logger *slog.Logger) (*machine.Host, error) {
-	return machine.New(machine.Config{Name: f.Name, State: f.machines(), Cache: cacheFolder(), Public: s.Public, Launcher: launcher, Logger: logger})
+	return machine.New(machine.Config{Name: f.Name, State: f.machines(), Cache: cacheFolder(), Public: s.Public, IPv6: state.IPv6Network(s.Public), Launcher: launcher, Logger: logger})
 }
 
 // serve answers the API until ctx ends.

@@ -90,7 +90,7 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 func (m *hostMachines) droplet(droplet api.Machine, image machine.Image) machine.Droplet {
 	return machine.Droplet{
 		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Layers: image.Layers,
-		Attachment: machine.Attachment{Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
+		Attachment: machine.Attachment{Public: droplet.Public, IPv6: droplet.IPv6, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
 		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendorData, PublicKeys: droplet.PublicKeys},
 	}
 }
@@ -108,6 +108,10 @@ func (m *hostMachines) Rebuild(ctx context.Context, droplet api.Machine) error {
 
 func (m *hostMachines) Resize(_ context.Context, id, memory, cpus int) error {
 	return m.host.Resize(id, memory, cpus)
+}
+
+func (m *hostMachines) EnableIPv6(_ context.Context, id int, address netip.Addr) error {
+	return m.host.EnableIPv6(id, address)
 }
 
 func (m *hostMachines) Boot(ctx context.Context, id int) error {
@@ -168,7 +172,7 @@ func (m *hostMachines) SetNetworkFaults(ctx context.Context, faults []api.Networ
 func (m *hostMachines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
 	all := []machine.Shield{}
 	for _, shield := range shields {
-		all = append(all, machine.Shield{Droplet: shield.Droplet, Addresses: shield.Addresses, Inbound: passages(shield.Inbound), Outbound: passages(shield.Outbound)})
+		all = append(all, machine.Shield{Droplet: shield.Droplet, Public: shield.Public, Addresses: shield.Addresses, Inbound: passages(shield.Inbound), Outbound: passages(shield.Outbound)})
 	}
 	return m.host.SetFirewalls(ctx, all)
 }

@@ -83,11 +83,23 @@ func lookup(host *machine.Host, d *state.Document, address netip.Addr, vendorDat
 		ReservedIP: reserved,
 		ID:         droplet.ID, Hostname: droplet.Name, Region: droplet.Region, UserData: droplet.UserData, VendorData: vendorData,
 		PublicKeys: droplet.PublicKeys, Tags: droplet.Tags, Features: droplet.Features,
-		Public: metadata.Interface{Address: netip.PrefixFrom(droplet.Public, host.Public.Bits()), Gateway: host.Gateway(),
-			MAC: machine.MAC(droplet.Public).String(), Anchor: machine.Anchor(droplet.Public)},
+		Public: publicInterface(host, droplet),
 		Private: metadata.Interface{Address: netip.PrefixFrom(droplet.Private, droplet.Network.Bits()), Gateway: droplet.Network.Masked().Addr().Next(),
 			MAC: machine.MAC(droplet.Private).String()},
 	}, true
+}
+
+// publicInterface is the zero Interface for a Droplet that has only its VPC.
+func publicInterface(host *machine.Host, droplet state.Droplet) metadata.Interface {
+	if !droplet.Public.IsValid() {
+		return metadata.Interface{}
+	}
+	told := metadata.Interface{Address: netip.PrefixFrom(droplet.Public, host.Public.Bits()), Gateway: host.Gateway(),
+		MAC: machine.MAC(droplet.Public).String(), Anchor: machine.Anchor(droplet.Public)}
+	if six := droplet.IPv6(); six.IsValid() {
+		told.IPv6, told.GatewayIPv6 = netip.PrefixFrom(six, host.IPv6.Bits()), host.GatewayIPv6()
+	}
+	return told
 }
 
 // sources are the hosts that the Droplets' own apt asks for packages: what the mirror lets through to.

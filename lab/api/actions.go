@@ -261,11 +261,13 @@ func (s *Server) perform(action state.Action) error {
 	switch action.Type {
 	case "snapshot":
 		return s.takeSnapshot(action)
+	case "enable_ipv6":
+		return s.enableIPv6(action)
 	case "rebuild", "restore":
 		return s.rebuild(action)
 	case "resize":
 		return s.resize(action)
-	case "rename", "password_reset", "enable_ipv6", "enable_backups", "disable_backups":
+	case "rename", "password_reset", "enable_backups", "disable_backups":
 		return s.finish(action, func(d *state.Document) {
 			if droplet := d.Droplet(action.ResourceID); droplet != nil {
 				settle(droplet, action)
@@ -301,6 +303,24 @@ func settle(droplet *state.Droplet, action state.Action) {
 	case "disable_backups":
 		feature("backups", false)
 	}
+}
+
+// enableIPv6 gives a Droplet its address before it is shown.
+func (s *Server) enableIPv6(action state.Action) error {
+	droplet := s.Store.View().Droplet(action.ResourceID)
+	if droplet == nil {
+		return notFound()
+	}
+	if err := s.Machines.EnableIPv6(s.context, droplet.ID, state.IPv6Beside(droplet.Public)); err != nil {
+		return err
+	}
+	err := s.finish(action, func(d *state.Document) {
+		if droplet := d.Droplet(action.ResourceID); droplet != nil {
+			settle(droplet, action)
+		}
+	})
+	s.kickBalancers() // its firewalls hold for the new address as well
+	return err
 }
 
 // power does an action of the power button and returns the status that the Droplet has after it.

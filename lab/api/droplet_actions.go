@@ -224,6 +224,9 @@ func checkBackups(_ *state.Document, droplet *state.Droplet, _ actionRequest) er
 }
 
 func checkIPv6(_ *state.Document, droplet *state.Droplet, _ actionRequest) error {
+	if !droplet.Public.IsValid() {
+		return invalid("IPv6 needs public networking, which this Droplet does not have.")
+	}
 	if slices.Contains(droplet.Features, "ipv6") {
 		return invalid("IPv6 is already enabled for this Droplet.")
 	}

@@ -92,8 +92,8 @@ func (b *dropletRequest) check() error {
 		return invalid("User data is too long (maximum is %d bytes)", maxUserData)
 	case len(b.Volumes) > 0 && len(names) > 1:
 		return invalid("volumes can't be attached to more than one Droplet")
-	case b.PublicNetworking != nil && !*b.PublicNetworking:
-		return invalid("the lab has no Droplets without public networking")
+	case b.private() && b.IPv6:
+		return invalid("IPv6 needs public networking")
 	}
 	for _, name := range names {
 		if !validHostname(name) {
@@ -102,6 +102,9 @@ func (b *dropletRequest) check() error {
 	}
 	return checkTags(b.Tags)
 }
+
+// private tells whether Droplets with nothing but their VPC were asked for.
+func (b *dropletRequest) private() bool { return b.PublicNetworking != nil && !*b.PublicNetworking }
 
 func (b *dropletRequest) names() []string {
 	if b.Name != "" {
@@ -129,11 +132,8 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 	for _, name := range body.names() {
 		droplet := pattern
 		droplet.ID, droplet.Name = d.NextID(), name
-		var free [2]bool
-		droplet.Public, free[0] = d.TakePublic(s.Public)
-		droplet.Private, free[1] = d.TakePrivate(d.VPC(droplet.VPC))
-		if !free[0] || !free[1] {
-			return nil, nil, invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
+		if err := s.giveAddresses(d, &droplet, body.private()); err != nil {
+			return nil, nil, err
 		}
 		if err := giveVolumes(d, droplet, body.Volumes); err != nil {
 			return nil, nil, err
@@ -145,6 +145,19 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 		made, actions = append(made, droplet), append(actions, action)
 	}
 	return made, actions, nil
+}
+
+// giveAddresses takes a Droplet's addresses: a public one unless it has only its VPC, and one in the VPC.
+func (s *Server) giveAddresses(d *state.Document, droplet *state.Droplet, private bool) error {
+	public := private
+	if !private {
+		droplet.Public, public = d.TakePublic(s.Public)
+	}
+	var inVPC bool
+	if droplet.Private, inVPC = d.TakePrivate(d.VPC(droplet.VPC)); !public || !inVPC {
+		return invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
+	}
+	return nil
 }
 
 // resolveDroplet finds everything that the request names, and returns a Droplet without name and addresses.

@@ -31,7 +31,7 @@ func (s *Server) dropletRoutes() map[string]handler {
 
 type addressShape struct {
 	IPAddress string `json:"ip_address"`
-	Netmask   string `json:"netmask"`
+	Netmask   any    `json:"netmask"` // a dotted mask of IPv4, a length of IPv6
 	Gateway   string `json:"gateway"`
 	Type      string `json:"type"`
 }
@@ -94,11 +94,26 @@ func (s *Server) networks(droplet state.Droplet) networksShape {
 		return shown
 	}
 	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Private.String(), Netmask: netmask(droplet.Network), Gateway: "", Type: "private"})
+	if !droplet.Public.IsValid() {
+		return shown
+	}
+	if six := droplet.IPv6(); six.IsValid() {
+		network := state.IPv6Network(s.Public)
+		shown.V6 = append(shown.V6, addressShape{IPAddress: six.String(), Netmask: network.Bits(), Gateway: network.Addr().Next().String(), Type: "public"})
+	}
 	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Public.String(), Netmask: netmask(s.Public), Gateway: s.gateway(), Type: "public"})
 	if held := s.Store.View().ReservedIPOf(droplet.ID); held != nil {
 		shown.V4 = append(shown.V4, addressShape{IPAddress: held.Address.String(), Netmask: netmask(s.Public), Gateway: s.gateway(), Type: "public"})
 	}
 	return shown
+}
+
+// showAddress shows no address as nothing.
+func showAddress(address netip.Addr) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.String()
 }
 
 func (s *Server) gateway() string { return s.Public.Masked().Addr().Next().String() }
@@ -352,7 +367,7 @@ func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
 	size, _ := findSize(droplet.Size)
 	return Machine{
 		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs,
-		Public: droplet.Public, Private: droplet.Private, VPC: droplet.VPC, VPCRange: d.VPC(droplet.VPC).Range,
+		Public: droplet.Public, IPv6: droplet.IPv6(), Private: droplet.Private, VPC: droplet.VPC, VPCRange: d.VPC(droplet.VPC).Range,
 		UserData: droplet.UserData, PublicKeys: droplet.PublicKeys,
 	}
 }

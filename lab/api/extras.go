@@ -54,7 +54,7 @@ func (s *Server) Status() Status {
 	d := s.Store.View()
 	status := Status{PublicRange: s.Public.String(), Droplets: []DropletStatus{}, LoadBalancers: []BalancerStatus{}}
 	for _, droplet := range d.Droplets {
-		shown := DropletStatus{ID: droplet.ID, Name: droplet.Name, Status: s.status(droplet), Locked: droplet.Locked, Public: droplet.Public.String(),
+		shown := DropletStatus{ID: droplet.ID, Name: droplet.Name, Status: s.status(droplet), Locked: droplet.Locked, Public: showAddress(droplet.Public),
 			Private: droplet.Private.String(), Image: droplet.Image.Name, Tags: orEmpty(droplet.Tags)}
 		shown.Inspection, _ = s.Machines.Inspect(droplet.ID)
 		status.Droplets = append(status.Droplets, shown)

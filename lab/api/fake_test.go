@@ -190,6 +190,10 @@ func (m *machines) Fault(_ context.Context, id int, fault string) error {
 	return nil
 }
 
+func (m *machines) EnableIPv6(ctx context.Context, id int, address netip.Addr) error {
+	return m.change(ctx, "EnableIPv6", id, func(machine *api.Machine) { machine.IPv6 = address })
+}
+
 func (m *machines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
 	if err := m.pass(ctx, "SetFirewalls"); err != nil {
 		return err

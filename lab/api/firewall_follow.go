@@ -13,7 +13,8 @@ import (
 // Shield is what all firewalls of a Droplet together let through. A Droplet without one has no firewall.
 type Shield struct {
 	Droplet   int
-	Addresses []netip.Addr // public, anchor, and in the VPC
+	Public    netip.Addr   // the zero Addr: it has its VPC only
+	Addresses []netip.Addr // all others: IPv6, VPC, reserved
 	Inbound   []Passage
 	Outbound  []Passage
 }
@@ -54,7 +55,7 @@ func prefixFrom(text string) (netip.Prefix, bool) {
 func (s *Server) shields(d *state.Document) []Shield {
 	shields := []Shield{}
 	for _, droplet := range d.Droplets {
-		shield := Shield{Droplet: droplet.ID, Addresses: addressesOf(d, droplet)}
+		shield := Shield{Droplet: droplet.ID, Public: droplet.Public, Addresses: otherAddresses(d, droplet)}
 		guarded := false
 		for _, firewall := range d.Firewalls {
 			if slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
@@ -72,7 +73,17 @@ func (s *Server) shields(d *state.Document) []Shield {
 
 // addressesOf are the addresses that a Droplet's packets carry in the lab's networks.
 func addressesOf(d *state.Document, droplet state.Droplet) []netip.Addr {
-	addresses := []netip.Addr{droplet.Public, droplet.Private}
+	if !droplet.Public.IsValid() {
+		return otherAddresses(d, droplet)
+	}
+	return append([]netip.Addr{droplet.Public}, otherAddresses(d, droplet)...)
+}
+
+func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
+	addresses := []netip.Addr{droplet.Private}
+	if six := droplet.IPv6(); six.IsValid() {
+		addresses = append(addresses, six)
+	}
 	if reserved := d.ReservedIPOf(droplet.ID); reserved != nil {
 		addresses = append(addresses, reserved.Address)
 	}

@@ -16,7 +16,8 @@ type Machine struct {
 	Root       string // the image it starts from
 	Memory     int    // MB
 	CPUs       int
-	Public     netip.Addr
+	Public     netip.Addr // the zero Addr: it has its VPC only
+	IPv6       netip.Addr // the zero Addr: none
 	Private    netip.Addr
 	VPC        string
 	VPCRange   netip.Prefix
@@ -73,6 +74,8 @@ type Machines interface {
 	Rebuild(ctx context.Context, machine Machine) error
 	// Resize gives a machine that is off another memory (MB) and number of CPUs.
 	Resize(ctx context.Context, id, memory, cpus int) error
+	// EnableIPv6 gives a machine a public IPv6 address.
+	EnableIPv6(ctx context.Context, id int, address netip.Addr) error
 	// Snapshot keeps the machine's disk as an image, and says how many bytes that is.
 	Snapshot(ctx context.Context, id int, root string) (bytes int64, err error)
 	// Images names the snapshots that are kept, whole or not.

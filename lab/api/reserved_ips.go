@@ -210,6 +210,9 @@ func allowHolder(d *state.Document, id int) error {
 	if droplet == nil || droplet.Deleting {
 		return invalid("The droplet is not found.")
 	}
+	if !droplet.Public.IsValid() {
+		return invalid("The droplet has no public networking: it can't have a reserved IP.")
+	}
 	coming := slices.ContainsFunc(d.Actions, func(a state.Action) bool {
 		return a.ResourceType == reservedIPType && a.Type == "assign_ip" && a.Status == state.ActionInProgress && a.Argument == fmt.Sprint(id)
 	})

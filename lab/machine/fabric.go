@@ -51,7 +51,7 @@ func (h *Host) makeFabric() error {
 	}
 	err := within(h.fabric(), func() error {
 		return setSysctls(map[string]string{
-			"ipv4/ip_forward": "0", "ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1",
+			"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0", "ipv6/conf/default/disable_ipv6": "1",
 		})
 	})
 	if err != nil {
@@ -72,7 +72,13 @@ func (h *Host) makeFabric() error {
 	if err := fabric.RouteReplace(&netlink.Route{Dst: network(netip.MustParsePrefix("0.0.0.0/0")), Type: unix.RTN_UNREACHABLE}); err != nil {
 		return fmt.Errorf("close the fabric's way out: %w", err)
 	}
-	return h.joinHost(fabric)
+	if err := h.makeGuards(); err != nil {
+		return fmt.Errorf("guard the fabric: %w", err)
+	}
+	if err := h.joinHost(fabric); err != nil {
+		return err
+	}
+	return h.joinIPv6(fabric)
 }
 
 // joinHost links this computer to the public network. The blackhole beneath the route catches what would otherwise
@@ -84,21 +90,12 @@ func (h *Host) joinHost(fabric *wire) error {
 	if err := h.addBlackhole(h.Public); err != nil {
 		return err
 	}
-	here, err := netns.Get()
+	end, err := here()
 	if err != nil {
 		return err
 	}
-	defer here.Close()
-	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	end := &wire{Handle: host, namespace: here}
-	defer host.Close()
+	defer end.close()
 	if err := fabric.makeCable(hostPort, publicBridge, end, h.hostLink(), MAC(h.Self())); err != nil {
-		return err
-	}
-	if err := setSysctls(map[string]string{"ipv6/conf/" + h.hostLink() + "/disable_ipv6": "1"}); err != nil {
 		return err
 	}
 	if err := end.addAddress(h.hostLink(), netip.PrefixFrom(h.Self(), 32)); err != nil {
@@ -182,13 +179,15 @@ func (h *Host) removeFabric() error {
 		return err
 	}
 	filter := &netlink.Route{Protocol: protocol, Priority: h.metric(), Type: unix.RTN_BLACKHOLE}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, filter, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_TYPE)
-	if err != nil {
-		return fmt.Errorf("list routes: %w", err)
-	}
-	for _, route := range routes {
-		if err := netlink.RouteDel(&route); err != nil {
-			return fmt.Errorf("remove route %v: %w", route.Dst, err)
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_TYPE)
+		if err != nil {
+			return fmt.Errorf("list routes: %w", err)
+		}
+		for _, route := range routes {
+			if err := netlink.RouteDel(&route); err != nil {
+				return fmt.Errorf("remove route %v: %w", route.Dst, err)
+			}
 		}
 	}
 	return nil
@@ -273,7 +272,11 @@ func (w *wire) addAddress(name string, address netip.Prefix) error {
 	}
 	n := network(address)
 	n.IP = address.Addr().AsSlice()
-	if err := w.AddrReplace(link, &netlink.Addr{IPNet: n}); err != nil {
+	flags := 0
+	if address.Addr().Is6() {
+		flags = unix.IFA_F_NODAD // the lab gives each address once: no waiting for others to object
+	}
+	if err := w.AddrReplace(link, &netlink.Addr{IPNet: n, Flags: flags}); err != nil {
 		return fmt.Errorf("add address %s to %s: %w", address, name, err)
 	}
 	return nil
@@ -296,7 +299,7 @@ func (w *wire) route(name string, to netip.Prefix, gateway, source netip.Addr) e
 }
 
 func network(prefix netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: prefix.Masked().Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), 32)}
+	return &net.IPNet{IP: prefix.Masked().Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
 }
 
 func prefixOf(n *net.IPNet) (netip.Prefix, bool) {

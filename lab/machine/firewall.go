@@ -12,7 +12,8 @@ import (
 // Shield is what may reach a Droplet and leave it. A Droplet without one has no firewall.
 type Shield struct {
 	Droplet   int
-	Addresses []netip.Addr
+	Public    netip.Addr   // the zero Addr: it has its VPC only
+	Addresses []netip.Addr // all others: IPv6, VPC, reserved
 	Inbound   []Passage
 	Outbound  []Passage
 }
@@ -35,7 +36,7 @@ func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 	defer h.net.Unlock()
 	err := within(h.fabric(), func() error {
 		if len(shields) > 0 {
-			if err := setSysctls(map[string]string{"bridge/bridge-nf-call-iptables": "1"}); err != nil {
+			if err := setSysctls(map[string]string{"bridge/bridge-nf-call-iptables": "1", "bridge/bridge-nf-call-ip6tables": "1"}); err != nil {
 				return fmt.Errorf("%w: `modprobe br_netfilter` gives the kernel what firewalls need", err)
 			}
 		}
@@ -48,58 +49,81 @@ func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 	return nil
 }
 
-// firewallRules is the whole table, put in force in one transaction. A packet passes when the sender's firewalls let it
-// out and the receiver's let it in; a chain returns what it lets through and drops the rest.
+// firewallRules is the whole of both tables, put in force in one transaction.
 func firewallRules(shields []Shield) string {
-	text := fmt.Sprintf("table ip %[1]s\ndelete table ip %[1]s\n", firewallTable)
-	if len(shields) == 0 {
-		return text
-	}
+	return familyOf4().rules(shields) + familyOf6().rules(shields)
+}
+
+// family is what differs between the rules for IPv4 and for IPv6.
+type family struct {
+	name   string // of nftables
+	icmp   string
+	always string // a rule for what every network needs
+	owns   func(netip.Addr) bool
+}
+
+func familyOf4() family { return family{name: "ip", icmp: "icmp", owns: netip.Addr.Is4} }
+
+func familyOf6() family {
+	return family{name: "ip6", icmp: "icmpv6", always: "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n", owns: netip.Addr.Is6}
+}
+
+// rules is a family's table. A packet passes when the sender's firewalls let it out and the receiver's let it in; a chain
+// returns what it lets through and drops the rest.
+func (f family) rules(shields []Shield) string {
+	text := fmt.Sprintf("table %[2]s %[1]s\ndelete table %[2]s %[1]s\n", firewallTable, f.name)
 	var chains strings.Builder
 	out, in := []string{}, []string{}
 	for _, shield := range shields {
-		writeChain(&chains, fmt.Sprintf("out_%d", shield.Droplet), "daddr", shield.Outbound)
-		writeChain(&chains, fmt.Sprintf("in_%d", shield.Droplet), "saddr", shield.Inbound)
+		f.writeChain(&chains, fmt.Sprintf("out_%d", shield.Droplet), "daddr", shield.Outbound)
+		f.writeChain(&chains, fmt.Sprintf("in_%d", shield.Droplet), "saddr", shield.Inbound)
 		for _, address := range shield.withAnchor() {
-			out = append(out, fmt.Sprintf("%s : jump out_%d", address, shield.Droplet))
-			in = append(in, fmt.Sprintf("%s : jump in_%d", address, shield.Droplet))
+			if f.owns(address) {
+				out = append(out, fmt.Sprintf("%s : jump out_%d", address, shield.Droplet))
+				in = append(in, fmt.Sprintf("%s : jump in_%d", address, shield.Droplet))
+			}
 		}
 	}
-	return text + fmt.Sprintf("table ip %s {\n%s\tchain forward {\n\t\ttype filter hook forward priority 10;\n\t\tct state established,related accept\n"+
-		"\t\tip saddr vmap { %s }\n\t\tip daddr vmap { %s }\n\t}\n}\n", firewallTable, chains.String(), strings.Join(out, ", "), strings.Join(in, ", "))
-}
-
-// withAnchor are the addresses of a Droplet, and its anchor address: the first one is public.
-func (s Shield) withAnchor() []netip.Addr {
-	if len(s.Addresses) == 0 {
-		return nil
+	if len(out) == 0 {
+		return text
 	}
-	return append([]netip.Addr{Anchor(s.Addresses[0]).Addr()}, s.Addresses...)
+	return text + fmt.Sprintf("table %[5]s %[1]s {\n%[2]s\tchain forward {\n\t\ttype filter hook forward priority 10;\n\t\tct state established,related accept\n%[6]s"+
+		"\t\t%[5]s saddr vmap { %[3]s }\n\t\t%[5]s daddr vmap { %[4]s }\n\t}\n}\n", firewallTable, chains.String(), strings.Join(out, ", "), strings.Join(in, ", "), f.name, f.always)
 }
 
-func writeChain(text *strings.Builder, name, side string, passages []Passage) {
+// withAnchor are the addresses of a Droplet, and the anchor address that belongs to its public one.
+func (s Shield) withAnchor() []netip.Addr {
+	if !s.Public.IsValid() {
+		return s.Addresses
+	}
+	return append([]netip.Addr{s.Public, Anchor(s.Public).Addr()}, s.Addresses...)
+}
+
+func (f family) writeChain(text *strings.Builder, name, side string, passages []Passage) {
 	fmt.Fprintf(text, "\tchain %s {\n", name)
 	for _, passage := range passages {
 		for _, peer := range passage.Peers {
-			if !peer.Addr().Is4() {
-				continue // the lab's networks carry no IPv6
+			if f.owns(peer.Addr()) {
+				fmt.Fprintf(text, "\t\t%s%s return\n", f.peer(side, peer), f.match(passage))
 			}
-			fmt.Fprintf(text, "\t\t%s%s return\n", peerMatch(side, peer), passage.match())
 		}
 	}
 	text.WriteString("\t\tdrop\n\t}\n")
 }
 
-func peerMatch(side string, peer netip.Prefix) string {
+func (f family) peer(side string, peer netip.Prefix) string {
 	if peer.Bits() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("ip %s %s ", side, peer)
+	return fmt.Sprintf("%s %s %s ", f.name, side, peer)
 }
 
-func (p Passage) match() string {
-	if p.Protocol == "icmp" || p.First == 0 {
-		return "ip protocol " + p.Protocol
+func (f family) match(p Passage) string {
+	switch {
+	case p.Protocol == "icmp":
+		return "meta l4proto " + f.icmp
+	case p.First == 0:
+		return "meta l4proto " + p.Protocol
 	}
 	return fmt.Sprintf("%s dport %d-%d", p.Protocol, p.First, p.Last)
 }

@@ -37,6 +37,7 @@ type Config struct {
 	State    string       // its folder, such as /var/lib/hornero/lab/default
 	Cache    string       // what labs share and is dear to make: base images, packages
 	Public   netip.Prefix // a /24: .1 is the gateway, .2 this computer; Droplets and load balancers get .10 and up
+	IPv6     netip.Prefix // a /64 for public IPv6 addresses, with the same two; the zero Prefix: none
 	Launcher []string     // the program that calls Launch with the path appended, such as hornero lab launch-droplet
 	Logger   *slog.Logger // nil discards
 }
@@ -57,6 +58,9 @@ func New(config Config) (*Host, error) {
 	}
 	if config.Public.Bits() != 24 || !config.Public.Addr().Is4() || config.Public != config.Public.Masked() {
 		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv4 /24", config.Name, config.Public)
+	}
+	if config.IPv6.IsValid() && (config.IPv6.Bits() != 64 || !config.IPv6.Addr().Is6() || config.IPv6 != config.IPv6.Masked()) {
+		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv6 /64", config.Name, config.IPv6)
 	}
 	if !filepath.IsAbs(config.State) || !filepath.IsAbs(config.Cache) || strings.ContainsAny(config.State+config.Cache, ":,\\") {
 		return nil, fmt.Errorf("lab %s: the folders %q and %q must be absolute paths without ':', ',' and '\\'", config.Name, config.State, config.Cache)

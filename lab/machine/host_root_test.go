@@ -53,7 +53,7 @@ func newLab(t *testing.T) *testLab {
 	require.NoError(t, err)
 	l := &testLab{t: t, signer: signer}
 	config := machine.Config{
-		Name: lab, State: t.TempDir(), Cache: "/var/cache/hornero", Public: netip.MustParsePrefix("198.18.77.0/24"),
+		Name: lab, State: t.TempDir(), Cache: "/var/cache/hornero", Public: netip.MustParsePrefix("198.18.77.0/24"), IPv6: netip.MustParsePrefix("2001:db8:c612:4d00::/64"),
 		Launcher: []string{executable, "launch-droplet"}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	l.Host, err = machine.New(config)
@@ -74,7 +74,7 @@ func footprint(t *testing.T) map[string]string {
 	seen := map[string]string{}
 	for name, script := range map[string]string{
 		"namespaces": "ls /run/netns 2>/dev/null | grep -w hornero-" + lab + " || true",
-		"routes":     "ip route show | grep -F -e 198.18.77 -e 10.108.0 || true",
+		"routes":     "{ ip route show; ip -6 route show; } | grep -F -e 198.18.77 -e 10.108.0 -e 2001:db8:c612:4d00 || true",
 		"links":      "ip -o link show | grep -F hr || true",
 		"mounts":     "grep -F " + lab + " /proc/mounts || true",
 		"cgroups":    "find /sys/fs/cgroup -type d -path '*hornero/" + lab + "*' || true",

@@ -34,6 +34,9 @@ func (h *Host) SetReserved(ctx context.Context, holders map[netip.Addr]int) erro
 		} else if err != nil {
 			return err
 		}
+		if !droplet.Public.IsValid() {
+			continue // no anchor address, either
+		}
 		anchors[address] = Anchor(droplet.Public).Addr()
 	}
 	fabric, err := openWire(h.fabric())

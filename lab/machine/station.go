@@ -11,7 +11,8 @@ import (
 
 // Attachment is a place in the lab's networks.
 type Attachment struct {
-	Public   netip.Addr   `json:"public"`  // eth0
+	Public   netip.Addr   `json:"public"`  // eth0; the zero Addr: the VPC is all it has, on eth0
+	IPv6     netip.Addr   `json:"ipv6"`    // eth0, beside Public; the zero Addr: none
 	Private  netip.Addr   `json:"private"` // eth1
 	VPC      string       `json:"vpc"`     // any text that names it, such as the VPC's UUID
 	VPCRange netip.Prefix `json:"vpc_range"`
@@ -47,8 +48,10 @@ func (h *Host) attach(station string, at Attachment) error {
 	if err := inside.raise("lo"); err != nil {
 		return err
 	}
-	if err := h.attachPublic(fabric, inside, station, at); err != nil {
-		return err
+	if at.Public.IsValid() {
+		if err := h.attachPublic(fabric, inside, station, at); err != nil {
+			return err
+		}
 	}
 	return h.attachPrivate(fabric, inside, station, at)
 }
@@ -61,7 +64,10 @@ func quietIPv6() map[string]string {
 }
 
 func (h *Host) checkAttachment(at Attachment) error {
-	if !h.Public.Contains(at.Public) || at.Public.Compare(h.Self()) <= 0 {
+	if at.IPv6.IsValid() && (!at.Public.IsValid() || !h.IPv6.IsValid() || !h.IPv6.Contains(at.IPv6) || at.IPv6.Compare(h.selfIPv6()) <= 0) {
+		return fmt.Errorf("public address %s: must be in %s and after %s, beside an IPv4 one", at.IPv6, h.IPv6, h.selfIPv6())
+	}
+	if at.Public.IsValid() && !h.Public.Contains(at.Public) || at.Public.IsValid() && at.Public.Compare(h.Self()) <= 0 {
 		return fmt.Errorf("public address %s: must be in %s and after %s", at.Public, h.Public, h.Self())
 	}
 	if at.VPC == "" || !at.VPCRange.Addr().Is4() || !at.VPCRange.Contains(at.Private) {
@@ -71,6 +77,13 @@ func (h *Host) checkAttachment(at Attachment) error {
 }
 
 func (h *Host) attachPublic(fabric, inside *wire, station string, at Attachment) error {
+	own := guard{port: publicPort(station), mac: MAC(at.Public), addresses: []netip.Addr{at.Public, Anchor(at.Public).Addr()}}
+	if at.IPv6.IsValid() {
+		own.addresses = append(own.addresses, at.IPv6)
+	}
+	if err := h.setGuard(own); err != nil {
+		return fmt.Errorf("guard %s: %w", station, err)
+	}
 	if err := fabric.makeCable(publicPort(station), publicBridge, inside, "eth0", MAC(at.Public)); err != nil {
 		return err
 	}
@@ -85,17 +98,30 @@ func (h *Host) attachPublic(fabric, inside *wire, station string, at Attachment)
 	if err := inside.route("eth0", netip.PrefixFrom(MetadataAddress(), 32), netip.Addr{}, at.Public); err != nil {
 		return err
 	}
-	return inside.route("eth0", netip.MustParsePrefix("0.0.0.0/0"), h.Gateway(), at.Public)
+	if err := inside.route("eth0", netip.MustParsePrefix("0.0.0.0/0"), h.Gateway(), at.Public); err != nil {
+		return err
+	}
+	return h.attachIPv6(inside, station, at)
 }
 
 func (h *Host) attachPrivate(fabric, inside *wire, station string, at Attachment) error {
 	if err := h.makeVPC(fabric, at.VPC, at.VPCRange); err != nil {
 		return err
 	}
-	if err := fabric.makeCable(privatePort(station), vpcBridge(at.VPC), inside, "eth1", MAC(at.Private)); err != nil {
+	if err := h.setGuard(guard{port: privatePort(station), mac: MAC(at.Private), addresses: []netip.Addr{at.Private}}); err != nil {
+		return fmt.Errorf("guard %s: %w", station, err)
+	}
+	link := "eth1"
+	if !at.Public.IsValid() {
+		link = "eth0"
+	}
+	if err := fabric.makeCable(privatePort(station), vpcBridge(at.VPC), inside, link, MAC(at.Private)); err != nil {
 		return err
 	}
-	return inside.addAddress("eth1", netip.PrefixFrom(at.Private, at.VPCRange.Bits()))
+	if err := inside.addAddress(link, netip.PrefixFrom(at.Private, at.VPCRange.Bits())); err != nil || at.Public.IsValid() {
+		return err
+	}
+	return inside.route(link, netip.PrefixFrom(MetadataAddress(), 32), netip.Addr{}, at.Private)
 }
 
 // detach removes a station from the networks; nil when there is none.
@@ -112,7 +138,7 @@ func (h *Host) detach(station string, at Attachment) error {
 	if err := errors.Join(fabric.removeLink(publicPort(station)), fabric.removeLink(privatePort(station))); err != nil {
 		return err
 	}
-	if err := removeNamespace(h.Namespace(station)); err != nil {
+	if err := errors.Join(h.dropGuard(publicPort(station)), h.dropGuard(privatePort(station)), removeNamespace(h.Namespace(station))); err != nil {
 		return err
 	}
 	if at.VPC == "" {
@@ -130,7 +156,11 @@ func (h *Host) Links(id int, up bool) error {
 		return err
 	}
 	defer fabric.close()
-	return errors.Join(fabric.setUp(publicPort(number(id)), up), fabric.setUp(privatePort(number(id)), up))
+	public := fabric.setUp(publicPort(number(id)), up)
+	if missing(public) {
+		public = nil // one that has only its VPC
+	}
+	return errors.Join(public, fabric.setUp(privatePort(number(id)), up))
 }
 
 // stations names what is in the lab's networks, found in the kernel and not in files.

@@ -22,12 +22,19 @@ type wireInterface struct {
 	MAC    string       `json:"mac"`
 	Type   string       `json:"type"`
 	IPv4   *wireAddress `json:"ipv4,omitempty"`
+	IPv6   *wireIPv6    `json:"ipv6,omitempty"`
 	Anchor *wireAddress `json:"anchor_ipv4,omitempty"`
 }
 
 type wireAddress struct {
 	Address string `json:"ip_address"`
 	Netmask string `json:"netmask"`
+	Gateway string `json:"gateway"`
+}
+
+type wireIPv6 struct {
+	Address string `json:"ip_address"`
+	CIDR    int    `json:"cidr"`
 	Gateway string `json:"gateway"`
 }
 
@@ -58,11 +65,18 @@ func document(info Info) wire {
 	for kind, one := range map[string]Interface{"public": info.Public, "private": info.Private} {
 		if one.Address.IsValid() {
 			d.Interfaces[kind] = []wireInterface{{
-				MAC: one.MAC, Type: kind, IPv4: wireAddressOf(one.Address, one.Gateway), Anchor: wireAddressOf(one.Anchor, netip.Addr{}),
+				MAC: one.MAC, Type: kind, IPv4: wireAddressOf(one.Address, one.Gateway), IPv6: wireIPv6Of(one), Anchor: wireAddressOf(one.Anchor, netip.Addr{}),
 			}}
 		}
 	}
 	return d
+}
+
+func wireIPv6Of(one Interface) *wireIPv6 {
+	if !one.IPv6.IsValid() {
+		return nil
+	}
+	return &wireIPv6{Address: one.IPv6.Addr().String(), CIDR: one.IPv6.Bits(), Gateway: text(one.GatewayIPv6)}
 }
 
 func wireAddressOf(prefix netip.Prefix, gateway netip.Addr) *wireAddress {

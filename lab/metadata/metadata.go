@@ -31,10 +31,12 @@ type Info struct {
 
 // Interface is one of the Droplet's network interfaces.
 type Interface struct {
-	Address netip.Prefix // the address and its network's length; the zero Prefix: there is no such interface
-	Gateway netip.Addr
-	MAC     string
-	Anchor  netip.Prefix // public interfaces only
+	Address     netip.Prefix // the address and its network's length; the zero Prefix: there is no such interface
+	Gateway     netip.Addr
+	MAC         string
+	Anchor      netip.Prefix // public interfaces only
+	IPv6        netip.Prefix // public interfaces only; the zero Prefix: none
+	GatewayIPv6 netip.Addr
 }
 
 // Lookup finds the Droplet that has an address.
@@ -191,6 +193,9 @@ func interfaces(info Info) folder {
 		one := folder{{"ipv4", address(kind.Address, kind.Gateway)}}
 		if kind.Anchor.IsValid() {
 			one = append(one, entry{"anchor_ipv4", address(kind.Anchor, gatewayOf(kind.Anchor))})
+		}
+		if kind.IPv6.IsValid() {
+			one = append(one, entry{"ipv6", folder{{"address", leaf(kind.IPv6.Addr().String())}, {"cidr", leaf(strconv.Itoa(kind.IPv6.Bits()))}, {"gateway", leaf(text(kind.GatewayIPv6))}}})
 		}
 		one = append(one, entry{"mac", leaf(kind.MAC)}, entry{"type", leaf(kind.name)})
 		f = append(f, entry{kind.name, folder{{"0", one}}})

@@ -2,6 +2,7 @@ package state
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,27 @@ func (d *Document) VPC(id string) *VPC {
 // DefaultVPC finds a region's default VPC; nil when there is none.
 func (d *Document) DefaultVPC(region string) *VPC {
 	return find(d.VPCs, func(x *VPC) bool { return x.Default && x.Region == region })
+}
+
+// IPv6Network is the public IPv6 network that goes with a public IPv4 one: of the range for documentation (RFC 3849).
+func IPv6Network(public netip.Prefix) netip.Prefix {
+	b := public.Masked().Addr().As4()
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, b[0], b[1], b[2], 0}), 64)
+}
+
+// IPv6 is a Droplet's public IPv6 address; the zero Addr when it has none. Its last byte is the IPv4 address's.
+func (d *Droplet) IPv6() netip.Addr {
+	if !slices.Contains(d.Features, "ipv6") || !d.Public.IsValid() {
+		return netip.Addr{}
+	}
+	return IPv6Beside(d.Public)
+}
+
+// IPv6Beside is the IPv6 address that belongs to a public IPv4 address.
+func IPv6Beside(public netip.Addr) netip.Addr {
+	bytes := IPv6Network(netip.PrefixFrom(public, 24)).Addr().As16()
+	bytes[15] = public.As4()[3]
+	return netip.AddrFrom16(bytes)
 }
 
 // TakePublic takes the next free address of the public range: addresses go round, so that one is not given again

@@ -1,0 +1,110 @@
+package machine
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/hornero/hornero/internal/command"
+)
+
+// guardTable names the nftables table of the fabric that lets a station send only as itself, as DigitalOcean does: no
+// other hardware address, no other address, no multicast.
+const guardTable = "hornero_guard"
+
+// guardPriority is before the fabric changes anything in a frame, and after frames are lost on purpose.
+const guardPriority = -390
+
+// guard is what may come from one port of the fabric. Everything else ends there.
+type guard struct {
+	port      string
+	mac       net.HardwareAddr
+	addresses []netip.Addr
+}
+
+// makeGuards makes the table, or leaves the guards that stand in it as they are.
+func (h *Host) makeGuards() error {
+	return h.nft(fmt.Sprintf(`table bridge %[1]s {
+	map guards { type ifname : verdict; }
+	chain prerouting { type filter hook prerouting priority %[2]d; }
+}
+flush chain bridge %[1]s prerouting
+add rule bridge %[1]s prerouting iifname vmap @guards
+`, guardTable, guardPriority))
+}
+
+// setGuard puts a guard before a port, in the place of the one that stood there.
+func (h *Host) setGuard(g guard) error {
+	chain := guardChain(g.port)
+	rules := fmt.Sprintf("add chain bridge %[1]s %[2]s\nflush chain bridge %[1]s %[2]s\n", guardTable, chain)
+	for _, rule := range g.rules() {
+		rules += fmt.Sprintf("add rule bridge %s %s %s\n", guardTable, chain, rule)
+	}
+	return h.nft(rules + fmt.Sprintf("add element bridge %s guards { %q : jump %s }\n", guardTable, g.port, chain))
+}
+
+// dropGuard takes away the guard of a port that is gone; nil when there is none. What is deleted is added before: only
+// then is it sure to be there.
+func (h *Host) dropGuard(port string) error {
+	chain := guardChain(port)
+	err := h.nft(fmt.Sprintf(`add chain bridge %[1]s %[2]s
+add element bridge %[1]s guards { %[3]q : jump %[2]s }
+delete element bridge %[1]s guards { %[3]q : jump %[2]s }
+flush chain bridge %[1]s %[2]s
+delete chain bridge %[1]s %[2]s
+`, guardTable, chain, port))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the fabric is gone, and all guards with it
+	}
+	return err
+}
+
+func guardChain(port string) string { return "from_" + port }
+
+// rules let pass what is the station's own, in their order, and drop the rest. IPv6 finds its neighbours by multicast:
+// questions and answers pass, the answers only for the station's own addresses.
+func (g guard) rules() []string {
+	four, six := []string{}, []string{"fe80::/64"}
+	told := []string{"0x" + hex.EncodeToString(linkLocal(g.mac).AsSlice())}
+	for _, address := range g.addresses {
+		if address.Is4() {
+			four = append(four, address.String())
+			continue
+		}
+		six = append(six, address.String())
+		told = append(told, "0x"+hex.EncodeToString(address.AsSlice()))
+	}
+	rules := []string{
+		fmt.Sprintf("ether saddr != %s drop", g.mac),
+		fmt.Sprintf("ether type arp arp saddr ether %s arp saddr ip { 0.0.0.0, %s } return", g.mac, strings.Join(four, ", ")),
+		"ip daddr 224.0.0.0/4 drop",
+		fmt.Sprintf("ip saddr { %s } return", strings.Join(four, ", ")),
+	}
+	if len(six) > 1 {
+		rules = append(rules,
+			fmt.Sprintf("icmpv6 type nd-neighbor-advert @th,64,128 { %s } ip6 saddr { %s } return", strings.Join(told, ", "), strings.Join(six, ", ")),
+			fmt.Sprintf("icmpv6 type nd-neighbor-solicit ip6 saddr { ::, %s } return", strings.Join(six, ", ")),
+			"ip6 daddr ff00::/8 drop",
+			"icmpv6 type { nd-neighbor-advert, nd-router-advert, nd-redirect } drop",
+			fmt.Sprintf("ip6 saddr { %s } return", strings.Join(six, ", ")))
+	}
+	return append(rules, "drop")
+}
+
+// linkLocal is the address that the kernel gives an interface by its hardware address (RFC 4291, appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	return netip.AddrFrom16([16]byte{0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]})
+}
+
+// nft puts rules in force in the fabric, all of them or none.
+func (h *Host) nft(rules string) error {
+	return within(h.fabric(), func() error {
+		_, err := command.Run(context.Background(), command.Command{Args: []string{"nft", "-f", "-"}, Input: rules})
+		return err
+	})
+}
