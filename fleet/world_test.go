@@ -276,6 +276,10 @@ func (w *world) Images() ([]string, error) { return nil, nil }
 
 func (w *world) SetNetworkFaults(context.Context, []api.NetworkFault) error { return nil }
 
+func (w *world) Import(context.Context, string, string) (api.Imported, error) {
+	return api.Imported{}, nil
+}
+
 func (w *world) EnableIPv6(context.Context, int, netip.Addr) error { return nil }
 
 func (w *world) SetFirewalls(context.Context, []api.Shield) error { return nil }

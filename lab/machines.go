@@ -110,6 +110,11 @@ func (m *hostMachines) Resize(_ context.Context, id, memory, cpus int) error {
 	return m.host.Resize(id, memory, cpus)
 }
 
+func (m *hostMachines) Import(ctx context.Context, root, url string) (api.Imported, error) {
+	image, disk, err := m.host.Import(ctx, root, url)
+	return api.Imported{Bytes: image.Bytes, Disk: disk}, err
+}
+
 func (m *hostMachines) EnableIPv6(_ context.Context, id int, address netip.Addr) error {
 	return m.host.EnableIPv6(id, address)
 }

@@ -76,9 +76,12 @@ var regions = sync.OnceValue(func() []region {
 })
 
 var sizes = sync.OnceValue(func() []size {
-	basic := func(slug string, memory, vcpus, disk int, transfer, monthly, hourly float64) size {
+	named := func(family, slug string, memory, vcpus, disk int, transfer, monthly, hourly float64) size {
 		return size{Slug: slug, Memory: memory, VCPUs: vcpus, Disk: disk, Transfer: transfer, PriceMonthly: monthly, PriceHourly: hourly,
-			Regions: Regions(), Available: true, Description: "Basic"}
+			Regions: Regions(), Available: true, Description: family}
+	}
+	basic := func(slug string, memory, vcpus, disk int, transfer, monthly, hourly float64) size {
+		return named("Basic", slug, memory, vcpus, disk, transfer, monthly, hourly)
 	}
 	return []size{
 		basic("s-1vcpu-512mb-10gb", 512, 1, 10, 0.5, 4, 0.00595),
@@ -88,6 +91,10 @@ var sizes = sync.OnceValue(func() []size {
 		basic("s-2vcpu-4gb", 4096, 2, 80, 4, 24, 0.03571),
 		basic("s-4vcpu-8gb", 8192, 4, 160, 5, 48, 0.07143),
 		basic("s-8vcpu-16gb", 16384, 8, 320, 6, 96, 0.14286),
+		named("General Purpose", "g-2vcpu-8gb", 8192, 2, 25, 4, 63, 0.09375),
+		named("CPU-Optimized", "c-2", 4096, 2, 25, 4, 42, 0.0625),
+		named("CPU-Optimized", "c-4", 8192, 4, 50, 5, 84, 0.125),
+		named("Memory-Optimized", "m-2vcpu-16gb", 16384, 2, 50, 4, 84, 0.125),
 	}
 })
 

@@ -190,6 +190,13 @@ func (m *machines) Fault(_ context.Context, id int, fault string) error {
 	return nil
 }
 
+func (m *machines) Import(ctx context.Context, root, url string) (api.Imported, error) {
+	if err := m.pass(ctx, "Import"); err != nil {
+		return api.Imported{}, err
+	}
+	return api.Imported{Bytes: 700_000_000, Disk: 2}, m.EnsureImage(ctx, root)
+}
+
 func (m *machines) EnableIPv6(ctx context.Context, id int, address netip.Addr) error {
 	return m.change(ctx, "EnableIPv6", id, func(machine *api.Machine) { machine.IPv6 = address })
 }

@@ -13,6 +13,7 @@ import (
 func (s *Server) imageRoutes() map[string]handler {
 	return map[string]handler{
 		"GET /v2/images":                          s.listImages,
+		"POST /v2/images":                         s.createImage,
 		"GET /v2/images/{image}":                  s.getImage,
 		"PUT /v2/images/{image}":                  s.updateImage,
 		"DELETE /v2/images/{image}":               s.deleteImage,
@@ -51,7 +52,7 @@ func showImage(image state.Image) imageShape {
 	shown := imageShape{
 		ID: image.ID, Name: image.Name, Distribution: image.Distribution, Public: image.Type == state.ImageBase,
 		Regions: orEmpty(image.Regions), CreatedAt: showTime(image.Created), Type: image.Type, MinDiskSize: image.MinDisk,
-		SizeGigabytes: gigabytes(image.Bytes), Description: image.Description, Tags: orEmpty(image.Tags), Status: image.Status,
+		SizeGigabytes: gigabytes(image.Bytes), Description: image.Description, Tags: orEmpty(image.Tags), Status: image.Status, ErrorMessage: image.Error,
 	}
 	if image.Slug != "" {
 		shown.Slug = &image.Slug
@@ -192,7 +193,7 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 		if image.Type == state.ImageBase {
 			return failure(http.StatusForbidden, "You do not have access for the attempted action.")
 		}
-		if image.Status != "available" {
+		if image.Status != state.ImageAvailable && image.Status != state.ImageDeleted {
 			return invalid("Image already has a pending event.")
 		}
 		root = image.Root
@@ -280,6 +281,9 @@ func (s *Server) createImageAction(r *http.Request) (*reply, error) {
 		image := d.Image(id)
 		if image == nil {
 			return notFound()
+		}
+		if image.Status != state.ImageAvailable {
+			return invalid("Image is not available yet.")
 		}
 		action = state.Action{ID: d.NextID(), Type: "transfer", Status: state.ActionInProgress, Started: s.now(), ResourceID: id,
 			ResourceType: "image", Region: body.Region, Argument: body.Region}

@@ -74,6 +74,8 @@ type Machines interface {
 	Rebuild(ctx context.Context, machine Machine) error
 	// Resize gives a machine that is off another memory (MB) and number of CPUs.
 	Resize(ctx context.Context, id, memory, cpus int) error
+	// Import fetches a disk image and keeps its root file system as an image. After an error nothing of it is left.
+	Import(ctx context.Context, root, url string) (Imported, error)
 	// EnableIPv6 gives a machine a public IPv6 address.
 	EnableIPv6(ctx context.Context, id int, address netip.Addr) error
 	// Snapshot keeps the machine's disk as an image, and says how many bytes that is.
@@ -94,6 +96,12 @@ type Machines interface {
 	Inspect(id int) (Inspection, bool)
 	// List names all machines that there are, running or not.
 	List() ([]int, error)
+}
+
+// Imported is what became of a disk image.
+type Imported struct {
+	Bytes int64 // that its files take
+	Disk  int   // GB
 }
 
 // Balancer is a load balancer as whoever runs it needs to know it.

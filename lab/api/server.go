@@ -71,6 +71,7 @@ func (s *Server) Start(ctx context.Context) error {
 			s.verifyCertificate(certificate.ID)
 		}
 	}
+	s.takeUpImports()
 	s.kickBalancers()
 	return nil
 }
@@ -127,6 +128,7 @@ func (s *Server) routes() map[string]handler {
 		s.projectRoutes(),
 		s.volumeRoutes(),
 		s.spacesKeyRoutes(),
+		s.billingRoutes(),
 	} {
 		maps.Copy(all, routes)
 	}

@@ -28,7 +28,7 @@ var (
 
 // HostPackages returns the Debian packages that a computer needs to run a lab.
 func HostPackages() []string {
-	return []string{"e2fsprogs", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables", "systemd-container", "util-linux", "xfsprogs"}
+	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
 }
 
 // Config is what a lab is on this computer.

@@ -18,6 +18,15 @@ type Key struct {
 const (
 	ImageBase     = "base"
 	ImageSnapshot = "snapshot"
+	ImageCustom   = "custom"
+)
+
+// The states of an image.
+const (
+	ImageNew       = "NEW"
+	ImagePending   = "pending"
+	ImageAvailable = "available"
+	ImageDeleted   = "deleted" // a custom image that could not be imported
 )
 
 // Image is what a Droplet starts from: a base image of the lab, or a snapshot.
@@ -35,7 +44,10 @@ type Image struct {
 	Tags         []string  `json:"tags"`
 	DropletID    int       `json:"droplet_id"` // the Droplet that a snapshot was taken of
 	Status       string    `json:"status"`
-	Root         string    `json:"root"` // what the machines know it by
+	Root         string    `json:"root"`          // what the machines know it by
+	URL          string    `json:"url"`           // custom images only: where it is fetched
+	HomeRegion   string    `json:"home_region"`   // custom images only: where it is imported to
+	Error        string    `json:"error_message"` // why that did not work out
 }
 
 // The states of a Droplet that the lab decides. Whether an active one in fact runs is the machines' to say.

@@ -7,6 +7,7 @@ import "fmt"
 func upgrades() map[int]func(*Document) {
 	return map[int]func(*Document){
 		1: func(*Document) {}, // 2 has reserved IPs, firewalls, domains, projects, volumes and keys of Spaces
+		2: func(*Document) {}, // 3 has custom images and Droplets with nothing but their VPC
 	}
 }
 
