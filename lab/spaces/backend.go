@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -199,6 +198,3 @@ var _ interface {
 	gofakes3.MultipartBackend
 	gofakes3.ObjectTaggingBackend
 } = (*backend)(nil)
-
-// removeAll removes a folder that nobody asks for any more. What is left of it goes when the bucket is opened again.
-func removeAll(folder string) { os.RemoveAll(folder) }

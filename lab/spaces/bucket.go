@@ -19,9 +19,10 @@ import (
 // What a bucket's folder holds beside bucket.json: a document for each object, named by the digest of its key, since a
 // key may be longer than a file's name and hold what it may not; the bytes that documents name; and uploads in parts.
 const (
-	objectsFolder = "objects"
-	blobsFolder   = "blobs"
-	uploadsFolder = "uploads"
+	bucketDocument = "bucket.json"
+	objectsFolder  = "objects"
+	blobsFolder    = "blobs"
+	uploadsFolder  = "uploads"
 )
 
 // bucket is a bucket with all that is known of its objects; only their bytes are on disk alone.
@@ -56,7 +57,7 @@ func (o *object) modified() time.Time {
 	return at
 }
 
-func (b *bucket) document() string              { return filepath.Join(b.folder, "bucket.json") }
+func (b *bucket) document() string              { return filepath.Join(b.folder, bucketDocument) }
 func (b *bucket) blobFile(blob string) string   { return filepath.Join(b.folder, blobsFolder, blob) }
 func (b *bucket) uploadFolder(id string) string { return filepath.Join(b.folder, uploadsFolder, id) }
 

@@ -184,6 +184,16 @@ func TestWhatACrashLeftHalfDoneIsRemoved(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(b.folder, "half"))
 }
 
+func TestADamagedBucketIsNotRemoved(t *testing.T) {
+	b := newBench(t)
+	b.makeBucket("photos")
+	b.put("photos", "kept", "kept", minio.PutObjectOptions{})
+	require.NoError(t, os.RemoveAll(filepath.Join(b.folder, "photos/uploads")))
+	_, err := spaces.Open(spaces.Config{Folder: b.folder, Logger: slog.New(slog.DiscardHandler)})
+	require.ErrorContains(t, err, "open bucket photos")
+	require.Equal(t, 1, b.files("photos/blobs"))
+}
+
 func TestBuckets(t *testing.T) {
 	b := newBench(t)
 	b.makeBucket("photos")
