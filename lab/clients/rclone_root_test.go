@@ -154,7 +154,10 @@ func (b *bench) photos() string {
 func (b *bench) crash() {
 	before := b.status()
 	require.NoError(b.t, syscall.Kill(before.PID, syscall.SIGKILL))
-	require.Eventually(b.t, func() bool { return b.status().PID == 0 }, waitFor, tick)
+	require.Eventually(b.t, func() bool { // in the instant of its end the lab is found, and does not answer
+		said, _, err := b.try(b.root, filepath.Join(b.root, "bin/hornero"), "lab", "status", "--name", labName)
+		return err == nil && strings.Contains(said, "is not running")
+	}, waitFor, tick)
 	b.hornero("start")
 	require.Equal(b.t, before.SpacesURL, b.status().SpacesURL)
 }
