@@ -37,6 +37,7 @@ type Endpoint struct {
 type process struct {
 	PID int    `json:"pid"`
 	URL string `json:"url"`
+	SpacesURLs
 }
 
 // Locate finds a running lab by its name.

@@ -73,6 +73,7 @@ func (f Folder) runFile() string      { return f.path("run.json") }
 func (f Folder) serverLock() string   { return f.path("server.lock") }
 func (f Folder) machines() string     { return f.path("machines") }
 func (f Folder) balancers() string    { return f.path("balancers") }
+func (f Folder) spaces() string       { return f.path("spaces") }
 
 // exists tells whether there is anything of the lab on disk.
 func (f Folder) exists() bool {
@@ -105,8 +106,9 @@ func (f Folder) remove() error {
 
 // settings are what a lab was given at its first start and keeps until it is reset.
 type settings struct {
-	Public  netip.Prefix `json:"public_range"`
-	Address string       `json:"address"` // where it listens; tried again at each start
+	Public  netip.Prefix      `json:"public_range"`
+	Address string            `json:"address"`          // where it listens; tried again at each start
+	Spaces  map[string]string `json:"spaces,omitempty"` // where each region's Spaces listen; likewise
 	Pace
 }
 

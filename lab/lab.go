@@ -71,6 +71,7 @@ type lab struct {
 	store    *state.Store
 	server   *api.Server
 	services *services
+	spaces   SpacesURLs
 	logger   *slog.Logger
 }
 
@@ -102,6 +103,10 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		return nil, err
 	}
 	if l.services, err = l.startServices(); err != nil {
+		return nil, err
+	}
+	if err := l.startSpaces(); err != nil {
+		l.services.close()
 		return nil, err
 	}
 	l.server = api.New(api.Options{
@@ -149,6 +154,11 @@ func (l *lab) listen() (net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
+	return l.listenAt(address)
+}
+
+// listenAt takes an address of loopback, or when it is in use any free port.
+func (l *lab) listenAt(address string) (net.Listener, error) {
 	if err := checkLoopback(address); err != nil {
 		return nil, err
 	}
@@ -158,7 +168,7 @@ func (l *lab) listen() (net.Listener, error) {
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen for the lab's API: %w", err)
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return listener, nil
 }
@@ -180,7 +190,7 @@ func (l *lab) announce(endpoint Endpoint) error {
 	if err := l.folder.keepSettings(l.settings); err != nil {
 		return err
 	}
-	data, err := json.Marshal(process{PID: os.Getpid(), URL: endpoint.URL})
+	data, err := json.Marshal(process{PID: os.Getpid(), URL: endpoint.URL, SpacesURLs: l.spaces})
 	if err != nil {
 		return err
 	}

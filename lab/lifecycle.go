@@ -308,13 +308,14 @@ type Status struct {
 	URL       string `json:"url"`
 	TokenFile string `json:"token_file"`
 	Pace      Pace   `json:"pace"`
+	SpacesURLs
 	api.Status
 }
 
 // StatusOf tells what a lab holds now. A lab that does not run is no error.
 func StatusOf(ctx context.Context, name string) (Status, error) {
 	folder := FolderOf(name)
-	status := Status{Name: name, TokenFile: folder.TokenFile(),
+	status := Status{Name: name, TokenFile: folder.TokenFile(), SpacesURLs: noSpaces(),
 		Status: api.Status{Droplets: []api.DropletStatus{}, LoadBalancers: []api.BalancerStatus{}}}
 	if kept, err := folder.settings(); err == nil {
 		status.PublicRange, status.Pace = kept.Public.String(), kept.Pace
@@ -326,7 +327,7 @@ func StatusOf(ctx context.Context, name string) (Status, error) {
 	if err != nil {
 		return status, err
 	}
-	status.Running, status.PID, status.URL = true, running.PID, running.URL
+	status.Running, status.PID, status.URL, status.SpacesURLs = true, running.PID, running.URL, running.SpacesURLs
 	endpoint, err := Locate(name)
 	if err != nil {
 		return status, err

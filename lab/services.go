@@ -55,10 +55,14 @@ func (s *services) serve(host *machine.Host, address string, handler http.Handle
 	if err != nil {
 		return fmt.Errorf("listen on %s in the lab: %w", address, err)
 	}
+	s.serveOn(listener, handler, logger)
+	return nil
+}
+
+func (s *services) serveOn(listener net.Listener, handler http.Handler, logger *slog.Logger) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	s.servers = append(s.servers, server)
 	go server.Serve(listener) // ends with Close
-	return nil
 }
 
 func (s *services) close() {

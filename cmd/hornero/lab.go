@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -229,6 +231,17 @@ func showLabStatus(out io.Writer, status lab.Status) error {
 	}
 	for _, b := range status.LoadBalancers {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", b.Name, b.IP, b.Status, b.Published)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return showSpaces(table, status.SpacesURLs)
+}
+
+func showSpaces(table *tabwriter.Writer, urls lab.SpacesURLs) error {
+	fmt.Fprintln(table, "\nSPACES\tURL\tFROM DROPLETS")
+	for _, region := range slices.Sorted(maps.Keys(urls.FromHost)) {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", region, urls.FromHost[region], urls.FromDroplets[region])
 	}
 	return table.Flush()
 }
