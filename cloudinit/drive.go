@@ -27,7 +27,7 @@ const (
 // mountPoint is covered for the moment of reading, in a mount namespace that nobody else is in.
 const mountPoint = "/mnt"
 
-var errNoDrive = fmt.Errorf("no block device is labelled %s: %w", driveLabel, fs.ErrNotExist)
+const errNoDrive = none("no block device is labelled " + driveLabel)
 
 // drive is what a config drive holds.
 type drive struct {

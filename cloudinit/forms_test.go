@@ -126,3 +126,13 @@ func TestADocumentsProblemsAreWhereTheyAre(t *testing.T) {
 	_, err = cloudinit.Decode("user-data", bytes.Replace(good, []byte("version: 1\n      stack"), []byte("version: 2\n      stakc"), 1))
 	require.EqualError(t, err, "user-data#/etc/hornero/node.yaml:1:10: error: version: must be 1, got 2; launch the node with the hornero that made its image", "another version's fields are not ours to judge")
 }
+
+func TestAliasesDoNotUnfoldWithoutEnd(t *testing.T) {
+	text := "expected:\n  k0: &l [" + strings.Repeat("a,", 10_000) + "]\n"
+	for key := range 2_000 {
+		text += fmt.Sprintf("  k%d: *l\n", key+1)
+	}
+	require.Less(t, len(text), cloudinit.MaxUserData)
+	_, err := cloudinit.DecodeNode("node.yaml", []byte(text))
+	require.ErrorContains(t, err, "its aliases unfold to more than 100000 values")
+}

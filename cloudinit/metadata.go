@@ -91,15 +91,15 @@ func get(ctx context.Context, url string, limit int64) ([]byte, error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask metadata service for %s: %s", url, response.Status)
+		return nil, fmt.Errorf("ask metadata service: %s", response.Status)
 	}
 	body, err := decoded(response)
 	if err != nil {
-		return nil, fmt.Errorf("ask metadata service for %s: %w", url, err)
+		return nil, fmt.Errorf("ask metadata service: %w", err)
 	}
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("ask metadata service for %s: %w", url, err)
+		return nil, fmt.Errorf("ask metadata service: %w", err)
 	}
 	return data, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +52,7 @@ func (s Sources) fromCloudConfig(context.Context) ([]byte, string, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, "", err
 	}
-	return nil, "", fmt.Errorf("no file names a NoCloud seed: %w", fs.ErrNotExist)
+	return nil, "", none("no file in it names a NoCloud seed")
 }
 
 func (s Sources) seedIn(name string) (data []byte, source string, err error) {

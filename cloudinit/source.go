@@ -106,10 +106,26 @@ func (s Sources) Find(ctx context.Context) (Found, error) {
 			found.Source, found.Data = name, data
 			return found, nil
 		}
-		found.Tried = append(found.Tried, Attempt{Source: name, Problem: err.Error(), absent: errors.Is(err, fs.ErrNotExist)})
+		found.Tried = append(found.Tried, attempt(name, err))
 	}
 	return found, fmt.Errorf("%w: %s", ErrNotFound, wonders(found.Tried))
 }
+
+func attempt(name string, err error) Attempt {
+	a := Attempt{Source: name, Problem: err.Error(), absent: errors.Is(err, fs.ErrNotExist)}
+	if path := (*fs.PathError)(nil); a.absent && errors.As(err, &path) {
+		a.Problem = "there is no such file" // which one, its source says
+	}
+	return a
+}
+
+// none is the absence of a thing, in its own words.
+type none string
+
+func (n none) Error() string { return string(n) }
+
+// Is tells that it is as good as a file that does not exist.
+func (n none) Is(target error) bool { return target == fs.ErrNotExist }
 
 // wonders says what the sources said that are there, or that there is none.
 func wonders(tried []Attempt) string {
