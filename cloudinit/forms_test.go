@@ -136,3 +136,13 @@ func TestAliasesDoNotUnfoldWithoutEnd(t *testing.T) {
 	_, err := cloudinit.DecodeNode("node.yaml", []byte(text))
 	require.ErrorContains(t, err, "its aliases unfold to more than 100000 values")
 }
+
+func TestTheExampleOfTheDocsCarriesADocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/userdata.md")
+	require.NoError(t, err)
+	_, block, _ := strings.Cut(string(text), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	_, err = cloudinit.Decode("user-data", []byte(block))
+	require.ErrorContains(t, err, "user-data[part-002]#/etc/hornero/node.yaml", "it is found, and what it leaves out is missed")
+	require.NotErrorIs(t, err, cloudinit.ErrNotOurs)
+}
