@@ -46,6 +46,14 @@ check: deps ## format, vet and unit tests only (seconds, no root)
 	go vet ./...
 	go test ./...
 
+FUZZTIME ?= 10m
+.PHONY: fuzz
+fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m) each: user-data, node documents, the agents' API
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	for target in cloudinit:FuzzDecode cloudinit:FuzzNode bootstrap/api:FuzzBodies; do
+		nice -n 19 go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 "./$${target%:*}"
+	done
+
 .PHONY: bench-lab
 bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle Droplets (root, five minutes)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"

@@ -46,6 +46,7 @@ type Member interface {
 // Config is what an agent needs. The zero value of a path means its place on a node.
 type Config struct {
 	Metadata string // base URL of the metadata service
+	UserData string // a file to read instead of asking any source
 	State    string // the agent's own folder, 0700
 	PKI      string // where the node's certificate is left for services
 	Trial    string // where a new text is checked before it takes a file's place
@@ -94,9 +95,6 @@ type check struct {
 
 // New makes an agent. Run runs it.
 func New(config Config) *Agent {
-	if config.Metadata == "" {
-		config.Metadata = cloudinit.MetadataURL
-	}
 	if config.State == "" {
 		config.State = "/var/lib/hornero"
 	}
@@ -207,8 +205,9 @@ func (a *Agent) find(ctx context.Context) error {
 // this node kept of its first boot.
 func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	kept, known := a.kept()
-	droplet, err := retry(ctx, a, "ask the metadata service who this Droplet is", func(ctx context.Context) (cloudinit.Droplet, error) {
-		droplet, err := cloudinit.Describe(ctx, a.Metadata)
+	sources := a.sources()
+	droplet, err := cloudinit.Await(ctx, a.waits("ask the metadata service who this Droplet is"), func(ctx context.Context) (cloudinit.Droplet, error) {
+		droplet, err := sources.Describe(ctx)
 		if err != nil && known {
 			return kept.Droplet, nil
 		}
@@ -224,16 +223,23 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	a.mu.Lock()
 	a.address, a.network = address, network(droplet)
 	a.mu.Unlock()
-	if known && kept.Droplet.ID == droplet.ID {
+	if known && kept.Droplet.ID == droplet.ID && a.UserData == "" {
 		return kept.Found, nil // user-data cannot change after a Droplet's creation
 	}
-	found, err := retry(ctx, a, "look for user-data", func(ctx context.Context) (cloudinit.Found, error) {
-		return cloudinit.Find(ctx, a.Metadata)
-	})
+	found, err := cloudinit.Await(ctx, a.waits("look for user-data"), sources.Find)
 	if err != nil {
 		return found, err
 	}
 	return found, a.keep(origin{Droplet: droplet, Found: found})
+}
+
+func (a *Agent) sources() cloudinit.Sources {
+	return cloudinit.Sources{Metadata: a.Metadata, File: a.UserData}
+}
+
+// waits says what this node waits for and why.
+func (a *Agent) waits(what string) func(error) {
+	return func(err error) { a.because(what + ": " + err.Error()) }
 }
 
 // retry tries until it succeeds or ctx ends, saying what it waits for.
@@ -243,7 +249,7 @@ func retry[T any](ctx context.Context, a *Agent, what string, try func(context.C
 		if err == nil {
 			return value, nil
 		}
-		a.because(what + ": " + err.Error())
+		a.waits(what)(err)
 		select {
 		case <-ctx.Done():
 			return value, ctx.Err()

@@ -22,9 +22,17 @@ type origin struct {
 	Found   cloudinit.Found
 }
 
-func (a *Agent) kept() (origin, bool) {
+func (a *Agent) kept() (origin, bool) { return keptIn(a.State) }
+
+// Kept is the user-data that a node's agent found at its first boot and goes on with, from its folder.
+func Kept(state string) (cloudinit.Found, bool) {
+	o, known := keptIn(state)
+	return o.Found, known
+}
+
+func keptIn(state string) (origin, bool) {
 	var o origin
-	data, err := os.ReadFile(filepath.Join(a.State, originFile))
+	data, err := os.ReadFile(filepath.Join(state, originFile))
 	if err != nil || json.Unmarshal(data, &o) != nil {
 		return origin{}, false // a first boot has kept nothing
 	}

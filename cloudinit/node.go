@@ -4,6 +4,7 @@ package cloudinit
 
 import (
 	"github.com/hornero/hornero/internal/report"
+	"gopkg.in/yaml.v3"
 )
 
 // Version is the version of the node document that this code writes and reads.
@@ -47,4 +48,32 @@ type SSH struct {
 	HostPublicKey   string        `yaml:"host_public_key"`  // authorized_keys form
 	HostCertificate string        `yaml:"host_certificate"` // authorized_keys form
 	AuthorizedKeys  []string      `yaml:"authorized_keys"`  // who may log in as root
+}
+
+// mask stands where a secret was.
+const mask = report.Secret("(masked)")
+
+// Masked is the document without what nobody is to read on a screen.
+func (n Node) Masked() Node {
+	secrets := n.Secrets
+	n.Secrets = map[string]report.Secret{}
+	for name := range secrets {
+		n.Secrets[name] = mask
+	}
+	for _, key := range []*report.Secret{&n.TLS.Key, &n.SSH.HostKey} {
+		if *key != "" {
+			*key = mask
+		}
+	}
+	return n
+}
+
+// Fields is the document by the names that it has in YAML, as JSON is to show it.
+func (n Node) Fields() (map[string]any, error) {
+	data, err := yaml.Marshal(n)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{}
+	return fields, yaml.Unmarshal(data, &fields)
 }

@@ -2,113 +2,178 @@ package cloudinit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// MetadataURL is where DigitalOcean's metadata service answers.
-const MetadataURL = "http://169.254.169.254"
-
-// Files that hold user-data where the metadata service does not answer, in the order they are asked.
-var seedFiles = []string{
-	"/var/lib/cloud/seed/config_drive/openstack/latest/user_data",
-	"/var/lib/cloud/seed/nocloud/user-data",
-	"/var/lib/cloud/instance/user-data.txt",
-}
-
-const metadataTimeout = 2 * time.Second
+// Pauses of Await: short while a network comes up, long when it does not.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 3 * time.Second
+)
 
 // ErrNotFound means that no source had user-data.
-var ErrNotFound = errors.New("no user-data: neither the metadata service nor a seed has any")
+var ErrNotFound = errors.New("no user-data: neither the metadata service, nor a config drive, nor a seed has any")
+
+var errEmpty = errors.New("it is there and empty")
+
+// Sources are the places where user-data may be. The zero value is those of a Droplet.
+type Sources struct {
+	File     string // where given, this file is read and nothing else
+	Metadata string // base URL of the metadata service; MetadataURL when empty
+	Root     string // the folder that /dev, /sys, /etc and /var are below; "/" when empty
+}
 
 // Found is user-data and where it was.
 type Found struct {
 	Source string
 	Data   []byte
+	Tried  []Attempt `json:",omitempty"` // what was asked before, in order
 }
 
-// Droplet is what the metadata service says of this Droplet.
-type Droplet struct {
-	ID       int    `json:"droplet_id"`
-	Hostname string `json:"hostname"`
-	Region   string `json:"region"`
-	Networks struct {
-		Public  []Interface `json:"public"`
-		Private []Interface `json:"private"`
-	} `json:"interfaces"`
+// Attempt is a source that had no user-data.
+type Attempt struct {
+	Source  string `json:"source"`
+	Problem string `json:"problem"`
+	absent  bool   // there is no such thing on this node, which is nothing to wonder at
 }
 
-// Interface is one network interface in the metadata.
-type Interface struct {
-	MAC  string `json:"mac"`
-	IPv4 struct {
-		Address string `json:"ip_address"`
-		Netmask string `json:"netmask"`
-	} `json:"ipv4"`
+// source is one place to look at. read returns what is there, and a name more exact than the source's own or "".
+type source struct {
+	name string
+	read func(context.Context) (data []byte, name string, err error)
 }
 
-// VPCAddress returns the Droplet's address in its VPC.
-func (d Droplet) VPCAddress() (string, error) {
-	if len(d.Networks.Private) == 0 || d.Networks.Private[0].IPv4.Address == "" {
-		return "", errors.New("read metadata: the Droplet has no address in a VPC")
+func (s Sources) metadata() string {
+	if s.Metadata == "" {
+		return MetadataURL
 	}
-	return d.Networks.Private[0].IPv4.Address, nil
+	return s.Metadata
 }
 
-// Describe asks the metadata service for this Droplet.
-func Describe(ctx context.Context, base string) (Droplet, error) {
-	var droplet Droplet
-	data, err := get(ctx, base+"/metadata/v1.json")
-	if err != nil {
-		return droplet, err
-	}
-	if err := json.Unmarshal(data, &droplet); err != nil {
-		return droplet, fmt.Errorf("read metadata: %w", err)
-	}
-	return droplet, nil
-}
+func (s Sources) path(below string) string { return filepath.Join("/", s.Root, below) }
 
-// Find looks for user-data: the metadata service at base first, then the seeds that cloud-init reads.
-func Find(ctx context.Context, base string) (Found, error) {
-	source := base + "/metadata/v1/user-data"
-	data, err := get(ctx, source)
-	if err == nil && len(data) > 0 {
-		return Found{source, data}, nil
+// list is every source in the order of asking.
+func (s Sources) list() []source {
+	if s.File != "" {
+		return []source{s.file(s.File)}
+	}
+	url := s.metadata() + "/metadata/v1/user-data"
+	sources := []source{
+		{url, func(ctx context.Context) ([]byte, string, error) {
+			data, err := get(ctx, url, MaxUserData)
+			return data, "", err
+		}},
+		{"config drive", func(context.Context) ([]byte, string, error) {
+			drive, err := s.drive()
+			return drive.userData, drive.name, err
+		}},
 	}
 	for _, path := range seedFiles {
-		data, readErr := os.ReadFile(path)
-		if readErr == nil && len(data) > 0 {
-			return Found{path, data}, nil
-		}
-		if readErr != nil && !errors.Is(readErr, fs.ErrNotExist) {
-			err = errors.Join(err, readErr)
-		}
+		sources = append(sources, s.file(s.path(path)))
 	}
-	return Found{}, errors.Join(ErrNotFound, err)
+	return append(sources, source{s.path(cloudFolder), s.fromCloudConfig}, s.file(s.path(instanceFile)))
 }
 
-func get(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (s Sources) file(path string) source {
+	return source{path, func(context.Context) ([]byte, string, error) {
+		data, err := readFile(path)
+		return data, "", err
+	}}
+}
+
+// Find asks each source once: the metadata service first, then the config drive and the seeds that cloud-init reads. The
+// first that has any user-data is the one; Tried tells of those before.
+func (s Sources) Find(ctx context.Context) (Found, error) {
+	var found Found
+	for _, source := range s.list() {
+		data, name, err := source.read(ctx)
+		if err == nil && len(data) == 0 {
+			err = errEmpty
+		}
+		if name == "" {
+			name = source.name
+		}
+		if err == nil {
+			found.Source, found.Data = name, data
+			return found, nil
+		}
+		found.Tried = append(found.Tried, attempt(name, err))
+	}
+	return found, fmt.Errorf("%w: %s", ErrNotFound, wonders(found.Tried))
+}
+
+func attempt(name string, err error) Attempt {
+	a := Attempt{Source: name, Problem: err.Error(), absent: errors.Is(err, fs.ErrNotExist)}
+	if path := (*fs.PathError)(nil); a.absent && errors.As(err, &path) {
+		a.Problem = "there is no such file" // which one, its source says
+	}
+	return a
+}
+
+// none is the absence of a thing, in its own words.
+type none string
+
+func (n none) Error() string { return string(n) }
+
+// Is tells that it is as good as a file that does not exist.
+func (n none) Is(target error) bool { return target == fs.ErrNotExist }
+
+// wonders says what the sources said that are there, or that there is none.
+func wonders(tried []Attempt) string {
+	var said []string
+	for _, attempt := range tried {
+		if !attempt.absent {
+			said = append(said, attempt.Source+": "+attempt.Problem)
+		}
+	}
+	if len(said) == 0 {
+		return "none of them is there"
+	}
+	return strings.Join(said, "; ")
+}
+
+// Await tries until it succeeds or ctx ends, after pauses that grow to a few seconds, and says what it waits for.
+func Await[T any](ctx context.Context, say func(error), try func(context.Context) (T, error)) (T, error) {
+	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
+		value, err := try(ctx)
+		if err == nil {
+			return value, nil
+		}
+		say(err)
+		select {
+		case <-ctx.Done():
+			return value, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// readFile reads a plain file, and at most one byte more than user-data may have.
+func readFile(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe is not waited for
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
-	response, err := client.Do(request)
+	return readOpen(file, MaxUserData)
+}
+
+func readOpen(file *os.File, limit int64) ([]byte, error) {
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("ask metadata service: %w", err)
+		return nil, err
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask metadata service for %s: %s", url, response.Status)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: it is no plain file", file.Name())
 	}
-	// One byte more than is allowed tells too large from just large enough.
-	return io.ReadAll(io.LimitReader(response.Body, MaxUserData+1))
+	return io.ReadAll(io.LimitReader(file, limit+1))
 }

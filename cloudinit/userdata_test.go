@@ -59,7 +59,7 @@ func TestTooMuchUserDataIsRefused(t *testing.T) {
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(fat) }))
 	defer server.Close()
-	found, err := cloudinit.Find(t.Context(), server.URL)
+	found, err := cloudinit.Sources{Metadata: server.URL, Root: t.TempDir()}.Find(t.Context())
 	require.NoError(t, err)
 	_, err = cloudinit.Decode(found.Source, found.Data)
 	require.ErrorIs(t, err, cloudinit.ErrTooLarge, "no metadata service makes it read on")

@@ -11,6 +11,9 @@ if [ "$(id -u)" != 0 ]; then
 	echo "the lab's tests make namespaces and mounts: run make test as root" >&2
 	exit 1
 fi
+scripts/deps.sh user-mode-linux
+echo "== config drives, read by a kernel that has their filesystems"
+go test -count 1 -tags=root,netgo,osusergo ./cloudinit
 echo "== real Droplets in labs of their own"
 go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
 echo "== one stack, from the bake to its end"

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -115,11 +116,12 @@ func (c *Client) do(request *http.Request, answer any) error {
 		return err
 	}
 	defer response.Body.Close()
+	body := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode == http.StatusOK {
-		return json.NewDecoder(response.Body).Decode(answer)
+		return body.Decode(answer)
 	}
 	var said failure
-	if err := json.NewDecoder(response.Body).Decode(&said); err != nil {
+	if err := body.Decode(&said); err != nil {
 		return fmt.Errorf("%s: %s", request.URL.Host, response.Status)
 	}
 	if sentinel, ok := kinds[said.Kind]; ok {

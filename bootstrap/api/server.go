@@ -18,31 +18,8 @@ import (
 	"github.com/hornero/hornero/internal/pki"
 )
 
-const (
-	maxBody     = 64 << 10         // a report with all its facts is under 4 KiB
-	longestPoll = 30 * time.Second // a watcher asks again after this
-)
-
-type holdRequest struct {
-	Lease string        `json:"lease"`
-	TTL   time.Duration `json:"ttl"`
-}
-
-type holdAnswer struct {
-	Lease peerset.Lease `json:"lease"`
-	Held  bool          `json:"held"`
-}
-
-type seizeRequest struct {
-	Lease  string `json:"lease"`
-	Reason string `json:"reason"`
-}
-
-type putRequest struct {
-	Key   string        `json:"key"`
-	Value string        `json:"value"`
-	Fence peerset.Lease `json:"fence"`
-}
+// longestPoll is after what a watcher asks again.
+const longestPoll = 30 * time.Second
 
 type failure struct {
 	Kind    string `json:"kind"`
@@ -104,8 +81,7 @@ func handle[Body any](mux *http.ServeMux, log *slog.Logger, pattern string, do f
 			return
 		}
 		var body Body
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		if err := decoder.Decode(&body); err != nil {
+		if err := read(http.MaxBytesReader(w, r.Body, maxBody), &body); err != nil {
 			fail(w, http.StatusBadRequest, fmt.Errorf("read body: %w", err))
 			return
 		}

@@ -12,16 +12,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/bootstrap"
-	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/status"
 )
 
 func ask(ctx context.Context, method, path string) ([]byte, error) {
+	return askAt(ctx, bootstrap.SocketPath, method, path)
+}
+
+func askAt(ctx context.Context, socket, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := bootstrap.LocalClient(bootstrap.SocketPath).Do(request)
+	response, err := bootstrap.LocalClient(socket).Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service running?): %w", err)
 	}
@@ -83,22 +86,5 @@ func forgetCommand() *cobra.Command {
 	return &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		_, err := ask(cmd.Context(), http.MethodPost, "/forget?"+url.Values{"name": args}.Encode())
 		return err
-	}}
-}
-
-func inspectCommand(stdout io.Writer) *cobra.Command {
-	return &cobra.Command{Use: "inspect", Short: "print what user-data this node finds, from where, secrets masked", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		found, err := cloudinit.Find(cmd.Context(), cloudinit.MetadataURL)
-		if err != nil {
-			return err
-		}
-		node, err := cloudinit.Decode(found.Source, found.Data)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(stdout, "source:", found.Source)
-		encoder := json.NewEncoder(stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(node)
 	}}
 }

@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func runCommand(stderr io.Writer) *cobra.Command {
 	var debug bool
+	var userData string
 	command := &cobra.Command{Use: "run", Short: "be this node's agent (what the unit starts)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		level := slog.LevelInfo
 		if debug {
@@ -61,9 +62,10 @@ func runCommand(stderr io.Writer) *cobra.Command {
 		}
 		// The journal has the time already.
 		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
-		return serve(cmd.Context(), log)
+		return serve(cmd.Context(), log, userData)
 	}}
 	command.Flags().BoolVar(&debug, "debug", false, "log every heartbeat and what dqlite says")
+	command.Flags().StringVar(&userData, "user-data", "", userDataUsage)
 	return command
 }
 
@@ -74,14 +76,14 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-func serve(ctx context.Context, log *slog.Logger) error {
+func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	release, err := imageRelease(imageFile)
 	if err != nil {
 		return err
 	}
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
-		State: stateDir, Roles: os.DirFS(rolesDir), Release: release, Drivers: drivers(), Log: log,
+		UserData: userData, State: stateDir, Roles: os.DirFS(rolesDir), Release: release, Drivers: drivers(), Log: log,
 		Known: func() bool { return peers.Known(dqlite) },
 		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
 			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hornero/hornero/cloudinit"
-	"github.com/hornero/hornero/fleet"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/stack"
 )
@@ -78,36 +75,6 @@ func writeFirst(path, text string) error {
 	}
 	_, err = io.WriteString(out, text)
 	return errors.Join(err, out.Close())
-}
-
-func userdataCommand(file *string) *cobra.Command {
-	return &cobra.Command{Use: "userdata NODE", Short: "print the user-data that a node would be launched with, its secrets masked", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		return withFleet(cmd, *file, func(_ context.Context, f *fleet.Fleet) error {
-			node, err := f.Stack.Node(args[0])
-			if err != nil {
-				return err
-			}
-			document, err := f.Document(node, 1, false, []string{"ADDRESS"})
-			if err != nil {
-				return err
-			}
-			data, err := cloudinit.Encode(masked(document))
-			if err == nil {
-				_, err = cmd.OutOrStdout().Write(data)
-			}
-			return err
-		})
-	}}
-}
-
-// masked is the document without what nobody is to read on a screen.
-func masked(document cloudinit.Node) cloudinit.Node {
-	const mask = report.Secret("(masked)")
-	for name := range document.Secrets {
-		document.Secrets[name] = mask
-	}
-	document.TLS.Key, document.SSH.HostKey = mask, mask
-	return document
 }
 
 // secretsSetCommand takes the value from standard input: arguments are seen by every user of this computer.

@@ -20,7 +20,11 @@ type Document struct {
 	File     string
 	root     *yaml.Node
 	problems Problems
+	visited  int
 }
+
+// maxVisits bounds what aliases may unfold to: a short document can name a long list very often.
+const maxVisits = 100_000
 
 // Parse reads one YAML document. A syntax error comes back as Problems with its line.
 func Parse(file string, data []byte) (*Document, error) {
@@ -120,6 +124,12 @@ func child(node *yaml.Node, part string) *yaml.Node {
 }
 
 func (d *Document) decode(node *yaml.Node, target reflect.Value, path string) {
+	if d.visited++; d.visited > maxVisits {
+		if d.visited == maxVisits+1 {
+			d.addAt(node, path, fmt.Sprintf("its aliases unfold to more than %d values; write less", maxVisits))
+		}
+		return
+	}
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}

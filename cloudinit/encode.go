@@ -3,9 +3,7 @@ package cloudinit
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/hornero/hornero/internal/report"
 	"gopkg.in/yaml.v3"
 )
 
@@ -74,59 +72,4 @@ func configOf(node Node, document string) config {
 		}
 	}
 	return c
-}
-
-// Decode takes the node document out of user-data and reads it strictly. file names the source in problems.
-func Decode(file string, userData []byte) (Node, error) {
-	if len(userData) > MaxUserData {
-		return Node{}, fmt.Errorf("read %s: %w: %d bytes", file, ErrTooLarge, len(userData))
-	}
-	first, _, _ := strings.Cut(string(userData), "\n")
-	if strings.TrimSpace(first) != Header {
-		return Node{}, fmt.Errorf("read %s: %w: its first line is not %s", file, ErrNotOurs, Header)
-	}
-	var carrier struct {
-		WriteFiles []writeFile `yaml:"write_files"`
-	}
-	if err := yaml.Unmarshal(userData, &carrier); err != nil {
-		return Node{}, fmt.Errorf("read %s: %w: it is cut short or not YAML: %w", file, ErrNotOurs, err)
-	}
-	for _, f := range carrier.WriteFiles {
-		if f.Path == NodePath {
-			if !strings.HasSuffix(strings.TrimSpace(string(userData)), trailer) {
-				return Node{}, fmt.Errorf("read %s: %w: it is cut short: its last line is not %q", file, ErrNotOurs, trailer)
-			}
-			return DecodeNode(file+"#"+NodePath, []byte(f.Content))
-		}
-	}
-	return Node{}, fmt.Errorf("read %s: %w: write_files has no %s", file, ErrNotOurs, NodePath)
-}
-
-// DecodeNode reads a node document strictly: unknown fields, wrong types and missing parts are report.Problems.
-func DecodeNode(file string, data []byte) (Node, error) {
-	doc, err := report.Parse(file, data)
-	if err != nil {
-		return Node{}, err
-	}
-	var node Node
-	doc.Decode(&node)
-	node.check(doc)
-	return node, doc.Problems()
-}
-
-func (n Node) check(doc *report.Document) {
-	if n.Version != Version {
-		doc.Add("version", "must be %d, got %d; launch the node with the hornero that made its image", Version, n.Version)
-	}
-	for path, value := range map[string]string{"stack": n.Stack, "role": n.Role, "node": n.Node, "tls.ca": n.TLS.CA, "tls.certificate": n.TLS.Certificate, "tls.key": n.TLS.Key.Reveal()} {
-		if value == "" {
-			doc.Add(path, "is missing")
-		}
-	}
-	if n.Incarnation < 1 {
-		doc.Add("incarnation", "must be at least 1, got %d", n.Incarnation)
-	}
-	if !n.Found && len(n.Join) == 0 {
-		doc.Add("join", "must name at least one member when the node may not found the peer set")
-	}
 }
