@@ -201,6 +201,7 @@ func TestEveryFaultIsTold(t *testing.T) {
 		{"template lacks a secret", edit(manifest, "[shop.password]", "[shop.pass]"), "texts: fault: /etc/shop/shop.conf does not render for a node of a whole stack: render template of role shop: template: shop.conf:3:"},
 		{"template not for a lone node", write(template, "listen {{(index (peers \"db\") 0).Name}} {{secret \"shop.password\"}}"), "texts: fault: /etc/shop/shop.conf does not render for the first node of a stack: "},
 		{"template refused", edit(manifest, "-q, listen", "-q, bind"), "texts: fault: /etc/shop/shop.conf is refused by grep for a node of a whole stack: "},
+		{"template refused, with noise", edit(manifest, "[grep, -q, listen, \"{file}\"]", `[sh, -c, "echo all well; echo 1 ERROR in {file}; exit 3"]`), "texts: fault: /etc/shop/shop.conf is refused by sh for a node of a whole stack: exit status 3: 1 ERROR in /etc/shop/shop.conf: "},
 		{"checker is not there", edit(manifest, "[grep, -q, listen", "[no-such-checker, -q, listen"), "texts: fault: /etc/shop/shop.conf is refused by no-such-checker for "},
 		{"template's owner", edit(manifest, "path: /etc/shop/shop.conf,", "path: /etc/shop/shop.conf, owner: no-such-user,"), "texts: fault: /etc/shop/shop.conf cannot be written: "},
 		{"health", edit(manifest, "{{.Address}}:8080", "{{.Adress}}:8080"), "texts: fault: health.url of role shop does not render for "},

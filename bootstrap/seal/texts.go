@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -145,11 +146,30 @@ func (t trial) judge(ctx context.Context, path, file string, check []string) {
 	}
 }
 
-// plain is what a program said, with the image's paths instead of the trial's.
+// loud are the lines in which programs complain; what else they say is about the machine that they run on.
+var loud = regexp.MustCompile(`(?i)error|emerg|alert|fatal|invalid|unknown`)
+
+// plain is what a program complained of, with the image's paths instead of the trial's.
 func (t trial) plain(err error) string {
 	text := err.Error()
-	if failure := new(command.Error); errors.As(err, &failure) && failure.Tail != "" {
-		text = failure.Tail
+	if failure := new(command.Error); errors.As(err, &failure) {
+		text = failure.Err.Error()
+		if failure.Tail != "" {
+			text += ": " + complaints(failure.Tail)
+		}
 	}
 	return strings.ReplaceAll(text, t.root, "")
+}
+
+func complaints(said string) string {
+	var lines []string
+	for line := range strings.Lines(said) {
+		if loud.MatchString(line) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	if len(lines) == 0 {
+		return said
+	}
+	return strings.Join(lines, "; ")
 }
