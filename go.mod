@@ -6,6 +6,7 @@ replace github.com/zclconf/go-cty => github.com/nywilken/go-cty v1.13.3
 
 require (
 	filippo.io/age v1.3.2
+	github.com/CycloneDX/cyclonedx-go v0.9.2
 	github.com/agext/levenshtein v1.2.3
 	github.com/canonical/go-dqlite/v2 v2.0.1
 	github.com/digitalocean/go-metadata v0.0.0-20250129100319-e3650a3df44b

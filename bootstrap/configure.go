@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -77,11 +76,7 @@ func (a *Agent) checkText(ctx context.Context, template roles.Template, text []b
 		return err
 	}
 	defer os.Remove(trial)
-	args := slices.Clone(template.Check)
-	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "{file}", trial)
-	}
-	if _, err := command.Run(ctx, command.Command{Args: args}); err != nil {
+	if _, err := command.Run(ctx, command.Command{Args: roles.Checker(template.Check, trial)}); err != nil {
 		return fmt.Errorf("check new %s: %w", template.Path, err)
 	}
 	return nil

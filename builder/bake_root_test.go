@@ -3,6 +3,7 @@
 package builder_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -10,11 +11,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	cyclonedx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/digitalocean/godo"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/stretchr/testify/require"
@@ -23,6 +26,7 @@ import (
 	"github.com/hornero/hornero/builder"
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/lab"
 	labmachine "github.com/hornero/hornero/lab/machine"
 )
@@ -57,14 +61,16 @@ func newOven(t *testing.T) *oven {
 
 	o := &oven{T: t, client: client, roles: t.TempDir()}
 	require.NoError(t, os.CopyFS(filepath.Join(o.roles, "common"), os.DirFS("../roles/common")))
-	o.options = object{"api_url": endpoint.URL, "api_token": endpoint.Token, "role": "tiny", "roles_dir": o.roles, "bootstrap_binary": buildBootstrap(t)}
+	o.options = object{"api_url": endpoint.URL, "api_token": endpoint.Token, "role": "tiny", "roles_dir": o.roles, "bootstrap_binary": made(t, "bin/hornero-bootstrap")}
 	return o
 }
 
-func buildBootstrap(t *testing.T) string {
+// made makes files of this checkout, as make does, and returns the first one's path.
+func made(t *testing.T, targets ...string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "hornero-bootstrap")
-	_, err := command.Run(t.Context(), command.Command{Args: []string{"go", "build", "-o", path, "./testdata/bootstrap"}, Env: []string{"CGO_ENABLED=0"}})
+	_, err := command.Run(t.Context(), command.Command{Args: append([]string{"make", "-s", "-C", ".."}, targets...)})
+	require.NoError(t, err)
+	path, err := filepath.Abs(filepath.Join("..", targets[0]))
 	require.NoError(t, err)
 	return path
 }
@@ -75,9 +81,12 @@ func (o *oven) role(commands ...string) {
 	list, err := json.Marshal(commands)
 	require.NoError(o, err)
 	writeFile(o.T, filepath.Join(o.roles, "tiny/role.yaml"), "version: 1\nname: tiny\nsummary: small\npeers: client\n"+
-		"packages: {all: [cron]}\nexcluded: {all: [exim4]}\nservices: [{unit: cron.service}]\n"+
-		"files: [{source: motd, path: /etc/motd, mode: \"0640\", owner: \"root:daemon\"}]\nbake: {commands: "+string(list)+"}\n")
+		"packages: {all: [cron]}\nexcluded: {all: [exim4]}\nservices: [{unit: cron.service}]\nsecrets: [tiny.word]\n"+
+		"files: [{source: motd, path: /etc/motd, mode: \"0640\", owner: \"root:daemon\", check: [grep, -q, baked, \"{file}\"]}]\n"+
+		"templates: [{source: tiny.conf, path: /etc/tiny/tiny.conf, mode: \"0600\", owner: daemon, bake_check: [sh, -ec, 'grep word /etc/tiny/tiny.conf; touch /etc/t /tmp/t /var/log/t'], reload: [cron.service]}]\n"+
+		"bake: {commands: "+string(list)+"}\n")
 	writeFile(o.T, filepath.Join(o.roles, "tiny/motd"), "baked\n")
+	writeFile(o.T, filepath.Join(o.roles, "tiny/tiny.conf"), "word {{secret \"tiny.word\"}} of {{.Node}}\n")
 }
 
 // said is a Ui that keeps what it is told.
@@ -104,7 +113,7 @@ func (h hook) Run(ctx context.Context, name string, ui packersdk.Ui, comm packer
 	if name != packersdk.HookProvision {
 		return nil
 	}
-	p := new(builder.Provisioner)
+	p := &builder.Provisioner{Version: "0.0.0"}
 	if err := p.Prepare(object{"role": h.options["role"], "roles_dir": h.options["roles_dir"], "bootstrap_binary": h.options["bootstrap_binary"]}); err != nil {
 		return err
 	}
@@ -179,6 +188,7 @@ func TestABakedImageIsSealedAndComplete(t *testing.T) {
 	artifact, text, err := o.bake(t.Context(), nil)
 	require.NoError(t, err, text)
 	o.nothingLeft(1)
+	require.Contains(t, text, "self-test passed: packages, files, units, texts, record, identity, secrets, leftovers, permissions, ports; ")
 	again, text, err := o.bake(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, artifact.Id(), again.Id())
@@ -198,24 +208,74 @@ func TestABakedImageIsSealedAndComplete(t *testing.T) {
 	require.NotEmpty(t, one("curl -sf -m 5 http://169.254.169.254/metadata/v1/id"))
 	require.Equal(t, "out of reach", one("runuser -u nobody -- curl -sf -m 2 http://169.254.169.254/metadata/v1/id || echo out of reach"))
 
-	var record builder.Record
-	require.NoError(t, json.Unmarshal([]byte(one("cat /usr/lib/hornero/image.json")), &record))
-	require.Equal(t, "tiny", record.Role)
-	require.Contains(t, record.Packages, "cron")
-	require.NotContains(t, record.Packages, "exim4")
-	require.Equal(t, record.Files[builder.BootstrapPath], strings.Fields(one("sha256sum " + builder.BootstrapPath))[0])
-	require.Equal(t, record.Digest[:12], strings.TrimPrefix(record.Name, "hornero-tiny-debian-13-"))
+	require.Equal(t, "none", one("ls -d /etc/t /run/hornero-verify-* 2>/dev/null || echo none"), "a checker left something")
+	o.checkRecord(one)
 }
 
-func TestAnImageWithASecretIsNotPublished(t *testing.T) {
+func (o *oven) checkRecord(on func(string) string) {
+	o.Helper()
+	var image record.Image
+	require.NoError(o, json.Unmarshal([]byte(on("cat "+record.Path)), &image))
+	require.Equal(o, "tiny", image.Role)
+	require.Equal(o, on("dpkg-query -W -f '${Version}' cron"), image.Packages["cron"])
+	require.Equal(o, on("dpkg-query -W -f '${db:Status-Abbrev}\\n' | grep -c ^ii"), strconv.Itoa(len(image.Packages)))
+	require.NotContains(o, image.Packages, "exim4")
+	require.Equal(o, image.Digest[:12], strings.TrimPrefix(image.Name, "hornero-tiny-debian-13-"))
+	require.Contains(o, image.Inputs, "roles/tiny/tiny.conf")
+	require.Contains(o, image.Programs, "hornero-bootstrap")
+	require.Contains(o, image.Programs, "packer-plugin-hornero")
+	require.Contains(o, image.Daemons, "/usr/sbin/cron")
+	for _, sums := range []map[string]string{image.Files, image.Daemons} {
+		for path, sum := range sums {
+			require.Equal(o, sum, strings.Fields(on("sha256sum " + path))[0], path)
+		}
+	}
+	bom := new(cyclonedx.BOM)
+	require.NoError(o, cyclonedx.NewBOMDecoder(strings.NewReader(on("cat "+record.SBOMPath)), cyclonedx.BOMFileFormatJSON).Decode(bom))
+	require.Equal(o, image.Name, bom.Metadata.Component.Name)
+	versions := map[string]string{}
+	for _, component := range *bom.Components {
+		versions[component.Name] = component.Version
+	}
+	for name, version := range image.Packages {
+		require.Equal(o, version, versions[name])
+	}
+	require.Contains(o, versions, "github.com/canonical/go-dqlite/v2")
+}
+
+// Everything that is wrong is told in one run, and there is no image.
+func TestAnImageWithFaultsIsNotPublished(t *testing.T) {
 	o := newOven(t)
 	o.role("openssl genpkey -algorithm ed25519 -out /etc/left.key", "useradd -m guest", "mkdir -p /opt/.ssh /home/guest/.ssh-old",
-		"touch /home/guest/.ssh-old/authorized_keys", "systemctl enable cron.service")
+		"touch /home/guest/.ssh-old/authorized_keys", "dpkg --purge --force-all cron", "touch /opt/open; chmod 0666 /opt/open", "echo changed > /etc/motd",
+		"python3 -c 'import socket, time; s = socket.create_server((\"\", 8765)); time.sleep(600)' >/dev/null 2>&1 </dev/null &")
+	writeFile(t, filepath.Join(o.roles, "tiny/tiny.conf"), "word {{secret \"tiny.work\"}}\n")
 	_, _, err := o.bake(t.Context(), nil)
-	require.ErrorContains(t, err, builder.ErrUnsealed.Error())
-	for _, fault := range []string{"private key in /etc/left.key", "authorized keys /home/guest/.ssh-old/authorized_keys"} {
-		require.ErrorContains(t, err, "fault: "+fault)
+	require.ErrorIs(t, err, builder.ErrUnsealed)
+	for _, fault := range []string{
+		"private key in /etc/left.key", "authorized keys /home/guest/.ssh-old/authorized_keys", "package cron of role tiny is not installed",
+		"everybody may write /opt/open (0666)", "/etc/motd is not as the role has it", "/etc/motd is refused by grep", "unit cron.service is unknown to systemd",
+		"python3 listens on tcp port 8765", "/etc/tiny/tiny.conf does not render for a node of a whole stack: render template of role tiny: template: tiny.conf:1:7: ",
+	} {
+		require.ErrorContains(t, err, "\nfault: "+fault)
 	}
+	o.nothingLeft(0)
+}
+
+// Packer itself ends with the cause.
+func TestPackerEndsWithTheCause(t *testing.T) {
+	o := newOven(t)
+	o.role()
+	writeFile(t, filepath.Join(o.roles, "tiny/tiny.conf"), "word {{secret \"tiny.word\"}}\n{{.Nobody}}\n")
+	made(t, "bin/packer-plugin-hornero", "packer")
+	var said bytes.Buffer
+	_, err := command.Run(t.Context(), command.Command{
+		Args: []string{"scripts/images.sh", "-var", `roles=["tiny"]`, "-var", "roles_dir=" + o.roles}, Dir: "..", Output: &said,
+		Env: []string{"CLOUD=digitalocean", "DIGITALOCEAN_API_URL=" + o.options["api_url"].(string), "DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string)},
+	})
+	require.Error(t, err, said.String())
+	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+	require.Contains(t, strings.Join(lines[max(0, len(lines)-6):], "\n"), "fault: /etc/tiny/tiny.conf does not render for a node of a whole stack: render template of role tiny: template: tiny.conf:2:2: ")
 	o.nothingLeft(0)
 }
 

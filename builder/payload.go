@@ -15,11 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 )
-
-// rolesPath is where every image has the folders of its roles.
-const rolesPath = "/usr/lib/hornero/roles"
 
 // installed is one file of the image that the recipe brings.
 type installed struct {
@@ -73,7 +71,7 @@ func (r Recipe) files() ([]installed, error) {
 			byPath[file.Path] = installed{file.Path, cmp.Or(file.Mode, "0644"), cmp.Or(file.Owner, "root:root"), data}
 		}
 		folder := map[string][]byte{}
-		if err := addFolder(folder, path.Join(rolesPath, manifest.Name), manifest.FS()); err != nil {
+		if err := addFolder(folder, path.Join(record.RolesPath, manifest.Name), manifest.FS()); err != nil {
 			return nil, fmt.Errorf("read role %s: %w", manifest.Name, err)
 		}
 		for name, data := range folder {
@@ -160,41 +158,23 @@ func archive(parts map[string][]byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Record is /usr/lib/hornero/image.json: what the image is made of.
-type Record struct {
-	Version  int               `json:"version"`
-	Name     string            `json:"name"`
-	Role     string            `json:"role"`
-	Release  string            `json:"release"`
-	Base     string            `json:"base"`
-	Digest   string            `json:"digest"`
-	Recipe   string            `json:"recipe"`
-	BuiltAt  string            `json:"built_at"`
-	Packages map[string]string `json:"packages"` // version by name
-	Files    map[string]string `json:"files"`    // SHA-256 by path
-}
-
-// record writes the image's record. list is dpkg-query's: status, package, version a line.
-func (r Recipe) record(list string, now time.Time) ([]byte, error) {
+// record begins the image's record with what the recipe knows; the bootstrap completes it inside the image.
+func (r Recipe) record(plugin string, now time.Time) ([]byte, error) {
 	files, err := r.files()
 	if err != nil {
 		return nil, err
 	}
-	record := Record{
-		Version: 1, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Recipe: recipeVersion,
-		BuiltAt: now.UTC().Format(time.RFC3339), Packages: map[string]string{}, Files: map[string]string{},
+	begun := record.Image{
+		Version: record.Version, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Inputs: r.Inputs,
+		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown")},
+		Files: map[string]string{},
 	}
 	for _, file := range files {
-		record.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))
+		begun.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))
 	}
-	for line := range strings.Lines(list) {
-		if fields := strings.Fields(line); len(fields) == 3 && strings.HasPrefix(fields[0], "ii") {
-			record.Packages[fields[1]] = fields[2]
-		}
-	}
-	data, err := json.MarshalIndent(record, "", "  ")
+	data, err := json.Marshal(begun)
 	if err != nil {
-		return nil, fmt.Errorf("write image record: %w", err)
+		return nil, fmt.Errorf("begin image record: %w", err)
 	}
-	return append(data, '\n'), nil
+	return data, nil
 }

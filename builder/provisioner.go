@@ -2,8 +2,10 @@ package builder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,12 +14,14 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/hornero/hornero/internal/record"
 )
 
 //go:embed scripts/*.sh
 var scriptFiles embed.FS
 
-// scripts are what runs on the Droplet, in order: apply.sh, seal.sh, verify.sh.
+// scripts are what runs on the Droplet, in order: apply.sh and, when the record is written, seal.sh.
 var scripts = must(fs.Sub(scriptFiles, "scripts"))
 
 func must(folder fs.FS, err error) fs.FS {
@@ -31,7 +35,12 @@ func must(folder fs.FS, err error) fs.FS {
 const stage = "/run/hornero-bake"
 
 // Provisioner applies a role's manifest to a machine, seals the machine, and lets it test itself.
-type Provisioner struct{ config ProvisionerConfig }
+type Provisioner struct {
+	// Version is the plugin's, for the image's record.
+	Version string
+
+	config ProvisionerConfig
+}
 
 // ConfigSpec tells Packer the options.
 func (p *Provisioner) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
@@ -57,25 +66,50 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := remote.run(ctx, "apply", "sh "+stage+"/apply.sh", nil); err != nil {
 		return err
 	}
-	record, err := p.record(ctx, remote)
+	begun, err := recipe.record(p.Version, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := remote.run(ctx, "seal", "sh "+stage+"/seal.sh", bytes.NewReader(record)); err != nil {
+	if err := remote.run(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun)); err != nil {
 		return err
 	}
-	if err := remote.run(ctx, "verify", "sh "+stage+"/verify.sh && rm -rf "+stage, nil); err != nil {
+	if err := remote.run(ctx, "seal", "sh "+stage+"/seal.sh", nil); err != nil {
+		return err
+	}
+	return verify(ctx, remote)
+}
+
+// verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.
+func verify(ctx context.Context, remote *remote) error {
+	var said strings.Builder
+	err := remote.capture(ctx, "verify", "rm -rf "+stage+"; "+BootstrapPath+" verify --json", &said)
+	var result record.Report
+	if failure := json.Unmarshal([]byte(said.String()), &result); failure != nil {
+		return fmt.Errorf("%w: %w", ErrUnsealed, cmp.Or(err, failure))
+	}
+	if len(result.Faults) > 0 {
+		return fmt.Errorf("%w: %w", ErrUnsealed, faults(result.Faults))
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsealed, err)
 	}
+	remote.ui.Say(fmt.Sprintf("self-test passed: %s; %d files, %d packages of the manifests, %d MB",
+		strings.Join(result.Passed, ", "), result.Files, len(result.Packages), result.Size>>20))
 	return nil
 }
 
-func (p *Provisioner) record(ctx context.Context, remote *remote) ([]byte, error) {
-	var list strings.Builder
-	if err := remote.capture(ctx, "list packages", `dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n'`, &list); err != nil {
-		return nil, err
+// faults are what is wrong with an image, a line each.
+type faults []record.Fault
+
+func (f faults) Error() string {
+	lines := make([]string, len(f))
+	for i, fault := range f {
+		lines[i] = fault.String()
 	}
-	return p.config.recipe.record(list.String(), time.Now())
+	if len(f) == 1 {
+		return "1 fault:\n" + lines[0]
+	}
+	return fmt.Sprintf("%d faults:\n%s", len(f), strings.Join(lines, "\n"))
 }
 
 // remote runs commands on the machine and shows their headlines: lines that start with "== ".

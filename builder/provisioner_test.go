@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/builder"
+	"github.com/hornero/hornero/internal/record"
 )
 
 // machine records what runs on it and answers by a part of the command.
@@ -51,7 +53,7 @@ func says(text string, status int) func(*packersdk.RemoteCmd) int {
 
 func provision(t *testing.T, m *machine, options, generated object) error {
 	t.Helper()
-	p := new(builder.Provisioner)
+	p := &builder.Provisioner{Version: "1.2.3"}
 	all := object{"role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil)}
 	for name, value := range options {
 		all[name] = value
@@ -77,11 +79,13 @@ func unpack(t *testing.T, data []byte) map[string]string {
 	}
 }
 
+const passed = `{"passed": ["packages"], "faults": [], "packages": {"hello": "2.10-3"}, "files": 7, "size": 1048576}`
+
 func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
-	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"dpkg-query": says("ii  hello 2.10-3\nrc  gone 1\nii  nftables 1.1\n", 0)}}
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
 	require.NoError(t, provision(t, m, nil, nil))
 	require.Len(t, m.commands, 5)
-	for i, part := range []string{"tar -xzf", "apply.sh", "dpkg-query", "seal.sh", "verify.sh"} {
+	for i, part := range []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "seal.sh", "hornero-bootstrap verify --json"} {
 		require.Contains(t, m.commands[i], part)
 	}
 
@@ -94,14 +98,15 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	require.Contains(t, files["files.list"], " /usr/lib/hornero/roles/tiny/role.yaml\n")
 	require.Contains(t, files["files.list"], " 0755 root:root ")
 
-	var record builder.Record
-	require.NoError(t, json.Unmarshal(m.inputs[3], &record))
-	require.Equal(t, map[string]string{"hello": "2.10-3", "nftables": "1.1"}, record.Packages)
-	require.Equal(t, "tiny", record.Role)
-	require.Equal(t, "debian-13-x64", record.Base)
-	require.Len(t, record.Digest, 64)
-	require.Contains(t, record.Files, "/etc/motd")
-	require.Contains(t, record.Files, builder.BootstrapPath)
+	var begun record.Image
+	require.NoError(t, json.Unmarshal(m.inputs[2], &begun))
+	require.Equal(t, "tiny", begun.Role)
+	require.Equal(t, "debian-13-x64", begun.Base)
+	require.Len(t, begun.Digest, 64)
+	require.Contains(t, begun.Inputs, "roles/tiny/motd")
+	require.Contains(t, begun.Files, "/etc/motd")
+	require.Contains(t, begun.Files, builder.BootstrapPath)
+	require.Equal(t, map[string]string{"packer-plugin-hornero": "1.2.3"}, begun.Programs)
 }
 
 func TestACommandThatFailsIsToldWithItsLastWords(t *testing.T) {
@@ -117,10 +122,32 @@ func TestACommandThatFailsIsToldWithItsLastWords(t *testing.T) {
 }
 
 func TestAnImageThatFailsItsSelfTestIsRefused(t *testing.T) {
-	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify.sh": says("fault: log /var/log/x is in the image: why\n", 1)}}
+	var list []string
+	for i := range 100 { // more than the tail of a command that failed
+		list = append(list, fmt.Sprintf(`{"check": "leftovers", "what": "log /var/log/%d is in the image", "do": "why"}`, i))
+	}
+	text := `{"faults": [` + strings.Join(list, ",") + `]}`
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(text, 1)}}
 	err := provision(t, m, nil, nil)
 	require.ErrorIs(t, err, builder.ErrUnsealed)
-	require.ErrorContains(t, err, "fault: log /var/log/x is in the image")
+	require.ErrorContains(t, err, "100 faults:\nfault: log /var/log/0 is in the image: why\n")
+	require.True(t, strings.HasSuffix(err.Error(), "\nfault: log /var/log/99 is in the image: why"), "the cause comes last")
+}
+
+func TestAnImageThatDoesNotTestItselfIsRefused(t *testing.T) {
+	for name, status := range map[string]int{"an error": 1, "success": 0} {
+		m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": func(command *packersdk.RemoteCmd) int {
+			_, _ = io.WriteString(command.Stderr, "unknown command \"verify\"\n")
+			return status
+		}}}
+		err := provision(t, m, nil, nil)
+		require.ErrorIs(t, err, builder.ErrUnsealed, name)
+		if status != 0 {
+			require.ErrorContains(t, err, `unknown command "verify"`)
+		}
+	}
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 1)}}
+	require.ErrorIs(t, provision(t, m, nil, nil), builder.ErrUnsealed, "no fault is told, and yet it did not pass")
 }
 
 func TestBuilderAndProvisionerMustAgree(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -24,7 +25,7 @@ import (
 const recipeVersion = "1"
 
 // BootstrapPath is where every image has the bootstrap.
-const BootstrapPath = "/usr/bin/hornero-bootstrap"
+const BootstrapPath = record.BootstrapPath
 
 // RecipeConfig is what both components are told about an image's content.
 type RecipeConfig struct {
@@ -57,6 +58,7 @@ type Recipe struct {
 	Manifests           []*roles.Manifest // common first
 	Bootstrap           []byte
 	Digest              string
+	Inputs              map[string]string // what Digest is over: SHA-256 by name
 }
 
 func (c *RecipeConfig) setDefaults(buildName string) {
@@ -86,7 +88,8 @@ func (c RecipeConfig) Load() (Recipe, error) {
 		return Recipe{}, errors.Join(wrong...)
 	}
 	recipe.Bootstrap = bootstrap
-	recipe.Digest, err = recipe.digest()
+	parts, err := recipe.parts()
+	recipe.Inputs, recipe.Digest = sums(parts), Digest(parts)
 	return recipe, err
 }
 
@@ -150,8 +153,8 @@ func checkProgram(path string) error {
 	return nil
 }
 
-// digest is the SHA-256 over the names and digests of all that goes into the image, in order of name.
-func (r *Recipe) digest() (string, error) {
+// parts is all that goes into the image, by name.
+func (r *Recipe) parts() (map[string][]byte, error) {
 	parts := map[string][]byte{
 		"recipe":    []byte(recipeVersion),
 		"release":   []byte(r.Release),
@@ -160,14 +163,14 @@ func (r *Recipe) digest() (string, error) {
 		"bootstrap": r.Bootstrap,
 	}
 	if err := addFolder(parts, "scripts", scripts); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, manifest := range r.Manifests {
 		if err := addFolder(parts, "roles/"+manifest.Name, manifest.FS()); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	return Digest(parts), nil
+	return parts, nil
 }
 
 func addFolder(parts map[string][]byte, prefix string, folder fs.FS) error {
@@ -182,12 +185,23 @@ func addFolder(parts map[string][]byte, prefix string, folder fs.FS) error {
 }
 
 // Digest is the SHA-256, in hex, over named parts, whatever their order.
-func Digest(parts map[string][]byte) string {
-	lines := make([]string, 0, len(parts))
+func Digest(parts map[string][]byte) string { return digestOf(sums(parts)) }
+
+func sums(parts map[string][]byte) map[string]string {
+	inputs := make(map[string]string, len(parts))
 	for name, data := range parts {
-		lines = append(lines, fmt.Sprintf("%x  %q\n", sha256.Sum256(data), name))
+		inputs[name] = fmt.Sprintf("%x", sha256.Sum256(data))
 	}
-	slices.SortFunc(lines, strings.Compare)
+	return inputs
+}
+
+// digestOf is the SHA-256 over lines of digest and quoted name, in order.
+func digestOf(inputs map[string]string) string {
+	lines := make([]string, 0, len(inputs))
+	for name, sum := range inputs {
+		lines = append(lines, fmt.Sprintf("%s  %q\n", sum, name))
+	}
+	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
 	return hex.EncodeToString(sum[:])
 }

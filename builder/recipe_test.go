@@ -2,10 +2,14 @@ package builder_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -106,6 +110,21 @@ func TestDigestChangesWithEverythingInTheImage(t *testing.T) {
 func TestDigestIgnoresOrder(t *testing.T) {
 	require.Equal(t, builder.Digest(map[string][]byte{"a": {1}, "b": {2}}), builder.Digest(map[string][]byte{"b": {2}, "a": {1}}))
 	require.NotEqual(t, builder.Digest(map[string][]byte{"a": {1}, "b": {2}}), builder.Digest(map[string][]byte{"a": {2}, "b": {1}}))
+}
+
+// Whoever has the record can tell what the digest is over, and that it is over that.
+func TestDigestFollowsFromTheInputs(t *testing.T) {
+	recipe := load(t, builder.RecipeConfig{Role: "tiny", Release: "debian-13", RolesDir: writeRoles(t), BootstrapBinary: writeProgram(t, nil)})
+	require.Equal(t, fmt.Sprintf("%x", sha256.Sum256([]byte("welcome\n"))), recipe.Inputs["roles/tiny/motd"])
+	for _, name := range []string{"base", "bootstrap", "recipe", "release", "role", "roles/common/role.yaml", "roles/tiny/role.yaml", "scripts/apply.sh", "scripts/seal.sh"} {
+		require.Len(t, recipe.Inputs[name], 64, name)
+	}
+	lines := []string{}
+	for name, sum := range recipe.Inputs {
+		lines = append(lines, fmt.Sprintf("%s  %q\n", sum, name))
+	}
+	slices.Sort(lines)
+	require.Equal(t, recipe.Digest, fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(lines, "")))))
 }
 
 func TestRecipeListsWhatTheManifestsSay(t *testing.T) {

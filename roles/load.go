@@ -96,6 +96,11 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 			doc.Add(fmt.Sprintf("secrets[%d]", i), "must look like part.name, got %q", secret)
 		}
 	}
+	for _, setting := range slices.Sorted(maps.Keys(m.Samples)) {
+		if !slices.Contains(m.Settings, setting) {
+			doc.Add("samples", "%q is none of the manifest's settings", setting)
+		}
+	}
 	m.checkFiles(doc)
 	for i, port := range m.Ports {
 		if port.Port < 1 || port.Port > 65535 {

@@ -5,6 +5,7 @@ package roles
 import (
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type Manifest struct {
 	Ports     []Port              `yaml:"ports"`
 	Secrets   []string            `yaml:"secrets"`  // names in the secrets file, as in "galera.sst_password"
 	Settings  []string            `yaml:"settings"` // names of stack settings, as in "site.title"
+	Samples   Values              `yaml:"samples"`  // what the image's self-test has for a setting; by default "sample"
 	Watches   []string            `yaml:"watches"`  // roles whose peers this role's templates use
 	Tasks     []Task              `yaml:"tasks"`
 	Health    Health              `yaml:"health"`
@@ -58,6 +60,8 @@ type File struct {
 	Path   string `yaml:"path"`
 	Mode   string `yaml:"mode"`  // octal; default 0644
 	Owner  string `yaml:"owner"` // user:group; default root:root
+	// Check is run by the image's self-test; "{file}" is the file's path.
+	Check []string `yaml:"check"`
 }
 
 // Template is baked as text and rendered by the bootstrap on the node, again whenever what it reads changes.
@@ -68,6 +72,9 @@ type Template struct {
 	Owner  string `yaml:"owner"` // user:group; default root:root
 	// Check is run before a new text takes the file's place; "{file}" is the new text's path.
 	Check []string `yaml:"check"`
+	// BakeCheck is run by the image's self-test only, with every template of the role in its place as a sample node has it:
+	// for programs that judge their whole configuration and not one file.
+	BakeCheck []string `yaml:"bake_check"`
 	// Reload and Restart name units to reload or restart when the bytes changed.
 	Reload  []string `yaml:"reload"`
 	Restart []string `yaml:"restart"`
@@ -106,6 +113,15 @@ type Health struct {
 // Bake is what the image build does besides packages and files.
 type Bake struct {
 	Commands []string `yaml:"commands"` // run in the image by /bin/sh -e, after packages and files
+}
+
+// Checker fills a file's path into the words of a check.
+func Checker(check []string, file string) []string {
+	words := slices.Clone(check)
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "{file}", file)
+	}
+	return words
 }
 
 // PackagesFor returns the packages of the role on a release, in the manifest's order.

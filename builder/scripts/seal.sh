@@ -1,12 +1,9 @@
 #!/bin/sh
 # Takes out of this machine everything that is its own, so that two Droplets of one image have nothing in common but the
-# image. Standard input is the image's record. The session that runs this goes on; nobody can log in after it.
+# image. The session that runs this goes on; nobody can log in after it.
 set -eu
 
 echo "== sealing"
-mkdir -p /usr/lib/hornero
-cat >/usr/lib/hornero/image.json
-chmod 0644 /usr/lib/hornero/image.json
 
 # What would write again on the way down: the journal, the random seed.
 mkdir -p /run/systemd/journald.conf.d /run/systemd/system/systemd-random-seed.service.d

@@ -19,16 +19,13 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/peers"
 	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 )
 
 var version = "dev"
 
-const (
-	stateDir  = "/var/lib/hornero"
-	rolesDir  = "/usr/lib/hornero/roles"
-	imageFile = "/usr/lib/hornero/image.json"
-)
+const stateDir = "/var/lib/hornero"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +41,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout), versionCommand(stdout))
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout),
+		recordCommand(os.Stdin), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
 		return 1
@@ -77,13 +75,13 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 }
 
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
-	release, err := imageRelease(imageFile)
+	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
 	}
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
-		UserData: userData, State: stateDir, Roles: os.DirFS(rolesDir), Release: release, Drivers: drivers(), Log: log,
+		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Log: log,
 		Known: func() bool { return peers.Known(dqlite) },
 		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
 			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})
@@ -103,13 +101,11 @@ func imageRelease(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the image's record: %w", err)
 	}
-	var record struct {
-		Release string `json:"release"`
-	}
-	if err := json.Unmarshal(data, &record); err != nil {
+	var image record.Image
+	if err := json.Unmarshal(data, &image); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
-	return record.Release, nil
+	return image.Release, nil
 }
 
 func versionCommand(stdout io.Writer) *cobra.Command {

@@ -22,6 +22,7 @@ var forbidden = map[string][]string{
 	"bootstrap":         {"packer-plugin-sdk", "hornero/stack", "hornero/fleet", "hornero/builder", "hornero/lab", "godo"},
 	"bootstrap/galera":  {"go-dqlite", "hornero/roles", "hornero/cloudinit"},
 	"bootstrap/haproxy": {"go-dqlite", "hornero/cloudinit"},
+	"bootstrap/seal":    {"go-dqlite", "hornero/cloudinit"},
 	"lab":               {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
 	"internal":          {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
 }

@@ -1,0 +1,56 @@
+// Package record owns the shape of what an image says of itself: its record, what it is made of, and the result of the
+// test that it makes of itself at the end of its bake. The builder begins the record and reads the result; the bootstrap,
+// inside the image, completes the one and gives the other.
+package record
+
+// Where every image has what Hornero brings.
+const (
+	Path          = "/usr/lib/hornero/image.json"
+	SBOMPath      = "/usr/lib/hornero/sbom.cdx.json"
+	RolesPath     = "/usr/lib/hornero/roles"
+	BootstrapPath = "/usr/bin/hornero-bootstrap"
+)
+
+// Version is the version of the record that this code writes.
+const Version = 1
+
+// Image is an image's record.
+type Image struct {
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Release string `json:"release"`
+	Base    string `json:"base"`
+	// Digest is what the image is known by: the SHA-256 over Inputs (builder.Digest).
+	Digest  string            `json:"digest"`
+	Inputs  map[string]string `json:"inputs"` // SHA-256 by name
+	Recipe  string            `json:"recipe"`
+	BuiltAt string            `json:"built_at"`
+	// Programs are the versions of what made the image, which the digest does not see: the plugin and the bootstrap.
+	Programs map[string]string `json:"programs"`
+	Packages map[string]string `json:"packages"` // version by name
+	Files    map[string]string `json:"files"`    // SHA-256 by path: what Hornero put there
+	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
+}
+
+// Report is the result of an image's self-test.
+type Report struct {
+	Name     string            `json:"name"`
+	Role     string            `json:"role"`
+	Release  string            `json:"release"`
+	Passed   []string          `json:"passed"` // checks without a fault
+	Faults   []Fault           `json:"faults"`
+	Packages map[string]string `json:"packages"` // version by name, of what the manifests ask for
+	Files    int               `json:"files"`
+	Size     int64             `json:"size"` // bytes on the image's disk
+}
+
+// Fault is one thing that is wrong with an image.
+type Fault struct {
+	Check string `json:"check"`
+	What  string `json:"what"`
+	Do    string `json:"do"` // what to do about it
+}
+
+// String is the fault as one line.
+func (f Fault) String() string { return "fault: " + f.What + ": " + f.Do }
