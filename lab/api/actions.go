@@ -374,7 +374,7 @@ func (s *Server) rebuild(action state.Action) error {
 			droplet.ImageID, droplet.Image, droplet.Status = image.ID, *image, state.DropletActive
 		}
 	})
-	if err != nil || before.Type != state.ImageSnapshot {
+	if err != nil || before.Type == state.ImageBase {
 		return err
 	}
 	return s.freeRoot(before.Root)

@@ -260,7 +260,7 @@ func (s *Server) startDestroying(id int) {
 func (s *Server) forget(id int) error {
 	var root string
 	err := s.commit(func(d *state.Document) error {
-		if droplet := d.Droplet(id); droplet != nil && droplet.Image.Type == state.ImageSnapshot {
+		if droplet := d.Droplet(id); droplet != nil && droplet.Image.Type != state.ImageBase {
 			root = droplet.Image.Root
 		}
 		forgetDroplet(d, id)

@@ -185,7 +185,7 @@ func (h *Host) removeFabric() error {
 			return fmt.Errorf("list routes: %w", err)
 		}
 		for _, route := range routes {
-			if err := netlink.RouteDel(&route); err != nil {
+			if err := ignore(netlink.RouteDel(&route), syscall.ESRCH); err != nil {
 				return fmt.Errorf("remove route %v: %w", route.Dst, err)
 			}
 		}

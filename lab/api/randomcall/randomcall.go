@@ -1,4 +1,6 @@
-package api_test
+// Package randomcall owns the requests that tests of the lab make at random: over what is there, and now and then over
+// what is not. It does not know who sends them, nor what must come of it.
+package randomcall
 
 import (
 	"fmt"
@@ -7,11 +9,15 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// randomCall is one request that a client might make: mostly of things that are there, now and then of some that are not.
-func randomCall(dice *rand.Rand, d *state.Document) (method, path, body string) {
-	calls := randomCalls(&guesses{dice, d})
+// Call is a request.
+type Call struct{ Method, Path, Body string }
+
+// Next is one request that a client might make. From the given number of Droplets on it makes no more of them, nearly:
+// several clients do not wait for each other.
+func Next(dice *rand.Rand, d *state.Document, droplets int) Call {
+	calls := randomCalls(&guesses{dice, d}, droplets)
 	call := calls[dice.IntN(len(calls))]
-	return call[0], call[1], call[2]
+	return Call{call[0], call[1], call[2]}
 }
 
 // guesses picks names and numbers.
@@ -89,11 +95,8 @@ func (g *guesses) tag() string { return g.one("web", "db", "Web", "other") }
 
 func (g *guesses) region() string { return g.one("fra1", "nyc3", "fra1", "mars1") }
 
-// maxRandomDroplets bounds how many Droplets a sequence has at once, nearly: eight clients do not wait for each other.
-const maxRandomDroplets = 20
-
 // randomCalls are the kinds of calls, each with a guess filled in. What is listed twice is called twice as often.
-func randomCalls(g *guesses) [][3]string {
+func randomCalls(g *guesses, droplets int) [][3]string {
 	rule := `{"entry_protocol":"http","entry_port":80,"target_protocol":"http","target_port":80}`
 	calls := [][3]string{
 		{"GET", "/v2/droplets?per_page=5", ""},
@@ -112,6 +115,7 @@ func randomCalls(g *guesses) [][3]string {
 		{"PUT", fmt.Sprintf("/v2/images/%d", g.image()), `{"name":"renamed"}`},
 		{"DELETE", fmt.Sprintf("/v2/images/%d", g.image()), ""},
 		{"DELETE", fmt.Sprintf("/v2/snapshots/%d", g.image()), ""},
+		{"POST", "/v2/images", fmt.Sprintf(`{"name":"own","region":%q,"url":"http://127.0.0.1:9/none.raw"}`, g.region())},
 		{"POST", "/v2/vpcs", fmt.Sprintf(`{"name":"net-%d","region":%q}`, g.IntN(6), g.region())},
 		{"DELETE", "/v2/vpcs/" + g.vpc(), ""},
 		{"GET", "/v2/vpcs/" + g.vpc() + "/members", ""},
@@ -140,14 +144,14 @@ func randomCalls(g *guesses) [][3]string {
 		{"DELETE", "/v2/firewalls/" + g.firewall(), ""},
 		{"POST", "/v2/firewalls/" + g.firewall() + "/droplets", fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet())},
 	}
-	for _, kind := range []string{"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot", "snapshot", "resize", "rebuild"} {
+	for _, kind := range []string{"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot", "snapshot", "resize", "rebuild", "enable_ipv6"} {
 		calls = append(calls, [3]string{"POST", fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),
 			fmt.Sprintf(`{"type":%q,"name":"named","size":"s-1vcpu-2gb","image":%d}`, kind, g.image())})
 	}
-	if len(g.d.Droplets) < maxRandomDroplets {
+	if len(g.d.Droplets) < droplets {
 		for range 8 {
-			calls = append(calls, [3]string{"POST", "/v2/droplets", fmt.Sprintf(`{"name":"d-%d","region":%q,"size":%q,"image":%s,"tags":[%q]}`,
-				g.IntN(9), g.region(), g.one("s-1vcpu-1gb", "s-1vcpu-2gb", "huge"), g.one(`"debian-13-x64"`, fmt.Sprint(g.image())), g.tag())})
+			calls = append(calls, [3]string{"POST", "/v2/droplets", fmt.Sprintf(`{"name":"d-%d","region":%q,"size":%q,"image":%s,"tags":[%q],"ipv6":%t,"public_networking":%t}`,
+				g.IntN(9), g.region(), g.one("s-1vcpu-1gb", "s-1vcpu-2gb", "huge"), g.one(`"debian-13-x64"`, fmt.Sprint(g.image())), g.tag(), g.IntN(3) == 0, g.IntN(5) > 0)})
 		}
 	}
 	return calls
