@@ -100,6 +100,7 @@ defaults
     timeout client {{ms .IdleTimeout}}
     timeout server {{ms .IdleTimeout}}
     timeout http-request 60s
+    timeout http-keep-alive {{ms .IdleTimeout}}
     timeout queue 30s
     timeout tunnel 1h
     timeout check {{ms .Health.Timeout}}
