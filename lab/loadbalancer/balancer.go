@@ -40,7 +40,6 @@ type Balancer struct {
 	IdleTimeout      time.Duration // 0 means DefaultIdleTimeout
 	Allow, Deny      []string      // ip:ADDRESS or cidr:RANGE; with Allow nobody else gets in
 	StrongCiphers    bool          // of TLS: only with forward secrecy and authenticated encryption
-	Nodes            int           // each holds 10000 connections; 0 means 1
 }
 
 // DefaultIdleTimeout is how long a connection may be silent.
@@ -97,14 +96,6 @@ func (b Balancer) front() netip.Addr {
 	return b.At.Private
 }
 
-// Each node of DigitalOcean's holds so many connections; a HAProxy of the lab does not hold all of many nodes.
-const (
-	nodeConnections = 10000
-	mostConnections = 50000
-)
-
-func (b Balancer) maxConnections() int { return min(b.Nodes*nodeConnections, mostConnections) }
-
 func (b Balancer) proxyChecks() bool {
 	if b.Health.ProxyProtocol != nil {
 		return *b.Health.ProxyProtocol
@@ -114,7 +105,6 @@ func (b Balancer) proxyChecks() bool {
 
 // filled puts in what was left out.
 func (b Balancer) filled() Balancer {
-	b.Nodes = max(b.Nodes, 1)
 	if !b.At.Private.IsValid() && b.At.Public.IsValid() && b.At.VPCRange.IsValid() {
 		b.At.Private = PrivateAddress(b.At.VPCRange, b.At.Public)
 	}

@@ -57,7 +57,6 @@ func configTemplate() *template.Template {
 		},
 		"front":       Balancer.front,
 		"proxyChecks": Balancer.proxyChecks,
-		"maxconn":     Balancer.maxConnections,
 		"checkHTTP":   func(h Health) bool { return h.Protocol == HTTP || h.Protocol == HTTPS },
 		"targetTLS":   func(r Rule) bool { return !r.plain() && r.TargetProtocol != HTTP },
 	}).Parse(configText))
@@ -79,8 +78,7 @@ const configText = `global
     user haproxy
     group haproxy
     nbthread 1
-    maxconn {{maxconn .}}
-    no strict-limits
+    maxconn 4000
     hard-stop-after 60s
     tune.ssl.default-dh-param 2048
     ssl-default-bind-options ssl-min-ver TLSv1.2

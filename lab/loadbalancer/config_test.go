@@ -49,7 +49,7 @@ func everything() loadbalancer.Balancer {
 	b.RedirectToHTTPS, b.ProxyProtocol, b.BackendKeepalive = true, true, true
 	b.IdleTimeout = 90 * time.Second
 	b.Allow, b.Deny = []string{"cidr:198.51.100.0/24"}, []string{"ip:198.51.100.66"}
-	b.StrongCiphers, b.Nodes = true, 3
+	b.StrongCiphers = true
 	return b
 }
 

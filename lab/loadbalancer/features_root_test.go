@@ -241,7 +241,7 @@ func TestRedirectAndIdleTimeout(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	f.site.Rules = append(f.site.Rules, loadbalancer.Rule{EntryProtocol: "http", EntryPort: 8080, TargetProtocol: "http", TargetPort: 80})
-	f.site.RedirectToHTTPS, f.site.IdleTimeout, f.site.Nodes = true, time.Second, 3
+	f.site.RedirectToHTTPS, f.site.IdleTimeout = true, time.Second
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	f.ask(t, "http://"+public+":8080/")
 	response, err := f.client.Get("http://" + public + "/a?b=c")
@@ -415,4 +415,14 @@ func number(t *testing.T, name string) int {
 	id, err := strconv.Atoi(strings.TrimPrefix(name, "target-"))
 	require.NoError(t, err)
 	return id
+}
+
+func TestManyChangesOneAfterAnother(t *testing.T) {
+	f := newFarm(t)
+	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
+	for i := range 30 { // some of them while HAProxy's master begins anew, and hears nothing
+		f.site.StrongCiphers = i%2 == 0
+		require.NoError(t, f.Apply(t.Context(), f.site))
+	}
+	f.ask(t, "http://"+public+"/")
 }

@@ -129,26 +129,40 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 	return err
 }
 
-// load makes HAProxy take the files, and waits until it says that it has.
-func (r *Runner) load(ctx context.Context, id, digest string) error {
+// tellAgain is how long HAProxy may take until it is told to reload once more: its master does not hear of it in the
+// moment after a reload when it begins anew itself.
+const tellAgain = time.Second
+
+// tell makes HAProxy start, or read its files again.
+func (r *Runner) tell(id string) error {
 	if pid, ok := r.master(id); ok {
 		if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
 			return fmt.Errorf("reload HAProxy: %w", err)
 		}
-	} else {
-		args := []string{"haproxy", "-W", "-C", r.path(id, ""), "-p", r.path(id, pidFile), "-f", configFile}
-		if err := r.places.Run(station(id), args, r.path(id, logFile)); err != nil {
-			return err
-		}
+		return nil
+	}
+	args := []string{"haproxy", "-W", "-C", r.path(id, ""), "-p", r.path(id, pidFile), "-f", configFile}
+	return r.places.Run(station(id), args, r.path(id, logFile))
+}
+
+// load makes HAProxy take the files, and waits until it says that it has.
+func (r *Runner) load(ctx context.Context, id, digest string) error {
+	if err := r.tell(id); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, applyTimeout, fmt.Errorf("HAProxy does not answer with its new configuration: see %s", r.path(id, logFile)))
 	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker, again := time.NewTicker(20*time.Millisecond), time.NewTicker(tellAgain)
 	defer ticker.Stop()
+	defer again.Stop()
 	for r.configured(id) != digest {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-again.C:
+			if pid, ok := r.master(id); ok {
+				syscall.Kill(pid, syscall.SIGUSR2) // one that is gone is seen by the time-out
+			}
 		case <-ticker.C:
 		}
 	}
