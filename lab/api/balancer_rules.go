@@ -60,10 +60,10 @@ func checkRule(d *state.Document, rule state.Rule) error {
 		return invalid("a forwarding rule's protocols must be http, https, http2, http3, tcp or udp (http3 not as target_protocol)")
 	case rule.EntryPort < 1 || rule.EntryPort > maxPort || rule.TargetPort < 1 || rule.TargetPort > maxPort:
 		return invalid("a forwarding rule's ports must be from 1 to 65535")
-	case (rule.EntryProtocol == protocolTCP) != (rule.TargetProtocol == protocolTCP):
-		return invalid("a forwarding rule is tcp on both sides or on neither")
 	case (rule.EntryProtocol == protocolUDP) != (rule.TargetProtocol == protocolUDP):
 		return invalid("if you set the entry_protocol or the target_protocol to udp, the other must be set to udp")
+	case (rule.EntryProtocol == protocolTCP) != (rule.TargetProtocol == protocolTCP):
+		return invalid("a forwarding rule is tcp on both sides or on neither")
 	}
 	return checkRuleTLS(d, rule)
 }
