@@ -165,7 +165,7 @@ func (b *balancerRequest) checkAbsent() error {
 	case given(b.Domains) || given(b.GLBSettings) || len(b.TargetLoadBalancerIDs) > 0:
 		return invalid("domains, glb_settings and target_load_balancer_ids are for load balancers of type %s, and the lab has none of these", globalBalancer)
 	case strings.EqualFold(b.NetworkStack, "DUALSTACK"):
-		return invalid("network_stack DUALSTACK: the lab's networks carry no IPv6")
+		return invalid("network_stack DUALSTACK: the lab's load balancers have no IPv6")
 	case b.IP != "":
 		return invalid("ip: the lab has no addresses of one's own (BYOIP)")
 	case b.SubnetUUID != "":

@@ -162,7 +162,7 @@ func TestLoadBalancerIsRefused(t *testing.T) {
 		{"for load balancers of type GLOBAL", func(r *godo.LoadBalancerRequest) { r.TargetLoadBalancerIDs = []string{"x"} }},
 		{"for load balancers of type GLOBAL", func(r *godo.LoadBalancerRequest) { r.Domains = []*godo.LBDomain{{Name: "a.example"}} }},
 		{"network must be one of EXTERNAL, INTERNAL", func(r *godo.LoadBalancerRequest) { r.Network = "SECRET" }},
-		{"carry no IPv6", func(r *godo.LoadBalancerRequest) { r.NetworkStack = "DUALSTACK" }},
+		{"have no IPv6", func(r *godo.LoadBalancerRequest) { r.NetworkStack = "DUALSTACK" }},
 		{"network_stack must be one of", func(r *godo.LoadBalancerRequest) { r.NetworkStack = "IPV6" }},
 		{"BYOIP", func(r *godo.LoadBalancerRequest) { r.IP = "203.0.113.42" }},
 		{"subnet_uuid", func(r *godo.LoadBalancerRequest) { r.VPCSubnetUUID = "x" }},

@@ -64,7 +64,7 @@ func turn(healthy []netip.Addr, port int) string {
 	return strings.Join(elements, ", ")
 }
 
-// gate drops what the load balancer's firewall does not let in. IPv6 sources are none here.
+// gate drops what the load balancer's firewall does not let in. It has no IPv6, and so no such sources.
 func gate(b Balancer) string {
 	var text strings.Builder
 	for _, denied := range sources(b.Deny) {
