@@ -23,6 +23,7 @@ func (b *hostBalancers) Apply(ctx context.Context, wanted api.Balancer) error {
 		At:     machine.Attachment{Public: wanted.Address, Private: wanted.Private, VPC: wanted.VPC, VPCRange: wanted.VPCRange},
 		Health: loadbalancer.Health(wanted.Health), RedirectToHTTPS: wanted.RedirectToHTTPS, ProxyProtocol: wanted.ProxyProtocol,
 		BackendKeepalive: wanted.BackendKeepalive, IdleTimeout: wanted.IdleTimeout, Allow: wanted.Allow, Deny: wanted.Deny,
+		StrongCiphers: wanted.TLSCipherPolicy == api.StrongCiphers,
 	}
 	if wanted.Sticky.Cookie != "" {
 		balancer.Sticky = loadbalancer.Sticky{Cookie: wanted.Sticky.Cookie, TTL: time.Duration(wanted.Sticky.TTL) * time.Second}

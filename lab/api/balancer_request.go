@@ -2,6 +2,8 @@ package api
 
 import (
 	"cmp"
+	"encoding/json"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -10,32 +12,75 @@ import (
 )
 
 type balancerRequest struct {
-	Name                         string        `json:"name"`
-	Size                         string        `json:"size"`
-	SizeUnit                     int           `json:"size_unit"`
-	Type                         string        `json:"type"`
-	Region                       string        `json:"region"`
-	ForwardingRules              []ruleShape   `json:"forwarding_rules"`
-	HealthCheck                  *healthShape  `json:"health_check"`
-	StickySessions               *stickyShape  `json:"sticky_sessions"`
-	DropletIDs                   []int         `json:"droplet_ids"`
-	Tag                          string        `json:"tag"`
-	RedirectHTTPToHTTPS          bool          `json:"redirect_http_to_https"`
-	EnableProxyProtocol          bool          `json:"enable_proxy_protocol"`
-	EnableBackendKeepalive       bool          `json:"enable_backend_keepalive"`
-	DisableLetsEncryptDNSRecords *bool         `json:"disable_lets_encrypt_dns_records"`
-	HTTPIdleTimeoutSeconds       *int          `json:"http_idle_timeout_seconds"`
-	ProjectID                    string        `json:"project_id"`
-	VPCUUID                      string        `json:"vpc_uuid"`
-	Firewall                     firewallShape `json:"firewall"`
-	Network                      string        `json:"network"`
+	Name                         string          `json:"name"`
+	Size                         string          `json:"size"`
+	SizeUnit                     int             `json:"size_unit"`
+	Type                         string          `json:"type"`
+	Algorithm                    string          `json:"algorithm"`
+	Region                       string          `json:"region"`
+	IP                           string          `json:"ip"`
+	ForwardingRules              []ruleShape     `json:"forwarding_rules"`
+	HealthCheck                  *healthShape    `json:"health_check"`
+	StickySessions               *stickyShape    `json:"sticky_sessions"`
+	DropletIDs                   []int           `json:"droplet_ids"`
+	Tag                          string          `json:"tag"`
+	Tags                         []string        `json:"tags"`
+	RedirectHTTPToHTTPS          bool            `json:"redirect_http_to_https"`
+	EnableProxyProtocol          bool            `json:"enable_proxy_protocol"`
+	EnableBackendKeepalive       bool            `json:"enable_backend_keepalive"`
+	DisableLetsEncryptDNSRecords *bool           `json:"disable_lets_encrypt_dns_records"`
+	HTTPIdleTimeoutSeconds       *int            `json:"http_idle_timeout_seconds"`
+	ProjectID                    string          `json:"project_id"`
+	VPCUUID                      string          `json:"vpc_uuid"`
+	SubnetUUID                   string          `json:"subnet_uuid"`
+	Firewall                     firewallShape   `json:"firewall"`
+	Network                      string          `json:"network"`
+	NetworkStack                 string          `json:"network_stack"`
+	TLSCipherPolicy              string          `json:"tls_cipher_policy"`
+	Domains                      json.RawMessage `json:"domains"`
+	GLBSettings                  json.RawMessage `json:"glb_settings"`
+	TargetLoadBalancerIDs        []string        `json:"target_load_balancer_ids"`
+	ValidateOnly                 bool            `json:"validate_only"`
 }
 
+// What a load balancer is of.
 const (
-	defaultIdleTimeout = 60
-	minIdleTimeout     = 30
-	maxIdleTimeout     = 600
+	regionalBalancer = "REGIONAL"
+	networkBalancer  = "REGIONAL_NETWORK"
+	globalBalancer   = "GLOBAL"
+	externalNetwork  = "EXTERNAL"
+	internalNetwork  = "INTERNAL"
+	ipv4Only         = "IPV4"
+	defaultCiphers   = "DEFAULT"
+	roundRobin       = "round_robin"
 )
+
+// StrongCiphers is the policy of load balancers that speak only the best ciphers of TLS.
+const StrongCiphers = "STRONG"
+
+const (
+	defaultIdleTimeout  = 60
+	minIdleTimeout      = 30
+	maxIdleTimeout      = 600
+	maxBalancerName     = 255
+	maxBalancerNodes    = 200
+	maxBalancerDroplets = 10
+	minCookieName       = 2
+	maxCookieName       = 40
+)
+
+// balancerSizes are the old sizes, in nodes.
+func balancerSizes() map[string]int {
+	return map[string]int{"lb-small": 1, "lb-medium": 3, "lb-large": 6}
+}
+
+// keep leaves what a request to replace a load balancer does not say, and what can't be changed, as it is.
+func (b *balancerRequest) keep(balancer state.LoadBalancer) {
+	b.VPCUUID = cmp.Or(b.VPCUUID, balancer.VPC)
+	b.Network = cmp.Or(b.Network, balancer.Network)
+	b.Type = cmp.Or(b.Type, balancer.Type)
+	b.IP = "" // only for one that is made
+}
 
 // fill writes the request into a load balancer, with DigitalOcean's defaults for what was left out.
 func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) error {
@@ -45,44 +90,105 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 	if err := b.place(d, target); err != nil {
 		return err
 	}
-	target.Name, target.SizeSlug, target.SizeUnit = b.Name, b.Size, max(b.SizeUnit, 1)
-	target.Type, target.Network, target.ProjectID = cmp.Or(b.Type, "REGIONAL"), cmp.Or(b.Network, "EXTERNAL"), b.ProjectID
+	target.Name, target.SizeSlug, target.SizeUnit = b.Name, b.Size, max(b.SizeUnit, balancerSizes()[b.Size], 1)
+	target.Type, target.Network = cmp.Or(strings.ToUpper(b.Type), regionalBalancer), cmp.Or(strings.ToUpper(b.Network), externalNetwork)
 	target.RedirectToHTTPS, target.ProxyProtocol, target.BackendKeepalive = b.RedirectHTTPToHTTPS, b.EnableProxyProtocol, b.EnableBackendKeepalive
 	target.NoLetsEncryptDNS = b.DisableLetsEncryptDNSRecords != nil && *b.DisableLetsEncryptDNSRecords
 	target.IdleTimeout = time.Duration(b.idleTimeout()) * time.Second
-	target.Allow, target.Deny = b.Firewall.Allow, b.Firewall.Deny
+	target.Allow, target.Deny, target.TLSCipherPolicy = b.Firewall.Allow, b.Firewall.Deny, cmp.Or(b.TLSCipherPolicy, defaultCiphers)
 	target.Health, target.Sticky = b.health(), b.sticky()
 	for _, rule := range b.ForwardingRules {
 		target.Rules = append(target.Rules, rule.completed())
 	}
-	if err := checkRules(d, target.Rules); err != nil {
+	if err := checkRules(d, target.Type, target.Rules); err != nil {
 		return err
 	}
-	target.DropletIDs = orEmpty(b.DropletIDs)
+	target.DropletIDs = slices.Clone(orEmpty(b.DropletIDs))
+	slices.Sort(target.DropletIDs)
+	target.DropletIDs = slices.Compact(target.DropletIDs)
 	if b.Tag != "" {
 		target.Tag = d.UseTags([]string{b.Tag})[0]
 	}
-	return checkDroplets(d, target.DropletIDs, target.Region)
+	return checkDroplets(d, *target, target.DropletIDs)
 }
 
+// check looks at what can be told from the request alone.
 func (b *balancerRequest) check() error {
-	switch {
-	case !validName(b.Name, ".-"):
-		return invalid("name may hold letters, digits, dots and dashes, and not nothing")
-	case b.Tag != "" && len(b.DropletIDs) > 0:
+	for _, look := range []func() error{b.checkMembers, b.checkKind, b.checkAbsent, b.checkSize, b.checkHealth, b.checkSticky, b.checkFirewall} {
+		if err := look(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *balancerRequest) checkMembers() error {
+	if !validName(b.Name, ".-") || len(b.Name) > maxBalancerName || strings.ContainsAny(b.Name[:1], ".-") || strings.HasSuffix(b.Name, "-") {
+		return invalid("name must start with a letter or digit, hold letters, digits, dots and dashes only, end with no dash, and not be longer than %d characters", maxBalancerName)
+	}
+	if b.Tag != "" && len(b.DropletIDs) > 0 {
 		return invalid("droplet_ids and tag can't both be given")
-	case b.Type != "" && b.Type != "REGIONAL" && b.Type != "REGIONAL_NETWORK":
-		return invalid("the lab has no load balancers of type %s", b.Type)
-	case b.Network != "" && b.Network != "EXTERNAL":
-		return invalid("the lab has no load balancers on the network %s", b.Network)
-	case b.idleTimeout() < minIdleTimeout || b.idleTimeout() > maxIdleTimeout:
+	}
+	tags := slices.Clone(b.Tags)
+	if b.Tag != "" {
+		tags = append(tags, b.Tag)
+	}
+	return checkTags(tags)
+}
+
+func (b *balancerRequest) checkKind() error {
+	for _, field := range []struct {
+		name, value string
+		known       []string
+	}{
+		{"type", strings.ToUpper(b.Type), []string{regionalBalancer, networkBalancer, globalBalancer}},
+		{"network", strings.ToUpper(b.Network), []string{externalNetwork, internalNetwork}},
+		{"network_stack", strings.ToUpper(b.NetworkStack), []string{ipv4Only, "DUALSTACK"}},
+		{"tls_cipher_policy", b.TLSCipherPolicy, []string{defaultCiphers, StrongCiphers}},
+		{"algorithm", b.Algorithm, []string{roundRobin, "least_connections"}},
+	} {
+		if field.value != "" && !slices.Contains(field.known, field.value) {
+			return invalid("%s must be one of %s", field.name, strings.Join(field.known, ", "))
+		}
+	}
+	if b.idleTimeout() < minIdleTimeout || b.idleTimeout() > maxIdleTimeout {
 		return invalid("http_idle_timeout_seconds must be from %d to %d", minIdleTimeout, maxIdleTimeout)
 	}
-	if err := b.checkHealth(); err != nil {
-		return err
+	return nil
+}
+
+// checkAbsent refuses what DigitalOcean has and the lab does not.
+func (b *balancerRequest) checkAbsent() error {
+	switch {
+	case strings.EqualFold(b.Type, globalBalancer):
+		return invalid("the lab has no load balancers of type %s", globalBalancer)
+	case given(b.Domains) || given(b.GLBSettings) || len(b.TargetLoadBalancerIDs) > 0:
+		return invalid("domains, glb_settings and target_load_balancer_ids are for load balancers of type %s, and the lab has none of these", globalBalancer)
+	case strings.EqualFold(b.NetworkStack, "DUALSTACK"):
+		return invalid("network_stack DUALSTACK: the lab's load balancers have no IPv6")
+	case b.IP != "":
+		return invalid("ip: the lab has no addresses of one's own (BYOIP)")
+	case b.SubnetUUID != "":
+		return invalid("subnet_uuid: the lab's VPCs have no subnets")
 	}
-	if b.Tag != "" {
-		return checkTags([]string{b.Tag})
+	return nil
+}
+
+// given tells whether a field holds anything: clients send null, [] and {} for nothing.
+func given(field json.RawMessage) bool {
+	return !slices.Contains([]string{"", "null", "[]", "{}"}, string(field))
+}
+
+// checkSize takes nodes or an old size; both, as in what was read before, when they say the same.
+func (b *balancerRequest) checkSize() error {
+	nodes, known := balancerSizes()[b.Size]
+	switch {
+	case b.Size != "" && !known:
+		return invalid("size must be one of lb-small, lb-medium, lb-large")
+	case b.SizeUnit < 0 || b.SizeUnit > maxBalancerNodes:
+		return invalid("size_unit must be from 1 to %d", maxBalancerNodes)
+	case known && b.SizeUnit != 0 && b.SizeUnit != nodes:
+		return invalid("size and size_unit are mutually exclusive: %s is %d", b.Size, nodes)
 	}
 	return nil
 }
@@ -115,10 +221,11 @@ func (b *balancerRequest) health() state.HealthCheck {
 	check := state.HealthCheck{
 		Protocol: cmp.Or(strings.ToLower(asked.Protocol), "http"), Port: cmp.Or(asked.Port, 80), Path: asked.Path,
 		Interval: time.Duration(cmp.Or(asked.CheckIntervalSeconds, 10)) * time.Second, Timeout: time.Duration(cmp.Or(asked.ResponseTimeoutSeconds, 5)) * time.Second,
-		Healthy: cmp.Or(asked.HealthyThreshold, 3), Unhealthy: cmp.Or(asked.UnhealthyThreshold, 5),
+		Healthy: cmp.Or(asked.HealthyThreshold, 3), Unhealthy: cmp.Or(asked.UnhealthyThreshold, 5), ProxyProtocol: asked.ProxyProtocol,
 	}
-	if check.Protocol != "tcp" {
-		check.Path = cmp.Or(check.Path, "/")
+	check.Path = cmp.Or(check.Path, "/")
+	if check.Protocol == protocolTCP {
+		check.Path = ""
 	}
 	return check
 }
@@ -126,11 +233,11 @@ func (b *balancerRequest) health() state.HealthCheck {
 func (b *balancerRequest) checkHealth() error {
 	check := b.health()
 	switch {
-	case !slices.Contains([]string{"http", "https", "tcp"}, check.Protocol):
+	case !slices.Contains([]string{"http", "https", protocolTCP}, check.Protocol):
 		return invalid("health_check.protocol must be http, https or tcp")
-	case check.Port < 1 || check.Port > 65535:
+	case check.Port < 1 || check.Port > maxPort:
 		return invalid("health_check.port must be from 1 to 65535")
-	case check.Path != "" && !strings.HasPrefix(check.Path, "/"), strings.ContainsAny(check.Path, " \t\r\n\"'\\#"):
+	case check.Path != "" && !strings.HasPrefix(check.Path, "/"), !printable(check.Path):
 		return invalid("health_check.path must begin with / and hold no white space, quote or #")
 	case check.Interval < 3*time.Second || check.Interval > 300*time.Second:
 		return invalid("health_check.check_interval_seconds must be from 3 to 300")
@@ -142,63 +249,64 @@ func (b *balancerRequest) checkHealth() error {
 	return nil
 }
 
+// printable tells whether a text can stand in HAProxy's configuration as it is.
+func printable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'\#`, r) })
+}
+
 func (b *balancerRequest) sticky() state.Sticky {
 	if b.StickySessions == nil || b.StickySessions.Type != "cookies" {
 		return state.Sticky{Type: "none"}
 	}
-	return state.Sticky{Type: "cookies", Cookie: cmp.Or(b.StickySessions.CookieName, "DO-LB"), TTL: cmp.Or(b.StickySessions.CookieTTLSeconds, 300)}
+	return state.Sticky{Type: "cookies", Cookie: b.StickySessions.CookieName, TTL: b.StickySessions.CookieTTLSeconds}
 }
 
-// completed is the rule as the load balancer keeps it: protocols in lower case, the target like the entry.
-func (r ruleShape) completed() state.Rule {
-	rule := state.Rule(r)
-	rule.EntryProtocol = strings.ToLower(rule.EntryProtocol)
-	rule.TargetProtocol = cmp.Or(strings.ToLower(rule.TargetProtocol), rule.EntryProtocol)
-	rule.TargetPort = cmp.Or(rule.TargetPort, rule.EntryPort)
-	return rule
-}
-
-func checkRules(d *state.Document, rules []state.Rule) error {
-	if len(rules) == 0 {
-		return invalid("a load balancer needs at least one forwarding rule")
+func (b *balancerRequest) checkSticky() error {
+	if b.StickySessions == nil {
+		return nil
 	}
-	ports := map[int]bool{}
-	for _, rule := range rules {
-		if err := checkRule(d, rule); err != nil {
-			return err
-		}
-		if ports[rule.EntryPort] {
-			return invalid("two forwarding rules take entry_port %d", rule.EntryPort)
-		}
-		ports[rule.EntryPort] = true
-	}
-	return nil
-}
-
-func checkRule(d *state.Document, rule state.Rule) error {
-	known := []string{"http", "https", "http2", "tcp"}
-	secure := rule.EntryProtocol == "https" || rule.EntryProtocol == "http2"
+	asked := *b.StickySessions
 	switch {
-	case !slices.Contains(known, rule.EntryProtocol) || !slices.Contains(known, rule.TargetProtocol):
-		return invalid("a forwarding rule's protocols must be http, https, http2 or tcp")
-	case rule.EntryPort < 1 || rule.EntryPort > 65535 || rule.TargetPort < 1 || rule.TargetPort > 65535:
-		return invalid("a forwarding rule's ports must be from 1 to 65535")
-	case (rule.EntryProtocol == "tcp") != (rule.TargetProtocol == "tcp"):
-		return invalid("a forwarding rule is tcp on both sides or on neither")
-	case secure && rule.CertificateID == "" && !rule.TLSPassthrough:
-		return invalid("a forwarding rule for %s needs a certificate_id or tls_passthrough", rule.EntryProtocol)
-	case rule.CertificateID != "" && rule.TLSPassthrough:
-		return invalid("a forwarding rule takes a certificate_id or tls_passthrough, not both")
-	case rule.CertificateID != "" && d.Certificate(rule.CertificateID) == nil:
-		return invalid("there is no certificate %s", rule.CertificateID)
+	case !slices.Contains([]string{"", "none", "cookies"}, asked.Type):
+		return invalid("sticky_sessions.type must be cookies or none")
+	case asked.Type != "cookies":
+		return nil
+	case len(asked.CookieName) < minCookieName || len(asked.CookieName) > maxCookieName || !validName(asked.CookieName, "!$%&*+-.^_|~"):
+		return invalid("sticky_sessions.cookie_name must be from %d to %d characters that a cookie's name can hold", minCookieName, maxCookieName)
+	case asked.CookieTTLSeconds < 1:
+		return invalid("sticky_sessions.cookie_ttl_seconds must be at least 1")
 	}
 	return nil
 }
 
-func checkDroplets(d *state.Document, ids []int, inRegion string) error {
+func (b *balancerRequest) checkFirewall() error {
+	for field, rules := range map[string][]string{"allow": b.Firewall.Allow, "deny": b.Firewall.Deny} {
+		for _, rule := range rules {
+			kind, source, _ := strings.Cut(rule, ":")
+			_, err := netip.ParseAddr(source)
+			if kind == "cidr" {
+				_, err = netip.ParsePrefix(source)
+			}
+			if kind != "ip" && kind != "cidr" || err != nil {
+				return invalid("firewall.%s: %q must be in the form 'ip:1.2.3.4' or 'cidr:1.2.0.0/16'", field, rule)
+			}
+		}
+	}
+	return nil
+}
+
+// checkDroplets looks whether these Droplets can be behind a load balancer.
+func checkDroplets(d *state.Document, balancer state.LoadBalancer, ids []int) error {
+	if len(ids) > maxBalancerDroplets {
+		return invalid("a load balancer takes at most %d droplet_ids: use a tag for more", maxBalancerDroplets)
+	}
 	for _, id := range ids {
-		if droplet := d.Droplet(id); droplet == nil || droplet.Region != inRegion {
-			return invalid("there is no Droplet %d in the region %s", id, inRegion)
+		droplet := d.Droplet(id)
+		if droplet == nil || droplet.Region != balancer.Region {
+			return invalid("there is no Droplet %d in the region %s", id, balancer.Region)
+		}
+		if droplet.VPC != balancer.VPC {
+			return invalid("some of the specified target droplets don't belong to the same VPC as the Load Balancer")
 		}
 	}
 	return nil

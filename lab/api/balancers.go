@@ -1,10 +1,9 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -16,89 +15,12 @@ func (s *Server) balancerRoutes() map[string]handler {
 		"GET /v2/load_balancers/{balancer}":                     s.getBalancer,
 		"PUT /v2/load_balancers/{balancer}":                     s.updateBalancer,
 		"DELETE /v2/load_balancers/{balancer}":                  s.deleteBalancer,
+		"DELETE /v2/load_balancers/{balancer}/cache":            s.purgeBalancerCache,
 		"POST /v2/load_balancers/{balancer}/droplets":           s.addBalancerDroplets,
 		"DELETE /v2/load_balancers/{balancer}/droplets":         s.removeBalancerDroplets,
 		"POST /v2/load_balancers/{balancer}/forwarding_rules":   s.addBalancerRules,
 		"DELETE /v2/load_balancers/{balancer}/forwarding_rules": s.removeBalancerRules,
 	}
-}
-
-type ruleShape struct {
-	EntryProtocol  string `json:"entry_protocol"`
-	EntryPort      int    `json:"entry_port"`
-	TargetProtocol string `json:"target_protocol"`
-	TargetPort     int    `json:"target_port"`
-	CertificateID  string `json:"certificate_id"`
-	TLSPassthrough bool   `json:"tls_passthrough"`
-}
-
-type healthShape struct {
-	Protocol               string `json:"protocol"`
-	Port                   int    `json:"port"`
-	Path                   string `json:"path,omitempty"`
-	CheckIntervalSeconds   int    `json:"check_interval_seconds"`
-	ResponseTimeoutSeconds int    `json:"response_timeout_seconds"`
-	HealthyThreshold       int    `json:"healthy_threshold"`
-	UnhealthyThreshold     int    `json:"unhealthy_threshold"`
-}
-
-type stickyShape struct {
-	Type             string `json:"type"`
-	CookieName       string `json:"cookie_name,omitempty"`
-	CookieTTLSeconds int    `json:"cookie_ttl_seconds,omitempty"`
-}
-
-type firewallShape struct {
-	Allow []string `json:"allow"`
-	Deny  []string `json:"deny"`
-}
-
-type balancerShape struct {
-	ID                           string        `json:"id"`
-	Name                         string        `json:"name"`
-	IP                           string        `json:"ip"`
-	IPv6                         string        `json:"ipv6"`
-	Size                         string        `json:"size,omitempty"`
-	SizeUnit                     int           `json:"size_unit"`
-	Type                         string        `json:"type"`
-	Algorithm                    string        `json:"algorithm"`
-	Status                       string        `json:"status"`
-	CreatedAt                    string        `json:"created_at"`
-	ForwardingRules              []ruleShape   `json:"forwarding_rules"`
-	HealthCheck                  healthShape   `json:"health_check"`
-	StickySessions               stickyShape   `json:"sticky_sessions"`
-	Region                       region        `json:"region"`
-	Tag                          string        `json:"tag"`
-	DropletIDs                   []int         `json:"droplet_ids"`
-	RedirectHTTPToHTTPS          bool          `json:"redirect_http_to_https"`
-	EnableProxyProtocol          bool          `json:"enable_proxy_protocol"`
-	EnableBackendKeepalive       bool          `json:"enable_backend_keepalive"`
-	DisableLetsEncryptDNSRecords bool          `json:"disable_lets_encrypt_dns_records"`
-	HTTPIdleTimeoutSeconds       int           `json:"http_idle_timeout_seconds"`
-	ProjectID                    string        `json:"project_id"`
-	VPCUUID                      string        `json:"vpc_uuid"`
-	Firewall                     firewallShape `json:"firewall"`
-	Network                      string        `json:"network"`
-}
-
-func showBalancer(d *state.Document, b state.LoadBalancer) balancerShape {
-	shown := balancerShape{
-		ID: b.ID, Name: b.Name, Size: b.SizeSlug, SizeUnit: b.SizeUnit, Type: b.Type, Algorithm: "round_robin", Status: b.Status, CreatedAt: showTime(b.Created),
-		StickySessions: stickyShape{Type: b.Sticky.Type, CookieName: b.Sticky.Cookie, CookieTTLSeconds: b.Sticky.TTL}, Tag: b.Tag, DropletIDs: orEmpty(balancerDroplets(d, b)),
-		RedirectHTTPToHTTPS: b.RedirectToHTTPS, EnableProxyProtocol: b.ProxyProtocol, EnableBackendKeepalive: b.BackendKeepalive,
-		DisableLetsEncryptDNSRecords: b.NoLetsEncryptDNS, HTTPIdleTimeoutSeconds: int(b.IdleTimeout / time.Second), ProjectID: b.ProjectID, VPCUUID: b.VPC,
-		Firewall: firewallShape{Allow: orEmpty(b.Allow), Deny: orEmpty(b.Deny)}, Network: b.Network,
-		HealthCheck: healthShape{Protocol: b.Health.Protocol, Port: b.Health.Port, Path: b.Health.Path, CheckIntervalSeconds: int(b.Health.Interval / time.Second),
-			ResponseTimeoutSeconds: int(b.Health.Timeout / time.Second), HealthyThreshold: b.Health.Healthy, UnhealthyThreshold: b.Health.Unhealthy},
-	}
-	shown.Region, _ = findRegion(b.Region)
-	for _, rule := range b.Rules {
-		shown.ForwardingRules = append(shown.ForwardingRules, ruleShape(rule))
-	}
-	if b.Status != balancerNew {
-		shown.IP = b.Address.String()
-	}
-	return shown
 }
 
 // The states of a load balancer.
@@ -108,14 +30,14 @@ const (
 	balancerErrored = "errored"
 )
 
-// balancerDroplets are the ids of a load balancer's Droplets: those given, or those that have its tag now.
+// balancerDroplets are the ids of a load balancer's Droplets: those given, or those of its VPC that have its tag now.
 func balancerDroplets(d *state.Document, b state.LoadBalancer) []int {
 	if b.Tag == "" {
 		return b.DropletIDs
 	}
 	ids := []int{}
 	for _, droplet := range d.Droplets {
-		if droplet.Region == b.Region && !droplet.Deleting && state.Tagged(droplet.Tags, b.Tag) {
+		if droplet.VPC == b.VPC && !droplet.Deleting && state.Tagged(droplet.Tags, b.Tag) {
 			ids = append(ids, droplet.ID)
 		}
 	}
@@ -145,75 +67,135 @@ func (s *Server) getBalancer(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "load_balancer", showBalancer(d, *balancer)), nil
 }
 
+// errOnlyValidated ends a change that was only to be looked at.
+var errOnlyValidated = errors.New("nothing was to be changed")
+
+// writeBalancer makes a change that shows a load balancer, or only looks whether it could be made.
+func (s *Server) writeBalancer(body *balancerRequest, status int, change func(*state.Document) (*state.LoadBalancer, error)) (*reply, error) {
+	var shown balancerShape
+	err := s.Store.Update(func(d *state.Document) error {
+		balancer, err := change(d)
+		if err != nil {
+			return err
+		}
+		shown = showBalancer(d, *balancer)
+		if body.ValidateOnly {
+			return errOnlyValidated
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errOnlyValidated) {
+		return nil, err
+	}
+	s.kickBalancers()
+	return one(status, "load_balancer", shown), nil
+}
+
 func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 	var body balancerRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	var shown balancerShape
-	err := s.Store.Update(func(d *state.Document) error {
+	return s.writeBalancer(&body, http.StatusAccepted, func(d *state.Document) (*state.LoadBalancer, error) {
 		balancer := state.LoadBalancer{ID: newUUID(), Status: balancerNew, Created: s.now()}
 		if err := body.fill(d, &balancer); err != nil {
-			return err
+			return nil, err
 		}
-		var free [2]bool
-		balancer.Address, free[0] = d.TakePublic(s.Public)
-		balancer.Private, free[1] = d.TakePrivate(d.VPC(balancer.VPC))
-		if !free[0] || !free[1] {
-			return invalid("no free address is left in the lab's range %s or in the VPC's", s.Public)
+		if err := s.address(d, &balancer); err != nil {
+			return nil, err
+		}
+		if body.Tags != nil {
+			balancer.Tags = d.UseTags(body.Tags)
 		}
 		d.LoadBalancers = append(d.LoadBalancers, balancer)
-		shown = showBalancer(d, balancer)
-		return nil
+		nameBalancer(d, balancer, nil)
+		return &balancer, s.assignBalancer(d, balancer.ID, body.ProjectID)
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.kickBalancers()
-	return one(http.StatusAccepted, "load_balancer", shown), nil
 }
 
-// updateBalancer replaces a load balancer: what is left out falls back to its default. Its address stays.
+// address gives a load balancer its addresses: one in its VPC, and a public one unless it is internal.
+func (s *Server) address(d *state.Document, balancer *state.LoadBalancer) error {
+	var free bool
+	if balancer.Private, free = d.TakePrivate(d.VPC(balancer.VPC)); !free {
+		return invalid("no free address is left in the VPC")
+	}
+	if balancer.Network == internalNetwork {
+		return nil
+	}
+	if balancer.Address, free = d.TakePublic(s.Public); !free {
+		return invalid("no free address is left in the lab's range %s", s.Public)
+	}
+	return nil
+}
+
+// assignBalancer moves a load balancer to a project; none named, and it stays where it is, at first in the default one.
+func (s *Server) assignBalancer(d *state.Document, id, project string) error {
+	if project == "" {
+		return nil
+	}
+	i := slices.IndexFunc(d.Projects, func(x state.Project) bool { return x.ID == project })
+	if i < 0 {
+		return invalid("project_id is invalid: there is no project %s", project)
+	}
+	if projectOf(d, balancerURN(id)) == project {
+		return nil
+	}
+	forgetURN(d, balancerURN(id))
+	d.Projects[i].Resources = append(d.Projects[i].Resources, state.Assignment{URN: balancerURN(id), At: s.now()})
+	return nil
+}
+
+// updateBalancer replaces a load balancer: what is left out falls back to its default. Its addresses, and what else can't
+// be changed, stay.
 func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 	var body balancerRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	var shown balancerShape
-	err := s.Store.Update(func(d *state.Document) error {
+	return s.writeBalancer(&body, http.StatusOK, func(d *state.Document) (*state.LoadBalancer, error) {
 		balancer := d.LoadBalancer(r.PathValue("balancer"))
 		if balancer == nil {
-			return notFound()
+			return nil, notFound()
 		}
-		replaced := state.LoadBalancer{ID: balancer.ID, Status: balancer.Status, Created: balancer.Created, Address: balancer.Address, Private: balancer.Private}
-		if body.VPCUUID == "" {
-			body.VPCUUID = balancer.VPC
-		}
+		body.keep(*balancer)
+		replaced := state.LoadBalancer{ID: balancer.ID, Status: balancer.Status, Created: balancer.Created, Address: balancer.Address,
+			Private: balancer.Private, Tags: balancer.Tags}
 		if err := body.fill(d, &replaced); err != nil {
-			return err
+			return nil, err
 		}
-		if replaced.VPC != balancer.VPC || replaced.Network != balancer.Network {
-			return invalid("a load balancer's VPC and network can't be changed")
+		switch {
+		case replaced.VPC != balancer.VPC:
+			return nil, invalid("a load balancer's VPC can't be changed")
+		case replaced.Network != balancer.Network:
+			return nil, invalid("a load balancer's network can't be changed")
+		case replaced.Type != balancer.Type:
+			return nil, invalid("a load balancer's type can't be changed")
 		}
+		before := balancer.Rules
 		*balancer = replaced
-		shown = showBalancer(d, replaced)
-		return nil
+		nameBalancer(d, replaced, before)
+		return balancer, s.assignBalancer(d, replaced.ID, body.ProjectID)
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.kickBalancers()
-	return one(http.StatusOK, "load_balancer", shown), nil
 }
 
 func (s *Server) deleteBalancer(r *http.Request) (*reply, error) {
 	return s.changeBalancers(func(d *state.Document) error {
-		if d.LoadBalancer(r.PathValue("balancer")) == nil {
+		id := r.PathValue("balancer")
+		if d.LoadBalancer(id) == nil {
 			return notFound()
 		}
-		d.LoadBalancers = slices.DeleteFunc(d.LoadBalancers, func(x state.LoadBalancer) bool { return x.ID == r.PathValue("balancer") })
+		d.LoadBalancers = slices.DeleteFunc(d.LoadBalancers, func(x state.LoadBalancer) bool { return x.ID == id })
+		forgetURN(d, balancerURN(id))
 		return nil
 	})
+}
+
+// purgeBalancerCache is for global load balancers, which alone have a cache.
+func (s *Server) purgeBalancerCache(r *http.Request) (*reply, error) {
+	if s.Store.View().LoadBalancer(r.PathValue("balancer")) == nil {
+		return nil, notFound()
+	}
+	return nil, invalid("only a load balancer of type GLOBAL has a cache, and the lab has none of these")
 }
 
 // changeBalancers makes a change that load balancers may have to follow.
@@ -243,60 +225,36 @@ type dropletIDs struct {
 	DropletIDs []int `json:"droplet_ids"`
 }
 
-func (s *Server) addBalancerDroplets(r *http.Request) (*reply, error) {
+// changeBalancerDroplets changes the list of a load balancer that has one.
+func (s *Server) changeBalancerDroplets(r *http.Request, change func(d *state.Document, balancer *state.LoadBalancer, ids []int) error) (*reply, error) {
 	var body dropletIDs
 	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
 		if balancer.Tag != "" {
 			return invalid("the load balancer follows the tag %s: tag the Droplets instead", balancer.Tag)
 		}
-		if err := checkDroplets(d, body.DropletIDs, balancer.Region); err != nil {
+		if len(body.DropletIDs) == 0 {
+			return invalid("need to provide either a tag or a list of droplets")
+		}
+		return change(d, balancer, body.DropletIDs)
+	})
+}
+
+func (s *Server) addBalancerDroplets(r *http.Request) (*reply, error) {
+	return s.changeBalancerDroplets(r, func(d *state.Document, balancer *state.LoadBalancer, ids []int) error {
+		wanted := append(slices.Clone(balancer.DropletIDs), ids...)
+		slices.Sort(wanted)
+		wanted = slices.Compact(wanted)
+		if err := checkDroplets(d, *balancer, wanted); err != nil {
 			return err
 		}
-		balancer.DropletIDs = append(balancer.DropletIDs, body.DropletIDs...)
-		slices.Sort(balancer.DropletIDs)
-		balancer.DropletIDs = slices.Compact(balancer.DropletIDs)
+		balancer.DropletIDs = wanted
 		return nil
 	})
 }
 
 func (s *Server) removeBalancerDroplets(r *http.Request) (*reply, error) {
-	var body dropletIDs
-	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
-		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(id int) bool { return slices.Contains(body.DropletIDs, id) })
-		return nil
-	})
-}
-
-type forwardingRules struct {
-	ForwardingRules []ruleShape `json:"forwarding_rules"`
-}
-
-func (s *Server) addBalancerRules(r *http.Request) (*reply, error) {
-	var body forwardingRules
-	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
-		rules := slices.Clone(balancer.Rules)
-		for _, rule := range body.ForwardingRules {
-			rules = append(rules, rule.completed())
-		}
-		if err := checkRules(d, rules); err != nil {
-			return err
-		}
-		balancer.Rules = rules
-		return nil
-	})
-}
-
-func (s *Server) removeBalancerRules(r *http.Request) (*reply, error) {
-	var body forwardingRules
-	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
-		for _, gone := range body.ForwardingRules {
-			balancer.Rules = slices.DeleteFunc(balancer.Rules, func(rule state.Rule) bool {
-				return rule.EntryPort == gone.EntryPort && strings.EqualFold(rule.EntryProtocol, gone.EntryProtocol)
-			})
-		}
-		if len(balancer.Rules) == 0 {
-			return invalid("a load balancer needs at least one forwarding rule")
-		}
+	return s.changeBalancerDroplets(r, func(_ *state.Document, balancer *state.LoadBalancer, ids []int) error {
+		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(id int) bool { return slices.Contains(ids, id) })
 		return nil
 	})
 }

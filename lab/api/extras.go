@@ -60,8 +60,8 @@ func (s *Server) Status() Status {
 		status.Droplets = append(status.Droplets, shown)
 	}
 	for _, balancer := range d.LoadBalancers {
-		shown := BalancerStatus{ID: balancer.ID, Name: balancer.Name, IP: balancer.Address.String(), Status: balancer.Status, Reason: balancer.Reason}
-		shown.Published, _ = s.Balancers.Published(balancer.Address)
+		shown := BalancerStatus{ID: balancer.ID, Name: balancer.Name, IP: balancer.Front().String(), Status: balancer.Status, Reason: balancer.Reason}
+		shown.Published, _ = s.Balancers.Published(balancer.Front())
 		status.LoadBalancers = append(status.LoadBalancers, shown)
 	}
 	return status

@@ -210,7 +210,9 @@ func (s *sequence) holds() {
 	}
 	balancers := []string{}
 	for _, balancer := range d.LoadBalancers {
-		own(balancer.Address, balancer.Name)
+		if balancer.Network != "INTERNAL" {
+			own(balancer.Address, balancer.Name)
+		}
 		own(balancer.Private, balancer.Name)
 		balancers = append(balancers, balancer.ID)
 	}

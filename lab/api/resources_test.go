@@ -331,7 +331,7 @@ func TestLoadBalancerUpdateReplaces(t *testing.T) {
 	droplet := w.create(request("web-1"))
 	ask := balancerRequest()
 	ask.Tag, ask.DropletIDs = "", []int{droplet.ID}
-	ask.StickySessions = &godo.StickySessions{Type: "cookies", CookieName: "c", CookieTtlSeconds: 60}
+	ask.StickySessions = &godo.StickySessions{Type: "cookies", CookieName: "node", CookieTtlSeconds: 60}
 	balancer, _, err := w.client.LoadBalancers.Create(t.Context(), ask)
 	require.NoError(t, err)
 	require.Equal(t, "cookies", balancer.StickySessions.Type)

@@ -1,6 +1,7 @@
 // Package loadbalancer owns the lab's load balancers: one HAProxy each, in a network namespace of its own with a public
-// address and a leg in a VPC, running on when the lab does not, and its sites on an address of loopback. It is told what to balance in full
-// each time and does not know tags, certificates' ids, or where targets come from.
+// address and a leg in a VPC, or that leg alone, running on when the lab does not, and its sites on an address of loopback.
+// Datagrams are balanced by nftables in the same namespace. It is told what to balance in full each time and does not know
+// tags, certificates' ids, or where targets come from.
 package loadbalancer
 
 import (
@@ -22,12 +23,13 @@ const (
 	HTTPS = "https"
 	HTTP2 = "http2"
 	TCP   = "tcp"
+	UDP   = "udp" // rules only
 )
 
 // Balancer is a load balancer in full.
 type Balancer struct {
 	ID               string
-	At               machine.Attachment // At.Private may be left out: see PrivateAddress
+	At               machine.Attachment // At.Private may be left out: see PrivateAddress. No At.Public: internal, in its VPC only
 	Rules            []Rule
 	Health           Health
 	Sticky           Sticky
@@ -37,6 +39,7 @@ type Balancer struct {
 	BackendKeepalive bool
 	IdleTimeout      time.Duration // 0 means DefaultIdleTimeout
 	Allow, Deny      []string      // ip:ADDRESS or cidr:RANGE; with Allow nobody else gets in
+	StrongCiphers    bool          // of TLS: only with forward secrecy and authenticated encryption
 }
 
 // DefaultIdleTimeout is how long a connection may be silent.
@@ -59,6 +62,7 @@ type Health struct {
 	Path               string
 	Interval, Timeout  time.Duration
 	Healthy, Unhealthy int
+	ProxyProtocol      *bool // whether checks begin with the PROXY protocol; nil: as the traffic does
 }
 
 // Sticky keeps a client with one target by a cookie; no cookie, not sticky.
@@ -84,9 +88,24 @@ func PrivateAddress(vpc netip.Prefix, public netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(address >> 24), byte(address >> 16), byte(address >> 8), byte(address)})
 }
 
+// front is the address that it listens on.
+func (b Balancer) front() netip.Addr {
+	if b.At.Public.IsValid() {
+		return b.At.Public
+	}
+	return b.At.Private
+}
+
+func (b Balancer) proxyChecks() bool {
+	if b.Health.ProxyProtocol != nil {
+		return *b.Health.ProxyProtocol
+	}
+	return b.ProxyProtocol
+}
+
 // filled puts in what was left out.
 func (b Balancer) filled() Balancer {
-	if !b.At.Private.IsValid() && b.At.VPCRange.IsValid() {
+	if !b.At.Private.IsValid() && b.At.Public.IsValid() && b.At.VPCRange.IsValid() {
 		b.At.Private = PrivateAddress(b.At.VPCRange, b.At.Public)
 	}
 	if b.IdleTimeout == 0 {
@@ -119,6 +138,9 @@ func (b Balancer) check() error {
 	if len(b.Rules) == 0 {
 		return errors.New("there is no forwarding rule")
 	}
+	if !b.front().IsValid() {
+		return errors.New("there is no address to listen on")
+	}
 	for _, rule := range b.Rules {
 		if err := rule.check(); err != nil {
 			return fmt.Errorf("forwarding rule for port %d: %w", rule.EntryPort, err)
@@ -138,13 +160,15 @@ func (r Rule) check() error {
 	}
 	for _, protocol := range []string{r.EntryProtocol, r.TargetProtocol} {
 		switch protocol {
-		case HTTP, HTTPS, HTTP2, TCP:
+		case HTTP, HTTPS, HTTP2, TCP, UDP:
 		default:
-			return fmt.Errorf("protocol %q: the lab has http, https, http2 and tcp", protocol)
+			return fmt.Errorf("protocol %q: the lab has http, https, http2, tcp and udp", protocol)
 		}
 	}
-	if (r.TargetProtocol == TCP) != (r.EntryProtocol == TCP) {
-		return errors.New("tcp goes to tcp only")
+	for _, transport := range []string{TCP, UDP} {
+		if (r.TargetProtocol == transport) != (r.EntryProtocol == transport) {
+			return fmt.Errorf("%s goes to %[1]s only", transport)
+		}
 	}
 	if r.encrypted() && r.Certificate == "" {
 		return errors.New("a certificate is needed")

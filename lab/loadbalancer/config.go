@@ -16,7 +16,12 @@ const (
 	socketFile = "admin.sock"
 	pidFile    = "haproxy.pid"
 	logFile    = "haproxy.log"
+	// datagramFile holds nftables' chains, for those who look.
+	datagramFile = "datagrams.nft"
 )
+
+// showHealth asks a running HAProxy which targets are healthy.
+const showHealth = "show servers state health"
 
 // Config writes HAProxy's configuration. Targets are checked once, in the backend "health"; the rules' own backends
 // follow it.
@@ -46,6 +51,12 @@ func configTemplate() *template.Template {
 		"encrypted":   Rule.encrypted,
 		"source":      source,
 		"checkTLS":    func(h Health) bool { return h.Protocol == HTTPS },
+		"datagrams":   func(r Rule) bool { return r.EntryProtocol == UDP },
+		"redirects": func(b Balancer, r Rule) bool {
+			return b.RedirectToHTTPS && r.EntryProtocol == HTTP && r.EntryPort == 80
+		},
+		"front":       Balancer.front,
+		"proxyChecks": Balancer.proxyChecks,
 		"checkHTTP":   func(h Health) bool { return h.Protocol == HTTP || h.Protocol == HTTPS },
 		"targetTLS":   func(r Rule) bool { return !r.plain() && r.TargetProtocol != HTTP },
 	}).Parse(configText))
@@ -71,6 +82,11 @@ const configText = `global
     hard-stop-after 60s
     tune.ssl.default-dh-param 2048
     ssl-default-bind-options ssl-min-ver TLSv1.2
+    ssl-default-server-options ssl-min-ver TLSv1.2
+{{- if .StrongCiphers}}
+    ssl-default-bind-ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256
+{{- end}}
 
 defaults
     mode http
@@ -82,27 +98,30 @@ defaults
     timeout client {{ms .IdleTimeout}}
     timeout server {{ms .IdleTimeout}}
     timeout http-request 60s
+    timeout http-keep-alive {{ms .IdleTimeout}}
     timeout queue 30s
     timeout tunnel 1h
     timeout check {{ms .Health.Timeout}}
 
 backend health
 {{- if checkHTTP .Health}}
-    option httpchk GET {{.Health.Path}}
+    option httpchk
+    http-check send meth GET uri {{.Health.Path}} ver HTTP/1.1 hdr Host {{front .}} hdr Connection close
 {{- else}}
     mode tcp
 {{- end}}
 {{- range .Targets}}
     server droplet-{{.ID}} {{.Address}}:{{$.Health.Port}} id {{.ID}} check inter {{ms $.Health.Interval}} rise {{$.Health.Healthy}} fall {{$.Health.Unhealthy}}
+{{- if proxyChecks $}} check-send-proxy{{end}}
 {{- if checkTLS $.Health}} check-ssl verify none{{end}}
 {{- end}}
-{{range .Rules}}{{$rule := .}}
+{{range .Rules}}{{$rule := .}}{{if not (datagrams .)}}
 frontend {{.EntryProtocol}}-{{.EntryPort}}
 {{- if plain .}}
     mode tcp
 {{- end}}
-    bind {{$.At.Public}}:{{.EntryPort}}
-{{- if encrypted .}} ssl crt {{certificate .Certificate}} alpn h2,http/1.1{{end}}
+    bind {{front $}}:{{.EntryPort}}
+{{- if encrypted .}} ssl crt {{certificate .Certificate}} alpn {{if eq .EntryProtocol "http2"}}h2,{{end}}http/1.1{{end}}
 {{- range $.Deny}}
     tcp-request connection reject if { src {{source .}} }
 {{- end}}
@@ -116,7 +135,7 @@ frontend {{.EntryProtocol}}-{{.EntryPort}}
     option forwardfor
     http-request set-header X-Forwarded-Proto {{if encrypted .}}https{{else}}http{{end}}
     http-request set-header X-Forwarded-Port {{.EntryPort}}
-{{- if and $.RedirectToHTTPS (not (encrypted .))}}
+{{- if redirects $ .}}
     http-request redirect scheme https code 307
 {{- end}}
 {{- end}}
@@ -130,7 +149,7 @@ backend to-{{.EntryProtocol}}-{{.EntryPort}}
     option http-server-close
 {{- end}}
 {{- if $.Sticky.Cookie}}
-    cookie {{$.Sticky.Cookie}} insert indirect nocache httponly maxlife {{seconds $.Sticky.TTL}}s
+    cookie {{$.Sticky.Cookie}} insert indirect nocache httponly maxlife {{seconds $.Sticky.TTL}}s attr Max-Age={{seconds $.Sticky.TTL}}
 {{- end}}
 {{- end}}
     balance roundrobin
@@ -140,4 +159,4 @@ backend to-{{.EntryProtocol}}-{{.EntryPort}}
 {{- if $.ProxyProtocol}} send-proxy{{end}}
 {{- if and $.Sticky.Cookie (not (plain $rule))}} cookie {{.ID}}{{end}}
 {{- end}}
-{{end}}`
+{{end}}{{end}}`

@@ -49,11 +49,32 @@ func everything() loadbalancer.Balancer {
 	b.RedirectToHTTPS, b.ProxyProtocol, b.BackendKeepalive = true, true, true
 	b.IdleTimeout = 90 * time.Second
 	b.Allow, b.Deny = []string{"cidr:198.51.100.0/24"}, []string{"ip:198.51.100.66"}
+	b.StrongCiphers = true
+	return b
+}
+
+// internal is a load balancer in a VPC only, whose checks go without the PROXY protocol that its traffic has.
+func internal() loadbalancer.Balancer {
+	b := site()
+	no := false
+	b.At.Public, b.ProxyProtocol, b.Health.ProxyProtocol = netip.Addr{}, true, &no
+	b.Health.Protocol = "https"
+	return b
+}
+
+// resolver is a load balancer of datagrams, and has a rule for the same port of TCP.
+func resolver() loadbalancer.Balancer {
+	b := site()
+	b.Rules = []loadbalancer.Rule{
+		{EntryProtocol: "udp", EntryPort: 53, TargetProtocol: "udp", TargetPort: 5353},
+		{EntryProtocol: "tcp", EntryPort: 53, TargetProtocol: "tcp", TargetPort: 5353},
+	}
+	b.Allow, b.Deny = []string{"cidr:198.51.100.0/24", "ip:2001:db8::1"}, []string{"ip:198.51.100.66"}
 	return b
 }
 
 func TestConfig(t *testing.T) {
-	for name, balancer := range map[string]loadbalancer.Balancer{"site": site(), "everything": everything(), "no-target": func() loadbalancer.Balancer {
+	for name, balancer := range map[string]loadbalancer.Balancer{"site": site(), "everything": everything(), "internal": internal(), "resolver": resolver(), "no-target": func() loadbalancer.Balancer {
 		b := site()
 		b.Targets = nil
 		return b
@@ -109,13 +130,15 @@ func TestADifferentCertificateIsADifferentConfiguration(t *testing.T) {
 
 func TestWrongBalancersAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*loadbalancer.Balancer){
-		"there is no forwarding rule":                      func(b *loadbalancer.Balancer) { b.Rules = nil },
-		"port 443: a certificate is needed":                func(b *loadbalancer.Balancer) { b.Rules[1].Certificate = "" },
-		`port 80: protocol "udp": the lab has http, https`: func(b *loadbalancer.Balancer) { b.Rules[0].EntryProtocol = "udp" },
-		"port 80: tcp goes to tcp only":                    func(b *loadbalancer.Balancer) { b.Rules[0].EntryProtocol = "tcp" },
-		"port 70000: ports are 1 to 65535":                 func(b *loadbalancer.Balancer) { b.Rules[0].EntryPort = 70000 },
-		`"/x\n    stats enable": spaces`:                   func(b *loadbalancer.Balancer) { b.Health.Path = "/x\n    stats enable" },
-		`id "../x"`:                                        func(b *loadbalancer.Balancer) { b.ID = "../x" },
+		"there is no forwarding rule":                 func(b *loadbalancer.Balancer) { b.Rules = nil },
+		"port 443: a certificate is needed":           func(b *loadbalancer.Balancer) { b.Rules[1].Certificate = "" },
+		`port 80: protocol "http3": the lab has http`: func(b *loadbalancer.Balancer) { b.Rules[0].EntryProtocol = "http3" },
+		"port 80: udp goes to udp only":               func(b *loadbalancer.Balancer) { b.Rules[0].EntryProtocol = "udp" },
+		"there is no address to listen on":            func(b *loadbalancer.Balancer) { b.At = machine.Attachment{} },
+		"port 80: tcp goes to tcp only":               func(b *loadbalancer.Balancer) { b.Rules[0].EntryProtocol = "tcp" },
+		"port 70000: ports are 1 to 65535":            func(b *loadbalancer.Balancer) { b.Rules[0].EntryPort = 70000 },
+		`"/x\n    stats enable": spaces`:              func(b *loadbalancer.Balancer) { b.Health.Path = "/x\n    stats enable" },
+		`id "../x"`:                                   func(b *loadbalancer.Balancer) { b.ID = "../x" },
 	} {
 		b := site()
 		change(&b)

@@ -32,6 +32,7 @@ type Places interface {
 	Detach(ctx context.Context, name string, at machine.Attachment) error
 	Run(name string, args []string, log string) error
 	Processes(name string) []int
+	Forward(ctx context.Context, name, chains string, targets []netip.Addr) error
 }
 
 // Runner runs a lab's load balancers.
@@ -41,6 +42,7 @@ type Runner struct {
 	logger    *slog.Logger
 	mutex     sync.Mutex // one change at a time
 	published *Publisher
+	watches   map[string]*watch // by id: the load balancers with rules for datagrams
 }
 
 // New makes a Runner, which keeps its files in folder. Load balancers that run already are found again.
@@ -48,7 +50,7 @@ func New(places Places, folder string, logger *slog.Logger) *Runner {
 	if logger == nil {
 		logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	return &Runner{places: places, folder: folder, logger: logger, published: NewPublisher(logger)}
+	return &Runner{places: places, folder: folder, logger: logger, published: NewPublisher(logger), watches: map[string]*watch{}}
 }
 
 func station(id string) string { return "lb-" + id }
@@ -56,7 +58,7 @@ func station(id string) string { return "lb-" + id }
 func (r *Runner) path(id, name string) string { return filepath.Join(r.folder, id, name) }
 
 // Apply makes a load balancer what is given: starts it, or changes it without losing a connection, or does nothing
-// when it is so already. Afterwards its ports are on loopback, too.
+// when it is so already. Afterwards the ports of one with a public address are on loopback, too.
 func (r *Runner) Apply(ctx context.Context, balancer Balancer) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -82,18 +84,31 @@ func (r *Runner) apply(ctx context.Context, balancer Balancer) error {
 		if err := r.load(ctx, balancer.ID, digest); err != nil {
 			return err
 		}
-		r.logger.Info("load balancer configured", "balancer", balancer.ID, "address", balancer.At.Public, "targets", len(balancer.Targets))
+		r.logger.Info("load balancer configured", "balancer", balancer.ID, "address", balancer.front(), "targets", len(balancer.Targets))
 	}
-	ports := make([]int, len(balancer.Rules))
-	for i, rule := range balancer.Rules {
-		ports[i] = rule.EntryPort
+	if err := r.followDatagrams(ctx, balancer); err != nil {
+		return err
+	}
+	return r.publish(balancer)
+}
+
+// publish puts the ports on loopback, but for datagrams. What is internal is reached from its VPC only, and not from here.
+func (r *Runner) publish(balancer Balancer) error {
+	if !balancer.At.Public.IsValid() {
+		return nil
+	}
+	ports := []int{}
+	for _, rule := range balancer.Rules {
+		if rule.EntryProtocol != UDP {
+			ports = append(ports, rule.EntryPort)
+		}
 	}
 	return r.published.Publish(balancer.At.Public, ports)
 }
 
 // write puts all files in place, and has HAProxy look at them before the one that runs does.
 func (r *Runner) write(ctx context.Context, balancer Balancer, text string) error {
-	running, _ := r.ask(balancer.ID, "show servers state health") // none runs: all targets are new
+	running, _ := r.ask(balancer.ID, showHealth) // none runs: all targets are new
 	attachment, err := json.Marshal(balancer.At)
 	if err != nil {
 		return err
@@ -114,26 +129,40 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 	return err
 }
 
-// load makes HAProxy take the files, and waits until it says that it has.
-func (r *Runner) load(ctx context.Context, id, digest string) error {
+// tellAgain is how long HAProxy may take until it is told to reload once more: its master does not hear of it in the
+// moment after a reload when it begins anew itself.
+const tellAgain = time.Second
+
+// tell makes HAProxy start, or read its files again.
+func (r *Runner) tell(id string) error {
 	if pid, ok := r.master(id); ok {
 		if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
 			return fmt.Errorf("reload HAProxy: %w", err)
 		}
-	} else {
-		args := []string{"haproxy", "-W", "-C", r.path(id, ""), "-p", r.path(id, pidFile), "-f", configFile}
-		if err := r.places.Run(station(id), args, r.path(id, logFile)); err != nil {
-			return err
-		}
+		return nil
+	}
+	args := []string{"haproxy", "-W", "-C", r.path(id, ""), "-p", r.path(id, pidFile), "-f", configFile}
+	return r.places.Run(station(id), args, r.path(id, logFile))
+}
+
+// load makes HAProxy take the files, and waits until it says that it has.
+func (r *Runner) load(ctx context.Context, id, digest string) error {
+	if err := r.tell(id); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, applyTimeout, fmt.Errorf("HAProxy does not answer with its new configuration: see %s", r.path(id, logFile)))
 	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker, again := time.NewTicker(20*time.Millisecond), time.NewTicker(tellAgain)
 	defer ticker.Stop()
+	defer again.Stop()
 	for r.configured(id) != digest {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-again.C:
+			if pid, ok := r.master(id); ok {
+				syscall.Kill(pid, syscall.SIGUSR2) // one that is gone is seen by the time-out
+			}
 		case <-ticker.C:
 		}
 	}
@@ -206,6 +235,7 @@ func (r *Runner) Remove(ctx context.Context, id string) error {
 	if at.Public.IsValid() {
 		r.published.Withdraw(at.Public)
 	}
+	r.unwatch(id)
 	if err := r.places.Detach(ctx, station(id), at); err != nil {
 		return fmt.Errorf("remove load balancer %s: %w", id, err)
 	}
@@ -231,4 +261,11 @@ func (r *Runner) Published(address netip.Addr) (netip.Addr, bool) {
 }
 
 // Close takes the load balancers off loopback. They themselves run on.
-func (r *Runner) Close() { r.published.Close() }
+func (r *Runner) Close() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for id := range r.watches {
+		r.unwatch(id)
+	}
+	r.published.Close()
+}

@@ -24,10 +24,15 @@ import (
 	"github.com/hornero/hornero/lab/machine"
 )
 
-// TestMain lets the test's own binary be a web server in a place of the lab: serve-target ADDRESS NAME READYFILE.
+// TestMain lets the test's own binary be a server in a place of the lab: serve-target ADDRESS NAME READYFILE, or
+// serve-kind KIND ADDRESS NAME.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 5 && os.Args[1] == "serve-target" {
 		fmt.Fprintln(os.Stderr, serveTarget(os.Args[2], os.Args[3], os.Args[4]))
+		os.Exit(1)
+	}
+	if len(os.Args) == 5 && os.Args[1] == "serve-kind" {
+		fmt.Fprintln(os.Stderr, serveKind(os.Args[2], os.Args[3], os.Args[4]))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -43,7 +48,7 @@ func serveTarget(address, name, ready string) error {
 	}))
 }
 
-// farm is a lab with a load balancer and web servers behind it.
+// farm is a lab with a load balancer and web servers behind it. Its range is none that a lab chooses by itself.
 type farm struct {
 	*loadbalancer.Runner
 	host   *machine.Host
@@ -55,11 +60,11 @@ type farm struct {
 func newFarm(t *testing.T) *farm {
 	t.Helper()
 	host, err := machine.New(machine.Config{
-		Name: "balancertest", State: t.TempDir(), Cache: t.TempDir(), Public: netip.MustParsePrefix("198.18.78.0/24"),
+		Name: "balancertest", State: t.TempDir(), Cache: t.TempDir(), Public: netip.MustParsePrefix("198.19.78.0/24"),
 	})
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, host.Reset(context.Background())) }) // also of one that comes up half
 	require.NoError(t, host.Up(t.Context()))
-	t.Cleanup(func() { assert.NoError(t, host.Reset(context.Background())) })
 	f := &farm{host: host, folder: t.TempDir(), site: site()}
 	f.site.At = f.at(20)
 	f.site.At.Private = netip.Addr{}
@@ -86,7 +91,7 @@ func (f *farm) restart(t *testing.T) {
 
 func (f *farm) at(last byte) machine.Attachment {
 	return machine.Attachment{
-		Public: netip.AddrFrom4([4]byte{198, 18, 78, last}), Private: netip.AddrFrom4([4]byte{10, 108, 0, last}),
+		Public: netip.AddrFrom4([4]byte{198, 19, 78, last}), Private: netip.AddrFrom4([4]byte{10, 108, 0, last}),
 		VPC: "the-vpc", VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
 	}
 }
@@ -144,19 +149,19 @@ func TestBalancer(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets = []loadbalancer.Target{f.target(t, 31, true)}
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	public := "http://198.18.78.20/"
+	public := "http://198.19.78.20/"
 
 	t.Run("serves plain and encrypted, on its address and on loopback", func(t *testing.T) {
 		f.serves(t, public, "web-31")
-		_, body, err := f.get("http://127.18.78.20/")
+		_, body, err := f.get("http://127.19.78.20/")
 		require.NoError(t, err)
-		require.Equal(t, "web-31 for 198.18.78.2 over http", body)
-		_, body, err = f.get("https://127.18.78.20/")
+		require.Equal(t, "web-31 for 198.19.78.2 over http", body)
+		_, body, err = f.get("https://127.19.78.20/")
 		require.NoError(t, err)
-		require.Equal(t, "web-31 for 198.18.78.2 over https", body)
+		require.Equal(t, "web-31 for 198.19.78.2 over https", body)
 		address, ok := f.Published(f.site.At.Public)
 		require.True(t, ok)
-		require.Equal(t, "127.18.78.20", address.String())
+		require.Equal(t, "127.19.78.20", address.String())
 	})
 
 	t.Run("a new target is asked nothing before it is healthy, and no request is lost meanwhile", func(t *testing.T) {
@@ -185,7 +190,7 @@ func TestBalancer(t *testing.T) {
 		require.False(t, ok)
 		require.NoError(t, f.Apply(t.Context(), f.site))
 		require.Subset(t, before, f.host.Processes("lb-"+f.site.ID))
-		f.serves(t, "http://127.18.78.20/", "web-32")
+		f.serves(t, "http://127.19.78.20/", "web-32")
 	})
 
 	t.Run("redirects to https when told to", func(t *testing.T) {
@@ -200,7 +205,7 @@ func TestBalancer(t *testing.T) {
 		wrong := f.site
 		wrong.Rules = []loadbalancer.Rule{{EntryProtocol: "https", EntryPort: 443, TargetProtocol: "http", TargetPort: 80, Certificate: "no PEM"}}
 		require.ErrorContains(t, f.Apply(t.Context(), wrong), "unable to load")
-		f.serves(t, "https://198.18.78.20/", "web-32")
+		f.serves(t, "https://198.19.78.20/", "web-32")
 	})
 
 	t.Run("removed, nothing of it is left", func(t *testing.T) {
@@ -210,7 +215,7 @@ func TestBalancer(t *testing.T) {
 		names, err := f.List()
 		require.NoError(t, err)
 		require.Empty(t, names)
-		_, _, err = f.get("http://127.18.78.20/")
+		_, _, err = f.get("http://127.19.78.20/")
 		require.Error(t, err)
 	})
 }

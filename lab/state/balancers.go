@@ -30,7 +30,7 @@ type Authority struct {
 type LoadBalancer struct {
 	ID               string        `json:"id"`
 	Name             string        `json:"name"`
-	Address          netip.Addr    `json:"address"`
+	Address          netip.Addr    `json:"address"` // public; none when the load balancer is internal
 	Private          netip.Addr    `json:"private"` // in the VPC
 	Status           string        `json:"status"`  // new, active, errored
 	Reason           string        `json:"reason"`
@@ -41,7 +41,6 @@ type LoadBalancer struct {
 	SizeSlug         string        `json:"size_slug"`
 	Type             string        `json:"type"`
 	Network          string        `json:"network"`
-	ProjectID        string        `json:"project_id"`
 	Rules            []Rule        `json:"rules"`
 	Health           HealthCheck   `json:"health"`
 	Sticky           Sticky        `json:"sticky"`
@@ -54,6 +53,16 @@ type LoadBalancer struct {
 	IdleTimeout      time.Duration `json:"idle_timeout"`
 	Allow            []string      `json:"allow"`
 	Deny             []string      `json:"deny"`
+	TLSCipherPolicy  string        `json:"tls_cipher_policy"` // empty in a state of version 2: the default one
+	Tags             []string      `json:"tags"`
+}
+
+// Front is the address that a load balancer is reached at: a public one, or for an internal one that in its VPC.
+func (b LoadBalancer) Front() netip.Addr {
+	if b.Address.IsValid() {
+		return b.Address
+	}
+	return b.Private
 }
 
 // Rule is a forwarding rule of a load balancer.
@@ -75,6 +84,8 @@ type HealthCheck struct {
 	Timeout   time.Duration `json:"timeout"`
 	Healthy   int           `json:"healthy"`
 	Unhealthy int           `json:"unhealthy"`
+	// ProxyProtocol says whether checks begin with the PROXY protocol; null when they do as the traffic does.
+	ProxyProtocol *bool `json:"proxy_protocol"`
 }
 
 // Sticky is how a load balancer keeps a client with one Droplet.

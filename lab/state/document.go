@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the version of the document that this code writes. Older ones are upgraded when they are read (upgrade.go).
-const Version = 3
+const Version = 4
 
 // firstID is what numbers start after: high enough that nobody takes an id for a count.
 const firstID = 100000

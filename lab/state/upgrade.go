@@ -8,6 +8,7 @@ func upgrades() map[int]func(*Document) {
 	return map[int]func(*Document){
 		1: func(*Document) {}, // 2 has reserved IPs, firewalls, domains, projects, volumes and keys of Spaces
 		2: func(*Document) {}, // 3 has custom images and Droplets with nothing but their VPC
+		3: func(*Document) {}, // 4 has internal load balancers, with a cipher policy and tags
 	}
 }
 
