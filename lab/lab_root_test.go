@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -368,4 +369,15 @@ func TestTwoStartsAtOnce(t *testing.T) {
 		}()
 	}
 	require.NotEqual(t, <-started, <-started, "one starts the lab, the other finds it")
+}
+
+// TestPitfall3ActiveIsNotReady looks at a Droplet in the moment that it is active: its sshd and its cloud-init come later.
+func TestPitfall3ActiveIsNotReady(t *testing.T) {
+	b := newBench(t)
+	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "#cloud-config\nwrite_files:\n- path: /root/told\n  content: late\n")
+	address, err := droplet.PublicIPv4()
+	require.NoError(t, err)
+	_, err = net.DialTimeout("tcp", address+":22", time.Second)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.Equal(t, "late", b.run(droplet, "cat /root/told"))
 }

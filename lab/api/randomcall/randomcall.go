@@ -121,6 +121,7 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 		{"GET", "/v2/vpcs/" + g.vpc() + "/members", ""},
 		{"POST", "/v2/load_balancers", fmt.Sprintf(`{"name":"lb-%d","region":%q,"tag":%q,"forwarding_rules":[%s]}`, g.IntN(5), g.region(), g.tag(), rule)},
 		{"POST", "/v2/load_balancers", fmt.Sprintf(`{"name":"inner","region":%q,"tag":%q,"network":"INTERNAL","forwarding_rules":[%s]}`, g.region(), g.tag(), rule)},
+		{"POST", "/v2/load_balancers", fmt.Sprintf(`{"name":"inner","region":%q,"tag":%q,"network":"INTERNAL","forwarding_rules":[%s]}`, g.region(), g.tag(), rule)},
 		{"PUT", "/v2/load_balancers/" + g.balancer(), fmt.Sprintf(`{"name":"lb","region":%q,"tag":%q,"forwarding_rules":[%s]}`, g.region(), g.tag(), rule)},
 		{"POST", "/v2/load_balancers/" + g.balancer() + "/droplets", fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet())},
 		{"DELETE", "/v2/load_balancers/" + g.balancer(), ""},
