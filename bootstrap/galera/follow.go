@@ -1,0 +1,126 @@
+package galera
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+var errStalled = errors.New("no byte moved for too long")
+
+// start asks for a start and waits, as long as bytes move, until the server serves or has failed.
+func (d *Driver) start(ctx context.Context, state State, begin func(context.Context) error) error {
+	began := make(chan error, 1)
+	go func() { began <- begin(ctx) }()
+	err := d.follow(ctx, state, began)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	trouble := cmp.Or(d.Unit.Trouble(ctx), err.Error())
+	d.inspected = false
+	d.update(func(local *Local) {
+		local.Failures++
+		local.Trouble = trouble
+		d.retryAt = time.Now().Add(min(d.Times.Backoff<<min(local.Failures-1, 8), maxBackoff))
+	})
+	return fmt.Errorf("start the server: %w: %s", err, trouble)
+}
+
+// errDown says that the server went down while it was starting.
+var errDown = errors.New("the server stopped")
+
+// following is what is known of a start that is under way.
+type following struct {
+	accepted time.Time // when systemd took the request; zero until then
+	seen     bool      // the server was seen starting: if it is down now, it went down
+	outside  time.Time // since when it answers, outside a primary component; zero when it is in one
+	progress string
+	moved    time.Time
+}
+
+// follow watches a start until the server serves, is outside a primary component, went down, or stalls.
+func (d *Driver) follow(ctx context.Context, state State, began <-chan error) error {
+	f := following{moved: time.Now()}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-began:
+			if err != nil {
+				return err
+			}
+			f.accepted, began = time.Now(), nil
+		case <-time.After(d.Times.Tick):
+		}
+		if err := d.look(ctx); err != nil {
+			d.Log.Warn("look at the starting server", "err", err)
+			continue
+		}
+		in := d.input()
+		action := Decide(in)
+		if ended, err := d.ended(&f, in.Local); ended {
+			d.tell(in, action)
+			return err
+		}
+		if in.Leave && action.Kind == Stop {
+			return d.stop(ctx, action)
+		}
+		if err := d.moving(ctx, &f); err != nil {
+			return err
+		}
+		if in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary() {
+			action = Action{Kind: Watch, State: state, Reason: d.progress(f.progress)}
+		}
+		d.tell(in, action)
+	}
+}
+
+func (d *Driver) ended(f *following, local Local) (bool, error) {
+	switch local.Process {
+	case ProcessRunning:
+		f.seen = true
+		if local.Wsrep.primary() {
+			f.outside = time.Time{}
+			return local.Wsrep.synced(), nil
+		}
+		if f.outside.IsZero() {
+			f.outside = time.Now()
+		}
+		return time.Since(f.outside) > d.Times.Grace, nil
+	case ProcessStopped, ProcessFailed:
+		down := !f.accepted.IsZero() && (f.seen || time.Since(f.accepted) > d.Times.Grace)
+		if down {
+			return true, errDown
+		}
+		return false, nil
+	}
+	f.seen = true
+	return false, nil
+}
+
+// moving stops a start that shows no moving byte for too long, and marks a transfer when it sees one.
+func (d *Driver) moving(ctx context.Context, f *following) error {
+	now, err := d.Data.Progress()
+	if err != nil {
+		return err
+	}
+	if now != f.progress {
+		f.progress, f.moved = now, time.Now()
+	}
+	if time.Since(f.moved) > d.Times.Stall {
+		return errors.Join(errStalled, d.Unit.Stop(ctx))
+	}
+	return d.watch()
+}
+
+// progress says how a start goes on.
+func (d *Driver) progress(progress string) string {
+	if !d.Data.Transferring() {
+		return "the server is starting"
+	}
+	size, _, _ := strings.Cut(progress, ",")
+	return "receives the state of a donor: " + size
+}
