@@ -40,28 +40,21 @@ const maxUnread = 5
 
 func (d *Driver) recover(ctx context.Context) error {
 	position, err := d.Data.Recover(ctx)
-	if err != nil {
-		if d.unread++; ctx.Err() != nil || d.unread < maxUnread {
-			return err
-		}
+	if err == nil && position.Named() && !position.Known() {
+		err = fmt.Errorf("recover position: %w", errNoPosition)
 	}
-	d.unread = 0
-	d.update(func(local *Local) {
-		local.Position = position
-		switch {
-		case err != nil:
-			local.Content, local.Trouble = ContentUnreadable, err.Error()
-		case !position.Named():
-			local.Content = ContentBlank
-		case !position.Known():
-			local.Content = ContentUnreadable
-		default:
-			local.Content = ContentKnown
-		}
-	})
+	if err == nil {
+		// The directory itself remembers, for every look from now on.
+		err = d.Data.Resume(position, false)
+	}
 	if err != nil {
+		if ctx.Err() == nil {
+			d.unread++
+			d.update(func(local *Local) { local.Trouble = err.Error() })
+		}
 		return err
 	}
+	d.unread = 0
 	d.Log.Info("recovered the position of a crashed server", "position", position.String())
 	return nil
 }
@@ -93,14 +86,18 @@ func (d *Driver) stop(ctx context.Context, action Action) error {
 // everything written before the lease, and written down; only then the server starts.
 func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 	return d.under(ctx, peerset.LeaseGaleraBootstrap, func(ctx context.Context, lease peerset.Lease) error {
-		action := Decide(d.input())
+		if err := d.look(ctx); err != nil {
+			return err
+		}
+		in := d.input()
+		action := Decide(in)
 		if action.Kind != Bootstrap || action.Position != decided.Position {
 			return nil
 		}
 		if err := d.record(ctx, lease, action); err != nil {
 			return err
 		}
-		if err := d.prepare(ctx, d.input(), action); err != nil {
+		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
 		d.Log.Info("bootstrap the cluster", "position", action.Position.String(), "epoch", lease.Epoch, "reason", action.Reason)
@@ -185,6 +182,9 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 	}
 	d.tried = time.Now()
 	err := d.under(ctx, peerset.LeaseGaleraJoin, func(ctx context.Context, _ peerset.Lease) error {
+		if err := d.look(ctx); err != nil {
+			return err
+		}
 		in := d.input()
 		if again := Decide(in); again.Kind != Join || again.Wipe != action.Wipe {
 			return nil

@@ -22,6 +22,8 @@ const (
 	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs, dropped even when it broke
 	tornMark     = "hornero-transfer" // ours: from a transfer's first sight until the node is Synced
 	grastate     = "grastate.dat"
+	systemSpace  = "ibdata1"    // InnoDB's own: without it the rest cannot be read
+	lostAndFound = "lost+found" // the file system's, where the directory is a volume
 )
 
 // DataDir is a MariaDB data directory.
@@ -42,7 +44,8 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	if err != nil {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
-	if empty {
+	// Somebody removed the data, or all but the hidden and the small: what grastate.dat says of it is no evidence.
+	if empty || present(filepath.Join(d.Path, grastate)) && !present(filepath.Join(d.Path, systemSpace)) {
 		return ContentTorn, Position{}, nil
 	}
 	text, err := os.ReadFile(filepath.Join(d.Path, grastate))
@@ -98,6 +101,7 @@ func (d DataDir) Settle() error {
 
 func (d DataDir) empty() (bool, error) {
 	entries, err := os.ReadDir(d.Path)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lostAndFound })
 	return len(entries) == 0, err
 }
 
@@ -126,7 +130,7 @@ func (d DataDir) Wipe() error {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
 	for _, entry := range entries {
-		if entry.Name() == tornMark || entry.Name() == "lost+found" {
+		if entry.Name() == tornMark || entry.Name() == lostAndFound {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(d.Path, entry.Name())); err != nil {
@@ -136,10 +140,16 @@ func (d DataDir) Wipe() error {
 	return nil
 }
 
+// errTorn refuses to vouch for what a broken transfer or a broken wipe left.
+var errTorn = errors.New("the data directory holds no whole data")
+
 // Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into grastate.dat.
 // A directory without the file begins a new history and needs none.
 func (d DataDir) Resume(position Position, bootstrap bool) error {
-	if !position.Named() && !present(filepath.Join(d.Path, grastate)) {
+	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
+		return fmt.Errorf("leave position %s: %w", position, errTorn)
+	}
+	if bootstrap && !position.Named() && !present(filepath.Join(d.Path, grastate)) {
 		return nil
 	}
 	if err := d.write(grastate, []byte(grastateText(position, bootstrap))); err != nil {

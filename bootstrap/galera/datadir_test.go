@@ -22,14 +22,16 @@ func TestInspect(t *testing.T) {
 		position galera.Position
 	}{
 		{"as baked", map[string]string{"ibdata1": "", "hornero-pristine": ""}, galera.ContentPristine, galera.Position{}},
-		{"stopped cleanly", map[string]string{"grastate.dat": state(ours, "12")}, galera.ContentKnown, galera.Position{UUID: ours, Seqno: 12}},
-		{"crashed", map[string]string{"grastate.dat": state(ours, "-1")}, galera.ContentCrashed, galera.Position{UUID: ours, Seqno: -1}},
-		{"started, and nothing came of it", map[string]string{"grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
+		{"stopped cleanly", map[string]string{"ibdata1": "", "grastate.dat": state(ours, "12")}, galera.ContentKnown, galera.Position{UUID: ours, Seqno: 12}},
+		{"crashed", map[string]string{"ibdata1": "", "grastate.dat": state(ours, "-1")}, galera.ContentCrashed, galera.Position{UUID: ours, Seqno: -1}},
+		{"started, and nothing came of it", map[string]string{"ibdata1": "", "grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
 		{"used, and no word of Galera's", map[string]string{"ibdata1": ""}, galera.ContentCrashed, galera.Position{}},
-		{"half a line", map[string]string{"grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
+		{"half a line", map[string]string{"ibdata1": "", "grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
 		{"a transfer runs", map[string]string{"grastate.dat": state(ours, "12"), "sst_in_progress": ""}, galera.ContentTorn, galera.Position{}},
 		{"a transfer broke and Galera dropped its mark", map[string]string{"grastate.dat": state(ours, "12"), "hornero-transfer": ""}, galera.ContentTorn, galera.Position{}},
 		{"wiped", nil, galera.ContentTorn, galera.Position{}},
+		{"emptied, on a volume of its own", map[string]string{"lost+found": ""}, galera.ContentTorn, galera.Position{}},
+		{"emptied but for what rm -r * leaves", map[string]string{".keep": "", "grastate.dat": state(ours, "12")}, galera.ContentTorn, galera.Position{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := galera.DataDir{Path: t.TempDir()}
@@ -70,6 +72,15 @@ func TestWipeLeavesNothingToBelieve(t *testing.T) {
 	require.Equal(t, galera.ContentTorn, content)
 	require.NoFileExists(t, filepath.Join(dir.Path, "grastate.dat"))
 	require.NoDirExists(t, filepath.Join(dir.Path, "mysql"))
+}
+
+func TestHalfADirectoryIsNeverMarkedSafe(t *testing.T) {
+	for _, mark := range []string{"sst_in_progress", "hornero-transfer"} {
+		dir := galera.DataDir{Path: t.TempDir()}
+		require.NoError(t, os.WriteFile(filepath.Join(dir.Path, mark), nil, 0o600))
+		require.ErrorContains(t, dir.Resume(galera.Position{UUID: ours, Seqno: 12}, true), "no whole data")
+		require.NoFileExists(t, filepath.Join(dir.Path, "grastate.dat"))
+	}
 }
 
 func TestParseRecovered(t *testing.T) {

@@ -82,10 +82,11 @@ type Local struct {
 	Process  Process
 	Content  Content // of a stopped server's data directory
 	Position Position
-	Wsrep    Wsrep // of a running server
-	Served   bool  // the server answered before and was not seen down since
-	Synced   bool  // the server was synced, and in the primary component ever since
-	Failures int   // starts that failed, in a row
+	Wsrep    Wsrep  // of a running server
+	Served   bool   // the server answered before and was not seen down since
+	Synced   bool   // the server was synced, and in the primary component ever since
+	Unseen   string // why the data directory could not be looked at; Content is empty then
+	Failures int    // starts that failed, in a row
 	Trouble  string
 }
 
@@ -248,6 +249,9 @@ func (in Input) nonPrimary() Action {
 }
 
 func (in Input) stopped() Action {
+	if in.Local.Content == "" {
+		return refuse("cannot tell what the data directory holds: " + in.Local.Unseen)
+	}
 	if in.Local.Content == ContentCrashed {
 		return Action{Kind: Recover, State: StateRecovering, Reason: "find out how far the data got"}
 	}

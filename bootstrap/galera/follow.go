@@ -20,7 +20,6 @@ func (d *Driver) start(ctx context.Context, state State, begin func(context.Cont
 		return err
 	}
 	trouble := cmp.Or(d.Unit.Trouble(ctx), err.Error())
-	d.inspected = false
 	d.update(func(local *Local) {
 		local.Failures++
 		local.Trouble = trouble

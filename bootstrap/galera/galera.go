@@ -77,7 +77,6 @@ type Driver struct {
 	drained chan struct{}
 
 	// Only the loop touches these.
-	inspected bool
 	settling  Action
 	settled   time.Time
 	retryAt   time.Time
@@ -190,7 +189,6 @@ func (d *Driver) look(ctx context.Context) error {
 	if err == nil {
 		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
 		local.Synced = wsrep.synced() || local.Synced && wsrep.primary()
-		d.inspected = false
 		d.remember(local)
 		return nil
 	}
@@ -200,17 +198,26 @@ func (d *Driver) look(ctx context.Context) error {
 	}
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed
 	local.Served, local.Synced = local.Served && !down, local.Synced && !down
-	switch {
-	case !down:
-		d.inspected = false
-	case !d.inspected:
-		if local.Content, local.Position, err = d.Data.Inspect(); err != nil {
-			return err
-		}
-		d.inspected = true
+	if down {
+		d.inspect(&local)
 	}
 	d.remember(local)
 	return nil
+}
+
+// inspect reads the data directory anew at every look: it is cheap, and between two looks a wipe may have broken off or
+// an operator may have emptied it. What cannot be read is evidence of nothing.
+func (d *Driver) inspect(local *Local) {
+	content, position, err := d.Data.Inspect()
+	local.Content, local.Position, local.Unseen = content, position, ""
+	switch {
+	case err != nil:
+		local.Content, local.Position, local.Unseen = "", Position{}, err.Error()
+	case content == ContentCrashed && d.unread >= maxUnread:
+		local.Content = ContentUnreadable
+	case content != ContentCrashed:
+		d.unread = 0
+	}
 }
 
 func (d *Driver) known() Local {
