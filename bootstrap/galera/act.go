@@ -61,7 +61,7 @@ func (d *Driver) recover(ctx context.Context) error {
 
 // settle forgets earlier trouble: the server serves.
 func (d *Driver) settle() error {
-	d.update(func(local *Local) { local.Failures, local.Trouble = 0, "" })
+	d.update(func(local *Local) { local.forgive() })
 	return d.Data.Settle()
 }
 
@@ -210,7 +210,7 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 		return err
 	}
 	if action.Wipe {
-		d.Log.Warn("wipe the data directory", "content", in.Local.Content, "position", in.Local.Position.String(), "failures", in.Local.Failures)
+		d.Log.Warn("wipe the data directory", "content", in.Local.Content, "position", in.Local.Position.String(), "failures", in.Local.Failures, "damage", in.Local.Damage, "trouble", in.Local.Trouble)
 		if err := d.Data.Wipe(); err != nil {
 			return err
 		}

@@ -86,8 +86,10 @@ type Local struct {
 	Served   bool   // the server answered before and was not seen down since
 	Synced   bool   // the server was synced, and in the primary component ever since
 	Unseen   string // why the data directory could not be looked at; Content is empty then
-	Failures int    // starts that failed, in a row
-	Trouble  string
+	Failures int    // starts that failed, in a row, while nothing else changed
+	Damage   int    // those among them that spoke of the data itself
+	Cause    Cause  // of the last failure
+	Trouble  string // the last failure
 }
 
 // Input is everything that a decision depends on.
@@ -143,7 +145,7 @@ const (
 	SettleWipe       = 30 * time.Second // before data goes that might be wanted if the primary component is lost, too
 )
 
-// WipeAfter is how many failed starts in a row make a joiner give up data that the primary component holds anyway.
+// WipeAfter is how many starts that failed for the data's sake make a joiner give up what the primary component holds anyway.
 const WipeAfter = 3
 
 // Decide is pure: it looks at the input and says what to do. Inputs are sorted by name; ties go to a running server,
@@ -272,6 +274,9 @@ func (in Input) join() Action {
 	if in.Local.Content == ContentKnown && theirs.Named() && mine.UUID != theirs.UUID {
 		return refuse(fmt.Sprintf("this node holds data of another cluster (%s) than the one that runs (%s); replace the node, or save the data and wipe it", mine, theirs))
 	}
+	if in.Local.Content == ContentKnown && in.ahead(theirs) {
+		return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
+	}
 	if in.BackingOff {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
 	}
@@ -285,15 +290,16 @@ func (in Input) join() Action {
 	case ContentUnreadable:
 		action.Wipe, action.Settle = true, SettleWipe
 	case ContentKnown:
-		if in.Local.Failures < WipeAfter {
-			break
+		if in.Local.Damage >= WipeAfter {
+			action.Wipe, action.Settle = true, SettleWipe
 		}
-		if mine.Seqno > theirs.Seqno {
-			return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
-		}
-		action.Wipe, action.Settle = true, SettleWipe
 	}
 	return action
+}
+
+// ahead tells data that holds what the primary component lacks: it is never wiped, whatever is wrong with it.
+func (in Input) ahead(theirs Position) bool {
+	return in.Local.Cause == CauseAhead || in.Local.Damage >= WipeAfter && in.Local.Position.Seqno > theirs.Seqno
 }
 
 func (in Input) tryAgain() string {

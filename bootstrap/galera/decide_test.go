@@ -83,6 +83,11 @@ func known(uuid string, seqno int64) edit {
 	}
 }
 func failed(times int) edit { return func(i *galera.Input) { i.Local.Failures = times } }
+func damaged(times int) edit {
+	return func(i *galera.Input) {
+		i.Local.Failures, i.Local.Damage, i.Local.Cause = times, times, galera.CauseData
+	}
+}
 func running(status string, state int, seqno int64) edit {
 	return func(i *galera.Input) {
 		i.Local.Process = galera.ProcessRunning
@@ -125,8 +130,10 @@ func TestDecide(t *testing.T) {
 		{name: "not a dead one", in: in(peers(dead(primary("db-1", ours)))), want: galera.Wait, reason: "or for word of db-1, db-3"},
 		{name: "a torn transfer is wiped", in: in(content(galera.ContentTorn), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
 		{name: "data is kept for an incremental transfer", in: in(known(ours, 90), failed(2), peers(primary("db-1", ours))), want: galera.Join},
-		{name: "until it has failed too often", in: in(known(ours, 90), failed(3), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
-		{name: "data ahead of the cluster is never wiped", in: in(known(ours, 101), failed(3), peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
+		{name: "however often a start fails that says nothing of it", in: in(known(ours, 90), failed(30), peers(primary("db-1", ours))), want: galera.Join},
+		{name: "until the server has refused it too often", in: in(known(ours, 90), damaged(3), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
+		{name: "data ahead of the cluster is never wiped", in: in(known(ours, 101), damaged(3), peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
+		{name: "nor what Galera says is ahead, whatever the peers last said", in: in(known(ours, 90), failed(1), func(i *galera.Input) { i.Local.Cause = galera.CauseAhead }, peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
 		{name: "data of another cluster is never joined over", in: in(known(theirs, 5), peers(primary("db-1", ours))), want: galera.Wait, reason: "data of another cluster"},
 		{name: "a crashed server's position is recovered first", in: in(content(galera.ContentCrashed), peers(primary("db-1", ours))), want: galera.Recover, state: galera.StateRecovering},
 		{name: "unreadable data is replaced when there is a primary component", in: in(content(galera.ContentUnreadable), peers(primary("db-1", ours))), want: galera.Join, wipe: true},

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,4 +88,89 @@ func TestADirectoryThatCannotBeReadIsNoEvidence(t *testing.T) {
 	require.NoError(t, os.Mkdir(r.path("grastate.dat"), 0o700))
 	r.reason("cannot tell what the data directory holds")
 	require.Empty(t, r.fact(galera.FactEvidence))
+}
+
+const (
+	unreachable = "0 [ERROR] WSREP: failed to open gcomm backend connection: 110: failed to reach primary view\n"
+	corrupt     = "0 [ERROR] InnoDB: Database page corruption on disk\n"
+)
+
+// fails makes every start fail with what the server logs.
+func (r *rig) fails(log string) {
+	r.server.edit(func(s *server) { s.log, s.onStart = log, fail })
+}
+
+func (r *rig) started(times int) {
+	r.t.Helper()
+	from := r.server.count(starts)
+	r.eventually("starts", func() bool { return r.server.count(starts) >= from+times })
+}
+
+func TestFailuresThatSayNothingOfTheDataNeverWipeIt(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.fails(unreachable)
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.start()
+	r.started(6)
+	require.Zero(t, r.disk.count(wipes))
+	require.FileExists(t, r.path("ibdata1"))
+}
+
+func TestABlindJoinNeverCountsAgainstTheData(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.quorum(false)
+	r.fails(corrupt)
+	r.start()
+	r.started(5)
+	r.server.edit(func(s *server) { s.log, s.onStart = "", serve })
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.quorum(true)
+	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	require.Zero(t, r.disk.count(wipes))
+}
+
+func TestDataThatTheServerRefusesIsWipedAtLast(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.fails(corrupt)
+	r.disk.wiping = func() error {
+		r.server.edit(func(s *server) { s.log, s.onStart = "", serve })
+		return r.disk.DataDir.Wipe()
+	}
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.start()
+	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	require.Equal(t, 1, r.disk.count(wipes))
+	require.Equal(t, galera.WipeAfter+1, r.server.count(starts))
+}
+
+func TestANewPrimaryBeginsTheCountAnew(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.Times.Backoff = time.Hour
+	r.fails(corrupt)
+	r.say(primary("db-1", ours))
+	r.start()
+	r.reason("start 1 failed")
+	r.say(primary("db-3", ours))
+	r.eventually("another start at once", func() bool { return r.server.count(starts) == 2 })
+	r.reason("start 1 failed")
+	r.say(peer("db-3", galera.StateNonPrimary))
+	time.Sleep(10 * r.config.Times.Tick)
+	r.say(primary("db-3", ours))
+	time.Sleep(10 * r.config.Times.Tick)
+	require.Equal(t, 2, r.server.count(starts), "who only comes back is no news")
+}
+
+func TestQuorumBeginsTheCountAnew(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.Times.Backoff = time.Hour
+	r.fails(unreachable)
+	r.say(primary("db-1", ours))
+	r.start()
+	r.reason("start 1 failed")
+	r.quorum(false)
+	r.reason("start 1 failed")
+	time.Sleep(10 * r.config.Times.Tick)
+	r.server.edit(func(s *server) { s.onStart = serve })
+	r.quorum(true)
+	r.eventually("synced, without waiting for its hour to pass", func() bool { return r.driver.Status().State == galera.StateSynced })
 }

@@ -1,7 +1,6 @@
 package galera
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,19 +12,36 @@ var errStalled = errors.New("no byte moved for too long")
 
 // start asks for a start and waits, as long as bytes move, until the server serves or has failed.
 func (d *Driver) start(ctx context.Context, state State, begin func(context.Context) error) error {
+	f := &following{state: state, since: time.Now(), moved: time.Now()}
 	began := make(chan error, 1)
 	go func() { began <- begin(ctx) }()
-	err := d.follow(ctx, state, began)
+	err := d.follow(ctx, f, began)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	trouble := cmp.Or(d.Unit.Trouble(ctx), err.Error())
+	return d.fail(ctx, f, err)
+}
+
+// fail counts a start that failed. Only one that went on in sight of the peers, and of which the server said that its
+// data is to blame, counts against the data: a node that joins blindly fails because nobody is there.
+func (d *Driver) fail(ctx context.Context, f *following, err error) error {
+	trouble := d.Unit.Trouble(ctx, f.since)
+	if trouble.Said == "" {
+		trouble.Said = err.Error()
+	}
 	d.update(func(local *Local) {
 		local.Failures++
-		local.Trouble = trouble
-		d.retryAt = time.Now().Add(min(d.Times.Backoff<<min(local.Failures-1, 8), maxBackoff))
+		local.Cause, local.Trouble = trouble.Cause, trouble.String()
+		if !f.blind && trouble.Cause == CauseData {
+			local.Damage++
+		}
+		d.retryAt = time.Now().Add(d.backoff(local.Failures))
 	})
 	return fmt.Errorf("start the server: %w: %s", err, trouble)
+}
+
+func (d *Driver) backoff(failures int) time.Duration {
+	return min(d.Times.Backoff<<min(failures-1, 8), maxBackoff)
 }
 
 // errDown says that the server went down while it was starting.
@@ -33,6 +49,9 @@ var errDown = errors.New("the server stopped")
 
 // following is what is known of a start that is under way.
 type following struct {
+	state    State     // what it is to lead to
+	since    time.Time // when it was asked for, or found
+	blind    bool      // the peer set had no quorum for a part of it
 	accepted time.Time // when systemd took the request; zero until then
 	seen     bool      // the server was seen starting: if it is down now, it went down
 	outside  time.Time // since when it answers, outside a primary component; zero when it is in one
@@ -41,8 +60,7 @@ type following struct {
 }
 
 // follow watches a start until the server serves, is outside a primary component, went down, or stalls.
-func (d *Driver) follow(ctx context.Context, state State, began <-chan error) error {
-	f := following{moved: time.Now()}
+func (d *Driver) follow(ctx context.Context, f *following, began <-chan error) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,19 +77,20 @@ func (d *Driver) follow(ctx context.Context, state State, began <-chan error) er
 			continue
 		}
 		in := d.input()
+		f.blind = f.blind || !in.Peers.Quorum
 		action := Decide(in)
-		if ended, err := d.ended(&f, in.Local); ended {
+		if ended, err := d.ended(f, in.Local); ended {
 			d.tell(in, action)
 			return err
 		}
 		if in.Leave && action.Kind == Stop {
 			return d.stop(ctx, action)
 		}
-		if err := d.moving(ctx, &f); err != nil {
+		if err := d.moving(ctx, f); err != nil {
 			return err
 		}
 		if in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary() {
-			action = Action{Kind: Watch, State: state, Reason: d.progress(f.progress)}
+			action = Action{Kind: Watch, State: f.state, Reason: d.progress(f.progress)}
 		}
 		d.tell(in, action)
 	}

@@ -85,6 +85,7 @@ type Driver struct {
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
 	unread    int       // recoveries that failed, in a row
+	around    circumstances
 }
 
 // New makes a driver. Run runs it.
@@ -155,7 +156,7 @@ func (d *Driver) step(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
 		return err
 	}
-	in := d.input()
+	in := d.notice(d.input())
 	action := Decide(in)
 	d.tell(in, action)
 	if !d.stands(action) {

@@ -2,6 +2,7 @@ package galera
 
 import (
 	"context"
+	"time"
 )
 
 // Unit is the server's unit.
@@ -15,8 +16,8 @@ type Unit interface {
 	Bootstrap(ctx context.Context) error
 	// Stop asks for a stop and does not wait for it.
 	Stop(ctx context.Context) error
-	// Trouble returns the last errors that the server wrote to its journal, in a line.
-	Trouble(ctx context.Context) string
+	// Trouble returns the errors that the server wrote to its journal since a moment.
+	Trouble(ctx context.Context, since time.Time) Trouble
 }
 
 // Database is the running server.

@@ -381,6 +381,7 @@ type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	failed bool
+	before int // how long the log was at the last start
 }
 
 func (p *process) State(context.Context) (galera.Process, error) {
@@ -411,6 +412,9 @@ func (p *process) start(more ...string) error {
 	defer p.mu.Unlock()
 	cmd := exec.Command(p.args[0], append(p.args[1:], more...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if info, err := os.Stat(p.log); err == nil {
+		p.before = int(info.Size())
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -450,7 +454,15 @@ func (p *process) Stop(context.Context) error {
 	return p.cmd.Process.Signal(syscall.SIGTERM)
 }
 
-func (p *process) Trouble(context.Context) string { return "see " + p.log }
+func (p *process) Trouble(context.Context, time.Time) galera.Trouble {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	log, err := os.ReadFile(p.log)
+	if err != nil {
+		return galera.Trouble{}
+	}
+	return galera.TroubleOf(string(log[min(p.before, len(log)):]))
+}
 
 func (p *process) kill() {
 	p.mu.Lock()

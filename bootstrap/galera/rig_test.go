@@ -125,6 +125,7 @@ type server struct {
 	begins  int // as the first of a cluster
 	stops   int
 	applied int
+	log     string        // of the last start
 	onStart func(*server) // what a start leads to
 	onStop  func(*server)
 }
@@ -179,7 +180,11 @@ func (s *server) Stop(context.Context) error {
 	return nil
 }
 
-func (s *server) Trouble(context.Context) string { return "see the log" }
+func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return galera.TroubleOf(s.log)
+}
 
 func (s *server) Probe(context.Context) (galera.Wsrep, error) {
 	s.mu.Lock()
