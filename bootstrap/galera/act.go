@@ -35,8 +35,8 @@ func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 	return nil
 }
 
-// maxUnread is how many failed recoveries in a row make data unreadable: a dying server may still hold its files.
-const maxUnread = 5
+// minUnread is how many recoveries in a row must have failed, besides for long enough, before data counts as unreadable.
+const minUnread = 5
 
 func (d *Driver) recover(ctx context.Context) error {
 	position, err := d.Data.Recover(ctx)
@@ -49,14 +49,44 @@ func (d *Driver) recover(ctx context.Context) error {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			d.unread++
-			d.update(func(local *Local) { local.Trouble = err.Error() })
+			d.unread(err)
 		}
 		return err
 	}
-	d.unread = 0
+	d.lasting = lasting{}
+	d.update(func(local *Local) { local.Unread = 0 })
 	d.Log.Info("recovered the position of a crashed server", "position", position.String())
 	return nil
+}
+
+// lasting are recoveries that failed in a row, none of them for a reason that passes.
+type lasting struct {
+	times int
+	since time.Time
+}
+
+// unread notes a recovery that failed. It is tried again for as long as nothing else is known of the data.
+func (d *Driver) unread(err error) {
+	trouble := troubleOf(err)
+	switch {
+	case trouble.Cause.passing():
+		d.lasting = lasting{}
+	case d.lasting.times == 0:
+		d.lasting = lasting{1, time.Now()}
+	default:
+		d.lasting.times++
+	}
+	d.update(func(local *Local) {
+		local.Unread++
+		local.Cause, local.Trouble = trouble.Cause, trouble.String()
+		d.retryAt = time.Now().Add(d.backoff(local.Unread))
+	})
+}
+
+// unreadable tells data of which no position could be recovered although it was tried often, for long, and for no
+// reason that passes.
+func (d *Driver) unreadable() bool {
+	return d.lasting.times >= minUnread && time.Since(d.lasting.since) >= d.Times.Unreadable
 }
 
 // settle forgets earlier trouble: the server serves.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -114,10 +115,20 @@ func present(path string) bool {
 func (d DataDir) Recover(ctx context.Context) (Position, error) {
 	var said bytes.Buffer
 	args := append(slices.Clone(d.Server), "--user=mysql", "--wsrep-recover", "--disable-log-error")
-	if _, err := command.Run(ctx, command.Command{Args: args, Output: &said}); err != nil {
-		return Position{}, fmt.Errorf("recover position: %w", err)
+	_, err := command.Run(ctx, command.Command{Args: args, Output: &said})
+	if err == nil {
+		var position Position
+		if position, err = ParseRecovered(said.String()); err == nil {
+			return position, nil
+		}
 	}
-	return ParseRecovered(said.String())
+	trouble := TroubleOf(said.String())
+	if ended := new(exec.ExitError); errors.As(err, &ended) && ctx.Err() == nil {
+		if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+			trouble = Trouble{CauseMemory, "the system killed the server"} // nobody else does
+		}
+	}
+	return Position{}, &RecoveryError{Trouble: trouble, Err: err}
 }
 
 // Wipe removes everything in the directory but the mark that nothing usable is there.

@@ -94,3 +94,20 @@ func TestParseRecovered(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, position.Named())
 }
+
+func TestRecoverTellsWhyItFoundNothing(t *testing.T) {
+	for script, want := range map[string]galera.Cause{
+		"echo '0 [ERROR] InnoDB: Unable to lock ./ibdata1 error: 11' >&2; exit 1": galera.CauseLock,
+		"echo '0 [ERROR] InnoDB: Missing FILE_CHECKPOINT' >&2; exit 1":            galera.CauseData,
+		"kill -KILL $$":              galera.CauseMemory,
+		"echo nothing of a position": galera.CauseUnknown,
+	} {
+		_, err := galera.DataDir{Path: t.TempDir(), Server: []string{"sh", "-c", script}}.Recover(t.Context())
+		failure := new(galera.RecoveryError)
+		require.ErrorAs(t, err, &failure, script)
+		require.Equal(t, want, failure.Trouble.Cause, script)
+	}
+	position, err := galera.DataDir{Path: t.TempDir(), Server: []string{"sh", "-c", "echo 'WSREP: Recovered position: " + ours + ":7'"}}.Recover(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, galera.Position{UUID: ours, Seqno: 7}, position)
+}

@@ -3,6 +3,7 @@ package galera
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -52,7 +53,7 @@ const (
 	ContentTorn       Content = "torn"       // a state transfer began and did not end
 	ContentCrashed    Content = "crashed"    // data, with the position still to be recovered
 	ContentKnown      Content = "known"      // data at a known position
-	ContentUnreadable Content = "unreadable" // data, and recovery found no position
+	ContentUnreadable Content = "unreadable" // data, and recovery found no position often, for long, for no passing reason
 )
 
 // Wsrep is what the running server says of itself.
@@ -85,6 +86,7 @@ type Local struct {
 	Wsrep    Wsrep  // of a running server
 	Served   bool   // the server answered before and was not seen down since
 	Synced   bool   // the server was synced, and in the primary component ever since
+	Unread   int    // recoveries of the position that failed, in a row
 	Unseen   string // why the data directory could not be looked at; Content is empty then
 	Failures int    // starts that failed, in a row, while nothing else changed
 	Damage   int    // those among them that spoke of the data itself
@@ -254,8 +256,8 @@ func (in Input) stopped() Action {
 	if in.Local.Content == "" {
 		return refuse("cannot tell what the data directory holds: " + in.Local.Unseen)
 	}
-	if in.Local.Content == ContentCrashed {
-		return Action{Kind: Recover, State: StateRecovering, Reason: "find out how far the data got"}
+	if in.Local.Content == ContentCrashed || in.Local.Content == ContentUnreadable && !in.replaceable() {
+		return in.recover()
 	}
 	if len(in.otherPrimaries()) > 0 {
 		return in.join()
@@ -266,12 +268,31 @@ func (in Input) stopped() Action {
 	return in.bootstrap()
 }
 
+// recover finds out how far crashed data got, again and again: a full disk is emptied some day, a lock is let go.
+func (in Input) recover() Action {
+	if in.Local.Unread > 0 && in.BackingOff {
+		reason := fmt.Sprintf("cannot find out how far the data got; recovery %d failed, tries again in a while: %s", in.Local.Unread, in.Local.Trouble)
+		return Action{Kind: Wait, State: StateRecovering, Reason: reason}
+	}
+	return Action{Kind: Recover, State: StateRecovering, Reason: "find out how far the data got"}
+}
+
+// replaceable tells whether the data of this node is not needed even if one more node is lost: two others are in the
+// primary component, and not both are giving their state away.
+func (in Input) replaceable() bool {
+	others := in.otherPrimaries()
+	return len(others) > 1 && slices.ContainsFunc(others, func(name string) bool {
+		peer, _ := in.Peers.Peer(name)
+		return State(peer.State) == StateSynced
+	})
+}
+
 // join goes into a primary component that is there.
 func (in Input) join() Action {
 	others := in.otherPrimaries()
 	theirs := in.positionOf(others[0])
 	mine := in.Local.Position
-	if in.Local.Content == ContentKnown && theirs.Named() && mine.UUID != theirs.UUID {
+	if mine.Named() && theirs.Named() && mine.UUID != theirs.UUID {
 		return refuse(fmt.Sprintf("this node holds data of another cluster (%s) than the one that runs (%s); replace the node, or save the data and wipe it", mine, theirs))
 	}
 	if in.Local.Content == ContentKnown && in.ahead(theirs) {

@@ -36,12 +36,15 @@ const (
 	// DefaultYield is how long a writer that gives its state stays the writer: an incremental transfer is over by then,
 	// and moving the writer would cost more than the wait.
 	DefaultYield = 1500 * time.Millisecond
-	maxBackoff   = time.Minute
+	// DefaultUnreadable is for how long recoveries must fail, for a reason that does not pass by itself, before the data
+	// counts as unreadable.
+	DefaultUnreadable = 15 * time.Minute
+	maxBackoff        = time.Minute
 )
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause, Yield time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause, Yield, Unreadable time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -84,7 +87,7 @@ type Driver struct {
 	seqno     int64
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
-	unread    int       // recoveries that failed, in a row
+	lasting   lasting
 	around    circumstances
 }
 
@@ -96,7 +99,7 @@ func New(config Config) *Driver {
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
 		{&t.Stall, DefaultStall}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
-		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}} {
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Unreadable, DefaultUnreadable}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -214,10 +217,10 @@ func (d *Driver) inspect(local *Local) {
 	switch {
 	case err != nil:
 		local.Content, local.Position, local.Unseen = "", Position{}, err.Error()
-	case content == ContentCrashed && d.unread >= maxUnread:
+	case content == ContentCrashed && d.unreadable():
 		local.Content = ContentUnreadable
 	case content != ContentCrashed:
-		d.unread = 0
+		d.lasting, local.Unread = lasting{}, 0
 	}
 }
 
@@ -275,6 +278,9 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 			facts[FactEvidence] = string(kind)
 		}
 	}
+	if in.Local.Unread > 0 {
+		facts[FactReason] = "its data cannot be read: " + short(in.Local.Trouble)
+	}
 	if position.Named() {
 		facts[FactUUID] = position.UUID
 		facts[FactSeqno] = strconv.FormatInt(d.reportedSeqno(kind, position.Seqno), 10)
@@ -284,6 +290,16 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 		facts[FactClusterStatus], facts[FactSize], facts[FactState] = w.ClusterStatus, strconv.Itoa(w.Size), strconv.Itoa(w.LocalState)
 	}
 	return facts
+}
+
+// short keeps what goes to every peer small; the node's own status has the whole.
+func short(text string) string {
+	const most = 160
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most]) + "..."
 }
 
 func (d *Driver) reportedSeqno(kind Evidence, seqno int64) int64 {

@@ -1,6 +1,11 @@
 package galera
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
 
 // Cause is what a failure speaks of. Only CauseData says anything about what is in the data directory.
 type Cause string
@@ -14,6 +19,9 @@ const (
 	CauseData    Cause = "the data"
 	CauseAhead   Cause = "commits that the others do not have"
 )
+
+// passing tells causes that go away while the data stays what it is.
+func (c Cause) passing() bool { return c == CauseSpace || c == CauseMemory || c == CauseLock }
 
 // Trouble is a failure as the server told it.
 type Trouble struct {
@@ -67,3 +75,31 @@ func TroubleOf(log string) Trouble {
 	}
 	return Trouble{Cause: causeOf(strings.Join(found, "\n")), Said: strings.Join(found[max(0, len(found)-maxTrouble):], "; ")}
 }
+
+// troubleOf is an error of this side: of the agent's own work, or of a program that could not be run.
+func troubleOf(err error) Trouble {
+	if said := new(RecoveryError); errors.As(err, &said) && said.Trouble.Said != "" {
+		return said.Trouble
+	}
+	for number, cause := range map[syscall.Errno]Cause{syscall.ENOSPC: CauseSpace, syscall.EDQUOT: CauseSpace, syscall.ENOMEM: CauseMemory, syscall.EAGAIN: CauseLock} {
+		if errors.Is(err, number) {
+			return Trouble{cause, err.Error()}
+		}
+	}
+	return Trouble{causeOf(err.Error()), err.Error()}
+}
+
+// RecoveryError is a recovery that found no position, and what the server said meanwhile.
+type RecoveryError struct {
+	Trouble Trouble
+	Err     error
+}
+
+func (e *RecoveryError) Error() string {
+	if e.Trouble.Said == "" {
+		return fmt.Sprintf("recover position: %v", e.Err)
+	}
+	return fmt.Sprintf("recover position: %v: %s", e.Err, e.Trouble)
+}
+
+func (e *RecoveryError) Unwrap() error { return e.Err }

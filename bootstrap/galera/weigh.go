@@ -31,10 +31,10 @@ func (in Input) weigh() verdict {
 		v.evidence[t.name] = t.String()
 		switch {
 		case t.kind == EvidenceNone:
-			missing = append(missing, t.name)
+			missing = append(missing, t.missing())
 			v.evidence[t.name] = "nothing"
 		case t.kind == EvidenceUnreadable:
-			missing = append(missing, t.name+" (its data cannot be read)")
+			missing = append(missing, t.missing())
 		case t.kind == EvidenceTorn:
 			torn = append(torn, t.name)
 		case t.kind.positioned():
@@ -109,7 +109,7 @@ func testimonyOf(peer peerset.Peer) testimony {
 	if !peer.Alive {
 		return t
 	}
-	t.kind = Evidence(peer.Facts[FactEvidence])
+	t.kind, t.reason = Evidence(peer.Facts[FactEvidence]), peer.Facts[FactReason]
 	t.position = factPosition(peer)
 	if t.kind.positioned() && !t.position.Known() {
 		t.kind = EvidenceNone
@@ -128,7 +128,11 @@ func factPosition(peer peerset.Peer) Position {
 // own is this node's own evidence, from what it sees rather than from what it last reported.
 func (in Input) own() testimony {
 	kind, position := in.Local.evidence()
-	return testimony{name: in.Node, kind: kind, position: position}
+	t := testimony{name: in.Node, kind: kind, position: position}
+	if in.Local.Unread > 0 {
+		t.reason = "its data cannot be read: " + in.Local.Trouble
+	}
+	return t
 }
 
 func (l Local) blank() bool {
