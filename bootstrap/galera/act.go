@@ -30,7 +30,7 @@ func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 	case Serve:
 		return d.settle()
 	case Watch:
-		return d.watch()
+		return d.adopt(ctx, in, action)
 	}
 	return nil
 }
@@ -93,14 +93,6 @@ func (d *Driver) unreadable() bool {
 func (d *Driver) settle() error {
 	d.update(func(local *Local) { local.forgive() })
 	return d.Data.Settle()
-}
-
-// watch remembers that a transfer was seen.
-func (d *Driver) watch() error {
-	if d.Data.Transferring() {
-		return d.Data.Begin()
-	}
-	return nil
 }
 
 func (d *Driver) stop(ctx context.Context, action Action) error {

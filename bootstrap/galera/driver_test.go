@@ -5,12 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/bootstrap/galera"
+	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
@@ -230,4 +232,87 @@ func TestUnreadableDataStaysWhereOnlyOneOtherNodeHasIt(t *testing.T) {
 	r.start()
 	r.eventually("recoveries", func() bool { return r.disk.count(recoveries) > 8 })
 	require.Zero(t, r.disk.count(wipes))
+}
+
+// transferring is a server in the middle of a state transfer that an earlier agent began.
+func transferring(t *testing.T) *rig {
+	r := newRig(t, map[string]string{"ibdata1": "", "sst_in_progress": ""})
+	r.server.process = galera.ProcessStarting
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	return r
+}
+
+func (r *rig) holder(lease string) string { return r.set.Snapshot().Holder(lease) }
+
+// moves makes bytes move until the test ends or stop is called.
+func (r *rig) moves() (stop func()) {
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for size := int64(1); ; size++ {
+			os.Truncate(r.path("ibdata1"), size<<20)
+			select {
+			case <-ended:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	var once sync.Once
+	stop = func() { once.Do(func() { close(ended); <-done }) }
+	r.t.Cleanup(stop)
+	return stop
+}
+
+func TestATransferThatARestartedAgentFindsIsWatchedUnderTheLease(t *testing.T) {
+	r := transferring(t)
+	still := r.moves()
+	r.start()
+	r.eventually("the lease", func() bool { return r.holder(peerset.LeaseGaleraJoin) == "db-2" })
+	time.Sleep(2 * r.config.Times.Stall)
+	require.Zero(t, r.server.count(stops), "bytes move")
+	require.Equal(t, "db-2", r.holder(peerset.LeaseGaleraJoin))
+	require.FileExists(t, r.path("hornero-transfer"))
+	r.server.edit(func(s *server) { s.onStart = serve })
+	still()
+	r.eventually("stopped, for no byte moves", func() bool { return r.server.count(stops) == 1 })
+	r.eventually("tried again", func() bool { return r.driver.Status().State == galera.StateSynced })
+	require.Equal(t, 1, r.server.count(starts))
+	r.eventually("the lease is free", func() bool { return r.holder(peerset.LeaseGaleraJoin) == "" })
+}
+
+func TestATransferThatIsFoundBacksOffWhenItFails(t *testing.T) {
+	r := transferring(t)
+	r.config.Times.Backoff = time.Hour
+	r.start()
+	r.reason("start 1 failed")
+	require.Zero(t, r.server.count(starts))
+}
+
+func TestATransferThatIsFoundGoesOnWhileTheLeaseIsAnothers(t *testing.T) {
+	r := transferring(t)
+	r.moves()
+	other := peerset.Identity{Name: "db-3", Role: "db", Incarnation: 1}
+	lease, held, err := r.set.Hold(t.Context(), other, peerset.LeaseGaleraJoin, time.Hour)
+	require.NoError(t, err)
+	require.True(t, held)
+	r.config.Times.LeaseTTL = time.Second // and nobody else takes it before it is released
+	r.start()
+	r.reason("receives the state of a donor")
+	require.NoError(t, r.set.Release(t.Context(), other, lease))
+	r.eventually("its turn", func() bool { return r.holder(peerset.LeaseGaleraJoin) == "db-2" })
+	require.Zero(t, r.server.count(stops))
+}
+
+func TestAServerThatHangsAfterItServedIsStartedAnew(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.server.onStart = serve
+	r.start()
+	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.server.edit(func(s *server) { s.process = galera.ProcessStarting })
+	r.reason("the server runs and does not answer")
+	r.eventually("stopped", func() bool { return r.server.count(stops) == 1 })
+	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	require.Equal(t, 2, r.server.count(starts))
 }

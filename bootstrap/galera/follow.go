@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
 var errStalled = errors.New("no byte moved for too long")
@@ -15,11 +17,37 @@ func (d *Driver) start(ctx context.Context, state State, begin func(context.Cont
 	f := &following{state: state, since: time.Now(), moved: time.Now()}
 	began := make(chan error, 1)
 	go func() { began <- begin(ctx) }()
+	return d.pursue(ctx, f, began)
+}
+
+// pursue follows a start to its end, and counts it if that is a bad one.
+func (d *Driver) pursue(ctx context.Context, f *following, began <-chan error) error {
 	err := d.follow(ctx, f, began)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
+	d.found = nil
 	return d.fail(ctx, f, err)
+}
+
+// adopt follows a server that is on its way although this agent did not start it: the agent was restarted in the middle of
+// a transfer, somebody else started the server, or it hangs after it served. A transfer is followed under the lease of
+// joiners like any other. While that cannot be had the transfer goes on, and is followed for a while at a time.
+func (d *Driver) adopt(ctx context.Context, in Input, action Action) error {
+	now := time.Now()
+	if d.found == nil {
+		d.found = &following{state: action.State, since: now, accepted: now, moved: now, seen: true, served: in.Local.Served}
+	}
+	f := d.found
+	f.until = time.Time{}
+	if f.state == StateJoining && !f.served && in.Peers.Quorum {
+		err := d.under(ctx, peerset.LeaseGaleraJoin, func(ctx context.Context, _ peerset.Lease) error { return d.pursue(ctx, f, nil) })
+		if !errors.Is(err, errNotOurs) {
+			return err
+		}
+	}
+	f.until = now.Add(d.Times.LeaseTTL / renewals)
+	return d.pursue(ctx, f, nil)
 }
 
 // fail counts a start that failed. Only one that went on in sight of the peers, and of which the server said that its
@@ -57,6 +85,8 @@ type following struct {
 	outside  time.Time // since when it answers, outside a primary component; zero when it is in one
 	progress string
 	moved    time.Time
+	served   bool      // it served before, and hangs: no start
+	until    time.Time // when to look around again before it goes on; zero for never
 }
 
 // follow watches a start until the server serves, is outside a primary component, went down, or stalls.
@@ -89,10 +119,13 @@ func (d *Driver) follow(ctx context.Context, f *following, began <-chan error) e
 		if err := d.moving(ctx, f); err != nil {
 			return err
 		}
-		if in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary() {
+		if !f.served && (in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary()) {
 			action = Action{Kind: Watch, State: f.state, Reason: d.progress(f.progress)}
 		}
 		d.tell(in, action)
+		if !f.until.IsZero() && time.Now().After(f.until) {
+			return nil
+		}
 	}
 }
 
@@ -109,6 +142,9 @@ func (d *Driver) ended(f *following, local Local) (bool, error) {
 		}
 		return time.Since(f.outside) > d.Times.Grace, nil
 	case ProcessStopped, ProcessFailed:
+		if f.served {
+			return true, nil
+		}
 		down := !f.accepted.IsZero() && (f.seen || time.Since(f.accepted) > d.Times.Grace)
 		if down {
 			return true, errDown
@@ -131,7 +167,10 @@ func (d *Driver) moving(ctx context.Context, f *following) error {
 	if time.Since(f.moved) > d.Times.Stall {
 		return errors.Join(errStalled, d.Unit.Stop(ctx))
 	}
-	return d.watch()
+	if d.Data.Transferring() {
+		return d.Data.Begin()
+	}
+	return nil
 }
 
 // progress says how a start goes on.

@@ -88,6 +88,7 @@ type Driver struct {
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
 	lasting   lasting
+	found     *following // a server on its way that this agent did not start
 	around    circumstances
 }
 
@@ -162,6 +163,9 @@ func (d *Driver) step(ctx context.Context) error {
 	in := d.notice(d.input())
 	action := Decide(in)
 	d.tell(in, action)
+	if action.Kind != Watch {
+		d.found = nil
+	}
 	if !d.stands(action) {
 		return nil
 	}
