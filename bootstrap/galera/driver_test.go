@@ -316,3 +316,52 @@ func TestAServerThatHangsAfterItServedIsStartedAnew(t *testing.T) {
 	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
 	require.Equal(t, 2, r.server.count(starts))
 }
+
+// steal gives a lease to another node, as it happens to one who was not heard of for too long.
+func (r *rig) steal(lease string) {
+	r.set.mu.Lock()
+	defer r.set.mu.Unlock()
+	r.set.take(peerset.Identity{Name: "db-3", Role: "db", Incarnation: 1}, lease)
+	r.set.renewed[lease] = time.Now().Add(time.Hour)
+}
+
+func TestAJoinEndsWithItsLease(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.moves()
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.start()
+	r.eventually("a start", func() bool { return r.server.count(starts) == 1 })
+	r.steal(peerset.LeaseGaleraJoin)
+	r.eventually("stopped", func() bool { return r.server.count(stops) == 1 })
+	r.reason("waits its turn to join: db-3 is joining")
+	require.Equal(t, 1, r.server.count(starts))
+}
+
+func TestABootstrapEndsWithItsLease(t *testing.T) {
+	for name, lose := range map[string]func(*rig){
+		"to another": func(r *rig) { r.steal(peerset.LeaseGaleraBootstrap) },
+		"in silence": func(r *rig) { r.quorum(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, whole("12"))
+			r.moves()
+			r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
+			r.start()
+			r.eventually("a start", func() bool { return r.server.count(begins) == 1 })
+			lose(r)
+			r.eventually("stopped", func() bool { return r.server.count(stops) > 0 })
+			require.Equal(t, 1, r.server.count(begins))
+		})
+	}
+}
+
+func TestAJoinGoesOnWhenThePeerSetFallsSilent(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.moves()
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.start()
+	r.eventually("a start", func() bool { return r.server.count(starts) == 1 })
+	r.quorum(false)
+	time.Sleep(2 * r.config.Times.LeaseTTL)
+	require.Zero(t, r.server.count(stops))
+}

@@ -16,14 +16,36 @@ var errStalled = errors.New("no byte moved for too long")
 func (d *Driver) start(ctx context.Context, state State, begin func(context.Context) error) error {
 	f := &following{state: state, since: time.Now(), moved: time.Now()}
 	began := make(chan error, 1)
-	go func() { began <- begin(ctx) }()
+	go func() {
+		defer close(began)
+		began <- begin(ctx)
+	}()
 	return d.pursue(ctx, f, began)
 }
 
-// pursue follows a start to its end, and counts it if that is a bad one.
+// withdraw stops a server whose start is no longer this node's to make.
+func (d *Driver) withdraw(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.Times.LeaseTTL)
+	defer cancel()
+	d.Log.Warn("stop the server: the lease under which it was to start is lost")
+	return d.Unit.Stop(ctx)
+}
+
+// pursue follows a start to its end, and counts it if that is a bad one. began is closed when the start was asked for; it
+// is nil for a start that was found.
 func (d *Driver) pursue(ctx context.Context, f *following, began <-chan error) error {
 	err := d.follow(ctx, f, began)
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), errLost) {
+		if began != nil {
+			for range began { // a start that is asked for later than the stop would win
+			}
+		}
+		return errors.Join(err, d.withdraw(ctx))
+	}
+	if ctx.Err() != nil {
 		return err
 	}
 	d.found = nil
