@@ -152,6 +152,8 @@ func TestDecide(t *testing.T) {
 		{name: "or to a server that runs", in: in(known(ours, 9), peers(at("db-1", ours, "9"), peer("db-3", galera.StateNonPrimary, galera.FactEvidence, "non-primary", galera.FactUUID, ours, galera.FactSeqno, "9"))), want: galera.Wait, reason: "db-3 is to bootstrap"},
 		{name: "unreachable is not absent", in: in(known(ours, 9), peers(at("db-1", ours, "7"), dead(at("db-3", ours, "8")))), want: galera.Wait, reason: "waits for the evidence of db-3"},
 		{name: "a node that never came counts too", in: in(known(ours, 9), peers(at("db-1", ours, "7"))), want: galera.Wait, reason: "waits for the evidence of db-3"},
+		{name: "the operator reads what to do about it", in: in(known(ours, 9), peers(at("db-1", ours, "7"))), want: galera.Wait, reason: "on any other database node or proxy: hornero-bootstrap forget db-3"},
+		{name: "declared gone is absent, also when it never registered", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "0"})), want: galera.Bootstrap},
 		{name: "declared gone is absent", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "1"})), want: galera.Bootstrap},
 		{name: "an empty replacement is evidence", in: in(known(ours, 9), peers(at("db-1", ours, "7"), empty("db-3"))), want: galera.Bootstrap},
 		{name: "an unknown position is none", in: in(known(ours, 9), peers(at("db-1", ours, "-1"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
@@ -53,13 +54,20 @@ func (in Input) weigh() verdict {
 	case found && record.UUID == "" && in.mine(record) && in.Local.blank():
 		v.best = in.Node
 	case len(missing) > 0 && record.UUID == "":
-		v.refusal = "waits for the first database node to begin, or for word of " + list(missing)
+		v.refusal = "waits for the first database node to begin, or for word of " + list(missing) + "; one that will never come can be declared gone: hornero-bootstrap forget NAME"
 	case len(missing) > 0:
-		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
+		v.refusal = waitsFor(missing)
 	default:
 		v.best = said[0].name
 	}
 	return v
+}
+
+// waitsFor says what is missing, and what an operator can do about it. The command is refused nowhere where it is advised:
+// the peer set has its quorum, and takes it for nodes that never came.
+func waitsFor(missing []string) string {
+	name, _, _ := strings.Cut(missing[0], " ")
+	return "waits for the evidence of " + list(missing) + ": bring each back, or declare it gone for good, data and all, on any other database node or proxy: hornero-bootstrap forget " + name
 }
 
 func (in Input) weighPositions(v verdict, record Record, positioned []testimony, missing []string) verdict {
@@ -71,7 +79,7 @@ func (in Input) weighPositions(v verdict, record Record, positioned []testimony,
 		}
 	}
 	if len(missing) > 0 {
-		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
+		v.refusal = waitsFor(missing)
 		return v
 	}
 	slices.SortFunc(positioned, func(a, b testimony) int {

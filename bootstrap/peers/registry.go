@@ -24,6 +24,15 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	if known && (old.Incarnation > join.Incarnation || old.Incarnation == join.Incarnation && old.Address != join.Address) {
 		return peerset.Welcome{}, fmt.Errorf("admit %s incarnation %d: %w: incarnation %d is at %s", join.Name, join.Incarnation, peerset.ErrEvicted, old.Incarnation, old.Address)
 	}
+	if !known {
+		forgotten, err := s.forgotten(ctx, join.Name)
+		if err != nil {
+			return peerset.Welcome{}, fmt.Errorf("admit %s: %w", join.Name, err)
+		}
+		if forgotten >= join.Incarnation {
+			return peerset.Welcome{}, fmt.Errorf("admit %s incarnation %d: %w: incarnation %d was declared gone", join.Name, join.Incarnation, peerset.ErrEvicted, forgotten)
+		}
+	}
 	gone := []string{join.Address} // who asks holds nothing of consensus yet: whoever was a member at its address is gone
 	if known && old.Incarnation < join.Incarnation {
 		gone = append(gone, old.Address)
@@ -49,6 +58,21 @@ func (s *Store) recorded(ctx context.Context, name string) (peerset.Peer, bool, 
 		return peer, false, nil
 	}
 	return peer, err == nil, err
+}
+
+// forgotten returns the newest incarnation of a name that was declared gone; 0 for none.
+func (s *Store) forgotten(ctx context.Context, name string) (int, error) {
+	var value string
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, peerset.ForgottenPrefix+name).Scan(&value)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(value)
 }
 
 func (s *Store) register(ctx context.Context, join peerset.Join) error {
@@ -183,17 +207,16 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 	})
 }
 
-// Forget declares a node gone.
+// Forget declares a node gone. One that never registered is recorded as gone, too: those who count evidence wait for it.
 func (s *Store) Forget(ctx context.Context, name string) error {
 	peer, known, err := s.recorded(ctx, name)
 	if err != nil {
 		return err
 	}
-	if !known {
-		return fmt.Errorf("forget %s: %w", name, peerset.ErrUnknown)
-	}
-	if err := s.evict(ctx, peer.Address); err != nil {
-		return fmt.Errorf("forget %s: %w", name, err)
+	if known {
+		if err := s.evict(ctx, peer.Address); err != nil {
+			return fmt.Errorf("forget %s: %w", name, err)
+		}
 	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, statement := range []string{`DELETE FROM peers WHERE name = ?`, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`} {

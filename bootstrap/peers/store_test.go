@@ -125,6 +125,33 @@ func TestANewIncarnationEvictsTheOld(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 }
 
+func TestANodeThatNeverCameCanBeDeclaredGone(t *testing.T) {
+	c := newCluster(t)
+	store := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	require.NoError(t, store.Forget(c.within(5*time.Second), "db-3"))
+	require.Eventually(t, func() bool {
+		gone := store.Snapshot().Forgotten()
+		incarnation, ok := gone["db-3"]
+		return ok && incarnation == 0
+	}, 5*time.Second, 20*time.Millisecond)
+	c.admit(store, "db-3", 3, 1) // late, and new: it never had anything
+	require.Eventually(t, func() bool { return len(store.Snapshot().Forgotten()) == 0 }, 5*time.Second, 20*time.Millisecond)
+}
+
+func TestAnIncarnationThatWasDeclaredGoneIsNotAdmittedAgain(t *testing.T) {
+	c := newCluster(t)
+	store := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	c.admit(store, "db-2", 2, 3)
+	require.NoError(t, store.Forget(c.within(5*time.Second), "db-2"))
+	_, err := store.Admit(c.within(5*time.Second), peerset.Join{Identity: who("db-2", 3), Address: address(2), Kind: "member"})
+	require.ErrorIs(t, err, peerset.ErrEvicted)
+	c.admit(store, "db-2", 2, 4)
+}
+
 func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	c := newCluster(t)
 	store := c.start(c.config("test", "db-1", 1, 1))

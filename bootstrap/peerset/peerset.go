@@ -8,6 +8,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,7 +22,8 @@ const (
 	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
 )
 
-// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation.
+// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
+// never registered.
 const ForgottenPrefix = "forgotten."
 
 var (
@@ -95,6 +98,21 @@ func (s Snapshot) Peer(name string) (Peer, bool) {
 // Holder returns who holds a lease, or "".
 func (s Snapshot) Holder(lease string) string { return s.Leases[lease].Holder }
 
+// Forgotten returns the nodes that were declared gone, with the newest incarnation that was.
+func (s Snapshot) Forgotten() map[string]int {
+	gone := map[string]int{}
+	for key, value := range s.Settings {
+		if name, ok := strings.CutPrefix(key, ForgottenPrefix); ok {
+			incarnation, err := strconv.Atoi(value)
+			if err != nil {
+				continue // nobody writes anything else there
+			}
+			gone[name] = incarnation
+		}
+	}
+	return gone
+}
+
 // Clone copies the snapshot, so that a reader may keep it.
 func (s Snapshot) Clone() Snapshot {
 	s.Peers = slices.Clone(s.Peers)
@@ -165,7 +183,8 @@ type Set interface {
 	Release(ctx context.Context, lease Lease) error
 	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
 	Put(ctx context.Context, key, value string, fence Lease) error
-	// Forget declares a node gone: out of consensus, the registry and its leases.
+	// Forget declares a node gone: out of consensus, the registry and its leases. It may be one that never registered;
+	// whether the stack has such a node is the caller's to know.
 	Forget(ctx context.Context, name string) error
 }
 
