@@ -18,6 +18,8 @@ func (a *Agent) StartServices(ctx context.Context, services ...roles.Service) er
 	return a.startServices(ctx)
 }
 
+func (a *Agent) Find(ctx context.Context) error { return a.find(ctx) }
+
 func (a *Agent) Forget(ctx context.Context, set peerset.Set, expected map[string][]string, name string) error {
 	a.set, a.node.Expected = set, expected
 	return a.forget(ctx, name)
