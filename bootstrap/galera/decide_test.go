@@ -156,6 +156,7 @@ func TestDecide(t *testing.T) {
 		{name: "declared gone is absent, also when it never registered", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "0"})), want: galera.Bootstrap},
 		{name: "declared gone is absent", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "1"})), want: galera.Bootstrap},
 		{name: "an empty replacement is evidence", in: in(known(ours, 9), peers(at("db-1", ours, "7"), empty("db-3"))), want: galera.Bootstrap},
+		{name: "a word that nobody knows is no evidence", in: in(known(ours, 9), peers(at("db-1", ours, "7"), peer("db-3", "waiting", galera.FactEvidence, "replaying"))), want: galera.Wait, reason: "db-3 (it says \"replaying\""},
 		{name: "an unknown position is none", in: in(known(ours, 9), peers(at("db-1", ours, "-1"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},
 		{name: "a zero UUID is none", in: in(known(ours, 9), peers(at("db-1", galera.ZeroUUID, "50"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},
 		{name: "a torn node never bootstraps", in: in(content(galera.ContentTorn), peers(at("db-1", ours, "7"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-3 is to bootstrap"},

@@ -40,6 +40,8 @@ func (in Input) weigh() verdict {
 			torn = append(torn, t.name)
 		case t.kind.positioned():
 			positioned = append(positioned, t)
+		case t.kind != EvidenceEmpty: // a later bootstrap's word
+			missing = append(missing, fmt.Sprintf("%s (it says %q, which this node does not understand)", t.name, t.kind))
 		}
 	}
 	switch {
