@@ -178,11 +178,22 @@ func (in Input) leave() Action {
 		return Action{Kind: Wait, State: StateStopped, Reason: "draining: the server is stopping"}
 	}
 	writer := in.Peers.Leases[peerset.LeaseWriter]
-	if (writer.Holder == "" || writer.Holder == in.Node) && len(in.otherPrimaries()) > 0 {
+	if (writer.Holder == "" || writer.Holder == in.Node) && in.hasSuccessor() {
 		return Action{Kind: Wait, State: in.serving(), Reason: "draining: another node is to take the writes first"}
 	}
 	return Action{Kind: Stop, State: StateStopped, Reason: "draining"}
 }
+
+// hasSuccessor tells whether another node of the primary component stays and can take the writes: two that leave at once
+// must not wait for each other.
+func (in Input) hasSuccessor() bool {
+	return slices.ContainsFunc(in.otherPrimaries(), func(name string) bool {
+		peer, _ := in.Peers.Peer(name)
+		return !leaves(peer)
+	})
+}
+
+func leaves(peer peerset.Peer) bool { return peer.Draining || peer.Facts[FactLeaving] != "" }
 
 // serving is the state of a running server, from its own words.
 func (in Input) serving() State {

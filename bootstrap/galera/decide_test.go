@@ -182,6 +182,7 @@ func TestDecide(t *testing.T) {
 		// Leaving.
 		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},
 		{name: "then stops", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop, state: galera.StateStopped},
+		{name: "who leaves, too, takes no writes", in: in(leaving, running("Primary", 4, 10), peers(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))), want: galera.Stop},
 		{name: "the last one just stops", in: in(leaving, running("Primary", 4, 10), holder(peerset.LeaseWriter, "db-2")), want: galera.Stop},
 		{name: "and stays stopped", in: in(leaving, known(ours, 5), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "drained"},
 	} {

@@ -1,6 +1,7 @@
 package galera_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -364,4 +365,21 @@ func TestAJoinGoesOnWhenThePeerSetFallsSilent(t *testing.T) {
 	r.quorum(false)
 	time.Sleep(2 * r.config.Times.LeaseTTL)
 	require.Zero(t, r.server.count(stops))
+}
+
+func TestTwoThatDrainAtOnceDoNotWaitForEachOther(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.server.edit(serve)
+	r.say(primary("db-1", ours))
+	r.start()
+	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- r.driver.Drain(ctx) }()
+	r.reason("another node is to take the writes first")
+	require.Equal(t, "yes", r.fact(galera.FactLeaving))
+	r.say(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))
+	require.NoError(t, <-drained)
+	require.Equal(t, 1, r.server.count(stops))
 }

@@ -282,6 +282,9 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 			facts[FactEvidence] = string(kind)
 		}
 	}
+	if in.Leave {
+		facts[FactLeaving] = "yes"
+	}
 	if in.Local.Unread > 0 {
 		facts[FactReason] = "its data cannot be read: " + short(in.Local.Trouble)
 	}

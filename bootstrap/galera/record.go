@@ -50,7 +50,8 @@ const (
 	FactSize          = "galera.size"
 	FactState         = "galera.state"
 	FactAddress       = "galera.address"
-	FactReason        = "galera.reason" // why there is no evidence
+	FactLeaving       = "galera.leaving" // the node gives its work up
+	FactReason        = "galera.reason"  // why there is no evidence
 )
 
 // Evidence is what a node that is in no primary component can say about its data.

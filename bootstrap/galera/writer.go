@@ -59,7 +59,7 @@ func (in Input) holdsWriter() bool {
 func (in Input) otherWriters() []string {
 	var names []string
 	for _, peer := range in.Peers.Role(Role) {
-		if peer.Name != in.Node && peer.Alive && peer.Healthy && !peer.Draining && State(peer.State) == StateSynced {
+		if peer.Name != in.Node && peer.Alive && peer.Healthy && !leaves(peer) && State(peer.State) == StateSynced {
 			names = append(names, peer.Name)
 		}
 	}
