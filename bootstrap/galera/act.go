@@ -123,7 +123,7 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 			return err
 		}
 		d.Log.Info("bootstrap the cluster", "position", action.Position.String(), "epoch", lease.Epoch, "reason", action.Reason)
-		return d.start(ctx, action.State, d.Unit.Bootstrap)
+		return d.start(ctx, &following{state: action.State}, d.Unit.Bootstrap)
 	})
 }
 
@@ -197,7 +197,7 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
-		return d.start(ctx, StateJoining, d.Unit.Start)
+		return d.start(ctx, &following{state: StateJoining, unled: true}, d.Unit.Start)
 	}
 	if turn := in.Peers.Holder(peerset.LeaseGaleraJoin); turn != "" && turn != d.Node && time.Since(d.tried) < d.Times.LeaseTTL/renewals {
 		return nil
@@ -215,7 +215,7 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 			return err
 		}
 		d.Log.Info("join the cluster", "reason", action.Reason, "wipe", action.Wipe)
-		if err := d.start(ctx, StateJoining, d.Unit.Start); err != nil {
+		if err := d.start(ctx, &following{state: StateJoining}, d.Unit.Start); err != nil {
 			return err
 		}
 		return d.heard(ctx)

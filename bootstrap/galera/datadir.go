@@ -22,6 +22,7 @@ const (
 	pristineMark = "hornero-pristine" // left by the bake, removed before the first start
 	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs, dropped even when it broke
 	tornMark     = "hornero-transfer" // ours: from a transfer's first sight until the node is Synced
+	goneMark     = "hornero-gone"     // ours: the incarnation that is to take no part any more, and why
 	grastate     = "grastate.dat"
 	systemSpace  = "ibdata1"    // InnoDB's own: without it the rest cannot be read
 	lostAndFound = "lost+found" // the file system's, where the directory is a volume
@@ -104,6 +105,15 @@ func (d DataDir) empty() (bool, error) {
 	entries, err := os.ReadDir(d.Path)
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lostAndFound })
 	return len(entries) == 0, err
+}
+
+// readIfThere reads a small file; "" when there is none.
+func readIfThere(dir, name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(text), err
 }
 
 func present(path string) bool {

@@ -87,6 +87,7 @@ type Local struct {
 	Served   bool   // the server answered before and was not seen down since
 	Synced   bool   // the server was synced, and in the primary component ever since
 	Unread   int    // recoveries of the position that failed, in a row
+	Gone     string // why this incarnation is to take no part any more, as the directory remembers it
 	Unseen   string // why the data directory could not be looked at; Content is empty then
 	Failures int    // starts that failed, in a row, while nothing else changed
 	Damage   int    // those among them that spoke of the data itself
@@ -153,6 +154,9 @@ const WipeAfter = 3
 // Decide is pure: it looks at the input and says what to do. Inputs are sorted by name; ties go to a running server,
 // then to the lowest name.
 func Decide(in Input) Action {
+	if why := in.gone(); why != "" {
+		return in.retire(why)
+	}
 	if in.Leave {
 		return in.leave()
 	}

@@ -166,6 +166,14 @@ func TestDecide(t *testing.T) {
 		{name: "two clusters are not compared", in: in(known(ours, 9), peers(at("db-1", theirs, "700"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-2 holds data of another cluster"},
 		{name: "nor with the recorded one", in: in(known(theirs, 9), peers(at("db-1", theirs, "7"), at("db-3", theirs, "8")), settings(begun)), want: galera.Wait, reason: "data of another cluster"},
 
+		// Declared gone, or followed by another of the name.
+		{name: "declared gone: it joins nobody", in: in(known(ours, 5), settings(map[string]string{"forgotten.db-2": "1"}), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "declared gone"},
+		{name: "nor blindly, by what it remembers", in: in(known(ours, 5), noQuorum, settings(map[string]string{"forgotten.db-2": "1"})), want: galera.Wait, reason: "declared gone"},
+		{name: "or what its disk does", in: in(known(ours, 5), noQuorum, func(i *galera.Input) { i.Local.Gone = "it was declared gone" }), want: galera.Wait, reason: "declared gone"},
+		{name: "an earlier incarnation was: that is another", in: in(known(ours, 5), settings(map[string]string{"forgotten.db-2": "0"}), peers(primary("db-1", ours))), want: galera.Join},
+		{name: "a running one stops", in: in(running("non-Primary", 0, 10), settings(map[string]string{"forgotten.db-2": "1"})), want: galera.Stop, reason: "declared gone"},
+		{name: "another took the name", in: in(known(ours, 5), peers(primary("db-1", ours), func() peerset.Peer { p := empty("db-2"); p.Incarnation = 2; return p }())), want: galera.Wait, reason: "incarnation 2 took its name"},
+
 		// A running server.
 		{name: "synced", in: in(running("Primary", 4, 10)), want: galera.Serve, state: galera.StateSynced},
 		{name: "donor", in: in(running("Primary", 2, 10)), want: galera.Serve, state: galera.StateDonor},

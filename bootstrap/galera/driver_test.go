@@ -383,3 +383,41 @@ func TestTwoThatDrainAtOnceDoNotWaitForEachOther(t *testing.T) {
 	require.NoError(t, <-drained)
 	require.Equal(t, 1, r.server.count(stops))
 }
+
+func TestANodeThatWasDeclaredGoneNeverMeetsTheClusterAgain(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.say(at("db-1", ours, "7"))
+	r.start()
+	r.eventually("evidence", func() bool { return r.fact(galera.FactEvidence) == "stopped" })
+	require.NoError(t, r.set.Forget(t.Context(), "db-2"))
+	r.reason("it was declared gone")
+	r.halt()
+
+	t.Log("it reboots, remembers nothing of the peer set, and reaches nobody")
+	r.set = newMemory()
+	r.quorum(false)
+	r.server.onStart = serve
+	r.start()
+	r.reason("it was declared gone")
+	time.Sleep(50 * r.config.Times.Tick)
+	require.Zero(t, r.server.count(starts))
+
+	t.Log("its successor is not the one that was declared gone")
+	r.halt()
+	r.config.Incarnation = 2
+	r.start()
+	r.eventually("a start", func() bool { return r.server.count(starts) == 1 })
+}
+
+func TestABlindJoinTakesItsTurnOnceThereIsOne(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.moves()
+	r.quorum(false)
+	r.start()
+	r.eventually("a start", func() bool { return r.server.count(starts) == 1 })
+	require.Empty(t, r.holder(peerset.LeaseGaleraJoin))
+	r.quorum(true)
+	r.eventually("the lease", func() bool { return r.holder(peerset.LeaseGaleraJoin) == "db-2" })
+	require.Equal(t, 1, r.server.count(starts))
+	require.Zero(t, r.server.count(stops))
+}

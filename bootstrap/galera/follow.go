@@ -13,8 +13,8 @@ import (
 var errStalled = errors.New("no byte moved for too long")
 
 // start asks for a start and waits, as long as bytes move, until the server serves or has failed.
-func (d *Driver) start(ctx context.Context, state State, begin func(context.Context) error) error {
-	f := &following{state: state, since: time.Now(), moved: time.Now()}
+func (d *Driver) start(ctx context.Context, f *following, begin func(context.Context) error) error {
+	f.since, f.moved = time.Now(), time.Now()
 	began := make(chan error, 1)
 	go func() {
 		defer close(began)
@@ -61,7 +61,7 @@ func (d *Driver) adopt(ctx context.Context, in Input, action Action) error {
 		d.found = &following{state: action.State, since: now, accepted: now, moved: now, seen: true, served: in.Local.Served}
 	}
 	f := d.found
-	f.until = time.Time{}
+	f.until, f.unled = time.Time{}, false
 	if f.state == StateJoining && !f.served && in.Peers.Quorum {
 		err := d.under(ctx, peerset.LeaseGaleraJoin, func(ctx context.Context, _ peerset.Lease) error { return d.pursue(ctx, f, nil) })
 		if !errors.Is(err, errNotOurs) {
@@ -107,6 +107,7 @@ type following struct {
 	outside  time.Time // since when it answers, outside a primary component; zero when it is in one
 	progress string
 	moved    time.Time
+	unled    bool      // it goes on without a lease, for want of a quorum
 	served   bool      // it served before, and hangs: no start
 	until    time.Time // when to look around again before it goes on; zero for never
 }
@@ -135,8 +136,12 @@ func (d *Driver) follow(ctx context.Context, f *following, began <-chan error) e
 			d.tell(in, action)
 			return err
 		}
-		if in.Leave && action.Kind == Stop {
+		if action.Kind == Stop && (in.Leave || in.gone() != "") {
 			return d.stop(ctx, action)
+		}
+		if f.unled && f.seen && in.Peers.Quorum {
+			d.found = f // it goes on in its turn, like one that was found
+			return nil
 		}
 		if err := d.moving(ctx, f); err != nil {
 			return err

@@ -6,6 +6,7 @@
 package galera
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,7 @@ type Driver struct {
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
 	lasting   lasting
+	disowned  bool
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
 }
@@ -161,6 +163,7 @@ func (d *Driver) step(ctx context.Context) error {
 		return err
 	}
 	in := d.notice(d.input())
+	d.rememberGone(in)
 	action := Decide(in)
 	d.tell(in, action)
 	if action.Kind != Watch {
@@ -193,6 +196,10 @@ func (d *Driver) input() Input {
 // look finds out what the server and the data directory are like.
 func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
+	gone, unread := d.Data.Disowned(d.Incarnation)
+	if unread == nil {
+		local.Gone = gone
+	}
 	wsrep, err := d.Database.Probe(ctx)
 	if err == nil {
 		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
@@ -207,7 +214,7 @@ func (d *Driver) look(ctx context.Context) error {
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed
 	local.Served, local.Synced = local.Served && !down, local.Synced && !down
 	if down {
-		d.inspect(&local)
+		d.inspect(&local, unread)
 	}
 	d.remember(local)
 	return nil
@@ -215,8 +222,9 @@ func (d *Driver) look(ctx context.Context) error {
 
 // inspect reads the data directory anew at every look: it is cheap, and between two looks a wipe may have broken off or
 // an operator may have emptied it. What cannot be read is evidence of nothing.
-func (d *Driver) inspect(local *Local) {
+func (d *Driver) inspect(local *Local, unread error) {
 	content, position, err := d.Data.Inspect()
+	err = cmp.Or(unread, err)
 	local.Content, local.Position, local.Unseen = content, position, ""
 	switch {
 	case err != nil:

@@ -40,6 +40,9 @@ type Data interface {
 	Wipe() error
 	// Resume makes the server start from a position; bootstrap also lets it begin a primary component there.
 	Resume(position Position, bootstrap bool) error
+	// Disown leaves, for every later start of the agent, that an incarnation is gone and why; Disowned reads it.
+	Disown(incarnation int, why string) error
+	Disowned(incarnation int) (string, error)
 	// Touch marks the directory as no longer pristine.
 	Touch() error
 	// Transferring tells whether a state transfer into the directory is under way; Begin marks that one was seen, and
