@@ -108,10 +108,20 @@ func (in Input) testimonies() []testimony {
 		}
 	}
 	for _, peer := range in.Peers.Role(Role) {
-		said[peer.Name] = testimonyOf(peer)
+		said[peer.Name] = in.heir(testimonyOf(peer))
 	}
-	said[in.Node] = in.own()
+	said[in.Node] = in.heir(in.own())
 	return slices.SortedFunc(maps.Values(said), func(a, b testimony) int { return cmp.Compare(a.name, b.name) })
+}
+
+// heir takes the word of a new incarnation that has nothing yet for what it is: it says nothing of the data that the one
+// before it had, unless that one was declared gone.
+func (in Input) heir(t testimony) testimony {
+	before := in.Peers.Settings[peerset.ReplacedPrefix+t.name]
+	if before == "" || t.kind != EvidenceEmpty && t.kind != EvidenceTorn {
+		return t
+	}
+	return testimony{name: t.name, reason: "it is new and empty; nobody accounts for what its incarnation " + before + " held"}
 }
 
 func testimonyOf(peer peerset.Peer) testimony {

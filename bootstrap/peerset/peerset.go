@@ -26,6 +26,10 @@ const (
 // never registered.
 const ForgottenPrefix = "forgotten."
 
+// ReplacedPrefix opens the setting that remembers the incarnation before this one of a name, which was not declared gone,
+// until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the name declares the old one gone.
+const ReplacedPrefix = "replaced."
+
 var (
 	// ErrStaleEpoch refuses an action under a lease that is no longer held at that epoch.
 	ErrStaleEpoch = errors.New("the lease is no longer held at that epoch")
@@ -184,7 +188,8 @@ type Set interface {
 	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
 	Put(ctx context.Context, key, value string, fence Lease) error
 	// Forget declares a node gone: out of consensus, the registry and its leases. It may be one that never registered;
-	// whether the stack has such a node is the caller's to know.
+	// whether the stack has such a node is the caller's to know. While a new incarnation lives that has yet to account for
+	// the one before it, that one is declared gone and the new one stays.
 	Forget(ctx context.Context, name string) error
 }
 
