@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,10 @@ func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 	case Stop:
 		return d.stop(ctx, action)
 	case Serve:
-		return d.settle()
+		if err := d.settle(); err != nil {
+			return err
+		}
+		return d.regrant(ctx, in)
 	case Watch:
 		return d.adopt(ctx, in, action)
 	}
@@ -152,7 +156,14 @@ func (d *Driver) conclude(ctx context.Context) error {
 	}
 	return d.under(ctx, peerset.LeaseGaleraBootstrap, func(ctx context.Context, lease peerset.Lease) error {
 		if d.GrantsFile != "" {
+			text, err := os.ReadFile(d.GrantsFile)
+			if err != nil {
+				return fmt.Errorf("read users and grants: %w", err)
+			}
 			if err := d.Database.Apply(ctx, d.GrantsFile); err != nil {
+				return err
+			}
+			if err := d.granted(ctx, string(text), lease); err != nil {
 				return err
 			}
 		}

@@ -55,8 +55,9 @@ type Config struct {
 	Node        string
 	Incarnation int
 	Founder     bool
-	Address     string   // in the VPC
-	Expected    []string // database nodes that the stack is to have
+	Issued      time.Time // when the node's document was made: the newest has the passwords that count
+	Address     string    // in the VPC
+	Expected    []string  // database nodes that the stack is to have
 	Set         peerset.Set
 	Unit        Unit
 	Database    Database
@@ -90,6 +91,7 @@ type Driver struct {
 	stopping  time.Time // the last request to stop
 	lasting   lasting
 	disowned  bool
+	compared  compared
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
 }
