@@ -319,8 +319,9 @@ func TestTheLifeOfACluster(t *testing.T) {
 	t.Log("all machines are lost, one after the other")
 	w.nodes["db-1"].crash()
 	w.eventually(10*time.Second, "a component of two", func() error {
-		if size := w.nodes["db-2"].driver.Status().Facts[galera.FactSize]; size != "2" {
-			return errors.New(size)
+		status := w.nodes["db-2"].driver.Status()
+		if status.State != galera.StateSynced || status.Facts[galera.FactSize] != "2" {
+			return fmt.Errorf("%s, size %s", status.State, status.Facts[galera.FactSize])
 		}
 		return nil
 	})
