@@ -248,6 +248,10 @@ func TestWriter(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatJustStartedLeavesTheWriterAlone(t *testing.T) {
+	require.Equal(t, galera.WriterPass, galera.Writer(in(holder(peerset.LeaseWriter, "db-2")), ""))
+}
+
 func TestHealthy(t *testing.T) {
 	for _, c := range []struct {
 		name string

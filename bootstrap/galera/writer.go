@@ -22,6 +22,8 @@ func Writer(in Input, state State) WriterMove {
 	lease := in.Peers.Leases[peerset.LeaseWriter]
 	mine := lease.Holder == in.Node && lease.Incarnation == in.Incarnation
 	switch {
+	case state == "":
+		return WriterPass // an agent that just started has not looked yet: the server may serve as it did
 	case in.mayWrite(state):
 	case mine:
 		return WriterYield
