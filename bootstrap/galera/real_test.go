@@ -63,6 +63,7 @@ type node struct {
 	incarnation int
 	number      int
 	founder     bool
+	issued      time.Time
 	dir         string
 	unit        *process
 	server      *galera.Server
@@ -194,7 +195,7 @@ func (n *node) boot() {
 	ctx, cancel := context.WithCancel(context.Background())
 	set := peerset.Bind(n.w.set, n.who())
 	log := slog.New(slog.NewTextHandler(n.w.t.Output(), nil)).With("node", n.name)
-	n.driver = galera.New(galera.Config{Node: n.name, Incarnation: n.incarnation, Founder: n.founder, Address: n.address(), Expected: []string{"db-1", "db-2", "db-3"},
+	n.driver = galera.New(galera.Config{Node: n.name, Issued: n.issued, Incarnation: n.incarnation, Founder: n.founder, Address: n.address(), Expected: []string{"db-1", "db-2", "db-3"},
 		Set: set, Unit: n.unit, Database: server,
 		Data:        galera.DataDir{Path: n.w.host(n.dir + "/data"), Server: []string{"chroot", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}},
 		ClusterFile: n.w.host(n.dir + "/cluster.cnf"), GrantsFile: n.w.host(n.dir + "/hornero/grants.sql"),

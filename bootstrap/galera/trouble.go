@@ -3,6 +3,7 @@ package galera
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -65,7 +66,8 @@ func causeOf(text string) Cause {
 // maxTrouble is how many of the server's errors a status carries.
 const maxTrouble = 2
 
-// TroubleOf reads what went wrong out of a server's log: all its errors tell the cause, the last ones are told on.
+// TroubleOf reads what went wrong out of a server's log: all its errors tell the cause, the last that bear it are told on.
+// What follows them is the server's end, which looks alike whatever the cause.
 func TroubleOf(log string) Trouble {
 	var found []string
 	for line := range strings.Lines(log) {
@@ -73,7 +75,9 @@ func TroubleOf(log string) Trouble {
 			found = append(found, strings.TrimSpace(message))
 		}
 	}
-	return Trouble{Cause: causeOf(strings.Join(found, "\n")), Said: strings.Join(found[max(0, len(found)-maxTrouble):], "; ")}
+	cause := causeOf(strings.Join(found, "\n"))
+	telling := slices.DeleteFunc(found, func(message string) bool { return cause != CauseUnknown && causeOf(message) != cause })
+	return Trouble{Cause: cause, Said: strings.Join(telling[max(0, len(telling)-maxTrouble):], "; ")}
 }
 
 // troubleOf is an error of this side: of the agent's own work, or of a program that could not be run.

@@ -23,5 +23,6 @@ func TestTroubleTellsWhatAFailureSpeaksOf(t *testing.T) {
 	} {
 		require.Equal(t, want, galera.TroubleOf(log).Cause, log)
 	}
-	require.Equal(t, "disk space: two; no space left on device", galera.TroubleOf("[ERROR] one\n[ERROR] two\n[ERROR] no space left on device\n").String())
+	require.Equal(t, "two; three", galera.TroubleOf("[ERROR] one\n[ERROR] two\n[ERROR] three\n").String())
+	require.Equal(t, "disk space: no space left on device", galera.TroubleOf("[ERROR] one\n[ERROR] no space left on device\n[ERROR] Aborting\n").String())
 }
