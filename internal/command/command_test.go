@@ -64,3 +64,14 @@ func TestQuote(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "plain two words it's  $HOME\n", string(out))
 }
+
+func TestBothOutputsReachOneWriterWhole(t *testing.T) {
+	const lines = 2000
+	c := shell(`i=0; while [ $i -lt 2000 ]; do echo out >&1; echo err >&2; i=$((i+1)); done`)
+	var said bytes.Buffer
+	c.Output = &said
+	_, err := command.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, lines, strings.Count(said.String(), "out\n"))
+	require.Equal(t, lines, strings.Count(said.String(), "err\n"))
+}
