@@ -409,6 +409,20 @@ func TestANodeThatWasDeclaredGoneNeverMeetsTheClusterAgain(t *testing.T) {
 	r.eventually("a start", func() bool { return r.server.count(starts) == 1 })
 }
 
+// TestABlindJoinThatNobodyAnswersGivesWayToEvidence is two nodes that are powered on together: both join whoever is at the
+// remembered addresses before the peer set has its quorum back, and the third waits for what they have to say.
+func TestABlindJoinThatNobodyAnswersGivesWayToEvidence(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.moves()
+	r.quorum(false)
+	r.start()
+	r.eventually("a start", func() bool { return r.server.count(starts) == 1 })
+	r.say(at("db-1", ours, "10"), at("db-3", ours, "10"))
+	r.quorum(true)
+	r.eventually("it stops", func() bool { return r.server.count(stops) == 1 })
+	r.eventually("and bootstraps from its own data, which is the most advanced", func() bool { return r.server.count(begins) == 1 })
+}
+
 func TestABlindJoinTakesItsTurnOnceThereIsOne(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.moves()

@@ -10,7 +10,10 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-var errStalled = errors.New("no byte moved for too long")
+var (
+	errStalled = errors.New("no byte moved for too long")
+	errForlorn = errors.New("no primary component is there to join")
+)
 
 // start asks for a start and waits, as long as bytes move, until the server serves or has failed.
 func (d *Driver) start(ctx context.Context, f *following, begin func(context.Context) error) error {
@@ -105,6 +108,7 @@ type following struct {
 	accepted time.Time // when systemd took the request; zero until then
 	seen     bool      // the server was seen starting: if it is down now, it went down
 	outside  time.Time // since when it answers, outside a primary component; zero when it is in one
+	forlorn  time.Time // since when there is no primary component that it could join, as far as the peer set knows; zero when there is
 	progress string
 	moved    time.Time
 	unled    bool      // it goes on without a lease, for want of a quorum
@@ -143,7 +147,7 @@ func (d *Driver) follow(ctx context.Context, f *following, began <-chan error) e
 			d.found = f // it goes on in its turn, like one that was found
 			return nil
 		}
-		if err := d.moving(ctx, f); err != nil {
+		if err := errors.Join(d.moving(ctx, f), d.joinable(ctx, f, in)); err != nil {
 			return err
 		}
 		if !f.served && (in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary()) {
@@ -196,6 +200,22 @@ func (d *Driver) moving(ctx context.Context, f *following) error {
 	}
 	if d.Data.Transferring() {
 		return d.Data.Begin()
+	}
+	return nil
+}
+
+// joinable stops a start that nobody is there for. A server that waits for the members of its last view, whom it does not
+// meet, would wait for ever, and its node's evidence would be missing to those that could decide who bootstraps.
+func (d *Driver) joinable(ctx context.Context, f *following, in Input) error {
+	if f.state != StateJoining || f.served || !in.Peers.Quorum || len(in.otherPrimaries()) > 0 || in.Local.Wsrep.primary() || d.Data.Transferring() {
+		f.forlorn = time.Time{}
+		return nil
+	}
+	if f.forlorn.IsZero() {
+		f.forlorn = time.Now()
+	}
+	if time.Since(f.forlorn) > d.Times.Forlorn {
+		return errors.Join(errForlorn, d.Unit.Stop(ctx))
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ const (
 	DefaultLeaseTTL   = 10 * time.Second
 	// DefaultStall is how long a joining server may show no moving byte before it is started anew.
 	DefaultStall = 10 * time.Minute
+	// DefaultForlorn is how long a joining server may wait while the peer set has a quorum and knows of no primary component:
+	// longer than Galera takes to form the last one again when all its members are there.
+	DefaultForlorn = 10 * time.Second
 	// DefaultSeqnoEvery is how often a serving node refreshes the seqno that it reports: each report wakes every watcher.
 	DefaultSeqnoEvery = 30 * time.Second
 	DefaultBackoff    = 2 * time.Second
@@ -45,7 +48,7 @@ const (
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause, Yield, Unreadable time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, SeqnoEvery, Backoff, Grace, Pause, Yield, Unreadable time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -103,7 +106,7 @@ func New(config Config) *Driver {
 		value    *time.Duration
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
-		{&t.Stall, DefaultStall}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
+		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
 		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Unreadable, DefaultUnreadable}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
