@@ -198,7 +198,11 @@ func (a *Agent) find(ctx context.Context) error {
 	a.node, a.manifest = node, manifest
 	a.mu.Unlock()
 	a.Log.Info("document found", "source", found.Source, "stack", node.Stack, "node", node.Node, "role", node.Role, "incarnation", node.Incarnation)
-	return a.identify()
+	if err := a.identify(); err != nil {
+		return err
+	}
+	_, err = retry(ctx, a, "keep the node's certificate", func(context.Context) (struct{}, error) { return struct{}{}, a.keepIdentity() })
+	return err
 }
 
 // lookUp learns the VPC address and the user-data, from the metadata service or, after a reboot without it, from what
@@ -230,7 +234,10 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	if err != nil {
 		return found, err
 	}
-	return found, a.keep(origin{Droplet: droplet, Found: found})
+	_, err = retry(ctx, a, "keep the user-data", func(context.Context) (struct{}, error) {
+		return struct{}{}, a.keep(origin{Droplet: droplet, Found: found})
+	})
+	return found, err
 }
 
 func (a *Agent) sources() cloudinit.Sources {

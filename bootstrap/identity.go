@@ -20,7 +20,7 @@ func (a *Agent) tls() (*tls.Config, error) {
 	return pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack)
 }
 
-// identify checks that the certificate says what the document says, and leaves it for the services of the node.
+// identify checks that the certificate says what the document says.
 func (a *Agent) identify() error {
 	certificate, err := pki.ParseCertificate(a.node.TLS.Certificate)
 	if err != nil {
@@ -34,6 +34,11 @@ func (a *Agent) identify() error {
 	if name != want {
 		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
 	}
+	return nil
+}
+
+// keepIdentity leaves the certificate for the services of the node.
+func (a *Agent) keepIdentity() error {
 	if err := os.MkdirAll(a.State, 0o700); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -38,6 +39,7 @@ func (a *Agent) Status() status.Status {
 	writer := snapshot.Leases[peerset.LeaseWriter]
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
 	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
+	s.PeerSet.Forgotten = snapshot.Forgotten()
 	for _, peer := range snapshot.Peers {
 		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})
 	}
@@ -98,16 +100,27 @@ func (a *Agent) localHandler() http.Handler {
 	})
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
 	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
-		a.mu.Lock()
-		set := a.set
-		a.mu.Unlock()
-		if set == nil {
-			local(w, peerset.ErrUnavailable)
-			return
-		}
-		local(w, set.Forget(r.Context(), r.URL.Query().Get("name")))
+		local(w, a.forget(r.Context(), r.URL.Query().Get("name")))
 	})
 	return mux
+}
+
+// forget declares a node gone, if the peer set has it or the stack is to have it: anything else is a slip of the pen.
+func (a *Agent) forget(ctx context.Context, name string) error {
+	a.mu.Lock()
+	set, expected := a.set, a.node.Expected
+	a.mu.Unlock()
+	if set == nil {
+		return peerset.ErrUnavailable
+	}
+	_, known := set.Snapshot().Peer(name)
+	for _, names := range expected {
+		known = known || slices.Contains(names, name)
+	}
+	if !known {
+		return fmt.Errorf("forget %q: %w, and the stack expects none", name, peerset.ErrUnknown)
+	}
+	return set.Forget(ctx, name)
 }
 
 func local(w http.ResponseWriter, err error) {

@@ -158,6 +158,20 @@ func TestReplaceIsRefusedWhereDataIsAtStake(t *testing.T) {
 	require.NoError(t, w.fleet().Replace(t.Context(), "proxy-1"), "a proxy has no data")
 }
 
+func TestReplaceCountsAllThatRemainAfterADeclaredLoss(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.mutex.Lock()
+	w.unhealthy["db-3"] = true
+	w.mutex.Unlock()
+	require.ErrorContains(t, w.fleet().Replace(t.Context(), "db-2"), "hornero-bootstrap forget NAME")
+	w.mutex.Lock()
+	w.forgotten = map[string]int{"db-2": 4, "db-3": 0}
+	w.mutex.Unlock()
+	require.NoError(t, w.fleet().Replace(t.Context(), "db-2"))
+	require.Contains(t, w.names(), "db-2/5", "the peer set takes none that was declared gone")
+}
+
 func TestStatus(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())

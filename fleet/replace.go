@@ -32,10 +32,10 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	}
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
-	if err := f.safe(name, node.Role, answers); err != nil {
+	known := newest(answers)
+	if err := f.safe(name, node.Role, answers, known); err != nil {
 		return err
 	}
-	known := f.peerSet(ctx, members)
 	incarnation := next(known, all, name)
 	old, there := find(members, name)
 	client := f.Manifests[node.Role].Peers == roles.Client
@@ -75,19 +75,28 @@ func without(members []member, node string) []member {
 	return rest
 }
 
-// safe refuses to recreate a database node unless two others hold the data for sure.
-func (f *Fleet) safe(name, role string, answers []answer) error {
+// safe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a declared
+// loss.
+func (f *Fleet) safe(name, role string, answers []answer, known status.PeerSet) error {
 	if f.Manifests[role].Driver != "galera" {
 		return nil
 	}
+	remain := 0
+	for _, node := range f.Stack.All() {
+		if _, gone := known.Forgotten[node.Name]; node.Role == role && node.Name != name && !gone {
+			remain++
+		}
+	}
+	need := max(1, min(others, remain))
 	good := 0
 	for _, a := range answers {
 		if a.member.Node != name && a.member.Role == role && a.err == nil && a.status.Healthy {
 			good++
 		}
 	}
-	if good < others {
-		return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; `hornero status` says what they wait for", name, ErrUnsafe, good, others)
+	if good < need {
+		return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; `hornero status` says what they wait for. "+
+			"A node that is lost with its data is declared gone on any other database node or proxy: hornero-bootstrap forget NAME", name, ErrUnsafe, good, need)
 	}
 	return nil
 }

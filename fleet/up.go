@@ -183,7 +183,7 @@ func (f *Fleet) consensus(members []member) []string {
 
 // next is the incarnation after every one that the tags and the peer set know.
 func next(known status.PeerSet, members []member, node string) int {
-	last := 0
+	last := known.Forgotten[node]
 	for _, m := range members {
 		if m.Node == node {
 			last = max(last, m.Incarnation)
@@ -226,8 +226,12 @@ func (f *Fleet) launch(ctx context.Context, vpc string, node stack.Node, incarna
 
 // peerSet asks the nodes for the newest peer set that any of them knows; the zero value when none answers.
 func (f *Fleet) peerSet(ctx context.Context, members []member) status.PeerSet {
+	return newest(f.askAll(ctx, members))
+}
+
+func newest(answers []answer) status.PeerSet {
 	var newest status.PeerSet
-	for _, said := range f.askAll(ctx, members) {
+	for _, said := range answers {
 		if said.err == nil && said.status.PeerSet.Founded != "" && said.status.PeerSet.Generation >= newest.Generation {
 			newest = said.status.PeerSet
 		}

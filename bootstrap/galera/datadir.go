@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -21,7 +22,10 @@ const (
 	pristineMark = "hornero-pristine" // left by the bake, removed before the first start
 	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs, dropped even when it broke
 	tornMark     = "hornero-transfer" // ours: from a transfer's first sight until the node is Synced
+	goneMark     = "hornero-gone"     // ours: the incarnation that is to take no part any more, and why
 	grastate     = "grastate.dat"
+	systemSpace  = "ibdata1"    // InnoDB's own: without it the rest cannot be read
+	lostAndFound = "lost+found" // the file system's, where the directory is a volume
 )
 
 // DataDir is a MariaDB data directory.
@@ -42,7 +46,8 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	if err != nil {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
-	if empty {
+	// Somebody removed the data, or all but the hidden and the small: what grastate.dat says of it is no evidence.
+	if empty || present(filepath.Join(d.Path, grastate)) && !present(filepath.Join(d.Path, systemSpace)) {
 		return ContentTorn, Position{}, nil
 	}
 	text, err := os.ReadFile(filepath.Join(d.Path, grastate))
@@ -98,7 +103,17 @@ func (d DataDir) Settle() error {
 
 func (d DataDir) empty() (bool, error) {
 	entries, err := os.ReadDir(d.Path)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lostAndFound })
 	return len(entries) == 0, err
+}
+
+// readIfThere reads a small file; "" when there is none.
+func readIfThere(dir, name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(text), err
 }
 
 func present(path string) bool {
@@ -110,10 +125,20 @@ func present(path string) bool {
 func (d DataDir) Recover(ctx context.Context) (Position, error) {
 	var said bytes.Buffer
 	args := append(slices.Clone(d.Server), "--user=mysql", "--wsrep-recover", "--disable-log-error")
-	if _, err := command.Run(ctx, command.Command{Args: args, Output: &said}); err != nil {
-		return Position{}, fmt.Errorf("recover position: %w", err)
+	_, err := command.Run(ctx, command.Command{Args: args, Output: &said})
+	if err == nil {
+		var position Position
+		if position, err = ParseRecovered(said.String()); err == nil {
+			return position, nil
+		}
 	}
-	return ParseRecovered(said.String())
+	trouble := TroubleOf(said.String())
+	if ended := new(exec.ExitError); errors.As(err, &ended) && ctx.Err() == nil {
+		if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+			trouble = Trouble{CauseMemory, "the system killed the server"} // nobody else does
+		}
+	}
+	return Position{}, &RecoveryError{Trouble: trouble, Err: err}
 }
 
 // Wipe removes everything in the directory but the mark that nothing usable is there.
@@ -126,7 +151,7 @@ func (d DataDir) Wipe() error {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
 	for _, entry := range entries {
-		if entry.Name() == tornMark || entry.Name() == "lost+found" {
+		if entry.Name() == tornMark || entry.Name() == lostAndFound {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(d.Path, entry.Name())); err != nil {
@@ -136,10 +161,16 @@ func (d DataDir) Wipe() error {
 	return nil
 }
 
+// errTorn refuses to vouch for what a broken transfer or a broken wipe left.
+var errTorn = errors.New("the data directory holds no whole data")
+
 // Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into grastate.dat.
 // A directory without the file begins a new history and needs none.
 func (d DataDir) Resume(position Position, bootstrap bool) error {
-	if !position.Named() && !present(filepath.Join(d.Path, grastate)) {
+	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
+		return fmt.Errorf("leave position %s: %w", position, errTorn)
+	}
+	if bootstrap && !position.Named() && !present(filepath.Join(d.Path, grastate)) {
 		return nil
 	}
 	if err := d.write(grastate, []byte(grastateText(position, bootstrap))); err != nil {

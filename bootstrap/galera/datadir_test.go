@@ -22,14 +22,16 @@ func TestInspect(t *testing.T) {
 		position galera.Position
 	}{
 		{"as baked", map[string]string{"ibdata1": "", "hornero-pristine": ""}, galera.ContentPristine, galera.Position{}},
-		{"stopped cleanly", map[string]string{"grastate.dat": state(ours, "12")}, galera.ContentKnown, galera.Position{UUID: ours, Seqno: 12}},
-		{"crashed", map[string]string{"grastate.dat": state(ours, "-1")}, galera.ContentCrashed, galera.Position{UUID: ours, Seqno: -1}},
-		{"started, and nothing came of it", map[string]string{"grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
+		{"stopped cleanly", map[string]string{"ibdata1": "", "grastate.dat": state(ours, "12")}, galera.ContentKnown, galera.Position{UUID: ours, Seqno: 12}},
+		{"crashed", map[string]string{"ibdata1": "", "grastate.dat": state(ours, "-1")}, galera.ContentCrashed, galera.Position{UUID: ours, Seqno: -1}},
+		{"started, and nothing came of it", map[string]string{"ibdata1": "", "grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
 		{"used, and no word of Galera's", map[string]string{"ibdata1": ""}, galera.ContentCrashed, galera.Position{}},
-		{"half a line", map[string]string{"grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
+		{"half a line", map[string]string{"ibdata1": "", "grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
 		{"a transfer runs", map[string]string{"grastate.dat": state(ours, "12"), "sst_in_progress": ""}, galera.ContentTorn, galera.Position{}},
 		{"a transfer broke and Galera dropped its mark", map[string]string{"grastate.dat": state(ours, "12"), "hornero-transfer": ""}, galera.ContentTorn, galera.Position{}},
 		{"wiped", nil, galera.ContentTorn, galera.Position{}},
+		{"emptied, on a volume of its own", map[string]string{"lost+found": ""}, galera.ContentTorn, galera.Position{}},
+		{"emptied but for what rm -r * leaves", map[string]string{".keep": "", "grastate.dat": state(ours, "12")}, galera.ContentTorn, galera.Position{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := galera.DataDir{Path: t.TempDir()}
@@ -72,6 +74,15 @@ func TestWipeLeavesNothingToBelieve(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(dir.Path, "mysql"))
 }
 
+func TestHalfADirectoryIsNeverMarkedSafe(t *testing.T) {
+	for _, mark := range []string{"sst_in_progress", "hornero-transfer"} {
+		dir := galera.DataDir{Path: t.TempDir()}
+		require.NoError(t, os.WriteFile(filepath.Join(dir.Path, mark), nil, 0o600))
+		require.ErrorContains(t, dir.Resume(galera.Position{UUID: ours, Seqno: 12}, true), "no whole data")
+		require.NoFileExists(t, filepath.Join(dir.Path, "grastate.dat"))
+	}
+}
+
 func TestParseRecovered(t *testing.T) {
 	said := "2026-01-01 [Note] Starting\n2026-01-01 [Note] WSREP: Recovered position: " + ours + ":77\n"
 	position, err := galera.ParseRecovered(said)
@@ -82,4 +93,21 @@ func TestParseRecovered(t *testing.T) {
 	position, err = galera.ParseRecovered("WSREP: Recovered position: " + galera.ZeroUUID + ":-1")
 	require.NoError(t, err)
 	require.False(t, position.Named())
+}
+
+func TestRecoverTellsWhyItFoundNothing(t *testing.T) {
+	for script, want := range map[string]galera.Cause{
+		"echo '0 [ERROR] InnoDB: Unable to lock ./ibdata1 error: 11' >&2; exit 1": galera.CauseLock,
+		"echo '0 [ERROR] InnoDB: Missing FILE_CHECKPOINT' >&2; exit 1":            galera.CauseData,
+		"kill -KILL $$":              galera.CauseMemory,
+		"echo nothing of a position": galera.CauseUnknown,
+	} {
+		_, err := galera.DataDir{Path: t.TempDir(), Server: []string{"sh", "-c", script}}.Recover(t.Context())
+		failure := new(galera.RecoveryError)
+		require.ErrorAs(t, err, &failure, script)
+		require.Equal(t, want, failure.Trouble.Cause, script)
+	}
+	position, err := galera.DataDir{Path: t.TempDir(), Server: []string{"sh", "-c", "echo 'WSREP: Recovered position: " + ours + ":7'"}}.Recover(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, galera.Position{UUID: ours, Seqno: 7}, position)
 }

@@ -3,9 +3,7 @@ package galera
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -55,7 +53,7 @@ const (
 	ContentTorn       Content = "torn"       // a state transfer began and did not end
 	ContentCrashed    Content = "crashed"    // data, with the position still to be recovered
 	ContentKnown      Content = "known"      // data at a known position
-	ContentUnreadable Content = "unreadable" // data, and recovery found no position
+	ContentUnreadable Content = "unreadable" // data, and recovery found no position often, for long, for no passing reason
 )
 
 // Wsrep is what the running server says of itself.
@@ -85,11 +83,16 @@ type Local struct {
 	Process  Process
 	Content  Content // of a stopped server's data directory
 	Position Position
-	Wsrep    Wsrep // of a running server
-	Served   bool  // the server answered before and was not seen down since
-	Synced   bool  // the server was synced, and in the primary component ever since
-	Failures int   // starts that failed, in a row
-	Trouble  string
+	Wsrep    Wsrep  // of a running server
+	Served   bool   // the server answered before and was not seen down since
+	Synced   bool   // the server was synced, and in the primary component ever since
+	Unread   int    // recoveries of the position that failed, in a row
+	Gone     string // why this incarnation is to take no part any more, as the directory remembers it
+	Unseen   string // why the data directory could not be looked at; Content is empty then
+	Failures int    // starts that failed, in a row, while nothing else changed
+	Damage   int    // those among them that spoke of the data itself
+	Cause    Cause  // of the last failure
+	Trouble  string // the last failure
 }
 
 // Input is everything that a decision depends on.
@@ -145,12 +148,15 @@ const (
 	SettleWipe       = 30 * time.Second // before data goes that might be wanted if the primary component is lost, too
 )
 
-// WipeAfter is how many failed starts in a row make a joiner give up data that the primary component holds anyway.
+// WipeAfter is how many starts that failed for the data's sake make a joiner give up what the primary component holds anyway.
 const WipeAfter = 3
 
 // Decide is pure: it looks at the input and says what to do. Inputs are sorted by name; ties go to a running server,
 // then to the lowest name.
 func Decide(in Input) Action {
+	if why := in.gone(); why != "" {
+		return in.retire(why)
+	}
 	if in.Leave {
 		return in.leave()
 	}
@@ -176,11 +182,22 @@ func (in Input) leave() Action {
 		return Action{Kind: Wait, State: StateStopped, Reason: "draining: the server is stopping"}
 	}
 	writer := in.Peers.Leases[peerset.LeaseWriter]
-	if (writer.Holder == "" || writer.Holder == in.Node) && len(in.otherPrimaries()) > 0 {
+	if (writer.Holder == "" || writer.Holder == in.Node) && in.hasSuccessor() {
 		return Action{Kind: Wait, State: in.serving(), Reason: "draining: another node is to take the writes first"}
 	}
 	return Action{Kind: Stop, State: StateStopped, Reason: "draining"}
 }
+
+// hasSuccessor tells whether another node of the primary component stays and can take the writes: two that leave at once
+// must not wait for each other.
+func (in Input) hasSuccessor() bool {
+	return slices.ContainsFunc(in.otherPrimaries(), func(name string) bool {
+		peer, _ := in.Peers.Peer(name)
+		return !leaves(peer)
+	})
+}
+
+func leaves(peer peerset.Peer) bool { return peer.Draining || peer.Facts[FactLeaving] != "" }
 
 // serving is the state of a running server, from its own words.
 func (in Input) serving() State {
@@ -251,8 +268,11 @@ func (in Input) nonPrimary() Action {
 }
 
 func (in Input) stopped() Action {
-	if in.Local.Content == ContentCrashed {
-		return Action{Kind: Recover, State: StateRecovering, Reason: "find out how far the data got"}
+	if in.Local.Content == "" {
+		return refuse("cannot tell what the data directory holds: " + in.Local.Unseen)
+	}
+	if in.Local.Content == ContentCrashed || in.Local.Content == ContentUnreadable && !in.replaceable() {
+		return in.recover()
 	}
 	if len(in.otherPrimaries()) > 0 {
 		return in.join()
@@ -263,13 +283,35 @@ func (in Input) stopped() Action {
 	return in.bootstrap()
 }
 
+// recover finds out how far crashed data got, again and again: a full disk is emptied some day, a lock is let go.
+func (in Input) recover() Action {
+	if in.Local.Unread > 0 && in.BackingOff {
+		reason := fmt.Sprintf("cannot find out how far the data got; recovery %d failed, tries again in a while: %s", in.Local.Unread, in.Local.Trouble)
+		return Action{Kind: Wait, State: StateRecovering, Reason: reason}
+	}
+	return Action{Kind: Recover, State: StateRecovering, Reason: "find out how far the data got"}
+}
+
+// replaceable tells whether the data of this node is not needed even if one more node is lost: two others are in the
+// primary component, and not both are giving their state away.
+func (in Input) replaceable() bool {
+	others := in.otherPrimaries()
+	return len(others) > 1 && slices.ContainsFunc(others, func(name string) bool {
+		peer, _ := in.Peers.Peer(name)
+		return State(peer.State) == StateSynced
+	})
+}
+
 // join goes into a primary component that is there.
 func (in Input) join() Action {
 	others := in.otherPrimaries()
 	theirs := in.positionOf(others[0])
 	mine := in.Local.Position
-	if in.Local.Content == ContentKnown && theirs.Named() && mine.UUID != theirs.UUID {
+	if mine.Named() && theirs.Named() && mine.UUID != theirs.UUID {
 		return refuse(fmt.Sprintf("this node holds data of another cluster (%s) than the one that runs (%s); replace the node, or save the data and wipe it", mine, theirs))
+	}
+	if in.Local.Content == ContentKnown && in.ahead(theirs) {
+		return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
 	}
 	if in.BackingOff {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
@@ -284,15 +326,16 @@ func (in Input) join() Action {
 	case ContentUnreadable:
 		action.Wipe, action.Settle = true, SettleWipe
 	case ContentKnown:
-		if in.Local.Failures < WipeAfter {
-			break
+		if in.Local.Damage >= WipeAfter {
+			action.Wipe, action.Settle = true, SettleWipe
 		}
-		if mine.Seqno > theirs.Seqno {
-			return refuse(fmt.Sprintf("this node's data (%s) is ahead of the primary component (%s) and it cannot join: %s", mine, theirs, in.Local.Trouble))
-		}
-		action.Wipe, action.Settle = true, SettleWipe
 	}
 	return action
+}
+
+// ahead tells data that holds what the primary component lacks: it is never wiped, whatever is wrong with it.
+func (in Input) ahead(theirs Position) bool {
+	return in.Local.Cause == CauseAhead || in.Local.Damage >= WipeAfter && in.Local.Position.Seqno > theirs.Seqno
 }
 
 func (in Input) tryAgain() string {
@@ -337,156 +380,6 @@ func (in Input) bootstrap() Action {
 
 func refuse(reason string) Action {
 	return Action{Kind: Wait, State: StateWaiting, Reason: reason}
-}
-
-// verdict is what the evidence of all known database nodes says.
-type verdict struct {
-	best     string // who is to bootstrap
-	position Position
-	evidence map[string]string
-	refusal  string // or why nobody may
-}
-
-func (in Input) weigh() verdict {
-	record, found, err := recordOf(in.Peers)
-	if err != nil {
-		return verdict{refusal: err.Error()}
-	}
-	said := in.testimonies()
-	v := verdict{evidence: map[string]string{}}
-	var positioned []testimony
-	var missing, torn []string
-	for _, t := range said {
-		v.evidence[t.name] = t.String()
-		switch {
-		case t.kind == EvidenceNone:
-			missing = append(missing, t.name)
-			v.evidence[t.name] = "nothing"
-		case t.kind == EvidenceUnreadable:
-			missing = append(missing, t.name+" (its data cannot be read)")
-		case t.kind == EvidenceTorn:
-			torn = append(torn, t.name)
-		case t.kind.positioned():
-			positioned = append(positioned, t)
-		}
-	}
-	switch {
-	case len(positioned) > 0:
-		return in.weighPositions(v, record, positioned, missing)
-	case found && record.UUID != "" && len(missing) == 0:
-		v.refusal = fmt.Sprintf("no database node holds data of cluster %s any more; restore a backup, or destroy the stack", record.UUID)
-	case len(torn) > 0 && len(missing) == 0:
-		v.refusal = "only half-finished state transfers are left, on " + list(torn)
-	case !found && in.Founder && in.Local.Content == ContentPristine && len(torn) == 0:
-		v.best = in.Node
-	case found && record.UUID == "" && in.mine(record) && in.Local.blank():
-		v.best = in.Node
-	case len(missing) > 0 && record.UUID == "":
-		v.refusal = "waits for the first database node to begin, or for word of " + list(missing)
-	case len(missing) > 0:
-		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
-	default:
-		v.best = said[0].name
-	}
-	return v
-}
-
-func (in Input) weighPositions(v verdict, record Record, positioned []testimony, missing []string) verdict {
-	uuid := cmp.Or(record.UUID, positioned[0].position.UUID)
-	for _, t := range positioned {
-		if t.position.UUID != uuid {
-			v.refusal = fmt.Sprintf("%s holds data of another cluster (%s, not %s); positions of two clusters cannot be compared: replace the node that is wrong", t.name, t.position, uuid)
-			return v
-		}
-	}
-	if len(missing) > 0 {
-		v.refusal = "waits for the evidence of " + list(missing) + ": bring them back, or declare them gone (hornero-bootstrap forget NAME)"
-		return v
-	}
-	slices.SortFunc(positioned, func(a, b testimony) int {
-		return cmp.Or(cmp.Compare(b.position.Seqno, a.position.Seqno), cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(a.name, b.name))
-	})
-	v.best, v.position = positioned[0].name, positioned[0].position
-	return v
-}
-
-func rank(kind Evidence) int {
-	if kind == EvidenceNonPrimary {
-		return 0
-	}
-	return 1
-}
-
-// testimonies returns what every known database node says, sorted by name. Unreachable is not absent: a node that is
-// not alive says nothing, whatever it said before, because it may have gone on since.
-func (in Input) testimonies() []testimony {
-	said := map[string]testimony{}
-	for _, name := range in.Expected {
-		if in.Peers.Settings[peerset.ForgottenPrefix+name] == "" {
-			said[name] = testimony{name: name}
-		}
-	}
-	for _, peer := range in.Peers.Role(Role) {
-		said[peer.Name] = testimonyOf(peer)
-	}
-	said[in.Node] = in.own()
-	return slices.SortedFunc(maps.Values(said), func(a, b testimony) int { return cmp.Compare(a.name, b.name) })
-}
-
-func testimonyOf(peer peerset.Peer) testimony {
-	t := testimony{name: peer.Name}
-	if !peer.Alive {
-		return t
-	}
-	t.kind = Evidence(peer.Facts[FactEvidence])
-	t.position = factPosition(peer)
-	if t.kind.positioned() && !t.position.Known() {
-		t.kind = EvidenceNone
-	}
-	return t
-}
-
-func factPosition(peer peerset.Peer) Position {
-	seqno, err := strconv.ParseInt(peer.Facts[FactSeqno], 10, 64)
-	if err != nil {
-		seqno = UnknownSeqno
-	}
-	return Position{UUID: peer.Facts[FactUUID], Seqno: seqno}
-}
-
-// own is this node's own evidence, from what it sees rather than from what it last reported.
-func (in Input) own() testimony {
-	kind, position := in.Local.evidence()
-	return testimony{name: in.Node, kind: kind, position: position}
-}
-
-func (l Local) blank() bool {
-	return (l.Process == ProcessStopped || l.Process == ProcessFailed) && (l.Content == ContentPristine || l.Content == ContentBlank)
-}
-
-func (l Local) evidence() (Evidence, Position) {
-	switch l.Process {
-	case ProcessRunning:
-		position := Position{UUID: l.Wsrep.UUID, Seqno: l.Wsrep.Seqno}
-		if l.Wsrep.primary() || !position.Known() {
-			return EvidenceNone, position
-		}
-		return EvidenceNonPrimary, position
-	case ProcessStopped, ProcessFailed:
-	default:
-		return EvidenceNone, Position{}
-	}
-	switch l.Content {
-	case ContentPristine, ContentBlank:
-		return EvidenceEmpty, Position{}
-	case ContentTorn:
-		return EvidenceTorn, Position{}
-	case ContentUnreadable:
-		return EvidenceUnreadable, Position{}
-	case ContentKnown:
-		return EvidenceStopped, l.Position
-	}
-	return EvidenceNone, Position{}
 }
 
 // otherPrimaries returns the names of the other database nodes that are in the primary component and can give their

@@ -83,6 +83,11 @@ func known(uuid string, seqno int64) edit {
 	}
 }
 func failed(times int) edit { return func(i *galera.Input) { i.Local.Failures = times } }
+func damaged(times int) edit {
+	return func(i *galera.Input) {
+		i.Local.Failures, i.Local.Damage, i.Local.Cause = times, times, galera.CauseData
+	}
+}
 func running(status string, state int, seqno int64) edit {
 	return func(i *galera.Input) {
 		i.Local.Process = galera.ProcessRunning
@@ -125,11 +130,18 @@ func TestDecide(t *testing.T) {
 		{name: "not a dead one", in: in(peers(dead(primary("db-1", ours)))), want: galera.Wait, reason: "or for word of db-1, db-3"},
 		{name: "a torn transfer is wiped", in: in(content(galera.ContentTorn), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
 		{name: "data is kept for an incremental transfer", in: in(known(ours, 90), failed(2), peers(primary("db-1", ours))), want: galera.Join},
-		{name: "until it has failed too often", in: in(known(ours, 90), failed(3), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
-		{name: "data ahead of the cluster is never wiped", in: in(known(ours, 101), failed(3), peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
+		{name: "however often a start fails that says nothing of it", in: in(known(ours, 90), failed(30), peers(primary("db-1", ours))), want: galera.Join},
+		{name: "until the server has refused it too often", in: in(known(ours, 90), damaged(3), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
+		{name: "data ahead of the cluster is never wiped", in: in(known(ours, 101), damaged(3), peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
+		{name: "nor what Galera says is ahead, whatever the peers last said", in: in(known(ours, 90), failed(1), func(i *galera.Input) { i.Local.Cause = galera.CauseAhead }, peers(primary("db-1", ours))), want: galera.Wait, reason: "is ahead of the primary component"},
 		{name: "data of another cluster is never joined over", in: in(known(theirs, 5), peers(primary("db-1", ours))), want: galera.Wait, reason: "data of another cluster"},
 		{name: "a crashed server's position is recovered first", in: in(content(galera.ContentCrashed), peers(primary("db-1", ours))), want: galera.Recover, state: galera.StateRecovering},
-		{name: "unreadable data is replaced when there is a primary component", in: in(content(galera.ContentUnreadable), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
+		{name: "unreadable data is replaced when there is a primary component", in: in(content(galera.ContentUnreadable), peers(primary("db-1", ours), primary("db-3", ours))), want: galera.Join, wipe: true},
+		{name: "beside a donor, too", in: in(content(galera.ContentUnreadable), peers(primary("db-1", ours), peer("db-3", galera.StateDonor))), want: galera.Join, wipe: true},
+		{name: "not when only one other node holds the data", in: in(content(galera.ContentUnreadable), peers(primary("db-1", ours))), want: galera.Recover},
+		{name: "nor data of another cluster", in: in(known(theirs, -1), content(galera.ContentUnreadable), peers(primary("db-1", ours), primary("db-3", ours))), want: galera.Wait, reason: "data of another cluster"},
+		{name: "a recovery that failed waits", in: in(content(galera.ContentCrashed), backingOff, func(i *galera.Input) { i.Local.Unread, i.Local.Trouble = 2, "disk space: no space left on device" }), want: galera.Wait, state: galera.StateRecovering, reason: "disk space: no space left"},
+		{name: "and is tried again, primary component or not", in: in(content(galera.ContentCrashed), func(i *galera.Input) { i.Local.Unread = 99 }, peers(primary("db-1", ours), primary("db-3", ours))), want: galera.Recover},
 		{name: "without quorum data may join, blindly", in: in(known(ours, 5), noQuorum, peers(primary("db-1", ours))), want: galera.Join, reason: "remembered addresses"},
 		{name: "without quorum an empty node waits", in: in(noQuorum, peers(primary("db-1", ours))), want: galera.Wait, reason: "no quorum"},
 
@@ -140,14 +152,31 @@ func TestDecide(t *testing.T) {
 		{name: "or to a server that runs", in: in(known(ours, 9), peers(at("db-1", ours, "9"), peer("db-3", galera.StateNonPrimary, galera.FactEvidence, "non-primary", galera.FactUUID, ours, galera.FactSeqno, "9"))), want: galera.Wait, reason: "db-3 is to bootstrap"},
 		{name: "unreachable is not absent", in: in(known(ours, 9), peers(at("db-1", ours, "7"), dead(at("db-3", ours, "8")))), want: galera.Wait, reason: "waits for the evidence of db-3"},
 		{name: "a node that never came counts too", in: in(known(ours, 9), peers(at("db-1", ours, "7"))), want: galera.Wait, reason: "waits for the evidence of db-3"},
+		{name: "the operator reads what to do about it", in: in(known(ours, 9), peers(at("db-1", ours, "7"))), want: galera.Wait, reason: "on any other database node or proxy: hornero-bootstrap forget db-3"},
+		{name: "declared gone is absent, also when it never registered", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "0"})), want: galera.Bootstrap},
 		{name: "declared gone is absent", in: in(known(ours, 9), peers(at("db-1", ours, "7")), settings(map[string]string{"forgotten.db-3": "1"})), want: galera.Bootstrap},
+		{name: "an empty replacement does not speak for the one before it", in: in(known(ours, 9), peers(at("db-1", ours, "7"), empty("db-3")), settings(map[string]string{"replaced.db-3": "1"})), want: galera.Wait, reason: "waits for the evidence of db-3 (it is new and empty; nobody accounts for what its incarnation 1 held)"},
+		{name: "nor does a half-filled one", in: in(known(ours, 9), peers(at("db-1", ours, "7"), peer("db-3", "waiting", galera.FactEvidence, "torn")), settings(map[string]string{"replaced.db-3": "1"})), want: galera.Wait, reason: "waits for the evidence of db-3"},
+		{name: "one that has data does", in: in(known(ours, 9), peers(at("db-1", ours, "7"), at("db-3", ours, "8")), settings(map[string]string{"replaced.db-3": "1"})), want: galera.Bootstrap},
+		{name: "nor does this node", in: in(peers(at("db-1", ours, "7"), at("db-3", ours, "8")), settings(map[string]string{"replaced.db-2": "1"})), want: galera.Wait, reason: "waits for the evidence of db-2 (it is new and empty"},
 		{name: "an empty replacement is evidence", in: in(known(ours, 9), peers(at("db-1", ours, "7"), empty("db-3"))), want: galera.Bootstrap},
+		{name: "a word that nobody knows is no evidence", in: in(known(ours, 9), peers(at("db-1", ours, "7"), peer("db-3", "waiting", galera.FactEvidence, "replaying"))), want: galera.Wait, reason: "db-3 (it says \"replaying\""},
 		{name: "an unknown position is none", in: in(known(ours, 9), peers(at("db-1", ours, "-1"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},
 		{name: "a zero UUID is none", in: in(known(ours, 9), peers(at("db-1", galera.ZeroUUID, "50"), empty("db-3"))), want: galera.Wait, reason: "waits for the evidence of db-1"},
 		{name: "a torn node never bootstraps", in: in(content(galera.ContentTorn), peers(at("db-1", ours, "7"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-3 is to bootstrap"},
-		{name: "unreadable data is named", in: in(content(galera.ContentUnreadable), peers(at("db-1", ours, "7"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-2 (its data cannot be read)"},
+		{name: "unreadable data is tried again", in: in(content(galera.ContentUnreadable), peers(at("db-1", ours, "7"), at("db-3", ours, "8"))), want: galera.Recover},
+		{name: "and the others name it", in: in(known(ours, 9), peers(at("db-1", ours, "7"), peer("db-3", "recovering", galera.FactEvidence, "unreadable"))), want: galera.Wait, reason: "db-3 (its data cannot be read)"},
+		{name: "with its reason", in: in(known(ours, 9), peers(at("db-1", ours, "7"), peer("db-3", "recovering", galera.FactReason, "disk full"))), want: galera.Wait, reason: "waits for the evidence of db-3 (disk full)"},
 		{name: "two clusters are not compared", in: in(known(ours, 9), peers(at("db-1", theirs, "700"), at("db-3", ours, "8"))), want: galera.Wait, reason: "db-2 holds data of another cluster"},
 		{name: "nor with the recorded one", in: in(known(theirs, 9), peers(at("db-1", theirs, "7"), at("db-3", theirs, "8")), settings(begun)), want: galera.Wait, reason: "data of another cluster"},
+
+		// Declared gone, or followed by another of the name.
+		{name: "declared gone: it joins nobody", in: in(known(ours, 5), settings(map[string]string{"forgotten.db-2": "1"}), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "declared gone"},
+		{name: "nor blindly, by what it remembers", in: in(known(ours, 5), noQuorum, settings(map[string]string{"forgotten.db-2": "1"})), want: galera.Wait, reason: "declared gone"},
+		{name: "or what its disk does", in: in(known(ours, 5), noQuorum, func(i *galera.Input) { i.Local.Gone = "it was declared gone" }), want: galera.Wait, reason: "declared gone"},
+		{name: "an earlier incarnation was: that is another", in: in(known(ours, 5), settings(map[string]string{"forgotten.db-2": "0"}), peers(primary("db-1", ours))), want: galera.Join},
+		{name: "a running one stops", in: in(running("non-Primary", 0, 10), settings(map[string]string{"forgotten.db-2": "1"})), want: galera.Stop, reason: "declared gone"},
+		{name: "another took the name", in: in(known(ours, 5), peers(primary("db-1", ours), func() peerset.Peer { p := empty("db-2"); p.Incarnation = 2; return p }())), want: galera.Wait, reason: "incarnation 2 took its name"},
 
 		// A running server.
 		{name: "synced", in: in(running("Primary", 4, 10)), want: galera.Serve, state: galera.StateSynced},
@@ -165,6 +194,7 @@ func TestDecide(t *testing.T) {
 		// Leaving.
 		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},
 		{name: "then stops", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop, state: galera.StateStopped},
+		{name: "who leaves, too, takes no writes", in: in(leaving, running("Primary", 4, 10), peers(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))), want: galera.Stop},
 		{name: "the last one just stops", in: in(leaving, running("Primary", 4, 10), holder(peerset.LeaseWriter, "db-2")), want: galera.Stop},
 		{name: "and stays stopped", in: in(leaving, known(ours, 5), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "drained"},
 	} {
@@ -216,6 +246,10 @@ func TestWriter(t *testing.T) {
 			require.Equal(t, c.want, galera.Writer(c.in, galera.Decide(c.in).State))
 		})
 	}
+}
+
+func TestAnAgentThatJustStartedLeavesTheWriterAlone(t *testing.T) {
+	require.Equal(t, galera.WriterPass, galera.Writer(in(holder(peerset.LeaseWriter, "db-2")), ""))
 }
 
 func TestHealthy(t *testing.T) {

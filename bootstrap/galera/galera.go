@@ -6,6 +6,7 @@
 package galera
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ const (
 	DefaultLeaseTTL   = 10 * time.Second
 	// DefaultStall is how long a joining server may show no moving byte before it is started anew.
 	DefaultStall = 10 * time.Minute
+	// DefaultForlorn is how long a joining server may wait while the peer set has a quorum and knows of no primary component:
+	// longer than Galera takes to form the last one again when all its members are there.
+	DefaultForlorn = 10 * time.Second
 	// DefaultSeqnoEvery is how often a serving node refreshes the seqno that it reports: each report wakes every watcher.
 	DefaultSeqnoEvery = 30 * time.Second
 	DefaultBackoff    = 2 * time.Second
@@ -36,12 +40,15 @@ const (
 	// DefaultYield is how long a writer that gives its state stays the writer: an incremental transfer is over by then,
 	// and moving the writer would cost more than the wait.
 	DefaultYield = 1500 * time.Millisecond
-	maxBackoff   = time.Minute
+	// DefaultUnreadable is for how long recoveries must fail, for a reason that does not pass by itself, before the data
+	// counts as unreadable.
+	DefaultUnreadable = 15 * time.Minute
+	maxBackoff        = time.Minute
 )
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, SeqnoEvery, Backoff, Grace, Pause, Yield time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, SeqnoEvery, Backoff, Grace, Pause, Yield, Unreadable time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -51,8 +58,9 @@ type Config struct {
 	Node        string
 	Incarnation int
 	Founder     bool
-	Address     string   // in the VPC
-	Expected    []string // database nodes that the stack is to have
+	Issued      time.Time // when the node's document was made: the newest has the passwords that count
+	Address     string    // in the VPC
+	Expected    []string  // database nodes that the stack is to have
 	Set         peerset.Set
 	Unit        Unit
 	Database    Database
@@ -77,7 +85,6 @@ type Driver struct {
 	drained chan struct{}
 
 	// Only the loop touches these.
-	inspected bool
 	settling  Action
 	settled   time.Time
 	retryAt   time.Time
@@ -85,7 +92,11 @@ type Driver struct {
 	seqno     int64
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
-	unread    int       // recoveries that failed, in a row
+	lasting   lasting
+	disowned  bool
+	compared  compared
+	found     *following // a server on its way that this agent did not start
+	around    circumstances
 }
 
 // New makes a driver. Run runs it.
@@ -95,8 +106,8 @@ func New(config Config) *Driver {
 		value    *time.Duration
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
-		{&t.Stall, DefaultStall}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
-		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}} {
+		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Unreadable, DefaultUnreadable}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -156,9 +167,13 @@ func (d *Driver) step(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
 		return err
 	}
-	in := d.input()
+	in := d.notice(d.input())
+	d.rememberGone(in)
 	action := Decide(in)
 	d.tell(in, action)
+	if action.Kind != Watch {
+		d.found = nil
+	}
 	if !d.stands(action) {
 		return nil
 	}
@@ -186,11 +201,14 @@ func (d *Driver) input() Input {
 // look finds out what the server and the data directory are like.
 func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
+	gone, unread := d.Data.Disowned(d.Incarnation)
+	if unread == nil {
+		local.Gone = gone
+	}
 	wsrep, err := d.Database.Probe(ctx)
 	if err == nil {
 		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
 		local.Synced = wsrep.synced() || local.Synced && wsrep.primary()
-		d.inspected = false
 		d.remember(local)
 		return nil
 	}
@@ -200,17 +218,27 @@ func (d *Driver) look(ctx context.Context) error {
 	}
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed
 	local.Served, local.Synced = local.Served && !down, local.Synced && !down
-	switch {
-	case !down:
-		d.inspected = false
-	case !d.inspected:
-		if local.Content, local.Position, err = d.Data.Inspect(); err != nil {
-			return err
-		}
-		d.inspected = true
+	if down {
+		d.inspect(&local, unread)
 	}
 	d.remember(local)
 	return nil
+}
+
+// inspect reads the data directory anew at every look: it is cheap, and between two looks a wipe may have broken off or
+// an operator may have emptied it. What cannot be read is evidence of nothing.
+func (d *Driver) inspect(local *Local, unread error) {
+	content, position, err := d.Data.Inspect()
+	err = cmp.Or(unread, err)
+	local.Content, local.Position, local.Unseen = content, position, ""
+	switch {
+	case err != nil:
+		local.Content, local.Position, local.Unseen = "", Position{}, err.Error()
+	case content == ContentCrashed && d.unreadable():
+		local.Content = ContentUnreadable
+	case content != ContentCrashed:
+		d.lasting, local.Unread = lasting{}, 0
+	}
 }
 
 func (d *Driver) known() Local {
@@ -267,6 +295,12 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 			facts[FactEvidence] = string(kind)
 		}
 	}
+	if in.Leave {
+		facts[FactLeaving] = "yes"
+	}
+	if in.Local.Unread > 0 {
+		facts[FactReason] = "its data cannot be read: " + short(in.Local.Trouble)
+	}
 	if position.Named() {
 		facts[FactUUID] = position.UUID
 		facts[FactSeqno] = strconv.FormatInt(d.reportedSeqno(kind, position.Seqno), 10)
@@ -276,6 +310,16 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 		facts[FactClusterStatus], facts[FactSize], facts[FactState] = w.ClusterStatus, strconv.Itoa(w.Size), strconv.Itoa(w.LocalState)
 	}
 	return facts
+}
+
+// short keeps what goes to every peer small; the node's own status has the whole.
+func short(text string) string {
+	const most = 160
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most]) + "..."
 }
 
 func (d *Driver) reportedSeqno(kind Evidence, seqno int64) int64 {

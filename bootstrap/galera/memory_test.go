@@ -3,6 +3,7 @@ package galera_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -49,6 +50,9 @@ func (m *memory) Changed() <-chan struct{} {
 
 func (m *memory) Admit(_ context.Context, join peerset.Join) (peerset.Welcome, error) {
 	m.edit(func(s *peerset.Snapshot) {
+		if old, ok := s.Peer(join.Name); ok && old.Incarnation < join.Incarnation {
+			s.Settings[peerset.ReplacedPrefix+join.Name] = strconv.Itoa(old.Incarnation)
+		}
 		s.Peers = slices.DeleteFunc(s.Peers, func(p peerset.Peer) bool { return p.Name == join.Name })
 		s.Peers = append(s.Peers, peerset.Peer{Name: join.Name, Role: join.Role, Incarnation: join.Incarnation, Address: join.Address, Alive: true})
 		slices.SortFunc(s.Peers, func(a, b peerset.Peer) int { return compare(a.Name, b.Name) })
@@ -71,6 +75,9 @@ func compare(a, b string) int {
 
 func (m *memory) Report(_ context.Context, who peerset.Identity, report peerset.Report) error {
 	m.edit(func(s *peerset.Snapshot) {
+		if report.Healthy {
+			delete(s.Settings, peerset.ReplacedPrefix+who.Name)
+		}
 		for i := range s.Peers {
 			if s.Peers[i].Name == who.Name {
 				p := &s.Peers[i]

@@ -2,6 +2,7 @@ package galera
 
 import (
 	"context"
+	"time"
 )
 
 // Unit is the server's unit.
@@ -15,8 +16,8 @@ type Unit interface {
 	Bootstrap(ctx context.Context) error
 	// Stop asks for a stop and does not wait for it.
 	Stop(ctx context.Context) error
-	// Trouble returns the last errors that the server wrote to its journal, in a line.
-	Trouble(ctx context.Context) string
+	// Trouble returns the errors that the server wrote to its journal since a moment.
+	Trouble(ctx context.Context, since time.Time) Trouble
 }
 
 // Database is the running server.
@@ -39,6 +40,9 @@ type Data interface {
 	Wipe() error
 	// Resume makes the server start from a position; bootstrap also lets it begin a primary component there.
 	Resume(position Position, bootstrap bool) error
+	// Disown leaves, for every later start of the agent, that an incarnation is gone and why; Disowned reads it.
+	Disown(incarnation int, why string) error
+	Disowned(incarnation int) (string, error)
 	// Touch marks the directory as no longer pristine.
 	Touch() error
 	// Transferring tells whether a state transfer into the directory is under way; Begin marks that one was seen, and

@@ -63,6 +63,7 @@ type node struct {
 	incarnation int
 	number      int
 	founder     bool
+	issued      time.Time
 	dir         string
 	unit        *process
 	server      *galera.Server
@@ -194,7 +195,7 @@ func (n *node) boot() {
 	ctx, cancel := context.WithCancel(context.Background())
 	set := peerset.Bind(n.w.set, n.who())
 	log := slog.New(slog.NewTextHandler(n.w.t.Output(), nil)).With("node", n.name)
-	n.driver = galera.New(galera.Config{Node: n.name, Incarnation: n.incarnation, Founder: n.founder, Address: n.address(), Expected: []string{"db-1", "db-2", "db-3"},
+	n.driver = galera.New(galera.Config{Node: n.name, Issued: n.issued, Incarnation: n.incarnation, Founder: n.founder, Address: n.address(), Expected: []string{"db-1", "db-2", "db-3"},
 		Set: set, Unit: n.unit, Database: server,
 		Data:        galera.DataDir{Path: n.w.host(n.dir + "/data"), Server: []string{"chroot", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}},
 		ClusterFile: n.w.host(n.dir + "/cluster.cnf"), GrantsFile: n.w.host(n.dir + "/hornero/grants.sql"),
@@ -319,8 +320,9 @@ func TestTheLifeOfACluster(t *testing.T) {
 	t.Log("all machines are lost, one after the other")
 	w.nodes["db-1"].crash()
 	w.eventually(10*time.Second, "a component of two", func() error {
-		if size := w.nodes["db-2"].driver.Status().Facts[galera.FactSize]; size != "2" {
-			return errors.New(size)
+		status := w.nodes["db-2"].driver.Status()
+		if status.State != galera.StateSynced || status.Facts[galera.FactSize] != "2" {
+			return fmt.Errorf("%s, size %s", status.State, status.Facts[galera.FactSize])
 		}
 		return nil
 	})
@@ -381,6 +383,7 @@ type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	failed bool
+	before int // how long the log was at the last start
 }
 
 func (p *process) State(context.Context) (galera.Process, error) {
@@ -411,6 +414,9 @@ func (p *process) start(more ...string) error {
 	defer p.mu.Unlock()
 	cmd := exec.Command(p.args[0], append(p.args[1:], more...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if info, err := os.Stat(p.log); err == nil {
+		p.before = int(info.Size())
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -450,7 +456,15 @@ func (p *process) Stop(context.Context) error {
 	return p.cmd.Process.Signal(syscall.SIGTERM)
 }
 
-func (p *process) Trouble(context.Context) string { return "see " + p.log }
+func (p *process) Trouble(context.Context, time.Time) galera.Trouble {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	log, err := os.ReadFile(p.log)
+	if err != nil {
+		return galera.Trouble{}
+	}
+	return galera.TroubleOf(string(log[min(p.before, len(log)):]))
+}
 
 func (p *process) kill() {
 	p.mu.Lock()

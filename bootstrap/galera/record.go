@@ -50,7 +50,8 @@ const (
 	FactSize          = "galera.size"
 	FactState         = "galera.state"
 	FactAddress       = "galera.address"
-	FactReason        = "galera.reason"
+	FactLeaving       = "galera.leaving" // the node gives its work up
+	FactReason        = "galera.reason"  // why there is no evidence
 )
 
 // Evidence is what a node that is in no primary component can say about its data.
@@ -73,6 +74,18 @@ type testimony struct {
 	name     string
 	kind     Evidence
 	position Position
+	reason   string // why it has nothing to say, if it says
+}
+
+// missing names a node whose evidence is missing, with the reason that it gave.
+func (t testimony) missing() string {
+	switch {
+	case t.reason != "":
+		return t.name + " (" + t.reason + ")"
+	case t.kind == EvidenceUnreadable:
+		return t.name + " (its data cannot be read)"
+	}
+	return t.name
 }
 
 func (t testimony) String() string {

@@ -74,28 +74,16 @@ func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) 
 }
 
 // troubleLines is how much of the server's journal is searched for errors.
-const troubleLines = "200"
+const troubleLines = "1000"
 
-// Trouble returns the server's last errors.
-func (s Systemd) Trouble(ctx context.Context) string {
+// Trouble reads the server's errors since its start was asked for: those of an earlier start speak of that one.
+func (s Systemd) Trouble(ctx context.Context, since time.Time) Trouble {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("the journal did not answer"))
 	defer cancel()
-	out, err := command.Run(ctx, command.Command{Args: []string{"journalctl", "--unit", s.Name, "--lines", troubleLines, "--output", "cat", "--no-pager", "--boot"}})
+	out, err := command.Run(ctx, command.Command{Args: []string{"journalctl", "--unit", s.Name, "--lines", troubleLines, "--output", "cat", "--no-pager", "--boot",
+		"--since", fmt.Sprintf("@%d", since.Unix())}})
 	if err != nil {
-		return ""
+		return Trouble{}
 	}
-	return lastErrors(out)
-}
-
-// maxTrouble is how many of the server's errors a status carries.
-const maxTrouble = 2
-
-func lastErrors(journal string) string {
-	var found []string
-	for line := range strings.Lines(journal) {
-		if _, message, ok := strings.Cut(line, "[ERROR] "); ok {
-			found = append(found, strings.TrimSpace(message))
-		}
-	}
-	return strings.Join(found[max(0, len(found)-maxTrouble):], "; ")
+	return TroubleOf(out)
 }

@@ -22,6 +22,8 @@ func Writer(in Input, state State) WriterMove {
 	lease := in.Peers.Leases[peerset.LeaseWriter]
 	mine := lease.Holder == in.Node && lease.Incarnation == in.Incarnation
 	switch {
+	case state == "":
+		return WriterPass // an agent that just started has not looked yet: the server may serve as it did
 	case in.mayWrite(state):
 	case mine:
 		return WriterYield
@@ -59,7 +61,7 @@ func (in Input) holdsWriter() bool {
 func (in Input) otherWriters() []string {
 	var names []string
 	for _, peer := range in.Peers.Role(Role) {
-		if peer.Name != in.Node && peer.Alive && peer.Healthy && !peer.Draining && State(peer.State) == StateSynced {
+		if peer.Name != in.Node && peer.Alive && peer.Healthy && !leaves(peer) && State(peer.State) == StateSynced {
 			names = append(names, peer.Name)
 		}
 	}

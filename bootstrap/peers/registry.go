@@ -24,6 +24,15 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	if known && (old.Incarnation > join.Incarnation || old.Incarnation == join.Incarnation && old.Address != join.Address) {
 		return peerset.Welcome{}, fmt.Errorf("admit %s incarnation %d: %w: incarnation %d is at %s", join.Name, join.Incarnation, peerset.ErrEvicted, old.Incarnation, old.Address)
 	}
+	if !known {
+		forgotten, err := s.forgotten(ctx, join.Name)
+		if err != nil {
+			return peerset.Welcome{}, fmt.Errorf("admit %s: %w", join.Name, err)
+		}
+		if forgotten >= join.Incarnation {
+			return peerset.Welcome{}, fmt.Errorf("admit %s incarnation %d: %w: incarnation %d was declared gone", join.Name, join.Incarnation, peerset.ErrEvicted, forgotten)
+		}
+	}
 	gone := []string{join.Address} // who asks holds nothing of consensus yet: whoever was a member at its address is gone
 	if known && old.Incarnation < join.Incarnation {
 		gone = append(gone, old.Address)
@@ -51,8 +60,28 @@ func (s *Store) recorded(ctx context.Context, name string) (peerset.Peer, bool, 
 	return peer, err == nil, err
 }
 
+// forgotten returns the newest incarnation of a name that was declared gone; 0 for none.
+func (s *Store) forgotten(ctx context.Context, name string) (int, error) {
+	var value string
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, peerset.ForgottenPrefix+name).Scan(&value)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(value)
+}
+
 func (s *Store) register(ctx context.Context, join peerset.Join) error {
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers WHERE name = ?2 AND incarnation < ?3
+			ON CONFLICT (key) DO UPDATE SET value = excluded.value`, peerset.ReplacedPrefix+join.Name, join.Name, join.Incarnation)
+		if err != nil {
+			return err
+		}
 		result, err := tx.ExecContext(ctx, `INSERT INTO peers (name, role, incarnation, address, kind) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET role = excluded.role, incarnation = excluded.incarnation, address = excluded.address,
 			kind = excluded.kind, state = '', healthy = 0, draining = 0, facts = '{}', beats = 0 WHERE incarnation < excluded.incarnation`,
@@ -179,27 +208,39 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 		if hit, err := result.RowsAffected(); err != nil || hit == 0 {
 			return err
 		}
+		if report.Healthy { // what its predecessor held, it has or needs no more
+			if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ReplacedPrefix+who.Name); err != nil {
+				return err
+			}
+		}
 		return bump(ctx, tx)
 	})
 }
 
-// Forget declares a node gone.
+// Forget declares a node gone, or the one before it when that is what is not accounted for. One that never registered is recorded as gone, too: those who count evidence wait for it.
 func (s *Store) Forget(ctx context.Context, name string) error {
 	peer, known, err := s.recorded(ctx, name)
 	if err != nil {
 		return err
 	}
-	if !known {
-		return fmt.Errorf("forget %s: %w", name, peerset.ErrUnknown)
+	if successor, _ := s.Snapshot().Peer(name); successor.Alive {
+		if done, err := s.forgetReplaced(ctx, name); err != nil || done {
+			return err
+		}
 	}
-	if err := s.evict(ctx, peer.Address); err != nil {
-		return fmt.Errorf("forget %s: %w", name, err)
+	if known {
+		if err := s.evict(ctx, peer.Address); err != nil {
+			return fmt.Errorf("forget %s: %w", name, err)
+		}
 	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, statement := range []string{`DELETE FROM peers WHERE name = ?`, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`} {
 			if _, err := tx.ExecContext(ctx, statement, name); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ReplacedPrefix+name); err != nil {
+			return err
 		}
 		// Gone and never seen are not the same to those who count evidence.
 		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2`, peerset.ForgottenPrefix+name, strconv.Itoa(peer.Incarnation))
@@ -208,6 +249,25 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 		}
 		return bump(ctx, tx)
 	})
+}
+
+// forgetReplaced declares the incarnation before a living one gone, and tells whether there was one to declare so.
+func (s *Store) forgetReplaced(ctx context.Context, name string) (bool, error) {
+	var hit int64
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ReplacedPrefix+name)
+		if err != nil {
+			return err
+		}
+		if hit, err = result.RowsAffected(); err != nil || hit == 0 {
+			return err
+		}
+		return bump(ctx, tx)
+	})
+	if err != nil {
+		return false, fmt.Errorf("forget %s: %w", name, err)
+	}
+	return hit > 0, nil
 }
 
 // Put writes a setting under a lease, in one transaction with the check of its epoch.

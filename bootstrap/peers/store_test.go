@@ -125,6 +125,68 @@ func TestANewIncarnationEvictsTheOld(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 }
 
+func TestANodeThatNeverCameCanBeDeclaredGone(t *testing.T) {
+	c := newCluster(t)
+	store := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	require.NoError(t, store.Forget(c.within(5*time.Second), "db-3"))
+	require.Eventually(t, func() bool {
+		gone := store.Snapshot().Forgotten()
+		incarnation, ok := gone["db-3"]
+		return ok && incarnation == 0
+	}, 5*time.Second, 20*time.Millisecond)
+	c.admit(store, "db-3", 3, 1) // late, and new: it never had anything
+	require.Eventually(t, func() bool { return len(store.Snapshot().Forgotten()) == 0 }, 5*time.Second, 20*time.Millisecond)
+}
+
+func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
+	c := newCluster(t)
+	store := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	before := func() string { return store.Snapshot().Settings[peerset.ReplacedPrefix+"db-2"] }
+	becomes := func(want string) {
+		require.Eventually(t, func() bool { return before() == want }, 5*time.Second, 20*time.Millisecond, "%q", want)
+	}
+	report := func(incarnation int, healthy bool) {
+		require.NoError(t, store.Report(c.within(5*time.Second), who("db-2", incarnation), peerset.Report{Healthy: healthy}))
+	}
+	c.admit(store, "db-2", 2, 1)
+	c.admit(store, "db-2", 3, 2)
+	becomes("1")
+	report(2, false)
+	require.Equal(t, "1", before())
+	report(2, true)
+	becomes("")
+
+	c.admit(store, "db-2", 4, 3)
+	becomes("2")
+	require.Eventually(t, func() bool {
+		report(3, false)
+		peer, _ := store.Snapshot().Peer("db-2")
+		return peer.Alive
+	}, 5*time.Second, 20*time.Millisecond)
+	require.NoError(t, store.Forget(c.within(5*time.Second), "db-2"))
+	becomes("")
+	_, there := store.Snapshot().Peer("db-2")
+	require.True(t, there, "the living successor stays")
+	require.NoError(t, store.Forget(c.within(5*time.Second), "db-2"))
+	require.Eventually(t, func() bool { return store.Snapshot().Forgotten()["db-2"] == 3 }, 5*time.Second, 20*time.Millisecond)
+}
+
+func TestAnIncarnationThatWasDeclaredGoneIsNotAdmittedAgain(t *testing.T) {
+	c := newCluster(t)
+	store := c.start(c.config("test", "db-1", 1, 1))
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	c.admit(store, "db-2", 2, 3)
+	require.NoError(t, store.Forget(c.within(5*time.Second), "db-2"))
+	_, err := store.Admit(c.within(5*time.Second), peerset.Join{Identity: who("db-2", 3), Address: address(2), Kind: "member"})
+	require.ErrorIs(t, err, peerset.ErrEvicted)
+	c.admit(store, "db-2", 2, 4)
+}
+
 func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	c := newCluster(t)
 	store := c.start(c.config("test", "db-1", 1, 1))

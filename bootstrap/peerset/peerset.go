@@ -8,6 +8,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,8 +22,13 @@ const (
 	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
 )
 
-// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation.
+// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
+// never registered.
 const ForgottenPrefix = "forgotten."
+
+// ReplacedPrefix opens the setting that remembers the incarnation before this one of a name, which was not declared gone,
+// until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the name declares the old one gone.
+const ReplacedPrefix = "replaced."
 
 var (
 	// ErrStaleEpoch refuses an action under a lease that is no longer held at that epoch.
@@ -95,6 +102,21 @@ func (s Snapshot) Peer(name string) (Peer, bool) {
 // Holder returns who holds a lease, or "".
 func (s Snapshot) Holder(lease string) string { return s.Leases[lease].Holder }
 
+// Forgotten returns the nodes that were declared gone, with the newest incarnation that was.
+func (s Snapshot) Forgotten() map[string]int {
+	gone := map[string]int{}
+	for key, value := range s.Settings {
+		if name, ok := strings.CutPrefix(key, ForgottenPrefix); ok {
+			incarnation, err := strconv.Atoi(value)
+			if err != nil {
+				continue // nobody writes anything else there
+			}
+			gone[name] = incarnation
+		}
+	}
+	return gone
+}
+
 // Clone copies the snapshot, so that a reader may keep it.
 func (s Snapshot) Clone() Snapshot {
 	s.Peers = slices.Clone(s.Peers)
@@ -165,7 +187,9 @@ type Set interface {
 	Release(ctx context.Context, lease Lease) error
 	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
 	Put(ctx context.Context, key, value string, fence Lease) error
-	// Forget declares a node gone: out of consensus, the registry and its leases.
+	// Forget declares a node gone: out of consensus, the registry and its leases. It may be one that never registered;
+	// whether the stack has such a node is the caller's to know. While a new incarnation lives that has yet to account for
+	// the one before it, that one is declared gone and the new one stays.
 	Forget(ctx context.Context, name string) error
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/galera"
 	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/internal/pki"
 )
 
 // drivers are the roles' Go parts by the name that a manifest gives.
@@ -14,8 +15,12 @@ func drivers() bootstrap.Drivers {
 			if err != nil {
 				return nil, err
 			}
+			certificate, err := pki.ParseCertificate(env.Node.TLS.Certificate)
+			if err != nil {
+				return nil, err
+			}
 			return galera.New(galera.Config{
-				Node: env.Node.Node, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
+				Node: env.Node.Node, Issued: certificate.NotBefore, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
 				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
 				Data:        galera.DataDir{Path: "/var/lib/mysql", Server: []string{"/usr/sbin/mariadbd"}},
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -61,8 +62,9 @@ func Run(ctx context.Context, c Command) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if c.Output != nil {
-		cmd.Stdout = io.MultiWriter(&stdout, c.Output)
-		cmd.Stderr = io.MultiWriter(&stderr, c.Output)
+		both := &shared{to: c.Output}
+		cmd.Stdout = io.MultiWriter(&stdout, both)
+		cmd.Stderr = io.MultiWriter(&stderr, both)
 	}
 	start := time.Now()
 	err := cmd.Run()
@@ -81,6 +83,18 @@ func Run(ctx context.Context, c Command) (string, error) {
 		failure.ExitCode = cmd.ProcessState.ExitCode()
 	}
 	return stdout.String(), failure
+}
+
+// shared lets the two that copy a program's outputs write to one writer.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (s *shared) Write(data []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(data)
 }
 
 // Quote writes an argument vector the way a shell would accept it.

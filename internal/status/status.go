@@ -29,6 +29,8 @@ type PeerSet struct {
 	Voters     []string `json:"voters"`
 	Writer     string   `json:"writer"` // holder of the writer lease
 	Peers      []Peer   `json:"peers"`
+	// Forgotten are the nodes that were declared gone, with their incarnation; 0 for one that never registered.
+	Forgotten map[string]int `json:"forgotten,omitempty"`
 }
 
 // Peer is one node of the peer set.

@@ -1,0 +1,101 @@
+//go:build realdb
+
+package galera_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/galera"
+	"github.com/hornero/hornero/internal/command"
+)
+
+// leave ends the agent, and the server cleanly; the disk stays.
+func (n *node) leave() {
+	require.NoError(n.w.t, n.driver.Drain(n.w.t.Context()))
+	n.crash()
+}
+
+// login tries a password on another node than the one that took it.
+func (n *node) login(secret string) error {
+	args := []string{"chroot", root(), "mariadb", "--no-defaults", "--user=wordpress", "--host=" + n.address(), "--ssl", "--skip-ssl-verify-server-cert", "-e", "SELECT 1 FROM DUAL", "wordpress"}
+	_, err := command.Run(n.w.t.Context(), command.Command{Args: args, Env: []string{"MYSQL_PWD=" + secret}})
+	return err
+}
+
+func TestWhatARealServerSaysOfItsData(t *testing.T) {
+	w := newWorld(t)
+	w.launch("db-1", 21, 1, true)
+	w.launch("db-2", 22, 1, false)
+	w.launch("db-3", 23, 1, false)
+	w.synced(90*time.Second, "db-1", "db-2", "db-3")
+	n := w.nodes["db-3"]
+	data := func(name string) string { return w.host(filepath.Join(n.dir, "data", name)) }
+
+	t.Log("passwords are rotated: the writer comes back with a newer document")
+	writer := w.nodes["db-1"]
+	writer.stop()
+	<-writer.done
+	path := w.host(writer.dir + "/hornero/grants.sql")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, n.login(password))
+	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "100%", "200%")), 0o600))
+	writer.issued = time.Now()
+	writer.boot()
+	w.eventually(20*time.Second, "the new password", func() error { return n.login(strings.ReplaceAll(password, "100%", "200%")) })
+	require.ErrorContains(t, n.login(password), "Access denied")
+
+	t.Log("another process holds the files: the data stays")
+	n.leave()
+	n.crashedAt(data("grastate.dat"))
+	holder := &process{args: append(n.unit.args, "--wsrep-on=OFF", "--skip-networking", "--socket="+n.dir+"/run/other.sock", "--log-error="+n.dir+"/other.log"), log: w.host(n.dir + "/other.log")}
+	require.NoError(t, holder.start())
+	w.eventually(20*time.Second, "the holder is up", func() error { _, err := os.Stat(w.host(n.dir + "/run/other.sock")); return err })
+	n.boot()
+	w.eventually(90*time.Second, "the reason", func() error {
+		if reason := n.driver.Status().Reason; !strings.Contains(reason, "a lock: ") {
+			return fmt.Errorf("%s", reason)
+		}
+		return nil
+	})
+	holder.kill()
+	w.synced(120*time.Second, "db-1", "db-2", "db-3")
+
+	t.Log("InnoDB's own pages are garbage: the data is given up")
+	n.leave()
+	garbage(t, data("ibdata1"))
+	n.boot()
+	w.eventually(60*time.Second, "refused", func() error {
+		if reason := n.driver.Status().Reason; !strings.Contains(reason, string(galera.CauseData)+": ") {
+			return fmt.Errorf("%s", reason)
+		}
+		return nil
+	})
+	w.synced(180*time.Second, "db-1", "db-2", "db-3")
+}
+
+// crashedAt makes a clean stop look like a crash.
+func (n *node) crashedAt(path string) {
+	text, err := os.ReadFile(path)
+	require.NoError(n.w.t, err)
+	position, err := galera.ParseGrastate(string(text))
+	require.NoError(n.w.t, err)
+	text = []byte(strings.Replace(string(text), fmt.Sprintf("seqno:   %d", position.Seqno), "seqno:   -1", 1))
+	require.NoError(n.w.t, os.WriteFile(path, text, 0o660))
+}
+
+// garbage overwrites InnoDB's system pages, but not the first, which names the file.
+func garbage(t *testing.T, path string) {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer file.Close()
+	_, err = file.WriteAt([]byte(strings.Repeat("garbage.", 16<<10)), 3*16<<10)
+	require.NoError(t, err)
+}
