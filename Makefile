@@ -61,6 +61,12 @@ bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle D
 	echo "the medians above: at most 1 ms"
 	go test -v -count 1 -timeout 20m -tags root,bench,libsqlite3,netgo,osusergo -run TestFigures ./lab 2>&1 | grep -E "at most|FAIL|Error|^ok"
 
+CHAOS_FAULTS ?= 200
+.PHONY: chaos
+chaos: build packer ## break the stack at random under load, and prove that it heals and keeps every row (root; CHAOS_FAULTS=200, CHAOS_SEED)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	CHAOS_FAULTS=$(CHAOS_FAULTS) go test -v -count 1 -timeout 12h -tags root,chaos,libsqlite3,netgo,osusergo -run TestChaos ./e2e
+
 .PHONY: build
 build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap ## build the three programs into bin/
 

@@ -1,0 +1,168 @@
+//go:build root && chaos
+
+package e2e_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fault is something that breaks, and is over when mended is called.
+type fault struct {
+	name   string
+	strike func(s *site, d *draw) (what string, mended func())
+}
+
+// draw is what is drawn for one round: no two faults hit one node.
+type draw struct {
+	*rand.Rand
+	hit map[string]bool
+}
+
+// faults are drawn from evenly. Nothing but what is named here is ever done to a node: no restart, no help.
+func faults() []fault {
+	return []fault{
+		{"kill -9 mariadbd", func(s *site, d *draw) (string, func()) { return s.killed(d, "db", "mariadbd") }},
+		{"kill -9 bootstrap", func(s *site, d *draw) (string, func()) {
+			return s.killed(d, []string{"db", "proxy", "web"}[d.IntN(3)], "hornero-bootstr")
+		}},
+		{"kill -9 haproxy", func(s *site, d *draw) (string, func()) {
+			return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
+		}},
+		{"power off", powerOff}, {"freeze", freeze}, {"cut off", cutOff}, {"split in two", split}, {"lossy links", loss},
+		{"all off at once", allOff},
+	}
+}
+
+// some is a node of a role, or of any, that no other fault of the round has hit; there may be none.
+func (s *site) some(d *draw, role string) (node, bool) {
+	s.t.Helper()
+	found := []node{}
+	for _, n := range s.nodes() {
+		if (role == "" || n.Role == role) && !d.hit[n.Name] {
+			found = append(found, n)
+		}
+	}
+	if len(found) == 0 {
+		return node{Name: "nobody"}, false
+	}
+	slices.SortFunc(found, func(a, b node) int { return strings.Compare(a.Name, b.Name) })
+	one := found[d.IntN(len(found))]
+	d.hit[one.Name] = true
+	return one, true
+}
+
+func nothing() {}
+
+// killed ends a program of a node from outside, where nothing of the node can refuse it.
+func (s *site) killed(d *draw, role, program string) (string, func()) {
+	n, _ := s.some(d, role)
+	script := fmt.Sprintf(`for p in $(ip netns pids hornero-%s-%d); do [ "$(cat /proc/$p/comm 2>/dev/null)" = %s ] && kill -9 $p; done; true`, labName, n.DropletID, program)
+	out, err := exec.Command("sh", "-c", script).CombinedOutput()
+	require.NoError(s.t, err, string(out))
+	return n.Name, nothing
+}
+
+// inflict asks the lab for a fault that lasts until it is lifted.
+func (s *site) inflict(body map[string]any) func() {
+	s.t.Helper()
+	var answer struct{ Fault struct{ Name string } }
+	require.Equal(s.t, http.StatusCreated, s.api("POST", "/lab/v1/faults", body, &answer))
+	return func() {
+		require.Equal(s.t, http.StatusNoContent, s.api("DELETE", "/lab/v1/faults/"+answer.Fault.Name, nil, nil))
+	}
+}
+
+func freeze(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	return n.Name, s.inflict(map[string]any{"kind": "freeze", "groups": [][]int{{n.DropletID}}})
+}
+
+func cutOff(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	return n.Name, s.inflict(map[string]any{"kind": "cut", "groups": [][]int{{n.DropletID}}})
+}
+
+// split puts each of the database and proxy nodes on one of two sides that do not reach each other.
+func split(s *site, d *draw) (string, func()) {
+	sides, names := [2][]int{}, [2][]string{}
+	nodes := s.nodes()
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		n := nodes[name]
+		if n.Role == "web" || d.hit[n.Name] {
+			continue
+		}
+		d.hit[n.Name] = true
+		side := d.IntN(2)
+		sides[side], names[side] = append(sides[side], n.DropletID), append(names[side], n.Name)
+	}
+	if len(sides[0]) == 0 || len(sides[1]) == 0 {
+		return cutOff(s, d)
+	}
+	slices.Sort(names[0])
+	return strings.Join(names[0], "+") + " from the rest", s.inflict(map[string]any{"kind": "partition", "groups": sides})
+}
+
+func loss(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	percent := 5 + d.IntN(25)
+	return fmt.Sprintf("%s %d %%", n.Name, percent), s.inflict(map[string]any{"kind": "loss", "groups": [][]int{{n.DropletID}}, "percent": percent, "network": "vpc"})
+}
+
+// powerOff pulls a node's plug, and presses its button later.
+func powerOff(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	s.pull(n)
+	return n.Name, func() { s.press(n) }
+}
+
+func (s *site) pull(n node) {
+	s.t.Helper()
+	require.Equal(s.t, http.StatusNoContent, s.api("POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID), nil, nil), n.Name)
+}
+
+// press turns a node on, unless it is; one that is busy is asked again.
+func (s *site) press(n node) {
+	s.t.Helper()
+	path := fmt.Sprintf("/v2/droplets/%d", n.DropletID)
+	require.Eventually(s.t, func() bool {
+		var now struct{ Droplet struct{ Status string } }
+		if s.api("GET", path, nil, &now) == http.StatusOK && now.Droplet.Status == "active" {
+			return true
+		}
+		return s.api("POST", path+"/actions", map[string]any{"type": "power_on"}, nil) == http.StatusCreated
+	}, 30*time.Second, 200*time.Millisecond, n.Name)
+}
+
+func allOff(s *site, d *draw) (string, func()) {
+	all := s.nodes()
+	for _, n := range all {
+		d.hit[n.Name] = true
+		s.pull(n)
+	}
+	return "everything", func() {
+		for _, n := range all {
+			s.press(n)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+//go:build root && chaos
+
+package e2e_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/lab/machine"
+)
+
+const (
+	accounts   = 8
+	balance    = 1000
+	askTimeout = 4 * time.Second
+	pause      = 20 * time.Millisecond // of each client, between two requests
+)
+
+// load is clients of the database, through the proxies: one that writes rows with keys of their own, one that moves money
+// between accounts, and some that read and write one register.
+type load struct {
+	site    *site
+	proxies []*sql.DB
+	mutex   sync.Mutex
+	rows    []acknowledged
+	asked   atomic.Int64
+	moved   atomic.Int64
+	wrong   atomic.Pointer[string]
+	history []porcupine.Operation
+}
+
+// acknowledged is a row that the database said it has.
+type acknowledged struct {
+	id         string
+	host       string // which database node took it
+	begun, end time.Time
+}
+
+// newLoad connects from the lab's own network, as a Droplet in the VPC would.
+func newLoad(t *testing.T, s *site) *load {
+	host, err := machine.New(machine.Config{Name: labName, State: "/nowhere", Cache: "/nowhere", Public: netip.MustParsePrefix(labRange)})
+	require.NoError(t, err)
+	mysql.RegisterDialContext("vpc", func(ctx context.Context, address string) (net.Conn, error) { return host.Dial(ctx, "tcp", address) })
+	mysql.SetLogger(quiet{})
+	password := s.on("web-1", `sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`)
+	l := &load{site: s}
+	for _, n := range s.nodes() {
+		if n.Role != "proxy" {
+			continue
+		}
+		config := mysql.NewConfig()
+		config.User, config.Passwd, config.DBName, config.Net, config.Addr = "wordpress", password, "wordpress", "vpc", n.Addresses.Private+":3306"
+		config.TLSConfig, config.Timeout, config.ReadTimeout, config.WriteTimeout = "skip-verify", time.Second, askTimeout, askTimeout
+		config.Params = map[string]string{"wsrep_sync_wait": "1"}
+		db, err := sql.Open("mysql", config.FormatDSN())
+		require.NoError(t, err)
+		t.Cleanup(func() { db.Close() })
+		l.proxies = append(l.proxies, db)
+	}
+	require.Len(t, l.proxies, 2)
+	for _, statement := range []string{
+		"create table chaos_rows (id varchar(60) primary key, host varchar(60) not null) engine=InnoDB",
+		"create table chaos_accounts (id int primary key, balance int not null) engine=InnoDB",
+		"create table chaos_registers (id int primary key, value int not null) engine=InnoDB",
+	} {
+		_, err := l.proxies[0].ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	for id := range accounts {
+		_, err := l.proxies[0].ExecContext(t.Context(), "insert into chaos_accounts values (?, ?)", id, balance)
+		require.NoError(t, err)
+	}
+	return l
+}
+
+type quiet struct{}
+
+func (quiet) Print(...any) {}
+
+// round lets the clients work until stop is called, and returns what was acknowledged meanwhile.
+func (l *load) round(number int) (stop func() result) {
+	ctx, cancel := context.WithCancel(context.Background())
+	first := len(l.rows)
+	l.history = nil
+	if _, err := l.proxies[0].ExecContext(ctx, "insert into chaos_registers values (?, 0)", number); err != nil {
+		message := fmt.Sprintf("register of round %d: %v", number, err)
+		l.wrong.Store(&message)
+	}
+	begun := time.Now()
+	var group sync.WaitGroup
+	group.Go(func() { l.write(ctx) })
+	group.Go(func() { l.transfer(ctx) })
+	for client := range 3 {
+		group.Go(func() { l.register(ctx, number, client, begun) })
+	}
+	return func() result {
+		cancel()
+		group.Wait()
+		return l.judge(first, begun)
+	}
+}
+
+// write adds rows with keys that nobody else has, over the other proxy after each failure.
+func (l *load) write(ctx context.Context) {
+	for proxy := 0; ctx.Err() == nil; {
+		id := fmt.Sprintf("%d", l.asked.Add(1))
+		row, err := l.add(ctx, l.proxies[proxy], id)
+		if err == nil {
+			l.mutex.Lock()
+			l.rows = append(l.rows, row)
+			l.mutex.Unlock()
+		} else {
+			proxy = 1 - proxy
+		}
+		time.Sleep(pause)
+	}
+}
+
+// add is one row; the node that took it is asked for in the same transaction.
+func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, error) {
+	row := acknowledged{id: id, begun: time.Now()}
+	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return row, err
+	}
+	defer tx.Rollback()
+	if err := tx.QueryRow("select @@wsrep_node_name").Scan(&row.host); err != nil {
+		return row, err
+	}
+	if _, err := tx.Exec("insert into chaos_rows values (?, ?)", id, row.host); err != nil {
+		return row, err
+	}
+	err = tx.Commit()
+	row.end = time.Now()
+	return row, err
+}
+
+// transfer moves money, and looks now and then whether any was lost or made.
+func (l *load) transfer(ctx context.Context) {
+	for n := 0; ctx.Err() == nil; n++ {
+		db := l.proxies[n/50%2]
+		if err := move(db, rand.IntN(accounts), rand.IntN(accounts), rand.IntN(20)); err == nil {
+			l.moved.Add(1)
+		}
+		if n%10 == 0 {
+			var sum int
+			if err := db.QueryRow("select sum(balance) from chaos_accounts").Scan(&sum); err == nil && sum != accounts*balance {
+				message := fmt.Sprintf("the accounts hold %d, not %d", sum, accounts*balance)
+				l.wrong.Store(&message)
+			}
+		}
+		time.Sleep(pause)
+	}
+}
+
+func move(db *sql.DB, from, to, amount int) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var has int
+	if err := tx.QueryRow("select balance from chaos_accounts where id = ? for update", from).Scan(&has); err != nil {
+		return err
+	}
+	if has < amount {
+		return errors.New("too little")
+	}
+	for id, by := range map[int]int{from: -amount, to: amount} {
+		if from == to {
+			by = 0
+		}
+		if _, err := tx.Exec("update chaos_accounts set balance = balance + ? where id = ?", by, id); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// access is what a client does to a register.
+type access struct {
+	write bool
+	value int
+}
+
+// register reads and writes one register, and remembers what it was told and when. A write without an answer may happen at
+// any time after it was asked for.
+func (l *load) register(ctx context.Context, key, client int, begun time.Time) {
+	for n := 0; ctx.Err() == nil; n++ {
+		db := l.proxies[(client+n/20)%2]
+		op := porcupine.Operation{ClientId: client, Input: access{write: n%2 == 0, value: client + 3*n + 1}, Call: time.Since(begun).Nanoseconds()}
+		var read int
+		var err error
+		if n%2 == 0 {
+			_, err = db.Exec("update chaos_registers set value = ? where id = ?", op.Input.(access).value, key)
+		} else {
+			err = db.QueryRow("select value from chaos_registers where id = ?", key).Scan(&read)
+			op.Input = access{}
+		}
+		op.Output, op.Return = read, time.Since(begun).Nanoseconds()
+		if err != nil && n%2 == 0 {
+			op.Return = time.Hour.Nanoseconds()
+		}
+		if err == nil || n%2 == 0 {
+			l.mutex.Lock()
+			l.history = append(l.history, op)
+			l.mutex.Unlock()
+		}
+		if err != nil {
+			client += 3 // as one more client: the old one's request may still be under way
+		}
+		time.Sleep(2 * pause)
+	}
+}
+
+// result is what a round showed.
+type result struct {
+	rows         int
+	gap          time.Duration // the longest without an acknowledged row
+	writers      int           // how often another node took the rows
+	linearizable porcupine.CheckResult
+}
+
+func (l *load) judge(first int, begun time.Time) result {
+	r := result{rows: len(l.rows) - first}
+	last, host := begun, ""
+	for _, row := range l.rows[first:] {
+		r.gap = max(r.gap, row.end.Sub(last))
+		last = row.end
+		if host != "" && host != row.host {
+			r.writers++
+		}
+		host = row.host
+	}
+	r.gap = max(r.gap, time.Since(last))
+	r.linearizable = porcupine.CheckOperationsTimeout(registerModel(), l.history, 20*time.Second)
+	return r
+}
+
+func registerModel() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return 0 },
+		Step: func(state, input, output any) (bool, any) {
+			if asked := input.(access); asked.write {
+				return true, asked.value
+			}
+			return output == state, state
+		},
+	}
+}

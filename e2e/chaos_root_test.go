@@ -1,0 +1,127 @@
+//go:build root && chaos
+
+package e2e_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// healsWithin is how long the stack may take to be whole again, with nobody's help, after the worst that happens here.
+	healsWithin = 4 * time.Minute
+	// pairs of faults: one round in three.
+	pairsIn = 3
+)
+
+// TestChaos breaks things at random under load, singly and in pairs, and looks after each whether the stack is whole again
+// by itself; in the end every acknowledged row must be on every node and no money lost. CHAOS_FAULTS says how many
+// faults (200), CHAOS_SEED repeats the draws of an earlier run.
+func TestChaos(t *testing.T) {
+	count, seed := number(t, "CHAOS_FAULTS", 200), number(t, "CHAOS_SEED", time.Now().UnixNano())
+	fmt.Printf("CHAOS_SEED=%d CHAOS_FAULTS=%d\n", seed, count)
+	dice := rand.New(rand.NewPCG(uint64(seed), 0))
+	s := launch(t)
+	s.untilHealthy()
+	l := newLoad(t, s)
+	fmt.Printf("%-5s %-60s %6s %8s %8s %8s  %s\n", "round", "fault", "rows", "gap", "heals", "writers", "register")
+	gaps, heals := []time.Duration{}, []time.Duration{}
+	for round := 1; count > 0; round++ {
+		drawn := []fault{faults()[dice.IntN(len(faults()))]}
+		if dice.IntN(pairsIn) == 0 {
+			drawn = append(drawn, faults()[dice.IntN(len(faults()))])
+		}
+		count -= int64(len(drawn))
+		r, took, what := s.strike(l, round, drawn, dice)
+		gaps, heals = append(gaps, r.gap), append(heals, took)
+		fmt.Printf("%-5d %-60s %6d %7.1fs %7.1fs %8d  %s\n", round, what, r.rows, r.gap.Seconds(), took.Seconds(), r.writers, r.linearizable)
+		require.NotEqual(t, porcupine.Illegal, r.linearizable, "the register's history is not one that a single copy could have")
+		require.LessOrEqual(t, r.writers, 2*len(drawn)+1, "writers took turns: there were two")
+		if wrong := l.wrong.Load(); wrong != nil {
+			t.Fatal(*wrong)
+		}
+		if round%10 == 0 {
+			s.keeps(l)
+		}
+	}
+	s.keeps(l)
+	slices.Sort(gaps)
+	slices.Sort(heals)
+	fmt.Printf("%d rows acknowledged, %d transfers; gap median %.1f s, worst %.1f s; whole again after a median of %.1f s, %.1f s at worst\n",
+		len(l.rows), l.moved.Load(), gaps[len(gaps)/2].Seconds(), gaps[len(gaps)-1].Seconds(), heals[len(heals)/2].Seconds(), heals[len(heals)-1].Seconds())
+}
+
+func number(t *testing.T, name string, otherwise int64) int64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	require.NoError(t, err, name)
+	return n
+}
+
+// strike breaks what was drawn under load, mends it after a few seconds, and waits until the stack is whole.
+func (s *site) strike(l *load, round int, drawn []fault, dice *rand.Rand) (r result, heals time.Duration, what string) {
+	stop := l.round(round)
+	time.Sleep(time.Second)
+	names, mends := []string{}, []func(){}
+	d := &draw{dice, map[string]bool{}}
+	for _, one := range drawn {
+		on, mended := one.strike(s, d)
+		names, mends = append(names, one.name+" "+on), append(mends, mended)
+		time.Sleep(time.Duration(dice.IntN(1500)) * time.Millisecond)
+	}
+	time.Sleep(time.Duration(3+dice.IntN(6)) * time.Second)
+	for _, mended := range mends {
+		mended()
+	}
+	mended := time.Now()
+	require.Eventually(s.t, s.whole, healsWithin, 500*time.Millisecond, "whole again by itself after %s", strings.Join(names, " and "))
+	heals = time.Since(mended)
+	time.Sleep(time.Second)
+	return stop(), heals, strings.Join(names, ", ")
+}
+
+// whole tells whether all nodes serve and one takes the writes.
+func (s *site) whole() bool {
+	healthy, writers := 0, 0
+	nodes := s.nodes()
+	for _, n := range nodes {
+		if n.Healthy {
+			healthy++
+		}
+		if n.Writer {
+			writers++
+		}
+	}
+	return healthy == len(nodes) && len(nodes) == 7 && writers == 1
+}
+
+// keeps looks on every database node for every acknowledged row, and counts the money.
+func (s *site) keeps(l *load) {
+	s.t.Helper()
+	for _, db := range []string{"db-1", "db-2", "db-3"} {
+		there := map[string]bool{}
+		for id := range strings.FieldsSeq(s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from chaos_rows'")) {
+			there[id] = true
+		}
+		missing := []string{}
+		for _, row := range l.rows {
+			if !there[row.id] {
+				missing = append(missing, row.id)
+			}
+		}
+		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
+		require.Equal(s.t, strconv.Itoa(accounts*balance), s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select sum(balance) from chaos_accounts'"), db)
+	}
+}
