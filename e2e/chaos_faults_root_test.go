@@ -37,7 +37,7 @@ func faults() []fault {
 		{"kill -9 haproxy", func(s *site, d *draw) (string, func()) {
 			return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
 		}},
-		{"power off", powerOff}, {"freeze", freeze}, {"cut off", cutOff}, {"split in two", split}, {"lossy links", loss},
+		{"power off", powerOff}, {"freeze", freeze}, {"cut off", cutOff}, {"split in two", split}, {"lossy links", loss}, {"disk full", full},
 		{"all off at once", allOff},
 	}
 }
@@ -124,6 +124,15 @@ func loss(s *site, d *draw) (string, func()) {
 	}
 	percent := 5 + d.IntN(25)
 	return fmt.Sprintf("%s %d %%", n.Name, percent), s.inflict(map[string]any{"kind": "loss", "groups": [][]int{{n.DropletID}}, "percent": percent, "network": "vpc"})
+}
+
+// full leaves no room on a node's disk.
+func full(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	return n.Name, s.inflict(map[string]any{"kind": "fill", "groups": [][]int{{n.DropletID}}})
 }
 
 // powerOff pulls a node's plug, and presses its button later.

@@ -89,7 +89,7 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 // droplet is a Droplet as the host makes it.
 func (m *hostMachines) droplet(droplet api.Machine, image machine.Image) machine.Droplet {
 	return machine.Droplet{
-		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Layers: image.Layers,
+		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Disk: droplet.Disk, Layers: image.Layers,
 		Attachment: machine.Attachment{Public: droplet.Public, IPv6: droplet.IPv6, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
 		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendorData, PublicKeys: droplet.PublicKeys},
 	}
@@ -106,8 +106,8 @@ func (m *hostMachines) Rebuild(ctx context.Context, droplet api.Machine) error {
 	return m.host.Rebuild(m.droplet(droplet, image))
 }
 
-func (m *hostMachines) Resize(_ context.Context, id, memory, cpus int) error {
-	return m.host.Resize(id, memory, cpus)
+func (m *hostMachines) Resize(ctx context.Context, id, memory, cpus, disk int) error {
+	return m.host.Resize(ctx, id, memory, cpus, disk)
 }
 
 func (m *hostMachines) Import(ctx context.Context, root, url string) (api.Imported, error) {
@@ -162,6 +162,10 @@ func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
 		return m.host.Freeze(id)
 	case api.FaultThaw:
 		return m.host.Thaw(id)
+	case api.FaultFill:
+		return m.host.Fill(id)
+	case api.FaultEmpty:
+		return m.host.Empty(id)
 	}
 	return fmt.Errorf("unknown fault %q", fault)
 }

@@ -40,7 +40,7 @@ func TestVolumeInADroplet(t *testing.T) {
 	b.run(droplet, "sync; umount /mnt/data")
 	work(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, droplet.ID))
 	require.Equal(t, "gone", b.run(droplet, "test -e "+disk+" || echo gone"))
-	require.NotContains(t, loops(), os.Getenv(lab.FolderVariable), "no loop device is left")
+	require.NotContains(t, loops(), volume.ID+".volume", "no loop device is left")
 
 	work(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
 	b.kill() // the clean-up's reset frees the device of a crashed lab

@@ -31,6 +31,7 @@ func newLabFaultCommand(name *string) *cobra.Command {
 	f := &faultCommands{lab: name}
 	command.AddCommand(f.kill(), f.list(), f.lift(),
 		f.droplets("freeze DROPLETS", "All processes of Droplets stand still", state.FaultFreeze, cobra.ExactArgs(1)),
+		f.droplets("fill DROPLETS", "The disks of Droplets are full", state.FaultFill, cobra.ExactArgs(1)),
 		f.droplets("cut DROPLETS", "No packet reaches Droplets or leaves them", state.FaultCut, cobra.ExactArgs(1)),
 		f.droplets("partition DROPLETS DROPLETS...", "Groups of Droplets don't reach each other", state.FaultPartition, cobra.MinimumNArgs(2)),
 		f.droplets("oneway DROPLETS [DROPLETS]", "Packets from the first to the second (or to anybody) are lost; the others are not", state.FaultOneWay, cobra.RangeArgs(1, 2)),
@@ -79,7 +80,7 @@ func (f *faultCommands) droplets(use, short, kind string, arguments cobra.Positi
 			return f.inflict(command, request)
 		},
 	}, &request)
-	if kind != state.FaultFreeze {
+	if kind != state.FaultFreeze && kind != state.FaultFill {
 		command.Flags().StringVar(&request.Network, "network", "", "only this one: public or vpc (default: both)")
 	}
 	if kind == state.FaultLoss {

@@ -386,16 +386,20 @@ func (s *Server) resize(action state.Action) error {
 	if !known {
 		return fmt.Errorf("%w: no size %s", errUnknownAction, action.Argument)
 	}
-	if err := s.Machines.Resize(s.context, action.ResourceID, wanted.Memory, wanted.VCPUs); err != nil {
+	droplet := s.Store.View().Droplet(action.ResourceID)
+	if droplet == nil {
+		return notFound()
+	}
+	disk := diskOf(*droplet)
+	if action.Disk {
+		disk = wanted.Disk
+	}
+	if err := s.Machines.Resize(s.context, action.ResourceID, wanted.Memory, wanted.VCPUs, disk); err != nil {
 		return err
 	}
 	return s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
-			droplet.Disk = diskOf(*droplet)
-			if action.Disk {
-				droplet.Disk = wanted.Disk
-			}
-			droplet.Size = wanted.Slug
+			droplet.Disk, droplet.Size = disk, wanted.Slug
 		}
 	})
 }

@@ -366,7 +366,7 @@ func (s *Server) equip(id int) error {
 func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
 	size, _ := findSize(droplet.Size)
 	return Machine{
-		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs,
+		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs, Disk: diskOf(droplet),
 		Public: droplet.Public, IPv6: droplet.IPv6(), Private: droplet.Private, VPC: droplet.VPC, VPCRange: d.VPC(droplet.VPC).Range,
 		UserData: droplet.UserData, PublicKeys: droplet.PublicKeys,
 	}

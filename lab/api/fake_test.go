@@ -148,8 +148,8 @@ func (m *machines) Rebuild(ctx context.Context, machine api.Machine) error {
 	return m.change(ctx, "Rebuild", machine.ID, func(old *api.Machine) { *old = machine })
 }
 
-func (m *machines) Resize(ctx context.Context, id, memory, cpus int) error {
-	return m.change(ctx, "Resize", id, func(machine *api.Machine) { machine.Memory, machine.CPUs = memory, cpus })
+func (m *machines) Resize(ctx context.Context, id, memory, cpus, disk int) error {
+	return m.change(ctx, "Resize", id, func(machine *api.Machine) { machine.Memory, machine.CPUs, machine.Disk = memory, cpus, disk })
 }
 
 func (m *machines) change(ctx context.Context, call string, id int, change func(*api.Machine)) error {

@@ -54,11 +54,11 @@ func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, err
 		set(span)
 	}
 	check, known := map[string]func(*state.Document, *state.Fault) error{
-		state.FaultFreeze: oneGroup, state.FaultCut: oneGroup, state.FaultPartition: groupsApart, state.FaultOneWay: fromAndTo,
+		state.FaultFreeze: oneGroup, state.FaultFill: oneGroup, state.FaultCut: oneGroup, state.FaultPartition: groupsApart, state.FaultOneWay: fromAndTo,
 		state.FaultLoss: someLoss, state.FaultAPI: someHarm, state.FaultAction: someOutcome,
 	}[b.Kind]
 	if !known {
-		return fault, invalid("there is no fault %q: action, api, cut, freeze, loss, oneway, partition", b.Kind)
+		return fault, invalid("there is no fault %q: action, api, cut, fill, freeze, loss, oneway, partition", b.Kind)
 	}
 	if !slices.Contains([]string{"", "public", "vpc"}, b.Network) {
 		return fault, invalid("network must be public or vpc, not %q", b.Network)
@@ -189,15 +189,21 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 
 // inflict makes a fault felt.
 func (s *Server) inflict(ctx context.Context, fault state.Fault) error {
-	if fault.Kind != state.FaultFreeze {
+	inside, known := faultsInside()[fault.Kind]
+	if !known {
 		return s.applyFaults(ctx)
 	}
 	for _, id := range slices.Concat(fault.Groups...) {
-		if err := s.faultOf(ctx, id, FaultFreeze); err != nil {
+		if err := s.faultOf(ctx, id, inside.strike); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// faultsInside are the kinds that are done to a machine itself, and what ends them.
+func faultsInside() map[string]struct{ strike, mend string } {
+	return map[string]struct{ strike, mend string }{state.FaultFreeze: {FaultFreeze, FaultThaw}, state.FaultFill: {FaultFill, FaultEmpty}}
 }
 
 // faultOf gives a machine a fault; what it can't have now is the asker's mistake.
@@ -260,14 +266,18 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	}
 	s.Logger.Info("fault lifted", "name", name)
 	s.faults.forget(name)
-	if fault.Kind != state.FaultFreeze {
+	inside, known := faultsInside()[fault.Kind]
+	if !known {
 		return s.applyFaults(ctx)
 	}
 	for _, id := range slices.Concat(fault.Groups...) {
-		frozen := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
-			return x.Kind == state.FaultFreeze && slices.Contains(slices.Concat(x.Groups...), id)
+		still := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
+			return x.Kind == fault.Kind && slices.Contains(slices.Concat(x.Groups...), id)
 		})
-		if err := s.Machines.Fault(ctx, id, FaultThaw); !frozen && err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
+		if still {
+			continue
+		}
+		if err := s.Machines.Fault(ctx, id, inside.mend); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
 			return err
 		}
 	}

@@ -87,6 +87,11 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 	frozen := w.hurt(fmt.Sprintf(`{"kind":"freeze","groups":[[%d,%d]]}`, b, c))
 	w.lift(frozen)
 	require.Equal(t, []string{"freeze", "freeze", "thaw", "thaw"}, w.machines.faults)
+	w.machines.faults = nil
+	one, other := w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d]]}`, b)), w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d,%d]]}`, b, c))
+	w.lift(one)
+	w.lift(other)
+	require.Equal(t, []string{"fill", "fill", "fill", "empty", "empty"}, w.machines.faults, "as long as one wants it full, it is")
 	status, _, _ = w.raw("DELETE", "/lab/v1/faults/"+frozen, "")
 	require.Equal(t, 404, status)
 }
@@ -95,7 +100,7 @@ func TestFaultsThatAreNone(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(request("a")).ID
 	for body, why := range map[string]string{
-		`{"kind":"dance"}`:              "action, api, cut, freeze",
+		`{"kind":"dance"}`:              "action, api, cut, fill, freeze",
 		`{"kind":"cut"}`:                "groups of Droplets",
 		`{"kind":"cut","groups":[[1]]}`: "no Droplet 1",
 		`{"kind":"cut","groups":[[]]}`:  "empty",

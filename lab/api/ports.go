@@ -16,6 +16,7 @@ type Machine struct {
 	Root       string // the image it starts from
 	Memory     int    // MB
 	CPUs       int
+	Disk       int        // GB
 	Public     netip.Addr // the zero Addr: it has its VPC only
 	IPv6       netip.Addr // the zero Addr: none
 	Private    netip.Addr
@@ -30,6 +31,8 @@ const (
 	FaultKill   = "kill"   // the whole machine is lost: links down first, then every process
 	FaultFreeze = "freeze" // its processes stand still
 	FaultThaw   = "thaw"   // they go on
+	FaultFill   = "fill"   // its disk is full
+	FaultEmpty  = "empty"  // what filled it is gone
 )
 
 // NetworkFault is loss of packets from some machines to others. No machines mean any, and all else in the networks.
@@ -72,8 +75,8 @@ type Machines interface {
 	Destroy(ctx context.Context, id int) error
 	// Rebuild gives a machine that is off an empty disk above another image, and the same of all else.
 	Rebuild(ctx context.Context, machine Machine) error
-	// Resize gives a machine that is off another memory (MB) and number of CPUs.
-	Resize(ctx context.Context, id, memory, cpus int) error
+	// Resize gives a machine that is off another memory (MB), number of CPUs and disk (GB).
+	Resize(ctx context.Context, id, memory, cpus, disk int) error
 	// Import fetches a disk image and keeps its root file system as an image. After an error nothing of it is left.
 	Import(ctx context.Context, root, url string) (Imported, error)
 	// EnableIPv6 gives a machine a public IPv6 address.

@@ -32,6 +32,7 @@ type Droplet struct {
 	Attachment `json:"attachment"`
 	Memory     int      `json:"memory"` // MB
 	CPUs       int      `json:"cpus"`
+	Disk       int      `json:"disk"`   // GB; 0 means 25
 	Layers     []string `json:"layers"` // of its image, the lowest first
 	Seed       Seed     `json:"seed"`
 }
@@ -44,8 +45,18 @@ type Place struct {
 	Root      string // the file system as this computer sees it, through PID 1; empty when it does not run
 }
 
-func (h *Host) folder(id int) string  { return filepath.Join(h.State, "droplets", number(id)) }
-func (h *Host) upper(id int) string   { return filepath.Join(h.folder(id), "upper") }
+func (h *Host) folder(id int) string { return filepath.Join(h.State, "droplets", number(id)) }
+
+// upper is where what a Droplet changes of its image lies: on its own disk, or in the folder itself when a lab made it that
+// had no disks.
+func (h *Host) upper(id int) string {
+	old := filepath.Join(h.folder(id), "upper")
+	if _, err := os.Stat(old); err == nil {
+		return old
+	}
+	return filepath.Join(h.space(id), "upper")
+}
+
 func (h *Host) console(id int) string { return filepath.Join(h.folder(id), "console.log") }
 
 // Create makes the Droplet's disk, seed and network. Nothing boots. Made again with the same number it is mended.
@@ -83,13 +94,20 @@ func (h *Host) Rebuild(droplet Droplet) error {
 	return h.deleteUnused()
 }
 
-// Resize gives a Droplet that is off another memory (MB) and number of CPUs.
-func (h *Host) Resize(id, memory, cpus int) error {
+// Resize gives a Droplet that is off another memory (MB), number of CPUs and disk (GB), which never shrinks.
+func (h *Host) Resize(ctx context.Context, id, memory, cpus, disk int) error {
 	defer h.lock(number(id))()
-	if err := h.changeOff(id, func(droplet *Droplet) { droplet.Memory, droplet.CPUs = memory, cpus }); err != nil {
+	err := h.changeOff(id, func(droplet *Droplet) {
+		droplet.Memory, droplet.CPUs, droplet.Disk = memory, cpus, max(droplet.Disk, disk)
+	})
+	if err != nil {
 		return fmt.Errorf("resize: %w", err)
 	}
-	return nil
+	droplet, err := h.Droplet(id)
+	if err != nil {
+		return fmt.Errorf("resize: %w", err)
+	}
+	return h.growSpace(ctx, droplet)
 }
 
 // changeOff changes what is kept of a Droplet that does not run. Its lock is held.
@@ -127,6 +145,9 @@ func (h *Host) saveDroplet(droplet Droplet) error {
 // freshUpper gives the Droplet an empty folder above its layers, with its seed in it. It appears by rename, so that
 // it is there in full or not at all.
 func (h *Host) freshUpper(droplet Droplet) error {
+	if err := h.ensureSpace(droplet); err != nil {
+		return err
+	}
 	upper := h.upper(droplet.ID)
 	temporary := upper + ".part"
 	if err := errors.Join(os.RemoveAll(temporary), os.RemoveAll(upper), os.Mkdir(temporary, 0o755)); err != nil {
@@ -148,6 +169,9 @@ func (h *Host) mend(droplet Droplet) error {
 		return errors.Is(err, fs.ErrNotExist) && filepath.Dir(layer) == h.layers()
 	})
 	if err := h.saveDroplet(droplet); err != nil {
+		return err
+	}
+	if err := h.ensureSpace(droplet); err != nil {
 		return err
 	}
 	if _, err := os.Stat(h.upper(droplet.ID)); errors.Is(err, fs.ErrNotExist) {
@@ -270,6 +294,9 @@ func (h *Host) destroy(ctx context.Context, id int) error {
 		return err
 	}
 	if err := h.detach(number(id), droplet.Attachment); err != nil {
+		return err
+	}
+	if err := h.releaseSpace(id); err != nil {
 		return err
 	}
 	return os.RemoveAll(h.folder(id))

@@ -25,7 +25,8 @@ const rebootLoop = `while "$@" </dev/null; code=$?; [ $code -eq 133 ]; do :; don
 type launchSpec struct {
 	Machine   string   `json:"machine"`
 	Hostname  string   `json:"hostname"`
-	Folder    string   `json:"folder"` // of the Droplet: upper, work, root
+	Folder    string   `json:"folder"` // of the Droplet
+	Disk      string   `json:"disk"`   // where upper and work lie
 	Layers    []string `json:"layers"` // the lowest first
 	Namespace string   `json:"namespace"`
 	Memory    int      `json:"memory"` // MB
@@ -39,7 +40,7 @@ func (h *Host) launch(id int) error {
 		return err
 	}
 	spec := launchSpec{
-		Machine: h.Namespace(number(id)), Hostname: droplet.Hostname, Folder: h.folder(id), Layers: droplet.Layers,
+		Machine: h.Namespace(number(id)), Hostname: droplet.Hostname, Folder: h.folder(id), Layers: droplet.Layers, Disk: filepath.Dir(h.upper(id)),
 		Namespace: namespacePath(h.Namespace(number(id))), Memory: droplet.Memory,
 	}
 	if _, err := file.Write(filepath.Join(spec.Folder, memoryFile), []byte(memoryInfo(spec.Memory)), file.Options{Mode: 0o444}); err != nil {
@@ -119,6 +120,9 @@ func isolate(spec launchSpec) error {
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
+	if err := forgetDisks(spec.Disk); err != nil {
+		return err
+	}
 	if err := mountDisk(spec); err != nil {
 		return err
 	}
@@ -149,14 +153,14 @@ func coverRun(namespace string) error {
 
 // mountDisk mounts the Droplet's file system. What only makes copying up quicker is off: a layer must be whole without it.
 func mountDisk(spec launchSpec) error {
-	work, root := filepath.Join(spec.Folder, "work"), filepath.Join(spec.Folder, "root")
+	work, root := filepath.Join(spec.Disk, "work"), filepath.Join(spec.Folder, "root")
 	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o755), os.MkdirAll(root, 0o755)); err != nil {
 		return fmt.Errorf("mount disk: %w", err)
 	}
 	lower := slices.Clone(spec.Layers)
 	slices.Reverse(lower)
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off,metacopy=off,redirect_dir=off,xino=off",
-		strings.Join(lower, ":"), filepath.Join(spec.Folder, "upper"), work)
+		strings.Join(lower, ":"), filepath.Join(spec.Disk, "upper"), work)
 	if limit := os.Getpagesize(); len(options) >= limit {
 		return fmt.Errorf("mount disk: %d layers: their paths are longer than %d bytes together", len(lower), limit)
 	}

@@ -71,8 +71,7 @@ func (h *Host) DeleteImage(name string) error {
 	return h.deleteUnused()
 }
 
-// Snapshot keeps the Droplet's disk as the image of that name. The disk of one that is off becomes the image's top
-// layer by a rename, and the Droplet goes on above it; the disk of one that runs is copied while its processes stand still.
+// Snapshot keeps a copy of the Droplet's disk as the image of that name: of one that runs, while its processes stand still.
 func (h *Host) Snapshot(ctx context.Context, id int, image string) (Image, error) {
 	defer h.lock(number(id))()
 	h.disk.RLock()
@@ -84,13 +83,13 @@ func (h *Host) Snapshot(ctx context.Context, id int, image string) (Image, error
 	if err != nil {
 		return Image{}, fmt.Errorf("snapshot: %w", err)
 	}
-	if h.Running(id) {
-		return h.copyDisk(ctx, droplet, image)
+	if err := h.ensureSpace(droplet); err != nil {
+		return Image{}, err
 	}
-	return h.cutDisk(droplet, image)
+	return h.copyDisk(ctx, droplet, image)
 }
 
-// copyDisk copies the disk of a running Droplet: what a crash at this moment would leave.
+// copyDisk copies a disk: of a running Droplet what a crash at this moment would leave.
 func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (result Image, err error) {
 	layer, err := h.newLayer(image)
 	if err != nil {
@@ -98,9 +97,11 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 	}
 	temporary := layer + ".part"
 	defer os.RemoveAll(temporary)
-	thaw, err := h.hold(droplet.ID)
-	if err != nil {
-		return Image{}, err
+	thaw := func() error { return nil }
+	if h.Running(droplet.ID) {
+		if thaw, err = h.hold(droplet.ID); err != nil {
+			return Image{}, err
+		}
 	}
 	_, err = command.Run(ctx, command.Command{Args: []string{"cp", "-a", "--reflink=auto", h.upper(droplet.ID), temporary}})
 	if err := errors.Join(err, thaw()); err != nil {
@@ -141,27 +142,6 @@ func (h *Host) release(id int) error {
 		}
 	}
 	return os.Remove(h.heldMark(id))
-}
-
-// cutDisk makes the disk of a Droplet that is off a layer. The order of the steps lets a crash between any two be
-// mended: the image is remembered last, and a Droplet whose upper folder is gone gets a new one above the layer.
-func (h *Host) cutDisk(droplet Droplet, image string) (Image, error) {
-	layer, err := h.newLayer(image)
-	if err != nil {
-		return Image{}, err
-	}
-	below := droplet.Layers
-	droplet.Layers = append(slices.Clone(below), layer)
-	if err := h.saveDroplet(droplet); err != nil {
-		return Image{}, err
-	}
-	if err := finishLayer(h.upper(droplet.ID), layer); err != nil {
-		return Image{}, err
-	}
-	if err := h.freshUpper(droplet); err != nil {
-		return Image{}, err
-	}
-	return h.keepImage(image, droplet.Layers)
 }
 
 // finishLayer makes a folder a layer, and takes out of it what the lab put there for one Droplet.

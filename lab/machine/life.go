@@ -39,7 +39,7 @@ func (h *Host) sweep() error {
 		if _, err := os.Stat(filepath.Join(folder, "droplet.json")); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := os.RemoveAll(folder); err != nil {
+		if err := errors.Join(unmountBelow(folder), os.RemoveAll(folder)); err != nil {
 			return fmt.Errorf("remove %s: %w", folder, err)
 		}
 	}
@@ -77,7 +77,7 @@ func (h *Host) Down(ctx context.Context) error {
 	if err := h.end(ctx, ""); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
-	return errors.Join(h.freeLoops(ctx), h.removeFabric(), h.removeGroups(), h.restoreLimits(ctx))
+	return errors.Join(unmountBelow(h.State), h.freeLoops(ctx), h.removeFabric(), h.removeGroups(), h.restoreLimits(ctx))
 }
 
 // clear ends what a station runs and takes it out of the networks.

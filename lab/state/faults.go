@@ -5,6 +5,7 @@ import "time"
 // The kinds of faults that last until they are lifted.
 const (
 	FaultFreeze    = "freeze"    // a Droplet's processes stand still
+	FaultFill      = "fill"      // a Droplet's disk is full
 	FaultCut       = "cut"       // a Droplet's links are down
 	FaultPartition = "partition" // groups of Droplets don't reach each other
 	FaultOneWay    = "oneway"    // packets from some to others are lost
@@ -20,7 +21,7 @@ type Fault struct {
 	Created time.Time `json:"created"`
 	Until   time.Time `json:"until"` // lifted by itself then; zero means never
 
-	Groups  [][]int `json:"groups"`  // of Droplets: one for freeze and cut, two or more for partition, from and to for oneway and loss
+	Groups  [][]int `json:"groups"`  // of Droplets: one for freeze, fill and cut, two or more for partition, from and to for oneway and loss
 	Network string  `json:"network"` // public, vpc, or empty for both
 	Percent int     `json:"percent"` // of the packets that are lost
 
