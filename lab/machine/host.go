@@ -48,7 +48,10 @@ type Host struct {
 	mutex sync.Mutex
 	locks map[string]*sync.Mutex // one for each Droplet and station
 	disk  sync.RWMutex           // written by what deletes layers, read by what begins to use them
-	net   sync.Mutex             // one change of the fabric at a time
+	net   sync.Mutex             // one change of the fabric at a time; it holds the two below as well
+
+	paces  map[string]pace   // of the ports that are to be late
+	relays map[string]*relay // of those that are
 }
 
 // New checks the configuration. Nothing is made before Up.
@@ -71,7 +74,7 @@ func New(config Config) (*Host, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	return &Host{Config: config, locks: map[string]*sync.Mutex{}}, nil
+	return &Host{Config: config, locks: map[string]*sync.Mutex{}, relays: map[string]*relay{}}, nil
 }
 
 // lock takes the lock of one Droplet or station and returns what lets go of it.
