@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 var (
@@ -28,7 +29,7 @@ var (
 
 // HostPackages returns the Debian packages that a computer needs to run a lab.
 func HostPackages() []string {
-	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
+	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "libfaketime", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
 }
 
 // Config is what a lab is on this computer.
@@ -47,8 +48,12 @@ type Host struct {
 	Config
 	mutex sync.Mutex
 	locks map[string]*sync.Mutex // one for each Droplet and station
-	disk  sync.RWMutex           // written by what deletes layers, read by what begins to use them
-	net   sync.Mutex             // one change of the fabric at a time; it holds the two below as well
+
+	steps   map[int]time.Duration // of the Droplets' clocks
+	keeping bool                  // somebody looks after them
+
+	disk sync.RWMutex // written by what deletes layers, read by what begins to use them
+	net  sync.Mutex   // one change of the fabric at a time; it holds the two below as well
 
 	paces  map[string]pace   // of the ports that are to be late
 	relays map[string]*relay // of those that are
