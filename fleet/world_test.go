@@ -277,6 +277,10 @@ func (w *world) Images() ([]string, error) { return nil, nil }
 
 func (w *world) SetNetworkFaults(context.Context, []api.NetworkFault) error { return nil }
 
+func (w *world) SetDelays(context.Context, []api.LinkDelay) error { return nil }
+
+func (w *world) SetClocks(context.Context, map[int]time.Duration) error { return nil }
+
 func (w *world) Import(context.Context, string, string) (api.Imported, error) {
 	return api.Imported{}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hornero/hornero/lab/api"
 	"github.com/hornero/hornero/lab/machine"
@@ -176,6 +177,22 @@ func (m *hostMachines) SetNetworkFaults(ctx context.Context, faults []api.Networ
 		losses = append(losses, machine.Loss(fault))
 	}
 	return m.host.SetLosses(ctx, losses)
+}
+
+func (m *hostMachines) SetDelays(_ context.Context, delays []api.LinkDelay) error {
+	late := []machine.Delay{}
+	for _, delay := range delays {
+		late = append(late, machine.Delay(delay))
+	}
+	return m.host.SetDelays(late)
+}
+
+func (m *hostMachines) SetClocks(ctx context.Context, steps map[int]time.Duration) error {
+	err := m.host.SetClocks(ctx, steps)
+	if errors.Is(err, machine.ErrClock) {
+		return errors.Join(api.ErrUnfit, err)
+	}
+	return err
 }
 
 func (m *hostMachines) SetFirewalls(ctx context.Context, shields []api.Shield) error {

@@ -19,10 +19,11 @@ import (
 func newLabFaultCommand(name *string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "fault",
-		Short: "Break something on purpose: Droplets, their network, the API",
+		Short: "Break something on purpose: Droplets, their network, their clocks, the API",
 		Long: "Break something on purpose. Each fault has a name, is listed, and lasts until it is lifted by it, by --for, or with the\n" +
 			"Droplets that it hurts. A kill is over when it is done. Droplets are given by id or name, several with commas between.",
 		Example: "  hornero lab fault kill db-1\n  hornero lab fault partition db-1 db-2,db-3 --for 30s\n  hornero lab fault loss db-1 --percent 20 --network vpc\n" +
+			"  hornero lab fault delay db-1 --by 40ms --jitter 5ms\n  hornero lab fault clock web-1 --step -1h\n" +
 			"  hornero lab fault api 'POST /v2/droplets' --status 503 --count 2\n  hornero lab fault action snapshot --outcome errs\n" +
 			"  hornero lab fault list\n  hornero lab fault lift partition-1",
 		Args: cobra.NoArgs,
@@ -36,6 +37,8 @@ func newLabFaultCommand(name *string) *cobra.Command {
 		f.droplets("partition DROPLETS DROPLETS...", "Groups of Droplets don't reach each other", state.FaultPartition, cobra.MinimumNArgs(2)),
 		f.droplets("oneway DROPLETS [DROPLETS]", "Packets from the first to the second (or to anybody) are lost; the others are not", state.FaultOneWay, cobra.RangeArgs(1, 2)),
 		f.droplets("loss DROPLETS [DROPLETS]", "A part of the packets between the two (or of all) is lost", state.FaultLoss, cobra.RangeArgs(1, 2)),
+		f.droplets("delay DROPLETS", "Packets to Droplets and from them come later, each way", state.FaultDelay, cobra.ExactArgs(1)),
+		f.droplets("clock DROPLETS", "Programs that start in Droplets see another time; static ones, and those that run, do not", state.FaultClock, cobra.ExactArgs(1)),
 		f.api(), f.action())
 	return command
 }
@@ -80,11 +83,17 @@ func (f *faultCommands) droplets(use, short, kind string, arguments cobra.Positi
 			return f.inflict(command, request)
 		},
 	}, &request)
-	if kind != state.FaultFreeze && kind != state.FaultFill {
+	if kind != state.FaultFreeze && kind != state.FaultFill && kind != state.FaultClock {
 		command.Flags().StringVar(&request.Network, "network", "", "only this one: public or vpc (default: both)")
 	}
-	if kind == state.FaultLoss {
+	switch kind {
+	case state.FaultLoss:
 		command.Flags().IntVar(&request.Percent, "percent", 10, "how many of the packets, in percent")
+	case state.FaultDelay:
+		command.Flags().StringVar(&request.Delay, "by", "40ms", "how much later: a round trip over one such link takes twice as much longer")
+		command.Flags().StringVar(&request.Jitter, "jitter", "", "by how much the delay varies up and down, as in 5ms; packets keep their order")
+	case state.FaultClock:
+		command.Flags().StringVar(&request.Step, "step", "-1h", "how far away from the true time, back with a minus")
 	}
 	return command
 }
@@ -214,7 +223,8 @@ func describeFault(fault state.Fault) string {
 		text string
 	}{
 		{fault.Percent > 0, fmt.Sprintf("%d %%", fault.Percent)}, {fault.Network != "", "on " + fault.Network}, {fault.Match != "", fault.Match},
-		{fault.Status != 0, fmt.Sprintf("answers %d", fault.Status)}, {fault.Delay != 0, "after " + fault.Delay.String()}, {fault.Cut, "cut short"},
+		{fault.Status != 0, fmt.Sprintf("answers %d", fault.Status)}, {fault.Delay != 0, "after " + fault.Delay.String()},
+		{fault.Jitter != 0, "+- " + fault.Jitter.String()}, {fault.Step != 0, "by " + fault.Step.String()}, {fault.Cut, "cut short"},
 		{fault.Hang, "never answered"}, {fault.Action != "", fault.Action + " " + fault.Outcome}, {!fault.Until.IsZero(), "until " + fault.Until.Local().Format(time.TimeOnly)},
 	} {
 		if detail.said {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hornero/hornero/lab/api"
 )
@@ -21,6 +22,8 @@ type machines struct {
 	images  map[string]bool
 	faults  []string
 	lost    []api.NetworkFault
+	late    []api.LinkDelay
+	steps   map[int]time.Duration
 	shields []api.Shield
 	holders map[netip.Addr]int // of reserved IPs
 	gate    chan struct{}
@@ -215,6 +218,23 @@ func (m *machines) SetNetworkFaults(_ context.Context, faults []api.NetworkFault
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.lost = faults
+	return nil
+}
+
+func (m *machines) SetDelays(_ context.Context, delays []api.LinkDelay) error {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.late = delays
+	return nil
+}
+
+func (m *machines) SetClocks(ctx context.Context, steps map[int]time.Duration) error {
+	if err := m.pass(ctx, "SetClocks"); err != nil && len(steps) > 0 {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.steps = steps
 	return nil
 }
 

@@ -31,6 +31,8 @@ type FaultRequest struct {
 	Chance  int     `json:"chance,omitempty"`
 	Action  string  `json:"action,omitempty"`
 	Outcome string  `json:"outcome,omitempty"`
+	Jitter  string  `json:"jitter,omitempty"`
+	Step    string  `json:"step,omitempty"`
 }
 
 // The ends of an action that a fault brings about.
@@ -43,22 +45,15 @@ const (
 func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, error) {
 	fault := state.Fault{Name: b.Name, Kind: b.Kind, Created: now, Groups: b.Groups, Network: b.Network, Percent: b.Percent, Match: b.Match, Status: b.Status,
 		Cut: b.Cut, Hang: b.Hang, Count: b.Count, After: b.After, Chance: b.Chance, Action: b.Action, Outcome: b.Outcome}
-	for text, set := range map[string]func(time.Duration){b.For: func(x time.Duration) { fault.Until = now.Add(x) }, b.Delay: func(x time.Duration) { fault.Delay = x }} {
-		if text == "" {
-			continue
-		}
-		span, err := time.ParseDuration(text)
-		if err != nil || span <= 0 {
-			return fault, invalid("%q is no duration: as in 1.5s or 2m", text)
-		}
-		set(span)
+	if err := b.spans(&fault, now); err != nil {
+		return fault, err
 	}
 	check, known := map[string]func(*state.Document, *state.Fault) error{
 		state.FaultFreeze: oneGroup, state.FaultFill: oneGroup, state.FaultCut: oneGroup, state.FaultPartition: groupsApart, state.FaultOneWay: fromAndTo,
-		state.FaultLoss: someLoss, state.FaultAPI: someHarm, state.FaultAction: someOutcome,
+		state.FaultLoss: someLoss, state.FaultAPI: someHarm, state.FaultAction: someOutcome, state.FaultDelay: someDelay, state.FaultClock: someStep,
 	}[b.Kind]
 	if !known {
-		return fault, invalid("there is no fault %q: action, api, cut, fill, freeze, loss, oneway, partition", b.Kind)
+		return fault, invalid("there is no fault %q: action, api, clock, cut, delay, fill, freeze, loss, oneway, partition", b.Kind)
 	}
 	if !slices.Contains([]string{"", "public", "vpc"}, b.Network) {
 		return fault, invalid("network must be public or vpc, not %q", b.Network)
@@ -180,7 +175,9 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 	s.Logger.Info("fault", "name", fault.Name, "kind", fault.Kind, "groups", fault.Groups)
-	if err := s.inflict(r.Context(), fault); err != nil {
+	if err := s.inflict(r.Context(), fault); errors.Is(err, ErrUnfit) {
+		return nil, errors.Join(invalid("%v", err), s.lift(context.WithoutCancel(r.Context()), fault.Name))
+	} else if err != nil {
 		return nil, errors.Join(err, s.lift(context.WithoutCancel(r.Context()), fault.Name))
 	}
 	s.liftInTime(fault)
@@ -189,6 +186,9 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 
 // inflict makes a fault felt.
 func (s *Server) inflict(ctx context.Context, fault state.Fault) error {
+	if fault.Kind == state.FaultClock {
+		return s.applyClocks(ctx)
+	}
 	inside, known := faultsInside()[fault.Kind]
 	if !known {
 		return s.applyFaults(ctx)
@@ -266,6 +266,9 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	}
 	s.Logger.Info("fault lifted", "name", name)
 	s.faults.forget(name)
+	if fault.Kind == state.FaultClock {
+		return s.applyClocks(ctx)
+	}
 	inside, known := faultsInside()[fault.Kind]
 	if !known {
 		return s.applyFaults(ctx)
@@ -284,11 +287,12 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	return nil
 }
 
-// applyFaults makes packets get lost as the faults say.
+// applyFaults makes packets get lost and come late as the faults say.
 func (s *Server) applyFaults(ctx context.Context) error {
 	s.faults.applying.Lock()
 	defer s.faults.applying.Unlock()
-	return s.Machines.SetNetworkFaults(ctx, networkFaults(s.Store.View()))
+	d := s.Store.View()
+	return errors.Join(s.Machines.SetNetworkFaults(ctx, networkFaults(d)), s.Machines.SetDelays(ctx, linkDelays(d)))
 }
 
 // networkFaults are the losses that all faults together bring about.
@@ -327,6 +331,9 @@ func networkFaults(d *state.Document) []NetworkFault {
 func (s *Server) takeUpFaults(ctx context.Context) error {
 	for _, fault := range s.Store.View().Faults {
 		s.liftInTime(fault)
+	}
+	if err := s.applyClocks(ctx); err != nil {
+		s.Logger.Warn("clocks not stepped", "err", err) // a Droplet that does not answer is no reason not to start
 	}
 	return s.applyFaults(ctx)
 }

@@ -100,26 +100,68 @@ func TestFaultsThatAreNone(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(request("a")).ID
 	for body, why := range map[string]string{
-		`{"kind":"dance"}`:              "action, api, cut, fill, freeze",
+		`{"kind":"dance"}`:              "action, api, clock, cut, delay, fill, freeze",
 		`{"kind":"cut"}`:                "groups of Droplets",
 		`{"kind":"cut","groups":[[1]]}`: "no Droplet 1",
 		`{"kind":"cut","groups":[[]]}`:  "empty",
-		fmt.Sprintf(`{"kind":"partition","groups":[[%d],[%d]]}`, id, id):        "two groups",
-		fmt.Sprintf(`{"kind":"loss","groups":[[%d]],"percent":101}`, id):        "percent",
-		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"network":"tin"}`, id):       "public or vpc",
-		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"for":"soon"}`, id):          "no duration",
-		`{"kind":"api","match":"GET"}`:                                          "a method and a path",
-		`{"kind":"api","match":"GET /v2/account"}`:                              "needs a status",
-		`{"kind":"api","match":"GET /v2/account","status":200}`:                 "between 400 and 599",
-		`{"kind":"api","match":"GET /v2/account","status":500,"chance":200}`:    "percentage",
-		`{"kind":"action","action":"snapshot","outcome":"sings"}`:               "hangs or errs",
-		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"no such name"}`, id): "no name for a fault",
+		fmt.Sprintf(`{"kind":"partition","groups":[[%d],[%d]]}`, id, id):                 "two groups",
+		fmt.Sprintf(`{"kind":"loss","groups":[[%d]],"percent":101}`, id):                 "percent",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"network":"tin"}`, id):                "public or vpc",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"for":"soon"}`, id):                   "no duration",
+		fmt.Sprintf(`{"kind":"delay","groups":[[%d]]}`, id):                              "delay of at most 1m",
+		fmt.Sprintf(`{"kind":"delay","groups":[[%d]],"delay":"-4ms"}`, id):               "no duration",
+		fmt.Sprintf(`{"kind":"delay","groups":[[%d]],"delay":"4ms","jitter":"5ms"}`, id): "more than the delay",
+		fmt.Sprintf(`{"kind":"clock","groups":[[%d]]}`, id):                              "a step other than 0",
+		fmt.Sprintf(`{"kind":"clock","groups":[[%d]],"step":"200000h"}`, id):             "at most 175200 hours",
+		`{"kind":"api","match":"GET"}`:                                                   "a method and a path",
+		`{"kind":"api","match":"GET /v2/account"}`:                                       "needs a status",
+		`{"kind":"api","match":"GET /v2/account","status":200}`:                          "between 400 and 599",
+		`{"kind":"api","match":"GET /v2/account","status":500,"chance":200}`:             "percentage",
+		`{"kind":"action","action":"snapshot","outcome":"sings"}`:                        "hangs or errs",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"no such name"}`, id):          "no name for a fault",
 	} {
 		status, answer, _ := w.raw("POST", "/lab/v1/faults", body)
 		require.Equal(t, 422, status, body)
 		require.Contains(t, answer["message"], why, body)
 	}
 	require.Empty(t, w.store.View().Faults)
+}
+
+func TestFaultsOfTime(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.create(request("a")).ID, w.create(request("b")).ID
+	seen := func() ([]api.LinkDelay, map[int]time.Duration) {
+		w.machines.mutex.Lock()
+		defer w.machines.mutex.Unlock()
+		return w.machines.late, w.machines.steps
+	}
+	late := w.hurt(fmt.Sprintf(`{"kind":"delay","groups":[[%d,%d]],"delay":"40ms","jitter":"5ms","network":"vpc","for":"1h"}`, a, b))
+	hour := w.hurt(fmt.Sprintf(`{"kind":"clock","groups":[[%d]],"step":"-1h"}`, a))
+	w.hurt(fmt.Sprintf(`{"kind":"clock","groups":[[%d,%d]],"step":"2h"}`, a, b))
+	check := func() {
+		t.Helper()
+		delays, steps := seen()
+		require.Equal(t, []api.LinkDelay{{Droplets: []int{a, b}, Network: "vpc", By: 40 * time.Millisecond, Jitter: 5 * time.Millisecond}}, delays)
+		require.Equal(t, map[int]time.Duration{a: time.Hour, b: 2 * time.Hour}, steps)
+	}
+	check()
+	w.stop()
+	w.start()
+	check()
+	require.WithinDuration(t, time.Now().Add(time.Hour), w.store.View().Fault(late).Until, time.Minute)
+	w.lift(late)
+	w.lift(hour)
+	delays, steps := seen()
+	require.Empty(t, delays)
+	require.Equal(t, map[int]time.Duration{a: 2 * time.Hour, b: 2 * time.Hour}, steps)
+
+	w.machines.mutex.Lock()
+	w.machines.broken["SetClocks"] = fmt.Errorf("%w: it is odd", api.ErrUnfit)
+	w.machines.mutex.Unlock()
+	status, answer, _ := w.raw("POST", "/lab/v1/faults", fmt.Sprintf(`{"kind":"clock","groups":[[%d]],"step":"1h","name":"odd"}`, a))
+	require.Equal(t, 422, status)
+	require.Contains(t, answer["message"], "it is odd")
+	require.Nil(t, w.store.View().Fault("odd"))
 }
 
 func TestFaultsOfTheAPI(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 // faultCounts counts the requests that API faults met, by name.
 type faultCounts struct {
 	applying sync.Mutex // one change of the network's faults at a time
+	stepping sync.Mutex // one change of clocks at a time
 	mutex    sync.Mutex
 	met      map[string]int
 }

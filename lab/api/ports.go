@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -42,6 +43,13 @@ type NetworkFault struct {
 	Percent  int    // of the packets
 }
 
+// LinkDelay is time that every frame takes longer over the links of some machines, once on each link that it passes.
+type LinkDelay struct {
+	Droplets   []int
+	Network    string        // public, vpc, or empty for both
+	By, Jitter time.Duration // Jitter is by how much a frame's delay may be more or less
+}
+
 // Inspection is where a machine is to be found on this computer.
 type Inspection struct {
 	Namespace string `json:"netns"`
@@ -55,6 +63,8 @@ var (
 	ErrGone = errors.New("the Droplet is gone")
 	// ErrOff says that a machine must run for this.
 	ErrOff = errors.New("the Droplet is off")
+	// ErrUnfit says that a machine is such that it can't have a fault.
+	ErrUnfit = errors.New("the Droplet can't have this fault")
 )
 
 // Machines runs Droplets and keeps the images they start from. Each call may take long and ends early with ctx.
@@ -91,6 +101,11 @@ type Machines interface {
 	SetFirewalls(ctx context.Context, shields []Shield) error
 	// SetNetworkFaults puts these faults in force, and no others.
 	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
+	// SetDelays makes links late as told, and no others.
+	SetDelays(ctx context.Context, delays []LinkDelay) error
+	// SetClocks shows programs of machines times as far away as told, and those of all others the true one; ErrUnfit when
+	// one can't have it. One that is off gets it when it boots.
+	SetClocks(ctx context.Context, steps map[int]time.Duration) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
 	SetReserved(ctx context.Context, holders map[netip.Addr]int) error
 	// Running tells whether the machine runs now. It is quick.

@@ -178,13 +178,16 @@ func (h *Host) removeFabric() error {
 	if err := removeNamespace(h.fabric()); err != nil {
 		return err
 	}
-	filter := &netlink.Route{Protocol: protocol, Priority: h.metric(), Type: unix.RTN_BLACKHOLE}
+	filter := &netlink.Route{Protocol: protocol, Type: unix.RTN_BLACKHOLE}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_TYPE)
+		routes, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
 		if err != nil {
 			return fmt.Errorf("list routes: %w", err)
 		}
 		for _, route := range routes {
+			if route.Priority != h.metric() { // another lab's; netlink's own filter does not look at it
+				continue
+			}
 			if err := ignore(netlink.RouteDel(&route), syscall.ESRCH); err != nil {
 				return fmt.Errorf("remove route %v: %w", route.Dst, err)
 			}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 var (
@@ -28,7 +29,7 @@ var (
 
 // HostPackages returns the Debian packages that a computer needs to run a lab.
 func HostPackages() []string {
-	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
+	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "libfaketime", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
 }
 
 // Config is what a lab is on this computer.
@@ -47,8 +48,15 @@ type Host struct {
 	Config
 	mutex sync.Mutex
 	locks map[string]*sync.Mutex // one for each Droplet and station
-	disk  sync.RWMutex           // written by what deletes layers, read by what begins to use them
-	net   sync.Mutex             // one change of the fabric at a time
+
+	steps   map[int]time.Duration // of the Droplets' clocks
+	keeping bool                  // somebody looks after them
+
+	disk sync.RWMutex // written by what deletes layers, read by what begins to use them
+	net  sync.Mutex   // one change of the fabric at a time; it holds the two below as well
+
+	paces  map[string]pace   // of the ports that are to be late
+	relays map[string]*relay // of those that are
 }
 
 // New checks the configuration. Nothing is made before Up.
@@ -71,7 +79,7 @@ func New(config Config) (*Host, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	return &Host{Config: config, locks: map[string]*sync.Mutex{}}, nil
+	return &Host{Config: config, locks: map[string]*sync.Mutex{}, relays: map[string]*relay{}}, nil
 }
 
 // lock takes the lock of one Droplet or station and returns what lets go of it.

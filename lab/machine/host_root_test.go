@@ -180,6 +180,19 @@ func (l *testLab) settled(client *ssh.Client) {
 	require.Equal(l.t, "running", l.run(client, "systemctl is-system-running --wait || systemctl --failed"))
 }
 
+func TestTheEndOfALabLeavesTheRoutesOfOthers(t *testing.T) {
+	l := newLab(t)
+	route := func(do string) string {
+		text, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "route", do, "blackhole", "10.108.255.0/24", "metric", "7", "proto", "72"}})
+		require.NoError(t, err)
+		return text
+	}
+	route("add")
+	err := l.Down(t.Context())
+	route("del") // it is there
+	require.NoError(t, err)
+}
+
 func TestDropletOfEachReleaseBoots(t *testing.T) {
 	for _, release := range []string{"debian-13", "debian-12"} {
 		t.Run(release, func(t *testing.T) {

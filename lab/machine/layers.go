@@ -154,7 +154,7 @@ func finishLayer(folder, layer string) error {
 			return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 		}
 	}
-	return nil
+	return unlinkClock(layer)
 }
 
 func (h *Host) keepImage(name string, layers []string) (Image, error) {

@@ -22,7 +22,7 @@ func (h *Host) Up(ctx context.Context) error {
 	}
 	h.net.Lock()
 	defer h.net.Unlock()
-	if err := errors.Join(h.makeFabric(), h.sweep(), os.RemoveAll(h.imports()), h.releaseAll()); err != nil {
+	if err := errors.Join(h.makeFabric(), h.settleDelays(), h.sweep(), os.RemoveAll(h.imports()), h.releaseAll()); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
 	return nil

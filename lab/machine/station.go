@@ -84,7 +84,7 @@ func (h *Host) attachPublic(fabric, inside *wire, station string, at Attachment)
 	if err := h.setGuard(own); err != nil {
 		return fmt.Errorf("guard %s: %w", station, err)
 	}
-	if err := fabric.makeCable(publicPort(station), publicBridge, inside, "eth0", MAC(at.Public)); err != nil {
+	if err := h.cable(fabric, publicPort(station), publicBridge, inside, "eth0", MAC(at.Public)); err != nil {
 		return err
 	}
 	if err := inside.addAddress("eth0", netip.PrefixFrom(at.Public, h.Public.Bits())); err != nil {
@@ -115,7 +115,7 @@ func (h *Host) attachPrivate(fabric, inside *wire, station string, at Attachment
 	if !at.Public.IsValid() {
 		link = "eth0"
 	}
-	if err := fabric.makeCable(privatePort(station), vpcBridge(at.VPC), inside, link, MAC(at.Private)); err != nil {
+	if err := h.cable(fabric, privatePort(station), vpcBridge(at.VPC), inside, link, MAC(at.Private)); err != nil {
 		return err
 	}
 	if err := inside.addAddress(link, netip.PrefixFrom(at.Private, at.VPCRange.Bits())); err != nil || at.Public.IsValid() {
@@ -135,7 +135,7 @@ func (h *Host) detach(station string, at Attachment) error {
 		return err
 	}
 	defer fabric.close()
-	if err := errors.Join(fabric.removeLink(publicPort(station)), fabric.removeLink(privatePort(station))); err != nil {
+	if err := errors.Join(h.uncable(fabric, publicPort(station)), h.uncable(fabric, privatePort(station))); err != nil {
 		return err
 	}
 	if err := errors.Join(h.dropGuard(publicPort(station)), h.dropGuard(privatePort(station)), removeNamespace(h.Namespace(station))); err != nil {
@@ -160,7 +160,8 @@ func (h *Host) Links(id int, up bool) error {
 	if missing(public) {
 		public = nil // one that has only its VPC
 	}
-	return errors.Join(public, fabric.setUp(privatePort(number(id)), up))
+	late := errors.Join(fabric.raiseLate(publicPort(number(id)), up), fabric.raiseLate(privatePort(number(id)), up))
+	return errors.Join(public, fabric.setUp(privatePort(number(id)), up), late)
 }
 
 // stations names what is in the lab's networks, found in the kernel and not in files.

@@ -10,6 +10,8 @@ const (
 	FaultPartition = "partition" // groups of Droplets don't reach each other
 	FaultOneWay    = "oneway"    // packets from some to others are lost
 	FaultLoss      = "loss"      // a part of the packets is lost, both ways
+	FaultDelay     = "delay"     // every frame of a link comes later
+	FaultClock     = "clock"     // programs see another time
 	FaultAPI       = "api"       // requests are answered wrongly, late or not at all
 	FaultAction    = "action"    // actions of a type don't end, or err
 )
@@ -21,13 +23,16 @@ type Fault struct {
 	Created time.Time `json:"created"`
 	Until   time.Time `json:"until"` // lifted by itself then; zero means never
 
-	Groups  [][]int `json:"groups"`  // of Droplets: one for freeze, fill and cut, two or more for partition, from and to for oneway and loss
+	Groups  [][]int `json:"groups"`  // of Droplets: one for freeze, fill, cut, delay and clock, two or more for partition, from and to for oneway and loss
 	Network string  `json:"network"` // public, vpc, or empty for both
 	Percent int     `json:"percent"` // of the packets that are lost
 
+	Jitter time.Duration `json:"jitter"` // by which a frame's delay may be more or less
+	Step   time.Duration `json:"step"`   // of the clock
+
 	Match  string        `json:"match"`  // of an API fault: a method and a path, * for anything
 	Status int           `json:"status"` // what it answers; 0 for none of its own
-	Delay  time.Duration `json:"delay"`  // before it answers
+	Delay  time.Duration `json:"delay"`  // before it answers; of a delay fault: of each frame
 	Cut    bool          `json:"cut"`    // the body ends in its middle
 	Hang   bool          `json:"hang"`   // it never answers
 	Count  int           `json:"count"`  // requests that it meets; 0 for all

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+// spans reads the durations of what is asked for.
+func (b *FaultRequest) spans(fault *state.Fault, now time.Time) error {
+	var span time.Duration
+	for _, one := range []struct {
+		text string
+		into *time.Duration
+	}{{b.For, &span}, {b.Delay, &fault.Delay}, {b.Jitter, &fault.Jitter}, {b.Step, &fault.Step}} {
+		if one.text == "" {
+			continue
+		}
+		read, err := time.ParseDuration(one.text)
+		if err != nil || read <= 0 && one.into != &fault.Step {
+			return invalid("%q is no duration: as in 1.5s or 2m", one.text)
+		}
+		*one.into = read
+	}
+	if span > 0 {
+		fault.Until = now.Add(span)
+	}
+	return nil
+}
+
+const (
+	// maxDelay is how late a frame can be.
+	maxDelay = time.Minute
+	// maxStep is how far away a clock can be: as far as times of programs in C are sure to reach back from now.
+	maxStep = 20 * 365 * 24 * time.Hour
+)
+
+func someDelay(d *state.Document, fault *state.Fault) error {
+	if fault.Delay <= 0 || fault.Delay > maxDelay {
+		return invalid("delay needs a delay of at most %s, as in 40ms", maxDelay)
+	}
+	if fault.Jitter > fault.Delay {
+		return invalid("delay: a jitter of %s is more than the delay of %s", fault.Jitter, fault.Delay)
+	}
+	return oneGroup(d, fault)
+}
+
+func someStep(d *state.Document, fault *state.Fault) error {
+	if fault.Step == 0 || fault.Step.Abs() > maxStep {
+		return invalid("clock needs a step other than 0 and of at most %d hours, as in -1h", int(maxStep.Hours()))
+	}
+	return oneGroup(d, fault)
+}
+
+// linkDelays are how late all faults together make links.
+func linkDelays(d *state.Document) []LinkDelay {
+	delays := []LinkDelay{}
+	for _, fault := range d.Faults {
+		if fault.Kind == state.FaultDelay {
+			delays = append(delays, LinkDelay{Droplets: slices.Clone(fault.Groups[0]), Network: fault.Network, By: fault.Delay, Jitter: fault.Jitter})
+		}
+	}
+	return delays
+}
+
+// applyClocks steps clocks as the faults say.
+func (s *Server) applyClocks(ctx context.Context) error {
+	s.faults.stepping.Lock()
+	defer s.faults.stepping.Unlock()
+	return s.Machines.SetClocks(ctx, clockSteps(s.Store.View()))
+}
+
+// clockSteps are how far away from the true time all faults together put Droplets.
+func clockSteps(d *state.Document) map[int]time.Duration {
+	steps := map[int]time.Duration{}
+	for _, fault := range d.Faults {
+		if fault.Kind != state.FaultClock {
+			continue
+		}
+		for _, id := range fault.Groups[0] {
+			steps[id] += fault.Step
+		}
+	}
+	return steps
+}
