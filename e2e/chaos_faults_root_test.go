@@ -37,7 +37,7 @@ func faults() []fault {
 		{"kill -9 haproxy", func(s *site, d *draw) (string, func()) {
 			return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
 		}},
-		{"power off", powerOff}, {"freeze", freeze}, {"cut off", cutOff}, {"split in two", split}, {"lossy links", loss}, {"disk full", full},
+		{"power off", powerOff}, {"freeze", freeze}, {"cut off", cutOff}, {"split in two", split}, {"lossy links", loss}, {"disk full", full}, {"clock an hour off", clock}, {"late links", late},
 		{"all off at once", allOff},
 	}
 }
@@ -133,6 +133,24 @@ func full(s *site, d *draw) (string, func()) {
 		return n.Name, nothing
 	}
 	return n.Name, s.inflict(map[string]any{"kind": "fill", "groups": [][]int{{n.DropletID}}})
+}
+
+// clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of the lab.
+func clock(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	step := []string{"1h", "-1h"}[d.IntN(2)]
+	return n.Name + " " + step, s.inflict(map[string]any{"kind": "clock", "groups": [][]int{{n.DropletID}}, "step": step})
+}
+
+func late(s *site, d *draw) (string, func()) {
+	n, ok := s.some(d, "")
+	if !ok {
+		return n.Name, nothing
+	}
+	return n.Name, s.inflict(map[string]any{"kind": "delay", "groups": [][]int{{n.DropletID}}, "delay": "40ms", "jitter": "10ms", "network": "vpc"})
 }
 
 // powerOff pulls a node's plug, and presses its button later.
