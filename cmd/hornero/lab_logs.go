@@ -29,24 +29,6 @@ func newLabLogsCommand(name *string) *cobra.Command {
 	return command
 }
 
-func newLabConsoleCommand(name *string) *cobra.Command {
-	var follow bool
-	command := &cobra.Command{
-		Use:   "console DROPLET",
-		Short: "Print what a Droplet (by id or name) said on its console",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			droplet, err := findLabDroplet(command.Context(), *name, arguments[0])
-			if err != nil {
-				return err
-			}
-			return printFile(command.Context(), command.OutOrStdout(), droplet.Console, follow)
-		},
-	}
-	command.Flags().BoolVar(&follow, "follow", false, "go on printing what is added, until Ctrl-C")
-	return command
-}
-
 // findLabDroplet finds the one Droplet with an id or a name.
 func findLabDroplet(ctx context.Context, labName, wanted string) (api.DropletStatus, error) {
 	status, err := lab.StatusOf(ctx, labName)
