@@ -3,6 +3,8 @@ package machine
 import (
 	"bytes"
 	"context"
+	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,34 +23,24 @@ import (
 // ErrClock says that a Droplet can't be shown another time.
 var ErrClock = errors.New("the Droplet's programs can't be shown another time")
 
-// A stepped Droplet preloads libfaketime into each program that starts. All of it lies in its /run, which is empty after a
-// boot; on its disk are two links there, which mean nothing while they lead nowhere: its systemd itself never starts with it.
+// A stepped Droplet preloads a library into each program that starts. All of it lies in the Droplet's /run, which is empty
+// after a boot; on its disk is a link there, which means nothing while it leads nowhere.
 const (
 	clockFolder  = "/run/hornero-clock"
-	clockLibrary = clockFolder + "/libfaketime.so.1"
-	clockOffset  = clockFolder + "/faketimerc"
+	clockLibrary = clockFolder + "/clock.so"
+	clockStep    = clockFolder + "/step" // in nanoseconds, mapped by every program that has the library
 	clockPreload = clockFolder + "/ld.so.preload"
+	clockLink    = "/etc/ld.so.preload"
 )
 
-// clockLinks are the links on the disk, the one that makes all the rest count last.
-func clockLinks() []struct{ path, target string } {
-	return []struct{ path, target string }{{"/etc/faketimerc", clockOffset}, {"/etc/ld.so.preload", clockPreload}}
-}
+//go:embed preload/clock.c
+var clockSource string
 
-// clockVariables hold in services: the monotonic clock goes on as it did, and another step is noticed soon.
-func clockVariables() map[string]string {
-	return map[string]string{"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
-}
-
-const (
-	// guestAnswer is how long a guest may take to answer, one that boots too.
-	guestAnswer = 15 * time.Second
-	// clockInterval is how often a Droplet that is to be stepped is looked at, because it may have booted again.
-	clockInterval = 300 * time.Millisecond
-)
+// clockInterval is how often a Droplet that is to be stepped is looked at, because it may have booted again.
+const clockInterval = 200 * time.Millisecond
 
 // SetClocks shows programs that start in Droplets from now on a time as far away as told, and those of all others the true
-// one. A Droplet that is off, or boots again, is stepped as soon as its systemd answers.
+// one. A Droplet that is off, or boots again, is stepped as soon as it is up.
 func (h *Host) SetClocks(ctx context.Context, steps map[int]time.Duration) error {
 	h.mutex.Lock()
 	h.steps = maps.Clone(steps)
@@ -91,7 +83,7 @@ func (h *Host) keepClocks() {
 			if err != nil || exists(inRoot(pid, clockPreload)) {
 				continue
 			}
-			if err := h.settleClock(context.Background(), id); err != nil && told[id] != pid {
+			if err := h.settleClock(context.Background(), id); err != nil && !errors.Is(err, ErrNotRunning) && told[id] != pid {
 				h.Logger.Warn("clock not stepped", "droplet", id, "err", err)
 				told[id] = pid
 			}
@@ -108,8 +100,8 @@ func (h *Host) settleClock(ctx context.Context, id int) error {
 	switch {
 	case running && stepped:
 		return stepClock(ctx, pid, step)
-	case running && (linked(h.upper(id)) || exists(inRoot(pid, clockFolder))):
-		return restoreClock(ctx, pid)
+	case running && (ownLink(h.upper(id)) || exists(inRoot(pid, clockFolder))):
+		return inGuest(pid, restoreClock)
 	case !running && !stepped:
 		return unlinkClock(h.upper(id))
 	}
@@ -125,51 +117,56 @@ func exists(path string) bool {
 
 // stepClock steps the Droplet of a PID 1.
 func stepClock(ctx context.Context, pid int, step time.Duration) error {
-	library, err := hostLibrary()
+	library, err := compileClock(ctx)
 	if err != nil {
 		return err
 	}
 	err = inGuest(pid, func() error {
-		if foreign, err := os.Lstat("/etc/ld.so.preload"); err == nil && !ownLink("/etc/ld.so.preload", clockPreload) {
-			return fmt.Errorf("%w: it has a file %s of its own", ErrClock, "/etc/"+foreign.Name())
+		if exists(clockLink) && !ownLink("/") {
+			return fmt.Errorf("%w: it has a file %s of its own", ErrClock, clockLink)
 		}
 		_, err := file.Write(clockLibrary, library, file.Options{Mode: 0o755})
-		if err == nil {
-			_, err = file.Write(clockOffset, fmt.Appendf(nil, "%+f\n", step.Seconds()), file.Options{Mode: 0o644})
-		}
-		return errors.Join(err, os.Chmod(clockFolder, 0o755))
+		return errors.Join(err, os.Chmod(clockFolder, 0o755), writeStep(step))
 	})
 	if err != nil {
 		return err
 	}
 	if err := tryLibrary(ctx, pid); err != nil {
-		return err
-	}
-	set := []string{"set-environment"}
-	for name, value := range clockVariables() {
-		set = append(set, name+"="+value)
-	}
-	if err := tellSystemd(ctx, pid, set); err != nil {
-		return err
+		return errors.Join(err, inGuest(pid, restoreClock))
 	}
 	return inGuest(pid, func() error {
-		_, err := file.Write(clockPreload, []byte(clockLibrary+"\n"), file.Options{Mode: 0o644})
-		for _, link := range clockLinks() {
-			if err == nil && !ownLink(link.path, link.target) {
-				err = errors.Join(ignoreMissing(os.Remove(link.path)), os.Symlink(link.target, link.path))
-			}
+		if _, err := file.Write(clockPreload, []byte(clockLibrary+"\n"), file.Options{Mode: 0o644}); err != nil || ownLink("/") {
+			return err
 		}
-		return err
+		return os.Symlink(clockPreload, clockLink)
 	})
 }
 
-// hostLibrary is this computer's libfaketime, in the build for programs of several threads.
-func hostLibrary() ([]byte, error) {
-	found, err := filepath.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-	if err != nil || len(found) == 0 {
-		return nil, errors.New("find libfaketime: `apt-get install libfaketime` gives this computer what stepped clocks need")
+// compileClock makes the library, with this computer's compiler. libfaketime is no choice: it changes the monotonic clock or spoils
+// waits on it, and keeps shared memory, for which the sandbox of Debian 12's sshd ends every login.
+func compileClock(ctx context.Context) ([]byte, error) {
+	folder, err := os.MkdirTemp("", "hornero-clock-")
+	if err != nil {
+		return nil, err
 	}
-	return os.ReadFile(found[0])
+	defer os.RemoveAll(folder)
+	result := filepath.Join(folder, "clock.so")
+	_, err = command.Run(ctx, command.Command{Input: clockSource, Args: []string{"gcc", "-x", "c", "-O2", "-shared", "-fPIC", "-nostartfiles",
+		"-DSTEP_FILE=\"" + clockStep + "\"", "-o", result, "-"}})
+	if err != nil {
+		return nil, fmt.Errorf("compile the library of stepped clocks (`apt-get install gcc libc6-dev` gives this computer what that needs): %w", err)
+	}
+	return os.ReadFile(result)
+}
+
+// writeStep tells a guest's programs how far away their time is. The file stays the same one: they have it mapped.
+func writeStep(step time.Duration) error {
+	steps, err := os.OpenFile(clockStep, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = steps.Write(binary.NativeEndian.AppendUint64(nil, uint64(step)))
+	return errors.Join(err, steps.Close())
 }
 
 // tryLibrary finds out whether the guest's programs can load the library: ld.so says so when they can't, and goes on.
@@ -182,71 +179,30 @@ func tryLibrary(ctx context.Context, pid int) error {
 	return err
 }
 
-// restoreClock gives the Droplet of a PID 1 the true time back. Programs that have the library loaded find nothing to read
-// and go back to it. The folder goes last: while it is there this is done again.
-func restoreClock(ctx context.Context, pid int) error {
-	if err := inGuest(pid, func() error { return unlinkClock("/") }); err != nil {
-		return err
+// restoreClock gives the guest that the thread is in the true time back: programs that have the library go back to it at
+// once, others never load it.
+func restoreClock() error {
+	var problem error
+	if exists(clockStep) {
+		problem = writeStep(0)
 	}
-	unset := []string{"unset-environment"}
-	for name := range clockVariables() {
-		unset = append(unset, name)
-	}
-	if err := tellSystemd(ctx, pid, unset); err != nil {
-		return err
-	}
-	return inGuest(pid, func() error {
-		var problems []error
-		for _, pattern := range []string{"/dev/shm/faketime_shm_*", "/dev/shm/sem.faketime_sem_*"} { // what the library left
-			left, err := filepath.Glob(pattern)
-			problems = append(problems, err)
-			for _, path := range left {
-				problems = append(problems, ignoreMissing(os.Remove(path)))
-			}
-		}
-		return errors.Join(append(problems, os.RemoveAll(clockFolder))...)
-	})
+	return errors.Join(problem, unlinkClock("/"), os.RemoveAll(clockFolder))
 }
 
-// unlinkClock removes the links from a disk, and nothing that is somebody else's.
+// unlinkClock removes the link from a disk, and nothing that is somebody else's.
 func unlinkClock(root string) error {
-	for _, link := range clockLinks() {
-		if path := filepath.Join(root, link.path); ownLink(path, link.target) {
-			if err := os.Remove(path); err != nil {
-				return fmt.Errorf("remove %s: %w", link.path, err)
-			}
-		}
+	if !ownLink(root) {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(root, clockLink)); err != nil {
+		return fmt.Errorf("remove %s: %w", clockLink, err)
 	}
 	return nil
 }
 
-func linked(root string) bool {
-	for _, link := range clockLinks() {
-		if ownLink(filepath.Join(root, link.path), link.target) {
-			return true
-		}
-	}
-	return false
-}
-
-func ownLink(path, target string) bool {
-	found, err := os.Readlink(path)
-	return err == nil && found == target
-}
-
-// tellSystemd has the guest's systemd do something, and waits while it boots.
-func tellSystemd(ctx context.Context, pid int, what []string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, guestAnswer, errors.New("its systemd does not answer"))
-	defer cancel()
-	var last error
-	err := until(ctx, func() bool {
-		_, last = command.Run(ctx, command.Command{Args: append(append(enterGuest(pid), "systemctl"), what...)})
-		return last == nil
-	})
-	if err != nil {
-		return errors.Join(err, last)
-	}
-	return nil
+func ownLink(root string) bool {
+	target, err := os.Readlink(filepath.Join(root, clockLink))
+	return err == nil && target == clockPreload
 }
 
 // enterGuest runs what follows inside the guest of a PID 1.

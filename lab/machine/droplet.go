@@ -179,6 +179,9 @@ func (h *Host) mend(droplet Droplet) error {
 			return err
 		}
 	}
+	if err := unlinkClock(h.upper(droplet.ID)); err != nil { // of a fault that was lifted while the disk was out of reach
+		return err
+	}
 	return h.attach(number(droplet.ID), droplet.Attachment)
 }
 

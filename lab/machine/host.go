@@ -29,7 +29,7 @@ var (
 
 // HostPackages returns the Debian packages that a computer needs to run a lab.
 func HostPackages() []string {
-	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "libfaketime", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
+	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
 }
 
 // Config is what a lab is on this computer.
