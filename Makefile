@@ -24,7 +24,7 @@ up: images ## build, start the lab, bake the images, launch the stack, print its
 	@bin/hornero -f $(STACK) up
 
 .PHONY: images
-images: build packer lab ## bake one snapshot per role (only what changed)
+images: build packer lab ## bake what all roles share, and on it one snapshot per role (only what changed)
 	@CLOUD=$(CLOUD) RELEASE=$(RELEASE) scripts/images.sh
 
 .PHONY: lab
@@ -66,6 +66,10 @@ CHAOS_FAULTS ?= 200
 chaos: build packer ## break the stack at random under load, and prove that it heals and keeps every row (root; CHAOS_FAULTS=200, CHAOS_SEED)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	CHAOS_FAULTS=$(CHAOS_FAULTS) go test -v -count 1 -timeout 12h -tags root,chaos,libsqlite3,netgo,osusergo -run TestChaos ./e2e
+
+.PHONY: bench-images
+bench-images: build packer ## measure what the roles' shared layer saves: cold bakes with it and without (root, five minutes)
+	@scripts/bench-images.sh
 
 .PHONY: build
 build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap ## build the three programs into bin/

@@ -17,6 +17,7 @@ type Artifact struct {
 	Name    string
 	Regions []string
 	client  *godo.Client
+	record  string // the file of its record on this machine; empty when there is none
 }
 
 func newArtifact(client *godo.Client, image godo.Image) *Artifact {
@@ -26,8 +27,13 @@ func newArtifact(client *godo.Client, image godo.Image) *Artifact {
 // BuilderId names the builder.
 func (*Artifact) BuilderId() string { return "hornero.droplet" }
 
-// Files is empty: the image is in the cloud.
-func (*Artifact) Files() []string { return nil }
+// Files is the image's record; the image itself is in the cloud.
+func (a *Artifact) Files() []string {
+	if a.record == "" {
+		return nil
+	}
+	return []string{a.record}
+}
 
 // Id is the image's number.
 func (a *Artifact) Id() string { return strconv.Itoa(a.ImageID) }

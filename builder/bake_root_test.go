@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,9 +34,16 @@ import (
 
 const bakeLab = "baketest"
 
+// plot is a lab's name and public range: a test that may run beside others takes its own.
+type plot struct{ name, public string }
+
 func init() {
 	programs["serve-lab"] = func(args []string) error {
-		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
+		public, err := netip.ParsePrefix(args[1])
+		if err != nil {
+			return err
+		}
+		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Public: public, Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
 	}
 	programs["launch-droplet"] = func(args []string) error { return labmachine.Launch(args[0]) }
 }
@@ -43,23 +51,27 @@ func init() {
 // oven is a lab to bake in, with this checkout's role common and a role of the test's own.
 type oven struct {
 	*testing.T
+	at      plot
 	client  *godo.Client
 	options object
 	roles   string
 }
 
-func newOven(t *testing.T) *oven {
+func newOven(t *testing.T) *oven { return newOvenAt(t, plot{bakeLab, "198.51.100.0/24"}) }
+
+func newOvenAt(t *testing.T, at plot) *oven {
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
 	quiet := slog.New(slog.NewTextHandler(t.Output(), nil))
-	t.Cleanup(func() { require.NoError(t, lab.Reset(context.Background(), bakeLab, quiet)) })
+	t.Cleanup(func() { require.NoError(t, lab.Reset(context.Background(), at.name, quiet)) })
 	program, err := os.Executable()
 	require.NoError(t, err)
-	endpoint, _, err := lab.Start(t.Context(), bakeLab, []string{program, "serve-lab", bakeLab})
+	endpoint, _, err := lab.Start(t.Context(), at.name, []string{program, "serve-lab", at.name, at.public})
 	require.NoError(t, err)
 	client, err := do.NewClient(endpoint.URL, endpoint.Token, "test")
 	require.NoError(t, err)
 
-	o := &oven{T: t, client: client, roles: t.TempDir()}
+	o := &oven{T: t, at: at, client: client, roles: t.TempDir()}
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	require.NoError(t, os.CopyFS(filepath.Join(o.roles, "common"), os.DirFS("../roles/common")))
 	o.options = object{"api_url": endpoint.URL, "api_token": endpoint.Token, "role": "tiny", "roles_dir": o.roles, "bootstrap_binary": made(t, "bin/hornero-bootstrap")}
 	return o

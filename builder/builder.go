@@ -52,9 +52,32 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if err != nil || artifact != nil {
 		return artifact, err
 	}
+	if b.config.start, err = b.startImage(ctx, client); err != nil {
+		return nil, err
+	}
 	state := b.newState(client, ui, hook)
 	commonsteps.NewRunner(b.steps(client, ui), b.config.PackerConfig, ui).Run(ctx, state)
-	return outcome(ctx, state)
+	published, err := outcome(ctx, state)
+	if err != nil {
+		return nil, err
+	}
+	return b.withRecord(ui, published, true), nil
+}
+
+// withRecord adds the image's record to the artifact, where this machine has it; a new image's gets its number. The image is
+// published by now, so what goes wrong with the record is only told.
+func (b *Builder) withRecord(ui packersdk.Ui, artifact *Artifact, baked bool) *Artifact {
+	folder, err := b.config.records()
+	name := b.config.recipe.ImageName()
+	if err == nil && baked {
+		err = folder.Publish(name, artifact.ImageID)
+	}
+	if err != nil {
+		ui.Error(err.Error())
+		return artifact
+	}
+	artifact.record = folder.File(name, artifact.ImageID)
+	return artifact
 }
 
 func (b *Builder) newState(client *godo.Client, ui packersdk.Ui, hook packersdk.Hook) multistep.StateBag {
@@ -67,7 +90,7 @@ func (b *Builder) newState(client *godo.Client, ui packersdk.Ui, hook packersdk.
 }
 
 // outcome turns the runner's marks into one result. A published image is a result even when Ctrl-C came after it.
-func outcome(ctx context.Context, state multistep.StateBag) (packersdk.Artifact, error) {
+func outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
 	if artifact, ok := state.Get("artifact").(*Artifact); ok {
 		return artifact, nil
 	}
@@ -113,15 +136,24 @@ func (b *Builder) unchanged(ctx context.Context, ui packersdk.Ui, client *godo.C
 	if b.config.Force || b.config.PackerForce {
 		return nil, nil
 	}
-	found, err := do.ImagesByTag(ctx, client, b.config.recipe.DigestTag())
+	image, err := published(ctx, client, b.config.recipe, b.config.Region)
+	if err != nil || image == nil {
+		return nil, err
+	}
+	ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
+	return b.withRecord(ui, newArtifact(client, *image), false), nil
+}
+
+// published returns the newest image of a recipe in the region, or nil.
+func published(ctx context.Context, client *godo.Client, recipe Recipe, region string) (*godo.Image, error) {
+	found, err := do.ImagesByTag(ctx, client, recipe.DigestTag())
 	if err != nil {
 		return nil, err
 	}
 	slices.SortFunc(found, func(x, y godo.Image) int { return cmp.Compare(y.ID, x.ID) })
 	for _, image := range found {
-		if image.Status == imageAvailable && slices.Contains(image.Regions, b.config.Region) {
-			ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
-			return newArtifact(client, image), nil
+		if image.Status == imageAvailable && slices.Contains(image.Regions, region) {
+			return &image, nil
 		}
 	}
 	return nil, nil

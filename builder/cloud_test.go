@@ -30,6 +30,7 @@ type cloud struct {
 	thing   map[string]map[int]object // "droplets", "images", "keys", "actions"; by id
 	tags    map[string]bool
 	calls   []string
+	started []any // the image of each Droplet, as it was asked for
 	// before sees each request first; true means that it answered.
 	before func(w http.ResponseWriter, r *http.Request, call string) bool
 }
@@ -98,6 +99,7 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 	case "DELETE account/keys/N":
 		c.remove(w, "keys", id)
 	case "POST droplets":
+		c.started = append(c.started, body["image"])
 		reply(w, 202, object{"droplet": c.add("droplets", object{
 			"name": body["name"], "tags": body["tags"], "status": "active",
 			"networks": object{"v4": []object{{"type": "public", "ip_address": "127.0.0.1"}}},
@@ -239,7 +241,7 @@ func serveConnection(connection net.Conn, config *ssh.ServerConfig) {
 func (c *cloud) options(t *testing.T, more object) object {
 	t.Helper()
 	options := object{
-		"api_url": c.URL, "api_token": "token", "role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil),
+		"api_url": c.URL, "api_token": "token", "role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil), "records_dir": t.TempDir(),
 		"ssh_port": c.sshPort, "ssh_timeout": "10s", "poll_interval": time.Millisecond, "packer_build_name": "tiny",
 		"state_timeout": 5 * time.Second, "shutdown_timeout": 200 * time.Millisecond, "snapshot_timeout": 5 * time.Second, "cleanup_timeout": 5 * time.Second,
 	}

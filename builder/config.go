@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/digitalocean/godo"
 	"github.com/hashicorp/packer-plugin-sdk/common"
 	"github.com/hashicorp/packer-plugin-sdk/communicator"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
@@ -72,6 +73,7 @@ type Config struct {
 
 	ctx    interpolate.Context
 	recipe Recipe
+	start  godo.DropletCreateImage // what the Droplet is made from
 }
 
 // Prepare reads and checks the configuration. Every wrong option is an error of its own that names it.

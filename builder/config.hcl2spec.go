@@ -70,8 +70,10 @@ type FlatConfig struct {
 	Role                      *string           `mapstructure:"role" cty:"role" hcl:"role"`
 	Release                   *string           `mapstructure:"release" cty:"release" hcl:"release"`
 	Image                     *string           `mapstructure:"image" cty:"image" hcl:"image"`
+	Layer                     *string           `mapstructure:"layer" cty:"layer" hcl:"layer"`
 	RolesDir                  *string           `mapstructure:"roles_dir" cty:"roles_dir" hcl:"roles_dir"`
 	BootstrapBinary           *string           `mapstructure:"bootstrap_binary" cty:"bootstrap_binary" hcl:"bootstrap_binary"`
+	RecordsDir                *string           `mapstructure:"records_dir" cty:"records_dir" hcl:"records_dir"`
 	APIURL                    *string           `mapstructure:"api_url" cty:"api_url" hcl:"api_url"`
 	APIToken                  *string           `mapstructure:"api_token" cty:"api_token" hcl:"api_token"`
 	Region                    *string           `mapstructure:"region" cty:"region" hcl:"region"`
@@ -162,8 +164,10 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"role":                         &hcldec.AttrSpec{Name: "role", Type: cty.String, Required: false},
 		"release":                      &hcldec.AttrSpec{Name: "release", Type: cty.String, Required: false},
 		"image":                        &hcldec.AttrSpec{Name: "image", Type: cty.String, Required: false},
+		"layer":                        &hcldec.AttrSpec{Name: "layer", Type: cty.String, Required: false},
 		"roles_dir":                    &hcldec.AttrSpec{Name: "roles_dir", Type: cty.String, Required: false},
 		"bootstrap_binary":             &hcldec.AttrSpec{Name: "bootstrap_binary", Type: cty.String, Required: false},
+		"records_dir":                  &hcldec.AttrSpec{Name: "records_dir", Type: cty.String, Required: false},
 		"api_url":                      &hcldec.AttrSpec{Name: "api_url", Type: cty.String, Required: false},
 		"api_token":                    &hcldec.AttrSpec{Name: "api_token", Type: cty.String, Required: false},
 		"region":                       &hcldec.AttrSpec{Name: "region", Type: cty.String, Required: false},
@@ -198,8 +202,10 @@ type FlatProvisionerConfig struct {
 	Role                *string           `mapstructure:"role" cty:"role" hcl:"role"`
 	Release             *string           `mapstructure:"release" cty:"release" hcl:"release"`
 	Image               *string           `mapstructure:"image" cty:"image" hcl:"image"`
+	Layer               *string           `mapstructure:"layer" cty:"layer" hcl:"layer"`
 	RolesDir            *string           `mapstructure:"roles_dir" cty:"roles_dir" hcl:"roles_dir"`
 	BootstrapBinary     *string           `mapstructure:"bootstrap_binary" cty:"bootstrap_binary" hcl:"bootstrap_binary"`
+	RecordsDir          *string           `mapstructure:"records_dir" cty:"records_dir" hcl:"records_dir"`
 }
 
 // FlatMapstructure returns a new FlatProvisionerConfig.
@@ -225,8 +231,10 @@ func (*FlatProvisionerConfig) HCL2Spec() map[string]hcldec.Spec {
 		"role":                       &hcldec.AttrSpec{Name: "role", Type: cty.String, Required: false},
 		"release":                    &hcldec.AttrSpec{Name: "release", Type: cty.String, Required: false},
 		"image":                      &hcldec.AttrSpec{Name: "image", Type: cty.String, Required: false},
+		"layer":                      &hcldec.AttrSpec{Name: "layer", Type: cty.String, Required: false},
 		"roles_dir":                  &hcldec.AttrSpec{Name: "roles_dir", Type: cty.String, Required: false},
 		"bootstrap_binary":           &hcldec.AttrSpec{Name: "bootstrap_binary", Type: cty.String, Required: false},
+		"records_dir":                &hcldec.AttrSpec{Name: "records_dir", Type: cty.String, Required: false},
 	}
 	return s
 }

@@ -18,7 +18,7 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 		"plain http":        {object{"api_url": "http://api.example.com"}, "api_url: wrong configuration"},
 		"no such release":   {object{"release": "debian-7"}, `release: wrong configuration: unknown release "debian-7"; known are debian-12, debian-13`},
 		"no such role":      {object{"role": "tinny"}, "role: wrong configuration: read role tinny"},
-		"abstract role":     {object{"role": "common"}, "role: wrong configuration: \"common\" is no role that an image can have"},
+		"no layer":          {object{"layer": "tiny"}, "layer: wrong configuration: must be \"common\" or left out, got \"tiny\""},
 		"role from outside": {object{"role": "../tiny"}, "role: wrong configuration"},
 		"no bootstrap":      {object{"bootstrap_binary": ""}, "bootstrap_binary: wrong configuration: must name the hornero-bootstrap program"},
 		"a script":          {object{"bootstrap_binary": "config_test.go"}, "bootstrap_binary: wrong configuration: config_test.go: bad magic number"},

@@ -25,9 +25,10 @@ type installed struct {
 	data              []byte
 }
 
-// payload is the archive that goes to the Droplet: scripts, lists, and the files under files/.
+// payload is the archive that goes to the Droplet: scripts, lists, and the files under files/. What the layer beneath has
+// done already is not in it.
 func (r Recipe) payload() ([]byte, error) {
-	files, err := r.files()
+	files, err := r.newFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (r Recipe) files() ([]installed, error) {
 // units lists the manifests' services: they are disabled in the image.
 func (r Recipe) units() ([]string, error) {
 	var units []string
-	for _, manifest := range r.Manifests {
+	for _, manifest := range r.newManifests() {
 		for _, service := range manifest.Services {
 			unit, err := r.render(manifest, "services", service.Unit)
 			if err != nil {
@@ -100,7 +101,7 @@ func (r Recipe) units() ([]string, error) {
 func (r Recipe) commands() (string, error) {
 	var script strings.Builder
 	script.WriteString("set -e\n")
-	for _, manifest := range r.Manifests {
+	for _, manifest := range r.newManifests() {
 		for _, command := range manifest.Bake.Commands {
 			text, err := r.render(manifest, "bake.commands", command)
 			if err != nil {
@@ -168,6 +169,9 @@ func (r Recipe) record(plugin string, now time.Time) ([]byte, error) {
 		Version: record.Version, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Inputs: r.Inputs,
 		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown")},
 		Files: map[string]string{},
+	}
+	if r.Layer != nil {
+		begun.Layer = r.Layer.Digest
 	}
 	for _, file := range files {
 		begun.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))

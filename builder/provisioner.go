@@ -55,6 +55,10 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		return fmt.Errorf("%w: builder and provisioner are told different recipes (%.12s and %.12s): give both the same role, release, image, roles_dir and bootstrap_binary",
 			ErrConfig, digest, recipe.Digest)
 	}
+	folder, err := p.config.records()
+	if err != nil {
+		return err
+	}
 	payload, err := recipe.payload()
 	if err != nil {
 		return err
@@ -73,10 +77,29 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := remote.run(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun)); err != nil {
 		return err
 	}
+	var written strings.Builder
+	if err := remote.capture(ctx, "read the record", "cat "+record.Path, &written); err != nil {
+		return err
+	}
 	if err := remote.run(ctx, "seal", "sh "+stage+"/seal.sh", nil); err != nil {
 		return err
 	}
-	return verify(ctx, remote)
+	if err := verify(ctx, remote); err != nil {
+		return err
+	}
+	return keep(folder, recipe, written.String())
+}
+
+// keep leaves the image's record on this machine; the builder numbers it once the image is published.
+func keep(folder record.Folder, recipe Recipe, written string) error {
+	image, err := record.Parse([]byte(written))
+	if err == nil && image.Digest != recipe.Digest {
+		err = fmt.Errorf("it is of another image, %.12s", image.Digest)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
+	}
+	return folder.Keep(recipe.ImageName(), []byte(written))
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,6 +27,7 @@ type machine struct {
 	commands []string
 	inputs   [][]byte
 	answers  map[string]func(*packersdk.RemoteCmd) int
+	record   func(*packersdk.RemoteCmd) int // how the record is read; nil gives back what was begun
 }
 
 func (m *machine) Start(_ context.Context, command *packersdk.RemoteCmd) error {
@@ -44,6 +47,16 @@ func (m *machine) Start(_ context.Context, command *packersdk.RemoteCmd) error {
 	return nil
 }
 
+// readRecord gives the record back as it was begun.
+func (m *machine) readRecord(command *packersdk.RemoteCmd) int {
+	for i, begun := range m.commands {
+		if strings.HasSuffix(begun, "hornero-bootstrap record") {
+			_, _ = command.Stdout.Write(m.inputs[i])
+		}
+	}
+	return 0
+}
+
 func says(text string, status int) func(*packersdk.RemoteCmd) int {
 	return func(command *packersdk.RemoteCmd) int {
 		_, _ = io.WriteString(command.Stdout, text)
@@ -54,7 +67,14 @@ func says(text string, status int) func(*packersdk.RemoteCmd) int {
 func provision(t *testing.T, m *machine, options, generated object) error {
 	t.Helper()
 	p := &builder.Provisioner{Version: "1.2.3"}
-	all := object{"role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil)}
+	if m.answers == nil {
+		m.answers = map[string]func(*packersdk.RemoteCmd) int{}
+	}
+	m.answers["cat "+record.Path] = m.readRecord
+	if m.record != nil {
+		m.answers["cat "+record.Path] = m.record
+	}
+	all := object{"role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil), "records_dir": t.TempDir()}
 	for name, value := range options {
 		all[name] = value
 	}
@@ -83,9 +103,10 @@ const passed = `{"passed": ["packages"], "faults": [], "packages": {"hello": "2.
 
 func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
-	require.NoError(t, provision(t, m, nil, nil))
-	require.Len(t, m.commands, 5)
-	for i, part := range []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "seal.sh", "hornero-bootstrap verify --json"} {
+	records := t.TempDir()
+	require.NoError(t, provision(t, m, object{"records_dir": records}, nil))
+	require.Len(t, m.commands, 6)
+	for i, part := range []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "seal.sh", "hornero-bootstrap verify --json"} {
 		require.Contains(t, m.commands[i], part)
 	}
 
@@ -107,6 +128,44 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	require.Contains(t, begun.Files, "/etc/motd")
 	require.Contains(t, begun.Files, builder.BootstrapPath)
 	require.Equal(t, map[string]string{"packer-plugin-hornero": "1.2.3"}, begun.Programs)
+	kept, err := record.Folder(records).Read(begun.Name, 0)
+	require.NoError(t, err)
+	require.Equal(t, begun, kept)
+}
+
+func TestAnImageWithoutAUsableRecordIsRefused(t *testing.T) {
+	for text, want := range map[string]string{"": "read image record: unexpected end of JSON input", `{"version": 1, "digest": "00"}`: "it is of another image, 00"} {
+		m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
+		records := t.TempDir()
+		m.record = says(text, 0)
+		err := provision(t, m, object{"records_dir": records}, nil)
+		require.ErrorIs(t, err, builder.ErrUnsealed)
+		require.ErrorContains(t, err, want)
+		left, err := os.ReadDir(records)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+}
+
+// sent is what a provisioner sends to the machine: its payload, and the record that it began.
+type sent struct {
+	files map[string]string
+	begun record.Image
+}
+
+func applied(t *testing.T, options object) sent {
+	t.Helper()
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
+	dir := writeRoles(t)
+	writeFile(t, filepath.Join(dir, "common/role.yaml"), commonManifest+"bake: {commands: [echo common]}\n")
+	all := object{"roles_dir": dir}
+	for name, value := range options {
+		all[name] = value
+	}
+	require.NoError(t, provision(t, m, all, nil))
+	s := sent{files: unpack(t, m.inputs[0])}
+	require.NoError(t, json.Unmarshal(m.inputs[2], &s.begun))
+	return s
 }
 
 func TestACommandThatFailsIsToldWithItsLastWords(t *testing.T) {

@@ -35,10 +35,14 @@ type RecipeConfig struct {
 	Release string `mapstructure:"release"`
 	// Image is the base image's slug or id. Default: the release's own.
 	Image string `mapstructure:"image"`
+	// Layer is "common" to bake the role on the image of that role, which must be there, instead of on the base image.
+	Layer string `mapstructure:"layer"`
 	// RolesDir is a folder of roles. Default: the roles that the plugin was built with.
 	RolesDir string `mapstructure:"roles_dir"`
 	// BootstrapBinary is the hornero-bootstrap program on this machine, static, for linux/amd64.
 	BootstrapBinary string `mapstructure:"bootstrap_binary"`
+	// RecordsDir is where the image's record is kept on this machine. Default: ~/.local/share/hornero/images.
+	RecordsDir string `mapstructure:"records_dir"`
 }
 
 // DefaultRelease is baked when no release is named.
@@ -56,6 +60,7 @@ var (
 type Recipe struct {
 	Role, Release, Base string
 	Manifests           []*roles.Manifest // common first
+	Layer               *Recipe           // of the image beneath this one; nil when that is Base
 	Bootstrap           []byte
 	Digest              string
 	Inputs              map[string]string // what Digest is over: SHA-256 by name
@@ -68,6 +73,18 @@ func (c *RecipeConfig) setDefaults(buildName string) {
 	if c.Release == "" {
 		c.Release = DefaultRelease
 	}
+}
+
+// records is the folder of image records on this machine.
+func (c RecipeConfig) records() (record.Folder, error) {
+	if c.RecordsDir != "" {
+		return record.Folder(c.RecordsDir), nil
+	}
+	folder, err := record.DefaultFolder()
+	if err != nil {
+		return "", fmt.Errorf("records_dir: %w: %w", ErrConfig, err)
+	}
+	return folder, nil
 }
 
 // Load reads the recipe's parts. Everything wrong comes back at once, each error naming its option.
@@ -84,10 +101,16 @@ func (c RecipeConfig) Load() (Recipe, error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := c.checkLayer(); err != nil {
+		wrong = append(wrong, err)
+	}
 	if len(wrong) > 0 {
 		return Recipe{}, errors.Join(wrong...)
 	}
 	recipe.Bootstrap = bootstrap
+	if err := recipe.loadLayer(c); err != nil {
+		return Recipe{}, err
+	}
 	parts, err := recipe.parts()
 	recipe.Inputs, recipe.Digest = sums(parts), Digest(parts)
 	return recipe, err
@@ -109,17 +132,17 @@ func (r *Recipe) loadManifests(dir string) error {
 	if dir != "" {
 		folders = os.DirFS(dir)
 	}
-	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") || r.Role == roles.Common {
-		return fmt.Errorf("role: %w: %q is no role that an image can have; name a folder of roles/ other than %s", ErrConfig, r.Role, roles.Common)
+	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") {
+		return fmt.Errorf("role: %w: %q is no role that an image can have; name a folder of roles/", ErrConfig, r.Role)
 	}
-	for _, name := range []string{roles.Common, r.Role} {
+	for _, name := range unique([]string{roles.Common, r.Role}) {
 		manifest, err := roles.Load(folders, name)
 		if err != nil {
 			return fmt.Errorf("role: %w: %w", ErrConfig, err)
 		}
 		r.Manifests = append(r.Manifests, manifest)
 	}
-	if r.Manifests[1].Abstract {
+	if r.Role != roles.Common && r.Manifests[1].Abstract {
 		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)
 	}
 	return nil
@@ -161,6 +184,9 @@ func (r *Recipe) parts() (map[string][]byte, error) {
 		"base":      []byte(r.Base),
 		"role":      []byte(r.Role),
 		"bootstrap": r.Bootstrap,
+	}
+	if r.Layer != nil {
+		parts["layer"] = []byte(r.Layer.Digest)
 	}
 	if err := addFolder(parts, "scripts", scripts); err != nil {
 		return nil, err
@@ -208,7 +234,7 @@ func digestOf(inputs map[string]string) string {
 
 // ImageName is what the image of a recipe is called.
 func (r Recipe) ImageName() string {
-	return fmt.Sprintf("hornero-%s-%s-%s", r.Role, r.Release, r.Digest[:12])
+	return record.ImageName(r.Role, r.Release, r.Digest)
 }
 
 // DigestTag is the tag that tells an image's content. It is put on last: an image that bears it is complete.

@@ -171,7 +171,7 @@ type stepDroplet struct {
 }
 
 func (s *stepDroplet) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
-	s.ui.Say(fmt.Sprintf("creating Droplet %s from %s: %s in %s", s.config.DropletName, s.config.recipe.Base, s.config.Size, s.config.Region))
+	s.ui.Say(fmt.Sprintf("creating Droplet %s from %s: %s in %s", s.config.DropletName, s.config.recipe.beneath(), s.config.Size, s.config.Region))
 	s.began = true
 	droplet, _, err := s.client.Droplets.Create(ctx, s.request(state.Get("key").(int)))
 	if err != nil {
@@ -196,7 +196,7 @@ func (s *stepDroplet) request(key int) *godo.DropletCreateRequest {
 		Name:    s.config.DropletName,
 		Region:  s.config.Region,
 		Size:    s.config.Size,
-		Image:   imageOf(s.config.recipe.Base),
+		Image:   s.config.start,
 		SSHKeys: []godo.DropletCreateSSHKey{{ID: key}},
 		VPCUUID: s.config.VPCUUID,
 		Tags:    slices.Concat([]string{buildTag, s.owner.tag()}, s.config.Tags),

@@ -52,7 +52,7 @@ func launch(t *testing.T) *site {
 	require.NoError(t, err)
 	s := &site{t: t, root: root, file: filepath.Join(folder, "stack.yaml")}
 	require.NoError(t, os.WriteFile(s.file, text, 0o644))
-	s.env = append(os.Environ(), "LAB="+labName, "XDG_CONFIG_HOME="+folder, "HORNERO_AGE_KEY_FILE="+filepath.Join(folder, "age.key"))
+	s.env = append(os.Environ(), "LAB="+labName, "XDG_CONFIG_HOME="+folder, "XDG_DATA_HOME="+folder, "HORNERO_AGE_KEY_FILE="+filepath.Join(folder, "age.key"))
 
 	s.must("lab", "start", "--name", labName, "--addr", labAddr, "--public-range", labRange)
 	t.Cleanup(func() { s.leavesNothing() })

@@ -31,6 +31,7 @@ func TestTheWholePath(t *testing.T) {
 		{"ItServes", itServes},
 		{"UpAgainChangesNothing", upAgainChangesNothing},
 		{"NodesAreThemselves", nodesAreThemselves},
+		{"ImagesTellWhatTheyAre", imagesTellWhatTheyAre},
 		{"ReplaceUnderLoad", replaceUnderLoad},
 		{"KillTheWriter", killTheWriter},
 		{"Reboot", reboot},
@@ -81,6 +82,18 @@ func nodesAreThemselves(t *testing.T, s *site) {
 			require.NotEqualf(t, one, two, "%s of %v", what, pair)
 		}
 	}
+}
+
+// imagesTellWhatTheyAre reads the record of an image where it was baked, and of the same one inside a node that runs it.
+func imagesTellWhatTheyAre(t *testing.T, s *site) {
+	list := s.must("images", "list")
+	for _, droplet := range []string{"-db-1,", "-proxy-1,", "-web-1,"} {
+		require.Contains(t, list, droplet)
+	}
+	kept := s.must("images", "show", "web")
+	require.Contains(t, kept, "nginx-light")
+	inside := s.must("images", "show", "web", "--records", t.TempDir())
+	require.Equal(t, kept, inside)
 }
 
 // replaceUnderLoad replaces one node of each role while one client reads the page and another writes through the proxies.

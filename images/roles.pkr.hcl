@@ -1,7 +1,9 @@
-# One image per role, all at once, each known by its content: a role that is unchanged is not baked again.
+# One image per role, each known by its content: what is unchanged is not baked again. What all roles share is a layer, the
+# image of the role common, and is baked first; then the roles are baked on it, all at once. `make images` does both:
 #
 #   packer plugins install --path bin/packer-plugin-hornero github.com/hornero/hornero
-#   packer build -var bootstrap_binary=bin/hornero-bootstrap images/
+#   packer build -only='common.*' images/
+#   packer build -only='roles.*' images/
 #
 # The API's token comes from the environment only (DIGITALOCEAN_ACCESS_TOKEN), its address from DIGITALOCEAN_API_URL
 # unless api_url says otherwise.
@@ -10,6 +12,12 @@ variable "roles" {
   description = "The roles to bake: folders of roles_dir."
   type        = list(string)
   default     = ["db", "proxy", "web"]
+}
+
+variable "layer" {
+  description = "What the roles are baked on: \"common\", or nothing for the release's base image."
+  type        = string
+  default     = "common"
 }
 
 variable "roles_dir" {
@@ -28,6 +36,12 @@ variable "bootstrap_binary" {
   description = "The static hornero-bootstrap program that goes into every image."
   type        = string
   default     = "bin/hornero-bootstrap"
+}
+
+variable "records_dir" {
+  description = "Where the images' records are kept on this machine; empty: where `hornero images` looks for them."
+  type        = string
+  default     = ""
 }
 
 variable "api_url" {
@@ -61,24 +75,47 @@ source "hornero-droplet" "role" {
   release          = var.release
   roles_dir        = var.roles_dir
   bootstrap_binary = var.bootstrap_binary
+  records_dir      = var.records_dir
   force            = var.force
   ssh_username     = "root"
 }
 
 build {
+  name = "common"
+
+  source "hornero-droplet.role" {
+    name = "common"
+    role = "common"
+  }
+
+  provisioner "hornero-role" {
+    role             = "common"
+    release          = var.release
+    roles_dir        = var.roles_dir
+    bootstrap_binary = var.bootstrap_binary
+    records_dir      = var.records_dir
+  }
+}
+
+build {
+  name = "roles"
+
   dynamic "source" {
     for_each = var.roles
     labels   = ["hornero-droplet.role"]
     content {
-      name = source.value
-      role = source.value
+      name  = source.value
+      role  = source.value
+      layer = var.layer
     }
   }
 
   provisioner "hornero-role" {
     role             = source.name
+    layer            = var.layer
     release          = var.release
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
+    records_dir      = var.records_dir
   }
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Bake the images with Packer: CLOUD=lab (default) or digitalocean, RELEASE=debian-13 by default.
+# Bake the images with Packer: CLOUD=lab (default) or digitalocean, RELEASE=debian-13 by default. First the layer that all
+# roles share, then the roles on it, all at once; LAYER= bakes each role from the base image instead.
 set -euo pipefail
-cloud=${CLOUD:-lab} release=${RELEASE:-debian-13}
+cloud=${CLOUD:-lab} release=${RELEASE:-debian-13} layer=${LAYER-common}
 export PACKER_PLUGIN_PATH=$PWD/.cache/plugins PACKER_CONFIG_DIR=$PWD/.cache/packer.d CHECKPOINT_DISABLE=1
 if [ "$cloud" = lab ]; then
 	eval "$(bin/hornero lab env ${LAB:+--name "$LAB"})" # DIGITALOCEAN_API_URL and DIGITALOCEAN_ACCESS_TOKEN of the lab
@@ -9,5 +10,12 @@ elif [ -z "${DIGITALOCEAN_ACCESS_TOKEN:-}" ]; then
 	echo "images: set DIGITALOCEAN_ACCESS_TOKEN to bake on DigitalOcean" >&2
 	exit 2
 fi
-.cache/packer plugins install --path bin/packer-plugin-hornero github.com/hornero/hornero >.cache/plugin.log 2>&1 || { cat .cache/plugin.log >&2; exit 1; }
-exec .cache/packer build -color=false -on-error=cleanup -var "release=$release" "$@" images
+if ! [ .cache/plugin.installed -nt bin/packer-plugin-hornero ] || ! [ -d "$PACKER_PLUGIN_PATH" ]; then
+	.cache/packer plugins install --path bin/packer-plugin-hornero github.com/hornero/hornero >.cache/plugin.log 2>&1 || { cat .cache/plugin.log >&2; exit 1; }
+	touch .cache/plugin.installed
+fi
+bake() { # bake BUILD [OPTION...]
+	.cache/packer build -color=false -on-error=cleanup -only="$1.*" -var "release=$release" -var "layer=$layer" "${@:2}" images
+}
+[ -z "$layer" ] || bake common "$@"
+bake roles "$@"

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hornero/hornero/internal/record"
@@ -56,7 +57,7 @@ func (i *Image) open() error {
 
 func (i *Image) openManifests() error {
 	i.manifests = nil
-	for _, name := range []string{roles.Common, i.record.Role} {
+	for _, name := range slices.Compact([]string{roles.Common, i.record.Role}) { // common is an image, too: the others' layer
 		manifest, err := roles.Load(os.DirFS(i.at(record.RolesPath)), name)
 		if err != nil {
 			return err

@@ -18,6 +18,9 @@ if command -v cloud-init >/dev/null; then
 	timeout 300 cloud-init status --wait >/dev/null 2>&1 || true
 fi
 
+# On a layer of ours: the agent has no node here to be, and its folders are not to come back while the image is sealed.
+systemctl stop hornero-bootstrap.service 2>/dev/null || true
+
 # Nothing may start while packages are installed, and nothing may use apt besides us.
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 0755 /usr/sbin/policy-rc.d

@@ -41,6 +41,7 @@ CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_
 	file := root.PersistentFlags().StringP("file", "f", "stack.yaml", "the stack's file")
 	root.AddCommand(newLabCommand())
 	root.AddCommand(stackCommands(file)...)
+	root.AddCommand(newImagesCommand(file))
 	root.SetArgs(arguments)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

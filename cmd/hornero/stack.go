@@ -14,7 +14,6 @@ import (
 
 	"github.com/hornero/hornero/fleet"
 	"github.com/hornero/hornero/internal/command"
-	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/lab"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -42,8 +41,8 @@ func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 		return nil, nil, err
 	}
 	if cloud := os.Getenv("CLOUD"); cloud != "" {
-		if cloud != stack.CloudLab && cloud != stack.CloudDigitalOcean {
-			return nil, nil, fmt.Errorf("the environment's CLOUD is %q; set it to lab or digitalocean", cloud)
+		if err := checkCloud(cloud); err != nil {
+			return nil, nil, err
 		}
 		s.Cloud = cloud
 	}
@@ -74,18 +73,13 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 		return err
 	}
 	config := fleet.Config{Stack: s, Secrets: secrets, Manifests: manifests, Progress: func(line string) { fmt.Fprintln(progress, line) }}
-	endpoint, token := "", os.Getenv("DIGITALOCEAN_ACCESS_TOKEN")
-	if s.Cloud == stack.CloudLab {
-		found, err := ensureLab(ctx, labName())
-		if err != nil {
-			return err
-		}
-		endpoint, token, config.Published = found.URL, found.Token, found.Published
-	} else if token == "" {
-		return errors.New("cloud digitalocean needs a token; set DIGITALOCEAN_ACCESS_TOKEN, or use CLOUD=lab")
-	}
-	if config.Client, err = do.NewClient(endpoint, token, "hornero/"+version); err != nil {
+	client, found, err := connect(ctx, s.Cloud)
+	if err != nil {
 		return err
+	}
+	config.Client = client
+	if s.Cloud == stack.CloudLab {
+		config.Published = found.Published
 	}
 	f, err := fleet.New(config)
 	if err != nil {

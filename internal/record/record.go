@@ -21,6 +21,8 @@ type Image struct {
 	Role    string `json:"role"`
 	Release string `json:"release"`
 	Base    string `json:"base"`
+	// Layer is the digest of the image that this one was baked on; empty when that is Base.
+	Layer string `json:"layer,omitempty"`
 	// Digest is what the image is known by: the SHA-256 over Inputs (builder.Digest).
 	Digest  string            `json:"digest"`
 	Inputs  map[string]string `json:"inputs"` // SHA-256 by name

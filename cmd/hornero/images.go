@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/digitalocean/godo"
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/record"
+	"github.com/hornero/hornero/internal/shelf"
+)
+
+// defaultKeep is how many images of a role `hornero images prune` keeps: the newest, and one to go back to.
+const defaultKeep = 2
+
+// imagesCommands are `hornero images` and what hangs on it.
+type imagesCommands struct {
+	file    *string // the stack's
+	records string
+	release string
+	json    bool
+}
+
+func newImagesCommand(file *string) *cobra.Command {
+	c := &imagesCommands{file: file}
+	images := &cobra.Command{Use: "images", Short: "list, show, compare and prune the baked images of roles",
+		Long: `Lists, shows, compares and prunes the baked images of roles, the layer that they share (role common) among them.
+
+An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one before it. What is inside an
+image is in its record, which a bake leaves on the machine that it runs on (--records). Where that is not at hand it is read from
+a node of the stack that runs the image.`,
+	}
+	images.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
+	images.PersistentFlags().StringVar(&c.records, "records", "", "the folder of image records (default ~/.local/share/hornero/images)")
+	images.PersistentFlags().StringVar(&c.release, "release", "", "only images of this release, as in debian-13")
+	images.AddCommand(
+		&cobra.Command{Use: "list", Short: "list the images: digest, release, age, regions, size, and who runs them", Args: cobra.NoArgs, RunE: c.list},
+		&cobra.Command{Use: "show IMAGE", Short: "show an image and its record: what it was baked from, packages, files", Args: cobra.ExactArgs(1), ValidArgsFunction: c.complete(1), RunE: c.show},
+		&cobra.Command{Use: "diff IMAGE IMAGE", Short: "tell which packages and files changed from one image to another", Args: cobra.ExactArgs(2), ValidArgsFunction: c.complete(2), RunE: c.diff},
+		c.pruneCommand(),
+	)
+	return images
+}
+
+// open reads the list of images from the cloud.
+func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []shelf.Image, error) {
+	cloud, err := cloudOf(*c.file)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, _, err := connect(ctx, cloud)
+	if err != nil {
+		return nil, nil, err
+	}
+	images, err := shelf.List(ctx, client)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client, shelf.OfRelease(images, c.release), nil
+}
+
+func (c *imagesCommands) folder() (record.Folder, error) {
+	if c.records != "" {
+		return record.Folder(c.records), nil
+	}
+	return record.DefaultFolder()
+}
+
+func (c *imagesCommands) list(cmd *cobra.Command, _ []string) error {
+	_, images, err := c.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), images)
+	}
+	return printImages(cmd.OutOrStdout(), images)
+}
+
+func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
+	_, images, err := c.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	image, err := shelf.Pick(images, args[0])
+	if err != nil {
+		return err
+	}
+	written, err := c.record(cmd, image)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), struct {
+			Image  shelf.Image  `json:"image"`
+			Record record.Image `json:"record"`
+		}{image, written})
+	}
+	return printRecord(cmd.OutOrStdout(), image, written)
+}
+
+func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
+	_, images, err := c.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	var sides [2]shelf.Image
+	var records [2]record.Image
+	for i, name := range args {
+		if sides[i], err = shelf.Pick(images, name); err != nil {
+			return err
+		}
+		if records[i], err = c.record(cmd, sides[i]); err != nil {
+			return err
+		}
+	}
+	difference := record.Diff(records[0], records[1])
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), struct {
+			From shelf.Image `json:"from"`
+			To   shelf.Image `json:"to"`
+			record.Difference
+		}{sides[0], sides[1], difference})
+	}
+	return printDifference(cmd.OutOrStdout(), sides[0], sides[1], difference)
+}
+
+// record finds an image's record in the folder, or on a node of the stack that runs the image; then the folder has it, too.
+func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.Image, error) {
+	folder, err := c.folder()
+	if err != nil {
+		return record.Image{}, err
+	}
+	written, err := folder.Read(image.RecordName(), image.ID)
+	if !errors.Is(err, record.ErrNoRecord) {
+		return written, err
+	}
+	data, failure := c.fromNode(cmd, image)
+	if failure != nil {
+		return record.Image{}, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
+	}
+	if written, err = record.Parse(data); err != nil {
+		return record.Image{}, err
+	}
+	return written, folder.KeepAs(image.RecordName(), image.ID, data)
+}
+
+var errNoNode = errors.New("no node of the stack runs the image")
+
+// fromNode reads the record inside a Droplet of the stack that was made from the image.
+func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image) ([]byte, error) {
+	if len(image.Runs) == 0 {
+		return nil, errNoNode
+	}
+	var out, said strings.Builder
+	err := withFleet(cmd, *c.file, func(ctx context.Context, f *fleet.Fleet) error {
+		for _, droplet := range image.Runs {
+			node, ours := strings.CutPrefix(droplet.Name, f.Stack.Name+"-")
+			if _, err := f.Stack.Node(node); !ours || err != nil {
+				continue
+			}
+			code, err := f.Exec(ctx, node, command.Quote([]string{"cat", record.Path}), strings.NewReader(""), &out, &said)
+			if err != nil || code != 0 {
+				return errors.Join(err, fmt.Errorf("read %s on %s: exit status %d: %s", record.Path, node, code, strings.TrimSpace(said.String())))
+			}
+			return nil
+		}
+		return errNoNode
+	})
+	return []byte(out.String()), err
+}
+
+func (c *imagesCommands) pruneCommand() *cobra.Command {
+	var keep int
+	var dry, yes bool
+	prune := &cobra.Command{Use: "prune", Short: "delete images that are neither among a role's newest nor run by a Droplet", Args: cobra.NoArgs,
+		Long: `Deletes images of roles, and keeps the newest of each role and release in each region, and every image that a Droplet runs.
+It says what it would delete and asks; --yes does not ask, --dry-run only says.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keep < 0 {
+				return fmt.Errorf("--keep: must be 0 or more, got %d", keep)
+			}
+			client, images, err := c.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			surplus := shelf.Surplus(images, keep)
+			gone := []shelf.Image{}
+			if !dry && len(surplus) > 0 && (yes || agreed(cmd, surplus)) {
+				if gone, err = c.remove(cmd, client, surplus); err != nil {
+					return err
+				}
+			} else if !dry && len(surplus) > 0 {
+				return errors.New("nothing is deleted; say --yes to do it without being asked")
+			}
+			return c.printPruned(cmd.OutOrStdout(), len(images), surplus, gone, dry)
+		}}
+	prune.Flags().IntVar(&keep, "keep", defaultKeep, "how many images to keep of each role and release in a region")
+	prune.Flags().BoolVar(&dry, "dry-run", false, "only say what would be deleted")
+	prune.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return prune
+}
+
+// agreed shows what is to go and asks; whoever does not say y has not agreed.
+func agreed(cmd *cobra.Command, surplus []shelf.Image) bool {
+	if err := printImages(cmd.ErrOrStderr(), surplus); err != nil {
+		return false
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "delete %s? [y/N] ", count(len(surplus), "image"))
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
+}
+
+// remove deletes what no Droplet runs by now, and the records.
+func (c *imagesCommands) remove(cmd *cobra.Command, client *godo.Client, surplus []shelf.Image) ([]shelf.Image, error) {
+	folder, err := c.folder()
+	if err != nil {
+		return nil, err
+	}
+	var gone []shelf.Image
+	for _, image := range surplus {
+		deleted, err := shelf.Delete(cmd.Context(), client, image)
+		if err != nil {
+			return gone, err
+		}
+		if !deleted {
+			fmt.Fprintf(cmd.ErrOrStderr(), "image %d, %s, is kept: a Droplet runs it by now\n", image.ID, image.Name)
+			continue
+		}
+		if err := folder.Forget(image.RecordName(), image.ID); err != nil {
+			return gone, err
+		}
+		gone = append(gone, image)
+	}
+	return gone, nil
+}
+
+// complete offers the images' names and roles, up to this many.
+func (c *imagesCommands) complete(most int) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		_, images, err := c.open(cmd.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		slices.SortFunc(images, func(a, b shelf.Image) int { return cmp.Compare(b.ID, a.ID) }) // as ROLE~N counts
+		var names []string
+		before := map[string]int{}
+		for _, image := range images {
+			short := image.Role
+			if before[image.Role] > 0 {
+				short = fmt.Sprintf("%s~%d", image.Role, before[image.Role])
+			}
+			before[image.Role]++
+			names = append(names, fmt.Sprintf("%s\t%d, %s", short, image.ID, image.Name), fmt.Sprintf("%d\t%s", image.ID, image.Name))
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

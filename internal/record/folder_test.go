@@ -1,0 +1,74 @@
+package record_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/record"
+)
+
+const text = `{"version": 1, "name": "hornero-web-debian-13-0123456789ab", "digest": "0123456789abcdef"}`
+
+func TestARecordGetsItsImagesNumber(t *testing.T) {
+	folder := record.Folder(filepath.Join(t.TempDir(), "deep", "folder"))
+	name := record.ImageName("web", "debian-13", "0123456789abcdef")
+	require.Equal(t, "hornero-web-debian-13-0123456789ab", name)
+	require.NoError(t, folder.Publish(name, 7), "a bake that kept no record")
+	_, err := folder.Read(name, 7)
+	require.ErrorIs(t, err, record.ErrNoRecord)
+	require.Empty(t, folder.File(name, 7))
+
+	require.NoError(t, folder.Keep(name, []byte(text)))
+	require.NoError(t, folder.Publish(name, 7))
+	image, err := folder.Read(name, 7)
+	require.NoError(t, err)
+	require.Equal(t, "0123456789abcdef", image.Digest)
+	require.FileExists(t, folder.File(name, 7))
+	require.NoError(t, folder.KeepAs(name, 8, []byte(text)), "the same content, baked twice, is two images")
+
+	require.NoError(t, folder.Forget(name, 7))
+	require.NoError(t, folder.Forget(name, 7))
+	left, err := os.ReadDir(string(folder))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
+
+func TestARecordThatIsNoneIsTold(t *testing.T) {
+	for _, wrong := range []string{"", "[]", "{}", `{"version": 1}`, text[:20]} {
+		_, err := record.Parse([]byte(wrong))
+		require.ErrorContains(t, err, "read image record: ", wrong)
+	}
+}
+
+func TestDefaultFolderFollowsTheEnvironment(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", "/data")
+	folder, err := record.DefaultFolder()
+	require.NoError(t, err)
+	require.Equal(t, record.Folder("/data/hornero/images"), folder)
+	t.Setenv("XDG_DATA_HOME", "")
+	t.Setenv("HOME", "/home/me")
+	folder, err = record.DefaultFolder()
+	require.NoError(t, err)
+	require.Equal(t, record.Folder("/home/me/.local/share/hornero/images"), folder)
+}
+
+func TestDiff(t *testing.T) {
+	from := record.Image{
+		Packages: map[string]string{"same": "1", "newer": "1", "gone": "1"},
+		Files:    map[string]string{"/etc/a": "aa", "/etc/b": "bb"}, Daemons: map[string]string{"/usr/sbin/x": "11"},
+	}
+	to := record.Image{
+		Packages: map[string]string{"same": "1", "newer": "2", "added": "1"},
+		Files:    map[string]string{"/etc/a": "aa", "/etc/b": "cc"}, Daemons: map[string]string{"/usr/sbin/x": "22", "/usr/sbin/y": "33"},
+	}
+	require.Equal(t, record.Difference{
+		Packages: []record.Change{{"added", "", "1"}, {"gone", "1", ""}, {"newer", "1", "2"}},
+		Files:    []record.Change{{"/etc/b", "bb", "cc"}, {"/usr/sbin/x", "11", "22"}, {"/usr/sbin/y", "", "33"}},
+	}, record.Diff(from, to))
+	same := record.Diff(from, from)
+	require.NotNil(t, same.Packages, "JSON has lists, not null")
+	require.Empty(t, append(same.Packages, same.Files...))
+}

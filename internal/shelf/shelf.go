@@ -1,0 +1,163 @@
+// Package shelf owns what is known of the baked images of an account: which there are, who runs them, which one a person
+// means, and which are surplus. It reads the API and deletes images. What is inside an image is internal/record's; how one is
+// made, and what a stack does with it, it does not know.
+package shelf
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
+)
+
+// ErrNoImage is a name that no image has.
+var ErrNoImage = errors.New("no such image")
+
+// Image is a published image of a role.
+type Image struct {
+	ID      int       `json:"id"`
+	Name    string    `json:"name"`
+	Role    string    `json:"role"`
+	Release string    `json:"release"`
+	Digest  string    `json:"digest"` // its first 32 digits
+	Created time.Time `json:"created_at"`
+	Regions []string  `json:"regions"`
+	Size    float64   `json:"size_gigabytes"`
+	MinDisk int       `json:"min_disk_size"`
+	Runs    []Droplet `json:"droplets"` // those that were made from it
+}
+
+// Droplet is who runs an image.
+type Droplet struct {
+	ID   int    `json:"id"`
+	Name string `json:"name"`
+}
+
+// RecordName is what the image's record is kept under, whatever the image is called.
+func (i Image) RecordName() string { return record.ImageName(i.Role, i.Release, i.Digest) }
+
+// Tags of an image (builder's).
+const (
+	tagAll     = "hornero"
+	tagRole    = "hornero:role:"
+	tagRelease = "hornero:release:"
+	tagDigest  = "hornero:digest:"
+)
+
+// List reads all published images, by role and release, the newest first. One that bears no digest is not published yet.
+func List(ctx context.Context, client *godo.Client) ([]Image, error) {
+	found, err := do.ImagesByTag(ctx, client, tagAll)
+	if err != nil {
+		return nil, err
+	}
+	droplets, err := do.Droplets(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	images := []Image{}
+	for _, image := range found {
+		if one := read(image); one.Role != "" && one.Digest != "" {
+			one.Runs = running(droplets, one.ID)
+			images = append(images, one)
+		}
+	}
+	slices.SortFunc(images, func(a, b Image) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Release, b.Release), cmp.Compare(b.ID, a.ID))
+	})
+	return images, nil
+}
+
+func read(image godo.Image) Image {
+	created, _ := time.Parse(time.RFC3339, image.Created) // the zero time when the API writes it otherwise
+	one := Image{ID: image.ID, Name: image.Name, Created: created, Regions: image.Regions, Size: image.SizeGigaBytes, MinDisk: image.MinDiskSize}
+	for _, tag := range image.Tags {
+		for prefix, field := range map[string]*string{tagRole: &one.Role, tagRelease: &one.Release, tagDigest: &one.Digest} {
+			if value, ok := strings.CutPrefix(tag, prefix); ok {
+				*field = value
+			}
+		}
+	}
+	return one
+}
+
+func running(droplets []godo.Droplet, image int) []Droplet {
+	list := []Droplet{}
+	for _, droplet := range droplets {
+		if droplet.Image != nil && droplet.Image.ID == image {
+			list = append(list, Droplet{droplet.ID, droplet.Name})
+		}
+	}
+	slices.SortFunc(list, func(a, b Droplet) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+var relative = regexp.MustCompile(`^([a-z][a-z0-9-]*)(?:~([0-9]+))?$`)
+
+// Pick finds the image that a person names: by its number, its name, or as ROLE for the role's newest and ROLE~N for the one
+// baked N before it. The list is List's.
+func Pick(images []Image, name string) (Image, error) {
+	number, _ := strconv.Atoi(name) // 0, which no image has, for a name
+	for _, image := range images {
+		if image.ID == number || image.Name == name {
+			return image, nil
+		}
+	}
+	if parts := relative.FindStringSubmatch(name); parts != nil {
+		of := slices.DeleteFunc(slices.Clone(images), func(image Image) bool { return image.Role != parts[1] })
+		slices.SortFunc(of, func(a, b Image) int { return cmp.Compare(b.ID, a.ID) })
+		if before, _ := strconv.Atoi(parts[2]); before < len(of) {
+			return of[before], nil
+		}
+	}
+	return Image{}, fmt.Errorf("%w: %q is no image's number or name, and no ROLE or ROLE~N that there is; `hornero images list` shows all", ErrNoImage, name)
+}
+
+// Surplus lists the images that may go: all but the newest of each role and release in each region, and those that a Droplet
+// runs. An image that is in several regions goes when none of them keeps it.
+func Surplus(images []Image, keep int) []Image {
+	newest := slices.Clone(images)
+	slices.SortFunc(newest, func(a, b Image) int { return cmp.Compare(b.ID, a.ID) })
+	type place struct{ role, release, region string }
+	kept := map[place]int{}
+	surplus := []Image{}
+	for _, image := range newest {
+		stays := len(image.Runs) > 0
+		for _, region := range image.Regions {
+			at := place{image.Role, image.Release, region}
+			kept[at]++
+			stays = stays || kept[at] <= keep
+		}
+		if !stays {
+			surplus = append(surplus, image)
+		}
+	}
+	return surplus
+}
+
+// Delete deletes an image unless a Droplet runs it by now; it tells whether the image is gone.
+func Delete(ctx context.Context, client *godo.Client, image Image) (bool, error) {
+	droplets, err := do.Droplets(ctx, client)
+	if err != nil {
+		return false, err
+	}
+	if len(running(droplets, image.ID)) > 0 {
+		return false, nil
+	}
+	err = do.DeleteImage(ctx, client, image.ID, do.WaitOptions{})
+	return err == nil, err
+}
+
+// OfRelease keeps the images of one release; of all when it is empty.
+func OfRelease(images []Image, release string) []Image {
+	return slices.DeleteFunc(images, func(image Image) bool { return release != "" && image.Release != release })
+}
