@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
 )
 
 // A Droplet's own disk is a sparse file with ext4 in it, as large as its size says. It is mounted here, where the lab can
@@ -20,38 +19,86 @@ import (
 const (
 	diskFile   = "disk.ext4"
 	diskFolder = "disk"
-	fillFile   = "fill" // beside what the Droplet sees; takes what is free while a fault wants the disk full
 )
 
 // defaultDisk is the disk of a Droplet that says nothing of it, in GB.
 const defaultDisk = 25
 
-func (h *Host) space(id int) string { return filepath.Join(h.folder(id), diskFolder) }
+func (h *Host) space(id int) string     { return filepath.Join(h.folder(id), diskFolder) }
+func (h *Host) spaceFile(id int) string { return filepath.Join(h.folder(id), diskFile) }
 
-// ensureSpace makes a Droplet's disk, or finds it, and mounts it. The file appears by rename, so that it is whole or not there.
+// hasSpace tells whether a Droplet has a disk of its own: one of a lab that made none has its changes in its folder itself.
+func (h *Host) hasSpace(id int) bool { return !exists(filepath.Join(h.folder(id), "upper")) }
+
+// ensureSpace makes a Droplet's disk, or finds it, mounts it, and makes it as large as it is to be.
 func (h *Host) ensureSpace(droplet Droplet) error {
-	if _, err := os.Stat(filepath.Join(h.folder(droplet.ID), "upper")); err == nil {
-		return nil // of a lab that had no disks: its changes lie in the folder itself
+	if !h.hasSpace(droplet.ID) {
+		return nil
 	}
-	if err := h.makeSpace(droplet); err != nil {
+	err := h.makeSpace(droplet)
+	if err == nil {
+		err = h.mountSpace(droplet.ID)
+	}
+	if err == nil {
+		err = h.growSpace(droplet)
+	}
+	if err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
-	}
-	mounts, err := mountsBelow(h.space(droplet.ID))
-	if err != nil || len(mounts) > 0 {
-		return err
-	}
-	if err := os.MkdirAll(h.space(droplet.ID), 0o755); err != nil {
-		return fmt.Errorf("mount the disk of Droplet %d: %w", droplet.ID, err)
-	}
-	args := []string{"mount", "--types", "ext4", "--options", "loop,noatime", filepath.Join(h.folder(droplet.ID), diskFile), h.space(droplet.ID)}
-	if _, err := command.Run(context.Background(), command.Command{Args: args}); err != nil {
-		return fmt.Errorf("mount the disk of Droplet %d: %w", droplet.ID, err)
 	}
 	return nil
 }
 
+// mountSpace mounts a Droplet's disk unless it is. What the guest deletes is given back to this computer. It is for mount(8)
+// to take the loop device that the file has already when something still sees an earlier mount; nobody else frees it then,
+// for it goes with its last mount.
+func (h *Host) mountSpace(id int) error {
+	mounts, err := mountsBelow(h.space(id))
+	if err != nil || len(mounts) > 0 {
+		return err
+	}
+	if err := os.MkdirAll(h.space(id), 0o755); err != nil {
+		return err
+	}
+	args := []string{"mount", "--types", "ext4", "--options", "loop,noatime,discard", h.spaceFile(id), h.space(id)}
+	if _, err := command.Run(context.Background(), command.Command{Args: args}); err != nil {
+		return err
+	}
+	return h.goDirect(id)
+}
+
+// goDirect keeps what the guest has in memory from being there a second time for the disk's file, where this computer's
+// file system can do that.
+func (h *Host) goDirect(id int) error {
+	device, err := h.spaceDevice(id)
+	if err != nil {
+		return err
+	}
+	loop, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	if err := unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_DIRECT_IO, 1); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("write past the cache: %w", err)
+	}
+	return nil
+}
+
+// spaceDevice is the loop device that a mounted disk is on.
+func (h *Host) spaceDevice(id int) (string, error) {
+	var folder unix.Stat_t
+	if err := unix.Stat(h.space(id), &folder); err != nil {
+		return "", fmt.Errorf("find the loop device: %w", err)
+	}
+	if unix.Major(folder.Dev) != loopMajor {
+		return "", fmt.Errorf("find the loop device: %s is not on one", h.space(id))
+	}
+	return fmt.Sprintf("/dev/loop%d", unix.Minor(folder.Dev)), nil
+}
+
+// makeSpace makes the disk's file. It appears by rename, when mkfs has synced it, so that it is whole or not there.
 func (h *Host) makeSpace(droplet Droplet) error {
-	path := filepath.Join(h.folder(droplet.ID), diskFile)
+	path := h.spaceFile(droplet.ID)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -77,141 +124,31 @@ func (d Droplet) diskBytes() int64 {
 	return int64(d.Disk) << 30
 }
 
-// releaseSpace takes a Droplet's disk off this computer's mounts; its loop device goes with it.
-func (h *Host) releaseSpace(id int) error { return unmountBelow(h.space(id)) }
-
-// growSpace makes the disk of a Droplet that is off as large as it now is.
-func (h *Host) growSpace(ctx context.Context, droplet Droplet) error {
-	path := filepath.Join(h.folder(droplet.ID), diskFile)
+// growSpace makes a mounted disk as large as its Droplet says. A mark lets the next one who looks end what was cut short.
+func (h *Host) growSpace(droplet Droplet) error {
+	path := h.spaceFile(droplet.ID)
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() >= droplet.diskBytes() {
+	if err != nil {
+		return err
+	}
+	mark, size := path+".grows", droplet.diskBytes()
+	if info.Size() >= size && !exists(mark) {
 		return nil
 	}
-	if err := errors.Join(err, h.releaseSpace(droplet.ID)); err != nil {
-		return err
+	device, err := h.spaceDevice(droplet.ID)
+	if err == nil {
+		_, err = file.Write(mark, nil, file.Options{})
 	}
-	for _, step := range [][]string{{"e2fsck", "-f", "-p", path}, {"truncate", "--size", fmt.Sprint(droplet.diskBytes()), path}, {"resize2fs", path}} {
-		var failed *command.Error
-		if _, err := command.Run(ctx, command.Command{Args: step}); err != nil && (!errors.As(err, &failed) || step[0] != "e2fsck" || failed.ExitCode > 1) {
-			return fmt.Errorf("grow the disk of Droplet %d: %w", droplet.ID, err)
+	if err == nil && info.Size() < size {
+		err = os.Truncate(path, size)
+	}
+	for _, step := range [][]string{{"losetup", "--set-capacity", device}, {"resize2fs", device}} {
+		if err == nil {
+			_, err = command.Run(context.Background(), command.Command{Args: step})
 		}
 	}
-	return nil
-}
-
-// Fill takes all that is free on a Droplet's disk. It takes next to nothing of this computer's: the blocks are never written.
-func (h *Host) Fill(id int) error {
-	defer h.lock(number(id))()
-	droplet, err := h.Droplet(id)
-	if err != nil {
-		return fmt.Errorf("fill the disk: %w", err)
-	}
-	if err := h.ensureSpace(droplet); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(filepath.Join(h.space(id), fillFile), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("fill the disk of Droplet %d: %w", id, err)
-	}
-	defer file.Close()
-	if err := fill(file); err != nil {
-		return fmt.Errorf("fill the disk of Droplet %d: %w", id, err)
-	}
-	return nil
-}
-
-// fill makes a file larger by what is free, and by ever smaller parts of it: the file system needs some of it to keep books.
-func fill(file *os.File) error {
-	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
-	size, step := info.Size(), int64(1)<<62
-	for {
-		var stat unix.Statfs_t
-		if err := unix.Fstatfs(int(file.Fd()), &stat); err != nil {
-			return err
-		}
-		step = min(step, int64(stat.Bavail)*stat.Bsize)
-		if step < stat.Bsize {
-			return nil
-		}
-		switch err := unix.Fallocate(int(file.Fd()), 0, size, step); {
-		case err == nil:
-			size += step
-		case errors.Is(err, unix.ENOSPC):
-			step /= 2
-		default:
-			return err
-		}
-	}
-}
-
-// Empty gives back what Fill took; nil when it took nothing.
-func (h *Host) Empty(id int) error {
-	defer h.lock(number(id))()
-	droplet, err := h.Droplet(id)
-	if err != nil {
-		return fmt.Errorf("empty the disk: %w", err)
-	}
-	if err := h.ensureSpace(droplet); err != nil {
-		return err
-	}
-	if err := os.Remove(filepath.Join(h.space(id), fillFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("empty the disk of Droplet %d: %w", id, err)
-	}
-	return nil
-}
-
-// mountsBelow lists where something is mounted at a folder or below it, the last first.
-func mountsBelow(folder string) ([]string, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("list mounts: %w", err)
-	}
-	found := []string{}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) > 4 && (fields[4] == folder || strings.HasPrefix(fields[4], folder+"/")) {
-			found = append([]string{fields[4]}, found...)
-		}
-	}
-	return found, nil
-}
-
-// forgetDisks takes the disks of other Droplets, of any lab, out of this process' own mount namespace: one that is still seen
-// from here could not be let go of.
-func forgetDisks(own string) error {
-	mounts, err := mountsBelow("")
-	if err != nil {
-		return err
-	}
-	for _, mount := range mounts {
-		if mount == own || !isSpace.MatchString(mount) {
-			continue
-		}
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("forget the disk %s: %w", mount, err)
-		}
-	}
-	return nil
-}
-
-var isSpace = regexp.MustCompile(`/droplets/[0-9]+/` + diskFolder + `$`)
-
-// unmountBelow unmounts everything at a folder and below it. What is still used goes when its last user does.
-func unmountBelow(folder string) error {
-	mounts, err := mountsBelow(folder)
-	if err != nil {
-		return err
-	}
-	for _, mount := range mounts {
-		if err := unix.Unmount(mount, 0); err == nil {
-			continue
-		}
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("unmount %s: %w", mount, err)
-		}
-	}
-	return nil
+	return errors.Join(os.Remove(mark), h.fillAgain(droplet.ID))
 }
