@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,17 +32,20 @@ func (h *Host) spaceFile(id int) string { return filepath.Join(h.folder(id), dis
 // hasSpace tells whether a Droplet has a disk of its own: one of a lab that made none has its changes in its folder itself.
 func (h *Host) hasSpace(id int) bool { return !exists(filepath.Join(h.folder(id), "upper")) }
 
-// ensureSpace makes a Droplet's disk, or finds it, mounts it, and makes it as large as it is to be.
+// ensureSpace makes a Droplet's disk, or finds it, makes it as large as it is to be, and mounts it.
 func (h *Host) ensureSpace(droplet Droplet) error {
 	if !h.hasSpace(droplet.ID) {
 		return nil
 	}
 	err := h.makeSpace(droplet)
+	if err == nil && !h.Running(droplet.ID) {
+		err = h.growSpace(droplet)
+	}
 	if err == nil {
 		err = h.mountSpace(droplet.ID)
 	}
 	if err == nil {
-		err = h.growSpace(droplet)
+		err = h.endGrowth(droplet.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
@@ -48,9 +53,9 @@ func (h *Host) ensureSpace(droplet Droplet) error {
 	return nil
 }
 
-// mountSpace mounts a Droplet's disk unless it is. What the guest deletes is given back to this computer. It is for mount(8)
-// to take the loop device that the file has already when something still sees an earlier mount; nobody else frees it then,
-// for it goes with its last mount.
+// mountSpace mounts a Droplet's disk unless it is. What the guest deletes is given back to this computer. The loop device goes
+// with the last mount, and mount(8) takes the one that is there while anybody still sees an earlier mount: two on one file
+// would spoil it.
 func (h *Host) mountSpace(id int) error {
 	mounts, err := mountsBelow(h.space(id))
 	if err != nil || len(mounts) > 0 {
@@ -102,19 +107,20 @@ func (h *Host) makeSpace(droplet Droplet) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	temporary := path + ".part"
-	if err := os.WriteFile(temporary, nil, 0o600); err != nil {
+	temporary, err := os.CreateTemp(h.folder(droplet.ID), diskFile+".part") // nobody else's: mkfs may outlive a lab
+	if err != nil {
 		return err
 	}
-	if err := os.Truncate(temporary, droplet.diskBytes()); err != nil {
+	defer os.Remove(temporary.Name())
+	if err := errors.Join(temporary.Truncate(droplet.diskBytes()), temporary.Close()); err != nil {
 		return err
 	}
 	// Nothing is reserved for root: a full disk is full for everybody.
-	args := []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", temporary}
+	args := []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", temporary.Name()}
 	if _, err := command.Run(context.Background(), command.Command{Args: args}); err != nil {
 		return err
 	}
-	return os.Rename(temporary, path)
+	return os.Rename(temporary.Name(), path)
 }
 
 func (d Droplet) diskBytes() int64 {
@@ -124,31 +130,53 @@ func (d Droplet) diskBytes() int64 {
 	return int64(d.Disk) << 30
 }
 
-// growSpace makes a mounted disk as large as its Droplet says. A mark lets the next one who looks end what was cut short.
+// grower grows a disk's file under a lock that outlives the lab: a lab that starts meanwhile waits for it, and does it again.
+// File systems are not grown while they are mounted because that takes a right that root does not have in every container.
+const grower = `truncate --size "$2" "$1" && { e2fsck -f -y "$1" || [ $? -eq 1 ]; } && resize2fs "$1"`
+
+// loopTimeout is how long a loop device may take to be gone after its last mount is.
+const loopTimeout = 10 * time.Second
+
+func (h *Host) growMark(id int) string { return h.spaceFile(id) + ".grows" }
+
+// growSpace makes the disk of a Droplet that is off as large as it says. A mark, which stays until the disk is mounted again,
+// lets the next one who looks end what was cut short.
 func (h *Host) growSpace(droplet Droplet) error {
-	path := h.spaceFile(droplet.ID)
+	path, mark := h.spaceFile(droplet.ID), h.growMark(droplet.ID)
 	info, err := os.Stat(path)
-	if err != nil {
+	if err != nil || info.Size() >= droplet.diskBytes() && !exists(mark) {
 		return err
 	}
-	mark, size := path+".grows", droplet.diskBytes()
-	if info.Size() >= size && !exists(mark) {
+	if _, err := file.Write(mark, nil, file.Options{}); err != nil {
+		return err
+	}
+	if err := unmountBelow(h.space(droplet.ID)); err != nil {
+		return err
+	}
+	if err := h.awaitUnused(path); err != nil {
+		return err
+	}
+	size := max(info.Size(), droplet.diskBytes())
+	_, err = command.Run(context.Background(), command.Command{Args: []string{"flock", mark, "sh", "-c", grower, "sh", path, fmt.Sprint(size)}})
+	return err
+}
+
+// awaitUnused waits until a file is on no loop device: nobody sees it mounted any more then.
+func (h *Host) awaitUnused(path string) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), loopTimeout, fmt.Errorf("%s is still in use", path))
+	defer cancel()
+	var problem error
+	return errors.Join(until(ctx, func() bool {
+		var devices string
+		devices, problem = command.Run(ctx, command.Command{Args: []string{"losetup", "--noheadings", "--output", "NAME", "--associated", path}})
+		return problem == nil && strings.TrimSpace(devices) == ""
+	}), problem)
+}
+
+// endGrowth fills what a filled disk has got more of, and takes the mark away.
+func (h *Host) endGrowth(id int) error {
+	if !exists(h.growMark(id)) {
 		return nil
 	}
-	device, err := h.spaceDevice(droplet.ID)
-	if err == nil {
-		_, err = file.Write(mark, nil, file.Options{})
-	}
-	if err == nil && info.Size() < size {
-		err = os.Truncate(path, size)
-	}
-	for _, step := range [][]string{{"losetup", "--set-capacity", device}, {"resize2fs", device}} {
-		if err == nil {
-			_, err = command.Run(context.Background(), command.Command{Args: step})
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.Remove(mark), h.fillAgain(droplet.ID))
+	return errors.Join(h.fillAgain(id), os.Remove(h.growMark(id)))
 }
