@@ -107,8 +107,8 @@ func (m *hostMachines) Rebuild(ctx context.Context, droplet api.Machine) error {
 	return m.host.Rebuild(m.droplet(droplet, image))
 }
 
-func (m *hostMachines) Resize(ctx context.Context, id, memory, cpus, disk int) error {
-	return m.host.Resize(ctx, id, memory, cpus, disk)
+func (m *hostMachines) Resize(_ context.Context, id, memory, cpus, disk int) error {
+	return m.host.Resize(id, memory, cpus, disk)
 }
 
 func (m *hostMachines) Import(ctx context.Context, root, url string) (api.Imported, error) {
@@ -163,10 +163,6 @@ func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
 		return m.host.Freeze(id)
 	case api.FaultThaw:
 		return m.host.Thaw(id)
-	case api.FaultFill:
-		return m.host.Fill(id)
-	case api.FaultEmpty:
-		return m.host.Empty(id)
 	}
 	return fmt.Errorf("unknown fault %q", fault)
 }
@@ -209,6 +205,14 @@ func passages(of []api.Passage) []machine.Passage {
 		all = append(all, machine.Passage(passage))
 	}
 	return all
+}
+
+func (m *hostMachines) SetFills(_ context.Context, leaves map[int]int64) error {
+	err := m.host.SetFills(leaves)
+	if errors.Is(err, machine.ErrDisk) {
+		return errors.Join(api.ErrUnfit, err)
+	}
+	return err
 }
 
 func (m *hostMachines) SetReserved(ctx context.Context, holders map[netip.Addr]int) error {

@@ -3,7 +3,12 @@
 package lab_test
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -48,6 +53,39 @@ func taken(t *testing.T) (total int64) {
 	return total
 }
 
+// fill fills a Droplet's disk but for some bytes, and returns the fault's name.
+func (b *bench) fill(droplet *godo.Droplet, leave int64) string {
+	b.Helper()
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+	fault, err := endpoint.Break(b.Context(), api.FaultRequest{Kind: "fill", Groups: [][]int{{droplet.ID}}, Leave: leave})
+	require.NoError(b, err)
+	return fault.Name
+}
+
+func (b *bench) mend(fault string) {
+	b.Helper()
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+	require.NoError(b, endpoint.Lift(b.Context(), fault))
+}
+
+// act does something to a Droplet and waits until it is done.
+func (b *bench) act(action *godo.Action, _ *godo.Response, err error) {
+	b.Helper()
+	require.NoError(b, err)
+	b.done(action)
+}
+
+// folderOf is where a Droplet lies on this computer.
+func (b *bench) folderOf(droplet *godo.Droplet) string {
+	return filepath.Join(filepath.Dir(lab.FolderOf(testLab).TokenFile()), "machines", "droplets", strconv.Itoa(droplet.ID))
+}
+
+// appendRecords adds records to a file as a database does, each synced, until one does not fit.
+const appendRecords = `perl -MIO::Handle -e 'open my $log, ">>", "/root/log" or die "open: $!"; for (1 .. 100) {
+	syswrite($log, "x" x 16384) == 16384 or die "write: $!"; $log->sync or die "sync: $!" } print "all written"' 2>&1 || true`
+
 func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	b := newBench(t)
 	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
@@ -55,39 +93,151 @@ func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	size, before := b.capacity(droplet)
 	require.InDelta(t, 25*gigabyte, size, gigabyte)
 	require.Greater(t, before, 23*gigabyte)
+	require.Equal(t, "all written", b.inside(droplet, appendRecords))
 	b.inside(droplet, "echo kept > /root/kept && sync")
 	onComputer := taken(t)
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
-	broken, err := endpoint.Break(t.Context(), api.FaultRequest{Kind: "fill", Groups: [][]int{{droplet.ID}}})
-	require.NoError(t, err)
+	first := b.fill(droplet, 64<<20)
 	_, free := b.capacity(droplet)
+	require.InDelta(t, 64<<20, free, 1<<20, "what was to be left")
+	all := b.fill(droplet, 0)
+	_, free = b.capacity(droplet)
 	require.Less(t, free, 1<<16)
-	require.Contains(t, b.inside(droplet, "dd if=/dev/zero of=/root/more bs=1M count=2 conv=fsync 2>&1 || true"), "No space left on device")
-	require.Equal(t, "kept", b.inside(droplet, "cat /root/kept"))
-	require.Less(t, taken(t)-onComputer, int64(gigabyte), "this computer's disk is not filled")
+	b.full(droplet)
+	require.Less(t, taken(t)-onComputer, int64(gigabyte/4), "this computer's disk is not filled")
 
 	b.kill()
 	require.True(t, b.start())
-	require.Contains(t, b.inside(droplet, "head -c 2M /dev/zero > /root/more 2>&1 || true; sh -c 'head -c 2M /dev/zero > /root/more' 2>&1 || true"), "No space left")
-	require.NoError(t, endpoint.Lift(t.Context(), broken.Name))
-	b.inside(droplet, "rm -f /root/more; head -c 2M /dev/zero > /root/more && sync && rm /root/more")
-	_, after := b.capacity(droplet)
-	require.InDelta(t, before, after, gigabyte/4, "nothing of it is left")
+	b.full(droplet)
+	b.act(b.client.DropletActions.Reboot(t.Context(), droplet.ID))
+	b.run(droplet, "true")
+	b.full(droplet)
+	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
+	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
+	b.run(droplet, "true")
+	b.full(droplet)
 
-	action, _, err := b.client.DropletActions.PowerOff(t.Context(), droplet.ID)
-	require.NoError(t, err)
-	b.done(action)
-	action, _, err = b.client.DropletActions.Resize(t.Context(), droplet.ID, "s-1vcpu-2gb", true)
-	require.NoError(t, err)
-	b.done(action)
-	b.status(droplet.ID, "off")
-	action, _, err = b.client.DropletActions.PowerOn(t.Context(), droplet.ID)
-	require.NoError(t, err)
-	b.done(action)
+	b.mend(all)
+	_, free = b.capacity(droplet)
+	require.InDelta(t, 64<<20, free, 1<<20, "the other fault is still there")
+	b.mend(first)
+	require.Equal(t, "all written", b.inside(droplet, appendRecords))
+	_, after := b.capacity(droplet)
+	require.InDelta(t, before, after, 64<<20, "nothing of it is left")
+	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "disk", "fill"))
+	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "fill.json"))
+
+	b.inside(droplet, "head -c 300M /dev/urandom > /root/large && sync")
+	large := taken(t)
+	b.inside(droplet, "rm /root/large && sync")
+	b.until(bootWithin, "what the guest deletes is given back", func() error {
+		if back := large - taken(t); back < 250<<20 {
+			return fmt.Errorf("only %d bytes of it", back)
+		}
+		return nil
+	})
+}
+
+// full wants no writer to find room on a Droplet's disk, root included.
+func (b *bench) full(droplet *godo.Droplet) {
+	b.Helper()
+	require.Contains(b, b.inside(droplet, "dd if=/dev/zero of=/root/more bs=1M count=2 conv=fsync 2>&1; rm -f /root/more"), "No space left on device")
+	require.Contains(b, b.inside(droplet, appendRecords), "No space left on device")
+	require.Equal(b, "kept", b.inside(droplet, "cat /root/kept"))
+}
+
+func TestADiskGrowsWithItsSize(t *testing.T) {
+	b := newBench(t)
+	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	b.run(droplet, "echo kept > /root/kept && sync")
+	fault := b.fill(droplet, 0)
+	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
+	b.act(b.client.DropletActions.Resize(t.Context(), droplet.ID, "s-1vcpu-2gb", true))
+	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
+	b.run(droplet, "true")
+	size, free := b.capacity(droplet)
+	require.InDelta(t, 50*gigabyte, size, 2*gigabyte)
+	require.Less(t, free, 1<<16, "what it grew by is full too")
+	b.mend(fault)
+	_, free = b.capacity(droplet)
+	require.Greater(t, free, 46*gigabyte)
+
+	// A lab that is killed while the disk grows leaves a mark, and a file that may be larger than what is in it.
+	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
+	disk := filepath.Join(b.folderOf(droplet), "disk.ext4")
+	b.kill()
+	require.NoError(t, os.WriteFile(disk+".grows", nil, 0o600))
+	require.NoError(t, os.Truncate(disk, 60*gigabyte))
+	require.True(t, b.start())
+	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
 	b.run(droplet, "true")
 	size, _ = b.capacity(droplet)
-	require.InDelta(t, 50*gigabyte, size, 2*gigabyte)
+	require.InDelta(t, 60*gigabyte, size, 2*gigabyte)
+	require.NoFileExists(t, disk+".grows")
 	require.Equal(t, "kept", b.inside(droplet, "cat /root/kept"))
+}
+
+func TestADiskIsFoundAgain(t *testing.T) {
+	b := newBench(t)
+	one, two := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, ""), b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	for _, droplet := range []*godo.Droplet{one, two} {
+		b.run(droplet, "cloud-init status --wait >/dev/null; echo kept > /root/kept && sync")
+	}
+	b.fill(one, 0)
+	folder := b.folderOf(one)
+
+	// A lab that is killed while it lifts a fault, or strikes, leaves the mark of it.
+	b.kill()
+	old := b.folderOf(two)
+	require.NoError(t, os.WriteFile(filepath.Join(old, "disk", "fill"), make([]byte, 1<<20), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(old, "fill.json"), []byte(`{"leave":0,"done":false}`), 0o600))
+	require.NoError(t, os.Remove(filepath.Join(folder, "disk", "fill")))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "fill.json"), []byte(`{"leave":0,"done":false}`), 0o600))
+	require.True(t, b.start())
+	require.NoFileExists(t, filepath.Join(old, "disk", "fill"), "no fault wants it")
+	require.NoFileExists(t, filepath.Join(old, "fill.json"))
+	b.full(one)
+
+	// What a lab without disks left: the folder above the layers lies in the Droplet's.
+	require.NoError(t, os.WriteFile(filepath.Join(old, "disk.ext4.part1"), nil, 0o600))
+	kept := filepath.Join(t.TempDir(), "upper")
+	output, err := exec.Command("cp", "-a", filepath.Join(old, "disk", "upper"), kept).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	_, err = lab.Stop(t.Context(), testLab, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NotContains(t, loops(), folder, "a lab that is stopped has no loop device")
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	require.NotContains(t, string(mounts), folder)
+	require.NoError(t, os.RemoveAll(filepath.Join(old, "disk.ext4")))
+	output, err = exec.Command("cp", "-a", kept, filepath.Join(old, "upper")).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+
+	require.True(t, b.start())
+	for _, droplet := range []*godo.Droplet{one, two} {
+		require.Equal(t, "kept", b.run(b.status(droplet.ID, "active"), "cat /root/kept"))
+	}
+	b.full(one)
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(t, err)
+	_, err = endpoint.Break(t.Context(), api.FaultRequest{Kind: "fill", Groups: [][]int{{two.ID}}})
+	require.ErrorContains(t, err, "no disk of its own")
+
+	// A removal that is cut short is ended by the next start.
+	_, err = b.client.Droplets.Delete(t.Context(), one.ID)
+	require.NoError(t, err)
+	b.until(bootWithin, "removed", func() error {
+		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("it is there: %v", err)
+		}
+		return nil
+	})
+	require.NotContains(t, loops(), folder)
+	three := b.create("three", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	b.act(b.client.DropletActions.PowerOff(t.Context(), three.ID))
+	b.kill()
+	require.NoError(t, os.Remove(filepath.Join(b.folderOf(three), "droplet.json")))
+	require.True(t, b.start())
+	require.NoDirExists(t, b.folderOf(three))
+	require.NotContains(t, loops(), b.folderOf(three))
 }

@@ -32,7 +32,7 @@ func newLabFaultCommand(name *string) *cobra.Command {
 	f := &faultCommands{lab: name}
 	command.AddCommand(f.kill(), f.list(), f.lift(),
 		f.droplets("freeze DROPLETS", "All processes of Droplets stand still", state.FaultFreeze, cobra.ExactArgs(1)),
-		f.droplets("fill DROPLETS", "The disks of Droplets are full", state.FaultFill, cobra.ExactArgs(1)),
+		f.droplets("fill DROPLETS", "The disks of Droplets are full, for root as well", state.FaultFill, cobra.ExactArgs(1)),
 		f.droplets("cut DROPLETS", "No packet reaches Droplets or leaves them", state.FaultCut, cobra.ExactArgs(1)),
 		f.droplets("partition DROPLETS DROPLETS...", "Groups of Droplets don't reach each other", state.FaultPartition, cobra.MinimumNArgs(2)),
 		f.droplets("oneway DROPLETS [DROPLETS]", "Packets from the first to the second (or to anybody) are lost; the others are not", state.FaultOneWay, cobra.RangeArgs(1, 2)),
@@ -89,6 +89,8 @@ func (f *faultCommands) droplets(use, short, kind string, arguments cobra.Positi
 	switch kind {
 	case state.FaultLoss:
 		command.Flags().IntVar(&request.Percent, "percent", 10, "how many of the packets, in percent")
+	case state.FaultFill:
+		command.Flags().Int64Var(&request.Leave, "leave", 0, "how much stays free, in bytes")
 	case state.FaultDelay:
 		command.Flags().StringVar(&request.Delay, "by", "40ms", "how much later: a round trip over one such link takes twice as much longer")
 		command.Flags().StringVar(&request.Jitter, "jitter", "", "by how much the delay varies up and down, as in 5ms; packets keep their order")
@@ -225,7 +227,7 @@ func describeFault(fault state.Fault) string {
 		{fault.Percent > 0, fmt.Sprintf("%d %%", fault.Percent)}, {fault.Network != "", "on " + fault.Network}, {fault.Match != "", fault.Match},
 		{fault.Status != 0, fmt.Sprintf("answers %d", fault.Status)}, {fault.Delay != 0, "after " + fault.Delay.String()},
 		{fault.Jitter != 0, "+- " + fault.Jitter.String()}, {fault.Step != 0, "by " + fault.Step.String()}, {fault.Cut, "cut short"},
-		{fault.Hang, "never answered"}, {fault.Action != "", fault.Action + " " + fault.Outcome}, {!fault.Until.IsZero(), "until " + fault.Until.Local().Format(time.TimeOnly)},
+		{fault.Leave != 0, fmt.Sprintf("but for %d bytes", fault.Leave)}, {fault.Hang, "never answered"}, {fault.Action != "", fault.Action + " " + fault.Outcome}, {!fault.Until.IsZero(), "until " + fault.Until.Local().Format(time.TimeOnly)},
 	} {
 		if detail.said {
 			parts = append(parts, detail.text)

@@ -24,6 +24,7 @@ type machines struct {
 	lost    []api.NetworkFault
 	late    []api.LinkDelay
 	steps   map[int]time.Duration
+	leaves  map[int]int64 // of SetFills
 	shields []api.Shield
 	holders map[netip.Addr]int // of reserved IPs
 	gate    chan struct{}
@@ -235,6 +236,16 @@ func (m *machines) SetClocks(ctx context.Context, steps map[int]time.Duration) e
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.steps = steps
+	return nil
+}
+
+func (m *machines) SetFills(ctx context.Context, leaves map[int]int64) error {
+	if err := m.pass(ctx, "SetFills"); err != nil && len(leaves) > 0 {
+		return err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.leaves = leaves
 	return nil
 }
 

@@ -33,6 +33,7 @@ type FaultRequest struct {
 	Outcome string  `json:"outcome,omitempty"`
 	Jitter  string  `json:"jitter,omitempty"`
 	Step    string  `json:"step,omitempty"`
+	Leave   int64   `json:"leave,omitempty"`
 }
 
 // The ends of an action that a fault brings about.
@@ -43,13 +44,13 @@ const (
 
 // fault checks what is asked for.
 func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, error) {
-	fault := state.Fault{Name: b.Name, Kind: b.Kind, Created: now, Groups: b.Groups, Network: b.Network, Percent: b.Percent, Match: b.Match, Status: b.Status,
+	fault := state.Fault{Name: b.Name, Kind: b.Kind, Created: now, Groups: b.Groups, Network: b.Network, Percent: b.Percent, Leave: b.Leave, Match: b.Match, Status: b.Status,
 		Cut: b.Cut, Hang: b.Hang, Count: b.Count, After: b.After, Chance: b.Chance, Action: b.Action, Outcome: b.Outcome}
 	if err := b.spans(&fault, now); err != nil {
 		return fault, err
 	}
 	check, known := map[string]func(*state.Document, *state.Fault) error{
-		state.FaultFreeze: oneGroup, state.FaultFill: oneGroup, state.FaultCut: oneGroup, state.FaultPartition: groupsApart, state.FaultOneWay: fromAndTo,
+		state.FaultFreeze: oneGroup, state.FaultFill: someFill, state.FaultCut: oneGroup, state.FaultPartition: groupsApart, state.FaultOneWay: fromAndTo,
 		state.FaultLoss: someLoss, state.FaultAPI: someHarm, state.FaultAction: someOutcome, state.FaultDelay: someDelay, state.FaultClock: someStep,
 	}[b.Kind]
 	if !known {
@@ -186,24 +187,20 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 
 // inflict makes a fault felt.
 func (s *Server) inflict(ctx context.Context, fault state.Fault) error {
-	if fault.Kind == state.FaultClock {
+	switch fault.Kind {
+	case state.FaultClock:
 		return s.applyClocks(ctx)
-	}
-	inside, known := faultsInside()[fault.Kind]
-	if !known {
-		return s.applyFaults(ctx)
-	}
-	for _, id := range slices.Concat(fault.Groups...) {
-		if err := s.faultOf(ctx, id, inside.strike); err != nil {
-			return err
+	case state.FaultFill:
+		return s.fillDisks(ctx, fault)
+	case state.FaultFreeze:
+		for _, id := range slices.Concat(fault.Groups...) {
+			if err := s.faultOf(ctx, id, FaultFreeze); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	return nil
-}
-
-// faultsInside are the kinds that are done to a machine itself, and what ends them.
-func faultsInside() map[string]struct{ strike, mend string } {
-	return map[string]struct{ strike, mend string }{state.FaultFreeze: {FaultFreeze, FaultThaw}, state.FaultFill: {FaultFill, FaultEmpty}}
+	return s.applyFaults(ctx)
 }
 
 // faultOf gives a machine a fault; what it can't have now is the asker's mistake.
@@ -266,13 +263,19 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	}
 	s.Logger.Info("fault lifted", "name", name)
 	s.faults.forget(name)
-	if fault.Kind == state.FaultClock {
+	switch fault.Kind {
+	case state.FaultClock:
 		return s.applyClocks(ctx)
+	case state.FaultFill:
+		return s.applyFills(ctx)
+	case state.FaultFreeze:
+		return s.thaw(ctx, fault)
 	}
-	inside, known := faultsInside()[fault.Kind]
-	if !known {
-		return s.applyFaults(ctx)
-	}
+	return s.applyFaults(ctx)
+}
+
+// thaw lets the Droplets of a fault go on that no other wants to stand still.
+func (s *Server) thaw(ctx context.Context, fault state.Fault) error {
 	for _, id := range slices.Concat(fault.Groups...) {
 		still := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
 			return x.Kind == fault.Kind && slices.Contains(slices.Concat(x.Groups...), id)
@@ -280,7 +283,7 @@ func (s *Server) lift(ctx context.Context, name string) error {
 		if still {
 			continue
 		}
-		if err := s.Machines.Fault(ctx, id, inside.mend); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
+		if err := s.Machines.Fault(ctx, id, FaultThaw); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
 			return err
 		}
 	}
@@ -334,6 +337,9 @@ func (s *Server) takeUpFaults(ctx context.Context) error {
 	}
 	if err := s.applyClocks(ctx); err != nil {
 		s.Logger.Warn("clocks not stepped", "err", err) // a Droplet that does not answer is no reason not to start
+	}
+	if err := s.applyFills(ctx); err != nil {
+		s.Logger.Warn("disks not filled", "err", err)
 	}
 	return s.applyFaults(ctx)
 }

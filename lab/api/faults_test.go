@@ -87,11 +87,6 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 	frozen := w.hurt(fmt.Sprintf(`{"kind":"freeze","groups":[[%d,%d]]}`, b, c))
 	w.lift(frozen)
 	require.Equal(t, []string{"freeze", "freeze", "thaw", "thaw"}, w.machines.faults)
-	w.machines.faults = nil
-	one, other := w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d]]}`, b)), w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d,%d]]}`, b, c))
-	w.lift(one)
-	w.lift(other)
-	require.Equal(t, []string{"fill", "fill", "fill", "empty", "empty"}, w.machines.faults, "as long as one wants it full, it is")
 	status, _, _ = w.raw("DELETE", "/lab/v1/faults/"+frozen, "")
 	require.Equal(t, 404, status)
 }
@@ -113,12 +108,16 @@ func TestFaultsThatAreNone(t *testing.T) {
 		fmt.Sprintf(`{"kind":"delay","groups":[[%d]],"delay":"4ms","jitter":"5ms"}`, id): "more than the delay",
 		fmt.Sprintf(`{"kind":"clock","groups":[[%d]]}`, id):                              "a step other than 0",
 		fmt.Sprintf(`{"kind":"clock","groups":[[%d]],"step":"200000h"}`, id):             "at most 175200 hours",
-		`{"kind":"api","match":"GET"}`:                                                   "a method and a path",
-		`{"kind":"api","match":"GET /v2/account"}`:                                       "needs a status",
-		`{"kind":"api","match":"GET /v2/account","status":200}`:                          "between 400 and 599",
-		`{"kind":"api","match":"GET /v2/account","status":500,"chance":200}`:             "percentage",
-		`{"kind":"action","action":"snapshot","outcome":"sings"}`:                        "hangs or errs",
-		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"no such name"}`, id):          "no name for a fault",
+		`{"kind":"fill"}`: "groups of Droplets",
+		fmt.Sprintf(`{"kind":"fill","groups":[[%d],[%d]]}`, id, id):             "1 to 1 groups",
+		fmt.Sprintf(`{"kind":"fill","groups":[[%d]],"leave":-1}`, id):           "between 0 and less than the disk",
+		fmt.Sprintf(`{"kind":"fill","groups":[[%d]],"leave":26843545600}`, id):  "which has 26843545600 bytes",
+		`{"kind":"api","match":"GET"}`:                                          "a method and a path",
+		`{"kind":"api","match":"GET /v2/account"}`:                              "needs a status",
+		`{"kind":"api","match":"GET /v2/account","status":200}`:                 "between 400 and 599",
+		`{"kind":"api","match":"GET /v2/account","status":500,"chance":200}`:    "percentage",
+		`{"kind":"action","action":"snapshot","outcome":"sings"}`:               "hangs or errs",
+		fmt.Sprintf(`{"kind":"cut","groups":[[%d]],"name":"no such name"}`, id): "no name for a fault",
 	} {
 		status, answer, _ := w.raw("POST", "/lab/v1/faults", body)
 		require.Equal(t, 422, status, body)
@@ -162,6 +161,45 @@ func TestFaultsOfTime(t *testing.T) {
 	require.Equal(t, 422, status)
 	require.Contains(t, answer["message"], "it is odd")
 	require.Nil(t, w.store.View().Fault("odd"))
+}
+
+func TestFaultsOfTheDisk(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.create(request("a")).ID, w.create(request("b")).ID
+	full := func() map[int]int64 {
+		w.machines.mutex.Lock()
+		defer w.machines.mutex.Unlock()
+		return w.machines.leaves
+	}
+	some := w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d,%d]],"leave":4096,"for":"1h"}`, a, b))
+	all := w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d]]}`, a))
+	require.Equal(t, map[int]int64{a: 0, b: 4096}, full(), "the one that leaves least counts")
+	w.stop()
+	w.machines.mutex.Lock()
+	w.machines.leaves = nil
+	w.machines.mutex.Unlock()
+	w.start()
+	require.Equal(t, map[int]int64{a: 0, b: 4096}, full(), "a fault outlives the lab")
+	status, body, _ := w.raw("GET", "/lab/v1/faults/"+some, "")
+	require.Equal(t, 200, status)
+	require.Equal(t, float64(4096), body["fault"].(map[string]any)["leave"])
+	w.lift(all)
+	require.Equal(t, map[int]int64{a: 4096, b: 4096}, full())
+	w.lift(some)
+	require.Empty(t, full())
+
+	w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d]],"name":"mine"}`, a))
+	_, err := w.client.Droplets.Delete(t.Context(), a)
+	require.NoError(t, err)
+	w.eventually("gone with its Droplet", func() bool { return w.store.View().Fault("mine") == nil })
+
+	w.machines.mutex.Lock()
+	w.machines.broken["SetFills"] = fmt.Errorf("%w: it is old", api.ErrUnfit)
+	w.machines.mutex.Unlock()
+	status, body, _ = w.raw("POST", "/lab/v1/faults", fmt.Sprintf(`{"kind":"fill","groups":[[%d]],"name":"odd"}`, b))
+	require.Equal(t, 422, status)
+	require.Contains(t, body["message"], "it is old")
+	require.Nil(t, w.store.View().Fault("odd"), "a fault that can't be is none")
 }
 
 func TestFaultsOfTheAPI(t *testing.T) {

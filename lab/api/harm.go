@@ -19,6 +19,7 @@ import (
 type faultCounts struct {
 	applying sync.Mutex // one change of the network's faults at a time
 	stepping sync.Mutex // one change of clocks at a time
+	filling  sync.Mutex // one change of full disks at a time
 	mutex    sync.Mutex
 	met      map[string]int
 }

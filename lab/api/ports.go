@@ -32,8 +32,6 @@ const (
 	FaultKill   = "kill"   // the whole machine is lost: links down first, then every process
 	FaultFreeze = "freeze" // its processes stand still
 	FaultThaw   = "thaw"   // they go on
-	FaultFill   = "fill"   // its disk is full
-	FaultEmpty  = "empty"  // what filled it is gone
 )
 
 // NetworkFault is loss of packets from some machines to others. No machines mean any, and all else in the networks.
@@ -106,6 +104,9 @@ type Machines interface {
 	// SetClocks shows programs of machines times as far away as told, and those of all others the true one; ErrUnfit when
 	// one can't have it. One that is off gets it when it boots.
 	SetClocks(ctx context.Context, steps map[int]time.Duration) error
+	// SetFills takes all of what is free on the disks of machines but that many bytes, and gives back what it took on all
+	// others; ErrUnfit when one has no disk of its own.
+	SetFills(ctx context.Context, leaves map[int]int64) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
 	SetReserved(ctx context.Context, holders map[netip.Addr]int) error
 	// Running tells whether the machine runs now. It is quick.

@@ -130,13 +130,12 @@ func pull(pid int, device string) error {
 	})
 }
 
-// mountPoints finds where a device, as major:minor, is mounted; the last one mounted first. See proc_pid_mountinfo(5).
+// mountPoints finds where a device, as major:minor, is mounted; the last one mounted first.
 func mountPoints(mountinfo, device string) []string {
-	escapes := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	var points []string
 	for line := range strings.Lines(mountinfo) {
 		if fields := strings.Fields(line); len(fields) > 4 && fields[2] == device {
-			points = append([]string{escapes.Replace(fields[4])}, points...)
+			points = append([]string{unescapeMount(fields[4])}, points...)
 		}
 	}
 	return points

@@ -50,11 +50,10 @@ func (h *Host) folder(id int) string { return filepath.Join(h.State, "droplets",
 // upper is where what a Droplet changes of its image lies: on its own disk, or in the folder itself when a lab made it that
 // had no disks.
 func (h *Host) upper(id int) string {
-	old := filepath.Join(h.folder(id), "upper")
-	if _, err := os.Stat(old); err == nil {
-		return old
+	if h.hasSpace(id) {
+		return filepath.Join(h.space(id), "upper")
 	}
-	return filepath.Join(h.space(id), "upper")
+	return filepath.Join(h.folder(id), "upper")
 }
 
 func (h *Host) console(id int) string { return filepath.Join(h.folder(id), "console.log") }
@@ -95,7 +94,7 @@ func (h *Host) Rebuild(droplet Droplet) error {
 }
 
 // Resize gives a Droplet that is off another memory (MB), number of CPUs and disk (GB), which never shrinks.
-func (h *Host) Resize(ctx context.Context, id, memory, cpus, disk int) error {
+func (h *Host) Resize(id, memory, cpus, disk int) error {
 	defer h.lock(number(id))()
 	err := h.changeOff(id, func(droplet *Droplet) {
 		droplet.Memory, droplet.CPUs, droplet.Disk = memory, cpus, max(droplet.Disk, disk)
@@ -107,7 +106,7 @@ func (h *Host) Resize(ctx context.Context, id, memory, cpus, disk int) error {
 	if err != nil {
 		return fmt.Errorf("resize: %w", err)
 	}
-	return h.growSpace(ctx, droplet)
+	return h.ensureSpace(droplet)
 }
 
 // changeOff changes what is kept of a Droplet that does not run. Its lock is held.
@@ -159,7 +158,7 @@ func (h *Host) freshUpper(droplet Droplet) error {
 	if err := os.Rename(temporary, upper); err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
-	return nil
+	return h.fillAgain(droplet.ID)
 }
 
 // mend brings a Droplet's disk and network to what Create left, after a crash or a Down.
@@ -299,10 +298,11 @@ func (h *Host) destroy(ctx context.Context, id int) error {
 	if err := h.detach(number(id), droplet.Attachment); err != nil {
 		return err
 	}
-	if err := h.releaseSpace(id); err != nil {
+	// From here on it is no Droplet any more, and the next Up ends what is cut short.
+	if err := ignoreMissing(os.Remove(filepath.Join(h.folder(id), "droplet.json"))); err != nil {
 		return err
 	}
-	return os.RemoveAll(h.folder(id))
+	return errors.Join(unmountBelow(h.folder(id)), os.RemoveAll(h.folder(id)))
 }
 
 // Freeze makes all processes of a Droplet stand still; Thaw lets them go on.

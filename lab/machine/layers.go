@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/lab/mirror"
@@ -157,6 +159,20 @@ func finishLayer(folder, layer string) error {
 	return unlinkClock(layer)
 }
 
+// syncBelow writes what is in memory of the file system that a folder is on.
+func syncBelow(folder string) error {
+	opened, err := os.Open(folder)
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	defer opened.Close()
+	if err := unix.Syncfs(int(opened.Fd())); err != nil {
+		return fmt.Errorf("sync %s: %w", folder, err)
+	}
+	return nil
+}
+
+// keepImage remembers an image when all files of its layers are written: whatever comes, one that is remembered is whole.
 func (h *Host) keepImage(name string, layers []string) (Image, error) {
 	image := Image{Layers: layers}
 	for _, layer := range layers {
@@ -165,6 +181,9 @@ func (h *Host) keepImage(name string, layers []string) (Image, error) {
 			return Image{}, fmt.Errorf("measure layer %s: %w", layer, err)
 		}
 		image.Bytes += size
+	}
+	if err := syncBelow(h.layers()); err != nil {
+		return Image{}, err
 	}
 	return image, writeJSON(h.imagePath(name), image)
 }

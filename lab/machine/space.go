@@ -7,12 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/file"
 )
 
 // A Droplet's own disk is a sparse file with ext4 in it, as large as its size says. It is mounted here, where the lab can
@@ -20,54 +21,106 @@ import (
 const (
 	diskFile   = "disk.ext4"
 	diskFolder = "disk"
-	fillFile   = "fill" // beside what the Droplet sees; takes what is free while a fault wants the disk full
 )
 
 // defaultDisk is the disk of a Droplet that says nothing of it, in GB.
 const defaultDisk = 25
 
-func (h *Host) space(id int) string { return filepath.Join(h.folder(id), diskFolder) }
+func (h *Host) space(id int) string     { return filepath.Join(h.folder(id), diskFolder) }
+func (h *Host) spaceFile(id int) string { return filepath.Join(h.folder(id), diskFile) }
 
-// ensureSpace makes a Droplet's disk, or finds it, and mounts it. The file appears by rename, so that it is whole or not there.
+// hasSpace tells whether a Droplet has a disk of its own: one of a lab that made none has its changes in its folder itself.
+func (h *Host) hasSpace(id int) bool { return !exists(filepath.Join(h.folder(id), "upper")) }
+
+// ensureSpace makes a Droplet's disk, or finds it, makes it as large as it is to be, and mounts it.
 func (h *Host) ensureSpace(droplet Droplet) error {
-	if _, err := os.Stat(filepath.Join(h.folder(droplet.ID), "upper")); err == nil {
-		return nil // of a lab that had no disks: its changes lie in the folder itself
+	if !h.hasSpace(droplet.ID) {
+		return nil
 	}
-	if err := h.makeSpace(droplet); err != nil {
+	err := h.makeSpace(droplet)
+	if err == nil && !h.Running(droplet.ID) {
+		err = h.growSpace(droplet)
+	}
+	if err == nil {
+		err = h.mountSpace(droplet.ID)
+	}
+	if err == nil {
+		err = h.endGrowth(droplet.ID)
+	}
+	if err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
-	}
-	mounts, err := mountsBelow(h.space(droplet.ID))
-	if err != nil || len(mounts) > 0 {
-		return err
-	}
-	if err := os.MkdirAll(h.space(droplet.ID), 0o755); err != nil {
-		return fmt.Errorf("mount the disk of Droplet %d: %w", droplet.ID, err)
-	}
-	args := []string{"mount", "--types", "ext4", "--options", "loop,noatime", filepath.Join(h.folder(droplet.ID), diskFile), h.space(droplet.ID)}
-	if _, err := command.Run(context.Background(), command.Command{Args: args}); err != nil {
-		return fmt.Errorf("mount the disk of Droplet %d: %w", droplet.ID, err)
 	}
 	return nil
 }
 
-func (h *Host) makeSpace(droplet Droplet) error {
-	path := filepath.Join(h.folder(droplet.ID), diskFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+// mountSpace mounts a Droplet's disk unless it is. What the guest deletes is given back to this computer. The loop device goes
+// with the last mount, and mount(8) takes the one that is there while anybody still sees an earlier mount: two on one file
+// would spoil it.
+func (h *Host) mountSpace(id int) error {
+	mounts, err := mountsBelow(h.space(id))
+	if err != nil || len(mounts) > 0 {
 		return err
 	}
-	temporary := path + ".part"
-	if err := os.WriteFile(temporary, nil, 0o600); err != nil {
+	if err := os.MkdirAll(h.space(id), 0o755); err != nil {
 		return err
 	}
-	if err := os.Truncate(temporary, droplet.diskBytes()); err != nil {
-		return err
-	}
-	// Nothing is reserved for root: a full disk is full for everybody.
-	args := []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", temporary}
+	args := []string{"mount", "--types", "ext4", "--options", "loop,noatime,discard", h.spaceFile(id), h.space(id)}
 	if _, err := command.Run(context.Background(), command.Command{Args: args}); err != nil {
 		return err
 	}
-	return os.Rename(temporary, path)
+	return h.goDirect(id)
+}
+
+// goDirect keeps what the guest has in memory from being there a second time for the disk's file, where this computer's
+// file system can do that.
+func (h *Host) goDirect(id int) error {
+	device, err := h.spaceDevice(id)
+	if err != nil {
+		return err
+	}
+	loop, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	if err := unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_DIRECT_IO, 1); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("write past the cache: %w", err)
+	}
+	return nil
+}
+
+// spaceDevice is the loop device that a mounted disk is on.
+func (h *Host) spaceDevice(id int) (string, error) {
+	var folder unix.Stat_t
+	if err := unix.Stat(h.space(id), &folder); err != nil {
+		return "", fmt.Errorf("find the loop device: %w", err)
+	}
+	if unix.Major(folder.Dev) != loopMajor {
+		return "", fmt.Errorf("find the loop device: %s is not on one", h.space(id))
+	}
+	return fmt.Sprintf("/dev/loop%d", unix.Minor(folder.Dev)), nil
+}
+
+// makeSpace makes the disk's file. It appears by rename, when mkfs has synced it, so that it is whole or not there.
+func (h *Host) makeSpace(droplet Droplet) error {
+	path := h.spaceFile(droplet.ID)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	temporary, err := os.CreateTemp(h.folder(droplet.ID), diskFile+".part") // nobody else's: mkfs may outlive a lab
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	if err := errors.Join(temporary.Truncate(droplet.diskBytes()), temporary.Close()); err != nil {
+		return err
+	}
+	// Nothing is reserved for root: a full disk is full for everybody.
+	args := []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", temporary.Name()}
+	if _, err := command.Run(context.Background(), command.Command{Args: args}); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
 }
 
 func (d Droplet) diskBytes() int64 {
@@ -77,141 +130,53 @@ func (d Droplet) diskBytes() int64 {
 	return int64(d.Disk) << 30
 }
 
-// releaseSpace takes a Droplet's disk off this computer's mounts; its loop device goes with it.
-func (h *Host) releaseSpace(id int) error { return unmountBelow(h.space(id)) }
+// grower grows a disk's file under a lock that outlives the lab: a lab that starts meanwhile waits for it, and does it again.
+// File systems are not grown while they are mounted because that takes a right that root does not have in every container.
+const grower = `truncate --size "$2" "$1" && { e2fsck -f -y "$1" || [ $? -eq 1 ]; } && resize2fs "$1"`
 
-// growSpace makes the disk of a Droplet that is off as large as it now is.
-func (h *Host) growSpace(ctx context.Context, droplet Droplet) error {
-	path := filepath.Join(h.folder(droplet.ID), diskFile)
+// loopTimeout is how long a loop device may take to be gone after its last mount is.
+const loopTimeout = 10 * time.Second
+
+func (h *Host) growMark(id int) string { return h.spaceFile(id) + ".grows" }
+
+// growSpace makes the disk of a Droplet that is off as large as it says. A mark, which stays until the disk is mounted again,
+// lets the next one who looks end what was cut short.
+func (h *Host) growSpace(droplet Droplet) error {
+	path, mark := h.spaceFile(droplet.ID), h.growMark(droplet.ID)
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() >= droplet.diskBytes() {
+	if err != nil || info.Size() >= droplet.diskBytes() && !exists(mark) {
+		return err
+	}
+	if _, err := file.Write(mark, nil, file.Options{}); err != nil {
+		return err
+	}
+	if err := unmountBelow(h.space(droplet.ID)); err != nil {
+		return err
+	}
+	if err := h.awaitUnused(path); err != nil {
+		return err
+	}
+	size := max(info.Size(), droplet.diskBytes())
+	_, err = command.Run(context.Background(), command.Command{Args: []string{"flock", mark, "sh", "-c", grower, "sh", path, fmt.Sprint(size)}})
+	return err
+}
+
+// awaitUnused waits until a file is on no loop device: nobody sees it mounted any more then.
+func (h *Host) awaitUnused(path string) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), loopTimeout, fmt.Errorf("%s is still in use", path))
+	defer cancel()
+	var problem error
+	return errors.Join(until(ctx, func() bool {
+		var devices string
+		devices, problem = command.Run(ctx, command.Command{Args: []string{"losetup", "--noheadings", "--output", "NAME", "--associated", path}})
+		return problem == nil && strings.TrimSpace(devices) == ""
+	}), problem)
+}
+
+// endGrowth fills what a filled disk has got more of, and takes the mark away.
+func (h *Host) endGrowth(id int) error {
+	if !exists(h.growMark(id)) {
 		return nil
 	}
-	if err := errors.Join(err, h.releaseSpace(droplet.ID)); err != nil {
-		return err
-	}
-	for _, step := range [][]string{{"e2fsck", "-f", "-p", path}, {"truncate", "--size", fmt.Sprint(droplet.diskBytes()), path}, {"resize2fs", path}} {
-		var failed *command.Error
-		if _, err := command.Run(ctx, command.Command{Args: step}); err != nil && (!errors.As(err, &failed) || step[0] != "e2fsck" || failed.ExitCode > 1) {
-			return fmt.Errorf("grow the disk of Droplet %d: %w", droplet.ID, err)
-		}
-	}
-	return nil
-}
-
-// Fill takes all that is free on a Droplet's disk. It takes next to nothing of this computer's: the blocks are never written.
-func (h *Host) Fill(id int) error {
-	defer h.lock(number(id))()
-	droplet, err := h.Droplet(id)
-	if err != nil {
-		return fmt.Errorf("fill the disk: %w", err)
-	}
-	if err := h.ensureSpace(droplet); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(filepath.Join(h.space(id), fillFile), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("fill the disk of Droplet %d: %w", id, err)
-	}
-	defer file.Close()
-	if err := fill(file); err != nil {
-		return fmt.Errorf("fill the disk of Droplet %d: %w", id, err)
-	}
-	return nil
-}
-
-// fill makes a file larger by what is free, and by ever smaller parts of it: the file system needs some of it to keep books.
-func fill(file *os.File) error {
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	size, step := info.Size(), int64(1)<<62
-	for {
-		var stat unix.Statfs_t
-		if err := unix.Fstatfs(int(file.Fd()), &stat); err != nil {
-			return err
-		}
-		step = min(step, int64(stat.Bavail)*stat.Bsize)
-		if step < stat.Bsize {
-			return nil
-		}
-		switch err := unix.Fallocate(int(file.Fd()), 0, size, step); {
-		case err == nil:
-			size += step
-		case errors.Is(err, unix.ENOSPC):
-			step /= 2
-		default:
-			return err
-		}
-	}
-}
-
-// Empty gives back what Fill took; nil when it took nothing.
-func (h *Host) Empty(id int) error {
-	defer h.lock(number(id))()
-	droplet, err := h.Droplet(id)
-	if err != nil {
-		return fmt.Errorf("empty the disk: %w", err)
-	}
-	if err := h.ensureSpace(droplet); err != nil {
-		return err
-	}
-	if err := os.Remove(filepath.Join(h.space(id), fillFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("empty the disk of Droplet %d: %w", id, err)
-	}
-	return nil
-}
-
-// mountsBelow lists where something is mounted at a folder or below it, the last first.
-func mountsBelow(folder string) ([]string, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("list mounts: %w", err)
-	}
-	found := []string{}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) > 4 && (fields[4] == folder || strings.HasPrefix(fields[4], folder+"/")) {
-			found = append([]string{fields[4]}, found...)
-		}
-	}
-	return found, nil
-}
-
-// forgetDisks takes the disks of other Droplets, of any lab, out of this process' own mount namespace: one that is still seen
-// from here could not be let go of.
-func forgetDisks(own string) error {
-	mounts, err := mountsBelow("")
-	if err != nil {
-		return err
-	}
-	for _, mount := range mounts {
-		if mount == own || !isSpace.MatchString(mount) {
-			continue
-		}
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("forget the disk %s: %w", mount, err)
-		}
-	}
-	return nil
-}
-
-var isSpace = regexp.MustCompile(`/droplets/[0-9]+/` + diskFolder + `$`)
-
-// unmountBelow unmounts everything at a folder and below it. What is still used goes when its last user does.
-func unmountBelow(folder string) error {
-	mounts, err := mountsBelow(folder)
-	if err != nil {
-		return err
-	}
-	for _, mount := range mounts {
-		if err := unix.Unmount(mount, 0); err == nil {
-			continue
-		}
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("unmount %s: %w", mount, err)
-		}
-	}
-	return nil
+	return errors.Join(h.fillAgain(id), os.Remove(h.growMark(id)))
 }

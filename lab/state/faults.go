@@ -26,6 +26,7 @@ type Fault struct {
 	Groups  [][]int `json:"groups"`  // of Droplets: one for freeze, fill, cut, delay and clock, two or more for partition, from and to for oneway and loss
 	Network string  `json:"network"` // public, vpc, or empty for both
 	Percent int     `json:"percent"` // of the packets that are lost
+	Leave   int64   `json:"leave"`   // bytes that stay free on a full disk
 
 	Jitter time.Duration `json:"jitter"` // by which a frame's delay may be more or less
 	Step   time.Duration `json:"step"`   // of the clock

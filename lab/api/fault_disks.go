@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hornero/hornero/lab/state"
+)
+
+func someFill(d *state.Document, fault *state.Fault) error {
+	if err := oneGroup(d, fault); err != nil {
+		return err
+	}
+	for _, id := range fault.Groups[0] {
+		if disk := int64(diskOf(*d.Droplet(id))) << 30; fault.Leave < 0 || fault.Leave >= disk {
+			return invalid("fill: what it leaves must be between 0 and less than the disk of Droplet %d, which has %d bytes, not %d", id, disk, fault.Leave)
+		}
+	}
+	return nil
+}
+
+// fillDisks fills the disks of a new fault.
+func (s *Server) fillDisks(ctx context.Context, fault state.Fault) error {
+	for _, id := range fault.Groups[0] {
+		if _, there := s.Machines.Inspect(id); !there {
+			return notFound() // it is being made, or removed
+		}
+	}
+	return s.applyFills(ctx)
+}
+
+// applyFills makes disks as full as the faults say.
+func (s *Server) applyFills(ctx context.Context) error {
+	s.faults.filling.Lock()
+	defer s.faults.filling.Unlock()
+	return s.Machines.SetFills(ctx, fills(s.Store.View()))
+}
+
+// fills are the bytes that all faults together leave free on Droplets' disks: of several, the one that leaves least.
+func fills(d *state.Document) map[int]int64 {
+	leaves := map[int]int64{}
+	for _, fault := range d.Faults {
+		if fault.Kind != state.FaultFill {
+			continue
+		}
+		for _, id := range slices.Concat(fault.Groups...) {
+			if least, filled := leaves[id]; !filled || fault.Leave < least {
+				leaves[id] = fault.Leave
+			}
+		}
+	}
+	return leaves
+}
