@@ -287,6 +287,8 @@ func (w *world) Import(context.Context, string, string) (api.Imported, error) {
 
 func (w *world) EnableIPv6(context.Context, int, netip.Addr) error { return nil }
 
+func (w *world) SetFills(context.Context, map[int]int64) error { return nil }
+
 func (w *world) SetFirewalls(context.Context, []api.Shield) error { return nil }
 
 func (w *world) SetReserved(context.Context, map[netip.Addr]int) error { return nil }
