@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "these Debian packages are missing; run as root: apt-get install$missing" >&2
 	exit 1
 fi
-echo "install from Debian:$missing"
+echo "install from Debian:$missing" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # A policy of "no" keeps packages from starting daemons on this machine.
