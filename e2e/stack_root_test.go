@@ -187,6 +187,17 @@ done; exit 1`, labName, id)
 	return string(out)
 }
 
+// killAll ends every process of a Droplet at once. The kernel ends the others with PID 1, so that kill does not find them all.
+func (s *site) killAll(id int) {
+	s.t.Helper()
+	script := fmt.Sprintf(`pids() { ip netns pids hornero-%s-%d; }
+kill -9 $(pids) 2>/dev/null
+for i in $(seq 100); do [ -n "$(pids)" ] || exit 0; sleep 0.1; done
+pids; exit 1`, labName, id)
+	out, err := exec.Command("sh", "-c", script).CombinedOutput()
+	require.NoErrorf(s.t, err, "processes of Droplet %d that outlive a kill: %s", id, out)
+}
+
 // leavesNothing resets the lab and looks for what it should have taken along.
 func (s *site) leavesNothing() {
 	s.must("lab", "reset", "--yes", "--name", labName)

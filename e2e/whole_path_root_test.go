@@ -130,9 +130,7 @@ func killTheWriter(t *testing.T, s *site) {
 	other := map[string]string{"db-1": "db-2", "db-2": "db-3", "db-3": "db-1"}[writer]
 	page, rows := s.page(), s.inserts(other)
 	time.Sleep(2 * time.Second)
-	space := fmt.Sprintf("hornero-%s-%d", labName, s.nodes()[writer].DropletID)
-	out, err := exec.Command("sh", "-c", "kill -9 $(ip netns pids "+space+")").CombinedOutput()
-	require.NoError(t, err, string(out))
+	s.killAll(s.nodes()[writer].DropletID)
 	require.Eventually(t, func() bool { now := s.writer(); return now != "" && now != writer }, 30*time.Second, 200*time.Millisecond, "another writer")
 	time.Sleep(5 * time.Second)
 	acknowledged, gap := rows()
