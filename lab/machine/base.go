@@ -46,6 +46,8 @@ func baseFiles() map[string]string {
 		"etc/network/interfaces": "# eth0 and eth1 are configured before the Droplet boots.\nauto lo\niface lo inet loopback\n",
 		"etc/hosts":              "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
 		"etc/machine-id":         "",
+		// systemd rebuilds its caches at a boot for which /usr is newer than these; the packages just made them.
+		"etc/.updated": "", "var/.updated": "",
 	}
 }
 
