@@ -5,6 +5,7 @@
 package builder
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -33,7 +34,7 @@ type RecipeConfig struct {
 	Role string `mapstructure:"role"`
 	// Release is the Debian release, as in "debian-13" (the default): a file of images/releases.
 	Release string `mapstructure:"release"`
-	// Image is the base image's slug or id. Default: the release's own.
+	// Image is the base image's slug or id. Default: the release's own; a release without one needs it.
 	Image string `mapstructure:"image"`
 	// Layer is "common" to bake the role on the image of that role, which must be there, instead of on the base image.
 	Layer string `mapstructure:"layer"`
@@ -121,8 +122,10 @@ func (r *Recipe) loadRelease() error {
 	if err != nil {
 		return fmt.Errorf("release: %w: %w", ErrConfig, err)
 	}
+	r.Base = cmp.Or(r.Base, release.Base)
 	if r.Base == "" {
-		r.Base = release.Base
+		return fmt.Errorf("image: %w: DigitalOcean has no image of %s: import one as a custom image (docs/releases.md) and give its number (doctl compute image list-user), as in IMAGE=123456 RELEASE=%s make images",
+			ErrConfig, r.Release, r.Release)
 	}
 	return nil
 }

@@ -32,6 +32,12 @@ variable "release" {
   default     = "debian-13"
 }
 
+variable "image" {
+  description = "The base image's slug or number; empty: the release's own. Debian 9 has none: import one, and give its number."
+  type        = string
+  default     = ""
+}
+
 variable "bootstrap_binary" {
   description = "The static hornero-bootstrap program that goes into every image."
   type        = string
@@ -73,6 +79,7 @@ source "hornero-droplet" "role" {
   region           = var.region
   size             = var.size
   release          = var.release
+  image            = var.image
   roles_dir        = var.roles_dir
   bootstrap_binary = var.bootstrap_binary
   records_dir      = var.records_dir
@@ -91,6 +98,7 @@ build {
   provisioner "hornero-role" {
     role             = "common"
     release          = var.release
+    image            = var.image
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
     records_dir      = var.records_dir
@@ -114,6 +122,7 @@ build {
     role             = source.name
     layer            = var.layer
     release          = var.release
+    image            = var.image
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
     records_dir      = var.records_dir
