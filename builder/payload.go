@@ -168,7 +168,7 @@ func (r Recipe) record(plugin string, now time.Time) ([]byte, error) {
 	begun := record.Image{
 		Version: record.Version, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Inputs: r.Inputs,
 		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown")},
-		Files: map[string]string{},
+		Files: map[string]string{}, Varies: record.Varying(),
 	}
 	if r.Layer != nil {
 		begun.Layer = r.Layer.Digest
