@@ -173,6 +173,9 @@ func (r Recipe) record(plugin string, now time.Time) ([]byte, error) {
 	if r.Layer != nil {
 		begun.Layer = r.Layer.Digest
 	}
+	for _, manifest := range r.Manifests {
+		maps.Copy(begun.Varies, manifest.Bake.Varies)
+	}
 	for _, file := range files {
 		begun.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))
 	}

@@ -143,7 +143,7 @@ func (r *Recipe) loadManifests(dir string) error {
 		if err != nil {
 			return fmt.Errorf("role: %w: %w", ErrConfig, err)
 		}
-		r.Manifests = append(r.Manifests, manifest)
+		r.Manifests = append(r.Manifests, manifest.On(r.Release))
 	}
 	if r.Role != roles.Common && r.Manifests[1].Abstract {
 		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)
