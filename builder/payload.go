@@ -40,12 +40,18 @@ func (r Recipe) payload() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := LoadRelease(r.Release)
+	if err != nil {
+		return nil, err
+	}
 	parts := map[string][]byte{
-		"packages":    lines(r.Packages()),
-		"excluded":    lines(r.Excluded()),
-		"preferences": []byte(preferences(r.Excluded())),
-		"units":       lines(units),
-		"commands.sh": []byte(commands),
+		"apt-options":  lines(release.AptOptions()),
+		"sources.list": []byte(release.Sources(r.Mirrors, "")),
+		"packages":     lines(r.Packages()),
+		"excluded":     lines(r.Excluded()),
+		"preferences":  []byte(preferences(r.Excluded())),
+		"units":        lines(units),
+		"commands.sh":  []byte(commands),
 	}
 	if err := addFolder(parts, ".", scripts); err != nil {
 		return nil, err

@@ -42,6 +42,10 @@ type RecipeConfig struct {
 	RolesDir string `mapstructure:"roles_dir"`
 	// BootstrapBinary is the hornero-bootstrap program on this machine, static, for linux/amd64.
 	BootstrapBinary string `mapstructure:"bootstrap_binary"`
+	// Mirror is where the release's packages are fetched from while baking. Default: what the base image's own sources say.
+	Mirror string `mapstructure:"mirror"`
+	// SecurityMirror is where the release's security updates are fetched from; only beside Mirror.
+	SecurityMirror string `mapstructure:"security_mirror"`
 	// RecordsDir is where the image's record is kept on this machine. Default: ~/.local/share/hornero/images.
 	RecordsDir string `mapstructure:"records_dir"`
 }
@@ -63,6 +67,7 @@ type Recipe struct {
 	Manifests           []*roles.Manifest // common first
 	Layer               *Recipe           // of the image beneath this one; nil when that is Base
 	Bootstrap           []byte
+	Mirrors             Mirrors // not in the digest: where packages come from makes no other image
 	Digest              string
 	Inputs              map[string]string // what Digest is over: SHA-256 by name
 }
@@ -90,7 +95,7 @@ func (c RecipeConfig) records() (record.Folder, error) {
 
 // Load reads the recipe's parts. Everything wrong comes back at once, each error naming its option.
 func (c RecipeConfig) Load() (Recipe, error) {
-	recipe := Recipe{Role: c.Role, Release: c.Release, Base: c.Image}
+	recipe := Recipe{Role: c.Role, Release: c.Release, Base: c.Image, Mirrors: Mirrors{Main: c.Mirror, Security: c.SecurityMirror}}
 	var wrong []error
 	if err := recipe.loadRelease(); err != nil {
 		wrong = append(wrong, err)
@@ -103,6 +108,9 @@ func (c RecipeConfig) Load() (Recipe, error) {
 		wrong = append(wrong, err)
 	}
 	if err := c.checkLayer(); err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := recipe.Mirrors.check(); err != nil {
 		wrong = append(wrong, err)
 	}
 	if len(wrong) > 0 {

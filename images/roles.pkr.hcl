@@ -38,6 +38,18 @@ variable "image" {
   default     = ""
 }
 
+variable "mirror" {
+  description = "Where the release's packages are fetched from; empty: what the base image's own sources say."
+  type        = string
+  default     = ""
+}
+
+variable "security_mirror" {
+  description = "Where the release's security updates are fetched from; only beside mirror."
+  type        = string
+  default     = ""
+}
+
 variable "bootstrap_binary" {
   description = "The static hornero-bootstrap program that goes into every image."
   type        = string
@@ -80,6 +92,8 @@ source "hornero-droplet" "role" {
   size             = var.size
   release          = var.release
   image            = var.image
+  mirror           = var.mirror
+  security_mirror  = var.security_mirror
   roles_dir        = var.roles_dir
   bootstrap_binary = var.bootstrap_binary
   records_dir      = var.records_dir
@@ -99,6 +113,8 @@ build {
     role             = "common"
     release          = var.release
     image            = var.image
+    mirror           = var.mirror
+    security_mirror  = var.security_mirror
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
     records_dir      = var.records_dir
@@ -123,6 +139,8 @@ build {
     layer            = var.layer
     release          = var.release
     image            = var.image
+    mirror           = var.mirror
+    security_mirror  = var.security_mirror
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
     records_dir      = var.records_dir
