@@ -195,7 +195,7 @@ func (a *Agent) find(ctx context.Context) error {
 		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not", ErrRefused, node.Role, manifest.Driver)
 	}
 	a.mu.Lock()
-	a.node, a.manifest = node, manifest
+	a.node, a.manifest = node, manifest.On(a.Release)
 	a.mu.Unlock()
 	a.Log.Info("document found", "source", found.Source, "stack", node.Stack, "node", node.Node, "role", node.Role, "incarnation", node.Incarnation)
 	if err := a.identify(); err != nil {

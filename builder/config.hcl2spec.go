@@ -73,6 +73,8 @@ type FlatConfig struct {
 	Layer                     *string           `mapstructure:"layer" cty:"layer" hcl:"layer"`
 	RolesDir                  *string           `mapstructure:"roles_dir" cty:"roles_dir" hcl:"roles_dir"`
 	BootstrapBinary           *string           `mapstructure:"bootstrap_binary" cty:"bootstrap_binary" hcl:"bootstrap_binary"`
+	Mirror                    *string           `mapstructure:"mirror" cty:"mirror" hcl:"mirror"`
+	SecurityMirror            *string           `mapstructure:"security_mirror" cty:"security_mirror" hcl:"security_mirror"`
 	RecordsDir                *string           `mapstructure:"records_dir" cty:"records_dir" hcl:"records_dir"`
 	APIURL                    *string           `mapstructure:"api_url" cty:"api_url" hcl:"api_url"`
 	APIToken                  *string           `mapstructure:"api_token" cty:"api_token" hcl:"api_token"`
@@ -167,6 +169,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"layer":                        &hcldec.AttrSpec{Name: "layer", Type: cty.String, Required: false},
 		"roles_dir":                    &hcldec.AttrSpec{Name: "roles_dir", Type: cty.String, Required: false},
 		"bootstrap_binary":             &hcldec.AttrSpec{Name: "bootstrap_binary", Type: cty.String, Required: false},
+		"mirror":                       &hcldec.AttrSpec{Name: "mirror", Type: cty.String, Required: false},
+		"security_mirror":              &hcldec.AttrSpec{Name: "security_mirror", Type: cty.String, Required: false},
 		"records_dir":                  &hcldec.AttrSpec{Name: "records_dir", Type: cty.String, Required: false},
 		"api_url":                      &hcldec.AttrSpec{Name: "api_url", Type: cty.String, Required: false},
 		"api_token":                    &hcldec.AttrSpec{Name: "api_token", Type: cty.String, Required: false},
@@ -205,6 +209,8 @@ type FlatProvisionerConfig struct {
 	Layer               *string           `mapstructure:"layer" cty:"layer" hcl:"layer"`
 	RolesDir            *string           `mapstructure:"roles_dir" cty:"roles_dir" hcl:"roles_dir"`
 	BootstrapBinary     *string           `mapstructure:"bootstrap_binary" cty:"bootstrap_binary" hcl:"bootstrap_binary"`
+	Mirror              *string           `mapstructure:"mirror" cty:"mirror" hcl:"mirror"`
+	SecurityMirror      *string           `mapstructure:"security_mirror" cty:"security_mirror" hcl:"security_mirror"`
 	RecordsDir          *string           `mapstructure:"records_dir" cty:"records_dir" hcl:"records_dir"`
 }
 
@@ -234,6 +240,8 @@ func (*FlatProvisionerConfig) HCL2Spec() map[string]hcldec.Spec {
 		"layer":                      &hcldec.AttrSpec{Name: "layer", Type: cty.String, Required: false},
 		"roles_dir":                  &hcldec.AttrSpec{Name: "roles_dir", Type: cty.String, Required: false},
 		"bootstrap_binary":           &hcldec.AttrSpec{Name: "bootstrap_binary", Type: cty.String, Required: false},
+		"mirror":                     &hcldec.AttrSpec{Name: "mirror", Type: cty.String, Required: false},
+		"security_mirror":            &hcldec.AttrSpec{Name: "security_mirror", Type: cty.String, Required: false},
 		"records_dir":                &hcldec.AttrSpec{Name: "records_dir", Type: cty.String, Required: false},
 	}
 	return s

@@ -16,7 +16,7 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 	}{
 		"no token":          {object{"api_token": ""}, "api_token: wrong configuration: no API token: set DIGITALOCEAN_ACCESS_TOKEN or api_token"},
 		"plain http":        {object{"api_url": "http://api.example.com"}, "api_url: wrong configuration"},
-		"no such release":   {object{"release": "debian-7"}, `release: wrong configuration: unknown release "debian-7"; known are debian-12, debian-13`},
+		"no such release":   {object{"release": "debian-7"}, `release: wrong configuration: unknown release "debian-7"; known are debian-9, debian-12, debian-13`},
 		"no such role":      {object{"role": "tinny"}, "role: wrong configuration: read role tinny"},
 		"no layer":          {object{"layer": "tiny"}, "layer: wrong configuration: must be \"common\" or left out, got \"tiny\""},
 		"role from outside": {object{"role": "../tiny"}, "role: wrong configuration"},

@@ -25,7 +25,9 @@ func (o *oven) recordFiles() []string {
 	require.NoError(o, err)
 	var names []string
 	for _, entry := range entries {
-		names = append(names, entry.Name())
+		if strings.HasSuffix(entry.Name(), ".json") {
+			names = append(names, entry.Name())
+		}
 	}
 	return names
 }
@@ -84,13 +86,17 @@ func checkImagesCommand(o *oven, oldest int, written string) {
 	require.Equal(t, inside, shown.Record, "the record here is the one in the image")
 	require.True(t, strings.HasPrefix(shown.Record.Digest, shown.Image.Digest))
 
-	var difference record.Difference
+	var difference struct {
+		record.Difference
+		Contents []record.Change
+	}
 	o.horneroJSON(&difference, "diff", "tiny~1", "tiny")
 	require.Equal(t, []record.Change{{Name: "tree", To: inside.Packages["tree"]}}, difference.Packages)
 	require.Equal(t, []string{record.RolesPath + "/common/role.yaml"}, namesOf(difference.Files))
 	o.horneroJSON(&difference, "diff", strconv.Itoa(oldest), "tiny~1")
 	require.Empty(t, difference.Packages)
 	require.Equal(t, []string{record.RolesPath + "/tiny/tiny.conf"}, namesOf(difference.Files))
+	require.Equal(t, []string{record.RolesPath + "/tiny/tiny.conf"}, namesOf(difference.Contents), "and no other file on the root file system differs")
 	_, said, err := o.hornero("", "show", "nobody")
 	require.Error(t, err)
 	require.Contains(t, said, "no such image")

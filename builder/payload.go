@@ -40,12 +40,18 @@ func (r Recipe) payload() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := LoadRelease(r.Release)
+	if err != nil {
+		return nil, err
+	}
 	parts := map[string][]byte{
-		"packages":    lines(r.Packages()),
-		"excluded":    lines(r.Excluded()),
-		"preferences": []byte(preferences(r.Excluded())),
-		"units":       lines(units),
-		"commands.sh": []byte(commands),
+		"apt-options":  lines(release.AptOptions()),
+		"sources.list": []byte(release.Sources(r.Mirrors, "")),
+		"packages":     lines(r.Packages()),
+		"excluded":     lines(r.Excluded()),
+		"preferences":  []byte(preferences(r.Excluded())),
+		"units":        lines(units),
+		"commands.sh":  []byte(commands),
 	}
 	if err := addFolder(parts, ".", scripts); err != nil {
 		return nil, err
@@ -168,10 +174,13 @@ func (r Recipe) record(plugin string, now time.Time) ([]byte, error) {
 	begun := record.Image{
 		Version: record.Version, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Inputs: r.Inputs,
 		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown")},
-		Files: map[string]string{},
+		Files: map[string]string{}, Varies: record.Varying(),
 	}
 	if r.Layer != nil {
 		begun.Layer = r.Layer.Digest
+	}
+	for _, manifest := range r.Manifests {
+		maps.Copy(begun.Varies, manifest.Bake.Varies)
 	}
 	for _, file := range files {
 		begun.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))

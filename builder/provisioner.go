@@ -84,14 +84,21 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := remote.run(ctx, "seal", "sh "+stage+"/seal.sh", nil); err != nil {
 		return err
 	}
+	if err := remote.run(ctx, "list the files", BootstrapPath+" contents", nil); err != nil {
+		return err
+	}
+	var contents strings.Builder
+	if err := remote.capture(ctx, "read the list of files", "cat "+record.ContentsPath, &contents); err != nil {
+		return err
+	}
 	if err := verify(ctx, remote); err != nil {
 		return err
 	}
-	return keep(folder, recipe, written.String())
+	return keep(folder, recipe, written.String(), contents.String())
 }
 
-// keep leaves the image's record on this machine; the builder numbers it once the image is published.
-func keep(folder record.Folder, recipe Recipe, written string) error {
+// keep leaves the image's record and the list of its files on this machine; the builder numbers it once the image is published.
+func keep(folder record.Folder, recipe Recipe, written, contents string) error {
 	image, err := record.Parse([]byte(written))
 	if err == nil && image.Digest != recipe.Digest {
 		err = fmt.Errorf("it is of another image, %.12s", image.Digest)
@@ -99,7 +106,10 @@ func keep(folder record.Folder, recipe Recipe, written string) error {
 	if err != nil {
 		return fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
 	}
-	return folder.Keep(recipe.ImageName(), []byte(written))
+	if _, err := record.UnpackContents([]byte(contents)); err != nil {
+		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
+	}
+	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents))
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.

@@ -74,6 +74,11 @@ func provision(t *testing.T, m *machine, options, generated object) error {
 	if m.record != nil {
 		m.answers["cat "+record.Path] = m.record
 	}
+	packed, err := record.Contents{"/etc": "folder 0755 0:0"}.Pack()
+	require.NoError(t, err)
+	if m.answers["cat "+record.ContentsPath] == nil {
+		m.answers["cat "+record.ContentsPath] = says(string(packed), 0)
+	}
 	all := object{"role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil), "records_dir": t.TempDir()}
 	for name, value := range options {
 		all[name] = value
@@ -105,8 +110,10 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
 	records := t.TempDir()
 	require.NoError(t, provision(t, m, object{"records_dir": records}, nil))
-	require.Len(t, m.commands, 6)
-	for i, part := range []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "seal.sh", "hornero-bootstrap verify --json"} {
+	order := []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "seal.sh", "hornero-bootstrap contents",
+		"cat /usr/lib/hornero/contents.gz", "hornero-bootstrap verify --json"}
+	require.Len(t, m.commands, len(order))
+	for i, part := range order {
 		require.Contains(t, m.commands[i], part)
 	}
 
@@ -131,6 +138,10 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	kept, err := record.Folder(records).Read(begun.Name, 0)
 	require.NoError(t, err)
 	require.Equal(t, begun, kept)
+	require.Contains(t, kept.Varies, record.Path)
+	contents, err := record.Folder(records).ReadContents(begun.Name, 0)
+	require.NoError(t, err)
+	require.Equal(t, record.Contents{"/etc": "folder 0755 0:0"}, contents)
 }
 
 func TestAnImageWithoutAUsableRecordIsRefused(t *testing.T) {
@@ -145,6 +156,13 @@ func TestAnImageWithoutAUsableRecordIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left)
 	}
+}
+
+func TestAnImageWithoutAListOfItsFilesIsRefused(t *testing.T) {
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0), "cat " + record.ContentsPath: says("no list", 0)}}
+	err := provision(t, m, nil, nil)
+	require.ErrorIs(t, err, builder.ErrUnsealed)
+	require.ErrorContains(t, err, "the list of files in the image cannot be used: read the list of files: ")
 }
 
 // sent is what a provisioner sends to the machine: its payload, and the record that it began.

@@ -5,6 +5,7 @@
 package builder
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -33,7 +34,7 @@ type RecipeConfig struct {
 	Role string `mapstructure:"role"`
 	// Release is the Debian release, as in "debian-13" (the default): a file of images/releases.
 	Release string `mapstructure:"release"`
-	// Image is the base image's slug or id. Default: the release's own.
+	// Image is the base image's slug or id. Default: the release's own; a release without one needs it.
 	Image string `mapstructure:"image"`
 	// Layer is "common" to bake the role on the image of that role, which must be there, instead of on the base image.
 	Layer string `mapstructure:"layer"`
@@ -41,6 +42,10 @@ type RecipeConfig struct {
 	RolesDir string `mapstructure:"roles_dir"`
 	// BootstrapBinary is the hornero-bootstrap program on this machine, static, for linux/amd64.
 	BootstrapBinary string `mapstructure:"bootstrap_binary"`
+	// Mirror is where the release's packages are fetched from while baking. Default: what the base image's own sources say.
+	Mirror string `mapstructure:"mirror"`
+	// SecurityMirror is where the release's security updates are fetched from; only beside Mirror.
+	SecurityMirror string `mapstructure:"security_mirror"`
 	// RecordsDir is where the image's record is kept on this machine. Default: ~/.local/share/hornero/images.
 	RecordsDir string `mapstructure:"records_dir"`
 }
@@ -62,6 +67,7 @@ type Recipe struct {
 	Manifests           []*roles.Manifest // common first
 	Layer               *Recipe           // of the image beneath this one; nil when that is Base
 	Bootstrap           []byte
+	Mirrors             Mirrors // not in the digest: where packages come from makes no other image
 	Digest              string
 	Inputs              map[string]string // what Digest is over: SHA-256 by name
 }
@@ -89,7 +95,7 @@ func (c RecipeConfig) records() (record.Folder, error) {
 
 // Load reads the recipe's parts. Everything wrong comes back at once, each error naming its option.
 func (c RecipeConfig) Load() (Recipe, error) {
-	recipe := Recipe{Role: c.Role, Release: c.Release, Base: c.Image}
+	recipe := Recipe{Role: c.Role, Release: c.Release, Base: c.Image, Mirrors: Mirrors{Main: c.Mirror, Security: c.SecurityMirror}}
 	var wrong []error
 	if err := recipe.loadRelease(); err != nil {
 		wrong = append(wrong, err)
@@ -102,6 +108,9 @@ func (c RecipeConfig) Load() (Recipe, error) {
 		wrong = append(wrong, err)
 	}
 	if err := c.checkLayer(); err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := recipe.Mirrors.check(); err != nil {
 		wrong = append(wrong, err)
 	}
 	if len(wrong) > 0 {
@@ -121,8 +130,10 @@ func (r *Recipe) loadRelease() error {
 	if err != nil {
 		return fmt.Errorf("release: %w: %w", ErrConfig, err)
 	}
+	r.Base = cmp.Or(r.Base, release.Base)
 	if r.Base == "" {
-		r.Base = release.Base
+		return fmt.Errorf("image: %w: DigitalOcean has no image of %s: import one as a custom image (docs/releases.md) and give its number (doctl compute image list-user), as in IMAGE=123456 RELEASE=%s make images",
+			ErrConfig, r.Release, r.Release)
 	}
 	return nil
 }
@@ -140,7 +151,7 @@ func (r *Recipe) loadManifests(dir string) error {
 		if err != nil {
 			return fmt.Errorf("role: %w: %w", ErrConfig, err)
 		}
-		r.Manifests = append(r.Manifests, manifest)
+		r.Manifests = append(r.Manifests, manifest.On(r.Release))
 	}
 	if r.Role != roles.Common && r.Manifests[1].Abstract {
 		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)

@@ -32,6 +32,24 @@ variable "release" {
   default     = "debian-13"
 }
 
+variable "image" {
+  description = "The base image's slug or number; empty: the release's own. Debian 9 has none: import one, and give its number."
+  type        = string
+  default     = ""
+}
+
+variable "mirror" {
+  description = "Where the release's packages are fetched from; empty: what the base image's own sources say."
+  type        = string
+  default     = ""
+}
+
+variable "security_mirror" {
+  description = "Where the release's security updates are fetched from; only beside mirror."
+  type        = string
+  default     = ""
+}
+
 variable "bootstrap_binary" {
   description = "The static hornero-bootstrap program that goes into every image."
   type        = string
@@ -73,6 +91,9 @@ source "hornero-droplet" "role" {
   region           = var.region
   size             = var.size
   release          = var.release
+  image            = var.image
+  mirror           = var.mirror
+  security_mirror  = var.security_mirror
   roles_dir        = var.roles_dir
   bootstrap_binary = var.bootstrap_binary
   records_dir      = var.records_dir
@@ -91,6 +112,9 @@ build {
   provisioner "hornero-role" {
     role             = "common"
     release          = var.release
+    image            = var.image
+    mirror           = var.mirror
+    security_mirror  = var.security_mirror
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
     records_dir      = var.records_dir
@@ -114,6 +138,9 @@ build {
     role             = source.name
     layer            = var.layer
     release          = var.release
+    image            = var.image
+    mirror           = var.mirror
+    security_mirror  = var.security_mirror
     roles_dir        = var.roles_dir
     bootstrap_binary = var.bootstrap_binary
     records_dir      = var.records_dir

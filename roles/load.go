@@ -74,6 +74,7 @@ func Load(fsys fs.FS, folder string) (*Manifest, error) {
 func (m *Manifest) FS() fs.FS { return m.dir }
 
 var (
+	limitName  = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 	secretName = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
 	drivers    = []string{"", "galera", "haproxy"}
 )
@@ -101,6 +102,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 			doc.Add("samples", "%q is none of the manifest's settings", setting)
 		}
 	}
+	m.checkLimits(doc)
 	m.checkFiles(doc)
 	for i, port := range m.Ports {
 		if port.Port < 1 || port.Port > 65535 {
@@ -109,12 +111,35 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	}
 }
 
+func (m *Manifest) checkLimits(doc *report.Document) {
+	for _, release := range slices.Sorted(maps.Keys(m.Limits)) {
+		for i, limit := range m.Limits[release] {
+			if !limitName.MatchString(limit) {
+				doc.Add(fmt.Sprintf("limits.%s[%d]", release, i), "must be lower-case words and hyphens, got %q", limit)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Bake.Varies)) {
+		if !path.IsAbs(name) || m.Bake.Varies[name] == "" {
+			doc.Add("bake.varies", "must name absolute paths, and why each varies, got %q: %q", name, m.Bake.Varies[name])
+		}
+	}
+}
+
 func (m *Manifest) checkFiles(doc *report.Document) {
 	for i, file := range m.Files {
 		m.checkFile(doc, fmt.Sprintf("files[%d]", i), file.Source, file.Path, file.Mode)
+		checkWhere(doc, fmt.Sprintf("files[%d]", i), file.Only, file.Except)
 	}
 	for i, template := range m.Templates {
 		m.checkFile(doc, fmt.Sprintf("templates[%d]", i), template.Source, template.Path, template.Mode)
+		checkWhere(doc, fmt.Sprintf("templates[%d]", i), template.Only, template.Except)
+	}
+}
+
+func checkWhere(doc *report.Document, at string, only, except []string) {
+	if len(only) > 0 && len(except) > 0 {
+		doc.Add(at+".except", "cannot stand beside only; keep one")
 	}
 }
 

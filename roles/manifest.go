@@ -36,6 +36,8 @@ type Manifest struct {
 	Packages  map[string][]string `yaml:"packages"` // by release; "all" is for every release
 	Excluded  map[string][]string `yaml:"excluded"` // packages never to be drawn in, by release or "all"
 	Variables map[string]Values   `yaml:"variables"`
+	// Limits names what the programs of a release cannot, by release: templates and bake commands ask {{if can "name"}}.
+	Limits    map[string][]string `yaml:"limits"`
 	Files     []File              `yaml:"files"`
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
@@ -62,6 +64,9 @@ type File struct {
 	Owner  string `yaml:"owner"` // user:group; default root:root
 	// Check is run by the image's self-test; "{file}" is the file's path.
 	Check []string `yaml:"check"`
+	// Only and Except name releases; at most one of them is given.
+	Only   []string `yaml:"only"`
+	Except []string `yaml:"except"`
 }
 
 // Template is baked as text and rendered by the bootstrap on the node, again whenever what it reads changes.
@@ -78,6 +83,8 @@ type Template struct {
 	// Reload and Restart name units to reload or restart when the bytes changed.
 	Reload  []string `yaml:"reload"`
 	Restart []string `yaml:"restart"`
+	Only    []string `yaml:"only"` // releases, as in a File
+	Except  []string `yaml:"except"`
 }
 
 // Service is a unit of the role. The image holds it disabled; the bootstrap starts it once its files are there.
@@ -113,6 +120,8 @@ type Health struct {
 // Bake is what the image build does besides packages and files.
 type Bake struct {
 	Commands []string `yaml:"commands"` // run in the image by /bin/sh -e, after packages and files
+	// Varies are paths that no two bakes have alike, and why; one that ends in "/" is for all below.
+	Varies map[string]string `yaml:"varies"`
 }
 
 // Checker fills a file's path into the words of a check.
@@ -132,4 +141,16 @@ func (m *Manifest) PackagesFor(release string) []string {
 // ExcludedFor returns the packages that must not be drawn in on a release.
 func (m *Manifest) ExcludedFor(release string) []string {
 	return slices.Concat(m.Excluded["all"], m.Excluded[release])
+}
+
+// On returns the manifest as it is on a release: with the files and templates of that release only.
+func (m *Manifest) On(release string) *Manifest {
+	there := *m
+	there.Files = slices.DeleteFunc(slices.Clone(m.Files), func(file File) bool { return !holds(file.Only, file.Except, release) })
+	there.Templates = slices.DeleteFunc(slices.Clone(m.Templates), func(template Template) bool { return !holds(template.Only, template.Except, release) })
+	return &there
+}
+
+func holds(only, except []string, release string) bool {
+	return (len(only) == 0 || slices.Contains(only, release)) && !slices.Contains(except, release)
 }

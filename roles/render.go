@@ -73,6 +73,7 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 			return value.Reveal(), err
 		},
 		"var":      func(name string) (string, error) { return m.variable(facts.Release, name) },
+		"can":      func(name string) (bool, error) { return m.can(facts.Release, name) },
 		"pki":      func(name string) (string, error) { return lookup("pki", facts.PKI, name) },
 		"peers":    func(role string) []PeerFact { return facts.Peers[role] },
 		"expected": func(role string) []string { return facts.Expected[role] },
@@ -109,6 +110,17 @@ func (m *Manifest) variable(release, name string) (string, error) {
 		return value, nil
 	}
 	return lookup("variable for "+release, m.Variables["all"], name)
+}
+
+// can tells whether the release's programs can do something. A name that is no release's limit is a mistake: it would always
+// be true.
+func (m *Manifest) can(release, name string) (bool, error) {
+	for _, limits := range m.Limits {
+		if slices.Contains(limits, name) {
+			return !slices.Contains(m.Limits[release], name), nil
+		}
+	}
+	return false, fmt.Errorf("%w: %q is no limit of any release in the manifest", errUnknownName, name)
 }
 
 var errUnknownName = errors.New("no such name")

@@ -43,6 +43,7 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 	manifest, err := roles.Load(roles.Embedded(), role)
 	require.NoError(t, err)
 	texts := map[string]string{}
+	manifest = manifest.On(facts.Release)
 	for _, template := range manifest.Templates {
 		text, err := manifest.Render(template, facts)
 		require.NoError(t, err)
@@ -51,14 +52,29 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 	return texts
 }
 
-// The two releases differ in packages only: what is rendered is the same text on both.
+// every are the roles with texts, and the releases.
+var (
+	everyRole    = []string{"db", "proxy", "web"}
+	everyRelease = []string{"debian-9", "debian-12", "debian-13"}
+)
+
+// Each release has its own texts on file, whether or not they differ: a difference that nobody meant is seen.
 func TestTexts(t *testing.T) {
-	for _, role := range []string{"proxy", "web"} {
-		for _, release := range []string{"debian-13", "debian-12"} {
+	for _, role := range everyRole {
+		for _, release := range everyRelease {
 			for path, text := range render(t, role, nodeFacts(role, release)) {
-				t.Run(role+"/"+release+path, func(t *testing.T) { compare(t, filepath.Join("testdata", role, filepath.Base(path)), text) })
+				t.Run(role+"/"+release+path, func(t *testing.T) {
+					compare(t, filepath.Join("testdata", release, role, filepath.Base(path)), text)
+				})
 			}
 		}
+	}
+}
+
+// Debian 12 and 13 differ in packages only.
+func TestTextsOfDebian12And13AreTheSame(t *testing.T) {
+	for _, role := range everyRole {
+		require.Equal(t, render(t, role, nodeFacts(role, "debian-13")), render(t, role, nodeFacts(role, "debian-12")))
 	}
 }
 
@@ -73,12 +89,13 @@ func compare(t *testing.T, golden, text string) {
 	require.Equal(t, string(want), text)
 }
 
-// HAProxy itself reads what it will be given.
+// HAProxy itself reads what it will be given. A newer one reads Debian 9's texts, too: what HAProxy 1.7 knows, they know.
 func TestHAProxyAcceptsTexts(t *testing.T) {
-	for _, role := range []string{"proxy", "web"} {
-		t.Run(role, func(t *testing.T) {
+	for _, at := range []struct{ role, release string }{{"proxy", "debian-13"}, {"web", "debian-13"}, {"proxy", "debian-9"}, {"web", "debian-9"}} {
+		role := at.role
+		t.Run(role+"/"+at.release, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "haproxy.cfg")
-			require.NoError(t, os.WriteFile(path, []byte(render(t, role, nodeFacts(role, "debian-13"))["/etc/haproxy/haproxy.cfg"]), 0o600))
+			require.NoError(t, os.WriteFile(path, []byte(render(t, role, nodeFacts(role, at.release))["/etc/haproxy/haproxy.cfg"]), 0o600))
 			out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.NotContains(t, string(out), "WARNING")

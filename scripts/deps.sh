@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what Hornero needs from Debian, and the packages named, saying so, and nothing when all is there.
 set -eu
-wanted="gcc libc6-dev dpkg-dev git mmdebstrap systemd-container nftables haproxy iproute2 debian-archive-keyring zstd curl openssh-client rclone e2fsprogs xfsprogs mount qemu-utils fdisk $*"
+wanted="gcc gpg gpg-agent libc6-dev dpkg-dev git mmdebstrap systemd-container nftables haproxy iproute2 debian-archive-keyring zstd curl openssh-client rclone e2fsprogs xfsprogs mount qemu-utils fdisk $*"
 missing=""
 for package in $wanted; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"

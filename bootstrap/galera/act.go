@@ -277,7 +277,7 @@ func ClusterConfig(in Input) string {
 	}
 	slices.Sort(addresses)
 	var b strings.Builder
-	b.WriteString("# Written by hornero-bootstrap before each start of the server.\n[mariadbd]\n")
+	b.WriteString("# Written by hornero-bootstrap before each start of the server.\n[mysqld]\n")
 	fmt.Fprintf(&b, "wsrep_cluster_address = gcomm://%s\n", strings.Join(addresses, ","))
 	if len(donors) > 0 {
 		fmt.Fprintf(&b, "wsrep_sst_donor = \"%s,\"\n", strings.Join(donors, ","))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strconv"
 	"strings"
@@ -64,6 +65,9 @@ func (s Socket) Sessions(ctx context.Context) (int, error) {
 // ("Proxy is disabled"), only about single sessions.
 func (s Socket) Left(ctx context.Context) ([]Session, error) {
 	text, err := ask(ctx, s.Master, "show proc")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // no master to ask: HAProxy before 1.9, whose old processes end by hard-stop-after
+	}
 	if err != nil {
 		return nil, err
 	}

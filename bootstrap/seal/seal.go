@@ -62,7 +62,7 @@ func (i *Image) openManifests() error {
 		if err != nil {
 			return err
 		}
-		i.manifests = append(i.manifests, manifest)
+		i.manifests = append(i.manifests, manifest.On(i.record.Release))
 	}
 	return nil
 }

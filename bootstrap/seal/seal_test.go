@@ -364,3 +364,33 @@ func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 	require.NotContains(t, string(first), "pkg:deb/debian/old@")
 	require.Len(t, *(*bom.Dependencies)[0].Dependencies, len(byRef))
 }
+
+func TestTheListOfFilesIsOfAll(t *testing.T) {
+	r := newRoot(t)
+	require.NoError(t, os.Symlink("../motd", r.at("/etc/shop-link")))
+	image := &seal.Image{Root: r.dir}
+	read := func() record.Contents {
+		require.NoError(t, image.WriteContents())
+		data, err := os.ReadFile(r.at(record.ContentsPath))
+		require.NoError(t, err)
+		contents, err := record.UnpackContents(data)
+		require.NoError(t, err)
+		return contents
+	}
+	first := read()
+	who := fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
+	require.Equal(t, fmt.Sprintf("%x 0640 %s", sha256.Sum256([]byte("welcome\n")), who), first["/etc/motd"])
+	require.Equal(t, "-> ../motd 0777 "+who, first["/etc/shop-link"])
+	require.Equal(t, "folder 0755 "+who, first["/etc"])
+	require.NotContains(t, first, record.ContentsPath)
+	require.Equal(t, first, read(), "times are not in it")
+
+	r.write("/etc/new", "x")
+	require.NoError(t, os.Chmod(r.at("/etc/motd"), 0o644))
+	differ, _ := record.DiffContents(record.Image{}, record.Image{}, first, read())
+	names := []string{}
+	for _, change := range differ {
+		names = append(names, change.Name)
+	}
+	require.Equal(t, []string{"/etc/motd", "/etc/new"}, names)
+}

@@ -6,16 +6,18 @@ cd "$(dirname "$0")"
 
 say() { echo "== $*"; }
 now() { cut -d' ' -f1 /proc/uptime | cut -d. -f1; }
-apt() {
+apt() { # what the release's archive needs is in apt-options; with a mirror of its own the bake asks no other
+	# shellcheck disable=SC2046 # no option holds a blank
 	DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8 apt-get -y -qq \
 		-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::Languages=none -o APT::Install-Recommends=false \
 		-o APT::Install-Suggests=false -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-		-o Dpkg::Options::=--force-unsafe-io "$@"
+		-o Dpkg::Options::=--force-unsafe-io $(sed 's/^/-o /' apt-options) "$@"
 }
 
 # The image's own first boot must be over: cloud-init writes apt's configuration, too. Its verdict is not ours.
 if command -v cloud-init >/dev/null; then
-	timeout 300 cloud-init status --wait >/dev/null 2>&1 || true
+	timeout 300 cloud-init status --wait >/dev/null 2>&1 ||
+		timeout 300 sh -c 'until [ -e /run/cloud-init/result.json ]; do sleep 1; done' || true # 0.7.9 has no status
 fi
 
 # On a layer of ours: the agent has no node here to be, and its folders are not to come back while the image is sealed.
@@ -32,6 +34,9 @@ export SYSTEMD_OFFLINE=1
 
 if [ -s preferences ]; then
 	install -m 0644 preferences /etc/apt/preferences.d/hornero
+fi
+if [ -s sources.list ]; then
+	printf '%s\n' "Dir::Etc::SourceList=$PWD/sources.list" Dir::Etc::SourceParts=/dev/null >>apt-options
 fi
 begin=$(now)
 say "packages: reading lists"

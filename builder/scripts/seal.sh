@@ -32,6 +32,9 @@ rm -f /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /
 rm -f /etc/sudoers.d/90-cloud-init-users /etc/ssh/sshd_config.d/50-cloud-init.conf /etc/apt/apt.conf.d/90cloud-init*
 sed -i '/^HostCertificate /d' /etc/ssh/sshd_config
 
+# ldconfig's own cache holds inode numbers and times: no two bakes have the same, and nothing needs it.
+rm -f /var/cache/ldconfig/aux-cache
+
 # What grows: package lists and archives, logs, login records, temporary files.
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/cache/debconf/*-old /var/lib/dpkg/*-old
 find /var/log -type f -delete

@@ -17,6 +17,12 @@ func recordCommand(stdin io.Reader) *cobra.Command {
 	}}
 }
 
+func contentsCommand() *cobra.Command {
+	return &cobra.Command{Use: "contents", Short: "list all files of this sealed image into " + record.ContentsPath + " (what a bake runs after sealing)", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		return seal.Here().WriteContents()
+	}}
+}
+
 func verifyCommand(stdout io.Writer) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{Use: "verify", Short: "test this sealed image (what a bake runs last); exit 1 when it is at fault", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {

@@ -29,6 +29,7 @@ type imagesCommands struct {
 	records string
 	release string
 	json    bool
+	all     bool // diff: every file that differs
 }
 
 func newImagesCommand(file *string) *cobra.Command {
@@ -46,7 +47,7 @@ a node of the stack that runs the image.`,
 	images.AddCommand(
 		&cobra.Command{Use: "list", Short: "list the images: digest, release, age, regions, size, and who runs them", Args: cobra.NoArgs, RunE: c.list},
 		&cobra.Command{Use: "show IMAGE", Short: "show an image and its record: what it was baked from, packages, files", Args: cobra.ExactArgs(1), ValidArgsFunction: c.complete(1), RunE: c.show},
-		&cobra.Command{Use: "diff IMAGE IMAGE", Short: "tell which packages and files changed from one image to another", Args: cobra.ExactArgs(2), ValidArgsFunction: c.complete(2), RunE: c.diff},
+		c.diffCommand(),
 		c.pruneCommand(),
 	)
 	return images
@@ -109,56 +110,53 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 	return printRecord(cmd.OutOrStdout(), image, written)
 }
 
-func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
-	_, images, err := c.open(cmd.Context())
-	if err != nil {
-		return err
-	}
-	var sides [2]shelf.Image
-	var records [2]record.Image
-	for i, name := range args {
-		if sides[i], err = shelf.Pick(images, name); err != nil {
-			return err
-		}
-		if records[i], err = c.record(cmd, sides[i]); err != nil {
-			return err
-		}
-	}
-	difference := record.Diff(records[0], records[1])
-	if c.json {
-		return printJSON(cmd.OutOrStdout(), struct {
-			From shelf.Image `json:"from"`
-			To   shelf.Image `json:"to"`
-			record.Difference
-		}{sides[0], sides[1], difference})
-	}
-	return printDifference(cmd.OutOrStdout(), sides[0], sides[1], difference)
-}
-
-// record finds an image's record in the folder, or on a node of the stack that runs the image; then the folder has it, too.
-func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.Image, error) {
+// find looks for something of an image in the folder, and else for its file on a node of the stack that runs the image; keep
+// takes what was found there.
+func find[T any](c *imagesCommands, cmd *cobra.Command, image shelf.Image, path string, read func(record.Folder) (T, error), keep func(record.Folder, []byte) (T, error)) (T, error) {
 	folder, err := c.folder()
 	if err != nil {
-		return record.Image{}, err
+		var none T
+		return none, err
 	}
-	written, err := folder.Read(image.RecordName(), image.ID)
+	written, err := read(folder)
 	if !errors.Is(err, record.ErrNoRecord) {
 		return written, err
 	}
-	data, failure := c.fromNode(cmd, image)
+	data, failure := c.fromNode(cmd, image, path)
 	if failure != nil {
-		return record.Image{}, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
+		return written, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
 	}
-	if written, err = record.Parse(data); err != nil {
-		return record.Image{}, err
-	}
-	return written, folder.KeepAs(image.RecordName(), image.ID, data)
+	return keep(folder, data)
+}
+
+func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.Image, error) {
+	return find(c, cmd, image, record.Path, func(folder record.Folder) (record.Image, error) {
+		return folder.Read(image.RecordName(), image.ID)
+	}, func(folder record.Folder, data []byte) (record.Image, error) {
+		written, err := record.Parse(data)
+		if err != nil {
+			return written, err
+		}
+		return written, folder.KeepAs(image.RecordName(), image.ID, data)
+	})
+}
+
+func (c *imagesCommands) contents(cmd *cobra.Command, image shelf.Image) (record.Contents, error) {
+	return find(c, cmd, image, record.ContentsPath, func(folder record.Folder) (record.Contents, error) {
+		return folder.ReadContents(image.RecordName(), image.ID)
+	}, func(folder record.Folder, data []byte) (record.Contents, error) {
+		contents, err := record.UnpackContents(data)
+		if err != nil {
+			return nil, err
+		}
+		return contents, folder.KeepContentsAs(image.RecordName(), image.ID, data)
+	})
 }
 
 var errNoNode = errors.New("no node of the stack runs the image")
 
-// fromNode reads the record inside a Droplet of the stack that was made from the image.
-func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image) ([]byte, error) {
+// fromNode reads a file inside a Droplet of the stack that was made from the image.
+func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path string) ([]byte, error) {
 	if len(image.Runs) == 0 {
 		return nil, errNoNode
 	}
@@ -169,9 +167,9 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image) ([]byte
 			if _, err := f.Stack.Node(node); !ours || err != nil {
 				continue
 			}
-			code, err := f.Exec(ctx, node, command.Quote([]string{"cat", record.Path}), strings.NewReader(""), &out, &said)
+			code, err := f.Exec(ctx, node, command.Quote([]string{"cat", path}), strings.NewReader(""), &out, &said)
 			if err != nil || code != 0 {
-				return errors.Join(err, fmt.Errorf("read %s on %s: exit status %d: %s", record.Path, node, code, strings.TrimSpace(said.String())))
+				return errors.Join(err, fmt.Errorf("read %s on %s: exit status %d: %s", path, node, code, strings.TrimSpace(said.String())))
 			}
 			return nil
 		}

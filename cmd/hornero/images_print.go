@@ -78,14 +78,14 @@ func sortedItems(list map[string]string) [][2]string {
 	return items
 }
 
-func printDifference(w io.Writer, from, to shelf.Image, difference record.Difference) error {
+func printDifference(w io.Writer, found comparison) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "from\t%d, %s\nto\t%d, %s\n", from.ID, from.Name, to.ID, to.Name)
+	fmt.Fprintf(table, "from\t%d, %s\nto\t%d, %s\n", found.From.ID, found.From.Name, found.To.ID, found.To.Name)
 	for _, part := range []struct {
 		title   string
 		changes []record.Change
 		digits  int // of a value that are shown
-	}{{"packages", difference.Packages, 60}, {"files", difference.Files, 12}} {
+	}{{"packages", found.Packages, 60}, {"files", found.Files, 12}} {
 		fmt.Fprintf(table, "\n%s\t%d changed\n", part.title, len(part.changes))
 		for _, change := range part.changes {
 			fmt.Fprintf(table, "%s %s\t%s\n", sign(change), change.Name, told(change, part.digits))

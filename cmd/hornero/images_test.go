@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,11 +27,31 @@ func TestImagesAreListed(t *testing.T) {
 
 func TestADifferenceIsTold(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, printDifference(&out, shelf.Image{ID: 1, Name: "one"}, shelf.Image{ID: 2, Name: "two"}, record.Difference{
+	require.NoError(t, printDifference(&out, comparison{From: shelf.Image{ID: 1, Name: "one"}, To: shelf.Image{ID: 2, Name: "two"}, Difference: record.Difference{
 		Packages: []record.Change{{Name: "added", To: "2"}, {Name: "gone", From: "1"}, {Name: "newer", From: "1", To: "2"}},
 		Files:    []record.Change{{Name: "/etc/x", From: "0123456789abcdef", To: "fedcba9876543210"}},
-	}))
+	}}))
 	require.Equal(t, "from  1, one\nto    2, two\n\npackages  3 changed\n+ added   2\n- gone    1\n~ newer   1 -> 2\n\nfiles     1 changed\n~ /etc/x  0123456789ab -> fedcba987654\n", out.String())
+}
+
+func TestADifferenceOfAllFilesIsTold(t *testing.T) {
+	digest := strings.Repeat("0123456789abcdef", 4)
+	varies := map[string]string{"/etc/when": "the moment of the bake"}
+	from := side{record: record.Image{Varies: varies}, contents: record.Contents{"/etc/when": "1", "/etc/x": digest + " 0644 0:0"}}
+	to := side{record: record.Image{Varies: varies}, contents: record.Contents{"/etc/when": "2", "/etc/x": digest + " 0600 0:0"}}
+	for all, want := range map[bool]string{
+		false: "all files  1 changed, and 1 that the records name as varying\n~ /etc/x   0123456789ab 0644 0:0 -> 0123456789ab 0600 0:0\n",
+		true: "\nall files          1 changed, and 1 that the records name as varying\n~ /etc/x           0123456789ab 0644 0:0 -> 0123456789ab 0600 0:0\n" +
+			"varying /etc/when  the moment of the bake\n",
+	} {
+		var out bytes.Buffer
+		require.NoError(t, (&imagesCommands{all: all}).compare(&out, from, to))
+		require.True(t, strings.HasSuffix(out.String(), want), out.String())
+	}
+	to.missing = errors.New("no list of image 2 here")
+	var out bytes.Buffer
+	require.NoError(t, new(imagesCommands).compare(&out, from, to))
+	require.Contains(t, out.String(), "all files  not compared: no list of image 2 here\n")
 }
 
 func TestAge(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 	"github.com/hornero/hornero/internal/file"
 )
 
-// Folder is a folder of image records on this computer, one file an image: NAME.ID.json, and NAME.json from when the image
-// passed its self-test until it has its number. Several computers' files may be put together in one.
+// Folder is a folder of image records on this computer, two files an image: NAME.ID.json, its record, and NAME.ID.contents.gz,
+// the list of all its files; without ".ID" from when the image passed its self-test until it has its number. Several
+// computers' files may be put together in one.
 type Folder string
 
 // ErrNoRecord is an image whose record is not in the folder.
@@ -35,58 +36,98 @@ func ImageName(role, release, digest string) string {
 	return fmt.Sprintf("hornero-%s-%s-%s", role, release, digest[:min(12, len(digest))])
 }
 
-func (f Folder) path(name string, id int) string {
+// The two kinds of file.
+const (
+	recordKind   = ".json"
+	contentsKind = ".contents.gz"
+)
+
+func (f Folder) path(name string, id int, kind string) string {
 	if id == 0 {
-		return filepath.Join(string(f), name+".json")
+		return filepath.Join(string(f), name+kind)
 	}
-	return filepath.Join(string(f), fmt.Sprintf("%s.%d.json", name, id))
+	return filepath.Join(string(f), fmt.Sprintf("%s.%d%s", name, id, kind))
 }
 
-// Keep writes a record whose image has no number yet.
-func (f Folder) Keep(name string, data []byte) error {
-	_, err := file.Write(f.path(name, 0), data, file.Options{Mode: 0o644})
+func (f Folder) write(path string, data []byte) error {
+	_, err := file.Write(path, data, file.Options{Mode: 0o644})
 	return err
+}
+
+// Keep writes the record and the list of files of an image that has no number yet.
+func (f Folder) Keep(name string, data, contents []byte) error {
+	if err := f.write(f.path(name, 0, contentsKind), contents); err != nil {
+		return err
+	}
+	return f.write(f.path(name, 0, recordKind), data)
 }
 
 // KeepAs writes the record of an image that is there.
 func (f Folder) KeepAs(name string, id int, data []byte) error {
-	_, err := file.Write(f.path(name, id), data, file.Options{Mode: 0o644})
-	return err
+	return f.write(f.path(name, id, recordKind), data)
 }
 
-// Publish gives the record that Keep wrote its image's number. A bake that kept none has none to number.
+// KeepContentsAs writes the list of files of an image that is there.
+func (f Folder) KeepContentsAs(name string, id int, contents []byte) error {
+	return f.write(f.path(name, id, contentsKind), contents)
+}
+
+// Publish gives what Keep wrote its image's number. A bake that kept nothing has nothing to number.
 func (f Folder) Publish(name string, id int) error {
-	err := os.Rename(f.path(name, 0), f.path(name, id))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keep the record of image %d: %w", id, err)
+	for _, kind := range []string{contentsKind, recordKind} {
+		err := os.Rename(f.path(name, 0, kind), f.path(name, id, kind))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("keep the record of image %d: %w", id, err)
+		}
 	}
 	return nil
 }
 
 // File is where the record of an image lies; empty when there is none.
 func (f Folder) File(name string, id int) string {
-	if _, err := os.Stat(f.path(name, id)); err != nil {
+	path := f.path(name, id, recordKind)
+	if _, err := os.Stat(path); err != nil {
 		return ""
 	}
-	return f.path(name, id)
+	return path
 }
 
 // Read reads the record of an image.
 func (f Folder) Read(name string, id int) (Image, error) {
-	data, err := os.ReadFile(f.path(name, id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Image{}, fmt.Errorf("%w: %s", ErrNoRecord, f.path(name, id))
-	}
+	data, err := f.read(name, id, recordKind)
 	if err != nil {
-		return Image{}, fmt.Errorf("read the record of image %d: %w", id, err)
+		return Image{}, err
 	}
 	return Parse(data)
 }
 
-// Forget removes the record of an image that is deleted.
+// ReadContents reads the list of an image's files.
+func (f Folder) ReadContents(name string, id int) (Contents, error) {
+	data, err := f.read(name, id, contentsKind)
+	if err != nil {
+		return nil, err
+	}
+	return UnpackContents(data)
+}
+
+func (f Folder) read(name string, id int, kind string) ([]byte, error) {
+	path := f.path(name, id, kind)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNoRecord, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the record of image %d: %w", id, err)
+	}
+	return data, nil
+}
+
+// Forget removes what the folder has of an image that is deleted.
 func (f Folder) Forget(name string, id int) error {
-	if err := os.Remove(f.path(name, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove the record of image %d: %w", id, err)
+	for _, kind := range []string{recordKind, contentsKind} {
+		if err := os.Remove(f.path(name, id, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the record of image %d: %w", id, err)
+		}
 	}
 	return nil
 }

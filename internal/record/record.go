@@ -33,6 +33,8 @@ type Image struct {
 	Packages map[string]string `json:"packages"` // version by name
 	Files    map[string]string `json:"files"`    // SHA-256 by path: what Hornero put there
 	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
+	// Varies are the paths whose contents no two bakes have alike, and why (Varying).
+	Varies map[string]string `json:"varies,omitempty"`
 }
 
 // Report is the result of an image's self-test.

@@ -5,12 +5,14 @@
 $_SERVER['HTTP_HOST'] = $_SERVER['HTTP_HOST'] ?? 'localhost';
 require_once '/etc/wordpress/config-default.php';
 
-/** Connects as WordPress does, TLS and all, and gives up within two seconds. */
-function hornero_connect(): ?mysqli {
+/** Connects as WordPress does, TLS and all, and gives up within two seconds; null when there is no database. */
+function hornero_connect() {
 	mysqli_report(MYSQLI_REPORT_OFF);
 	$database = mysqli_init();
 	$database->options(MYSQLI_OPT_CONNECT_TIMEOUT, 2);
-	$database->options(MYSQLI_OPT_READ_TIMEOUT, 5);
+	if (defined('MYSQLI_OPT_READ_TIMEOUT')) { // since PHP 7.2
+		$database->options(MYSQLI_OPT_READ_TIMEOUT, 5);
+	}
 	$connected = @$database->real_connect(DB_HOST, DB_USER, DB_PASSWORD, DB_NAME, 3306, null, MYSQL_CLIENT_FLAGS);
 	return $connected ? $database : null;
 }

@@ -4,7 +4,7 @@
 // two nodes do at once.
 const PATIENCE = 150; // seconds to wait for the database
 
-function give_up(string $message): void {
+function give_up(string $message) {
 	fwrite(STDERR, "$message\n");
 	exit(1);
 }
@@ -30,7 +30,7 @@ function wait_for_database(): mysqli {
 }
 
 /** Makes the installer's request look as if it came to the site's own address. */
-function pretend_request(string $url): void {
+function pretend_request(string $url) {
 	$port = parse_url($url, PHP_URL_PORT);
 	$_SERVER['HTTP_HOST'] = parse_url($url, PHP_URL_HOST) . ($port ? ":$port" : '');
 	$_SERVER['REQUEST_URI'] = '/';
