@@ -30,7 +30,10 @@ func TestAPollBearsAFewRefusals(t *testing.T) {
 
 func TestRetriesAreTold(t *testing.T) {
 	var gets atomic.Int32
-	client := serve(t, func(w http.ResponseWriter, r *http.Request) { gets.Add(1); refuse(w, http.StatusServiceUnavailable, "busy") })
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		gets.Add(1)
+		refuse(w, http.StatusServiceUnavailable, "busy")
+	})
 	other, err := do.Retries{Most: 3, Shortest: time.Millisecond, Longest: 2 * time.Millisecond}.NewClient(client.BaseURL.String(), "token", "test")
 	require.NoError(t, err)
 	_, _, err = other.Droplets.Get(t.Context(), 1)
