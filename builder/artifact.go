@@ -16,12 +16,15 @@ type Artifact struct {
 	ImageID int
 	Name    string
 	Regions []string
+	told    Built
 	client  *godo.Client
 	record  string // the file of its record on this machine; empty when there is none
 }
 
-func newArtifact(client *godo.Client, image godo.Image) *Artifact {
-	return &Artifact{ImageID: image.ID, Name: image.Name, Regions: image.Regions, client: client}
+func newArtifact(client *godo.Client, image godo.Image, recipe Recipe) *Artifact {
+	told := recipe.built()
+	told.ID, told.Name, told.Regions, told.Created = image.ID, image.Name, image.Regions, image.Created
+	return &Artifact{ImageID: image.ID, Name: image.Name, Regions: image.Regions, told: told, client: client}
 }
 
 // BuilderId names the builder.
@@ -43,8 +46,15 @@ func (a *Artifact) String() string {
 	return fmt.Sprintf("image %d, %s, in %s", a.ImageID, a.Name, strings.Join(a.Regions, ", "))
 }
 
-// State has nothing to tell.
-func (*Artifact) State(string) any { return nil }
+// State tells post-processors what was built, under StateBuilt.
+func (a *Artifact) State(name string) any {
+	if name != StateBuilt {
+		return nil
+	}
+	told := a.told
+	told.Record = a.record
+	return told.text()
+}
 
 // Destroy deletes the image.
 func (a *Artifact) Destroy() error {

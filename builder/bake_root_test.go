@@ -63,18 +63,22 @@ func newOvenAt(t *testing.T, at plot) *oven {
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
 	quiet := slog.New(slog.NewTextHandler(t.Output(), nil))
 	t.Cleanup(func() { require.NoError(t, lab.Reset(context.Background(), at.name, quiet)) })
-	program, err := os.Executable()
+	o := &oven{T: t, at: at, roles: t.TempDir()}
+	endpoint, _, err := lab.Start(t.Context(), at.name, o.server())
 	require.NoError(t, err)
-	endpoint, _, err := lab.Start(t.Context(), at.name, []string{program, "serve-lab", at.name, at.public})
+	o.client, err = do.NewClient(endpoint.URL, endpoint.Token, "test")
 	require.NoError(t, err)
-	client, err := do.NewClient(endpoint.URL, endpoint.Token, "test")
-	require.NoError(t, err)
-
-	o := &oven{T: t, at: at, client: client, roles: t.TempDir()}
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	require.NoError(t, os.CopyFS(filepath.Join(o.roles, "common"), os.DirFS("../roles/common")))
 	o.options = object{"api_url": endpoint.URL, "api_token": endpoint.Token, "role": "tiny", "roles_dir": o.roles, "bootstrap_binary": made(t, "bin/hornero-bootstrap")}
 	return o
+}
+
+// server is the command that serves the oven's lab: the tests' own program.
+func (o *oven) server() []string {
+	program, err := os.Executable()
+	require.NoError(o, err)
+	return []string{program, "serve-lab", o.at.name, o.at.public}
 }
 
 // made makes files of this checkout, as make does, and returns the first one's path.
@@ -288,7 +292,7 @@ func TestPackerEndsWithTheCause(t *testing.T) {
 	require.Error(t, err, said.String())
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 	require.Contains(t, strings.Join(lines[max(0, len(lines)-6):], "\n"), "fault: /etc/tiny/tiny.conf does not render for a node of a whole stack: render template of role tiny: template: tiny.conf:2:2: ")
-	o.nothingLeft(0)
+	o.nothingLeft(1) // the layer
 }
 
 func TestInterruptingARealBakeLeavesNothing(t *testing.T) {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/digitalocean/godo"
 	"github.com/hashicorp/hcl/v2/hcldec"
@@ -35,33 +37,78 @@ func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstruct
 // Prepare reads and checks the configuration. It touches nothing.
 func (b *Builder) Prepare(raws ...any) (variables, warnings []string, err error) {
 	warnings, err = b.config.Prepare(raws...)
-	packersdk.LogSecretFilter.Set(b.config.APIToken)
-	return []string{generatedDigest}, warnings, err
+	b.config.hide()
+	return []string{generatedDigest, generatedBase}, warnings, err
 }
 
-// generatedDigest is the build's variable that tells provisioners what the builder takes the image for.
-const generatedDigest = "HorneroDigest"
+// The build's variables that tell provisioners what the builder takes the image for, and which base image it found.
+const (
+	generatedDigest = "HorneroDigest"
+	generatedBase   = "HorneroBase"
+)
 
 // Run bakes the image, or returns the one that is there when nothing changed.
 func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
-	client, err := do.NewClient(b.config.APIURL, b.config.APIToken, userAgent)
+	client, err := b.config.client()
 	if err != nil {
 		return nil, err
 	}
-	artifact, err := b.unchanged(ctx, ui, client)
+	artifact, err := b.run(ctx, &build{config: &b.config, client: client, ui: ui, owner: thisProcess()}, hook)
+	if err != nil {
+		return nil, do.Explained(err)
+	}
+	return artifact, nil
+}
+
+func (b *Builder) run(ctx context.Context, build *build, hook packersdk.Hook) (*Artifact, error) {
+	if err := b.config.find(ctx, build.client); err != nil {
+		return nil, err
+	}
+	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
+		return nil, err
+	} else if err != nil {
+		build.ui.Message(fmt.Sprintf("leftovers of earlier builds: %v", err))
+	}
+	artifact, err := b.unchanged(ctx, build)
 	if err != nil || artifact != nil {
 		return artifact, err
 	}
-	if b.config.start, err = b.startImage(ctx, client); err != nil {
+	if b.config.start, err = b.startImage(ctx, build.client); err != nil {
 		return nil, err
 	}
-	state := b.newState(client, ui, hook)
-	commonsteps.NewRunner(b.steps(client, ui), b.config.PackerConfig, ui).Run(ctx, state)
-	published, err := outcome(ctx, state)
+	state := b.newState(build, hook)
+	commonsteps.NewRunner(b.steps(build), b.config.PackerConfig, build.ui).Run(ctx, state)
+	published, err := b.outcome(ctx, state)
+	if published == nil {
+		return nil, err
+	}
+	return b.withRecord(build.ui, published, true), err
+}
+
+// find asks the API for what the configuration names by what it is like.
+func (c *Config) find(ctx context.Context, client *godo.Client) error {
+	if err := c.checkRegions(ctx, client); err != nil || c.ImageFilter.isEmpty() {
+		return err
+	}
+	image, err := c.ImageFilter.find(ctx, client, c.Region)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return b.withRecord(ui, published, true), nil
+	return c.rebase(strconv.Itoa(image.ID))
+}
+
+// rebase reads the recipe anew, for another base image. A name that the template gave stays.
+func (c *Config) rebase(base string) error {
+	named := c.SnapshotName != c.recipe.ImageName()
+	recipe, err := c.RecipeConfig.on(base)
+	if err != nil {
+		return err
+	}
+	c.recipe = recipe
+	if !named {
+		c.SnapshotName = recipe.ImageName()
+	}
+	return nil
 }
 
 // withRecord adds the image's record to the artifact, where this machine has it; a new image's gets its number. The image is
@@ -80,25 +127,27 @@ func (b *Builder) withRecord(ui packersdk.Ui, artifact *Artifact, baked bool) *A
 	return artifact
 }
 
-func (b *Builder) newState(client *godo.Client, ui packersdk.Ui, hook packersdk.Hook) multistep.StateBag {
+func (b *Builder) newState(build *build, hook packersdk.Hook) multistep.StateBag {
 	state := new(multistep.BasicStateBag)
-	state.Put("ui", ui)
+	state.Put("ui", build.ui)
 	state.Put("hook", hook)
 	state.Put("communicator_config", &b.config.Comm)
-	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest})
+	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest, generatedBase: b.config.recipe.Base})
 	return state
 }
 
-// outcome turns the runner's marks into one result. A published image is a result even when Ctrl-C came after it.
-func outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
-	if artifact, ok := state.Get("artifact").(*Artifact); ok {
+// outcome turns the runner's marks into one result. A published image is a result even when Ctrl-C came after it, unless it is
+// still to be transferred.
+func (b *Builder) outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
+	artifact, _ := state.Get("artifact").(*Artifact)
+	cause, _ := state.Get("error").(error)
+	if artifact != nil && cause == nil && (len(artifact.lacks(b.config.regions())) == 0 || !b.config.waitsForTransfers()) {
 		return artifact, nil
 	}
-	cause, _ := state.Get("error").(error)
 	if ctx.Err() != nil || marked(state, multistep.StateCancelled) {
-		return nil, errors.Join(ErrInterrupted, cause)
+		return artifact, errors.Join(ErrInterrupted, cause)
 	}
-	return nil, cmp.Or(cause, errors.New("the build halted without a cause"))
+	return artifact, cmp.Or(cause, errors.New("the build halted without a cause"))
 }
 
 func marked(state multistep.StateBag, key string) bool {
@@ -107,10 +156,8 @@ func marked(state multistep.StateBag, key string) bool {
 }
 
 // steps is the whole build, in order.
-func (b *Builder) steps(client *godo.Client, ui packersdk.Ui) []multistep.Step {
-	build := &build{config: &b.config, client: client, ui: ui, owner: thisProcess()}
+func (b *Builder) steps(build *build) []multistep.Step {
 	return []multistep.Step{
-		&stepSweep{build},
 		&communicator.StepSSHKeyGen{CommConf: &b.config.Comm, SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair},
 		&stepKey{build: build},
 		&stepDroplet{build: build},
@@ -120,6 +167,7 @@ func (b *Builder) steps(client *godo.Client, ui packersdk.Ui) []multistep.Step {
 		&stepShutdown{build},
 		&stepSnapshot{build: build},
 		&stepPublish{build},
+		&stepTransfer{build},
 	}
 }
 
@@ -131,32 +179,35 @@ func host(state multistep.StateBag) (string, error) {
 	return address, nil
 }
 
-// unchanged returns the image that already has this content in the region, if there is one.
-func (b *Builder) unchanged(ctx context.Context, ui packersdk.Ui, client *godo.Client) (packersdk.Artifact, error) {
+// unchanged returns the image that already has this content, if there is one. Regions where it is missing get it.
+func (b *Builder) unchanged(ctx context.Context, build *build) (*Artifact, error) {
 	if b.config.Force || b.config.PackerForce {
 		return nil, nil
 	}
-	image, err := published(ctx, client, b.config.recipe, b.config.Region)
+	image, err := published(ctx, build.client, b.config.recipe, b.config.regions())
 	if err != nil || image == nil {
 		return nil, err
 	}
-	ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
-	return b.withRecord(ui, newArtifact(client, *image), false), nil
+	build.ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
+	artifact, err := build.transfer(ctx, newArtifact(build.client, *image, b.config.recipe))
+	return b.withRecord(build.ui, artifact, false), err
 }
 
-// published returns the newest image of a recipe in the region, or nil.
-func published(ctx context.Context, client *godo.Client, recipe Recipe, region string) (*godo.Image, error) {
+// published returns the image of a recipe that is in most of the regions, the newest of them; nil when none is in any.
+func published(ctx context.Context, client *godo.Client, recipe Recipe, regions []string) (*godo.Image, error) {
 	found, err := do.ImagesByTag(ctx, client, recipe.DigestTag())
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(found, func(x, y godo.Image) int { return cmp.Compare(y.ID, x.ID) })
-	for _, image := range found {
-		if image.Status == imageAvailable && slices.Contains(image.Regions, region) {
-			return &image, nil
-		}
+	in := func(image godo.Image) int {
+		return len(regions) - len((&Artifact{Regions: image.Regions}).lacks(regions))
 	}
-	return nil, nil
+	found = slices.DeleteFunc(found, func(image godo.Image) bool { return image.Status != imageAvailable || in(image) == 0 })
+	if len(found) == 0 {
+		return nil, nil
+	}
+	best := slices.MaxFunc(found, func(x, y godo.Image) int { return cmp.Or(cmp.Compare(in(x), in(y)), cmp.Compare(x.ID, y.ID)) })
+	return &best, nil
 }
 
 // imageAvailable is the status of an image that Droplets can be made from (DigitalOcean's API description).

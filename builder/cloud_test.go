@@ -1,6 +1,7 @@
 package builder_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -30,7 +31,7 @@ type cloud struct {
 	thing   map[string]map[int]object // "droplets", "images", "keys", "actions"; by id
 	tags    map[string]bool
 	calls   []string
-	started []any // the image of each Droplet, as it was asked for
+	started []object // each Droplet, as it was asked for
 	// before sees each request first; true means that it answered.
 	before func(w http.ResponseWriter, r *http.Request, call string) bool
 }
@@ -60,12 +61,22 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.calls = append(c.calls, call)
 	before := c.before
 	c.mutex.Unlock()
+	r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
 	if before != nil && before(w, r, call) {
 		return
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.serve(w, r, call, parts, body)
+}
+
+type bodyKey struct{}
+
+// work does what a request asks for and keeps the answer.
+func (c *cloud) work(r *http.Request, call string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.serve(httptest.NewRecorder(), r, call, strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/"), r.Context().Value(bodyKey{}).(object))
 }
 
 // shape writes a path with numbers as N and tags as TAG.
@@ -91,7 +102,11 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 	}
 	switch call {
 	case "GET droplets", "GET images":
-		reply(w, 200, object{parts[0]: c.list(parts[0], r.URL.Query().Get("tag_name"))})
+		all := c.list(parts[0], r.URL.Query().Get("tag_name"))
+		if r.URL.Query().Get("type") == "distribution" {
+			all = slices.DeleteFunc(all, func(o object) bool { return o["type"] != "base" })
+		}
+		reply(w, 200, object{parts[0]: all})
 	case "GET account/keys":
 		reply(w, 200, object{"ssh_keys": c.list("keys", "")})
 	case "POST account/keys":
@@ -99,11 +114,7 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 	case "DELETE account/keys/N":
 		c.remove(w, "keys", id)
 	case "POST droplets":
-		c.started = append(c.started, body["image"])
-		reply(w, 202, object{"droplet": c.add("droplets", object{
-			"name": body["name"], "tags": body["tags"], "status": "active",
-			"networks": object{"v4": []object{{"type": "public", "ip_address": "127.0.0.1"}}},
-		})})
+		reply(w, 202, object{"droplet": c.create(body)})
 	case "GET droplets/N":
 		c.show(w, "droplets", "droplet", id)
 	case "DELETE droplets/N":
@@ -112,13 +123,26 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 		c.thing["droplets"][id]["status"] = "off"
 		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "shutdown"})})
 	case "POST droplets/N/actions snapshot":
-		c.add("images", object{"name": body["name"], "status": "available", "regions": []string{"nyc3"}, "droplet": id, "tags": []any{}})
-		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "snapshot"})})
+		c.add("images", object{"name": body["name"], "status": "available", "regions": []string{"nyc3"}, "droplet": id, "tags": []any{},
+			"created_at": time.Now().UTC().Format(time.RFC3339)})
+		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "snapshot", "resource_id": id})})
 	case "GET droplets/N/snapshots":
 		all := slices.DeleteFunc(c.list("images", ""), func(o object) bool { return o["droplet"] != id })
 		reply(w, 200, object{"snapshots": all})
 	case "GET actions/N":
 		c.show(w, "actions", "action", id)
+	case "GET droplets/N/actions":
+		all := slices.DeleteFunc(c.list("actions", ""), func(o object) bool { return o["resource_id"] != id })
+		reply(w, 200, object{"actions": all})
+	case "PUT images/N":
+		c.thing["images"][id]["name"] = body["name"]
+		c.show(w, "images", "image", id)
+	case "POST images/N/actions transfer":
+		image := c.thing["images"][id]
+		image["regions"] = append(image["regions"].([]string), body["region"].(string))
+		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "transfer"})})
+	case "GET regions":
+		reply(w, 200, object{"regions": []object{{"slug": "nyc3"}, {"slug": "ams3"}, {"slug": "fra1"}}})
 	case "GET images/N":
 		c.show(w, "images", "image", id)
 	case "DELETE images/N":
@@ -126,6 +150,20 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 	case "POST tags":
 		c.tags[body["name"].(string)] = true
 		reply(w, 201, object{"tag": body})
+	case "GET tags":
+		all := []object{}
+		for tag := range c.tags {
+			all = append(all, object{"name": tag})
+		}
+		reply(w, 200, object{"tags": all})
+	case "DELETE tags/TAG":
+		delete(c.tags, parts[1])
+		w.WriteHeader(204)
+	case "DELETE tags/TAG/resources":
+		resource := body["resources"].([]any)[0].(object)
+		image, _ := strconv.Atoi(resource["resource_id"].(string))
+		c.thing["images"][image]["tags"] = slices.DeleteFunc(c.thing["images"][image]["tags"].([]any), func(tag any) bool { return tag == parts[1] })
+		w.WriteHeader(204)
 	case "POST tags/TAG/resources":
 		resource := body["resources"].([]any)[0].(object)
 		image, _ := strconv.Atoi(resource["resource_id"].(string))
@@ -134,6 +172,18 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 	default:
 		refuse(w, 404, "no such path: "+call)
 	}
+}
+
+// create makes a Droplet at the address of the SSH server.
+func (c *cloud) create(body object) object {
+	c.started = append(c.started, body)
+	for _, tag := range body["tags"].([]any) {
+		c.tags[tag.(string)] = true
+	}
+	return c.add("droplets", object{
+		"name": body["name"], "tags": body["tags"], "status": "active",
+		"networks": object{"v4": []object{{"type": "public", "ip_address": "127.0.0.1"}, {"type": "private", "ip_address": "127.0.0.2"}}},
+	})
 }
 
 func (c *cloud) add(kind string, o object) object {
@@ -176,7 +226,13 @@ func (c *cloud) remove(w http.ResponseWriter, kind string, id int) {
 func (c *cloud) left() map[string]int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return map[string]int{"droplets": len(c.thing["droplets"]), "images": len(c.thing["images"]), "keys": len(c.thing["keys"])}
+	left := map[string]int{"droplets": len(c.thing["droplets"]), "images": len(c.thing["images"]), "keys": len(c.thing["keys"]), "tags of builds": 0}
+	for tag := range c.tags {
+		if strings.HasPrefix(tag, "hornero-build:") {
+			left["tags of builds"]++
+		}
+	}
+	return left
 }
 
 func (c *cloud) count(call string) int {

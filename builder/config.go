@@ -1,4 +1,4 @@
-//go:generate packer-sdc mapstructure-to-hcl2 -type Config,ProvisionerConfig
+//go:generate go tool -modfile=../tools/packer-sdc/go.mod packer-sdc mapstructure-to-hcl2 -type Config,ProvisionerConfig,ImageFilter
 
 package builder
 
@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
-	"regexp"
 	"slices"
 	"time"
 
@@ -27,6 +25,7 @@ const (
 	DefaultStateTimeout    = 6 * time.Minute
 	DefaultShutdownTimeout = 2 * time.Minute
 	DefaultSnapshotTimeout = 60 * time.Minute
+	DefaultTransferTimeout = 2 * time.Hour // one hour and twenty minutes has been seen
 	DefaultCleanupTimeout  = 5 * time.Minute
 	DefaultLeftoverAge     = 4 * time.Hour
 	DefaultPollInterval    = do.DefaultInterval
@@ -37,17 +36,32 @@ type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	Comm                communicator.Config `mapstructure:",squash"`
 	RecipeConfig        `mapstructure:",squash"`
+	CloudConfig         `mapstructure:",squash"`
 
-	// APIURL is where the DigitalOcean API answers. Default: DIGITALOCEAN_API_URL, or DigitalOcean itself.
-	APIURL string `mapstructure:"api_url"`
-	// APIToken opens the API. Default: DIGITALOCEAN_ACCESS_TOKEN or DIGITALOCEAN_TOKEN.
-	APIToken string `mapstructure:"api_token"`
+	// ImageFilter names the base image by what it is like, instead of image.
+	ImageFilter ImageFilter `mapstructure:"image_filter"`
 	// Region is where the Droplet runs and the snapshot lies.
 	Region string `mapstructure:"region"`
 	// Size is the Droplet's size. The snapshot's least disk is this size's.
 	Size string `mapstructure:"size"`
 	// VPCUUID puts the Droplet into a VPC. Default: the region's default VPC.
 	VPCUUID string `mapstructure:"vpc_uuid"`
+	// Monitoring puts DigitalOcean's metrics agent on the Droplet.
+	Monitoring bool `mapstructure:"monitoring"`
+	// IPv6 gives the Droplet a public IPv6 address, too.
+	IPv6 bool `mapstructure:"ipv6"`
+	// DropletAgent is whether DigitalOcean's console agent is installed. Default: where the base image can have it.
+	DropletAgent *bool `mapstructure:"droplet_agent"`
+	// UserData is given to the Droplet, at most 64 KiB.
+	UserData string `mapstructure:"user_data"`
+	// UserDataFile is a file of user-data, instead of UserData.
+	UserDataFile string `mapstructure:"user_data_file"`
+	// ConnectWithPrivateIP reaches the Droplet at its address in its VPC.
+	ConnectWithPrivateIP bool `mapstructure:"connect_with_private_ip"`
+	// SSHKeyID is an SSH key of the account that the Droplet gets, too.
+	SSHKeyID int `mapstructure:"ssh_key_id"`
+	// SSHKeyIDs are more of them, by id or fingerprint.
+	SSHKeyIDs []string `mapstructure:"ssh_key_ids"`
 	// DropletName is the Droplet's name while it is baked. Default: hornero-build-ROLE.
 	DropletName string `mapstructure:"droplet_name"`
 	// Tags are put on the Droplet besides the builder's own.
@@ -56,6 +70,12 @@ type Config struct {
 	SnapshotName string `mapstructure:"snapshot_name"`
 	// SnapshotTags are put on the image besides the builder's own.
 	SnapshotTags []string `mapstructure:"snapshot_tags"`
+	// SnapshotRegions are more regions that the image is to be in.
+	SnapshotRegions []string `mapstructure:"snapshot_regions"`
+	// WaitSnapshotTransfer is whether the build ends only when the image is in all regions. Default: true.
+	WaitSnapshotTransfer *bool `mapstructure:"wait_snapshot_transfer"`
+	// TransferTimeout is how long the image may take to come to one more region.
+	TransferTimeout time.Duration `mapstructure:"transfer_timeout"`
 	// Force bakes even when an image with the same content is there.
 	Force bool `mapstructure:"force"`
 	// StateTimeout is how long the Droplet may take to become active.
@@ -71,19 +91,24 @@ type Config struct {
 	// PollInterval is the first interval between two looks at the API; it grows.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
 
-	ctx    interpolate.Context
-	recipe Recipe
-	start  godo.DropletCreateImage // what the Droplet is made from
+	ctx      interpolate.Context
+	userData string // UserData, or what is in UserDataFile
+	recipe   Recipe
+	start    godo.DropletCreateImage // what the Droplet is made from
 }
 
 // Prepare reads and checks the configuration. Every wrong option is an error of its own that names it.
 func (c *Config) Prepare(raws ...any) (warnings []string, err error) {
 	options := &config.DecodeOpts{PluginType: BuilderID, Interpolate: true, InterpolateContext: &c.ctx}
+	var wrong []error
 	if err := config.Decode(c, options, raws...); err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
+	}
+	if c.PackerBuildName == "" && len(wrong) > 0 {
+		return nil, errors.Join(wrong...) // nothing was read that could be checked
 	}
 	c.setDefaults()
-	wrong := slices.Concat(c.Comm.Prepare(&c.ctx), c.check())
+	wrong = slices.Concat(wrong, c.Comm.Prepare(&c.ctx), c.check())
 	recipe, err := c.RecipeConfig.Load()
 	if err != nil {
 		wrong = append(wrong, err)
@@ -98,13 +123,13 @@ func (c *Config) Prepare(raws ...any) (warnings []string, err error) {
 
 func (c *Config) setDefaults() {
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
-	c.APIURL = cmp.Or(c.APIURL, os.Getenv("DIGITALOCEAN_API_URL"), do.DefaultURL)
-	c.APIToken = cmp.Or(c.APIToken, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN"), os.Getenv("DIGITALOCEAN_TOKEN"))
+	c.CloudConfig.setDefaults()
 	c.Region = cmp.Or(c.Region, DefaultRegion)
 	c.Size = cmp.Or(c.Size, DefaultSize)
 	c.StateTimeout = cmp.Or(c.StateTimeout, DefaultStateTimeout)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, DefaultShutdownTimeout)
 	c.SnapshotTimeout = cmp.Or(c.SnapshotTimeout, DefaultSnapshotTimeout)
+	c.TransferTimeout = cmp.Or(c.TransferTimeout, DefaultTransferTimeout)
 	c.CleanupTimeout = cmp.Or(c.CleanupTimeout, DefaultCleanupTimeout)
 	c.LeftoverAge = cmp.Or(c.LeftoverAge, DefaultLeftoverAge)
 	c.PollInterval = cmp.Or(c.PollInterval, DefaultPollInterval)
@@ -118,56 +143,16 @@ func (c *Config) setNames() {
 	c.SnapshotName = cmp.Or(c.SnapshotName, c.recipe.ImageName())
 }
 
-// tagForm is what a tag may be made of, and hostForm a Droplet's name (DigitalOcean's API description).
-var (
-	tagForm  = regexp.MustCompile(`^[a-zA-Z0-9_\-:]{1,255}$`)
-	hostForm = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.\-]{0,251}[a-zA-Z0-9])?$`)
-)
-
-func (c *Config) check() []error {
-	var wrong []error
-	if _, err := do.NewClient(c.APIURL, c.APIToken, ""); errors.Is(err, do.ErrNoToken) {
-		wrong = append(wrong, fmt.Errorf("api_token: %w: %w", ErrConfig, err))
-	} else if err != nil {
-		wrong = append(wrong, fmt.Errorf("api_url: %w: %w", ErrConfig, err))
-	}
-	if c.Comm.Type != "ssh" {
-		wrong = append(wrong, fmt.Errorf("communicator: %w: must be \"ssh\", got %q", ErrConfig, c.Comm.Type))
-	}
-	if c.DropletName != "" && !hostForm.MatchString(c.DropletName) {
-		wrong = append(wrong, fmt.Errorf("droplet_name: %w: letters, digits, dots and dashes only, got %q", ErrConfig, c.DropletName))
-	}
-	wrong = append(wrong, checkTags("tags", c.Tags)...)
-	wrong = append(wrong, checkTags("snapshot_tags", c.SnapshotTags)...)
-	return append(wrong, c.checkDurations()...)
-}
-
-func checkTags(option string, tags []string) []error {
-	var wrong []error
-	for _, tag := range tags {
-		if !tagForm.MatchString(tag) {
-			wrong = append(wrong, fmt.Errorf("%s: %w: a tag is 1 to 255 letters, digits, colons, dashes and underscores, got %q", option, ErrConfig, tag))
-		}
-	}
-	return wrong
-}
-
-func (c *Config) checkDurations() []error {
-	var wrong []error
-	for _, option := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"state_timeout", c.StateTimeout}, {"shutdown_timeout", c.ShutdownTimeout}, {"snapshot_timeout", c.SnapshotTimeout},
-		{"cleanup_timeout", c.CleanupTimeout}, {"leftover_age", c.LeftoverAge}, {"poll_interval", c.PollInterval},
-	} {
-		if option.value < 0 {
-			wrong = append(wrong, fmt.Errorf("%s: %w: must be a time such as \"5m\", got %s", option.name, ErrConfig, option.value))
-		}
-	}
-	return wrong
-}
-
 func (c *Config) wait(timeout time.Duration) do.WaitOptions {
 	return do.WaitOptions{Timeout: timeout, Interval: c.PollInterval}
+}
+
+// waitsForTransfers tells whether the build ends only when the image is in all regions.
+func (c *Config) waitsForTransfers() bool {
+	return c.WaitSnapshotTransfer == nil || *c.WaitSnapshotTransfer
+}
+
+// regions are all that the image is to be in, the one that it is baked in first.
+func (c *Config) regions() []string {
+	return unique(slices.Concat([]string{c.Region}, c.SnapshotRegions))
 }

@@ -78,13 +78,28 @@ type FlatConfig struct {
 	RecordsDir                *string           `mapstructure:"records_dir" cty:"records_dir" hcl:"records_dir"`
 	APIURL                    *string           `mapstructure:"api_url" cty:"api_url" hcl:"api_url"`
 	APIToken                  *string           `mapstructure:"api_token" cty:"api_token" hcl:"api_token"`
+	HTTPRetryMax              *int              `mapstructure:"http_retry_max" cty:"http_retry_max" hcl:"http_retry_max"`
+	HTTPRetryWaitMin          *float64          `mapstructure:"http_retry_wait_min" cty:"http_retry_wait_min" hcl:"http_retry_wait_min"`
+	HTTPRetryWaitMax          *float64          `mapstructure:"http_retry_wait_max" cty:"http_retry_wait_max" hcl:"http_retry_wait_max"`
+	ImageFilter               *FlatImageFilter  `mapstructure:"image_filter" cty:"image_filter" hcl:"image_filter"`
 	Region                    *string           `mapstructure:"region" cty:"region" hcl:"region"`
 	Size                      *string           `mapstructure:"size" cty:"size" hcl:"size"`
 	VPCUUID                   *string           `mapstructure:"vpc_uuid" cty:"vpc_uuid" hcl:"vpc_uuid"`
+	Monitoring                *bool             `mapstructure:"monitoring" cty:"monitoring" hcl:"monitoring"`
+	IPv6                      *bool             `mapstructure:"ipv6" cty:"ipv6" hcl:"ipv6"`
+	DropletAgent              *bool             `mapstructure:"droplet_agent" cty:"droplet_agent" hcl:"droplet_agent"`
+	UserData                  *string           `mapstructure:"user_data" cty:"user_data" hcl:"user_data"`
+	UserDataFile              *string           `mapstructure:"user_data_file" cty:"user_data_file" hcl:"user_data_file"`
+	ConnectWithPrivateIP      *bool             `mapstructure:"connect_with_private_ip" cty:"connect_with_private_ip" hcl:"connect_with_private_ip"`
+	SSHKeyID                  *int              `mapstructure:"ssh_key_id" cty:"ssh_key_id" hcl:"ssh_key_id"`
+	SSHKeyIDs                 []string          `mapstructure:"ssh_key_ids" cty:"ssh_key_ids" hcl:"ssh_key_ids"`
 	DropletName               *string           `mapstructure:"droplet_name" cty:"droplet_name" hcl:"droplet_name"`
 	Tags                      []string          `mapstructure:"tags" cty:"tags" hcl:"tags"`
 	SnapshotName              *string           `mapstructure:"snapshot_name" cty:"snapshot_name" hcl:"snapshot_name"`
 	SnapshotTags              []string          `mapstructure:"snapshot_tags" cty:"snapshot_tags" hcl:"snapshot_tags"`
+	SnapshotRegions           []string          `mapstructure:"snapshot_regions" cty:"snapshot_regions" hcl:"snapshot_regions"`
+	WaitSnapshotTransfer      *bool             `mapstructure:"wait_snapshot_transfer" cty:"wait_snapshot_transfer" hcl:"wait_snapshot_transfer"`
+	TransferTimeout           *string           `mapstructure:"transfer_timeout" cty:"transfer_timeout" hcl:"transfer_timeout"`
 	Force                     *bool             `mapstructure:"force" cty:"force" hcl:"force"`
 	StateTimeout              *string           `mapstructure:"state_timeout" cty:"state_timeout" hcl:"state_timeout"`
 	ShutdownTimeout           *string           `mapstructure:"shutdown_timeout" cty:"shutdown_timeout" hcl:"shutdown_timeout"`
@@ -174,13 +189,28 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"records_dir":                  &hcldec.AttrSpec{Name: "records_dir", Type: cty.String, Required: false},
 		"api_url":                      &hcldec.AttrSpec{Name: "api_url", Type: cty.String, Required: false},
 		"api_token":                    &hcldec.AttrSpec{Name: "api_token", Type: cty.String, Required: false},
+		"http_retry_max":               &hcldec.AttrSpec{Name: "http_retry_max", Type: cty.Number, Required: false},
+		"http_retry_wait_min":          &hcldec.AttrSpec{Name: "http_retry_wait_min", Type: cty.Number, Required: false},
+		"http_retry_wait_max":          &hcldec.AttrSpec{Name: "http_retry_wait_max", Type: cty.Number, Required: false},
+		"image_filter":                 &hcldec.BlockSpec{TypeName: "image_filter", Nested: hcldec.ObjectSpec((*FlatImageFilter)(nil).HCL2Spec())},
 		"region":                       &hcldec.AttrSpec{Name: "region", Type: cty.String, Required: false},
 		"size":                         &hcldec.AttrSpec{Name: "size", Type: cty.String, Required: false},
 		"vpc_uuid":                     &hcldec.AttrSpec{Name: "vpc_uuid", Type: cty.String, Required: false},
+		"monitoring":                   &hcldec.AttrSpec{Name: "monitoring", Type: cty.Bool, Required: false},
+		"ipv6":                         &hcldec.AttrSpec{Name: "ipv6", Type: cty.Bool, Required: false},
+		"droplet_agent":                &hcldec.AttrSpec{Name: "droplet_agent", Type: cty.Bool, Required: false},
+		"user_data":                    &hcldec.AttrSpec{Name: "user_data", Type: cty.String, Required: false},
+		"user_data_file":               &hcldec.AttrSpec{Name: "user_data_file", Type: cty.String, Required: false},
+		"connect_with_private_ip":      &hcldec.AttrSpec{Name: "connect_with_private_ip", Type: cty.Bool, Required: false},
+		"ssh_key_id":                   &hcldec.AttrSpec{Name: "ssh_key_id", Type: cty.Number, Required: false},
+		"ssh_key_ids":                  &hcldec.AttrSpec{Name: "ssh_key_ids", Type: cty.List(cty.String), Required: false},
 		"droplet_name":                 &hcldec.AttrSpec{Name: "droplet_name", Type: cty.String, Required: false},
 		"tags":                         &hcldec.AttrSpec{Name: "tags", Type: cty.List(cty.String), Required: false},
 		"snapshot_name":                &hcldec.AttrSpec{Name: "snapshot_name", Type: cty.String, Required: false},
 		"snapshot_tags":                &hcldec.AttrSpec{Name: "snapshot_tags", Type: cty.List(cty.String), Required: false},
+		"snapshot_regions":             &hcldec.AttrSpec{Name: "snapshot_regions", Type: cty.List(cty.String), Required: false},
+		"wait_snapshot_transfer":       &hcldec.AttrSpec{Name: "wait_snapshot_transfer", Type: cty.Bool, Required: false},
+		"transfer_timeout":             &hcldec.AttrSpec{Name: "transfer_timeout", Type: cty.String, Required: false},
 		"force":                        &hcldec.AttrSpec{Name: "force", Type: cty.Bool, Required: false},
 		"state_timeout":                &hcldec.AttrSpec{Name: "state_timeout", Type: cty.String, Required: false},
 		"shutdown_timeout":             &hcldec.AttrSpec{Name: "shutdown_timeout", Type: cty.String, Required: false},
@@ -188,6 +218,37 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"cleanup_timeout":              &hcldec.AttrSpec{Name: "cleanup_timeout", Type: cty.String, Required: false},
 		"leftover_age":                 &hcldec.AttrSpec{Name: "leftover_age", Type: cty.String, Required: false},
 		"poll_interval":                &hcldec.AttrSpec{Name: "poll_interval", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatImageFilter is an auto-generated flat version of ImageFilter.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatImageFilter struct {
+	Name       *string  `mapstructure:"name" cty:"name" hcl:"name"`
+	NameRegex  *string  `mapstructure:"name_regex" cty:"name_regex" hcl:"name_regex"`
+	Tags       []string `mapstructure:"tags" cty:"tags" hcl:"tags"`
+	Type       *string  `mapstructure:"type" cty:"type" hcl:"type"`
+	MostRecent *bool    `mapstructure:"most_recent" cty:"most_recent" hcl:"most_recent"`
+}
+
+// FlatMapstructure returns a new FlatImageFilter.
+// FlatImageFilter is an auto-generated flat version of ImageFilter.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*ImageFilter) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatImageFilter)
+}
+
+// HCL2Spec returns the hcl spec of a ImageFilter.
+// This spec is used by HCL to read the fields of ImageFilter.
+// The decoded values from this spec will then be applied to a FlatImageFilter.
+func (*FlatImageFilter) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"name":        &hcldec.AttrSpec{Name: "name", Type: cty.String, Required: false},
+		"name_regex":  &hcldec.AttrSpec{Name: "name_regex", Type: cty.String, Required: false},
+		"tags":        &hcldec.AttrSpec{Name: "tags", Type: cty.List(cty.String), Required: false},
+		"type":        &hcldec.AttrSpec{Name: "type", Type: cty.String, Required: false},
+		"most_recent": &hcldec.AttrSpec{Name: "most_recent", Type: cty.Bool, Required: false},
 	}
 	return s
 }

@@ -70,7 +70,7 @@ func (b *Builder) startImage(ctx context.Context, client *godo.Client) (godo.Dro
 	if recipe.Layer == nil {
 		return imageOf(recipe.Base), nil
 	}
-	image, err := published(ctx, client, *recipe.Layer, b.config.Region)
+	image, err := published(ctx, client, *recipe.Layer, []string{b.config.Region})
 	if err == nil && image == nil {
 		err = fmt.Errorf("%w: no image %s in %s: bake it first, as `make images` does (packer build -only='common.*' images)",
 			ErrNoLayer, recipe.Layer.ImageName(), b.config.Region)

@@ -4,7 +4,9 @@ package builder_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -33,6 +35,14 @@ type gate struct {
 	*httptest.Server
 	mutex  sync.Mutex
 	writes []string
+	seen   func(call string) // told of each request that was served
+}
+
+// watch lets somebody see each request once it is served, before its answer goes out.
+func (g *gate) watch(seen func(call string)) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	g.seen = seen
 }
 
 func newGate(t *testing.T, address string) *gate {
@@ -47,10 +57,28 @@ func newGate(t *testing.T, address string) *gate {
 			g.writes = append(g.writes, r.Method+" "+r.URL.Path)
 			g.mutex.Unlock()
 		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		lab.ServeHTTP(w, r)
+		g.mutex.Lock()
+		seen := g.seen
+		g.mutex.Unlock()
+		if seen != nil {
+			seen(callOf(r, body))
+		}
 	}))
 	t.Cleanup(g.Close)
 	return g
+}
+
+// callOf writes a request as the pretended cloud does: numbers as N, tags as TAG, and an action's type.
+func callOf(r *http.Request, body []byte) string {
+	call := r.Method + " " + shape(strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/"))
+	var action struct{ Type string }
+	if json.Unmarshal(body, &action) == nil && action.Type != "" {
+		call += " " + action.Type
+	}
+	return call
 }
 
 // taken returns what was written since the last call.

@@ -66,7 +66,9 @@ func TestARoleIsBakedOnItsLayersImage(t *testing.T) {
 	require.NoError(t, err)
 	role, err := run(object{"layer": "common"})
 	require.NoError(t, err)
-	require.Equal(t, []any{"debian-13-x64", float64(layer.(*builder.Artifact).ImageID)}, c.started)
+	require.Len(t, c.started, 2)
+	require.Equal(t, "debian-13-x64", c.started[0]["image"])
+	require.EqualValues(t, layer.(*builder.Artifact).ImageID, c.started[1]["image"])
 
 	require.NoError(t, layer.Destroy())
 	again, err := run(object{"layer": "common"})

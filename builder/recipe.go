@@ -125,6 +125,12 @@ func (c RecipeConfig) Load() (Recipe, error) {
 	return recipe, err
 }
 
+// on is Load for a base image that only the API could tell.
+func (c RecipeConfig) on(base string) (Recipe, error) {
+	c.Image = base
+	return c.Load()
+}
+
 func (r *Recipe) loadRelease() error {
 	release, err := LoadRelease(r.Release)
 	if err != nil {

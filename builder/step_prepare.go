@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/digitalocean/godo"
@@ -32,136 +31,15 @@ func halt(state multistep.StateBag, err error) multistep.StepAction {
 	return multistep.ActionHalt
 }
 
-// cleanup runs even after Ctrl-C, so it has a context of its own. What stays behind is told by name.
-func (b *build) cleanup(what string, remove func(context.Context) error) {
+// cleanup runs even after Ctrl-C, so it has a context of its own. It tells whether all is gone; what stays behind is told by name.
+func (b *build) cleanup(what string, remove func(context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), b.config.CleanupTimeout)
 	defer cancel()
 	if err := remove(ctx); err != nil {
 		b.ui.Error(fmt.Sprintf("%s is left behind; the next build removes it: %v", what, err))
+		return false
 	}
-}
-
-// stepSweep removes what builds that died left in the cloud. It never stops the build.
-type stepSweep struct{ *build }
-
-func (s *stepSweep) Run(ctx context.Context, _ multistep.StateBag) multistep.StepAction {
-	if err := s.sweep(ctx); err != nil {
-		s.ui.Message(fmt.Sprintf("leftovers of earlier builds: %v", err))
-	}
-	return multistep.ActionContinue
-}
-
-func (*stepSweep) Cleanup(multistep.StateBag) {}
-
-func (s *stepSweep) sweep(ctx context.Context) error {
-	return errors.Join(s.sweepDroplets(ctx), s.sweepKeys(ctx), s.sweepImages(ctx))
-}
-
-func (s *stepSweep) sweepDroplets(ctx context.Context) error {
-	droplets, err := do.DropletsByTag(ctx, s.client, buildTag)
-	if err != nil {
-		return err
-	}
-	for _, droplet := range droplets {
-		if !slices.ContainsFunc(droplet.Tags, s.ofDeadBuild) {
-			continue
-		}
-		s.ui.Say(fmt.Sprintf("removing Droplet %d, %s, which a dead build left", droplet.ID, droplet.Name))
-		err = errors.Join(err, do.DeleteDroplet(ctx, s.client, droplet.ID, s.config.wait(s.config.CleanupTimeout)))
-	}
-	return err
-}
-
-func (s *stepSweep) ofDeadBuild(tag string) bool {
-	owner, ours := ownerOf(tag)
-	return ours && owner.dead(s.config.LeftoverAge)
-}
-
-func (s *stepSweep) sweepKeys(ctx context.Context) error {
-	keys, err := do.Keys(ctx, s.client)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if !s.ofDeadBuild(key.Name) {
-			continue
-		}
-		if _, failure := s.client.Keys.DeleteByID(ctx, key.ID); failure != nil && !do.IsNotFound(failure) {
-			err = errors.Join(err, fmt.Errorf("delete SSH key %d: %w", key.ID, failure))
-		}
-	}
-	return err
-}
-
-// sweepImages removes snapshots of this name that a build made and did not live to publish.
-func (s *stepSweep) sweepImages(ctx context.Context) error {
-	images, err := do.UserImages(ctx, s.client)
-	if err != nil {
-		return err
-	}
-	for _, image := range images {
-		made, failure := time.Parse(time.RFC3339, image.Created)
-		if failure != nil || image.Name != s.config.SnapshotName || s.published(image) || time.Since(made) < s.config.LeftoverAge {
-			continue
-		}
-		s.ui.Say(fmt.Sprintf("removing image %d, %s, which a dead build did not finish", image.ID, image.Name))
-		err = errors.Join(err, do.DeleteImage(ctx, s.client, image.ID, s.config.wait(s.config.CleanupTimeout)))
-	}
-	return err
-}
-
-// published tells whether the image is complete, of whatever content: its digest tag is the last thing that it gets.
-func (s *stepSweep) published(image godo.Image) bool {
-	return slices.ContainsFunc(image.Tags, func(tag string) bool { return strings.HasPrefix(tag, "hornero:digest:") })
-}
-
-// stepKey gives the build's public key to the API.
-type stepKey struct {
-	*build
-	id int
-}
-
-func (s *stepKey) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
-	key, _, err := s.client.Keys.Create(ctx, &godo.KeyCreateRequest{
-		Name:      s.owner.tag(),
-		PublicKey: strings.TrimSpace(string(s.config.Comm.SSHPublicKey)),
-	})
-	if err != nil {
-		return halt(state, fmt.Errorf("create SSH key: %w", err))
-	}
-	s.id = key.ID
-	state.Put("key", key.ID)
-	return multistep.ActionContinue
-}
-
-// Cleanup deletes the key; when the answer to its creation was lost it is found by its name.
-func (s *stepKey) Cleanup(multistep.StateBag) {
-	s.cleanup("the SSH key "+s.owner.tag(), func(ctx context.Context) error {
-		ids := []int{s.id}
-		if s.id == 0 {
-			keys, err := do.Keys(ctx, s.client)
-			if err != nil {
-				return err
-			}
-			ids = idsOf(keys, s.owner.tag())
-		}
-		for _, id := range ids {
-			if _, err := s.client.Keys.DeleteByID(ctx, id); err != nil && !do.IsNotFound(err) {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func idsOf(keys []godo.Key, name string) []int {
-	var ids []int
-	for _, key := range keys {
-		if key.Name == name {
-			ids = append(ids, key.ID)
-		}
-	}
-	return ids
+	return true
 }
 
 // stepDroplet makes the Droplet and waits until it is active and has its address.
@@ -173,33 +51,63 @@ type stepDroplet struct {
 func (s *stepDroplet) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	s.ui.Say(fmt.Sprintf("creating Droplet %s from %s: %s in %s", s.config.DropletName, s.config.recipe.beneath(), s.config.Size, s.config.Region))
 	s.began = true
-	droplet, _, err := s.client.Droplets.Create(ctx, s.request(state.Get("key").(int)))
-	if err != nil {
-		return halt(state, fmt.Errorf("create Droplet %s: %w", s.config.DropletName, err))
-	}
-	state.Put("droplet", droplet.ID)
-	state.Put("instance_id", strconv.Itoa(droplet.ID))
-	active, err := do.WaitDropletActive(ctx, s.client, droplet.ID, s.config.wait(s.config.StateTimeout))
+	droplet, err := do.Ensure(ctx, "create Droplet "+s.config.DropletName, s.config.wait(s.config.StateTimeout), s.ours, func(ctx context.Context) (*godo.Droplet, error) {
+		droplet, _, err := s.client.Droplets.Create(ctx, s.request(state.Get("keys").([]godo.DropletCreateSSHKey)))
+		return droplet, err
+	})
 	if err != nil {
 		return halt(state, err)
 	}
-	address, err := active.PublicIPv4()
+	state.Put("droplet", droplet.ID)
+	state.Put("instance_id", strconv.Itoa(droplet.ID))
+	address, err := s.address(ctx, droplet.ID)
 	if err != nil {
-		return halt(state, fmt.Errorf("read address of Droplet %d: %w", droplet.ID, err))
+		return halt(state, err)
 	}
 	state.Put("address", address)
 	return multistep.ActionContinue
 }
 
-func (s *stepDroplet) request(key int) *godo.DropletCreateRequest {
+// ours finds the Droplet that this build made.
+func (s *stepDroplet) ours(ctx context.Context) (*godo.Droplet, error) {
+	tagged, err := do.DropletsByTag(ctx, s.client, s.owner.tag())
+	if err != nil || len(tagged) == 0 {
+		return nil, err
+	}
+	return &tagged[0], nil
+}
+
+// address waits until the Droplet is active and has the address that it is reached at.
+func (s *stepDroplet) address(ctx context.Context, id int) (string, error) {
+	wait, of := do.WaitDropletActive, (*godo.Droplet).PublicIPv4
+	if s.config.ConnectWithPrivateIP {
+		wait, of = do.WaitDropletInVPC, (*godo.Droplet).PrivateIPv4
+	}
+	active, err := wait(ctx, s.client, id, s.config.wait(s.config.StateTimeout))
+	if err != nil {
+		return "", err
+	}
+	address, err := of(active)
+	if err != nil {
+		return "", fmt.Errorf("read address of Droplet %d: %w", id, err)
+	}
+	return address, nil
+}
+
+// request must never be printed: its text holds the user-data.
+func (s *stepDroplet) request(keys []godo.DropletCreateSSHKey) *godo.DropletCreateRequest {
 	return &godo.DropletCreateRequest{
-		Name:    s.config.DropletName,
-		Region:  s.config.Region,
-		Size:    s.config.Size,
-		Image:   s.config.start,
-		SSHKeys: []godo.DropletCreateSSHKey{{ID: key}},
-		VPCUUID: s.config.VPCUUID,
-		Tags:    slices.Concat([]string{buildTag, s.owner.tag()}, s.config.Tags),
+		Name:             s.config.DropletName,
+		Region:           s.config.Region,
+		Size:             s.config.Size,
+		Image:            s.config.start,
+		SSHKeys:          keys,
+		VPCUUID:          s.config.VPCUUID,
+		Monitoring:       s.config.Monitoring,
+		IPv6:             s.config.IPv6,
+		WithDropletAgent: s.config.DropletAgent,
+		UserData:         s.config.userData,
+		Tags:             slices.Concat([]string{buildTag, s.owner.tag()}, s.config.Tags),
 	}
 }
 
@@ -228,7 +136,10 @@ func (s *stepDroplet) Cleanup(state multistep.StateBag) {
 		for id := range ids {
 			err = errors.Join(err, do.DeleteDroplet(ctx, s.client, id, s.config.wait(s.config.CleanupTimeout)))
 		}
-		return err
+		if err != nil || marked(state, imageLeft) {
+			return err // the tag tells the next build whose it is
+		}
+		return s.deleteTag(ctx, s.owner.tag())
 	})
 }
 

@@ -58,7 +58,8 @@ func (s *stepShutdown) powerOff(ctx context.Context, id int) error {
 
 func (*stepShutdown) Cleanup(multistep.StateBag) {}
 
-// stepSnapshot makes the image. Unless the build ends well the image is deleted again.
+// stepSnapshot makes the image, under the build's own name: so another build can tell that it is nobody's when this one dies.
+// Unless it is published the image is deleted again.
 type stepSnapshot struct {
 	*build
 	began bool
@@ -69,10 +70,7 @@ func (s *stepSnapshot) Run(ctx context.Context, state multistep.StateBag) multis
 	s.ui.Say("taking the snapshot " + s.config.SnapshotName)
 	s.began = true
 	options := s.config.wait(s.config.SnapshotTimeout)
-	_, err := do.Act(ctx, s.client, fmt.Sprintf("snapshot Droplet %d", id), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
-		return s.client.DropletActions.Snapshot(ctx, id, s.config.SnapshotName)
-	}, options)
-	if err != nil {
+	if err := do.Snapshot(ctx, s.client, id, s.owner.tag(), options); err != nil {
 		return halt(state, err)
 	}
 	image, err := s.find(ctx, id, options)
@@ -91,7 +89,7 @@ func (s *stepSnapshot) find(ctx context.Context, droplet int, options do.WaitOpt
 		if err != nil {
 			return do.Pending, err
 		}
-		at := slices.IndexFunc(images, func(image godo.Image) bool { return image.Name == s.config.SnapshotName })
+		at := slices.IndexFunc(images, func(image godo.Image) bool { return image.Name == s.owner.tag() })
 		if at < 0 {
 			return do.Pending, do.Seen("the Droplet has %d snapshots, none of this name", len(images))
 		}
@@ -106,7 +104,7 @@ func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
 	if !s.began || marked(state, "artifact") {
 		return
 	}
-	s.cleanup("the snapshot "+s.config.SnapshotName, func(ctx context.Context) error {
+	gone := s.cleanup("the snapshot "+s.config.SnapshotName, func(ctx context.Context) error {
 		options := s.config.wait(s.config.CleanupTimeout)
 		droplet := state.Get("droplet").(int)
 		if _, err := do.WaitDropletStatus(ctx, s.client, droplet, "off", options); err != nil {
@@ -123,24 +121,44 @@ func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
 		}
 		return nil
 	})
+	if !gone {
+		state.Put(imageLeft, true)
+	}
 }
 
-// stepPublish tags the image, reads it back, and only then calls it done.
+// imageLeft marks a build whose image could not be deleted.
+const imageLeft = "image_left"
+
+// stepPublish tags the image and names it, reads it back, and only then calls it done. A build that dies in the middle leaves an
+// image that bears the build's own tag and no digest, or one that is whole.
 type stepPublish struct{ *build }
 
 func (s *stepPublish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
-	id := state.Get("image").(int)
-	tags := slices.Concat(s.config.recipe.Tags(), s.config.SnapshotTags, []string{s.config.recipe.DigestTag()})
-	if err := do.TagImage(ctx, s.client, id, unique(tags)); err != nil {
-		return halt(state, err)
-	}
-	image, err := s.readBack(ctx, id)
+	image, err := s.publish(ctx, state.Get("image").(int))
 	if err != nil {
 		return halt(state, err)
 	}
-	state.Put("artifact", newArtifact(s.client, *image))
+	state.Put("artifact", newArtifact(s.client, *image, s.config.recipe))
 	s.ui.Say(fmt.Sprintf("published image %d, %s", image.ID, image.Name))
 	return multistep.ActionContinue
+}
+
+func (s *stepPublish) publish(ctx context.Context, id int) (*godo.Image, error) {
+	options := s.config.wait(s.config.SnapshotTimeout)
+	tags := slices.Concat([]string{s.owner.tag()}, s.config.recipe.Tags(), s.config.SnapshotTags)
+	if err := do.TagImage(ctx, s.client, id, unique(tags), options); err != nil {
+		return nil, err
+	}
+	if err := do.RenameImage(ctx, s.client, id, s.config.SnapshotName); err != nil {
+		return nil, err
+	}
+	if err := do.TagImage(ctx, s.client, id, []string{s.config.recipe.DigestTag()}, options); err != nil {
+		return nil, err
+	}
+	if err := do.UntagImage(ctx, s.client, id, s.owner.tag()); err != nil {
+		return nil, err
+	}
+	return s.readBack(ctx, id)
 }
 
 func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error) {
@@ -154,8 +172,8 @@ func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error)
 			return do.Pending, err
 		case image.Status == "deleted" || image.Status == "retired":
 			return do.Errored, do.Seen("status %s %s", image.Status, image.ErrorMessage)
-		case image.Status != imageAvailable || !slices.Contains(image.Regions, s.config.Region):
-			return do.Pending, do.Seen("status %s, regions %v", image.Status, image.Regions)
+		case image.Status != imageAvailable || !slices.Contains(image.Regions, s.config.Region) || image.Name != s.config.SnapshotName:
+			return do.Pending, do.Seen("status %s, regions %v, name %s", image.Status, image.Regions, image.Name)
 		}
 		found = image
 		return do.Done, nil

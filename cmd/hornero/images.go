@@ -20,9 +20,6 @@ import (
 	"github.com/hornero/hornero/internal/shelf"
 )
 
-// defaultKeep is how many images of a role `hornero images prune` keeps: the newest, and one to go back to.
-const defaultKeep = 2
-
 // imagesCommands are `hornero images` and what hangs on it.
 type imagesCommands struct {
 	file    *string // the stack's
@@ -203,7 +200,7 @@ It says what it would delete and asks; --yes does not ask, --dry-run only says.`
 			}
 			return c.printPruned(cmd.OutOrStdout(), len(images), surplus, gone, dry)
 		}}
-	prune.Flags().IntVar(&keep, "keep", defaultKeep, "how many images to keep of each role and release in a region")
+	prune.Flags().IntVar(&keep, "keep", shelf.DefaultKeep, "how many images to keep of each role and release in a region")
 	prune.Flags().BoolVar(&dry, "dry-run", false, "only say what would be deleted")
 	prune.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return prune
@@ -225,22 +222,9 @@ func (c *imagesCommands) remove(cmd *cobra.Command, client *godo.Client, surplus
 	if err != nil {
 		return nil, err
 	}
-	var gone []shelf.Image
-	for _, image := range surplus {
-		deleted, err := shelf.Delete(cmd.Context(), client, image)
-		if err != nil {
-			return gone, err
-		}
-		if !deleted {
-			fmt.Fprintf(cmd.ErrOrStderr(), "image %d, %s, is kept: a Droplet runs it by now\n", image.ID, image.Name)
-			continue
-		}
-		if err := folder.Forget(image.RecordName(), image.ID); err != nil {
-			return gone, err
-		}
-		gone = append(gone, image)
-	}
-	return gone, nil
+	return shelf.Prune(cmd.Context(), client, surplus, folder, func(image shelf.Image) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "image %d, %s, is kept: a Droplet runs it by now\n", image.ID, image.Name)
+	})
 }
 
 // complete offers the images' names and roles, up to this many.

@@ -22,6 +22,9 @@ func run(stderr io.Writer) int {
 	set := plugin.NewSet()
 	set.RegisterBuilder("droplet", new(builder.Builder))
 	set.RegisterProvisioner("role", &builder.Provisioner{Version: version})
+	set.RegisterDatasource("image", new(builder.Datasource))
+	set.RegisterPostProcessor("manifest", new(builder.ManifestPostProcessor))
+	set.RegisterPostProcessor("prune", new(builder.PrunePostProcessor))
 	set.SetVersion(pluginversion.NewPluginVersion(version, "", ""))
 	if err := set.Run(); err != nil {
 		fmt.Fprintln(stderr, err)

@@ -22,13 +22,15 @@ import (
 // DefaultURL is where DigitalOcean answers.
 const DefaultURL = "https://api.digitalocean.com"
 
-// Retries of one request: 429 and 5xx, 0.5 to 30 seconds apart or as Retry-After says. Six tries outlast the
-// minute-long burst limit.
-const (
-	retries      = 5
-	retryMinimum = 500 * time.Millisecond
-	retryMaximum = 30 * time.Second
-)
+// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Most times, and from Shortest
+// to Longest apart, or as Retry-After says.
+type Retries struct {
+	Most              int
+	Shortest, Longest time.Duration
+}
+
+// DefaultRetries outlast the minute-long burst limit.
+var DefaultRetries = Retries{Most: 5, Shortest: 500 * time.Millisecond, Longest: 30 * time.Second}
 
 // requestTimeout bounds one try of one request.
 const requestTimeout = 60 * time.Second
@@ -37,6 +39,11 @@ const requestTimeout = 60 * time.Second
 // on 429, on 5xx and on broken connections. A POST is repeated only when it was refused before any work was done
 // (429, connection refused): the API has no idempotency key, so a second POST can make a second Droplet.
 func NewClient(endpoint, token, userAgent string) (*godo.Client, error) {
+	return DefaultRetries.NewClient(endpoint, token, userAgent)
+}
+
+// NewClient is NewClient with these retries.
+func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, error) {
 	if endpoint == "" {
 		endpoint = DefaultURL
 	}
@@ -49,7 +56,7 @@ func NewClient(endpoint, token, userAgent string) (*godo.Client, error) {
 	}
 	client, err := godo.New(&http.Client{
 		Transport: &oauth2.Transport{
-			Base:   retrying().StandardClient().Transport,
+			Base:   r.retrying().StandardClient().Transport,
 			Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}),
 		},
 	}, godo.SetBaseURL(endpoint), godo.SetUserAgent(userAgent))
@@ -79,11 +86,11 @@ func loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-func retrying() *retryablehttp.Client {
+func (r Retries) retrying() *retryablehttp.Client {
 	client := retryablehttp.NewClient()
 	client.HTTPClient.Timeout = requestTimeout
-	client.RetryMax = retries
-	client.RetryWaitMin, client.RetryWaitMax = retryMinimum, retryMaximum
+	client.RetryMax = r.Most
+	client.RetryWaitMin, client.RetryWaitMax = r.Shortest, r.Longest
 	client.Logger = nil
 	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	client.CheckRetry = mayRepeat
@@ -117,6 +124,7 @@ func refused(err error) bool {
 // Sentinels of this package.
 var (
 	ErrNoToken  = errors.New("no API token")
+	ErrRefused  = errors.New("the API refused the token")
 	ErrEndpoint = errors.New("unfit API address")
 	ErrErrored  = errors.New("ended in an error state")
 	ErrGone     = errors.New("is gone")
@@ -132,6 +140,14 @@ func Status(err error) int {
 		return failure.Response.StatusCode
 	}
 	return 0
+}
+
+// Explained adds to an API's refusal of the token (401) what to do about it.
+func Explained(err error) error {
+	if Status(err) != http.StatusUnauthorized || errors.Is(err, ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: %w", ErrRefused, err)
 }
 
 // IsNotFound tells whether the API said that the thing is not there.

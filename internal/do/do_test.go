@@ -218,8 +218,8 @@ func TestTagImageIsNotDoneUntilItShows(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
-	require.NoError(t, do.TagImage(t.Context(), client, 4, []string{"one"}))
-	require.ErrorIs(t, do.TagImage(t.Context(), client, 4, []string{"one", "two"}), do.ErrNotTagged)
+	require.NoError(t, do.TagImage(t.Context(), client, 4, []string{"one"}, quick))
+	require.ErrorIs(t, do.TagImage(t.Context(), client, 4, []string{"one", "two"}, quick), do.ErrNotTagged)
 }
 
 func ExampleSeen() {

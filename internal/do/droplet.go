@@ -2,23 +2,29 @@ package do
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 
 	"github.com/digitalocean/godo"
 )
 
 // WaitDropletActive waits until a Droplet is active, unlocked and has its public address, and returns it as last read.
 func WaitDropletActive(ctx context.Context, client *godo.Client, id int, options WaitOptions) (*godo.Droplet, error) {
+	return waitActive(ctx, client, id, "public", (*godo.Droplet).PublicIPv4, options)
+}
+
+// WaitDropletInVPC waits until a Droplet is active, unlocked and has its address in its VPC, and returns it as last read.
+func WaitDropletInVPC(ctx context.Context, client *godo.Client, id int, options WaitOptions) (*godo.Droplet, error) {
+	return waitActive(ctx, client, id, "private", (*godo.Droplet).PrivateIPv4, options)
+}
+
+func waitActive(ctx context.Context, client *godo.Client, id int, kind string, addressOf func(*godo.Droplet) (string, error), options WaitOptions) (*godo.Droplet, error) {
 	return waitDroplet(ctx, client, id, "to be active with an address", options, func(d *godo.Droplet) (State, error) {
-		address, _ := d.PublicIPv4() // its error says that there is none yet
+		address, _ := addressOf(d) // its error says that there is none yet
 		switch {
 		case d.Status == "off" && !d.Locked:
 			return Errored, Seen("the Droplet went off")
 		case d.Status != "active" || d.Locked || address == "":
-			return Pending, Seen("status %s, locked %t, public address %q", d.Status, d.Locked, address)
+			return Pending, Seen("status %s, locked %t, %s address %q", d.Status, d.Locked, kind, address)
 		}
 		return Done, nil
 	})
@@ -108,6 +114,38 @@ func Act(ctx context.Context, client *godo.Client, what string, ask func(context
 	return done, nil
 }
 
+// Snapshot takes a snapshot of a Droplet, one even when an answer is lost, and waits until its action is completed.
+func Snapshot(ctx context.Context, client *godo.Client, droplet int, name string, options WaitOptions) error {
+	what := fmt.Sprintf("snapshot Droplet %d", droplet)
+	action, err := Ensure(ctx, what, options, func(ctx context.Context) (*godo.Action, error) {
+		return snapshotUnderWay(ctx, client, droplet)
+	}, func(ctx context.Context) (*godo.Action, error) {
+		action, _, err := client.DropletActions.Snapshot(ctx, droplet, name)
+		return action, err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := WaitAction(ctx, client, action.ID, options); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// snapshotUnderWay returns the newest snapshot's action that goes on or is completed, or nil.
+func snapshotUnderWay(ctx context.Context, client *godo.Client, droplet int) (*godo.Action, error) {
+	actions, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Action, *godo.Response, error) {
+		return client.Droplets.Actions(ctx, droplet, options)
+	})
+	var newest *godo.Action
+	for i, action := range actions {
+		if action.Type == "snapshot" && action.Status != "errored" && (newest == nil || action.ID > newest.ID) {
+			newest = &actions[i]
+		}
+	}
+	return newest, listed(fmt.Sprintf("actions of Droplet %d", droplet), err)
+}
+
 // DeleteDroplet deletes a Droplet, again while an event is pending, and waits until it is gone. One that is not there is
 // no error.
 func DeleteDroplet(ctx context.Context, client *godo.Client, id int, options WaitOptions) error {
@@ -119,67 +157,4 @@ func DeleteDroplet(ctx context.Context, client *godo.Client, id int, options Wai
 		return err
 	}
 	return WaitDropletGone(ctx, client, id, options)
-}
-
-// DeleteImage deletes an image, again while an event is pending. One that is not there is no error.
-func DeleteImage(ctx context.Context, client *godo.Client, id int, options WaitOptions) error {
-	err := settled(ctx, fmt.Sprintf("delete image %d", id), options, func(ctx context.Context) error {
-		_, err := client.Images.Delete(ctx, id)
-		return err
-	})
-	if err != nil && !IsNotFound(err) {
-		return err
-	}
-	return nil
-}
-
-// settled does something that the API refuses while another event is pending, until it is taken.
-func settled(ctx context.Context, what string, options WaitOptions, try func(context.Context) error) error {
-	err := Wait(ctx, "pending events to end", func(ctx context.Context) (State, error) {
-		err := try(ctx)
-		switch {
-		case err == nil:
-			return Done, nil
-		case IsPending(err):
-			return Pending, Seen("%v", err)
-		}
-		return Errored, err
-	}, options)
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, unwaited(err))
-}
-
-// unwaited gives the API's own answer when the wait ended because of it: nobody waited for anything then.
-func unwaited(err error) error {
-	var answer *godo.ErrorResponse
-	if errors.As(err, &answer) {
-		return answer
-	}
-	return err
-}
-
-// TagImage makes the tags that are missing, tags an image with each in order, and reads the image back: it returns nil
-// only when the image bears them all.
-func TagImage(ctx context.Context, client *godo.Client, id int, tags []string) error {
-	for _, tag := range tags {
-		if _, _, err := client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag}); err != nil {
-			return fmt.Errorf("create tag %s: %w", tag, err)
-		}
-		resource := godo.Resource{ID: strconv.Itoa(id), Type: godo.ImageResourceType}
-		if _, err := client.Tags.TagResources(ctx, tag, &godo.TagResourcesRequest{Resources: []godo.Resource{resource}}); err != nil {
-			return fmt.Errorf("tag image %d with %s: %w", id, tag, err)
-		}
-	}
-	image, _, err := client.Images.GetByID(ctx, id)
-	if err != nil {
-		return fmt.Errorf("read image %d: %w", id, err)
-	}
-	for _, tag := range tags {
-		if !slices.Contains(image.Tags, tag) {
-			return fmt.Errorf("tag image %d: %w", id, fmt.Errorf("%w: %s", ErrNotTagged, tag))
-		}
-	}
-	return nil
 }

@@ -53,6 +53,27 @@ func UserImages(ctx context.Context, client *godo.Client) ([]godo.Image, error) 
 	return list, listed("images", err)
 }
 
+// Images lists the images of a kind: "user", "distribution", "application", or all when it is empty.
+func Images(ctx context.Context, client *godo.Client, kind string) ([]godo.Image, error) {
+	read := map[string]func(context.Context, *godo.ListOptions) ([]godo.Image, *godo.Response, error){
+		"": client.Images.List, "user": client.Images.ListUser, "distribution": client.Images.ListDistribution, "application": client.Images.ListApplication,
+	}[kind]
+	list, err := Pages(ctx, read)
+	return list, listed("images", err)
+}
+
+// Regions lists all regions.
+func Regions(ctx context.Context, client *godo.Client) ([]godo.Region, error) {
+	list, err := Pages(ctx, client.Regions.List)
+	return list, listed("regions", err)
+}
+
+// Tags lists the account's tags.
+func Tags(ctx context.Context, client *godo.Client) ([]godo.Tag, error) {
+	list, err := Pages(ctx, client.Tags.List)
+	return list, listed("tags", err)
+}
+
 // Snapshots lists the images made of a Droplet.
 func Snapshots(ctx context.Context, client *godo.Client, droplet int) ([]godo.Image, error) {
 	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {

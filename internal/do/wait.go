@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -57,18 +58,26 @@ func (s seen) Error() string { return string(s) }
 // Seen describes what a poll that found Pending saw, as in Pending, Seen("status %s", status).
 func Seen(format string, args ...any) error { return seen(fmt.Sprintf(format, args...)) }
 
+// patience is how many refusals (403) in a row a wait bears before it believes them: about ten seconds with the default
+// intervals. The API is known to refuse single polls of a token that may; builds lost good snapshots to that.
+const patience = 8
+
 // Wait polls until what is waited for is done, and returns nil only then. Otherwise its error wraps ErrErrored, ErrGone or
 // ErrTimedOut, or the cause that ended ctx, and tells what was seen last. A transient API error (5xx, 429, a broken
-// connection) is waited out; any other error of a poll ends the wait.
+// connection) is waited out, and so are a few 403 in a row; any other error of a poll ends the wait.
 func Wait(ctx context.Context, what string, poll func(context.Context) (State, error), options WaitOptions) error {
 	options = options.withDefaults()
 	expired, cancel := context.WithTimeoutCause(ctx, options.Timeout, fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout))
 	defer cancel()
 	var last error
+	refusals := 0
 	for interval := options.Interval; ; interval = min(time.Duration(float64(interval)*growth), options.Longest) {
 		state, err := poll(expired)
 		if expired.Err() == nil || state != Pending {
 			last = err
+		}
+		if refusals = refused403(refusals, err); state == Pending && refusals > 0 && refusals <= patience {
+			err = Seen("%v", err)
 		}
 		if over, err := verdict(state, err); over && (expired.Err() == nil || state != Pending) {
 			return named(what, err)
@@ -79,6 +88,14 @@ func Wait(ctx context.Context, what string, poll func(context.Context) (State, e
 		case <-time.After(interval):
 		}
 	}
+}
+
+// refused403 counts the refusals in a row.
+func refused403(before int, err error) int {
+	if Status(err) != http.StatusForbidden {
+		return 0
+	}
+	return before + 1
 }
 
 // verdict turns one poll into the wait's end, or into another round.

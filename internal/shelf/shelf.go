@@ -122,6 +122,9 @@ func Pick(images []Image, name string) (Image, error) {
 	return Image{}, fmt.Errorf("%w: %q is no image's number or name, and no ROLE or ROLE~N that there is; `hornero images list` shows all", ErrNoImage, name)
 }
 
+// DefaultKeep is how many images of a role are kept when nobody says: the newest, and one to go back to.
+const DefaultKeep = 2
+
 // Surplus lists the images that may go: all but the newest of each role and release in each region, and those that a Droplet
 // runs. An image that is in several regions goes when none of them keeps it.
 func Surplus(images []Image, keep int) []Image {
@@ -155,6 +158,26 @@ func Delete(ctx context.Context, client *godo.Client, image Image) (bool, error)
 	}
 	err = do.DeleteImage(ctx, client, image.ID, do.WaitOptions{})
 	return err == nil, err
+}
+
+// Prune deletes images and forgets their records, and returns those that are gone. One that a Droplet runs by now is kept and told.
+func Prune(ctx context.Context, client *godo.Client, surplus []Image, folder record.Folder, kept func(Image)) ([]Image, error) {
+	var gone []Image
+	for _, image := range surplus {
+		deleted, err := Delete(ctx, client, image)
+		if err != nil {
+			return gone, err
+		}
+		if !deleted {
+			kept(image)
+			continue
+		}
+		if err := folder.Forget(image.RecordName(), image.ID); err != nil {
+			return gone, err
+		}
+		gone = append(gone, image)
+	}
+	return gone, nil
 }
 
 // OfRelease keeps the images of one release; of all when it is empty.

@@ -1,0 +1,129 @@
+//go:build root
+
+package builder_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/command"
+)
+
+// packerEnvironment is one in which Packer has this checkout's plugin and nothing of the user's.
+func packerEnvironment(t *testing.T) []string {
+	t.Helper()
+	folder := os.Getenv("HORNERO_TEST_PLUGINS")
+	if folder == "" {
+		folder = t.TempDir()
+	}
+	env := append(os.Environ(), "PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"), "PACKER_CONFIG_DIR="+folder, "CHECKPOINT_DISABLE=1")
+	_, err := command.Run(t.Context(), command.Command{Env: env, Args: []string{"../.cache/packer", "plugins", "install", "--path", made(t, "bin/packer-plugin-hornero", "packer"), "github.com/hornero/hornero"}})
+	require.NoError(t, err)
+	return env
+}
+
+// said runs Packer in the checkout's root, and returns what it said without its line breaks.
+func packerSays(t *testing.T, env []string, args ...string) (string, error) {
+	t.Helper()
+	packer, err := filepath.Abs("../.cache/packer")
+	require.NoError(t, err)
+	var text strings.Builder
+	_, err = command.Run(t.Context(), command.Command{Env: env, Dir: "..", Args: append([]string{packer}, args...), Output: &text})
+	return strings.Join(strings.Fields(text.String()), " "), err
+}
+
+func TestPackerTakesTheExamples(t *testing.T) {
+	made(t, "bin/hornero-bootstrap")
+	env := append(packerEnvironment(t), "DIGITALOCEAN_ACCESS_TOKEN=token")
+	for _, template := range []string{"docs/examples/droplet.pkr.hcl", "docs/examples/droplet.json", "images"} {
+		text, err := packerSays(t, env, "validate", template)
+		require.NoError(t, err, text)
+		if !strings.HasSuffix(template, ".json") {
+			text, err = packerSays(t, env, "fmt", "-check", template)
+			require.NoError(t, err, text)
+		}
+	}
+}
+
+const wrongTemplate = `
+data "hornero-image" "wrong" {
+  digest = "abc"
+  region = "New York"
+}
+source "hornero-droplet" "tiny" {
+  role             = "tinny"
+  release          = "debian-7"
+  bootstrap_binary = "nothing"
+  region           = "New York"
+  size             = "big one"
+  vpc_uuid         = "mine"
+  droplet_name     = "under_score"
+  snapshot_regions = ["Amsterdam"]
+  tags             = ["two words"]
+  snapshot_tags    = [""]
+  user_data_file   = "/nowhere/x"
+  ssh_key_ids      = ["me@home"]
+  state_timeout    = "-5m"
+  http_retry_max   = -1
+  image_filter {
+    name_regex = "("
+    type       = "mine"
+  }
+}
+build {
+  sources = ["source.hornero-droplet.tiny"]
+  provisioner "hornero-role" {
+    role             = "tinny"
+    bootstrap_binary = "nothing"
+  }
+  post-processor "hornero-prune" {
+    keep = 0
+  }
+}
+`
+
+func TestPackerNamesEachWrongOption(t *testing.T) {
+	env := append(packerEnvironment(t), "DIGITALOCEAN_ACCESS_TOKEN=", "DIGITALOCEAN_TOKEN=", "DIGITALOCEAN_API_URL=")
+	template := filepath.Join(t.TempDir(), "wrong.pkr.hcl")
+	source := wrongTemplate[strings.Index(wrongTemplate, "source"):]
+	writeFile(t, template, source)
+	text, err := packerSays(t, env, "validate", template)
+	require.Error(t, err)
+	for _, option := range []string{"role", "release", "bootstrap_binary", "region", "size", "vpc_uuid", "droplet_name", "snapshot_regions", "tags", "snapshot_tags",
+		"user_data_file", "ssh_key_ids", "state_timeout", "http_retry_max", "image_filter.name_regex", "image_filter.type", "api_token"} {
+		require.Contains(t, text, " "+option+": wrong configuration: ", option)
+	}
+	require.Contains(t, text, "set DIGITALOCEAN_ACCESS_TOKEN or api_token")
+
+	writeFile(t, template, strings.Replace(source, "region  ", "regoin = 1\n  sise = 2\n  region  ", 1))
+	text, err = packerSays(t, env, "validate", template)
+	require.Error(t, err)
+	require.Contains(t, text, `An argument named "regoin" is not expected here`)
+	require.Contains(t, text, `An argument named "sise" is not expected here`)
+
+	writeFile(t, template, wrongTemplate)
+	text, err = packerSays(t, env, "validate", "-evaluate-datasources", template)
+	require.Error(t, err)
+	for _, option := range []string{"digest", "region"} {
+		require.Contains(t, text, option+": wrong configuration: ", option)
+	}
+}
+
+func TestPackerTellsWhatToDoAboutARefusedToken(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusUnauthorized, "Unable to authenticate you")
+	}))
+	t.Cleanup(refusing.Close)
+	made(t, "bin/hornero-bootstrap")
+	env := append(packerEnvironment(t), "DIGITALOCEAN_ACCESS_TOKEN=stale", "DIGITALOCEAN_API_URL="+refusing.URL)
+	text, err := packerSays(t, env, "build", "-color=false", "-only=common.*", "images")
+	require.Error(t, err)
+	require.Contains(t, text, "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid")
+	require.NotContains(t, text, "stale")
+}

@@ -1,0 +1,100 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/digitalocean/godo"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hornero/hornero/internal/do"
+)
+
+// ErrTransfer is an image that is published, and not in all regions that it is wanted in.
+var ErrTransfer = errors.New("the image is not in all regions")
+
+// stepTransfer brings the published image to its other regions. When that does not end well the image stays: the next build of
+// the same content transfers it to where it is missing.
+type stepTransfer struct{ *build }
+
+func (s *stepTransfer) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	artifact, err := s.transfer(ctx, state.Get("artifact").(*Artifact))
+	state.Put("artifact", artifact)
+	if err != nil {
+		return halt(state, err)
+	}
+	return multistep.ActionContinue
+}
+
+func (*stepTransfer) Cleanup(multistep.StateBag) {}
+
+// transfer brings an image to all regions at once, and returns it as the API shows it then.
+func (b *build) transfer(ctx context.Context, artifact *Artifact) (*Artifact, error) {
+	missing := artifact.lacks(b.config.regions())
+	if len(missing) == 0 {
+		return artifact, nil
+	}
+	b.ui.Say(fmt.Sprintf("transferring image %d to %s", artifact.ImageID, strings.Join(missing, ", ")))
+	options := b.config.wait(b.config.TransferTimeout)
+	causes := make([]error, len(missing))
+	var group errgroup.Group
+	for i, region := range missing {
+		group.Go(func() error { causes[i] = b.bring(ctx, artifact.ImageID, region, options); return nil })
+	}
+	_ = group.Wait() // the causes are told region by region: one that fails stops no other
+	if image, _, err := b.client.Images.GetByID(ctx, artifact.ImageID); err == nil {
+		artifact = newArtifact(b.client, *image, b.config.recipe)
+	} else {
+		causes = append(causes, fmt.Errorf("read image %d: %w", artifact.ImageID, err))
+	}
+	if err := errors.Join(causes...); err != nil {
+		return artifact, fmt.Errorf("%w: image %d, %s, is published in %s: run the build again, it transfers what is missing: %w",
+			ErrTransfer, artifact.ImageID, artifact.Name, strings.Join(artifact.Regions, ", "), err)
+	}
+	return artifact, nil
+}
+
+// bring brings an image to one region, or only begins to.
+func (b *build) bring(ctx context.Context, id int, region string, options do.WaitOptions) error {
+	if !b.config.waitsForTransfers() {
+		_, err := do.BeginTransfer(ctx, b.client, id, region, options)
+		return err
+	}
+	if err := do.TransferImage(ctx, b.client, id, region, options); err != nil {
+		return err
+	}
+	b.ui.Say(fmt.Sprintf("image %d is in %s", id, region))
+	return nil
+}
+
+// lacks lists the regions that the image is not in.
+func (a *Artifact) lacks(regions []string) []string {
+	return slices.DeleteFunc(slices.Clone(regions), func(region string) bool { return slices.Contains(a.Regions, region) })
+}
+
+// checkRegions asks the API whether the regions are there, before anything is made. The bake's own is told by what follows.
+func (c *Config) checkRegions(ctx context.Context, client *godo.Client) error {
+	if len(c.SnapshotRegions) == 0 {
+		return nil
+	}
+	regions, err := do.Regions(ctx, client)
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, region := range regions {
+		known = append(known, region.Slug)
+	}
+	slices.Sort(known)
+	var wrong []error
+	for _, region := range c.SnapshotRegions {
+		if !slices.Contains(known, region) {
+			wrong = append(wrong, fmt.Errorf("snapshot_regions: %w: %q; known are %s", errNoRegion, region, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(wrong...)
+}

@@ -1,0 +1,85 @@
+package do
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/digitalocean/godo"
+)
+
+// settled does something that the API refuses while another event is pending, until it is taken.
+func settled(ctx context.Context, what string, options WaitOptions, try func(context.Context) error) error {
+	err := Wait(ctx, "pending events to end", func(ctx context.Context) (State, error) {
+		err := try(ctx)
+		switch {
+		case err == nil:
+			return Done, nil
+		case IsPending(err):
+			return Pending, Seen("%v", err)
+		}
+		return Errored, err
+	}, options)
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, unwaited(err))
+}
+
+// tries is how often a request that may hide that its work was done is made, and pause how much longer than a poll's
+// interval the time between two is: half a minute in all with the default interval.
+const (
+	tries = 8
+	pause = 5
+)
+
+// repeated does something that may be done twice, again while an event is pending and after transient errors.
+func repeated(ctx context.Context, what string, options WaitOptions, try func(context.Context) error) error {
+	_, err := Ensure(ctx, what, options, func(context.Context) (*struct{}, error) { return nil, nil }, func(ctx context.Context) (*struct{}, error) {
+		return &struct{}{}, try(ctx)
+	})
+	return err
+}
+
+// Ensure makes a thing of which there must be one. The API has no idempotency key: after an answer that may hide that the work
+// was done (5xx, a broken connection) it looks for the thing, and asks again only when it is not there (look returns nil).
+func Ensure[T any](ctx context.Context, what string, options WaitOptions, look, create func(context.Context) (*T, error)) (*T, error) {
+	options = options.withDefaults()
+	options.Interval *= pause
+	var made *T
+	asked := 0
+	err := Wait(ctx, "an answer", func(ctx context.Context) (State, error) {
+		if asked > 0 {
+			found, err := look(ctx)
+			if err != nil {
+				return Pending, err
+			}
+			if made = found; found != nil {
+				return Done, nil
+			}
+		}
+		asked++
+		found, err := create(ctx)
+		switch {
+		case err == nil:
+			made = found
+			return Done, nil
+		case IsPending(err), IsTransient(err) && asked < tries:
+			return Pending, Seen("%v", err)
+		}
+		return Errored, err
+	}, options)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, unwaited(err))
+	}
+	return made, nil
+}
+
+// unwaited gives the API's own answer when the wait ended because of it: nobody waited for anything then.
+func unwaited(err error) error {
+	var answer *godo.ErrorResponse
+	if errors.As(err, &answer) {
+		return answer
+	}
+	return err
+}
