@@ -84,6 +84,7 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	driver   Driver
+	refused  refusals
 }
 
 // check is the manifest's health check's last result.
@@ -271,12 +272,12 @@ func (a *Agent) self() peerset.Identity {
 
 // join founds, joins or comes back to the peer set.
 func (a *Agent) join(ctx context.Context) error {
-	config, err := a.tls()
+	config, err := a.memberTLS()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	remembered := recall(filepath.Join(a.State, snapshotFile))
-	client := api.NewClient(config, roles.AgentPort, a.candidates(remembered))
+	client := api.NewClient(config, a.address, roles.AgentPort, a.candidates(remembered))
 	set, err := a.enterSet(ctx, config, client, remembered)
 	if err != nil {
 		return err
@@ -311,7 +312,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err != nil {
 		return nil, err
 	}
-	a.work.Go(func() { a.serveAPI(ctx, member, config) })
+	a.work.Go(func() { a.serveAPI(ctx, member) })
 	a.work.Go(func() {
 		<-ctx.Done()
 		a.close(member)

@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -222,12 +221,17 @@ func (a *Agent) listen(ctx context.Context, port int, host string) net.Listener 
 	return nil
 }
 
-func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry, config *tls.Config) {
+func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry) {
+	config, err := a.peerTLS()
+	if err != nil {
+		a.Log.Error("serve the agents' API", "err", err)
+		return
+	}
 	listener := a.listen(ctx, roles.AgentPort, a.address)
 	if listener == nil {
 		return
 	}
-	if err := api.Serve(ctx, listener, config, registry, a.Log); err != nil {
+	if err := (api.Server{Registry: registry, Refused: a.refuseStranger, Log: a.Log}).Serve(ctx, listener, config); err != nil {
 		a.Log.Error("serve the agents' API", "err", err)
 	}
 }
