@@ -17,6 +17,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/internal/systemd"
 	"github.com/hornero/hornero/roles"
 )
@@ -58,6 +59,8 @@ type Config struct {
 	Systemctl systemd.Ctl // nil means the real one
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
+	Metrics   *metrics.Registry // nil means one of the agent's own
+	Version   string            // of the bootstrap
 	Log       *slog.Logger
 	Heartbeat time.Duration
 	Retry     time.Duration
@@ -85,6 +88,8 @@ type Agent struct {
 	set      peerset.Set
 	driver   Driver
 	refused  refusals
+	counted  counters
+	applied  error // what the last round of templates said
 }
 
 // check is the manifest's health check's last result.
@@ -114,7 +119,12 @@ func New(config Config) *Agent {
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
-	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	if config.Metrics == nil {
+		config.Metrics = &metrics.Registry{}
+	}
+	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	a.register()
+	return a
 }
 
 // ErrRefused is a document that is not for this node: it joins nothing, and only says why.

@@ -56,6 +56,7 @@ func (a *Agent) attempt(ctx context.Context, task roles.Task, lease peerset.Leas
 		a.keepFor(running, lease.Name, timeout)
 	}()
 	err := a.execute(running, task)
+	a.counted.tasks.Add(1, task.Name, resultOf(err))
 	cancel()
 	<-renewed
 	if err != nil {
