@@ -17,6 +17,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/internal/systemd"
 	"github.com/hornero/hornero/roles"
 )
@@ -58,6 +59,8 @@ type Config struct {
 	Systemctl systemd.Ctl // nil means the real one
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
+	Metrics   *metrics.Registry // nil means one of the agent's own
+	Version   string            // of the bootstrap
 	Log       *slog.Logger
 	Heartbeat time.Duration
 	Retry     time.Duration
@@ -84,6 +87,9 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	driver   Driver
+	refused  refusals
+	counted  counters
+	applied  error // what the last round of templates said
 }
 
 // check is the manifest's health check's last result.
@@ -113,7 +119,12 @@ func New(config Config) *Agent {
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
-	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	if config.Metrics == nil {
+		config.Metrics = &metrics.Registry{}
+	}
+	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	a.register()
+	return a
 }
 
 // ErrRefused is a document that is not for this node: it joins nothing, and only says why.
@@ -271,12 +282,12 @@ func (a *Agent) self() peerset.Identity {
 
 // join founds, joins or comes back to the peer set.
 func (a *Agent) join(ctx context.Context) error {
-	config, err := a.tls()
+	config, err := a.memberTLS()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	remembered := recall(filepath.Join(a.State, snapshotFile))
-	client := api.NewClient(config, roles.AgentPort, a.candidates(remembered))
+	client := api.NewClient(config, a.address, roles.AgentPort, a.candidates(remembered))
 	set, err := a.enterSet(ctx, config, client, remembered)
 	if err != nil {
 		return err
@@ -311,7 +322,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err != nil {
 		return nil, err
 	}
-	a.work.Go(func() { a.serveAPI(ctx, member, config) })
+	a.work.Go(func() { a.serveAPI(ctx, member) })
 	a.work.Go(func() {
 		<-ctx.Done()
 		a.close(member)

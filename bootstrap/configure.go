@@ -38,7 +38,12 @@ func (a *Agent) apply(ctx context.Context, running bool) error {
 	if running {
 		errs = append(errs, a.settle(ctx))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	a.counted.applies.Add(1, resultOf(err))
+	a.mu.Lock()
+	a.applied = err
+	a.mu.Unlock()
+	return err
 }
 
 func (a *Agent) install(ctx context.Context, template roles.Template, facts roles.Facts) error {
@@ -61,6 +66,7 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 	}
 	changed, err := file.Write(template.Path, text, file.Options{Mode: mode, Owner: template.Owner})
 	if changed {
+		a.counted.written.Add(1)
 		a.Log.Info("file written", "path", template.Path)
 	}
 	return err

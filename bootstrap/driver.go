@@ -6,6 +6,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -33,6 +34,7 @@ type Env struct {
 	Set      peerset.Set
 	Facts    func() roles.Facts // of now
 	Say      func(Word)
+	Metrics  *metrics.Registry
 	Log      *slog.Logger
 }
 

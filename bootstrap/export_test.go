@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/roles"
@@ -24,3 +25,17 @@ func (a *Agent) Forget(ctx context.Context, set peerset.Set, expected map[string
 	a.set, a.node.Expected = set, expected
 	return a.forget(ctx, name)
 }
+
+func (a *Agent) HealthHandler() http.Handler { return a.healthHandler() }
+
+func (a *Agent) RefuseStranger(refusal peerset.Refusal) { a.refuseStranger(refusal) }
+
+// Served makes the agent one that serves, with this peer set.
+func (a *Agent) Served(set peerset.Set, node string) {
+	a.manifest, a.phase, a.set = &roles.Manifest{}, PhaseServing, set
+	a.node.Node, a.node.Role, a.node.Incarnation = node, "db", 1
+	a.say(Word{State: "synced", Healthy: true})
+}
+
+// Applied is what a round of templates ended with.
+func (a *Agent) Applied(err error) { a.applied = err }

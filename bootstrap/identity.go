@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/internal/pki"
@@ -16,8 +18,23 @@ func (a *Agent) pair() pki.Pair {
 	return pki.Pair{Certificate: a.node.TLS.Certificate, Key: a.node.TLS.Key}
 }
 
-func (a *Agent) tls() (*tls.Config, error) {
-	return pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack)
+// peerTLS is this node's towards all peers, as the server of the agents' API.
+func (a *Agent) peerTLS() (*tls.Config, error) {
+	config, err := pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack)
+	if err != nil {
+		return nil, err
+	}
+	return pki.Guard(config, api.StrangerAt("the agents' API", a.refuseStranger)), nil
+}
+
+// memberTLS is this node's towards members only: on dqlite's port, and when it asks them.
+func (a *Agent) memberTLS() (*tls.Config, error) {
+	member := func(name pki.Name) error { return peerset.MemberOnly(name.Kind, name.Role) }
+	config, err := pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack, member)
+	if err != nil {
+		return nil, err
+	}
+	return pki.Guard(config, api.StrangerAt("dqlite", a.refuseStranger)), nil
 }
 
 // identify checks that the certificate says what the document says.
@@ -30,9 +47,12 @@ func (a *Agent) identify() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	want := pki.Name{Stack: a.node.Stack, Role: a.node.Role, Node: a.node.Node, Incarnation: a.node.Incarnation}
+	want := pki.Name{Stack: a.node.Stack, Role: a.node.Role, Node: a.node.Node, Incarnation: a.node.Incarnation, Kind: name.Kind}
 	if name != want {
 		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
+	}
+	if !peerset.MayBe(a.manifest.Peers, name.Kind, name.Role) {
+		return fmt.Errorf("%w: role %s is a %s of the peer set, its certificate is not for one; `hornero replace %s` gives it one that is", ErrRefused, a.node.Role, a.manifest.Peers, a.node.Node)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +51,7 @@ func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
 		a.say(Word{State: "serving", Healthy: true})
 		return nil
 	}
-	driver, err := a.Drivers[a.manifest.Driver](Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Log: a.Log})
+	driver, err := a.Drivers[a.manifest.Driver](Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Metrics: a.Metrics, Log: a.Log})
 	if err != nil {
 		return err
 	}
@@ -73,6 +72,9 @@ func (a *Agent) say(word Word) {
 	defer a.mu.Unlock()
 	if a.word.State != word.State || a.word.Healthy != word.Healthy {
 		a.Log.Info("state", "from", a.word.State, "to", word.State, "healthy", word.Healthy, "reason", word.Reason)
+	}
+	if a.word.State != word.State {
+		a.counted.transitions.Add(1, a.word.State, word.State)
 	}
 	if a.word.State != word.State || a.word.Healthy != word.Healthy || !maps.Equal(a.word.Facts, word.Facts) {
 		select {
@@ -132,6 +134,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.draining, Facts: a.word.Facts}
 		a.mu.Unlock()
 		err := a.set.Report(ctx, report)
+		a.counted.reports.Add(1, reported(err))
 		if errors.Is(err, peerset.ErrEvicted) {
 			a.mu.Lock()
 			a.evicted = err.Error()
@@ -146,6 +149,13 @@ func (a *Agent) keepReporting(ctx context.Context) {
 		case <-time.After(a.Heartbeat):
 		}
 	}
+}
+
+func reported(err error) string {
+	if errors.Is(err, peerset.ErrEvicted) {
+		return "evicted"
+	}
+	return resultOf(err)
 }
 
 // Health tells whether the node serves, and why not.
@@ -178,18 +188,46 @@ func (a *Agent) unfit() int {
 	return http.StatusServiceUnavailable
 }
 
-// serveHealth answers load balancers and HAProxy on the VPC address.
-func (a *Agent) serveHealth(ctx context.Context) {
+// Ready tells whether the node is all that it is to be: healthy, in a peer set that has a quorum, and with every template
+// true. Traffic does not ask for as much (Health does): it goes on while the peer set has no quorum.
+func (a *Agent) Ready() (bool, string) {
+	if healthy, reason := a.Health(); !healthy {
+		return false, reason
+	}
+	a.mu.Lock()
+	set, applied := a.set, a.applied
+	a.mu.Unlock()
+	if set == nil || !set.Snapshot().Quorum {
+		return false, "the peer set has no quorum that this node sees"
+	}
+	if applied != nil {
+		return false, "apply templates: " + applied.Error()
+	}
+	return true, "ready"
+}
+
+func (a *Agent) healthHandler() http.Handler {
 	mux := http.NewServeMux()
-	answer := func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		healthy, reason := a.Health()
 		if !healthy {
 			w.WriteHeader(a.unfit())
 		}
 		fmt.Fprintln(w, reason)
-	}
-	mux.HandleFunc("/healthz", answer)
-	mux.HandleFunc("/readyz", answer)
+	})
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		ready, reason := a.Ready()
+		if !ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		fmt.Fprintln(w, reason)
+	})
+	mux.HandleFunc("GET /metrics", a.serveMetrics)
+	return mux
+}
+
+// serveHealth answers load balancers, HAProxy and Prometheus on the VPC address.
+func (a *Agent) serveHealth(ctx context.Context) {
 	host := a.address
 	if host == "" {
 		host = "127.0.0.1"
@@ -198,7 +236,7 @@ func (a *Agent) serveHealth(ctx context.Context) {
 	if listener == nil {
 		return
 	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: checkTimeout}
+	server := &http.Server{Handler: a.healthHandler(), ReadHeaderTimeout: checkTimeout}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -222,12 +260,17 @@ func (a *Agent) listen(ctx context.Context, port int, host string) net.Listener 
 	return nil
 }
 
-func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry, config *tls.Config) {
+func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry) {
+	config, err := a.peerTLS()
+	if err != nil {
+		a.Log.Error("serve the agents' API", "err", err)
+		return
+	}
 	listener := a.listen(ctx, roles.AgentPort, a.address)
 	if listener == nil {
 		return
 	}
-	if err := api.Serve(ctx, listener, config, registry, a.Log); err != nil {
+	if err := (api.Server{Registry: registry, Refused: a.refuseStranger, Log: a.Log}).Serve(ctx, listener, config); err != nil {
 		a.Log.Error("serve the agents' API", "err", err)
 	}
 }

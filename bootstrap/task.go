@@ -17,8 +17,9 @@ const (
 
 // runTask runs a task of the role on one node at a time: this one, whenever it holds the task's lease.
 func (a *Agent) runTask(ctx context.Context, task roles.Task) {
+	name := peerset.TaskLease(a.node.Role, task.Name)
 	for ctx.Err() == nil {
-		lease, held, err := a.set.Hold(ctx, task.Name, taskTTL)
+		lease, held, err := a.set.Hold(ctx, name, taskTTL)
 		if err != nil {
 			a.Log.Debug("hold task's lease", "task", task.Name, "err", err)
 		}
@@ -29,7 +30,7 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 				return
 			}
 			if done {
-				a.keepFor(ctx, task.Name, task.Every)
+				a.keepFor(ctx, name, task.Every)
 				continue
 			}
 		} else if err == nil && task.Every == 0 {
@@ -52,9 +53,10 @@ func (a *Agent) attempt(ctx context.Context, task roles.Task, lease peerset.Leas
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
-		a.keepFor(running, task.Name, timeout)
+		a.keepFor(running, lease.Name, timeout)
 	}()
 	err := a.execute(running, task)
+	a.counted.tasks.Add(1, task.Name, resultOf(err))
 	cancel()
 	<-renewed
 	if err != nil {

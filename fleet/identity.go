@@ -54,7 +54,7 @@ func (f *Fleet) tlsOf(node stack.Node, incarnation int) (cloudinit.TLS, error) {
 		return cloudinit.TLS{}, err
 	}
 	ca := pki.Pair{Certificate: certificate.Reveal(), Key: key}
-	pair, err := ca.Issue(pki.Name{Stack: f.Stack.Name, Role: node.Role, Node: node.Name, Incarnation: incarnation})
+	pair, err := ca.Issue(pki.Name{Stack: f.Stack.Name, Role: node.Role, Node: node.Name, Incarnation: incarnation, Kind: f.Manifests[node.Role].Peers})
 	return cloudinit.TLS{CA: ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}, err
 }
 

@@ -38,5 +38,5 @@ export CGO_ENABLED=1
 export CGO_CFLAGS="-O2 -I$prefix/usr/include"
 export CGO_LDFLAGS="-L$lib -Wl,--start-group -ldqlite -lsqlite3 -luv -llz4 -lxxhash -Wl,--end-group -lpthread -lm -ldl $compat"
 export CGO_LDFLAGS_ALLOW="-Wl,.*"
-export GOFLAGS="-tags=libsqlite3,netgo,osusergo -buildvcs=false -ldflags=-extldflags=-static"
+export GOFLAGS="-tags=libsqlite3,nosqlite3,netgo,osusergo -buildvcs=false -ldflags=-extldflags=-static"
 ENV

@@ -76,7 +76,7 @@ func checkJoin(join peerset.Join) error {
 	if address, err := netip.ParseAddr(join.Address); err != nil || address.Zone() != "" {
 		return fmt.Errorf("address: must be an IP address, got %q", join.Address)
 	}
-	if join.Kind != "member" && join.Kind != "client" {
+	if join.Kind != peerset.KindMember && join.Kind != peerset.KindClient {
 		return fmt.Errorf("kind: must be member or client, got %q", join.Kind)
 	}
 	return nil

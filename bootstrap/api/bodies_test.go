@@ -1,13 +1,10 @@
 package api_test
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/hornero/hornero/bootstrap/api"
 )
 
 func TestABodyIsHeldToWhatItIsToBe(t *testing.T) {
@@ -23,6 +20,8 @@ func TestABodyIsHeldToWhatItIsToBe(t *testing.T) {
 		{"/v1/join", `{"name":"web-1","role":"web","incarnation":2,"address":"10.0.0.7\n  server evil 10.0.0.8","kind":"client"}`, 400, "address: must be an IP address"},
 		{"/v1/join", `{"name":"web-1","role":"web","incarnation":2,"address":"fe80::1%eth0","kind":"client"}`, 400, "address: must be an IP address"},
 		{"/v1/join", `{"name":"web-1","role":"web","incarnation":2,"address":"10.0.0.7","kind":"king"}`, 400, "kind: must be member or client"},
+		{"/v1/join", `{"name":"web-1","role":"web","incarnation":2,"address":"10.0.0.7","kind":"member"}`, 403, "join as a member"},
+		{"/v1/join", `{"name":"web-1","role":"web","incarnation":2,"address":"10.0.0.8","kind":"client"}`, 403, "the request comes from 10.0.0.7"},
 		{"/v1/report", `{"state":"serving","healthy":true,"facts":{"a":"b"}}`, 200, ""},
 		{"/v1/report", `{"state":"a\nb"}`, 400, "state: must be printable"},
 		{"/v1/report", `{"facts":{` + strings.Repeat(`"k":"v",`, 9) + `"k":1}}`, 400, "read body"},
@@ -39,7 +38,7 @@ func TestABodyIsHeldToWhatItIsToBe(t *testing.T) {
 		{"/v1/put", `{"key":"","value":"v","fence":{"name":"writer"}}`, 400, "key: must have"},
 		{"/v1/put", `null`, 400, "key: must have"},
 	} {
-		answer := post(api.Handler(&registry{t: t}, slog.New(slog.DiscardHandler)), who, c.path, c.body)
+		answer := post(server(&registry{t: t}).Handler(), who, c.path, c.body)
 		require.Equal(t, c.status, answer.Code, "%s %.80s: %s", c.path, c.body, answer.Body)
 		require.Contains(t, answer.Body.String(), c.says, "%s %.80s", c.path, c.body)
 	}

@@ -34,11 +34,15 @@ type Client struct {
 	members []string
 }
 
-// NewClient prepares calls to the members' VPC addresses.
-func NewClient(config *tls.Config, port int, members []string) *Client {
+// NewClient prepares calls to the members' VPC addresses, from this node's own: members let nobody join at another.
+func NewClient(config *tls.Config, from string, port int, members []string) *Client {
 	config = config.Clone()
 	config.ClientCAs = nil
-	transport := &http.Transport{TLSClientConfig: config, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 2 * time.Second}
+	dialer := &net.Dialer{Timeout: time.Second}
+	if own := net.ParseIP(from); own != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: own}
+	}
+	transport := &http.Transport{TLSClientConfig: config, DialContext: dialer.DialContext, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 2 * time.Second}
 	return &Client{http: &http.Client{Transport: transport}, port: port, members: slices.Clone(members)}
 }
 
@@ -189,7 +193,7 @@ func (w *Watcher) publish(next peerset.Snapshot) {
 	}
 	var members []string
 	for _, peer := range next.Peers {
-		if peer.Kind == "member" {
+		if peer.Kind == peerset.KindMember {
 			members = append(members, peer.Address)
 		}
 	}

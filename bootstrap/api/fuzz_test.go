@@ -41,7 +41,8 @@ func (r *registry) Admit(_ context.Context, join peerset.Join) (peerset.Welcome,
 	r.seen(join.Identity)
 	_, err := netip.ParseAddr(join.Address)
 	require.NoError(r.t, err)
-	require.Contains(r.t, []string{"member", "client"}, join.Kind)
+	require.Equal(r.t, peerset.KindClient, join.Kind, "what the certificate is for")
+	require.Equal(r.t, "10.0.0.7", netip.MustParseAddr(join.Address).Unmap().String(), "where the request comes from")
 	return peerset.Welcome{}, nil
 }
 
@@ -76,10 +77,14 @@ func (r *registry) Put(_ context.Context, who peerset.Identity, key, _ string, _
 
 func (r *registry) Forget(context.Context, string) error { return nil }
 
+func server(r peerset.Registry) api.Server {
+	return api.Server{Registry: r, Refused: func(peerset.Refusal) {}, Log: slog.New(slog.DiscardHandler)}
+}
+
 func certificate(tb testing.TB, who peerset.Identity) *x509.Certificate {
 	ca, err := pki.NewCA("blog")
 	require.NoError(tb, err)
-	pair, err := ca.Issue(pki.Name{Stack: "blog", Role: who.Role, Node: who.Name, Incarnation: who.Incarnation})
+	pair, err := ca.Issue(pki.Name{Stack: "blog", Role: who.Role, Node: who.Name, Incarnation: who.Incarnation, Kind: peerset.KindClient})
 	require.NoError(tb, err)
 	parsed, err := pki.ParseCertificate(pair.Certificate)
 	require.NoError(tb, err)
@@ -89,6 +94,7 @@ func certificate(tb testing.TB, who peerset.Identity) *x509.Certificate {
 func post(handler http.Handler, who *x509.Certificate, path, body string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodPost, "/v1/peers", strings.NewReader(body))
 	request.URL.Path = path
+	request.RemoteAddr = "10.0.0.7:40000"
 	request.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{who}}
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, request)
@@ -101,7 +107,7 @@ func FuzzBodies(f *testing.F) {
 	who := certificate(f, web1)
 	f.Fuzz(func(t *testing.T, request byte, body string) {
 		r := &registry{t: t}
-		answer := post(api.Handler(r, slog.New(slog.DiscardHandler)), who, requests[int(request)%len(requests)], body)
+		answer := post(server(r).Handler(), who, requests[int(request)%len(requests)], body)
 		require.Contains(t, []int{200, 400, 403, 409, 503}, answer.Code)
 		require.True(t, json.Valid(answer.Body.Bytes()), answer.Body.String())
 		require.LessOrEqual(t, r.calls, 1)

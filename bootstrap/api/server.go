@@ -3,14 +3,17 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -29,11 +32,18 @@ type failure struct {
 // kinds name the errors that a caller must tell apart.
 var kinds = map[string]error{"stale-epoch": peerset.ErrStaleEpoch, "evicted": peerset.ErrEvicted, "forbidden": peerset.ErrForbidden, "unavailable": peerset.ErrUnavailable}
 
-// Serve answers until ctx ends.
-func Serve(ctx context.Context, listener net.Listener, config *tls.Config, registry peerset.Registry, log *slog.Logger) error {
+// Server is the agents' API of a member.
+type Server struct {
+	Registry peerset.Registry
+	Refused  func(peerset.Refusal) // told of everything that was tried and not allowed
+	Log      *slog.Logger
+}
+
+// Serve answers until ctx ends. The configuration is pki.Guard's: it tells of certificates that are refused.
+func (s Server) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
-		Handler: Handler(registry, log), TLSConfig: config, ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn), // strangers refused in the handshake end here
+		Handler: s.Handler(), TLSConfig: config, ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:    log.New(handshakes{s}, "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
@@ -44,50 +54,78 @@ func Serve(ctx context.Context, listener net.Listener, config *tls.Config, regis
 	return nil
 }
 
+// caller is who asks, as the certificate says, and from where.
+type caller struct {
+	peerset.Identity
+	kind string
+	from string // address and port
+}
+
 // Handler is the agents' API.
-func Handler(registry peerset.Registry, log *slog.Logger) http.Handler {
+func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/peers", func(w http.ResponseWriter, r *http.Request) { peers(w, r, registry) })
-	handle(mux, log, "POST /v1/join", func(ctx context.Context, who peerset.Identity, join peerset.Join) (any, error) {
-		if join.Identity != who {
-			return nil, fmt.Errorf("join as %s: %w: it names %s", join.Name, peerset.ErrForbidden, who.Name)
+	mux.HandleFunc("GET /v1/peers", func(w http.ResponseWriter, r *http.Request) { peers(w, r, s.Registry) })
+	handle(mux, s, "POST /v1/join", func(ctx context.Context, who caller, join peerset.Join) (any, error) {
+		if err := who.mayJoin(join); err != nil {
+			return nil, err
 		}
-		return registry.Admit(ctx, join)
+		return s.Registry.Admit(ctx, join)
 	})
-	handle(mux, log, "POST /v1/report", func(ctx context.Context, who peerset.Identity, report peerset.Report) (any, error) {
-		return struct{}{}, registry.Report(ctx, who, report)
+	handle(mux, s, "POST /v1/report", func(ctx context.Context, who caller, report peerset.Report) (any, error) {
+		return struct{}{}, s.Registry.Report(ctx, who.Identity, report)
 	})
-	handle(mux, log, "POST /v1/hold", func(ctx context.Context, who peerset.Identity, request holdRequest) (any, error) {
-		lease, held, err := registry.Hold(ctx, who, request.Lease, request.TTL)
+	handle(mux, s, "POST /v1/hold", func(ctx context.Context, who caller, request holdRequest) (any, error) {
+		lease, held, err := s.Registry.Hold(ctx, who.Identity, request.Lease, request.TTL)
 		return holdAnswer{lease, held}, err
 	})
-	handle(mux, log, "POST /v1/seize", func(ctx context.Context, who peerset.Identity, request seizeRequest) (any, error) {
-		return registry.Seize(ctx, who, request.Lease, request.Reason)
+	handle(mux, s, "POST /v1/seize", func(ctx context.Context, who caller, request seizeRequest) (any, error) {
+		return s.Registry.Seize(ctx, who.Identity, request.Lease, request.Reason)
 	})
-	handle(mux, log, "POST /v1/release", func(ctx context.Context, who peerset.Identity, lease peerset.Lease) (any, error) {
-		return struct{}{}, registry.Release(ctx, who, lease)
+	handle(mux, s, "POST /v1/release", func(ctx context.Context, who caller, lease peerset.Lease) (any, error) {
+		return struct{}{}, s.Registry.Release(ctx, who.Identity, lease)
 	})
-	handle(mux, log, "POST /v1/put", func(ctx context.Context, who peerset.Identity, request putRequest) (any, error) {
-		return struct{}{}, registry.Put(ctx, who, request.Key, request.Value, request.Fence)
+	handle(mux, s, "POST /v1/put", func(ctx context.Context, who caller, request putRequest) (any, error) {
+		return struct{}{}, s.Registry.Put(ctx, who.Identity, request.Key, request.Value, request.Fence)
 	})
 	return mux
 }
 
-func handle[Body any](mux *http.ServeMux, log *slog.Logger, pattern string, do func(context.Context, peerset.Identity, Body) (any, error)) {
+// mayJoin holds a join to the certificate: the name, the incarnation, the kind, and the address that it comes from.
+func (c caller) mayJoin(join peerset.Join) error {
+	if join.Identity != c.Identity {
+		return fmt.Errorf("join as %s: %w: it names %s", join.Name, peerset.ErrForbidden, c.Name)
+	}
+	if !peerset.MayBe(join.Kind, c.kind, c.Role) {
+		return fmt.Errorf("join as a %s: %w: it is for a %s of role %s", join.Kind, peerset.ErrForbidden, cmp.Or(c.kind, peerset.KindClient), c.Role)
+	}
+	from, err := netip.ParseAddrPort(c.from)
+	if address := netip.MustParseAddr(join.Address); err != nil || from.Addr().Unmap() != address.Unmap() {
+		return fmt.Errorf("join at %s: %w: the request comes from %s", join.Address, peerset.ErrForbidden, c.from)
+	}
+	return nil
+}
+
+func handle[Body any](mux *http.ServeMux, s Server, pattern string, do func(context.Context, caller, Body) (any, error)) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		who, err := identity(r)
 		if err != nil {
+			s.refuse(who, pattern, peerset.ReasonNoCertificate, err)
 			fail(w, http.StatusForbidden, err)
 			return
 		}
 		var body Body
 		if err := read(http.MaxBytesReader(w, r.Body, maxBody), &body); err != nil {
+			s.refuse(who, pattern, peerset.ReasonUnreadable, err)
 			fail(w, http.StatusBadRequest, fmt.Errorf("read body: %w", err))
 			return
 		}
 		answer, err := do(r.Context(), who, body)
 		if err != nil {
-			log.Info("request refused", "request", pattern, "node", who.Name, "err", err)
+			if reason, refused := reasonOf(err); refused {
+				s.refuse(who, pattern, reason, err)
+			} else {
+				s.Log.Debug("request not served", "request", pattern, "node", who.Name, "err", err)
+			}
 			fail(w, statusOf(err), err)
 			return
 		}
@@ -95,15 +133,17 @@ func handle[Body any](mux *http.ServeMux, log *slog.Logger, pattern string, do f
 	})
 }
 
-func identity(r *http.Request) (peerset.Identity, error) {
+func identity(r *http.Request) (caller, error) {
+	who := caller{from: r.RemoteAddr}
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return peerset.Identity{}, peerset.ErrForbidden
+		return who, peerset.ErrForbidden
 	}
 	name, err := pki.NameOf(r.TLS.PeerCertificates[0])
 	if err != nil {
-		return peerset.Identity{}, err
+		return who, err
 	}
-	return peerset.Identity{Name: name.Node, Role: name.Role, Incarnation: name.Incarnation}, nil
+	who.Identity, who.kind = peerset.Identity{Name: name.Node, Role: name.Role, Incarnation: name.Incarnation}, name.Kind
+	return who, nil
 }
 
 // peers answers at once when the caller's generation is old, else when it becomes so or the wait is over.

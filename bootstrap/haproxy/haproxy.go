@@ -41,6 +41,12 @@ const (
 	StateDraining   = "draining"
 )
 
+// What Config.Count is told of.
+const (
+	CountedReload  = "reload"
+	CountedCommand = "command"
+)
+
 // Runtime is the running HAProxy.
 type Runtime interface {
 	// State reads the servers of the process that accepts connections.
@@ -87,6 +93,7 @@ type Config struct {
 	Runtime Runtime
 	Unit    Unit
 	Report  func(Status)
+	Count   func(what string) // told of each reload and command, as Counted names them; nil for nobody
 	Log     *slog.Logger
 	Times   Times
 }
@@ -117,6 +124,9 @@ func New(config Config) *Driver {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
+	}
+	if config.Count == nil {
+		config.Count = func(string) {}
 	}
 	return &Driver{Config: config, cut: map[string]bool{}}
 }
@@ -178,6 +188,7 @@ func (d *Driver) tell(ctx context.Context, commands []string) ([]Server, error) 
 		if err != nil {
 			return nil, fmt.Errorf("tell HAProxy %q: %w", command, err)
 		}
+		d.Count(CountedCommand)
 		if !again {
 			d.Log.Info("told HAProxy", "command", command, "answer", answer)
 		}
@@ -245,6 +256,7 @@ func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 		d.Log.Warn("reload HAProxy", "err", err)
 		return false
 	}
+	d.Count(CountedReload)
 	d.Log.Info("reloaded HAProxy", "slots", Slots(text))
 	d.note(shape)
 	return true

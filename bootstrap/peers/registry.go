@@ -272,6 +272,9 @@ func (s *Store) forgetReplaced(ctx context.Context, name string) (bool, error) {
 
 // Put writes a setting under a lease, in one transaction with the check of its epoch.
 func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string, fence peerset.Lease) error {
+	if !peerset.MayPut(who.Role, key) {
+		return fmt.Errorf("put %s as role %s: %w", key, who.Role, peerset.ErrForbidden)
+	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := held(ctx, tx, who, fence); err != nil {
 			return fmt.Errorf("put %s: %w", key, err)

@@ -36,15 +36,17 @@ func newCluster(t *testing.T) *cluster {
 func address(number int) string { return fmt.Sprintf("127.0.0.%d", 10+number) }
 
 func (c *cluster) config(stack, name string, number, incarnation int, join ...string) peers.Config {
-	pair, err := c.ca.Issue(pki.Name{Stack: stack, Role: "db", Node: name, Incarnation: incarnation})
+	pair, err := c.ca.Issue(pki.Name{Stack: stack, Role: "db", Node: name, Incarnation: incarnation, Kind: peerset.KindMember})
 	require.NoError(c.t, err)
-	config, err := pki.PeerTLS(c.ca.Certificate, pair, stack)
+	config, err := pki.PeerTLS(c.ca.Certificate, pair, stack, membersOnly)
 	require.NoError(c.t, err)
 	return peers.Config{
 		Dir: filepath.Join(c.dir, fmt.Sprintf("%s-%d", name, incarnation)), Stack: stack, Address: address(number), Port: c.port, Join: join,
 		TLS: config, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), Refresh: 50 * time.Millisecond, RolesFrequency: 200 * time.Millisecond, AliveFor: time.Second,
 	}
 }
+
+func membersOnly(name pki.Name) error { return peerset.MemberOnly(name.Kind, name.Role) }
 
 func (c *cluster) start(config peers.Config) *peers.Store {
 	store, err := peers.Open(c.within(20*time.Second), config)
@@ -202,13 +204,13 @@ func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	_, ok, err = store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
 	require.NoError(t, err)
 	require.False(t, ok, "a fresh lease has one holder")
-	require.NoError(t, store.Put(ctx, who("db-1", 1), "k", "v", lease))
+	require.NoError(t, store.Put(ctx, who("db-1", 1), "galera.k", "v", lease))
 
 	require.Eventually(t, func() bool {
 		_, ok, err := store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
 		return err == nil && ok
 	}, 5*time.Second, 50*time.Millisecond, "a lease that nobody renews expires")
-	require.ErrorIs(t, store.Put(ctx, who("db-1", 1), "k", "stale", lease), peerset.ErrStaleEpoch)
+	require.ErrorIs(t, store.Put(ctx, who("db-1", 1), "galera.k", "stale", lease), peerset.ErrStaleEpoch)
 	seized, err := store.Seize(ctx, who("db-1", 1), peerset.LeaseWriter, "test")
 	require.NoError(t, err)
 	require.Equal(t, lease.Epoch+2, seized.Epoch)
@@ -245,3 +247,5 @@ func TestAStrangerIsRefused(t *testing.T) {
 	_, err := peers.Open(c.within(2*time.Second), c.config("other", "db-2", 2, 1, address(1)))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
+
+func ptr[T any](value T) *T { return &value }

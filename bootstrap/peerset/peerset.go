@@ -219,16 +219,3 @@ func (b bound) Put(ctx context.Context, key, value string, fence Lease) error {
 	return b.registry.Put(ctx, b.who, key, value, fence)
 }
 func (b bound) Forget(ctx context.Context, name string) error { return b.registry.Forget(ctx, name) }
-
-// leaseRoles says whose certificates may hold a lease.
-var leaseRoles = map[string]string{
-	LeaseWriter: "db", LeaseGaleraBootstrap: "db", LeaseGaleraJoin: "db",
-	LeaseWordPressInstall: "web", LeaseWordPressCron: "web",
-}
-
-// MayHold tells whether a role's certificate entitles to a lease. Leases that Hornero does not name belong to the role
-// whose manifest's task bears the name; those anybody in the stack may hold.
-func MayHold(role, lease string) bool {
-	owner, known := leaseRoles[lease]
-	return !known || owner == role
-}

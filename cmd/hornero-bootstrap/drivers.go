@@ -1,9 +1,12 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/galera"
 	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/internal/pki"
 )
 
@@ -19,12 +22,14 @@ func drivers() bootstrap.Drivers {
 			if err != nil {
 				return nil, err
 			}
+			measure := galeraMetrics(env.Metrics)
 			return galera.New(galera.Config{
 				Node: env.Node.Node, Issued: certificate.NotBefore, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
 				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
 				Data:        galera.DataDir{Path: "/var/lib/mysql", Server: []string{"/usr/sbin/mariadbd"}},
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
+					measure(s)
 					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason, Facts: s.Facts})
 				},
 				Log: env.Log,
@@ -32,7 +37,8 @@ func drivers() bootstrap.Drivers {
 		},
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return haproxy.New(haproxy.Config{
-				File: "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
+				Count: haproxyMetrics(env.Metrics),
+				File:  "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
 				Runtime: haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}, Unit: haproxy.Systemd{Name: "haproxy.service"},
 				Report: func(s haproxy.Status) {
 					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{"haproxy.writer": s.Writer}})
@@ -41,4 +47,30 @@ func drivers() bootstrap.Drivers {
 			}), nil
 		},
 	}
+}
+
+// galeraMetrics returns what sets a database node's metrics from its status.
+func galeraMetrics(m *metrics.Registry) func(galera.Status) {
+	primary := m.Gauge("hornero_galera_primary", "1 when the server is in a primary component (wsrep_cluster_status).")
+	size := m.Gauge("hornero_galera_cluster_size", "Nodes in the server's component (wsrep_cluster_size).")
+	local := m.Gauge("hornero_galera_local_state", "The server's own state (wsrep_local_state): 1 joining, 2 donor, 3 joined, 4 synced; 0 when it does not answer.")
+	return func(s galera.Status) {
+		primary.Set(0)
+		if s.Facts[galera.FactClusterStatus] == "Primary" {
+			primary.Set(1)
+		}
+		for gauge, fact := range map[*metrics.Vec]string{size: galera.FactSize, local: galera.FactState} {
+			value, _ := strconv.Atoi(s.Facts[fact]) // a server that does not answer has none: 0
+			gauge.Set(float64(value))
+		}
+	}
+}
+
+// haproxyMetrics returns what counts a proxy's reloads and commands.
+func haproxyMetrics(m *metrics.Registry) func(string) {
+	counts := map[string]*metrics.Vec{
+		haproxy.CountedReload:  m.Counter("hornero_haproxy_reloads_total", "Reloads of HAProxy, which only a change of its file's shape needs."),
+		haproxy.CountedCommand: m.Counter("hornero_haproxy_commands_total", "Changes made through HAProxy's run-time socket."),
+	}
+	return func(what string) { counts[what].Add(1) }
 }

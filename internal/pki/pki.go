@@ -7,7 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -15,7 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"slices"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -27,8 +26,16 @@ const (
 	skew     = time.Hour                 // clocks of Droplets and of the operator's machine may differ by this
 )
 
-// ErrStranger refuses a certificate that is not of this stack.
-var ErrStranger = errors.New("the certificate is not of this stack")
+var (
+	// ErrStranger refuses a certificate that is not of this stack.
+	ErrStranger = errors.New("the certificate is not of this stack")
+	// ErrNoCertificate, ErrExpired, ErrUntrusted, ErrOtherStack and ErrNoNode say why; they come with ErrStranger.
+	ErrNoCertificate = errors.New("none shown")
+	ErrExpired       = errors.New("its time is over, or has not come")
+	ErrUntrusted     = errors.New("another authority signed it")
+	ErrOtherStack    = errors.New("it is of another stack")
+	ErrNoNode        = errors.New("its subject names no node")
+)
 
 // Pair is a certificate and its key, both PEM.
 type Pair struct {
@@ -42,7 +49,13 @@ type Name struct {
 	Role        string // organisational unit
 	Node        string // common name
 	Incarnation int    // serial number attribute of the subject
+	// Kind is what the node may be in the peer set, member or client: the URI hornero:KIND among the alternative names,
+	// which older versions pass over. Certificates of older versions have none.
+	Kind string
 }
+
+// kindScheme opens the URI that carries a node's kind.
+const kindScheme = "hornero"
 
 // NewCA makes a stack's authority. The key is ECDSA on P-256, which MariaDB, Galera, stunnel and HAProxy all take.
 func NewCA(stack string) (Pair, error) {
@@ -66,6 +79,9 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if name.Kind != "" {
+		template.URIs = []*url.URL{{Scheme: kindScheme, Opaque: name.Kind}}
 	}
 	return ca.issue(template)
 }
@@ -145,40 +161,13 @@ func NameOf(certificate *x509.Certificate) (Name, error) {
 	subject := certificate.Subject
 	incarnation, err := strconv.Atoi(subject.SerialNumber)
 	if err != nil || len(subject.Organization) != 1 || len(subject.OrganizationalUnit) != 1 || subject.CommonName == "" {
-		return Name{}, fmt.Errorf("%w: subject %q names no node", ErrStranger, subject)
+		return Name{}, fmt.Errorf("%w: %w: %q", ErrStranger, ErrNoNode, subject)
 	}
-	return Name{Stack: subject.Organization[0], Role: subject.OrganizationalUnit[0], Node: subject.CommonName, Incarnation: incarnation}, nil
-}
-
-// PeerTLS returns the configuration of a node towards its peers, as server and as client: TLS 1.3, both sides shown,
-// both sides' chains and stack checked, host names ignored.
-func PeerTLS(ca string, own Pair, stack string) (*tls.Config, error) {
-	certificate, err := tls.X509KeyPair([]byte(own.Certificate), []byte(own.Key.Reveal()))
-	if err != nil {
-		return nil, fmt.Errorf("read own certificate: %w", err)
+	name := Name{Stack: subject.Organization[0], Role: subject.OrganizationalUnit[0], Node: subject.CommonName, Incarnation: incarnation}
+	for _, uri := range certificate.URIs {
+		if uri.Scheme == kindScheme {
+			name.Kind = uri.Opaque
+		}
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(ca)) {
-		return nil, errors.New("read the stack's authority: not PEM")
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots,
-		InsecureSkipVerify: true, // VerifyConnection below checks the chain and the subject instead of the address
-		VerifyConnection:   func(state tls.ConnectionState) error { return verify(state.PeerCertificates, roots, stack) },
-	}, nil
-}
-
-func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string) error {
-	if len(chain) == 0 {
-		return fmt.Errorf("%w: none shown", ErrStranger)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrStranger, err)
-	}
-	if !slices.Equal(chain[0].Subject.Organization, []string{stack}) {
-		return fmt.Errorf("%w: it is of stack %q", ErrStranger, chain[0].Subject.Organization)
-	}
-	_, err = NameOf(chain[0])
-	return err
+	return name, nil
 }

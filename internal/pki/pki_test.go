@@ -45,6 +45,13 @@ func TestACertificateSaysWhoItsNodeIs(t *testing.T) {
 	name, err := pki.NameOf(certificate)
 	require.NoError(t, err)
 	require.Equal(t, db(7), name)
+	member := db(7)
+	member.Kind = "member"
+	certificate, err = pki.ParseCertificate(issued(t, authority(t, stack), member).Certificate)
+	require.NoError(t, err)
+	name, err = pki.NameOf(certificate)
+	require.NoError(t, err)
+	require.Equal(t, member, name)
 	require.NoError(t, certificate.VerifyHostname("db.hornero"), "what the clients of a role ask for")
 	require.True(t, certificate.NotBefore.Before(time.Now().Add(-30*time.Minute)), "clocks may differ")
 }

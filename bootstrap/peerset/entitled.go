@@ -1,0 +1,74 @@
+package peerset
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kinds of peers: a member is in consensus, a client follows.
+const (
+	KindMember = "member"
+	KindClient = "client"
+)
+
+// olderMembers are the roles that may be members with a certificate of a version that wrote no kind into it.
+var olderMembers = []string{"db", "proxy", "arbitrator"}
+
+// MayBe tells whether a certificate of this kind and role entitles to be a peer of the wanted kind. A member may be a
+// client, never the other way round.
+func MayBe(wanted, kind, role string) bool {
+	switch kind {
+	case KindMember:
+		return wanted == KindMember || wanted == KindClient
+	case KindClient:
+		return wanted == KindClient
+	case "":
+		return wanted == KindClient || wanted == KindMember && slices.Contains(olderMembers, role)
+	}
+	return false
+}
+
+// MemberOnly refuses whoever may not be a member, by the kind and role of the certificate.
+func MemberOnly(kind, role string) error {
+	if MayBe(KindMember, kind, role) {
+		return nil
+	}
+	return fmt.Errorf("%w: a node of role %s is no member of the peer set", ErrForbidden, role)
+}
+
+// leaseRoles says whose certificates may hold the leases that Hornero names.
+var leaseRoles = map[string]string{
+	LeaseWriter: "db", LeaseGaleraBootstrap: "db", LeaseGaleraJoin: "db",
+	LeaseWordPressInstall: "web", LeaseWordPressCron: "web",
+}
+
+// MayHold tells whether a role's certificate entitles to a lease: to those that Hornero names for it, and to ROLE.NAME.
+func MayHold(role, lease string) bool {
+	if owner, known := leaseRoles[lease]; known {
+		return owner == role
+	}
+	return strings.HasPrefix(lease, role+".")
+}
+
+// TaskLease names the lease under which a role's task runs.
+func TaskLease(role, task string) string {
+	if leaseRoles[task] == role {
+		return task
+	}
+	return role + "." + task
+}
+
+// settingRoles says whose certificates may write a setting, by how its key begins. What no role owns, nobody writes
+// through the agents' API: the members write it themselves.
+var settingRoles = map[string]string{"galera.": "db", ForgottenPrefix: "", ReplacedPrefix: ""}
+
+// MayPut tells whether a role's certificate entitles to write a setting: one of Hornero's for it, or ROLE.NAME.
+func MayPut(role, key string) bool {
+	for prefix, owner := range settingRoles {
+		if strings.HasPrefix(key, prefix) {
+			return owner == role
+		}
+	}
+	return strings.HasPrefix(key, role+".")
+}

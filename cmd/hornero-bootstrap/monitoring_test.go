@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/bootstrap/galera"
+	"github.com/hornero/hornero/bootstrap/haproxy"
+)
+
+// everything is an agent with the metrics of all drivers.
+func everything(t *testing.T) *bootstrap.Agent {
+	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Version: "test", Release: "debian-13", Log: slog.New(slog.DiscardHandler)})
+	galeraMetrics(agent.Metrics)(galera.Status{Facts: map[string]string{galera.FactClusterStatus: "Primary", galera.FactSize: "3", galera.FactState: "4"}})
+	haproxyMetrics(agent.Metrics)(haproxy.CountedReload)
+	return agent
+}
+
+func monitoring(t *testing.T) string {
+	text, err := os.ReadFile("../../docs/monitoring.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestEveryMetricIsDocumentedAndEveryDocumentedOneExists(t *testing.T) {
+	var documented []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:gauge|counter) ").FindAllStringSubmatch(monitoring(t), -1) {
+		documented = append(documented, row[1])
+	}
+	slices.Sort(documented)
+	require.Equal(t, everything(t).Metrics.Names(), documented)
+}
+
+func TestTheAlertsAskForWhatThereIs(t *testing.T) {
+	_, rest, found := strings.Cut(monitoring(t), "```yaml\n")
+	require.True(t, found)
+	text, _, _ := strings.Cut(rest, "```")
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert       string
+				Expr        string
+				For         string
+				Annotations map[string]string
+			}
+		}
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(text))
+	decoder.KnownFields(false)
+	require.NoError(t, decoder.Decode(&rules))
+	names := everything(t).Metrics.Names()
+	for _, rule := range rules.Groups[0].Rules {
+		require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
+		for _, name := range regexp.MustCompile(`\bhornero_[a-z_]+`).FindAllString(rule.Expr, -1) {
+			require.Contains(t, names, name, rule.Alert)
+		}
+	}
+}
+
+func TestMetricsAreAsPrometheusLikesThem(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, everything(t).Metrics.Write(&out))
+	problems, err := promlint.New(&out).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}

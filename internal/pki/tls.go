@@ -1,0 +1,89 @@
+package pki
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+)
+
+// PeerTLS returns the configuration of a node towards its peers, as server and as client: TLS 1.3, both sides shown,
+// both sides' chains and stack checked, host names ignored. Each of allow may refuse the other side for what its
+// certificate says.
+func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls.Config, error) {
+	certificate, err := tls.X509KeyPair([]byte(own.Certificate), []byte(own.Key.Reveal()))
+	if err != nil {
+		return nil, fmt.Errorf("read own certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(ca)) {
+		return nil, errors.New("read the stack's authority: not PEM")
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots,
+		InsecureSkipVerify: true, // VerifyConnection below checks the chain and the subject instead of the address
+		VerifyConnection:   func(state tls.ConnectionState) error { return verify(state.PeerCertificates, roots, stack, allow) },
+	}, nil
+}
+
+func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow []func(Name) error) error {
+	if len(chain) == 0 {
+		return fmt.Errorf("%w: %w", ErrStranger, ErrNoCertificate)
+	}
+	if !slices.Equal(chain[0].Subject.Organization, []string{stack}) {
+		return fmt.Errorf("%w: %w: %q", ErrStranger, ErrOtherStack, chain[0].Subject.Organization)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return fmt.Errorf("%w: %w: %w", ErrStranger, invalid(err), err)
+	}
+	name, err := NameOf(chain[0])
+	for _, check := range allow {
+		if err == nil {
+			err = check(name)
+		}
+	}
+	return err
+}
+
+func invalid(err error) error {
+	var why x509.CertificateInvalidError
+	if errors.As(err, &why) && why.Reason == x509.Expired {
+		return ErrExpired
+	}
+	return ErrUntrusted
+}
+
+// Guard makes a server with a configuration of PeerTLS tell of each connection that it refuses for its certificate: from
+// where it came and, as far as that can be read, whom the certificate names.
+func Guard(config *tls.Config, refused func(from net.Addr, name Name, err error)) *tls.Config {
+	guarded := config.Clone()
+	guarded.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		from := hello.Conn.RemoteAddr()
+		one := config.Clone()
+		one.ClientAuth = tls.RequestClientCert // whoever shows none is refused below, where it is told of
+		one.VerifyConnection = func(state tls.ConnectionState) error {
+			err := config.VerifyConnection(state)
+			if err != nil {
+				refused(from, shown(state.PeerCertificates), err)
+			}
+			return err
+		}
+		return one, nil
+	}
+	return guarded
+}
+
+// shown is what a refused certificate claims; nobody vouches for it.
+func shown(chain []*x509.Certificate) Name {
+	if len(chain) == 0 {
+		return Name{}
+	}
+	name, err := NameOf(chain[0])
+	if err != nil {
+		return Name{Node: chain[0].Subject.CommonName}
+	}
+	return name
+}
