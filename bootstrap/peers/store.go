@@ -25,6 +25,7 @@ import (
 // Defaults, which a test shortens.
 const (
 	DefaultRefresh        = 250 * time.Millisecond // how often a member reads generation, renewals and beats
+	DefaultLeadership     = 2 * time.Second        // how often a member looks who leads and who votes
 	DefaultNetworkLatency = 20 * time.Millisecond  // dqlite's unit: a dead leader is replaced in 0.6 s instead of 4.4 s (measured)
 	DefaultRolesFrequency = 2 * time.Second        // how soon a stand-by takes a lost voter's place
 	DefaultAliveFor       = 5 * time.Second        // a peer with no heartbeat for as long is not alive
@@ -44,12 +45,12 @@ type Config struct {
 	TLS     *tls.Config // from pki.PeerTLS
 	Log     *slog.Logger
 
-	Refresh, NetworkLatency, RolesFrequency, AliveFor, QuorumFor time.Duration
+	Refresh, Leadership, NetworkLatency, RolesFrequency, AliveFor, QuorumFor time.Duration
 }
 
 func (c *Config) defaults() {
 	for field, value := range map[*time.Duration]time.Duration{
-		&c.Refresh: DefaultRefresh, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
+		&c.Refresh: DefaultRefresh, &c.Leadership: DefaultLeadership, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
 		&c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
 	} {
 		if *field == 0 {
@@ -65,6 +66,7 @@ type Store struct {
 	db     *sql.DB
 	stop   context.CancelFunc
 	done   chan struct{}
+	looked time.Time // when watch last saw who leads and who votes
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
 

@@ -33,9 +33,17 @@ func (s *Store) watch(ctx context.Context) {
 func (s *Store) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor/3)
 	defer cancel()
-	next, seen, err := s.read(ctx)
+	generation, seen, err := s.glance(ctx)
 	if err != nil {
 		return err
+	}
+	was := s.Snapshot()
+	next := was
+	if generation != was.Generation || was.Founded == "" {
+		if next, seen, err = s.read(ctx); err != nil {
+			return err
+		}
+		next.Leader, next.Voters = was.Leader, was.Voters
 	}
 	s.leadership(ctx, &next)
 	s.publish(next, seen)
@@ -46,6 +54,33 @@ func (s *Store) refresh(ctx context.Context) error {
 type counters struct {
 	beats    map[string]int64
 	renewals map[string]int64
+}
+
+// glance reads the generation and the counters in one statement: all that there is to know while nothing changes.
+func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, err error) {
+	seen = counters{map[string]int64{}, map[string]int64{}}
+	rows, err := s.db.QueryContext(ctx, `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
+		UNION ALL SELECT 'beats', name, incarnation, beats FROM peers UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases`)
+	if err != nil {
+		return 0, seen, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var what, name string
+		var number, value int64
+		if err := rows.Scan(&what, &name, &number, &value); err != nil {
+			return 0, seen, err
+		}
+		switch what {
+		case "generation":
+			generation = uint64(value)
+		case "beats":
+			seen.beats[sightingKey(name, number)] = value
+		case "renewals":
+			seen.renewals[sightingKey(name, number)] = value
+		}
+	}
+	return generation, seen, rows.Err()
 }
 
 func (s *Store) read(ctx context.Context) (peerset.Snapshot, counters, error) {
@@ -141,24 +176,32 @@ func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, _ cou
 
 func sightingKey(name string, number int64) string { return name + "#" + strconv.FormatInt(number, 10) }
 
+// leadership looks who leads and who votes, which is only told and never decided upon: now and then is enough. A look opens a
+// connection when the one that was left open is no longer the leader's.
 func (s *Store) leadership(ctx context.Context, next *peerset.Snapshot) {
-	leader, err := s.app.Leader(ctx)
+	if time.Since(s.looked) < s.config.Leadership {
+		return
+	}
+	leader, err := s.app.FindLeader(ctx)
 	if err != nil {
 		return
 	}
 	defer leader.Close()
-	if info, err := leader.Leader(ctx); err == nil && info != nil {
-		next.Leader = info.Address
+	info, err := leader.Leader(ctx)
+	if err != nil || info == nil {
+		return
 	}
 	nodes, err := leader.Cluster(ctx)
 	if err != nil {
 		return
 	}
+	next.Leader, next.Voters = info.Address, nil
 	for _, node := range nodes {
 		if node.Role == client.Voter {
 			next.Voters = append(next.Voters, node.Address)
 		}
 	}
+	s.looked = time.Now()
 }
 
 func (s *Store) publish(next peerset.Snapshot, seen counters) {
