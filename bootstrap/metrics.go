@@ -55,7 +55,7 @@ func (a *Agent) registerSelf(m *metrics.Registry) {
 	m.Read("hornero_phase", "1 for the phase that the agent is in.", []string{"phase"}, func(set func(float64, ...string)) {
 		now := a.Status().Phase
 		for _, phase := range []string{PhaseFinding, PhaseJoining, PhaseConfiguring, PhaseServing, PhaseRefused} {
-			set(truth(phase == now), phase)
+			set(oneIf(phase == now), phase)
 		}
 	})
 	m.Read("hornero_phase_end_seconds", "When each phase was over, from the agent's start.", []string{"phase"}, func(set func(float64, ...string)) {
@@ -63,8 +63,11 @@ func (a *Agent) registerSelf(m *metrics.Registry) {
 			set(seconds, phase)
 		}
 	})
-	m.Read("hornero_healthy", "1 when /healthz says so.", nil, func(set func(float64, ...string)) { set(truth(a.Status().Healthy)) })
-	m.Read("hornero_draining", "1 when the node gives its work up.", nil, func(set func(float64, ...string)) { set(truth(a.Status().Draining)) })
+	m.Read("hornero_healthy", "1 when /healthz says so.", nil, func(set func(float64, ...string)) { set(oneIf(a.Status().Healthy)) })
+	m.Read("hornero_draining", "1 when the node gives its work up.", nil, func(set func(float64, ...string)) { set(oneIf(a.Status().Draining)) })
+	m.Read("hornero_drift_files", "Files that are not as they were baked or written.", nil, func(set func(float64, ...string)) {
+		set(float64(a.imageStatus().DriftFiles))
+	})
 	m.Read("hornero_state", "1 for the role's own state.", []string{"state"}, func(set func(float64, ...string)) {
 		if state := a.Status().State; state != "" {
 			set(1, state)
@@ -91,7 +94,7 @@ func (a *Agent) registerPeerSet(m *metrics.Registry) {
 		read   func(peerset.Snapshot, func(float64, ...string))
 	}{
 		"hornero_peer_set_quorum": {"1 when what this node knows of the peer set is fresh.", nil, func(s peerset.Snapshot, set func(float64, ...string)) {
-			set(truth(s.Quorum))
+			set(oneIf(s.Quorum))
 		}},
 		"hornero_peer_set_generation": {"Changes of the peer set so far.", nil, func(s peerset.Snapshot, set func(float64, ...string)) {
 			set(float64(s.Generation))
@@ -106,12 +109,12 @@ func (a *Agent) registerPeerSet(m *metrics.Registry) {
 		}},
 		"hornero_peer_set_peer_alive": {"1 for a node whose heartbeat was seen lately.", []string{"node", "role"}, func(s peerset.Snapshot, set func(float64, ...string)) {
 			for _, peer := range s.Peers {
-				set(truth(peer.Alive), peer.Name, peer.Role)
+				set(oneIf(peer.Alive), peer.Name, peer.Role)
 			}
 		}},
 		"hornero_peer_set_peer_healthy": {"1 for a node that is alive and serves.", []string{"node", "role"}, func(s peerset.Snapshot, set func(float64, ...string)) {
 			for _, peer := range s.Peers {
-				set(truth(peer.Alive && peer.Healthy), peer.Name, peer.Role)
+				set(oneIf(peer.Alive && peer.Healthy), peer.Name, peer.Role)
 			}
 		}},
 		"hornero_lease_epoch": {"The epoch of each lease, with who holds it.", []string{"lease", "holder"}, func(s peerset.Snapshot, set func(float64, ...string)) {
@@ -149,7 +152,7 @@ func folderSize(path string) int64 {
 	return size
 }
 
-func truth(value bool) float64 {
+func oneIf(value bool) float64 {
 	if value {
 		return 1
 	}

@@ -19,6 +19,10 @@ const (
 func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 	name := peerset.TaskLease(a.node.Role, task.Name)
 	for ctx.Err() == nil {
+		if a.imageStatus().Quarantine != "" {
+			idle(ctx, a.Heartbeat)
+			continue
+		}
 		lease, held, err := a.set.Hold(ctx, name, taskTTL)
 		if err != nil {
 			a.Log.Debug("hold task's lease", "task", task.Name, "err", err)

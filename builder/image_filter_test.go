@@ -86,6 +86,6 @@ func (a *agreeing) Run(ctx context.Context, name string, ui packersdk.Ui, _ pack
 		return nil
 	}
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
-	m.answers["cat /usr/lib/hornero/image.json"] = m.readRecord
+	m.complete(a.t)
 	return a.provisioner.Provision(ctx, ui, m, data.(map[string]any))
 }

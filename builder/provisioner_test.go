@@ -64,9 +64,9 @@ func says(text string, status int) func(*packersdk.RemoteCmd) int {
 	}
 }
 
-func provision(t *testing.T, m *machine, options, generated object) error {
+// complete has the machine answer with a record and a list of files, where the test says nothing else.
+func (m *machine) complete(t *testing.T) {
 	t.Helper()
-	p := &builder.Provisioner{Version: "1.2.3"}
 	if m.answers == nil {
 		m.answers = map[string]func(*packersdk.RemoteCmd) int{}
 	}
@@ -79,6 +79,12 @@ func provision(t *testing.T, m *machine, options, generated object) error {
 	if m.answers["cat "+record.ContentsPath] == nil {
 		m.answers["cat "+record.ContentsPath] = says(string(packed), 0)
 	}
+}
+
+func provision(t *testing.T, m *machine, options, generated object) error {
+	t.Helper()
+	p := &builder.Provisioner{Version: "1.2.3"}
+	m.complete(t)
 	all := object{"role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil), "records_dir": t.TempDir()}
 	for name, value := range options {
 		all[name] = value
