@@ -76,15 +76,8 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := remote.run(ctx, "apply", "sh "+stage+"/apply.sh", nil); err != nil {
 		return err
 	}
-	begun, err := recipe.record(p.Version, time.Now())
+	written, err := p.record(ctx, remote, recipe)
 	if err != nil {
-		return err
-	}
-	if err := remote.run(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun)); err != nil {
-		return err
-	}
-	var written strings.Builder
-	if err := remote.capture(ctx, "read the record", "cat "+record.Path, &written); err != nil {
 		return err
 	}
 	if err := remote.run(ctx, "seal", "sh "+stage+"/seal.sh", nil); err != nil {
@@ -94,24 +87,48 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		return err
 	}
 	var contents strings.Builder
-	if err := remote.capture(ctx, "read the list of files", "cat "+record.ContentsPath, &contents); err != nil {
+	if err := remote.capture(ctx, "read the list of files", "cat "+record.ContentsPath, nil, &contents); err != nil {
 		return err
 	}
 	if err := verify(ctx, remote); err != nil {
 		return err
 	}
-	return keep(folder, recipe, written.String(), contents.String())
+	return keep(folder, recipe, written, contents.String())
 }
 
-// keep leaves the image's record and the list of its files on this machine; the builder numbers it once the image is published.
-func keep(folder record.Folder, recipe Recipe, written, contents string) error {
-	image, err := record.Parse([]byte(written))
+// record has the machine complete the record, and gives it the bill of materials that follows from it.
+func (p *Provisioner) record(ctx context.Context, remote *remote, recipe Recipe) (written string, err error) {
+	begun, err := recipe.record(p.Version, time.Now())
+	if err != nil {
+		return "", err
+	}
+	var listed, whole strings.Builder
+	if err := remote.capture(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun), &listed); err != nil {
+		return "", err
+	}
+	if err := remote.capture(ctx, "read the record", "cat "+record.Path, nil, &whole); err != nil {
+		return "", err
+	}
+	var packages []record.Package
+	if err := json.Unmarshal([]byte(listed.String()), &packages); err != nil {
+		return "", fmt.Errorf("read the list of packages: %w", err)
+	}
+	image, err := record.Parse([]byte(whole.String()))
 	if err == nil && image.Digest != recipe.Digest {
 		err = fmt.Errorf("it is of another image, %.12s", image.Digest)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
+		return "", fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
 	}
+	bom, err := billOfMaterials(image, packages, recipe.Bootstrap)
+	if err != nil {
+		return "", err
+	}
+	return whole.String(), remote.run(ctx, "write the bill of materials", "umask 022; cat > "+record.SBOMPath, bytes.NewReader(bom))
+}
+
+// keep leaves the image's record and the list of its files on this machine; the builder numbers it once the image is published.
+func keep(folder record.Folder, recipe Recipe, written, contents string) error {
 	if _, err := record.UnpackContents([]byte(contents)); err != nil {
 		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
 	}
@@ -121,7 +138,7 @@ func keep(folder record.Folder, recipe Recipe, written, contents string) error {
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.
 func verify(ctx context.Context, remote *remote) error {
 	var said strings.Builder
-	err := remote.capture(ctx, "verify", "rm -rf "+stage+"; "+BootstrapPath+" verify --json", &said)
+	err := remote.capture(ctx, "verify", "rm -rf "+stage+"; "+BootstrapPath+" verify --json", nil, &said)
 	var result record.Report
 	if failure := json.Unmarshal([]byte(said.String()), &result); failure != nil {
 		return fmt.Errorf("%w: %w", ErrUnsealed, cmp.Or(err, failure))
@@ -162,9 +179,9 @@ func (r *remote) run(ctx context.Context, what, command string, input io.Reader)
 	return r.start(ctx, what, &packersdk.RemoteCmd{Command: command, Stdin: input, Stdout: output, Stderr: output}, output)
 }
 
-func (r *remote) capture(ctx context.Context, what, command string, into io.Writer) error {
+func (r *remote) capture(ctx context.Context, what, command string, input io.Reader, into io.Writer) error {
 	output := &headlines{ui: r.ui}
-	return r.start(ctx, what, &packersdk.RemoteCmd{Command: command, Stdout: into, Stderr: output}, output)
+	return r.start(ctx, what, &packersdk.RemoteCmd{Command: command, Stdin: input, Stdout: into, Stderr: output}, output)
 }
 
 func (r *remote) start(ctx context.Context, what string, command *packersdk.RemoteCmd, output *headlines) error {

@@ -74,6 +74,9 @@ func (m *machine) complete(t *testing.T) {
 	if m.record != nil {
 		m.answers["cat "+record.Path] = m.record
 	}
+	if m.answers["hornero-bootstrap record"] == nil {
+		m.answers["hornero-bootstrap record"] = says("[]", 0)
+	}
 	packed, err := record.Contents{"/etc": "folder 0755 0:0"}.Pack()
 	require.NoError(t, err)
 	if m.answers["cat "+record.ContentsPath] == nil {
@@ -116,7 +119,7 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
 	records := t.TempDir()
 	require.NoError(t, provision(t, m, object{"records_dir": records}, nil))
-	order := []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "seal.sh", "hornero-bootstrap contents",
+	order := []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "cat > /usr/lib/hornero/sbom.cdx.json", "seal.sh", "hornero-bootstrap contents",
 		"cat /usr/lib/hornero/contents.gz", "hornero-bootstrap verify --json"}
 	require.Len(t, m.commands, len(order))
 	for i, part := range order {

@@ -96,8 +96,8 @@ func ownerOf(info fs.FileInfo) string {
 func (n *inspection) checkRecord(context.Context) {
 	const again = "a bake command must not touch /usr/lib/hornero, packages or daemons once the record is written"
 	for _, found := range sorted(n.packages) {
-		if found.present() && n.record.Packages[found.name] != found.version {
-			n.fault(again, "the record has package %s at version %q, dpkg has %q", found.name, n.record.Packages[found.name], found.version)
+		if found.present() && n.record.Packages[found.Name] != found.Version {
+			n.fault(again, "the record has package %s at version %q, dpkg has %q", found.Name, n.record.Packages[found.Name], found.Version)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.record.Packages)) {
@@ -110,7 +110,7 @@ func (n *inspection) checkRecord(context.Context) {
 			n.fault(again, "%s is not as the record has it", path)
 		}
 	}
-	if err := n.readSBOM(); err != nil {
+	if err := n.checkSBOM(); err != nil {
 		n.fault(again, "the bill of materials %s cannot be used: %v", record.SBOMPath, err)
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"strings"
 
 	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/record"
 )
 
 // debian is a package as dpkg knows it.
 type debian struct {
-	status                        string // dpkg-query(1), db:Status-Abbrev: desired, status, error
-	name, version, architecture   string
-	source, sourceVersion, origin string // origin is the maintainer
+	status string // dpkg-query(1), db:Status-Abbrev: desired, status, error
+	record.Package
 }
 
 const debianFields = `${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\t${Maintainer}\n`
@@ -34,7 +34,9 @@ func (i *Image) listPackages(ctx context.Context) (map[string]debian, error) {
 	for line := range strings.Lines(out) {
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if len(fields) == 7 {
-			packages[fields[1]] = debian{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6]}
+			packages[fields[1]] = debian{fields[0], record.Package{
+				Name: fields[1], Version: fields[2], Architecture: fields[3], Source: fields[4], SourceVersion: fields[5], Maintainer: fields[6],
+			}}
 		}
 	}
 	return packages, nil
@@ -55,7 +57,7 @@ func (n *inspection) checkPackages(ctx context.Context) {
 				n.fault("name the package that provides it, for this release, or keep bake commands from removing it", "package %s of role %s is not installed", name, manifest.Name)
 				continue
 			}
-			n.report.Packages[name] = packages[name].version
+			n.report.Packages[name] = packages[name].Version
 		}
 		for _, unwanted := range manifest.ExcludedFor(n.record.Release) {
 			if packages[unwanted].present() {
@@ -65,7 +67,7 @@ func (n *inspection) checkPackages(ctx context.Context) {
 	}
 	for _, found := range sorted(packages) {
 		if found.broken() {
-			n.fault("run dpkg --configure -a in a bake command and read what it says", "package %s is installed halfway (dpkg's state %q)", found.name, strings.TrimSpace(found.status))
+			n.fault("run dpkg --configure -a in a bake command and read what it says", "package %s is installed halfway (dpkg's state %q)", found.Name, strings.TrimSpace(found.status))
 		}
 	}
 }

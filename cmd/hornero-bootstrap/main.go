@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout),
-		recordCommand(os.Stdin), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
+		recordCommand(os.Stdin, stdout), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
 		return 1

@@ -11,9 +11,13 @@ import (
 	"github.com/hornero/hornero/internal/record"
 )
 
-func recordCommand(stdin io.Reader) *cobra.Command {
-	return &cobra.Command{Use: "record", Short: "complete the image's record on standard input, and write it (what a bake runs before sealing)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return seal.Here().Write(cmd.Context(), stdin, version)
+func recordCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "record", Short: "complete the image's record on standard input, write it, and print the image's packages (what a bake runs before sealing)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		packages, err := seal.Here().Write(cmd.Context(), stdin, version)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(stdout).Encode(packages)
 	}}
 }
 

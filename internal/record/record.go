@@ -3,6 +3,11 @@
 // inside the image, completes the one and gives the other.
 package record
 
+import (
+	"crypto/sha256"
+	"fmt"
+)
+
 // Where every image has what Hornero brings.
 const (
 	Path          = "/usr/lib/hornero/image.json"
@@ -38,6 +43,24 @@ type Image struct {
 	// Standing is how those files and those of Debian's packages under /usr are where that is not mode 0644, owned by root,
 	// with the bytes that the package says (immutable.Survey). Nil in an image of a recipe that did not note it.
 	Standing map[string]string `json:"standing,omitempty"`
+}
+
+// Serial is the serial number of the image's bill of materials: a UUID (RFC 9562, version 8: of our own making) from what the
+// image is and when it was baked.
+func (i Image) Serial() string {
+	id := sha256.Sum256([]byte(i.Digest + " " + i.BuiltAt))
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
+}
+
+// Package is a Debian package of an image, as its bill of materials names it.
+type Package struct {
+	Name          string `json:"name"`
+	Version       string `json:"version"`
+	Architecture  string `json:"architecture"`
+	Source        string `json:"source"`
+	SourceVersion string `json:"source_version"`
+	Maintainer    string `json:"maintainer"`
 }
 
 // Report is the result of an image's self-test.
