@@ -6,9 +6,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
@@ -60,6 +63,35 @@ func TestARoleBakesForDebian9(t *testing.T) {
 	require.Equal(t, "debian-12-x64", image.Base)
 }
 
+// mmdebstrap, which makes root file systems, takes the archive by the release file's suite, components, key and options; without
+// them, or with another key, it does not.
+func TestMmdebstrapTakesDebian9sArchive(t *testing.T) {
+	release := loadStretch(t)
+	archive := newStretchArchive(t, deb{name: "haproxy", version: "1.7.5-2+deb9u1", files: map[string]string{"usr/sbin/haproxy": haproxyOf17}})
+	address := archive.serve()
+	_, strangers := newKey(t, "stranger")
+	bootstrap := func(keyring string, options []string) (string, string, error) {
+		root := filepath.Join(t.TempDir(), "root")
+		args := []string{"--mode=root", "--variant=extract", "--architectures=amd64", "--include=haproxy", "--keyring=" + keyring}
+		for _, option := range append(options, "Acquire::http::Proxy=DIRECT") {
+			name, value, _ := strings.Cut(option, "=")
+			args = append(args, fmt.Sprintf("--aptopt=%s %q", name, value))
+		}
+		args = append(args, release.Suite, root, "deb "+address+"/debian "+release.Suite+" "+strings.Join(release.Components, " "))
+		out, err := exec.Command("mmdebstrap", args...).CombinedOutput()
+		return root, string(out), err
+	}
+	root, out, err := bootstrap(archive.keyring, release.AptOptions())
+	require.NoError(t, err, out)
+	require.FileExists(t, filepath.Join(root, "usr/sbin/haproxy"))
+	_, out, err = bootstrap(archive.keyring, nil)
+	require.Error(t, err)
+	require.Contains(t, out, "is expired")
+	_, out, err = bootstrap(strangers, release.AptOptions())
+	require.Error(t, err)
+	require.Regexp(t, "NO_PUBKEY|[Mm]issing key", out)
+}
+
 // archiveHook brings the archive to the Droplet and provisions it, as Packer would with a file provisioner before ours.
 type archiveHook struct {
 	options object
@@ -93,7 +125,7 @@ func (h archiveHook) Run(ctx context.Context, name string, ui packersdk.Ui, comm
 func (h archiveHook) packed() (io.Reader, error) {
 	var out bytes.Buffer
 	writer := tar.NewWriter(&out)
-	if err := writer.AddFS(os.DirFS(filepath.Join(h.archive.dir))); err != nil {
+	if err := writer.AddFS(os.DirFS(h.archive.dir)); err != nil {
 		return nil, err
 	}
 	key, err := os.ReadFile(h.archive.keyring)
