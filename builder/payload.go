@@ -113,7 +113,9 @@ func (r Recipe) commands() (string, error) {
 			if err != nil {
 				return "", err
 			}
-			fmt.Fprintf(&script, "(\n%s\n)\n", text)
+			if text != "" { // one that is not for this release
+				fmt.Fprintf(&script, "(\n%s\n)\n", text)
+			}
 		}
 	}
 	return script.String(), nil

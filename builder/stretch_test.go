@@ -189,6 +189,20 @@ func TestAnExpiredKeyAloneIsRefused(t *testing.T) {
 	newApt(t, release, address, both, "").ok("update")
 }
 
+// What a release does not need is no empty command, which a shell would not take; what it needs is one that a shell can read.
+func TestBakeCommandsOfEveryReleaseAreShell(t *testing.T) {
+	for _, release := range builder.Releases() {
+		for _, role := range []string{"db", "proxy", "web"} {
+			sent := applied(t, object{"role": role, "roles_dir": "../roles", "release": release, "image": "4711"})
+			path := filepath.Join(t.TempDir(), "commands.sh")
+			writeFile(t, path, sent.files["commands.sh"])
+			out, err := exec.Command("sh", "-n", path).CombinedOutput()
+			require.NoError(t, err, "%s on %s: %s", role, release, out)
+			require.Equal(t, release == "debian-9" && role == "db", strings.Contains(sent.files["commands.sh"], "ln -sf mysqld"))
+		}
+	}
+}
+
 func TestSourcesAreWrittenFromTheReleaseFile(t *testing.T) {
 	mirrors := builder.Mirrors{Main: "http://mirror.example/debian", Security: "http://mirror.example/debian-security"}
 	require.Equal(t, "deb [signed-by=/k.gpg] http://mirror.example/debian stretch main\ndeb [signed-by=/k.gpg] http://mirror.example/debian-security stretch/updates main\n",

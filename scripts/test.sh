@@ -16,5 +16,7 @@ echo "== config drives, read by a kernel that has their filesystems"
 go test -count 1 -tags=root,netgo,osusergo ./cloudinit
 echo "== real Droplets in labs of their own"
 go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
+echo "== two equal bakes, and Debian 9's way as far as it goes without Debian 9"
+go test -count 1 -tags=root,libsqlite3,netgo,osusergo -run 'TestTwoBakes|TestARoleBakesForDebian9|TestMmdebstrap|TestTheBootstrapRuns' ./builder ./cmd/hornero-bootstrap
 echo "== one stack, from the bake to its end"
 go test -count 1 -timeout 40m -v -tags=root,libsqlite3,netgo,osusergo ./e2e/...

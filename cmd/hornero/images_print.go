@@ -60,7 +60,7 @@ func printRecord(w io.Writer, image shelf.Image, written record.Image) error {
 	for _, part := range []struct {
 		title string
 		list  map[string]string
-	}{{"programs", written.Programs}, {"inputs", written.Inputs}, {"files", written.Files}, {"daemons", written.Daemons}, {"packages", written.Packages}} {
+	}{{"programs", written.Programs}, {"inputs", written.Inputs}, {"files", written.Files}, {"daemons", written.Daemons}, {"varies", written.Varies}, {"packages", written.Packages}} {
 		fmt.Fprintf(table, "\n%s\t%d\n", part.title, len(part.list))
 		for _, item := range sortedItems(part.list) {
 			fmt.Fprintf(table, "  %s\t%s\n", item[0], item[1])
