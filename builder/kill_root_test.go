@@ -46,8 +46,8 @@ build {
 
 // patience of these tests.
 const (
-	endsWithin  = 2 * time.Minute  // a build whose helpers are killed
-	goneWithin  = 20 * time.Second // plugins whose Packer is killed
+	endsWithin  = 2 * time.Minute // a build whose helpers are killed
+	goneWithin  = time.Minute     // plugins whose Packer is killed
 	lookingEach = 50 * time.Millisecond
 )
 
@@ -59,6 +59,7 @@ type run struct {
 	mutex   sync.Mutex
 	ended   chan error
 	heard   func(line string)
+	orphans []int
 }
 
 // packer starts Packer with the plugin of this checkout on what answers at url.
@@ -138,22 +139,29 @@ func (r *run) kill(pids []int) {
 	}
 }
 
-// killPacker kills Packer and waits until its plugins have ended for want of it.
+// killPacker kills Packer and leaves its plugins alone.
 func (r *run) killPacker() {
-	plugins := r.processes("packer-plugin-hornero")
-	r.kill(slices.DeleteFunc(r.processes(""), func(pid int) bool { return slices.Contains(plugins, pid) }))
+	r.orphans = r.processes("packer-plugin-hornero")
+	r.kill(slices.DeleteFunc(r.processes(""), func(pid int) bool { return slices.Contains(r.orphans, pid) }))
+}
+
+// waitForOrphans waits until the plugins of a killed Packer have cleared away what they made, and ended.
+func (r *run) waitForOrphans() {
 	for deadline := time.Now().Add(goneWithin); ; time.Sleep(lookingEach) {
-		plugins = slices.DeleteFunc(plugins, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
-		if len(plugins) == 0 {
+		r.orphans = slices.DeleteFunc(r.orphans, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
+		if len(r.orphans) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.kill(plugins)
+			r.kill(r.orphans)
 			r.Errorf("plugins outlive Packer by %s", goneWithin)
 			return
 		}
 	}
 }
+
+// killAll kills Packer and its plugins, as the end of their machine does.
+func (r *run) killAll() { r.kill(r.processes("")) }
 
 // killPlugin kills a component's process.
 func (r *run) killPlugin(component string) func() {
@@ -188,14 +196,14 @@ func (o *oven) killLab() {
 
 // kills are who is killed, and after which request of the build or at which line of its output.
 var kills = []struct{ who, at string }{
-	{"packer", "POST droplets"},
 	{"packer", "on the Droplet"},
 	{"packer", "POST droplets/N/actions snapshot"},
-	{"packer", "PUT images/N"},
 	{"packer", "POST images/N/actions transfer"},
+	{"both", "POST droplets"},
+	{"both", "POST droplets/N/actions snapshot"},
+	{"both", "PUT images/N"},
 	{"plugin", "POST account/keys"},
 	{"plugin", "on the Droplet"},
-	{"plugin", "POST tags/TAG/resources"},
 	{"lab", "POST droplets"},
 	{"lab", "on the Droplet"},
 	{"lab", "POST droplets/N/actions snapshot"},
@@ -231,7 +239,7 @@ func (o *oven) killed(g *gate, template, who, at string) {
 	strike := func() {
 		<-started
 		once.Do(func() {
-			map[string]func(){"packer": r.killPacker, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
+			map[string]func(){"packer": r.killPacker, "both": r.killAll, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
 		})
 	}
 	g.watch(func(call string) {
@@ -250,6 +258,10 @@ func (o *oven) killed(g *gate, template, who, at string) {
 	once.Do(func() { require.Fail(o, "nothing was killed", text) })
 	if who != "lab" { // a build may outlive the lab's crash
 		require.Error(o, err, text)
+	}
+	r.waitForOrphans()
+	if who == "packer" {
+		o.onlyWholeImages() // by the plugin itself
 	}
 }
 
