@@ -34,8 +34,11 @@ import (
 
 const bakeLab = "baketest"
 
-// plot is a lab's name and public range: a test that may run beside others takes its own.
-type plot struct{ name, public string }
+// plot is a lab's name and public range: a test that may run beside others takes its own. Delays make it quicker than its profile.
+type plot struct {
+	name, public string
+	delays       []string
+}
 
 func init() {
 	programs["serve-lab"] = func(args []string) error {
@@ -43,7 +46,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Public: public, Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
+		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Public: public, Pace: lab.Pace{Delays: args[2:]}, Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
 	}
 	programs["launch-droplet"] = func(args []string) error { return labmachine.Launch(args[0]) }
 }
@@ -57,7 +60,7 @@ type oven struct {
 	roles   string
 }
 
-func newOven(t *testing.T) *oven { return newOvenAt(t, plot{bakeLab, "198.51.100.0/24"}) }
+func newOven(t *testing.T) *oven { return newOvenAt(t, plot{name: bakeLab, public: "198.51.100.0/24"}) }
 
 func newOvenAt(t *testing.T, at plot) *oven {
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
@@ -78,7 +81,7 @@ func newOvenAt(t *testing.T, at plot) *oven {
 func (o *oven) server() []string {
 	program, err := os.Executable()
 	require.NoError(o, err)
-	return []string{program, "serve-lab", o.at.name, o.at.public}
+	return append([]string{program, "serve-lab", o.at.name, o.at.public}, o.at.delays...)
 }
 
 // made makes files of this checkout, as make does, and returns the first one's path.

@@ -211,7 +211,7 @@ var kills = []struct{ who, at string }{
 
 // Whoever is killed, and whenever: the next run finishes, and nothing is left.
 func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
-	o := newOvenAt(t, plot{"killtest", "198.18.92.0/24"})
+	o := newOvenAt(t, plot{name: "killtest", public: "198.18.92.0/24", delays: []string{"create=500ms", "action=300ms", "transfer=1s", "delete=300ms"}})
 	o.role()
 	template := filepath.Join(t.TempDir(), "bare.pkr.hcl")
 	writeFile(t, template, fmt.Sprintf(bareTemplate, o.roles, o.options["bootstrap_binary"]))
@@ -220,7 +220,7 @@ func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 		t.Run(kill.who+" at "+kill.at, func(t *testing.T) {
 			o := &oven{T: t, at: o.at, client: o.client, options: o.options, roles: o.roles}
 			begun := time.Now()
-			o.killed(g, template, kill.who, kill.at)
+			o.killed(g, kill.who, kill.at, "build", "-color=false", template)
 			after := time.Now()
 			text, err := o.packer(g.URL, nil, "build", "-color=false", template).end()
 			require.NoError(t, err, text)
@@ -230,8 +230,8 @@ func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 	}
 }
 
-// killed runs a build of which something is killed at a moment.
-func (o *oven) killed(g *gate, template, who, at string) {
+// killed runs Packer, and kills something of it at a moment.
+func (o *oven) killed(g *gate, who, at string, args ...string) {
 	o.Helper()
 	var r *run
 	var once sync.Once
@@ -252,7 +252,7 @@ func (o *oven) killed(g *gate, template, who, at string) {
 		if strings.HasSuffix(line, at) {
 			strike()
 		}
-	}, "build", "-color=false", template)
+	}, args...)
 	close(started)
 	text, err := r.end()
 	once.Do(func() { require.Fail(o, "nothing was killed", text) })
