@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/builder"
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/lab"
 )
@@ -40,6 +41,24 @@ build {
   sources = ["source.hornero-droplet.tiny"]
   provisioner "shell" {
     inline = ["echo on the Droplet", "sleep 0.3", "echo still there"]
+  }
+  post-processor "hornero-manifest" { output = %q }
+  post-processor "hornero-prune" { keep = 1 }
+}
+`
+
+// findingTemplate finds what bareTemplate left.
+const findingTemplate = `
+data "hornero-image" "tiny" {
+  role   = "tiny"
+  region = "ams3"
+}
+source "null" "nothing" { communicator = "none" }
+build {
+  sources = ["source.null.nothing"]
+  post-processor "hornero-manifest" {
+    output      = %q
+    custom_data = { found = data.hornero-image.tiny.id, at = join(" ", data.hornero-image.tiny.regions) }
   }
 }
 `
@@ -214,7 +233,8 @@ func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 	o := newOvenAt(t, plot{name: "killtest", public: "198.18.92.0/24", delays: []string{"create=500ms", "action=300ms", "transfer=1s", "delete=300ms"}})
 	o.role()
 	template := filepath.Join(t.TempDir(), "bare.pkr.hcl")
-	writeFile(t, template, fmt.Sprintf(bareTemplate, o.roles, o.options["bootstrap_binary"]))
+	manifest := filepath.Join(t.TempDir(), "manifest.json")
+	writeFile(t, template, fmt.Sprintf(bareTemplate, o.roles, o.options["bootstrap_binary"], manifest))
 	g := newGate(t, o.options["api_url"].(string))
 	for _, kill := range kills {
 		t.Run(kill.who+" at "+kill.at, func(t *testing.T) {
@@ -228,6 +248,34 @@ func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 			t.Logf("killed after %.1f s, the next run took %.1f s", after.Sub(begun).Seconds(), time.Since(after).Seconds())
 		})
 	}
+	o.checkManifest(g, manifest)
+}
+
+// checkManifest looks at what the runs that finished left: an entry each, of images of which the newest is kept, where the data
+// source finds it.
+func (o *oven) checkManifest(g *gate, path string) {
+	o.Helper()
+	manifest, err := builder.ReadManifest(path)
+	require.NoError(o, err)
+	require.GreaterOrEqual(o, len(manifest.Builds), len(kills))
+	last := manifest.Builds[len(manifest.Builds)-1]
+	require.NotNil(o, last.Image)
+	require.Equal(o, "tiny", last.Image.Role)
+	require.ElementsMatch(o, []string{"nyc3", "ams3"}, last.Image.Regions)
+	require.NotEmpty(o, last.Run)
+	require.Equal(o, last.Artifact, strconv.Itoa(o.newest("tiny").ID))
+	o.nothingLeft(1)
+
+	finding := filepath.Join(o.TempDir(), "finding.pkr.hcl")
+	writeFile(o.T, finding, fmt.Sprintf(findingTemplate, path))
+	text, err := o.packer(g.URL, nil, "build", "-color=false", finding).end()
+	require.NoError(o, err, text)
+	manifest, err = builder.ReadManifest(path)
+	require.NoError(o, err)
+	found := manifest.Builds[len(manifest.Builds)-1]
+	require.Nil(o, found.Image)
+	require.Equal(o, last.Artifact, found.CustomData["found"])
+	require.Contains(o, []string{"nyc3 ams3", "ams3 nyc3"}, found.CustomData["at"])
 }
 
 // killed runs Packer, and kills something of it at a moment.
