@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/hashicorp/packer-plugin-sdk/communicator"
 	"github.com/stretchr/testify/require"
 
@@ -84,5 +85,28 @@ func TestThePageNamesEveryOption(t *testing.T) {
 				require.Contains(t, component.where, "`"+option+"`")
 			}
 		}
+	}
+}
+
+// The page's blocks of HCL are as packer fmt writes them, and name options that exist.
+func TestThePagesTemplatesAreFormatted(t *testing.T) {
+	text, err := os.ReadFile("../docs/packer.md")
+	require.NoError(t, err)
+	var blocks []string
+	for _, block := range strings.Split(string(text), "\n\n    ") {
+		block, _, _ = strings.Cut("    "+block, "\n\n#")
+		var lines []string
+		for line := range strings.Lines(block) {
+			if inside, ok := strings.CutPrefix(line, "    "); ok {
+				lines = append(lines, inside)
+			}
+		}
+		if code := strings.Join(lines, ""); strings.HasPrefix(code, "source ") || strings.HasPrefix(code, "data ") || strings.HasPrefix(code, "build ") {
+			blocks = append(blocks, strings.TrimRight(code, "\n")+"\n")
+		}
+	}
+	require.Len(t, blocks, 3)
+	for _, block := range blocks {
+		require.Equal(t, string(hclwrite.Format([]byte(block))), block, "packer fmt would change it")
 	}
 }
