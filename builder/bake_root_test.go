@@ -34,8 +34,11 @@ import (
 
 const bakeLab = "baketest"
 
-// plot is a lab's name and public range: a test that may run beside others takes its own.
-type plot struct{ name, public string }
+// plot is a lab's name and public range: a test that may run beside others takes its own. Delays make it quicker than its profile.
+type plot struct {
+	name, public string
+	delays       []string
+}
 
 func init() {
 	programs["serve-lab"] = func(args []string) error {
@@ -43,7 +46,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Public: public, Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
+		return lab.ServeForeground(context.Background(), lab.Options{Name: args[0], Public: public, Pace: lab.Pace{Delays: args[2:]}, Launcher: []string{os.Args[0], "launch-droplet"}}, os.Stderr, func(lab.Endpoint) {})
 	}
 	programs["launch-droplet"] = func(args []string) error { return labmachine.Launch(args[0]) }
 }
@@ -57,7 +60,7 @@ type oven struct {
 	roles   string
 }
 
-func newOven(t *testing.T) *oven { return newOvenAt(t, plot{bakeLab, "198.51.100.0/24"}) }
+func newOven(t *testing.T) *oven { return newOvenAt(t, plot{name: bakeLab, public: "198.51.100.0/24"}) }
 
 func newOvenAt(t *testing.T, at plot) *oven {
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
@@ -78,7 +81,7 @@ func newOvenAt(t *testing.T, at plot) *oven {
 func (o *oven) server() []string {
 	program, err := os.Executable()
 	require.NoError(o, err)
-	return []string{program, "serve-lab", o.at.name, o.at.public}
+	return append([]string{program, "serve-lab", o.at.name, o.at.public}, o.at.delays...)
 }
 
 // made makes files of this checkout, as make does, and returns the first one's path.
@@ -278,21 +281,38 @@ func TestAnImageWithFaultsIsNotPublished(t *testing.T) {
 	o.nothingLeft(0)
 }
 
-// Packer itself ends with the cause.
+// Packer itself ends with the cause, and not with 0; there is no snapshot but the layer's.
 func TestPackerEndsWithTheCause(t *testing.T) {
 	o := newOven(t)
-	o.role()
-	writeFile(t, filepath.Join(o.roles, "tiny/tiny.conf"), "word {{secret \"tiny.word\"}}\n{{.Nobody}}\n")
 	made(t, "bin/packer-plugin-hornero", "packer")
-	var said bytes.Buffer
-	_, err := command.Run(t.Context(), command.Command{
-		Args: []string{"scripts/images.sh", "-var", `roles=["tiny"]`, "-var", "roles_dir=" + o.roles}, Dir: "..", Output: &said,
-		Env: []string{"CLOUD=digitalocean", "DIGITALOCEAN_API_URL=" + o.options["api_url"].(string), "DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string)},
-	})
-	require.Error(t, err, said.String())
-	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-	require.Contains(t, strings.Join(lines[max(0, len(lines)-6):], "\n"), "fault: /etc/tiny/tiny.conf does not render for a node of a whole stack: render template of role tiny: template: tiny.conf:2:2: ")
-	o.nothingLeft(1) // the layer
+	for _, fault := range []struct {
+		what    string
+		spoil   func()
+		command []string
+		want    string
+		lines   int // how far from the end
+	}{
+		{"a template that does not render", func() {
+			writeFile(t, filepath.Join(o.roles, "tiny/tiny.conf"), "word {{secret \"tiny.word\"}}\n{{.Nobody}}\n")
+		}, nil,
+			"fault: /etc/tiny/tiny.conf does not render for a node of a whole stack: render template of role tiny: template: tiny.conf:2:2: ", 6},
+		{"a package that does not exist", func() { o.rewrite("tiny/role.yaml", "[cron]", "[no-such-package]") }, nil, "E: Unable to locate package no-such-package", 10},
+		{"a self-test that fails", func() {}, []string{"touch /opt/open; chmod 0666 /opt/open"}, "fault: everybody may write /opt/open (0666)", 6},
+	} {
+		o.role(fault.command...)
+		fault.spoil()
+		var said bytes.Buffer
+		_, err := command.Run(t.Context(), command.Command{
+			Args: []string{"scripts/images.sh", "-var", `roles=["tiny"]`, "-var", "roles_dir=" + o.roles}, Dir: "..", Output: &said,
+			Env: []string{"CLOUD=digitalocean", "DIGITALOCEAN_API_URL=" + o.options["api_url"].(string), "DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string)},
+		})
+		var failure *command.Error
+		require.ErrorAs(t, err, &failure, "%s: %s", fault.what, said.String())
+		require.Positive(t, failure.ExitCode, fault.what)
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		require.Contains(t, strings.Join(lines[max(0, len(lines)-fault.lines):], "\n"), fault.want, fault.what)
+		o.nothingLeft(1)
+	}
 }
 
 func TestInterruptingARealBakeLeavesNothing(t *testing.T) {
@@ -309,16 +329,4 @@ func TestInterruptingARealBakeLeavesNothing(t *testing.T) {
 		require.ErrorIs(t, err, builder.ErrInterrupted, text)
 		o.nothingLeft(0)
 	}
-}
-
-func TestTheErrorOfAFailedBakeIsApts(t *testing.T) {
-	o := newOven(t)
-	o.role()
-	manifest := filepath.Join(o.roles, "tiny/role.yaml")
-	text, err := os.ReadFile(manifest)
-	require.NoError(t, err)
-	writeFile(t, manifest, strings.Replace(string(text), "[cron]", "[no-such-package]", 1))
-	_, _, err = o.bake(t.Context(), nil)
-	require.ErrorContains(t, err, "no-such-package")
-	o.nothingLeft(0)
 }

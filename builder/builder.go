@@ -53,6 +53,8 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := withParent(ctx)
+	defer done()
 	artifact, err := b.run(ctx, &build{config: &b.config, client: client, ui: ui, owner: thisProcess()}, hook)
 	if err != nil {
 		return nil, do.Explained(err)

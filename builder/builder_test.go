@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/builder"
+	"github.com/hornero/hornero/internal/do"
 )
 
 // programs are what else the tests' own program can be, by its first argument.
@@ -224,6 +225,25 @@ func TestADropletThatWillNotShutDownIsPoweredOff(t *testing.T) {
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.NoError(t, err)
 	require.Equal(t, 1, c.count("POST droplets/N/actions power_off"))
+}
+
+// An action that ended in an error is not polled until the time is over.
+func TestASnapshotThatErrsEndsTheBuildAtOnce(t *testing.T) {
+	c := newCloud(t)
+	c.before = func(w http.ResponseWriter, _ *http.Request, call string) bool {
+		if call != "POST droplets/N/actions snapshot" {
+			return false
+		}
+		c.mutex.Lock()
+		defer c.mutex.Unlock()
+		reply(w, http.StatusCreated, object{"action": c.add("actions", object{"status": "errored", "type": "snapshot", "resource_type": "droplet", "resource_id": 7})})
+		return true
+	}
+	_, err := bake(t.Context(), t, prepared(t, c, nil))
+	require.ErrorIs(t, err, do.ErrErrored)
+	require.ErrorContains(t, err, "ended in an error state: snapshot of droplet 7")
+	require.Equal(t, 1, c.count("POST droplets/N/actions snapshot"))
+	require.Equal(t, nothing, c.left())
 }
 
 func TestATagThatDoesNotStickIsNoSuccess(t *testing.T) {

@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -126,11 +125,8 @@ func (c *Config) checkDurations() []error {
 func (c *Config) hide() {
 	const least = 8
 	for _, secret := range []string{c.APIToken, c.userData} {
-		if len(secret) >= least || secret == c.APIToken {
+		if len(secret) >= least || secret != "" && secret == c.APIToken {
 			packersdk.LogSecretFilter.Set(secret)
 		}
 	}
 }
-
-// errNoRegion is a region that the cloud does not have.
-var errNoRegion = errors.New("no such region")

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/builder"
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/lab"
 )
@@ -41,13 +42,31 @@ build {
   provisioner "shell" {
     inline = ["echo on the Droplet", "sleep 0.3", "echo still there"]
   }
+  post-processor "hornero-manifest" { output = %q }
+  post-processor "hornero-prune" { keep = 1 }
+}
+`
+
+// findingTemplate finds what bareTemplate left.
+const findingTemplate = `
+data "hornero-image" "tiny" {
+  role   = "tiny"
+  region = "ams3"
+}
+source "null" "nothing" { communicator = "none" }
+build {
+  sources = ["source.null.nothing"]
+  post-processor "hornero-manifest" {
+    output      = %q
+    custom_data = { found = data.hornero-image.tiny.id, at = join(" ", data.hornero-image.tiny.regions) }
+  }
 }
 `
 
 // patience of these tests.
 const (
-	endsWithin  = 2 * time.Minute  // a build whose helpers are killed
-	goneWithin  = 20 * time.Second // plugins whose Packer is killed
+	endsWithin  = 2 * time.Minute // a build whose helpers are killed
+	goneWithin  = time.Minute     // plugins whose Packer is killed
 	lookingEach = 50 * time.Millisecond
 )
 
@@ -59,6 +78,7 @@ type run struct {
 	mutex   sync.Mutex
 	ended   chan error
 	heard   func(line string)
+	orphans []int
 }
 
 // packer starts Packer with the plugin of this checkout on what answers at url.
@@ -138,22 +158,29 @@ func (r *run) kill(pids []int) {
 	}
 }
 
-// killPacker kills Packer and waits until its plugins have ended for want of it.
+// killPacker kills Packer and leaves its plugins alone.
 func (r *run) killPacker() {
-	plugins := r.processes("packer-plugin-hornero")
-	r.kill(slices.DeleteFunc(r.processes(""), func(pid int) bool { return slices.Contains(plugins, pid) }))
+	r.orphans = r.processes("packer-plugin-hornero")
+	r.kill(slices.DeleteFunc(r.processes(""), func(pid int) bool { return slices.Contains(r.orphans, pid) }))
+}
+
+// waitForOrphans waits until the plugins of a killed Packer have cleared away what they made, and ended.
+func (r *run) waitForOrphans() {
 	for deadline := time.Now().Add(goneWithin); ; time.Sleep(lookingEach) {
-		plugins = slices.DeleteFunc(plugins, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
-		if len(plugins) == 0 {
+		r.orphans = slices.DeleteFunc(r.orphans, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
+		if len(r.orphans) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.kill(plugins)
+			r.kill(r.orphans)
 			r.Errorf("plugins outlive Packer by %s", goneWithin)
 			return
 		}
 	}
 }
+
+// killAll kills Packer and its plugins, as the end of their machine does.
+func (r *run) killAll() { r.kill(r.processes("")) }
 
 // killPlugin kills a component's process.
 func (r *run) killPlugin(component string) func() {
@@ -188,14 +215,14 @@ func (o *oven) killLab() {
 
 // kills are who is killed, and after which request of the build or at which line of its output.
 var kills = []struct{ who, at string }{
-	{"packer", "POST droplets"},
 	{"packer", "on the Droplet"},
 	{"packer", "POST droplets/N/actions snapshot"},
-	{"packer", "PUT images/N"},
 	{"packer", "POST images/N/actions transfer"},
+	{"both", "POST droplets"},
+	{"both", "POST droplets/N/actions snapshot"},
+	{"both", "PUT images/N"},
 	{"plugin", "POST account/keys"},
 	{"plugin", "on the Droplet"},
-	{"plugin", "POST tags/TAG/resources"},
 	{"lab", "POST droplets"},
 	{"lab", "on the Droplet"},
 	{"lab", "POST droplets/N/actions snapshot"},
@@ -203,16 +230,17 @@ var kills = []struct{ who, at string }{
 
 // Whoever is killed, and whenever: the next run finishes, and nothing is left.
 func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
-	o := newOvenAt(t, plot{"killtest", "198.18.92.0/24"})
+	o := newOvenAt(t, plot{name: "killtest", public: "198.18.92.0/24", delays: []string{"create=500ms", "action=300ms", "transfer=1s", "delete=300ms"}})
 	o.role()
 	template := filepath.Join(t.TempDir(), "bare.pkr.hcl")
-	writeFile(t, template, fmt.Sprintf(bareTemplate, o.roles, o.options["bootstrap_binary"]))
+	manifest := filepath.Join(t.TempDir(), "manifest.json")
+	writeFile(t, template, fmt.Sprintf(bareTemplate, o.roles, o.options["bootstrap_binary"], manifest))
 	g := newGate(t, o.options["api_url"].(string))
 	for _, kill := range kills {
 		t.Run(kill.who+" at "+kill.at, func(t *testing.T) {
 			o := &oven{T: t, at: o.at, client: o.client, options: o.options, roles: o.roles}
 			begun := time.Now()
-			o.killed(g, template, kill.who, kill.at)
+			o.killed(g, kill.who, kill.at, "build", "-color=false", template)
 			after := time.Now()
 			text, err := o.packer(g.URL, nil, "build", "-color=false", template).end()
 			require.NoError(t, err, text)
@@ -220,10 +248,38 @@ func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 			t.Logf("killed after %.1f s, the next run took %.1f s", after.Sub(begun).Seconds(), time.Since(after).Seconds())
 		})
 	}
+	o.checkManifest(g, manifest)
 }
 
-// killed runs a build of which something is killed at a moment.
-func (o *oven) killed(g *gate, template, who, at string) {
+// checkManifest looks at what the runs that finished left: an entry each, of images of which the newest is kept, where the data
+// source finds it.
+func (o *oven) checkManifest(g *gate, path string) {
+	o.Helper()
+	manifest, err := builder.ReadManifest(path)
+	require.NoError(o, err)
+	require.GreaterOrEqual(o, len(manifest.Builds), len(kills))
+	last := manifest.Builds[len(manifest.Builds)-1]
+	require.NotNil(o, last.Image)
+	require.Equal(o, "tiny", last.Image.Role)
+	require.ElementsMatch(o, []string{"nyc3", "ams3"}, last.Image.Regions)
+	require.NotEmpty(o, last.Run)
+	require.Equal(o, last.Artifact, strconv.Itoa(o.newest("tiny").ID))
+	o.nothingLeft(1)
+
+	finding := filepath.Join(o.TempDir(), "finding.pkr.hcl")
+	writeFile(o.T, finding, fmt.Sprintf(findingTemplate, path))
+	text, err := o.packer(g.URL, nil, "build", "-color=false", finding).end()
+	require.NoError(o, err, text)
+	manifest, err = builder.ReadManifest(path)
+	require.NoError(o, err)
+	found := manifest.Builds[len(manifest.Builds)-1]
+	require.Nil(o, found.Image)
+	require.Equal(o, last.Artifact, found.CustomData["found"])
+	require.Contains(o, []string{"nyc3 ams3", "ams3 nyc3"}, found.CustomData["at"])
+}
+
+// killed runs Packer, and kills something of it at a moment.
+func (o *oven) killed(g *gate, who, at string, args ...string) {
 	o.Helper()
 	var r *run
 	var once sync.Once
@@ -231,7 +287,7 @@ func (o *oven) killed(g *gate, template, who, at string) {
 	strike := func() {
 		<-started
 		once.Do(func() {
-			map[string]func(){"packer": r.killPacker, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
+			map[string]func(){"packer": r.killPacker, "both": r.killAll, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
 		})
 	}
 	g.watch(func(call string) {
@@ -244,12 +300,16 @@ func (o *oven) killed(g *gate, template, who, at string) {
 		if strings.HasSuffix(line, at) {
 			strike()
 		}
-	}, "build", "-color=false", template)
+	}, args...)
 	close(started)
 	text, err := r.end()
 	once.Do(func() { require.Fail(o, "nothing was killed", text) })
 	if who != "lab" { // a build may outlive the lab's crash
 		require.Error(o, err, text)
+	}
+	r.waitForOrphans()
+	if who == "packer" {
+		o.onlyWholeImages() // by the plugin itself
 	}
 }
 

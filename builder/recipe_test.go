@@ -112,6 +112,29 @@ func TestDigestIgnoresOrder(t *testing.T) {
 	require.NotEqual(t, builder.Digest(map[string][]byte{"a": {1}, "b": {2}}), builder.Digest(map[string][]byte{"a": {2}, "b": {1}}))
 }
 
+// Whatever byte of a role's folder changes, the digest does, unless the role is refused.
+func TestDigestChangesWithEveryByte(t *testing.T) {
+	dir, program := writeRoles(t), writeProgram(t, nil)
+	config := builder.RecipeConfig{Role: "tiny", Release: "debian-13", RolesDir: dir, BootstrapBinary: program}
+	seen := map[string]bool{load(t, config).Digest: true}
+	for _, file := range []string{"tiny/motd", "tiny/role.yaml", "common/role.yaml"} {
+		path := filepath.Join(dir, file)
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for i := range text {
+			changed := bytes.Clone(text)
+			changed[i] ^= 1
+			require.NoError(t, os.WriteFile(path, changed, 0o644))
+			if recipe, err := config.Load(); err == nil {
+				require.False(t, seen[recipe.Digest], "byte %d of %s left the digest as it was", i, file)
+				seen[recipe.Digest] = true
+			}
+		}
+		require.NoError(t, os.WriteFile(path, text, 0o644))
+	}
+	require.Greater(t, len(seen), 50)
+}
+
 // Whoever has the record can tell what the digest is over, and that it is over that.
 func TestDigestFollowsFromTheInputs(t *testing.T) {
 	recipe := load(t, builder.RecipeConfig{Role: "tiny", Release: "debian-13", RolesDir: writeRoles(t), BootstrapBinary: writeProgram(t, nil)})

@@ -124,7 +124,7 @@ func (s *stepDroplet) Cleanup(state multistep.StateBag) {
 	if !s.began {
 		return
 	}
-	s.cleanup("the Droplet tagged "+s.owner.tag(), func(ctx context.Context) error {
+	gone := s.cleanup("the Droplet tagged "+s.owner.tag(), func(ctx context.Context) error {
 		ids := map[int]bool{}
 		if id, ok := state.Get("droplet").(int); ok {
 			ids[id] = true
@@ -136,11 +136,11 @@ func (s *stepDroplet) Cleanup(state multistep.StateBag) {
 		for id := range ids {
 			err = errors.Join(err, do.DeleteDroplet(ctx, s.client, id, s.config.wait(s.config.CleanupTimeout)))
 		}
-		if err != nil || marked(state, imageLeft) {
-			return err // the tag tells the next build whose it is
-		}
-		return s.deleteTag(ctx, s.owner.tag())
+		return err
 	})
+	if gone && !marked(state, imageLeft) { // as long as something bears it, the tag tells the next build whose that is
+		s.cleanup("the tag "+s.owner.tag(), func(ctx context.Context) error { return s.deleteTag(ctx, s.owner.tag()) })
+	}
 }
 
 // stepReachable waits until sshd lets the build's key in. Packer's own step looks every five seconds only.

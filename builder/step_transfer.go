@@ -17,6 +17,9 @@ import (
 // ErrTransfer is an image that is published, and not in all regions that it is wanted in.
 var ErrTransfer = errors.New("the image is not in all regions")
 
+// errNoRegion is a region that the cloud does not have.
+var errNoRegion = errors.New("no such region")
+
 // stepTransfer brings the published image to its other regions. When that does not end well the image stays: the next build of
 // the same content transfers it to where it is missing.
 type stepTransfer struct{ *build }

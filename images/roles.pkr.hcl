@@ -74,6 +74,12 @@ variable "region" {
   default     = "nyc3"
 }
 
+variable "snapshot_regions" {
+  description = "More regions that the roles' images are to be in; the layer's is needed in region only."
+  type        = list(string)
+  default     = []
+}
+
 variable "size" {
   description = "The size to bake on. The smallest is right: an image's least disk is its builder's."
   type        = string
@@ -128,9 +134,10 @@ build {
     for_each = var.roles
     labels   = ["hornero-droplet.role"]
     content {
-      name  = source.value
-      role  = source.value
-      layer = var.layer
+      name             = source.value
+      role             = source.value
+      layer            = var.layer
+      snapshot_regions = var.snapshot_regions
     }
   }
 

@@ -20,7 +20,8 @@ variable "release" {
   default     = "debian-13"
 }
 
-# What the role is baked on: an image of the role common, which "packer build -only='common.*' images" leaves.
+# What the role is baked on: an image of the role common, which "packer build -only='common.*' images" leaves. The provisioners
+# take the builders' base images.
 data "hornero-image" "layer" {
   role    = "common"
   release = var.release
@@ -67,7 +68,6 @@ build {
   provisioner "hornero-role" {
     role             = "web"
     release          = var.release
-    image            = data.hornero-image.layer.id
     bootstrap_binary = "bin/hornero-bootstrap"
   }
 
@@ -85,7 +85,6 @@ build {
 build {
   sources = ["source.hornero-droplet.golden"]
 
-  # The base image is the one that the builder found.
   provisioner "hornero-role" {
     role             = "web"
     release          = var.release

@@ -1,0 +1,36 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// errOrphaned is the cause of a build's end when its Packer was killed.
+var errOrphaned = errors.New("Packer ended in the middle of the build")
+
+// parentInterval is how often a build looks whether its Packer still lives.
+const parentInterval = 500 * time.Millisecond
+
+// withParent returns a context that ends when the process that started this one does. A plugin outlives a Packer that is killed and
+// would go on building for nobody: so it stops, and clears away what it made.
+func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	parent := os.Getppid()
+	go func() {
+		ticks := time.NewTicker(parentInterval)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+				if os.Getppid() != parent {
+					cancel(errOrphaned)
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

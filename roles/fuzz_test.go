@@ -1,0 +1,58 @@
+package roles_test
+
+import (
+	"io/fs"
+	"regexp"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+// goName is what no message for a person has in it: a type's or a package's name of Go's.
+var goName = regexp.MustCompile(`\b(roles|report|reflect|yaml)\.[A-Z]|map\[string\]|interface \{\}`)
+
+// A role.yaml of whatever bytes is a manifest, or a list of problems that have a place in it.
+func FuzzLoad(f *testing.F) {
+	for _, role := range []string{"common", "db", "proxy", "web"} {
+		text, err := fs.ReadFile(roles.Embedded(), role+"/role.yaml")
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Add([]byte("version: 1\nname: fuzz\nsummary: &a [*a]\npeers: client\n"))
+	f.Add([]byte("version: 1\nname: fuzz\npeers: client\nfiles: [{source: x, path: /etc/x, mode: \"07777\"}]\nbake: {commands: ['{{var \"x\"}}']}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		folder := fstest.MapFS{"fuzz/role.yaml": {Data: text}, "fuzz/x": {Data: []byte("x")}}
+		manifest, err := roles.Load(folder, "fuzz")
+		if err != nil {
+			problems, ok := report.Of(err)
+			require.True(t, ok, "%T: %v", err, err)
+			require.NotEmpty(t, problems)
+			for _, problem := range problems {
+				require.Positive(t, problem.Line)
+				require.Positive(t, problem.Column)
+				require.NotEmpty(t, problem.Message)
+				require.NotRegexp(t, goName, problem.Message)
+			}
+			return
+		}
+		require.Equal(t, "fuzz", manifest.Name)
+		require.Equal(t, 1, manifest.Version)
+		again, err := roles.Load(folder, "fuzz")
+		require.NoError(t, err)
+		require.Equal(t, manifest, again)
+		for _, release := range []string{"debian-13", "", "all"} {
+			manifest.PackagesFor(release)
+			manifest.ExcludedFor(release)
+		}
+		for _, file := range manifest.Files {
+			_, err := roles.ParseMode(file.Mode, 0)
+			require.NoError(t, err)
+			_, err = fs.ReadFile(manifest.FS(), file.Source)
+			require.NoError(t, err, "a file that was checked is there")
+		}
+	})
+}
