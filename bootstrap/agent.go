@@ -54,8 +54,8 @@ type Config struct {
 	Roles    fs.FS  // role folders, as baked
 	Release  string // as baked
 	Drivers  Drivers
-	// Open founds, joins or comes back to consensus.
-	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
+	// Open founds, joins or comes back to consensus. The member calls tell after each change that it made.
+	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config, tell func()) (Member, error)
 	Systemctl systemd.Ctl // nil means the real one
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
@@ -71,6 +71,7 @@ type Agent struct {
 	Config
 	start time.Time
 	news  chan struct{}  // the driver said something new: report it now
+	told  chan struct{}  // this member changed the peer set: tell the others now
 	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
 
 	mu       sync.Mutex
@@ -122,7 +123,7 @@ func New(config Config) *Agent {
 	if config.Metrics == nil {
 		config.Metrics = &metrics.Registry{}
 	}
-	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), told: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
 	a.register()
 	return a
 }
@@ -317,12 +318,13 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, a.node, a.address, join, config)
+		return a.Open(ctx, a.node, a.address, join, config, a.tell)
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.work.Go(func() { a.serveAPI(ctx, member) })
+	a.work.Go(func() { a.keepTelling(ctx, client, member) })
 	a.work.Go(func() {
 		<-ctx.Done()
 		a.close(member)
@@ -369,6 +371,32 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 		return member.Admit(ctx, a.joining())
 	})
 	return err
+}
+
+// tell says that this member changed the peer set. One change more while the last is told of is told once.
+func (a *Agent) tell() {
+	select {
+	case a.told <- struct{}{}:
+	default:
+	}
+}
+
+// keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
+func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Member) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.told:
+		}
+		var others []string
+		for _, peer := range member.Snapshot().Peers {
+			if peer.Kind == peerset.KindMember && peer.Alive && peer.Name != a.node.Node {
+				others = append(others, peer.Address)
+			}
+		}
+		client.News(ctx, others)
+	}
 }
 
 func (a *Agent) close(member Member) {

@@ -75,6 +75,8 @@ func (r *registry) Put(_ context.Context, who peerset.Identity, key, _ string, _
 	return peerset.ErrUnavailable
 }
 
+func (r *registry) Refresh() { r.t.Error("a client told news") }
+
 func (r *registry) Forget(context.Context, string) error { return nil }
 
 func server(r peerset.Registry) api.Server {
@@ -101,7 +103,7 @@ func post(handler http.Handler, who *x509.Certificate, path, body string) *httpt
 	return answer
 }
 
-var requests = []string{"/v1/join", "/v1/report", "/v1/hold", "/v1/seize", "/v1/release", "/v1/put"}
+var requests = []string{"/v1/join", "/v1/report", "/v1/hold", "/v1/seize", "/v1/release", "/v1/put", "/v1/news"}
 
 func FuzzBodies(f *testing.F) {
 	who := certificate(f, web1)

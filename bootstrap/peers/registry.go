@@ -99,7 +99,7 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ForgottenPrefix+join.Name); err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 
@@ -191,6 +191,9 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 	if report.Facts == nil {
 		facts = []byte("{}")
 	}
+	if s.beat(who, report) {
+		return nil
+	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `UPDATE peers SET beats = beats + 1 WHERE name = ? AND incarnation = ?`, who.Name, who.Incarnation)
 		if err != nil {
@@ -213,7 +216,7 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 				return err
 			}
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 
@@ -247,7 +250,7 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 
@@ -262,7 +265,7 @@ func (s *Store) forgetReplaced(ctx context.Context, name string) (bool, error) {
 		if hit, err = result.RowsAffected(); err != nil || hit == 0 {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 	if err != nil {
 		return false, fmt.Errorf("forget %s: %w", name, err)
@@ -283,7 +286,7 @@ func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string
 		if err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 

@@ -42,7 +42,9 @@ func (s *Store) found(ctx context.Context) error {
 	})
 }
 
-func bump(ctx context.Context, tx *sql.Tx) error {
+// bump makes a new generation: what the transaction changes is for everybody to see.
+func (s *Store) bump(ctx context.Context, tx *sql.Tx) error {
+	s.bumped = true
 	_, err := tx.ExecContext(ctx, `UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'`)
 	return err
 }
@@ -54,8 +56,25 @@ const writeDeadline = 5 * time.Second
 // vanished answers nothing: whoever waits on it for long misses the new leader, which is there after 0.6 s.
 const attemptDeadline = 700 * time.Millisecond
 
-// write runs a transaction, again while dqlite says what passes by itself.
+// write runs a transaction, again while dqlite says what passes by itself. A new generation is read at once, here and by the
+// others.
 func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
+	news := false
+	err := s.repeat(ctx, func(ctx context.Context) error {
+		s.bumped = false
+		err := s.try(ctx, do)
+		news = s.bumped
+		return err
+	})
+	if err == nil && news {
+		s.Refresh()
+		s.config.Tell()
+	}
+	return err
+}
+
+// repeat makes one attempt after the other, one at a time in this process.
+func (s *Store) repeat(ctx context.Context, attempt func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
 	// One write at a time from this member: its own requests would only lock each other out.
@@ -67,9 +86,9 @@ func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.
 	}
 	patience := attemptDeadline
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		attempt, drop := context.WithTimeout(ctx, patience)
-		err := s.try(attempt, do)
-		if attempt.Err() != nil {
+		trying, drop := context.WithTimeout(ctx, patience)
+		err := attempt(trying)
+		if trying.Err() != nil {
 			patience *= 2
 		}
 		drop()

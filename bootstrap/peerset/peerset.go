@@ -168,6 +168,8 @@ type Registry interface {
 	Release(ctx context.Context, who Identity, lease Lease) error
 	Put(ctx context.Context, who Identity, key, value string, fence Lease) error
 	Forget(ctx context.Context, name string) error
+	// Refresh makes the member read the peer set at once: another member changed it.
+	Refresh()
 }
 
 // Set is the peer set as one node uses it.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,13 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
+// collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is the database's.
+const collectAt = 50
+
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
@@ -83,8 +90,8 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	agent := bootstrap.New(bootstrap.Config{
 		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Version: version, Log: log,
 		Known: func() bool { return peers.Known(dqlite) },
-		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})
+		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config, tell func()) (bootstrap.Member, error) {
+			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Tell: tell, Log: log})
 		},
 	})
 	go func() {
