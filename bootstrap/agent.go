@@ -70,7 +70,8 @@ type Config struct {
 type Agent struct {
 	Config
 	start time.Time
-	news  chan struct{}  // the driver said something new: report it now
+	news  chan struct{} // the driver said something new: report it now
+	notes chan peerset.Note
 	told  chan struct{}  // this member changed the peer set: tell the others now
 	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
 
@@ -87,6 +88,7 @@ type Agent struct {
 	evicted  string // why this incarnation is no longer in the peer set
 	marks    map[string]float64
 	set      peerset.Set
+	events   peerset.Events
 	driver   Driver
 	refused  refusals
 	counted  counters
@@ -123,7 +125,7 @@ func New(config Config) *Agent {
 	if config.Metrics == nil {
 		config.Metrics = &metrics.Registry{}
 	}
-	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), told: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), told: make(chan struct{}, 1), notes: make(chan peerset.Note, maxNotes), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
 	a.register()
 	return a
 }
@@ -297,6 +299,7 @@ func (a *Agent) join(ctx context.Context) error {
 	a.set = set
 	a.mu.Unlock()
 	a.work.Go(func() { a.remember(ctx, set) })
+	a.work.Go(func() { a.keepNoting(ctx) })
 	return nil
 }
 
@@ -309,7 +312,9 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 			}
 			remembered = welcome.Snapshot
 		}
-		return withMemory(api.Watch(ctx, client, remembered, a.Log), remembered), nil
+		watcher := api.Watch(ctx, client, remembered, a.Log)
+		a.setEvents(watcher)
+		return withMemory(watcher, remembered), nil
 	}
 	join, err := a.way(ctx, client, remembered.Founded)
 	if err != nil {
@@ -332,6 +337,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err := a.admitSelf(ctx, member, remembered); err != nil {
 		return nil, err
 	}
+	a.setEvents(peerset.BindEvents(member, a.self()))
 	return withMemory(peerset.Bind(member, a.self()), remembered), nil
 }
 

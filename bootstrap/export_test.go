@@ -39,3 +39,13 @@ func (a *Agent) Served(set peerset.Set, node string) {
 
 // Applied is what a round of templates ended with.
 func (a *Agent) Applied(err error) { a.applied = err }
+
+// Noted runs the agent's events against these, until ctx ends.
+func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
+	a.setEvents(events)
+	a.keepNoting(ctx)
+}
+
+func (a *Agent) Note(kind, text string) { a.note(kind, text) }
+
+func (a *Agent) LocalHandler() http.Handler { return a.localHandler() }

@@ -70,6 +70,8 @@ func read(from io.Reader, body any) error {
 		return checkName("name", body.Name)
 	case *putRequest:
 		return body.check()
+	case *peerset.Note:
+		return checkNote(*body)
 	case *news:
 		return nil
 	}
@@ -95,6 +97,18 @@ func checkReport(report peerset.Report) error {
 		return nil // a node that has just joined has no state yet
 	}
 	return checkName("state", report.State)
+}
+
+func checkNote(note peerset.Note) error {
+	if len(note.Text) > maxReason {
+		return fmt.Errorf("text: must be at most %d bytes, got %d", maxReason, len(note.Text))
+	}
+	for _, r := range note.Text {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("text: must be printable, got %q", note.Text)
+		}
+	}
+	return checkName("kind", note.Kind)
 }
 
 func (r holdRequest) check() error {

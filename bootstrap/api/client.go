@@ -298,6 +298,27 @@ func (w *Watcher) Put(ctx context.Context, key, value string, fence peerset.Leas
 	return w.client.call(ctx, "/v1/put", putRequest{key, value, fence}, &struct{}{})
 }
 
+// Note adds an event about this node.
+func (w *Watcher) Note(ctx context.Context, note peerset.Note) error {
+	return w.client.call(ctx, "/v1/event", note, &struct{}{})
+}
+
+// Events returns the newest of the events after an id, at most limit of them, in order.
+func (w *Watcher) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
+	var events []peerset.Event
+	query := url.Values{"after": {strconv.FormatInt(after, 10)}, "n": {strconv.Itoa(limit)}}
+	err := w.client.each(func(member string) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.client.url(member, "/v1/events?"+query.Encode()), nil)
+		if err != nil {
+			return err
+		}
+		return w.client.do(request, &events)
+	})
+	return events, err
+}
+
 // Forget is for members, on the operator's word; a node outside consensus may not.
 func (w *Watcher) Forget(context.Context, string) error {
 	return fmt.Errorf("forget: %w: run it on a database or proxy node", peerset.ErrForbidden)

@@ -14,6 +14,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -83,6 +85,10 @@ func (s Server) Handler() http.Handler {
 	handle(mux, s, "POST /v1/put", func(ctx context.Context, who caller, request putRequest) (any, error) {
 		return struct{}{}, s.Registry.Put(ctx, who.Identity, request.Key, request.Value, request.Fence)
 	})
+	handle(mux, s, "POST /v1/event", func(ctx context.Context, who caller, note peerset.Note) (any, error) {
+		return struct{}{}, s.Registry.Note(ctx, who.Identity, note)
+	})
+	mux.HandleFunc("GET /v1/events", s.events)
 	handle(mux, s, "POST /v1/news", func(_ context.Context, who caller, _ news) (any, error) {
 		if err := peerset.MemberOnly(who.kind, who.Role); err != nil {
 			return nil, err
@@ -91,6 +97,27 @@ func (s Server) Handler() http.Handler {
 		return struct{}{}, nil
 	})
 	return mux
+}
+
+// events answers with the newest events after an id.
+func (s Server) events(w http.ResponseWriter, r *http.Request) {
+	after, limit := EventsQuery(r.URL.Query())
+	events, err := s.Registry.Events(r.Context(), after, limit)
+	if err != nil {
+		fail(w, statusOf(err), err)
+		return
+	}
+	write(w, http.StatusOK, events)
+}
+
+// EventsQuery reads which events are asked for: those after an id, the newest n of them.
+func EventsQuery(query url.Values) (after int64, limit int) {
+	after, _ = strconv.ParseInt(query.Get("after"), 10, 64)
+	limit, err := strconv.Atoi(query.Get("n"))
+	if err != nil || limit < 0 || limit > peerset.MaxEvents {
+		limit = peerset.MaxEvents
+	}
+	return after, limit
 }
 
 // mayJoin holds a join to the certificate: the name, the incarnation, the kind, and the address that it comes from.

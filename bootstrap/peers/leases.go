@@ -22,7 +22,7 @@ func (s *Store) Hold(ctx context.Context, who peerset.Identity, name string, ttl
 	var lease peerset.Lease
 	var ok bool
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, ok, err = s.hold(ctx, tx, who, name, func(held peerset.Lease, renewals int64) bool {
+		lease, ok, err = s.hold(ctx, tx, who, name, "", func(held peerset.Lease, renewals int64) bool {
 			return s.expired(held, renewals, ttl)
 		})
 		return err
@@ -66,7 +66,7 @@ func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, re
 	}
 	var lease peerset.Lease
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, _, err = s.hold(ctx, tx, who, name, func(peerset.Lease, int64) bool { return true })
+		lease, _, err = s.hold(ctx, tx, who, name, reason, func(peerset.Lease, int64) bool { return true })
 		return err
 	})
 	if err != nil {
@@ -76,7 +76,8 @@ func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, re
 	return lease, nil
 }
 
-func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name string, free func(peerset.Lease, int64) bool) (peerset.Lease, bool, error) {
+// hold takes, renews or leaves a lease. reason is why it is taken from its holder; "" when the holder's time is up.
+func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name, reason string, free func(peerset.Lease, int64) bool) (peerset.Lease, bool, error) {
 	if err := registered(ctx, tx, who); err != nil {
 		return peerset.Lease{}, false, err
 	}
@@ -94,9 +95,17 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name
 	if lease.Holder != "" && !free(lease, renewals) {
 		return lease, false, nil
 	}
+	if lease.Holder == "" {
+		reason = "it was free"
+	} else if reason == "" {
+		reason = lease.Holder + " did not renew it in time"
+	}
 	lease = peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: lease.Epoch + 1}
 	_, err = tx.ExecContext(ctx, `INSERT INTO leases (name, holder, incarnation, epoch, renewals) VALUES (?1, ?2, ?3, ?4, 0)
 		ON CONFLICT (name) DO UPDATE SET holder = ?2, incarnation = ?3, epoch = ?4, renewals = 0`, name, lease.Holder, lease.Incarnation, lease.Epoch)
+	if err == nil {
+		err = s.passed(ctx, tx, lease, reason)
+	}
 	if err != nil {
 		return peerset.Lease{}, false, err
 	}

@@ -23,8 +23,25 @@ var schema = []string{
 	`CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, incarnation INTEGER NOT NULL,
 		epoch INTEGER NOT NULL, renewals INTEGER NOT NULL DEFAULT 0)`,
 	`CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+	`CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL, node TEXT NOT NULL, incarnation INTEGER NOT NULL,
+		holder_before TEXT NOT NULL, lease TEXT NOT NULL, epoch INTEGER NOT NULL, text TEXT NOT NULL)`,
 	`INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', '1')`,
 }
+
+// grow brings a store of an older version to this one's schema, in the first transaction that this process writes. Older
+// members pass over what they do not know: whatever is added must have a default, and nothing that they read may change.
+func (s *Store) grow(ctx context.Context, tx *sql.Tx) error {
+	for _, statement := range schema {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("add to the schema: %w", err)
+		}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('schema', ?1) ON CONFLICT (key) DO UPDATE SET value = MAX(CAST(value AS INTEGER), ?1)`, schemaVersion)
+	return err
+}
+
+// schemaVersion counts what was added: 1 the first tables, 2 events.
+const schemaVersion = 2
 
 func (s *Store) found(ctx context.Context) error {
 	id := make([]byte, 8)
@@ -32,11 +49,6 @@ func (s *Store) found(ctx context.Context) error {
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for _, statement := range schema {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
 		_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO meta (key, value) VALUES ('founded', ?)`, hex.EncodeToString(id))
 		return err
 	})
@@ -111,12 +123,22 @@ func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx
 	// The first statement takes the write lock: one that is taken after a read fails when another wrote in between.
 	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'generation'`)
 	if err == nil || strings.Contains(err.Error(), "no such table") {
-		err = do(ctx, tx)
+		err = nil
+		if !s.grown {
+			err = s.grow(ctx, tx)
+		}
+		if err == nil {
+			err = do(ctx, tx)
+		}
 	}
 	if err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.grown = true
+	return nil
 }
 
 func ignoreDone(err error) error {

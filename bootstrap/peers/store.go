@@ -82,7 +82,9 @@ type Store struct {
 	looked time.Time // when watch last saw who leads and who votes
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
-	bumped  bool // the transaction under way makes a new generation; only it touches this
+	// Only the transaction under way touches these.
+	bumped bool // it makes a new generation
+	grown  bool // the schema is this version's, or a newer one's
 	// news has room for one: the peer set is to be read now.
 	news chan struct{}
 

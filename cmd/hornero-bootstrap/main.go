@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout),
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout),
 		recordCommand(os.Stdin), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
