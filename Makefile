@@ -61,6 +61,14 @@ bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle D
 	echo "the medians above: at most 1 ms"
 	go test -v -count 1 -timeout 20m -tags root,bench,libsqlite3,netgo,osusergo -run TestFigures ./lab 2>&1 | grep -E "at most|FAIL|Error|^ok"
 
+.PHONY: bench-bootstrap
+bench-bootstrap: build ## measure the bootstrap: its size, memory, idle CPU, and how fast a change is everywhere (root, three minutes)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	mkdir -p .cache
+	go test -c -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -o .cache/bench-bootstrap ./cmd/hornero-bootstrap 2>/dev/null
+	cd cmd/hornero-bootstrap
+	unshare --net sh -c 'ip link set lo up && exec ../../.cache/bench-bootstrap -test.v -test.run TestFigures -test.timeout 15m' | grep -E "figure:|FAIL|Error|^ok|PASS" | sed 's/^.*figure: //'
+
 CHAOS_FAULTS ?= 200
 .PHONY: chaos
 chaos: build packer ## break the stack at random under load, and prove that it heals and keeps every row (root; CHAOS_FAULTS=200, CHAOS_SEED)

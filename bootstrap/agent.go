@@ -56,8 +56,8 @@ type Config struct {
 	Roles    fs.FS  // role folders, as baked
 	Release  string // as baked
 	Drivers  Drivers
-	// Open founds, joins or comes back to consensus.
-	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
+	// Open founds, joins or comes back to consensus. The member calls tell after each change that it made.
+	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config, tell func()) (Member, error)
 	Systemctl systemd.Ctl // nil means the real one
 	Image     Image       // what the node runs on; nil when that is no image, and then nothing is held to one
 	// Known tells whether this node was in consensus before.
@@ -73,12 +73,14 @@ type Config struct {
 // Agent runs one node.
 type Agent struct {
 	Config
-	start time.Time
-	news  chan struct{} // the driver said something new: report it now
-	asked chan struct{} // somebody asked for a pass: judge its result now
-	files sync.Mutex    // held while a template's file is written and noted, and while the notes are compared
-	notes map[string]immutable.Note
-	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
+	start    time.Time
+	news     chan struct{} // the driver said something new: report it now
+	asked    chan struct{} // somebody asked for a pass: judge its result now
+	files    sync.Mutex    // held while a template's file is written and noted, and while the notes are compared
+	notes    map[string]immutable.Note
+	happened chan peerset.Note
+	told     chan struct{}  // this member changed the peer set: tell the others now
+	work     sync.WaitGroup // what goes on beside the phases; Run ends after it
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -93,6 +95,7 @@ type Agent struct {
 	evicted  string // why this incarnation is no longer in the peer set
 	marks    map[string]float64
 	set      peerset.Set
+	events   peerset.Events
 	driver   Driver
 	refused  refusals
 	counted  counters
@@ -134,7 +137,8 @@ func New(config Config) *Agent {
 	if config.Metrics == nil {
 		config.Metrics = &metrics.Registry{}
 	}
-	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), asked: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
+	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), asked: make(chan struct{}, 1), told: make(chan struct{}, 1),
+		happened: make(chan peerset.Note, maxNotes), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
 		notes: map[string]immutable.Note{}, truth: newTruth()}
 	a.register()
 	return a
@@ -309,6 +313,7 @@ func (a *Agent) join(ctx context.Context) error {
 	a.set = set
 	a.mu.Unlock()
 	a.work.Go(func() { a.remember(ctx, set) })
+	a.work.Go(func() { a.keepNoting(ctx) })
 	return nil
 }
 
@@ -321,7 +326,9 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 			}
 			remembered = welcome.Snapshot
 		}
-		return withMemory(api.Watch(ctx, client, remembered, a.Log), remembered), nil
+		watcher := api.Watch(ctx, client, remembered, a.Log)
+		a.setEvents(watcher)
+		return withMemory(watcher, remembered), nil
 	}
 	join, err := a.way(ctx, client, remembered.Founded)
 	if err != nil {
@@ -330,12 +337,13 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, a.node, a.address, join, config)
+		return a.Open(ctx, a.node, a.address, join, config, a.tell)
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.work.Go(func() { a.serveAPI(ctx, member) })
+	a.work.Go(func() { a.keepTelling(ctx, client, member) })
 	a.work.Go(func() {
 		<-ctx.Done()
 		a.close(member)
@@ -343,6 +351,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err := a.admitSelf(ctx, member, remembered); err != nil {
 		return nil, err
 	}
+	a.setEvents(peerset.BindEvents(member, a.self()))
 	return withMemory(peerset.Bind(member, a.self()), remembered), nil
 }
 
@@ -382,6 +391,32 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 		return member.Admit(ctx, a.joining())
 	})
 	return err
+}
+
+// tell says that this member changed the peer set. One change more while the last is told of is told once.
+func (a *Agent) tell() {
+	select {
+	case a.told <- struct{}{}:
+	default:
+	}
+}
+
+// keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
+func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Member) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.told:
+		}
+		var others []string
+		for _, peer := range member.Snapshot().Peers {
+			if peer.Kind == peerset.KindMember && peer.Alive && peer.Name != a.node.Node {
+				others = append(others, peer.Address)
+			}
+		}
+		client.News(ctx, others)
+	}
 }
 
 func (a *Agent) close(member Member) {

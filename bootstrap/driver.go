@@ -34,6 +34,7 @@ type Env struct {
 	Set      peerset.Set
 	Facts    func() roles.Facts // of now
 	Say      func(Word)
+	Note     func(kind, text string) // adds an event about this node, in its own time
 	Metrics  *metrics.Registry
 	Log      *slog.Logger
 }

@@ -58,3 +58,13 @@ func (a *Agent) ServeAs(ctx context.Context, role, name string, settings map[str
 }
 
 func (a *Agent) Unfit() int { return a.unfit() }
+
+// Noted runs the agent's events against these, until ctx ends.
+func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
+	a.setEvents(events)
+	a.keepNoting(ctx)
+}
+
+func (a *Agent) Note(kind, text string) { a.note(kind, text) }
+
+func (a *Agent) LocalHandler() http.Handler { return a.localHandler() }

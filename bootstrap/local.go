@@ -109,6 +109,7 @@ func (a *Agent) localHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
 	})
+	mux.HandleFunc("GET /events", a.serveEvents)
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
 	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
 		local(w, a.forget(r.Context(), r.URL.Query().Get("name")))

@@ -93,6 +93,7 @@ func (a *Agent) leaveUnder(ctx context.Context, lease peerset.Lease, reason stri
 		return errors.New(why)
 	}
 	a.Log.Warn("quarantine: this node gives its work up; replace it", "reason", reason)
+	a.note(peerset.EventQuarantine, reason)
 	a.mu.Lock()
 	driven := a.driver != nil
 	a.mu.Unlock()

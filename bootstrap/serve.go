@@ -52,7 +52,7 @@ func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
 		a.say(Word{State: "serving", Healthy: true})
 		return nil
 	}
-	driver, err := a.Drivers[a.manifest.Driver](Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Metrics: a.Metrics, Log: a.Log})
+	driver, err := a.Drivers[a.manifest.Driver](Env{Node: a.node, Address: a.address, Manifest: a.manifest, Set: a.set, Facts: a.facts, Say: a.say, Note: a.note, Metrics: a.Metrics, Log: a.Log})
 	if err != nil {
 		return err
 	}

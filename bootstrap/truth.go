@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/immutable"
+	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 )
@@ -223,12 +225,16 @@ func (a *Agent) sum() {
 	all := slices.Concat(a.truth.rendered, a.truth.baked)
 	a.truth.image.DriftFiles = len(all)
 	a.truth.image.Findings = append([]status.Finding{}, all[:min(len(all), status.MaxFindings)]...)
-	now := map[status.Finding]bool{}
+	now, fresh := map[status.Finding]bool{}, 0
 	for _, finding := range a.truth.image.Findings {
 		now[finding] = true
 		if !a.truth.told[finding] {
 			a.Log.Warn("drift", "path", finding.Path, "what", finding.What)
+			fresh++
 		}
+	}
+	if fresh > 0 {
+		a.note(peerset.EventDrift, fmt.Sprintf("%d files are not as they were baked or written, %s among them", len(all), a.truth.image.Findings[0].Path))
 	}
 	for finding := range maps.Keys(a.truth.told) {
 		if !now[finding] {

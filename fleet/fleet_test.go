@@ -242,3 +242,28 @@ func TestAMissingImageSaysHowToBakeIt(t *testing.T) {
 	require.ErrorIs(t, err, fleet.ErrNoImage)
 	require.ErrorContains(t, err, "bake one with `make images`")
 }
+
+func TestEventsAreFollowed(t *testing.T) {
+	w := newWorld(t)
+	_, _, err := w.fleet().Up(t.Context())
+	require.NoError(t, err)
+	w.happen("joined", "db-1")
+	events, err := w.fleet().Events(t.Context(), 0, 0)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+
+	ctx, stop := context.WithCancel(t.Context())
+	var seen []string
+	err = w.fleet().Follow(ctx, 0, func(event status.Event) error {
+		seen = append(seen, event.Kind+" "+event.Node)
+		switch len(seen) {
+		case 1:
+			w.happen("writer", "db-2")
+		case 2:
+			stop()
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"joined db-1", "writer db-2"}, seen)
+}

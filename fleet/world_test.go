@@ -56,6 +56,7 @@ type world struct {
 	history      []string       // what was drained and destroyed, in order
 	known        map[string]int // the peer set: the newest incarnation of each node
 	unhealthy    map[string]bool
+	events       []status.Event
 	images       map[string]status.Image // what nodes say of theirs
 	forgotten    map[string]int          // declared gone
 	refused      string
@@ -230,12 +231,30 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 	}
 }
 
+// happen is an event that every node knows from now on.
+func (w *world) happen(kind, node string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.events = append(w.events, status.Event{ID: int64(len(w.events) + 1), Kind: kind, Node: node})
+}
+
 func (w *world) command(document cloudinit.Node, address, command string) string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if command == "hornero-bootstrap drain" {
 		w.history = append(w.history, "drain "+document.Node)
 		return ""
+	}
+	var after int64
+	var number int
+	if n, _ := fmt.Sscanf(command, "hornero-bootstrap events --json --after %d -n %d", &after, &number); n == 2 {
+		var out strings.Builder
+		for _, event := range w.events {
+			if event.ID > after {
+				_ = json.NewEncoder(&out).Encode(event)
+			}
+		}
+		return out.String()
 	}
 	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,

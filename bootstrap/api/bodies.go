@@ -44,6 +44,9 @@ type putRequest struct {
 	Fence peerset.Lease `json:"fence"`
 }
 
+// news says that the sender, a member, changed something; what, everybody reads for himself.
+type news struct{}
+
 // read reads one JSON object and nothing after it, and checks it. A key that this version does not know is from a newer
 // one and is passed over.
 func read(from io.Reader, body any) error {
@@ -67,6 +70,10 @@ func read(from io.Reader, body any) error {
 		return checkName("name", body.Name)
 	case *putRequest:
 		return body.check()
+	case *peerset.Note:
+		return checkNote(*body)
+	case *news:
+		return nil
 	}
 	return fmt.Errorf("no check for %T", body)
 }
@@ -90,6 +97,18 @@ func checkReport(report peerset.Report) error {
 		return nil // a node that has just joined has no state yet
 	}
 	return checkName("state", report.State)
+}
+
+func checkNote(note peerset.Note) error {
+	if len(note.Text) > maxReason {
+		return fmt.Errorf("text: must be at most %d bytes, got %d", maxReason, len(note.Text))
+	}
+	for _, r := range note.Text {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("text: must be printable, got %q", note.Text)
+		}
+	}
+	return checkName("kind", note.Kind)
 }
 
 func (r holdRequest) check() error {

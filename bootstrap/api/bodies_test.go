@@ -36,6 +36,10 @@ func TestABodyIsHeldToWhatItIsToBe(t *testing.T) {
 		{"/v1/release", `{"name":"writer","holder":"web-1","epoch":3}`, 409, "stale-epoch"},
 		{"/v1/put", `{"key":"k","value":"v","fence":{"name":"writer"}}`, 503, "unavailable"},
 		{"/v1/put", `{"key":"","value":"v","fence":{"name":"writer"}}`, 400, "key: must have"},
+		{"/v1/event", `{"kind":"drift","text":"3 files"}`, 200, ""},
+		{"/v1/event", `{"kind":"drift","text":"3\nfiles"}`, 400, "text: must be printable"},
+		{"/v1/event", `{"text":"x"}`, 400, "kind: must have"},
+		{"/v1/news", `{}`, 403, "no member"},
 		{"/v1/put", `null`, 400, "key: must have"},
 	} {
 		answer := post(server(&registry{t: t}).Handler(), who, c.path, c.body)

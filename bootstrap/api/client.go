@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 
 const (
 	callTimeout = 4 * time.Second
-	pollPause   = 300 * time.Millisecond
+	pollPause   = 100 * time.Millisecond // however much changes, a watcher reads it ten times a second at most
 )
 
 // Client asks members for what it needs, one after the other until one answers.
@@ -60,6 +61,22 @@ func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	var welcome peerset.Welcome
 	err := c.call(ctx, "/v1/join", join, &welcome)
 	return welcome, err
+}
+
+// News tells members that there is something new to read. Whoever does not hear it finds out a little later.
+func (c *Client) News(ctx context.Context, members []string) {
+	var all sync.WaitGroup
+	for _, member := range members {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, "/v1/news"), strings.NewReader("{}"))
+			if err == nil {
+				_ = c.do(request, &struct{}{})
+			}
+		})
+	}
+	all.Wait()
 }
 
 func (c *Client) call(ctx context.Context, path string, body, answer any) error {
@@ -115,11 +132,27 @@ func (c *Client) url(member, path string) string {
 }
 
 func (c *Client) do(request *http.Request, answer any) error {
+	_, err := c.fetch(request, answer)
+	return err
+}
+
+// errSame says that there is nothing newer.
+var errSame = errors.New("nothing changed")
+
+// fetch is do, with the answer's tag.
+func (c *Client) fetch(request *http.Request, answer any) (string, error) {
 	response, err := c.http.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusNotModified {
+		return "", errSame
+	}
+	return response.Header.Get("ETag"), readAnswer(request, response, answer)
+}
+
+func readAnswer(request *http.Request, response *http.Response, answer any) error {
 	body := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode == http.StatusOK {
 		return body.Decode(answer)
@@ -141,6 +174,7 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
+	tag      string // of the text that it came as
 	changed  chan struct{}
 }
 
@@ -167,7 +201,13 @@ func (w *Watcher) run(ctx context.Context) {
 }
 
 func (w *Watcher) poll(ctx context.Context) error {
-	query := url.Values{"generation": {strconv.FormatUint(w.Snapshot().Generation, 10)}, "wait": {"10s"}}
+	w.mu.Lock()
+	generation, tag := w.snapshot.Generation, w.tag
+	if !w.snapshot.Quorum {
+		generation, tag = 0, "" // what is only remembered is to be confirmed at once
+	}
+	w.mu.Unlock()
+	query := url.Values{"generation": {strconv.FormatUint(generation, 10)}, "wait": {"10s"}}
 	return w.client.each(func(member string) error {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+callTimeout)
 		defer cancel()
@@ -175,19 +215,26 @@ func (w *Watcher) poll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if tag != "" {
+			request.Header.Set("If-None-Match", tag)
+		}
 		var next peerset.Snapshot
-		if err := w.client.do(request, &next); err != nil {
+		fresh, err := w.client.fetch(request, &next)
+		if errors.Is(err, errSame) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		if !next.Quorum {
 			return fmt.Errorf("%s: %w: it has no quorum itself", member, peerset.ErrUnavailable)
 		}
-		w.publish(next)
+		w.publish(next, fresh)
 		return nil
 	})
 }
 
-func (w *Watcher) publish(next peerset.Snapshot) {
+func (w *Watcher) publish(next peerset.Snapshot, tag string) {
 	if next.Founded == "" {
 		return // a member that has not caught up yet knows less than we do
 	}
@@ -203,7 +250,7 @@ func (w *Watcher) publish(next peerset.Snapshot) {
 	if next.Founded == w.snapshot.Founded && next.Generation < w.snapshot.Generation {
 		return // a member that lags behind
 	}
-	w.snapshot = next
+	w.snapshot, w.tag = next, tag
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -249,6 +296,27 @@ func (w *Watcher) Release(ctx context.Context, lease peerset.Lease) error {
 // Put writes a setting under a lease.
 func (w *Watcher) Put(ctx context.Context, key, value string, fence peerset.Lease) error {
 	return w.client.call(ctx, "/v1/put", putRequest{key, value, fence}, &struct{}{})
+}
+
+// Note adds an event about this node.
+func (w *Watcher) Note(ctx context.Context, note peerset.Note) error {
+	return w.client.call(ctx, "/v1/event", note, &struct{}{})
+}
+
+// Events returns the newest of the events after an id, at most limit of them, in order.
+func (w *Watcher) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
+	var events []peerset.Event
+	query := url.Values{"after": {strconv.FormatInt(after, 10)}, "n": {strconv.Itoa(limit)}}
+	err := w.client.each(func(member string) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.client.url(member, "/v1/events?"+query.Encode()), nil)
+		if err != nil {
+			return err
+		}
+		return w.client.do(request, &events)
+	})
+	return events, err
 }
 
 // Forget is for members, on the operator's word; a node outside consensus may not.

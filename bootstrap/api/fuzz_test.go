@@ -75,6 +75,17 @@ func (r *registry) Put(_ context.Context, who peerset.Identity, key, _ string, _
 	return peerset.ErrUnavailable
 }
 
+func (r *registry) Note(_ context.Context, who peerset.Identity, note peerset.Note) error {
+	r.seen(who)
+	require.NotContains(r.t, note.Text, "\n")
+	require.NotEmpty(r.t, note.Kind)
+	return nil
+}
+
+func (r *registry) Events(context.Context, int64, int) ([]peerset.Event, error) { return nil, nil }
+
+func (r *registry) Refresh() { r.t.Error("a client told news") }
+
 func (r *registry) Forget(context.Context, string) error { return nil }
 
 func server(r peerset.Registry) api.Server {
@@ -101,7 +112,7 @@ func post(handler http.Handler, who *x509.Certificate, path, body string) *httpt
 	return answer
 }
 
-var requests = []string{"/v1/join", "/v1/report", "/v1/hold", "/v1/seize", "/v1/release", "/v1/put"}
+var requests = []string{"/v1/join", "/v1/report", "/v1/hold", "/v1/seize", "/v1/release", "/v1/put", "/v1/news", "/v1/event"}
 
 func FuzzBodies(f *testing.F) {
 	who := certificate(f, web1)

@@ -14,15 +14,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
 )
-
-// longestPoll is after what a watcher asks again.
-const longestPoll = 30 * time.Second
 
 type failure struct {
 	Kind    string `json:"kind"`
@@ -64,7 +62,7 @@ type caller struct {
 // Handler is the agents' API.
 func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/peers", func(w http.ResponseWriter, r *http.Request) { peers(w, r, s.Registry) })
+	mux.HandleFunc("GET /v1/peers", (&board{registry: s.Registry}).serve)
 	handle(mux, s, "POST /v1/join", func(ctx context.Context, who caller, join peerset.Join) (any, error) {
 		if err := who.mayJoin(join); err != nil {
 			return nil, err
@@ -87,7 +85,39 @@ func (s Server) Handler() http.Handler {
 	handle(mux, s, "POST /v1/put", func(ctx context.Context, who caller, request putRequest) (any, error) {
 		return struct{}{}, s.Registry.Put(ctx, who.Identity, request.Key, request.Value, request.Fence)
 	})
+	handle(mux, s, "POST /v1/event", func(ctx context.Context, who caller, note peerset.Note) (any, error) {
+		return struct{}{}, s.Registry.Note(ctx, who.Identity, note)
+	})
+	mux.HandleFunc("GET /v1/events", s.events)
+	handle(mux, s, "POST /v1/news", func(_ context.Context, who caller, _ news) (any, error) {
+		if err := peerset.MemberOnly(who.kind, who.Role); err != nil {
+			return nil, err
+		}
+		s.Registry.Refresh()
+		return struct{}{}, nil
+	})
 	return mux
+}
+
+// events answers with the newest events after an id.
+func (s Server) events(w http.ResponseWriter, r *http.Request) {
+	after, limit := EventsQuery(r.URL.Query())
+	events, err := s.Registry.Events(r.Context(), after, limit)
+	if err != nil {
+		fail(w, statusOf(err), err)
+		return
+	}
+	write(w, http.StatusOK, events)
+}
+
+// EventsQuery reads which events are asked for: those after an id, the newest n of them.
+func EventsQuery(query url.Values) (after int64, limit int) {
+	after, _ = strconv.ParseInt(query.Get("after"), 10, 64)
+	limit, err := strconv.Atoi(query.Get("n"))
+	if err != nil || limit < 0 || limit > peerset.MaxEvents {
+		limit = peerset.MaxEvents
+	}
+	return after, limit
 }
 
 // mayJoin holds a join to the certificate: the name, the incarnation, the kind, and the address that it comes from.
@@ -144,32 +174,6 @@ func identity(r *http.Request) (caller, error) {
 	}
 	who.Identity, who.kind = peerset.Identity{Name: name.Node, Role: name.Role, Incarnation: name.Incarnation}, name.Kind
 	return who, nil
-}
-
-// peers answers at once when the caller's generation is old, else when it becomes so or the wait is over.
-func peers(w http.ResponseWriter, r *http.Request, registry peerset.Registry) {
-	generation, _ := strconv.ParseUint(r.URL.Query().Get("generation"), 10, 64)
-	wait, _ := time.ParseDuration(r.URL.Query().Get("wait"))
-	deadline := time.NewTimer(min(wait, longestPoll))
-	defer deadline.Stop()
-	for {
-		changed := registry.Changed()
-		snapshot := registry.Snapshot()
-		if snapshot.Generation != generation || !snapshot.Quorum {
-			write(w, http.StatusOK, snapshot)
-			return
-		}
-		select {
-		case <-changed:
-			write(w, http.StatusOK, registry.Snapshot())
-			return
-		case <-deadline.C:
-			write(w, http.StatusOK, registry.Snapshot())
-			return
-		case <-r.Context().Done():
-			return
-		}
-	}
 }
 
 func statusOf(err error) int {

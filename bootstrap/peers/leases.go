@@ -16,10 +16,13 @@ func (s *Store) Hold(ctx context.Context, who peerset.Identity, name string, ttl
 	if !peerset.MayHold(who.Role, name) {
 		return peerset.Lease{}, false, fmt.Errorf("hold lease %s as role %s: %w", name, who.Role, peerset.ErrForbidden)
 	}
+	if lease, held, known := s.quickly(ctx, who, name, ttl); known {
+		return lease, held, nil
+	}
 	var lease peerset.Lease
 	var ok bool
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, ok, err = s.hold(ctx, tx, who, name, func(held peerset.Lease, renewals int64) bool {
+		lease, ok, err = s.hold(ctx, tx, who, name, "", func(held peerset.Lease, renewals int64) bool {
 			return s.expired(held, renewals, ttl)
 		})
 		return err
@@ -30,6 +33,31 @@ func (s *Store) Hold(ctx context.Context, who peerset.Identity, name string, ttl
 	return lease, ok, nil
 }
 
+// quickly answers without a transaction what is the rule: the holder renews, by one statement that does nothing when it is
+// the holder no more, and the others are told that somebody holds the lease, as far as this member has seen.
+func (s *Store) quickly(ctx context.Context, who peerset.Identity, name string, ttl time.Duration) (lease peerset.Lease, held, known bool) {
+	s.mu.Lock()
+	lease, fresh := s.snapshot.Leases[name], time.Since(s.fresh) < s.config.QuorumFor
+	renewals := s.renewals[sightingKey(name, lease.Epoch)].value
+	s.mu.Unlock()
+	if lease.Holder == "" || !fresh {
+		return lease, false, false
+	}
+	if lease.Holder != who.Name || lease.Incarnation != who.Incarnation {
+		return lease, false, !s.expired(lease, renewals, ttl)
+	}
+	hit := int64(0)
+	err := s.repeat(ctx, func(ctx context.Context) error {
+		result, err := s.db.ExecContext(ctx, `UPDATE leases SET renewals = renewals + 1 WHERE name = ?1 AND holder = ?2 AND incarnation = ?3 AND epoch = ?4
+			AND EXISTS (SELECT 1 FROM peers WHERE name = ?2 AND incarnation = ?3)`, name, who.Name, who.Incarnation, lease.Epoch)
+		if err == nil {
+			hit, err = result.RowsAffected()
+		}
+		return err
+	})
+	return lease, true, err == nil && hit == 1
+}
+
 // Seize takes the writer lease at once. The caller is a database node that is Primary and Synced in a view without the
 // holder: Galera's own quorum has already shut the holder out, so it cannot commit anything.
 func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, reason string) (peerset.Lease, error) {
@@ -38,7 +66,7 @@ func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, re
 	}
 	var lease peerset.Lease
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, _, err = s.hold(ctx, tx, who, name, func(peerset.Lease, int64) bool { return true })
+		lease, _, err = s.hold(ctx, tx, who, name, reason, func(peerset.Lease, int64) bool { return true })
 		return err
 	})
 	if err != nil {
@@ -48,7 +76,8 @@ func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, re
 	return lease, nil
 }
 
-func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name string, free func(peerset.Lease, int64) bool) (peerset.Lease, bool, error) {
+// hold takes, renews or leaves a lease. reason is why it is taken from its holder; "" when the holder's time is up.
+func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name, reason string, free func(peerset.Lease, int64) bool) (peerset.Lease, bool, error) {
 	if err := registered(ctx, tx, who); err != nil {
 		return peerset.Lease{}, false, err
 	}
@@ -66,13 +95,21 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name
 	if lease.Holder != "" && !free(lease, renewals) {
 		return lease, false, nil
 	}
+	if lease.Holder == "" {
+		reason = "it was free"
+	} else if reason == "" {
+		reason = lease.Holder + " did not renew it in time"
+	}
 	lease = peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: lease.Epoch + 1}
 	_, err = tx.ExecContext(ctx, `INSERT INTO leases (name, holder, incarnation, epoch, renewals) VALUES (?1, ?2, ?3, ?4, 0)
 		ON CONFLICT (name) DO UPDATE SET holder = ?2, incarnation = ?3, epoch = ?4, renewals = 0`, name, lease.Holder, lease.Incarnation, lease.Epoch)
+	if err == nil {
+		err = s.passed(ctx, tx, lease, reason)
+	}
 	if err != nil {
 		return peerset.Lease{}, false, err
 	}
-	return lease, true, bump(ctx, tx)
+	return lease, true, s.bump(ctx, tx)
 }
 
 func registered(ctx context.Context, tx *sql.Tx, who peerset.Identity) error {
@@ -100,6 +137,6 @@ func (s *Store) Release(ctx context.Context, who peerset.Identity, lease peerset
 		if _, err := tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE name = ?`, lease.Name); err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }

@@ -77,7 +77,12 @@ func (s *Store) forgotten(ctx context.Context, name string) (int, error) {
 
 func (s *Store) register(ctx context.Context, join peerset.Join) error {
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers WHERE name = ?2 AND incarnation < ?3
+		var before int
+		err := tx.QueryRowContext(ctx, `SELECT incarnation FROM peers WHERE name = ?`, join.Name).Scan(&before)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers WHERE name = ?2 AND incarnation < ?3
 			ON CONFLICT (key) DO UPDATE SET value = excluded.value`, peerset.ReplacedPrefix+join.Name, join.Name, join.Incarnation)
 		if err != nil {
 			return err
@@ -92,6 +97,16 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		if fresh, err := result.RowsAffected(); err != nil || fresh == 0 {
 			return err
 		}
+		if before > 0 {
+			text := fmt.Sprintf("incarnation %d of %s is out: incarnation %d takes its name", before, join.Name, join.Incarnation)
+			if err := s.happen(ctx, tx, peerset.Event{Kind: peerset.EventEvicted, Node: join.Name, Incarnation: before, Text: text}); err != nil {
+				return err
+			}
+		}
+		text := fmt.Sprintf("%s joined at %s, as a %s", join.Name, join.Address, join.Kind)
+		if err := s.happen(ctx, tx, peerset.Event{Kind: peerset.EventJoined, Node: join.Name, Incarnation: join.Incarnation, Text: text}); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ? AND incarnation < ?`, join.Name, join.Incarnation)
 		if err != nil {
 			return err
@@ -99,7 +114,7 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ForgottenPrefix+join.Name); err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 
@@ -191,6 +206,9 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 	if report.Facts == nil {
 		facts = []byte("{}")
 	}
+	if s.beat(who, report) {
+		return nil
+	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `UPDATE peers SET beats = beats + 1 WHERE name = ? AND incarnation = ?`, who.Name, who.Incarnation)
 		if err != nil {
@@ -198,6 +216,11 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 		}
 		if hit, err := result.RowsAffected(); err != nil || hit == 0 {
 			return errors.Join(err, peerset.ErrEvicted)
+		}
+		if report.Draining {
+			if err := s.drains(ctx, tx, who, report.State); err != nil {
+				return err
+			}
 		}
 		result, err = tx.ExecContext(ctx, `UPDATE peers SET state = ?1, healthy = ?2, draining = ?3, facts = ?4
 			WHERE name = ?5 AND NOT (state = ?1 AND healthy = ?2 AND draining = ?3 AND facts = ?4)`,
@@ -213,8 +236,18 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 				return err
 			}
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
+}
+
+// drains tells that a node gives its work up, once.
+func (s *Store) drains(ctx context.Context, tx *sql.Tx, who peerset.Identity, state string) error {
+	var already bool
+	err := tx.QueryRowContext(ctx, `SELECT draining FROM peers WHERE name = ?`, who.Name).Scan(&already)
+	if err != nil || already {
+		return err
+	}
+	return s.happen(ctx, tx, peerset.Event{Kind: peerset.EventDraining, Node: who.Name, Incarnation: who.Incarnation, Text: who.Name + " gives its work up, as " + state})
 }
 
 // Forget declares a node gone, or the one before it when that is what is not accounted for. One that never registered is recorded as gone, too: those who count evidence wait for it.
@@ -242,12 +275,15 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, peerset.ReplacedPrefix+name); err != nil {
 			return err
 		}
+		if err := s.happen(ctx, tx, peerset.Event{Kind: peerset.EventGone, Node: name, Incarnation: peer.Incarnation, Text: name + " was declared gone for good"}); err != nil {
+			return err
+		}
 		// Gone and never seen are not the same to those who count evidence.
 		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2`, peerset.ForgottenPrefix+name, strconv.Itoa(peer.Incarnation))
 		if err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 
@@ -262,7 +298,11 @@ func (s *Store) forgetReplaced(ctx context.Context, name string) (bool, error) {
 		if hit, err = result.RowsAffected(); err != nil || hit == 0 {
 			return err
 		}
-		return bump(ctx, tx)
+		text := "the incarnation of " + name + " before the present one was declared gone for good"
+		if err := s.happen(ctx, tx, peerset.Event{Kind: peerset.EventGone, Node: name, Text: text}); err != nil {
+			return err
+		}
+		return s.bump(ctx, tx)
 	})
 	if err != nil {
 		return false, fmt.Errorf("forget %s: %w", name, err)
@@ -283,7 +323,7 @@ func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string
 		if err != nil {
 			return err
 		}
-		return bump(ctx, tx)
+		return s.bump(ctx, tx)
 	})
 }
 

@@ -23,8 +23,25 @@ var schema = []string{
 	`CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, incarnation INTEGER NOT NULL,
 		epoch INTEGER NOT NULL, renewals INTEGER NOT NULL DEFAULT 0)`,
 	`CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+	`CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL, node TEXT NOT NULL, incarnation INTEGER NOT NULL,
+		holder_before TEXT NOT NULL, lease TEXT NOT NULL, epoch INTEGER NOT NULL, text TEXT NOT NULL)`,
 	`INSERT OR IGNORE INTO meta (key, value) VALUES ('generation', '1')`,
 }
+
+// grow brings a store of an older version to this one's schema, in the first transaction that this process writes. Older
+// members pass over what they do not know: whatever is added must have a default, and nothing that they read may change.
+func (s *Store) grow(ctx context.Context, tx *sql.Tx) error {
+	for _, statement := range schema {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("add to the schema: %w", err)
+		}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('schema', ?1) ON CONFLICT (key) DO UPDATE SET value = MAX(CAST(value AS INTEGER), ?1)`, schemaVersion)
+	return err
+}
+
+// schemaVersion counts what was added: 1 the first tables, 2 events.
+const schemaVersion = 2
 
 func (s *Store) found(ctx context.Context) error {
 	id := make([]byte, 8)
@@ -32,17 +49,14 @@ func (s *Store) found(ctx context.Context) error {
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for _, statement := range schema {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
 		_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO meta (key, value) VALUES ('founded', ?)`, hex.EncodeToString(id))
 		return err
 	})
 }
 
-func bump(ctx context.Context, tx *sql.Tx) error {
+// bump makes a new generation: what the transaction changes is for everybody to see.
+func (s *Store) bump(ctx context.Context, tx *sql.Tx) error {
+	s.bumped = true
 	_, err := tx.ExecContext(ctx, `UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'`)
 	return err
 }
@@ -54,8 +68,25 @@ const writeDeadline = 5 * time.Second
 // vanished answers nothing: whoever waits on it for long misses the new leader, which is there after 0.6 s.
 const attemptDeadline = 700 * time.Millisecond
 
-// write runs a transaction, again while dqlite says what passes by itself.
+// write runs a transaction, again while dqlite says what passes by itself. A new generation is read at once, here and by the
+// others.
 func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
+	news := false
+	err := s.repeat(ctx, func(ctx context.Context) error {
+		s.bumped = false
+		err := s.try(ctx, do)
+		news = s.bumped
+		return err
+	})
+	if err == nil && news {
+		s.Refresh()
+		s.config.Tell()
+	}
+	return err
+}
+
+// repeat makes one attempt after the other, one at a time in this process.
+func (s *Store) repeat(ctx context.Context, attempt func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
 	// One write at a time from this member: its own requests would only lock each other out.
@@ -67,9 +98,9 @@ func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.
 	}
 	patience := attemptDeadline
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		attempt, drop := context.WithTimeout(ctx, patience)
-		err := s.try(attempt, do)
-		if attempt.Err() != nil {
+		trying, drop := context.WithTimeout(ctx, patience)
+		err := attempt(trying)
+		if trying.Err() != nil {
 			patience *= 2
 		}
 		drop()
@@ -92,12 +123,22 @@ func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx
 	// The first statement takes the write lock: one that is taken after a read fails when another wrote in between.
 	_, err = tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'generation'`)
 	if err == nil || strings.Contains(err.Error(), "no such table") {
-		err = do(ctx, tx)
+		err = nil
+		if !s.grown {
+			err = s.grow(ctx, tx)
+		}
+		if err == nil {
+			err = do(ctx, tx)
+		}
 	}
 	if err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.grown = true
+	return nil
 }
 
 func ignoreDone(err error) error {

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/canonical/go-dqlite/v2"
 	"github.com/canonical/go-dqlite/v2/app"
 	"github.com/canonical/go-dqlite/v2/client"
 
@@ -24,15 +25,22 @@ import (
 
 // Defaults, which a test shortens.
 const (
-	DefaultRefresh        = 250 * time.Millisecond // how often a member reads generation, renewals and beats
+	DefaultRefresh        = 250 * time.Millisecond // how often a member reads generation and renewals, when nobody tells it of news
 	DefaultLeadership     = 2 * time.Second        // how often a member looks who leads and who votes
 	DefaultNetworkLatency = 20 * time.Millisecond  // dqlite's unit: a dead leader is replaced in 0.6 s instead of 4.4 s (measured)
-	DefaultRolesFrequency = 2 * time.Second        // how soon a stand-by takes a lost voter's place
+	DefaultRolesFrequency = 5 * time.Second        // how soon a stand-by takes a lost voter's place
+	DefaultBeatEvery      = time.Second            // how often a member writes down who gave it a heartbeat
 	DefaultAliveFor       = 5 * time.Second        // a peer with no heartbeat for as long is not alive
 	DefaultQuorumFor      = 3 * time.Second        // a snapshot not refreshed for as long is only remembered
 	voters                = 3
 	standBys              = 3
 	database              = "hornero"
+	// beatsEvery counts refreshes: who is alive is looked at every so many.
+	beatsEvery = 2
+	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB: its defaults,
+	// 1024 and 8192, come to 70 MiB. The store itself is under 1 MiB, so who lags behind gets it whole.
+	snapshotAfter = 256
+	logKept       = 256
 )
 
 // Config is what a member needs.
@@ -44,18 +52,23 @@ type Config struct {
 	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
 	TLS     *tls.Config // from pki.PeerTLS
 	Log     *slog.Logger
+	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must not block.
+	Tell func()
 
-	Refresh, Leadership, NetworkLatency, RolesFrequency, AliveFor, QuorumFor time.Duration
+	Refresh, Leadership, NetworkLatency, RolesFrequency, BeatEvery, AliveFor, QuorumFor time.Duration
 }
 
 func (c *Config) defaults() {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Refresh: DefaultRefresh, &c.Leadership: DefaultLeadership, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
-		&c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
+		&c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
 	} {
 		if *field == 0 {
 			*field = value
 		}
+	}
+	if c.Tell == nil {
+		c.Tell = func() {}
 	}
 }
 
@@ -65,10 +78,15 @@ type Store struct {
 	app    *app.App
 	db     *sql.DB
 	stop   context.CancelFunc
-	done   chan struct{}
+	done   sync.WaitGroup
 	looked time.Time // when watch last saw who leads and who votes
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
+	// Only the transaction under way touches these.
+	bumped bool // it makes a new generation
+	grown  bool // the schema is this version's, or a newer one's
+	// news has room for one: the peer set is to be read now.
+	news chan struct{}
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
@@ -76,6 +94,7 @@ type Store struct {
 	fresh    time.Time
 	beats    map[string]sighting // by peer and incarnation
 	renewals map[string]sighting // by lease and epoch
+	heard    map[string]int      // incarnations, by name: who gave a heartbeat that is not written down yet
 }
 
 // sighting is a counter and when this process first saw it at that value, on its own monotonic clock.
@@ -116,7 +135,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
 	}
-	s := &Store{config: config, app: node, db: db, done: make(chan struct{}), writing: make(chan struct{}, 1), changed: make(chan struct{}),
+	s := &Store{config: config, app: node, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{},
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {
@@ -125,7 +144,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	go s.watch(watch)
+	s.done.Go(func() { s.watch(watch) })
+	s.done.Go(func() { s.keepBeats(watch) })
 	return s, nil
 }
 
@@ -153,6 +173,7 @@ func (c Config) options() []app.Option {
 	// go-dqlite takes a configuration with ClientCAs for a server's and one without for a client's.
 	dial := c.TLS.Clone()
 	dial.ClientCAs = nil
+	dial.ClientSessionCache = tls.NewLRUClientSessionCache(0) // probes and lost leaders make for many connections
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
 		app.WithTLS(c.TLS, dial),
@@ -161,6 +182,7 @@ func (c Config) options() []app.Option {
 		app.WithNetworkLatency(c.NetworkLatency),
 		app.WithRolesAdjustmentFrequency(c.RolesFrequency),
 		app.WithAutoRecovery(false), // it can lose data
+		app.WithSnapshotParams(dqlite.SnapshotParams{Threshold: snapshotAfter, Trailing: logKept}),
 		app.WithLogFunc(c.logDqlite),
 	}
 	if len(c.Join) > 0 {
@@ -184,7 +206,7 @@ func (c Config) logDqlite(level client.LogLevel, format string, args ...any) {
 // Close hands this member's duties over and leaves the consensus' data on disk.
 func (s *Store) Close(ctx context.Context) error {
 	s.stop()
-	<-s.done
+	s.done.Wait()
 	handover := s.app.Handover(ctx)
 	return errors.Join(handover, s.db.Close(), s.app.Close())
 }

@@ -195,6 +195,9 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 			{"/v1/hold", fmt.Sprintf(`{"lease":"anything","ttl":%d}`, ttl)},
 			{"/v1/seize", `{"lease":"writer","reason":"mine"}`},
 			{"/v1/put", `{"key":"galera.decision","value":"{}","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`},
+			{"/v1/event", `{"kind":"galera-donor","text":"x"}`},
+			{"/v1/event", `{"kind":"writer","text":"x"}`},
+			{"/v1/news", `{}`},
 			{"/v1/put", `{"key":"forgotten.db-1","value":"9","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`},
 		} {
 			status, said := d.post(web, 9, try.path, try.body)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,34 +14,46 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// watch reads the store until the context ends, so that a change reaches this member within one Refresh.
+// watch reads the store until the context ends: a change reaches this member when somebody tells it, and within one
+// Refresh when nobody does.
 func (s *Store) watch(ctx context.Context) {
-	defer close(s.done)
 	ticker := time.NewTicker(s.config.Refresh)
 	defer ticker.Stop()
-	for {
-		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+	for round := 0; ; round++ {
+		if err := s.refresh(ctx, round%beatsEvery == 0); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-s.news:
 		}
 	}
 }
 
-func (s *Store) refresh(ctx context.Context) error {
+// Refresh makes this member read the peer set now: somebody changed it.
+func (s *Store) Refresh() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+// refresh looks at the counters, and reads the whole only when they say that it is another.
+func (s *Store) refresh(ctx context.Context, beats bool) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor/3)
 	defer cancel()
-	generation, seen, err := s.glance(ctx)
+	generation, seen, err := s.glance(ctx, beats)
 	if err != nil {
 		return err
 	}
-	was := s.Snapshot()
+	s.mu.Lock()
+	was := s.snapshot // what is in it is never changed, only replaced
+	s.mu.Unlock()
 	next := was
 	if generation != was.Generation || was.Founded == "" {
-		if next, seen, err = s.read(ctx); err != nil {
+		if next, err = s.read(ctx); err != nil {
 			return err
 		}
 		next.Leader, next.Voters = was.Leader, was.Voters
@@ -52,15 +65,20 @@ func (s *Store) refresh(ctx context.Context) error {
 
 // counters are what moves without a new generation.
 type counters struct {
-	beats    map[string]int64
+	beats    map[string]int64 // nil when they were not looked at
 	renewals map[string]int64
 }
 
 // glance reads the generation and the counters in one statement: all that there is to know while nothing changes.
-func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, err error) {
-	seen = counters{map[string]int64{}, map[string]int64{}}
-	rows, err := s.db.QueryContext(ctx, `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
-		UNION ALL SELECT 'beats', name, incarnation, beats FROM peers UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases`)
+func (s *Store) glance(ctx context.Context, beats bool) (generation uint64, seen counters, err error) {
+	seen = counters{renewals: map[string]int64{}}
+	query := `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
+		UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases`
+	if beats {
+		seen.beats = map[string]int64{}
+		query += ` UNION ALL SELECT 'beats', name, incarnation, beats FROM peers`
+	}
+	rows, err := s.db.QueryContext(ctx, query)
 	if err != nil {
 		return 0, seen, err
 	}
@@ -83,21 +101,20 @@ func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, e
 	return generation, seen, rows.Err()
 }
 
-func (s *Store) read(ctx context.Context) (peerset.Snapshot, counters, error) {
+func (s *Store) read(ctx context.Context) (peerset.Snapshot, error) {
 	next := peerset.Snapshot{Stack: s.config.Stack, Leases: map[string]peerset.Lease{}, Settings: map[string]string{}}
-	seen := counters{map[string]int64{}, map[string]int64{}}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return next, seen, err
+		return next, err
 	}
 	defer tx.Rollback()
-	steps := []func(context.Context, *sql.Tx, *peerset.Snapshot, counters) error{readMeta, readPeers, readLeases, readSettings}
+	steps := []func(context.Context, *sql.Tx, *peerset.Snapshot) error{readMeta, readPeers, readLeases, readSettings}
 	for _, step := range steps {
-		if err := step(ctx, tx, &next, seen); err != nil {
-			return next, seen, err
+		if err := step(ctx, tx, &next); err != nil {
+			return next, err
 		}
 	}
-	return next, seen, nil
+	return next, nil
 }
 
 func each(ctx context.Context, tx *sql.Tx, query string, scan func(*sql.Rows) error) error {
@@ -114,7 +131,7 @@ func each(ctx context.Context, tx *sql.Tx, query string, scan func(*sql.Rows) er
 	return rows.Err()
 }
 
-func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, _ counters) error {
+func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT key, value FROM meta`, func(rows *sql.Rows) error {
 		var key, value string
 		if err := rows.Scan(&key, &value); err != nil {
@@ -132,38 +149,34 @@ func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, _ counter
 	})
 }
 
-func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, seen counters) error {
-	return each(ctx, tx, `SELECT name, role, incarnation, address, kind, state, healthy, draining, facts, beats FROM peers ORDER BY name`, func(rows *sql.Rows) error {
+func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
+	return each(ctx, tx, `SELECT name, role, incarnation, address, kind, state, healthy, draining, facts FROM peers ORDER BY name`, func(rows *sql.Rows) error {
 		var peer peerset.Peer
 		var facts string
-		var beats int64
-		err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind, &peer.State, &peer.Healthy, &peer.Draining, &facts, &beats)
+		err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind, &peer.State, &peer.Healthy, &peer.Draining, &facts)
 		if err != nil {
 			return err
 		}
 		if err := json.Unmarshal([]byte(facts), &peer.Facts); err != nil {
 			return fmt.Errorf("read facts of %s: %w", peer.Name, err)
 		}
-		seen.beats[sightingKey(peer.Name, int64(peer.Incarnation))] = beats
 		next.Peers = append(next.Peers, peer)
 		return nil
 	})
 }
 
-func readLeases(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, seen counters) error {
-	return each(ctx, tx, `SELECT name, holder, incarnation, epoch, renewals FROM leases`, func(rows *sql.Rows) error {
+func readLeases(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
+	return each(ctx, tx, `SELECT name, holder, incarnation, epoch FROM leases`, func(rows *sql.Rows) error {
 		var lease peerset.Lease
-		var renewals int64
-		if err := rows.Scan(&lease.Name, &lease.Holder, &lease.Incarnation, &lease.Epoch, &renewals); err != nil {
+		if err := rows.Scan(&lease.Name, &lease.Holder, &lease.Incarnation, &lease.Epoch); err != nil {
 			return err
 		}
-		seen.renewals[sightingKey(lease.Name, lease.Epoch)] = renewals
 		next.Leases[lease.Name] = lease
 		return nil
 	})
 }
 
-func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot, _ counters) error {
+func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT key, value FROM settings`, func(rows *sql.Rows) error {
 		var key, value string
 		if err := rows.Scan(&key, &value); err != nil {
@@ -214,9 +227,12 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 		restart(s.renewals, now)
 	}
 	s.fresh = now
-	s.beats = advance(s.beats, seen.beats, now)
+	if seen.beats != nil {
+		s.beats = advance(s.beats, seen.beats, now)
+	}
 	s.renewals = advance(s.renewals, seen.renewals, now)
 	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
+	next.Peers = slices.Clone(next.Peers) // they may be those of the snapshot before
 	for i := range next.Peers {
 		peer := &next.Peers[i]
 		sight := s.beats[sightingKey(peer.Name, int64(peer.Incarnation))]

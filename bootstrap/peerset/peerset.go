@@ -172,6 +172,11 @@ type Registry interface {
 	Release(ctx context.Context, who Identity, lease Lease) error
 	Put(ctx context.Context, who Identity, key, value string, fence Lease) error
 	Forget(ctx context.Context, name string) error
+	// Note and Events are those of the interface Events.
+	Note(ctx context.Context, who Identity, note Note) error
+	Events(ctx context.Context, after int64, limit int) ([]Event, error)
+	// Refresh makes the member read the peer set at once: another member changed it.
+	Refresh()
 }
 
 // Set is the peer set as one node uses it.

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/galera"
 	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/internal/pki"
 )
@@ -22,7 +27,7 @@ func drivers() bootstrap.Drivers {
 			if err != nil {
 				return nil, err
 			}
-			measure := galeraMetrics(env.Metrics)
+			measure, tell := galeraMetrics(env.Metrics), galeraEvents(env.Note)
 			return galera.New(galera.Config{
 				Node: env.Node.Node, Issued: certificate.NotBefore, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
 				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
@@ -30,6 +35,7 @@ func drivers() bootstrap.Drivers {
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
 					measure(s)
+					tell(s)
 					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason, Facts: s.Facts})
 				},
 				Log: env.Log,
@@ -73,4 +79,41 @@ func haproxyMetrics(m *metrics.Registry) func(string) {
 		haproxy.CountedCommand: m.Counter("hornero_haproxy_commands_total", "Changes made through HAProxy's run-time socket."),
 	}
 	return func(what string) { counts[what].Add(1) }
+}
+
+// galeraEvents returns what adds events from a database node's status: the ends of what others wait for.
+func galeraEvents(note func(kind, text string)) func(galera.Status) {
+	var before galera.State
+	return func(s galera.Status) {
+		if s.State == before {
+			return
+		}
+		kind := ""
+		switch {
+		case s.State == galera.StateSynced && before == galera.StateBootstrapping:
+			kind = peerset.EventBootstrapped
+		case s.State == galera.StateSynced && before == galera.StateRecovering:
+			kind = peerset.EventRecovered
+		case s.State == galera.StateSynced && before == galera.StateJoining:
+			kind = peerset.EventSynced
+		case s.State == galera.StateDonor:
+			kind = peerset.EventDonor
+		case s.State == galera.StateNonPrimary:
+			kind = peerset.EventNonPrimary
+		}
+		if kind != "" {
+			note(kind, printable(fmt.Sprintf("%s after %s: %s", s.State, cmp.Or(before, "the start"), s.Reason)))
+		}
+		before = s.State
+	}
+}
+
+// printable is a text as one line.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout),
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout),
 		recordCommand(os.Stdin, stdout), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
@@ -75,7 +76,13 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
+// collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is the database's.
+const collectAt = 50
+
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
@@ -84,8 +91,8 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	agent := bootstrap.New(bootstrap.Config{
 		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Image: immutable.Here(), Version: version, Log: log,
 		Known: func() bool { return peers.Known(dqlite) },
-		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})
+		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config, tell func()) (bootstrap.Member, error) {
+			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Tell: tell, Log: log})
 		},
 	})
 	go func() {

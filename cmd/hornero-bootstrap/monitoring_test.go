@@ -16,6 +16,7 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/galera"
 	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
 // everything is an agent with the metrics of all drivers.
@@ -73,4 +74,29 @@ func TestMetricsAreAsPrometheusLikesThem(t *testing.T) {
 	problems, err := promlint.New(&out).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)
+}
+
+func TestEveryKindOfEventIsDocumented(t *testing.T) {
+	_, rest, found := strings.Cut(monitoring(t), "| kind | when |")
+	require.True(t, found)
+	table, _, _ := strings.Cut(rest, "\n\n")
+	var documented []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(table, -1) {
+		documented = append(documented, row[1])
+	}
+	slices.Sort(documented)
+	require.Equal(t, peerset.EventKinds(), documented)
+}
+
+func TestADatabaseNodesStatesMakeEvents(t *testing.T) {
+	var noted []string
+	tell := galeraEvents(func(kind, text string) { noted = append(noted, kind+": "+text) })
+	for _, state := range []galera.State{galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateSynced, galera.StateDonor, galera.StateSynced,
+		galera.StateNonPrimary, galera.StateRecovering, galera.StateSynced, galera.StateJoining, galera.StateSynced} {
+		tell(galera.Status{State: state, Reason: "so\nit is"})
+	}
+	require.Equal(t, []string{
+		"galera-bootstrapped: synced after bootstrapping: so it is", "galera-donor: donor after synced: so it is", "galera-non-primary: non-primary after synced: so it is",
+		"galera-recovered: synced after recovering: so it is", "galera-synced: synced after joining: so it is",
+	}, noted)
 }

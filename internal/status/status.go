@@ -1,6 +1,11 @@
 // Package status owns the wire shape of a node's own account of itself, which the agent serves and the fleet reads.
-// It holds types only.
+// It holds types, and how people read them.
 package status
+
+import (
+	"fmt"
+	"time"
+)
 
 // Status is what `hornero-bootstrap status --json` prints.
 type Status struct {
@@ -32,6 +37,24 @@ type PeerSet struct {
 	Peers      []Peer   `json:"peers"`
 	// Forgotten are the nodes that were declared gone, with their incarnation; 0 for one that never registered.
 	Forgotten map[string]int `json:"forgotten,omitempty"`
+}
+
+// Event is something that happened to the stack, as the peer set remembers it.
+type Event struct {
+	ID          int64     `json:"id"` // grows
+	Time        time.Time `json:"time"`
+	Kind        string    `json:"kind"` // joined, writer, gone, ...: docs/monitoring.md
+	Node        string    `json:"node"` // whom it is about
+	Incarnation int       `json:"incarnation,omitempty"`
+	From        string    `json:"from,omitempty"` // of a lease: who held it before
+	Lease       string    `json:"lease,omitempty"`
+	Epoch       int64     `json:"epoch,omitempty"`
+	Text        string    `json:"text"`
+}
+
+// Line is the event for people.
+func (e Event) Line() string {
+	return fmt.Sprintf("%s  %-20s %-12s %s", e.Time.UTC().Format("2006-01-02 15:04:05.000"), e.Kind, e.Node, e.Text)
 }
 
 // Peer is one node of the peer set.

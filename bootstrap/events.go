@@ -1,0 +1,81 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/status"
+)
+
+// maxNotes is how many events wait for a peer set that does not answer. Those that come then are only in the journal.
+const maxNotes = 64
+
+func (a *Agent) setEvents(events peerset.Events) {
+	a.mu.Lock()
+	a.events = events
+	a.mu.Unlock()
+}
+
+// note adds an event about this node as soon as the peer set takes it.
+func (a *Agent) note(kind, text string) {
+	select {
+	case a.happened <- peerset.Note{Kind: kind, Text: text, Time: time.Now()}:
+	default:
+		a.Log.Warn("event not kept: too many wait", "kind", kind, "text", text)
+	}
+}
+
+// keepNoting hands the events over, in their order.
+func (a *Agent) keepNoting(ctx context.Context) {
+	for {
+		var note peerset.Note
+		select {
+		case <-ctx.Done():
+			return
+		case note = <-a.happened:
+		}
+		for ctx.Err() == nil {
+			err := a.events.Note(ctx, note)
+			if err == nil {
+				break
+			}
+			if errors.Is(err, peerset.ErrForbidden) || errors.Is(err, peerset.ErrEvicted) {
+				a.Log.Warn("event not kept", "kind", note.Kind, "text", note.Text, "err", err)
+				break
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(a.Heartbeat):
+			}
+		}
+	}
+}
+
+// serveEvents answers the node's own root.
+func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	events := a.events
+	a.mu.Unlock()
+	if events == nil {
+		local(w, peerset.ErrUnavailable)
+		return
+	}
+	after, limit := api.EventsQuery(r.URL.Query())
+	list, err := events.Events(r.Context(), after, limit)
+	if err != nil {
+		local(w, err)
+		return
+	}
+	said := make([]status.Event, len(list))
+	for at, event := range list {
+		said[at] = status.Event(event)
+		said[at].Time = event.Time.UTC()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(said) // the caller went away: nobody is left to tell
+}

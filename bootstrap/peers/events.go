@@ -1,0 +1,92 @@
+package peers
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// late is how far in the future a node's clock may be before its time is not taken.
+const late = time.Minute
+
+// happen writes an event into the transaction that makes it happen, and prunes the oldest.
+func (s *Store) happen(ctx context.Context, tx *sql.Tx, event peerset.Event) error {
+	if event.Time.IsZero() || time.Until(event.Time) > late {
+		event.Time = time.Now()
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO events (time, kind, node, incarnation, holder_before, lease, epoch, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		event.Time.UTC().Format(time.RFC3339Nano), event.Kind, event.Node, event.Incarnation, event.From, event.Lease, event.Epoch, event.Text)
+	if err != nil {
+		return fmt.Errorf("write event: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE id <= (SELECT MAX(id) FROM events) - ?`, peerset.MaxEvents)
+	return err
+}
+
+// Note adds an event about a node, on its own word.
+func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Note) error {
+	if !peerset.MayNote(who.Role, note.Kind) {
+		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
+	}
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := registered(ctx, tx, who); err != nil {
+			return fmt.Errorf("add event %s: %w", note.Kind, err)
+		}
+		if err := s.happen(ctx, tx, peerset.Event{Time: note.Time, Kind: note.Kind, Node: who.Name, Incarnation: who.Incarnation, Text: note.Text}); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE node = ?1 AND kind = ?2 AND id <= (SELECT id FROM events WHERE node = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)`,
+			who.Name, note.Kind, peerset.MaxNotes)
+		return err
+	})
+}
+
+// Events returns the newest of the events after an id, at most limit of them, in order.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`, after, limit)
+	if err != nil {
+		if strings.Contains(err.Error(), "no such table") {
+			return nil, nil // a store of an older version, to which nothing happened since
+		}
+		return nil, fmt.Errorf("read events: %w: %w", peerset.ErrUnavailable, err)
+	}
+	defer rows.Close()
+	var events []peerset.Event
+	for rows.Next() {
+		var event peerset.Event
+		var at string
+		if err := rows.Scan(&event.ID, &at, &event.Kind, &event.Node, &event.Incarnation, &event.From, &event.Lease, &event.Epoch, &event.Text); err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+		if event.Time, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			return nil, fmt.Errorf("read event %d: %w", event.ID, err)
+		}
+		events = append(events, event)
+	}
+	slices.Reverse(events)
+	return events, rows.Err()
+}
+
+// passed tells that a lease has another holder. Who held it last is in the events: a released lease says nobody.
+func (s *Store) passed(ctx context.Context, tx *sql.Tx, lease peerset.Lease, reason string) error {
+	if lease.Name == peerset.LeaseGaleraJoin {
+		return nil // taken for every transfer: the transfers say themselves how they end
+	}
+	kind, what := peerset.EventLease, "holds "+lease.Name
+	if lease.Name == peerset.LeaseWriter {
+		kind, what = peerset.EventWriter, "takes the writes"
+	}
+	var before string
+	err := tx.QueryRowContext(ctx, `SELECT node FROM events WHERE kind = ? AND lease = ? ORDER BY id DESC LIMIT 1`, kind, lease.Name).Scan(&before)
+	if err != nil && err != sql.ErrNoRows {
+		return err
+	}
+	return s.happen(ctx, tx, peerset.Event{Kind: kind, Node: lease.Holder, Incarnation: lease.Incarnation, From: before, Lease: lease.Name, Epoch: lease.Epoch,
+		Text: fmt.Sprintf("%s %s at epoch %d, after %s: %s", lease.Holder, what, lease.Epoch, cmp.Or(before, "nobody"), reason)})
+}
