@@ -38,6 +38,10 @@ func primary(name, uuid string) peerset.Peer {
 	return peer(name, galera.StateSynced, galera.FactUUID, uuid, galera.FactSeqno, "100")
 }
 
+func proxy(name, sends string) peerset.Peer {
+	return peerset.Peer{Name: name, Role: "proxy", Incarnation: 1, Alive: true, Healthy: true, Facts: map[string]string{peerset.FactSendsTo: sends}}
+}
+
 func dead(p peerset.Peer) peerset.Peer {
 	p.Alive = false
 	return p
@@ -72,6 +76,7 @@ func settings(s map[string]string) edit {
 }
 func founder(i *galera.Input)    { i.Founder = true }
 func noQuorum(i *galera.Input)   { i.Peers.Quorum = false }
+func parting(i *galera.Input)    { i.Leave, i.Parting = true, true }
 func leaving(i *galera.Input)    { i.Leave = true }
 func backingOff(i *galera.Input) { i.BackingOff = true }
 func content(c galera.Content) edit {
@@ -194,6 +199,10 @@ func TestDecide(t *testing.T) {
 		// Leaving.
 		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},
 		{name: "then stops", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop, state: galera.StateStopped},
+		{name: "but not while a proxy sends its writes here", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-2")), holder(peerset.LeaseWriter, "db-1")), want: galera.Wait, state: galera.StateSynced, reason: "proxy-1 is to send the writes elsewhere first"},
+		{name: "one that sends them elsewhere does not count", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-1")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
+		{name: "nor one that is dead", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), dead(proxy("proxy-1", "db-2"))), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
+		{name: "and not for ever", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-2")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
 		{name: "who leaves, too, takes no writes", in: in(leaving, running("Primary", 4, 10), peers(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))), want: galera.Stop},
 		{name: "the last one just stops", in: in(leaving, running("Primary", 4, 10), holder(peerset.LeaseWriter, "db-2")), want: galera.Stop},
 		{name: "and stays stopped", in: in(leaving, known(ours, 5), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "drained"},

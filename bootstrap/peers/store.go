@@ -61,12 +61,13 @@ func (c *Config) defaults() {
 
 // Store is a member of the peer set. It implements peerset.Registry.
 type Store struct {
-	config Config
-	app    *app.App
-	db     *sql.DB
-	stop   context.CancelFunc
-	done   chan struct{}
-	looked time.Time // when watch last saw who leads and who votes
+	config   Config
+	app      *app.App
+	db       *sql.DB
+	stop     context.CancelFunc
+	done     chan struct{}
+	looked   time.Time     // when watch last saw who leads and who votes
+	patience time.Duration // of watch, for its next look
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
 
@@ -112,7 +113,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), node.Close())
 		}
 	}
-	db, err := sql.Open(node.Driver(), database)
+	db, err := config.database()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
 	}
@@ -150,12 +151,9 @@ func prepare(dir string) error {
 }
 
 func (c Config) options() []app.Option {
-	// go-dqlite takes a configuration with ClientCAs for a server's and one without for a client's.
-	dial := c.TLS.Clone()
-	dial.ClientCAs = nil
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(c.TLS, dial),
+		app.WithTLS(c.TLS, c.dialTLS()),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
@@ -171,6 +169,13 @@ func (c Config) options() []app.Option {
 		options = append(options, app.WithCluster(endpoints))
 	}
 	return options
+}
+
+// dialTLS is the client's side: go-dqlite takes a configuration with ClientCAs for a server's.
+func (c Config) dialTLS() *tls.Config {
+	dial := c.TLS.Clone()
+	dial.ClientCAs = nil
+	return dial
 }
 
 func (c Config) endpoint(address string) string {

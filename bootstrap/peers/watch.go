@@ -13,26 +13,44 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
+// againAfter follows a look at the store that failed.
+const againAfter = 50 * time.Millisecond
+
 // watch reads the store until the context ends, so that a change reaches this member within one Refresh.
 func (s *Store) watch(ctx context.Context) {
 	defer close(s.done)
 	ticker := time.NewTicker(s.config.Refresh)
 	defer ticker.Stop()
 	for {
+		var again <-chan time.Time
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
+			again = time.After(againAfter) // another leader may be there already
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
 		case <-ticker.C:
 		}
 	}
 }
 
-func (s *Store) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor/3)
+// refresh reads the store once. It waits no longer than a write's first attempt does, for the same reason; a member that is
+// only slow gets twice as long after each time that this was too short.
+func (s *Store) refresh(ctx context.Context) (err error) {
+	longest := s.config.QuorumFor / 3
+	s.patience = max(s.patience, min(attemptDeadline, longest))
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
+	defer func() {
+		switch {
+		case err == nil:
+			s.patience = 0
+		case ctx.Err() != nil:
+			s.patience = min(2*s.patience, longest)
+		}
+	}()
 	generation, seen, err := s.glance(ctx)
 	if err != nil {
 		return err

@@ -22,6 +22,9 @@ const (
 	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
 )
 
+// FactSendsTo is what a proxy reports: the database node that it sends writes to, "" for none.
+const FactSendsTo = "haproxy.writer"
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."

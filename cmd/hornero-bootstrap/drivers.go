@@ -4,6 +4,7 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/galera"
 	"github.com/hornero/hornero/bootstrap/haproxy"
+	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
 )
 
@@ -35,7 +36,7 @@ func drivers() bootstrap.Drivers {
 				File: "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
 				Runtime: haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}, Unit: haproxy.Systemd{Name: "haproxy.service"},
 				Report: func(s haproxy.Status) {
-					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{"haproxy.writer": s.Writer}})
+					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{peerset.FactSendsTo: s.Writer}})
 				},
 				Log: env.Log,
 			}), nil
