@@ -64,7 +64,8 @@ type Wsrep struct {
 	Size          int
 	UUID          string
 	Seqno         int64
-	Incoming      []string // addresses of the view's members, without ports
+	Incoming      []string // addresses of the view's database nodes, without ports
+	Arbiters      int      // members of the view that have no address for clients: arbitrators
 }
 
 // Galera's numbers of a node's state.

@@ -321,6 +321,9 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 	if in.Local.Process == ProcessRunning {
 		w := in.Local.Wsrep
 		facts[FactClusterStatus], facts[FactSize], facts[FactState] = w.ClusterStatus, strconv.Itoa(w.Size), strconv.Itoa(w.LocalState)
+		if w.Arbiters > 0 {
+			facts[FactArbiters] = strconv.Itoa(w.Arbiters)
+		}
 	}
 	return facts
 }

@@ -31,6 +31,15 @@ func drivers() bootstrap.Drivers {
 				Log: env.Log,
 			}), nil
 		},
+		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return galera.NewArbiter(galera.ArbiterConfig{
+				Set: env.Set, Unit: galera.Systemd{Name: "hornero-garbd.service"},
+				Report: func(s galera.Status) {
+					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason})
+				},
+				Log: env.Log,
+			}), nil
+		},
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return haproxy.New(haproxy.Config{
 				File: "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
