@@ -75,6 +75,18 @@ chaos: build packer ## break the stack at random under load, and prove that it h
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	CHAOS_FAULTS=$(CHAOS_FAULTS) go test -v -count 1 -timeout 12h -tags root,chaos,libsqlite3,netgo,osusergo -run TestChaos ./e2e
 
+FAILOVER_ROUNDS ?= 20
+.PHONY: bench-failover
+bench-failover: build packer ## measure how long clients wait when the writer is lost or moved (root; FAILOVER_ROUNDS=20, FAILOVER_WAYS="machine off,mariadbd kill -9,planned move")
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,netgo,osusergo -run TestFailover ./e2e
+
+SOAK ?= 10m
+.PHONY: soak-evictions
+soak-evictions: build packer ## burn all processors beside the stack: no database node may be shut out (root; SOAK=10m)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	SOAK=$(SOAK) go test -v -count 1 -timeout 12h -tags root,bench,libsqlite3,netgo,osusergo -run TestNoFalseEvictions ./e2e
+
 .PHONY: bench-images
 bench-images: build packer ## measure what the roles' shared layer saves: cold bakes with it and without (root, five minutes)
 	@scripts/bench-images.sh

@@ -1,4 +1,4 @@
-//go:build root && chaos
+//go:build root && (chaos || bench)
 
 package e2e_test
 
@@ -65,10 +65,15 @@ func nothing() {}
 // killed ends a program of a node from outside, where nothing of the node can refuse it.
 func (s *site) killed(d *draw, role, program string) (string, func()) {
 	n, _ := s.some(d, role)
+	s.end(n, program)
+	return n.Name, nothing
+}
+
+func (s *site) end(n node, program string) {
+	s.t.Helper()
 	script := fmt.Sprintf(`for p in $(ip netns pids hornero-%s-%d); do [ "$(cat /proc/$p/comm 2>/dev/null)" = %s ] && kill -9 $p; done; true`, labName, n.DropletID, program)
 	out, err := exec.Command("sh", "-c", script).CombinedOutput()
 	require.NoError(s.t, err, string(out))
-	return n.Name, nothing
 }
 
 // inflict asks the lab for a fault that lasts until it is lifted.

@@ -1,4 +1,4 @@
-//go:build root && chaos
+//go:build root && (chaos || bench)
 
 package e2e_test
 
@@ -8,18 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
-	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
-
-	"github.com/hornero/hornero/lab/machine"
 )
 
 const (
@@ -49,28 +44,9 @@ type acknowledged struct {
 	begun, end time.Time
 }
 
-// newLoad connects from the lab's own network, as a Droplet in the VPC would.
+// newLoad connects and makes its tables.
 func newLoad(t *testing.T, s *site) *load {
-	host, err := machine.New(machine.Config{Name: labName, State: "/nowhere", Cache: "/nowhere", Public: netip.MustParsePrefix(labRange)})
-	require.NoError(t, err)
-	mysql.RegisterDialContext("vpc", func(ctx context.Context, address string) (net.Conn, error) { return host.Dial(ctx, "tcp", address) })
-	mysql.SetLogger(quiet{})
-	password := s.on("web-1", `sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`)
-	l := &load{site: s}
-	for _, n := range s.nodes() {
-		if n.Role != "proxy" {
-			continue
-		}
-		config := mysql.NewConfig()
-		config.User, config.Passwd, config.DBName, config.Net, config.Addr = "wordpress", password, "wordpress", "vpc", n.Addresses.Private+":3306"
-		config.TLSConfig, config.Timeout, config.ReadTimeout, config.WriteTimeout = "skip-verify", time.Second, askTimeout, askTimeout
-		config.Params = map[string]string{"wsrep_sync_wait": "1"}
-		db, err := sql.Open("mysql", config.FormatDSN())
-		require.NoError(t, err)
-		t.Cleanup(func() { db.Close() })
-		l.proxies = append(l.proxies, db)
-	}
-	require.Len(t, l.proxies, 2)
+	l := &load{site: s, proxies: s.through("writer", map[string]string{"wsrep_sync_wait": "1"})}
 	for _, statement := range []string{
 		"create table chaos_rows (id varchar(60) primary key, host varchar(60) not null) engine=InnoDB",
 		"create table chaos_accounts (id int primary key, balance int not null) engine=InnoDB",
@@ -85,10 +61,6 @@ func newLoad(t *testing.T, s *site) *load {
 	}
 	return l
 }
-
-type quiet struct{}
-
-func (quiet) Print(...any) {}
 
 // round lets the clients work until stop is called, and returns what was acknowledged meanwhile.
 func (l *load) round(number int) (stop func() result) {

@@ -1,4 +1,4 @@
-//go:build root && chaos
+//go:build root && (chaos || bench)
 
 package e2e_test
 

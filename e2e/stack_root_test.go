@@ -19,12 +19,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The lab of this test alone: its name, its public range and where its API listens.
-const (
-	labName  = "e2e"
-	labRange = "198.18.77.0/24"
-	labAddr  = "127.0.0.1:7797"
-)
+// The lab of this test alone: its name, its public range and where its API listens. E2E_LAB="name range address" names another.
+var labName, labRange, labAddr = lab()
+
+func lab() (name, public, address string) {
+	if fields := strings.Fields(os.Getenv("E2E_LAB")); len(fields) == 3 {
+		return fields[0], fields[1], fields[2]
+	}
+	return "e2e", "198.18.77.0/24", "127.0.0.1:7797"
+}
 
 // site is one stack in a lab of its own.
 type site struct {
@@ -43,10 +46,14 @@ type node struct {
 	Healthy, Writer   bool
 }
 
-// launch bakes the images, copies the checked-in stack.yaml and brings it up, with keys and secrets of its own.
+// launch bakes the images, copies the checked-in stack.yaml and brings it up, with keys and secrets of its own. With
+// E2E_STACK, the stack.yaml of a stack that runs in the lab, it uses that one and leaves it running.
 func launch(t *testing.T) *site {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
+	if running := os.Getenv("E2E_STACK"); running != "" {
+		return &site{t: t, root: root, file: running, env: append(os.Environ(), "LAB="+labName)}
+	}
 	folder := t.TempDir()
 	text, err := os.ReadFile(filepath.Join(root, "stack.yaml"))
 	require.NoError(t, err)

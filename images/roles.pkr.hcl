@@ -11,7 +11,7 @@
 variable "roles" {
   description = "The roles to bake: folders of roles_dir."
   type        = list(string)
-  default     = ["db", "proxy", "web"]
+  default     = ["arbitrator", "db", "proxy", "web"]
 }
 
 variable "layer" {

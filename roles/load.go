@@ -18,7 +18,7 @@ import (
 // Common is the abstract role that is part of every image.
 const Common = "common"
 
-//go:embed common db proxy web
+//go:embed arbitrator common db proxy web
 var embedded embed.FS
 
 // Embedded returns the role folders that come with Hornero.
@@ -76,7 +76,7 @@ func (m *Manifest) FS() fs.FS { return m.dir }
 var (
 	limitName  = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 	secretName = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
-	drivers    = []string{"", "galera", "haproxy"}
+	drivers    = []string{"", "arbitrator", "galera", "haproxy"}
 )
 
 func (m *Manifest) check(doc *report.Document, folder string) {
@@ -90,7 +90,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
 	}
 	if !slices.Contains(drivers, m.Driver) {
-		doc.Add("driver", "must be galera, haproxy or left out, got %q", m.Driver)
+		doc.Add("driver", "must be arbitrator, galera, haproxy or left out, got %q", m.Driver)
 	}
 	for i, secret := range m.Secrets {
 		if !secretName.MatchString(secret) {

@@ -31,7 +31,7 @@ type Manifest struct {
 	Abstract bool `yaml:"abstract"`
 	// Peers is Member or Client.
 	Peers string `yaml:"peers"`
-	// Driver names the Go code that runs the role where a template cannot say it: "galera", "haproxy" or none.
+	// Driver names the Go code that runs the role where a template cannot say it: "arbitrator", "galera", "haproxy" or none.
 	Driver    string              `yaml:"driver"`
 	Packages  map[string][]string `yaml:"packages"` // by release; "all" is for every release
 	Excluded  map[string][]string `yaml:"excluded"` // packages never to be drawn in, by release or "all"

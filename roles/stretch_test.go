@@ -49,7 +49,8 @@ func newer(a, b string) bool {
 }
 
 func names(first map[string]string, old ...string) map[string]string {
-	all := maps.Clone(first)
+	all := map[string]string{}
+	maps.Copy(all, first)
 	for _, name := range old {
 		all[name] = ""
 	}
@@ -135,6 +136,8 @@ var mariadbRules = map[string]rules{
 	"sst": {"MariaDB", "10.1", map[string]string{"ssl-mode": "10.2"}},
 	// MariaDB documentation, "wsrep_provider_options" (the releases that each names; ist.recv_bind since 10.1.17's galera 25.3.17,
 	// gcache.recover since 25.3.19), and "Galera Parameters" of the Galera Cluster documentation. socket.ssl is Galera 4's.
+	// garbd(8): what its configuration file may have. It begins without a group.
+	"": {"garbd", "25.3.19", names(nil, "name", "group", "address", "options", "donor", "sst", "log", "cfg")},
 	"provider": {"galera-3", "25.3.19", names(map[string]string{"ist.recv_bind": "25.3.17", "gcache.recover": "25.3.19", "socket.ssl_reload": "26.4.8"},
 		"gmcast.listen_addr", "socket.ssl_ca", "socket.ssl_cert", "socket.ssl_key", "gcache.size", "evs.keepalive_period", "evs.inactive_check_period",
 		"evs.suspect_timeout", "evs.inactive_timeout", "evs.join_retrans_period", "evs.install_timeout", "pc.announce_timeout", "pc.wait_prim_timeout",
@@ -160,7 +163,7 @@ func refuseMariaDB(text string) (refused []string) {
 		case !assigned || strings.HasPrefix(line, "#"):
 		default:
 			tell(group, name)
-			if name == "wsrep_provider_options" {
+			if name == "wsrep_provider_options" || name == "options" {
 				for option := range strings.SplitSeq(strings.Trim(value, `"`), ";") {
 					key, _, _ := strings.Cut(option, "=")
 					tell("provider", key)
@@ -229,7 +232,7 @@ var systemdRules = rules{"systemd", "232", names(map[string]string{
 	"StateDirectory": "235", "StateDirectoryMode": "235", "RuntimeDirectoryPreserve": "235", "Type=exec": "240", "Type=notify-reload": "253", "StartLimitIntervalSec": "230", "ProtectControlGroups": "232",
 }, "Description", "Documentation", "DefaultDependencies", "After", "Before", "Wants", "Conflicts", "Type=simple", "Type=oneshot", "Type=notify",
 	"User", "Group", "EnvironmentFile", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost", "ExecReload", "SyslogIdentifier",
-	"AmbientCapabilities", "ProtectSystem", "ProtectHome", "PrivateTmp", "NoNewPrivileges", "UMask", "KillMode", "KillSignal", "SendSIGKILL",
+	"AmbientCapabilities", "WorkingDirectory", "Nice", "ProtectSystem", "ProtectHome", "PrivateTmp", "NoNewPrivileges", "UMask", "KillMode", "KillSignal", "SendSIGKILL",
 	"SuccessExitStatus", "Restart", "RestartSec", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "TasksMax", "LimitNOFILE", "LimitMEMLOCK",
 	"OOMScoreAdjust", "RuntimeDirectory", "WantedBy")}
 

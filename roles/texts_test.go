@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func nodeFacts(role, release string) roles.Facts {
 	return roles.Facts{
 		Stack: "demo", Node: role + "-1", Role: role, Release: release, Incarnation: 1,
 		Address: "10.108.0.5", Network: "10.108.0.0/20", Memory: 2 << 30, CPUs: 1, Writer: "db-2",
-		Settings: map[string]string{"site.title": "Hornero"},
+		Settings: map[string]string{"site.title": "Hornero", "galera.sst_method": "rsync"},
 		Secrets: map[string]report.Secret{
 			"wordpress.db_password": `it's \ "quoted" $HOME`, "wordpress.salt": "salt", "wordpress.admin_password": "admin", "proxy.stats_password": "stats",
 		},
@@ -54,7 +55,7 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 
 // every are the roles with texts, and the releases.
 var (
-	everyRole    = []string{"db", "proxy", "web"}
+	everyRole    = []string{"arbitrator", "db", "proxy", "web"}
 	everyRelease = []string{"debian-9", "debian-12", "debian-13"}
 )
 
@@ -178,4 +179,24 @@ func TestASiteByHTTPSSendsVisitorsThere(t *testing.T) {
 	text := render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"]
 	require.Contains(t, text, sends)
 	require.Contains(t, text, `map "https://www.example.org/" $hornero_site {`)
+}
+
+// Members of one cluster whose times differ shut each other out.
+func TestTheArbitratorHasTheDatabasesTimes(t *testing.T) {
+	times := regexp.MustCompile(`evs\.keepalive_period=[^"\n]*`)
+	database := times.FindString(render(t, "db", nodeFacts("db", "debian-13"))["/etc/mysql/mariadb.conf.d/90-hornero.cnf"])
+	require.NotEmpty(t, database)
+	garbd := render(t, "arbitrator", nodeFacts("arbitrator", "debian-13"))["/etc/hornero-garbd/garbd.cnf"]
+	require.Equal(t, database, times.FindString(garbd))
+	require.Contains(t, garbd, "address = gcomm://10.108.0.11:4567,10.108.0.20:4567,10.108.0.12:4567\n")
+}
+
+func TestTransferMethods(t *testing.T) {
+	facts := nodeFacts("db", "debian-13")
+	for method, login := range map[string]bool{"rsync": false, "mariabackup": true} {
+		facts.Settings["galera.sst_method"] = method
+		text := render(t, "db", facts)["/etc/mysql/mariadb.conf.d/90-hornero.cnf"]
+		require.Contains(t, text, "wsrep_sst_method = "+method+"\n")
+		require.Equal(t, login, strings.Contains(text, "\nwsrep_sst_auth = mysql:\n"), method)
+	}
 }

@@ -15,7 +15,7 @@ timed() { # timed COMMAND...: how many seconds it took
 flat() { LAYER='' scripts/images.sh -var force=true "$@"; }
 one_by_one() {
 	local role
-	for role in db proxy web; do flat -var "roles=[\"$role\"]"; done
+	for role in arbitrator db proxy web; do flat -var "roles=[\"$role\"]"; done
 }
 
 # The base image and the packages may have to come from afar once, which is not what is measured.

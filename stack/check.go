@@ -95,6 +95,9 @@ func (c *check) stack(s *Stack) {
 		c.add("secrets", "must name a file, as in secrets: %s", DefaultSecrets)
 	}
 	c.drift(s)
+	if c.doc.Has("galera.sst_method") {
+		c.oneOf("galera.sst_method", s.Galera.SSTMethod, []string{TransferMariabackup, TransferRsync})
+	}
 	c.site(s.Site)
 	c.groups(s.Nodes)
 	c.balancer(s)
@@ -203,19 +206,29 @@ func (c *check) role(path, role string) {
 	}
 }
 
-// quorum holds the database roles to an odd number of nodes.
+// quorum holds the database roles and the arbitrator together to an odd number of votes.
 func (c *check) quorum(groups []Group) {
 	counts, last := map[string]int{}, map[string]int{}
+	arbitrators := 0
 	for i, group := range groups {
+		if manifest := c.roles[group.Role]; manifest != nil && manifest.Driver == "arbitrator" {
+			if arbitrators += group.Count; arbitrators > 1 {
+				c.add("nodes["+strconv.Itoa(i)+"].count", "must be 1: one arbitrator at most makes the number of votes odd, got %d", arbitrators)
+			}
+		}
 		if manifest := c.roles[group.Role]; manifest != nil && manifest.Driver == "galera" && group.Count > 0 {
 			counts[group.Role] += group.Count
 			last[group.Role] = i
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(counts)) {
-		if count := counts[role]; count%2 == 0 {
-			c.add("nodes["+strconv.Itoa(last[role])+"].count",
-				"must give an odd number of %s nodes, so that half of them is never a tie, got %d; write %d or %d", role, count, count-1, count+1)
+		count := counts[role]
+		path := "nodes[" + strconv.Itoa(last[role]) + "].count"
+		switch {
+		case arbitrators == 1 && count%2 == 1:
+			c.add(path, "must be an even number of %s nodes beside an arbitrator, so that half of the votes is never a tie, got %d; write %d, or remove the arbitrator", role, count, count+1)
+		case arbitrators == 0 && count%2 == 0:
+			c.add(path, "must give an odd number of %s nodes, so that half of them is never a tie, got %d; write %d or %d, or add a group of one node with role: arbitrator", role, count, count-1, count+1)
 		}
 	}
 }

@@ -41,6 +41,13 @@ const (
 	DriftQuarantine = "quarantine" // give its work up too, unless no other node of its role serves
 )
 
+// How a database node gets its first data from another. Rsync is the default: the fastest for small data, but the one who gives
+// takes no writes meanwhile.
+const (
+	TransferRsync       = "rsync"
+	TransferMariabackup = "mariabackup"
+)
+
 // Stack is a stack.yaml.
 type Stack struct {
 	Version      int          `yaml:"version"`
@@ -55,6 +62,7 @@ type Stack struct {
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
+	Galera     Galera        `yaml:"galera"`
 
 	folder string
 }
@@ -65,6 +73,11 @@ type Site struct {
 	AdminUser  string `yaml:"admin_user"`
 	AdminEmail string `yaml:"admin_email"`
 	URL        string `yaml:"url"` // empty: the load balancer's address
+}
+
+// Galera is what the database's replication can be told.
+type Galera struct {
+	SSTMethod string `yaml:"sst_method"` // TransferRsync or TransferMariabackup
 }
 
 // Group is a number of equal nodes.
@@ -128,6 +141,7 @@ func (s *Stack) complete() {
 	s.Release = cmp.Or(s.Release, DefaultRelease)
 	s.Drift = cmp.Or(s.Drift, DefaultDrift)
 	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
+	s.Galera.SSTMethod = cmp.Or(s.Galera.SSTMethod, TransferRsync)
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)
 	}
@@ -185,6 +199,7 @@ func (s *Stack) Settings() map[string]string {
 		"site.title": s.Site.Title, "site.url": s.Site.URL,
 		"site.admin_user": s.Site.AdminUser, "site.admin_email": s.Site.AdminEmail,
 		"drift": s.Drift, "drift_every": s.DriftEvery.String(),
+		"galera.sst_method": s.Galera.SSTMethod,
 	}
 }
 

@@ -62,9 +62,12 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 		{"unknown key", "region: fra1", "regoin: fra1", `s.yaml:4:1: error: regoin: unknown key; did you mean "region"?`},
 		{"wrong type", "count: 3", "count: three", `s.yaml:12:33: error: nodes[0].count: must be a whole number, got "three"`},
 		{"missing role", "role: web\n", "role: wep\n", `s.yaml:18:11: error: nodes[2].role: there is no "wep"; did you mean "web"?`},
-		{"abstract role", "role: web\n", "role: common\n", `s.yaml:18:11: error: nodes[2].role: "common" is only a part of other roles; write one of db, proxy, web`},
+		{"abstract role", "role: web\n", "role: common\n", `s.yaml:18:11: error: nodes[2].role: "common" is only a part of other roles; write one of arbitrator, db, proxy, web`},
 		{"duplicate name", "name: proxy", "name: db", `s.yaml:13:11: error: nodes[1].name: "db" is taken by nodes[0]; give each group a name of its own`},
-		{"even database", "count: 3", "count: 2", `s.yaml:12:33: error: nodes[0].count: must give an odd number of db nodes, so that half of them is never a tie, got 2; write 1 or 3`},
+		{"even database", "count: 3", "count: 2", `s.yaml:12:33: error: nodes[0].count: must give an odd number of db nodes, so that half of them is never a tie, got 2; write 1 or 3, or add a group of one node with role: arbitrator`},
+		{"two votes of arbitrators", "count: 3}", "count: 2}\n  - {name: arb, role: arbitrator, count: 2}", `s.yaml:13:42: error: nodes[1].count: must be 1: one arbitrator at most makes the number of votes odd, got 2`},
+		{"an arbitrator too many", "count: 3}", "count: 3}\n  - {name: arb, role: arbitrator, count: 1}", `s.yaml:12:33: error: nodes[0].count: must be an even number of db nodes beside an arbitrator, so that half of the votes is never a tie, got 3; write 4, or remove the arbitrator`},
+		{"transfer method", "https: 443", "https: 443\ngalera: {sst_method: rsnc}", `s.yaml:24:22: error: galera.sst_method: there is no "rsnc"; did you mean "rsync"?`},
 		{"no database nodes", "count: 3", "count: 0", `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is to be none`},
 		{"bad name", "name: blog", "name: Bl_og", `s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "Bl_og"`},
 		{"bad slug", "region: fra1", "region: FRA 1", `s.yaml:4:9: error: region: must be a slug of DigitalOcean's, as in fra1, got "FRA 1"`},
@@ -95,4 +98,11 @@ func TestAllProblemsComeInOneRun(t *testing.T) {
 		`s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "9"`,
 		`s.yaml:4:8: error: nodes: is missing or empty; write at least one group, as in - {name: web, role: web, count: 2}`,
 	}, "\n"))
+}
+
+func TestTwoDatabaseNodesAndAnArbitrator(t *testing.T) {
+	s, err := stack.Parse("s.yaml", []byte(strings.Replace(text, "count: 3}", "count: 2}\n  - {name: arb, role: arbitrator, count: 1}", 1)), manifests(t))
+	require.NoError(t, err)
+	require.Equal(t, []string{"arb-1"}, s.Expected()["arbitrator"])
+	require.Equal(t, stack.TransferRsync, s.Settings()["galera.sst_method"], "by default")
 }

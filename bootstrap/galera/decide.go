@@ -64,7 +64,8 @@ type Wsrep struct {
 	Size          int
 	UUID          string
 	Seqno         int64
-	Incoming      []string // addresses of the view's members, without ports
+	Incoming      []string // addresses of the view's database nodes, without ports
+	Arbiters      int      // members of the view that have no address for clients: arbitrators
 }
 
 // Galera's numbers of a node's state.
@@ -104,6 +105,7 @@ type Input struct {
 	Local       Local
 	Peers       peerset.Snapshot
 	Leave       bool // the node is to give up its work
+	Parting     bool // it was told so a moment ago: proxies may still send it writes
 	BackingOff  bool // the last start failed a moment ago
 	Blinded     bool // the peer set lost its quorum under this agent: what looks alive may have died meanwhile
 }
@@ -185,7 +187,21 @@ func (in Input) leave() Action {
 	if (writer.Holder == "" || writer.Holder == in.Node) && in.hasSuccessor() {
 		return Action{Kind: Wait, State: in.serving(), Reason: "draining: another node is to take the writes first"}
 	}
+	if senders := in.senders(); in.Parting && len(senders) > 0 && in.Local.Wsrep.synced() {
+		return Action{Kind: Wait, State: in.serving(), Reason: "draining: " + list(senders) + " is to send the writes elsewhere first"}
+	}
 	return Action{Kind: Stop, State: StateStopped, Reason: "draining"}
+}
+
+// senders returns the proxies that say that they send their writes here: what is under way there would break off.
+func (in Input) senders() []string {
+	var names []string
+	for _, peer := range in.Peers.Peers {
+		if in.Peers.Quorum && peer.Alive && peer.Facts[peerset.FactSendsTo] == in.Node && in.hasSuccessor() {
+			names = append(names, peer.Name)
+		}
+	}
+	return names
 }
 
 // hasSuccessor tells whether another node of the primary component stays and can take the writes: two that leave at once

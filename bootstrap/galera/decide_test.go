@@ -38,6 +38,10 @@ func primary(name, uuid string) peerset.Peer {
 	return peer(name, galera.StateSynced, galera.FactUUID, uuid, galera.FactSeqno, "100")
 }
 
+func proxy(name, sends string) peerset.Peer {
+	return peerset.Peer{Name: name, Role: "proxy", Incarnation: 1, Alive: true, Healthy: true, Facts: map[string]string{peerset.FactSendsTo: sends}}
+}
+
 func dead(p peerset.Peer) peerset.Peer {
 	p.Alive = false
 	return p
@@ -72,6 +76,7 @@ func settings(s map[string]string) edit {
 }
 func founder(i *galera.Input)    { i.Founder = true }
 func noQuorum(i *galera.Input)   { i.Peers.Quorum = false }
+func parting(i *galera.Input)    { i.Leave, i.Parting = true, true }
 func leaving(i *galera.Input)    { i.Leave = true }
 func backingOff(i *galera.Input) { i.BackingOff = true }
 func content(c galera.Content) edit {
@@ -94,6 +99,7 @@ func running(status string, state int, seqno int64) edit {
 		i.Local.Wsrep = galera.Wsrep{ClusterStatus: status, LocalState: state, Ready: status == "Primary", Size: 3, UUID: ours, Seqno: seqno, Incoming: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}
 	}
 }
+func arbitrated(i *galera.Input)  { i.Local.Wsrep.Size++; i.Local.Wsrep.Arbiters = 1 }
 func doing(p galera.Process) edit { return func(i *galera.Input) { i.Local.Process = p } }
 func holder(lease, node string) edit {
 	return func(i *galera.Input) {
@@ -194,6 +200,10 @@ func TestDecide(t *testing.T) {
 		// Leaving.
 		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},
 		{name: "then stops", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop, state: galera.StateStopped},
+		{name: "but not while a proxy sends its writes here", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-2")), holder(peerset.LeaseWriter, "db-1")), want: galera.Wait, state: galera.StateSynced, reason: "proxy-1 is to send the writes elsewhere first"},
+		{name: "one that sends them elsewhere does not count", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-1")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
+		{name: "nor one that is dead", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), dead(proxy("proxy-1", "db-2"))), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
+		{name: "and not for ever", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-2")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
 		{name: "who leaves, too, takes no writes", in: in(leaving, running("Primary", 4, 10), peers(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))), want: galera.Stop},
 		{name: "the last one just stops", in: in(leaving, running("Primary", 4, 10), holder(peerset.LeaseWriter, "db-2")), want: galera.Stop},
 		{name: "and stays stopped", in: in(leaving, known(ours, 5), peers(primary("db-1", ours))), want: galera.Wait, state: galera.StateStopped, reason: "drained"},
@@ -232,6 +242,7 @@ func TestWriter(t *testing.T) {
 		{"and renews it", in(running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterKeep},
 		{"a holder in the view keeps it", in(running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"a holder outside the view loses it at once", in(running("Primary", 4, 1), three, shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterSeize},
+		{"an arbitrator in the view hides nobody", in(running("Primary", 4, 1), three, shutOut, arbitrated, holder(peerset.LeaseWriter, "db-1")), galera.WriterSeize},
 		{"to the lowest name only", in(third, running("Primary", 4, 1), three, shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"not while a member of the view is unknown", in(running("Primary", 4, 1), peers(primary("db-1", ours), primary("db-2", ours)), shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"outside the primary component it yields", in(running("non-Primary", 0, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},

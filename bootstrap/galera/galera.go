@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ import (
 
 // Defaults of the times that a test shortens.
 const (
-	DefaultTick       = 200 * time.Millisecond
+	DefaultTick       = 100 * time.Millisecond
 	DefaultWriterTick = 500 * time.Millisecond
 	DefaultWriterTTL  = 3 * time.Second
 	DefaultLeaseTTL   = 10 * time.Second
@@ -40,6 +41,8 @@ const (
 	// DefaultYield is how long a writer that gives its state stays the writer: an incremental transfer is over by then,
 	// and moving the writer would cost more than the wait.
 	DefaultYield = 1500 * time.Millisecond
+	// DefaultParting is how long a node that gives its work up waits at most for the proxies to send their writes elsewhere.
+	DefaultParting = 5 * time.Second
 	// DefaultUnreadable is for how long recoveries must fail, for a reason that does not pass by itself, before the data
 	// counts as unreadable.
 	DefaultUnreadable = 15 * time.Minute
@@ -48,7 +51,7 @@ const (
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, SeqnoEvery, Backoff, Grace, Pause, Yield, Unreadable time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, SeqnoEvery, Backoff, Grace, Pause, Yield, Parting, Unreadable time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -76,10 +79,11 @@ type Config struct {
 type Driver struct {
 	Config
 	kick chan struct{}
+	seen chan struct{} // the server's view of the cluster is another: the writer may have to move
 
 	mu      sync.Mutex
 	local   Local
-	leave   bool
+	leave   time.Time // when the node was told to give its work up; zero while it was not
 	status  Status
 	blinded bool
 	drained chan struct{}
@@ -107,7 +111,7 @@ func New(config Config) *Driver {
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
 		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
-		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Unreadable, DefaultUnreadable}} {
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Parting, DefaultParting}, {&t.Unreadable, DefaultUnreadable}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -115,7 +119,7 @@ func New(config Config) *Driver {
 	if t.Settle == 0 {
 		t.Settle = 1
 	}
-	return &Driver{Config: config, kick: make(chan struct{}, 1), drained: make(chan struct{})}
+	return &Driver{Config: config, kick: make(chan struct{}, 1), seen: make(chan struct{}, 1), drained: make(chan struct{})}
 }
 
 // Run drives the node until ctx ends. The server goes on without its driver.
@@ -142,7 +146,9 @@ func (d *Driver) Run(ctx context.Context) error {
 // Drain makes the node give its work up: another takes the writes, then the server stops. It returns when it has.
 func (d *Driver) Drain(ctx context.Context) error {
 	d.mu.Lock()
-	d.leave = true
+	if d.leave.IsZero() {
+		d.leave = time.Now()
+	}
 	d.mu.Unlock()
 	select {
 	case d.kick <- struct{}{}:
@@ -195,7 +201,7 @@ func (d *Driver) input() Input {
 	defer d.mu.Unlock()
 	d.blinded = d.blinded || d.local.Served && !snapshot.Quorum
 	return Input{Node: d.Node, Incarnation: d.Incarnation, Founder: d.Founder, Expected: d.Expected, Local: d.local, Peers: snapshot,
-		Leave: d.leave, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
+		Leave: !d.leave.IsZero(), Parting: time.Since(d.leave) < d.Times.Parting, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
 }
 
 // look finds out what the server and the data directory are like.
@@ -249,8 +255,15 @@ func (d *Driver) known() Local {
 
 func (d *Driver) remember(local Local) {
 	d.mu.Lock()
+	moved := !slices.Equal(d.local.Wsrep.Incoming, local.Wsrep.Incoming) || d.local.Wsrep.synced() != local.Wsrep.synced()
 	d.local = local
 	d.mu.Unlock()
+	if moved {
+		select {
+		case d.seen <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (d *Driver) update(change func(*Local)) {
@@ -308,6 +321,9 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 	if in.Local.Process == ProcessRunning {
 		w := in.Local.Wsrep
 		facts[FactClusterStatus], facts[FactSize], facts[FactState] = w.ClusterStatus, strconv.Itoa(w.Size), strconv.Itoa(w.LocalState)
+		if w.Arbiters > 0 {
+			facts[FactArbiters] = strconv.Itoa(w.Arbiters)
+		}
 	}
 	return facts
 }

@@ -50,6 +50,7 @@ func (d *Driver) keepWriter(ctx context.Context) {
 		case <-moving:
 			moving = nil
 		case <-changed:
+		case <-d.seen:
 		case <-time.After(d.Times.Tick):
 		}
 	}

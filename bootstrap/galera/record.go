@@ -52,6 +52,7 @@ const (
 	FactAddress       = "galera.address"
 	FactLeaving       = "galera.leaving" // the node gives its work up
 	FactReason        = "galera.reason"  // why there is no evidence
+	FactArbiters      = "galera.arbiters"
 )
 
 // Evidence is what a node that is in no primary component can say about its data.

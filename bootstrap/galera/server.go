@@ -90,6 +90,8 @@ func parseStatus(status map[string]string) Wsrep {
 	for address := range strings.SplitSeq(status["wsrep_incoming_addresses"], ",") {
 		if host, _, err := net.SplitHostPort(address); err == nil {
 			w.Incoming = append(w.Incoming, host)
+		} else if strings.TrimSpace(address) == "" && w.Size > 0 {
+			w.Arbiters++
 		}
 	}
 	return w

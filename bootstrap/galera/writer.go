@@ -33,7 +33,7 @@ func Writer(in Input, state State) WriterMove {
 	if mine || lease.Holder == "" || !in.Local.Wsrep.synced() {
 		return WriterKeep
 	}
-	if view := in.view(); !slices.Contains(view, lease.Holder) && len(view) == in.Local.Wsrep.Size && view[0] == in.Node {
+	if view := in.view(); !slices.Contains(view, lease.Holder) && len(view)+in.Local.Wsrep.Arbiters == in.Local.Wsrep.Size && view[0] == in.Node {
 		return WriterSeize
 	}
 	return WriterKeep

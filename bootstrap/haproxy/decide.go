@@ -3,7 +3,6 @@ package haproxy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
@@ -26,27 +25,38 @@ type Server struct {
 	Passed      bool // its own check passed lately; a server that tracks another has none
 }
 
-const endSessions = "shutdown sessions server "
-
 func (s Server) id() string { return s.Backend + "/" + s.Name }
 
-// Decide returns the commands that make the running servers what the peer set says: every database node with a known
-// address is checked and may serve reads; only the holder of the writer lease, in the incarnation that took it, is open
-// for writes. What closes comes before what moves, and that before what opens; "readers", where servers are checked,
-// opens before "writer". Beyond that servers are taken in the process' order.
-func Decide(servers []Server, snapshot peerset.Snapshot) []string {
+// Plan is what to tell the process: Close, then the end of the sessions to Moved, then Open. Servers that are closed and stay so
+// lose their sessions after that: a client that is cut off finds the new writer open.
+type Plan struct {
+	Close []string
+	Moved []string // servers, as backend/name
+	Open  []string
+}
+
+// Decide makes the running servers what the peer set says: every database node with a known address is checked and may
+// serve reads; only the holder of the writer lease, in the incarnation that took it, is open for writes. A lease that was
+// given up and that nobody took yet leaves the last writer open as long as it is well: it waits for its successor. What
+// closes comes before what moves, and that before what opens; "readers", where servers are checked, opens before "writer".
+// Beyond that servers are taken in the process' order.
+func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	if snapshot.Founded == "" {
-		return nil // nothing is known, which is not the same as: nobody is there
+		return Plan{} // nothing is known, which is not the same as: nobody is there
 	}
-	var closing, moving, reading, writing []string
+	var plan Plan
+	var moving, reading, writing []string
 	for _, server := range servers {
 		peer, present := snapshot.Peer(server.Name)
 		present = present && peer.Role == databaseRole && peer.Address != ""
 		moved := present && server.Address != peer.Address
 		reader := present && server.Backend == readersBackend
-		writer := present && server.Backend == writerBackend && isWriter(peer, snapshot)
+		writer := present && server.Backend == writerBackend && (isWriter(peer, snapshot) || wasWriter(server, peer, snapshot))
 		if !server.Maintenance && (moved || !reader && !writer) {
-			closing = append(closing, set(server, "state maint"), endSessions+server.id())
+			plan.Close = append(plan.Close, set(server, "state maint"))
+			if moved {
+				plan.Moved = append(plan.Moved, server.id())
+			}
 		}
 		if moved {
 			moving = append(moving, set(server, "addr "+peer.Address))
@@ -61,7 +71,13 @@ func Decide(servers []Server, snapshot peerset.Snapshot) []string {
 			writing = append(writing, set(server, "state ready"))
 		}
 	}
-	return slices.Concat(closing, moving, reading, writing)
+	plan.Open = slices.Concat(moving, reading, writing)
+	return plan
+}
+
+// wasWriter tells the last writer, while nobody has taken the lease that it gave up and it serves all the same.
+func wasWriter(server Server, peer peerset.Peer, snapshot peerset.Snapshot) bool {
+	return snapshot.Holder(peerset.LeaseWriter) == "" && !server.Maintenance && server.Address == peer.Address && peer.Healthy && peer.Alive
 }
 
 // bring opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it gets no
@@ -82,38 +98,39 @@ func isWriter(peer peerset.Peer, snapshot peerset.Snapshot) bool {
 	return lease.Holder == peer.Name && lease.Incarnation == peer.Incarnation
 }
 
-// Session is one in a process that a reload left behind.
+// Session is one between a client and a database node.
 type Session struct {
-	PID    int
+	PID    int    // of a process that a reload left behind; 0 is the one that accepts connections
 	ID     string // in its process
 	Server string // backend/name
+	// Connected tells that the server answered. HAProxy 3.0 forgets a session that is ended before that: its client hangs,
+	// while left alone it tries the next server within "timeout connect".
+	Connected bool
 }
 
-// Cut returns the servers whose sessions the commands end.
-func Cut(commands []string) []string {
-	var servers []string
-	for _, command := range commands {
-		if server, ok := strings.CutPrefix(command, endSessions); ok {
-			servers = append(servers, server)
-		}
-	}
-	return servers
-}
-
-// Doomed returns the sessions to servers that are not open now, or are cut off.
-func Doomed(left []Session, servers []Server, cut map[string]bool) []Session {
+// Doomed returns the connected sessions to servers that are not open now, or are cut off.
+func Doomed(sessions []Session, servers []Server, cut map[string]bool) []Session {
 	open := map[string]bool{}
-	for _, server := range servers {
-		open[server.id()] = server.Up && !server.Maintenance && !cut[server.id()]
+	for _, id := range openServers(servers) {
+		open[id] = !cut[id]
 	}
-	return slices.DeleteFunc(slices.Clone(left), func(s Session) bool { return open[s.Server] })
+	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool { return open[s.Server] || !s.Connected })
+}
+
+// openServers returns the servers that take sessions, sorted.
+func openServers(servers []Server) []string {
+	return names(slices.DeleteFunc(slices.Clone(servers), func(s Server) bool { return !s.Up || s.Maintenance }))
 }
 
 // Judge tells how the proxy is: it serves when a database node takes writes through it.
 func Judge(servers []Server, snapshot peerset.Snapshot) Status {
-	holder := snapshot.Holder(peerset.LeaseWriter)
+	holder, still := snapshot.Holder(peerset.LeaseWriter), ""
 	if holder == "" {
-		return Status{State: StateNoWriter, Reason: "no database node takes writes yet"}
+		last := slices.IndexFunc(servers, func(s Server) bool { return s.Backend == writerBackend && !s.Maintenance })
+		if last < 0 {
+			return Status{State: StateNoWriter, Reason: "no database node takes writes yet"}
+		}
+		holder, still = servers[last].Name, " until another takes them"
 	}
 	writer, known := find(servers, writerBackend, holder)
 	if !known || writer.Maintenance {
@@ -124,7 +141,7 @@ func Judge(servers []Server, snapshot peerset.Snapshot) Status {
 	if !writer.Up || !checked.Passed {
 		return Status{State: StateWriterDown, Reason: fmt.Sprintf("the check of %s does not pass", holder)}
 	}
-	return Status{State: StateServing, Healthy: true, Reason: "writes go to " + holder, Writer: holder}
+	return Status{State: StateServing, Healthy: true, Reason: "writes go to " + holder + still, Writer: holder}
 }
 
 func find(servers []Server, backend, name string) (Server, bool) {

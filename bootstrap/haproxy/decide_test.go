@@ -33,6 +33,9 @@ func database(name, address string, incarnation int) peerset.Peer {
 	return peerset.Peer{Name: name, Role: "db", Address: address, Incarnation: incarnation, Healthy: true, Alive: true}
 }
 
+func sick(peer peerset.Peer) peerset.Peer { peer.Healthy = false; return peer }
+func dead(peer peerset.Peer) peerset.Peer { peer.Alive = false; return peer }
+
 func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Snapshot {
 	return peerset.Snapshot{
 		Founded: "f", Quorum: true, Peers: peers,
@@ -42,43 +45,40 @@ func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Sna
 
 func TestDecide(t *testing.T) {
 	one, two := database("db-1", "10.0.0.1", 1), database("db-2", "10.0.0.2", 1)
-	sick := two
-	sick.Healthy = false
 	steady := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2 up passed")
+	closeOne := haproxy.Plan{Close: []string{"set server writer/db-1 state maint"}}
 	for _, c := range []struct {
 		name     string
 		servers  []haproxy.Server
 		snapshot peerset.Snapshot
-		want     []string
+		want     haproxy.Plan
 	}{
-		{"nothing to do", steady, snapshot("db-1", 1, one, two), nil},
-		{"nothing is known", steady, peerset.Snapshot{}, nil},
-		{"the writer moves: the old one's sessions end first", steady, snapshot("db-2", 1, one, two), []string{
-			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1", "set server writer/db-2 state ready"}},
-		{"nobody writes", steady, snapshot("", 0, one, two), []string{
-			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1"}},
-		{"the lease is of an earlier incarnation", steady, snapshot("db-1", 1, database("db-1", "10.0.0.1", 2), two), []string{
-			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1"}},
-		{"the lease's holder is not a peer", steady, snapshot("db-9", 1, one, two), []string{
-			"set server writer/db-1 state maint", "shutdown sessions server writer/db-1"}},
+		{"nothing to do", steady, snapshot("db-1", 1, one, two), haproxy.Plan{}},
+		{"nothing is known", steady, peerset.Snapshot{}, haproxy.Plan{}},
+		{"the writer moves", steady, snapshot("db-2", 1, one, two), haproxy.Plan{
+			Close: []string{"set server writer/db-1 state maint"}, Open: []string{"set server writer/db-2 state ready"}}},
+		{"the writer gave the lease up, and waits for its successor", steady, snapshot("", 0, one, two), haproxy.Plan{}},
+		{"the writer gave the lease up, and is not well", steady, snapshot("", 0, sick(one), two), closeOne},
+		{"the writer gave the lease up, and vanished", steady, snapshot("", 0, dead(one), two), closeOne},
+		{"nobody writes, and nobody did here", serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"), snapshot("", 0, one), haproxy.Plan{}},
+		{"the lease is of an earlier incarnation", steady, snapshot("db-1", 1, database("db-1", "10.0.0.1", 2), two), closeOne},
+		{"the lease's holder is not a peer", steady, snapshot("db-9", 1, one, two), closeOne},
 		{"no quorum: the last snapshot stands", steady, func() peerset.Snapshot {
 			s := snapshot("db-1", 1, one, two)
 			s.Quorum = false
 			return s
-		}(), nil},
-		{"a reader got a new address", steady, snapshot("db-1", 1, one, database("db-2", "10.0.0.9", 2)), []string{
-			"set server readers/db-2 state maint", "shutdown sessions server readers/db-2",
-			"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
-			"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}},
-		{"a reader left the peer set", steady, snapshot("db-1", 1, one), []string{
-			"set server readers/db-2 state maint", "shutdown sessions server readers/db-2"}},
-		{"a slot is filled by a node that does not serve yet", serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"), snapshot("", 0, sick), []string{
-			"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
-			"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}},
-		{"a healthy reader comes back at once", serversOf("readers/db-2 10.0.0.2 maint"), snapshot("", 0, two), []string{
-			"set server readers/db-2 state ready"}},
-		{"a peer of another role does not get writes", serversOf("writer/web-1 10.0.0.7 maint"), snapshot("web-1", 1, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1}), nil},
-		{"servers of other backends are left alone", serversOf("mine/db-1 10.0.0.1 maint"), snapshot("db-1", 1, one), nil},
+		}(), haproxy.Plan{}},
+		{"a reader got a new address", steady, snapshot("db-1", 1, one, database("db-2", "10.0.0.9", 2)), haproxy.Plan{
+			Close: []string{"set server readers/db-2 state maint"}, Moved: []string{"readers/db-2"},
+			Open: []string{"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
+				"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}}},
+		{"a reader left the peer set", steady, snapshot("db-1", 1, one), haproxy.Plan{Close: []string{"set server readers/db-2 state maint"}}},
+		{"a slot is filled by a node that does not serve yet", serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"), snapshot("", 0, sick(two)), haproxy.Plan{
+			Open: []string{"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
+				"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}}},
+		{"a healthy reader comes back at once", serversOf("readers/db-2 10.0.0.2 maint"), snapshot("", 0, two), haproxy.Plan{Open: []string{"set server readers/db-2 state ready"}}},
+		{"a peer of another role does not get writes", serversOf("writer/web-1 10.0.0.7 maint"), snapshot("web-1", 1, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1}), haproxy.Plan{}},
+		{"servers of other backends are left alone", serversOf("mine/db-1 10.0.0.1 maint"), snapshot("db-1", 1, one), haproxy.Plan{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, c.want, haproxy.Decide(c.servers, c.snapshot))
@@ -100,7 +100,8 @@ func TestJudge(t *testing.T) {
 		{"down", serversOf("writer/db-1 10.0.0.1", "readers/db-1 10.0.0.1"), snapshot("db-1", 1, one), haproxy.StateWriterDown, false},
 		{"in maintenance", serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"), snapshot("db-1", 1, one), haproxy.StateNoWriter, false},
 		{"no slot", nil, snapshot("db-1", 1, one), haproxy.StateNoWriter, false},
-		{"no writer", serversOf("writer/db-1 10.0.0.1 up"), snapshot("", 0, one), haproxy.StateNoWriter, false},
+		{"no writer", serversOf("writer/db-1 10.0.0.1 maint"), snapshot("", 0, one), haproxy.StateNoWriter, false},
+		{"the last writer waits for its successor", serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"), snapshot("", 0, one), haproxy.StateServing, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status := haproxy.Judge(c.servers, c.snapshot)
@@ -114,10 +115,13 @@ func TestJudge(t *testing.T) {
 
 func TestDoomed(t *testing.T) {
 	servers := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2")
-	left := []haproxy.Session{{1, "0xa", "writer/db-1"}, {1, "0xb", "writer/db-2"}, {2, "0xc", "readers/db-1"}, {2, "0xd", "readers/db-2"}, {2, "0xe", "writer/db-9"}}
-	cut := haproxy.Cut([]string{"set server readers/db-1 state maint", "shutdown sessions server readers/db-1"})
-	require.Equal(t, []string{"readers/db-1"}, cut)
-	require.Equal(t, []haproxy.Session{left[1], left[2], left[3], left[4]}, haproxy.Doomed(left, servers, map[string]bool{cut[0]: true}))
+	session := func(pid int, id, server string) haproxy.Session {
+		return haproxy.Session{PID: pid, ID: id, Server: server, Connected: true}
+	}
+	all := []haproxy.Session{session(1, "0xa", "writer/db-1"), session(1, "0xb", "writer/db-2"), session(2, "0xc", "readers/db-1"), session(2, "0xd", "readers/db-2"),
+		session(0, "0xe", "writer/db-9"), {PID: 0, ID: "0xf", Server: "writer/db-2"}}
+	require.Equal(t, []haproxy.Session{all[1], all[3], all[4]}, haproxy.Doomed(all, servers, nil), "not the one that is still being connected")
+	require.Equal(t, []haproxy.Session{all[1], all[2], all[3], all[4]}, haproxy.Doomed(all, servers, map[string]bool{"readers/db-1": true}))
 }
 
 func TestShape(t *testing.T) {

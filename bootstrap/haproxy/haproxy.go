@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +24,11 @@ import (
 const (
 	DefaultTick        = 100 * time.Millisecond
 	DefaultReloadEvery = time.Second
-	// DefaultSweepEvery is how often old processes are looked at when nothing changes.
+	// DefaultSweepEvery is how often sessions are looked at when nothing changes.
 	DefaultSweepEvery = time.Second
+	// DefaultLinger is for how long sessions are looked at again and again after a server closed: longer than one that was
+	// being connected then can take to be connected after all ("timeout connect").
+	DefaultLinger = time.Second
 	// DefaultNotice is how long clients' checks need to see that a draining proxy is no longer healthy.
 	DefaultNotice = 2 * time.Second
 	// DefaultPatience is how long a process may not answer before its unit is asked to start.
@@ -51,12 +55,14 @@ const (
 type Runtime interface {
 	// State reads the servers of the process that accepts connections.
 	State(ctx context.Context) ([]Server, error)
-	// Tell gives that process a command and returns what it answers; most say nothing.
-	Tell(ctx context.Context, command string) (string, error)
+	// Tell gives that process commands, at once, and returns what it answers; most say nothing.
+	Tell(ctx context.Context, commands []string) (string, error)
+	// Current lists the sessions of that process.
+	Current(ctx context.Context) ([]Session, error)
 	// Left lists the sessions in processes that a reload left behind.
 	Left(ctx context.Context) ([]Session, error)
-	// End ends one of those.
-	End(ctx context.Context, session Session) error
+	// End ends sessions of either kind.
+	End(ctx context.Context, sessions []Session) error
 	// Sessions counts the connections of clients to the process.
 	Sessions(ctx context.Context) (int, error)
 }
@@ -83,7 +89,7 @@ type Status struct {
 }
 
 // Times are the driver's times; the zero value means the defaults.
-type Times struct{ Tick, ReloadEvery, SweepEvery, Notice, Patience time.Duration }
+type Times struct{ Tick, ReloadEvery, SweepEvery, Linger, Notice, Patience time.Duration }
 
 // Config is what a driver needs.
 type Config struct {
@@ -110,7 +116,9 @@ type Driver struct {
 	reloaded time.Time       // the last reload
 	answered time.Time       // the last answer of the process
 	said     []string        // the commands that were given last
-	swept    time.Time       // the last look at old processes
+	swept    time.Time       // the last look at sessions
+	open     []string        // servers that took sessions at the last look
+	lingers  time.Time       // until when to look again and again, because a server closed
 	cut      map[string]bool // servers whose sessions in old processes must end, besides those that are closed
 }
 
@@ -120,7 +128,7 @@ func New(config Config) *Driver {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Notice, DefaultNotice}, {&t.Patience, DefaultPatience}} {
+	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Linger, DefaultLinger}, {&t.Notice, DefaultNotice}, {&t.Patience, DefaultPatience}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -165,54 +173,91 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 	if d.reload(ctx, servers) {
 		return d.last(), nil // whom the new process serves is seen at the next step
 	}
-	commands := Decide(servers, snapshot)
-	if len(commands) == 0 {
+	plan := Decide(servers, snapshot)
+	if len(plan.Close)+len(plan.Open) == 0 {
 		d.said = nil
 		return Judge(servers, snapshot), servers
 	}
-	for _, server := range Cut(commands) {
+	for _, server := range plan.Moved {
 		d.cut[server] = true
 	}
-	if servers, err = d.tell(ctx, commands); err != nil {
+	if servers, err = d.tell(ctx, plan); err != nil {
 		return Status{State: StateStarting, Reason: err.Error()}, nil
 	}
 	return Judge(servers, snapshot), servers
 }
 
-// tell gives the commands and reads the result back. Commands that did not take are given again at the next step, and
-// complained about once.
-func (d *Driver) tell(ctx context.Context, commands []string) ([]Server, error) {
+// tell gives the commands and reads the result back: all in one go, so that there is a writer all the time, unless
+// sessions must end in between. Commands that did not take are given again at the next step, and complained about once.
+func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
+	commands := slices.Concat(plan.Close, plan.Open)
 	again := slices.Equal(d.said, commands)
-	for _, command := range commands {
-		answer, err := d.Runtime.Tell(ctx, command)
+	rounds := [][]string{commands}
+	if len(plan.Moved) > 0 {
+		rounds = [][]string{plan.Close, plan.Open}
+	}
+	for i, round := range rounds {
+		answer, err := d.Runtime.Tell(ctx, round)
 		if err != nil {
-			return nil, fmt.Errorf("tell HAProxy %q: %w", command, err)
+			return nil, fmt.Errorf("tell HAProxy %q: %w", round, err)
 		}
 		d.Count(CountedCommand)
 		if !again {
-			d.Log.Info("told HAProxy", "command", command, "answer", answer)
+			d.Log.Info("told HAProxy", "commands", strings.Join(round, "; "), "answer", answer)
+		}
+		if i == 0 && len(plan.Moved) > 0 {
+			if err := d.endAll(ctx, plan.Moved); err != nil {
+				return nil, err
+			}
 		}
 	}
 	d.said = commands
 	return d.Runtime.State(ctx)
 }
 
-// sweep ends the sessions to database nodes that must not have any, in processes that a reload left behind: those do not
-// check their servers any more, and know them only by the addresses of their time.
+// endAll ends every connected session to some servers.
+func (d *Driver) endAll(ctx context.Context, servers []string) error {
+	sessions, err := d.Runtime.Current(ctx)
+	if err != nil {
+		return err
+	}
+	return d.end(ctx, slices.DeleteFunc(sessions, func(s Session) bool { return !s.Connected || !slices.Contains(servers, s.Server) }))
+}
+
+func (d *Driver) end(ctx context.Context, sessions []Session) error {
+	if len(sessions) == 0 {
+		return nil
+	}
+	count := map[string]int{}
+	for _, session := range sessions {
+		count[session.Server]++
+	}
+	d.Log.Info("end sessions", "servers", count)
+	return d.Runtime.End(ctx, sessions)
+}
+
+// sweep ends the sessions to database nodes that must not have any: to those that closed or went down in the process that
+// accepts connections, and to the same in processes that a reload left behind, which do not check their servers any more
+// and know them only by the addresses of their time.
 func (d *Driver) sweep(ctx context.Context, servers []Server) {
-	if servers == nil || len(d.cut) == 0 && time.Since(d.swept) < d.Times.SweepEvery {
+	if servers == nil {
+		return
+	}
+	if open := openServers(servers); !slices.Equal(open, d.open) {
+		d.open, d.lingers = open, time.Now().Add(d.Times.Linger)
+	}
+	if len(d.cut) == 0 && time.Now().After(d.lingers) && time.Since(d.swept) < d.Times.SweepEvery {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	d.swept = time.Now()
-	left, err := d.Runtime.Left(ctx)
-	for _, session := range Doomed(left, servers, d.cut) {
-		d.Log.Info("end session in an old process", "server", session.Server, "pid", session.PID)
-		err = errors.Join(err, d.Runtime.End(ctx, session))
-	}
+	current, err := d.Runtime.Current(ctx)
+	err = errors.Join(err, d.end(ctx, Doomed(current, servers, nil)))
+	left, err2 := d.Runtime.Left(ctx)
+	err = errors.Join(err, err2, d.end(ctx, Doomed(left, servers, d.cut)))
 	if err != nil {
-		d.Log.Debug("end sessions in old processes", "err", err)
+		d.Log.Debug("end sessions", "err", err)
 		return
 	}
 	clear(d.cut)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,7 @@ type greeter struct {
 	name, address string
 	healthy       atomic.Bool
 	health        *http.Server
+	listener      net.Listener
 }
 
 func newGreeter(t *testing.T, name, address string) *greeter {
@@ -70,6 +72,7 @@ func newGreeter(t *testing.T, name, address string) *greeter {
 	g.healthy.Store(true)
 	listener, err := net.Listen("tcp", address+":3306")
 	require.NoError(t, err)
+	g.listener = listener
 	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
@@ -89,6 +92,25 @@ func (g *greeter) talk(connection net.Conn) {
 	defer connection.Close()
 	fmt.Fprintln(connection, g.name)
 	io.Copy(connection, connection)
+}
+
+// swallow makes the node answer nobody who connects, as one that is gone: its queue of connections is full from now on.
+func (g *greeter) swallow(t *testing.T) {
+	g.listener.Close()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	at := &syscall.SockaddrInet4{Port: 3306, Addr: [4]byte(net.ParseIP(g.address).To4())}
+	require.NoError(t, syscall.Bind(fd, at))
+	require.NoError(t, syscall.Listen(fd, 0))
+	require.Eventually(t, func() bool {
+		connection, err := net.DialTimeout("tcp", g.address+":3306", 100*time.Millisecond)
+		if err == nil {
+			t.Cleanup(func() { connection.Close() })
+		}
+		return err != nil
+	}, patience, time.Millisecond)
 }
 
 func (g *greeter) startHealth(t *testing.T) {
@@ -311,7 +333,37 @@ func TestNoWriterNoService(t *testing.T) {
 	p.serving("db-1")
 	session := p.mustConnect(3306)
 	p.put(snapshot("", 0, one))
+	p.until("wait for a successor", func() bool { return strings.Contains(p.state().Reason, "until another takes them") })
+	require.NoError(t, session.echoes(), "a writer that gave its lease up serves until there is another")
+	p.put(snapshot("", 0, sick(one)))
 	require.NoError(t, session.ended())
+	_, err = p.connect(3306)
+	require.Error(t, err, "a session without a writer")
+}
+
+// A client that was being connected to a writer that vanished gets the new one: HAProxy 3.0 would forget it if its session were
+// ended then.
+func TestClientOnItsWayToAVanishedWriter(t *testing.T) {
+	n := newNetwork()
+	one, two := database("db-1", n+".1", 1), database("db-2", n+".2", 1)
+	vanished := newGreeter(t, "db-1", n+".1")
+	newGreeter(t, "db-2", n+".2")
+	p := newProxy(t, n, []string{"db-1", "db-2"}, snapshot("db-1", 1, one, two))
+	p.serving("db-1")
+	before := p.mustConnect(3306)
+	vanished.swallow(t)
+	greeted := make(chan string, 1)
+	go func() {
+		s, err := p.connect(3306)
+		greeted <- fmt.Sprint(s.server, err)
+	}()
+	p.until("be on its way", func() bool {
+		sessions, err := haproxy.Socket{Path: p.path("admin.sock")}.Current(t.Context())
+		return err == nil && slices.ContainsFunc(sessions, func(s haproxy.Session) bool { return s.Server == "writer/db-1" && !s.Connected })
+	})
+	p.put(snapshot("db-2", 1, one, two))
+	require.NoError(t, before.ended())
+	require.Equal(t, "db-2<nil>", <-greeted)
 }
 
 // A member that joins must not be taken for one that serves, not even until the first check.

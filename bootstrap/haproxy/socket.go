@@ -2,12 +2,14 @@ package haproxy
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,9 +41,15 @@ func (s Socket) State(ctx context.Context) ([]Server, error) {
 	return parseState(text)
 }
 
-// Tell gives the process one command.
-func (s Socket) Tell(ctx context.Context, command string) (string, error) {
-	return ask(ctx, s.Path, command)
+// Tell gives the process commands in one line, which it works off without a pause.
+func (s Socket) Tell(ctx context.Context, commands []string) (string, error) {
+	return ask(ctx, s.Path, strings.Join(commands, "; "))
+}
+
+// Current lists the sessions of the process.
+func (s Socket) Current(ctx context.Context) ([]Session, error) {
+	text, err := ask(ctx, s.Path, "show sess")
+	return parseSessions(0, text), err
 }
 
 // Sessions counts the connections of clients.
@@ -81,10 +89,27 @@ func (s Socket) Left(ctx context.Context) ([]Session, error) {
 	return left, errors.Join(errs...)
 }
 
-// End ends one of those.
-func (s Socket) End(ctx context.Context, session Session) error {
-	_, err := ask(ctx, s.Master, fmt.Sprintf("@!%d shutdown session %s", session.PID, session.ID))
-	return err
+// mostEnds is how many sessions are ended with one line: HAProxy reads at most 16 KiB of one (tune.bufsize).
+const mostEnds = 100
+
+// End ends sessions: those of the process many at a time, those of an old one singly, as the master takes them.
+func (s Socket) End(ctx context.Context, sessions []Session) error {
+	var errs []error
+	var current []string
+	for _, session := range sessions {
+		command := "shutdown session " + session.ID
+		if session.PID == 0 {
+			current = append(current, command)
+			continue
+		}
+		_, err := ask(ctx, s.Master, fmt.Sprintf("@!%d %s", session.PID, command))
+		errs = append(errs, err)
+	}
+	for commands := range slices.Chunk(current, mostEnds) {
+		_, err := s.Tell(ctx, commands)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // ask sends one command and returns the answer. The process closes the connection after it; the master does so only when
@@ -196,7 +221,8 @@ func oldProcesses(text string) []int {
 	return pids
 }
 
-// parseSessions reads "show sess": an identity, a colon, and key=value pairs.
+// parseSessions reads "show sess": an identity, a colon, and key=value pairs. Whether the server answered is the first number
+// of its side of the session, "scb" or "s1": 8, or 7 before HAProxy 2.0.
 func parseSessions(pid int, text string) []Session {
 	var sessions []Session
 	for line := range strings.Lines(text) {
@@ -211,8 +237,9 @@ func parseSessions(pid int, text string) []Session {
 				values[key] = value
 			}
 		}
+		state, _, _ := strings.Cut(strings.TrimPrefix(cmp.Or(values["scb"], values["s1"]), "["), ",")
 		if server := values["srv"]; server != "" && server != "<none>" {
-			sessions = append(sessions, Session{PID: pid, ID: id, Server: values["be"] + "/" + server})
+			sessions = append(sessions, Session{PID: pid, ID: id, Server: values["be"] + "/" + server, Connected: state == "7" || state == "8"})
 		}
 	}
 	return sessions

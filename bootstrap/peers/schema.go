@@ -66,7 +66,7 @@ const writeDeadline = 5 * time.Second
 
 // attemptDeadline is how long the first attempt may take; each next one gets twice as long. A connection to a leader that
 // vanished answers nothing: whoever waits on it for long misses the new leader, which is there after 0.6 s.
-const attemptDeadline = 700 * time.Millisecond
+const attemptDeadline = 400 * time.Millisecond
 
 // write runs a transaction, again while dqlite says what passes by itself. A new generation is read at once, here and by the
 // others.

@@ -74,12 +74,13 @@ func (c *Config) defaults() {
 
 // Store is a member of the peer set. It implements peerset.Registry.
 type Store struct {
-	config Config
-	app    *app.App
-	db     *sql.DB
-	stop   context.CancelFunc
-	done   sync.WaitGroup
-	looked time.Time // when watch last saw who leads and who votes
+	config   Config
+	app      *app.App
+	db       *sql.DB
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+	looked   time.Time     // when watch last saw who leads and who votes
+	patience time.Duration // of watch, for its next look
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
 	// Only the transaction under way touches these.
@@ -131,7 +132,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), node.Close())
 		}
 	}
-	db, err := sql.Open(node.Driver(), database)
+	db, err := config.database()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
 	}
@@ -170,13 +171,9 @@ func prepare(dir string) error {
 }
 
 func (c Config) options() []app.Option {
-	// go-dqlite takes a configuration with ClientCAs for a server's and one without for a client's.
-	dial := c.TLS.Clone()
-	dial.ClientCAs = nil
-	dial.ClientSessionCache = tls.NewLRUClientSessionCache(0) // probes and lost leaders make for many connections
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(c.TLS, dial),
+		app.WithTLS(c.TLS, c.dialTLS()),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
@@ -193,6 +190,14 @@ func (c Config) options() []app.Option {
 		options = append(options, app.WithCluster(endpoints))
 	}
 	return options
+}
+
+// dialTLS is the client's side: go-dqlite takes a configuration with ClientCAs for a server's.
+func (c Config) dialTLS() *tls.Config {
+	dial := c.TLS.Clone()
+	dial.ClientCAs = nil
+	dial.ClientSessionCache = tls.NewLRUClientSessionCache(0) // probes and lost leaders make for many connections
+	return dial
 }
 
 func (c Config) endpoint(address string) string {

@@ -14,18 +14,24 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
+// againAfter follows a look at the store that failed.
+const againAfter = 50 * time.Millisecond
+
 // watch reads the store until the context ends: a change reaches this member when somebody tells it, and within one
 // Refresh when nobody does.
 func (s *Store) watch(ctx context.Context) {
 	ticker := time.NewTicker(s.config.Refresh)
 	defer ticker.Stop()
 	for round := 0; ; round++ {
+		var again <-chan time.Time
 		if err := s.refresh(ctx, round%beatsEvery == 0); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
+			again = time.After(againAfter) // another leader may be there already
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
 		case <-ticker.C:
 		case <-s.news:
 		}
@@ -40,10 +46,22 @@ func (s *Store) Refresh() {
 	}
 }
 
-// refresh looks at the counters, and reads the whole only when they say that it is another.
-func (s *Store) refresh(ctx context.Context, beats bool) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.QuorumFor/3)
+// refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer than a write's
+// first attempt does, for the same reason; a member that is only slow gets twice as long after each time that this was too
+// short.
+func (s *Store) refresh(ctx context.Context, beats bool) (err error) {
+	longest := s.config.QuorumFor / 3
+	s.patience = max(s.patience, min(attemptDeadline, longest))
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
+	defer func() {
+		switch {
+		case err == nil:
+			s.patience = 0
+		case ctx.Err() != nil:
+			s.patience = min(2*s.patience, longest)
+		}
+	}()
 	generation, seen, err := s.glance(ctx, beats)
 	if err != nil {
 		return err

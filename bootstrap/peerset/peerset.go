@@ -26,6 +26,9 @@ const (
 // image: one at a time, so that two do not each take the other for the one that stays.
 const QuarantinePrefix = "quarantine."
 
+// FactSendsTo is what a proxy reports: the database node that it sends writes to, "" for none.
+const FactSendsTo = "haproxy.writer"
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."

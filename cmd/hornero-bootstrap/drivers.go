@@ -41,13 +41,22 @@ func drivers() bootstrap.Drivers {
 				Log: env.Log,
 			}), nil
 		},
+		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return galera.NewArbiter(galera.ArbiterConfig{
+				Set: env.Set, Unit: galera.Systemd{Name: "hornero-garbd.service"},
+				Report: func(s galera.Status) {
+					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason})
+				},
+				Log: env.Log,
+			}), nil
+		},
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return haproxy.New(haproxy.Config{
 				Count: haproxyMetrics(env.Metrics),
 				File:  "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
 				Runtime: haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}, Unit: haproxy.Systemd{Name: "haproxy.service"},
 				Report: func(s haproxy.Status) {
-					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{"haproxy.writer": s.Writer}})
+					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{peerset.FactSendsTo: s.Writer}})
 				},
 				Log: env.Log,
 			}), nil

@@ -1,0 +1,134 @@
+package galera
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// StateVoting is an arbitrator whose vote the database nodes count.
+const StateVoting State = "voting"
+
+// DefaultOrphaned is how long the database nodes must all be out of a primary component before the arbitrator stops: it would
+// hold on to a component of its own, and a cluster that is formed anew could not take it in.
+const DefaultOrphaned = time.Second
+
+// ArbiterUnit is the arbitrator's unit.
+type ArbiterUnit interface {
+	State(ctx context.Context) (Process, error)
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// ArbiterConfig is what an arbiter needs.
+type ArbiterConfig struct {
+	Set            peerset.Set
+	Unit           ArbiterUnit
+	Report         func(Status)
+	Log            *slog.Logger
+	Tick, Orphaned time.Duration // zero means the defaults
+}
+
+// Arbiter runs an arbitrator: a member of the cluster that votes and holds no data.
+type Arbiter struct {
+	ArbiterConfig
+	orphaned time.Time // since when no database node is in a primary component; zero while one is
+	told     Status
+}
+
+// NewArbiter makes an arbiter. Run runs it.
+func NewArbiter(config ArbiterConfig) *Arbiter {
+	if config.Tick == 0 {
+		config.Tick = 5 * DefaultTick
+	}
+	if config.Orphaned == 0 {
+		config.Orphaned = DefaultOrphaned
+	}
+	return &Arbiter{ArbiterConfig: config}
+}
+
+// Run drives the arbitrator until ctx ends; garbd goes on without its driver.
+func (a *Arbiter) Run(ctx context.Context) error {
+	for {
+		changed := a.Set.Changed()
+		if err := a.step(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Warn("drive the arbitrator", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-time.After(a.Tick):
+		}
+	}
+}
+
+// Drain has nothing to hand over: garbd leaves the cluster when it is stopped, and the others count one vote less.
+func (a *Arbiter) Drain(ctx context.Context) error { return a.Unit.Stop(ctx) }
+
+func (a *Arbiter) step(ctx context.Context) error {
+	process, err := a.Unit.State(ctx)
+	if err != nil {
+		return err
+	}
+	snapshot := a.Set.Snapshot()
+	if !snapshot.Quorum || somePrimary(snapshot) {
+		a.orphaned = time.Time{}
+	} else if a.orphaned.IsZero() {
+		a.orphaned = time.Now()
+	}
+	move, status := Arbitrate(snapshot, process, !a.orphaned.IsZero() && time.Since(a.orphaned) >= a.Orphaned)
+	if !snapshot.Quorum && process == ProcessStarting && a.told.State == StateVoting {
+		status = a.told // nobody can say anything else of it
+	}
+	if status.State != a.told.State || status.Reason != a.told.Reason || status.Healthy != a.told.Healthy {
+		a.Log.Info("arbitrator changes state", "from", a.told.State, "to", status.State, "reason", status.Reason)
+		a.Report(status)
+		a.told = status
+	}
+	switch move {
+	case Join:
+		return a.Unit.Start(ctx)
+	case Stop:
+		return a.Unit.Stop(ctx)
+	}
+	return nil
+}
+
+// Arbitrate is pure: garbd runs while a database node is in the primary component, and when nobody can tell. It never makes a
+// primary component, so it may always look for one.
+func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind, Status) {
+	down := process == ProcessStopped || process == ProcessFailed
+	switch {
+	case orphaned && !down:
+		return Stop, Status{State: StateWaiting, Reason: "no database node is in a primary component"}
+	case orphaned:
+		return Wait, Status{State: StateWaiting, Reason: "no database node is in a primary component"}
+	case down:
+		return Join, Status{State: StateJoining, Reason: "garbd starts"}
+	case !counted(snapshot):
+		return Wait, Status{State: StateJoining, Reason: "garbd runs, and no database node counts its vote yet"}
+	}
+	return Serve, Status{State: StateVoting, Healthy: true, Reason: "the database nodes count its vote"}
+}
+
+func somePrimary(snapshot peerset.Snapshot) bool {
+	for _, peer := range snapshot.Role(Role) {
+		if peer.Alive && inPrimary(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// counted tells whether a database node has an arbitrator in its primary component. A stack has one at most.
+func counted(snapshot peerset.Snapshot) bool {
+	for _, peer := range snapshot.Role(Role) {
+		if peer.Alive && inPrimary(peer) && peer.Facts[FactArbiters] != "" {
+			return true
+		}
+	}
+	return false
+}

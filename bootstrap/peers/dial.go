@@ -1,0 +1,50 @@
+package peers
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/canonical/go-dqlite/v2/client"
+	"github.com/canonical/go-dqlite/v2/driver"
+)
+
+// dialTimeout is how long a member waits for another to take a connection. go-dqlite looks for a new leader by asking the last
+// one first: without a limit of its own a machine that vanished uses all the time up that an attempt has.
+const dialTimeout = 250 * time.Millisecond
+
+// database opens the store through a driver like that of go-dqlite's app, whose dial it bounds.
+func (c Config) database() (*sql.DB, error) {
+	dial := client.DialFuncWithTLS(dialSoon, c.dialTLS())
+	made, err := driver.New(nodes(filepath.Join(c.Dir, "cluster.yaml")), driver.WithDialFunc(driver.DialFunc(dial)), driver.WithLogFunc(c.logDqlite))
+	if err != nil {
+		return nil, err
+	}
+	connector, err := made.OpenConnector(database)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func dialSoon(ctx context.Context, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
+}
+
+// nodes is the file in which go-dqlite's app keeps who is in consensus, read anew each time.
+type nodes string
+
+// Get returns who is in consensus.
+func (n nodes) Get(ctx context.Context) ([]client.NodeInfo, error) {
+	store, err := client.NewYamlNodeStore(string(n))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", string(n), err)
+	}
+	return store.Get(ctx)
+}
+
+// Set does nothing: the app writes the file.
+func (nodes) Set(context.Context, []client.NodeInfo) error { return nil }
