@@ -94,11 +94,16 @@ func outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
 	if artifact, ok := state.Get("artifact").(*Artifact); ok {
 		return artifact, nil
 	}
+	return nil, causeOf(ctx, state)
+}
+
+// causeOf is why a build ended without a result.
+func causeOf(ctx context.Context, state multistep.StateBag) error {
 	cause, _ := state.Get("error").(error)
 	if ctx.Err() != nil || marked(state, multistep.StateCancelled) {
-		return nil, errors.Join(ErrInterrupted, cause)
+		return errors.Join(ErrInterrupted, cause)
 	}
-	return nil, cmp.Or(cause, errors.New("the build halted without a cause"))
+	return cmp.Or(cause, errors.New("the build halted without a cause"))
 }
 
 func marked(state multistep.StateBag, key string) bool {

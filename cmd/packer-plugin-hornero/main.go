@@ -21,6 +21,7 @@ func main() { os.Exit(run(os.Stderr)) }
 func run(stderr io.Writer) int {
 	set := plugin.NewSet()
 	set.RegisterBuilder("droplet", new(builder.Builder))
+	set.RegisterBuilder("rootfs", new(builder.RootfsBuilder))
 	set.RegisterProvisioner("role", &builder.Provisioner{Version: version})
 	set.SetVersion(pluginversion.NewPluginVersion(version, "", ""))
 	if err := set.Run(); err != nil {
