@@ -30,7 +30,8 @@ type cloud struct {
 	thing   map[string]map[int]object // "droplets", "images", "keys", "actions"; by id
 	tags    map[string]bool
 	calls   []string
-	started []any // the image of each Droplet, as it was asked for
+	started []any  // the image of each Droplet, as it was asked for
+	asked   object // the body of the last request
 	// before sees each request first; true means that it answered.
 	before func(w http.ResponseWriter, r *http.Request, call string) bool
 }
@@ -58,6 +59,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mutex.Lock()
 	c.calls = append(c.calls, call)
+	c.asked = body
 	before := c.before
 	c.mutex.Unlock()
 	if before != nil && before(w, r, call) {
@@ -130,6 +132,11 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 		resource := body["resources"].([]any)[0].(object)
 		image, _ := strconv.Atoi(resource["resource_id"].(string))
 		c.thing["images"][image]["tags"] = append(c.thing["images"][image]["tags"].([]any), parts[1])
+		w.WriteHeader(204)
+	case "DELETE tags/TAG", "DELETE tags/TAG/resources":
+		for _, image := range c.thing["images"] {
+			image["tags"] = slices.DeleteFunc(image["tags"].([]any), func(tag any) bool { return tag == parts[1] })
+		}
 		w.WriteHeader(204)
 	default:
 		refuse(w, 404, "no such path: "+call)

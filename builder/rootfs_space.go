@@ -89,6 +89,9 @@ func (s *space) sweep(ctx context.Context, dead func(id string) bool) error {
 		keys[object.Key] = true
 	}
 	for begun := range s.client.ListIncompleteUploads(ctx, s.bucket, objects, true) {
+		if minio.ToErrorResponse(begun.Err).Code == minio.NoSuchUpload {
+			break // some servers say so when there is none
+		}
 		if begun.Err != nil {
 			return fmt.Errorf("list uploads of Space %s: %w", s.bucket, begun.Err)
 		}
