@@ -55,6 +55,12 @@ variable "output_dir" {
   default     = ""
 }
 
+variable "work_dir" {
+  description = "Where the system is made, a few gigabytes, in a folder that goes with the build."
+  type        = string
+  default     = "/var/tmp"
+}
+
 variable "sources" {
   description = "Lines of sources.list; none: the release's suites, from where this machine's own apt finds Debian."
   type        = list(string)
@@ -100,6 +106,7 @@ source "hornero-rootfs" "role" {
   format           = var.format
   size             = var.size
   output_dir       = var.output_dir
+  work_dir         = var.work_dir
   sources          = var.sources
   space_name       = var.space_name
   spaces_region    = var.spaces_region
