@@ -112,8 +112,8 @@ func (c *computer) says(text string) func() bool {
 	return func() bool { return strings.Contains(c.console.String(), text) }
 }
 
-// healthy asks the agent, and keeps its last answer.
-func (c *computer) healthy(last *string) func() bool {
+// answers asks the agent how it is until it says so, and keeps its last answer.
+func (c *computer) answers(want string, last *string) func() bool {
 	client := &http.Client{Timeout: 5 * time.Second}
 	return func() bool {
 		answer, err := client.Get("http://" + c.health + "/healthz")
@@ -122,8 +122,11 @@ func (c *computer) healthy(last *string) func() bool {
 		}
 		defer answer.Body.Close()
 		text, _ := io.ReadAll(answer.Body)
-		*last = fmt.Sprintf("%s: %s", answer.Status, strings.TrimSpace(string(text)))
-		return answer.StatusCode == http.StatusOK
+		if said := fmt.Sprintf("%s: %s", answer.Status, strings.TrimSpace(string(text))); said != *last {
+			*last = said
+			c.Logf("after %.0f s the node says %s", time.Since(c.started).Seconds(), said)
+		}
+		return strings.Contains(*last, want)
 	}
 }
 
