@@ -27,6 +27,10 @@ up: images ## build, start the lab, bake the images, launch the stack, print its
 images: build packer lab ## bake what all roles share, and on it one snapshot per role (only what changed)
 	@CLOUD=$(CLOUD) RELEASE=$(RELEASE) scripts/images.sh
 
+.PHONY: rootfs
+rootfs: build packer ## bake one role with no Droplet, ROLE=common, to a disk in output/ (root; docs/rootfs.md)
+	@RELEASE=$(RELEASE) ROLE=$(or $(ROLE),common) scripts/rootfs.sh
+
 .PHONY: lab
 lab: build
 	@if [ "$(CLOUD)" = lab ]; then bin/hornero lab start; fi

@@ -146,10 +146,16 @@ func (b *Builder) outcome(ctx context.Context, state multistep.StateBag) (*Artif
 	if artifact != nil && cause == nil && (len(artifact.lacks(b.config.regions())) == 0 || !b.config.waitsForTransfers()) {
 		return artifact, nil
 	}
+	return artifact, causeOf(ctx, state)
+}
+
+// causeOf is why a build ended without a result.
+func causeOf(ctx context.Context, state multistep.StateBag) error {
+	cause, _ := state.Get("error").(error)
 	if ctx.Err() != nil || marked(state, multistep.StateCancelled) {
-		return artifact, errors.Join(ErrInterrupted, cause)
+		return errors.Join(ErrInterrupted, cause)
 	}
-	return artifact, cmp.Or(cause, errors.New("the build halted without a cause"))
+	return cmp.Or(cause, errors.New("the build halted without a cause"))
 }
 
 func marked(state multistep.StateBag, key string) bool {

@@ -32,6 +32,7 @@ type cloud struct {
 	tags    map[string]bool
 	calls   []string
 	started []object // each Droplet, as it was asked for
+	asked   object   // the body of the last request
 	// before sees each request first; true means that it answered.
 	before func(w http.ResponseWriter, r *http.Request, call string) bool
 }
@@ -59,6 +60,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mutex.Lock()
 	c.calls = append(c.calls, call)
+	c.asked = body
 	before := c.before
 	c.mutex.Unlock()
 	r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
@@ -158,6 +160,10 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 		reply(w, 200, object{"tags": all})
 	case "DELETE tags/TAG":
 		delete(c.tags, parts[1])
+		for _, image := range c.thing["images"] {
+			bears, _ := image["tags"].([]any)
+			image["tags"] = slices.DeleteFunc(bears, func(tag any) bool { return tag == parts[1] })
+		}
 		w.WriteHeader(204)
 	case "DELETE tags/TAG/resources":
 		resource := body["resources"].([]any)[0].(object)

@@ -15,7 +15,7 @@ import (
 
 // Every role of this checkout bakes on Debian 12, on the layer that they share, and passes its self-test there.
 func TestEveryRoleBakesForDebian12(t *testing.T) {
-	o := newOvenAt(t, plot{"twelvetest", "198.18.96.0/24"})
+	o := newOvenAt(t, plot{name: "twelvetest", public: "198.18.96.0/24"})
 	made(t, "bin/packer-plugin-hornero", "packer")
 	var said bytes.Buffer
 	started := time.Now()
@@ -24,9 +24,9 @@ func TestEveryRoleBakesForDebian12(t *testing.T) {
 		Env: []string{"CLOUD=digitalocean", "RELEASE=debian-12", "DIGITALOCEAN_API_URL=" + o.options["api_url"].(string), "DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string)},
 	})
 	require.NoError(t, err, said.String())
-	t.Logf("the layer and three roles: %.0f s", time.Since(started).Seconds())
-	o.nothingLeft(4)
-	for _, role := range []string{"common", "db", "proxy", "web"} {
+	t.Logf("the layer and four roles: %.0f s", time.Since(started).Seconds())
+	o.nothingLeft(5)
+	for _, role := range []string{"common", "arbitrator", "db", "proxy", "web"} {
 		images, err := do.ImagesByTag(t.Context(), o.client, "hornero:role:"+role)
 		require.NoError(t, err)
 		require.Len(t, images, 1)

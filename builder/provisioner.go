@@ -50,12 +50,9 @@ func (p *Provisioner) Prepare(raws ...any) error { return p.config.Prepare(raws.
 
 // Provision makes the machine what the recipe says, or tells what is in the way.
 func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, generated map[string]any) error {
-	recipe := p.config.recipe
-	if base, ok := generated[generatedBase].(string); ok && p.config.Image == "" && base != recipe.Base {
-		var err error
-		if recipe, err = p.config.RecipeConfig.on(base); err != nil {
-			return err
-		}
+	recipe, err := p.config.on(generated[generatedBase])
+	if err != nil {
+		return err
 	}
 	if digest, ok := generated[generatedDigest].(string); ok && digest != recipe.Digest {
 		return fmt.Errorf("%w: builder and provisioner are told different recipes (%.12s and %.12s): give both the same role, release, image, roles_dir and bootstrap_binary",

@@ -31,3 +31,12 @@ func (c *ProvisionerConfig) Prepare(raws ...any) error {
 	c.recipe = recipe
 	return nil
 }
+
+// on is the recipe on what the builder made, if it says so; a template cannot know its name.
+func (c *ProvisionerConfig) on(made any) (Recipe, error) {
+	base, ok := made.(string)
+	if !ok || c.Image != "" || base == c.recipe.Base {
+		return c.recipe, nil
+	}
+	return c.RecipeConfig.on(base)
+}

@@ -243,6 +243,20 @@ func TestBuilderAndProvisionerMustAgree(t *testing.T) {
 	require.Empty(t, m.commands)
 }
 
+// A template cannot know what a builder that starts from nothing calls its system.
+func TestTheProvisionerTakesTheBaseFromTheBuilder(t *testing.T) {
+	for _, test := range []struct {
+		options object
+		base    string
+	}{{nil, "rootfs-trixie-00"}, {object{"image": "4711"}, "4711"}} {
+		m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
+		require.NoError(t, provision(t, m, test.options, object{"HorneroBase": "rootfs-trixie-00"}))
+		var begun record.Image
+		require.NoError(t, json.Unmarshal(m.inputs[2], &begun))
+		require.Equal(t, test.base, begun.Base)
+	}
+}
+
 func TestProvisionerTellsWrongOptions(t *testing.T) {
 	err := new(builder.Provisioner).Prepare(object{"role": "tiny", "roles_dir": writeRoles(t), "release": "x"})
 	require.ErrorContains(t, err, "release:")

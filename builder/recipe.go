@@ -1,5 +1,5 @@
 // Package builder owns the components of the Packer plugin: the builder "hornero-droplet", which turns a Droplet into a
-// snapshot and always cleans up, and the provisioner "hornero-role", which applies a role's manifest and seals the image.
+// snapshot and always cleans up, "hornero-rootfs", which does without a Droplet, and the provisioner "hornero-role", which applies a role's manifest and seals the image.
 // It knows how an image is made and what it is known by. It must not know stacks, nodes or how a role is configured at run
 // time: that is the bootstrap's, which it only carries into the image.
 package builder

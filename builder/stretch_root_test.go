@@ -40,7 +40,7 @@ func TestARoleBakesForDebian9(t *testing.T) {
 		"usr/sbin/haproxy": haproxyOf17, "usr/sbin/haproxy-systemd-wrapper": "#!/bin/sh\nexec sleep infinity\n",
 		"DEBIAN/postinst": "#!/bin/sh\nset -e\ngetent group haproxy >/dev/null || groupadd -r haproxy\nid haproxy >/dev/null 2>&1 || useradd -r -g haproxy -s /usr/sbin/nologin haproxy\n",
 	}})
-	o := newOvenAt(t, plot{"stretchtest", "198.18.94.0/24"})
+	o := newOvenAt(t, plot{name: "stretchtest", public: "198.18.94.0/24"})
 	for name, value := range (object{"role": "proxy", "roles_dir": "../roles", "release": "debian-9", "image": "debian-12-x64", "mirror": "file:/run/archive/debian"}) {
 		o.options[name] = value
 	}

@@ -1,4 +1,4 @@
-// Package images owns what images are built from: the Packer template, and one file a Debian release. It holds them,
+// Package images owns what images are built from: the Packer templates, and one file a Debian release. It holds them,
 // embedded, and no code: the builder reads them.
 package images
 
@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.pkr.hcl releases/*.yaml
+//go:embed *.pkr.hcl rootfs/*.pkr.hcl releases/*.yaml
 var embedded embed.FS
 
 // FS returns the folder as it was built in.

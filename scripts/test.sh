@@ -11,12 +11,15 @@ if [ "$(id -u)" != 0 ]; then
 	echo "the lab's tests make namespaces and mounts: run make test as root" >&2
 	exit 1
 fi
-scripts/deps.sh user-mode-linux
+scripts/deps.sh user-mode-linux qemu-system-x86 xorriso
 echo "== config drives, read by a kernel that has their filesystems"
 go test -count 1 -tags=root,netgo,osusergo ./cloudinit
 echo "== real Droplets in labs of their own"
 go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
 echo "== two equal bakes, and Debian 9's way as far as it goes without Debian 9"
 go test -count 1 -tags=root,libsqlite3,netgo,osusergo -run 'TestTwoBakes|TestARoleBakesForDebian9|TestMmdebstrap|TestTheBootstrapRuns' ./builder ./cmd/hornero-bootstrap
+echo "== a role without a Droplet: a disk that boots, and is imported"
+go test -count 1 -timeout 20m -v -tags=root,libsqlite3,netgo,osusergo -run 'TestADiskBoots|Rootfs' ./builder
+go test -count 1 -tags=root,netgo,osusergo ./builder/rootfs
 echo "== one stack, from the bake to its end"
 go test -count 1 -timeout 40m -v -tags=root,libsqlite3,netgo,osusergo ./e2e/...

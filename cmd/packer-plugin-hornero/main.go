@@ -21,6 +21,7 @@ func main() { os.Exit(run(os.Stderr)) }
 func run(stderr io.Writer) int {
 	set := plugin.NewSet()
 	set.RegisterBuilder("droplet", new(builder.Builder))
+	set.RegisterBuilder("rootfs", new(builder.RootfsBuilder))
 	set.RegisterProvisioner("role", &builder.Provisioner{Version: version})
 	set.RegisterDatasource("image", new(builder.Datasource))
 	set.RegisterPostProcessor("manifest", new(builder.ManifestPostProcessor))

@@ -19,6 +19,7 @@ var forbidden = map[string][]string{
 	"roles":               {"os/exec", "net/http", "godo", "go-dqlite"},
 	"images":              {"hornero/internal", "hornero/roles", "hornero/builder"},
 	"builder":             {"hornero/bootstrap", "hornero/fleet", "hornero/lab"},
+	"builder/rootfs":      {"packer-plugin-sdk", "godo", "hornero/roles", "hornero/images"},
 	"bootstrap":           {"packer-plugin-sdk", "hornero/stack", "hornero/fleet", "hornero/builder", "hornero/lab", "godo"},
 	"bootstrap/galera":    {"go-dqlite", "hornero/roles", "hornero/cloudinit"},
 	"bootstrap/haproxy":   {"go-dqlite", "hornero/cloudinit"},

@@ -1,0 +1,201 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/digitalocean/godo"
+	"github.com/hashicorp/hcl/v2/hcldec"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"github.com/hashicorp/packer-plugin-sdk/multistep/commonsteps"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/hornero/hornero/builder/rootfs"
+	"github.com/hornero/hornero/internal/do"
+)
+
+// RootfsID is the name of the builder that needs no Droplet.
+const RootfsID = "hornero-rootfs"
+
+// RootfsBuilder makes a system in a folder, lets provisioners run on it, and leaves a disk, or the image that DigitalOcean
+// made of it, and nothing else.
+type RootfsBuilder struct{ config RootfsConfig }
+
+// ConfigSpec tells Packer the options.
+func (b *RootfsBuilder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstructure().HCL2Spec() }
+
+// Prepare reads and checks the configuration. It touches nothing.
+func (b *RootfsBuilder) Prepare(raws ...any) (variables, warnings []string, err error) {
+	err = b.config.Prepare(raws...)
+	packersdk.LogSecretFilter.Set(b.config.APIToken, b.config.SpacesSecret)
+	return []string{generatedDigest, generatedBase}, nil, err
+}
+
+// rootBuild is what the steps of one run share.
+type rootBuild struct {
+	config *RootfsConfig
+	client *godo.Client // nil without a Space
+	space  *space       // nil without one
+	ui     packersdk.Ui
+	owner  owner
+	work   string // the folder in which all is made
+}
+
+// Run bakes the disk, or returns what is there when nothing changed.
+func (b *RootfsBuilder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
+	build := &rootBuild{config: &b.config, ui: ui, owner: thisProcess()}
+	build.work = filepath.Join(b.config.WorkDir, workPrefix+build.owner.id())
+	if err := build.connect(); err != nil {
+		return nil, err
+	}
+	artifact, err := build.unchanged(ctx)
+	if err != nil || artifact != nil {
+		return artifact, err
+	}
+	if err := rootfs.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", RootfsID, err)
+	}
+	state := new(multistep.BasicStateBag)
+	state.Put("ui", ui)
+	state.Put("hook", hook)
+	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest, generatedBase: b.config.recipe.Base})
+	commonsteps.NewRunner(build.steps(), b.config.PackerConfig, ui).Run(ctx, state)
+	if made, ok := state.Get("artifact").(*RootfsArtifact); ok {
+		return made, nil
+	}
+	return nil, causeOf(ctx, state)
+}
+
+// connect opens the cloud, when the disk is to go there.
+func (b *rootBuild) connect() (err error) {
+	if !b.config.imports() {
+		return nil
+	}
+	if b.client, err = do.NewClient(b.config.APIURL, b.config.APIToken, userAgent); err != nil {
+		return err
+	}
+	b.space, err = openSpace(b.config)
+	return err
+}
+
+// steps is the whole build, in order.
+func (b *rootBuild) steps() []multistep.Step {
+	steps := []multistep.Step{
+		&stepRootSweep{b}, &stepWork{b}, &stepRoot{b}, &stepBoot{rootBuild: b}, &commonsteps.StepProvision{}, &stepDisk{rootBuild: b},
+	}
+	if b.config.imports() {
+		return append(steps, &stepUpload{rootBuild: b}, &stepImport{rootBuild: b}, &stepRootPublish{b})
+	}
+	return append(steps, &stepKeep{b})
+}
+
+// diskName is what the disk's file is called.
+func (b *rootBuild) diskName() string {
+	name := b.config.recipe.ImageName() + "." + b.config.Format
+	if *b.config.Compress {
+		name += ".gz"
+	}
+	return name
+}
+
+// unchanged returns the image, or the disk, that already has this content.
+func (b *rootBuild) unchanged(ctx context.Context) (packersdk.Artifact, error) {
+	if b.config.Force || b.config.PackerForce {
+		return nil, nil
+	}
+	if !b.config.imports() {
+		path := filepath.Join(b.config.OutputDir, b.diskName())
+		if _, err := os.Stat(path); err != nil {
+			return nil, nil // a disk that cannot be read is made anew
+		}
+		b.ui.Say(fmt.Sprintf("unchanged: %s has this very content; force = true bakes it again", path))
+		return b.artifact(nil, path, false), nil
+	}
+	image, err := published(ctx, b.client, b.config.recipe, b.config.ImageRegions[:1])
+	if err != nil || image == nil {
+		return nil, err
+	}
+	b.ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
+	return b.artifact(image, "", false), nil
+}
+
+// artifact is the result, with the image's record where this machine has it; a new image's gets its number. What goes wrong
+// with the record is only told: the image is there by now.
+func (b *rootBuild) artifact(image *godo.Image, disk string, baked bool) *RootfsArtifact {
+	made := &RootfsArtifact{Disk: disk}
+	id := 0
+	if image != nil {
+		made.Image, id = newArtifact(b.client, *image, b.config.recipe), image.ID
+	}
+	folder, err := b.config.records()
+	name := b.config.recipe.ImageName()
+	if err == nil && baked && id != 0 {
+		err = folder.Publish(name, id)
+	}
+	if err != nil {
+		b.ui.Error(err.Error())
+		return made
+	}
+	made.record = folder.File(name, id)
+	return made
+}
+
+// RootfsArtifact is what a build without a Droplet leaves: a disk here, an image in the cloud, or both.
+type RootfsArtifact struct {
+	Image  *Artifact // nil when it was not imported
+	Disk   string    // its path; empty when it was not kept
+	record string
+}
+
+// BuilderId names the builder.
+func (*RootfsArtifact) BuilderId() string { return "hornero.rootfs" }
+
+// Files are the disk and the image's record, where they are on this machine.
+func (a *RootfsArtifact) Files() []string {
+	var files []string
+	for _, path := range []string{a.Disk, a.record} {
+		if path != "" {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
+// Id is the image's number, or the disk's path.
+func (a *RootfsArtifact) Id() string {
+	if a.Image != nil {
+		return a.Image.Id()
+	}
+	return a.Disk
+}
+
+// String tells the result to a person.
+func (a *RootfsArtifact) String() string {
+	var parts []string
+	if a.Image != nil {
+		parts = append(parts, a.Image.String())
+	}
+	if a.Disk != "" {
+		parts = append(parts, "disk "+a.Disk)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// State has nothing to tell.
+func (*RootfsArtifact) State(string) any { return nil }
+
+// Destroy deletes the image and the disk.
+func (a *RootfsArtifact) Destroy() error {
+	if a.Disk != "" {
+		if err := os.Remove(a.Disk); err != nil {
+			return fmt.Errorf("delete disk: %w", err)
+		}
+	}
+	if a.Image == nil {
+		return nil
+	}
+	return a.Image.Destroy()
+}

@@ -1,0 +1,196 @@
+package builder_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/builder"
+	"github.com/hornero/hornero/lab/spaces"
+)
+
+// port is a cloud that imports through a Space.
+type port struct {
+	*cloud
+	t      *testing.T
+	s3     *minio.Client
+	url    string
+	disk   string
+	failed string // what an import ends with, if it is to
+}
+
+func newPort(t *testing.T) *port {
+	t.Helper()
+	served, err := spaces.Open(spaces.Config{Folder: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Keys: func(access string) (spaces.Key, bool) {
+		return spaces.Key{Secret: "secret", Grants: []spaces.Grant{{Permission: spaces.FullAccess}}}, access == "key"
+	}})
+	require.NoError(t, err)
+	server := httptest.NewServer(served.Handler("nyc3"))
+	t.Cleanup(server.Close)
+	address, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	s3, err := minio.New(address.Host, &minio.Options{Creds: credentials.NewStaticV4("key", "secret", ""), Region: "nyc3", BucketLookup: minio.BucketLookupPath})
+	require.NoError(t, err)
+	require.NoError(t, s3.MakeBucket(t.Context(), "bakery", minio.MakeBucketOptions{Region: "nyc3"}))
+	disk := filepath.Join(t.TempDir(), "tiny.qcow2.gz")
+	require.NoError(t, os.WriteFile(disk, []byte("a disk"), 0o600))
+	p := &port{cloud: newCloud(t), t: t, s3: s3, url: server.URL, disk: disk}
+	p.before = p.answer
+	return p
+}
+
+// answer fetches a custom image as DigitalOcean does, HEAD first, and says why when it cannot.
+func (p *port) answer(w http.ResponseWriter, r *http.Request, call string) bool {
+	if call != "POST images" {
+		return false
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	asked := p.asked
+	image := object{"name": asked["name"], "status": "available", "regions": []any{asked["region"]}, "tags": asked["tags"], "type": "custom"}
+	for _, method := range []string{http.MethodHead, http.MethodGet} {
+		request, _ := http.NewRequest(method, asked["url"].(string), nil)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			image["status"], image["error_message"] = "deleted", "the image can't be fetched"
+		}
+	}
+	if p.failed != "" {
+		image["status"], image["error_message"] = "deleted", p.failed
+	}
+	reply(w, http.StatusAccepted, object{"image": p.add("images", image)})
+	return true
+}
+
+func (p *port) build(ctx context.Context, more object) (packersdk.Artifact, error) {
+	p.t.Helper()
+	b := new(builder.RootfsBuilder)
+	options := rootOptions(p.t, object{"api_url": p.URL, "spaces_url": p.url, "poll_interval": time.Millisecond, "import_timeout": 5 * time.Second, "cleanup_timeout": 5 * time.Second})
+	for name, value := range more {
+		options[name] = value
+	}
+	_, _, err := b.Prepare(options)
+	require.NoError(p.t, err)
+	return b.Import(ctx, packersdk.TestUi(p.t), p.disk)
+}
+
+// objects lists what is in the Space, whole or begun.
+func (p *port) objects() (keys []string) {
+	p.t.Helper()
+	for object := range p.s3.ListObjects(context.Background(), "bakery", minio.ListObjectsOptions{Recursive: true}) {
+		require.NoError(p.t, object.Err)
+		keys = append(keys, object.Key)
+	}
+	for begun := range p.s3.ListIncompleteUploads(context.Background(), "bakery", "", true) {
+		if minio.ToErrorResponse(begun.Err).Code == minio.NoSuchUpload {
+			break // the lab's word for none
+		}
+		require.NoError(p.t, begun.Err)
+		keys = append(keys, begun.Key)
+	}
+	return keys
+}
+
+func TestAnImportLeavesTheImageAndNothingElse(t *testing.T) {
+	p := newPort(t)
+	artifact, err := p.build(t.Context(), object{"image_tags": []string{"mine"}})
+	require.NoError(t, err)
+	require.Empty(t, p.objects())
+	require.Equal(t, map[string]int{"droplets": 0, "images": 1, "keys": 0, "tags of builds": 0}, p.left())
+	image := p.list("images", "")[0]
+	require.Subset(t, image["tags"], []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
+	for _, tag := range image["tags"].([]any) {
+		require.False(t, strings.HasPrefix(tag.(string), "hornero-build"), "the build's own tag %s is left", tag)
+	}
+	require.Equal(t, "hornero.rootfs", artifact.BuilderId())
+	require.Contains(t, artifact.String(), "in nyc3")
+	require.NoError(t, artifact.Destroy())
+	require.Equal(t, nothing, p.left())
+}
+
+func TestAnImportEndsWithItsOwnError(t *testing.T) {
+	p := newPort(t)
+	p.failed = "no ext3 or ext4 file system"
+	_, err := p.build(t.Context(), nil)
+	require.ErrorContains(t, err, "the API says: no ext3 or ext4 file system")
+	require.Empty(t, p.objects())
+	require.Equal(t, nothing, p.left())
+}
+
+var importSteps = []string{"POST images", "GET images/N", "POST tags", "POST tags/TAG/resources"}
+
+func TestAFailureOrInterruptionOfAnImportLeavesNothing(t *testing.T) {
+	for _, step := range importSteps {
+		for _, interrupt := range []bool{false, true} {
+			t.Run(step, func(t *testing.T) {
+				p := newPort(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var failed atomic.Bool
+				p.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
+					if call == step && interrupt {
+						cancel() // the request is served: its answer is lost, its work is done
+					} else if call == step && !failed.Swap(true) {
+						refuse(w, http.StatusUnprocessableEntity, "not that") // a single 403 would be asked again
+						return true
+					}
+					return p.answer(w, r, call)
+				}
+				artifact, err := p.build(ctx, nil)
+				require.Error(t, err)
+				require.Equal(t, interrupt, ctx.Err() != nil)
+				require.Nil(t, artifact)
+				require.Empty(t, p.objects())
+				require.Equal(t, nothing, p.left())
+			})
+		}
+	}
+}
+
+func TestAMissingSpaceOrAWrongKeyIsNamed(t *testing.T) {
+	p := newPort(t)
+	_, err := p.build(t.Context(), object{"space_name": "elsewhere"})
+	require.ErrorContains(t, err, "make the Space in the region of spaces_region, or correct space_name")
+	_, err = p.build(t.Context(), object{"spaces_secret": "wrong"})
+	require.ErrorContains(t, err, "look at DIGITALOCEAN_SPACES_ACCESS_KEY, DIGITALOCEAN_SPACES_SECRET_KEY")
+	require.Equal(t, nothing, p.left())
+}
+
+// What builds that were killed left goes; what living ones use, and what is complete, stays.
+func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
+	p := newPort(t)
+	living := ownTag(t, newCloud(t))
+	dead := strings.Replace(living, "-"+strings.Split(living, "-")[2]+"-", "-4194305-", 1) // a process that this host does not have
+	key := func(tag string) string {
+		return "hornero-build/" + strings.TrimPrefix(tag, "hornero-build:") + "/word/disk"
+	}
+	for _, name := range []string{key(living), key(dead), "mine/disk"} {
+		_, err := p.s3.PutObject(t.Context(), "bakery", name, strings.NewReader("x"), 1, minio.PutObjectOptions{})
+		require.NoError(t, err)
+	}
+	core := minio.Core{Client: p.s3}
+	_, err := core.NewMultipartUpload(t.Context(), "bakery", key(dead)+"2", minio.PutObjectOptions{})
+	require.NoError(t, err)
+	half := p.add("images", object{"status": "pending", "tags": []any{"hornero-build", dead}})
+	whole := p.add("images", object{"status": "available", "tags": []any{"hornero-build", dead, "hornero:digest:aa"}})
+	other := p.add("images", object{"status": "pending", "tags": []any{"hornero-build", living}})
+	_, err = p.build(t.Context(), nil)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{key(living), "mine/disk"}, p.objects())
+	require.NotContains(t, p.thing["images"], half["id"])
+	require.Contains(t, p.thing["images"], other["id"])
+	require.Equal(t, []any{"hornero:digest:aa"}, p.thing["images"][whole["id"].(int)]["tags"])
+}
