@@ -193,8 +193,8 @@ func (r *run) interrupt() {
 func (r *run) killPlugin(component string) func() {
 	return func() {
 		found := r.processes("start " + component)
-		if len(found) != 1 {
-			r.Errorf("%d processes of %s", len(found), component)
+		if len(found) == 0 {
+			r.Errorf("no process of a %s", component)
 		}
 		r.kill(found)
 	}
