@@ -182,12 +182,19 @@ func (r *run) waitForOrphans() {
 // killAll kills Packer and its plugins, as the end of their machine does.
 func (r *run) killAll() { r.kill(r.processes("")) }
 
+// interrupt does what Ctrl-C on a terminal does: Packer and its plugins are told.
+func (r *run) interrupt() {
+	for _, pid := range r.processes("") {
+		_ = syscall.Kill(pid, syscall.SIGINT) // it may have ended by itself
+	}
+}
+
 // killPlugin kills a component's process.
 func (r *run) killPlugin(component string) func() {
 	return func() {
 		found := r.processes("start " + component)
-		if len(found) != 1 {
-			r.Errorf("%d processes of %s", len(found), component)
+		if len(found) == 0 {
+			r.Errorf("no process of a %s", component)
 		}
 		r.kill(found)
 	}
@@ -215,6 +222,7 @@ func (o *oven) killLab() {
 
 // kills are who is killed, and after which request of the build or at which line of its output.
 var kills = []struct{ who, at string }{
+	{"interrupt", "POST droplets/N/actions snapshot"},
 	{"packer", "on the Droplet"},
 	{"packer", "POST droplets/N/actions snapshot"},
 	{"packer", "POST images/N/actions transfer"},
@@ -287,7 +295,7 @@ func (o *oven) killed(g *gate, who, at string, args ...string) {
 	strike := func() {
 		<-started
 		once.Do(func() {
-			map[string]func(){"packer": r.killPacker, "both": r.killAll, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
+			map[string]func(){"packer": r.killPacker, "both": r.killAll, "interrupt": r.interrupt, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
 		})
 	}
 	g.watch(func(call string) {
@@ -308,8 +316,8 @@ func (o *oven) killed(g *gate, who, at string, args ...string) {
 		require.Error(o, err, text)
 	}
 	r.waitForOrphans()
-	if who == "packer" {
-		o.onlyWholeImages() // by the plugin itself
+	if who == "packer" || who == "interrupt" {
+		o.onlyWholeImages() // by the build itself
 	}
 }
 

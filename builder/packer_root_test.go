@@ -18,17 +18,14 @@ import (
 // packerEnvironment is one in which Packer has this checkout's plugin and nothing of the user's.
 func packerEnvironment(t *testing.T) []string {
 	t.Helper()
-	folder := os.Getenv("HORNERO_TEST_PLUGINS")
-	if folder == "" {
-		folder = t.TempDir()
-	}
+	folder := t.TempDir()
 	env := append(os.Environ(), "PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"), "PACKER_CONFIG_DIR="+folder, "CHECKPOINT_DISABLE=1")
 	_, err := command.Run(t.Context(), command.Command{Env: env, Args: []string{"../.cache/packer", "plugins", "install", "--path", made(t, "bin/packer-plugin-hornero", "packer"), "github.com/hornero/hornero"}})
 	require.NoError(t, err)
 	return env
 }
 
-// said runs Packer in the checkout's root, and returns what it said without its line breaks.
+// packerSays runs Packer in the checkout's root, and returns what it said without its line breaks.
 func packerSays(t *testing.T, env []string, args ...string) (string, error) {
 	t.Helper()
 	packer, err := filepath.Abs("../.cache/packer")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -13,9 +15,11 @@ var errOrphaned = errors.New("Packer ended in the middle of the build")
 // parentInterval is how often a build looks whether its Packer still lives.
 const parentInterval = 500 * time.Millisecond
 
-// withParent returns a context that ends when the process that started this one does. A plugin outlives a Packer that is killed and
-// would go on building for nobody: so it stops, and clears away what it made.
+// withParent returns a context that ends when the process that started this one does. A plugin whose Packer is killed would go on
+// building for nobody, or die of the next line that it logs, as its standard error has no reader any more: so it stops by itself, and
+// lives until it has cleared away what it made.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(ctx)
 	parent := os.Getppid()
 	go func() {
