@@ -66,10 +66,11 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 	if err := m.until(ctx, m.hasInit); err != nil {
 		return err
 	}
-	if m.proxy, err = startProxy(fmt.Sprintf("/proc/%d/ns/net", m.init)); err != nil {
+	if err := m.until(ctx, func() bool { return m.up(ctx) }); err != nil {
 		return err
 	}
-	if err := m.until(ctx, func() bool { return m.up(ctx) }); err != nil {
+	// Not before: nspawn's own child, which becomes the PID 1, leaves this machine's network only on its way there.
+	if m.proxy, err = startProxy(fmt.Sprintf("/proc/%d/ns/net", m.init)); err != nil {
 		return err
 	}
 	_, err = command.Run(ctx, command.Command{Args: m.inside(cloudInitIsDone)})
