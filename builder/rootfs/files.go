@@ -13,7 +13,8 @@ type text struct{ path, text, link string }
 // too; the last console is where init speaks.
 const kernelOptions = "net.ifnames=0 console=tty0 console=ttyS0,115200n8"
 
-// inContainers tells systemd that a unit is not for containers: who runs one configures its network from outside.
+// notInContainers tells systemd that a unit is not for containers: who runs one configures its network, and mounts its root file
+// system, from outside.
 const notInContainers = "[Unit]\nConditionVirtualization=!container\n"
 
 // files are written over what the packages brought. A custom image gets its addresses by DHCP; what cloud-init is told of the
@@ -28,6 +29,7 @@ func files(uuid string) []text {
 		{path: "etc/systemd/network/81-dhcp.network", text: "[Match]\nName=eth* en*\n\n[Network]\nDHCP=ipv4\n\n[DHCP]\nUseRoutes=false\n\n[Link]\nRequiredForOnline=no\n"},
 		{path: "etc/systemd/system/systemd-networkd.service.d/rootfs.conf", text: notInContainers},
 		{path: "etc/systemd/system/systemd-networkd-wait-online.service.d/rootfs.conf", text: notInContainers},
+		{path: "etc/systemd/system/systemd-remount-fs.service.d/rootfs.conf", text: notInContainers},
 		{path: "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", link: "/lib/systemd/system/systemd-networkd.service"},
 		{path: "etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service", link: "/lib/systemd/system/systemd-networkd-wait-online.service"},
 		{path: "etc/systemd/system/multi-user.target.wants/systemd-resolved.service", link: "/lib/systemd/system/systemd-resolved.service"},

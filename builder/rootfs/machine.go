@@ -66,11 +66,19 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 	if err := m.until(ctx, m.hasInit); err != nil {
 		return err
 	}
+	if err := m.until(ctx, func() bool { return m.up(ctx) }); err != nil {
+		return err
+	}
+	// Not before: nspawn's own child, which becomes the PID 1, leaves this machine's network only on its way there.
 	if m.proxy, err = startProxy(fmt.Sprintf("/proc/%d/ns/net", m.init)); err != nil {
 		return err
 	}
-	return m.until(ctx, func() bool { return m.up(ctx) })
+	_, err = command.Run(ctx, command.Command{Args: m.inside(cloudInitIsDone)})
+	return err
 }
+
+// cloudInitIsDone says so to whoever waits for a cloud-init that is too old to tell that it is disabled (0.7.9).
+const cloudInitIsDone = `{ cloud-init status >/dev/null 2>&1 || { mkdir -p /run/cloud-init && touch /run/cloud-init/result.json; }; }`
 
 // hasInit looks for the PID 1 of the container: the process that is number 1 in the innermost of two more namespaces than
 // this process is in, the jail's and its own.

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -44,6 +45,14 @@ func listenIn(namespace string) (listener net.Listener, err error) {
 		return nil, err
 	}
 	defer target.Close()
+	own, err := netns.Get()
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	if target.Equal(own) {
+		return nil, errors.New("it is this machine's own")
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
