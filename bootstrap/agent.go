@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/systemd"
@@ -49,6 +50,7 @@ type Config struct {
 	UserData string // a file to read instead of asking any source
 	State    string // the agent's own folder, 0700
 	PKI      string // where the node's certificate is left for services
+	Volatile string // where the files of templates lie that are to be on no disk
 	Trial    string // where a new text is checked before it takes a file's place
 	Roles    fs.FS  // role folders, as baked
 	Release  string // as baked
@@ -56,18 +58,22 @@ type Config struct {
 	// Open founds, joins or comes back to consensus.
 	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (Member, error)
 	Systemctl systemd.Ctl // nil means the real one
+	Image     Image       // what the node runs on; nil when that is no image, and then nothing is held to one
 	// Known tells whether this node was in consensus before.
 	Known     func() bool
 	Log       *slog.Logger
 	Heartbeat time.Duration
 	Retry     time.Duration
+	Times     ImageTimes
 }
 
 // Agent runs one node.
 type Agent struct {
 	Config
 	start time.Time
-	news  chan struct{}  // the driver said something new: report it now
+	news  chan struct{} // the driver said something new: report it now
+	files sync.Mutex    // held while a template's file is written and noted, and while the notes are compared
+	notes map[string]immutable.Note
 	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
 
 	mu       sync.Mutex
@@ -84,6 +90,7 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	driver   Driver
+	truth    truth
 }
 
 // check is the manifest's health check's last result.
@@ -99,8 +106,12 @@ func New(config Config) *Agent {
 		config.State = "/var/lib/hornero"
 	}
 	if config.PKI == "" {
-		config.PKI = "/etc/hornero/pki"
+		config.PKI = "/run/hornero/pki"
 	}
+	if config.Volatile == "" {
+		config.Volatile = "/run/hornero/files"
+	}
+	config.Times.complete()
 	if config.Trial == "" {
 		config.Trial = "/run/hornero/check"
 	}
@@ -113,7 +124,8 @@ func New(config Config) *Agent {
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
-	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}}
+	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
+		notes: map[string]immutable.Note{}, truth: newTruth()}
 }
 
 // ErrRefused is a document that is not for this node: it joins nothing, and only says why.

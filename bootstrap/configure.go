@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/file"
@@ -46,12 +47,12 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 	if err != nil {
 		return err
 	}
-	if current, err := os.ReadFile(template.Path); err == nil && string(current) == string(text) {
-		return nil
-	}
 	mode, err := roles.ParseMode(template.Mode, 0o640)
 	if err != nil {
 		return err
+	}
+	if current, err := os.ReadFile(a.place(template)); err == nil && string(current) == string(text) {
+		return a.put(template, text, mode)
 	}
 	if err := a.checkText(ctx, template, text, mode); err != nil {
 		return err
@@ -59,10 +60,27 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 	if err := a.owe(template); err != nil {
 		return err
 	}
-	changed, err := file.Write(template.Path, text, file.Options{Mode: mode, Owner: template.Owner})
+	return a.put(template, text, mode)
+}
+
+// put writes a template's file and notes how it leaves it.
+func (a *Agent) put(template roles.Template, text []byte, mode fs.FileMode) error {
+	a.files.Lock()
+	defer a.files.Unlock()
+	if what := a.touched(template); what != "" {
+		a.Log.Warn("a file that somebody touched is written anew", "path", template.Path, "what", what)
+	}
+	changed, err := file.Write(a.place(template), text, file.Options{Mode: mode, Owner: template.Owner})
+	if err != nil {
+		return err
+	}
 	if changed {
 		a.Log.Info("file written", "path", template.Path)
 	}
+	if err := a.link(template); err != nil {
+		return err
+	}
+	a.notes[template.Path], err = immutable.NoteOf(a.place(template))
 	return err
 }
 

@@ -23,11 +23,13 @@ const SocketPath = "/run/hornero/agent.sock"
 // Status is the node's account of itself.
 func (a *Agent) Status() status.Status {
 	healthy, reason := a.Health()
+	image := a.imageStatus()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := status.Status{
+		Image: image,
 		Stack: a.node.Stack, Node: a.node.Node, Role: a.node.Role, Incarnation: a.node.Incarnation, Address: a.address,
-		Phase: a.phase, State: a.word.State, Healthy: healthy, Reason: reason, Draining: a.draining, Marks: maps.Clone(a.marks),
+		Phase: a.phase, State: a.word.State, Healthy: healthy, Reason: reason, Draining: a.leaving(), Marks: maps.Clone(a.marks),
 	}
 	if healthy {
 		s.Reason = a.word.Reason
@@ -97,6 +99,15 @@ func (a *Agent) localHandler() http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.Status()) // the caller went away: nobody is left to tell
+	})
+	mux.HandleFunc("POST /drift", func(w http.ResponseWriter, r *http.Request) {
+		found, err := a.Drift(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
 	})
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
 	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {

@@ -31,6 +31,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	}
 	work.Go(func() { a.keepChecking(ctx) })
 	work.Go(func() { a.keepReporting(ctx) })
+	work.Go(func() { a.keepTrue(ctx) })
 	for {
 		changed := a.set.Changed()
 		var again <-chan time.Time
@@ -129,7 +130,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 	for ctx.Err() == nil {
 		healthy, _ := a.Health()
 		a.mu.Lock()
-		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.draining, Facts: a.word.Facts}
+		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.leaving(), Facts: a.word.Facts}
 		a.mu.Unlock()
 		err := a.set.Report(ctx, report)
 		if errors.Is(err, peerset.ErrEvicted) {
@@ -157,6 +158,8 @@ func (a *Agent) Health() (bool, string) {
 		return false, a.phase + ": " + a.reason
 	case a.evicted != "":
 		return false, "evicted: " + a.evicted
+	case a.truth.image.Quarantine != "":
+		return false, "quarantined: " + a.truth.image.Quarantine
 	case a.draining:
 		return false, "draining"
 	case !a.word.Healthy:
@@ -167,12 +170,15 @@ func (a *Agent) Health() (bool, string) {
 	return true, a.word.State
 }
 
+// leaving tells whether the node gives its work up, by request or in quarantine. The caller holds the mutex.
+func (a *Agent) leaving() bool { return a.draining || a.truth.image.Quarantine != "" }
+
 // unfit is the answer of a node that serves nobody new: 404 when it is only draining, so that HAProxy's
 // "http-check disable-on-404" lets it finish what it has, and 503 when what it has is to be cut off.
 func (a *Agent) unfit() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.draining && a.evicted == "" && a.word.Healthy {
+	if a.leaving() && a.evicted == "" && a.word.Healthy {
 		return http.StatusNotFound
 	}
 	return http.StatusServiceUnavailable
@@ -187,6 +193,9 @@ func (a *Agent) serveHealth(ctx context.Context) {
 			w.WriteHeader(a.unfit())
 		}
 		fmt.Fprintln(w, reason)
+		if drift := a.imageStatus().DriftFiles; drift > 0 {
+			fmt.Fprintf(w, "drift: %d files are not as they were baked or written; `hornero-bootstrap drift` lists them\n", drift)
+		}
 	}
 	mux.HandleFunc("/healthz", answer)
 	mux.HandleFunc("/readyz", answer)

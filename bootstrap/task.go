@@ -18,6 +18,10 @@ const (
 // runTask runs a task of the role on one node at a time: this one, whenever it holds the task's lease.
 func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 	for ctx.Err() == nil {
+		if a.imageStatus().Quarantine != "" {
+			idle(ctx, a.Heartbeat)
+			continue
+		}
 		lease, held, err := a.set.Hold(ctx, task.Name, taskTTL)
 		if err != nil {
 			a.Log.Debug("hold task's lease", "task", task.Name, "err", err)

@@ -74,6 +74,8 @@ func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 			names = append(names, name)
 		}
 		require.ElementsMatch(t, w.config.Manifests[document.Role].Secrets, names)
+		require.Equal(t, w.config.Stack.Settings()["drift"], document.Settings["drift"], "every role's node is told")
+		require.Contains(t, document.Settings, "drift_every")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -12,6 +13,7 @@ import (
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -26,7 +28,11 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 		Expected: f.Stack.Expected(), Settings: map[string]string{}, Secrets: map[string]report.Secret{},
 	}
 	settings := f.Stack.Settings()
-	for _, name := range manifest.Settings {
+	names := manifest.Settings
+	if common := f.Manifests[roles.Common]; common != nil {
+		names = slices.Concat(common.Settings, names)
+	}
+	for _, name := range names {
 		document.Settings[name] = settings[name]
 	}
 	for _, name := range manifest.Secrets {

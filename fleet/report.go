@@ -3,7 +3,10 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+
+	"github.com/hornero/hornero/internal/status"
 )
 
 // Report is what `hornero status --json` prints.
@@ -42,6 +45,8 @@ type NodeLine struct {
 	Healthy     bool      `json:"healthy"`
 	Writer      bool      `json:"writer"`
 	Reason      string    `json:"reason"`
+	Drift       int       `json:"drift"` // files that are not as they were baked or written
+	Note        string    `json:"note"`  // what else an operator is to know; empty when nothing
 }
 
 // Addresses are a Droplet's.
@@ -111,7 +116,26 @@ func lineOf(a answer) NodeLine {
 	if line.State == "" {
 		line.State = a.status.Phase
 	}
+	line.Drift, line.Note = a.status.Image.DriftFiles, noteOf(a.status.Image)
 	return line
+}
+
+// noteOf tells in a line that a node is not what its image is.
+func noteOf(image status.Image) string {
+	switch {
+	case len(image.Findings) > 0:
+		note := fmt.Sprintf("drift: %s %s", image.Findings[0].Path, image.Findings[0].What)
+		if image.DriftFiles > 1 {
+			note += fmt.Sprintf(", and %d more", image.DriftFiles-1)
+		}
+		if image.Held != "" {
+			note += "; not in quarantine: " + image.Held
+		}
+		return note + "; `hornero exec NODE -- hornero-bootstrap drift` lists all, `hornero replace NODE` makes it anew"
+	case image.Problem != "":
+		return "not held to its image: " + image.Problem
+	}
+	return ""
 }
 
 // Exec runs a command on a node and returns its exit code.

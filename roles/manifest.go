@@ -75,6 +75,8 @@ type Template struct {
 	// BakeCheck is run by the image's self-test only, with every template of the role in its place as a sample node has it:
 	// for programs that judge their whole configuration and not one file.
 	BakeCheck []string `yaml:"bake_check"`
+	// Volatile puts the file on a tmpfs, and a link to it at Path: for secrets. It is written anew at each boot.
+	Volatile bool `yaml:"volatile"`
 	// Reload and Restart name units to reload or restart when the bytes changed.
 	Reload  []string `yaml:"reload"`
 	Restart []string `yaml:"restart"`

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
@@ -93,9 +94,22 @@ func (c *check) stack(s *Stack) {
 	if c.doc.Has("secrets") && s.Secrets == "" {
 		c.add("secrets", "must name a file, as in secrets: %s", DefaultSecrets)
 	}
+	c.drift(s)
 	c.site(s.Site)
 	c.groups(s.Nodes)
 	c.balancer(s)
+}
+
+// leastDriftEvery keeps a node from reading its disk all the time.
+const leastDriftEvery = time.Minute
+
+func (c *check) drift(s *Stack) {
+	if c.doc.Has("drift") {
+		c.oneOf("drift", s.Drift, []string{DriftQuarantine, DriftReport})
+	}
+	if c.doc.Has("drift_every") && s.DriftEvery < leastDriftEvery {
+		c.add("drift_every", "must be at least %s, as in 6h, got %s", leastDriftEvery, s.DriftEvery)
+	}
 }
 
 func (c *check) name(path, name string) {

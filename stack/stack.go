@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
@@ -29,6 +30,15 @@ const (
 	DefaultSecrets = "secrets.age"
 	DefaultRelease = "debian-13"
 	DefaultSize    = "s-1vcpu-1gb"
+	DefaultDrift   = DriftReport
+	// DefaultDriftEvery reads half a gigabyte four times a day.
+	DefaultDriftEvery = 6 * time.Hour
+)
+
+// What a node does about drift.
+const (
+	DriftReport     = "report"     // tell it
+	DriftQuarantine = "quarantine" // give its work up too, unless no other node of its role serves
 )
 
 // Stack is a stack.yaml.
@@ -42,6 +52,9 @@ type Stack struct {
 	Site         Site         `yaml:"site"`
 	Nodes        []Group      `yaml:"nodes"`
 	LoadBalancer LoadBalancer `yaml:"load_balancer"`
+	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
+	Drift      string        `yaml:"drift"`
+	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
 
 	folder string
 }
@@ -113,6 +126,8 @@ func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Sta
 func (s *Stack) complete() {
 	s.Secrets = cmp.Or(s.Secrets, DefaultSecrets)
 	s.Release = cmp.Or(s.Release, DefaultRelease)
+	s.Drift = cmp.Or(s.Drift, DefaultDrift)
+	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)
 	}
@@ -169,6 +184,7 @@ func (s *Stack) Settings() map[string]string {
 	return map[string]string{
 		"site.title": s.Site.Title, "site.url": s.Site.URL,
 		"site.admin_user": s.Site.AdminUser, "site.admin_email": s.Site.AdminEmail,
+		"drift": s.Drift, "drift_every": s.DriftEvery.String(),
 	}
 }
 

@@ -52,6 +52,8 @@ func TestTheCheckedInStackIsRight(t *testing.T) {
 	require.Equal(t, []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"}, names)
 	require.Equal(t, []string{"proxy-1", "proxy-2"}, s.Expected()["proxy"])
 	require.Equal(t, "../secrets.age", s.SecretsPath())
+	require.Equal(t, "report", s.Settings()["drift"])
+	require.Equal(t, "6h0m0s", s.Settings()["drift_every"])
 	require.Equal(t, []string{"proxy.stats_password", "wordpress.admin_password", "wordpress.db_password", "wordpress.salt"}, s.SecretNames(manifests(t)))
 }
 
@@ -69,6 +71,8 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 		{"bad release", "release: debian-13", "release: debian13", `s.yaml:5:10: error: release: there is no "debian13"; did you mean "debian-13"?`},
 		{"bad cloud", "cloud: lab", "cloud: aws", `s.yaml:3:8: error: cloud: there is no "aws"; write one of digitalocean, lab`},
 		{"bad mail", "admin_email: admin@example.org", "admin_email: admin", `s.yaml:10:16: error: site.admin_email: must be a mail address, as in admin@example.org, got "admin"`},
+		{"bad drift", "release: debian-13", "release: debian-13\ndrift: quarantin", `s.yaml:6:8: error: drift: there is no "quarantin"; did you mean "quarantine"?`},
+		{"drift all the time", "release: debian-13", "release: debian-13\ndrift_every: 10s", `s.yaml:6:14: error: drift_every: must be at least 1m0s, as in 6h, got 10s`},
 		{"no such balanced role", "nodes: web", "nodes: wev", `s.yaml:21:10: error: load_balancer.nodes: there is no "wev"; did you mean "web"?`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

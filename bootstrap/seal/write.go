@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/internal/record"
 )
@@ -37,6 +38,9 @@ func (i *Image) Write(ctx context.Context, begun io.Reader, version string) erro
 		i.record.Programs = map[string]string{}
 	}
 	i.record.Programs[bootstrapName] = version
+	if i.record.Standing, err = (&immutable.Image{Root: i.Root}).Survey(ctx, i.record); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(i.record, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the image's record: %w", err)

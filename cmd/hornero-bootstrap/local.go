@@ -69,6 +69,7 @@ func print(w io.Writer, s status.Status) {
 	if s.Reason != "" {
 		fmt.Fprintln(w, "because", s.Reason)
 	}
+	printImage(w, s.Image)
 	fmt.Fprintf(w, "peer set %s at generation %d, quorum %v, writer %s\n", s.PeerSet.Founded, s.PeerSet.Generation, s.PeerSet.Quorum, s.PeerSet.Writer)
 	for _, peer := range s.PeerSet.Peers {
 		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n", peer.Name, peer.Role, peer.Incarnation, peer.Address, peer.State, peer.Healthy, peer.Alive)

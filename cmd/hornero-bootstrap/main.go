@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/bootstrap"
+	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peers"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/record"
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout),
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout),
 		recordCommand(os.Stdin), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
@@ -81,7 +82,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	}
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
-		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Log: log,
+		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Image: immutable.Here(), Log: log,
 		Known: func() bool { return peers.Known(dqlite) },
 		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
 			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})

@@ -157,6 +157,9 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		if !node.Healthy {
 			fmt.Fprintf(w, "           %s\n", node.Reason)
 		}
+		if node.Note != "" {
+			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
+		}
 	}
 	return nil
 }

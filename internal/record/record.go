@@ -33,6 +33,9 @@ type Image struct {
 	Packages map[string]string `json:"packages"` // version by name
 	Files    map[string]string `json:"files"`    // SHA-256 by path: what Hornero put there
 	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
+	// Standing is how those files and those of Debian's packages under /usr are where that is not mode 0644, owned by root,
+	// with the bytes that the package says (immutable.Survey). Nil in an image of a recipe that did not note it.
+	Standing map[string]string `json:"standing,omitempty"`
 }
 
 // Report is the result of an image's self-test.

@@ -16,6 +16,7 @@ type Status struct {
 	Writer      bool    `json:"writer"` // holds the writer lease
 	Draining    bool    `json:"draining"`
 	PeerSet     PeerSet `json:"peer_set"`
+	Image       Image   `json:"image"`
 	// Marks are the seconds from the agent's start to each phase's end.
 	Marks map[string]float64 `json:"marks"`
 }
@@ -43,4 +44,28 @@ type Peer struct {
 	Healthy     bool              `json:"healthy"`
 	Alive       bool              `json:"alive"`
 	Facts       map[string]string `json:"facts,omitempty"`
+}
+
+// Image is how true the node is to its image.
+type Image struct {
+	ReadOnly bool   `json:"read_only"`         // /usr is mounted read-only and package managers refuse
+	Problem  string `json:"problem,omitempty"` // why not, when it should be
+	// DriftFiles is the gauge hornero_drift_files: how many files are not as the image has them or as the agent wrote them.
+	DriftFiles int       `json:"drift_files"`
+	Findings   []Finding `json:"findings"`       // the first MaxFindings
+	Checked    int       `json:"checked"`        // files looked at by the last whole pass; 0 before the first
+	CheckedAt  string    `json:"checked_at"`     // RFC 3339; empty before the first whole pass
+	Seconds    float64   `json:"seconds"`        // what that pass took
+	Action     string    `json:"action"`         // what the stack has done about drift: report, quarantine
+	Quarantine string    `json:"quarantine"`     // why the node gave its work up; empty when it did not
+	Held       string    `json:"held,omitempty"` // why it did not although it should
+}
+
+// MaxFindings is how many differences a status names.
+const MaxFindings = 20
+
+// Finding is one thing that is not as it was baked or written.
+type Finding struct {
+	Path string `json:"path"`
+	What string `json:"what"`
 }

@@ -1,0 +1,229 @@
+package immutable
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/internal/record"
+	"github.com/hornero/hornero/internal/status"
+)
+
+// Lengths of sums in hex.
+const (
+	md5Size    = 32
+	sha256Size = 64
+)
+
+// Pass is one comparison of the image with its record.
+type Pass struct {
+	Checked  int
+	Findings []status.Finding
+	Took     time.Duration
+}
+
+// Check compares every file with what the image was baked with, and the packages with the record's. share is how much of
+// one core the pass may take, from 0 to 1; the thread that does it has the lowest priority for CPU and disk.
+func (i *Image) Check(ctx context.Context, share float64) (Pass, error) {
+	return i.check(ctx, share, i.expect)
+}
+
+// CheckOwn compares what takes no time: Hornero's own files, the daemons, and the packages' versions.
+func (i *Image) CheckOwn(ctx context.Context) (Pass, error) {
+	return i.check(ctx, 1, i.expectOwn)
+}
+
+func (i *Image) check(ctx context.Context, share float64, expect func(record.Image) ([]expected, error)) (Pass, error) {
+	i.once.Lock()
+	defer i.once.Unlock()
+	image, err := i.readRecord()
+	if err != nil {
+		return Pass{}, err
+	}
+	list, err := expect(image)
+	if err != nil {
+		return Pass{}, err
+	}
+	started := time.Now()
+	pass := Pass{Checked: len(list)}
+	done := make(chan error, 1)
+	go func() { done <- i.compare(ctx, list, share, &pass) }()
+	if err := <-done; err != nil {
+		return Pass{}, err
+	}
+	packages, err := i.comparePackages(image)
+	pass.Findings = append(pass.Findings, packages...)
+	pass.Took = time.Since(started)
+	return pass, err
+}
+
+// compare runs on a thread of its own, which ends with it.
+func (i *Image) compare(ctx context.Context, list []expected, share float64, pass *Pass) error {
+	lowest()
+	pace := newPace(share)
+	for _, want := range list {
+		have, err := i.look(want)
+		switch {
+		case err != nil:
+			pass.Findings = append(pass.Findings, status.Finding{Path: want.path, What: "cannot be read: " + err.Error()})
+		default:
+			pass.Findings = append(pass.Findings, differences(want, have)...)
+		}
+		if err := pace.rest(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actual is how a file is found.
+type actual struct {
+	stand string
+	same  bool // its bytes are those expected, or none are
+}
+
+func (i *Image) look(want expected) (actual, error) {
+	name := i.at(want.path)
+	have := actual{}
+	var err error
+	if have.stand, err = stand(name); err != nil {
+		return have, err
+	}
+	if want.sum == "" || have.stand == absent || strings.HasPrefix(have.stand, "link ") {
+		// A link is judged by where it leads to, when the record has what is behind it.
+		have.same = want.sum == ""
+		if len(want.sum) == sha256Size && have.stand != absent {
+			sum, err := sumOf(name, sha256Size)
+			have.same = err == nil && sum == want.sum
+		}
+		return have, nil
+	}
+	sum, err := sumOf(name, len(want.sum))
+	if errors.Is(err, os.ErrNotExist) {
+		have.stand = absent
+		return have, nil
+	}
+	have.same = sum == want.sum
+	return have, err
+}
+
+// differences judges one file. A file that was not there when the image was baked may be there or not.
+func differences(want expected, have actual) []status.Finding {
+	tell := func(format string, args ...any) []status.Finding {
+		return []status.Finding{{Path: want.path, What: fmt.Sprintf(format, args...)}}
+	}
+	switch {
+	case want.stand == absent:
+		return nil
+	case have.stand == absent:
+		return tell("is missing")
+	case want.stand != "" && have.stand != want.stand && !have.same && !strings.HasPrefix(want.stand, "link "):
+		return tell("is changed, and is %s instead of %s", have.stand, want.stand)
+	case want.stand != "" && have.stand != want.stand:
+		return tell("is %s instead of %s", have.stand, want.stand)
+	case !have.same && !strings.HasPrefix(want.stand, "link "):
+		return tell("is changed")
+	}
+	return nil
+}
+
+// comparePackages holds the packages that dpkg has installed to the record's.
+func (i *Image) comparePackages(image record.Image) ([]status.Finding, error) {
+	data, err := os.ReadFile(i.at("/var/lib/dpkg/status"))
+	if err != nil {
+		return nil, fmt.Errorf("read the list of packages: %w", err)
+	}
+	have := installed(string(data))
+	names := maps.Clone(have)
+	maps.Copy(names, image.Packages)
+	var found []status.Finding
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, is := image.Packages[name], have[name]
+		path := "package " + name
+		switch {
+		case was == is:
+		case is == "":
+			found = append(found, status.Finding{Path: path, What: "is missing"})
+		case was == "":
+			found = append(found, status.Finding{Path: path, What: "is added, version " + is})
+		default:
+			found = append(found, status.Finding{Path: path, What: "is version " + is + " instead of " + was})
+		}
+	}
+	return found, nil
+}
+
+// installed reads the versions of the packages whose files are there, from dpkg's status file (deb-control(5) paragraphs).
+func installed(text string) map[string]string {
+	versions := map[string]string{}
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.Lines(paragraph) {
+			if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
+				fields[name] = strings.TrimSpace(value)
+			}
+		}
+		if strings.HasSuffix(fields["Status"], " installed") {
+			versions[fields["Package"]] = fields["Version"]
+		}
+	}
+	return versions
+}
+
+// Note is how a file is: what tells that somebody touched it.
+type Note struct{ Sum, Stand string }
+
+// NoteOf looks at a file.
+func NoteOf(name string) (Note, error) {
+	stood, err := stand(name)
+	if err != nil || stood == absent {
+		return Note{Stand: stood}, err
+	}
+	sum, err := sumOf(name, sha256Size)
+	return Note{Sum: sum, Stand: stood}, err
+}
+
+// Since tells what became of a file since it was noted; "" when nothing did.
+func (n Note) Since(now Note) string {
+	switch {
+	case now == n:
+		return ""
+	case now.Stand == absent:
+		return "is missing"
+	case now.Sum == n.Sum:
+		return "is " + now.Stand + " instead of " + n.Stand
+	}
+	return "is changed"
+}
+
+// sumOf is a file's sum, MD5 or SHA-256 by its length in hex.
+func sumOf(name string, length int) (string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	var digest hash.Hash
+	switch length {
+	case md5Size:
+		digest = md5.New()
+	case sha256Size:
+		digest = sha256.New()
+	default:
+		return "", fmt.Errorf("sum %s: a sum of %d digits is of no known kind", name, length)
+	}
+	if _, err := io.Copy(digest, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(digest.Sum(nil)), nil
+}

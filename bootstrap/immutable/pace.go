@@ -1,0 +1,55 @@
+package immutable
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shortest is the least pause worth a timer.
+const shortest = 20 * time.Millisecond
+
+// Of ioprio_set(2): this thread, and the class that has the disk when nobody else wants it.
+const (
+	ioprioWhoProcess = 1
+	ioprioIdle       = 3 << 13
+)
+
+// lowest gives the calling goroutine a thread of the lowest priority. The thread ends with the goroutine. Where the kernel
+// does not let it, the pace alone bounds the work.
+func lowest() {
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
+	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioprioWhoProcess, 0, ioprioIdle)
+}
+
+// pace holds work to a share of one core.
+type pace struct {
+	share float64
+	since time.Time // work since the last rest
+}
+
+func newPace(share float64) *pace { return &pace{share: share, since: time.Now()} }
+
+// rest pauses for as long as the work since the last pause asks for.
+func (p *pace) rest(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.share <= 0 || p.share >= 1 {
+		return nil
+	}
+	pause := time.Duration(float64(time.Since(p.since)) * (1/p.share - 1))
+	if pause < shortest {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause):
+	}
+	p.since = time.Now()
+	return nil
+}
