@@ -72,6 +72,7 @@ type Agent struct {
 	Config
 	start time.Time
 	news  chan struct{} // the driver said something new: report it now
+	asked chan struct{} // somebody asked for a pass: judge its result now
 	files sync.Mutex    // held while a template's file is written and noted, and while the notes are compared
 	notes map[string]immutable.Note
 	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
@@ -124,7 +125,7 @@ func New(config Config) *Agent {
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
-	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
+	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), asked: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
 		notes: map[string]immutable.Note{}, truth: newTruth()}
 }
 

@@ -103,7 +103,11 @@ func (a *Agent) keepTrue(ctx context.Context) {
 		}
 		a.glance()
 		a.judge(ctx)
-		idle(ctx, a.Times.Glance)
+		select {
+		case <-ctx.Done():
+		case <-a.asked:
+		case <-time.After(a.Times.Glance):
+		}
 	}
 }
 
@@ -234,7 +238,7 @@ func (a *Agent) sum() {
 	a.truth.told = now
 }
 
-// Drift makes a whole pass at once, and tells everything that is not as it was baked or written.
+// Drift makes a whole pass at once, tells everything that is not as it was baked or written, and has it judged.
 func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	a.mu.Lock()
 	ready := a.phase == PhaseServing
@@ -244,6 +248,10 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	}
 	a.pass(ctx, 1)
 	a.glance()
+	select {
+	case a.asked <- struct{}{}:
+	default:
+	}
 	image := a.imageStatus()
 	a.mu.Lock()
 	defer a.mu.Unlock()
