@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +49,7 @@ func (s *site) refused(node, line string) string {
 	return out
 }
 
-// others is a node of each role that can be looked at without taking the writes away.
+// oneOfEach is a node of each role that can be looked at without taking the writes away.
 func (s *site) oneOfEach() []string {
 	database := "db-1"
 	if s.writer() == database {
@@ -164,5 +163,4 @@ func quarantineTakesANodeOut(t *testing.T, s *site) {
 	t.Logf("page without an answer for %.1f s at most", failed.Seconds())
 	require.LessOrEqual(t, failed, longestFailure)
 	s.untilHealthy()
-	require.False(t, slices.Contains([]string{"", "web-2"}, s.writer()))
 }

@@ -317,6 +317,8 @@ func TestTheRecordTellsAllThatTheImageIsMadeOf(t *testing.T) {
 	r := newRoot(t)
 	require.NoError(t, os.Rename(r.at("/usr/sbin/shopd"), r.at("/usr/sbin/shopd-2.0")))
 	require.NoError(t, os.Symlink("shopd-2.0", r.at("/usr/sbin/shopd")))
+	require.NoError(t, os.Chmod(r.at("/usr/share/doc/key.txt"), 0o600))
+	r.write("/var/lib/dpkg/info/shopd.md5sums", strings.Repeat("0", 32)+"  usr/share/doc/key.txt\n"+strings.Repeat("0", 32)+"  usr/share/doc/left-out\n")
 	r.bake()
 	data, err := os.ReadFile(r.at(record.Path))
 	require.NoError(t, err)
@@ -330,6 +332,9 @@ func TestTheRecordTellsAllThatTheImageIsMadeOf(t *testing.T) {
 		"/bin/kill": digest("a third"), "/usr/lib/systemd/system/shopd.service": digest(shopUnit),
 		"/usr/sbin/shopd": digest("another program"), "/usr/sbin/shopd-2.0": digest("another program"),
 	}, image.Daemons)
+	require.Equal(t, "link shopd-2.0", image.Standing["/usr/sbin/shopd"])
+	require.Equal(t, "absent", image.Standing["/usr/share/doc/left-out"])
+	require.Regexp(t, "^0600 [0-9]+:[0-9]+ sha256:"+digest("-----BEGIN PRIVATE KEY-----\n")+"$", image.Standing["/usr/share/doc/key.txt"], "the image's bytes, not the package's")
 }
 
 func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
