@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/lab/api"
 	"github.com/hornero/hornero/stack"
 )
@@ -181,12 +182,30 @@ func TestStatus(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.Healthy())
 	require.Equal(t, "db-1", report.Writer)
+	for _, node := range report.Nodes {
+		require.Empty(t, node.Note, node.Name)
+	}
 	w.mutex.Lock()
 	w.unhealthy["web-2"] = true
+	w.images = map[string]status.Image{
+		"db-2": {DriftFiles: 3, Findings: []status.Finding{{Path: "/usr/bin/env", What: "is changed"}}, Held: "no other db node serves"},
+		"db-3": {Problem: "mount /usr read-only: no"},
+	}
 	w.mutex.Unlock()
 	report, err = w.fleet().Status(t.Context())
 	require.NoError(t, err)
 	require.False(t, report.Healthy())
+	notes := map[string]string{}
+	for _, node := range report.Nodes {
+		if node.Note != "" {
+			notes[node.Name] = node.Note
+		}
+	}
+	require.Equal(t, map[string]string{
+		"db-2": "drift: /usr/bin/env is changed, and 2 more; not in quarantine: no other db node serves; " +
+			"`hornero exec NODE -- hornero-bootstrap drift` lists all, `hornero replace NODE` makes it anew",
+		"db-3": "not held to its image: mount /usr read-only: no",
+	}, notes)
 }
 
 func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {

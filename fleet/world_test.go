@@ -56,7 +56,8 @@ type world struct {
 	history      []string       // what was drained and destroyed, in order
 	known        map[string]int // the peer set: the newest incarnation of each node
 	unhealthy    map[string]bool
-	forgotten    map[string]int // declared gone
+	images       map[string]status.Image // what nodes say of theirs
+	forgotten    map[string]int          // declared gone
 	refused      string
 	created      func(api.Machine) // looks on at each new machine
 }
@@ -239,6 +240,7 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,
 		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Forgotten: w.forgotten, Writer: "db-1"}}
+	said.Image = w.images[document.Node]
 	if w.unhealthy[document.Node] {
 		said.Reason = "it was told to be"
 	}
