@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
-	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/systemd"
@@ -71,10 +70,7 @@ type Config struct {
 type Agent struct {
 	Config
 	start time.Time
-	news  chan struct{} // the driver said something new: report it now
-	asked chan struct{} // somebody asked for a pass: judge its result now
-	files sync.Mutex    // held while a template's file is written and noted, and while the notes are compared
-	notes map[string]immutable.Note
+	news  chan struct{}  // the driver said something new: report it now
 	work  sync.WaitGroup // what goes on beside the phases; Run ends after it
 
 	mu       sync.Mutex
@@ -82,6 +78,7 @@ type Agent struct {
 	address  string
 	network  string
 	manifest *roles.Manifest
+	truth    truth
 	phase    string
 	reason   string
 	word     Word
@@ -91,7 +88,6 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	driver   Driver
-	truth    truth
 }
 
 // check is the manifest's health check's last result.
@@ -125,8 +121,7 @@ func New(config Config) *Agent {
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
-	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), asked: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
-		notes: map[string]immutable.Note{}, truth: newTruth()}
+	return &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{}, truth: newTruth()}
 }
 
 // ErrRefused is a document that is not for this node: it joins nothing, and only says why.

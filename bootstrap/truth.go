@@ -3,10 +3,13 @@ package bootstrap
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/immutable"
@@ -69,10 +72,21 @@ type truth struct {
 	rendered []status.Finding        // of the last glance
 	told     map[status.Finding]bool // what is in the journal
 	held     bool                    // /usr was read-only once
+
+	asked chan struct{} // somebody asked for a pass: judge its result now
+	files *files        // with a mutex of its own
+}
+
+// files are notes of the files that the agent wrote, by template's path. The mutex is held while one is written and noted,
+// and while they are compared.
+type files struct {
+	sync.Mutex
+	notes map[string]immutable.Note
 }
 
 func newTruth() truth {
-	return truth{image: status.Image{Findings: []status.Finding{}, Action: immutable.Report}, told: map[status.Finding]bool{}}
+	return truth{image: status.Image{Findings: []status.Finding{}, Action: immutable.Report}, told: map[status.Finding]bool{},
+		asked: make(chan struct{}, 1), files: &files{notes: map[string]immutable.Note{}}}
 }
 
 func (a *Agent) imageStatus() status.Image {
@@ -105,7 +119,7 @@ func (a *Agent) keepTrue(ctx context.Context) {
 		a.judge(ctx)
 		select {
 		case <-ctx.Done():
-		case <-a.asked:
+		case <-a.truth.asked:
 		case <-time.After(a.Times.Glance):
 		}
 	}
@@ -207,8 +221,8 @@ func (a *Agent) glance() {
 
 // renderedDrift looks at the files of templates.
 func (a *Agent) renderedDrift() []status.Finding {
-	a.files.Lock()
-	defer a.files.Unlock()
+	a.truth.files.Lock()
+	defer a.truth.files.Unlock()
 	var found []status.Finding
 	for _, template := range a.manifest.Templates {
 		if what := a.touched(template); what != "" {
@@ -249,7 +263,7 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	a.pass(ctx, 1)
 	a.glance()
 	select {
-	case a.asked <- struct{}{}:
+	case a.truth.asked <- struct{}{}:
 	default:
 	}
 	image := a.imageStatus()
@@ -259,9 +273,19 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	return image, ctx.Err()
 }
 
+func (a *Agent) serveDrift(w http.ResponseWriter, r *http.Request) {
+	found, err := a.Drift(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
+}
+
 // touched tells what somebody did to a file since the agent wrote it; "" when nothing. The caller holds the files' mutex.
 func (a *Agent) touched(template roles.Template) string {
-	note, ok := a.notes[template.Path]
+	note, ok := a.truth.files.notes[template.Path]
 	if !ok {
 		return ""
 	}

@@ -217,7 +217,7 @@ func TestANodeInQuarantineGivesItsWorkUpWhileAnotherServes(t *testing.T) {
 	require.Equal(t, "quarantined: 1 files are not as the image has them", reason)
 	require.Equal(t, http.StatusNotFound, c.Unfit(), "what it has comes to its end")
 	require.Eventually(t, func() bool { return c.Snapshot().Peers[0].Draining }, 5*time.Second, time.Millisecond)
-	require.Contains(t, strings.Join(c.held, " "), "quarantine.web")
+	require.Contains(t, strings.Join(c.held, " "), "web.quarantine")
 	c.change(func(s *peerset.Snapshot) { s.Peers[1].Alive = false })
 	c.until(t, "nobody is left", func(s status.Image) bool { return s.Quarantine == "" })
 	healthy, _ = c.Health()

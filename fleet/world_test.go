@@ -48,7 +48,8 @@ load_balancer: {nodes: web, http: PORT}
 
 // world is the lab's API over pretended machines: each Droplet is an SSH server that answers for its agent.
 type world struct {
-	api.Machines // what no stack asks for
+	images       map[string]status.Image // what nodes say of theirs
+	api.Machines                         // what no stack asks for
 	t            *testing.T
 	config       fleet.Config
 	mutex        sync.Mutex
@@ -56,8 +57,7 @@ type world struct {
 	history      []string       // what was drained and destroyed, in order
 	known        map[string]int // the peer set: the newest incarnation of each node
 	unhealthy    map[string]bool
-	images       map[string]status.Image // what nodes say of theirs
-	forgotten    map[string]int          // declared gone
+	forgotten    map[string]int // declared gone
 	refused      string
 	created      func(api.Machine) // looks on at each new machine
 }

@@ -22,10 +22,6 @@ const (
 	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
 )
 
-// QuarantinePrefix opens the lease, one a role, under which a node of the role gives its work up because it differs from its
-// image: one at a time, so that two do not each take the other for the one that stays.
-const QuarantinePrefix = "quarantine."
-
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
@@ -233,9 +229,6 @@ var leaseRoles = map[string]string{
 // MayHold tells whether a role's certificate entitles to a lease. Leases that Hornero does not name belong to the role
 // whose manifest's task bears the name; those anybody in the stack may hold.
 func MayHold(role, lease string) bool {
-	if of, ok := strings.CutPrefix(lease, QuarantinePrefix); ok {
-		return of == role
-	}
 	owner, known := leaseRoles[lease]
 	return !known || owner == role
 }

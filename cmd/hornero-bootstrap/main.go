@@ -39,10 +39,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Use: "hornero-bootstrap", Short: "configure this node from its user-data and keep it in its peer set", Version: version,
 		SilenceUsage: true, SilenceErrors: true,
 	}
+	root.AddCommand(driftCommand(stdout))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout),
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), drainCommand(), forgetCommand(), inspectCommand(stdout),
 		recordCommand(os.Stdin), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
@@ -82,8 +83,9 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	}
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
-		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Image: immutable.Here(), Log: log,
+		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Log: log,
 		Known: func() bool { return peers.Known(dqlite) },
+		Image: immutable.Here(),
 		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config) (bootstrap.Member, error) {
 			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Log: log})
 		},

@@ -30,12 +30,12 @@ type Image struct {
 	BuiltAt string            `json:"built_at"`
 	// Programs are the versions of what made the image, which the digest does not see: the plugin and the bootstrap.
 	Programs map[string]string `json:"programs"`
+	// Standing is how the files, the daemons and the files of Debian's packages under /usr are where that is not mode 0644, owned by root,
+	// with the bytes that the package says (immutable.Survey). Nil in an image of a recipe that did not note it.
+	Standing map[string]string `json:"standing,omitempty"`
 	Packages map[string]string `json:"packages"` // version by name
 	Files    map[string]string `json:"files"`    // SHA-256 by path: what Hornero put there
 	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
-	// Standing is how those files and those of Debian's packages under /usr are where that is not mode 0644, owned by root,
-	// with the bytes that the package says (immutable.Survey). Nil in an image of a recipe that did not note it.
-	Standing map[string]string `json:"standing,omitempty"`
 }
 
 // Report is the result of an image's self-test.
