@@ -94,9 +94,9 @@ func (c *check) stack(s *Stack) {
 	if c.doc.Has("secrets") && s.Secrets == "" {
 		c.add("secrets", "must name a file, as in secrets: %s", DefaultSecrets)
 	}
-	c.drift(s)
 	c.site(s.Site)
 	c.groups(s.Nodes)
+	c.drift(s)
 	c.balancer(s)
 }
 

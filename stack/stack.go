@@ -43,20 +43,19 @@ const (
 
 // Stack is a stack.yaml.
 type Stack struct {
-	Version      int          `yaml:"version"`
-	Name         string       `yaml:"name"`
-	Cloud        string       `yaml:"cloud"`
-	Region       string       `yaml:"region"`
-	Release      string       `yaml:"release"`
-	Secrets      string       `yaml:"secrets"` // as written; SecretsPath is where it is
-	Site         Site         `yaml:"site"`
-	Nodes        []Group      `yaml:"nodes"`
-	LoadBalancer LoadBalancer `yaml:"load_balancer"`
+	Version int    `yaml:"version"`
+	Name    string `yaml:"name"`
+	Cloud   string `yaml:"cloud"`
+	Region  string `yaml:"region"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
-	Drift      string        `yaml:"drift"`
-	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
-
-	folder string
+	Drift        string        `yaml:"drift"`
+	DriftEvery   time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
+	Release      string        `yaml:"release"`
+	Secrets      string        `yaml:"secrets"` // as written; SecretsPath is where it is
+	Site         Site          `yaml:"site"`
+	Nodes        []Group       `yaml:"nodes"`
+	LoadBalancer LoadBalancer  `yaml:"load_balancer"`
+	folder       string
 }
 
 // Site is what the web nodes show.
@@ -124,10 +123,10 @@ func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Sta
 }
 
 func (s *Stack) complete() {
-	s.Secrets = cmp.Or(s.Secrets, DefaultSecrets)
-	s.Release = cmp.Or(s.Release, DefaultRelease)
 	s.Drift = cmp.Or(s.Drift, DefaultDrift)
 	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
+	s.Secrets = cmp.Or(s.Secrets, DefaultSecrets)
+	s.Release = cmp.Or(s.Release, DefaultRelease)
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)
 	}
@@ -182,9 +181,9 @@ func (s *Stack) Expected() map[string][]string {
 // Settings are what manifests may ask for, by name.
 func (s *Stack) Settings() map[string]string {
 	return map[string]string{
+		"drift": s.Drift, "drift_every": s.DriftEvery.String(),
 		"site.title": s.Site.Title, "site.url": s.Site.URL,
 		"site.admin_user": s.Site.AdminUser, "site.admin_email": s.Site.AdminEmail,
-		"drift": s.Drift, "drift_every": s.DriftEvery.String(),
 	}
 }
 
