@@ -55,7 +55,8 @@ type Stack struct {
 	Site         Site          `yaml:"site"`
 	Nodes        []Group       `yaml:"nodes"`
 	LoadBalancer LoadBalancer  `yaml:"load_balancer"`
-	folder       string
+
+	folder string
 }
 
 // Site is what the web nodes show.
