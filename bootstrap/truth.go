@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/immutable"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 )
@@ -175,29 +176,34 @@ func (a *Agent) hold() {
 
 func (a *Agent) firstLook(ctx context.Context) {
 	pass, err := a.Image.CheckOwn(ctx)
-	if err != nil {
-		a.Log.Warn("compare the image with its record", "err", err)
+	if ctx.Err() != nil {
+		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.truth.baked = pass.Findings
+	a.truth.baked = found(pass, err)
+}
+
+// found are the findings of a comparison. One that cannot be made is one: a record that is gone is drift, too.
+func found(pass immutable.Pass, err error) []status.Finding {
+	if err == nil {
+		return pass.Findings
+	}
+	return append(pass.Findings, status.Finding{Path: record.Path, What: "cannot be compared with: " + err.Error()})
 }
 
 // pass compares the whole image with its record.
 func (a *Agent) pass(ctx context.Context, share float64) {
 	pass, err := a.Image.Check(ctx, share)
-	if err != nil {
-		if ctx.Err() == nil {
-			a.Log.Warn("compare the image with its record", "err", err)
-		}
+	if ctx.Err() != nil {
 		return
 	}
 	a.Log.Info("image compared with its record", "files", pass.Checked, "drift", len(pass.Findings), "seconds", pass.Took.Seconds())
 	a.mu.Lock()
-	a.truth.baked = pass.Findings
+	defer a.mu.Unlock()
+	a.truth.baked = found(pass, err)
 	a.truth.image.Checked, a.truth.image.Seconds = pass.Checked, pass.Took.Seconds()
 	a.truth.image.CheckedAt = time.Now().UTC().Format(time.RFC3339)
-	a.mu.Unlock()
 }
 
 // glance looks at what changes without a pass over the image: the files that the agent wrote, and the mount.
