@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
-	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/metrics"
@@ -75,9 +74,6 @@ type Agent struct {
 	Config
 	start    time.Time
 	news     chan struct{} // the driver said something new: report it now
-	asked    chan struct{} // somebody asked for a pass: judge its result now
-	files    sync.Mutex    // held while a template's file is written and noted, and while the notes are compared
-	notes    map[string]immutable.Note
 	happened chan peerset.Note
 	told     chan struct{}  // this member changed the peer set: tell the others now
 	work     sync.WaitGroup // what goes on beside the phases; Run ends after it
@@ -87,6 +83,7 @@ type Agent struct {
 	address  string
 	network  string
 	manifest *roles.Manifest
+	truth    truth
 	phase    string
 	reason   string
 	word     Word
@@ -100,7 +97,6 @@ type Agent struct {
 	refused  refusals
 	counted  counters
 	applied  error // what the last round of templates said
-	truth    truth
 }
 
 // check is the manifest's health check's last result.
@@ -137,9 +133,9 @@ func New(config Config) *Agent {
 	if config.Metrics == nil {
 		config.Metrics = &metrics.Registry{}
 	}
-	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), asked: make(chan struct{}, 1), told: make(chan struct{}, 1),
+	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), told: make(chan struct{}, 1),
 		happened: make(chan peerset.Note, maxNotes), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
-		notes: map[string]immutable.Note{}, truth: newTruth()}
+		truth: newTruth()}
 	a.register()
 	return a
 }

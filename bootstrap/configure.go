@@ -70,8 +70,8 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 
 // put writes a template's file and notes how it leaves it.
 func (a *Agent) put(template roles.Template, text []byte, mode fs.FileMode) error {
-	a.files.Lock()
-	defer a.files.Unlock()
+	a.truth.files.Lock()
+	defer a.truth.files.Unlock()
 	if what := a.touched(template); what != "" {
 		a.Log.Warn("a file that somebody touched is written anew", "path", template.Path, "what", what)
 	}
@@ -86,7 +86,7 @@ func (a *Agent) put(template roles.Template, text []byte, mode fs.FileMode) erro
 	if err := a.link(template); err != nil {
 		return err
 	}
-	a.notes[template.Path], err = immutable.NoteOf(a.place(template))
+	a.truth.files.notes[template.Path], err = immutable.NoteOf(a.place(template))
 	return err
 }
 

@@ -40,25 +40,6 @@ func (a *Agent) Served(set peerset.Set, node string) {
 // Applied is what a round of templates ended with.
 func (a *Agent) Applied(err error) { a.applied = err }
 
-// ServeAs configures and serves as a node of a peer set, without looking for its document.
-func (a *Agent) ServeAs(ctx context.Context, role, name string, settings map[string]string, set peerset.Set) error {
-	manifest, err := roles.Load(a.Roles, role)
-	if err != nil {
-		return err
-	}
-	a.mu.Lock()
-	a.manifest, a.set, a.address = manifest, set, "127.0.0.1"
-	a.node.Node, a.node.Role, a.node.Settings = name, role, settings
-	a.mu.Unlock()
-	if err := a.apply(ctx, false); err != nil {
-		return err
-	}
-	a.enter(PhaseServing, "")
-	return a.serve(ctx)
-}
-
-func (a *Agent) Unfit() int { return a.unfit() }
-
 // Noted runs the agent's events against these, until ctx ends.
 func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
 	a.setEvents(events)

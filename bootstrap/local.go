@@ -100,20 +100,12 @@ func (a *Agent) localHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.Status()) // the caller went away: nobody is left to tell
 	})
-	mux.HandleFunc("POST /drift", func(w http.ResponseWriter, r *http.Request) {
-		found, err := a.Drift(r.Context())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
-	})
 	mux.HandleFunc("GET /events", a.serveEvents)
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
 	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
 		local(w, a.forget(r.Context(), r.URL.Query().Get("name")))
 	})
+	mux.HandleFunc("POST /drift", a.serveDrift)
 	return mux
 }
 

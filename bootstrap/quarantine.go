@@ -15,6 +15,9 @@ var (
 	errOther            = errors.New("another node of the role is giving its work up")
 )
 
+// quarantineLease, after the role's name and a dot, is the lease under which a node of the role gives its work up.
+const quarantineLease = "quarantine"
+
 const (
 	quarantineTTL = 10 * time.Second
 	// drainPatience bounds how long a node in quarantine takes to give its work up; it is out of everybody's way by then.
@@ -57,7 +60,7 @@ func (a *Agent) situation() immutable.Situation {
 // leaveWork gives the node's work up, under a lease: two nodes that drift at once must not each take the other for the one
 // that stays. The lease is given up when the peer set knows that this node does not serve.
 func (a *Agent) leaveWork(ctx context.Context, reason string) error {
-	name := peerset.QuarantinePrefix + a.node.Role
+	name := a.node.Role + "." + quarantineLease
 	lease, held, err := a.set.Hold(ctx, name, quarantineTTL)
 	if err != nil {
 		return fmt.Errorf("take lease %s: %w", name, err)

@@ -3,15 +3,19 @@ package bootstrap
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 )
@@ -71,10 +75,21 @@ type truth struct {
 	rendered []status.Finding        // of the last glance
 	told     map[status.Finding]bool // what is in the journal
 	held     bool                    // /usr was read-only once
+
+	asked chan struct{} // somebody asked for a pass: judge its result now
+	files *files        // with a mutex of its own
+}
+
+// files are notes of the files that the agent wrote, by template's path. The mutex is held while one is written and noted,
+// and while they are compared.
+type files struct {
+	sync.Mutex
+	notes map[string]immutable.Note
 }
 
 func newTruth() truth {
-	return truth{image: status.Image{Findings: []status.Finding{}, Action: immutable.Report}, told: map[status.Finding]bool{}}
+	return truth{image: status.Image{Findings: []status.Finding{}, Action: immutable.Report}, told: map[status.Finding]bool{},
+		asked: make(chan struct{}, 1), files: &files{notes: map[string]immutable.Note{}}}
 }
 
 func (a *Agent) imageStatus() status.Image {
@@ -107,7 +122,7 @@ func (a *Agent) keepTrue(ctx context.Context) {
 		a.judge(ctx)
 		select {
 		case <-ctx.Done():
-		case <-a.asked:
+		case <-a.truth.asked:
 		case <-time.After(a.Times.Glance):
 		}
 	}
@@ -163,29 +178,34 @@ func (a *Agent) hold() {
 
 func (a *Agent) firstLook(ctx context.Context) {
 	pass, err := a.Image.CheckOwn(ctx)
-	if err != nil {
-		a.Log.Warn("compare the image with its record", "err", err)
+	if ctx.Err() != nil {
+		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.truth.baked = pass.Findings
+	a.truth.baked = found(pass, err)
+}
+
+// found are the findings of a comparison. One that cannot be made is one: a record that is gone is drift, too.
+func found(pass immutable.Pass, err error) []status.Finding {
+	if err == nil {
+		return pass.Findings
+	}
+	return append(pass.Findings, status.Finding{Path: record.Path, What: "cannot be compared with: " + err.Error()})
 }
 
 // pass compares the whole image with its record.
 func (a *Agent) pass(ctx context.Context, share float64) {
 	pass, err := a.Image.Check(ctx, share)
-	if err != nil {
-		if ctx.Err() == nil {
-			a.Log.Warn("compare the image with its record", "err", err)
-		}
+	if ctx.Err() != nil {
 		return
 	}
 	a.Log.Info("image compared with its record", "files", pass.Checked, "drift", len(pass.Findings), "seconds", pass.Took.Seconds())
 	a.mu.Lock()
-	a.truth.baked = pass.Findings
+	defer a.mu.Unlock()
+	a.truth.baked = found(pass, err)
 	a.truth.image.Checked, a.truth.image.Seconds = pass.Checked, pass.Took.Seconds()
 	a.truth.image.CheckedAt = time.Now().UTC().Format(time.RFC3339)
-	a.mu.Unlock()
 }
 
 // glance looks at what changes without a pass over the image: the files that the agent wrote, and the mount.
@@ -209,8 +229,8 @@ func (a *Agent) glance() {
 
 // renderedDrift looks at the files of templates.
 func (a *Agent) renderedDrift() []status.Finding {
-	a.files.Lock()
-	defer a.files.Unlock()
+	a.truth.files.Lock()
+	defer a.truth.files.Unlock()
 	var found []status.Finding
 	for _, template := range a.manifest.Templates {
 		if what := a.touched(template); what != "" {
@@ -255,7 +275,7 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	a.pass(ctx, 1)
 	a.glance()
 	select {
-	case a.asked <- struct{}{}:
+	case a.truth.asked <- struct{}{}:
 	default:
 	}
 	image := a.imageStatus()
@@ -265,9 +285,19 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	return image, ctx.Err()
 }
 
+func (a *Agent) serveDrift(w http.ResponseWriter, r *http.Request) {
+	found, err := a.Drift(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
+}
+
 // touched tells what somebody did to a file since the agent wrote it; "" when nothing. The caller holds the files' mutex.
 func (a *Agent) touched(template roles.Template) string {
-	note, ok := a.notes[template.Path]
+	note, ok := a.truth.files.notes[template.Path]
 	if !ok {
 		return ""
 	}

@@ -31,7 +31,7 @@ type disk struct {
 	mount    error
 	readOnly bool
 	drift    []status.Finding
-	passes   int
+	broken   error
 }
 
 func (d *disk) do(f func()) { d.mu.Lock(); defer d.mu.Unlock(); f() }
@@ -59,9 +59,9 @@ func (d *disk) Writable() (paths []string, _ error) {
 
 func (d *disk) CheckOwn(context.Context) (immutable.Pass, error) { return immutable.Pass{}, nil }
 
-func (d *disk) Check(context.Context, float64) (pass immutable.Pass, _ error) {
-	d.do(func() { d.passes++; pass = immutable.Pass{Checked: 9, Findings: d.drift} })
-	return pass, nil
+func (d *disk) Check(context.Context, float64) (pass immutable.Pass, err error) {
+	d.do(func() { pass, err = immutable.Pass{Checked: 9, Findings: d.drift}, d.broken })
+	return pass, err
 }
 
 // others is a peer set in which leases are granted and reports are seen at once.
@@ -181,6 +181,10 @@ func TestDriftIsToldAndOverWhenItIsMended(t *testing.T) {
 	all, err := c.Drift(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, all.Findings)
+	c.do(func() { c.broken = errors.New("no such file") })
+	all, err = c.Drift(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []status.Finding{{Path: "/usr/lib/hornero/image.json", What: "cannot be compared with: no such file"}}, all.Findings)
 }
 
 func TestAFileThatSomebodyChangedIsToldAndWrittenAnewAtTheNextChange(t *testing.T) {
@@ -217,7 +221,7 @@ func TestANodeInQuarantineGivesItsWorkUpWhileAnotherServes(t *testing.T) {
 	require.Equal(t, "quarantined: 1 files are not as the image has them", reason)
 	require.Equal(t, http.StatusNotFound, c.Unfit(), "what it has comes to its end")
 	require.Eventually(t, func() bool { return c.Snapshot().Peers[0].Draining }, 5*time.Second, time.Millisecond)
-	require.Contains(t, strings.Join(c.held, " "), "quarantine.web")
+	require.Contains(t, strings.Join(c.held, " "), "web.quarantine")
 	c.change(func(s *peerset.Snapshot) { s.Peers[1].Alive = false })
 	c.until(t, "nobody is left", func(s status.Image) bool { return s.Quarantine == "" })
 	healthy, _ = c.Health()

@@ -66,41 +66,54 @@ func heldToTheImage(t *testing.T, s *site) {
 		require.Contains(t, s.refused(node, "touch /usr/bin/new"), "Read-only file system")
 		// Services have mount namespaces of their own.
 		require.Contains(t, s.refused(node, "nsenter -t $(systemctl show -P MainPID systemd-journald) -m touch /usr/bin/new"), "Read-only file system")
-		packagesAreRefused(s, node)
+		require.Contains(t, s.refused(node, "dpkg --configure -a 2>&1"), "Refused by Hornero: "+node)
 		onlyRootReachesTheMetadataService(s, node)
-		driftIsSeen(s, node)
 	}
+	packagesAreRefused(s, "web-1")
+	driftIsSeen(s, "web-1")
+	driftIsSeen(s, s.oneOfEach()[2])
 	require.Contains(t, s.refused("web-2", "nsenter -t $(systemctl show -P MainPID php-fpm) -m touch /usr/share/wordpress/new.php"), "Read-only file system")
 	secretsAreRootsOnly(s)
 }
 
+// packagesAreRefused tries all that changes packages, in one session; the last two lines only read.
 func packagesAreRefused(s *site, node string) {
 	s.t.Helper()
-	for _, line := range []string{"apt-get update", "apt-get install -y hello", "apt install -y hello", "apt-get remove -y procps", "apt-get upgrade -y", "dpkg -i /run/hello.deb", "dpkg -r procps", "dpkg --configure -a"} {
-		said := s.refused(node, line+" 2>&1")
-		require.Contains(s.t, said, "Refused by Hornero: "+node+" is made from an image and is replaced, never changed", line)
-		require.Contains(s.t, said, "hornero replace "+node, line)
+	lines := []string{"apt-get update", "apt-get install -y hello", "apt install -y hello", "apt-get remove -y procps", "apt-get upgrade -y",
+		"dpkg -i /run/hello.deb", "dpkg -r procps", "dpkg --configure -a", "dpkg -l procps", "apt list --installed procps"}
+	out := s.on(node, "{ "+strings.Join(lines, "; echo == $?; ")+"; echo == $?; } 2>&1")
+	said := strings.Split(out, "\n== ")
+	require.Len(s.t, said, len(lines)+1, out)
+	for at, line := range lines {
+		code := strings.Fields(said[at+1])[0]
+		if at >= len(lines)-2 {
+			require.Equal(s.t, "0", code, "%s\n%s", line, out)
+			continue
+		}
+		require.NotEqual(s.t, "0", code, "%s\n%s", line, out)
+		require.Contains(s.t, said[at], "Refused by Hornero: "+node+" is made from an image and is replaced, never changed", line)
+		require.Contains(s.t, said[at], "hornero replace "+node, line)
 	}
-	require.Contains(s.t, s.on(node, "dpkg -l"), "procps")
-	require.Contains(s.t, s.on(node, "apt list --installed 2>/dev/null"), "procps/")
 }
 
 func onlyRootReachesTheMetadataService(s *site, node string) {
 	s.t.Helper()
 	const ask = "timeout 2 bash -c ': </dev/tcp/169.254.169.254/80'"
-	s.on(node, ask)
-	s.refused(node, "setpriv --reuid=nobody --regid=nogroup --clear-groups "+ask)
+	s.refused(node, ask+" || exit 0; setpriv --reuid=nobody --regid=nogroup --clear-groups "+ask)
 }
 
 // driftIsSeen changes a file of a package, a mode, and a file that the agent wrote, and puts all right again.
 func driftIsSeen(s *site, node string) {
 	s.t.Helper()
 	rendered := map[string]string{"web": "/etc/nginx/sites-enabled/hornero", "proxy": "/etc/haproxy/haproxy.cfg", "db": "/etc/mysql/hornero/grants.sql"}[s.nodes()[node].Role]
-	require.Contains(s.t, s.on(node, "hornero-bootstrap drift"), "drift of 0 files")
+	require.Zero(s.t, s.truth(node).Image.DriftFiles)
 	s.on(node, "mount -o remount,bind,rw /usr; cp -a /usr/share/common-licenses/GPL-2 /run/kept; echo >>/usr/share/common-licenses/GPL-2; chmod u+s /usr/bin/env; cp -a $(readlink -f "+rendered+") /run/rendered; echo >>"+rendered)
 	said := s.refused(node, "hornero-bootstrap drift")
-	for _, want := range []string{"/usr/share/common-licenses/GPL-2 is changed", "/usr/bin/env is 4755 0:0 instead of 0755 0:0", rendered + " is changed since the agent wrote it", "/usr can be written to", "drift of 4 files"} {
+	for _, want := range []string{"/usr/share/common-licenses/GPL-2 is changed", "/usr/bin/env is 4755 0:0 instead of 0755 0:0", "/usr can be written to"} {
 		require.Contains(s.t, said, want)
+	}
+	if !strings.Contains(said, rendered+" is changed since the agent wrote it") { // a change of the peer set came first
+		require.Contains(s.t, s.on(node, "journalctl -u hornero-bootstrap --no-pager"), `"a file that somebody touched is written anew" path=`+rendered)
 	}
 	require.Contains(s.t, s.must("status"), "`hornero exec "+node+" -- hornero-bootstrap drift` lists all")
 	require.Contains(s.t, s.on(node, "journalctl -u hornero-bootstrap --no-pager"), "/usr/bin/env")
@@ -117,14 +130,14 @@ func secretsAreRootsOnly(s *site) {
 		patterns = append(patterns, strings.TrimSpace(s.must("secrets", "show", name)))
 	}
 	const look = `cat >/run/patterns
-find / -xdev -type f -size -1M ! -path '/var/lib/mysql/*' ! -path '/usr/*' -print0 | xargs -0 -r grep -lF -f /run/patterns -- | xargs -r stat -c '%a %U %n'
+find / -xdev -type f -size -1024k ! -path '/var/lib/mysql/*' ! -path '/usr/*' -print0 | xargs -0 -r grep -lF -f /run/patterns -- | xargs -r stat -c '%a %U %n'
 rm /run/patterns`
 	for _, node := range s.oneOfEach() {
 		command := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "exec", node, "--", "sh", "-c", look)
 		command.Env, command.Stdin = s.env, strings.NewReader(strings.Join(patterns, "\n"))
 		out, err := command.CombinedOutput()
 		require.NoError(s.t, err, string(out))
-		require.Contains(s.t, string(out), "/var/lib/hornero/origin.json", "the search finds what is there")
+		require.Contains(s.t, string(out), "/etc/hornero/node.yaml", "the search finds what is there")
 		for line := range strings.Lines(string(out)) {
 			require.Regexp(s.t, `^[46]00 root /(etc/hornero/node\.yaml|var/lib/hornero/origin\.json|var/lib/cloud/.*)\n$`, line, node)
 		}

@@ -21,11 +21,13 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// The addresses of this test on loopback: the web node's HAProxy, and two proxies with the ports that they have in a stack.
-const (
-	rerouteWeb = "127.85.1.9"
-	rerouteOne = "127.85.1.1"
-	rerouteTwo = "127.85.1.2"
+// The addresses of this process on loopback: the web node's HAProxy, and two proxies with the ports that they have in a
+// stack.
+var (
+	rerouteNet = fmt.Sprintf("127.%d.%d.", 64+os.Getpid()>>8%128, os.Getpid()%256)
+	rerouteWeb = rerouteNet + "9"
+	rerouteOne = rerouteNet + "1"
+	rerouteTwo = rerouteNet + "2"
 )
 
 // greet greets every connection with a name, like a proxy that leads to a database.

@@ -170,17 +170,6 @@ func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
 	}
 }
 
-// A site that says that its address is https sends there who came by http; one that says nothing sends nobody.
-func TestASiteByHTTPSSendsVisitorsThere(t *testing.T) {
-	const sends = "return 301 $hornero_site$request_uri;"
-	facts := nodeFacts("web", "debian-13")
-	require.NotContains(t, render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"], sends)
-	facts.Settings["site.url"] = "https://www.example.org/"
-	text := render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"]
-	require.Contains(t, text, sends)
-	require.Contains(t, text, `map "https://www.example.org/" $hornero_site {`)
-}
-
 // Members of one cluster whose times differ shut each other out.
 func TestTheArbitratorHasTheDatabasesTimes(t *testing.T) {
 	times := regexp.MustCompile(`evs\.keepalive_period=[^"\n]*`)

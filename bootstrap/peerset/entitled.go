@@ -48,9 +48,6 @@ func MayHold(role, lease string) bool {
 	if owner, known := leaseRoles[lease]; known {
 		return owner == role
 	}
-	if of, ok := strings.CutPrefix(lease, QuarantinePrefix); ok {
-		return of == role
-	}
 	return strings.HasPrefix(lease, role+".")
 }
 

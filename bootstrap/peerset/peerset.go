@@ -22,10 +22,6 @@ const (
 	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
 )
 
-// QuarantinePrefix opens the lease, one a role, under which a node of the role gives its work up because it differs from its
-// image: one at a time, so that two do not each take the other for the one that stays.
-const QuarantinePrefix = "quarantine."
-
 // FactSendsTo is what a proxy reports: the database node that it sends writes to, "" for none.
 const FactSendsTo = "haproxy.writer"
 

@@ -40,7 +40,7 @@ type Image struct {
 	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
 	// Varies are the paths whose contents no two bakes have alike, and why (Varying).
 	Varies map[string]string `json:"varies,omitempty"`
-	// Standing is how those files and those of Debian's packages under /usr are where that is not mode 0644, owned by root,
+	// Standing is how the files, the daemons and the files of Debian's packages under /usr are where that is not mode 0644, owned by root,
 	// with the bytes that the package says (immutable.Survey). Nil in an image of a recipe that did not note it.
 	Standing map[string]string `json:"standing,omitempty"`
 }
