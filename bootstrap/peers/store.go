@@ -47,6 +47,8 @@ const (
 type Config struct {
 	Dir     string // 0700; dqlite's files
 	Stack   string
+	Node    string      // this node's name
+	Era     int         // of the peer set that is joined; a member that comes back knows its own
 	Address string      // this node's, in the VPC
 	Port    int         // dqlite's
 	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
@@ -104,8 +106,13 @@ type sighting struct {
 	moved bool // it was seen to change: a counter that only stands there says nothing of life
 }
 
-// Known tells whether a folder holds a member that once joined or founded.
+// Known tells whether a folder holds a member that once joined or founded, or is to be given one that was rebuilt.
 func Known(dir string) bool {
+	_, err := os.Stat(dir + rebuilt)
+	return err == nil || known(dir)
+}
+
+func known(dir string) bool {
 	for _, name := range []string{"info.yaml", "cluster.yaml"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return false
@@ -118,15 +125,21 @@ func Known(dir string) bool {
 // Open founds (no Join, empty Dir), joins, or comes back as a member, and returns once this node is one.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config.defaults()
-	if err := prepare(config.Dir); err != nil {
+	if err := errors.Join(install(config.Dir), prepare(config.Dir)); err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
-	founding := len(config.Join) == 0 && !Known(config.Dir)
+	founding, err := config.founds()
+	if err != nil {
+		return nil, fmt.Errorf("open peer set: %w", err)
+	}
+	if config.Era, err = config.enterEra(); err != nil {
+		return nil, fmt.Errorf("open peer set: %w", err)
+	}
 	node, err := app.New(config.Dir, config.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
-	if !Known(config.Dir) || founding {
+	if !known(config.Dir) || founding {
 		if err := node.Ready(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), node.Close())
 		}
@@ -141,12 +154,43 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		if err := s.found(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), node.Close())
 		}
+		if err := os.Remove(filepath.Join(config.Dir, foundingFile)); err != nil {
+			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), node.Close())
+		}
 	}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.done.Go(func() { s.watch(watch) })
 	s.done.Go(func() { s.keepBeats(watch) })
+	if config.Era > 0 {
+		s.done.Go(func() { s.declareEra(watch, config.Era) })
+	}
 	return s, nil
+}
+
+// foundingFile lies in a founder's folder until the founding is written: a founder that dies before that founds on when it
+// is back. Nobody can have joined it meanwhile, as it lets nobody in before.
+const foundingFile = "founding"
+
+// founds tells whether this member founds the peer set, and notes it before it begins.
+func (c Config) founds() (bool, error) {
+	path := filepath.Join(c.Dir, foundingFile)
+	if known(c.Dir) {
+		_, err := os.Stat(path)
+		return err == nil, nil
+	}
+	if len(c.Join) > 0 {
+		return false, nil
+	}
+	return true, errors.Join(os.WriteFile(path, nil, 0o600), syncPath(c.Dir))
+}
+
+// enterEra keeps the era of a peer set that is joined, and returns that of one that is there.
+func (c Config) enterEra() (int, error) {
+	if known(c.Dir) || c.Era == 0 {
+		return eraOf(c.Dir)
+	}
+	return c.Era, writeEra(c.Dir, c.Era)
 }
 
 // prepare removes what a crash between the two identity files left: dqlite's app rejects one without the other.
@@ -154,7 +198,7 @@ func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if Known(dir) {
+	if known(dir) {
 		return nil
 	}
 	entries, err := os.ReadDir(dir)
@@ -171,12 +215,13 @@ func prepare(dir string) error {
 
 func (c Config) options() []app.Option {
 	// go-dqlite takes a configuration with ClientCAs for a server's and one without for a client's.
-	dial := c.TLS.Clone()
+	listen := inEra(c.TLS, c.Era)
+	dial := inEra(c.TLS, c.Era)
 	dial.ClientCAs = nil
 	dial.ClientSessionCache = tls.NewLRUClientSessionCache(0) // probes and lost leaders make for many connections
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(c.TLS, dial),
+		app.WithTLS(listen, dial),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
