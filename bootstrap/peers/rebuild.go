@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/canonical/go-dqlite/v2"
 	"github.com/canonical/go-dqlite/v2/client"
@@ -23,6 +26,8 @@ const (
 	lost       = ".lost"
 
 	basisFile = "basis.json"
+
+	answerTimeout = 3 * time.Second
 )
 
 // ErrNoMember means that a folder holds no member's part of a peer set.
@@ -34,6 +39,7 @@ type Survivor struct {
 	Era     int      `json:"era"`     // how often the peer set was rebuilt
 	Term    uint64   `json:"term"`    // of the last entry of its log
 	Index   uint64   `json:"index"`
+	Role    string   `json:"role"`   // voter, stand-by, spare: a spare has no copy of the store
 	Voters  []string `json:"voters"` // dqlite's addresses, as it last knew them
 	id      uint64
 }
@@ -74,11 +80,46 @@ func look(dir string) (Survivor, error) {
 	}
 	survivor := Survivor{Address: self.Address, Era: era, Term: last.Term, Index: last.Index, Voters: []string{}, id: self.ID}
 	for _, node := range all {
+		if node.ID == self.ID {
+			survivor.Role = node.Role.String()
+		}
 		if node.Role == client.Voter {
 			survivor.Voters = append(survivor.Voters, node.Address)
 		}
 	}
 	return survivor, nil
+}
+
+// Answering returns those of the voters that answer at dqlite's door: this member itself counts as one.
+func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
+	config = inEra(config, s.Era)
+	config.ClientCAs = nil
+	answers := make([]bool, len(s.Voters))
+	var all sync.WaitGroup
+	for at, voter := range s.Voters {
+		all.Go(func() { answers[at] = voter == s.Address || answersAt(ctx, voter, config) })
+	}
+	all.Wait()
+	answering := []string{}
+	for at, voter := range s.Voters {
+		if answers[at] {
+			answering = append(answering, voter)
+		}
+	}
+	return answering
+}
+
+// answersAt tells whether dqlite itself answers: a machine that is frozen still takes connections.
+func answersAt(ctx context.Context, address string, config *tls.Config) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	member, err := client.New(ctx, address, client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)))
+	if err != nil {
+		return false
+	}
+	defer member.Close()
+	_, err = member.Describe(ctx)
+	return err == nil
 }
 
 // Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched: the next

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/canonical/go-dqlite/v2/client"
@@ -357,6 +358,9 @@ const maxOwn = 100
 
 // room refuses one more of a role's own when it has enough.
 func room(ctx context.Context, tx *sql.Tx, count, role, name string) error {
+	if !strings.HasPrefix(name, role+".") {
+		return nil
+	}
 	var others int
 	if err := tx.QueryRowContext(ctx, count, name, role+".", role+".").Scan(&others); err != nil {
 		return err
