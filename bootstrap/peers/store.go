@@ -94,9 +94,10 @@ type Store struct {
 	snapshot peerset.Snapshot
 	changed  chan struct{}
 	fresh    time.Time
-	beats    map[string]sighting // by peer and incarnation
-	renewals map[string]sighting // by lease and epoch
-	heard    map[string]int      // incarnations, by name: who gave a heartbeat that is not written down yet
+	beats    map[string]sighting       // by peer and incarnation
+	renewals map[string]sighting       // by lease and epoch
+	wrote    map[string]peerset.Report // by node: what it reported last to this member
+	heard    map[string]int            // incarnations, by name: who gave a heartbeat that is not written down yet
 }
 
 // sighting is a counter and when this process first saw it at that value, on its own monotonic clock.
@@ -148,7 +149,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
 	}
-	s := &Store{config: config, app: node, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{},
+	s := &Store{config: config, app: node, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {

@@ -104,6 +104,28 @@ func TestMembersFoundJoinAndFollow(t *testing.T) {
 	}, 5*time.Second, 20*time.Millisecond)
 }
 
+func TestTheLastReportCounts(t *testing.T) {
+	c := newCluster(t)
+	config := c.config("test", "db-1", 1, 1)
+	config.Refresh = 300 * time.Millisecond
+	store := c.start(config)
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	for n := range 30 { // faster than this member reads
+		require.NoError(t, store.Report(c.within(5*time.Second), who("db-1", 1), peerset.Report{State: "synced", Healthy: n%2 == 0}))
+	}
+	require.Eventually(t, func() bool {
+		peer, _ := store.Snapshot().Peer("db-1")
+		return peer.State == "synced" && !peer.Healthy
+	}, 3*time.Second, 20*time.Millisecond)
+	generation := store.Snapshot().Generation
+	for range 5 {
+		require.NoError(t, store.Report(c.within(5*time.Second), who("db-1", 1), peerset.Report{State: "synced"}))
+	}
+	require.Eventually(t, func() bool { peer, _ := store.Snapshot().Peer("db-1"); return peer.Alive }, 5*time.Second, 20*time.Millisecond)
+	require.Equal(t, generation, store.Snapshot().Generation, "a heartbeat that says nothing new makes no generation")
+}
+
 func TestANewIncarnationEvictsTheOld(t *testing.T) {
 	c := newCluster(t)
 	first := c.start(c.config("test", "db-1", 1, 1))
