@@ -255,7 +255,7 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 	voter := func(term, index uint64) status.Recovery {
 		return status.Recovery{Role: "voter", Term: term, Index: index, Steps: []string{"do it"}}
 	}
-	quorate, spare, refused := voter(9, 9), voter(9, 99), voter(9, 9)
+	quorate, spare, refused := voter(9, 9), voter(0, 0), voter(9, 9)
 	quorate.Quorum, spare.Role, refused.Refused = true, "spare", "2 of 3 voters answer"
 	for _, c := range []struct {
 		name      string

@@ -57,7 +57,7 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 		if survivor.Quorum {
 			return plan, fmt.Errorf("recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` recreates it", ErrMajority, survivor.Node)
 		}
-		if survivor.Role == "spare" || survivor.Index == 0 {
+		if survivor.Index == 0 {
 			continue
 		}
 		if newest == nil || survivor.Newer(*newest) {

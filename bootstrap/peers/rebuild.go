@@ -38,9 +38,9 @@ type Survivor struct {
 	Address string   `json:"address"` // dqlite's
 	Era     int      `json:"era"`     // how often the peer set was rebuilt
 	Term    uint64   `json:"term"`    // of the last entry of its log
-	Index   uint64   `json:"index"`
-	Role    string   `json:"role"`   // voter, stand-by, spare: a spare has no copy of the store
-	Voters  []string `json:"voters"` // dqlite's addresses, as it last knew them
+	Index   uint64   `json:"index"`   // 0: it has no copy of the store
+	Role    string   `json:"role"`    // voter, stand-by or spare, as it last wrote down
+	Voters  []string `json:"voters"`  // dqlite's addresses, as it last wrote down
 	id      uint64
 }
 

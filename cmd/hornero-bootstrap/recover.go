@@ -107,14 +107,17 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 		return status.Recovery{}, err
 	}
 	said, statusErr := r.status(ctx)
+	if statusErr == nil && len(said.PeerSet.Voters) > 0 {
+		survivor.Voters = said.PeerSet.Voters // the agent asks for them more often than dqlite writes them down
+	}
 	plan := status.Recovery{Node: name.Node, Era: survivor.Era, Term: survivor.Term, Index: survivor.Index, Role: survivor.Role, Voters: survivor.Voters,
 		Quorum: statusErr == nil && said.PeerSet.Quorum, Answering: survivor.Answering(ctx, config), Steps: []string{}}
 	majority := len(plan.Voters)/2 + 1
 	switch {
 	case plan.Quorum:
 		plan.Refused = "the peer set has a quorum"
-	case plan.Role == "spare" || plan.Index == 0:
-		plan.Refused = "this node is a " + plan.Role + " and holds no copy of the peer set; rebuild it from another"
+	case plan.Index == 0:
+		plan.Refused = "this node, a " + plan.Role + ", holds no copy of the peer set; rebuild it from another"
 	case len(plan.Answering) >= majority:
 		plan.Refused = fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by themselves; `journalctl -u %s` on them says what they wait for",
 			len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "), agentUnit)

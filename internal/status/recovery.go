@@ -6,8 +6,8 @@ type Recovery struct {
 	Node      string   `json:"node"`
 	Era       int      `json:"era"`   // how often the peer set was rebuilt
 	Term      uint64   `json:"term"`  // of the last entry of its log
-	Index     uint64   `json:"index"` //
-	Role      string   `json:"role"`  // voter, stand-by or spare
+	Index     uint64   `json:"index"` // 0: it has no copy
+	Role      string   `json:"role"`  // voter, stand-by or spare, as it last wrote down
 	Quorum    bool     `json:"quorum"`
 	Voters    []string `json:"voters"`    // dqlite's addresses, as this node last knew them
 	Answering []string `json:"answering"` // those of them that answer now, this node counted
