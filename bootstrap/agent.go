@@ -44,6 +44,16 @@ type Member interface {
 	Close(ctx context.Context) error
 }
 
+// Opening is what a member needs to found, join or come back.
+type Opening struct {
+	Node    cloudinit.Node
+	Address string
+	Join    []string // members' addresses; none to found or to come back
+	Era     int      // of the peer set that is joined
+	TLS     *tls.Config
+	Tell    func() // to be called after each change that this member made
+}
+
 // Config is what an agent needs. The zero value of a path means its place on a node.
 type Config struct {
 	Metadata string // base URL of the metadata service
@@ -55,8 +65,10 @@ type Config struct {
 	Roles    fs.FS  // role folders, as baked
 	Release  string // as baked
 	Drivers  Drivers
-	// Open founds, joins or comes back to consensus. The member calls tell after each change that it made.
-	Open      func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config, tell func()) (Member, error)
+	// Open founds, joins or comes back to consensus.
+	Open func(ctx context.Context, opening Opening) (Member, error)
+	// SetAside puts this node's part of consensus out of the way: the peer set was rebuilt without it.
+	SetAside  func() error
 	Systemctl systemd.Ctl // nil means the real one
 	Image     Image       // what the node runs on; nil when that is no image, and then nothing is held to one
 	// Known tells whether this node was in consensus before.
@@ -67,6 +79,8 @@ type Config struct {
 	Heartbeat time.Duration
 	Retry     time.Duration
 	Times     ImageTimes
+	// LookAround is how often a member looks whether the peer set goes on without it.
+	LookAround time.Duration
 }
 
 // Agent runs one node.
@@ -77,6 +91,7 @@ type Agent struct {
 	happened chan peerset.Note
 	told     chan struct{}  // this member changed the peer set: tell the others now
 	work     sync.WaitGroup // what goes on beside the phases; Run ends after it
+	leave    context.CancelCauseFunc
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -127,6 +142,9 @@ func New(config Config) *Agent {
 	if config.Heartbeat == 0 {
 		config.Heartbeat = DefaultHeartbeat
 	}
+	if config.LookAround == 0 {
+		config.LookAround = DefaultLookAround
+	}
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
@@ -145,7 +163,17 @@ var ErrRefused = errors.New("user-data refused")
 
 // Run takes the node through its phases and serves until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
-	defer a.work.Wait()
+	ctx, a.leave = context.WithCancelCause(ctx)
+	err := a.live(ctx)
+	a.leave(nil)
+	a.work.Wait()
+	if cause := context.Cause(ctx); errors.Is(cause, ErrOutlived) {
+		return errors.Join(cause, a.SetAside())
+	}
+	return err
+}
+
+func (a *Agent) live(ctx context.Context) error {
 	for _, phase := range []struct {
 		name string
 		run  func(context.Context) error
@@ -326,23 +354,24 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		a.setEvents(watcher)
 		return withMemory(watcher, remembered), nil
 	}
-	join, err := a.way(ctx, client, remembered.Founded)
+	welcome, err := a.way(ctx, client, remembered.Founded)
 	if err != nil {
 		return nil, err
 	}
 	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, a.node, a.address, join, config, a.tell)
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell})
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.work.Go(func() { a.serveAPI(ctx, member) })
 	a.work.Go(func() { a.keepTelling(ctx, client, member) })
+	a.work.Go(func() { a.watchEra(ctx, client, member, remembered) })
 	a.work.Go(func() {
 		<-ctx.Done()
-		a.close(member)
+		a.close(member, context.Cause(ctx))
 	})
 	if err := a.admitSelf(ctx, member, remembered); err != nil {
 		return nil, err
@@ -352,12 +381,11 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 }
 
 // way tells through whom to join: nobody for the founder of what was never founded and for a member that comes back.
-func (a *Agent) way(ctx context.Context, client *api.Client, founded string) ([]string, error) {
+func (a *Agent) way(ctx context.Context, client *api.Client, founded string) (peerset.Welcome, error) {
 	if a.Known() || a.node.Found && founded == "" {
-		return nil, nil
+		return peerset.Welcome{}, nil
 	}
-	welcome, err := a.ask(ctx, client)
-	return welcome.Members, err
+	return a.ask(ctx, client)
 }
 
 // ask asks the known members to let this node in, until one does or refuses for good.
@@ -415,8 +443,12 @@ func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Memb
 	}
 }
 
-func (a *Agent) close(member Member) {
-	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+func (a *Agent) close(member Member, why error) {
+	patience := checkTimeout
+	if errors.Is(why, ErrOutlived) {
+		patience = 0 // there is nobody to hand over to
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := member.Close(ctx); err != nil {
 		a.Log.Info("leave consensus", "err", err)

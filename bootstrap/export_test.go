@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/roles"
 )
@@ -49,3 +50,10 @@ func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
 func (a *Agent) Note(kind, text string) { a.note(kind, text) }
 
 func (a *Agent) LocalHandler() http.Handler { return a.localHandler() }
+
+// WatchEra runs until ctx ends or the agent leaves, and returns why.
+func (a *Agent) WatchEra(ctx context.Context, client *api.Client, member Member, remembered peerset.Snapshot) error {
+	ctx, a.leave = context.WithCancelCause(ctx)
+	a.watchEra(ctx, client, member, remembered)
+	return context.Cause(ctx)
+}

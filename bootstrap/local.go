@@ -40,7 +40,7 @@ func (a *Agent) Status() status.Status {
 	snapshot := a.set.Snapshot()
 	writer := snapshot.Leases[peerset.LeaseWriter]
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
-	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
+	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
 	s.PeerSet.Forgotten = snapshot.Forgotten()
 	for _, peer := range snapshot.Peers {
 		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})

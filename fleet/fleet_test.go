@@ -267,3 +267,43 @@ func TestEventsAreFollowed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"joined db-1", "writer db-2"}, seen)
 }
+
+func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
+	w := newWorld(t)
+	_, _, err := w.fleet().Up(t.Context())
+	require.NoError(t, err)
+	voter := func(term, index uint64) status.Recovery {
+		return status.Recovery{Role: "voter", Term: term, Index: index, Steps: []string{"do it"}}
+	}
+	quorate, spare, refused := voter(9, 9), voter(0, 0), voter(9, 9)
+	quorate.Quorum, spare.Role, refused.Refused = true, "spare", "2 of 3 voters answer"
+	for _, c := range []struct {
+		name      string
+		survivors map[string]status.Recovery
+		from      string
+		err       error
+	}{
+		{"the higher term", map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10), "proxy-1": voter(2, 60)}, "db-2", nil},
+		{"the higher index", map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(2, 51), "proxy-1": voter(2, 7)}, "db-2", nil},
+		{"of equals the first", map[string]status.Recovery{"proxy-2": voter(2, 50), "db-3": voter(2, 50)}, "db-3", nil},
+		{"a spare knows nothing", map[string]status.Recovery{"db-1": spare, "proxy-1": voter(1, 1)}, "proxy-1", nil},
+		{"a quorum lives", map[string]status.Recovery{"db-1": voter(2, 50), "db-2": quorate}, "", fleet.ErrMajority},
+		{"a majority answers", map[string]status.Recovery{"db-1": refused, "db-2": voter(1, 1)}, "db-1", fleet.ErrMajority},
+		{"nobody is left", map[string]status.Recovery{"db-1": spare}, "", fleet.ErrNoSurvivor},
+	} {
+		w.survivors = c.survivors
+		plan, err := w.fleet().PlanRecovery(t.Context())
+		require.ErrorIs(t, err, c.err, c.name)
+		require.Equal(t, c.from, plan.From, c.name)
+		require.Len(t, plan.Survivors, 5, "all members were asked, and nobody else")
+		require.Empty(t, w.rebuilt)
+	}
+	w.survivors = map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10)}
+	plan, err := w.fleet().PlanRecovery(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, plan.Steps, "do it")
+	plan, err = w.fleet().Recover(t.Context(), plan)
+	require.NoError(t, err)
+	require.True(t, plan.Done)
+	require.Equal(t, []string{"db-2"}, w.rebuilt)
+}

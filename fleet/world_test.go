@@ -57,6 +57,8 @@ type world struct {
 	known        map[string]int // the peer set: the newest incarnation of each node
 	unhealthy    map[string]bool
 	events       []status.Event
+	survivors    map[string]status.Recovery // what members say that they hold of the peer set
+	rebuilt      []string
 	images       map[string]status.Image // what nodes say of theirs
 	forgotten    map[string]int          // declared gone
 	refused      string
@@ -244,6 +246,16 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	if command == "hornero-bootstrap drain" {
 		w.history = append(w.history, "drain "+document.Node)
 		return ""
+	}
+	switch command {
+	case "hornero-bootstrap recover --dry-run --json":
+		said := w.survivors[document.Node]
+		said.Node = document.Node
+		encoded, _ := json.Marshal(said)
+		return string(encoded)
+	case "hornero-bootstrap recover --yes --json":
+		w.rebuilt = append(w.rebuilt, document.Node)
+		return "{}"
 	}
 	var after int64
 	var number int

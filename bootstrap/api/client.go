@@ -79,6 +79,18 @@ func (c *Client) News(ctx context.Context, members []string) {
 	all.Wait()
 }
 
+// Peers asks one member for the peer set as it knows it.
+func (c *Client) Peers(ctx context.Context, member string) (peerset.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var snapshot peerset.Snapshot
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(member, "/v1/peers"), nil)
+	if err != nil {
+		return snapshot, err
+	}
+	return snapshot, c.do(request, &snapshot)
+}
+
 func (c *Client) call(ctx context.Context, path string, body, answer any) error {
 	data, err := json.Marshal(body)
 	if err != nil {

@@ -16,16 +16,23 @@ import (
 func (s *Store) beat(who peerset.Identity, report peerset.Report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.fresh) >= s.config.QuorumFor {
+	// The snapshot may be older than what this member wrote last for the node.
+	last, wrote := s.wrote[who.Name]
+	s.wrote[who.Name] = report
+	if wrote && !alike(last, report) || time.Since(s.fresh) >= s.config.QuorumFor {
 		return false
 	}
 	peer, known := s.snapshot.Peer(who.Name)
-	same := known && peer.Incarnation == who.Incarnation && peer.State == report.State && peer.Healthy == report.Healthy &&
-		peer.Draining == report.Draining && maps.Equal(peer.Facts, report.Facts)
+	same := known && peer.Incarnation == who.Incarnation &&
+		alike(report, peerset.Report{State: peer.State, Healthy: peer.Healthy, Draining: peer.Draining, Facts: peer.Facts})
 	if same {
 		s.heard[who.Name] = who.Incarnation
 	}
 	return same
+}
+
+func alike(a, b peerset.Report) bool {
+	return a.State == b.State && a.Healthy == b.Healthy && a.Draining == b.Draining && maps.Equal(a.Facts, b.Facts)
 }
 
 // keepBeats writes down who gave a heartbeat.

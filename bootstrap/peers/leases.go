@@ -95,6 +95,9 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name
 	if lease.Holder != "" && !free(lease, renewals) {
 		return lease, false, nil
 	}
+	if err := room(ctx, tx, `SELECT COUNT(*) FROM leases WHERE name <> ? AND substr(name, 1, length(?)) = ?`, who.Role, name); err != nil {
+		return peerset.Lease{}, false, err
+	}
 	if lease.Holder == "" {
 		reason = "it was free"
 	} else if reason == "" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/canonical/go-dqlite/v2/client"
@@ -184,17 +185,39 @@ func (s *Store) tryEvict(ctx context.Context, address string) error {
 	}
 	for _, node := range nodes {
 		if node.Address == s.config.endpoint(address) {
-			return s.remove(ctx, leader, node)
+			return s.remove(ctx, leader, node, nodes)
 		}
 	}
 	return nil
 }
 
-func (s *Store) remove(ctx context.Context, leader *client.Client, node client.NodeInfo) error {
+// errLeads is passing: the member to remove led, and another takes over.
+var errLeads = errors.New("the leader hands over before it is removed")
+
+// remove removes a member. One that leads hands over first: without it the others would have to find out that it is gone.
+func (s *Store) remove(ctx context.Context, leader *client.Client, node client.NodeInfo, all []client.NodeInfo) error {
 	if node.Address == s.config.endpoint(s.config.Address) {
 		return fmt.Errorf("remove %s from consensus: it is this node itself", node.Address)
 	}
-	return leader.Remove(ctx, node.ID)
+	leads, err := leader.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	if leads == nil || leads.ID != node.ID {
+		return leader.Remove(ctx, node.ID)
+	}
+	err = errLeads
+	for _, other := range all {
+		if other.ID == node.ID || other.Role != client.Voter {
+			continue
+		}
+		if refused := leader.Transfer(ctx, other.ID); refused == nil {
+			return errLeads
+		} else {
+			err = errors.Join(err, refused)
+		}
+	}
+	return err
 }
 
 // Report records a heartbeat. The generation grows only when the report differs from the last.
@@ -319,12 +342,33 @@ func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string
 		if err := held(ctx, tx, who, fence); err != nil {
 			return fmt.Errorf("put %s: %w", key, err)
 		}
+		if err := room(ctx, tx, `SELECT COUNT(*) FROM settings WHERE key <> ? AND substr(key, 1, length(?)) = ?`, who.Role, key); err != nil {
+			return fmt.Errorf("put %s: %w", key, err)
+		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
 		if err != nil {
 			return err
 		}
 		return s.bump(ctx, tx)
 	})
+}
+
+// maxOwn is how many settings, and leases, of its own naming a role may have: a node fills no store.
+const maxOwn = 100
+
+// room refuses one more of a role's own when it has enough.
+func room(ctx context.Context, tx *sql.Tx, count, role, name string) error {
+	if !strings.HasPrefix(name, role+".") {
+		return nil
+	}
+	var others int
+	if err := tx.QueryRowContext(ctx, count, name, role+".", role+".").Scan(&others); err != nil {
+		return err
+	}
+	if others >= maxOwn {
+		return fmt.Errorf("%w: role %s has %d of its own already", peerset.ErrForbidden, role, others)
+	}
+	return nil
 }
 
 func held(ctx context.Context, tx *sql.Tx, who peerset.Identity, fence peerset.Lease) error {

@@ -47,6 +47,8 @@ const (
 type Config struct {
 	Dir     string // 0700; dqlite's files
 	Stack   string
+	Node    string      // this node's name
+	Era     int         // of the peer set that is joined; a member that comes back knows its own
 	Address string      // this node's, in the VPC
 	Port    int         // dqlite's
 	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
@@ -93,9 +95,10 @@ type Store struct {
 	snapshot peerset.Snapshot
 	changed  chan struct{}
 	fresh    time.Time
-	beats    map[string]sighting // by peer and incarnation
-	renewals map[string]sighting // by lease and epoch
-	heard    map[string]int      // incarnations, by name: who gave a heartbeat that is not written down yet
+	beats    map[string]sighting       // by peer and incarnation
+	renewals map[string]sighting       // by lease and epoch
+	wrote    map[string]peerset.Report // by node: what it reported last to this member
+	heard    map[string]int            // incarnations, by name: who gave a heartbeat that is not written down yet
 }
 
 // sighting is a counter and when this process first saw it at that value, on its own monotonic clock.
@@ -105,8 +108,13 @@ type sighting struct {
 	moved bool // it was seen to change: a counter that only stands there says nothing of life
 }
 
-// Known tells whether a folder holds a member that once joined or founded.
+// Known tells whether a folder holds a member that once joined or founded, or is to be given one that was rebuilt.
 func Known(dir string) bool {
+	_, err := os.Stat(dir + rebuilt)
+	return err == nil || known(dir)
+}
+
+func known(dir string) bool {
 	for _, name := range []string{"info.yaml", "cluster.yaml"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return false
@@ -119,15 +127,21 @@ func Known(dir string) bool {
 // Open founds (no Join, empty Dir), joins, or comes back as a member, and returns once this node is one.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config.defaults()
-	if err := prepare(config.Dir); err != nil {
+	if err := errors.Join(install(config.Dir), prepare(config.Dir)); err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
-	founding := len(config.Join) == 0 && !Known(config.Dir)
+	founding, err := config.founds()
+	if err != nil {
+		return nil, fmt.Errorf("open peer set: %w", err)
+	}
+	if config.Era, err = config.enterEra(); err != nil {
+		return nil, fmt.Errorf("open peer set: %w", err)
+	}
 	node, err := app.New(config.Dir, config.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
-	if !Known(config.Dir) || founding {
+	if !known(config.Dir) || founding {
 		if err := node.Ready(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), node.Close())
 		}
@@ -136,10 +150,13 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
 	}
-	s := &Store{config: config, app: node, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{},
+	s := &Store{config: config, app: node, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), node.Close())
+		}
+		if err := os.Remove(filepath.Join(config.Dir, foundingFile)); err != nil {
 			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), node.Close())
 		}
 	}
@@ -147,7 +164,35 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	s.stop = stop
 	s.done.Go(func() { s.watch(watch) })
 	s.done.Go(func() { s.keepBeats(watch) })
+	if config.Era > 0 {
+		s.done.Go(func() { s.declareEra(watch, config.Era) })
+	}
 	return s, nil
+}
+
+// foundingFile lies in a founder's folder until the founding is written: a founder that dies before that founds on when it
+// is back. Nobody can have joined it meanwhile, as it lets nobody in before.
+const foundingFile = "founding"
+
+// founds tells whether this member founds the peer set, and notes it before it begins.
+func (c Config) founds() (bool, error) {
+	path := filepath.Join(c.Dir, foundingFile)
+	if known(c.Dir) {
+		_, err := os.Stat(path)
+		return err == nil, nil
+	}
+	if len(c.Join) > 0 {
+		return false, nil
+	}
+	return true, errors.Join(os.WriteFile(path, nil, 0o600), syncPath(c.Dir))
+}
+
+// enterEra keeps the era of a peer set that is joined, and returns that of one that is there.
+func (c Config) enterEra() (int, error) {
+	if known(c.Dir) || c.Era == 0 {
+		return eraOf(c.Dir)
+	}
+	return c.Era, writeEra(c.Dir, c.Era)
 }
 
 // prepare removes what a crash between the two identity files left: dqlite's app rejects one without the other.
@@ -155,7 +200,7 @@ func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if Known(dir) {
+	if known(dir) {
 		return nil
 	}
 	entries, err := os.ReadDir(dir)
@@ -173,7 +218,7 @@ func prepare(dir string) error {
 func (c Config) options() []app.Option {
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(c.TLS, c.dialTLS()),
+		app.WithTLS(inEra(c.TLS, c.Era), c.dialTLS()),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
@@ -194,7 +239,7 @@ func (c Config) options() []app.Option {
 
 // dialTLS is the client's side: go-dqlite takes a configuration with ClientCAs for a server's.
 func (c Config) dialTLS() *tls.Config {
-	dial := c.TLS.Clone()
+	dial := inEra(c.TLS, c.Era)
 	dial.ClientCAs = nil
 	dial.ClientSessionCache = tls.NewLRUClientSessionCache(0) // probes and lost leaders make for many connections
 	return dial

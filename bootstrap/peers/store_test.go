@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -101,6 +102,28 @@ func TestMembersFoundJoinAndFollow(t *testing.T) {
 		peer, ok := third.Snapshot().Peer("db-2")
 		return ok && peer.Healthy && peer.Alive && peer.State == "synced"
 	}, 5*time.Second, 20*time.Millisecond)
+}
+
+func TestTheLastReportCounts(t *testing.T) {
+	c := newCluster(t)
+	config := c.config("test", "db-1", 1, 1)
+	config.Refresh = 300 * time.Millisecond
+	store := c.start(config)
+	defer c.stop(store)
+	c.admit(store, "db-1", 1, 1)
+	for n := range 30 { // faster than this member reads
+		require.NoError(t, store.Report(c.within(5*time.Second), who("db-1", 1), peerset.Report{State: "synced", Healthy: n%2 == 0}))
+	}
+	require.Eventually(t, func() bool {
+		peer, _ := store.Snapshot().Peer("db-1")
+		return peer.State == "synced" && !peer.Healthy
+	}, 3*time.Second, 20*time.Millisecond)
+	generation := store.Snapshot().Generation
+	for range 5 {
+		require.NoError(t, store.Report(c.within(5*time.Second), who("db-1", 1), peerset.Report{State: "synced"}))
+	}
+	require.Eventually(t, func() bool { peer, _ := store.Snapshot().Peer("db-1"); return peer.Alive }, 5*time.Second, 20*time.Millisecond)
+	require.Equal(t, generation, store.Snapshot().Generation, "a heartbeat that says nothing new makes no generation")
 }
 
 func TestANewIncarnationEvictsTheOld(t *testing.T) {
@@ -249,3 +272,8 @@ func TestAStrangerIsRefused(t *testing.T) {
 }
 
 func ptr[T any](value T) *T { return &value }
+
+func writeFile(t *testing.T, path, text string) {
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}

@@ -61,7 +61,7 @@ func TaskLease(role, task string) string {
 
 // settingRoles says whose certificates may write a setting, by how its key begins. What no role owns, nobody writes
 // through the agents' API: the members write it themselves.
-var settingRoles = map[string]string{"galera.": "db", ForgottenPrefix: "", ReplacedPrefix: ""}
+var settingRoles = map[string]string{"galera.": "db", ForgottenPrefix: "", ReplacedPrefix: "", "peers.": ""}
 
 // MayPut tells whether a role's certificate entitles to write a setting: one of Hornero's for it, or ROLE.NAME.
 func MayPut(role, key string) bool {

@@ -33,6 +33,9 @@ const ForgottenPrefix = "forgotten."
 // until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the name declares the old one gone.
 const ReplacedPrefix = "replaced."
 
+// SettingEra says how often the peer set was rebuilt; there is none in one that never was.
+const SettingEra = "peers.era"
+
 var (
 	// ErrStaleEpoch refuses an action under a lease that is no longer held at that epoch.
 	ErrStaleEpoch = errors.New("the lease is no longer held at that epoch")
@@ -118,6 +121,12 @@ func (s Snapshot) Forgotten() map[string]int {
 		}
 	}
 	return gone
+}
+
+// Era is how often the peer set was rebuilt.
+func (s Snapshot) Era() int {
+	era, _ := strconv.Atoi(s.Settings[SettingEra]) // nobody writes anything else there
+	return era
 }
 
 // Clone copies the snapshot, so that a reader may keep it.

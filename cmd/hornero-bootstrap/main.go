@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,7 +19,6 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peers"
-	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 )
@@ -43,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout),
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout), recoverCommand(os.Stdin, stdout),
 		recordCommand(os.Stdin, stdout), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
@@ -90,9 +88,10 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
 		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Image: immutable.Here(), Version: version, Log: log,
-		Known: func() bool { return peers.Known(dqlite) },
-		Open: func(ctx context.Context, node cloudinit.Node, address string, join []string, config *tls.Config, tell func()) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: node.Stack, Address: address, Port: roles.PeersPort, Join: join, TLS: config, Tell: tell, Log: log})
+		Known:    func() bool { return peers.Known(dqlite) },
+		SetAside: func() error { return peers.SetAside(dqlite) },
+		Open: func(ctx context.Context, o bootstrap.Opening) (bootstrap.Member, error) {
+			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Log: log})
 		},
 	})
 	go func() {

@@ -20,7 +20,7 @@ import (
 )
 
 func stackCommands(file *string) []*cobra.Command {
-	return []*cobra.Command{upCommand(file), statusCommand(file), eventsCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file),
+	return []*cobra.Command{upCommand(file), statusCommand(file), eventsCommand(file), recoverCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file),
 		initCommand(file), userdataCommand(file), versionCommand()}
 }
 

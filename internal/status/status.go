@@ -31,6 +31,7 @@ type PeerSet struct {
 	Founded    string   `json:"founded"` // id of the founding; empty when this node never joined one
 	Generation uint64   `json:"generation"`
 	Quorum     bool     `json:"quorum"`
+	Era        int      `json:"era,omitempty"` // how often it was rebuilt
 	Leader     string   `json:"leader"`
 	Voters     []string `json:"voters"`
 	Writer     string   `json:"writer"` // holder of the writer lease

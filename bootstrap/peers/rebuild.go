@@ -1,0 +1,275 @@
+package peers
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/canonical/go-dqlite/v2"
+	"github.com/canonical/go-dqlite/v2/client"
+	"gopkg.in/yaml.v3"
+)
+
+// Names beside a member's folder. A rebuilt peer set is prepared under the first, ready under the second, and takes the
+// folder's place when the member next opens; what was there stays under the third.
+const (
+	rebuilding = ".rebuilding"
+	rebuilt    = ".rebuilt"
+	lost       = ".lost"
+
+	basisFile = "basis.json"
+
+	answerTimeout = 3 * time.Second
+)
+
+// ErrNoMember means that a folder holds no member's part of a peer set.
+var ErrNoMember = errors.New("this node holds no part of a peer set")
+
+// Survivor is what one member's folder holds of the peer set.
+type Survivor struct {
+	Address string   `json:"address"` // dqlite's
+	Era     int      `json:"era"`     // how often the peer set was rebuilt
+	Term    uint64   `json:"term"`    // of the last entry of its log
+	Index   uint64   `json:"index"`   // 0: it has no copy of the store
+	Role    string   `json:"role"`    // voter, stand-by or spare, as it last wrote down
+	Voters  []string `json:"voters"`  // dqlite's addresses, as it last wrote down
+	id      uint64
+}
+
+// Look reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is added.
+func Look(dir string) (Survivor, error) {
+	if !known(dir) {
+		return Survivor{}, fmt.Errorf("look at %s: %w", dir, ErrNoMember)
+	}
+	scratch, err := os.MkdirTemp(filepath.Dir(dir), "look-")
+	if err != nil {
+		return Survivor{}, err
+	}
+	defer os.RemoveAll(scratch)
+	if err := copyFolder(dir, scratch); err != nil {
+		return Survivor{}, fmt.Errorf("look at %s: %w", dir, err)
+	}
+	return look(scratch)
+}
+
+// look reads a folder that no member has open.
+func look(dir string) (Survivor, error) {
+	var self client.NodeInfo
+	if err := readYAML(filepath.Join(dir, "info.yaml"), &self); err != nil {
+		return Survivor{}, err
+	}
+	var all []client.NodeInfo
+	if err := readYAML(filepath.Join(dir, "cluster.yaml"), &all); err != nil {
+		return Survivor{}, err
+	}
+	last, err := dqlite.ReadLastEntryInfo(dir)
+	if err != nil {
+		return Survivor{}, fmt.Errorf("read the last entry: %w", err)
+	}
+	era, err := eraOf(dir)
+	if err != nil {
+		return Survivor{}, err
+	}
+	survivor := Survivor{Address: self.Address, Era: era, Term: last.Term, Index: last.Index, Voters: []string{}, id: self.ID}
+	for _, node := range all {
+		if node.ID == self.ID {
+			survivor.Role = node.Role.String()
+		}
+		if node.Role == client.Voter {
+			survivor.Voters = append(survivor.Voters, node.Address)
+		}
+	}
+	return survivor, nil
+}
+
+// Answering returns those of the voters that answer at dqlite's door: this member itself counts as one.
+func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
+	config = inEra(config, s.Era)
+	config.ClientCAs = nil
+	answers := make([]bool, len(s.Voters))
+	var all sync.WaitGroup
+	for at, voter := range s.Voters {
+		all.Go(func() { answers[at] = voter == s.Address || answersAt(ctx, voter, config) })
+	}
+	all.Wait()
+	answering := []string{}
+	for at, voter := range s.Voters {
+		if answers[at] {
+			answering = append(answering, voter)
+		}
+	}
+	return answering
+}
+
+// answersAt tells whether dqlite itself answers: a machine that is frozen still takes connections.
+func answersAt(ctx context.Context, address string, config *tls.Config) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	member, err := client.New(ctx, address, client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)))
+	if err != nil {
+		return false
+	}
+	defer member.Close()
+	_, err = member.Describe(ctx)
+	return err == nil
+}
+
+// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched: the next
+// Open puts the new one in its place, if nothing was added to the old one meanwhile. Interrupted or repeated, it begins
+// anew. The caller knows that no majority of the old peer set is left, nor will come back as such.
+func Rebuild(ctx context.Context, dir string) (Survivor, error) {
+	if err := errors.Join(os.RemoveAll(dir+rebuilding), os.RemoveAll(dir+rebuilt)); err != nil {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
+	}
+	if !known(dir) {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", ErrNoMember)
+	}
+	if err := os.Mkdir(dir+rebuilding, 0o700); err != nil {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
+	}
+	if err := copyFolder(dir, dir+rebuilding); err != nil {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
+	}
+	basis, err := look(dir + rebuilding)
+	if err != nil {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
+	}
+	if err := reshape(ctx, dir+rebuilding, basis); err != nil {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
+	}
+	if err := errors.Join(syncFolder(dir+rebuilding), os.Rename(dir+rebuilding, dir+rebuilt), syncPath(filepath.Dir(dir))); err != nil {
+		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
+	}
+	return basis, nil
+}
+
+// reshape makes a copied folder that of the only member, in the next era.
+func reshape(ctx context.Context, dir string, basis Survivor) error {
+	only := []client.NodeInfo{{ID: basis.id, Address: basis.Address, Role: client.Voter}}
+	if err := dqlite.ReconfigureMembershipExt(dir, only); err != nil {
+		return err
+	}
+	store, err := client.NewYamlNodeStore(filepath.Join(dir, "cluster.yaml"))
+	if err != nil {
+		return err
+	}
+	if err := store.Set(ctx, only); err != nil {
+		return err
+	}
+	if err := writeEra(dir, basis.Era+1); err != nil {
+		return err
+	}
+	text, err := json.Marshal(basis)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, basisFile), text, 0o600)
+}
+
+// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved on is out of
+// date: the old peer set lives.
+func install(dir string) error {
+	if _, err := os.Stat(dir + rebuilt); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(dir); err == nil {
+		if stands, err := stillBasis(dir); err != nil || !stands {
+			return errors.Join(err, os.RemoveAll(dir+rebuilt))
+		}
+		if err := SetAside(dir); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Rename(dir+rebuilt, dir), syncPath(filepath.Dir(dir)))
+}
+
+func stillBasis(dir string) (bool, error) {
+	var basis Survivor
+	text, err := os.ReadFile(filepath.Join(dir+rebuilt, basisFile))
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(text, &basis); err != nil {
+		return false, err
+	}
+	now, err := Look(dir)
+	return err == nil && now.Era == basis.Era && now.Term == basis.Term && now.Index == basis.Index, err
+}
+
+// SetAside puts a member's folder out of the way, so that it joins anew. Only the last one is kept.
+func SetAside(dir string) error {
+	if err := os.RemoveAll(dir + lost); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(dir, dir+lost), syncPath(filepath.Dir(dir)))
+}
+
+func readYAML(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := yaml.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+// copyFolder copies the files of a flat folder. A segment that goes while it is copied was superseded by another.
+func copyFolder(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		if err := copyFile(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+func syncFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		errs = append(errs, syncPath(filepath.Join(dir, entry.Name())))
+	}
+	return errors.Join(append(errs, syncPath(dir))...)
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

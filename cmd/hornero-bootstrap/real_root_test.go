@@ -1,0 +1,178 @@
+//go:build root
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/internal/record"
+	"github.com/hornero/hornero/roles"
+)
+
+const program = "../../bin/hornero-bootstrap"
+
+// realSet is one peer set of real programs, each in a root and at a loopback address of its own.
+type realSet struct {
+	*testing.T
+	ca      pki.Pair
+	members []string // addresses
+}
+
+func newRealSet(t *testing.T) *realSet {
+	ca, err := pki.NewCA("bench")
+	require.NoError(t, err)
+	return &realSet{T: t, ca: ca}
+}
+
+func (s *realSet) issue(role, node string) pki.Pair {
+	kind := peerset.KindMember
+	if role == "web" {
+		kind = peerset.KindClient
+	}
+	pair, err := s.ca.Issue(pki.Name{Stack: "bench", Role: role, Node: node, Incarnation: 1, Kind: kind})
+	require.NoError(s, err)
+	return pair
+}
+
+// process is the real program in a root of its own.
+type process struct {
+	*testing.T
+	node, root, url string
+	pid             int
+	running         *exec.Cmd
+}
+
+func (s *realSet) run(role string, number int) *process {
+	node := fmt.Sprintf("%s-%d", role, number)
+	address := fmt.Sprintf("127.1.%d.%d", len(role), number)
+	root := filepath.Join(s.TempDir(), node)
+	write := func(path string, data []byte, mode os.FileMode) {
+		require.NoError(s, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
+		require.NoError(s, os.WriteFile(filepath.Join(root, path), data, mode))
+	}
+	data, err := os.ReadFile(program)
+	require.NoError(s, err)
+	write(record.BootstrapPath, data, 0o755)
+	write(record.Path, []byte(`{"release": "debian-13"}`), 0o644)
+	kind := map[string]string{"db": "member", "web": "client"}[role]
+	write(filepath.Join(record.RolesPath, role, "role.yaml"), fmt.Appendf(nil, "version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n", role, kind), 0o644)
+	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number), 0o600)
+
+	p := &process{T: s.T, node: node, root: root, url: "http://" + address + ":" + strconv.Itoa(roles.HealthPort)}
+	s.Cleanup(func() {
+		p.end(syscall.SIGTERM)
+		if s.Failed() {
+			said, _ := os.ReadFile(p.log())
+			s.Logf("%s:\n%s", node, said)
+		}
+	})
+	p.start()
+	began := time.Now()
+	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", node)
+	s.Logf("figure: %-58s %.2f s", node+", from exec to ready", time.Since(began).Seconds())
+	if role == "db" {
+		s.members = append(s.members, address)
+	}
+	return p
+}
+
+func (p *process) log() string { return p.root + ".log" }
+
+// command is one of the program's in this node's root.
+func (p *process) command(args ...string) *exec.Cmd {
+	command := exec.Command(record.BootstrapPath, args...)
+	command.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root, Pdeathsig: syscall.SIGKILL}
+	command.Dir, command.Env = "/", []string{"PATH=/usr/bin", "SNAP_INSTANCE_NAME=" + os.Getenv("SNAP_INSTANCE_NAME")} // dqlite's own sockets: see TestMain
+	return command
+}
+
+func (p *process) start() {
+	log, err := os.OpenFile(p.log(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	require.NoError(p, err)
+	defer log.Close()
+	p.running = p.command("run")
+	p.running.Stdout, p.running.Stderr = log, log
+	require.NoError(p, p.running.Start())
+	p.pid = p.running.Process.Pid
+}
+
+// end ends the program, and returns what it ended with.
+func (p *process) end(signal syscall.Signal) error {
+	if p.running == nil {
+		return nil
+	}
+	_ = p.running.Process.Signal(signal)
+	err := p.running.Wait()
+	p.running = nil
+	return err
+}
+
+// origin is what a node keeps of its first boot: there is no metadata service here.
+func (s *realSet) origin(role, node, address string, number int) []byte {
+	pair := s.issue(role, node)
+	document := cloudinit.Node{Version: 1, Stack: "bench", Role: role, Node: node, Incarnation: 1, Found: role == "db" && number == 1, Join: s.members,
+		TLS: cloudinit.TLS{CA: s.ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}}
+	data, err := cloudinit.Encode(document)
+	require.NoError(s, err)
+	var droplet cloudinit.Droplet
+	droplet.ID = number
+	droplet.Networks.Private = make([]cloudinit.Interface, 1)
+	droplet.Networks.Private[0].IPv4.Address, droplet.Networks.Private[0].IPv4.Netmask = address, "255.255.0.0"
+	kept, err := json.Marshal(map[string]any{"Droplet": droplet, "Found": cloudinit.Found{Source: "bench", Data: data}})
+	require.NoError(s, err)
+	return kept
+}
+
+func (p *process) ready() bool { return p.code("/readyz") == http.StatusOK }
+
+// code is what the health port answers; 0 when it does not.
+func (p *process) code(path string) int {
+	response, err := (&http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Get(p.url + path)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+func (p *process) rss() int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	require.NoError(p, err)
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
+			kibi, err := strconv.Atoi(fields[1])
+			require.NoError(p, err)
+			return kibi << 10
+		}
+	}
+	p.Fatal("no VmRSS")
+	return 0
+}
+
+// cpu is the time that the process used, in clock ticks of 10 ms (proc_pid_stat(5), fields 14 and 15).
+func (p *process) cpu() int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	require.NoError(p, err)
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+2:])
+	user, err := strconv.Atoi(string(fields[11]))
+	require.NoError(p, err)
+	system, err := strconv.Atoi(string(fields[12]))
+	require.NoError(p, err)
+	return user + system
+}

@@ -1,0 +1,180 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/status"
+	"github.com/hornero/hornero/roles"
+)
+
+var (
+	// ErrMajority refuses to rebuild a peer set that lives, or will.
+	ErrMajority = errors.New("the peer set is not lost")
+	// ErrNoSurvivor means that no member that answers holds the peer set.
+	ErrNoSurvivor = errors.New("no member that answers holds a copy of the peer set")
+)
+
+// Recovery is what `hornero recover` would do, and did.
+type Recovery struct {
+	From       string            `json:"from"` // the newest survivor, from which the peer set is rebuilt
+	Survivors  []status.Recovery `json:"survivors"`
+	Unanswered map[string]string `json:"unanswered"` // members, and why they did not answer
+	Steps      []string          `json:"steps"`
+	Done       bool              `json:"done"`
+}
+
+// PlanRecovery looks what is left of a peer set that lost its quorum, and picks the survivor that knows most. It changes nothing.
+func (f *Fleet) PlanRecovery(ctx context.Context) (Recovery, error) {
+	all, err := f.members(ctx)
+	if err != nil {
+		return Recovery{}, err
+	}
+	members, _ := current(all)
+	return f.planRecovery(ctx, members)
+}
+
+func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, error) {
+	plan := Recovery{Survivors: []status.Recovery{}, Unanswered: map[string]string{}, Steps: []string{}}
+	for _, said := range f.survivors(ctx, members) {
+		if said.err != nil {
+			plan.Unanswered[said.node] = said.err.Error()
+			continue
+		}
+		plan.Survivors = append(plan.Survivors, said.recovery)
+	}
+	slices.SortFunc(plan.Survivors, func(a, b status.Recovery) int { return strings.Compare(a.Node, b.Node) })
+	var newest *status.Recovery
+	for at, survivor := range plan.Survivors {
+		if survivor.Quorum {
+			return plan, fmt.Errorf("recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` recreates it", ErrMajority, survivor.Node)
+		}
+		if survivor.Index == 0 {
+			continue
+		}
+		if newest == nil || survivor.Newer(*newest) {
+			newest = &plan.Survivors[at] // of equals the first by name
+		}
+	}
+	if newest == nil {
+		return plan, fmt.Errorf("recover: %w: %s; bring one of them back, or `hornero up` a new stack", ErrNoSurvivor, strings.Join(f.lostNames(members), ", "))
+	}
+	plan.From = newest.Node
+	if newest.Refused != "" {
+		return plan, fmt.Errorf("recover: %w: on %s: %s", ErrMajority, newest.Node, newest.Refused)
+	}
+	plan.Steps = f.recoverySteps(plan, *newest)
+	return plan, nil
+}
+
+func (f *Fleet) recoverySteps(plan Recovery, newest status.Recovery) []string {
+	steps := []string{fmt.Sprintf("%s is the newest of %d survivors, at term %d, index %d; on it:", newest.Node, len(plan.Survivors), newest.Term, newest.Index)}
+	steps = append(steps, newest.Steps...)
+	if len(plan.Unanswered) > 0 {
+		lost := make([]string, 0, len(plan.Unanswered))
+		for node := range plan.Unanswered {
+			lost = append(lost, node)
+		}
+		slices.Sort(lost)
+		steps = append(steps, fmt.Sprintf("%s did not answer: what only they knew of the peer set is lost; `hornero replace NODE` recreates them afterwards", strings.Join(lost, ", ")))
+	}
+	return steps
+}
+
+// Recover rebuilds the peer set as planned, and waits until it has a quorum.
+func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
+	all, err := f.members(ctx)
+	if err != nil {
+		return plan, err
+	}
+	members, _ := current(all)
+	m, there := find(members, plan.From)
+	if !there {
+		return plan, fmt.Errorf("recover from %s: %w", plan.From, ErrNoDroplet)
+	}
+	f.say("%s: rebuilds the peer set", m.Node)
+	var stderr bytes.Buffer
+	code, err := f.shell.run(ctx, m, "hornero-bootstrap recover --yes --json", nil, nil, &stderr)
+	if err == nil && code != 0 {
+		err = errors.New(strings.TrimSpace(stderr.String()))
+	}
+	if err != nil {
+		return plan, fmt.Errorf("recover from %s (to run it again does no harm): %w", m.Node, err)
+	}
+	err = do.Wait(ctx, "wait for the peer set", func(ctx context.Context) (do.State, error) {
+		said, err := f.shell.status(ctx, m)
+		if err != nil || !said.PeerSet.Quorum {
+			return do.Pending, do.Seen("%s: quorum %v, %v", m.Node, said.PeerSet.Quorum, err)
+		}
+		return do.Done, nil
+	}, do.WaitOptions{Timeout: f.Timeout})
+	plan.Done = err == nil
+	return plan, err
+}
+
+type surviving struct {
+	node     string
+	recovery status.Recovery
+	err      error
+}
+
+// survivors asks all members of the peer set what they hold of it.
+func (f *Fleet) survivors(ctx context.Context, members []member) []surviving {
+	var asked []member
+	for _, m := range members {
+		if f.Manifests[m.Role].Peers == roles.Member {
+			asked = append(asked, m)
+		}
+	}
+	said := make([]surviving, len(asked))
+	var group errgroup.Group
+	for at, m := range asked {
+		group.Go(func() error {
+			recovery, err := f.shell.survivor(ctx, m)
+			said[at] = surviving{m.Node, recovery, err}
+			return nil
+		})
+	}
+	_ = group.Wait() // each answer carries its own error
+	for _, name := range f.lostNames(members) {
+		said = append(said, surviving{node: name, err: ErrNoDroplet})
+	}
+	return said
+}
+
+// lostNames are the members that the stack is to have and that have no Droplet.
+func (f *Fleet) lostNames(members []member) []string {
+	var names []string
+	for _, node := range f.Stack.All() {
+		if _, there := find(members, node.Name); !there && f.Manifests[node.Role].Peers == roles.Member {
+			names = append(names, node.Name)
+		}
+	}
+	return names
+}
+
+func (s *shell) survivor(ctx context.Context, m member) (status.Recovery, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*dialTimeout) // the node itself waits for voters that do not answer
+	defer cancel()
+	var said status.Recovery
+	if m.public() == "" {
+		return said, fmt.Errorf("ask %s: it has no address yet", m.Node)
+	}
+	var stdout, stderr bytes.Buffer
+	code, err := s.run(ctx, m, "hornero-bootstrap recover --dry-run --json", nil, &stdout, &stderr)
+	if err != nil {
+		return said, err
+	}
+	if code != 0 {
+		return said, fmt.Errorf("ask %s: %s", m.Node, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return said, json.Unmarshal(stdout.Bytes(), &said)
+}
