@@ -120,8 +120,21 @@ func TestDoomed(t *testing.T) {
 	}
 	all := []haproxy.Session{session(1, "0xa", "writer/db-1"), session(1, "0xb", "writer/db-2"), session(2, "0xc", "readers/db-1"), session(2, "0xd", "readers/db-2"),
 		session(0, "0xe", "writer/db-9"), {PID: 0, ID: "0xf", Server: "writer/db-2"}}
-	require.Equal(t, []haproxy.Session{all[1], all[3], all[4]}, haproxy.Doomed(all, servers, nil), "not the one that is still being connected")
-	require.Equal(t, []haproxy.Session{all[1], all[2], all[3], all[4]}, haproxy.Doomed(all, servers, map[string]bool{"readers/db-1": true}))
+	require.Equal(t, []haproxy.Session{all[1], all[3], all[4]}, haproxy.Doomed(all, servers, nil, nil), "not the one that is still being connected")
+	require.Equal(t, []haproxy.Session{all[1], all[2], all[3], all[4]}, haproxy.Doomed(all, servers, nil, map[string]bool{"readers/db-1": true}))
+}
+
+// A node that leaves ends its sessions itself, as long as it is well.
+func TestSpared(t *testing.T) {
+	servers := serversOf("writer/db-1 10.0.0.1 maint up", "writer/db-2 10.0.0.2 up", "readers/db-1 10.0.0.1 up passed")
+	leaving := database("db-1", "10.0.0.1", 1)
+	leaving.Facts = map[string]string{peerset.FactLeaving: "yes"}
+	two := database("db-2", "10.0.0.2", 1)
+	require.Equal(t, []string{"writer/db-1"}, haproxy.Spared(servers, snapshot("db-2", 1, leaving, two)))
+	for _, one := range []peerset.Peer{database("db-1", "10.0.0.1", 1), sick(leaving), dead(leaving)} {
+		require.Empty(t, haproxy.Spared(servers, snapshot("db-2", 1, one, two)))
+	}
+	require.Empty(t, haproxy.Doomed([]haproxy.Session{{ID: "0xa", Server: "writer/db-1", Connected: true}}, servers, []string{"writer/db-1"}, nil))
 }
 
 func TestShape(t *testing.T) {
