@@ -24,7 +24,7 @@ import (
 
 // Defaults, which a test shortens.
 const (
-	DefaultRefresh        = 150 * time.Millisecond // how often a member reads generation, renewals and beats
+	DefaultRefresh        = 250 * time.Millisecond // how often a member reads generation, renewals and beats
 	DefaultLeadership     = 2 * time.Second        // how often a member looks who leads and who votes
 	DefaultNetworkLatency = 20 * time.Millisecond  // dqlite's unit: a dead leader is replaced in 0.6 s instead of 4.4 s (measured)
 	DefaultRolesFrequency = 2 * time.Second        // how soon a stand-by takes a lost voter's place
