@@ -65,6 +65,10 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 		switch {
 		case reader && closed:
 			reading = append(reading, bring(server, moved || !peer.Healthy)...)
+		case reader && peer.Facts[peerset.FactLeaving] != "":
+			if server.Weight != 0 {
+				reading = append(reading, set(server, "weight 0")) // not closed: the writer's health is what is checked here
+			}
 		case reader && server.Weight == 0:
 			reading = append(reading, set(server, "weight 100%")) // an agent ended in the middle of bring
 		case writer && closed:
