@@ -85,6 +85,11 @@ bench-failover: build packer ## measure how long clients wait when the writer is
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,netgo,osusergo -run TestFailover ./e2e
 
+.PHONY: bench-consensus
+bench-consensus: build packer ## take the peer set's leader away, then its quorum: no client may notice (root)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	go test -v -count 1 -timeout 1h -tags root,bench,libsqlite3,netgo,osusergo -run TestConsensusLost ./e2e
+
 SOAK ?= 10m
 .PHONY: soak-evictions
 soak-evictions: build packer ## burn all processors beside the stack: no database node may be shut out (root; SOAK=10m)

@@ -28,6 +28,8 @@ func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 		return d.join(ctx, in, action)
 	case Stop:
 		return d.stop(ctx, action)
+	case Dismiss:
+		return d.dismiss(ctx)
 	case Serve:
 		if err := d.settle(); err != nil {
 			return err
@@ -97,6 +99,28 @@ func (d *Driver) unreadable() bool {
 func (d *Driver) settle() error {
 	d.update(func(local *Local) { local.forgive() })
 	return d.Data.Settle()
+}
+
+// dismissEvery is how often the clients of a node that leaves are looked at: most transactions are shorter.
+const dismissEvery = 10 * time.Millisecond
+
+// dismiss lets each client come to the end of its transaction and ends its session then. By now all proxies send whoever
+// comes anew to the new writer. A commit that is cut off is one whose fate its client does not know.
+func (d *Driver) dismiss(ctx context.Context) error {
+	for end := time.Now().Add(d.Times.Tick); time.Now().Before(end); {
+		left, err := d.Database.Dismiss(ctx)
+		if err != nil {
+			return err
+		}
+		if left == 0 {
+			d.update(func(local *Local) { local.Dismissed = true })
+			return nil
+		}
+		if !sleep(ctx, dismissEvery) {
+			return nil
+		}
+	}
+	return nil
 }
 
 func (d *Driver) stop(ctx context.Context, action Action) error {

@@ -81,19 +81,20 @@ func (w Wsrep) donor() bool   { return w.primary() && w.LocalState == wsrepDonor
 
 // Local is what the node knows of itself without asking anybody.
 type Local struct {
-	Process  Process
-	Content  Content // of a stopped server's data directory
-	Position Position
-	Wsrep    Wsrep  // of a running server
-	Served   bool   // the server answered before and was not seen down since
-	Synced   bool   // the server was synced, and in the primary component ever since
-	Unread   int    // recoveries of the position that failed, in a row
-	Gone     string // why this incarnation is to take no part any more, as the directory remembers it
-	Unseen   string // why the data directory could not be looked at; Content is empty then
-	Failures int    // starts that failed, in a row, while nothing else changed
-	Damage   int    // those among them that spoke of the data itself
-	Cause    Cause  // of the last failure
-	Trouble  string // the last failure
+	Process   Process
+	Content   Content // of a stopped server's data directory
+	Position  Position
+	Wsrep     Wsrep  // of a running server
+	Served    bool   // the server answered before and was not seen down since
+	Synced    bool   // the server was synced, and in the primary component ever since
+	Unread    int    // recoveries of the position that failed, in a row
+	Gone      string // why this incarnation is to take no part any more, as the directory remembers it
+	Unseen    string // why the data directory could not be looked at; Content is empty then
+	Failures  int    // starts that failed, in a row, while nothing else changed
+	Dismissed bool   // of a node that leaves: no client is left
+	Damage    int    // those among them that spoke of the data itself
+	Cause     Cause  // of the last failure
+	Trouble   string // the last failure
 }
 
 // Input is everything that a decision depends on.
@@ -124,6 +125,7 @@ const (
 	Reform    Kind = "reform"    // make the running non-primary component primary
 	Join      Kind = "join"      // start and get in by state transfer
 	Stop      Kind = "stop"      // stop the server
+	Dismiss   Kind = "dismiss"   // end the clients' sessions, each between two of its transactions
 )
 
 // Action is a decision: what to do, and why.
@@ -187,8 +189,13 @@ func (in Input) leave() Action {
 	if (writer.Holder == "" || writer.Holder == in.Node) && in.hasSuccessor() {
 		return Action{Kind: Wait, State: in.serving(), Reason: "draining: another node is to take the writes first"}
 	}
-	if senders := in.senders(); in.Parting && len(senders) > 0 && in.Local.Wsrep.synced() {
-		return Action{Kind: Wait, State: in.serving(), Reason: "draining: " + list(senders) + " is to send the writes elsewhere first"}
+	if in.Parting && in.Local.Wsrep.synced() && in.hasSuccessor() {
+		if senders := in.senders(); len(senders) > 0 {
+			return Action{Kind: Wait, State: in.serving(), Reason: "draining: " + list(senders) + " is to send the writes elsewhere first"}
+		}
+		if !in.Local.Dismissed {
+			return Action{Kind: Dismiss, State: in.serving(), Reason: "draining: the clients' transactions come to their end"}
+		}
 	}
 	return Action{Kind: Stop, State: StateStopped, Reason: "draining"}
 }
@@ -197,7 +204,7 @@ func (in Input) leave() Action {
 func (in Input) senders() []string {
 	var names []string
 	for _, peer := range in.Peers.Peers {
-		if in.Peers.Quorum && peer.Alive && peer.Facts[peerset.FactSendsTo] == in.Node && in.hasSuccessor() {
+		if in.Peers.Quorum && peer.Alive && peer.Facts[peerset.FactSendsTo] == in.Node {
 			names = append(names, peer.Name)
 		}
 	}

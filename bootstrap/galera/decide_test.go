@@ -77,6 +77,7 @@ func settings(s map[string]string) edit {
 func founder(i *galera.Input)    { i.Founder = true }
 func noQuorum(i *galera.Input)   { i.Peers.Quorum = false }
 func parting(i *galera.Input)    { i.Leave, i.Parting = true, true }
+func dismissed(i *galera.Input)  { i.Local.Dismissed = true }
 func leaving(i *galera.Input)    { i.Leave = true }
 func backingOff(i *galera.Input) { i.BackingOff = true }
 func content(c galera.Content) edit {
@@ -201,8 +202,9 @@ func TestDecide(t *testing.T) {
 		{name: "the writer hands over first", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-2")), want: galera.Wait, state: galera.StateSynced, reason: "take the writes first"},
 		{name: "then stops", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop, state: galera.StateStopped},
 		{name: "but not while a proxy sends its writes here", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-2")), holder(peerset.LeaseWriter, "db-1")), want: galera.Wait, state: galera.StateSynced, reason: "proxy-1 is to send the writes elsewhere first"},
-		{name: "one that sends them elsewhere does not count", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-1")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
-		{name: "nor one that is dead", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), dead(proxy("proxy-1", "db-2"))), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
+		{name: "when all send them elsewhere the clients go", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-1")), holder(peerset.LeaseWriter, "db-1")), want: galera.Dismiss, state: galera.StateSynced},
+		{name: "a dead proxy sends nothing", in: in(parting, running("Primary", 4, 10), peers(primary("db-1", ours), dead(proxy("proxy-1", "db-2"))), holder(peerset.LeaseWriter, "db-1")), want: galera.Dismiss},
+		{name: "then the server", in: in(parting, dismissed, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-1")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
 		{name: "and not for ever", in: in(leaving, running("Primary", 4, 10), peers(primary("db-1", ours), proxy("proxy-1", "db-2")), holder(peerset.LeaseWriter, "db-1")), want: galera.Stop},
 		{name: "who leaves, too, takes no writes", in: in(leaving, running("Primary", 4, 10), peers(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))), want: galera.Stop},
 		{name: "the last one just stops", in: in(leaving, running("Primary", 4, 10), holder(peerset.LeaseWriter, "db-2")), want: galera.Stop},

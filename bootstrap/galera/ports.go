@@ -26,6 +26,8 @@ type Database interface {
 	Probe(ctx context.Context) (Wsrep, error)
 	// Apply runs the file of users and grants. It may run again: every statement is idempotent.
 	Apply(ctx context.Context, path string) error
+	// Dismiss ends the sessions of clients that are in no transaction, and returns how many are left.
+	Dismiss(ctx context.Context) (int, error)
 	// Reform makes the running non-primary component primary.
 	Reform(ctx context.Context) error
 }

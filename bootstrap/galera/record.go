@@ -50,8 +50,8 @@ const (
 	FactSize          = "galera.size"
 	FactState         = "galera.state"
 	FactAddress       = "galera.address"
-	FactLeaving       = "galera.leaving" // the node gives its work up
-	FactReason        = "galera.reason"  // why there is no evidence
+	FactLeaving       = peerset.FactLeaving
+	FactReason        = "galera.reason" // why there is no evidence
 	FactArbiters      = "galera.arbiters"
 )
 

@@ -202,6 +202,8 @@ func (s *server) Apply(context.Context, string) error {
 
 func (s *server) Reform(context.Context) error { return nil }
 
+func (s *server) Dismiss(context.Context) (int, error) { return 0, nil }
+
 // serve is a start that ends well.
 func serve(s *server) {
 	s.process = galera.ProcessRunning

@@ -123,6 +123,47 @@ func withoutWords(err error) error {
 	return err
 }
 
+// clients are the sessions over TCP, and whether each is between two transactions (MariaDB knowledge base, Information Schema
+// PROCESSLIST and INNODB_TRX).
+const clients = `SELECT p.id, p.command = 'Sleep' AND t.trx_id IS NULL FROM information_schema.processlist p
+ LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.host LIKE '%:%'`
+
+// unknownThread is the server's number for a session that is gone (MariaDB error codes, 1094).
+const unknownThread = 1094
+
+// Dismiss ends the sessions of clients that are in no transaction, and returns how many are left.
+func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	rows, err := s.db.QueryContext(ctx, clients)
+	if err != nil {
+		return 0, fmt.Errorf("look for clients: %w", err)
+	}
+	defer rows.Close()
+	var idle []int64
+	for rows.Next() {
+		var id int64
+		var between bool
+		if err := rows.Scan(&id, &between); err != nil {
+			return 0, fmt.Errorf("look for clients: %w", err)
+		}
+		if between {
+			idle = append(idle, id)
+		}
+		left++
+	}
+	if err := rows.Err(); err != nil {
+		return 0, fmt.Errorf("look for clients: %w", err)
+	}
+	for _, id := range idle {
+		_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
+		if refused := new(mysql.MySQLError); err != nil && !(errors.As(err, &refused) && refused.Number == unknownThread) {
+			return left, fmt.Errorf("end a client's session: %w", err)
+		}
+	}
+	return left, nil
+}
+
 // unknownVariable is the server's number for a variable that it does not have (MariaDB error codes, 1193).
 const unknownVariable = 1193
 

@@ -65,6 +65,10 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 		switch {
 		case reader && closed:
 			reading = append(reading, bring(server, moved || !peer.Healthy)...)
+		case reader && peer.Facts[peerset.FactLeaving] != "":
+			if server.Weight != 0 {
+				reading = append(reading, set(server, "weight 0")) // not closed: the writer's health is what is checked here
+			}
 		case reader && server.Weight == 0:
 			reading = append(reading, set(server, "weight 100%")) // an agent ended in the middle of bring
 		case writer && closed:
@@ -108,10 +112,19 @@ type Session struct {
 	Connected bool
 }
 
-// Doomed returns the connected sessions to servers that are not open now, or are cut off.
-func Doomed(sessions []Session, servers []Server, cut map[string]bool) []Session {
+// Spared returns the closed servers whose database node leaves and is well: it ends its sessions itself, each after its
+// transaction.
+func Spared(servers []Server, snapshot peerset.Snapshot) []string {
+	return names(slices.DeleteFunc(slices.Clone(servers), func(s Server) bool {
+		peer, known := snapshot.Peer(s.Name)
+		return !known || !s.Maintenance || s.Backend != writerBackend || peer.Facts[peerset.FactLeaving] == "" || !peer.Healthy || !peer.Alive || peer.Address != s.Address
+	}))
+}
+
+// Doomed returns the connected sessions to servers that are neither open now nor spared, or are cut off.
+func Doomed(sessions []Session, servers []Server, spared []string, cut map[string]bool) []Session {
 	open := map[string]bool{}
-	for _, id := range openServers(servers) {
+	for _, id := range slices.Concat(openServers(servers), spared) {
 		open[id] = !cut[id]
 	}
 	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool { return open[s.Server] || !s.Connected })

@@ -36,6 +36,11 @@ func database(name, address string, incarnation int) peerset.Peer {
 func sick(peer peerset.Peer) peerset.Peer { peer.Healthy = false; return peer }
 func dead(peer peerset.Peer) peerset.Peer { peer.Alive = false; return peer }
 
+func leaving(peer peerset.Peer) peerset.Peer {
+	peer.Facts = map[string]string{peerset.FactLeaving: "yes"}
+	return peer
+}
+
 func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Snapshot {
 	return peerset.Snapshot{
 		Founded: "f", Quorum: true, Peers: peers,
@@ -46,6 +51,8 @@ func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Sna
 func TestDecide(t *testing.T) {
 	one, two := database("db-1", "10.0.0.1", 1), database("db-2", "10.0.0.2", 1)
 	steady := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2 up passed")
+	idle := serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed")
+	idle[1].Weight = 0
 	closeOne := haproxy.Plan{Close: []string{"set server writer/db-1 state maint"}}
 	for _, c := range []struct {
 		name     string
@@ -72,6 +79,9 @@ func TestDecide(t *testing.T) {
 			Close: []string{"set server readers/db-2 state maint"}, Moved: []string{"readers/db-2"},
 			Open: []string{"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
 				"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}}},
+		{"a node that leaves gets no new readers", steady, snapshot("db-1", 1, leaving(one), two), haproxy.Plan{Open: []string{"set server readers/db-1 weight 0"}}},
+		{"nor is told so twice", idle, snapshot("db-1", 1, leaving(one), two), haproxy.Plan{}},
+		{"until it stays after all", idle, snapshot("db-1", 1, one, two), haproxy.Plan{Open: []string{"set server readers/db-1 weight 100%"}}},
 		{"a reader left the peer set", steady, snapshot("db-1", 1, one), haproxy.Plan{Close: []string{"set server readers/db-2 state maint"}}},
 		{"a slot is filled by a node that does not serve yet", serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"), snapshot("", 0, sick(two)), haproxy.Plan{
 			Open: []string{"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
@@ -120,8 +130,20 @@ func TestDoomed(t *testing.T) {
 	}
 	all := []haproxy.Session{session(1, "0xa", "writer/db-1"), session(1, "0xb", "writer/db-2"), session(2, "0xc", "readers/db-1"), session(2, "0xd", "readers/db-2"),
 		session(0, "0xe", "writer/db-9"), {PID: 0, ID: "0xf", Server: "writer/db-2"}}
-	require.Equal(t, []haproxy.Session{all[1], all[3], all[4]}, haproxy.Doomed(all, servers, nil), "not the one that is still being connected")
-	require.Equal(t, []haproxy.Session{all[1], all[2], all[3], all[4]}, haproxy.Doomed(all, servers, map[string]bool{"readers/db-1": true}))
+	require.Equal(t, []haproxy.Session{all[1], all[3], all[4]}, haproxy.Doomed(all, servers, nil, nil), "not the one that is still being connected")
+	require.Equal(t, []haproxy.Session{all[1], all[2], all[3], all[4]}, haproxy.Doomed(all, servers, nil, map[string]bool{"readers/db-1": true}))
+}
+
+// A node that leaves ends its sessions itself, as long as it is well.
+func TestSpared(t *testing.T) {
+	servers := serversOf("writer/db-1 10.0.0.1 maint up", "writer/db-2 10.0.0.2 up", "readers/db-1 10.0.0.1 up passed")
+	gone := leaving(database("db-1", "10.0.0.1", 1))
+	two := database("db-2", "10.0.0.2", 1)
+	require.Equal(t, []string{"writer/db-1"}, haproxy.Spared(servers, snapshot("db-2", 1, gone, two)))
+	for _, one := range []peerset.Peer{database("db-1", "10.0.0.1", 1), sick(gone), dead(gone)} {
+		require.Empty(t, haproxy.Spared(servers, snapshot("db-2", 1, one, two)))
+	}
+	require.Empty(t, haproxy.Doomed([]haproxy.Session{{ID: "0xa", Server: "writer/db-1", Connected: true}}, servers, []string{"writer/db-1"}, nil))
 }
 
 func TestShape(t *testing.T) {

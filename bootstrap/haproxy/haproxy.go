@@ -252,10 +252,11 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	d.swept = time.Now()
+	spared := Spared(servers, d.Peers.Snapshot())
 	current, err := d.Runtime.Current(ctx)
-	err = errors.Join(err, d.end(ctx, Doomed(current, servers, nil)))
+	err = errors.Join(err, d.end(ctx, Doomed(current, servers, spared, nil)))
 	left, err2 := d.Runtime.Left(ctx)
-	err = errors.Join(err, err2, d.end(ctx, Doomed(left, servers, d.cut)))
+	err = errors.Join(err, err2, d.end(ctx, Doomed(left, servers, spared, d.cut)))
 	if err != nil {
 		d.Log.Debug("end sessions", "err", err)
 		return

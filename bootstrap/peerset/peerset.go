@@ -25,6 +25,9 @@ const (
 // FactSendsTo is what a proxy reports: the database node that it sends writes to, "" for none.
 const FactSendsTo = "haproxy.writer"
 
+// FactLeaving is what a database node reports that gives its work up: it serves the sessions that it has to their end.
+const FactLeaving = "galera.leaving"
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
