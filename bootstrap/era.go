@@ -27,9 +27,11 @@ func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member,
 		snapshot := member.Snapshot()
 		if snapshot.Founded == "" {
 			snapshot = remembered
+			snapshot.Quorum = false // whom it heard then does not count
 		}
 		for _, address := range unheard(snapshot, a.node.Node) {
 			theirs, err := client.Peers(ctx, address)
+			a.Log.Debug("asked for the era", "address", address, "era", theirs.Era(), "quorum", theirs.Quorum, "err", err)
 			if err == nil && theirs.Quorum && theirs.Founded == snapshot.Founded && theirs.Era() > snapshot.Era() {
 				a.Log.Warn("the peer set was rebuilt without this member", "era", theirs.Era(), "own", snapshot.Era(), "told by", address)
 				a.leave(ErrOutlived)

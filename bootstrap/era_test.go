@@ -67,7 +67,7 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			}
 			defer cancel()
 			client := api.NewClient(config, "", listener.Addr().(*net.TCPAddr).Port, nil)
-			err = agent.WatchEra(patience, client, standing{snapshot: c.own}, peerset.Snapshot{Founded: "f", Peers: peer(false)})
+			err = agent.WatchEra(patience, client, standing{snapshot: c.own}, peerset.Snapshot{Founded: "f", Quorum: true, Peers: peer(true)})
 			if c.outlived {
 				require.ErrorIs(t, err, bootstrap.ErrOutlived)
 			} else {

@@ -14,6 +14,8 @@ fi
 scripts/deps.sh user-mode-linux qemu-system-x86 xorriso
 echo "== config drives, read by a kernel that has their filesystems"
 go test -count 1 -tags=root,netgo,osusergo ./cloudinit
+echo "== real agents lose their peer set, and it is rebuilt"
+go test -count 1 -timeout 5m -run RebuiltByReal -tags=root,libsqlite3,nosqlite3,netgo,osusergo ./cmd/hornero-bootstrap
 echo "== real Droplets in labs of their own"
 go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
 echo "== two equal bakes, and Debian 9's way as far as it goes without Debian 9"

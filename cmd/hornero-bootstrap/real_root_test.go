@@ -106,7 +106,7 @@ func (p *process) start() {
 	log, err := os.OpenFile(p.log(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	require.NoError(p, err)
 	defer log.Close()
-	p.running = p.command("run")
+	p.running = p.command("run", "--debug")
 	p.running.Stdout, p.running.Stderr = log, log
 	require.NoError(p, p.running.Start())
 	p.pid = p.running.Process.Pid

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -37,6 +38,20 @@ func (p *process) status() status.Status {
 
 func (p *process) eventually(what string, true func(status.Status) bool) {
 	require.Eventually(p, func() bool { return true(p.status()) }, 40*time.Second, 100*time.Millisecond, "%s: %s: %+v", p.node, what, p.status().PeerSet)
+}
+
+// ended waits for the program's own end.
+func (p *process) ended() error {
+	ended := make(chan error, 1)
+	go func(running *exec.Cmd) { ended <- running.Wait() }(p.running)
+	select {
+	case err := <-ended:
+		p.running = nil
+		return err
+	case <-time.After(40 * time.Second):
+		p.Fatalf("%s goes on: %+v", p.node, p.status().PeerSet)
+		return nil
+	}
 }
 
 // TestALostPeerSetIsRebuiltByRealPrograms ends two of three members for good, and brings everything back. This test is
@@ -78,7 +93,7 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(first.root, "var/lib/hornero/dqlite")))
 	first.start()
 	third.start()
-	require.Error(t, third.running.Wait(), "it finds that the peer set was rebuilt without it")
+	require.Error(t, third.ended(), "it finds that the peer set was rebuilt without it")
 	third.start() // as systemd does
 	for _, member := range []*process{first, second, third} {
 		member.eventually("three voters of the new era", func(s status.Status) bool {
