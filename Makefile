@@ -63,7 +63,7 @@ bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle D
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test -run '^$$' -bench Get -benchtime 2000x ./lab/api | grep -E 'Benchmark|FAIL'
 	echo "the medians above: at most 1 ms"
-	go test -v -count 1 -timeout 20m -tags root,bench,libsqlite3,netgo,osusergo -run TestFigures ./lab 2>&1 | grep -E "at most|FAIL|Error|^ok"
+	go test -v -count 1 -timeout 20m -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestFigures ./lab 2>&1 | grep -E "at most|FAIL|Error|^ok"
 
 .PHONY: bench-bootstrap
 bench-bootstrap: build ## measure the bootstrap: its size, memory, idle CPU, and how fast a change is everywhere (root, three minutes)
@@ -77,24 +77,24 @@ CHAOS_FAULTS ?= 200
 .PHONY: chaos
 chaos: build packer ## break the stack at random under load, and prove that it heals and keeps every row (root; CHAOS_FAULTS=200, CHAOS_SEED)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
-	CHAOS_FAULTS=$(CHAOS_FAULTS) go test -v -count 1 -timeout 12h -tags root,chaos,libsqlite3,netgo,osusergo -run TestChaos ./e2e
+	CHAOS_FAULTS=$(CHAOS_FAULTS) go test -v -count 1 -timeout 12h -tags root,chaos,libsqlite3,nosqlite3,netgo,osusergo -run TestChaos ./e2e
 
 FAILOVER_ROUNDS ?= 20
 .PHONY: bench-failover
 bench-failover: build packer ## measure how long clients wait when the writer is lost or moved (root; FAILOVER_ROUNDS=20, FAILOVER_WAYS="machine off,mariadbd kill -9,planned move")
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
-	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,netgo,osusergo -run TestFailover ./e2e
+	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestFailover ./e2e
 
 .PHONY: bench-consensus
 bench-consensus: build packer ## take the peer set's leader away, then its quorum: no client may notice (root)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
-	go test -v -count 1 -timeout 1h -tags root,bench,libsqlite3,netgo,osusergo -run TestConsensusLost ./e2e
+	go test -v -count 1 -timeout 1h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestConsensusLost ./e2e
 
 SOAK ?= 10m
 .PHONY: soak-evictions
 soak-evictions: build packer ## burn all processors beside the stack: no database node may be shut out (root; SOAK=10m)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
-	SOAK=$(SOAK) go test -v -count 1 -timeout 12h -tags root,bench,libsqlite3,netgo,osusergo -run TestNoFalseEvictions ./e2e
+	SOAK=$(SOAK) go test -v -count 1 -timeout 12h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestNoFalseEvictions ./e2e
 
 .PHONY: bench-images
 bench-images: build packer ## measure what the roles' shared layer saves: cold bakes with it and without (root, five minutes)

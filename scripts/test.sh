@@ -12,16 +12,17 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 scripts/deps.sh user-mode-linux qemu-system-x86 xorriso
+real() { go test -count 1 -tags=root,libsqlite3,nosqlite3,netgo,osusergo "$@"; }
 echo "== config drives, read by a kernel that has their filesystems"
-go test -count 1 -tags=root,netgo,osusergo ./cloudinit
+real ./cloudinit
 echo "== real agents lose their peer set, and it is rebuilt"
-go test -count 1 -timeout 5m -run RebuiltByReal -tags=root,libsqlite3,nosqlite3,netgo,osusergo ./cmd/hornero-bootstrap
+real -timeout 5m -run RebuiltByReal ./cmd/hornero-bootstrap
 echo "== real Droplets in labs of their own"
-go test -p 1 -count 1 -timeout 30m -tags=root,libsqlite3,netgo,osusergo ./lab/...
+real -p 1 -timeout 30m ./lab/...
 echo "== two equal bakes, and Debian 9's way as far as it goes without Debian 9"
-go test -count 1 -tags=root,libsqlite3,netgo,osusergo -run 'TestTwoBakes|TestARoleBakesForDebian9|TestMmdebstrap|TestTheBootstrapRuns' ./builder ./cmd/hornero-bootstrap
+real -p 1 -run 'TestTwoBakes|TestARoleBakesForDebian9|TestMmdebstrap|TestTheBootstrapRuns' ./builder ./cmd/hornero-bootstrap
 echo "== a role without a Droplet: a disk that boots, and is imported"
-go test -count 1 -timeout 20m -v -tags=root,libsqlite3,netgo,osusergo -run 'TestADiskBoots|Rootfs' ./builder
-go test -count 1 -tags=root,netgo,osusergo ./builder/rootfs
+real -timeout 20m -v -run 'TestADiskBoots|Rootfs' ./builder
+real ./builder/rootfs
 echo "== one stack, from the bake to its end"
-go test -count 1 -timeout 40m -v -tags=root,libsqlite3,netgo,osusergo ./e2e/...
+real -timeout 40m -v ./e2e/...
