@@ -17,7 +17,8 @@ import (
 
 // Debian 9's programs cannot be had here. What is rendered for them is held to tables of the names that they know: each has
 // every name that our texts use on any release, with the version that it came with; a name that is not in its table is
-// refused, too. Debian 9 has HAProxy 1.7.5, MariaDB 10.1.48, galera-3 25.3.19, nginx 1.10.3, PHP 7.0.33 and systemd 232.
+// refused, too. A version stands where a manual or a list of changes names one; that an old name is old ("") was read for most of
+// HAProxy's and some of MariaDB's names, and is common knowledge for the others. Debian 9 has HAProxy 1.7.5, MariaDB 10.1.48, galera-3 25.3.19, nginx 1.10.3, PHP 7.0.33 and systemd 232.
 type rules struct {
 	program string
 	version string            // that Debian 9 has
