@@ -44,7 +44,9 @@ func (i *Image) CheckOwn(ctx context.Context) (Pass, error) {
 }
 
 func (i *Image) check(ctx context.Context, share float64, expect func(record.Image) ([]expected, error)) (Pass, error) {
+	i.waiting.Add(1)
 	i.once.Lock()
+	i.waiting.Add(-1)
 	defer i.once.Unlock()
 	image, err := i.readRecord()
 	if err != nil {
@@ -79,7 +81,7 @@ func (i *Image) compare(ctx context.Context, list []expected, share float64, pas
 		default:
 			pass.Findings = append(pass.Findings, differences(want, have)...)
 		}
-		if err := pace.rest(ctx); err != nil {
+		if err := pace.rest(ctx, func() bool { return i.waiting.Load() > 0 }); err != nil {
 			return err
 		}
 	}

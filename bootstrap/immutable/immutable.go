@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/internal/record"
@@ -19,7 +20,8 @@ type Image struct {
 	Root string // "/", or a test's folder
 	Run  string // the bootstrap's folder on a tmpfs
 
-	once sync.Mutex // one pass over the files at a time
+	once    sync.Mutex   // one pass over the files at a time
+	waiting atomic.Int32 // who waits for it: a slow pass goes on without rest then
 }
 
 // Here is the image that this process runs in.

@@ -33,8 +33,8 @@ type pace struct {
 
 func newPace(share float64) *pace { return &pace{share: share, since: time.Now()} }
 
-// rest pauses for as long as the work since the last pause asks for.
-func (p *pace) rest(ctx context.Context) error {
+// rest pauses for as long as the work since the last pause asks for, unless somebody waits.
+func (p *pace) rest(ctx context.Context, waited func() bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -45,10 +45,12 @@ func (p *pace) rest(ctx context.Context) error {
 	if pause < shortest {
 		return nil
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(pause):
+	for end := time.Now().Add(pause); time.Now().Before(end) && !waited(); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(time.Until(end), shortest)):
+		}
 	}
 	p.since = time.Now()
 	return nil
