@@ -295,7 +295,7 @@ func (o *oven) killed(g *gate, who, at string, args ...string) {
 	strike := func() {
 		<-started
 		once.Do(func() {
-			map[string]func(){"packer": r.killPacker, "both": r.killAll, "interrupt": r.interrupt, "plugin": r.killPlugin("builder"), "lab": o.killLab}[who]()
+			map[string]func(){"packer": r.killPacker, "both": r.killAll, "interrupt": r.interrupt, "plugin": r.killPlugin("builder"), "provisioner": r.killPlugin("provisioner"), "lab": o.killLab}[who]()
 		})
 	}
 	g.watch(func(call string) {
