@@ -15,14 +15,11 @@ scripts/deps.sh user-mode-linux qemu-system-x86 xorriso
 real() { go test -count 1 -tags=root,libsqlite3,nosqlite3,netgo,osusergo "$@"; }
 echo "== config drives, read by a kernel that has their filesystems"
 real ./cloudinit
-echo "== real agents lose their peer set, and it is rebuilt"
-real -timeout 5m -run RebuiltByReal ./cmd/hornero-bootstrap
+echo "== /usr read-only, the bootstrap in an empty root, and real agents whose peer set is lost and rebuilt"
+real -p 1 -timeout 10m ./bootstrap/immutable ./cmd/hornero-bootstrap
 echo "== real Droplets in labs of their own"
 real -p 1 -timeout 30m ./lab/...
-echo "== two equal bakes, and Debian 9's way as far as it goes without Debian 9"
-real -p 1 -run 'TestTwoBakes|TestARoleBakesForDebian9|TestMmdebstrap|TestTheBootstrapRuns' ./builder ./cmd/hornero-bootstrap
-echo "== a role without a Droplet: a disk that boots, and is imported"
-real -timeout 20m -v -run 'TestADiskBoots|Rootfs' ./builder
-real ./builder/rootfs
+echo "== real Packer and real bakes: layers, kills, Debian 12, Debian 9 as far as it goes without it, a disk that boots"
+real -p 1 -timeout 40m ./builder/...
 echo "== one stack, from the bake to its end"
 real -timeout 40m -v ./e2e/...
