@@ -50,7 +50,9 @@ func TestConsensusLost(t *testing.T) {
 // leader is the node that leads consensus.
 func (s *site) leader() node {
 	s.t.Helper()
-	var status struct{ PeerSet struct{ Leader string } `json:"peer_set"` }
+	var status struct {
+		PeerSet struct{ Leader string } `json:"peer_set"`
+	}
 	require.NoError(s.t, json.Unmarshal([]byte(s.on("proxy-1", "hornero-bootstrap status --json")), &status))
 	host, _, err := net.SplitHostPort(status.PeerSet.Leader)
 	require.NoError(s.t, err, "leader %q", status.PeerSet.Leader)
