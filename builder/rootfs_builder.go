@@ -125,13 +125,15 @@ func (b *rootBuild) unchanged(ctx context.Context) (packersdk.Artifact, error) {
 // artifact is the result, with the image's record where this machine has it; a new image's gets its number. What goes wrong
 // with the record is only told: the image is there by now.
 func (b *rootBuild) artifact(image *godo.Image, disk string, baked bool) *RootfsArtifact {
-	made := &RootfsArtifact{Disk: disk}
+	name := b.config.recipe.ImageName()
+	made := &RootfsArtifact{Disk: disk, told: b.config.recipe.built()}
+	made.told.Name = name
 	id := 0
 	if image != nil {
 		made.Image, id = newArtifact(b.client, *image, b.config.recipe), image.ID
+		made.told = made.Image.told
 	}
 	folder, err := b.config.records()
-	name := b.config.recipe.ImageName()
 	if err == nil && baked && id != 0 {
 		err = folder.Publish(name, id)
 	}
@@ -148,6 +150,7 @@ type RootfsArtifact struct {
 	Image  *Artifact // nil when it was not imported
 	Disk   string    // its path; empty when it was not kept
 	record string
+	told   Built // of the image, or of what would be one
 }
 
 // BuilderId names the builder.
@@ -184,8 +187,15 @@ func (a *RootfsArtifact) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// State has nothing to tell.
-func (*RootfsArtifact) State(string) any { return nil }
+// State tells post-processors what was built, under StateBuilt.
+func (a *RootfsArtifact) State(name string) any {
+	if name != StateBuilt {
+		return nil
+	}
+	told := a.told
+	told.Record = a.record
+	return told.text()
+}
 
 // Destroy deletes the image and the disk.
 func (a *RootfsArtifact) Destroy() error {

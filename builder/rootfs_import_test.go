@@ -2,12 +2,14 @@ package builder_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,6 +119,9 @@ func TestAnImportLeavesTheImageAndNothingElse(t *testing.T) {
 	}
 	require.Equal(t, "hornero.rootfs", artifact.BuilderId())
 	require.Contains(t, artifact.String(), "in nyc3")
+	var told builder.Built
+	require.NoError(t, json.Unmarshal([]byte(artifact.State(builder.StateBuilt).(string)), &told))
+	require.Equal(t, []any{"tiny", "debian-13", artifact.Id(), []string{"nyc3"}}, []any{told.Role, told.Release, strconv.Itoa(told.ID), told.Regions})
 	require.NoError(t, artifact.Destroy())
 	require.Equal(t, nothing, p.left())
 }
