@@ -31,6 +31,9 @@ const (
 	PhaseRefused     = "refused"
 )
 
+// DefaultPKI is where a node's certificate, key and authority are: in memory, written anew at each boot.
+const DefaultPKI = "/run/hornero/pki"
+
 // Defaults, which a test shortens.
 const (
 	DefaultHeartbeat = time.Second
@@ -127,7 +130,7 @@ func New(config Config) *Agent {
 		config.State = "/var/lib/hornero"
 	}
 	if config.PKI == "" {
-		config.PKI = "/run/hornero/pki"
+		config.PKI = DefaultPKI
 	}
 	if config.Volatile == "" {
 		config.Volatile = "/run/hornero/files"

@@ -47,7 +47,7 @@ func (n *inspection) checkIdentity(context.Context) {
 		n.fault(cameBack, "machine id /var/lib/dbus/machine-id is in the image")
 	}
 	n.absent("seed", cameBack, "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret")
-	n.absent("node document", "nothing of a node belongs into an image: "+takeOut, "/etc/hornero/node.yaml", "/etc/hornero/pki", "/var/lib/hornero")
+	n.absent("node document", "nothing of a node belongs into an image: "+takeOut, "/etc/hornero/node.yaml", "/var/lib/hornero")
 	n.absent("cloud-init state", cameBack, "/var/lib/cloud/*")
 	n.checkPasswords()
 }

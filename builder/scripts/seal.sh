@@ -18,7 +18,7 @@ rm -rf /root/.ssh /home/*/.ssh /root/.cache /root/.local
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/urandom/random-seed
 rm -f /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem
 rm -f /etc/iscsi/initiatorname.iscsi /var/lib/dhcp/* /var/lib/NetworkManager/* /etc/udev/rules.d/70-persistent-net.rules
-rm -rf /etc/hornero/node.yaml /etc/hornero/pki /var/lib/hornero
+rm -rf /etc/hornero/node.yaml /var/lib/hornero
 if mountpoint -q /etc/machine-id; then umount /etc/machine-id; fi
 # Empty, not absent: an absent one makes the next boot a "first boot", which enables every unit.
 : >/etc/machine-id

@@ -97,7 +97,8 @@ func (p *process) log() string { return p.root + ".log" }
 // command is one of the program's in this node's root.
 func (p *process) command(args ...string) *exec.Cmd {
 	command := exec.Command(record.BootstrapPath, args...)
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root, Pdeathsig: syscall.SIGKILL}
+	// What it mounts read-only goes with it.
+	command.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root, Pdeathsig: syscall.SIGKILL, Unshareflags: syscall.CLONE_NEWNS}
 	command.Dir, command.Env = "/", []string{"PATH=/usr/bin", "SNAP_INSTANCE_NAME=" + os.Getenv("SNAP_INSTANCE_NAME")} // dqlite's own sockets: see TestMain
 	return command
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/peers"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
@@ -45,7 +46,7 @@ type recoverer struct {
 
 func recoverCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var asJSON, dry, yes bool
-	r := recoverer{dir: filepath.Join(stateDir, "dqlite"), pki: "/etc/hornero/pki", status: askStatus, ctl: systemd.Systemctl, stdin: stdin, stdout: stdout, within: rebuiltWithin}
+	r := recoverer{dir: filepath.Join(stateDir, "dqlite"), pki: bootstrap.DefaultPKI, status: askStatus, ctl: systemd.Systemctl, stdin: stdin, stdout: stdout, within: rebuiltWithin}
 	command := &cobra.Command{Use: "recover", Short: "rebuild the peer set from this node, when the majority of its voters is lost for good", Args: cobra.NoArgs,
 		Long: `Makes this node the only member of the peer set, with all that it holds of it; the others join anew by themselves. Refuses while the peer set
 has a quorum, or a majority of its voters answers. The databases' data is not touched, and traffic goes on.
