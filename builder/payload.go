@@ -168,14 +168,14 @@ func archive(parts map[string][]byte) ([]byte, error) {
 }
 
 // record begins the image's record with what the recipe knows; the bootstrap completes it inside the image.
-func (r Recipe) record(plugin string, now time.Time) ([]byte, error) {
+func (r Recipe) record(plugin, packer string, now time.Time) ([]byte, error) {
 	files, err := r.files()
 	if err != nil {
 		return nil, err
 	}
 	begun := record.Image{
 		Version: record.Version, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Inputs: r.Inputs,
-		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown")},
+		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown"), "packer": cmp.Or(packer, "unknown")},
 		Files: map[string]string{}, Varies: record.Varying(),
 	}
 	if r.Layer != nil {

@@ -73,7 +73,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := remote.run(ctx, "apply", "sh "+stage+"/apply.sh", nil); err != nil {
 		return err
 	}
-	written, err := p.record(ctx, remote, recipe)
+	written, bom, err := p.record(ctx, remote, recipe)
 	if err != nil {
 		return err
 	}
@@ -90,46 +90,45 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err := verify(ctx, remote); err != nil {
 		return err
 	}
-	return keep(folder, recipe, written, contents.String())
+	return keep(folder, recipe, written, contents.String(), bom)
 }
 
 // record has the machine complete the record, and gives it the bill of materials that follows from it.
-func (p *Provisioner) record(ctx context.Context, remote *remote, recipe Recipe) (written string, err error) {
-	begun, err := recipe.record(p.Version, time.Now())
+func (p *Provisioner) record(ctx context.Context, remote *remote, recipe Recipe) (written string, bom []byte, err error) {
+	begun, err := recipe.record(p.Version, p.config.PackerCoreVersion, time.Now())
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	var listed, whole strings.Builder
 	if err := remote.capture(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun), &listed); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := remote.capture(ctx, "read the record", "cat "+record.Path, nil, &whole); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	var packages []record.Package
 	if err := json.Unmarshal([]byte(listed.String()), &packages); err != nil {
-		return "", fmt.Errorf("read the list of packages: %w", err)
+		return "", nil, fmt.Errorf("read the list of packages: %w", err)
 	}
 	image, err := record.Parse([]byte(whole.String()))
 	if err == nil && image.Digest != recipe.Digest {
 		err = fmt.Errorf("it is of another image, %.12s", image.Digest)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
+		return "", nil, fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
 	}
-	bom, err := billOfMaterials(image, packages, recipe.Bootstrap)
-	if err != nil {
-		return "", err
+	if bom, err = billOfMaterials(image, packages, recipe.Bootstrap); err != nil {
+		return "", nil, err
 	}
-	return whole.String(), remote.run(ctx, "write the bill of materials", "umask 022; cat > "+record.SBOMPath, bytes.NewReader(bom))
+	return whole.String(), bom, remote.run(ctx, "write the bill of materials", "umask 022; cat > "+record.SBOMPath, bytes.NewReader(bom))
 }
 
-// keep leaves the image's record and the list of its files on this machine; the builder numbers it once the image is published.
-func keep(folder record.Folder, recipe Recipe, written, contents string) error {
+// keep leaves the image's record, the list of its files and its bill of materials on this machine; the builder numbers it once the image is published.
+func keep(folder record.Folder, recipe Recipe, written, contents string, bom []byte) error {
 	if _, err := record.UnpackContents([]byte(contents)); err != nil {
 		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
 	}
-	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents))
+	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents), bom)
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.

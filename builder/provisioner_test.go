@@ -118,7 +118,7 @@ const passed = `{"passed": ["packages"], "faults": [], "packages": {"hello": "2.
 func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
 	records := t.TempDir()
-	require.NoError(t, provision(t, m, object{"records_dir": records}, nil))
+	require.NoError(t, provision(t, m, object{"records_dir": records, "packer_core_version": "1.11.2"}, nil))
 	order := []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "cat > /usr/lib/hornero/sbom.cdx.json", "seal.sh", "hornero-bootstrap contents",
 		"cat /usr/lib/hornero/contents.gz", "hornero-bootstrap verify --json"}
 	require.Len(t, m.commands, len(order))
@@ -143,7 +143,7 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	require.Contains(t, begun.Inputs, "roles/tiny/motd")
 	require.Contains(t, begun.Files, "/etc/motd")
 	require.Contains(t, begun.Files, builder.BootstrapPath)
-	require.Equal(t, map[string]string{"packer-plugin-hornero": "1.2.3"}, begun.Programs)
+	require.Equal(t, map[string]string{"packer": "1.11.2", "packer-plugin-hornero": "1.2.3"}, begun.Programs)
 	kept, err := record.Folder(records).Read(begun.Name, 0)
 	require.NoError(t, err)
 	require.Equal(t, begun, kept)

@@ -72,7 +72,7 @@ func (o *oven) nothingOfRootfs(work string, space *minio.Client) {
 	entries, err := os.ReadDir(work)
 	require.NoError(o, err)
 	require.Empty(o, entries)
-	groups, err := exec.Command("find", "/sys/fs/cgroup", "-name", "hornero-rootfs").CombinedOutput()
+	groups, err := exec.Command("find", "/sys/fs/cgroup", "-ignore_readdir_race", "-name", "hornero-rootfs").CombinedOutput()
 	require.NoError(o, err)
 	require.Empty(o, string(groups))
 	processes, err := exec.Command("pgrep", "-f", work).CombinedOutput()

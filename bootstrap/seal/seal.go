@@ -1,4 +1,4 @@
-// Package seal owns the end of a bake, inside the image: the record of what the image is made of, its bill of materials,
+// Package seal owns the end of a bake, inside the image: the record of what the image is made of, the list of all its files,
 // and the test that the sealed image makes of itself. It reads the image's own manifests and record and nothing from
 // outside, changes nothing but those two files, and knows neither how an image is baked nor how a node runs.
 package seal

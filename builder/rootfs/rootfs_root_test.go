@@ -122,14 +122,14 @@ func TestAFolderWithAMountInItIsNotRemoved(t *testing.T) {
 func TestAMachineThatDoesNotBootLeavesNothing(t *testing.T) {
 	_, err := rootfs.Boot(t.Context(), t.TempDir(), "dead-one", "nobody")
 	require.ErrorIs(t, err, rootfs.ErrNoBoot)
-	found, err := exec.Command("find", "/sys/fs/cgroup", "-name", "dead-*").CombinedOutput()
+	found, err := exec.Command("find", "/sys/fs/cgroup", "-ignore_readdir_race", "-name", "dead-*").CombinedOutput()
 	require.NoError(t, err)
 	require.Empty(t, string(found))
 
 	_, err = rootfs.Boot(t.Context(), "/nowhere", "dead-two", "nobody")
 	require.Error(t, err)
 	require.NoError(t, rootfs.Sweep(func(name string) bool { return strings.HasPrefix(name, "dead-") }))
-	found, err = exec.Command("find", "/sys/fs/cgroup", "-name", "dead-*").CombinedOutput()
+	found, err = exec.Command("find", "/sys/fs/cgroup", "-ignore_readdir_race", "-name", "dead-*").CombinedOutput()
 	require.NoError(t, err)
 	require.Empty(t, string(found))
 }

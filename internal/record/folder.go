@@ -36,11 +36,14 @@ func ImageName(role, release, digest string) string {
 	return fmt.Sprintf("hornero-%s-%s-%s", role, release, digest[:min(12, len(digest))])
 }
 
-// The two kinds of file.
+// The kinds of file. The record is the last to be written, and what tells that there is one.
 const (
 	recordKind   = ".json"
 	contentsKind = ".contents.gz"
+	sbomKind     = ".cdx.json"
 )
+
+var kinds = []string{sbomKind, contentsKind, recordKind}
 
 func (f Folder) path(name string, id int, kind string) string {
 	if id == 0 {
@@ -54,8 +57,11 @@ func (f Folder) write(path string, data []byte) error {
 	return err
 }
 
-// Keep writes the record and the list of files of an image that has no number yet.
-func (f Folder) Keep(name string, data, contents []byte) error {
+// Keep writes the record, the list of files and the bill of materials of an image that has no number yet.
+func (f Folder) Keep(name string, data, contents, bom []byte) error {
+	if err := f.write(f.path(name, 0, sbomKind), bom); err != nil {
+		return err
+	}
 	if err := f.write(f.path(name, 0, contentsKind), contents); err != nil {
 		return err
 	}
@@ -74,7 +80,7 @@ func (f Folder) KeepContentsAs(name string, id int, contents []byte) error {
 
 // Publish gives what Keep wrote its image's number. A bake that kept nothing has nothing to number.
 func (f Folder) Publish(name string, id int) error {
-	for _, kind := range []string{contentsKind, recordKind} {
+	for _, kind := range kinds {
 		err := os.Rename(f.path(name, 0, kind), f.path(name, id, kind))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("keep the record of image %d: %w", id, err)
@@ -124,7 +130,7 @@ func (f Folder) read(name string, id int, kind string) ([]byte, error) {
 
 // Forget removes what the folder has of an image that is deleted.
 func (f Folder) Forget(name string, id int) error {
-	for _, kind := range []string{recordKind, contentsKind} {
+	for _, kind := range kinds {
 		if err := os.Remove(f.path(name, id, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the record of image %d: %w", id, err)
 		}

@@ -23,7 +23,7 @@ func TestARecordGetsItsImagesNumber(t *testing.T) {
 	require.ErrorIs(t, err, record.ErrNoRecord)
 	require.Empty(t, folder.File(name, 7))
 
-	require.NoError(t, folder.Keep(name, []byte(text), packed))
+	require.NoError(t, folder.Keep(name, []byte(text), packed, []byte("{}")))
 	_, err = folder.ReadContents(name, 7)
 	require.ErrorIs(t, err, record.ErrNoRecord)
 	require.NoError(t, folder.Publish(name, 7))

@@ -134,7 +134,7 @@ func Surplus(images []Image, keep int) []Image {
 	kept := map[place]int{}
 	surplus := []Image{}
 	for _, image := range newest {
-		stays := len(image.Runs) > 0
+		stays := len(image.Runs) > 0 || len(image.Regions) == 0 // one whose regions do not show yet is being published
 		for _, region := range image.Regions {
 			at := place{image.Role, image.Release, region}
 			kept[at]++

@@ -30,15 +30,16 @@ func TestSurplus(t *testing.T) {
 		keep   int
 		want   []int
 	}{
-		"the newest stay":               {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3"), image(2, "web", "debian-13", "nyc3")}, 2, []int{1}},
-		"what a Droplet runs stays":     {[]shelf.Image{run(image(1, "web", "debian-13", "nyc3")), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3")}, 1, []int{2}},
-		"roles are apart":               {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(2, "db", "debian-13", "nyc3")}, 1, []int{}},
-		"releases are apart":            {[]shelf.Image{image(1, "web", "debian-12", "nyc3"), image(2, "web", "debian-13", "nyc3")}, 1, []int{}},
-		"regions are apart":             {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(2, "web", "debian-13", "ams3")}, 1, []int{}},
-		"one that a region keeps stays": {[]shelf.Image{image(1, "web", "debian-13", "nyc3", "ams3"), image(2, "web", "debian-13", "nyc3")}, 1, []int{}},
-		"one that no region keeps goes": {[]shelf.Image{image(1, "web", "debian-13", "nyc3", "ams3"), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "ams3")}, 1, []int{1}},
-		"keep none":                     {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), run(image(2, "web", "debian-13", "nyc3"))}, 0, []int{1}},
-		"no images":                     {nil, 2, []int{}},
+		"the newest stay":                   {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3"), image(2, "web", "debian-13", "nyc3")}, 2, []int{1}},
+		"what a Droplet runs stays":         {[]shelf.Image{run(image(1, "web", "debian-13", "nyc3")), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3")}, 1, []int{2}},
+		"roles are apart":                   {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(2, "db", "debian-13", "nyc3")}, 1, []int{}},
+		"releases are apart":                {[]shelf.Image{image(1, "web", "debian-12", "nyc3"), image(2, "web", "debian-13", "nyc3")}, 1, []int{}},
+		"regions are apart":                 {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(2, "web", "debian-13", "ams3")}, 1, []int{}},
+		"one that a region keeps stays":     {[]shelf.Image{image(1, "web", "debian-13", "nyc3", "ams3"), image(2, "web", "debian-13", "nyc3")}, 1, []int{}},
+		"one that no region keeps goes":     {[]shelf.Image{image(1, "web", "debian-13", "nyc3", "ams3"), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "ams3")}, 1, []int{1}},
+		"keep none":                         {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), run(image(2, "web", "debian-13", "nyc3"))}, 0, []int{1}},
+		"one that is being published stays": {[]shelf.Image{image(1, "web", "debian-13"), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3")}, 1, []int{2}},
+		"no images":                         {nil, 2, []int{}},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, ids(shelf.Surplus(test.images, test.keep))) })
 	}
