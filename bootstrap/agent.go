@@ -357,16 +357,19 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		a.setEvents(watcher)
 		return withMemory(watcher, remembered), nil
 	}
-	welcome, err := a.way(ctx, client, remembered.Founded)
-	if err != nil {
-		return nil, err
-	}
+	var refused error
 	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
+		// Asked anew each time: meanwhile the members may be others, or in another era.
+		welcome, err := a.way(ctx, client, remembered.Founded)
+		if err != nil {
+			refused = err
+			return nil, nil
+		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell})
 	})
-	if err != nil {
+	if err := errors.Join(refused, err); err != nil {
 		return nil, err
 	}
 	a.work.Go(func() { a.serveAPI(ctx, member) })

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -24,10 +26,27 @@ func (a *Agent) setEvents(events peerset.Events) {
 // note adds an event about this node as soon as the peer set takes it.
 func (a *Agent) note(kind, text string) {
 	select {
-	case a.happened <- peerset.Note{Kind: kind, Text: text, Time: time.Now()}:
+	case a.happened <- peerset.Note{Kind: kind, Text: plain(text), Time: time.Now()}:
 	default:
 		a.Log.Warn("event not kept: too many wait", "kind", kind, "text", text)
 	}
+}
+
+// longestNote is how much of a text is kept, in bytes: it may hold a server's whole complaint, or anybody's file name.
+const longestNote = 1 << 10
+
+// plain is a text that the peer set takes.
+func plain(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if len(text) > longestNote {
+		text = strings.ToValidUTF8(text[:longestNote], "") + "..."
+	}
+	return text
 }
 
 // keepNoting hands the events over, in their order.

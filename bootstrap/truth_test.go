@@ -235,7 +235,7 @@ func TestNothingIsComparedBeforeANodeIsConfigured(t *testing.T) {
 }
 
 func TestTheManifestsOfTheRolesPutSecretsOnNoDisk(t *testing.T) {
-	for _, role := range []string{"db", "proxy", "web"} {
+	for _, role := range []string{"arbitrator", "db", "proxy", "web"} {
 		manifest, err := roles.Load(roles.Embedded(), role)
 		require.NoError(t, err)
 		for _, template := range manifest.Templates {

@@ -259,7 +259,8 @@ func (w *Watcher) publish(next peerset.Snapshot, tag string) {
 	w.client.SetMembers(members)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if next.Founded == w.snapshot.Founded && next.Generation < w.snapshot.Generation {
+	lags := next.Era() < w.snapshot.Era() || next.Era() == w.snapshot.Era() && next.Generation < w.snapshot.Generation
+	if next.Founded == w.snapshot.Founded && lags {
 		return // a member that lags behind
 	}
 	w.snapshot, w.tag = next, tag

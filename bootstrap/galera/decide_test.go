@@ -100,7 +100,11 @@ func running(status string, state int, seqno int64) edit {
 		i.Local.Wsrep = galera.Wsrep{ClusterStatus: status, LocalState: state, Ready: status == "Primary", Size: 3, UUID: ours, Seqno: seqno, Incoming: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}
 	}
 }
-func arbitrated(i *galera.Input)  { i.Local.Wsrep.Size++; i.Local.Wsrep.Arbiters = 1 }
+func arbitrated(i *galera.Input) {
+	addressless(i)
+	i.Peers.Peers = append(i.Peers.Peers, peerset.Peer{Name: "arbitrator-1", Role: "arbitrator", Incarnation: 1, Alive: true})
+}
+func addressless(i *galera.Input) { i.Local.Wsrep.Size++; i.Local.Wsrep.Arbiters = 1 }
 func doing(p galera.Process) edit { return func(i *galera.Input) { i.Local.Process = p } }
 func holder(lease, node string) edit {
 	return func(i *galera.Input) {
@@ -245,6 +249,7 @@ func TestWriter(t *testing.T) {
 		{"a holder in the view keeps it", in(running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"a holder outside the view loses it at once", in(running("Primary", 4, 1), three, shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterSeize},
 		{"an arbitrator in the view hides nobody", in(running("Primary", 4, 1), three, shutOut, arbitrated, holder(peerset.LeaseWriter, "db-1")), galera.WriterSeize},
+		{"a member without an address is nobody known, where there is no arbitrator", in(running("Primary", 4, 1), three, shutOut, addressless, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"to the lowest name only", in(third, running("Primary", 4, 1), three, shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"not while a member of the view is unknown", in(running("Primary", 4, 1), peers(primary("db-1", ours), primary("db-2", ours)), shutOut, holder(peerset.LeaseWriter, "db-1")), galera.WriterKeep},
 		{"outside the primary component it yields", in(running("non-Primary", 0, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},

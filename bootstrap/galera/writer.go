@@ -33,7 +33,9 @@ func Writer(in Input, state State) WriterMove {
 	if mine || lease.Holder == "" || !in.Local.Wsrep.synced() {
 		return WriterKeep
 	}
-	if view := in.view(); !slices.Contains(view, lease.Holder) && len(view)+in.Local.Wsrep.Arbiters == in.Local.Wsrep.Size && view[0] == in.Node {
+	// A member without an address is an arbitrator only where the stack has one: the holder may be without for a moment.
+	arbiters := min(in.Local.Wsrep.Arbiters, len(in.Peers.Role("arbitrator")))
+	if view := in.view(); len(view) > 0 && !slices.Contains(view, lease.Holder) && len(view)+arbiters == in.Local.Wsrep.Size && view[0] == in.Node {
 		return WriterSeize
 	}
 	return WriterKeep

@@ -25,7 +25,7 @@ func (s *Store) happen(ctx context.Context, tx *sql.Tx, event peerset.Event) err
 	if err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE id <= (SELECT MAX(id) FROM events) - ?`, peerset.MaxEvents)
+	_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)`, peerset.MaxEvents)
 	return err
 }
 
@@ -41,10 +41,15 @@ func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Not
 		if err := s.happen(ctx, tx, peerset.Event{Time: note.Time, Kind: note.Kind, Node: who.Name, Incarnation: who.Incarnation, Text: note.Text}); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE node = ?1 AND kind = ?2 AND id <= (SELECT id FROM events WHERE node = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)`,
-			who.Name, note.Kind, peerset.MaxNotes)
-		return err
+		return pruneNotes(ctx, tx, who.Name)
 	})
+}
+
+// pruneNotes keeps what a node says of itself from pushing out what the others say.
+func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
+	said := "node = ?1 AND kind IN ('" + strings.Join(peerset.NoteKinds(), "', '") + "')"
+	_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE `+said+` AND id <= (SELECT id FROM events WHERE `+said+` ORDER BY id DESC LIMIT 1 OFFSET ?2)`, node, peerset.MaxNotes)
+	return err
 }
 
 // Events returns the newest of the events after an id, at most limit of them, in order.

@@ -80,13 +80,13 @@ func TestNoNodePushesOutWhatTheOthersSay(t *testing.T) {
 	store := c.start(c.config("test", "db-1", 1, 1))
 	defer c.stop(store)
 	c.admit(store, "db-1", 1, 1)
-	for n := range peerset.MaxNotes + 50 {
+	for n := range peerset.MaxEvents + 50 {
 		require.NoError(t, store.Note(c.within(5*time.Second), who("db-1", 1), peerset.Note{Kind: peerset.EventDrift, Text: fmt.Sprint(n)}))
 	}
 	texts := c.texts(store)
 	require.Len(t, texts, peerset.MaxNotes+1)
 	require.Equal(t, "joined: db-1 joined at 127.0.0.11, as a member", texts[0])
-	require.Equal(t, "drift: 50", texts[1])
+	require.Equal(t, fmt.Sprintf("drift: %d", peerset.MaxEvents+50-peerset.MaxNotes), texts[1])
 }
 
 func TestOnlyTheLastThousandEventsAreKept(t *testing.T) {

@@ -76,8 +76,8 @@ func (s *Store) refresh(ctx context.Context, beats bool) (err error) {
 		}
 		next.Leader, next.Voters = was.Leader, was.Voters
 	}
-	s.leadership(ctx, &next)
 	s.publish(next, seen)
+	s.leadership(ctx)
 	return nil
 }
 
@@ -209,7 +209,7 @@ func sightingKey(name string, number int64) string { return name + "#" + strconv
 
 // leadership looks who leads and who votes, which is only told and never decided upon: now and then is enough. A look opens a
 // connection when the one that was left open is no longer the leader's.
-func (s *Store) leadership(ctx context.Context, next *peerset.Snapshot) {
+func (s *Store) leadership(ctx context.Context) {
 	if time.Since(s.looked) < s.config.Leadership {
 		return
 	}
@@ -226,13 +226,16 @@ func (s *Store) leadership(ctx context.Context, next *peerset.Snapshot) {
 	if err != nil {
 		return
 	}
-	next.Leader, next.Voters = info.Address, nil
+	var voters []string
 	for _, node := range nodes {
 		if node.Role == client.Voter {
-			next.Voters = append(next.Voters, node.Address)
+			voters = append(voters, node.Address)
 		}
 	}
 	s.looked = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.snapshot.Leader, s.snapshot.Voters = info.Address, voters
 }
 
 func (s *Store) publish(next peerset.Snapshot, seen counters) {

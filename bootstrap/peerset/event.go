@@ -2,6 +2,7 @@ package peerset
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -77,13 +78,13 @@ func MayNote(role, kind string) bool {
 
 // EventKinds are all kinds, sorted.
 func EventKinds() []string {
-	kinds := []string{EventJoined, EventEvicted, EventGone, EventDraining, EventWriter, EventLease, EventRebuilt}
-	for kind := range noteRoles {
-		kinds = append(kinds, kind)
-	}
+	kinds := append(NoteKinds(), EventJoined, EventEvicted, EventGone, EventDraining, EventWriter, EventLease, EventRebuilt)
 	slices.Sort(kinds)
 	return kinds
 }
+
+// NoteKinds are the kinds of events that nodes add, sorted.
+func NoteKinds() []string { return slices.Sorted(maps.Keys(noteRoles)) }
 
 // BindEvents is the events of a registry as one node uses them.
 func BindEvents(registry Registry, who Identity) Events { return boundEvents{registry, who} }

@@ -28,6 +28,9 @@ import (
 // rebuiltWithin is how long a rebuilt peer set may take to have a quorum: one member's election, and an agent's start.
 const rebuiltWithin = time.Minute
 
+// lookAgainAfter is between the two looks that must find the majority lost: a voter that is only busy answers one of them.
+const lookAgainAfter = 3 * time.Second
+
 var (
 	errNothingToRecover = errors.New("nothing was done")
 	errNotAgreed        = errors.New("nothing was done: say yes, or give --yes")
@@ -42,11 +45,12 @@ type recoverer struct {
 	stdin  io.Reader
 	stdout io.Writer
 	within time.Duration
+	pause  time.Duration // between the two looks
 }
 
 func recoverCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var asJSON, dry, yes bool
-	r := recoverer{dir: filepath.Join(stateDir, "dqlite"), pki: bootstrap.DefaultPKI, status: askStatus, ctl: systemd.Systemctl, stdin: stdin, stdout: stdout, within: rebuiltWithin}
+	r := recoverer{dir: filepath.Join(stateDir, "dqlite"), pki: bootstrap.DefaultPKI, status: askStatus, ctl: systemd.Systemctl, stdin: stdin, stdout: stdout, within: rebuiltWithin, pause: lookAgainAfter}
 	command := &cobra.Command{Use: "recover", Short: "rebuild the peer set from this node, when the majority of its voters is lost for good", Args: cobra.NoArgs,
 		Long: `Makes this node the only member of the peer set, with all that it holds of it; the others join anew by themselves. Refuses while the peer set
 has a quorum, or a majority of its voters answers. The databases' data is not touched, and traffic goes on.
@@ -82,6 +86,9 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 	if !yes && !agreed(r.stdin, r.stdout) {
 		return errNotAgreed
 	}
+	if err := r.stillLost(ctx); err != nil {
+		return err
+	}
 	if _, err := peers.Rebuild(ctx, r.dir); err != nil {
 		return err
 	}
@@ -95,6 +102,20 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 		fmt.Fprintf(r.stdout, "the peer set is rebuilt from %s; the other members join anew within seconds, lost nodes with `hornero replace NODE`\n", plan.Node)
 	}
 	return nil
+}
+
+// stillLost looks once more before anything is done.
+func (r recoverer) stillLost(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(r.pause):
+	}
+	plan, err := r.plan(ctx)
+	if err == nil && plan.Refused != "" {
+		err = fmt.Errorf("%w: %s", errNothingToRecover, plan.Refused)
+	}
+	return err
 }
 
 // plan looks at what there is, and changes nothing.
