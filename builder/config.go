@@ -109,7 +109,11 @@ func (c *Config) Prepare(raws ...any) (warnings []string, err error) {
 	}
 	c.setDefaults()
 	wrong = slices.Concat(wrong, c.Comm.Prepare(&c.ctx), c.check())
-	recipe, err := c.RecipeConfig.Load()
+	load := c.RecipeConfig.Load
+	if !c.ImageFilter.isEmpty() {
+		load = c.RecipeConfig.loadLater // the filter tells the base when the build runs
+	}
+	recipe, err := load()
 	if err != nil {
 		wrong = append(wrong, err)
 	}

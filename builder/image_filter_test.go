@@ -74,6 +74,17 @@ func TestAnotherBaseImageIsAnotherDigest(t *testing.T) {
 	require.NotEqual(t, first.Name, run().Name)
 }
 
+// A release without a base image of DigitalOcean's is baked on the one that is found.
+func TestAFilterStandsForTheReleasesBase(t *testing.T) {
+	c := newCloud(t)
+	want := shelved(c, "stretch", "2026-01-01T00:00:00Z", "nyc3", "custom")
+	_, err := bake(t.Context(), t, prepared(t, c, object{"release": "debian-9", "image_filter": object{"name": "stretch"}}))
+	require.NoError(t, err)
+	require.EqualValues(t, want, c.started[0]["image"])
+	_, _, err = new(builder.Builder).Prepare(c.options(t, object{"release": "debian-9"}))
+	require.ErrorContains(t, err, "DigitalOcean has no image of debian-9")
+}
+
 // agreeing lets the provisioner work on a machine that answers as one should.
 type agreeing struct {
 	packersdk.MockHook

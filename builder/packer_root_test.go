@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/builder"
 	"github.com/hornero/hornero/internal/command"
 )
 
@@ -46,6 +47,12 @@ func TestPackerTakesTheExamples(t *testing.T) {
 			require.NoError(t, err, text)
 		}
 	}
+	for _, release := range builder.Releases() {
+		text, err := packerSays(t, env, "validate", "-var", "release="+release, "images/rootfs")
+		require.NoError(t, err, text)
+	}
+	text, err := packerSays(t, env, "fmt", "-check", "images/rootfs")
+	require.NoError(t, err, text)
 }
 
 const wrongTemplate = `

@@ -24,7 +24,7 @@ func (c *ProvisionerConfig) Prepare(raws ...any) error {
 		return fmt.Errorf("read configuration: %w", err)
 	}
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
-	recipe, err := c.RecipeConfig.Load()
+	recipe, err := c.RecipeConfig.loadLater()
 	if err != nil {
 		return err
 	}
@@ -32,10 +32,23 @@ func (c *ProvisionerConfig) Prepare(raws ...any) error {
 	return nil
 }
 
-// on is the recipe on what the builder made, if it says so; a template cannot know its name.
+// laterBase stands for a base that is told only when the build runs.
+const laterBase = "told-by-the-builder"
+
+// loadLater is Load where the base may be told later: a release without one of its own is no error yet.
+func (c RecipeConfig) loadLater() (Recipe, error) {
+	release, err := LoadRelease(c.Release)
+	if err == nil && release.Base == "" && c.Image == "" {
+		c.Image = laterBase
+	}
+	return c.Load()
+}
+
+// on is the recipe on what the builder made, if it says so; a template cannot know its name. When nobody said what the base is
+// the error tells what to do.
 func (c *ProvisionerConfig) on(made any) (Recipe, error) {
-	base, ok := made.(string)
-	if !ok || c.Image != "" || base == c.recipe.Base {
+	base, told := made.(string)
+	if c.Image != "" || base == c.recipe.Base || !told && c.recipe.Base != laterBase {
 		return c.recipe, nil
 	}
 	return c.RecipeConfig.on(base)

@@ -257,6 +257,20 @@ func TestTheProvisionerTakesTheBaseFromTheBuilder(t *testing.T) {
 	}
 }
 
+// Debian 9 has no base image: the builder tells one, or the error what to do.
+func TestAReleaseWithoutABaseIsToldIt(t *testing.T) {
+	old := object{"release": "debian-9", "role": "common"}
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
+	require.NoError(t, provision(t, m, old, object{"HorneroBase": "rootfs-stretch-00"}))
+	var begun record.Image
+	require.NoError(t, json.Unmarshal(m.inputs[2], &begun))
+	require.Equal(t, "rootfs-stretch-00", begun.Base)
+
+	m = &machine{}
+	require.ErrorContains(t, provision(t, m, old, nil), "DigitalOcean has no image of debian-9")
+	require.Empty(t, m.commands)
+}
+
 func TestProvisionerTellsWrongOptions(t *testing.T) {
 	err := new(builder.Provisioner).Prepare(object{"role": "tiny", "roles_dir": writeRoles(t), "release": "x"})
 	require.ErrorContains(t, err, "release:")

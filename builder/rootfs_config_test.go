@@ -77,6 +77,13 @@ func TestADiskAloneNeedsNoCloud(t *testing.T) {
 	require.Equal(t, []string{"HorneroDigest", "HorneroBase"}, variables)
 }
 
+func TestEveryReleaseCanBeMadeFromNothing(t *testing.T) {
+	for _, release := range builder.Releases() {
+		_, _, err := new(builder.RootfsBuilder).Prepare(rootOptions(t, object{"release": release}))
+		require.NoError(t, err, release)
+	}
+}
+
 func TestKeysOfSpacesComeFromTheEnvironment(t *testing.T) {
 	options := rootOptions(t, nil)
 	for _, name := range []string{"spaces_key", "spaces_secret", "api_token"} {
