@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/multistep/commonsteps"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
-	"github.com/hornero/hornero/builder/rootfs"
 	"github.com/hornero/hornero/internal/do"
 )
 
@@ -46,23 +46,36 @@ type rootBuild struct {
 
 // Run bakes the disk, or returns what is there when nothing changed.
 func (b *RootfsBuilder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
+	state := new(multistep.BasicStateBag)
+	state.Put("ui", ui)
+	state.Put("hook", hook)
+	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest, generatedBase: b.config.recipe.Base})
+	artifact, err := b.run(ctx, ui, state, (*rootBuild).steps)
+	if err != nil {
+		return nil, err
+	}
+	return artifact, nil
+}
+
+// run sweeps also when there is nothing to bake: what a killed build left may be a disk that anybody can read.
+func (b *RootfsBuilder) run(ctx context.Context, ui packersdk.Ui, state multistep.StateBag, steps func(*rootBuild) []multistep.Step) (*RootfsArtifact, error) {
+	ctx, done := withParent(ctx)
+	defer done()
 	build := &rootBuild{config: &b.config, ui: ui, owner: thisProcess()}
 	build.work = filepath.Join(b.config.WorkDir, workPrefix+build.owner.id())
 	if err := build.connect(); err != nil {
 		return nil, err
 	}
+	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
+		return nil, err
+	} else if err != nil {
+		ui.Message(fmt.Sprintf("leftovers of earlier builds: %v", err))
+	}
 	artifact, err := build.unchanged(ctx)
 	if err != nil || artifact != nil {
 		return artifact, err
 	}
-	if err := rootfs.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", RootfsID, err)
-	}
-	state := new(multistep.BasicStateBag)
-	state.Put("ui", ui)
-	state.Put("hook", hook)
-	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest, generatedBase: b.config.recipe.Base})
-	commonsteps.NewRunner(build.steps(), b.config.PackerConfig, ui).Run(ctx, state)
+	commonsteps.NewRunner(steps(build), b.config.PackerConfig, ui).Run(ctx, state)
 	if made, ok := state.Get("artifact").(*RootfsArtifact); ok {
 		return made, nil
 	}
@@ -84,12 +97,16 @@ func (b *rootBuild) connect() (err error) {
 // steps is the whole build, in order.
 func (b *rootBuild) steps() []multistep.Step {
 	steps := []multistep.Step{
-		&stepRootSweep{b}, &stepWork{b}, &stepRoot{b}, &stepBoot{rootBuild: b}, &commonsteps.StepProvision{}, &stepDisk{rootBuild: b},
+		&stepWork{b}, &stepRoot{b}, &stepBoot{rootBuild: b}, &commonsteps.StepProvision{}, &stepDisk{rootBuild: b},
 	}
 	if b.config.imports() {
-		return append(steps, &stepUpload{rootBuild: b}, &stepImport{rootBuild: b}, &stepRootPublish{b})
+		return append(steps, b.importSteps()...)
 	}
 	return append(steps, &stepKeep{b})
+}
+
+func (b *rootBuild) importSteps() []multistep.Step {
+	return []multistep.Step{&stepUpload{rootBuild: b}, &stepImport{rootBuild: b}, &stepRootPublish{b}}
 }
 
 // diskName is what the disk's file is called.
@@ -102,7 +119,7 @@ func (b *rootBuild) diskName() string {
 }
 
 // unchanged returns the image, or the disk, that already has this content.
-func (b *rootBuild) unchanged(ctx context.Context) (packersdk.Artifact, error) {
+func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 	if b.config.Force || b.config.PackerForce {
 		return nil, nil
 	}

@@ -42,38 +42,31 @@ func (b *rootBuild) cleanup(what string, remove func(context.Context) error) {
 	}
 }
 
-// stepRootSweep removes what builds that died left on this machine and in the cloud. It never stops the build.
-type stepRootSweep struct{ *rootBuild }
-
-func (s *stepRootSweep) Run(ctx context.Context, _ multistep.StateBag) multistep.StepAction {
-	err := errors.Join(rootfs.Sweep(s.ofDeadBuild), s.sweepFolders(), s.sweepParts())
-	if s.client != nil {
-		err = errors.Join(err, s.sweepImages(ctx), s.space.sweep(ctx, s.ofDeadBuild))
+// sweep removes what builds that died left on this machine and in the cloud.
+func (b *rootBuild) sweep(ctx context.Context) error {
+	err := errors.Join(rootfs.Sweep(b.ofDeadBuild), b.sweepFolders(), b.sweepParts())
+	if b.client != nil {
+		err = errors.Join(err, b.sweepImages(ctx), b.space.sweep(ctx, b.ofDeadBuild))
 	}
-	if err != nil {
-		s.ui.Message(fmt.Sprintf("leftovers of earlier builds: %v", err))
-	}
-	return multistep.ActionContinue
+	return err
 }
 
-func (*stepRootSweep) Cleanup(multistep.StateBag) {}
-
-func (s *stepRootSweep) sweepFolders() (err error) {
-	folders, _ := filepath.Glob(filepath.Join(s.config.WorkDir, workPrefix+"*")) // fails only on a malformed pattern
+func (b *rootBuild) sweepFolders() (err error) {
+	folders, _ := filepath.Glob(filepath.Join(b.config.WorkDir, workPrefix+"*")) // fails only on a malformed pattern
 	for _, folder := range folders {
-		if s.ofDeadBuild(strings.TrimPrefix(filepath.Base(folder), workPrefix)) {
-			s.ui.Say("removing " + folder + ", which a dead build left")
+		if b.ofDeadBuild(strings.TrimPrefix(filepath.Base(folder), workPrefix)) {
+			b.ui.Say("removing " + folder + ", which a dead build left")
 			err = errors.Join(err, rootfs.Remove(folder))
 		}
 	}
 	return err
 }
 
-func (s *stepRootSweep) sweepParts() (err error) {
-	parts, _ := filepath.Glob(filepath.Join(s.config.OutputDir, ".*"+partSuffix)) // fails only on a malformed pattern
+func (b *rootBuild) sweepParts() (err error) {
+	parts, _ := filepath.Glob(filepath.Join(b.config.OutputDir, ".*"+partSuffix)) // fails only on a malformed pattern
 	for _, part := range parts {
 		name := strings.TrimSuffix(filepath.Base(part), partSuffix)
-		if s.ofDeadBuild(name[strings.LastIndex(name, ".")+1:]) {
+		if b.ofDeadBuild(name[strings.LastIndex(name, ".")+1:]) {
 			err = errors.Join(err, os.Remove(part))
 		}
 	}
@@ -84,6 +77,9 @@ func (s *stepRootSweep) sweepParts() (err error) {
 type stepWork struct{ *rootBuild }
 
 func (s *stepWork) Run(_ context.Context, state multistep.StateBag) multistep.StepAction {
+	if err := rootfs.Check(); err != nil {
+		return halt(state, fmt.Errorf("%s: %w", RootfsID, err))
+	}
 	if err := errors.Join(os.MkdirAll(s.config.WorkDir, 0o755), os.Mkdir(s.work, 0o700), os.Mkdir(s.temporary(), 0o700)); err != nil {
 		return halt(state, fmt.Errorf("make work folder: %w", err))
 	}
