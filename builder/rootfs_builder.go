@@ -66,6 +66,9 @@ func (b *RootfsBuilder) run(ctx context.Context, ui packersdk.Ui, state multiste
 	if err := build.connect(); err != nil {
 		return nil, err
 	}
+	if err := build.checkRegions(ctx); err != nil {
+		return nil, err
+	}
 	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
 		return nil, err
 	} else if err != nil {
@@ -76,10 +79,25 @@ func (b *RootfsBuilder) run(ctx context.Context, ui packersdk.Ui, state multiste
 		return artifact, err
 	}
 	commonsteps.NewRunner(steps(build), b.config.PackerConfig, ui).Run(ctx, state)
-	if made, ok := state.Get("artifact").(*RootfsArtifact); ok {
-		return made, nil
+	return build.outcome(ctx, state)
+}
+
+// outcome is the runner's result. An image that is published is one even when Ctrl-C came after it, unless it is still to be
+// transferred.
+func (b *rootBuild) outcome(ctx context.Context, state multistep.StateBag) (*RootfsArtifact, error) {
+	made, ok := state.Get("artifact").(*RootfsArtifact)
+	if !ok || marked(state, "error") || made.Image != nil && len(made.Image.lacks(b.config.ImageRegions)) > 0 {
+		return nil, causeOf(ctx, state)
 	}
-	return nil, causeOf(ctx, state)
+	return made, nil
+}
+
+// checkRegions asks the API whether the regions are there that an image is to be transferred to.
+func (b *rootBuild) checkRegions(ctx context.Context) error {
+	if b.client == nil {
+		return nil
+	}
+	return checkRegions(ctx, b.client, "image_regions", b.config.ImageRegions[1:])
 }
 
 // connect opens the cloud, when the disk is to go there.
@@ -106,7 +124,7 @@ func (b *rootBuild) steps() []multistep.Step {
 }
 
 func (b *rootBuild) importSteps() []multistep.Step {
-	return []multistep.Step{&stepUpload{rootBuild: b}, &stepImport{rootBuild: b}, &stepRootPublish{b}}
+	return []multistep.Step{&stepUpload{rootBuild: b}, &stepImport{rootBuild: b}, &stepRootPublish{b}, &stepRootTransfer{b}}
 }
 
 // diskName is what the disk's file is called.
@@ -118,7 +136,7 @@ func (b *rootBuild) diskName() string {
 	return name
 }
 
-// unchanged returns the image, or the disk, that already has this content.
+// unchanged returns the image, or the disk, that already has this content. Regions where the image is missing get it.
 func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 	if b.config.Force || b.config.PackerForce {
 		return nil, nil
@@ -131,12 +149,13 @@ func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 		b.ui.Say(fmt.Sprintf("unchanged: %s has this very content; force = true bakes it again", path))
 		return b.artifact(nil, path, false), nil
 	}
-	image, err := published(ctx, b.client, b.config.recipe, b.config.ImageRegions[:1])
+	image, err := published(ctx, b.client, b.config.recipe, b.config.ImageRegions)
 	if err != nil || image == nil {
 		return nil, err
 	}
 	b.ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
-	return b.artifact(image, "", false), nil
+	made := b.artifact(image, "", false)
+	return made, b.transfer(ctx, made)
 }
 
 // artifact is the result, with the image's record where this machine has it; a new image's gets its number. What goes wrong

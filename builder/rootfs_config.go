@@ -137,6 +137,7 @@ func (c *RootfsConfig) setDefaults() {
 	if len(c.ImageRegions) == 0 {
 		c.ImageRegions = []string{c.SpacesRegion}
 	}
+	c.ImageRegions = unique(c.ImageRegions)
 	if !c.imports() {
 		c.OutputDir = cmp.Or(c.OutputDir, DefaultOutputDir)
 	}

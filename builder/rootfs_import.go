@@ -48,18 +48,30 @@ func (s *stepImport) Run(ctx context.Context, state multistep.StateBag) multiste
 	region := s.config.ImageRegions[0]
 	s.ui.Say(fmt.Sprintf("importing the image %s into %s", s.config.ImageName, region))
 	s.began = true
-	image, _, err := s.client.Images.Create(ctx, &godo.CustomImageCreateRequest{
-		Name: s.config.ImageName, Url: state.Get("address").(string), Region: region, Distribution: s.config.ImageDistribution,
-		Description: s.config.ImageDescription, Tags: []string{buildTag, s.owner.tag()},
+	image, err := do.Ensure(ctx, "import image "+s.config.ImageName, s.config.wait(s.config.ImportTimeout), s.ours, func(ctx context.Context) (*godo.Image, error) {
+		image, _, err := s.client.Images.Create(ctx, &godo.CustomImageCreateRequest{
+			Name: s.config.ImageName, Url: state.Get("address").(string), Region: region, Distribution: s.config.ImageDistribution,
+			Description: s.config.ImageDescription, Tags: []string{buildTag, s.owner.tag()},
+		})
+		return image, err
 	})
 	if err != nil {
-		return halt(state, fmt.Errorf("import image %s: %w", s.config.ImageName, err))
-	}
-	if _, err := s.available(ctx, image.ID, region); err != nil {
 		return halt(state, err)
 	}
 	state.Put("image", image.ID)
+	if _, err := s.available(ctx, image.ID, region); err != nil {
+		return halt(state, err)
+	}
 	return multistep.ActionContinue
+}
+
+// ours is the image that this build's request began, when its answer was lost.
+func (s *stepImport) ours(ctx context.Context) (*godo.Image, error) {
+	images, err := do.ImagesByTag(ctx, s.client, s.owner.tag())
+	if err != nil || len(images) == 0 {
+		return nil, err
+	}
+	return &images[0], nil
 }
 
 // available waits until the image can be used in a region. The API's own word for why it cannot ends the wait.
@@ -131,21 +143,16 @@ func (b *rootBuild) sweepImages(ctx context.Context) error {
 	return err
 }
 
-// stepRootPublish brings the image to the other regions, tags it as a Droplet's snapshot is tagged, reads it back, and only
-// then calls it done. The digest's tag is the last.
+// stepRootPublish tags the image as a Droplet's snapshot is tagged, reads it back, and only then calls it done. The digest's tag
+// is the last.
 type stepRootPublish struct{ *rootBuild }
 
 func (s *stepRootPublish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	id := state.Get("image").(int)
-	for _, region := range s.config.ImageRegions[1:] {
-		if err := s.transfer(ctx, id, region); err != nil {
-			return halt(state, err)
-		}
-	}
 	if err := s.tag(ctx, id); err != nil {
 		return halt(state, err)
 	}
-	image, err := s.available(ctx, id, s.config.ImageRegions[len(s.config.ImageRegions)-1])
+	image, err := s.available(ctx, id, s.config.ImageRegions[0])
 	if err != nil {
 		return halt(state, err)
 	}
@@ -163,15 +170,24 @@ func (s *stepRootPublish) Run(ctx context.Context, state multistep.StateBag) mul
 
 func (*stepRootPublish) Cleanup(multistep.StateBag) {}
 
-func (s *stepRootPublish) transfer(ctx context.Context, id int, region string) error {
-	s.ui.Say("transferring the image to " + region)
-	_, err := do.Act(ctx, s.client, fmt.Sprintf("transfer image %d to %s", id, region), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
-		return s.client.ImageActions.Transfer(ctx, id, &godo.ActionRequest{"type": "transfer", "region": region})
-	}, s.config.wait(s.config.ImportTimeout))
-	if err != nil {
-		return err
+// stepRootTransfer brings the published image to its other regions. When that does not end well the image stays: the next build of
+// the same content transfers it to where it is missing.
+type stepRootTransfer struct{ *rootBuild }
+
+func (s *stepRootTransfer) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	if err := s.transfer(ctx, state.Get("artifact").(*RootfsArtifact)); err != nil {
+		return halt(state, err)
 	}
-	_, err = s.available(ctx, id, region)
+	return multistep.ActionContinue
+}
+
+func (*stepRootTransfer) Cleanup(multistep.StateBag) {}
+
+// transfer brings the artifact's image to all regions. The artifact is then as the API shows it.
+func (b *rootBuild) transfer(ctx context.Context, made *RootfsArtifact) error {
+	all := transfers{client: b.client, ui: b.ui, recipe: b.config.recipe, regions: b.config.ImageRegions, wait: true, options: b.config.wait(b.config.ImportTimeout)}
+	image, err := all.of(ctx, made.Image)
+	made.Image, made.told = image, image.told
 	return err
 }
 

@@ -62,7 +62,7 @@ func (p *port) answer(w http.ResponseWriter, r *http.Request, call string) bool 
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	asked := p.asked
-	image := object{"name": asked["name"], "status": "available", "regions": []any{asked["region"]}, "tags": asked["tags"], "type": "custom"}
+	image := object{"name": asked["name"], "status": "available", "regions": []string{asked["region"].(string)}, "tags": asked["tags"], "type": "custom"}
 	for _, method := range []string{http.MethodHead, http.MethodGet} {
 		request, _ := http.NewRequest(method, asked["url"].(string), nil)
 		answer, err := http.DefaultClient.Do(request)
@@ -133,6 +133,87 @@ func TestAnImportEndsWithItsOwnError(t *testing.T) {
 	require.ErrorContains(t, err, "the API says: no ext3 or ext4 file system")
 	require.Empty(t, p.objects())
 	require.Equal(t, nothing, p.left())
+}
+
+// The API has no idempotency key: an answer that was lost may hide that the import began.
+func TestAnImportWhoseAnswerIsLostIsBegunOnce(t *testing.T) {
+	for name, serve := range map[string]bool{"done": true, "not done": false} {
+		t.Run(name, func(t *testing.T) {
+			p := newPort(t)
+			var lost atomic.Bool
+			p.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
+				if call != "POST images" || lost.Swap(true) {
+					return p.answer(w, r, call)
+				}
+				if serve {
+					p.answer(httptest.NewRecorder(), r, call)
+				}
+				refuse(w, http.StatusBadGateway, "try again")
+				return true
+			}
+			_, err := p.build(t.Context(), nil)
+			require.NoError(t, err)
+			require.Equal(t, oneImage, p.left())
+			require.Empty(t, p.objects())
+		})
+	}
+}
+
+func TestAnImportComesToAllItsRegions(t *testing.T) {
+	p := newPort(t)
+	same := object{"roles_dir": writeRoles(t), "image_regions": []string{"nyc3", "ams3", "nyc3"}}
+	artifact, err := p.build(t.Context(), same)
+	require.NoError(t, err)
+	require.Contains(t, artifact.String(), "in nyc3, ams3")
+	same["image_regions"] = []string{"fra1", "ams3"}
+	again, err := p.build(t.Context(), same)
+	require.NoError(t, err)
+	require.Equal(t, artifact.Id(), again.Id(), "it is in one of the regions, and comes to the other")
+	require.Contains(t, again.String(), "in nyc3, ams3, fra1")
+	var told builder.Built
+	require.NoError(t, json.Unmarshal([]byte(again.State(builder.StateBuilt).(string)), &told))
+	require.Equal(t, []string{"nyc3", "ams3", "fra1"}, told.Regions)
+	require.Equal(t, 1, p.count("POST images"))
+	require.Equal(t, 2, p.count("POST images/N/actions transfer"))
+
+	same["image_regions"] = []string{"nyc3", "mar1"}
+	_, err = p.build(t.Context(), same)
+	require.ErrorContains(t, err, `image_regions: no such region: "mar1"; known are ams3, fra1, nyc3`)
+}
+
+func TestATransferThatFailsOrIsInterruptedKeepsTheImport(t *testing.T) {
+	for name, interrupt := range map[string]bool{"fails": false, "interrupted": true} {
+		t.Run(name, func(t *testing.T) {
+			p := newPort(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			p.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
+				if call != "POST images/N/actions transfer" {
+					return p.answer(w, r, call)
+				}
+				if interrupt {
+					cancel()
+				}
+				refuse(w, http.StatusUnprocessableEntity, "the region is full")
+				return true
+			}
+			same := object{"roles_dir": writeRoles(t), "image_regions": []string{"nyc3", "ams3"}}
+			artifact, err := p.build(ctx, same)
+			require.Nil(t, artifact)
+			if interrupt {
+				require.ErrorIs(t, err, builder.ErrInterrupted)
+			} else {
+				require.ErrorIs(t, err, builder.ErrTransfer)
+			}
+			require.Equal(t, oneImage, p.left())
+			require.Empty(t, p.objects())
+
+			p.before = p.answer
+			_, err = p.build(t.Context(), same)
+			require.NoError(t, err)
+			require.Equal(t, 1, p.count("POST images"))
+		})
+	}
 }
 
 var importSteps = []string{"POST images", "GET images/N", "POST tags", "POST tags/TAG/resources"}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/digitalocean/godo"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hornero/hornero/internal/do"
@@ -35,22 +36,36 @@ func (s *stepTransfer) Run(ctx context.Context, state multistep.StateBag) multis
 
 func (*stepTransfer) Cleanup(multistep.StateBag) {}
 
-// transfer brings an image to all regions at once, and returns it as the API shows it then.
 func (b *build) transfer(ctx context.Context, artifact *Artifact) (*Artifact, error) {
-	missing := artifact.lacks(b.config.regions())
+	return transfers{client: b.client, ui: b.ui, recipe: b.config.recipe, regions: b.config.regions(), wait: b.config.waitsForTransfers(),
+		options: b.config.wait(b.config.TransferTimeout)}.of(ctx, artifact)
+}
+
+// transfers bring a published image to where it is to be.
+type transfers struct {
+	client  *godo.Client
+	ui      packersdk.Ui
+	recipe  Recipe
+	regions []string
+	wait    bool // until they are over; otherwise they are only begun
+	options do.WaitOptions
+}
+
+// of brings an image to all regions at once, and returns it as the API shows it then.
+func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error) {
+	missing := artifact.lacks(t.regions)
 	if len(missing) == 0 {
 		return artifact, nil
 	}
-	b.ui.Say(fmt.Sprintf("transferring image %d to %s", artifact.ImageID, strings.Join(missing, ", ")))
-	options := b.config.wait(b.config.TransferTimeout)
+	t.ui.Say(fmt.Sprintf("transferring image %d to %s", artifact.ImageID, strings.Join(missing, ", ")))
 	causes := make([]error, len(missing))
 	var group errgroup.Group
 	for i, region := range missing {
-		group.Go(func() error { causes[i] = b.bring(ctx, artifact.ImageID, region, options); return nil })
+		group.Go(func() error { causes[i] = t.bring(ctx, artifact.ImageID, region); return nil })
 	}
 	_ = group.Wait() // the causes are told region by region: one that fails stops no other
-	if image, _, err := b.client.Images.GetByID(ctx, artifact.ImageID); err == nil {
-		artifact = newArtifact(b.client, *image, b.config.recipe)
+	if image, _, err := t.client.Images.GetByID(ctx, artifact.ImageID); err == nil {
+		artifact = newArtifact(t.client, *image, t.recipe)
 	} else {
 		causes = append(causes, fmt.Errorf("read image %d: %w", artifact.ImageID, err))
 	}
@@ -62,15 +77,15 @@ func (b *build) transfer(ctx context.Context, artifact *Artifact) (*Artifact, er
 }
 
 // bring brings an image to one region, or only begins to.
-func (b *build) bring(ctx context.Context, id int, region string, options do.WaitOptions) error {
-	if !b.config.waitsForTransfers() {
-		_, err := do.BeginTransfer(ctx, b.client, id, region, options)
+func (t transfers) bring(ctx context.Context, id int, region string) error {
+	if !t.wait {
+		_, err := do.BeginTransfer(ctx, t.client, id, region, t.options)
 		return err
 	}
-	if err := do.TransferImage(ctx, b.client, id, region, options); err != nil {
+	if err := do.TransferImage(ctx, t.client, id, region, t.options); err != nil {
 		return err
 	}
-	b.ui.Say(fmt.Sprintf("image %d is in %s", id, region))
+	t.ui.Say(fmt.Sprintf("image %d is in %s", id, region))
 	return nil
 }
 
@@ -81,7 +96,11 @@ func (a *Artifact) lacks(regions []string) []string {
 
 // checkRegions asks the API whether the regions are there, before anything is made. The bake's own is told by what follows.
 func (c *Config) checkRegions(ctx context.Context, client *godo.Client) error {
-	if len(c.SnapshotRegions) == 0 {
+	return checkRegions(ctx, client, "snapshot_regions", c.SnapshotRegions)
+}
+
+func checkRegions(ctx context.Context, client *godo.Client, option string, wanted []string) error {
+	if len(wanted) == 0 {
 		return nil
 	}
 	regions, err := do.Regions(ctx, client)
@@ -94,9 +113,9 @@ func (c *Config) checkRegions(ctx context.Context, client *godo.Client) error {
 	}
 	slices.Sort(known)
 	var wrong []error
-	for _, region := range c.SnapshotRegions {
+	for _, region := range wanted {
 		if !slices.Contains(known, region) {
-			wrong = append(wrong, fmt.Errorf("snapshot_regions: %w: %q; known are %s", errNoRegion, region, strings.Join(known, ", ")))
+			wrong = append(wrong, fmt.Errorf("%s: %w: %q; known are %s", option, errNoRegion, region, strings.Join(known, ", ")))
 		}
 	}
 	return errors.Join(wrong...)
