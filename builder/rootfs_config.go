@@ -247,8 +247,18 @@ func (c *RootfsConfig) checkRelease() []error {
 		return nil
 	}
 	c.release = release
-	c.Image = c.spec(nil).Name()
+	c.Image = fmt.Sprintf("%s-%dM-%.8s", c.spec(nil).Name(), c.bytes>>20, Digest(c.diskParts()))
 	return nil
+}
+
+// diskParts are what makes another disk of the same system, besides its size. In which format DigitalOcean got it the image does not
+// tell; a disk's file does by its name.
+func (c *RootfsConfig) diskParts() map[string][]byte {
+	parts := map[string][]byte{"ext4_features": []byte(strings.Join(c.release.Ext4Features, ","))}
+	if c.imports() {
+		parts["format"] = []byte(c.Format)
+	}
+	return parts
 }
 
 // spec is the system that the release is before the role comes to it.

@@ -181,6 +181,23 @@ func TestAnImportComesToAllItsRegions(t *testing.T) {
 	require.ErrorContains(t, err, `image_regions: no such region: "mar1"; known are ams3, fra1, nyc3`)
 }
 
+// What makes another disk makes another image.
+func TestAnotherDiskIsAnotherImage(t *testing.T) {
+	p := newPort(t)
+	roles := writeRoles(t)
+	build := func(size, format string) string {
+		artifact, err := p.build(t.Context(), object{"roles_dir": roles, "size": size, "format": format})
+		require.NoError(t, err)
+		return artifact.Id()
+	}
+	first := build("3G", "qcow2")
+	require.Equal(t, first, build("3072M", "qcow2"))
+	require.NotEqual(t, first, build("4G", "qcow2"))
+	require.NotEqual(t, first, build("3G", "raw"))
+	require.Equal(t, first, build("3G", "qcow2"))
+	require.Equal(t, 3, p.count("POST images"))
+}
+
 func TestATransferThatFailsOrIsInterruptedKeepsTheImport(t *testing.T) {
 	for name, interrupt := range map[string]bool{"fails": false, "interrupted": true} {
 		t.Run(name, func(t *testing.T) {
