@@ -38,6 +38,7 @@ func TestTheSpecsAreOfTheStructs(t *testing.T) {
 		spec    hcldec.ObjectSpec
 	}{
 		{builder.Config{}, new(builder.Builder).ConfigSpec()},
+		{builder.RootfsConfig{}, new(builder.RootfsBuilder).ConfigSpec()},
 		{builder.ProvisionerConfig{}, new(builder.Provisioner).ConfigSpec()},
 		{builder.DatasourceConfig{}, new(builder.Datasource).ConfigSpec()},
 		{builder.DatasourceOutput{}, new(builder.Datasource).OutputSpec()},
@@ -84,6 +85,18 @@ func TestThePageNamesEveryOption(t *testing.T) {
 			if !theirs[option] && !strings.HasPrefix(option, "packer_") {
 				require.Contains(t, component.where, "`"+option+"`")
 			}
+		}
+	}
+}
+
+func TestThePageOfRootfsNamesEveryOption(t *testing.T) {
+	text, err := os.ReadFile("../docs/rootfs.md")
+	require.NoError(t, err)
+	_, options, _ := strings.Cut(string(text), "\n| option | is |\n")
+	table, _, _ := strings.Cut(options, "\n\n")
+	for option := range new(builder.RootfsBuilder).ConfigSpec() {
+		if !strings.HasPrefix(option, "packer_") {
+			require.Contains(t, table, "`"+option+"`")
 		}
 	}
 }

@@ -58,9 +58,10 @@ func (b *RootfsBuilder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk
 }
 
 // run sweeps also when there is nothing to bake: what a killed build left may be a disk that anybody can read.
-func (b *RootfsBuilder) run(ctx context.Context, ui packersdk.Ui, state multistep.StateBag, steps func(*rootBuild) []multistep.Step) (*RootfsArtifact, error) {
+func (b *RootfsBuilder) run(ctx context.Context, ui packersdk.Ui, state multistep.StateBag, steps func(*rootBuild) []multistep.Step) (made *RootfsArtifact, err error) {
 	ctx, done := withParent(ctx)
 	defer done()
+	defer func() { err = do.Explained(err) }()
 	build := &rootBuild{config: &b.config, ui: ui, owner: thisProcess()}
 	build.work = filepath.Join(b.config.WorkDir, workPrefix+build.owner.id())
 	if err := build.connect(); err != nil {
@@ -105,7 +106,7 @@ func (b *rootBuild) connect() (err error) {
 	if !b.config.imports() {
 		return nil
 	}
-	if b.client, err = do.NewClient(b.config.APIURL, b.config.APIToken, userAgent); err != nil {
+	if b.client, err = b.config.client(); err != nil {
 		return err
 	}
 	b.space, err = openSpace(b.config)

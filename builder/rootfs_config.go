@@ -1,4 +1,4 @@
-//go:generate packer-sdc mapstructure-to-hcl2 -type RootfsConfig
+//go:generate go tool -modfile=../tools/packer-sdc/go.mod packer-sdc mapstructure-to-hcl2 -type RootfsConfig
 
 package builder
 
@@ -36,6 +36,7 @@ const (
 type RootfsConfig struct {
 	common.PackerConfig `mapstructure:",squash"`
 	RecipeConfig        `mapstructure:",squash"`
+	CloudConfig         `mapstructure:",squash"`
 
 	// Format of the disk: "qcow2" (the default) or "raw".
 	Format string `mapstructure:"format"`
@@ -64,10 +65,6 @@ type RootfsConfig struct {
 	// SpacesKey and SpacesSecret open the Space. Default: DIGITALOCEAN_SPACES_ACCESS_KEY and DIGITALOCEAN_SPACES_SECRET_KEY.
 	SpacesKey    string `mapstructure:"spaces_key"`
 	SpacesSecret string `mapstructure:"spaces_secret"`
-	// APIURL is where the DigitalOcean API answers. Default: DIGITALOCEAN_API_URL, or DigitalOcean itself.
-	APIURL string `mapstructure:"api_url"`
-	// APIToken opens the API. Default: DIGITALOCEAN_ACCESS_TOKEN or DIGITALOCEAN_TOKEN.
-	APIToken string `mapstructure:"api_token"`
 	// ImageName is the image's name. Default: hornero-ROLE-RELEASE-DIGEST.
 	ImageName string `mapstructure:"image_name"`
 	// ImageDescription is told with the image.
@@ -120,6 +117,7 @@ func (c *RootfsConfig) imports() bool { return c.SpaceName != "" }
 
 func (c *RootfsConfig) setDefaults() {
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
+	c.CloudConfig.setDefaults()
 	c.Format = cmp.Or(c.Format, rootfs.QCow2)
 	c.Size = cmp.Or(c.Size, DefaultDiskSize)
 	c.WorkDir = cmp.Or(c.WorkDir, DefaultWorkDir)
@@ -131,8 +129,6 @@ func (c *RootfsConfig) setDefaults() {
 	c.SpacesURL = cmp.Or(c.SpacesURL, "https://"+c.SpacesRegion+".digitaloceanspaces.com")
 	c.SpacesKey = cmp.Or(c.SpacesKey, os.Getenv("DIGITALOCEAN_SPACES_ACCESS_KEY"))
 	c.SpacesSecret = cmp.Or(c.SpacesSecret, os.Getenv("DIGITALOCEAN_SPACES_SECRET_KEY"))
-	c.APIURL = cmp.Or(c.APIURL, os.Getenv("DIGITALOCEAN_API_URL"), do.DefaultURL)
-	c.APIToken = cmp.Or(c.APIToken, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN"), os.Getenv("DIGITALOCEAN_TOKEN"))
 	c.ImageDistribution = cmp.Or(c.ImageDistribution, DefaultDistribution)
 	if len(c.ImageRegions) == 0 {
 		c.ImageRegions = []string{c.SpacesRegion}
@@ -220,12 +216,7 @@ func (c *RootfsConfig) checkImport() []error {
 	if address, err := url.Parse(c.SpacesURL); err != nil || address.Host == "" || !slices.Contains([]string{"http", "https"}, address.Scheme) || strings.Trim(address.Path, "/") != "" {
 		add("spaces_url", "must be the address of an S3 endpoint without a bucket, got %q", c.SpacesURL)
 	}
-	if _, err := do.NewClient(c.APIURL, c.APIToken, ""); errors.Is(err, do.ErrNoToken) {
-		add("api_token", "%w", err)
-	} else if err != nil {
-		add("api_url", "%w", err)
-	}
-	return wrong
+	return append(wrong, c.CloudConfig.check()...)
 }
 
 func (c *RootfsConfig) checkDurations() []error {

@@ -24,7 +24,14 @@ type FlatRootfsConfig struct {
 	Layer               *string           `mapstructure:"layer" cty:"layer" hcl:"layer"`
 	RolesDir            *string           `mapstructure:"roles_dir" cty:"roles_dir" hcl:"roles_dir"`
 	BootstrapBinary     *string           `mapstructure:"bootstrap_binary" cty:"bootstrap_binary" hcl:"bootstrap_binary"`
+	Mirror              *string           `mapstructure:"mirror" cty:"mirror" hcl:"mirror"`
+	SecurityMirror      *string           `mapstructure:"security_mirror" cty:"security_mirror" hcl:"security_mirror"`
 	RecordsDir          *string           `mapstructure:"records_dir" cty:"records_dir" hcl:"records_dir"`
+	APIURL              *string           `mapstructure:"api_url" cty:"api_url" hcl:"api_url"`
+	APIToken            *string           `mapstructure:"api_token" cty:"api_token" hcl:"api_token"`
+	HTTPRetryMax        *int              `mapstructure:"http_retry_max" cty:"http_retry_max" hcl:"http_retry_max"`
+	HTTPRetryWaitMin    *float64          `mapstructure:"http_retry_wait_min" cty:"http_retry_wait_min" hcl:"http_retry_wait_min"`
+	HTTPRetryWaitMax    *float64          `mapstructure:"http_retry_wait_max" cty:"http_retry_wait_max" hcl:"http_retry_wait_max"`
 	Format              *string           `mapstructure:"format" cty:"format" hcl:"format"`
 	Size                *string           `mapstructure:"size" cty:"size" hcl:"size"`
 	Compress            *bool             `mapstructure:"compress" cty:"compress" hcl:"compress"`
@@ -38,8 +45,6 @@ type FlatRootfsConfig struct {
 	SpacesURL           *string           `mapstructure:"spaces_url" cty:"spaces_url" hcl:"spaces_url"`
 	SpacesKey           *string           `mapstructure:"spaces_key" cty:"spaces_key" hcl:"spaces_key"`
 	SpacesSecret        *string           `mapstructure:"spaces_secret" cty:"spaces_secret" hcl:"spaces_secret"`
-	APIURL              *string           `mapstructure:"api_url" cty:"api_url" hcl:"api_url"`
-	APIToken            *string           `mapstructure:"api_token" cty:"api_token" hcl:"api_token"`
 	ImageName           *string           `mapstructure:"image_name" cty:"image_name" hcl:"image_name"`
 	ImageDescription    *string           `mapstructure:"image_description" cty:"image_description" hcl:"image_description"`
 	ImageDistribution   *string           `mapstructure:"image_distribution" cty:"image_distribution" hcl:"image_distribution"`
@@ -78,7 +83,14 @@ func (*FlatRootfsConfig) HCL2Spec() map[string]hcldec.Spec {
 		"layer":                      &hcldec.AttrSpec{Name: "layer", Type: cty.String, Required: false},
 		"roles_dir":                  &hcldec.AttrSpec{Name: "roles_dir", Type: cty.String, Required: false},
 		"bootstrap_binary":           &hcldec.AttrSpec{Name: "bootstrap_binary", Type: cty.String, Required: false},
+		"mirror":                     &hcldec.AttrSpec{Name: "mirror", Type: cty.String, Required: false},
+		"security_mirror":            &hcldec.AttrSpec{Name: "security_mirror", Type: cty.String, Required: false},
 		"records_dir":                &hcldec.AttrSpec{Name: "records_dir", Type: cty.String, Required: false},
+		"api_url":                    &hcldec.AttrSpec{Name: "api_url", Type: cty.String, Required: false},
+		"api_token":                  &hcldec.AttrSpec{Name: "api_token", Type: cty.String, Required: false},
+		"http_retry_max":             &hcldec.AttrSpec{Name: "http_retry_max", Type: cty.Number, Required: false},
+		"http_retry_wait_min":        &hcldec.AttrSpec{Name: "http_retry_wait_min", Type: cty.Number, Required: false},
+		"http_retry_wait_max":        &hcldec.AttrSpec{Name: "http_retry_wait_max", Type: cty.Number, Required: false},
 		"format":                     &hcldec.AttrSpec{Name: "format", Type: cty.String, Required: false},
 		"size":                       &hcldec.AttrSpec{Name: "size", Type: cty.String, Required: false},
 		"compress":                   &hcldec.AttrSpec{Name: "compress", Type: cty.Bool, Required: false},
@@ -92,8 +104,6 @@ func (*FlatRootfsConfig) HCL2Spec() map[string]hcldec.Spec {
 		"spaces_url":                 &hcldec.AttrSpec{Name: "spaces_url", Type: cty.String, Required: false},
 		"spaces_key":                 &hcldec.AttrSpec{Name: "spaces_key", Type: cty.String, Required: false},
 		"spaces_secret":              &hcldec.AttrSpec{Name: "spaces_secret", Type: cty.String, Required: false},
-		"api_url":                    &hcldec.AttrSpec{Name: "api_url", Type: cty.String, Required: false},
-		"api_token":                  &hcldec.AttrSpec{Name: "api_token", Type: cty.String, Required: false},
 		"image_name":                 &hcldec.AttrSpec{Name: "image_name", Type: cty.String, Required: false},
 		"image_description":          &hcldec.AttrSpec{Name: "image_description", Type: cty.String, Required: false},
 		"image_distribution":         &hcldec.AttrSpec{Name: "image_distribution", Type: cty.String, Required: false},

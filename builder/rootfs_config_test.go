@@ -47,6 +47,7 @@ func TestEachWrongOptionOfRootfsIsNamed(t *testing.T) {
 		"no secret":       {object{"spaces_secret": ""}, "spaces_secret: wrong configuration: no secret of the Spaces key: set DIGITALOCEAN_SPACES_SECRET_KEY"},
 		"no token":        {object{"api_token": ""}, "api_token: wrong configuration: no API token: set DIGITALOCEAN_ACCESS_TOKEN"},
 		"plain http":      {object{"api_url": "http://api.example.com"}, "api_url: wrong configuration"},
+		"no retries":      {object{"http_retry_max": -1}, "http_retry_max: wrong configuration: must be 0 or more, got -1"},
 		"spaces region":   {object{"spaces_region": "New York"}, "spaces_region, image_regions: wrong configuration"},
 		"image region":    {object{"image_regions": []string{"nyc3", "../.."}}, `got "../.."`},
 		"spaces address":  {object{"spaces_url": "ftp://127.0.0.1"}, "spaces_url: wrong configuration"},

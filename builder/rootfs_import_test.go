@@ -272,6 +272,17 @@ func TestAMissingSpaceOrAWrongKeyIsNamed(t *testing.T) {
 	require.Equal(t, nothing, p.left())
 }
 
+func TestARefusedTokenOfAnImportIsToldWithWhatToDo(t *testing.T) {
+	p := newPort(t)
+	p.before = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+		refuse(w, http.StatusUnauthorized, "Unable to authenticate you")
+		return true
+	}
+	_, err := p.build(t.Context(), nil)
+	require.ErrorContains(t, err, "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: ")
+	require.Empty(t, p.objects())
+}
+
 // What builds that were killed left goes; what living ones use, and what is complete, stays.
 func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
 	p := newPort(t)
