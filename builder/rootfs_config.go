@@ -173,11 +173,7 @@ func (c *RootfsConfig) check() []error {
 	if !filepath.IsAbs(c.WorkDir) {
 		add("work_dir", "must be an absolute path, got %q", c.WorkDir)
 	}
-	for _, line := range c.Sources {
-		if !sourceForm.MatchString(line) {
-			add("sources", "must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q", line)
-		}
-	}
+	wrong = append(wrong, c.checkPackages()...)
 	wrong = append(wrong, checkTags("image_tags", c.ImageTags)...)
 	if c.imports() {
 		wrong = append(wrong, c.checkImport()...)
@@ -185,8 +181,39 @@ func (c *RootfsConfig) check() []error {
 	return append(wrong, c.checkDurations()...)
 }
 
-// sourceForm is a line of sources.list(5) in its one-line form, of packages.
-var sourceForm = regexp.MustCompile(`^deb(\s+\[[^\]]+\])?\s+[a-z+]+:\S+\s+\S+(\s+\S+)*$`)
+// sourceForm is a line of sources.list(5) in its one-line form, of packages; carelessForm and carelessOption are what lets apt take
+// packages that nobody signed, there and in apt.conf(5).
+var (
+	sourceForm     = regexp.MustCompile(`^deb(\s+\[[^\]]+\])?\s+[a-z+]+:\S+\s+\S+(\s+\S+)*$`)
+	carelessForm   = regexp.MustCompile(`(?i)^deb\s+\[([^\]]*\s)?(trusted|allow-(insecure|weak|downgrade-to-insecure))\s*=`)
+	carelessOption = regexp.MustCompile(`(?i)AllowUnauthenticated|AllowInsecureRepositories|AllowWeakRepositories|AllowDowngradeToInsecureRepositories`)
+)
+
+// checkPackages checks where packages come from. Signatures are always checked.
+func (c *RootfsConfig) checkPackages() []error {
+	var wrong []error
+	add := func(option, format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf("%s: %w: %w", option, ErrConfig, fmt.Errorf(format, args...)))
+	}
+	for option, told := range map[string]string{"mirror": c.Mirror, "security_mirror": c.SecurityMirror} {
+		if told != "" {
+			add(option, "is of a base image's sources; here say sources = [\"deb %s SUITE COMPONENT...\"]", told)
+		}
+	}
+	for _, line := range c.Sources {
+		if !sourceForm.MatchString(line) || strings.Contains(line, "\n") {
+			add("sources", "must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q", line)
+		} else if carelessForm.MatchString(line) {
+			add("sources", "signatures are always checked: leave trusted= and allow-...= out, and name the archive's keys by keyring, got %q", line)
+		}
+	}
+	for _, line := range c.AptOptions {
+		if carelessOption.MatchString(line) {
+			add("apt_options", "signatures are always checked: leave it out, and name the archive's keys by keyring, got %q", line)
+		}
+	}
+	return wrong
+}
 
 // spaceForm is a bucket's name (DigitalOcean's API description).
 var (

@@ -39,6 +39,12 @@ func TestEachWrongOptionOfRootfsIsNamed(t *testing.T) {
 		"image":           {object{"image": "debian-13-x64"}, "image: wrong configuration: there is none beneath"},
 		"work folder":     {object{"work_dir": "tmp"}, `work_dir: wrong configuration: must be an absolute path, got "tmp"`},
 		"source":          {object{"sources": []string{"mirror.example.com trixie"}}, `sources: wrong configuration: must be lines of sources.list`},
+		"trusted":         {object{"sources": []string{"deb [arch=amd64 trusted=yes] http://127.0.0.1/debian trixie main"}}, "sources: wrong configuration: signatures are always checked"},
+		"two lines":       {object{"sources": []string{"deb http://127.0.0.1/debian trixie main\ndeb [trusted=yes] http://127.0.0.1/debian x main"}}, `sources: wrong configuration: must be lines of sources.list`},
+		"insecure":        {object{"sources": []string{"deb [allow-insecure=yes] http://127.0.0.1/debian trixie main"}}, "sources: wrong configuration: signatures are always checked"},
+		"unauthenticated": {object{"apt_options": []string{`APT::Get::AllowUnauthenticated "true";`}}, "apt_options: wrong configuration: signatures are always checked"},
+		"mirror":          {object{"mirror": "http://127.0.0.1/debian"}, `mirror: wrong configuration: is of a base image's sources; here say sources = ["deb http://127.0.0.1/debian SUITE COMPONENT..."]`},
+		"security mirror": {object{"mirror": "http://127.0.0.1/debian", "security_mirror": "http://127.0.0.1/security"}, "security_mirror: wrong configuration: is of a base image's sources"},
 		"no such release": {object{"release": "debian-7"}, `release: wrong configuration: unknown release "debian-7"`},
 		"no such role":    {object{"role": "tinny"}, "role: wrong configuration: read role tinny"},
 		"no bootstrap":    {object{"bootstrap_binary": ""}, "bootstrap_binary: wrong configuration"},
@@ -76,6 +82,12 @@ func TestADiskAloneNeedsNoCloud(t *testing.T) {
 	variables, _, err := new(builder.RootfsBuilder).Prepare(rootOptions(t, object{"space_name": "", "api_token": "", "spaces_key": "", "spaces_secret": ""}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"HorneroDigest", "HorneroBase"}, variables)
+}
+
+func TestSourcesMayHaveOptions(t *testing.T) {
+	_, _, err := new(builder.RootfsBuilder).Prepare(rootOptions(t, object{"sources": []string{
+		"deb [arch=amd64 signed-by=/usr/share/keyrings/trusted=.gpg] http://127.0.0.1/trusted=yes trixie main"}}))
+	require.NoError(t, err)
 }
 
 func TestEveryReleaseCanBeMadeFromNothing(t *testing.T) {

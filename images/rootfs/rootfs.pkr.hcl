@@ -67,6 +67,18 @@ variable "sources" {
   default     = []
 }
 
+variable "keyring" {
+  description = "A file or folder with the keys that sign the sources; empty: the release's own."
+  type        = string
+  default     = ""
+}
+
+variable "apt_options" {
+  description = "Lines of apt.conf, for the bake and for the image."
+  type        = list(string)
+  default     = []
+}
+
 variable "space_name" {
   description = "The Space to import through; empty: the disk is all that is made."
   type        = string
@@ -108,6 +120,8 @@ source "hornero-rootfs" "role" {
   output_dir       = var.output_dir
   work_dir         = var.work_dir
   sources          = var.sources
+  keyring          = var.keyring
+  apt_options      = var.apt_options
   space_name       = var.space_name
   spaces_region    = var.spaces_region
   spaces_url       = var.spaces_url
