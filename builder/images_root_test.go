@@ -25,7 +25,7 @@ func (o *oven) recordFiles() []string {
 	require.NoError(o, err)
 	var names []string
 	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), ".json") {
+		if strings.HasSuffix(entry.Name(), ".json") && !strings.HasSuffix(entry.Name(), ".cdx.json") {
 			names = append(names, entry.Name())
 		}
 	}
