@@ -47,14 +47,7 @@ func (a *Artifact) String() string {
 }
 
 // State tells post-processors what was built, under StateBuilt.
-func (a *Artifact) State(name string) any {
-	if name != StateBuilt {
-		return nil
-	}
-	told := a.told
-	told.Record = a.record
-	return told.text()
-}
+func (a *Artifact) State(name string) any { return a.told.state(name, a.record) }
 
 // Destroy deletes the image.
 func (a *Artifact) Destroy() error {

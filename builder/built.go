@@ -28,7 +28,12 @@ func (r Recipe) built() Built {
 	return told
 }
 
-func (b Built) text() string {
+// state is an artifact's answer to post-processors, with the file in which the image's record is.
+func (b Built) state(name, record string) any {
+	if name != StateBuilt {
+		return nil
+	}
+	b.Record = record
 	text, err := json.Marshal(b)
 	if err != nil {
 		panic(err) // plain strings and numbers

@@ -225,14 +225,7 @@ func (a *RootfsArtifact) String() string {
 }
 
 // State tells post-processors what was built, under StateBuilt.
-func (a *RootfsArtifact) State(name string) any {
-	if name != StateBuilt {
-		return nil
-	}
-	told := a.told
-	told.Record = a.record
-	return told.text()
-}
+func (a *RootfsArtifact) State(name string) any { return a.told.state(name, a.record) }
 
 // Destroy deletes the image and the disk.
 func (a *RootfsArtifact) Destroy() error {
