@@ -52,7 +52,7 @@ check: deps ## format, vet and unit tests only (seconds, no root)
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m) each: user-data, node documents, the bodies of both APIs, roles' manifests, an image's digest
+fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m, or 10000000x) each: user-data, node documents, the bodies of both APIs, roles' manifests, an image's digest
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	for target in cloudinit:FuzzDecode cloudinit:FuzzNode bootstrap/api:FuzzBodies lab/api:FuzzBodies roles:FuzzLoad builder:FuzzDigest; do
 		nice -n 19 go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 "./$${target%:*}"

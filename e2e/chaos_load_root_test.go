@@ -35,6 +35,11 @@ type load struct {
 	moved   atomic.Int64
 	wrong   atomic.Pointer[string]
 	history []porcupine.Operation
+
+	outcomes []outcome
+	epochs   []tenure // who was the writer, as far as the peer set told
+	judged   int      // how many rows were held against them
+	epoch    int      // in which of them the last of these rows was taken
 }
 
 // acknowledged is a row that the database said it has.
