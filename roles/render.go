@@ -26,6 +26,7 @@ type Facts struct {
 	Network     string // the VPC's range, as in 10.108.0.0/20; empty when unknown
 	Memory      int64  // bytes
 	CPUs        int
+	RealTime    bool   // processes may run before all others (SCHED_RR)
 	Writer      string // the database node that takes writes; empty when unknown
 	Settings    map[string]string
 	Secrets     map[string]report.Secret

@@ -142,7 +142,7 @@ var mariadbRules = map[string]rules{
 	"provider": {"galera-3", "25.3.19", names(map[string]string{"ist.recv_bind": "25.3.17", "gcache.recover": "25.3.19", "socket.ssl_reload": "26.4.8"},
 		"gmcast.listen_addr", "socket.ssl_ca", "socket.ssl_cert", "socket.ssl_key", "gcache.size", "evs.keepalive_period", "evs.inactive_check_period",
 		"evs.suspect_timeout", "evs.inactive_timeout", "evs.join_retrans_period", "evs.install_timeout", "pc.announce_timeout", "pc.wait_prim_timeout",
-		"gmcast.peer_timeout")},
+		"gmcast.peer_timeout", "gcomm.thread_prio")},
 	// MariaDB documentation: ALTER USER 10.2.0, CREATE USER IF NOT EXISTS 10.1.3.
 	"statement": {"MariaDB", "10.1", map[string]string{"CREATE DATABASE": "", "CREATE USER": "", "GRANT ALL": "", "ALTER USER": "10.2"}},
 }
@@ -234,7 +234,7 @@ var systemdRules = rules{"systemd", "232", names(map[string]string{
 }, "Description", "Documentation", "DefaultDependencies", "After", "Before", "Wants", "Conflicts", "Type=simple", "Type=oneshot", "Type=notify",
 	"User", "Group", "EnvironmentFile", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost", "ExecReload", "SyslogIdentifier",
 	"AmbientCapabilities", "WorkingDirectory", "Nice", "ProtectSystem", "ProtectHome", "PrivateTmp", "NoNewPrivileges", "UMask", "KillMode", "KillSignal", "SendSIGKILL",
-	"SuccessExitStatus", "Restart", "RestartSec", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "TasksMax", "LimitNOFILE", "LimitMEMLOCK",
+	"SuccessExitStatus", "Restart", "RestartSec", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "TasksMax", "LimitNOFILE", "LimitMEMLOCK", "LimitRTPRIO",
 	"OOMScoreAdjust", "RuntimeDirectory", "WantedBy")}
 
 func refuseUnit(text string) (refused []string) {

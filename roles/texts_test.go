@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files, and fail")
 func nodeFacts(role, release string) roles.Facts {
 	return roles.Facts{
 		Stack: "demo", Node: role + "-1", Role: role, Release: release, Incarnation: 1,
-		Address: "10.108.0.5", Network: "10.108.0.0/20", Memory: 2 << 30, CPUs: 1, Writer: "db-2",
+		Address: "10.108.0.5", Network: "10.108.0.0/20", Memory: 2 << 30, CPUs: 1, RealTime: true, Writer: "db-2",
 		Settings: map[string]string{"site.title": "Hornero", "galera.sst_method": "rsync"},
 		Secrets: map[string]report.Secret{
 			"wordpress.db_password": `it's \ "quoted" $HOME`, "wordpress.salt": "salt", "wordpress.admin_password": "admin", "proxy.stats_password": "stats",
