@@ -262,6 +262,9 @@ func (in Input) running() Action {
 		return Action{Kind: Conclude, State: StateBootstrapping, Reason: "the new cluster is up: make its users, record its UUID"}
 	}
 	state := in.serving()
+	if serves := state == StateSynced || state == StateDonor; serves && w.otherThan(record) {
+		return Action{Kind: Stop, State: StateWaiting, Reason: fmt.Sprintf("the server runs a history of its own (%s) beside the stack's (%s): somebody began it by hand; replace the node", w.UUID, record.UUID)}
+	}
 	switch state {
 	case StateSynced:
 		return Action{Kind: Serve, State: state, Reason: fmt.Sprintf("in a primary component of %d", w.Size)}
@@ -269,6 +272,12 @@ func (in Input) running() Action {
 		return Action{Kind: Serve, State: state, Reason: "gives its state to a joining node"}
 	}
 	return Action{Kind: Watch, State: state, Reason: "catches up with the primary component"}
+}
+
+// otherThan tells a history that is not the recorded one, which never becomes another.
+func (w Wsrep) otherThan(record Record) bool {
+	running := Position{UUID: w.UUID}
+	return running.Named() && record.UUID != "" && w.UUID != record.UUID
 }
 
 func (in Input) nonPrimary() Action {

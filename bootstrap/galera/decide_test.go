@@ -200,6 +200,9 @@ func TestDecide(t *testing.T) {
 		{name: "all have spoken: it forms the component again", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Reform, state: galera.StateNonPrimary},
 		{name: "a more advanced one does", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "11"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "db-3 is to form it again"},
 		{name: "not without quorum", in: in(noQuorum, running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "no quorum"},
+		{name: "a primary component of another history", in: in(running("Primary", 4, 1), settings(record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1})), peers(primary("db-1", theirs))), want: galera.Stop, state: galera.StateWaiting, reason: "somebody began it by hand; replace the node"},
+		{name: "whoever else runs it", in: in(running("Primary", 2, 1), noQuorum, settings(record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1}))), want: galera.Stop, state: galera.StateWaiting, reason: ours},
+		{name: "one that has yet to receive its state says nothing of it", in: in(running("Primary", 1, 1), settings(record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1}))), want: galera.Watch, state: galera.StateJoining},
 		{name: "starting", in: in(doing(galera.ProcessStarting)), want: galera.Watch, state: galera.StateJoining},
 
 		// Leaving.
