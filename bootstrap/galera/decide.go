@@ -42,6 +42,7 @@ const (
 	ProcessStarting Process = "starting"
 	ProcessRunning  Process = "running"
 	ProcessStopping Process = "stopping"
+	ProcessUnseen   Process = "unseen" // the server does not answer, and systemd does not say what its unit does
 )
 
 // Content is what the data directory holds while no server runs on it.
@@ -174,6 +175,8 @@ func Decide(in Input) Action {
 		return Action{Kind: Watch, State: in.onTheWay(), Reason: "the server is starting"}
 	case ProcessStopping:
 		return Action{Kind: Wait, State: StateWaiting, Reason: "the server is stopping"}
+	case ProcessUnseen:
+		return refuse("the server does not answer, and systemd does not say why")
 	}
 	return in.stopped()
 }

@@ -171,6 +171,8 @@ func (d *Driver) Status() Status {
 
 func (d *Driver) step(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
+		in := d.input()
+		d.tell(in, Decide(in)) // what it last said holds no longer
 		return err
 	}
 	in := d.notice(d.input())
@@ -220,6 +222,8 @@ func (d *Driver) look(ctx context.Context) error {
 	}
 	local.Wsrep = Wsrep{}
 	if local.Process, err = d.Unit.State(ctx); err != nil {
+		local.Process, local.Synced = ProcessUnseen, false
+		d.remember(local)
 		return err
 	}
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed

@@ -120,6 +120,7 @@ func (r *rig) reason(part string) {
 type server struct {
 	mu      sync.Mutex
 	process galera.Process
+	mute    error // what systemd fails with
 	wsrep   galera.Wsrep
 	starts  int
 	begins  int // as the first of a cluster
@@ -149,7 +150,7 @@ func stops(s *server) int  { return s.stops }
 func (s *server) State(context.Context) (galera.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.process, nil
+	return s.process, s.mute
 }
 
 func (s *server) Start(context.Context) error {

@@ -16,6 +16,11 @@ import (
 // commandTimeout bounds the short systemctl calls; the server's own start is never bounded.
 const commandTimeout = 20 * time.Second
 
+// stateTimeout bounds the question what the unit does: until it is answered, a server that is down is not said to be.
+const stateTimeout = 2 * time.Second
+
+var errNoSystemd = errors.New("systemd did not answer")
+
 // Systemd drives the server's unit.
 type Systemd struct {
 	Name       string // mariadb.service
@@ -28,6 +33,8 @@ const newCluster = "_WSREP_NEW_CLUSTER"
 
 // State reads what systemd makes of the unit.
 func (s Systemd) State(ctx context.Context) (Process, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, stateTimeout, errNoSystemd)
+	defer cancel()
 	state, err := systemd.Ctl(s.systemctl).State(ctx, s.Name)
 	if err != nil {
 		return "", err
@@ -77,7 +84,7 @@ func (s Systemd) Stop(ctx context.Context) error {
 }
 
 func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("systemd did not answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errNoSystemd)
 	defer cancel()
 	return systemd.Systemctl(ctx, args...)
 }

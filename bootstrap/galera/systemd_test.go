@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,4 +28,12 @@ func TestNothingOfAnInterruptedBootstrapIsThereForAMembersStart(t *testing.T) {
 	asked, err := os.ReadFile(log)
 	require.NoError(t, err)
 	require.Equal(t, "unset-environment _WSREP_NEW_CLUSTER\nstart --no-block mariadb.service\n", string(asked))
+}
+
+func TestSystemdIsNotWaitedForLong(t *testing.T) {
+	systemctl(t, "exec sleep 60")
+	began := time.Now()
+	_, err := galera.Systemd{Name: "mariadb.service"}.State(t.Context())
+	require.ErrorContains(t, err, "systemd did not answer")
+	require.Less(t, time.Since(began), 10*time.Second)
 }
