@@ -93,6 +93,8 @@ type Local struct {
 	Unseen    string // why the data directory could not be looked at; Content is empty then
 	Failures  int    // starts that failed, in a row, while nothing else changed
 	Dismissed bool   // of a node that leaves: no client is left
+	Space     Space  // of the data directory's file system; zero when nobody knows
+	Short     bool   // there is too little of it to take writes
 	Damage    int    // those among them that spoke of the data itself
 	Cause     Cause  // of the last failure
 	Trouble   string // the last failure
@@ -270,7 +272,11 @@ func (in Input) running() Action {
 	}
 	switch state {
 	case StateSynced:
-		return Action{Kind: Serve, State: state, Reason: fmt.Sprintf("in a primary component of %d", w.Size)}
+		reason := fmt.Sprintf("in a primary component of %d", w.Size)
+		if in.Local.Short {
+			reason += fmt.Sprintf("; its disk is nearly full, %s are free", in.Local.Space)
+		}
+		return Action{Kind: Serve, State: state, Reason: reason}
 	case StateDonor:
 		return Action{Kind: Serve, State: state, Reason: "gives its state to a joining node"}
 	}

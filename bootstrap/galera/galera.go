@@ -94,6 +94,8 @@ type Driver struct {
 	retryAt   time.Time
 	seqnoTime time.Time
 	seqno     int64
+	freeTime  time.Time
+	free      string
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
 	lasting   lasting
@@ -209,6 +211,7 @@ func (d *Driver) input() Input {
 // look finds out what the server and the data directory are like.
 func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
+	d.measure(&local)
 	gone, unread := d.Data.Disowned(d.Incarnation)
 	if unread == nil {
 		local.Gone = gone
@@ -314,6 +317,12 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 	}
 	if in.Leave {
 		facts[FactLeaving] = "yes"
+	}
+	if in.Local.Space.Total > 0 {
+		facts[FactFree] = d.reportedFree(in.Local.Space)
+	}
+	if in.Local.Short {
+		facts[FactShort] = "yes"
 	}
 	if in.Local.Unread > 0 {
 		facts[FactReason] = "its data cannot be read: " + short(in.Local.Trouble)

@@ -33,7 +33,7 @@ var times = galera.Times{Tick: 2 * time.Millisecond, WriterTick: 10 * time.Milli
 
 func newRig(t *testing.T, files map[string]string) *rig {
 	r := &rig{t: t, set: newMemory(), server: &server{process: galera.ProcessStopped}}
-	r.disk = &disk{DataDir: galera.DataDir{Path: t.TempDir()}}
+	r.disk = &disk{DataDir: galera.DataDir{Path: t.TempDir()}, space: galera.Space{Free: 20 << 30, Total: 25 << 30}}
 	for name, text := range files {
 		require.NoError(t, os.WriteFile(r.path(name), []byte(text), 0o600))
 	}
@@ -220,6 +220,7 @@ type disk struct {
 	mu      sync.Mutex
 	wiping  func() error // instead of the wipe
 	recover func() (galera.Position, error)
+	space   galera.Space
 	wipes   int
 	asked   int // recoveries
 }
@@ -238,6 +239,12 @@ func (d *disk) count(which func(*disk) int) int {
 
 func wipes(d *disk) int      { return d.wipes }
 func recoveries(d *disk) int { return d.asked }
+
+func (d *disk) Space() (galera.Space, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.space, nil
+}
 
 func (d *disk) Wipe() error {
 	d.mu.Lock()

@@ -22,7 +22,7 @@ import (
 // everything is an agent with the metrics of all drivers.
 func everything(t *testing.T) *bootstrap.Agent {
 	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Version: "test", Release: "debian-13", Log: slog.New(slog.DiscardHandler)})
-	galeraMetrics(agent.Metrics)(galera.Status{Facts: map[string]string{galera.FactClusterStatus: "Primary", galera.FactSize: "3", galera.FactState: "4"}})
+	galeraMetrics(agent.Metrics, galera.DataDir{Path: t.TempDir()}.Space)(galera.Status{Facts: map[string]string{galera.FactClusterStatus: "Primary", galera.FactSize: "3", galera.FactState: "4"}})
 	haproxyMetrics(agent.Metrics)(haproxy.CountedReload)
 	return agent
 }
