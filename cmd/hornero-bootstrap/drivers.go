@@ -104,9 +104,10 @@ func haproxyMetrics(m *metrics.Registry) func(string) {
 	return func(what string) { counts[what].Add(1) }
 }
 
-// galeraEvents returns what adds events from a database node's status: the ends of what others wait for.
+// galeraEvents returns what adds events from a database node's status: the ends of what others wait for. Between a crash, or the
+// loss of the primary component, and the end of it a node waits and joins.
 func galeraEvents(note func(kind, text string)) func(galera.Status) {
-	var before galera.State
+	var before, trouble galera.State
 	return func(s galera.Status) {
 		if s.State == before {
 			return
@@ -115,7 +116,7 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 		switch {
 		case s.State == galera.StateSynced && before == galera.StateBootstrapping:
 			kind = peerset.EventBootstrapped
-		case s.State == galera.StateSynced && before == galera.StateRecovering:
+		case s.State == galera.StateSynced && trouble != "":
 			kind = peerset.EventRecovered
 		case s.State == galera.StateSynced && before == galera.StateJoining:
 			kind = peerset.EventSynced
@@ -125,9 +126,19 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 			kind = peerset.EventNonPrimary
 		}
 		if kind != "" {
-			note(kind, printable(fmt.Sprintf("%s after %s: %s", s.State, cmp.Or(before, "the start"), s.Reason)))
+			after := cmp.Or(before, "the start")
+			if kind == peerset.EventRecovered {
+				after = trouble
+			}
+			note(kind, printable(fmt.Sprintf("%s after %s: %s", s.State, after, s.Reason)))
 		}
 		before = s.State
+		switch s.State {
+		case galera.StateRecovering, galera.StateNonPrimary:
+			trouble = s.State
+		case galera.StateSynced:
+			trouble = ""
+		}
 	}
 }
 
