@@ -101,6 +101,7 @@ type Driver struct {
 	lasting   lasting
 	disowned  bool
 	compared  compared
+	regrantAt time.Time  // before that users and grants are not tried again
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
 }

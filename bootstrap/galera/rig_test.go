@@ -126,6 +126,7 @@ type server struct {
 	begins  int // as the first of a cluster
 	stops   int
 	applied int
+	refuses error         // to apply users and grants
 	log     string        // of the last start
 	onStart func(*server) // what a start leads to
 	onStop  func(*server)
@@ -197,8 +198,10 @@ func (s *server) Probe(context.Context) (galera.Wsrep, error) {
 }
 
 func (s *server) Apply(context.Context, string) error {
-	s.edit(func(s *server) { s.applied++ })
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied++
+	return s.refuses
 }
 
 func (s *server) Reform(context.Context) error { return nil }
