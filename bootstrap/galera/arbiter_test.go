@@ -119,13 +119,20 @@ func TestAnArbitratorThatIsDrainedStaysDown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- arbiter.Run(ctx) }()
-	for (<-said).State != galera.StateVoting {
+	until := func(reason string) (last galera.Status) {
+		t.Helper()
+		for last.Reason != reason {
+			select {
+			case last = <-said:
+			case <-time.After(5 * time.Second):
+				t.Fatalf("it never said %q", reason)
+			}
+		}
+		return last
 	}
+	require.True(t, until("the database nodes count its vote").Healthy)
 	require.NoError(t, arbiter.Drain(ctx))
-	last := <-said
-	for last.Reason != "drained" {
-		last = <-said
-	}
+	last := until("drained")
 	require.Equal(t, galera.StateStopped, last.State)
 	require.False(t, last.Healthy)
 	require.Never(t, func() bool { state, _ := unit.State(ctx); return state != galera.ProcessStopped }, 50*time.Millisecond, time.Millisecond, "it stays down")

@@ -439,6 +439,23 @@ func TestABlindJoinThatNobodyAnswersGivesWayToEvidence(t *testing.T) {
 	r.eventually("and bootstraps from its own data, which is the most advanced", func() bool { return r.server.count(begins) == 1 })
 }
 
+// TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive: they look alive for a while once there is a quorum again, to a node
+// whose own server was down all the time, too.
+func TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.Times.Settle = 0.1
+	r.say(at("db-1", ours, "10"), dead(at("db-3", ours, "10")))
+	r.start()
+	r.reason("waits for the evidence of db-3")
+	r.quorum(false)
+	r.reason("the peer set has no quorum")
+	r.say(at("db-3", ours, "10"))
+	back := time.Now()
+	r.quorum(true)
+	r.eventually("it bootstraps", func() bool { return r.server.count(begins) == 1 })
+	require.GreaterOrEqual(t, time.Since(back), galera.SettleBlinded/10)
+}
+
 func TestABlindJoinTakesItsTurnOnceThereIsOne(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.moves()

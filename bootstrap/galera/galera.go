@@ -85,6 +85,7 @@ type Driver struct {
 	local   Local
 	leave   time.Time // when the node was told to give its work up; zero while it was not
 	status  Status
+	quorate bool // the peer set had a quorum under this agent
 	blinded bool
 	drained chan struct{}
 
@@ -204,7 +205,8 @@ func (d *Driver) input() Input {
 	snapshot := d.Set.Snapshot()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.blinded = d.blinded || d.local.Served && !snapshot.Quorum
+	d.quorate = d.quorate || snapshot.Quorum
+	d.blinded = d.blinded || (d.local.Served || d.quorate) && !snapshot.Quorum
 	return Input{Node: d.Node, Incarnation: d.Incarnation, Founder: d.Founder, Expected: d.Expected, Local: d.local, Peers: snapshot,
 		Leave: !d.leave.IsZero(), Parting: time.Since(d.leave) < d.Times.Parting, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
 }
