@@ -93,11 +93,11 @@ type Local struct {
 	Unseen    string // why the data directory could not be looked at; Content is empty then
 	Failures  int    // starts that failed, in a row, while nothing else changed
 	Dismissed bool   // of a node that leaves: no client is left
-	Space     Space  // of the data directory's file system; zero when nobody knows
-	Short     bool   // there is too little of it to take writes
 	Damage    int    // those among them that spoke of the data itself
 	Cause     Cause  // of the last failure
 	Trouble   string // the last failure
+	Space     Space  // of the data directory's file system; zero when nobody knows
+	Short     bool   // there is too little of it to take writes
 }
 
 // Input is everything that a decision depends on.
