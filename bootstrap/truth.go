@@ -36,6 +36,8 @@ type Image interface {
 	ReadOnly() error
 	// Writable lists what ReadOnly should have mounted.
 	Writable() ([]string, error)
+	// Guard tells what is wrong with the rules before the metadata service, and loads them again; "" when nothing is.
+	Guard(ctx context.Context) string
 	// CheckOwn compares what takes no time.
 	CheckOwn(ctx context.Context) (immutable.Pass, error)
 	// Check compares the files with the record, taking a share of one core.
@@ -45,7 +47,7 @@ type Image interface {
 // ImageTimes are when a node looks at its image; the zero value means the defaults.
 type ImageTimes struct {
 	Patience time.Duration // how long cloud-init may take before the node is held to its image all the same
-	Glance   time.Duration // between looks at the files that the agent wrote, and at the mount
+	Glance   time.Duration // between looks at the files that the agent wrote, at the mount and at the metadata guard
 	First    time.Duration // from the first look to the first whole pass: a node that boots has better to do
 	Every    time.Duration // between whole passes, unless the stack says otherwise
 }
@@ -108,6 +110,7 @@ func (a *Agent) keepTrue(ctx context.Context) {
 	a.mu.Lock()
 	a.truth.image.Action = cmp.Or(a.node.Settings[SettingDrift], immutable.Report)
 	a.mu.Unlock()
+	a.glance(ctx) // the rules before the metadata service wait for nobody
 	a.settled(ctx)
 	a.firstLook(ctx)
 	next := time.Now().Add(a.Times.First)
@@ -118,7 +121,7 @@ func (a *Agent) keepTrue(ctx context.Context) {
 			// Nodes of one stack are launched together, and are not to read their disks together for ever.
 			next = time.Now().Add(time.Duration(float64(a.every()) * (0.9 + 0.2*rand.Float64())))
 		}
-		a.glance()
+		a.glance(ctx)
 		a.judge(ctx)
 		select {
 		case <-ctx.Done():
@@ -208,10 +211,14 @@ func (a *Agent) pass(ctx context.Context, share float64) {
 	a.truth.image.CheckedAt = time.Now().UTC().Format(time.RFC3339)
 }
 
-// glance looks at what changes without a pass over the image: the files that the agent wrote, and the mount.
-func (a *Agent) glance() {
+// glance looks at what changes without a pass over the image: the files that the agent wrote, the mount, and the rules before
+// the metadata service. That those were gone is a finding also when they are back.
+func (a *Agent) glance(ctx context.Context) {
 	writable, err := a.Image.Writable()
 	rendered := a.renderedDrift()
+	if what := a.Image.Guard(ctx); what != "" {
+		rendered = append(rendered, status.Finding{Path: immutable.GuardFile, What: what})
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
@@ -273,7 +280,7 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 		return status.Image{}, errNothingToCompare
 	}
 	a.pass(ctx, 1)
-	a.glance()
+	a.glance(ctx)
 	select {
 	case a.truth.asked <- struct{}{}:
 	default:

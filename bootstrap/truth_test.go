@@ -30,6 +30,7 @@ type disk struct {
 	refused  string
 	mount    error
 	readOnly bool
+	guard    string
 	drift    []status.Finding
 	broken   error
 }
@@ -55,6 +56,11 @@ func (d *disk) Writable() (paths []string, _ error) {
 		}
 	})
 	return paths, nil
+}
+
+func (d *disk) Guard(context.Context) (what string) {
+	d.do(func() { what = d.guard })
+	return what
 }
 
 func (d *disk) CheckOwn(context.Context) (immutable.Pass, error) { return immutable.Pass{}, nil }
@@ -185,6 +191,16 @@ func TestDriftIsToldAndOverWhenItIsMended(t *testing.T) {
 	all, err = c.Drift(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []status.Finding{{Path: "/usr/lib/hornero/image.json", What: "cannot be compared with: no such file"}}, all.Findings)
+}
+
+func TestThatTheMetadataGuardWasGoneIsDrift(t *testing.T) {
+	c := serving(t, "", &disk{settled: true})
+	c.until(t, "nothing", func(s status.Image) bool { return s.Checked == 9 && s.DriftFiles == 0 })
+	c.do(func() { c.guard = "is not in force; loaded again" })
+	c.until(t, "told", func(s status.Image) bool { return s.DriftFiles == 1 })
+	require.Equal(t, []status.Finding{{Path: immutable.GuardFile, What: "is not in force; loaded again"}}, c.Status().Image.Findings)
+	c.do(func() { c.guard = "" })
+	c.until(t, "over", func(s status.Image) bool { return s.DriftFiles == 0 })
 }
 
 func TestAFileThatSomebodyChangedIsToldAndWrittenAnewAtTheNextChange(t *testing.T) {

@@ -3,6 +3,7 @@ package galera
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -36,6 +37,7 @@ type Arbiter struct {
 	ArbiterConfig
 	orphaned time.Time // since when no database node is in a primary component; zero while one is
 	told     Status
+	leave    atomic.Bool // it was told to give its work up
 }
 
 // NewArbiter makes an arbiter. Run runs it.
@@ -66,7 +68,10 @@ func (a *Arbiter) Run(ctx context.Context) error {
 }
 
 // Drain has nothing to hand over: garbd leaves the cluster when it is stopped, and the others count one vote less.
-func (a *Arbiter) Drain(ctx context.Context) error { return a.Unit.Stop(ctx) }
+func (a *Arbiter) Drain(ctx context.Context) error {
+	a.leave.Store(true)
+	return a.Unit.Stop(ctx)
+}
 
 func (a *Arbiter) step(ctx context.Context) error {
 	process, err := a.Unit.State(ctx)
@@ -83,6 +88,9 @@ func (a *Arbiter) step(ctx context.Context) error {
 	if !snapshot.Quorum && process == ProcessStarting && a.told.State == StateVoting {
 		status = a.told // nobody can say anything else of it
 	}
+	if a.leave.Load() {
+		move, status = depart(process)
+	}
 	if status.State != a.told.State || status.Reason != a.told.Reason || status.Healthy != a.told.Healthy {
 		a.Log.Info("arbitrator changes state", "from", a.told.State, "to", status.State, "reason", status.Reason)
 		a.Report(status)
@@ -95,6 +103,14 @@ func (a *Arbiter) step(ctx context.Context) error {
 		return a.Unit.Stop(ctx)
 	}
 	return nil
+}
+
+// depart is all that is left for an arbitrator that leaves: a start may have been under way when it was told to.
+func depart(process Process) (Kind, Status) {
+	if process == ProcessStopped || process == ProcessFailed {
+		return Wait, Status{State: StateStopped, Reason: "drained"}
+	}
+	return Stop, Status{State: StateStopped, Reason: "draining"}
 }
 
 // Arbitrate is pure: garbd runs while a database node is in the primary component, and when nobody can tell. It never makes a

@@ -107,3 +107,36 @@ func TestArbiterFollowsThePrimaryComponent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, galera.ProcessStopped, state)
 }
+
+func TestAnArbitratorThatIsDrainedStaysDown(t *testing.T) {
+	set, unit := newMemory(), &switched{}
+	set.edit(func(s *peerset.Snapshot) {
+		s.Peers = []peerset.Peer{peer("db-1", galera.StateSynced, galera.FactArbiters, "1")}
+	})
+	said := make(chan galera.Status, 100)
+	arbiter := galera.NewArbiter(galera.ArbiterConfig{Set: peerset.Bind(set, peerset.Identity{Name: "arbitrator-1", Role: "arbitrator", Incarnation: 1}), Unit: unit,
+		Report: func(s galera.Status) { said <- s }, Log: slog.New(slog.DiscardHandler), Tick: time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- arbiter.Run(ctx) }()
+	until := func(reason string) (last galera.Status) {
+		t.Helper()
+		for last.Reason != reason {
+			select {
+			case last = <-said:
+			case <-time.After(5 * time.Second):
+				t.Fatalf("it never said %q", reason)
+			}
+		}
+		return last
+	}
+	require.True(t, until("the database nodes count its vote").Healthy)
+	require.NoError(t, arbiter.Drain(ctx))
+	last := until("drained")
+	require.Equal(t, galera.StateStopped, last.State)
+	require.False(t, last.Healthy)
+	require.Never(t, func() bool { state, _ := unit.State(ctx); return state != galera.ProcessStopped }, 50*time.Millisecond, time.Millisecond, "it stays down")
+	cancel()
+	require.NoError(t, <-done)
+	require.Empty(t, said)
+}

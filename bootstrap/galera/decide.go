@@ -42,6 +42,7 @@ const (
 	ProcessStarting Process = "starting"
 	ProcessRunning  Process = "running"
 	ProcessStopping Process = "stopping"
+	ProcessUnseen   Process = "unseen" // the server does not answer, and systemd does not say what its unit does
 )
 
 // Content is what the data directory holds while no server runs on it.
@@ -95,6 +96,8 @@ type Local struct {
 	Damage    int    // those among them that spoke of the data itself
 	Cause     Cause  // of the last failure
 	Trouble   string // the last failure
+	Space     Space  // of the data directory's file system; zero when nobody knows
+	Short     bool   // there is too little of it to take writes
 }
 
 // Input is everything that a decision depends on.
@@ -174,6 +177,8 @@ func Decide(in Input) Action {
 		return Action{Kind: Watch, State: in.onTheWay(), Reason: "the server is starting"}
 	case ProcessStopping:
 		return Action{Kind: Wait, State: StateWaiting, Reason: "the server is stopping"}
+	case ProcessUnseen:
+		return refuse("the server does not answer, and systemd does not say why")
 	}
 	return in.stopped()
 }
@@ -262,13 +267,26 @@ func (in Input) running() Action {
 		return Action{Kind: Conclude, State: StateBootstrapping, Reason: "the new cluster is up: make its users, record its UUID"}
 	}
 	state := in.serving()
+	if serves := state == StateSynced || state == StateDonor; serves && w.otherThan(record) {
+		return Action{Kind: Stop, State: StateWaiting, Reason: fmt.Sprintf("the server runs a history of its own (%s) beside the stack's (%s): somebody began it by hand; replace the node", w.UUID, record.UUID)}
+	}
 	switch state {
 	case StateSynced:
-		return Action{Kind: Serve, State: state, Reason: fmt.Sprintf("in a primary component of %d", w.Size)}
+		reason := fmt.Sprintf("in a primary component of %d", w.Size)
+		if in.Local.Short {
+			reason += fmt.Sprintf("; its disk is nearly full, %s are free", in.Local.Space)
+		}
+		return Action{Kind: Serve, State: state, Reason: reason}
 	case StateDonor:
 		return Action{Kind: Serve, State: state, Reason: "gives its state to a joining node"}
 	}
 	return Action{Kind: Watch, State: state, Reason: "catches up with the primary component"}
+}
+
+// otherThan tells a history that is not the recorded one, which never becomes another.
+func (w Wsrep) otherThan(record Record) bool {
+	running := Position{UUID: w.UUID}
+	return running.Named() && record.UUID != "" && w.UUID != record.UUID
 }
 
 func (in Input) nonPrimary() Action {

@@ -105,6 +105,14 @@ func arbitrated(i *galera.Input) {
 	i.Peers.Peers = append(i.Peers.Peers, peerset.Peer{Name: "arbitrator-1", Role: "arbitrator", Incarnation: 1, Alive: true})
 }
 func addressless(i *galera.Input) { i.Local.Wsrep.Size++; i.Local.Wsrep.Arbiters = 1 }
+func short(i *galera.Input) {
+	i.Local.Short, i.Local.Space = true, galera.Space{Free: 300 << 20, Total: 25 << 30}
+}
+func crowded(name string) peerset.Peer {
+	p := primary(name, ours)
+	p.Facts[galera.FactShort] = "yes"
+	return p
+}
 func doing(p galera.Process) edit { return func(i *galera.Input) { i.Local.Process = p } }
 func holder(lease, node string) edit {
 	return func(i *galera.Input) {
@@ -191,6 +199,7 @@ func TestDecide(t *testing.T) {
 
 		// A running server.
 		{name: "synced", in: in(running("Primary", 4, 10)), want: galera.Serve, state: galera.StateSynced},
+		{name: "its disk is nearly full", in: in(running("Primary", 4, 10), short), want: galera.Serve, state: galera.StateSynced, reason: "its disk is nearly full, 288 MiB are free"},
 		{name: "donor", in: in(running("Primary", 2, 10)), want: galera.Serve, state: galera.StateDonor},
 		{name: "a donor that catches up", in: in(running("Primary", 3, 10), func(i *galera.Input) { i.Local.Synced = true }), want: galera.Serve, state: galera.StateDonor},
 		{name: "catching up", in: in(running("Primary", 3, 10)), want: galera.Watch, state: galera.StateJoining},
@@ -200,6 +209,9 @@ func TestDecide(t *testing.T) {
 		{name: "all have spoken: it forms the component again", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Reform, state: galera.StateNonPrimary},
 		{name: "a more advanced one does", in: in(running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "11"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "db-3 is to form it again"},
 		{name: "not without quorum", in: in(noQuorum, running("non-Primary", 0, 10), peers(at("db-1", ours, "9"), at("db-3", ours, "10"))), want: galera.Wait, state: galera.StateNonPrimary, reason: "no quorum"},
+		{name: "a primary component of another history", in: in(running("Primary", 4, 1), settings(record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1})), peers(primary("db-1", theirs))), want: galera.Stop, state: galera.StateWaiting, reason: "somebody began it by hand; replace the node"},
+		{name: "whoever else runs it", in: in(running("Primary", 2, 1), noQuorum, settings(record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1}))), want: galera.Stop, state: galera.StateWaiting, reason: ours},
+		{name: "one that has yet to receive its state says nothing of it", in: in(running("Primary", 1, 1), settings(record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1}))), want: galera.Watch, state: galera.StateJoining},
 		{name: "starting", in: in(doing(galera.ProcessStarting)), want: galera.Watch, state: galera.StateJoining},
 
 		// Leaving.
@@ -259,6 +271,12 @@ func TestWriter(t *testing.T) {
 		{"a leaving node yields", in(leaving, running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
 		{"a leaving node does not take it", in(leaving, running("Primary", 4, 1), three), galera.WriterPass},
 		{"stopped", in(known(ours, 1), three), galera.WriterPass},
+		{"whose disk is nearly full yields", in(short, running("Primary", 4, 1), three, holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
+		{"and takes no free lease", in(short, running("Primary", 4, 1), three), galera.WriterPass},
+		{"to one that has room", in(short, running("Primary", 4, 1), peers(crowded("db-1"), primary("db-3", ours)), holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
+		{"not when all are short", in(short, running("Primary", 4, 1), peers(crowded("db-1"), crowded("db-3")), holder(peerset.LeaseWriter, "db-2")), galera.WriterKeep},
+		{"nor when the other cannot take them", in(short, running("Primary", 4, 1), peers(peer("db-1", galera.StateDonor), dead(primary("db-3", ours))), holder(peerset.LeaseWriter, "db-2")), galera.WriterKeep},
+		{"who leaves hands over to one that is short", in(leaving, running("Primary", 4, 1), peers(crowded("db-1")), holder(peerset.LeaseWriter, "db-2")), galera.WriterYield},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, c.want, galera.Writer(c.in, galera.Decide(c.in).State))
@@ -277,6 +295,7 @@ func TestHealthy(t *testing.T) {
 		want bool
 	}{
 		{"synced", in(running("Primary", 4, 1)), true},
+		{"its disk is nearly full: it can be read", in(running("Primary", 4, 1), short, peers(primary("db-1", ours))), true},
 		{"non-primary", in(running("non-Primary", 4, 1)), false},
 		{"a donor beside a synced node", in(running("Primary", 2, 1), peers(primary("db-1", ours))), false},
 		{"a donor alone", in(running("Primary", 2, 1)), true},

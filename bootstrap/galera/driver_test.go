@@ -318,6 +318,22 @@ func TestAServerThatHangsAfterItServedIsStartedAnew(t *testing.T) {
 	require.Equal(t, 2, r.server.count(starts))
 }
 
+func TestADeadServerIsNotSyncedWhateverSystemdSays(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.server.edit(serve)
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.start()
+	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.server.edit(func(s *server) { s.process, s.mute = galera.ProcessStopped, errors.New("systemd did not answer") })
+	r.eventually("not healthy", func() bool { peer, _ := r.set.Snapshot().Peer("db-2"); return !peer.Healthy })
+	r.reason("the server does not answer, and systemd does not say why")
+	r.eventually("it gives the writes up", func() bool { return r.holder(peerset.LeaseWriter) == "" })
+	require.Empty(t, r.fact(galera.FactEvidence))
+	require.Zero(t, r.server.count(starts)+r.server.count(begins)+r.server.count(stops))
+	r.server.edit(func(s *server) { s.mute, s.onStart = nil, serve })
+	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+}
+
 // steal gives a lease to another node, as it happens to one who was not heard of for too long.
 func (r *rig) steal(lease string) {
 	r.set.mu.Lock()
@@ -421,6 +437,23 @@ func TestABlindJoinThatNobodyAnswersGivesWayToEvidence(t *testing.T) {
 	r.quorum(true)
 	r.eventually("it stops", func() bool { return r.server.count(stops) == 1 })
 	r.eventually("and bootstraps from its own data, which is the most advanced", func() bool { return r.server.count(begins) == 1 })
+}
+
+// TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive: they look alive for a while once there is a quorum again, to a node
+// whose own server was down all the time, too.
+func TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.Times.Settle = 0.1
+	r.say(at("db-1", ours, "10"), dead(at("db-3", ours, "10")))
+	r.start()
+	r.reason("waits for the evidence of db-3")
+	r.quorum(false)
+	r.reason("the peer set has no quorum")
+	r.say(at("db-3", ours, "10"))
+	back := time.Now()
+	r.quorum(true)
+	r.eventually("it bootstraps", func() bool { return r.server.count(begins) == 1 })
+	require.GreaterOrEqual(t, time.Since(back), galera.SettleBlinded/10)
 }
 
 func TestABlindJoinTakesItsTurnOnceThereIsOne(t *testing.T) {

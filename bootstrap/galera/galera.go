@@ -85,6 +85,7 @@ type Driver struct {
 	local   Local
 	leave   time.Time // when the node was told to give its work up; zero while it was not
 	status  Status
+	quorate bool // the peer set had a quorum under this agent
 	blinded bool
 	drained chan struct{}
 
@@ -94,11 +95,14 @@ type Driver struct {
 	retryAt   time.Time
 	seqnoTime time.Time
 	seqno     int64
+	freeTime  time.Time
+	free      string
 	tried     time.Time // the last attempt to get a turn to join
 	stopping  time.Time // the last request to stop
 	lasting   lasting
 	disowned  bool
 	compared  compared
+	regrantAt time.Time  // before that users and grants are not tried again
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
 }
@@ -171,6 +175,8 @@ func (d *Driver) Status() Status {
 
 func (d *Driver) step(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
+		in := d.input()
+		d.tell(in, Decide(in)) // what it last said holds no longer
 		return err
 	}
 	in := d.notice(d.input())
@@ -199,7 +205,8 @@ func (d *Driver) input() Input {
 	snapshot := d.Set.Snapshot()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.blinded = d.blinded || d.local.Served && !snapshot.Quorum
+	d.quorate = d.quorate || snapshot.Quorum
+	d.blinded = d.blinded || (d.local.Served || d.quorate) && !snapshot.Quorum
 	return Input{Node: d.Node, Incarnation: d.Incarnation, Founder: d.Founder, Expected: d.Expected, Local: d.local, Peers: snapshot,
 		Leave: !d.leave.IsZero(), Parting: time.Since(d.leave) < d.Times.Parting, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
 }
@@ -207,6 +214,7 @@ func (d *Driver) input() Input {
 // look finds out what the server and the data directory are like.
 func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
+	d.measure(&local)
 	gone, unread := d.Data.Disowned(d.Incarnation)
 	if unread == nil {
 		local.Gone = gone
@@ -220,6 +228,8 @@ func (d *Driver) look(ctx context.Context) error {
 	}
 	local.Wsrep = Wsrep{}
 	if local.Process, err = d.Unit.State(ctx); err != nil {
+		local.Process, local.Synced = ProcessUnseen, false
+		d.remember(local)
 		return err
 	}
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed
@@ -310,6 +320,12 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 	}
 	if in.Leave {
 		facts[FactLeaving] = "yes"
+	}
+	if in.Local.Space.Total > 0 {
+		facts[FactFree] = d.reportedFree(in.Local.Space)
+	}
+	if in.Local.Short {
+		facts[FactShort] = "yes"
 	}
 	if in.Local.Unread > 0 {
 		facts[FactReason] = "its data cannot be read: " + short(in.Local.Trouble)

@@ -45,7 +45,7 @@ type compared struct {
 // regrant applies users and grants again, on the writer, when its document has others than those that were applied last
 // and is newer: while passwords are rotated, nodes of both kinds take turns as the writer.
 func (d *Driver) regrant(ctx context.Context, in Input) error {
-	if d.GrantsFile == "" || !in.holdsWriter() || !in.Local.Wsrep.synced() {
+	if d.GrantsFile == "" || !in.holdsWriter() || !in.Local.Wsrep.synced() || time.Now().Before(d.regrantAt) {
 		return nil
 	}
 	text, err := os.ReadFile(d.GrantsFile)
@@ -65,6 +65,7 @@ func (d *Driver) regrant(ctx context.Context, in Input) error {
 	}
 	d.Log.Info("apply users and grants: the node's document has others than were applied last")
 	if err := d.Database.Apply(ctx, d.GrantsFile); err != nil {
+		d.regrantAt = time.Now().Add(d.Times.LeaseTTL) // it may have taken all its time, in which the driver saw nothing
 		return err
 	}
 	if err := d.granted(ctx, string(text), in.Peers.Leases[peerset.LeaseWriter]); err != nil {

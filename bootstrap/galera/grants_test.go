@@ -1,6 +1,7 @@
 package galera_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,5 +48,21 @@ func TestTheWriterAppliesPasswordsThatChanged(t *testing.T) {
 	t.Log("one with the old document does: the new passwords stay")
 	r.writes("secret-one", first)
 	time.Sleep(500 * time.Millisecond)
+	require.Equal(t, 2, r.server.count(applied))
+}
+
+func TestARefusedStatementIsTriedAgainInItsTime(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.Times.LeaseTTL = time.Second
+	r.server.refuses = errors.New("the server did not get it done in time")
+	r.writes("secret-one", time.Now())
+	r.eventually("tried", func() bool { return r.server.count(applied) == 1 })
+	r.eventually("and what happens is seen meanwhile", func() bool {
+		r.server.edit(func(s *server) { s.wsrep.Size = 2 })
+		return r.fact(galera.FactSize) == "2"
+	})
+	require.Equal(t, 1, r.server.count(applied))
+	r.server.edit(func(s *server) { s.refuses = nil })
+	r.eventually("recorded", func() bool { return r.set.Snapshot().Settings[galera.SettingGrants] != "" })
 	require.Equal(t, 2, r.server.count(applied))
 }

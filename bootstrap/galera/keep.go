@@ -37,7 +37,7 @@ func (d *Driver) keepWriter(ctx context.Context) {
 			drop()
 			wait(moving)
 			if differs && now.move == WriterYield {
-				d.Log.Info("this node gives the writes up", "state", state)
+				d.Log.Info("this node gives the writes up", "state", state, "reason", d.Status().Reason)
 			}
 			last, acted = now, time.Now()
 			moving, drop = d.begin(ctx, in, now)

@@ -52,6 +52,8 @@ type Data interface {
 	Transferring() bool
 	Begin() error
 	Settle() error
+	// Space tells how much of the file system is left.
+	Space() (Space, error)
 	// Progress changes while bytes move into the directory.
 	Progress() (string, error)
 }

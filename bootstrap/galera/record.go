@@ -51,6 +51,8 @@ const (
 	FactState         = "galera.state"
 	FactAddress       = "galera.address"
 	FactLeaving       = peerset.FactLeaving
+	FactFree          = "galera.free"   // space on the disk, for people; refreshed now and then
+	FactShort         = "galera.short"  // there is too little of it to take writes
 	FactReason        = "galera.reason" // why there is no evidence
 	FactArbiters      = "galera.arbiters"
 )

@@ -33,7 +33,7 @@ var times = galera.Times{Tick: 2 * time.Millisecond, WriterTick: 10 * time.Milli
 
 func newRig(t *testing.T, files map[string]string) *rig {
 	r := &rig{t: t, set: newMemory(), server: &server{process: galera.ProcessStopped}}
-	r.disk = &disk{DataDir: galera.DataDir{Path: t.TempDir()}}
+	r.disk = &disk{DataDir: galera.DataDir{Path: t.TempDir()}, space: galera.Space{Free: 20 << 30, Total: 25 << 30}}
 	for name, text := range files {
 		require.NoError(t, os.WriteFile(r.path(name), []byte(text), 0o600))
 	}
@@ -120,11 +120,13 @@ func (r *rig) reason(part string) {
 type server struct {
 	mu      sync.Mutex
 	process galera.Process
+	mute    error // what systemd fails with
 	wsrep   galera.Wsrep
 	starts  int
 	begins  int // as the first of a cluster
 	stops   int
 	applied int
+	refuses error         // to apply users and grants
 	log     string        // of the last start
 	onStart func(*server) // what a start leads to
 	onStop  func(*server)
@@ -149,7 +151,7 @@ func stops(s *server) int  { return s.stops }
 func (s *server) State(context.Context) (galera.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.process, nil
+	return s.process, s.mute
 }
 
 func (s *server) Start(context.Context) error {
@@ -196,8 +198,10 @@ func (s *server) Probe(context.Context) (galera.Wsrep, error) {
 }
 
 func (s *server) Apply(context.Context, string) error {
-	s.edit(func(s *server) { s.applied++ })
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied++
+	return s.refuses
 }
 
 func (s *server) Reform(context.Context) error { return nil }
@@ -219,6 +223,7 @@ type disk struct {
 	mu      sync.Mutex
 	wiping  func() error // instead of the wipe
 	recover func() (galera.Position, error)
+	space   galera.Space
 	wipes   int
 	asked   int // recoveries
 }
@@ -237,6 +242,12 @@ func (d *disk) count(which func(*disk) int) int {
 
 func wipes(d *disk) int      { return d.wipes }
 func recoveries(d *disk) int { return d.asked }
+
+func (d *disk) Space() (galera.Space, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.space, nil
+}
 
 func (d *disk) Wipe() error {
 	d.mu.Lock()

@@ -1,6 +1,7 @@
 package galera
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -14,8 +15,17 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
+// errSlow says which side ended a statement.
+var errSlow = errors.New("the server did not get it done in time")
+
 // probeTimeout bounds one question to the server; a server that is this late serves nobody.
 const probeTimeout = time.Second
+
+// What else the driver's loop has the server do is bounded too: meanwhile the node says nothing new.
+const (
+	applyTimeout  = 10 * time.Second
+	reformTimeout = 5 * time.Second
+)
 
 // Server talks to the local server as root through its unix socket, over one connection that is kept.
 type Server struct {
@@ -109,8 +119,10 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 	defer db.Close()
+	ctx, cancel := context.WithTimeoutCause(ctx, applyTimeout, errSlow)
+	defer cancel()
 	if _, err := db.ExecContext(ctx, string(text)); err != nil {
-		return fmt.Errorf("apply %s: %w", path, withoutWords(err))
+		return fmt.Errorf("apply %s: %w", path, withoutWords(cmp.Or(context.Cause(ctx), err)))
 	}
 	return nil
 }
@@ -170,12 +182,14 @@ const unknownVariable = 1193
 // Reform makes the running component primary. MariaDB 11.4 and later have a variable for each of the provider's options
 // and refuse the old way while they do.
 func (s *Server) Reform(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, reformTimeout, errSlow)
+	defer cancel()
 	_, err := s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_pc_bootstrap=ON")
 	if refused := new(mysql.MySQLError); errors.As(err, &refused) && refused.Number == unknownVariable {
 		_, err = s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'")
 	}
 	if err != nil {
-		return fmt.Errorf("form the primary component again: %w", err)
+		return fmt.Errorf("form the primary component again: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return nil
 }

@@ -16,14 +16,25 @@ import (
 // commandTimeout bounds the short systemctl calls; the server's own start is never bounded.
 const commandTimeout = 20 * time.Second
 
+// stateTimeout bounds the question what the unit does: until it is answered, a server that is down is not said to be.
+const stateTimeout = 2 * time.Second
+
+var errNoSystemd = errors.New("systemd did not answer")
+
 // Systemd drives the server's unit.
 type Systemd struct {
 	Name       string // mariadb.service
-	NewCluster string // the file through which galera_new_cluster passes its option to the unit, for one start
+	NewCluster string // the file through which galera_new_cluster passes its option to the unit, for one start; "" for no such unit
 }
+
+// newCluster is the variable in that file. Debian 9's galera_new_cluster sets it in systemd's own environment instead, where
+// it stays when the script is killed.
+const newCluster = "_WSREP_NEW_CLUSTER"
 
 // State reads what systemd makes of the unit.
 func (s Systemd) State(ctx context.Context) (Process, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, stateTimeout, errNoSystemd)
+	defer cancel()
 	state, err := systemd.Ctl(s.systemctl).State(ctx, s.Name)
 	if err != nil {
 		return "", err
@@ -44,8 +55,13 @@ func (s Systemd) State(ctx context.Context) (Process, error) {
 
 // Start removes what an interrupted bootstrap may have left, so that a member never starts as the first of a cluster.
 func (s Systemd) Start(ctx context.Context) error {
-	if err := os.Remove(s.NewCluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("start %s: %w", s.Name, err)
+	if s.NewCluster != "" {
+		if err := os.Remove(s.NewCluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("start %s: %w", s.Name, err)
+		}
+		if _, err := s.systemctl(ctx, "unset-environment", newCluster); err != nil {
+			return fmt.Errorf("start %s: %w", s.Name, err)
+		}
 	}
 	_, err := s.systemctl(ctx, "start", "--no-block", s.Name)
 	return err
@@ -68,7 +84,7 @@ func (s Systemd) Stop(ctx context.Context) error {
 }
 
 func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("systemd did not answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errNoSystemd)
 	defer cancel()
 	return systemd.Systemctl(ctx, args...)
 }

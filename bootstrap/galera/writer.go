@@ -41,13 +41,13 @@ func Writer(in Input, state State) WriterMove {
 	return WriterKeep
 }
 
-// mayWrite: Primary, Synced, staying. A donor may only when nobody else can.
+// mayWrite: Primary, Synced, staying, with room on its disk. Without, or as a donor, it may only when nobody else can.
 func (in Input) mayWrite(state State) bool {
 	switch {
 	case in.Leave:
 		return in.Local.Process == ProcessRunning && in.Local.Wsrep.synced() && len(in.otherWriters()) == 0 && in.holdsWriter()
 	case state == StateSynced:
-		return true
+		return !in.Local.Short || !in.roomElsewhere()
 	case state == StateDonor:
 		return len(in.otherWriters()) == 0
 	}
@@ -68,6 +68,15 @@ func (in Input) otherWriters() []string {
 		}
 	}
 	return names
+}
+
+// roomElsewhere tells whether another node that could take the writes now has room for them. All hold the same data, and
+// may well be short at once: then nothing moves.
+func (in Input) roomElsewhere() bool {
+	return slices.ContainsFunc(in.otherWriters(), func(name string) bool {
+		peer, _ := in.Peers.Peer(name)
+		return peer.Facts[FactShort] == ""
+	})
 }
 
 // view returns the names of the members of this node's Galera view, sorted. Members are told by address: a name's new

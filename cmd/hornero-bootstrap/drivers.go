@@ -27,11 +27,12 @@ func drivers() bootstrap.Drivers {
 			if err != nil {
 				return nil, err
 			}
-			measure, tell := galeraMetrics(env.Metrics), galeraEvents(env.Note)
+			data := galera.DataDir{Path: "/var/lib/mysql", Server: []string{"/usr/sbin/mariadbd"}}
+			measure, tell := galeraMetrics(env.Metrics, data.Space), galeraEvents(env.Note)
 			return galera.New(galera.Config{
 				Node: env.Node.Node, Issued: certificate.NotBefore, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
 				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
-				Data:        galera.DataDir{Path: "/var/lib/mysql", Server: []string{"/usr/sbin/mariadbd"}},
+				Data:        data,
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
 					measure(s)
@@ -64,8 +65,21 @@ func drivers() bootstrap.Drivers {
 	}
 }
 
-// galeraMetrics returns what sets a database node's metrics from its status.
-func galeraMetrics(m *metrics.Registry) func(galera.Status) {
+// galeraMetrics returns what sets a database node's metrics from its status; those of its disk are asked for when they are read.
+func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func(galera.Status) {
+	for name, metric := range map[string]struct {
+		help string
+		of   func(galera.Space) int64
+	}{
+		"hornero_galera_disk_free_bytes": {"What the data directory's file system has left for the server.", func(s galera.Space) int64 { return s.Free }},
+		"hornero_galera_disk_size_bytes": {"The size of the data directory's file system.", func(s galera.Space) int64 { return s.Total }},
+	} {
+		m.Read(name, metric.help, nil, func(set func(float64, ...string)) {
+			if now, err := space(); err == nil {
+				set(float64(metric.of(now)))
+			}
+		})
+	}
 	primary := m.Gauge("hornero_galera_primary", "1 when the server is in a primary component (wsrep_cluster_status).")
 	size := m.Gauge("hornero_galera_cluster_size", "Nodes in the server's component (wsrep_cluster_size).")
 	local := m.Gauge("hornero_galera_local_state", "The server's own state (wsrep_local_state): 1 joining, 2 donor, 3 joined, 4 synced; 0 when it does not answer.")
@@ -90,9 +104,10 @@ func haproxyMetrics(m *metrics.Registry) func(string) {
 	return func(what string) { counts[what].Add(1) }
 }
 
-// galeraEvents returns what adds events from a database node's status: the ends of what others wait for.
+// galeraEvents returns what adds events from a database node's status: the ends of what others wait for. Between a crash, or the
+// loss of the primary component, and the end of it a node waits and joins.
 func galeraEvents(note func(kind, text string)) func(galera.Status) {
-	var before galera.State
+	var before, trouble galera.State
 	return func(s galera.Status) {
 		if s.State == before {
 			return
@@ -101,7 +116,7 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 		switch {
 		case s.State == galera.StateSynced && before == galera.StateBootstrapping:
 			kind = peerset.EventBootstrapped
-		case s.State == galera.StateSynced && before == galera.StateRecovering:
+		case s.State == galera.StateSynced && trouble != "":
 			kind = peerset.EventRecovered
 		case s.State == galera.StateSynced && before == galera.StateJoining:
 			kind = peerset.EventSynced
@@ -111,9 +126,19 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 			kind = peerset.EventNonPrimary
 		}
 		if kind != "" {
-			note(kind, printable(fmt.Sprintf("%s after %s: %s", s.State, cmp.Or(before, "the start"), s.Reason)))
+			after := cmp.Or(before, "the start")
+			if kind == peerset.EventRecovered {
+				after = trouble
+			}
+			note(kind, printable(fmt.Sprintf("%s after %s: %s", s.State, after, s.Reason)))
 		}
 		before = s.State
+		switch s.State {
+		case galera.StateRecovering, galera.StateNonPrimary:
+			trouble = s.State
+		case galera.StateSynced:
+			trouble = ""
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // everything is an agent with the metrics of all drivers.
 func everything(t *testing.T) *bootstrap.Agent {
 	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Version: "test", Release: "debian-13", Log: slog.New(slog.DiscardHandler)})
-	galeraMetrics(agent.Metrics)(galera.Status{Facts: map[string]string{galera.FactClusterStatus: "Primary", galera.FactSize: "3", galera.FactState: "4"}})
+	galeraMetrics(agent.Metrics, galera.DataDir{Path: t.TempDir()}.Space)(galera.Status{Facts: map[string]string{galera.FactClusterStatus: "Primary", galera.FactSize: "3", galera.FactState: "4"}})
 	haproxyMetrics(agent.Metrics)(haproxy.CountedReload)
 	return agent
 }
@@ -92,11 +92,14 @@ func TestADatabaseNodesStatesMakeEvents(t *testing.T) {
 	var noted []string
 	tell := galeraEvents(func(kind, text string) { noted = append(noted, kind+": "+text) })
 	for _, state := range []galera.State{galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateSynced, galera.StateDonor, galera.StateSynced,
-		galera.StateNonPrimary, galera.StateRecovering, galera.StateSynced, galera.StateJoining, galera.StateSynced} {
+		galera.StateNonPrimary, galera.StateSynced, // Galera got back by itself
+		galera.StateWaiting, galera.StateRecovering, galera.StateWaiting, galera.StateJoining, galera.StateSynced,
+		galera.StateRecovering, galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateWaiting, galera.StateJoining, galera.StateSynced} {
 		tell(galera.Status{State: state, Reason: "so\nit is"})
 	}
 	require.Equal(t, []string{
 		"galera-bootstrapped: synced after bootstrapping: so it is", "galera-donor: donor after synced: so it is", "galera-non-primary: non-primary after synced: so it is",
-		"galera-recovered: synced after recovering: so it is", "galera-synced: synced after joining: so it is",
+		"galera-recovered: synced after non-primary: so it is", "galera-recovered: synced after recovering: so it is",
+		"galera-bootstrapped: synced after bootstrapping: so it is", "galera-synced: synced after joining: so it is",
 	}, noted)
 }

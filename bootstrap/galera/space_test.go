@@ -1,0 +1,72 @@
+package galera_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/galera"
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+func (r *rig) free(bytes int64) {
+	r.disk.edit(func(d *disk) { d.space.Free = bytes })
+}
+
+func (r *rig) isShort(yes bool) {
+	r.t.Helper()
+	r.eventually("short of space, or not any more", func() bool { return (r.fact(galera.FactShort) != "") == yes })
+}
+
+func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.server.edit(serve)
+	r.start()
+	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+
+	t.Log("nobody else has room: it stays the writer")
+	r.say(crowded("db-1"), crowded("db-3"))
+	r.free(100 << 20)
+	r.isShort(true)
+	r.reason("its disk is nearly full, 96 MiB are free")
+	require.Equal(t, "db-2", r.holder(peerset.LeaseWriter))
+
+	t.Log("another has")
+	r.say(primary("db-3", ours))
+	r.eventually("it gives the writes up", func() bool { return r.holder(peerset.LeaseWriter) == "" })
+	self, _ := r.set.Snapshot().Peer("db-2")
+	require.True(t, self.Healthy, "it can be read from")
+
+	t.Log("a little more is not enough")
+	r.free(900 << 20)
+	r.eventually("seen", func() bool { return r.fact(galera.FactFree) == "896 MiB" })
+	r.isShort(true)
+	require.Empty(t, r.holder(peerset.LeaseWriter))
+	r.free(2 << 30)
+	r.isShort(false)
+	r.eventually("the writer again", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+}
+
+func TestTheFloorFollowsTheDisk(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.server.edit(serve)
+	r.say(primary("db-1", ours))
+	r.start()
+	for _, c := range []struct{ total, floor int64 }{{8 << 30, 256 << 20}, {50 << 30, 1 << 30}, {1000 << 30, 2 << 30}} {
+		r.disk.edit(func(d *disk) { d.space = galera.Space{Free: 2 * c.floor, Total: c.total} })
+		r.isShort(false)
+		r.free(c.floor - 1)
+		r.isShort(true)
+	}
+}
+
+func TestSpaceIsWhatTheFileSystemSays(t *testing.T) {
+	data := galera.DataDir{Path: t.TempDir()}
+	space, err := data.Space()
+	require.NoError(t, err)
+	require.Positive(t, space.Total)
+	require.LessOrEqual(t, space.Free, space.Total)
+	_, err = galera.DataDir{Path: data.Path + "/none"}.Space()
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
