@@ -6,6 +6,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -36,6 +37,12 @@ func (a *Agent) Served(set peerset.Set, node string) {
 	a.manifest, a.phase, a.set = &roles.Manifest{}, PhaseServing, set
 	a.node.Node, a.node.Role, a.node.Incarnation = node, "db", 1
 	a.say(Word{State: "synced", Healthy: true})
+}
+
+// Check checks a text as a node with this secret.
+func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []string, text string) error {
+	a.node.Secrets = map[string]report.Secret{"password": secret}
+	return a.checkText(ctx, roles.Template{Path: "/etc/checked", Check: checker}, []byte(text), 0o600)
 }
 
 // Applied is what a round of templates ended with.

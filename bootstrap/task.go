@@ -86,7 +86,7 @@ func (a *Agent) execute(ctx context.Context, task roles.Task) error {
 		env = append(env, name+"="+string(value))
 	}
 	// The agent runs before everything else, and what it serves runs before its tasks.
-	_, err := command.Run(ctx, command.Command{Args: append([]string{"nice", "-n", "10"}, task.Run...), Env: env})
+	_, err := command.Run(ctx, command.Command{Args: append([]string{"nice", "-n", "10"}, task.Run...), Env: env, Hidden: a.hidden()})
 	return err
 }
 
