@@ -23,9 +23,9 @@ func (a *Agent) StartServices(ctx context.Context, services ...roles.Service) er
 
 func (a *Agent) Find(ctx context.Context) error { return a.find(ctx) }
 
-func (a *Agent) Forget(ctx context.Context, set peerset.Set, expected map[string][]string, name string) error {
+// Among makes the agent one of this peer set, in a stack that is to have these nodes.
+func (a *Agent) Among(set peerset.Set, expected map[string][]string) {
 	a.set, a.node.Expected = set, expected
-	return a.forget(ctx, name)
 }
 
 func (a *Agent) HealthHandler() http.Handler { return a.healthHandler() }

@@ -43,8 +43,8 @@ func (r Record) encode() (string, error) {
 
 // Facts that a database node reports about itself.
 const (
-	FactUUID          = "galera.uuid"
-	FactSeqno         = "galera.seqno" // exact when it is evidence; else refreshed now and then, never too high
+	FactUUID          = peerset.FactUUID
+	FactSeqno         = peerset.FactSeqno
 	FactEvidence      = "galera.evidence"
 	FactClusterStatus = "galera.cluster_status"
 	FactSize          = "galera.size"

@@ -28,6 +28,12 @@ const FactSendsTo = "haproxy.writer"
 // FactLeaving is what a database node reports that gives its work up: it serves the sessions that it has to their end.
 const FactLeaving = "galera.leaving"
 
+// FactUUID and FactSeqno are what a database node reports of its data: of which history it is, and how far it got.
+const (
+	FactUUID  = "galera.uuid"
+	FactSeqno = "galera.seqno" // exact when the node is down; else refreshed now and then, never too high
+)
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
@@ -64,6 +70,15 @@ type Peer struct {
 	Draining    bool              `json:"draining"`
 	Alive       bool              `json:"alive"` // its heartbeat was seen lately
 	Facts       map[string]string `json:"facts,omitempty"`
+}
+
+// Position is what a database node last said of its data; -1 when it said nothing that names a place in a history.
+func (p Peer) Position() (uuid string, seqno int64) {
+	seqno, err := strconv.ParseInt(p.Facts[FactSeqno], 10, 64)
+	if err != nil {
+		return "", -1
+	}
+	return p.Facts[FactUUID], seqno
 }
 
 // Lease is who does what only one may do. Epoch grows with each change of holder.

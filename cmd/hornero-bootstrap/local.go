@@ -83,9 +83,28 @@ func drainCommand() *cobra.Command {
 	}}
 }
 
-func forgetCommand() *cobra.Command {
-	return &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		_, err := ask(cmd.Context(), http.MethodPost, "/forget?"+url.Values{"name": args}.Encode())
-		return err
-	}}
+func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
+	var yes, force bool
+	command := &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1),
+		Long: `Says what goes, asks, and declares the node gone with its data: nobody waits for it any more. Refuses a node that is alive, and one that has more
+of the data than any other is known to have.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query := url.Values{"name": args}
+			if force {
+				query.Set("force", "")
+			}
+			what, err := ask(cmd.Context(), http.MethodGet, "/forget?"+query.Encode())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "gone for good will be %s\n", strings.TrimSpace(string(what)))
+			if !yes && !agreed(stdin, stdout, "Type yes to declare so: ") {
+				return errNotAgreed
+			}
+			_, err = ask(cmd.Context(), http.MethodPost, "/forget?"+query.Encode())
+			return err
+		}}
+	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	command.Flags().BoolVar(&force, "force", false, "although it is alive, or has the most of the data")
+	return command
 }
