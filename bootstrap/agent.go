@@ -84,6 +84,7 @@ type Config struct {
 	Times     ImageTimes
 	// LookAround is how often a member looks whether the peer set goes on without it.
 	LookAround time.Duration
+	TaskTTL    time.Duration
 }
 
 // Agent runs one node.
@@ -147,6 +148,9 @@ func New(config Config) *Agent {
 	}
 	if config.LookAround == 0 {
 		config.LookAround = DefaultLookAround
+	}
+	if config.TaskTTL == 0 {
+		config.TaskTTL = DefaultTaskTTL
 	}
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry

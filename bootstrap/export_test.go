@@ -45,6 +45,10 @@ func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []strin
 	return a.checkText(ctx, roles.Template{Path: "/etc/checked", Check: checker}, []byte(text), 0o600)
 }
 
+func (a *Agent) Attempt(ctx context.Context, task roles.Task, lease peerset.Lease) bool {
+	return a.attempt(ctx, task, lease)
+}
+
 // Applied is what a round of templates ended with.
 func (a *Agent) Applied(err error) { a.applied = err }
 
