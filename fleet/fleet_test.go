@@ -208,6 +208,22 @@ func TestStatus(t *testing.T) {
 	}, notes)
 }
 
+func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	for _, cut := range []string{"db-1", "web-2"} {
+		w.mutex.Lock()
+		w.cutOff = cut
+		clear(w.asked)
+		w.mutex.Unlock()
+		report, err := w.fleet().Status(t.Context())
+		require.NoError(t, err)
+		require.True(t, report.PeerSet.Quorum, "%s is cut off", cut)
+		require.Equal(t, "db-1", report.Writer)
+		require.Equal(t, map[string]int{"db-1": 1, "db-2": 1, "db-3": 1, "proxy-1": 1, "proxy-2": 1, "web-1": 1, "web-2": 1}, w.asked)
+	}
+}
+
 func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())

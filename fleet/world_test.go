@@ -62,11 +62,13 @@ type world struct {
 	images       map[string]status.Image // what nodes say of theirs
 	forgotten    map[string]int          // declared gone
 	refused      string
+	cutOff       string         // a node that we reach and its peers do not
+	asked        map[string]int // how often each node was asked how it is
 	created      func(api.Machine) // looks on at each new machine
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, machines: map[int]api.Machine{}, known: map[string]int{}, unhealthy: map[string]bool{}}
+	w := &world{t: t, machines: map[int]api.Machine{}, known: map[string]int{}, asked: map[string]int{}, unhealthy: map[string]bool{}}
 	site := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(out, "<title>Tom &amp; Ann</title>")
 	}))
@@ -274,6 +276,9 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	said.Image = w.images[document.Node]
 	if w.unhealthy[document.Node] {
 		said.Reason = "it was told to be"
+	}
+	if w.asked[document.Node]++; w.cutOff == document.Node {
+		said.PeerSet.Quorum, said.PeerSet.Writer = false, "db-9"
 	}
 	if w.refused == document.Node {
 		said.Phase, said.Healthy = "refused", false
