@@ -96,6 +96,9 @@ type Agent struct {
 	told     chan struct{}  // this member changed the peer set: tell the others now
 	work     sync.WaitGroup // what goes on beside the phases; Run ends after it
 	leave    context.CancelCauseFunc
+	// rejoin asks the members to let this node in once more; nil for a member.
+	rejoin    func(context.Context) error
+	refusedAt time.Time // rejoin, last; only keepReporting touches it
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -356,6 +359,10 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 				return nil, err
 			}
 			remembered = welcome.Snapshot
+		}
+		a.rejoin = func(ctx context.Context) error {
+			_, err := client.Join(ctx, a.joining())
+			return err
 		}
 		watcher := api.Watch(ctx, client, remembered, a.Log)
 		a.setEvents(watcher)

@@ -45,6 +45,14 @@ func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []strin
 	return a.checkText(ctx, roles.Template{Path: "/etc/checked", Check: checker}, []byte(text), 0o600)
 }
 
+// ServedClient makes the agent a client that serves, with this peer set.
+func (a *Agent) ServedClient(set peerset.Set, node string, rejoin func(context.Context) error) {
+	a.Served(set, node)
+	a.manifest, a.rejoin = &roles.Manifest{Peers: roles.Client}, rejoin
+}
+
+func (a *Agent) KeepReporting(ctx context.Context) { a.keepReporting(ctx) }
+
 func (a *Agent) Attempt(ctx context.Context, task roles.Task, lease peerset.Lease) bool {
 	return a.attempt(ctx, task, lease)
 }

@@ -127,7 +127,7 @@ func (a *Agent) keepFor(ctx context.Context, lease peerset.Lease, span time.Dura
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil && (!held || now.Epoch != lease.Epoch):
+		case errors.Is(err, peerset.ErrEvicted), err == nil && (!held || now.Epoch != lease.Epoch):
 			return fmt.Errorf("%w %s at epoch %d", errLeaseLost, lease.Name, lease.Epoch)
 		case err == nil:
 			renewed = asked
