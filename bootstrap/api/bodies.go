@@ -35,6 +35,7 @@ type holdAnswer struct {
 
 type seizeRequest struct {
 	Lease  string `json:"lease"`
+	Epoch  int64  `json:"epoch"` // at which the caller saw it
 	Reason string `json:"reason"`
 }
 

@@ -234,9 +234,12 @@ func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 		return err == nil && ok
 	}, 5*time.Second, 50*time.Millisecond, "a lease that nobody renews expires")
 	require.ErrorIs(t, store.Put(ctx, who("db-1", 1), "galera.k", "stale", lease), peerset.ErrStaleEpoch)
-	seized, err := store.Seize(ctx, who("db-1", 1), peerset.LeaseWriter, "test")
+	_, err = store.Seize(ctx, who("db-1", 1), lease, "test")
+	require.ErrorIs(t, err, peerset.ErrStaleEpoch, "another took it since it was seen")
+	lease.Epoch++
+	seized, err := store.Seize(ctx, who("db-1", 1), lease, "test")
 	require.NoError(t, err)
-	require.Equal(t, lease.Epoch+2, seized.Epoch)
+	require.Equal(t, lease.Epoch+1, seized.Epoch)
 
 	_, _, err = store.Hold(ctx, peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}, peerset.LeaseWriter, ttl)
 	require.ErrorIs(t, err, peerset.ErrForbidden)

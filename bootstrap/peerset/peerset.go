@@ -194,7 +194,7 @@ type Registry interface {
 	Admit(ctx context.Context, join Join) (Welcome, error)
 	Report(ctx context.Context, who Identity, report Report) error
 	Hold(ctx context.Context, who Identity, lease string, ttl time.Duration) (Lease, bool, error)
-	Seize(ctx context.Context, who Identity, lease string, reason string) (Lease, error)
+	Seize(ctx context.Context, who Identity, seen Lease, reason string) (Lease, error)
 	Release(ctx context.Context, who Identity, lease Lease) error
 	Put(ctx context.Context, who Identity, key, value string, fence Lease) error
 	Forget(ctx context.Context, name string) error
@@ -216,8 +216,9 @@ type Set interface {
 	// Hold takes or renews a lease; false means that somebody else holds it. A lease not renewed for ttl, as the
 	// members' own monotonic clocks saw it, may be taken by another.
 	Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error)
-	// Seize takes the writer lease at once, from a holder whom Galera's own quorum has shut out.
-	Seize(ctx context.Context, lease string, reason string) (Lease, error)
+	// Seize takes the writer lease at once, as it was seen: from a holder whom Galera's own quorum has shut out. It is refused with
+	// ErrStaleEpoch when another took it since.
+	Seize(ctx context.Context, seen Lease, reason string) (Lease, error)
 	// Release gives a lease up.
 	Release(ctx context.Context, lease Lease) error
 	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
@@ -244,8 +245,8 @@ func (b bound) Report(ctx context.Context, report Report) error {
 func (b bound) Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error) {
 	return b.registry.Hold(ctx, b.who, lease, ttl)
 }
-func (b bound) Seize(ctx context.Context, lease string, reason string) (Lease, error) {
-	return b.registry.Seize(ctx, b.who, lease, reason)
+func (b bound) Seize(ctx context.Context, seen Lease, reason string) (Lease, error) {
+	return b.registry.Seize(ctx, b.who, seen, reason)
 }
 func (b bound) Release(ctx context.Context, lease Lease) error {
 	return b.registry.Release(ctx, b.who, lease)
