@@ -115,6 +115,7 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	events   peerset.Events
+	recent   recent
 	driver   Driver
 	refused  refusals
 	counted  counters
@@ -348,6 +349,9 @@ func (a *Agent) join(ctx context.Context) error {
 	a.mu.Unlock()
 	a.work.Go(func() { a.remember(ctx, set) })
 	a.work.Go(func() { a.keepNoting(ctx) })
+	if a.manifest.Peers == roles.Member { // there are enough of them
+		a.work.Go(func() { a.keepRecent(ctx) })
+	}
 	return nil
 }
 

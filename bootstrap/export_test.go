@@ -66,6 +66,12 @@ func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
 	a.keepNoting(ctx)
 }
 
+// KeepRecent remembers these events until ctx ends.
+func (a *Agent) KeepRecent(ctx context.Context, events peerset.Events) {
+	a.setEvents(events)
+	a.keepRecent(ctx)
+}
+
 func (a *Agent) Note(kind, text string) { a.note(kind, text) }
 
 func (a *Agent) LocalHandler() http.Handler { return a.localHandler() }

@@ -55,6 +55,10 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	require.Len(t, before.Voters, 3)
 	require.Positive(t, before.Index)
 	c.lose(all, 1)
+	begun := time.Now()
+	_, err = all[1].Events(c.within(time.Second), 0, 1)
+	require.ErrorIs(t, err, peerset.ErrUnavailable)
+	require.Less(t, time.Since(begun), 3*time.Second, "who asks need not wait for a quorum")
 
 	basis, err := peers.Rebuild(t.Context(), survivor.Dir) // beside the member that still runs
 	require.NoError(t, err)

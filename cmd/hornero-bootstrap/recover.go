@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +64,7 @@ Run it on the survivor with the most advanced term and index: ` + "`hornero reco
 
 func askStatus(ctx context.Context) (status.Status, error) {
 	var said status.Status
-	body, err := ask(ctx, http.MethodGet, "/status")
+	body, _, err := askSoon(ctx, "/status")
 	if err == nil {
 		err = json.Unmarshal(body, &said)
 	}
