@@ -10,7 +10,7 @@ import (
 )
 
 // SettingDecision is the key of the bootstrap record among the peer set's settings.
-const SettingDecision = "galera.decision"
+const SettingDecision = peerset.SettingDecision
 
 // Record is the decision to bootstrap: written to the store before it is acted on. A record without a UUID is the
 // intent to begin a new history; the node that wrote it adds the UUID once its server has one.

@@ -34,6 +34,13 @@ const (
 	FactSeqno = "galera.seqno" // exact when the node is down; else refreshed now and then, never too high
 )
 
+// SettingDecision and SettingGrants are what the database nodes write down: who bootstrapped Galera and from what, and which users
+// and grants were applied last.
+const (
+	SettingDecision = "galera.decision"
+	SettingGrants   = "galera.grants"
+)
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
