@@ -84,6 +84,7 @@ type Config struct {
 	Times     ImageTimes
 	// LookAround is how often a member looks whether the peer set goes on without it.
 	LookAround time.Duration
+	TaskTTL    time.Duration
 }
 
 // Agent runs one node.
@@ -95,6 +96,9 @@ type Agent struct {
 	told     chan struct{}  // this member changed the peer set: tell the others now
 	work     sync.WaitGroup // what goes on beside the phases; Run ends after it
 	leave    context.CancelCauseFunc
+	// rejoin asks the members to let this node in once more; nil for a member.
+	rejoin    func(context.Context) error
+	refusedAt time.Time // rejoin, last; only keepReporting touches it
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -111,6 +115,7 @@ type Agent struct {
 	marks    map[string]float64
 	set      peerset.Set
 	events   peerset.Events
+	recent   recent
 	driver   Driver
 	refused  refusals
 	counted  counters
@@ -147,6 +152,9 @@ func New(config Config) *Agent {
 	}
 	if config.LookAround == 0 {
 		config.LookAround = DefaultLookAround
+	}
+	if config.TaskTTL == 0 {
+		config.TaskTTL = DefaultTaskTTL
 	}
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
@@ -341,6 +349,9 @@ func (a *Agent) join(ctx context.Context) error {
 	a.mu.Unlock()
 	a.work.Go(func() { a.remember(ctx, set) })
 	a.work.Go(func() { a.keepNoting(ctx) })
+	if a.manifest.Peers == roles.Member { // there are enough of them
+		a.work.Go(func() { a.keepRecent(ctx) })
+	}
 	return nil
 }
 
@@ -352,6 +363,10 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 				return nil, err
 			}
 			remembered = welcome.Snapshot
+		}
+		a.rejoin = func(ctx context.Context) error {
+			_, err := client.Join(ctx, a.joining())
+			return err
 		}
 		watcher := api.Watch(ctx, client, remembered, a.Log)
 		a.setEvents(watcher)

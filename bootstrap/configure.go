@@ -100,10 +100,20 @@ func (a *Agent) checkText(ctx context.Context, template roles.Template, text []b
 		return err
 	}
 	defer os.Remove(trial)
-	if _, err := command.Run(ctx, command.Command{Args: roles.Checker(template.Check, trial)}); err != nil {
+	if _, err := command.Run(ctx, command.Command{Args: roles.Checker(template.Check, trial), Hidden: a.hidden()}); err != nil {
 		return fmt.Errorf("check new %s: %w", template.Path, err)
 	}
 	return nil
+}
+
+// hidden are the document's secrets as a program may have been given them. What it says of its failure goes into the journal,
+// and to whoever asks for this node's health.
+func (a *Agent) hidden() []string {
+	var hidden []string
+	for _, secret := range a.node.Secrets {
+		hidden = append(hidden, roles.Spellings(secret)...)
+	}
+	return hidden
 }
 
 // facts are what templates may read now.

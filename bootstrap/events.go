@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -75,17 +76,24 @@ func (a *Agent) keepNoting(ctx context.Context) {
 	}
 }
 
-// serveEvents answers the node's own root.
+// HeaderRemembered says that the events are what this node remembers: the peer set did not answer.
+const HeaderRemembered = "Hornero-Remembered"
+
+// serveEvents answers the node's own root, soon: from memory when the peer set does not.
 func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
-	events := a.events
+	events, set := a.events, a.set
 	a.mu.Unlock()
 	if events == nil {
 		local(w, peerset.ErrUnavailable)
 		return
 	}
 	after, limit := api.EventsQuery(r.URL.Query())
-	list, err := events.Events(r.Context(), after, limit)
+	list, err := eventsNow(r.Context(), events, set, after, limit)
+	if err != nil && a.recent.any() {
+		w.Header().Set(HeaderRemembered, "yes")
+		list, err = a.recent.since(after, limit), nil
+	}
 	if err != nil {
 		local(w, err)
 		return
@@ -97,4 +105,13 @@ func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(said) // the caller went away: nobody is left to tell
+}
+
+func eventsNow(ctx context.Context, events peerset.Events, set peerset.Set, after int64, limit int) ([]peerset.Event, error) {
+	if set != nil && !set.Snapshot().Quorum {
+		return nil, fmt.Errorf("%w: it has no quorum that this node sees", peerset.ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(ctx, eventsWithin)
+	defer cancel()
+	return events.Events(ctx, after, limit)
 }

@@ -86,3 +86,63 @@ func TestTheLocalSocketTellsEvents(t *testing.T) {
 	require.Equal(t, []status.Event{{ID: 7, Time: time.Time{}, Kind: "joined", Node: "db-1", Text: "here"}}, events)
 	require.Equal(t, http.StatusServiceUnavailable, ask("/events?n=1").Code)
 }
+
+// gapped is a peer set that has events and may lose its quorum.
+type gapped struct {
+	*others
+	asked chan int64
+}
+
+func (g *gapped) Note(context.Context, peerset.Note) error { return nil }
+
+func (g *gapped) Events(_ context.Context, after int64, _ int) ([]peerset.Event, error) {
+	g.asked <- after
+	s := g.Snapshot()
+	var events []peerset.Event
+	for id := after + 1; id <= int64(s.Generation); id++ {
+		events = append(events, peerset.Event{ID: id, Kind: peerset.EventJoined, Node: "db-1"})
+	}
+	return events, nil
+}
+
+func TestWithoutAQuorumEventsAreRemembered(t *testing.T) {
+	folder := t.TempDir()
+	set := &gapped{&others{changed: make(chan struct{}), snapshot: peerset.Snapshot{Founded: "x", Quorum: true, Generation: 2}}, make(chan int64, 10)}
+	member := func() (*bootstrap.Agent, func()) {
+		agent := bootstrap.New(bootstrap.Config{State: folder, Heartbeat: time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+		agent.Served(set, "db-1")
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); agent.KeepRecent(ctx, set) }()
+		return agent, func() { stop(); <-done }
+	}
+	told := func(agent *bootstrap.Agent, query string) ([]int64, bool) {
+		answer := httptest.NewRecorder()
+		agent.LocalHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/events"+query, nil))
+		var events []status.Event
+		if json.Unmarshal(answer.Body.Bytes(), &events) != nil {
+			return nil, false
+		}
+		var ids []int64
+		for _, event := range events {
+			ids = append(ids, event.ID)
+		}
+		return ids, answer.Header().Get(bootstrap.HeaderRemembered) != ""
+	}
+	agent, stop := member()
+	require.Equal(t, int64(0), <-set.asked)
+	set.change(func(s *peerset.Snapshot) { s.Generation = 4 })
+	require.Equal(t, int64(2), <-set.asked, "only what is new is read")
+	set.change(func(s *peerset.Snapshot) { s.Quorum = false })
+	require.Eventually(t, func() bool { ids, remembered := told(agent, ""); return remembered && len(ids) == 4 }, 5*time.Second, time.Millisecond)
+	ids, _ := told(agent, "?after=1&n=2")
+	require.Equal(t, []int64{3, 4}, ids)
+	stop()
+	agent, stop = member()
+	defer stop()
+	require.Eventually(t, func() bool { ids, remembered := told(agent, ""); return remembered && len(ids) == 4 }, 5*time.Second, time.Millisecond, "also after a reboot")
+	set.change(func(s *peerset.Snapshot) {
+		s.Quorum, s.Generation, s.Settings = true, 3, map[string]string{peerset.SettingEra: "1"}
+	})
+	require.Equal(t, int64(0), <-set.asked, "ids begin anew with an era")
+}

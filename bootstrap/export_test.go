@@ -6,6 +6,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -22,9 +23,9 @@ func (a *Agent) StartServices(ctx context.Context, services ...roles.Service) er
 
 func (a *Agent) Find(ctx context.Context) error { return a.find(ctx) }
 
-func (a *Agent) Forget(ctx context.Context, set peerset.Set, expected map[string][]string, name string) error {
+// Among makes the agent one of this peer set, in a stack that is to have these nodes.
+func (a *Agent) Among(set peerset.Set, expected map[string][]string) {
 	a.set, a.node.Expected = set, expected
-	return a.forget(ctx, name)
 }
 
 func (a *Agent) HealthHandler() http.Handler { return a.healthHandler() }
@@ -38,6 +39,24 @@ func (a *Agent) Served(set peerset.Set, node string) {
 	a.say(Word{State: "synced", Healthy: true})
 }
 
+// Check checks a text as a node with this secret.
+func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []string, text string) error {
+	a.node.Secrets = map[string]report.Secret{"password": secret}
+	return a.checkText(ctx, roles.Template{Path: "/etc/checked", Check: checker}, []byte(text), 0o600)
+}
+
+// ServedClient makes the agent a client that serves, with this peer set.
+func (a *Agent) ServedClient(set peerset.Set, node string, rejoin func(context.Context) error) {
+	a.Served(set, node)
+	a.manifest, a.rejoin = &roles.Manifest{Peers: roles.Client}, rejoin
+}
+
+func (a *Agent) KeepReporting(ctx context.Context) { a.keepReporting(ctx) }
+
+func (a *Agent) Attempt(ctx context.Context, task roles.Task, lease peerset.Lease) bool {
+	return a.attempt(ctx, task, lease)
+}
+
 // Applied is what a round of templates ended with.
 func (a *Agent) Applied(err error) { a.applied = err }
 
@@ -45,6 +64,12 @@ func (a *Agent) Applied(err error) { a.applied = err }
 func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
 	a.setEvents(events)
 	a.keepNoting(ctx)
+}
+
+// KeepRecent remembers these events until ctx ends.
+func (a *Agent) KeepRecent(ctx context.Context, events peerset.Events) {
+	a.setEvents(events)
+	a.keepRecent(ctx)
 }
 
 func (a *Agent) Note(kind, text string) { a.note(kind, text) }

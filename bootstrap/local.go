@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -102,29 +101,10 @@ func (a *Agent) localHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /events", a.serveEvents)
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
-	mux.HandleFunc("POST /forget", func(w http.ResponseWriter, r *http.Request) {
-		local(w, a.forget(r.Context(), r.URL.Query().Get("name")))
-	})
+	mux.HandleFunc("GET /forget", a.serveForget)
+	mux.HandleFunc("POST /forget", a.serveForget)
 	mux.HandleFunc("POST /drift", a.serveDrift)
 	return mux
-}
-
-// forget declares a node gone, if the peer set has it or the stack is to have it: anything else is a slip of the pen.
-func (a *Agent) forget(ctx context.Context, name string) error {
-	a.mu.Lock()
-	set, expected := a.set, a.node.Expected
-	a.mu.Unlock()
-	if set == nil {
-		return peerset.ErrUnavailable
-	}
-	_, known := set.Snapshot().Peer(name)
-	for _, names := range expected {
-		known = known || slices.Contains(names, name)
-	}
-	if !known {
-		return fmt.Errorf("forget %q: %w, and the stack expects none", name, peerset.ErrUnknown)
-	}
-	return set.Forget(ctx, name)
 }
 
 func local(w http.ResponseWriter, err error) {

@@ -68,17 +68,7 @@ func (a *Agent) leaveWork(ctx context.Context, reason string) error {
 	if !held {
 		return errOther
 	}
-	ctx, cancel := context.WithTimeout(ctx, drainPatience)
-	defer cancel()
-	renewed := make(chan struct{})
-	renewing, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(renewed)
-		a.keepFor(renewing, name, drainPatience)
-	}()
-	err = a.leaveUnder(ctx, lease, reason)
-	stop()
-	<-renewed
+	err = a.under(ctx, lease, drainPatience, func(ctx context.Context) error { return a.leaveUnder(ctx, lease, reason) })
 	after, done := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer done()
 	if released := a.set.Release(after, lease); released != nil {

@@ -135,15 +135,8 @@ func (a *Agent) keepReporting(ctx context.Context) {
 		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.leaving(), Facts: a.word.Facts}
 		a.mu.Unlock()
 		err := a.set.Report(ctx, report)
-		a.counted.reports.Add(1, reported(err))
-		if errors.Is(err, peerset.ErrEvicted) {
-			a.mu.Lock()
-			a.evicted = err.Error()
-			a.mu.Unlock()
-			a.because("evicted: " + err.Error())
-		} else if err != nil && ctx.Err() == nil {
-			a.Log.Debug("report", "err", err)
-		}
+		a.counted.reports.Add(1, resultOfReport(err))
+		a.reported(ctx, err)
 		select {
 		case <-ctx.Done():
 		case <-a.news:
@@ -152,7 +145,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 	}
 }
 
-func reported(err error) string {
+func resultOfReport(err error) string {
 	if errors.Is(err, peerset.ErrEvicted) {
 		return "evicted"
 	}
@@ -166,7 +159,7 @@ func (a *Agent) Health() (bool, string) {
 	switch {
 	case a.phase != PhaseServing:
 		return false, a.phase + ": " + a.reason
-	case a.evicted != "":
+	case a.cutOff():
 		return false, "evicted: " + a.evicted
 	case a.truth.image.Quarantine != "":
 		return false, "quarantined: " + a.truth.image.Quarantine
@@ -188,7 +181,7 @@ func (a *Agent) leaving() bool { return a.draining || a.truth.image.Quarantine !
 func (a *Agent) unfit() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.leaving() && a.evicted == "" && a.word.Healthy {
+	if a.leaving() && !a.cutOff() && a.word.Healthy {
 		return http.StatusNotFound
 	}
 	return http.StatusServiceUnavailable

@@ -74,3 +74,9 @@ func TestAUnitThatWasNotRunningIsOwedNothing(t *testing.T) {
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
 }
+
+func TestWhatACheckerSaysShowsNoSecret(t *testing.T) {
+	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Trial: t.TempDir()})
+	err := agent.Check(t.Context(), "it's", []string{"sh", "-c", `cat "$1"; exit 1`, "sh", "{file}"}, `plain it's, in PHP 'it\'s'`)
+	require.ErrorContains(t, err, "plain [hidden], in PHP '[hidden]'")
+}

@@ -208,6 +208,22 @@ func TestStatus(t *testing.T) {
 	}, notes)
 }
 
+func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	for _, cut := range []string{"db-1", "web-2"} {
+		w.mutex.Lock()
+		w.cutOff = cut
+		clear(w.asked)
+		w.mutex.Unlock()
+		report, err := w.fleet().Status(t.Context())
+		require.NoError(t, err)
+		require.True(t, report.PeerSet.Quorum, "%s is cut off", cut)
+		require.Equal(t, "db-1", report.Writer)
+		require.Equal(t, map[string]int{"db-1": 1, "db-2": 1, "db-3": 1, "proxy-1": 1, "proxy-2": 1, "web-1": 1, "web-2": 1}, w.asked)
+	}
+}
+
 func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
@@ -248,7 +264,7 @@ func TestEventsAreFollowed(t *testing.T) {
 	_, _, err := w.fleet().Up(t.Context())
 	require.NoError(t, err)
 	w.happen("joined", "db-1")
-	events, err := w.fleet().Events(t.Context(), 0, 0)
+	events, err := w.fleet().Events(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, events, 1)
 
@@ -266,6 +282,56 @@ func TestEventsAreFollowed(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"joined db-1", "writer db-2"}, seen)
+}
+
+func TestEventsComeFromWhoeverKnows(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.happen("joined", "db-1")
+	w.mutex.Lock()
+	w.silent, w.remembers = "db-1", true
+	w.mutex.Unlock()
+	var said []string
+	w.config.Progress = func(line string) { said = append(said, line) }
+	events, err := w.fleet().Events(t.Context(), 0)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Len(t, said, 1)
+	require.Contains(t, said[0], "this node remembers")
+	w.mutex.Lock()
+	w.remembers = false
+	w.mutex.Unlock()
+	begun := time.Now()
+	events, err = w.fleet().Events(t.Context(), 0)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Len(t, said, 1)
+	require.Less(t, time.Since(begun), 5*time.Second, "nobody waits for the one that hangs")
+}
+
+func TestAFollowerHearsOfARebuild(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	for _, node := range []string{"db-1", "db-2", "db-3"} {
+		w.happen("joined", node)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), waitLimit)
+	defer stop()
+	var seen []string
+	require.NoError(t, w.fleet().Follow(ctx, 0, func(event status.Event) error {
+		seen = append(seen, event.Kind+" "+event.Node)
+		switch len(seen) {
+		case 3: // the survivor had one of them only
+			w.mutex.Lock()
+			w.events, w.era = w.events[:1], 1
+			w.mutex.Unlock()
+			w.happen("rebuilt", "db-1")
+		case 4:
+			stop()
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"joined db-1", "joined db-2", "joined db-3", "rebuilt db-1"}, seen)
 }
 
 func TestRecoverPicksTheNewestSurvivor(t *testing.T) {

@@ -55,7 +55,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		return err
 	}
 	if there && client {
-		// A web node has no data: its successor serves before it goes.
+		// A web node has no data: its successor serves before it goes, and it serves until then, although its name is taken.
 		f.retire(ctx, old)
 		if err := do.DeleteDroplet(ctx, f.Client, old.Droplet.ID, do.WaitOptions{}); err != nil {
 			return err

@@ -74,7 +74,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	}
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
-	known := f.peerSet(ctx, members)
+	known := newest(answers)
 	report.Writer = known.Writer
 	report.PeerSet = PeerSetLine{known.Founded, known.Quorum, known.Generation}
 	balancer, there, err := f.balancer(ctx)

@@ -229,14 +229,23 @@ func (f *Fleet) peerSet(ctx context.Context, members []member) status.PeerSet {
 	return newest(f.askAll(ctx, members))
 }
 
+// newest is what the best informed node says: one that sees a quorum before one that is cut off, of these the later era, of
+// these the later generation, of these the first by name.
 func newest(answers []answer) status.PeerSet {
 	var newest status.PeerSet
 	for _, said := range answers {
-		if said.err == nil && said.status.PeerSet.Founded != "" && said.status.PeerSet.Generation >= newest.Generation {
+		if said.err == nil && said.status.PeerSet.Founded != "" && (newest.Founded == "" || fresher(said.status.PeerSet, newest)) {
 			newest = said.status.PeerSet
 		}
 	}
 	return newest
+}
+
+func fresher(one, other status.PeerSet) bool {
+	if one.Quorum != other.Quorum {
+		return one.Quorum
+	}
+	return cmp.Or(cmp.Compare(one.Era, other.Era), cmp.Compare(one.Generation, other.Generation)) > 0
 }
 
 type answer struct {

@@ -62,11 +62,16 @@ type world struct {
 	images       map[string]status.Image // what nodes say of theirs
 	forgotten    map[string]int          // declared gone
 	refused      string
+	cutOff       string         // a node that we reach and its peers do not
+	asked        map[string]int // how often each node was asked how it is
+	silent       string         // a node whose commands never end
+	remembers    bool           // the nodes only remember what happened
+	era          int
 	created      func(api.Machine) // looks on at each new machine
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, machines: map[int]api.Machine{}, known: map[string]int{}, unhealthy: map[string]bool{}}
+	w := &world{t: t, machines: map[int]api.Machine{}, known: map[string]int{}, asked: map[string]int{}, unhealthy: map[string]bool{}}
 	site := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(out, "<title>Tom &amp; Ann</title>")
 	}))
@@ -227,6 +232,16 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 			continue
 		}
 		_ = request.Reply(true, nil)
+		w.mutex.Lock()
+		silent, remembers := w.silent == document.Node, w.remembers
+		w.mutex.Unlock()
+		if silent {
+			<-w.t.Context().Done()
+			return
+		}
+		if remembers {
+			_, _ = io.WriteString(session.Stderr(), "this node remembers\n")
+		}
 		_, _ = io.WriteString(session, w.command(document, address, string(request.Payload[4:])))
 		_, _ = session.SendRequest("exit-status", false, ssh.Marshal(struct{ Code uint32 }{0}))
 		return
@@ -270,10 +285,13 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	}
 	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,
-		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Forgotten: w.forgotten, Writer: "db-1"}}
+		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Era: w.era, Forgotten: w.forgotten, Writer: "db-1"}}
 	said.Image = w.images[document.Node]
 	if w.unhealthy[document.Node] {
 		said.Reason = "it was told to be"
+	}
+	if w.asked[document.Node]++; w.cutOff == document.Node {
+		said.PeerSet.Quorum, said.PeerSet.Writer = false, "db-9"
 	}
 	if w.refused == document.Node {
 		said.Phase, said.Healthy = "refused", false

@@ -73,21 +73,22 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 			value, err := lookup("secret", facts.Secrets, name)
 			return value.Reveal(), err
 		},
-		"var":      func(name string) (string, error) { return m.variable(facts.Release, name) },
-		"can":      func(name string) (bool, error) { return m.can(facts.Release, name) },
-		"pki":      func(name string) (string, error) { return lookup("pki", facts.PKI, name) },
-		"peers":    func(role string) []PeerFact { return facts.Peers[role] },
-		"expected": func(role string) []string { return facts.Expected[role] },
-		"slots":    facts.slots,
-		"sha256":   sum,
-		"phpquote": phpQuote,
-		"sqlquote": sqlQuote,
-		"join":     strings.Join,
-		"mebi":     func(bytes int64) int64 { return bytes >> 20 },
-		"percent":  func(part int, of int64) int64 { return of * int64(part) / 100 },
-		"mul":      func(a, b int) int { return a * b },
-		"max":      func(a, b int64) int64 { return max(a, b) },
-		"min":      func(a, b int64) int64 { return min(a, b) },
+		"var":          func(name string) (string, error) { return m.variable(facts.Release, name) },
+		"can":          func(name string) (bool, error) { return m.can(facts.Release, name) },
+		"pki":          func(name string) (string, error) { return lookup("pki", facts.PKI, name) },
+		"peers":        func(role string) []PeerFact { return facts.Peers[role] },
+		"expected":     func(role string) []string { return facts.Expected[role] },
+		"slots":        facts.slots,
+		"sha256":       sum,
+		"phpquote":     phpQuote,
+		"sqlquote":     sqlQuote,
+		"haproxyquote": haproxyQuote,
+		"join":         strings.Join,
+		"mebi":         func(bytes int64) int64 { return bytes >> 20 },
+		"percent":      func(part int, of int64) int64 { return of * int64(part) / 100 },
+		"mul":          func(a, b int) int { return a * b },
+		"max":          func(a, b int64) int64 { return max(a, b) },
+		"min":          func(a, b int64) int64 { return min(a, b) },
 	}
 }
 
@@ -147,4 +148,20 @@ func phpQuote(text string) string {
 // sqlQuote writes a MariaDB string literal (MariaDB knowledge base, String Literals).
 func sqlQuote(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\x1a", `\Z`).Replace(text) + "'"
+}
+
+// haproxyQuote writes one word of HAProxy's configuration. Between single quotes nothing is special but the quote itself and the
+// line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
+func haproxyQuote(text string) string {
+	return "'" + strings.NewReplacer("'", `'\''`, "\n", `'\n'`, "\r", `'\r'`).Replace(text) + "'"
+}
+
+// Spellings are the forms in which a template may have written a secret.
+func Spellings(secret report.Secret) []string {
+	spellings := []string{secret.Reveal()}
+	for _, quote := range []func(string) string{phpQuote, sqlQuote, haproxyQuote} {
+		quoted := quote(secret.Reveal())
+		spellings = append(spellings, quoted[1:len(quoted)-1])
+	}
+	return spellings
 }

@@ -19,6 +19,8 @@ const (
 	maxName   = 128      // of a lease, a setting, a state
 	maxReason = 4 << 10
 	maxFacts  = 64
+	factBytes = 16 << 10    // of all facts together: a snapshot has those of every node
+	maxValue  = 4 << 10     // of a setting: a role may have a hundred
 	shortest  = time.Second // a shorter lease than this is everybody's
 	longest   = 10 * time.Minute
 )
@@ -35,6 +37,7 @@ type holdAnswer struct {
 
 type seizeRequest struct {
 	Lease  string `json:"lease"`
+	Epoch  int64  `json:"epoch"` // at which the caller saw it
 	Reason string `json:"reason"`
 }
 
@@ -93,6 +96,13 @@ func checkReport(report peerset.Report) error {
 	if len(report.Facts) > maxFacts {
 		return fmt.Errorf("facts: must be at most %d, got %d", maxFacts, len(report.Facts))
 	}
+	size := 0
+	for name, value := range report.Facts {
+		size += len(name) + len(value)
+	}
+	if size > factBytes {
+		return fmt.Errorf("facts: must be at most %d bytes, got %d", factBytes, size)
+	}
 	if report.State == "" {
 		return nil // a node that has just joined has no state yet
 	}
@@ -128,6 +138,9 @@ func (r seizeRequest) check() error {
 func (r putRequest) check() error {
 	if err := checkName("key", r.Key); err != nil {
 		return err
+	}
+	if len(r.Value) > maxValue {
+		return fmt.Errorf("value: must be at most %d bytes, got %d", maxValue, len(r.Value))
 	}
 	return checkName("fence.name", r.Fence.Name)
 }

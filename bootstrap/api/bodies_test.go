@@ -36,6 +36,8 @@ func TestABodyIsHeldToWhatItIsToBe(t *testing.T) {
 		{"/v1/release", `{"name":"writer","holder":"web-1","epoch":3}`, 409, "stale-epoch"},
 		{"/v1/put", `{"key":"k","value":"v","fence":{"name":"writer"}}`, 503, "unavailable"},
 		{"/v1/put", `{"key":"","value":"v","fence":{"name":"writer"}}`, 400, "key: must have"},
+		{"/v1/put", `{"key":"k","value":"` + strings.Repeat("x", 5000) + `","fence":{"name":"writer"}}`, 400, "value: must be at most 4096 bytes"},
+		{"/v1/report", `{"state":"serving","facts":{"a":"` + strings.Repeat("x", 17<<10) + `"}}`, 400, "facts: must be at most 16384 bytes"},
 		{"/v1/event", `{"kind":"drift","text":"3 files"}`, 200, ""},
 		{"/v1/event", `{"kind":"drift","text":"3\nfiles"}`, 400, "text: must be printable"},
 		{"/v1/event", `{"text":"x"}`, 400, "kind: must have"},

@@ -294,10 +294,10 @@ func (w *Watcher) Hold(ctx context.Context, lease string, ttl time.Duration) (pe
 	return answer.Lease, answer.Held, err
 }
 
-// Seize takes the writer lease at once.
-func (w *Watcher) Seize(ctx context.Context, lease string, reason string) (peerset.Lease, error) {
+// Seize takes the writer lease at once, as it was seen.
+func (w *Watcher) Seize(ctx context.Context, seen peerset.Lease, reason string) (peerset.Lease, error) {
 	var answer peerset.Lease
-	err := w.client.call(ctx, "/v1/seize", seizeRequest{lease, reason}, &answer)
+	err := w.client.call(ctx, "/v1/seize", seizeRequest{seen.Name, seen.Epoch, reason}, &answer)
 	return answer, err
 }
 

@@ -59,7 +59,7 @@ func (r *registry) Hold(_ context.Context, who peerset.Identity, lease string, t
 	return peerset.Lease{}, false, nil
 }
 
-func (r *registry) Seize(_ context.Context, who peerset.Identity, _, _ string) (peerset.Lease, error) {
+func (r *registry) Seize(_ context.Context, who peerset.Identity, _ peerset.Lease, _ string) (peerset.Lease, error) {
 	r.seen(who)
 	return peerset.Lease{}, peerset.ErrForbidden
 }

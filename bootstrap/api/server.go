@@ -78,7 +78,7 @@ func (s Server) Handler() http.Handler {
 		return holdAnswer{lease, held}, err
 	})
 	handle(mux, s, "POST /v1/seize", func(ctx context.Context, who caller, request seizeRequest) (any, error) {
-		return s.Registry.Seize(ctx, who.Identity, request.Lease, request.Reason)
+		return s.Registry.Seize(ctx, who.Identity, peerset.Lease{Name: request.Lease, Epoch: request.Epoch}, request.Reason)
 	})
 	handle(mux, s, "POST /v1/release", func(ctx context.Context, who caller, lease peerset.Lease) (any, error) {
 		return struct{}{}, s.Registry.Release(ctx, who.Identity, lease)

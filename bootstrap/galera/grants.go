@@ -16,7 +16,7 @@ import (
 )
 
 // SettingGrants is the key of what is known of the users and grants that were applied last.
-const SettingGrants = "galera.grants"
+const SettingGrants = peerset.SettingGrants
 
 // Granted tells users and grants that were applied from others, without telling what they are: they have passwords in
 // them, and everybody in the stack reads the store.

@@ -97,7 +97,7 @@ func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) erro
 		}
 	case WriterSeize:
 		reason := fmt.Sprintf("%s is not in the primary component of %v", in.Peers.Holder(peerset.LeaseWriter), in.view())
-		lease, err := d.Set.Seize(ctx, peerset.LeaseWriter, reason)
+		lease, err := d.Set.Seize(ctx, in.Peers.Leases[peerset.LeaseWriter], reason)
 		if err != nil {
 			return err
 		}

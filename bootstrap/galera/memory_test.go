@@ -112,13 +112,16 @@ func (m *memory) take(who peerset.Identity, name string) peerset.Lease {
 	return lease
 }
 
-func (m *memory) Seize(_ context.Context, who peerset.Identity, name, _ string) (peerset.Lease, error) {
+func (m *memory) Seize(_ context.Context, who peerset.Identity, seen peerset.Lease, _ string) (peerset.Lease, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.snapshot.Quorum {
 		return peerset.Lease{}, peerset.ErrUnavailable
 	}
-	return m.take(who, name), nil
+	if current := m.snapshot.Leases[seen.Name]; current.Holder != "" && current.Epoch != seen.Epoch {
+		return peerset.Lease{}, peerset.ErrStaleEpoch
+	}
+	return m.take(who, seen.Name), nil
 }
 
 func (m *memory) Release(_ context.Context, who peerset.Identity, lease peerset.Lease) error {

@@ -10,7 +10,7 @@ import (
 )
 
 // SettingDecision is the key of the bootstrap record among the peer set's settings.
-const SettingDecision = "galera.decision"
+const SettingDecision = peerset.SettingDecision
 
 // Record is the decision to bootstrap: written to the store before it is acted on. A record without a UUID is the
 // intent to begin a new history; the node that wrote it adds the UUID once its server has one.
@@ -43,8 +43,8 @@ func (r Record) encode() (string, error) {
 
 // Facts that a database node reports about itself.
 const (
-	FactUUID          = "galera.uuid"
-	FactSeqno         = "galera.seqno" // exact when it is evidence; else refreshed now and then, never too high
+	FactUUID          = peerset.FactUUID
+	FactSeqno         = peerset.FactSeqno
 	FactEvidence      = "galera.evidence"
 	FactClusterStatus = "galera.cluster_status"
 	FactSize          = "galera.size"

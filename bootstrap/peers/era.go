@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/file"
 )
 
 // A rebuilt peer set is of another era. Members of different eras do not speak: the rest of the old peer set may come back
@@ -35,8 +36,16 @@ func eraOf(dir string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
+// torn tells whether a folder's era cannot be read: versions before wrote it so that a loss of power could leave it empty.
+// Nobody knows what such a folder is of; its member joins anew.
+func torn(dir string) bool {
+	_, err := eraOf(dir)
+	return errors.Is(err, strconv.ErrSyntax)
+}
+
 func writeEra(dir string, era int) error {
-	return os.WriteFile(filepath.Join(dir, eraFile), []byte(strconv.Itoa(era)+"\n"), 0o600)
+	_, err := file.Write(filepath.Join(dir, eraFile), []byte(strconv.Itoa(era)+"\n"), file.Options{Mode: 0o600})
+	return errors.Join(err, syncPath(dir))
 }
 
 func protocol(era int) string {

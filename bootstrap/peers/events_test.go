@@ -36,7 +36,7 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)
-	_, err = store.Seize(ctx, who("db-2", 1), peerset.LeaseWriter, "db-1 is not in the primary component")
+	_, err = store.Seize(ctx, who("db-2", 1), lease, "db-1 is not in the primary component")
 	require.NoError(t, err)
 	require.ErrorIs(t, store.Release(ctx, who("db-1", 1), lease), peerset.ErrStaleEpoch)
 	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraJoin, time.Minute)
@@ -95,9 +95,11 @@ func TestOnlyTheLastThousandEventsAreKept(t *testing.T) {
 	defer c.stop(store)
 	c.admit(store, "db-1", 1, 1)
 	c.admit(store, "db-2", 2, 1)
+	seen := peerset.Lease{Name: peerset.LeaseWriter}
 	for n := range peerset.MaxEvents/2 + 20 {
 		for _, name := range []string{"db-1", "db-2"} {
-			_, err := store.Seize(context.Background(), who(name, 1), peerset.LeaseWriter, fmt.Sprint(n))
+			var err error
+			seen, err = store.Seize(context.Background(), who(name, 1), seen, fmt.Sprint(n))
 			require.NoError(t, err)
 		}
 	}

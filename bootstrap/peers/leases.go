@@ -58,22 +58,28 @@ func (s *Store) quickly(ctx context.Context, who peerset.Identity, name string, 
 	return lease, true, err == nil && hit == 1
 }
 
-// Seize takes the writer lease at once. The caller is a database node that is Primary and Synced in a view without the
-// holder: Galera's own quorum has already shut the holder out, so it cannot commit anything.
-func (s *Store) Seize(ctx context.Context, who peerset.Identity, name string, reason string) (peerset.Lease, error) {
+// Seize takes the writer lease at once, if nobody else took it since the caller saw it. The caller is a database node that is
+// Primary and Synced in a view without the holder: Galera's own quorum has already shut the holder out, so it cannot commit
+// anything.
+func (s *Store) Seize(ctx context.Context, who peerset.Identity, seen peerset.Lease, reason string) (peerset.Lease, error) {
+	name := seen.Name
 	if name != peerset.LeaseWriter || !peerset.MayHold(who.Role, name) {
 		return peerset.Lease{}, fmt.Errorf("seize lease %s as role %s: %w", name, who.Role, peerset.ErrForbidden)
 	}
-	var lease peerset.Lease
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, _, err = s.hold(ctx, tx, who, name, reason, func(peerset.Lease, int64) bool { return true })
+	var taken peerset.Lease
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		lease, held, err := s.hold(ctx, tx, who, name, reason, func(now peerset.Lease, _ int64) bool { return now.Epoch == seen.Epoch })
+		if err == nil && !held {
+			err = fmt.Errorf("%w: %s took it at epoch %d", peerset.ErrStaleEpoch, lease.Holder, lease.Epoch)
+		}
+		taken = lease
 		return err
 	})
 	if err != nil {
 		return peerset.Lease{}, fmt.Errorf("seize lease %s: %w", name, err)
 	}
-	s.config.Log.Info("lease seized", "lease", name, "node", who.Name, "epoch", lease.Epoch, "reason", reason)
-	return lease, nil
+	s.config.Log.Info("lease seized", "lease", name, "node", who.Name, "epoch", taken.Epoch, "reason", reason)
+	return taken, nil
 }
 
 // hold takes, renews or leaves a lease. reason is why it is taken from its holder; "" when the holder's time is up.

@@ -125,13 +125,13 @@ func TestTwoVersionsLiveSideBySide(t *testing.T) {
 	lease, ok, err := store.Hold(ctx, who("db-3", 1), peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.NoError(t, store.Put(ctx, who("db-3", 1), "galera.k", "v", lease))
+	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.k", "v", lease))
 	require.NoError(t, store.Report(ctx, who("db-3", 1), peerset.Report{State: "synced", Healthy: true}))
 	require.NoError(t, store.Forget(ctx, "db-2"))
 	require.Eventually(t, func() bool {
 		s := store.Snapshot()
 		peer, _ := s.Peer("db-3")
-		return peer.Healthy && s.Settings["galera.k"] == "v" && s.Holder(peerset.LeaseWriter) == "db-3"
+		return peer.Healthy && s.Settings["db.k"] == "v" && s.Holder(peerset.LeaseWriter) == "db-3"
 	}, 10*time.Second, 20*time.Millisecond)
 	require.Equal(t, "99", c.meta(store, config, "schema"), "nobody takes a newer version's schema back")
 }
@@ -192,7 +192,7 @@ func TestTheStoreStaysSmall(t *testing.T) {
 		ctx := context.Background()
 		require.NoError(t, store.Report(ctx, who("db-2", 1), peerset.Report{State: fmt.Sprint("state-", n), Facts: map[string]string{"f": strings.Repeat("x", n%900)}}))
 		if n%4 == 0 {
-			require.NoError(t, store.Put(ctx, who("db-1", 1), "galera.k", strings.Repeat("y", n%2000), lease))
+			require.NoError(t, store.Put(ctx, who("db-1", 1), "db.k", strings.Repeat("y", n%2000), lease))
 		}
 		if n >= 1500 && n%100 == 0 {
 			most = max(most, size())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -54,6 +55,10 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	require.Len(t, before.Voters, 3)
 	require.Positive(t, before.Index)
 	c.lose(all, 1)
+	begun := time.Now()
+	_, err = all[1].Events(c.within(time.Second), 0, 1)
+	require.ErrorIs(t, err, peerset.ErrUnavailable)
+	require.Less(t, time.Since(begun), 3*time.Second, "who asks need not wait for a quorum")
 
 	basis, err := peers.Rebuild(t.Context(), survivor.Dir) // beside the member that still runs
 	require.NoError(t, err)
@@ -92,6 +97,22 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	again, err := peers.Look(survivor.Dir)
 	require.NoError(t, err)
 	require.Equal(t, 1, again.Era)
+}
+
+// A loss of power may have left the era of a member that had just joined without its bytes.
+func TestAMemberWhoseEraIsTornJoinsAnew(t *testing.T) {
+	c := newCluster(t)
+	all := three(c)
+	defer c.stop(all[0])
+	defer c.stop(all[1])
+	require.NoError(t, all[2].Crash())
+	config := c.config("test", "db-3", 3, 1)
+	require.NoError(t, os.WriteFile(filepath.Join(config.Dir, "era"), nil, 0o600))
+	require.False(t, peers.Known(config.Dir))
+	again := c.member(all[0], "db-3", 3, 1)
+	defer c.stop(again)
+	require.Eventually(t, func() bool { return again.Snapshot().Settings["galera.decision"] == "this one" }, 15*time.Second, 20*time.Millisecond)
+	require.DirExists(t, config.Dir+".lost", "what it had is kept")
 }
 
 func TestARebuildThatTheOldPeerSetOvertookIsDropped(t *testing.T) {

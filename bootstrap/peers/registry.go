@@ -335,8 +335,8 @@ func (s *Store) forgetReplaced(ctx context.Context, name string) (bool, error) {
 
 // Put writes a setting under a lease, in one transaction with the check of its epoch.
 func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string, fence peerset.Lease) error {
-	if !peerset.MayPut(who.Role, key) {
-		return fmt.Errorf("put %s as role %s: %w", key, who.Role, peerset.ErrForbidden)
+	if !peerset.MayPut(who.Role, key, fence.Name) {
+		return fmt.Errorf("put %s as role %s under lease %s: %w", key, who.Role, fence.Name, peerset.ErrForbidden)
 	}
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := held(ctx, tx, who, fence); err != nil {

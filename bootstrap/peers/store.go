@@ -121,7 +121,7 @@ func known(dir string) bool {
 		}
 	}
 	_, joining := os.Stat(filepath.Join(dir, "join"))
-	return joining != nil
+	return joining != nil && !torn(dir)
 }
 
 // Open founds (no Join, empty Dir), joins, or comes back as a member, and returns once this node is one.
@@ -202,6 +202,12 @@ func prepare(dir string) error {
 	}
 	if known(dir) {
 		return nil
+	}
+	if torn(dir) {
+		if err := SetAside(dir); err != nil {
+			return err
+		}
+		return os.Mkdir(dir, 0o700)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

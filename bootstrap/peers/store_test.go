@@ -227,16 +227,19 @@ func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	_, ok, err = store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
 	require.NoError(t, err)
 	require.False(t, ok, "a fresh lease has one holder")
-	require.NoError(t, store.Put(ctx, who("db-1", 1), "galera.k", "v", lease))
+	require.NoError(t, store.Put(ctx, who("db-1", 1), "db.k", "v", lease))
 
 	require.Eventually(t, func() bool {
 		_, ok, err := store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
 		return err == nil && ok
 	}, 5*time.Second, 50*time.Millisecond, "a lease that nobody renews expires")
-	require.ErrorIs(t, store.Put(ctx, who("db-1", 1), "galera.k", "stale", lease), peerset.ErrStaleEpoch)
-	seized, err := store.Seize(ctx, who("db-1", 1), peerset.LeaseWriter, "test")
+	require.ErrorIs(t, store.Put(ctx, who("db-1", 1), "db.k", "stale", lease), peerset.ErrStaleEpoch)
+	_, err = store.Seize(ctx, who("db-1", 1), lease, "test")
+	require.ErrorIs(t, err, peerset.ErrStaleEpoch, "another took it since it was seen")
+	lease.Epoch++
+	seized, err := store.Seize(ctx, who("db-1", 1), lease, "test")
 	require.NoError(t, err)
-	require.Equal(t, lease.Epoch+2, seized.Epoch)
+	require.Equal(t, lease.Epoch+1, seized.Epoch)
 
 	_, _, err = store.Hold(ctx, peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}, peerset.LeaseWriter, ttl)
 	require.ErrorIs(t, err, peerset.ErrForbidden)

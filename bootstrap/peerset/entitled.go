@@ -59,16 +59,23 @@ func TaskLease(role, task string) string {
 	return role + "." + task
 }
 
-// settingRoles says whose certificates may write a setting, by how its key begins. What no role owns, nobody writes
-// through the agents' API: the members write it themselves.
-var settingRoles = map[string]string{"galera.": "db", ForgottenPrefix: "", ReplacedPrefix: "", "peers.": ""}
+// fences says which settings Hornero has, and under which leases they are written.
+var fences = map[string][]string{
+	SettingDecision: {LeaseGaleraBootstrap},
+	SettingGrants:   {LeaseGaleraBootstrap, LeaseWriter},
+}
 
-// MayPut tells whether a role's certificate entitles to write a setting: one of Hornero's for it, or ROLE.NAME.
-func MayPut(role, key string) bool {
-	for prefix, owner := range settingRoles {
-		if strings.HasPrefix(key, prefix) {
-			return owner == role
-		}
+// reserved begin the settings that are Hornero's: nobody writes others than those above through the agents' API.
+var reserved = []string{"galera.", ForgottenPrefix, ReplacedPrefix, "peers."}
+
+// MayPut tells whether a role's certificate entitles to write a setting under a lease: one of Hornero's under its own, or
+// ROLE.NAME under any that the role may hold.
+func MayPut(role, key, fence string) bool {
+	if !MayHold(role, fence) {
+		return false
 	}
-	return strings.HasPrefix(key, role+".")
+	if leases, known := fences[key]; known {
+		return slices.Contains(leases, fence)
+	}
+	return strings.HasPrefix(key, role+".") && !slices.ContainsFunc(reserved, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }

@@ -28,6 +28,19 @@ const FactSendsTo = "haproxy.writer"
 // FactLeaving is what a database node reports that gives its work up: it serves the sessions that it has to their end.
 const FactLeaving = "galera.leaving"
 
+// FactUUID and FactSeqno are what a database node reports of its data: of which history it is, and how far it got.
+const (
+	FactUUID  = "galera.uuid"
+	FactSeqno = "galera.seqno" // exact when the node is down; else refreshed now and then, never too high
+)
+
+// SettingDecision and SettingGrants are what the database nodes write down: who bootstrapped Galera and from what, and which users
+// and grants were applied last.
+const (
+	SettingDecision = "galera.decision"
+	SettingGrants   = "galera.grants"
+)
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
@@ -64,6 +77,15 @@ type Peer struct {
 	Draining    bool              `json:"draining"`
 	Alive       bool              `json:"alive"` // its heartbeat was seen lately
 	Facts       map[string]string `json:"facts,omitempty"`
+}
+
+// Position is what a database node last said of its data; -1 when it said nothing that names a place in a history.
+func (p Peer) Position() (uuid string, seqno int64) {
+	seqno, err := strconv.ParseInt(p.Facts[FactSeqno], 10, 64)
+	if err != nil {
+		return "", -1
+	}
+	return p.Facts[FactUUID], seqno
 }
 
 // Lease is who does what only one may do. Epoch grows with each change of holder.
@@ -179,7 +201,7 @@ type Registry interface {
 	Admit(ctx context.Context, join Join) (Welcome, error)
 	Report(ctx context.Context, who Identity, report Report) error
 	Hold(ctx context.Context, who Identity, lease string, ttl time.Duration) (Lease, bool, error)
-	Seize(ctx context.Context, who Identity, lease string, reason string) (Lease, error)
+	Seize(ctx context.Context, who Identity, seen Lease, reason string) (Lease, error)
 	Release(ctx context.Context, who Identity, lease Lease) error
 	Put(ctx context.Context, who Identity, key, value string, fence Lease) error
 	Forget(ctx context.Context, name string) error
@@ -201,8 +223,9 @@ type Set interface {
 	// Hold takes or renews a lease; false means that somebody else holds it. A lease not renewed for ttl, as the
 	// members' own monotonic clocks saw it, may be taken by another.
 	Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error)
-	// Seize takes the writer lease at once, from a holder whom Galera's own quorum has shut out.
-	Seize(ctx context.Context, lease string, reason string) (Lease, error)
+	// Seize takes the writer lease at once, as it was seen: from a holder whom Galera's own quorum has shut out. It is refused with
+	// ErrStaleEpoch when another took it since.
+	Seize(ctx context.Context, seen Lease, reason string) (Lease, error)
 	// Release gives a lease up.
 	Release(ctx context.Context, lease Lease) error
 	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
@@ -229,8 +252,8 @@ func (b bound) Report(ctx context.Context, report Report) error {
 func (b bound) Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error) {
 	return b.registry.Hold(ctx, b.who, lease, ttl)
 }
-func (b bound) Seize(ctx context.Context, lease string, reason string) (Lease, error) {
-	return b.registry.Seize(ctx, b.who, lease, reason)
+func (b bound) Seize(ctx context.Context, seen Lease, reason string) (Lease, error) {
+	return b.registry.Seize(ctx, b.who, seen, reason)
 }
 func (b bound) Release(ctx context.Context, lease Lease) error {
 	return b.registry.Release(ctx, b.who, lease)

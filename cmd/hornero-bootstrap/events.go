@@ -5,31 +5,35 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/internal/status"
 )
 
 // followEvery is how often somebody who follows asks for more.
 const followEvery = time.Second
 
-func eventsCommand(stdout io.Writer) *cobra.Command {
+func eventsCommand(stdout, stderr io.Writer) *cobra.Command {
 	var asJSON, follow bool
-	var after int64
+	var follower status.Follower
 	var number int
 	command := &cobra.Command{Use: "events", Short: "print what happened to the stack, as the peer set remembers it (the last thousand)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		told := false
 		for {
-			events, err := askEvents(cmd.Context(), after, number)
+			events, remembered, err := askEvents(cmd.Context(), &follower, number, follow)
 			if err != nil {
 				return err
 			}
+			if remembered && !told {
+				fmt.Fprintln(stderr, "the peer set does not answer: this is what this node remembers of it")
+			}
+			told = remembered
 			for _, event := range events {
-				after, number = event.ID, 0
 				if err := printEvent(stdout, event, asJSON); err != nil {
 					return err
 				}
@@ -48,24 +52,32 @@ func eventsCommand(stdout io.Writer) *cobra.Command {
 	command.Flags().BoolVar(&asJSON, "json", false, "print each event as one line of JSON")
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens from now on")
 	command.Flags().IntVarP(&number, "number", "n", 0, "only the newest `N`; 0 for all")
-	command.Flags().Int64Var(&after, "after", 0, "only those after this `ID`")
+	command.Flags().Int64Var(&follower.After, "after", 0, "only those after this `ID`")
 	return command
 }
 
-func askEvents(ctx context.Context, after int64, number int) ([]status.Event, error) {
-	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
+// askEvents asks for what the follower has not seen, and tells whether the answer is only remembered.
+func askEvents(ctx context.Context, follower *status.Follower, number int, follow bool) ([]status.Event, bool, error) {
+	if follow {
+		said, err := askStatus(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		follower.In(said.PeerSet.Era)
+	}
+	query := url.Values{"after": {strconv.FormatInt(follower.After, 10)}}
 	if number > 0 {
 		query.Set("n", strconv.Itoa(number))
 	}
-	body, err := ask(ctx, http.MethodGet, "/events?"+query.Encode())
+	body, header, err := askSoon(ctx, "/events?"+query.Encode())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var events []status.Event
 	if err := json.Unmarshal(body, &events); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, false, fmt.Errorf("read events: %w", err)
 	}
-	return events, nil
+	return follower.Fresh(events), header.Get(bootstrap.HeaderRemembered) != "", nil
 }
 
 func printEvent(w io.Writer, event status.Event, asJSON bool) error {

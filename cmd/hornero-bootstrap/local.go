@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,30 +20,44 @@ func ask(ctx context.Context, method, path string) ([]byte, error) {
 	return askAt(ctx, bootstrap.SocketPath, method, path)
 }
 
+// askSoon is for what an agent answers at once, unless it hangs.
+func askSoon(ctx context.Context, path string) ([]byte, http.Header, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTimeout, errNoAnswer)
+	defer cancel()
+	return exchange(ctx, bootstrap.SocketPath, http.MethodGet, path)
+}
+
+var errNoAnswer = fmt.Errorf("no answer within %s; `journalctl -u %s` may say why", askTimeout, agentUnit)
+
 func askAt(ctx context.Context, socket, method, path string) ([]byte, error) {
+	body, _, err := exchange(ctx, socket, method, path)
+	return body, err
+}
+
+func exchange(ctx context.Context, socket, method, path string) ([]byte, http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	response, err := bootstrap.LocalClient(socket).Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service running?): %w", err)
+		return nil, nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service running?): %w", cmp.Or(context.Cause(ctx), err))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, err
+		return nil, nil, cmp.Or(context.Cause(ctx), err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
+		return nil, nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
 	}
-	return body, nil
+	return body, response.Header, nil
 }
 
 func statusCommand(stdout io.Writer) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{Use: "status", Short: "print how this node is; exit 1 when it does not serve", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		body, err := ask(cmd.Context(), http.MethodGet, "/status")
+		body, _, err := askSoon(cmd.Context(), "/status")
 		if err != nil {
 			return err
 		}
@@ -83,9 +98,28 @@ func drainCommand() *cobra.Command {
 	}}
 }
 
-func forgetCommand() *cobra.Command {
-	return &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		_, err := ask(cmd.Context(), http.MethodPost, "/forget?"+url.Values{"name": args}.Encode())
-		return err
-	}}
+func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
+	var yes, force bool
+	command := &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1),
+		Long: `Says what goes, asks, and declares the node gone with its data: nobody waits for it any more. Refuses a node that is alive, and one that has more
+of the data than any other is known to have.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query := url.Values{"name": args}
+			if force {
+				query.Set("force", "")
+			}
+			what, err := ask(cmd.Context(), http.MethodGet, "/forget?"+query.Encode())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "gone for good will be %s\n", strings.TrimSpace(string(what)))
+			if !yes && !agreed(stdin, stdout, "Type yes to declare so: ") {
+				return errNotAgreed
+			}
+			_, err = ask(cmd.Context(), http.MethodPost, "/forget?"+query.Encode())
+			return err
+		}}
+	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	command.Flags().BoolVar(&force, "force", false, "although it is alive, or has the most of the data")
+	return command
 }

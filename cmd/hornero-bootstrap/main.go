@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout), drainCommand(), driftCommand(stdout), forgetCommand(), inspectCommand(stdout), recoverCommand(os.Stdin, stdout),
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout, stderr), drainCommand(), driftCommand(stdout), forgetCommand(os.Stdin, stdout), inspectCommand(stdout), recoverCommand(os.Stdin, stdout),
 		recordCommand(os.Stdin, stdout), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +64,7 @@ Run it on the survivor with the most advanced term and index: ` + "`hornero reco
 
 func askStatus(ctx context.Context) (status.Status, error) {
 	var said status.Status
-	body, err := ask(ctx, http.MethodGet, "/status")
+	body, _, err := askSoon(ctx, "/status")
 	if err == nil {
 		err = json.Unmarshal(body, &said)
 	}
@@ -83,7 +82,7 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 	if plan.Refused != "" {
 		return fmt.Errorf("%w: %s", errNothingToRecover, plan.Refused)
 	}
-	if !yes && !agreed(r.stdin, r.stdout) {
+	if !yes && !agreed(r.stdin, r.stdout, "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ") {
 		return errNotAgreed
 	}
 	if err := r.stillLost(ctx); err != nil {
@@ -194,8 +193,8 @@ func (r recoverer) await(ctx context.Context, era int) error {
 	}
 }
 
-func agreed(stdin io.Reader, stdout io.Writer) bool {
-	fmt.Fprint(stdout, "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ")
+func agreed(stdin io.Reader, stdout io.Writer, question string) bool {
+	fmt.Fprint(stdout, question)
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 	return err == nil && strings.TrimSpace(line) == "yes"
 }

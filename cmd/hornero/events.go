@@ -23,7 +23,7 @@ func eventsCommand(file *string) *cobra.Command {
 				if follow {
 					return f.Follow(ctx, number, each)
 				}
-				events, err := f.Events(ctx, 0, number)
+				events, err := f.Events(ctx, number)
 				if err != nil {
 					return err
 				}

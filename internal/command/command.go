@@ -4,11 +4,13 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +29,7 @@ type Command struct {
 	Dir    string
 	Env    []string  // added to this process' own
 	Input  string    // standard input
+	Hidden []string  // what an error must not show: a program may say again what it was given
 	Output io.Writer // also receives standard output and standard error as they come; may be nil
 }
 
@@ -78,7 +81,7 @@ func Run(ctx context.Context, c Command) (string, error) {
 	if strings.TrimSpace(said) == "" {
 		said = stdout.String()
 	}
-	failure := &Error{Args: c.Args, ExitCode: -1, Tail: tail(said), Duration: time.Since(start), Err: err}
+	failure := &Error{Args: c.Args, ExitCode: -1, Tail: tail(hide(said, c.Hidden)), Duration: time.Since(start), Err: err}
 	if cmd.ProcessState != nil {
 		failure.ExitCode = cmd.ProcessState.ExitCode()
 	}
@@ -113,6 +116,16 @@ func tail(text string) string {
 	text = strings.TrimSpace(text)
 	if len(text) > tailBytes {
 		text = "..." + text[len(text)-tailBytes:]
+	}
+	return text
+}
+
+// hide takes the longest first: one secret may be part of another.
+func hide(text string, hidden []string) string {
+	for _, secret := range slices.SortedFunc(slices.Values(hidden), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[hidden]")
+		}
 	}
 	return text
 }

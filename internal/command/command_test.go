@@ -45,6 +45,14 @@ func TestAFailureSaysHowAndWhy(t *testing.T) {
 	require.Equal(t, -1, failed.ExitCode)
 }
 
+func TestAFailureShowsNoSecret(t *testing.T) {
+	c := shell("head -c 3000 /dev/zero | tr '\\0' x; echo \"$PASSWORD and $PART\"; exit 1")
+	c.Env, c.Hidden = []string{"PASSWORD=" + strings.Repeat("secret", 400), "PART=secret"}, []string{"", "secret", strings.Repeat("secret", 400)}
+	_, err := command.Run(t.Context(), c)
+	require.ErrorContains(t, err, "xxx[hidden] and [hidden]")
+	require.NotContains(t, err.Error(), "secret")
+}
+
 var errEnough = errors.New("enough")
 
 func TestTheEndOfTheContextEndsAllThatTheProgramStarted(t *testing.T) {

@@ -67,6 +67,13 @@ const PERMALINKS = '/%year%/%monthnum%/%day%/%postname%/';
 $permalinks = function () { return PERMALINKS; };
 add_filter('pre_option_permalink_structure', $permalinks);
 
+// A machine that stood still loses the lease, and another may have installed meanwhile.
+$database = wait_for_database();
+if (hornero_installed($database)) {
+	echo "wordpress is installed already, by another node\n";
+	exit(0);
+}
+
 $user = wanted('ADMIN_USER', 'admin');
 $email = wanted('ADMIN_EMAIL', 'admin@example.invalid');
 wp_install(wanted('SITE_TITLE'), $user, $email, true, '', wp_slash(wanted('ADMIN_PASSWORD')));
