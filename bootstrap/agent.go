@@ -55,6 +55,7 @@ type Opening struct {
 	Era     int      // of the peer set that is joined
 	TLS     *tls.Config
 	Tell    func() // to be called after each change that this member made
+	Refused func(peerset.Refusal)
 }
 
 // Config is what an agent needs. The zero value of a path means its place on a node.
@@ -367,7 +368,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
