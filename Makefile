@@ -50,6 +50,10 @@ check: deps ## format, vet and unit tests only (seconds, no root)
 	go vet ./...
 	go test ./...
 
+.PHONY: test-galera
+test-galera: deps ## run every test that has real MariaDB servers on loopback, some not in make test (root, two minutes)
+	@scripts/galera.sh
+
 FUZZTIME ?= 10m
 .PHONY: fuzz
 fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m, or 10000000x) each: user-data, node documents, the bodies of both APIs, roles' manifests, an image's digest

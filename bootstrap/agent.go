@@ -4,6 +4,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -55,6 +56,7 @@ type Opening struct {
 	Era     int      // of the peer set that is joined
 	TLS     *tls.Config
 	Tell    func() // to be called after each change that this member made
+	Refused func(peerset.Refusal)
 }
 
 // Config is what an agent needs. The zero value of a path means its place on a node.
@@ -85,6 +87,8 @@ type Config struct {
 	// LookAround is how often a member looks whether the peer set goes on without it.
 	LookAround time.Duration
 	TaskTTL    time.Duration
+	// FoundWithin is for how long after it was made a document lets its node found the peer set.
+	FoundWithin time.Duration
 }
 
 // Agent runs one node.
@@ -104,6 +108,7 @@ type Agent struct {
 	node     cloudinit.Node
 	address  string
 	network  string
+	origin   origin
 	manifest *roles.Manifest
 	truth    truth
 	phase    string
@@ -155,6 +160,9 @@ func New(config Config) *Agent {
 	}
 	if config.TaskTTL == 0 {
 		config.TaskTTL = DefaultTaskTTL
+	}
+	if config.FoundWithin == 0 {
+		config.FoundWithin = DefaultFoundWithin
 	}
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
@@ -290,15 +298,20 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	a.mu.Lock()
 	a.address, a.network = address, network(droplet)
 	a.mu.Unlock()
-	if known && kept.Droplet.ID == droplet.ID && a.UserData == "" {
-		return kept.Found, nil // user-data cannot change after a Droplet's creation
+	a.origin = origin{Droplet: droplet, First: time.Now()}
+	if known && kept.Droplet.ID == droplet.ID {
+		a.origin.First = kept.First
+		if a.UserData == "" {
+			return kept.Found, nil // user-data cannot change after a Droplet's creation
+		}
 	}
 	found, err := cloudinit.Await(ctx, a.waits("look for user-data"), sources.Find)
 	if err != nil {
 		return found, err
 	}
 	_, err = retry(ctx, a, "keep the user-data", func(context.Context) (struct{}, error) {
-		return struct{}{}, a.keep(origin{Droplet: droplet, Found: found})
+		a.origin.Found = found
+		return struct{}{}, a.keep(a.origin)
 	})
 	return found, err
 }
@@ -358,7 +371,7 @@ func (a *Agent) join(ctx context.Context) error {
 func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Client, remembered peerset.Snapshot) (peerset.Set, error) {
 	if a.manifest.Peers != roles.Member {
 		if remembered.Founded == "" {
-			welcome, err := a.ask(ctx, client)
+			welcome, err := a.ask(ctx, client, "ask to join the peer set")
 			if err != nil {
 				return nil, err
 			}
@@ -382,7 +395,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
@@ -403,16 +416,24 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 
 // way tells through whom to join: nobody for the founder of what was never founded and for a member that comes back.
 func (a *Agent) way(ctx context.Context, client *api.Client, founded string) (peerset.Welcome, error) {
-	if a.Known() || a.node.Found && founded == "" {
+	founds, otherwise := a.founds()
+	if a.Known() || founds && founded == "" {
 		return peerset.Welcome{}, nil
 	}
-	return a.ask(ctx, client)
+	if a.node.Found {
+		stop, err := a.hear(ctx, client)
+		if err != nil {
+			return peerset.Welcome{}, err
+		}
+		defer stop()
+	}
+	return a.ask(ctx, client, cmp.Or(otherwise, "ask to join the peer set"))
 }
 
 // ask asks the known members to let this node in, until one does or refuses for good.
-func (a *Agent) ask(ctx context.Context, client *api.Client) (peerset.Welcome, error) {
+func (a *Agent) ask(ctx context.Context, client *api.Client, what string) (peerset.Welcome, error) {
 	var final error
-	welcome, err := retry(ctx, a, "ask to join the peer set", func(ctx context.Context) (peerset.Welcome, error) {
+	welcome, err := retry(ctx, a, what, func(ctx context.Context) (peerset.Welcome, error) {
 		welcome, err := client.Join(ctx, a.joining())
 		if errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrForbidden) {
 			final = fmt.Errorf("%w: %w", ErrRefused, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
@@ -20,6 +21,7 @@ const (
 type origin struct {
 	Droplet cloudinit.Droplet
 	Found   cloudinit.Found
+	First   time.Time // when this disk first saw the document
 }
 
 func (a *Agent) kept() (origin, bool) { return keptIn(a.State) }

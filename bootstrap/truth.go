@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -32,6 +33,8 @@ type Image interface {
 	Settled() bool
 	// Refuse makes package managers refuse.
 	Refuse(node, role string) error
+	// Held notes that the node is held to its image from now on, once in its life.
+	Held() error
 	// ReadOnly mounts /usr read-only where it is not.
 	ReadOnly() error
 	// Writable lists what ReadOnly should have mounted.
@@ -164,7 +167,7 @@ func (a *Agent) hold() {
 	}
 	err := a.Image.Refuse(a.node.Node, a.node.Role)
 	if err == nil {
-		err = a.Image.ReadOnly()
+		err = errors.Join(a.Image.Held(), a.Image.ReadOnly())
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -28,6 +28,7 @@ type disk struct {
 	mu       sync.Mutex
 	settled  bool
 	refused  string
+	noted    bool // that it is held
 	mount    error
 	readOnly bool
 	guard    string
@@ -41,6 +42,11 @@ func (d *disk) Settled() (yes bool) { d.do(func() { yes = d.settled }); return y
 
 func (d *disk) Refuse(node, role string) error {
 	d.do(func() { d.refused = node + " " + role })
+	return nil
+}
+
+func (d *disk) Held() error {
+	d.do(func() { d.noted = true })
 	return nil
 }
 
@@ -156,6 +162,7 @@ func (c configured) until(t *testing.T, what string, holds func(status.Image) bo
 func TestANodeIsHeldToItsImageOnceCloudInitIsDone(t *testing.T) {
 	c := serving(t, "", &disk{mount: errors.New("mount /usr read-only: no")})
 	require.Empty(t, c.refused)
+	c.do(func() { require.False(t, c.noted, "what cloud-init does is the node's own") })
 	require.False(t, c.Status().Image.ReadOnly)
 	c.do(func() { c.settled = true })
 	c.until(t, "a failure is told", func(s status.Image) bool { return s.Problem == "mount /usr read-only: no" })
@@ -163,7 +170,11 @@ func TestANodeIsHeldToItsImageOnceCloudInitIsDone(t *testing.T) {
 	require.True(t, healthy, "and stops nothing")
 	c.do(func() { c.mount = nil })
 	c.until(t, "it is tried again", func(s status.Image) bool { return s.ReadOnly && s.Problem == "" })
-	c.do(func() { require.Equal(t, "web-1 web", c.refused); c.readOnly = false })
+	c.do(func() {
+		require.Equal(t, "web-1 web", c.refused)
+		require.True(t, c.noted)
+		c.readOnly = false
+	})
 	c.until(t, "who undoes it is told on", func(s status.Image) bool {
 		return !s.ReadOnly && s.DriftFiles == 1 && s.Findings[0].Path == "/usr"
 	})

@@ -22,9 +22,10 @@ const maxMetadata = 8 * MaxUserData
 
 // Droplet is what the metadata service says of this Droplet.
 type Droplet struct {
-	ID       int    `json:"droplet_id"`
-	Hostname string `json:"hostname"`
-	Region   string `json:"region"`
+	ID       int      `json:"droplet_id"`
+	Hostname string   `json:"hostname"`
+	Region   string   `json:"region"`
+	Tags     []string `json:"tags"`
 	Networks struct {
 		Public  []Interface `json:"public"`
 		Private []Interface `json:"private"`

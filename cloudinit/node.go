@@ -10,6 +10,9 @@ import (
 // Version is the version of the node document that this code writes and reads.
 const Version = 1
 
+// FoundedTag is the tag of a Droplet that founded its stack's peer set: user-data says for ever that it may, and may not again.
+func FoundedTag(stack string) string { return "hornero:" + stack + ":founded" }
+
 // NodePath is where the document rides in write_files, and where cloud-init leaves it on a node.
 const NodePath = "/etc/hornero/node.yaml"
 

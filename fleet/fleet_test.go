@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,7 +10,9 @@ import (
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/lab/api"
 	"github.com/hornero/hornero/stack"
@@ -48,6 +51,27 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 	require.NoError(t, w.up())
 	require.Equal(t, before, w.documents(), "the second up changes nothing")
 	require.Empty(t, w.history)
+}
+
+func TestUpMarksWhoMayHaveFoundedThePeerSet(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	tagged := func() []string {
+		droplets, err := do.DropletsByTag(t.Context(), w.config.Client, cloudinit.FoundedTag("blog"))
+		require.NoError(t, err)
+		var names []string
+		for _, droplet := range droplets {
+			names = append(names, droplet.Name)
+		}
+		slices.Sort(names)
+		return names
+	}
+	members := []string{"blog-db-1", "blog-db-2", "blog-db-3", "blog-proxy-1", "blog-proxy-2"}
+	require.Equal(t, members, tagged())
+	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
+	require.NoError(t, err)
+	require.NoError(t, w.up())
+	require.Equal(t, members, tagged())
 }
 
 func TestUpSaysWhatItWaitsFor(t *testing.T) {

@@ -276,6 +276,7 @@ func (f *Fleet) await(ctx context.Context, vpc string, members []member, start t
 	defer cancel()
 	words := map[string]string{}
 	var site, waits string
+	var marked bool // that the peer set is founded
 	looked := time.Now()
 	for {
 		answers := f.askAll(ctx, members)
@@ -294,6 +295,12 @@ func (f *Fleet) await(ctx context.Context, vpc string, members []member, start t
 		if err := refused(answers); err != nil {
 			return "", err
 		}
+		if known := newest(answers); known.Founded != "" && !marked {
+			if err := f.markFounded(ctx, members, known); err != nil && ctx.Err() == nil {
+				return "", err
+			}
+			marked = true
+		}
 		done := took.Healthy > 0 && took.First > 0
 		if done || time.Since(looked) > lookPause {
 			var renewed bool
@@ -302,7 +309,7 @@ func (f *Fleet) await(ctx context.Context, vpc string, members []member, start t
 				return "", err
 			}
 			if renewed {
-				took.Galera, took.Healthy, done = 0, 0, false
+				took.Galera, took.Healthy, done, marked = 0, 0, false, false
 			}
 			looked = time.Now()
 		}

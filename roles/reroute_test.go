@@ -35,17 +35,19 @@ func greet(t *testing.T, address, name string) net.Listener {
 	listener, err := net.Listen("tcp", address)
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			fmt.Fprintln(connection, name)
-			connection.Close()
-		}
-	}()
+	go greetAll(listener, name)
 	return listener
+}
+
+func greetAll(listener net.Listener, name string) {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprintln(connection, name)
+		connection.Close()
+	}
 }
 
 // healthy answers checks as the agent of a proxy does.
@@ -170,9 +172,19 @@ func TestTheOnlyProxyMayRestart(t *testing.T) {
 	require.Eventually(t, func() bool { _, took := session(); return took < 5*time.Millisecond }, 5*time.Second, 100*time.Millisecond)
 	slowest(t, 2*time.Second, 1) // proxy-1 is known to be down
 	require.NoError(t, two.Close())
-	restarted := time.AfterFunc(time.Second, func() { greet(t, rerouteTwo+":3306", "proxy-2") })
-	defer restarted.Stop()
+	// Another goroutine than the test's: it may tell of an error, and not end the test.
+	restarted := make(chan error, 1)
+	go func() {
+		time.Sleep(time.Second)
+		listener, err := net.Listen("tcp", rerouteTwo+":3306")
+		if err == nil {
+			t.Cleanup(func() { listener.Close() })
+			go greetAll(listener, "proxy-2")
+		}
+		restarted <- err
+	}()
 	name, took := session()
+	require.NoError(t, <-restarted)
 	t.Logf("a session waited %s", took)
 	require.Equal(t, "proxy-2", name)
 }

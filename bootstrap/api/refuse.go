@@ -54,10 +54,12 @@ func (h handshakes) Write(line []byte) (int, error) {
 	said, isHandshake := strings.CutPrefix(text, "http: TLS handshake error from ")
 	from, why, _ := strings.Cut(said, ": ")
 	told := strings.Contains(why, pki.ErrStranger.Error()) || strings.Contains(why, peerset.ErrForbidden.Error())
+	reason, refused := peerset.ReasonOfHandshake(why)
 	switch {
-	case isHandshake && (strings.Contains(why, "does not look like a TLS handshake") || strings.Contains(why, "sent an HTTP request")):
-		h.server.Refused(peerset.Refusal{From: from, Tried: "connect to the agents' API", Reason: peerset.ReasonNoTLS, Err: errors.New(why)})
-	case !told:
+	case told:
+	case isHandshake && refused:
+		h.server.Refused(peerset.Refusal{From: from, Tried: "connect to the agents' API", Reason: reason, Err: errors.New(why)})
+	default:
 		h.server.Log.Debug("agents' API", "says", text)
 	}
 	return len(line), nil

@@ -250,7 +250,7 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 			return err
 		}
 		d.Log.Info("join the cluster", "reason", action.Reason, "wipe", action.Wipe)
-		if err := d.start(ctx, &following{state: StateJoining}, d.Unit.Start); err != nil {
+		if err := d.start(ctx, &following{state: StateJoining, donors: in.donors()}, d.Unit.Start); err != nil {
 			return err
 		}
 		return d.heard(ctx)
@@ -286,25 +286,19 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 }
 
 // ClusterConfig is the part of the server's configuration that changes with the peers: where the others are, and who
-// should give its state. The donor is not the writer when there is another; the empty name at the end allows anybody.
+// is to give its state.
 func ClusterConfig(in Input) string {
-	var addresses, donors []string
-	writer := in.Peers.Holder(peerset.LeaseWriter)
+	var addresses []string
 	for _, peer := range in.Peers.Role(Role) {
 		if peer.Name == in.Node || peer.Address == "" {
 			continue
 		}
 		addresses = append(addresses, peer.Address)
-		if State(peer.State) == StateSynced && peer.Name != writer {
-			donors = append(donors, peer.Name)
-		}
 	}
 	slices.Sort(addresses)
 	var b strings.Builder
 	b.WriteString("# Written by hornero-bootstrap before each start of the server.\n[mysqld]\n")
 	fmt.Fprintf(&b, "wsrep_cluster_address = gcomm://%s\n", strings.Join(addresses, ","))
-	if len(donors) > 0 {
-		fmt.Fprintf(&b, "wsrep_sst_donor = \"%s,\"\n", strings.Join(donors, ","))
-	}
+	b.WriteString(in.donorLine())
 	return b.String()
 }

@@ -357,6 +357,9 @@ func (in Input) join() Action {
 	if in.BackingOff {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
 	}
+	if busy := in.busy(); len(busy) > 0 && len(others) > len(busy) {
+		return Action{Kind: Wait, State: StateWaiting, Reason: "waits for " + list(busy) + " to have given its state to another node: the writer is spared"}
+	}
 	action := Action{Kind: Join, State: StateJoining, Reason: "join " + list(others)}
 	if turn := in.Peers.Holder(peerset.LeaseGaleraJoin); turn != "" && turn != in.Node {
 		action.State, action.Reason = StateWaiting, "waits its turn to join: "+turn+" is joining"

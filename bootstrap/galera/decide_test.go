@@ -2,7 +2,6 @@ package galera_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,6 +145,10 @@ func TestDecide(t *testing.T) {
 		// Joining.
 		{name: "join whoever is primary", in: in(peers(primary("db-1", ours))), want: galera.Join, state: galera.StateJoining, reason: "join db-1"},
 		{name: "in turn", in: in(peers(primary("db-1", ours)), holder(peerset.LeaseGaleraJoin, "db-3")), want: galera.Join, state: galera.StateWaiting, reason: "db-3 is joining"},
+		{name: "not while the only one besides the writer gives to another", in: in(peers(primary("db-1", ours), peer("db-3", galera.StateDonor)), holder(peerset.LeaseWriter, "db-1")), want: galera.Wait, state: galera.StateWaiting, reason: "waits for db-3 to have given"},
+		{name: "there is a third that can give", in: in(peers(primary("db-1", ours), peer("db-3", galera.StateDonor), primary("db-4", ours)), holder(peerset.LeaseWriter, "db-1")), want: galera.Join},
+		{name: "the donor is the writer itself, and all that there is", in: in(peers(peer("db-1", galera.StateDonor)), holder(peerset.LeaseWriter, "db-1")), want: galera.Join},
+		{name: "the donor is about to leave: it is not waited for", in: in(peers(primary("db-1", ours), peer("db-3", galera.StateDonor, galera.FactLeaving, "yes")), holder(peerset.LeaseWriter, "db-1")), want: galera.Join},
 		{name: "not a dead one", in: in(peers(dead(primary("db-1", ours)))), want: galera.Wait, reason: "or for word of db-1, db-3"},
 		{name: "a torn transfer is wiped", in: in(content(galera.ContentTorn), peers(primary("db-1", ours))), want: galera.Join, wipe: true},
 		{name: "data is kept for an incremental transfer", in: in(known(ours, 90), failed(2), peers(primary("db-1", ours))), want: galera.Join},
@@ -309,6 +312,11 @@ func TestHealthy(t *testing.T) {
 func TestClusterConfig(t *testing.T) {
 	config := galera.ClusterConfig(in(peers(primary("db-1", ours), empty("db-2"), primary("db-3", ours)), holder(peerset.LeaseWriter, "db-1")))
 	require.Contains(t, config, "wsrep_cluster_address = gcomm://10.0.0.1,10.0.0.3\n")
-	require.Contains(t, config, "wsrep_sst_donor = \"db-3,\"\n", "the writer is spared")
-	require.False(t, strings.Contains(galera.ClusterConfig(in(peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1"))), "donor"))
+	require.Contains(t, config, "wsrep_sst_donor = \"db-3\"\n", "the writer is spared, also while the donor is busy")
+	require.NotContains(t, galera.ClusterConfig(in(peers(primary("db-1", ours)), holder(peerset.LeaseWriter, "db-1"))), "donor", "there is nobody else")
+	leaving := peer("db-3", galera.StateSynced, galera.FactLeaving, "yes")
+	require.NotContains(t, galera.ClusterConfig(in(peers(primary("db-1", ours), leaving), holder(peerset.LeaseWriter, "db-1"))), "donor", "nor who stays")
+	require.NotContains(t, galera.ClusterConfig(in(peers(primary("db-1", ours), dead(primary("db-3", ours))), holder(peerset.LeaseWriter, "db-1"))), "donor", "nor who lives")
+	config = galera.ClusterConfig(in(noQuorum, peers(dead(primary("db-1", ours)), dead(primary("db-3", ours))), holder(peerset.LeaseWriter, "db-1")))
+	require.Contains(t, config, "wsrep_sst_donor = \"db-3,\"\n", "what was last known binds nobody")
 }

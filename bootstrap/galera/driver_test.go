@@ -468,3 +468,34 @@ func TestABlindJoinTakesItsTurnOnceThereIsOne(t *testing.T) {
 	require.Equal(t, 1, r.server.count(starts))
 	require.Zero(t, r.server.count(stops))
 }
+
+func TestAStartWhoseDonorBecomesTheWriterIsMadeAnew(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.ClusterFile = filepath.Join(t.TempDir(), "cluster.cnf")
+	told := func() string {
+		text, err := os.ReadFile(r.config.ClusterFile)
+		require.NoError(t, err)
+		return string(text)
+	}
+	takes := func(name string) {
+		r.set.edit(func(s *peerset.Snapshot) {
+			s.Leases[peerset.LeaseWriter] = peerset.Lease{Name: peerset.LeaseWriter, Holder: name, Incarnation: 1, Epoch: s.Leases[peerset.LeaseWriter].Epoch + 1}
+		})
+	}
+	takes("db-1")
+	r.say(primary("db-1", ours), primary("db-3", ours))
+	r.start()
+	r.eventually("started", func() bool { return r.server.count(starts) == 1 })
+	require.Contains(t, told(), `wsrep_sst_donor = "db-3"`)
+	takes("db-3")
+	r.eventually("started anew", func() bool { return r.server.count(starts) == 2 })
+	require.Contains(t, told(), `wsrep_sst_donor = "db-1"`)
+	require.Equal(t, 1, r.server.count(stops))
+
+	require.NoError(t, os.WriteFile(r.path("sst_in_progress"), nil, 0o600))
+	r.eventually("seen", func() bool { _, err := os.Stat(r.path("hornero-transfer")); return err == nil })
+	takes("db-1")
+	time.Sleep(50 * time.Millisecond)
+	require.Equal(t, 1, r.server.count(stops), "a transfer that is under way goes on")
+	require.Zero(t, r.server.count(func(s *server) int { return s.begins }))
+}

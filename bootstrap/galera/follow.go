@@ -17,7 +17,7 @@ var (
 
 // start asks for a start and waits, as long as bytes move, until the server serves or has failed.
 func (d *Driver) start(ctx context.Context, f *following, begin func(context.Context) error) error {
-	f.since, f.moved = time.Now(), time.Now()
+	f.since, f.moved, f.asked = time.Now(), time.Now(), true
 	began := make(chan error, 1)
 	go func() {
 		defer close(began)
@@ -27,11 +27,11 @@ func (d *Driver) start(ctx context.Context, f *following, begin func(context.Con
 }
 
 // withdraw stops a server whose start is no longer this node's to make.
-func (d *Driver) withdraw(ctx context.Context) error {
+func (d *Driver) withdraw(ctx context.Context, f *following) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.Times.LeaseTTL)
 	defer cancel()
 	d.Log.Warn("stop the server: the lease under which it was to start is lost")
-	return d.Unit.Stop(ctx)
+	return d.end(ctx, f, d.input())
 }
 
 // pursue follows a start to its end, and counts it if that is a bad one. began is closed when the start was asked for; it
@@ -46,7 +46,7 @@ func (d *Driver) pursue(ctx context.Context, f *following, began <-chan error) e
 			for range began { // a start that is asked for later than the stop would win
 			}
 		}
-		return errors.Join(err, d.withdraw(ctx))
+		return errors.Join(err, d.withdraw(ctx, f))
 	}
 	if ctx.Err() != nil {
 		return err
@@ -103,7 +103,9 @@ var errDown = errors.New("the server stopped")
 // following is what is known of a start that is under way.
 type following struct {
 	state    State     // what it is to lead to
+	donors   []string  // who is to give the state, as the server was told; empty for whoever can
 	since    time.Time // when it was asked for, or found
+	asked    bool      // by this agent
 	blind    bool      // the peer set had no quorum for a part of it
 	accepted time.Time // when systemd took the request; zero until then
 	seen     bool      // the server was seen starting: if it is down now, it went down
@@ -141,13 +143,17 @@ func (d *Driver) follow(ctx context.Context, f *following, began <-chan error) e
 			return err
 		}
 		if action.Kind == Stop && (in.Leave || in.gone() != "") {
-			return d.stop(ctx, action)
+			d.Log.Info("end the start of the server", "reason", action.Reason)
+			return d.end(ctx, f, in)
 		}
 		if f.unled && f.seen && in.Peers.Quorum {
 			d.found = f // it goes on in its turn, like one that was found
 			return nil
 		}
-		if err := errors.Join(d.moving(ctx, f), d.joinable(ctx, f, in)); err != nil {
+		if ended, err := d.misdirected(ctx, f, in); ended {
+			return err
+		}
+		if err := errors.Join(d.moving(ctx, f, in), d.joinable(ctx, f, in)); err != nil {
 			return err
 		}
 		if !f.served && (in.Local.Process != ProcessRunning || !in.Local.Wsrep.primary()) {
@@ -186,8 +192,16 @@ func (d *Driver) ended(f *following, local Local) (bool, error) {
 	return false, nil
 }
 
+// end ends a start. A server that answers already is stopped, like any other, and so is one that may only not answer now.
+func (d *Driver) end(ctx context.Context, f *following, in Input) error {
+	if f.asked && in.Local.Process == ProcessStarting && !in.Local.Served {
+		return d.Unit.Kill(ctx)
+	}
+	return d.Unit.Stop(ctx)
+}
+
 // moving stops a start that shows no moving byte for too long, and marks a transfer when it sees one.
-func (d *Driver) moving(ctx context.Context, f *following) error {
+func (d *Driver) moving(ctx context.Context, f *following, in Input) error {
 	now, err := d.Data.Progress()
 	if err != nil {
 		return err
@@ -196,7 +210,7 @@ func (d *Driver) moving(ctx context.Context, f *following) error {
 		f.progress, f.moved = now, time.Now()
 	}
 	if time.Since(f.moved) > d.Times.Stall {
-		return errors.Join(errStalled, d.Unit.Stop(ctx))
+		return errors.Join(errStalled, d.end(ctx, f, in))
 	}
 	if d.Data.Transferring() {
 		return d.Data.Begin()
@@ -215,7 +229,7 @@ func (d *Driver) joinable(ctx context.Context, f *following, in Input) error {
 		f.forlorn = time.Now()
 	}
 	if time.Since(f.forlorn) > d.Times.Forlorn {
-		return errors.Join(errForlorn, d.Unit.Stop(ctx))
+		return errors.Join(errForlorn, d.end(ctx, f, in))
 	}
 	return nil
 }

@@ -36,6 +36,17 @@ func (m *memory) bump(change func(*peerset.Snapshot)) {
 	m.changed = make(chan struct{})
 }
 
+// silence is the end of a node's heartbeats.
+func (m *memory) silence(name string) {
+	m.edit(func(s *peerset.Snapshot) {
+		for i := range s.Peers {
+			if s.Peers[i].Name == name {
+				s.Peers[i].Alive = false
+			}
+		}
+	})
+}
+
 func (m *memory) Snapshot() peerset.Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,6 +16,9 @@ type Unit interface {
 	Bootstrap(ctx context.Context) error
 	// Stop asks for a stop and does not wait for it.
 	Stop(ctx context.Context) error
+	// Kill ends a server that is still starting, and what it runs: it hears no request to stop before it serves, and may
+	// hang for ever at one that it heard too early.
+	Kill(ctx context.Context) error
 	// Trouble returns the errors that the server wrote to its journal since a moment.
 	Trouble(ctx context.Context, since time.Time) Trouble
 }

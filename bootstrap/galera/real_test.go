@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
@@ -49,12 +50,14 @@ const password = `it's $HOME "and" \n; -- 100%`
 
 // world is a stack's database nodes: real servers on addresses of loopback, real drivers, a peer set in memory.
 type world struct {
-	t     *testing.T
-	set   *memory
-	dir   string // inside the root
-	ca    *x509.Certificate
-	caKey *ecdsa.PrivateKey
-	nodes map[string]*node
+	t      *testing.T
+	set    *memory
+	dir    string   // inside the root
+	method string   // of state transfers
+	stack  []string // the database nodes that it is to have
+	ca     *x509.Certificate
+	caKey  *ecdsa.PrivateKey
+	nodes  map[string]*node
 }
 
 type node struct {
@@ -73,7 +76,7 @@ type node struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, set: newMemory(), nodes: map[string]*node{}}
+	w := &world{t: t, set: newMemory(), method: "rsync", stack: []string{"db-1", "db-2", "db-3"}, nodes: map[string]*node{}}
 	host, err := os.MkdirTemp(filepath.Join(root(), "var/tmp"), "galera")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(host, 0o755))
@@ -88,12 +91,12 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) host(path string) string { return filepath.Join(root(), path) }
 
-func (w *world) pki(name string) map[string]string {
+func (w *world) pki(name, role string) map[string]string {
 	caDER, err := x509.CreateCertificate(rand.Reader, w.ca, w.ca, w.caKey.Public(), w.caKey)
 	require.NoError(w.t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(w.t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{Organization: []string{"demo"}, OrganizationalUnit: []string{"db"}, CommonName: name},
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{Organization: []string{"demo"}, OrganizationalUnit: []string{role}, CommonName: name},
 		DNSNames: []string{name, "db.hornero", "localhost"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, w.ca, key.Public(), w.caKey)
@@ -120,7 +123,9 @@ func (w *world) baked() string {
 	require.NoError(w.t, err)
 	for _, line := range manifest.Bake.Commands {
 		if strings.Contains(line, target) {
-			_, err := command.Run(w.t.Context(), command.Command{Args: []string{"chroot", root(), "/bin/sh", "-ec", strings.ReplaceAll(line, target, dir)}})
+			script, err := manifest.RenderText("bake", line, roles.Facts{Release: "debian-13"})
+			require.NoError(w.t, err)
+			_, err = command.Run(w.t.Context(), command.Command{Args: []string{"chroot", root(), "/bin/sh", "-ec", strings.ReplaceAll(string(script), target, dir)}})
 			require.NoError(w.t, err)
 		}
 	}
@@ -134,9 +139,9 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 		require.NoError(w.t, os.MkdirAll(w.host(filepath.Join(n.dir, sub)), 0o755))
 	}
 	n.render()
-	n.run("chown", "-R", "mysql:mysql", n.dir)
-	n.run("rmdir", n.dir+"/data")
-	n.run("cp", "-a", w.baked(), n.dir+"/data")
+	w.run("chown", "-R", "mysql:mysql", n.dir)
+	w.run("rmdir", n.dir+"/data")
+	w.run("cp", "-a", w.baked(), n.dir+"/data")
 	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
 	_, err := w.set.Admit(w.t.Context(), peerset.Join{Identity: n.who(), Address: n.address()})
 	require.NoError(w.t, err)
@@ -146,9 +151,12 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 	return n
 }
 
+// log is what the server has said so far: nothing before its first start.
 func (n *node) log() string {
 	log, err := os.ReadFile(n.unit.log)
-	require.NoError(n.w.t, err)
+	if !errors.Is(err, fs.ErrNotExist) {
+		require.NoError(n.w.t, err)
+	}
 	return string(log)
 }
 
@@ -165,9 +173,9 @@ func (n *node) who() peerset.Identity {
 }
 func (n *node) address() string { return fmt.Sprintf("127.0.77.%d", n.number) }
 
-func (n *node) run(args ...string) {
-	_, err := command.Run(n.w.t.Context(), command.Command{Args: append([]string{"chroot", root()}, args...)})
-	require.NoError(n.w.t, err)
+func (w *world) run(args ...string) {
+	_, err := command.Run(w.t.Context(), command.Command{Args: append([]string{"chroot", root()}, args...)})
+	require.NoError(w.t, err)
 }
 
 // render writes the role's own templates, with the node's folder in place of the image's paths.
@@ -175,7 +183,7 @@ func (n *node) render() {
 	manifest, err := roles.Load(roles.Embedded(), "db")
 	require.NoError(n.w.t, err)
 	facts := roles.Facts{Stack: "demo", Node: n.name, Role: "db", Release: "debian-13", Incarnation: n.incarnation, Address: n.address(), Memory: 512 << 20, CPUs: 2,
-		Secrets: map[string]report.Secret{"wordpress.db_password": password}, PKI: n.w.pki(n.name)}
+		Secrets: map[string]report.Secret{"wordpress.db_password": password}, Settings: map[string]string{"galera.sst_method": n.w.method}, PKI: n.w.pki(n.name, "db")}
 	for _, t := range manifest.Templates {
 		text, err := manifest.Render(t, facts)
 		require.NoError(n.w.t, err)
@@ -195,7 +203,7 @@ func (n *node) boot() {
 	ctx, cancel := context.WithCancel(context.Background())
 	set := peerset.Bind(n.w.set, n.who())
 	log := slog.New(slog.NewTextHandler(n.w.t.Output(), nil)).With("node", n.name)
-	n.driver = galera.New(galera.Config{Node: n.name, Issued: n.issued, Incarnation: n.incarnation, Founder: n.founder, Address: n.address(), Expected: []string{"db-1", "db-2", "db-3"},
+	n.driver = galera.New(galera.Config{Node: n.name, Issued: n.issued, Incarnation: n.incarnation, Founder: n.founder, Address: n.address(), Expected: n.w.stack,
 		Set: set, Unit: n.unit, Database: server,
 		Data:        galera.DataDir{Path: n.w.host(n.dir + "/data"), Server: []string{"chroot", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}},
 		ClusterFile: n.w.host(n.dir + "/cluster.cnf"), GrantsFile: n.w.host(n.dir + "/hornero/grants.sql"),
@@ -215,13 +223,7 @@ func (n *node) crash() {
 	n.unit.kill()
 	<-n.done
 	n.server.Close()
-	n.w.set.edit(func(s *peerset.Snapshot) {
-		for i := range s.Peers {
-			if s.Peers[i].Name == n.name {
-				s.Peers[i].Alive = false
-			}
-		}
-	})
+	n.w.set.silence(n.name)
 }
 
 func (n *node) ready(ctx context.Context) bool {
@@ -254,11 +256,17 @@ func (w *world) eventually(within time.Duration, what string, check func() error
 
 func (w *world) synced(within time.Duration, names ...string) {
 	w.t.Helper()
+	w.settled(within, len(names), names...)
+}
+
+// settled waits until nodes are synced in a component of a size.
+func (w *world) settled(within time.Duration, size int, names ...string) {
+	w.t.Helper()
 	w.eventually(within, fmt.Sprintf("%v synced", names), func() error {
 		for _, name := range names {
 			n := w.nodes[name]
 			status := n.driver.Status()
-			if status.State != galera.StateSynced || status.Facts[galera.FactSize] != fmt.Sprint(len(names)) {
+			if status.State != galera.StateSynced || status.Facts[galera.FactSize] != fmt.Sprint(size) {
 				return fmt.Errorf("%s is %s: %s %v", name, status.State, status.Reason, status.Facts)
 			}
 		}
@@ -272,6 +280,14 @@ func (w *world) count(name string) int {
 	var count int
 	require.NoError(w.t, db.QueryRow("SELECT COUNT(*) FROM wordpress.t").Scan(&count))
 	return count
+}
+
+// exec runs a statement on a node.
+func (n *node) exec(statement string, args ...any) error {
+	db := n.sql()
+	defer db.Close()
+	_, err := db.ExecContext(n.w.t.Context(), statement, args...)
+	return err
 }
 
 func TestTheLifeOfACluster(t *testing.T) {
@@ -454,6 +470,11 @@ func (p *process) Stop(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cmd.Process.Signal(syscall.SIGTERM)
+}
+
+func (p *process) Kill(context.Context) error {
+	p.kill()
+	return nil
 }
 
 func (p *process) Trouble(context.Context, time.Time) galera.Trouble {

@@ -182,6 +182,8 @@ func (s *server) Stop(context.Context) error {
 	return nil
 }
 
+func (s *server) Kill(ctx context.Context) error { return s.Stop(ctx) }
+
 func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -83,6 +83,12 @@ func (s Systemd) Stop(ctx context.Context) error {
 	return err
 }
 
+// Kill ends every process of the unit at once.
+func (s Systemd) Kill(ctx context.Context) error {
+	_, err := s.systemctl(ctx, "kill", "--signal=SIGKILL", s.Name)
+	return err
+}
+
 func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errNoSystemd)
 	defer cancel()

@@ -35,15 +35,15 @@ type Pass struct {
 // Check compares every file with what the image was baked with, and the packages with the record's. share is how much of
 // one core the pass may take, from 0 to 1; the thread that does it has the lowest priority for CPU and disk.
 func (i *Image) Check(ctx context.Context, share float64) (Pass, error) {
-	return i.check(ctx, share, i.expect)
+	return i.check(ctx, share, i.expect, true)
 }
 
 // CheckOwn compares what takes no time: Hornero's own files, the daemons, and the packages' versions.
 func (i *Image) CheckOwn(ctx context.Context) (Pass, error) {
-	return i.check(ctx, 1, i.expectOwn)
+	return i.check(ctx, 1, i.expectOwn, false)
 }
 
-func (i *Image) check(ctx context.Context, share float64, expect func(record.Image) ([]expected, error)) (Pass, error) {
+func (i *Image) check(ctx context.Context, share float64, expect func(record.Image) ([]expected, error), whole bool) (Pass, error) {
 	i.waiting.Add(1)
 	i.once.Lock()
 	i.waiting.Add(-1)
@@ -59,7 +59,7 @@ func (i *Image) check(ctx context.Context, share float64, expect func(record.Ima
 	started := time.Now()
 	pass := Pass{Checked: len(list)}
 	done := make(chan error, 1)
-	go func() { done <- i.compare(ctx, list, share, &pass) }()
+	go func() { done <- i.compare(ctx, list, share, whole, &pass) }()
 	if err := <-done; err != nil {
 		return Pass{}, err
 	}
@@ -69,8 +69,8 @@ func (i *Image) check(ctx context.Context, share float64, expect func(record.Ima
 	return pass, err
 }
 
-// compare runs on a thread of its own, which ends with it.
-func (i *Image) compare(ctx context.Context, list []expected, share float64, pass *Pass) error {
+// compare runs on a thread of its own, which ends with it. A whole comparison looks for files that are added, too.
+func (i *Image) compare(ctx context.Context, list []expected, share float64, whole bool, pass *Pass) error {
 	lowest()
 	pace := newPace(share)
 	for _, want := range list {
@@ -85,7 +85,12 @@ func (i *Image) compare(ctx context.Context, list []expected, share float64, pas
 			return err
 		}
 	}
-	return nil
+	if !whole {
+		return nil
+	}
+	added, err := i.added(ctx, pace)
+	pass.Findings = append(pass.Findings, added...)
+	return err
 }
 
 // actual is how a file is found.

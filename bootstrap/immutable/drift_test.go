@@ -27,7 +27,7 @@ type baked struct {
 const dpkgStatus = "Package: tool\nStatus: install ok installed\nVersion: 1.0\nDescription: x\n Status: no field\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 3\n"
 
 func bake(t *testing.T) baked {
-	b := baked{t, &immutable.Image{Root: t.TempDir(), Run: t.TempDir()}}
+	b := baked{t, &immutable.Image{Root: t.TempDir(), Run: t.TempDir(), State: t.TempDir()}}
 	b.write("/usr/bin/tool", "a tool")
 	b.write("/usr/bin/daemon", "a daemon")
 	b.write("/usr/share/tool/data", "data")

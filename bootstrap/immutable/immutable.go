@@ -17,15 +17,16 @@ import (
 
 // Image is the image that a node runs.
 type Image struct {
-	Root string // "/", or a test's folder
-	Run  string // the bootstrap's folder on a tmpfs
+	Root  string // "/", or a test's folder
+	Run   string // the bootstrap's folder on a tmpfs
+	State string // and the one on the disk
 
 	once    sync.Mutex   // one pass over the files at a time
 	waiting atomic.Int32 // who waits for it: a slow pass goes on without rest then
 }
 
 // Here is the image that this process runs in.
-func Here() *Image { return &Image{Root: "/", Run: "/run/hornero"} }
+func Here() *Image { return &Image{Root: "/", Run: "/run/hornero", State: "/var/lib/hornero"} }
 
 // markFile tells the hooks of the package managers that this machine is a node, and which.
 const markFile = "immutable"

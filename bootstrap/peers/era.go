@@ -20,7 +20,10 @@ import (
 // A rebuilt peer set is of another era. Members of different eras do not speak: the rest of the old peer set may come back
 // from what was taken for its death, and its log and the new one's must never meet. The era is the protocol that both sides
 // name in the handshake (ALPN); the first era has no name, as older versions of this program name none.
-const eraFile = "era"
+const (
+	eraFile     = "era"
+	eraProtocol = "hornero-era-"
+)
 
 // ErrOtherEra refuses a member of a peer set that was rebuilt since, or before.
 var ErrOtherEra = errors.New("the peer set was rebuilt: it is of another era")
@@ -52,7 +55,7 @@ func protocol(era int) string {
 	if era == 0 {
 		return ""
 	}
-	return "hornero-era-" + strconv.Itoa(era)
+	return eraProtocol + strconv.Itoa(era)
 }
 
 // inEra makes a configuration speak to members of the same era only.

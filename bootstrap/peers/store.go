@@ -54,6 +54,8 @@ type Config struct {
 	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
 	TLS     *tls.Config // from pki.PeerTLS
 	Log     *slog.Logger
+	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS itself tells of the rest.
+	Refused func(peerset.Refusal)
 	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must not block.
 	Tell func()
 
@@ -71,6 +73,9 @@ func (c *Config) defaults() {
 	}
 	if c.Tell == nil {
 		c.Tell = func() {}
+	}
+	if c.Refused == nil {
+		c.Refused = func(peerset.Refusal) {}
 	}
 }
 
@@ -224,7 +229,7 @@ func prepare(dir string) error {
 func (c Config) options() []app.Option {
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(inEra(c.TLS, c.Era), c.dialTLS()),
+		app.WithTLS(c.listenTLS(), c.dialTLS()),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
@@ -256,7 +261,9 @@ func (c Config) endpoint(address string) string {
 }
 
 func (c Config) logDqlite(level client.LogLevel, format string, args ...any) {
-	c.Log.Debug("dqlite", "level", level.String(), "message", fmt.Sprintf(format, args...))
+	message := fmt.Sprintf(format, args...)
+	c.Log.Debug("dqlite", "level", level.String(), "message", message)
+	c.overhear(message)
 }
 
 // Close hands this member's duties over and leaves the consensus' data on disk.

@@ -44,6 +44,7 @@ func openDoors(t *testing.T) *doors {
 	refused := func(r peerset.Refusal) { d.told <- r }
 	config := d.config("test", "db-1", 1, 1)
 	config.TLS = pki.Guard(config.TLS, api.StrangerAt("dqlite", refused))
+	config.Refused = refused
 	d.store = d.start(config)
 	t.Cleanup(func() { d.stop(d.store) })
 	d.admit(d.store, "db-1", 1, 1)
@@ -96,10 +97,12 @@ func (d *doors) post(config *tls.Config, from int, path, body string) (int, stri
 	return response.StatusCode, string(said)
 }
 
+func (d *doors) dqlite() string { return net.JoinHostPort(address(1), fmt.Sprint(d.port)) }
+
 // knock speaks dqlite's own protocol to the member, and asks it something.
 func (d *doors) knock(config *tls.Config) error {
 	ctx := d.within(2 * time.Second)
-	c, err := client.New(ctx, net.JoinHostPort(address(1), fmt.Sprint(d.port)), client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)))
+	c, err := client.New(ctx, d.dqlite(), client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)))
 	if err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (d *doors) expect(tried, reason string) {
 	case r := <-d.told:
 		require.Equal(d.t, tried, r.Tried)
 		require.Equal(d.t, reason, r.Reason, r.Err)
-		require.Regexp(d.t, `^127\.0\.0\.\d+:\d+$`, r.From)
+		require.Regexp(d.t, `^127\.0\.0\.\d+:\d+$|^unknown$`, r.From)
 		require.Error(d.t, r.Err)
 	case <-time.After(5 * time.Second):
 		d.t.Fatalf("nobody told of %s, %s", tried, reason)
@@ -238,4 +241,49 @@ func TestPlainBytesAreToldOf(t *testing.T) {
 	defer response.Body.Close()
 	require.Equal(t, http.StatusBadRequest, response.StatusCode)
 	d.expect("connect to the agents' API", peerset.ReasonNoTLS)
+
+	connection, err := net.Dial("tcp", d.dqlite())
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = connection.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+	require.NoError(t, err)
+	d.expect("connect to dqlite", peerset.ReasonNoTLS)
+}
+
+func TestOldTLSIsToldOf(t *testing.T) {
+	d := openDoors(t)
+	old := as(t, nil)
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	status, said := d.post(old, 9, "/v1/peers", `{}`)
+	require.Zero(t, status, said)
+	d.expect("connect to the agents' API", peerset.ReasonHandshake)
+	require.Error(t, d.knock(old))
+	d.expect("connect to dqlite", peerset.ReasonHandshake)
+}
+
+// A member of an era that is over, or has not begun, is told from a stranger.
+func TestMembersOfAnotherEraAreToldOf(t *testing.T) {
+	d := openDoors(t)
+	member := as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))
+	member.NextProtos = []string{"hornero-era-1"}
+	require.Error(t, d.knock(member))
+	d.expect("connect to dqlite", peerset.ReasonOtherEra)
+	require.NoError(t, d.knock(as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))))
+	require.Empty(t, d.told)
+}
+
+// What only connects, and what the other side breaks off, is no attempt at anything.
+func TestAConnectionThatIsOnlyOpenedIsNotToldOf(t *testing.T) {
+	d := openDoors(t)
+	for _, address := range []string{d.dqlite(), d.api[len("https://"):]} {
+		connection, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		require.NoError(t, connection.Close())
+		picky := &tls.Config{ServerName: "somebody.else"} // trusts nobody here
+		_, err = tls.Dial("tcp", address, picky)
+		require.Error(t, err)
+	}
+	require.Error(t, d.knock(as(t, nil)))
+	d.expect("connect to dqlite", peerset.ReasonNoCertificate)
+	require.Empty(t, d.told)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hornero/hornero/internal/cgroup"
 	"github.com/hornero/hornero/internal/command"
 )
 
@@ -25,7 +26,7 @@ const pollInterval = 50 * time.Millisecond
 // and nothing else; what it fetches comes through a proxy there.
 type Machine struct {
 	jail  *started
-	group group
+	group cgroup.Group
 	proxy *proxy
 	init  int // its PID 1, as this process sees it
 }
@@ -83,14 +84,9 @@ const cloudInitIsDone = `{ cloud-init status >/dev/null 2>&1 || { mkdir -p /run/
 // hasInit looks for the PID 1 of the container: the process that is number 1 in the innermost of two more namespaces than
 // this process is in, the jail's and its own.
 func (m *Machine) hasInit() bool {
-	depth := len(nestedPIDs(os.Getpid())) + 2
-	for _, pid := range m.group.processes() {
-		if pids := nestedPIDs(pid); len(pids) == depth && pids[depth-1] == "1" {
-			m.init = pid
-			return true
-		}
-	}
-	return false
+	var found bool
+	m.init, found = m.group.Init(2)
+	return found
 }
 
 // up tells whether systemd has started all that is enabled; a service that did not come up is not ours to judge.
@@ -154,15 +150,5 @@ func (m *Machine) Stop() error {
 	if m.proxy != nil {
 		m.proxy.close()
 	}
-	return m.group.remove()
-}
-
-func nestedPIDs(pid int) []string {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for line := range strings.Lines(string(status)) {
-		if pids, ok := strings.CutPrefix(line, "NSpid:"); ok {
-			return strings.Fields(pids)
-		}
-	}
-	return nil
+	return endGroup(m.group)
 }

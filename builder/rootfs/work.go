@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hornero/hornero/internal/cgroup"
 )
 
 // Remove removes a folder in which a system was made. What is mounted in it was not mounted by this package, and is left with
@@ -29,7 +31,10 @@ func Remove(folder string) error {
 
 // Sweep ends what is left of machines that nobody runs any more, told by the names that Boot was given.
 func Sweep(dead func(name string) bool) error {
-	above := groupsOf()
+	above, err := groupsOf()
+	if err != nil {
+		return fmt.Errorf("look for machines: %w", err)
+	}
 	entries, err := os.ReadDir(above)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for machines: %w", err)
@@ -37,7 +42,7 @@ func Sweep(dead func(name string) bool) error {
 	var wrong error
 	for _, entry := range entries {
 		if entry.IsDir() && dead(entry.Name()) {
-			wrong = errors.Join(wrong, group(filepath.Join(above, entry.Name())).remove())
+			wrong = errors.Join(wrong, endGroup(cgroup.Group(filepath.Join(above, entry.Name()))))
 		}
 	}
 	return wrong

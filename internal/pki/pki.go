@@ -23,7 +23,7 @@ import (
 
 const (
 	validity = 10 * 365 * 24 * time.Hour // a node lives for one image; its certificate must not be what ends it
-	skew     = time.Hour                 // clocks of Droplets and of the operator's machine may differ by this
+	Skew     = time.Hour                 // clocks of Droplets and of the operator's machine may differ by this
 )
 
 var (
@@ -116,7 +116,7 @@ func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey c
 		return Pair{}, err
 	}
 	template.SerialNumber = serial
-	template.NotBefore, template.NotAfter = time.Now().Add(-skew), time.Now().Add(validity)
+	template.NotBefore, template.NotAfter = time.Now().Add(-Skew), time.Now().Add(validity)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
 	if err != nil {
 		return Pair{}, fmt.Errorf("sign certificate of %s: %w", template.Subject.CommonName, err)

@@ -47,6 +47,34 @@ func UnpackContents(data []byte) (Contents, error) {
 	return contents, nil
 }
 
+// ReadPaths reads the paths of a packed list, one after another: a whole list takes megabytes of memory.
+func ReadPaths(list io.Reader, visit func(path string)) error {
+	packed, err := gzip.NewReader(list)
+	if err != nil {
+		return fmt.Errorf("read the list of files: %w", err)
+	}
+	tokens := json.NewDecoder(io.LimitReader(packed, maxContents))
+	if _, err := tokens.Token(); err != nil {
+		return fmt.Errorf("read the list of files: %w", err)
+	}
+	for tokens.More() {
+		path, err := tokens.Token()
+		if err != nil {
+			return fmt.Errorf("read the list of files: %w", err)
+		}
+		if _, err := tokens.Token(); err != nil { // what is there
+			return fmt.Errorf("read the list of files: %w", err)
+		}
+		if text, ok := path.(string); ok {
+			visit(text)
+		}
+	}
+	if _, err := tokens.Token(); err != nil { // the closing brace: a list that ends before it is torn
+		return fmt.Errorf("read the list of files: %w", err)
+	}
+	return nil
+}
+
 // Varying are the paths that no two bakes have alike, and why. The record names them; a pattern is path.Match's, and one
 // that ends in "/" is for all below.
 func Varying() map[string]string {

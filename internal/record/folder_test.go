@@ -3,6 +3,7 @@ package record_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -92,6 +93,7 @@ func TestDiffContentsLeavesOutWhatBothRecordsName(t *testing.T) {
 
 func TestAListOfFilesThatIsNoneIsTold(t *testing.T) {
 	for _, wrong := range []string{"", "no gzip"} {
+		require.ErrorContains(t, record.ReadPaths(strings.NewReader(wrong), func(string) {}), "read the list of files")
 		_, err := record.UnpackContents([]byte(wrong))
 		require.ErrorContains(t, err, "read the list of files: ")
 	}

@@ -262,7 +262,7 @@ func (h *Host) end(ctx context.Context, station string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, killTimeout, errors.New("killed processes are still there"))
 	defer cancel()
-	if err := group.kill(ctx); err != nil {
+	if err := group.Kill(ctx); err != nil {
 		return err
 	}
 	return h.clearGroup(station)
@@ -273,7 +273,7 @@ func (h *Host) clearGroup(station string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(group.remove(), h.removeOldGroups(station))
+	return errors.Join(group.Remove(), h.removeOldGroups(station))
 }
 
 // Destroy ends a Droplet and removes its network and disk. Nil when there is none.
@@ -319,13 +319,15 @@ func (h *Host) setFrozen(id int, frozen bool) error {
 	if err != nil {
 		return err
 	}
-	return group.freeze(frozen)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), killTimeout, errors.New("its processes do not stand still"))
+	defer cancel()
+	return group.Freeze(ctx, frozen)
 }
 
 // Running tells whether anything of the Droplet runs.
 func (h *Host) Running(id int) bool {
 	group, err := h.group(number(id))
-	return err == nil && group.populated()
+	return err == nil && group.Populated()
 }
 
 // PID returns the number that the Droplet's PID 1 has on this computer. It changes when the guest reboots.
@@ -334,7 +336,7 @@ func (h *Host) PID(id int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if pid, ok := group.initOf(); ok {
+	if pid, ok := group.Init(1); ok {
 		return pid, nil
 	}
 	return 0, fmt.Errorf("find PID 1 of Droplet %d: %w", id, ErrNotRunning)

@@ -68,7 +68,7 @@ func (h *Host) spawn(station string, args []string, log string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(group.remove(), group.make()); err != nil {
+	if err := errors.Join(group.Remove(), group.Make()); err != nil {
 		return err
 	}
 	folder, err := os.Open(string(group))

@@ -122,7 +122,7 @@ func (h *Host) hold(id int) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	if group.frozen() {
+	if group.Frozen() {
 		return func() error { return nil }, nil
 	}
 	if err := os.WriteFile(h.heldMark(id), nil, 0o600); err != nil {

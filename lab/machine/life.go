@@ -131,5 +131,5 @@ func (h *Host) Processes(name string) []int {
 	if err != nil {
 		return nil
 	}
-	return group.processes()
+	return group.Processes()
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/hornero/hornero/internal/cgroup"
 )
 
 // cpuPeriod is over which span a Droplet's share of the CPUs is counted, in microseconds: the kernel's own default.
@@ -34,12 +36,12 @@ func hierarchy(controller string) string {
 }
 
 // oldGroup is a station's group of a v1 controller; empty when this computer has the controller in v2, or not at all.
-func (h *Host) oldGroup(controller, station string) group {
+func (h *Host) oldGroup(controller, station string) cgroup.Group {
 	root := hierarchy(controller)
 	if root == "" {
 		return ""
 	}
-	return group(filepath.Join(root, "hornero", h.Name, station))
+	return cgroup.Group(filepath.Join(root, "hornero", h.Name, station))
 }
 
 // makeOldGroups makes the v1 groups that hold a Droplet to its size, and returns them: the launcher enters them first of all.
@@ -53,11 +55,11 @@ func (h *Host) makeOldGroups(droplet Droplet) ([]string, error) {
 		if old == "" {
 			continue
 		}
-		if err := old.make(); err != nil {
+		if err := old.Make(); err != nil {
 			return nil, err
 		}
 		for _, setting := range settings {
-			if err := old.set(setting[0], setting[1]); err != nil {
+			if err := old.Set(setting[0], setting[1]); err != nil {
 				return nil, err
 			}
 		}
@@ -74,16 +76,16 @@ func (h *Host) limitGroup(droplet Droplet) error {
 		return err
 	}
 	all := filepath.Dir(filepath.Dir(string(own)))
-	for _, above := range []group{group(filepath.Dir(all)), group(all), group(filepath.Dir(string(own)))} {
+	for _, above := range []cgroup.Group{cgroup.Group(filepath.Dir(all)), cgroup.Group(all), cgroup.Group(filepath.Dir(string(own)))} {
 		for _, controller := range sizeControllers() {
-			above.set("cgroup.subtree_control", "+"+controller) // one that is not there is passed over below
+			above.Set("cgroup.subtree_control", "+"+controller) // one that is not there is passed over below
 		}
 	}
 	for file, value := range map[string]string{"memory.max": strconv.Itoa(droplet.Memory << 20), "cpu.max": fmt.Sprintf("%d %d", max(droplet.CPUs, 1)*cpuPeriod, cpuPeriod)} {
 		if _, err := os.Stat(filepath.Join(string(own), file)); err != nil {
 			continue
 		}
-		if err := own.set(file, value); err != nil {
+		if err := own.Set(file, value); err != nil {
 			return err
 		}
 	}
@@ -93,7 +95,7 @@ func (h *Host) limitGroup(droplet Droplet) error {
 // enter puts this process into groups of cgroup v1.
 func enter(groups []string) error {
 	for _, name := range groups {
-		if err := group(name).set("cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
+		if err := cgroup.Group(name).Set("cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
 			return err
 		}
 	}
@@ -108,7 +110,7 @@ func (h *Host) removeOldGroups(station string) error {
 		if old == "" {
 			continue
 		}
-		problems = append(problems, old.remove())
+		problems = append(problems, old.Remove())
 		if station == "" {
 			err := os.Remove(filepath.Dir(string(old)))
 			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.ENOTEMPTY) {

@@ -1,0 +1,68 @@
+package peers
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// door is how a refusal names what was tried.
+const door = "connect to dqlite"
+
+// listenTLS is the server's side: it tells of members of another era.
+func (c Config) listenTLS() *tls.Config {
+	config := inEra(c.TLS, c.Era)
+	choose := config.GetConfigForClient
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		from := hello.Conn.RemoteAddr()
+		if err := otherEra(hello.SupportedProtos, c.Era); err != nil {
+			c.refuse(from, err)
+			return nil, err
+		}
+		one := config.Clone()
+		if choose != nil {
+			chosen, err := choose(hello)
+			if err != nil {
+				return nil, err
+			}
+			one = chosen
+		}
+		verify := one.VerifyConnection
+		one.VerifyConnection = func(state tls.ConnectionState) error {
+			err := verify(state)
+			if errors.Is(err, ErrOtherEra) { // it named none at all, and showed a certificate of this stack
+				c.refuse(from, err)
+			}
+			return err
+		}
+		return one, nil
+	}
+	return config
+}
+
+// otherEra refuses whoever names eras, and not this one, before TLS finds no protocol in common.
+func otherEra(names []string, era int) error {
+	named := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, eraProtocol) })
+	if !named || slices.Contains(names, protocol(era)) {
+		return nil
+	}
+	return fmt.Errorf("%w: it speaks %q here, %q there", ErrOtherEra, protocol(era), names)
+}
+
+func (c Config) refuse(from net.Addr, err error) {
+	c.Refused(peerset.Refusal{From: from.String(), Tried: door, Reason: peerset.ReasonOtherEra, Err: err})
+}
+
+// overhear finds in what go-dqlite logs the connections whose handshake failed before there was a certificate. It does not
+// say whose they were.
+func (c Config) overhear(message string) {
+	_, said, found := strings.Cut(message, "remote -> local: ")
+	if reason, refused := peerset.ReasonOfHandshake(said); found && refused {
+		c.Refused(peerset.Refusal{From: "unknown", Tried: door, Reason: reason, Err: errors.New(said)})
+	}
+}
