@@ -28,6 +28,14 @@ const FactSendsTo = "haproxy.writer"
 // FactLeaving is what a database node reports that gives its work up: it serves the sessions that it has to their end.
 const FactLeaving = "galera.leaving"
 
+// FactReservedIP is what a node reports that may hold the stack's reserved IP: whether the address reaches it, or that the API
+// does not let it move the address.
+const (
+	FactReservedIP   = "reserved-ip"
+	ReservedIPActive = "active"
+	ReservedIPUnable = "unable"
+)
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
@@ -130,6 +138,16 @@ func (s Snapshot) Forgotten() map[string]int {
 func (s Snapshot) Era() int {
 	era, _ := strconv.Atoi(s.Settings[SettingEra]) // nobody writes anything else there
 	return era
+}
+
+// ReservedIPHolder returns who holds the stack's reserved IP, or "": one role at most has the lease.
+func (s Snapshot) ReservedIPHolder() string {
+	for _, name := range slices.Sorted(maps.Keys(s.Leases)) {
+		if strings.HasSuffix(name, reservedIPLease) && s.Leases[name].Holder != "" {
+			return s.Leases[name].Holder
+		}
+	}
+	return ""
 }
 
 // Clone copies the snapshot, so that a reader may keep it.
