@@ -60,7 +60,7 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 		peer, present := snapshot.Peer(server.Name)
 		present = present && peer.Role == server.role() && peer.Address != ""
 		moved := present && server.Address != peer.Address
-		reader := present && server.Backend != writerBackend // or a web node: neither has to be the only one
+		reader := present && (server.Backend == readersBackend || server.Backend == siteBackend) // neither has to be the only one
 		writer := present && server.Backend == writerBackend && (isWriter(peer, snapshot) || wasWriter(server, peer, snapshot))
 		if !server.Maintenance && (moved || !reader && !writer) {
 			plan.Close = append(plan.Close, set(server, "state maint"))
