@@ -133,13 +133,12 @@ func (k *Keeper) Leave(ctx context.Context) {
 	}
 }
 
-// elsewhere tells whether another node says that the address reaches it, or none could.
+// elsewhere tells whether another node holds the lease and says that the address reaches it, or none could.
 func (k *Keeper) elsewhere() bool {
 	c := k.circumstances()
-	for _, peer := range c.Peers.Role(k.Role) {
-		if peer.Name != k.Node && peer.Alive && peer.Facts[peerset.FactReservedIP] == peerset.ReservedIPActive {
-			return true
-		}
+	holder, known := c.Peers.Peer(c.Peers.Holder(k.lease))
+	if known && holder.Name != k.Node && holder.Facts[peerset.FactReservedIP] == peerset.ReservedIPActive {
+		return true
 	}
 	return c.fitOthers() == 0
 }
