@@ -81,8 +81,11 @@ func theReservedIPMoves(t *testing.T, s *site) {
 		}
 	}
 	answers()
-	require.Contains(t, s.must("status"), fmt.Sprintf("reserved IP %s, held by %s, assigned to %s", s.floats, first, first))
+	said := s.must("status")
+	require.Contains(t, said, fmt.Sprintf("reserved IP %s, held by %s, assigned to %s\n", s.floats, first, first))
+	require.NotContains(t, said, "the token", "it is as narrow as it is to be")
 	s.onlyProxiesHaveTheToken()
+	s.theAPIIsThereForDroplets()
 
 	droplet := s.nodes()[first].DropletID
 	page := pageAt("http://" + s.floats + "/")
@@ -118,9 +121,25 @@ func (s *site) onlyProxiesHaveTheToken() {
 	s.t.Helper()
 	for name, node := range s.nodes() {
 		look := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "exec", name, "--", "sh", "-c", "cat >/dev/shm/token; grep -rlF -f /dev/shm/token /etc /run /var/lib/hornero /var/lib/cloud /var/log 2>/dev/null; rm /dev/shm/token")
-		look.Env, look.Stdin = s.env, strings.NewReader(s.token())
+		look.Env, look.Stdin = s.env, strings.NewReader(s.mover)
 		out, err := look.CombinedOutput()
 		require.NoError(s.t, err, string(out))
 		require.Equal(s.t, node.Role == "proxy", strings.Contains(string(out), "/"), "where %s has the token: %s", name, out)
 	}
+}
+
+// theAPIIsThereForDroplets asks the API from a node that has no token: it answers, and what only the lab has is not there.
+func (s *site) theAPIIsThereForDroplets() {
+	s.t.Helper()
+	document := s.must("userdata", "proxy-1")
+	_, rest, found := strings.Cut(document, "reserved_ip.api: ")
+	require.True(s.t, found)
+	api, _, _ := strings.Cut(rest, "\n")
+	status := func(path, token string) string {
+		return s.on("web-1", fmt.Sprintf("curl -s -m 5 -o /dev/null -w '%%{http_code}' -H 'Authorization: Bearer %s' %s%s", token, strings.Trim(strings.TrimSpace(api), `"'`), path))
+	}
+	require.Equal(s.t, "401", status("/v2/account", "none"))
+	require.Equal(s.t, "403", status("/v2/account", s.mover))
+	require.Equal(s.t, "200", status("/v2/reserved_ips/"+s.floats, s.mover))
+	require.Equal(s.t, "404", status("/lab/v1/status", s.token()))
 }

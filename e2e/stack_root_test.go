@@ -37,6 +37,7 @@ type site struct {
 	file    string // its stack.yaml
 	address string // the front page
 	floats  string // the stack's reserved IP; empty when it has none
+	mover   string // the token that moves it
 	env     []string
 }
 
@@ -97,7 +98,8 @@ func (s *site) reserve() {
 		require.Contains(s.t, out, "hornero secrets set digitalocean.reserved_ip_token")
 	}
 	set := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "secrets", "set", "digitalocean.reserved_ip_token")
-	set.Env, set.Stdin = s.env, strings.NewReader(s.token())
+	s.mover = strings.TrimSpace(s.must("lab", "token", "--name", labName, "--scope", "reserved_ip:update"))
+	set.Env, set.Stdin = s.env, strings.NewReader(s.mover)
 	out, err := set.CombinedOutput()
 	require.NoError(s.t, err, string(out))
 	s.must("validate")

@@ -34,6 +34,9 @@ type Endpoint struct {
 	Token  string
 }
 
+// ScopedToken makes a token that may do only what the scopes say, as in reserved_ip:update, and what they need.
+func (e Endpoint) ScopedToken(scopes ...string) string { return api.ScopedToken(e.Token, scopes...) }
+
 // process is what a running lab writes down about itself.
 type process struct {
 	PID    int    `json:"pid"`

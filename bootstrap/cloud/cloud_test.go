@@ -15,6 +15,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/cloud"
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/lab/api"
 	"github.com/hornero/hornero/lab/metadata"
 	"github.com/hornero/hornero/lab/state"
@@ -70,7 +71,8 @@ func TestTheClientUnderstandsTheAPI(t *testing.T) {
 	reserved, _, err := operator.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{Region: "nyc3"})
 	require.NoError(t, err)
 	one, two := droplet(t, operator, "one"), droplet(t, operator, "two")
-	client := cloud.Client{Endpoint: url, Token: "token", Address: reserved.IP, Agent: "test"}
+	// All that the client does is allowed to the token that docs/reserved-ip.md tells to make.
+	client := cloud.Client{Endpoint: url, Token: report.Secret(api.ScopedToken("token", "reserved_ip:update")), Address: reserved.IP, Agent: "test"}
 	ctx := t.Context()
 	holder, locked, err := client.Holder(ctx)
 	require.NoError(t, err)
@@ -99,7 +101,11 @@ func TestTheClientUnderstandsTheAPI(t *testing.T) {
 	require.ErrorIs(t, err, cloud.ErrMissing)
 	broad, err := client.Broad(ctx)
 	require.NoError(t, err)
-	require.True(t, broad, "the lab's token does everything")
+	require.False(t, broad)
+	client.Token = "token"
+	broad, err = client.Broad(ctx)
+	require.NoError(t, err)
+	require.True(t, broad, "the lab's own token does everything")
 
 	client.Token = "another"
 	_, _, err = client.Holder(ctx)
