@@ -228,7 +228,7 @@ func (p *proxy) render() {
 	require.NoError(p.t, err)
 	fit := regexp.MustCompile(`(?m)^\s+(chroot|user|group|log) .*$`).ReplaceAllString(string(text), "")
 	fit = strings.NewReplacer("/run/haproxy/admin.sock", p.path("admin.sock"), "127.0.0.1:8404", p.network+".21:8404", "/etc/haproxy/site.pem", p.path("site.pem"),
-		":80 check", ":8080 check", p.facts.Anchor+":80\n", p.facts.Anchor+":8080\n", p.facts.Anchor+":443 ", p.facts.Anchor+":8443 ").Replace(fit)
+		":80 check", ":8080 check", p.facts.Anchor+":80 transparent", p.facts.Anchor+":8080", p.facts.Anchor+":443 transparent", p.facts.Anchor+":8443").Replace(fit)
 	require.NoError(p.t, os.WriteFile(p.path("new"), []byte(fit), 0o600))
 	require.NoError(p.t, os.Rename(p.path("new"), p.path("haproxy.cfg")))
 }

@@ -16,7 +16,9 @@ const renewals = 4
 func (k *Keeper) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed := k.Set.Changed()
-		k.stepLease(ctx)
+		if k.stepLease(ctx) {
+			changed = nil
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(k.Times.TTL / renewals):
@@ -26,22 +28,26 @@ func (k *Keeper) keepLease(ctx context.Context) {
 	}
 }
 
-func (k *Keeper) stepLease(ctx context.Context) {
+// stepLease does what is to be done about the lease, and tells whether this node has it.
+func (k *Keeper) stepLease(ctx context.Context) bool {
 	c := k.circumstances()
 	want, why := Wants(c, k.Times)
 	if why != k.why {
 		k.Log.Debug("reserved IP's lease", "holds", c.Holds, "wants", want, "reason", why)
 		k.why = why
 	}
-	switch {
-	case want:
-		if _, err := k.hold(ctx); err != nil && ctx.Err() == nil {
+	if want {
+		_, err := k.hold(ctx)
+		if err != nil && ctx.Err() == nil {
 			k.Log.Debug("hold reserved IP's lease", "err", err)
 		}
-	case c.Holds:
+		return err == nil
+	}
+	if c.Holds {
 		k.Log.Info("reserved IP is given up", "address", k.Address, "reason", why)
 		k.release(ctx, !c.Leaving)
 	}
+	return false
 }
 
 func (k *Keeper) circumstances() Circumstances {
