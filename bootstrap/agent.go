@@ -17,6 +17,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/bootstrap/reservedip"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/internal/systemd"
@@ -84,6 +85,8 @@ type Config struct {
 	Heartbeat time.Duration
 	Retry     time.Duration
 	Times     ImageTimes
+	// ReservedIP are the times of keeping the stack's reserved IP.
+	ReservedIP reservedip.Times
 	// LookAround is how often a member looks whether the peer set goes on without it.
 	LookAround time.Duration
 	TaskTTL    time.Duration
@@ -109,6 +112,8 @@ type Agent struct {
 	address  string
 	network  string
 	origin   origin
+	anchor   string // where packets for the reserved IP come in
+	droplet  int
 	manifest *roles.Manifest
 	truth    truth
 	phase    string
@@ -122,6 +127,7 @@ type Agent struct {
 	events   peerset.Events
 	recent   recent
 	driver   Driver
+	keeper   *reservedip.Keeper // nil where the stack's reserved IP is of no matter
 	refused  refusals
 	counted  counters
 	applied  error // what the last round of templates said
@@ -296,7 +302,7 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 		return cloudinit.Found{}, err
 	}
 	a.mu.Lock()
-	a.address, a.network = address, network(droplet)
+	a.address, a.network, a.anchor, a.droplet = address, network(droplet), droplet.AnchorAddress(), droplet.ID
 	a.mu.Unlock()
 	a.origin = origin{Droplet: droplet, First: time.Now()}
 	if known && kept.Droplet.ID == droplet.ID {

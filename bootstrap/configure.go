@@ -120,7 +120,7 @@ func (a *Agent) hidden() []string {
 func (a *Agent) facts() roles.Facts {
 	facts := roles.Facts{
 		Stack: a.node.Stack, Node: a.node.Node, Role: a.node.Role, Release: a.Release, Incarnation: a.node.Incarnation,
-		Address: a.address, Network: a.network, Memory: memoryBytes(), CPUs: runtime.NumCPU(), RealTime: realTime(),
+		Address: a.address, Network: a.network, Anchor: a.anchor, Memory: memoryBytes(), CPUs: runtime.NumCPU(), RealTime: realTime(),
 		Settings: a.node.Settings, Secrets: a.node.Secrets, Expected: a.node.Expected, Peers: map[string][]roles.PeerFact{},
 		PKI: map[string]string{"ca": a.node.TLS.CA, "certificate": a.node.TLS.Certificate, "key": a.node.TLS.Key.Reveal()},
 	}

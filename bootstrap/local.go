@@ -37,9 +37,11 @@ func (a *Agent) Status() status.Status {
 		return s
 	}
 	snapshot := a.set.Snapshot()
+	s.ReservedIP = a.reservedIP(snapshot)
 	writer := snapshot.Leases[peerset.LeaseWriter]
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
 	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
+	s.PeerSet.ReservedIP = snapshot.ReservedIPHolder()
 	s.PeerSet.Forgotten = snapshot.Forgotten()
 	for _, peer := range snapshot.Peers {
 		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})
@@ -50,7 +52,7 @@ func (a *Agent) Status() status.Status {
 // Drain gives the node's work up: health checks fail first, then the driver hands over.
 func (a *Agent) Drain(ctx context.Context) error {
 	a.mu.Lock()
-	driver := a.driver
+	driver, keeper := a.driver, a.keeper
 	first := !a.draining
 	if driver == nil {
 		a.draining = true
@@ -58,6 +60,9 @@ func (a *Agent) Drain(ctx context.Context) error {
 	a.mu.Unlock()
 	if first {
 		a.Log.Info("draining")
+	}
+	if keeper != nil {
+		keeper.Leave(ctx) // while this node still serves who comes by the address
 	}
 	if driver == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 
 // counters are what this agent counts itself. docs/monitoring.md lists all metrics; a test holds the list and these to each other.
 type counters struct {
-	reports, applies, written, tasks, transitions *metrics.Vec
+	reports, applies, written, tasks, transitions, moves *metrics.Vec
 }
 
 // A driver's or a check's own metric is one line where it is born, with Env.Metrics or Agent.Metrics:
@@ -27,6 +27,7 @@ func (a *Agent) register() {
 		applies:     m.Counter("hornero_template_applies_total", "Rounds of rendering all templates: ok, failed.", "result"),
 		written:     m.Counter("hornero_template_files_written_total", "Files that a template changed."),
 		tasks:       m.Counter("hornero_task_runs_total", "Runs of the role's tasks on this node: ok, failed.", "task", "result"),
+		moves:       m.Counter("hornero_reserved_ip_moves_total", "Changes of the stack's reserved IP that this node began: ok, failed.", "result"),
 		transitions: m.Counter("hornero_state_transitions_total", "Changes of the role's own state.", "from", "to"),
 	}
 	for _, result := range []string{"ok", "failed"} {
@@ -67,6 +68,16 @@ func (a *Agent) registerSelf(m *metrics.Registry) {
 	m.Read("hornero_draining", "1 when the node gives its work up.", nil, func(set func(float64, ...string)) { set(oneIf(a.Status().Draining)) })
 	m.Read("hornero_drift_files", "Files that are not as they were baked or written.", nil, func(set func(float64, ...string)) {
 		set(float64(a.imageStatus().DriftFiles))
+	})
+	m.Read("hornero_reserved_ip_active", "1 when the stack's reserved IP reaches this node.", []string{"address"}, func(set func(float64, ...string)) {
+		if s := a.Status().ReservedIP; s != nil {
+			set(oneIf(s.Active), s.Address)
+		}
+	})
+	m.Read("hornero_reserved_ip_able", "1 when the API lets this node move the stack's reserved IP, as far as it knows.", []string{"address"}, func(set func(float64, ...string)) {
+		if s := a.Status().ReservedIP; s != nil {
+			set(oneIf(s.Problem == ""), s.Address)
+		}
 	})
 	m.Read("hornero_state", "1 for the role's own state.", []string{"state"}, func(set func(float64, ...string)) {
 		if state := a.Status().State; state != "" {

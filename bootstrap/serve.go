@@ -25,6 +25,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	if err := a.startDriver(ctx, &work); err != nil {
 		return err
 	}
+	a.startKeeper(ctx, &work)
 	for _, task := range a.manifest.Tasks {
 		work.Go(func() { a.runTask(ctx, task) })
 	}
@@ -78,10 +79,7 @@ func (a *Agent) say(word Word) {
 		a.counted.transitions.Add(1, a.word.State, word.State)
 	}
 	if a.word.State != word.State || a.word.Healthy != word.Healthy || !maps.Equal(a.word.Facts, word.Facts) {
-		select {
-		case a.news <- struct{}{}:
-		default:
-		}
+		a.tellNews()
 	}
 	a.word = word
 }
@@ -132,7 +130,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 	for ctx.Err() == nil {
 		healthy, _ := a.Health()
 		a.mu.Lock()
-		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.leaving(), Facts: a.word.Facts}
+		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.leaving(), Facts: a.factsTold()}
 		a.mu.Unlock()
 		err := a.set.Report(ctx, report)
 		a.counted.reports.Add(1, resultOfReport(err))

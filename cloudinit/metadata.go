@@ -1,6 +1,7 @@
 package cloudinit
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -39,6 +40,9 @@ type Interface struct {
 		Address string `json:"ip_address"`
 		Netmask string `json:"netmask"`
 	} `json:"ipv4"`
+	Anchor struct {
+		Address string `json:"ip_address"`
+	} `json:"anchor_ipv4"`
 }
 
 // VPCAddress returns the Droplet's address in its VPC.
@@ -47,6 +51,16 @@ func (d Droplet) VPCAddress() (string, error) {
 		return "", errors.New("read metadata: the Droplet has no address in a VPC")
 	}
 	return d.Networks.Private[0].IPv4.Address, nil
+}
+
+// AnchorAddress returns where packets for a reserved IP come in: the anchor address, or the public address of a Droplet that
+// has none, as those from imported images; "" without either.
+func (d Droplet) AnchorAddress() string {
+	if len(d.Networks.Public) == 0 {
+		return ""
+	}
+	public := d.Networks.Public[0]
+	return cmp.Or(public.Anchor.Address, public.IPv4.Address)
 }
 
 // Describe asks the metadata service for this Droplet, and the config drive where the service does not answer.

@@ -19,6 +19,13 @@ const NodePath = "/etc/hornero/node.yaml"
 // MaxUserData is the largest user-data that DigitalOcean accepts, in bytes (its API description: 64 KiB).
 const MaxUserData = 64 << 10
 
+// What the document of a node that may hold the stack's reserved IP has besides.
+const (
+	SettingReservedIP     = "reserved_ip.address"
+	SettingReservedIPAPI  = "reserved_ip.api" // where the API answers; empty for DigitalOcean's own
+	SecretReservedIPToken = "digitalocean.reserved_ip_token"
+)
+
 // Node is a node's document: all that one node needs to know, and no secret that its role does not need.
 type Node struct {
 	Version     int    `yaml:"version"`

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,6 +36,8 @@ type site struct {
 	root    string // the checkout
 	file    string // its stack.yaml
 	address string // the front page
+	floats  string // the stack's reserved IP; empty when it has none
+	mover   string // the token that moves it
 	env     []string
 }
 
@@ -71,12 +74,35 @@ func launch(t *testing.T) *site {
 	require.NoError(t, err, string(out))
 	t.Logf("baked in %.1f s", time.Since(started).Seconds())
 
+	s.reserve()
 	out2 := s.must("up")
 	t.Log(out2)
 	lines := strings.Split(strings.TrimSpace(out2), "\n")
 	s.address = lines[len(lines)-1]
 	require.Regexp(t, `^http://127\.[0-9.]+/$`, s.address, "the last line is the address")
 	return s
+}
+
+// reserve has the stack ask for a reserved IP, as its operator would.
+func (s *site) reserve() {
+	s.t.Helper()
+	lines := strings.Split(strings.TrimSpace(s.must("reserved-ip", "create")), "\n")
+	s.floats = lines[len(lines)-1]
+	require.NotNil(s.t, net.ParseIP(s.floats), "the last line is the address: %q", lines)
+	text, err := os.ReadFile(s.file)
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(s.file, fmt.Appendf(text, "\nreserved_ip:\n  nodes: proxy\n  address: %s\n", s.floats), 0o644))
+	for _, args := range [][]string{{"validate"}, {"up"}} {
+		out, err := s.run(context.Background(), args...)
+		require.Error(s.t, err, "without a token")
+		require.Contains(s.t, out, "hornero secrets set digitalocean.reserved_ip_token")
+	}
+	set := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "secrets", "set", "digitalocean.reserved_ip_token")
+	s.mover = strings.TrimSpace(s.must("lab", "token", "--name", labName, "--scope", "reserved_ip:update"))
+	set.Env, set.Stdin = s.env, strings.NewReader(s.mover)
+	out, err := set.CombinedOutput()
+	require.NoError(s.t, err, string(out))
+	s.must("validate")
 }
 
 // run runs bin/hornero on the stack; what it prints on both streams.
@@ -145,17 +171,23 @@ func (s *site) untilHealthy() {
 	}, 90*time.Second, time.Second, "all nodes healthy")
 }
 
-// api calls the lab as any client of DigitalOcean would.
-func (s *site) api(method, path string, body any, answer any) int {
+// token is the lab's.
+func (s *site) token() string {
 	s.t.Helper()
 	env := s.must("lab", "env", "--name", labName)
 	_, token, _ := strings.Cut(env, "DIGITALOCEAN_ACCESS_TOKEN=")
 	token, _, _ = strings.Cut(token, "\n")
+	return strings.Trim(token, `"'`)
+}
+
+// api calls the lab as any client of DigitalOcean would.
+func (s *site) api(method, path string, body any, answer any) int {
+	s.t.Helper()
 	text, err := json.Marshal(body)
 	require.NoError(s.t, err)
 	request, err := http.NewRequest(method, "http://"+labAddr+path, bytes.NewReader(text))
 	require.NoError(s.t, err)
-	request.Header.Set("Authorization", "Bearer "+strings.Trim(token, `"'`))
+	request.Header.Set("Authorization", "Bearer "+s.token())
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(s.t, err)
@@ -222,7 +254,9 @@ func (s *site) leavesNothing() {
 }
 
 // page asks for the front page ten times a second until stop is called, which tells the longest time without an answer.
-func (s *site) page() (stop func() time.Duration) {
+func (s *site) page() (stop func() time.Duration) { return pageAt(s.address) }
+
+func pageAt(address string) (stop func() time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	gap := make(chan time.Duration, 1)
 	go func() {
@@ -230,7 +264,7 @@ func (s *site) page() (stop func() time.Duration) {
 		var longest time.Duration
 		last := time.Now()
 		for ctx.Err() == nil {
-			response, err := client.Get(s.address)
+			response, err := client.Get(address)
 			if err == nil {
 				_, err = io.Copy(io.Discard, response.Body)
 				response.Body.Close()

@@ -37,6 +37,7 @@ func TestTheWholePath(t *testing.T) {
 		{"ReplaceUnderLoad", func(t *testing.T, s *site) { s.leftToQuarantine(); replaceUnderLoad(t, s) }},
 		{"QuarantineTakesANodeOut", quarantineTakesANodeOut},
 		{"KillTheWriter", killTheWriter},
+		{"TheReservedIPMoves", theReservedIPMoves},
 		{"Reboot", reboot},
 		{"StrangeUserDataJoinsNothing", strangeUserDataJoinsNothing},
 		{"WrongStackFiles", wrongStackFiles},

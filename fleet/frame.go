@@ -154,6 +154,9 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	errs = append(errs, f.destroyCertificates(ctx), f.destroyVPC(ctx))
+	if f.Stack.ReservedIP != nil {
+		f.say("reserved IP %s is kept, and is paid for while no Droplet has it; `hornero reserved-ip release --yes` gives it back", f.Stack.ReservedIP.Address)
+	}
 	return errors.Join(errs...)
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/hornero/hornero/internal/status"
 )
@@ -15,9 +17,11 @@ type Report struct {
 	Cloud        string       `json:"cloud"`
 	URL          string       `json:"url"`
 	LoadBalancer BalancerLine `json:"load_balancer"`
-	Writer       string       `json:"writer"`
-	PeerSet      PeerSetLine  `json:"peer_set"`
-	Nodes        []NodeLine   `json:"nodes"`
+	// ReservedIP is null where the stack has none.
+	ReservedIP *ReservedLine `json:"reserved_ip,omitempty"`
+	Writer     string        `json:"writer"`
+	PeerSet    PeerSetLine   `json:"peer_set"`
+	Nodes      []NodeLine    `json:"nodes"`
 }
 
 // BalancerLine is the load balancer.
@@ -77,6 +81,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	known := newest(answers)
 	report.Writer = known.Writer
 	report.PeerSet = PeerSetLine{known.Founded, known.Quorum, known.Generation}
+	report.ReservedIP = f.reservedLine(ctx, answers, known)
 	balancer, there, err := f.balancer(ctx)
 	if err != nil {
 		return report, err
@@ -116,7 +121,7 @@ func lineOf(a answer) NodeLine {
 	if line.State == "" {
 		line.State = a.status.Phase
 	}
-	line.Drift, line.Note = a.status.Image.DriftFiles, noteOf(a.status.Image)
+	line.Drift, line.Note = a.status.Image.DriftFiles, strings.Join(slices.DeleteFunc([]string{noteOf(a.status.Image), noteOfReserved(a.status.ReservedIP)}, func(note string) bool { return note == "" }), "; ")
 	return line
 }
 

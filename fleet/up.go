@@ -44,6 +44,9 @@ type Breakdown struct {
 func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	start := time.Now()
 	var took Breakdown
+	if err := f.checkReserved(ctx); err != nil {
+		return "", took, err
+	}
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return "", took, err

@@ -67,6 +67,8 @@ type world struct {
 	silent       string         // a node whose commands never end
 	remembers    bool           // the nodes only remember what happened
 	era          int
+	holder       string            // of the reserved IP
+	problems     map[string]string // that nodes have with it
 	created      func(api.Machine) // looks on at each new machine
 }
 
@@ -287,6 +289,10 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,
 		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Era: w.era, Forgotten: w.forgotten, Writer: "db-1"}}
 	said.Image = w.images[document.Node]
+	if _, given := document.Secrets[cloudinit.SecretReservedIPToken]; given {
+		said.ReservedIP = &status.ReservedIP{Address: document.Settings[cloudinit.SettingReservedIP], Holder: w.holder, Problem: w.problems[document.Node]}
+	}
+	said.PeerSet.ReservedIP = w.holder
 	if w.unhealthy[document.Node] {
 		said.Reason = "it was told to be"
 	}

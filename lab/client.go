@@ -28,15 +28,20 @@ var (
 
 // Endpoint is how a lab is reached: give both to godo.
 type Endpoint struct {
-	Name  string
-	URL   string
-	Token string
+	Name   string
+	URL    string
+	Inside string // the same for a Droplet of the lab, without what only the lab has
+	Token  string
 }
+
+// ScopedToken makes a token that may do only what the scopes say, as in reserved_ip:update, and what they need.
+func (e Endpoint) ScopedToken(scopes ...string) string { return api.ScopedToken(e.Token, scopes...) }
 
 // process is what a running lab writes down about itself.
 type process struct {
-	PID int    `json:"pid"`
-	URL string `json:"url"`
+	PID    int    `json:"pid"`
+	URL    string `json:"url"`
+	Inside string `json:"inside"`
 	SpacesURLs
 }
 
@@ -51,7 +56,7 @@ func Locate(name string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("read the lab's token: %w", err)
 	}
-	return Endpoint{Name: name, URL: running.URL, Token: string(token)}, nil
+	return Endpoint{Name: name, URL: running.URL, Inside: running.Inside, Token: string(token)}, nil
 }
 
 // running tells which process serves the lab. That it holds the server's lock is what counts, not what was written:

@@ -114,7 +114,10 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		Machines: &hostMachines{host: l.host, vendorData: l.services.vendorData, sources: l.services.sources, logger: l.logger},
 		Volumes:  &hostVolumes{host: l.host}, Balancers: l.services.balancers, Public: l.settings.Public, Delays: delays, RateLimit: l.settings.RateLimit, ShutdownTimeout: guestTime, Logger: l.logger,
 	})
-	return l, l.server.Start(ctx)
+	if err := l.server.Start(ctx); err != nil {
+		return nil, err
+	}
+	return l, l.serveInside()
 }
 
 // host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are removed.
@@ -128,7 +131,7 @@ func (l *lab) serve(ctx context.Context, ready func(Endpoint)) error {
 	if err != nil {
 		return err
 	}
-	endpoint := Endpoint{Name: l.folder.Name, URL: "http://" + listener.Addr().String(), Token: l.token}
+	endpoint := Endpoint{Name: l.folder.Name, URL: "http://" + listener.Addr().String(), Inside: "http://" + l.insideAddress(), Token: l.token}
 	if err := l.announce(endpoint); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -190,7 +193,7 @@ func (l *lab) announce(endpoint Endpoint) error {
 	if err := l.folder.keepSettings(l.settings); err != nil {
 		return err
 	}
-	data, err := json.Marshal(process{PID: os.Getpid(), URL: endpoint.URL, SpacesURLs: l.spaces})
+	data, err := json.Marshal(process{PID: os.Getpid(), URL: endpoint.URL, Inside: endpoint.Inside, SpacesURLs: l.spaces})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,25 @@ func (l *lab) startServices() (*services, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// insidePort is where Droplets reach the API, on the gateway.
+const insidePort = 8080
+
+func (l *lab) insideAddress() string {
+	return net.JoinHostPort(l.host.Gateway().String(), strconv.Itoa(insidePort))
+}
+
+// serveInside answers Droplets as DigitalOcean's API answers them. What only the lab has is not for them.
+func (l *lab) serveInside() error {
+	whole := l.server.Handler()
+	return l.services.serve(l.host, l.insideAddress(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/v2/") {
+			http.NotFound(w, r)
+			return
+		}
+		whole.ServeHTTP(w, r)
+	}), l.logger)
 }
 
 // serve answers at an address inside the lab's networks.

@@ -79,6 +79,9 @@ var (
 	drivers    = []string{"", "arbitrator", "galera", "haproxy"}
 )
 
+// fromReservedIP, in a port's from, is anybody who comes by the stack's reserved IP.
+const fromReservedIP = "reserved_ip"
+
 func (m *Manifest) check(doc *report.Document, folder string) {
 	if m.Version != 1 {
 		doc.Add("version", "must be 1, got %d", m.Version)
@@ -97,6 +100,13 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 			doc.Add(fmt.Sprintf("secrets[%d]", i), "must look like part.name, got %q", secret)
 		}
 	}
+	if m.ReservedIP != nil {
+		for i, secret := range m.ReservedIP.Secrets {
+			if !secretName.MatchString(secret) {
+				doc.Add(fmt.Sprintf("reserved_ip.secrets[%d]", i), "must look like part.name, got %q", secret)
+			}
+		}
+	}
 	for _, setting := range slices.Sorted(maps.Keys(m.Samples)) {
 		if !slices.Contains(m.Settings, setting) {
 			doc.Add("samples", "%q is none of the manifest's settings", setting)
@@ -107,6 +117,9 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	for i, port := range m.Ports {
 		if port.Port < 1 || port.Port > 65535 {
 			doc.Add(fmt.Sprintf("ports[%d].port", i), "must be from 1 to 65535, got %d", port.Port)
+		}
+		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
+			doc.Add(fmt.Sprintf("ports[%d].from", i), "the role cannot hold the reserved IP; say so with reserved_ip: {}")
 		}
 	}
 }

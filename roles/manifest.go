@@ -42,13 +42,15 @@ type Manifest struct {
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
 	Ports     []Port              `yaml:"ports"`
-	Secrets   []string            `yaml:"secrets"`  // names in the secrets file, as in "galera.sst_password"
-	Settings  []string            `yaml:"settings"` // names of stack settings, as in "site.title"
-	Samples   Values              `yaml:"samples"`  // what the image's self-test has for a setting; by default "sample"
-	Watches   []string            `yaml:"watches"`  // roles whose peers this role's templates use
-	Tasks     []Task              `yaml:"tasks"`
-	Health    Health              `yaml:"health"`
-	Bake      Bake                `yaml:"bake"`
+	Secrets   []string            `yaml:"secrets"` // names in the secrets file, as in "galera.sst_password"
+	// ReservedIP says that a node of the role may hold the stack's reserved IP, and what it serves there needs; nil: it may not.
+	ReservedIP *ReservedIP `yaml:"reserved_ip"`
+	Settings   []string    `yaml:"settings"` // names of stack settings, as in "site.title"
+	Samples    Values      `yaml:"samples"`  // what the image's self-test has for a setting; by default "sample"
+	Watches    []string    `yaml:"watches"`  // roles whose peers this role's templates use
+	Tasks      []Task      `yaml:"tasks"`
+	Health     Health      `yaml:"health"`
+	Bake       Bake        `yaml:"bake"`
 
 	dir fs.FS
 }
@@ -99,8 +101,13 @@ type Service struct {
 // Port is something that the role listens on, and who may reach it.
 type Port struct {
 	Port int      `yaml:"port"`
-	From []string `yaml:"from"` // roles, or "load_balancer", "operator", "peers" (every node of the stack)
+	From []string `yaml:"from"` // roles, or "load_balancer", "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address)
 	Name string   `yaml:"name"`
+}
+
+// ReservedIP is what a role needs only where its nodes may hold the stack's reserved IP.
+type ReservedIP struct {
+	Secrets []string `yaml:"secrets"`
 }
 
 // Task is a command that exactly one node of the role runs, under a lease.

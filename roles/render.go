@@ -24,6 +24,7 @@ type Facts struct {
 	Incarnation int
 	Address     string // in the VPC
 	Network     string // the VPC's range, as in 10.108.0.0/20; empty when unknown
+	Anchor      string // where packets for the stack's reserved IP come in; empty when the Droplet cannot have one
 	Memory      int64  // bytes
 	CPUs        int
 	RealTime    bool   // processes may run before all others (SCHED_RR)

@@ -66,10 +66,10 @@ var haproxyRules = map[string]rules{
 		"server-template": "1.8", "http-check send": "2.2", "log stdout": "1.9",
 	}, "chroot", "stats socket", "stats timeout", "user", "group", "maxconn", "hard-stop-after", "mode", "log global", "log /dev/log",
 		"timeout connect", "timeout queue", "timeout check", "timeout client", "timeout server", "timeout client-fin", "timeout server-fin",
-		"option clitcpka", "option srvtcpka", "retries", "option redispatch", "bind", "default_backend", "default-server", "server", "balance",
+		"timeout http-request", "timeout http-keep-alive", "http-request set-header", "http-request del-header", "option clitcpka", "option srvtcpka", "retries", "option redispatch", "bind", "default_backend", "default-server", "server", "balance",
 		"option httpchk", "http-check expect", "http-check disable-on-404", "stats enable", "stats uri", "stats refresh", "stats auth")},
 	// 5.1 "Bind options", which the stats socket shares; 1.8 for expose-fd.
-	"bind": {"HAProxy", "1.7", names(map[string]string{"expose-fd": "1.8"}, "mode", "level", "tcp-ut")},
+	"bind": {"HAProxy", "1.7", names(map[string]string{"expose-fd": "1.8"}, "mode", "level", "tcp-ut", "transparent", "ssl", "crt", "no-sslv3", "no-tlsv10", "no-tlsv11")},
 	// 5.2 "Server and default-server options": of 1.7's, only some may stand on a default-server line. 1.8 allows all.
 	"default-server": {"HAProxy", "1.7", names(map[string]string{"check": "1.8", "tcp-ut": "1.8", "init-addr": "1.8"},
 		"port", "inter", "fastinter", "downinter", "rise", "fall", "on-marked-down")},
@@ -79,7 +79,7 @@ var haproxyRules = map[string]rules{
 }
 
 // haproxyFlags take no value.
-var haproxyFlags = []string{"check", "disabled"}
+var haproxyFlags = []string{"check", "disabled", "transparent", "ssl", "no-sslv3", "no-tlsv10", "no-tlsv11"}
 
 // refuseHAProxy reads a configuration as HAProxy does, a line a keyword.
 func refuseHAProxy(text string) (refused []string) {
@@ -102,7 +102,7 @@ func refuseHAProxy(text string) (refused []string) {
 			continue
 		}
 		keyword := words[0]
-		if slices.Contains([]string{"option", "stats", "timeout", "http-check", "log"}, keyword) {
+		if slices.Contains([]string{"option", "stats", "timeout", "http-check", "http-request", "log"}, keyword) {
 			keyword = strings.Join(words[:2], " ")
 		}
 		tell("line", keyword)

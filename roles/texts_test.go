@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
@@ -22,10 +23,11 @@ var update = flag.Bool("update", false, "rewrite the golden files, and fail")
 func nodeFacts(role, release string) roles.Facts {
 	return roles.Facts{
 		Stack: "demo", Node: role + "-1", Role: role, Release: release, Incarnation: 1,
-		Address: "10.108.0.5", Network: "10.108.0.0/20", Memory: 2 << 30, CPUs: 1, RealTime: true, Writer: "db-2",
-		Settings: map[string]string{"site.title": "Hornero", "galera.sst_method": "rsync"},
+		Address: "10.108.0.5", Network: "10.108.0.0/20", Anchor: "10.10.0.7", Memory: 2 << 30, CPUs: 1, RealTime: true, Writer: "db-2",
+		Settings: map[string]string{"site.title": "Hornero", "galera.sst_method": "rsync", "reserved_ip.address": "203.0.113.9"},
 		Secrets: map[string]report.Secret{
 			"wordpress.db_password": `it's \ "quoted" $HOME`, "wordpress.salt": "salt", "wordpress.admin_password": "admin", "proxy.stats_password": "stats",
+			"site.certificate": "the site's certificate", "site.key": "the site's key",
 		},
 		Peers: map[string][]roles.PeerFact{
 			"db": {
@@ -34,8 +36,9 @@ func nodeFacts(role, release string) roles.Facts {
 				{Name: "db-2", Address: "10.108.0.12", Incarnation: 3, Healthy: true},
 			},
 			"proxy": {{Name: "proxy-1", Address: "10.108.0.21", Incarnation: 1, Healthy: true}},
+			"web":   {{Name: "web-1", Address: "10.108.0.31", Incarnation: 1, Healthy: true}},
 		},
-		Expected: map[string][]string{"db": {"db-1", "db-2", "db-3"}, "proxy": {"proxy-1", "proxy-2"}},
+		Expected: map[string][]string{"db": {"db-1", "db-2", "db-3"}, "proxy": {"proxy-1", "proxy-2"}, "web": {"web-1", "web-2"}},
 		PKI:      map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "certificate": "certificate\n", "key": "key\n"},
 	}
 }
@@ -95,12 +98,44 @@ func TestHAProxyAcceptsTexts(t *testing.T) {
 	for _, at := range []struct{ role, release string }{{"proxy", "debian-13"}, {"web", "debian-13"}, {"proxy", "debian-9"}, {"web", "debian-9"}} {
 		role := at.role
 		t.Run(role+"/"+at.release, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "haproxy.cfg")
-			require.NoError(t, os.WriteFile(path, []byte(render(t, role, nodeFacts(role, at.release))["/etc/haproxy/haproxy.cfg"]), 0o600))
+			path, facts := filepath.Join(t.TempDir(), "haproxy.cfg"), nodeFacts(role, at.release)
+			site := siteCertificate(t)
+			facts.Secrets["site.certificate"], facts.Secrets["site.key"] = report.Secret(site.Certificate), site.Key
+			texts := render(t, role, facts)
+			pem := filepath.Join(filepath.Dir(path), "site.pem")
+			require.NoError(t, os.WriteFile(pem, []byte(texts["/etc/haproxy/site.pem"]), 0o600))
+			require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(texts["/etc/haproxy/haproxy.cfg"], "/etc/haproxy/site.pem", pem)), 0o600))
 			out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.NotContains(t, string(out), "WARNING")
 		})
+	}
+}
+
+func siteCertificate(t *testing.T) pki.Pair {
+	ca, err := pki.NewCA("demo")
+	require.NoError(t, err)
+	site, err := ca.IssueSite("demo", "demo.hornero")
+	require.NoError(t, err)
+	return site
+}
+
+// Without a reserved IP, or on a Droplet that can have none, a proxy listens in the VPC only.
+func TestNothingListensAtAReservedIPThatNobodyAskedFor(t *testing.T) {
+	for _, c := range []struct{ address, anchor string }{{"", "10.10.0.7"}, {"203.0.113.9", ""}} {
+		facts := nodeFacts("proxy", "debian-13")
+		facts.Settings["reserved_ip.address"], facts.Anchor = c.address, c.anchor
+		if c.address == "" {
+			delete(facts.Secrets, "site.key") // such a node is not given it
+		}
+		texts := render(t, "proxy", facts)
+		require.NotContains(t, texts["/etc/haproxy/haproxy.cfg"], "site")
+		require.Equal(t, c.address == "", texts["/etc/haproxy/site.pem"] == "")
+		for line := range strings.Lines(texts["/etc/haproxy/haproxy.cfg"]) {
+			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "bind" {
+				require.Regexp(t, `^(10\.108\.0\.5|127\.0\.0\.1):`, fields[1])
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package stack
 import (
 	"maps"
 	"net/mail"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -101,6 +102,7 @@ func (c *check) stack(s *Stack) {
 	c.site(s.Site)
 	c.groups(s.Nodes)
 	c.balancer(s)
+	c.reserved(s)
 }
 
 // leastDriftEvery keeps a node from reading its disk all the time.
@@ -233,17 +235,45 @@ func (c *check) quorum(groups []Group) {
 	}
 }
 
-// balanced holds the load balancer to a role that the stack has. A group whose role is wrong itself may be the one meant.
-func (c *check) balanced(s *Stack) {
+// usedRole holds a path to a role that the stack has and that fits. A group whose role is wrong itself may be the one meant.
+func (c *check) usedRole(path, role string, s *Stack, fits func(*roles.Manifest) bool) {
 	used := map[string]bool{}
 	for i, group := range s.Nodes {
 		if c.taken["nodes["+strconv.Itoa(i)+"].role"] {
 			return
 		}
-		used[group.Role] = true
+		if manifest := c.roles[group.Role]; manifest != nil && fits(manifest) {
+			used[group.Role] = true
+		}
 	}
 	if len(used) > 0 {
-		c.oneOf("load_balancer.nodes", s.LoadBalancer.Nodes, slices.Sorted(maps.Keys(used)))
+		c.oneOf(path, role, slices.Sorted(maps.Keys(used)))
+	}
+}
+
+func anyRole(*roles.Manifest) bool { return true }
+
+// reserved checks the reserved IP. Whether the account has it is for the cloud to say.
+func (c *check) reserved(s *Stack) {
+	if !c.doc.Has("reserved_ip") {
+		return
+	}
+	if s.ReservedIP == nil {
+		c.add("reserved_ip", "must name the role that holds it and the address, as in {nodes: proxy, address: 203.0.113.9}; remove it when there is to be none")
+		return
+	}
+	if c.need("reserved_ip.nodes", "the role whose nodes hold it, as in nodes: proxy") {
+		holds := func(m *roles.Manifest) bool { return m.ReservedIP != nil }
+		if manifest := c.roles[s.ReservedIP.Nodes]; manifest != nil && !holds(manifest) {
+			c.add("reserved_ip.nodes", "nodes of role %s serve nothing at a reserved IP, else their manifest would say reserved_ip; write nodes: proxy", s.ReservedIP.Nodes)
+		}
+		c.usedRole("reserved_ip.nodes", s.ReservedIP.Nodes, s, holds)
+	}
+	if c.need("reserved_ip.address", "an address of the account, as in address: 203.0.113.9; `hornero reserved-ip create` reserves one") {
+		address, err := netip.ParseAddr(s.ReservedIP.Address)
+		if err != nil || !address.Is4() {
+			c.add("reserved_ip.address", "must be an IPv4 address of the account, as in 203.0.113.9, got %q; `hornero reserved-ip create` reserves one", s.ReservedIP.Address)
+		}
 	}
 }
 
@@ -251,7 +281,7 @@ func (c *check) balancer(s *Stack) {
 	if !c.need("load_balancer.nodes", "the role behind the load balancer, as in nodes: web") {
 		return
 	}
-	c.balanced(s)
+	c.usedRole("load_balancer.nodes", s.LoadBalancer.Nodes, s, anyRole)
 	c.need("load_balancer.http", "the port for HTTP, as in http: 80")
 	for _, port := range []struct {
 		path  string

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
@@ -85,10 +86,21 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew", name, ErrFixed)
 		case SiteCertificate, SiteKey:
 			return makeSite(values, of)
+		case cloudinit.SecretReservedIPToken:
+			return fmt.Errorf("rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`", name, ErrForeign, name)
 		}
 		values[name] = random()
 		return nil
 	})
+}
+
+// Missing names what the stack asks for and only its operator can give, with what to do about it, a line each.
+func (s *Secrets) Missing(of *Stack) []string {
+	if _, there := s.values[cloudinit.SecretReservedIPToken]; of.ReservedIP == nil || there {
+		return nil
+	}
+	return []string{fmt.Sprintf("the nodes that hold reserved_ip need a token of DigitalOcean's with the scope reserved_ip:update and what that needs, and no more: `hornero secrets set %s` reads it from standard input",
+		cloudinit.SecretReservedIPToken)}
 }
 
 func random() report.Secret {

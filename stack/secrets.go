@@ -32,6 +32,8 @@ var (
 	ErrNoSecret = errors.New("no such secret")
 	// ErrFixed is a secret that cannot be made anew while nodes live by it.
 	ErrFixed = errors.New("the whole stack lives by it")
+	// ErrForeign is a secret that is made elsewhere.
+	ErrForeign = errors.New("it is not made here")
 )
 
 // Secrets is the encrypted file beside stack.yaml. Each change reads it anew under a lock, so that two who run hornero

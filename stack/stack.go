@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
@@ -59,6 +60,7 @@ type Stack struct {
 	Site         Site         `yaml:"site"`
 	Nodes        []Group      `yaml:"nodes"`
 	LoadBalancer LoadBalancer `yaml:"load_balancer"`
+	ReservedIP   *ReservedIP  `yaml:"reserved_ip"` // nil: none
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
@@ -93,6 +95,12 @@ type LoadBalancer struct {
 	Nodes string `yaml:"nodes"` // the role of the nodes behind it
 	HTTP  int    `yaml:"http"`  // 0: none
 	HTTPS int    `yaml:"https"` // 0: none
+}
+
+// ReservedIP is an address of the account that one node of a role holds, and another when that one cannot.
+type ReservedIP struct {
+	Nodes   string `yaml:"nodes"` // the role
+	Address string `yaml:"address"`
 }
 
 // Node is one node of the stack.
@@ -195,15 +203,32 @@ func (s *Stack) Expected() map[string][]string {
 
 // Settings are what manifests may ask for, by name.
 func (s *Stack) Settings() map[string]string {
+	address := ""
+	if s.ReservedIP != nil {
+		address = s.ReservedIP.Address
+	}
 	return map[string]string{
-		"site.title": s.Site.Title, "site.url": s.Site.URL,
+		cloudinit.SettingReservedIP: address,
+		"site.title":                s.Site.Title, "site.url": s.Site.URL,
 		"site.admin_user": s.Site.AdminUser, "site.admin_email": s.Site.AdminEmail,
 		"drift": s.Drift, "drift_every": s.DriftEvery.String(),
 		"galera.sst_method": s.Galera.SSTMethod,
 	}
 }
 
-// SecretNames are the secrets that the manifests of the stack's roles ask for, sorted.
+// MayHold tells whether the nodes of a role may hold the stack's reserved IP.
+func (s *Stack) MayHold(role string) bool { return s.ReservedIP != nil && s.ReservedIP.Nodes == role }
+
+// SecretsOf are the secrets that a node of a role is given.
+func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
+	names := slices.Clone(manifest.Secrets)
+	if s.MayHold(manifest.Name) && manifest.ReservedIP != nil {
+		names = append(append(names, manifest.ReservedIP.Secrets...), cloudinit.SecretReservedIPToken)
+	}
+	return names
+}
+
+// SecretNames are the secrets that the manifests of the stack's roles ask for, sorted: those that are made.
 func (s *Stack) SecretNames(manifests map[string]*roles.Manifest) []string {
 	names := map[string]bool{}
 	for _, group := range s.Nodes {

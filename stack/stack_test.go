@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,6 +77,12 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 		{"bad mail", "admin_email: admin@example.org", "admin_email: admin", `s.yaml:10:16: error: site.admin_email: must be a mail address, as in admin@example.org, got "admin"`},
 		{"bad drift", "release: debian-13", "release: debian-13\ndrift: quarantin", `s.yaml:6:8: error: drift: there is no "quarantin"; did you mean "quarantine"?`},
 		{"drift all the time", "release: debian-13", "release: debian-13\ndrift_every: 10s", `s.yaml:6:14: error: drift_every: must be at least 1m0s, as in 6h, got 10s`},
+		{"a reserved IP that nobody holds", "https: 443", "https: 443\nreserved_ip:\n  address: 203.0.113.9", `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in nodes: proxy`},
+		{"a role without a use for it", "https: 443", "https: 443\nreserved_ip: {nodes: db, address: 203.0.113.9}", `s.yaml:24:22: error: reserved_ip.nodes: nodes of role db serve nothing at a reserved IP, else their manifest would say reserved_ip; write nodes: proxy`},
+		{"no such role for it", "https: 443", "https: 443\nreserved_ip: {nodes: prxy, address: 203.0.113.9}", `s.yaml:24:22: error: reserved_ip.nodes: there is no "prxy"; did you mean "proxy"?`},
+		{"no address", "https: 443", "https: 443\nreserved_ip:\n  nodes: proxy", "s.yaml:25:3: error: reserved_ip.address: is missing; write an address of the account, as in address: 203.0.113.9; `hornero reserved-ip create` reserves one"},
+		{"no good address", "https: 443", "https: 443\nreserved_ip: {nodes: proxy, address: 203.0.113}", "s.yaml:24:38: error: reserved_ip.address: must be an IPv4 address of the account, as in 203.0.113.9, got \"203.0.113\"; `hornero reserved-ip create` reserves one"},
+		{"nothing said of it", "https: 443", "https: 443\nreserved_ip:", "s.yaml:24:13: error: reserved_ip: must name the role that holds it and the address, as in {nodes: proxy, address: 203.0.113.9}; remove it when there is to be none"},
 		{"no such balanced role", "nodes: web", "nodes: wev", `s.yaml:21:10: error: load_balancer.nodes: there is no "wev"; did you mean "web"?`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -105,4 +112,27 @@ func TestTwoDatabaseNodesAndAnArbitrator(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"arb-1"}, s.Expected()["arbitrator"])
 	require.Equal(t, stack.TransferRsync, s.Settings()["galera.sst_method"], "by default")
+}
+
+func TestOnlyWhoHoldsTheReservedIPIsGivenItsSecrets(t *testing.T) {
+	all := manifests(t)
+	s, err := stack.Parse("s.yaml", []byte(text+"reserved_ip: {nodes: proxy, address: 203.0.113.9}\n"), all)
+	require.NoError(t, err)
+	require.Equal(t, []string{"proxy.stats_password", "site.certificate", "site.key", "digitalocean.reserved_ip_token"}, s.SecretsOf(all["proxy"]))
+	require.Equal(t, "203.0.113.9", s.Settings()["reserved_ip.address"])
+	require.NotContains(t, s.SecretNames(all), "digitalocean.reserved_ip_token", "nobody makes it")
+	for _, role := range []string{"db", "web", "arbitrator"} {
+		require.Equal(t, all[role].Secrets, s.SecretsOf(all[role]))
+	}
+	require.Equal(t, []string{"proxy.stats_password"}, loaded(t).SecretsOf(all["proxy"]), "nobody asks for it")
+
+	folder := t.TempDir()
+	secrets, err := stack.OpenSecrets(filepath.Join(folder, "s.age"), filepath.Join(folder, "age.key"), nil)
+	require.NoError(t, err)
+	require.Empty(t, secrets.Missing(loaded(t)))
+	require.Len(t, secrets.Missing(s), 1)
+	require.Contains(t, secrets.Missing(s)[0], "`hornero secrets set digitalocean.reserved_ip_token`")
+	require.NoError(t, secrets.Set("digitalocean.reserved_ip_token", "token"))
+	require.Empty(t, secrets.Missing(s))
+	require.ErrorIs(t, secrets.Rotate("digitalocean.reserved_ip_token", s), stack.ErrForeign)
 }

@@ -11,7 +11,9 @@ import (
 const (
 	writerBackend  = "writer"
 	readersBackend = "readers"
+	siteBackend    = "site" // only where the stack has a reserved IP
 	databaseRole   = "db"
+	webRole        = "web"
 )
 
 // Server is one server of the running process.
@@ -27,6 +29,14 @@ type Server struct {
 
 func (s Server) id() string { return s.Backend + "/" + s.Name }
 
+// role is whose nodes a backend's servers are.
+func (s Server) role() string {
+	if s.Backend == siteBackend {
+		return webRole
+	}
+	return databaseRole
+}
+
 // Plan is what to tell the process: Close, then the end of the sessions to Moved, then Open. Servers that are closed and stay so
 // lose their sessions after that: a client that is cut off finds the new writer open.
 type Plan struct {
@@ -36,7 +46,7 @@ type Plan struct {
 }
 
 // Decide makes the running servers what the peer set says: every database node with a known address is checked and may
-// serve reads; only the holder of the writer lease, in the incarnation that took it, is open for writes. A lease that was
+// serve reads, and every such web node may serve the site; only the holder of the writer lease, in the incarnation that took it, is open for writes. A lease that was
 // given up and that nobody took yet leaves the last writer open as long as it is well: it waits for its successor. What
 // closes comes before what moves, and that before what opens; "readers", where servers are checked, opens before "writer".
 // Beyond that servers are taken in the process' order.
@@ -48,9 +58,9 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	var moving, reading, writing []string
 	for _, server := range servers {
 		peer, present := snapshot.Peer(server.Name)
-		present = present && peer.Role == databaseRole && peer.Address != ""
+		present = present && peer.Role == server.role() && peer.Address != ""
 		moved := present && server.Address != peer.Address
-		reader := present && server.Backend == readersBackend
+		reader := present && (server.Backend == readersBackend || server.Backend == siteBackend) // neither has to be the only one
 		writer := present && server.Backend == writerBackend && (isWriter(peer, snapshot) || wasWriter(server, peer, snapshot))
 		if !server.Maintenance && (moved || !reader && !writer) {
 			plan.Close = append(plan.Close, set(server, "state maint"))

@@ -88,6 +88,8 @@ func TestDecide(t *testing.T) {
 				"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}}},
 		{"a healthy reader comes back at once", serversOf("readers/db-2 10.0.0.2 maint"), snapshot("", 0, two), haproxy.Plan{Open: []string{"set server readers/db-2 state ready"}}},
 		{"a peer of another role does not get writes", serversOf("writer/web-1 10.0.0.7 maint"), snapshot("web-1", 1, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1}), haproxy.Plan{}},
+		{"a web node serves the site", serversOf("site/web-1 127.0.0.1 maint", "site/db-1 127.0.0.1 maint"), snapshot("db-1", 1, one, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1, Healthy: true}), haproxy.Plan{
+			Open: []string{"set server site/web-1 addr 10.0.0.7", "set server site/web-1 weight 0", "set server site/web-1 state ready", "set server site/web-1 health down", "set server site/web-1 weight 100%"}}},
 		{"servers of other backends are left alone", serversOf("mine/db-1 10.0.0.1 maint"), snapshot("db-1", 1, one), haproxy.Plan{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -164,11 +164,16 @@ func newNetwork() string {
 }
 
 func newProxy(t *testing.T, network string, expected []string, start peerset.Snapshot) *proxy {
+	return newProxyWith(t, network, expected, start, func(*proxy) {})
+}
+
+func newProxyWith(t *testing.T, network string, expected []string, start peerset.Snapshot, with func(*proxy)) *proxy {
 	p := &proxy{t: t, dir: t.TempDir(), network: network, peers: &peers{changed: make(chan struct{})}, log: &safeBuffer{}}
 	p.facts = roles.Facts{
 		Stack: "test", Node: "proxy-1", Role: "proxy", Release: "debian-13", Address: network + ".21",
 		Secrets: map[string]report.Secret{"proxy.stats_password": "secret"}, Expected: map[string][]string{"db": expected},
 	}
+	with(p)
 	p.put(start)
 	p.startHAProxy()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -218,10 +223,12 @@ func (p *proxy) put(snapshot peerset.Snapshot) {
 func (p *proxy) render() {
 	manifest, err := roles.Load(roles.Embedded(), "proxy")
 	require.NoError(p.t, err)
-	text, err := manifest.Render(manifest.Templates[0], p.facts)
+	at := slices.IndexFunc(manifest.Templates, func(t roles.Template) bool { return t.Path == "/etc/haproxy/haproxy.cfg" })
+	text, err := manifest.Render(manifest.Templates[at], p.facts)
 	require.NoError(p.t, err)
 	fit := regexp.MustCompile(`(?m)^\s+(chroot|user|group|log) .*$`).ReplaceAllString(string(text), "")
-	fit = strings.NewReplacer("/run/haproxy/admin.sock", p.path("admin.sock"), "127.0.0.1:8404", p.network+".21:8404").Replace(fit)
+	fit = strings.NewReplacer("/run/haproxy/admin.sock", p.path("admin.sock"), "127.0.0.1:8404", p.network+".21:8404", "/etc/haproxy/site.pem", p.path("site.pem"),
+		":80 check", ":8080 check", p.facts.Anchor+":80 transparent", p.facts.Anchor+":8080", p.facts.Anchor+":443 transparent", p.facts.Anchor+":8443").Replace(fit)
 	require.NoError(p.t, os.WriteFile(p.path("new"), []byte(fit), 0o600))
 	require.NoError(p.t, os.Rename(p.path("new"), p.path("haproxy.cfg")))
 }

@@ -59,6 +59,12 @@ func TaskLease(role, task string) string {
 	return role + "." + task
 }
 
+// reservedIPLease ends the name of the lease of a role that may hold the stack's reserved IP.
+const reservedIPLease = ".reserved-ip"
+
+// ReservedIPLease names the lease under which a node of a role holds the stack's reserved IP.
+func ReservedIPLease(role string) string { return role + reservedIPLease }
+
 // fences says which settings Hornero has, and under which leases they are written.
 var fences = map[string][]string{
 	SettingDecision: {LeaseGaleraBootstrap},

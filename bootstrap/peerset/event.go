@@ -34,6 +34,7 @@ const (
 	EventNonPrimary   = "galera-non-primary"
 	EventDrift        = "drift" // files are not as baked
 	EventQuarantine   = "quarantine"
+	EventReservedIP   = "reserved-ip" // the address reaches the node, or the API does not let it move it
 )
 
 // Event is something that happened to the stack.
@@ -67,7 +68,7 @@ type Events interface {
 // noteRoles says which role's nodes may add events of a kind; "" is any.
 var noteRoles = map[string]string{
 	EventBootstrapped: "db", EventRecovered: "db", EventSynced: "db", EventDonor: "db", EventNonPrimary: "db",
-	EventDrift: "", EventQuarantine: "",
+	EventDrift: "", EventQuarantine: "", EventReservedIP: "",
 }
 
 // MayNote tells whether a role's certificate entitles to add events of a kind.

@@ -41,6 +41,14 @@ const (
 	SettingGrants   = "galera.grants"
 )
 
+// FactReservedIP is what a node reports that may hold the stack's reserved IP: whether the address reaches it, or that the API
+// does not let it move the address.
+const (
+	FactReservedIP   = "reserved-ip"
+	ReservedIPActive = "active"
+	ReservedIPUnable = "unable"
+)
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
 // never registered.
 const ForgottenPrefix = "forgotten."
@@ -152,6 +160,16 @@ func (s Snapshot) Forgotten() map[string]int {
 func (s Snapshot) Era() int {
 	era, _ := strconv.Atoi(s.Settings[SettingEra]) // nobody writes anything else there
 	return era
+}
+
+// ReservedIPHolder returns who holds the stack's reserved IP, or "": one role at most has the lease.
+func (s Snapshot) ReservedIPHolder() string {
+	for _, name := range slices.Sorted(maps.Keys(s.Leases)) {
+		if strings.HasSuffix(name, reservedIPLease) && s.Leases[name].Holder != "" {
+			return s.Leases[name].Holder
+		}
+	}
+	return ""
 }
 
 // Clone copies the snapshot, so that a reader may keep it.

@@ -20,9 +20,13 @@ type sample struct {
 // The sample's addresses are loopback's, so that a checker that binds what it reads can do so in the image.
 const (
 	sampleAddress = "127.0.0.2"
+	sampleAnchor  = "127.0.0.3"
 	sampleNetwork = "127.0.0.0/8"
 	samplePeers   = 3
 )
+
+// pemSecrets are the secrets that programs read as PEM, and which part of the sample's identity stands for each.
+var pemSecrets = map[string]string{"site.certificate": "certificate", "site.key": "key"}
 
 // samples makes two nodes of the role, with an authority, keys and secrets of this moment: one of a whole stack, and one
 // that is the first to start and knows nobody yet, on the smallest Droplet.
@@ -34,7 +38,7 @@ func (i *Image) samples() ([]sample, error) {
 	}
 	whole := roles.Facts{
 		Stack: "sample", Node: role.Name + "-1", Role: role.Name, Release: i.record.Release, Incarnation: 1,
-		Address: sampleAddress, Network: sampleNetwork, Memory: 4 << 30, CPUs: 2, Writer: "db-1",
+		Address: sampleAddress, Network: sampleNetwork, Anchor: sampleAnchor, Memory: 4 << 30, CPUs: 2, Writer: "db-1",
 		Settings: map[string]string{}, Secrets: map[string]report.Secret{}, PKI: identity,
 		Peers: map[string][]roles.PeerFact{}, Expected: map[string][]string{},
 	}
@@ -45,6 +49,16 @@ func (i *Image) samples() ([]sample, error) {
 		for _, name := range manifest.Secrets {
 			// With what is special to most programs: a template that does not quote its secrets fails its check.
 			whole.Secrets[name] = report.Secret(rand.Text() + ` it's "$1" \ #`)
+		}
+		if manifest.ReservedIP != nil {
+			for _, name := range manifest.ReservedIP.Secrets {
+				whole.Secrets[name] = report.Secret(rand.Text())
+			}
+		}
+	}
+	for name, part := range pemSecrets {
+		if _, asked := whole.Secrets[name]; asked {
+			whole.Secrets[name] = report.Secret(identity[part])
 		}
 	}
 	for at, peer := range slices.Concat([]string{role.Name}, role.Watches) {

@@ -86,6 +86,14 @@ func print(w io.Writer, s status.Status) {
 	}
 	printImage(w, s.Image)
 	fmt.Fprintf(w, "peer set %s at generation %d, quorum %v, writer %s\n", s.PeerSet.Founded, s.PeerSet.Generation, s.PeerSet.Quorum, s.PeerSet.Writer)
+	if reserved := s.ReservedIP; reserved != nil {
+		fmt.Fprintf(w, "reserved IP %s held by %s at epoch %d, here %v\n", reserved.Address, cmp.Or(reserved.Holder, "nobody"), reserved.Epoch, reserved.Active)
+		for _, text := range []string{reserved.Problem, reserved.Warning} {
+			if text != "" {
+				fmt.Fprintln(w, " ", text)
+			}
+		}
+	}
 	for _, peer := range s.PeerSet.Peers {
 		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n", peer.Name, peer.Role, peer.Incarnation, peer.Address, peer.State, peer.Healthy, peer.Alive)
 	}

@@ -32,7 +32,7 @@ func newLabCommand() *cobra.Command {
 	}
 	name := command.PersistentFlags().String("name", lab.DefaultName, "the lab's name; each has its own Droplets and public range")
 	command.AddCommand(newLabStartCommand(name), newLabStopCommand(name), newLabStatusCommand(name), newLabLogsCommand(name),
-		newLabConsoleCommand(name), newLabResetCommand(name), newLabDoctorCommand(), newLabFaultCommand(name), newLabEnvCommand(name), newLabLaunchCommand())
+		newLabConsoleCommand(name), newLabResetCommand(name), newLabDoctorCommand(), newLabFaultCommand(name), newLabEnvCommand(name), newLabTokenCommand(name), newLabLaunchCommand())
 	return command
 }
 

@@ -24,3 +24,24 @@ func newLabEnvCommand(name *string) *cobra.Command {
 		},
 	}
 }
+
+// newLabTokenCommand prints a token that may do less than the lab's own.
+func newLabTokenCommand(name *string) *cobra.Command {
+	var scopes []string
+	cmd := &cobra.Command{
+		Use: "token", Args: cobra.NoArgs,
+		Short:   "Print a token of the lab that may do only what the scopes say",
+		Example: `  hornero lab token --scope reserved_ip:update | hornero secrets set digitalocean.reserved_ip_token`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			endpoint, err := lab.Locate(*name)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(command.OutOrStdout(), endpoint.ScopedToken(scopes...))
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&scopes, "scope", nil, "a scope of DigitalOcean's, as in reserved_ip:update; what it needs comes with it")
+	_ = cmd.MarkFlagRequired("scope") // fails only without the flag
+	return cmd
+}

@@ -20,7 +20,7 @@ import (
 )
 
 func stackCommands(file *string) []*cobra.Command {
-	return []*cobra.Command{upCommand(file), statusCommand(file), eventsCommand(file), recoverCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file),
+	return []*cobra.Command{upCommand(file), statusCommand(file), eventsCommand(file), recoverCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file), reservedIPCommand(file),
 		initCommand(file), userdataCommand(file), versionCommand()}
 }
 
@@ -79,7 +79,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 	}
 	config.Client = client
 	if s.Cloud == stack.CloudLab {
-		config.Published = found.Published
+		config.Published, config.Inside = found.Published, found.Inside
 	}
 	f, err := fleet.New(config)
 	if err != nil {
@@ -123,7 +123,7 @@ func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
 
 func statusCommand(file *string) *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{Use: "status", Short: "show what runs, from which image, how healthy, and who writes", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "status", Short: "show what runs, from which image, how healthy, who writes, and who holds the address", Args: cobra.NoArgs,
 		Long: "Exits 0 when every node serves, 3 when one does not.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
@@ -150,8 +150,11 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.Writer)
-	fmt.Fprintf(w, "%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n", "NODE", "ROLE", "INC", "DROPLET", "PUBLIC", "PRIVATE", "STATE", "HEALTHY", "IMAGE")
+	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.Writer)
+	if reserved := report.ReservedIP; reserved != nil {
+		printReserved(w, *reserved)
+	}
+	fmt.Fprintf(w, "\n%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n", "NODE", "ROLE", "INC", "DROPLET", "PUBLIC", "PRIVATE", "STATE", "HEALTHY", "IMAGE")
 	for _, node := range report.Nodes {
 		fmt.Fprintf(w, "%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n", node.Name, node.Role, node.Incarnation, node.DropletID, node.Addresses.Public, node.Addresses.Private, node.State, node.Healthy, node.Image)
 		if !node.Healthy {
@@ -223,10 +226,14 @@ func destroyCommand(file *string) *cobra.Command {
 func validateCommand(file *string) *cobra.Command {
 	return &cobra.Command{Use: "validate", Short: "check stack.yaml and say everything that is wrong with it", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		s, _, err := loadStack(*file)
-		if err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: stack %s, %d nodes\n", *file, s.Name, len(s.All()))
+		if err != nil {
+			return err
 		}
-		return err
+		if err := checkSecrets(s); err != nil {
+			return fmt.Errorf("%s is right, and something else is missing: %w", *file, err)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is right: stack %s, %d nodes\n", *file, s.Name, len(s.All()))
+		return nil
 	}}
 }
 

@@ -13,20 +13,22 @@ const module = "github.com/hornero/hornero/"
 
 // forbidden lists, for a package and all below it, what it must not depend on, directly or through others.
 var forbidden = map[string][]string{
-	"stack":               {"godo", "go-dqlite", "hornero/fleet", "hornero/builder", "hornero/lab", "hornero/bootstrap"},
-	"fleet":               {"hornero/builder", "hornero/bootstrap", "hornero/lab", "go-dqlite"},
-	"cloudinit":           {"godo", "go-dqlite", "hornero/roles", "hornero/fleet", "hornero/lab"},
-	"roles":               {"os/exec", "net/http", "godo", "go-dqlite"},
-	"images":              {"hornero/internal", "hornero/roles", "hornero/builder"},
-	"builder":             {"hornero/bootstrap", "hornero/fleet", "hornero/lab"},
-	"builder/rootfs":      {"packer-plugin-sdk", "godo", "hornero/roles", "hornero/images"},
-	"bootstrap":           {"packer-plugin-sdk", "hornero/stack", "hornero/fleet", "hornero/builder", "hornero/lab", "godo"},
-	"bootstrap/galera":    {"go-dqlite", "hornero/roles", "hornero/cloudinit"},
-	"bootstrap/haproxy":   {"go-dqlite", "hornero/cloudinit"},
-	"bootstrap/immutable": {"go-dqlite", "hornero/cloudinit", "hornero/roles"},
-	"bootstrap/seal":      {"go-dqlite", "hornero/cloudinit"},
-	"lab":                 {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
-	"internal":            {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
+	"stack":                {"godo", "go-dqlite", "hornero/fleet", "hornero/builder", "hornero/lab", "hornero/bootstrap"},
+	"fleet":                {"hornero/builder", "hornero/bootstrap", "hornero/lab", "go-dqlite"},
+	"cloudinit":            {"godo", "go-dqlite", "hornero/roles", "hornero/fleet", "hornero/lab"},
+	"roles":                {"os/exec", "net/http", "godo", "go-dqlite"},
+	"images":               {"hornero/internal", "hornero/roles", "hornero/builder"},
+	"builder":              {"hornero/bootstrap", "hornero/fleet", "hornero/lab"},
+	"builder/rootfs":       {"packer-plugin-sdk", "godo", "hornero/roles", "hornero/images"},
+	"bootstrap":            {"packer-plugin-sdk", "hornero/stack", "hornero/fleet", "hornero/builder", "hornero/lab", "godo"},
+	"bootstrap/galera":     {"go-dqlite", "hornero/roles", "hornero/cloudinit"},
+	"bootstrap/haproxy":    {"go-dqlite", "hornero/cloudinit"},
+	"bootstrap/reservedip": {"go-dqlite", "hornero/cloudinit", "hornero/roles", "os/exec"},
+	"bootstrap/cloud":      {"go-dqlite", "hornero/cloudinit", "hornero/roles", "hornero/bootstrap/peerset"},
+	"bootstrap/immutable":  {"go-dqlite", "hornero/cloudinit", "hornero/roles"},
+	"bootstrap/seal":       {"go-dqlite", "hornero/cloudinit"},
+	"lab":                  {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
+	"internal":             {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -22,6 +22,8 @@ type Status struct {
 	Draining    bool    `json:"draining"`
 	PeerSet     PeerSet `json:"peer_set"`
 	Image       Image   `json:"image"`
+	// ReservedIP is this node's part in keeping the stack's reserved IP; null where it has none.
+	ReservedIP *ReservedIP `json:"reserved_ip,omitempty"`
 	// Marks are the seconds from the agent's start to each phase's end.
 	Marks map[string]float64 `json:"marks"`
 }
@@ -34,10 +36,22 @@ type PeerSet struct {
 	Era        int      `json:"era,omitempty"` // how often it was rebuilt
 	Leader     string   `json:"leader"`
 	Voters     []string `json:"voters"`
-	Writer     string   `json:"writer"` // holder of the writer lease
+	Writer     string   `json:"writer"`                // holder of the writer lease
+	ReservedIP string   `json:"reserved_ip,omitempty"` // holder of the reserved IP's lease
 	Peers      []Peer   `json:"peers"`
 	// Forgotten are the nodes that were declared gone, with their incarnation; 0 for one that never registered.
 	Forgotten map[string]int `json:"forgotten,omitempty"`
+}
+
+// ReservedIP is what a node that may hold the stack's reserved IP says of it.
+type ReservedIP struct {
+	Address string `json:"address"`
+	Holder  string `json:"holder"`  // as the lease says; empty for nobody
+	Epoch   int64  `json:"epoch"`   // of the lease
+	Holds   bool   `json:"holds"`   // this node holds the lease for certain
+	Active  bool   `json:"active"`  // the metadata service says that the address reaches this node
+	Problem string `json:"problem"` // why this node cannot move the address; empty when nothing is wrong
+	Warning string `json:"warning"` // about the token; empty when there is none
 }
 
 // Event is something that happened to the stack, as the peer set remembers it.

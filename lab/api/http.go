@@ -128,8 +128,8 @@ func (s *Server) front(mux *http.ServeMux) http.Handler {
 		defer s.recoverPanic(w, r)
 		w.Header().Set("x-request-id", newUUID())
 		over := s.limiter.count(w.Header(), r, s.Now())
-		if !s.authorized(r) {
-			s.writeError(w, r, failure(http.StatusUnauthorized, "Unable to authenticate you"))
+		if refused := s.authorize(r); refused != nil {
+			s.writeError(w, r, refused)
 			return
 		}
 		if over && s.RateLimit && !strings.HasPrefix(r.URL.Path, "/lab/") {
@@ -169,9 +169,21 @@ func (s *Server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	s.writeError(w, r, failure(http.StatusInternalServerError, "the lab panicked; its log says where"))
 }
 
-func (s *Server) authorized(r *http.Request) bool {
+// authorize returns why a request's token does not allow it; nil when it does.
+func (s *Server) authorize(r *http.Request) error {
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare([]byte(strings.TrimSpace(token)), []byte(s.Token)) == 1
+	token = strings.TrimSpace(token)
+	if strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.Token)) == 1 {
+		return nil
+	}
+	scopes, known := scopesOf(s.Token, token)
+	switch {
+	case !known || !strings.EqualFold(kind, "Bearer"):
+		return failure(http.StatusUnauthorized, "Unable to authenticate you")
+	case !allowed(scopes, r):
+		return failure(http.StatusForbidden, "You are not authorized to perform this operation")
+	}
+	return nil
 }
 
 // decode reads a request's JSON body.

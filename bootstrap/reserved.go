@@ -1,0 +1,75 @@
+package bootstrap
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"github.com/hornero/hornero/bootstrap/cloud"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/bootstrap/reservedip"
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/status"
+)
+
+// startKeeper keeps the stack's reserved IP, where the document says that this node may hold it.
+func (a *Agent) startKeeper(ctx context.Context, work *sync.WaitGroup) {
+	address := a.node.Settings[cloudinit.SettingReservedIP]
+	token, given := a.node.Secrets[cloudinit.SecretReservedIPToken]
+	if address == "" || !given {
+		return
+	}
+	keeper := reservedip.New(reservedip.Config{
+		Node: a.node.Node, Role: a.node.Role, Droplet: a.droplet, Address: address, Set: a.set,
+		API:      cloud.Client{Endpoint: a.node.Settings[cloudinit.SettingReservedIPAPI], Token: token, Address: address, Agent: "hornero-bootstrap/" + a.Version},
+		Metadata: cloud.Metadata{URL: a.Metadata},
+		Fit:      a.fit,
+		Note:     func(text string) { a.note(peerset.EventReservedIP, text) },
+		Changed:  a.tellNews,
+		Count:    func(result string) { a.counted.moves.Add(1, result) },
+		Log:      a.Log, Times: a.ReservedIP,
+	})
+	a.mu.Lock()
+	a.keeper = keeper
+	a.mu.Unlock()
+	work.Go(func() { keeper.Run(ctx) })
+}
+
+// fit is how the node is, to whoever decides what it is to hold.
+func (a *Agent) fit() (healthy, leaving bool) {
+	healthy, _ = a.Health()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return healthy, a.leaving()
+}
+
+// tellNews has the next heartbeat sent now.
+func (a *Agent) tellNews() {
+	select {
+	case a.news <- struct{}{}:
+	default:
+	}
+}
+
+// factsTold are the driver's facts and the keeper's. The caller holds the mutex.
+func (a *Agent) factsTold() map[string]string {
+	if a.keeper == nil {
+		return a.word.Facts
+	}
+	facts := maps.Clone(a.word.Facts)
+	if facts == nil {
+		facts = map[string]string{}
+	}
+	facts[peerset.FactReservedIP] = a.keeper.Fact()
+	return facts
+}
+
+// reservedIP is this node's part in keeping the stack's reserved IP; nil for none. The caller holds the mutex.
+func (a *Agent) reservedIP(snapshot peerset.Snapshot) *status.ReservedIP {
+	if a.keeper == nil {
+		return nil
+	}
+	said := a.keeper.Status()
+	lease := snapshot.Leases[peerset.ReservedIPLease(a.node.Role)]
+	return &status.ReservedIP{Address: said.Address, Holder: lease.Holder, Epoch: lease.Epoch, Holds: said.Holds, Active: said.Active, Problem: said.Problem, Warning: said.Warning}
+}

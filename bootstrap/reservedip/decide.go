@@ -1,0 +1,134 @@
+package reservedip
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// Circumstances are what the decision about the lease is made from.
+type Circumstances struct {
+	Node    string
+	Role    string
+	Peers   peerset.Snapshot
+	Holds   bool          // the lease, as far as this node knows
+	Healthy bool          // the node serves
+	Leaving bool          // it gives its work up
+	Unable  bool          // the API does not let it move the address, and the address is not here
+	Steady  time.Duration // for how long Healthy and Unable have been what they are
+	Gave    bool          // this node gave the lease up because it was not fit
+}
+
+// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a holder who is
+// fit, and who is not fit keeps it when nobody else would be better. A moment's trouble moves nothing, and who gave it up
+// must be well for a while before he takes it again: the address never flaps.
+func Wants(c Circumstances, times Times) (bool, string) {
+	fit, others := c.Healthy && !c.Unable, c.fitOthers()
+	switch {
+	case c.Leaving:
+		return false, "this node gives its work up"
+	case c.Holds && fit:
+		return true, "this node serves"
+	case c.Holds && others == 0:
+		return true, "this node is not fit, and no other is"
+	case c.Holds && c.Steady < times.Patience:
+		return true, "this node was fit a moment ago"
+	case c.Holds && c.Unable:
+		return false, "the API does not let this node move the address"
+	case c.Holds:
+		return false, "this node does not serve"
+	case c.Healthy && others == 0:
+		return true, "no other node is fit"
+	case !fit:
+		return false, "this node is not fit"
+	case c.Gave && others > 0 && c.Steady < times.Cooldown:
+		return false, "this node was not fit a moment ago"
+	}
+	return true, "this node serves"
+}
+
+// fitOthers counts the other nodes of the role that could hold the address.
+func (c Circumstances) fitOthers() int {
+	count := 0
+	for _, peer := range c.Peers.Role(c.Role) {
+		if peer.Name != c.Node && peer.Alive && peer.Healthy && !peer.Draining && peer.Facts[peerset.FactReservedIP] != peerset.ReservedIPUnable {
+			count++
+		}
+	}
+	return count
+}
+
+// Step is what to do next about the address.
+type Step string
+
+// The steps. Only StepAssign changes anything.
+const (
+	StepRest   Step = "rest"
+	StepLook   Step = "look"   // ask the API whom the address is assigned to
+	StepFollow Step = "follow" // ask the API how far the change is
+	StepAssign Step = "assign"
+)
+
+// Look is what the API said last.
+type Look struct {
+	Droplet int // 0: it is assigned to none
+	Locked  bool
+	At      time.Time
+}
+
+// View is what the decision about the address is made from.
+type View struct {
+	Now      time.Time
+	Droplet  int       // this node's
+	Holds    bool      // the lease, for certain
+	Active   bool      // the metadata service says that the address reaches this node
+	Look     Look      // the zero value before the first
+	Action   int       // the number of a change that this node began and did not see the end of
+	Assigned time.Time // when this node began one last
+	Until    time.Time // when to ask the API again, which refused or was busy
+	Unable   bool      // it refused, or was busy for long
+}
+
+// Next decides the next step, and why. Without the lease nothing is done: when the peer set has no quorum the address stays
+// where it is. Before a change the API is asked whom the address is assigned to, and nothing is changed that is right.
+func Next(v View, times Times) (Step, string) {
+	age := v.Now.Sub(v.Look.At)
+	switch {
+	case !v.Holds && v.Unable && !v.Now.Before(v.Until):
+		return StepLook, "whether the API answers again is to be known"
+	case !v.Holds:
+		return StepRest, "this node does not hold the lease"
+	case v.Now.Before(v.Until):
+		return StepRest, fmt.Sprintf("the API is asked again in %.0f s", v.Until.Sub(v.Now).Seconds())
+	case v.Action != 0:
+		return StepFollow, "a change is under way"
+	case v.Active && v.Look.Droplet == v.Droplet && age < times.LookEvery:
+		return StepRest, "the address is here"
+	case v.Look.Droplet == v.Droplet && age < times.LookEvery/6:
+		return StepRest, "the address is assigned to this node, and the metadata service does not say so yet"
+	case v.Look.At.IsZero() || age >= times.Fresh:
+		return StepLook, "whom the address is assigned to is to be known"
+	case v.Look.Locked:
+		return StepRest, "another change of the address is under way"
+	case v.Now.Sub(v.Assigned) < times.Cooldown:
+		return StepRest, "this node assigned the address to itself a moment ago, and it went elsewhere"
+	}
+	return StepAssign, fmt.Sprintf("the address is assigned to %s", named(v.Look.Droplet))
+}
+
+func named(droplet int) string {
+	if droplet == 0 {
+		return "no Droplet"
+	}
+	return fmt.Sprintf("Droplet %d", droplet)
+}
+
+// backoff is how long to wait after a number of failures in a row.
+func backoff(failures int, times Times) time.Duration {
+	wait := times.Retry
+	for range min(failures-1, 10) {
+		wait *= 2
+	}
+	return min(wait, times.LongestRetry)
+}

@@ -1,0 +1,150 @@
+package reservedip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// renewals is how often a lease is renewed in its time to live.
+const renewals = 4
+
+// keepLease takes, renews and gives up the lease until ctx ends.
+func (k *Keeper) keepLease(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := k.Set.Changed()
+		if k.stepLease(ctx) {
+			changed = nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(k.Times.TTL / renewals):
+		case <-changed: // the holder may have given it up
+			sleep(ctx, k.Times.Tick/renewals)
+		}
+	}
+}
+
+// stepLease does what is to be done about the lease, and tells whether this node has it.
+func (k *Keeper) stepLease(ctx context.Context) bool {
+	c := k.circumstances()
+	want, why := Wants(c, k.Times)
+	if why != k.why {
+		k.Log.Debug("reserved IP's lease", "holds", c.Holds, "wants", want, "reason", why)
+		k.why = why
+	}
+	if want {
+		_, err := k.hold(ctx)
+		if err != nil && ctx.Err() == nil {
+			k.Log.Debug("hold reserved IP's lease", "err", err)
+		}
+		return err == nil
+	}
+	if c.Holds {
+		k.Log.Info("reserved IP is given up", "address", k.Address, "reason", why)
+		k.release(ctx, !c.Leaving)
+	}
+	return false
+}
+
+func (k *Keeper) circumstances() Circumstances {
+	healthy, leaving := k.Fit()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	unable := k.unable && !k.active
+	if fit := healthy && !unable; fit != k.fit {
+		k.fit, k.steady = fit, time.Now()
+	}
+	return Circumstances{
+		Node: k.Node, Role: k.Role, Peers: k.Set.Snapshot(), Holds: k.held.Epoch != 0, Healthy: healthy, Leaving: leaving || k.left,
+		Unable: unable, Steady: time.Since(k.steady), Gave: k.gave,
+	}
+}
+
+// errNotHeld means that another node holds the lease.
+var errNotHeld = errors.New("another node holds the lease")
+
+// hold takes or renews the lease. No answer is no loss before another may take it.
+func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
+	asked := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Times.TTL/2, errors.New("the peer set did not answer"))
+	defer cancel()
+	lease, ok, err := k.Set.Hold(ctx, k.lease, k.Times.TTL)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.held
+	switch {
+	case errors.Is(err, peerset.ErrEvicted) || err == nil && !ok:
+		k.held = peerset.Lease{}
+		if before.Epoch != 0 {
+			k.Log.Info("reserved IP's lease is lost", "epoch", before.Epoch, "holder", lease.Holder)
+		}
+		return lease, errors.Join(errNotHeld, err)
+	case err != nil:
+		return lease, fmt.Errorf("hold lease %s: %w", k.lease, err)
+	case k.left:
+		return lease, errNotHeld // asked for before Leave
+	}
+	if k.held = lease; before.Epoch == lease.Epoch {
+		if until := asked.Add(k.Times.TTL); until.After(k.until) { // another call may have asked later
+			k.until = until
+		}
+	} else {
+		k.until, k.since, k.gave = asked.Add(k.Times.TTL), asked, false
+		k.Log.Info("reserved IP's lease is held", "address", k.Address, "epoch", lease.Epoch)
+	}
+	return lease, nil
+}
+
+// release gives the lease up; unfit says that it is for this node's own trouble.
+func (k *Keeper) release(ctx context.Context, unfit bool) {
+	k.mu.Lock()
+	lease := k.held
+	k.held = peerset.Lease{}
+	k.gave = k.gave || unfit
+	k.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, k.Times.TTL)
+	defer cancel()
+	if err := k.Set.Release(ctx, lease); err != nil && !errors.Is(err, peerset.ErrStaleEpoch) {
+		k.Log.Warn("release reserved IP's lease", "err", err) // its time is up soon
+	}
+}
+
+// Leave gives the address up for good, and waits a little until another node has it: who comes by it is then served
+// elsewhere.
+func (k *Keeper) Leave(ctx context.Context) {
+	k.mu.Lock()
+	k.left = true
+	held := k.held.Epoch != 0
+	k.mu.Unlock()
+	if !held {
+		return
+	}
+	k.Log.Info("reserved IP is given up", "address", k.Address, "reason", "this node gives its work up")
+	k.release(ctx, false)
+	ctx, cancel := context.WithTimeout(ctx, k.Times.HandOver)
+	defer cancel()
+	for !k.elsewhere() {
+		changed := k.Set.Changed()
+		select {
+		case <-ctx.Done():
+			k.Log.Warn("no other node has the reserved IP yet", "address", k.Address)
+			return
+		case <-changed:
+		case <-time.After(k.Times.Tick):
+		}
+	}
+}
+
+// elsewhere tells whether another node holds the lease and says that the address reaches it, or none could.
+func (k *Keeper) elsewhere() bool {
+	c := k.circumstances()
+	holder, known := c.Peers.Peer(c.Peers.Holder(k.lease))
+	if known && holder.Name != k.Node && holder.Facts[peerset.FactReservedIP] == peerset.ReservedIPActive {
+		return true
+	}
+	return c.fitOthers() == 0
+}
