@@ -55,6 +55,8 @@ type Opening struct {
 	Era     int      // of the peer set that is joined
 	TLS     *tls.Config
 	Tell    func() // to be called after each change that this member made
+	// Shun names the nodes that are not to lead consensus while another can.
+	Shun func(peerset.Snapshot) []string
 }
 
 // Config is what an agent needs. The zero value of a path means its place on a node.
@@ -367,7 +369,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Shun: writer})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
@@ -429,6 +431,11 @@ func (a *Agent) tell() {
 	case a.told <- struct{}{}:
 	default:
 	}
+}
+
+// writer names the node that takes the writes: when its machine is lost, the lease moves at once only if a leader is left.
+func writer(snapshot peerset.Snapshot) []string {
+	return []string{snapshot.Holder(peerset.LeaseWriter)}
 }
 
 // keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
