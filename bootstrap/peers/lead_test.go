@@ -23,7 +23,9 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 			config.Join = c.admit(all[0], name, n, 1).Members
 		}
 		config.Node, config.Shun, config.Leadership, config.HandOver = name, shun, 50*time.Millisecond, 200*time.Millisecond
-		all = append(all, c.start(config))
+		store := c.start(config)
+		all = append(all, store)
+		c.t.Cleanup(func() { _ = store.Crash() })
 		if n == 1 {
 			c.admit(all[0], name, n, 1)
 		}
@@ -63,7 +65,7 @@ func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	for n, store := range all {
 		go c.beat(ctx, store, fmt.Sprintf("db-%d", n+1), &longest[n], done)
 	}
-	require.Eventually(t, func() bool { return c.leader(all[1]) == 0 }, 5*time.Second, 20*time.Millisecond, "the founder leads")
+	require.Eventually(t, func() bool { return c.leader(all[0]) == 0 }, 5*time.Second, 20*time.Millisecond, "the founder leads")
 	for range 2 {
 		leads := c.leader(all[0])
 		_, err := all[leads].Seize(c.within(5*time.Second), who(fmt.Sprintf("db-%d", leads+1), 1), peerset.LeaseWriter, "test")
@@ -83,17 +85,11 @@ func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	}
 	require.Less(t, slices.Max(longest), 2*time.Second, "a write waits no longer than for the new leader")
 	t.Logf("longest writes: %v", longest)
-	for _, store := range all {
-		defer c.stop(store)
-	}
 }
 
 func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 	c := newCluster(t)
 	all := c.shunning(func(peerset.Snapshot) []string { return []string{"db-1", "db-2", "db-3"} })
-	for _, store := range all {
-		defer c.stop(store)
-	}
 	require.Never(t, func() bool { return c.leader(all[1]) > 0 }, time.Second, 20*time.Millisecond, "all are shunned: who leads goes on")
 }
 
@@ -101,8 +97,6 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 	c := newCluster(t)
 	all := c.shunning(nil)
-	defer c.stop(all[1])
-	defer c.stop(all[2])
 	const ttl = 3 * time.Second
 	ctx := c.within(20 * time.Second)
 	lease, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
