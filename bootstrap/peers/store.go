@@ -38,8 +38,8 @@ const (
 	database              = "hornero"
 	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB: its defaults,
 	// 1024 and 8192, come to 70 MiB. The store itself is under 1 MiB, so who lags behind gets it whole.
-	snapshotAfter = 64
-	logKept       = 64
+	snapshotAfter = 128
+	logKept       = 128
 )
 
 // Config is what a member needs.
