@@ -425,37 +425,6 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 	return err
 }
 
-// tell says that this member changed the peer set. One change more while the last is told of is told once.
-func (a *Agent) tell() {
-	select {
-	case a.told <- struct{}{}:
-	default:
-	}
-}
-
-// writer names the node that takes the writes: when its machine is lost, the lease moves at once only if a leader is left.
-func writer(snapshot peerset.Snapshot) []string {
-	return []string{snapshot.Holder(peerset.LeaseWriter)}
-}
-
-// keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
-func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Member) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.told:
-		}
-		var others []string
-		for _, peer := range member.Snapshot().Peers {
-			if peer.Kind == peerset.KindMember && peer.Alive && peer.Name != a.node.Node {
-				others = append(others, peer.Address)
-			}
-		}
-		client.News(ctx, others)
-	}
-}
-
 func (a *Agent) close(member Member, why error) {
 	patience := checkTimeout
 	if errors.Is(why, ErrOutlived) {
