@@ -94,6 +94,13 @@ bench-consensus: build packer ## take the peer set's leader away, then its quoru
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test -v -count 1 -timeout 1h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestConsensusLost ./e2e
 
+START_LAUNCHES ?= 3
+START_ROUNDS ?= 5
+.PHONY: bench-start
+bench-start: build packer ## measure starts: each role from exec to configured, and the whole stack after a power cut in the middle of writes (root; START_LAUNCHES=3, START_ROUNDS=5)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	START_LAUNCHES=$(START_LAUNCHES) START_ROUNDS=$(START_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestStart ./e2e
+
 SOAK ?= 10m
 .PHONY: soak-evictions
 soak-evictions: build packer ## burn all processors beside the stack: no database node may be shut out (root; SOAK=10m)

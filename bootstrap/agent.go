@@ -58,6 +58,8 @@ type Opening struct {
 	TLS     *tls.Config
 	Tell    func() // to be called after each change that this member made
 	Refused func(peerset.Refusal)
+	// Shun names the nodes that are not to lead consensus while another can.
+	Shun func(peerset.Snapshot) []string
 }
 
 // Config is what an agent needs. The zero value of a path means its place on a node.
@@ -401,7 +403,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger, Shun: writer})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
@@ -463,32 +465,6 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 		return member.Admit(ctx, a.joining())
 	})
 	return err
-}
-
-// tell says that this member changed the peer set. One change more while the last is told of is told once.
-func (a *Agent) tell() {
-	select {
-	case a.told <- struct{}{}:
-	default:
-	}
-}
-
-// keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
-func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Member) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.told:
-		}
-		var others []string
-		for _, peer := range member.Snapshot().Peers {
-			if peer.Kind == peerset.KindMember && peer.Alive && peer.Name != a.node.Node {
-				others = append(others, peer.Address)
-			}
-		}
-		client.News(ctx, others)
-	}
 }
 
 func (a *Agent) close(member Member, why error) {

@@ -82,3 +82,9 @@ func (a *Agent) WatchEra(ctx context.Context, client *api.Client, member Member,
 	a.watchEra(ctx, client, member, remembered)
 	return context.Cause(ctx)
 }
+
+// Couriers are an agent's couriers: tell sends them, and dismiss ends their work.
+func Couriers(send func(ctx context.Context, member string)) (tell func(context.Context, []string), dismiss func()) {
+	c := &couriers{send: send, to: map[string]chan struct{}{}}
+	return c.tell, c.dismiss
+}

@@ -63,20 +63,14 @@ func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	return welcome, err
 }
 
-// News tells members that there is something new to read. Whoever does not hear it finds out a little later.
-func (c *Client) News(ctx context.Context, members []string) {
-	var all sync.WaitGroup
-	for _, member := range members {
-		all.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, time.Second)
-			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, "/v1/news"), strings.NewReader("{}"))
-			if err == nil {
-				_ = c.do(request, &struct{}{})
-			}
-		})
+// News tells a member that there is something new to read. Whoever does not hear it finds out a little later.
+func (c *Client) News(ctx context.Context, member string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, "/v1/news"), strings.NewReader("{}"))
+	if err == nil {
+		_ = c.do(request, &struct{}{})
 	}
-	all.Wait()
 }
 
 // Peers asks one member for the peer set as it knows it.

@@ -156,7 +156,8 @@ func passing(err error) bool {
 		}
 	}
 	text := err.Error()
-	for _, sign := range []string{"locked", "leader", "configuration change", "connection", "EOF", "broken pipe", "deadline", "timed out", "closed"} {
+	// "no more rows available" is how a leader that just hands over refuses a commit.
+	for _, sign := range []string{"locked", "leader", "configuration change", "connection", "EOF", "broken pipe", "deadline", "timed out", "closed", "no more rows available"} {
 		if strings.Contains(text, sign) {
 			return true
 		}

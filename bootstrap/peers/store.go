@@ -25,22 +25,21 @@ import (
 
 // Defaults, which a test shortens.
 const (
-	DefaultRefresh        = 250 * time.Millisecond // how often a member reads generation and renewals, when nobody tells it of news
-	DefaultLeadership     = 2 * time.Second        // how often a member looks who leads and who votes
-	DefaultNetworkLatency = 20 * time.Millisecond  // dqlite's unit: a dead leader is replaced in 0.6 s instead of 4.4 s (measured)
-	DefaultRolesFrequency = 5 * time.Second        // how soon a stand-by takes a lost voter's place
-	DefaultBeatEvery      = time.Second            // how often a member writes down who gave it a heartbeat
-	DefaultAliveFor       = 5 * time.Second        // a peer with no heartbeat for as long is not alive
-	DefaultQuorumFor      = 3 * time.Second        // a snapshot not refreshed for as long is only remembered
+	DefaultRefresh        = 500 * time.Millisecond  // how often a member reads generation and counters, when nobody tells it of news
+	DefaultLeadership     = 2 * time.Second         // how often a member looks who leads and who votes
+	DefaultNetworkLatency = 60 * time.Millisecond   // dqlite's unit: a heartbeat is 1.5 of it, a dead leader is missed after 15 to 30
+	DefaultRolesFrequency = 10 * time.Second        // how soon a stand-by takes a lost voter's place
+	DefaultHandOver       = 5 * time.Second         // how long a member leads that is not to, before it hands over
+	DefaultBeatEvery      = 1500 * time.Millisecond // how often a member writes down who gave it a heartbeat
+	DefaultAliveFor       = 5 * time.Second         // a peer with no heartbeat for as long is not alive
+	DefaultQuorumFor      = 3 * time.Second         // a snapshot not refreshed for as long is only remembered
 	voters                = 3
 	standBys              = 3
 	database              = "hornero"
-	// beatsEvery counts refreshes: who is alive is looked at every so many.
-	beatsEvery = 2
 	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB: its defaults,
 	// 1024 and 8192, come to 70 MiB. The store itself is under 1 MiB, so who lags behind gets it whole.
-	snapshotAfter = 256
-	logKept       = 256
+	snapshotAfter = 128
+	logKept       = 128
 )
 
 // Config is what a member needs.
@@ -58,14 +57,16 @@ type Config struct {
 	Refused func(peerset.Refusal)
 	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must not block.
 	Tell func()
+	// Shun names the nodes that are not to lead while another voter can, so that one fault takes no leader along; nil for none.
+	Shun func(peerset.Snapshot) []string
 
-	Refresh, Leadership, NetworkLatency, RolesFrequency, BeatEvery, AliveFor, QuorumFor time.Duration
+	Refresh, Leadership, NetworkLatency, RolesFrequency, HandOver, BeatEvery, AliveFor, QuorumFor time.Duration
 }
 
 func (c *Config) defaults() {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Refresh: DefaultRefresh, &c.Leadership: DefaultLeadership, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
-		&c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
+		&c.HandOver: DefaultHandOver, &c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
 	} {
 		if *field == 0 {
 			*field = value
@@ -77,6 +78,9 @@ func (c *Config) defaults() {
 	if c.Refused == nil {
 		c.Refused = func(peerset.Refusal) {}
 	}
+	if c.Shun == nil {
+		c.Shun = func(peerset.Snapshot) []string { return nil }
+	}
 }
 
 // Store is a member of the peer set. It implements peerset.Registry.
@@ -86,8 +90,8 @@ type Store struct {
 	db       *sql.DB
 	stop     context.CancelFunc
 	done     sync.WaitGroup
-	looked   time.Time     // when watch last saw who leads and who votes
 	patience time.Duration // of watch, for its next look
+	leads    leadership
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
 	// Only the transaction under way touches these.

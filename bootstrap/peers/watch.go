@@ -9,22 +9,23 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/canonical/go-dqlite/v2/client"
-
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
 // againAfter follows a look at the store that failed.
 const againAfter = 50 * time.Millisecond
 
+// blind: a member that could not read the peer set for this part of QuorumFor cannot tell who is late from who could not write.
+const blind = 3
+
 // watch reads the store until the context ends: a change reaches this member when somebody tells it, and within one
 // Refresh when nobody does.
 func (s *Store) watch(ctx context.Context) {
 	ticker := time.NewTicker(s.config.Refresh)
 	defer ticker.Stop()
-	for round := 0; ; round++ {
+	for {
 		var again <-chan time.Time
-		if err := s.refresh(ctx, round%beatsEvery == 0); err != nil && ctx.Err() == nil {
+		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
 			again = time.After(againAfter) // another leader may be there already
 		}
@@ -49,7 +50,7 @@ func (s *Store) Refresh() {
 // refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer than a write's
 // first attempt does, for the same reason; a member that is only slow gets twice as long after each time that this was too
 // short.
-func (s *Store) refresh(ctx context.Context, beats bool) (err error) {
+func (s *Store) refresh(ctx context.Context) (err error) {
 	longest := s.config.QuorumFor / 3
 	s.patience = max(s.patience, min(attemptDeadline, longest))
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
@@ -62,7 +63,7 @@ func (s *Store) refresh(ctx context.Context, beats bool) (err error) {
 			s.patience = min(2*s.patience, longest)
 		}
 	}()
-	generation, seen, err := s.glance(ctx, beats)
+	generation, seen, err := s.glance(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,26 +78,22 @@ func (s *Store) refresh(ctx context.Context, beats bool) (err error) {
 		next.Leader, next.Voters = was.Leader, was.Voters
 	}
 	s.publish(next, seen)
-	s.leadership(ctx)
+	s.lookAtLeadership(ctx)
 	return nil
 }
 
 // counters are what moves without a new generation.
 type counters struct {
-	beats    map[string]int64 // nil when they were not looked at
+	beats    map[string]int64
 	renewals map[string]int64
 }
 
 // glance reads the generation and the counters in one statement: all that there is to know while nothing changes.
-func (s *Store) glance(ctx context.Context, beats bool) (generation uint64, seen counters, err error) {
-	seen = counters{renewals: map[string]int64{}}
-	query := `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
-		UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases`
-	if beats {
-		seen.beats = map[string]int64{}
-		query += ` UNION ALL SELECT 'beats', name, incarnation, beats FROM peers`
-	}
-	rows, err := s.db.QueryContext(ctx, query)
+func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, err error) {
+	seen = counters{beats: map[string]int64{}, renewals: map[string]int64{}}
+	rows, err := s.db.QueryContext(ctx, `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
+		UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases
+		UNION ALL SELECT 'beats', name, incarnation, beats FROM peers`)
 	if err != nil {
 		return 0, seen, err
 	}
@@ -207,50 +204,17 @@ func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error
 
 func sightingKey(name string, number int64) string { return name + "#" + strconv.FormatInt(number, 10) }
 
-// leadership looks who leads and who votes, which is only told and never decided upon: now and then is enough. A look opens a
-// connection when the one that was left open is no longer the leader's.
-func (s *Store) leadership(ctx context.Context) {
-	if time.Since(s.looked) < s.config.Leadership {
-		return
-	}
-	leader, err := s.app.FindLeader(ctx)
-	if err != nil {
-		return
-	}
-	defer leader.Close()
-	info, err := leader.Leader(ctx)
-	if err != nil || info == nil {
-		return
-	}
-	nodes, err := leader.Cluster(ctx)
-	if err != nil {
-		return
-	}
-	var voters []string
-	for _, node := range nodes {
-		if node.Role == client.Voter {
-			voters = append(voters, node.Address)
-		}
-	}
-	s.looked = time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.snapshot.Leader, s.snapshot.Voters = info.Address, voters
-}
-
 func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Sub(s.fresh) > s.config.QuorumFor {
-		// Nobody could renew anything while there was no quorum: patience begins anew.
+	if now.Sub(s.fresh) > s.config.QuorumFor/blind {
+		// Nobody could renew anything while there was no leader: patience begins anew.
 		restart(s.beats, now)
 		restart(s.renewals, now)
 	}
 	s.fresh = now
-	if seen.beats != nil {
-		s.beats = advance(s.beats, seen.beats, now)
-	}
+	s.beats = advance(s.beats, seen.beats, now)
 	s.renewals = advance(s.renewals, seen.renewals, now)
 	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
 	next.Peers = slices.Clone(next.Peers) // they may be those of the snapshot before

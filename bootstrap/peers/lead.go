@@ -1,0 +1,97 @@
+package peers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/canonical/go-dqlite/v2/client"
+)
+
+// leadership is what watch remembers of who leads.
+type leadership struct {
+	looked time.Time // when it last saw who leads and who votes
+	unfit  time.Time // since when this member leads and is not to; zero when it does not
+	asked  int       // how many were asked to lead instead
+}
+
+// transferDeadline is longer than dqlite takes to give a transfer up: it must not lose its client before.
+const transferDeadline = 5 * time.Second
+
+// lookAtLeadership looks who leads and who votes, now and then, and asks the member's own dqlite: it knows, and costs no
+// connection to another.
+func (s *Store) lookAtLeadership(ctx context.Context) {
+	if time.Since(s.leads.looked) < s.config.Leadership {
+		return
+	}
+	own, err := s.app.Client(ctx)
+	if err != nil {
+		return
+	}
+	defer own.Close()
+	leader, err := own.Leader(ctx)
+	if err != nil || leader == nil || leader.Address == "" {
+		return
+	}
+	nodes, err := own.Cluster(ctx)
+	if err != nil {
+		return
+	}
+	nodes = slices.DeleteFunc(nodes, func(node client.NodeInfo) bool { return node.Role != client.Voter })
+	voters := make([]string, len(nodes))
+	for at, node := range nodes {
+		voters[at] = node.Address
+	}
+	s.leads.looked = time.Now()
+	s.mu.Lock()
+	s.snapshot.Leader, s.snapshot.Voters = leader.Address, voters
+	s.mu.Unlock()
+	s.handOver(ctx, leader.ID, nodes)
+}
+
+// handOver gives the leadership up when this member is not to have it and another voter may. What is shunned moves for a
+// reason: the peer set is left alone for a while after that, and when nobody would do better.
+func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
+	snapshot := s.Snapshot()
+	shunned := s.config.Shun(snapshot)
+	if leader != s.app.ID() || !slices.Contains(shunned, s.config.Node) {
+		s.leads.unfit = time.Time{}
+		return
+	}
+	if s.leads.unfit.IsZero() {
+		s.leads.unfit = time.Now()
+	}
+	if time.Since(s.leads.unfit) < s.config.HandOver {
+		return
+	}
+	s.leads.unfit = time.Now() // a transfer that fails is tried again, and not at once
+	willing := map[string]bool{}
+	for _, peer := range snapshot.Peers {
+		willing[s.config.endpoint(peer.Address)] = peer.Alive && peer.Name != s.config.Node && !slices.Contains(shunned, peer.Name)
+	}
+	voters = slices.DeleteFunc(voters, func(voter client.NodeInfo) bool { return !willing[voter.Address] })
+	if len(voters) == 0 {
+		return
+	}
+	slices.SortFunc(voters, func(a, b client.NodeInfo) int { return cmp.Compare(a.Address, b.Address) })
+	to := voters[s.leads.asked%len(voters)] // one that did not take it is not the only one
+	s.leads.asked++
+	s.done.Go(func() { s.transfer(context.WithoutCancel(ctx), to) })
+}
+
+// transfer makes another member the leader: one exchange of messages, in which writes are refused and tried again.
+func (s *Store) transfer(ctx context.Context, to client.NodeInfo) {
+	ctx, cancel := context.WithTimeout(ctx, transferDeadline)
+	defer cancel()
+	own, err := s.app.Client(ctx)
+	if err == nil {
+		defer own.Close()
+		err = own.Transfer(ctx, to.ID)
+	}
+	if err != nil {
+		s.config.Log.Debug("hand the leadership over", "to", to.Address, "err", err)
+		return
+	}
+	s.config.Log.Info("leadership handed over", "to", to.Address)
+}

@@ -1,0 +1,125 @@
+package peers_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/peers"
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// shunning starts three members, none of which is to lead that shun names.
+func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.Store) {
+	for n := 1; n <= 3; n++ {
+		name := fmt.Sprintf("db-%d", n)
+		config := c.config("test", name, n, 1)
+		if n > 1 {
+			config.Join = c.admit(all[0], name, n, 1).Members
+		}
+		config.Node, config.Shun, config.Leadership, config.HandOver = name, shun, 50*time.Millisecond, 200*time.Millisecond
+		store := c.start(config)
+		all = append(all, store)
+		c.t.Cleanup(func() { _ = store.Crash() })
+		if n == 1 {
+			c.admit(all[0], name, n, 1)
+		}
+	}
+	require.Eventually(c.t, func() bool { return len(all[2].Snapshot().Voters) == 3 }, 15*time.Second, 20*time.Millisecond)
+	return all
+}
+
+// leader is the number of the member that leads, as another one sees it; -1 for none.
+func (c *cluster) leader(store *peers.Store) int {
+	leads := store.Snapshot().Leader
+	return slices.IndexFunc([]int{1, 2, 3}, func(n int) bool { return leads == net.JoinHostPort(address(n), fmt.Sprint(c.port)) })
+}
+
+// beat keeps a member alive until ctx ends, and takes the longest that a write of its took.
+func (c *cluster) beat(ctx context.Context, store *peers.Store, name string, longest *time.Duration, done chan<- error) {
+	for n := 0; ctx.Err() == nil; n++ {
+		began := time.Now()
+		if err := store.Report(ctx, who(name, 1), peerset.Report{State: fmt.Sprint(n)}); err != nil && ctx.Err() == nil {
+			done <- err
+			return
+		}
+		*longest = max(*longest, time.Since(began))
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	done <- nil
+}
+
+func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
+	c := newCluster(t)
+	all := c.shunning(func(s peerset.Snapshot) []string { return []string{s.Holder(peerset.LeaseWriter)} })
+	ctx, stop := context.WithCancel(t.Context())
+	done, longest := make(chan error, 3), make([]time.Duration, 3)
+	for n, store := range all {
+		go c.beat(ctx, store, fmt.Sprintf("db-%d", n+1), &longest[n], done)
+	}
+	require.Eventually(t, func() bool { return c.leader(all[0]) == 0 }, 5*time.Second, 20*time.Millisecond, "the founder leads")
+	for range 2 {
+		leads := c.leader(all[0])
+		_, err := all[leads].Seize(c.within(5*time.Second), who(fmt.Sprintf("db-%d", leads+1), 1), peerset.LeaseWriter, "test")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			for _, store := range all {
+				if now := c.leader(store); now < 0 || now == leads {
+					return false
+				}
+			}
+			return true
+		}, 10*time.Second, 20*time.Millisecond, "db-%d holds the lease and leads no more", leads+1)
+	}
+	stop()
+	for range all {
+		require.NoError(t, <-done, "writes go on")
+	}
+	require.Less(t, slices.Max(longest), 2*time.Second, "a write waits no longer than for the new leader")
+	t.Logf("longest writes: %v", longest)
+}
+
+func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
+	c := newCluster(t)
+	all := c.shunning(func(peerset.Snapshot) []string { return []string{"db-1", "db-2", "db-3"} })
+	require.Never(t, func() bool { return c.leader(all[1]) > 0 }, time.Second, 20*time.Millisecond, "all are shunned: who leads goes on")
+}
+
+// TestALeaderThatDiesCostsNobodyALease has a lease renewed and wanted while nobody leads.
+func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
+	c := newCluster(t)
+	all := c.shunning(nil)
+	const ttl = 3 * time.Second
+	ctx := c.within(20 * time.Second)
+	lease, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+	require.NoError(t, err)
+	require.True(t, held)
+	require.Eventually(t, func() bool { return all[2].Snapshot().Holder(peerset.LeaseWriter) == "db-2" }, 5*time.Second, 20*time.Millisecond)
+
+	require.NoError(t, all[0].Crash())
+	died := time.Now()
+	var back time.Duration
+	for time.Since(died) < ttl+2*time.Second {
+		now, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+		require.NoError(t, err)
+		require.True(t, held)
+		require.Equal(t, lease, now)
+		if back == 0 {
+			back = time.Since(died)
+		}
+		_, taken, err := all[2].Hold(ctx, who("db-3", 1), peerset.LeaseWriter, ttl)
+		require.NoError(t, err)
+		require.False(t, taken, "%v after the leader's death", time.Since(died))
+		time.Sleep(ttl / 6) // the pace of renewals
+	}
+	t.Logf("the first write after the leader's death: %v", back)
+	require.Less(t, back, 4*time.Second)
+}
