@@ -49,12 +49,13 @@ const password = `it's $HOME "and" \n; -- 100%`
 
 // world is a stack's database nodes: real servers on addresses of loopback, real drivers, a peer set in memory.
 type world struct {
-	t     *testing.T
-	set   *memory
-	dir   string // inside the root
-	ca    *x509.Certificate
-	caKey *ecdsa.PrivateKey
-	nodes map[string]*node
+	t      *testing.T
+	set    *memory
+	dir    string // inside the root
+	method string // of state transfers
+	ca     *x509.Certificate
+	caKey  *ecdsa.PrivateKey
+	nodes  map[string]*node
 }
 
 type node struct {
@@ -73,7 +74,7 @@ type node struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, set: newMemory(), nodes: map[string]*node{}}
+	w := &world{t: t, set: newMemory(), method: "rsync", nodes: map[string]*node{}}
 	host, err := os.MkdirTemp(filepath.Join(root(), "var/tmp"), "galera")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(host, 0o755))
@@ -120,7 +121,9 @@ func (w *world) baked() string {
 	require.NoError(w.t, err)
 	for _, line := range manifest.Bake.Commands {
 		if strings.Contains(line, target) {
-			_, err := command.Run(w.t.Context(), command.Command{Args: []string{"chroot", root(), "/bin/sh", "-ec", strings.ReplaceAll(line, target, dir)}})
+			script, err := manifest.RenderText("bake", line, roles.Facts{Release: "debian-13"})
+			require.NoError(w.t, err)
+			_, err = command.Run(w.t.Context(), command.Command{Args: []string{"chroot", root(), "/bin/sh", "-ec", strings.ReplaceAll(string(script), target, dir)}})
 			require.NoError(w.t, err)
 		}
 	}
@@ -175,7 +178,7 @@ func (n *node) render() {
 	manifest, err := roles.Load(roles.Embedded(), "db")
 	require.NoError(n.w.t, err)
 	facts := roles.Facts{Stack: "demo", Node: n.name, Role: "db", Release: "debian-13", Incarnation: n.incarnation, Address: n.address(), Memory: 512 << 20, CPUs: 2,
-		Secrets: map[string]report.Secret{"wordpress.db_password": password}, PKI: n.w.pki(n.name)}
+		Secrets: map[string]report.Secret{"wordpress.db_password": password}, Settings: map[string]string{"galera.sst_method": n.w.method}, PKI: n.w.pki(n.name)}
 	for _, t := range manifest.Templates {
 		text, err := manifest.Render(t, facts)
 		require.NoError(n.w.t, err)
@@ -277,6 +280,7 @@ func (w *world) count(name string) int {
 func TestTheLifeOfACluster(t *testing.T) {
 	w := newWorld(t)
 	w.launch("db-1", 1, 1, true)
+	w.synced(60*time.Second, "db-1")
 	w.launch("db-2", 2, 1, false)
 	w.launch("db-3", 3, 1, false)
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
