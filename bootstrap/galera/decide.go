@@ -81,8 +81,10 @@ func (w Wsrep) synced() bool  { return w.primary() && w.Ready && w.LocalState ==
 func (w Wsrep) donor() bool   { return w.primary() && w.LocalState == wsrepDonor }
 
 // unwritten tells that nothing was ever written in the cluster: each view takes a number of the history, and so does each
-// write.
-func (w Wsrep) unwritten() bool { return w.primary() && w.Views > 0 && w.Seqno == w.Views }
+// write. Galera tells the members' addresses before the server knows of their view.
+func (w Wsrep) unwritten() bool {
+	return w.primary() && w.Views > 0 && w.Seqno == w.Views && w.Size == len(w.Incoming)+w.Arbiters
+}
 
 // Local is what the node knows of itself without asking anybody.
 type Local struct {

@@ -27,7 +27,7 @@ func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record
 			unwritten = time.Now()
 		}
 		guest, expected := in.guest(*record, invited)
-		came := record.Invited == nil || in.inView(record.Invited.Node)
+		came := record.Invited == nil || in.inView(record.Invited.Node) && in.Local.Wsrep.Seqno > record.Invited.Seqno
 		switch {
 		case !came && time.Since(asked) < d.Times.Invite && in.alive(record.Invited.Node):
 		case time.Since(unwritten) > d.Times.Pause: // a view and its number are not seen at once

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +57,10 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 	r.eventually("db-1 is invited", func() bool { return r.decision().Invited != nil })
 	require.Equal(t, galera.Invitation{Node: "db-1", Incarnation: 1, UUID: ours, Seqno: 1}, *r.decision().Invited)
 	require.Empty(t, r.decision().UUID)
+	r.server.edit(func(s *server) { s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"} })
+	time.Sleep(10 * times.Tick)
+	require.Equal(t, "db-1", r.decision().Invited.Node, "its address is there, and the view is not yet")
+	r.server.edit(func(s *server) { s.wsrep.Incoming = []string{"10.0.0.2"} })
 	r.comes("10.0.0.1")
 	r.eventually("db-3 is invited", func() bool { return r.decision().Invited.Node == "db-3" })
 	require.EqualValues(t, 2, r.decision().Invited.Seqno, "the number that the history has reached by then")
