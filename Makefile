@@ -89,6 +89,12 @@ bench-failover: build packer ## measure how long clients wait when the writer is
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestFailover ./e2e
 
+JOIN_ROUNDS ?= 5
+.PHONY: bench-join
+bench-join: build packer ## measure how fast blank database nodes are Synced, with Hornero and without, in turn (root; JOIN_ROUNDS=5)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	JOIN_ROUNDS=$(JOIN_ROUNDS) go test -v -count 1 -timeout 3h -tags root,bench,libsqlite3,nosqlite3,netgo,osusergo -run TestJoin ./e2e
+
 .PHONY: bench-consensus
 bench-consensus: build packer ## take the peer set's leader away, then its quorum: no client may notice (root)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"

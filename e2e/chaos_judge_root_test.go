@@ -28,8 +28,8 @@ func kind(drawn []fault) string {
 	return drawn[0].name
 }
 
-// summary is a table of the rounds, by what was done in them.
-func summary(l *load) string {
+// tally is a table of the rounds, by what was done in them.
+func tally(l *load) string {
 	by := map[string][]outcome{}
 	for _, one := range l.outcomes {
 		by[one.kind] = append(by[one.kind], one)

@@ -33,7 +33,7 @@ func TestChaos(t *testing.T) {
 	s.untilHealthy()
 	l := newLoad(t, s)
 	fmt.Printf("%-5s %-60s %6s %8s %8s %8s  %s\n", "round", "fault", "rows", "gap", "heals", "writers", "register")
-	t.Cleanup(func() { fmt.Print(summary(l)) })
+	t.Cleanup(func() { fmt.Print(tally(l)) })
 	for round := 1; count > 0; round++ {
 		drawn := []fault{faults()[dice.IntN(len(faults()))]}
 		if dice.IntN(pairsIn) == 0 {

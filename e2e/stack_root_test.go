@@ -52,34 +52,43 @@ type node struct {
 // launch bakes the images, copies the checked-in stack.yaml and brings it up, with keys and secrets of its own. With
 // E2E_STACK, the stack.yaml of a stack that runs in the lab, it uses that one and leaves it running.
 func launch(t *testing.T) *site {
+	text, err := os.ReadFile("../stack.yaml")
+	require.NoError(t, err)
+	s := prepare(t, string(text), nil)
+	if os.Getenv("E2E_STACK") != "" {
+		return s
+	}
+	s.reserve()
+	out := s.must("up")
+	t.Log(out)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	s.address = lines[len(lines)-1]
+	require.Regexp(t, `^http://127\.[0-9.]+/$`, s.address, "the last line is the address")
+	return s
+}
+
+// prepare starts the lab and bakes the images in it, for a stack with keys and secrets of its own that nobody has launched.
+// With E2E_STACK it makes do with what is there.
+func prepare(t *testing.T, stack string, lab []string, bake ...string) *site {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
 	if running := os.Getenv("E2E_STACK"); running != "" {
 		return &site{t: t, root: root, file: running, env: append(os.Environ(), "LAB="+labName)}
 	}
 	folder := t.TempDir()
-	text, err := os.ReadFile(filepath.Join(root, "stack.yaml"))
-	require.NoError(t, err)
 	s := &site{t: t, root: root, file: filepath.Join(folder, "stack.yaml")}
-	require.NoError(t, os.WriteFile(s.file, text, 0o644))
+	require.NoError(t, os.WriteFile(s.file, []byte(stack), 0o644))
 	s.env = append(os.Environ(), "LAB="+labName, "XDG_CONFIG_HOME="+folder, "XDG_DATA_HOME="+folder, "HORNERO_AGE_KEY_FILE="+filepath.Join(folder, "age.key"))
 
-	s.must("lab", "start", "--name", labName, "--addr", labAddr, "--public-range", labRange)
+	s.must(append([]string{"lab", "start", "--name", labName, "--addr", labAddr, "--public-range", labRange}, lab...)...)
 	t.Cleanup(func() { s.leavesNothing() })
 	t.Cleanup(s.explain)
-	bake := exec.Command(filepath.Join(root, "scripts/images.sh"))
-	bake.Dir, bake.Env = root, s.env
+	command := exec.Command(filepath.Join(root, "scripts/images.sh"), bake...)
+	command.Dir, command.Env = root, s.env
 	started := time.Now()
-	out, err := bake.CombinedOutput()
+	out, err := command.CombinedOutput()
 	require.NoError(t, err, string(out))
 	t.Logf("baked in %.1f s", time.Since(started).Seconds())
-
-	s.reserve()
-	out2 := s.must("up")
-	t.Log(out2)
-	lines := strings.Split(strings.TrimSpace(out2), "\n")
-	s.address = lines[len(lines)-1]
-	require.Regexp(t, `^http://127\.[0-9.]+/$`, s.address, "the last line is the address")
 	return s
 }
 

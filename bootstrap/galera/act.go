@@ -144,28 +144,25 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 		if action.Kind != Bootstrap || action.Position != decided.Position {
 			return nil
 		}
-		if err := d.record(ctx, lease, action); err != nil {
+		if err := d.record(ctx, lease, in, action); err != nil {
 			return err
 		}
 		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
 		d.Log.Info("bootstrap the cluster", "position", action.Position.String(), "epoch", lease.Epoch, "reason", action.Reason)
+		d.fresh = !action.Position.Named()
 		return d.start(ctx, &following{state: action.State}, d.Unit.Bootstrap)
 	})
 }
 
-func (d *Driver) record(ctx context.Context, lease peerset.Lease, action Action) error {
+func (d *Driver) record(ctx context.Context, lease peerset.Lease, in Input, action Action) error {
 	record := Record{UUID: action.Position.UUID, Epoch: lease.Epoch, Node: d.Node, Incarnation: d.Incarnation, Seqno: action.Position.Seqno,
 		Evidence: action.Evidence, Time: time.Now().UTC()}
 	if !action.Position.Named() {
-		record.UUID = ""
+		record.UUID, record.Seed = "", in.Local.Seed
 	}
-	text, err := record.encode()
-	if err != nil {
-		return fmt.Errorf("write the decision to bootstrap: %w", err)
-	}
-	if err := d.Set.Put(ctx, SettingDecision, text, lease); err != nil {
+	if err := d.rewrite(ctx, lease, record); err != nil {
 		return fmt.Errorf("write the decision to bootstrap: %w", err)
 	}
 	return nil
@@ -174,11 +171,20 @@ func (d *Driver) record(ctx context.Context, lease peerset.Lease, action Action)
 // conclude makes the users of a new history and writes its UUID down. Only then the node calls itself synced, and others
 // join it.
 func (d *Driver) conclude(ctx context.Context) error {
-	wsrep := d.known().Wsrep
-	if !wsrep.synced() {
+	if !d.known().Wsrep.synced() {
 		return nil
 	}
 	return d.under(ctx, peerset.LeaseGaleraBootstrap, func(ctx context.Context, lease peerset.Lease) error {
+		record, found, err := recordOf(d.Set.Snapshot())
+		if err != nil || !found || record.UUID != "" {
+			return err
+		}
+		if d.fresh {
+			if err := d.invite(ctx, lease, &record); err != nil {
+				return err
+			}
+			d.fresh = false
+		}
 		if d.GrantsFile != "" {
 			text, err := os.ReadFile(d.GrantsFile)
 			if err != nil {
@@ -191,16 +197,9 @@ func (d *Driver) conclude(ctx context.Context) error {
 				return err
 			}
 		}
-		record, found, err := recordOf(d.Set.Snapshot())
-		if err != nil || !found {
-			return err
-		}
+		wsrep := d.known().Wsrep
 		record.UUID, record.Seqno, record.Epoch = wsrep.UUID, wsrep.Seqno, lease.Epoch
-		text, err := record.encode()
-		if err != nil {
-			return fmt.Errorf("write the cluster's UUID: %w", err)
-		}
-		if err := d.Set.Put(ctx, SettingDecision, text, lease); err != nil {
+		if err := d.rewrite(ctx, lease, record); err != nil {
 			return fmt.Errorf("write the cluster's UUID: %w", err)
 		}
 		d.Log.Info("the cluster's history has begun", "uuid", record.UUID, "epoch", record.Epoch)
@@ -208,16 +207,25 @@ func (d *Driver) conclude(ctx context.Context) error {
 	})
 }
 
+func (d *Driver) rewrite(ctx context.Context, lease peerset.Lease, record Record) error {
+	text, err := record.encode()
+	if err != nil {
+		return err
+	}
+	return d.Set.Put(ctx, SettingDecision, text, lease)
+}
+
 func (d *Driver) reform(ctx context.Context, decided Action) error {
 	return d.under(ctx, peerset.LeaseGaleraBootstrap, func(ctx context.Context, lease peerset.Lease) error {
 		if err := d.look(ctx); err != nil {
 			return err
 		}
-		action := Decide(d.input())
+		in := d.input()
+		action := Decide(in)
 		if action.Kind != Reform || action.Position != decided.Position {
 			return nil
 		}
-		if err := d.record(ctx, lease, action); err != nil {
+		if err := d.record(ctx, lease, in, action); err != nil {
 			return err
 		}
 		d.Log.Info("form the primary component again", "position", action.Position.String(), "epoch", lease.Epoch)
@@ -233,6 +241,9 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 			return err
 		}
 		return d.start(ctx, &following{state: StateJoining, unled: true}, d.Unit.Start)
+	}
+	if action.Position.Named() {
+		return d.accept(ctx, in, action)
 	}
 	if turn := in.Peers.Holder(peerset.LeaseGaleraJoin); turn != "" && turn != d.Node && time.Since(d.tried) < d.Times.LeaseTTL/renewals {
 		return nil
@@ -274,6 +285,11 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 	}
 	if bootstrap := action.Kind == Bootstrap; bootstrap || in.Local.Content == ContentKnown && !action.Wipe {
 		if err := d.Data.Resume(in.Local.Position, bootstrap); err != nil {
+			return err
+		}
+	}
+	if action.Kind == Join && action.Position.Named() {
+		if err := d.Data.Resume(action.Position, false); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -177,6 +178,15 @@ func (d DataDir) Resume(position Position, bootstrap bool) error {
 		return fmt.Errorf("leave position %s: %w", position, err)
 	}
 	return nil
+}
+
+// Seed is what the bake's mark says: drawn by lot in each bake, when all else was in the directory.
+func (d DataDir) Seed() (string, error) {
+	text, err := readIfThere(d.Path, pristineMark)
+	if err != nil {
+		return "", fmt.Errorf("read the bake's mark: %w", err)
+	}
+	return strings.TrimSpace(text), nil
 }
 
 // Touch removes the mark of the bake.

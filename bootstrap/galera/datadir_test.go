@@ -46,6 +46,17 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+func TestSeedIsWhatTheMarkSays(t *testing.T) {
+	dir := galera.DataDir{Path: t.TempDir()}
+	seed, err := dir.Seed()
+	require.NoError(t, err)
+	require.Empty(t, seed, "no mark")
+	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "hornero-pristine"), []byte("00ff\n"), 0o600))
+	seed, err = dir.Seed()
+	require.NoError(t, err)
+	require.Equal(t, "00ff", seed)
+}
+
 func TestResumeLeavesTheRecoveredPosition(t *testing.T) {
 	dir := galera.DataDir{Path: t.TempDir()}
 	position := galera.Position{UUID: ours, Seqno: 42}

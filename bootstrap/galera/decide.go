@@ -61,6 +61,7 @@ const (
 type Wsrep struct {
 	ClusterStatus string // "Primary", "non-Primary", "Disconnected"
 	LocalState    int    // as in Galera: 1 joining, 2 donor, 3 joined, 4 synced
+	Views         int64  // primary components that the cluster's history had, this one among them
 	Ready         bool
 	Size          int
 	UUID          string
@@ -80,11 +81,18 @@ func (w Wsrep) primary() bool { return w.ClusterStatus == "Primary" }
 func (w Wsrep) synced() bool  { return w.primary() && w.Ready && w.LocalState == wsrepSynced }
 func (w Wsrep) donor() bool   { return w.primary() && w.LocalState == wsrepDonor }
 
+// unwritten tells that nothing was ever written in the cluster: each view takes a number of the history, and so does each
+// write. Galera tells the members' addresses before the server knows of their view.
+func (w Wsrep) unwritten() bool {
+	return w.primary() && w.Views > 0 && w.Seqno == w.Views && w.Size == len(w.Incoming)+w.Arbiters
+}
+
 // Local is what the node knows of itself without asking anybody.
 type Local struct {
 	Process   Process
 	Content   Content // of a stopped server's data directory
 	Position  Position
+	Seed      string // of a pristine directory: what names it and those that are equal to it
 	Wsrep     Wsrep  // of a running server
 	Served    bool   // the server answered before and was not seen down since
 	Synced    bool   // the server was synced, and in the primary component ever since
@@ -141,7 +149,8 @@ type Action struct {
 	Wipe   bool // Join: the data directory is of no use and goes first
 	// Evidence is what each known database node said; it goes into the record.
 	Evidence map[string]string
-	Position Position // Bootstrap: where from; zero for a new history
+	// Position is, for Bootstrap, where from, zero for a new history; for Join, what the untouched directory is declared to be.
+	Position Position
 }
 
 // How long decisions that end an outage must stand. Two heartbeats for evidence; a non-primary component gets the time
@@ -263,8 +272,8 @@ func (in Input) running() Action {
 	if err != nil {
 		return refuse(err.Error())
 	}
-	if found && in.mine(record) && record.UUID == "" {
-		return Action{Kind: Conclude, State: StateBootstrapping, Reason: "the new cluster is up: make its users, record its UUID"}
+	if found && record.UUID == "" {
+		return in.begun(record)
 	}
 	state := in.serving()
 	if serves := state == StateSynced || state == StateDonor; serves && w.otherThan(record) {
@@ -287,6 +296,15 @@ func (in Input) running() Action {
 func (w Wsrep) otherThan(record Record) bool {
 	running := Position{UUID: w.UUID}
 	return running.Named() && record.UUID != "" && w.UUID != record.UUID
+}
+
+// begun is what a member of a cluster without users does: the one that began it makes them. Galera's quorum tells when that
+// one is not in the cluster any more; whoever is makes them then.
+func (in Input) begun(record Record) Action {
+	if in.mine(record) || !in.inView(record.Node) {
+		return Action{Kind: Conclude, State: StateBootstrapping, Reason: "the new cluster is up: make its users, record its UUID"}
+	}
+	return Action{Kind: Wait, State: StateJoining, Reason: "in the new cluster; " + record.Node + " is to make its users"}
 }
 
 func (in Input) nonPrimary() Action {
@@ -317,6 +335,9 @@ func (in Input) stopped() Action {
 	}
 	if len(in.otherPrimaries()) > 0 {
 		return in.join()
+	}
+	if position := in.invited(); position.Named() {
+		return Action{Kind: Join, State: StateJoining, Position: position, Reason: "begins together with the others"}
 	}
 	if !in.Peers.Quorum {
 		return in.blind()

@@ -46,6 +46,16 @@ func dead(p peerset.Peer) peerset.Peer {
 	return p
 }
 
+func elsewhere(p peerset.Peer) peerset.Peer {
+	p.Address = "10.0.0.99"
+	return p
+}
+
+// invitation is a history that db-1 has begun in directory seed, with a node invited at its third number.
+func invitation(t *testing.T, seed, node string, incarnation int) map[string]string {
+	return record(t, galera.Record{Node: "db-1", Incarnation: 1, Seed: seed, Invited: &galera.Invitation{Node: node, Incarnation: incarnation, UUID: ours, Seqno: 3}})
+}
+
 func record(t *testing.T, r galera.Record) map[string]string {
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
@@ -73,6 +83,7 @@ func settings(s map[string]string) edit {
 		}
 	}
 }
+func seed(s string) edit         { return func(i *galera.Input) { i.Local.Seed = s } }
 func founder(i *galera.Input)    { i.Founder = true }
 func noQuorum(i *galera.Input)   { i.Peers.Quorum = false }
 func parting(i *galera.Input)    { i.Leave, i.Parting = true, true }
@@ -141,6 +152,20 @@ func TestDecide(t *testing.T) {
 		{name: "after a failed start it backs off", in: in(founder, backingOff, failed(2)), want: galera.Wait, reason: "start 2 failed"},
 		{name: "a torn transfer is never a beginning", in: in(peers(empty("db-1"), peer("db-3", "waiting", galera.FactEvidence, "torn"))), want: galera.Wait, reason: "half-finished state transfers are left, on db-3"},
 		{name: "the stack had data once and all of it is gone", in: in(peers(empty("db-1"), empty("db-3")), settings(begun)), want: galera.Wait, reason: "no database node holds data of cluster " + ours},
+
+		// Beginning together.
+		{name: "an invited node with the same directory begins at once", in: in(seed("a"), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Join, state: galera.StateJoining, reason: "together with the others"},
+		{name: "one with another directory does not", in: in(seed("b"), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait, reason: "or for word of db-1"},
+		{name: "nor one from an image that names no directory", in: in(peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "", "db-2", 1))), want: galera.Wait},
+		{name: "nor one that was started before", in: in(seed("a"), content(galera.ContentBlank), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait},
+		{name: "nor one with data", in: in(seed("a"), known(ours, 5), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait},
+		{name: "nor another node", in: in(seed("a"), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-3", 1))), want: galera.Wait},
+		{name: "nor another incarnation", in: in(seed("a"), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 2))), want: galera.Wait},
+		{name: "nor when the host is gone", in: in(seed("a"), peers(dead(peer("db-1", galera.StateBootstrapping))), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait},
+		{name: "nor without a quorum", in: in(seed("a"), noQuorum, peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait, reason: "no quorum"},
+		{name: "a guest serves nobody before there are users", in: in(running("Primary", 4, 2), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait, state: galera.StateJoining, reason: "db-1 is to make its users"},
+		{name: "a guest whose host has left the cluster makes them", in: in(running("Primary", 4, 2), peers(elsewhere(peer("db-1", galera.StateBootstrapping))), settings(invitation(t, "a", "db-2", 1))), want: galera.Conclude},
+		{name: "a host that lost its data does not begin anew: a guest may have it", in: in(content(galera.ContentBlank), settings(record(t, galera.Record{Node: "db-2", Incarnation: 1, Invited: &galera.Invitation{Node: "db-1"}}))), want: galera.Wait, reason: "or for word of db-1, db-3"},
 
 		// Joining.
 		{name: "join whoever is primary", in: in(peers(primary("db-1", ours))), want: galera.Join, state: galera.StateJoining, reason: "join db-1"},

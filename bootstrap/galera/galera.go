@@ -31,6 +31,9 @@ const (
 	// DefaultForlorn is how long a joining server may wait while the peer set has a quorum and knows of no primary component:
 	// longer than Galera takes to form the last one again when all its members are there.
 	DefaultForlorn = 10 * time.Second
+	// DefaultInvite is how long a new cluster waits, before anything is written in it, for a node that it invited; it waits
+	// for as long for one that is known and has not said yet what it holds.
+	DefaultInvite = 4 * time.Second
 	// DefaultSeqnoEvery is how often a serving node refreshes the seqno that it reports: each report wakes every watcher.
 	DefaultSeqnoEvery = 30 * time.Second
 	DefaultBackoff    = 2 * time.Second
@@ -51,7 +54,7 @@ const (
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, SeqnoEvery, Backoff, Grace, Pause, Yield, Parting, Unreadable time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, Invite, SeqnoEvery, Backoff, Grace, Pause, Yield, Parting, Unreadable time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -101,6 +104,7 @@ type Driver struct {
 	stopping  time.Time // the last request to stop
 	lasting   lasting
 	disowned  bool
+	fresh     bool // this agent began a history, and wrote nothing in it yet
 	compared  compared
 	regrantAt time.Time  // before that users and grants are not tried again
 	found     *following // a server on its way that this agent did not start
@@ -114,7 +118,7 @@ func New(config Config) *Driver {
 		value    *time.Duration
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
-		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
+		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.Invite, DefaultInvite}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
 		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Parting, DefaultParting}, {&t.Unreadable, DefaultUnreadable}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
@@ -246,7 +250,10 @@ func (d *Driver) look(ctx context.Context) error {
 func (d *Driver) inspect(local *Local, unread error) {
 	content, position, err := d.Data.Inspect()
 	err = cmp.Or(unread, err)
-	local.Content, local.Position, local.Unseen = content, position, ""
+	local.Content, local.Position, local.Seed, local.Unseen = content, position, "", ""
+	if err == nil && content == ContentPristine {
+		local.Seed, err = d.Data.Seed()
+	}
 	switch {
 	case err != nil:
 		local.Content, local.Position, local.Unseen = "", Position{}, err.Error()
@@ -326,6 +333,9 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 	}
 	if in.Local.Short {
 		facts[FactShort] = "yes"
+	}
+	if in.Local.Seed != "" {
+		facts[FactSeed] = in.Local.Seed
 	}
 	if in.Local.Unread > 0 {
 		facts[FactReason] = "its data cannot be read: " + short(in.Local.Trouble)

@@ -48,6 +48,8 @@ type Data interface {
 	// Disown leaves, for every later start of the agent, that an incarnation is gone and why; Disowned reads it.
 	Disown(incarnation int, why string) error
 	Disowned(incarnation int) (string, error)
+	// Seed names the pristine directory: all that were baked together, and no others, have the same name; "" for none.
+	Seed() (string, error)
 	// Touch marks the directory as no longer pristine.
 	Touch() error
 	// Transferring tells whether a state transfer into the directory is under way; Begin marks that one was seen, and

@@ -101,7 +101,7 @@ func TestTheWriterIsNoDonor(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := peerset.Bind(w.set, other.who()).Seize(t.Context(), peerset.LeaseWriter, "a test")
+	_, err := peerset.Bind(w.set, other.who()).Seize(t.Context(), w.set.Snapshot().Leases[peerset.LeaseWriter], "a test")
 	require.NoError(t, err)
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
 	require.Equal(t, "db-2", w.set.Snapshot().Holder(peerset.LeaseWriter))

@@ -99,3 +99,67 @@ func garbage(t *testing.T, path string) {
 	_, err = file.WriteAt([]byte(strings.Repeat("garbage.", 16<<10)), 3*16<<10)
 	require.NoError(t, err)
 }
+
+func TestNodesBeginTogether(t *testing.T) {
+	const copied, asked = "SST completed on joiner", "State transfer required"
+	w := newWorld(t)
+	w.launch("db-2", 2, 1, false)
+	w.launch("db-3", 3, 1, false)
+	w.launch("db-1", 1, 1, true)
+	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+	for _, name := range []string{"db-2", "db-3"} {
+		require.NotContains(t, w.nodes[name].log(), asked, "%s has the same directory and came before anything was written", name)
+	}
+	db := w.nodes["db-1"].sql()
+	defer db.Close()
+	for _, statement := range []string{"CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)", "INSERT INTO wordpress.t VALUES (), (), ()"} {
+		_, err := db.Exec(statement)
+		require.NoError(t, err)
+	}
+	users := func(name string) (count int) {
+		db := w.nodes[name].sql()
+		defer db.Close()
+		require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM mysql.global_priv WHERE User = 'wordpress'").Scan(&count))
+		return count
+	}
+	for _, name := range []string{"db-2", "db-3"} {
+		w.eventually(5*time.Second, "the rows", func() error {
+			if count := w.count(name); count != 3 {
+				return fmt.Errorf("%d rows on %s", count, name)
+			}
+			return nil
+		})
+		require.Equal(t, 1, users(name))
+	}
+
+	t.Log("a node is replaced by one from the same image: by now it needs a copy")
+	w.nodes["db-3"].crash()
+	w.launch("db-3", 4, 2, false)
+	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+	require.Contains(t, w.nodes["db-3"].log(), copied)
+	require.Equal(t, 3, w.count("db-3"))
+
+	t.Log("all machines lose power: the history goes on with what is on their disks")
+	for _, name := range []string{"db-1", "db-2", "db-3"} {
+		w.nodes[name].crash()
+	}
+	for _, name := range []string{"db-1", "db-2", "db-3"} {
+		w.nodes[name].boot()
+	}
+	w.synced(90*time.Second, "db-1", "db-2", "db-3")
+	require.Equal(t, 3, w.count("db-2"))
+}
+
+func TestAnotherDirectoryIsNotInvited(t *testing.T) {
+	w := newWorld(t)
+	mark := w.host(w.baked() + "/hornero-pristine")
+	w.launch("db-1", 1, 1, true)
+	require.NoError(t, os.WriteFile(mark, []byte("another\n"), 0o660))
+	w.launch("db-2", 2, 1, false)
+	require.NoError(t, os.WriteFile(mark, nil, 0o660))
+	w.launch("db-3", 3, 1, false)
+	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+	for _, name := range []string{"db-2", "db-3"} {
+		require.Contains(t, w.nodes[name].log(), "SST completed on joiner", "%s gets a copy", name)
+	}
+}

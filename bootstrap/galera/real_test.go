@@ -293,6 +293,7 @@ func (n *node) exec(statement string, args ...any) error {
 func TestTheLifeOfACluster(t *testing.T) {
 	w := newWorld(t)
 	w.launch("db-1", 1, 1, true)
+	w.synced(60*time.Second, "db-1")
 	w.launch("db-2", 2, 1, false)
 	w.launch("db-3", 3, 1, false)
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")

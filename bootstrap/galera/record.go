@@ -20,7 +20,9 @@ type Record struct {
 	Node        string            `json:"node"`
 	Incarnation int               `json:"incarnation"`
 	Seqno       int64             `json:"seqno"`
-	Evidence    map[string]string `json:"evidence"` // by node: what it said
+	Evidence    map[string]string `json:"evidence"`       // by node: what it said
+	Seed        string            `json:"seed,omitempty"` // names the untouched directory in which a new history begins; "" for none
+	Invited     *Invitation       `json:"invited,omitempty"`
 	Time        time.Time         `json:"time"`
 }
 
@@ -34,6 +36,15 @@ func recordOf(snapshot peerset.Snapshot) (Record, bool, error) {
 		return Record{}, false, fmt.Errorf("read setting %s: %w", SettingDecision, err)
 	}
 	return record, true, nil
+}
+
+// Invitation asks a node whose directory is the same as the one in which the history began to come in before anything is
+// written: what it holds is what the cluster holds, and nothing needs to be copied.
+type Invitation struct {
+	Node        string `json:"node"`
+	Incarnation int    `json:"incarnation"`
+	UUID        string `json:"uuid"`
+	Seqno       int64  `json:"seqno"`
 }
 
 func (r Record) encode() (string, error) {
@@ -55,6 +66,7 @@ const (
 	FactShort         = "galera.short"  // there is too little of it to take writes
 	FactReason        = "galera.reason" // why there is no evidence
 	FactArbiters      = "galera.arbiters"
+	FactSeed          = "galera.seed" // of a directory that is as it was baked
 )
 
 // Evidence is what a node that is in no primary component can say about its data.

@@ -29,7 +29,7 @@ type rig struct {
 
 // times are short, and SettleWipe is 30 ms.
 var times = galera.Times{Tick: 2 * time.Millisecond, WriterTick: 10 * time.Millisecond, WriterTTL: 200 * time.Millisecond, LeaseTTL: 200 * time.Millisecond,
-	Stall: 150 * time.Millisecond, Forlorn: 60 * time.Millisecond, SeqnoEvery: time.Millisecond, Backoff: 2 * time.Millisecond, Grace: 20 * time.Millisecond, Pause: 2 * time.Millisecond, Settle: 0.001}
+	Stall: 150 * time.Millisecond, Forlorn: 60 * time.Millisecond, Invite: 300 * time.Millisecond, SeqnoEvery: time.Millisecond, Backoff: 2 * time.Millisecond, Grace: 20 * time.Millisecond, Pause: 2 * time.Millisecond, Settle: 0.001}
 
 func newRig(t *testing.T, files map[string]string) *rig {
 	r := &rig{t: t, set: newMemory(), server: &server{process: galera.ProcessStopped}}

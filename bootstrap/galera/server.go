@@ -65,7 +65,7 @@ func (silent) Print(...any) {}
 func (s *Server) Close() error { return s.db.Close() }
 
 const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready',
- 'wsrep_cluster_size', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
+ 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
 
 // Probe asks the server for its own view.
 func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
@@ -94,6 +94,7 @@ func parseStatus(status map[string]string) Wsrep {
 	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Seqno: UnknownSeqno}
 	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
 	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
+	w.Views, _ = strconv.ParseInt(status["wsrep_cluster_conf_id"], 10, 64)
 	if seqno, err := strconv.ParseInt(status["wsrep_last_committed"], 10, 64); err == nil {
 		w.Seqno = seqno
 	}

@@ -53,7 +53,7 @@ func (in Input) weigh() verdict {
 		v.refusal = "only half-finished state transfers are left, on " + list(torn)
 	case !found && in.Founder && in.Local.Content == ContentPristine && len(torn) == 0:
 		v.best = in.Node
-	case found && record.UUID == "" && in.mine(record) && in.Local.blank():
+	case found && record.UUID == "" && record.Invited == nil && in.mine(record) && in.Local.blank():
 		v.best = in.Node
 	case len(missing) > 0 && record.UUID == "":
 		v.refusal = "waits for the first database node to begin, or for word of " + list(missing) + "; one that will never come can be declared gone: hornero-bootstrap forget NAME"

@@ -99,3 +99,5 @@ func Healthy(in Input, state State) bool {
 	}
 	return state == StateSynced || state == StateDonor && (in.holdsWriter() || len(in.otherWriters()) == 0)
 }
+
+func (in Input) inView(name string) bool { return slices.Contains(in.view(), name) }

@@ -68,7 +68,7 @@ func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	require.Eventually(t, func() bool { return c.leader(all[0]) == 0 }, 5*time.Second, 20*time.Millisecond, "the founder leads")
 	for range 2 {
 		leads := c.leader(all[0])
-		_, err := all[leads].Seize(c.within(5*time.Second), who(fmt.Sprintf("db-%d", leads+1), 1), peerset.LeaseWriter, "test")
+		_, err := all[leads].Seize(c.within(5*time.Second), who(fmt.Sprintf("db-%d", leads+1), 1), peerset.Lease{Name: peerset.LeaseWriter, Epoch: all[leads].Snapshot().Leases[peerset.LeaseWriter].Epoch}, "test")
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
 			for _, store := range all {

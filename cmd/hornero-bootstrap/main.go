@@ -91,7 +91,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 		Known:    func() bool { return peers.Known(dqlite) },
 		SetAside: func() error { return peers.SetAside(dqlite) },
 		Open: func(ctx context.Context, o bootstrap.Opening) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Refused: o.Refused, Log: log})
+			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Refused: o.Refused, Shun: o.Shun, Log: log})
 		},
 	})
 	go func() {
