@@ -19,7 +19,7 @@ const awkward = `it's "5 $HOME" \ # 100%: {x} -- ünd; <?php`
 // What HAProxy reads of a text with a password in it is the password.
 func TestAnyPasswordReachesHAProxy(t *testing.T) {
 	facts := nodeFacts("proxy", "debian-12")
-	facts.Secrets["proxy.stats_password"] = awkward
+	facts.Secrets["proxy.stats_password"], facts.Anchor = awkward, "" // no reserved IP, so no certificate that is not here
 	text := render(t, "proxy", facts)["/etc/haproxy/haproxy.cfg"]
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")
 	check := func(text string) (string, error) {
@@ -37,7 +37,7 @@ func TestAnyPasswordReachesHAProxy(t *testing.T) {
 
 func TestSpellingsAreWhatTextsHave(t *testing.T) {
 	facts := nodeFacts("proxy", "debian-12")
-	facts.Secrets["proxy.stats_password"] = awkward
+	facts.Secrets["proxy.stats_password"], facts.Anchor = awkward, "" // no reserved IP, so no certificate that is not here
 	facts.Secrets["wordpress.db_password"] = awkward
 	for role, path := range map[string]string{"proxy": "/etc/haproxy/haproxy.cfg", "web": "/etc/wordpress/config-default.php", "db": "/etc/mysql/hornero/grants.sql"} {
 		text := render(t, role, facts)[path]
