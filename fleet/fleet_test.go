@@ -2,6 +2,8 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -364,8 +366,17 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 		require.Len(t, plan.Survivors, 5, "all members were asked, and nobody else")
 		require.Empty(t, w.rebuilt)
 	}
-	w.survivors = map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10)}
+	w.survivors = map[string]status.Recovery{"db-1": spare}
+	w.config.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("a firewall is in the way")
+	}
 	plan, err := w.fleet().PlanRecovery(t.Context())
+	require.ErrorIs(t, err, fleet.ErrNoSurvivor)
+	require.ErrorContains(t, err, "db-2: reach db-2 by SSH: a firewall is in the way; db-3: ")
+	require.Len(t, plan.Unanswered, 5)
+	w.config.Dial = w.dial
+	w.survivors = map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10)}
+	plan, err = w.fleet().PlanRecovery(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, plan.Steps, "do it")
 	plan, err = w.fleet().Recover(t.Context(), plan)
