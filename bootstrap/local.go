@@ -40,7 +40,12 @@ func (a *Agent) Status() status.Status {
 	writer := snapshot.Leases[peerset.LeaseWriter]
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
 	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
-	s.PeerSet.Forgotten = snapshot.Forgotten()
+	s.PeerSet.Forgotten, s.PeerSet.Leases = snapshot.Forgotten(), map[string]string{}
+	for name, lease := range snapshot.Leases {
+		if lease.Holder != "" {
+			s.PeerSet.Leases[name] = lease.Holder
+		}
+	}
 	for _, peer := range snapshot.Peers {
 		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})
 	}

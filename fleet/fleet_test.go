@@ -184,11 +184,14 @@ func TestStatus(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.Healthy())
 	require.Equal(t, "db-1", report.Writer)
+	require.Equal(t, "db-1", report.WriterLine())
+	require.Equal(t, []string{"leader 10.0.0.9:9202; voters 10.0.0.9:9202; era 0", "leases writer db-1"}, report.PeerSet.Lines)
+	require.Equal(t, map[string]string{"writer": "db-1"}, report.PeerSet.Leases)
 	for _, node := range report.Nodes {
 		require.Empty(t, node.Note, node.Name)
 	}
 	w.mutex.Lock()
-	w.unhealthy["web-2"] = true
+	w.unhealthy["web-2"], w.unhealthy["db-1"] = true, true
 	w.images = map[string]status.Image{
 		"db-2": {DriftFiles: 3, Findings: []status.Finding{{Path: "/usr/bin/env", What: "is changed"}}, Held: "no other db node serves"},
 		"db-3": {Problem: "mount /usr read-only: no"},
@@ -197,6 +200,7 @@ func TestStatus(t *testing.T) {
 	report, err = w.fleet().Status(t.Context())
 	require.NoError(t, err)
 	require.False(t, report.Healthy())
+	require.Equal(t, "db-1 (synced)", report.WriterLine())
 	notes := map[string]string{}
 	for _, node := range report.Nodes {
 		if node.Note != "" {

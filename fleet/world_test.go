@@ -285,7 +285,7 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	}
 	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,
-		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Era: w.era, Forgotten: w.forgotten, Writer: "db-1"}}
+		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Era: w.era, Forgotten: w.forgotten, Writer: "db-1", Leader: "10.0.0.9:9202", Voters: []string{"10.0.0.9:9202"}, Leases: map[string]string{"writer": "db-1"}}}
 	said.Image = w.images[document.Node]
 	if w.unhealthy[document.Node] {
 		said.Reason = "it was told to be"

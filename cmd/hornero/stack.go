@@ -150,7 +150,7 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.Writer)
+	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.WriterLine())
 	fmt.Fprintf(w, "%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n", "NODE", "ROLE", "INC", "DROPLET", "PUBLIC", "PRIVATE", "STATE", "HEALTHY", "IMAGE")
 	for _, node := range report.Nodes {
 		fmt.Fprintf(w, "%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n", node.Name, node.Role, node.Incarnation, node.DropletID, node.Addresses.Public, node.Addresses.Private, node.State, node.Healthy, node.Image)
@@ -160,6 +160,9 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		if node.Note != "" {
 			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
 		}
+	}
+	if len(report.PeerSet.Lines) > 0 {
+		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(report.PeerSet.Lines, "\n          "))
 	}
 	return nil
 }

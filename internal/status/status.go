@@ -3,7 +3,12 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,6 +43,45 @@ type PeerSet struct {
 	Peers      []Peer   `json:"peers"`
 	// Forgotten are the nodes that were declared gone, with their incarnation; 0 for one that never registered.
 	Forgotten map[string]int `json:"forgotten,omitempty"`
+	// Leases are the holders of all leases that are held.
+	Leases map[string]string `json:"leases,omitempty"`
+}
+
+// Lines are what people read of the peer set, apart from its peers.
+func (s PeerSet) Lines() []string {
+	if s.Founded == "" {
+		return nil // this node never joined one
+	}
+	voters := make([]string, len(s.Voters))
+	for at, voter := range s.Voters {
+		voters[at] = s.nameAt(voter)
+	}
+	lines := []string{fmt.Sprintf("leader %s; voters %s; era %d", s.nameAt(s.Leader), strings.Join(voters, ", "), s.Era)}
+	var leases, gone []string
+	for _, lease := range slices.Sorted(maps.Keys(s.Leases)) {
+		leases = append(leases, lease+" "+s.Leases[lease])
+	}
+	for _, node := range slices.Sorted(maps.Keys(s.Forgotten)) {
+		gone = append(gone, fmt.Sprintf("%s #%d", node, s.Forgotten[node]))
+	}
+	for what, list := range map[string][]string{"leases": leases, "declared gone": gone} {
+		if len(list) > 0 {
+			lines = append(lines, what+" "+strings.Join(list, ", "))
+		}
+	}
+	slices.Sort(lines[1:])
+	return lines
+}
+
+// nameAt names the node at one of dqlite's addresses.
+func (s PeerSet) nameAt(endpoint string) string {
+	host, _, _ := net.SplitHostPort(endpoint)
+	for _, peer := range s.Peers {
+		if host != "" && peer.Address == host {
+			return peer.Name
+		}
+	}
+	return cmp.Or(endpoint, "unknown")
 }
 
 // Event is something that happened to the stack, as the peer set remembers it.
