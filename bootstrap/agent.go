@@ -111,6 +111,7 @@ type Agent struct {
 	word     Word
 	web      check // the manifest's own check
 	draining bool
+	stranger bool   // it was never in a peer set, and founds none
 	evicted  string // why this incarnation is no longer in the peer set
 	marks    map[string]float64
 	set      peerset.Set
@@ -340,6 +341,9 @@ func (a *Agent) join(ctx context.Context) error {
 	}
 	remembered := recall(filepath.Join(a.State, snapshotFile))
 	client := api.NewClient(config, a.address, roles.AgentPort, a.candidates(remembered))
+	a.mu.Lock()
+	a.stranger = remembered.Founded == "" && !a.node.Found && !a.Known()
+	a.mu.Unlock()
 	set, err := a.enterSet(ctx, config, client, remembered)
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ func (a *Agent) Status() status.Status {
 		s.Reason = a.word.Reason
 	}
 	if a.set == nil {
+		s.Stranger = a.stranger
 		return s
 	}
 	snapshot := a.set.Snapshot()

@@ -68,6 +68,19 @@ func TestUpEndsAtARefusedNode(t *testing.T) {
 	require.ErrorIs(t, w.up(), fleet.ErrRefused)
 }
 
+func TestUpEndsWhereNobodyFounds(t *testing.T) {
+	w := newWorld(t)
+	w.strangers = true
+	w.config.Timeout = time.Second
+	require.ErrorIs(t, w.up(), context.DeadlineExceeded, "the founder is there")
+	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.names()) == 6 }, waitLimit, waitTick)
+	w.config.Timeout = waitLimit
+	require.ErrorIs(t, w.up(), fleet.ErrUnfounded)
+	require.Len(t, w.names(), 7, "nothing is destroyed unasked")
+}
+
 func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())

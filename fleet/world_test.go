@@ -67,6 +67,7 @@ type world struct {
 	silent       string         // a node whose commands never end
 	remembers    bool           // the nodes only remember what happened
 	era          int
+	strangers    bool              // the nodes were never in a peer set, but for one that founds it
 	created      func(api.Machine) // looks on at each new machine
 }
 
@@ -292,6 +293,9 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	}
 	if w.asked[document.Node]++; w.cutOff == document.Node {
 		said.PeerSet.Quorum, said.PeerSet.Writer = false, "db-9"
+	}
+	if w.strangers {
+		said.Phase, said.Healthy, said.Stranger, said.PeerSet = "joining", false, !document.Found, status.PeerSet{}
 	}
 	if w.refused == document.Node {
 		said.Phase, said.Healthy = "refused", false

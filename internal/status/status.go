@@ -14,19 +14,21 @@ import (
 
 // Status is what `hornero-bootstrap status --json` prints.
 type Status struct {
-	Stack       string  `json:"stack"`
-	Node        string  `json:"node"`
-	Role        string  `json:"role"`
-	Incarnation int     `json:"incarnation"`
-	Address     string  `json:"address"` // in the VPC
-	Phase       string  `json:"phase"`   // finding, joining, configuring, serving, refused
-	State       string  `json:"state"`   // the role's own word: synced, donor, joining, serving, ...
-	Healthy     bool    `json:"healthy"`
-	Reason      string  `json:"reason"` // why it is where it is; what it waits for
-	Writer      bool    `json:"writer"` // holds the writer lease
-	Draining    bool    `json:"draining"`
-	PeerSet     PeerSet `json:"peer_set"`
-	Image       Image   `json:"image"`
+	Stack       string `json:"stack"`
+	Node        string `json:"node"`
+	Role        string `json:"role"`
+	Incarnation int    `json:"incarnation"`
+	Address     string `json:"address"` // in the VPC
+	Phase       string `json:"phase"`   // finding, joining, configuring, serving, refused
+	State       string `json:"state"`   // the role's own word: synced, donor, joining, serving, ...
+	Healthy     bool   `json:"healthy"`
+	Reason      string `json:"reason"` // why it is where it is; what it waits for
+	Writer      bool   `json:"writer"` // holds the writer lease
+	Draining    bool   `json:"draining"`
+	// Stranger is a node that asks to join, was never in a peer set and founds none.
+	Stranger bool    `json:"stranger,omitempty"`
+	PeerSet  PeerSet `json:"peer_set"`
+	Image    Image   `json:"image"`
 	// Marks are the seconds from the agent's start to each phase's end.
 	Marks map[string]float64 `json:"marks"`
 }
