@@ -228,6 +228,9 @@ func (a *Agent) healthHandler() http.Handler {
 	return mux
 }
 
+// idleTimeout is longer than the pause of anybody who asks regularly.
+const idleTimeout = 2 * time.Minute
+
 // serveHealth answers load balancers, HAProxy and Prometheus on the VPC address.
 func (a *Agent) serveHealth(ctx context.Context) {
 	host := a.address
@@ -238,7 +241,7 @@ func (a *Agent) serveHealth(ctx context.Context) {
 	if listener == nil {
 		return
 	}
-	server := &http.Server{Handler: a.healthHandler(), ReadHeaderTimeout: checkTimeout}
+	server := &http.Server{Handler: a.healthHandler(), ReadHeaderTimeout: checkTimeout, IdleTimeout: idleTimeout}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
