@@ -85,6 +85,8 @@ type Config struct {
 	// LookAround is how often a member looks whether the peer set goes on without it.
 	LookAround time.Duration
 	TaskTTL    time.Duration
+	// ReloadPause is between two rounds of units' reloads, at least.
+	ReloadPause time.Duration
 }
 
 // Agent runs one node.
@@ -99,6 +101,7 @@ type Agent struct {
 	// rejoin asks the members to let this node in once more; nil for a member.
 	rejoin    func(context.Context) error
 	refusedAt time.Time // rejoin, last; only keepReporting touches it
+	paid      time.Time // units were paid last; only the loop that applies templates touches it
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -154,6 +157,9 @@ func New(config Config) *Agent {
 	if config.LookAround == 0 {
 		config.LookAround = DefaultLookAround
 	}
+	if config.ReloadPause == 0 {
+		config.ReloadPause = DefaultReloadPause
+	}
 	if config.TaskTTL == 0 {
 		config.TaskTTL = DefaultTaskTTL
 	}
@@ -196,7 +202,7 @@ func (a *Agent) live(ctx context.Context) error {
 			return nil
 		}
 		if phase.name == PhaseFinding {
-			a.work.Go(func() { a.serveHealth(ctx) }) // refused or not, the node says how it is
+			a.work.Go(func() { a.again(ctx, "health", a.serveHealth) }) // refused or not, the node says how it is
 		}
 		if err != nil {
 			a.refuse(ctx, phase.name, err)
@@ -276,6 +282,9 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	sources := a.sources()
 	droplet, err := cloudinit.Await(ctx, a.waits("ask the metadata service who this Droplet is"), func(ctx context.Context) (cloudinit.Droplet, error) {
 		droplet, err := sources.Describe(ctx)
+		if err == nil {
+			_, err = droplet.VPCAddress() // it may be attached a moment later
+		}
 		if err != nil && known {
 			return kept.Droplet, nil
 		}
@@ -391,7 +400,9 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
 	}
-	a.work.Go(func() { a.serveAPI(ctx, member) })
+	a.work.Go(func() {
+		a.again(ctx, "the agents' API", func(ctx context.Context) error { return a.serveAPI(ctx, member) })
+	})
 	a.work.Go(func() { a.keepTelling(ctx, client, member) })
 	a.work.Go(func() { a.watchEra(ctx, client, member, remembered) })
 	a.work.Go(func() {

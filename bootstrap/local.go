@@ -76,7 +76,11 @@ func (a *Agent) Drain(ctx context.Context) error {
 }
 
 // ServeLocal answers the node's own root on a unix socket until ctx ends.
-func (a *Agent) ServeLocal(ctx context.Context, path string) error {
+func (a *Agent) ServeLocal(ctx context.Context, path string) {
+	a.again(ctx, "the local socket", func(ctx context.Context) error { return a.serveLocal(ctx, path) })
+}
+
+func (a *Agent) serveLocal(ctx context.Context, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
