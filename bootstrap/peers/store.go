@@ -31,6 +31,7 @@ const (
 	DefaultRolesFrequency = 5 * time.Second        // how soon a stand-by takes a lost voter's place
 	DefaultBeatEvery      = time.Second            // how often a member writes down who gave it a heartbeat
 	DefaultAliveFor       = 5 * time.Second        // a peer with no heartbeat for as long is not alive
+	DefaultHandshake      = 5 * time.Second        // a connection whose TLS handshake takes longer is ended
 	DefaultQuorumFor      = 3 * time.Second        // a snapshot not refreshed for as long is only remembered
 	voters                = 3
 	standBys              = 3
@@ -57,13 +58,13 @@ type Config struct {
 	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must not block.
 	Tell func()
 
-	Refresh, Leadership, NetworkLatency, RolesFrequency, BeatEvery, AliveFor, QuorumFor time.Duration
+	Refresh, Leadership, NetworkLatency, RolesFrequency, BeatEvery, AliveFor, QuorumFor, Handshake time.Duration
 }
 
 func (c *Config) defaults() {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Refresh: DefaultRefresh, &c.Leadership: DefaultLeadership, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
-		&c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
+		&c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor, &c.Handshake: DefaultHandshake,
 	} {
 		if *field == 0 {
 			*field = value
@@ -222,16 +223,20 @@ func prepare(dir string) error {
 }
 
 func (c Config) options() []app.Option {
+	handshakes := newHandshakes(c.Handshake)
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(inEra(c.TLS, c.Era), c.dialTLS()),
+		app.WithTLS(handshakes.watch(inEra(c.TLS, c.Era)), c.dialTLS()),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
 		app.WithRolesAdjustmentFrequency(c.RolesFrequency),
 		app.WithAutoRecovery(false), // it can lose data
 		app.WithSnapshotParams(dqlite.SnapshotParams{Threshold: snapshotAfter, Trailing: logKept}),
-		app.WithLogFunc(c.logDqlite),
+		app.WithLogFunc(func(level client.LogLevel, format string, args ...any) {
+			handshakes.overhear(format, args)
+			c.logDqlite(level, format, args...)
+		}),
 	}
 	if len(c.Join) > 0 {
 		endpoints := make([]string, len(c.Join))
