@@ -112,7 +112,7 @@ of the data than any other is known to have.`,
 			if force {
 				query.Set("force", "")
 			}
-			what, err := ask(cmd.Context(), http.MethodGet, "/forget?"+query.Encode())
+			what, _, err := askSoon(cmd.Context(), "/forget?"+query.Encode())
 			if err != nil {
 				return err
 			}
