@@ -130,8 +130,12 @@ func (f *Fleet) settle(ctx context.Context) ([]member, error) {
 
 // launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
 func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
-	var err error
-	known := f.peerSet(ctx, kept)
+	answers := f.askAll(ctx, kept)
+	err := unfounded(answers)
+	if err != nil {
+		return err
+	}
+	known := newest(answers)
 	join := f.consensus(kept)
 	if len(join) == 0 {
 		founder := f.founder(missing)
@@ -342,6 +346,9 @@ func unfounded(answers []answer) error {
 		if a.err != nil || !a.status.Stranger {
 			return nil
 		}
+	}
+	if len(answers) == 0 {
+		return nil
 	}
 	return ErrUnfounded
 }
