@@ -94,6 +94,8 @@ type Config struct {
 	TaskTTL    time.Duration
 	// FoundWithin is for how long after it was made a document lets its node found the peer set.
 	FoundWithin time.Duration
+	// ReloadPause is between two rounds of units' reloads, at least.
+	ReloadPause time.Duration
 }
 
 // Agent runs one node.
@@ -108,6 +110,7 @@ type Agent struct {
 	// rejoin asks the members to let this node in once more; nil for a member.
 	rejoin    func(context.Context) error
 	refusedAt time.Time // rejoin, last; only keepReporting touches it
+	paid      time.Time // units were paid last; only the loop that applies templates touches it
 
 	mu       sync.Mutex
 	node     cloudinit.Node
@@ -123,6 +126,7 @@ type Agent struct {
 	word     Word
 	web      check // the manifest's own check
 	draining bool
+	stranger bool   // it was never in a peer set, and founds none
 	evicted  string // why this incarnation is no longer in the peer set
 	marks    map[string]float64
 	set      peerset.Set
@@ -165,6 +169,9 @@ func New(config Config) *Agent {
 	}
 	if config.LookAround == 0 {
 		config.LookAround = DefaultLookAround
+	}
+	if config.ReloadPause == 0 {
+		config.ReloadPause = DefaultReloadPause
 	}
 	if config.TaskTTL == 0 {
 		config.TaskTTL = DefaultTaskTTL
@@ -211,7 +218,7 @@ func (a *Agent) live(ctx context.Context) error {
 			return nil
 		}
 		if phase.name == PhaseFinding {
-			a.work.Go(func() { a.serveHealth(ctx) }) // refused or not, the node says how it is
+			a.work.Go(func() { a.again(ctx, "health", a.serveHealth) }) // refused or not, the node says how it is
 		}
 		if err != nil {
 			a.refuse(ctx, phase.name, err)
@@ -291,6 +298,9 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	sources := a.sources()
 	droplet, err := cloudinit.Await(ctx, a.waits("ask the metadata service who this Droplet is"), func(ctx context.Context) (cloudinit.Droplet, error) {
 		droplet, err := sources.Describe(ctx)
+		if err == nil {
+			_, err = droplet.VPCAddress() // it may be attached a moment later
+		}
 		if err != nil && known {
 			return kept.Droplet, nil
 		}
@@ -361,6 +371,9 @@ func (a *Agent) join(ctx context.Context) error {
 	}
 	remembered := recall(filepath.Join(a.State, snapshotFile))
 	client := api.NewClient(config, a.address, roles.AgentPort, a.candidates(remembered))
+	a.mu.Lock()
+	a.stranger = remembered.Founded == "" && !a.node.Found && !a.Known()
+	a.mu.Unlock()
 	set, err := a.enterSet(ctx, config, client, remembered)
 	if err != nil {
 		return err
@@ -408,7 +421,9 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
 	}
-	a.work.Go(func() { a.serveAPI(ctx, member) })
+	a.work.Go(func() {
+		a.again(ctx, "the agents' API", func(ctx context.Context) error { return a.serveAPI(ctx, member) })
+	})
 	a.work.Go(func() { a.keepTelling(ctx, client, member) })
 	a.work.Go(func() { a.watchEra(ctx, client, member, remembered) })
 	a.work.Go(func() {

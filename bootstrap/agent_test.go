@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,4 +63,46 @@ func TestADiskThatFailsForAMomentDoesNotRefuseTheNode(t *testing.T) {
 			require.FileExists(t, filepath.Join(folder, "pki", "node.key"))
 		})
 	}
+}
+
+func TestADropletWhoseVPCIsAttachedLateIsWaitedFor(t *testing.T) {
+	whole, err := url.Parse(metadata(t))
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(whole)
+	var asked atomic.Int32
+	late := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metadata/v1.json" && asked.Add(1) < 3 {
+			w.Write([]byte(`{"droplet_id": 7, "interfaces": {"public": [{"ipv4": {"ip_address": "198.51.100.9"}}]}}`))
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(late.Close)
+	folder := t.TempDir()
+	agent := bootstrap.New(bootstrap.Config{Metadata: late.URL, State: filepath.Join(folder, "state"), PKI: filepath.Join(folder, "pki"),
+		Roles: roles.Embedded(), Retry: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	require.NoError(t, agent.Find(ctx))
+	require.Equal(t, "10.0.0.9", agent.Status().Address)
+}
+
+func TestALocalSocketThatCannotBeMadeIsTriedAgain(t *testing.T) {
+	folder := t.TempDir()
+	obstacle := filepath.Join(folder, "run")
+	require.NoError(t, os.WriteFile(obstacle, nil, 0o600))
+	agent := bootstrap.New(bootstrap.Config{State: folder, Retry: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	socket := filepath.Join(obstacle, "agent.sock")
+	go func() { defer close(ended); agent.ServeLocal(ctx, socket) }()
+	defer func() { cancel(); <-ended }()
+	time.AfterFunc(20*time.Millisecond, func() { os.Remove(obstacle) })
+	require.Eventually(t, func() bool {
+		answer, err := bootstrap.LocalClient(socket).Get("http://agent/status")
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err == nil
+	}, 5*time.Second, 5*time.Millisecond)
 }

@@ -34,6 +34,7 @@ func (a *Agent) Status() status.Status {
 		s.Reason = a.word.Reason
 	}
 	if a.set == nil {
+		s.Stranger = a.stranger
 		return s
 	}
 	snapshot := a.set.Snapshot()
@@ -42,7 +43,12 @@ func (a *Agent) Status() status.Status {
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
 	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
 	s.PeerSet.ReservedIP = snapshot.ReservedIPHolder()
-	s.PeerSet.Forgotten = snapshot.Forgotten()
+	s.PeerSet.Forgotten, s.PeerSet.Leases = snapshot.Forgotten(), map[string]string{}
+	for name, lease := range snapshot.Leases {
+		if lease.Holder != "" {
+			s.PeerSet.Leases[name] = lease.Holder
+		}
+	}
 	for _, peer := range snapshot.Peers {
 		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})
 	}
@@ -75,7 +81,11 @@ func (a *Agent) Drain(ctx context.Context) error {
 }
 
 // ServeLocal answers the node's own root on a unix socket until ctx ends.
-func (a *Agent) ServeLocal(ctx context.Context, path string) error {
+func (a *Agent) ServeLocal(ctx context.Context, path string) {
+	a.again(ctx, "the local socket", func(ctx context.Context) error { return a.serveLocal(ctx, path) })
+}
+
+func (a *Agent) serveLocal(ctx context.Context, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

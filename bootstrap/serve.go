@@ -226,22 +226,36 @@ func (a *Agent) healthHandler() http.Handler {
 	return mux
 }
 
+// idleTimeout is longer than the pause of anybody who asks regularly.
+const idleTimeout = 2 * time.Minute
+
+// again serves until ctx ends: a door that closed by an error opens anew.
+func (a *Agent) again(ctx context.Context, what string, serve func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := serve(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Error("serve "+what, "err", err)
+			idle(ctx, a.Retry)
+		}
+	}
+}
+
 // serveHealth answers load balancers, HAProxy and Prometheus on the VPC address.
-func (a *Agent) serveHealth(ctx context.Context) {
+func (a *Agent) serveHealth(ctx context.Context) error {
 	host := a.address
 	if host == "" {
 		host = "127.0.0.1"
 	}
 	listener := a.listen(ctx, roles.HealthPort, host)
 	if listener == nil {
-		return
+		return nil
 	}
-	server := &http.Server{Handler: a.healthHandler(), ReadHeaderTimeout: checkTimeout}
+	server := &http.Server{Handler: a.healthHandler(), ReadHeaderTimeout: checkTimeout, IdleTimeout: idleTimeout}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		a.Log.Error("serve health", "err", err)
+		return err
 	}
+	return nil
 }
 
 // listen tries until the port is free; nil when ctx ended first.
@@ -260,17 +274,14 @@ func (a *Agent) listen(ctx context.Context, port int, host string) net.Listener 
 	return nil
 }
 
-func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry) {
+func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry) error {
 	config, err := a.peerTLS()
 	if err != nil {
-		a.Log.Error("serve the agents' API", "err", err)
-		return
+		return err
 	}
 	listener := a.listen(ctx, roles.AgentPort, a.address)
 	if listener == nil {
-		return
+		return nil
 	}
-	if err := (api.Server{Registry: registry, Refused: a.refuseStranger, Log: a.Log}).Serve(ctx, listener, config); err != nil {
-		a.Log.Error("serve the agents' API", "err", err)
-	}
+	return api.Server{Registry: registry, Refused: a.refuseStranger, Log: a.Log}.Serve(ctx, listener, config)
 }

@@ -16,6 +16,8 @@ import (
 
 const (
 	owedFile = "owed.json"
+	// DefaultReloadPause is between two rounds of reloads.
+	DefaultReloadPause = time.Second
 	// unitTimeout bounds one unit's reload or restart; the next one has its turn then.
 	unitTimeout = 30 * time.Second
 )
@@ -47,6 +49,12 @@ func (a *Agent) owe(template roles.Template) error {
 // settle pays every unit, and waits. What fails, or cannot be asked for while the unit starts, stays owed.
 func (a *Agent) settle(ctx context.Context) error {
 	owed := a.owed()
+	if len(owed) == 0 {
+		return nil
+	}
+	// A reload leaves a process behind in some servers: however fast peers come and go, there are not many.
+	idle(ctx, time.Until(a.paid.Add(a.ReloadPause)))
+	a.paid = time.Now()
 	var errs []error
 	for _, unit := range slices.Sorted(maps.Keys(owed)) {
 		patient, cancel := context.WithTimeout(ctx, unitTimeout)

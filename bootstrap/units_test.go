@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,6 +56,20 @@ func TestAUnitThatIsStartingIsPaidWhenItRuns(t *testing.T) {
 	m.state = "active"
 	require.NoError(t, agent.Settle(t.Context()))
 	require.Equal(t, []string{"reload-or-restart a.service"}, m.asked)
+}
+
+func TestReloadsHaveAPauseBetweenThem(t *testing.T) {
+	m := &manager{}
+	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Systemctl: m.systemctl, ReloadPause: 200 * time.Millisecond})
+	begun := time.Now()
+	for range 3 {
+		require.NoError(t, agent.Owe(roles.Template{Reload: []string{"haproxy.service"}}))
+		require.NoError(t, agent.Settle(t.Context()))
+		require.NoError(t, agent.Settle(t.Context()), "who is owed nothing waits for nothing")
+	}
+	require.Len(t, m.asked, 3)
+	require.GreaterOrEqual(t, time.Since(begun), 400*time.Millisecond)
+	require.Less(t, time.Since(begun), 600*time.Millisecond)
 }
 
 func TestAUnitThatWasNotRunningIsOwedNothing(t *testing.T) {

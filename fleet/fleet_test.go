@@ -2,6 +2,8 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -88,6 +90,19 @@ func TestUpEndsAtARefusedNode(t *testing.T) {
 	w := newWorld(t)
 	w.refused = "db-2"
 	require.ErrorIs(t, w.up(), fleet.ErrRefused)
+}
+
+func TestUpEndsWhereNobodyFounds(t *testing.T) {
+	w := newWorld(t)
+	w.strangers = true
+	w.config.Timeout = time.Second
+	require.ErrorIs(t, w.up(), context.DeadlineExceeded, "the founder is there")
+	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.names()) == 6 }, waitLimit, waitTick)
+	w.config.Timeout = waitLimit
+	require.ErrorIs(t, w.up(), fleet.ErrUnfounded)
+	require.Len(t, w.names(), 6, "nothing is destroyed unasked, and nothing launched that could not join")
 }
 
 func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
@@ -206,11 +221,14 @@ func TestStatus(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.Healthy())
 	require.Equal(t, "db-1", report.Writer)
+	require.Equal(t, "db-1", report.WriterLine())
+	require.Equal(t, []string{"leader 10.0.0.9:9202; voters 10.0.0.9:9202; era 0", "leases writer db-1"}, report.PeerSet.Lines)
+	require.Equal(t, map[string]string{"writer": "db-1"}, report.PeerSet.Leases)
 	for _, node := range report.Nodes {
 		require.Empty(t, node.Note, node.Name)
 	}
 	w.mutex.Lock()
-	w.unhealthy["web-2"] = true
+	w.unhealthy["web-2"], w.unhealthy["db-1"] = true, true
 	w.images = map[string]status.Image{
 		"db-2": {DriftFiles: 3, Findings: []status.Finding{{Path: "/usr/bin/env", What: "is changed"}}, Held: "no other db node serves"},
 		"db-3": {Problem: "mount /usr read-only: no"},
@@ -219,6 +237,7 @@ func TestStatus(t *testing.T) {
 	report, err = w.fleet().Status(t.Context())
 	require.NoError(t, err)
 	require.False(t, report.Healthy())
+	require.Equal(t, "db-1 (synced)", report.WriterLine())
 	notes := map[string]string{}
 	for _, node := range report.Nodes {
 		if node.Note != "" {
@@ -388,8 +407,17 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 		require.Len(t, plan.Survivors, 5, "all members were asked, and nobody else")
 		require.Empty(t, w.rebuilt)
 	}
-	w.survivors = map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10)}
+	w.survivors = map[string]status.Recovery{"db-1": spare}
+	w.config.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("a firewall is in the way")
+	}
 	plan, err := w.fleet().PlanRecovery(t.Context())
+	require.ErrorIs(t, err, fleet.ErrNoSurvivor)
+	require.ErrorContains(t, err, "db-2: reach db-2 by SSH: a firewall is in the way; db-3: ")
+	require.Len(t, plan.Unanswered, 5)
+	w.config.Dial = w.dial
+	w.survivors = map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10)}
+	plan, err = w.fleet().PlanRecovery(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, plan.Steps, "do it")
 	plan, err = w.fleet().Recover(t.Context(), plan)

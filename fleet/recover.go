@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,7 +66,7 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 		}
 	}
 	if newest == nil {
-		return plan, fmt.Errorf("recover: %w: %s; bring one of them back, or `hornero up` a new stack", ErrNoSurvivor, strings.Join(f.lostNames(members), ", "))
+		return plan, fmt.Errorf("recover: %w: %s; bring one back that does, or `hornero up` a new stack", ErrNoSurvivor, strings.Join(plan.without(), "; "))
 	}
 	plan.From = newest.Node
 	if newest.Refused != "" {
@@ -75,15 +76,23 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 	return plan, nil
 }
 
+// without says of each member why it is none to rebuild from.
+func (r Recovery) without() []string {
+	var why []string
+	for _, survivor := range r.Survivors {
+		why = append(why, survivor.Node+" answers and holds none")
+	}
+	for _, node := range slices.Sorted(maps.Keys(r.Unanswered)) {
+		why = append(why, node+": "+r.Unanswered[node])
+	}
+	return why
+}
+
 func (f *Fleet) recoverySteps(plan Recovery, newest status.Recovery) []string {
 	steps := []string{fmt.Sprintf("%s is the newest of %d survivors, at term %d, index %d; on it:", newest.Node, len(plan.Survivors), newest.Term, newest.Index)}
 	steps = append(steps, newest.Steps...)
 	if len(plan.Unanswered) > 0 {
-		lost := make([]string, 0, len(plan.Unanswered))
-		for node := range plan.Unanswered {
-			lost = append(lost, node)
-		}
-		slices.Sort(lost)
+		lost := slices.Sorted(maps.Keys(plan.Unanswered))
 		steps = append(steps, fmt.Sprintf("%s did not answer: what only they knew of the peer set is lost; `hornero replace NODE` recreates them afterwards", strings.Join(lost, ", ")))
 	}
 	return steps

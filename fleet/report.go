@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +33,19 @@ type BalancerLine struct {
 
 // PeerSetLine is the peer set as the best informed node knows it.
 type PeerSetLine struct {
-	Founded    string `json:"founded"`
-	Quorum     bool   `json:"quorum"`
-	Generation uint64 `json:"generation"`
+	Founded    string            `json:"founded"`
+	Quorum     bool              `json:"quorum"`
+	Generation uint64            `json:"generation"`
+	Era        int               `json:"era"`       // how often it was rebuilt
+	Leader     string            `json:"leader"`    // dqlite's address
+	Voters     []string          `json:"voters"`    // dqlite's addresses
+	Leases     map[string]string `json:"leases"`    // who holds each that is held
+	Forgotten  map[string]int    `json:"forgotten"` // who was declared gone, with its incarnation
+	Lines      []string          `json:"-"`         // what of this people read
+}
+
+func peerSetLine(known status.PeerSet) PeerSetLine {
+	return PeerSetLine{known.Founded, known.Quorum, known.Generation, known.Era, known.Leader, known.Voters, known.Leases, known.Forgotten, known.Lines()}
 }
 
 // NodeLine is one node of the stack.
@@ -69,6 +80,16 @@ func (r Report) Healthy() bool {
 	return len(r.Nodes) > 0
 }
 
+// WriterLine is who holds the writer lease, and why that may not help.
+func (r Report) WriterLine() string {
+	for _, node := range r.Nodes {
+		if node.Name == r.Writer && !node.Healthy {
+			return r.Writer + " (" + node.State + ")"
+		}
+	}
+	return cmp.Or(r.Writer, "nobody")
+}
+
 // Status reads how everything is, whatever is down.
 func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	report := Report{Stack: f.Stack.Name, Cloud: f.Stack.Cloud}
@@ -80,7 +101,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
 	report.Writer = known.Writer
-	report.PeerSet = PeerSetLine{known.Founded, known.Quorum, known.Generation}
+	report.PeerSet = peerSetLine(known)
 	report.ReservedIP = f.reservedLine(ctx, answers, known)
 	balancer, there, err := f.balancer(ctx)
 	if err != nil {

@@ -133,8 +133,12 @@ func (f *Fleet) settle(ctx context.Context) ([]member, error) {
 
 // launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
 func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
-	var err error
-	known := f.peerSet(ctx, kept)
+	answers := f.askAll(ctx, kept)
+	err := unfounded(answers)
+	if err != nil {
+		return err
+	}
+	known := newest(answers)
 	join := f.consensus(kept)
 	if len(join) == 0 {
 		founder := f.founder(missing)
@@ -304,6 +308,9 @@ func (f *Fleet) await(ctx context.Context, vpc string, members []member, start t
 			}
 			marked = true
 		}
+		if err := unfounded(answers); err != nil {
+			return "", err
+		}
 		done := took.Healthy > 0 && took.First > 0
 		if done || time.Since(looked) > lookPause {
 			var renewed bool
@@ -337,6 +344,23 @@ func refused(answers []answer) error {
 		}
 	}
 	return nil
+}
+
+// ErrUnfounded means that nobody founds the peer set, and that nobody who is there was ever in one. Waiting does not help.
+var ErrUnfounded = errors.New("no node founds the peer set: the one that was to was lost before it did. The others know only its address; " +
+	"they hold nothing of the peer set, so make them anew, too: `hornero destroy`, then `hornero up`")
+
+// unfounded tells that all nodes ask to join a peer set that was never founded.
+func unfounded(answers []answer) error {
+	for _, a := range answers {
+		if a.err != nil || !a.status.Stranger {
+			return nil
+		}
+	}
+	if len(answers) == 0 {
+		return nil
+	}
+	return ErrUnfounded
 }
 
 // waitsFor lists what is not healthy, a line each.

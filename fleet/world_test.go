@@ -69,6 +69,7 @@ type world struct {
 	era          int
 	holder       string            // of the reserved IP
 	problems     map[string]string // that nodes have with it
+	strangers    bool              // the nodes were never in a peer set, but for one that founds it
 	created      func(api.Machine) // looks on at each new machine
 }
 
@@ -287,7 +288,7 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	}
 	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
 	said := status.Status{Stack: document.Stack, Node: document.Node, Role: document.Role, Incarnation: document.Incarnation, Address: address,
-		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Era: w.era, Forgotten: w.forgotten, Writer: "db-1"}}
+		Phase: "serving", State: "synced", Healthy: !w.unhealthy[document.Node], Writer: document.Node == "db-1", PeerSet: status.PeerSet{Founded: "f", Quorum: true, Era: w.era, Forgotten: w.forgotten, Writer: "db-1", Leader: "10.0.0.9:9202", Voters: []string{"10.0.0.9:9202"}, Leases: map[string]string{"writer": "db-1"}}}
 	said.Image = w.images[document.Node]
 	if _, given := document.Secrets[cloudinit.SecretReservedIPToken]; given {
 		said.ReservedIP = &status.ReservedIP{Address: document.Settings[cloudinit.SettingReservedIP], Holder: w.holder, Problem: w.problems[document.Node]}
@@ -298,6 +299,9 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	}
 	if w.asked[document.Node]++; w.cutOff == document.Node {
 		said.PeerSet.Quorum, said.PeerSet.Writer = false, "db-9"
+	}
+	if w.strangers {
+		said.Phase, said.Healthy, said.Stranger, said.PeerSet = "joining", false, !document.Found, status.PeerSet{}
 	}
 	if w.refused == document.Node {
 		said.Phase, said.Healthy = "refused", false

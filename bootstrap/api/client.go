@@ -23,7 +23,9 @@ import (
 
 const (
 	callTimeout = 4 * time.Second
-	pollPause   = 100 * time.Millisecond // however much changes, a watcher reads it ten times a second at most
+	// idleConnection is how long a connection waits for the next call. Members wait longer: the caller is the one that ends it.
+	idleConnection = time.Minute
+	pollPause      = 100 * time.Millisecond // however much changes, a watcher reads it ten times a second at most
 )
 
 // Client asks members for what it needs, one after the other until one answers.
@@ -43,7 +45,7 @@ func NewClient(config *tls.Config, from string, port int, members []string) *Cli
 	if own := net.ParseIP(from); own != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: own}
 	}
-	transport := &http.Transport{TLSClientConfig: config, DialContext: dialer.DialContext, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 2 * time.Second}
+	transport := &http.Transport{TLSClientConfig: config, DialContext: dialer.DialContext, IdleConnTimeout: idleConnection, TLSHandshakeTimeout: 2 * time.Second}
 	return &Client{http: &http.Client{Transport: transport}, port: port, members: slices.Clone(members)}
 }
 

@@ -32,6 +32,7 @@ const (
 	DefaultHandOver       = 5 * time.Second         // how long a member leads that is not to, before it hands over
 	DefaultBeatEvery      = 1500 * time.Millisecond // how often a member writes down who gave it a heartbeat
 	DefaultAliveFor       = 5 * time.Second         // a peer with no heartbeat for as long is not alive
+	DefaultHandshake      = 5 * time.Second         // a connection whose TLS handshake takes longer is ended
 	DefaultQuorumFor      = 3 * time.Second         // a snapshot not refreshed for as long is only remembered
 	voters                = 3
 	standBys              = 3
@@ -60,13 +61,13 @@ type Config struct {
 	// Shun names the nodes that are not to lead while another voter can, so that one fault takes no leader along; nil for none.
 	Shun func(peerset.Snapshot) []string
 
-	Refresh, Leadership, NetworkLatency, RolesFrequency, HandOver, BeatEvery, AliveFor, QuorumFor time.Duration
+	Refresh, Leadership, NetworkLatency, RolesFrequency, HandOver, BeatEvery, AliveFor, QuorumFor, Handshake time.Duration
 }
 
 func (c *Config) defaults() {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Refresh: DefaultRefresh, &c.Leadership: DefaultLeadership, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
-		&c.HandOver: DefaultHandOver, &c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor,
+		&c.HandOver: DefaultHandOver, &c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor, &c.Handshake: DefaultHandshake,
 	} {
 		if *field == 0 {
 			*field = value
@@ -231,16 +232,20 @@ func prepare(dir string) error {
 }
 
 func (c Config) options() []app.Option {
+	handshakes := newHandshakes(c.Handshake)
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(c.listenTLS(), c.dialTLS()),
+		app.WithTLS(handshakes.watch(c.listenTLS()), c.dialTLS()),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
 		app.WithRolesAdjustmentFrequency(c.RolesFrequency),
 		app.WithAutoRecovery(false), // it can lose data
 		app.WithSnapshotParams(dqlite.SnapshotParams{Threshold: snapshotAfter, Trailing: logKept}),
-		app.WithLogFunc(c.logDqlite),
+		app.WithLogFunc(func(level client.LogLevel, format string, args ...any) {
+			handshakes.overhear(format, args)
+			c.logDqlite(level, format, args...)
+		}),
 	}
 	if len(c.Join) > 0 {
 		endpoints := make([]string, len(c.Join))

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ func openDoors(t *testing.T) *doors {
 	d := &doors{cluster: newCluster(t), told: make(chan peerset.Refusal, 100)}
 	refused := func(r peerset.Refusal) { d.told <- r }
 	config := d.config("test", "db-1", 1, 1)
+	config.Handshake = 300 * time.Millisecond
 	config.TLS = pki.Guard(config.TLS, api.StrangerAt("dqlite", refused))
 	config.Refused = refused
 	d.store = d.start(config)
@@ -286,4 +288,24 @@ func TestAConnectionThatIsOnlyOpenedIsNotToldOf(t *testing.T) {
 	require.Error(t, d.knock(as(t, nil)))
 	d.expect("connect to dqlite", peerset.ReasonNoCertificate)
 	require.Empty(t, d.told)
+}
+
+func TestAConnectionThatSaysNothingIsEnded(t *testing.T) {
+	d := openDoors(t)
+	member := as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))
+	talks, err := client.New(d.within(5*time.Second), net.JoinHostPort(address(1), fmt.Sprint(d.port)), client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, member)))
+	require.NoError(t, err)
+	defer talks.Close()
+	for _, says := range []string{"", "\x16\x03\x01\x02\x00"} { // nothing, and how a handshake begins
+		silent, err := net.Dial("tcp", net.JoinHostPort(address(1), fmt.Sprint(d.port)))
+		require.NoError(t, err)
+		defer silent.Close()
+		_, err = silent.Write([]byte(says))
+		require.NoError(t, err)
+		require.NoError(t, silent.SetReadDeadline(time.Now().Add(5*time.Second)))
+		_, err = io.ReadAll(silent)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the member has hung up")
+	}
+	_, err = talks.Cluster(d.within(5 * time.Second))
+	require.NoError(t, err, "one that has shown its certificate stays")
 }

@@ -77,12 +77,12 @@ func TestInspectSaysWhatTheNodeIs(t *testing.T) {
 	i := node(t, string(data))
 	// A real agent that has begun: it has not found anything yet, and says so.
 	agent := bootstrap.New(bootstrap.Config{State: i.state, Log: slog.New(slog.DiscardHandler)})
-	served := make(chan error, 1)
+	served := make(chan struct{})
 	ctx, stop := context.WithCancel(t.Context())
-	go func() { served <- agent.ServeLocal(ctx, i.socket) }()
+	go func() { defer close(served); agent.ServeLocal(ctx, i.socket) }()
 	t.Cleanup(func() {
 		stop()
-		require.NoError(t, <-served)
+		<-served
 	})
 	require.Eventually(t, func() bool { return i.agent(t.Context()).Status != nil }, 5*time.Second, 10*time.Millisecond)
 	golden(t, "whole.txt", i.said(t, false))

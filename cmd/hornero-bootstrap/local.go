@@ -94,16 +94,20 @@ func print(w io.Writer, s status.Status) {
 			}
 		}
 	}
+	for _, line := range s.PeerSet.Lines() {
+		fmt.Fprintln(w, line)
+	}
 	for _, peer := range s.PeerSet.Peers {
 		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n", peer.Name, peer.Role, peer.Incarnation, peer.Address, peer.State, peer.Healthy, peer.Alive)
 	}
 }
 
 func drainCommand() *cobra.Command {
-	return &cobra.Command{Use: "drain", Short: "give this node's work up: health fails, the writer moves, the server stops", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		_, err := ask(cmd.Context(), http.MethodPost, "/drain")
-		return err
-	}}
+	return &cobra.Command{Use: "drain", Short: "give this node's work up: health fails, the writer moves, the server stops", Args: cobra.NoArgs,
+		Long: "Nothing takes a drain back but the agent's next start: `systemctl restart hornero-bootstrap`, or a reboot.", RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := ask(cmd.Context(), http.MethodPost, "/drain")
+			return err
+		}}
 }
 
 func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
@@ -116,7 +120,7 @@ of the data than any other is known to have.`,
 			if force {
 				query.Set("force", "")
 			}
-			what, err := ask(cmd.Context(), http.MethodGet, "/forget?"+query.Encode())
+			what, _, err := askSoon(cmd.Context(), "/forget?"+query.Encode())
 			if err != nil {
 				return err
 			}

@@ -94,11 +94,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Refused: o.Refused, Shun: o.Shun, Log: log})
 		},
 	})
-	go func() {
-		if err := agent.ServeLocal(ctx, bootstrap.SocketPath); err != nil {
-			log.Error("serve local socket", "err", err)
-		}
-	}()
+	go agent.ServeLocal(ctx, bootstrap.SocketPath)
 	return agent.Run(ctx)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,11 +70,18 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, stderr, "the peer set has a quorum")
 
+	_ = second.end(syscall.SIGKILL)
+	late := s.run("web", 2) // the survivor has never heard of it
 	_ = first.end(syscall.SIGKILL)
 	_ = third.end(syscall.SIGKILL)
+	second.start()
 	second.eventually("no quorum", func(s status.Status) bool { return s.Phase == "serving" && !s.PeerSet.Quorum })
 	require.Equal(t, 200, second.code("/healthz"), "traffic goes on")
 	require.Equal(t, 503, second.code("/readyz"))
+	out, stderr, err = second.said("events")
+	require.NoError(t, err)
+	require.Equal(t, 4, strings.Count(out, " joined at "), out)
+	require.Contains(t, stderr, "the peer set does not answer")
 	out, _, err = second.said("recover", "--dry-run", "--json")
 	require.NoError(t, err)
 	var plan status.Recovery
@@ -88,6 +96,10 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 		return s.PeerSet.Quorum && s.PeerSet.Era == 1 && s.PeerSet.Founded == founded
 	})
 	client.eventually("the client follows", func(s status.Status) bool { return s.PeerSet.Quorum && s.PeerSet.Era == 1 })
+	second.eventually("who was unknown has joined", func(s status.Status) bool {
+		return slices.ContainsFunc(s.PeerSet.Peers, func(peer status.Peer) bool { return peer.Name == late.node && peer.Alive && peer.Healthy })
+	})
+	require.Equal(t, 200, late.code("/healthz"))
 
 	// One comes back with an empty disk, but for its memory; the other as it was.
 	require.NoError(t, os.RemoveAll(filepath.Join(first.root, "var/lib/hornero/dqlite")))

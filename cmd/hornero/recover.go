@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,11 +27,11 @@ majority of its voters answers. The databases' data is not touched, and traffic 
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				out := cmd.OutOrStdout()
 				plan, err := f.PlanRecovery(ctx)
-				if err != nil {
-					return err
+				if plan.Survivors == nil {
+					return err // nobody was asked
 				}
-				if dry || !asJSON {
-					if err := printRecovery(out, plan, asJSON); err != nil || dry {
+				if err != nil || dry || !asJSON { // also what was found before it was refused
+					if err := errors.Join(printRecovery(out, plan, asJSON), err); err != nil || dry {
 						return err
 					}
 				}
@@ -62,8 +64,8 @@ func printRecovery(w io.Writer, plan fleet.Recovery, asJSON bool) error {
 	for _, survivor := range plan.Survivors {
 		fmt.Fprintf(w, "%-12s %-9s era %d, term %d, index %d\n", survivor.Node, survivor.Role, survivor.Era, survivor.Term, survivor.Index)
 	}
-	for node, why := range plan.Unanswered {
-		fmt.Fprintf(w, "%-12s does not answer: %s\n", node, why)
+	for _, node := range slices.Sorted(maps.Keys(plan.Unanswered)) {
+		fmt.Fprintf(w, "%-12s does not answer: %s\n", node, plan.Unanswered[node])
 	}
 	for _, step := range plan.Steps {
 		fmt.Fprintln(w, "-", step)

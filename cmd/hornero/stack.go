@@ -150,7 +150,7 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.Writer)
+	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.WriterLine())
 	if reserved := report.ReservedIP; reserved != nil {
 		printReserved(w, *reserved)
 	}
@@ -163,6 +163,9 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		if node.Note != "" {
 			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
 		}
+	}
+	if len(report.PeerSet.Lines) > 0 {
+		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(report.PeerSet.Lines, "\n          "))
 	}
 	return nil
 }

@@ -3,25 +3,32 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Status is what `hornero-bootstrap status --json` prints.
 type Status struct {
-	Stack       string  `json:"stack"`
-	Node        string  `json:"node"`
-	Role        string  `json:"role"`
-	Incarnation int     `json:"incarnation"`
-	Address     string  `json:"address"` // in the VPC
-	Phase       string  `json:"phase"`   // finding, joining, configuring, serving, refused
-	State       string  `json:"state"`   // the role's own word: synced, donor, joining, serving, ...
-	Healthy     bool    `json:"healthy"`
-	Reason      string  `json:"reason"` // why it is where it is; what it waits for
-	Writer      bool    `json:"writer"` // holds the writer lease
-	Draining    bool    `json:"draining"`
-	PeerSet     PeerSet `json:"peer_set"`
-	Image       Image   `json:"image"`
+	Stack       string `json:"stack"`
+	Node        string `json:"node"`
+	Role        string `json:"role"`
+	Incarnation int    `json:"incarnation"`
+	Address     string `json:"address"` // in the VPC
+	Phase       string `json:"phase"`   // finding, joining, configuring, serving, refused
+	State       string `json:"state"`   // the role's own word: synced, donor, joining, serving, ...
+	Healthy     bool   `json:"healthy"`
+	Reason      string `json:"reason"` // why it is where it is; what it waits for
+	Writer      bool   `json:"writer"` // holds the writer lease
+	Draining    bool   `json:"draining"`
+	// Stranger is a node that asks to join, was never in a peer set and founds none.
+	Stranger bool    `json:"stranger,omitempty"`
+	PeerSet  PeerSet `json:"peer_set"`
+	Image    Image   `json:"image"`
 	// ReservedIP is this node's part in keeping the stack's reserved IP; null where it has none.
 	ReservedIP *ReservedIP `json:"reserved_ip,omitempty"`
 	// Marks are the seconds from the agent's start to each phase's end.
@@ -41,6 +48,45 @@ type PeerSet struct {
 	Peers      []Peer   `json:"peers"`
 	// Forgotten are the nodes that were declared gone, with their incarnation; 0 for one that never registered.
 	Forgotten map[string]int `json:"forgotten,omitempty"`
+	// Leases are the holders of all leases that are held.
+	Leases map[string]string `json:"leases,omitempty"`
+}
+
+// Lines are what people read of the peer set, apart from its peers.
+func (s PeerSet) Lines() []string {
+	if s.Founded == "" {
+		return nil // this node never joined one
+	}
+	voters := make([]string, len(s.Voters))
+	for at, voter := range s.Voters {
+		voters[at] = s.nameAt(voter)
+	}
+	lines := []string{fmt.Sprintf("leader %s; voters %s; era %d", s.nameAt(s.Leader), strings.Join(voters, ", "), s.Era)}
+	var leases, gone []string
+	for _, lease := range slices.Sorted(maps.Keys(s.Leases)) {
+		leases = append(leases, lease+" "+s.Leases[lease])
+	}
+	for _, node := range slices.Sorted(maps.Keys(s.Forgotten)) {
+		gone = append(gone, fmt.Sprintf("%s #%d", node, s.Forgotten[node]))
+	}
+	for what, list := range map[string][]string{"leases": leases, "declared gone": gone} {
+		if len(list) > 0 {
+			lines = append(lines, what+" "+strings.Join(list, ", "))
+		}
+	}
+	slices.Sort(lines[1:])
+	return lines
+}
+
+// nameAt names the node at one of dqlite's addresses.
+func (s PeerSet) nameAt(endpoint string) string {
+	host, _, _ := net.SplitHostPort(endpoint)
+	for _, peer := range s.Peers {
+		if host != "" && peer.Address == host {
+			return peer.Name
+		}
+	}
+	return cmp.Or(endpoint, "unknown")
 }
 
 // ReservedIP is what a node that may hold the stack's reserved IP says of it.
