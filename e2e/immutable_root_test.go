@@ -69,6 +69,7 @@ func heldToTheImage(t *testing.T, s *site) {
 		require.Contains(t, s.refused(node, "dpkg --configure -a 2>&1"), "Refused by Hornero: "+node)
 		onlyRootReachesTheMetadataService(s, node)
 	}
+	theGuardComesBack(s, "web-1")
 	packagesAreRefused(s, "web-1")
 	driftIsSeen(s, "web-1")
 	driftIsSeen(s, s.oneOfEach()[2])
@@ -100,6 +101,15 @@ func onlyRootReachesTheMetadataService(s *site, node string) {
 	s.t.Helper()
 	const ask = "timeout 2 bash -c ': </dev/tcp/169.254.169.254/80'"
 	s.refused(node, ask+" || exit 0; setpriv --reuid=nobody --regid=nogroup --clear-groups "+ask)
+}
+
+// theGuardComesBack takes the rules before the metadata service away.
+func theGuardComesBack(s *site, node string) {
+	s.t.Helper()
+	s.on(node, "nft delete table ip hornero_metadata; hornero-bootstrap drift || true")
+	onlyRootReachesTheMetadataService(s, node)
+	require.Contains(s.t, s.on(node, "journalctl -u hornero-bootstrap --no-pager"), "is not in force: any program on this node could ask for its user-data; loaded again")
+	s.untilTrue(node, "the drift is over", func(is truth) bool { return is.Image.DriftFiles == 0 })
 }
 
 // driftIsSeen changes a file of a package, a mode, and a file that the agent wrote, and puts all right again.

@@ -334,6 +334,20 @@ func TestADeadServerIsNotSyncedWhateverSystemdSays(t *testing.T) {
 	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
 }
 
+func TestAServerOfAnotherHistoryIsStoppedAndKeepsItsData(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.set.edit(func(s *peerset.Snapshot) { s.Settings = record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1}) })
+	r.say(primary("db-1", theirs), primary("db-3", theirs))
+	r.server.edit(serve)
+	r.start()
+	r.eventually("stopped", func() bool { return r.server.count(stops) == 1 })
+	r.reason("this node holds data of another cluster")
+	self, _ := r.set.Snapshot().Peer("db-2")
+	require.False(t, self.Healthy)
+	require.Empty(t, r.holder(peerset.LeaseWriter))
+	require.Zero(t, r.server.count(starts)+r.disk.count(wipes))
+}
+
 // steal gives a lease to another node, as it happens to one who was not heard of for too long.
 func (r *rig) steal(lease string) {
 	r.set.mu.Lock()
