@@ -48,7 +48,7 @@ func (w *world) arbitrate(number int, nodes ...string) *arbitrator {
 	manifest, err := roles.Load(roles.Embedded(), "arbitrator")
 	require.NoError(w.t, err)
 	facts := roles.Facts{Stack: "demo", Node: "arbitrator-1", Role: "arbitrator", Release: "debian-13", Incarnation: 1, Address: a.address(), Memory: 512 << 20, CPUs: 1,
-		Peers: map[string][]roles.PeerFact{}, PKI: w.pki("arbitrator-1", "arbitrator")}
+		Peers: map[string][]roles.PeerFact{}, PKI: w.issue("arbitrator-1", "arbitrator")}
 	for _, name := range nodes {
 		facts.Peers["db"] = append(facts.Peers["db"], roles.PeerFact{Name: name, Address: w.nodes[name].address()})
 	}
@@ -190,7 +190,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 // arbitratorsCertificate: what the others see of garbd is TLS, and the stack's own certificate.
 func (w *world) arbitratorsCertificate(a *arbitrator) {
 	authorities := x509.NewCertPool()
-	authorities.AppendCertsFromPEM([]byte(w.pki("anybody", "db")["ca"]))
+	authorities.AppendCertsFromPEM([]byte(w.pki("anybody")["ca"]))
 	connection, err := tls.Dial("tcp", net.JoinHostPort(a.address(), "4567"), &tls.Config{RootCAs: authorities, ServerName: "arbitrator-1"})
 	require.NoError(w.t, err)
 	require.NoError(w.t, connection.Close())
