@@ -52,12 +52,13 @@ const password = `it's $HOME "and" \n; -- 100%`
 type world struct {
 	t      *testing.T
 	set    *memory
-	dir    string   // inside the root
-	method string   // of state transfers
+	dir    string // inside the root
+	method string // of state transfers
 	ca     *x509.Certificate
 	caKey  *ecdsa.PrivateKey
 	nodes  map[string]*node
-	stack  []string // the database nodes that it is to have
+	// stack are the database nodes that it is to have.
+	stack []string
 }
 
 type node struct {
