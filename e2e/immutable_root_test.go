@@ -117,9 +117,9 @@ func driftIsSeen(s *site, node string) {
 	s.t.Helper()
 	rendered := map[string]string{"web": "/etc/nginx/sites-enabled/hornero", "proxy": "/etc/haproxy/haproxy.cfg", "db": "/etc/mysql/hornero/grants.sql"}[s.nodes()[node].Role]
 	require.Zero(s.t, s.truth(node).Image.DriftFiles)
-	s.on(node, "mount -o remount,bind,rw /usr; cp -a /usr/share/common-licenses/GPL-2 /run/kept; echo >>/usr/share/common-licenses/GPL-2; chmod u+s /usr/bin/env; cp -a $(readlink -f "+rendered+") /run/rendered; echo >>"+rendered)
+	s.on(node, "mount -o remount,bind,rw /usr; cp -a /usr/share/common-licenses/GPL-2 /run/kept; echo >>/usr/share/common-licenses/GPL-2; chmod u+s /usr/bin/env; touch /usr/bin/new; cp -a $(readlink -f "+rendered+") /run/rendered; echo >>"+rendered)
 	said := s.refused(node, "hornero-bootstrap drift")
-	for _, want := range []string{"/usr/share/common-licenses/GPL-2 is changed", "/usr/bin/env is 4755 0:0 instead of 0755 0:0", "/usr can be written to"} {
+	for _, want := range []string{"/usr/share/common-licenses/GPL-2 is changed", "/usr/bin/env is 4755 0:0 instead of 0755 0:0", "/usr/bin/new is added", "/usr can be written to"} {
 		require.Contains(s.t, said, want)
 	}
 	if !strings.Contains(said, rendered+" is changed since the agent wrote it") { // a change of the peer set came first
@@ -127,7 +127,7 @@ func driftIsSeen(s *site, node string) {
 	}
 	require.Contains(s.t, s.must("status"), "`hornero exec "+node+" -- hornero-bootstrap drift` lists all")
 	require.Contains(s.t, s.on(node, "journalctl -u hornero-bootstrap --no-pager"), "/usr/bin/env")
-	s.on(node, "chmod u-s /usr/bin/env; cat /run/kept >/usr/share/common-licenses/GPL-2; cat /run/rendered >"+rendered+"; rm /run/kept /run/rendered; mount -o remount,bind,ro /usr")
+	s.on(node, "rm /usr/bin/new; chmod u-s /usr/bin/env; cat /run/kept >/usr/share/common-licenses/GPL-2; cat /run/rendered >"+rendered+"; rm /run/kept /run/rendered; mount -o remount,bind,ro /usr")
 	require.Contains(s.t, s.on(node, "hornero-bootstrap drift"), "drift of 0 files")
 }
 

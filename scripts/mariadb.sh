@@ -11,7 +11,7 @@ make_root() {
 	[ -n "$mirror" ] || { echo "scripts/mariadb.sh: no Debian mirror in apt's sources; run apt-get update" >&2; exit 1; }
 	work=$(mktemp -d "$root.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	# The options keep daemons from starting, and what mmdebstrap says out of sight while all goes well.
+	# mmdebstrap keeps daemons from starting by itself. What it says is shown when it fails.
 	mmdebstrap --mode=root --variant=minbase --include="$(echo "$packages" | tr ' ' ,)" --aptopt='APT::Install-Recommends "false"' \
 		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg trixie "$work/root" "deb $mirror trixie main" >"$work/log" 2>&1 ||
 		{ cat "$work/log" >&2; exit 1; }

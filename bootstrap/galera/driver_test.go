@@ -504,7 +504,7 @@ func TestAStartWhoseDonorBecomesTheWriterIsMadeAnew(t *testing.T) {
 	takes("db-3")
 	r.eventually("started anew", func() bool { return r.server.count(starts) == 2 })
 	require.Contains(t, told(), `wsrep_sst_donor = "db-1"`)
-	require.Equal(t, 1, r.server.count(stops))
+	require.Equal(t, 1, r.server.count(kills), "it would not hear a request to stop")
 
 	require.NoError(t, os.WriteFile(r.path("sst_in_progress"), nil, 0o600))
 	r.eventually("seen", func() bool { _, err := os.Stat(r.path("hornero-transfer")); return err == nil })

@@ -48,7 +48,7 @@ func (w *world) arbitrate(number int, nodes ...string) *arbitrator {
 	manifest, err := roles.Load(roles.Embedded(), "arbitrator")
 	require.NoError(w.t, err)
 	facts := roles.Facts{Stack: "demo", Node: "arbitrator-1", Role: "arbitrator", Release: "debian-13", Incarnation: 1, Address: a.address(), Memory: 512 << 20, CPUs: 1,
-		Peers: map[string][]roles.PeerFact{}, PKI: w.pki("arbitrator-1", "arbitrator")}
+		Peers: map[string][]roles.PeerFact{}, PKI: w.issue("arbitrator-1", "arbitrator")}
 	for _, name := range nodes {
 		facts.Peers["db"] = append(facts.Peers["db"], roles.PeerFact{Name: name, Address: w.nodes[name].address()})
 	}
@@ -119,7 +119,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	w.launch("db-2", 2, 1, false)
 	arbiter := w.arbitrate(3, "db-1", "db-2")
 	w.settled(60*time.Second, 3, "db-1", "db-2")
-	arbiter.eventually(10*time.Second, galera.StateVoting)
+	arbiter.eventually(20*time.Second, galera.StateVoting)
 	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
 	w.arbitratorsCertificate(arbiter)
 
@@ -127,7 +127,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	survivor := w.nodes["db-2"]
 	before := len(survivor.log())
 	w.nodes["db-1"].crash()
-	w.settled(10*time.Second, 2, "db-2")
+	w.settled(20*time.Second, 2, "db-2")
 	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
 	require.Equal(t, "db-2", w.set.Snapshot().Holder(peerset.LeaseWriter))
 	require.NotContains(t, survivor.log()[before:], "primary = no", "it never was outside")
@@ -139,22 +139,23 @@ func TestAnArbitratorsVote(t *testing.T) {
 
 	t.Log("the arbitrator dies and comes back: no database node minds")
 	before = len(survivor.log())
-	arbiter.unit.kill()
-	w.settled(10*time.Second, 2, "db-1", "db-2")
+	arbiter.crash()
+	w.settled(20*time.Second, 2, "db-1", "db-2")
 	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
+	arbiter.boot()
 	w.settled(20*time.Second, 3, "db-1", "db-2")
-	arbiter.eventually(10*time.Second, galera.StateVoting)
+	arbiter.eventually(20*time.Second, galera.StateVoting)
 	require.NotContains(t, survivor.log()[before:], "primary = no")
 
 	t.Log("all are lost; the arbitrator comes back first, then the node that knows less: neither begins anything")
 	w.nodes["db-1"].crash()
-	w.settled(10*time.Second, 2, "db-2")
+	w.settled(20*time.Second, 2, "db-2")
 	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
 	record := w.set.Snapshot().Settings[galera.SettingDecision]
 	survivor.crash()
 	arbiter.crash()
 	arbiter.boot()
-	arbiter.eventually(10*time.Second, galera.StateWaiting)
+	arbiter.eventually(20*time.Second, galera.StateWaiting)
 	w.nodes["db-1"].boot()
 	w.eventually(20*time.Second, "explained", func() error {
 		if reason := w.nodes["db-1"].driver.Status().Reason; !strings.Contains(reason, "waits for the evidence of db-2") {
@@ -171,7 +172,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	t.Log("the other database node is there, too")
 	survivor.boot()
 	w.settled(60*time.Second, 3, "db-1", "db-2")
-	arbiter.eventually(10*time.Second, galera.StateVoting)
+	arbiter.eventually(20*time.Second, galera.StateVoting)
 	require.Equal(t, 3, w.count("db-1"))
 	require.Equal(t, 3, w.count("db-2"))
 	require.Contains(t, w.set.Snapshot().Settings[galera.SettingDecision], `"node":"db-2"`)
@@ -179,7 +180,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	t.Log("the arbitrator is stopped for good: it says good-bye")
 	arbiter.stop()
 	require.NoError(t, arbiter.driver.Drain(t.Context()))
-	w.settled(10*time.Second, 2, "db-1", "db-2")
+	w.settled(20*time.Second, 2, "db-1", "db-2")
 	for _, log := range []string{arbiter.log(), w.nodes["db-1"].log(), survivor.log()} {
 		require.NotContains(t, log, "(arbitrator-1)(SYNCED) as donor")
 	}
@@ -189,7 +190,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 // arbitratorsCertificate: what the others see of garbd is TLS, and the stack's own certificate.
 func (w *world) arbitratorsCertificate(a *arbitrator) {
 	authorities := x509.NewCertPool()
-	authorities.AppendCertsFromPEM([]byte(w.pki("anybody", "db")["ca"]))
+	authorities.AppendCertsFromPEM([]byte(w.pki("anybody")["ca"]))
 	connection, err := tls.Dial("tcp", net.JoinHostPort(a.address(), "4567"), &tls.Config{RootCAs: authorities, ServerName: "arbitrator-1"})
 	require.NoError(w.t, err)
 	require.NoError(w.t, connection.Close())

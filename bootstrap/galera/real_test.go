@@ -52,12 +52,13 @@ const password = `it's $HOME "and" \n; -- 100%`
 type world struct {
 	t      *testing.T
 	set    *memory
-	dir    string   // inside the root
-	method string   // of state transfers
-	stack  []string // the database nodes that it is to have
+	dir    string // inside the root
+	method string // of state transfers
 	ca     *x509.Certificate
 	caKey  *ecdsa.PrivateKey
 	nodes  map[string]*node
+	// stack are the database nodes that it is to have.
+	stack []string
 }
 
 type node struct {
@@ -76,12 +77,13 @@ type node struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, set: newMemory(), method: "rsync", stack: []string{"db-1", "db-2", "db-3"}, nodes: map[string]*node{}}
+	w := &world{t: t, set: newMemory(), method: "rsync", nodes: map[string]*node{}}
 	host, err := os.MkdirTemp(filepath.Join(root(), "var/tmp"), "galera")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(host, 0o755))
 	t.Cleanup(func() { os.RemoveAll(host) })
 	w.dir = "/" + strings.TrimPrefix(strings.TrimPrefix(host, root()), "/")
+	w.stack = []string{"db-1", "db-2", "db-3"}
 	w.caKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	w.ca = &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"demo"}, CommonName: "demo"}, IsCA: true, BasicConstraintsValid: true,
@@ -91,7 +93,9 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) host(path string) string { return filepath.Join(root(), path) }
 
-func (w *world) pki(name, role string) map[string]string {
+func (w *world) pki(name string) map[string]string { return w.issue(name, "db") }
+
+func (w *world) issue(name, role string) map[string]string {
 	caDER, err := x509.CreateCertificate(rand.Reader, w.ca, w.ca, w.caKey.Public(), w.caKey)
 	require.NoError(w.t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -183,7 +187,7 @@ func (n *node) render() {
 	manifest, err := roles.Load(roles.Embedded(), "db")
 	require.NoError(n.w.t, err)
 	facts := roles.Facts{Stack: "demo", Node: n.name, Role: "db", Release: "debian-13", Incarnation: n.incarnation, Address: n.address(), Memory: 512 << 20, CPUs: 2,
-		Secrets: map[string]report.Secret{"wordpress.db_password": password}, Settings: map[string]string{"galera.sst_method": n.w.method}, PKI: n.w.pki(n.name, "db")}
+		Secrets: map[string]report.Secret{"wordpress.db_password": password}, Settings: map[string]string{"galera.sst_method": n.w.method}, PKI: n.w.pki(n.name)}
 	for _, t := range manifest.Templates {
 		text, err := manifest.Render(t, facts)
 		require.NoError(n.w.t, err)

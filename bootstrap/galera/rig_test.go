@@ -125,6 +125,7 @@ type server struct {
 	starts  int
 	begins  int // as the first of a cluster
 	stops   int
+	kills   int // among them
 	applied int
 	refuses error         // to apply users and grants
 	log     string        // of the last start
@@ -147,6 +148,7 @@ func (s *server) count(which func(*server) int) int {
 func starts(s *server) int { return s.starts }
 func begins(s *server) int { return s.begins }
 func stops(s *server) int  { return s.stops }
+func kills(s *server) int  { return s.kills }
 
 func (s *server) State(context.Context) (galera.Process, error) {
 	s.mu.Lock()
@@ -182,7 +184,10 @@ func (s *server) Stop(context.Context) error {
 	return nil
 }
 
-func (s *server) Kill(ctx context.Context) error { return s.Stop(ctx) }
+func (s *server) Kill(ctx context.Context) error {
+	s.edit(func(s *server) { s.kills++ })
+	return s.Stop(ctx)
+}
 
 func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
 	s.mu.Lock()

@@ -83,7 +83,9 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers WHERE name = ?2 AND incarnation < ?3
+		// The same incarnation that said something already asks anew when its disk is new: its Droplet was rebuilt in place.
+		owing, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers
+			WHERE name = ?2 AND (incarnation < ?3 OR incarnation = ?3 AND facts NOT IN ('{}', 'null', ''))
 			ON CONFLICT (key) DO UPDATE SET value = excluded.value`, peerset.ReplacedPrefix+join.Name, join.Name, join.Incarnation)
 		if err != nil {
 			return err
@@ -95,8 +97,13 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		if err != nil {
 			return err
 		}
-		if fresh, err := result.RowsAffected(); err != nil || fresh == 0 {
+		if fresh, err := result.RowsAffected(); err != nil {
 			return err
+		} else if fresh == 0 {
+			if owes, err := owing.RowsAffected(); err != nil || owes == 0 {
+				return err
+			}
+			return s.bump(ctx, tx)
 		}
 		if before > 0 {
 			text := fmt.Sprintf("incarnation %d of %s is out: incarnation %d takes its name", before, join.Name, join.Incarnation)

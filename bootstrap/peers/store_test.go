@@ -185,6 +185,16 @@ func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
 	report(2, true)
 	becomes("")
 
+	t.Log("the same incarnation asks again: at its first attempt it had said nothing, and a rebuilt one had")
+	c.admit(store, "db-4", 5, 1)
+	c.admit(store, "db-4", 5, 1)
+	require.NoError(t, store.Report(c.within(5*time.Second), who("db-2", 2), peerset.Report{Healthy: true, Facts: map[string]string{"galera.seqno": "7"}}))
+	c.admit(store, "db-2", 3, 2)
+	becomes("2")
+	require.Empty(t, store.Snapshot().Settings[peerset.ReplacedPrefix+"db-4"])
+	report(2, true)
+	becomes("")
+
 	c.admit(store, "db-2", 4, 3)
 	becomes("2")
 	require.Eventually(t, func() bool {

@@ -54,7 +54,8 @@ const (
 const ForgottenPrefix = "forgotten."
 
 // ReplacedPrefix opens the setting that remembers the incarnation before this one of a name, which was not declared gone,
-// until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the name declares the old one gone.
+// until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the name declares the old one gone. A
+// Droplet that is rebuilt in place is the same incarnation twice.
 const ReplacedPrefix = "replaced."
 
 // SettingEra says how often the peer set was rebuilt; there is none in one that never was.
