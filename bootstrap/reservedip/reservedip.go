@@ -180,7 +180,9 @@ func (k *Keeper) fact() string {
 }
 
 // holds tells whether the lease is this node's for certain, and to be used. The caller holds the mutex.
-func (k *Keeper) holds(now time.Time) bool { return k.held.Epoch != 0 && !k.left && now.Before(k.until) }
+func (k *Keeper) holds(now time.Time) bool {
+	return k.held.Epoch != 0 && !k.left && now.Before(k.until)
+}
 
 // change changes what others see, and tells them when the fact is another.
 func (k *Keeper) change(what func()) {
