@@ -116,12 +116,18 @@ func theReservedIPMoves(t *testing.T, s *site) {
 	require.Contains(t, s.on(first, "curl -s $(hornero-bootstrap status --json | sed -n 's/.*\"address\":\"\\([0-9.]*\\)\",\"phase\".*/\\1/p'):9200/metrics"), fmt.Sprintf(`hornero_reserved_ip_active{address=%q} 1`, s.floats))
 }
 
+// mover is the token that moves the reserved IP.
+func (s *site) mover() string {
+	s.t.Helper()
+	return strings.TrimSpace(s.must("secrets", "show", "digitalocean.reserved_ip_token"))
+}
+
 // onlyProxiesHaveTheToken looks for it wherever a node keeps what it was given.
 func (s *site) onlyProxiesHaveTheToken() {
 	s.t.Helper()
 	for name, node := range s.nodes() {
 		look := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "exec", name, "--", "sh", "-c", "cat >/dev/shm/token; grep -rlF -f /dev/shm/token /etc /run /var/lib/hornero /var/lib/cloud /var/log 2>/dev/null; rm /dev/shm/token")
-		look.Env, look.Stdin = s.env, strings.NewReader(s.mover)
+		look.Env, look.Stdin = s.env, strings.NewReader(s.mover())
 		out, err := look.CombinedOutput()
 		require.NoError(s.t, err, string(out))
 		require.Equal(s.t, node.Role == "proxy", strings.Contains(string(out), "/"), "where %s has the token: %s", name, out)
@@ -139,7 +145,7 @@ func (s *site) theAPIIsThereForDroplets() {
 		return s.on("web-1", fmt.Sprintf("curl -s -m 5 -o /dev/null -w '%%{http_code}' -H 'Authorization: Bearer %s' %s%s", token, strings.Trim(strings.TrimSpace(api), `"'`), path))
 	}
 	require.Equal(s.t, "401", status("/v2/account", "none"))
-	require.Equal(s.t, "403", status("/v2/account", s.mover))
-	require.Equal(s.t, "200", status("/v2/reserved_ips/"+s.floats, s.mover))
+	require.Equal(s.t, "403", status("/v2/account", s.mover()))
+	require.Equal(s.t, "200", status("/v2/reserved_ips/"+s.floats, s.mover()))
 	require.Equal(s.t, "404", status("/lab/v1/status", s.token()))
 }

@@ -37,7 +37,6 @@ type site struct {
 	file    string // its stack.yaml
 	address string // the front page
 	floats  string // the stack's reserved IP; empty when it has none
-	mover   string // the token that moves it
 	env     []string
 }
 
@@ -73,7 +72,9 @@ func prepare(t *testing.T, stack string, lab []string, bake ...string) *site {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
 	if running := os.Getenv("E2E_STACK"); running != "" {
-		return &site{t: t, root: root, file: running, env: append(os.Environ(), "LAB="+labName)}
+		s := &site{t: t, root: root, file: running, env: append(os.Environ(), "LAB="+labName)}
+		s.floats = s.reservedIP().Address
+		return s
 	}
 	folder := t.TempDir()
 	s := &site{t: t, root: root, file: filepath.Join(folder, "stack.yaml")}
@@ -107,8 +108,7 @@ func (s *site) reserve() {
 		require.Contains(s.t, out, "hornero secrets set digitalocean.reserved_ip_token")
 	}
 	set := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "secrets", "set", "digitalocean.reserved_ip_token")
-	s.mover = strings.TrimSpace(s.must("lab", "token", "--name", labName, "--scope", "reserved_ip:update"))
-	set.Env, set.Stdin = s.env, strings.NewReader(s.mover)
+	set.Env, set.Stdin = s.env, strings.NewReader(s.must("lab", "token", "--name", labName, "--scope", "reserved_ip:update"))
 	out, err := set.CombinedOutput()
 	require.NoError(s.t, err, string(out))
 	s.must("validate")

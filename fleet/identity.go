@@ -35,8 +35,13 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 	for _, name := range names {
 		document.Settings[name] = settings[name]
 	}
-	if f.Stack.MayHold(node.Role) && f.Inside != "" {
-		document.Settings[cloudinit.SettingReservedIPAPI] = f.Inside
+	if f.Stack.MayHold(node.Role) {
+		if err := f.checkGiven(); err != nil {
+			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
+		}
+		if f.Inside != "" {
+			document.Settings[cloudinit.SettingReservedIPAPI] = f.Inside
+		}
 	}
 	for _, name := range f.Stack.SecretsOf(manifest) {
 		secret, err := f.Secrets.Get(name)

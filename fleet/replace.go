@@ -22,6 +22,11 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if f.Stack.MayHold(node.Role) {
+		if err := f.checkReserved(ctx); err != nil {
+			return err // before the node that is there is drained
+		}
+	}
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return err

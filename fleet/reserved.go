@@ -28,8 +28,8 @@ func (f *Fleet) checkReserved(ctx context.Context) error {
 	if f.Stack.ReservedIP == nil {
 		return nil
 	}
-	if missing := f.Secrets.Missing(f.Stack); len(missing) > 0 {
-		return errors.New(strings.Join(missing, "\n"))
+	if err := f.checkGiven(); err != nil {
+		return err
 	}
 	reserved, err := f.reserved(ctx)
 	if err != nil {
@@ -40,6 +40,14 @@ func (f *Fleet) checkReserved(ctx context.Context) error {
 	}
 	if holder := reserved.Droplet; holder != nil && !slices.Contains(holder.Tags, f.tag()) {
 		return fmt.Errorf("%w: %s is assigned to Droplet %d (%s), which is not of this stack; unassign it first", ErrReserved, reserved.IP, holder.ID, holder.Name)
+	}
+	return nil
+}
+
+// checkGiven looks for the secrets that only the operator can give.
+func (f *Fleet) checkGiven() error {
+	if missing := f.Secrets.Missing(f.Stack); len(missing) > 0 {
+		return errors.New(strings.Join(missing, "\n"))
 	}
 	return nil
 }

@@ -161,8 +161,12 @@ func (k *Keeper) assign(ctx context.Context, epoch int64) error {
 	return nil
 }
 
-// errErrored is a change that DigitalOcean gave up.
-var errErrored = errors.New("DigitalOcean gave the change up")
+var (
+	// errErrored is a change that DigitalOcean gave up.
+	errErrored = errors.New("DigitalOcean gave the change up")
+	// errEndless is a change that is followed no longer.
+	errEndless = errors.New("the change does not come to its end")
+)
 
 func (k *Keeper) follow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.Times.Call)
@@ -175,16 +179,21 @@ func (k *Keeper) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch action.Status {
-	case cloud.ActionCompleted:
+	switch {
+	case action.Status == cloud.ActionCompleted:
 		k.Count("ok")
 		k.action = 0
-	case cloud.ActionErrored:
-		k.Count("failed")
-		k.action = 0
-		return fmt.Errorf("assign reserved IP %s: action %d: %w", k.Address, action.ID, errErrored)
+		return nil
+	case action.Status == cloud.ActionErrored:
+		err = errErrored
+	case time.Since(k.assigned) >= k.Times.LookEvery:
+		err = errEndless
+	default:
+		return nil
 	}
-	return nil
+	k.Count("failed")
+	k.action = 0
+	return fmt.Errorf("assign reserved IP %s: action %d: %w", k.Address, action.ID, err)
 }
 
 func (k *Keeper) succeeded() {

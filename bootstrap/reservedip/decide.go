@@ -107,10 +107,10 @@ func Next(v View, times Times) (Step, string) {
 		return StepRest, "the address is here"
 	case v.Look.Droplet == v.Droplet && age < times.LookEvery/6:
 		return StepRest, "the address is assigned to this node, and the metadata service does not say so yet"
+	case v.Look.Locked && age < 2*times.Fresh:
+		return StepRest, "another change of the address is under way"
 	case v.Look.At.IsZero() || age >= times.Fresh:
 		return StepLook, "whom the address is assigned to is to be known"
-	case v.Look.Locked:
-		return StepRest, "another change of the address is under way"
 	case v.Now.Sub(v.Assigned) < times.Cooldown:
 		return StepRest, "this node assigned the address to itself a moment ago, and it went elsewhere"
 	}

@@ -67,8 +67,8 @@ func TestNext(t *testing.T) {
 	look := func(droplet int, age time.Duration) reservedip.Look {
 		return reservedip.Look{Droplet: droplet, At: ago(age)}
 	}
-	locked := look(another, 0)
-	locked.Locked = true
+	locked, lockedLong := look(another, time.Second), look(another, 2*time.Second)
+	locked.Locked, lockedLong.Locked = true, true
 	for _, c := range []struct {
 		name string
 		view reservedip.View
@@ -87,6 +87,7 @@ func TestNext(t *testing.T) {
 		{"it is nowhere", reservedip.View{Holds: true, Look: look(0, 0)}, reservedip.StepAssign, "the address is assigned to no Droplet"},
 		{"it was elsewhere a while ago", reservedip.View{Holds: true, Look: look(another, 2*time.Second)}, reservedip.StepLook, "whom the address is assigned to is to be known"},
 		{"somebody changes it", reservedip.View{Holds: true, Look: locked}, reservedip.StepRest, "another change of the address is under way"},
+		{"for longer", reservedip.View{Holds: true, Look: lockedLong}, reservedip.StepLook, "whom the address is assigned to is to be known"},
 		{"the API is busy", reservedip.View{Holds: true, Look: look(another, 0), Until: now.Add(3 * time.Second)}, reservedip.StepRest, "the API is asked again in 3 s"},
 		{"a change is under way", reservedip.View{Holds: true, Look: look(another, 0), Action: 7}, reservedip.StepFollow, "a change is under way"},
 		{"it was assigned and is on its way", reservedip.View{Holds: true, Look: look(self, 2*time.Second)}, reservedip.StepRest, "the address is assigned to this node, and the metadata service does not say so yet"},

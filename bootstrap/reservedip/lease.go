@@ -85,8 +85,6 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 		return lease, errors.Join(errNotHeld, err)
 	case err != nil:
 		return lease, fmt.Errorf("hold lease %s: %w", k.lease, err)
-	case k.left:
-		return lease, errNotHeld // asked for before Leave
 	}
 	if k.held = lease; before.Epoch == lease.Epoch {
 		if until := asked.Add(k.Times.TTL); until.After(k.until) { // another call may have asked later

@@ -179,8 +179,10 @@ func (k *Keeper) fact() string {
 	return ""
 }
 
-// holds tells whether the lease is this node's for certain. The caller holds the mutex.
-func (k *Keeper) holds(now time.Time) bool { return k.held.Epoch != 0 && now.Before(k.until) }
+// holds tells whether the lease is this node's for certain, and to be used. The caller holds the mutex.
+func (k *Keeper) holds(now time.Time) bool {
+	return k.held.Epoch != 0 && !k.left && now.Before(k.until)
+}
 
 // change changes what others see, and tells them when the fact is another.
 func (k *Keeper) change(what func()) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -32,6 +33,9 @@ type realSet struct {
 	*testing.T
 	ca      pki.Pair
 	members []string // addresses
+	// droplets are the nodes' numbers at DigitalOcean, by their own, where that matters; with changes their documents.
+	droplets map[int]int
+	with     func(*cloudinit.Node)
 }
 
 func newRealSet(t *testing.T) *realSet {
@@ -129,10 +133,13 @@ func (s *realSet) origin(role, node, address string, number int) []byte {
 	pair := s.issue(role, node)
 	document := cloudinit.Node{Version: 1, Stack: "bench", Role: role, Node: node, Incarnation: 1, Found: role == "db" && number == 1, Join: s.members,
 		TLS: cloudinit.TLS{CA: s.ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}}
+	if s.with != nil {
+		s.with(&document)
+	}
 	data, err := cloudinit.Encode(document)
 	require.NoError(s, err)
 	var droplet cloudinit.Droplet
-	droplet.ID = number
+	droplet.ID = cmp.Or(s.droplets[number], number)
 	droplet.Networks.Private = make([]cloudinit.Interface, 1)
 	droplet.Networks.Private[0].IPv4.Address, droplet.Networks.Private[0].IPv4.Netmask = address, "255.255.0.0"
 	kept, err := json.Marshal(map[string]any{"Droplet": droplet, "Found": cloudinit.Found{Source: "bench", Data: data}})
