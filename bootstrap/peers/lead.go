@@ -62,9 +62,13 @@ func whoLeads(ctx context.Context, connect func(context.Context) (*client.Client
 // handOver gives the leadership up when this member is not to have it and another voter may. What is shunned moves for a
 // reason: the peer set is left alone for a while after that, and when nobody would do better.
 func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
+	if leader != s.app.ID() {
+		s.leads.unfit = time.Time{}
+		return
+	}
 	snapshot := s.Snapshot()
 	shunned := s.config.Shun(snapshot)
-	if leader != s.app.ID() || !slices.Contains(shunned, s.config.Node) {
+	if !slices.Contains(shunned, s.config.Node) {
 		s.leads.unfit = time.Time{}
 		return
 	}
