@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStart measures how long a stack takes to be there: each role from the agent's exec to configured and to healthy, in
-// START_LAUNCHES launches (3); then the whole stack, START_ROUNDS times (5), from the power's return after it went in the middle of
-// writes. It also tells what the agents of an idle stack cost.
+// TestStart measures how long a stack takes to be there: each role from the agent's exec to configured and to its role's state
+// being healthy, in START_LAUNCHES launches (3); then the whole stack, START_ROUNDS times (5), from the power's return after it
+// went in the middle of writes. It also tells what the agents of an idle stack cost.
 func TestStart(t *testing.T) {
 	launches, rounds := int(number(t, "START_LAUNCHES", 3)), int(number(t, "START_ROUNDS", 5))
 	s := launch(t)
@@ -28,14 +28,14 @@ func TestStart(t *testing.T) {
 		s.untilHealthy()
 		for _, n := range s.nodes() {
 			one := s.started(n.Name)
-			fmt.Printf("%-8s configured %.2f s and healthy %.2f s after exec\n", n.Name, one.configured.Seconds(), one.healthy.Seconds())
+			fmt.Printf("%-8s configured %.2f s after exec, its role's state healthy after %.2f s\n", n.Name, one.configured.Seconds(), one.healthy.Seconds())
 			starts[as(n)] = append(starts[as(n)], one)
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(starts)) {
 		configured := sorted(starts[role], func(one started) time.Duration { return one.configured })
 		healthy := sorted(starts[role], func(one started) time.Duration { return one.healthy })
-		fmt.Printf("%-10s n=%d  exec to configured: median %.2f s, max %.2f s; to healthy: median %.2f s, max %.2f s\n", role, len(configured),
+		fmt.Printf("%-10s n=%d  exec to configured: median %.2f s, max %.2f s; to a healthy state: median %.2f s, max %.2f s\n", role, len(configured),
 			configured[len(configured)/2].Seconds(), configured[len(configured)-1].Seconds(), healthy[len(healthy)/2].Seconds(), healthy[len(healthy)-1].Seconds())
 	}
 	s.idle()

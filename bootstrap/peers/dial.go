@@ -16,10 +16,12 @@ import (
 // one first: without a limit of its own a machine that vanished uses all the time up that an attempt has.
 const dialTimeout = 250 * time.Millisecond
 
-// database opens the store through a driver like that of go-dqlite's app, whose dial it bounds.
+// database opens the store through a driver like that of go-dqlite's app, whose dial and whose pauses it bounds: a new leader is
+// found soon after it is there.
 func (c Config) database() (*sql.DB, error) {
 	dial := client.DialFuncWithTLS(dialSoon, c.dialTLS())
-	made, err := driver.New(nodes(filepath.Join(c.Dir, "cluster.yaml")), driver.WithDialFunc(driver.DialFunc(dial)), driver.WithLogFunc(c.logDqlite))
+	made, err := driver.New(nodes(filepath.Join(c.Dir, "cluster.yaml")), driver.WithDialFunc(driver.DialFunc(dial)), driver.WithLogFunc(c.logDqlite),
+		driver.WithConnectionBackoffFactor(c.NetworkLatency), driver.WithConnectionBackoffCap(4*c.NetworkLatency))
 	if err != nil {
 		return nil, err
 	}

@@ -19,23 +19,16 @@ type leadership struct {
 // transferDeadline is longer than dqlite takes to give a transfer up: it must not lose its client before.
 const transferDeadline = 5 * time.Second
 
-// lookAtLeadership looks who leads and who votes, now and then, and asks the member's own dqlite: it knows, and costs no
-// connection to another.
+// lookAtLeadership looks who leads and who votes, now and then.
 func (s *Store) lookAtLeadership(ctx context.Context) {
 	if time.Since(s.leads.looked) < s.config.Leadership {
 		return
 	}
-	own, err := s.app.Client(ctx)
-	if err != nil {
-		return
+	leader, nodes, err := whoLeads(ctx, s.app.Client)
+	if err != nil || leader == nil {
+		leader, nodes, err = whoLeads(ctx, s.app.FindLeader)
 	}
-	defer own.Close()
-	leader, err := own.Leader(ctx)
-	if err != nil || leader == nil || leader.Address == "" {
-		return
-	}
-	nodes, err := own.Cluster(ctx)
-	if err != nil {
+	if err != nil || leader == nil {
 		return
 	}
 	nodes = slices.DeleteFunc(nodes, func(node client.NodeInfo) bool { return node.Role != client.Voter })
@@ -50,12 +43,32 @@ func (s *Store) lookAtLeadership(ctx context.Context) {
 	s.handOver(ctx, leader.ID, nodes)
 }
 
+// whoLeads asks a member who leads, nil when it does not know, and who is in consensus. The own dqlite costs no connection to
+// another member, and knows who leads when it votes.
+func whoLeads(ctx context.Context, connect func(context.Context) (*client.Client, error)) (*client.NodeInfo, []client.NodeInfo, error) {
+	asked, err := connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer asked.Close()
+	leader, err := asked.Leader(ctx)
+	if err != nil || leader == nil || leader.Address == "" {
+		return nil, nil, err
+	}
+	nodes, err := asked.Cluster(ctx)
+	return leader, nodes, err
+}
+
 // handOver gives the leadership up when this member is not to have it and another voter may. What is shunned moves for a
 // reason: the peer set is left alone for a while after that, and when nobody would do better.
 func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
+	if leader != s.app.ID() {
+		s.leads.unfit = time.Time{}
+		return
+	}
 	snapshot := s.Snapshot()
 	shunned := s.config.Shun(snapshot)
-	if leader != s.app.ID() || !slices.Contains(shunned, s.config.Node) {
+	if !slices.Contains(shunned, s.config.Node) {
 		s.leads.unfit = time.Time{}
 		return
 	}

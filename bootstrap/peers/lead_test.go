@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// shunning starts three members, none of which is to lead that shun names.
-func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.Store) {
+// shunning starts three members, none of which is to lead that shun names, and returns what ends each without a word.
+func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.Store, crash []func() error) {
 	for n := 1; n <= 3; n++ {
 		name := fmt.Sprintf("db-%d", n)
 		config := c.config("test", name, n, 1)
@@ -25,13 +26,14 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 		config.Node, config.Shun, config.Leadership, config.HandOver = name, shun, 50*time.Millisecond, 200*time.Millisecond
 		store := c.start(config)
 		all = append(all, store)
-		c.t.Cleanup(func() { _ = store.Crash() })
+		crash = append(crash, sync.OnceValue(store.Crash))
+		c.t.Cleanup(func() { _ = crash[n-1]() })
 		if n == 1 {
 			c.admit(all[0], name, n, 1)
 		}
 	}
 	require.Eventually(c.t, func() bool { return len(all[2].Snapshot().Voters) == 3 }, 15*time.Second, 20*time.Millisecond)
-	return all
+	return all, crash
 }
 
 // leader is the number of the member that leads, as another one sees it; -1 for none.
@@ -59,7 +61,7 @@ func (c *cluster) beat(ctx context.Context, store *peers.Store, name string, lon
 
 func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	c := newCluster(t)
-	all := c.shunning(func(s peerset.Snapshot) []string { return []string{s.Holder(peerset.LeaseWriter)} })
+	all, _ := c.shunning(func(s peerset.Snapshot) []string { return []string{s.Holder(peerset.LeaseWriter)} })
 	ctx, stop := context.WithCancel(t.Context())
 	done, longest := make(chan error, 3), make([]time.Duration, 3)
 	for n, store := range all {
@@ -87,16 +89,29 @@ func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	t.Logf("longest writes: %v", longest)
 }
 
+// TestAStandByKnowsWhoLeads asks one whose own dqlite does not.
+func TestAStandByKnowsWhoLeads(t *testing.T) {
+	c := newCluster(t)
+	all, _ := c.shunning(nil)
+	c.admit(all[0], "db-4", 4, 1)
+	config := c.config("test", "db-4", 4, 1, address(1))
+	config.Leadership = 50 * time.Millisecond
+	fourth := c.start(config)
+	defer c.stop(fourth)
+	require.Eventually(t, func() bool { return c.leader(fourth) == c.leader(all[0]) && len(fourth.Snapshot().Voters) == 3 }, 10*time.Second, 20*time.Millisecond)
+	require.NotContains(t, fourth.Snapshot().Voters, net.JoinHostPort(address(4), fmt.Sprint(c.port)))
+}
+
 func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 	c := newCluster(t)
-	all := c.shunning(func(peerset.Snapshot) []string { return []string{"db-1", "db-2", "db-3"} })
+	all, _ := c.shunning(func(peerset.Snapshot) []string { return []string{"db-1", "db-2", "db-3"} })
 	require.Never(t, func() bool { return c.leader(all[1]) > 0 }, time.Second, 20*time.Millisecond, "all are shunned: who leads goes on")
 }
 
 // TestALeaderThatDiesCostsNobodyALease has a lease renewed and wanted while nobody leads.
 func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 	c := newCluster(t)
-	all := c.shunning(nil)
+	all, crash := c.shunning(nil)
 	const ttl = 3 * time.Second
 	ctx := c.within(20 * time.Second)
 	lease, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
@@ -104,7 +119,7 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 	require.True(t, held)
 	require.Eventually(t, func() bool { return all[2].Snapshot().Holder(peerset.LeaseWriter) == "db-2" }, 5*time.Second, 20*time.Millisecond)
 
-	require.NoError(t, all[0].Crash())
+	require.NoError(t, crash[0]())
 	died := time.Now()
 	var back time.Duration
 	for time.Since(died) < ttl+2*time.Second {
