@@ -162,6 +162,7 @@ func TestDecide(t *testing.T) {
 		{name: "nor another node", in: in(seed("a"), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-3", 1))), want: galera.Wait},
 		{name: "nor another incarnation", in: in(seed("a"), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 2))), want: galera.Wait},
 		{name: "nor when the host is gone", in: in(seed("a"), peers(dead(peer("db-1", galera.StateBootstrapping))), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait},
+		{name: "nor when the host does something else by now", in: in(seed("a"), peers(peer("db-1", galera.StateRecovering)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait},
 		{name: "nor without a quorum", in: in(seed("a"), noQuorum, peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait, reason: "no quorum"},
 		{name: "a guest serves nobody before there are users", in: in(running("Primary", 4, 2), peers(peer("db-1", galera.StateBootstrapping)), settings(invitation(t, "a", "db-2", 1))), want: galera.Wait, state: galera.StateJoining, reason: "db-1 is to make its users"},
 		{name: "a guest whose host has left the cluster makes them", in: in(running("Primary", 4, 2), peers(elsewhere(peer("db-1", galera.StateBootstrapping))), settings(invitation(t, "a", "db-2", 1))), want: galera.Conclude},

@@ -84,7 +84,9 @@ func (in Input) invited() Position {
 	}
 	i := record.Invited
 	ours := in.Local.Content == ContentPristine && in.Local.Seed != "" && in.Local.Seed == record.Seed
-	if !ours || i.Node != in.Node || i.Incarnation != in.Incarnation || !in.alive(record.Node) {
+	host, known := in.Peers.Peer(record.Node)
+	waits := known && host.Alive && host.Incarnation == record.Incarnation && State(host.State) == StateBootstrapping
+	if !ours || !waits || i.Node != in.Node || i.Incarnation != in.Incarnation {
 		return Position{}
 	}
 	return Position{UUID: i.UUID, Seqno: i.Seqno}
