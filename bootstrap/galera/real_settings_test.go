@@ -26,7 +26,7 @@ func (n *node) renewed(secret string, issued time.Time) {
 	n.issued = issued
 	n.boot()
 	n.w.synced(20*time.Second, "db-1", "db-2")
-	_, err = peerset.Bind(n.w.set, n.who()).Seize(n.w.t.Context(), peerset.Lease{Name: peerset.LeaseWriter}, "the other may have taken it meanwhile")
+	_, err = peerset.Bind(n.w.set, n.who()).Seize(n.w.t.Context(), peerset.Lease{Name: peerset.LeaseWriter, Epoch: n.w.set.Snapshot().Leases[peerset.LeaseWriter].Epoch}, "the other may have taken it meanwhile")
 	require.NoError(n.w.t, err)
 }
 
