@@ -19,7 +19,7 @@ echo "== /usr read-only, the bootstrap in an empty root, and real agents whose p
 real ./internal/cgroup
 real -p 1 -timeout 10m ./bootstrap/immutable ./cmd/hornero-bootstrap
 echo "== real MariaDB and garbd: an arbitrator's vote, a backup that breaks, who gives whom its state, users that change"
-scripts/galera.sh TestAnArbitratorsVote TestATransferByMariabackup TestTheWriterIsNoDonor TestUsersAndMemory
+scripts/galera.sh TestAnArbitratorsVote TestATransferByMariabackup TestTheWriterIsNoDonor TestUsersAndMemory TestTheGroupsThreadComesFirst
 echo "== real Droplets in labs of their own"
 real -p 1 -timeout 30m ./lab/...
 echo "== real Packer and real bakes: layers, kills, Debian 12, Debian 9 as far as it goes without it, a disk that boots"

@@ -146,7 +146,7 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 	w.run("chown", "-R", "mysql:mysql", n.dir)
 	w.run("rmdir", n.dir+"/data")
 	w.run("cp", "-a", w.baked(), n.dir+"/data")
-	n.unit = &process{args: []string{"chroot", "--userspec=mysql", root(), "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
+	n.unit = &process{args: []string{"chroot", root(), "setpriv", "--reuid=mysql", "--regid=mysql", "--clear-groups", "--inh-caps=+sys_nice", "--ambient-caps=+sys_nice", "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
 	_, err := w.set.Admit(w.t.Context(), peerset.Join{Identity: n.who(), Address: n.address()})
 	require.NoError(w.t, err)
 	w.nodes[name] = n
@@ -186,7 +186,7 @@ func (w *world) run(args ...string) {
 func (n *node) render() {
 	manifest, err := roles.Load(roles.Embedded(), "db")
 	require.NoError(n.w.t, err)
-	facts := roles.Facts{Stack: "demo", Node: n.name, Role: "db", Release: "debian-13", Incarnation: n.incarnation, Address: n.address(), Memory: 512 << 20, CPUs: 2,
+	facts := roles.Facts{Stack: "demo", Node: n.name, Role: "db", Release: "debian-13", Incarnation: n.incarnation, Address: n.address(), Memory: 512 << 20, CPUs: 2, RealTime: realTime(),
 		Secrets: map[string]report.Secret{"wordpress.db_password": password}, Settings: map[string]string{"galera.sst_method": n.w.method}, PKI: n.w.pki(n.name)}
 	for _, t := range manifest.Templates {
 		text, err := manifest.Render(t, facts)
