@@ -336,7 +336,9 @@ func TestADeadServerIsNotSyncedWhateverSystemdSays(t *testing.T) {
 
 func TestAServerOfAnotherHistoryIsStoppedAndKeepsItsData(t *testing.T) {
 	r := newRig(t, whole("12"))
-	r.set.edit(func(s *peerset.Snapshot) { s.Settings = record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1}) })
+	r.set.edit(func(s *peerset.Snapshot) {
+		s.Settings = record(t, galera.Record{UUID: theirs, Node: "db-1", Incarnation: 1})
+	})
 	r.say(primary("db-1", theirs), primary("db-3", theirs))
 	r.server.edit(serve)
 	r.start()
