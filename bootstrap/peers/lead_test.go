@@ -24,6 +24,7 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 			config.Join = c.admit(all[0], name, n, 1).Members
 		}
 		config.Node, config.Shun, config.Leadership, config.HandOver = name, shun, 50*time.Millisecond, 200*time.Millisecond
+		config.NetworkLatency = peers.DefaultNetworkLatency // as it is on a node
 		store := c.start(config)
 		all = append(all, store)
 		crash = append(crash, sync.OnceValue(store.Crash))

@@ -43,7 +43,7 @@ func (c *cluster) config(stack, name string, number, incarnation int, join ...st
 	require.NoError(c.t, err)
 	return peers.Config{
 		Dir: filepath.Join(c.dir, fmt.Sprintf("%s-%d", name, incarnation)), Stack: stack, Address: address(number), Port: c.port, Join: join,
-		TLS: config, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), Refresh: 50 * time.Millisecond, RolesFrequency: 200 * time.Millisecond, BeatEvery: 300 * time.Millisecond, AliveFor: time.Second,
+		TLS: config, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), Refresh: 50 * time.Millisecond, NetworkLatency: 20 * time.Millisecond, RolesFrequency: 200 * time.Millisecond, BeatEvery: 300 * time.Millisecond, AliveFor: time.Second,
 	}
 }
 

@@ -15,21 +15,24 @@ const renewals = 4
 // keepLease takes, renews and gives up the lease until ctx ends.
 func (k *Keeper) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed := k.Set.Changed()
-		if k.stepLease(ctx) {
+		changed, pause := k.Set.Changed(), k.Times.TTL/renewals
+		switch err := k.stepLease(ctx); {
+		case err == nil:
 			changed = nil
+		case !errors.Is(err, errNotHeld):
+			pause = min(pause, k.Times.Tick) // a renewal that nobody answered is to be made up for
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(k.Times.TTL / renewals):
+		case <-time.After(pause):
 		case <-changed: // the holder may have given it up
 			sleep(ctx, k.Times.Tick/renewals)
 		}
 	}
 }
 
-// stepLease does what is to be done about the lease, and tells whether this node has it.
-func (k *Keeper) stepLease(ctx context.Context) bool {
+// stepLease does what is to be done about the lease; nil when this node has it.
+func (k *Keeper) stepLease(ctx context.Context) error {
 	c := k.circumstances()
 	want, why := Wants(c, k.Times)
 	if why != k.why {
@@ -41,13 +44,13 @@ func (k *Keeper) stepLease(ctx context.Context) bool {
 		if err != nil && ctx.Err() == nil {
 			k.Log.Debug("hold reserved IP's lease", "err", err)
 		}
-		return err == nil
+		return err
 	}
 	if c.Holds {
 		k.Log.Info("reserved IP is given up", "address", k.Address, "reason", why)
 		k.release(ctx, !c.Leaving)
 	}
-	return false
+	return errNotHeld
 }
 
 func (k *Keeper) circumstances() Circumstances {
@@ -64,8 +67,8 @@ func (k *Keeper) circumstances() Circumstances {
 	}
 }
 
-// errNotHeld means that another node holds the lease.
-var errNotHeld = errors.New("another node holds the lease")
+// errNotHeld means that this node does not hold the lease.
+var errNotHeld = errors.New("this node does not hold the lease")
 
 // hold takes or renews the lease. No answer is no loss before another may take it.
 func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
