@@ -36,6 +36,8 @@ func TestTheWholePath(t *testing.T) {
 		{"HeldToTheImage", heldToTheImage},
 		{"ReplaceUnderLoad", func(t *testing.T, s *site) { s.leftToQuarantine(); replaceUnderLoad(t, s) }},
 		{"QuarantineTakesANodeOut", quarantineTakesANodeOut},
+		{"AFullDiskMovesTheWriter", aFullDiskMovesTheWriter},
+		{"AServerThatHangsIsKilled", aServerThatHangsIsKilled},
 		{"KillTheWriter", killTheWriter},
 		{"TheReservedIPMoves", theReservedIPMoves},
 		{"Reboot", reboot},
