@@ -101,7 +101,6 @@ type Driver struct {
 	stopping  time.Time // the last request to stop
 	lasting   lasting
 	disowned  bool
-	fresh     bool // this agent began a history, and wrote nothing in it yet
 	compared  compared
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
