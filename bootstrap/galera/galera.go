@@ -31,8 +31,8 @@ const (
 	// DefaultForlorn is how long a joining server may wait while the peer set has a quorum and knows of no primary component:
 	// longer than Galera takes to form the last one again when all its members are there.
 	DefaultForlorn = 10 * time.Second
-	// DefaultInvite is how long a new cluster waits, before anything is written in it, for a node that it invited; it waits
-	// for as long for one that is known and has not said yet what it holds.
+	// DefaultInvite is how long a new cluster waits, before anything is written in it, for a node that it invited, and for
+	// one in the peer set that has not said yet what it holds; half as long for one that has not come to the peer set.
 	DefaultInvite = 4 * time.Second
 	// DefaultSeqnoEvery is how often a serving node refreshes the seqno that it reports: each report wakes every watcher.
 	DefaultSeqnoEvery = 30 * time.Second

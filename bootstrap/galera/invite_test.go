@@ -80,6 +80,17 @@ func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 	require.Equal(t, 1, r.server.count(applied))
 }
 
+func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
+	r := host(t, 0)
+	r.say(peer("db-1", ""), seeded("db-3", "b"))
+	r.start()
+	r.eventually("up", func() bool { return r.server.count(begins) == 1 })
+	time.Sleep(10 * times.Tick)
+	require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
+	r.say(seeded("db-1", "a"))
+	r.eventually("db-1 is invited", func() bool { return r.decision().Invited != nil })
+}
+
 func TestNobodyIsInvitedWhereSomethingWasWritten(t *testing.T) {
 	r := host(t, 1)
 	r.say(seeded("db-1", "a"), seeded("db-3", "a"))
