@@ -33,6 +33,7 @@ func (r *rig) decision() (record galera.Record) {
 func host(t *testing.T, writes int64) *rig {
 	r := newRig(t, baked("a"))
 	r.config.Founder = true
+	r.config.Times.Invite = time.Minute
 	r.config.GrantsFile = r.path("grants.sql")
 	require.NoError(t, os.WriteFile(r.config.GrantsFile, nil, 0o600))
 	r.server.onStart = func(s *server) {
@@ -73,6 +74,7 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 
 func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 	r := host(t, 0)
+	r.config.Times.Invite = 20 * time.Millisecond
 	r.say(seeded("db-1", "a"), seeded("db-3", "b"))
 	r.start()
 	r.eventually("begun", func() bool { return r.decision().UUID == ours })
