@@ -23,18 +23,19 @@ func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record
 			return err
 		}
 		in := d.input()
-		if in.Local.Wsrep.unwritten() {
+		blank := in.Local.Wsrep.unwritten()
+		if blank {
 			unwritten = time.Now()
 		}
 		guest, wait := in.guest(*record, invited, d.Times.Invite)
 		came := record.Invited == nil || in.inView(record.Invited.Node) && in.Local.Wsrep.Seqno > record.Invited.Seqno
 		switch {
 		case !came && time.Since(asked) < d.Times.Invite && in.alive(record.Invited.Node):
-		case time.Since(unwritten) > d.Times.Pause: // a view and its number are not seen at once
+		case !blank && time.Since(unwritten) > d.Times.Pause: // a view and its number are not seen at once
 			return nil
 		case guest == "" && time.Since(began) >= wait:
 			return nil
-		case guest != "" && in.Local.Wsrep.unwritten():
+		case guest != "" && blank:
 			peer, _ := in.Peers.Peer(guest)
 			record.Invited = &Invitation{Node: guest, Incarnation: peer.Incarnation, UUID: in.Local.Wsrep.UUID, Seqno: in.Local.Wsrep.Seqno}
 			if err := d.rewrite(ctx, lease, *record); err != nil {
