@@ -130,7 +130,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	var writer sync.WaitGroup
 	writer.Go(func() { d.keepWriter(ctx) })
 	defer writer.Wait()
-	for {
+	for ctx.Err() == nil {
 		changed := d.Set.Changed()
 		if err := d.step(ctx); err != nil && ctx.Err() == nil {
 			d.Log.Warn("drive the database node", "err", err)
@@ -138,12 +138,12 @@ func (d *Driver) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-changed:
 		case <-d.kick:
 		case <-time.After(d.Times.Tick):
 		}
 	}
+	return nil
 }
 
 // Drain makes the node give its work up: another takes the writes, then the server stops. It returns when it has.
