@@ -44,11 +44,11 @@ const (
 // there; what the lab does before is in neither. One client looks at every server in the same way, through its socket from outside the
 // machine, every 50 ms.
 //
-// The floor is what facts of an earlier measurement call so: no installer, no cloud-init, all addresses known before power-on, all
-// three machines on at once, MariaDB started by systemd. Hornero's side has everything in it that a user waits for: `hornero up`
-// launches the founder before the others, which are told its address; the nodes find their user-data, form the peer set, decide who
-// begins, and talk TLS; cloud-init runs beside them. `hornero up` is told to stop looking when all machines are on, `hornero
-// replace` looks to the end.
+// The floor has nothing in it but the database: no installer, no cloud-init, the addresses known before power-on, all three machines
+// on at once, MariaDB started by systemd. Hornero's side has everything in it that a user waits for: `hornero up` launches the
+// founder before the others, which are told its address; the nodes find their user-data, form the peer set, decide who begins, and
+// talk TLS; cloud-init runs beside them. `hornero up` is told to stop looking when all machines are on, `hornero replace` looks
+// to the end.
 func TestJoin(t *testing.T) {
 	rounds := int(number(t, "JOIN_ROUNDS", 5))
 	s := prepare(t, databasesOnly, []string{"--profile", "instant"}, "-var", `roles=["db"]`)

@@ -144,28 +144,34 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 		if action.Kind != Bootstrap || action.Position != decided.Position {
 			return nil
 		}
-		if err := d.record(ctx, lease, in, action); err != nil {
+		record, err := d.record(ctx, lease, in, action)
+		if err != nil {
 			return err
 		}
 		if err := d.prepare(ctx, in, action); err != nil {
 			return err
 		}
 		d.Log.Info("bootstrap the cluster", "position", action.Position.String(), "epoch", lease.Epoch, "reason", action.Reason)
-		d.fresh = !action.Position.Named()
-		return d.start(ctx, &following{state: action.State}, d.Unit.Bootstrap)
+		if err := d.start(ctx, &following{state: action.State}, d.Unit.Bootstrap); err != nil || action.Position.Named() || !d.known().Wsrep.synced() {
+			return err
+		}
+		if err := d.invite(ctx, lease, &record); err != nil {
+			return err
+		}
+		return d.furnish(ctx, lease, record)
 	})
 }
 
-func (d *Driver) record(ctx context.Context, lease peerset.Lease, in Input, action Action) error {
+func (d *Driver) record(ctx context.Context, lease peerset.Lease, in Input, action Action) (Record, error) {
 	record := Record{UUID: action.Position.UUID, Epoch: lease.Epoch, Node: d.Node, Incarnation: d.Incarnation, Seqno: action.Position.Seqno,
 		Evidence: action.Evidence, Time: time.Now().UTC()}
 	if !action.Position.Named() {
 		record.UUID, record.Seed = "", in.Local.Seed
 	}
 	if err := d.rewrite(ctx, lease, record); err != nil {
-		return fmt.Errorf("write the decision to bootstrap: %w", err)
+		return record, fmt.Errorf("write the decision to bootstrap: %w", err)
 	}
-	return nil
+	return record, nil
 }
 
 // conclude makes the users of a new history and writes its UUID down. Only then the node calls itself synced, and others
@@ -179,32 +185,30 @@ func (d *Driver) conclude(ctx context.Context) error {
 		if err != nil || !found || record.UUID != "" {
 			return err
 		}
-		if d.fresh {
-			if err := d.invite(ctx, lease, &record); err != nil {
-				return err
-			}
-			d.fresh = false
-		}
-		if d.GrantsFile != "" {
-			text, err := os.ReadFile(d.GrantsFile)
-			if err != nil {
-				return fmt.Errorf("read users and grants: %w", err)
-			}
-			if err := d.Database.Apply(ctx, d.GrantsFile); err != nil {
-				return err
-			}
-			if err := d.granted(ctx, string(text), lease); err != nil {
-				return err
-			}
-		}
-		wsrep := d.known().Wsrep
-		record.UUID, record.Seqno, record.Epoch = wsrep.UUID, wsrep.Seqno, lease.Epoch
-		if err := d.rewrite(ctx, lease, record); err != nil {
-			return fmt.Errorf("write the cluster's UUID: %w", err)
-		}
-		d.Log.Info("the cluster's history has begun", "uuid", record.UUID, "epoch", record.Epoch)
-		return d.await(ctx, func(s peerset.Snapshot) bool { r, _, err := recordOf(s); return err == nil && r.UUID != "" })
+		return d.furnish(ctx, lease, record)
 	})
+}
+
+func (d *Driver) furnish(ctx context.Context, lease peerset.Lease, record Record) error {
+	if d.GrantsFile != "" {
+		text, err := os.ReadFile(d.GrantsFile)
+		if err != nil {
+			return fmt.Errorf("read users and grants: %w", err)
+		}
+		if err := d.Database.Apply(ctx, d.GrantsFile); err != nil {
+			return err
+		}
+		if err := d.granted(ctx, string(text), lease); err != nil {
+			return err
+		}
+	}
+	wsrep := d.known().Wsrep
+	record.UUID, record.Seqno, record.Epoch = wsrep.UUID, wsrep.Seqno, lease.Epoch
+	if err := d.rewrite(ctx, lease, record); err != nil {
+		return fmt.Errorf("write the cluster's UUID: %w", err)
+	}
+	d.Log.Info("the cluster's history has begun", "uuid", record.UUID, "epoch", record.Epoch)
+	return d.await(ctx, func(s peerset.Snapshot) bool { r, _, err := recordOf(s); return err == nil && r.UUID != "" })
 }
 
 func (d *Driver) rewrite(ctx context.Context, lease peerset.Lease, record Record) error {
@@ -225,7 +229,7 @@ func (d *Driver) reform(ctx context.Context, decided Action) error {
 		if action.Kind != Reform || action.Position != decided.Position {
 			return nil
 		}
-		if err := d.record(ctx, lease, in, action); err != nil {
+		if _, err := d.record(ctx, lease, in, action); err != nil {
 			return err
 		}
 		d.Log.Info("form the primary component again", "position", action.Position.String(), "epoch", lease.Epoch)

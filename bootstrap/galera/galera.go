@@ -31,8 +31,8 @@ const (
 	// DefaultForlorn is how long a joining server may wait while the peer set has a quorum and knows of no primary component:
 	// longer than Galera takes to form the last one again when all its members are there.
 	DefaultForlorn = 10 * time.Second
-	// DefaultInvite is how long a new cluster waits, before anything is written in it, for a node that it invited; it waits
-	// for as long for one that is known and has not said yet what it holds.
+	// DefaultInvite is how long a new cluster waits, before anything is written in it, for a node that it invited, and for
+	// one in the peer set that has not said yet what it holds; half as long for one that has not come to the peer set.
 	DefaultInvite = 4 * time.Second
 	// DefaultSeqnoEvery is how often a serving node refreshes the seqno that it reports: each report wakes every watcher.
 	DefaultSeqnoEvery = 30 * time.Second
@@ -104,7 +104,6 @@ type Driver struct {
 	stopping  time.Time // the last request to stop
 	lasting   lasting
 	disowned  bool
-	fresh     bool // this agent began a history, and wrote nothing in it yet
 	compared  compared
 	regrantAt time.Time  // before that users and grants are not tried again
 	found     *following // a server on its way that this agent did not start
@@ -135,7 +134,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	var writer sync.WaitGroup
 	writer.Go(func() { d.keepWriter(ctx) })
 	defer writer.Wait()
-	for {
+	for ctx.Err() == nil {
 		changed := d.Set.Changed()
 		if err := d.step(ctx); err != nil && ctx.Err() == nil {
 			d.Log.Warn("drive the database node", "err", err)
@@ -143,12 +142,12 @@ func (d *Driver) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-changed:
 		case <-d.kick:
 		case <-time.After(d.Times.Tick):
 		}
 	}
+	return nil
 }
 
 // Drain makes the node give its work up: another takes the writes, then the server stops. It returns when it has.

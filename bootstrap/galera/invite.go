@@ -23,18 +23,19 @@ func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record
 			return err
 		}
 		in := d.input()
-		if in.Local.Wsrep.unwritten() {
+		blank := in.Local.Wsrep.unwritten()
+		if blank {
 			unwritten = time.Now()
 		}
-		guest, expected := in.guest(*record, invited)
+		guest, wait := in.guest(*record, invited, d.Times.Invite)
 		came := record.Invited == nil || in.inView(record.Invited.Node) && in.Local.Wsrep.Seqno > record.Invited.Seqno
 		switch {
 		case !came && time.Since(asked) < d.Times.Invite && in.alive(record.Invited.Node):
-		case time.Since(unwritten) > d.Times.Pause: // a view and its number are not seen at once
+		case !blank && time.Since(unwritten) > d.Times.Pause: // a view and its number are not seen at once
 			return nil
-		case guest == "" && !(expected && time.Since(began) < d.Times.Invite):
+		case guest == "" && time.Since(began) >= wait:
 			return nil
-		case guest != "" && in.Local.Wsrep.unwritten():
+		case guest != "" && blank:
 			peer, _ := in.Peers.Peer(guest)
 			record.Invited = &Invitation{Node: guest, Incarnation: peer.Incarnation, UUID: in.Local.Wsrep.UUID, Seqno: in.Local.Wsrep.Seqno}
 			if err := d.rewrite(ctx, lease, *record); err != nil {
@@ -52,10 +53,16 @@ func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record
 // inviteEvery is how often a new cluster looks who has come.
 const inviteEvery = 20 * time.Millisecond
 
-// guest returns the first node that can be invited, and whether one may come that has not said yet what it holds.
-func (in Input) guest(record Record, invited map[string]bool) (name string, expected bool) {
+// guest returns the first node that can be invited, and how long it is worth waiting for those that cannot yet: who has joined the
+// peer set says soon what it holds; who has not may be long in coming.
+func (in Input) guest(record Record, invited map[string]bool, patience time.Duration) (name string, wait time.Duration) {
 	if record.Seed == "" {
-		return "", false
+		return "", 0
+	}
+	for _, expected := range in.Expected {
+		if _, known := in.Peers.Peer(expected); !known && in.Peers.Settings[peerset.ForgottenPrefix+expected] == "" {
+			wait = patience / 2
+		}
 	}
 	for _, peer := range in.Peers.Role(Role) {
 		switch {
@@ -65,10 +72,10 @@ func (in Input) guest(record Record, invited map[string]bool) (name string, expe
 				name = peer.Name
 			}
 		case peer.State == "":
-			expected = true
+			wait = patience
 		}
 	}
-	return name, expected
+	return name, wait
 }
 
 func (in Input) alive(name string) bool {

@@ -33,6 +33,7 @@ func (r *rig) decision() (record galera.Record) {
 func host(t *testing.T, writes int64) *rig {
 	r := newRig(t, baked("a"))
 	r.config.Founder = true
+	r.config.Times.Invite = time.Minute
 	r.config.GrantsFile = r.path("grants.sql")
 	require.NoError(t, os.WriteFile(r.config.GrantsFile, nil, 0o600))
 	r.server.onStart = func(s *server) {
@@ -73,11 +74,23 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 
 func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 	r := host(t, 0)
+	r.config.Times.Invite = 20 * time.Millisecond
 	r.say(seeded("db-1", "a"), seeded("db-3", "b"))
 	r.start()
 	r.eventually("begun", func() bool { return r.decision().UUID == ours })
 	require.Equal(t, "db-1", r.decision().Invited.Node, "and another directory is not invited at all")
 	require.Equal(t, 1, r.server.count(applied))
+}
+
+func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
+	r := host(t, 0)
+	r.say(peer("db-1", ""), seeded("db-3", "b"))
+	r.start()
+	r.eventually("up", func() bool { return r.server.count(begins) == 1 })
+	time.Sleep(10 * times.Tick)
+	require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
+	r.say(seeded("db-1", "a"))
+	r.eventually("db-1 is invited", func() bool { return r.decision().Invited != nil })
 }
 
 func TestNobodyIsInvitedWhereSomethingWasWritten(t *testing.T) {
