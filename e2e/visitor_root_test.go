@@ -125,7 +125,7 @@ func (v visitor) addressIsTheVisitors() {
 	text := "comment of " + time.Now().Format(time.RFC3339Nano)
 	code, _, _ := newVisitor(v.site).ask(http.MethodPost, "wp-comments-post.php", url.Values{"comment": {text}, "author": {"visitor"}, "email": {"visitor@example.org"}, "comment_post_ID": {"1"}})
 	require.Equal(v.t, http.StatusOK, code)
-	require.Contains(v.t, v.must("db", "-e", "select comment_author_IP from wordpress.wp_comments where comment_content = '"+text+"'"), mine)
+	require.Contains(v.t, v.must("db", "-e", "set session wsrep_sync_wait=1; select comment_author_IP from wordpress.wp_comments where comment_content = '"+text+"'"), mine)
 	seen := v.on("web-1", "journalctl -t nginx --no-pager") + v.on("web-2", "journalctl -t nginx --no-pager")
 	require.Regexp(v.t, regexp.QuoteMeta(mine)+` .*POST /wp-comments-post\.php`, seen, "nginx logs the same address")
 	require.NotContains(v.t, seen, "203.0.113.66", "what a visitor says of himself is not believed")
