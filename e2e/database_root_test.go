@@ -36,14 +36,16 @@ func (s *site) metrics(name string) string {
 	return s.on(name, fmt.Sprintf(`bash -c 'exec 3<>/dev/tcp/%s/9200; printf "GET /metrics HTTP/1.0\r\n\r\n" >&3; cat <&3'`, s.nodes()[name].Addresses.Private))
 }
 
-// aServerThatHangsIsKilled freezes a database server and asks for its stop: it is killed, and comes back by itself.
+// aServerThatHangsIsKilled stops a database server that comes to nothing any more: it is killed, and comes back by itself.
 func aServerThatHangsIsKilled(t *testing.T, s *site) {
 	s.untilHealthy()
 	other := map[string]string{"db-1": "db-2", "db-2": "db-3", "db-3": "db-1"}[s.writer()]
 	pid := s.on(other, "systemctl show -P MainPID mariadb")
-	s.on(other, "mkdir -p /run/systemd/system/mariadb.service.d && printf '[Service]\\nTimeoutStopSec=2\\n' >/run/systemd/system/mariadb.service.d/soon.conf && systemctl daemon-reload")
-	s.on(other, "echo 1 >/sys/fs/cgroup$(systemctl show -P ControlGroup mariadb)/cgroup.freeze && systemctl --no-block stop mariadb")
+	s.on(other, "mkdir -p /run/systemd/system/mariadb.service.d && printf '[Service]\nTimeoutStopSec=2\n' >/run/systemd/system/mariadb.service.d/soon.conf && systemctl daemon-reload")
+	// systemd lets what it stops continue once: the server is held again and again, until it is gone.
+	s.on(other, "setsid sh -c 'while kill -STOP "+pid+"; do sleep 0.02; done' >/dev/null 2>&1 </dev/null & systemctl --no-block stop mariadb")
 	require.Eventually(t, func() bool { return s.on(other, "kill -0 "+pid+" 2>/dev/null && echo lives || true") == "" }, 20*time.Second, 200*time.Millisecond, "killed")
+	require.Contains(t, s.on(other, "journalctl -u mariadb --no-pager"), "with signal SIGKILL")
 	s.on(other, "rm -r /run/systemd/system/mariadb.service.d && systemctl daemon-reload")
 	s.untilHealthy()
 }
