@@ -71,7 +71,7 @@ func (in Input) guest(record Record, invited map[string]bool, patience time.Dura
 			if name == "" || peer.Name < name {
 				name = peer.Name
 			}
-		case peer.State == "":
+		case peer.Facts[FactAddress] == "": // its driver has not spoken yet
 			wait = patience
 		}
 	}
