@@ -84,7 +84,7 @@ func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 
 func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
 	r := host(t, 0)
-	r.say(peer("db-1", "configuring"), seeded("db-3", "b"))
+	r.say(dead(peer("db-1", "")), seeded("db-3", "b")) // registered, and no heartbeat yet
 	r.start()
 	r.eventually("up", func() bool { return r.server.count(begins) == 1 })
 	time.Sleep(10 * times.Tick)
