@@ -66,13 +66,14 @@ func (in Input) guest(record Record, invited map[string]bool, patience time.Dura
 	}
 	for _, peer := range in.Peers.Role(Role) {
 		switch {
-		case peer.Name == in.Node || !peer.Alive || invited[peer.Name] || in.inView(peer.Name) || leaves(peer):
+		case peer.Name == in.Node || invited[peer.Name] || in.inView(peer.Name) || leaves(peer):
+		case peer.Facts[FactAddress] == "": // it has not spoken yet
+			wait = patience
+		case !peer.Alive:
 		case peer.Facts[FactSeed] == record.Seed && Evidence(peer.Facts[FactEvidence]) == EvidenceEmpty:
 			if name == "" || peer.Name < name {
 				name = peer.Name
 			}
-		case peer.State == "":
-			wait = patience
 		}
 	}
 	return name, wait

@@ -18,7 +18,7 @@ func baked(seed string) map[string]string {
 }
 
 func seeded(name, seed string) peerset.Peer {
-	return peer(name, galera.StateWaiting, galera.FactEvidence, "empty", galera.FactSeed, seed)
+	return peer(name, galera.StateWaiting, galera.FactAddress, "10.0.0."+name[3:], galera.FactEvidence, "empty", galera.FactSeed, seed)
 }
 
 func (r *rig) decision() (record galera.Record) {
@@ -84,7 +84,7 @@ func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 
 func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
 	r := host(t, 0)
-	r.say(peer("db-1", ""), seeded("db-3", "b"))
+	r.say(dead(peer("db-1", "")), seeded("db-3", "b")) // registered, and no heartbeat yet
 	r.start()
 	r.eventually("up", func() bool { return r.server.count(begins) == 1 })
 	time.Sleep(10 * times.Tick)
