@@ -10,6 +10,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 const (
@@ -83,7 +84,7 @@ func (a *Agent) keepRecent(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-changed:
-			idle(ctx, a.Heartbeat) // however much changes
+			pause.For(ctx, a.Heartbeat) // however much changes
 		case <-time.After(recentEvery):
 		}
 	}

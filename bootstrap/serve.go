@@ -15,6 +15,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -234,7 +235,7 @@ func (a *Agent) again(ctx context.Context, what string, serve func(context.Conte
 	for ctx.Err() == nil {
 		if err := serve(ctx); err != nil && ctx.Err() == nil {
 			a.Log.Error("serve "+what, "err", err)
-			idle(ctx, a.Retry)
+			pause.For(ctx, a.Retry)
 		}
 	}
 }

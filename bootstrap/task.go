@@ -8,6 +8,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -27,7 +28,7 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 	name := peerset.TaskLease(a.node.Role, task.Name)
 	for ctx.Err() == nil {
 		if a.imageStatus().Quarantine != "" {
-			idle(ctx, a.Heartbeat)
+			pause.For(ctx, a.Heartbeat)
 			continue
 		}
 		lease, held, err := a.set.Hold(ctx, name, a.TaskTTL)

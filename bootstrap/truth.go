@@ -16,6 +16,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
@@ -134,13 +135,6 @@ func (a *Agent) keepTrue(ctx context.Context) {
 	}
 }
 
-func idle(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
 func (a *Agent) every() time.Duration {
 	if every, err := time.ParseDuration(a.node.Settings[SettingDriftEvery]); err == nil && every > 0 {
 		return every
@@ -152,7 +146,7 @@ func (a *Agent) settled(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, a.Times.Patience)
 	defer cancel()
 	for !a.Image.Settled() && ctx.Err() == nil {
-		idle(ctx, a.Retry)
+		pause.For(ctx, a.Retry)
 	}
 }
 

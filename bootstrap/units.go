@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -53,7 +54,7 @@ func (a *Agent) settle(ctx context.Context) error {
 		return nil
 	}
 	// A reload leaves a process behind in some servers: however fast peers come and go, there are not many.
-	idle(ctx, time.Until(a.paid.Add(a.ReloadPause)))
+	pause.For(ctx, time.Until(a.paid.Add(a.ReloadPause)))
 	a.paid = time.Now()
 	var errs []error
 	for _, unit := range slices.Sorted(maps.Keys(owed)) {

@@ -96,8 +96,7 @@ func (s *site) lose(c *clients, w way) (gap time.Duration, twice int) {
 type clients struct {
 	proxies []*sql.DB
 	mutex   sync.Mutex
-	acks    []time.Time // of the round
-	rows    []string    // of all
+	rows    []string // of all
 	number  int
 	failed  int
 	twice   int

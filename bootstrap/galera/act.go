@@ -11,6 +11,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // act does what was decided. Each action can run twice; one that breaks is decided anew.
@@ -116,7 +117,7 @@ func (d *Driver) dismiss(ctx context.Context) error {
 			d.update(func(local *Local) { local.Dismissed = true })
 			return nil
 		}
-		if !sleep(ctx, dismissEvery) {
+		if !pause.For(ctx, dismissEvery) {
 			return nil
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // Defaults of the times that a test shortens.
@@ -138,7 +139,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		changed := d.Set.Changed()
 		if err := d.step(ctx); err != nil && ctx.Err() == nil {
 			d.Log.Warn("drive the database node", "err", err)
-			sleep(ctx, d.Times.Pause)
+			pause.For(ctx, d.Times.Pause)
 		}
 		select {
 		case <-ctx.Done():

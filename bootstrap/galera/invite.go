@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // A new cluster begins in a directory that is as it was baked, and the other database nodes have the same one. As long as
@@ -44,7 +45,7 @@ func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record
 			d.Log.Info("invite a node into the new cluster", "peer", guest, "seqno", in.Local.Wsrep.Seqno)
 			invited[guest], asked = true, time.Now()
 		}
-		if !sleep(ctx, min(d.Times.Tick, inviteEvery)) {
+		if !pause.For(ctx, min(d.Times.Tick, inviteEvery)) {
 			return ctx.Err()
 		}
 	}

@@ -76,15 +76,6 @@ func (d *Driver) begin(ctx context.Context, in Input, t turn) (chan struct{}, co
 	return done, drop
 }
 
-func sleep(ctx context.Context, pause time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(pause):
-		return true
-	}
-}
-
 func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) error {
 	switch move {
 	case WriterKeep:

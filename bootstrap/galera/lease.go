@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // under runs work while it holds a lease, renewed all the time, and gives it up afterwards. Work begins when the
@@ -57,7 +58,7 @@ const renewals = 4
 // loses sight of the peer set in the middle of a transfer may join without a turn anyway.
 func (d *Driver) renew(ctx context.Context, lease peerset.Lease) error {
 	for answered := time.Now(); ; {
-		if !sleep(ctx, d.Times.LeaseTTL/renewals) {
+		if !pause.For(ctx, d.Times.LeaseTTL/renewals) {
 			return nil
 		}
 		asked := time.Now()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // Defaults of the times that a test shortens.
@@ -342,25 +343,16 @@ func (d *Driver) Drain(ctx context.Context) error {
 	status := d.status
 	d.mu.Unlock()
 	d.say(status)
-	if err := sleep(ctx, d.Times.Notice); err != nil {
-		return err
+	if !pause.For(ctx, d.Times.Notice) {
+		return ctx.Err()
 	}
 	for {
 		sessions, err := d.Runtime.Sessions(ctx)
 		if err != nil || sessions == 0 {
 			return nil // a process that does not answer has no clients to wait for
 		}
-		if err := sleep(ctx, d.Times.Tick); err != nil {
-			return fmt.Errorf("drain the proxy: %d connections are still open: %w", sessions, err)
+		if !pause.For(ctx, d.Times.Tick) {
+			return fmt.Errorf("drain the proxy: %d connections are still open: %w", sessions, ctx.Err())
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/cloud"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // idleLooks is how many ticks pass between two looks at the metadata of a node that does not hold the lease.
@@ -21,7 +22,7 @@ func (k *Keeper) keepAddress(ctx context.Context) {
 		k.watch(ctx)
 		k.checkToken(ctx)
 		k.step(ctx)
-		sleep(ctx, k.Times.Tick)
+		pause.For(ctx, k.Times.Tick)
 	}
 }
 

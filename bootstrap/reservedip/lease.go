@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // renewals is how often a lease is renewed in its time to live.
@@ -15,18 +16,18 @@ const renewals = 4
 // keepLease takes, renews and gives up the lease until ctx ends.
 func (k *Keeper) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed, pause := k.Set.Changed(), k.Times.TTL/renewals
+		changed, wait := k.Set.Changed(), k.Times.TTL/renewals
 		switch err := k.stepLease(ctx); {
 		case err == nil:
 			changed = nil
 		case !errors.Is(err, errNotHeld):
-			pause = min(pause, k.Times.Tick) // a renewal that nobody answered is to be made up for
+			wait = min(wait, k.Times.Tick) // a renewal that nobody answered is to be made up for
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(wait):
 		case <-changed: // the holder may have given it up
-			sleep(ctx, k.Times.Tick/renewals)
+			pause.For(ctx, k.Times.Tick/renewals)
 		}
 	}
 }

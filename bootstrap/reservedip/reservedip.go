@@ -195,12 +195,3 @@ func (k *Keeper) change(what func()) {
 		k.Changed()
 	}
 }
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}

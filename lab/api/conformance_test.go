@@ -16,16 +16,6 @@ import (
 // number, string, bool, list, object, time, uuid; a ? after it allows null.
 type fields map[string]string
 
-func (f fields) with(more fields) fields {
-	all := fields{}
-	for _, some := range []fields{f, more} {
-		for name, kind := range some {
-			all[name] = kind
-		}
-	}
-	return all
-}
-
 func kinds() map[string]func(any) bool {
 	is := func(pattern string) func(any) bool {
 		compiled := regexp.MustCompile(pattern)
