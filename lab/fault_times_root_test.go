@@ -72,9 +72,9 @@ func TestLateDroplets(t *testing.T) {
 	status, err := lab.StatusOf(t.Context(), testLab)
 	require.NoError(t, err)
 	b.kill()
-	out, err := exec.Command("nsenter", "--target", strconv.Itoa(status.Droplets[0].PID), "--all", "--", "ping", "-c", "2", "-i", "0.2", "-W", "1", address).CombinedOutput()
+	out, err := b.enter(status.Droplets[0].PID, "ping", "-c", "2", "-i", "0.2", "-W", "1", address)
 	require.Error(t, err)
-	require.Contains(t, string(out), "100% packet loss", "nobody carries its frames")
+	require.Contains(t, out, "100% packet loss", "nobody carries its frames")
 	require.True(t, b.start())
 	isLate()
 
@@ -213,8 +213,8 @@ func (b *bench) stepClocks(release string) {
 		if err != nil || len(status.Droplets) != 1 || status.Droplets[0].PID == 0 {
 			return fmt.Errorf("%v %w", status.Droplets, err)
 		}
-		out, err := exec.Command("nsenter", "--target", strconv.Itoa(status.Droplets[0].PID), "--all", "--", "sh", "-c", "test ! -e /run/before && echo booted; date +%s").Output()
-		seen := strings.Fields(string(out))
+		out, err := b.enter(status.Droplets[0].PID, "sh", "-c", "test ! -e /run/before && echo booted; date +%s")
+		seen := strings.Fields(out)
 		if err != nil || len(seen) != 2 {
 			return fmt.Errorf("%s %w", out, err)
 		}

@@ -3,15 +3,18 @@
 package lab_test
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/internal/guest"
 	"github.com/hornero/hornero/lab"
 	"github.com/hornero/hornero/lab/api"
 )
@@ -27,6 +30,20 @@ func (b *bench) reaches(from, to *godo.Droplet, pings int) int {
 	return answered
 }
 
+// insideWithin is how long a program in a Droplet may take: nothing here is waited for longer.
+const insideWithin = 2 * time.Minute
+
+// enter runs a program in the namespaces of a Droplet's PID 1 and returns all that it says.
+func (b *bench) enter(pid int, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(b.Context(), insideWithin)
+	defer cancel()
+	args = guest.Enter(pid, args...)
+	program := exec.CommandContext(ctx, args[0], args[1:]...)
+	program.WaitDelay = time.Second // what it started may keep its output open
+	out, err := program.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
 // inside runs a shell line in a Droplet's namespaces, whatever its network is like.
 func (b *bench) inside(droplet *godo.Droplet, line string) string {
 	b.Helper()
@@ -34,9 +51,9 @@ func (b *bench) inside(droplet *godo.Droplet, line string) string {
 	require.NoError(b, err)
 	for _, one := range status.Droplets {
 		if one.ID == droplet.ID {
-			out, err := exec.Command("nsenter", "--target", strconv.Itoa(one.PID), "--all", "--", "sh", "-c", line).CombinedOutput()
+			out, err := b.enter(one.PID, "sh", "-c", line)
 			require.NoError(b, err, "%s", out)
-			return strings.TrimSpace(string(out))
+			return out
 		}
 	}
 	b.Fatalf("no Droplet %d", droplet.ID)

@@ -16,7 +16,7 @@ real() { go test -count 1 -tags=root,libsqlite3,nosqlite3,netgo,osusergo "$@"; }
 echo "== config drives, read by a kernel that has their filesystems"
 real ./cloudinit
 echo "== /usr read-only, the bootstrap in an empty root, and real agents whose peer set is lost and rebuilt"
-real ./internal/cgroup
+real ./internal/cgroup ./internal/guest
 real -p 1 -timeout 10m ./bootstrap/immutable ./cmd/hornero-bootstrap
 echo "== real MariaDB and garbd: an arbitrator's vote, a backup that breaks, who gives whom its state, users that change"
 scripts/galera.sh TestAnArbitratorsVote TestATransferByMariabackup TestTheWriterIsNoDonor TestUsersAndMemory TestTheGroupsThreadComesFirst

@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hornero/hornero/internal/cgroup"
 	"github.com/hornero/hornero/internal/command"
+	"github.com/hornero/hornero/internal/guest"
 )
 
 // bootTimeout is how long systemd may take to start what is enabled: a second on an idle computer.
@@ -114,12 +114,11 @@ func (m *Machine) until(ctx context.Context, met func() bool) error {
 
 // inside is the program that runs a shell command in the machine, as a login by SSH would.
 func (m *Machine) inside(script string) []string {
-	args := []string{"nsenter", "--target", strconv.Itoa(m.init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--",
-		"/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash"}
+	args := []string{"/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash"}
 	if m.proxy != nil {
 		args = append(args, "http_proxy="+m.proxy.URL(), "https_proxy="+m.proxy.URL())
 	}
-	return append(args, "/bin/sh", "-c", "cd && "+script)
+	return guest.Enter(m.init, append(args, "/bin/sh", "-c", "cd && "+script)...)
 }
 
 // Run runs a shell command in the machine and returns its exit status. An error is that it did not run.

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/hornero/hornero/internal/guest"
 	"github.com/hornero/hornero/lab/api"
 )
 
@@ -52,7 +52,8 @@ func attachConsole(droplet api.DropletStatus) error {
 		return fmt.Errorf("attach to the console of Droplet %s: it is %s", droplet.Name, droplet.Status)
 	}
 	// The terminal's signals are the shell's: nothing here ends it.
-	session := exec.CommandContext(context.Background(), "nsenter", "--target", strconv.Itoa(droplet.PID), "--all", "--", "sh", "-c", shell)
+	args := guest.Enter(droplet.PID, "sh", "-c", shell)
+	session := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	session.Stdin, session.Stdout, session.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := session.Run()
 	var failed *exec.ExitError

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/guest"
 )
 
 // ErrClock says that a Droplet can't be shown another time.
@@ -172,7 +173,7 @@ func writeStep(step time.Duration) error {
 // tryLibrary finds out whether the guest's programs can load the library: ld.so says so when they can't, and goes on.
 func tryLibrary(ctx context.Context, pid int) error {
 	var said bytes.Buffer
-	_, err := command.Run(ctx, command.Command{Args: append(enterGuest(pid), "env", "LD_PRELOAD="+clockLibrary, "true"), Output: &said})
+	_, err := command.Run(ctx, command.Command{Args: guest.Enter(pid, "env", "LD_PRELOAD="+clockLibrary, "true"), Output: &said})
 	if err == nil && said.Len() > 0 {
 		err = fmt.Errorf("%w: %s", ErrClock, strings.TrimSpace(said.String()))
 	}
@@ -203,11 +204,6 @@ func unlinkClock(root string) error {
 func ownLink(root string) bool {
 	target, err := os.Readlink(filepath.Join(root, clockLink))
 	return err == nil && target == clockPreload
-}
-
-// enterGuest runs what follows inside the guest of a PID 1.
-func enterGuest(pid int) []string {
-	return []string{"nsenter", "--target", number(pid), "--all", "--"}
 }
 
 // inGuest runs f on a thread that sees the file systems of a PID 1's guest and nothing else, so that no link of the guest
