@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -31,7 +32,16 @@ func TestConsole(t *testing.T) {
 	}
 	require.Contains(t, b.hornero("console", "one"), "systemd")
 
-	b.doctl("compute", "droplet-action", "power-off", b.doctl("compute", "droplet", "list")[0].id(), "--wait")
+	// A guest that goes takes the session along.
+	typed = exec.Command("timeout", "60", "sh", "-c", `(sleep 2; printf 'systemctl poweroff\n'; sleep 5) | script -qec "`+hornero+`" /dev/null`)
+	typed.Env = b.env
+	out, err = typed.CombinedOutput()
+	require.ErrorAs(t, err, &failed, "%s", out)
+	require.NotEqual(t, 124, failed.ExitCode(), "it stays: %s", out)
+	require.Eventually(t, func() bool {
+		droplets := b.doctl("compute", "droplet", "list")
+		return len(droplets) == 1 && droplets[0]["status"] == "off"
+	}, time.Minute, 100*time.Millisecond)
 	out, _ = exec.Command("script", "-qec", "HORNERO_LAB_DIR="+b.folder()+" "+hornero, "/dev/null").CombinedOutput()
 	require.Contains(t, string(out), "it is off")
 }
