@@ -10,6 +10,7 @@ require (
 	github.com/agext/levenshtein v1.2.3
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/canonical/go-dqlite/v2 v2.0.1
+	github.com/coreos/go-systemd/v22 v22.5.0
 	github.com/digitalocean/go-metadata v0.0.0-20250129100319-e3650a3df44b
 	github.com/digitalocean/godo v1.236.0
 	github.com/go-sql-driver/mysql v1.10.1

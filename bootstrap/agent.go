@@ -126,8 +126,9 @@ type Agent struct {
 	word     Word
 	web      check // the manifest's own check
 	draining bool
-	stranger bool   // it was never in a peer set, and founds none
-	evicted  string // why this incarnation is no longer in the peer set
+	stranger bool      // it was never in a peer set, and founds none
+	beat     time.Time // the last heartbeat was begun
+	evicted  string    // why this incarnation is no longer in the peer set
 	marks    map[string]float64
 	set      peerset.Set
 	events   peerset.Events
@@ -198,6 +199,7 @@ var ErrRefused = errors.New("user-data refused")
 // Run takes the node through its phases and serves until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, a.leave = context.WithCancelCause(ctx)
+	a.work.Go(func() { a.keepWatched(ctx) })
 	err := a.live(ctx)
 	a.leave(nil)
 	a.work.Wait()

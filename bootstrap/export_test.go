@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -49,6 +50,22 @@ func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []strin
 func (a *Agent) ServedClient(set peerset.Set, node string, rejoin func(context.Context) error) {
 	a.Served(set, node)
 	a.manifest, a.rejoin = &roles.Manifest{Peers: roles.Client}, rejoin
+}
+
+// KeepWatched tells systemd's watchdog until ctx ends.
+func (a *Agent) KeepWatched(ctx context.Context) { a.keepWatched(ctx) }
+
+// Beat says when the last heartbeat was begun.
+func (a *Agent) Beat(at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.beat = at
+}
+
+// Stuck holds the agent's lock until it is released.
+func (a *Agent) Stuck() (release func()) {
+	a.mu.Lock()
+	return a.mu.Unlock
 }
 
 func (a *Agent) KeepReporting(ctx context.Context) { a.keepReporting(ctx) }

@@ -131,6 +131,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 	for ctx.Err() == nil {
 		healthy, _ := a.Health()
 		a.mu.Lock()
+		a.beat = time.Now()
 		report := peerset.Report{State: a.word.State, Healthy: healthy, Draining: a.leaving(), Facts: a.factsTold()}
 		a.mu.Unlock()
 		err := a.set.Report(ctx, report)

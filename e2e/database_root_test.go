@@ -49,3 +49,20 @@ func aServerThatHangsIsKilled(t *testing.T, s *site) {
 	s.on(other, "rm -r /run/systemd/system/mariadb.service.d && systemctl daemon-reload")
 	s.untilHealthy()
 }
+
+// anAgentThatHangsIsAnother stops the bootstrap of the writer's node for good: systemd starts another, and nothing else changes on the node.
+func anAgentThatHangsIsAnother(t *testing.T, s *site) {
+	s.untilHealthy()
+	writer := s.writer()
+	server := s.on(writer, "systemctl show -P MainPID mariadb")
+	s.on(writer, "mkdir -p /run/systemd/system/hornero-bootstrap.service.d && printf '[Service]\nWatchdogSec=3\nTimeoutStopSec=1\n' >/run/systemd/system/hornero-bootstrap.service.d/soon.conf && systemctl daemon-reload && systemctl restart hornero-bootstrap")
+	s.untilHealthy()
+	pid := s.on(writer, "systemctl show -P MainPID hornero-bootstrap")
+	s.on(writer, "sleep 4; kill -STOP "+pid) // it was in time until then
+	require.Eventually(t, func() bool { return s.on(writer, "kill -0 "+pid+" 2>/dev/null && echo lives || true") == "" }, 20*time.Second, 200*time.Millisecond, "ended by systemd")
+	said := s.on(writer, "journalctl -u hornero-bootstrap --no-pager")
+	require.Equal(t, 1, strings.Count(said, "Watchdog timeout"), said)
+	s.on(writer, "rm -r /run/systemd/system/hornero-bootstrap.service.d && systemctl daemon-reload && systemctl restart hornero-bootstrap")
+	s.untilHealthy()
+	require.Equal(t, server, s.on(writer, "systemctl show -P MainPID mariadb"), "its server ran through it all")
+}

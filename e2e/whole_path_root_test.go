@@ -38,6 +38,7 @@ func TestTheWholePath(t *testing.T) {
 		{"QuarantineTakesANodeOut", quarantineTakesANodeOut},
 		{"AFullDiskMovesTheWriter", aFullDiskMovesTheWriter},
 		{"AServerThatHangsIsKilled", aServerThatHangsIsKilled},
+		{"AnAgentThatHangsIsAnother", anAgentThatHangsIsAnother},
 		{"KillTheWriter", killTheWriter},
 		{"TheReservedIPMoves", theReservedIPMoves},
 		{"Reboot", reboot},

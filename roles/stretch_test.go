@@ -234,7 +234,7 @@ var systemdRules = rules{"systemd", "232", names(map[string]string{
 }, "Description", "Documentation", "DefaultDependencies", "After", "Before", "Wants", "Conflicts", "Type=simple", "Type=oneshot", "Type=notify",
 	"User", "Group", "EnvironmentFile", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost", "ExecReload", "SyslogIdentifier",
 	"AmbientCapabilities", "WorkingDirectory", "Nice", "ProtectSystem", "ProtectHome", "PrivateTmp", "NoNewPrivileges", "UMask", "KillMode", "KillSignal", "SendSIGKILL",
-	"SuccessExitStatus", "Restart", "RestartSec", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "TasksMax", "LimitNOFILE", "LimitMEMLOCK",
+	"SuccessExitStatus", "Restart", "RestartSec", "WatchdogSec", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "TasksMax", "LimitNOFILE", "LimitMEMLOCK",
 	"OOMScoreAdjust", "RuntimeDirectory", "WantedBy")}
 
 func refuseUnit(text string) (refused []string) {
