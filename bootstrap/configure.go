@@ -56,7 +56,7 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 	if err != nil {
 		return err
 	}
-	if current, err := os.ReadFile(a.place(template)); err == nil && string(current) == string(text) {
+	if file.Holds(a.place(template), text) {
 		return a.put(template, text, mode)
 	}
 	if err := a.checkText(ctx, template, text, mode); err != nil {
