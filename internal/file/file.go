@@ -41,6 +41,15 @@ func Write(path string, data []byte, options Options) (changed bool, err error) 
 	return true, replace(path, data, options.Mode, uid, gid)
 }
 
+// Sync makes a file's bytes, or the names in a folder, outlive a loss of power.
+func Sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // Holds tells whether path is a plain file with these bytes. A pipe or a device in its place is not read: the one may never have
 // any, the other never come to an end.
 func Holds(path string, data []byte) bool {
