@@ -56,7 +56,7 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 	if err != nil {
 		return err
 	}
-	if current, err := os.ReadFile(a.place(template)); err == nil && string(current) == string(text) {
+	if file.Holds(a.place(template), text) {
 		return a.put(template, text, mode)
 	}
 	if err := a.checkText(ctx, template, text, mode); err != nil {
@@ -100,6 +100,8 @@ func (a *Agent) checkText(ctx context.Context, template roles.Template, text []b
 		return err
 	}
 	defer os.Remove(trial)
+	ctx, cancel := context.WithTimeoutCause(ctx, unitTimeout, errors.New("the checker did not end"))
+	defer cancel()
 	if _, err := command.Run(ctx, command.Command{Args: roles.Checker(template.Check, trial), Hidden: a.hidden()}); err != nil {
 		return fmt.Errorf("check new %s: %w", template.Path, err)
 	}

@@ -19,7 +19,8 @@ const (
 	owedFile = "owed.json"
 	// DefaultReloadPause is between two rounds of reloads.
 	DefaultReloadPause = time.Second
-	// unitTimeout bounds one unit's reload or restart; the next one has its turn then.
+	// unitTimeout bounds one unit's reload or restart, the request to start all, and a check of a new text; the next one has its
+	// turn then.
 	unitTimeout = 30 * time.Second
 )
 
@@ -74,6 +75,8 @@ func (a *Agent) settle(ctx context.Context) error {
 // startServices starts the role's units without waiting for slow ones. One that was not running owes nothing to what was
 // written before.
 func (a *Agent) startServices(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, unitTimeout, errors.New("systemd did not answer"))
+	defer cancel()
 	owed := a.owed()
 	var names []string
 	for _, service := range a.manifest.Services {

@@ -18,6 +18,8 @@ real ./cloudinit
 echo "== /usr read-only, the bootstrap in an empty root, and real agents whose peer set is lost and rebuilt"
 real ./internal/cgroup ./internal/guest
 real -p 1 -timeout 10m ./bootstrap/immutable ./cmd/hornero-bootstrap
+echo "== dqlite members whose disks are full"
+real -run TestWritesEnd ./bootstrap/peers
 echo "== real MariaDB and garbd: an arbitrator's vote, a backup that breaks, who gives whom its state, users that change"
 scripts/galera.sh TestAnArbitratorsVote TestATransferByMariabackup TestTheWriterIsNoDonor TestUsersAndMemory TestTheGroupsThreadComesFirst
 echo "== real Droplets in labs of their own"

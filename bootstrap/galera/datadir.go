@@ -88,13 +88,19 @@ func (d DataDir) write(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.Write(path, data, file.Options{Mode: 0o660}); err != nil {
+	changed, err := file.Write(path, data, file.Options{Mode: 0o660})
+	if err != nil {
 		return err
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		return os.Chown(path, int(owner.Uid), int(owner.Gid))
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
 	}
-	return nil
+	if !changed {
+		return nil
+	}
+	return file.Sync(d.Path) // what a mark says must outlive what is done because of it
 }
 
 // Settle removes the marks: the server is Synced.
@@ -195,7 +201,14 @@ func (d DataDir) Touch() error {
 }
 
 func (d DataDir) remove(mark string) error {
-	if err := os.Remove(filepath.Join(d.Path, mark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(filepath.Join(d.Path, mark))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = file.Sync(d.Path)
+	}
+	if err != nil {
 		return fmt.Errorf("remove mark %s: %w", mark, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package galera_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,9 @@ func TestInspect(t *testing.T) {
 		{"started, and nothing came of it", map[string]string{"ibdata1": "", "grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
 		{"used, and no word of Galera's", map[string]string{"ibdata1": ""}, galera.ContentCrashed, galera.Position{}},
 		{"half a line", map[string]string{"ibdata1": "", "grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
+		{"cut off within the number", map[string]string{"ibdata1": "", "grastate.dat": strings.Split(state(ours, "12345"), "345")[0]}, galera.ContentCrashed, galera.Position{}},
+		{"cut off after it", map[string]string{"ibdata1": "", "grastate.dat": strings.Split(state(ours, "12"), "safe")[0]}, galera.ContentCrashed, galera.Position{}},
+		{"no identity", map[string]string{"ibdata1": "", "grastate.dat": state("12", "12")}, galera.ContentCrashed, galera.Position{}},
 		{"a transfer runs", map[string]string{"grastate.dat": state(ours, "12"), "sst_in_progress": ""}, galera.ContentTorn, galera.Position{}},
 		{"a transfer broke and Galera dropped its mark", map[string]string{"grastate.dat": state(ours, "12"), "hornero-transfer": ""}, galera.ContentTorn, galera.Position{}},
 		{"wiped", nil, galera.ContentTorn, galera.Position{}},

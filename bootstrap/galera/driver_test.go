@@ -388,6 +388,22 @@ func TestABootstrapEndsWithItsLease(t *testing.T) {
 	}
 }
 
+func TestABootstrapEndsWhenItsLeasesTimeIsUpAndNotWhenThatIsNoticed(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.config.Times.LeaseTTL = 2 * time.Second
+	r.set.late = r.config.Times.LeaseTTL / 5 // no whole number of tries fits into the lease's time
+	r.moves()
+	r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
+	r.start()
+	r.eventually("a start", func() bool { return r.server.count(begins) == 1 })
+	r.quorum(false)
+	r.set.mu.Lock()
+	renewed := r.set.renewed[peerset.LeaseGaleraBootstrap]
+	r.set.mu.Unlock()
+	r.eventually("stopped", func() bool { return r.server.count(stops) > 0 })
+	require.Less(t, time.Since(renewed), r.config.Times.LeaseTTL*6/5)
+}
+
 func TestAJoinGoesOnWhenThePeerSetFallsSilent(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.moves()

@@ -13,6 +13,7 @@ import (
 // under runs work while it holds a lease, renewed all the time, and gives it up afterwards. Work begins when the
 // snapshot has caught up with the lease: whatever was written before it can be seen. It ends when the lease is lost.
 func (d *Driver) under(ctx context.Context, name string, work func(context.Context, peerset.Lease) error) error {
+	asked := time.Now()
 	lease, ok, err := d.Set.Hold(ctx, name, d.Times.LeaseTTL)
 	if err != nil {
 		return fmt.Errorf("take lease %s: %w", name, err)
@@ -24,7 +25,7 @@ func (d *Driver) under(ctx context.Context, name string, work func(context.Conte
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
-		if err := d.renew(ctx, lease); err != nil {
+		if err := d.renew(ctx, lease, asked); err != nil {
 			cancel(err)
 		}
 	}()
@@ -56,13 +57,22 @@ const renewals = 4
 // renew keeps a lease until ctx ends, or returns that it is lost: another holds it, or nobody answered for so long that
 // another may. The turn to join is not lost to silence: it saves the donors work and keeps nothing safe, and a node that
 // loses sight of the peer set in the middle of a transfer may join without a turn anyway.
-func (d *Driver) renew(ctx context.Context, lease peerset.Lease) error {
-	for answered := time.Now(); ; {
-		if !pause.For(ctx, d.Times.LeaseTTL/renewals) {
+func (d *Driver) renew(ctx context.Context, lease peerset.Lease, answered time.Time) error {
+	keeps := lease.Name == peerset.LeaseGaleraBootstrap // what is to be safe: it is over when its time is, whoever is being asked
+	for {
+		wait := d.Times.LeaseTTL / renewals
+		if keeps {
+			wait = min(wait, time.Until(answered.Add(d.Times.LeaseTTL)))
+		}
+		if !pause.For(ctx, wait) {
 			return nil
 		}
+		within := d.Times.LeaseTTL / renewals
+		if keeps {
+			within = min(within, time.Until(answered.Add(d.Times.LeaseTTL)))
+		}
 		asked := time.Now()
-		held, ok, err := d.hold(ctx, lease.Name)
+		held, ok, err := d.hold(ctx, lease.Name, within)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -72,7 +82,7 @@ func (d *Driver) renew(ctx context.Context, lease peerset.Lease) error {
 			return fmt.Errorf("renew lease %s: %w: %s holds it at epoch %d", lease.Name, errLost, held.Holder, held.Epoch)
 		case err == nil:
 			answered = asked
-		case lease.Name == peerset.LeaseGaleraBootstrap && time.Since(answered) >= d.Times.LeaseTTL:
+		case keeps && time.Since(answered) >= d.Times.LeaseTTL:
 			return fmt.Errorf("renew lease %s: %w: %w", lease.Name, errLost, err)
 		default:
 			d.Log.Warn("renew lease", "lease", lease.Name, "err", err)
@@ -81,8 +91,8 @@ func (d *Driver) renew(ctx context.Context, lease peerset.Lease) error {
 }
 
 // hold asks for a lease, and not for longer than leaves time to ask again.
-func (d *Driver) hold(ctx context.Context, name string) (peerset.Lease, bool, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.Times.LeaseTTL/renewals, errors.New("the peer set did not answer"))
+func (d *Driver) hold(ctx context.Context, name string, within time.Duration) (peerset.Lease, bool, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, errors.New("the peer set did not answer"))
 	defer cancel()
 	return d.Set.Hold(ctx, name, d.Times.LeaseTTL)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // memory is a peer set in memory: all that the driver may rely on, and nothing more.
@@ -16,6 +17,7 @@ type memory struct {
 	snapshot peerset.Snapshot
 	renewed  map[string]time.Time
 	changed  chan struct{}
+	late     time.Duration // how long a lease is asked for in vain without a quorum
 }
 
 func newMemory() *memory {
@@ -99,10 +101,13 @@ func (m *memory) Report(_ context.Context, who peerset.Identity, report peerset.
 	return nil
 }
 
-func (m *memory) Hold(_ context.Context, who peerset.Identity, name string, ttl time.Duration) (peerset.Lease, bool, error) {
+func (m *memory) Hold(ctx context.Context, who peerset.Identity, name string, ttl time.Duration) (peerset.Lease, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.snapshot.Quorum {
+		m.mu.Unlock()
+		pause.For(ctx, m.late)
+		m.mu.Lock()
 		return peerset.Lease{}, false, peerset.ErrUnavailable
 	}
 	lease := m.snapshot.Leases[name]

@@ -37,10 +37,14 @@ func (p Position) String() string {
 
 var grastateLine = regexp.MustCompile(`(?m)^(uuid|seqno|safe_to_bootstrap):\s*(\S+)\s*$`)
 
-// ParseGrastate reads Galera's grastate.dat. Its safe_to_bootstrap is a hint that nobody here follows.
+var validUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// ParseGrastate reads Galera's grastate.dat. Its safe_to_bootstrap is a hint that nobody here follows, and the last line: without it
+// the file was cut off, and its number may be half of one. Who has no whole file is asked by recovery.
 func ParseGrastate(text string) (Position, error) {
-	position := Position{Seqno: UnknownSeqno}
+	position, whole := Position{Seqno: UnknownSeqno}, false
 	for _, m := range grastateLine.FindAllStringSubmatch(text, -1) {
+		whole = m[1] == "safe_to_bootstrap"
 		switch m[1] {
 		case "uuid":
 			position.UUID = m[2]
@@ -52,7 +56,7 @@ func ParseGrastate(text string) (Position, error) {
 			position.Seqno = seqno
 		}
 	}
-	if position.UUID == "" {
+	if !whole || !validUUID.MatchString(position.UUID) {
 		return Position{}, fmt.Errorf("read grastate.dat: %w", errNoPosition)
 	}
 	return position, nil

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/status"
 )
@@ -213,13 +215,20 @@ func (n Note) Since(now Note) string {
 	return "is changed"
 }
 
+var errNotPlain = errors.New("it is no plain file")
+
 // sumOf is a file's sum, MD5 or SHA-256 by its length in hex.
 func sumOf(name string, length int) (string, error) {
-	file, err := os.Open(name)
+	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe in its place is not waited for
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil {
+		return "", err
+	} else if !info.Mode().IsRegular() {
+		return "", errNotPlain
+	}
 	var digest hash.Hash
 	switch length {
 	case md5Size:

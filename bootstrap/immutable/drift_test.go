@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +95,10 @@ func TestEveryDifferenceIsFound(t *testing.T) {
 			b.write("/usr/share/tool/data", "other data")
 			require.NoError(b, os.Chmod(b.at("/usr/share/tool/data"), 0o777))
 		}, []status.Finding{{Path: "/usr/share/tool/data", What: "is changed, and is 0777 " + owner + " instead of 0644 " + owner}}},
+		{"a pipe in a file's place", func(b baked) {
+			remove("/usr/share/tool/data")(b)
+			require.NoError(b, syscall.Mkfifo(b.at("/usr/share/tool/data"), 0o644))
+		}, []status.Finding{{Path: "/usr/share/tool/data", What: "cannot be read: it is no plain file"}}},
 		{"a link in a file's place", func(b baked) {
 			remove("/usr/bin/tool")(b)
 			require.NoError(b, os.Symlink("daemon", b.at("/usr/bin/tool")))

@@ -33,7 +33,24 @@ func (c Config) database() (*sql.DB, error) {
 }
 
 func dialSoon(ctx context.Context, address string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
+	connection, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return bounded{connection}, nil
+}
+
+// bounded is a connection whose last deadline stands until there is another. go-dqlite sets one for each statement and takes it
+// back after it, but commits and rolls back without any: a leader that vanishes then, or that has no majority to write with, would
+// hold whoever waits for it for ever, and this member's next transaction behind it.
+type bounded struct{ net.Conn }
+
+// SetDeadline sets a deadline, and takes none back.
+func (b bounded) SetDeadline(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	return b.Conn.SetDeadline(t)
 }
 
 // nodes is the file in which go-dqlite's app keeps who is in consensus, read anew each time.

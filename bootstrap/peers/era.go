@@ -48,7 +48,7 @@ func torn(dir string) bool {
 
 func writeEra(dir string, era int) error {
 	_, err := file.Write(filepath.Join(dir, eraFile), []byte(strconv.Itoa(era)+"\n"), file.Options{Mode: 0o600})
-	return errors.Join(err, syncPath(dir))
+	return errors.Join(err, file.Sync(dir))
 }
 
 func protocol(era int) string {

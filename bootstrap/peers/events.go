@@ -54,6 +54,8 @@ func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
 
 // Events returns the newest of the events after an id, at most limit of them, in order.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
+	defer cancel()
 	rows, err := s.db.QueryContext(ctx, `SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`, after, limit)
 	if err != nil {
 		if strings.Contains(err.Error(), "no such table") {

@@ -11,3 +11,6 @@ func (s *Store) Crash() error {
 
 // Prepared are the names beside a member's folder.
 var Prepared = []string{rebuilding, rebuilt, lost}
+
+// DialSoon is how a member dials another.
+var DialSoon = dialSoon

@@ -82,6 +82,10 @@ func (s *Store) Seize(ctx context.Context, who peerset.Identity, seen peerset.Le
 	return taken, nil
 }
 
+// epochsApart is between the first epochs of two eras. The voters that a rebuilt peer set lost may have given out epochs that its
+// survivor never saw, and an epoch is given out once.
+const epochsApart = 1 << 20
+
 // hold takes, renews or leaves a lease. reason is why it is taken from its holder; "" when the holder's time is up.
 func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name, reason string, free func(peerset.Lease, int64) bool) (peerset.Lease, bool, error) {
 	if err := registered(ctx, tx, who); err != nil {
@@ -109,7 +113,7 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name
 	} else if reason == "" {
 		reason = lease.Holder + " did not renew it in time"
 	}
-	lease = peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: lease.Epoch + 1}
+	lease = peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: max(lease.Epoch, int64(s.config.Era)*epochsApart) + 1}
 	_, err = tx.ExecContext(ctx, `INSERT INTO leases (name, holder, incarnation, epoch, renewals) VALUES (?1, ?2, ?3, ?4, 0)
 		ON CONFLICT (name) DO UPDATE SET holder = ?2, incarnation = ?3, epoch = ?4, renewals = 0`, name, lease.Holder, lease.Incarnation, lease.Epoch)
 	if err == nil {

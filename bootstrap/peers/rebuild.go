@@ -16,6 +16,8 @@ import (
 	"github.com/canonical/go-dqlite/v2"
 	"github.com/canonical/go-dqlite/v2/client"
 	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/internal/file"
 )
 
 // Names beside a member's folder. A rebuilt peer set is prepared under the first, ready under the second, and takes the
@@ -145,7 +147,7 @@ func Rebuild(ctx context.Context, dir string) (Survivor, error) {
 	if err := reshape(ctx, dir+rebuilding, basis); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
-	if err := errors.Join(syncFolder(dir+rebuilding), os.Rename(dir+rebuilding, dir+rebuilt), syncPath(filepath.Dir(dir))); err != nil {
+	if err := errors.Join(syncFolder(dir+rebuilding), os.Rename(dir+rebuilding, dir+rebuilt), file.Sync(filepath.Dir(dir))); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
 	return basis, nil
@@ -188,7 +190,7 @@ func install(dir string) error {
 			return err
 		}
 	}
-	return errors.Join(os.Rename(dir+rebuilt, dir), syncPath(filepath.Dir(dir)))
+	return errors.Join(os.Rename(dir+rebuilt, dir), file.Sync(filepath.Dir(dir)))
 }
 
 func stillBasis(dir string) (bool, error) {
@@ -209,7 +211,7 @@ func SetAside(dir string) error {
 	if err := os.RemoveAll(dir + lost); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(dir, dir+lost), syncPath(filepath.Dir(dir)))
+	return errors.Join(os.Rename(dir, dir+lost), file.Sync(filepath.Dir(dir)))
 }
 
 func readYAML(path string, into any) error {
@@ -261,15 +263,7 @@ func syncFolder(dir string) error {
 	}
 	var errs []error
 	for _, entry := range entries {
-		errs = append(errs, syncPath(filepath.Join(dir, entry.Name())))
+		errs = append(errs, file.Sync(filepath.Join(dir, entry.Name())))
 	}
-	return errors.Join(append(errs, syncPath(dir))...)
-}
-
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(append(errs, file.Sync(dir))...)
 }

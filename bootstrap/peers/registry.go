@@ -127,6 +127,8 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 }
 
 func (s *Store) welcome(ctx context.Context) (peerset.Welcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
+	defer cancel()
 	leader, err := s.app.FindLeader(ctx)
 	if err != nil {
 		return peerset.Welcome{}, fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)

@@ -21,6 +21,7 @@ import (
 	"github.com/canonical/go-dqlite/v2/client"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/file"
 )
 
 // Defaults, which a test shortens.
@@ -194,7 +195,7 @@ func (c Config) founds() (bool, error) {
 	if len(c.Join) > 0 {
 		return false, nil
 	}
-	return true, errors.Join(os.WriteFile(path, nil, 0o600), syncPath(c.Dir))
+	return true, errors.Join(os.WriteFile(path, nil, 0o600), file.Sync(c.Dir))
 }
 
 // enterEra keeps the era of a peer set that is joined, and returns that of one that is there.
@@ -212,6 +213,9 @@ func prepare(dir string) error {
 	}
 	if known(dir) {
 		return nil
+	}
+	if err := file.Sync(filepath.Dir(dir)); err != nil { // a founder that lost its whole folder would found again
+		return err
 	}
 	if torn(dir) {
 		if err := SetAside(dir); err != nil {

@@ -71,6 +71,9 @@ func Run(ctx context.Context, c Command) (string, error) {
 	}
 	start := time.Now()
 	err := cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of the group took no notice; mostly nothing is
+	}
 	if err == nil {
 		return stdout.String(), nil
 	}

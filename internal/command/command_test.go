@@ -65,6 +65,14 @@ func TestTheEndOfTheContextEndsAllThatTheProgramStarted(t *testing.T) {
 	require.Eventually(t, func() bool { return exec.Command("pgrep", "-f", "^sleep 61.7$").Run() != nil }, 5*time.Second, 20*time.Millisecond, "its child is gone, too")
 }
 
+func TestWhatDoesNotMindBeingAskedIsKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errEnough)
+	defer cancel()
+	_, err := command.Run(ctx, shell(`sh -c 'trap "" TERM; exec sleep 62.7' >/dev/null 2>&1 & wait`))
+	require.ErrorIs(t, err, errEnough)
+	require.Eventually(t, func() bool { return exec.Command("pgrep", "-f", "^sleep 62.7$").Run() != nil }, 10*time.Second, 20*time.Millisecond, "it is gone")
+}
+
 func TestQuote(t *testing.T) {
 	text := command.Quote([]string{"echo", "plain", "two words", "it's", "", "$HOME"})
 	require.Equal(t, `echo plain 'two words' 'it'\''s' '' '$HOME'`, text)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -31,13 +32,38 @@ func Write(path string, data []byte, options Options) (changed bool, err error) 
 	if err != nil {
 		return false, fmt.Errorf("write %s: %w", path, err)
 	}
-	if current, err := os.ReadFile(path); err == nil && bytes.Equal(current, data) {
+	if Holds(path, data) {
 		return false, settle(path, options.Mode, uid, gid)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return false, fmt.Errorf("write %s: %w", path, err)
 	}
 	return true, replace(path, data, options.Mode, uid, gid)
+}
+
+// Sync makes a file's bytes, or the names in a folder, outlive a loss of power.
+func Sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Holds tells whether path is a plain file with these bytes. A pipe or a device in its place is not read: the one may never have
+// any, the other never come to an end.
+func Holds(path string, data []byte) bool {
+	current, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer current.Close()
+	info, err := current.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) {
+		return false
+	}
+	there, err := io.ReadAll(io.LimitReader(current, info.Size()+1))
+	return err == nil && bytes.Equal(there, data)
 }
 
 func replace(path string, data []byte, mode fs.FileMode, uid, gid int) (err error) {

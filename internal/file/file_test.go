@@ -50,6 +50,19 @@ func TestTheModeIsPutRightWithoutANewFile(t *testing.T) {
 	require.Equal(t, before, inode(t, path))
 }
 
+func TestWhatIsNoPlainFileIsReplacedUnread(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	require.False(t, file.Holds(path, nil))
+	changed, err := file.Write(path, []byte("text"), file.Options{})
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.True(t, file.Holds(path, []byte("text")))
+	require.False(t, file.Holds(path, []byte("tex")))
+	require.False(t, file.Holds(path, []byte("test")))
+	require.False(t, file.Holds(path+"-not-there", nil))
+}
+
 func TestWhatCannotBeWrittenLeavesTheOldFile(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "settings")
