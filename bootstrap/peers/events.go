@@ -56,9 +56,6 @@ func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`, after, limit)
 	if err != nil {
-		if strings.Contains(err.Error(), "no such table") {
-			return nil, nil // a store of an older version, to which nothing happened since
-		}
 		return nil, fmt.Errorf("read events: %w: %w", peerset.ErrUnavailable, err)
 	}
 	defer rows.Close()
