@@ -41,7 +41,7 @@ func (a *Agent) Status() status.Status {
 	s.ReservedIP = a.reservedIP(snapshot)
 	writer := snapshot.Leases[peerset.LeaseWriter]
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
-	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
+	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Schema: snapshot.Schema, Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
 	s.PeerSet.ReservedIP = snapshot.ReservedIPHolder()
 	s.PeerSet.Forgotten, s.PeerSet.Leases = snapshot.Forgotten(), map[string]string{}
 	for name, lease := range snapshot.Leases {

@@ -26,7 +26,8 @@ const (
 	SecretReservedIPToken = "digitalocean.reserved_ip_token"
 )
 
-// Node is a node's document: all that one node needs to know, and no secret that its role does not need.
+// Node is a node's document: all that one node needs to know, and no secret that its role does not need. A key that is added is left
+// out when it has nothing to say: images of older versions refuse what they do not know.
 type Node struct {
 	Version     int    `yaml:"version"`
 	Stack       string `yaml:"stack"`       // the stack's name

@@ -1,8 +1,10 @@
 package cloudinit_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +37,25 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	require.Equal(t, want.SSH, node.SSH)
 	require.Equal(t, want.Expected, node.Expected)
 	require.Equal(t, want.Version, node.Version)
+}
+
+// A document that uses nothing new is read by images of every version that reads version 1.
+func TestADocumentHasNoMoreKeysThanTheFirstOnes(t *testing.T) {
+	node := document()
+	node.Version = 1
+	fields, err := node.Fields()
+	require.NoError(t, err)
+	for within, keys := range map[string][]string{
+		"":    {"version", "stack", "role", "node", "incarnation", "found", "join", "expected", "settings", "secrets", "tls", "ssh"},
+		"tls": {"ca", "certificate", "key"},
+		"ssh": {"host_key", "host_public_key", "host_certificate", "authorized_keys"},
+	} {
+		part := fields
+		if within != "" {
+			part = fields[within].(map[string]any)
+		}
+		require.ElementsMatch(t, keys, slices.Collect(maps.Keys(part)), "leave a key out when it has nothing to say (omitempty)")
+	}
 }
 
 func TestUserDataThatIsNotOursIsRefused(t *testing.T) {

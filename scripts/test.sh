@@ -15,7 +15,7 @@ scripts/deps.sh user-mode-linux qemu-system-x86 xorriso
 real() { go test -count 1 -tags=root,libsqlite3,nosqlite3,netgo,osusergo "$@"; }
 echo "== config drives, read by a kernel that has their filesystems"
 real ./cloudinit
-echo "== /usr read-only, the bootstrap in an empty root, and real agents whose peer set is lost and rebuilt"
+echo "== /usr read-only, the bootstrap in an empty root, and real agents: a peer set lost and rebuilt, one of two versions"
 real ./internal/cgroup ./internal/guest
 real -p 1 -timeout 10m ./bootstrap/immutable ./cmd/hornero-bootstrap
 echo "== dqlite members whose disks are full"

@@ -103,7 +103,8 @@ func (c *Client) call(ctx context.Context, path string, body, answer any) error 
 	})
 }
 
-// each tries the members in turn; one that answers moves to the front, a refusal ends the round.
+// each tries the members in turn; one that answers moves to the front, a refusal ends the round. A member of an older version
+// forbids what it does not know: that is the last word when it is everybody's.
 func (c *Client) each(try func(member string) error) error {
 	c.mu.Lock()
 	members := slices.Clone(c.members)
@@ -120,12 +121,17 @@ func (c *Client) each(try func(member string) error) error {
 		}
 		errs = append(errs, err)
 	}
+	if at := slices.IndexFunc(errs, forbidden); at >= 0 {
+		return errs[at]
+	}
 	return fmt.Errorf("%w: %w", peerset.ErrUnavailable, errors.Join(errs...))
 }
 
 func refusal(err error) bool {
-	return errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrForbidden) || errors.Is(err, peerset.ErrStaleEpoch)
+	return errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrStaleEpoch)
 }
+
+func forbidden(err error) bool { return errors.Is(err, peerset.ErrForbidden) }
 
 func (c *Client) prefer(member string) {
 	c.mu.Lock()

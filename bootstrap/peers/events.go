@@ -58,9 +58,6 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.E
 	defer cancel()
 	rows, err := s.db.QueryContext(ctx, `SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`, after, limit)
 	if err != nil {
-		if strings.Contains(err.Error(), "no such table") {
-			return nil, nil // a store of an older version, to which nothing happened since
-		}
 		return nil, fmt.Errorf("read events: %w: %w", peerset.ErrUnavailable, err)
 	}
 	defer rows.Close()

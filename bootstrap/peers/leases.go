@@ -114,8 +114,8 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, who peerset.Identity, name
 		reason = lease.Holder + " did not renew it in time"
 	}
 	lease = peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: max(lease.Epoch, int64(s.config.Era)*epochsApart) + 1}
-	_, err = tx.ExecContext(ctx, `INSERT INTO leases (name, holder, incarnation, epoch, renewals) VALUES (?1, ?2, ?3, ?4, 0)
-		ON CONFLICT (name) DO UPDATE SET holder = ?2, incarnation = ?3, epoch = ?4, renewals = 0`, name, lease.Holder, lease.Incarnation, lease.Epoch)
+	// A row of its own: what a newer version keeps beside was about the holder before.
+	_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO leases (name, holder, incarnation, epoch) VALUES (?, ?, ?, ?)`, name, lease.Holder, lease.Incarnation, lease.Epoch)
 	if err == nil {
 		err = s.passed(ctx, tx, lease, reason)
 	}

@@ -108,32 +108,51 @@ func TestTwoVersionsLiveSideBySide(t *testing.T) {
 	c.edit(config, // back to the first version's
 		`DROP TABLE events`, `DELETE FROM meta WHERE key = 'schema'`)
 	store = c.start(config)
-	require.Eventually(t, func() bool { return store.Snapshot().Founded != "" }, 10*time.Second, 10*time.Millisecond)
-	require.Empty(t, c.texts(store), "an older store is read as it is")
+	require.Eventually(t, func() bool { return store.Snapshot().Schema > 1 }, 10*time.Second, 10*time.Millisecond, "the first look adds what is missing")
+	require.Empty(t, c.texts(store))
 	c.admit(store, "db-2", 2, 1)
-	require.Equal(t, []string{"joined: db-2 joined at 127.0.0.12, as a member"}, c.texts(store), "the first write adds what is missing")
+	require.Equal(t, []string{"joined: db-2 joined at 127.0.0.12, as a member"}, c.texts(store))
+	ctx := c.within(30 * time.Second)
+	lease, ok, err := store.Hold(ctx, who("db-2", 1), "db.task", time.Minute)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.NoError(t, store.Put(ctx, who("db-2", 1), "db.task", "v", lease))
 	c.stop(store)
 
 	c.edit(config, // on to one that this version does not know
 		`ALTER TABLE peers ADD COLUMN zone TEXT NOT NULL DEFAULT ''`, `ALTER TABLE leases ADD COLUMN why TEXT NOT NULL DEFAULT ''`,
 		`ALTER TABLE events ADD COLUMN weight INTEGER NOT NULL DEFAULT 0`, `ALTER TABLE settings ADD COLUMN changed TEXT NOT NULL DEFAULT ''`,
+		`UPDATE peers SET zone = 'north'`, `UPDATE leases SET why = 'it was free'`, `UPDATE settings SET changed = 'today'`,
 		`CREATE TABLE volumes (name TEXT PRIMARY KEY)`, `UPDATE meta SET value = '99' WHERE key = 'schema'`,
 		`INSERT INTO meta (key, value) VALUES ('newer', 'x')`)
 	store = c.start(config)
-	ctx := c.within(20 * time.Second)
 	c.admit(store, "db-3", 3, 1)
-	lease, ok, err := store.Hold(ctx, who("db-3", 1), peerset.LeaseWriter, time.Minute)
+	lease, ok, err = store.Hold(ctx, who("db-3", 1), peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.k", "v", lease))
 	require.NoError(t, store.Report(ctx, who("db-3", 1), peerset.Report{State: "synced", Healthy: true}))
-	require.NoError(t, store.Forget(ctx, "db-2"))
+	c.admit(store, "db-2", 4, 2)
+	require.Eventually(t, func() bool {
+		lease, ok, err = store.Hold(ctx, who("db-3", 1), "db.task", time.Minute)
+		return err == nil && ok
+	}, 10*time.Second, 20*time.Millisecond, "its holder was evicted")
+	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.task", "w", lease))
 	require.Eventually(t, func() bool {
 		s := store.Snapshot()
 		peer, _ := s.Peer("db-3")
-		return peer.Healthy && s.Settings["db.k"] == "v" && s.Holder(peerset.LeaseWriter) == "db-3"
+		return peer.Healthy && s.Settings["db.k"] == "v" && s.Holder(peerset.LeaseWriter) == "db-3" && s.Schema == 99
 	}, 10*time.Second, 20*time.Millisecond)
-	require.Equal(t, "99", c.meta(store, config, "schema"), "nobody takes a newer version's schema back")
+	require.NoError(t, store.Crash())
+	for query, says := range map[string]string{
+		`SELECT value FROM meta WHERE key = 'schema'`:        "99", // nobody takes a newer version's schema back
+		`SELECT zone FROM peers WHERE name = 'db-1'`:         "north",
+		`SELECT zone FROM peers WHERE name = 'db-2'`:         "", // that was the incarnation before
+		`SELECT why FROM leases WHERE name = 'db.task'`:      "", // and that the holder before
+		`SELECT changed FROM settings WHERE key = 'db.task'`: "",
+	} {
+		require.Equal(t, says, c.value(config, query), query)
+	}
 }
 
 // edit changes a store behind its member's back.
@@ -146,10 +165,10 @@ func (c *cluster) edit(config peers.Config, statements ...string) {
 	})
 }
 
-func (c *cluster) meta(store *peers.Store, config peers.Config, key string) (value string) {
-	require.NoError(c.t, store.Crash())
+// value is what a query of a store without its member returns.
+func (c *cluster) value(config peers.Config, query string) (value string) {
 	c.database(config, func(db *sql.DB) {
-		require.NoError(c.t, db.QueryRowContext(c.within(5*time.Second), `SELECT value FROM meta WHERE key = ?`, key).Scan(&value))
+		require.NoError(c.t, db.QueryRowContext(c.within(5*time.Second), query).Scan(&value), query)
 	})
 	return value
 }

@@ -90,9 +90,9 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 		if err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `INSERT INTO peers (name, role, incarnation, address, kind) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET role = excluded.role, incarnation = excluded.incarnation, address = excluded.address,
-			kind = excluded.kind, state = '', healthy = 0, draining = 0, facts = '{}', beats = 0 WHERE incarnation < excluded.incarnation`,
+		// A row of its own: nothing of the incarnation before is left, nor what a newer version knew of it.
+		result, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO peers (name, role, incarnation, address, kind) SELECT ?1, ?2, ?3, ?4, ?5
+			WHERE NOT EXISTS (SELECT 1 FROM peers WHERE name = ?1 AND incarnation >= ?3)`,
 			join.Name, join.Role, join.Incarnation, join.Address, join.Kind)
 		if err != nil {
 			return err
@@ -354,7 +354,7 @@ func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string
 		if err := room(ctx, tx, `SELECT COUNT(*) FROM settings WHERE key <> ? AND substr(key, 1, length(?)) = ?`, who.Role, key); err != nil {
 			return fmt.Errorf("put %s: %w", key, err)
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)`, key, value)
 		if err != nil {
 			return err
 		}

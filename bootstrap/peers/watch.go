@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -72,7 +73,13 @@ func (s *Store) refresh(ctx context.Context) (err error) {
 	s.mu.Unlock()
 	next := was
 	if generation != was.Generation || was.Founded == "" {
-		if next, err = s.read(ctx); err != nil {
+		next, err = s.read(ctx)
+		if errors.Is(err, errBehind) {
+			if err = s.write(ctx, func(context.Context, *sql.Tx) error { return nil }); err == nil {
+				next, err = s.read(ctx)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		next.Leader, next.Voters = was.Leader, was.Voters
@@ -116,6 +123,7 @@ func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, e
 	return generation, seen, rows.Err()
 }
 
+// read reads the whole, in which there may be what this version's schema adds.
 func (s *Store) read(ctx context.Context) (peerset.Snapshot, error) {
 	next := peerset.Snapshot{Stack: s.config.Stack, Leases: map[string]peerset.Lease{}, Settings: map[string]string{}}
 	tx, err := s.db.BeginTx(ctx, nil)
@@ -147,7 +155,7 @@ func each(ctx context.Context, tx *sql.Tx, query string, scan func(*sql.Rows) er
 }
 
 func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
-	return each(ctx, tx, `SELECT key, value FROM meta`, func(rows *sql.Rows) error {
+	err := each(ctx, tx, `SELECT key, value FROM meta`, func(rows *sql.Rows) error {
 		var key, value string
 		if err := rows.Scan(&key, &value); err != nil {
 			return err
@@ -159,9 +167,17 @@ func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 			generation, err := strconv.ParseUint(value, 10, 64)
 			next.Generation = generation
 			return err
+		case "schema":
+			schema, err := strconv.Atoi(value)
+			next.Schema = schema
+			return err
 		}
 		return nil
 	})
+	if err == nil && next.Schema < len(additions) {
+		err = errBehind
+	}
+	return err
 }
 
 func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {

@@ -37,7 +37,8 @@ func MemberOnly(kind, role string) error {
 	return fmt.Errorf("%w: a node of role %s is no member of the peer set", ErrForbidden, role)
 }
 
-// leaseRoles says whose certificates may hold the leases that Hornero names.
+// leaseRoles says whose certificates may hold the leases that Hornero names. No name ever changes: two versions of the bootstrap would
+// each have a holder. What is added here or below, members of older versions forbid.
 var leaseRoles = map[string]string{
 	LeaseWriter: "db", LeaseGaleraBootstrap: "db", LeaseGaleraJoin: "db",
 	LeaseWordPressInstall: "web", LeaseWordPressCron: "web",

@@ -110,7 +110,8 @@ type Snapshot struct {
 	Stack      string            `json:"stack"`
 	Founded    string            `json:"founded"` // id of the founding; empty before the first word from a member
 	Generation uint64            `json:"generation"`
-	Peers      []Peer            `json:"peers"` // sorted by name
+	Schema     int               `json:"schema,omitempty"` // of the store: the newest version's that was a member; 0 from a member of an older version
+	Peers      []Peer            `json:"peers"`            // sorted by name
 	Leases     map[string]Lease  `json:"leases"`
 	Settings   map[string]string `json:"settings"`
 	Quorum     bool              `json:"quorum"` // the snapshot is fresh, not remembered

@@ -36,6 +36,8 @@ type realSet struct {
 	// droplets are the nodes' numbers at DigitalOcean, by their own, where that matters; with changes their documents.
 	droplets map[int]int
 	with     func(*cloudinit.Node)
+	// manifests are what the roles' manifests have besides.
+	manifests map[string]string
 }
 
 func newRealSet(t *testing.T) *realSet {
@@ -44,12 +46,14 @@ func newRealSet(t *testing.T) *realSet {
 	return &realSet{T: t, ca: ca}
 }
 
-func (s *realSet) issue(role, node string) pki.Pair {
+func (s *realSet) issue(role, node string) pki.Pair { return s.issueTo(role, node, 1) }
+
+func (s *realSet) issueTo(role, node string, incarnation int) pki.Pair {
 	kind := peerset.KindMember
 	if role == "web" {
 		kind = peerset.KindClient
 	}
-	pair, err := s.ca.Issue(pki.Name{Stack: "bench", Role: role, Node: node, Incarnation: 1, Kind: kind})
+	pair, err := s.ca.Issue(pki.Name{Stack: "bench", Role: role, Node: node, Incarnation: incarnation, Kind: kind})
 	require.NoError(s, err)
 	return pair
 }
@@ -57,14 +61,17 @@ func (s *realSet) issue(role, node string) pki.Pair {
 // process is the real program in a root of its own.
 type process struct {
 	*testing.T
-	node, root, url string
-	pid             int
-	running         *exec.Cmd
+	node, address, root, url string
+	pid                      int
+	running                  *exec.Cmd
 }
 
-func (s *realSet) run(role string, number int) *process {
+func (s *realSet) run(role string, number int) *process { return s.runAs(role, number, 1, program) }
+
+// runAs runs an incarnation of a node, whose image has this program.
+func (s *realSet) runAs(role string, number, incarnation int, program string) *process {
 	node := fmt.Sprintf("%s-%d", role, number)
-	address := fmt.Sprintf("127.1.%d.%d", len(role), number)
+	address := fmt.Sprintf("127.1.%d.%d", len(role), number+10*(incarnation-1))
 	root := filepath.Join(s.TempDir(), node)
 	write := func(path string, data []byte, mode os.FileMode) {
 		require.NoError(s, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
@@ -75,10 +82,10 @@ func (s *realSet) run(role string, number int) *process {
 	write(record.BootstrapPath, data, 0o755)
 	write(record.Path, []byte(`{"release": "debian-13"}`), 0o644)
 	kind := map[string]string{"db": "member", "web": "client"}[role]
-	write(filepath.Join(record.RolesPath, role, "role.yaml"), fmt.Appendf(nil, "version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n", role, kind), 0o644)
-	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number), 0o600)
+	write(filepath.Join(record.RolesPath, role, "role.yaml"), fmt.Appendf(nil, "version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n%s", role, kind, s.manifests[role]), 0o644)
+	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number, incarnation), 0o600)
 
-	p := &process{T: s.T, node: node, root: root, url: "http://" + address + ":" + strconv.Itoa(roles.HealthPort)}
+	p := &process{T: s.T, node: node, address: address, root: root, url: "http://" + address + ":" + strconv.Itoa(roles.HealthPort)}
 	s.Cleanup(func() {
 		p.end(syscall.SIGTERM)
 		if s.Failed() {
@@ -129,9 +136,9 @@ func (p *process) end(signal syscall.Signal) error {
 }
 
 // origin is what a node keeps of its first boot: there is no metadata service here.
-func (s *realSet) origin(role, node, address string, number int) []byte {
-	pair := s.issue(role, node)
-	document := cloudinit.Node{Version: 1, Stack: "bench", Role: role, Node: node, Incarnation: 1, Found: role == "db" && number == 1, Join: s.members,
+func (s *realSet) origin(role, node, address string, number, incarnation int) []byte {
+	pair := s.issueTo(role, node, incarnation)
+	document := cloudinit.Node{Version: 1, Stack: "bench", Role: role, Node: node, Incarnation: incarnation, Found: role == "db" && number == 1 && incarnation == 1, Join: s.members,
 		TLS: cloudinit.TLS{CA: s.ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}}
 	if s.with != nil {
 		s.with(&document)

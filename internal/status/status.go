@@ -40,7 +40,8 @@ type PeerSet struct {
 	Founded    string   `json:"founded"` // id of the founding; empty when this node never joined one
 	Generation uint64   `json:"generation"`
 	Quorum     bool     `json:"quorum"`
-	Era        int      `json:"era,omitempty"` // how often it was rebuilt
+	Era        int      `json:"era,omitempty"`    // how often it was rebuilt
+	Schema     int      `json:"schema,omitempty"` // of its store: the newest version's that was a member
 	Leader     string   `json:"leader"`
 	Voters     []string `json:"voters"`
 	Writer     string   `json:"writer"`                // holder of the writer lease
