@@ -32,9 +32,13 @@ const (
 	DefaultLinger = time.Second
 	// DefaultNotice is how long clients' checks need to see that a draining proxy is no longer healthy.
 	DefaultNotice = 2 * time.Second
+	// DefaultAnswer is how long the process has to answer one look at its servers or sessions.
+	DefaultAnswer = 3 * time.Second
 	// DefaultPatience is how long a process may not answer before its unit is asked to start.
 	DefaultPatience = 5 * time.Second
-	commandTimeout  = 10 * time.Second
+	// DefaultHang is how long one may not answer before it is killed: a start does nothing for a unit that runs.
+	DefaultHang    = 30 * time.Second
+	commandTimeout = 10 * time.Second
 )
 
 // States of a proxy, as it says them.
@@ -73,6 +77,8 @@ type Unit interface {
 	Reload(ctx context.Context) error
 	// Start asks for a start, also after too many failures; a unit that runs is left alone.
 	Start(ctx context.Context) error
+	// Kill ends every process of a unit that runs; it starts again by itself.
+	Kill(ctx context.Context) error
 }
 
 // Peers is the part of the peer set that the driver uses.
@@ -90,7 +96,7 @@ type Status struct {
 }
 
 // Times are the driver's times; the zero value means the defaults.
-type Times struct{ Tick, ReloadEvery, SweepEvery, Linger, Notice, Patience time.Duration }
+type Times struct{ Tick, ReloadEvery, SweepEvery, Linger, Notice, Answer, Patience, Hang time.Duration }
 
 // Config is what a driver needs.
 type Config struct {
@@ -116,6 +122,7 @@ type Driver struct {
 	// Only the loop touches these.
 	reloaded time.Time       // the last reload
 	answered time.Time       // the last answer of the process
+	asked    time.Time       // the unit was asked to start last
 	said     []string        // the commands that were given last
 	swept    time.Time       // the last look at sessions
 	open     []string        // servers that took sessions at the last look
@@ -129,7 +136,7 @@ func New(config Config) *Driver {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Linger, DefaultLinger}, {&t.Notice, DefaultNotice}, {&t.Patience, DefaultPatience}} {
+	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Linger, DefaultLinger}, {&t.Notice, DefaultNotice}, {&t.Answer, DefaultAnswer}, {&t.Patience, DefaultPatience}, {&t.Hang, DefaultHang}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -165,7 +172,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	snapshot := d.Peers.Snapshot()
-	servers, err := d.Runtime.State(ctx)
+	servers, err := d.look(ctx)
 	if err != nil {
 		d.revive(ctx)
 		return Status{State: StateStarting, Reason: "HAProxy does not answer: " + err.Error()}, nil
@@ -186,6 +193,13 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		return Status{State: StateStarting, Reason: err.Error()}, nil
 	}
 	return Judge(servers, snapshot), servers
+}
+
+// look asks the process what its servers are.
+func (d *Driver) look(ctx context.Context) ([]Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.Times.Answer)
+	defer cancel()
+	return d.Runtime.State(ctx)
 }
 
 // tell gives the commands and reads the result back: all in one go, so that there is a writer all the time, unless
@@ -250,7 +264,7 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 	if len(d.cut) == 0 && time.Now().After(d.lingers) && time.Since(d.swept) < d.Times.SweepEvery {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.Times.Answer)
 	defer cancel()
 	d.swept = time.Now()
 	spared := Spared(servers, d.Peers.Snapshot())
@@ -265,12 +279,20 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 	clear(d.cut)
 }
 
-// revive asks for a start when the process has been silent for too long.
+// revive asks for a start when the process has been silent for too long, and kills one that hangs.
 func (d *Driver) revive(ctx context.Context) {
-	if time.Since(d.answered) < d.Times.Patience {
+	silent := time.Since(d.answered)
+	if silent < d.Times.Patience || time.Since(d.asked) < d.Times.Patience {
 		return
 	}
-	d.answered = time.Now()
+	if silent >= d.Times.Hang {
+		d.Log.Warn("HAProxy hangs: it is killed", "silent", silent.Round(time.Second))
+		d.answered = time.Now()
+		if err := d.Unit.Kill(ctx); err != nil && ctx.Err() == nil {
+			d.Log.Warn("kill HAProxy", "err", err)
+		}
+	}
+	d.asked = time.Now()
 	if err := d.Unit.Start(ctx); err != nil && ctx.Err() == nil {
 		d.Log.Warn("start HAProxy", "err", err)
 	}

@@ -3,6 +3,7 @@ package haproxy_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,6 +135,8 @@ type proxy struct {
 	peers   *peers
 	master  *exec.Cmd
 	reloads atomic.Int32
+	kills   atomic.Int32
+	times   haproxy.Times
 	log     *safeBuffer
 
 	mu     sync.Mutex
@@ -168,7 +172,7 @@ func newProxy(t *testing.T, network string, expected []string, start peerset.Sna
 }
 
 func newProxyWith(t *testing.T, network string, expected []string, start peerset.Snapshot, with func(*proxy)) *proxy {
-	p := &proxy{t: t, dir: t.TempDir(), network: network, peers: &peers{changed: make(chan struct{})}, log: &safeBuffer{}}
+	p := &proxy{t: t, dir: t.TempDir(), network: network, peers: &peers{changed: make(chan struct{})}, log: &safeBuffer{}, times: haproxy.Times{Notice: 50 * time.Millisecond}}
 	p.facts = roles.Facts{
 		Stack: "test", Node: "proxy-1", Role: "proxy", Release: "debian-13", Address: network + ".21",
 		Secrets: map[string]report.Secret{"proxy.stats_password": "secret"}, Expected: map[string][]string{"db": expected},
@@ -181,7 +185,7 @@ func newProxyWith(t *testing.T, network string, expected []string, start peerset
 	driver := haproxy.New(haproxy.Config{
 		File: p.path("haproxy.cfg"), Loaded: p.path("loaded"), Peers: p.peers, Unit: unit{p},
 		Runtime: haproxy.Socket{Path: p.path("admin.sock"), Master: p.path("master.sock")},
-		Report:  p.report, Log: slog.New(slog.NewTextHandler(p.log, nil)), Times: haproxy.Times{Notice: 50 * time.Millisecond},
+		Report:  p.report, Log: slog.New(slog.NewTextHandler(p.log, nil)), Times: p.times,
 	})
 	go func() { defer close(done); driver.Run(ctx) }()
 	t.Cleanup(func() {
@@ -252,6 +256,29 @@ func (u unit) Reload(context.Context) error {
 }
 
 func (u unit) Start(context.Context) error { return nil }
+
+// Kill ends master and worker, and starts them anew as Restart=always does.
+func (u unit) Kill(context.Context) error {
+	u.p.kills.Add(1)
+	workers, err := u.p.workers()
+	for _, pid := range append(workers, u.p.master.Process.Pid) {
+		err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	u.p.master.Wait()
+	u.p.startHAProxy()
+	return err
+}
+
+// workers are the processes that the master started.
+func (p *proxy) workers() (pids []int, err error) {
+	master := strconv.Itoa(p.master.Process.Pid)
+	text, err := os.ReadFile("/proc/" + master + "/task/" + master + "/children")
+	for _, child := range strings.Fields(string(text)) {
+		pid, notNumber := strconv.Atoi(child)
+		pids, err = append(pids, pid), errors.Join(err, notNumber)
+	}
+	return pids, err
+}
 
 func (p *proxy) until(what string, ok func() bool) {
 	p.t.Helper()
@@ -484,6 +511,27 @@ func TestDriverStartsAgain(t *testing.T) {
 	<-done
 	require.Zero(t, p.reloads.Load())
 	require.NotContains(t, p.log.String(), "told HAProxy")
+}
+
+// One that runs and says nothing is of no use: systemd would leave it as it is.
+func TestAHungProcessIsKilled(t *testing.T) {
+	n := newNetwork()
+	newGreeter(t, "db-1", n+".1")
+	p := newProxyWith(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)), func(p *proxy) {
+		p.times.Answer, p.times.Patience, p.times.Hang = 500*time.Millisecond, 500*time.Millisecond, 3*time.Second
+	})
+	p.serving("db-1")
+	workers, err := p.workers()
+	require.NoError(t, err)
+	require.Len(t, workers, 1)
+	t.Cleanup(func() { syscall.Kill(workers[0], syscall.SIGCONT) }) // its master waits for it
+	require.NoError(t, syscall.Kill(workers[0], syscall.SIGSTOP))
+	p.until("see that it is silent", func() bool { return !p.state().Healthy })
+	require.Zero(t, p.kills.Load(), "not at once")
+	p.until("kill it", func() bool { return p.kills.Load() == 1 })
+	p.serving("db-1")
+	require.Equal(t, "db-1", p.mustConnect(3306).server)
+	require.EqualValues(t, 1, p.kills.Load())
 }
 
 func TestDrain(t *testing.T) {
