@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,15 +170,35 @@ func reshape(ctx context.Context, dir string, basis Survivor) error {
 	if err := writeEra(dir, basis.Era+1); err != nil {
 		return err
 	}
-	text, err := json.Marshal(basis)
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(prepared{basis, boot})
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, basisFile), text, 0o600)
 }
 
+// prepared is what a rebuilt peer set says of its origin.
+type prepared struct {
+	Survivor
+	Boot string `json:"boot"` // of the machine
+}
+
+// bootID is another after each start of the machine (random(4)); "" where there is no /proc.
+func bootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(text)), err
+}
+
 // install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved on is out of
-// date: the old peer set lives.
+// date: the old peer set lives. So is one that was prepared before the machine's last start: whoever waited for it in vain may have
+// rebuilt the peer set from another survivor, and there would be two of one era.
 func install(dir string) error {
 	if _, err := os.Stat(dir + rebuilt); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -194,12 +215,16 @@ func install(dir string) error {
 }
 
 func stillBasis(dir string) (bool, error) {
-	var basis Survivor
+	var basis prepared
 	text, err := os.ReadFile(filepath.Join(dir+rebuilt, basisFile))
 	if err != nil {
 		return false, err
 	}
 	if err := json.Unmarshal(text, &basis); err != nil {
+		return false, err
+	}
+	boot, err := bootID()
+	if err != nil || boot != basis.Boot {
 		return false, err
 	}
 	now, err := Look(dir)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,6 +167,28 @@ func TestAnInterruptedRebuildIsFinishedOrBeginsAnew(t *testing.T) {
 	defer c.stop(store)
 	require.Eventually(t, func() bool { s := store.Snapshot(); return s.Quorum && s.Era() == 1 }, 15*time.Second, 20*time.Millisecond)
 	require.Equal(t, "this one", store.Snapshot().Settings["galera.decision"])
+}
+
+func TestARebuildThatItsMachinesEndBrokeOffIsDropped(t *testing.T) {
+	c := newCluster(t)
+	config := c.config("test", "db-1", 1, 1)
+	store := c.start(config)
+	c.admit(store, "db-1", 1, 1)
+	require.NoError(t, store.Crash())
+	_, err := peers.Rebuild(t.Context(), config.Dir)
+	require.NoError(t, err)
+	basis := filepath.Join(config.Dir+peers.Prepared[1], "basis.json")
+	text, err := os.ReadFile(basis)
+	require.NoError(t, err)
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	require.NoError(t, err)
+	require.Contains(t, string(text), strings.TrimSpace(string(boot)))
+	require.NoError(t, os.WriteFile(basis, []byte(strings.Replace(string(text), strings.TrimSpace(string(boot)), "the one before", 1)), 0o600))
+	store = c.start(config)
+	defer c.stop(store)
+	require.Eventually(t, func() bool { return store.Snapshot().Quorum }, 15*time.Second, 20*time.Millisecond)
+	require.Zero(t, store.Snapshot().Era())
+	require.NoDirExists(t, config.Dir+peers.Prepared[1])
 }
 
 func TestTheOldPeerSetAndTheRebuiltNeverMeet(t *testing.T) {

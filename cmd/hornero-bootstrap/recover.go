@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,10 +15,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/peers"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/internal/status"
@@ -29,6 +32,9 @@ const rebuiltWithin = time.Minute
 
 // lookAgainAfter is between the two looks that must find the majority lost: a voter that is only busy answers one of them.
 const lookAgainAfter = 3 * time.Second
+
+// lockEvery is how often a recovery looks whether another one is over.
+const lockEvery = 100 * time.Millisecond
 
 var (
 	errNothingToRecover = errors.New("nothing was done")
@@ -85,6 +91,11 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 	if !yes && !agreed(r.stdin, r.stdout, "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ") {
 		return errNotAgreed
 	}
+	done, err := r.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := r.stillLost(ctx); err != nil {
 		return err
 	}
@@ -101,6 +112,23 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 		fmt.Fprintf(r.stdout, "the peer set is rebuilt from %s; the other members join anew within seconds, lost nodes with `hornero replace NODE`\n", plan.Node)
 	}
 	return nil
+}
+
+// alone waits for another recovery of this node to end: two would prepare the same folder at once.
+func (r recoverer) alone(ctx context.Context) (done func(), err error) {
+	folder, err := os.Open(filepath.Dir(r.dir))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { folder.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) || !pause.For(ctx, lockEvery) {
+			return nil, errors.Join(fmt.Errorf("wait for another recovery of this node: %w", cmp.Or(ctx.Err(), err)), folder.Close())
+		}
+	}
 }
 
 // stillLost looks once more before anything is done.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,5 +152,43 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 	require.Len(t, s.stores[0].Snapshot().Peers, 3)
 	_, err = s.try("", false, false, true)
 	require.ErrorContains(t, err, "the peer set has a quorum", "twice is once")
+	require.Equal(t, 1, s.restart)
+}
+
+// opened tells of the first thing that is written.
+type opened struct {
+	once sync.Once
+	open chan struct{}
+}
+
+func (o *opened) Write(text []byte) (int, error) {
+	o.once.Do(func() { close(o.open) })
+	return len(text), nil
+}
+
+func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
+	s := newTrio(t)
+	s.lose(2)
+	s.lose(1)
+	require.Eventually(t, func() bool { return !s.stores[0].Snapshot().Quorum }, 15*time.Second, 20*time.Millisecond)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	first := s.recoverer("", &strings.Builder{})
+	restart := first.ctl
+	first.ctl = func(ctx context.Context, args ...string) (string, error) {
+		close(entered)
+		<-leave
+		return restart(ctx, args...)
+	}
+	second, planned := s.recoverer("", &strings.Builder{}), &opened{open: make(chan struct{})}
+	second.stdout = planned
+	results := make(chan error, 2)
+	go func() { results <- first.run(t.Context(), false, false, true) }()
+	<-entered
+	go func() { results <- second.run(t.Context(), false, false, true) }()
+	<-planned.open
+	require.DirExists(t, s.configs[0].Dir+".rebuilt")
+	close(leave)
+	require.NoError(t, <-results)
+	require.ErrorContains(t, <-results, "the peer set has a quorum")
 	require.Equal(t, 1, s.restart)
 }
