@@ -57,12 +57,25 @@ func (s *realSet) issue(role, node string) pki.Pair {
 // process is the real program in a root of its own.
 type process struct {
 	*testing.T
-	node, root, url string
-	pid             int
-	running         *exec.Cmd
+	node, address, root, url string
+
+	pid     int
+	running *exec.Cmd
 }
 
 func (s *realSet) run(role string, number int) *process {
+	p := s.launch(role, number)
+	began := time.Now()
+	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", p.node)
+	s.Logf("figure: %-58s %.2f s", p.node+", from exec to ready", time.Since(began).Seconds())
+	if role == "db" {
+		s.members = append(s.members, p.address)
+	}
+	return p
+}
+
+// launch starts a node, and waits for nothing.
+func (s *realSet) launch(role string, number int) *process {
 	node := fmt.Sprintf("%s-%d", role, number)
 	address := fmt.Sprintf("127.1.%d.%d", len(role), number)
 	root := filepath.Join(s.TempDir(), node)
@@ -78,7 +91,7 @@ func (s *realSet) run(role string, number int) *process {
 	write(filepath.Join(record.RolesPath, role, "role.yaml"), fmt.Appendf(nil, "version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n", role, kind), 0o644)
 	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number), 0o600)
 
-	p := &process{T: s.T, node: node, root: root, url: "http://" + address + ":" + strconv.Itoa(roles.HealthPort)}
+	p := &process{T: s.T, node: node, address: address, root: root, url: "http://" + address + ":" + strconv.Itoa(roles.HealthPort)}
 	s.Cleanup(func() {
 		p.end(syscall.SIGTERM)
 		if s.Failed() {
@@ -87,12 +100,6 @@ func (s *realSet) run(role string, number int) *process {
 		}
 	})
 	p.start()
-	began := time.Now()
-	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", node)
-	s.Logf("figure: %-58s %.2f s", node+", from exec to ready", time.Since(began).Seconds())
-	if role == "db" {
-		s.members = append(s.members, address)
-	}
 	return p
 }
 
