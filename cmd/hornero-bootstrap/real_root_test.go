@@ -110,7 +110,7 @@ func (p *process) command(args ...string) *exec.Cmd {
 	command := exec.Command(record.BootstrapPath, args...)
 	// What it mounts read-only goes with it.
 	command.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root, Pdeathsig: syscall.SIGKILL, Unshareflags: syscall.CLONE_NEWNS}
-	command.Dir, command.Env = "/", []string{"PATH=/usr/bin", "SNAP_INSTANCE_NAME=" + os.Getenv("SNAP_INSTANCE_NAME")} // dqlite's own sockets: see TestMain
+	command.Dir, command.Env = "/", []string{"PATH=/usr/bin"}
 	return command
 }
 

@@ -1,0 +1,42 @@
+package peers_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/bootstrap/peers"
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// TestNobodyConnectsToAMemberThatIsGone: libdqlite would for ever, and each attempt keeps the process from making another connection.
+func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
+	c := newCluster(t)
+	listener, err := net.Listen("tcp", net.JoinHostPort(address(2), "0"))
+	require.NoError(t, err)
+	defer listener.Close()
+	config := c.config("test", "db-1", 1, 1)
+	among := func(peers ...peerset.Peer) peerset.Snapshot { return peerset.Snapshot{Peers: peers} }
+	member := peerset.Peer{Name: "db-2", Kind: peerset.KindMember, Address: address(2)}
+	successor := peerset.Peer{Name: "db-2", Kind: peerset.KindMember, Incarnation: 2, Address: address(3)}
+	for name, change := range map[string]struct {
+		was, now peerset.Snapshot
+		gone     bool
+	}{
+		"it is there":                   {among(member), among(member), false},
+		"it was replaced":               {among(member), among(successor), true},
+		"it was declared gone":          {among(member), among(), true},
+		"it comes":                      {among(), among(member), false},
+		"another has the address since": {among(member), among(peerset.Peer{Name: "proxy-1", Kind: peerset.KindMember, Address: address(2)}), false},
+	} {
+		conn, err := peers.Dial(c.within(2*time.Second), config, listener.Addr().String(), change.was, change.now)
+		if change.gone {
+			require.ErrorIs(t, err, peers.ErrDeparted, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		conn.Close()
+	}
+}
