@@ -123,6 +123,7 @@ type Agent struct {
 	truth    truth
 	phase    string
 	reason   string
+	entering bool // it is registered, and on its way into consensus
 	word     Word
 	web      check // the manifest's own check
 	draining bool
@@ -408,14 +409,34 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		a.setEvents(watcher)
 		return withMemory(watcher, remembered), nil
 	}
+	welcome, err := a.way(ctx, client, remembered.Founded)
+	if err != nil {
+		return nil, err
+	}
+	if len(welcome.Members) > 0 {
+		return withMemory(a.enterBeside(ctx, config, client, remembered, welcome), remembered), nil
+	}
+	member, err := a.openMember(ctx, config, client, remembered, welcome)
+	if err != nil {
+		return nil, err
+	}
+	a.setEvents(peerset.BindEvents(member, a.self()))
+	return withMemory(peerset.Bind(member, a.self()), remembered), nil
+}
+
+// openMember makes this node a member of consensus, by the way in that it was told.
+func (a *Agent) openMember(ctx context.Context, config *tls.Config, client *api.Client, remembered peerset.Snapshot, welcome peerset.Welcome) (Member, error) {
 	var refused error
+	again := false
 	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
-		// Asked anew each time: meanwhile the members may be others, or in another era.
-		welcome, err := a.way(ctx, client, remembered.Founded)
-		if err != nil {
-			refused = err
-			return nil, nil
+		if again { // meanwhile the members may be others, or in another era
+			var err error
+			if welcome, err = a.way(ctx, client, remembered.Founded); err != nil {
+				refused = err
+				return nil, nil
+			}
 		}
+		again = true
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger, Shun: writer})
@@ -432,11 +453,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		<-ctx.Done()
 		a.close(member, context.Cause(ctx))
 	})
-	if err := a.admitSelf(ctx, member, remembered); err != nil {
-		return nil, err
-	}
-	a.setEvents(peerset.BindEvents(member, a.self()))
-	return withMemory(peerset.Bind(member, a.self()), remembered), nil
+	return member, a.admitSelf(ctx, member, remembered)
 }
 
 // way tells through whom to join: nobody for the founder of what was never founded and for a member that comes back.

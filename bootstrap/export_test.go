@@ -105,3 +105,14 @@ func Couriers(send func(ctx context.Context, member string)) (tell func(context.
 	c := &couriers{send: send, to: map[string]chan struct{}{}}
 	return c.tell, c.dismiss
 }
+
+// Entrance is the peer set of a node on its way into consensus; enter makes it the member's own.
+func Entrance(outside view) (set peerset.Set, enter func(view)) {
+	e := newEntrance(outside)
+	return e, e.enter
+}
+
+// Relay passes changes on to an entrance until ctx ends.
+func Relay(ctx context.Context, set peerset.Set, outside peerset.Set) {
+	set.(*entrance).relay(ctx, outside)
+}

@@ -33,8 +33,8 @@ func (a *Agent) Status() status.Status {
 	if healthy {
 		s.Reason = a.word.Reason
 	}
+	s.Stranger = a.stranger && (a.set == nil || a.entering) // until it is in consensus itself it is as lost without the others
 	if a.set == nil {
-		s.Stranger = a.stranger
 		return s
 	}
 	snapshot := a.set.Snapshot()

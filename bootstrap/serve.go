@@ -161,6 +161,8 @@ func (a *Agent) Health() (bool, string) {
 		return false, a.phase + ": " + a.reason
 	case a.cutOff():
 		return false, "evicted: " + a.evicted
+	case a.entering:
+		return false, a.onItsWay()
 	case a.truth.image.Quarantine != "":
 		return false, "quarantined: " + a.truth.image.Quarantine
 	case a.draining:

@@ -63,7 +63,7 @@ func as(n node) string {
 	return n.Role
 }
 
-// started is how long an agent took, from its exec.
+// started is how long an agent took, from its exec. A new member is neither before it is in consensus, whatever it does meanwhile.
 type started struct{ configured, healthy time.Duration }
 
 // started reads systemd's and the journal's stamps, which are of one clock.
@@ -73,7 +73,8 @@ func (s *site) started(node string) started {
 journalctl -u hornero-bootstrap -b -o json --output-fields=MESSAGE | sed -nE 's/.*"__MONOTONIC_TIMESTAMP":"([0-9]+)".*/\1 &/p' | awk '
 	!configured && /msg=phase from=configuring to=serving/ { configured = $1 }
 	!healthy && /msg=state / && /healthy=true/ { healthy = $1 }
-	END { print configured, healthy }'`)
+	/msg=..in consensus/ { inside = $1 }
+	END { print (inside > configured ? inside : configured), (inside > healthy ? inside : healthy) }'`)
 	var exec, configured, healthy int64
 	n, err := fmt.Sscan(out, &exec, &configured, &healthy)
 	require.NoErrorf(s.t, err, "%s: %d numbers in %q", node, n, out)

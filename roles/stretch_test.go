@@ -232,7 +232,7 @@ func refuseFPM(text string) (refused []string) {
 var systemdRules = rules{"systemd", "232", names(map[string]string{
 	"StateDirectory": "235", "StateDirectoryMode": "235", "RuntimeDirectoryPreserve": "235", "Type=exec": "240", "Type=notify-reload": "253", "StartLimitIntervalSec": "230", "ProtectControlGroups": "232",
 }, "Description", "Documentation", "DefaultDependencies", "After", "Before", "Wants", "Conflicts", "Type=simple", "Type=oneshot", "Type=notify",
-	"User", "Group", "EnvironmentFile", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost", "ExecReload", "SyslogIdentifier",
+	"User", "Group", "Environment", "EnvironmentFile", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost", "ExecReload", "SyslogIdentifier",
 	"AmbientCapabilities", "WorkingDirectory", "Nice", "ProtectSystem", "ProtectHome", "PrivateTmp", "NoNewPrivileges", "UMask", "KillMode", "KillSignal", "SendSIGKILL",
 	"SuccessExitStatus", "Restart", "RestartSec", "WatchdogSec", "RemainAfterExit", "TimeoutStartSec", "TimeoutStopSec", "TasksMax", "LimitNOFILE", "LimitMEMLOCK",
 	"OOMScoreAdjust", "RuntimeDirectory", "WantedBy")}

@@ -32,6 +32,7 @@ const (
 type Client struct {
 	http *http.Client
 	port int
+	own  string // this node's address, which is asked by nobody here
 
 	mu      sync.Mutex
 	members []string
@@ -46,15 +47,16 @@ func NewClient(config *tls.Config, from string, port int, members []string) *Cli
 		dialer.LocalAddr = &net.TCPAddr{IP: own}
 	}
 	transport := &http.Transport{TLSClientConfig: config, DialContext: dialer.DialContext, IdleConnTimeout: idleConnection, TLSHandshakeTimeout: 2 * time.Second}
-	return &Client{http: &http.Client{Transport: transport}, port: port, members: slices.Clone(members)}
+	return &Client{http: &http.Client{Transport: transport}, port: port, own: from, members: slices.Clone(members)}
 }
 
-// SetMembers replaces the members' addresses.
+// SetMembers replaces the members' addresses. A node on its way into consensus is among them, and does not ask itself.
 func (c *Client) SetMembers(members []string) {
+	members = slices.DeleteFunc(slices.Clone(members), func(member string) bool { return member == c.own })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(members) > 0 && !slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(slices.Values(c.members))) {
-		c.members = slices.Clone(members)
+		c.members = members
 	}
 }
 

@@ -146,7 +146,7 @@ func (w *world) launch(name string, number, incarnation int, founder bool) *node
 	w.run("chown", "-R", "mysql:mysql", n.dir)
 	w.run("rmdir", n.dir+"/data")
 	w.run("cp", "-a", w.baked(), n.dir+"/data")
-	n.unit = &process{args: []string{"chroot", root(), "setpriv", "--reuid=mysql", "--regid=mysql", "--clear-groups", "--inh-caps=+sys_nice", "--ambient-caps=+sys_nice", "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
+	n.unit = &process{args: []string{"chroot", root(), "env", "BASH_ENV=" + n.dir + "/hornero/transfer-waits.bash", "setpriv", "--reuid=mysql", "--regid=mysql", "--clear-groups", "--inh-caps=+sys_nice", "--ambient-caps=+sys_nice", "/usr/sbin/mariadbd", "--defaults-file=" + n.dir + "/my.cnf"}, log: w.host(n.dir + "/server.log"), ready: n.ready}
 	_, err := w.set.Admit(w.t.Context(), peerset.Join{Identity: n.who(), Address: n.address()})
 	require.NoError(w.t, err)
 	w.nodes[name] = n
@@ -195,6 +195,9 @@ func (n *node) render() {
 		target := filepath.Join(n.dir, "hornero", filepath.Base(t.Path))
 		require.NoError(n.w.t, os.WriteFile(n.w.host(target), text, 0o640))
 	}
+	waits, err := fs.ReadFile(roles.Embedded(), "db/transfer-waits.bash")
+	require.NoError(n.w.t, err)
+	require.NoError(n.w.t, os.WriteFile(n.w.host(n.dir+"/hornero/transfer-waits.bash"), waits, 0o644))
 	main := fmt.Sprintf("[mariadbd]\ndatadir=%[1]s/data\nsocket=%[1]s/run/s.sock\npid-file=%[1]s/run/pid\nlog-error=%[1]s/server.log\n!include %[1]s/hornero/90-hornero.cnf\n!include %[1]s/cluster.cnf\n", n.dir)
 	require.NoError(n.w.t, os.WriteFile(n.w.host(n.dir+"/my.cnf"), []byte(main), 0o644))
 	require.NoError(n.w.t, os.WriteFile(n.w.host(n.dir+"/cluster.cnf"), nil, 0o644))

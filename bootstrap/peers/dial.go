@@ -3,24 +3,76 @@ package peers
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/canonical/go-dqlite/v2/client"
 	"github.com/canonical/go-dqlite/v2/driver"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
 // dialTimeout is how long a member waits for another to take a connection. go-dqlite looks for a new leader by asking the last
 // one first: without a limit of its own a machine that vanished uses all the time up that an attempt has.
 const dialTimeout = 250 * time.Millisecond
 
-// database opens the store through a driver like that of go-dqlite's app, whose dial and whose pauses it bounds: a new leader is
-// found soon after it is there.
-func (c Config) database() (*sql.DB, error) {
-	dial := client.DialFuncWithTLS(dialSoon, c.dialTLS())
-	made, err := driver.New(nodes(filepath.Join(c.Dir, "cluster.yaml")), driver.WithDialFunc(driver.DialFunc(dial)), driver.WithLogFunc(c.logDqlite),
+// departed are the addresses of members that this one saw go, and no other come to. libdqlite tries to connect to a member that was
+// removed for as long as it runs.
+type departed struct {
+	mu        sync.Mutex
+	addresses map[string]bool
+}
+
+// note compares who was a member with who is.
+func (d *departed) note(was, now peerset.Snapshot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, peer := range was.Peers {
+		if peer.Kind == peerset.KindMember {
+			d.addresses[peer.Address] = true
+		}
+	}
+	for _, peer := range now.Peers {
+		delete(d.addresses, peer.Address)
+	}
+}
+
+func (d *departed) has(address string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.addresses[address]
+}
+
+var errDeparted = errors.New("no member is at this address any more")
+
+// dialMembers connects to other members, or gives up soon. go-dqlite lets one connection at a time be made in the whole process,
+// and libdqlite makes them in the threads that write its log: members that vanished would keep new ones from joining, and the peer
+// set from writing.
+func (c Config) dialMembers(gone *departed) client.DialFunc {
+	dial := func(ctx context.Context, endpoint string) (net.Conn, error) {
+		if host, _, err := net.SplitHostPort(endpoint); err == nil && gone.has(host) {
+			return nil, fmt.Errorf("connect to %s: %w", endpoint, errDeparted)
+		}
+		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", endpoint)
+	}
+	return client.DialFuncWithTLS(dial, c.dialTLS())
+}
+
+// database opens the store through a driver like that of go-dqlite's app, whose pauses it bounds: a new leader is found soon after
+// it is there.
+func (c Config) database(dial client.DialFunc) (*sql.DB, error) {
+	bound := func(ctx context.Context, endpoint string) (net.Conn, error) {
+		connection, err := dial(ctx, endpoint)
+		if err != nil {
+			return nil, err
+		}
+		return bounded{connection}, nil
+	}
+	made, err := driver.New(nodes(filepath.Join(c.Dir, "cluster.yaml")), driver.WithDialFunc(bound), driver.WithLogFunc(c.logDqlite),
 		driver.WithConnectionBackoffFactor(c.NetworkLatency), driver.WithConnectionBackoffCap(4*c.NetworkLatency))
 	if err != nil {
 		return nil, err
@@ -30,14 +82,6 @@ func (c Config) database() (*sql.DB, error) {
 		return nil, err
 	}
 	return sql.OpenDB(connector), nil
-}
-
-func dialSoon(ctx context.Context, address string) (net.Conn, error) {
-	connection, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	return bounded{connection}, nil
 }
 
 // bounded is a connection whose last deadline stands until there is another. go-dqlite sets one for each statement and takes it

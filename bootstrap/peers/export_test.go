@@ -1,16 +1,34 @@
 package peers
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
 
 // Crash ends a member without a word to the others.
 func (s *Store) Crash() error {
 	s.stop()
 	s.done.Wait()
-	return errors.Join(s.db.Close(), s.app.Close())
+	closed := s.db.Close()
+	s.gate.close()
+	return errors.Join(closed, s.app.Close())
 }
 
 // Prepared are the names beside a member's folder.
 var Prepared = []string{rebuilding, rebuilt, lost}
 
-// DialSoon is how a member dials another.
-var DialSoon = dialSoon
+// Bound keeps a connection's last deadline until there is another.
+func Bound(connection net.Conn) net.Conn { return bounded{connection} }
+
+// Dial connects as a member that saw the peer set change from one snapshot to the next.
+func Dial(ctx context.Context, config Config, endpoint string, was, now peerset.Snapshot) (net.Conn, error) {
+	gone := &departed{addresses: map[string]bool{}}
+	gone.note(was, now)
+	return config.dialMembers(gone)(ctx, endpoint)
+}
+
+// ErrDeparted refuses to connect to a member that is gone.
+var ErrDeparted = errDeparted

@@ -57,12 +57,3 @@ func otherEra(names []string, era int) error {
 func (c Config) refuse(from net.Addr, err error) {
 	c.Refused(peerset.Refusal{From: from.String(), Tried: door, Reason: peerset.ReasonOtherEra, Err: err})
 }
-
-// overhear finds in what go-dqlite logs the connections whose handshake failed before there was a certificate. It does not
-// say whose they were.
-func (c Config) overhear(message string) {
-	_, said, found := strings.Cut(message, "remote -> local: ")
-	if reason, refused := peerset.ReasonOfHandshake(said); found && refused {
-		c.Refused(peerset.Refusal{From: "unknown", Tried: door, Reason: reason, Err: errors.New(said)})
-	}
-}

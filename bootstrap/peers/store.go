@@ -89,6 +89,8 @@ func (c *Config) defaults() {
 type Store struct {
 	config   Config
 	app      *app.App
+	gate     *gate
+	gone     *departed
 	db       *sql.DB
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -148,27 +150,36 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if config.Era, err = config.enterEra(); err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
-	node, err := app.New(config.Dir, config.options()...)
+	gate, err := config.openGate()
 	if err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
+	gone := &departed{addresses: map[string]bool{}}
+	dial := config.dialMembers(gone)
+	node, err := app.New(config.Dir, config.options(dial, gate.inner)...)
+	if err != nil {
+		gate.close()
+		return nil, fmt.Errorf("open peer set: %w", err)
+	}
+	gate.serve()
+	shut := func() error { gate.close(); return node.Close() }
 	if !known(config.Dir) || founding {
 		if err := node.Ready(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), node.Close())
+			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), shut())
 		}
 	}
-	db, err := config.database()
+	db, err := config.database(dial)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), node.Close())
+		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), shut())
 	}
-	s := &Store{config: config, app: node, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
+	s := &Store{config: config, app: node, gate: gate, gone: gone, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), node.Close())
+			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), shut())
 		}
 		if err := os.Remove(filepath.Join(config.Dir, foundingFile)); err != nil {
-			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), node.Close())
+			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), shut())
 		}
 	}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -235,21 +246,19 @@ func prepare(dir string) error {
 	return nil
 }
 
-func (c Config) options() []app.Option {
-	handshakes := newHandshakes(c.Handshake)
+// options are the app's. It takes its connections from nobody: the gate does.
+func (c Config) options(dial client.DialFunc, inner string) []app.Option {
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),
-		app.WithTLS(handshakes.watch(c.listenTLS()), c.dialTLS()),
+		app.WithExternalConn(dial, nil),
+		app.WithUnixSocket(inner),
 		app.WithVoters(voters),
 		app.WithStandBys(standBys),
 		app.WithNetworkLatency(c.NetworkLatency),
 		app.WithRolesAdjustmentFrequency(c.RolesFrequency),
 		app.WithAutoRecovery(false), // it can lose data
 		app.WithSnapshotParams(dqlite.SnapshotParams{Threshold: snapshotAfter, Trailing: logKept}),
-		app.WithLogFunc(func(level client.LogLevel, format string, args ...any) {
-			handshakes.overhear(format, args)
-			c.logDqlite(level, format, args...)
-		}),
+		app.WithLogFunc(c.logDqlite),
 	}
 	if len(c.Join) > 0 {
 		endpoints := make([]string, len(c.Join))
@@ -274,9 +283,7 @@ func (c Config) endpoint(address string) string {
 }
 
 func (c Config) logDqlite(level client.LogLevel, format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
-	c.Log.Debug("dqlite", "level", level.String(), "message", message)
-	c.overhear(message)
+	c.Log.Debug("dqlite", "level", level.String(), "message", fmt.Sprintf(format, args...))
 }
 
 // Close hands this member's duties over and leaves the consensus' data on disk.
@@ -284,7 +291,9 @@ func (s *Store) Close(ctx context.Context) error {
 	s.stop()
 	s.done.Wait()
 	handover := s.app.Handover(ctx)
-	return errors.Join(handover, s.db.Close(), s.app.Close())
+	closed := s.db.Close()
+	s.gate.close()
+	return errors.Join(handover, closed, s.app.Close())
 }
 
 // Snapshot returns the last known snapshot.

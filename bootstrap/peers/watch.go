@@ -230,6 +230,9 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 		restart(s.renewals, now)
 	}
 	s.fresh = now
+	if next.Generation != s.snapshot.Generation {
+		s.gone.note(s.snapshot, next)
+	}
 	s.beats = advance(s.beats, seen.beats, now)
 	s.renewals = advance(s.renewals, seen.renewals, now)
 	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded

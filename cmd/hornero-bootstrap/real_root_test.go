@@ -68,8 +68,20 @@ type process struct {
 
 func (s *realSet) run(role string, number int) *process { return s.runAs(role, number, 1, program) }
 
-// runAs runs an incarnation of a node, whose image has this program.
+// runAs runs an incarnation of a node, whose image has this program, until it serves.
 func (s *realSet) runAs(role string, number, incarnation int, program string) *process {
+	p := s.launch(role, number, incarnation, program)
+	began := time.Now()
+	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", p.node)
+	s.Logf("figure: %-58s %.2f s", p.node+", from exec to ready", time.Since(began).Seconds())
+	if role == "db" {
+		s.members = append(s.members, p.address)
+	}
+	return p
+}
+
+// launch starts a node, and waits for nothing.
+func (s *realSet) launch(role string, number, incarnation int, program string) *process {
 	node := fmt.Sprintf("%s-%d", role, number)
 	address := fmt.Sprintf("127.1.%d.%d", len(role), number+10*(incarnation-1))
 	root := filepath.Join(s.TempDir(), node)
@@ -94,12 +106,6 @@ func (s *realSet) runAs(role string, number, incarnation int, program string) *p
 		}
 	})
 	p.start()
-	began := time.Now()
-	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", node)
-	s.Logf("figure: %-58s %.2f s", node+", from exec to ready", time.Since(began).Seconds())
-	if role == "db" {
-		s.members = append(s.members, address)
-	}
 	return p
 }
 
@@ -110,7 +116,7 @@ func (p *process) command(args ...string) *exec.Cmd {
 	command := exec.Command(record.BootstrapPath, args...)
 	// What it mounts read-only goes with it.
 	command.SysProcAttr = &syscall.SysProcAttr{Chroot: p.root, Pdeathsig: syscall.SIGKILL, Unshareflags: syscall.CLONE_NEWNS}
-	command.Dir, command.Env = "/", []string{"PATH=/usr/bin", "SNAP_INSTANCE_NAME=" + os.Getenv("SNAP_INSTANCE_NAME")} // dqlite's own sockets: see TestMain
+	command.Dir, command.Env = "/", []string{"PATH=/usr/bin"}
 	return command
 }
 

@@ -1,0 +1,59 @@
+package roles_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// transferScript has the waits of MariaDB's wsrep_sst_rsync and wsrep_sst_common, under the shell options that it sets.
+const transferScript = `
+set -ue
+cleanup_pid() {
+	local pid=$1
+	kill $pid
+	sleep 0.5
+	local round=0
+	while ps -p $pid >/dev/null 2>&1; do
+		sleep 1
+		round=$((round + 1))
+		[ $round -lt 3 ] || return 1
+	done
+}
+wait_previous_sst() { sleep 1; }
+`
+
+func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		script   string
+		from, to time.Duration
+	}{
+		"the donor's last word comes":                 {`TRANSFER_REAL_PID=1; (command sleep 0.3; echo >"$MAGIC_FILE") & until [ -r "$MAGIC_FILE" ]; do sleep 1; done`, 300 * time.Millisecond, 700 * time.Millisecond},
+		"it does not":                                 {`TRANSFER_REAL_PID=1; sleep 1`, time.Second, 2 * time.Second},
+		"the file is left from an earlier transfer":   {`echo >"$MAGIC_FILE"; sleep 1`, time.Second, 2 * time.Second},
+		"a process ends when it is told to":           {`command sleep 60 & cleanup_pid $!`, 0, 400 * time.Millisecond},
+		"one that does not is waited for as long":     {`sh -c 'trap "" TERM; exec sleep 60' & command sleep 0.3; TRANSFER_REAL_PID=$!; echo >"$MAGIC_FILE"; ! cleanup_pid $!; kill -9 $!`, 3800 * time.Millisecond, 6 * time.Second},
+		"the donor's tables are looked at more often": {`sleep 0.2`, 50 * time.Millisecond, 180 * time.Millisecond},
+		"another wait is the usual one":               {`wait_previous_sst; sleep 0.2 0.2`, 1400 * time.Millisecond, 2500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			script := filepath.Join(folder, "script")
+			require.NoError(t, os.WriteFile(script, []byte(transferScript+c.script), 0o600))
+			command := exec.Command("bash", script)
+			command.Env = append(os.Environ(), "BASH_ENV=db/transfer-waits.bash", "MAGIC_FILE="+filepath.Join(folder, "rsync_sst_complete"))
+			began := time.Now()
+			out, err := command.CombinedOutput()
+			took := time.Since(began)
+			require.NoError(t, err, string(out))
+			require.Empty(t, string(out))
+			require.GreaterOrEqual(t, took, c.from)
+			require.Less(t, took, c.to)
+		})
+	}
+}
