@@ -33,6 +33,10 @@ type Database interface {
 	Dismiss(ctx context.Context) (int, error)
 	// Reform makes the running non-primary component primary.
 	Reform(ctx context.Context) error
+	// Evict takes a member that has ended out of Galera's view at once.
+	Evict(ctx context.Context, member string) error
+	// Ended tells of a server that answered a probe and has ended since: the member of Galera's view that it was.
+	Ended() <-chan string
 }
 
 // Data is the data directory of a stopped server.
