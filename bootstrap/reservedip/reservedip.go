@@ -111,6 +111,7 @@ type Status struct {
 type Keeper struct {
 	Config
 	lease string
+	taken chan struct{} // the lease was taken: look after the address at once
 
 	mu      sync.Mutex
 	held    peerset.Lease // the zero value: none
@@ -143,7 +144,7 @@ type Keeper struct {
 // New makes a keeper. Run runs it.
 func New(config Config) *Keeper {
 	config.Times.complete()
-	return &Keeper{Config: config, lease: peerset.ReservedIPLease(config.Role), steady: time.Now()}
+	return &Keeper{Config: config, lease: peerset.ReservedIPLease(config.Role), taken: make(chan struct{}, 1), steady: time.Now()}
 }
 
 // Run keeps the address until ctx ends. It stays where it is then.
