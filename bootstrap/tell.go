@@ -14,14 +14,6 @@ func writer(snapshot peerset.Snapshot) []string {
 	return []string{snapshot.Holder(peerset.LeaseWriter)}
 }
 
-// tell says that this member changed the peer set. One change more while the last is told of is told once.
-func (a *Agent) tell() {
-	select {
-	case a.told <- struct{}{}:
-	default:
-	}
-}
-
 // keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
 func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Member) {
 	c := couriers{send: client.News, to: map[string]chan struct{}{}}
@@ -30,7 +22,7 @@ func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Memb
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.told:
+		case <-a.changed:
 		}
 		var others []string
 		for _, peer := range member.Snapshot().Peers {

@@ -86,8 +86,8 @@ type Config struct {
 // Driver runs a database node.
 type Driver struct {
 	Config
-	kick chan struct{}
-	seen chan struct{} // the server's view of the cluster is another: the writer may have to move
+	kick pause.Bell
+	seen pause.Bell // the server's view of the cluster is another: the writer may have to move
 
 	mu      sync.Mutex
 	local   Local
@@ -132,7 +132,7 @@ func New(config Config) *Driver {
 	if t.Settle == 0 {
 		t.Settle = 1
 	}
-	return &Driver{Config: config, kick: make(chan struct{}, 1), seen: make(chan struct{}, 1), drained: make(chan struct{}), evicted: map[string]string{}}
+	return &Driver{Config: config, kick: pause.NewBell(), seen: pause.NewBell(), drained: make(chan struct{}), evicted: map[string]string{}}
 }
 
 // Run drives the node until ctx ends. The server goes on without its driver.
@@ -165,10 +165,7 @@ func (d *Driver) Drain(ctx context.Context) error {
 		d.leave = time.Now()
 	}
 	d.mu.Unlock()
-	select {
-	case d.kick <- struct{}{}:
-	default:
-	}
+	d.kick.Ring()
 	select {
 	case <-d.drained:
 		return nil
@@ -289,10 +286,7 @@ func (d *Driver) remember(local Local) {
 	d.local = local
 	d.mu.Unlock()
 	if moved {
-		select {
-		case d.seen <- struct{}{}:
-		default:
-		}
+		d.seen.Ring()
 	}
 }
 

@@ -96,10 +96,7 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 		}
 	} else {
 		k.until, k.since, k.gave = asked.Add(k.Times.TTL), asked, false
-		select {
-		case k.taken <- struct{}{}:
-		default:
-		}
+		k.taken.Ring()
 		k.Log.Info("reserved IP's lease is held", "address", k.Address, "epoch", lease.Epoch)
 	}
 	return lease, nil
