@@ -67,6 +67,7 @@ type Wsrep struct {
 	UUID          string
 	Seqno         int64
 	Member        string   // the server's own UUID in Galera's views, another with each start
+	Evicted       bool     // the server remembers members that were shut out
 	Incoming      []string // addresses of the view's database nodes, without ports
 	Arbiters      int      // members of the view that have no address for clients: arbitrators
 }

@@ -62,12 +62,21 @@ func (in Input) dead() map[string]string {
 var memberName = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // shutOut has the server take members out of the view that are known to have ended. Galera waits for evs.suspect_timeout until
-// it does so by itself, and nobody can commit meanwhile. A quorum is needed for the new view as for any other.
+// it does so by itself, and nobody can commit meanwhile. A quorum is needed for the new view as for any other. Each of the view
+// does it: whoever hears first begins.
 func (d *Driver) shutOut(ctx context.Context, in Input) {
 	if !in.Local.Wsrep.primary() {
 		return
 	}
-	for node, member := range in.dead() {
+	dead := in.dead()
+	if len(dead) == 0 && in.Local.Wsrep.Evicted {
+		// Galera counts whom it remembers among those to hear from at the next change of view, and waits for a second.
+		if err := d.Database.Evict(ctx, ""); err != nil {
+			d.Log.Warn("forget who was shut out", "err", err)
+		}
+		return
+	}
+	for node, member := range dead {
 		if d.evicted[node] == member {
 			continue
 		}

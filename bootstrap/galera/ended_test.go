@@ -1,6 +1,7 @@
 package galera_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,9 +41,11 @@ func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
 	require.Zero(t, r.server.count(starts))
 
 	t.Log("its node joins again: what is about to start is another member")
+	require.NoError(t, os.WriteFile(r.path("gvwstate.dat"), nil, 0o600))
 	r.server.edit(func(s *server) { s.process = galera.ProcessFailed; s.onStart = serve })
 	r.eventually("joined", func() bool { return r.driver.Status().State == galera.StateSynced })
 	require.Equal(t, 1, r.server.count(starts))
+	require.NoFileExists(t, r.path("gvwstate.dat"))
 	require.Empty(t, r.fact(galera.FactEnded))
 }
 
@@ -60,6 +63,10 @@ func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 	r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, another))
 	r.eventually("shut out again", func() bool { return len(r.shutOut()) > 1 })
 	require.Equal(t, []string{member, another}, r.shutOut(), "each once")
+
+	r.server.edit(func(s *server) { s.wsrep.Incoming, s.wsrep.Evicted = []string{"10.0.0.2"}, true })
+	r.eventually("forgotten", func() bool { return len(r.shutOut()) > 2 })
+	require.Equal(t, []string{member, another, ""}, r.shutOut())
 }
 
 func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {

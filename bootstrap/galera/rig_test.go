@@ -216,7 +216,7 @@ func (s *server) Apply(context.Context, string) error {
 func (s *server) Reform(context.Context) error { return nil }
 
 func (s *server) Evict(_ context.Context, member string) error {
-	s.edit(func(s *server) { s.evicted = append(s.evicted, member) })
+	s.edit(func(s *server) { s.evicted, s.wsrep.Evicted = append(s.evicted, member), member != "" })
 	return nil
 }
 

@@ -68,7 +68,7 @@ func (silent) Print(...any) {}
 func (s *Server) Close() error { return s.db.Close() }
 
 const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready',
- 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_gcomm_uuid', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
+ 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
 
 // Probe asks the server for its own view.
 func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
@@ -99,7 +99,7 @@ func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
 func (s *Server) Ended() <-chan string { return s.process.ended }
 
 func parseStatus(status map[string]string) Wsrep {
-	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Member: status["wsrep_gcomm_uuid"], Seqno: UnknownSeqno}
+	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Member: status["wsrep_gcomm_uuid"], Evicted: status["wsrep_evs_evict_list"] != "", Seqno: UnknownSeqno}
 	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
 	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
 	w.Views, _ = strconv.ParseInt(status["wsrep_cluster_conf_id"], 10, 64)
@@ -196,8 +196,8 @@ func (s *Server) Reform(ctx context.Context) error {
 	return nil
 }
 
-// Evict takes a member out of Galera's view at once, by its UUID (Galera documentation, evs.evict). Whoever starts anew on its node is
-// another member.
+// Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were (Galera documentation, evs.evict). Whoever
+// starts anew on its node is another member.
 func (s *Server) Evict(ctx context.Context, member string) error {
 	if err := s.provide(ctx, probeTimeout, "wsrep_provider_evs_evict='"+member+"'", "evs.evict="+member); err != nil {
 		return fmt.Errorf("evict member %s: %w", member, err)

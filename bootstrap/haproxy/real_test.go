@@ -376,8 +376,10 @@ func TestClientBetweenTwoWriters(t *testing.T) {
 		sessions, err := haproxy.Socket{Path: p.path("admin.sock")}.Current(t.Context())
 		return err == nil && slices.ContainsFunc(sessions, func(s haproxy.Session) bool { return s.Server == "writer/nobody" && !s.Connected })
 	})
+	start := time.Now()
 	p.put(snapshot("db-2", 1, sick(one), two))
 	require.Equal(t, "db-2<nil>", <-greeted)
+	t.Logf("the client that waited got the writer after %s", time.Since(start))
 	require.Zero(t, p.reloads.Load())
 }
 
