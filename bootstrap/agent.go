@@ -20,6 +20,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/reservedip"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/metrics"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/systemd"
 	"github.com/hornero/hornero/roles"
 )
@@ -102,9 +103,9 @@ type Config struct {
 type Agent struct {
 	Config
 	start    time.Time
-	news     chan struct{} // the driver said something new: report it now
+	news     pause.Bell // the driver said something new: have the next heartbeat sent now
 	happened chan peerset.Note
-	told     chan struct{}  // this member changed the peer set: tell the others now
+	changed  pause.Bell     // this member changed the peer set: tell the others now
 	work     sync.WaitGroup // what goes on beside the phases; Run ends after it
 	leave    context.CancelCauseFunc
 	// rejoin asks the members to let this node in once more; nil for a member.
@@ -187,7 +188,7 @@ func New(config Config) *Agent {
 	if config.Metrics == nil {
 		config.Metrics = &metrics.Registry{}
 	}
-	a := &Agent{Config: config, start: time.Now(), news: make(chan struct{}, 1), told: make(chan struct{}, 1),
+	a := &Agent{Config: config, start: time.Now(), news: pause.NewBell(), changed: pause.NewBell(),
 		happened: make(chan peerset.Note, maxNotes), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
 		truth: newTruth()}
 	a.register()
@@ -439,7 +440,7 @@ func (a *Agent) openMember(ctx context.Context, config *tls.Config, client *api.
 		again = true
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger, Shun: writer})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.changed.Ring, Refused: a.refuseStranger, Shun: writer})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err

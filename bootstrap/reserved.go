@@ -25,7 +25,7 @@ func (a *Agent) startKeeper(ctx context.Context, work *sync.WaitGroup) {
 		Metadata: cloud.Metadata{URL: a.Metadata},
 		Fit:      a.fit,
 		Note:     func(text string) { a.note(peerset.EventReservedIP, text) },
-		Changed:  a.tellNews,
+		Changed:  a.news.Ring,
 		Count:    func(result string) { a.counted.moves.Add(1, result) },
 		Log:      a.Log, Times: a.ReservedIP,
 	})
@@ -41,14 +41,6 @@ func (a *Agent) fit() (healthy, leaving bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return healthy, a.leaving()
-}
-
-// tellNews has the next heartbeat sent now.
-func (a *Agent) tellNews() {
-	select {
-	case a.news <- struct{}{}:
-	default:
-	}
 }
 
 // factsTold are the driver's facts and the keeper's. The caller holds the mutex.

@@ -80,7 +80,7 @@ func (a *Agent) say(word Word) {
 		a.counted.transitions.Add(1, a.word.State, word.State)
 	}
 	if a.word.State != word.State || a.word.Healthy != word.Healthy || !maps.Equal(a.word.Facts, word.Facts) {
-		a.tellNews()
+		a.news.Ring()
 	}
 	a.word = word
 }

@@ -82,8 +82,8 @@ type truth struct {
 	told     map[status.Finding]bool // what is in the journal
 	held     bool                    // /usr was read-only once
 
-	asked chan struct{} // somebody asked for a pass: judge its result now
-	files *files        // with a mutex of its own
+	asked pause.Bell // somebody asked for a pass: judge its result now
+	files *files     // with a mutex of its own
 }
 
 // files are notes of the files that the agent wrote, by template's path. The mutex is held while one is written and noted,
@@ -95,7 +95,7 @@ type files struct {
 
 func newTruth() truth {
 	return truth{image: status.Image{Findings: []status.Finding{}, Action: immutable.Report}, told: map[status.Finding]bool{},
-		asked: make(chan struct{}, 1), files: &files{notes: map[string]immutable.Note{}}}
+		asked: pause.NewBell(), files: &files{notes: map[string]immutable.Note{}}}
 }
 
 func (a *Agent) imageStatus() status.Image {
@@ -278,10 +278,7 @@ func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
 	}
 	a.pass(ctx, 1)
 	a.glance(ctx)
-	select {
-	case a.truth.asked <- struct{}{}:
-	default:
-	}
+	a.truth.asked.Ring()
 	image := a.imageStatus()
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -73,13 +73,13 @@ var haproxyRules = map[string]rules{
 	// 5.2 "Server and default-server options": of 1.7's, only some may stand on a default-server line. 1.8 allows all.
 	"default-server": {"HAProxy", "1.7", names(map[string]string{"check": "1.8", "tcp-ut": "1.8", "init-addr": "1.8"},
 		"port", "inter", "fastinter", "downinter", "rise", "fall", "on-marked-down")},
-	"server": {"HAProxy", "1.7", names(map[string]string{"init-state": "3.1"}, "check", "track", "tcp-ut", "disabled")},
+	"server": {"HAProxy", "1.7", names(map[string]string{"init-state": "3.1"}, "check", "track", "tcp-ut", "disabled", "backup")},
 	// "log", 3.1: 1.7 has rfc3164 and rfc5424 only.
 	"log format": {"HAProxy", "1.7", map[string]string{"rfc3164": "", "rfc5424": "", "short": "1.9"}},
 }
 
 // haproxyFlags take no value.
-var haproxyFlags = []string{"check", "disabled", "transparent", "ssl", "no-sslv3", "no-tlsv10", "no-tlsv11"}
+var haproxyFlags = []string{"check", "disabled", "backup", "transparent", "ssl", "no-sslv3", "no-tlsv10", "no-tlsv11"}
 
 // refuseHAProxy reads a configuration as HAProxy does, a line a keyword.
 func refuseHAProxy(text string) (refused []string) {

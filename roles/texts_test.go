@@ -205,13 +205,38 @@ func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
 	}
 }
 
-// Members of one cluster whose times differ shut each other out.
-func TestTheArbitratorHasTheDatabasesTimes(t *testing.T) {
-	times := regexp.MustCompile(`evs\.keepalive_period=[^"\n]*`)
-	database := times.FindString(render(t, "db", nodeFacts("db", "debian-13"))["/etc/mysql/mariadb.conf.d/90-hornero.cnf"])
-	require.NotEmpty(t, database)
+// Members of one cluster whose times differ shut each other out. The data's options are the databases' alone, and each has its own
+// files and address.
+func TestTheArbitratorHasTheDatabasesOptions(t *testing.T) {
+	options := func(text string) map[string]string {
+		line := regexp.MustCompile(`(?m)^(?:wsrep_provider_options = "|options = )([^"\n]*)`).FindStringSubmatch(text)
+		require.NotNil(t, line, text)
+		own := map[string]string{}
+		for option := range strings.SplitSeq(line[1], ";") {
+			name, value, _ := strings.Cut(option, "=")
+			if !regexp.MustCompile(`^(gcache|ist)\.|^socket\.ssl_`).MatchString(name) {
+				own[name] = value
+			}
+		}
+		return own
+	}
+	for _, release := range []string{"debian-13", "debian-12", "debian-9"} {
+		for _, realTime := range []bool{false, true} {
+			facts := func(role string) roles.Facts {
+				f := nodeFacts(role, release)
+				f.RealTime, f.Address = realTime, "10.108.0.99"
+				return f
+			}
+			database := options(render(t, "db", facts("db"))["/etc/mysql/mariadb.conf.d/90-hornero.cnf"])
+			require.Contains(t, database, "evs.suspect_timeout")
+			require.Equal(t, realTime, database["gcomm.thread_prio"] != "")
+			require.Equal(t, database, options(render(t, "arbitrator", facts("arbitrator"))["/etc/hornero-garbd/garbd.cnf"]), "%s, real time %t", release, realTime)
+		}
+	}
+}
+
+func TestTheArbitratorKnowsTheDatabases(t *testing.T) {
 	garbd := render(t, "arbitrator", nodeFacts("arbitrator", "debian-13"))["/etc/hornero-garbd/garbd.cnf"]
-	require.Equal(t, database, times.FindString(garbd))
 	require.Contains(t, garbd, "address = gcomm://10.108.0.11:4567,10.108.0.20:4567,10.108.0.12:4567\n")
 }
 

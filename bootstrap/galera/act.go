@@ -298,6 +298,11 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 			return err
 		}
 	}
+	if action.Kind == Join && len(in.otherPrimaries()) > 0 {
+		if err := d.Data.ForgetView(); err != nil {
+			return err
+		}
+	}
 	if d.ClusterFile != "" {
 		if _, err := file.Write(d.ClusterFile, []byte(ClusterConfig(in)), file.Options{Mode: 0o644}); err != nil {
 			return err

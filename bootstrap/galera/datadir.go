@@ -25,8 +25,9 @@ const (
 	tornMark     = "hornero-transfer" // ours: from a transfer's first sight until the node is Synced
 	goneMark     = "hornero-gone"     // ours: the incarnation that is to take no part any more, and why
 	grastate     = "grastate.dat"
-	systemSpace  = "ibdata1"    // InnoDB's own: without it the rest cannot be read
-	lostAndFound = "lost+found" // the file system's, where the directory is a volume
+	lastView     = "gvwstate.dat" // Galera's: the view that a server was in when it ended, and which member it was
+	systemSpace  = "ibdata1"      // InnoDB's own: without it the rest cannot be read
+	lostAndFound = "lost+found"   // the file system's, where the directory is a volume
 )
 
 // DataDir is a MariaDB data directory.
@@ -102,6 +103,10 @@ func (d DataDir) write(name string, data []byte) error {
 	}
 	return file.Sync(d.Path) // what a mark says must outlive what is done because of it
 }
+
+// ForgetView lets the next server begin as another member of Galera's views than the last, in none of them: who was shut out is
+// not let in again, and a view that the others have left behind is none to form again.
+func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
 // Settle removes the marks: the server is Synced.
 func (d DataDir) Settle() error {

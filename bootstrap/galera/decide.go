@@ -66,6 +66,8 @@ type Wsrep struct {
 	Size          int
 	UUID          string
 	Seqno         int64
+	Member        string   // the server's own UUID in Galera's views, another with each start
+	Evicted       bool     // the server remembers members that were shut out
 	Incoming      []string // addresses of the view's database nodes, without ports
 	Arbiters      int      // members of the view that have no address for clients: arbitrators
 }
@@ -92,20 +94,22 @@ type Local struct {
 	Process   Process
 	Content   Content // of a stopped server's data directory
 	Position  Position
-	Seed      string // of a pristine directory: what names it and those that are equal to it
-	Wsrep     Wsrep  // of a running server
-	Served    bool   // the server answered before and was not seen down since
-	Synced    bool   // the server was synced, and in the primary component ever since
-	Unread    int    // recoveries of the position that failed, in a row
-	Gone      string // why this incarnation is to take no part any more, as the directory remembers it
-	Unseen    string // why the data directory could not be looked at; Content is empty then
-	Failures  int    // starts that failed, in a row, while nothing else changed
-	Dismissed bool   // of a node that leaves: no client is left
-	Damage    int    // those among them that spoke of the data itself
-	Cause     Cause  // of the last failure
-	Trouble   string // the last failure
-	Space     Space  // of the data directory's file system; zero when nobody knows
-	Short     bool   // there is too little of it to take writes
+	Seed      string    // of a pristine directory: what names it and those that are equal to it
+	Wsrep     Wsrep     // of a running server
+	Served    bool      // the server answered before and was not seen down since
+	Synced    bool      // the server was synced, and in the primary component ever since
+	Unread    int       // recoveries of the position that failed, in a row
+	Gone      string    // why this incarnation is to take no part any more, as the directory remembers it
+	Unseen    string    // why the data directory could not be looked at; Content is empty then
+	Failures  int       // starts that failed, in a row, while nothing else changed
+	Dismissed bool      // of a node that leaves: no client is left
+	Damage    int       // those among them that spoke of the data itself
+	Cause     Cause     // of the last failure
+	Trouble   string    // the last failure
+	Space     Space     // of the data directory's file system; zero when nobody knows
+	Short     bool      // there is too little of it to take writes
+	Member    string    // in Galera's views, of the server that runs or ran last
+	Ended     time.Time // when that was seen to have ended; zero while it was not, or another was started since
 }
 
 // Input is everything that a decision depends on.
@@ -119,6 +123,7 @@ type Input struct {
 	Leave       bool // the node is to give up its work
 	Parting     bool // it was told so a moment ago: proxies may still send it writes
 	BackingOff  bool // the last start failed a moment ago
+	JustEnded   bool // the server ended a moment ago: the others may count it still
 	Blinded     bool // the peer set lost its quorum under this agent: what looks alive may have died meanwhile
 }
 
@@ -377,6 +382,9 @@ func (in Input) join() Action {
 	}
 	if in.BackingOff {
 		return Action{Kind: Wait, State: StateWaiting, Reason: in.tryAgain()}
+	}
+	if counting := in.counting(); in.JustEnded && len(counting) > 0 {
+		return Action{Kind: Wait, State: StateWaiting, Reason: "waits until " + list(counting) + " no longer counts the server that ended here"}
 	}
 	if busy := in.busy(); len(busy) > 0 && len(others) > len(busy) {
 		return Action{Kind: Wait, State: StateWaiting, Reason: "waits for " + list(busy) + " to have given its state to another node: the writer is spared"}

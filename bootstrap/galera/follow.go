@@ -18,6 +18,7 @@ var (
 // start asks for a start and waits, as long as bytes move, until the server serves or has failed.
 func (d *Driver) start(ctx context.Context, f *following, begin func(context.Context) error) error {
 	f.since, f.moved, f.asked = time.Now(), time.Now(), true
+	d.update(func(local *Local) { local.forget() })
 	began := make(chan error, 1)
 	go func() {
 		defer close(began)

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,9 @@ const (
 	DefaultGrace = 3 * time.Second
 	// DefaultPause follows a step that went wrong.
 	DefaultPause = time.Second
+	// DefaultOutlive is for how long at most a server that ended is believed to be in the others' views: a start in the middle of
+	// their change of view can cost them the primary component. Galera gives up on it after evs.inactive_timeout, three seconds.
+	DefaultOutlive = 5 * time.Second
 	// DefaultYield is how long a writer that gives its state stays the writer: an incremental transfer is over by then,
 	// and moving the writer would cost more than the wait.
 	DefaultYield = 1500 * time.Millisecond
@@ -55,7 +59,7 @@ const (
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, Invite, SeqnoEvery, Backoff, Grace, Pause, Yield, Parting, Unreadable time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, Invite, SeqnoEvery, Backoff, Grace, Pause, Outlive, Yield, Parting, Unreadable time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -82,8 +86,8 @@ type Config struct {
 // Driver runs a database node.
 type Driver struct {
 	Config
-	kick chan struct{}
-	seen chan struct{} // the server's view of the cluster is another: the writer may have to move
+	kick pause.Bell
+	seen pause.Bell // the server's view of the cluster is another: the writer may have to move
 
 	mu      sync.Mutex
 	local   Local
@@ -109,6 +113,7 @@ type Driver struct {
 	regrantAt time.Time  // before that users and grants are not tried again
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
+	evicted   map[string]string // the last member that was shut out, by node
 }
 
 // New makes a driver. Run runs it.
@@ -119,7 +124,7 @@ func New(config Config) *Driver {
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
 		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.Invite, DefaultInvite}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
-		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Yield, DefaultYield}, {&t.Parting, DefaultParting}, {&t.Unreadable, DefaultUnreadable}} {
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Outlive, DefaultOutlive}, {&t.Yield, DefaultYield}, {&t.Parting, DefaultParting}, {&t.Unreadable, DefaultUnreadable}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -127,7 +132,7 @@ func New(config Config) *Driver {
 	if t.Settle == 0 {
 		t.Settle = 1
 	}
-	return &Driver{Config: config, kick: make(chan struct{}, 1), seen: make(chan struct{}, 1), drained: make(chan struct{})}
+	return &Driver{Config: config, kick: pause.NewBell(), seen: pause.NewBell(), drained: make(chan struct{}), evicted: map[string]string{}}
 }
 
 // Run drives the node until ctx ends. The server goes on without its driver.
@@ -145,6 +150,8 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-changed:
 		case <-d.kick:
+		case member := <-d.Database.Ended():
+			d.bury(member)
 		case <-time.After(d.Times.Tick):
 		}
 	}
@@ -158,10 +165,7 @@ func (d *Driver) Drain(ctx context.Context) error {
 		d.leave = time.Now()
 	}
 	d.mu.Unlock()
-	select {
-	case d.kick <- struct{}{}:
-	default:
-	}
+	d.kick.Ring()
 	select {
 	case <-d.drained:
 		return nil
@@ -185,6 +189,7 @@ func (d *Driver) step(ctx context.Context) error {
 	}
 	in := d.notice(d.input())
 	d.rememberGone(in)
+	d.shutOut(ctx, in)
 	action := Decide(in)
 	d.tell(in, action)
 	if action.Kind != Watch {
@@ -212,7 +217,7 @@ func (d *Driver) input() Input {
 	d.quorate = d.quorate || snapshot.Quorum
 	d.blinded = d.blinded || (d.local.Served || d.quorate) && !snapshot.Quorum
 	return Input{Node: d.Node, Incarnation: d.Incarnation, Founder: d.Founder, Expected: d.Expected, Local: d.local, Peers: snapshot,
-		Leave: !d.leave.IsZero(), Parting: time.Since(d.leave) < d.Times.Parting, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
+		Leave: !d.leave.IsZero(), Parting: time.Since(d.leave) < d.Times.Parting, JustEnded: time.Since(d.local.Ended) < d.Times.Outlive, BackingOff: time.Now().Before(d.retryAt), Blinded: d.blinded}
 }
 
 // look finds out what the server and the data directory are like.
@@ -226,6 +231,7 @@ func (d *Driver) look(ctx context.Context) error {
 	wsrep, err := d.Database.Probe(ctx)
 	if err == nil {
 		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
+		local.Member, local.Ended = wsrep.Member, time.Time{}
 		local.Synced = wsrep.synced() || local.Synced && wsrep.primary()
 		d.remember(local)
 		return nil
@@ -236,9 +242,13 @@ func (d *Driver) look(ctx context.Context) error {
 		d.remember(local)
 		return err
 	}
+	if local.Process == ProcessStarting && local.Served && time.Since(local.Ended) < d.Times.Outlive {
+		local.Process = ProcessStopping // systemd has not noticed yet
+	}
 	down := local.Process == ProcessStopped || local.Process == ProcessFailed
 	local.Served, local.Synced = local.Served && !down, local.Synced && !down
 	if down {
+		local.ended()
 		d.inspect(&local, unread)
 	}
 	d.remember(local)
@@ -276,10 +286,7 @@ func (d *Driver) remember(local Local) {
 	d.local = local
 	d.mu.Unlock()
 	if moved {
-		select {
-		case d.seen <- struct{}{}:
-		default:
-		}
+		d.seen.Ring()
 	}
 }
 
@@ -344,8 +351,14 @@ func (d *Driver) facts(in Input, action Action) map[string]string {
 		facts[FactUUID] = position.UUID
 		facts[FactSeqno] = strconv.FormatInt(d.reportedSeqno(kind, position.Seqno), 10)
 	}
+	if !in.Local.Ended.IsZero() {
+		facts[FactEnded] = in.Local.Member
+	}
 	if in.Local.Process == ProcessRunning {
 		w := in.Local.Wsrep
+		if len(w.Incoming) > 0 {
+			facts[FactView] = strings.Join(w.Incoming, " ")
+		}
 		facts[FactClusterStatus], facts[FactSize], facts[FactState] = w.ClusterStatus, strconv.Itoa(w.Size), strconv.Itoa(w.LocalState)
 		if w.Arbiters > 0 {
 			facts[FactArbiters] = strconv.Itoa(w.Arbiters)

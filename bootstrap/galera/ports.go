@@ -33,6 +33,10 @@ type Database interface {
 	Dismiss(ctx context.Context) (int, error)
 	// Reform makes the running non-primary component primary.
 	Reform(ctx context.Context) error
+	// Evict takes a member that has ended out of Galera's view at once; "" forgets all who were.
+	Evict(ctx context.Context, member string) error
+	// Ended tells of a server that answered a probe and has ended since: the member of Galera's view that it was.
+	Ended() <-chan string
 }
 
 // Data is the data directory of a stopped server.
@@ -45,6 +49,8 @@ type Data interface {
 	Wipe() error
 	// Resume makes the server start from a position; bootstrap also lets it begin a primary component there.
 	Resume(position Position, bootstrap bool) error
+	// ForgetView lets the next server begin as another member of Galera's views than the last.
+	ForgetView() error
 	// Disown leaves, for every later start of the agent, that an incarnation is gone and why; Disowned reads it.
 	Disown(incarnation int, why string) error
 	Disowned(incarnation int) (string, error)

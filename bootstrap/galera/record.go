@@ -66,7 +66,9 @@ const (
 	FactShort         = "galera.short"  // there is too little of it to take writes
 	FactReason        = "galera.reason" // why there is no evidence
 	FactArbiters      = "galera.arbiters"
-	FactSeed          = "galera.seed" // of a directory that is as it was baked
+	FactSeed          = "galera.seed"  // of a directory that is as it was baked
+	FactView          = "galera.view"  // addresses of the database nodes in the server's view
+	FactEnded         = "galera.ended" // the member of Galera's view that this node's server was; it has ended
 )
 
 // Evidence is what a node that is in no primary component can say about its data.

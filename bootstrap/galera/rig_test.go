@@ -32,7 +32,7 @@ var times = galera.Times{Tick: 2 * time.Millisecond, WriterTick: 10 * time.Milli
 	Stall: 150 * time.Millisecond, Forlorn: 60 * time.Millisecond, Invite: 300 * time.Millisecond, SeqnoEvery: time.Millisecond, Backoff: 2 * time.Millisecond, Grace: 20 * time.Millisecond, Pause: 2 * time.Millisecond, Settle: 0.001}
 
 func newRig(t *testing.T, files map[string]string) *rig {
-	r := &rig{t: t, set: newMemory(), server: &server{process: galera.ProcessStopped}}
+	r := &rig{t: t, set: newMemory(), server: &server{process: galera.ProcessStopped, ended: make(chan string)}}
 	r.disk = &disk{DataDir: galera.DataDir{Path: t.TempDir()}, space: galera.Space{Free: 20 << 30, Total: 25 << 30}}
 	for name, text := range files {
 		require.NoError(t, os.WriteFile(r.path(name), []byte(text), 0o600))
@@ -127,6 +127,8 @@ type server struct {
 	stops   int
 	kills   int // among them
 	applied int
+	evicted []string
+	ended   chan string
 	refuses error         // to apply users and grants
 	log     string        // of the last start
 	onStart func(*server) // what a start leads to
@@ -212,6 +214,13 @@ func (s *server) Apply(context.Context, string) error {
 }
 
 func (s *server) Reform(context.Context) error { return nil }
+
+func (s *server) Evict(_ context.Context, member string) error {
+	s.edit(func(s *server) { s.evicted, s.wsrep.Evicted = append(s.evicted, member), member != "" })
+	return nil
+}
+
+func (s *server) Ended() <-chan string { return s.ended }
 
 func (s *server) Dismiss(context.Context) (int, error) { return 0, nil }
 

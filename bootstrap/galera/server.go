@@ -29,25 +29,28 @@ const (
 
 // Server talks to the local server as root through its unix socket, over one connection that is kept.
 type Server struct {
-	socket string
-	db     *sql.DB
+	socket  string
+	db      *sql.DB
+	process *process
 }
 
 // Dial prepares the connection; nothing is opened before the first question.
 func Dial(socket string) (*Server, error) {
-	db, err := open(socket, false)
+	process := &process{ended: make(chan string)}
+	db, err := open(socket, false, process.dial)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
-	return &Server{socket: socket, db: db}, nil
+	return &Server{socket: socket, db: db, process: process}, nil
 }
 
-func open(socket string, statements bool) (*sql.DB, error) {
+// open prepares connections; dial makes them, nil for the usual way.
+func open(socket string, statements bool, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*sql.DB, error) {
 	config := mysql.NewConfig()
 	config.User, config.Net, config.Addr = "root", "unix", socket
-	config.MultiStatements = statements
+	config.MultiStatements, config.DialFunc = statements, dial
 	config.Timeout, config.ReadTimeout = probeTimeout, 0
 	config.Logger = silent{}
 	connector, err := mysql.NewConnector(config)
@@ -65,7 +68,7 @@ func (silent) Print(...any) {}
 func (s *Server) Close() error { return s.db.Close() }
 
 const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready',
- 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
+ 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
 
 // Probe asks the server for its own view.
 func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
@@ -87,11 +90,16 @@ func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
 	if err := rows.Err(); err != nil {
 		return Wsrep{}, fmt.Errorf("read wsrep status: %w", err)
 	}
-	return parseStatus(status), nil
+	w := parseStatus(status)
+	s.process.says(w.Member)
+	return w, nil
 }
 
+// Ended tells of a server that answered a probe and has ended since: the member of Galera's view that it was.
+func (s *Server) Ended() <-chan string { return s.process.ended }
+
 func parseStatus(status map[string]string) Wsrep {
-	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Seqno: UnknownSeqno}
+	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Member: status["wsrep_gcomm_uuid"], Evicted: status["wsrep_evs_evict_list"] != "", Seqno: UnknownSeqno}
 	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
 	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
 	w.Views, _ = strconv.ParseInt(status["wsrep_cluster_conf_id"], 10, 64)
@@ -115,7 +123,7 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
-	db, err := open(s.socket, true)
+	db, err := open(s.socket, true, nil)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
@@ -180,17 +188,33 @@ func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
 // unknownVariable is the server's number for a variable that it does not have (MariaDB error codes, 1193).
 const unknownVariable = 1193
 
-// Reform makes the running component primary. MariaDB 11.4 and later have a variable for each of the provider's options
-// and refuse the old way while they do.
+// Reform makes the running component primary.
 func (s *Server) Reform(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, reformTimeout, errSlow)
+	if err := s.provide(ctx, reformTimeout, "wsrep_provider_pc_bootstrap=ON", "pc.bootstrap=YES"); err != nil {
+		return fmt.Errorf("form the primary component again: %w", err)
+	}
+	return nil
+}
+
+// Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were (Galera documentation, evs.evict). Whoever
+// starts anew on its node is another member.
+func (s *Server) Evict(ctx context.Context, member string) error {
+	if err := s.provide(ctx, probeTimeout, "wsrep_provider_evs_evict='"+member+"'", "evs.evict="+member); err != nil {
+		return fmt.Errorf("evict member %s: %w", member, err)
+	}
+	return nil
+}
+
+// provide sets an option of the running provider. MariaDB 11.4 and later have a variable for each and refuse the old way while they do.
+func (s *Server) provide(ctx context.Context, patience time.Duration, variable, option string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
 	defer cancel()
-	_, err := s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_pc_bootstrap=ON")
+	_, err := s.db.ExecContext(ctx, "SET GLOBAL "+variable)
 	if refused := new(mysql.MySQLError); errors.As(err, &refused) && refused.Number == unknownVariable {
-		_, err = s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'")
+		_, err = s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='"+option+"'")
 	}
 	if err != nil {
-		return fmt.Errorf("form the primary component again: %w", cmp.Or(context.Cause(ctx), err))
+		return cmp.Or(context.Cause(ctx), err)
 	}
 	return nil
 }

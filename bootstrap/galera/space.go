@@ -6,31 +6,46 @@ import (
 	"time"
 )
 
-// Space is what the data directory's file system has for the server, in bytes.
-type Space struct{ Free, Total int64 }
+// Space is what the data directory's file system has for the server: bytes, and files that can still be made (inodes). Files
+// is 0 where the file system sets no limit to them.
+type Space struct{ Free, Total, FreeFiles, Files int64 }
 
-// The floor: with less free space a node is short of it. An import fills the smallest in seconds, and the writer moves in one.
+// The floors: with less free space a node is short of it. An import fills the smallest in seconds, and the writer moves in one.
+// A server makes a few files for each table, and for each query that it cannot hold in memory.
 const (
-	minFloor   = 256 << 20
-	maxFloor   = 2 << 30
-	floorShare = 50 // of the total, between the two
+	minFloor      = 256 << 20
+	maxFloor      = 2 << 30
+	minFloorFiles = 64
+	maxFloorFiles = 4096
+	floorShare    = 50 // of the total, between the two
 )
 
 // short tells whether there is too little space to take writes. A node that was short is so until it has twice the floor:
 // the writer does not go to and fro with what the server writes and removes.
 func (s Space) short(was bool) bool {
-	floor := max(minFloor, min(s.Total/floorShare, maxFloor))
+	return below(s.Free, s.Total, minFloor, maxFloor, was) || s.shortOfFiles(was)
+}
+
+func (s Space) shortOfFiles(was bool) bool {
+	return below(s.FreeFiles, s.Files, minFloorFiles, maxFloorFiles, was)
+}
+
+func below(free, total, least, most int64, was bool) bool {
+	floor := max(least, min(total/floorShare, most))
 	if was {
 		floor *= 2
 	}
-	return s.Total > 0 && s.Free < floor
+	return total > 0 && free < floor
 }
 
 func (s Space) String() string {
+	if s.shortOfFiles(true) {
+		return fmt.Sprintf("%d files", s.FreeFiles/16*16) // coarse: a status that differs is told
+	}
 	if s.Free >= 1<<30 {
 		return fmt.Sprintf("%.1f GiB", float64(s.Free)/(1<<30))
 	}
-	return fmt.Sprintf("%d MiB", s.Free>>20/16*16) // coarse: a status that differs is told
+	return fmt.Sprintf("%d MiB", s.Free>>20/16*16)
 }
 
 // readOnly is ST_RDONLY of statfs(2).
@@ -42,7 +57,7 @@ func (d DataDir) Space() (Space, error) {
 	if err := syscall.Statfs(d.Path, &stat); err != nil {
 		return Space{}, fmt.Errorf("ask for the space at %s: %w", d.Path, err)
 	}
-	space := Space{Free: int64(stat.Bavail) * stat.Bsize, Total: int64(stat.Blocks) * stat.Bsize}
+	space := Space{Free: int64(stat.Bavail) * stat.Bsize, Total: int64(stat.Blocks) * stat.Bsize, FreeFiles: int64(stat.Ffree), Files: int64(stat.Files)}
 	if stat.Flags&readOnly != 0 {
 		space.Free = 0
 	}

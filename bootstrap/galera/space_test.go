@@ -48,6 +48,27 @@ func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
 	r.eventually("the writer again", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
 }
 
+func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
+	r := newRig(t, whole("12"))
+	r.server.edit(serve)
+	r.disk.edit(func(d *disk) { d.space.Files, d.space.FreeFiles = 1_600_000, 1_500_000 })
+	r.start()
+	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.say(primary("db-3", ours))
+	r.disk.edit(func(d *disk) { d.space.FreeFiles = 17 })
+	r.isShort(true)
+	r.reason("its disk is nearly full, 16 files are free")
+	r.eventually("it gives the writes up", func() bool { return r.holder(peerset.LeaseWriter) == "" })
+
+	t.Log("a little more is not enough")
+	r.disk.edit(func(d *disk) { d.space.FreeFiles = 8000 })
+	r.reason("8000 files are free")
+	r.isShort(true)
+	r.disk.edit(func(d *disk) { d.space.FreeFiles = 8192 })
+	r.isShort(false)
+	r.eventually("the writer again", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+}
+
 func TestTheFloorFollowsTheDisk(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.server.edit(serve)
@@ -59,6 +80,14 @@ func TestTheFloorFollowsTheDisk(t *testing.T) {
 		r.free(c.floor - 1)
 		r.isShort(true)
 	}
+	for _, c := range []struct{ total, floor int64 }{{1000, 64}, {100_000, 2000}, {6_000_000, 4096}} {
+		r.disk.edit(func(d *disk) {
+			d.space = galera.Space{Free: 50 << 30, Total: 50 << 30, FreeFiles: 2 * c.floor, Files: c.total}
+		})
+		r.isShort(false)
+		r.disk.edit(func(d *disk) { d.space.FreeFiles = c.floor - 1 })
+		r.isShort(true)
+	}
 }
 
 func TestSpaceIsWhatTheFileSystemSays(t *testing.T) {
@@ -67,6 +96,7 @@ func TestSpaceIsWhatTheFileSystemSays(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, space.Total)
 	require.LessOrEqual(t, space.Free, space.Total)
+	require.LessOrEqual(t, space.FreeFiles, space.Files)
 	_, err = galera.DataDir{Path: data.Path + "/none"}.Space()
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

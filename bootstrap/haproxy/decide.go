@@ -14,6 +14,8 @@ const (
 	siteBackend    = "site" // only where the stack has a reserved IP
 	databaseRole   = "db"
 	webRole        = "web"
+	// nobody is the server where clients wait while no writer is open. No node has that name: it is closed and opened by none.
+	nobody = "nobody"
 )
 
 // Server is one server of the running process.

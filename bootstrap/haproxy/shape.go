@@ -20,7 +20,7 @@ func Shape(text []byte) string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
-// Slots lists the servers of a configuration as backend/name, sorted.
+// Slots lists the servers of a configuration that stand for nodes as backend/name, sorted.
 func Slots(text []byte) []string {
 	var section string
 	var slots []string
@@ -28,7 +28,7 @@ func Slots(text []byte) []string {
 		switch {
 		case len(fields) > 1 && (fields[0] == "backend" || fields[0] == "listen"):
 			section = fields[1]
-		case len(fields) > 1 && fields[0] == "server":
+		case len(fields) > 1 && fields[0] == "server" && fields[1] != nobody:
 			slots = append(slots, section+"/"+fields[1])
 		}
 	}

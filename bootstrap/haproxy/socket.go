@@ -151,7 +151,9 @@ func parseState(text string) ([]Server, error) {
 			if err != nil {
 				return nil, err
 			}
-			servers = append(servers, server)
+			if server.Name != nobody {
+				servers = append(servers, server)
+			}
 		}
 	}
 	if header == nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/cloud"
-	"github.com/hornero/hornero/internal/pause"
 )
 
 // idleLooks is how many ticks pass between two looks at the metadata of a node that does not hold the lease.
@@ -21,8 +20,14 @@ func (k *Keeper) keepAddress(ctx context.Context) {
 	for ctx.Err() == nil {
 		k.watch(ctx)
 		k.checkToken(ctx)
-		k.step(ctx)
-		pause.For(ctx, k.Times.Tick)
+		if k.step(ctx) == StepLook {
+			k.step(ctx) // what was looked for is known: no need to wait before it is put right
+		}
+		select {
+		case <-ctx.Done():
+		case <-k.taken:
+		case <-time.After(k.Times.Tick):
+		}
 	}
 }
 
@@ -83,8 +88,8 @@ func (k *Keeper) checkToken(ctx context.Context) {
 	}
 }
 
-// step does the next step.
-func (k *Keeper) step(ctx context.Context) {
+// step does the next step, and returns which it was.
+func (k *Keeper) step(ctx context.Context) Step {
 	k.mu.Lock()
 	now := time.Now()
 	view := View{Now: now, Droplet: k.Droplet, Holds: k.holds(now), Active: k.active, Look: k.look, Action: k.action, Assigned: k.assigned, Until: k.retry, Unable: k.unable}
@@ -97,7 +102,7 @@ func (k *Keeper) step(ctx context.Context) {
 	var err error
 	switch next {
 	case StepRest:
-		return
+		return next
 	case StepLook:
 		err = k.lookUp(ctx)
 	case StepFollow:
@@ -107,11 +112,11 @@ func (k *Keeper) step(ctx context.Context) {
 		err = k.assign(ctx, epoch)
 	}
 	if ctx.Err() != nil {
-		return
+		return next
 	}
 	if errors.Is(err, errFenced) {
 		k.Log.Info("reserved IP is not moved", "err", err)
-		return
+		return next
 	}
 	if next == StepAssign {
 		k.stuck = err != nil
@@ -123,6 +128,7 @@ func (k *Keeper) step(ctx context.Context) {
 		k.stuck = false
 		k.succeeded()
 	}
+	return next
 }
 
 func (k *Keeper) lookUp(ctx context.Context) error {

@@ -17,11 +17,10 @@ const renewals = 4
 func (k *Keeper) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed, wait := k.Set.Changed(), k.Times.TTL/renewals
-		switch err := k.stepLease(ctx); {
-		case err == nil:
+		if err := k.stepLease(ctx); err == nil {
 			changed = nil
-		case !errors.Is(err, errNotHeld):
-			wait = min(wait, k.Times.Tick) // a renewal that nobody answered is to be made up for
+		} else {
+			wait = min(wait, k.Times.Tick) // a renewal that nobody answered is to be made up for; another's time may be up
 		}
 		select {
 		case <-ctx.Done():
@@ -56,6 +55,7 @@ func (k *Keeper) stepLease(ctx context.Context) error {
 
 func (k *Keeper) circumstances() Circumstances {
 	healthy, leaving := k.Fit()
+	snapshot := k.Set.Snapshot()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	unable := k.unable && !k.active
@@ -63,7 +63,7 @@ func (k *Keeper) circumstances() Circumstances {
 		k.fit, k.steady = fit, time.Now()
 	}
 	return Circumstances{
-		Node: k.Node, Role: k.Role, Peers: k.Set.Snapshot(), Holds: k.held.Epoch != 0, Healthy: healthy, Leaving: leaving || k.left,
+		Node: k.Node, Role: k.Role, Peers: snapshot, Holds: k.held.Epoch != 0, Healthy: healthy, Leaving: leaving || k.left,
 		Unable: unable, Steady: time.Since(k.steady), Gave: k.gave,
 	}
 }
@@ -96,6 +96,7 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 		}
 	} else {
 		k.until, k.since, k.gave = asked.Add(k.Times.TTL), asked, false
+		k.taken.Ring()
 		k.Log.Info("reserved IP's lease is held", "address", k.Address, "epoch", lease.Epoch)
 	}
 	return lease, nil

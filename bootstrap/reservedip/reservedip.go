@@ -16,6 +16,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/cloud"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // Defaults of the times that a test shortens.
@@ -111,6 +112,7 @@ type Status struct {
 type Keeper struct {
 	Config
 	lease string
+	taken pause.Bell // the lease was taken: look after the address at once
 
 	mu      sync.Mutex
 	held    peerset.Lease // the zero value: none
@@ -143,7 +145,7 @@ type Keeper struct {
 // New makes a keeper. Run runs it.
 func New(config Config) *Keeper {
 	config.Times.complete()
-	return &Keeper{Config: config, lease: peerset.ReservedIPLease(config.Role), steady: time.Now()}
+	return &Keeper{Config: config, lease: peerset.ReservedIPLease(config.Role), taken: pause.NewBell(), steady: time.Now()}
 }
 
 // Run keeps the address until ctx ends. It stays where it is then.
