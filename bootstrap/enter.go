@@ -175,7 +175,7 @@ func (a *Agent) enterBeside(ctx context.Context, config *tls.Config, client *api
 		a.entering = false
 		a.mu.Unlock()
 		a.Log.Info("in consensus")
-		a.tellNews()
+		a.news.Ring()
 	})
 	return e
 }
