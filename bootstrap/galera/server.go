@@ -31,21 +31,25 @@ const (
 type Server struct {
 	socket string
 	db     *sql.DB
+	told   chan struct{} // room for one: it changed, or ended
 }
 
 // Dial prepares the connection; nothing is opened before the first question.
 func Dial(socket string) (*Server, error) {
-	db, err := open(socket, false)
+	s := &Server{socket: socket, told: make(chan struct{}, 1)}
+	db, err := open(socket, false, s.dial)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
-	return &Server{socket: socket, db: db}, nil
+	s.db = db
+	return s, nil
 }
 
-func open(socket string, statements bool) (*sql.DB, error) {
+func open(socket string, statements bool, dial func(context.Context, string, string) (net.Conn, error)) (*sql.DB, error) {
 	config := mysql.NewConfig()
+	config.DialFunc = dial
 	config.User, config.Net, config.Addr = "root", "unix", socket
 	config.MultiStatements = statements
 	config.Timeout, config.ReadTimeout = probeTimeout, 0
@@ -115,7 +119,7 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
-	db, err := open(s.socket, true)
+	db, err := open(s.socket, true, nil)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
