@@ -58,6 +58,8 @@ type Opening struct {
 	TLS     *tls.Config
 	Tell    func() // to be called after each change that this member made
 	Refused func(peerset.Refusal)
+	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address.
+	Pass func(ctx context.Context, member string, beats map[string]int) error
 	// Shun names the nodes that are not to lead consensus while another can.
 	Shun func(peerset.Snapshot) []string
 }
@@ -416,7 +418,7 @@ func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Cl
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger, Shun: writer})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.tell, Refused: a.refuseStranger, Pass: client.Beats, Shun: writer})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
