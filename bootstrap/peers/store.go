@@ -39,8 +39,8 @@ const (
 	database              = "hornero"
 	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB, with 200 nodes of 40: its
 	// defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1 MiB, so who lags behind gets it whole.
-	snapshotAfter = 64
-	logKept       = 64 // no less than snapshotAfter
+	snapshotAfter = 32
+	logKept       = 32 // no less than snapshotAfter
 )
 
 // Config is what a member needs.

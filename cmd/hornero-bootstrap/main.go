@@ -77,7 +77,7 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 }
 
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
-	beThrifty()
+	beThrifty(ctx)
 	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
