@@ -59,6 +59,8 @@ type Opening struct {
 	TLS     *tls.Config
 	Tell    func() // to be called after each change that this member made
 	Refused func(peerset.Refusal)
+	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address.
+	Pass func(ctx context.Context, member string, beats map[string]int) error
 	// Shun names the nodes that are not to lead consensus while another can.
 	Shun func(peerset.Snapshot) []string
 }
@@ -440,7 +442,7 @@ func (a *Agent) openMember(ctx context.Context, config *tls.Config, client *api.
 		again = true
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.changed.Ring, Refused: a.refuseStranger, Shun: writer})
+		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.changed.Ring, Refused: a.refuseStranger, Pass: client.Beats, Shun: writer})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err

@@ -264,8 +264,13 @@ func (a *Agent) serveHealth(ctx context.Context) error {
 
 // listen tries until the port is free; nil when ctx ended first.
 func (a *Agent) listen(ctx context.Context, port int, host string) net.Listener {
+	// Checks come several times a second, each in a connection of its own, and end with it: none is to be kept alive.
+	config := net.ListenConfig{}
+	if port == roles.HealthPort {
+		config.KeepAlive = -1
+	}
 	for ctx.Err() == nil {
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err == nil {
 			return listener
 		}

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,8 +94,19 @@ func sorted(all []started, of func(started) time.Duration) []time.Duration {
 // idle prints what the agents cost while nobody asks for anything.
 func (s *site) idle() {
 	s.t.Helper()
-	const span = 20
+	const span = 60
 	nodes := s.nodes()
+	for name := range nodes { // the first look at the whole image, a minute after the boot, takes a share of a core for a while
+		require.Eventually(s.t, func() bool {
+			var status struct {
+				Image struct {
+					CheckedAt string `json:"checked_at"`
+				}
+			}
+			require.NoError(s.t, json.Unmarshal([]byte(s.on(name, "hornero-bootstrap status --json")), &status))
+			return status.Image.CheckedAt != ""
+		}, 10*time.Minute, 2*time.Second, "%s has compared its image", name)
+	}
 	ticks := func(name string) (ticks int) {
 		_, err := fmt.Sscan(s.on(name, `awk '{print $14 + $15}' /proc/$(systemctl show -p MainPID --value hornero-bootstrap)/stat`), &ticks)
 		require.NoError(s.t, err)

@@ -131,7 +131,7 @@ var mariadbRules = map[string]rules{
 		"bind-address", "port", "skip-name-resolve", "ssl-ca", "ssl-cert", "ssl-key", "plugin-load-add", "character-set-server", "collation-server",
 		"max_connections", "wait_timeout", "default-storage-engine", "binlog_format", "innodb_autoinc_lock_mode", "innodb_buffer_pool_size",
 		"innodb_flush_log_at_trx_commit", "innodb_log_file_size", "innodb_buffer_pool_dump_at_shutdown", "innodb_buffer_pool_load_at_startup",
-		"wsrep_on", "wsrep_provider", "wsrep_cluster_name", "wsrep_node_name", "wsrep_node_address", "wsrep_slave_threads", "wsrep_sst_method",
+		"wsrep_on", "wsrep_provider", "wsrep_cluster_name", "wsrep_node_name", "wsrep_node_address", "wsrep_slave_threads", "wsrep_sst_method", "wsrep_notify_cmd",
 		"wsrep_provider_options", "wsrep_cluster_address", "wsrep_sst_donor")},
 	// MariaDB documentation, "Introduction to State Snapshot Transfers", [sst] of the rsync script.
 	"sst": {"MariaDB", "10.1", map[string]string{"ssl-mode": "10.2"}},

@@ -91,5 +91,6 @@ func (n notice) send(w http.ResponseWriter, tag string) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(n.text)))
 	_, _ = w.Write(n.text) // the caller went away: nobody is left to tell
 }

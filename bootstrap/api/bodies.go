@@ -50,6 +50,9 @@ type putRequest struct {
 // news says that the sender, a member, changed something; what, everybody reads for himself.
 type news struct{}
 
+// beats are heartbeats that the sender, a member, got: names and incarnations.
+type beats map[string]int
+
 // read reads one JSON object and nothing after it, and checks it. A key that this version does not know is from a newer
 // one and is passed over.
 func read(from io.Reader, body any) error {
@@ -75,7 +78,7 @@ func read(from io.Reader, body any) error {
 		return body.check()
 	case *peerset.Note:
 		return checkNote(*body)
-	case *news:
+	case *news, *beats:
 		return nil
 	}
 	return fmt.Errorf("no check for %T", body)

@@ -42,6 +42,7 @@ func TestABodyIsHeldToWhatItIsToBe(t *testing.T) {
 		{"/v1/event", `{"kind":"drift","text":"3\nfiles"}`, 400, "text: must be printable"},
 		{"/v1/event", `{"text":"x"}`, 400, "kind: must have"},
 		{"/v1/news", `{}`, 403, "no member"},
+		{"/v1/beats", `{"web-1": 2}`, 403, "no member"},
 		{"/v1/put", `null`, 400, "key: must have"},
 	} {
 		answer := post(server(&registry{t: t}).Handler(), who, c.path, c.body)

@@ -77,6 +77,21 @@ func (c *Client) News(ctx context.Context, member string) {
 	}
 }
 
+// Beats gives a member the heartbeats that this one got, by name and incarnation, to write them down.
+func (c *Client) Beats(ctx context.Context, member string, got map[string]int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	data, err := json.Marshal(beats(got))
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, "/v1/beats"), bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	return c.do(request, &struct{}{})
+}
+
 // Peers asks one member for the peer set as it knows it.
 func (c *Client) Peers(ctx context.Context, member string) (peerset.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -165,6 +180,8 @@ func (c *Client) fetch(request *http.Request, answer any) (string, error) {
 	if response.StatusCode == http.StatusNotModified {
 		return "", errSame
 	}
+	// A connection is used again only when its answer was read to the end.
+	defer io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 	return response.Header.Get("ETag"), readAnswer(request, response, answer)
 }
 

@@ -86,6 +86,8 @@ func (r *registry) Events(context.Context, int64, int) ([]peerset.Event, error) 
 
 func (r *registry) Refresh() { r.t.Error("a client told news") }
 
+func (r *registry) Heard(map[string]int) { r.t.Error("a client passed heartbeats on") }
+
 func (r *registry) Forget(context.Context, string) error { return nil }
 
 func server(r peerset.Registry) api.Server {
@@ -112,7 +114,7 @@ func post(handler http.Handler, who *x509.Certificate, path, body string) *httpt
 	return answer
 }
 
-var requests = []string{"/v1/join", "/v1/report", "/v1/hold", "/v1/seize", "/v1/release", "/v1/put", "/v1/news", "/v1/event"}
+var requests = []string{"/v1/join", "/v1/report", "/v1/hold", "/v1/seize", "/v1/release", "/v1/put", "/v1/news", "/v1/beats", "/v1/event"}
 
 func FuzzBodies(f *testing.F) {
 	who := certificate(f, web1)

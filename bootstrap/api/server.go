@@ -97,6 +97,13 @@ func (s Server) Handler() http.Handler {
 		s.Registry.Refresh()
 		return struct{}{}, nil
 	})
+	handle(mux, s, "POST /v1/beats", func(_ context.Context, who caller, body beats) (any, error) {
+		if err := peerset.MemberOnly(who.kind, who.Role); err != nil {
+			return nil, err
+		}
+		s.Registry.Heard(body)
+		return struct{}{}, nil
+	})
 	return mux
 }
 

@@ -6,10 +6,17 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // MetadataURL is where DigitalOcean's metadata service answers.
 const MetadataURL = "http://169.254.169.254"
+
+// metadataClient keeps its connection: who holds the address asks twice a second.
+var metadataClient = &http.Client{
+	Transport:     &http.Transport{Proxy: nil, MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // Metadata is what the metadata service says of this Droplet's reserved IP.
 type Metadata struct {
@@ -34,7 +41,7 @@ func (m Metadata) read(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	response, err := Client{}.client().Do(request)
+	response, err := metadataClient.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("ask metadata service: %w", err)
 	}

@@ -26,8 +26,12 @@ import (
 const (
 	DefaultTick       = 100 * time.Millisecond
 	DefaultWriterTick = 500 * time.Millisecond
-	DefaultWriterTTL  = 3 * time.Second
-	DefaultLeaseTTL   = 10 * time.Second
+	// DefaultSteady is how often a server is looked at that serves and tells by itself when something changes, once nothing has
+	// changed for DefaultCalm.
+	DefaultSteady    = 500 * time.Millisecond
+	DefaultCalm      = 3 * time.Second
+	DefaultWriterTTL = 3 * time.Second
+	DefaultLeaseTTL  = 10 * time.Second
 	// DefaultStall is how long a joining server may show no moving byte before it is started anew.
 	DefaultStall = 10 * time.Minute
 	// DefaultForlorn is how long a joining server may wait while the peer set has a quorum and knows of no primary component:
@@ -59,7 +63,7 @@ const (
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, Invite, SeqnoEvery, Backoff, Grace, Pause, Outlive, Yield, Parting, Unreadable time.Duration
+	Tick, WriterTick, WriterTTL, LeaseTTL, Stall, Forlorn, Invite, SeqnoEvery, Backoff, Grace, Pause, Outlive, Yield, Parting, Unreadable, Steady, Calm time.Duration
 	// Settle scales how long a decision must stand; 0 means 1.
 	Settle float64
 }
@@ -78,16 +82,18 @@ type Config struct {
 	Data        Data
 	ClusterFile string // where the server reads the cluster's addresses
 	GrantsFile  string // users and grants; "" for none
-	Report      func(Status)
-	Log         *slog.Logger
-	Times       Times
+	// Told gets word when the server's state or view may be another; nil when nobody tells, and then it is looked at every Tick.
+	Told   <-chan struct{}
+	Report func(Status)
+	Log    *slog.Logger
+	Times  Times
 }
 
 // Driver runs a database node.
 type Driver struct {
 	Config
 	kick pause.Bell
-	seen pause.Bell // the server's view of the cluster is another: the writer may have to move
+	seen pause.Bell // the server's view of the cluster or the node's word is another: the writer may have to move
 
 	mu      sync.Mutex
 	local   Local
@@ -114,6 +120,7 @@ type Driver struct {
 	found     *following // a server on its way that this agent did not start
 	around    circumstances
 	evicted   map[string]string // the last member that was shut out, by node
+	attention attention
 }
 
 // New makes a driver. Run runs it.
@@ -124,7 +131,8 @@ func New(config Config) *Driver {
 		fallback time.Duration
 	}{{&t.Tick, DefaultTick}, {&t.WriterTick, DefaultWriterTick}, {&t.WriterTTL, DefaultWriterTTL}, {&t.LeaseTTL, DefaultLeaseTTL},
 		{&t.Stall, DefaultStall}, {&t.Forlorn, DefaultForlorn}, {&t.Invite, DefaultInvite}, {&t.SeqnoEvery, DefaultSeqnoEvery}, {&t.Backoff, DefaultBackoff},
-		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Outlive, DefaultOutlive}, {&t.Yield, DefaultYield}, {&t.Parting, DefaultParting}, {&t.Unreadable, DefaultUnreadable}} {
+		{&t.Grace, DefaultGrace}, {&t.Pause, DefaultPause}, {&t.Outlive, DefaultOutlive}, {&t.Yield, DefaultYield}, {&t.Parting, DefaultParting}, {&t.Unreadable, DefaultUnreadable},
+		{&t.Steady, DefaultSteady}, {&t.Calm, DefaultCalm}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -150,9 +158,11 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-changed:
 		case <-d.kick:
+		case <-d.Told:
+			d.attention.hear()
 		case member := <-d.Database.Ended():
 			d.bury(member)
-		case <-time.After(d.Times.Tick):
+		case <-time.After(d.rest()):
 		}
 	}
 	return nil
@@ -223,6 +233,7 @@ func (d *Driver) input() Input {
 // look finds out what the server and the data directory are like.
 func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
+	before := local
 	d.measure(&local)
 	gone, unread := d.Data.Disowned(d.Incarnation)
 	if unread == nil {
@@ -232,11 +243,15 @@ func (d *Driver) look(ctx context.Context) error {
 	if err == nil {
 		local.Process, local.Wsrep, local.Served = ProcessRunning, wsrep, true
 		local.Member, local.Ended = wsrep.Member, time.Time{}
+		if before.Process != ProcessRunning || !wsrep.likeBefore(before.Wsrep) {
+			d.attention.see(d.Times.Calm)
+		}
 		local.Synced = wsrep.synced() || local.Synced && wsrep.primary()
 		d.remember(local)
 		return nil
 	}
 	local.Wsrep = Wsrep{}
+	d.attention.stirred = time.Now()
 	if local.Process, err = d.Unit.State(ctx); err != nil {
 		local.Process, local.Synced = ProcessUnseen, false
 		d.remember(local)
@@ -307,6 +322,7 @@ func (d *Driver) tell(in Input, action Action) {
 	if same {
 		return
 	}
+	d.seen.Ring()
 	if before != status.State {
 		d.Log.Info("database node changes state", "from", before, "to", status.State, "reason", status.Reason)
 	}

@@ -33,7 +33,7 @@ func (d *Driver) keepWriter(ctx context.Context) {
 		case state == StateDonor && !in.Leave && time.Since(kept) < d.Times.Yield:
 			now.move = WriterKeep
 		}
-		if differs := now != last; differs || moving == nil && time.Since(acted) >= d.Times.WriterTick {
+		if differs := now != last; differs || moving == nil && time.Since(acted) >= d.again(now) {
 			drop()
 			wait(moving)
 			if differs && now.move == WriterYield {
@@ -51,9 +51,26 @@ func (d *Driver) keepWriter(ctx context.Context) {
 			moving = nil
 		case <-changed:
 		case <-d.seen:
-		case <-time.After(d.Times.Tick):
+		case <-time.After(d.turnAfter(now, state, acted)):
 		}
 	}
+}
+
+// turnAfter is when the next turn comes if nobody wakes the keeper: with a state that stands, when a move is due again.
+func (d *Driver) turnAfter(now turn, state State, acted time.Time) time.Duration {
+	if now.move == WriterYield || state != StateSynced {
+		return d.Times.Tick
+	}
+	return max(d.Times.Tick, d.again(now)-time.Since(acted))
+}
+
+// again is after what a move is made again. A renewal is written into the log of all members, and there is time for three before the
+// lease is another's.
+func (d *Driver) again(now turn) time.Duration {
+	if now.move == WriterKeep && now.lease.Holder == d.Node && now.lease.Incarnation == d.Incarnation {
+		return max(d.Times.WriterTick, d.Times.WriterTTL/renewals)
+	}
+	return d.Times.WriterTick
 }
 
 func wait(moving chan struct{}) {

@@ -20,6 +20,15 @@ type process struct {
 	member string // as it said last
 }
 
+// endsAreTold tells whether the kernel has pidfd_open(2).
+func endsAreTold() bool {
+	fd, err := unix.PidfdOpen(os.Getpid(), unix.PIDFD_NONBLOCK)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	return err == nil
+}
+
 // dial connects, and looks who is at the other end.
 func (p *process) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	connection, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, network, address)

@@ -129,6 +129,7 @@ type server struct {
 	applied int
 	evicted []string
 	ended   chan string
+	probes  int
 	refuses error         // to apply users and grants
 	log     string        // of the last start
 	onStart func(*server) // what a start leads to
@@ -200,6 +201,7 @@ func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
 func (s *server) Probe(context.Context) (galera.Wsrep, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.probes++
 	if s.process != galera.ProcessRunning {
 		return galera.Wsrep{}, errors.New("no answer")
 	}

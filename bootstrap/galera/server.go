@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // errSlow says which side ended a statement.
@@ -32,6 +34,7 @@ type Server struct {
 	socket  string
 	db      *sql.DB
 	process *process
+	told    pause.Bell // it changed
 }
 
 // Dial prepares the connection; nothing is opened before the first question.
@@ -43,7 +46,7 @@ func Dial(socket string) (*Server, error) {
 	}
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
-	return &Server{socket: socket, db: db, process: process}, nil
+	return &Server{socket: socket, db: db, process: process, told: pause.NewBell()}, nil
 }
 
 // open prepares connections; dial makes them, nil for the usual way.

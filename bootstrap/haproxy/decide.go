@@ -27,6 +27,7 @@ type Server struct {
 	Maintenance bool // by configuration or command; what it inherits from the server that it tracks does not count
 	Up          bool // open for sessions
 	Passed      bool // its own check passed lately; a server that tracks another has none
+	Health      int  // how well its checks went: what changes before Up does
 }
 
 func (s Server) id() string { return s.Backend + "/" + s.Name }

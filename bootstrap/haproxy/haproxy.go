@@ -25,8 +25,12 @@ import (
 const (
 	DefaultTick        = 100 * time.Millisecond
 	DefaultReloadEvery = time.Second
+	// DefaultSteady is how often a process is looked at that serves and of which it is told when it ends, once no check of its
+	// servers had another result for DefaultCalm: the first failure is seen before a server is down, which takes three of them.
+	DefaultSteady = 500 * time.Millisecond
+	DefaultCalm   = 3 * time.Second
 	// DefaultSweepEvery is how often sessions are looked at when nothing changes.
-	DefaultSweepEvery = time.Second
+	DefaultSweepEvery = 5 * time.Second
 	// DefaultLinger is for how long sessions are looked at again and again after a server closed: longer than one that was
 	// being connected then can take to be connected after all ("timeout connect").
 	DefaultLinger = time.Second
@@ -96,7 +100,9 @@ type Status struct {
 }
 
 // Times are the driver's times; the zero value means the defaults.
-type Times struct{ Tick, ReloadEvery, SweepEvery, Linger, Notice, Answer, Patience, Hang time.Duration }
+type Times struct {
+	Tick, Steady, Calm, ReloadEvery, SweepEvery, Linger, Notice, Answer, Patience, Hang time.Duration
+}
 
 // Config is what a driver needs.
 type Config struct {
@@ -106,6 +112,7 @@ type Config struct {
 	Runtime Runtime
 	Unit    Unit
 	Report  func(Status)
+	Ended   <-chan struct{}   // gets word when HAProxy ends; nil when nobody tells, and then it is looked at every Tick
 	Count   func(what string) // told of each reload and command, as Counted names them; nil for nobody
 	Log     *slog.Logger
 	Times   Times
@@ -127,6 +134,8 @@ type Driver struct {
 	swept    time.Time       // the last look at sessions
 	open     []string        // servers that took sessions at the last look
 	lingers  time.Time       // until when to look again and again, because a server closed
+	before   []Server        // at the last look
+	lively   time.Time       // until when to look every Tick
 	cut      map[string]bool // servers whose sessions in old processes must end, besides those that are closed
 }
 
@@ -136,7 +145,8 @@ func New(config Config) *Driver {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&t.Tick, DefaultTick}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Linger, DefaultLinger}, {&t.Notice, DefaultNotice}, {&t.Answer, DefaultAnswer}, {&t.Patience, DefaultPatience}, {&t.Hang, DefaultHang}} {
+	}{{&t.Tick, DefaultTick}, {&t.Steady, DefaultSteady}, {&t.Calm, DefaultCalm}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Linger, DefaultLinger}, {&t.Notice, DefaultNotice}, {&t.Answer, DefaultAnswer},
+		{&t.Patience, DefaultPatience}, {&t.Hang, DefaultHang}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -149,8 +159,6 @@ func New(config Config) *Driver {
 
 // Run drives HAProxy until ctx ends. HAProxy goes on without its driver.
 func (d *Driver) Run(ctx context.Context) error {
-	tick := time.NewTicker(d.Times.Tick)
-	defer tick.Stop()
 	d.answered = time.Now()
 	for {
 		changed := d.Peers.Changed()
@@ -161,9 +169,28 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-tick.C:
+			d.stir(5 * d.Times.Tick) // the agent writes what it says into the file
+		case <-d.Ended:
+			d.stir(d.Times.Calm)
+		case <-time.After(d.rest(status)):
 		}
 	}
+}
+
+// stir has the process looked at every Tick for a while.
+func (d *Driver) stir(span time.Duration) {
+	if until := time.Now().Add(span); until.After(d.lively) {
+		d.lively = until
+	}
+}
+
+// rest is how long the loop may wait for somebody to tell it something.
+func (d *Driver) rest(status Status) time.Duration {
+	now := time.Now()
+	if d.Ended == nil || status.State != StateServing || d.last().State != StateServing || len(d.cut) > 0 || now.Before(d.lively) || now.Before(d.lingers) {
+		return d.Times.Tick
+	}
+	return d.Times.Steady
 }
 
 // step makes the process what the peer set says, once, and tells how it is then. It returns no servers when it could
@@ -178,7 +205,12 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		return Status{State: StateStarting, Reason: "HAProxy does not answer: " + err.Error()}, nil
 	}
 	d.answered = time.Now()
+	if !slices.Equal(servers, d.before) {
+		d.before = servers
+		d.stir(d.Times.Calm)
+	}
 	if d.reload(ctx, servers) {
+		d.stir(d.Times.Calm)
 		return d.last(), nil // whom the new process serves is seen at the next step
 	}
 	plan := Decide(servers, snapshot)
@@ -186,6 +218,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		d.said = nil
 		return Judge(servers, snapshot), servers
 	}
+	d.stir(d.Times.Calm)
 	for _, server := range plan.Moved {
 		d.cut[server] = true
 	}

@@ -43,8 +43,8 @@ func TestHAProxy17IsUnderstood(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "show servers state\n", <-asked)
 	require.Equal(t, []haproxy.Server{
-		{Backend: "writer", Name: "db-1", Address: "10.108.0.11", Weight: 1, Up: true},
-		{Backend: "readers", Name: "db-1", Address: "10.108.0.11", Weight: 1, Up: true, Passed: true},
+		{Backend: "writer", Name: "db-1", Address: "10.108.0.11", Weight: 1, Up: true, Health: 1},
+		{Backend: "readers", Name: "db-1", Address: "10.108.0.11", Weight: 1, Up: true, Passed: true, Health: 3},
 		{Backend: "readers", Name: "db-2", Address: "127.0.0.1", Weight: 1, Maintenance: true},
 	}, servers)
 	left, err := socket.Left(t.Context())

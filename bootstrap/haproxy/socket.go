@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // Socket is a running HAProxy, reached through its sockets (management guide, "Unix Socket commands", "Master CLI").
@@ -87,6 +89,36 @@ func (s Socket) Left(ctx context.Context) ([]Session, error) {
 		left = append(left, parseSessions(pid, text)...)
 	}
 	return left, errors.Join(errs...)
+}
+
+// Ended returns a channel that gets word when the master process ends, or starts itself anew for a reload: its connections end with
+// it. It gets word every second while there is no master to wait for. Word that nobody took yet is given once.
+func (s Socket) Ended(ctx context.Context) <-chan struct{} {
+	ended := make(chan struct{}, 1)
+	go func() {
+		for {
+			s.untilEnded(ctx)
+			select {
+			case ended <- struct{}{}:
+			default:
+			}
+			if !pause.For(ctx, time.Second) {
+				return
+			}
+		}
+	}()
+	return ended
+}
+
+// untilEnded waits until the master ends a connection.
+func (s Socket) untilEnded(ctx context.Context) {
+	connection, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: s.Master, Net: "unix"})
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	defer context.AfterFunc(ctx, func() { connection.Close() })()
+	_, _ = io.Copy(io.Discard, connection) // it says nothing unless it is asked
 }
 
 // mostEnds is how many sessions are ended with one line: HAProxy reads at most 16 KiB of one (tune.bufsize).
@@ -179,6 +211,7 @@ func parseServer(header, fields []string) (Server, error) {
 		Maintenance: admin&forcedMaintenance != 0,
 		Up:          operation != operationStopped,
 		Passed:      health > healthUnchecked,
+		Health:      health,
 	}, nil
 }
 

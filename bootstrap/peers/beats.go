@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // beat takes a heartbeat that says nothing new: it is written down with those of others, once in BeatEvery, so that many
@@ -35,26 +36,84 @@ func alike(a, b peerset.Report) bool {
 	return a.State == b.State && a.Healthy == b.Healthy && a.Draining == b.Draining && maps.Equal(a.Facts, b.Facts)
 }
 
-// keepBeats writes down who gave a heartbeat.
+// gather is the part of BeatEvery for which a member that writes heartbeats down waits for those of others.
+const gather = 10
+
+// keepBeats has the heartbeats that came to this member written down: by the leader, for all members with one statement, as each
+// is written into the log of all. All pass theirs on at the same moments, by their clocks; where those differ there are more
+// statements, not later ones.
 func (s *Store) keepBeats(ctx context.Context) {
-	ticker := time.NewTicker(s.config.BeatEvery)
-	defer ticker.Stop()
 	for {
+		next := time.NewTimer(time.Until(time.Now().Truncate(s.config.BeatEvery).Add(s.config.BeatEvery)))
+		own := false
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return
-		case <-ticker.C:
+		case <-next.C:
+			own = true
+		case <-s.given:
+			next.Stop()
 		}
-		s.mu.Lock()
-		heard := s.heard
-		s.heard = map[string]int{}
-		s.mu.Unlock()
-		if len(heard) == 0 {
+		if own && s.passOn(ctx) {
 			continue
 		}
-		if err := s.writeBeats(ctx, heard); err != nil && ctx.Err() == nil {
-			s.config.Log.Debug("write heartbeats down", "err", err)
+		pause.For(ctx, s.config.BeatEvery/gather)
+		select {
+		case <-s.given: // they are among those that are taken now
+		default:
 		}
+		if heard := s.takeHeard(); len(heard) > 0 {
+			if err := s.writeBeats(ctx, heard); err != nil && ctx.Err() == nil {
+				s.config.Log.Debug("write heartbeats down", "err", err)
+			}
+		}
+	}
+}
+
+func (s *Store) takeHeard() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	heard := s.heard
+	s.heard = map[string]int{}
+	return heard
+}
+
+// passOn gives the heartbeats to the leader's agent; false when this member is to write them down itself: it leads, or that one
+// did not take them.
+func (s *Store) passOn(ctx context.Context) bool {
+	s.mu.Lock()
+	leader := s.snapshot.Leader
+	s.mu.Unlock()
+	if s.config.Pass == nil || leader == "" || leader == s.config.endpoint(s.config.Address) {
+		return false
+	}
+	heard := s.takeHeard()
+	if len(heard) == 0 {
+		return true
+	}
+	if err := s.config.Pass(ctx, s.host(leader), heard); err != nil {
+		s.config.Log.Debug("pass heartbeats on", "to", leader, "err", err)
+		s.merge(heard)
+		return false
+	}
+	return true
+}
+
+// Heard takes heartbeats that another member passed on, by name and incarnation.
+func (s *Store) Heard(beats map[string]int) {
+	s.merge(beats)
+	select {
+	case s.given <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) merge(beats map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, incarnation := range beats {
+		s.heard[name] = max(s.heard[name], incarnation)
 	}
 }
 

@@ -28,7 +28,7 @@ import (
 const (
 	DefaultRefresh        = 500 * time.Millisecond  // how often a member reads generation and counters, when nobody tells it of news
 	DefaultLeadership     = 2 * time.Second         // how often a member looks who leads and who votes
-	DefaultNetworkLatency = 60 * time.Millisecond   // dqlite's unit: a heartbeat is 1.5 of it, a dead leader is missed after 15 to 30
+	DefaultNetworkLatency = 57 * time.Millisecond   // dqlite's unit: a heartbeat is 3 of it (heartbeat.go), a dead leader is missed after 15 to 30, and up to 3 more
 	DefaultRolesFrequency = 10 * time.Second        // how soon a stand-by takes a lost voter's place
 	DefaultHandOver       = 5 * time.Second         // how long a member leads that is not to, before it hands over
 	DefaultBeatEvery      = 1500 * time.Millisecond // how often a member writes down who gave it a heartbeat
@@ -38,10 +38,10 @@ const (
 	voters                = 3
 	standBys              = 3
 	database              = "hornero"
-	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB: its defaults,
-	// 1024 and 8192, come to 70 MiB. The store itself is under 1 MiB, so who lags behind gets it whole.
-	snapshotAfter = 128
-	logKept       = 128
+	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB, with 200 nodes of 40: its
+	// defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1 MiB, so who lags behind gets it whole.
+	snapshotAfter = 32
+	logKept       = 32 // no less than snapshotAfter
 )
 
 // Config is what a member needs.
@@ -59,6 +59,8 @@ type Config struct {
 	Refused func(peerset.Refusal)
 	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must not block.
 	Tell func()
+	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there is no way to.
+	Pass func(ctx context.Context, member string, beats map[string]int) error
 	// Shun names the nodes that are not to lead while another voter can, so that one fault takes no leader along; nil for none.
 	Shun func(peerset.Snapshot) []string
 
@@ -103,6 +105,8 @@ type Store struct {
 	grown  bool // the schema is this version's, or a newer one's
 	// news has room for one: the peer set is to be read now.
 	news chan struct{}
+	// given has room for one: another member passed heartbeats on.
+	given chan struct{}
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
@@ -172,7 +176,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), shut())
 	}
-	s := &Store{config: config, app: node, gate: gate, gone: gone, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
+	s := &Store{config: config, app: node, gate: gate, gone: gone, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), given: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {

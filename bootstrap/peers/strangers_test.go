@@ -203,6 +203,7 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 			{"/v1/event", `{"kind":"galera-donor","text":"x"}`},
 			{"/v1/event", `{"kind":"writer","text":"x"}`},
 			{"/v1/news", `{}`},
+			{"/v1/beats", `{"db-1": 1}`},
 			{"/v1/put", `{"key":"forgotten.db-1","value":"9","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`},
 		} {
 			status, said := d.post(web, 9, try.path, try.body)

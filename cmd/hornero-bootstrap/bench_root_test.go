@@ -24,7 +24,7 @@ import (
 const (
 	maxBytes = 16_000_000
 	maxRSS   = 25 << 20
-	idleFor  = 20 * time.Second
+	idleFor  = 30 * time.Second
 	changes  = 60 // of a peer, for each number of clients
 )
 

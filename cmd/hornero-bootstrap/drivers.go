@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ import (
 )
 
 // drivers are the roles' Go parts by the name that a manifest gives.
-func drivers() bootstrap.Drivers {
+func drivers(ctx context.Context) bootstrap.Drivers {
 	return bootstrap.Drivers{
 		"galera": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			database, err := galera.Dial("/run/mysqld/mysqld.sock")
@@ -32,7 +33,7 @@ func drivers() bootstrap.Drivers {
 			return galera.New(galera.Config{
 				Node: env.Node.Node, Issued: certificate.NotBefore, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
 				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
-				Data:        data,
+				Data: data, Told: database.Told(ctx, galera.ToldFile),
 				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
 					measure(s)
@@ -52,10 +53,11 @@ func drivers() bootstrap.Drivers {
 			}), nil
 		},
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			socket := haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}
 			return haproxy.New(haproxy.Config{
 				Count: haproxyMetrics(env.Metrics),
 				File:  "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
-				Runtime: haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}, Unit: haproxy.Systemd{Name: "haproxy.service"},
+				Runtime: socket, Ended: socket.Ended(ctx), Unit: haproxy.Systemd{Name: "haproxy.service"},
 				Report: func(s haproxy.Status) {
 					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{peerset.FactSendsTo: s.Writer}})
 				},

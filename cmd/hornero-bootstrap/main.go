@@ -1,3 +1,6 @@
+// Connections stay within a VPC: one path is all that there is, and the kernel's layer for more costs each message.
+//go:debug multipathtcp=0
+
 // The program inside every image: it finds the node's document, joins the peer set, configures the node and says how
 // it is. Here is only wiring.
 package main
@@ -11,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -74,24 +76,19 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-// collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is the database's.
-const collectAt = 50
-
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	beThrifty(ctx)
 	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
 	}
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
-		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(), Image: immutable.Here(), Version: version, Log: log,
+		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(ctx), Image: immutable.Here(), Version: version, Log: log,
 		Known:    func() bool { return peers.Known(dqlite) },
 		SetAside: func() error { return peers.SetAside(dqlite) },
 		Open: func(ctx context.Context, o bootstrap.Opening) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Refused: o.Refused, Shun: o.Shun, Log: log})
+			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Refused: o.Refused, Pass: o.Pass, Shun: o.Shun, Log: log})
 		},
 	})
 	go agent.ServeLocal(ctx, bootstrap.SocketPath)

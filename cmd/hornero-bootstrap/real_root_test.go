@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
@@ -92,6 +93,7 @@ func (s *realSet) launch(role string, number, incarnation int, program string) *
 	data, err := os.ReadFile(program)
 	require.NoError(s, err)
 	write(record.BootstrapPath, data, 0o755)
+	fromDisk(s, filepath.Join(root, record.BootstrapPath))
 	write(record.Path, []byte(`{"release": "debian-13"}`), 0o644)
 	kind := map[string]string{"db": "member", "web": "client"}[role]
 	write(filepath.Join(record.RolesPath, role, "role.yaml"), fmt.Appendf(nil, "version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n%s", role, kind, s.manifests[role]), 0o644)
@@ -107,6 +109,16 @@ func (s *realSet) launch(role string, number, incarnation int, program string) *
 	})
 	p.start()
 	return p
+}
+
+// fromDisk has a file read from the disk when it is next used, as after a boot: the kernel maps what was just written in larger
+// pieces.
+func fromDisk(t require.TestingT, path string) {
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, file.Sync())
+	require.NoError(t, unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED))
 }
 
 func (p *process) log() string { return p.root + ".log" }
