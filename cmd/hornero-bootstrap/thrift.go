@@ -28,10 +28,8 @@ static int unmap(struct dl_phdr_info *info, size_t size, void *data) {
 	return 0;
 }
 
-static void giveBack(void) {
-	dl_iterate_phdr(unmap, NULL);
-	malloc_trim(0);
-}
+static void unmapProgram(void) { dl_iterate_phdr(unmap, NULL); }
+static void trim(void) { malloc_trim(0); }
 */
 import "C"
 
@@ -48,11 +46,10 @@ import (
 // collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is the database's.
 const collectAt = 50
 
-// giveBackEvery is how often memory is given back that nothing uses now, and giveBackFirst when the first time: what an agent does at
-// its start is over then.
+// settled is when what an agent does at its start is over, and trimEvery how often memory is given back after it that nothing uses.
 const (
-	giveBackFirst = 20 * time.Second
-	giveBackEvery = time.Minute
+	settled   = 20 * time.Second
+	trimEvery = time.Minute
 )
 
 // beThrifty makes the agent cost its node little. What it does all day is short and comes ten to a hundred times a second: the price
@@ -60,8 +57,8 @@ const (
 //
 // Go's timers and its monitor's may be late by a millisecond (the constructor above), so that one wake-up serves several. One thread
 // at a time runs Go code: more of them would wake each other at every message only to find nothing left to do; dqlite has its
-// own. C's memory lies in one place, not in one for each of dqlite's threads. Pages of the program that are used again are mapped again
-// without reading the disk.
+// own. C's memory lies in one place, not in one for each of dqlite's threads. What of the program only its start needed is unmapped once:
+// whatever is used again is mapped again.
 func beThrifty(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
@@ -70,8 +67,12 @@ func beThrifty(ctx context.Context) {
 		runtime.GOMAXPROCS(1)
 	}
 	go func() {
-		for wait := giveBackFirst; pause.For(ctx, wait); wait = giveBackEvery {
-			C.giveBack()
+		if !pause.For(ctx, settled) {
+			return
+		}
+		C.unmapProgram()
+		for again := true; again; again = pause.For(ctx, trimEvery) {
+			C.trim()
 			debug.FreeOSMemory()
 		}
 	}()
