@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/lab/machine"
 )
 
 const (
@@ -154,6 +155,9 @@ func (f Folder) settle(public netip.Prefix) (settings, error) {
 		if public, err = f.choosePublic(); err != nil {
 			return kept, err
 		}
+	}
+	if err := machine.CheckPublic(public); err != nil { // before it is kept: a lab that cannot start could not be reset either
+		return kept, fmt.Errorf("lab %s: %w", f.Name, err)
 	}
 	kept = settings{Public: public}
 	return kept, f.keepSettings(kept)

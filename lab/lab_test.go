@@ -33,6 +33,10 @@ func TestEachLabHasARangeOfItsOwn(t *testing.T) {
 	again, err := lab.FolderOf("one").Settle(netip.Prefix{})
 	require.NoError(t, err)
 	require.Equal(t, one, again, "remembered")
+	_, err = lab.FolderOf("three").Settle(netip.MustParsePrefix("198.18.200.32/27"))
+	require.ErrorContains(t, err, "must be an IPv4 /24")
+	_, err = lab.FolderOf("three").Settle(netip.MustParsePrefix("198.18.200.0/24"))
+	require.NoError(t, err, "what was refused is not remembered")
 	_, err = lab.FolderOf("one").Settle(netip.MustParsePrefix("198.18.200.0/24"))
 	require.ErrorContains(t, err, "hornero lab reset --name one")
 }

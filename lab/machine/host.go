@@ -59,13 +59,21 @@ type Host struct {
 	relays map[string]*relay // of those that are
 }
 
+// CheckPublic refuses what can't be a lab's public range.
+func CheckPublic(public netip.Prefix) error {
+	if public.Bits() != 24 || !public.Addr().Is4() || public != public.Masked() {
+		return fmt.Errorf("public network %s: must be an IPv4 /24", public)
+	}
+	return nil
+}
+
 // New checks the configuration. Nothing is made before Up.
 func New(config Config) (*Host, error) {
 	if err := checkName(config.Name); err != nil {
 		return nil, err
 	}
-	if config.Public.Bits() != 24 || !config.Public.Addr().Is4() || config.Public != config.Public.Masked() {
-		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv4 /24", config.Name, config.Public)
+	if err := CheckPublic(config.Public); err != nil {
+		return nil, fmt.Errorf("lab %s: %w", config.Name, err)
 	}
 	if config.IPv6.IsValid() && (config.IPv6.Bits() != 64 || !config.IPv6.Addr().Is6() || config.IPv6 != config.IPv6.Masked()) {
 		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv6 /64", config.Name, config.IPv6)
