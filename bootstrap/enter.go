@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -129,9 +130,15 @@ func (e *entrance) Forget(ctx context.Context, name string) error {
 	return view.Forget(ctx, name)
 }
 
+// Note has an event that the other members forbid wait until this one is in consensus: theirs may be an older version, which does
+// not know its kind.
 func (e *entrance) Note(ctx context.Context, note peerset.Note) error {
-	view, _ := e.now()
-	return view.Note(ctx, note)
+	view, entered := e.now()
+	err := view.Note(ctx, note)
+	if !entered && errors.Is(err, peerset.ErrForbidden) {
+		return fmt.Errorf("%w: this node is not in consensus yet: %s", peerset.ErrUnavailable, err)
+	}
+	return err
 }
 
 func (e *entrance) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {

@@ -59,8 +59,8 @@ func TestTwoVersionsOfTheProgramInOnePeerSet(t *testing.T) {
 	r.visit("one newer", first, half)
 	grown := r.snapshot(half).Schema
 	require.Greater(t, grown, before.Schema, "the first newer member brings the store up")
-	require.Contains(t, r.eventsOf(first), "db-3 weathers", "an older member tells of what it knows nothing of")
-	require.Equal(t, "zone-of-2", r.zones(half)["db-3"])
+	r.soon("an older member tells of what it knows nothing of", func() bool { return strings.Contains(r.eventsOf(first), "db-3 weathers") })
+	r.soon("what it says of itself is with it", func() bool { return r.zones(half)["db-3"] == "zone-of-2" })
 	require.Empty(t, r.zones(first))
 	r.onlyNewerAllow(first, half)
 
@@ -68,7 +68,7 @@ func TestTwoVersionsOfTheProgramInOnePeerSet(t *testing.T) {
 	r.replace("db-2", next)
 	half = r.node("db-2")
 	r.visit("the other one newer", first, half)
-	require.Equal(t, "zone-of-2", r.zones(half)["db-2"])
+	r.soon("what it says of itself is with it", func() bool { return r.zones(half)["db-2"] == "zone-of-2" })
 	require.NotContains(t, r.zones(half), "db-3", "of an incarnation that is out nothing is left, although an older member let the next one in")
 	r.replace("db-2", older)
 	r.visit("rolled back", first, r.node("db-2"))
@@ -81,8 +81,8 @@ func TestTwoVersionsOfTheProgramInOnePeerSet(t *testing.T) {
 	}
 	last := r.node("db-1")
 	require.Equal(t, grown, r.snapshot(last).Schema)
-	require.Contains(t, r.eventsOf(last), "web-1 weathers")
-	require.Eventually(t, func() bool { return len(r.zones(last)) == len(r.all) }, 10*time.Second, 50*time.Millisecond, "also that of the client which came before the members: %v", r.zones(last))
+	r.soon("the last one's event", func() bool { return strings.Contains(r.eventsOf(last), "web-1 weathers") })
+	r.soon("also that of the client which came before the members", func() bool { return len(r.zones(last)) == len(r.all) })
 
 	late := r.add("db", 4, 1, older)
 	r.visit("an older one comes late", late, last)
@@ -97,6 +97,12 @@ type rolling struct {
 	all     []*process
 	clients map[string]*api.Client // of a visitor, to one member each
 	began   time.Time
+}
+
+// soon waits for what a node tells when it is in consensus.
+func (r *rolling) soon(what string, seen func() bool) {
+	r.Helper()
+	require.Eventually(r, seen, 10*time.Second, 50*time.Millisecond, what)
 }
 
 func (r *rolling) add(role string, number, incarnation int, program string) *process {
