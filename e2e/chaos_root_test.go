@@ -107,7 +107,7 @@ func (s *site) keeps(l *load) {
 	s.t.Helper()
 	for _, db := range []string{"db-1", "db-2", "db-3"} {
 		there := map[string]bool{}
-		for id := range strings.FieldsSeq(s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from chaos_rows'")) {
+		for id := range strings.FieldsSeq(s.tells(db, "select id from chaos_rows")) {
 			there[id] = true
 		}
 		missing := []string{}
@@ -117,6 +117,21 @@ func (s *site) keeps(l *load) {
 			}
 		}
 		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
-		require.Equal(s.t, strconv.Itoa(accounts*balance), s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select sum(balance) from chaos_accounts'"), db)
+		require.Equal(s.t, strconv.Itoa(accounts*balance), s.tells(db, "select sum(balance) from chaos_accounts"), db)
 	}
+}
+
+// tells asks a database node for what is in it when all that was written before is. A server that was frozen finds a second or
+// two after it thawed that it was shut out, and answers nothing then until it is synced again.
+func (s *site) tells(db, question string) (answer string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		out, err := s.run(s.t.Context(), "exec", db, "--", "sh", "-c", "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; "+question+"'")
+		answer = strings.TrimSpace(out)
+		if err != nil {
+			s.t.Logf("%s: %v %s", db, err, out)
+		}
+		return err == nil
+	}, healsWithin, time.Second, "%s answers", db)
+	return answer
 }
