@@ -7,6 +7,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
@@ -102,7 +103,7 @@ func (a *Agent) WatchEra(ctx context.Context, client *api.Client, member Member,
 
 // Couriers are an agent's couriers: tell sends them, and dismiss ends their work.
 func Couriers(send func(ctx context.Context, member string)) (tell func(context.Context, []string), dismiss func()) {
-	c := &couriers{send: send, to: map[string]chan struct{}{}}
+	c := &couriers{send: send, to: map[string]pause.Bell{}}
 	return c.tell, c.dismiss
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // writer names the node that takes the writes: when its machine is lost, the lease moves at once only if a leader is left. The
@@ -17,7 +18,7 @@ func writer(snapshot peerset.Snapshot) []string {
 
 // keepTelling tells the other members of changes that this one made, so that they need not look for them all the time.
 func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Member) {
-	c := couriers{send: client.News, to: map[string]chan struct{}{}}
+	c := couriers{send: client.News, to: map[string]pause.Bell{}}
 	defer c.dismiss()
 	for {
 		select {
@@ -38,7 +39,7 @@ func (a *Agent) keepTelling(ctx context.Context, client *api.Client, member Memb
 // couriers carry word of changes, each to one member: one that vanished, and counts as alive for a while, holds up no other's.
 type couriers struct {
 	send func(ctx context.Context, member string)
-	to   map[string]chan struct{}
+	to   map[string]pause.Bell
 	work sync.WaitGroup
 }
 
@@ -53,7 +54,7 @@ func (c *couriers) tell(ctx context.Context, members []string) {
 	for _, member := range members {
 		word, ok := c.to[member]
 		if !ok {
-			word = make(chan struct{}, 1)
+			word = pause.NewBell()
 			c.to[member] = word
 			c.work.Go(func() {
 				for range word {
@@ -61,10 +62,7 @@ func (c *couriers) tell(ctx context.Context, members []string) {
 				}
 			})
 		}
-		select {
-		case word <- struct{}{}:
-		default: // it is to go anyway
-		}
+		word.Ring()
 	}
 }
 

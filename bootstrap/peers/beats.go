@@ -103,10 +103,7 @@ func (s *Store) passOn(ctx context.Context) bool {
 // Heard takes heartbeats that another member passed on, by name and incarnation.
 func (s *Store) Heard(beats map[string]int) {
 	s.merge(beats)
-	select {
-	case s.given <- struct{}{}:
-	default:
-	}
+	s.given.Ring()
 }
 
 func (s *Store) merge(beats map[string]int) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // Defaults, which a test shortens.
@@ -101,12 +102,10 @@ type Store struct {
 	// writing has room for one: the transaction under way.
 	writing chan struct{}
 	// Only the transaction under way touches these.
-	bumped bool // it makes a new generation
-	grown  bool // the schema is this version's, or a newer one's
-	// news has room for one: the peer set is to be read now.
-	news chan struct{}
-	// given has room for one: another member passed heartbeats on.
-	given chan struct{}
+	bumped bool       // it makes a new generation
+	grown  bool       // the schema is this version's, or a newer one's
+	news   pause.Bell // the peer set is to be read now
+	given  pause.Bell // another member passed heartbeats on
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
@@ -176,7 +175,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), shut())
 	}
-	s := &Store{config: config, app: node, gate: gate, gone: gone, db: db, writing: make(chan struct{}, 1), news: make(chan struct{}, 1), given: make(chan struct{}, 1), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
+	s := &Store{config: config, app: node, gate: gate, gone: gone, db: db, writing: make(chan struct{}, 1), news: pause.NewBell(), given: pause.NewBell(), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
 		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
 	if founding {
 		if err := s.found(ctx); err != nil {

@@ -42,10 +42,7 @@ func (s *Store) watch(ctx context.Context) {
 
 // Refresh makes this member read the peer set now: somebody changed it.
 func (s *Store) Refresh() {
-	select {
-	case s.news <- struct{}{}:
-	default:
-	}
+	s.news.Ring()
 }
 
 // refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer than a write's
