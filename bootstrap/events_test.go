@@ -96,8 +96,8 @@ type gapped struct {
 func (g *gapped) Note(context.Context, peerset.Note) error { return nil }
 
 func (g *gapped) Events(_ context.Context, after int64, _ int) ([]peerset.Event, error) {
-	g.asked <- after
 	s := g.Snapshot()
+	g.asked <- after
 	var events []peerset.Event
 	for id := after + 1; id <= int64(s.Generation); id++ {
 		events = append(events, peerset.Event{ID: id, Kind: peerset.EventJoined, Node: "db-1"})

@@ -223,12 +223,13 @@ func TestAFileThatSomebodyChangedIsToldAndWrittenAnewAtTheNextChange(t *testing.
 		return s.DriftFiles == 1 && s.Findings[0].What == "is changed since the agent wrote it"
 	})
 	c.change(func(s *peerset.Snapshot) { s.Generation++ })
-	c.until(t, "the agent's text is back", func(s status.Image) bool { return s.DriftFiles == 0 })
-	text, err := os.ReadFile(target)
-	require.NoError(t, err)
-	require.Equal(t, "node web-1\n", string(text))
+	const own = "node web-1\n"
+	c.until(t, "the agent's text is back", func(s status.Image) bool {
+		text, err := os.ReadFile(target)
+		return err == nil && string(text) == own && s.DriftFiles == 0
+	})
 	require.NoError(t, os.Remove(c.path))
-	require.NoError(t, os.WriteFile(c.path, text, 0o640))
+	require.NoError(t, os.WriteFile(c.path, []byte(own), 0o640))
 	c.until(t, "a file in the link's place", func(s status.Image) bool { return s.DriftFiles == 1 })
 	require.Contains(t, c.Status().Image.Findings[0].What, "is no link to "+target)
 }

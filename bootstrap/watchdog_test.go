@@ -18,7 +18,6 @@ func TestAnAgentThatHangsIsSilentToSystemd(t *testing.T) {
 	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
 	systemd, err := net.ListenUnixgram("unixgram", address)
 	require.NoError(t, err)
-	defer systemd.Close()
 	t.Setenv("NOTIFY_SOCKET", address.Name)
 	t.Setenv("WATCHDOG_USEC", "90000") // 30 ms between two words
 	heard := func() bool {
@@ -36,7 +35,7 @@ func TestAnAgentThatHangsIsSilentToSystemd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); agent.KeepWatched(ctx) }()
-	defer func() { stop(); <-ended }()
+	defer func() { stop(); systemd.Close(); <-ended }() // a word that nobody reads any more waits for nobody
 	require.True(t, heard(), "before its first heartbeat")
 	silent := func() bool {
 		for range 20 {
@@ -55,7 +54,8 @@ func TestAnAgentThatHangsIsSilentToSystemd(t *testing.T) {
 	agent.Beat(time.Now())
 	require.Eventually(t, heard, 2*time.Second, time.Millisecond)
 	release := agent.Stuck()
-	require.True(t, silent(), "its own lock is held")
+	mute := silent()
 	release()
+	require.True(t, mute, "its own lock is held")
 	require.Eventually(t, heard, 2*time.Second, time.Millisecond)
 }
