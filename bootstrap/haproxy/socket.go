@@ -94,14 +94,11 @@ func (s Socket) Left(ctx context.Context) ([]Session, error) {
 // Ended returns a channel that gets word when the master process ends, or starts itself anew for a reload: its connections end with
 // it. It gets word every second while there is no master to wait for. Word that nobody took yet is given once.
 func (s Socket) Ended(ctx context.Context) <-chan struct{} {
-	ended := make(chan struct{}, 1)
+	ended := pause.NewBell()
 	go func() {
 		for {
 			s.untilEnded(ctx)
-			select {
-			case ended <- struct{}{}:
-			default:
-			}
+			ended.Ring()
 			if !pause.For(ctx, time.Second) {
 				return
 			}
