@@ -2,7 +2,6 @@ package galera
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -51,15 +50,13 @@ func (in Input) dead() map[string]string {
 	members := map[string]string{}
 	for _, peer := range in.Peers.Role(Role) {
 		member := peer.Facts[FactEnded]
-		if peer.Name != in.Node && memberName.MatchString(member) && slices.Contains(in.Local.Wsrep.Incoming, peer.Address) {
+		// What is no UUID goes into no statement.
+		if peer.Name != in.Node && validUUID.MatchString(member) && slices.Contains(in.Local.Wsrep.Incoming, peer.Address) {
 			members[peer.Name] = member
 		}
 	}
 	return members
 }
-
-// memberName is how Galera writes the UUID of a member: it goes into a statement.
-var memberName = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // shutOut has the server take members out of the view that are known to have ended. Galera waits for evs.suspect_timeout until
 // it does so by itself, and nobody can commit meanwhile. A quorum is needed for the new view as for any other. Each of the view

@@ -37,6 +37,7 @@ func (p Position) String() string {
 
 var grastateLine = regexp.MustCompile(`(?m)^(uuid|seqno|safe_to_bootstrap):\s*(\S+)\s*$`)
 
+// validUUID is how Galera writes the UUID of a cluster and of a member.
 var validUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // ParseGrastate reads Galera's grastate.dat. Its safe_to_bootstrap is a hint that nobody here follows, and the last line: without it
