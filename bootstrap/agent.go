@@ -156,44 +156,69 @@ func New(config Config) *Agent {
 	if config.State == "" {
 		config.State = "/var/lib/hornero"
 	}
+
 	if config.PKI == "" {
 		config.PKI = DefaultPKI
 	}
+
 	if config.Volatile == "" {
 		config.Volatile = "/run/hornero/files"
 	}
+
 	config.Times.complete()
+
 	if config.Trial == "" {
 		config.Trial = "/run/hornero/check"
 	}
+
 	if config.Systemctl == nil {
 		config.Systemctl = systemd.Systemctl
 	}
+
 	if config.Heartbeat == 0 {
 		config.Heartbeat = DefaultHeartbeat
 	}
+
 	if config.LookAround == 0 {
 		config.LookAround = DefaultLookAround
 	}
+
 	if config.ReloadPause == 0 {
 		config.ReloadPause = DefaultReloadPause
 	}
+
 	if config.TaskTTL == 0 {
 		config.TaskTTL = DefaultTaskTTL
 	}
+
 	if config.FoundWithin == 0 {
 		config.FoundWithin = DefaultFoundWithin
 	}
+
 	if config.Retry == 0 {
 		config.Retry = DefaultRetry
 	}
+
 	if config.Metrics == nil {
 		config.Metrics = &metrics.Registry{}
 	}
-	a := &Agent{Config: config, start: time.Now(), news: pause.NewBell(), changed: pause.NewBell(),
-		happened: make(chan peerset.Note, maxNotes), phase: PhaseFinding, reason: "looking for user-data", marks: map[string]float64{},
-		truth: newTruth()}
+
+	a := &Agent{
+		Config:  config,
+		start:   time.Now(),
+		news:    pause.NewBell(),
+		changed: pause.NewBell(),
+		happened: make(
+			chan peerset.Note,
+			maxNotes,
+		),
+		phase:  PhaseFinding,
+		reason: "looking for user-data",
+		marks:  map[string]float64{},
+		truth:  newTruth(),
+	}
 	a.register()
+
 	return a
 }
 
@@ -204,12 +229,15 @@ var ErrRefused = errors.New("user-data refused")
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, a.leave = context.WithCancelCause(ctx)
 	a.work.Go(func() { a.keepWatched(ctx) })
+
 	err := a.live(ctx)
 	a.leave(nil)
 	a.work.Wait()
+
 	if cause := context.Cause(ctx); errors.Is(cause, ErrOutlived) {
 		return errors.Join(cause, a.SetAside())
 	}
+
 	return err
 }
 
@@ -220,22 +248,32 @@ func (a *Agent) live(ctx context.Context) error {
 	}{{PhaseFinding, a.find}, {PhaseJoining, a.join}, {PhaseConfiguring, a.configure}} {
 		a.enter(phase.name, "")
 		err := phase.run(ctx)
+
 		if ctx.Err() != nil {
 			return nil
 		}
+
 		if phase.name == PhaseFinding {
-			a.work.Go(func() { a.again(ctx, "health", a.serveHealth) }) // refused or not, the node says how it is
+			// refused or not, the node says how it is
+			a.work.Go(func() {
+				a.again(ctx, "health", a.serveHealth)
+			})
 		}
+
 		if err != nil {
 			a.refuse(ctx, phase.name, err)
 			return nil
 		}
+
 		a.mark(phase.name)
 	}
+
 	a.enter(PhaseServing, "")
+
 	if err := a.serve(ctx); err != nil {
 		a.refuse(ctx, PhaseServing, err)
 	}
+
 	return nil
 }
 
@@ -257,15 +295,18 @@ func (a *Agent) enter(phase, reason string) {
 func (a *Agent) because(reason string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+
 	if a.reason != reason {
 		a.Log.Info("waiting", "phase", a.phase, "reason", reason)
 	}
+
 	a.reason = reason
 }
 
 func (a *Agent) mark(phase string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+
 	a.marks[phase] = time.Since(a.start).Seconds()
 }
 
@@ -275,25 +316,46 @@ func (a *Agent) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	node, err := cloudinit.Decode(found.Source, found.Data)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+
 	manifest, err := roles.Load(a.Roles, node.Role)
 	if err != nil {
 		return fmt.Errorf("%w: this image has no role %q: %w", ErrRefused, node.Role, err)
 	}
+
 	if _, ok := a.Drivers[manifest.Driver]; manifest.Driver != "" && !ok {
-		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not", ErrRefused, node.Role, manifest.Driver)
+		return fmt.Errorf(
+			"%w: role %s wants driver %q, which this bootstrap has not",
+			ErrRefused,
+			node.Role,
+			manifest.Driver,
+		)
 	}
+
 	a.mu.Lock()
 	a.node, a.manifest = node, manifest.On(a.Release)
 	a.mu.Unlock()
-	a.Log.Info("document found", "source", found.Source, "stack", node.Stack, "node", node.Node, "role", node.Role, "incarnation", node.Incarnation)
+
+	a.Log.Info("document found",
+		"source", found.Source,
+		"stack", node.Stack,
+		"node", node.Node,
+		"role", node.Role,
+		"incarnation", node.Incarnation,
+	)
+
 	if err := a.identify(); err != nil {
 		return err
 	}
-	_, err = retry(ctx, a, "keep the node's certificate", func(context.Context) (struct{}, error) { return struct{}{}, a.keepIdentity() })
+
+	_, err = retry(ctx, a, "keep the node's certificate", func(context.Context) (struct{}, error) {
+		return struct{}{}, a.keepIdentity()
+	})
+
 	return err
 }
 
@@ -302,7 +364,8 @@ func (a *Agent) find(ctx context.Context) error {
 func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 	kept, known := a.kept()
 	sources := a.sources()
-	droplet, err := cloudinit.Await(ctx, a.waits("ask the metadata service who this Droplet is"), func(ctx context.Context) (cloudinit.Droplet, error) {
+	droplet, err := cloudinit.Await(ctx, a.waits("ask the metadata service who this "+
+		"Droplet is"), func(ctx context.Context) (cloudinit.Droplet, error) {
 		droplet, err := sources.Describe(ctx)
 		if err == nil {
 			_, err = droplet.VPCAddress() // it may be attached a moment later
@@ -310,43 +373,58 @@ func (a *Agent) lookUp(ctx context.Context) (cloudinit.Found, error) {
 		if err != nil && known {
 			return kept.Droplet, nil
 		}
+
 		return droplet, err
 	})
 	if err != nil {
 		return cloudinit.Found{}, err
 	}
+
 	address, err := droplet.VPCAddress()
 	if err != nil {
 		return cloudinit.Found{}, err
 	}
+
 	a.mu.Lock()
 	a.address, a.network, a.anchor, a.droplet = address, network(droplet), droplet.AnchorAddress(), droplet.ID
 	a.mu.Unlock()
-	a.origin = origin{Droplet: droplet, First: time.Now()}
+
+	a.origin = origin{
+		Droplet: droplet,
+		First:   time.Now(),
+	}
 	if known && kept.Droplet.ID == droplet.ID {
 		a.origin.First = kept.First
 		if a.UserData == "" {
 			return kept.Found, nil // user-data cannot change after a Droplet's creation
 		}
 	}
+
 	found, err := cloudinit.Await(ctx, a.waits("look for user-data"), sources.Find)
 	if err != nil {
 		return found, err
 	}
+
 	_, err = retry(ctx, a, "keep the user-data", func(context.Context) (struct{}, error) {
 		a.origin.Found = found
 		return struct{}{}, a.keep(a.origin)
 	})
+
 	return found, err
 }
 
 func (a *Agent) sources() cloudinit.Sources {
-	return cloudinit.Sources{Metadata: a.Metadata, File: a.UserData}
+	return cloudinit.Sources{
+		Metadata: a.Metadata,
+		File:     a.UserData,
+	}
 }
 
 // waits says what this node waits for and why.
 func (a *Agent) waits(what string) func(error) {
-	return func(err error) { a.because(what + ": " + err.Error()) }
+	return func(err error) {
+		a.because(what + ": " + err.Error())
+	}
 }
 
 // retry tries until it succeeds or ctx ends, saying what it waits for.
@@ -356,7 +434,9 @@ func retry[T any](ctx context.Context, a *Agent, what string, try func(context.C
 		if err == nil {
 			return value, nil
 		}
+
 		a.waits(what)(err)
+
 		select {
 		case <-ctx.Done():
 			return value, ctx.Err()
@@ -366,7 +446,11 @@ func retry[T any](ctx context.Context, a *Agent, what string, try func(context.C
 }
 
 func (a *Agent) self() peerset.Identity {
-	return peerset.Identity{Name: a.node.Node, Role: a.node.Role, Incarnation: a.node.Incarnation}
+	return peerset.Identity{
+		Name:        a.node.Node,
+		Role:        a.node.Role,
+		Incarnation: a.node.Incarnation,
+	}
 }
 
 // join founds, joins or comes back to the peer set.
@@ -375,60 +459,85 @@ func (a *Agent) join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+
 	remembered := recall(filepath.Join(a.State, snapshotFile))
 	client := api.NewClient(config, a.address, roles.AgentPort, a.candidates(remembered))
 	a.mu.Lock()
 	a.stranger = remembered.Founded == "" && !a.node.Found && !a.Known()
 	a.mu.Unlock()
+
 	set, err := a.enterSet(ctx, config, client, remembered)
 	if err != nil {
 		return err
 	}
+
 	a.mu.Lock()
 	a.set = set
 	a.mu.Unlock()
 	a.work.Go(func() { a.remember(ctx, set) })
 	a.work.Go(func() { a.keepNoting(ctx) })
+
 	if a.manifest.Peers == roles.Member { // there are enough of them
 		a.work.Go(func() { a.keepRecent(ctx) })
 	}
+
 	return nil
 }
 
-func (a *Agent) enterSet(ctx context.Context, config *tls.Config, client *api.Client, remembered peerset.Snapshot) (peerset.Set, error) {
+func (a *Agent) enterSet(
+	ctx context.Context,
+	config *tls.Config,
+	client *api.Client,
+	remembered peerset.Snapshot,
+) (peerset.Set, error) {
 	if a.manifest.Peers != roles.Member {
 		if remembered.Founded == "" {
 			welcome, err := a.ask(ctx, client, "ask to join the peer set")
 			if err != nil {
 				return nil, err
 			}
+
 			remembered = welcome.Snapshot
 		}
+
 		a.rejoin = func(ctx context.Context) error {
 			_, err := client.Join(ctx, a.joining())
 			return err
 		}
+
 		watcher := api.Watch(ctx, client, remembered, a.Log)
 		a.setEvents(watcher)
+
 		return withMemory(watcher, remembered), nil
 	}
+
 	welcome, err := a.way(ctx, client, remembered.Founded)
 	if err != nil {
 		return nil, err
 	}
+
 	if len(welcome.Members) > 0 {
 		return withMemory(a.enterBeside(ctx, config, client, remembered, welcome), remembered), nil
 	}
+
 	member, err := a.openMember(ctx, config, client, remembered, welcome)
 	if err != nil {
 		return nil, err
 	}
+
 	a.setEvents(peerset.BindEvents(member, a.self()))
+
 	return withMemory(peerset.Bind(member, a.self()), remembered), nil
 }
 
 // openMember makes this node a member of consensus, by the way in that it was told.
-func (a *Agent) openMember(ctx context.Context, config *tls.Config, client *api.Client, remembered peerset.Snapshot, welcome peerset.Welcome) (Member, error) {
+func (a *Agent) openMember(
+	ctx context.Context,
+	config *tls.Config,
+	client *api.Client,
+	remembered peerset.Snapshot,
+	welcome peerset.Welcome,
+) (Member, error) {
 	var refused error
 	again := false
 	member, err := retry(ctx, a, "join the peer set", func(ctx context.Context) (Member, error) {
@@ -439,23 +548,45 @@ func (a *Agent) openMember(ctx context.Context, config *tls.Config, client *api.
 				return nil, nil
 			}
 		}
+
 		again = true
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return a.Open(ctx, Opening{Node: a.node, Address: a.address, Join: welcome.Members, Era: welcome.Snapshot.Era(), TLS: config, Tell: a.changed.Ring, Refused: a.refuseStranger, Pass: client.Beats, Shun: writer})
+
+		return a.Open(ctx, Opening{
+			Node:    a.node,
+			Address: a.address,
+			Join:    welcome.Members,
+			Era:     welcome.Snapshot.Era(),
+			TLS:     config,
+			Tell:    a.changed.Ring,
+			Refused: a.refuseStranger,
+			Pass:    client.Beats,
+			Shun:    writer,
+		})
 	})
 	if err := errors.Join(refused, err); err != nil {
 		return nil, err
 	}
+
 	a.work.Go(func() {
-		a.again(ctx, "the agents' API", func(ctx context.Context) error { return a.serveAPI(ctx, member) })
+		a.again(ctx, "the agents' API", func(ctx context.Context) error {
+			return a.serveAPI(ctx, member)
+		})
 	})
-	a.work.Go(func() { a.keepTelling(ctx, client, member) })
-	a.work.Go(func() { a.watchEra(ctx, client, member, remembered) })
+
+	a.work.Go(func() {
+		a.keepTelling(ctx, client, member)
+	})
+	a.work.Go(func() {
+		a.watchEra(ctx, client, member, remembered)
+	})
+
 	a.work.Go(func() {
 		<-ctx.Done()
 		a.close(member, context.Cause(ctx))
 	})
+
 	return member, a.admitSelf(ctx, member, remembered)
 }
 
@@ -472,6 +603,7 @@ func (a *Agent) way(ctx context.Context, client *api.Client, founded string) (pe
 		}
 		defer stop()
 	}
+
 	return a.ask(ctx, client, cmp.Or(otherwise, "ask to join the peer set"))
 }
 
@@ -484,13 +616,19 @@ func (a *Agent) ask(ctx context.Context, client *api.Client, what string) (peers
 			final = fmt.Errorf("%w: %w", ErrRefused, err)
 			return welcome, nil
 		}
+
 		return welcome, err
 	})
+
 	return welcome, errors.Join(final, err)
 }
 
 func (a *Agent) joining() peerset.Join {
-	return peerset.Join{Identity: a.self(), Address: a.address, Kind: a.manifest.Peers}
+	return peerset.Join{
+		Identity: a.self(),
+		Address:  a.address,
+		Kind:     a.manifest.Peers,
+	}
 }
 
 // admitSelf registers a founder. A member that comes back may have no quorum yet, and goes on without.
@@ -498,9 +636,11 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 	if remembered.Founded != "" {
 		return nil
 	}
+
 	_, err := retry(ctx, a, "register in the peer set", func(ctx context.Context) (peerset.Welcome, error) {
 		return member.Admit(ctx, a.joining())
 	})
+
 	return err
 }
 
@@ -509,8 +649,10 @@ func (a *Agent) close(member Member, why error) {
 	if errors.Is(why, ErrOutlived) {
 		patience = 0 // there is nobody to hand over to
 	}
+
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+
 	if err := member.Close(ctx); err != nil {
 		a.Log.Info("leave consensus", "err", err)
 	}
@@ -523,5 +665,6 @@ func (a *Agent) candidates(remembered peerset.Snapshot) []string {
 			addresses = append(addresses, peer.Address)
 		}
 	}
+
 	return append(addresses, a.node.Join...)
 }

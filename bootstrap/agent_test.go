@@ -25,18 +25,45 @@ import (
 func metadata(t *testing.T) string {
 	ca, err := pki.NewCA("blog")
 	require.NoError(t, err)
-	pair, err := ca.Issue(pki.Name{Stack: "blog", Role: "web", Node: "web-1", Incarnation: 1})
+
+	pair, err := ca.Issue(pki.Name{
+		Stack:       "blog",
+		Role:        "web",
+		Node:        "web-1",
+		Incarnation: 1,
+	})
 	require.NoError(t, err)
-	data, err := cloudinit.Encode(cloudinit.Node{Stack: "blog", Role: "web", Node: "web-1", Incarnation: 1, Join: []string{"10.0.0.2"},
-		TLS: cloudinit.TLS{CA: ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}})
+
+	data, err := cloudinit.Encode(cloudinit.Node{
+		Stack:       "blog",
+		Role:        "web",
+		Node:        "web-1",
+		Incarnation: 1,
+		Join:        []string{"10.0.0.2"},
+		TLS: cloudinit.TLS{
+			CA:          ca.Certificate,
+			Certificate: pair.Certificate,
+			Key:         pair.Key,
+		},
+	})
 	require.NoError(t, err)
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("/metadata/v1.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Write([]byte(`{"droplet_id": 7, "interfaces": {"private": [{"ipv4": {"ip_address": "10.0.0.9", "netmask": "255.255.255.0"}}]}}`))
+		w.Write(
+			[]byte(
+				`{"droplet_id": 7, "interfaces": {"private": [{"ipv4": {"ip_address": "10.0.0.9", "netmask": "255.255.255.0"}}]}}`,
+			),
+		)
 	})
-	mux.HandleFunc("/metadata/v1/user-data", func(w http.ResponseWriter, _ *http.Request) { w.Write(data) })
+
+	mux.HandleFunc("/metadata/v1/user-data", func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(data)
+	})
+
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
+
 	return server.URL
 }
 
@@ -46,17 +73,31 @@ func TestADiskThatFailsForAMomentDoesNotRefuseTheNode(t *testing.T) {
 			folder := t.TempDir()
 			obstacle := filepath.Join(folder, broken)
 			require.NoError(t, os.WriteFile(obstacle, nil, 0o600))
-			agent := bootstrap.New(bootstrap.Config{Metadata: metadata(t), State: filepath.Join(folder, "state"), PKI: filepath.Join(folder, "pki"),
-				Roles: roles.Embedded(), Retry: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+
+			agent := bootstrap.New(bootstrap.Config{
+				Metadata: metadata(t),
+				State:    filepath.Join(folder, "state"),
+				PKI:      filepath.Join(folder, "pki"),
+				Roles:    roles.Embedded(),
+				Retry:    5 * time.Millisecond,
+				Log: slog.New(slog.NewTextHandler(
+					t.Output(),
+					nil,
+				)),
+			})
+
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
+
 			found := make(chan error, 1)
 			go func() { found <- agent.Find(ctx) }()
+
 			select {
 			case err := <-found:
 				require.NoError(t, err, "while the disk fails")
 			case <-time.After(100 * time.Millisecond):
 			}
+
 			require.NoError(t, os.Remove(obstacle))
 			require.NoError(t, <-found)
 			require.FileExists(t, filepath.Join(folder, "state", "origin.json"))
@@ -68,21 +109,38 @@ func TestADiskThatFailsForAMomentDoesNotRefuseTheNode(t *testing.T) {
 func TestADropletWhoseVPCIsAttachedLateIsWaitedFor(t *testing.T) {
 	whole, err := url.Parse(metadata(t))
 	require.NoError(t, err)
+
 	proxy := httputil.NewSingleHostReverseProxy(whole)
 	var asked atomic.Int32
 	late := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/metadata/v1.json" && asked.Add(1) < 3 {
-			w.Write([]byte(`{"droplet_id": 7, "interfaces": {"public": [{"ipv4": {"ip_address": "198.51.100.9"}}]}}`))
+			w.Write(
+				[]byte(`{"droplet_id": 7, "interfaces": {"public": [{"ipv4": {"ip_address": "198.51.100.9"}}]}}`),
+			)
+
 			return
 		}
+
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(late.Close)
+
 	folder := t.TempDir()
-	agent := bootstrap.New(bootstrap.Config{Metadata: late.URL, State: filepath.Join(folder, "state"), PKI: filepath.Join(folder, "pki"),
-		Roles: roles.Embedded(), Retry: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	agent := bootstrap.New(bootstrap.Config{
+		Metadata: late.URL,
+		State:    filepath.Join(folder, "state"),
+		PKI:      filepath.Join(folder, "pki"),
+		Roles:    roles.Embedded(),
+		Retry:    5 * time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(
+			t.Output(),
+			nil,
+		)),
+	})
+
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
+
 	require.NoError(t, agent.Find(ctx))
 	require.Equal(t, "10.0.0.9", agent.Status().Address)
 }
@@ -91,18 +149,34 @@ func TestALocalSocketThatCannotBeMadeIsTriedAgain(t *testing.T) {
 	folder := t.TempDir()
 	obstacle := filepath.Join(folder, "run")
 	require.NoError(t, os.WriteFile(obstacle, nil, 0o600))
-	agent := bootstrap.New(bootstrap.Config{State: folder, Retry: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+
+	agent := bootstrap.New(bootstrap.Config{
+		State: folder,
+		Retry: 5 * time.Millisecond,
+		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	socket := filepath.Join(obstacle, "agent.sock")
-	go func() { defer close(ended); agent.ServeLocal(ctx, socket) }()
-	defer func() { cancel(); <-ended }()
+	go func() {
+		defer close(ended)
+
+		agent.ServeLocal(ctx, socket)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+
 	time.AfterFunc(20*time.Millisecond, func() { os.Remove(obstacle) })
+
 	require.Eventually(t, func() bool {
 		answer, err := bootstrap.LocalClient(socket).Get("http://agent/status")
 		if err == nil {
 			answer.Body.Close()
 		}
+
 		return err == nil
 	}, 5*time.Second, 5*time.Millisecond)
 }

@@ -26,10 +26,15 @@ type outlook struct {
 }
 
 func newOutlook(generation uint64) *outlook {
-	return &outlook{generation: generation, changed: make(chan struct{})}
+	return &outlook{
+		generation: generation,
+		changed:    make(chan struct{}),
+	}
 }
 
-func (o *outlook) Snapshot() peerset.Snapshot { return peerset.Snapshot{Generation: o.generation} }
+func (o *outlook) Snapshot() peerset.Snapshot {
+	return peerset.Snapshot{Generation: o.generation}
+}
 func (o *outlook) Changed() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,6 +43,7 @@ func (o *outlook) Changed() <-chan struct{} {
 func (o *outlook) change() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -54,15 +60,18 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 	outside, own := newOutlook(7), newOutlook(8)
 	set, enter := bootstrap.Entrance(outside)
 	ctx := t.Context()
+
 	for _, lease := range []string{peerset.LeaseWriter, peerset.LeaseGaleraBootstrap, "proxy.reserved-ip"} {
 		_, held, err := set.Hold(ctx, lease, time.Second)
 		require.NoError(t, err)
 		require.False(t, held, lease)
 	}
+
 	_, held, err := set.Hold(ctx, peerset.LeaseGaleraJoin, time.Second)
 	require.NoError(t, err)
 	require.True(t, held)
 	require.Equal(t, []string{peerset.LeaseGaleraJoin}, outside.held)
+
 	_, err = set.Seize(ctx, peerset.Lease{Name: peerset.LeaseWriter}, "")
 	require.ErrorIs(t, err, peerset.ErrUnavailable)
 	require.ErrorIs(t, set.Forget(ctx, "db-2"), peerset.ErrUnavailable)
@@ -70,6 +79,7 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 
 	waiting := set.Changed()
 	enter(own)
+
 	require.Eventually(t, func() bool {
 		select {
 		case <-waiting:
@@ -78,10 +88,13 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 			return false
 		}
 	}, time.Second, time.Millisecond, "whoever waits for a change looks again")
+
 	require.EqualValues(t, 8, set.Snapshot().Generation)
+
 	_, held, err = set.Hold(ctx, peerset.LeaseWriter, time.Second)
 	require.NoError(t, err)
 	require.True(t, held)
+
 	waiting = set.Changed()
 	own.change()
 	<-waiting
@@ -92,16 +105,25 @@ func TestAChangeThatAnotherMemberSeesIsPassedOn(t *testing.T) {
 	set, _ := bootstrap.Entrance(outside)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
+
 	done := make(chan struct{})
-	go func() { defer close(done); bootstrap.Relay(ctx, set, outside) }()
+	go func() {
+		defer close(done)
+
+		bootstrap.Relay(ctx, set, outside)
+	}()
+
 	<-set.Changed() // it is looked at once when the relay begins
+
 	waiting := set.Changed()
 	outside.change()
+
 	select {
 	case <-waiting:
 	case <-ctx.Done():
 		t.Fatal("not passed on")
 	}
+
 	cancel()
 	<-done
 }

@@ -27,13 +27,19 @@ func (a *Agent) setEvents(events peerset.Events) {
 // note adds an event about this node as soon as the peer set takes it.
 func (a *Agent) note(kind, text string) {
 	select {
-	case a.happened <- peerset.Note{Kind: kind, Text: plain(text), Time: time.Now()}:
+	case a.happened <- peerset.Note{
+		Kind: kind,
+		Text: plain(text),
+		Time: time.Now(),
+	}:
+
 	default:
 		a.Log.Warn("event not kept: too many wait", "kind", kind, "text", text)
 	}
 }
 
-// longestNote is how much of a text is kept, in bytes: it may hold a server's whole complaint, or anybody's file name.
+// longestNote is how much of a text is kept, in bytes: it may hold a server's whole complaint, or anybody's
+// file name.
 const longestNote = 1 << 10
 
 // plain is a text that the peer set takes.
@@ -42,11 +48,13 @@ func plain(text string) string {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
+
 		return r
 	}, strings.ToValidUTF8(text, "?"))
 	if len(text) > longestNote {
 		text = strings.ToValidUTF8(text[:longestNote], "") + "..."
 	}
+
 	return text
 }
 
@@ -59,6 +67,7 @@ func (a *Agent) keepNoting(ctx context.Context) {
 			return
 		case note = <-a.happened:
 		}
+
 		for ctx.Err() == nil {
 			err := a.events.Note(ctx, note)
 			if err == nil {
@@ -68,6 +77,7 @@ func (a *Agent) keepNoting(ctx context.Context) {
 				a.Log.Warn("event not kept", "kind", note.Kind, "text", note.Text, "err", err)
 				break
 			}
+
 			select {
 			case <-ctx.Done():
 			case <-time.After(a.Heartbeat):
@@ -84,34 +94,49 @@ func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	events, set := a.events, a.set
 	a.mu.Unlock()
+
 	if events == nil {
 		local(w, peerset.ErrUnavailable)
 		return
 	}
+
 	after, limit := api.EventsQuery(r.URL.Query())
 	list, err := eventsNow(r.Context(), events, set, after, limit)
 	if err != nil && a.recent.any() {
 		w.Header().Set(HeaderRemembered, "yes")
 		list, err = a.recent.since(after, limit), nil
 	}
+
 	if err != nil {
 		local(w, err)
 		return
 	}
+
 	said := make([]status.Event, len(list))
+
 	for at, event := range list {
 		said[at] = status.Event(event)
 		said[at].Time = event.Time.UTC()
 	}
+
 	w.Header().Set("Content-Type", "application/json")
+
 	_ = json.NewEncoder(w).Encode(said) // the caller went away: nobody is left to tell
 }
 
-func eventsNow(ctx context.Context, events peerset.Events, set peerset.Set, after int64, limit int) ([]peerset.Event, error) {
+func eventsNow(
+	ctx context.Context,
+	events peerset.Events,
+	set peerset.Set,
+	after int64,
+	limit int,
+) ([]peerset.Event, error) {
 	if set != nil && !set.Snapshot().Quorum {
 		return nil, fmt.Errorf("%w: it has no quorum that this node sees", peerset.ErrUnavailable)
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, eventsWithin)
 	defer cancel()
+
 	return events.Events(ctx, after, limit)
 }

@@ -13,14 +13,20 @@ func (a *Agent) ServeAs(ctx context.Context, role, name string, settings map[str
 	if err != nil {
 		return err
 	}
+
 	a.mu.Lock()
 	a.manifest, a.set, a.address = manifest, set, "127.0.0.1"
-	a.node.Node, a.node.Role, a.node.Settings = name, role, settings
+	a.node.Node = name
+	a.node.Role = role
+	a.node.Settings = settings
 	a.mu.Unlock()
+
 	if err := a.apply(ctx, false); err != nil {
 		return err
 	}
+
 	a.enter(PhaseServing, "")
+
 	return a.serve(ctx)
 }
 

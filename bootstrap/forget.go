@@ -23,18 +23,21 @@ func (a *Agent) serveForget(w http.ResponseWriter, r *http.Request) {
 		local(w, err)
 		return
 	}
+
 	fmt.Fprintln(w, what)
 }
 
-// forgettable tells what a declaration takes: a node that the peer set has or the stack is to have. Anything else is a slip of
-// the pen, and so may be a node that lives, or one whose data nobody else is known to have.
+// forgettable tells what a declaration takes: a node that the peer set has or the stack is to have. Anything
+// else is a slip of the pen, and so may be a node that lives, or one whose data nobody else is known to have.
 func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error) {
 	a.mu.Lock()
 	set, expected := a.set, a.node.Expected
 	a.mu.Unlock()
+
 	if set == nil {
 		return nil, "", peerset.ErrUnavailable
 	}
+
 	snapshot := set.Snapshot()
 	peer, known := snapshot.Peer(name)
 	if !known {
@@ -43,41 +46,72 @@ func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error
 				return set, name + ", which never came, with whatever it has", nil
 			}
 		}
-		return nil, "", fmt.Errorf("forget %q: %w, and the stack expects none", name, peerset.ErrUnknown)
+
+		return nil, "", fmt.Errorf(
+			"forget %q: %w, and the stack expects none",
+			name,
+			peerset.ErrUnknown,
+		)
 	}
+
 	before, replaced := snapshot.Settings[peerset.ReplacedPrefix+name]
+
 	switch {
 	case peer.Alive && replaced:
-		return set, fmt.Sprintf("incarnation %s of %s, which was replaced, with its data; incarnation %d stays", before, name, peer.Incarnation), nil
+		return set, fmt.Sprintf(
+			"incarnation %s of %s, which was replaced, with its data; incarnation %d stays",
+			before,
+			name,
+			peer.Incarnation,
+		), nil
+
 	case peer.Alive && !force:
-		return nil, "", fmt.Errorf("forget %s: %w: it is alive, and %s; --force takes it all the same", name, ErrNotGone, peer.State)
+		return nil, "", fmt.Errorf(
+			"forget %s: %w: it is alive, and %s; --force takes it all the same",
+			name,
+			ErrNotGone,
+			peer.State,
+		)
+
 	case !force && aheadOfAll(snapshot, peer):
-		return nil, "", fmt.Errorf("forget %s: %w: nobody else is known to have as much of the data (%s:%s); bring it or the others back; --force takes it all the same",
+		return nil, "", fmt.Errorf("forget %s: %w: nobody else is known to have as much of the data (%s:%s); "+
+			"bring it or the others back; --force takes it all the same",
 			name, ErrNotGone, peer.Facts[peerset.FactUUID], peer.Facts[peerset.FactSeqno])
 	}
+
 	return set, described(snapshot, peer), nil
 }
 
 func described(snapshot peerset.Snapshot, peer peerset.Peer) string {
-	what := fmt.Sprintf("%s, role %s, incarnation %d at %s, with its data, its place in the peer set", peer.Name, peer.Role, peer.Incarnation, peer.Address)
+	what := fmt.Sprintf(
+		"%s, role %s, incarnation %d at %s, with its data, its place in the peer set",
+		peer.Name,
+		peer.Role,
+		peer.Incarnation,
+		peer.Address,
+	)
+
 	for _, lease := range snapshot.Leases {
 		if lease.Holder == peer.Name {
 			what += ", the lease " + lease.Name
 		}
 	}
+
 	if peer.Alive {
 		what += "; it is ALIVE, and " + peer.State
 	}
+
 	return what
 }
 
-// aheadOfAll tells whether a database node said of itself that it has more than any other did. A primary component that
-// lives has all that was ever acknowledged.
+// aheadOfAll tells whether a database node said of itself that it has more than any other did. A primary
+// component that lives has all that was ever acknowledged.
 func aheadOfAll(snapshot peerset.Snapshot, peer peerset.Peer) bool {
 	uuid, seqno := peer.Position()
 	if seqno < 0 {
 		return false
 	}
+
 	return !slices.ContainsFunc(snapshot.Peers, func(other peerset.Peer) bool {
 		its, reached := other.Position()
 		return other.Name != peer.Name && its == uuid && (reached >= seqno || other.Alive && other.Healthy)

@@ -22,8 +22,9 @@ import (
 // launch, and one for clocks that differ.
 const DefaultFoundWithin = 2 * time.Hour
 
-// A founder's user-data says for ever that it may found. When its disk is made anew (a Droplet can be rebuilt in place) it
-// must not: the peer set that it founded lives on without it. Its empty disk knows nothing of that, but two things outside it do.
+// A founder's user-data says for ever that it may found. When its disk is made anew (a Droplet can be rebuilt
+// in place) it must not: the peer set that it founded lives on without it. Its empty disk knows nothing of
+// that, but two things outside it do.
 
 // founds tells whether this node may found the peer set, and otherwise why not.
 func (a *Agent) founds() (bool, string) {
@@ -31,31 +32,41 @@ func (a *Agent) founds() (bool, string) {
 	case !a.node.Found:
 		return false, "ask to join the peer set"
 	case slices.Contains(a.origin.Droplet.Tags, cloudinit.FoundedTag(a.node.Stack)):
-		return false, "this Droplet founded the peer set already (it has the tag) and its disk is new; wait for a member to look for it here"
+		return false, "this Droplet founded the peer set already (it has the tag) and its disk is new; wait for " +
+			"a member to look for it here"
 	}
+
 	certificate, err := pki.ParseCertificate(a.node.TLS.Certificate)
 	if err != nil || a.origin.First.IsZero() {
 		return err == nil, "" // the certificate was read before; a node of an older version kept no time
 	}
+
 	if age := a.origin.First.Sub(certificate.NotBefore.Add(pki.Skew)); age > a.FoundWithin {
-		return false, "this node's document is too old to found a peer set by (" + age.Round(time.Minute).String() + " when its disk first saw it); wait for a member to look for it here"
+		return false, "this node's document is too old to found a peer set by (" + age.Round(time.Minute).String() +
+			" when its disk first saw it); wait for a member to look for it here"
 	}
+
 	return true, ""
 }
 
-// hear lets members that look for this node at its address, as they do every few seconds, tell the client where they are. The
-// document of a founder names none: there was none when it was made.
+// hear lets members that look for this node at its address, as they do every few seconds, tell the client where
+// they are. The document of a founder names none: there was none when it was made.
 func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err error) {
 	config, err := a.peerTLS()
 	if err != nil {
 		return nil, err
 	}
+
 	listener := a.listen(ctx, roles.AgentPort, a.address)
 	if listener == nil {
 		return nil, ctx.Err()
 	}
-	server := &http.Server{TLSConfig: config, ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+
+	server := &http.Server{
+		TLSConfig:         config,
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0),
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			host, _, err := net.SplitHostPort(r.RemoteAddr)
 			name, unnamed := pki.NameOf(r.TLS.PeerCertificates[0])
@@ -63,8 +74,11 @@ func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err 
 				a.Log.Info("a member looked for this node", "member", name.Node, "address", host)
 				client.SetMembers([]string{host})
 			}
+
 			http.Error(w, "this node is not in the peer set yet", http.StatusServiceUnavailable)
-		})}
+		}),
+	}
+
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -72,5 +86,9 @@ func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err 
 			a.Log.Warn("listen for members", "err", err)
 		}
 	}()
-	return func() { server.Close(); <-ended }, nil
+
+	return func() {
+		server.Close()
+		<-ended
+	}, nil
 }

@@ -15,7 +15,10 @@ import (
 )
 
 func (a *Agent) pair() pki.Pair {
-	return pki.Pair{Certificate: a.node.TLS.Certificate, Key: a.node.TLS.Key}
+	return pki.Pair{
+		Certificate: a.node.TLS.Certificate,
+		Key:         a.node.TLS.Key,
+	}
 }
 
 // peerTLS is this node's towards all peers, as the server of the agents' API.
@@ -24,16 +27,20 @@ func (a *Agent) peerTLS() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return pki.Guard(config, api.StrangerAt("the agents' API", a.refuseStranger)), nil
 }
 
 // memberTLS is this node's towards members only: on dqlite's port, and when it asks them.
 func (a *Agent) memberTLS() (*tls.Config, error) {
-	member := func(name pki.Name) error { return peerset.MemberOnly(name.Kind, name.Role) }
+	member := func(name pki.Name) error {
+		return peerset.MemberOnly(name.Kind, name.Role)
+	}
 	config, err := pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack, member)
 	if err != nil {
 		return nil, err
 	}
+
 	return pki.Guard(config, api.StrangerAt("dqlite", a.refuseStranger)), nil
 }
 
@@ -43,17 +50,39 @@ func (a *Agent) identify() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+
 	name, err := pki.NameOf(certificate)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	want := pki.Name{Stack: a.node.Stack, Role: a.node.Role, Node: a.node.Node, Incarnation: a.node.Incarnation, Kind: name.Kind}
+
+	want := pki.Name{
+		Stack:       a.node.Stack,
+		Role:        a.node.Role,
+		Node:        a.node.Node,
+		Incarnation: a.node.Incarnation,
+		Kind:        name.Kind,
+	}
 	if name != want {
-		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
+		return fmt.Errorf(
+			"%w: the certificate is for %+v, the document for %+v",
+			ErrRefused,
+			name,
+			want,
+		)
 	}
+
 	if !peerset.MayBe(a.manifest.Peers, name.Kind, name.Role) {
-		return fmt.Errorf("%w: role %s is a %s of the peer set, its certificate is not for one; `hornero replace %s` gives it one that is", ErrRefused, a.node.Role, a.manifest.Peers, a.node.Node)
+		return fmt.Errorf(
+			"%w: role %s is a %s of the peer set, its certificate is not for one; `hornero replace %s` gives it "+
+				"one that is",
+			ErrRefused,
+			a.node.Role,
+			a.manifest.Peers,
+			a.node.Node,
+		)
 	}
+
 	return nil
 }
 
@@ -62,11 +91,21 @@ func (a *Agent) keepIdentity() error {
 	if err := os.MkdirAll(a.State, 0o700); err != nil {
 		return err
 	}
-	for path, text := range map[string]string{"ca.pem": a.node.TLS.CA, "node.pem": a.node.TLS.Certificate, "node.key": a.node.TLS.Key.Reveal()} {
-		if _, err := file.Write(filepath.Join(a.PKI, path), []byte(text), file.Options{Mode: 0o600}); err != nil {
+
+	for path, text := range map[string]string{
+		"ca.pem":   a.node.TLS.CA,
+		"node.pem": a.node.TLS.Certificate,
+		"node.key": a.node.TLS.Key.Reveal(),
+	} {
+		if _, err := file.Write(
+			filepath.Join(a.PKI, path),
+			[]byte(text),
+			file.Options{Mode: 0o600},
+		); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -77,15 +116,19 @@ func network(droplet cloudinit.Droplet) string {
 	if err != nil {
 		return ""
 	}
+
 	mask, err := netip.ParseAddr(private.Netmask)
 	if err != nil || !mask.Is4() {
 		return ""
 	}
+
 	bits := 0
+
 	for _, octet := range mask.As4() {
 		for ; octet&0x80 != 0; octet <<= 1 {
 			bits++
 		}
 	}
+
 	return netip.PrefixFrom(address, bits).Masked().String()
 }

@@ -25,23 +25,47 @@ func (a *Agent) Status() status.Status {
 	image := a.imageStatus()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+
 	s := status.Status{
-		Image: image,
-		Stack: a.node.Stack, Node: a.node.Node, Role: a.node.Role, Incarnation: a.node.Incarnation, Address: a.address,
-		Phase: a.phase, State: a.word.State, Healthy: healthy, Reason: reason, Draining: a.leaving(), Marks: maps.Clone(a.marks),
+		Image:       image,
+		Stack:       a.node.Stack,
+		Node:        a.node.Node,
+		Role:        a.node.Role,
+		Incarnation: a.node.Incarnation,
+		Address:     a.address,
+		Phase:       a.phase,
+		State:       a.word.State,
+		Healthy:     healthy,
+		Reason:      reason,
+		Draining:    a.leaving(),
+		Marks:       maps.Clone(a.marks),
 	}
 	if healthy {
 		s.Reason = a.word.Reason
 	}
-	s.Stranger = a.stranger && (a.set == nil || a.entering) // until it is in consensus itself it is as lost without the others
+
+	// until it is in consensus itself it is as lost without the others
+	s.Stranger = a.stranger && (a.set == nil || a.entering)
+
 	if a.set == nil {
 		return s
 	}
+
 	snapshot := a.set.Snapshot()
 	s.ReservedIP = a.reservedIP(snapshot)
 	writer := snapshot.Leases[peerset.LeaseWriter]
 	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
-	s.PeerSet = status.PeerSet{Founded: snapshot.Founded, Generation: snapshot.Generation, Quorum: snapshot.Quorum, Era: snapshot.Era(), Schema: snapshot.Schema, Leader: snapshot.Leader, Voters: snapshot.Voters, Writer: writer.Holder}
+	s.PeerSet = status.PeerSet{
+		Founded:    snapshot.Founded,
+		Generation: snapshot.Generation,
+		Quorum:     snapshot.Quorum,
+		Era:        snapshot.Era(),
+		Schema:     snapshot.Schema,
+		Leader:     snapshot.Leader,
+		Voters:     snapshot.Voters,
+		Writer:     writer.Holder,
+	}
+
 	s.PeerSet.ReservedIP = snapshot.ReservedIPHolder()
 	s.PeerSet.Forgotten, s.PeerSet.Leases = snapshot.Forgotten(), map[string]string{}
 	for name, lease := range snapshot.Leases {
@@ -49,9 +73,20 @@ func (a *Agent) Status() status.Status {
 			s.PeerSet.Leases[name] = lease.Holder
 		}
 	}
+
 	for _, peer := range snapshot.Peers {
-		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{Name: peer.Name, Role: peer.Role, Incarnation: peer.Incarnation, Address: peer.Address, State: peer.State, Healthy: peer.Healthy, Alive: peer.Alive, Facts: peer.Facts})
+		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{
+			Name:        peer.Name,
+			Role:        peer.Role,
+			Incarnation: peer.Incarnation,
+			Address:     peer.Address,
+			State:       peer.State,
+			Healthy:     peer.Healthy,
+			Alive:       peer.Alive,
+			Facts:       peer.Facts,
+		})
 	}
+
 	return s
 }
 
@@ -60,51 +95,70 @@ func (a *Agent) Drain(ctx context.Context) error {
 	a.mu.Lock()
 	driver, keeper := a.driver, a.keeper
 	first := !a.draining
+
 	if driver == nil {
 		a.draining = true
 	}
+
 	a.mu.Unlock()
+
 	if first {
 		a.Log.Info("draining")
 	}
+
 	if keeper != nil {
 		keeper.Leave(ctx) // while this node still serves who comes by the address
 	}
+
 	if driver == nil {
 		return nil
 	}
+
 	err := driver.Drain(ctx)
 	a.mu.Lock()
 	a.draining = true
 	a.mu.Unlock()
+
 	return err
 }
 
 // ServeLocal answers the node's own root on a unix socket until ctx ends.
 func (a *Agent) ServeLocal(ctx context.Context, path string) {
-	a.again(ctx, "the local socket", func(ctx context.Context) error { return a.serveLocal(ctx, path) })
+	a.again(ctx, "the local socket", func(ctx context.Context) error {
+		return a.serveLocal(ctx, path)
+	})
 }
 
 func (a *Agent) serveLocal(ctx context.Context, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
+
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+
 	listener, err := net.Listen("unix", path)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", path, err)
 	}
+
 	if err := os.Chmod(path, 0o600); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: a.localHandler(), ReadHeaderTimeout: checkTimeout}
+
+	server := &http.Server{
+		Handler:           a.localHandler(),
+		ReadHeaderTimeout: checkTimeout,
+	}
+
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
+
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+
 	return nil
 }
 
@@ -114,11 +168,15 @@ func (a *Agent) localHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.Status()) // the caller went away: nobody is left to tell
 	})
+
 	mux.HandleFunc("GET /events", a.serveEvents)
-	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) { local(w, a.Drain(r.Context())) })
+	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
+		local(w, a.Drain(r.Context()))
+	})
 	mux.HandleFunc("GET /forget", a.serveForget)
 	mux.HandleFunc("POST /forget", a.serveForget)
 	mux.HandleFunc("POST /drift", a.serveDrift)
+
 	return mux
 }
 
@@ -133,5 +191,6 @@ func LocalClient(path string) *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	}
+
 	return &http.Client{Transport: &http.Transport{DialContext: dial}}
 }

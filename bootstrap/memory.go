@@ -24,7 +24,9 @@ type origin struct {
 	First   time.Time // when this disk first saw the document
 }
 
-func (a *Agent) kept() (origin, bool) { return keptIn(a.State) }
+func (a *Agent) kept() (origin, bool) {
+	return keptIn(a.State)
+}
 
 // Kept is the user-data that a node's agent found at its first boot and goes on with, from its folder.
 func Kept(state string) (cloudinit.Found, bool) {
@@ -38,6 +40,7 @@ func keptIn(state string) (origin, bool) {
 	if err != nil || json.Unmarshal(data, &o) != nil {
 		return origin{}, false // a first boot has kept nothing
 	}
+
 	return o, true
 }
 
@@ -46,7 +49,9 @@ func (a *Agent) keep(o origin) error {
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(filepath.Join(a.State, originFile), data, file.Options{Mode: 0o600})
+
 	return err
 }
 
@@ -68,6 +73,7 @@ func (m memory) Snapshot() peerset.Snapshot {
 	if snapshot.Founded == "" {
 		return m.remembered.Clone()
 	}
+
 	return snapshot
 }
 
@@ -77,6 +83,7 @@ func recall(path string) peerset.Snapshot {
 	if err != nil || json.Unmarshal(data, &snapshot) != nil {
 		return peerset.Snapshot{} // nothing remembered is what a new node has
 	}
+
 	return snapshot
 }
 
@@ -85,6 +92,7 @@ func (a *Agent) remember(ctx context.Context, set peerset.Set) {
 	path := filepath.Join(a.State, snapshotFile)
 	for {
 		changed := set.Changed()
+
 		if snapshot := set.Snapshot(); snapshot.Founded != "" {
 			data, err := json.Marshal(snapshot)
 			if err == nil {
@@ -94,6 +102,7 @@ func (a *Agent) remember(ctx context.Context, set peerset.Set) {
 				a.Log.Warn("remember the peer set", "err", err)
 			}
 		}
+
 		select {
 		case <-ctx.Done():
 			return

@@ -11,7 +11,8 @@ import (
 	"github.com/hornero/hornero/internal/metrics"
 )
 
-// counters are what this agent counts itself. docs/monitoring.md lists all metrics; a test holds the list and these to each other.
+// counters are what this agent counts itself. docs/monitoring.md lists all metrics; a test holds the list and
+// these to each other.
 type counters struct {
 	reports, applies, written, tasks, transitions, moves *metrics.Vec
 }
@@ -23,27 +24,59 @@ type counters struct {
 func (a *Agent) register() {
 	m := a.Metrics
 	a.counted = counters{
-		reports:     m.Counter("hornero_reports_total", "Heartbeats sent to the peer set: ok, failed, evicted.", "result"),
-		applies:     m.Counter("hornero_template_applies_total", "Rounds of rendering all templates: ok, failed.", "result"),
-		written:     m.Counter("hornero_template_files_written_total", "Files that a template changed."),
-		tasks:       m.Counter("hornero_task_runs_total", "Runs of the role's tasks on this node: ok, failed.", "task", "result"),
-		moves:       m.Counter("hornero_reserved_ip_moves_total", "Changes of the stack's reserved IP that this node began: ok, failed.", "result"),
-		transitions: m.Counter("hornero_state_transitions_total", "Changes of the role's own state.", "from", "to"),
+		reports: m.Counter(
+			"hornero_reports_total",
+			"Heartbeats sent to the peer set: ok, failed, evicted.",
+			"result",
+		),
+		applies: m.Counter(
+			"hornero_template_applies_total",
+			"Rounds of rendering all templates: ok, failed.",
+			"result",
+		),
+		written: m.Counter(
+			"hornero_template_files_written_total",
+			"Files that a template changed.",
+		),
+		tasks: m.Counter(
+			"hornero_task_runs_total",
+			"Runs of the role's tasks on this node: ok, failed.",
+			"task",
+			"result",
+		),
+		moves: m.Counter(
+			"hornero_reserved_ip_moves_total",
+			"Changes of the stack's reserved IP that this node began: ok, failed.",
+			"result",
+		),
+		transitions: m.Counter(
+			"hornero_state_transitions_total",
+			"Changes of the role's own state.",
+			"from",
+			"to",
+		),
 	}
+
 	for _, result := range []string{"ok", "failed"} {
 		a.counted.reports.Add(0, result)
 		a.counted.applies.Add(0, result)
 	}
+
 	m.Process(a.start)
-	m.Read("hornero_build_info", "Always 1: what this bootstrap and its image are.", []string{"version", "goversion", "release"}, func(set func(float64, ...string)) {
+
+	m.Read("hornero_build_info", "Always 1: what this bootstrap and its "+
+		"image are.", []string{"version", "goversion", "release"}, func(set func(float64, ...string)) {
 		set(1, a.Version, runtime.Version(), a.Release)
 	})
-	m.ReadCounter("hornero_refused_total", "What was tried at this node's doors and not allowed.", []string{"reason"}, func(set func(float64, ...string)) {
+
+	m.ReadCounter("hornero_refused_total", "What was tried at this node's doors and "+
+		"not allowed.", []string{"reason"}, func(set func(float64, ...string)) {
 		counts := a.refused.byReason()
 		for _, reason := range peerset.Reasons {
 			set(float64(counts[reason]), reason)
 		}
 	})
+
 	a.registerSelf(m)
 	a.registerPeerSet(m)
 }
@@ -53,32 +86,47 @@ func (a *Agent) registerSelf(m *metrics.Registry) {
 		s := a.Status()
 		set(1, s.Stack, s.Node, s.Role, strconv.Itoa(s.Incarnation))
 	})
+
 	m.Read("hornero_phase", "1 for the phase that the agent is in.", []string{"phase"}, func(set func(float64, ...string)) {
 		now := a.Status().Phase
 		for _, phase := range []string{PhaseFinding, PhaseJoining, PhaseConfiguring, PhaseServing, PhaseRefused} {
 			set(oneIf(phase == now), phase)
 		}
 	})
-	m.Read("hornero_phase_end_seconds", "When each phase was over, from the agent's start.", []string{"phase"}, func(set func(float64, ...string)) {
+
+	m.Read("hornero_phase_end_seconds", "When each phase was over, from the "+
+		"agent's start.", []string{"phase"}, func(set func(float64, ...string)) {
 		for phase, seconds := range a.Status().Marks {
 			set(seconds, phase)
 		}
 	})
-	m.Read("hornero_healthy", "1 when /healthz says so.", nil, func(set func(float64, ...string)) { set(oneIf(a.Status().Healthy)) })
-	m.Read("hornero_draining", "1 when the node gives its work up.", nil, func(set func(float64, ...string)) { set(oneIf(a.Status().Draining)) })
-	m.Read("hornero_drift_files", "Files that are not as they were baked or written.", nil, func(set func(float64, ...string)) {
+
+	m.Read("hornero_healthy", "1 when /healthz says so.", nil, func(set func(float64, ...string)) {
+		set(oneIf(a.Status().Healthy))
+	})
+	m.Read("hornero_draining", "1 when the node gives its work up.", nil, func(set func(float64, ...string)) {
+		set(oneIf(a.Status().Draining))
+	})
+
+	m.Read("hornero_drift_files", "Files that are not as they were baked "+
+		"or written.", nil, func(set func(float64, ...string)) {
 		set(float64(a.imageStatus().DriftFiles))
 	})
-	m.Read("hornero_reserved_ip_active", "1 when the stack's reserved IP reaches this node.", []string{"address"}, func(set func(float64, ...string)) {
+
+	m.Read("hornero_reserved_ip_active", "1 when the stack's reserved IP reaches "+
+		"this node.", []string{"address"}, func(set func(float64, ...string)) {
 		if s := a.Status().ReservedIP; s != nil {
 			set(oneIf(s.Active), s.Address)
 		}
 	})
-	m.Read("hornero_reserved_ip_able", "1 when the API lets this node move the stack's reserved IP, as far as it knows.", []string{"address"}, func(set func(float64, ...string)) {
+
+	m.Read("hornero_reserved_ip_able", "1 when the API lets this node move the stack's reserved IP, as far as "+
+		"it knows.", []string{"address"}, func(set func(float64, ...string)) {
 		if s := a.Status().ReservedIP; s != nil {
 			set(oneIf(s.Problem == ""), s.Address)
 		}
 	})
+
 	m.Read("hornero_state", "1 for the role's own state.", []string{"state"}, func(set func(float64, ...string)) {
 		if state := a.Status().State; state != "" {
 			set(1, state)
@@ -92,6 +140,7 @@ func (a *Agent) inPeerSet(read func(snapshot peerset.Snapshot, set func(float64,
 		a.mu.Lock()
 		peers := a.set
 		a.mu.Unlock()
+
 		if peers != nil {
 			read(peers.Snapshot(), set)
 		}
@@ -104,46 +153,80 @@ func (a *Agent) registerPeerSet(m *metrics.Registry) {
 		labels []string
 		read   func(peerset.Snapshot, func(float64, ...string))
 	}{
-		"hornero_peer_set_quorum": {"1 when what this node knows of the peer set is fresh.", nil, func(s peerset.Snapshot, set func(float64, ...string)) {
-			set(oneIf(s.Quorum))
-		}},
-		"hornero_peer_set_generation": {"Changes of the peer set so far.", nil, func(s peerset.Snapshot, set func(float64, ...string)) {
-			set(float64(s.Generation))
-		}},
-		"hornero_peer_set_voters": {"Members that vote.", nil, func(s peerset.Snapshot, set func(float64, ...string)) {
-			set(float64(len(s.Voters)))
-		}},
-		"hornero_peer_set_leader": {"Always 1: dqlite's address of the leader.", []string{"address"}, func(s peerset.Snapshot, set func(float64, ...string)) {
-			if s.Leader != "" {
-				set(1, s.Leader)
-			}
-		}},
-		"hornero_peer_set_peer_alive": {"1 for a node whose heartbeat was seen lately.", []string{"node", "role"}, func(s peerset.Snapshot, set func(float64, ...string)) {
-			for _, peer := range s.Peers {
-				set(oneIf(peer.Alive), peer.Name, peer.Role)
-			}
-		}},
-		"hornero_peer_set_peer_healthy": {"1 for a node that is alive and serves.", []string{"node", "role"}, func(s peerset.Snapshot, set func(float64, ...string)) {
-			for _, peer := range s.Peers {
-				set(oneIf(peer.Alive && peer.Healthy), peer.Name, peer.Role)
-			}
-		}},
-		"hornero_lease_epoch": {"The epoch of each lease, with who holds it.", []string{"lease", "holder"}, func(s peerset.Snapshot, set func(float64, ...string)) {
-			for _, lease := range s.Leases {
-				set(float64(lease.Epoch), lease.Name, lease.Holder)
-			}
-		}},
-		"hornero_lease_held": {"1 for each lease that this node holds.", []string{"lease"}, func(s peerset.Snapshot, set func(float64, ...string)) {
-			for _, lease := range s.Leases {
-				if self := a.self(); lease.Holder == self.Name && lease.Incarnation == self.Incarnation {
-					set(1, lease.Name)
+		"hornero_peer_set_quorum": {
+			help:   "1 when what this node knows of the peer set is fresh.",
+			labels: nil,
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				set(oneIf(s.Quorum))
+			},
+		},
+		"hornero_peer_set_generation": {
+			help:   "Changes of the peer set so far.",
+			labels: nil,
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				set(float64(s.Generation))
+			},
+		},
+		"hornero_peer_set_voters": {
+			help:   "Members that vote.",
+			labels: nil,
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				set(float64(len(s.Voters)))
+			},
+		},
+		"hornero_peer_set_leader": {
+			help:   "Always 1: dqlite's address of the leader.",
+			labels: []string{"address"},
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				if s.Leader != "" {
+					set(1, s.Leader)
 				}
-			}
-		}},
+			},
+		},
+		"hornero_peer_set_peer_alive": {
+			help:   "1 for a node whose heartbeat was seen lately.",
+			labels: []string{"node", "role"},
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				for _, peer := range s.Peers {
+					set(oneIf(peer.Alive), peer.Name, peer.Role)
+				}
+			},
+		},
+		"hornero_peer_set_peer_healthy": {
+			help:   "1 for a node that is alive and serves.",
+			labels: []string{"node", "role"},
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				for _, peer := range s.Peers {
+					set(oneIf(peer.Alive && peer.Healthy), peer.Name, peer.Role)
+				}
+			},
+		},
+		"hornero_lease_epoch": {
+			help:   "The epoch of each lease, with who holds it.",
+			labels: []string{"lease", "holder"},
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				for _, lease := range s.Leases {
+					set(float64(lease.Epoch), lease.Name, lease.Holder)
+				}
+			},
+		},
+		"hornero_lease_held": {
+			help:   "1 for each lease that this node holds.",
+			labels: []string{"lease"},
+			read: func(s peerset.Snapshot, set func(float64, ...string)) {
+				for _, lease := range s.Leases {
+					if self := a.self(); lease.Holder == self.Name && lease.Incarnation == self.Incarnation {
+						set(1, lease.Name)
+					}
+				}
+			},
+		},
 	} {
 		m.Read(name, metric.help, metric.labels, a.inPeerSet(metric.read))
 	}
-	m.Read("hornero_peer_set_store_bytes", "What this member's part of the store takes on its disk.", nil, func(set func(float64, ...string)) {
+
+	m.Read("hornero_peer_set_store_bytes", "What this member's part of the store takes on "+
+		"its disk.", nil, func(set func(float64, ...string)) {
 		if size := folderSize(filepath.Join(a.State, "dqlite")); size > 0 {
 			set(float64(size))
 		}
@@ -158,8 +241,10 @@ func folderSize(path string) int64 {
 				size += info.Size()
 			}
 		}
+
 		return nil
 	})
+
 	return size
 }
 
@@ -167,6 +252,7 @@ func oneIf(value bool) float64 {
 	if value {
 		return 1
 	}
+
 	return 0
 }
 
@@ -181,5 +267,6 @@ func resultOf(err error) string {
 	if err != nil {
 		return "failed"
 	}
+
 	return "ok"
 }

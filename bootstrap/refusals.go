@@ -37,25 +37,38 @@ func (r *refusals) count(refusal peerset.Refusal, now time.Time) (unsaid int, lo
 	if err != nil {
 		host = refusal.From
 	}
-	key := attempt{host, refusal.Node, refusal.Tried, refusal.Reason}
+
+	key := attempt{
+		host:   host,
+		node:   refusal.Node,
+		tried:  refusal.Tried,
+		reason: refusal.Reason,
+	}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	if r.counts == nil || len(r.told) >= maxQuiet {
 		r.told = map[attempt]*repeated{}
 	}
+
 	if r.counts == nil {
 		r.counts = map[string]uint64{}
 	}
+
 	r.counts[refusal.Reason]++
 	last := r.told[key]
 	if last != nil && now.Sub(last.since) < quietFor {
 		last.count++
 		return 0, false
 	}
+
 	if last != nil {
 		unsaid = last.count
 	}
+
 	r.told[key] = &repeated{since: now}
+
 	return unsaid, true
 }
 
@@ -69,6 +82,14 @@ func (r *refusals) byReason() map[string]uint64 {
 func (a *Agent) refuseStranger(refusal peerset.Refusal) {
 	unsaid, log := a.refused.count(refusal, time.Now())
 	if log {
-		a.Log.Warn("refused", "from", refusal.From, "node", refusal.Node, "role", refusal.Role, "tried", refusal.Tried, "reason", refusal.Reason, "repeated", unsaid, "err", refusal.Err)
+		a.Log.Warn("refused",
+			"from", refusal.From,
+			"node", refusal.Node,
+			"role", refusal.Role,
+			"tried", refusal.Tried,
+			"reason", refusal.Reason,
+			"repeated", unsaid,
+			"err", refusal.Err,
+		)
 	}
 }

@@ -19,16 +19,32 @@ func (a *Agent) startKeeper(ctx context.Context, work *sync.WaitGroup) {
 	if address == "" || !given {
 		return
 	}
+
 	keeper := reservedip.New(reservedip.Config{
-		Node: a.node.Node, Role: a.node.Role, Droplet: a.droplet, Address: address, Set: a.set,
-		API:      cloud.Client{Endpoint: a.node.Settings[cloudinit.SettingReservedIPAPI], Token: token, Address: address, Agent: "hornero-bootstrap/" + a.Version},
+		Node:    a.node.Node,
+		Role:    a.node.Role,
+		Droplet: a.droplet,
+		Address: address,
+		Set:     a.set,
+		API: cloud.Client{
+			Endpoint: a.node.Settings[cloudinit.SettingReservedIPAPI],
+			Token:    token,
+			Address:  address,
+			Agent:    "hornero-bootstrap/" + a.Version,
+		},
 		Metadata: cloud.Metadata{URL: a.Metadata},
 		Fit:      a.fit,
-		Note:     func(text string) { a.note(peerset.EventReservedIP, text) },
-		Changed:  a.news.Ring,
-		Count:    func(result string) { a.counted.moves.Add(1, result) },
-		Log:      a.Log, Times: a.ReservedIP,
+		Note: func(text string) {
+			a.note(peerset.EventReservedIP, text)
+		},
+		Changed: a.news.Ring,
+		Count: func(result string) {
+			a.counted.moves.Add(1, result)
+		},
+		Log:   a.Log,
+		Times: a.ReservedIP,
 	})
+
 	a.mu.Lock()
 	a.keeper = keeper
 	a.mu.Unlock()
@@ -40,6 +56,7 @@ func (a *Agent) fit() (healthy, leaving bool) {
 	healthy, _ = a.Health()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+
 	return healthy, a.leaving()
 }
 
@@ -48,11 +65,14 @@ func (a *Agent) factsTold() map[string]string {
 	if a.keeper == nil {
 		return a.word.Facts
 	}
+
 	facts := maps.Clone(a.word.Facts)
 	if facts == nil {
 		facts = map[string]string{}
 	}
+
 	facts[peerset.FactReservedIP] = a.keeper.Fact()
+
 	return facts
 }
 
@@ -61,7 +81,17 @@ func (a *Agent) reservedIP(snapshot peerset.Snapshot) *status.ReservedIP {
 	if a.keeper == nil {
 		return nil
 	}
+
 	said := a.keeper.Status()
 	lease := snapshot.Leases[peerset.ReservedIPLease(a.node.Role)]
-	return &status.ReservedIP{Address: said.Address, Holder: lease.Holder, Epoch: lease.Epoch, Holds: said.Holds, Active: said.Active, Problem: said.Problem, Warning: said.Warning}
+
+	return &status.ReservedIP{
+		Address: said.Address,
+		Holder:  lease.Holder,
+		Epoch:   lease.Epoch,
+		Holds:   said.Holds,
+		Active:  said.Active,
+		Problem: said.Problem,
+		Warning: said.Warning,
+	}
 }

@@ -30,7 +30,9 @@ func (s still) Snapshot() peerset.Snapshot { return s.snapshot }
 
 func (s still) Changed() <-chan struct{} { return nil }
 
-func (s still) Report(context.Context, peerset.Report) error { return nil }
+func (s still) Report(context.Context, peerset.Report) error {
+	return nil
+}
 
 func get(t *testing.T, agent *bootstrap.Agent, path string) (int, string) {
 	answer := httptest.NewRecorder()
@@ -44,35 +46,77 @@ func value(t *testing.T, agent *bootstrap.Agent, name string, labels ...string) 
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	require.NoError(t, err)
 	require.Contains(t, families, name)
+
 	for _, metric := range families[name].GetMetric() {
 		var got []string
 		for _, label := range metric.GetLabel() {
 			got = append(got, label.GetName()+"="+label.GetValue())
 		}
+
 		slices.Sort(got)
+
 		if strings.Join(got, ",") == strings.Join(labels, ",") {
 			return metric.GetGauge().GetValue() + metric.GetCounter().GetValue()
 		}
 	}
+
 	t.Fatalf("no %s with %v in\n%s", name, labels, text)
+
 	return 0
 }
 
 func TestReadyIsMoreThanHealthy(t *testing.T) {
-	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	agent := bootstrap.New(bootstrap.Config{
+		State: t.TempDir(),
+		Log:   slog.New(slog.DiscardHandler),
+	})
+
 	for _, path := range []string{"/healthz", "/readyz"} {
 		code, says := get(t, agent, path)
 		require.Equal(t, http.StatusServiceUnavailable, code)
 		require.Contains(t, says, "finding")
 	}
+
 	require.Equal(t, 1.0, value(t, agent, "hornero_phase", "phase=finding"))
 
-	set := &still{snapshot: peerset.Snapshot{Founded: "f", Generation: 7, Voters: []string{"a", "b", "c"}, Leader: "10.0.0.2:9202",
-		Peers:  []peerset.Peer{{Name: "db-1", Role: "db", Alive: true, Healthy: true}, {Name: "db-2", Role: "db", Healthy: true}},
-		Leases: map[string]peerset.Lease{"writer": {Name: "writer", Holder: "db-1", Incarnation: 1, Epoch: 4}, "galera-join": {Name: "galera-join", Holder: "db-2", Incarnation: 1, Epoch: 2}}}}
+	set := &still{snapshot: peerset.Snapshot{
+		Founded:    "f",
+		Generation: 7,
+		Voters:     []string{"a", "b", "c"},
+		Leader:     "10.0.0.2:9202",
+		Peers: []peerset.Peer{
+			{
+				Name:    "db-1",
+				Role:    "db",
+				Alive:   true,
+				Healthy: true,
+			},
+			{
+				Name:    "db-2",
+				Role:    "db",
+				Healthy: true,
+			},
+		},
+		Leases: map[string]peerset.Lease{
+			"writer": {
+				Name:        "writer",
+				Holder:      "db-1",
+				Incarnation: 1,
+				Epoch:       4,
+			},
+			"galera-join": {
+				Name:        "galera-join",
+				Holder:      "db-2",
+				Incarnation: 1,
+				Epoch:       2,
+			},
+		},
+	}}
 	agent.Served(set, "db-1")
+
 	code, _ := get(t, agent, "/healthz")
 	require.Equal(t, http.StatusOK, code, "traffic goes on without a quorum")
+
 	code, says := get(t, agent, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Contains(t, says, "no quorum")
@@ -82,6 +126,7 @@ func TestReadyIsMoreThanHealthy(t *testing.T) {
 	code, _ = get(t, agent, "/readyz")
 	require.Equal(t, http.StatusOK, code)
 	agent.Applied(errors.New("disk full"))
+
 	code, says = get(t, agent, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Contains(t, says, "disk full")
@@ -92,21 +137,53 @@ func TestReadyIsMoreThanHealthy(t *testing.T) {
 	require.Equal(t, 1.0, value(t, agent, "hornero_peer_set_leader", "address=10.0.0.2:9202"))
 	require.Equal(t, 4.0, value(t, agent, "hornero_lease_epoch", "holder=db-1", "lease=writer"))
 	require.Equal(t, 1.0, value(t, agent, "hornero_lease_held", "lease=writer"))
-	require.Zero(t, value(t, agent, "hornero_peer_set_peer_healthy", "node=db-2", "role=db"), "what it last said does not count when it is silent")
+
+	require.Zero(t,
+		value(t, agent, "hornero_peer_set_peer_healthy", "node=db-2", "role=db"),
+		"what it last said does not count when it is silent",
+	)
+
 	require.Equal(t, 1.0, value(t, agent, "hornero_state_transitions_total", "from=", "to=synced"))
 	require.Equal(t, 1.0, value(t, agent, "hornero_healthy"))
 }
 
 func TestRefusalsAreCountedAndFillNoJournal(t *testing.T) {
 	var journal bytes.Buffer
-	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Log: slog.New(slog.NewTextHandler(&journal, nil))})
+	agent := bootstrap.New(bootstrap.Config{
+		State: t.TempDir(),
+		Log:   slog.New(slog.NewTextHandler(&journal, nil)),
+	})
+
 	for port := range 50 {
-		agent.RefuseStranger(peerset.Refusal{From: fmt.Sprintf("10.0.0.66:%d", 1000+port), Tried: "connect to dqlite", Reason: peerset.ReasonExpired, Err: errors.New("its time is over")})
+		agent.RefuseStranger(peerset.Refusal{
+			From:   fmt.Sprintf("10.0.0.66:%d", 1000+port),
+			Tried:  "connect to dqlite",
+			Reason: peerset.ReasonExpired,
+			Err:    errors.New("its time is over"),
+		})
 	}
-	agent.RefuseStranger(peerset.Refusal{From: "10.0.0.9:1000", Node: "web-1", Role: "web", Tried: "POST /v1/seize", Reason: peerset.ReasonForbidden, Err: peerset.ErrForbidden})
+
+	agent.RefuseStranger(peerset.Refusal{
+		From:   "10.0.0.9:1000",
+		Node:   "web-1",
+		Role:   "web",
+		Tried:  "POST /v1/seize",
+		Reason: peerset.ReasonForbidden,
+		Err:    peerset.ErrForbidden,
+	})
+
 	require.Equal(t, 50.0, value(t, agent, "hornero_refused_total", "reason=expired"))
 	require.Equal(t, 1.0, value(t, agent, "hornero_refused_total", "reason=forbidden"))
 	require.Zero(t, value(t, agent, "hornero_refused_total", "reason=no_certificate"))
-	require.Equal(t, 2, strings.Count(journal.String(), "msg=refused"), journal.String())
-	require.Contains(t, journal.String(), `from=10.0.0.9:1000 node=web-1 role=web tried="POST /v1/seize" reason=forbidden`)
+
+	require.Equal(t,
+		2,
+		strings.Count(journal.String(), "msg=refused"),
+		journal.String(),
+	)
+
+	require.Contains(t,
+		journal.String(),
+		`from=10.0.0.9:1000 node=web-1 role=web tried="POST /v1/seize" reason=forbidden`,
+	)
 }

@@ -21,7 +21,9 @@ const (
 var errLeaseLost = errors.New("this node lost the lease")
 
 // taskRenewal leaves room for three renewals.
-func (a *Agent) taskRenewal() time.Duration { return a.TaskTTL * 3 / 10 }
+func (a *Agent) taskRenewal() time.Duration {
+	return a.TaskTTL * 3 / 10
+}
 
 // runTask runs a task of the role on one node at a time: this one, whenever it holds the task's lease.
 func (a *Agent) runTask(ctx context.Context, task roles.Task) {
@@ -31,10 +33,12 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 			pause.For(ctx, a.Heartbeat)
 			continue
 		}
+
 		lease, held, err := a.set.Hold(ctx, name, a.TaskTTL)
 		if err != nil {
 			a.Log.Debug("hold task's lease", "task", task.Name, "err", err)
 		}
+
 		pause := a.Heartbeat
 		if held {
 			done := a.attempt(ctx, task, lease)
@@ -50,6 +54,7 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 		} else if err == nil && task.Every == 0 {
 			pause = a.taskRenewal() // somebody else is at it; look again whether it is still needed
 		}
+
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -63,18 +68,24 @@ func (a *Agent) attempt(ctx context.Context, task roles.Task, lease peerset.Leas
 	if timeout == 0 {
 		timeout = defaultTaskTimeout
 	}
-	err := a.under(ctx, lease, timeout, func(ctx context.Context) error { return a.execute(ctx, task) })
+
+	err := a.under(ctx, lease, timeout, func(ctx context.Context) error {
+		return a.execute(ctx, task)
+	})
 	a.counted.tasks.Add(1, task.Name, resultOf(err))
+
 	if err != nil {
 		a.Log.Warn("task", "task", task.Name, "err", err)
 	} else if task.Every == 0 {
 		a.Log.Info("task done", "task", task.Name)
 	}
+
 	if task.Every == 0 {
 		if err := a.set.Release(ctx, lease); err != nil {
 			a.Log.Debug("release task's lease", "task", task.Name, "err", err)
 		}
 	}
+
 	return err == nil
 }
 
@@ -85,34 +96,52 @@ func (a *Agent) execute(ctx context.Context, task roles.Task) error {
 		if err != nil {
 			return err
 		}
+
 		env = append(env, name+"="+string(value))
 	}
+
 	// The agent runs before everything else, and what it serves runs before its tasks.
-	_, err := command.Run(ctx, command.Command{Args: append([]string{"nice", "-n", "10"}, task.Run...), Env: env, Hidden: a.hidden()})
+	_, err := command.Run(ctx, command.Command{
+		Args:   append([]string{"nice", "-n", "10"}, task.Run...),
+		Env:    env,
+		Hidden: a.hidden(),
+	})
+
 	return err
 }
 
-// under does something for a time at most, renewing the lease meanwhile. With the lease it ends: somebody else may be at it.
-func (a *Agent) under(ctx context.Context, lease peerset.Lease, span time.Duration, do func(context.Context) error) error {
+// under does something for a time at most, renewing the lease meanwhile. With the lease it ends: somebody else
+// may be at it.
+func (a *Agent) under(
+	ctx context.Context,
+	lease peerset.Lease,
+	span time.Duration,
+	do func(context.Context) error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
+
 	ctx, lose := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
+
 		lose(a.keepFor(ctx, lease, span))
 	}()
+
 	err := do(ctx)
 	lose(nil)
 	<-renewed
+
 	return err
 }
 
-// keepFor renews a lease for a time, and ends at once when it is lost: to another, at another epoch, or because nobody could
-// be asked for as long as it lives. Whoever was frozen finds it so at its first renewal.
+// keepFor renews a lease for a time, and ends at once when it is lost: to another, at another epoch, or because
+// nobody could be asked for as long as it lives. Whoever was frozen finds it so at its first renewal.
 func (a *Agent) keepFor(ctx context.Context, lease peerset.Lease, span time.Duration) error {
 	end := time.NewTimer(span)
 	defer end.Stop()
+
 	for renewed := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -121,10 +150,12 @@ func (a *Agent) keepFor(ctx context.Context, lease peerset.Lease, span time.Dura
 			return nil
 		case <-time.After(min(a.taskRenewal(), time.Until(renewed.Add(a.TaskTTL)))):
 		}
+
 		asked := time.Now()
 		renewing, cancel := context.WithDeadline(ctx, renewed.Add(a.TaskTTL))
 		now, held, err := a.set.Hold(renewing, lease.Name, a.TaskTTL)
 		cancel()
+
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -132,8 +163,15 @@ func (a *Agent) keepFor(ctx context.Context, lease peerset.Lease, span time.Dura
 			return fmt.Errorf("%w %s at epoch %d", errLeaseLost, lease.Name, lease.Epoch)
 		case err == nil:
 			renewed = asked
+
 		case time.Since(renewed) >= a.TaskTTL:
-			return fmt.Errorf("%w %s: not renewed for %s: %w", errLeaseLost, lease.Name, a.TaskTTL, err)
+			return fmt.Errorf(
+				"%w %s: not renewed for %s: %w",
+				errLeaseLost,
+				lease.Name,
+				a.TaskTTL,
+				err,
+			)
 		}
 	}
 }

@@ -18,10 +18,13 @@ func TestAMemberThatVanishedHoldsUpNoWordToOthers(t *testing.T) {
 			<-ctx.Done()
 			return
 		}
+
 		heard <- member
 	})
+
 	next := func(want string) {
 		t.Helper()
+
 		select {
 		case member := <-heard:
 			require.Equal(t, want, member)
@@ -29,10 +32,12 @@ func TestAMemberThatVanishedHoldsUpNoWordToOthers(t *testing.T) {
 			t.Fatalf("%s hears nothing", want)
 		}
 	}
+
 	for range 5 {
 		tell(ctx, []string{"vanished", "here"})
 		next("here")
 	}
+
 	tell(ctx, []string{"new"})
 	next("new")
 	stop()

@@ -19,8 +19,8 @@ const (
 	owedFile = "owed.json"
 	// DefaultReloadPause is between two rounds of reloads.
 	DefaultReloadPause = time.Second
-	// unitTimeout bounds one unit's reload or restart, the request to start all, and a check of a new text; the next one has its
-	// turn then.
+	// unitTimeout bounds one unit's reload or restart, the request to start all, and a check of a new text; the
+	// next one has its turn then.
 	unitTimeout = 30 * time.Second
 )
 
@@ -36,15 +36,19 @@ func (a *Agent) owe(template roles.Template) error {
 	if len(template.Reload)+len(template.Restart) == 0 {
 		return nil
 	}
+
 	owed := a.owed()
+
 	for _, unit := range template.Reload {
 		if owed[unit] == "" {
 			owed[unit] = owedReload
 		}
 	}
+
 	for _, unit := range template.Restart {
 		owed[unit] = owedRestart
 	}
+
 	return a.saveOwed(owed)
 }
 
@@ -54,36 +58,47 @@ func (a *Agent) settle(ctx context.Context) error {
 	if len(owed) == 0 {
 		return nil
 	}
+
 	// A reload leaves a process behind in some servers: however fast peers come and go, there are not many.
 	pause.For(ctx, time.Until(a.paid.Add(a.ReloadPause)))
+
 	a.paid = time.Now()
 	var errs []error
+
 	for _, unit := range slices.Sorted(maps.Keys(owed)) {
 		patient, cancel := context.WithTimeout(ctx, unitTimeout)
 		err := a.Systemctl.Apply(patient, owed[unit], unit)
 		cancel()
+
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
+
 		delete(owed, unit)
+
 		errs = append(errs, a.saveOwed(owed))
 	}
+
 	return errors.Join(errs...)
 }
 
-// startServices starts the role's units without waiting for slow ones. One that was not running owes nothing to what was
-// written before.
+// startServices starts the role's units without waiting for slow ones. One that was not running owes nothing to
+// what was written before.
 func (a *Agent) startServices(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, unitTimeout, errors.New("systemd did not answer"))
 	defer cancel()
+
 	owed := a.owed()
 	var names []string
+
 	for _, service := range a.manifest.Services {
 		if service.Managed {
 			continue
 		}
+
 		names = append(names, service.Unit)
+
 		if owed[service.Unit] != "" {
 			state, err := a.Systemctl.State(ctx, service.Unit)
 			if err != nil {
@@ -94,12 +109,18 @@ func (a *Agent) startServices(ctx context.Context) error {
 			}
 		}
 	}
+
 	if len(names) == 0 {
 		return nil
 	}
-	if _, err := a.Systemctl(ctx, append([]string{"--no-block", "start"}, names...)...); err != nil {
+
+	if _, err := a.Systemctl(ctx, append(
+		[]string{"--no-block", "start"},
+		names...,
+	)...); err != nil {
 		return err
 	}
+
 	return a.saveOwed(owed)
 }
 
@@ -109,6 +130,7 @@ func (a *Agent) owed() map[string]string {
 	if err != nil || json.Unmarshal(data, &owed) != nil {
 		return map[string]string{} // nothing was ever owed
 	}
+
 	return owed
 }
 
@@ -117,6 +139,8 @@ func (a *Agent) saveOwed(owed map[string]string) error {
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(filepath.Join(a.State, owedFile), data, file.Options{Mode: 0o600})
+
 	return err
 }

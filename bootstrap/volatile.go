@@ -13,6 +13,7 @@ func (a *Agent) place(template roles.Template) string {
 	if template.Volatile {
 		return filepath.Join(a.Volatile, template.Path)
 	}
+
 	return template.Path
 }
 
@@ -21,10 +22,12 @@ func (a *Agent) linked(template roles.Template) error {
 	if !template.Volatile {
 		return nil
 	}
+
 	target, err := os.Readlink(template.Path)
 	if err == nil && target != a.place(template) {
 		err = fmt.Errorf("%s leads to %s", template.Path, target)
 	}
+
 	return err
 }
 
@@ -33,18 +36,27 @@ func (a *Agent) link(template roles.Template) error {
 	if a.linked(template) == nil {
 		return nil
 	}
+
 	if err := os.MkdirAll(filepath.Dir(template.Path), 0o755); err != nil {
 		return fmt.Errorf("link %s: %w", template.Path, err)
 	}
-	beside := filepath.Join(filepath.Dir(template.Path), "."+filepath.Base(template.Path)+".hornero")
+
+	beside := filepath.Join(
+		filepath.Dir(template.Path),
+		"."+filepath.Base(template.Path)+".hornero",
+	)
+
 	if err := os.Remove(beside); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("link %s: %w", template.Path, err)
 	}
+
 	if err := os.Symlink(a.place(template), beside); err != nil {
 		return fmt.Errorf("link %s: %w", template.Path, err)
 	}
+
 	if err := os.Rename(beside, template.Path); err != nil {
 		return fmt.Errorf("link %s: %w", template.Path, err)
 	}
+
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 const (
 	// longestPoll is after what a watcher asks again.
 	longestPoll = 30 * time.Second
-	// boardFor is how long a text stands when nothing is told: whether there is a quorum, and who leads, changes silently.
+	// boardFor is how long a text stands when nothing is told: whether there is a quorum, and who leads,
+	// changes silently.
 	boardFor = 250 * time.Millisecond
 )
 
@@ -40,40 +41,54 @@ type notice struct {
 func (b *board) look() (notice, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+
 	changed := b.registry.Changed()
 	if b.text != nil && b.changed == changed && time.Since(b.written) < boardFor {
 		return b.notice, nil
 	}
+
 	snapshot := b.registry.Snapshot()
 	text, err := json.Marshal(snapshot)
 	if err != nil {
 		return notice{}, fmt.Errorf("write snapshot: %w", err)
 	}
+
 	sum := fnv.New64a()
 	sum.Write(text)
-	b.written, b.notice = time.Now(), notice{changed, snapshot.Generation, snapshot.Quorum, text, strconv.Quote(strconv.FormatUint(sum.Sum64(), 36))}
+
+	b.written, b.notice = time.Now(), notice{
+		changed:    changed,
+		generation: snapshot.Generation,
+		quorum:     snapshot.Quorum,
+		text:       text,
+		tag:        strconv.Quote(strconv.FormatUint(sum.Sum64(), 36)),
+	}
+
 	return b.notice, nil
 }
 
-// serve answers at once when the caller has another snapshot, else when there is another or the wait is over. A caller
-// tells what it has by its text's tag, or, in older versions, by its generation.
+// serve answers at once when the caller has another snapshot, else when there is another or the wait is over. A
+// caller tells what it has by its text's tag, or, in older versions, by its generation.
 func (b *board) serve(w http.ResponseWriter, r *http.Request) {
 	tag := r.Header.Get("If-None-Match")
 	generation, _ := strconv.ParseUint(r.URL.Query().Get("generation"), 10, 64)
 	wait, _ := time.ParseDuration(r.URL.Query().Get("wait"))
 	deadline := time.NewTimer(min(wait, longestPoll))
 	defer deadline.Stop()
+
 	for over := false; ; {
 		now, err := b.look()
 		if err != nil {
 			fail(w, http.StatusInternalServerError, err)
 			return
 		}
+
 		same := now.tag == tag || tag == "" && now.generation == generation
 		if !same || !now.quorum || over {
 			now.send(w, tag)
 			return
 		}
+
 		select {
 		case <-now.changed:
 		case <-deadline.C:
@@ -86,11 +101,14 @@ func (b *board) serve(w http.ResponseWriter, r *http.Request) {
 
 func (n notice) send(w http.ResponseWriter, tag string) {
 	w.Header().Set("ETag", n.tag)
+
 	if n.tag == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
+
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(n.text)))
+
 	_, _ = w.Write(n.text) // the caller went away: nobody is left to tell
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// Limits on what a node may say. A certificate entitles to speak, not to fill the store or to write configuration lines.
+// Limits on what a node may say. A certificate entitles to speak, not to fill the store or to write
+// configuration lines.
 const (
 	maxBody   = 64 << 10 // a report with all its facts is under 4 KiB
 	maxAnswer = 4 << 20  // a snapshot of a hundred nodes is under 1 MiB
@@ -53,16 +54,19 @@ type news struct{}
 // beats are heartbeats that the sender, a member, got: names and incarnations.
 type beats map[string]int
 
-// read reads one JSON object and nothing after it, and checks it. A key that this version does not know is from a newer
-// one and is passed over.
+// read reads one JSON object and nothing after it, and checks it. A key that this version does not know is from
+// a newer one and is passed over.
 func read(from io.Reader, body any) error {
 	decoder := json.NewDecoder(from)
+
 	if err := decoder.Decode(body); err != nil {
 		return err
 	}
+
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the first object")
 	}
+
 	switch body := body.(type) {
 	case *peerset.Join:
 		return checkJoin(*body)
@@ -81,6 +85,7 @@ func read(from io.Reader, body any) error {
 	case *news, *beats:
 		return nil
 	}
+
 	return fmt.Errorf("no check for %T", body)
 }
 
@@ -92,6 +97,7 @@ func checkJoin(join peerset.Join) error {
 	if join.Kind != peerset.KindMember && join.Kind != peerset.KindClient {
 		return fmt.Errorf("kind: must be member or client, got %q", join.Kind)
 	}
+
 	return nil
 }
 
@@ -99,16 +105,20 @@ func checkReport(report peerset.Report) error {
 	if len(report.Facts) > maxFacts {
 		return fmt.Errorf("facts: must be at most %d, got %d", maxFacts, len(report.Facts))
 	}
+
 	size := 0
+
 	for name, value := range report.Facts {
 		size += len(name) + len(value)
 	}
+
 	if size > factBytes {
 		return fmt.Errorf("facts: must be at most %d bytes, got %d", factBytes, size)
 	}
 	if report.State == "" {
 		return nil // a node that has just joined has no state yet
 	}
+
 	return checkName("state", report.State)
 }
 
@@ -116,11 +126,13 @@ func checkNote(note peerset.Note) error {
 	if len(note.Text) > maxReason {
 		return fmt.Errorf("text: must be at most %d bytes, got %d", maxReason, len(note.Text))
 	}
+
 	for _, r := range note.Text {
 		if !unicode.IsPrint(r) {
 			return fmt.Errorf("text: must be printable, got %q", note.Text)
 		}
 	}
+
 	return checkName("kind", note.Kind)
 }
 
@@ -128,6 +140,7 @@ func (r holdRequest) check() error {
 	if r.TTL < shortest || r.TTL > longest {
 		return fmt.Errorf("ttl: must be from %s to %s, got %s", shortest, longest, r.TTL)
 	}
+
 	return checkName("lease", r.Lease)
 }
 
@@ -135,6 +148,7 @@ func (r seizeRequest) check() error {
 	if len(r.Reason) > maxReason {
 		return fmt.Errorf("reason: must be at most %d bytes, got %d", maxReason, len(r.Reason))
 	}
+
 	return checkName("lease", r.Lease)
 }
 
@@ -145,6 +159,7 @@ func (r putRequest) check() error {
 	if len(r.Value) > maxValue {
 		return fmt.Errorf("value: must be at most %d bytes, got %d", maxValue, len(r.Value))
 	}
+
 	return checkName("fence.name", r.Fence.Name)
 }
 
@@ -152,10 +167,12 @@ func checkName(path, name string) error {
 	if name == "" || len(name) > maxName {
 		return fmt.Errorf("%s: must have 1 to %d bytes, got %d", path, maxName, len(name))
 	}
+
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
 			return fmt.Errorf("%s: must be printable, got %q", path, name)
 		}
 	}
+
 	return nil
 }

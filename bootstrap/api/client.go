@@ -23,7 +23,8 @@ import (
 
 const (
 	callTimeout = 4 * time.Second
-	// idleConnection is how long a connection waits for the next call. Members wait longer: the caller is the one that ends it.
+	// idleConnection is how long a connection waits for the next call. Members wait longer: the caller is the
+	// one that ends it.
 	idleConnection = time.Minute
 	pollPause      = 100 * time.Millisecond // however much changes, a watcher reads it ten times a second at most
 )
@@ -43,19 +44,40 @@ func NewClient(config *tls.Config, from string, port int, members []string) *Cli
 	config = config.Clone()
 	config.ClientCAs = nil
 	dialer := &net.Dialer{Timeout: time.Second}
+
 	if own := net.ParseIP(from); own != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: own}
 	}
-	transport := &http.Transport{TLSClientConfig: config, DialContext: dialer.DialContext, IdleConnTimeout: idleConnection, TLSHandshakeTimeout: 2 * time.Second}
-	return &Client{http: &http.Client{Transport: transport}, port: port, own: from, members: slices.Clone(members)}
+
+	transport := &http.Transport{
+		TLSClientConfig:     config,
+		DialContext:         dialer.DialContext,
+		IdleConnTimeout:     idleConnection,
+		TLSHandshakeTimeout: 2 * time.Second,
+	}
+
+	return &Client{
+		http:    &http.Client{Transport: transport},
+		port:    port,
+		own:     from,
+		members: slices.Clone(members),
+	}
 }
 
-// SetMembers replaces the members' addresses. A node on its way into consensus is among them, and does not ask itself.
+// SetMembers replaces the members' addresses. A node on its way into consensus is among them, and does not ask
+// itself.
 func (c *Client) SetMembers(members []string) {
-	members = slices.DeleteFunc(slices.Clone(members), func(member string) bool { return member == c.own })
+	members = slices.DeleteFunc(slices.Clone(members), func(member string) bool {
+		return member == c.own
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(members) > 0 && !slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(slices.Values(c.members))) {
+
+	if len(members) > 0 &&
+		!slices.Equal(
+			slices.Sorted(slices.Values(members)),
+			slices.Sorted(slices.Values(c.members)),
+		) {
 		c.members = members
 	}
 }
@@ -71,7 +93,12 @@ func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 func (c *Client) News(ctx context.Context, member string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, "/v1/news"), strings.NewReader("{}"))
+
+	request, err := http.NewRequestWithContext(ctx,
+		http.MethodPost,
+		c.url(member, "/v1/news"),
+		strings.NewReader("{}"),
+	)
 	if err == nil {
 		_ = c.do(request, &struct{}{})
 	}
@@ -81,14 +108,21 @@ func (c *Client) News(ctx context.Context, member string) {
 func (c *Client) Beats(ctx context.Context, member string, got map[string]int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+
 	data, err := json.Marshal(beats(got))
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, "/v1/beats"), bytes.NewReader(data))
+
+	request, err := http.NewRequestWithContext(ctx,
+		http.MethodPost,
+		c.url(member, "/v1/beats"),
+		bytes.NewReader(data),
+	)
 	if err != nil {
 		return err
 	}
+
 	return c.do(request, &struct{}{})
 }
 
@@ -96,11 +130,13 @@ func (c *Client) Beats(ctx context.Context, member string, got map[string]int) e
 func (c *Client) Peers(ctx context.Context, member string) (peerset.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+
 	var snapshot peerset.Snapshot
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(member, "/v1/peers"), nil)
 	if err != nil {
 		return snapshot, err
 	}
+
 	return snapshot, c.do(request, &snapshot)
 }
 
@@ -109,38 +145,51 @@ func (c *Client) call(ctx context.Context, path string, body, answer any) error 
 	if err != nil {
 		return err
 	}
+
 	return c.each(func(member string) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(member, path), bytes.NewReader(data))
+
+		request, err := http.NewRequestWithContext(ctx,
+			http.MethodPost,
+			c.url(member, path),
+			bytes.NewReader(data),
+		)
 		if err != nil {
 			return err
 		}
+
 		return c.do(request, answer)
 	})
 }
 
-// each tries the members in turn; one that answers moves to the front, a refusal ends the round. A member of an older version
-// forbids what it does not know: that is the last word when it is everybody's.
+// each tries the members in turn; one that answers moves to the front, a refusal ends the round. A member of an
+// older version forbids what it does not know: that is the last word when it is everybody's.
 func (c *Client) each(try func(member string) error) error {
 	c.mu.Lock()
 	members := slices.Clone(c.members)
 	c.mu.Unlock()
+
 	if len(members) == 0 {
 		return fmt.Errorf("%w: no member is known", peerset.ErrUnavailable)
 	}
+
 	var errs []error
+
 	for _, member := range members {
 		err := try(member)
 		if err == nil || refusal(err) {
 			c.prefer(member)
 			return err
 		}
+
 		errs = append(errs, err)
 	}
+
 	if at := slices.IndexFunc(errs, forbidden); at >= 0 {
 		return errs[at]
 	}
+
 	return fmt.Errorf("%w: %w", peerset.ErrUnavailable, errors.Join(errs...))
 }
 
@@ -148,7 +197,9 @@ func refusal(err error) bool {
 	return errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrStaleEpoch)
 }
 
-func forbidden(err error) bool { return errors.Is(err, peerset.ErrForbidden) }
+func forbidden(err error) bool {
+	return errors.Is(err, peerset.ErrForbidden)
+}
 
 func (c *Client) prefer(member string) {
 	c.mu.Lock()
@@ -177,11 +228,13 @@ func (c *Client) fetch(request *http.Request, answer any) (string, error) {
 		return "", err
 	}
 	defer response.Body.Close()
+
 	if response.StatusCode == http.StatusNotModified {
 		return "", errSame
 	}
 	// A connection is used again only when its answer was read to the end.
 	defer io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
+
 	return response.Header.Get("ETag"), readAnswer(request, response, answer)
 }
 
@@ -190,13 +243,17 @@ func readAnswer(request *http.Request, response *http.Response, answer any) erro
 	if response.StatusCode == http.StatusOK {
 		return body.Decode(answer)
 	}
+
 	var said failure
+
 	if err := body.Decode(&said); err != nil {
 		return fmt.Errorf("%s: %s", request.URL.Host, response.Status)
 	}
+
 	if sentinel, ok := kinds[said.Kind]; ok {
 		return fmt.Errorf("%s: %w (%s)", request.URL.Host, sentinel, said.Message)
 	}
+
 	return fmt.Errorf("%s: %s", request.URL.Host, said.Message)
 }
 
@@ -213,8 +270,15 @@ type Watcher struct {
 
 // Watch follows the peer set by long poll until ctx ends.
 func Watch(ctx context.Context, client *Client, first peerset.Snapshot, log *slog.Logger) *Watcher {
-	w := &Watcher{client: client, log: log, snapshot: first, changed: make(chan struct{})}
+	w := &Watcher{
+		client:   client,
+		log:      log,
+		snapshot: first,
+		changed:  make(chan struct{}),
+	}
+
 	go w.run(ctx)
+
 	return w
 }
 
@@ -226,6 +290,7 @@ func (w *Watcher) run(ctx context.Context) {
 			w.snapshot.Quorum = false
 			w.mu.Unlock()
 		}
+
 		select {
 		case <-ctx.Done():
 		case <-time.After(pollPause):
@@ -239,30 +304,47 @@ func (w *Watcher) poll(ctx context.Context) error {
 	if !w.snapshot.Quorum {
 		generation, tag = 0, "" // what is only remembered is to be confirmed at once
 	}
+
 	w.mu.Unlock()
-	query := url.Values{"generation": {strconv.FormatUint(generation, 10)}, "wait": {"10s"}}
+
+	query := url.Values{
+		"generation": {strconv.FormatUint(generation, 10)},
+		"wait":       {"10s"},
+	}
+
 	return w.client.each(func(member string) error {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+callTimeout)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.client.url(member, "/v1/peers?"+query.Encode()), nil)
+
+		request, err := http.NewRequestWithContext(ctx,
+			http.MethodGet,
+			w.client.url(member, "/v1/peers?"+query.Encode()),
+			nil,
+		)
 		if err != nil {
 			return err
 		}
+
 		if tag != "" {
 			request.Header.Set("If-None-Match", tag)
 		}
+
 		var next peerset.Snapshot
 		fresh, err := w.client.fetch(request, &next)
 		if errors.Is(err, errSame) {
 			return nil
 		}
+
 		if err != nil {
 			return err
 		}
+
 		if !next.Quorum {
 			return fmt.Errorf("%s: %w: it has no quorum itself", member, peerset.ErrUnavailable)
 		}
+
 		w.publish(next, fresh)
+
 		return nil
 	})
 }
@@ -271,21 +353,28 @@ func (w *Watcher) publish(next peerset.Snapshot, tag string) {
 	if next.Founded == "" {
 		return // a member that has not caught up yet knows less than we do
 	}
+
 	var members []string
+
 	for _, peer := range next.Peers {
 		if peer.Kind == peerset.KindMember {
 			members = append(members, peer.Address)
 		}
 	}
+
 	w.client.SetMembers(members)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	lags := next.Era() < w.snapshot.Era() || next.Era() == w.snapshot.Era() && next.Generation < w.snapshot.Generation
+
+	lags := next.Era() < w.snapshot.Era() ||
+		next.Era() == w.snapshot.Era() && next.Generation < w.snapshot.Generation
 	if next.Founded == w.snapshot.Founded && lags {
 		return // a member that lags behind
 	}
+
 	w.snapshot, w.tag = next, tag
 	close(w.changed)
+
 	w.changed = make(chan struct{})
 }
 
@@ -318,7 +407,12 @@ func (w *Watcher) Hold(ctx context.Context, lease string, ttl time.Duration) (pe
 // Seize takes the writer lease at once, as it was seen.
 func (w *Watcher) Seize(ctx context.Context, seen peerset.Lease, reason string) (peerset.Lease, error) {
 	var answer peerset.Lease
-	err := w.client.call(ctx, "/v1/seize", seizeRequest{seen.Name, seen.Epoch, reason}, &answer)
+	err := w.client.call(ctx, "/v1/seize", seizeRequest{
+		Lease:  seen.Name,
+		Epoch:  seen.Epoch,
+		Reason: reason,
+	}, &answer)
+
 	return answer, err
 }
 
@@ -340,16 +434,28 @@ func (w *Watcher) Note(ctx context.Context, note peerset.Note) error {
 // Events returns the newest of the events after an id, at most limit of them, in order.
 func (w *Watcher) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
 	var events []peerset.Event
-	query := url.Values{"after": {strconv.FormatInt(after, 10)}, "n": {strconv.Itoa(limit)}}
+
+	query := url.Values{
+		"after": {strconv.FormatInt(after, 10)},
+		"n":     {strconv.Itoa(limit)},
+	}
+
 	err := w.client.each(func(member string) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.client.url(member, "/v1/events?"+query.Encode()), nil)
+
+		request, err := http.NewRequestWithContext(ctx,
+			http.MethodGet,
+			w.client.url(member, "/v1/events?"+query.Encode()),
+			nil,
+		)
 		if err != nil {
 			return err
 		}
+
 		return w.client.do(request, &events)
 	})
+
 	return events, err
 }
 

@@ -11,19 +11,32 @@ import (
 
 // certificateReasons name what is wrong with a certificate.
 var certificateReasons = map[error]string{
-	pki.ErrNoCertificate: peerset.ReasonNoCertificate, pki.ErrExpired: peerset.ReasonExpired, pki.ErrUntrusted: peerset.ReasonUntrusted,
-	pki.ErrOtherStack: peerset.ReasonOtherStack, pki.ErrNoNode: peerset.ReasonNoNode, peerset.ErrForbidden: peerset.ReasonForbidden,
+	pki.ErrNoCertificate: peerset.ReasonNoCertificate,
+	pki.ErrExpired:       peerset.ReasonExpired,
+	pki.ErrUntrusted:     peerset.ReasonUntrusted,
+	pki.ErrOtherStack:    peerset.ReasonOtherStack,
+	pki.ErrNoNode:        peerset.ReasonNoNode,
+	peerset.ErrForbidden: peerset.ReasonForbidden,
 }
 
 // StrangerAt tells refused of each connection to a door that pki.Guard refuses.
 func StrangerAt(door string, refused func(peerset.Refusal)) func(net.Addr, pki.Name, error) {
 	return func(from net.Addr, name pki.Name, err error) {
-		refusal := peerset.Refusal{From: from.String(), Node: name.Node, Role: name.Role, Tried: "connect to " + door, Reason: peerset.ReasonUntrusted, Err: err}
+		refusal := peerset.Refusal{
+			From:   from.String(),
+			Node:   name.Node,
+			Role:   name.Role,
+			Tried:  "connect to " + door,
+			Reason: peerset.ReasonUntrusted,
+			Err:    err,
+		}
+
 		for sentinel, reason := range certificateReasons {
 			if errors.Is(err, sentinel) {
 				refusal.Reason = reason
 			}
 		}
+
 		refused(refusal)
 	}
 }
@@ -38,11 +51,19 @@ func reasonOf(err error) (string, bool) {
 	case errors.Is(err, peerset.ErrStaleEpoch):
 		return peerset.ReasonStaleEpoch, true
 	}
+
 	return "", false
 }
 
 func (s Server) refuse(who caller, tried, reason string, err error) {
-	s.Refused(peerset.Refusal{From: who.from, Node: who.Name, Role: who.Role, Tried: tried, Reason: reason, Err: err})
+	s.Refused(peerset.Refusal{
+		From:   who.from,
+		Node:   who.Name,
+		Role:   who.Role,
+		Tried:  tried,
+		Reason: reason,
+		Err:    err,
+	})
 }
 
 // handshakes reads what net/http says of handshakes that failed. Those that pki.Guard told of are not told again, and
@@ -53,14 +74,24 @@ func (h handshakes) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	said, isHandshake := strings.CutPrefix(text, "http: TLS handshake error from ")
 	from, why, _ := strings.Cut(said, ": ")
-	told := strings.Contains(why, pki.ErrStranger.Error()) || strings.Contains(why, peerset.ErrForbidden.Error())
+	told := strings.Contains(why, pki.ErrStranger.Error()) ||
+		strings.Contains(why, peerset.ErrForbidden.Error())
 	reason, refused := peerset.ReasonOfHandshake(why)
+
 	switch {
 	case told:
+
 	case isHandshake && refused:
-		h.server.Refused(peerset.Refusal{From: from, Tried: "connect to the agents' API", Reason: reason, Err: errors.New(why)})
+		h.server.Refused(peerset.Refusal{
+			From:   from,
+			Tried:  "connect to the agents' API",
+			Reason: reason,
+			Err:    errors.New(why),
+		})
+
 	default:
 		h.server.Log.Debug("agents' API", "says", text)
 	}
+
 	return len(line), nil
 }

@@ -29,7 +29,13 @@ type moving struct {
 func (m *moving) Snapshot() peerset.Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return peerset.Snapshot{Founded: "f", Quorum: true, Generation: m.generation, Settings: map[string]string{"long": strings.Repeat("x", 100<<10)}}
+
+	return peerset.Snapshot{
+		Founded:    "f",
+		Quorum:     true,
+		Generation: m.generation,
+		Settings:   map[string]string{"long": strings.Repeat("x", 100<<10)},
+	}
 }
 
 func (m *moving) Changed() <-chan struct{} {
@@ -41,8 +47,10 @@ func (m *moving) Changed() <-chan struct{} {
 func (m *moving) change() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+
 	m.generation++
 	close(m.changed)
+
 	m.changed = make(chan struct{})
 }
 
@@ -56,37 +64,85 @@ func (c *counting) Accept() (net.Conn, error) {
 	if err == nil {
 		c.accepted.Add(1)
 	}
+
 	return connection, err
 }
 
 func TestAWatcherKeepsItsConnection(t *testing.T) {
 	ca, err := pki.NewCA("bench")
 	require.NoError(t, err)
-	member, err := ca.Issue(pki.Name{Stack: "bench", Role: "db", Node: "db-1", Incarnation: 1, Kind: peerset.KindMember})
+
+	member, err := ca.Issue(pki.Name{
+		Stack:       "bench",
+		Role:        "db",
+		Node:        "db-1",
+		Incarnation: 1,
+		Kind:        peerset.KindMember,
+	})
 	require.NoError(t, err)
-	client, err := ca.Issue(pki.Name{Stack: "bench", Role: "web", Node: "web-1", Incarnation: 1, Kind: peerset.KindClient})
+
+	client, err := ca.Issue(pki.Name{
+		Stack:       "bench",
+		Role:        "web",
+		Node:        "web-1",
+		Incarnation: 1,
+		Kind:        peerset.KindClient,
+	})
 	require.NoError(t, err)
+
 	serves, err := pki.PeerTLS(ca.Certificate, member, "bench")
 	require.NoError(t, err)
+
 	asks, err := pki.PeerTLS(ca.Certificate, client, "bench")
 	require.NoError(t, err)
+
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+
 	listener := &counting{Listener: plain}
-	set := &moving{registry: registry{t: t}, generation: 1, changed: make(chan struct{})}
+
+	set := &moving{
+		registry:   registry{t: t},
+		generation: 1,
+		changed:    make(chan struct{}),
+	}
+
 	go func() {
-		_ = api.Server{Registry: set, Log: slog.New(slog.DiscardHandler)}.Serve(t.Context(), listener, serves)
+		_ = api.Server{
+			Registry: set,
+			Log:      slog.New(slog.DiscardHandler),
+		}.Serve(
+			t.Context(),
+			listener,
+			serves,
+		)
 	}()
 
 	_, port, err := net.SplitHostPort(plain.Addr().String())
 	require.NoError(t, err)
+
 	number, err := strconv.Atoi(port)
 	require.NoError(t, err)
-	watcher := api.Watch(t.Context(), api.NewClient(asks, "127.0.0.1", number, []string{"127.0.0.1"}), peerset.Snapshot{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+
+	watcher := api.Watch(
+		t.Context(),
+		api.NewClient(asks, "127.0.0.1", number, []string{"127.0.0.1"}),
+		peerset.Snapshot{},
+		slog.New(slog.NewTextHandler(t.Output(), nil)),
+	)
+
 	for range 5 {
 		set.change()
 		want := set.Snapshot().Generation
-		require.Eventually(t, func() bool { return watcher.Snapshot().Generation == want }, 5*time.Second, time.Millisecond, fmt.Sprint(want))
+		require.Eventually(t,
+			func() bool {
+				return watcher.Snapshot().Generation == want
+			},
+			5*time.Second,
+			time.Millisecond,
+			fmt.Sprint(want),
+		)
 	}
+
 	require.EqualValues(t, 1, listener.accepted.Load(), "connections")
 }

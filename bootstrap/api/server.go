@@ -28,7 +28,12 @@ type failure struct {
 }
 
 // kinds name the errors that a caller must tell apart.
-var kinds = map[string]error{"stale-epoch": peerset.ErrStaleEpoch, "evicted": peerset.ErrEvicted, "forbidden": peerset.ErrForbidden, "unavailable": peerset.ErrUnavailable}
+var kinds = map[string]error{
+	"stale-epoch": peerset.ErrStaleEpoch,
+	"evicted":     peerset.ErrEvicted,
+	"forbidden":   peerset.ErrForbidden,
+	"unavailable": peerset.ErrUnavailable,
+}
 
 // Server is the agents' API of a member.
 type Server struct {
@@ -45,11 +50,14 @@ func (s Server) Serve(ctx context.Context, listener net.Listener, config *tls.Co
 		ErrorLog:     log.New(handshakes{s}, "", 0),
 		BaseContext:  func(net.Listener) context.Context { return ctx },
 	}
+
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
+
 	if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the agents' API: %w", err)
 	}
+
 	return nil
 }
 
@@ -64,46 +72,73 @@ type caller struct {
 func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/peers", (&board{registry: s.Registry}).serve)
+
 	handle(mux, s, "POST /v1/join", func(ctx context.Context, who caller, join peerset.Join) (any, error) {
 		if err := who.mayJoin(join); err != nil {
 			return nil, err
 		}
+
 		return s.Registry.Admit(ctx, join)
 	})
+
 	handle(mux, s, "POST /v1/report", func(ctx context.Context, who caller, report peerset.Report) (any, error) {
 		return struct{}{}, s.Registry.Report(ctx, who.Identity, report)
 	})
+
 	handle(mux, s, "POST /v1/hold", func(ctx context.Context, who caller, request holdRequest) (any, error) {
 		lease, held, err := s.Registry.Hold(ctx, who.Identity, request.Lease, request.TTL)
 		return holdAnswer{lease, held}, err
 	})
+
 	handle(mux, s, "POST /v1/seize", func(ctx context.Context, who caller, request seizeRequest) (any, error) {
-		return s.Registry.Seize(ctx, who.Identity, peerset.Lease{Name: request.Lease, Epoch: request.Epoch}, request.Reason)
+		return s.Registry.Seize(ctx,
+			who.Identity,
+			peerset.Lease{
+				Name:  request.Lease,
+				Epoch: request.Epoch,
+			},
+			request.Reason,
+		)
 	})
+
 	handle(mux, s, "POST /v1/release", func(ctx context.Context, who caller, lease peerset.Lease) (any, error) {
 		return struct{}{}, s.Registry.Release(ctx, who.Identity, lease)
 	})
+
 	handle(mux, s, "POST /v1/put", func(ctx context.Context, who caller, request putRequest) (any, error) {
-		return struct{}{}, s.Registry.Put(ctx, who.Identity, request.Key, request.Value, request.Fence)
+		return struct{}{}, s.Registry.Put(ctx,
+			who.Identity,
+			request.Key,
+			request.Value,
+			request.Fence,
+		)
 	})
+
 	handle(mux, s, "POST /v1/event", func(ctx context.Context, who caller, note peerset.Note) (any, error) {
 		return struct{}{}, s.Registry.Note(ctx, who.Identity, note)
 	})
 	mux.HandleFunc("GET /v1/events", s.events)
+
 	handle(mux, s, "POST /v1/news", func(_ context.Context, who caller, _ news) (any, error) {
 		if err := peerset.MemberOnly(who.kind, who.Role); err != nil {
 			return nil, err
 		}
+
 		s.Registry.Refresh()
+
 		return struct{}{}, nil
 	})
+
 	handle(mux, s, "POST /v1/beats", func(_ context.Context, who caller, body beats) (any, error) {
 		if err := peerset.MemberOnly(who.kind, who.Role); err != nil {
 			return nil, err
 		}
+
 		s.Registry.Heard(body)
+
 		return struct{}{}, nil
 	})
+
 	return mux
 }
 
@@ -115,6 +150,7 @@ func (s Server) events(w http.ResponseWriter, r *http.Request) {
 		fail(w, statusOf(err), err)
 		return
 	}
+
 	write(w, http.StatusOK, events)
 }
 
@@ -125,6 +161,7 @@ func EventsQuery(query url.Values) (after int64, limit int) {
 	if err != nil || limit < 0 || limit > peerset.MaxEvents {
 		limit = peerset.MaxEvents
 	}
+
 	return after, limit
 }
 
@@ -133,17 +170,36 @@ func (c caller) mayJoin(join peerset.Join) error {
 	if join.Identity != c.Identity {
 		return fmt.Errorf("join as %s: %w: it names %s", join.Name, peerset.ErrForbidden, c.Name)
 	}
+
 	if !peerset.MayBe(join.Kind, c.kind, c.Role) {
-		return fmt.Errorf("join as a %s: %w: it is for a %s of role %s", join.Kind, peerset.ErrForbidden, cmp.Or(c.kind, peerset.KindClient), c.Role)
+		return fmt.Errorf(
+			"join as a %s: %w: it is for a %s of role %s",
+			join.Kind,
+			peerset.ErrForbidden,
+			cmp.Or(c.kind, peerset.KindClient),
+			c.Role,
+		)
 	}
+
 	from, err := netip.ParseAddrPort(c.from)
 	if address := netip.MustParseAddr(join.Address); err != nil || from.Addr().Unmap() != address.Unmap() {
-		return fmt.Errorf("join at %s: %w: the request comes from %s", join.Address, peerset.ErrForbidden, c.from)
+		return fmt.Errorf(
+			"join at %s: %w: the request comes from %s",
+			join.Address,
+			peerset.ErrForbidden,
+			c.from,
+		)
 	}
+
 	return nil
 }
 
-func handle[Body any](mux *http.ServeMux, s Server, pattern string, do func(context.Context, caller, Body) (any, error)) {
+func handle[Body any](
+	mux *http.ServeMux,
+	s Server,
+	pattern string,
+	do func(context.Context, caller, Body) (any, error),
+) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		who, err := identity(r)
 		if err != nil {
@@ -151,12 +207,15 @@ func handle[Body any](mux *http.ServeMux, s Server, pattern string, do func(cont
 			fail(w, http.StatusForbidden, err)
 			return
 		}
+
 		var body Body
+
 		if err := read(http.MaxBytesReader(w, r.Body, maxBody), &body); err != nil {
 			s.refuse(who, pattern, peerset.ReasonUnreadable, err)
 			fail(w, http.StatusBadRequest, fmt.Errorf("read body: %w", err))
 			return
 		}
+
 		answer, err := do(r.Context(), who, body)
 		if err != nil {
 			if reason, refused := reasonOf(err); refused {
@@ -164,9 +223,12 @@ func handle[Body any](mux *http.ServeMux, s Server, pattern string, do func(cont
 			} else {
 				s.Log.Debug("request not served", "request", pattern, "node", who.Name, "err", err)
 			}
+
 			fail(w, statusOf(err), err)
+
 			return
 		}
+
 		write(w, http.StatusOK, answer)
 	})
 }
@@ -176,11 +238,18 @@ func identity(r *http.Request) (caller, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return who, peerset.ErrForbidden
 	}
+
 	name, err := pki.NameOf(r.TLS.PeerCertificates[0])
 	if err != nil {
 		return who, err
 	}
-	who.Identity, who.kind = peerset.Identity{Name: name.Node, Role: name.Role, Incarnation: name.Incarnation}, name.Kind
+
+	who.Identity, who.kind = peerset.Identity{
+		Name:        name.Node,
+		Role:        name.Role,
+		Incarnation: name.Incarnation,
+	}, name.Kind
+
 	return who, nil
 }
 
@@ -196,12 +265,17 @@ func statusOf(err error) int {
 }
 
 func fail(w http.ResponseWriter, status int, err error) {
-	answer := failure{Kind: "other", Message: err.Error()}
+	answer := failure{
+		Kind:    "other",
+		Message: err.Error(),
+	}
+
 	for kind, sentinel := range kinds {
 		if errors.Is(err, sentinel) {
 			answer.Kind = kind
 		}
 	}
+
 	write(w, status, answer)
 }
 

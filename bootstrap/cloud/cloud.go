@@ -1,6 +1,6 @@
-// Package cloud owns what a node asks of DigitalOcean itself: three calls of the API about one reserved IP, one that a token
-// for them must not answer, and what the metadata service says of the address. godo is not used: it is 2.3 MB in a program
-// that is in every image. It must not know why an address moves, or when.
+// Package cloud owns what a node asks of DigitalOcean itself: three calls of the API about one reserved IP, one
+// that a token for them must not answer, and what the metadata service says of the address. godo is not used:
+// it is 2.3 MB in a program that is in every image. It must not know why an address moves, or when.
 package cloud
 
 import (
@@ -27,7 +27,8 @@ var (
 	ErrRefused = errors.New("DigitalOcean refuses the token")
 	// ErrMissing means that the account has no such address, or the address no such action.
 	ErrMissing = errors.New("DigitalOcean knows no such thing")
-	// ErrBusy means that the same call may succeed later: another event is pending, too many requests, or trouble at DigitalOcean's.
+	// ErrBusy means that the same call may succeed later: another event is pending, too many requests, or
+	// trouble at DigitalOcean's.
 	ErrBusy = errors.New("DigitalOcean is busy")
 )
 
@@ -39,11 +40,17 @@ type Failure struct {
 	After   time.Duration // when to ask again, as the answer says; 0 when it does not
 }
 
-func (f *Failure) Error() string { return fmt.Sprintf("%s: %d %s", f.What, f.Status, f.Message) }
+func (f *Failure) Error() string {
+	return fmt.Sprintf("%s: %d %s", f.What, f.Status, f.Message)
+}
 
 // Unwrap is the kind of failure.
 func (f *Failure) Unwrap() error {
-	pending := f.Status == http.StatusUnprocessableEntity && strings.Contains(f.Message, "pending event")
+	pending := f.Status == http.StatusUnprocessableEntity && strings.Contains(
+		f.Message,
+		"pending event",
+	)
+
 	switch {
 	case f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden:
 		return ErrRefused
@@ -52,6 +59,7 @@ func (f *Failure) Unwrap() error {
 	case pending || f.Status == http.StatusTooManyRequests || f.Status >= http.StatusInternalServerError:
 		return ErrBusy
 	}
+
 	return nil
 }
 
@@ -76,7 +84,8 @@ type Client struct {
 	HTTP     *http.Client // nil means one of its own
 }
 
-// Holder is the number of the Droplet that the address is assigned to, 0 for none, and whether a change of it is under way.
+// Holder is the number of the Droplet that the address is assigned to, 0 for none, and whether a change of it
+// is under way.
 func (c Client) Holder(ctx context.Context) (droplet int, locked bool, err error) {
 	var answer struct {
 		ReservedIP struct {
@@ -86,10 +95,12 @@ func (c Client) Holder(ctx context.Context) (droplet int, locked bool, err error
 			Locked bool `json:"locked"`
 		} `json:"reserved_ip"`
 	}
+
 	err = c.call(ctx, "get reserved IP "+c.Address, http.MethodGet, c.path(), nil, &answer)
 	if err == nil && answer.ReservedIP.Droplet != nil {
 		droplet = answer.ReservedIP.Droplet.ID
 	}
+
 	return droplet, answer.ReservedIP.Locked, err
 }
 
@@ -97,28 +108,46 @@ func (c Client) Holder(ctx context.Context) (droplet int, locked bool, err error
 func (c Client) Assign(ctx context.Context, droplet int) (Action, error) {
 	var answer struct{ Action Action }
 	body := map[string]any{"type": "assign", "droplet_id": droplet}
-	err := c.call(ctx, fmt.Sprintf("assign reserved IP %s to Droplet %d", c.Address, droplet), http.MethodPost, c.path("actions"), body, &answer)
+	err := c.call(ctx,
+		fmt.Sprintf("assign reserved IP %s to Droplet %d", c.Address, droplet),
+		http.MethodPost,
+		c.path("actions"),
+		body,
+		&answer,
+	)
+
 	return answer.Action, err
 }
 
 // Follow reads how far a change is.
 func (c Client) Follow(ctx context.Context, id int) (Action, error) {
 	var answer struct{ Action Action }
-	return answer.Action, c.call(ctx, fmt.Sprintf("get action %d of reserved IP %s", id, c.Address), http.MethodGet, c.path("actions", strconv.Itoa(id)), nil, &answer)
+	return answer.Action, c.call(ctx,
+		fmt.Sprintf("get action %d of reserved IP %s", id, c.Address),
+		http.MethodGet,
+		c.path("actions", strconv.Itoa(id)),
+		nil,
+		&answer,
+	)
 }
 
-// Broad tells whether the token can do more than it is for: it reads the account, which "reserved_ip:update" and the reads
-// that come with it do not. A token with other rights but without that one is not found out.
+// Broad tells whether the token can do more than it is for: it reads the account, which "reserved_ip:update"
+// and the reads that come with it do not. A token with other rights but without that one is not found out.
 func (c Client) Broad(ctx context.Context) (bool, error) {
 	err := c.call(ctx, "read the account", http.MethodGet, "/v2/account", nil, nil)
-	if failure := new(Failure); errors.As(err, &failure) && (failure.Status == http.StatusForbidden || failure.Status == http.StatusNotFound) {
+	if failure := new(Failure); errors.As(err, &failure) &&
+		(failure.Status == http.StatusForbidden || failure.Status == http.StatusNotFound) {
 		return false, nil
 	}
+
 	return err == nil, err
 }
 
 func (c Client) path(parts ...string) string {
-	return "/v2/reserved_ips/" + url.PathEscape(c.Address) + strings.Join(append([]string{""}, parts...), "/")
+	return "/v2/reserved_ips/" + url.PathEscape(c.Address) + strings.Join(
+		append([]string{""}, parts...),
+		"/",
+	)
 }
 
 // largest bounds an answer: it holds a whole Droplet.
@@ -131,37 +160,51 @@ func (c Client) call(ctx context.Context, what, method, path string, body, answe
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+
 		text = bytes.NewReader(data)
 	}
+
 	endpoint := c.Endpoint
 	if endpoint == "" {
 		endpoint = DefaultEndpoint
 	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(endpoint, "/")+path, text)
+
+	request, err := http.NewRequestWithContext(ctx,
+		method,
+		strings.TrimSuffix(endpoint, "/")+path,
+		text,
+	)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	request.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", c.Agent)
+
 	response, err := c.client().Do(request)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer response.Body.Close()
+
 	data, err := io.ReadAll(io.LimitReader(response.Body, largest))
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return failed(what, response, data)
 	}
+
 	if answer == nil {
 		return nil
 	}
+
 	if err := json.Unmarshal(data, answer); err != nil {
 		return fmt.Errorf("%s: read the answer: %w", what, err)
 	}
+
 	return nil
 }
 
@@ -170,9 +213,12 @@ func (c Client) client() *http.Client {
 	if c.HTTP != nil {
 		return c.HTTP
 	}
+
 	return &http.Client{
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 }
 
@@ -180,13 +226,20 @@ func (c Client) client() *http.Client {
 const longestAfter = time.Hour
 
 func failed(what string, response *http.Response, data []byte) error {
-	failure := &Failure{What: what, Status: response.StatusCode, Message: http.StatusText(response.StatusCode)}
+	failure := &Failure{
+		What:    what,
+		Status:  response.StatusCode,
+		Message: http.StatusText(response.StatusCode),
+	}
+
 	var said struct{ Message string }
 	if json.Unmarshal(data, &said) == nil && said.Message != "" {
 		failure.Message = said.Message
 	}
+
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		failure.After = min(time.Duration(seconds)*time.Second, longestAfter)
 	}
+
 	return failure
 }

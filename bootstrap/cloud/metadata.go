@@ -14,8 +14,14 @@ const MetadataURL = "http://169.254.169.254"
 
 // metadataClient keeps its connection: who holds the address asks twice a second.
 var metadataClient = &http.Client{
-	Transport:     &http.Transport{Proxy: nil, MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Transport: &http.Transport{
+		Proxy:           nil,
+		MaxIdleConns:    1,
+		IdleConnTimeout: 10 * time.Second,
+	},
+	CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	},
 }
 
 // Metadata is what the metadata service says of this Droplet's reserved IP.
@@ -29,6 +35,7 @@ func (m Metadata) Active(ctx context.Context) (string, error) {
 	if err != nil || active != "true" {
 		return "", err
 	}
+
 	return m.read(ctx, "ip_address")
 }
 
@@ -37,24 +44,34 @@ func (m Metadata) read(ctx context.Context, name string) (string, error) {
 	if url == "" {
 		url = MetadataURL
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metadata/v1/reserved_ip/ipv4/"+name, nil)
+
+	request, err := http.NewRequestWithContext(ctx,
+		http.MethodGet,
+		url+"/metadata/v1/reserved_ip/ipv4/"+name,
+		nil,
+	)
 	if err != nil {
 		return "", err
 	}
+
 	response, err := metadataClient.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("ask metadata service: %w", err)
 	}
 	defer response.Body.Close()
+
 	if response.StatusCode == http.StatusNotFound {
 		return "", nil
 	}
+
 	if response.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("ask metadata service: %s", response.Status)
 	}
+
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
 	if err != nil {
 		return "", fmt.Errorf("ask metadata service: %w", err)
 	}
+
 	return strings.TrimSpace(string(text)), nil
 }

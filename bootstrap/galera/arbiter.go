@@ -12,8 +12,8 @@ import (
 // StateVoting is an arbitrator whose vote the database nodes count.
 const StateVoting State = "voting"
 
-// DefaultOrphaned is how long the database nodes must all be out of a primary component before the arbitrator stops: it would
-// hold on to a component of its own, and a cluster that is formed anew could not take it in.
+// DefaultOrphaned is how long the database nodes must all be out of a primary component before the arbitrator
+// stops: it would hold on to a component of its own, and a cluster that is formed anew could not take it in.
 const DefaultOrphaned = time.Second
 
 // ArbiterUnit is the arbitrator's unit.
@@ -48,6 +48,7 @@ func NewArbiter(config ArbiterConfig) *Arbiter {
 	if config.Orphaned == 0 {
 		config.Orphaned = DefaultOrphaned
 	}
+
 	return &Arbiter{ArbiterConfig: config}
 }
 
@@ -55,9 +56,11 @@ func NewArbiter(config ArbiterConfig) *Arbiter {
 func (a *Arbiter) Run(ctx context.Context) error {
 	for {
 		changed := a.Set.Changed()
+
 		if err := a.step(ctx); err != nil && ctx.Err() == nil {
 			a.Log.Warn("drive the arbitrator", "err", err)
 		}
+
 		select {
 		case <-ctx.Done():
 			return nil
@@ -78,30 +81,46 @@ func (a *Arbiter) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	snapshot := a.Set.Snapshot()
 	if !snapshot.Quorum || somePrimary(snapshot) {
 		a.orphaned = time.Time{}
 	} else if a.orphaned.IsZero() {
 		a.orphaned = time.Now()
 	}
-	move, status := Arbitrate(snapshot, process, !a.orphaned.IsZero() && time.Since(a.orphaned) >= a.Orphaned)
+
+	move, status := Arbitrate(
+		snapshot,
+		process,
+		!a.orphaned.IsZero() && time.Since(a.orphaned) >= a.Orphaned,
+	)
 	if !snapshot.Quorum && process == ProcessStarting && a.told.State == StateVoting {
 		status = a.told // nobody can say anything else of it
 	}
+
 	if a.leave.Load() {
 		move, status = depart(process)
 	}
+
 	if status.State != a.told.State || status.Reason != a.told.Reason || status.Healthy != a.told.Healthy {
-		a.Log.Info("arbitrator changes state", "from", a.told.State, "to", status.State, "reason", status.Reason)
+		a.Log.Info("arbitrator changes state",
+			"from", a.told.State,
+			"to", status.State,
+			"reason", status.Reason,
+		)
+
 		a.Report(status)
+
 		a.told = status
 	}
+
 	switch move {
 	case Join:
 		return a.Unit.Start(ctx)
 	case Stop:
 		return a.Unit.Stop(ctx)
 	}
+
 	return nil
 }
 
@@ -110,11 +129,12 @@ func depart(process Process) (Kind, Status) {
 	if process == ProcessStopped || process == ProcessFailed {
 		return Wait, Status{State: StateStopped, Reason: "drained"}
 	}
+
 	return Stop, Status{State: StateStopped, Reason: "draining"}
 }
 
-// Arbitrate is pure: garbd runs while a database node is in the primary component, and when nobody can tell. It never makes a
-// primary component, so it may always look for one.
+// Arbitrate is pure: garbd runs while a database node is in the primary component, and when nobody can tell. It
+// never makes a primary component, so it may always look for one.
 func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind, Status) {
 	down := process == ProcessStopped || process == ProcessFailed
 	switch {
@@ -127,7 +147,12 @@ func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind,
 	case !counted(snapshot):
 		return Wait, Status{State: StateJoining, Reason: "garbd runs, and no database node counts its vote yet"}
 	}
-	return Serve, Status{State: StateVoting, Healthy: true, Reason: "the database nodes count its vote"}
+
+	return Serve, Status{
+		State:   StateVoting,
+		Healthy: true,
+		Reason:  "the database nodes count its vote",
+	}
 }
 
 func somePrimary(snapshot peerset.Snapshot) bool {
@@ -136,6 +161,7 @@ func somePrimary(snapshot peerset.Snapshot) bool {
 			return true
 		}
 	}
+
 	return false
 }
 
@@ -146,5 +172,6 @@ func counted(snapshot peerset.Snapshot) bool {
 			return true
 		}
 	}
+
 	return false
 }

@@ -21,7 +21,8 @@ import (
 // Files in the data directory that tell its story.
 const (
 	pristineMark = "hornero-pristine" // left by the bake, removed before the first start
-	transferMark = "sst_in_progress"  // kept by Galera's transfer scripts while a transfer runs, dropped even when it broke
+	// kept by Galera's transfer scripts while a transfer runs, dropped even when it broke
+	transferMark = "sst_in_progress"
 	tornMark     = "hornero-transfer" // ours: from a transfer's first sight until the node is Synced
 	goneMark     = "hornero-gone"     // ours: the incarnation that is to take no part any more, and why
 	grastate     = "grastate.dat"
@@ -41,24 +42,33 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
 		return ContentTorn, Position{}, nil
 	}
+
 	if present(filepath.Join(d.Path, pristineMark)) {
 		return ContentPristine, Position{}, nil
 	}
+
 	empty, err := d.empty()
 	if err != nil {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
+
 	// Somebody removed the data, or all but the hidden and the small: what grastate.dat says of it is no evidence.
-	if empty || present(filepath.Join(d.Path, grastate)) && !present(filepath.Join(d.Path, systemSpace)) {
+	if empty || present(filepath.Join(
+		d.Path,
+		grastate,
+	)) && !present(filepath.Join(d.Path, systemSpace)) {
 		return ContentTorn, Position{}, nil
 	}
+
 	text, err := os.ReadFile(filepath.Join(d.Path, grastate))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ContentCrashed, Position{}, nil
 	}
+
 	if err != nil {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
+
 	switch position, err := ParseGrastate(string(text)); {
 	case err != nil:
 		return ContentCrashed, Position{}, nil
@@ -72,13 +82,16 @@ func (d DataDir) Inspect() (Content, Position, error) {
 }
 
 // Transferring tells whether a state transfer into the directory is under way.
-func (d DataDir) Transferring() bool { return present(filepath.Join(d.Path, transferMark)) }
+func (d DataDir) Transferring() bool {
+	return present(filepath.Join(d.Path, transferMark))
+}
 
 // Begin marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
 func (d DataDir) Begin() error {
 	if present(filepath.Join(d.Path, tornMark)) {
 		return nil
 	}
+
 	return d.write(tornMark, nil)
 }
 
@@ -89,23 +102,31 @@ func (d DataDir) write(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
+
 	changed, err := file.Write(path, data, file.Options{Mode: 0o660})
 	if err != nil {
 		return err
 	}
+
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+		if err := os.Chown(
+			path,
+			int(owner.Uid),
+			int(owner.Gid),
+		); err != nil {
 			return err
 		}
 	}
+
 	if !changed {
 		return nil
 	}
+
 	return file.Sync(d.Path) // what a mark says must outlive what is done because of it
 }
 
-// ForgetView lets the next server begin as another member of Galera's views than the last, in none of them: who was shut out is
-// not let in again, and a view that the others have left behind is none to form again.
+// ForgetView lets the next server begin as another member of Galera's views than the last, in none of them: who
+// was shut out is not let in again, and a view that the others have left behind is none to form again.
 func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
 // Settle removes the marks: the server is Synced.
@@ -115,7 +136,10 @@ func (d DataDir) Settle() error {
 
 func (d DataDir) empty() (bool, error) {
 	entries, err := os.ReadDir(d.Path)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lostAndFound })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == lostAndFound
+	})
+
 	return len(entries) == 0, err
 }
 
@@ -125,6 +149,7 @@ func readIfThere(dir, name string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
+
 	return string(text), err
 }
 
@@ -144,12 +169,17 @@ func (d DataDir) Recover(ctx context.Context) (Position, error) {
 			return position, nil
 		}
 	}
+
 	trouble := TroubleOf(said.String())
+
 	if ended := new(exec.ExitError); errors.As(err, &ended) && ctx.Err() == nil {
-		if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		if status, ok := ended.Sys().(syscall.WaitStatus); ok &&
+			status.Signaled() &&
+			status.Signal() == syscall.SIGKILL {
 			trouble = Trouble{CauseMemory, "the system killed the server"} // nobody else does
 		}
 	}
+
 	return Position{}, &RecoveryError{Trouble: trouble, Err: err}
 }
 
@@ -158,10 +188,12 @@ func (d DataDir) Wipe() error {
 	if err := d.Begin(); err != nil {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
+
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
+
 	for _, entry := range entries {
 		if entry.Name() == tornMark || entry.Name() == lostAndFound {
 			continue
@@ -170,14 +202,15 @@ func (d DataDir) Wipe() error {
 			return fmt.Errorf("wipe %s: %w", d.Path, err)
 		}
 	}
+
 	return nil
 }
 
 // errTorn refuses to vouch for what a broken transfer or a broken wipe left.
 var errTorn = errors.New("the data directory holds no whole data")
 
-// Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into grastate.dat.
-// A directory without the file begins a new history and needs none.
+// Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into
+// grastate.dat. A directory without the file begins a new history and needs none.
 func (d DataDir) Resume(position Position, bootstrap bool) error {
 	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
 		return fmt.Errorf("leave position %s: %w", position, errTorn)
@@ -185,9 +218,11 @@ func (d DataDir) Resume(position Position, bootstrap bool) error {
 	if bootstrap && !position.Named() && !present(filepath.Join(d.Path, grastate)) {
 		return nil
 	}
+
 	if err := d.write(grastate, []byte(grastateText(position, bootstrap))); err != nil {
 		return fmt.Errorf("leave position %s: %w", position, err)
 	}
+
 	return nil
 }
 
@@ -197,6 +232,7 @@ func (d DataDir) Seed() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the bake's mark: %w", err)
 	}
+
 	return strings.TrimSpace(text), nil
 }
 
@@ -216,6 +252,7 @@ func (d DataDir) remove(mark string) error {
 	if err != nil {
 		return fmt.Errorf("remove mark %s: %w", mark, err)
 	}
+
 	return nil
 }
 
@@ -227,16 +264,21 @@ func (d DataDir) Progress() (string, error) {
 		if err != nil {
 			return ignoreGone(err)
 		}
+
 		info, err := entry.Info()
 		if err != nil {
 			return ignoreGone(err)
 		}
+
 		total += info.Size()
+
 		if info.ModTime().After(latest) {
 			latest = info.ModTime()
 		}
+
 		return nil
 	})
+
 	return fmt.Sprintf("%d MiB, last change %s", total>>20, latest.UTC().Format(time.RFC3339)), err
 }
 
@@ -244,5 +286,6 @@ func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+
 	return err
 }

@@ -12,7 +12,8 @@ import (
 )
 
 func state(uuid, seqno string) string {
-	return "# GALERA saved state\nversion: 2.1\nuuid:    " + uuid + "\nseqno:   " + seqno + "\nsafe_to_bootstrap: 0\n"
+	return "# GALERA saved state\nversion: 2.1\nuuid:    " + uuid + "\nseqno:   " + seqno +
+		"\nsafe_to_bootstrap: 0\n"
 }
 
 func TestInspect(t *testing.T) {
@@ -22,26 +23,128 @@ func TestInspect(t *testing.T) {
 		content  galera.Content
 		position galera.Position
 	}{
-		{"as baked", map[string]string{"ibdata1": "", "hornero-pristine": ""}, galera.ContentPristine, galera.Position{}},
-		{"stopped cleanly", map[string]string{"ibdata1": "", "grastate.dat": state(ours, "12")}, galera.ContentKnown, galera.Position{UUID: ours, Seqno: 12}},
-		{"crashed", map[string]string{"ibdata1": "", "grastate.dat": state(ours, "-1")}, galera.ContentCrashed, galera.Position{UUID: ours, Seqno: -1}},
-		{"started, and nothing came of it", map[string]string{"ibdata1": "", "grastate.dat": state(galera.ZeroUUID, "-1")}, galera.ContentBlank, galera.Position{}},
-		{"used, and no word of Galera's", map[string]string{"ibdata1": ""}, galera.ContentCrashed, galera.Position{}},
-		{"half a line", map[string]string{"ibdata1": "", "grastate.dat": "# GALERA sav"}, galera.ContentCrashed, galera.Position{}},
-		{"cut off within the number", map[string]string{"ibdata1": "", "grastate.dat": strings.Split(state(ours, "12345"), "345")[0]}, galera.ContentCrashed, galera.Position{}},
-		{"cut off after it", map[string]string{"ibdata1": "", "grastate.dat": strings.Split(state(ours, "12"), "safe")[0]}, galera.ContentCrashed, galera.Position{}},
-		{"no identity", map[string]string{"ibdata1": "", "grastate.dat": state("12", "12")}, galera.ContentCrashed, galera.Position{}},
-		{"a transfer runs", map[string]string{"grastate.dat": state(ours, "12"), "sst_in_progress": ""}, galera.ContentTorn, galera.Position{}},
-		{"a transfer broke and Galera dropped its mark", map[string]string{"grastate.dat": state(ours, "12"), "hornero-transfer": ""}, galera.ContentTorn, galera.Position{}},
-		{"wiped", nil, galera.ContentTorn, galera.Position{}},
-		{"emptied, on a volume of its own", map[string]string{"lost+found": ""}, galera.ContentTorn, galera.Position{}},
-		{"emptied but for what rm -r * leaves", map[string]string{".keep": "", "grastate.dat": state(ours, "12")}, galera.ContentTorn, galera.Position{}},
+		{
+			name:     "as baked",
+			files:    map[string]string{"ibdata1": "", "hornero-pristine": ""},
+			content:  galera.ContentPristine,
+			position: galera.Position{},
+		},
+		{
+			name: "stopped cleanly",
+			files: map[string]string{
+				"ibdata1":      "",
+				"grastate.dat": state(ours, "12"),
+			},
+			content:  galera.ContentKnown,
+			position: galera.Position{UUID: ours, Seqno: 12},
+		},
+		{
+			name: "crashed",
+			files: map[string]string{
+				"ibdata1":      "",
+				"grastate.dat": state(ours, "-1"),
+			},
+			content:  galera.ContentCrashed,
+			position: galera.Position{UUID: ours, Seqno: -1},
+		},
+		{
+			name: "started, and nothing came of it",
+			files: map[string]string{
+				"ibdata1":      "",
+				"grastate.dat": state(galera.ZeroUUID, "-1"),
+			},
+			content:  galera.ContentBlank,
+			position: galera.Position{},
+		},
+		{
+			name:     "used, and no word of Galera's",
+			files:    map[string]string{"ibdata1": ""},
+			content:  galera.ContentCrashed,
+			position: galera.Position{},
+		},
+		{
+			name:     "half a line",
+			files:    map[string]string{"ibdata1": "", "grastate.dat": "# GALERA sav"},
+			content:  galera.ContentCrashed,
+			position: galera.Position{},
+		},
+		{
+			name: "cut off within the number",
+			files: map[string]string{
+				"ibdata1":      "",
+				"grastate.dat": strings.Split(state(ours, "12345"), "345")[0],
+			},
+			content:  galera.ContentCrashed,
+			position: galera.Position{},
+		},
+		{
+			name: "cut off after it",
+			files: map[string]string{
+				"ibdata1":      "",
+				"grastate.dat": strings.Split(state(ours, "12"), "safe")[0],
+			},
+			content:  galera.ContentCrashed,
+			position: galera.Position{},
+		},
+		{
+			name: "no identity",
+			files: map[string]string{
+				"ibdata1":      "",
+				"grastate.dat": state("12", "12"),
+			},
+			content:  galera.ContentCrashed,
+			position: galera.Position{},
+		},
+		{
+			name: "a transfer runs",
+			files: map[string]string{
+				"grastate.dat":    state(ours, "12"),
+				"sst_in_progress": "",
+			},
+			content:  galera.ContentTorn,
+			position: galera.Position{},
+		},
+		{
+			name: "a transfer broke and Galera dropped its mark",
+			files: map[string]string{
+				"grastate.dat":     state(ours, "12"),
+				"hornero-transfer": "",
+			},
+			content:  galera.ContentTorn,
+			position: galera.Position{},
+		},
+		{
+			name:     "wiped",
+			files:    nil,
+			content:  galera.ContentTorn,
+			position: galera.Position{},
+		},
+		{
+			name:     "emptied, on a volume of its own",
+			files:    map[string]string{"lost+found": ""},
+			content:  galera.ContentTorn,
+			position: galera.Position{},
+		},
+		{
+			name: "emptied but for what rm -r * leaves",
+			files: map[string]string{
+				".keep":        "",
+				"grastate.dat": state(ours, "12"),
+			},
+			content:  galera.ContentTorn,
+			position: galera.Position{},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := galera.DataDir{Path: t.TempDir()}
 			for name, text := range c.files {
-				require.NoError(t, os.WriteFile(filepath.Join(dir.Path, name), []byte(text), 0o600))
+				require.NoError(t, os.WriteFile(
+					filepath.Join(dir.Path, name),
+					[]byte(text),
+					0o600,
+				))
 			}
+
 			content, position, err := dir.Inspect()
 			require.NoError(t, err)
 			require.Equal(t, c.content, content)
@@ -55,7 +158,13 @@ func TestSeedIsWhatTheMarkSays(t *testing.T) {
 	seed, err := dir.Seed()
 	require.NoError(t, err)
 	require.Empty(t, seed, "no mark")
-	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "hornero-pristine"), []byte("00ff\n"), 0o600))
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(dir.Path, "hornero-pristine"),
+		[]byte("00ff\n"),
+		0o600,
+	))
+
 	seed, err = dir.Seed()
 	require.NoError(t, err)
 	require.Equal(t, "00ff", seed)
@@ -64,13 +173,16 @@ func TestSeedIsWhatTheMarkSays(t *testing.T) {
 func TestResumeLeavesTheRecoveredPosition(t *testing.T) {
 	dir := galera.DataDir{Path: t.TempDir()}
 	position := galera.Position{UUID: ours, Seqno: 42}
+
 	for _, before := range []string{state(ours, "-1"), "garbage"} {
 		path := filepath.Join(dir.Path, "grastate.dat")
 		require.NoError(t, os.WriteFile(path, []byte(before), 0o600))
 		require.NoError(t, dir.Resume(position, true))
+
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Contains(t, string(after), "safe_to_bootstrap: 1")
+
 		read, err := galera.ParseGrastate(string(after))
 		require.NoError(t, err)
 		require.Equal(t, position, read)
@@ -80,8 +192,15 @@ func TestResumeLeavesTheRecoveredPosition(t *testing.T) {
 func TestWipeLeavesNothingToBelieve(t *testing.T) {
 	dir := galera.DataDir{Path: t.TempDir()}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir.Path, "mysql", "deep"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "grastate.dat"), []byte(state(ours, "12")), 0o600))
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(dir.Path, "grastate.dat"),
+		[]byte(state(ours, "12")),
+		0o600,
+	))
+
 	require.NoError(t, dir.Wipe())
+
 	content, _, err := dir.Inspect()
 	require.NoError(t, err)
 	require.Equal(t, galera.ContentTorn, content)
@@ -93,7 +212,12 @@ func TestHalfADirectoryIsNeverMarkedSafe(t *testing.T) {
 	for _, mark := range []string{"sst_in_progress", "hornero-transfer"} {
 		dir := galera.DataDir{Path: t.TempDir()}
 		require.NoError(t, os.WriteFile(filepath.Join(dir.Path, mark), nil, 0o600))
-		require.ErrorContains(t, dir.Resume(galera.Position{UUID: ours, Seqno: 12}, true), "no whole data")
+
+		require.ErrorContains(t,
+			dir.Resume(galera.Position{UUID: ours, Seqno: 12}, true),
+			"no whole data",
+		)
+
 		require.NoFileExists(t, filepath.Join(dir.Path, "grastate.dat"))
 	}
 }
@@ -103,8 +227,10 @@ func TestParseRecovered(t *testing.T) {
 	position, err := galera.ParseRecovered(said)
 	require.NoError(t, err)
 	require.Equal(t, galera.Position{UUID: ours, Seqno: 77}, position)
+
 	_, err = galera.ParseRecovered("nothing of the kind")
 	require.ErrorContains(t, err, "no position in the output")
+
 	position, err = galera.ParseRecovered("WSREP: Recovered position: " + galera.ZeroUUID + ":-1")
 	require.NoError(t, err)
 	require.False(t, position.Named())
@@ -117,12 +243,22 @@ func TestRecoverTellsWhyItFoundNothing(t *testing.T) {
 		"kill -KILL $$":              galera.CauseMemory,
 		"echo nothing of a position": galera.CauseUnknown,
 	} {
-		_, err := galera.DataDir{Path: t.TempDir(), Server: []string{"sh", "-c", script}}.Recover(t.Context())
+		_, err := galera.DataDir{
+			Path:   t.TempDir(),
+			Server: []string{"sh", "-c", script},
+		}.Recover(t.Context())
+
 		failure := new(galera.RecoveryError)
 		require.ErrorAs(t, err, &failure, script)
 		require.Equal(t, want, failure.Trouble.Cause, script)
 	}
-	position, err := galera.DataDir{Path: t.TempDir(), Server: []string{"sh", "-c", "echo 'WSREP: Recovered position: " + ours + ":7'"}}.Recover(t.Context())
+
+	position, err := galera.DataDir{
+		Path:   t.TempDir(),
+		Server: []string{"sh", "-c", "echo 'WSREP: Recovered position: " + ours + ":7'"},
+	}.Recover(
+		t.Context(),
+	)
 	require.NoError(t, err)
 	require.Equal(t, galera.Position{UUID: ours, Seqno: 7}, position)
 }

@@ -17,7 +17,10 @@ const (
 
 // shutOut is which members the server was told to shut out.
 func (r *rig) shutOut() (members []string) {
-	r.server.edit(func(s *server) { members = append(members, s.evicted...) })
+	r.server.edit(func(s *server) {
+		members = append(members, s.evicted...)
+	})
+
 	return members
 }
 
@@ -28,22 +31,40 @@ func with(peer peerset.Peer, fact, value string) peerset.Peer {
 
 func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
 	r := newRig(t, whole("12"))
-	r.server.edit(func(s *server) { serve(s); s.wsrep.Member = member })
+	r.server.edit(func(s *server) {
+		serve(s)
+		s.wsrep.Member = member
+	})
+
 	r.say(primary("db-3", ours))
 	r.start()
-	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.eventually("the writer", func() bool {
+		return r.holder(peerset.LeaseWriter) == "db-2"
+	})
 	require.Empty(t, r.fact(galera.FactEnded))
 
-	r.server.edit(func(s *server) { s.process = galera.ProcessStarting }) // the unit is active still
+	// the unit is active still
+	r.server.edit(func(s *server) { s.process = galera.ProcessStarting })
 	r.server.ended <- member
-	r.eventually("told", func() bool { return r.fact(galera.FactEnded) == member })
-	r.eventually("it gives the writes up", func() bool { return r.holder(peerset.LeaseWriter) == "" })
+	r.eventually("told", func() bool {
+		return r.fact(galera.FactEnded) == member
+	})
+	r.eventually("it gives the writes up", func() bool {
+		return r.holder(peerset.LeaseWriter) == ""
+	})
 	require.Zero(t, r.server.count(starts))
 
 	t.Log("its node joins again: what is about to start is another member")
 	require.NoError(t, os.WriteFile(r.path("gvwstate.dat"), nil, 0o600))
-	r.server.edit(func(s *server) { s.process = galera.ProcessFailed; s.onStart = serve })
-	r.eventually("joined", func() bool { return r.driver.Status().State == galera.StateSynced })
+
+	r.server.edit(func(s *server) {
+		s.process = galera.ProcessFailed
+		s.onStart = serve
+	})
+
+	r.eventually("joined", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
 	require.Equal(t, 1, r.server.count(starts))
 	require.NoFileExists(t, r.path("gvwstate.dat"))
 	require.Empty(t, r.fact(galera.FactEnded))
@@ -51,44 +72,85 @@ func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
 
 func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 	r := newRig(t, whole("12"))
-	r.server.edit(func(s *server) { serve(s); s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"} })
+	r.server.edit(func(s *server) {
+		serve(s)
+		s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
+	})
+
 	r.start()
-	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
-	r.say(peer("db-3", galera.StateWaiting, galera.FactEnded, another), peer("db-1", galera.StateWaiting, galera.FactEnded, "x'; DROP TABLE t; --"))
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
+
+	r.say(
+		peer("db-3", galera.StateWaiting, galera.FactEnded, another),
+		peer("db-1", galera.StateWaiting, galera.FactEnded, "x'; DROP TABLE t; --"),
+	)
+
 	r.reason("in a primary component")
 	require.Empty(t, r.shutOut(), "db-3 is in no view, and what db-1 says names no member")
 
 	r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, member))
-	r.eventually("shut out", func() bool { return len(r.shutOut()) > 0 })
+	r.eventually("shut out", func() bool {
+		return len(r.shutOut()) > 0
+	})
 	r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, another))
-	r.eventually("shut out again", func() bool { return len(r.shutOut()) > 1 })
+	r.eventually("shut out again", func() bool {
+		return len(r.shutOut()) > 1
+	})
 	require.Equal(t, []string{member, another}, r.shutOut(), "each once")
 
-	r.server.edit(func(s *server) { s.wsrep.Incoming, s.wsrep.Evicted = []string{"10.0.0.2"}, true })
-	r.eventually("forgotten", func() bool { return len(r.shutOut()) > 2 })
+	r.server.edit(func(s *server) {
+		s.wsrep.Incoming = []string{"10.0.0.2"}
+		s.wsrep.Evicted = true
+	})
+
+	r.eventually("forgotten", func() bool {
+		return len(r.shutOut()) > 2
+	})
 	require.Equal(t, []string{member, another, ""}, r.shutOut())
 }
 
 func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.config.Times.Outlive = 0
-	r.server.edit(func(s *server) { serve(s); s.wsrep.Member = member; s.onStart = serve })
-	counts, forgets := with(primary("db-3", ours), galera.FactView, "10.0.0.3 10.0.0.2"), with(primary("db-3", ours), galera.FactView, "10.0.0.3")
+
+	r.server.edit(func(s *server) {
+		serve(s)
+		s.wsrep.Member = member
+		s.onStart = serve
+	})
+
+	counts, forgets := with(
+		primary("db-3", ours),
+		galera.FactView,
+		"10.0.0.3 10.0.0.2",
+	), with(primary("db-3", ours), galera.FactView, "10.0.0.3")
 	r.say(counts)
 	r.start()
-	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
 	r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
 	r.reason("waits until db-3 no longer counts the server that ended here")
 	require.Zero(t, r.server.count(starts))
 	r.say(forgets)
-	r.eventually("joined", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.eventually("joined", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
 
 	t.Log("it does not wait for ever")
+
 	r.config.Times.Outlive = 30 * times.Tick
 	r.say(counts)
 	r.start()
-	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
+
 	before := r.server.count(starts)
 	r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
-	r.eventually("joined", func() bool { return r.server.count(starts) > before && r.driver.Status().State == galera.StateSynced })
+	r.eventually("joined", func() bool {
+		return r.server.count(starts) > before && r.driver.Status().State == galera.StateSynced
+	})
 }

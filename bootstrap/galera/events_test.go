@@ -12,6 +12,10 @@ func (m *memory) Refresh() {}
 
 func (m *memory) Heard(map[string]int) {}
 
-func (m *memory) Note(context.Context, peerset.Identity, peerset.Note) error { return nil }
+func (m *memory) Note(context.Context, peerset.Identity, peerset.Note) error {
+	return nil
+}
 
-func (m *memory) Events(context.Context, int64, int) ([]peerset.Event, error) { return nil, nil }
+func (m *memory) Events(context.Context, int64, int) ([]peerset.Event, error) {
+	return nil, nil
+}

@@ -6,18 +6,22 @@ import (
 	"strings"
 )
 
-// gone tells why this incarnation is to take no part any more; "" while it is. Its data may hold commits that nobody else
-// has, and the cluster may have gone on without them: it must not meet the cluster again, whether it can ask anybody or not.
+// gone tells why this incarnation is to take no part any more; "" while it is. Its data may hold commits that
+// nobody else has, and the cluster may have gone on without them: it must not meet the cluster again, whether
+// it can ask anybody or not.
 func (in Input) gone() string {
 	if in.Local.Gone != "" {
 		return in.Local.Gone
 	}
+
 	if forgotten, ok := in.Peers.Forgotten()[in.Node]; ok && forgotten >= in.Incarnation {
 		return "it was declared gone"
 	}
+
 	if peer, ok := in.Peers.Peer(in.Node); ok && peer.Incarnation > in.Incarnation {
 		return fmt.Sprintf("incarnation %d took its name", peer.Incarnation)
 	}
+
 	return ""
 }
 
@@ -26,9 +30,18 @@ func (in Input) retire(why string) Action {
 	reason := "this incarnation never serves again: " + why + "; replace the node"
 	switch in.Local.Process {
 	case ProcessStopped, ProcessFailed, ProcessStopping:
-		return Action{Kind: Wait, State: StateStopped, Reason: reason}
+		return Action{
+			Kind:   Wait,
+			State:  StateStopped,
+			Reason: reason,
+		}
 	}
-	return Action{Kind: Stop, State: StateStopped, Reason: reason}
+
+	return Action{
+		Kind:   Stop,
+		State:  StateStopped,
+		Reason: reason,
+	}
 }
 
 // rememberGone leaves on disk that this incarnation is gone: after a reboot there may be nobody to say so.
@@ -37,10 +50,12 @@ func (d *Driver) rememberGone(in Input) {
 	if why == "" || in.Local.Gone != "" {
 		return
 	}
+
 	err := d.Data.Disown(d.Incarnation, why)
 	if err != nil && !d.disowned {
 		d.Log.Warn("remember that this incarnation is gone", "reason", why, "err", err)
 	}
+
 	d.disowned = true
 }
 
@@ -49,15 +64,19 @@ func (d DataDir) Disown(incarnation int, why string) error {
 	return d.write(goneMark, []byte(fmt.Sprintf("%d %s\n", incarnation, why)))
 }
 
-// Disowned tells why an incarnation is gone; "" when it is not. A mark of an earlier incarnation says nothing of this one.
+// Disowned tells why an incarnation is gone; "" when it is not. A mark of an earlier incarnation says nothing
+// of this one.
 func (d DataDir) Disowned(incarnation int) (string, error) {
 	text, err := readIfThere(d.Path, goneMark)
 	if err != nil || text == "" {
 		return "", err
 	}
+
 	number, why, _ := strings.Cut(strings.TrimSpace(text), " ")
+
 	if marked, err := strconv.Atoi(number); err != nil || marked < incarnation {
 		return "", err
 	}
+
 	return why, nil
 }

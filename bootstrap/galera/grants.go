@@ -27,7 +27,8 @@ type Granted struct {
 	Node   string    `json:"node"`
 }
 
-// sumRounds makes guessing a password from its sum slow; the sum is made anew only when the record or the file changes.
+// sumRounds makes guessing a password from its sum slow; the sum is made anew only when the record or the file
+// changes.
 const sumRounds = 200_000
 
 func sum(text, salt string) (string, error) {
@@ -42,36 +43,51 @@ type compared struct {
 	due    bool
 }
 
-// regrant applies users and grants again, on the writer, when its document has others than those that were applied last
-// and is newer: while passwords are rotated, nodes of both kinds take turns as the writer.
+// regrant applies users and grants again, on the writer, when its document has others than those that were
+// applied last and is newer: while passwords are rotated, nodes of both kinds take turns as the writer.
 func (d *Driver) regrant(ctx context.Context, in Input) error {
 	if d.GrantsFile == "" || !in.holdsWriter() || !in.Local.Wsrep.synced() || time.Now().Before(d.regrantAt) {
 		return nil
 	}
+
 	text, err := os.ReadFile(d.GrantsFile)
 	if err != nil {
 		return fmt.Errorf("read users and grants: %w", err)
 	}
-	now := compared{record: in.Peers.Settings[SettingGrants], text: sha256.Sum256(text)}
+
+	now := compared{
+		record: in.Peers.Settings[SettingGrants],
+		text:   sha256.Sum256(text),
+	}
 	if now.record == d.compared.record && now.text == d.compared.text && !d.compared.due {
 		return nil
 	}
+
 	if now.due, err = d.differ(now.record, string(text)); err != nil {
 		return err
 	}
+
 	d.compared = now
+
 	if !now.due {
 		return nil
 	}
+
 	d.Log.Info("apply users and grants: the node's document has others than were applied last")
+
 	if err := d.Database.Apply(ctx, d.GrantsFile); err != nil {
-		d.regrantAt = time.Now().Add(d.Times.LeaseTTL) // it may have taken all its time, in which the driver saw nothing
+		// it may have taken all its time, in which the driver saw nothing
+		d.regrantAt = time.Now().Add(d.Times.LeaseTTL)
 		return err
 	}
+
 	if err := d.granted(ctx, string(text), in.Peers.Leases[peerset.LeaseWriter]); err != nil {
 		return err
 	}
-	return d.await(ctx, func(s peerset.Snapshot) bool { return s.Settings[SettingGrants] != now.record })
+
+	return d.await(ctx, func(s peerset.Snapshot) bool {
+		return s.Settings[SettingGrants] != now.record
+	})
 }
 
 // differ tells whether a node's statements are to be applied although the record says that some were.
@@ -79,21 +95,33 @@ func (d *Driver) differ(record, text string) (bool, error) {
 	if record == "" {
 		return true, nil
 	}
+
 	var last Granted
+
 	if err := json.Unmarshal([]byte(record), &last); err != nil {
 		return false, fmt.Errorf("read setting %s: %w", SettingGrants, err)
 	}
+
 	mine, err := sum(text, last.Salt)
 	if err != nil {
 		return false, err
 	}
-	if subtle.ConstantTimeCompare([]byte(mine), []byte(last.Sum)) == 1 {
+
+	if subtle.ConstantTimeCompare(
+		[]byte(mine),
+		[]byte(last.Sum),
+	) == 1 {
 		return false, nil
 	}
+
 	if !d.Issued.After(last.Issued) {
-		d.Log.Warn("users and grants stay: another node applied them from a newer document; replace this node", "node", last.Node)
+		d.Log.Warn("users and grants stay: another node applied them from a newer document; replace this node",
+			"node", last.Node,
+		)
+
 		return false, nil
 	}
+
 	return true, nil
 }
 
@@ -104,12 +132,20 @@ func (d *Driver) granted(ctx context.Context, text string, fence peerset.Lease) 
 	if err != nil {
 		return fmt.Errorf("write what was granted: %w", err)
 	}
-	record, err := json.Marshal(Granted{Salt: salt, Sum: mine, Issued: d.Issued, Node: d.Node})
+
+	record, err := json.Marshal(Granted{
+		Salt:   salt,
+		Sum:    mine,
+		Issued: d.Issued,
+		Node:   d.Node,
+	})
 	if err != nil {
 		return fmt.Errorf("write what was granted: %w", err)
 	}
+
 	if err := d.Set.Put(ctx, SettingGrants, string(record), fence); err != nil {
 		return fmt.Errorf("write what was granted: %w", err)
 	}
+
 	return nil
 }

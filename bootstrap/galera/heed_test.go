@@ -13,65 +13,97 @@ import (
 
 func probes(s *server) int { return s.probes }
 
-// quiet is a rig whose server serves and has told so, and which is looked at no more than once in a minute from now on.
+// quiet is a rig whose server serves and has told so, and which is looked at no more than once in a minute from
+// now on.
 func quiet(t *testing.T) (*rig, chan struct{}) {
 	r := newRig(t, whole("12"))
 	told := make(chan struct{}, 1)
-	r.config.Told, r.config.Times.Steady, r.config.Times.Calm = told, time.Minute, 20*time.Millisecond
+	r.config.Told = told
+	r.config.Times.Steady = time.Minute
+	r.config.Times.Calm = 20 * time.Millisecond
 	r.server.process = galera.ProcessRunning
 	r.server.wsrep = synced
 	r.start()
-	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
 	told <- struct{}{}
+
 	r.eventually("quiet", func() bool {
 		before := r.server.count(probes)
 		time.Sleep(30 * time.Millisecond)
 		return r.server.count(probes) == before
 	})
+
 	return r, told
 }
 
-var synced = galera.Wsrep{ClusterStatus: "Primary", Ready: true, LocalState: 4, Size: 3, UUID: ours, Seqno: 12, Incoming: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}
+var synced = galera.Wsrep{
+	ClusterStatus: "Primary",
+	Ready:         true,
+	LocalState:    4,
+	Size:          3,
+	UUID:          ours,
+	Seqno:         12,
+	Incoming:      []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"},
+}
 
 func TestAServerThatServesAndTellsWhatChangesIsLeftAlone(t *testing.T) {
 	r, told := quiet(t)
-	r.server.edit(func(s *server) { s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:] })
+	r.server.edit(func(s *server) {
+		s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
+	})
 	told <- struct{}{}
-	r.eventually("seen", func() bool { return r.fact(galera.FactSize) == "2" })
+	r.eventually("seen", func() bool {
+		return r.fact(galera.FactSize) == "2"
+	})
 }
 
 func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 	r, _ := quiet(t)
 	time.Sleep(r.config.Times.Calm) // the word of before is over
-	r.server.edit(func(s *server) { s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:] })
+	r.server.edit(func(s *server) {
+		s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
+	})
 	r.say(at("db-1", ours, "7")) // any change of the peer set has it looked at once
-	r.eventually("seen", func() bool { return r.fact(galera.FactSize) == "2" })
+	r.eventually("seen", func() bool {
+		return r.fact(galera.FactSize) == "2"
+	})
 	time.Sleep(2 * r.config.Times.Calm)
+
 	before := r.server.count(probes)
-	r.eventually("looked at again and again", func() bool { return r.server.count(probes) > before+10 })
+	r.eventually("looked at again and again", func() bool {
+		return r.server.count(probes) > before+10
+	})
 }
 
 func TestAFileThatTheServerTouchesIsTold(t *testing.T) {
 	server, err := galera.Dial(filepath.Join(t.TempDir(), "none.sock"))
 	require.NoError(t, err)
 	defer server.Close()
+
 	folder := filepath.Join(t.TempDir(), "late")
 	file := filepath.Join(folder, "told")
 	told := server.Told(t.Context(), file)
 	require.NoError(t, os.Mkdir(folder, 0o755))
+
 	for range 3 {
 		require.NoError(t, os.WriteFile(file, nil, 0o600))
+
 		select {
 		case <-told:
 		case <-time.After(5 * time.Second):
 			t.Fatal("nobody told")
 		}
 	}
+
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "other"), nil, 0o600))
+
 	select {
 	case <-told: // the last touch may have come as two
 	case <-time.After(50 * time.Millisecond):
 	}
+
 	select {
 	case <-told:
 		t.Fatal("told of another file")

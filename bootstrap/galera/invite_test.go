@@ -18,7 +18,16 @@ func baked(seed string) map[string]string {
 }
 
 func seeded(name, seed string) peerset.Peer {
-	return peer(name, galera.StateWaiting, galera.FactAddress, "10.0.0."+name[3:], galera.FactEvidence, "empty", galera.FactSeed, seed)
+	return peer(
+		name,
+		galera.StateWaiting,
+		galera.FactAddress,
+		"10.0.0."+name[3:],
+		galera.FactEvidence,
+		"empty",
+		galera.FactSeed,
+		seed,
+	)
 }
 
 func (r *rig) decision() (record galera.Record) {
@@ -26,20 +35,27 @@ func (r *rig) decision() (record galera.Record) {
 	if text != "" {
 		require.NoError(r.t, json.Unmarshal([]byte(text), &record))
 	}
+
 	return record
 }
 
-// host is db-2, which is to begin the cluster, in a directory named a. Its server has seen one view and the given number of writes.
+// host is db-2, which is to begin the cluster, in a directory named a. Its server has seen one view and the
+// given number of writes.
 func host(t *testing.T, writes int64) *rig {
 	r := newRig(t, baked("a"))
 	r.config.Founder = true
 	r.config.Times.Invite = time.Minute
 	r.config.GrantsFile = r.path("grants.sql")
 	require.NoError(t, os.WriteFile(r.config.GrantsFile, nil, 0o600))
+
 	r.server.onStart = func(s *server) {
 		serve(s)
-		s.wsrep.Size, s.wsrep.Views, s.wsrep.Seqno, s.wsrep.Incoming = 1, 1, 1+writes, []string{"10.0.0.2"}
+		s.wsrep.Size = 1
+		s.wsrep.Views = 1
+		s.wsrep.Seqno = 1 + writes
+		s.wsrep.Incoming = []string{"10.0.0.2"}
 	}
+
 	return r
 }
 
@@ -53,93 +69,206 @@ func (r *rig) comes(address string) {
 
 func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 	r := host(t, 0)
-	r.say(seeded("db-1", "a"), seeded("db-3", "a"))
+	r.say(
+		seeded("db-1", "a"),
+		seeded("db-3", "a"),
+	)
+
 	r.start()
-	r.eventually("db-1 is invited", func() bool { return r.decision().Invited != nil })
-	require.Equal(t, galera.Invitation{Node: "db-1", Incarnation: 1, UUID: ours, Seqno: 1}, *r.decision().Invited)
+	r.eventually("db-1 is invited", func() bool {
+		return r.decision().Invited != nil
+	})
+
+	require.Equal(t,
+		galera.Invitation{
+			Node:        "db-1",
+			Incarnation: 1,
+			UUID:        ours,
+			Seqno:       1,
+		},
+		*r.decision().Invited,
+	)
+
 	require.Empty(t, r.decision().UUID)
-	r.server.edit(func(s *server) { s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"} })
+	r.server.edit(func(s *server) {
+		s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
+	})
 	time.Sleep(10 * times.Tick)
-	require.Equal(t, "db-1", r.decision().Invited.Node, "its address is there, and the view is not yet")
-	r.server.edit(func(s *server) { s.wsrep.Incoming = []string{"10.0.0.2"} })
+
+	require.Equal(t,
+		"db-1",
+		r.decision().Invited.Node,
+		"its address is there, and the view is not yet",
+	)
+
+	r.server.edit(func(s *server) {
+		s.wsrep.Incoming = []string{"10.0.0.2"}
+	})
 	r.comes("10.0.0.1")
-	r.eventually("db-3 is invited", func() bool { return r.decision().Invited.Node == "db-3" })
-	require.EqualValues(t, 2, r.decision().Invited.Seqno, "the number that the history has reached by then")
+	r.eventually("db-3 is invited", func() bool {
+		return r.decision().Invited.Node == "db-3"
+	})
+
+	require.EqualValues(t,
+		2,
+		r.decision().Invited.Seqno,
+		"the number that the history has reached by then",
+	)
+
 	require.Zero(t, r.server.count(applied), "nothing is written before all are there")
 	r.comes("10.0.0.3")
-	r.eventually("begun", func() bool { return r.decision().UUID == ours })
+	r.eventually("begun", func() bool {
+		return r.decision().UUID == ours
+	})
 	require.Equal(t, 1, r.server.count(applied))
-	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
 }
 
 func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 	r := host(t, 0)
 	r.config.Times.Invite = 20 * time.Millisecond
-	r.say(seeded("db-1", "a"), seeded("db-3", "b"))
+
+	r.say(
+		seeded("db-1", "a"),
+		seeded("db-3", "b"),
+	)
+
 	r.start()
-	r.eventually("begun", func() bool { return r.decision().UUID == ours })
-	require.Equal(t, "db-1", r.decision().Invited.Node, "and another directory is not invited at all")
+	r.eventually("begun", func() bool {
+		return r.decision().UUID == ours
+	})
+
+	require.Equal(t,
+		"db-1",
+		r.decision().Invited.Node,
+		"and another directory is not invited at all",
+	)
+
 	require.Equal(t, 1, r.server.count(applied))
 }
 
 func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
 	r := host(t, 0)
-	r.say(dead(peer("db-1", "")), seeded("db-3", "b")) // registered, and no heartbeat yet
+
+	// registered, and no heartbeat yet
+	r.say(
+		dead(peer("db-1", "")),
+		seeded("db-3", "b"),
+	)
+
 	r.start()
-	r.eventually("up", func() bool { return r.server.count(begins) == 1 })
+	r.eventually("up", func() bool {
+		return r.server.count(begins) == 1
+	})
 	time.Sleep(10 * times.Tick)
 	require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
 	r.say(seeded("db-1", "a"))
-	r.eventually("db-1 is invited", func() bool { return r.decision().Invited != nil })
+	r.eventually("db-1 is invited", func() bool {
+		return r.decision().Invited != nil
+	})
 }
 
 func TestNobodyIsInvitedWhereSomethingWasWritten(t *testing.T) {
 	r := host(t, 1)
-	r.say(seeded("db-1", "a"), seeded("db-3", "a"))
+	r.say(
+		seeded("db-1", "a"),
+		seeded("db-3", "a"),
+	)
+
 	r.start()
-	r.eventually("begun", func() bool { return r.decision().UUID == ours })
+	r.eventually("begun", func() bool {
+		return r.decision().UUID == ours
+	})
 	require.Nil(t, r.decision().Invited)
 }
 
 func TestAnAgentThatWasRestartedInvitesNobody(t *testing.T) {
 	r := host(t, 0)
-	r.say(peer("db-1", ""), peer("db-3", "")) // known, and what they hold is not
+
+	// known, and what they hold is not
+	r.say(
+		peer("db-1", ""),
+		peer("db-3", ""),
+	)
+
 	r.start()
-	r.eventually("up", func() bool { return r.server.count(begins) == 1 })
-	r.eventually("bootstrapping", func() bool { return r.driver.Status().State == galera.StateBootstrapping })
+	r.eventually("up", func() bool {
+		return r.server.count(begins) == 1
+	})
+	r.eventually("bootstrapping", func() bool {
+		return r.driver.Status().State == galera.StateBootstrapping
+	})
 	r.halt()
 	require.Zero(t, r.server.count(applied))
-	r.say(seeded("db-1", "a"), seeded("db-3", "a"))
+
+	r.say(
+		seeded("db-1", "a"),
+		seeded("db-3", "a"),
+	)
+
 	r.start()
-	r.eventually("begun", func() bool { return r.decision().UUID == ours })
+	r.eventually("begun", func() bool {
+		return r.decision().UUID == ours
+	})
 	require.Nil(t, r.decision().Invited, "who knows what the agent before wrote")
 }
 
 func TestAGuestDeclaresItsDirectory(t *testing.T) {
 	r := newRig(t, baked("a"))
-	r.server.onStart = func(s *server) { serve(s); s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"} }
-	r.say(peer("db-1", galera.StateBootstrapping), empty("db-3"))
+	r.server.onStart = func(s *server) {
+		serve(s)
+		s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
+	}
+
+	r.say(
+		peer("db-1", galera.StateBootstrapping),
+		empty("db-3"),
+	)
+
 	r.start()
-	r.eventually("its seed is told", func() bool { return r.fact(galera.FactSeed) == "a" })
+	r.eventually("its seed is told", func() bool {
+		return r.fact(galera.FactSeed) == "a"
+	})
+
 	settle := func(record galera.Record) {
 		text, err := json.Marshal(record)
 		require.NoError(t, err)
-		r.set.edit(func(s *peerset.Snapshot) { s.Settings[galera.SettingDecision] = string(text) })
+		r.set.edit(func(s *peerset.Snapshot) {
+			s.Settings[galera.SettingDecision] = string(text)
+		})
 	}
-	record := galera.Record{Node: "db-1", Incarnation: 1, Seed: "a", Invited: &galera.Invitation{Node: "db-2", Incarnation: 1, UUID: ours, Seqno: 3}}
+
+	record := galera.Record{
+		Node:        "db-1",
+		Incarnation: 1,
+		Seed:        "a",
+		Invited: &galera.Invitation{
+			Node:        "db-2",
+			Incarnation: 1,
+			UUID:        ours,
+			Seqno:       3,
+		},
+	}
 	settle(record)
 	r.reason("db-1 is to make its users")
 	require.Equal(t, 1, r.server.count(starts))
 	require.Zero(t, r.server.count(begins))
+
 	text, err := os.ReadFile(r.path("grastate.dat"))
 	require.NoError(t, err)
+
 	position, err := galera.ParseGrastate(string(text))
 	require.NoError(t, err)
 	require.Equal(t, galera.Position{UUID: ours, Seqno: 3}, position)
 	require.Contains(t, string(text), "safe_to_bootstrap: 0")
 	require.NoFileExists(t, r.path("hornero-pristine"))
 	require.False(t, r.driver.Status().Healthy)
+
 	record.UUID = ours
 	settle(record)
-	r.eventually("synced", func() bool { return r.driver.Status().State == galera.StateSynced })
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
 }

@@ -15,38 +15,51 @@ type turn struct {
 }
 
 // keepWriter holds, seizes or gives up the writer lease, beside the loop: a long transfer must not keep it from that.
-// It acts when its move or the holder changes, and otherwise in its own time. A move that is under way is dropped for a
-// newer one: the peer set may be slow just when the writer is lost.
+// It acts when its move or the holder changes, and otherwise in its own time. A move that is under way is
+// dropped for a newer one: the peer set may be slow just when the writer is lost.
 func (d *Driver) keepWriter(ctx context.Context) {
 	var last turn
 	var acted, kept time.Time
 	var moving chan struct{}
 	drop := func() {}
+
 	for {
 		changed := d.Set.Changed()
 		in := d.input()
 		state := d.Status().State
-		now := turn{Writer(in, state), in.Peers.Leases[peerset.LeaseWriter]}
+		now := turn{
+			move:  Writer(in, state),
+			lease: in.Peers.Leases[peerset.LeaseWriter],
+		}
+
 		switch {
 		case now.move != WriterYield:
 			kept = time.Now()
 		case state == StateDonor && !in.Leave && time.Since(kept) < d.Times.Yield:
 			now.move = WriterKeep
 		}
+
 		if differs := now != last; differs || moving == nil && time.Since(acted) >= d.again(now) {
 			drop()
 			wait(moving)
+
 			if differs && now.move == WriterYield {
-				d.Log.Info("this node gives the writes up", "state", state, "reason", d.Status().Reason)
+				d.Log.Info("this node gives the writes up",
+					"state", state,
+					"reason", d.Status().Reason,
+				)
 			}
+
 			last, acted = now, time.Now()
 			moving, drop = d.begin(ctx, in, now)
 		}
+
 		select {
 		case <-ctx.Done():
 			drop()
 			wait(moving)
 			return
+
 		case <-moving:
 			moving = nil
 		case <-changed:
@@ -56,20 +69,23 @@ func (d *Driver) keepWriter(ctx context.Context) {
 	}
 }
 
-// turnAfter is when the next turn comes if nobody wakes the keeper: with a state that stands, when a move is due again.
+// turnAfter is when the next turn comes if nobody wakes the keeper: with a state that stands, when a move is
+// due again.
 func (d *Driver) turnAfter(now turn, state State, acted time.Time) time.Duration {
 	if now.move == WriterYield || state != StateSynced {
 		return d.Times.Tick
 	}
+
 	return max(d.Times.Tick, d.again(now)-time.Since(acted))
 }
 
-// again is after what a move is made again. A renewal is written into the log of all members, and there is time for three before the
-// lease is another's.
+// again is after what a move is made again. A renewal is written into the log of all members, and there is time
+// for three before the lease is another's.
 func (d *Driver) again(now turn) time.Duration {
 	if now.move == WriterKeep && now.lease.Holder == d.Node && now.lease.Incarnation == d.Incarnation {
 		return max(d.Times.WriterTick, d.Times.WriterTTL/renewals)
 	}
+
 	return d.Times.WriterTick
 }
 
@@ -90,6 +106,7 @@ func (d *Driver) begin(ctx context.Context, in Input, t turn) (chan struct{}, co
 			d.Log.Debug("writer lease", "move", t.move, "holder", t.lease.Holder, "err", err)
 		}
 	}()
+
 	return done, drop
 }
 
@@ -103,15 +120,24 @@ func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) erro
 		if held && !in.holdsWriter() {
 			d.Log.Info("this node takes the writes", "epoch", lease.Epoch)
 		}
+
 	case WriterSeize:
-		reason := fmt.Sprintf("%s is not in the primary component of %v", in.Peers.Holder(peerset.LeaseWriter), in.view())
+		reason := fmt.Sprintf(
+			"%s is not in the primary component of %v",
+			in.Peers.Holder(peerset.LeaseWriter),
+			in.view(),
+		)
+
 		lease, err := d.Set.Seize(ctx, in.Peers.Leases[peerset.LeaseWriter], reason)
 		if err != nil {
 			return err
 		}
+
 		d.Log.Info("this node takes the writes at once", "epoch", lease.Epoch, "reason", reason)
+
 	case WriterYield:
 		return d.Set.Release(ctx, in.Peers.Leases[peerset.LeaseWriter])
 	}
+
 	return nil
 }

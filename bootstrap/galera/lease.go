@@ -18,9 +18,11 @@ func (d *Driver) under(ctx context.Context, name string, work func(context.Conte
 	if err != nil {
 		return fmt.Errorf("take lease %s: %w", name, err)
 	}
+
 	if !ok {
 		return fmt.Errorf("take lease %s: %w", name, errNotOurs)
 	}
+
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() {
@@ -32,19 +34,26 @@ func (d *Driver) under(ctx context.Context, name string, work func(context.Conte
 	defer func() {
 		cancel(nil)
 		<-renewed
+
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.Times.LeaseTTL)
 		defer cancel()
+
 		if err := d.Set.Release(ctx, lease); err != nil && !errors.Is(err, peerset.ErrStaleEpoch) {
 			d.Log.Warn("release lease", "lease", name, "err", err)
 		}
 	}()
-	if err := d.await(ctx, func(s peerset.Snapshot) bool { return s.Leases[name].Epoch >= lease.Epoch }); err != nil {
+
+	if err := d.await(ctx, func(s peerset.Snapshot) bool {
+		return s.Leases[name].Epoch >= lease.Epoch
+	}); err != nil {
 		return err
 	}
+
 	err = work(ctx, lease)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errLost) {
 		return cause
 	}
+
 	return err
 }
 
@@ -54,32 +63,45 @@ var errLost = errors.New("the lease is lost")
 // renewals is how often a lease is renewed in its time to live.
 const renewals = 4
 
-// renew keeps a lease until ctx ends, or returns that it is lost: another holds it, or nobody answered for so long that
-// another may. The turn to join is not lost to silence: it saves the donors work and keeps nothing safe, and a node that
-// loses sight of the peer set in the middle of a transfer may join without a turn anyway.
+// renew keeps a lease until ctx ends, or returns that it is lost: another holds it, or nobody answered for so
+// long that another may. The turn to join is not lost to silence: it saves the donors work and keeps nothing
+// safe, and a node that loses sight of the peer set in the middle of a transfer may join without a turn anyway.
 func (d *Driver) renew(ctx context.Context, lease peerset.Lease, answered time.Time) error {
-	keeps := lease.Name == peerset.LeaseGaleraBootstrap // what is to be safe: it is over when its time is, whoever is being asked
+	// what is to be safe: it is over when its time is, whoever is being asked
+	keeps := lease.Name == peerset.LeaseGaleraBootstrap
 	for {
 		wait := d.Times.LeaseTTL / renewals
 		if keeps {
 			wait = min(wait, time.Until(answered.Add(d.Times.LeaseTTL)))
 		}
+
 		if !pause.For(ctx, wait) {
 			return nil
 		}
+
 		within := d.Times.LeaseTTL / renewals
 		if keeps {
 			within = min(within, time.Until(answered.Add(d.Times.LeaseTTL)))
 		}
+
 		asked := time.Now()
 		held, ok, err := d.hold(ctx, lease.Name, within)
+
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, peerset.ErrEvicted):
 			return fmt.Errorf("renew lease %s: %w: %w", lease.Name, errLost, err)
+
 		case err == nil && (!ok || held.Epoch != lease.Epoch):
-			return fmt.Errorf("renew lease %s: %w: %s holds it at epoch %d", lease.Name, errLost, held.Holder, held.Epoch)
+			return fmt.Errorf(
+				"renew lease %s: %w: %s holds it at epoch %d",
+				lease.Name,
+				errLost,
+				held.Holder,
+				held.Epoch,
+			)
+
 		case err == nil:
 			answered = asked
 		case keeps && time.Since(answered) >= d.Times.LeaseTTL:
@@ -99,13 +121,19 @@ func (d *Driver) hold(ctx context.Context, name string, within time.Duration) (p
 
 // await waits until the snapshot is as wanted.
 func (d *Driver) await(ctx context.Context, wanted func(peerset.Snapshot) bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.Times.LeaseTTL, errors.New("the snapshot did not catch up"))
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		d.Times.LeaseTTL,
+		errors.New("the snapshot did not catch up"),
+	)
 	defer cancel()
+
 	for {
 		changed := d.Set.Changed()
+
 		if wanted(d.Set.Snapshot()) {
 			return nil
 		}
+
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the peer set: %w", context.Cause(ctx))
@@ -119,12 +147,15 @@ func (d *Driver) await(ctx context.Context, wanted func(peerset.Snapshot) bool) 
 func (d *Driver) heard(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Times.WriterTTL)
 	defer cancel()
+
 	err := d.await(ctx, func(s peerset.Snapshot) bool {
 		peer, ok := s.Peer(d.Node)
 		return ok && peer.State == string(d.Status().State)
 	})
+
 	if ctx.Err() != nil {
 		return nil
 	}
+
 	return err
 }

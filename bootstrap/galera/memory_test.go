@@ -21,13 +21,23 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{snapshot: peerset.Snapshot{Stack: "demo", Founded: "one", Quorum: true, Leases: map[string]peerset.Lease{}, Settings: map[string]string{}},
-		renewed: map[string]time.Time{}, changed: make(chan struct{})}
+	return &memory{
+		snapshot: peerset.Snapshot{
+			Stack:    "demo",
+			Founded:  "one",
+			Quorum:   true,
+			Leases:   map[string]peerset.Lease{},
+			Settings: map[string]string{},
+		},
+		renewed: map[string]time.Time{},
+		changed: make(chan struct{}),
+	}
 }
 
 func (m *memory) edit(change func(*peerset.Snapshot)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+
 	m.bump(change)
 }
 
@@ -66,9 +76,22 @@ func (m *memory) Admit(_ context.Context, join peerset.Join) (peerset.Welcome, e
 		if old, ok := s.Peer(join.Name); ok && old.Incarnation < join.Incarnation {
 			s.Settings[peerset.ReplacedPrefix+join.Name] = strconv.Itoa(old.Incarnation)
 		}
-		s.Peers = slices.DeleteFunc(s.Peers, func(p peerset.Peer) bool { return p.Name == join.Name })
-		s.Peers = append(s.Peers, peerset.Peer{Name: join.Name, Role: join.Role, Incarnation: join.Incarnation, Address: join.Address, Alive: true})
-		slices.SortFunc(s.Peers, func(a, b peerset.Peer) int { return compare(a.Name, b.Name) })
+
+		s.Peers = slices.DeleteFunc(s.Peers, func(p peerset.Peer) bool {
+			return p.Name == join.Name
+		})
+		s.Peers = append(s.Peers, peerset.Peer{
+			Name:        join.Name,
+			Role:        join.Role,
+			Incarnation: join.Incarnation,
+			Address:     join.Address,
+			Alive:       true,
+		})
+
+		slices.SortFunc(s.Peers, func(a, b peerset.Peer) int {
+			return compare(a.Name, b.Name)
+		})
+
 		for name, lease := range s.Leases {
 			if lease.Holder == join.Name {
 				lease.Holder = ""
@@ -76,6 +99,7 @@ func (m *memory) Admit(_ context.Context, join peerset.Join) (peerset.Welcome, e
 			}
 		}
 	})
+
 	return peerset.Welcome{}, nil
 }
 
@@ -83,6 +107,7 @@ func compare(a, b string) int {
 	if a < b {
 		return -1
 	}
+
 	return 1
 }
 
@@ -91,6 +116,7 @@ func (m *memory) Report(_ context.Context, who peerset.Identity, report peerset.
 		if report.Healthy {
 			delete(s.Settings, peerset.ReplacedPrefix+who.Name)
 		}
+
 		for i := range s.Peers {
 			if s.Peers[i].Name == who.Name {
 				p := &s.Peers[i]
@@ -98,19 +124,28 @@ func (m *memory) Report(_ context.Context, who peerset.Identity, report peerset.
 			}
 		}
 	})
+
 	return nil
 }
 
-func (m *memory) Hold(ctx context.Context, who peerset.Identity, name string, ttl time.Duration) (peerset.Lease, bool, error) {
+func (m *memory) Hold(
+	ctx context.Context,
+	who peerset.Identity,
+	name string,
+	ttl time.Duration,
+) (peerset.Lease, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+
 	if !m.snapshot.Quorum {
 		m.mu.Unlock()
 		pause.For(ctx, m.late)
 		m.mu.Lock()
 		return peerset.Lease{}, false, peerset.ErrUnavailable
 	}
+
 	lease := m.snapshot.Leases[name]
+
 	switch {
 	case lease.Holder == who.Name && lease.Incarnation == who.Incarnation:
 		m.renewed[name] = time.Now()
@@ -118,54 +153,81 @@ func (m *memory) Hold(ctx context.Context, who peerset.Identity, name string, tt
 	case lease.Holder != "" && time.Since(m.renewed[name]) < ttl:
 		return lease, false, nil
 	}
+
 	return m.take(who, name), true, nil
 }
 
 func (m *memory) take(who peerset.Identity, name string) peerset.Lease {
-	lease := peerset.Lease{Name: name, Holder: who.Name, Incarnation: who.Incarnation, Epoch: m.snapshot.Leases[name].Epoch + 1}
+	lease := peerset.Lease{
+		Name:        name,
+		Holder:      who.Name,
+		Incarnation: who.Incarnation,
+		Epoch:       m.snapshot.Leases[name].Epoch + 1,
+	}
+
 	m.renewed[name] = time.Now()
 	m.bump(func(s *peerset.Snapshot) { s.Leases[name] = lease })
+
 	return lease
 }
 
-func (m *memory) Seize(_ context.Context, who peerset.Identity, seen peerset.Lease, _ string) (peerset.Lease, error) {
+func (m *memory) Seize(
+	_ context.Context,
+	who peerset.Identity,
+	seen peerset.Lease,
+	_ string,
+) (peerset.Lease, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+
 	if !m.snapshot.Quorum {
 		return peerset.Lease{}, peerset.ErrUnavailable
 	}
+
 	if current := m.snapshot.Leases[seen.Name]; current.Holder != "" && current.Epoch != seen.Epoch {
 		return peerset.Lease{}, peerset.ErrStaleEpoch
 	}
+
 	return m.take(who, seen.Name), nil
 }
 
 func (m *memory) Release(_ context.Context, who peerset.Identity, lease peerset.Lease) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+
 	current := m.snapshot.Leases[lease.Name]
 	if current.Holder != who.Name || current.Epoch != lease.Epoch {
 		return peerset.ErrStaleEpoch
 	}
+
 	current.Holder = ""
-	m.bump(func(s *peerset.Snapshot) { s.Leases[lease.Name] = current })
+	m.bump(func(s *peerset.Snapshot) {
+		s.Leases[lease.Name] = current
+	})
+
 	return nil
 }
 
 func (m *memory) Put(_ context.Context, who peerset.Identity, key, value string, fence peerset.Lease) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+
 	if current := m.snapshot.Leases[fence.Name]; current.Holder != who.Name || current.Epoch != fence.Epoch {
 		return peerset.ErrStaleEpoch
 	}
+
 	m.bump(func(s *peerset.Snapshot) { s.Settings[key] = value })
+
 	return nil
 }
 
 func (m *memory) Forget(_ context.Context, name string) error {
 	m.edit(func(s *peerset.Snapshot) {
-		s.Peers = slices.DeleteFunc(s.Peers, func(p peerset.Peer) bool { return p.Name == name })
+		s.Peers = slices.DeleteFunc(s.Peers, func(p peerset.Peer) bool {
+			return p.Name == name
+		})
 		s.Settings["forgotten."+name] = "1"
 	})
+
 	return nil
 }

@@ -16,8 +16,8 @@ type Unit interface {
 	Bootstrap(ctx context.Context) error
 	// Stop asks for a stop and does not wait for it.
 	Stop(ctx context.Context) error
-	// Kill ends a server that is still starting, and what it runs: it hears no request to stop before it serves, and may
-	// hang for ever at one that it heard too early.
+	// Kill ends a server that is still starting, and what it runs: it hears no request to stop before it
+	// serves, and may hang for ever at one that it heard too early.
 	Kill(ctx context.Context) error
 	// Trouble returns the errors that the server wrote to its journal since a moment.
 	Trouble(ctx context.Context, since time.Time) Trouble
@@ -54,7 +54,8 @@ type Data interface {
 	// Disown leaves, for every later start of the agent, that an incarnation is gone and why; Disowned reads it.
 	Disown(incarnation int, why string) error
 	Disowned(incarnation int) (string, error)
-	// Seed names the pristine directory: all that were baked together, and no others, have the same name; "" for none.
+	// Seed names the pristine directory: all that were baked together, and no others, have the same name; ""
+	// for none.
 	Seed() (string, error)
 	// Touch marks the directory as no longer pristine.
 	Touch() error

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is the server's, as it is known from a connection through its socket. Its end is waited for by pidfd_open(2), from
-// Linux 5.10 on; on an older kernel nobody is told, and the server is found not to answer.
+// process is the server's, as it is known from a connection through its socket. Its end is waited for by
+// pidfd_open(2), from Linux 5.10 on; on an older kernel nobody is told, and the server is found not to answer.
 type process struct {
 	ended chan string // the member of Galera's view that it was
 
@@ -26,6 +26,7 @@ func endsAreTold() bool {
 	if err == nil {
 		_ = unix.Close(fd)
 	}
+
 	return err == nil
 }
 
@@ -35,13 +36,19 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
+
 	if raw, err := connection.(*net.UnixConn).SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
-			if peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			if peer, err := unix.GetsockoptUcred(
+				int(fd),
+				unix.SOL_SOCKET,
+				unix.SO_PEERCRED,
+			); err == nil {
 				p.meet(int(peer.Pid))
 			}
 		})
 	}
+
 	return connection, nil
 }
 
@@ -49,42 +56,56 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 func (p *process) meet(pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
 	if p.pid == pid {
 		return
 	}
+
 	p.pid, p.member = pid, ""
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return
 	}
+
 	go p.await(pid, os.NewFile(uintptr(fd), "pidfd"))
 }
 
 // await waits for the end of a process, and says which member it was.
 func (p *process) await(pid int, file *os.File) {
 	defer file.Close()
+
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return
 	}
+
 	err = raw.Read(func(fd uintptr) bool {
-		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		ready := []unix.PollFd{{
+			Fd:     int32(fd),
+			Events: unix.POLLIN,
+		}}
+
 		n, err := unix.Poll(ready, 0)
+
 		return n > 0 || err != nil && err != unix.EINTR
 	})
 	if err != nil {
 		return
 	}
+
 	p.mu.Lock()
 	member := p.member
 	known := p.pid == pid
 	if known {
 		p.pid, p.member = 0, ""
 	}
+
 	p.mu.Unlock()
+
 	if !known || member == "" {
 		return
 	}
+
 	select {
 	case p.ended <- member:
 	case <-time.After(probeTimeout): // nobody drives the node, and by now it shows by itself
@@ -94,5 +115,6 @@ func (p *process) await(pid int, file *os.File) {
 func (p *process) says(member string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
 	p.member = member
 }

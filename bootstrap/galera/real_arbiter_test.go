@@ -37,52 +37,118 @@ type arbitrator struct {
 }
 
 func (a *arbitrator) who() peerset.Identity {
-	return peerset.Identity{Name: "arbitrator-1", Role: "arbitrator", Incarnation: 1}
+	return peerset.Identity{
+		Name:        "arbitrator-1",
+		Role:        "arbitrator",
+		Incarnation: 1,
+	}
 }
-func (a *arbitrator) address() string { return fmt.Sprintf("127.0.77.%d", a.number) }
+func (a *arbitrator) address() string {
+	return fmt.Sprintf("127.0.77.%d", a.number)
+}
 
 // arbitrate launches the stack's arbitrator, beside database nodes at addresses.
 func (w *world) arbitrate(number int, nodes ...string) *arbitrator {
-	a := &arbitrator{w: w, number: number, dir: filepath.Join(w.dir, "arbitrator"), said: make(chan galera.Status, 1000)}
+	a := &arbitrator{
+		w:      w,
+		number: number,
+		dir:    filepath.Join(w.dir, "arbitrator"),
+		said:   make(chan galera.Status, 1000),
+	}
 	require.NoError(w.t, os.MkdirAll(w.host(a.dir), 0o755))
+
 	manifest, err := roles.Load(roles.Embedded(), "arbitrator")
 	require.NoError(w.t, err)
-	facts := roles.Facts{Stack: "demo", Node: "arbitrator-1", Role: "arbitrator", Release: "debian-13", Incarnation: 1, Address: a.address(), Memory: 512 << 20, CPUs: 1,
-		Peers: map[string][]roles.PeerFact{}, PKI: w.issue("arbitrator-1", "arbitrator")}
-	for _, name := range nodes {
-		facts.Peers["db"] = append(facts.Peers["db"], roles.PeerFact{Name: name, Address: w.nodes[name].address()})
+
+	facts := roles.Facts{
+		Stack:       "demo",
+		Node:        "arbitrator-1",
+		Role:        "arbitrator",
+		Release:     "debian-13",
+		Incarnation: 1,
+		Address:     a.address(),
+		Memory:      512 << 20,
+		CPUs:        1,
+		Peers:       map[string][]roles.PeerFact{},
+		PKI:         w.issue("arbitrator-1", "arbitrator"),
 	}
+
+	for _, name := range nodes {
+		facts.Peers["db"] = append(facts.Peers["db"], roles.PeerFact{
+			Name:    name,
+			Address: w.nodes[name].address(),
+		})
+	}
+
 	for _, t := range manifest.Templates {
 		text, err := manifest.Render(t, facts)
 		require.NoError(w.t, err)
-		text = bytes.ReplaceAll(text, []byte("/etc/hornero-garbd"), []byte(a.dir))
-		require.NoError(w.t, os.WriteFile(w.host(filepath.Join(a.dir, filepath.Base(t.Path))), text, 0o600))
+
+		text = bytes.ReplaceAll(
+			text,
+			[]byte("/etc/hornero-garbd"),
+			[]byte(a.dir),
+		)
+
+		require.NoError(w.t, os.WriteFile(
+			w.host(filepath.Join(a.dir, filepath.Base(t.Path))),
+			text,
+			0o600,
+		))
 	}
+
 	w.run("chown", "-R", "nobody", a.dir)
+
 	start := "cd " + a.dir + " && exec garbd --cfg garbd.cnf 2>>garbd.log"
-	a.unit = &process{args: []string{"chroot", "--userspec=nobody", root(), "/bin/sh", "-c", start}, log: w.host(a.dir + "/garbd.log")}
-	_, err = w.set.Admit(w.t.Context(), peerset.Join{Identity: a.who(), Address: a.address()})
+	a.unit = &process{
+		args: []string{
+			"chroot",
+			"--userspec=nobody",
+			root(),
+			"/bin/sh",
+			"-c",
+			start,
+		},
+		log: w.host(a.dir + "/garbd.log"),
+	}
+
+	_, err = w.set.Admit(w.t.Context(), peerset.Join{
+		Identity: a.who(),
+		Address:  a.address(),
+	})
 	require.NoError(w.t, err)
 	a.boot()
+
 	w.t.Cleanup(func() {
 		a.crash()
 		if w.t.Failed() || testing.Verbose() {
 			w.t.Logf("log of the arbitrator:\n%s", a.log())
 		}
 	})
+
 	return a
 }
 
 func (a *arbitrator) boot() {
 	ctx, cancel := context.WithCancel(context.Background())
 	set := peerset.Bind(a.w.set, a.who())
-	a.driver = galera.NewArbiter(galera.ArbiterConfig{Set: set, Unit: a.unit, Log: slog.New(slog.NewTextHandler(a.w.t.Output(), nil)).With("node", "arbitrator-1"),
+	a.driver = galera.NewArbiter(galera.ArbiterConfig{
+		Set:  set,
+		Unit: a.unit,
+		Log:  slog.New(slog.NewTextHandler(a.w.t.Output(), nil)).With("node", "arbitrator-1"),
 		Report: func(s galera.Status) {
-			set.Report(ctx, peerset.Report{State: string(s.State), Healthy: s.Healthy})
-		}})
-	a.stop, a.done = cancel, make(chan struct{})
+			set.Report(ctx, peerset.Report{
+				State:   string(s.State),
+				Healthy: s.Healthy,
+			})
+		},
+	})
+
+	a.stop = cancel
+	a.done = make(chan struct{})
 	go func() {
 		defer close(a.done)
+
 		a.driver.Run(ctx)
 	}()
 }
@@ -102,11 +168,13 @@ func (a *arbitrator) log() string {
 
 func (a *arbitrator) eventually(within time.Duration, state galera.State) {
 	a.w.t.Helper()
+
 	a.w.eventually(within, "the arbitrator is "+string(state), func() error {
 		peer, _ := a.w.set.Snapshot().Peer("arbitrator-1")
 		if peer.State != string(state) {
 			return errors.New(peer.State)
 		}
+
 		return nil
 	})
 }
@@ -117,13 +185,17 @@ func TestAnArbitratorsVote(t *testing.T) {
 	w.stack = []string{"db-1", "db-2"}
 	w.launch("db-1", 1, 1, true)
 	w.launch("db-2", 2, 1, false)
+
 	arbiter := w.arbitrate(3, "db-1", "db-2")
 	w.settled(60*time.Second, 3, "db-1", "db-2")
 	arbiter.eventually(20*time.Second, galera.StateVoting)
-	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
+	require.NoError(t,
+		w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"),
+	)
 	w.arbitratorsCertificate(arbiter)
 
 	t.Log("the writer's machine is lost: the other stays in the primary component, by the arbitrator's vote")
+
 	survivor := w.nodes["db-2"]
 	before := len(survivor.log())
 	w.nodes["db-1"].crash()
@@ -138,6 +210,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	require.Equal(t, 1, w.count("db-1"))
 
 	t.Log("the arbitrator dies and comes back: no database node minds")
+
 	before = len(survivor.log())
 	arbiter.crash()
 	w.settled(20*time.Second, 2, "db-1", "db-2")
@@ -151,19 +224,24 @@ func TestAnArbitratorsVote(t *testing.T) {
 	w.nodes["db-1"].crash()
 	w.settled(20*time.Second, 2, "db-2")
 	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
+
 	record := w.set.Snapshot().Settings[galera.SettingDecision]
 	survivor.crash()
 	arbiter.crash()
 	arbiter.boot()
 	arbiter.eventually(20*time.Second, galera.StateWaiting)
 	w.nodes["db-1"].boot()
+
 	w.eventually(20*time.Second, "explained", func() error {
 		if reason := w.nodes["db-1"].driver.Status().Reason; !strings.Contains(reason, "waits for the evidence of db-2") {
 			return errors.New(reason)
 		}
+
 		return nil
 	})
+
 	arbiter.eventually(time.Second, galera.StateWaiting)
+
 	process, err := arbiter.unit.State(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, []galera.Process{galera.ProcessStopped, galera.ProcessFailed}, process)
@@ -181,17 +259,32 @@ func TestAnArbitratorsVote(t *testing.T) {
 	arbiter.stop()
 	require.NoError(t, arbiter.driver.Drain(t.Context()))
 	w.settled(20*time.Second, 2, "db-1", "db-2")
-	for _, log := range []string{arbiter.log(), w.nodes["db-1"].log(), survivor.log()} {
+
+	for _, log := range []string{
+		arbiter.log(),
+		w.nodes["db-1"].log(),
+		survivor.log(),
+	} {
 		require.NotContains(t, log, "(arbitrator-1)(SYNCED) as donor")
 	}
-	require.Contains(t, w.nodes["db-1"].log(), "(db-2)(SYNCED) as donor", "that is how a donor is told")
+
+	require.Contains(t,
+		w.nodes["db-1"].log(),
+		"(db-2)(SYNCED) as donor",
+		"that is how a donor is told",
+	)
 }
 
 // arbitratorsCertificate: what the others see of garbd is TLS, and the stack's own certificate.
 func (w *world) arbitratorsCertificate(a *arbitrator) {
 	authorities := x509.NewCertPool()
 	authorities.AppendCertsFromPEM([]byte(w.pki("anybody")["ca"]))
-	connection, err := tls.Dial("tcp", net.JoinHostPort(a.address(), "4567"), &tls.Config{RootCAs: authorities, ServerName: "arbitrator-1"})
+
+	connection, err := tls.Dial(
+		"tcp",
+		net.JoinHostPort(a.address(), "4567"),
+		&tls.Config{RootCAs: authorities, ServerName: "arbitrator-1"},
+	)
 	require.NoError(w.t, err)
 	require.NoError(w.t, connection.Close())
 }

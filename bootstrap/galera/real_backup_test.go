@@ -26,15 +26,18 @@ func programs(name, word string) []int {
 	for _, folder := range folders {
 		line, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 		program, args, _ := strings.Cut(string(line), "\x00")
-		if pid, err := strconv.Atoi(filepath.Base(folder)); err == nil && filepath.Base(program) == name && strings.Contains(args, word) {
+		if pid, err := strconv.Atoi(
+			filepath.Base(folder),
+		); err == nil && filepath.Base(program) == name && strings.Contains(args, word) {
 			found = append(found, pid)
 		}
 	}
+
 	return found
 }
 
-// writing inserts rows one after another until stop; rows counts them, and giving those that were committed while the node
-// gave its state.
+// writing inserts rows one after another until stop; rows counts them, and giving those that were committed
+// while the node gave its state.
 func (n *node) writing() (rows, giving *atomic.Int64, stop func()) {
 	rows, giving = new(atomic.Int64), new(atomic.Int64)
 	db := n.sql()
@@ -42,51 +45,73 @@ func (n *node) writing() (rows, giving *atomic.Int64, stop func()) {
 	go func() {
 		defer close(done)
 		defer db.Close()
+
 		for !closed(ended) {
 			before := n.driver.Status().State
+
 			if _, err := db.Exec("INSERT INTO wordpress.t (text) VALUES ('row')"); err != nil {
 				time.Sleep(10 * time.Millisecond) // outside a primary component for a moment
 				continue
 			}
+
 			rows.Add(1)
+
 			if before == galera.StateDonor && n.driver.Status().State == galera.StateDonor {
 				giving.Add(1)
 			}
 		}
 	}()
-	return rows, giving, func() { close(ended); <-done }
+
+	return rows, giving, func() {
+		close(ended)
+		<-done
+	}
 }
 
-// TestATransferByMariabackup: over TLS, from a donor that takes writes meanwhile, and again from the start when it breaks.
+// TestATransferByMariabackup: over TLS, from a donor that takes writes meanwhile, and again from the start when
+// it breaks.
 func TestATransferByMariabackup(t *testing.T) {
 	w := newWorld(t)
-	w.method, w.stack = "mariabackup", []string{"db-1", "db-2"}
+	w.method = "mariabackup"
+	w.stack = []string{"db-1", "db-2"}
 	donor := w.launch("db-1", 1, 1, true)
 	w.settled(60*time.Second, 1, "db-1")
-	require.NoError(t, donor.exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT, text MEDIUMTEXT)"))
+	require.NoError(t,
+		donor.exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT, text MEDIUMTEXT)"),
+	)
+
 	for range 32 {
-		require.NoError(t, donor.exec("INSERT INTO wordpress.t (text) VALUES (REPEAT('a row', 400000))"))
+		require.NoError(t,
+			donor.exec("INSERT INTO wordpress.t (text) VALUES (REPEAT('a row', 400000))"),
+		)
 	}
+
 	rows, giving, stop := donor.writing()
 
 	t.Log("a blank node; the transfer is killed when bytes have begun to arrive")
+
 	joiner := w.launch("db-2", 2, 1, false)
 	data := w.host(filepath.Join(joiner.dir, "data"))
 	w.eventually(60*time.Second, "bytes arrive", func() error {
 		_, err := os.Stat(filepath.Join(data, ".sst", "ibdata1"))
 		return err
 	})
+
 	backups := programs("mariadb-backup", donor.dir)
 	require.NotEmpty(t, backups)
+
 	for _, pid := range backups {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
+
 	w.eventually(30*time.Second, "backing off", func() error {
 		if reason := joiner.driver.Status().Reason; !strings.Contains(reason, "start 1 failed, tries again in a while") {
 			return errors.New(reason)
 		}
+
 		return nil
 	})
+
 	content, _, err := galera.DataDir{Path: data}.Inspect()
 	require.NoError(t, err)
 	require.Equal(t, galera.ContentTorn, content, "what arrived is evidence of nothing")
@@ -97,16 +122,34 @@ func TestATransferByMariabackup(t *testing.T) {
 	w.synced(90*time.Second, "db-1", "db-2")
 	require.Greater(t, giving.Load(), int64(10), "the donor takes writes all the time")
 	stop()
+
 	w.eventually(10*time.Second, "every row is there", func() error {
 		if have, want := w.count("db-2"), int(rows.Load())+32; have < want {
 			return fmt.Errorf("%d of %d rows", have, want)
 		}
+
 		return nil
 	})
-	require.Equal(t, w.count("db-1"), w.count("db-2"))
-	require.Equal(t, 2, strings.Count(joiner.log(), "mariabackup SST started on joiner"), "from scratch")
+
+	require.Equal(t,
+		w.count("db-1"),
+		w.count("db-2"),
+	)
+
+	require.Equal(t,
+		2,
+		strings.Count(joiner.log(), "mariabackup SST started on joiner"),
+		"from scratch",
+	)
+
 	require.Contains(t, joiner.log(), "MODE='VERIFY_CA', encrypt='3'")
-	require.Regexp(t, `socat -u openssl-listen:4444,\S*cafile='[^']+ca.pem'`, joiner.log(), "which is what socat verifies by")
+
+	require.Regexp(t,
+		`socat -u openssl-listen:4444,\S*cafile='[^']+ca.pem'`,
+		joiner.log(),
+		"which is what socat verifies by",
+	)
+
 	require.NotContains(t, joiner.log(), "verify=0")
 	require.NoFileExists(t, filepath.Join(data, "hornero-transfer"))
 }

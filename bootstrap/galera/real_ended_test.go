@@ -15,8 +15,8 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// Only a server's process is lost: its agent says so, and the others shut it out without waiting whether it speaks again. It comes
-// back as another member.
+// Only a server's process is lost: its agent says so, and the others shut it out without waiting whether it
+// speaks again. It comes back as another member.
 func TestAServerThatIsKilledIsShutOutAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.launch("db-1", 51, 1, true)
@@ -25,30 +25,52 @@ func TestAServerThatIsKilledIsShutOutAtOnce(t *testing.T) {
 	w.launch("db-3", 53, 1, false)
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
 	require.Equal(t, "db-1", w.set.Snapshot().Holder(peerset.LeaseWriter))
-	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
-	require.Len(t, strings.Fields(w.nodes["db-1"].driver.Status().Facts[galera.FactView]), 3)
+	require.NoError(t,
+		w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"),
+	)
+
+	require.Len(t,
+		strings.Fields(w.nodes["db-1"].driver.Status().Facts[galera.FactView]),
+		3,
+	)
+
 	outside := func() (times int) { // of a primary component, as all logged it
 		for _, n := range w.nodes {
 			times += strings.Count(n.log(), "Received NON-PRIMARY")
 		}
+
 		return times
 	}
+
 	var took []time.Duration
+
 	for range 3 { // Galera must not remember at the next death whom it shut out at the last
 		was, holder := outside(), w.set.Snapshot().Holder(peerset.LeaseWriter)
 		struck := time.Now()
 		w.nodes[holder].unit.kill()
+
 		w.eventually(10*time.Second, "another writer", func() error {
 			if now := w.set.Snapshot().Holder(peerset.LeaseWriter); now == holder || now == "" {
 				return fmt.Errorf("%q holds the lease", now)
 			}
+
 			return nil
 		})
-		require.NoError(t, w.nodes[w.set.Snapshot().Holder(peerset.LeaseWriter)].exec("INSERT INTO wordpress.t VALUES ()"))
+
+		require.NoError(t,
+			w.nodes[w.set.Snapshot().Holder(peerset.LeaseWriter)].exec("INSERT INTO wordpress.t VALUES ()"),
+		)
+
 		took = append(took, time.Since(struck))
 		w.synced(60*time.Second, "db-1", "db-2", "db-3")
-		require.Equal(t, was+1, outside(), "the others were in the primary component all the time; the one that starts is not at first")
+
+		require.Equal(t,
+			was+1,
+			outside(),
+			"the others were in the primary component all the time; the one that starts is not at first",
+		)
 	}
+
 	t.Logf("the next row after each death: %v", took)
 	slices.Sort(took)
 	require.Less(t, took[1], time.Second, "evs.suspect_timeout")

@@ -24,8 +24,25 @@ func (n *node) leave() {
 
 // login tries a password on another node than the one that took it.
 func (n *node) login(secret string) error {
-	args := []string{"chroot", root(), "mariadb", "--no-defaults", "--user=wordpress", "--host=" + n.address(), "--ssl", "--skip-ssl-verify-server-cert", "-e", "SELECT 1 FROM DUAL", "wordpress"}
-	_, err := command.Run(n.w.t.Context(), command.Command{Args: args, Env: []string{"MYSQL_PWD=" + secret}})
+	args := []string{
+		"chroot",
+		root(),
+		"mariadb",
+		"--no-defaults",
+		"--user=wordpress",
+		"--host=" + n.address(),
+		"--ssl",
+		"--skip-ssl-verify-server-cert",
+		"-e",
+		"SELECT 1 FROM DUAL",
+		"wordpress",
+	}
+
+	_, err := command.Run(n.w.t.Context(), command.Command{
+		Args: args,
+		Env:  []string{"MYSQL_PWD=" + secret},
+	})
+
 	return err
 }
 
@@ -36,36 +53,67 @@ func TestWhatARealServerSaysOfItsData(t *testing.T) {
 	w.launch("db-2", 22, 1, false)
 	w.launch("db-3", 23, 1, false)
 	w.synced(90*time.Second, "db-1", "db-2", "db-3")
+
 	n := w.nodes["db-3"]
-	data := func(name string) string { return w.host(filepath.Join(n.dir, "data", name)) }
+	data := func(name string) string {
+		return w.host(filepath.Join(n.dir, "data", name))
+	}
 
 	t.Log("passwords are rotated: the writer comes back with a newer document")
+
 	writer := w.nodes["db-1"]
 	writer.stop()
 	<-writer.done
+
 	path := w.host(writer.dir + "/hornero/grants.sql")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, n.login(password))
-	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "100%", "200%")), 0o600))
+
+	require.NoError(t, os.WriteFile(
+		path,
+		[]byte(strings.ReplaceAll(string(text), "100%", "200%")),
+		0o600,
+	))
+
 	writer.issued = time.Now()
 	writer.boot()
-	w.eventually(20*time.Second, "the new password", func() error { return n.login(strings.ReplaceAll(password, "100%", "200%")) })
+	w.eventually(20*time.Second, "the new password", func() error {
+		return n.login(strings.ReplaceAll(password, "100%", "200%"))
+	})
 	require.ErrorContains(t, n.login(password), "Access denied")
 
 	t.Log("another process holds the files: the data stays")
 	n.leave()
 	n.crashedAt(data("grastate.dat"))
-	holder := &process{args: append(n.unit.args, "--wsrep-on=OFF", "--skip-networking", "--socket="+n.dir+"/run/other.sock", "--log-error="+n.dir+"/other.log"), log: w.host(n.dir + "/other.log")}
+
+	holder := &process{
+		args: append(
+			n.unit.args,
+			"--wsrep-on=OFF",
+			"--skip-networking",
+			"--socket="+n.dir+"/run/other.sock",
+			"--log-error="+n.dir+"/other.log",
+		),
+		log: w.host(n.dir + "/other.log"),
+	}
 	require.NoError(t, holder.start())
-	w.eventually(20*time.Second, "the holder is up", func() error { _, err := os.Stat(w.host(n.dir + "/run/other.sock")); return err })
+
+	w.eventually(20*time.Second, "the holder is up", func() error {
+		_, err := os.Stat(w.host(n.dir + "/run/other.sock"))
+		return err
+	})
+
 	n.boot()
+
 	w.eventually(90*time.Second, "the reason", func() error {
 		if reason := n.driver.Status().Reason; !strings.Contains(reason, "a lock: ") {
 			return fmt.Errorf("%s", reason)
 		}
+
 		return nil
 	})
+
 	holder.kill()
 	w.synced(120*time.Second, "db-1", "db-2", "db-3")
 
@@ -73,12 +121,18 @@ func TestWhatARealServerSaysOfItsData(t *testing.T) {
 	n.leave()
 	garbage(t, data("ibdata1"))
 	n.boot()
+
 	w.eventually(60*time.Second, "refused", func() error {
-		if reason := n.driver.Status().Reason; !strings.Contains(reason, string(galera.CauseData)+": ") {
+		if reason := n.driver.Status().Reason; !strings.Contains(
+			reason,
+			string(galera.CauseData)+": ",
+		) {
 			return fmt.Errorf("%s", reason)
 		}
+
 		return nil
 	})
+
 	w.synced(180*time.Second, "db-1", "db-2", "db-3")
 }
 
@@ -86,9 +140,16 @@ func TestWhatARealServerSaysOfItsData(t *testing.T) {
 func (n *node) crashedAt(path string) {
 	text, err := os.ReadFile(path)
 	require.NoError(n.w.t, err)
+
 	position, err := galera.ParseGrastate(string(text))
 	require.NoError(n.w.t, err)
-	text = []byte(strings.Replace(string(text), fmt.Sprintf("seqno:   %d", position.Seqno), "seqno:   -1", 1))
+
+	text = []byte(strings.Replace(
+		string(text),
+		fmt.Sprintf("seqno:   %d", position.Seqno),
+		"seqno:   -1",
+		1,
+	))
 	require.NoError(n.w.t, os.WriteFile(path, text, 0o660))
 }
 
@@ -97,6 +158,7 @@ func garbage(t *testing.T, path string) {
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	require.NoError(t, err)
 	defer file.Close()
+
 	_, err = file.WriteAt([]byte(strings.Repeat("garbage.", 16<<10)), 3*16<<10)
 	require.NoError(t, err)
 }
@@ -108,28 +170,45 @@ func TestNodesBeginTogether(t *testing.T) {
 	w.launch("db-3", 3, 1, false)
 	w.launch("db-1", 1, 1, true)
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+
 	for _, name := range []string{"db-2", "db-3"} {
-		require.NotContains(t, w.nodes[name].log(), asked, "%s has the same directory and came before anything was written", name)
+		require.NotContains(t,
+			w.nodes[name].log(),
+			asked,
+			"%s has the same directory and came before anything was written",
+			name,
+		)
 	}
+
 	db := w.nodes["db-1"].sql()
 	defer db.Close()
-	for _, statement := range []string{"CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)", "INSERT INTO wordpress.t VALUES (), (), ()"} {
+
+	for _, statement := range []string{"CREATE TABLE wordpress.t (i INT PRIMARY KEY " +
+		"AUTO_INCREMENT)", "INSERT INTO wordpress.t VALUES (), (), ()"} {
 		_, err := db.Exec(statement)
 		require.NoError(t, err)
 	}
+
 	users := func(name string) (count int) {
 		db := w.nodes[name].sql()
 		defer db.Close()
-		require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM mysql.global_priv WHERE User = 'wordpress'").Scan(&count))
+
+		require.NoError(t,
+			db.QueryRow("SELECT COUNT(*) FROM mysql.global_priv WHERE User = 'wordpress'").Scan(&count),
+		)
+
 		return count
 	}
+
 	for _, name := range []string{"db-2", "db-3"} {
 		w.eventually(5*time.Second, "the rows", func() error {
 			if count := w.count(name); count != 3 {
 				return fmt.Errorf("%d rows on %s", count, name)
 			}
+
 			return nil
 		})
+
 		require.Equal(t, 1, users(name))
 	}
 
@@ -141,12 +220,15 @@ func TestNodesBeginTogether(t *testing.T) {
 	require.Equal(t, 3, w.count("db-3"))
 
 	t.Log("all machines lose power: the history goes on with what is on their disks")
+
 	for _, name := range []string{"db-1", "db-2", "db-3"} {
 		w.nodes[name].crash()
 	}
+
 	for _, name := range []string{"db-1", "db-2", "db-3"} {
 		w.nodes[name].boot()
 	}
+
 	w.synced(90*time.Second, "db-1", "db-2", "db-3")
 	require.Equal(t, 3, w.count("db-2"))
 }
@@ -160,6 +242,7 @@ func TestAnotherDirectoryIsNotInvited(t *testing.T) {
 	require.NoError(t, os.WriteFile(mark, nil, 0o660))
 	w.launch("db-3", 3, 1, false)
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+
 	for _, name := range []string{"db-2", "db-3"} {
 		require.Contains(t, w.nodes[name].log(), "SST completed on joiner", "%s gets a copy", name)
 	}

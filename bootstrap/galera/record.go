@@ -20,10 +20,11 @@ type Record struct {
 	Node        string            `json:"node"`
 	Incarnation int               `json:"incarnation"`
 	Seqno       int64             `json:"seqno"`
-	Evidence    map[string]string `json:"evidence"`       // by node: what it said
-	Seed        string            `json:"seed,omitempty"` // names the untouched directory in which a new history begins; "" for none
-	Invited     *Invitation       `json:"invited,omitempty"`
-	Time        time.Time         `json:"time"`
+	Evidence    map[string]string `json:"evidence"` // by node: what it said
+	// names the untouched directory in which a new history begins; "" for none
+	Seed    string      `json:"seed,omitempty"`
+	Invited *Invitation `json:"invited,omitempty"`
+	Time    time.Time   `json:"time"`
 }
 
 func recordOf(snapshot peerset.Snapshot) (Record, bool, error) {
@@ -31,15 +32,18 @@ func recordOf(snapshot peerset.Snapshot) (Record, bool, error) {
 	if text == "" {
 		return Record{}, false, nil
 	}
+
 	var record Record
+
 	if err := json.Unmarshal([]byte(text), &record); err != nil {
 		return Record{}, false, fmt.Errorf("read setting %s: %w", SettingDecision, err)
 	}
+
 	return record, true, nil
 }
 
-// Invitation asks a node whose directory is the same as the one in which the history began to come in before anything is
-// written: what it holds is what the cluster holds, and nothing needs to be copied.
+// Invitation asks a node whose directory is the same as the one in which the history began to come in before
+// anything is written: what it holds is what the cluster holds, and nothing needs to be copied.
 type Invitation struct {
 	Node        string `json:"node"`
 	Incarnation int    `json:"incarnation"`
@@ -84,7 +88,9 @@ const (
 	EvidenceUnreadable Evidence = "unreadable"  // there is data, and no position could be recovered from it
 )
 
-func (e Evidence) positioned() bool { return e == EvidenceStopped || e == EvidenceNonPrimary }
+func (e Evidence) positioned() bool {
+	return e == EvidenceStopped || e == EvidenceNonPrimary
+}
 
 // testimony is one node's evidence, as the peer set holds it.
 type testimony struct {
@@ -102,6 +108,7 @@ func (t testimony) missing() string {
 	case t.kind == EvidenceUnreadable:
 		return t.name + " (its data cannot be read)"
 	}
+
 	return t.name
 }
 
@@ -109,7 +116,10 @@ func (t testimony) String() string {
 	if t.kind.positioned() {
 		return string(t.kind) + " at " + t.position.String()
 	}
+
 	return string(t.kind)
 }
 
-func list(names []string) string { return strings.Join(names, ", ") }
+func list(names []string) string {
+	return strings.Join(names, ", ")
+}

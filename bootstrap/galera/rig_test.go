@@ -28,31 +28,90 @@ type rig struct {
 }
 
 // times are short, and SettleWipe is 30 ms.
-var times = galera.Times{Tick: 2 * time.Millisecond, WriterTick: 10 * time.Millisecond, WriterTTL: 200 * time.Millisecond, LeaseTTL: 200 * time.Millisecond,
-	Stall: 150 * time.Millisecond, Forlorn: 60 * time.Millisecond, Invite: 300 * time.Millisecond, SeqnoEvery: time.Millisecond, Backoff: 2 * time.Millisecond, Grace: 20 * time.Millisecond, Pause: 2 * time.Millisecond, Settle: 0.001}
+var times = galera.Times{
+	Tick:       2 * time.Millisecond,
+	WriterTick: 10 * time.Millisecond,
+	WriterTTL:  200 * time.Millisecond,
+	LeaseTTL:   200 * time.Millisecond,
+	Stall:      150 * time.Millisecond,
+	Forlorn:    60 * time.Millisecond,
+	Invite:     300 * time.Millisecond,
+	SeqnoEvery: time.Millisecond,
+	Backoff:    2 * time.Millisecond,
+	Grace:      20 * time.Millisecond,
+	Pause:      2 * time.Millisecond,
+	Settle:     0.001,
+}
 
 func newRig(t *testing.T, files map[string]string) *rig {
-	r := &rig{t: t, set: newMemory(), server: &server{process: galera.ProcessStopped, ended: make(chan string)}}
-	r.disk = &disk{DataDir: galera.DataDir{Path: t.TempDir()}, space: galera.Space{Free: 20 << 30, Total: 25 << 30}}
-	for name, text := range files {
-		require.NoError(t, os.WriteFile(r.path(name), []byte(text), 0o600))
+	r := &rig{
+		t:   t,
+		set: newMemory(),
+		server: &server{
+			process: galera.ProcessStopped,
+			ended:   make(chan string),
+		},
 	}
-	r.config = galera.Config{Node: "db-2", Incarnation: 1, Address: "10.0.0.2", Expected: []string{"db-1", "db-2", "db-3"},
-		Unit: r.server, Database: r.server, Data: r.disk, Times: times, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+
+	r.disk = &disk{
+		DataDir: galera.DataDir{Path: t.TempDir()},
+		space: galera.Space{
+			Free:  20 << 30,
+			Total: 25 << 30,
+		},
+	}
+
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(
+			r.path(name),
+			[]byte(text),
+			0o600,
+		))
+	}
+
+	r.config = galera.Config{
+		Node:        "db-2",
+		Incarnation: 1,
+		Address:     "10.0.0.2",
+		Expected:    []string{"db-1", "db-2", "db-3"},
+		Unit:        r.server,
+		Database:    r.server,
+		Data:        r.disk,
+		Times:       times,
+		Log: slog.New(slog.NewTextHandler(
+			t.Output(),
+			nil,
+		)),
+	}
+
 	r.admit("db-1", "db-2", "db-3")
 	t.Cleanup(func() { r.halt() })
+
 	return r
 }
 
-func (r *rig) path(name string) string { return filepath.Join(r.disk.Path, name) }
+func (r *rig) path(name string) string {
+	return filepath.Join(r.disk.Path, name)
+}
 
 func (r *rig) who() peerset.Identity {
-	return peerset.Identity{Name: r.config.Node, Role: "db", Incarnation: r.config.Incarnation}
+	return peerset.Identity{
+		Name:        r.config.Node,
+		Role:        "db",
+		Incarnation: r.config.Incarnation,
+	}
 }
 
 func (r *rig) admit(names ...string) {
 	for _, name := range names {
-		_, err := r.set.Admit(r.t.Context(), peerset.Join{Identity: peerset.Identity{Name: name, Role: "db", Incarnation: 1}, Address: "10.0.0." + name[3:]})
+		_, err := r.set.Admit(r.t.Context(), peerset.Join{
+			Identity: peerset.Identity{
+				Name:        name,
+				Role:        "db",
+				Incarnation: 1,
+			},
+			Address: "10.0.0." + name[3:],
+		})
 		require.NoError(r.t, err)
 	}
 }
@@ -70,7 +129,9 @@ func (r *rig) say(others ...peerset.Peer) {
 	})
 }
 
-func (r *rig) quorum(there bool) { r.set.edit(func(s *peerset.Snapshot) { s.Quorum = there }) }
+func (r *rig) quorum(there bool) {
+	r.set.edit(func(s *peerset.Snapshot) { s.Quorum = there })
+}
 
 // start runs the agent's part; a second start is an agent that was restarted.
 func (r *rig) start() {
@@ -78,18 +139,29 @@ func (r *rig) start() {
 	set := peerset.Bind(r.set, r.who())
 	ctx, cancel := context.WithCancel(context.Background())
 	r.config.Set = set
+
 	r.config.Report = func(s galera.Status) {
-		if err := set.Report(ctx, peerset.Report{State: string(s.State), Healthy: s.Healthy, Facts: s.Facts}); err != nil {
+		if err := set.Report(ctx, peerset.Report{
+			State:   string(s.State),
+			Healthy: s.Healthy,
+			Facts:   s.Facts,
+		}); err != nil {
 			r.t.Log("report: ", err)
 		}
 	}
+
 	r.driver = galera.New(r.config)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+
 		r.driver.Run(ctx)
 	}()
-	r.stop = func() { cancel(); <-done }
+
+	r.stop = func() {
+		cancel()
+		<-done
+	}
 }
 
 func (r *rig) halt() {
@@ -108,10 +180,12 @@ func (r *rig) eventually(what string, check func() bool) {
 func (r *rig) reason(part string) {
 	r.t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
+
 	for !contains(r.driver.Status().Reason, part) {
 		if time.Now().After(deadline) {
 			require.Contains(r.t, r.driver.Status().Reason, part)
 		}
+
 		time.Sleep(2 * time.Millisecond)
 	}
 }
@@ -139,6 +213,7 @@ type server struct {
 func (s *server) edit(change func(*server)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	change(s)
 }
 
@@ -160,12 +235,20 @@ func (s *server) State(context.Context) (galera.Process, error) {
 }
 
 func (s *server) Start(context.Context) error {
-	s.edit(func(s *server) { s.starts++; s.launch() })
+	s.edit(func(s *server) {
+		s.starts++
+		s.launch()
+	})
+
 	return nil
 }
 
 func (s *server) Bootstrap(context.Context) error {
-	s.edit(func(s *server) { s.begins++; s.launch() })
+	s.edit(func(s *server) {
+		s.begins++
+		s.launch()
+	})
+
 	return nil
 }
 
@@ -179,11 +262,14 @@ func (s *server) launch() {
 func (s *server) Stop(context.Context) error {
 	s.edit(func(s *server) {
 		s.stops++
-		s.process, s.wsrep = galera.ProcessStopped, galera.Wsrep{}
+		s.process = galera.ProcessStopped
+		s.wsrep = galera.Wsrep{}
+
 		if s.onStop != nil {
 			s.onStop(s)
 		}
 	})
+
 	return nil
 }
 
@@ -201,35 +287,53 @@ func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
 func (s *server) Probe(context.Context) (galera.Wsrep, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	s.probes++
+
 	if s.process != galera.ProcessRunning {
 		return galera.Wsrep{}, errors.New("no answer")
 	}
+
 	return s.wsrep, nil
 }
 
 func (s *server) Apply(context.Context, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	s.applied++
+
 	return s.refuses
 }
 
 func (s *server) Reform(context.Context) error { return nil }
 
 func (s *server) Evict(_ context.Context, member string) error {
-	s.edit(func(s *server) { s.evicted, s.wsrep.Evicted = append(s.evicted, member), member != "" })
+	s.edit(func(s *server) {
+		s.evicted, s.wsrep.Evicted = append(s.evicted, member), member != ""
+	})
+
 	return nil
 }
 
 func (s *server) Ended() <-chan string { return s.ended }
 
-func (s *server) Dismiss(context.Context) (int, error) { return 0, nil }
+func (s *server) Dismiss(context.Context) (int, error) {
+	return 0, nil
+}
 
 // serve is a start that ends well.
 func serve(s *server) {
 	s.process = galera.ProcessRunning
-	s.wsrep = galera.Wsrep{ClusterStatus: "Primary", LocalState: 4, Ready: true, Size: 3, UUID: ours, Seqno: 100}
+
+	s.wsrep = galera.Wsrep{
+		ClusterStatus: "Primary",
+		LocalState:    4,
+		Ready:         true,
+		Size:          3,
+		UUID:          ours,
+		Seqno:         100,
+	}
 }
 
 // fail is a start that ends badly.
@@ -249,6 +353,7 @@ type disk struct {
 func (d *disk) edit(change func(*disk)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+
 	change(d)
 }
 
@@ -272,9 +377,11 @@ func (d *disk) Wipe() error {
 	d.wipes++
 	instead := d.wiping
 	d.mu.Unlock()
+
 	if instead != nil {
 		return instead()
 	}
+
 	return d.DataDir.Wipe()
 }
 
@@ -283,8 +390,10 @@ func (d *disk) Recover(context.Context) (galera.Position, error) {
 	d.asked++
 	how := d.recover
 	d.mu.Unlock()
+
 	if how == nil {
 		return galera.Position{}, errors.New("nothing to recover from")
 	}
+
 	return how()
 }

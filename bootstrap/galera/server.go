@@ -44,15 +44,28 @@ func Dial(socket string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
-	return &Server{socket: socket, db: db, process: process, told: pause.NewBell()}, nil
+
+	return &Server{
+		socket:  socket,
+		db:      db,
+		process: process,
+		told:    pause.NewBell(),
+	}, nil
 }
 
 // open prepares connections; dial makes them, nil for the usual way.
-func open(socket string, statements bool, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*sql.DB, error) {
+func open(
+	socket string,
+	statements bool,
+	dial func(ctx context.Context, network, address string) (net.Conn, error),
+) (*sql.DB, error) {
 	config := mysql.NewConfig()
-	config.User, config.Net, config.Addr = "root", "unix", socket
+	config.User = "root"
+	config.Net = "unix"
+	config.Addr = socket
 	config.MultiStatements, config.DialFunc = statements, dial
 	config.Timeout, config.ReadTimeout = probeTimeout, 0
 	config.Logger = silent{}
@@ -60,6 +73,7 @@ func open(socket string, statements bool, dial func(ctx context.Context, network
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", socket, err)
 	}
+
 	return sql.OpenDB(connector), nil
 }
 
@@ -68,7 +82,9 @@ type silent struct{}
 func (silent) Print(...any) {}
 
 // Close ends the connection.
-func (s *Server) Close() error { return s.db.Close() }
+func (s *Server) Close() error {
+	return s.db.Close()
+}
 
 const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready',
  'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
@@ -77,38 +93,57 @@ const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status'
 func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+
 	rows, err := s.db.QueryContext(ctx, probe)
 	if err != nil {
 		return Wsrep{}, fmt.Errorf("ask for wsrep status: %w", err)
 	}
 	defer rows.Close()
+
 	status := map[string]string{}
+
 	for rows.Next() {
 		var name, value string
 		if err := rows.Scan(&name, &value); err != nil {
 			return Wsrep{}, fmt.Errorf("read wsrep status: %w", err)
 		}
+
 		status[name] = value
 	}
+
 	if err := rows.Err(); err != nil {
 		return Wsrep{}, fmt.Errorf("read wsrep status: %w", err)
 	}
+
 	w := parseStatus(status)
 	s.process.says(w.Member)
+
 	return w, nil
 }
 
 // Ended tells of a server that answered a probe and has ended since: the member of Galera's view that it was.
-func (s *Server) Ended() <-chan string { return s.process.ended }
+func (s *Server) Ended() <-chan string {
+	return s.process.ended
+}
 
 func parseStatus(status map[string]string) Wsrep {
-	w := Wsrep{ClusterStatus: status["wsrep_cluster_status"], Ready: status["wsrep_ready"] == "ON", UUID: status["wsrep_local_state_uuid"], Member: status["wsrep_gcomm_uuid"], Evicted: status["wsrep_evs_evict_list"] != "", Seqno: UnknownSeqno}
+	w := Wsrep{
+		ClusterStatus: status["wsrep_cluster_status"],
+		Ready:         status["wsrep_ready"] == "ON",
+		UUID:          status["wsrep_local_state_uuid"],
+		Member:        status["wsrep_gcomm_uuid"],
+		Evicted:       status["wsrep_evs_evict_list"] != "",
+		Seqno:         UnknownSeqno,
+	}
+
 	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
 	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
 	w.Views, _ = strconv.ParseInt(status["wsrep_cluster_conf_id"], 10, 64)
+
 	if seqno, err := strconv.ParseInt(status["wsrep_last_committed"], 10, 64); err == nil {
 		w.Seqno = seqno
 	}
+
 	for address := range strings.SplitSeq(status["wsrep_incoming_addresses"], ",") {
 		if host, _, err := net.SplitHostPort(address); err == nil {
 			w.Incoming = append(w.Incoming, host)
@@ -116,6 +151,7 @@ func parseStatus(status map[string]string) Wsrep {
 			w.Arbiters++
 		}
 	}
+
 	return w
 }
 
@@ -126,29 +162,38 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
+
 	db, err := open(s.socket, true, nil)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 	defer db.Close()
+
 	ctx, cancel := context.WithTimeoutCause(ctx, applyTimeout, errSlow)
 	defer cancel()
+
 	if _, err := db.ExecContext(ctx, string(text)); err != nil {
 		return fmt.Errorf("apply %s: %w", path, withoutWords(cmp.Or(context.Cause(ctx), err)))
 	}
+
 	return nil
 }
 
 func withoutWords(err error) error {
 	var refused *mysql.MySQLError
 	if errors.As(err, &refused) {
-		return fmt.Errorf("the server refused a statement: number %d, state %s", refused.Number, string(refused.SQLState[:]))
+		return fmt.Errorf(
+			"the server refused a statement: number %d, state %s",
+			refused.Number,
+			string(refused.SQLState[:]),
+		)
 	}
+
 	return err
 }
 
-// clients are the sessions over TCP, and whether each is between two transactions (MariaDB knowledge base, Information Schema
-// PROCESSLIST and INNODB_TRX).
+// clients are the sessions over TCP, and whether each is between two transactions (MariaDB knowledge base,
+// Information Schema PROCESSLIST and INNODB_TRX).
 const clients = `SELECT p.id, p.command = 'Sleep' AND t.trx_id IS NULL FROM information_schema.processlist p
  LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.host LIKE '%:%'`
 
@@ -159,32 +204,41 @@ const unknownThread = 1094
 func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+
 	rows, err := s.db.QueryContext(ctx, clients)
 	if err != nil {
 		return 0, fmt.Errorf("look for clients: %w", err)
 	}
 	defer rows.Close()
+
 	var idle []int64
+
 	for rows.Next() {
 		var id int64
 		var between bool
+
 		if err := rows.Scan(&id, &between); err != nil {
 			return 0, fmt.Errorf("look for clients: %w", err)
 		}
 		if between {
 			idle = append(idle, id)
 		}
+
 		left++
 	}
+
 	if err := rows.Err(); err != nil {
 		return 0, fmt.Errorf("look for clients: %w", err)
 	}
+
 	for _, id := range idle {
 		_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
-		if refused := new(mysql.MySQLError); err != nil && !(errors.As(err, &refused) && refused.Number == unknownThread) {
+		if refused := new(mysql.MySQLError); err != nil &&
+			!(errors.As(err, &refused) && refused.Number == unknownThread) {
 			return left, fmt.Errorf("end a client's session: %w", err)
 		}
 	}
+
 	return left, nil
 }
 
@@ -193,31 +247,47 @@ const unknownVariable = 1193
 
 // Reform makes the running component primary.
 func (s *Server) Reform(ctx context.Context) error {
-	if err := s.provide(ctx, reformTimeout, "wsrep_provider_pc_bootstrap=ON", "pc.bootstrap=YES"); err != nil {
+	if err := s.provide(ctx,
+		reformTimeout,
+		"wsrep_provider_pc_bootstrap=ON",
+		"pc.bootstrap=YES",
+	); err != nil {
 		return fmt.Errorf("form the primary component again: %w", err)
 	}
+
 	return nil
 }
 
-// Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were (Galera documentation, evs.evict). Whoever
-// starts anew on its node is another member.
+// Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were (Galera
+// documentation, evs.evict). Whoever starts anew on its node is another member.
 func (s *Server) Evict(ctx context.Context, member string) error {
-	if err := s.provide(ctx, probeTimeout, "wsrep_provider_evs_evict='"+member+"'", "evs.evict="+member); err != nil {
+	if err := s.provide(ctx,
+		probeTimeout,
+		"wsrep_provider_evs_evict='"+member+"'",
+		"evs.evict="+member,
+	); err != nil {
 		return fmt.Errorf("evict member %s: %w", member, err)
 	}
+
 	return nil
 }
 
-// provide sets an option of the running provider. MariaDB 11.4 and later have a variable for each and refuse the old way while they do.
+// provide sets an option of the running provider. MariaDB 11.4 and later have a variable for each and refuse
+// the old way while they do.
 func (s *Server) provide(ctx context.Context, patience time.Duration, variable, option string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
 	defer cancel()
+
 	_, err := s.db.ExecContext(ctx, "SET GLOBAL "+variable)
-	if refused := new(mysql.MySQLError); errors.As(err, &refused) && refused.Number == unknownVariable {
+	if refused := new(mysql.MySQLError); errors.As(err,
+		&refused,
+	) && refused.Number == unknownVariable {
 		_, err = s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='"+option+"'")
 	}
+
 	if err != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
+
 	return nil
 }

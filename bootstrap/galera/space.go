@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Space is what the data directory's file system has for the server: bytes, and files that can still be made (inodes). Files
-// is 0 where the file system sets no limit to them.
+// Space is what the data directory's file system has for the server: bytes, and files that can still be made
+// (inodes). Files is 0 where the file system sets no limit to them.
 type Space struct{ Free, Total, FreeFiles, Files int64 }
 
-// The floors: with less free space a node is short of it. An import fills the smallest in seconds, and the writer moves in one.
-// A server makes a few files for each table, and for each query that it cannot hold in memory.
+// The floors: with less free space a node is short of it. An import fills the smallest in seconds, and the
+// writer moves in one. A server makes a few files for each table, and for each query that it cannot hold in
+// memory.
 const (
 	minFloor      = 256 << 20
 	maxFloor      = 2 << 30
@@ -20,8 +21,8 @@ const (
 	floorShare    = 50 // of the total, between the two
 )
 
-// short tells whether there is too little space to take writes. A node that was short is so until it has twice the floor:
-// the writer does not go to and fro with what the server writes and removes.
+// short tells whether there is too little space to take writes. A node that was short is so until it has twice
+// the floor: the writer does not go to and fro with what the server writes and removes.
 func (s Space) short(was bool) bool {
 	return below(s.Free, s.Total, minFloor, maxFloor, was) || s.shortOfFiles(was)
 }
@@ -35,6 +36,7 @@ func below(free, total, least, most int64, was bool) bool {
 	if was {
 		floor *= 2
 	}
+
 	return total > 0 && free < floor
 }
 
@@ -45,6 +47,7 @@ func (s Space) String() string {
 	if s.Free >= 1<<30 {
 		return fmt.Sprintf("%.1f GiB", float64(s.Free)/(1<<30))
 	}
+
 	return fmt.Sprintf("%d MiB", s.Free>>20/16*16)
 }
 
@@ -54,13 +57,21 @@ const readOnly = 1
 // Space asks the file system. One that became read-only has none left.
 func (d DataDir) Space() (Space, error) {
 	var stat syscall.Statfs_t
+
 	if err := syscall.Statfs(d.Path, &stat); err != nil {
 		return Space{}, fmt.Errorf("ask for the space at %s: %w", d.Path, err)
 	}
-	space := Space{Free: int64(stat.Bavail) * stat.Bsize, Total: int64(stat.Blocks) * stat.Bsize, FreeFiles: int64(stat.Ffree), Files: int64(stat.Files)}
+
+	space := Space{
+		Free:      int64(stat.Bavail) * stat.Bsize,
+		Total:     int64(stat.Blocks) * stat.Bsize,
+		FreeFiles: int64(stat.Ffree),
+		Files:     int64(stat.Files),
+	}
 	if stat.Flags&readOnly != 0 {
 		space.Free = 0
 	}
+
 	return space, nil
 }
 
@@ -76,5 +87,6 @@ func (d *Driver) reportedFree(space Space) string {
 	if now := time.Now(); now.Sub(d.freeTime) >= d.Times.SeqnoEvery {
 		d.free, d.freeTime = space.String(), now
 	}
+
 	return d.free
 }

@@ -16,14 +16,18 @@ func (r *rig) free(bytes int64) {
 
 func (r *rig) isShort(yes bool) {
 	r.t.Helper()
-	r.eventually("short of space, or not any more", func() bool { return (r.fact(galera.FactShort) != "") == yes })
+	r.eventually("short of space, or not any more", func() bool {
+		return (r.fact(galera.FactShort) != "") == yes
+	})
 }
 
 func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.server.edit(serve)
 	r.start()
-	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.eventually("the writer", func() bool {
+		return r.holder(peerset.LeaseWriter) == "db-2"
+	})
 
 	t.Log("nobody else has room: it stays the writer")
 	r.say(crowded("db-1"), crowded("db-3"))
@@ -34,31 +38,47 @@ func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
 
 	t.Log("another has")
 	r.say(primary("db-3", ours))
-	r.eventually("it gives the writes up", func() bool { return r.holder(peerset.LeaseWriter) == "" })
+	r.eventually("it gives the writes up", func() bool {
+		return r.holder(peerset.LeaseWriter) == ""
+	})
+
 	self, _ := r.set.Snapshot().Peer("db-2")
 	require.True(t, self.Healthy, "it can be read from")
 
 	t.Log("a little more is not enough")
 	r.free(900 << 20)
-	r.eventually("seen", func() bool { return r.fact(galera.FactFree) == "896 MiB" })
+	r.eventually("seen", func() bool {
+		return r.fact(galera.FactFree) == "896 MiB"
+	})
 	r.isShort(true)
 	require.Empty(t, r.holder(peerset.LeaseWriter))
 	r.free(2 << 30)
 	r.isShort(false)
-	r.eventually("the writer again", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.eventually("the writer again", func() bool {
+		return r.holder(peerset.LeaseWriter) == "db-2"
+	})
 }
 
 func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
 	r := newRig(t, whole("12"))
 	r.server.edit(serve)
-	r.disk.edit(func(d *disk) { d.space.Files, d.space.FreeFiles = 1_600_000, 1_500_000 })
+
+	r.disk.edit(func(d *disk) {
+		d.space.Files = 1_600_000
+		d.space.FreeFiles = 1_500_000
+	})
+
 	r.start()
-	r.eventually("the writer", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.eventually("the writer", func() bool {
+		return r.holder(peerset.LeaseWriter) == "db-2"
+	})
 	r.say(primary("db-3", ours))
 	r.disk.edit(func(d *disk) { d.space.FreeFiles = 17 })
 	r.isShort(true)
 	r.reason("its disk is nearly full, 16 files are free")
-	r.eventually("it gives the writes up", func() bool { return r.holder(peerset.LeaseWriter) == "" })
+	r.eventually("it gives the writes up", func() bool {
+		return r.holder(peerset.LeaseWriter) == ""
+	})
 
 	t.Log("a little more is not enough")
 	r.disk.edit(func(d *disk) { d.space.FreeFiles = 8000 })
@@ -66,7 +86,9 @@ func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
 	r.isShort(true)
 	r.disk.edit(func(d *disk) { d.space.FreeFiles = 8192 })
 	r.isShort(false)
-	r.eventually("the writer again", func() bool { return r.holder(peerset.LeaseWriter) == "db-2" })
+	r.eventually("the writer again", func() bool {
+		return r.holder(peerset.LeaseWriter) == "db-2"
+	})
 }
 
 func TestTheFloorFollowsTheDisk(t *testing.T) {
@@ -74,18 +96,52 @@ func TestTheFloorFollowsTheDisk(t *testing.T) {
 	r.server.edit(serve)
 	r.say(primary("db-1", ours))
 	r.start()
-	for _, c := range []struct{ total, floor int64 }{{8 << 30, 256 << 20}, {50 << 30, 1 << 30}, {1000 << 30, 2 << 30}} {
-		r.disk.edit(func(d *disk) { d.space = galera.Space{Free: 2 * c.floor, Total: c.total} })
+
+	for _, c := range []struct{ total, floor int64 }{{
+		total: 8 << 30,
+		floor: 256 << 20,
+	}, {
+		total: 50 << 30,
+		floor: 1 << 30,
+	}, {
+		total: 1000 << 30,
+		floor: 2 << 30,
+	}} {
+		r.disk.edit(func(d *disk) {
+			d.space = galera.Space{
+				Free:  2 * c.floor,
+				Total: c.total,
+			}
+		})
+
 		r.isShort(false)
 		r.free(c.floor - 1)
 		r.isShort(true)
 	}
-	for _, c := range []struct{ total, floor int64 }{{1000, 64}, {100_000, 2000}, {6_000_000, 4096}} {
+
+	for _, c := range []struct{ total, floor int64 }{{
+		total: 1000,
+		floor: 64,
+	}, {
+		total: 100_000,
+		floor: 2000,
+	}, {
+		total: 6_000_000,
+		floor: 4096,
+	}} {
 		r.disk.edit(func(d *disk) {
-			d.space = galera.Space{Free: 50 << 30, Total: 50 << 30, FreeFiles: 2 * c.floor, Files: c.total}
+			d.space = galera.Space{
+				Free:      50 << 30,
+				Total:     50 << 30,
+				FreeFiles: 2 * c.floor,
+				Files:     c.total,
+			}
 		})
+
 		r.isShort(false)
-		r.disk.edit(func(d *disk) { d.space.FreeFiles = c.floor - 1 })
+		r.disk.edit(func(d *disk) {
+			d.space.FreeFiles = c.floor - 1
+		})
 		r.isShort(true)
 	}
 }
@@ -97,6 +153,7 @@ func TestSpaceIsWhatTheFileSystemSays(t *testing.T) {
 	require.Positive(t, space.Total)
 	require.LessOrEqual(t, space.Free, space.Total)
 	require.LessOrEqual(t, space.FreeFiles, space.Files)
+
 	_, err = galera.DataDir{Path: data.Path + "/none"}.Space()
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -23,22 +23,25 @@ var errNoSystemd = errors.New("systemd did not answer")
 
 // Systemd drives the server's unit.
 type Systemd struct {
-	Name       string // mariadb.service
-	NewCluster string // the file through which galera_new_cluster passes its option to the unit, for one start; "" for no such unit
+	Name string // mariadb.service
+	// the file through which galera_new_cluster passes its option to the unit, for one start; "" for no such unit
+	NewCluster string
 }
 
-// newCluster is the variable in that file. Debian 9's galera_new_cluster sets it in systemd's own environment instead, where
-// it stays when the script is killed.
+// newCluster is the variable in that file. Debian 9's galera_new_cluster sets it in systemd's own environment
+// instead, where it stays when the script is killed.
 const newCluster = "_WSREP_NEW_CLUSTER"
 
 // State reads what systemd makes of the unit.
 func (s Systemd) State(ctx context.Context) (Process, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, stateTimeout, errNoSystemd)
 	defer cancel()
+
 	state, err := systemd.Ctl(s.systemctl).State(ctx, s.Name)
 	if err != nil {
 		return "", err
 	}
+
 	switch state {
 	case "active", "activating", "reloading", "refreshing":
 		return ProcessStarting, nil
@@ -63,17 +66,25 @@ func (s Systemd) Start(ctx context.Context) error {
 			return fmt.Errorf("start %s: %w", s.Name, err)
 		}
 	}
+
 	_, err := s.systemctl(ctx, "start", "--no-block", s.Name)
+
 	return err
 }
 
-// Bootstrap runs Debian's galera_new_cluster, which starts the unit with its option for one start and returns when the
-// server is up.
+// Bootstrap runs Debian's galera_new_cluster, which starts the unit with its option for one start and returns
+// when the server is up.
 func (s Systemd) Bootstrap(ctx context.Context) error {
-	_, err := command.Run(ctx, command.Command{Args: []string{"galera_new_cluster", strings.TrimSuffix(s.Name, ".service")}})
+	_, err := command.Run(ctx,
+		command.Command{Args: []string{
+			"galera_new_cluster",
+			strings.TrimSuffix(s.Name, ".service"),
+		}},
+	)
 	if err != nil {
 		return fmt.Errorf("bootstrap %s: %w", s.Name, err)
 	}
+
 	return nil
 }
 
@@ -100,12 +111,17 @@ const troubleLines = "1000"
 
 // Trouble reads the server's errors since its start was asked for: those of an earlier start speak of that one.
 func (s Systemd) Trouble(ctx context.Context, since time.Time) Trouble {
-	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errors.New("the journal did not answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		commandTimeout,
+		errors.New("the journal did not answer"),
+	)
 	defer cancel()
+
 	out, err := command.Run(ctx, command.Command{Args: []string{"journalctl", "--unit", s.Name, "--lines", troubleLines, "--output", "cat", "--no-pager", "--boot",
 		"--since", fmt.Sprintf("@%d", since.Unix())}})
 	if err != nil {
 		return Trouble{}
 	}
+
 	return TroubleOf(out)
 }

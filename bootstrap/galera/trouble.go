@@ -22,7 +22,9 @@ const (
 )
 
 // passing tells causes that go away while the data stays what it is.
-func (c Cause) passing() bool { return c == CauseSpace || c == CauseMemory || c == CauseLock }
+func (c Cause) passing() bool {
+	return c == CauseSpace || c == CauseMemory || c == CauseLock
+}
 
 // Trouble is a failure as the server told it.
 type Trouble struct {
@@ -34,21 +36,40 @@ func (t Trouble) String() string {
 	if t.Cause == CauseUnknown {
 		return t.Said
 	}
+
 	return string(t.Cause) + ": " + t.Said
 }
 
-// signs are words of MariaDB, Galera, the transfer scripts and the C library, in lower case. The first cause that has one
-// wins: a full disk and a lock make the server complain of its data, too.
+// signs are words of MariaDB, Galera, the transfer scripts and the C library, in lower case. The first cause
+// that has one wins: a full disk and a lock make the server complain of its data, too.
 var signs = []struct {
 	cause Cause
 	words []string
 }{
-	{CauseSpace, []string{"no space left", "disk full", "disk is full", "quota exceeded", "errcode: 28", "errno: 28", "error: 28", "error number 28"}},
-	{CauseMemory, []string{"out of memory", "cannot allocate memory", "errcode: 12", "errno: 12", "errno 12"}},
-	{CauseLock, []string{"unable to lock", "can't lock", "exclusive lock", "temporarily unavailable", "already in use", "is using unix socket"}},
+	{
+		cause: CauseSpace,
+		words: []string{
+			"no space left", "disk full", "disk is full", "quota exceeded", "errcode: 28",
+			"errno: 28", "error: 28", "error number 28",
+		},
+	},
+	{
+		cause: CauseMemory,
+		words: []string{"out of memory", "cannot allocate memory", "errcode: 12", "errno: 12", "errno 12"},
+	},
+	{
+		cause: CauseLock,
+		words: []string{
+			"unable to lock", "can't lock", "exclusive lock", "temporarily unavailable",
+			"already in use", "is using unix socket",
+		},
+	},
 	{CauseAhead, []string{"is greater than group seqno"}},
-	{CauseData, []string{"corrupt", "checksum", "is in the future", "missing mlog_checkpoint", "missing file_checkpoint", "was not found at", "incorrect information in file",
-		"can't open and lock privilege tables", "aria recovery failed", "inconsisten", "consistency compromised", "failed to apply"}},
+	{
+		cause: CauseData,
+		words: []string{"corrupt", "checksum", "is in the future", "missing mlog_checkpoint", "missing file_checkpoint", "was not found at", "incorrect information in file",
+			"can't open and lock privilege tables", "aria recovery failed", "inconsisten", "consistency compromised", "failed to apply"},
+	},
 }
 
 func causeOf(text string) Cause {
@@ -60,14 +81,15 @@ func causeOf(text string) Cause {
 			}
 		}
 	}
+
 	return CauseUnknown
 }
 
 // maxTrouble is how many of the server's errors a status carries.
 const maxTrouble = 2
 
-// TroubleOf reads what went wrong out of a server's log: all its errors tell the cause, the last that bear it are told on.
-// What follows them is the server's end, which looks alike whatever the cause.
+// TroubleOf reads what went wrong out of a server's log: all its errors tell the cause, the last that bear it
+// are told on. What follows them is the server's end, which looks alike whatever the cause.
 func TroubleOf(log string) Trouble {
 	var found []string
 	for line := range strings.Lines(log) {
@@ -75,9 +97,16 @@ func TroubleOf(log string) Trouble {
 			found = append(found, strings.TrimSpace(message))
 		}
 	}
+
 	cause := causeOf(strings.Join(found, "\n"))
-	telling := slices.DeleteFunc(found, func(message string) bool { return cause != CauseUnknown && causeOf(message) != cause })
-	return Trouble{Cause: cause, Said: strings.Join(telling[max(0, len(telling)-maxTrouble):], "; ")}
+	telling := slices.DeleteFunc(found, func(message string) bool {
+		return cause != CauseUnknown && causeOf(message) != cause
+	})
+
+	return Trouble{
+		Cause: cause,
+		Said:  strings.Join(telling[max(0, len(telling)-maxTrouble):], "; "),
+	}
 }
 
 // troubleOf is an error of this side: of the agent's own work, or of a program that could not be run.
@@ -85,11 +114,18 @@ func troubleOf(err error) Trouble {
 	if said := new(RecoveryError); errors.As(err, &said) && said.Trouble.Said != "" {
 		return said.Trouble
 	}
-	for number, cause := range map[syscall.Errno]Cause{syscall.ENOSPC: CauseSpace, syscall.EDQUOT: CauseSpace, syscall.ENOMEM: CauseMemory, syscall.EAGAIN: CauseLock} {
+
+	for number, cause := range map[syscall.Errno]Cause{
+		syscall.ENOSPC: CauseSpace,
+		syscall.EDQUOT: CauseSpace,
+		syscall.ENOMEM: CauseMemory,
+		syscall.EAGAIN: CauseLock,
+	} {
 		if errors.Is(err, number) {
 			return Trouble{cause, err.Error()}
 		}
 	}
+
 	return Trouble{causeOf(err.Error()), err.Error()}
 }
 
@@ -103,6 +139,7 @@ func (e *RecoveryError) Error() string {
 	if e.Trouble.Said == "" {
 		return fmt.Sprintf("recover position: %v", e.Err)
 	}
+
 	return fmt.Sprintf("recover position: %v: %s", e.Err, e.Trouble)
 }
 

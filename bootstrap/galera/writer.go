@@ -21,6 +21,7 @@ const (
 func Writer(in Input, state State) WriterMove {
 	lease := in.Peers.Leases[peerset.LeaseWriter]
 	mine := lease.Holder == in.Node && lease.Incarnation == in.Incarnation
+
 	switch {
 	case state == "":
 		return WriterPass // an agent that just started has not looked yet: the server may serve as it did
@@ -30,27 +31,40 @@ func Writer(in Input, state State) WriterMove {
 	default:
 		return WriterPass
 	}
+
 	if mine || lease.Holder == "" || !in.Local.Wsrep.synced() {
 		return WriterKeep
 	}
-	// A member without an address is an arbitrator only where the stack has one: the holder may be without for a moment.
+
+	// A member without an address is an arbitrator only where the stack has one: the holder may be without for
+	// a moment.
 	arbiters := min(in.Local.Wsrep.Arbiters, len(in.Peers.Role("arbitrator")))
-	if view := in.view(); len(view) > 0 && !slices.Contains(view, lease.Holder) && len(view)+arbiters == in.Local.Wsrep.Size && view[0] == in.Node {
+	if view := in.view(); len(view) > 0 &&
+		!slices.Contains(view, lease.Holder) &&
+		len(view)+arbiters == in.Local.Wsrep.Size &&
+		view[0] == in.Node {
 		return WriterSeize
 	}
+
 	return WriterKeep
 }
 
-// mayWrite: Primary, Synced, staying, with room on its disk. Without, or as a donor, it may only when nobody else can.
+// mayWrite: Primary, Synced, staying, with room on its disk. Without, or as a donor, it may only when nobody
+// else can.
 func (in Input) mayWrite(state State) bool {
 	switch {
 	case in.Leave:
-		return in.Local.Process == ProcessRunning && in.Local.Wsrep.synced() && len(in.otherWriters()) == 0 && in.holdsWriter()
+		return in.Local.Process == ProcessRunning &&
+			in.Local.Wsrep.synced() &&
+			len(in.otherWriters()) == 0 &&
+			in.holdsWriter()
+
 	case state == StateSynced:
 		return !in.Local.Short || !in.roomElsewhere()
 	case state == StateDonor:
 		return len(in.otherWriters()) == 0
 	}
+
 	return false
 }
 
@@ -63,15 +77,20 @@ func (in Input) holdsWriter() bool {
 func (in Input) otherWriters() []string {
 	var names []string
 	for _, peer := range in.Peers.Role(Role) {
-		if peer.Name != in.Node && peer.Alive && peer.Healthy && !leaves(peer) && State(peer.State) == StateSynced {
+		if peer.Name != in.Node &&
+			peer.Alive &&
+			peer.Healthy &&
+			!leaves(peer) &&
+			State(peer.State) == StateSynced {
 			names = append(names, peer.Name)
 		}
 	}
+
 	return names
 }
 
-// roomElsewhere tells whether another node that could take the writes now has room for them. All hold the same data, and
-// may well be short at once: then nothing moves.
+// roomElsewhere tells whether another node that could take the writes now has room for them. All hold the same
+// data, and may well be short at once: then nothing moves.
 func (in Input) roomElsewhere() bool {
 	return slices.ContainsFunc(in.otherWriters(), func(name string) bool {
 		peer, _ := in.Peers.Peer(name)
@@ -88,16 +107,21 @@ func (in Input) view() []string {
 			names = append(names, peer.Name)
 		}
 	}
+
 	return names
 }
 
-// Healthy tells whether proxies may send clients here. A donor by rsync holds its writes back for the transfer's time;
-// it serves nevertheless while it is the writer or nobody else serves, because a pause is better than no database.
+// Healthy tells whether proxies may send clients here. A donor by rsync holds its writes back for the
+// transfer's time; it serves nevertheless while it is the writer or nobody else serves, because a pause is
+// better than no database.
 func Healthy(in Input, state State) bool {
 	if in.Leave && state != StateSynced {
 		return false
 	}
+
 	return state == StateSynced || state == StateDonor && (in.holdsWriter() || len(in.otherWriters()) == 0)
 }
 
-func (in Input) inView(name string) bool { return slices.Contains(in.view(), name) }
+func (in Input) inView(name string) bool {
+	return slices.Contains(in.view(), name)
+}

@@ -14,7 +14,8 @@ const (
 	siteBackend    = "site" // only where the stack has a reserved IP
 	databaseRole   = "db"
 	webRole        = "web"
-	// nobody is the server where clients wait while no writer is open. No node has that name: it is closed and opened by none.
+	// nobody is the server where clients wait while no writer is open. No node has that name: it is closed and
+	// opened by none.
 	nobody = "nobody"
 )
 
@@ -30,80 +31,108 @@ type Server struct {
 	Health      int  // how well its checks went: what changes before Up does
 }
 
-func (s Server) id() string { return s.Backend + "/" + s.Name }
+func (s Server) id() string {
+	return s.Backend + "/" + s.Name
+}
 
 // role is whose nodes a backend's servers are.
 func (s Server) role() string {
 	if s.Backend == siteBackend {
 		return webRole
 	}
+
 	return databaseRole
 }
 
-// Plan is what to tell the process: Close, then the end of the sessions to Moved, then Open. Servers that are closed and stay so
-// lose their sessions after that: a client that is cut off finds the new writer open.
+// Plan is what to tell the process: Close, then the end of the sessions to Moved, then Open. Servers that are
+// closed and stay so lose their sessions after that: a client that is cut off finds the new writer open.
 type Plan struct {
 	Close []string
 	Moved []string // servers, as backend/name
 	Open  []string
 }
 
-// Decide makes the running servers what the peer set says: every database node with a known address is checked and may
-// serve reads, and every such web node may serve the site; only the holder of the writer lease, in the incarnation that took it, is open for writes. A lease that was
-// given up and that nobody took yet leaves the last writer open as long as it is well: it waits for its successor. What
-// closes comes before what moves, and that before what opens; "readers", where servers are checked, opens before "writer".
-// Beyond that servers are taken in the process' order.
+// Decide makes the running servers what the peer set says: every database node with a known address is checked
+// and may serve reads, and every such web node may serve the site; only the holder of the writer lease, in the
+// incarnation that took it, is open for writes. A lease that was given up and that nobody took yet leaves the
+// last writer open as long as it is well: it waits for its successor. What closes comes before what moves, and
+// that before what opens; "readers", where servers are checked, opens before "writer". Beyond that servers are
+// taken in the process' order.
 func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	if snapshot.Founded == "" {
 		return Plan{} // nothing is known, which is not the same as: nobody is there
 	}
+
 	var plan Plan
 	var moving, reading, writing []string
+
 	for _, server := range servers {
 		peer, present := snapshot.Peer(server.Name)
 		present = present && peer.Role == server.role() && peer.Address != ""
 		moved := present && server.Address != peer.Address
-		reader := present && (server.Backend == readersBackend || server.Backend == siteBackend) // neither has to be the only one
-		writer := present && server.Backend == writerBackend && (isWriter(peer, snapshot) || wasWriter(server, peer, snapshot))
+
+		// neither has to be the only one
+		reader := present && (server.Backend == readersBackend || server.Backend == siteBackend)
+		writer := present &&
+			server.Backend == writerBackend &&
+			(isWriter(peer, snapshot) || wasWriter(server, peer, snapshot))
 		if !server.Maintenance && (moved || !reader && !writer) {
 			plan.Close = append(plan.Close, set(server, "state maint"))
 			if moved {
 				plan.Moved = append(plan.Moved, server.id())
 			}
 		}
+
 		if moved {
 			moving = append(moving, set(server, "addr "+peer.Address))
 		}
+
 		closed := server.Maintenance || moved
+
 		switch {
 		case reader && closed:
 			reading = append(reading, bring(server, moved || !peer.Healthy)...)
+
 		case reader && peer.Facts[peerset.FactLeaving] != "":
 			if server.Weight != 0 {
-				reading = append(reading, set(server, "weight 0")) // not closed: the writer's health is what is checked here
+				// not closed: the writer's health is what is checked here
+				reading = append(reading, set(server, "weight 0"))
 			}
+
 		case reader && server.Weight == 0:
 			reading = append(reading, set(server, "weight 100%")) // an agent ended in the middle of bring
 		case writer && closed:
 			writing = append(writing, set(server, "state ready"))
 		}
 	}
+
 	plan.Open = slices.Concat(moving, reading, writing)
+
 	return plan
 }
 
 // wasWriter tells the last writer, while nobody has taken the lease that it gave up and it serves all the same.
 func wasWriter(server Server, peer peerset.Peer, snapshot peerset.Snapshot) bool {
-	return snapshot.Holder(peerset.LeaseWriter) == "" && !server.Maintenance && server.Address == peer.Address && peer.Healthy && peer.Alive
+	return snapshot.Holder(peerset.LeaseWriter) == "" &&
+		!server.Maintenance &&
+		server.Address == peer.Address &&
+		peer.Healthy &&
+		peer.Alive
 }
 
-// bring opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it gets no
-// session before that has passed.
+// bring opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it
+// gets no session before that has passed.
 func bring(server Server, doubt bool) []string {
 	if !doubt {
 		return []string{set(server, "state ready")}
 	}
-	return []string{set(server, "weight 0"), set(server, "state ready"), set(server, "health down"), set(server, "weight 100%")}
+
+	return []string{
+		set(server, "weight 0"),
+		set(server, "state ready"),
+		set(server, "health down"),
+		set(server, "weight 100%"),
+	}
 }
 
 func set(server Server, what string) string {
@@ -120,17 +149,23 @@ type Session struct {
 	PID    int    // of a process that a reload left behind; 0 is the one that accepts connections
 	ID     string // in its process
 	Server string // backend/name
-	// Connected tells that the server answered. HAProxy 3.0 forgets a session that is ended before that: its client hangs,
-	// while left alone it tries the next server within "timeout connect".
+	// Connected tells that the server answered. HAProxy 3.0 forgets a session that is ended before that: its
+	// client hangs, while left alone it tries the next server within "timeout connect".
 	Connected bool
 }
 
-// Spared returns the closed servers whose database node leaves and is well: it ends its sessions itself, each after its
-// transaction.
+// Spared returns the closed servers whose database node leaves and is well: it ends its sessions itself, each
+// after its transaction.
 func Spared(servers []Server, snapshot peerset.Snapshot) []string {
 	return names(slices.DeleteFunc(slices.Clone(servers), func(s Server) bool {
 		peer, known := snapshot.Peer(s.Name)
-		return !known || !s.Maintenance || s.Backend != writerBackend || peer.Facts[peerset.FactLeaving] == "" || !peer.Healthy || !peer.Alive || peer.Address != s.Address
+		return !known ||
+			!s.Maintenance ||
+			s.Backend != writerBackend ||
+			peer.Facts[peerset.FactLeaving] == "" ||
+			!peer.Healthy ||
+			!peer.Alive ||
+			peer.Address != s.Address
 	}))
 }
 
@@ -140,41 +175,67 @@ func Doomed(sessions []Session, servers []Server, spared []string, cut map[strin
 	for _, id := range slices.Concat(openServers(servers), spared) {
 		open[id] = !cut[id]
 	}
-	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool { return open[s.Server] || !s.Connected })
+
+	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool {
+		return open[s.Server] || !s.Connected
+	})
 }
 
 // openServers returns the servers that take sessions, sorted.
 func openServers(servers []Server) []string {
-	return names(slices.DeleteFunc(slices.Clone(servers), func(s Server) bool { return !s.Up || s.Maintenance }))
+	return names(slices.DeleteFunc(slices.Clone(servers), func(s Server) bool {
+		return !s.Up || s.Maintenance
+	}))
 }
 
 // Judge tells how the proxy is: it serves when a database node takes writes through it.
 func Judge(servers []Server, snapshot peerset.Snapshot) Status {
 	holder, still := snapshot.Holder(peerset.LeaseWriter), ""
 	if holder == "" {
-		last := slices.IndexFunc(servers, func(s Server) bool { return s.Backend == writerBackend && !s.Maintenance })
+		last := slices.IndexFunc(servers, func(s Server) bool {
+			return s.Backend == writerBackend && !s.Maintenance
+		})
 		if last < 0 {
 			return Status{State: StateNoWriter, Reason: "no database node takes writes yet"}
 		}
+
 		holder, still = servers[last].Name, " until another takes them"
 	}
+
 	writer, known := find(servers, writerBackend, holder)
 	if !known || writer.Maintenance {
-		return Status{State: StateNoWriter, Reason: fmt.Sprintf("%s takes writes, and this proxy does not know it yet", holder)}
+		return Status{
+			State:  StateNoWriter,
+			Reason: fmt.Sprintf("%s takes writes, and this proxy does not know it yet", holder),
+		}
 	}
-	// The server in "readers" is the one that is checked. Before its first check a server counts as up, but has not passed.
+
+	// The server in "readers" is the one that is checked. Before its first check a server counts as up, but has
+	// not passed.
 	checked, _ := find(servers, readersBackend, holder)
 	if !writer.Up || !checked.Passed {
-		return Status{State: StateWriterDown, Reason: fmt.Sprintf("the check of %s does not pass", holder)}
+		return Status{
+			State:  StateWriterDown,
+			Reason: fmt.Sprintf("the check of %s does not pass", holder),
+		}
 	}
-	return Status{State: StateServing, Healthy: true, Reason: "writes go to " + holder + still, Writer: holder}
+
+	return Status{
+		State:   StateServing,
+		Healthy: true,
+		Reason:  "writes go to " + holder + still,
+		Writer:  holder,
+	}
 }
 
 func find(servers []Server, backend, name string) (Server, bool) {
-	i := slices.IndexFunc(servers, func(s Server) bool { return s.Backend == backend && s.Name == name })
+	i := slices.IndexFunc(servers, func(s Server) bool {
+		return s.Backend == backend && s.Name == name
+	})
 	if i < 0 {
 		return Server{}, false
 	}
+
 	return servers[i], true
 }
 
@@ -183,6 +244,8 @@ func names(servers []Server) []string {
 	for _, server := range servers {
 		list = append(list, server.id())
 	}
+
 	slices.Sort(list)
+
 	return list
 }

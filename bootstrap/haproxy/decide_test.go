@@ -14,9 +14,15 @@ import (
 func server(text string) haproxy.Server {
 	fields := strings.Fields(text)
 	backend, name, _ := strings.Cut(fields[0], "/")
+
 	return haproxy.Server{
-		Backend: backend, Name: name, Address: fields[1], Weight: 1,
-		Maintenance: strings.Contains(text, " maint"), Up: strings.Contains(text, " up"), Passed: strings.Contains(text, " passed"),
+		Backend:     backend,
+		Name:        name,
+		Address:     fields[1],
+		Weight:      1,
+		Maintenance: strings.Contains(text, " maint"),
+		Up:          strings.Contains(text, " up"),
+		Passed:      strings.Contains(text, " passed"),
 	}
 }
 
@@ -25,16 +31,30 @@ func serversOf(texts ...string) []haproxy.Server {
 	for _, text := range texts {
 		list = append(list, server(text))
 	}
+
 	return list
 }
 
 // database is a healthy database node.
 func database(name, address string, incarnation int) peerset.Peer {
-	return peerset.Peer{Name: name, Role: "db", Address: address, Incarnation: incarnation, Healthy: true, Alive: true}
+	return peerset.Peer{
+		Name:        name,
+		Role:        "db",
+		Address:     address,
+		Incarnation: incarnation,
+		Healthy:     true,
+		Alive:       true,
+	}
 }
 
-func sick(peer peerset.Peer) peerset.Peer { peer.Healthy = false; return peer }
-func dead(peer peerset.Peer) peerset.Peer { peer.Alive = false; return peer }
+func sick(peer peerset.Peer) peerset.Peer {
+	peer.Healthy = false
+	return peer
+}
+func dead(peer peerset.Peer) peerset.Peer {
+	peer.Alive = false
+	return peer
+}
 
 func leaving(peer peerset.Peer) peerset.Peer {
 	peer.Facts = map[string]string{peerset.FactLeaving: "yes"}
@@ -43,14 +63,28 @@ func leaving(peer peerset.Peer) peerset.Peer {
 
 func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Snapshot {
 	return peerset.Snapshot{
-		Founded: "f", Quorum: true, Peers: peers,
-		Leases: map[string]peerset.Lease{peerset.LeaseWriter: {Name: peerset.LeaseWriter, Holder: writer, Incarnation: incarnation, Epoch: 1}},
+		Founded: "f",
+		Quorum:  true,
+		Peers:   peers,
+		Leases: map[string]peerset.Lease{peerset.LeaseWriter: {
+			Name:        peerset.LeaseWriter,
+			Holder:      writer,
+			Incarnation: incarnation,
+			Epoch:       1,
+		}},
 	}
 }
 
 func TestDecide(t *testing.T) {
 	one, two := database("db-1", "10.0.0.1", 1), database("db-2", "10.0.0.2", 1)
-	steady := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2 up passed")
+
+	steady := serversOf(
+		"writer/db-1 10.0.0.1 up",
+		"writer/db-2 10.0.0.2 maint",
+		"readers/db-1 10.0.0.1 up passed",
+		"readers/db-2 10.0.0.2 up passed",
+	)
+
 	idle := serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed")
 	idle[1].Weight = 0
 	closeOne := haproxy.Plan{Close: []string{"set server writer/db-1 state maint"}}
@@ -60,37 +94,152 @@ func TestDecide(t *testing.T) {
 		snapshot peerset.Snapshot
 		want     haproxy.Plan
 	}{
-		{"nothing to do", steady, snapshot("db-1", 1, one, two), haproxy.Plan{}},
-		{"nothing is known", steady, peerset.Snapshot{}, haproxy.Plan{}},
-		{"the writer moves", steady, snapshot("db-2", 1, one, two), haproxy.Plan{
-			Close: []string{"set server writer/db-1 state maint"}, Open: []string{"set server writer/db-2 state ready"}}},
-		{"the writer gave the lease up, and waits for its successor", steady, snapshot("", 0, one, two), haproxy.Plan{}},
-		{"the writer gave the lease up, and is not well", steady, snapshot("", 0, sick(one), two), closeOne},
-		{"the writer gave the lease up, and vanished", steady, snapshot("", 0, dead(one), two), closeOne},
-		{"nobody writes, and nobody did here", serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"), snapshot("", 0, one), haproxy.Plan{}},
-		{"the lease is of an earlier incarnation", steady, snapshot("db-1", 1, database("db-1", "10.0.0.1", 2), two), closeOne},
-		{"the lease's holder is not a peer", steady, snapshot("db-9", 1, one, two), closeOne},
-		{"no quorum: the last snapshot stands", steady, func() peerset.Snapshot {
-			s := snapshot("db-1", 1, one, two)
-			s.Quorum = false
-			return s
-		}(), haproxy.Plan{}},
-		{"a reader got a new address", steady, snapshot("db-1", 1, one, database("db-2", "10.0.0.9", 2)), haproxy.Plan{
-			Close: []string{"set server readers/db-2 state maint"}, Moved: []string{"readers/db-2"},
-			Open: []string{"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
-				"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}}},
-		{"a node that leaves gets no new readers", steady, snapshot("db-1", 1, leaving(one), two), haproxy.Plan{Open: []string{"set server readers/db-1 weight 0"}}},
-		{"nor is told so twice", idle, snapshot("db-1", 1, leaving(one), two), haproxy.Plan{}},
-		{"until it stays after all", idle, snapshot("db-1", 1, one, two), haproxy.Plan{Open: []string{"set server readers/db-1 weight 100%"}}},
-		{"a reader left the peer set", steady, snapshot("db-1", 1, one), haproxy.Plan{Close: []string{"set server readers/db-2 state maint"}}},
-		{"a slot is filled by a node that does not serve yet", serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"), snapshot("", 0, sick(two)), haproxy.Plan{
-			Open: []string{"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
-				"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}}},
-		{"a healthy reader comes back at once", serversOf("readers/db-2 10.0.0.2 maint"), snapshot("", 0, two), haproxy.Plan{Open: []string{"set server readers/db-2 state ready"}}},
-		{"a peer of another role does not get writes", serversOf("writer/web-1 10.0.0.7 maint"), snapshot("web-1", 1, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1}), haproxy.Plan{}},
-		{"a web node serves the site", serversOf("site/web-1 127.0.0.1 maint", "site/db-1 127.0.0.1 maint"), snapshot("db-1", 1, one, peerset.Peer{Name: "web-1", Role: "web", Address: "10.0.0.7", Incarnation: 1, Healthy: true}), haproxy.Plan{
-			Open: []string{"set server site/web-1 addr 10.0.0.7", "set server site/web-1 weight 0", "set server site/web-1 state ready", "set server site/web-1 health down", "set server site/web-1 weight 100%"}}},
-		{"servers of other backends are left alone", serversOf("mine/db-1 10.0.0.1 maint"), snapshot("db-1", 1, one), haproxy.Plan{}},
+		{
+			name:     "nothing to do",
+			servers:  steady,
+			snapshot: snapshot("db-1", 1, one, two),
+			want:     haproxy.Plan{},
+		},
+		{
+			name:     "nothing is known",
+			servers:  steady,
+			snapshot: peerset.Snapshot{},
+			want:     haproxy.Plan{},
+		},
+		{
+			name:     "the writer moves",
+			servers:  steady,
+			snapshot: snapshot("db-2", 1, one, two),
+			want: haproxy.Plan{
+				Close: []string{"set server writer/db-1 state maint"},
+				Open:  []string{"set server writer/db-2 state ready"},
+			},
+		},
+		{
+			name:     "the writer gave the lease up, and waits for its successor",
+			servers:  steady,
+			snapshot: snapshot("", 0, one, two),
+			want:     haproxy.Plan{},
+		},
+		{
+			name:     "the writer gave the lease up, and is not well",
+			servers:  steady,
+			snapshot: snapshot("", 0, sick(one), two),
+			want:     closeOne,
+		},
+		{
+			name:     "the writer gave the lease up, and vanished",
+			servers:  steady,
+			snapshot: snapshot("", 0, dead(one), two),
+			want:     closeOne,
+		},
+		{
+			name:     "nobody writes, and nobody did here",
+			servers:  serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"),
+			snapshot: snapshot("", 0, one),
+			want:     haproxy.Plan{},
+		},
+		{
+			name:     "the lease is of an earlier incarnation",
+			servers:  steady,
+			snapshot: snapshot("db-1", 1, database("db-1", "10.0.0.1", 2), two),
+			want:     closeOne,
+		},
+		{
+			name:     "the lease's holder is not a peer",
+			servers:  steady,
+			snapshot: snapshot("db-9", 1, one, two),
+			want:     closeOne,
+		},
+		{
+			name:    "no quorum: the last snapshot stands",
+			servers: steady,
+			snapshot: func() peerset.Snapshot {
+				s := snapshot("db-1", 1, one, two)
+				s.Quorum = false
+				return s
+			}(),
+			want: haproxy.Plan{},
+		},
+		{
+			name:     "a reader got a new address",
+			servers:  steady,
+			snapshot: snapshot("db-1", 1, one, database("db-2", "10.0.0.9", 2)),
+			want: haproxy.Plan{
+				Close: []string{"set server readers/db-2 state maint"},
+				Moved: []string{"readers/db-2"},
+				Open: []string{"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
+					"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"},
+			},
+		},
+		{
+			name:     "a node that leaves gets no new readers",
+			servers:  steady,
+			snapshot: snapshot("db-1", 1, leaving(one), two),
+			want:     haproxy.Plan{Open: []string{"set server readers/db-1 weight 0"}},
+		},
+		{
+			name:     "nor is told so twice",
+			servers:  idle,
+			snapshot: snapshot("db-1", 1, leaving(one), two),
+			want:     haproxy.Plan{},
+		},
+		{
+			name:     "until it stays after all",
+			servers:  idle,
+			snapshot: snapshot("db-1", 1, one, two),
+			want:     haproxy.Plan{Open: []string{"set server readers/db-1 weight 100%"}},
+		},
+		{
+			name:     "a reader left the peer set",
+			servers:  steady,
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.Plan{Close: []string{"set server readers/db-2 state maint"}},
+		},
+		{
+			name:     "a slot is filled by a node that does not serve yet",
+			servers:  serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"),
+			snapshot: snapshot("", 0, sick(two)),
+			want: haproxy.Plan{
+				Open: []string{"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
+					"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}},
+		},
+		{
+			name:     "a healthy reader comes back at once",
+			servers:  serversOf("readers/db-2 10.0.0.2 maint"),
+			snapshot: snapshot("", 0, two),
+			want:     haproxy.Plan{Open: []string{"set server readers/db-2 state ready"}},
+		},
+		{
+			name:    "a peer of another role does not get writes",
+			servers: serversOf("writer/web-1 10.0.0.7 maint"),
+			snapshot: snapshot("web-1", 1, peerset.Peer{
+				Name:        "web-1",
+				Role:        "web",
+				Address:     "10.0.0.7",
+				Incarnation: 1,
+			}),
+			want: haproxy.Plan{},
+		},
+		{
+			name:    "a web node serves the site",
+			servers: serversOf("site/web-1 127.0.0.1 maint", "site/db-1 127.0.0.1 maint"),
+			snapshot: snapshot("db-1", 1, one, peerset.Peer{
+				Name:        "web-1",
+				Role:        "web",
+				Address:     "10.0.0.7",
+				Incarnation: 1,
+				Healthy:     true,
+			}),
+			want: haproxy.Plan{
+				Open: []string{"set server site/web-1 addr 10.0.0.7", "set server site/web-1 weight 0", "set server site/web-1 state ready", "set server site/web-1 health down", "set server site/web-1 weight 100%"}},
+		},
+		{
+			name:     "servers of other backends are left alone",
+			servers:  serversOf("mine/db-1 10.0.0.1 maint"),
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.Plan{},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, c.want, haproxy.Decide(c.servers, c.snapshot))
@@ -107,13 +256,55 @@ func TestJudge(t *testing.T) {
 		want     string
 		healthy  bool
 	}{
-		{"serves", serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"), snapshot("db-1", 1, one), haproxy.StateServing, true},
-		{"not checked yet", serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up"), snapshot("db-1", 1, one), haproxy.StateWriterDown, false},
-		{"down", serversOf("writer/db-1 10.0.0.1", "readers/db-1 10.0.0.1"), snapshot("db-1", 1, one), haproxy.StateWriterDown, false},
-		{"in maintenance", serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"), snapshot("db-1", 1, one), haproxy.StateNoWriter, false},
-		{"no slot", nil, snapshot("db-1", 1, one), haproxy.StateNoWriter, false},
-		{"no writer", serversOf("writer/db-1 10.0.0.1 maint"), snapshot("", 0, one), haproxy.StateNoWriter, false},
-		{"the last writer waits for its successor", serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"), snapshot("", 0, one), haproxy.StateServing, true},
+		{
+			name:     "serves",
+			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"),
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.StateServing,
+			healthy:  true,
+		},
+		{
+			name:     "not checked yet",
+			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up"),
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.StateWriterDown,
+			healthy:  false,
+		},
+		{
+			name:     "down",
+			servers:  serversOf("writer/db-1 10.0.0.1", "readers/db-1 10.0.0.1"),
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.StateWriterDown,
+			healthy:  false,
+		},
+		{
+			name:     "in maintenance",
+			servers:  serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"),
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.StateNoWriter,
+			healthy:  false,
+		},
+		{
+			name:     "no slot",
+			servers:  nil,
+			snapshot: snapshot("db-1", 1, one),
+			want:     haproxy.StateNoWriter,
+			healthy:  false,
+		},
+		{
+			name:     "no writer",
+			servers:  serversOf("writer/db-1 10.0.0.1 maint"),
+			snapshot: snapshot("", 0, one),
+			want:     haproxy.StateNoWriter,
+			healthy:  false,
+		},
+		{
+			name:     "the last writer waits for its successor",
+			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"),
+			snapshot: snapshot("", 0, one),
+			want:     haproxy.StateServing,
+			healthy:  true,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status := haproxy.Judge(c.servers, c.snapshot)
@@ -126,45 +317,130 @@ func TestJudge(t *testing.T) {
 }
 
 func TestDoomed(t *testing.T) {
-	servers := serversOf("writer/db-1 10.0.0.1 up", "writer/db-2 10.0.0.2 maint", "readers/db-1 10.0.0.1 up passed", "readers/db-2 10.0.0.2")
+	servers := serversOf(
+		"writer/db-1 10.0.0.1 up",
+		"writer/db-2 10.0.0.2 maint",
+		"readers/db-1 10.0.0.1 up passed",
+		"readers/db-2 10.0.0.2",
+	)
+
 	session := func(pid int, id, server string) haproxy.Session {
-		return haproxy.Session{PID: pid, ID: id, Server: server, Connected: true}
+		return haproxy.Session{
+			PID:       pid,
+			ID:        id,
+			Server:    server,
+			Connected: true,
+		}
 	}
-	all := []haproxy.Session{session(1, "0xa", "writer/db-1"), session(1, "0xb", "writer/db-2"), session(2, "0xc", "readers/db-1"), session(2, "0xd", "readers/db-2"),
-		session(0, "0xe", "writer/db-9"), {PID: 0, ID: "0xf", Server: "writer/db-2"}}
-	require.Equal(t, []haproxy.Session{all[1], all[3], all[4]}, haproxy.Doomed(all, servers, nil, nil), "not the one that is still being connected")
-	require.Equal(t, []haproxy.Session{all[1], all[2], all[3], all[4]}, haproxy.Doomed(all, servers, nil, map[string]bool{"readers/db-1": true}))
+
+	all := []haproxy.Session{session(
+		1,
+		"0xa",
+		"writer/db-1",
+	), session(
+		1,
+		"0xb",
+		"writer/db-2",
+	), session(2, "0xc", "readers/db-1"), session(2, "0xd", "readers/db-2"),
+		session(0, "0xe", "writer/db-9"), {
+			PID:    0,
+			ID:     "0xf",
+			Server: "writer/db-2",
+		}}
+
+	require.Equal(t,
+		[]haproxy.Session{all[1], all[3], all[4]},
+		haproxy.Doomed(all, servers, nil, nil),
+		"not the one that is still being connected",
+	)
+
+	require.Equal(t,
+		[]haproxy.Session{all[1], all[2], all[3], all[4]},
+		haproxy.Doomed(all, servers, nil, map[string]bool{"readers/db-1": true}),
+	)
 }
 
 // A node that leaves ends its sessions itself, as long as it is well.
 func TestSpared(t *testing.T) {
-	servers := serversOf("writer/db-1 10.0.0.1 maint up", "writer/db-2 10.0.0.2 up", "readers/db-1 10.0.0.1 up passed")
+	servers := serversOf(
+		"writer/db-1 10.0.0.1 maint up",
+		"writer/db-2 10.0.0.2 up",
+		"readers/db-1 10.0.0.1 up passed",
+	)
+
 	gone := leaving(database("db-1", "10.0.0.1", 1))
 	two := database("db-2", "10.0.0.2", 1)
-	require.Equal(t, []string{"writer/db-1"}, haproxy.Spared(servers, snapshot("db-2", 1, gone, two)))
-	for _, one := range []peerset.Peer{database("db-1", "10.0.0.1", 1), sick(gone), dead(gone)} {
+	require.Equal(t,
+		[]string{"writer/db-1"},
+		haproxy.Spared(servers, snapshot("db-2", 1, gone, two)),
+	)
+
+	for _, one := range []peerset.Peer{
+		database("db-1", "10.0.0.1", 1),
+		sick(gone),
+		dead(gone),
+	} {
 		require.Empty(t, haproxy.Spared(servers, snapshot("db-2", 1, one, two)))
 	}
-	require.Empty(t, haproxy.Doomed([]haproxy.Session{{ID: "0xa", Server: "writer/db-1", Connected: true}}, servers, []string{"writer/db-1"}, nil))
+
+	require.Empty(t, haproxy.Doomed(
+		[]haproxy.Session{{
+			ID:        "0xa",
+			Server:    "writer/db-1",
+			Connected: true,
+		}},
+		servers,
+		[]string{"writer/db-1"},
+		nil,
+	))
 }
 
 func TestShape(t *testing.T) {
-	base := "global\n\tmaxconn 10\nbackend writer\n\tserver db-1 10.0.0.1:3306 track readers/db-1\n\tserver db-2 10.0.0.2:3306 disabled\n"
+	base := "global\n\tmaxconn 10\nbackend writer\n\tserver db-1 10.0.0.1:3306 track readers/db-1\n\tserver " +
+		"db-2 10.0.0.2:3306 disabled\n"
+
 	for _, c := range []struct {
 		name string
 		text string
 		same bool
 	}{
-		{"address", strings.Replace(base, "10.0.0.1", "10.0.0.9", 1), true},
-		{"disabled", strings.Replace(base, " disabled", "", 1), true},
-		{"comment and blanks", "# hello\n\n" + strings.ReplaceAll(base, "\t", "    "), true},
+		{
+			name: "address",
+			text: strings.Replace(base, "10.0.0.1", "10.0.0.9", 1),
+			same: true,
+		},
+		{
+			name: "disabled",
+			text: strings.Replace(base, " disabled", "", 1),
+			same: true,
+		},
+		{
+			name: "comment and blanks",
+			text: "# hello\n\n" + strings.ReplaceAll(base, "\t", "    "),
+			same: true,
+		},
 		{"a new server", base + "\tserver db-3 10.0.0.3:3306\n", false},
-		{"another name", strings.Replace(base, "server db-2", "server db-7", 1), false},
-		{"another option", strings.Replace(base, "maxconn 10", "maxconn 20", 1), false},
+		{
+			name: "another name",
+			text: strings.Replace(base, "server db-2", "server db-7", 1),
+			same: false,
+		},
+		{
+			name: "another option",
+			text: strings.Replace(base, "maxconn 10", "maxconn 20", 1),
+			same: false,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, c.same, haproxy.Shape([]byte(base)) == haproxy.Shape([]byte(c.text)))
+			require.Equal(t,
+				c.same,
+				haproxy.Shape([]byte(base)) == haproxy.Shape([]byte(c.text)),
+			)
 		})
 	}
-	require.Equal(t, []string{"writer/db-1", "writer/db-2"}, haproxy.Slots([]byte(base)))
+
+	require.Equal(t,
+		[]string{"writer/db-1", "writer/db-2"},
+		haproxy.Slots([]byte(base)),
+	)
 }

@@ -1,6 +1,7 @@
-// Package haproxy drives a proxy node's HAProxy: it looks at the running process and the peer set, decides purely what to
-// tell the process (Decide), and tells it through its socket. Only what the process cannot be told is a reload. The one
-// database node that takes writes is the holder of the writer lease; sessions to any other are ended first.
+// Package haproxy drives a proxy node's HAProxy: it looks at the running process and the peer set, decides
+// purely what to tell the process (Decide), and tells it through its socket. Only what the process cannot be
+// told is a reload. The one database node that takes writes is the holder of the writer lease; sessions to any
+// other are ended first.
 //
 // It must not know how the configuration is rendered, how the peer set works, or what MariaDB is.
 package haproxy
@@ -25,14 +26,15 @@ import (
 const (
 	DefaultTick        = 100 * time.Millisecond
 	DefaultReloadEvery = time.Second
-	// DefaultSteady is how often a process is looked at that serves and of which it is told when it ends, once no check of its
-	// servers had another result for DefaultCalm: the first failure is seen before a server is down, which takes three of them.
+	// DefaultSteady is how often a process is looked at that serves and of which it is told when it ends, once
+	// no check of its servers had another result for DefaultCalm: the first failure is seen before a server is
+	// down, which takes three of them.
 	DefaultSteady = 500 * time.Millisecond
 	DefaultCalm   = 3 * time.Second
 	// DefaultSweepEvery is how often sessions are looked at when nothing changes.
 	DefaultSweepEvery = 5 * time.Second
-	// DefaultLinger is for how long sessions are looked at again and again after a server closed: longer than one that was
-	// being connected then can take to be connected after all ("timeout connect").
+	// DefaultLinger is for how long sessions are looked at again and again after a server closed: longer than
+	// one that was being connected then can take to be connected after all ("timeout connect").
 	DefaultLinger = time.Second
 	// DefaultNotice is how long clients' checks need to see that a draining proxy is no longer healthy.
 	DefaultNotice = 2 * time.Second
@@ -106,16 +108,18 @@ type Times struct {
 
 // Config is what a driver needs.
 type Config struct {
-	File    string // haproxy.cfg, kept right by the agent's templates
-	Loaded  string // where the driver notes the shape of the file that the process was last made to read; gone at a reboot
+	File string // haproxy.cfg, kept right by the agent's templates
+	// where the driver notes the shape of the file that the process was last made to read; gone at a reboot
+	Loaded  string
 	Peers   Peers
 	Runtime Runtime
 	Unit    Unit
 	Report  func(Status)
-	Ended   <-chan struct{}   // gets word when HAProxy ends; nil when nobody tells, and then it is looked at every Tick
-	Count   func(what string) // told of each reload and command, as Counted names them; nil for nobody
-	Log     *slog.Logger
-	Times   Times
+	// gets word when HAProxy ends; nil when nobody tells, and then it is looked at every Tick
+	Ended <-chan struct{}
+	Count func(what string) // told of each reload and command, as Counted names them; nil for nobody
+	Log   *slog.Logger
+	Times Times
 }
 
 // Driver runs a proxy node.
@@ -145,26 +149,57 @@ func New(config Config) *Driver {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&t.Tick, DefaultTick}, {&t.Steady, DefaultSteady}, {&t.Calm, DefaultCalm}, {&t.ReloadEvery, DefaultReloadEvery}, {&t.SweepEvery, DefaultSweepEvery}, {&t.Linger, DefaultLinger}, {&t.Notice, DefaultNotice}, {&t.Answer, DefaultAnswer},
+	}{{
+		value:    &t.Tick,
+		fallback: DefaultTick,
+	}, {
+		value:    &t.Steady,
+		fallback: DefaultSteady,
+	}, {
+		value:    &t.Calm,
+		fallback: DefaultCalm,
+	}, {
+		value:    &t.ReloadEvery,
+		fallback: DefaultReloadEvery,
+	}, {
+		value:    &t.SweepEvery,
+		fallback: DefaultSweepEvery,
+	}, {
+		value:    &t.Linger,
+		fallback: DefaultLinger,
+	}, {
+		value:    &t.Notice,
+		fallback: DefaultNotice,
+	}, {
+		value:    &t.Answer,
+		fallback: DefaultAnswer,
+	},
 		{&t.Patience, DefaultPatience}, {&t.Hang, DefaultHang}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
 	}
+
 	if config.Count == nil {
 		config.Count = func(string) {}
 	}
-	return &Driver{Config: config, cut: map[string]bool{}}
+
+	return &Driver{
+		Config: config,
+		cut:    map[string]bool{},
+	}
 }
 
 // Run drives HAProxy until ctx ends. HAProxy goes on without its driver.
 func (d *Driver) Run(ctx context.Context) error {
 	d.answered = time.Now()
+
 	for {
 		changed := d.Peers.Changed()
 		status, servers := d.step(ctx)
 		d.say(status)
 		d.sweep(ctx, servers)
+
 		select {
 		case <-ctx.Done():
 			return nil
@@ -187,9 +222,15 @@ func (d *Driver) stir(span time.Duration) {
 // rest is how long the loop may wait for somebody to tell it something.
 func (d *Driver) rest(status Status) time.Duration {
 	now := time.Now()
-	if d.Ended == nil || status.State != StateServing || d.last().State != StateServing || len(d.cut) > 0 || now.Before(d.lively) || now.Before(d.lingers) {
+	if d.Ended == nil ||
+		status.State != StateServing ||
+		d.last().State != StateServing ||
+		len(d.cut) > 0 ||
+		now.Before(d.lively) ||
+		now.Before(d.lingers) {
 		return d.Times.Tick
 	}
+
 	return d.Times.Steady
 }
 
@@ -198,33 +239,48 @@ func (d *Driver) rest(status Status) time.Duration {
 func (d *Driver) step(ctx context.Context) (Status, []Server) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
+
 	snapshot := d.Peers.Snapshot()
 	servers, err := d.look(ctx)
 	if err != nil {
 		d.revive(ctx)
-		return Status{State: StateStarting, Reason: "HAProxy does not answer: " + err.Error()}, nil
+		return Status{
+			State:  StateStarting,
+			Reason: "HAProxy does not answer: " + err.Error(),
+		}, nil
 	}
+
 	d.answered = time.Now()
+
 	if !slices.Equal(servers, d.before) {
 		d.before = servers
 		d.stir(d.Times.Calm)
 	}
+
 	if d.reload(ctx, servers) {
 		d.stir(d.Times.Calm)
 		return d.last(), nil // whom the new process serves is seen at the next step
 	}
+
 	plan := Decide(servers, snapshot)
 	if len(plan.Close)+len(plan.Open) == 0 {
 		d.said = nil
 		return Judge(servers, snapshot), servers
 	}
+
 	d.stir(d.Times.Calm)
+
 	for _, server := range plan.Moved {
 		d.cut[server] = true
 	}
+
 	if servers, err = d.tell(ctx, plan); err != nil {
-		return Status{State: StateStarting, Reason: err.Error()}, nil
+		return Status{
+			State:  StateStarting,
+			Reason: err.Error(),
+		}, nil
 	}
+
 	return Judge(servers, snapshot), servers
 }
 
@@ -236,7 +292,8 @@ func (d *Driver) look(ctx context.Context) ([]Server, error) {
 }
 
 // tell gives the commands and reads the result back: all in one go, so that there is a writer all the time, unless
-// sessions must end in between. Commands that did not take are given again at the next step, and complained about once.
+// sessions must end in between. Commands that did not take are given again at the next step, and complained
+// about once.
 func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 	commands := slices.Concat(plan.Close, plan.Open)
 	again := slices.Equal(d.said, commands)
@@ -244,12 +301,15 @@ func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 	if len(plan.Moved) > 0 {
 		rounds = [][]string{plan.Close, plan.Open}
 	}
+
 	for i, round := range rounds {
 		answer, err := d.Runtime.Tell(ctx, round)
 		if err != nil {
 			return nil, fmt.Errorf("tell HAProxy %q: %w", round, err)
 		}
+
 		d.Count(CountedCommand)
+
 		if !again {
 			d.Log.Info("told HAProxy", "commands", strings.Join(round, "; "), "answer", answer)
 		}
@@ -259,7 +319,9 @@ func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 			}
 		}
 	}
+
 	d.said = commands
+
 	return d.Runtime.State(ctx)
 }
 
@@ -269,36 +331,47 @@ func (d *Driver) endAll(ctx context.Context, servers []string) error {
 	if err != nil {
 		return err
 	}
-	return d.end(ctx, slices.DeleteFunc(sessions, func(s Session) bool { return !s.Connected || !slices.Contains(servers, s.Server) }))
+
+	return d.end(ctx, slices.DeleteFunc(sessions, func(s Session) bool {
+		return !s.Connected || !slices.Contains(servers, s.Server)
+	}))
 }
 
 func (d *Driver) end(ctx context.Context, sessions []Session) error {
 	if len(sessions) == 0 {
 		return nil
 	}
+
 	count := map[string]int{}
+
 	for _, session := range sessions {
 		count[session.Server]++
 	}
+
 	d.Log.Info("end sessions", "servers", count)
+
 	return d.Runtime.End(ctx, sessions)
 }
 
-// sweep ends the sessions to database nodes that must not have any: to those that closed or went down in the process that
-// accepts connections, and to the same in processes that a reload left behind, which do not check their servers any more
-// and know them only by the addresses of their time.
+// sweep ends the sessions to database nodes that must not have any: to those that closed or went down in the
+// process that accepts connections, and to the same in processes that a reload left behind, which do not check
+// their servers any more and know them only by the addresses of their time.
 func (d *Driver) sweep(ctx context.Context, servers []Server) {
 	if servers == nil {
 		return
 	}
+
 	if open := openServers(servers); !slices.Equal(open, d.open) {
 		d.open, d.lingers = open, time.Now().Add(d.Times.Linger)
 	}
+
 	if len(d.cut) == 0 && time.Now().After(d.lingers) && time.Since(d.swept) < d.Times.SweepEvery {
 		return
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, d.Times.Answer)
 	defer cancel()
+
 	d.swept = time.Now()
 	spared := Spared(servers, d.Peers.Snapshot())
 	current, err := d.Runtime.Current(ctx)
@@ -309,6 +382,7 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 		d.Log.Debug("end sessions", "err", err)
 		return
 	}
+
 	clear(d.cut)
 }
 
@@ -318,6 +392,7 @@ func (d *Driver) revive(ctx context.Context) {
 	if silent < d.Times.Patience || time.Since(d.asked) < d.Times.Patience {
 		return
 	}
+
 	if silent >= d.Times.Hang {
 		d.Log.Warn("HAProxy hangs: it is killed", "silent", silent.Round(time.Second))
 		d.answered = time.Now()
@@ -325,20 +400,23 @@ func (d *Driver) revive(ctx context.Context) {
 			d.Log.Warn("kill HAProxy", "err", err)
 		}
 	}
+
 	d.asked = time.Now()
+
 	if err := d.Unit.Start(ctx); err != nil && ctx.Err() == nil {
 		d.Log.Warn("start HAProxy", "err", err)
 	}
 }
 
-// reload makes the process read its file when it runs another shape of it, and not more often than once in ReloadEvery.
-// What came meanwhile is in the file, so one reload serves them all.
+// reload makes the process read its file when it runs another shape of it, and not more often than once in
+// ReloadEvery. What came meanwhile is in the file, so one reload serves them all.
 func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 	text, err := os.ReadFile(d.File)
 	if err != nil {
 		d.Log.Warn("read HAProxy's configuration", "err", err)
 		return false
 	}
+
 	shape := Shape(text)
 	loaded, err := os.ReadFile(d.Loaded)
 	if slices.Equal(Slots(text), names(servers)) {
@@ -346,21 +424,27 @@ func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 			d.note(shape) // the agent started it from this file, just now
 			return false
 		}
+
 		if string(loaded) == shape {
 			return false
 		}
 	}
+
 	if time.Since(d.reloaded) < d.Times.ReloadEvery {
 		return false
 	}
+
 	d.reloaded = time.Now()
+
 	if err := d.Unit.Reload(ctx); err != nil {
 		d.Log.Warn("reload HAProxy", "err", err)
 		return false
 	}
+
 	d.Count(CountedReload)
 	d.Log.Info("reloaded HAProxy", "slots", Slots(text))
 	d.note(shape)
+
 	return true
 }
 
@@ -381,12 +465,17 @@ func (d *Driver) last() Status {
 func (d *Driver) say(status Status) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+
 	if d.draining {
-		status.State, status.Healthy, status.Reason = StateDraining, false, "draining"
+		status.State = StateDraining
+		status.Healthy = false
+		status.Reason = "draining"
 	}
+
 	if status == d.status {
 		return
 	}
+
 	d.status = status
 	d.Report(status)
 }
@@ -398,16 +487,22 @@ func (d *Driver) Drain(ctx context.Context) error {
 	status := d.status
 	d.mu.Unlock()
 	d.say(status)
+
 	if !pause.For(ctx, d.Times.Notice) {
 		return ctx.Err()
 	}
+
 	for {
 		sessions, err := d.Runtime.Sessions(ctx)
 		if err != nil || sessions == 0 {
 			return nil // a process that does not answer has no clients to wait for
 		}
 		if !pause.For(ctx, d.Times.Tick) {
-			return fmt.Errorf("drain the proxy: %d connections are still open: %w", sessions, ctx.Err())
+			return fmt.Errorf(
+				"drain the proxy: %d connections are still open: %w",
+				sessions,
+				ctx.Err(),
+			)
 		}
 	}
 }

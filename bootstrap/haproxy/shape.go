@@ -7,16 +7,21 @@ import (
 	"strings"
 )
 
-// Shape digests what a running HAProxy cannot be told: everything in a configuration but comments, the servers' addresses
-// and whether they start disabled.
+// Shape digests what a running HAProxy cannot be told: everything in a configuration but comments, the servers'
+// addresses and whether they start disabled.
 func Shape(text []byte) string {
 	digest := sha256.New()
 	for _, fields := range statements(text) {
 		if fields[0] == "server" && len(fields) > 2 {
-			fields = slices.DeleteFunc(slices.Delete(fields, 2, 3), func(field string) bool { return field == "disabled" })
+			fields = slices.DeleteFunc(
+				slices.Delete(fields, 2, 3),
+				func(field string) bool { return field == "disabled" },
+			)
 		}
+
 		digest.Write([]byte(strings.Join(fields, " ") + "\n"))
 	}
+
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
@@ -24,6 +29,7 @@ func Shape(text []byte) string {
 func Slots(text []byte) []string {
 	var section string
 	var slots []string
+
 	for _, fields := range statements(text) {
 		switch {
 		case len(fields) > 1 && (fields[0] == "backend" || fields[0] == "listen"):
@@ -32,7 +38,9 @@ func Slots(text []byte) []string {
 			slots = append(slots, section+"/"+fields[1])
 		}
 	}
+
 	slices.Sort(slots)
+
 	return slots
 }
 
@@ -43,5 +51,6 @@ func statements(text []byte) [][]string {
 			list = append(list, fields)
 		}
 	}
+
 	return list
 }

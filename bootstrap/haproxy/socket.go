@@ -27,8 +27,9 @@ type Socket struct {
 const (
 	forcedMaintenance = 0x01 // in srv_admin_state, by command or by "disabled"; inherited states have other bits
 	operationStopped  = 0    // srv_op_state
-	// srv_check_health of a server that counts as up without having been checked is its "rise", 1 in our configuration; each
-	// pass lifts it to rise+fall-1 and each failure takes one. srv_check_result would tell nothing while a check runs.
+	// srv_check_health of a server that counts as up without having been checked is its "rise", 1 in our
+	// configuration; each pass lifts it to rise+fall-1 and each failure takes one. srv_check_result would tell
+	// nothing while a check runs.
 	healthUnchecked = 1
 )
 
@@ -40,6 +41,7 @@ func (s Socket) State(ctx context.Context) ([]Server, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return parseState(text)
 }
 
@@ -60,14 +62,17 @@ func (s Socket) Sessions(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	rows, err := table(text)
 	total := 0
+
 	for _, row := range rows {
 		if name := row["pxname"]; name == writerBackend || name == readersBackend {
 			count, _ := strconv.Atoi(row["scur"])
 			total += count
 		}
 	}
+
 	return total, err
 }
 
@@ -78,21 +83,26 @@ func (s Socket) Left(ctx context.Context) ([]Session, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no master to ask: HAProxy before 1.9, whose old processes end by hard-stop-after
 	}
+
 	if err != nil {
 		return nil, err
 	}
+
 	var left []Session
 	var errs []error
+
 	for _, pid := range oldProcesses(text) {
 		text, err := ask(ctx, s.Master, fmt.Sprintf("@!%d show sess", pid))
 		errs = append(errs, err)
 		left = append(left, parseSessions(pid, text)...)
 	}
+
 	return left, errors.Join(errs...)
 }
 
-// Ended returns a channel that gets word when the master process ends, or starts itself anew for a reload: its connections end with
-// it. It gets word every second while there is no master to wait for. Word that nobody took yet is given once.
+// Ended returns a channel that gets word when the master process ends, or starts itself anew for a reload: its
+// connections end with it. It gets word every second while there is no master to wait for. Word that nobody
+// took yet is given once.
 func (s Socket) Ended(ctx context.Context) <-chan struct{} {
 	ended := pause.NewBell()
 	go func() {
@@ -104,6 +114,7 @@ func (s Socket) Ended(ctx context.Context) <-chan struct{} {
 			}
 		}
 	}()
+
 	return ended
 }
 
@@ -115,6 +126,7 @@ func (s Socket) untilEnded(ctx context.Context) {
 	}
 	defer connection.Close()
 	defer context.AfterFunc(ctx, func() { connection.Close() })()
+
 	_, _ = io.Copy(io.Discard, connection) // it says nothing unless it is asked
 }
 
@@ -125,42 +137,53 @@ const mostEnds = 100
 func (s Socket) End(ctx context.Context, sessions []Session) error {
 	var errs []error
 	var current []string
+
 	for _, session := range sessions {
 		command := "shutdown session " + session.ID
 		if session.PID == 0 {
 			current = append(current, command)
 			continue
 		}
+
 		_, err := ask(ctx, s.Master, fmt.Sprintf("@!%d %s", session.PID, command))
 		errs = append(errs, err)
 	}
+
 	for commands := range slices.Chunk(current, mostEnds) {
 		_, err := s.Tell(ctx, commands)
 		errs = append(errs, err)
 	}
+
 	return errors.Join(errs...)
 }
 
-// ask sends one command and returns the answer. The process closes the connection after it; the master does so only when
-// nothing more can come.
+// ask sends one command and returns the answer. The process closes the connection after it; the master does so
+// only when nothing more can come.
 func ask(ctx context.Context, path, command string) (string, error) {
 	connection, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return "", err
 	}
 	defer connection.Close()
-	stop := context.AfterFunc(ctx, func() { connection.SetDeadline(time.Now()) })
+
+	stop := context.AfterFunc(ctx, func() {
+		connection.SetDeadline(time.Now())
+	})
 	defer stop()
+
 	if _, err := io.WriteString(connection, command+"\n"); err != nil {
 		return "", fmt.Errorf("ask HAProxy: %w", err)
 	}
+
 	if err := connection.CloseWrite(); err != nil {
 		return "", fmt.Errorf("ask HAProxy: %w", err)
 	}
+
 	answer, err := io.ReadAll(connection)
 	if err != nil {
 		return "", fmt.Errorf("ask HAProxy: %w", err)
 	}
+
 	return strings.TrimSpace(string(answer)), nil
 }
 
@@ -169,12 +192,15 @@ func parseState(text string) ([]Server, error) {
 	scanner := bufio.NewScanner(strings.NewReader(text))
 	var header []string
 	var servers []Server
+
 	for scanner.Scan() {
 		line, isHeader := strings.CutPrefix(scanner.Text(), "# ")
 		fields := strings.Fields(line)
+
 		switch {
 		case isHeader:
 			header = fields
+
 		case len(fields) > 1 && len(fields) >= len(header) && header != nil:
 			server, err := parseServer(header, fields)
 			if err != nil {
@@ -185,9 +211,11 @@ func parseState(text string) ([]Server, error) {
 			}
 		}
 	}
+
 	if header == nil {
 		return nil, fmt.Errorf("%w: %.200q", errUnexpected, text)
 	}
+
 	return servers, scanner.Err()
 }
 
@@ -196,15 +224,21 @@ func parseServer(header, fields []string) (Server, error) {
 	for i, name := range header {
 		row[name] = fields[i]
 	}
+
 	admin, err1 := strconv.Atoi(row["srv_admin_state"])
 	operation, err2 := strconv.Atoi(row["srv_op_state"])
 	health, err3 := strconv.Atoi(row["srv_check_health"])
 	weight, err4 := strconv.Atoi(row["srv_uweight"])
+
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return Server{}, fmt.Errorf("%w: %w", errUnexpected, err)
 	}
+
 	return Server{
-		Backend: row["be_name"], Name: row["srv_name"], Address: row["srv_addr"], Weight: weight,
+		Backend:     row["be_name"],
+		Name:        row["srv_name"],
+		Address:     row["srv_addr"],
+		Weight:      weight,
 		Maintenance: admin&forcedMaintenance != 0,
 		Up:          operation != operationStopped,
 		Passed:      health > healthUnchecked,
@@ -219,8 +253,10 @@ func table(text string) ([]map[string]string, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %.200q", errUnexpected, text)
 	}
+
 	columns := strings.Split(header, ",")
 	var rows []map[string]string
+
 	for line := range strings.Lines(rest) {
 		row := map[string]string{}
 		for i, value := range strings.Split(strings.TrimSpace(line), ",") {
@@ -228,8 +264,10 @@ func table(text string) ([]map[string]string, error) {
 				row[columns[i]] = value
 			}
 		}
+
 		rows = append(rows, row)
 	}
+
 	return rows, nil
 }
 
@@ -237,24 +275,28 @@ func table(text string) ([]map[string]string, error) {
 func oldProcesses(text string) []int {
 	var pids []int
 	old := false
+
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "# ") {
 			old = strings.HasPrefix(line, "# old workers")
 			continue
 		}
+
 		fields := strings.Fields(line)
 		if !old || len(fields) < 2 || fields[1] != "worker" {
 			continue
 		}
+
 		if pid, err := strconv.Atoi(fields[0]); err == nil {
 			pids = append(pids, pid)
 		}
 	}
+
 	return pids
 }
 
-// parseSessions reads "show sess": an identity, a colon, and key=value pairs. Whether the server answered is the first number
-// of its side of the session, "scb" or "s1": 8, or 7 before HAProxy 2.0.
+// parseSessions reads "show sess": an identity, a colon, and key=value pairs. Whether the server answered is
+// the first number of its side of the session, "scb" or "s1": 8, or 7 before HAProxy 2.0.
 func parseSessions(pid int, text string) []Session {
 	var sessions []Session
 	for line := range strings.Lines(text) {
@@ -262,17 +304,30 @@ func parseSessions(pid int, text string) []Session {
 		if !ok || !strings.HasPrefix(id, "0x") {
 			continue
 		}
+
 		values := map[string]string{}
+
 		for _, field := range strings.Fields(rest) {
 			key, value, _ := strings.Cut(field, "=")
 			if _, twice := values[key]; !twice {
 				values[key] = value
 			}
 		}
-		state, _, _ := strings.Cut(strings.TrimPrefix(cmp.Or(values["scb"], values["s1"]), "["), ",")
+
+		state, _, _ := strings.Cut(
+			strings.TrimPrefix(cmp.Or(values["scb"], values["s1"]), "["),
+			",",
+		)
+
 		if server := values["srv"]; server != "" && server != "<none>" {
-			sessions = append(sessions, Session{PID: pid, ID: id, Server: values["be"] + "/" + server, Connected: state == "7" || state == "8"})
+			sessions = append(sessions, Session{
+				PID:       pid,
+				ID:        id,
+				Server:    values["be"] + "/" + server,
+				Connected: state == "7" || state == "8",
+			})
 		}
 	}
+
 	return sessions
 }

@@ -25,17 +25,40 @@ type still struct {
 func (s *still) State(context.Context) ([]haproxy.Server, error) {
 	s.looks.Add(1)
 	return []haproxy.Server{
-		{Backend: "writer", Name: "db-1", Address: "10.0.0.1", Weight: 1, Up: true, Passed: true},
-		{Backend: "readers", Name: "db-1", Address: "10.0.0.1", Weight: 1, Up: true, Passed: true, Health: int(s.health.Load())},
+		{
+			Backend: "writer",
+			Name:    "db-1",
+			Address: "10.0.0.1",
+			Weight:  1,
+			Up:      true,
+			Passed:  true,
+		},
+		{
+			Backend: "readers",
+			Name:    "db-1",
+			Address: "10.0.0.1",
+			Weight:  1,
+			Up:      true,
+			Passed:  true,
+			Health:  int(s.health.Load()),
+		},
 	}, nil
 }
 
-func (s *still) Current(context.Context) ([]haproxy.Session, error) { return nil, nil }
-func (s *still) Left(context.Context) ([]haproxy.Session, error)    { return nil, nil }
-func (s *still) End(context.Context, []haproxy.Session) error       { return nil }
-func (s *still) Tell(context.Context, []string) (string, error)     { return "", nil }
-func (s *still) Reload(context.Context) error                       { return nil }
-func (s *still) Start(context.Context) error                        { return nil }
+func (s *still) Current(context.Context) ([]haproxy.Session, error) {
+	return nil, nil
+}
+func (s *still) Left(context.Context) ([]haproxy.Session, error) {
+	return nil, nil
+}
+func (s *still) End(context.Context, []haproxy.Session) error {
+	return nil
+}
+func (s *still) Tell(context.Context, []string) (string, error) {
+	return "", nil
+}
+func (s *still) Reload(context.Context) error { return nil }
+func (s *still) Start(context.Context) error  { return nil }
 
 func (s *still) Kill(context.Context) error { return nil }
 func (s *still) Snapshot() peerset.Snapshot {
@@ -46,21 +69,50 @@ func (s *still) Changed() <-chan struct{} { return nil }
 func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {
 	s := &still{}
 	s.health.Store(3)
+
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	require.NoError(t, os.WriteFile(file, []byte("backend writer\n server db-1 10.0.0.1:3306\nbackend readers\n server db-1 10.0.0.1:3306\n"), 0o600))
+	require.NoError(t, os.WriteFile(
+		file,
+		[]byte("backend writer\n server db-1 10.0.0.1:3306\nbackend readers\n server db-1 10.0.0.1:3306\n"),
+		0o600,
+	))
+
 	ended := make(chan struct{})
-	driver := haproxy.New(haproxy.Config{File: file, Loaded: file + ".loaded", Peers: s, Runtime: s, Unit: s, Ended: ended, Report: func(haproxy.Status) {},
-		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Times: haproxy.Times{Tick: 2 * time.Millisecond, Steady: 100 * time.Millisecond, Calm: 50 * time.Millisecond, Linger: time.Millisecond}})
+	driver := haproxy.New(haproxy.Config{
+		File:    file,
+		Loaded:  file + ".loaded",
+		Peers:   s,
+		Runtime: s,
+		Unit:    s,
+		Ended:   ended,
+		Report:  func(haproxy.Status) {},
+		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Times: haproxy.Times{
+			Tick:   2 * time.Millisecond,
+			Steady: 100 * time.Millisecond,
+			Calm:   50 * time.Millisecond,
+			Linger: time.Millisecond,
+		},
+	})
+
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { defer close(done); _ = driver.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	go func() {
+		defer close(done)
+
+		_ = driver.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+
 	seldom := func() bool {
 		before := s.looks.Load()
 		time.Sleep(60 * time.Millisecond)
 		return s.looks.Load()-before <= 1
 	}
+
 	often := func() bool { return !seldom() }
 	require.Eventually(t, seldom, 5*time.Second, time.Millisecond)
 	s.health.Add(-1) // a first check failed: the server may be down soon
@@ -75,15 +127,19 @@ func TestTheEndOfTheMasterIsTold(t *testing.T) {
 	listener, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	defer listener.Close()
+
 	ended := haproxy.Socket{Master: path}.Ended(t.Context())
 	connection, err := listener.Accept()
 	require.NoError(t, err)
+
 	select {
 	case <-ended:
 		t.Fatal("told while the master lives")
 	case <-time.After(50 * time.Millisecond):
 	}
+
 	connection.Close()
+
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Second):

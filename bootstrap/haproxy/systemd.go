@@ -19,15 +19,21 @@ func (s Systemd) Start(ctx context.Context) error {
 	if _, err := systemd.Systemctl(ctx, "reset-failed", s.Name); err != nil {
 		return err
 	}
+
 	_, err := systemd.Systemctl(ctx, "start", "--no-block", s.Name)
+
 	return err
 }
 
 // Kill ends every process of the unit at once; nothing where none runs.
 func (s Systemd) Kill(ctx context.Context) error {
-	if state, err := systemd.Ctl(systemd.Systemctl).State(ctx, s.Name); err != nil || state == "inactive" || state == "failed" {
+	if state, err := systemd.Ctl(systemd.Systemctl).State(ctx,
+		s.Name,
+	); err != nil || state == "inactive" || state == "failed" {
 		return err
 	}
+
 	_, err := systemd.Systemctl(ctx, "kill", "--signal=SIGKILL", s.Name)
+
 	return err
 }

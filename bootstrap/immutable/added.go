@@ -16,8 +16,8 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// heldFile is there since the node was first held to its image: what cloud-init and the system's first boot left in the
-// sealed folders before is the node's own, and what came later is not.
+// heldFile is there since the node was first held to its image: what cloud-init and the system's first boot
+// left in the sealed folders before is the node's own, and what came later is not.
 const heldFile = "held"
 
 // Held notes, once in a node's life, that it is held to its image from now on.
@@ -25,7 +25,9 @@ func (i *Image) Held() error {
 	if _, err := i.heldSince(); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+
 	_, err := file.Write(filepath.Join(i.State, heldFile), nil, file.Options{Mode: 0o600})
+
 	return err
 }
 
@@ -34,52 +36,71 @@ func (i *Image) heldSince() (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+
 	return info.ModTime(), nil
 }
 
 // watched are the folders in which a file more is drift: those that are read-only, and what others' installers fill.
-func (i *Image) watched() []string { return append(i.folders(), "/opt") }
+func (i *Image) watched() []string {
+	return append(i.folders(), "/opt")
+}
 
-// added finds what was not in the image when it was sealed, and came after the node was first held to it. An image without
-// a list of its files, and a node that was not held yet, have nothing to compare.
+// added finds what was not in the image when it was sealed, and came after the node was first held to it. An
+// image without a list of its files, and a node that was not held yet, have nothing to compare.
 func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error) {
 	since, err := i.heldSince()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+
 	if err != nil {
 		return nil, err
 	}
+
 	known, err := i.contents()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+
 	if err != nil {
 		return nil, err
 	}
+
 	var found []status.Finding
+
 	for _, folder := range i.watched() {
 		err := i.walk(folder, func(path string, entry fs.DirEntry) error {
-			if err := pace.rest(ctx, func() bool { return i.waiting.Load() > 0 }); err != nil {
+			if err := pace.rest(ctx, func() bool {
+				return i.waiting.Load() > 0
+			}); err != nil {
 				return err
 			}
+
 			switch {
 			case known[path]:
 				return nil
+
 			case entry.IsDir():
 				if count := i.later(path, since); count > 0 {
-					found = append(found, status.Finding{Path: path, What: fmt.Sprintf("is added, files in it: %d", count)})
+					found = append(found, status.Finding{
+						Path: path,
+						What: fmt.Sprintf("is added, files in it: %d", count),
+					})
 				}
+
 				return fs.SkipDir
+
 			case later(path, entry, since):
 				found = append(found, status.Finding{Path: path, What: "is added"})
 			}
+
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
+
 	return found, nil
 }
 
@@ -90,8 +111,10 @@ func (i *Image) contents() (map[string]bool, error) {
 		return nil, err
 	}
 	defer list.Close()
+
 	known := map[string]bool{record.ContentsPath: true}
 	watched := i.watched()
+
 	return known, record.ReadPaths(list, func(path string) {
 		for _, folder := range watched {
 			if path == folder || strings.HasPrefix(path, folder+"/") {
@@ -108,8 +131,10 @@ func (i *Image) later(folder string, since time.Time) int {
 		if !entry.IsDir() && later(path, entry, since) {
 			count++
 		}
+
 		return nil
 	})
+
 	return count
 }
 
@@ -119,11 +144,14 @@ func later(path string, entry fs.DirEntry, since time.Time) bool {
 	if filepath.Base(filepath.Dir(path)) == "__pycache__" && strings.HasSuffix(path, ".pyc") {
 		return false
 	}
+
 	info, err := entry.Info()
 	if err != nil {
 		return false // it is gone again
 	}
+
 	stat, ok := info.Sys().(*syscall.Stat_t)
+
 	return ok && time.Unix(stat.Ctim.Unix()).After(since)
 }
 
@@ -139,10 +167,12 @@ func (i *Image) walk(folder string, visit func(path string, entry fs.DirEntry) e
 		case entry.IsDir() && deviceOf(name) != device:
 			return fs.SkipDir // a volume of the node's
 		}
+
 		within, err := filepath.Rel(i.Root, name)
 		if err != nil {
 			return err
 		}
+
 		return visit(filepath.Join("/", within), entry)
 	})
 }
@@ -152,5 +182,6 @@ func deviceOf(name string) uint64 {
 	if syscall.Lstat(name, &stat) != nil {
 		return 0
 	}
+
 	return uint64(stat.Dev)
 }

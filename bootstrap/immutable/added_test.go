@@ -17,15 +17,18 @@ import (
 func sealed(t *testing.T) baked {
 	b := bake(t)
 	b.write("/opt/vendor/tool", "a tool")
+
 	contents := record.Contents{}
 	require.NoError(t, filepath.WalkDir(b.Root, func(name string, _ fs.DirEntry, err error) error {
 		within, _ := filepath.Rel(b.Root, name)
 		contents[filepath.Join("/", within)] = "something"
 		return err
 	}))
+
 	list, err := contents.Pack()
 	require.NoError(t, err)
 	b.write(record.ContentsPath, string(list))
+
 	return b
 }
 
@@ -33,13 +36,16 @@ func sealed(t *testing.T) baked {
 func (b baked) hold() {
 	b.Helper()
 	require.NoError(b, b.Held())
+
 	mark := filepath.Join(b.State, "held")
 	info, err := os.Stat(mark)
 	require.NoError(b, err)
+
 	require.Eventually(b, func() bool {
 		b.write("/clock", "")
 		now, err := os.Stat(b.at("/clock"))
 		require.NoError(b, err)
+
 		return now.ModTime().After(info.ModTime())
 	}, 5*time.Second, time.Millisecond)
 }
@@ -51,6 +57,7 @@ func TestWhatIsAddedIsFound(t *testing.T) {
 		require.NoError(t, err)
 		return pass.Findings
 	}
+
 	b.write("/usr/local/bin/early", "by what user-data has cloud-init do")
 	require.Empty(t, findings(), "the node is not held yet")
 	b.hold()
@@ -62,11 +69,13 @@ func TestWhatIsAddedIsFound(t *testing.T) {
 	b.write("/opt/agent/run", "#!/bin/sh")
 	require.NoError(t, os.Symlink("backdoor", b.at("/usr/bin/other")))
 	require.NoError(t, os.MkdirAll(b.at("/usr/share/empty"), 0o755))
+
 	// As a module's first user writes it; what else is there is no cache.
 	b.write("/usr/share/tool/__pycache__/data.cpython-313.pyc", "")
 	b.write("/usr/share/tool/data.pyc", "")
 	b.write("/etc/tool.d/more.conf", "the role's, or an operator's")
 	b.write("/var/lib/tool/state", "data")
+
 	require.Equal(t, []status.Finding{
 		{Path: "/usr/bin/backdoor", What: "is added"},
 		{Path: "/usr/bin/other", What: "is added"},
@@ -76,10 +85,12 @@ func TestWhatIsAddedIsFound(t *testing.T) {
 	}, findings())
 
 	t.Log("a time that was set back hides nothing, and neither does another boot")
+
 	old := time.Now().Add(-24 * time.Hour)
 	require.NoError(t, os.Chtimes(b.at("/usr/bin/backdoor"), old, old))
 	require.NoError(t, b.Held())
 	require.Len(t, findings(), 5)
+
 	own, err := b.CheckOwn(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, own.Findings, "a glance does not look for it")
@@ -87,6 +98,7 @@ func TestWhatIsAddedIsFound(t *testing.T) {
 	for _, path := range []string{"/usr/bin/backdoor", "/usr/bin/other", "/usr/lib/systemd", "/usr/share/tool/data.pyc", "/opt/agent"} {
 		require.NoError(t, os.RemoveAll(b.at(path)))
 	}
+
 	require.Empty(t, findings())
 }
 
@@ -95,10 +107,12 @@ func TestAListThatIsTornIsTold(t *testing.T) {
 	b.hold()
 	b.write("/usr/bin/backdoor", "#!/bin/sh")
 	b.write(record.ContentsPath, "torn")
+
 	_, err := b.Check(t.Context(), 1)
 	require.ErrorContains(t, err, "read the list of files")
 
 	require.NoError(t, os.Remove(b.at(record.ContentsPath)))
+
 	pass, err := b.Check(t.Context(), 1)
 	require.NoError(t, err)
 	require.Empty(t, pass.Findings, "an image of a recipe that made no list")

@@ -34,8 +34,9 @@ type Pass struct {
 	Took     time.Duration
 }
 
-// Check compares every file with what the image was baked with, and the packages with the record's. share is how much of
-// one core the pass may take, from 0 to 1; the thread that does it has the lowest priority for CPU and disk.
+// Check compares every file with what the image was baked with, and the packages with the record's. share is
+// how much of one core the pass may take, from 0 to 1; the thread that does it has the lowest priority for CPU
+// and disk.
 func (i *Image) Check(ctx context.Context, share float64) (Pass, error) {
 	return i.check(ctx, share, i.expect, true)
 }
@@ -45,29 +46,42 @@ func (i *Image) CheckOwn(ctx context.Context) (Pass, error) {
 	return i.check(ctx, 1, i.expectOwn, false)
 }
 
-func (i *Image) check(ctx context.Context, share float64, expect func(record.Image) ([]expected, error), whole bool) (Pass, error) {
+func (i *Image) check(
+	ctx context.Context,
+	share float64,
+	expect func(record.Image) ([]expected, error),
+	whole bool,
+) (Pass, error) {
 	i.waiting.Add(1)
 	i.once.Lock()
 	i.waiting.Add(-1)
 	defer i.once.Unlock()
+
 	image, err := i.readRecord()
 	if err != nil {
 		return Pass{}, err
 	}
+
 	list, err := expect(image)
 	if err != nil {
 		return Pass{}, err
 	}
+
 	started := time.Now()
 	pass := Pass{Checked: len(list)}
 	done := make(chan error, 1)
-	go func() { done <- i.compare(ctx, list, share, whole, &pass) }()
+	go func() {
+		done <- i.compare(ctx, list, share, whole, &pass)
+	}()
+
 	if err := <-done; err != nil {
 		return Pass{}, err
 	}
+
 	packages, err := i.comparePackages(image)
 	pass.Findings = append(pass.Findings, packages...)
 	pass.Took = time.Since(started)
+
 	return pass, err
 }
 
@@ -75,23 +89,34 @@ func (i *Image) check(ctx context.Context, share float64, expect func(record.Ima
 func (i *Image) compare(ctx context.Context, list []expected, share float64, whole bool, pass *Pass) error {
 	lowest()
 	pace := newPace(share)
+
 	for _, want := range list {
 		have, err := i.look(want)
 		switch {
 		case err != nil:
-			pass.Findings = append(pass.Findings, status.Finding{Path: want.path, What: "cannot be read: " + err.Error()})
+			pass.Findings = append(pass.Findings, status.Finding{
+				Path: want.path,
+				What: "cannot be read: " + err.Error(),
+			})
+
 		default:
 			pass.Findings = append(pass.Findings, differences(want, have)...)
 		}
-		if err := pace.rest(ctx, func() bool { return i.waiting.Load() > 0 }); err != nil {
+
+		if err := pace.rest(ctx, func() bool {
+			return i.waiting.Load() > 0
+		}); err != nil {
 			return err
 		}
 	}
+
 	if !whole {
 		return nil
 	}
+
 	added, err := i.added(ctx, pace)
 	pass.Findings = append(pass.Findings, added...)
+
 	return err
 }
 
@@ -108,6 +133,7 @@ func (i *Image) look(want expected) (actual, error) {
 	if have.stand, err = stand(name); err != nil {
 		return have, err
 	}
+
 	if want.sum == "" || have.stand == absent || strings.HasPrefix(have.stand, "link ") {
 		// A link is judged by where it leads to, when the record has what is behind it.
 		have.same = want.sum == ""
@@ -115,34 +141,48 @@ func (i *Image) look(want expected) (actual, error) {
 			sum, err := sumOf(name, sha256Size)
 			have.same = err == nil && sum == want.sum
 		}
+
 		return have, nil
 	}
+
 	sum, err := sumOf(name, len(want.sum))
 	if errors.Is(err, os.ErrNotExist) {
 		have.stand = absent
 		return have, nil
 	}
+
 	have.same = sum == want.sum
+
 	return have, err
 }
 
 // differences judges one file. A file that was not there when the image was baked may be there or not.
 func differences(want expected, have actual) []status.Finding {
 	tell := func(format string, args ...any) []status.Finding {
-		return []status.Finding{{Path: want.path, What: fmt.Sprintf(format, args...)}}
+		return []status.Finding{{
+			Path: want.path,
+			What: fmt.Sprintf(format, args...),
+		}}
 	}
+
 	switch {
 	case want.stand == absent:
 		return nil
 	case have.stand == absent:
 		return tell("is missing")
-	case want.stand != "" && have.stand != want.stand && !have.same && !strings.HasPrefix(want.stand, "link "):
+
+	case want.stand != "" && have.stand != want.stand && !have.same && !strings.HasPrefix(
+		want.stand,
+		"link ",
+	):
 		return tell("is changed, and is %s instead of %s", have.stand, want.stand)
+
 	case want.stand != "" && have.stand != want.stand:
 		return tell("is %s instead of %s", have.stand, want.stand)
 	case !have.same && !strings.HasPrefix(want.stand, "link "):
 		return tell("is changed")
 	}
+
 	return nil
 }
 
@@ -152,27 +192,36 @@ func (i *Image) comparePackages(image record.Image) ([]status.Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the list of packages: %w", err)
 	}
+
 	have := installed(string(data))
 	names := maps.Clone(have)
 	maps.Copy(names, image.Packages)
 	var found []status.Finding
+
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, is := image.Packages[name], have[name]
 		path := "package " + name
+
 		switch {
 		case was == is:
 		case is == "":
 			found = append(found, status.Finding{Path: path, What: "is missing"})
 		case was == "":
 			found = append(found, status.Finding{Path: path, What: "is added, version " + is})
+
 		default:
-			found = append(found, status.Finding{Path: path, What: "is version " + is + " instead of " + was})
+			found = append(found, status.Finding{
+				Path: path,
+				What: "is version " + is + " instead of " + was,
+			})
 		}
 	}
+
 	return found, nil
 }
 
-// installed reads the versions of the packages whose files are there, from dpkg's status file (deb-control(5) paragraphs).
+// installed reads the versions of the packages whose files are there, from dpkg's status file (deb-control(5)
+// paragraphs).
 func installed(text string) map[string]string {
 	versions := map[string]string{}
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
@@ -182,10 +231,12 @@ func installed(text string) map[string]string {
 				fields[name] = strings.TrimSpace(value)
 			}
 		}
+
 		if strings.HasSuffix(fields["Status"], " installed") {
 			versions[fields["Package"]] = fields["Version"]
 		}
 	}
+
 	return versions
 }
 
@@ -198,7 +249,9 @@ func NoteOf(name string) (Note, error) {
 	if err != nil || stood == absent {
 		return Note{Stand: stood}, err
 	}
+
 	sum, err := sumOf(name, sha256Size)
+
 	return Note{Sum: sum, Stand: stood}, err
 }
 
@@ -212,6 +265,7 @@ func (n Note) Since(now Note) string {
 	case now.Sum == n.Sum:
 		return "is " + now.Stand + " instead of " + n.Stand
 	}
+
 	return "is changed"
 }
 
@@ -219,17 +273,21 @@ var errNotPlain = errors.New("it is no plain file")
 
 // sumOf is a file's sum, MD5 or SHA-256 by its length in hex.
 func sumOf(name string, length int) (string, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe in its place is not waited for
+	// a pipe in its place is not waited for
+	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+
 	if info, err := file.Stat(); err != nil {
 		return "", err
 	} else if !info.Mode().IsRegular() {
 		return "", errNotPlain
 	}
+
 	var digest hash.Hash
+
 	switch length {
 	case md5Size:
 		digest = md5.New()
@@ -238,8 +296,10 @@ func sumOf(name string, length int) (string, error) {
 	default:
 		return "", fmt.Errorf("sum %s: a sum of %d digits is of no known kind", name, length)
 	}
+
 	if _, err := io.Copy(digest, file); err != nil {
 		return "", err
 	}
+
 	return hex.EncodeToString(digest.Sum(nil)), nil
 }

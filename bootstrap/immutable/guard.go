@@ -16,19 +16,30 @@ const GuardFile = "/usr/lib/hornero/metadata-guard.nft"
 // guardTimeout bounds a call of nft.
 const guardTimeout = 5 * time.Second
 
-// Guard tells what is wrong with the rules that keep all but root from the metadata service, and loads them again; "" when
-// nothing is. They do not outlive whoever flushes the ruleset, a firewall of the user's own for one.
+// Guard tells what is wrong with the rules that keep all but root from the metadata service, and loads them
+// again; "" when nothing is. They do not outlive whoever flushes the ruleset, a firewall of the user's own for
+// one.
 func (i *Image) Guard(ctx context.Context) string {
 	if _, err := os.Stat(i.at(GuardFile)); err != nil {
 		return "" // the image's record tells
 	}
-	if rules, err := nft(ctx, "list", "table", "ip", "hornero_metadata"); ctx.Err() != nil || err == nil && strings.Contains(rules, "169.254.169.254") && strings.Contains(rules, "drop") {
+
+	if rules, err := nft(ctx,
+		"list",
+		"table",
+		"ip",
+		"hornero_metadata",
+	); ctx.Err() != nil ||
+		err == nil && strings.Contains(rules, "169.254.169.254") && strings.Contains(rules, "drop") {
 		return ""
 	}
+
 	what := "is not in force: any program on this node could ask for its user-data; "
+
 	if _, err := nft(ctx, "-f", i.at(GuardFile)); err != nil {
 		return what + "loading it again: " + said(err)
 	}
+
 	return what + "loaded again"
 }
 
@@ -45,5 +56,6 @@ func said(err error) string {
 	} else if failed.Err != nil {
 		return failed.Err.Error()
 	}
+
 	return err.Error()
 }

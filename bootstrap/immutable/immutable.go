@@ -1,6 +1,7 @@
-// Package immutable owns what holds a configured node to the image that it was made from: /usr mounted read-only, package
-// managers that refuse, the comparison of the image's files with its record, and the decision whether a node that differs
-// gives its work up. It must not know the peer set's store, user-data, or what a role does.
+// Package immutable owns what holds a configured node to the image that it was made from: /usr mounted
+// read-only, package managers that refuse, the comparison of the image's files with its record, and the
+// decision whether a node that differs gives its work up. It must not know the peer set's store, user-data, or
+// what a role does.
 package immutable
 
 import (
@@ -26,26 +27,41 @@ type Image struct {
 }
 
 // Here is the image that this process runs in.
-func Here() *Image { return &Image{Root: "/", Run: "/run/hornero", State: "/var/lib/hornero"} }
+func Here() *Image {
+	return &Image{
+		Root:  "/",
+		Run:   "/run/hornero",
+		State: "/var/lib/hornero",
+	}
+}
 
 // markFile tells the hooks of the package managers that this machine is a node, and which.
 const markFile = "immutable"
 
-func (i *Image) at(path string) string { return filepath.Join(i.Root, path) }
+func (i *Image) at(path string) string {
+	return filepath.Join(i.Root, path)
+}
 
 // Refuse makes package managers refuse from now on until the next boot: the image's hooks look for the mark.
 func (i *Image) Refuse(node, role string) error {
-	_, err := file.Write(filepath.Join(i.Run, markFile), []byte(node+" "+role+"\n"), file.Options{Mode: 0o644})
+	_, err := file.Write(
+		filepath.Join(i.Run, markFile),
+		[]byte(node+" "+role+"\n"),
+		file.Options{Mode: 0o644},
+	)
+
 	return err
 }
 
-// Settled tells whether cloud-init has come to its end in this boot, or does not run: what user-data has it do may write to
-// /usr, and does so before the node is held to its image.
+// Settled tells whether cloud-init has come to its end in this boot, or does not run: what user-data has it do
+// may write to /usr, and does so before the node is held to its image.
 func (i *Image) Settled() bool {
 	if _, err := os.Stat(i.at("/run/cloud-init/enabled")); err != nil {
 		return true
 	}
+
 	_, err := os.Stat(i.at("/run/cloud-init/result.json"))
+
 	return err == nil
 }
 
@@ -56,8 +72,10 @@ func (i *Image) readRecord() (record.Image, error) {
 	if err != nil {
 		return image, fmt.Errorf("read the image's record: %w", err)
 	}
+
 	if err := json.Unmarshal(data, &image); err != nil {
 		return image, fmt.Errorf("read %s: %w", record.Path, err)
 	}
+
 	return image, nil
 }

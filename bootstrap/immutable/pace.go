@@ -17,8 +17,8 @@ const (
 	ioprioIdle       = 3 << 13
 )
 
-// lowest gives the calling goroutine a thread of the lowest priority. The thread ends with the goroutine. Where the kernel
-// does not let it, the pace alone bounds the work.
+// lowest gives the calling goroutine a thread of the lowest priority. The thread ends with the goroutine. Where
+// the kernel does not let it, the pace alone bounds the work.
 func lowest() {
 	runtime.LockOSThread()
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
@@ -31,20 +31,28 @@ type pace struct {
 	since time.Time // work since the last rest
 }
 
-func newPace(share float64) *pace { return &pace{share: share, since: time.Now()} }
+func newPace(share float64) *pace {
+	return &pace{
+		share: share,
+		since: time.Now(),
+	}
+}
 
 // rest pauses for as long as the work since the last pause asks for, unless somebody waits.
 func (p *pace) rest(ctx context.Context, waited func() bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+
 	if p.share <= 0 || p.share >= 1 {
 		return nil
 	}
+
 	pause := time.Duration(float64(time.Since(p.since)) * (1/p.share - 1))
 	if pause < shortest {
 		return nil
 	}
+
 	for end := time.Now().Add(pause); time.Now().Before(end) && !waited(); {
 		select {
 		case <-ctx.Done():
@@ -52,6 +60,8 @@ func (p *pace) rest(ctx context.Context, waited func() bool) error {
 		case <-time.After(min(time.Until(end), shortest)):
 		}
 	}
+
 	p.since = time.Now()
+
 	return nil
 }

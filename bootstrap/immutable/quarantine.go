@@ -34,8 +34,8 @@ const (
 	Back  Move = "back"  // take the work up again
 )
 
-// Decide tells what a node with drift does, and why. The last node of a role that serves stays: a drifted node is better
-// than none. Without a quorum nobody knows who else serves.
+// Decide tells what a node with drift does, and why. The last node of a role that serves stays: a drifted node
+// is better than none. Without a quorum nobody knows who else serves.
 func Decide(s Situation) (Move, string) {
 	others := s.others()
 	switch {
@@ -50,6 +50,7 @@ func Decide(s Situation) (Move, string) {
 	case others == 0:
 		return Hold, fmt.Sprintf("no other %s node serves", s.Role)
 	}
+
 	return Leave, fmt.Sprintf("%d files are not as the image has them", s.Drift)
 }
 
@@ -61,5 +62,6 @@ func (s Situation) others() int {
 			count++
 		}
 	}
+
 	return count
 }

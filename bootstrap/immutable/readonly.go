@@ -20,6 +20,7 @@ func (i *Image) folders() []string {
 			found = append(found, path)
 		}
 	}
+
 	return found
 }
 
@@ -28,6 +29,7 @@ func (i *Image) Writable() ([]string, error) {
 	var writable []string
 	for _, path := range i.folders() {
 		var stat unix.Statfs_t
+
 		if err := unix.Statfs(i.at(path), &stat); err != nil {
 			return nil, fmt.Errorf("look at the mount of %s: %w", path, err)
 		}
@@ -35,6 +37,7 @@ func (i *Image) Writable() ([]string, error) {
 			writable = append(writable, path)
 		}
 	}
+
 	return writable, nil
 }
 
@@ -45,34 +48,48 @@ func (i *Image) ReadOnly() error {
 	if err != nil {
 		return err
 	}
+
 	var errs []error
+
 	for _, path := range writable {
 		if err := i.readOnly(i.at(path)); err != nil {
 			errs = append(errs, fmt.Errorf("mount %s read-only: %w", path, err))
 		}
 	}
+
 	return errors.Join(errs...)
 }
 
-// readOnly mounts a read-only picture of a folder over it. The picture is made aside, because the flag of a mount that is
-// shared already would reach no other namespace: systemd gives services such ones (mount_namespaces(7)). Whoever has a
-// file open for writing goes on writing it.
+// readOnly mounts a read-only picture of a folder over it. The picture is made aside, because the flag of a
+// mount that is shared already would reach no other namespace: systemd gives services such ones
+// (mount_namespaces(7)). Whoever has a file open for writing goes on writing it.
 func (i *Image) readOnly(path string) error {
 	aside := filepath.Join(i.Run, "read-only")
+
 	if err := os.MkdirAll(aside, 0o700); err != nil {
 		return err
 	}
 	defer os.Remove(aside)
+
 	if err := unix.Mount(path, aside, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
 	defer unix.Unmount(aside, unix.MNT_DETACH)
+
 	if err := unix.Mount("", aside, "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return err
 	}
-	if err := unix.Mount("", aside, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|kept(path), ""); err != nil {
+
+	if err := unix.Mount(
+		"",
+		aside,
+		"",
+		unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|kept(path),
+		"",
+	); err != nil {
 		return err
 	}
+
 	return unix.Mount(aside, path, "", unix.MS_BIND|unix.MS_REC, "")
 }
 
@@ -82,14 +99,35 @@ func kept(path string) uintptr {
 	if unix.Statfs(path, &stat) != nil {
 		return 0
 	}
+
 	var flags uintptr
+
 	for _, flag := range []struct {
 		has int64
 		set uintptr
-	}{{unix.ST_NOSUID, unix.MS_NOSUID}, {unix.ST_NODEV, unix.MS_NODEV}, {unix.ST_NOEXEC, unix.MS_NOEXEC}, {unix.ST_NOATIME, unix.MS_NOATIME}, {unix.ST_NODIRATIME, unix.MS_NODIRATIME}, {unix.ST_RELATIME, unix.MS_RELATIME}} {
+	}{{
+		has: unix.ST_NOSUID,
+		set: unix.MS_NOSUID,
+	}, {
+		has: unix.ST_NODEV,
+		set: unix.MS_NODEV,
+	}, {
+		has: unix.ST_NOEXEC,
+		set: unix.MS_NOEXEC,
+	}, {
+		has: unix.ST_NOATIME,
+		set: unix.MS_NOATIME,
+	}, {
+		has: unix.ST_NODIRATIME,
+		set: unix.MS_NODIRATIME,
+	}, {
+		has: unix.ST_RELATIME,
+		set: unix.MS_RELATIME,
+	}} {
 		if stat.Flags&flag.has != 0 {
 			flags |= flag.set
 		}
 	}
+
 	return flags
 }

@@ -28,17 +28,21 @@ func stand(name string) (string, error) {
 	if os.IsNotExist(err) {
 		return absent, nil
 	}
+
 	if err != nil {
 		return "", err
 	}
+
 	if info.Mode()&os.ModeSymlink != 0 {
 		target, err := os.Readlink(name)
 		return "link " + target, err
 	}
+
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return "", fmt.Errorf("look at %s: this system does not tell owners", name)
 	}
+
 	return fmt.Sprintf("%04o %d:%d", stat.Mode&0o7777, stat.Uid, stat.Gid), nil
 }
 
@@ -55,21 +59,25 @@ func (i *Image) expectOwn(image record.Image) ([]expected, error) {
 	if sums == nil {
 		sums = map[string]string{}
 	}
+
 	maps.Copy(sums, image.Files)
+
 	return expectAll(image, sums), nil
 }
 
-// expect lists all files to look at: those of the record first, then those of Debian's packages under /usr. The record's
-// SHA-256 goes before a package's MD5.
+// expect lists all files to look at: those of the record first, then those of Debian's packages under /usr. The
+// record's SHA-256 goes before a package's MD5.
 func (i *Image) expect(image record.Image) ([]expected, error) {
 	packaged, err := i.packaged()
 	if err != nil {
 		return nil, err
 	}
+
 	own, err := i.expectOwn(image)
 	for _, file := range own {
 		delete(packaged, file.path)
 	}
+
 	return append(own, expectAll(image, packaged)...), err
 }
 
@@ -78,6 +86,7 @@ func expectAll(image record.Image, sums map[string]string) []expected {
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		list = append(list, expectOne(image, name, sums[name]))
 	}
+
 	return list
 }
 
@@ -86,8 +95,14 @@ func expectOne(image record.Image, name, sum string) expected {
 	if image.Standing == nil {
 		return expected{path: name, sum: sum}
 	}
+
 	stood, other, _ := strings.Cut(cmp.Or(image.Standing[name], usual), " sha256:")
-	return expected{path: name, sum: cmp.Or(other, sum), stand: stood}
+
+	return expected{
+		path:  name,
+		sum:   cmp.Or(other, sum),
+		stand: stood,
+	}
 }
 
 // packaged reads the MD5 that dpkg has of each package's files, for those below the sealed folders.
@@ -96,13 +111,16 @@ func (i *Image) packaged() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	into := i.merged()
 	sums := map[string]string{}
+
 	for _, list := range lists {
 		if err := readSums(list, into, sums); err != nil {
 			return nil, err
 		}
 	}
+
 	return sums, nil
 }
 
@@ -115,12 +133,14 @@ func (i *Image) merged() map[string]string {
 		case err != nil:
 		case info.IsDir():
 			into[folder] = folder
+
 		default:
 			if target, err := os.Readlink(i.at(folder)); err == nil {
 				into[folder] = path.Join("/", target)
 			}
 		}
 	}
+
 	return into
 }
 
@@ -131,6 +151,7 @@ func readSums(list string, into map[string]string, sums map[string]string) error
 		return fmt.Errorf("read a package's sums: %w", err)
 	}
 	defer file.Close()
+
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		sum, name, ok := strings.Cut(lines.Text(), "  ")
@@ -139,37 +160,45 @@ func readSums(list string, into map[string]string, sums map[string]string) error
 			sums[path.Join(folder, rest)] = sum
 		}
 	}
+
 	return lines.Err()
 }
 
-// Survey notes how the files stand in an image that is being baked, where that is not mode 0644, root's, and the bytes that
-// the package says: "0755 0:0", with " sha256:..." after it for other bytes, "absent", "link ...". What a bake command or
-// the package's own script did to a file is the image's word, and no drift.
+// Survey notes how the files stand in an image that is being baked, where that is not mode 0644, root's, and
+// the bytes that the package says: "0755 0:0", with " sha256:..." after it for other bytes, "absent", "link
+// ...". What a bake command or the package's own script did to a file is the image's word, and no drift.
 func (i *Image) Survey(ctx context.Context, image record.Image) (map[string]string, error) {
 	image.Standing = nil
 	list, err := i.expect(image)
 	if err != nil {
 		return nil, err
 	}
+
 	standing := map[string]string{}
+
 	for _, want := range list {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+
 		have, err := i.look(want)
 		if err != nil {
 			return nil, err
 		}
+
 		if !have.same && have.stand != absent && !strings.HasPrefix(have.stand, "link ") {
 			sum, err := sumOf(i.at(want.path), sha256Size)
 			if err != nil {
 				return nil, err
 			}
+
 			have.stand += " sha256:" + sum
 		}
+
 		if have.stand != usual {
 			standing[want.path] = have.stand
 		}
 	}
+
 	return standing, nil
 }

@@ -12,40 +12,53 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// beat takes a heartbeat that says nothing new: it is written down with those of others, once in BeatEvery, so that many
-// nodes write no more than few. It tells whether that is enough.
+// beat takes a heartbeat that says nothing new: it is written down with those of others, once in BeatEvery, so
+// that many nodes write no more than few. It tells whether that is enough.
 func (s *Store) beat(who peerset.Identity, report peerset.Report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	// The snapshot may be older than what this member wrote last for the node.
 	last, wrote := s.wrote[who.Name]
 	s.wrote[who.Name] = report
+
 	if wrote && !alike(last, report) || time.Since(s.fresh) >= s.config.QuorumFor {
 		return false
 	}
+
 	peer, known := s.snapshot.Peer(who.Name)
 	same := known && peer.Incarnation == who.Incarnation &&
-		alike(report, peerset.Report{State: peer.State, Healthy: peer.Healthy, Draining: peer.Draining, Facts: peer.Facts})
+		alike(report, peerset.Report{
+			State:    peer.State,
+			Healthy:  peer.Healthy,
+			Draining: peer.Draining,
+			Facts:    peer.Facts,
+		})
 	if same {
 		s.heard[who.Name] = who.Incarnation
 	}
+
 	return same
 }
 
 func alike(a, b peerset.Report) bool {
-	return a.State == b.State && a.Healthy == b.Healthy && a.Draining == b.Draining && maps.Equal(a.Facts, b.Facts)
+	return a.State == b.State &&
+		a.Healthy == b.Healthy &&
+		a.Draining == b.Draining &&
+		maps.Equal(a.Facts, b.Facts)
 }
 
 // gather is the part of BeatEvery for which a member that writes heartbeats down waits for those of others.
 const gather = 10
 
-// keepBeats has the heartbeats that came to this member written down: by the leader, for all members with one statement, as each
-// is written into the log of all. All pass theirs on at the same moments, by their clocks; where those differ there are more
-// statements, not later ones.
+// keepBeats has the heartbeats that came to this member written down: by the leader, for all members with one
+// statement, as each is written into the log of all. All pass theirs on at the same moments, by their clocks;
+// where those differ there are more statements, not later ones.
 func (s *Store) keepBeats(ctx context.Context) {
 	for {
 		next := time.NewTimer(time.Until(time.Now().Truncate(s.config.BeatEvery).Add(s.config.BeatEvery)))
 		own := false
+
 		select {
 		case <-ctx.Done():
 			next.Stop()
@@ -55,14 +68,18 @@ func (s *Store) keepBeats(ctx context.Context) {
 		case <-s.given:
 			next.Stop()
 		}
+
 		if own && s.passOn(ctx) {
 			continue
 		}
+
 		pause.For(ctx, s.config.BeatEvery/gather)
+
 		select {
 		case <-s.given: // they are among those that are taken now
 		default:
 		}
+
 		if heard := s.takeHeard(); len(heard) > 0 {
 			if err := s.writeBeats(ctx, heard); err != nil && ctx.Err() == nil {
 				s.config.Log.Debug("write heartbeats down", "err", err)
@@ -74,29 +91,35 @@ func (s *Store) keepBeats(ctx context.Context) {
 func (s *Store) takeHeard() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	heard := s.heard
 	s.heard = map[string]int{}
+
 	return heard
 }
 
-// passOn gives the heartbeats to the leader's agent; false when this member is to write them down itself: it leads, or that one
-// did not take them.
+// passOn gives the heartbeats to the leader's agent; false when this member is to write them down itself: it
+// leads, or that one did not take them.
 func (s *Store) passOn(ctx context.Context) bool {
 	s.mu.Lock()
 	leader := s.snapshot.Leader
 	s.mu.Unlock()
+
 	if s.config.Pass == nil || leader == "" || leader == s.config.endpoint(s.config.Address) {
 		return false
 	}
+
 	heard := s.takeHeard()
 	if len(heard) == 0 {
 		return true
 	}
+
 	if err := s.config.Pass(ctx, s.host(leader), heard); err != nil {
 		s.config.Log.Debug("pass heartbeats on", "to", leader, "err", err)
 		s.merge(heard)
 		return false
 	}
+
 	return true
 }
 
@@ -109,6 +132,7 @@ func (s *Store) Heard(beats map[string]int) {
 func (s *Store) merge(beats map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	for name, incarnation := range beats {
 		s.heard[name] = max(s.heard[name], incarnation)
 	}
@@ -118,11 +142,14 @@ func (s *Store) merge(beats map[string]int) {
 func (s *Store) writeBeats(ctx context.Context, heard map[string]int) error {
 	names := slices.Sorted(maps.Keys(heard))
 	pairs, values := make([]string, len(names)), make([]any, 0, 2*len(names))
+
 	for at, name := range names {
 		pairs[at] = "(?, ?)"
 		values = append(values, name, heard[name])
 	}
+
 	statement := fmt.Sprintf(`UPDATE peers SET beats = beats + 1 WHERE (name, incarnation) IN (VALUES %s)`, strings.Join(pairs, ", "))
+
 	return s.repeat(ctx, func(ctx context.Context) error {
 		_, err := s.db.ExecContext(ctx, statement, values...)
 		return err

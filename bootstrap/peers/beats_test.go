@@ -23,39 +23,72 @@ func TestTheLeaderWritesHeartbeatsDownForAll(t *testing.T) {
 	var deaf atomic.Bool
 	open := func(name string, number int, join ...string) *peers.Store {
 		config := c.config("test", name, number, 1, join...)
-		config.Node, config.Leadership = name, 50*time.Millisecond
+		config.Node = name
+		config.Leadership = 50 * time.Millisecond
+
 		config.Pass = func(_ context.Context, member string, beats map[string]int) error {
 			mu.Lock()
 			defer mu.Unlock()
+
 			if deaf.Load() {
 				return errors.New("it is deaf")
 			}
+
 			passed.Add(1)
 			stores[member].Heard(beats)
+
 			return nil
 		}
+
 		store := c.start(config)
 		mu.Lock()
 		defer mu.Unlock()
+
 		stores[address(number)] = store
+
 		return store
 	}
+
 	first := open("db-1", 1)
 	defer c.stop(first)
+
 	c.admit(first, "db-1", 1, 1)
+
 	second := open("db-2", 2, c.admit(first, "db-2", 2, 1).Members...)
 	defer c.stop(second)
 
 	alive := func() bool {
-		require.NoError(t, second.Report(c.within(5*time.Second), who("db-2", 1), peerset.Report{State: "synced"}))
+		require.NoError(t, second.Report(
+			c.within(5*time.Second),
+			who("db-2", 1),
+			peerset.Report{State: "synced"},
+		))
+
 		there, _ := first.Snapshot().Peer("db-2")
 		here, _ := second.Snapshot().Peer("db-2")
+
 		return there.Alive && here.Alive
 	}
 	require.Eventually(t, alive, 10*time.Second, 20*time.Millisecond)
-	require.Eventually(t, func() bool { return alive() && passed.Load() > 0 }, 10*time.Second, 20*time.Millisecond, "the leader is told")
+
+	require.Eventually(t,
+		func() bool {
+			return alive() && passed.Load() > 0
+		},
+		10*time.Second,
+		20*time.Millisecond,
+		"the leader is told",
+	)
+
 	for _, is := range []bool{false, true} {
 		deaf.Store(is)
-		require.Never(t, func() bool { return !alive() }, 2*time.Second, 20*time.Millisecond, "deaf: %v", is)
+
+		require.Never(t,
+			func() bool { return !alive() },
+			2*time.Second,
+			20*time.Millisecond,
+			"deaf: %v",
+			is,
+		)
 	}
 }

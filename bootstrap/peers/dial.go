@@ -16,12 +16,13 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// dialTimeout is how long a member waits for another to take a connection. go-dqlite looks for a new leader by asking the last
-// one first: without a limit of its own a machine that vanished uses all the time up that an attempt has.
+// dialTimeout is how long a member waits for another to take a connection. go-dqlite looks for a new leader by
+// asking the last one first: without a limit of its own a machine that vanished uses all the time up that an
+// attempt has.
 const dialTimeout = 250 * time.Millisecond
 
-// departed are the addresses of members that this one saw go, and no other come to. libdqlite tries to connect to a member that was
-// removed for as long as it runs.
+// departed are the addresses of members that this one saw go, and no other come to. libdqlite tries to connect
+// to a member that was removed for as long as it runs.
 type departed struct {
 	mu        sync.Mutex
 	addresses map[string]bool
@@ -31,11 +32,13 @@ type departed struct {
 func (d *departed) note(was, now peerset.Snapshot) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+
 	for _, peer := range was.Peers {
 		if peer.Kind == peerset.KindMember {
 			d.addresses[peer.Address] = true
 		}
 	}
+
 	for _, peer := range now.Peers {
 		delete(d.addresses, peer.Address)
 	}
@@ -49,44 +52,54 @@ func (d *departed) has(address string) bool {
 
 var errDeparted = errors.New("no member is at this address any more")
 
-// dialMembers connects to other members, or gives up soon. go-dqlite lets one connection at a time be made in the whole process,
-// and libdqlite makes them in the threads that write its log: members that vanished would keep new ones from joining, and the peer
-// set from writing.
+// dialMembers connects to other members, or gives up soon. go-dqlite lets one connection at a time be made in
+// the whole process, and libdqlite makes them in the threads that write its log: members that vanished would
+// keep new ones from joining, and the peer set from writing.
 func (c Config) dialMembers(gone *departed) client.DialFunc {
 	dial := func(ctx context.Context, endpoint string) (net.Conn, error) {
 		if host, _, err := net.SplitHostPort(endpoint); err == nil && gone.has(host) {
 			return nil, fmt.Errorf("connect to %s: %w", endpoint, errDeparted)
 		}
+
 		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", endpoint)
 	}
+
 	return client.DialFuncWithTLS(dial, c.dialTLS())
 }
 
-// database opens the store through a driver like that of go-dqlite's app, whose pauses it bounds: a new leader is found soon after
-// it is there.
+// database opens the store through a driver like that of go-dqlite's app, whose pauses it bounds: a new leader
+// is found soon after it is there.
 func (c Config) database(dial client.DialFunc) (*sql.DB, error) {
 	bound := func(ctx context.Context, endpoint string) (net.Conn, error) {
 		connection, err := dial(ctx, endpoint)
 		if err != nil {
 			return nil, err
 		}
+
 		return bounded{connection}, nil
 	}
-	made, err := driver.New(nodes(filepath.Join(c.Dir, "cluster.yaml")), driver.WithDialFunc(bound), driver.WithLogFunc(c.logDqlite),
+
+	made, err := driver.New(nodes(filepath.Join(
+		c.Dir,
+		"cluster.yaml",
+	)), driver.WithDialFunc(bound), driver.WithLogFunc(c.logDqlite),
 		driver.WithConnectionBackoffFactor(c.NetworkLatency), driver.WithConnectionBackoffCap(4*c.NetworkLatency))
 	if err != nil {
 		return nil, err
 	}
+
 	connector, err := made.OpenConnector(database)
 	if err != nil {
 		return nil, err
 	}
+
 	return sql.OpenDB(connector), nil
 }
 
-// bounded is a connection whose last deadline stands until there is another. go-dqlite sets one for each statement and takes it
-// back after it, but commits and rolls back without any: a leader that vanishes then, or that has no majority to write with, would
-// hold whoever waits for it for ever, and this member's next transaction behind it.
+// bounded is a connection whose last deadline stands until there is another. go-dqlite sets one for each
+// statement and takes it back after it, but commits and rolls back without any: a leader that vanishes then, or
+// that has no majority to write with, would hold whoever waits for it for ever, and this member's next
+// transaction behind it.
 type bounded struct{ net.Conn }
 
 // SetDeadline sets a deadline, and takes none back.
@@ -94,6 +107,7 @@ func (b bounded) SetDeadline(t time.Time) error {
 	if t.IsZero() {
 		return nil
 	}
+
 	return b.Conn.SetDeadline(t)
 }
 
@@ -106,8 +120,11 @@ func (n nodes) Get(ctx context.Context) ([]client.NodeInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", string(n), err)
 	}
+
 	return store.Get(ctx)
 }
 
 // Set does nothing: the app writes the file.
-func (nodes) Set(context.Context, []client.NodeInfo) error { return nil }
+func (nodes) Set(context.Context, []client.NodeInfo) error {
+	return nil
+}

@@ -12,31 +12,78 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// TestNobodyConnectsToAMemberThatIsGone: libdqlite would for ever, and each attempt keeps the process from making another connection.
+// TestNobodyConnectsToAMemberThatIsGone: libdqlite would for ever, and each attempt keeps the process from
+// making another connection.
 func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
 	c := newCluster(t)
 	listener, err := net.Listen("tcp", net.JoinHostPort(address(2), "0"))
 	require.NoError(t, err)
 	defer listener.Close()
+
 	config := c.config("test", "db-1", 1, 1)
-	among := func(peers ...peerset.Peer) peerset.Snapshot { return peerset.Snapshot{Peers: peers} }
-	member := peerset.Peer{Name: "db-2", Kind: peerset.KindMember, Address: address(2)}
-	successor := peerset.Peer{Name: "db-2", Kind: peerset.KindMember, Incarnation: 2, Address: address(3)}
+	among := func(peers ...peerset.Peer) peerset.Snapshot {
+		return peerset.Snapshot{Peers: peers}
+	}
+
+	member := peerset.Peer{
+		Name:    "db-2",
+		Kind:    peerset.KindMember,
+		Address: address(2),
+	}
+
+	successor := peerset.Peer{
+		Name:        "db-2",
+		Kind:        peerset.KindMember,
+		Incarnation: 2,
+		Address:     address(3),
+	}
+
 	for name, change := range map[string]struct {
 		was, now peerset.Snapshot
 		gone     bool
 	}{
-		"it is there":                   {among(member), among(member), false},
-		"it was replaced":               {among(member), among(successor), true},
-		"it was declared gone":          {among(member), among(), true},
-		"it comes":                      {among(), among(member), false},
-		"another has the address since": {among(member), among(peerset.Peer{Name: "proxy-1", Kind: peerset.KindMember, Address: address(2)}), false},
+		"it is there": {
+			was:  among(member),
+			now:  among(member),
+			gone: false,
+		},
+		"it was replaced": {
+			was:  among(member),
+			now:  among(successor),
+			gone: true,
+		},
+		"it was declared gone": {
+			was:  among(member),
+			now:  among(),
+			gone: true,
+		},
+		"it comes": {
+			was:  among(),
+			now:  among(member),
+			gone: false,
+		},
+		"another has the address since": {
+			was: among(member),
+			now: among(peerset.Peer{
+				Name:    "proxy-1",
+				Kind:    peerset.KindMember,
+				Address: address(2),
+			}),
+			gone: false,
+		},
 	} {
-		conn, err := peers.Dial(c.within(2*time.Second), config, listener.Addr().String(), change.was, change.now)
+		conn, err := peers.Dial(
+			c.within(2*time.Second),
+			config,
+			listener.Addr().String(),
+			change.was,
+			change.now,
+		)
 		if change.gone {
 			require.ErrorIs(t, err, peers.ErrDeparted, name)
 			continue
 		}
+
 		require.NoError(t, err, name)
 		conn.Close()
 	}
@@ -47,12 +94,15 @@ func TestADeadlineStandsUntilThereIsAnother(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
+
 	plain, err := net.Dial("tcp", silent.Addr().String())
 	require.NoError(t, err)
 	defer plain.Close()
+
 	connection := peers.Bound(plain)
 	late := time.AfterFunc(10*time.Second, func() { plain.Close() })
 	defer late.Stop()
+
 	for range 2 {
 		require.NoError(t, connection.SetDeadline(time.Now().Add(50*time.Millisecond)))
 		require.NoError(t, connection.SetDeadline(time.Time{}))

@@ -16,9 +16,10 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// gate is dqlite's door: it takes connections from other members, by TLS, and hands what comes to dqlite's own socket, which has no
-// TLS. go-dqlite's app would do so itself; its own door lets a stranger who connects and says nothing wait for ever, and comes
-// with a way of connecting to others that blocks the whole process (see dialMembers).
+// gate is dqlite's door: it takes connections from other members, by TLS, and hands what comes to dqlite's own
+// socket, which has no TLS. go-dqlite's app would do so itself; its own door lets a stranger who connects and
+// says nothing wait for ever, and comes with a way of connecting to others that blocks the whole process (see
+// dialMembers).
 type gate struct {
 	listener net.Listener
 	config   *tls.Config
@@ -38,14 +39,28 @@ const (
 
 // openGate takes the port. Nobody is let in before serve.
 func (c Config) openGate() (*gate, error) {
-	listening := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3}}
+	listening := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable:   true,
+		Idle:     keepAlive,
+		Interval: keepAlive,
+		Count:    3,
+	}}
+
 	listener, err := listening.Listen(context.Background(), "tcp", c.endpoint(c.Address))
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{listener: listener, config: c.listenTLS(), within: c.Handshake, refused: c.Refused,
-		inner: fmt.Sprintf("@hornero-dqlite-%s-%d", c.endpoint(c.Address), os.Getpid())}
+
+	g := &gate{
+		listener: listener,
+		config:   c.listenTLS(),
+		within:   c.Handshake,
+		refused:  c.Refused,
+		inner:    fmt.Sprintf("@hornero-dqlite-%s-%d", c.endpoint(c.Address), os.Getpid()),
+	}
+
 	g.ended, g.stop = context.WithCancel(context.Background())
+
 	return g, nil
 }
 
@@ -53,6 +68,7 @@ func (g *gate) serve() {
 	g.done.Go(func() {
 		for {
 			conn, err := g.listener.Accept()
+
 			if g.ended.Err() != nil {
 				return
 			}
@@ -60,6 +76,7 @@ func (g *gate) serve() {
 				time.Sleep(againAfter)
 				continue
 			}
+
 			g.done.Go(func() { g.admit(conn) })
 		}
 	})
@@ -75,34 +92,48 @@ func (g *gate) close() {
 func (g *gate) admit(conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(g.ended, func() { conn.Close() })()
+
 	_ = setUserTimeout(conn) // without it, keep-alives find out
 	member := tls.Server(conn, g.config)
 	ctx, cancel := context.WithTimeout(g.ended, g.within)
 	err := member.HandshakeContext(ctx)
 	cancel()
+
 	if err != nil {
 		// What was wrong with a certificate was told already.
 		if reason, refused := peerset.ReasonOfHandshake(err.Error()); refused {
-			g.refused(peerset.Refusal{From: conn.RemoteAddr().String(), Tried: door, Reason: reason, Err: err})
+			g.refused(peerset.Refusal{
+				From:   conn.RemoteAddr().String(),
+				Tried:  door,
+				Reason: reason,
+				Err:    err,
+			})
 		}
+
 		return
 	}
+
 	own, err := net.Dial("unix", g.inner)
 	if err != nil {
 		return // dqlite is not there yet, or not any more
 	}
+
 	join(member, own)
 }
 
 // join copies both ways until one side ends.
 func join(a, b net.Conn) {
 	ended := make(chan struct{}, 2)
-	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+	for _, way := range [][2]net.Conn{
+		{a, b},
+		{b, a},
+	} {
 		go func() {
 			_, _ = io.Copy(way[0], way[1]) // however it ends, both ends are told by the close
 			ended <- struct{}{}
 		}()
 	}
+
 	<-ended
 	a.Close()
 	b.Close()
@@ -114,9 +145,16 @@ func setUserTimeout(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+
 	var set error
 	err = raw.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
+		set = unix.SetsockoptInt(
+			int(fd),
+			unix.IPPROTO_TCP,
+			unix.TCP_USER_TIMEOUT,
+			int(userTimeout.Milliseconds()),
+		)
 	})
+
 	return errors.Join(err, set)
 }

@@ -20,12 +20,18 @@ func (s *Store) happen(ctx context.Context, tx *sql.Tx, event peerset.Event) err
 	if event.Time.IsZero() || time.Until(event.Time) > late {
 		event.Time = time.Now()
 	}
+
 	_, err := tx.ExecContext(ctx, `INSERT INTO events (time, kind, node, incarnation, holder_before, lease, epoch, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		event.Time.UTC().Format(time.RFC3339Nano), event.Kind, event.Node, event.Incarnation, event.From, event.Lease, event.Epoch, event.Text)
 	if err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)`, peerset.MaxEvents)
+
+	_, err = tx.ExecContext(ctx,
+		`DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+		peerset.MaxEvents,
+	)
+
 	return err
 }
 
@@ -34,13 +40,22 @@ func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Not
 	if !peerset.MayNote(who.Role, note.Kind) {
 		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
 	}
+
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := registered(ctx, tx, who); err != nil {
 			return fmt.Errorf("add event %s: %w", note.Kind, err)
 		}
-		if err := s.happen(ctx, tx, peerset.Event{Time: note.Time, Kind: note.Kind, Node: who.Name, Incarnation: who.Incarnation, Text: note.Text}); err != nil {
+
+		if err := s.happen(ctx, tx, peerset.Event{
+			Time:        note.Time,
+			Kind:        note.Kind,
+			Node:        who.Name,
+			Incarnation: who.Incarnation,
+			Text:        note.Text,
+		}); err != nil {
 			return err
 		}
+
 		return pruneNotes(ctx, tx, who.Name)
 	})
 }
@@ -48,7 +63,13 @@ func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Not
 // pruneNotes keeps what a node says of itself from pushing out what the others say.
 func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
 	said := "node = ?1 AND kind IN ('" + strings.Join(peerset.NoteKinds(), "', '") + "')"
-	_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE `+said+` AND id <= (SELECT id FROM events WHERE `+said+` ORDER BY id DESC LIMIT 1 OFFSET ?2)`, node, peerset.MaxNotes)
+	_, err := tx.ExecContext(ctx,
+		`DELETE FROM events WHERE `+said+` AND id <= (SELECT id FROM events WHERE `+said+
+			` ORDER BY id DESC LIMIT 1 OFFSET ?2)`,
+		node,
+		peerset.MaxNotes,
+	)
+
 	return err
 }
 
@@ -56,24 +77,46 @@ func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
-	rows, err := s.db.QueryContext(ctx, `SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`, after, limit)
+
+	rows, err := s.db.QueryContext(ctx,
+		`SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`,
+		after,
+		limit,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w: %w", peerset.ErrUnavailable, err)
 	}
 	defer rows.Close()
+
 	var events []peerset.Event
+
 	for rows.Next() {
 		var event peerset.Event
 		var at string
-		if err := rows.Scan(&event.ID, &at, &event.Kind, &event.Node, &event.Incarnation, &event.From, &event.Lease, &event.Epoch, &event.Text); err != nil {
+
+		if err := rows.Scan(
+			&event.ID,
+			&at,
+			&event.Kind,
+			&event.Node,
+			&event.Incarnation,
+			&event.From,
+			&event.Lease,
+			&event.Epoch,
+			&event.Text,
+		); err != nil {
 			return nil, fmt.Errorf("read events: %w", err)
 		}
+
 		if event.Time, err = time.Parse(time.RFC3339Nano, at); err != nil {
 			return nil, fmt.Errorf("read event %d: %w", event.ID, err)
 		}
+
 		events = append(events, event)
 	}
+
 	slices.Reverse(events)
+
 	return events, rows.Err()
 }
 
@@ -82,15 +125,36 @@ func (s *Store) passed(ctx context.Context, tx *sql.Tx, lease peerset.Lease, rea
 	if lease.Name == peerset.LeaseGaleraJoin {
 		return nil // taken for every transfer: the transfers say themselves how they end
 	}
+
 	kind, what := peerset.EventLease, "holds "+lease.Name
 	if lease.Name == peerset.LeaseWriter {
 		kind, what = peerset.EventWriter, "takes the writes"
 	}
+
 	var before string
-	err := tx.QueryRowContext(ctx, `SELECT node FROM events WHERE kind = ? AND lease = ? ORDER BY id DESC LIMIT 1`, kind, lease.Name).Scan(&before)
+	err := tx.QueryRowContext(ctx,
+		`SELECT node FROM events WHERE kind = ? AND lease = ? ORDER BY id DESC LIMIT 1`,
+		kind,
+		lease.Name,
+	).Scan(&before)
 	if err != nil && err != sql.ErrNoRows {
 		return err
 	}
-	return s.happen(ctx, tx, peerset.Event{Kind: kind, Node: lease.Holder, Incarnation: lease.Incarnation, From: before, Lease: lease.Name, Epoch: lease.Epoch,
-		Text: fmt.Sprintf("%s %s at epoch %d, after %s: %s", lease.Holder, what, lease.Epoch, cmp.Or(before, "nobody"), reason)})
+
+	return s.happen(ctx, tx, peerset.Event{
+		Kind:        kind,
+		Node:        lease.Holder,
+		Incarnation: lease.Incarnation,
+		From:        before,
+		Lease:       lease.Name,
+		Epoch:       lease.Epoch,
+		Text: fmt.Sprintf(
+			"%s %s at epoch %d, after %s: %s",
+			lease.Holder,
+			what,
+			lease.Epoch,
+			cmp.Or(before, "nobody"),
+			reason,
+		),
+	})
 }

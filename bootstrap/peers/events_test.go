@@ -17,10 +17,12 @@ func (c *cluster) texts(store *peers.Store) []string {
 	events, err := store.Events(c.within(5*time.Second), 0, peerset.MaxEvents)
 	require.NoError(c.t, err)
 	var texts []string
+
 	for _, event := range events {
 		require.WithinDuration(c.t, time.Now(), event.Time, time.Minute)
 		texts = append(texts, event.Kind+": "+event.Text)
 	}
+
 	return texts
 }
 
@@ -28,27 +30,47 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	c := newCluster(t)
 	store := c.start(c.config("test", "db-1", 1, 1))
 	defer c.stop(store)
+
 	ctx := c.within(20 * time.Second)
 	c.admit(store, "db-1", 1, 1)
 	c.admit(store, "db-2", 2, 1)
 	c.admit(store, "db-2", 2, 1) // again: nothing new
+
 	lease, _, err := store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)
+
 	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)
+
 	_, err = store.Seize(ctx, who("db-2", 1), lease, "db-1 is not in the primary component")
 	require.NoError(t, err)
-	require.ErrorIs(t, store.Release(ctx, who("db-1", 1), lease), peerset.ErrStaleEpoch)
+
+	require.ErrorIs(t,
+		store.Release(ctx, who("db-1", 1), lease),
+		peerset.ErrStaleEpoch,
+	)
+
 	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraJoin, time.Minute)
 	require.NoError(t, err)
+
 	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraBootstrap, time.Minute)
 	require.NoError(t, err)
+
 	for range 2 {
-		require.NoError(t, store.Report(ctx, who("db-1", 1), peerset.Report{State: "synced", Draining: true}))
+		require.NoError(t, store.Report(ctx,
+			who("db-1", 1),
+			peerset.Report{State: "synced", Draining: true},
+		))
 	}
-	require.NoError(t, store.Note(ctx, who("db-2", 1), peerset.Note{Kind: peerset.EventDonor, Text: "donor after synced"}))
+
+	require.NoError(t, store.Note(ctx,
+		who("db-2", 1),
+		peerset.Note{Kind: peerset.EventDonor, Text: "donor after synced"},
+	))
+
 	c.admit(store, "db-2", 3, 2)
 	require.NoError(t, store.Forget(ctx, "db-2"))
+
 	require.Equal(t, []string{
 		"joined: db-1 joined at 127.0.0.11, as a member",
 		"joined: db-2 joined at 127.0.0.12, as a member",
@@ -66,45 +88,93 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, events, 2)
 	require.Equal(t, peerset.EventJoined, events[0].Kind, "the newest two of those after the third")
+
 	writer, err := store.Events(ctx, 3, peerset.MaxEvents)
 	require.NoError(t, err)
 	require.Equal(t, "db-1", writer[0].From)
 	require.Equal(t, int64(2), writer[0].Epoch)
-	require.ErrorIs(t, store.Note(ctx, who("db-2", 1), peerset.Note{Kind: peerset.EventDonor, Text: "x"}), peerset.ErrEvicted)
-	require.ErrorIs(t, store.Note(ctx, who("db-1", 1), peerset.Note{Kind: peerset.EventWriter, Text: "I am king"}), peerset.ErrForbidden)
-	require.ErrorIs(t, store.Note(ctx, peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}, peerset.Note{Kind: peerset.EventDonor}), peerset.ErrForbidden)
+
+	require.ErrorIs(t,
+		store.Note(ctx, who("db-2", 1), peerset.Note{Kind: peerset.EventDonor, Text: "x"}),
+		peerset.ErrEvicted,
+	)
+
+	require.ErrorIs(t,
+		store.Note(ctx, who("db-1", 1), peerset.Note{Kind: peerset.EventWriter, Text: "I am king"}),
+		peerset.ErrForbidden,
+	)
+
+	require.ErrorIs(t,
+		store.Note(ctx,
+			peerset.Identity{
+				Name:        "web-1",
+				Role:        "web",
+				Incarnation: 1,
+			},
+			peerset.Note{Kind: peerset.EventDonor},
+		),
+		peerset.ErrForbidden,
+	)
 }
 
 func TestNoNodePushesOutWhatTheOthersSay(t *testing.T) {
 	c := newCluster(t)
 	store := c.start(c.config("test", "db-1", 1, 1))
 	defer c.stop(store)
+
 	c.admit(store, "db-1", 1, 1)
+
 	for n := range peerset.MaxEvents + 50 {
-		require.NoError(t, store.Note(c.within(5*time.Second), who("db-1", 1), peerset.Note{Kind: peerset.EventDrift, Text: fmt.Sprint(n)}))
+		require.NoError(t, store.Note(
+			c.within(5*time.Second),
+			who("db-1", 1),
+			peerset.Note{
+				Kind: peerset.EventDrift,
+				Text: fmt.Sprint(n),
+			},
+		))
 	}
+
 	texts := c.texts(store)
 	require.Len(t, texts, peerset.MaxNotes+1)
 	require.Equal(t, "joined: db-1 joined at 127.0.0.11, as a member", texts[0])
-	require.Equal(t, fmt.Sprintf("drift: %d", peerset.MaxEvents+50-peerset.MaxNotes), texts[1])
+
+	require.Equal(t,
+		fmt.Sprintf("drift: %d", peerset.MaxEvents+50-peerset.MaxNotes),
+		texts[1],
+	)
 }
 
 func TestOnlyTheLastThousandEventsAreKept(t *testing.T) {
 	c := newCluster(t)
 	store := c.start(c.config("test", "db-1", 1, 1))
 	defer c.stop(store)
+
 	c.admit(store, "db-1", 1, 1)
 	c.admit(store, "db-2", 2, 1)
+
 	seen := peerset.Lease{Name: peerset.LeaseWriter}
+
 	for n := range peerset.MaxEvents/2 + 20 {
 		for _, name := range []string{"db-1", "db-2"} {
 			var err error
-			seen, err = store.Seize(context.Background(), who(name, 1), seen, fmt.Sprint(n))
+			seen, err = store.Seize(
+				context.Background(),
+				who(name, 1),
+				seen,
+				fmt.Sprint(n),
+			)
 			require.NoError(t, err)
 		}
 	}
+
 	events, err := store.Events(c.within(5*time.Second), 0, peerset.MaxEvents+1)
 	require.NoError(t, err)
 	require.Len(t, events, peerset.MaxEvents)
-	require.Equal(t, int64(peerset.MaxEvents+40), events[len(events)-1].Epoch, "the newest is there")
+
+	require.Equal(t,
+		int64(peerset.MaxEvents+40),
+		events[len(events)-1].Epoch,
+		"the newest is there",
+	)
 }

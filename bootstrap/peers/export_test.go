@@ -12,8 +12,10 @@ import (
 func (s *Store) Crash() error {
 	s.stop()
 	s.done.Wait()
+
 	closed := s.db.Close()
 	s.gate.close()
+
 	return errors.Join(closed, s.app.Close())
 }
 

@@ -24,87 +24,121 @@ func (s *Store) lookAtLeadership(ctx context.Context) {
 	if time.Since(s.leads.looked) < s.config.Leadership {
 		return
 	}
+
 	leader, nodes, err := whoLeads(ctx, s.app.Client)
 	if err != nil || leader == nil {
 		leader, nodes, err = whoLeads(ctx, s.app.FindLeader)
 	}
+
 	if err != nil || leader == nil {
 		return
 	}
-	nodes = slices.DeleteFunc(nodes, func(node client.NodeInfo) bool { return node.Role != client.Voter })
+
+	nodes = slices.DeleteFunc(nodes, func(node client.NodeInfo) bool {
+		return node.Role != client.Voter
+	})
 	voters := make([]string, len(nodes))
+
 	for at, node := range nodes {
 		voters[at] = node.Address
 	}
+
 	s.leads.looked = time.Now()
 	s.mu.Lock()
-	s.snapshot.Leader, s.snapshot.Voters = leader.Address, voters
+	s.snapshot.Leader = leader.Address
+	s.snapshot.Voters = voters
 	s.mu.Unlock()
 	s.handOver(ctx, leader.ID, nodes)
 }
 
-// whoLeads asks a member who leads, nil when it does not know, and who is in consensus. The own dqlite costs no connection to
-// another member, and knows who leads when it votes.
-func whoLeads(ctx context.Context, connect func(context.Context) (*client.Client, error)) (*client.NodeInfo, []client.NodeInfo, error) {
+// whoLeads asks a member who leads, nil when it does not know, and who is in consensus. The own dqlite costs no
+// connection to another member, and knows who leads when it votes.
+func whoLeads(
+	ctx context.Context,
+	connect func(context.Context) (*client.Client, error),
+) (*client.NodeInfo, []client.NodeInfo, error) {
 	asked, err := connect(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer asked.Close()
+
 	leader, err := asked.Leader(ctx)
 	if err != nil || leader == nil || leader.Address == "" {
 		return nil, nil, err
 	}
+
 	nodes, err := asked.Cluster(ctx)
+
 	return leader, nodes, err
 }
 
-// handOver gives the leadership up when this member is not to have it and another voter may. What is shunned moves for a
-// reason: the peer set is left alone for a while after that, and when nobody would do better.
+// handOver gives the leadership up when this member is not to have it and another voter may. What is shunned
+// moves for a reason: the peer set is left alone for a while after that, and when nobody would do better.
 func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
 	if leader != s.app.ID() {
 		s.leads.unfit = time.Time{}
 		return
 	}
+
 	snapshot := s.Snapshot()
 	shunned := s.config.Shun(snapshot)
 	if !slices.Contains(shunned, s.config.Node) {
 		s.leads.unfit = time.Time{}
 		return
 	}
+
 	if s.leads.unfit.IsZero() {
 		s.leads.unfit = time.Now()
 	}
+
 	if time.Since(s.leads.unfit) < s.config.HandOver {
 		return
 	}
+
 	s.leads.unfit = time.Now() // a transfer that fails is tried again, and not at once
 	willing := map[string]bool{}
+
 	for _, peer := range snapshot.Peers {
-		willing[s.config.endpoint(peer.Address)] = peer.Alive && peer.Name != s.config.Node && !slices.Contains(shunned, peer.Name)
+		willing[s.config.endpoint(peer.Address)] = peer.Alive &&
+			peer.Name != s.config.Node &&
+			!slices.Contains(shunned, peer.Name)
 	}
-	voters = slices.DeleteFunc(voters, func(voter client.NodeInfo) bool { return !willing[voter.Address] })
+
+	voters = slices.DeleteFunc(voters, func(voter client.NodeInfo) bool {
+		return !willing[voter.Address]
+	})
 	if len(voters) == 0 {
 		return
 	}
-	slices.SortFunc(voters, func(a, b client.NodeInfo) int { return cmp.Compare(a.Address, b.Address) })
+
+	slices.SortFunc(voters, func(a, b client.NodeInfo) int {
+		return cmp.Compare(a.Address, b.Address)
+	})
+
 	to := voters[s.leads.asked%len(voters)] // one that did not take it is not the only one
 	s.leads.asked++
-	s.done.Go(func() { s.transfer(context.WithoutCancel(ctx), to) })
+	s.done.Go(func() {
+		s.transfer(context.WithoutCancel(ctx), to)
+	})
 }
 
 // transfer makes another member the leader: one exchange of messages, in which writes are refused and tried again.
 func (s *Store) transfer(ctx context.Context, to client.NodeInfo) {
 	ctx, cancel := context.WithTimeout(ctx, transferDeadline)
 	defer cancel()
+
 	own, err := s.app.Client(ctx)
 	if err == nil {
 		defer own.Close()
+
 		err = own.Transfer(ctx, to.ID)
 	}
+
 	if err != nil {
 		s.config.Log.Debug("hand the leadership over", "to", to.Address, "err", err)
 		return
 	}
+
 	s.config.Log.Info("leadership handed over", "to", to.Address)
 }

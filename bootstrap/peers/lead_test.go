@@ -24,73 +24,134 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 		if n > 1 {
 			config.Join = c.admit(all[0], name, n, 1).Members
 		}
-		config.Node, config.Shun, config.Leadership, config.HandOver = name, shun, 50*time.Millisecond, 200*time.Millisecond
+
+		config.Node = name
+		config.Shun = shun
+		config.Leadership = 50 * time.Millisecond
+		config.HandOver = 200 * time.Millisecond
 		config.NetworkLatency = peers.DefaultNetworkLatency // as it is on a node
 		store := c.start(config)
 		all = append(all, store)
 		crash = append(crash, sync.OnceValue(store.Crash))
-		c.t.Cleanup(func() { _ = crash[n-1]() })
+		c.t.Cleanup(func() {
+			_ = crash[n-1]()
+		})
+
 		if n == 1 {
 			c.admit(all[0], name, n, 1)
 		}
 	}
-	require.Eventually(c.t, func() bool { return len(all[2].Snapshot().Voters) == 3 }, 15*time.Second, 20*time.Millisecond)
+
+	require.Eventually(
+		c.t,
+		func() bool {
+			return len(all[2].Snapshot().Voters) == 3
+		},
+		15*time.Second,
+		20*time.Millisecond,
+	)
+
 	return all, crash
 }
 
 // leader is the number of the member that leads, as another one sees it; -1 for none.
 func (c *cluster) leader(store *peers.Store) int {
 	leads := store.Snapshot().Leader
-	return slices.IndexFunc([]int{1, 2, 3}, func(n int) bool { return leads == net.JoinHostPort(address(n), fmt.Sprint(c.port)) })
+	return slices.IndexFunc([]int{1, 2, 3}, func(n int) bool {
+		return leads == net.JoinHostPort(
+			address(n),
+			fmt.Sprint(c.port),
+		)
+	})
 }
 
-// beat keeps a member alive until ctx ends, and takes the longest that a write of its took. A machine that is busy enough is without
-// a leader for long: that is the one way in which a write may fail.
-func (c *cluster) beat(ctx context.Context, store *peers.Store, name string, longest *time.Duration, done chan<- error) {
+// beat keeps a member alive until ctx ends, and takes the longest that a write of its took. A machine that is
+// busy enough is without a leader for long: that is the one way in which a write may fail.
+func (c *cluster) beat(
+	ctx context.Context,
+	store *peers.Store,
+	name string,
+	longest *time.Duration,
+	done chan<- error,
+) {
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
-		if err := store.Report(ctx, who(name, 1), peerset.Report{State: fmt.Sprint(n)}); err != nil && ctx.Err() == nil && !errors.Is(err, peerset.ErrUnavailable) {
+
+		if err := store.Report(ctx,
+			who(name, 1),
+			peerset.Report{State: fmt.Sprint(n)},
+		); err != nil && ctx.Err() == nil && !errors.Is(err, peerset.ErrUnavailable) {
 			done <- err
 			return
 		}
+
 		*longest = max(*longest, time.Since(began))
+
 		select {
 		case <-ctx.Done():
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+
 	done <- nil
 }
 
 func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	c := newCluster(t)
-	all, _ := c.shunning(func(s peerset.Snapshot) []string { return []string{s.Holder(peerset.LeaseWriter)} })
+	all, _ := c.shunning(func(s peerset.Snapshot) []string {
+		return []string{s.Holder(peerset.LeaseWriter)}
+	})
 	ctx, stop := context.WithCancel(t.Context())
 	done, longest := make(chan error, 3), make([]time.Duration, 3)
+
 	for n, store := range all {
 		go c.beat(ctx, store, fmt.Sprintf("db-%d", n+1), &longest[n], done)
 	}
-	require.Eventually(t, func() bool { return c.leader(all[0]) == 0 }, 5*time.Second, 20*time.Millisecond, "the founder leads")
+
+	require.Eventually(t,
+		func() bool {
+			return c.leader(all[0]) == 0
+		},
+		5*time.Second,
+		20*time.Millisecond,
+		"the founder leads",
+	)
+
 	for range 2 {
 		leads := c.leader(all[0])
 		require.Eventually(t, func() bool {
-			seen := peerset.Lease{Name: peerset.LeaseWriter, Epoch: all[leads].Snapshot().Leases[peerset.LeaseWriter].Epoch}
-			_, err := all[leads].Seize(c.within(5*time.Second), who(fmt.Sprintf("db-%d", leads+1), 1), seen, "test")
+			seen := peerset.Lease{
+				Name:  peerset.LeaseWriter,
+				Epoch: all[leads].Snapshot().Leases[peerset.LeaseWriter].Epoch,
+			}
+
+			_, err := all[leads].Seize(
+				c.within(5*time.Second),
+				who(fmt.Sprintf("db-%d", leads+1), 1),
+				seen,
+				"test",
+			)
+
 			return err == nil
 		}, 20*time.Second, 20*time.Millisecond)
+
 		require.Eventually(t, func() bool {
 			for _, store := range all {
 				if now := c.leader(store); now < 0 || now == leads {
 					return false
 				}
 			}
+
 			return true
 		}, 20*time.Second, 20*time.Millisecond, "db-%d holds the lease and leads no more", leads+1)
 	}
+
 	stop()
+
 	for range all {
 		require.NoError(t, <-done, "writes go on")
 	}
+
 	t.Logf("longest writes: %v", longest)
 }
 
@@ -99,18 +160,42 @@ func TestAStandByKnowsWhoLeads(t *testing.T) {
 	c := newCluster(t)
 	all, _ := c.shunning(nil)
 	c.admit(all[0], "db-4", 4, 1)
+
 	config := c.config("test", "db-4", 4, 1, address(1))
 	config.Leadership = 50 * time.Millisecond
 	fourth := c.start(config)
 	defer c.stop(fourth)
-	require.Eventually(t, func() bool { return c.leader(fourth) == c.leader(all[0]) && len(fourth.Snapshot().Voters) == 3 }, 10*time.Second, 20*time.Millisecond)
-	require.NotContains(t, fourth.Snapshot().Voters, net.JoinHostPort(address(4), fmt.Sprint(c.port)))
+
+	require.Eventually(t,
+		func() bool {
+			return c.leader(fourth) == c.leader(all[0]) && len(fourth.Snapshot().Voters) == 3
+		},
+		10*time.Second,
+		20*time.Millisecond,
+	)
+
+	require.NotContains(t,
+		fourth.Snapshot().Voters,
+		net.JoinHostPort(
+			address(4),
+			fmt.Sprint(c.port),
+		),
+	)
 }
 
 func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 	c := newCluster(t)
-	all, _ := c.shunning(func(peerset.Snapshot) []string { return []string{"db-1", "db-2", "db-3"} })
-	require.Never(t, func() bool { return c.leader(all[1]) > 0 }, time.Second, 20*time.Millisecond, "all are shunned: who leads goes on")
+	all, _ := c.shunning(func(peerset.Snapshot) []string {
+		return []string{"db-1", "db-2", "db-3"}
+	})
+	require.Never(t,
+		func() bool {
+			return c.leader(all[1]) > 0
+		},
+		time.Second,
+		20*time.Millisecond,
+		"all are shunned: who leads goes on",
+	)
 }
 
 // TestALeaderThatDiesCostsNobodyALease has a lease renewed and wanted while nobody leads.
@@ -122,24 +207,36 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 	lease, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
 	require.NoError(t, err)
 	require.True(t, held)
-	require.Eventually(t, func() bool { return all[2].Snapshot().Holder(peerset.LeaseWriter) == "db-2" }, 5*time.Second, 20*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			return all[2].Snapshot().Holder(peerset.LeaseWriter) == "db-2"
+		},
+		5*time.Second,
+		20*time.Millisecond,
+	)
 
 	require.NoError(t, crash[0]())
+
 	died := time.Now()
 	var back time.Duration
+
 	for time.Since(died) < ttl+2*time.Second {
 		now, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
 		require.NoError(t, err)
 		require.True(t, held)
 		require.Equal(t, lease, now)
+
 		if back == 0 {
 			back = time.Since(died)
 		}
+
 		_, taken, err := all[2].Hold(ctx, who("db-3", 1), peerset.LeaseWriter, ttl)
 		require.NoError(t, err)
 		require.False(t, taken, "%v after the leader's death", time.Since(died))
 		time.Sleep(ttl / 6) // the pace of renewals
 	}
+
 	t.Logf("the first write after the leader's death: %v", back)
 	require.Less(t, back, 4*time.Second)
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/hornero/hornero/internal/file"
 )
 
-// Names beside a member's folder. A rebuilt peer set is prepared under the first, ready under the second, and takes the
-// folder's place when the member next opens; what was there stays under the third.
+// Names beside a member's folder. A rebuilt peer set is prepared under the first, ready under the second, and
+// takes the folder's place when the member next opens; what was there stays under the third.
 const (
 	rebuilding = ".rebuilding"
 	rebuilt    = ".rebuilt"
@@ -52,36 +52,53 @@ func Look(dir string) (Survivor, error) {
 	if !known(dir) {
 		return Survivor{}, fmt.Errorf("look at %s: %w", dir, ErrNoMember)
 	}
+
 	scratch, err := os.MkdirTemp(filepath.Dir(dir), "look-")
 	if err != nil {
 		return Survivor{}, err
 	}
 	defer os.RemoveAll(scratch)
+
 	if err := copyFolder(dir, scratch); err != nil {
 		return Survivor{}, fmt.Errorf("look at %s: %w", dir, err)
 	}
+
 	return look(scratch)
 }
 
 // look reads a folder that no member has open.
 func look(dir string) (Survivor, error) {
 	var self client.NodeInfo
+
 	if err := readYAML(filepath.Join(dir, "info.yaml"), &self); err != nil {
 		return Survivor{}, err
 	}
+
 	var all []client.NodeInfo
+
 	if err := readYAML(filepath.Join(dir, "cluster.yaml"), &all); err != nil {
 		return Survivor{}, err
 	}
+
 	last, err := dqlite.ReadLastEntryInfo(dir)
 	if err != nil {
 		return Survivor{}, fmt.Errorf("read the last entry: %w", err)
 	}
+
 	era, err := eraOf(dir)
 	if err != nil {
 		return Survivor{}, err
 	}
-	survivor := Survivor{Address: self.Address, Era: era, Term: last.Term, Index: last.Index, Voters: []string{}, id: self.ID}
+
+	survivor := Survivor{
+		Address: self.Address,
+		Era:     era,
+		Term:    last.Term,
+		Index:   last.Index,
+		Voters:  []string{},
+		id:      self.ID,
+	}
+
 	for _, node := range all {
 		if node.ID == self.ID {
 			survivor.Role = node.Role.String()
@@ -90,6 +107,7 @@ func look(dir string) (Survivor, error) {
 			survivor.Voters = append(survivor.Voters, node.Address)
 		}
 	}
+
 	return survivor, nil
 }
 
@@ -99,16 +117,23 @@ func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
 	config.ClientCAs = nil
 	answers := make([]bool, len(s.Voters))
 	var all sync.WaitGroup
+
 	for at, voter := range s.Voters {
-		all.Go(func() { answers[at] = voter == s.Address || answersAt(ctx, voter, config) })
+		all.Go(func() {
+			answers[at] = voter == s.Address || answersAt(ctx, voter, config)
+		})
 	}
+
 	all.Wait()
+
 	answering := []string{}
+
 	for at, voter := range s.Voters {
 		if answers[at] {
 			answering = append(answering, voter)
 		}
 	}
+
 	return answering
 }
 
@@ -116,68 +141,100 @@ func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
 func answersAt(ctx context.Context, address string, config *tls.Config) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	member, err := client.New(ctx, address, client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)))
+
+	member, err := client.New(ctx,
+		address,
+		client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)),
+	)
 	if err != nil {
 		return false
 	}
 	defer member.Close()
+
 	_, err = member.Describe(ctx)
+
 	return err == nil
 }
 
-// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched: the next
-// Open puts the new one in its place, if nothing was added to the old one meanwhile. Interrupted or repeated, it begins
-// anew. The caller knows that no majority of the old peer set is left, nor will come back as such.
+// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched:
+// the next Open puts the new one in its place, if nothing was added to the old one meanwhile. Interrupted or
+// repeated, it begins anew. The caller knows that no majority of the old peer set is left, nor will come back
+// as such.
 func Rebuild(ctx context.Context, dir string) (Survivor, error) {
-	if err := errors.Join(os.RemoveAll(dir+rebuilding), os.RemoveAll(dir+rebuilt)); err != nil {
+	if err := errors.Join(
+		os.RemoveAll(dir+rebuilding),
+		os.RemoveAll(dir+rebuilt),
+	); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
+
 	if !known(dir) {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", ErrNoMember)
 	}
+
 	if err := os.Mkdir(dir+rebuilding, 0o700); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
+
 	if err := copyFolder(dir, dir+rebuilding); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
+
 	basis, err := look(dir + rebuilding)
 	if err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
+
 	if err := reshape(ctx, dir+rebuilding, basis); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
-	if err := errors.Join(syncFolder(dir+rebuilding), os.Rename(dir+rebuilding, dir+rebuilt), file.Sync(filepath.Dir(dir))); err != nil {
+
+	if err := errors.Join(
+		syncFolder(dir+rebuilding),
+		os.Rename(dir+rebuilding, dir+rebuilt),
+		file.Sync(filepath.Dir(dir)),
+	); err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
+
 	return basis, nil
 }
 
 // reshape makes a copied folder that of the only member, in the next era.
 func reshape(ctx context.Context, dir string, basis Survivor) error {
-	only := []client.NodeInfo{{ID: basis.id, Address: basis.Address, Role: client.Voter}}
+	only := []client.NodeInfo{{
+		ID:      basis.id,
+		Address: basis.Address,
+		Role:    client.Voter,
+	}}
+
 	if err := dqlite.ReconfigureMembershipExt(dir, only); err != nil {
 		return err
 	}
+
 	store, err := client.NewYamlNodeStore(filepath.Join(dir, "cluster.yaml"))
 	if err != nil {
 		return err
 	}
+
 	if err := store.Set(ctx, only); err != nil {
 		return err
 	}
+
 	if err := writeEra(dir, basis.Era+1); err != nil {
 		return err
 	}
+
 	boot, err := bootID()
 	if err != nil {
 		return err
 	}
+
 	text, err := json.Marshal(prepared{basis, boot})
 	if err != nil {
 		return err
 	}
+
 	return os.WriteFile(filepath.Join(dir, basisFile), text, 0o600)
 }
 
@@ -193,16 +250,19 @@ func bootID() (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
+
 	return strings.TrimSpace(string(text)), err
 }
 
-// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved on is out of
-// date: the old peer set lives. So is one that was prepared before the machine's last start: whoever waited for it in vain may have
-// rebuilt the peer set from another survivor, and there would be two of one era.
+// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved
+// on is out of date: the old peer set lives. So is one that was prepared before the machine's last start:
+// whoever waited for it in vain may have rebuilt the peer set from another survivor, and there would be two of
+// one era.
 func install(dir string) error {
 	if _, err := os.Stat(dir + rebuilt); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+
 	if _, err := os.Stat(dir); err == nil {
 		if stands, err := stillBasis(dir); err != nil || !stands {
 			return errors.Join(err, os.RemoveAll(dir+rebuilt))
@@ -211,7 +271,11 @@ func install(dir string) error {
 			return err
 		}
 	}
-	return errors.Join(os.Rename(dir+rebuilt, dir), file.Sync(filepath.Dir(dir)))
+
+	return errors.Join(
+		os.Rename(dir+rebuilt, dir),
+		file.Sync(filepath.Dir(dir)),
+	)
 }
 
 func stillBasis(dir string) (bool, error) {
@@ -220,14 +284,18 @@ func stillBasis(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+
 	if err := json.Unmarshal(text, &basis); err != nil {
 		return false, err
 	}
+
 	boot, err := bootID()
 	if err != nil || boot != basis.Boot {
 		return false, err
 	}
+
 	now, err := Look(dir)
+
 	return err == nil && now.Era == basis.Era && now.Term == basis.Term && now.Index == basis.Index, err
 }
 
@@ -236,7 +304,11 @@ func SetAside(dir string) error {
 	if err := os.RemoveAll(dir + lost); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(dir, dir+lost), file.Sync(filepath.Dir(dir)))
+
+	return errors.Join(
+		os.Rename(dir, dir+lost),
+		file.Sync(filepath.Dir(dir)),
+	)
 }
 
 func readYAML(path string, into any) error {
@@ -247,6 +319,7 @@ func readYAML(path string, into any) error {
 	if err := yaml.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
+
 	return nil
 }
 
@@ -256,14 +329,20 @@ func copyFolder(from, to string) error {
 	if err != nil {
 		return err
 	}
+
 	for _, entry := range entries {
 		if !entry.Type().IsRegular() {
 			continue
 		}
-		if err := copyFile(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+
+		if err := copyFile(
+			filepath.Join(from, entry.Name()),
+			filepath.Join(to, entry.Name()),
+		); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -273,11 +352,14 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
+
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
+
 	_, err = io.Copy(out, in)
+
 	return errors.Join(err, out.Close())
 }
 
@@ -286,9 +368,12 @@ func syncFolder(dir string) error {
 	if err != nil {
 		return err
 	}
+
 	var errs []error
+
 	for _, entry := range entries {
 		errs = append(errs, file.Sync(filepath.Join(dir, entry.Name())))
 	}
+
 	return errors.Join(append(errs, file.Sync(dir))...)
 }

@@ -20,40 +20,55 @@ func (c Config) listenTLS() *tls.Config {
 	choose := config.GetConfigForClient
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		from := hello.Conn.RemoteAddr()
+
 		if err := otherEra(hello.SupportedProtos, c.Era); err != nil {
 			c.refuse(from, err)
 			return nil, err
 		}
+
 		one := config.Clone()
 		if choose != nil {
 			chosen, err := choose(hello)
 			if err != nil {
 				return nil, err
 			}
+
 			one = chosen
 		}
+
 		verify := one.VerifyConnection
 		one.VerifyConnection = func(state tls.ConnectionState) error {
 			err := verify(state)
 			if errors.Is(err, ErrOtherEra) { // it named none at all, and showed a certificate of this stack
 				c.refuse(from, err)
 			}
+
 			return err
 		}
+
 		return one, nil
 	}
+
 	return config
 }
 
 // otherEra refuses whoever names eras, and not this one, before TLS finds no protocol in common.
 func otherEra(names []string, era int) error {
-	named := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, eraProtocol) })
+	named := slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, eraProtocol)
+	})
 	if !named || slices.Contains(names, protocol(era)) {
 		return nil
 	}
+
 	return fmt.Errorf("%w: it speaks %q here, %q there", ErrOtherEra, protocol(era), names)
 }
 
 func (c Config) refuse(from net.Addr, err error) {
-	c.Refused(peerset.Refusal{From: from.String(), Tried: door, Reason: peerset.ReasonOtherEra, Err: err})
+	c.Refused(peerset.Refusal{
+		From:   from.String(),
+		Tried:  door,
+		Reason: peerset.ReasonOtherEra,
+		Err:    err,
+	})
 }

@@ -27,9 +27,11 @@ import (
 
 // Defaults, which a test shortens.
 const (
-	DefaultRefresh        = 500 * time.Millisecond  // how often a member reads generation and counters, when nobody tells it of news
-	DefaultLeadership     = 2 * time.Second         // how often a member looks who leads and who votes
-	DefaultNetworkLatency = 57 * time.Millisecond   // dqlite's unit: a heartbeat is 3 of it (heartbeat.go), a dead leader is missed after 15 to 30, and up to 3 more
+	// how often a member reads generation and counters, when nobody tells it of news
+	DefaultRefresh    = 500 * time.Millisecond
+	DefaultLeadership = 2 * time.Second // how often a member looks who leads and who votes
+	// dqlite's unit: a heartbeat is 3 of it (heartbeat.go), a dead leader is missed after 15 to 30, and up to 3 more
+	DefaultNetworkLatency = 57 * time.Millisecond
 	DefaultRolesFrequency = 10 * time.Second        // how soon a stand-by takes a lost voter's place
 	DefaultHandOver       = 5 * time.Second         // how long a member leads that is not to, before it hands over
 	DefaultBeatEvery      = 1500 * time.Millisecond // how often a member writes down who gave it a heartbeat
@@ -39,9 +41,10 @@ const (
 	voters                = 3
 	standBys              = 3
 	database              = "hornero"
-	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB, with 200 nodes of 40: its
-	// defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1 MiB, so who lags behind gets it whole. With 32
-	// of them a member that joined with an empty disk once died of an assertion in raft (log.c, refs_get).
+	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB,
+	// with 200 nodes of 40: its defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1
+	// MiB, so who lags behind gets it whole. With 32 of them a member that joined with an empty disk once died
+	// of an assertion in raft (log.c, refs_get).
 	snapshotAfter = 128
 	logKept       = 128 // no less than snapshotAfter
 )
@@ -57,13 +60,17 @@ type Config struct {
 	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
 	TLS     *tls.Config // from pki.PeerTLS
 	Log     *slog.Logger
-	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS itself tells of the rest.
+	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS
+	// itself tells of the rest.
 	Refused func(peerset.Refusal)
-	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must not block.
+	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must
+	// not block.
 	Tell func()
-	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there is no way to.
+	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there
+	// is no way to.
 	Pass func(ctx context.Context, member string, beats map[string]int) error
-	// Shun names the nodes that are not to lead while another voter can, so that one fault takes no leader along; nil for none.
+	// Shun names the nodes that are not to lead while another voter can, so that one fault takes no leader
+	// along; nil for none.
 	Shun func(peerset.Snapshot) []string
 
 	Refresh, Leadership, NetworkLatency, RolesFrequency, HandOver, BeatEvery, AliveFor, QuorumFor, Handshake time.Duration
@@ -71,19 +78,29 @@ type Config struct {
 
 func (c *Config) defaults() {
 	for field, value := range map[*time.Duration]time.Duration{
-		&c.Refresh: DefaultRefresh, &c.Leadership: DefaultLeadership, &c.NetworkLatency: DefaultNetworkLatency, &c.RolesFrequency: DefaultRolesFrequency,
-		&c.HandOver: DefaultHandOver, &c.BeatEvery: DefaultBeatEvery, &c.AliveFor: DefaultAliveFor, &c.QuorumFor: DefaultQuorumFor, &c.Handshake: DefaultHandshake,
+		&c.Refresh:        DefaultRefresh,
+		&c.Leadership:     DefaultLeadership,
+		&c.NetworkLatency: DefaultNetworkLatency,
+		&c.RolesFrequency: DefaultRolesFrequency,
+		&c.HandOver:       DefaultHandOver,
+		&c.BeatEvery:      DefaultBeatEvery,
+		&c.AliveFor:       DefaultAliveFor,
+		&c.QuorumFor:      DefaultQuorumFor,
+		&c.Handshake:      DefaultHandshake,
 	} {
 		if *field == 0 {
 			*field = value
 		}
 	}
+
 	if c.Tell == nil {
 		c.Tell = func() {}
 	}
+
 	if c.Refused == nil {
 		c.Refused = func(peerset.Refusal) {}
 	}
+
 	if c.Shun == nil {
 		c.Shun = func(peerset.Snapshot) []string { return nil }
 	}
@@ -137,27 +154,37 @@ func known(dir string) bool {
 			return false
 		}
 	}
+
 	_, joining := os.Stat(filepath.Join(dir, "join"))
+
 	return joining != nil && !torn(dir)
 }
 
 // Open founds (no Join, empty Dir), joins, or comes back as a member, and returns once this node is one.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config.defaults()
-	if err := errors.Join(install(config.Dir), prepare(config.Dir)); err != nil {
+
+	if err := errors.Join(
+		install(config.Dir),
+		prepare(config.Dir),
+	); err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
+
 	founding, err := config.founds()
 	if err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
+
 	if config.Era, err = config.enterEra(); err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
+
 	gate, err := config.openGate()
 	if err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
+
 	gone := &departed{addresses: map[string]bool{}}
 	dial := config.dialMembers(gone)
 	node, err := app.New(config.Dir, config.options(dial, gate.inner)...)
@@ -165,19 +192,40 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		gate.close()
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
+
 	gate.serve()
-	shut := func() error { gate.close(); return node.Close() }
+
+	shut := func() error {
+		gate.close()
+		return node.Close()
+	}
 	if !known(config.Dir) || founding {
 		if err := node.Ready(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("join peer set: %w", err), shut())
 		}
 	}
+
 	db, err := config.database(dial)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer set: %w", err), shut())
 	}
-	s := &Store{config: config, app: node, gate: gate, gone: gone, db: db, writing: make(chan struct{}, 1), news: pause.NewBell(), given: pause.NewBell(), changed: make(chan struct{}), heard: map[string]int{}, wrote: map[string]peerset.Report{},
-		beats: map[string]sighting{}, renewals: map[string]sighting{}, snapshot: peerset.Snapshot{Stack: config.Stack}}
+
+	s := &Store{
+		config:   config,
+		app:      node,
+		gate:     gate,
+		gone:     gone,
+		db:       db,
+		writing:  make(chan struct{}, 1),
+		news:     pause.NewBell(),
+		given:    pause.NewBell(),
+		changed:  make(chan struct{}),
+		heard:    map[string]int{},
+		wrote:    map[string]peerset.Report{},
+		beats:    map[string]sighting{},
+		renewals: map[string]sighting{},
+		snapshot: peerset.Snapshot{Stack: config.Stack},
+	}
 	if founding {
 		if err := s.found(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), shut())
@@ -186,18 +234,23 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), shut())
 		}
 	}
+
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.done.Go(func() { s.watch(watch) })
 	s.done.Go(func() { s.keepBeats(watch) })
+
 	if config.Era > 0 {
-		s.done.Go(func() { s.declareEra(watch, config.Era) })
+		s.done.Go(func() {
+			s.declareEra(watch, config.Era)
+		})
 	}
+
 	return s, nil
 }
 
-// foundingFile lies in a founder's folder until the founding is written: a founder that dies before that founds on when it
-// is back. Nobody can have joined it meanwhile, as it lets nobody in before.
+// foundingFile lies in a founder's folder until the founding is written: a founder that dies before that founds
+// on when it is back. Nobody can have joined it meanwhile, as it lets nobody in before.
 const foundingFile = "founding"
 
 // founds tells whether this member founds the peer set, and notes it before it begins.
@@ -207,10 +260,15 @@ func (c Config) founds() (bool, error) {
 		_, err := os.Stat(path)
 		return err == nil, nil
 	}
+
 	if len(c.Join) > 0 {
 		return false, nil
 	}
-	return true, errors.Join(os.WriteFile(path, nil, 0o600), file.Sync(c.Dir))
+
+	return true, errors.Join(
+		os.WriteFile(path, nil, 0o600),
+		file.Sync(c.Dir),
+	)
 }
 
 // enterEra keeps the era of a peer set that is joined, and returns that of one that is there.
@@ -218,6 +276,7 @@ func (c Config) enterEra() (int, error) {
 	if known(c.Dir) || c.Era == 0 {
 		return eraOf(c.Dir)
 	}
+
 	return c.Era, writeEra(c.Dir, c.Era)
 }
 
@@ -226,27 +285,34 @@ func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+
 	if known(dir) {
 		return nil
 	}
+
 	if err := file.Sync(filepath.Dir(dir)); err != nil { // a founder that lost its whole folder would found again
 		return err
 	}
+
 	if torn(dir) {
 		if err := SetAside(dir); err != nil {
 			return err
 		}
+
 		return os.Mkdir(dir, 0o700)
 	}
+
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
+
 	for _, entry := range entries {
 		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -269,8 +335,10 @@ func (c Config) options(dial client.DialFunc, inner string) []app.Option {
 		for i, address := range c.Join {
 			endpoints[i] = c.endpoint(address)
 		}
+
 		options = append(options, app.WithCluster(endpoints))
 	}
+
 	return options
 }
 
@@ -279,6 +347,7 @@ func (c Config) dialTLS() *tls.Config {
 	dial := inEra(c.TLS, c.Era)
 	dial.ClientCAs = nil
 	dial.ClientSessionCache = tls.NewLRUClientSessionCache(0) // probes and lost leaders make for many connections
+
 	return dial
 }
 
@@ -294,9 +363,11 @@ func (c Config) logDqlite(level client.LogLevel, format string, args ...any) {
 func (s *Store) Close(ctx context.Context) error {
 	s.stop()
 	s.done.Wait()
+
 	handover := s.app.Handover(ctx)
 	closed := s.db.Close()
 	s.gate.close()
+
 	return errors.Join(handover, closed, s.app.Close())
 }
 
@@ -304,8 +375,10 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) Snapshot() peerset.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	snapshot := s.snapshot.Clone()
 	snapshot.Quorum = time.Since(s.fresh) < s.config.QuorumFor
+
 	return snapshot
 }
 

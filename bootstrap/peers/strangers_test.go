@@ -41,7 +41,11 @@ type doors struct {
 }
 
 func openDoors(t *testing.T) *doors {
-	d := &doors{cluster: newCluster(t), told: make(chan peerset.Refusal, 100)}
+	d := &doors{
+		cluster: newCluster(t),
+		told:    make(chan peerset.Refusal, 100),
+	}
+
 	refused := func(r peerset.Refusal) { d.told <- r }
 	config := d.config("test", "db-1", 1, 1)
 	config.Handshake = 300 * time.Millisecond
@@ -54,22 +58,45 @@ func openDoors(t *testing.T) *doors {
 	pair := d.issue("test", "db", "db-1", peerset.KindMember)
 	anybody, err := pki.PeerTLS(d.ca.Certificate, pair, "test")
 	require.NoError(t, err)
+
 	listener, err := net.Listen("tcp", net.JoinHostPort(address(1), "0"))
 	require.NoError(t, err)
+
 	d.api = "https://" + listener.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	server := api.Server{Registry: d.store, Refused: refused, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+
+	server := api.Server{
+		Registry: d.store,
+		Refused:  refused,
+		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+
 	go func() {
-		served <- server.Serve(ctx, listener, pki.Guard(anybody, api.StrangerAt("the agents' API", refused)))
+		served <- server.Serve(ctx,
+			listener,
+			pki.Guard(anybody, api.StrangerAt("the agents' API", refused)),
+		)
 	}()
-	t.Cleanup(func() { stop(); require.NoError(t, <-served) })
+
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-served)
+	})
+
 	return d
 }
 
 func (d *doors) issue(stack, role, node, kind string) pki.Pair {
-	pair, err := d.ca.Issue(pki.Name{Stack: stack, Role: role, Node: node, Incarnation: 1, Kind: kind})
+	pair, err := d.ca.Issue(pki.Name{
+		Stack:       stack,
+		Role:        role,
+		Node:        node,
+		Incarnation: 1,
+		Kind:        kind,
+	})
 	require.NoError(d.t, err)
+
 	return pair
 }
 
@@ -77,39 +104,70 @@ func (d *doors) issue(stack, role, node, kind string) pki.Pair {
 func as(t *testing.T, pair *pki.Pair) *tls.Config {
 	config := &tls.Config{InsecureSkipVerify: true}
 	if pair != nil {
-		certificate, err := tls.X509KeyPair([]byte(pair.Certificate), []byte(pair.Key.Reveal()))
+		certificate, err := tls.X509KeyPair(
+			[]byte(pair.Certificate),
+			[]byte(pair.Key.Reveal()),
+		)
 		require.NoError(t, err)
+
 		// Also one that the server did not ask for.
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &certificate, nil
+		}
 	}
+
 	return config
 }
 
 // post asks the API from a node's address; no answer at all is status 0.
 func (d *doors) post(config *tls.Config, from int, path, body string) (int, string) {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address(from))}}
-	transport := &http.Transport{TLSClientConfig: config, DialContext: dialer.DialContext, DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Post(d.api+path, "application/json", bytes.NewReader([]byte(body)))
+	transport := &http.Transport{
+		TLSClientConfig:   config,
+		DialContext:       dialer.DialContext,
+		DisableKeepAlives: true,
+	}
+
+	response, err := (&http.Client{
+		Transport: transport,
+		Timeout:   5 * time.Second,
+	}).Post(
+		d.api+path,
+		"application/json",
+		bytes.NewReader([]byte(body)),
+	)
 	if err != nil {
 		return 0, err.Error()
 	}
 	defer response.Body.Close()
+
 	said, err := io.ReadAll(response.Body)
 	require.NoError(d.t, err)
+
 	return response.StatusCode, string(said)
 }
 
-func (d *doors) dqlite() string { return net.JoinHostPort(address(1), fmt.Sprint(d.port)) }
+func (d *doors) dqlite() string {
+	return net.JoinHostPort(
+		address(1),
+		fmt.Sprint(d.port),
+	)
+}
 
 // knock speaks dqlite's own protocol to the member, and asks it something.
 func (d *doors) knock(config *tls.Config) error {
 	ctx := d.within(2 * time.Second)
-	c, err := client.New(ctx, d.dqlite(), client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)))
+	c, err := client.New(ctx,
+		d.dqlite(),
+		client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)),
+	)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+
 	_, err = c.Cluster(ctx)
+
 	return err
 }
 
@@ -120,6 +178,7 @@ func (d *doors) expect(tried, reason string) {
 		require.Equal(d.t, reason, r.Reason, r.Err)
 		require.Regexp(d.t, `^127\.0\.0\.\d+:\d+$|^unknown$`, r.From)
 		require.Error(d.t, r.Err)
+
 	case <-time.After(5 * time.Second):
 		d.t.Fatalf("nobody told of %s, %s", tried, reason)
 	}
@@ -127,31 +186,67 @@ func (d *doors) expect(tried, reason string) {
 
 // expired is what Issue would have given, ten years ago.
 func (d *doors) expired() pki.Pair {
-	authority, err := tls.X509KeyPair([]byte(d.ca.Certificate), []byte(d.ca.Key.Reveal()))
+	authority, err := tls.X509KeyPair(
+		[]byte(d.ca.Certificate),
+		[]byte(d.ca.Key.Reveal()),
+	)
 	require.NoError(d.t, err)
+
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(d.t, err)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-time.Hour),
-		Subject: pkix.Name{CommonName: "db-1", Organization: []string{"test"}, OrganizationalUnit: []string{"db"}, SerialNumber: "1"},
-		URIs:    []*url.URL{{Scheme: "hornero", Opaque: peerset.KindMember}}}, authority.Leaf, key.Public(), authority.PrivateKey)
+
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-48 * time.Hour),
+		NotAfter:     time.Now().Add(-time.Hour),
+		Subject: pkix.Name{
+			CommonName:         "db-1",
+			Organization:       []string{"test"},
+			OrganizationalUnit: []string{"db"},
+			SerialNumber:       "1",
+		},
+		URIs: []*url.URL{{Scheme: "hornero", Opaque: peerset.KindMember}},
+	}, authority.Leaf, key.Public(), authority.PrivateKey)
 	require.NoError(d.t, err)
+
 	own, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(d.t, err)
-	return pki.Pair{Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), Key: report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: own}))}
+
+	return pki.Pair{
+		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		Key:         report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: own})),
+	}
 }
 
 func TestStrangersAreRefusedAtBothDoors(t *testing.T) {
 	d := openDoors(t)
 	other, err := pki.NewCA("other")
 	require.NoError(t, err)
-	foreign, err := other.Issue(pki.Name{Stack: "other", Role: "db", Node: "db-1", Incarnation: 1, Kind: peerset.KindMember})
+
+	foreign, err := other.Issue(pki.Name{
+		Stack:       "other",
+		Role:        "db",
+		Node:        "db-1",
+		Incarnation: 1,
+		Kind:        peerset.KindMember,
+	})
 	require.NoError(t, err)
+
 	forger, err := pki.NewCA("test")
 	require.NoError(t, err)
-	forged, err := forger.Issue(pki.Name{Stack: "test", Role: "db", Node: "db-1", Incarnation: 1, Kind: peerset.KindMember})
+
+	forged, err := forger.Issue(pki.Name{
+		Stack:       "test",
+		Role:        "db",
+		Node:        "db-1",
+		Incarnation: 1,
+		Kind:        peerset.KindMember,
+	})
 	require.NoError(t, err)
+
 	site, err := d.ca.IssueSite("test", "www.example.com")
 	require.NoError(t, err)
+
 	expired := d.expired()
 	for _, stranger := range []struct {
 		name   string
@@ -169,16 +264,29 @@ func TestStrangersAreRefusedAtBothDoors(t *testing.T) {
 			config := as(t, stranger.shows)
 			require.Error(t, d.knock(config))
 			d.expect("connect to dqlite", stranger.reason)
-			for _, path := range []string{"/v1/join", "/v1/hold", "/v1/seize", "/v1/put", "/v1/report", "/v1/release", "/v1/event"} {
+
+			for _, path := range []string{
+				"/v1/join", "/v1/hold", "/v1/seize", "/v1/put", "/v1/report", "/v1/release",
+				"/v1/event",
+			} {
 				status, said := d.post(config, 9, path, `{}`)
 				require.Zero(t, status, said)
 				d.expect("connect to the agents' API", stranger.reason)
 			}
 		})
 	}
+
 	d.t = t
-	require.NoError(t, d.knock(as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))), "a member is let in")
-	require.NoError(t, d.knock(as(t, ptr(d.issue("test", "db", "db-2", "")))), "also with a certificate of an older version")
+	require.NoError(t,
+		d.knock(as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))),
+		"a member is let in",
+	)
+
+	require.NoError(t,
+		d.knock(as(t, ptr(d.issue("test", "db", "db-2", "")))),
+		"also with a certificate of an older version",
+	)
+
 	require.Empty(t, d.told)
 }
 
@@ -188,23 +296,66 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 		web := as(t, ptr(d.issue("test", "web", "web-1", kind)))
 		require.Error(t, d.knock(web))
 		d.expect("connect to dqlite", peerset.ReasonForbidden)
+
 		ttl := int64(10 * time.Second)
 		for _, try := range []struct{ path, body string }{
-			{"/v1/join", fmt.Sprintf(`{"name":"web-1","role":"web","incarnation":1,"address":%q,"kind":"member"}`, address(9))},
-			{"/v1/join", fmt.Sprintf(`{"name":"web-1","role":"db","incarnation":1,"address":%q,"kind":"client"}`, address(9))},
-			{"/v1/join", fmt.Sprintf(`{"name":"db-1","role":"db","incarnation":2,"address":%q,"kind":"member"}`, address(9))},
-			{"/v1/join", fmt.Sprintf(`{"name":"web-1","role":"web","incarnation":1,"address":%q,"kind":"client"}`, address(1))}, // the database node's
-			{"/v1/hold", fmt.Sprintf(`{"lease":"writer","ttl":%d}`, ttl)},
-			{"/v1/hold", fmt.Sprintf(`{"lease":"galera-bootstrap","ttl":%d}`, ttl)},
-			{"/v1/hold", fmt.Sprintf(`{"lease":"db.nightly","ttl":%d}`, ttl)},
-			{"/v1/hold", fmt.Sprintf(`{"lease":"anything","ttl":%d}`, ttl)},
+			{
+				path: "/v1/join",
+				body: fmt.Sprintf(
+					`{"name":"web-1","role":"web","incarnation":1,"address":%q,"kind":"member"}`,
+					address(9),
+				),
+			},
+			{
+				path: "/v1/join",
+				body: fmt.Sprintf(
+					`{"name":"web-1","role":"db","incarnation":1,"address":%q,"kind":"client"}`,
+					address(9),
+				),
+			},
+			{
+				path: "/v1/join",
+				body: fmt.Sprintf(
+					`{"name":"db-1","role":"db","incarnation":2,"address":%q,"kind":"member"}`,
+					address(9),
+				),
+			},
+			{
+				path: "/v1/join",
+				body: fmt.Sprintf(
+					`{"name":"web-1","role":"web","incarnation":1,"address":%q,"kind":"client"}`,
+					address(1),
+				),
+			}, // the database node's
+			{
+				path: "/v1/hold",
+				body: fmt.Sprintf(`{"lease":"writer","ttl":%d}`, ttl),
+			},
+			{
+				path: "/v1/hold",
+				body: fmt.Sprintf(`{"lease":"galera-bootstrap","ttl":%d}`, ttl),
+			},
+			{
+				path: "/v1/hold",
+				body: fmt.Sprintf(`{"lease":"db.nightly","ttl":%d}`, ttl),
+			},
+			{
+				path: "/v1/hold",
+				body: fmt.Sprintf(`{"lease":"anything","ttl":%d}`, ttl),
+			},
 			{"/v1/seize", `{"lease":"writer","reason":"mine"}`},
-			{"/v1/put", `{"key":"galera.decision","value":"{}","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`},
+			{
+				path: "/v1/put",
+				body: `{"key":"galera.decision","value":"{}","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`,
+			},
 			{"/v1/event", `{"kind":"galera-donor","text":"x"}`},
 			{"/v1/event", `{"kind":"writer","text":"x"}`},
 			{"/v1/news", `{}`},
 			{"/v1/beats", `{"db-1": 1}`},
-			{"/v1/put", `{"key":"forgotten.db-1","value":"9","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`},
+			{
+				path: "/v1/put",
+				body: `{"key":"forgotten.db-1","value":"9","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}}`,
+			},
 		} {
 			status, said := d.post(web, 9, try.path, try.body)
 			require.Equal(t, http.StatusForbidden, status, "%s: %s", try.body, said)
@@ -212,7 +363,15 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 			d.expect("POST "+try.path, peerset.ReasonForbidden)
 		}
 	}
-	require.Eventually(t, func() bool { return d.store.Snapshot().Founded != "" }, 5*time.Second, 10*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			return d.store.Snapshot().Founded != ""
+		},
+		5*time.Second,
+		10*time.Millisecond,
+	)
+
 	snapshot := d.store.Snapshot()
 	require.Empty(t, snapshot.Leases)
 	require.Empty(t, snapshot.Settings)
@@ -220,18 +379,38 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 
 	// What it may, it can.
 	web := as(t, ptr(d.issue("test", "web", "web-1", peerset.KindClient)))
-	join, err := json.Marshal(peerset.Join{Identity: peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}, Address: address(9), Kind: peerset.KindClient})
+
+	join, err := json.Marshal(peerset.Join{
+		Identity: peerset.Identity{
+			Name:        "web-1",
+			Role:        "web",
+			Incarnation: 1,
+		},
+		Address: address(9),
+		Kind:    peerset.KindClient,
+	})
 	require.NoError(t, err)
+
 	for path, body := range map[string]string{"/v1/join": string(join)} {
 		status, said := d.post(web, 9, path, body)
 		require.Equal(t, http.StatusOK, status, said)
 	}
+
 	for _, lease := range []string{peerset.LeaseWordPressCron, "web.own-task"} {
-		status, said := d.post(web, 9, "/v1/hold", fmt.Sprintf(`{"lease":%q,"ttl":10000000000}`, lease))
+		status, said := d.post(web,
+			9,
+			"/v1/hold",
+			fmt.Sprintf(`{"lease":%q,"ttl":10000000000}`, lease),
+		)
 		require.Equal(t, http.StatusOK, status, said)
 	}
+
 	// Not of its own incarnation any more, nor under another's lease.
-	status, _ := d.post(web, 9, "/v1/put", `{"key":"web.k","value":"v","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":7}}`)
+	status, _ := d.post(web,
+		9,
+		"/v1/put",
+		`{"key":"web.k","value":"v","fence":{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":7}}`,
+	)
 	require.Equal(t, http.StatusConflict, status)
 	d.expect("POST /v1/put", peerset.ReasonStaleEpoch)
 	require.Empty(t, d.told)
@@ -242,12 +421,14 @@ func TestPlainBytesAreToldOf(t *testing.T) {
 	response, err := http.Get("http" + d.api[len("https"):] + "/v1/peers")
 	require.NoError(t, err)
 	defer response.Body.Close()
+
 	require.Equal(t, http.StatusBadRequest, response.StatusCode)
 	d.expect("connect to the agents' API", peerset.ReasonNoTLS)
 
 	connection, err := net.Dial("tcp", d.dqlite())
 	require.NoError(t, err)
 	defer connection.Close()
+
 	_, err = connection.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
 	require.NoError(t, err)
 	d.expect("connect to dqlite", peerset.ReasonNoTLS)
@@ -256,7 +437,8 @@ func TestPlainBytesAreToldOf(t *testing.T) {
 func TestOldTLSIsToldOf(t *testing.T) {
 	d := openDoors(t)
 	old := as(t, nil)
-	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	old.MinVersion = tls.VersionTLS10
+	old.MaxVersion = tls.VersionTLS11
 	status, said := d.post(old, 9, "/v1/peers", `{}`)
 	require.Zero(t, status, said)
 	d.expect("connect to the agents' API", peerset.ReasonHandshake)
@@ -278,14 +460,19 @@ func TestMembersOfAnotherEraAreToldOf(t *testing.T) {
 // What only connects, and what the other side breaks off, is no attempt at anything.
 func TestAConnectionThatIsOnlyOpenedIsNotToldOf(t *testing.T) {
 	d := openDoors(t)
-	for _, address := range []string{d.dqlite(), d.api[len("https://"):]} {
+	for _, address := range []string{
+		d.dqlite(),
+		d.api[len("https://"):],
+	} {
 		connection, err := net.Dial("tcp", address)
 		require.NoError(t, err)
 		require.NoError(t, connection.Close())
+
 		picky := &tls.Config{ServerName: "somebody.else"} // trusts nobody here
 		_, err = tls.Dial("tcp", address, picky)
 		require.Error(t, err)
 	}
+
 	require.Error(t, d.knock(as(t, nil)))
 	d.expect("connect to dqlite", peerset.ReasonNoCertificate)
 	require.Empty(t, d.told)
@@ -294,19 +481,33 @@ func TestAConnectionThatIsOnlyOpenedIsNotToldOf(t *testing.T) {
 func TestAConnectionThatSaysNothingIsEnded(t *testing.T) {
 	d := openDoors(t)
 	member := as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))
-	talks, err := client.New(d.within(5*time.Second), net.JoinHostPort(address(1), fmt.Sprint(d.port)), client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, member)))
+	talks, err := client.New(
+		d.within(5*time.Second),
+		net.JoinHostPort(
+			address(1),
+			fmt.Sprint(d.port),
+		),
+		client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, member)),
+	)
 	require.NoError(t, err)
 	defer talks.Close()
+
 	for _, says := range []string{"", "\x16\x03\x01\x02\x00"} { // nothing, and how a handshake begins
-		silent, err := net.Dial("tcp", net.JoinHostPort(address(1), fmt.Sprint(d.port)))
+		silent, err := net.Dial("tcp", net.JoinHostPort(
+			address(1),
+			fmt.Sprint(d.port),
+		))
 		require.NoError(t, err)
 		defer silent.Close()
+
 		_, err = silent.Write([]byte(says))
 		require.NoError(t, err)
 		require.NoError(t, silent.SetReadDeadline(time.Now().Add(5*time.Second)))
+
 		_, err = io.ReadAll(silent)
 		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the member has hung up")
 	}
+
 	_, err = talks.Cluster(d.within(5 * time.Second))
 	require.NoError(t, err, "one that has shown its certificate stays")
 }

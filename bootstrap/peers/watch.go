@@ -16,7 +16,8 @@ import (
 // againAfter follows a look at the store that failed.
 const againAfter = 50 * time.Millisecond
 
-// blind: a member that could not read the peer set for this part of QuorumFor cannot tell who is late from who could not write.
+// blind: a member that could not read the peer set for this part of QuorumFor cannot tell who is late from who
+// could not write.
 const blind = 3
 
 // watch reads the store until the context ends: a change reaches this member when somebody tells it, and within one
@@ -24,12 +25,15 @@ const blind = 3
 func (s *Store) watch(ctx context.Context) {
 	ticker := time.NewTicker(s.config.Refresh)
 	defer ticker.Stop()
+
 	for {
 		var again <-chan time.Time
+
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
 			again = time.After(againAfter) // another leader may be there already
 		}
+
 		select {
 		case <-ctx.Done():
 			return
@@ -45,9 +49,9 @@ func (s *Store) Refresh() {
 	s.news.Ring()
 }
 
-// refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer than a write's
-// first attempt does, for the same reason; a member that is only slow gets twice as long after each time that this was too
-// short.
+// refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer
+// than a write's first attempt does, for the same reason; a member that is only slow gets twice as long after
+// each time that this was too short.
 func (s *Store) refresh(ctx context.Context) (err error) {
 	longest := s.config.QuorumFor / 3
 	s.patience = max(s.patience, min(attemptDeadline, longest))
@@ -61,28 +65,37 @@ func (s *Store) refresh(ctx context.Context) (err error) {
 			s.patience = min(2*s.patience, longest)
 		}
 	}()
+
 	generation, seen, err := s.glance(ctx)
 	if err != nil {
 		return err
 	}
+
 	s.mu.Lock()
 	was := s.snapshot // what is in it is never changed, only replaced
 	s.mu.Unlock()
+
 	next := was
 	if generation != was.Generation || was.Founded == "" {
 		next, err = s.read(ctx)
 		if errors.Is(err, errBehind) {
-			if err = s.write(ctx, func(context.Context, *sql.Tx) error { return nil }); err == nil {
+			if err = s.write(ctx, func(context.Context, *sql.Tx) error {
+				return nil
+			}); err == nil {
 				next, err = s.read(ctx)
 			}
 		}
+
 		if err != nil {
 			return err
 		}
+
 		next.Leader, next.Voters = was.Leader, was.Voters
 	}
+
 	s.publish(next, seen)
 	s.lookAtLeadership(ctx)
+
 	return nil
 }
 
@@ -94,7 +107,11 @@ type counters struct {
 
 // glance reads the generation and the counters in one statement: all that there is to know while nothing changes.
 func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, err error) {
-	seen = counters{beats: map[string]int64{}, renewals: map[string]int64{}}
+	seen = counters{
+		beats:    map[string]int64{},
+		renewals: map[string]int64{},
+	}
+
 	rows, err := s.db.QueryContext(ctx, `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
 		UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases
 		UNION ALL SELECT 'beats', name, incarnation, beats FROM peers`)
@@ -102,12 +119,15 @@ func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, e
 		return 0, seen, err
 	}
 	defer rows.Close()
+
 	for rows.Next() {
 		var what, name string
 		var number, value int64
+
 		if err := rows.Scan(&what, &name, &number, &value); err != nil {
 			return 0, seen, err
 		}
+
 		switch what {
 		case "generation":
 			generation = uint64(value)
@@ -117,23 +137,31 @@ func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, e
 			seen.renewals[sightingKey(name, number)] = value
 		}
 	}
+
 	return generation, seen, rows.Err()
 }
 
 // read reads the whole, in which there may be what this version's schema adds.
 func (s *Store) read(ctx context.Context) (peerset.Snapshot, error) {
-	next := peerset.Snapshot{Stack: s.config.Stack, Leases: map[string]peerset.Lease{}, Settings: map[string]string{}}
+	next := peerset.Snapshot{
+		Stack:    s.config.Stack,
+		Leases:   map[string]peerset.Lease{},
+		Settings: map[string]string{},
+	}
+
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return next, err
 	}
 	defer tx.Rollback()
+
 	steps := []func(context.Context, *sql.Tx, *peerset.Snapshot) error{readMeta, readPeers, readLeases, readSettings}
 	for _, step := range steps {
 		if err := step(ctx, tx, &next); err != nil {
 			return next, err
 		}
 	}
+
 	return next, nil
 }
 
@@ -143,37 +171,45 @@ func each(ctx context.Context, tx *sql.Tx, query string, scan func(*sql.Rows) er
 		return err
 	}
 	defer rows.Close()
+
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
 func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	err := each(ctx, tx, `SELECT key, value FROM meta`, func(rows *sql.Rows) error {
 		var key, value string
+
 		if err := rows.Scan(&key, &value); err != nil {
 			return err
 		}
+
 		switch key {
 		case "founded":
 			next.Founded = value
+
 		case "generation":
 			generation, err := strconv.ParseUint(value, 10, 64)
 			next.Generation = generation
 			return err
+
 		case "schema":
 			schema, err := strconv.Atoi(value)
 			next.Schema = schema
 			return err
 		}
+
 		return nil
 	})
 	if err == nil && next.Schema < len(additions) {
 		err = errBehind
 	}
+
 	return err
 }
 
@@ -181,14 +217,27 @@ func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT name, role, incarnation, address, kind, state, healthy, draining, facts FROM peers ORDER BY name`, func(rows *sql.Rows) error {
 		var peer peerset.Peer
 		var facts string
-		err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind, &peer.State, &peer.Healthy, &peer.Draining, &facts)
+		err := rows.Scan(
+			&peer.Name,
+			&peer.Role,
+			&peer.Incarnation,
+			&peer.Address,
+			&peer.Kind,
+			&peer.State,
+			&peer.Healthy,
+			&peer.Draining,
+			&facts,
+		)
 		if err != nil {
 			return err
 		}
+
 		if err := json.Unmarshal([]byte(facts), &peer.Facts); err != nil {
 			return fmt.Errorf("read facts of %s: %w", peer.Name, err)
 		}
+
 		next.Peers = append(next.Peers, peer)
+
 		return nil
 	})
 }
@@ -196,10 +245,18 @@ func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 func readLeases(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT name, holder, incarnation, epoch FROM leases`, func(rows *sql.Rows) error {
 		var lease peerset.Lease
-		if err := rows.Scan(&lease.Name, &lease.Holder, &lease.Incarnation, &lease.Epoch); err != nil {
+
+		if err := rows.Scan(
+			&lease.Name,
+			&lease.Holder,
+			&lease.Incarnation,
+			&lease.Epoch,
+		); err != nil {
 			return err
 		}
+
 		next.Leases[lease.Name] = lease
+
 		return nil
 	})
 }
@@ -207,29 +264,38 @@ func readLeases(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT key, value FROM settings`, func(rows *sql.Rows) error {
 		var key, value string
+
 		if err := rows.Scan(&key, &value); err != nil {
 			return err
 		}
+
 		next.Settings[key] = value
+
 		return nil
 	})
 }
 
-func sightingKey(name string, number int64) string { return name + "#" + strconv.FormatInt(number, 10) }
+func sightingKey(name string, number int64) string {
+	return name + "#" + strconv.FormatInt(number, 10)
+}
 
 func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	now := time.Now()
 	if now.Sub(s.fresh) > s.config.QuorumFor/blind {
 		// Nobody could renew anything while there was no leader: patience begins anew.
 		restart(s.beats, now)
 		restart(s.renewals, now)
 	}
+
 	s.fresh = now
+
 	if next.Generation != s.snapshot.Generation {
 		s.gone.note(s.snapshot, next)
 	}
+
 	s.beats = advance(s.beats, seen.beats, now)
 	s.renewals = advance(s.renewals, seen.renewals, now)
 	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
@@ -242,7 +308,9 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 			differs = true
 		}
 	}
+
 	s.snapshot = next
+
 	if differs {
 		close(s.changed)
 		s.changed = make(chan struct{})
@@ -255,9 +323,14 @@ func advance(was map[string]sighting, now map[string]int64, at time.Time) map[st
 		if old, ok := was[key]; ok && old.value == value {
 			next[key] = old
 		} else {
-			next[key] = sighting{value: value, since: at, moved: ok}
+			next[key] = sighting{
+				value: value,
+				since: at,
+				moved: ok,
+			}
 		}
 	}
+
 	return next
 }
 

@@ -26,6 +26,7 @@ func MayBe(wanted, kind, role string) bool {
 	case "":
 		return wanted == KindClient || wanted == KindMember && slices.Contains(olderMembers, role)
 	}
+
 	return false
 }
 
@@ -34,21 +35,27 @@ func MemberOnly(kind, role string) error {
 	if MayBe(KindMember, kind, role) {
 		return nil
 	}
+
 	return fmt.Errorf("%w: a node of role %s is no member of the peer set", ErrForbidden, role)
 }
 
-// leaseRoles says whose certificates may hold the leases that Hornero names. No name ever changes: two versions of the bootstrap would
-// each have a holder. What is added here or below, members of older versions forbid.
+// leaseRoles says whose certificates may hold the leases that Hornero names. No name ever changes: two versions
+// of the bootstrap would each have a holder. What is added here or below, members of older versions forbid.
 var leaseRoles = map[string]string{
-	LeaseWriter: "db", LeaseGaleraBootstrap: "db", LeaseGaleraJoin: "db",
-	LeaseWordPressInstall: "web", LeaseWordPressCron: "web",
+	LeaseWriter:           "db",
+	LeaseGaleraBootstrap:  "db",
+	LeaseGaleraJoin:       "db",
+	LeaseWordPressInstall: "web",
+	LeaseWordPressCron:    "web",
 }
 
-// MayHold tells whether a role's certificate entitles to a lease: to those that Hornero names for it, and to ROLE.NAME.
+// MayHold tells whether a role's certificate entitles to a lease: to those that Hornero names for it, and to
+// ROLE.NAME.
 func MayHold(role, lease string) bool {
 	if owner, known := leaseRoles[lease]; known {
 		return owner == role
 	}
+
 	return strings.HasPrefix(lease, role+".")
 }
 
@@ -57,6 +64,7 @@ func TaskLease(role, task string) string {
 	if leaseRoles[task] == role {
 		return task
 	}
+
 	return role + "." + task
 }
 
@@ -75,14 +83,19 @@ var fences = map[string][]string{
 // reserved begin the settings that are Hornero's: nobody writes others than those above through the agents' API.
 var reserved = []string{"galera.", ForgottenPrefix, ReplacedPrefix, "peers."}
 
-// MayPut tells whether a role's certificate entitles to write a setting under a lease: one of Hornero's under its own, or
-// ROLE.NAME under any that the role may hold.
+// MayPut tells whether a role's certificate entitles to write a setting under a lease: one of Hornero's under
+// its own, or ROLE.NAME under any that the role may hold.
 func MayPut(role, key, fence string) bool {
 	if !MayHold(role, fence) {
 		return false
 	}
+
 	if leases, known := fences[key]; known {
 		return slices.Contains(leases, fence)
 	}
-	return strings.HasPrefix(key, role+".") && !slices.ContainsFunc(reserved, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+
+	return strings.HasPrefix(key, role+".") &&
+		!slices.ContainsFunc(reserved, func(prefix string) bool {
+			return strings.HasPrefix(key, prefix)
+		})
 }

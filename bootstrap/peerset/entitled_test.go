@@ -13,22 +13,102 @@ func TestMayPut(t *testing.T) {
 		role, key, fence string
 		may              bool
 	}{
-		{"db", "galera.decision", peerset.LeaseGaleraBootstrap, true},
-		{"db", "galera.decision", peerset.LeaseWriter, false},
-		{"db", "galera.grants", peerset.LeaseGaleraBootstrap, true},
-		{"db", "galera.grants", peerset.LeaseWriter, true},
-		{"db", "galera.grants", peerset.LeaseGaleraJoin, false},
-		{"db", "galera.anything", peerset.LeaseGaleraBootstrap, false},
-		{"web", "galera.decision", peerset.LeaseGaleraBootstrap, false},
-		{"db", "db.mine", "db.task", true},
-		{"db", "db.mine", peerset.LeaseWriter, true},
-		{"db", "web.theirs", "db.task", false},
-		{"web", "web.mine", peerset.LeaseWriter, false},
-		{"web", "web.mine", peerset.LeaseWordPressCron, true},
-		{"galera", "galera.anything", "galera.task", false},
-		{"db", peerset.SettingEra, peerset.LeaseWriter, false},
-		{"db", peerset.ForgottenPrefix + "db-1", peerset.LeaseWriter, false},
+		{
+			role:  "db",
+			key:   "galera.decision",
+			fence: peerset.LeaseGaleraBootstrap,
+			may:   true,
+		},
+		{
+			role:  "db",
+			key:   "galera.decision",
+			fence: peerset.LeaseWriter,
+			may:   false,
+		},
+		{
+			role:  "db",
+			key:   "galera.grants",
+			fence: peerset.LeaseGaleraBootstrap,
+			may:   true,
+		},
+		{
+			role:  "db",
+			key:   "galera.grants",
+			fence: peerset.LeaseWriter,
+			may:   true,
+		},
+		{
+			role:  "db",
+			key:   "galera.grants",
+			fence: peerset.LeaseGaleraJoin,
+			may:   false,
+		},
+		{
+			role:  "db",
+			key:   "galera.anything",
+			fence: peerset.LeaseGaleraBootstrap,
+			may:   false,
+		},
+		{
+			role:  "web",
+			key:   "galera.decision",
+			fence: peerset.LeaseGaleraBootstrap,
+			may:   false,
+		},
+		{
+			role:  "db",
+			key:   "db.mine",
+			fence: "db.task",
+			may:   true,
+		},
+		{
+			role:  "db",
+			key:   "db.mine",
+			fence: peerset.LeaseWriter,
+			may:   true,
+		},
+		{
+			role:  "db",
+			key:   "web.theirs",
+			fence: "db.task",
+			may:   false,
+		},
+		{
+			role:  "web",
+			key:   "web.mine",
+			fence: peerset.LeaseWriter,
+			may:   false,
+		},
+		{
+			role:  "web",
+			key:   "web.mine",
+			fence: peerset.LeaseWordPressCron,
+			may:   true,
+		},
+		{
+			role:  "galera",
+			key:   "galera.anything",
+			fence: "galera.task",
+			may:   false,
+		},
+		{
+			role:  "db",
+			key:   peerset.SettingEra,
+			fence: peerset.LeaseWriter,
+			may:   false,
+		},
+		{
+			role:  "db",
+			key:   peerset.ForgottenPrefix + "db-1",
+			fence: peerset.LeaseWriter,
+			may:   false,
+		},
 	} {
-		require.Equal(t, c.may, peerset.MayPut(c.role, c.key, c.fence), "%+v", c)
+		require.Equal(t,
+			c.may,
+			peerset.MayPut(c.role, c.key, c.fence),
+			"%+v",
+			c,
+		)
 	}
 }

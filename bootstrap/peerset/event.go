@@ -67,8 +67,14 @@ type Events interface {
 
 // noteRoles says which role's nodes may add events of a kind; "" is any.
 var noteRoles = map[string]string{
-	EventBootstrapped: "db", EventRecovered: "db", EventSynced: "db", EventDonor: "db", EventNonPrimary: "db",
-	EventDrift: "", EventQuarantine: "", EventReservedIP: "",
+	EventBootstrapped: "db",
+	EventRecovered:    "db",
+	EventSynced:       "db",
+	EventDonor:        "db",
+	EventNonPrimary:   "db",
+	EventDrift:        "",
+	EventQuarantine:   "",
+	EventReservedIP:   "",
 }
 
 // MayNote tells whether a role's certificate entitles to add events of a kind.
@@ -79,16 +85,30 @@ func MayNote(role, kind string) bool {
 
 // EventKinds are all kinds, sorted.
 func EventKinds() []string {
-	kinds := append(NoteKinds(), EventJoined, EventEvicted, EventGone, EventDraining, EventWriter, EventLease, EventRebuilt)
+	kinds := append(
+		NoteKinds(),
+		EventJoined,
+		EventEvicted,
+		EventGone,
+		EventDraining,
+		EventWriter,
+		EventLease,
+		EventRebuilt,
+	)
 	slices.Sort(kinds)
+
 	return kinds
 }
 
 // NoteKinds are the kinds of events that nodes add, sorted.
-func NoteKinds() []string { return slices.Sorted(maps.Keys(noteRoles)) }
+func NoteKinds() []string {
+	return slices.Sorted(maps.Keys(noteRoles))
+}
 
 // BindEvents is the events of a registry as one node uses them.
-func BindEvents(registry Registry, who Identity) Events { return boundEvents{registry, who} }
+func BindEvents(registry Registry, who Identity) Events {
+	return boundEvents{registry, who}
+}
 
 type boundEvents struct {
 	registry Registry

@@ -25,7 +25,8 @@ const (
 // FactSendsTo is what a proxy reports: the database node that it sends writes to, "" for none.
 const FactSendsTo = "haproxy.writer"
 
-// FactLeaving is what a database node reports that gives its work up: it serves the sessions that it has to their end.
+// FactLeaving is what a database node reports that gives its work up: it serves the sessions that it has to
+// their end.
 const FactLeaving = "galera.leaving"
 
 // FactUUID and FactSeqno are what a database node reports of its data: of which history it is, and how far it got.
@@ -34,28 +35,28 @@ const (
 	FactSeqno = "galera.seqno" // exact when the node is down; else refreshed now and then, never too high
 )
 
-// SettingDecision and SettingGrants are what the database nodes write down: who bootstrapped Galera and from what, and which users
-// and grants were applied last.
+// SettingDecision and SettingGrants are what the database nodes write down: who bootstrapped Galera and from
+// what, and which users and grants were applied last.
 const (
 	SettingDecision = "galera.decision"
 	SettingGrants   = "galera.grants"
 )
 
-// FactReservedIP is what a node reports that may hold the stack's reserved IP: whether the address reaches it, or that the API
-// does not let it move the address.
+// FactReservedIP is what a node reports that may hold the stack's reserved IP: whether the address reaches it,
+// or that the API does not let it move the address.
 const (
 	FactReservedIP   = "reserved-ip"
 	ReservedIPActive = "active"
 	ReservedIPUnable = "unable"
 )
 
-// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a node that
-// never registered.
+// ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a
+// node that never registered.
 const ForgottenPrefix = "forgotten."
 
-// ReplacedPrefix opens the setting that remembers the incarnation before this one of a name, which was not declared gone,
-// until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the name declares the old one gone. A
-// Droplet that is rebuilt in place is the same incarnation twice.
+// ReplacedPrefix opens the setting that remembers the incarnation before this one of a name, which was not
+// declared gone, until the new one is healthy: what the old one held, nobody has spoken for. Forgetting the
+// name declares the old one gone. A Droplet that is rebuilt in place is the same incarnation twice.
 const ReplacedPrefix = "replaced."
 
 // SettingEra says how often the peer set was rebuilt; there is none in one that never was.
@@ -65,7 +66,9 @@ var (
 	// ErrStaleEpoch refuses an action under a lease that is no longer held at that epoch.
 	ErrStaleEpoch = errors.New("the lease is no longer held at that epoch")
 	// ErrEvicted refuses a node whose name belongs to a newer incarnation, or was declared gone.
-	ErrEvicted = errors.New("this incarnation is not in the peer set: a newer one took its name or it was declared gone")
+	ErrEvicted = errors.New(
+		"this incarnation is not in the peer set: a newer one took its name or it was declared gone",
+	)
 	// ErrForbidden refuses what a node's certificate does not entitle it to.
 	ErrForbidden = errors.New("the certificate does not entitle to this")
 	// ErrUnknown refuses to act on a name that the peer set does not have.
@@ -94,6 +97,7 @@ func (p Peer) Position() (uuid string, seqno int64) {
 	if err != nil {
 		return "", -1
 	}
+
 	return p.Facts[FactUUID], seqno
 }
 
@@ -107,16 +111,17 @@ type Lease struct {
 
 // Snapshot is the peer set at one generation.
 type Snapshot struct {
-	Stack      string            `json:"stack"`
-	Founded    string            `json:"founded"` // id of the founding; empty before the first word from a member
-	Generation uint64            `json:"generation"`
-	Schema     int               `json:"schema,omitempty"` // of the store: the newest version's that was a member; 0 from a member of an older version
-	Peers      []Peer            `json:"peers"`            // sorted by name
-	Leases     map[string]Lease  `json:"leases"`
-	Settings   map[string]string `json:"settings"`
-	Quorum     bool              `json:"quorum"` // the snapshot is fresh, not remembered
-	Leader     string            `json:"leader"`
-	Voters     []string          `json:"voters"`
+	Stack      string `json:"stack"`
+	Founded    string `json:"founded"` // id of the founding; empty before the first word from a member
+	Generation uint64 `json:"generation"`
+	// of the store: the newest version's that was a member; 0 from a member of an older version
+	Schema   int               `json:"schema,omitempty"`
+	Peers    []Peer            `json:"peers"` // sorted by name
+	Leases   map[string]Lease  `json:"leases"`
+	Settings map[string]string `json:"settings"`
+	Quorum   bool              `json:"quorum"` // the snapshot is fresh, not remembered
+	Leader   string            `json:"leader"`
+	Voters   []string          `json:"voters"`
 }
 
 // Role returns the peers of a role, sorted by name.
@@ -127,6 +132,7 @@ func (s Snapshot) Role(role string) []Peer {
 			peers = append(peers, peer)
 		}
 	}
+
 	return peers
 }
 
@@ -137,11 +143,14 @@ func (s Snapshot) Peer(name string) (Peer, bool) {
 			return peer, true
 		}
 	}
+
 	return Peer{}, false
 }
 
 // Holder returns who holds a lease, or "".
-func (s Snapshot) Holder(lease string) string { return s.Leases[lease].Holder }
+func (s Snapshot) Holder(lease string) string {
+	return s.Leases[lease].Holder
+}
 
 // Forgotten returns the nodes that were declared gone, with the newest incarnation that was.
 func (s Snapshot) Forgotten() map[string]int {
@@ -152,9 +161,11 @@ func (s Snapshot) Forgotten() map[string]int {
 			if err != nil {
 				continue // nobody writes anything else there
 			}
+
 			gone[name] = incarnation
 		}
 	}
+
 	return gone
 }
 
@@ -171,6 +182,7 @@ func (s Snapshot) ReservedIPHolder() string {
 			return s.Leases[name].Holder
 		}
 	}
+
 	return ""
 }
 
@@ -180,9 +192,11 @@ func (s Snapshot) Clone() Snapshot {
 	for i := range s.Peers {
 		s.Peers[i].Facts = maps.Clone(s.Peers[i].Facts)
 	}
+
 	s.Leases = maps.Clone(s.Leases)
 	s.Settings = maps.Clone(s.Settings)
 	s.Voters = slices.Clone(s.Voters)
+
 	return s
 }
 
@@ -245,29 +259,35 @@ type Set interface {
 	// Hold takes or renews a lease; false means that somebody else holds it. A lease not renewed for ttl, as the
 	// members' own monotonic clocks saw it, may be taken by another.
 	Hold(ctx context.Context, lease string, ttl time.Duration) (Lease, bool, error)
-	// Seize takes the writer lease at once, as it was seen: from a holder whom Galera's own quorum has shut out. It is refused with
-	// ErrStaleEpoch when another took it since.
+	// Seize takes the writer lease at once, as it was seen: from a holder whom Galera's own quorum has shut
+	// out. It is refused with ErrStaleEpoch when another took it since.
 	Seize(ctx context.Context, seen Lease, reason string) (Lease, error)
 	// Release gives a lease up.
 	Release(ctx context.Context, lease Lease) error
 	// Put writes a setting, refused with ErrStaleEpoch when the fence is no longer held at its epoch.
 	Put(ctx context.Context, key, value string, fence Lease) error
-	// Forget declares a node gone: out of consensus, the registry and its leases. It may be one that never registered;
-	// whether the stack has such a node is the caller's to know. While a new incarnation lives that has yet to account for
-	// the one before it, that one is declared gone and the new one stays.
+	// Forget declares a node gone: out of consensus, the registry and its leases. It may be one that never
+	// registered; whether the stack has such a node is the caller's to know. While a new incarnation lives that
+	// has yet to account for the one before it, that one is declared gone and the new one stays.
 	Forget(ctx context.Context, name string) error
 }
 
 // Bind is a registry as one node uses it.
-func Bind(registry Registry, who Identity) Set { return bound{registry, who} }
+func Bind(registry Registry, who Identity) Set {
+	return bound{registry, who}
+}
 
 type bound struct {
 	registry Registry
 	who      Identity
 }
 
-func (b bound) Snapshot() Snapshot       { return b.registry.Snapshot() }
-func (b bound) Changed() <-chan struct{} { return b.registry.Changed() }
+func (b bound) Snapshot() Snapshot {
+	return b.registry.Snapshot()
+}
+func (b bound) Changed() <-chan struct{} {
+	return b.registry.Changed()
+}
 func (b bound) Report(ctx context.Context, report Report) error {
 	return b.registry.Report(ctx, b.who, report)
 }
@@ -283,4 +303,6 @@ func (b bound) Release(ctx context.Context, lease Lease) error {
 func (b bound) Put(ctx context.Context, key, value string, fence Lease) error {
 	return b.registry.Put(ctx, b.who, key, value, fence)
 }
-func (b bound) Forget(ctx context.Context, name string) error { return b.registry.Forget(ctx, name) }
+func (b bound) Forget(ctx context.Context, name string) error {
+	return b.registry.Forget(ctx, name)
+}

@@ -32,9 +32,9 @@ const (
 var Reasons = []string{ReasonNoCertificate, ReasonExpired, ReasonUntrusted, ReasonOtherStack, ReasonNoNode, ReasonNoTLS, ReasonHandshake, ReasonOtherEra,
 	ReasonForbidden, ReasonEvicted, ReasonStaleEpoch, ReasonUnreadable}
 
-// ReasonOfHandshake tells, from what crypto/tls says of a handshake that failed before there was a certificate, why the other
-// side was refused. False when that was not this side's doing, or nothing was tried: a connection that was only opened and
-// closed, one that the other side gave up.
+// ReasonOfHandshake tells, from what crypto/tls says of a handshake that failed before there was a certificate,
+// why the other side was refused. False when that was not this side's doing, or nothing was tried: a connection
+// that was only opened and closed, one that the other side gave up.
 func ReasonOfHandshake(said string) (string, bool) {
 	switch {
 	case strings.Contains(said, "does not look like a TLS handshake"), strings.Contains(said, "sent an HTTP request"):
@@ -42,5 +42,6 @@ func ReasonOfHandshake(said string) (string, bool) {
 	case strings.HasPrefix(said, "tls: "):
 		return ReasonHandshake, true
 	}
+
 	return "", false
 }

@@ -20,9 +20,11 @@ func (k *Keeper) keepAddress(ctx context.Context) {
 	for ctx.Err() == nil {
 		k.watch(ctx)
 		k.checkToken(ctx)
+
 		if k.step(ctx) == StepLook {
 			k.step(ctx) // what was looked for is known: no need to wait before it is put right
 		}
+
 		select {
 		case <-ctx.Done():
 		case <-k.taken:
@@ -36,25 +38,32 @@ func (k *Keeper) watch(ctx context.Context) {
 	k.mu.Lock()
 	holds, active := k.holds(time.Now()), k.active
 	k.mu.Unlock()
+
 	if !holds && !active && time.Since(k.asked) < idleLooks*k.Times.Tick {
 		return
 	}
+
 	k.asked = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, k.Times.Call)
 	defer cancel()
+
 	found, err := k.Metadata.Active(ctx)
 	if err != nil {
 		k.Log.Debug("look whether the reserved IP is here", "err", err)
 		return // as it was
 	}
+
 	now, first := found == k.Address, !k.watched
 	k.watched = true
+
 	if now == active {
 		return
 	}
+
 	k.look = Look{}
 	k.change(func() { k.active = now })
 	k.Log.Info("reserved IP", "address", k.Address, "here", now)
+
 	if now && holds && !first { // at the first look it may have been here all along
 		k.arrived()
 	}
@@ -64,7 +73,15 @@ func (k *Keeper) arrived() {
 	k.mu.Lock()
 	epoch, took := k.held.Epoch, time.Since(k.since)
 	k.mu.Unlock()
-	k.Note(fmt.Sprintf("%s reaches %s (Droplet %d), %.1f s after it took the lease at epoch %d", k.Address, k.Node, k.Droplet, took.Seconds(), epoch))
+
+	k.Note(fmt.Sprintf(
+		"%s reaches %s (Droplet %d), %.1f s after it took the lease at epoch %d",
+		k.Address,
+		k.Node,
+		k.Droplet,
+		took.Seconds(),
+		epoch,
+	))
 }
 
 // checkToken warns once of a token that can do more than it is for.
@@ -72,17 +89,22 @@ func (k *Keeper) checkToken(ctx context.Context) {
 	if k.checked || time.Now().Before(k.retry) {
 		return
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, k.Times.Call)
 	defer cancel()
+
 	broad, err := k.API.Broad(ctx)
 	if err != nil {
 		k.failed(err)
 		return
 	}
+
 	k.checked = true
 	k.succeeded()
+
 	if broad {
-		text := "the token reads the account, so it can do more than move a reserved IP; give the stack one with the scope reserved_ip:update and what that needs"
+		text := "the token reads the account, so it can do more than move a reserved IP; give the stack one " +
+			"with the scope reserved_ip:update and what that needs"
 		k.Log.Warn("reserved IP's token", "warning", text)
 		k.change(func() { k.warning = text })
 	}
@@ -92,14 +114,28 @@ func (k *Keeper) checkToken(ctx context.Context) {
 func (k *Keeper) step(ctx context.Context) Step {
 	k.mu.Lock()
 	now := time.Now()
-	view := View{Now: now, Droplet: k.Droplet, Holds: k.holds(now), Active: k.active, Look: k.look, Action: k.action, Assigned: k.assigned, Until: k.retry, Unable: k.unable}
+	view := View{
+		Now:      now,
+		Droplet:  k.Droplet,
+		Holds:    k.holds(now),
+		Active:   k.active,
+		Look:     k.look,
+		Action:   k.action,
+		Assigned: k.assigned,
+		Until:    k.retry,
+		Unable:   k.unable,
+	}
+
 	epoch := k.held.Epoch
 	k.mu.Unlock()
+
 	if k.action != 0 && (!view.Holds || epoch != k.under) {
 		k.action, view.Action = 0, 0 // whoever holds the lease now looks for himself
 	}
+
 	next, why := Next(view, k.Times)
 	var err error
+
 	switch next {
 	case StepRest:
 		return next
@@ -107,20 +143,31 @@ func (k *Keeper) step(ctx context.Context) Step {
 		err = k.lookUp(ctx)
 	case StepFollow:
 		err = k.follow(ctx)
+
 	case StepAssign:
-		k.Log.Info("assign reserved IP", "address", k.Address, "droplet", k.Droplet, "epoch", epoch, "reason", why)
+		k.Log.Info("assign reserved IP",
+			"address", k.Address,
+			"droplet", k.Droplet,
+			"epoch", epoch,
+			"reason", why,
+		)
+
 		err = k.assign(ctx, epoch)
 	}
+
 	if ctx.Err() != nil {
 		return next
 	}
+
 	if errors.Is(err, errFenced) {
 		k.Log.Info("reserved IP is not moved", "err", err)
 		return next
 	}
+
 	if next == StepAssign {
 		k.stuck = err != nil
 	}
+
 	switch {
 	case err != nil:
 		k.failed(err)
@@ -128,16 +175,23 @@ func (k *Keeper) step(ctx context.Context) Step {
 		k.stuck = false
 		k.succeeded()
 	}
+
 	return next
 }
 
 func (k *Keeper) lookUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.Times.Call)
 	defer cancel()
+
 	droplet, locked, err := k.API.Holder(ctx)
 	if err == nil {
-		k.look = Look{Droplet: droplet, Locked: locked, At: time.Now()}
+		k.look = Look{
+			Droplet: droplet,
+			Locked:  locked,
+			At:      time.Now(),
+		}
 	}
+
 	return err
 }
 
@@ -150,21 +204,30 @@ func (k *Keeper) assign(ctx context.Context, epoch int64) error {
 	if err != nil {
 		return errors.Join(errFenced, err)
 	}
+
 	if lease.Epoch != epoch {
 		return errFenced
 	}
+
 	k.mu.Lock()
 	until := k.until
 	k.mu.Unlock()
-	ctx, cancel := context.WithDeadlineCause(ctx, until, errors.New("the lease would end before it is known to have succeeded"))
+
+	ctx, cancel := context.WithDeadlineCause(ctx,
+		until,
+		errors.New("the lease would end before it is known to have succeeded"),
+	)
 	defer cancel()
+
 	k.look = Look{} // whatever comes of it, it is looked at anew
 	action, err := k.API.Assign(ctx, k.Droplet)
 	if err != nil {
 		k.Count("failed")
 		return err
 	}
+
 	k.assigned, k.action, k.under = time.Now(), action.ID, epoch
+
 	return nil
 }
 
@@ -178,19 +241,23 @@ var (
 func (k *Keeper) follow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.Times.Call)
 	defer cancel()
+
 	action, err := k.API.Follow(ctx, k.action)
 	if errors.Is(err, cloud.ErrMissing) {
 		k.action = 0 // where the address is tells how it ended
 		return nil
 	}
+
 	if err != nil {
 		return err
 	}
+
 	switch {
 	case action.Status == cloud.ActionCompleted:
 		k.Count("ok")
 		k.action = 0
 		return nil
+
 	case action.Status == cloud.ActionErrored:
 		err = errErrored
 	case time.Since(k.assigned) >= k.Times.LookEvery:
@@ -198,14 +265,20 @@ func (k *Keeper) follow(ctx context.Context) error {
 	default:
 		return nil
 	}
+
 	k.Count("failed")
+
 	k.action = 0
+
 	return fmt.Errorf("assign reserved IP %s: action %d: %w", k.Address, action.ID, err)
 }
 
 func (k *Keeper) succeeded() {
-	k.failures, k.retry = 0, time.Time{}
-	k.change(func() { k.unable, k.problem = false, "" })
+	k.failures = 0
+	k.retry = time.Time{}
+	k.change(func() {
+		k.unable, k.problem = false, ""
+	})
 }
 
 // failed says what went wrong, and when to go on.
@@ -213,20 +286,26 @@ func (k *Keeper) failed(err error) {
 	k.failures++
 	wait := backoff(k.failures, k.Times)
 	final := errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrMissing)
+
 	if failure := new(cloud.Failure); errors.As(err, &failure) {
 		wait = max(wait, failure.After)
 	}
+
 	if final {
 		wait = k.Times.LongestRetry
 	}
+
 	k.retry = time.Now().Add(wait)
 	unable := final || k.failures > fewFailures
 	problem := explained(err)
 	k.mu.Lock()
 	news := unable && !k.unable
 	k.mu.Unlock()
-	k.change(func() { k.unable, k.problem = unable, problem })
+	k.change(func() {
+		k.unable, k.problem = unable, problem
+	})
 	k.Log.Debug("reserved IP", "err", err, "failures", k.failures, "again", wait)
+
 	if news {
 		k.Log.Warn("reserved IP", "problem", problem)
 		k.Note(problem)
@@ -238,9 +317,12 @@ func explained(err error) string {
 	text := err.Error()
 	switch {
 	case errors.Is(err, cloud.ErrRefused):
-		text += "; the token is not valid any more or not for reserved IPs: `hornero secrets set digitalocean.reserved_ip_token`, then `hornero replace` the nodes that have it"
+		text += "; the token is not valid any more or not for reserved IPs: `hornero secrets set " +
+			"digitalocean.reserved_ip_token`, then `hornero replace` the nodes that have it"
 	case errors.Is(err, cloud.ErrMissing):
-		text += "; the account has no such reserved IP: correct reserved_ip.address in stack.yaml, then `hornero replace` the nodes"
+		text += "; the account has no such reserved IP: correct reserved_ip.address in stack.yaml, then " +
+			"`hornero replace` the nodes"
 	}
+
 	return text
 }

@@ -20,9 +20,9 @@ type Circumstances struct {
 	Gave    bool          // this node gave the lease up because it was not fit
 }
 
-// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a holder who is
-// fit, and who is not fit keeps it when nobody else would be better. A moment's trouble moves nothing, and who gave it up
-// must be well for a while before he takes it again: the address never flaps.
+// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a
+// holder who is fit, and who is not fit keeps it when nobody else would be better. A moment's trouble moves
+// nothing, and who gave it up must be well for a while before he takes it again: the address never flaps.
 func Wants(c Circumstances, times Times) (bool, string) {
 	fit, others := c.Healthy && !c.Unable, c.fitOthers()
 	switch {
@@ -45,6 +45,7 @@ func Wants(c Circumstances, times Times) (bool, string) {
 	case c.Gave && others > 0 && c.Steady < times.Cooldown:
 		return false, "this node was not fit a moment ago"
 	}
+
 	return true, "this node serves"
 }
 
@@ -52,10 +53,15 @@ func Wants(c Circumstances, times Times) (bool, string) {
 func (c Circumstances) fitOthers() int {
 	count := 0
 	for _, peer := range c.Peers.Role(c.Role) {
-		if peer.Name != c.Node && peer.Alive && peer.Healthy && !peer.Draining && peer.Facts[peerset.FactReservedIP] != peerset.ReservedIPUnable {
+		if peer.Name != c.Node &&
+			peer.Alive &&
+			peer.Healthy &&
+			!peer.Draining &&
+			peer.Facts[peerset.FactReservedIP] != peerset.ReservedIPUnable {
 			count++
 		}
 	}
+
 	return count
 }
 
@@ -90,8 +96,9 @@ type View struct {
 	Unable   bool      // it refused, or was busy for long
 }
 
-// Next decides the next step, and why. Without the lease nothing is done: when the peer set has no quorum the address stays
-// where it is. Before a change the API is asked whom the address is assigned to, and nothing is changed that is right.
+// Next decides the next step, and why. Without the lease nothing is done: when the peer set has no quorum the
+// address stays where it is. Before a change the API is asked whom the address is assigned to, and nothing is
+// changed that is right.
 func Next(v View, times Times) (Step, string) {
 	age := v.Now.Sub(v.Look.At)
 	switch {
@@ -99,8 +106,13 @@ func Next(v View, times Times) (Step, string) {
 		return StepLook, "whether the API answers again is to be known"
 	case !v.Holds:
 		return StepRest, "this node does not hold the lease"
+
 	case v.Now.Before(v.Until):
-		return StepRest, fmt.Sprintf("the API is asked again in %.0f s", v.Until.Sub(v.Now).Seconds())
+		return StepRest, fmt.Sprintf(
+			"the API is asked again in %.0f s",
+			v.Until.Sub(v.Now).Seconds(),
+		)
+
 	case v.Action != 0:
 		return StepFollow, "a change is under way"
 	case v.Active && v.Look.Droplet == v.Droplet && age < times.LookEvery:
@@ -114,6 +126,7 @@ func Next(v View, times Times) (Step, string) {
 	case v.Now.Sub(v.Assigned) < times.Cooldown:
 		return StepRest, "this node assigned the address to itself a moment ago, and it went elsewhere"
 	}
+
 	return StepAssign, fmt.Sprintf("the address is assigned to %s", named(v.Look.Droplet))
 }
 
@@ -121,6 +134,7 @@ func named(droplet int) string {
 	if droplet == 0 {
 		return "no Droplet"
 	}
+
 	return fmt.Sprintf("Droplet %d", droplet)
 }
 
@@ -130,5 +144,6 @@ func backoff(failures int, times Times) time.Duration {
 	for range min(failures-1, 10) {
 		wait *= 2
 	}
+
 	return min(wait, times.LongestRetry)
 }

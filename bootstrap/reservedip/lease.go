@@ -17,11 +17,14 @@ const renewals = 4
 func (k *Keeper) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed, wait := k.Set.Changed(), k.Times.TTL/renewals
+
 		if err := k.stepLease(ctx); err == nil {
 			changed = nil
 		} else {
-			wait = min(wait, k.Times.Tick) // a renewal that nobody answered is to be made up for; another's time may be up
+			// a renewal that nobody answered is to be made up for; another's time may be up
+			wait = min(wait, k.Times.Tick)
 		}
+
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -39,17 +42,21 @@ func (k *Keeper) stepLease(ctx context.Context) error {
 		k.Log.Debug("reserved IP's lease", "holds", c.Holds, "wants", want, "reason", why)
 		k.why = why
 	}
+
 	if want {
 		_, err := k.hold(ctx)
 		if err != nil && ctx.Err() == nil {
 			k.Log.Debug("hold reserved IP's lease", "err", err)
 		}
+
 		return err
 	}
+
 	if c.Holds {
 		k.Log.Info("reserved IP is given up", "address", k.Address, "reason", why)
 		k.release(ctx, !c.Leaving)
 	}
+
 	return errNotHeld
 }
 
@@ -58,13 +65,24 @@ func (k *Keeper) circumstances() Circumstances {
 	snapshot := k.Set.Snapshot()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+
 	unable := k.unable && !k.active
+
 	if fit := healthy && !unable; fit != k.fit {
 		k.fit, k.steady = fit, time.Now()
 	}
+
 	return Circumstances{
-		Node: k.Node, Role: k.Role, Peers: snapshot, Holds: k.held.Epoch != 0, Healthy: healthy, Leaving: leaving || k.left,
-		Unable: unable, Steady: time.Since(k.steady), Gave: k.gave,
+		Node:    k.Node,
+		Role:    k.Role,
+		Peers:   snapshot,
+		Holds:   k.held.Epoch != 0,
+		Healthy: healthy,
+		Leaving: leaving ||
+			k.left,
+		Unable: unable,
+		Steady: time.Since(k.steady),
+		Gave:   k.gave,
 	}
 }
 
@@ -74,22 +92,32 @@ var errNotHeld = errors.New("this node does not hold the lease")
 // hold takes or renews the lease. No answer is no loss before another may take it.
 func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 	asked := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, k.Times.TTL/2, errors.New("the peer set did not answer"))
+
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		k.Times.TTL/2,
+		errors.New("the peer set did not answer"),
+	)
 	defer cancel()
+
 	lease, ok, err := k.Set.Hold(ctx, k.lease, k.Times.TTL)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+
 	before := k.held
+
 	switch {
 	case errors.Is(err, peerset.ErrEvicted) || err == nil && !ok:
 		k.held = peerset.Lease{}
 		if before.Epoch != 0 {
 			k.Log.Info("reserved IP's lease is lost", "epoch", before.Epoch, "holder", lease.Holder)
 		}
+
 		return lease, errors.Join(errNotHeld, err)
+
 	case err != nil:
 		return lease, fmt.Errorf("hold lease %s: %w", k.lease, err)
 	}
+
 	if k.held = lease; before.Epoch == lease.Epoch {
 		if until := asked.Add(k.Times.TTL); until.After(k.until) { // another call may have asked later
 			k.until = until
@@ -99,6 +127,7 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 		k.taken.Ring()
 		k.Log.Info("reserved IP's lease is held", "address", k.Address, "epoch", lease.Epoch)
 	}
+
 	return lease, nil
 }
 
@@ -109,8 +138,10 @@ func (k *Keeper) release(ctx context.Context, unfit bool) {
 	k.held = peerset.Lease{}
 	k.gave = k.gave || unfit
 	k.mu.Unlock()
+
 	ctx, cancel := context.WithTimeout(ctx, k.Times.TTL)
 	defer cancel()
+
 	if err := k.Set.Release(ctx, lease); err != nil && !errors.Is(err, peerset.ErrStaleEpoch) {
 		k.Log.Warn("release reserved IP's lease", "err", err) // its time is up soon
 	}
@@ -123,13 +154,21 @@ func (k *Keeper) Leave(ctx context.Context) {
 	k.left = true
 	held := k.held.Epoch != 0
 	k.mu.Unlock()
+
 	if !held {
 		return
 	}
-	k.Log.Info("reserved IP is given up", "address", k.Address, "reason", "this node gives its work up")
+
+	k.Log.Info("reserved IP is given up",
+		"address", k.Address,
+		"reason", "this node gives its work up",
+	)
+
 	k.release(ctx, false)
+
 	ctx, cancel := context.WithTimeout(ctx, k.Times.HandOver)
 	defer cancel()
+
 	for !k.elsewhere() {
 		changed := k.Set.Changed()
 		select {
@@ -149,5 +188,6 @@ func (k *Keeper) elsewhere() bool {
 	if known && holder.Name != k.Node && holder.Facts[peerset.FactReservedIP] == peerset.ReservedIPActive {
 		return true
 	}
+
 	return c.fitOthers() == 0
 }

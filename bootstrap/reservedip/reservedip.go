@@ -1,9 +1,11 @@
-// Package reservedip keeps a stack's reserved IP with one node of a role: the holder of the role's lease. Who holds the
-// lease is decided by the peer set (Wants); the holder assigns the address to its own Droplet through DigitalOcean's API when
-// it is not there (Next), and looks in the metadata service whether it is. Without the lease nobody moves anything.
+// Package reservedip keeps a stack's reserved IP with one node of a role: the holder of the role's lease. Who
+// holds the lease is decided by the peer set (Wants); the holder assigns the address to its own Droplet through
+// DigitalOcean's API when it is not there (Next), and looks in the metadata service whether it is. Without the
+// lease nobody moves anything.
 //
 // DigitalOcean knows no epochs, so a call cannot be refused for being late. Right before the one call that changes
-// something the lease is renewed, at the epoch that it was taken with, and the call must be over before another may take it.
+// something the lease is renewed, at the epoch that it was taken with, and the call must be over before another
+// may take it.
 //
 // It must not know what is served at the address, user-data, or HTTP.
 package reservedip
@@ -53,8 +55,38 @@ func (t *Times) complete() {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&t.TTL, DefaultTTL}, {&t.Tick, DefaultTick}, {&t.Patience, DefaultPatience}, {&t.Cooldown, DefaultCooldown}, {&t.LookEvery, DefaultLookEvery},
-		{&t.Fresh, DefaultFresh}, {&t.Retry, DefaultRetry}, {&t.LongestRetry, DefaultLongestRetry}, {&t.Call, DefaultCall}, {&t.HandOver, DefaultHandOver}} {
+	}{{
+		value:    &t.TTL,
+		fallback: DefaultTTL,
+	}, {
+		value:    &t.Tick,
+		fallback: DefaultTick,
+	}, {
+		value:    &t.Patience,
+		fallback: DefaultPatience,
+	}, {
+		value:    &t.Cooldown,
+		fallback: DefaultCooldown,
+	}, {
+		value:    &t.LookEvery,
+		fallback: DefaultLookEvery,
+	},
+		{
+			value:    &t.Fresh,
+			fallback: DefaultFresh,
+		}, {
+			value:    &t.Retry,
+			fallback: DefaultRetry,
+		}, {
+			value:    &t.LongestRetry,
+			fallback: DefaultLongestRetry,
+		}, {
+			value:    &t.Call,
+			fallback: DefaultCall,
+		}, {
+			value:    &t.HandOver,
+			fallback: DefaultHandOver,
+		}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -145,15 +177,22 @@ type Keeper struct {
 // New makes a keeper. Run runs it.
 func New(config Config) *Keeper {
 	config.Times.complete()
-	return &Keeper{Config: config, lease: peerset.ReservedIPLease(config.Role), taken: pause.NewBell(), steady: time.Now()}
+	return &Keeper{
+		Config: config,
+		lease:  peerset.ReservedIPLease(config.Role),
+		taken:  pause.NewBell(),
+		steady: time.Now(),
+	}
 }
 
 // Run keeps the address until ctx ends. It stays where it is then.
 func (k *Keeper) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
+
 	work.Go(func() { k.keepLease(ctx) })
 	k.keepAddress(ctx)
+
 	return nil
 }
 
@@ -161,7 +200,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return Status{Address: k.Address, Holds: k.holds(time.Now()), Active: k.active, Problem: k.problem, Warning: k.warning}
+
+	return Status{
+		Address: k.Address,
+		Holds:   k.holds(time.Now()),
+		Active:  k.active,
+		Problem: k.problem,
+		Warning: k.warning,
+	}
 }
 
 // Fact is what the peers are to know: peerset.ReservedIPActive, peerset.ReservedIPUnable or "".
@@ -178,6 +224,7 @@ func (k *Keeper) fact() string {
 	case k.active:
 		return peerset.ReservedIPActive
 	}
+
 	return ""
 }
 
@@ -191,8 +238,10 @@ func (k *Keeper) change(what func()) {
 	k.mu.Lock()
 	before := k.fact()
 	what()
+
 	after := k.fact()
 	k.mu.Unlock()
+
 	if before != after {
 		k.Changed()
 	}

@@ -18,20 +18,26 @@ func (i *Image) WriteContents() error {
 		if path == record.ContentsPath {
 			return
 		}
+
 		entry, err := i.entry(path, info)
 		if err != nil && failed == nil {
 			failed = fmt.Errorf("list the image's files: %w", err)
 		}
+
 		contents[path] = entry
 	})
+
 	if failed != nil {
 		return failed
 	}
+
 	data, err := contents.Pack()
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(i.at(record.ContentsPath), data, file.Options{Mode: 0o644})
+
 	return err
 }
 
@@ -44,19 +50,25 @@ func (i *Image) entry(path string, info fs.FileInfo) (string, error) {
 		if err != nil {
 			return "", err
 		}
+
 		kind = digest
+
 	case info.Mode()&fs.ModeSymlink != 0:
 		target, err := os.Readlink(i.at(path))
 		if err != nil {
 			return "", err
 		}
+
 		kind = "-> " + target
+
 	case info.IsDir():
 		kind = "folder"
 	}
+
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return "", fmt.Errorf("%s: its owner is not known", path)
 	}
+
 	return fmt.Sprintf("%s %04o %d:%d", kind, stat.Mode&0o7777, stat.Uid, stat.Gid), nil
 }

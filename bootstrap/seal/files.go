@@ -24,6 +24,7 @@ func sorted[V any](values map[string]V) []V {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, values[name])
 	}
+
 	return list
 }
 
@@ -34,10 +35,13 @@ func sum(path string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
+
 	digest := sha256.New()
+
 	if _, err := io.Copy(digest, file); err != nil {
 		return "", err
 	}
+
 	return fmt.Sprintf("%x", digest.Sum(nil)), nil
 }
 
@@ -50,18 +54,29 @@ func (n *inspection) checkFiles(context.Context) {
 			n.fault(changed, "%s is not as the role has it", path)
 		}
 	}
+
 	for _, file := range n.brought() {
 		info, err := os.Stat(n.at(file.Path))
 		if err != nil {
 			continue // told above: the record has every file of the manifests
 		}
+
 		mode, err := roles.ParseMode(file.Mode, 0o644)
 		if err != nil {
 			continue // no manifest is read with such a mode
 		}
+
 		want, have := cmp.Or(file.Owner, "root:root"), ownerOf(info)
 		if info.Mode().Perm() != mode.Perm() || have != want {
-			n.fault(changed, "%s has mode and owner %04o %s, not %04o %s", file.Path, info.Mode().Perm(), have, mode.Perm(), want)
+			n.fault(
+				changed,
+				"%s has mode and owner %04o %s, not %04o %s",
+				file.Path,
+				info.Mode().Perm(),
+				have,
+				mode.Perm(),
+				want,
+			)
 		}
 	}
 }
@@ -74,6 +89,7 @@ func (i *Image) brought() []roles.File {
 			files[file.Path] = file
 		}
 	}
+
 	return sorted(files)
 }
 
@@ -82,13 +98,17 @@ func ownerOf(info fs.FileInfo) string {
 	if !ok {
 		return ""
 	}
+
 	owner, group := strconv.Itoa(int(stat.Uid)), strconv.Itoa(int(stat.Gid))
+
 	if known, err := user.LookupId(owner); err == nil {
 		owner = known.Username
 	}
+
 	if known, err := user.LookupGroupId(group); err == nil {
 		group = known.Name
 	}
+
 	return owner + ":" + group
 }
 
@@ -97,32 +117,42 @@ func (n *inspection) checkRecord(context.Context) {
 	const again = "a bake command must not touch /usr/lib/hornero, packages or daemons once the record is written"
 	for _, found := range sorted(n.packages) {
 		if found.present() && n.record.Packages[found.Name] != found.Version {
-			n.fault(again, "the record has package %s at version %q, dpkg has %q", found.Name, n.record.Packages[found.Name], found.Version)
+			n.fault(
+				again,
+				"the record has package %s at version %q, dpkg has %q",
+				found.Name,
+				n.record.Packages[found.Name],
+				found.Version,
+			)
 		}
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(n.record.Packages)) {
 		if n.packages != nil && !n.packages[name].present() {
 			n.fault(again, "the record has package %s, which is not installed", name)
 		}
 	}
+
 	for _, path := range slices.Sorted(maps.Keys(n.record.Daemons)) {
 		if got, err := sum(n.at(path)); err != nil || got != n.record.Daemons[path] {
 			n.fault(again, "%s is not as the record has it", path)
 		}
 	}
+
 	if err := n.checkSBOM(); err != nil {
 		n.fault(again, "the bill of materials %s cannot be used: %v", record.SBOMPath, err)
 	}
 }
 
-// walk visits what lies under a folder of the image, on the image's own filesystem. What cannot be read is passed over: it
-// is gone, or not a thing of the image.
+// walk visits what lies under a folder of the image, on the image's own filesystem. What cannot be read is
+// passed over: it is gone, or not a thing of the image.
 func (i *Image) walk(folder string, visit func(path string, info fs.FileInfo)) {
 	device := deviceOf(i.at("/"))
 	_ = filepath.WalkDir(i.at(folder), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil
 		}
+
 		info, err := entry.Info()
 		if err != nil {
 			return nil
@@ -131,8 +161,10 @@ func (i *Image) walk(folder string, visit func(path string, info fs.FileInfo)) {
 		if entry.IsDir() && deviceOf(path) != device {
 			return fs.SkipDir
 		}
+
 		within, _ := filepath.Rel(i.Root, path) // both are absolute or both are not
 		visit(filepath.Join("/", within), info)
+
 		return nil
 	})
 }
@@ -142,6 +174,7 @@ func deviceOf(path string) uint64 {
 	if syscall.Lstat(path, &stat) != nil {
 		return 0
 	}
+
 	return uint64(stat.Dev)
 }
 
@@ -152,5 +185,6 @@ func (i *Image) glob(pattern string) []string {
 		within, _ := filepath.Rel(i.Root, path)
 		found[at] = filepath.Join("/", within)
 	}
+
 	return found
 }

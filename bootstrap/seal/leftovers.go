@@ -32,6 +32,7 @@ func (n *inspection) absent(what, do string, patterns ...string) {
 // checkIdentity looks for what two Droplets must not share: keys, ids, seeds, who may log in, a node's document.
 func (n *inspection) checkIdentity(context.Context) {
 	n.absent("SSH host key", cameBack, "/etc/ssh/ssh_host_*")
+
 	for _, folder := range []string{"/root", "/home", "/etc/ssh"} {
 		n.walk(folder, func(name string, info fs.FileInfo) {
 			if strings.HasPrefix(path.Base(name), "authorized_keys") && info.Mode().IsRegular() {
@@ -39,15 +40,25 @@ func (n *inspection) checkIdentity(context.Context) {
 			}
 		})
 	}
+
 	// An absent one makes the next boot a first boot, which enables every unit.
 	if info, err := os.Stat(n.at("/etc/machine-id")); err != nil || info.Size() != 0 {
 		n.fault("leave it there, and empty", "/etc/machine-id holds an identity or is absent")
 	}
+
 	if info, err := os.Lstat(n.at("/var/lib/dbus/machine-id")); err == nil && info.Mode().IsRegular() {
 		n.fault(cameBack, "machine id /var/lib/dbus/machine-id is in the image")
 	}
+
 	n.absent("seed", cameBack, "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret")
-	n.absent("node document", "nothing of a node belongs into an image: "+takeOut, "/etc/hornero/node.yaml", "/var/lib/hornero")
+
+	n.absent(
+		"node document",
+		"nothing of a node belongs into an image: "+takeOut,
+		"/etc/hornero/node.yaml",
+		"/var/lib/hornero",
+	)
+
 	n.absent("cloud-init state", cameBack, "/var/lib/cloud/*")
 	n.checkPasswords()
 }
@@ -57,10 +68,18 @@ func (n *inspection) checkPasswords() {
 	if err != nil {
 		n.fault("a bake command must leave it", "/etc/shadow cannot be read: %v", err)
 	}
+
 	for line := range strings.Lines(string(data)) {
 		fields := strings.Split(line, ":")
-		if len(fields) > 1 && !strings.HasPrefix(fields[1], "*") && !strings.HasPrefix(fields[1], "!") {
-			n.fault("lock it with passwd -l in a bake command", "user %s has a password, or an empty one", fields[0])
+		if len(fields) > 1 && !strings.HasPrefix(
+			fields[1],
+			"*",
+		) && !strings.HasPrefix(fields[1], "!") {
+			n.fault(
+				"lock it with passwd -l in a bake command",
+				"user %s has a password, or an empty one",
+				fields[0],
+			)
 		}
 	}
 }
@@ -80,7 +99,11 @@ const secretSize = 64 << 10
 
 // checkSecrets looks for secrets where Debian's packages have none of their own.
 func (n *inspection) checkSecrets(ctx context.Context) {
-	folders := []string{"/etc", "/root", "/home", "/opt", "/srv", "/usr/local", "/usr/lib/hornero", "/usr/share/hornero", "/var/lib", "/var/www"}
+	folders := []string{
+		"/etc", "/root", "/home", "/opt", "/srv", "/usr/local", "/usr/lib/hornero",
+		"/usr/share/hornero", "/var/lib", "/var/www",
+	}
+
 	for _, folder := range folders {
 		n.walk(folder, func(name string, info fs.FileInfo) {
 			if info.Mode().IsRegular() && info.Size() < secretSize {
@@ -88,12 +111,18 @@ func (n *inspection) checkSecrets(ctx context.Context) {
 			}
 		})
 	}
+
 	for _, home := range []string{"/root", "/home/*"} {
-		for _, name := range []string{".netrc", ".pgpass", ".my.cnf", ".git-credentials", ".aws/credentials", ".config/doctl", ".docker/config.json"} {
+		for _, name := range []string{
+			".netrc", ".pgpass", ".my.cnf", ".git-credentials", ".aws/credentials",
+			".config/doctl", ".docker/config.json",
+		} {
 			n.absent("credentials file", takeOut, path.Join(home, name))
 		}
+
 		n.absent("history", takeOut, path.Join(home, ".*_history"))
 	}
+
 	n.checkGiven(ctx)
 }
 
@@ -102,6 +131,7 @@ func (n *inspection) checkSecret(name string) {
 	if err != nil {
 		return
 	}
+
 	for _, secret := range secretForms {
 		if secret.form.Match(data) {
 			n.fault("every Droplet would share it: "+takeOut, "%s in %s", secret.name, name)
@@ -111,8 +141,8 @@ func (n *inspection) checkSecret(name string) {
 
 var givenSecret = regexp.MustCompile(`\b(secret|pki) "`)
 
-// checkGiven looks for files that only a node may have: those of templates that read secrets. What a package has in the
-// template's place holds none.
+// checkGiven looks for files that only a node may have: those of templates that read secrets. What a package
+// has in the template's place holds none.
 func (n *inspection) checkGiven(ctx context.Context) {
 	for _, manifest := range n.manifests {
 		for _, template := range manifest.Templates {
@@ -120,15 +150,28 @@ func (n *inspection) checkGiven(ctx context.Context) {
 			if err != nil || !givenSecret.Match(text) {
 				continue
 			}
+
 			if _, err := os.Lstat(n.at(template.Path)); err == nil && !n.packaged(ctx, template) {
-				n.fault("a node writes it: "+takeOut, "%s, which is to hold secrets of a node, is in the image", template.Path)
+				n.fault(
+					"a node writes it: "+takeOut,
+					"%s, which is to hold secrets of a node, is in the image",
+					template.Path,
+				)
 			}
 		}
 	}
 }
 
 func (n *inspection) packaged(ctx context.Context, template roles.Template) bool {
-	_, err := command.Run(ctx, command.Command{Args: []string{"dpkg-query", "--admindir=" + n.at("/var/lib/dpkg"), "-S", template.Path}})
+	_, err := command.Run(ctx,
+		command.Command{Args: []string{
+			"dpkg-query",
+			"--admindir=" + n.at("/var/lib/dpkg"),
+			"-S",
+			template.Path,
+		}},
+	)
+
 	return err == nil
 }
 
@@ -136,11 +179,20 @@ func (n *inspection) packaged(ctx context.Context, template roles.Template) bool
 func (n *inspection) checkLeftovers(context.Context) {
 	n.absent("bake-time file", takeOut, "/usr/sbin/policy-rc.d")
 	n.remains("log", "/var/log", func(string) bool { return true })
-	n.remains("package list", "/var/lib/apt/lists", func(name string) bool { return path.Base(name) != "lock" })
-	n.remains("package archive", "/var/cache/apt/archives", func(name string) bool { return path.Base(name) != "lock" })
+	n.remains("package list", "/var/lib/apt/lists", func(name string) bool {
+		return path.Base(name) != "lock"
+	})
+	n.remains("package archive", "/var/cache/apt/archives", func(name string) bool {
+		return path.Base(name) != "lock"
+	})
 	n.remains("temporary file", "/var/tmp", func(string) bool { return true })
+
 	proxy := regexp.MustCompile(`(?mi)^[^/#\n]*Proxy`)
-	for _, file := range append(n.glob("/etc/apt/apt.conf"), n.glob("/etc/apt/apt.conf.d/*")...) {
+
+	for _, file := range append(
+		n.glob("/etc/apt/apt.conf"),
+		n.glob("/etc/apt/apt.conf.d/*")...,
+	) {
 		if data, err := os.ReadFile(n.at(file)); err == nil && proxy.Match(bytes.TrimSpace(data)) {
 			n.fault("it works on the bake's machine only: "+takeOut, "apt's proxy in %s", file)
 		}
@@ -155,6 +207,7 @@ func (n *inspection) remains(what, folder string, ours func(string) bool) {
 			found = append(found, name)
 		}
 	})
+
 	if len(found) > 0 {
 		n.fault(cameBack, "%s is in the image: %s", what, few(found))
 	}
@@ -168,6 +221,7 @@ func (n *inspection) checkPermissions(context.Context) {
 	var writable []string
 	n.walk("/", func(name string, info fs.FileInfo) {
 		n.report.Size += sizeOf(info)
+
 		if info.Mode().Perm()&0o002 == 0 || openFolder(name) {
 			return
 		}
@@ -176,8 +230,13 @@ func (n *inspection) checkPermissions(context.Context) {
 			writable = append(writable, fmt.Sprintf("%s (%04o)", name, info.Mode().Perm()))
 		}
 	})
+
 	if len(writable) > 0 {
-		n.fault("take the permission away with chmod o-w in a bake command", "everybody may write %s", few(writable))
+		n.fault(
+			"take the permission away with chmod o-w in a bake command",
+			"everybody may write %s",
+			few(writable),
+		)
 	}
 }
 
@@ -187,5 +246,6 @@ func openFolder(name string) bool {
 			return true
 		}
 	}
+
 	return false
 }

@@ -19,6 +19,7 @@ func sizeOf(info fs.FileInfo) int64 {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return stat.Blocks * block
 	}
+
 	return info.Size()
 }
 
@@ -47,39 +48,54 @@ func (n *inspection) checkPorts(context.Context) {
 			named[port.Port] = true
 		}
 	}
+
 	told := map[string]bool{}
+
 	for _, socket := range n.sockets() {
 		if named[socket.port] || socket.address.IsLoopback() {
 			continue
 		}
+
 		owner := n.holder(socket.inode)
 		name := fmt.Sprintf("%s port %d", socket.protocol, socket.port)
 		if owner == "sshd" || told[name] {
 			continue
 		}
+
 		told[name] = true
-		n.fault("name the port in the manifest, or disable the service in a bake command", "%s listens on %s, which no manifest names", owner, name)
+
+		n.fault(
+			"name the port in the manifest, or disable the service in a bake command",
+			"%s listens on %s, which no manifest names",
+			owner,
+			name,
+		)
 	}
 }
 
 func (i *Image) sockets() []socket {
 	least, most := i.ephemeral()
 	var found []socket
+
 	for _, table := range tables {
 		data, err := os.ReadFile(i.at(filepath.Join("/proc/net", table.file)))
 		if err != nil {
 			continue // without IPv6 there is no such table
 		}
+
 		for line := range strings.Lines(string(data)) {
 			one, ok := parseSocket(line, table.waiting)
+
 			// A client waits for its answer on a port that the kernel chose.
-			client := table.protocol == "udp" && (slices.Contains(dhcpClients, one.port) || one.port >= least && one.port <= most)
+			client := table.protocol == "udp" &&
+				(slices.Contains(dhcpClients, one.port) || one.port >= least && one.port <= most)
 			if ok && !client {
 				one.protocol = table.protocol
 				found = append(found, one)
 			}
 		}
 	}
+
 	return found
 }
 
@@ -89,13 +105,20 @@ func parseSocket(line, waiting string) (socket, bool) {
 	if len(fields) < 10 || fields[3] != waiting {
 		return socket{}, false
 	}
+
 	host, port, _ := strings.Cut(fields[1], ":")
 	number, err := strconv.ParseUint(port, 16, 16)
 	if err != nil {
 		return socket{}, false
 	}
+
 	address, ok := parseAddress(host)
-	return socket{address: address, port: int(number), inode: fields[9]}, ok
+
+	return socket{
+		address: address,
+		port:    int(number),
+		inode:   fields[9],
+	}, ok
 }
 
 // parseAddress reads an address as the kernel prints it: words of four bytes, each in the machine's order, which is
@@ -105,10 +128,13 @@ func parseAddress(text string) (netip.Addr, bool) {
 	if err != nil || len(data)%4 != 0 {
 		return netip.Addr{}, false
 	}
+
 	for word := range slices.Chunk(data, 4) {
 		slices.Reverse(word)
 	}
+
 	address, ok := netip.AddrFromSlice(data)
+
 	return address.Unmap(), ok
 }
 
@@ -118,6 +144,7 @@ func (i *Image) ephemeral() (least, most int) {
 	if data, err := os.ReadFile(i.at("/proc/sys/net/ipv4/ip_local_port_range")); err == nil {
 		_, _ = fmt.Sscan(string(data), &least, &most)
 	}
+
 	return least, most
 }
 
@@ -132,5 +159,6 @@ func (i *Image) holder(inode string) string {
 			}
 		}
 	}
+
 	return "a process"
 }

@@ -28,52 +28,88 @@ const (
 // pemSecrets are the secrets that programs read as PEM, and which part of the sample's identity stands for each.
 var pemSecrets = map[string]string{"site.certificate": "certificate", "site.key": "key"}
 
-// samples makes two nodes of the role, with an authority, keys and secrets of this moment: one of a whole stack, and one
-// that is the first to start and knows nobody yet, on the smallest Droplet.
+// samples makes two nodes of the role, with an authority, keys and secrets of this moment: one of a whole
+// stack, and one that is the first to start and knows nobody yet, on the smallest Droplet.
 func (i *Image) samples() ([]sample, error) {
 	role := i.manifests[len(i.manifests)-1]
 	identity, err := samplePKI(role.Name)
 	if err != nil {
 		return nil, err
 	}
+
 	whole := roles.Facts{
-		Stack: "sample", Node: role.Name + "-1", Role: role.Name, Release: i.record.Release, Incarnation: 1,
-		Address: sampleAddress, Network: sampleNetwork, Anchor: sampleAnchor, Memory: 4 << 30, CPUs: 2, Writer: "db-1",
-		Settings: map[string]string{}, Secrets: map[string]report.Secret{}, PKI: identity,
-		Peers: map[string][]roles.PeerFact{}, Expected: map[string][]string{},
+		Stack:       "sample",
+		Node:        role.Name + "-1",
+		Role:        role.Name,
+		Release:     i.record.Release,
+		Incarnation: 1,
+		Address:     sampleAddress,
+		Network:     sampleNetwork,
+		Anchor:      sampleAnchor,
+		Memory:      4 << 30,
+		CPUs:        2,
+		Writer:      "db-1",
+		Settings:    map[string]string{},
+		Secrets:     map[string]report.Secret{},
+		PKI:         identity,
+		Peers:       map[string][]roles.PeerFact{},
+		Expected:    map[string][]string{},
 	}
+
 	for _, manifest := range i.manifests {
 		for _, name := range manifest.Settings {
 			whole.Settings[name] = cmp.Or(manifest.Samples[name], "sample")
 		}
+
 		for _, name := range manifest.Secrets {
 			// With what is special to most programs: a template that does not quote its secrets fails its check.
 			whole.Secrets[name] = report.Secret(rand.Text() + ` it's "$1" \ #`)
 		}
+
 		if manifest.ReservedIP != nil {
 			for _, name := range manifest.ReservedIP.Secrets {
 				whole.Secrets[name] = report.Secret(rand.Text())
 			}
 		}
 	}
+
 	for name, part := range pemSecrets {
 		if _, asked := whole.Secrets[name]; asked {
 			whole.Secrets[name] = report.Secret(identity[part])
 		}
 	}
+
 	for at, peer := range slices.Concat([]string{role.Name}, role.Watches) {
 		whole.Expected[peer], whole.Peers[peer] = nil, nil
+
 		for k := range samplePeers {
 			name := fmt.Sprintf("%s-%d", peer, k+1)
 			whole.Expected[peer] = append(whole.Expected[peer], name)
+
 			whole.Peers[peer] = append(whole.Peers[peer], roles.PeerFact{
-				Name: name, Address: fmt.Sprintf("127.0.%d.%d", at+1, k+1), Incarnation: 1, Healthy: k != 1,
+				Name: name,
+				Address: fmt.Sprintf(
+					"127.0.%d.%d",
+					at+1,
+					k+1,
+				),
+				Incarnation: 1,
+				Healthy:     k != 1,
 			})
 		}
 	}
+
 	alone := whole
-	alone.Peers, alone.Writer, alone.Network, alone.Memory, alone.CPUs = nil, "", "", 512<<20, 1
-	return []sample{{"a node of a whole stack", whole}, {"the first node of a stack", alone}}, nil
+	alone.Peers = nil
+	alone.Writer = ""
+	alone.Network = ""
+	alone.Memory = 512 << 20
+	alone.CPUs = 1
+
+	return []sample{
+		{"a node of a whole stack", whole},
+		{"the first node of a stack", alone},
+	}, nil
 }
 
 func samplePKI(role string) (map[string]string, error) {
@@ -81,9 +117,20 @@ func samplePKI(role string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	pair, err := authority.Issue(pki.Name{Stack: "sample", Role: role, Node: role + "-1", Incarnation: 1})
+
+	pair, err := authority.Issue(pki.Name{
+		Stack:       "sample",
+		Role:        role,
+		Node:        role + "-1",
+		Incarnation: 1,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"ca": authority.Certificate, "certificate": pair.Certificate, "key": pair.Key.Reveal()}, nil
+
+	return map[string]string{
+		"ca":          authority.Certificate,
+		"certificate": pair.Certificate,
+		"key":         pair.Key.Reveal(),
+	}, nil
 }

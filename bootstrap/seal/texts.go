@@ -26,14 +26,20 @@ type trial struct {
 	root   string
 }
 
-// checkTexts renders every template for sample nodes and lets the manifests' checkers judge them, and the files that were
-// baked. What one sample failed is not told again for the next.
+// checkTexts renders every template for sample nodes and lets the manifests' checkers judge them, and the files
+// that were baked. What one sample failed is not told again for the next.
 func (n *inspection) checkTexts(ctx context.Context) {
 	samples, err := n.samples()
 	if err != nil {
-		n.fault("this is the bootstrap's own fault: report it", "a sample node cannot be made: %v", err)
+		n.fault(
+			"this is the bootstrap's own fault: report it",
+			"a sample node cannot be made: %v",
+			err,
+		)
+
 		return
 	}
+
 	for _, sample := range samples {
 		before := len(n.report.Faults)
 		n.tryTexts(ctx, sample)
@@ -50,31 +56,37 @@ func (n *inspection) tryTexts(ctx context.Context, sample sample) {
 		return
 	}
 	defer os.RemoveAll(root)
+
 	t := trial{n, sample, root}
+
 	if err := t.prepare(ctx); err != nil {
 		n.fault("leave room in "+n.Scratch, "sample texts cannot be written: %v", err)
 		return
 	}
+
 	for _, manifest := range n.manifests {
 		t.renderFacts(manifest)
 		written := make([]bool, len(manifest.Templates))
+
 		for at, template := range manifest.Templates {
 			written[at] = t.write(manifest, template)
 		}
+
 		for at, template := range manifest.Templates {
 			if written[at] {
 				t.judge(ctx, template.Path, filepath.Join(root, template.Path), template.Check)
 				t.judge(ctx, template.Path, filepath.Join(root, template.Path), template.BakeCheck)
 			}
 		}
+
 		for _, file := range manifest.Files {
 			t.judge(ctx, file.Path, n.at(file.Path), file.Check)
 		}
 	}
 }
 
-// isolated are the folders that a checker sees a copy of: what it reads is the image's, with the sample's texts in their
-// places, and what it writes is gone with it.
+// isolated are the folders that a checker sees a copy of: what it reads is the image's, with the sample's texts
+// in their places, and what it writes is gone with it.
 var isolated = []string{"/etc", "/var/log"}
 
 // isolate runs a program among the copies, in a mount namespace of its own. Its first argument is the copies' root.
@@ -84,15 +96,21 @@ func (t trial) prepare(ctx context.Context) error {
 	if !t.real() {
 		return nil
 	}
+
 	for _, folder := range isolated {
 		parent := filepath.Join(t.root, filepath.Dir(folder))
+
 		if err := os.MkdirAll(parent, 0o755); err != nil {
 			return err
 		}
-		if _, err := command.Run(ctx, command.Command{Args: []string{"cp", "-a", folder, parent}}); err != nil {
+
+		if _, err := command.Run(ctx,
+			command.Command{Args: []string{"cp", "-a", folder, parent}},
+		); err != nil {
 			return err
 		}
 	}
+
 	// Daemons' users read what the checkers check.
 	return os.Chmod(t.root, 0o755)
 }
@@ -100,22 +118,38 @@ func (t trial) prepare(ctx context.Context) error {
 func (t trial) write(manifest *roles.Manifest, template roles.Template) bool {
 	text, err := manifest.Render(template, t.sample.facts)
 	if err != nil {
-		t.fault("correct roles/"+manifest.Name+"/"+template.Source+", or the manifest's secrets, settings or variables",
+		t.fault("correct roles/"+manifest.Name+"/"+template.Source+
+			", or the manifest's secrets, settings or variables",
 			"%s does not render for %s: %v", template.Path, t.sample.name, err)
+
 		return false
 	}
+
 	mode, err := roles.ParseMode(template.Mode, 0o640)
 	if err == nil {
-		_, err = file.Write(filepath.Join(t.root, template.Path), text, file.Options{Mode: mode, Owner: template.Owner})
+		_, err = file.Write(
+			filepath.Join(t.root, template.Path),
+			text,
+			file.Options{Mode: mode, Owner: template.Owner},
+		)
 	}
+
 	if err != nil {
-		t.fault("name an owner that the role's packages make", "%s cannot be written: %s", template.Path, t.plain(err))
+		t.fault(
+			"name an owner that the role's packages make",
+			"%s cannot be written: %s",
+			template.Path,
+			t.plain(err),
+		)
+
 		return false
 	}
+
 	return true
 }
 
-// renderFacts renders what a manifest has in templates besides files: the health check's URL, and tasks' environments.
+// renderFacts renders what a manifest has in templates besides files: the health check's URL, and tasks'
+// environments.
 func (t trial) renderFacts(manifest *roles.Manifest) {
 	texts := map[string]string{"health.url": manifest.Health.URL}
 	for _, task := range manifest.Tasks {
@@ -123,9 +157,17 @@ func (t trial) renderFacts(manifest *roles.Manifest) {
 			texts["task "+task.Name+", "+name] = text
 		}
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if _, err := manifest.RenderText(name, texts[name], t.sample.facts); err != nil {
-			t.fault("correct it in roles/"+manifest.Name+"/role.yaml", "%s of role %s does not render for %s: %v", name, manifest.Name, t.sample.name, err)
+			t.fault(
+				"correct it in roles/"+manifest.Name+"/role.yaml",
+				"%s of role %s does not render for %s: %v",
+				name,
+				manifest.Name,
+				t.sample.name,
+				err,
+			)
 		}
 	}
 }
@@ -135,14 +177,32 @@ func (t trial) judge(ctx context.Context, path, file string, check []string) {
 	if len(check) == 0 {
 		return
 	}
+
 	args := roles.Checker(check, file)
 	if t.real() {
-		args = append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-c", isolate, "sh", t.root}, args...)
+		args = append(
+			[]string{
+				"unshare", "--mount", "--propagation", "private", "sh", "-c", isolate, "sh", t.root,
+			},
+			args...,
+		)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, checkerTimeout, errors.New("it did not end in "+checkerTimeout.String()))
+
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		checkerTimeout,
+		errors.New("it did not end in "+checkerTimeout.String()),
+	)
 	defer cancel()
+
 	if _, err := command.Run(ctx, command.Command{Args: args}); err != nil {
-		t.fault("correct what it complains of, in the role's folder", "%s is refused by %s for %s: %s", path, check[0], t.sample.name, t.plain(err))
+		t.fault(
+			"correct what it complains of, in the role's folder",
+			"%s is refused by %s for %s: %s",
+			path,
+			check[0],
+			t.sample.name,
+			t.plain(err),
+		)
 	}
 }
 
@@ -152,12 +212,14 @@ var loud = regexp.MustCompile(`(?i)error|emerg|alert|fatal|invalid|unknown`)
 // plain is what a program complained of, with the image's paths instead of the trial's.
 func (t trial) plain(err error) string {
 	text := err.Error()
+
 	if failure := new(command.Error); errors.As(err, &failure) {
 		text = failure.Err.Error()
 		if failure.Tail != "" {
 			text += ": " + complaints(failure.Tail)
 		}
 	}
+
 	return strings.ReplaceAll(text, t.root, "")
 }
 
@@ -168,8 +230,10 @@ func complaints(said string) string {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
+
 	if len(lines) == 0 {
 		return said
 	}
+
 	return strings.Join(lines, "; ")
 }

@@ -23,6 +23,7 @@ func (i *Image) services() ([]string, error) {
 		for _, service := range manifest.Services {
 			units = append(units, service.Unit)
 		}
+
 		return units
 	})
 }
@@ -33,9 +34,11 @@ func (i *Image) named() ([]string, error) {
 		for _, service := range manifest.Services {
 			units = append(units, service.Unit)
 		}
+
 		for _, template := range manifest.Templates {
 			units = slices.Concat(units, template.Reload, template.Restart)
 		}
+
 		return units
 	})
 }
@@ -48,9 +51,11 @@ func (i *Image) units(of func(*roles.Manifest) []string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
+
 			names[name] = name
 		}
 	}
+
 	return sorted(names), nil
 }
 
@@ -58,21 +63,39 @@ func (i *Image) units(of func(*roles.Manifest) []string) ([]string, error) {
 func (n *inspection) checkUnits(ctx context.Context) {
 	units, err := n.named()
 	if err != nil {
-		n.fault("correct services, reload and restart in the manifest", "a unit has no name: %v", err)
+		n.fault(
+			"correct services, reload and restart in the manifest",
+			"a unit has no name: %v",
+			err,
+		)
+
 		return
 	}
+
 	for _, unit := range units {
 		text, err := n.Systemctl(ctx, "--no-pager", "cat", unit)
 		if err != nil {
-			n.fault("correct its name in the manifest, or name the package or file that brings it", "unit %s is unknown to systemd", unit)
+			n.fault(
+				"correct its name in the manifest, or name the package or file that brings it",
+				"unit %s is unknown to systemd",
+				unit,
+			)
+
 			continue
 		}
+
 		for _, program := range programs(text) {
 			if n.find(program) == "" {
-				n.fault("name the package that brings it, or correct the unit", "unit %s runs %s, which is not in the image", unit, program)
+				n.fault(
+					"name the package that brings it, or correct the unit",
+					"unit %s runs %s, which is not in the image",
+					unit,
+					program,
+				)
 			}
 		}
 	}
+
 	n.checkEnabled(ctx)
 }
 
@@ -81,14 +104,27 @@ func (n *inspection) checkEnabled(ctx context.Context) {
 	if err != nil {
 		return // told by checkUnits, which names the same units
 	}
+
 	for _, unit := range services {
 		switch state := n.enabled(ctx, unit); state {
 		case "enabled", "enabled-runtime", "linked-runtime":
-			n.fault("the bootstrap starts it: disable it in a bake command", "unit %s is %s", unit, state)
+			n.fault(
+				"the bootstrap starts it: disable it in a bake command",
+				"unit %s is %s",
+				unit,
+				state,
+			)
+
 		case "masked", "masked-runtime":
-			n.fault("nothing can start it: unmask it, or take it off the manifest", "unit %s is %s", unit, state)
+			n.fault(
+				"nothing can start it: unmask it, or take it off the manifest",
+				"unit %s is %s",
+				unit,
+				state,
+			)
 		}
 	}
+
 	for _, unit := range atBoot {
 		if n.enabled(ctx, unit) != "enabled" {
 			n.fault("a bake command must enable it", "unit %s is not enabled", unit)
@@ -115,6 +151,7 @@ func programs(text string) []string {
 			found[match[2]] = match[2]
 		}
 	}
+
 	return sorted(found)
 }
 
@@ -124,32 +161,39 @@ func (i *Image) find(name string) string {
 		if _, err := os.Stat(i.at(name)); err != nil {
 			return ""
 		}
+
 		return name
 	}
+
 	for _, folder := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"} {
 		if _, err := os.Stat(i.at(path.Join(folder, name))); err == nil {
 			return path.Join(folder, name)
 		}
 	}
+
 	return ""
 }
 
-// daemons digests the unit files of the roles' services and the programs that they start. What is not there is left out:
-// the self-test tells it.
+// daemons digests the unit files of the roles' services and the programs that they start. What is not there is
+// left out: the self-test tells it.
 func (i *Image) daemons(ctx context.Context) (map[string]string, error) {
 	services, err := i.services()
 	if err != nil {
 		return nil, err
 	}
+
 	paths := map[string]bool{}
+
 	for _, unit := range services {
 		text, err := i.Systemctl(ctx, "--no-pager", "cat", unit)
 		if err != nil {
 			continue
 		}
+
 		for _, match := range unitFile.FindAllStringSubmatch(text, -1) {
 			paths[match[1]] = true
 		}
+
 		for _, name := range programs(text) {
 			if found := i.find(name); found != "" {
 				paths[found] = true
@@ -157,12 +201,15 @@ func (i *Image) daemons(ctx context.Context) (map[string]string, error) {
 			}
 		}
 	}
+
 	sums := map[string]string{}
+
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		if sums[path], err = sum(i.at(path)); err != nil {
 			return nil, fmt.Errorf("digest %s: %w", path, err)
 		}
 	}
+
 	return sums, nil
 }
 
@@ -172,9 +219,11 @@ func (i *Image) resolved(path string) string {
 	if err != nil {
 		return path
 	}
+
 	within, err := filepath.Rel(i.Root, target)
 	if err != nil || strings.HasPrefix(within, "..") {
 		return path
 	}
+
 	return filepath.Join("/", within)
 }
