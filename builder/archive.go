@@ -6,31 +6,50 @@ import (
 	"strings"
 )
 
-// Mirrors are where a release's packages come from, as in "http://mirror.example/debian": any address that apt knows. They are
-// of the bake only: no image holds one, and no digest covers it.
+// Mirrors are where a release's packages come from, as in "http://mirror.example/debian": any address that apt
+// knows. They are of the bake only: no image holds one, and no digest covers it.
 type Mirrors struct {
 	Main     string
 	Security string // of the security suite; empty: without it
 }
 
-// Sources writes apt's list of sources, one a line (sources.list(5)). The keys are those that the machine trusts, or those of
-// keyring when it is named.
+// Sources writes apt's list of sources, one a line (sources.list(5)). The keys are those that the machine
+// trusts, or those of keyring when it is named.
 func (r Release) Sources(mirrors Mirrors, keyring string) string {
 	var options string
 	if keyring != "" {
 		options = "[signed-by=" + keyring + "] "
 	}
+
 	var b strings.Builder
-	for _, source := range []struct{ mirror, suite string }{{mirrors.Main, r.Suite}, {mirrors.Main, r.UpdatesSuite}, {mirrors.Security, r.SecuritySuite}} {
+
+	for _, source := range []struct{ mirror, suite string }{{
+		mirror: mirrors.Main,
+		suite:  r.Suite,
+	}, {
+		mirror: mirrors.Main,
+		suite:  r.UpdatesSuite,
+	}, {
+		mirror: mirrors.Security,
+		suite:  r.SecuritySuite,
+	}} {
 		if source.mirror != "" && source.suite != "" {
-			fmt.Fprintf(&b, "deb %s%s %s %s\n", options, source.mirror, source.suite, strings.Join(r.Components, " "))
+			fmt.Fprintf(
+				&b,
+				"deb %s%s %s %s\n",
+				options,
+				source.mirror,
+				source.suite,
+				strings.Join(r.Components, " "),
+			)
 		}
 	}
+
 	return b.String()
 }
 
-// AptOptions are apt's options that the release's archive needs, as after -o (apt.conf(5)). None of them touches signatures:
-// a release without a good one is refused on every release.
+// AptOptions are apt's options that the release's archive needs, as after -o (apt.conf(5)). None of them
+// touches signatures: a release without a good one is refused on every release.
 func (r Release) AptOptions() []string {
 	options := []string{
 		"APT::Get::AllowUnauthenticated=false",
@@ -39,18 +58,32 @@ func (r Release) AptOptions() []string {
 	if r.Archive.Expired {
 		options = append(options, "Acquire::Check-Valid-Until=false")
 	}
+
 	return options
 }
 
 func (m Mirrors) check() error {
-	for name, text := range map[string]string{"mirror": m.Main, "security_mirror": m.Security} {
+	for name, text := range map[string]string{
+		"mirror":          m.Main,
+		"security_mirror": m.Security,
+	} {
 		address, err := url.Parse(text)
 		if text != "" && (err != nil || address.Scheme == "" || strings.ContainsAny(text, " []\n")) {
-			return fmt.Errorf("%s: %w: must be an address that apt knows, as in \"http://mirror.example/debian\", got %q", name, ErrConfig, text)
+			return fmt.Errorf(
+				"%s: %w: must be an address that apt knows, as in \"http://mirror.example/debian\", got %q",
+				name,
+				ErrConfig,
+				text,
+			)
 		}
 	}
+
 	if m.Security != "" && m.Main == "" {
-		return fmt.Errorf("security_mirror: %w: needs mirror beside it: with either, only those two are used", ErrConfig)
+		return fmt.Errorf(
+			"security_mirror: %w: needs mirror beside it: with either, only those two are used",
+			ErrConfig,
+		)
 	}
+
 	return nil
 }

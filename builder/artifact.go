@@ -24,7 +24,14 @@ type Artifact struct {
 func newArtifact(client *godo.Client, image godo.Image, recipe Recipe) *Artifact {
 	told := recipe.built()
 	told.ID, told.Name, told.Regions, told.Created = image.ID, image.Name, image.Regions, image.Created
-	return &Artifact{ImageID: image.ID, Name: image.Name, Regions: image.Regions, told: told, client: client}
+
+	return &Artifact{
+		ImageID: image.ID,
+		Name:    image.Name,
+		Regions: image.Regions,
+		told:    told,
+		client:  client,
+	}
 }
 
 // BuilderId names the builder.
@@ -35,11 +42,14 @@ func (a *Artifact) Files() []string {
 	if a.record == "" {
 		return nil
 	}
+
 	return []string{a.record}
 }
 
 // Id is the image's number.
-func (a *Artifact) Id() string { return strconv.Itoa(a.ImageID) }
+func (a *Artifact) Id() string {
+	return strconv.Itoa(a.ImageID)
+}
 
 // String tells the image to a person.
 func (a *Artifact) String() string {
@@ -47,7 +57,9 @@ func (a *Artifact) String() string {
 }
 
 // State tells post-processors what was built, under StateBuilt.
-func (a *Artifact) State(name string) any { return a.told.state(name, a.record) }
+func (a *Artifact) State(name string) any {
+	return a.told.state(name, a.record)
+}
 
 // Destroy deletes the image.
 func (a *Artifact) Destroy() error {

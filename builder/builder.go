@@ -32,7 +32,9 @@ const userAgent = "packer-plugin-hornero"
 type Builder struct{ config Config }
 
 // ConfigSpec tells Packer the options.
-func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstructure().HCL2Spec() }
+func (b *Builder) ConfigSpec() hcldec.ObjectSpec {
+	return b.config.FlatMapstructure().HCL2Spec()
+}
 
 // Prepare reads and checks the configuration. It touches nothing.
 func (b *Builder) Prepare(raws ...any) (variables, warnings []string, err error) {
@@ -53,12 +55,23 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if err != nil {
 		return nil, err
 	}
+
 	ctx, done := withParent(ctx)
 	defer done()
-	artifact, err := b.run(ctx, &build{config: &b.config, client: client, ui: ui, owner: thisProcess()}, hook)
+
+	artifact, err := b.run(ctx,
+		&build{
+			config: &b.config,
+			client: client,
+			ui:     ui,
+			owner:  thisProcess(),
+		},
+		hook,
+	)
 	if err != nil {
 		return nil, do.Explained(err)
 	}
+
 	return artifact, nil
 }
 
@@ -66,24 +79,30 @@ func (b *Builder) run(ctx context.Context, build *build, hook packersdk.Hook) (*
 	if err := b.config.find(ctx, build.client); err != nil {
 		return nil, err
 	}
+
 	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
 		return nil, err
 	} else if err != nil {
 		build.ui.Message(fmt.Sprintf("leftovers of earlier builds: %v", err))
 	}
+
 	artifact, err := b.unchanged(ctx, build)
 	if err != nil || artifact != nil {
 		return artifact, err
 	}
+
 	if b.config.start, err = b.startImage(ctx, build.client); err != nil {
 		return nil, err
 	}
+
 	state := b.newState(build, hook)
 	commonsteps.NewRunner(b.steps(build), b.config.PackerConfig, build.ui).Run(ctx, state)
+
 	published, err := b.outcome(ctx, state)
 	if published == nil {
 		return nil, err
 	}
+
 	return b.withRecord(build.ui, published, true), err
 }
 
@@ -92,10 +111,12 @@ func (c *Config) find(ctx context.Context, client *godo.Client) error {
 	if err := c.checkRegions(ctx, client); err != nil || c.ImageFilter.isEmpty() {
 		return err
 	}
+
 	image, err := c.ImageFilter.find(ctx, client, c.Region)
 	if err != nil {
 		return err
 	}
+
 	return c.rebase(strconv.Itoa(image.ID))
 }
 
@@ -106,15 +127,17 @@ func (c *Config) rebase(base string) error {
 	if err != nil {
 		return err
 	}
+
 	c.recipe = recipe
 	if !named {
 		c.SnapshotName = recipe.ImageName()
 	}
+
 	return nil
 }
 
-// withRecord adds the image's record to the artifact, where this machine has it; a new image's gets its number. The image is
-// published by now, so what goes wrong with the record is only told.
+// withRecord adds the image's record to the artifact, where this machine has it; a new image's gets its number.
+// The image is published by now, so what goes wrong with the record is only told.
 func (b *Builder) withRecord(ui packersdk.Ui, artifact *Artifact, baked bool) *Artifact {
 	folder, err := b.config.records()
 	name := b.config.recipe.ImageName()
@@ -125,7 +148,9 @@ func (b *Builder) withRecord(ui packersdk.Ui, artifact *Artifact, baked bool) *A
 		ui.Error(err.Error())
 		return artifact
 	}
+
 	artifact.record = folder.File(name, artifact.ImageID)
+
 	return artifact
 }
 
@@ -134,18 +159,26 @@ func (b *Builder) newState(build *build, hook packersdk.Hook) multistep.StateBag
 	state.Put("ui", build.ui)
 	state.Put("hook", hook)
 	state.Put("communicator_config", &b.config.Comm)
-	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest, generatedBase: b.config.recipe.Base})
+
+	state.Put("generated_data", map[string]any{
+		generatedDigest: b.config.recipe.Digest,
+		generatedBase:   b.config.recipe.Base,
+	})
+
 	return state
 }
 
-// outcome turns the runner's marks into one result. A published image is a result even when Ctrl-C came after it, unless it is
-// still to be transferred.
+// outcome turns the runner's marks into one result. A published image is a result even when Ctrl-C came after
+// it, unless it is still to be transferred.
 func (b *Builder) outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
 	artifact, _ := state.Get("artifact").(*Artifact)
 	cause, _ := state.Get("error").(error)
-	if artifact != nil && cause == nil && (len(artifact.lacks(b.config.regions())) == 0 || !b.config.waitsForTransfers()) {
+	if artifact != nil &&
+		cause == nil &&
+		(len(artifact.lacks(b.config.regions())) == 0 || !b.config.waitsForTransfers()) {
 		return artifact, nil
 	}
+
 	return artifact, causeOf(ctx, state)
 }
 
@@ -155,6 +188,7 @@ func causeOf(ctx context.Context, state multistep.StateBag) error {
 	if ctx.Err() != nil || marked(state, multistep.StateCancelled) {
 		return errors.Join(ErrInterrupted, cause)
 	}
+
 	return cmp.Or(cause, errors.New("the build halted without a cause"))
 }
 
@@ -166,11 +200,18 @@ func marked(state multistep.StateBag, key string) bool {
 // steps is the whole build, in order.
 func (b *Builder) steps(build *build) []multistep.Step {
 	return []multistep.Step{
-		&communicator.StepSSHKeyGen{CommConf: &b.config.Comm, SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair},
+		&communicator.StepSSHKeyGen{
+			CommConf:            &b.config.Comm,
+			SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair,
+		},
 		&stepKey{build: build},
 		&stepDroplet{build: build},
 		&stepReachable{build},
-		&communicator.StepConnect{Config: &b.config.Comm, Host: host, SSHConfig: b.config.Comm.SSHConfigFunc()},
+		&communicator.StepConnect{
+			Config:    &b.config.Comm,
+			Host:      host,
+			SSHConfig: b.config.Comm.SSHConfigFunc(),
+		},
 		&commonsteps.StepProvision{},
 		&stepShutdown{build},
 		&stepSnapshot{build: build},
@@ -184,6 +225,7 @@ func host(state multistep.StateBag) (string, error) {
 	if !ok {
 		return "", errors.New("the Droplet has no address yet")
 	}
+
 	return address, nil
 }
 
@@ -192,29 +234,48 @@ func (b *Builder) unchanged(ctx context.Context, build *build) (*Artifact, error
 	if b.config.Force || b.config.PackerForce {
 		return nil, nil
 	}
+
 	image, err := published(ctx, build.client, b.config.recipe, b.config.regions())
 	if err != nil || image == nil {
 		return nil, err
 	}
-	build.ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
+
+	build.ui.Say(fmt.Sprintf(
+		"unchanged: image %d, %s, has this very content; force = true bakes it again",
+		image.ID,
+		image.Name,
+	))
+
 	artifact, err := build.transfer(ctx, newArtifact(build.client, *image, b.config.recipe))
+
 	return b.withRecord(build.ui, artifact, false), err
 }
 
-// published returns the image of a recipe that is in most of the regions, the newest of them; nil when none is in any.
+// published returns the image of a recipe that is in most of the regions, the newest of them; nil when none is
+// in any.
 func published(ctx context.Context, client *godo.Client, recipe Recipe, regions []string) (*godo.Image, error) {
 	found, err := do.ImagesByTag(ctx, client, recipe.DigestTag())
 	if err != nil {
 		return nil, err
 	}
+
 	in := func(image godo.Image) int {
 		return len(regions) - len((&Artifact{Regions: image.Regions}).lacks(regions))
 	}
-	found = slices.DeleteFunc(found, func(image godo.Image) bool { return image.Status != imageAvailable || in(image) == 0 })
+	found = slices.DeleteFunc(found, func(image godo.Image) bool {
+		return image.Status != imageAvailable || in(image) == 0
+	})
 	if len(found) == 0 {
 		return nil, nil
 	}
-	best := slices.MaxFunc(found, func(x, y godo.Image) int { return cmp.Or(cmp.Compare(in(x), in(y)), cmp.Compare(x.ID, y.ID)) })
+
+	best := slices.MaxFunc(found, func(x, y godo.Image) int {
+		return cmp.Or(
+			cmp.Compare(in(x), in(y)),
+			cmp.Compare(x.ID, y.ID),
+		)
+	})
+
 	return &best, nil
 }
 

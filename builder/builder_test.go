@@ -26,20 +26,33 @@ var programs = map[string]func(args []string) error{}
 // TestMain keeps Packer's own log, which is for its debugging, out of the tests' output.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
+
 	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
 		if err := programs[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+
 		os.Exit(0)
 	}
+
 	os.Exit(m.Run())
 }
 
 // nothing is left in the cloud, or nothing but one image.
 var (
-	nothing  = map[string]int{"droplets": 0, "images": 0, "keys": 0, "tags of builds": 0}
-	oneImage = map[string]int{"droplets": 0, "images": 1, "keys": 0, "tags of builds": 0}
+	nothing = map[string]int{
+		"droplets":       0,
+		"images":         0,
+		"keys":           0,
+		"tags of builds": 0,
+	}
+	oneImage = map[string]int{
+		"droplets":       0,
+		"images":         1,
+		"keys":           0,
+		"tags of builds": 0,
+	}
 )
 
 func prepared(t *testing.T, c *cloud, more object) *builder.Builder {
@@ -47,12 +60,16 @@ func prepared(t *testing.T, c *cloud, more object) *builder.Builder {
 	b := new(builder.Builder)
 	_, _, err := b.Prepare(c.options(t, more))
 	require.NoError(t, err)
+
 	return b
 }
 
 func bake(ctx context.Context, t *testing.T, b *builder.Builder) (packersdk.Artifact, error) {
 	t.Helper()
-	return b.Run(ctx, packersdk.TestUi(t), new(packersdk.MockHook))
+	return b.Run(ctx,
+		packersdk.TestUi(t),
+		new(packersdk.MockHook),
+	)
 }
 
 func TestBakeLeavesTheImageAndNothingElse(t *testing.T) {
@@ -66,7 +83,12 @@ func TestBakeLeavesTheImageAndNothingElse(t *testing.T) {
 	image := c.list("images", "")[0]
 	tags := image["tags"].([]any)
 	require.Subset(t, tags, []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
-	require.True(t, strings.HasPrefix(tags[len(tags)-1].(string), "hornero:digest:"), "the digest's tag is the last: %v", tags)
+
+	require.True(t,
+		strings.HasPrefix(tags[len(tags)-1].(string), "hornero:digest:"),
+		"the digest's tag is the last: %v",
+		tags,
+	)
 
 	require.NoError(t, artifact.Destroy())
 	require.Equal(t, nothing, c.left())
@@ -80,14 +102,21 @@ func TestUnchangedIsNotBakedAgain(t *testing.T) {
 		b := new(builder.Builder)
 		_, _, err := b.Prepare(options, more)
 		require.NoError(t, err)
+
 		artifact, err := bake(t.Context(), t, b)
 		require.NoError(t, err)
+
 		return artifact
 	}
+
 	first := run(nil)
 	require.Equal(t, first.Id(), run(nil).Id())
 	require.Equal(t, 1, c.count("POST droplets"))
-	require.NotEqual(t, first.Id(), run(object{"force": true}).Id())
+
+	require.NotEqual(t,
+		first.Id(),
+		run(object{"force": true}).Id(),
+	)
 }
 
 // steps are the requests of a bake. Each is made to fail, and to be the moment of Ctrl-C.
@@ -108,9 +137,12 @@ func TestAFailureAtAnyStepLeavesNothing(t *testing.T) {
 				if call != step || failed.Add(1) > max(1, believed[step]) {
 					return false
 				}
+
 				refuse(w, http.StatusForbidden, "not you")
+
 				return true
 			}
+
 			artifact, err := bake(t.Context(), t, prepared(t, c, nil))
 			require.ErrorContains(t, err, "not you")
 			require.Nil(t, artifact)
@@ -125,12 +157,15 @@ func TestInterruptionAtAnyStepLeavesNothing(t *testing.T) {
 			c := newCloud(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+
 			c.before = func(_ http.ResponseWriter, _ *http.Request, call string) bool {
 				if call == step {
 					cancel()
 				}
+
 				return false // the request is served: its answer is lost, its work is done
 			}
+
 			artifact, err := bake(ctx, t, prepared(t, c, nil))
 			require.ErrorIs(t, err, builder.ErrInterrupted)
 			require.Nil(t, artifact)
@@ -153,9 +188,12 @@ func TestALostAnswerIsNoSecondThing(t *testing.T) {
 					if done {
 						c.work(r, asked)
 					}
+
 					refuse(w, http.StatusBadGateway, "the answer is lost")
+
 					return true
 				}
+
 				_, err := bake(t.Context(), t, prepared(t, c, nil))
 				require.NoError(t, err)
 				require.Equal(t, oneImage, c.left())
@@ -170,8 +208,10 @@ func TestAnAPIThatStaysDownEndsTheBuild(t *testing.T) {
 		if call == "POST droplets" {
 			refuse(w, http.StatusBadGateway, "down")
 		}
+
 		return call == "POST droplets"
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.ErrorContains(t, err, "create Droplet hornero-build-tiny: POST ")
 	require.ErrorContains(t, err, "502 down")
@@ -184,6 +224,7 @@ func tagOfKey(c *cloud) string {
 	for _, key := range c.thing["keys"] {
 		return key["name"].(string)
 	}
+
 	return ""
 }
 
@@ -203,9 +244,12 @@ func TestCleanupOutlastsAPendingEvent(t *testing.T) {
 		if call != "DELETE droplets/N" || refused.Add(1) > 2 {
 			return false
 		}
+
 		refuse(w, http.StatusUnprocessableEntity, "Droplet already has a pending event.")
+
 		return true
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.NoError(t, err)
 	require.Equal(t, oneImage, c.left())
@@ -217,11 +261,18 @@ func TestADropletThatWillNotShutDownIsPoweredOff(t *testing.T) {
 		if call != "POST droplets/N/actions shutdown" {
 			return false
 		}
+
 		c.mutex.Lock()
 		defer c.mutex.Unlock()
-		reply(w, http.StatusCreated, object{"action": c.add("actions", object{"status": "completed"})})
+
+		reply(w,
+			http.StatusCreated,
+			object{"action": c.add("actions", object{"status": "completed"})},
+		)
+
 		return true
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.NoError(t, err)
 	require.Equal(t, 1, c.count("POST droplets/N/actions power_off"))
@@ -234,11 +285,23 @@ func TestASnapshotThatErrsEndsTheBuildAtOnce(t *testing.T) {
 		if call != "POST droplets/N/actions snapshot" {
 			return false
 		}
+
 		c.mutex.Lock()
 		defer c.mutex.Unlock()
-		reply(w, http.StatusCreated, object{"action": c.add("actions", object{"status": "errored", "type": "snapshot", "resource_type": "droplet", "resource_id": 7})})
+
+		reply(w,
+			http.StatusCreated,
+			object{"action": c.add("actions", object{
+				"status":        "errored",
+				"type":          "snapshot",
+				"resource_type": "droplet",
+				"resource_id":   7,
+			})},
+		)
+
 		return true
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.ErrorIs(t, err, do.ErrErrored)
 	require.ErrorContains(t, err, "ended in an error state: snapshot of droplet 7")
@@ -252,9 +315,12 @@ func TestATagThatDoesNotStickIsNoSuccess(t *testing.T) {
 		if call != "POST tags/TAG/resources" {
 			return false
 		}
+
 		w.WriteHeader(http.StatusNoContent)
+
 		return true
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.ErrorContains(t, err, "the tag was taken but is not there")
 	require.Equal(t, nothing, c.left())
@@ -269,13 +335,16 @@ func TestOnlyDeadBuildsAreSwept(t *testing.T) {
 		other[at] = value
 		return strings.Join(other, "-")
 	}
+
 	// Fields of a tag: "hornero", "build:HOST", process, its start, time, nonce.
 	elsewhere := changed(1, "build:0123456789ab")
+
 	old := func(tag string) string {
 		parts := strings.Split(tag, "-")
 		parts[4] = "1000000000"
 		return strings.Join(parts, "-")
 	}
+
 	want := map[string]bool{ // whether it stays
 		living:                true,  // this very process, earlier
 		changed(2, "4194305"): false, // a process that this host does not have
@@ -284,15 +353,37 @@ func TestOnlyDeadBuildsAreSwept(t *testing.T) {
 		old(elsewhere):        false,
 		"hornero-build:what":  true, // not a form that we know
 	}
+
 	for tag := range want {
-		c.add("droplets", object{"name": "left", "tags": []any{"hornero-build", tag}, "status": "active"})
+		c.add("droplets", object{
+			"name":   "left",
+			"tags":   []any{"hornero-build", tag},
+			"status": "active",
+		})
+
 		c.add("keys", object{"name": tag})
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, object{"force": true}))
 	require.NoError(t, err)
+
 	for tag, stays := range want {
-		require.Equal(t, stays, len(c.list("droplets", tag)) == 1, "Droplet of %s", tag)
-		require.Equal(t, stays, slices.ContainsFunc(c.list("keys", ""), func(o object) bool { return o["name"] == tag }), "key of %s", tag)
+		require.Equal(t,
+			stays,
+			len(c.list("droplets", tag)) == 1,
+			"Droplet of %s",
+			tag,
+		)
+
+		require.Equal(t,
+			stays,
+			slices.ContainsFunc(
+				c.list("keys", ""),
+				func(o object) bool { return o["name"] == tag },
+			),
+			"key of %s",
+			tag,
+		)
 	}
 }
 
@@ -306,11 +397,15 @@ func ownTag(t *testing.T, c *cloud) string {
 			tag = tagOfKey(c)
 			c.mutex.Unlock()
 		}
+
 		return false
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.NoError(t, err)
+
 	c.before = nil
+
 	return tag
 }
 
@@ -327,19 +422,55 @@ func TestAHalfMadeImageOfADeadBuildIsSwept(t *testing.T) {
 		tags  []any
 		stays bool
 	}{
-		{dead, []any{}, false}, {dead, []any{dead, "hornero"}, false}, {"ours", []any{dead, "hornero"}, false},
-		{"ours", []any{dead, digest}, true}, {living, []any{}, true}, {"ours", []any{living}, true}, {"theirs", []any{}, true},
+		{
+			name:  dead,
+			tags:  []any{},
+			stays: false,
+		}, {
+			name:  dead,
+			tags:  []any{dead, "hornero"},
+			stays: false,
+		}, {
+			name:  "ours",
+			tags:  []any{dead, "hornero"},
+			stays: false,
+		},
+		{
+			name:  "ours",
+			tags:  []any{dead, digest},
+			stays: true,
+		}, {
+			name:  living,
+			tags:  []any{},
+			stays: true,
+		}, {
+			name:  "ours",
+			tags:  []any{living},
+			stays: true,
+		}, {
+			name:  "theirs",
+			tags:  []any{},
+			stays: true,
+		},
 	} {
-		stays[c.add("images", object{"name": image.name, "tags": image.tags})["id"].(int)] = image.stays
+		stays[c.add("images", object{
+			"name": image.name,
+			"tags": image.tags,
+		})["id"].(int)] = image.stays
 	}
+
 	c.tags[dead], c.tags[living] = true, true
-	_, err := bake(t.Context(), t, prepared(t, c, nil)) // unchanged since ownTag, and swept all the same
+
+	// unchanged since ownTag, and swept all the same
+	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.NoError(t, err)
 	require.Equal(t, 1, c.count("POST droplets"))
+
 	for id, stays := range stays {
 		_, there := c.thing["images"][id]
 		require.Equal(t, stays, there, "image %d", id)
 	}
+
 	require.NotContains(t, c.tags, dead)
 	require.Contains(t, c.tags, living)
 }

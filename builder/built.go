@@ -2,7 +2,8 @@ package builder
 
 import "encoding/json"
 
-// StateBuilt is the name of an artifact's state that holds a Built as JSON: text crosses Packer's plugin protocol unchanged.
+// StateBuilt is the name of an artifact's state that holds a Built as JSON: text crosses Packer's plugin
+// protocol unchanged.
 const StateBuilt = "hornero.built"
 
 // Built is what post-processors are told of an image.
@@ -21,10 +22,16 @@ type Built struct {
 
 // built is what a recipe tells of its image.
 func (r Recipe) built() Built {
-	told := Built{Role: r.Role, Release: r.Release, Digest: r.Digest, Base: r.Base}
+	told := Built{
+		Role:    r.Role,
+		Release: r.Release,
+		Digest:  r.Digest,
+		Base:    r.Base,
+	}
 	if r.Layer != nil {
 		told.Layer = r.Layer.Digest
 	}
+
 	return told
 }
 
@@ -33,10 +40,12 @@ func (b Built) state(name, record string) any {
 	if name != StateBuilt {
 		return nil
 	}
+
 	b.Record = record
 	text, err := json.Marshal(b)
 	if err != nil {
 		panic(err) // plain strings and numbers
 	}
+
 	return string(text)
 }

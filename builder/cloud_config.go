@@ -28,7 +28,12 @@ type CloudConfig struct {
 
 func (c *CloudConfig) setDefaults() {
 	c.APIURL = cmp.Or(c.APIURL, os.Getenv("DIGITALOCEAN_API_URL"), do.DefaultURL)
-	c.APIToken = cmp.Or(c.APIToken, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN"), os.Getenv("DIGITALOCEAN_TOKEN"))
+
+	c.APIToken = cmp.Or(
+		c.APIToken,
+		os.Getenv("DIGITALOCEAN_ACCESS_TOKEN"),
+		os.Getenv("DIGITALOCEAN_TOKEN"),
+	)
 }
 
 // retries are the API's defaults with what is told instead.
@@ -43,10 +48,13 @@ func (c CloudConfig) retries() do.Retries {
 	if c.HTTPRetryWaitMax != nil {
 		retries.Longest = seconds(*c.HTTPRetryWaitMax)
 	}
+
 	return retries
 }
 
-func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+func seconds(n float64) time.Duration {
+	return time.Duration(n * float64(time.Second))
+}
 
 func (c CloudConfig) client() (*godo.Client, error) {
 	return c.retries().NewClient(c.APIURL, c.APIToken, userAgent)
@@ -54,20 +62,38 @@ func (c CloudConfig) client() (*godo.Client, error) {
 
 func (c CloudConfig) check() []error {
 	var wrong []error
+
 	if _, err := c.client(); errors.Is(err, do.ErrNoToken) {
 		wrong = append(wrong, fmt.Errorf("api_token: %w: %w", ErrConfig, err))
 	} else if err != nil {
 		wrong = append(wrong, fmt.Errorf("api_url: %w: %w", ErrConfig, err))
 	}
+
 	retries := c.retries()
 	if retries.Most < 0 {
-		wrong = append(wrong, fmt.Errorf("http_retry_max: %w: must be 0 or more, got %d", ErrConfig, retries.Most))
+		wrong = append(wrong, fmt.Errorf(
+			"http_retry_max: %w: must be 0 or more, got %d",
+			ErrConfig,
+			retries.Most,
+		))
 	}
+
 	if retries.Shortest < 0 {
-		wrong = append(wrong, fmt.Errorf("http_retry_wait_min: %w: must be 0 seconds or more, got %s", ErrConfig, retries.Shortest))
+		wrong = append(wrong, fmt.Errorf(
+			"http_retry_wait_min: %w: must be 0 seconds or more, got %s",
+			ErrConfig,
+			retries.Shortest,
+		))
 	}
+
 	if retries.Longest < retries.Shortest {
-		wrong = append(wrong, fmt.Errorf("http_retry_wait_max: %w: must be at least http_retry_wait_min, %s, got %s", ErrConfig, retries.Shortest, retries.Longest))
+		wrong = append(wrong, fmt.Errorf(
+			"http_retry_wait_max: %w: must be at least http_retry_wait_min, %s, got %s",
+			ErrConfig,
+			retries.Shortest,
+			retries.Longest,
+		))
 	}
+
 	return wrong
 }

@@ -39,12 +39,21 @@ type cloud struct {
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	c := &cloud{nextID: 100, tags: map[string]bool{}, thing: map[string]map[int]object{}, sshPort: serveSSH(t)}
+
+	c := &cloud{
+		nextID:  100,
+		tags:    map[string]bool{},
+		thing:   map[string]map[int]object{},
+		sshPort: serveSSH(t),
+	}
+
 	for _, kind := range []string{"droplets", "images", "keys", "actions"} {
 		c.thing[kind] = map[int]object{}
 	}
+
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(c.Close)
+
 	return c
 }
 
@@ -55,20 +64,25 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil {
 		_ = json.NewDecoder(r.Body).Decode(&body)
 	}
+
 	if kind, ok := body["type"].(string); ok {
 		call += " " + kind
 	}
+
 	c.mutex.Lock()
 	c.calls = append(c.calls, call)
 	c.asked = body
 	before := c.before
 	c.mutex.Unlock()
+
 	r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
 	if before != nil && before(w, r, call) {
 		return
 	}
+
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	c.serve(w, r, call, parts, body)
 }
 
@@ -78,7 +92,14 @@ type bodyKey struct{}
 func (c *cloud) work(r *http.Request, call string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.serve(httptest.NewRecorder(), r, call, strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/"), r.Context().Value(bodyKey{}).(object))
+
+	c.serve(
+		httptest.NewRecorder(),
+		r,
+		call,
+		strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/"),
+		r.Context().Value(bodyKey{}).(object),
+	)
 }
 
 // shape writes a path with numbers as N and tags as TAG.
@@ -89,9 +110,11 @@ func shape(parts []string) string {
 			parts[i] = "N"
 		}
 	}
+
 	if parts[0] == "tags" && len(parts) > 1 {
 		parts[1] = "TAG"
 	}
+
 	return strings.Join(parts, "/")
 }
 
@@ -102,13 +125,18 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 			id = n
 		}
 	}
+
 	switch call {
 	case "GET droplets", "GET images":
 		all := c.list(parts[0], r.URL.Query().Get("tag_name"))
 		if r.URL.Query().Get("type") == "distribution" {
-			all = slices.DeleteFunc(all, func(o object) bool { return o["type"] != "base" })
+			all = slices.DeleteFunc(all, func(o object) bool {
+				return o["type"] != "base"
+			})
 		}
+
 		reply(w, 200, object{parts[0]: all})
+
 	case "GET account/keys":
 		reply(w, 200, object{"ssh_keys": c.list("keys", "")})
 	case "POST account/keys":
@@ -121,30 +149,74 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 		c.show(w, "droplets", "droplet", id)
 	case "DELETE droplets/N":
 		c.remove(w, "droplets", id)
+
 	case "POST droplets/N/actions shutdown", "POST droplets/N/actions power_off":
 		c.thing["droplets"][id]["status"] = "off"
-		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "shutdown"})})
+
+		reply(w,
+			201,
+			object{"action": c.add("actions", object{"status": "completed", "type": "shutdown"})},
+		)
+
 	case "POST droplets/N/actions snapshot":
-		c.add("images", object{"name": body["name"], "status": "available", "regions": []string{"nyc3"}, "droplet": id, "tags": []any{},
-			"created_at": time.Now().UTC().Format(time.RFC3339)})
-		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "snapshot", "resource_id": id})})
+		c.add("images", object{
+			"name":       body["name"],
+			"status":     "available",
+			"regions":    []string{"nyc3"},
+			"droplet":    id,
+			"tags":       []any{},
+			"created_at": time.Now().UTC().Format(time.RFC3339),
+		})
+
+		reply(w,
+			201,
+			object{"action": c.add("actions", object{
+				"status":      "completed",
+				"type":        "snapshot",
+				"resource_id": id,
+			})},
+		)
+
 	case "GET droplets/N/snapshots":
-		all := slices.DeleteFunc(c.list("images", ""), func(o object) bool { return o["droplet"] != id })
+		all := slices.DeleteFunc(
+			c.list("images", ""),
+			func(o object) bool { return o["droplet"] != id },
+		)
 		reply(w, 200, object{"snapshots": all})
+
 	case "GET actions/N":
 		c.show(w, "actions", "action", id)
+
 	case "GET droplets/N/actions":
-		all := slices.DeleteFunc(c.list("actions", ""), func(o object) bool { return o["resource_id"] != id })
+		all := slices.DeleteFunc(
+			c.list("actions", ""),
+			func(o object) bool { return o["resource_id"] != id },
+		)
 		reply(w, 200, object{"actions": all})
+
 	case "PUT images/N":
 		c.thing["images"][id]["name"] = body["name"]
 		c.show(w, "images", "image", id)
+
 	case "POST images/N/actions transfer":
 		image := c.thing["images"][id]
 		image["regions"] = append(image["regions"].([]string), body["region"].(string))
-		reply(w, 201, object{"action": c.add("actions", object{"status": "completed", "type": "transfer"})})
+
+		reply(w,
+			201,
+			object{"action": c.add("actions", object{"status": "completed", "type": "transfer"})},
+		)
+
 	case "GET regions":
-		reply(w, 200, object{"regions": []object{{"slug": "nyc3"}, {"slug": "ams3"}, {"slug": "fra1"}}})
+		reply(w,
+			200,
+			object{"regions": []object{
+				{"slug": "nyc3"},
+				{"slug": "ams3"},
+				{"slug": "fra1"},
+			}},
+		)
+
 	case "GET images/N":
 		c.show(w, "images", "image", id)
 	case "DELETE images/N":
@@ -152,29 +224,47 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 	case "POST tags":
 		c.tags[body["name"].(string)] = true
 		reply(w, 201, object{"tag": body})
+
 	case "GET tags":
 		all := []object{}
 		for tag := range c.tags {
 			all = append(all, object{"name": tag})
 		}
+
 		reply(w, 200, object{"tags": all})
+
 	case "DELETE tags/TAG":
 		delete(c.tags, parts[1])
+
 		for _, image := range c.thing["images"] {
 			bears, _ := image["tags"].([]any)
-			image["tags"] = slices.DeleteFunc(bears, func(tag any) bool { return tag == parts[1] })
+			image["tags"] = slices.DeleteFunc(bears, func(tag any) bool {
+				return tag == parts[1]
+			})
 		}
+
 		w.WriteHeader(204)
+
 	case "DELETE tags/TAG/resources":
 		resource := body["resources"].([]any)[0].(object)
 		image, _ := strconv.Atoi(resource["resource_id"].(string))
-		c.thing["images"][image]["tags"] = slices.DeleteFunc(c.thing["images"][image]["tags"].([]any), func(tag any) bool { return tag == parts[1] })
+		c.thing["images"][image]["tags"] = slices.DeleteFunc(
+			c.thing["images"][image]["tags"].([]any),
+			func(tag any) bool { return tag == parts[1] },
+		)
+
 		w.WriteHeader(204)
+
 	case "POST tags/TAG/resources":
 		resource := body["resources"].([]any)[0].(object)
 		image, _ := strconv.Atoi(resource["resource_id"].(string))
-		c.thing["images"][image]["tags"] = append(c.thing["images"][image]["tags"].([]any), parts[1])
+		c.thing["images"][image]["tags"] = append(
+			c.thing["images"][image]["tags"].([]any),
+			parts[1],
+		)
+
 		w.WriteHeader(204)
+
 	default:
 		refuse(w, 404, "no such path: "+call)
 	}
@@ -183,12 +273,19 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 // create makes a Droplet at the address of the SSH server.
 func (c *cloud) create(body object) object {
 	c.started = append(c.started, body)
+
 	for _, tag := range body["tags"].([]any) {
 		c.tags[tag.(string)] = true
 	}
+
 	return c.add("droplets", object{
-		"name": body["name"], "tags": body["tags"], "status": "active",
-		"networks": object{"v4": []object{{"type": "public", "ip_address": "127.0.0.1"}, {"type": "private", "ip_address": "127.0.0.2"}}},
+		"name":   body["name"],
+		"tags":   body["tags"],
+		"status": "active",
+		"networks": object{"v4": []object{
+			{"type": "public", "ip_address": "127.0.0.1"},
+			{"type": "private", "ip_address": "127.0.0.2"},
+		}},
 	})
 }
 
@@ -196,6 +293,7 @@ func (c *cloud) add(kind string, o object) object {
 	c.nextID++
 	o["id"] = c.nextID
 	c.thing[kind][c.nextID] = o
+
 	return o
 }
 
@@ -207,6 +305,7 @@ func (c *cloud) list(kind, tag string) []object {
 			all = append(all, o)
 		}
 	}
+
 	return all
 }
 
@@ -216,6 +315,7 @@ func (c *cloud) show(w http.ResponseWriter, kind, name string, id int) {
 		refuse(w, 404, "not there")
 		return
 	}
+
 	reply(w, 200, object{name: o})
 }
 
@@ -224,6 +324,7 @@ func (c *cloud) remove(w http.ResponseWriter, kind string, id int) {
 		refuse(w, 404, "not there")
 		return
 	}
+
 	delete(c.thing[kind], id)
 	w.WriteHeader(204)
 }
@@ -232,24 +333,35 @@ func (c *cloud) remove(w http.ResponseWriter, kind string, id int) {
 func (c *cloud) left() map[string]int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	left := map[string]int{"droplets": len(c.thing["droplets"]), "images": len(c.thing["images"]), "keys": len(c.thing["keys"]), "tags of builds": 0}
+
+	left := map[string]int{
+		"droplets":       len(c.thing["droplets"]),
+		"images":         len(c.thing["images"]),
+		"keys":           len(c.thing["keys"]),
+		"tags of builds": 0,
+	}
+
 	for tag := range c.tags {
 		if strings.HasPrefix(tag, "hornero-build:") {
 			left["tags of builds"]++
 		}
 	}
+
 	return left
 }
 
 func (c *cloud) count(call string) int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	n := 0
+
 	for _, made := range c.calls {
 		if made == call {
 			n++
 		}
 	}
+
 	return n
 }
 
@@ -268,32 +380,43 @@ func serveSSH(t *testing.T) int {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
+
 	signer, err := ssh.NewSignerFromKey(private)
 	require.NoError(t, err)
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
+
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		return nil, nil
+	}}
 	config.AddHostKey(signer)
+
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
+
 	go func() {
 		for {
 			connection, err := listener.Accept()
 			if err != nil {
 				return
 			}
+
 			go serveConnection(connection, config)
 		}
 	}()
+
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func serveConnection(connection net.Conn, config *ssh.ServerConfig) {
 	defer connection.Close()
+
 	_, channels, requests, err := ssh.NewServerConn(connection, config)
 	if err != nil {
 		return
 	}
+
 	go ssh.DiscardRequests(requests)
+
 	for channel := range channels {
 		_ = channel.Reject(ssh.Prohibited, "nothing runs here")
 	}
@@ -302,15 +425,31 @@ func serveConnection(connection net.Conn, config *ssh.ServerConfig) {
 // options is a configuration that bakes quickly in the cloud.
 func (c *cloud) options(t *testing.T, more object) object {
 	t.Helper()
+
 	options := object{
-		"api_url": c.URL, "api_token": "token", "role": "tiny", "roles_dir": writeRoles(t), "bootstrap_binary": writeProgram(t, nil), "records_dir": t.TempDir(),
-		"ssh_port": c.sshPort, "ssh_timeout": "10s", "poll_interval": time.Millisecond, "packer_build_name": "tiny",
-		"state_timeout": 5 * time.Second, "shutdown_timeout": 200 * time.Millisecond, "snapshot_timeout": 5 * time.Second, "cleanup_timeout": 5 * time.Second,
+		"api_url":           c.URL,
+		"api_token":         "token",
+		"role":              "tiny",
+		"roles_dir":         writeRoles(t),
+		"bootstrap_binary":  writeProgram(t, nil),
+		"records_dir":       t.TempDir(),
+		"ssh_port":          c.sshPort,
+		"ssh_timeout":       "10s",
+		"poll_interval":     time.Millisecond,
+		"packer_build_name": "tiny",
+		"state_timeout":     5 * time.Second,
+		"shutdown_timeout":  200 * time.Millisecond,
+		"snapshot_timeout":  5 * time.Second,
+		"cleanup_timeout":   5 * time.Second,
 	}
+
 	for name, value := range more {
 		options[name] = value
 	}
+
 	return options
 }
 
-func (c *cloud) String() string { return fmt.Sprint(c.left()) }
+func (c *cloud) String() string {
+	return fmt.Sprint(c.left())
+}

@@ -99,35 +99,49 @@ type Config struct {
 
 // Prepare reads and checks the configuration. Every wrong option is an error of its own that names it.
 func (c *Config) Prepare(raws ...any) (warnings []string, err error) {
-	options := &config.DecodeOpts{PluginType: BuilderID, Interpolate: true, InterpolateContext: &c.ctx}
+	options := &config.DecodeOpts{
+		PluginType:         BuilderID,
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+	}
+
 	var wrong []error
+
 	if err := config.Decode(c, options, raws...); err != nil {
 		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
 	}
+
 	if c.PackerBuildName == "" && len(wrong) > 0 {
 		return nil, errors.Join(wrong...) // nothing was read that could be checked
 	}
+
 	c.setDefaults()
+
 	wrong = slices.Concat(wrong, c.Comm.Prepare(&c.ctx), c.check())
 	load := c.RecipeConfig.Load
 	if !c.ImageFilter.isEmpty() {
 		load = c.RecipeConfig.loadLater // the filter tells the base when the build runs
 	}
+
 	recipe, err := load()
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
+
 	c.recipe = recipe
 	c.setNames()
+
 	return nil, nil
 }
 
 func (c *Config) setDefaults() {
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
 	c.CloudConfig.setDefaults()
+
 	c.Region = cmp.Or(c.Region, DefaultRegion)
 	c.Size = cmp.Or(c.Size, DefaultSize)
 	c.StateTimeout = cmp.Or(c.StateTimeout, DefaultStateTimeout)

@@ -65,7 +65,9 @@ type DatasourceOutput struct {
 type Datasource struct{ config DatasourceConfig }
 
 // ConfigSpec tells Packer the options.
-func (d *Datasource) ConfigSpec() hcldec.ObjectSpec { return d.config.FlatMapstructure().HCL2Spec() }
+func (d *Datasource) ConfigSpec() hcldec.ObjectSpec {
+	return d.config.FlatMapstructure().HCL2Spec()
+}
 
 // OutputSpec tells Packer what comes out.
 func (d *Datasource) OutputSpec() hcldec.ObjectSpec {
@@ -79,24 +81,43 @@ var digestForm = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
 func (d *Datasource) Configure(raws ...any) error {
 	c := &d.config
 	var wrong []error
+
 	if err := config.Decode(c, &config.DecodeOpts{PluginType: DatasourceID}, raws...); err != nil {
 		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
 	}
+
 	c.CloudConfig.setDefaults()
+
 	if c.Release == "" {
 		c.Release = DefaultRelease
 	}
+
 	wrong = append(wrong, c.CloudConfig.check()...)
 	if c.Role == "" {
-		wrong = append(wrong, fmt.Errorf("role: %w: must name the role that the image is of", ErrConfig))
+		wrong = append(wrong, fmt.Errorf(
+			"role: %w: must name the role that the image is of",
+			ErrConfig,
+		))
 	}
+
 	if c.Digest != "" && !digestForm.MatchString(c.Digest) {
-		wrong = append(wrong, fmt.Errorf("digest: %w: must be 12 to 64 hexadecimal digits, got %q", ErrConfig, c.Digest))
+		wrong = append(wrong, fmt.Errorf(
+			"digest: %w: must be 12 to 64 hexadecimal digits, got %q",
+			ErrConfig,
+			c.Digest,
+		))
 	}
+
 	if c.Region != "" && !slugForm.MatchString(c.Region) {
-		wrong = append(wrong, fmt.Errorf("region: %w: must be a slug, as in \"nyc3\", got %q", ErrConfig, c.Region))
+		wrong = append(wrong, fmt.Errorf(
+			"region: %w: must be a slug, as in \"nyc3\", got %q",
+			ErrConfig,
+			c.Region,
+		))
 	}
+
 	packersdk.LogSecretFilter.Set(c.APIToken)
+
 	return errors.Join(wrong...)
 }
 
@@ -107,16 +128,24 @@ func (d *Datasource) Execute() (cty.Value, error) {
 	if err != nil {
 		return cty.NullVal(hcldec.ImpliedType(spec)), err
 	}
+
 	images, err := shelf.List(context.Background(), client)
 	if err != nil {
 		return cty.NullVal(hcldec.ImpliedType(spec)), do.Explained(err)
 	}
+
 	image, err := d.config.pick(images)
 	if err != nil {
 		return cty.NullVal(hcldec.ImpliedType(spec)), err
 	}
+
 	return hcl2helper.HCL2ValueFromConfig(DatasourceOutput{
-		ID: image.ID, Name: image.Name, Digest: image.Digest, Role: image.Role, Release: image.Release, Regions: image.Regions,
+		ID:      image.ID,
+		Name:    image.Name,
+		Digest:  image.Digest,
+		Role:    image.Role,
+		Release: image.Release,
+		Regions: image.Regions,
 		Created: image.Created.UTC().Format(time.RFC3339),
 	}, spec), nil
 }
@@ -124,13 +153,22 @@ func (d *Datasource) Execute() (cty.Value, error) {
 // pick returns the newest image that is as told.
 func (c *DatasourceConfig) pick(images []shelf.Image) (shelf.Image, error) {
 	images = slices.DeleteFunc(images, func(image shelf.Image) bool {
-		return image.Role != c.Role || image.Release != c.Release || c.Region != "" && !slices.Contains(image.Regions, c.Region) ||
-			!strings.HasPrefix(image.Digest, c.Digest[:min(len(c.Digest), len(image.Digest))])
+		return image.Role != c.Role || image.Release != c.Release || c.Region != "" &&
+			!slices.Contains(image.Regions, c.Region) ||
+			!strings.HasPrefix(image.Digest, c.Digest[:min(
+				len(c.Digest),
+				len(image.Digest),
+			)])
 	})
 	if len(images) == 0 {
-		return shelf.Image{}, fmt.Errorf("%w: none of role %s and release %s%s%s: bake it, or look at what there is with `hornero images list`",
-			ErrNoImage, c.Role, c.Release, withValue(" with digest ", c.Digest), withValue(" in ", c.Region))
+		return shelf.Image{}, fmt.Errorf("%w: none of role %s and release %s%s%s: bake it, or look at what "+
+			"there is with `hornero images list`",
+			ErrNoImage, c.Role, c.Release, withValue(
+				" with digest ",
+				c.Digest,
+			), withValue(" in ", c.Region))
 	}
+
 	return slices.MaxFunc(images, func(a, b shelf.Image) int { return a.ID - b.ID }), nil
 }
 
@@ -138,5 +176,6 @@ func withValue(text, value string) string {
 	if value == "" {
 		return ""
 	}
+
 	return text + value
 }

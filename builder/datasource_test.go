@@ -12,8 +12,18 @@ import (
 
 // baked adds a published image of a role and returns its id.
 func baked(c *cloud, role, release, digest string, regions ...string) int {
-	return c.add("images", object{"name": role + " " + digest, "created_at": "2026-01-02T03:04:05Z", "regions": regions, "status": "available",
-		"tags": []any{"hornero", "hornero:role:" + role, "hornero:release:" + release, "hornero:digest:" + digest}})["id"].(int)
+	return c.add("images", object{
+		"name":       role + " " + digest,
+		"created_at": "2026-01-02T03:04:05Z",
+		"regions":    regions,
+		"status":     "available",
+		"tags": []any{
+			"hornero",
+			"hornero:role:" + role,
+			"hornero:release:" + release,
+			"hornero:digest:" + digest,
+		},
+	})["id"].(int)
 }
 
 const (
@@ -27,35 +37,70 @@ func TestAnImageIsLookedUp(t *testing.T) {
 	newest := baked(c, "web", "debian-13", newDigest, "nyc3")
 	twelve := baked(c, "web", "debian-12", newDigest, "nyc3")
 	baked(c, "db", "debian-13", "aa"+newDigest[2:], "nyc3")
+
 	for name, test := range map[string]struct {
 		more object
 		want int
 		err  string
 	}{
-		"newest":          {more: object{}, want: newest},
-		"in a region":     {more: object{"region": "ams3"}, want: first},
-		"by digest":       {more: object{"digest": oldDigest}, want: first},
-		"by its head":     {more: object{"digest": oldDigest[:12]}, want: first},
-		"by more digits":  {more: object{"digest": oldDigest + oldDigest}, want: first},
-		"another release": {more: object{"release": "debian-12"}, want: twelve},
-		"none": {more: object{"region": "ams3", "digest": newDigest},
-			err: "no such image: none of role web and release debian-13 with digest " + newDigest + " in ams3: bake it, or look at what there is with `hornero images list`"},
+		"newest": {more: object{}, want: newest},
+		"in a region": {
+			more: object{"region": "ams3"},
+			want: first,
+		},
+		"by digest": {
+			more: object{"digest": oldDigest},
+			want: first,
+		},
+		"by its head": {
+			more: object{"digest": oldDigest[:12]},
+			want: first,
+		},
+		"by more digits": {
+			more: object{"digest": oldDigest + oldDigest},
+			want: first,
+		},
+		"another release": {
+			more: object{"release": "debian-12"},
+			want: twelve,
+		},
+		"none": {
+			more: object{"region": "ams3", "digest": newDigest},
+			err: "no such image: none of role web and release debian-13 with digest " + newDigest +
+				" in ams3: bake it, or look at what there is with `hornero images list`",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := new(builder.Datasource)
-			require.NoError(t, d.Configure(object{"api_url": c.URL, "api_token": "token", "role": "web"}, test.more))
+			require.NoError(t, d.Configure(
+				object{
+					"api_url":   c.URL,
+					"api_token": "token",
+					"role":      "web",
+				},
+				test.more,
+			))
+
 			value, err := d.Execute()
 			if test.err != "" {
 				require.EqualError(t, err, test.err)
 				return
 			}
+
 			require.NoError(t, err)
-			require.True(t, value.GetAttr("id").RawEquals(cty.NumberIntVal(int64(test.want))), value.GetAttr("id").GoString())
+
+			require.True(t,
+				value.GetAttr("id").RawEquals(cty.NumberIntVal(int64(test.want))),
+				value.GetAttr("id").GoString(),
+			)
+
 			require.Equal(t, "web", value.GetAttr("role").AsString())
 			require.Equal(t, "2026-01-02T03:04:05Z", value.GetAttr("created").AsString())
 			require.NotZero(t, value.GetAttr("regions").LengthInt())
 			require.Len(t, value.GetAttr("digest").AsString(), 32)
-			require.NotEmpty(t, value.GetAttr("name").AsString()+value.GetAttr("release").AsString())
+			require.NotEmpty(t,
+				value.GetAttr("name").AsString()+value.GetAttr("release").AsString(),
+			)
 		})
 	}
 }
@@ -63,8 +108,18 @@ func TestAnImageIsLookedUp(t *testing.T) {
 func TestTheDataSourceNamesEachWrongOption(t *testing.T) {
 	t.Setenv("DIGITALOCEAN_ACCESS_TOKEN", "")
 	t.Setenv("DIGITALOCEAN_TOKEN", "")
-	err := new(builder.Datasource).Configure(object{"digest": "0123", "region": "New York", "http_retry_max": -1, "rolle": "web"})
-	for _, told := range []string{"rolle", "role: ", "digest: wrong configuration: must be 12 to 64 hexadecimal digits", "region: ", "http_retry_max: ", "set DIGITALOCEAN_ACCESS_TOKEN"} {
+
+	err := new(builder.Datasource).Configure(object{
+		"digest":         "0123",
+		"region":         "New York",
+		"http_retry_max": -1,
+		"rolle":          "web",
+	})
+
+	for _, told := range []string{
+		"rolle", "role: ", "digest: wrong configuration: must be 12 to 64 hexadecimal digits",
+		"region: ", "http_retry_max: ", "set DIGITALOCEAN_ACCESS_TOKEN",
+	} {
 		require.ErrorContains(t, err, told)
 	}
 }
@@ -75,8 +130,14 @@ func TestTheDataSourceExplainsARefusedToken(t *testing.T) {
 		refuse(w, http.StatusUnauthorized, "no")
 		return true
 	}
+
 	d := new(builder.Datasource)
-	require.NoError(t, d.Configure(object{"api_url": c.URL, "api_token": "token", "role": "web"}))
+	require.NoError(t, d.Configure(object{
+		"api_url":   c.URL,
+		"api_token": "token",
+		"role":      "web",
+	}))
+
 	_, err := d.Execute()
 	require.ErrorContains(t, err, "set DIGITALOCEAN_ACCESS_TOKEN")
 }

@@ -24,33 +24,67 @@ func optionsOf(of reflect.Type) map[string]bool {
 			for inner := range optionsOf(of.Field(i).Type) {
 				options[inner] = true
 			}
+
 		case name != "":
 			options[name] = true
 		}
 	}
+
 	return options
 }
 
-// Options that are in the specs and in none of the structs' own: a generator that was not run would leave the two apart.
+// Options that are in the specs and in none of the structs' own: a generator that was not run would leave the
+// two apart.
 func TestTheSpecsAreOfTheStructs(t *testing.T) {
 	for _, component := range []struct {
 		options any
 		spec    hcldec.ObjectSpec
 	}{
-		{builder.Config{}, new(builder.Builder).ConfigSpec()},
-		{builder.RootfsConfig{}, new(builder.RootfsBuilder).ConfigSpec()},
-		{builder.ProvisionerConfig{}, new(builder.Provisioner).ConfigSpec()},
-		{builder.DatasourceConfig{}, new(builder.Datasource).ConfigSpec()},
-		{builder.DatasourceOutput{}, new(builder.Datasource).OutputSpec()},
-		{builder.ManifestConfig{}, new(builder.ManifestPostProcessor).ConfigSpec()},
-		{builder.PruneConfig{}, new(builder.PrunePostProcessor).ConfigSpec()},
-		{builder.ImageFilter{}, new(builder.ImageFilter).FlatMapstructure().HCL2Spec()},
+		{
+			options: builder.Config{},
+			spec:    new(builder.Builder).ConfigSpec(),
+		},
+		{
+			options: builder.RootfsConfig{},
+			spec:    new(builder.RootfsBuilder).ConfigSpec(),
+		},
+		{
+			options: builder.ProvisionerConfig{},
+			spec:    new(builder.Provisioner).ConfigSpec(),
+		},
+		{
+			options: builder.DatasourceConfig{},
+			spec:    new(builder.Datasource).ConfigSpec(),
+		},
+		{
+			options: builder.DatasourceOutput{},
+			spec:    new(builder.Datasource).OutputSpec(),
+		},
+		{
+			options: builder.ManifestConfig{},
+			spec:    new(builder.ManifestPostProcessor).ConfigSpec(),
+		},
+		{
+			options: builder.PruneConfig{},
+			spec:    new(builder.PrunePostProcessor).ConfigSpec(),
+		},
+		{
+			options: builder.ImageFilter{},
+			spec:    new(builder.ImageFilter).FlatMapstructure().HCL2Spec(),
+		},
 	} {
 		options := optionsOf(reflect.TypeOf(component.options))
 		require.NotEmpty(t, options)
+
 		for name := range options {
-			require.Contains(t, component.spec, name, "%T: run go generate ./builder", component.options)
+			require.Contains(t,
+				component.spec,
+				name,
+				"%T: run go generate ./builder",
+				component.options,
+			)
 		}
+
 		for name := range component.spec {
 			require.Contains(t, options, name, "%T: run go generate ./builder", component.options)
 		}
@@ -60,26 +94,47 @@ func TestTheSpecsAreOfTheStructs(t *testing.T) {
 func TestThePageNamesEveryOption(t *testing.T) {
 	text, err := os.ReadFile("../docs/packer.md")
 	require.NoError(t, err)
+
 	page := string(text)
 	theirs := optionsOf(reflect.TypeOf(communicator.Config{}))
 	sections := map[string]string{}
+
 	for _, section := range strings.Split(page, "\n## ")[1:] {
 		title, body, _ := strings.Cut(section, "\n")
 		sections[title] = body
 	}
+
 	shared := sections["What every component knows of the API"]
 	made := sections["What an image is made of"]
 	for _, component := range []struct {
 		spec  hcldec.ObjectSpec
 		where string
 	}{
-		{new(builder.Builder).ConfigSpec(), made + shared + sections["Builder `hornero-droplet`"]},
-		{new(builder.ImageFilter).FlatMapstructure().HCL2Spec(), sections["Builder `hornero-droplet`"]},
+		{
+			spec:  new(builder.Builder).ConfigSpec(),
+			where: made + shared + sections["Builder `hornero-droplet`"],
+		},
+		{
+			spec:  new(builder.ImageFilter).FlatMapstructure().HCL2Spec(),
+			where: sections["Builder `hornero-droplet`"],
+		},
 		{new(builder.Provisioner).ConfigSpec(), made},
-		{new(builder.Datasource).ConfigSpec(), shared + sections["Data source `hornero-image`"]},
-		{new(builder.Datasource).OutputSpec(), sections["Data source `hornero-image`"]},
-		{new(builder.ManifestPostProcessor).ConfigSpec(), sections["Post-processor `hornero-manifest`"]},
-		{new(builder.PrunePostProcessor).ConfigSpec(), shared + sections["Post-processor `hornero-prune`"]},
+		{
+			spec:  new(builder.Datasource).ConfigSpec(),
+			where: shared + sections["Data source `hornero-image`"],
+		},
+		{
+			spec:  new(builder.Datasource).OutputSpec(),
+			where: sections["Data source `hornero-image`"],
+		},
+		{
+			spec:  new(builder.ManifestPostProcessor).ConfigSpec(),
+			where: sections["Post-processor `hornero-manifest`"],
+		},
+		{
+			spec:  new(builder.PrunePostProcessor).ConfigSpec(),
+			where: shared + sections["Post-processor `hornero-prune`"],
+		},
 	} {
 		for option := range component.spec {
 			if !theirs[option] && !strings.HasPrefix(option, "packer_") {
@@ -92,8 +147,10 @@ func TestThePageNamesEveryOption(t *testing.T) {
 func TestThePageOfRootfsNamesEveryOption(t *testing.T) {
 	text, err := os.ReadFile("../docs/rootfs.md")
 	require.NoError(t, err)
+
 	_, options, _ := strings.Cut(string(text), "\n| option | is |\n")
 	table, _, _ := strings.Cut(options, "\n\n")
+
 	for option := range new(builder.RootfsBuilder).ConfigSpec() {
 		if !strings.HasPrefix(option, "packer_") {
 			require.Contains(t, table, "`"+option+"`")
@@ -106,20 +163,31 @@ func TestThePagesTemplatesAreFormatted(t *testing.T) {
 	text, err := os.ReadFile("../docs/packer.md")
 	require.NoError(t, err)
 	var blocks []string
+
 	for _, block := range strings.Split(string(text), "\n\n    ") {
 		block, _, _ = strings.Cut("    "+block, "\n\n#")
 		var lines []string
+
 		for line := range strings.Lines(block) {
 			if inside, ok := strings.CutPrefix(line, "    "); ok {
 				lines = append(lines, inside)
 			}
 		}
-		if code := strings.Join(lines, ""); strings.HasPrefix(code, "source ") || strings.HasPrefix(code, "data ") || strings.HasPrefix(code, "build ") {
+
+		if code := strings.Join(lines, ""); strings.HasPrefix(code, "source ") ||
+			strings.HasPrefix(code, "data ") ||
+			strings.HasPrefix(code, "build ") {
 			blocks = append(blocks, strings.TrimRight(code, "\n")+"\n")
 		}
 	}
+
 	require.Len(t, blocks, 3)
+
 	for _, block := range blocks {
-		require.Equal(t, string(hclwrite.Format([]byte(block))), block, "packer fmt would change it")
+		require.Equal(t,
+			string(hclwrite.Format([]byte(block))),
+			block,
+			"packer fmt would change it",
+		)
 	}
 }

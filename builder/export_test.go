@@ -12,9 +12,13 @@ import (
 func (b *RootfsBuilder) Import(ctx context.Context, ui packersdk.Ui, disk string) (packersdk.Artifact, error) {
 	state := new(multistep.BasicStateBag)
 	state.Put("disk", disk)
-	artifact, err := b.run(ctx, ui, state, func(build *rootBuild) []multistep.Step { return build.importSteps() })
+
+	artifact, err := b.run(ctx, ui, state, func(build *rootBuild) []multistep.Step {
+		return build.importSteps()
+	})
 	if err != nil {
 		return nil, err
 	}
+
 	return artifact, nil
 }

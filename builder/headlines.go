@@ -11,8 +11,8 @@ import (
 // tailLines is how much of a failed command's output its error carries: apt's last words and what led to them.
 const tailLines = 40
 
-// headlines is the output of a command on the Droplet: lines that start with "== " are shown as they come, the last of
-// the others are kept for the error.
+// headlines is the output of a command on the Droplet: lines that start with "== " are shown as they come, the
+// last of the others are kept for the error.
 type headlines struct {
 	ui     packersdk.Ui
 	mutex  sync.Mutex // standard output and standard error come from two goroutines
@@ -23,12 +23,15 @@ type headlines struct {
 func (h *headlines) Write(data []byte) (int, error) {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
+
 	h.rest = append(h.rest, data...)
+
 	for {
 		line, rest, whole := bytes.Cut(h.rest, []byte("\n"))
 		if !whole {
 			return len(data), nil
 		}
+
 		h.rest = rest
 		h.take(strings.TrimRight(string(line), "\r \t"))
 	}
@@ -39,6 +42,7 @@ func (h *headlines) take(line string) {
 		h.ui.Say(headline)
 		return
 	}
+
 	h.recent = append(h.recent, line)
 	if len(h.recent) > tailLines {
 		h.recent = h.recent[1:]

@@ -38,21 +38,37 @@ func (f ImageFilter) isEmpty() bool {
 // check tells what is wrong with a filter that is there.
 func (f ImageFilter) check() []error {
 	var wrong []error
+
 	if f.isEmpty() {
 		return nil
 	}
+
 	if f.Name == "" && f.NameRegex == "" && len(f.Tags) == 0 {
-		wrong = append(wrong, fmt.Errorf("image_filter: %w: must have a name, a name_regex or tags", ErrConfig))
+		wrong = append(wrong, fmt.Errorf(
+			"image_filter: %w: must have a name, a name_regex or tags",
+			ErrConfig,
+		))
 	}
+
 	if f.Name != "" && f.NameRegex != "" {
-		wrong = append(wrong, fmt.Errorf("image_filter.name_regex: %w: must not stand beside name", ErrConfig))
+		wrong = append(wrong, fmt.Errorf(
+			"image_filter.name_regex: %w: must not stand beside name",
+			ErrConfig,
+		))
 	}
+
 	if _, err := regexp.Compile(f.NameRegex); err != nil {
 		wrong = append(wrong, fmt.Errorf("image_filter.name_regex: %w: %w", ErrConfig, err))
 	}
+
 	if !slices.Contains([]string{"", "user", "distribution", "application"}, f.Type) {
-		wrong = append(wrong, fmt.Errorf("image_filter.type: %w: must be \"user\", \"distribution\", \"application\" or left out, got %q", ErrConfig, f.Type))
+		wrong = append(wrong, fmt.Errorf(
+			"image_filter.type: %w: must be \"user\", \"distribution\", \"application\" or left out, got %q",
+			ErrConfig,
+			f.Type,
+		))
 	}
+
 	return append(wrong, checkTags("image_filter.tags", f.Tags)...)
 }
 
@@ -62,16 +78,35 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 	if err != nil {
 		return godo.Image{}, err
 	}
-	images = slices.DeleteFunc(images, func(image godo.Image) bool { return !f.matches(image, region) })
-	slices.SortFunc(images, func(a, b godo.Image) int {
-		return cmp.Or(strings.Compare(b.Created, a.Created), cmp.Compare(b.ID, a.ID))
+
+	images = slices.DeleteFunc(images, func(image godo.Image) bool {
+		return !f.matches(image, region)
 	})
+	slices.SortFunc(images, func(a, b godo.Image) int {
+		return cmp.Or(
+			strings.Compare(b.Created, a.Created),
+			cmp.Compare(b.ID, a.ID),
+		)
+	})
+
 	switch {
 	case len(images) == 0:
-		return godo.Image{}, fmt.Errorf("image_filter: %w: no image in %s is like that", ErrFilter, region)
+		return godo.Image{}, fmt.Errorf(
+			"image_filter: %w: no image in %s is like that",
+			ErrFilter,
+			region,
+		)
+
 	case len(images) > 1 && !f.MostRecent:
-		return godo.Image{}, fmt.Errorf("image_filter: %w: %d in %s are like that (%s): say more, or most_recent = true", ErrFilter, len(images), region, some(images))
+		return godo.Image{}, fmt.Errorf(
+			"image_filter: %w: %d in %s are like that (%s): say more, or most_recent = true",
+			ErrFilter,
+			len(images),
+			region,
+			some(images),
+		)
 	}
+
 	return images[0], nil
 }
 
@@ -79,18 +114,23 @@ func (f ImageFilter) matches(image godo.Image, region string) bool {
 	like, err := regexp.Compile(f.NameRegex)
 	return err == nil && like.MatchString(image.Name) && (f.Name == "" || f.Name == image.Name) &&
 		image.Status == imageAvailable && slices.Contains(image.Regions, region) &&
-		!slices.ContainsFunc(f.Tags, func(tag string) bool { return !slices.Contains(image.Tags, tag) })
+		!slices.ContainsFunc(f.Tags, func(tag string) bool {
+			return !slices.Contains(image.Tags, tag)
+		})
 }
 
 // some names the first few images.
 func some(images []godo.Image) string {
 	const most = 5
 	var names []string
+
 	for _, image := range images[:min(most, len(images))] {
 		names = append(names, fmt.Sprintf("%d %s", image.ID, image.Name))
 	}
+
 	if len(images) > most {
 		names = append(names, "...")
 	}
+
 	return strings.Join(names, ", ")
 }

@@ -42,6 +42,7 @@ type gate struct {
 func (g *gate) watch(seen func(call string)) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
+
 	g.seen = seen
 }
 
@@ -49,6 +50,7 @@ func newGate(t *testing.T, address string) *gate {
 	t.Helper()
 	target, err := url.Parse(address)
 	require.NoError(t, err)
+
 	g := &gate{}
 	lab := httputil.NewSingleHostReverseProxy(target)
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,17 +59,21 @@ func newGate(t *testing.T, address string) *gate {
 			g.writes = append(g.writes, r.Method+" "+r.URL.Path)
 			g.mutex.Unlock()
 		}
+
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		lab.ServeHTTP(w, r)
 		g.mutex.Lock()
 		seen := g.seen
 		g.mutex.Unlock()
+
 		if seen != nil {
 			seen(callOf(r, body))
 		}
 	}))
+
 	t.Cleanup(g.Close)
+
 	return g
 }
 
@@ -78,6 +84,7 @@ func callOf(r *http.Request, body []byte) string {
 	if json.Unmarshal(body, &action) == nil && action.Type != "" {
 		call += " " + action.Type
 	}
+
 	return call
 }
 
@@ -85,8 +92,10 @@ func callOf(r *http.Request, body []byte) string {
 func (g *gate) taken() []string {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
+
 	writes := g.writes
 	g.writes = nil
+
 	return writes
 }
 
@@ -95,18 +104,34 @@ func (o *oven) makeImages(g *gate, roles ...string) (droplets int, writes []stri
 	o.Helper()
 	var said bytes.Buffer
 	started := time.Now()
+
 	_, err := command.Run(o.Context(), command.Command{
-		Args: []string{"scripts/images.sh", "-var", fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1]), "-var", "roles_dir=" + o.roles}, Dir: "..", Output: &said,
-		Env: []string{"CLOUD=digitalocean", "DIGITALOCEAN_API_URL=" + g.URL, "DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string)},
+		Args: []string{
+			"scripts/images.sh",
+			"-var",
+			fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1]),
+			"-var",
+			"roles_dir=" + o.roles,
+		},
+		Dir:    "..",
+		Output: &said,
+		Env: []string{
+			"CLOUD=digitalocean",
+			"DIGITALOCEAN_API_URL=" + g.URL,
+			"DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string),
+		},
 	})
+
 	took = time.Since(started)
 	require.NoError(o, err, said.String())
+
 	writes = g.taken()
 	for _, write := range writes {
 		if write == "POST /v2/droplets" {
 			droplets++
 		}
 	}
+
 	return droplets, writes, took
 }
 
@@ -126,6 +151,7 @@ func (o *oven) newest(role string) godo.Image {
 	images, err := do.ImagesByTag(o.Context(), o.client, "hornero:role:"+role)
 	require.NoError(o, err)
 	require.NotEmpty(o, images)
+
 	return slices.MaxFunc(images, func(a, b godo.Image) int { return a.ID - b.ID })
 }
 
@@ -133,8 +159,14 @@ func (o *oven) newest(role string) godo.Image {
 func TestLayers(t *testing.T) {
 	o := newOvenAt(t, plot{name: "layertest", public: "198.18.93.0/24"})
 	o.role("echo from the role > /usr/share/baked")
-	writeFile(t, filepath.Join(o.roles, "other/role.yaml"), "version: 1\nname: other\nsummary: another\npeers: client\n")
+
+	writeFile(t,
+		filepath.Join(o.roles, "other/role.yaml"),
+		"version: 1\nname: other\nsummary: another\npeers: client\n",
+	)
+
 	made(t, "bin/packer-plugin-hornero", "packer")
+
 	g := newGate(t, o.options["api_url"].(string))
 
 	droplets, _, took := o.makeImages(g, "tiny", "other")
@@ -149,11 +181,13 @@ func TestLayers(t *testing.T) {
 	require.Less(t, took, quick)
 
 	require.Len(t, o.recordFiles(), 3, "each image's record lies on this machine")
+
 	tiny, other := o.newest("tiny"), o.newest("other")
 	o.rewrite("tiny/tiny.conf", "word ", "the word ")
 	o.killed(g, "provisioner", "sealing", "build", "-color=false", "-only=roles.*", "-var", `roles=["tiny"]`, "-var", "roles_dir="+o.roles,
 		"-var", "bootstrap_binary="+o.options["bootstrap_binary"].(string), "../images")
 	g.taken()
+
 	droplets, _, _ = o.makeImages(g, "tiny", "other")
 	o.onlyWholeImages()
 	require.Equal(t, 1, droplets, "one role's template bakes that role alone")
@@ -161,8 +195,10 @@ func TestLayers(t *testing.T) {
 	require.Equal(t, other.ID, o.newest("other").ID)
 
 	o.rewrite("common/role.yaml", "    - procps\n", "    - procps\n    - tree\n")
+
 	droplets, _, _ = o.makeImages(g, "tiny", "other")
 	require.Equal(t, 3, droplets, "a package of common bakes all")
+
 	on := o.launch(o.newest("tiny").ID, "tiny")
 	require.NotEmpty(t, on("command -v tree"))
 	require.Equal(t, "from the role", on("cat /usr/share/baked"))

@@ -13,15 +13,27 @@ import (
 // What the layer is made of changes every role, and what a role is made of changes that role alone.
 func TestDigestCoversTheLayer(t *testing.T) {
 	dir := writeRoles(t)
-	writeFile(t, filepath.Join(dir, "other/role.yaml"), "version: 1\nname: other\nsummary: another\npeers: client\n")
+	writeFile(t,
+		filepath.Join(dir, "other/role.yaml"),
+		"version: 1\nname: other\nsummary: another\npeers: client\n",
+	)
+
 	program := writeProgram(t, nil)
 	digests := func() map[string]string {
 		all := map[string]string{}
 		for _, role := range []string{"common", "tiny", "other"} {
-			all[role] = load(t, builder.RecipeConfig{Role: role, Release: "debian-13", RolesDir: dir, BootstrapBinary: program, Layer: "common"}).Digest
+			all[role] = load(t, builder.RecipeConfig{
+				Role:            role,
+				Release:         "debian-13",
+				RolesDir:        dir,
+				BootstrapBinary: program,
+				Layer:           "common",
+			}).Digest
 		}
+
 		return all
 	}
+
 	changed := func(before map[string]string) (roles []string) {
 		after := digests()
 		for _, role := range []string{"common", "tiny", "other"} {
@@ -29,22 +41,52 @@ func TestDigestCoversTheLayer(t *testing.T) {
 				roles = append(roles, role)
 			}
 		}
+
 		return roles
 	}
+
 	first := digests()
 	require.Empty(t, changed(first))
 	writeFile(t, filepath.Join(dir, "tiny/motd"), "good bye\n")
 	require.Equal(t, []string{"tiny"}, changed(first))
+
 	second := digests()
-	writeFile(t, filepath.Join(dir, "common/role.yaml"), "version: 1\nname: common\nsummary: all\nabstract: true\npackages: {all: [nftables, more]}\n")
+
+	writeFile(t,
+		filepath.Join(dir, "common/role.yaml"),
+		"version: 1\nname: common\nsummary: all\nabstract: true\npackages: {all: [nftables, more]}\n",
+	)
+
 	require.Equal(t, []string{"common", "tiny", "other"}, changed(second))
 
-	recipe := load(t, builder.RecipeConfig{Role: "tiny", Release: "debian-13", RolesDir: dir, BootstrapBinary: program, Layer: "common"})
-	require.Equal(t, digests()["common"], recipe.Layer.Digest, "the layer is known by what a build of its own would give it")
-	flat := load(t, builder.RecipeConfig{Role: "tiny", Release: "debian-13", RolesDir: dir, BootstrapBinary: program})
+	recipe := load(t, builder.RecipeConfig{
+		Role:            "tiny",
+		Release:         "debian-13",
+		RolesDir:        dir,
+		BootstrapBinary: program,
+		Layer:           "common",
+	})
+
+	require.Equal(t,
+		digests()["common"],
+		recipe.Layer.Digest,
+		"the layer is known by what a build of its own would give it",
+	)
+
+	flat := load(t, builder.RecipeConfig{
+		Role:            "tiny",
+		Release:         "debian-13",
+		RolesDir:        dir,
+		BootstrapBinary: program,
+	})
 	require.NotEqual(t, flat.Digest, recipe.Digest)
 	require.Contains(t, recipe.Inputs, "layer")
-	require.Contains(t, recipe.Inputs, "roles/common/role.yaml", "the record tells all that is beneath, too")
+
+	require.Contains(t,
+		recipe.Inputs,
+		"roles/common/role.yaml",
+		"the record tells all that is beneath, too",
+	)
 }
 
 func TestARoleIsBakedOnItsLayersImage(t *testing.T) {
@@ -55,8 +97,10 @@ func TestARoleIsBakedOnItsLayersImage(t *testing.T) {
 		b := new(builder.Builder)
 		_, _, err := b.Prepare(options, more)
 		require.NoError(t, err)
+
 		return bake(t.Context(), t, b)
 	}
+
 	_, err := run(object{"layer": "common"})
 	require.ErrorIs(t, err, builder.ErrNoLayer)
 	require.ErrorContains(t, err, "packer build -only='common.*'")
@@ -64,6 +108,7 @@ func TestARoleIsBakedOnItsLayersImage(t *testing.T) {
 
 	layer, err := run(object{"role": "common", "layer": "common"})
 	require.NoError(t, err)
+
 	role, err := run(object{"layer": "common"})
 	require.NoError(t, err)
 	require.Len(t, c.started, 2)
@@ -71,6 +116,7 @@ func TestARoleIsBakedOnItsLayersImage(t *testing.T) {
 	require.EqualValues(t, layer.(*builder.Artifact).ImageID, c.started[1]["image"])
 
 	require.NoError(t, layer.Destroy())
+
 	again, err := run(object{"layer": "common"})
 	require.NoError(t, err, "what is baked needs its layer no more")
 	require.Equal(t, role.Id(), again.Id())

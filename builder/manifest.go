@@ -76,30 +76,51 @@ func (m *ManifestPostProcessor) ConfigSpec() hcldec.ObjectSpec {
 
 // Configure reads and checks the configuration.
 func (m *ManifestPostProcessor) Configure(raws ...any) error {
-	options := &config.DecodeOpts{PluginType: ManifestID, Interpolate: true, InterpolateContext: &m.config.ctx}
+	options := &config.DecodeOpts{
+		PluginType:         ManifestID,
+		Interpolate:        true,
+		InterpolateContext: &m.config.ctx,
+	}
+
 	if err := config.Decode(&m.config, options, raws...); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
+
 	m.config.Output = cmp.Or(m.config.Output, DefaultManifest)
+
 	if info, err := os.Stat(m.config.Output); err == nil && info.IsDir() {
 		return fmt.Errorf("output: %w: must be a file, %s is a folder", ErrConfig, m.config.Output)
 	}
+
 	return nil
 }
 
 // PostProcess adds the artifact to the file, and passes it on.
-func (m *ManifestPostProcessor) PostProcess(_ context.Context, ui packersdk.Ui, artifact packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
+func (m *ManifestPostProcessor) PostProcess(
+	_ context.Context,
+	ui packersdk.Ui,
+	artifact packersdk.Artifact,
+) (packersdk.Artifact, bool, bool, error) {
 	entry := ManifestBuild{
-		Build: m.config.PackerBuildName, Builder: artifact.BuilderId(), Artifact: artifact.Id(), Run: os.Getenv("PACKER_RUN_UUID"),
-		Time: time.Now().UTC().Format(time.RFC3339), Files: artifact.Files(), CustomData: m.config.CustomData,
+		Build:      m.config.PackerBuildName,
+		Builder:    artifact.BuilderId(),
+		Artifact:   artifact.Id(),
+		Run:        os.Getenv("PACKER_RUN_UUID"),
+		Time:       time.Now().UTC().Format(time.RFC3339),
+		Files:      artifact.Files(),
+		CustomData: m.config.CustomData,
 	}
+
 	if told, ok := builtOf(artifact); ok {
 		entry.Image = &told
 	}
+
 	if err := addToManifest(m.config.Output, entry); err != nil {
 		return artifact, true, true, err
 	}
+
 	ui.Say(fmt.Sprintf("%s: %s is in it", m.config.Output, artifact.String()))
+
 	return artifact, true, true, nil
 }
 
@@ -110,30 +131,37 @@ func builtOf(artifact packersdk.Artifact) (Built, bool) {
 	return told, ok && json.Unmarshal([]byte(text), &told) == nil
 }
 
-// addToManifest reads, changes and writes the file while nobody else does: the lock is on its folder, so no file of the lock's own
-// is left, and the rename that replaces the file does not lose it.
+// addToManifest reads, changes and writes the file while nobody else does: the lock is on its folder, so no
+// file of the lock's own is left, and the rename that replaces the file does not lose it.
 func addToManifest(path string, entry ManifestBuild) error {
 	unlock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer unlock()
+
 	manifest, err := ReadManifest(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+
 	manifest.Version = ManifestVersion
-	at := slices.IndexFunc(manifest.Builds, func(b ManifestBuild) bool { return b.Build == entry.Build && b.Artifact == entry.Artifact })
+	at := slices.IndexFunc(manifest.Builds, func(b ManifestBuild) bool {
+		return b.Build == entry.Build && b.Artifact == entry.Artifact
+	})
 	if at < 0 {
 		manifest.Builds = append(manifest.Builds, entry)
 	} else {
 		manifest.Builds[at] = entry
 	}
+
 	text, err := json.MarshalIndent(manifest, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+
 	_, err = file.Write(path, append(text, '\n'), file.Options{Mode: 0o644})
+
 	return err
 }
 
@@ -141,14 +169,17 @@ func lockFolder(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
+
 	folder, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
+
 	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
 		folder.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+
 	return func() { folder.Close() }, nil
 }
 
@@ -158,12 +189,22 @@ func ReadManifest(path string) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("read manifest: %w", err)
 	}
+
 	var manifest Manifest
+
 	if err := json.Unmarshal(text, &manifest); err != nil {
 		return Manifest{}, fmt.Errorf("%w: %s: %w: move it away", ErrManifest, path, err)
 	}
+
 	if manifest.Version != ManifestVersion {
-		return Manifest{}, fmt.Errorf("%w: %s has version %d, not %d: move it away", ErrManifest, path, manifest.Version, ManifestVersion)
+		return Manifest{}, fmt.Errorf(
+			"%w: %s has version %d, not %d: move it away",
+			ErrManifest,
+			path,
+			manifest.Version,
+			ManifestVersion,
+		)
 	}
+
 	return manifest, nil
 }

@@ -20,9 +20,26 @@ import (
 func packerEnvironment(t *testing.T) []string {
 	t.Helper()
 	folder := t.TempDir()
-	env := append(os.Environ(), "PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"), "PACKER_CONFIG_DIR="+folder, "CHECKPOINT_DISABLE=1")
-	_, err := command.Run(t.Context(), command.Command{Env: env, Args: []string{"../.cache/packer", "plugins", "install", "--path", made(t, "bin/packer-plugin-hornero", "packer"), "github.com/hornero/hornero"}})
+	env := append(
+		os.Environ(),
+		"PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"),
+		"PACKER_CONFIG_DIR="+folder,
+		"CHECKPOINT_DISABLE=1",
+	)
+
+	_, err := command.Run(t.Context(), command.Command{
+		Env: env,
+		Args: []string{
+			"../.cache/packer",
+			"plugins",
+			"install",
+			"--path",
+			made(t, "bin/packer-plugin-hornero", "packer"),
+			"github.com/hornero/hornero",
+		},
+	})
 	require.NoError(t, err)
+
 	return env
 }
 
@@ -32,25 +49,35 @@ func packerSays(t *testing.T, env []string, args ...string) (string, error) {
 	packer, err := filepath.Abs("../.cache/packer")
 	require.NoError(t, err)
 	var text strings.Builder
-	_, err = command.Run(t.Context(), command.Command{Env: env, Dir: "..", Args: append([]string{packer}, args...), Output: &text})
+	_, err = command.Run(t.Context(), command.Command{
+		Env:    env,
+		Dir:    "..",
+		Args:   append([]string{packer}, args...),
+		Output: &text,
+	})
+
 	return strings.Join(strings.Fields(text.String()), " "), err
 }
 
 func TestPackerTakesTheExamples(t *testing.T) {
 	made(t, "bin/hornero-bootstrap")
 	env := append(packerEnvironment(t), "DIGITALOCEAN_ACCESS_TOKEN=token")
+
 	for _, template := range []string{"docs/examples/droplet.pkr.hcl", "docs/examples/droplet.json", "images"} {
 		text, err := packerSays(t, env, "validate", template)
 		require.NoError(t, err, text)
+
 		if !strings.HasSuffix(template, ".json") {
 			text, err = packerSays(t, env, "fmt", "-check", template)
 			require.NoError(t, err, text)
 		}
 	}
+
 	for _, release := range builder.Releases() {
 		text, err := packerSays(t, env, "validate", "-var", "release="+release, "images/rootfs")
 		require.NoError(t, err, text)
 	}
+
 	text, err := packerSays(t, env, "fmt", "-check", "images/rootfs")
 	require.NoError(t, err, text)
 }
@@ -93,27 +120,42 @@ build {
 `
 
 func TestPackerNamesEachWrongOption(t *testing.T) {
-	env := append(packerEnvironment(t), "DIGITALOCEAN_ACCESS_TOKEN=", "DIGITALOCEAN_TOKEN=", "DIGITALOCEAN_API_URL=")
+	env := append(
+		packerEnvironment(t),
+		"DIGITALOCEAN_ACCESS_TOKEN=",
+		"DIGITALOCEAN_TOKEN=",
+		"DIGITALOCEAN_API_URL=",
+	)
+
 	template := filepath.Join(t.TempDir(), "wrong.pkr.hcl")
 	source := wrongTemplate[strings.Index(wrongTemplate, "source"):]
 	writeFile(t, template, source)
+
 	text, err := packerSays(t, env, "validate", template)
 	require.Error(t, err)
+
 	for _, option := range []string{"role", "release", "bootstrap_binary", "region", "size", "vpc_uuid", "droplet_name", "snapshot_regions", "tags", "snapshot_tags",
 		"user_data_file", "ssh_key_ids", "state_timeout", "http_retry_max", "image_filter.name_regex", "image_filter.type", "api_token"} {
 		require.Contains(t, text, " "+option+": wrong configuration: ", option)
 	}
+
 	require.Contains(t, text, "set DIGITALOCEAN_ACCESS_TOKEN or api_token")
 
-	writeFile(t, template, strings.Replace(source, "region  ", "regoin = 1\n  sise = 2\n  region  ", 1))
+	writeFile(t,
+		template,
+		strings.Replace(source, "region  ", "regoin = 1\n  sise = 2\n  region  ", 1),
+	)
+
 	text, err = packerSays(t, env, "validate", template)
 	require.Error(t, err)
 	require.Contains(t, text, `An argument named "regoin" is not expected here`)
 	require.Contains(t, text, `An argument named "sise" is not expected here`)
 
 	writeFile(t, template, wrongTemplate)
+
 	text, err = packerSays(t, env, "validate", "-evaluate-datasources", template)
 	require.Error(t, err)
+
 	for _, option := range []string{"digest", "region"} {
 		require.Contains(t, text, option+": wrong configuration: ", option)
 	}
@@ -125,9 +167,20 @@ func TestPackerTellsWhatToDoAboutARefusedToken(t *testing.T) {
 	}))
 	t.Cleanup(refusing.Close)
 	made(t, "bin/hornero-bootstrap")
-	env := append(packerEnvironment(t), "DIGITALOCEAN_ACCESS_TOKEN=stale", "DIGITALOCEAN_API_URL="+refusing.URL)
+
+	env := append(
+		packerEnvironment(t),
+		"DIGITALOCEAN_ACCESS_TOKEN=stale",
+		"DIGITALOCEAN_API_URL="+refusing.URL,
+	)
+
 	text, err := packerSays(t, env, "build", "-color=false", "-only=common.*", "images")
 	require.Error(t, err)
-	require.Contains(t, text, "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid")
+
+	require.Contains(t,
+		text,
+		"the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid",
+	)
+
 	require.NotContains(t, text, "stale")
 }

@@ -15,9 +15,9 @@ var errOrphaned = errors.New("Packer ended in the middle of the build")
 // parentInterval is how often a build looks whether its Packer still lives.
 const parentInterval = 500 * time.Millisecond
 
-// withParent returns a context that ends when the process that started this one does. A plugin whose Packer is killed would go on
-// building for nobody, or die of the next line that it logs, as its standard error has no reader any more: so it stops by itself, and
-// lives until it has cleared away what it made.
+// withParent returns a context that ends when the process that started this one does. A plugin whose Packer is
+// killed would go on building for nobody, or die of the next line that it logs, as its standard error has no
+// reader any more: so it stops by itself, and lives until it has cleared away what it made.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -25,10 +25,12 @@ func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	go func() {
 		ticks := time.NewTicker(parentInterval)
 		defer ticks.Stop()
+
 		for {
 			select {
 			case <-ctx.Done():
 				return
+
 			case <-ticks.C:
 				if os.Getppid() != parent {
 					cancel(errOrphaned)
@@ -36,5 +38,6 @@ func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 			}
 		}
 	}()
+
 	return ctx, func() { cancel(nil) }
 }

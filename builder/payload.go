@@ -25,25 +25,29 @@ type installed struct {
 	data              []byte
 }
 
-// payload is the archive that goes to the Droplet: scripts, lists, and the files under files/. What the layer beneath has
-// done already is not in it.
+// payload is the archive that goes to the Droplet: scripts, lists, and the files under files/. What the layer
+// beneath has done already is not in it.
 func (r Recipe) payload() ([]byte, error) {
 	files, err := r.newFiles()
 	if err != nil {
 		return nil, err
 	}
+
 	units, err := r.units()
 	if err != nil {
 		return nil, err
 	}
+
 	commands, err := r.commands()
 	if err != nil {
 		return nil, err
 	}
+
 	release, err := LoadRelease(r.Release)
 	if err != nil {
 		return nil, err
 	}
+
 	parts := map[string][]byte{
 		"apt-options":  lines(release.AptOptions()),
 		"sources.list": []byte(release.Sources(r.Mirrors, "")),
@@ -53,39 +57,82 @@ func (r Recipe) payload() ([]byte, error) {
 		"units":        lines(units),
 		"commands.sh":  []byte(commands),
 	}
+
 	if err := addFolder(parts, ".", scripts); err != nil {
 		return nil, err
 	}
+
 	list := make([]string, len(files))
+
 	for i, file := range files {
 		parts[fmt.Sprintf("files/%d", i)] = file.data
-		list[i] = fmt.Sprintf("%d %s %s %x %s", i, file.mode, file.owner, sha256.Sum256(file.data), file.path)
+
+		list[i] = fmt.Sprintf(
+			"%d %s %s %x %s",
+			i,
+			file.mode,
+			file.owner,
+			sha256.Sum256(file.data),
+			file.path,
+		)
 	}
+
 	parts["files.list"] = lines(list)
+
 	return archive(parts)
 }
 
 // files lists all that the recipe installs: the manifests' files, the roles' folders and the bootstrap. A later file
 // takes the place of an earlier one at the same path, so that a role can replace a file of common.
 func (r Recipe) files() ([]installed, error) {
-	byPath := map[string]installed{BootstrapPath: {BootstrapPath, "0755", "root:root", r.Bootstrap}}
+	byPath := map[string]installed{BootstrapPath: {
+		path:  BootstrapPath,
+		mode:  "0755",
+		owner: "root:root",
+		data:  r.Bootstrap,
+	}}
+
 	for _, manifest := range r.Manifests {
 		for _, file := range manifest.Files {
 			data, err := fs.ReadFile(manifest.FS(), file.Source)
 			if err != nil {
 				return nil, fmt.Errorf("read %s of role %s: %w", file.Source, manifest.Name, err)
 			}
-			byPath[file.Path] = installed{file.Path, cmp.Or(file.Mode, "0644"), cmp.Or(file.Owner, "root:root"), data}
+
+			byPath[file.Path] = installed{
+				path:  file.Path,
+				mode:  cmp.Or(file.Mode, "0644"),
+				owner: cmp.Or(file.Owner, "root:root"),
+				data:  data,
+			}
 		}
+
 		folder := map[string][]byte{}
-		if err := addFolder(folder, path.Join(record.RolesPath, manifest.Name), manifest.FS()); err != nil {
+
+		if err := addFolder(
+			folder,
+			path.Join(record.RolesPath, manifest.Name),
+			manifest.FS(),
+		); err != nil {
 			return nil, fmt.Errorf("read role %s: %w", manifest.Name, err)
 		}
+
 		for name, data := range folder {
-			byPath[name] = installed{name, "0644", "root:root", data}
+			byPath[name] = installed{
+				path:  name,
+				mode:  "0644",
+				owner: "root:root",
+				data:  data,
+			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(byPath), func(a, b installed) int { return cmp.Compare(a.path, b.path) }), nil
+
+	return slices.SortedFunc(
+		maps.Values(byPath),
+		func(a, b installed) int {
+			return cmp.Compare(a.path, b.path)
+		},
+	), nil
 }
 
 // units lists the manifests' services: they are disabled in the image.
@@ -97,9 +144,11 @@ func (r Recipe) units() ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
+
 			units = append(units, unit)
 		}
 	}
+
 	return unique(units), nil
 }
 
@@ -107,6 +156,7 @@ func (r Recipe) units() ([]string, error) {
 func (r Recipe) commands() (string, error) {
 	var script strings.Builder
 	script.WriteString("set -e\n")
+
 	for _, manifest := range r.newManifests() {
 		for _, command := range manifest.Bake.Commands {
 			text, err := r.render(manifest, "bake.commands", command)
@@ -118,20 +168,27 @@ func (r Recipe) commands() (string, error) {
 			}
 		}
 	}
+
 	return script.String(), nil
 }
 
 func (r Recipe) render(manifest *roles.Manifest, name, text string) (string, error) {
-	data, err := manifest.RenderText(name, text, roles.Facts{Role: r.Role, Release: r.Release})
+	data, err := manifest.RenderText(name, text, roles.Facts{
+		Role:    r.Role,
+		Release: r.Release,
+	})
+
 	return strings.TrimSpace(string(data)), err
 }
 
-// preferences pins the excluded packages below everything (apt_preferences(5): a negative priority is never installed).
+// preferences pins the excluded packages below everything (apt_preferences(5): a negative priority is never
+// installed).
 func preferences(excluded []string) string {
 	var b strings.Builder
 	for _, name := range excluded {
 		fmt.Fprintf(&b, "Package: %s\nPin: release *\nPin-Priority: -1\n\n", name)
 	}
+
 	return b.String()
 }
 
@@ -139,6 +196,7 @@ func lines(list []string) []byte {
 	if len(list) == 0 {
 		return nil
 	}
+
 	return []byte(strings.Join(list, "\n") + "\n")
 }
 
@@ -148,22 +206,34 @@ func archive(parts map[string][]byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	writer := tar.NewWriter(packed)
+
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(parts[name])), Typeflag: tar.TypeReg}
+		header := &tar.Header{
+			Name:     name,
+			Mode:     0o600,
+			Size:     int64(len(parts[name])),
+			Typeflag: tar.TypeReg,
+		}
+
 		if err := writer.WriteHeader(header); err != nil {
 			return nil, fmt.Errorf("pack %s: %w", name, err)
 		}
+
 		if _, err := writer.Write(parts[name]); err != nil {
 			return nil, fmt.Errorf("pack %s: %w", name, err)
 		}
 	}
+
 	if err := writer.Close(); err != nil {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
+
 	if err := packed.Close(); err != nil {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
+
 	return out.Bytes(), nil
 }
 
@@ -173,23 +243,40 @@ func (r Recipe) record(plugin, packer string, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	begun := record.Image{
-		Version: record.Version, Name: r.ImageName(), Role: r.Role, Release: r.Release, Base: r.Base, Digest: r.Digest, Inputs: r.Inputs,
-		Recipe: recipeVersion, BuiltAt: now.UTC().Format(time.RFC3339), Programs: map[string]string{userAgent: cmp.Or(plugin, "unknown"), "packer": cmp.Or(packer, "unknown")},
-		Files: map[string]string{}, Varies: record.Varying(),
+		Version: record.Version,
+		Name:    r.ImageName(),
+		Role:    r.Role,
+		Release: r.Release,
+		Base:    r.Base,
+		Digest:  r.Digest,
+		Inputs:  r.Inputs,
+		Recipe:  recipeVersion,
+		BuiltAt: now.UTC().Format(time.RFC3339),
+		Programs: map[string]string{
+			userAgent: cmp.Or(plugin, "unknown"),
+			"packer":  cmp.Or(packer, "unknown"),
+		},
+		Files:  map[string]string{},
+		Varies: record.Varying(),
 	}
 	if r.Layer != nil {
 		begun.Layer = r.Layer.Digest
 	}
+
 	for _, manifest := range r.Manifests {
 		maps.Copy(begun.Varies, manifest.Bake.Varies)
 	}
+
 	for _, file := range files {
 		begun.Files[file.path] = fmt.Sprintf("%x", sha256.Sum256(file.data))
 	}
+
 	data, err := json.Marshal(begun)
 	if err != nil {
 		return nil, fmt.Errorf("begin image record: %w", err)
 	}
+
 	return data, nil
 }

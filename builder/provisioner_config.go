@@ -19,16 +19,25 @@ type ProvisionerConfig struct {
 
 // Prepare reads and checks the configuration.
 func (c *ProvisionerConfig) Prepare(raws ...any) error {
-	options := &config.DecodeOpts{PluginType: ProvisionerID, Interpolate: true, InterpolateContext: &c.ctx}
+	options := &config.DecodeOpts{
+		PluginType:         ProvisionerID,
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+	}
+
 	if err := config.Decode(c, options, raws...); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
+
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
+
 	recipe, err := c.RecipeConfig.loadLater()
 	if err != nil {
 		return err
 	}
+
 	c.recipe = recipe
+
 	return nil
 }
 
@@ -41,15 +50,17 @@ func (c RecipeConfig) loadLater() (Recipe, error) {
 	if err == nil && release.Base == "" && c.Image == "" {
 		c.Image = laterBase
 	}
+
 	return c.Load()
 }
 
-// on is the recipe on what the builder made, if it says so; a template cannot know its name. When nobody said what the base is
-// the error tells what to do.
+// on is the recipe on what the builder made, if it says so; a template cannot know its name. When nobody said
+// what the base is the error tells what to do.
 func (c *ProvisionerConfig) on(made any) (Recipe, error) {
 	base, told := made.(string)
 	if c.Image != "" || base == c.recipe.Base || !told && c.recipe.Base != laterBase {
 		return c.recipe, nil
 	}
+
 	return c.RecipeConfig.on(base)
 }

@@ -52,16 +52,30 @@ func (p *PrunePostProcessor) ConfigSpec() hcldec.ObjectSpec {
 func (p *PrunePostProcessor) Configure(raws ...any) error {
 	c := &p.config
 	var wrong []error
-	options := &config.DecodeOpts{PluginType: PruneID, Interpolate: true, InterpolateContext: &c.ctx}
+
+	options := &config.DecodeOpts{
+		PluginType:         PruneID,
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+	}
+
 	if err := config.Decode(c, options, raws...); err != nil {
 		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
 	}
+
 	c.CloudConfig.setDefaults()
+
 	wrong = append(wrong, c.CloudConfig.check()...)
 	if c.keep() < 1 {
-		wrong = append(wrong, fmt.Errorf("keep: %w: must be 1 or more, got %d", ErrConfig, c.keep()))
+		wrong = append(wrong, fmt.Errorf(
+			"keep: %w: must be 1 or more, got %d",
+			ErrConfig,
+			c.keep(),
+		))
 	}
+
 	packersdk.LogSecretFilter.Set(c.APIToken)
+
 	return errors.Join(wrong...)
 }
 
@@ -69,23 +83,35 @@ func (c *PruneConfig) keep() int {
 	if c.Keep == nil {
 		return shelf.DefaultKeep
 	}
+
 	return *c.Keep
 }
 
-// PostProcess deletes what is surplus, and passes the artifact on. The image that was just built stays, whatever its age: a build
-// that found nothing to bake may give an old one.
-func (p *PrunePostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, artifact packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
+// PostProcess deletes what is surplus, and passes the artifact on. The image that was just built stays,
+// whatever its age: a build that found nothing to bake may give an old one.
+func (p *PrunePostProcessor) PostProcess(
+	ctx context.Context,
+	ui packersdk.Ui,
+	artifact packersdk.Artifact,
+) (packersdk.Artifact, bool, bool, error) {
 	told, ours := builtOf(artifact)
 	if !ours {
-		return artifact, true, true, fmt.Errorf("prune images: %w: the artifact of %s is no image of a role", ErrConfig, artifact.BuilderId())
+		return artifact, true, true, fmt.Errorf(
+			"prune images: %w: the artifact of %s is no image of a role",
+			ErrConfig,
+			artifact.BuilderId(),
+		)
 	}
+
 	client, err := p.config.client()
 	if err == nil {
 		err = p.prune(ctx, ui, client, told)
 	}
+
 	if err != nil {
 		return artifact, true, true, fmt.Errorf("prune images: %w", do.Explained(err))
 	}
+
 	return artifact, true, true, nil
 }
 
@@ -94,15 +120,22 @@ func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client 
 	if err != nil {
 		return err
 	}
+
 	images, err := shelf.List(ctx, client)
 	if err != nil {
 		return err
 	}
+
 	if !p.config.All {
-		images = slices.DeleteFunc(images, func(image shelf.Image) bool { return image.Role != told.Role || image.Release != told.Release })
+		images = slices.DeleteFunc(images, func(image shelf.Image) bool {
+			return image.Role != told.Role || image.Release != told.Release
+		})
 	}
+
 	surplus := shelf.Surplus(images, p.config.keep())
-	surplus = slices.DeleteFunc(surplus, func(image shelf.Image) bool { return image.ID == told.ID })
+	surplus = slices.DeleteFunc(surplus, func(image shelf.Image) bool {
+		return image.ID == told.ID
+	})
 	say := func(what string, image shelf.Image) {
 		ui.Say(what + " image " + strconv.Itoa(image.ID) + ", " + image.Name)
 	}
@@ -110,11 +143,17 @@ func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client 
 		for _, image := range surplus {
 			say("would delete", image)
 		}
+
 		return nil
 	}
-	gone, err := shelf.Prune(ctx, client, surplus, folder, func(image shelf.Image) { say("a Droplet runs by now, and so stays,", image) })
+
+	gone, err := shelf.Prune(ctx, client, surplus, folder, func(image shelf.Image) {
+		say("a Droplet runs by now, and so stays,", image)
+	})
+
 	for _, image := range gone {
 		say("deleted", image)
 	}
+
 	return err
 }

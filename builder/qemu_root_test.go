@@ -30,8 +30,8 @@ const bootWithin = 6 * time.Minute
 // guestAddress is the first address that QEMU's own DHCP server gives.
 const guestAddress = "10.0.2.15"
 
-// computer is a PC in software, with one disk, a config drive and a serial port. Its network reaches nothing; one port
-// of loopback reaches it.
+// computer is a PC in software, with one disk, a config drive and a serial port. Its network reaches nothing;
+// one port of loopback reaches it.
 type computer struct {
 	*testing.T
 	console *console
@@ -68,25 +68,44 @@ func newComputer(t *testing.T, disk, format, drive string) *computer {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+
 	health := free.Addr().String()
 	require.NoError(t, free.Close())
-	c := &computer{T: t, console: new(console), health: health, started: time.Now(), ended: make(chan struct{})}
+
+	c := &computer{
+		T:       t,
+		console: new(console),
+		health:  health,
+		started: time.Now(),
+		ended:   make(chan struct{}),
+	}
+
 	// No KVM: this must run where there is none. The network card's boot ROM is left out; nothing boots from it.
 	program := exec.CommandContext(t.Context(), "qemu-system-x86_64", "-machine", "pc", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024",
 		"-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
-		"-drive", "file="+disk+",format="+format+",if=virtio,snapshot=on", "-drive", "file="+drive+",format=raw,if=virtio,readonly=on",
-		"-netdev", fmt.Sprintf("user,id=net,restrict=on,hostfwd=tcp:%s-%s:9200", health, guestAddress), "-device", "virtio-net-pci,netdev=net,romfile=",
+		"-drive", "file="+disk+",format="+format+
+			",if=virtio,snapshot=on", "-drive", "file="+drive+",format=raw,if=virtio,readonly=on",
+		"-netdev", fmt.Sprintf(
+			"user,id=net,restrict=on,hostfwd=tcp:%s-%s:9200",
+			health,
+			guestAddress,
+		), "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "virtio-rng-pci")
-	program.Stdout, program.Stderr = c.console, c.console
+
+	program.Stdout = c.console
+	program.Stderr = c.console
 	require.NoError(t, program.Start())
+
 	go func() {
 		_ = program.Wait() // its end is the test's
 		close(c.ended)
 	}()
+
 	t.Cleanup(func() {
 		_ = program.Process.Kill()
 		<-c.ended
 	})
+
 	return c
 }
 
@@ -96,20 +115,35 @@ func (c *computer) until(what string, seen func() bool) time.Duration {
 	deadline := time.After(bootWithin)
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
+
 	for !seen() {
 		select {
 		case <-deadline:
-			require.FailNow(c, "no "+what, "in %s; the console ends with\n%s", bootWithin, c.console.tail())
+			require.FailNow(c,
+				"no "+what,
+				"in %s; the console ends with\n%s",
+				bootWithin,
+				c.console.tail(),
+			)
+
 		case <-c.ended:
-			require.FailNow(c, "no "+what, "the computer is off; the console ends with\n%s", c.console.tail())
+			require.FailNow(c,
+				"no "+what,
+				"the computer is off; the console ends with\n%s",
+				c.console.tail(),
+			)
+
 		case <-ticker.C:
 		}
 	}
+
 	return time.Since(c.started)
 }
 
 func (c *computer) says(text string) func() bool {
-	return func() bool { return strings.Contains(c.console.String(), text) }
+	return func() bool {
+		return strings.Contains(c.console.String(), text)
+	}
 }
 
 // answers asks the agent how it is until it says so, and keeps its last answer.
@@ -121,11 +155,18 @@ func (c *computer) answers(want string, last *string) func() bool {
 			return false
 		}
 		defer answer.Body.Close()
+
 		text, _ := io.ReadAll(answer.Body)
-		if said := fmt.Sprintf("%s: %s", answer.Status, strings.TrimSpace(string(text))); said != *last {
+
+		if said := fmt.Sprintf(
+			"%s: %s",
+			answer.Status,
+			strings.TrimSpace(string(text)),
+		); said != *last {
 			*last = said
 			c.Logf("after %.0f s the node says %s", time.Since(c.started).Seconds(), said)
 		}
+
 		return strings.Contains(*last, want)
 	}
 }
@@ -135,12 +176,33 @@ func lonelyProxy(t *testing.T) cloudinit.Node {
 	t.Helper()
 	authority, err := pki.NewCA("alone")
 	require.NoError(t, err)
-	pair, err := authority.Issue(pki.Name{Stack: "alone", Role: "proxy", Node: "proxy-1", Incarnation: 1})
+
+	pair, err := authority.Issue(pki.Name{
+		Stack:       "alone",
+		Role:        "proxy",
+		Node:        "proxy-1",
+		Incarnation: 1,
+	})
 	require.NoError(t, err)
+
 	return cloudinit.Node{
-		Version: cloudinit.Version, Stack: "alone", Role: "proxy", Node: "proxy-1", Incarnation: 1, Found: true,
-		Expected: map[string][]string{"proxy": {"proxy-1"}, "db": {"db-1"}}, Settings: map[string]string{},
-		Secrets: map[string]report.Secret{"proxy.stats_password": "word"}, TLS: cloudinit.TLS{CA: authority.Certificate, Certificate: pair.Certificate, Key: pair.Key},
+		Version:     cloudinit.Version,
+		Stack:       "alone",
+		Role:        "proxy",
+		Node:        "proxy-1",
+		Incarnation: 1,
+		Found:       true,
+		Expected: map[string][]string{
+			"proxy": {"proxy-1"},
+			"db":    {"db-1"},
+		},
+		Settings: map[string]string{},
+		Secrets:  map[string]report.Secret{"proxy.stats_password": "word"},
+		TLS: cloudinit.TLS{
+			CA:          authority.Certificate,
+			Certificate: pair.Certificate,
+			Key:         pair.Key,
+		},
 	}
 }
 
@@ -149,19 +211,56 @@ func configDrive(t *testing.T, node cloudinit.Node) string {
 	t.Helper()
 	userData, err := cloudinit.Encode(node)
 	require.NoError(t, err)
+
 	folder, drive := t.TempDir(), filepath.Join(t.TempDir(), "drive.iso")
-	droplet := object{"droplet_id": 1, "hostname": node.Node, "region": "nyc3", "user_data": string(userData),
-		"interfaces": object{"private": []object{{"type": "private", "ipv4": object{"ip_address": guestAddress, "netmask": "255.255.255.0"}}}}}
-	for name, content := range map[string]any{"digitalocean_meta_data.json": droplet, "openstack/latest/meta_data.json": object{"uuid": "1", "hostname": node.Node}} {
+
+	droplet := object{
+		"droplet_id": 1,
+		"hostname":   node.Node,
+		"region":     "nyc3",
+		"user_data":  string(userData),
+		"interfaces": object{"private": []object{{
+			"type": "private",
+			"ipv4": object{"ip_address": guestAddress, "netmask": "255.255.255.0"},
+		}}},
+	}
+
+	for name, content := range map[string]any{
+		"digitalocean_meta_data.json":     droplet,
+		"openstack/latest/meta_data.json": object{"uuid": "1", "hostname": node.Node},
+	} {
 		text, err := json.Marshal(content)
 		require.NoError(t, err)
-		writeFile(t, filepath.Join(folder, name), string(text))
+
+		writeFile(t,
+			filepath.Join(folder, name),
+			string(text),
+		)
 	}
-	writeFile(t, filepath.Join(folder, "openstack/latest/user_data"), string(userData))
-	said, err := exec.Command("xorriso", "-as", "mkisofs", "-quiet", "-J", "-R", "-V", "config-2", "-o", drive, folder).CombinedOutput()
+
+	writeFile(t,
+		filepath.Join(folder, "openstack/latest/user_data"),
+		string(userData),
+	)
+
+	said, err := exec.Command(
+		"xorriso",
+		"-as",
+		"mkisofs",
+		"-quiet",
+		"-J",
+		"-R",
+		"-V",
+		"config-2",
+		"-o",
+		drive,
+		folder,
+	).CombinedOutput()
 	require.NoError(t, err, "%s", said)
+
 	info, err := os.Stat(drive)
 	require.NoError(t, err)
 	require.NotZero(t, info.Size())
+
 	return drive
 }

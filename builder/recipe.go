@@ -1,7 +1,8 @@
-// Package builder owns the components of the Packer plugin: the builder "hornero-droplet", which turns a Droplet into a
-// snapshot and always cleans up, "hornero-rootfs", which does without a Droplet, and the provisioner "hornero-role", which applies a role's manifest and seals the image.
-// It knows how an image is made and what it is known by. It must not know stacks, nodes or how a role is configured at run
-// time: that is the bootstrap's, which it only carries into the image.
+// Package builder owns the components of the Packer plugin: the builder "hornero-droplet", which turns a
+// Droplet into a snapshot and always cleans up, "hornero-rootfs", which does without a Droplet, and the
+// provisioner "hornero-role", which applies a role's manifest and seals the image. It knows how an image is
+// made and what it is known by. It must not know stacks, nodes or how a role is configured at run time: that is
+// the bootstrap's, which it only carries into the image.
 package builder
 
 import (
@@ -36,13 +37,15 @@ type RecipeConfig struct {
 	Release string `mapstructure:"release"`
 	// Image is the base image's slug or id. Default: the release's own; a release without one needs it.
 	Image string `mapstructure:"image"`
-	// Layer is "common" to bake the role on the image of that role, which must be there, instead of on the base image.
+	// Layer is "common" to bake the role on the image of that role, which must be there, instead of on the base
+	// image.
 	Layer string `mapstructure:"layer"`
 	// RolesDir is a folder of roles. Default: the roles that the plugin was built with.
 	RolesDir string `mapstructure:"roles_dir"`
 	// BootstrapBinary is the hornero-bootstrap program on this machine, static, for linux/amd64.
 	BootstrapBinary string `mapstructure:"bootstrap_binary"`
-	// Mirror is where the release's packages are fetched from while baking. Default: what the base image's own sources say.
+	// Mirror is where the release's packages are fetched from while baking. Default: what the base image's own
+	// sources say.
 	Mirror string `mapstructure:"mirror"`
 	// SecurityMirror is where the release's security updates are fetched from; only beside Mirror.
 	SecurityMirror string `mapstructure:"security_mirror"`
@@ -86,42 +89,63 @@ func (c RecipeConfig) records() (record.Folder, error) {
 	if c.RecordsDir != "" {
 		return record.Folder(c.RecordsDir), nil
 	}
+
 	folder, err := record.DefaultFolder()
 	if err != nil {
 		return "", fmt.Errorf("records_dir: %w: %w", ErrConfig, err)
 	}
+
 	return folder, nil
 }
 
 // Load reads the recipe's parts. Everything wrong comes back at once, each error naming its option.
 func (c RecipeConfig) Load() (Recipe, error) {
-	recipe := Recipe{Role: c.Role, Release: c.Release, Base: c.Image, Mirrors: Mirrors{Main: c.Mirror, Security: c.SecurityMirror}}
+	recipe := Recipe{
+		Role:    c.Role,
+		Release: c.Release,
+		Base:    c.Image,
+		Mirrors: Mirrors{
+			Main:     c.Mirror,
+			Security: c.SecurityMirror,
+		},
+	}
+
 	var wrong []error
+
 	if err := recipe.loadRelease(); err != nil {
 		wrong = append(wrong, err)
 	}
+
 	if err := recipe.loadManifests(c.RolesDir); err != nil {
 		wrong = append(wrong, err)
 	}
+
 	bootstrap, err := readBootstrap(c.BootstrapBinary)
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+
 	if err := c.checkLayer(); err != nil {
 		wrong = append(wrong, err)
 	}
+
 	if err := recipe.Mirrors.check(); err != nil {
 		wrong = append(wrong, err)
 	}
+
 	if len(wrong) > 0 {
 		return Recipe{}, errors.Join(wrong...)
 	}
+
 	recipe.Bootstrap = bootstrap
+
 	if err := recipe.loadLayer(c); err != nil {
 		return Recipe{}, err
 	}
+
 	parts, err := recipe.parts()
 	recipe.Inputs, recipe.Digest = sums(parts), Digest(parts)
+
 	return recipe, err
 }
 
@@ -136,11 +160,15 @@ func (r *Recipe) loadRelease() error {
 	if err != nil {
 		return fmt.Errorf("release: %w: %w", ErrConfig, err)
 	}
+
 	r.Base = cmp.Or(r.Base, release.Base)
 	if r.Base == "" {
-		return fmt.Errorf("image: %w: DigitalOcean has no image of %s: import one as a custom image (docs/releases.md) and give its number (doctl compute image list-user), as in IMAGE=123456 RELEASE=%s make images",
+		return fmt.Errorf("image: %w: DigitalOcean has no image of %s: import one as a custom image "+
+			"(docs/releases.md) and give its number (doctl compute image list-user), as in IMAGE=123456 "+
+			"RELEASE=%s make images",
 			ErrConfig, r.Release, r.Release)
 	}
+
 	return nil
 }
 
@@ -149,29 +177,47 @@ func (r *Recipe) loadManifests(dir string) error {
 	if dir != "" {
 		folders = os.DirFS(dir)
 	}
+
 	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") {
-		return fmt.Errorf("role: %w: %q is no role that an image can have; name a folder of roles/", ErrConfig, r.Role)
+		return fmt.Errorf(
+			"role: %w: %q is no role that an image can have; name a folder of roles/",
+			ErrConfig,
+			r.Role,
+		)
 	}
+
 	for _, name := range unique([]string{roles.Common, r.Role}) {
 		manifest, err := roles.Load(folders, name)
 		if err != nil {
 			return fmt.Errorf("role: %w: %w", ErrConfig, err)
 		}
+
 		r.Manifests = append(r.Manifests, manifest.On(r.Release))
 	}
+
 	if r.Role != roles.Common && r.Manifests[1].Abstract {
-		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)
+		return fmt.Errorf(
+			"role: %w: %q is abstract: it is only a part of other roles",
+			ErrConfig,
+			r.Role,
+		)
 	}
+
 	return nil
 }
 
 func readBootstrap(path string) ([]byte, error) {
 	if path == "" {
-		return nil, fmt.Errorf("bootstrap_binary: %w: must name the hornero-bootstrap program; make build leaves it in bin/", ErrConfig)
+		return nil, fmt.Errorf(
+			"bootstrap_binary: %w: must name the hornero-bootstrap program; make build leaves it in bin/",
+			ErrConfig,
+		)
 	}
+
 	if err := checkProgram(path); err != nil {
 		return nil, fmt.Errorf("bootstrap_binary: %w: %s: %w", ErrConfig, path, err)
 	}
+
 	return os.ReadFile(path)
 }
 
@@ -182,14 +228,17 @@ func checkProgram(path string) error {
 		return err
 	}
 	defer program.Close()
+
 	if program.Machine != elf.EM_X86_64 {
 		return fmt.Errorf("is for %s; Droplets want linux/amd64", program.Machine)
 	}
+
 	for _, part := range program.Progs {
 		if part.Type == elf.PT_INTERP {
 			return errors.New("is linked dynamically; link it statically, as make build does")
 		}
 	}
+
 	return nil
 }
 
@@ -205,14 +254,17 @@ func (r *Recipe) parts() (map[string][]byte, error) {
 	if r.Layer != nil {
 		parts["layer"] = []byte(r.Layer.Digest)
 	}
+
 	if err := addFolder(parts, "scripts", scripts); err != nil {
 		return nil, err
 	}
+
 	for _, manifest := range r.Manifests {
 		if err := addFolder(parts, "roles/"+manifest.Name, manifest.FS()); err != nil {
 			return nil, err
 		}
 	}
+
 	return parts, nil
 }
 
@@ -221,20 +273,25 @@ func addFolder(parts map[string][]byte, prefix string, folder fs.FS) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
+
 		data, err := fs.ReadFile(folder, name)
 		parts[path.Join(prefix, name)] = data
+
 		return err
 	})
 }
 
 // Digest is the SHA-256, in hex, over named parts, whatever their order.
-func Digest(parts map[string][]byte) string { return digestOf(sums(parts)) }
+func Digest(parts map[string][]byte) string {
+	return digestOf(sums(parts))
+}
 
 func sums(parts map[string][]byte) map[string]string {
 	inputs := make(map[string]string, len(parts))
 	for name, data := range parts {
 		inputs[name] = fmt.Sprintf("%x", sha256.Sum256(data))
 	}
+
 	return inputs
 }
 
@@ -244,8 +301,11 @@ func digestOf(inputs map[string]string) string {
 	for name, sum := range inputs {
 		lines = append(lines, fmt.Sprintf("%s  %q\n", sum, name))
 	}
+
 	slices.Sort(lines)
+
 	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+
 	return hex.EncodeToString(sum[:])
 }
 
@@ -255,11 +315,17 @@ func (r Recipe) ImageName() string {
 }
 
 // DigestTag is the tag that tells an image's content. It is put on last: an image that bears it is complete.
-func (r Recipe) DigestTag() string { return "hornero:digest:" + r.Digest[:32] }
+func (r Recipe) DigestTag() string {
+	return "hornero:digest:" + r.Digest[:32]
+}
 
 // Tags are the tags of a recipe's image besides DigestTag.
 func (r Recipe) Tags() []string {
-	return []string{"hornero", "hornero:role:" + r.Role, "hornero:release:" + r.Release}
+	return []string{
+		"hornero",
+		"hornero:role:" + r.Role,
+		"hornero:release:" + r.Release,
+	}
 }
 
 // Packages lists what is installed, once each, in the manifests' order.
@@ -268,6 +334,7 @@ func (r Recipe) Packages() []string {
 	for _, manifest := range r.Manifests {
 		list = append(list, manifest.PackagesFor(r.Release)...)
 	}
+
 	return unique(list)
 }
 
@@ -277,6 +344,7 @@ func (r Recipe) Excluded() []string {
 	for _, manifest := range r.Manifests {
 		list = append(list, manifest.ExcludedFor(r.Release)...)
 	}
+
 	return unique(list)
 }
 

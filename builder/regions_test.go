@@ -30,13 +30,16 @@ func TestTransfersRunSideBySide(t *testing.T) {
 	c := newCloud(t)
 	var asked sync.WaitGroup
 	asked.Add(2)
+
 	c.before = func(_ http.ResponseWriter, _ *http.Request, call string) bool {
 		if call == "POST images/N/actions transfer" {
 			asked.Done()
 			asked.Wait()
 		}
+
 		return false
 	}
+
 	_, err := bake(t.Context(), t, prepared(t, c, inThree))
 	require.NoError(t, err)
 }
@@ -49,17 +52,25 @@ func TestRegionsThatAreMissingAreTransferredTo(t *testing.T) {
 		b := new(builder.Builder)
 		_, _, err := b.Prepare(options, more)
 		require.NoError(t, err)
+
 		artifact, err := bake(t.Context(), t, b)
 		require.NoError(t, err)
+
 		return artifact
 	}
+
 	first := run(nil)
 	require.Equal(t, first.Id(), run(inThree).Id())
 	require.Equal(t, 1, c.count("POST droplets"), "nothing is baked anew")
 	require.Equal(t, 2, c.count("POST images/N/actions transfer"))
 	require.Equal(t, first.Id(), run(inThree).Id())
 	require.Equal(t, 2, c.count("POST images/N/actions transfer"), "it is in all of them")
-	require.NotEqual(t, first.Id(), run(object{"force": true}).Id())
+
+	require.NotEqual(t,
+		first.Id(),
+		run(object{"force": true}).Id(),
+	)
+
 	require.Equal(t, first.Id(), run(inThree).Id(), "the older one is in more of the regions")
 }
 
@@ -70,19 +81,29 @@ func TestATransferThatFailsKeepsTheImageAndIsTakenUpAgain(t *testing.T) {
 		b := new(builder.Builder)
 		_, _, err := b.Prepare(options)
 		require.NoError(t, err)
+
 		return bake(t.Context(), t, b)
 	}
+
 	c.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
-		if call == "POST images/N/actions transfer" && r.Context().Value(bodyKey{}).(object)["region"] == "fra1" {
+		if call == "POST images/N/actions transfer" &&
+			r.Context().Value(bodyKey{}).(object)["region"] == "fra1" {
 			refuse(w, http.StatusUnprocessableEntity, "the region is full")
 			return true
 		}
+
 		return false
 	}
+
 	artifact, err := run()
 	require.Nil(t, artifact)
 	require.ErrorIs(t, err, builder.ErrTransfer)
-	require.ErrorContains(t, err, "is published in nyc3, ams3: run the build again, it transfers what is missing: transfer image ")
+
+	require.ErrorContains(t,
+		err,
+		"is published in nyc3, ams3: run the build again, it transfers what is missing: transfer image ",
+	)
+
 	require.ErrorContains(t, err, "to fra1: POST ")
 	require.ErrorContains(t, err, "the region is full")
 	require.Equal(t, oneImage, c.left())
@@ -98,12 +119,15 @@ func TestInterruptingATransferKeepsTheImage(t *testing.T) {
 	c := newCloud(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+
 	c.before = func(_ http.ResponseWriter, _ *http.Request, call string) bool {
 		if call == "POST images/N/actions transfer" {
 			cancel()
 		}
+
 		return false
 	}
+
 	artifact, err := bake(ctx, t, prepared(t, c, inThree))
 	require.ErrorIs(t, err, builder.ErrInterrupted)
 	require.Nil(t, artifact)
@@ -116,20 +140,51 @@ func TestTransfersNeedNotBeWaitedFor(t *testing.T) {
 		if call != "POST images/N/actions transfer" {
 			return false
 		}
+
 		c.mutex.Lock()
 		defer c.mutex.Unlock()
-		reply(w, 201, object{"action": c.add("actions", object{"status": "in-progress", "type": "transfer"})})
+
+		reply(w,
+			201,
+			object{"action": c.add("actions", object{"status": "in-progress", "type": "transfer"})},
+		)
+
 		return true
 	}
-	artifact, err := bake(t.Context(), t, prepared(t, c, object{"snapshot_regions": []string{"ams3"}, "wait_snapshot_transfer": false}))
+
+	artifact, err := bake(
+		t.Context(),
+		t,
+		prepared(t, c, object{
+			"snapshot_regions":       []string{"ams3"},
+			"wait_snapshot_transfer": false,
+		}),
+	)
 	require.NoError(t, err)
-	require.Equal(t, []string{"nyc3"}, artifact.(*builder.Artifact).Regions, "the artifact names the regions that it is in")
+
+	require.Equal(t,
+		[]string{"nyc3"},
+		artifact.(*builder.Artifact).Regions,
+		"the artifact names the regions that it is in",
+	)
+
 	require.Equal(t, 1, c.count("POST images/N/actions transfer"))
 }
 
 func TestARegionThatIsNotThereIsToldBeforeAnythingIsMade(t *testing.T) {
 	c := newCloud(t)
-	_, err := bake(t.Context(), t, prepared(t, c, object{"snapshot_regions": []string{"ams3", "mars1"}}))
-	require.ErrorContains(t, err, `snapshot_regions: no such region: "mars1"; known are ams3, fra1, nyc3`)
-	require.False(t, slices.ContainsFunc(c.calls, func(call string) bool { return strings.HasPrefix(call, "POST") }))
+	_, err := bake(
+		t.Context(),
+		t,
+		prepared(t, c, object{"snapshot_regions": []string{"ams3", "mars1"}}),
+	)
+
+	require.ErrorContains(t,
+		err,
+		`snapshot_regions: no such region: "mars1"; known are ams3, fra1, nyc3`,
+	)
+
+	require.False(t, slices.ContainsFunc(c.calls, func(call string) bool {
+		return strings.HasPrefix(call, "POST")
+	}))
 }

@@ -43,41 +43,53 @@ type Archive struct {
 func Releases() []string {
 	files, _ := fs.Glob(images.FS(), "releases/*.yaml") // fails only on a malformed pattern
 	names := make([]string, len(files))
+
 	for i, file := range files {
 		names[i] = strings.TrimSuffix(path.Base(file), ".yaml")
 	}
+
 	slices.SortFunc(names, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(a) - len(b) // debian-9 before debian-12
 		}
+
 		return strings.Compare(a, b)
 	})
+
 	return names
 }
 
 // LoadRelease reads one release's file.
 func LoadRelease(name string) (Release, error) {
 	if !slices.Contains(Releases(), name) {
-		return Release{}, fmt.Errorf("unknown release %q; known are %s", name, strings.Join(Releases(), ", "))
+		return Release{}, fmt.Errorf(
+			"unknown release %q; known are %s",
+			name,
+			strings.Join(Releases(), ", "),
+		)
 	}
+
 	file := "releases/" + name + ".yaml"
 	data, err := fs.ReadFile(images.FS(), file)
 	if err != nil {
 		return Release{}, fmt.Errorf("read release %s: %w", name, err)
 	}
+
 	return ParseRelease(file, data)
 }
 
-// ParseRelease reads a release's text. All that is wrong with it comes back at once, as report.Problems; file is for them,
-// and tells the release's name.
+// ParseRelease reads a release's text. All that is wrong with it comes back at once, as report.Problems; file
+// is for them, and tells the release's name.
 func ParseRelease(file string, data []byte) (Release, error) {
 	doc, err := report.Parse(file, data)
 	if err != nil {
 		return Release{}, err
 	}
+
 	release := Release{}
 	doc.Decode(&release)
 	release.check(doc, strings.TrimSuffix(path.Base(file), ".yaml"))
+
 	return release, doc.Problems()
 }
 
@@ -93,21 +105,46 @@ func (r Release) check(doc *report.Document, name string) {
 	if r.Name != name {
 		doc.Add("name", "must be the file's name, %q, got %q", name, r.Name)
 	}
-	for key, suite := range map[string]string{"suite": r.Suite, "updates_suite": r.UpdatesSuite, "security_suite": r.SecuritySuite} {
+
+	for key, suite := range map[string]string{
+		"suite":          r.Suite,
+		"updates_suite":  r.UpdatesSuite,
+		"security_suite": r.SecuritySuite,
+	} {
 		if (suite != "" || key == "suite") && !suiteName.MatchString(suite) {
-			doc.Add(key, "must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q", suite)
+			doc.Add(key,
+				"must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q",
+				suite,
+			)
 		}
 	}
+
 	checkList(doc, "components", r.Components, componentName, "a component, as in \"main\"")
 	checkList(doc, "boot_packages", r.BootPackages, packageName, "a package's name")
+
 	if r.Ext4Features != nil {
-		checkList(doc, "ext4_features", r.Ext4Features, featureName, "a feature of mke2fs, as in \"^orphan_file\"")
+		checkList(doc,
+			"ext4_features",
+			r.Ext4Features,
+			featureName,
+			"a feature of mke2fs, as in \"^orphan_file\"",
+		)
 	}
+
 	if !path.IsAbs(r.Keyring) || path.Clean(r.Keyring) != r.Keyring {
-		doc.Add("keyring", "must be the clean absolute path of a keyring, got %q: signatures are always checked", r.Keyring)
+		doc.Add(
+			"keyring",
+			"must be the clean absolute path of a keyring, got %q: signatures are always checked",
+			r.Keyring,
+		)
 	}
+
 	if r.Base != "" && !slugName.MatchString(r.Base) {
-		doc.Add("base", "must be an image's slug, as in \"debian-13-x64\", or left out, got %q", r.Base)
+		doc.Add(
+			"base",
+			"must be an image's slug, as in \"debian-13-x64\", or left out, got %q",
+			r.Base,
+		)
 	}
 }
 
@@ -116,6 +153,7 @@ func checkList(doc *report.Document, key string, list []string, kind *regexp.Reg
 	if len(list) == 0 {
 		doc.Add(key, "must name %s at least", what)
 	}
+
 	for i, item := range list {
 		at := fmt.Sprintf("%s[%d]", key, i)
 		if !kind.MatchString(item) {

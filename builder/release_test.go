@@ -13,27 +13,43 @@ import (
 
 func TestReleasesAreReadable(t *testing.T) {
 	require.Equal(t, []string{"debian-9", "debian-12", "debian-13"}, builder.Releases())
+
 	for _, name := range builder.Releases() {
 		release, err := builder.LoadRelease(name)
 		require.NoError(t, err)
 		require.Equal(t, name == "debian-9", release.Base == "", "DigitalOcean has no Debian 9")
 		require.Equal(t, name == "debian-9", release.Archive.Expired)
+
 		for _, needed := range []string{"cloud-init", "openssh-server", "grub-pc-bin", "systemd-sysv"} {
 			require.Contains(t, release.BootPackages, needed)
 		}
-		require.True(t, slices.ContainsFunc(release.BootPackages, func(name string) bool { return strings.HasPrefix(name, "linux-image-") }))
+
+		require.True(t, slices.ContainsFunc(release.BootPackages, func(name string) bool {
+			return strings.HasPrefix(name, "linux-image-")
+		}))
 	}
+
 	_, err := builder.LoadRelease("debian-8")
-	require.EqualError(t, err, `unknown release "debian-8"; known are debian-9, debian-12, debian-13`)
+	require.EqualError(t,
+		err,
+		`unknown release "debian-8"; known are debian-9, debian-12, debian-13`,
+	)
 }
 
 // The release file cannot name an image that is not there; the person who bakes is told what to do.
 func TestARecipeNeedsABaseImage(t *testing.T) {
-	config := builder.RecipeConfig{Role: "tiny", Release: "debian-9", RolesDir: writeRoles(t), BootstrapBinary: writeProgram(t, nil)}
+	config := builder.RecipeConfig{
+		Role:            "tiny",
+		Release:         "debian-9",
+		RolesDir:        writeRoles(t),
+		BootstrapBinary: writeProgram(t, nil),
+	}
+
 	_, err := config.Load()
 	require.ErrorIs(t, err, builder.ErrConfig)
 	require.ErrorContains(t, err, "image: ")
 	require.ErrorContains(t, err, "IMAGE=123456 RELEASE=debian-9 make images")
+
 	config.Image = "4711"
 	require.Equal(t, "4711", load(t, config).Base)
 }
@@ -50,16 +66,24 @@ boot_packages: [linux-image-amd64]
 func TestAReleaseIsReadStrictly(t *testing.T) {
 	release, err := builder.ParseRelease("releases/debian-9.yaml", []byte(goodRelease))
 	require.NoError(t, err)
+
 	require.Equal(t, builder.Release{
-		Name: "debian-9", Suite: "stretch", Components: []string{"main", "contrib"}, SecuritySuite: "stretch/updates",
-		Keyring: "/usr/share/keyrings/old.gpg", Archive: builder.Archive{Expired: true}, BootPackages: []string{"linux-image-amd64"},
+		Name:          "debian-9",
+		Suite:         "stretch",
+		Components:    []string{"main", "contrib"},
+		SecuritySuite: "stretch/updates",
+		Keyring:       "/usr/share/keyrings/old.gpg",
+		Archive:       builder.Archive{Expired: true},
+		BootPackages:  []string{"linux-image-amd64"},
 	}, release)
 
-	text := "name: debian-8\nsuit: stretch\ncomponents: [main, Main, main]\nsecurity_suite: //x\nkeyring: keys.gpg\narchive: {expired: perhaps}\n" +
+	text := "name: debian-8\nsuit: stretch\ncomponents: [main, Main, main]\nsecurity_suite: //x\nkeyring: " +
+		"keys.gpg\narchive: {expired: perhaps}\n" +
 		"base: Debian 9\nboot_packages: []\next4_features: [\"^has journal\"]\n"
 	_, err = builder.ParseRelease("releases/debian-9.yaml", []byte(text))
 	problems, ok := report.Of(err)
 	require.True(t, ok)
+
 	for _, want := range []string{
 		`releases/debian-9.yaml:1:7: error: name: must be the file's name, "debian-9", got "debian-8"`,
 		`releases/debian-9.yaml:2:1: error: suit: unknown key`,
@@ -75,5 +99,6 @@ func TestAReleaseIsReadStrictly(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, want)
 	}
+
 	require.Len(t, problems, 11)
 }

@@ -20,12 +20,14 @@ import (
 // RootfsID is the name of the builder that needs no Droplet.
 const RootfsID = "hornero-rootfs"
 
-// RootfsBuilder makes a system in a folder, lets provisioners run on it, and leaves a disk, or the image that DigitalOcean
-// made of it, and nothing else.
+// RootfsBuilder makes a system in a folder, lets provisioners run on it, and leaves a disk, or the image that
+// DigitalOcean made of it, and nothing else.
 type RootfsBuilder struct{ config RootfsConfig }
 
 // ConfigSpec tells Packer the options.
-func (b *RootfsBuilder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstructure().HCL2Spec() }
+func (b *RootfsBuilder) ConfigSpec() hcldec.ObjectSpec {
+	return b.config.FlatMapstructure().HCL2Spec()
+}
 
 // Prepare reads and checks the configuration. It touches nothing.
 func (b *RootfsBuilder) Prepare(raws ...any) (variables, warnings []string, err error) {
@@ -49,47 +51,71 @@ func (b *RootfsBuilder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk
 	state := new(multistep.BasicStateBag)
 	state.Put("ui", ui)
 	state.Put("hook", hook)
-	state.Put("generated_data", map[string]any{generatedDigest: b.config.recipe.Digest, generatedBase: b.config.recipe.Base})
+
+	state.Put("generated_data", map[string]any{
+		generatedDigest: b.config.recipe.Digest,
+		generatedBase:   b.config.recipe.Base,
+	})
+
 	artifact, err := b.run(ctx, ui, state, (*rootBuild).steps)
 	if err != nil {
 		return nil, err
 	}
+
 	return artifact, nil
 }
 
 // run sweeps also when there is nothing to bake: what a killed build left may be a disk that anybody can read.
-func (b *RootfsBuilder) run(ctx context.Context, ui packersdk.Ui, state multistep.StateBag, steps func(*rootBuild) []multistep.Step) (made *RootfsArtifact, err error) {
+func (b *RootfsBuilder) run(
+	ctx context.Context,
+	ui packersdk.Ui,
+	state multistep.StateBag,
+	steps func(*rootBuild) []multistep.Step,
+) (made *RootfsArtifact, err error) {
 	ctx, done := withParent(ctx)
 	defer done()
 	defer func() { err = do.Explained(err) }()
-	build := &rootBuild{config: &b.config, ui: ui, owner: thisProcess()}
+
+	build := &rootBuild{
+		config: &b.config,
+		ui:     ui,
+		owner:  thisProcess(),
+	}
+
 	build.work = filepath.Join(b.config.WorkDir, workPrefix+build.owner.id())
+
 	if err := build.connect(); err != nil {
 		return nil, err
 	}
+
 	if err := build.checkRegions(ctx); err != nil {
 		return nil, err
 	}
+
 	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
 		return nil, err
 	} else if err != nil {
 		ui.Message(fmt.Sprintf("leftovers of earlier builds: %v", err))
 	}
+
 	artifact, err := build.unchanged(ctx)
 	if err != nil || artifact != nil {
 		return artifact, err
 	}
+
 	commonsteps.NewRunner(steps(build), b.config.PackerConfig, ui).Run(ctx, state)
+
 	return build.outcome(ctx, state)
 }
 
-// outcome is the runner's result. An image that is published is one even when Ctrl-C came after it, unless it is still to be
-// transferred.
+// outcome is the runner's result. An image that is published is one even when Ctrl-C came after it, unless it
+// is still to be transferred.
 func (b *rootBuild) outcome(ctx context.Context, state multistep.StateBag) (*RootfsArtifact, error) {
 	made, ok := state.Get("artifact").(*RootfsArtifact)
 	if !ok || marked(state, "error") || made.Image != nil && len(made.Image.lacks(b.config.ImageRegions)) > 0 {
 		return nil, causeOf(ctx, state)
 	}
+
 	return made, nil
 }
 
@@ -98,6 +124,7 @@ func (b *rootBuild) checkRegions(ctx context.Context) error {
 	if b.client == nil {
 		return nil
 	}
+
 	return checkRegions(ctx, b.client, "image_regions", b.config.ImageRegions[1:])
 }
 
@@ -109,7 +136,9 @@ func (b *rootBuild) connect() (err error) {
 	if b.client, err = b.config.client(); err != nil {
 		return err
 	}
+
 	b.space, err = openSpace(b.config)
+
 	return err
 }
 
@@ -121,11 +150,17 @@ func (b *rootBuild) steps() []multistep.Step {
 	if b.config.imports() {
 		return append(steps, b.importSteps()...)
 	}
+
 	return append(steps, &stepKeep{b})
 }
 
 func (b *rootBuild) importSteps() []multistep.Step {
-	return []multistep.Step{&stepUpload{rootBuild: b}, &stepImport{rootBuild: b}, &stepRootPublish{b}, &stepRootTransfer{b}}
+	return []multistep.Step{
+		&stepUpload{rootBuild: b},
+		&stepImport{rootBuild: b},
+		&stepRootPublish{b},
+		&stepRootTransfer{b},
+	}
 }
 
 // diskName is what the disk's file is called.
@@ -134,6 +169,7 @@ func (b *rootBuild) diskName() string {
 	if *b.config.Compress {
 		name += ".gz"
 	}
+
 	return name
 }
 
@@ -142,43 +178,67 @@ func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 	if b.config.Force || b.config.PackerForce {
 		return nil, nil
 	}
+
 	if !b.config.imports() {
 		path := filepath.Join(b.config.OutputDir, b.diskName())
+
 		if _, err := os.Stat(path); err != nil {
 			return nil, nil // a disk that cannot be read is made anew
 		}
-		b.ui.Say(fmt.Sprintf("unchanged: %s has this very content; force = true bakes it again", path))
+
+		b.ui.Say(fmt.Sprintf(
+			"unchanged: %s has this very content; force = true bakes it again",
+			path,
+		))
+
 		return b.artifact(nil, path, false), nil
 	}
+
 	image, err := published(ctx, b.client, b.config.recipe, b.config.ImageRegions)
 	if err != nil || image == nil {
 		return nil, err
 	}
-	b.ui.Say(fmt.Sprintf("unchanged: image %d, %s, has this very content; force = true bakes it again", image.ID, image.Name))
+
+	b.ui.Say(fmt.Sprintf(
+		"unchanged: image %d, %s, has this very content; force = true bakes it again",
+		image.ID,
+		image.Name,
+	))
+
 	made := b.artifact(image, "", false)
+
 	return made, b.transfer(ctx, made)
 }
 
-// artifact is the result, with the image's record where this machine has it; a new image's gets its number. What goes wrong
-// with the record is only told: the image is there by now.
+// artifact is the result, with the image's record where this machine has it; a new image's gets its number.
+// What goes wrong with the record is only told: the image is there by now.
 func (b *rootBuild) artifact(image *godo.Image, disk string, baked bool) *RootfsArtifact {
 	name := b.config.recipe.ImageName()
-	made := &RootfsArtifact{Disk: disk, told: b.config.recipe.built()}
+
+	made := &RootfsArtifact{
+		Disk: disk,
+		told: b.config.recipe.built(),
+	}
+
 	made.told.Name = name
 	id := 0
 	if image != nil {
 		made.Image, id = newArtifact(b.client, *image, b.config.recipe), image.ID
 		made.told = made.Image.told
 	}
+
 	folder, err := b.config.records()
 	if err == nil && baked && id != 0 {
 		err = folder.Publish(name, id)
 	}
+
 	if err != nil {
 		b.ui.Error(err.Error())
 		return made
 	}
+
 	made.record = folder.File(name, id)
+
 	return made
 }
 
@@ -201,6 +261,7 @@ func (a *RootfsArtifact) Files() []string {
 			files = append(files, path)
 		}
 	}
+
 	return files
 }
 
@@ -209,6 +270,7 @@ func (a *RootfsArtifact) Id() string {
 	if a.Image != nil {
 		return a.Image.Id()
 	}
+
 	return a.Disk
 }
 
@@ -221,11 +283,14 @@ func (a *RootfsArtifact) String() string {
 	if a.Disk != "" {
 		parts = append(parts, "disk "+a.Disk)
 	}
+
 	return strings.Join(parts, "; ")
 }
 
 // State tells post-processors what was built, under StateBuilt.
-func (a *RootfsArtifact) State(name string) any { return a.told.state(name, a.record) }
+func (a *RootfsArtifact) State(name string) any {
+	return a.told.state(name, a.record)
+}
 
 // Destroy deletes the image and the disk.
 func (a *RootfsArtifact) Destroy() error {
@@ -234,8 +299,10 @@ func (a *RootfsArtifact) Destroy() error {
 			return fmt.Errorf("delete disk: %w", err)
 		}
 	}
+
 	if a.Image == nil {
 		return nil
 	}
+
 	return a.Image.Destroy()
 }

@@ -25,15 +25,22 @@ const didNotRun = 126
 // Start runs a command, and returns while it does.
 func (r inRoot) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
 	go func() {
-		status, err := r.machine.Run(ctx, remote.Command, remote.Stdin, remote.Stdout, remote.Stderr)
+		status, err := r.machine.Run(ctx,
+			remote.Command,
+			remote.Stdin,
+			remote.Stdout,
+			remote.Stderr,
+		)
 		if err != nil {
 			status = didNotRun
 			if remote.Stderr != nil {
 				fmt.Fprintln(remote.Stderr, err)
 			}
 		}
+
 		remote.SetExited(status)
 	}()
+
 	return nil
 }
 
@@ -43,6 +50,7 @@ func (r inRoot) Upload(path string, input io.Reader, info *os.FileInfo) error {
 	if info != nil {
 		script += fmt.Sprintf(" && chmod %04o %s", (*info).Mode().Perm(), quoted(path))
 	}
+
 	return r.do("upload "+path, script, input, nil)
 }
 
@@ -55,7 +63,12 @@ func (r inRoot) Download(path string, output io.Writer) error {
 func (r inRoot) UploadDir(into, source string, exclude []string) error {
 	from, name := split(source)
 	return r.packed("upload "+source, tarOf(from, exclude, name), func(pipe io.Reader) error {
-		return r.do("upload "+source, "mkdir -p "+quoted(into)+" && tar -xf - -C "+quoted(into)+" --no-same-owner", pipe, nil)
+		return r.do(
+			"upload "+source,
+			"mkdir -p "+quoted(into)+" && tar -xf - -C "+quoted(into)+" --no-same-owner",
+			pipe,
+			nil,
+		)
 	})
 }
 
@@ -64,16 +77,20 @@ func (r inRoot) DownloadDir(source, into string, exclude []string) error {
 	if err := os.MkdirAll(into, 0o755); err != nil {
 		return fmt.Errorf("download %s: %w", source, err)
 	}
+
 	from, name := split(source)
 	unpack := exec.Command("tar", "-xf", "-", "-C", into, "--no-same-owner")
 	pipe, err := unpack.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("download %s: %w", source, err)
 	}
+
 	if err := unpack.Start(); err != nil {
 		return fmt.Errorf("download %s: %w", source, err)
 	}
+
 	err = r.do("download "+source, command.Quote(tarOf(from, exclude, name)), nil, pipe)
+
 	return errors.Join(err, pipe.Close(), unpack.Wait())
 }
 
@@ -84,9 +101,11 @@ func (r inRoot) packed(what string, args []string, take func(io.Reader) error) e
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	if err := program.Start(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	return errors.Join(take(pipe), program.Wait())
 }
 
@@ -94,21 +113,31 @@ func (r inRoot) do(what, script string, input io.Reader, output io.Writer) error
 	var said strings.Builder
 	status, err := r.machine.Run(context.Background(), script, input, output, &said)
 	if err == nil && status != 0 {
-		err = fmt.Errorf("%w: exit status %d: %s", ErrRemote, status, strings.TrimSpace(said.String()))
+		err = fmt.Errorf(
+			"%w: exit status %d: %s",
+			ErrRemote,
+			status,
+			strings.TrimSpace(said.String()),
+		)
 	}
+
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	return nil
 }
 
-func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
+func quoted(path string) string {
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
 
 // split is where tar goes, and what it packs there.
 func split(folder string) (from, name string) {
 	if strings.HasSuffix(folder, "/") {
 		return folder, "."
 	}
+
 	return filepath.Dir(folder), filepath.Base(folder)
 }
 
@@ -117,5 +146,6 @@ func tarOf(from string, exclude []string, name string) []string {
 	for _, pattern := range exclude {
 		args = append(args, "--exclude="+pattern)
 	}
+
 	return append(args, "--", name)
 }

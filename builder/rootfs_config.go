@@ -40,7 +40,8 @@ type RootfsConfig struct {
 
 	// Format of the disk: "qcow2" (the default) or "raw".
 	Format string `mapstructure:"format"`
-	// Size of the disk, as in "3G" (the default) or "2500M". A Droplet's file system grows to its disk at its first boot.
+	// Size of the disk, as in "3G" (the default) or "2500M". A Droplet's file system grows to its disk at its
+	// first boot.
 	Size string `mapstructure:"size"`
 	// Compress packs the disk by gzip. Default: true when it is uploaded.
 	Compress *bool `mapstructure:"compress"`
@@ -48,8 +49,8 @@ type RootfsConfig struct {
 	OutputDir string `mapstructure:"output_dir"`
 	// WorkDir is where the system is made, in a folder that goes with the build. Default: /var/tmp.
 	WorkDir string `mapstructure:"work_dir"`
-	// Sources are lines of sources.list(5), for the bake and for the image. Default: the release's suites, from where this
-	// machine's own apt finds Debian.
+	// Sources are lines of sources.list(5), for the bake and for the image. Default: the release's suites, from
+	// where this machine's own apt finds Debian.
 	Sources []string `mapstructure:"sources"`
 	// Keyring is a file or folder with the keys that sign Sources. Default: the release's own.
 	Keyring string `mapstructure:"keyring"`
@@ -62,7 +63,8 @@ type RootfsConfig struct {
 	SpacesRegion string `mapstructure:"spaces_region"`
 	// SpacesURL is where the Space's region answers. Default: https://REGION.digitaloceanspaces.com.
 	SpacesURL string `mapstructure:"spaces_url"`
-	// SpacesKey and SpacesSecret open the Space. Default: DIGITALOCEAN_SPACES_ACCESS_KEY and DIGITALOCEAN_SPACES_SECRET_KEY.
+	// SpacesKey and SpacesSecret open the Space. Default: DIGITALOCEAN_SPACES_ACCESS_KEY and
+	// DIGITALOCEAN_SPACES_SECRET_KEY.
 	SpacesKey    string `mapstructure:"spaces_key"`
 	SpacesSecret string `mapstructure:"spaces_secret"`
 	// ImageName is the image's name. Default: hornero-ROLE-RELEASE-DIGEST.
@@ -94,21 +96,31 @@ type RootfsConfig struct {
 
 // Prepare reads and checks the configuration. Every wrong option is an error of its own that names it.
 func (c *RootfsConfig) Prepare(raws ...any) error {
-	options := &config.DecodeOpts{PluginType: RootfsID, Interpolate: true, InterpolateContext: &c.ctx}
+	options := &config.DecodeOpts{
+		PluginType:         RootfsID,
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+	}
+
 	if err := config.Decode(c, options, raws...); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
+
 	c.setDefaults()
+
 	wrong := append(c.check(), c.checkRelease()...)
 	recipe, err := c.RecipeConfig.Load()
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+
 	if err := errors.Join(wrong...); err != nil {
 		return err
 	}
+
 	c.recipe = recipe
 	c.ImageName = cmp.Or(c.ImageName, recipe.ImageName())
+
 	return nil
 }
 
@@ -118,25 +130,32 @@ func (c *RootfsConfig) imports() bool { return c.SpaceName != "" }
 func (c *RootfsConfig) setDefaults() {
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
 	c.CloudConfig.setDefaults()
+
 	c.Format = cmp.Or(c.Format, rootfs.QCow2)
 	c.Size = cmp.Or(c.Size, DefaultDiskSize)
 	c.WorkDir = cmp.Or(c.WorkDir, DefaultWorkDir)
+
 	if c.Compress == nil {
 		packed := c.imports()
 		c.Compress = &packed
 	}
+
 	c.SpacesRegion = cmp.Or(c.SpacesRegion, DefaultRegion)
 	c.SpacesURL = cmp.Or(c.SpacesURL, "https://"+c.SpacesRegion+".digitaloceanspaces.com")
 	c.SpacesKey = cmp.Or(c.SpacesKey, os.Getenv("DIGITALOCEAN_SPACES_ACCESS_KEY"))
 	c.SpacesSecret = cmp.Or(c.SpacesSecret, os.Getenv("DIGITALOCEAN_SPACES_SECRET_KEY"))
 	c.ImageDistribution = cmp.Or(c.ImageDistribution, DefaultDistribution)
+
 	if len(c.ImageRegions) == 0 {
 		c.ImageRegions = []string{c.SpacesRegion}
 	}
+
 	c.ImageRegions = unique(c.ImageRegions)
+
 	if !c.imports() {
 		c.OutputDir = cmp.Or(c.OutputDir, DefaultOutputDir)
 	}
+
 	c.ImportTimeout = cmp.Or(c.ImportTimeout, DefaultImportTimeout)
 	c.CleanupTimeout = cmp.Or(c.CleanupTimeout, DefaultCleanupTimeout)
 	c.LeftoverAge = cmp.Or(c.LeftoverAge, DefaultLeftoverAge)
@@ -152,66 +171,114 @@ const mostBytes = 100 << 30
 func (c *RootfsConfig) check() []error {
 	var wrong []error
 	add := func(option, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf("%s: %w: %w", option, ErrConfig, fmt.Errorf(format, args...)))
+		wrong = append(wrong, fmt.Errorf(
+			"%s: %w: %w",
+			option,
+			ErrConfig,
+			fmt.Errorf(format, args...),
+		))
 	}
 	if c.Format != rootfs.Raw && c.Format != rootfs.QCow2 {
 		add("format", "must be \"raw\" or \"qcow2\", got %q", c.Format)
 	}
+
 	if parts := sizeForm.FindStringSubmatch(c.Size); parts != nil {
 		number, _ := strconv.ParseInt(parts[1], 10, 64) // the form holds digits only, and few
 		c.bytes = number << map[string]int{"M": 20, "G": 30}[parts[2]]
 	}
+
 	if c.bytes < rootfs.LeastSize || c.bytes > mostBytes {
 		add("size", "must be a size from 64M to 100G such as \"3G\" or \"2500M\", got %q", c.Size)
 	}
+
 	if c.Layer != "" {
 		add("layer", "there is none beneath a system that is made from nothing; leave it out")
 	}
+
 	if c.Image != "" {
-		add("image", "there is none beneath a system that is made from nothing; leave it out, or bake with hornero-droplet")
+		add(
+			"image",
+			"there is none beneath a system that is made from nothing; leave it out, or bake with hornero-droplet",
+		)
 	}
+
 	if !filepath.IsAbs(c.WorkDir) {
 		add("work_dir", "must be an absolute path, got %q", c.WorkDir)
 	}
+
 	wrong = append(wrong, c.checkPackages()...)
 	wrong = append(wrong, checkTags("image_tags", c.ImageTags)...)
 	if c.imports() {
 		wrong = append(wrong, c.checkImport()...)
 	}
+
 	return append(wrong, c.checkDurations()...)
 }
 
-// sourceForm is a line of sources.list(5) in its one-line form, of packages; carelessForm and carelessOption are what lets apt take
-// packages that nobody signed, there and in apt.conf(5).
+// sourceForm is a line of sources.list(5) in its one-line form, of packages; carelessForm and carelessOption
+// are what lets apt take packages that nobody signed, there and in apt.conf(5).
 var (
-	sourceForm     = regexp.MustCompile(`^deb(\s+\[[^\]]+\])?\s+[a-z+]+:\S+\s+\S+(\s+\S+)*$`)
-	carelessForm   = regexp.MustCompile(`(?i)^deb\s+\[([^\]]*\s)?(trusted|allow-(insecure|weak|downgrade-to-insecure))\s*=`)
-	carelessOption = regexp.MustCompile(`(?i)AllowUnauthenticated|AllowInsecureRepositories|AllowWeakRepositories|AllowDowngradeToInsecureRepositories`)
+	sourceForm   = regexp.MustCompile(`^deb(\s+\[[^\]]+\])?\s+[a-z+]+:\S+\s+\S+(\s+\S+)*$`)
+	carelessForm = regexp.MustCompile(
+		`(?i)^deb\s+\[([^\]]*\s)?(trusted|allow-(insecure|weak|downgrade-to-insecure))\s*=`,
+	)
+	carelessOption = regexp.MustCompile(
+		`(?i)AllowUnauthenticated|AllowInsecureRepositories|AllowWeakRepositories|AllowDowngradeToInsecureRepositories`,
+	)
 )
 
 // checkPackages checks where packages come from. Signatures are always checked.
 func (c *RootfsConfig) checkPackages() []error {
 	var wrong []error
 	add := func(option, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf("%s: %w: %w", option, ErrConfig, fmt.Errorf(format, args...)))
+		wrong = append(wrong, fmt.Errorf(
+			"%s: %w: %w",
+			option,
+			ErrConfig,
+			fmt.Errorf(format, args...),
+		))
 	}
-	for option, told := range map[string]string{"mirror": c.Mirror, "security_mirror": c.SecurityMirror} {
+
+	for option, told := range map[string]string{
+		"mirror":          c.Mirror,
+		"security_mirror": c.SecurityMirror,
+	} {
 		if told != "" {
-			add(option, "is of a base image's sources; here say sources = [\"deb %s SUITE COMPONENT...\"]", told)
+			add(
+				option,
+				"is of a base image's sources; here say sources = [\"deb %s SUITE COMPONENT...\"]",
+				told,
+			)
 		}
 	}
+
 	for _, line := range c.Sources {
 		if !sourceForm.MatchString(line) || strings.Contains(line, "\n") {
-			add("sources", "must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q", line)
+			add(
+				"sources",
+				"must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q",
+				line,
+			)
 		} else if carelessForm.MatchString(line) {
-			add("sources", "signatures are always checked: leave trusted= and allow-...= out, and name the archive's keys by keyring, got %q", line)
+			add(
+				"sources",
+				"signatures are always checked: leave trusted= and allow-...= out, and name the archive's keys "+
+					"by keyring, got %q",
+				line,
+			)
 		}
 	}
+
 	for _, line := range c.AptOptions {
 		if carelessOption.MatchString(line) {
-			add("apt_options", "signatures are always checked: leave it out, and name the archive's keys by keyring, got %q", line)
+			add(
+				"apt_options",
+				"signatures are always checked: leave it out, and name the archive's keys by keyring, got %q",
+				line,
+			)
 		}
 	}
+
 	return wrong
 }
 
@@ -224,66 +291,113 @@ var (
 func (c *RootfsConfig) checkImport() []error {
 	var wrong []error
 	add := func(option, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf("%s: %w: %w", option, ErrConfig, fmt.Errorf(format, args...)))
+		wrong = append(wrong, fmt.Errorf(
+			"%s: %w: %w",
+			option,
+			ErrConfig,
+			fmt.Errorf(format, args...),
+		))
 	}
 	if !spaceForm.MatchString(c.SpaceName) {
 		add("space_name", "must be a Space's name, got %q", c.SpaceName)
 	}
+
 	if c.SpacesKey == "" {
 		add("spaces_key", "no key of Spaces: set DIGITALOCEAN_SPACES_ACCESS_KEY or spaces_key")
 	}
+
 	if c.SpacesSecret == "" {
-		add("spaces_secret", "no secret of the Spaces key: set DIGITALOCEAN_SPACES_SECRET_KEY or spaces_secret")
+		add(
+			"spaces_secret",
+			"no secret of the Spaces key: set DIGITALOCEAN_SPACES_SECRET_KEY or spaces_secret",
+		)
 	}
+
 	for _, region := range append([]string{c.SpacesRegion}, c.ImageRegions...) {
 		if !regionForm.MatchString(region) {
 			add("spaces_region, image_regions", "must be regions such as \"nyc3\", got %q", region)
 		}
 	}
-	if address, err := url.Parse(c.SpacesURL); err != nil || address.Host == "" || !slices.Contains([]string{"http", "https"}, address.Scheme) || strings.Trim(address.Path, "/") != "" {
-		add("spaces_url", "must be the address of an S3 endpoint without a bucket, got %q", c.SpacesURL)
+
+	if address, err := url.Parse(c.SpacesURL); err != nil ||
+		address.Host == "" ||
+		!slices.Contains([]string{"http", "https"}, address.Scheme) ||
+		strings.Trim(address.Path, "/") != "" {
+		add(
+			"spaces_url",
+			"must be the address of an S3 endpoint without a bucket, got %q",
+			c.SpacesURL,
+		)
 	}
+
 	return append(wrong, c.CloudConfig.check()...)
 }
 
 func (c *RootfsConfig) checkDurations() []error {
 	var wrong []error
-	for name, value := range map[string]time.Duration{"import_timeout": c.ImportTimeout, "cleanup_timeout": c.CleanupTimeout,
-		"leftover_age": c.LeftoverAge, "poll_interval": c.PollInterval} {
+	for name, value := range map[string]time.Duration{
+		"import_timeout":  c.ImportTimeout,
+		"cleanup_timeout": c.CleanupTimeout,
+		"leftover_age":    c.LeftoverAge,
+		"poll_interval":   c.PollInterval,
+	} {
 		if value < 0 {
-			wrong = append(wrong, fmt.Errorf("%s: %w: must be a time such as \"5m\", got %s", name, ErrConfig, value))
+			wrong = append(wrong, fmt.Errorf(
+				"%s: %w: must be a time such as \"5m\", got %s",
+				name,
+				ErrConfig,
+				value,
+			))
 		}
 	}
+
 	return wrong
 }
 
-// checkRelease reads the release, and names the system that is made of it as the recipe's base. What is wrong with the
-// release's name is told by the recipe.
+// checkRelease reads the release, and names the system that is made of it as the recipe's base. What is wrong
+// with the release's name is told by the recipe.
 func (c *RootfsConfig) checkRelease() []error {
 	release, err := LoadRelease(c.Release)
 	if err != nil {
 		return nil
 	}
+
 	c.release = release
-	c.Image = fmt.Sprintf("%s-%dM-%.8s", c.spec(nil).Name(), c.bytes>>20, Digest(c.diskParts()))
+
+	c.Image = fmt.Sprintf(
+		"%s-%dM-%.8s",
+		c.spec(nil).Name(),
+		c.bytes>>20,
+		Digest(c.diskParts()),
+	)
+
 	return nil
 }
 
-// diskParts are what makes another disk of the same system, besides its size. In which format DigitalOcean got it the image does not
-// tell; a disk's file does by its name.
+// diskParts are what makes another disk of the same system, besides its size. In which format DigitalOcean got
+// it the image does not tell; a disk's file does by its name.
 func (c *RootfsConfig) diskParts() map[string][]byte {
 	parts := map[string][]byte{"ext4_features": []byte(strings.Join(c.release.Ext4Features, ","))}
 	if c.imports() {
 		parts["format"] = []byte(c.Format)
 	}
+
 	return parts
 }
 
 // spec is the system that the release is before the role comes to it.
 func (c *RootfsConfig) spec(sources []string) rootfs.Spec {
 	return rootfs.Spec{
-		Suite: c.release.Suite, Components: c.release.Components, Packages: c.release.BootPackages, Sources: sources,
-		Keyring: cmp.Or(c.Keyring, c.release.Keyring), AptOptions: c.aptOptions(), UUID: rootfs.UUIDOf(c.recipe.Digest),
+		Suite:      c.release.Suite,
+		Components: c.release.Components,
+		Packages:   c.release.BootPackages,
+		Sources:    sources,
+		Keyring: cmp.Or(
+			c.Keyring,
+			c.release.Keyring,
+		),
+		AptOptions: c.aptOptions(),
+		UUID:       rootfs.UUIDOf(c.recipe.Digest),
 	}
 }
 
@@ -291,6 +405,7 @@ func (c *RootfsConfig) aptOptions() []string {
 	if !c.release.Archive.Expired {
 		return c.AptOptions
 	}
+
 	// Of the archive's own signatures only the date is let go.
 	return append([]string{`Acquire::Check-Valid-Until "false"`}, c.AptOptions...)
 }

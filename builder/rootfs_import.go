@@ -24,17 +24,23 @@ type stepUpload struct {
 func (s *stepUpload) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	disk := state.Get("disk").(string)
 	s.ui.Say("uploading it to the Space " + s.space.bucket)
+
 	s.key = keyOf(s.owner, disk)
+
 	if err := s.space.put(ctx, s.key, disk); err != nil {
 		return halt(state, err)
 	}
+
 	state.Put("address", s.space.address(s.key))
+
 	return multistep.ActionContinue
 }
 
 func (s *stepUpload) Cleanup(multistep.StateBag) {
 	if s.key != "" {
-		s.cleanup("the object "+s.key, func(ctx context.Context) error { return s.space.remove(ctx, s.key) })
+		s.cleanup("the object "+s.key, func(ctx context.Context) error {
+			return s.space.remove(ctx, s.key)
+		})
 	}
 }
 
@@ -47,21 +53,34 @@ type stepImport struct {
 func (s *stepImport) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	region := s.config.ImageRegions[0]
 	s.ui.Say(fmt.Sprintf("importing the image %s into %s", s.config.ImageName, region))
+
 	s.began = true
-	image, err := do.Ensure(ctx, "import image "+s.config.ImageName, s.config.wait(s.config.ImportTimeout), s.ours, func(ctx context.Context) (*godo.Image, error) {
+
+	image, err := do.Ensure(ctx, "import image "+
+		s.config.ImageName, s.config.wait(
+		s.config.ImportTimeout,
+	), s.ours, func(ctx context.Context) (*godo.Image, error) {
 		image, _, err := s.client.Images.Create(ctx, &godo.CustomImageCreateRequest{
-			Name: s.config.ImageName, Url: state.Get("address").(string), Region: region, Distribution: s.config.ImageDistribution,
-			Description: s.config.ImageDescription, Tags: []string{buildTag, s.owner.tag()},
+			Name:         s.config.ImageName,
+			Url:          state.Get("address").(string),
+			Region:       region,
+			Distribution: s.config.ImageDistribution,
+			Description:  s.config.ImageDescription,
+			Tags:         []string{buildTag, s.owner.tag()},
 		})
+
 		return image, err
 	})
 	if err != nil {
 		return halt(state, err)
 	}
+
 	state.Put("image", image.ID)
+
 	if _, err := s.available(ctx, image.ID, region); err != nil {
 		return halt(state, err)
 	}
+
 	return multistep.ActionContinue
 }
 
@@ -71,27 +90,44 @@ func (s *stepImport) ours(ctx context.Context) (*godo.Image, error) {
 	if err != nil || len(images) == 0 {
 		return nil, err
 	}
+
 	return &images[0], nil
 }
 
 // available waits until the image can be used in a region. The API's own word for why it cannot ends the wait.
 func (b *rootBuild) available(ctx context.Context, id int, region string) (*godo.Image, error) {
 	var found *godo.Image
-	err := do.Wait(ctx, fmt.Sprintf("image %d to be available in %s", id, region), func(ctx context.Context) (do.State, error) {
+	err := do.Wait(ctx, fmt.Sprintf(
+		"image %d to be available in %s",
+		id,
+		region,
+	), func(ctx context.Context) (do.State, error) {
 		image, _, err := b.client.Images.GetByID(ctx, id)
 		switch {
 		case do.IsNotFound(err):
 			return do.Gone, err
 		case err != nil:
 			return do.Pending, err
-		case image.ErrorMessage != "" || slices.Contains([]string{"deleted", "retired"}, image.Status):
-			return do.Errored, do.Seen("the API says: %s (status %s)", cmp.Or(image.ErrorMessage, "nothing"), image.Status)
+
+		case image.ErrorMessage != "" || slices.Contains(
+			[]string{"deleted", "retired"},
+			image.Status,
+		):
+			return do.Errored, do.Seen(
+				"the API says: %s (status %s)",
+				cmp.Or(image.ErrorMessage, "nothing"),
+				image.Status,
+			)
+
 		case image.Status != imageAvailable || !slices.Contains(image.Regions, region):
 			return do.Pending, do.Seen("status %s, regions %v", image.Status, image.Regions)
 		}
+
 		found = image
+
 		return do.Done, nil
 	}, b.config.wait(b.config.ImportTimeout))
+
 	return found, err
 }
 
@@ -100,32 +136,45 @@ func (s *stepImport) Cleanup(state multistep.StateBag) {
 	if !s.began || marked(state, "artifact") {
 		return
 	}
+
 	s.cleanup("the image "+s.config.ImageName, func(ctx context.Context) error {
 		images, err := do.ImagesByTag(ctx, s.client, s.owner.tag())
 		ids := map[int]bool{}
+
 		for _, image := range images {
 			ids[image.ID] = true
 		}
+
 		if id, ok := state.Get("image").(int); ok {
 			ids[id] = true
 		}
+
 		for id := range ids {
-			err = errors.Join(err, do.DeleteImage(ctx, s.client, id, s.config.wait(s.config.CleanupTimeout)))
+			err = errors.Join(err, do.DeleteImage(ctx,
+				s.client,
+				id,
+				s.config.wait(s.config.CleanupTimeout),
+			))
 		}
-		if _, failure := s.client.Tags.Delete(ctx, s.owner.tag()); failure != nil && !do.IsNotFound(failure) {
+
+		if _, failure := s.client.Tags.Delete(ctx,
+			s.owner.tag(),
+		); failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete tag %s: %w", s.owner.tag(), failure))
 		}
+
 		return err
 	})
 }
 
-// sweepImages deletes images that a build began to import and did not live to publish. One that is complete only loses the
-// build's tags.
+// sweepImages deletes images that a build began to import and did not live to publish. One that is complete
+// only loses the build's tags.
 func (b *rootBuild) sweepImages(ctx context.Context) error {
 	images, err := do.ImagesByTag(ctx, b.client, buildTag)
 	if err != nil {
 		return err
 	}
+
 	for _, image := range images {
 		at := slices.IndexFunc(image.Tags, func(tag string) bool {
 			owner, ours := ownerOf(tag)
@@ -134,50 +183,71 @@ func (b *rootBuild) sweepImages(ctx context.Context) error {
 		if at < 0 {
 			continue
 		}
-		if !slices.ContainsFunc(image.Tags, func(tag string) bool { return strings.HasPrefix(tag, "hornero:digest:") }) {
-			b.ui.Say(fmt.Sprintf("removing image %d, %s, which a dead build did not finish", image.ID, image.Name))
-			err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, b.config.wait(b.config.CleanupTimeout)))
+
+		if !slices.ContainsFunc(image.Tags, func(tag string) bool {
+			return strings.HasPrefix(tag, "hornero:digest:")
+		}) {
+			b.ui.Say(fmt.Sprintf(
+				"removing image %d, %s, which a dead build did not finish",
+				image.ID,
+				image.Name,
+			))
+
+			err = errors.Join(err, do.DeleteImage(ctx,
+				b.client,
+				image.ID,
+				b.config.wait(b.config.CleanupTimeout),
+			))
 		}
+
 		err = errors.Join(err, b.disown(ctx, image.ID, image.Tags[at]))
 	}
+
 	return err
 }
 
-// stepRootPublish tags the image as a Droplet's snapshot is tagged, reads it back, and only then calls it done. The digest's tag
-// is the last.
+// stepRootPublish tags the image as a Droplet's snapshot is tagged, reads it back, and only then calls it done.
+// The digest's tag is the last.
 type stepRootPublish struct{ *rootBuild }
 
 func (s *stepRootPublish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	id := state.Get("image").(int)
+
 	if err := s.tag(ctx, id); err != nil {
 		return halt(state, err)
 	}
+
 	image, err := s.available(ctx, id, s.config.ImageRegions[0])
 	if err != nil {
 		return halt(state, err)
 	}
+
 	disk := ""
 	if s.config.OutputDir != "" {
 		disk = state.Get("disk").(string)
 	}
+
 	state.Put("artifact", s.artifact(image, disk, true))
 	s.ui.Say(fmt.Sprintf("published image %d, %s", image.ID, image.Name))
+
 	if err := s.disown(ctx, id, s.owner.tag()); err != nil {
 		s.ui.Error(fmt.Sprintf("the next build does so: %v", err))
 	}
+
 	return multistep.ActionContinue
 }
 
 func (*stepRootPublish) Cleanup(multistep.StateBag) {}
 
-// stepRootTransfer brings the published image to its other regions. When that does not end well the image stays: the next build of
-// the same content transfers it to where it is missing.
+// stepRootTransfer brings the published image to its other regions. When that does not end well the image
+// stays: the next build of the same content transfers it to where it is missing.
 type stepRootTransfer struct{ *rootBuild }
 
 func (s *stepRootTransfer) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	if err := s.transfer(ctx, state.Get("artifact").(*RootfsArtifact)); err != nil {
 		return halt(state, err)
 	}
+
 	return multistep.ActionContinue
 }
 
@@ -185,27 +255,55 @@ func (*stepRootTransfer) Cleanup(multistep.StateBag) {}
 
 // transfer brings the artifact's image to all regions. The artifact is then as the API shows it.
 func (b *rootBuild) transfer(ctx context.Context, made *RootfsArtifact) error {
-	all := transfers{client: b.client, ui: b.ui, recipe: b.config.recipe, regions: b.config.ImageRegions, wait: true, options: b.config.wait(b.config.ImportTimeout)}
+	all := transfers{
+		client:  b.client,
+		ui:      b.ui,
+		recipe:  b.config.recipe,
+		regions: b.config.ImageRegions,
+		wait:    true,
+		options: b.config.wait(b.config.ImportTimeout),
+	}
+
 	image, err := all.of(ctx, made.Image)
 	made.Image, made.told = image, image.told
+
 	return err
 }
 
 // tag puts the digest's tag on last: an image that bears it is complete.
 func (s *stepRootPublish) tag(ctx context.Context, id int) error {
-	tags := slices.Concat(s.config.recipe.Tags(), s.config.ImageTags, []string{s.config.recipe.DigestTag()})
-	return do.TagImage(ctx, s.client, id, unique(tags), s.config.wait(s.config.ImportTimeout))
+	tags := slices.Concat(
+		s.config.recipe.Tags(),
+		s.config.ImageTags,
+		[]string{s.config.recipe.DigestTag()},
+	)
+
+	return do.TagImage(ctx,
+		s.client,
+		id,
+		unique(tags),
+		s.config.wait(s.config.ImportTimeout),
+	)
 }
 
 // disown takes the build's own tags off a complete image.
 func (b *rootBuild) disown(ctx context.Context, id int, owner string) error {
-	resource := godo.Resource{ID: strconv.Itoa(id), Type: godo.ImageResourceType}
-	_, err := b.client.Tags.UntagResources(ctx, buildTag, &godo.UntagResourcesRequest{Resources: []godo.Resource{resource}})
+	resource := godo.Resource{
+		ID:   strconv.Itoa(id),
+		Type: godo.ImageResourceType,
+	}
+
+	_, err := b.client.Tags.UntagResources(ctx,
+		buildTag,
+		&godo.UntagResourcesRequest{Resources: []godo.Resource{resource}},
+	)
 	if err == nil {
 		_, err = b.client.Tags.Delete(ctx, owner)
 	}
+
 	if err != nil && !do.IsNotFound(err) {
 		return fmt.Errorf("take the build's tags off image %d: %w", id, err)
 	}
+
 	return nil
 }

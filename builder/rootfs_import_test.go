@@ -36,21 +36,51 @@ type port struct {
 
 func newPort(t *testing.T) *port {
 	t.Helper()
-	served, err := spaces.Open(spaces.Config{Folder: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Keys: func(access string) (spaces.Key, bool) {
-		return spaces.Key{Secret: "secret", Grants: []spaces.Grant{{Permission: spaces.FullAccess}}}, access == "key"
-	}})
+
+	served, err := spaces.Open(spaces.Config{
+		Folder: t.TempDir(),
+		Logger: slog.New(slog.DiscardHandler),
+		Keys: func(access string) (spaces.Key, bool) {
+			return spaces.Key{
+				Secret: "secret",
+				Grants: []spaces.Grant{{Permission: spaces.FullAccess}},
+			}, access == "key"
+		},
+	})
 	require.NoError(t, err)
+
 	server := httptest.NewServer(served.Handler("nyc3"))
 	t.Cleanup(server.Close)
+
 	address, err := url.Parse(server.URL)
 	require.NoError(t, err)
-	s3, err := minio.New(address.Host, &minio.Options{Creds: credentials.NewStaticV4("key", "secret", ""), Region: "nyc3", BucketLookup: minio.BucketLookupPath})
+
+	s3, err := minio.New(address.Host, &minio.Options{
+		Creds:        credentials.NewStaticV4("key", "secret", ""),
+		Region:       "nyc3",
+		BucketLookup: minio.BucketLookupPath,
+	})
 	require.NoError(t, err)
-	require.NoError(t, s3.MakeBucket(t.Context(), "bakery", minio.MakeBucketOptions{Region: "nyc3"}))
+
+	require.NoError(t, s3.MakeBucket(
+		t.Context(),
+		"bakery",
+		minio.MakeBucketOptions{Region: "nyc3"},
+	))
+
 	disk := filepath.Join(t.TempDir(), "tiny.qcow2.gz")
 	require.NoError(t, os.WriteFile(disk, []byte("a disk"), 0o600))
-	p := &port{cloud: newCloud(t), t: t, s3: s3, url: server.URL, disk: disk}
+
+	p := &port{
+		cloud: newCloud(t),
+		t:     t,
+		s3:    s3,
+		url:   server.URL,
+		disk:  disk,
+	}
+
 	p.before = p.answer
+
 	return p
 }
 
@@ -59,10 +89,19 @@ func (p *port) answer(w http.ResponseWriter, r *http.Request, call string) bool 
 	if call != "POST images" {
 		return false
 	}
+
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+
 	asked := p.asked
-	image := object{"name": asked["name"], "status": "available", "regions": []string{asked["region"].(string)}, "tags": asked["tags"], "type": "custom"}
+	image := object{
+		"name":    asked["name"],
+		"status":  "available",
+		"regions": []string{asked["region"].(string)},
+		"tags":    asked["tags"],
+		"type":    "custom",
+	}
+
 	for _, method := range []string{http.MethodHead, http.MethodGet} {
 		request, _ := http.NewRequest(method, asked["url"].(string), nil)
 		answer, err := http.DefaultClient.Do(request)
@@ -70,39 +109,61 @@ func (p *port) answer(w http.ResponseWriter, r *http.Request, call string) bool 
 			image["status"], image["error_message"] = "deleted", "the image can't be fetched"
 		}
 	}
+
 	if p.failed != "" {
 		image["status"], image["error_message"] = "deleted", p.failed
 	}
+
 	reply(w, http.StatusAccepted, object{"image": p.add("images", image)})
+
 	return true
 }
 
 func (p *port) build(ctx context.Context, more object) (packersdk.Artifact, error) {
 	p.t.Helper()
 	b := new(builder.RootfsBuilder)
-	options := rootOptions(p.t, object{"api_url": p.URL, "spaces_url": p.url, "poll_interval": time.Millisecond, "import_timeout": 5 * time.Second, "cleanup_timeout": 5 * time.Second})
+
+	options := rootOptions(p.t, object{
+		"api_url":         p.URL,
+		"spaces_url":      p.url,
+		"poll_interval":   time.Millisecond,
+		"import_timeout":  5 * time.Second,
+		"cleanup_timeout": 5 * time.Second,
+	})
+
 	for name, value := range more {
 		options[name] = value
 	}
+
 	_, _, err := b.Prepare(options)
 	require.NoError(p.t, err)
+
 	return b.Import(ctx, packersdk.TestUi(p.t), p.disk)
 }
 
 // objects lists what is in the Space, whole or begun.
 func (p *port) objects() (keys []string) {
 	p.t.Helper()
-	for object := range p.s3.ListObjects(context.Background(), "bakery", minio.ListObjectsOptions{Recursive: true}) {
+
+	for object := range p.s3.ListObjects(
+		context.Background(),
+		"bakery",
+		minio.ListObjectsOptions{Recursive: true},
+	) {
 		require.NoError(p.t, object.Err)
 		keys = append(keys, object.Key)
 	}
+
 	for begun := range p.s3.ListIncompleteUploads(context.Background(), "bakery", "", true) {
 		if minio.ToErrorResponse(begun.Err).Code == minio.NoSuchUpload {
 			break // the lab's word for none
 		}
+
 		require.NoError(p.t, begun.Err)
+
 		keys = append(keys, begun.Key)
 	}
+
 	return keys
 }
 
@@ -111,17 +172,51 @@ func TestAnImportLeavesTheImageAndNothingElse(t *testing.T) {
 	artifact, err := p.build(t.Context(), object{"image_tags": []string{"mine"}})
 	require.NoError(t, err)
 	require.Empty(t, p.objects())
-	require.Equal(t, map[string]int{"droplets": 0, "images": 1, "keys": 0, "tags of builds": 0}, p.left())
+
+	require.Equal(t,
+		map[string]int{
+			"droplets":       0,
+			"images":         1,
+			"keys":           0,
+			"tags of builds": 0,
+		},
+		p.left(),
+	)
+
 	image := p.list("images", "")[0]
-	require.Subset(t, image["tags"], []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
+	require.Subset(t,
+		image["tags"],
+		[]any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"},
+	)
+
 	for _, tag := range image["tags"].([]any) {
-		require.False(t, strings.HasPrefix(tag.(string), "hornero-build"), "the build's own tag %s is left", tag)
+		require.False(t,
+			strings.HasPrefix(tag.(string), "hornero-build"),
+			"the build's own tag %s is left",
+			tag,
+		)
 	}
+
 	require.Equal(t, "hornero.rootfs", artifact.BuilderId())
 	require.Contains(t, artifact.String(), "in nyc3")
 	var told builder.Built
 	require.NoError(t, json.Unmarshal([]byte(artifact.State(builder.StateBuilt).(string)), &told))
-	require.Equal(t, []any{"tiny", "debian-13", artifact.Id(), []string{"nyc3"}}, []any{told.Role, told.Release, strconv.Itoa(told.ID), told.Regions})
+
+	require.Equal(t,
+		[]any{
+			"tiny",
+			"debian-13",
+			artifact.Id(),
+			[]string{"nyc3"},
+		},
+		[]any{
+			told.Role,
+			told.Release,
+			strconv.Itoa(told.ID),
+			told.Regions,
+		},
+	)
+
 	require.NoError(t, artifact.Destroy())
 	require.Equal(t, nothing, p.left())
 }
@@ -148,9 +243,12 @@ func TestAnImportWhoseAnswerIsLostIsBegunOnce(t *testing.T) {
 				if serve {
 					p.answer(httptest.NewRecorder(), r, call)
 				}
+
 				refuse(w, http.StatusBadGateway, "try again")
+
 				return true
 			}
+
 			_, err := p.build(t.Context(), nil)
 			require.NoError(t, err)
 			require.Equal(t, oneImage, p.left())
@@ -161,14 +259,26 @@ func TestAnImportWhoseAnswerIsLostIsBegunOnce(t *testing.T) {
 
 func TestAnImportComesToAllItsRegions(t *testing.T) {
 	p := newPort(t)
-	same := object{"roles_dir": writeRoles(t), "image_regions": []string{"nyc3", "ams3", "nyc3"}}
+
+	same := object{
+		"roles_dir":     writeRoles(t),
+		"image_regions": []string{"nyc3", "ams3", "nyc3"},
+	}
+
 	artifact, err := p.build(t.Context(), same)
 	require.NoError(t, err)
 	require.Contains(t, artifact.String(), "in nyc3, ams3")
+
 	same["image_regions"] = []string{"fra1", "ams3"}
 	again, err := p.build(t.Context(), same)
 	require.NoError(t, err)
-	require.Equal(t, artifact.Id(), again.Id(), "it is in one of the regions, and comes to the other")
+
+	require.Equal(t,
+		artifact.Id(),
+		again.Id(),
+		"it is in one of the regions, and comes to the other",
+	)
+
 	require.Contains(t, again.String(), "in nyc3, ams3, fra1")
 	var told builder.Built
 	require.NoError(t, json.Unmarshal([]byte(again.State(builder.StateBuilt).(string)), &told))
@@ -178,7 +288,10 @@ func TestAnImportComesToAllItsRegions(t *testing.T) {
 
 	same["image_regions"] = []string{"nyc3", "mar1"}
 	_, err = p.build(t.Context(), same)
-	require.ErrorContains(t, err, `image_regions: no such region: "mar1"; known are ams3, fra1, nyc3`)
+	require.ErrorContains(t,
+		err,
+		`image_regions: no such region: "mar1"; known are ams3, fra1, nyc3`,
+	)
 }
 
 // What makes another disk makes another image.
@@ -186,10 +299,16 @@ func TestAnotherDiskIsAnotherImage(t *testing.T) {
 	p := newPort(t)
 	roles := writeRoles(t)
 	build := func(size, format string) string {
-		artifact, err := p.build(t.Context(), object{"roles_dir": roles, "size": size, "format": format})
+		artifact, err := p.build(t.Context(), object{
+			"roles_dir": roles,
+			"size":      size,
+			"format":    format,
+		})
 		require.NoError(t, err)
+
 		return artifact.Id()
 	}
+
 	first := build("3G", "qcow2")
 	require.Equal(t, first, build("3072M", "qcow2"))
 	require.NotEqual(t, first, build("4G", "qcow2"))
@@ -204,6 +323,7 @@ func TestATransferThatFailsOrIsInterruptedKeepsTheImport(t *testing.T) {
 			p := newPort(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+
 			p.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
 				if call != "POST images/N/actions transfer" {
 					return p.answer(w, r, call)
@@ -211,17 +331,26 @@ func TestATransferThatFailsOrIsInterruptedKeepsTheImport(t *testing.T) {
 				if interrupt {
 					cancel()
 				}
+
 				refuse(w, http.StatusUnprocessableEntity, "the region is full")
+
 				return true
 			}
-			same := object{"roles_dir": writeRoles(t), "image_regions": []string{"nyc3", "ams3"}}
+
+			same := object{
+				"roles_dir":     writeRoles(t),
+				"image_regions": []string{"nyc3", "ams3"},
+			}
+
 			artifact, err := p.build(ctx, same)
 			require.Nil(t, artifact)
+
 			if interrupt {
 				require.ErrorIs(t, err, builder.ErrInterrupted)
 			} else {
 				require.ErrorIs(t, err, builder.ErrTransfer)
 			}
+
 			require.Equal(t, oneImage, p.left())
 			require.Empty(t, p.objects())
 
@@ -242,16 +371,20 @@ func TestAFailureOrInterruptionOfAnImportLeavesNothing(t *testing.T) {
 				p := newPort(t)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
+
 				var failed atomic.Bool
 				p.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
 					if call == step && interrupt {
 						cancel() // the request is served: its answer is lost, its work is done
 					} else if call == step && !failed.Swap(true) {
-						refuse(w, http.StatusUnprocessableEntity, "not that") // a single 403 would be asked again
+						// a single 403 would be asked again
+						refuse(w, http.StatusUnprocessableEntity, "not that")
 						return true
 					}
+
 					return p.answer(w, r, call)
 				}
+
 				artifact, err := p.build(ctx, nil)
 				require.Error(t, err)
 				require.Equal(t, interrupt, ctx.Err() != nil)
@@ -266,9 +399,17 @@ func TestAFailureOrInterruptionOfAnImportLeavesNothing(t *testing.T) {
 func TestAMissingSpaceOrAWrongKeyIsNamed(t *testing.T) {
 	p := newPort(t)
 	_, err := p.build(t.Context(), object{"space_name": "elsewhere"})
-	require.ErrorContains(t, err, "make the Space in the region of spaces_region, or correct space_name")
+	require.ErrorContains(t,
+		err,
+		"make the Space in the region of spaces_region, or correct space_name",
+	)
+
 	_, err = p.build(t.Context(), object{"spaces_secret": "wrong"})
-	require.ErrorContains(t, err, "look at DIGITALOCEAN_SPACES_ACCESS_KEY, DIGITALOCEAN_SPACES_SECRET_KEY")
+	require.ErrorContains(t,
+		err,
+		"look at DIGITALOCEAN_SPACES_ACCESS_KEY, DIGITALOCEAN_SPACES_SECRET_KEY",
+	)
+
 	require.Equal(t, nothing, p.left())
 }
 
@@ -278,8 +419,13 @@ func TestARefusedTokenOfAnImportIsToldWithWhatToDo(t *testing.T) {
 		refuse(w, http.StatusUnauthorized, "Unable to authenticate you")
 		return true
 	}
+
 	_, err := p.build(t.Context(), nil)
-	require.ErrorContains(t, err, "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: ")
+	require.ErrorContains(t,
+		err,
+		"the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: ",
+	)
+
 	require.Empty(t, p.objects())
 }
 
@@ -289,25 +435,59 @@ func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
 	same := object{"roles_dir": writeRoles(t)}
 	_, err := p.build(t.Context(), same) // so that there is nothing to bake any more
 	require.NoError(t, err)
+
 	living := ownTag(t, newCloud(t))
-	dead := strings.Replace(living, "-"+strings.Split(living, "-")[2]+"-", "-4194305-", 1) // a process that this host does not have
+
+	// a process that this host does not have
+	dead := strings.Replace(living, "-"+strings.Split(living, "-")[2]+"-", "-4194305-", 1)
 	key := func(tag string) string {
 		return "hornero-build/" + strings.TrimPrefix(tag, "hornero-build:") + "/word/disk"
 	}
-	for _, name := range []string{key(living), key(dead), "mine/disk"} {
-		_, err = p.s3.PutObject(t.Context(), "bakery", name, strings.NewReader("x"), 1, minio.PutObjectOptions{})
+
+	for _, name := range []string{
+		key(living),
+		key(dead),
+		"mine/disk",
+	} {
+		_, err = p.s3.PutObject(
+			t.Context(),
+			"bakery",
+			name,
+			strings.NewReader("x"),
+			1,
+			minio.PutObjectOptions{},
+		)
 		require.NoError(t, err)
 	}
+
 	core := minio.Core{Client: p.s3}
 	_, err = core.NewMultipartUpload(t.Context(), "bakery", key(dead)+"2", minio.PutObjectOptions{})
 	require.NoError(t, err)
-	half := p.add("images", object{"status": "pending", "tags": []any{"hornero-build", dead}})
-	whole := p.add("images", object{"status": "available", "tags": []any{"hornero-build", dead, "hornero:digest:aa"}})
-	other := p.add("images", object{"status": "pending", "tags": []any{"hornero-build", living}})
+
+	half := p.add("images", object{
+		"status": "pending",
+		"tags":   []any{"hornero-build", dead},
+	})
+
+	whole := p.add("images", object{
+		"status": "available",
+		"tags":   []any{"hornero-build", dead, "hornero:digest:aa"},
+	})
+
+	other := p.add("images", object{
+		"status": "pending",
+		"tags":   []any{"hornero-build", living},
+	})
+
 	_, err = p.build(t.Context(), same)
 	require.NoError(t, err)
 	require.Equal(t, 1, p.count("POST images"))
-	require.ElementsMatch(t, []string{key(living), "mine/disk"}, p.objects())
+
+	require.ElementsMatch(t,
+		[]string{key(living), "mine/disk"},
+		p.objects(),
+	)
+
 	require.NotContains(t, p.thing["images"], half["id"])
 	require.Contains(t, p.thing["images"], other["id"])
 	require.Equal(t, []any{"hornero:digest:aa"}, p.thing["images"][whole["id"].(int)]["tags"])

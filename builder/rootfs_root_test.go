@@ -33,16 +33,31 @@ import (
 // packages is a proxy that keeps packages, for bakes to share.
 func packages(t *testing.T) string {
 	t.Helper()
-	sites, err := exec.Command("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").Output()
+
+	sites, err := exec.Command(
+		"apt-get",
+		"indextargets",
+		"--format",
+		"$(SITE)",
+		"Created-By: Packages",
+	).Output()
 	require.NoError(t, err)
 	var hosts []string
+
 	for site := range strings.FieldsSeq(string(sites)) {
 		address, err := url.Parse(site)
 		require.NoError(t, err)
 		hosts = append(hosts, address.Host)
 	}
-	server := httptest.NewServer(mirror.New(mirror.Config{Folder: "/var/cache/hornero/packages", Hosts: func() []string { return hosts }}))
+
+	server := httptest.NewServer(
+		mirror.New(mirror.Config{
+			Folder: "/var/cache/hornero/packages",
+			Hosts:  func() []string { return hosts },
+		}),
+	)
 	t.Cleanup(server.Close)
+
 	return server.URL
 }
 
@@ -50,19 +65,47 @@ func packages(t *testing.T) string {
 func (o *oven) bucket(name string) (address string, key *godo.SpacesKey, client *minio.Client) {
 	o.Helper()
 	made(o.T, "bin/hornero")
-	text, err := exec.CommandContext(o.Context(), "../bin/hornero", "lab", "--name", o.at.name, "status", "--json").Output()
+
+	text, err := exec.CommandContext(
+		o.Context(),
+		"../bin/hornero",
+		"lab",
+		"--name",
+		o.at.name,
+		"status",
+		"--json",
+	).Output()
 	require.NoError(o, err)
 	var status struct {
 		SpacesURL map[string]string `json:"spaces_url"`
 	}
 	require.NoError(o, json.Unmarshal(text, &status))
+
 	address = status.SpacesURL["nyc3"]
-	key, _, err = o.client.SpacesKeys.Create(o.Context(), &godo.SpacesKeyCreateRequest{Name: "ci", Grants: []*godo.Grant{{Permission: godo.SpacesKeyFullAccess}}})
+
+	key, _, err = o.client.SpacesKeys.Create(o.Context(), &godo.SpacesKeyCreateRequest{
+		Name:   "ci",
+		Grants: []*godo.Grant{{Permission: godo.SpacesKeyFullAccess}},
+	})
 	require.NoError(o, err)
+
 	client, err = minio.New(strings.TrimPrefix(address, "http://"), &minio.Options{
-		Creds: credentials.NewStaticV4(key.AccessKey, key.SecretKey, ""), Region: "nyc3", BucketLookup: minio.BucketLookupPath})
+		Creds: credentials.NewStaticV4(
+			key.AccessKey,
+			key.SecretKey,
+			"",
+		),
+		Region:       "nyc3",
+		BucketLookup: minio.BucketLookupPath,
+	})
 	require.NoError(o, err)
-	require.NoError(o, client.MakeBucket(o.Context(), name, minio.MakeBucketOptions{Region: "nyc3"}))
+
+	require.NoError(o, client.MakeBucket(
+		o.Context(),
+		name,
+		minio.MakeBucketOptions{Region: "nyc3"},
+	))
+
 	return address, key, client
 }
 
@@ -72,63 +115,104 @@ func (o *oven) nothingOfRootfs(work string, space *minio.Client) {
 	entries, err := os.ReadDir(work)
 	require.NoError(o, err)
 	require.Empty(o, entries)
-	groups, err := exec.Command("find", "/sys/fs/cgroup", "-ignore_readdir_race", "-name", "hornero-rootfs").CombinedOutput()
+
+	groups, err := exec.Command(
+		"find",
+		"/sys/fs/cgroup",
+		"-ignore_readdir_race",
+		"-name",
+		"hornero-rootfs",
+	).CombinedOutput()
 	require.NoError(o, err)
 	require.Empty(o, string(groups))
+
 	processes, err := exec.Command("pgrep", "-f", work).CombinedOutput()
 	require.Error(o, err, "pgrep finds %s", processes)
-	for object := range space.ListObjects(context.Background(), "bakery", minio.ListObjectsOptions{Recursive: true}) {
+
+	for object := range space.ListObjects(
+		context.Background(),
+		"bakery",
+		minio.ListObjectsOptions{Recursive: true},
+	) {
 		require.NoError(o, object.Err)
 		require.Empty(o, object.Key)
 	}
 }
 
-// One bake by Packer itself, of the role proxy: the disk boots a PC up to a node that serves, and becomes an image of which
-// the lab makes a Droplet.
+// One bake by Packer itself, of the role proxy: the disk boots a PC up to a node that serves, and becomes an
+// image of which the lab makes a Droplet.
 func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
 	o := newOvenAt(t, plot{name: "rootfstest", public: "198.18.82.0/24"})
 	made(t, "bin/packer-plugin-hornero", "packer")
+
 	address, key, space := o.bucket("bakery")
 	output, work := t.TempDir(), t.TempDir()
 	bake := func(more ...string) (string, time.Duration) {
 		var said bytes.Buffer
 		began := time.Now()
-		_, err := command.Run(t.Context(), command.Command{Dir: "..", Output: &said,
+
+		_, err := command.Run(t.Context(), command.Command{
+			Dir:    "..",
+			Output: &said,
 			Args: append([]string{"scripts/rootfs.sh", "-var", "space_name=bakery", "-var", "spaces_url=" + address, "-var", "output_dir=" + output,
 				"-var", "work_dir=" + work}, more...),
-			Env: []string{"CLOUD=digitalocean", "ROLE=proxy", "http_proxy=" + packages(t), "DIGITALOCEAN_API_URL=" + o.options["api_url"].(string),
-				"DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string), "DIGITALOCEAN_SPACES_ACCESS_KEY=" + key.AccessKey, "DIGITALOCEAN_SPACES_SECRET_KEY=" + key.SecretKey}})
+			Env: []string{"CLOUD=digitalocean", "ROLE=proxy", "http_proxy=" + packages(t), "DIGITALOCEAN_API_URL=" +
+				o.options["api_url"].(string),
+				"DIGITALOCEAN_ACCESS_TOKEN=" +
+					o.options["api_token"].(string), "DIGITALOCEAN_SPACES_ACCESS_KEY=" + key.AccessKey, "DIGITALOCEAN_SPACES_SECRET_KEY=" + key.SecretKey},
+		})
 		require.NoError(t, err, said.String())
 		require.NotContains(t, said.String(), key.SecretKey)
+
 		return said.String(), time.Since(began)
 	}
+
 	said, took := bake()
 	t.Logf("baked and imported in %.0f s", took.Seconds())
-	require.Contains(t, said, "self-test passed: packages, files, units, texts, record, identity, secrets, leftovers, permissions, ports; ")
+
+	require.Contains(t,
+		said,
+		"self-test passed: packages, files, units, texts, record, identity, secrets, leftovers, "+
+			"permissions, ports; ",
+	)
+
 	o.nothingOfRootfs(work, space)
 	o.nothingLeft(1)
+
 	said, took = bake()
 	t.Logf("unchanged in %.1f s", took.Seconds())
 	require.Contains(t, said, "has this very content")
 
 	images, err := do.UserImages(t.Context(), o.client)
 	require.NoError(t, err)
+
 	image := images[0]
-	require.Subset(t, image.Tags, []string{"hornero", "hornero:role:proxy", "hornero:release:debian-13"})
+	require.Subset(t,
+		image.Tags,
+		[]string{"hornero", "hornero:role:proxy", "hornero:release:debian-13"},
+	)
+
 	require.NotContains(t, image.Tags, "hornero-build")
 	require.Contains(t, strings.Join(image.Tags, " "), "hornero:digest:")
 	require.Equal(t, 3, image.MinDiskSize)
+
 	disks, err := filepath.Glob(filepath.Join(output, "*"))
 	require.NoError(t, err)
-	require.Equal(t, []string{filepath.Join(output, image.Name+".qcow2.gz")}, disks)
+
+	require.Equal(t,
+		[]string{filepath.Join(output, image.Name+".qcow2.gz")},
+		disks,
+	)
 
 	o.bootsByItself(disks[0])
+
 	began := time.Now()
 	on := o.launch(image.ID, "from-it")
 	require.Equal(t, "from-it", on("hostname"))
 	t.Logf("a Droplet of it let in after %.0f s", time.Since(began).Seconds())
 	require.Equal(t, "active", on("systemctl is-active hornero-bootstrap.service"))
 	require.Equal(t, "running", on("systemctl is-system-running --wait"))
+
 	inside, err := record.Parse([]byte(on("cat " + record.Path)))
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(inside.Base, "rootfs-trixie-"), inside.Base)
@@ -138,33 +222,66 @@ func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
 func (o *oven) bootsByItself(packed string) {
 	o.Helper()
 	disk := filepath.Join(o.TempDir(), "disk.qcow2")
-	text, err := exec.Command("sh", "-ec", `gzip -dc "$1" > "$2"`, "sh", packed, disk).CombinedOutput()
+	text, err := exec.Command(
+		"sh",
+		"-ec",
+		`gzip -dc "$1" > "$2"`,
+		"sh",
+		packed,
+		disk,
+	).CombinedOutput()
 	require.NoError(o, err, "%s", text)
+
 	pc := newComputer(o.T, disk, "qcow2", configDrive(o.T, lonelyProxy(o.T)))
 	var health string
-	// A proxy says so when it has founded the peer set, runs its HAProxy, and only the stack's databases are not there.
-	took := pc.until("health", pc.answers("503 Service Unavailable: no-writer: no database node takes writes yet", &health))
+
+	// A proxy says so when it has founded the peer set, runs its HAProxy, and only the stack's databases are
+	// not there.
+	took := pc.until("health", pc.answers(
+		"503 Service Unavailable: no-writer: no database node takes writes yet",
+		&health,
+	))
 	o.Logf("serves %.0f s after power on", took.Seconds())
-	o.Logf("login prompt %.0f s after power on", pc.until("login prompt", pc.says("proxy-1 login:")).Seconds())
+
+	o.Logf(
+		"login prompt %.0f s after power on",
+		pc.until("login prompt", pc.says("proxy-1 login:")).Seconds(),
+	)
 }
 
-// What a killed build left on this machine goes with the next build's start, and a build that fails or is interrupted leaves
-// nothing itself.
+// What a killed build left on this machine goes with the next build's start, and a build that fails or is
+// interrupted leaves nothing itself.
 func TestAFailedOrInterruptedRootfsLeavesNothing(t *testing.T) {
 	work, output := t.TempDir(), t.TempDir()
 	living := ownTag(t, newCloud(t))
-	dead := strings.TrimPrefix(strings.Replace(living, "-"+strings.Split(living, "-")[2]+"-", "-4194305-", 1), "hornero-build:")
+	dead := strings.TrimPrefix(
+		strings.Replace(living, "-"+strings.Split(living, "-")[2]+"-", "-4194305-", 1),
+		"hornero-build:",
+	)
+
 	left := filepath.Join(work, "hornero-rootfs-"+dead)
 	require.NoError(t, os.MkdirAll(filepath.Join(left, "root/etc"), 0o755))
+
 	part := filepath.Join(output, ".disk.raw."+dead+".part")
 	writeFile(t, part, "half")
 	writeFile(t, filepath.Join(output, "mine.part"), "whole")
 
-	options := object{"space_name": "", "output_dir": output, "work_dir": work, "sources": []string{"deb http://127.0.0.1:1/debian trixie main"}}
+	options := object{
+		"space_name": "",
+		"output_dir": output,
+		"work_dir":   work,
+		"sources":    []string{"deb http://127.0.0.1:1/debian trixie main"},
+	}
+
 	b := new(builder.RootfsBuilder)
 	_, _, err := b.Prepare(rootOptions(t, options))
 	require.NoError(t, err)
-	_, err = b.Run(t.Context(), packersdk.TestUi(t), new(packersdk.MockHook))
+
+	_, err = b.Run(
+		t.Context(),
+		packersdk.TestUi(t),
+		new(packersdk.MockHook),
+	)
 	require.ErrorContains(t, err, "make root: run mmdebstrap")
 	require.NoDirExists(t, left)
 	require.NoFileExists(t, part)
@@ -177,12 +294,18 @@ func TestAFailedOrInterruptedRootfsLeavesNothing(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer hanging.Close()
+
 	options["sources"] = []string{"deb " + hanging.URL + "/debian trixie main"}
 	b = new(builder.RootfsBuilder)
 	_, _, err = b.Prepare(rootOptions(t, options))
 	require.NoError(t, err)
-	_, err = b.Run(ctx, packersdk.TestUi(t), new(packersdk.MockHook))
+
+	_, err = b.Run(ctx,
+		packersdk.TestUi(t),
+		new(packersdk.MockHook),
+	)
 	require.True(t, errors.Is(err, builder.ErrInterrupted), "%v", err)
+
 	entries, err := os.ReadDir(work)
 	require.NoError(t, err)
 	require.Empty(t, entries)

@@ -16,30 +16,54 @@ import (
 
 const bootstrapName = "hornero-bootstrap"
 
-// billOfMaterials is in CycloneDX JSON: Debian's packages, Hornero's files, and the modules that the bootstrap is linked from.
-// The same record gives the same bytes.
+// billOfMaterials is in CycloneDX JSON: Debian's packages, Hornero's files, and the modules that the bootstrap
+// is linked from. The same record gives the same bytes.
 func billOfMaterials(image record.Image, packages []record.Package, bootstrap []byte) ([]byte, error) {
 	components := []cyclonedx.Component{system(image)}
 	for _, found := range packages {
 		components = append(components, packageComponent(image, found))
 	}
+
 	components = append(components, bootstrapComponents(image, bootstrap)...)
+
 	for _, path := range slices.Sorted(maps.Keys(image.Files)) {
 		if path != record.BootstrapPath {
 			components = append(components, fileComponent(path, image.Files[path]))
 		}
 	}
-	whole := cyclonedx.Component{BOMRef: "image", Type: cyclonedx.ComponentTypeContainer, Name: image.Name, Version: image.Digest}
+
+	whole := cyclonedx.Component{
+		BOMRef:  "image",
+		Type:    cyclonedx.ComponentTypeContainer,
+		Name:    image.Name,
+		Version: image.Digest,
+	}
+
 	bom := cyclonedx.NewBOM()
 	bom.SerialNumber = image.Serial()
-	bom.Metadata = &cyclonedx.Metadata{Timestamp: image.BuiltAt, Tools: &cyclonedx.ToolsChoice{Components: tools(image)}, Component: &whole}
+
+	bom.Metadata = &cyclonedx.Metadata{
+		Timestamp: image.BuiltAt,
+		Tools:     &cyclonedx.ToolsChoice{Components: tools(image)},
+		Component: &whole,
+	}
+
 	bom.Components = &components
-	bom.Dependencies = &[]cyclonedx.Dependency{{Ref: whole.BOMRef, Dependencies: refs(components)}}
+
+	bom.Dependencies = &[]cyclonedx.Dependency{{
+		Ref:          whole.BOMRef,
+		Dependencies: refs(components),
+	}}
 
 	var out bytes.Buffer
-	if err := cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(bom); err != nil {
+
+	if err := cyclonedx.NewBOMEncoder(
+		&out,
+		cyclonedx.BOMFileFormatJSON,
+	).SetPretty(true).SetEscapeHTML(false).Encode(bom); err != nil {
 		return nil, fmt.Errorf("write the bill of materials: %w", err)
 	}
+
 	return out.Bytes(), nil
 }
 
@@ -48,20 +72,31 @@ func refs(components []cyclonedx.Component) *[]string {
 	for at, component := range components {
 		list[at] = component.BOMRef
 	}
+
 	return &list
 }
 
 func tools(image record.Image) *[]cyclonedx.Component {
 	var tools []cyclonedx.Component
 	for _, name := range slices.Sorted(maps.Keys(image.Programs)) {
-		tools = append(tools, cyclonedx.Component{Type: cyclonedx.ComponentTypeApplication, Name: name, Version: image.Programs[name]})
+		tools = append(tools, cyclonedx.Component{
+			Type:    cyclonedx.ComponentTypeApplication,
+			Name:    name,
+			Version: image.Programs[name],
+		})
 	}
+
 	return &tools
 }
 
 func system(image record.Image) cyclonedx.Component {
 	name, version, _ := strings.Cut(image.Release, "-")
-	return cyclonedx.Component{BOMRef: "os:" + image.Release, Type: cyclonedx.ComponentTypeOS, Name: name, Version: version}
+	return cyclonedx.Component{
+		BOMRef:  "os:" + image.Release,
+		Type:    cyclonedx.ComponentTypeOS,
+		Name:    name,
+		Version: version,
+	}
 }
 
 // packageComponent tells a package as scanners look it up: by its source package, and its distribution.
@@ -70,35 +105,61 @@ func packageComponent(image record.Image, found record.Package) cyclonedx.Compon
 	if found.SourceVersion != found.Version {
 		upstream += "@" + found.SourceVersion
 	}
-	purl := fmt.Sprintf("pkg:deb/debian/%s@%s?arch=%s&distro=%s&upstream=%s", escape(found.Name), escape(found.Version), found.Architecture, escape(image.Release), escape(upstream))
+
+	purl := fmt.Sprintf(
+		"pkg:deb/debian/%s@%s?arch=%s&distro=%s&upstream=%s",
+		escape(found.Name),
+		escape(found.Version),
+		found.Architecture,
+		escape(image.Release),
+		escape(upstream),
+	)
+
 	return cyclonedx.Component{
-		BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: found.Name, Version: found.Version, PackageURL: purl,
-		Supplier: &cyclonedx.OrganizationalEntity{Name: found.Maintainer},
+		BOMRef:     purl,
+		Type:       cyclonedx.ComponentTypeLibrary,
+		Name:       found.Name,
+		Version:    found.Version,
+		PackageURL: purl,
+		Supplier:   &cyclonedx.OrganizationalEntity{Name: found.Maintainer},
 	}
 }
 
 // bootstrapComponents are the bootstrap and the Go modules in it, as its own build information tells them.
 func bootstrapComponents(image record.Image, bootstrap []byte) []cyclonedx.Component {
 	program := fileComponent(record.BootstrapPath, image.Files[record.BootstrapPath])
-	program.Type, program.Name, program.Version = cyclonedx.ComponentTypeApplication, bootstrapName, image.Programs[bootstrapName]
+	program.Type = cyclonedx.ComponentTypeApplication
+	program.Name = bootstrapName
+	program.Version = image.Programs[bootstrapName]
 	list := []cyclonedx.Component{program}
 	info, err := buildinfo.Read(bytes.NewReader(bootstrap))
 	if err != nil {
 		return list // not a Go program: a bootstrap of somebody's own
 	}
+
 	for _, module := range info.Deps {
 		if module.Replace != nil {
 			module = module.Replace
 		}
+
 		purl := "pkg:golang/" + module.Path + "@" + escape(module.Version)
-		list = append(list, cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: module.Path, Version: module.Version, PackageURL: purl})
+		list = append(list, cyclonedx.Component{
+			BOMRef:     purl,
+			Type:       cyclonedx.ComponentTypeLibrary,
+			Name:       module.Path,
+			Version:    module.Version,
+			PackageURL: purl,
+		})
 	}
+
 	return list
 }
 
 func fileComponent(path, digest string) cyclonedx.Component {
 	return cyclonedx.Component{
-		BOMRef: "file:" + path, Type: cyclonedx.ComponentTypeFile, Name: path,
+		BOMRef: "file:" + path,
+		Type:   cyclonedx.ComponentTypeFile,
+		Name:   path,
 		Hashes: &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: digest}},
 	}
 }

@@ -21,12 +21,20 @@ const listed = `[
 
 func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "hornero-bootstrap")
-	_, err := command.Run(t.Context(), command.Command{Args: []string{"go", "build", "-o", program, "./testdata/program"}, Env: []string{"CGO_ENABLED=0"}})
+	_, err := command.Run(t.Context(), command.Command{
+		Args: []string{"go", "build", "-o", program, "./testdata/program"},
+		Env:  []string{"CGO_ENABLED=0"},
+	})
 	require.NoError(t, err)
 	var whole record.Image
-	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0), "hornero-bootstrap record": says(listed, 0)}}
+
+	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{
+		"verify --json":            says(passed, 0),
+		"hornero-bootstrap record": says(listed, 0),
+	}}
 	require.NoError(t, provision(t, m, object{"bootstrap_binary": program}, nil))
 	var text string
+
 	for i, command := range m.commands {
 		switch {
 		case strings.HasSuffix(command, "hornero-bootstrap record"):
@@ -37,21 +45,48 @@ func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 	}
 
 	bom := new(cyclonedx.BOM)
-	require.NoError(t, cyclonedx.NewBOMDecoder(strings.NewReader(text), cyclonedx.BOMFileFormatJSON).Decode(bom))
+	require.NoError(t,
+		cyclonedx.NewBOMDecoder(strings.NewReader(text), cyclonedx.BOMFileFormatJSON).Decode(bom),
+	)
 	require.Equal(t, cyclonedx.BOMFormat, bom.BOMFormat)
 	require.Equal(t, cyclonedx.SpecVersion1_6, bom.SpecVersion)
 	require.Equal(t, whole.Serial(), bom.SerialNumber)
-	require.Regexp(t, `^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, bom.SerialNumber)
+
+	require.Regexp(t,
+		`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`,
+		bom.SerialNumber,
+	)
+
 	require.Equal(t, whole.Name, bom.Metadata.Component.Name)
+
 	byRef := map[string]cyclonedx.Component{}
+
 	for _, component := range *bom.Components {
 		require.NotContains(t, byRef, component.BOMRef)
 		byRef[component.BOMRef] = component
 	}
-	require.Equal(t, "2.0+b1", byRef["pkg:deb/debian/shopd@2.0%2Bb1?arch=amd64&distro=debian-13&upstream=shop%402.0"].Version)
-	require.Contains(t, byRef, "pkg:deb/debian/libstdc%2B%2B6@14.2?arch=amd64&distro=debian-13&upstream=gcc-14")
+
+	require.Equal(t,
+		"2.0+b1",
+		byRef["pkg:deb/debian/shopd@2.0%2Bb1?arch=amd64&distro=debian-13&upstream=shop%402.0"].Version,
+	)
+
+	require.Contains(t,
+		byRef,
+		"pkg:deb/debian/libstdc%2B%2B6@14.2?arch=amd64&distro=debian-13&upstream=gcc-14",
+	)
+
 	require.Contains(t, byRef, "pkg:golang/github.com/CycloneDX/cyclonedx-go@v0.9.2")
-	require.Equal(t, cyclonedx.ComponentTypeApplication, byRef["file:/usr/bin/hornero-bootstrap"].Type)
+
+	require.Equal(t,
+		cyclonedx.ComponentTypeApplication,
+		byRef["file:/usr/bin/hornero-bootstrap"].Type,
+	)
+
 	require.Len(t, (*byRef["file:/etc/motd"].Hashes)[0].Value, 64)
-	require.Len(t, *(*bom.Dependencies)[0].Dependencies, len(byRef))
+
+	require.Len(t,
+		*(*bom.Dependencies)[0].Dependencies,
+		len(byRef),
+	)
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/hornero/hornero/internal/do"
 )
 
-// stepKey sees to it that the Droplet lets the build in: it gives the build's public key to the API, unless the account has it.
+// stepKey sees to it that the Droplet lets the build in: it gives the build's public key to the API, unless the
+// account has it.
 type stepKey struct {
 	*build
 	began bool
@@ -28,9 +29,12 @@ func (s *stepKey) Run(ctx context.Context, state multistep.StateBag) multistep.S
 		if err != nil {
 			return halt(state, err)
 		}
+
 		keys = append(keys, own)
 	}
+
 	state.Put("keys", keys)
+
 	return multistep.ActionContinue
 }
 
@@ -40,6 +44,7 @@ func (c *Config) extraKeys() []godo.DropletCreateSSHKey {
 	if c.SSHKeyID != 0 {
 		keys = append(keys, godo.DropletCreateSSHKey{ID: c.SSHKeyID})
 	}
+
 	for _, text := range c.SSHKeyIDs {
 		id, err := strconv.Atoi(text)
 		if err != nil {
@@ -48,10 +53,12 @@ func (c *Config) extraKeys() []godo.DropletCreateSSHKey {
 			keys = append(keys, godo.DropletCreateSSHKey{ID: id})
 		}
 	}
+
 	return keys
 }
 
-// ownKey is the key that the build logs in with: of a file of the user's, which the account may have, or made for this build.
+// ownKey is the key that the build logs in with: of a file of the user's, which the account may have, or made
+// for this build.
 func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) {
 	if s.config.Comm.SSHPrivateKeyFile != "" {
 		found, err := s.inAccount(ctx)
@@ -59,18 +66,25 @@ func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) 
 			return found, err
 		}
 	}
+
 	s.began = true
-	key, err := do.Ensure(ctx, "create SSH key", s.config.wait(s.config.StateTimeout), s.byName, func(ctx context.Context) (*godo.Key, error) {
+
+	key, err := do.Ensure(ctx, "create SSH key", s.config.wait(
+		s.config.StateTimeout,
+	), s.byName, func(ctx context.Context) (*godo.Key, error) {
 		key, _, err := s.client.Keys.Create(ctx, &godo.KeyCreateRequest{
 			Name:      s.owner.tag(),
 			PublicKey: strings.TrimSpace(string(s.config.Comm.SSHPublicKey)),
 		})
+
 		return key, err
 	})
 	if err != nil {
 		return godo.DropletCreateSSHKey{}, err
 	}
+
 	s.id = key.ID
+
 	return godo.DropletCreateSSHKey{ID: key.ID}, nil
 }
 
@@ -78,13 +92,21 @@ func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) 
 func (s *stepKey) inAccount(ctx context.Context) (godo.DropletCreateSSHKey, error) {
 	public, _, _, _, err := ssh.ParseAuthorizedKey(s.config.Comm.SSHPublicKey)
 	if err != nil {
-		return godo.DropletCreateSSHKey{}, fmt.Errorf("read public key of %s: %w", s.config.Comm.SSHPrivateKeyFile, err)
+		return godo.DropletCreateSSHKey{}, fmt.Errorf(
+			"read public key of %s: %w",
+			s.config.Comm.SSHPrivateKeyFile,
+			err,
+		)
 	}
+
 	keys, err := do.Keys(ctx, s.client)
-	at := slices.IndexFunc(keys, func(key godo.Key) bool { return key.Fingerprint == ssh.FingerprintLegacyMD5(public) })
+	at := slices.IndexFunc(keys, func(key godo.Key) bool {
+		return key.Fingerprint == ssh.FingerprintLegacyMD5(public)
+	})
 	if err != nil || at < 0 {
 		return godo.DropletCreateSSHKey{}, err
 	}
+
 	return godo.DropletCreateSSHKey{ID: keys[at].ID}, nil
 }
 
@@ -96,6 +118,7 @@ func (s *stepKey) byName(ctx context.Context) (*godo.Key, error) {
 			return &keys[i], nil
 		}
 	}
+
 	return nil, err
 }
 
@@ -104,17 +127,21 @@ func (s *stepKey) Cleanup(multistep.StateBag) {
 	if !s.began {
 		return
 	}
+
 	s.cleanup("the SSH key "+s.owner.tag(), func(ctx context.Context) error {
 		if s.id == 0 {
 			key, err := s.byName(ctx)
 			if err != nil || key == nil {
 				return err
 			}
+
 			s.id = key.ID
 		}
+
 		if _, err := s.client.Keys.DeleteByID(ctx, s.id); err != nil && !do.IsNotFound(err) {
 			return err
 		}
+
 		return nil
 	})
 }

@@ -31,14 +31,17 @@ func halt(state multistep.StateBag, err error) multistep.StepAction {
 	return multistep.ActionHalt
 }
 
-// cleanup runs even after Ctrl-C, so it has a context of its own. It tells whether all is gone; what stays behind is told by name.
+// cleanup runs even after Ctrl-C, so it has a context of its own. It tells whether all is gone; what stays
+// behind is told by name.
 func (b *build) cleanup(what string, remove func(context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), b.config.CleanupTimeout)
 	defer cancel()
+
 	if err := remove(ctx); err != nil {
 		b.ui.Error(fmt.Sprintf("%s is left behind; the next build removes it: %v", what, err))
 		return false
 	}
+
 	return true
 }
 
@@ -49,22 +52,40 @@ type stepDroplet struct {
 }
 
 func (s *stepDroplet) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
-	s.ui.Say(fmt.Sprintf("creating Droplet %s from %s: %s in %s", s.config.DropletName, s.config.recipe.beneath(), s.config.Size, s.config.Region))
+	s.ui.Say(fmt.Sprintf(
+		"creating Droplet %s from %s: %s in %s",
+		s.config.DropletName,
+		s.config.recipe.beneath(),
+		s.config.Size,
+		s.config.Region,
+	))
+
 	s.began = true
-	droplet, err := do.Ensure(ctx, "create Droplet "+s.config.DropletName, s.config.wait(s.config.StateTimeout), s.ours, func(ctx context.Context) (*godo.Droplet, error) {
-		droplet, _, err := s.client.Droplets.Create(ctx, s.request(state.Get("keys").([]godo.DropletCreateSSHKey)))
+
+	droplet, err := do.Ensure(ctx, "create Droplet "+
+		s.config.DropletName, s.config.wait(
+		s.config.StateTimeout,
+	), s.ours, func(ctx context.Context) (*godo.Droplet, error) {
+		droplet, _, err := s.client.Droplets.Create(ctx,
+			s.request(state.Get("keys").([]godo.DropletCreateSSHKey)),
+		)
+
 		return droplet, err
 	})
 	if err != nil {
 		return halt(state, err)
 	}
+
 	state.Put("droplet", droplet.ID)
 	state.Put("instance_id", strconv.Itoa(droplet.ID))
+
 	address, err := s.address(ctx, droplet.ID)
 	if err != nil {
 		return halt(state, err)
 	}
+
 	state.Put("address", address)
+
 	return multistep.ActionContinue
 }
 
@@ -74,6 +95,7 @@ func (s *stepDroplet) ours(ctx context.Context) (*godo.Droplet, error) {
 	if err != nil || len(tagged) == 0 {
 		return nil, err
 	}
+
 	return &tagged[0], nil
 }
 
@@ -81,16 +103,20 @@ func (s *stepDroplet) ours(ctx context.Context) (*godo.Droplet, error) {
 func (s *stepDroplet) address(ctx context.Context, id int) (string, error) {
 	wait, of := do.WaitDropletActive, (*godo.Droplet).PublicIPv4
 	if s.config.ConnectWithPrivateIP {
-		wait, of = do.WaitDropletInVPC, (*godo.Droplet).PrivateIPv4
+		wait = do.WaitDropletInVPC
+		of = (*godo.Droplet).PrivateIPv4
 	}
+
 	active, err := wait(ctx, s.client, id, s.config.wait(s.config.StateTimeout))
 	if err != nil {
 		return "", err
 	}
+
 	address, err := of(active)
 	if err != nil {
 		return "", fmt.Errorf("read address of Droplet %d: %w", id, err)
 	}
+
 	return address, nil
 }
 
@@ -116,6 +142,7 @@ func imageOf(text string) godo.DropletCreateImage {
 	if id, err := strconv.Atoi(text); err == nil {
 		return godo.DropletCreateImage{ID: id}
 	}
+
 	return godo.DropletCreateImage{Slug: text}
 }
 
@@ -124,22 +151,34 @@ func (s *stepDroplet) Cleanup(state multistep.StateBag) {
 	if !s.began {
 		return
 	}
+
 	gone := s.cleanup("the Droplet tagged "+s.owner.tag(), func(ctx context.Context) error {
 		ids := map[int]bool{}
+
 		if id, ok := state.Get("droplet").(int); ok {
 			ids[id] = true
 		}
+
 		tagged, err := do.DropletsByTag(ctx, s.client, s.owner.tag())
 		for _, droplet := range tagged {
 			ids[droplet.ID] = true
 		}
+
 		for id := range ids {
-			err = errors.Join(err, do.DeleteDroplet(ctx, s.client, id, s.config.wait(s.config.CleanupTimeout)))
+			err = errors.Join(err, do.DeleteDroplet(ctx,
+				s.client,
+				id,
+				s.config.wait(s.config.CleanupTimeout),
+			))
 		}
+
 		return err
 	})
-	if gone && !marked(state, imageLeft) { // as long as something bears it, the tag tells the next build whose that is
-		s.cleanup("the tag "+s.owner.tag(), func(ctx context.Context) error { return s.deleteTag(ctx, s.owner.tag()) })
+	// as long as something bears it, the tag tells the next build whose that is
+	if gone && !marked(state, imageLeft) {
+		s.cleanup("the tag "+s.owner.tag(), func(ctx context.Context) error {
+			return s.deleteTag(ctx, s.owner.tag())
+		})
 	}
 }
 
@@ -151,20 +190,32 @@ func (s *stepReachable) Run(ctx context.Context, state multistep.StateBag) multi
 	if comm.SSHBastionHost != "" || comm.SSHProxyHost != "" {
 		return multistep.ActionContinue
 	}
+
 	client, err := comm.SSHConfigFunc()(state)
 	if err != nil {
 		return halt(state, fmt.Errorf("prepare SSH: %w", err))
 	}
-	address := net.JoinHostPort(state.Get("address").(string), strconv.Itoa(comm.Port()))
+
+	address := net.JoinHostPort(
+		state.Get("address").(string),
+		strconv.Itoa(comm.Port()),
+	)
+
 	err = do.Wait(ctx, "SSH at "+address, func(ctx context.Context) (do.State, error) {
 		if err := login(ctx, address, client); err != nil {
 			return do.Pending, do.Seen("%v", err)
 		}
+
 		return do.Done, nil
-	}, do.WaitOptions{Timeout: comm.SSHTimeout, Interval: s.config.PollInterval, Longest: 2 * time.Second})
+	}, do.WaitOptions{
+		Timeout:  comm.SSHTimeout,
+		Interval: s.config.PollInterval,
+		Longest:  2 * time.Second,
+	})
 	if err != nil {
 		return halt(state, err)
 	}
+
 	return multistep.ActionContinue
 }
 
@@ -176,18 +227,23 @@ const loginTimeout = 10 * time.Second
 func login(ctx context.Context, address string, config *ssh.ClientConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
+
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
+
 	deadline, _ := ctx.Deadline()
+
 	if err := connection.SetDeadline(deadline); err != nil {
 		return err
 	}
+
 	session, channels, requests, err := ssh.NewClientConn(connection, address, config)
 	if err != nil {
 		return err
 	}
+
 	return ssh.NewClient(session, channels, requests).Close()
 }

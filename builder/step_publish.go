@@ -18,6 +18,7 @@ type stepShutdown struct{ *build }
 func (s *stepShutdown) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	id := state.Get("droplet").(int)
 	s.ui.Say("shutting down")
+
 	err := s.shutDown(ctx, id)
 	if err == nil {
 		return multistep.ActionContinue
@@ -25,10 +26,13 @@ func (s *stepShutdown) Run(ctx context.Context, state multistep.StateBag) multis
 	if ctx.Err() != nil {
 		return halt(state, err)
 	}
+
 	s.ui.Message(fmt.Sprintf("powering off: %v", err))
+
 	if err := s.powerOff(ctx, id); err != nil {
 		return halt(state, err)
 	}
+
 	return multistep.ActionContinue
 }
 
@@ -40,7 +44,9 @@ func (s *stepShutdown) shutDown(ctx context.Context, id int) error {
 	if err != nil {
 		return err
 	}
+
 	_, err = do.WaitDropletStatus(ctx, s.client, id, "off", options)
+
 	return err
 }
 
@@ -52,14 +58,16 @@ func (s *stepShutdown) powerOff(ctx context.Context, id int) error {
 	if err != nil && do.Status(err) != http.StatusUnprocessableEntity { // 422: it went off in the meantime
 		return err
 	}
+
 	_, err = do.WaitDropletStatus(ctx, s.client, id, "off", options)
+
 	return err
 }
 
 func (*stepShutdown) Cleanup(multistep.StateBag) {}
 
-// stepSnapshot makes the image, under the build's own name: so another build can tell that it is nobody's when this one dies.
-// Unless it is published the image is deleted again.
+// stepSnapshot makes the image, under the build's own name: so another build can tell that it is nobody's when
+// this one dies. Unless it is published the image is deleted again.
 type stepSnapshot struct {
 	*build
 	began bool
@@ -68,16 +76,21 @@ type stepSnapshot struct {
 func (s *stepSnapshot) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	id := state.Get("droplet").(int)
 	s.ui.Say("taking the snapshot " + s.config.SnapshotName)
+
 	s.began = true
 	options := s.config.wait(s.config.SnapshotTimeout)
+
 	if err := do.Snapshot(ctx, s.client, id, s.owner.tag(), options); err != nil {
 		return halt(state, err)
 	}
+
 	image, err := s.find(ctx, id, options)
 	if err != nil {
 		return halt(state, err)
 	}
+
 	state.Put("image", image)
+
 	return multistep.ActionContinue
 }
 
@@ -89,13 +102,22 @@ func (s *stepSnapshot) find(ctx context.Context, droplet int, options do.WaitOpt
 		if err != nil {
 			return do.Pending, err
 		}
-		at := slices.IndexFunc(images, func(image godo.Image) bool { return image.Name == s.owner.tag() })
+
+		at := slices.IndexFunc(images, func(image godo.Image) bool {
+			return image.Name == s.owner.tag()
+		})
 		if at < 0 {
-			return do.Pending, do.Seen("the Droplet has %d snapshots, none of this name", len(images))
+			return do.Pending, do.Seen(
+				"the Droplet has %d snapshots, none of this name",
+				len(images),
+			)
 		}
+
 		id = images[at].ID
+
 		return do.Done, nil
 	}, options)
+
 	return id, err
 }
 
@@ -104,21 +126,26 @@ func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
 	if !s.began || marked(state, "artifact") {
 		return
 	}
+
 	gone := s.cleanup("the snapshot "+s.config.SnapshotName, func(ctx context.Context) error {
 		options := s.config.wait(s.config.CleanupTimeout)
 		droplet := state.Get("droplet").(int)
+
 		if _, err := do.WaitDropletStatus(ctx, s.client, droplet, "off", options); err != nil {
 			return err // a snapshot that still runs shows no image to delete yet
 		}
+
 		images, err := do.Snapshots(ctx, s.client, droplet)
 		if err != nil {
 			return err
 		}
+
 		for _, image := range images {
 			if err := do.DeleteImage(ctx, s.client, image.ID, options); err != nil {
 				return err
 			}
 		}
+
 		return nil
 	})
 	if !gone {
@@ -129,8 +156,8 @@ func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
 // imageLeft marks a build whose image could not be deleted.
 const imageLeft = "image_left"
 
-// stepPublish tags the image and names it, reads it back, and only then calls it done. A build that dies in the middle leaves an
-// image that bears the build's own tag and no digest, or one that is whole.
+// stepPublish tags the image and names it, reads it back, and only then calls it done. A build that dies in the
+// middle leaves an image that bears the build's own tag and no digest, or one that is whole.
 type stepPublish struct{ *build }
 
 func (s *stepPublish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -138,26 +165,38 @@ func (s *stepPublish) Run(ctx context.Context, state multistep.StateBag) multist
 	if err != nil {
 		return halt(state, err)
 	}
+
 	state.Put("artifact", newArtifact(s.client, *image, s.config.recipe))
 	s.ui.Say(fmt.Sprintf("published image %d, %s", image.ID, image.Name))
+
 	return multistep.ActionContinue
 }
 
 func (s *stepPublish) publish(ctx context.Context, id int) (*godo.Image, error) {
 	options := s.config.wait(s.config.SnapshotTimeout)
 	tags := slices.Concat([]string{s.owner.tag()}, s.config.recipe.Tags(), s.config.SnapshotTags)
+
 	if err := do.TagImage(ctx, s.client, id, unique(tags), options); err != nil {
 		return nil, err
 	}
+
 	if err := do.RenameImage(ctx, s.client, id, s.config.SnapshotName); err != nil {
 		return nil, err
 	}
-	if err := do.TagImage(ctx, s.client, id, []string{s.config.recipe.DigestTag()}, options); err != nil {
+
+	if err := do.TagImage(ctx,
+		s.client,
+		id,
+		[]string{s.config.recipe.DigestTag()},
+		options,
+	); err != nil {
 		return nil, err
 	}
+
 	if err := do.UntagImage(ctx, s.client, id, s.owner.tag()); err != nil {
 		return nil, err
 	}
+
 	return s.readBack(ctx, id)
 }
 
@@ -172,12 +211,23 @@ func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error)
 			return do.Pending, err
 		case image.Status == "deleted" || image.Status == "retired":
 			return do.Errored, do.Seen("status %s %s", image.Status, image.ErrorMessage)
-		case image.Status != imageAvailable || !slices.Contains(image.Regions, s.config.Region) || image.Name != s.config.SnapshotName:
-			return do.Pending, do.Seen("status %s, regions %v, name %s", image.Status, image.Regions, image.Name)
+
+		case image.Status != imageAvailable ||
+			!slices.Contains(image.Regions, s.config.Region) ||
+			image.Name != s.config.SnapshotName:
+			return do.Pending, do.Seen(
+				"status %s, regions %v, name %s",
+				image.Status,
+				image.Regions,
+				image.Name,
+			)
 		}
+
 		found = image
+
 		return do.Done, nil
 	}, s.config.wait(s.config.SnapshotTimeout))
+
 	return found, err
 }
 

@@ -14,10 +14,15 @@ import (
 
 // sweep removes what builds that died left in the cloud. Without leftovers it only reads.
 func (b *build) sweep(ctx context.Context) error {
-	err := errors.Join(b.sweepDroplets(ctx), b.sweepImages(ctx), b.sweepKeys(ctx))
+	err := errors.Join(
+		b.sweepDroplets(ctx),
+		b.sweepImages(ctx),
+		b.sweepKeys(ctx),
+	)
 	if err != nil {
 		return err // the tags still tell whose the leftovers are
 	}
+
 	return b.sweepTags(ctx)
 }
 
@@ -26,13 +31,25 @@ func (b *build) sweepDroplets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, droplet := range droplets {
 		if !slices.ContainsFunc(droplet.Tags, b.ofDeadBuild) {
 			continue
 		}
-		b.ui.Say(fmt.Sprintf("removing Droplet %d, %s, which a dead build left", droplet.ID, droplet.Name))
-		err = errors.Join(err, do.DeleteDroplet(ctx, b.client, droplet.ID, b.config.wait(b.config.CleanupTimeout)))
+
+		b.ui.Say(fmt.Sprintf(
+			"removing Droplet %d, %s, which a dead build left",
+			droplet.ID,
+			droplet.Name,
+		))
+
+		err = errors.Join(err, do.DeleteDroplet(ctx,
+			b.client,
+			droplet.ID,
+			b.config.wait(b.config.CleanupTimeout),
+		))
 	}
+
 	return err
 }
 
@@ -46,37 +63,58 @@ func (b *build) sweepKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, key := range keys {
 		if !b.ofDeadBuild(key.Name) {
 			continue
 		}
-		if _, failure := b.client.Keys.DeleteByID(ctx, key.ID); failure != nil && !do.IsNotFound(failure) {
+		if _, failure := b.client.Keys.DeleteByID(ctx,
+			key.ID,
+		); failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete SSH key %d: %w", key.ID, failure))
 		}
 	}
+
 	return err
 }
 
-// sweepImages removes snapshots that a build made and did not live to publish: until then their name, or a tag of theirs, is
-// the build's own.
+// sweepImages removes snapshots that a build made and did not live to publish: until then their name, or a tag
+// of theirs, is the build's own.
 func (b *build) sweepImages(ctx context.Context) error {
 	images, err := do.UserImages(ctx, b.client)
 	if err != nil {
 		return err
 	}
+
 	for _, image := range images {
-		if isPublished(image) || !b.ofDeadBuild(image.Name) && !slices.ContainsFunc(image.Tags, b.ofDeadBuild) {
+		if isPublished(image) || !b.ofDeadBuild(image.Name) && !slices.ContainsFunc(
+			image.Tags,
+			b.ofDeadBuild,
+		) {
 			continue
 		}
-		b.ui.Say(fmt.Sprintf("removing image %d, %s, which a dead build did not finish", image.ID, image.Name))
-		err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, b.config.wait(b.config.CleanupTimeout)))
+
+		b.ui.Say(fmt.Sprintf(
+			"removing image %d, %s, which a dead build did not finish",
+			image.ID,
+			image.Name,
+		))
+
+		err = errors.Join(err, do.DeleteImage(ctx,
+			b.client,
+			image.ID,
+			b.config.wait(b.config.CleanupTimeout),
+		))
 	}
+
 	return err
 }
 
 // isPublished tells whether the image is complete, of whatever content: it gets its digest's tag last.
 func isPublished(image godo.Image) bool {
-	return slices.ContainsFunc(image.Tags, func(tag string) bool { return strings.HasPrefix(tag, "hornero:digest:") })
+	return slices.ContainsFunc(image.Tags, func(tag string) bool {
+		return strings.HasPrefix(tag, "hornero:digest:")
+	})
 }
 
 // sweepTags removes the tags of dead builds; a tag that is gone takes nothing with it.
@@ -85,11 +123,13 @@ func (b *build) sweepTags(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, tag := range tags {
 		if b.ofDeadBuild(tag.Name) {
 			err = errors.Join(err, b.deleteTag(ctx, tag.Name))
 		}
 	}
+
 	return err
 }
 
@@ -97,5 +137,6 @@ func (b *build) deleteTag(ctx context.Context, tag string) error {
 	if _, err := b.client.Tags.Delete(ctx, tag); err != nil && !do.IsNotFound(err) {
 		return fmt.Errorf("delete tag %s: %w", tag, err)
 	}
+
 	return nil
 }

@@ -16,17 +16,25 @@ import (
 func TestTheTemplateNamesOptionsThatExist(t *testing.T) {
 	text, err := fs.ReadFile(images.FS(), "roles.pkr.hcl")
 	require.NoError(t, err)
-	require.Equal(t, string(hclwrite.Format(text)), string(text), "packer fmt would change it")
+
+	require.Equal(t,
+		string(hclwrite.Format(text)),
+		string(text),
+		"packer fmt would change it",
+	)
+
 	file, problems := hclsyntax.ParseConfig(text, "roles.pkr.hcl", hcl.InitialPos)
 	require.False(t, problems.HasErrors(), problems.Error())
 
 	droplet, role := new(builder.Builder).ConfigSpec(), new(builder.Provisioner).ConfigSpec()
+
 	for _, block := range file.Body.(*hclsyntax.Body).Blocks {
 		switch block.Type {
 		case "source":
 			for name := range block.Body.Attributes {
 				require.Contains(t, droplet, name)
 			}
+
 		case "build":
 			for _, inner := range block.Body.Blocks {
 				for name := range inner.Body.Attributes {

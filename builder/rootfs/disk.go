@@ -47,36 +47,58 @@ func UUIDOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
 	digits := hex.EncodeToString(sum[:16])
-	return strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
+
+	return strings.Join(
+		[]string{
+			digits[:8],
+			digits[8:12],
+			digits[12:16],
+			digits[16:20],
+			digits[20:],
+		},
+		"-",
+	)
 }
 
-// Write makes a disk of the system in a folder, which it leaves as it is: a partition table, one ext4 file system, and GRUB
-// for a BIOS. temporary is a folder for its files.
+// Write makes a disk of the system in a folder, which it leaves as it is: a partition table, one ext4 file
+// system, and GRUB for a BIOS. temporary is a folder for its files.
 func (d Disk) Write(ctx context.Context, root, path, temporary string) error {
 	core, err := d.grubCore(ctx, root, temporary)
 	if err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
+
 	raw := path
 	if d.Format == QCow2 {
 		raw = filepath.Join(temporary, "disk.raw")
 	}
-	if err := errors.Join(d.partition(ctx, raw), d.fill(ctx, root, raw)); err != nil {
+
+	if err := errors.Join(
+		d.partition(ctx, raw),
+		d.fill(ctx, root, raw),
+	); err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
+
 	boot, err := os.ReadFile(filepath.Join(root, modulesSource, "boot.img"))
 	if err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
+
 	if err := installGRUB(raw, boot, core); err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
+
 	if raw == path {
 		return nil
 	}
-	if err := run(ctx, jail{args: []string{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, path}}); err != nil {
+
+	if err := run(ctx,
+		jail{args: []string{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, path}},
+	); err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
+
 	return os.Remove(raw)
 }
 
@@ -86,28 +108,50 @@ func (d Disk) partition(ctx context.Context, raw string) error {
 	if err != nil {
 		return err
 	}
+
 	if err := errors.Join(file.Truncate(d.Size), file.Close()); err != nil {
 		return err
 	}
-	table := fmt.Sprintf("label: dos\nlabel-id: 0x%s\nstart=%d, type=83, bootable\n", d.UUID[:8], firstSector)
-	_, err = command.Run(ctx, command.Command{Args: []string{"sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", raw}, Input: table})
+
+	table := fmt.Sprintf(
+		"label: dos\nlabel-id: 0x%s\nstart=%d, type=83, bootable\n",
+		d.UUID[:8],
+		firstSector,
+	)
+
+	_, err = command.Run(ctx, command.Command{
+		Args:  []string{"sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", raw},
+		Input: table,
+	})
+
 	return err
 }
 
 // fill makes the file system, with the folder's files in it.
 func (d Disk) fill(ctx context.Context, root, raw string) error {
-	features := strings.Join(append(ext4Features[:len(ext4Features):len(ext4Features)], d.Features...), ",")
+	features := strings.Join(
+		append(ext4Features[:len(ext4Features):len(ext4Features)], d.Features...),
+		",",
+	)
+
 	blocks := (d.Size - firstSector*sector) >> 10
 	args := []string{"mke2fs", "-q", "-F", "-t", "ext4", "-O", features, "-U", d.UUID, "-m", "1",
 		"-E", "offset=" + strconv.Itoa(firstSector*sector) + ",hash_seed=" + d.UUID, "-d", root, raw, strconv.FormatInt(blocks, 10) + "k"}
 	err := run(ctx, jail{args: args})
 	if err != nil && strings.Contains(err.Error(), "Could not allocate") {
-		return fmt.Errorf("%w: the system does not fit on %d MB: give it a larger size: %w", ErrTooSmall, d.Size>>20, err)
+		return fmt.Errorf(
+			"%w: the system does not fit on %d MB: give it a larger size: %w",
+			ErrTooSmall,
+			d.Size>>20,
+			err,
+		)
 	}
+
 	return err
 }
 
-// grubModules are in GRUB's core, so that it finds its configuration on any disk of a BIOS and boots without another file.
+// grubModules are in GRUB's core, so that it finds its configuration on any disk of a BIOS and boots without
+// another file.
 var grubModules = []string{"biosdisk", "part_msdos", "ext2", "search", "search_fs_uuid", "normal", "configfile", "linux", "serial", "terminal",
 	"echo", "test", "minicmd", "ls", "cat", "reboot", "halt"}
 
@@ -117,42 +161,63 @@ const coreScript = `mount --bind "$1" "$2/mnt" && shift && root=$1 && shift && e
 // grubCore makes the part of GRUB that reads file systems.
 func (d Disk) grubCore(ctx context.Context, root, temporary string) ([]byte, error) {
 	folder := filepath.Join(temporary, "grub")
+
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
+
 	early := "search.fs_uuid " + d.UUID + " root\nset prefix=($root)/boot/grub\n"
-	if err := os.WriteFile(filepath.Join(folder, "early.cfg"), []byte(early), 0o600); err != nil {
+
+	if err := os.WriteFile(
+		filepath.Join(folder, "early.cfg"),
+		[]byte(early),
+		0o600,
+	); err != nil {
 		return nil, err
 	}
+
 	args := append([]string{"sh", "-c", coreScript, "sh", folder, root, "grub-mkimage", "--format=i386-pc", "--prefix=/boot/grub",
 		"--config=/mnt/early.cfg", "--output=/mnt/core.img"}, grubModules...)
+
 	if err := run(ctx, jail{args: args}); err != nil {
 		return nil, err
 	}
+
 	return os.ReadFile(filepath.Join(folder, "core.img"))
 }
 
 // bootCode is how much of the first sector is a program; the disk's number and the partition table follow.
 const bootCode = 440
 
-// installGRUB writes the boot sector and, right behind it, the core, as grub-bios-setup does on a disk with a gap before the
-// first partition. Both images say by themselves that the core begins at sector 1 and goes on at sector 2 (GRUB's
-// boot.S and diskboot.S), so that nothing in them is to be changed.
+// installGRUB writes the boot sector and, right behind it, the core, as grub-bios-setup does on a disk with a
+// gap before the first partition. Both images say by themselves that the core begins at sector 1 and goes on at
+// sector 2 (GRUB's boot.S and diskboot.S), so that nothing in them is to be changed.
 func installGRUB(path string, boot, core []byte) (err error) {
 	if len(boot) != sector {
 		return fmt.Errorf("GRUB's boot sector has %d bytes instead of %d", len(boot), sector)
 	}
+
 	if len(core) > (firstSector-1)*sector {
-		return fmt.Errorf("GRUB's core has %d bytes, and there are %d before the partition", len(core), (firstSector-1)*sector)
+		return fmt.Errorf(
+			"GRUB's core has %d bytes, and there are %d before the partition",
+			len(core),
+			(firstSector-1)*sector,
+		)
 	}
+
 	disk, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	defer func() { err = cmp.Or(err, disk.Close()) }()
+	defer func() {
+		err = cmp.Or(err, disk.Close())
+	}()
+
 	if _, err := disk.WriteAt(boot[:bootCode], 0); err != nil {
 		return err
 	}
+
 	_, err = disk.WriteAt(core, sector)
+
 	return err
 }

@@ -5,9 +5,13 @@ import "context"
 // The parts of a disk's making that need no kernel of the system.
 var InstallGRUB = installGRUB
 
-func (d Disk) Partition(ctx context.Context, raw string) error { return d.partition(ctx, raw) }
+func (d Disk) Partition(ctx context.Context, raw string) error {
+	return d.partition(ctx, raw)
+}
 
-func (d Disk) Fill(ctx context.Context, root, raw string) error { return d.fill(ctx, root, raw) }
+func (d Disk) Fill(ctx context.Context, root, raw string) error {
+	return d.fill(ctx, root, raw)
+}
 
 // Sleep runs a jail that outlasts any test.
 func Sleep() error {
@@ -15,6 +19,8 @@ func Sleep() error {
 	if err != nil {
 		return err
 	}
+
 	<-s.ended
+
 	return s.err
 }

@@ -20,6 +20,7 @@ func groupsOf() (string, error) {
 	if err != nil || above == "" {
 		return "", err
 	}
+
 	return filepath.Join(above, groups), nil
 }
 
@@ -32,7 +33,9 @@ func newGroup(name string) (cgroup.Group, error) {
 	if above == "" {
 		return "", errors.New("no cgroup v2 on this machine: mount -t cgroup2 none /sys/fs/cgroup/unified")
 	}
+
 	g := cgroup.Group(filepath.Join(above, name))
+
 	return g, g.Make()
 }
 
@@ -41,14 +44,22 @@ const emptyTimeout = 20 * time.Second
 
 // endGroup ends what is left in a group, and removes it. The group above goes with the last.
 func endGroup(g cgroup.Group) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), emptyTimeout, fmt.Errorf("killed processes are still there after %s", emptyTimeout))
+	ctx, cancel := context.WithTimeoutCause(
+		context.Background(),
+		emptyTimeout,
+		fmt.Errorf("killed processes are still there after %s", emptyTimeout),
+	)
 	defer cancel()
+
 	if err := g.Kill(ctx); err != nil {
 		return err
 	}
+
 	if err := g.Remove(); err != nil {
 		return err
 	}
+
 	_ = os.Remove(filepath.Dir(string(g))) // another machine may be in it
+
 	return nil
 }

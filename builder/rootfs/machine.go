@@ -22,8 +22,8 @@ const bootTimeout = 3 * time.Minute
 // pollInterval is how often something is looked at that tells nobody when it is done.
 const pollInterval = 50 * time.Millisecond
 
-// Machine is a system that runs: its own systemd, in namespaces of its own, on this machine's kernel. Its network is loopback
-// and nothing else; what it fetches comes through a proxy there.
+// Machine is a system that runs: its own systemd, in namespaces of its own, on this machine's kernel. Its
+// network is loopback and nothing else; what it fetches comes through a proxy there.
 type Machine struct {
 	jail  *started
 	group cgroup.Group
@@ -40,10 +40,13 @@ func Boot(ctx context.Context, root, name, host string) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("boot root: %w", err)
 	}
+
 	m := &Machine{group: group}
+
 	if err := m.boot(ctx, root, host); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot root: %w", err), m.Stop())
 	}
+
 	return m, nil
 }
 
@@ -53,36 +56,49 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 		return err
 	}
 	defer folder.Close()
+
 	// cloud-init has nobody to ask here, and the image is not to remember that it did.
 	nspawn := []string{"systemd-nspawn", "--quiet", "--boot", "--directory=" + root, "--machine=" + host, "--hostname=" + host,
 		"--register=no", "--keep-unit", "--settings=no", "--private-network", "--console=read-only", "--link-journal=no",
 		"--resolv-conf=off", "--timezone=off", "cloud-init=disabled"}
-	m.jail, err = jail{args: append([]string{"sh", "-c", bootScript, "sh"}, nspawn...), group: folder,
-		environment: []string{"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0"}}.start()
+	m.jail, err = jail{
+		args:        append([]string{"sh", "-c", bootScript, "sh"}, nspawn...),
+		group:       folder,
+		environment: []string{"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0"},
+	}.start()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("%w in %s", ErrNoBoot, bootTimeout))
+
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		bootTimeout,
+		fmt.Errorf("%w in %s", ErrNoBoot, bootTimeout),
+	)
 	defer cancel()
+
 	if err := m.until(ctx, m.hasInit); err != nil {
 		return err
 	}
+
 	if err := m.until(ctx, func() bool { return m.up(ctx) }); err != nil {
 		return err
 	}
+
 	// Not before: nspawn's own child, which becomes the PID 1, leaves this machine's network only on its way there.
 	if m.proxy, err = startProxy(fmt.Sprintf("/proc/%d/ns/net", m.init)); err != nil {
 		return err
 	}
+
 	_, err = command.Run(ctx, command.Command{Args: m.inside(cloudInitIsDone)})
+
 	return err
 }
 
 // cloudInitIsDone says so to whoever waits for a cloud-init that is too old to tell that it is disabled (0.7.9).
 const cloudInitIsDone = `{ cloud-init status >/dev/null 2>&1 || { mkdir -p /run/cloud-init && touch /run/cloud-init/result.json; }; }`
 
-// hasInit looks for the PID 1 of the container: the process that is number 1 in the innermost of two more namespaces than
-// this process is in, the jail's and its own.
+// hasInit looks for the PID 1 of the container: the process that is number 1 in the innermost of two more
+// namespaces than this process is in, the jail's and its own.
 func (m *Machine) hasInit() bool {
 	var found bool
 	m.init, found = m.group.Init(2)
@@ -100,24 +116,38 @@ func (m *Machine) up(ctx context.Context) bool {
 func (m *Machine) until(ctx context.Context, met func() bool) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+
 	for !met() {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+
 		case <-m.jail.ended:
-			return fmt.Errorf("%w: %w: %s", ErrNoBoot, cmp.Or(m.jail.err, errors.New("it ended")), m.jail.tail)
+			return fmt.Errorf(
+				"%w: %w: %s",
+				ErrNoBoot,
+				cmp.Or(m.jail.err, errors.New("it ended")),
+				m.jail.tail,
+			)
+
 		case <-ticker.C:
 		}
 	}
+
 	return nil
 }
 
 // inside is the program that runs a shell command in the machine, as a login by SSH would.
 func (m *Machine) inside(script string) []string {
-	args := []string{"/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash"}
+	args := []string{
+		"/usr/bin/env", "-i",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+		"USER=root", "LOGNAME=root", "SHELL=/bin/bash",
+	}
 	if m.proxy != nil {
 		args = append(args, "http_proxy="+m.proxy.URL(), "https_proxy="+m.proxy.URL())
 	}
+
 	return guest.Enter(m.init, append(args, "/bin/sh", "-c", "cd && "+script)...)
 }
 
@@ -125,10 +155,14 @@ func (m *Machine) inside(script string) []string {
 func (m *Machine) Run(ctx context.Context, script string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	args := m.inside(script)
 	program := exec.CommandContext(ctx, args[0], args[1:]...)
-	program.Stdin, program.Stdout, program.Stderr, program.Dir = stdin, stdout, stderr, "/"
+	program.Stdin = stdin
+	program.Stdout = stdout
+	program.Stderr = stderr
+	program.Dir = "/"
 	program.WaitDelay = time.Second // a service in the background may keep its output open
 	err := program.Run()
 	var exited *exec.ExitError
+
 	switch {
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
@@ -137,11 +171,12 @@ func (m *Machine) Run(ctx context.Context, script string, stdin io.Reader, stdou
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		return 0, fmt.Errorf("run in the root: %w", err)
 	}
+
 	return 0, nil
 }
 
-// Stop ends everything in the machine at once: there is no service to shut down in a system that only was changed, and its
-// files need no unmounting. It can be called again.
+// Stop ends everything in the machine at once: there is no service to shut down in a system that only was
+// changed, and its files need no unmounting. It can be called again.
 func (m *Machine) Stop() error {
 	if m.jail != nil {
 		m.jail.kill()
@@ -149,5 +184,6 @@ func (m *Machine) Stop() error {
 	if m.proxy != nil {
 		m.proxy.close()
 	}
+
 	return endGroup(m.group)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// proxy lets a machine that has nothing but loopback fetch what it asks for: it listens there, and asks from here, through
-// the proxy that this process' environment names, if any.
+// proxy lets a machine that has nothing but loopback fetch what it asks for: it listens there, and asks from
+// here, through the proxy that this process' environment names, if any.
 type proxy struct {
 	listener net.Listener
 	server   http.Server
@@ -29,12 +29,19 @@ func startProxy(namespace string) (*proxy, error) {
 		Rewrite:   func(*httputil.ProxyRequest) {}, // the address that was asked for is the one to ask
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true},
 	}
+
 	var err error
 	if p.listener, err = listenIn(namespace); err != nil {
 		return nil, fmt.Errorf("listen in the root's network: %w", err)
 	}
+
 	p.server.Handler = p
-	go func() { _ = p.server.Serve(p.listener) }() // ends with close
+
+	// ends with close
+	go func() {
+		_ = p.server.Serve(p.listener)
+	}()
+
 	return p, nil
 }
 
@@ -45,28 +52,36 @@ func listenIn(namespace string) (listener net.Listener, err error) {
 		return nil, err
 	}
 	defer target.Close()
+
 	own, err := netns.Get()
 	if err != nil {
 		return nil, err
 	}
 	defer own.Close()
+
 	if target.Equal(own) {
 		return nil, errors.New("it is this machine's own")
 	}
+
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+
 		runtime.LockOSThread() // never unlocked: the thread, which is in the namespace, ends with the goroutine
 		if err = netns.Set(target); err == nil {
 			listener, err = net.Listen("tcp", "127.0.0.1:0")
 		}
 	}()
+
 	<-done
+
 	return listener, err
 }
 
 // URL is where the machine finds it.
-func (p *proxy) URL() string { return "http://" + p.listener.Addr().String() }
+func (p *proxy) URL() string {
+	return "http://" + p.listener.Addr().String()
+}
 
 func (p *proxy) close() {
 	_ = p.server.Close()
@@ -84,24 +99,28 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tunnel joins two connections for what is encrypted between them. A proxy of this machine's own is not asked for these.
+// tunnel joins two connections for what is encrypted between them. A proxy of this machine's own is not asked
+// for these.
 func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	out, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", r.Host)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
+
 	in, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		out.Close()
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+
 	if _, err := io.WriteString(in, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		in.Close()
 		out.Close()
 		return
 	}
+
 	p.tunnels.Go(func() { carry(in, out) })
 	p.tunnels.Go(func() { carry(out, in) })
 }

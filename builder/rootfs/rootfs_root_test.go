@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, rootfs.Sleep())
 		os.Exit(1)
 	}
+
 	os.Exit(m.Run())
 }
 
@@ -38,21 +39,25 @@ func descendants(pid int) (found []int) {
 		more, _ := os.ReadFile(task)
 		text = append(append(text, ' '), more...)
 	}
+
 	for field := range strings.FieldsSeq(string(text)) {
 		child, err := strconv.Atoi(field)
 		if err == nil {
 			found = append(append(found, child), descendants(child)...)
 		}
 	}
+
 	return found
 }
 
 func alive(pids []int) (living []int) {
 	for _, pid := range pids {
-		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(stat), ") Z ") {
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil &&
+			!strings.Contains(string(stat), ") Z ") {
 			living = append(living, pid)
 		}
 	}
+
 	return living
 }
 
@@ -60,6 +65,7 @@ func alive(pids []int) (living []int) {
 func TestAJailEndsWithItsMaker(t *testing.T) {
 	program, err := os.Executable()
 	require.NoError(t, err)
+
 	maker := exec.Command(program, "sleep-in-jail")
 	require.NoError(t, maker.Start())
 	var started []int
@@ -67,9 +73,19 @@ func TestAJailEndsWithItsMaker(t *testing.T) {
 		started = descendants(maker.Process.Pid)
 		return len(started) >= 3 // unshare, the shell, sleep
 	}, within, 10*time.Millisecond)
+
 	require.NoError(t, maker.Process.Signal(syscall.SIGKILL))
+
 	_ = maker.Wait()
-	require.Eventually(t, func() bool { return len(alive(started)) == 0 }, within, 10*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			return len(alive(started)) == 0
+		},
+		within,
+		10*time.Millisecond,
+	)
+
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), " /mnt ")
@@ -78,27 +94,57 @@ func TestAJailEndsWithItsMaker(t *testing.T) {
 func TestTheDiskHoldsTheFolderAsItIs(t *testing.T) {
 	root, disk := t.TempDir(), filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "usr/bin/ping"), []byte("ping"), 0o755))
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(root, "usr/bin/ping"),
+		[]byte("ping"),
+		0o755,
+	))
+
 	require.NoError(t, os.Lchown(filepath.Join(root, "usr/bin/ping"), 12, 34))
-	require.NoError(t, unix.Setxattr(filepath.Join(root, "usr/bin/ping"), "user.mark", []byte("kept"), 0))
+
+	require.NoError(t, unix.Setxattr(
+		filepath.Join(root, "usr/bin/ping"),
+		"user.mark",
+		[]byte("kept"),
+		0,
+	))
+
 	require.NoError(t, os.Symlink("usr/bin", filepath.Join(root, "bin")))
 	require.NoError(t, newDisk().Partition(t.Context(), disk))
 	require.NoError(t, newDisk().Fill(t.Context(), root, disk))
 
 	system := filepath.Join(t.TempDir(), "system")
 	shell(t, `dd if="$1" of="$2" bs=1M skip=1 status=none; e2fsck -fn "$2"`, disk, system)
-	said := shell(t, `debugfs -R "stat /usr/bin/ping" "$1" 2>/dev/null; debugfs -R "ea_get /usr/bin/ping user.mark" "$1" 2>&1; debugfs -R "stat /bin" "$1" 2>/dev/null; tune2fs -l "$1"`, system)
-	for _, want := range []string{"User:    12   Group:    34", "kept", `Fast link dest: "usr/bin"`, "Filesystem UUID:          " + newDisk().UUID} {
+
+	said := shell(t,
+		`debugfs -R "stat /usr/bin/ping" "$1" 2>/dev/null; debugfs -R "ea_get /usr/bin/ping user.mark" "$1" 2>&1; debugfs -R "stat /bin" "$1" 2>/dev/null; tune2fs -l "$1"`,
+		system,
+	)
+
+	for _, want := range []string{
+		"User:    12   Group:    34",
+		"kept",
+		`Fast link dest: "usr/bin"`,
+		"Filesystem UUID:          " + newDisk().UUID,
+	} {
 		require.Contains(t, said, want)
 	}
+
 	require.NotContains(t, said, "orphan_file")
 	require.NotContains(t, said, "metadata_csum_seed")
 }
 
 func TestASystemThatDoesNotFitIsToldSo(t *testing.T) {
 	root, disk := t.TempDir(), filepath.Join(t.TempDir(), "disk")
-	require.NoError(t, os.WriteFile(filepath.Join(root, "large"), bytes.Repeat([]byte("full"), rootfs.LeastSize/4), 0o600))
+	require.NoError(t, os.WriteFile(
+		filepath.Join(root, "large"),
+		bytes.Repeat([]byte("full"), rootfs.LeastSize/4),
+		0o600,
+	))
+
 	require.NoError(t, newDisk().Partition(t.Context(), disk))
+
 	err := newDisk().Fill(t.Context(), root, disk)
 	require.ErrorIs(t, err, rootfs.ErrTooSmall)
 	require.ErrorContains(t, err, "give it a larger size")
@@ -110,6 +156,7 @@ func TestAFolderWithAMountInItIsNotRemoved(t *testing.T) {
 	require.NoError(t, os.MkdirAll(below, 0o755))
 	require.NoError(t, unix.Mount("none", below, "tmpfs", 0, ""))
 	defer unix.Unmount(below, unix.MNT_DETACH)
+
 	require.NoError(t, os.WriteFile(filepath.Join(below, "theirs"), nil, 0o600))
 	require.ErrorContains(t, rootfs.Remove(folder), "is mounted: unmount it")
 	require.FileExists(t, filepath.Join(below, "theirs"))
@@ -122,21 +169,43 @@ func TestAFolderWithAMountInItIsNotRemoved(t *testing.T) {
 func TestAMachineThatDoesNotBootLeavesNothing(t *testing.T) {
 	_, err := rootfs.Boot(t.Context(), t.TempDir(), "dead-one", "nobody")
 	require.ErrorIs(t, err, rootfs.ErrNoBoot)
-	found, err := exec.Command("find", "/sys/fs/cgroup", "-ignore_readdir_race", "-name", "dead-*").CombinedOutput()
+
+	found, err := exec.Command(
+		"find",
+		"/sys/fs/cgroup",
+		"-ignore_readdir_race",
+		"-name",
+		"dead-*",
+	).CombinedOutput()
 	require.NoError(t, err)
 	require.Empty(t, string(found))
 
 	_, err = rootfs.Boot(t.Context(), "/nowhere", "dead-two", "nobody")
 	require.Error(t, err)
-	require.NoError(t, rootfs.Sweep(func(name string) bool { return strings.HasPrefix(name, "dead-") }))
-	found, err = exec.Command("find", "/sys/fs/cgroup", "-ignore_readdir_race", "-name", "dead-*").CombinedOutput()
+	require.NoError(t,
+		rootfs.Sweep(func(name string) bool { return strings.HasPrefix(name, "dead-") }),
+	)
+
+	found, err = exec.Command(
+		"find",
+		"/sys/fs/cgroup",
+		"-ignore_readdir_race",
+		"-name",
+		"dead-*",
+	).CombinedOutput()
 	require.NoError(t, err)
 	require.Empty(t, string(found))
 }
 
 func shell(t *testing.T, script string, args ...string) string {
 	t.Helper()
-	text, err := exec.CommandContext(t.Context(), "sh", append([]string{"-ec", script, "sh"}, args...)...).CombinedOutput()
+
+	text, err := exec.CommandContext(
+		t.Context(),
+		"sh",
+		append([]string{"-ec", script, "sh"}, args...)...,
+	).CombinedOutput()
 	require.NoError(t, err, "%s", text)
+
 	return string(text)
 }

@@ -15,17 +15,24 @@ type Suites struct {
 	Components              []string
 }
 
-// MachineSources makes the lines of sources.list for a release from where this machine's own apt finds Debian, whatever its
-// own release is.
+// MachineSources makes the lines of sources.list for a release from where this machine's own apt finds Debian,
+// whatever its own release is.
 func MachineSources(ctx context.Context, suites Suites) ([]string, error) {
-	sites, err := command.Run(ctx, command.Command{Args: []string{"apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"}})
+	sites, err := command.Run(ctx,
+		command.Command{Args: []string{"apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"}},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("ask apt for its sources: %w", err)
 	}
+
 	lines := suites.Lines(strings.Fields(sites))
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("%w: this machine's apt has no source of Debian: name sources in the template, or run apt-get update", ErrNoSource)
+		return nil, fmt.Errorf(
+			"%w: this machine's apt has no source of Debian: name sources in the template, or run apt-get update",
+			ErrNoSource,
+		)
 	}
+
 	return lines, nil
 }
 
@@ -33,14 +40,31 @@ func MachineSources(ctx context.Context, suites Suites) ([]string, error) {
 // /debian-security, as Debian's mirrors do.
 func (s Suites) Lines(sites []string) []string {
 	var lines []string
-	for _, one := range []struct{ suite, ending string }{{s.Main, "/debian"}, {s.Updates, "/debian"}, {s.Security, "/debian-security"}} {
-		at := slices.IndexFunc(sites, func(site string) bool { return strings.HasSuffix(strings.TrimSuffix(site, "/"), one.ending) })
+	for _, one := range []struct{ suite, ending string }{{
+		suite:  s.Main,
+		ending: "/debian",
+	}, {
+		suite:  s.Updates,
+		ending: "/debian",
+	}, {
+		suite:  s.Security,
+		ending: "/debian-security",
+	}} {
+		at := slices.IndexFunc(sites, func(site string) bool {
+			return strings.HasSuffix(strings.TrimSuffix(site, "/"), one.ending)
+		})
 		if at < 0 && one.suite == s.Main {
 			return nil
 		}
 		if at >= 0 && one.suite != "" {
-			lines = append(lines, fmt.Sprintf("deb %s %s %s", sites[at], one.suite, strings.Join(s.Components, " ")))
+			lines = append(lines, fmt.Sprintf(
+				"deb %s %s %s",
+				sites[at],
+				one.suite,
+				strings.Join(s.Components, " "),
+			))
 		}
 	}
+
 	return lines
 }

@@ -11,21 +11,28 @@ import (
 	"github.com/hornero/hornero/internal/cgroup"
 )
 
-// Remove removes a folder in which a system was made. What is mounted in it was not mounted by this package, and is left with
-// everything else.
+// Remove removes a folder in which a system was made. What is mounted in it was not mounted by this package,
+// and is left with everything else.
 func Remove(folder string) error {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", folder, err)
 	}
+
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], folder+"/") { // proc(5): the mount point
+		// proc(5): the mount point
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(
+			fields[4],
+			folder+"/",
+		) {
 			return fmt.Errorf("remove %s: %s is mounted: unmount it", folder, fields[4])
 		}
 	}
+
 	if err := os.RemoveAll(folder); err != nil {
 		return fmt.Errorf("remove %s: %w", folder, err)
 	}
+
 	return nil
 }
 
@@ -35,15 +42,19 @@ func Sweep(dead func(name string) bool) error {
 	if err != nil {
 		return fmt.Errorf("look for machines: %w", err)
 	}
+
 	entries, err := os.ReadDir(above)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for machines: %w", err)
 	}
+
 	var wrong error
+
 	for _, entry := range entries {
 		if entry.IsDir() && dead(entry.Name()) {
 			wrong = errors.Join(wrong, endGroup(cgroup.Group(filepath.Join(above, entry.Name()))))
 		}
 	}
+
 	return wrong
 }
