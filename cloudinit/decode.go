@@ -17,17 +17,21 @@ func Decode(file string, userData []byte) (Node, error) {
 	if len(userData) > MaxUserData {
 		return Node{}, fmt.Errorf("read %s: %w: %d bytes", file, ErrTooLarge, len(userData))
 	}
+
 	parts, err := Parts(userData)
 	if err != nil {
 		return Node{}, fmt.Errorf("read %s: %w: %w", file, ErrNotOurs, err)
 	}
+
 	carried, err := carriedBy(parts)
 	if err != nil {
 		return Node{}, fmt.Errorf("read %s: %w: %w", file, ErrNotOurs, err)
 	}
+
 	if carried.part != "" {
 		file += "[" + carried.part + "]"
 	}
+
 	return DecodeNode(file+"#"+NodePath, carried.text)
 }
 
@@ -41,18 +45,22 @@ type document struct {
 func carriedBy(parts []Part) (document, error) {
 	var found []document
 	var errs []error
+
 	for _, part := range parts {
 		if part.Type != TypeConfig {
 			continue
 		}
+
 		texts, err := documentsIn(part.Data)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", named(part), err))
 		}
+
 		for _, text := range texts {
 			found = append(found, document{part.Path, text})
 		}
 	}
+
 	switch {
 	case len(found) > 1:
 		return document{}, fmt.Errorf("it carries %d of them; keep one", len(found))
@@ -61,6 +69,7 @@ func carriedBy(parts []Part) (document, error) {
 	case len(errs) > 0:
 		return document{}, errors.Join(errs...)
 	}
+
 	return document{}, absence(parts)
 }
 
@@ -73,19 +82,30 @@ func absence(parts []Part) error {
 			return fmt.Errorf("write_files has no %s", NodePath)
 		case TypeInclude, "text/x-include-once-url":
 			return errors.New("an #include is not followed; give the node its #cloud-config itself")
+
 		case TypeJinja:
-			return errors.New("a template is not rendered; give the node its #cloud-config without `## template: jinja`")
+			return errors.New(
+				"a template is not rendered; give the node its #cloud-config without `## template: jinja`",
+			)
 		}
+
 		types = append(types, part.Type)
 	}
+
 	slices.Sort(types)
-	return fmt.Errorf("its first line is not %s, and it is no MIME message or archive with such a part; it holds: %s", Header, strings.Join(slices.Compact(types), ", "))
+
+	return fmt.Errorf(
+		"its first line is not %s, and it is no MIME message or archive with such a part; it holds: %s",
+		Header,
+		strings.Join(slices.Compact(types), ", "),
+	)
 }
 
 func named(part Part) string {
 	if part.Path == "" {
 		return Header
 	}
+
 	return part.Path
 }
 
@@ -98,27 +118,36 @@ func documentsIn(config []byte) ([][]byte, error) {
 			Content  yaml.Node `yaml:"content"`
 		} `yaml:"write_files"`
 	}
+
 	if err := yaml.Unmarshal(config, &carrier); err != nil {
 		return nil, fmt.Errorf("it is cut short or not YAML: %w", unquoted(err))
 	}
+
 	var texts [][]byte
+
 	for i, f := range carrier.WriteFiles {
 		if f.Path == "" || path.Clean(f.Path) != NodePath {
 			continue
 		}
+
 		if !strings.HasSuffix(strings.TrimSpace(string(config)), trailer) {
 			return nil, fmt.Errorf("it is cut short: its last line is not %q", trailer)
 		}
+
 		var content string
+
 		if err := f.Content.Decode(&content); err != nil && f.Content.Kind != 0 {
 			return nil, fmt.Errorf("write_files[%d].content: %w", i, unquoted(err))
 		}
+
 		text, err := written(f.Encoding, content)
 		if err != nil {
 			return nil, fmt.Errorf("write_files[%d].content: %w", i, err)
 		}
+
 		texts = append(texts, text)
 	}
+
 	return texts, nil
 }
 
@@ -127,19 +156,26 @@ func written(encoding, content string) ([]byte, error) {
 	data := []byte(content)
 	encoding = strings.ToLower(strings.TrimSpace(encoding))
 	packed := strings.HasPrefix(encoding, "gz")
+
 	switch strings.TrimPrefix(strings.TrimPrefix(encoding, "gzip"), "gz") {
 	case "b64", "base64", "+b64", "+base64":
 		var err error
-		if data, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content), "")); err != nil {
+		if data, err = base64.StdEncoding.DecodeString(strings.Join(
+			strings.Fields(content),
+			"",
+		)); err != nil {
 			return nil, fmt.Errorf("read base64: %w", err)
 		}
+
 	case "":
 	default:
 		return data, nil
 	}
+
 	if !packed {
 		return data, nil
 	}
+
 	return (&unfolding{left: maxUnfolded}).gunzip(data)
 }
 
@@ -149,12 +185,15 @@ func DecodeNode(file string, data []byte) (Node, error) {
 	if err != nil {
 		return Node{}, err
 	}
+
 	if err := checkVersion(file, data); err != nil {
 		return Node{}, err
 	}
+
 	var node Node
 	doc.Decode(&node)
 	node.check(doc)
+
 	return node, doc.Problems()
 }
 
@@ -164,25 +203,53 @@ func checkVersion(file string, data []byte) error {
 		Version yaml.Node `yaml:"version"`
 	}
 	var version int
-	if err := yaml.Unmarshal(data, &head); err != nil || head.Version.Decode(&version) != nil || version == Version || version == 0 {
+	if err := yaml.Unmarshal(
+		data,
+		&head,
+	); err != nil || head.Version.Decode(&version) != nil || version == Version || version == 0 {
 		return nil // what is wrong here the strict reader says, with everything else
 	}
-	return report.Problems{{File: file, Line: head.Version.Line, Column: head.Version.Column, Path: "version",
-		Message: fmt.Sprintf("must be %d, got %d; launch the node with the hornero that made its image", Version, version)}}
+
+	return report.Problems{{
+		File:   file,
+		Line:   head.Version.Line,
+		Column: head.Version.Column,
+		Path:   "version",
+		Message: fmt.Sprintf(
+			"must be %d, got %d; launch the node with the hornero that made its image",
+			Version,
+			version,
+		),
+	}}
 }
 
 func (n Node) check(doc *report.Document) {
 	if n.Version != Version {
-		doc.Add("version", "must be %d, got %d; launch the node with the hornero that made its image", Version, n.Version)
+		doc.Add(
+			"version",
+			"must be %d, got %d; launch the node with the hornero that made its image",
+			Version,
+			n.Version,
+		)
 	}
-	for path, value := range map[string]string{"stack": n.Stack, "role": n.Role, "node": n.Node, "tls.ca": n.TLS.CA, "tls.certificate": n.TLS.Certificate, "tls.key": n.TLS.Key.Reveal()} {
+
+	for path, value := range map[string]string{
+		"stack":           n.Stack,
+		"role":            n.Role,
+		"node":            n.Node,
+		"tls.ca":          n.TLS.CA,
+		"tls.certificate": n.TLS.Certificate,
+		"tls.key":         n.TLS.Key.Reveal(),
+	} {
 		if value == "" {
 			doc.Add(path, "is missing")
 		}
 	}
+
 	if n.Incarnation < 1 {
 		doc.Add("incarnation", "must be at least 1, got %d", n.Incarnation)
 	}
+
 	if !n.Found && len(n.Join) == 0 {
 		doc.Add("join", "must name at least one member when the node may not found the peer set")
 	}

@@ -42,23 +42,31 @@ func (s Sources) drive() (drive, error) {
 	if err != nil {
 		return drive{}, fmt.Errorf("list block devices: %w", err)
 	}
+
 	var errs []error
+
 	for _, entry := range slices.Backward(names) {
 		device := s.path(filepath.Join("/dev", entry.Name()))
 		filesystem := driveOn(device)
 		if filesystem == "" {
 			continue
 		}
+
 		found := drive{name: "config drive " + device}
-		err := mounted(device, filesystem, func(root *os.Root) error { return found.read(root) })
+		err := mounted(device, filesystem, func(root *os.Root) error {
+			return found.read(root)
+		})
 		if err == nil {
 			return found, nil
 		}
+
 		errs = append(errs, fmt.Errorf("%s: %w", device, err))
 	}
+
 	if len(errs) == 0 {
 		return drive{}, errNoDrive
 	}
+
 	return drive{}, errors.Join(errs...)
 }
 
@@ -70,10 +78,12 @@ func driveOn(device string) string {
 		return "" // /sys names devices that this container or machine has no node or medium for
 	}
 	defer file.Close()
+
 	filesystem, label := volume(file)
 	if !strings.EqualFold(label, driveLabel) {
 		return ""
 	}
+
 	return filesystem
 }
 
@@ -83,23 +93,29 @@ func (d *drive) read(root *os.Root) error {
 		UserData string `json:"user_data"`
 	}
 	metadata, err := readBelow(root, dropletFile, maxMetadata)
+
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(metadata, &droplet); err != nil {
 			return fmt.Errorf("read %s: %w", dropletFile, err)
 		}
+
 		d.metadata = metadata
+
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+
 	default:
 		if _, err := root.Stat(metadataFile); err != nil {
 			return fmt.Errorf("it has neither %s nor %s", metadataFile, dropletFile)
 		}
 	}
+
 	d.userData, err = readBelow(root, userDataFile, MaxUserData)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.userData, err = []byte(droplet.UserData), nil
 	}
+
 	return err
 }
 
@@ -108,26 +124,34 @@ func readBelow(root *os.Root, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return readOpen(file, limit)
 }
 
-// mounted mounts a device read-only where no other process sees it, hands it to read, and unmounts it. The mount lives in
-// a mount namespace of one thread, so that it is gone with the thread even when this program is killed meanwhile.
+// mounted mounts a device read-only where no other process sees it, hands it to read, and unmounts it. The
+// mount lives in a mount namespace of one thread, so that it is gone with the thread even when this program is
+// killed meanwhile.
 func mounted(device, filesystem string, read func(*os.Root) error) error {
 	done := make(chan error)
-	go func() { done <- onOwnThread(func() error { return mountAlone(device, filesystem, read) }) }()
+	go func() {
+		done <- onOwnThread(func() error { return mountAlone(device, filesystem, read) })
+	}()
+
 	return <-done
 }
 
 // onOwnThread runs work on a thread that ends after it. The first thread of a process cannot end, and is passed over.
 func onOwnThread(work func() error) error {
 	runtime.LockOSThread()
+
 	if unix.Gettid() != unix.Getpid() {
 		return work() // still locked when the goroutine ends: the thread ends with it
 	}
 	defer runtime.UnlockOSThread()
+
 	done := make(chan error)
 	go func() { done <- onOwnThread(work) }()
+
 	return <-done
 }
 
@@ -135,17 +159,29 @@ func mountAlone(device, filesystem string, read func(*os.Root) error) (err error
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make a mount namespace: %w", err)
 	}
+
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make the mount namespace private: %w", err)
 	}
-	if err := unix.Mount(device, mountPoint, filesystem, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+
+	if err := unix.Mount(
+		device,
+		mountPoint,
+		filesystem,
+		unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC,
+		"",
+	); err != nil {
 		return fmt.Errorf("mount %s as %s: %w", device, filesystem, err)
 	}
-	defer func() { err = errors.Join(err, unix.Unmount(mountPoint, unix.MNT_DETACH)) }()
+	defer func() {
+		err = errors.Join(err, unix.Unmount(mountPoint, unix.MNT_DETACH))
+	}()
+
 	root, err := os.OpenRoot(mountPoint)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+
 	return read(root)
 }

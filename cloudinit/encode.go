@@ -46,14 +46,22 @@ func Encode(node Node) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write node document of %s: %w", node.Node, err)
 	}
+
 	body, err := yaml.Marshal(configOf(node, string(document)))
 	if err != nil {
 		return nil, fmt.Errorf("write user-data of %s: %w", node.Node, err)
 	}
+
 	data := []byte(Header + "\n" + string(body) + trailer + "\n")
 	if len(data) > MaxUserData {
-		return nil, fmt.Errorf("write user-data of %s: %w: %d bytes; shorten its settings or secrets", node.Node, ErrTooLarge, len(data))
+		return nil, fmt.Errorf(
+			"write user-data of %s: %w: %d bytes; shorten its settings or secrets",
+			node.Node,
+			ErrTooLarge,
+			len(data),
+		)
 	}
+
 	return data, nil
 }
 
@@ -62,7 +70,12 @@ func configOf(node Node, document string) config {
 		Hostname:       node.Node,
 		SSHDeleteKeys:  true,
 		AuthorizedKeys: node.SSH.AuthorizedKeys,
-		WriteFiles:     []writeFile{{Path: NodePath, Owner: "root:root", Permissions: "0600", Content: document}},
+		WriteFiles: []writeFile{{
+			Path:        NodePath,
+			Owner:       "root:root",
+			Permissions: "0600",
+			Content:     document,
+		}},
 	}
 	if node.SSH.HostKey != "" {
 		c.SSHKeys = map[string]string{
@@ -71,5 +84,6 @@ func configOf(node Node, document string) config {
 			"ed25519_certificate": node.SSH.HostCertificate,
 		}
 	}
+
 	return c
 }

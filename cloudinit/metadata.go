@@ -50,16 +50,19 @@ func (d Droplet) VPCAddress() (string, error) {
 	if len(d.Networks.Private) == 0 || d.Networks.Private[0].IPv4.Address == "" {
 		return "", errors.New("read metadata: the Droplet has no address in a VPC")
 	}
+
 	return d.Networks.Private[0].IPv4.Address, nil
 }
 
-// AnchorAddress returns where packets for a reserved IP come in: the anchor address, or the public address of a Droplet that
-// has none, as those from imported images; "" without either.
+// AnchorAddress returns where packets for a reserved IP come in: the anchor address, or the public address of a
+// Droplet that has none, as those from imported images; "" without either.
 func (d Droplet) AnchorAddress() string {
 	if len(d.Networks.Public) == 0 {
 		return ""
 	}
+
 	public := d.Networks.Public[0]
+
 	return cmp.Or(public.Anchor.Address, public.IPv4.Address)
 }
 
@@ -69,6 +72,7 @@ func (s Sources) Describe(ctx context.Context) (Droplet, error) {
 	if err == nil {
 		return droplet(data)
 	}
+
 	drive, driveErr := s.drive()
 	if driveErr == nil && drive.metadata == nil {
 		driveErr = fmt.Errorf("%s has no %s", drive.name, dropletFile)
@@ -76,6 +80,7 @@ func (s Sources) Describe(ctx context.Context) (Droplet, error) {
 	if driveErr != nil {
 		return Droplet{}, fmt.Errorf("%w; config drive: %w", err, driveErr)
 	}
+
 	return droplet(drive.metadata)
 }
 
@@ -84,38 +89,51 @@ func droplet(data []byte) (Droplet, error) {
 	if err := json.Unmarshal(data, &d); err != nil {
 		return d, fmt.Errorf("read metadata: %w", err)
 	}
+
 	return d, nil
 }
 
-// get reads one document of the metadata service; one byte more than is allowed tells too large from just large enough.
+// get reads one document of the metadata service; one byte more than is allowed tells too large from just large
+// enough.
 func get(ctx context.Context, url string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
+
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
+
 	request.Header.Set("Accept-Encoding", "gzip")
+
 	client := &http.Client{
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it is this address or none
+		Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		// it is this address or none
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
+
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask metadata service: %w", err)
 	}
 	defer response.Body.Close()
+
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask metadata service: %s", response.Status)
 	}
+
 	body, err := decoded(response)
 	if err != nil {
 		return nil, fmt.Errorf("ask metadata service: %w", err)
 	}
+
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("ask metadata service: %w", err)
 	}
+
 	return data, nil
 }
 

@@ -10,7 +10,8 @@ import (
 // Version is the version of the node document that this code writes and reads.
 const Version = 1
 
-// FoundedTag is the tag of a Droplet that founded its stack's peer set: user-data says for ever that it may, and may not again.
+// FoundedTag is the tag of a Droplet that founded its stack's peer set: user-data says for ever that it may,
+// and may not again.
 func FoundedTag(stack string) string { return "hornero:" + stack + ":founded" }
 
 // NodePath is where the document rides in write_files, and where cloud-init leaves it on a node.
@@ -26,8 +27,8 @@ const (
 	SecretReservedIPToken = "digitalocean.reserved_ip_token"
 )
 
-// Node is a node's document: all that one node needs to know, and no secret that its role does not need. A key that is added is left
-// out when it has nothing to say: images of older versions refuse what they do not know.
+// Node is a node's document: all that one node needs to know, and no secret that its role does not need. A key
+// that is added is left out when it has nothing to say: images of older versions refuse what they do not know.
 type Node struct {
 	Version     int    `yaml:"version"`
 	Stack       string `yaml:"stack"`       // the stack's name
@@ -45,8 +46,8 @@ type Node struct {
 	SSH      SSH                      `yaml:"ssh"`
 }
 
-// TLS is a node's identity among its peers. Its certificate's subject names stack (organisation), role (organisational
-// unit), node (common name) and incarnation (serial number attribute).
+// TLS is a node's identity among its peers. Its certificate's subject names stack (organisation), role
+// (organisational unit), node (common name) and incarnation (serial number attribute).
 type TLS struct {
 	CA          string        `yaml:"ca"`          // PEM
 	Certificate string        `yaml:"certificate"` // PEM
@@ -68,14 +69,20 @@ const mask = report.Secret("(masked)")
 func (n Node) Masked() Node {
 	secrets := n.Secrets
 	n.Secrets = map[string]report.Secret{}
+
 	for name := range secrets {
 		n.Secrets[name] = mask
 	}
-	for _, key := range []*report.Secret{&n.TLS.Key, &n.SSH.HostKey} {
+
+	for _, key := range []*report.Secret{
+		&n.TLS.Key,
+		&n.SSH.HostKey,
+	} {
 		if *key != "" {
 			*key = mask
 		}
 	}
+
 	return n
 }
 
@@ -85,6 +92,8 @@ func (n Node) Fields() (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	fields := map[string]any{}
+
 	return fields, yaml.Unmarshal(data, &fields)
 }

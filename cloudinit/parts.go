@@ -31,7 +31,12 @@ const (
 const mimeWindow = 4096
 
 // ErrUnfolds is user-data that gzip or MIME make larger than a node is to read.
-var ErrUnfolds = fmt.Errorf("user-data unfolds to more than %d MiB, %d parts or %d levels", maxUnfolded>>20, maxParts, maxDepth)
+var ErrUnfolds = fmt.Errorf(
+	"user-data unfolds to more than %d MiB, %d parts or %d levels",
+	maxUnfolded>>20,
+	maxParts,
+	maxDepth,
+)
 
 // Types of parts, by the names that cloud-init gives them.
 const (
@@ -65,15 +70,26 @@ var beginnings = []struct{ text, mediaType string }{
 }
 
 // guessed are the declared types that cloud-init does not believe: the content decides.
-var guessed = map[string]bool{"": true, TypePlain: true, TypeScript: true}
+var guessed = map[string]bool{
+	"":         true,
+	TypePlain:  true,
+	TypeScript: true,
+}
 
 var gzipTypes = map[string]bool{
-	"application/gzip": true, "application/gzip-compressed": true, "application/gzipped": true, "application/x-compress": true,
-	"application/x-compressed": true, "application/x-gunzip": true, "application/x-gzip": true, "application/x-gzip-compressed": true,
+	"application/gzip":              true,
+	"application/gzip-compressed":   true,
+	"application/gzipped":           true,
+	"application/x-compress":        true,
+	"application/x-compressed":      true,
+	"application/x-gunzip":          true,
+	"application/x-gzip":            true,
+	"application/x-gzip-compressed": true,
 }
 
 // Parts unfolds user-data the way cloud-init does: gzip around the whole, MIME multi-part within multi-part, transfer
-// encodings, gzip around a part, and #cloud-config-archive. What it does not do is fetch an #include or render a template.
+// encodings, gzip around a part, and #cloud-config-archive. What it does not do is fetch an #include or render
+// a template.
 func Parts(userData []byte) ([]Part, error) {
 	u := &unfolding{left: maxUnfolded}
 	if isGzip(userData) {
@@ -82,12 +98,15 @@ func Parts(userData []byte) ([]Part, error) {
 			return nil, err
 		}
 	}
+
 	window := bytes.ToLower(userData[:min(len(userData), mimeWindow)])
 	if bytes.Contains(window, []byte("mime-version:")) && guess(userData) == "" {
 		err := u.message(userData)
 		return u.parts, err
 	}
+
 	err := u.leaf("", "", userData)
+
 	return u.parts, err
 }
 
@@ -102,6 +121,7 @@ func (u *unfolding) message(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("read MIME message: %w", err)
 	}
+
 	return u.entity("", textproto.MIMEHeader(message.Header), message.Body, 0)
 }
 
@@ -111,10 +131,12 @@ func (u *unfolding) entity(place string, header textproto.MIMEHeader, body io.Re
 	if strings.HasPrefix(mediaType, "multipart/") {
 		return u.multipart(place, parameters["boundary"], body, depth+1)
 	}
+
 	data, err := u.read(transferred(header.Get("Content-Transfer-Encoding"), body))
 	if err != nil {
 		return fmt.Errorf("read MIME part %s: %w", place, err)
 	}
+
 	return u.leaf(place, mediaType, data)
 }
 
@@ -122,22 +144,33 @@ func (u *unfolding) multipart(place, boundary string, body io.Reader, depth int)
 	if depth > maxDepth {
 		return ErrUnfolds
 	}
+
 	if boundary == "" {
 		return errors.New("read MIME message: its Content-Type names no boundary")
 	}
+
 	reader := multipart.NewReader(body, boundary)
+
 	for number := 1; ; number++ {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+
 		if err != nil {
 			return fmt.Errorf("read MIME message: %w", err)
 		}
+
 		if number > maxParts {
 			return ErrUnfolds
 		}
-		if err := u.entity(below(place, part.FileName(), number), part.Header, part, depth); err != nil {
+
+		if err := u.entity(
+			below(place, part.FileName(), number),
+			part.Header,
+			part,
+			depth,
+		); err != nil {
 			return err
 		}
 	}
@@ -149,20 +182,25 @@ func below(parent, name string, number int) string {
 		if r == '/' || !unicode.IsPrint(r) {
 			return '_'
 		}
+
 		return r
 	}, name)
 	if name == "" || len(name) > maxName {
 		name = fmt.Sprintf("part-%03d", number)
 	}
+
 	return path.Join(parent, name)
 }
 
 // contentType is the declared type; what cannot be read is text/plain, as in cloud-init.
 func contentType(header textproto.MIMEHeader) (string, map[string]string) {
 	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || !strings.Contains(mediaType, "/") {
+	if err != nil && !errors.Is(err,
+		mime.ErrInvalidMediaParameter,
+	) || !strings.Contains(mediaType, "/") {
 		return TypePlain, nil
 	}
+
 	return mediaType, parameters
 }
 
@@ -173,6 +211,7 @@ func transferred(encoding string, body io.Reader) io.Reader {
 	case "quoted-printable":
 		return quotedprintable.NewReader(body)
 	}
+
 	return body
 }
 
@@ -184,12 +223,14 @@ func (w withoutBlanks) Read(buffer []byte) (int, error) {
 	for {
 		n, err := w.from.Read(buffer)
 		kept := 0
+
 		for _, b := range buffer[:n] {
 			if b != ' ' && b != '\t' && b != '\r' && b != '\n' {
 				buffer[kept] = b
 				kept++
 			}
 		}
+
 		if kept > 0 || err != nil || len(buffer) == 0 {
 			return kept, err
 		}
@@ -203,8 +244,10 @@ func (u *unfolding) leaf(place, mediaType string, data []byte) error {
 		if data, err = u.gunzip(data); err != nil {
 			return err
 		}
+
 		mediaType = ""
 	}
+
 	if guessed[mediaType] {
 		if known := guess(data); known != "" {
 			mediaType = known
@@ -212,9 +255,11 @@ func (u *unfolding) leaf(place, mediaType string, data []byte) error {
 			mediaType = TypePlain
 		}
 	}
+
 	if mediaType == TypeArchive {
 		return u.archive(place, data)
 	}
+
 	return u.add(place, mediaType, data)
 }
 
@@ -222,44 +267,63 @@ func (u *unfolding) add(place, mediaType string, data []byte) error {
 	if len(u.parts) >= maxParts {
 		return ErrUnfolds
 	}
-	u.parts = append(u.parts, Part{Path: place, Type: mediaType, Size: len(data), Data: data})
+
+	u.parts = append(u.parts, Part{
+		Path: place,
+		Type: mediaType,
+		Size: len(data),
+		Data: data,
+	})
+
 	return nil
 }
 
 // archive is YAML's way to say multi-part: a list of texts, or of mappings with content, type and filename.
 func (u *unfolding) archive(place string, data []byte) error {
 	var entries []yaml.Node
+
 	if err := yaml.Unmarshal(data, &entries); err != nil {
 		return fmt.Errorf("read #cloud-config-archive: it is no YAML list: %w", unquoted(err))
 	}
+
 	for i := range entries {
 		var entry struct {
 			Content  string `yaml:"content"`
 			Type     string `yaml:"type"`
 			Filename string `yaml:"filename"`
 		}
+
 		node := &entries[i]
 		if node.Kind == yaml.AliasNode {
 			node = node.Alias
 		}
+
 		if node.Kind == yaml.ScalarNode {
 			entry.Content = node.Value
 		} else if err := node.Decode(&entry); err != nil {
 			return fmt.Errorf("read #cloud-config-archive: entry %d: %w", i+1, unquoted(err))
 		}
+
 		// An alias costs the archive one word and us the whole text.
 		if u.left -= len(entry.Content); u.left < 0 {
 			return ErrUnfolds
 		}
+
 		if entry.Type == "" {
 			if entry.Type = guess([]byte(entry.Content)); entry.Type == "" {
 				entry.Type = TypeConfig
 			}
 		}
-		if err := u.add(below(place, entry.Filename, i+1), entry.Type, []byte(entry.Content)); err != nil {
+
+		if err := u.add(
+			below(place, entry.Filename, i+1),
+			entry.Type,
+			[]byte(entry.Content),
+		); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -269,6 +333,7 @@ func unquoted(err error) error {
 	if errors.As(err, &wrong) {
 		return errors.New("a value is of the wrong type")
 	}
+
 	return err
 }
 
@@ -276,15 +341,19 @@ func unquoted(err error) error {
 func guess(data []byte) string {
 	data = bytes.TrimLeft(data, " \t\r\n\v\f")
 	start := strings.ToLower(string(data[:min(len(data), 32)]))
+
 	for _, beginning := range beginnings {
 		if strings.HasPrefix(start, beginning.text) {
 			return beginning.mediaType
 		}
 	}
+
 	return ""
 }
 
-func isGzip(data []byte) bool { return bytes.HasPrefix(data, []byte{0x1f, 0x8b}) }
+func isGzip(data []byte) bool {
+	return bytes.HasPrefix(data, []byte{0x1f, 0x8b})
+}
 
 func (u *unfolding) gunzip(data []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(data))
@@ -294,6 +363,7 @@ func (u *unfolding) gunzip(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack gzip: %w", err)
 	}
+
 	return data, nil
 }
 
@@ -306,5 +376,6 @@ func (u *unfolding) read(from io.Reader) ([]byte, error) {
 	if u.left -= len(data); u.left < 0 {
 		return nil, ErrUnfolds
 	}
+
 	return data, nil
 }

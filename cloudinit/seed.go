@@ -41,17 +41,22 @@ func (s Sources) fromCloudConfig(context.Context) ([]byte, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+
 	var errs []error
+
 	for i := len(names) - 1; i >= 0; i-- {
 		data, name, err := s.seedIn(names[i])
 		if err == nil && len(data) > 0 {
 			return data, name, nil
 		}
+
 		errs = append(errs, err)
 	}
+
 	if err := errors.Join(errs...); err != nil {
 		return nil, "", err
 	}
+
 	return nil, "", none("no file in it names a NoCloud seed")
 }
 
@@ -60,21 +65,33 @@ func (s Sources) seedIn(name string) (data []byte, source string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+
 	var config cloudConfig
+
 	if err := yaml.Unmarshal(text, &config); err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", name, unquoted(err))
 	}
+
 	seed := config.Datasource.NoCloud
 	if seed.SeedFrom == "" {
 		return []byte(seed.UserData), name + "#datasource.NoCloud.user-data", nil
 	}
+
 	folder := strings.TrimPrefix(seed.SeedFrom, "file://")
 	if !filepath.IsAbs(folder) {
-		return nil, "", fmt.Errorf("read %s: seedfrom %s is not followed; only a folder on this disk is", name, seed.SeedFrom)
+		return nil, "", fmt.Errorf(
+			"read %s: seedfrom %s is not followed; only a folder on this disk is",
+			name,
+			seed.SeedFrom,
+		)
 	}
+
 	path := s.path(filepath.Join(folder, "user-data"))
+
 	if data, err = readFile(path); errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("read %s: seedfrom: %s", name, err.Error()) // it is named, so that its absence is to be told
+		// it is named, so that its absence is to be told
+		err = fmt.Errorf("read %s: seedfrom: %s", name, err.Error())
 	}
+
 	return data, path, err
 }

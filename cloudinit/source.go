@@ -56,42 +56,60 @@ func (s Sources) metadata() string {
 	if s.Metadata == "" {
 		return MetadataURL
 	}
+
 	return s.Metadata
 }
 
-func (s Sources) path(below string) string { return filepath.Join("/", s.Root, below) }
+func (s Sources) path(below string) string {
+	return filepath.Join("/", s.Root, below)
+}
 
 // list is every source in the order of asking.
 func (s Sources) list() []source {
 	if s.File != "" {
 		return []source{s.file(s.File)}
 	}
+
 	url := s.metadata() + "/metadata/v1/user-data"
 	sources := []source{
-		{url, func(ctx context.Context) ([]byte, string, error) {
-			data, err := get(ctx, url, MaxUserData)
-			return data, "", err
-		}},
-		{"config drive", func(context.Context) ([]byte, string, error) {
-			drive, err := s.drive()
-			return drive.userData, drive.name, err
-		}},
+		{
+			name: url,
+			read: func(ctx context.Context) ([]byte, string, error) {
+				data, err := get(ctx, url, MaxUserData)
+				return data, "", err
+			},
+		},
+		{
+			name: "config drive",
+			read: func(context.Context) ([]byte, string, error) {
+				drive, err := s.drive()
+				return drive.userData, drive.name, err
+			},
+		},
 	}
+
 	for _, path := range seedFiles {
 		sources = append(sources, s.file(s.path(path)))
 	}
-	return append(sources, source{s.path(cloudFolder), s.fromCloudConfig}, s.file(s.path(instanceFile)))
+
+	return append(sources, source{
+		name: s.path(cloudFolder),
+		read: s.fromCloudConfig,
+	}, s.file(s.path(instanceFile)))
 }
 
 func (s Sources) file(path string) source {
-	return source{path, func(context.Context) ([]byte, string, error) {
-		data, err := readFile(path)
-		return data, "", err
-	}}
+	return source{
+		name: path,
+		read: func(context.Context) ([]byte, string, error) {
+			data, err := readFile(path)
+			return data, "", err
+		},
+	}
 }
 
-// Find asks each source once: the metadata service first, then the config drive and the seeds that cloud-init reads. The
-// first that has any user-data is the one; Tried tells of those before.
+// Find asks each source once: the metadata service first, then the config drive and the seeds that cloud-init
+// reads. The first that has any user-data is the one; Tried tells of those before.
 func (s Sources) Find(ctx context.Context) (Found, error) {
 	var found Found
 	for _, source := range s.list() {
@@ -106,16 +124,23 @@ func (s Sources) Find(ctx context.Context) (Found, error) {
 			found.Source, found.Data = name, data
 			return found, nil
 		}
+
 		found.Tried = append(found.Tried, attempt(name, err))
 	}
+
 	return found, fmt.Errorf("%w: %s", ErrNotFound, wonders(found.Tried))
 }
 
 func attempt(name string, err error) Attempt {
-	a := Attempt{Source: name, Problem: err.Error(), absent: errors.Is(err, fs.ErrNotExist)}
+	a := Attempt{
+		Source:  name,
+		Problem: err.Error(),
+		absent:  errors.Is(err, fs.ErrNotExist),
+	}
 	if path := (*fs.PathError)(nil); a.absent && errors.As(err, &path) {
 		a.Problem = "there is no such file" // which one, its source says
 	}
+
 	return a
 }
 
@@ -125,7 +150,9 @@ type none string
 func (n none) Error() string { return string(n) }
 
 // Is tells that it is as good as a file that does not exist.
-func (n none) Is(target error) bool { return target == fs.ErrNotExist }
+func (n none) Is(target error) bool {
+	return target == fs.ErrNotExist
+}
 
 // wonders says what the sources said that are there, or that there is none.
 func wonders(tried []Attempt) string {
@@ -135,9 +162,11 @@ func wonders(tried []Attempt) string {
 			said = append(said, attempt.Source+": "+attempt.Problem)
 		}
 	}
+
 	if len(said) == 0 {
 		return "none of them is there"
 	}
+
 	return strings.Join(said, "; ")
 }
 
@@ -148,7 +177,9 @@ func Await[T any](ctx context.Context, say func(error), try func(context.Context
 		if err == nil {
 			return value, nil
 		}
+
 		say(err)
+
 		select {
 		case <-ctx.Done():
 			return value, ctx.Err()
@@ -163,11 +194,13 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return readOpen(file, MaxUserData)
 }
 
 func readOpen(file *os.File, limit int64) ([]byte, error) {
 	defer file.Close()
+
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -175,5 +208,6 @@ func readOpen(file *os.File, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read %s: it is no plain file", file.Name())
 	}
+
 	return io.ReadAll(io.LimitReader(file, limit+1))
 }

@@ -28,20 +28,27 @@ const (
 // volume tells what filesystem begins at the start of a device and its label; "" when it is none of a config drive.
 func volume(device io.ReaderAt) (filesystem, label string) {
 	descriptor := make([]byte, isoLabel+isoLabelSize)
-	if _, err := device.ReadAt(descriptor, isoDescriptor); err == nil && descriptor[0] == 1 && string(descriptor[1:6]) == "CD001" {
+	if _, err := device.ReadAt(descriptor, isoDescriptor); err == nil &&
+		descriptor[0] == 1 &&
+		string(descriptor[1:6]) == "CD001" {
 		return iso9660, trimmed(descriptor[isoLabel:])
 	}
+
 	boot := make([]byte, 512)
 	if _, err := device.ReadAt(boot, 0); err != nil || boot[fatMark] != 0x55 || boot[fatMark+1] != 0xaa {
 		return "", ""
 	}
+
 	switch {
 	case bytes.HasPrefix(boot[fat32Type:], []byte("FAT32")):
 		return vfat, trimmed(boot[fat32Label : fat32Label+fatLabelSize])
 	case bytes.HasPrefix(boot[fat16Type:], []byte("FAT1")):
 		return vfat, trimmed(boot[fat16Label : fat16Label+fatLabelSize])
 	}
+
 	return "", ""
 }
 
-func trimmed(label []byte) string { return strings.TrimRight(string(label), " \x00") }
+func trimmed(label []byte) string {
+	return strings.TrimRight(string(label), " \x00")
+}
