@@ -24,30 +24,57 @@ func drivers(ctx context.Context) bootstrap.Drivers {
 			if err != nil {
 				return nil, err
 			}
+
 			certificate, err := pki.ParseCertificate(env.Node.TLS.Certificate)
 			if err != nil {
 				return nil, err
 			}
-			data := galera.DataDir{Path: "/var/lib/mysql", Server: []string{"/usr/sbin/mariadbd"}}
+
+			data := galera.DataDir{
+				Path:   "/var/lib/mysql",
+				Server: []string{"/usr/sbin/mariadbd"},
+			}
+
 			measure, tell := galeraMetrics(env.Metrics, data.Space), galeraEvents(env.Note)
+
 			return galera.New(galera.Config{
-				Node: env.Node.Node, Issued: certificate.NotBefore, Incarnation: env.Node.Incarnation, Founder: env.Node.Found, Address: env.Address, Expected: env.Node.Expected[env.Node.Role],
-				Set: env.Set, Unit: galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"}, Database: database,
-				Data: data, Told: database.Told(ctx, galera.ToldFile),
-				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf", GrantsFile: "/etc/mysql/hornero/grants.sql",
+				Node:        env.Node.Node,
+				Issued:      certificate.NotBefore,
+				Incarnation: env.Node.Incarnation,
+				Founder:     env.Node.Found,
+				Address:     env.Address,
+				Expected:    env.Node.Expected[env.Node.Role],
+				Set:         env.Set,
+				Unit:        galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"},
+				Database:    database,
+				Data:        data,
+				Told:        database.Told(ctx, galera.ToldFile),
+				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf",
+				GrantsFile:  "/etc/mysql/hornero/grants.sql",
 				Report: func(s galera.Status) {
 					measure(s)
 					tell(s)
-					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason, Facts: s.Facts})
+
+					env.Say(bootstrap.Word{
+						State:   string(s.State),
+						Healthy: s.Healthy,
+						Reason:  s.Reason,
+						Facts:   s.Facts,
+					})
 				},
 				Log: env.Log,
 			}), nil
 		},
 		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return galera.NewArbiter(galera.ArbiterConfig{
-				Set: env.Set, Unit: galera.Systemd{Name: "hornero-garbd.service"},
+				Set:  env.Set,
+				Unit: galera.Systemd{Name: "hornero-garbd.service"},
 				Report: func(s galera.Status) {
-					env.Say(bootstrap.Word{State: string(s.State), Healthy: s.Healthy, Reason: s.Reason})
+					env.Say(bootstrap.Word{
+						State:   string(s.State),
+						Healthy: s.Healthy,
+						Reason:  s.Reason,
+					})
 				},
 				Log: env.Log,
 			}), nil
@@ -55,11 +82,20 @@ func drivers(ctx context.Context) bootstrap.Drivers {
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
 			socket := haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}
 			return haproxy.New(haproxy.Config{
-				Count: haproxyMetrics(env.Metrics),
-				File:  "/etc/haproxy/haproxy.cfg", Loaded: "/run/hornero/haproxy.loaded", Peers: env.Set,
-				Runtime: socket, Ended: socket.Ended(ctx), Unit: haproxy.Systemd{Name: "haproxy.service"},
+				Count:   haproxyMetrics(env.Metrics),
+				File:    "/etc/haproxy/haproxy.cfg",
+				Loaded:  "/run/hornero/haproxy.loaded",
+				Peers:   env.Set,
+				Runtime: socket,
+				Ended:   socket.Ended(ctx),
+				Unit:    haproxy.Systemd{Name: "haproxy.service"},
 				Report: func(s haproxy.Status) {
-					env.Say(bootstrap.Word{State: s.State, Healthy: s.Healthy, Reason: s.Reason, Facts: map[string]string{peerset.FactSendsTo: s.Writer}})
+					env.Say(bootstrap.Word{
+						State:   s.State,
+						Healthy: s.Healthy,
+						Reason:  s.Reason,
+						Facts:   map[string]string{peerset.FactSendsTo: s.Writer},
+					})
 				},
 				Log: env.Log,
 			}), nil
@@ -67,14 +103,21 @@ func drivers(ctx context.Context) bootstrap.Drivers {
 	}
 }
 
-// galeraMetrics returns what sets a database node's metrics from its status; those of its disk are asked for when they are read.
+// galeraMetrics returns what sets a database node's metrics from its status; those of its disk are asked for
+// when they are read.
 func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func(galera.Status) {
 	for name, metric := range map[string]struct {
 		help string
 		of   func(galera.Space) int64
 	}{
-		"hornero_galera_disk_free_bytes": {"What the data directory's file system has left for the server.", func(s galera.Space) int64 { return s.Free }},
-		"hornero_galera_disk_size_bytes": {"The size of the data directory's file system.", func(s galera.Space) int64 { return s.Total }},
+		"hornero_galera_disk_free_bytes": {
+			help: "What the data directory's file system has left for the server.",
+			of:   func(s galera.Space) int64 { return s.Free },
+		},
+		"hornero_galera_disk_size_bytes": {
+			help: "The size of the data directory's file system.",
+			of:   func(s galera.Space) int64 { return s.Total },
+		},
 	} {
 		m.Read(name, metric.help, nil, func(set func(float64, ...string)) {
 			if now, err := space(); err == nil {
@@ -82,15 +125,34 @@ func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func
 			}
 		})
 	}
-	primary := m.Gauge("hornero_galera_primary", "1 when the server is in a primary component (wsrep_cluster_status).")
-	size := m.Gauge("hornero_galera_cluster_size", "Nodes in the server's component (wsrep_cluster_size).")
-	local := m.Gauge("hornero_galera_local_state", "The server's own state (wsrep_local_state): 1 joining, 2 donor, 3 joined, 4 synced; 0 when it does not answer.")
+
+	primary := m.Gauge(
+		"hornero_galera_primary",
+		"1 when the server is in a primary component (wsrep_cluster_status).",
+	)
+
+	size := m.Gauge(
+		"hornero_galera_cluster_size",
+		"Nodes in the server's component (wsrep_cluster_size).",
+	)
+
+	local := m.Gauge(
+		"hornero_galera_local_state",
+		"The server's own state (wsrep_local_state): 1 joining, 2 donor, 3 joined, 4 synced; 0 when it does "+
+			"not answer.",
+	)
+
 	return func(s galera.Status) {
 		primary.Set(0)
+
 		if s.Facts[galera.FactClusterStatus] == "Primary" {
 			primary.Set(1)
 		}
-		for gauge, fact := range map[*metrics.Vec]string{size: galera.FactSize, local: galera.FactState} {
+
+		for gauge, fact := range map[*metrics.Vec]string{
+			size:  galera.FactSize,
+			local: galera.FactState,
+		} {
 			value, _ := strconv.Atoi(s.Facts[fact]) // a server that does not answer has none: 0
 			gauge.Set(float64(value))
 		}
@@ -100,21 +162,30 @@ func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func
 // haproxyMetrics returns what counts a proxy's reloads and commands.
 func haproxyMetrics(m *metrics.Registry) func(string) {
 	counts := map[string]*metrics.Vec{
-		haproxy.CountedReload:  m.Counter("hornero_haproxy_reloads_total", "Reloads of HAProxy, which only a change of its file's shape needs."),
-		haproxy.CountedCommand: m.Counter("hornero_haproxy_commands_total", "Changes made through HAProxy's run-time socket."),
+		haproxy.CountedReload: m.Counter(
+			"hornero_haproxy_reloads_total",
+			"Reloads of HAProxy, which only a change of its file's shape needs.",
+		),
+		haproxy.CountedCommand: m.Counter(
+			"hornero_haproxy_commands_total",
+			"Changes made through HAProxy's run-time socket.",
+		),
 	}
+
 	return func(what string) { counts[what].Add(1) }
 }
 
-// galeraEvents returns what adds events from a database node's status: the ends of what others wait for. Between a crash, or the
-// loss of the primary component, and the end of it a node waits and joins.
+// galeraEvents returns what adds events from a database node's status: the ends of what others wait for.
+// Between a crash, or the loss of the primary component, and the end of it a node waits and joins.
 func galeraEvents(note func(kind, text string)) func(galera.Status) {
 	var before, trouble galera.State
 	return func(s galera.Status) {
 		if s.State == before {
 			return
 		}
+
 		kind := ""
+
 		switch {
 		case s.State == galera.StateSynced && before == galera.StateBootstrapping:
 			kind = peerset.EventBootstrapped
@@ -127,14 +198,18 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 		case s.State == galera.StateNonPrimary:
 			kind = peerset.EventNonPrimary
 		}
+
 		if kind != "" {
 			after := cmp.Or(before, "the start")
 			if kind == peerset.EventRecovered {
 				after = trouble
 			}
+
 			note(kind, printable(fmt.Sprintf("%s after %s: %s", s.State, after, s.Reason)))
 		}
+
 		before = s.State
+
 		switch s.State {
 		case galera.StateRecovering, galera.StateNonPrimary:
 			trouble = s.State
@@ -150,6 +225,7 @@ func printable(text string) string {
 		if unicode.IsPrint(r) {
 			return r
 		}
+
 		return ' '
 	}, text)
 }

@@ -70,35 +70,63 @@ type inspector struct {
 
 func inspectCommand(stdout io.Writer) *cobra.Command {
 	var asJSON bool
-	i := inspector{state: stateDir, socket: bootstrap.SocketPath, ctl: systemd.Systemctl}
-	command := &cobra.Command{Use: "inspect", Short: "print what user-data this node finds and where, its document, and how far the agent is with it", Args: cobra.NoArgs,
-		Long: "Asks every source as the agent does, and the agent itself. Secrets are masked. Exits 1 when there is no document, or one that is refused.",
+
+	i := inspector{
+		state:  stateDir,
+		socket: bootstrap.SocketPath,
+		ctl:    systemd.Systemctl,
+	}
+
+	command := &cobra.Command{
+		Use:   "inspect",
+		Short: "print what user-data this node finds and where, its document, and how far the agent is with it",
+		Args:  cobra.NoArgs,
+		Long: "Asks every source as the agent does, and the agent itself. Secrets are masked. Exits 1 when " +
+			"there is no document, or one that is refused.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			seen := i.inspect(cmd.Context())
+
 			if err := seen.print(stdout, asJSON); err != nil {
 				return err
 			}
 			if seen.Document == nil {
 				return errInspect
 			}
+
 			return nil
-		}}
+		},
+	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	command.Flags().StringVar(&i.sources.File, "user-data", "", userDataUsage)
+
 	return command
 }
 
 func (i inspector) inspect(ctx context.Context) inspection {
 	found, err := i.sources.Find(ctx)
-	seen := inspection{UserData: userData{Source: found.Source, Parts: []cloudinit.Part{}, Tried: append([]cloudinit.Attempt{}, found.Tried...)}, Problems: []string{}, Agent: i.agent(ctx)}
+	seen := inspection{
+		UserData: userData{
+			Source: found.Source,
+			Parts:  []cloudinit.Part{},
+			Tried:  append([]cloudinit.Attempt{}, found.Tried...),
+		},
+		Problems: []string{},
+		Agent:    i.agent(ctx),
+	}
 	if err != nil {
 		seen.Problems = []string{err.Error()}
 	} else {
 		seen.read(found)
 	}
+
 	if kept, known := bootstrap.Kept(i.state); known {
-		seen.Kept = &keptData{Source: kept.Source, SHA256: digest(kept.Data), Same: bytes.Equal(kept.Data, found.Data)}
+		seen.Kept = &keptData{
+			Source: kept.Source,
+			SHA256: digest(kept.Data),
+			Same:   bytes.Equal(kept.Data, found.Data),
+		}
 	}
+
 	return seen
 }
 
@@ -111,6 +139,7 @@ func (s *inspection) read(found cloudinit.Found) {
 		s.node = &node
 		s.Document, err = node.Fields()
 	}
+
 	if err != nil {
 		s.Problems = strings.Split(err.Error(), "\n")
 	}
@@ -125,18 +154,23 @@ func digest(data []byte) string {
 func (i inspector) agent(ctx context.Context) agentSays {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+
 	says := agentSays{Unit: "unknown"}
+
 	if state, err := i.ctl.State(ctx, agentUnit); err == nil {
 		says.Unit = state
 	}
+
 	body, err := askAt(ctx, i.socket, http.MethodGet, "/status")
 	if err == nil {
 		says.Status = &status.Status{}
 		err = json.Unmarshal(body, says.Status)
 	}
+
 	if err != nil {
 		says.Status, says.Problem = nil, err.Error()
 	}
+
 	return says
 }
 
@@ -146,20 +180,31 @@ func (s inspection) print(w io.Writer, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(s)
 	}
+
 	var out strings.Builder
 	s.printUserData(&out)
+
 	if s.node != nil {
 		text, err := yaml.Marshal(s.node)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "document\n  %s\n", strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n  "))
+
+		fmt.Fprintf(
+			&out,
+			"document\n  %s\n",
+			strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n  "),
+		)
 	}
+
 	for _, problem := range s.Problems {
 		fmt.Fprintf(&out, "problem    %s\n", problem)
 	}
+
 	s.Agent.print(&out)
+
 	_, err := io.WriteString(w, out.String())
+
 	return err
 }
 
@@ -167,30 +212,57 @@ func (s inspection) printUserData(w io.Writer) {
 	for _, attempt := range s.UserData.Tried {
 		fmt.Fprintf(w, "not there  %s: %s\n", attempt.Source, attempt.Problem)
 	}
+
 	if s.UserData.Source != "" {
-		fmt.Fprintf(w, "user-data  %s: %d bytes, sha256 %.12s\n", s.UserData.Source, s.UserData.Bytes, s.UserData.SHA256)
+		fmt.Fprintf(w,
+			"user-data  %s: %d bytes, sha256 %.12s\n",
+			s.UserData.Source,
+			s.UserData.Bytes,
+			s.UserData.SHA256,
+		)
 	}
+
 	for _, part := range s.UserData.Parts {
 		if part.Path != "" {
 			fmt.Fprintf(w, "part       %s: %s, %d bytes\n", part.Path, part.Type, part.Size)
 		}
 	}
+
 	switch {
 	case s.Kept == nil:
 	case s.Kept.Same:
 		fmt.Fprintf(w, "kept       the same, from %s at the first boot\n", s.Kept.Source)
+
 	default:
-		fmt.Fprintf(w, "kept       another, from %s at the first boot, sha256 %.12s; the agent goes on with that as long as this is the same Droplet\n", s.Kept.Source, s.Kept.SHA256)
+		fmt.Fprintf(w,
+			"kept       another, from %s at the first boot, sha256 %.12s; the agent goes on with that as long "+
+				"as this is the same Droplet\n",
+			s.Kept.Source,
+			s.Kept.SHA256,
+		)
 	}
 }
 
 func (a agentSays) print(w io.Writer) {
 	fmt.Fprintf(w, "agent      %s is %s\n", agentUnit, a.Unit)
+
 	if a.Status == nil {
-		fmt.Fprintf(w, "           it does not answer: %s; `journalctl -u %s` tells more\n", a.Problem, agentUnit)
+		fmt.Fprintf(w,
+			"           it does not answer: %s; `journalctl -u %s` tells more\n",
+			a.Problem,
+			agentUnit,
+		)
+
 		return
 	}
-	fmt.Fprintf(w, "           phase %s, state %q, healthy %v\n", a.Status.Phase, a.Status.State, a.Status.Healthy)
+
+	fmt.Fprintf(w,
+		"           phase %s, state %q, healthy %v\n",
+		a.Status.Phase,
+		a.Status.State,
+		a.Status.Healthy,
+	)
+
 	if a.Status.Reason != "" {
 		fmt.Fprintf(w, "           because %s\n", a.Status.Reason)
 	}

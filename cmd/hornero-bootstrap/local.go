@@ -27,7 +27,11 @@ func askSoon(ctx context.Context, path string) ([]byte, http.Header, error) {
 	return exchange(ctx, bootstrap.SocketPath, http.MethodGet, path)
 }
 
-var errNoAnswer = fmt.Errorf("no answer within %s; `journalctl -u %s` may say why", askTimeout, agentUnit)
+var errNoAnswer = fmt.Errorf(
+	"no answer within %s; `journalctl -u %s` may say why",
+	askTimeout,
+	agentUnit,
+)
 
 func askAt(ctx context.Context, socket, method, path string) ([]byte, error) {
 	body, _, err := exchange(ctx, socket, method, path)
@@ -39,80 +43,145 @@ func exchange(ctx context.Context, socket, method, path string) ([]byte, http.He
 	if err != nil {
 		return nil, nil, err
 	}
+
 	response, err := bootstrap.LocalClient(socket).Do(request)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service running?): %w", cmp.Or(context.Cause(ctx), err))
+		return nil, nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service "+
+			"running?): %w", cmp.Or(context.Cause(ctx), err))
 	}
 	defer response.Body.Close()
+
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, nil, cmp.Or(context.Cause(ctx), err)
 	}
+
 	if response.StatusCode != http.StatusOK {
 		return nil, nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
 	}
+
 	return body, response.Header, nil
 }
 
 func statusCommand(stdout io.Writer) *cobra.Command {
 	var asJSON bool
-	command := &cobra.Command{Use: "status", Short: "print how this node is; exit 1 when it does not serve", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		body, _, err := askSoon(cmd.Context(), "/status")
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			_, err := stdout.Write(body)
-			return err
-		}
-		var s status.Status
-		if err := json.Unmarshal(body, &s); err != nil {
-			return err
-		}
-		print(stdout, s)
-		if !s.Healthy {
-			return fmt.Errorf("not healthy: %s", s.Reason)
-		}
-		return nil
-	}}
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "print how this node is; exit 1 when it does not serve",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			body, _, err := askSoon(cmd.Context(), "/status")
+			if err != nil {
+				return err
+			}
+
+			if asJSON {
+				_, err := stdout.Write(body)
+				return err
+			}
+
+			var s status.Status
+
+			if err := json.Unmarshal(body, &s); err != nil {
+				return err
+			}
+
+			print(stdout, s)
+
+			if !s.Healthy {
+				return fmt.Errorf("not healthy: %s", s.Reason)
+			}
+
+			return nil
+		},
+	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON, and exit 0 whatever it says")
+
 	return command
 }
 
 func print(w io.Writer, s status.Status) {
-	fmt.Fprintf(w, "%s of %s, role %s, incarnation %d, at %s\nphase %s, state %s, healthy %v, writer %v\n", s.Node, s.Stack, s.Role, s.Incarnation, s.Address, s.Phase, s.State, s.Healthy, s.Writer)
+	fmt.Fprintf(w,
+		"%s of %s, role %s, incarnation %d, at %s\nphase %s, state %s, healthy %v, writer %v\n",
+		s.Node,
+		s.Stack,
+		s.Role,
+		s.Incarnation,
+		s.Address,
+		s.Phase,
+		s.State,
+		s.Healthy,
+		s.Writer,
+	)
+
 	if s.Reason != "" {
 		fmt.Fprintln(w, "because", s.Reason)
 	}
+
 	printImage(w, s.Image)
-	fmt.Fprintf(w, "peer set %s at generation %d, quorum %v, writer %s\n", s.PeerSet.Founded, s.PeerSet.Generation, s.PeerSet.Quorum, s.PeerSet.Writer)
+
+	fmt.Fprintf(w,
+		"peer set %s at generation %d, quorum %v, writer %s\n",
+		s.PeerSet.Founded,
+		s.PeerSet.Generation,
+		s.PeerSet.Quorum,
+		s.PeerSet.Writer,
+	)
+
 	if reserved := s.ReservedIP; reserved != nil {
-		fmt.Fprintf(w, "reserved IP %s held by %s at epoch %d, here %v\n", reserved.Address, cmp.Or(reserved.Holder, "nobody"), reserved.Epoch, reserved.Active)
+		fmt.Fprintf(w,
+			"reserved IP %s held by %s at epoch %d, here %v\n",
+			reserved.Address,
+			cmp.Or(reserved.Holder, "nobody"),
+			reserved.Epoch,
+			reserved.Active,
+		)
+
 		for _, text := range []string{reserved.Problem, reserved.Warning} {
 			if text != "" {
 				fmt.Fprintln(w, " ", text)
 			}
 		}
 	}
+
 	for _, line := range s.PeerSet.Lines() {
 		fmt.Fprintln(w, line)
 	}
+
 	for _, peer := range s.PeerSet.Peers {
-		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n", peer.Name, peer.Role, peer.Incarnation, peer.Address, peer.State, peer.Healthy, peer.Alive)
+		fmt.Fprintf(w,
+			"  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n",
+			peer.Name,
+			peer.Role,
+			peer.Incarnation,
+			peer.Address,
+			peer.State,
+			peer.Healthy,
+			peer.Alive,
+		)
 	}
 }
 
 func drainCommand() *cobra.Command {
-	return &cobra.Command{Use: "drain", Short: "give this node's work up: health fails, the writer moves, the server stops", Args: cobra.NoArgs,
-		Long: "Nothing takes a drain back but the agent's next start: `systemctl restart hornero-bootstrap`, or a reboot.", RunE: func(cmd *cobra.Command, _ []string) error {
+	return &cobra.Command{
+		Use:   "drain",
+		Short: "give this node's work up: health fails, the writer moves, the server stops",
+		Args:  cobra.NoArgs,
+		Long: "Nothing takes a drain back but the agent's next start: `systemctl restart hornero-bootstrap`, or " +
+			"a reboot.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := ask(cmd.Context(), http.MethodPost, "/drain")
 			return err
-		}}
+		},
+	}
 }
 
 func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var yes, force bool
-	command := &cobra.Command{Use: "forget NODE", Short: "declare a node gone for good: out of consensus, the peer set and its leases", Args: cobra.ExactArgs(1),
+	command := &cobra.Command{
+		Use:   "forget NODE",
+		Short: "declare a node gone for good: out of consensus, the peer set and its leases",
+		Args:  cobra.ExactArgs(1),
 		Long: `Says what goes, asks, and declares the node gone with its data: nobody waits for it any more. Refuses a node that is alive, and one that has more
 of the data than any other is known to have.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -120,18 +189,31 @@ of the data than any other is known to have.`,
 			if force {
 				query.Set("force", "")
 			}
+
 			what, _, err := askSoon(cmd.Context(), "/forget?"+query.Encode())
 			if err != nil {
 				return err
 			}
+
 			fmt.Fprintf(stdout, "gone for good will be %s\n", strings.TrimSpace(string(what)))
+
 			if !yes && !agreed(stdin, stdout, "Type yes to declare so: ") {
 				return errNotAgreed
 			}
+
 			_, err = ask(cmd.Context(), http.MethodPost, "/forget?"+query.Encode())
+
 			return err
-		}}
+		},
+	}
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	command.Flags().BoolVar(&force, "force", false, "although it is alive, or has the most of the data")
+
+	command.Flags().BoolVar(
+		&force,
+		"force",
+		false,
+		"although it is alive, or has the most of the data",
+	)
+
 	return command
 }

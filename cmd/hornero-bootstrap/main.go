@@ -32,40 +32,58 @@ const stateDir = "/var/lib/hornero"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
-		Use: "hornero-bootstrap", Short: "configure this node from its user-data and keep it in its peer set", Version: version,
-		SilenceUsage: true, SilenceErrors: true,
+		Use: "hornero-bootstrap",
+		Short: "configure this node from its user-data and keep it in " +
+			"its peer set",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
 	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout, stderr), drainCommand(), driftCommand(stdout), forgetCommand(os.Stdin, stdout), inspectCommand(stdout), recoverCommand(os.Stdin, stdout),
-		recordCommand(os.Stdin, stdout), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
+
+	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout, stderr), drainCommand(), driftCommand(stdout), forgetCommand(
+		os.Stdin,
+		stdout,
+	), inspectCommand(stdout), recoverCommand(os.Stdin, stdout),
+		recordCommand(
+			os.Stdin,
+			stdout,
+		), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
+
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
 		return 1
 	}
+
 	return 0
 }
 
 func runCommand(stderr io.Writer) *cobra.Command {
 	var debug bool
 	var userData string
-	command := &cobra.Command{Use: "run", Short: "be this node's agent (what the unit starts)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	command := &cobra.Command{Use: "run", Short: "be this node's agent (what the " +
+		"unit starts)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		level := slog.LevelInfo
 		if debug {
 			level = slog.LevelDebug
 		}
+
 		// The journal has the time already.
 		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+
 		return serve(cmd.Context(), log, userData)
 	}}
 	command.Flags().BoolVar(&debug, "debug", false, "log every heartbeat and what dqlite says")
 	command.Flags().StringVar(&userData, "user-data", "", userDataUsage)
+
 	return command
 }
 
@@ -73,6 +91,7 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) == 0 && attr.Key == slog.TimeKey {
 		return slog.Attr{}
 	}
+
 	return attr
 }
 
@@ -82,16 +101,40 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 	if err != nil {
 		return err
 	}
+
 	dqlite := filepath.Join(stateDir, "dqlite")
 	agent := bootstrap.New(bootstrap.Config{
-		UserData: userData, State: stateDir, Roles: os.DirFS(record.RolesPath), Release: release, Drivers: drivers(ctx), Image: immutable.Here(), Version: version, Log: log,
+		UserData: userData,
+		State:    stateDir,
+		Roles:    os.DirFS(record.RolesPath),
+		Release:  release,
+		Drivers:  drivers(ctx),
+		Image:    immutable.Here(),
+		Version:  version,
+		Log:      log,
 		Known:    func() bool { return peers.Known(dqlite) },
 		SetAside: func() error { return peers.SetAside(dqlite) },
 		Open: func(ctx context.Context, o bootstrap.Opening) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{Dir: dqlite, Stack: o.Node.Stack, Node: o.Node.Node, Address: o.Address, Port: roles.PeersPort, Join: o.Join, Era: o.Era, TLS: o.TLS, Tell: o.Tell, Refused: o.Refused, Pass: o.Pass, Shun: o.Shun, Log: log})
+			return peers.Open(ctx, peers.Config{
+				Dir:     dqlite,
+				Stack:   o.Node.Stack,
+				Node:    o.Node.Node,
+				Address: o.Address,
+				Port:    roles.PeersPort,
+				Join:    o.Join,
+				Era:     o.Era,
+				TLS:     o.TLS,
+				Tell:    o.Tell,
+				Refused: o.Refused,
+				Pass:    o.Pass,
+				Shun:    o.Shun,
+				Log:     log,
+			})
 		},
 	})
+
 	go agent.ServeLocal(ctx, bootstrap.SocketPath)
+
 	return agent.Run(ctx)
 }
 
@@ -101,13 +144,21 @@ func imageRelease(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the image's record: %w", err)
 	}
+
 	var image record.Image
+
 	if err := json.Unmarshal(data, &image); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
+
 	return image.Release, nil
 }
 
 func versionCommand(stdout io.Writer) *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Fprintln(stdout, version) }}
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(*cobra.Command, []string) { fmt.Fprintln(stdout, version) },
+	}
 }

@@ -21,9 +21,23 @@ import (
 
 // everything is an agent with the metrics of all drivers.
 func everything(t *testing.T) *bootstrap.Agent {
-	agent := bootstrap.New(bootstrap.Config{State: t.TempDir(), Version: "test", Release: "debian-13", Log: slog.New(slog.DiscardHandler)})
-	galeraMetrics(agent.Metrics, galera.DataDir{Path: t.TempDir()}.Space)(galera.Status{Facts: map[string]string{galera.FactClusterStatus: "Primary", galera.FactSize: "3", galera.FactState: "4"}})
+	agent := bootstrap.New(bootstrap.Config{
+		State:   t.TempDir(),
+		Version: "test",
+		Release: "debian-13",
+		Log:     slog.New(slog.DiscardHandler),
+	})
+
+	galeraMetrics(agent.Metrics, galera.DataDir{Path: t.TempDir()}.Space)(
+		galera.Status{Facts: map[string]string{
+			galera.FactClusterStatus: "Primary",
+			galera.FactSize:          "3",
+			galera.FactState:         "4",
+		}},
+	)
+
 	haproxyMetrics(agent.Metrics)(haproxy.CountedReload)
+
 	return agent
 }
 
@@ -35,9 +49,13 @@ func monitoring(t *testing.T) string {
 
 func TestEveryMetricIsDocumentedAndEveryDocumentedOneExists(t *testing.T) {
 	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:gauge|counter) ").FindAllStringSubmatch(monitoring(t), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:gauge|counter) ").FindAllStringSubmatch(
+		monitoring(t),
+		-1,
+	) {
 		documented = append(documented, row[1])
 	}
+
 	slices.Sort(documented)
 	require.Equal(t, everything(t).Metrics.Names(), documented)
 }
@@ -45,7 +63,9 @@ func TestEveryMetricIsDocumentedAndEveryDocumentedOneExists(t *testing.T) {
 func TestTheAlertsAskForWhatThereIs(t *testing.T) {
 	_, rest, found := strings.Cut(monitoring(t), "```yaml\n")
 	require.True(t, found)
+
 	text, _, _ := strings.Cut(rest, "```")
+
 	var rules struct {
 		Groups []struct {
 			Rules []struct {
@@ -56,12 +76,16 @@ func TestTheAlertsAskForWhatThereIs(t *testing.T) {
 			}
 		}
 	}
+
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	decoder.KnownFields(false)
 	require.NoError(t, decoder.Decode(&rules))
+
 	names := everything(t).Metrics.Names()
+
 	for _, rule := range rules.Groups[0].Rules {
 		require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
+
 		for _, name := range regexp.MustCompile(`\bhornero_[a-z_]+`).FindAllString(rule.Expr, -1) {
 			require.Contains(t, names, name, rule.Alert)
 		}
@@ -71,6 +95,7 @@ func TestTheAlertsAskForWhatThereIs(t *testing.T) {
 func TestMetricsAreAsPrometheusLikesThem(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, everything(t).Metrics.Write(&out))
+
 	problems, err := promlint.New(&out).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)
@@ -79,27 +104,41 @@ func TestMetricsAreAsPrometheusLikesThem(t *testing.T) {
 func TestEveryKindOfEventIsDocumented(t *testing.T) {
 	_, rest, found := strings.Cut(monitoring(t), "| kind | when |")
 	require.True(t, found)
+
 	table, _, _ := strings.Cut(rest, "\n\n")
 	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(table, -1) {
+
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(
+		table,
+		-1,
+	) {
 		documented = append(documented, row[1])
 	}
+
 	slices.Sort(documented)
 	require.Equal(t, peerset.EventKinds(), documented)
 }
 
 func TestADatabaseNodesStatesMakeEvents(t *testing.T) {
 	var noted []string
-	tell := galeraEvents(func(kind, text string) { noted = append(noted, kind+": "+text) })
+	tell := galeraEvents(func(kind, text string) {
+		noted = append(noted, kind+": "+text)
+	})
+
 	for _, state := range []galera.State{galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateSynced, galera.StateDonor, galera.StateSynced,
 		galera.StateNonPrimary, galera.StateSynced, // Galera got back by itself
 		galera.StateWaiting, galera.StateRecovering, galera.StateWaiting, galera.StateJoining, galera.StateSynced,
 		galera.StateRecovering, galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateWaiting, galera.StateJoining, galera.StateSynced} {
 		tell(galera.Status{State: state, Reason: "so\nit is"})
 	}
+
 	require.Equal(t, []string{
-		"galera-bootstrapped: synced after bootstrapping: so it is", "galera-donor: donor after synced: so it is", "galera-non-primary: non-primary after synced: so it is",
-		"galera-recovered: synced after non-primary: so it is", "galera-recovered: synced after recovering: so it is",
-		"galera-bootstrapped: synced after bootstrapping: so it is", "galera-synced: synced after joining: so it is",
+		"galera-bootstrapped: synced after " +
+			"bootstrapping: so it is", "galera-donor: donor after " +
+			"synced: so it is", "galera-non-primary: non-primary after synced: so it is",
+		"galera-recovered: synced after " +
+			"non-primary: so it is", "galera-recovered: synced after recovering: so it is",
+		"galera-bootstrapped: synced after " +
+			"bootstrapping: so it is", "galera-synced: synced after joining: so it is",
 	}, noted)
 }

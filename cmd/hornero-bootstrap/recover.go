@@ -27,10 +27,12 @@ import (
 	"github.com/hornero/hornero/internal/systemd"
 )
 
-// rebuiltWithin is how long a rebuilt peer set may take to have a quorum: one member's election, and an agent's start.
+// rebuiltWithin is how long a rebuilt peer set may take to have a quorum: one member's election, and an agent's
+// start.
 const rebuiltWithin = time.Minute
 
-// lookAgainAfter is between the two looks that must find the majority lost: a voter that is only busy answers one of them.
+// lookAgainAfter is between the two looks that must find the majority lost: a voter that is only busy answers
+// one of them.
 const lookAgainAfter = 3 * time.Second
 
 // lockEvery is how often a recovery looks whether another one is over.
@@ -55,16 +57,34 @@ type recoverer struct {
 
 func recoverCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var asJSON, dry, yes bool
-	r := recoverer{dir: filepath.Join(stateDir, "dqlite"), pki: bootstrap.DefaultPKI, status: askStatus, ctl: systemd.Systemctl, stdin: stdin, stdout: stdout, within: rebuiltWithin, pause: lookAgainAfter}
-	command := &cobra.Command{Use: "recover", Short: "rebuild the peer set from this node, when the majority of its voters is lost for good", Args: cobra.NoArgs,
+
+	r := recoverer{
+		dir:    filepath.Join(stateDir, "dqlite"),
+		pki:    bootstrap.DefaultPKI,
+		status: askStatus,
+		ctl:    systemd.Systemctl,
+		stdin:  stdin,
+		stdout: stdout,
+		within: rebuiltWithin,
+		pause:  lookAgainAfter,
+	}
+
+	command := &cobra.Command{
+		Use:   "recover",
+		Short: "rebuild the peer set from this node, when the majority of its voters is lost for good",
+		Args:  cobra.NoArgs,
 		Long: `Makes this node the only member of the peer set, with all that it holds of it; the others join anew by themselves. Refuses while the peer set
 has a quorum, or a majority of its voters answers. The databases' data is not touched, and traffic goes on.
 
 Run it on the survivor with the most advanced term and index: ` + "`hornero recover`" + ` finds it, and does this.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context(), asJSON, dry, yes) }}
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return r.run(cmd.Context(), asJSON, dry, yes)
+		},
+	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	command.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+
 	return command
 }
 
@@ -74,6 +94,7 @@ func askStatus(ctx context.Context) (status.Status, error) {
 	if err == nil {
 		err = json.Unmarshal(body, &said)
 	}
+
 	return said, err
 }
 
@@ -82,35 +103,59 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 	if err != nil {
 		return err
 	}
+
 	if err := printRecovery(r.stdout, plan, asJSON); err != nil || dry {
 		return err
 	}
+
 	if plan.Refused != "" {
 		return fmt.Errorf("%w: %s", errNothingToRecover, plan.Refused)
 	}
-	if !yes && !agreed(r.stdin, r.stdout, "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ") {
+
+	if !yes &&
+		!agreed(
+			r.stdin,
+			r.stdout,
+			"Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ",
+		) {
 		return errNotAgreed
 	}
+
 	done, err := r.alone(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
+
 	if err := r.stillLost(ctx); err != nil {
 		return err
 	}
+
 	if _, err := peers.Rebuild(ctx, r.dir); err != nil {
 		return err
 	}
+
 	if _, err := r.ctl(ctx, "restart", agentUnit); err != nil {
-		return fmt.Errorf("restart %s (the rebuilt peer set takes its place at its next start): %w", agentUnit, err)
+		return fmt.Errorf(
+			"restart %s (the rebuilt peer set takes its place at its next start): %w",
+			agentUnit,
+			err,
+		)
 	}
+
 	if err := r.await(ctx, plan.Era+1); err != nil {
 		return err
 	}
+
 	if !asJSON {
-		fmt.Fprintf(r.stdout, "the peer set is rebuilt from %s; the other members join anew within seconds, lost nodes with `hornero replace NODE`\n", plan.Node)
+		fmt.Fprintf(
+			r.stdout,
+			"the peer set is rebuilt from %s; the other members join anew within seconds, lost nodes with "+
+				"`hornero replace NODE`\n",
+			plan.Node,
+		)
 	}
+
 	return nil
 }
 
@@ -120,13 +165,17 @@ func (r recoverer) alone(ctx context.Context) (done func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for {
 		err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { folder.Close() }, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) || !pause.For(ctx, lockEvery) {
-			return nil, errors.Join(fmt.Errorf("wait for another recovery of this node: %w", cmp.Or(ctx.Err(), err)), folder.Close())
+			return nil, errors.Join(
+				fmt.Errorf("wait for another recovery of this node: %w", cmp.Or(ctx.Err(), err)),
+				folder.Close(),
+			)
 		}
 	}
 }
@@ -138,10 +187,12 @@ func (r recoverer) stillLost(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(r.pause):
 	}
+
 	plan, err := r.plan(ctx)
 	if err == nil && plan.Refused != "" {
 		err = fmt.Errorf("%w: %s", errNothingToRecover, plan.Refused)
 	}
+
 	return err
 }
 
@@ -151,33 +202,62 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 	if err != nil {
 		return status.Recovery{}, err
 	}
+
 	survivor, err := peers.Look(r.dir)
 	if err != nil {
 		return status.Recovery{}, err
 	}
+
 	said, statusErr := r.status(ctx)
 	if statusErr == nil && len(said.PeerSet.Voters) > 0 {
 		survivor.Voters = said.PeerSet.Voters // the agent asks for them more often than dqlite writes them down
 	}
-	plan := status.Recovery{Node: name.Node, Era: survivor.Era, Term: survivor.Term, Index: survivor.Index, Role: survivor.Role, Voters: survivor.Voters,
-		Quorum: statusErr == nil && said.PeerSet.Quorum, Answering: survivor.Answering(ctx, config), Steps: []string{}}
+
+	plan := status.Recovery{
+		Node:   name.Node,
+		Era:    survivor.Era,
+		Term:   survivor.Term,
+		Index:  survivor.Index,
+		Role:   survivor.Role,
+		Voters: survivor.Voters,
+		Quorum: statusErr == nil &&
+			said.PeerSet.Quorum,
+		Answering: survivor.Answering(ctx, config),
+		Steps:     []string{},
+	}
+
 	majority := len(plan.Voters)/2 + 1
+
 	switch {
 	case plan.Quorum:
 		plan.Refused = "the peer set has a quorum"
 	case plan.Index == 0:
 		plan.Refused = "this node, a " + plan.Role + ", holds no copy of the peer set; rebuild it from another"
+
 	case len(plan.Answering) >= majority:
-		plan.Refused = fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by themselves; `journalctl -u %s` on them says what they wait for",
+		plan.Refused = fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by "+
+			"themselves; `journalctl -u %s` on them says what they wait for",
 			len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "), agentUnit)
+
 	default:
 		plan.Steps = []string{
-			fmt.Sprintf("copy %s, and make %s its only member, in era %d", r.dir, plan.Node, plan.Era+1),
-			fmt.Sprintf("restart %s, which puts the copy in place; the old folder stays as %s.lost", agentUnit, r.dir),
-			"members of before that still live, or come back, find the new peer set within seconds and join it anew",
+			fmt.Sprintf(
+				"copy %s, and make %s its only member, in era %d",
+				r.dir,
+				plan.Node,
+				plan.Era+1,
+			),
+			fmt.Sprintf(
+				"restart %s, which puts the copy in place; the old folder stays as %s.lost",
+				agentUnit,
+				r.dir,
+			),
+			"members of before that still live, or come back, find the new peer set within seconds and " +
+				"join it anew",
 			"no database, no file of a service and no proxy is touched",
 		}
 	}
+
 	return plan, nil
 }
 
@@ -189,18 +269,33 @@ func (r recoverer) identity() (*tls.Config, pki.Name, error) {
 		if err != nil {
 			return nil, pki.Name{}, fmt.Errorf("read this node's identity: %w", err)
 		}
+
 		texts[file] = string(text)
 	}
+
 	certificate, err := pki.ParseCertificate(texts["node.pem"])
 	if err != nil {
 		return nil, pki.Name{}, err
 	}
+
 	name, err := pki.NameOf(certificate)
 	if err != nil {
 		return nil, pki.Name{}, err
 	}
-	member := func(name pki.Name) error { return peerset.MemberOnly(name.Kind, name.Role) }
-	config, err := pki.PeerTLS(texts["ca.pem"], pki.Pair{Certificate: texts["node.pem"], Key: report.Secret(texts["node.key"])}, name.Stack, member)
+
+	member := func(name pki.Name) error {
+		return peerset.MemberOnly(name.Kind, name.Role)
+	}
+	config, err := pki.PeerTLS(
+		texts["ca.pem"],
+		pki.Pair{
+			Certificate: texts["node.pem"],
+			Key:         report.Secret(texts["node.key"]),
+		},
+		name.Stack,
+		member,
+	)
+
 	return config, name, err
 }
 
@@ -208,14 +303,22 @@ func (r recoverer) identity() (*tls.Config, pki.Name, error) {
 func (r recoverer) await(ctx context.Context, era int) error {
 	ctx, cancel := context.WithTimeout(ctx, r.within)
 	defer cancel()
+
 	for {
 		said, err := r.status(ctx)
 		if err == nil && said.PeerSet.Quorum && said.PeerSet.Era >= era {
 			return nil
 		}
+
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the rebuilt peer set: no quorum after %s; `journalctl -u %s` says why: %w", r.within, agentUnit, errors.Join(ctx.Err(), err))
+			return fmt.Errorf(
+				"wait for the rebuilt peer set: no quorum after %s; `journalctl -u %s` says why: %w",
+				r.within,
+				agentUnit,
+				errors.Join(ctx.Err(), err),
+			)
+
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
@@ -231,15 +334,21 @@ func printRecovery(w io.Writer, plan status.Recovery, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(plan)
 	}
+
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s is a %s of the peer set of era %d, at term %d, index %d\n%d of %d voters answer: %s\n", plan.Node, plan.Role, plan.Era, plan.Term, plan.Index,
+	fmt.Fprintf(&out, "%s is a %s of the peer set of era %d, at term %d, index %d\n%d of %d voters "+
+		"answer: %s\n", plan.Node, plan.Role, plan.Era, plan.Term, plan.Index,
 		len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "))
+
 	if plan.Refused != "" {
 		fmt.Fprintf(&out, "nothing to do: %s\n", plan.Refused)
 	}
+
 	for at, step := range plan.Steps {
 		fmt.Fprintf(&out, "%d. %s\n", at+1, step)
 	}
+
 	_, err := io.WriteString(w, out.String())
+
 	return err
 }

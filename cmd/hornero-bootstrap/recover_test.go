@@ -21,7 +21,8 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// trio is three real members on loopback; the first is the node on which the command runs, with its agent's part played here.
+// trio is three real members on loopback; the first is the node on which the command runs, with its agent's
+// part played here.
 type trio struct {
 	*testing.T
 	root    string
@@ -31,42 +32,89 @@ type trio struct {
 }
 
 func newTrio(t *testing.T) *trio {
-	s := &trio{T: t, root: t.TempDir()}
+	s := &trio{
+		T:    t,
+		root: t.TempDir(),
+	}
+
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)
+
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+
 	port := listener.Addr().(*net.TCPAddr).Port
 	require.NoError(t, listener.Close())
+
 	for n := range 3 {
 		name := fmt.Sprintf("db-%d", n+1)
-		pair, err := ca.Issue(pki.Name{Stack: "test", Role: "db", Node: name, Incarnation: 1, Kind: peerset.KindMember})
+		pair, err := ca.Issue(pki.Name{
+			Stack:       "test",
+			Role:        "db",
+			Node:        name,
+			Incarnation: 1,
+			Kind:        peerset.KindMember,
+		})
 		require.NoError(t, err)
+
 		config, err := pki.PeerTLS(ca.Certificate, pair, "test")
 		require.NoError(t, err)
-		s.configs = append(s.configs, peers.Config{Dir: filepath.Join(s.root, name), Stack: "test", Node: name, Address: fmt.Sprintf("127.0.0.%d", 31+n), Port: port, TLS: config,
-			Log: slog.New(slog.DiscardHandler), Refresh: 50 * time.Millisecond, RolesFrequency: 200 * time.Millisecond})
+
+		s.configs = append(s.configs, peers.Config{
+			Dir:            filepath.Join(s.root, name),
+			Stack:          "test",
+			Node:           name,
+			Address:        fmt.Sprintf("127.0.0.%d", 31+n),
+			Port:           port,
+			TLS:            config,
+			Log:            slog.New(slog.DiscardHandler),
+			Refresh:        50 * time.Millisecond,
+			RolesFrequency: 200 * time.Millisecond,
+		})
+
 		if n == 0 {
-			for file, text := range map[string]string{"ca.pem": ca.Certificate, "node.pem": pair.Certificate, "node.key": pair.Key.Reveal()} {
-				require.NoError(t, os.WriteFile(filepath.Join(s.root, file), []byte(text), 0o600))
+			for file, text := range map[string]string{
+				"ca.pem":   ca.Certificate,
+				"node.pem": pair.Certificate,
+				"node.key": pair.Key.Reveal(),
+			} {
+				require.NoError(t, os.WriteFile(
+					filepath.Join(s.root, file),
+					[]byte(text),
+					0o600,
+				))
 			}
 		}
+
 		if n > 0 {
 			s.configs[n].Join = []string{s.configs[0].Address}
 		}
+
 		if n == 0 {
 			s.stores = append(s.stores, s.open(n))
 		}
-		_, err = s.stores[0].Admit(t.Context(), peerset.Join{Identity: peerset.Identity{Name: name, Role: "db", Incarnation: 1}, Address: s.configs[n].Address, Kind: peerset.KindMember})
+
+		_, err = s.stores[0].Admit(t.Context(), peerset.Join{
+			Identity: peerset.Identity{
+				Name:        name,
+				Role:        "db",
+				Incarnation: 1,
+			},
+			Address: s.configs[n].Address,
+			Kind:    peerset.KindMember,
+		})
 		require.NoError(t, err)
+
 		if n > 0 {
 			s.stores = append(s.stores, s.open(n))
 		}
 	}
+
 	require.Eventually(t, func() bool {
 		seen, err := peers.Look(s.configs[0].Dir)
 		return err == nil && len(seen.Voters) == 3
 	}, 15*time.Second, 50*time.Millisecond)
+
 	t.Cleanup(func() {
 		for _, store := range s.stores {
 			if store != nil {
@@ -74,6 +122,7 @@ func newTrio(t *testing.T) *trio {
 			}
 		}
 	})
+
 	return s
 }
 
@@ -96,18 +145,29 @@ func (s *trio) lose(n int) {
 }
 
 func (s *trio) recoverer(answer string, out *strings.Builder) recoverer {
-	return recoverer{dir: s.configs[0].Dir, pki: s.root, stdin: strings.NewReader(answer), stdout: out, within: 20 * time.Second,
+	return recoverer{
+		dir:    s.configs[0].Dir,
+		pki:    s.root,
+		stdin:  strings.NewReader(answer),
+		stdout: out,
+		within: 20 * time.Second,
 		status: func(context.Context) (status.Status, error) {
 			snapshot := s.stores[0].Snapshot()
-			return status.Status{PeerSet: status.PeerSet{Quorum: snapshot.Quorum, Era: snapshot.Era()}}, nil
+			return status.Status{PeerSet: status.PeerSet{
+				Quorum: snapshot.Quorum,
+				Era:    snapshot.Era(),
+			}}, nil
 		},
 		ctl: func(_ context.Context, args ...string) (string, error) {
 			require.Equal(s, []string{"restart", agentUnit}, args)
 			s.restart++
 			s.end(s.stores[0])
+
 			s.stores[0] = s.open(0)
+
 			return "", nil
-		}}
+		},
+	}
 }
 
 func (s *trio) try(answer string, json, dry, yes bool) (string, error) {
@@ -125,12 +185,27 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 
 	// One of three is gone: no quorum is seen yet, and two answer.
 	s.lose(2)
+
 	blind := s.recoverer("", &strings.Builder{})
-	blind.status = func(context.Context) (status.Status, error) { return status.Status{}, nil }
-	require.ErrorContains(t, blind.run(t.Context(), false, false, true), "2 of 3 voters answer")
+	blind.status = func(context.Context) (status.Status, error) {
+		return status.Status{}, nil
+	}
+
+	require.ErrorContains(t,
+		blind.run(t.Context(), false, false, true),
+		"2 of 3 voters answer",
+	)
 
 	s.lose(1)
-	require.Eventually(t, func() bool { return !s.stores[0].Snapshot().Quorum }, 15*time.Second, 20*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			return !s.stores[0].Snapshot().Quorum
+		},
+		15*time.Second,
+		20*time.Millisecond,
+	)
+
 	said, err = s.try("", true, true, false)
 	require.NoError(t, err)
 	var plan status.Recovery
@@ -139,6 +214,7 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 	require.Equal(t, "db-1", plan.Node)
 	require.Len(t, plan.Answering, 1)
 	require.Len(t, plan.Steps, 4)
+
 	said, err = s.try("no\n", false, false, false)
 	require.ErrorIs(t, err, errNotAgreed)
 	require.Contains(t, said, "1. copy ")
@@ -150,6 +226,7 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 	require.Contains(t, said, "the peer set is rebuilt from db-1")
 	require.Equal(t, 1, s.restart)
 	require.Len(t, s.stores[0].Snapshot().Peers, 3)
+
 	_, err = s.try("", false, false, true)
 	require.ErrorContains(t, err, "the peer set has a quorum", "twice is once")
 	require.Equal(t, 1, s.restart)
@@ -170,7 +247,15 @@ func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
 	s := newTrio(t)
 	s.lose(2)
 	s.lose(1)
-	require.Eventually(t, func() bool { return !s.stores[0].Snapshot().Quorum }, 15*time.Second, 20*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			return !s.stores[0].Snapshot().Quorum
+		},
+		15*time.Second,
+		20*time.Millisecond,
+	)
+
 	entered, leave := make(chan struct{}), make(chan struct{})
 	first := s.recoverer("", &strings.Builder{})
 	restart := first.ctl
@@ -179,12 +264,17 @@ func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
 		<-leave
 		return restart(ctx, args...)
 	}
+
 	second, planned := s.recoverer("", &strings.Builder{}), &opened{open: make(chan struct{})}
 	second.stdout = planned
 	results := make(chan error, 2)
-	go func() { results <- first.run(t.Context(), false, false, true) }()
+	go func() {
+		results <- first.run(t.Context(), false, false, true)
+	}()
 	<-entered
-	go func() { results <- second.run(t.Context(), false, false, true) }()
+	go func() {
+		results <- second.run(t.Context(), false, false, true)
+	}()
 	<-planned.open
 	require.DirExists(t, s.configs[0].Dir+".rebuilt")
 	close(leave)

@@ -43,34 +43,40 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is the database's.
+// collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is
+// the database's.
 const collectAt = 50
 
-// settled is when what an agent does at its start is over, and trimEvery how often memory is given back after it that nothing uses.
+// settled is when what an agent does at its start is over, and trimEvery how often memory is given back after
+// it that nothing uses.
 const (
 	settled   = 20 * time.Second
 	trimEvery = time.Minute
 )
 
-// beThrifty makes the agent cost its node little. What it does all day is short and comes ten to a hundred times a second: the price
-// is in waking threads.
+// beThrifty makes the agent cost its node little. What it does all day is short and comes ten to a hundred
+// times a second: the price is in waking threads.
 //
-// Go's timers and its monitor's may be late by a millisecond (the constructor above), so that one wake-up serves several. One thread
-// at a time runs Go code: more of them would wake each other at every message only to find nothing left to do; dqlite has its
-// own. C's memory lies in one place, not in one for each of dqlite's threads. What of the program only its start needed is unmapped once:
-// whatever is used again is mapped again.
+// Go's timers and its monitor's may be late by a millisecond (the constructor above), so that one wake-up
+// serves several. One thread at a time runs Go code: more of them would wake each other at every message only
+// to find nothing left to do; dqlite has its own. C's memory lies in one place, not in one for each of dqlite's
+// threads. What of the program only its start needed is unmapped once: whatever is used again is mapped again.
 func beThrifty(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}
+
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
+
 	go func() {
 		if !pause.For(ctx, settled) {
 			return
 		}
+
 		C.unmapProgram()
+
 		for again := true; again; again = pause.For(ctx, trimEvery) {
 			C.trim()
 			debug.FreeOSMemory()

@@ -22,11 +22,16 @@ func connect(ctx context.Context, cloud string) (*godo.Client, lab.Endpoint, err
 		if found, err = ensureLab(ctx, labName()); err != nil {
 			return nil, found, err
 		}
+
 		token = found.Token
 	} else if token == "" {
-		return nil, found, errors.New("cloud digitalocean needs a token; set DIGITALOCEAN_ACCESS_TOKEN, or use CLOUD=lab")
+		return nil, found, errors.New(
+			"cloud digitalocean needs a token; set DIGITALOCEAN_ACCESS_TOKEN, or use CLOUD=lab",
+		)
 	}
+
 	client, err := do.NewClient(found.URL, token, "hornero/"+version)
+
 	return client, found, err
 }
 
@@ -37,12 +42,15 @@ func cloudOf(file string) (string, error) {
 		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 			return stack.CloudLab, nil
 		}
+
 		s, _, err := loadStack(file)
 		if err != nil {
 			return "", err
 		}
+
 		return cmp.Or(s.Cloud, stack.CloudLab), nil
 	}
+
 	return cloud, checkCloud(cloud)
 }
 
@@ -50,5 +58,6 @@ func checkCloud(cloud string) error {
 	if cloud != stack.CloudLab && cloud != stack.CloudDigitalOcean {
 		return fmt.Errorf("the environment's CLOUD is %q; set it to lab or digitalocean", cloud)
 	}
+
 	return nil
 }

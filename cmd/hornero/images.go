@@ -31,7 +31,10 @@ type imagesCommands struct {
 
 func newImagesCommand(file *string) *cobra.Command {
 	c := &imagesCommands{file: file}
-	images := &cobra.Command{Use: "images", Short: "list, show, compare and prune the baked images of roles",
+
+	images := &cobra.Command{
+		Use:   "images",
+		Short: "list, show, compare and prune the baked images of roles",
 		Long: `Lists, shows, compares and prunes the baked images of roles, the layer that they share (role common) among them.
 
 An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one before it. What is inside an
@@ -39,14 +42,39 @@ image is in its record, which a bake leaves on the machine that it runs on (--re
 a node of the stack that runs the image.`,
 	}
 	images.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
-	images.PersistentFlags().StringVar(&c.records, "records", "", "the folder of image records (default ~/.local/share/hornero/images)")
-	images.PersistentFlags().StringVar(&c.release, "release", "", "only images of this release, as in debian-13")
+
+	images.PersistentFlags().StringVar(
+		&c.records,
+		"records",
+		"",
+		"the folder of image records (default ~/.local/share/hornero/images)",
+	)
+
+	images.PersistentFlags().StringVar(
+		&c.release,
+		"release",
+		"",
+		"only images of this release, as in debian-13",
+	)
+
 	images.AddCommand(
-		&cobra.Command{Use: "list", Short: "list the images: digest, release, age, regions, size, and who runs them", Args: cobra.NoArgs, RunE: c.list},
-		&cobra.Command{Use: "show IMAGE", Short: "show an image and its record: what it was baked from, packages, files", Args: cobra.ExactArgs(1), ValidArgsFunction: c.complete(1), RunE: c.show},
+		&cobra.Command{
+			Use:   "list",
+			Short: "list the images: digest, release, age, regions, size, and who runs them",
+			Args:  cobra.NoArgs,
+			RunE:  c.list,
+		},
+		&cobra.Command{
+			Use:               "show IMAGE",
+			Short:             "show an image and its record: what it was baked from, packages, files",
+			Args:              cobra.ExactArgs(1),
+			ValidArgsFunction: c.complete(1),
+			RunE:              c.show,
+		},
 		c.diffCommand(),
 		c.pruneCommand(),
 	)
+
 	return images
 }
 
@@ -56,14 +84,17 @@ func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []shelf.Image,
 	if err != nil {
 		return nil, nil, err
 	}
+
 	client, _, err := connect(ctx, cloud)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	images, err := shelf.List(ctx, client)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	return client, shelf.OfRelease(images, c.release), nil
 }
 
@@ -71,6 +102,7 @@ func (c *imagesCommands) folder() (record.Folder, error) {
 	if c.records != "" {
 		return record.Folder(c.records), nil
 	}
+
 	return record.DefaultFolder()
 }
 
@@ -82,6 +114,7 @@ func (c *imagesCommands) list(cmd *cobra.Command, _ []string) error {
 	if c.json {
 		return printJSON(cmd.OutOrStdout(), images)
 	}
+
 	return printImages(cmd.OutOrStdout(), images)
 }
 
@@ -90,39 +123,58 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+
 	image, err := shelf.Pick(images, args[0])
 	if err != nil {
 		return err
 	}
+
 	written, err := c.record(cmd, image)
 	if err != nil {
 		return err
 	}
+
 	if c.json {
 		return printJSON(cmd.OutOrStdout(), struct {
 			Image  shelf.Image  `json:"image"`
 			Record record.Image `json:"record"`
 		}{image, written})
 	}
+
 	return printRecord(cmd.OutOrStdout(), image, written)
 }
 
-// find looks for something of an image in the folder, and else for its file on a node of the stack that runs the image; keep
-// takes what was found there.
-func find[T any](c *imagesCommands, cmd *cobra.Command, image shelf.Image, path string, read func(record.Folder) (T, error), keep func(record.Folder, []byte) (T, error)) (T, error) {
+// find looks for something of an image in the folder, and else for its file on a node of the stack that runs
+// the image; keep takes what was found there.
+func find[T any](
+	c *imagesCommands,
+	cmd *cobra.Command,
+	image shelf.Image,
+	path string,
+	read func(record.Folder) (T, error),
+	keep func(record.Folder, []byte) (T, error),
+) (T, error) {
 	folder, err := c.folder()
 	if err != nil {
 		var none T
 		return none, err
 	}
+
 	written, err := read(folder)
 	if !errors.Is(err, record.ErrNoRecord) {
 		return written, err
 	}
+
 	data, failure := c.fromNode(cmd, image, path)
 	if failure != nil {
-		return written, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
+		return written, fmt.Errorf(
+			"%w: %w; copy it from the machine that baked image %d",
+			err,
+			failure,
+			image.ID,
+		)
 	}
+
 	return keep(folder, data)
 }
 
@@ -134,6 +186,7 @@ func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.I
 		if err != nil {
 			return written, err
 		}
+
 		return written, folder.KeepAs(image.RecordName(), image.ID, data)
 	})
 }
@@ -146,6 +199,7 @@ func (c *imagesCommands) contents(cmd *cobra.Command, image shelf.Image) (record
 		if err != nil {
 			return nil, err
 		}
+
 		return contents, folder.KeepContentsAs(image.RecordName(), image.ID, data)
 	})
 }
@@ -157,6 +211,7 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path st
 	if len(image.Runs) == 0 {
 		return nil, errNoNode
 	}
+
 	var out, said strings.Builder
 	err := withFleet(cmd, *c.file, func(ctx context.Context, f *fleet.Fleet) error {
 		for _, droplet := range image.Runs {
@@ -164,31 +219,52 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path st
 			if _, err := f.Stack.Node(node); !ours || err != nil {
 				continue
 			}
-			code, err := f.Exec(ctx, node, command.Quote([]string{"cat", path}), strings.NewReader(""), &out, &said)
+
+			code, err := f.Exec(ctx,
+				node,
+				command.Quote([]string{"cat", path}),
+				strings.NewReader(""),
+				&out,
+				&said,
+			)
 			if err != nil || code != 0 {
-				return errors.Join(err, fmt.Errorf("read %s on %s: exit status %d: %s", path, node, code, strings.TrimSpace(said.String())))
+				return errors.Join(err, fmt.Errorf(
+					"read %s on %s: exit status %d: %s",
+					path,
+					node,
+					code,
+					strings.TrimSpace(said.String()),
+				))
 			}
+
 			return nil
 		}
+
 		return errNoNode
 	})
+
 	return []byte(out.String()), err
 }
 
 func (c *imagesCommands) pruneCommand() *cobra.Command {
 	var keep int
 	var dry, yes bool
-	prune := &cobra.Command{Use: "prune", Short: "delete images that are neither among a role's newest nor run by a Droplet", Args: cobra.NoArgs,
+	prune := &cobra.Command{
+		Use:   "prune",
+		Short: "delete images that are neither among a role's newest nor run by a Droplet",
+		Args:  cobra.NoArgs,
 		Long: `Deletes images of roles, and keeps the newest of each role and release in each region, and every image that a Droplet runs.
 It says what it would delete and asks; --yes does not ask, --dry-run only says.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if keep < 0 {
 				return fmt.Errorf("--keep: must be 0 or more, got %d", keep)
 			}
+
 			client, images, err := c.open(cmd.Context())
 			if err != nil {
 				return err
 			}
+
 			surplus := shelf.Surplus(images, keep)
 			gone := []shelf.Image{}
 			if !dry && len(surplus) > 0 && (yes || agreed(cmd, surplus)) {
@@ -198,11 +274,21 @@ It says what it would delete and asks; --yes does not ask, --dry-run only says.`
 			} else if !dry && len(surplus) > 0 {
 				return errors.New("nothing is deleted; say --yes to do it without being asked")
 			}
+
 			return c.printPruned(cmd.OutOrStdout(), len(images), surplus, gone, dry)
-		}}
-	prune.Flags().IntVar(&keep, "keep", shelf.DefaultKeep, "how many images to keep of each role and release in a region")
+		},
+	}
+
+	prune.Flags().IntVar(
+		&keep,
+		"keep",
+		shelf.DefaultKeep,
+		"how many images to keep of each role and release in a region",
+	)
+
 	prune.Flags().BoolVar(&dry, "dry-run", false, "only say what would be deleted")
 	prune.Flags().BoolVar(&yes, "yes", false, "do not ask")
+
 	return prune
 }
 
@@ -211,19 +297,33 @@ func agreed(cmd *cobra.Command, surplus []shelf.Image) bool {
 	if err := printImages(cmd.ErrOrStderr(), surplus); err != nil {
 		return false
 	}
+
 	fmt.Fprintf(cmd.ErrOrStderr(), "delete %s? [y/N] ", count(len(surplus), "image"))
+
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
+
+	return strings.EqualFold(strings.TrimSpace(answer), "y") ||
+		strings.EqualFold(strings.TrimSpace(answer), "yes")
 }
 
 // remove deletes what no Droplet runs by now, and the records.
-func (c *imagesCommands) remove(cmd *cobra.Command, client *godo.Client, surplus []shelf.Image) ([]shelf.Image, error) {
+func (c *imagesCommands) remove(
+	cmd *cobra.Command,
+	client *godo.Client,
+	surplus []shelf.Image,
+) ([]shelf.Image, error) {
 	folder, err := c.folder()
 	if err != nil {
 		return nil, err
 	}
+
 	return shelf.Prune(cmd.Context(), client, surplus, folder, func(image shelf.Image) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "image %d, %s, is kept: a Droplet runs it by now\n", image.ID, image.Name)
+		fmt.Fprintf(
+			cmd.ErrOrStderr(),
+			"image %d, %s, is kept: a Droplet runs it by now\n",
+			image.ID,
+			image.Name,
+		)
 	})
 }
 
@@ -233,21 +333,34 @@ func (c *imagesCommands) complete(most int) func(*cobra.Command, []string, strin
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+
 		_, images, err := c.open(cmd.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		slices.SortFunc(images, func(a, b shelf.Image) int { return cmp.Compare(b.ID, a.ID) }) // as ROLE~N counts
+
+		// as ROLE~N counts
+		slices.SortFunc(images, func(a, b shelf.Image) int {
+			return cmp.Compare(b.ID, a.ID)
+		})
 		var names []string
 		before := map[string]int{}
+
 		for _, image := range images {
 			short := image.Role
 			if before[image.Role] > 0 {
 				short = fmt.Sprintf("%s~%d", image.Role, before[image.Role])
 			}
+
 			before[image.Role]++
-			names = append(names, fmt.Sprintf("%s\t%d, %s", short, image.ID, image.Name), fmt.Sprintf("%d\t%s", image.ID, image.Name))
+
+			names = append(
+				names,
+				fmt.Sprintf("%s\t%d, %s", short, image.ID, image.Name),
+				fmt.Sprintf("%d\t%s", image.ID, image.Name),
+			)
 		}
+
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }

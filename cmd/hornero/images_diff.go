@@ -32,10 +32,23 @@ type comparison struct {
 }
 
 func (c *imagesCommands) diffCommand() *cobra.Command {
-	diff := &cobra.Command{Use: "diff IMAGE IMAGE", Short: "tell which packages and files changed from one image to another", Args: cobra.ExactArgs(2), ValidArgsFunction: c.complete(2), RunE: c.diff,
+	diff := &cobra.Command{
+		Use:               "diff IMAGE IMAGE",
+		Short:             "tell which packages and files changed from one image to another",
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: c.complete(2),
+		RunE:              c.diff,
 		Long: `Tells which packages, which of Hornero's files and daemons, and which of all files on the root file system changed from one image to
-another. What no two bakes have alike is named in the records, with the reason, and counted by itself.`}
-	diff.Flags().BoolVar(&c.all, "all", false, "name every file that differs, and those that the records name as varying")
+another. What no two bakes have alike is named in the records, with the reason, and counted by itself.`,
+	}
+
+	diff.Flags().BoolVar(
+		&c.all,
+		"all",
+		false,
+		"name every file that differs, and those that the records name as varying",
+	)
+
 	return diff
 }
 
@@ -44,7 +57,9 @@ func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+
 	var sides [2]side
+
 	for i, name := range args {
 		if sides[i].image, err = shelf.Pick(images, name); err != nil {
 			return err
@@ -52,27 +67,43 @@ func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
 		if sides[i].record, err = c.record(cmd, sides[i].image); err != nil {
 			return err
 		}
+
 		sides[i].contents, sides[i].missing = c.contents(cmd, sides[i].image)
 	}
+
 	return c.compare(cmd.OutOrStdout(), sides[0], sides[1])
 }
 
 func (c *imagesCommands) compare(w io.Writer, from, to side) error {
-	found := comparison{From: from.image, To: to.image, Difference: record.Diff(from.record, to.record)}
+	found := comparison{
+		From:       from.image,
+		To:         to.image,
+		Difference: record.Diff(from.record, to.record),
+	}
+
 	missing := errors.Join(from.missing, to.missing)
 	if missing == nil {
-		found.Contents, found.Varying = record.DiffContents(from.record, to.record, from.contents, to.contents)
+		found.Contents, found.Varying = record.DiffContents(
+			from.record,
+			to.record,
+			from.contents,
+			to.contents,
+		)
 	}
+
 	if c.json {
 		return printJSON(w, found)
 	}
+
 	if err := printDifference(w, found); err != nil {
 		return err
 	}
+
 	if missing != nil {
 		_, err := fmt.Fprintf(w, "\nall files  not compared: %v\n", missing)
 		return err
 	}
+
 	return c.printContents(w, found, to.record.Varies)
 }
 
@@ -81,25 +112,43 @@ const shown = 20
 
 func (c *imagesCommands) printContents(w io.Writer, found comparison, reasons map[string]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "\nall files\t%d changed, and %d that the records name as varying\n", len(found.Contents), len(found.Varying))
+	fmt.Fprintf(
+		table,
+		"\nall files\t%d changed, and %d that the records name as varying\n",
+		len(found.Contents),
+		len(found.Varying),
+	)
+
 	for at, change := range found.Contents {
 		if at == shown && !c.all {
 			fmt.Fprintf(table, "and %d more; --all names them\n", len(found.Contents)-shown)
 			break
 		}
-		fmt.Fprintf(table, "%s %s\t%s\n", sign(change), change.Name, toldEntry(change))
+
+		fmt.Fprintf(
+			table,
+			"%s %s\t%s\n",
+			sign(change),
+			change.Name,
+			toldEntry(change),
+		)
 	}
+
 	if c.all {
 		for _, change := range found.Varying {
 			fmt.Fprintf(table, "varying %s\t%s\n", change.Name, reasons[change.Name])
 		}
 	}
+
 	return table.Flush()
 }
 
 // toldEntry shortens digests and leaves modes and owners whole.
 func toldEntry(change record.Change) string {
-	return told(record.Change{From: shortEntry(change.From), To: shortEntry(change.To)}, 80)
+	return told(record.Change{
+		From: shortEntry(change.From),
+		To:   shortEntry(change.To),
+	}, 80)
 }
 
 func shortEntry(entry string) string {
@@ -107,5 +156,6 @@ func shortEntry(entry string) string {
 	if len(entry) > digest && entry[digest] == ' ' {
 		return entry[:digits] + entry[digest:]
 	}
+
 	return entry
 }

@@ -22,10 +22,16 @@ func newLabLogsCommand(name *string) *cobra.Command {
 		Short: "Print the lab's log",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return printFile(command.Context(), command.OutOrStdout(), lab.FolderOf(*name).LogFile(), follow)
+			return printFile(
+				command.Context(),
+				command.OutOrStdout(),
+				lab.FolderOf(*name).LogFile(),
+				follow,
+			)
 		},
 	}
 	command.Flags().BoolVar(&follow, "follow", false, "go on printing what is added, until Ctrl-C")
+
 	return command
 }
 
@@ -35,18 +41,28 @@ func findLabDroplet(ctx context.Context, labName, wanted string) (api.DropletSta
 	if err != nil {
 		return api.DropletStatus{}, err
 	}
+
 	if !status.Running {
 		return api.DropletStatus{}, lab.ErrNotRunning
 	}
+
 	var found []api.DropletStatus
+
 	for _, droplet := range status.Droplets {
 		if strconv.Itoa(droplet.ID) == wanted || droplet.Name == wanted {
 			found = append(found, droplet)
 		}
 	}
+
 	if len(found) != 1 {
-		return api.DropletStatus{}, fmt.Errorf("find droplet %s in lab %s: there are %d of them; `hornero lab status` lists all", wanted, labName, len(found))
+		return api.DropletStatus{}, fmt.Errorf(
+			"find droplet %s in lab %s: there are %d of them; `hornero lab status` lists all",
+			wanted,
+			labName,
+			len(found),
+		)
 	}
+
 	return found[0], nil
 }
 
@@ -59,14 +75,17 @@ func printFile(ctx context.Context, out io.Writer, path string, follow bool) err
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("there is no log at %s yet", path)
 	}
+
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+
 	for {
 		if _, err := io.Copy(out, file); err != nil || !follow {
 			return err
 		}
+
 		select {
 		case <-ctx.Done():
 			return nil

@@ -18,26 +18,33 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // exit is an error that is only an exit code: what there was to say is said.
 type exit int
 
-func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+func (e exit) Error() string {
+	return fmt.Sprintf("exit %d", int(e))
+}
 
 // Exit codes beside 0 and 1.
 const exitUnhealthy = exit(3) // `hornero status`: not every node serves
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
-		Use: "hornero", Short: "highly available stacks of immutable Droplets, on DigitalOcean and in the lab",
-		Version: version, SilenceUsage: true, SilenceErrors: true,
+		Use:           "hornero",
+		Short:         "highly available stacks of immutable Droplets, on DigitalOcean and in the lab",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
 		Long: `Hornero launches a stack of immutable Droplets (a load balancer, web nodes, proxies, a Galera cluster) from images
 baked once per role, and replaces what fails instead of repairing it. stack.yaml says what is to be.
 
 CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_ACCESS_TOKEN is DigitalOcean's token.`,
 	}
+
 	file := root.PersistentFlags().StringP("file", "f", "stack.yaml", "the stack's file")
 	root.AddCommand(newLabCommand())
 	root.AddCommand(stackCommands(file)...)
@@ -45,8 +52,10 @@ CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_
 	root.SetArgs(arguments)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+
 	err := root.ExecuteContext(ctx)
 	var code exit
+
 	switch {
 	case err == nil:
 		return 0
@@ -56,6 +65,8 @@ CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_
 		fmt.Fprintln(stderr, "hornero: interrupted; run the same command again to finish")
 		return 130
 	}
+
 	fmt.Fprintln(stderr, "hornero:", err)
+
 	return 1
 }

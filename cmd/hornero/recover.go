@@ -20,7 +20,8 @@ var errNotAgreed = errors.New("nothing was done: say yes, or give --yes")
 
 func recoverCommand(file *string) *cobra.Command {
 	var asJSON, dry, yes bool
-	command := &cobra.Command{Use: "recover", Short: "rebuild the peer set, when the majority of its voters is lost for good", Args: cobra.NoArgs,
+	command := &cobra.Command{Use: "recover", Short: "rebuild the peer set, when the majority of its voters is " +
+		"lost for good", Args: cobra.NoArgs,
 		Long: `Asks all members what they hold of the peer set, says what it will do, and rebuilds it from the newest. Refuses while it has a quorum, or while a
 majority of its voters answers. The databases' data is not touched, and traffic goes on all the while. To run it twice does no harm.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,30 +31,43 @@ majority of its voters answers. The databases' data is not touched, and traffic 
 				if plan.Survivors == nil {
 					return err // nobody was asked
 				}
+
 				if err != nil || dry || !asJSON { // also what was found before it was refused
-					if err := errors.Join(printRecovery(out, plan, asJSON), err); err != nil || dry {
+					if err := errors.Join(
+						printRecovery(out, plan, asJSON),
+						err,
+					); err != nil || dry {
 						return err
 					}
 				}
+
 				if !yes && !agreedToRebuild(cmd.InOrStdin(), cmd.ErrOrStderr()) {
 					return errNotAgreed
 				}
+
 				plan, err = f.Recover(ctx, plan)
 				if err != nil || !asJSON {
 					return err
 				}
+
 				return printRecovery(out, plan, asJSON)
 			})
 		}}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	command.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+
 	return command
 }
 
 func agreedToRebuild(stdin io.Reader, stderr io.Writer) bool {
-	fmt.Fprint(stderr, "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ")
+	fmt.Fprint(
+		stderr,
+		"Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ",
+	)
+
 	line, err := bufio.NewReader(stdin).ReadString('\n')
+
 	return err == nil && strings.TrimSpace(line) == "yes"
 }
 
@@ -61,14 +75,25 @@ func printRecovery(w io.Writer, plan fleet.Recovery, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(plan)
 	}
+
 	for _, survivor := range plan.Survivors {
-		fmt.Fprintf(w, "%-12s %-9s era %d, term %d, index %d\n", survivor.Node, survivor.Role, survivor.Era, survivor.Term, survivor.Index)
+		fmt.Fprintf(w,
+			"%-12s %-9s era %d, term %d, index %d\n",
+			survivor.Node,
+			survivor.Role,
+			survivor.Era,
+			survivor.Term,
+			survivor.Index,
+		)
 	}
+
 	for _, node := range slices.Sorted(maps.Keys(plan.Unanswered)) {
 		fmt.Fprintf(w, "%-12s does not answer: %s\n", node, plan.Unanswered[node])
 	}
+
 	for _, step := range plan.Steps {
 		fmt.Fprintln(w, "-", step)
 	}
+
 	return nil
 }

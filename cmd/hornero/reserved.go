@@ -17,31 +17,55 @@ import (
 func reservedIPCommand(file *string) *cobra.Command {
 	cmd := &cobra.Command{Use: "reserved-ip", Short: "reserve an address for the stack, or give it back"}
 	cmd.AddCommand(
-		&cobra.Command{Use: "create", Short: "reserve an IP in the stack's region and print it; stack.yaml is to name it", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				address, err := f.Reserve(ctx)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "reserved, and paid for while no Droplet has it; write this into %s:\nreserved_ip:\n  nodes: proxy\n  address: %s\n", *file, address)
-				fmt.Fprintln(cmd.OutOrStdout(), address)
-				return nil
-			})
-		}},
+		&cobra.Command{
+			Use:   "create",
+			Short: "reserve an IP in the stack's region and print it; stack.yaml is to name it",
+			Args:  cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+					address, err := f.Reserve(ctx)
+					if err != nil {
+						return err
+					}
+
+					fmt.Fprintf(
+						cmd.ErrOrStderr(),
+						"reserved, and paid for while no Droplet has it; write this into %s:\nreserved_ip:\n  "+
+							"nodes: proxy\n  address: %s\n",
+						*file,
+						address,
+					)
+
+					fmt.Fprintln(cmd.OutOrStdout(), address)
+
+					return nil
+				})
+			},
+		},
 		releaseReservedIPCommand(file),
 	)
+
 	return cmd
 }
 
 func releaseReservedIPCommand(file *string) *cobra.Command {
 	var yes bool
-	cmd := &cobra.Command{Use: "release", Short: "give back for good the reserved IP that stack.yaml names", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		if !yes {
-			return errors.New("release gives the address up, and somebody else may get it; say --yes to do it")
-		}
-		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error { return f.Unreserve(ctx) })
-	}}
+	cmd := &cobra.Command{
+		Use:   "release",
+		Short: "give back for good the reserved IP that stack.yaml names",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				return errors.New("release gives the address up, and somebody else may get it; say --yes to do it")
+			}
+
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				return f.Unreserve(ctx)
+			})
+		},
+	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+
 	return cmd
 }
 
@@ -50,22 +74,32 @@ func checkSecrets(s *stack.Stack) error {
 	if s.ReservedIP == nil {
 		return nil
 	}
+
 	keyFile, err := stack.DefaultKeyFile()
 	if err != nil {
 		return err
 	}
+
 	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, nil)
 	if err != nil {
 		return err
 	}
+
 	if missing := secrets.Missing(s); len(missing) > 0 {
 		return errors.New(strings.Join(missing, "\n"))
 	}
+
 	return nil
 }
 
 func printReserved(w io.Writer, reserved fleet.ReservedLine) {
-	fmt.Fprintf(w, "reserved IP %s, held by %s, assigned to %s\n", reserved.Address, cmp.Or(reserved.Holder, "nobody"), cmp.Or(reserved.AssignedTo, "no Droplet"))
+	fmt.Fprintf(w,
+		"reserved IP %s, held by %s, assigned to %s\n",
+		reserved.Address,
+		cmp.Or(reserved.Holder, "nobody"),
+		cmp.Or(reserved.AssignedTo, "no Droplet"),
+	)
+
 	if reserved.Problem != "" {
 		fmt.Fprintf(w, "           %s\n", reserved.Problem)
 	}

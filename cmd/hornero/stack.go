@@ -29,23 +29,29 @@ const rolesFolder = "roles"
 
 func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 	fsys := roles.Embedded()
+
 	if info, err := os.Stat(rolesFolder); err == nil && info.IsDir() {
 		fsys = os.DirFS(rolesFolder)
 	}
+
 	manifests, err := roles.LoadDir(fsys)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	s, err := stack.Load(file, manifests)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	if cloud := os.Getenv("CLOUD"); cloud != "" {
 		if err := checkCloud(cloud); err != nil {
 			return nil, nil, err
 		}
+
 		s.Cloud = cloud
 	}
+
 	return s, manifests, nil
 }
 
@@ -54,10 +60,14 @@ func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress 
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) { fmt.Fprintln(progress, line) })
+
+	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) {
+		fmt.Fprintln(progress, line)
+	})
 	if err != nil {
 		return nil, err
 	}
+
 	return secrets, secrets.Ensure(s, manifests)
 }
 
@@ -68,24 +78,36 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 	if err != nil {
 		return err
 	}
+
 	secrets, err := openSecrets(s, manifests, progress)
 	if err != nil {
 		return err
 	}
-	config := fleet.Config{Stack: s, Secrets: secrets, Manifests: manifests, Progress: func(line string) { fmt.Fprintln(progress, line) }}
+
+	config := fleet.Config{
+		Stack:     s,
+		Secrets:   secrets,
+		Manifests: manifests,
+		Progress:  func(line string) { fmt.Fprintln(progress, line) },
+	}
+
 	client, found, err := connect(ctx, s.Cloud)
 	if err != nil {
 		return err
 	}
+
 	config.Client = client
+
 	if s.Cloud == stack.CloudLab {
 		config.Published, config.Inside = found.Published, found.Inside
 	}
+
 	f, err := fleet.New(config)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+
 	return work(ctx, f)
 }
 
@@ -94,13 +116,18 @@ func labName() string {
 	if name := os.Getenv("LAB"); name != "" {
 		return name
 	}
+
 	return lab.DefaultName
 }
 
 func upCommand(file *string) *cobra.Command {
 	var patience time.Duration
-	cmd := &cobra.Command{Use: "up", Short: "make what exists equal stack.yaml, and wait until it serves", Args: cobra.NoArgs,
-		Long: "Launches what is missing, waits until every node is healthy and the site answers, and prints its address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "make what exists equal stack.yaml, and wait until it serves",
+		Args:  cobra.NoArgs,
+		Long: "Launches what is missing, waits until every node is healthy and the site answers, and prints its " +
+			"address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = patience
@@ -108,39 +135,65 @@ func upCommand(file *string) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n", took.Launched, took.Peers, took.Galera, took.First, took.Healthy)
+
+				fmt.Fprintf(
+					cmd.ErrOrStderr(),
+					"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all "+
+						"healthy %.1f s\n",
+					took.Launched,
+					took.Peers,
+					took.Galera,
+					took.First,
+					took.Healthy,
+				)
+
 				fmt.Fprintln(cmd.OutOrStdout(), url)
+
 				return nil
 			})
-		}}
+		},
+	}
 	timeoutFlag(cmd, &patience)
+
 	return cmd
 }
 
 func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
-	cmd.Flags().DurationVar(patience, "timeout", fleet.DefaultTimeout, "how long nodes may take to become healthy")
+	cmd.Flags().DurationVar(
+		patience,
+		"timeout",
+		fleet.DefaultTimeout,
+		"how long nodes may take to become healthy",
+	)
 }
 
 func statusCommand(file *string) *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{Use: "status", Short: "show what runs, from which image, how healthy, who writes, and who holds the address", Args: cobra.NoArgs,
-		Long: "Exits 0 when every node serves, 3 when one does not.",
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "show what runs, from which image, how healthy, who writes, and who holds the address",
+		Args:  cobra.NoArgs,
+		Long:  "Exits 0 when every node serves, 3 when one does not.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				report, err := f.Status(ctx)
 				if err != nil {
 					return err
 				}
+
 				if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
 					return err
 				}
 				if !report.Healthy() {
 					return exitUnhealthy
 				}
+
 				return nil
 			})
-		}}
+		},
+	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+
 	return cmd
 }
 
@@ -150,94 +203,182 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	fmt.Fprintf(w, "stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n", report.Stack, report.Cloud, report.URL, report.PeerSet.Quorum, report.PeerSet.Generation, report.WriterLine())
+
+	fmt.Fprintf(w,
+		"stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n",
+		report.Stack,
+		report.Cloud,
+		report.URL,
+		report.PeerSet.Quorum,
+		report.PeerSet.Generation,
+		report.WriterLine(),
+	)
+
 	if reserved := report.ReservedIP; reserved != nil {
 		printReserved(w, *reserved)
 	}
-	fmt.Fprintf(w, "\n%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n", "NODE", "ROLE", "INC", "DROPLET", "PUBLIC", "PRIVATE", "STATE", "HEALTHY", "IMAGE")
+
+	fmt.Fprintf(w,
+		"\n%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n",
+		"NODE",
+		"ROLE",
+		"INC",
+		"DROPLET",
+		"PUBLIC",
+		"PRIVATE",
+		"STATE",
+		"HEALTHY",
+		"IMAGE",
+	)
+
 	for _, node := range report.Nodes {
-		fmt.Fprintf(w, "%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n", node.Name, node.Role, node.Incarnation, node.DropletID, node.Addresses.Public, node.Addresses.Private, node.State, node.Healthy, node.Image)
+		fmt.Fprintf(w,
+			"%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n",
+			node.Name,
+			node.Role,
+			node.Incarnation,
+			node.DropletID,
+			node.Addresses.Public,
+			node.Addresses.Private,
+			node.State,
+			node.Healthy,
+			node.Image,
+		)
+
 		if !node.Healthy {
 			fmt.Fprintf(w, "           %s\n", node.Reason)
 		}
+
 		if node.Note != "" {
 			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
 		}
 	}
+
 	if len(report.PeerSet.Lines) > 0 {
 		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(report.PeerSet.Lines, "\n          "))
 	}
+
 	return nil
 }
 
 func replaceCommand(file *string) *cobra.Command {
 	var patience time.Duration
-	cmd := &cobra.Command{Use: "replace NODE", Short: "recreate a node from its image instead of repairing it", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-			f.Timeout = patience
-			return f.Replace(ctx, args[0])
-		})
-	}}
+	cmd := &cobra.Command{
+		Use:   "replace NODE",
+		Short: "recreate a node from its image instead of repairing it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				f.Timeout = patience
+				return f.Replace(ctx, args[0])
+			})
+		},
+	}
 	timeoutFlag(cmd, &patience)
+
 	return cmd
 }
 
 func execCommand(file *string) *cobra.Command {
-	return &cobra.Command{Use: "exec NODE -- COMMAND [ARG...]", Short: "run a command on a node as root, by SSH, with this one's standard input", Args: cobra.MinimumNArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
-		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-			code, err := f.Exec(ctx, args[0], command.Quote(args[1:]), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-			return passed(code, err)
-		})
-	}}
+	return &cobra.Command{
+		Use:   "exec NODE -- COMMAND [ARG...]",
+		Short: "run a command on a node as root, by SSH, with this one's standard input",
+		Args:  cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				code, err := f.Exec(ctx,
+					args[0],
+					command.Quote(args[1:]),
+					cmd.InOrStdin(),
+					cmd.OutOrStdout(),
+					cmd.ErrOrStderr(),
+				)
+
+				return passed(code, err)
+			})
+		},
+	}
 }
 
 func passed(code int, err error) error {
 	if err == nil && code != 0 {
 		return exit(code)
 	}
+
 	return err
 }
 
 func dbCommand(file *string) *cobra.Command {
 	var sql string
-	cmd := &cobra.Command{Use: "db [-e SQL]", Short: "run SQL as root on the database node that takes writes", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-			input := cmd.InOrStdin()
-			if sql != "" {
-				input = strings.NewReader(sql)
-			}
-			code, err := f.DB(ctx, input, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			return passed(code, err)
-		})
-	}}
+	cmd := &cobra.Command{
+		Use:   "db [-e SQL]",
+		Short: "run SQL as root on the database node that takes writes",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				input := cmd.InOrStdin()
+				if sql != "" {
+					input = strings.NewReader(sql)
+				}
+
+				code, err := f.DB(ctx, input, cmd.OutOrStdout(), cmd.ErrOrStderr())
+
+				return passed(code, err)
+			})
+		},
+	}
 	cmd.Flags().StringVarP(&sql, "execute", "e", "", "the SQL; without it, standard input")
+
 	return cmd
 }
 
 func destroyCommand(file *string) *cobra.Command {
 	var yes bool
-	cmd := &cobra.Command{Use: "destroy", Short: "remove the stack's Droplets, load balancer and network; images and secrets are kept", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		if !yes {
-			return errors.New("destroy removes the databases and all their data; say --yes to do it")
-		}
-		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error { return f.Destroy(ctx) })
-	}}
+	cmd := &cobra.Command{
+		Use:   "destroy",
+		Short: "remove the stack's Droplets, load balancer and network; images and secrets are kept",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				return errors.New("destroy removes the databases and all their data; say --yes to do it")
+			}
+
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				return f.Destroy(ctx)
+			})
+		},
+	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+
 	return cmd
 }
 
 func validateCommand(file *string) *cobra.Command {
-	return &cobra.Command{Use: "validate", Short: "check stack.yaml and say everything that is wrong with it", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		s, _, err := loadStack(*file)
-		if err != nil {
-			return err
-		}
-		if err := checkSecrets(s); err != nil {
-			return fmt.Errorf("%s is right, and something else is missing: %w", *file, err)
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is right: stack %s, %d nodes\n", *file, s.Name, len(s.All()))
-		return nil
-	}}
+	return &cobra.Command{
+		Use:   "validate",
+		Short: "check stack.yaml and say everything that is wrong with it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, _, err := loadStack(*file)
+			if err != nil {
+				return err
+			}
+
+			if err := checkSecrets(s); err != nil {
+				return fmt.Errorf("%s is right, and something else is missing: %w", *file, err)
+			}
+
+			fmt.Fprintf(
+				cmd.OutOrStdout(),
+				"%s is right: stack %s, %d nodes\n",
+				*file,
+				s.Name,
+				len(s.All()),
+			)
+
+			return nil
+		},
+	}
 }
 
 func secretsCommand(file *string) *cobra.Command {
@@ -248,29 +389,49 @@ func secretsCommand(file *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+
 			secrets, err := openSecrets(s, manifests, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
+
 			return work(cmd, s, secrets, args)
 		}
 	}
+
 	cmd.AddCommand(
 		secretsSetCommand(with),
-		&cobra.Command{Use: "list", Short: "name the secrets", Args: cobra.NoArgs, RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
-			fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
-			return nil
-		})},
-		&cobra.Command{Use: "show NAME", Short: "print one secret", Args: cobra.ExactArgs(1), RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
-			value, err := secrets.Get(args[0])
-			if err == nil {
-				fmt.Fprintln(cmd.OutOrStdout(), value.Reveal())
-			}
-			return err
-		})},
-		&cobra.Command{Use: "rotate NAME", Short: "make a secret anew; nodes keep the old one until they are replaced", Args: cobra.ExactArgs(1), RunE: with(func(_ *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error {
-			return secrets.Rotate(args[0], s)
-		})},
+		&cobra.Command{
+			Use:   "list",
+			Short: "name the secrets",
+			Args:  cobra.NoArgs,
+			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
+				fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
+				return nil
+			}),
+		},
+		&cobra.Command{
+			Use:   "show NAME",
+			Short: "print one secret",
+			Args:  cobra.ExactArgs(1),
+			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+				value, err := secrets.Get(args[0])
+				if err == nil {
+					fmt.Fprintln(cmd.OutOrStdout(), value.Reveal())
+				}
+
+				return err
+			}),
+		},
+		&cobra.Command{
+			Use:   "rotate NAME",
+			Short: "make a secret anew; nodes keep the old one until they are replaced",
+			Args:  cobra.ExactArgs(1),
+			RunE: with(func(_ *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error {
+				return secrets.Rotate(args[0], s)
+			}),
+		},
 	)
+
 	return cmd
 }

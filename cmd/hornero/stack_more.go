@@ -41,27 +41,41 @@ load_balancer:
 
 func initCommand(file *string) *cobra.Command {
 	var name, cloud, region, title, email string
-	cmd := &cobra.Command{Use: "init", Short: "write a first stack.yaml and its encrypted secrets file", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "init", Short: "write a first stack.yaml and its encrypted " +
+		"secrets file", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		text := fmt.Sprintf(firstStack, name, cloud, region, title, email)
+
 		if err := writeFirst(*file, text); err != nil {
 			return err
 		}
+
 		s, manifests, err := loadStack(*file)
 		if err != nil {
 			return errors.Join(err, os.Remove(*file)) // what a flag said is unfit
 		}
+
 		if _, err := openSecrets(s, manifests, cmd.ErrOrStderr()); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is written: stack %s, %d nodes; next: `make images`, then `hornero up`\n", *file, s.Name, len(s.All()))
+
+		fmt.Fprintf(
+			cmd.OutOrStdout(),
+			"%s is written: stack %s, %d nodes; next: `make images`, then `hornero up`\n",
+			*file,
+			s.Name,
+			len(s.All()),
+		)
+
 		return nil
 	}}
+
 	flags := cmd.Flags()
 	flags.StringVar(&name, "name", "hornero", "the stack's name")
 	flags.StringVar(&cloud, "cloud", stack.CloudLab, "lab or digitalocean")
 	flags.StringVar(&region, "region", "nyc3", "a DigitalOcean region's slug")
 	flags.StringVar(&title, "title", "Hornero", "what the front page is called")
 	flags.StringVar(&email, "email", "admin@example.org", "the administrator's mail address")
+
 	return cmd
 }
 
@@ -73,27 +87,43 @@ func writeFirst(path, text string) error {
 	if err != nil {
 		return fmt.Errorf("write stack: %w", err)
 	}
+
 	_, err = io.WriteString(out, text)
+
 	return errors.Join(err, out.Close())
 }
 
 // secretsSetCommand takes the value from standard input: arguments are seen by every user of this computer.
 func secretsSetCommand(with func(func(*cobra.Command, *stack.Stack, *stack.Secrets, []string) error) func(*cobra.Command, []string) error) *cobra.Command {
-	return &cobra.Command{Use: "set NAME", Short: "set a secret from standard input", Args: cobra.ExactArgs(1), RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
-		text, err := io.ReadAll(cmd.InOrStdin())
-		if err != nil {
-			return fmt.Errorf("read the secret: %w", err)
-		}
-		value := strings.TrimSuffix(string(text), "\n")
-		if value == "" {
-			return errors.New("the secret is empty; pipe it in, as in `printf %s ... | hornero secrets set NAME`")
-		}
-		return secrets.Set(args[0], report.Secret(value))
-	})}
+	return &cobra.Command{
+		Use:   "set NAME",
+		Short: "set a secret from standard input",
+		Args:  cobra.ExactArgs(1),
+		RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+			text, err := io.ReadAll(cmd.InOrStdin())
+			if err != nil {
+				return fmt.Errorf("read the secret: %w", err)
+			}
+
+			value := strings.TrimSuffix(string(text), "\n")
+			if value == "" {
+				return errors.New(
+					"the secret is empty; pipe it in, as in `printf %s ... | hornero secrets set NAME`",
+				)
+			}
+
+			return secrets.Set(args[0], report.Secret(value))
+		}),
+	}
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-		fmt.Fprintln(cmd.OutOrStdout(), "hornero", version)
-	}}
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), "hornero", version)
+		},
+	}
 }

@@ -13,7 +13,10 @@ import (
 
 func userdataCommand(file *string) *cobra.Command {
 	var reveal, asJSON bool
-	cmd := &cobra.Command{Use: "userdata NODE", Short: "print the user-data that a node would be launched with now, its secrets masked", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{
+		Use:   "userdata NODE",
+		Short: "print the user-data that a node would be launched with now, its secrets masked",
+		Args:  cobra.ExactArgs(1),
 		Long: `Prints the #cloud-config that the node's next Droplet would be given: its incarnation, whom it joins, and what its role needs.
 Keys and certificates are made for this answer, as they are made anew for each launch. Secrets are masked unless --reveal.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -22,15 +25,25 @@ Keys and certificates are made for this answer, as they are made anew for each l
 				if err != nil {
 					return err
 				}
+
 				document, err := f.Preview(ctx, node)
 				if err != nil {
 					return err
 				}
+
 				return printUserData(cmd.OutOrStdout(), document, reveal, asJSON)
 			})
-		}}
+		},
+	}
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "print secrets as they are")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the document's fields, the user-data and its size")
+
+	cmd.Flags().BoolVar(
+		&asJSON,
+		"json",
+		false,
+		"print JSON: the document's fields, the user-data and its size",
+	)
+
 	return cmd
 }
 
@@ -50,22 +63,35 @@ func printUserData(stdout io.Writer, document cloudinit.Node, reveal, asJSON boo
 	if err != nil {
 		return err
 	}
+
 	size := len(data)
+
 	if !reveal {
 		document = document.Masked()
 		if data, err = cloudinit.Encode(document); err != nil {
 			return err
 		}
 	}
+
 	if !asJSON {
 		_, err = stdout.Write(data)
 		return err
 	}
+
 	fields, err := document.Fields()
 	if err != nil {
 		return err
 	}
+
 	encoder := json.NewEncoder(stdout)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(preview{Node: document.Node, Masked: !reveal, Bytes: size, Limit: cloudinit.MaxUserData, Document: fields, UserData: string(data)})
+
+	return encoder.Encode(preview{
+		Node:     document.Node,
+		Masked:   !reveal,
+		Bytes:    size,
+		Limit:    cloudinit.MaxUserData,
+		Document: fields,
+		UserData: string(data),
+	})
 }

@@ -13,10 +13,18 @@ import (
 
 func webNode() cloudinit.Node {
 	return cloudinit.Node{
-		Stack: "blog", Role: "web", Node: "web-1", Incarnation: 2, Join: []string{"10.0.0.2"},
-		Secrets: map[string]report.Secret{"wordpress.db_password": "swordfish-one"},
-		TLS:     cloudinit.TLS{CA: "authority", Certificate: "certificate", Key: "swordfish-two"},
-		SSH:     cloudinit.SSH{HostKey: "swordfish-three", HostPublicKey: "ssh-ed25519 AAAA"},
+		Stack:       "blog",
+		Role:        "web",
+		Node:        "web-1",
+		Incarnation: 2,
+		Join:        []string{"10.0.0.2"},
+		Secrets:     map[string]report.Secret{"wordpress.db_password": "swordfish-one"},
+		TLS: cloudinit.TLS{
+			CA:          "authority",
+			Certificate: "certificate",
+			Key:         "swordfish-two",
+		},
+		SSH: cloudinit.SSH{HostKey: "swordfish-three", HostPublicKey: "ssh-ed25519 AAAA"},
 	}
 }
 
@@ -27,6 +35,7 @@ func TestUserDataIsPrintedWithoutItsSecrets(t *testing.T) {
 		require.NotContains(t, masked.String(), "swordfish")
 		require.Contains(t, masked.String(), "(masked)")
 		require.NoError(t, printUserData(&revealed, webNode(), true, asJSON))
+
 		for _, secret := range []string{"swordfish-one", "swordfish-two", "swordfish-three"} {
 			require.Contains(t, revealed.String(), secret)
 		}
@@ -36,9 +45,11 @@ func TestUserDataIsPrintedWithoutItsSecrets(t *testing.T) {
 func TestUserDataIsWhatTheNodeReads(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, printUserData(&out, webNode(), true, false))
+
 	node, err := cloudinit.Decode("user-data", out.Bytes())
 	require.NoError(t, err)
 	require.Equal(t, webNode().Secrets, node.Secrets)
+
 	launched, err := cloudinit.Encode(webNode())
 	require.NoError(t, err)
 	require.Equal(t, string(launched), out.String())

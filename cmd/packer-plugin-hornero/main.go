@@ -27,9 +27,11 @@ func run(stderr io.Writer) int {
 	set.RegisterPostProcessor("manifest", new(builder.ManifestPostProcessor))
 	set.RegisterPostProcessor("prune", new(builder.PrunePostProcessor))
 	set.SetVersion(pluginversion.NewPluginVersion(version, "", ""))
+
 	if err := set.Run(); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
+
 	return 0
 }
