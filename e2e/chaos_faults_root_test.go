@@ -30,14 +30,49 @@ type draw struct {
 // faults are drawn from evenly. Nothing but what is named here is ever done to a node: no restart, no help.
 func faults() []fault {
 	return []fault{
-		{"kill -9 mariadbd", func(s *site, d *draw) (string, func()) { return s.killed(d, "db", "mariadbd") }},
-		{"kill -9 bootstrap", func(s *site, d *draw) (string, func()) {
-			return s.killed(d, []string{"db", "proxy", "web"}[d.IntN(3)], "hornero-bootstr")
-		}},
-		{"kill -9 haproxy", func(s *site, d *draw) (string, func()) {
-			return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
-		}},
-		{"power off", powerOff}, {"freeze", freeze}, {"cut off", cutOff}, {"split in two", split}, {"lossy links", loss}, {"disk full", full}, {"clock an hour off", clock}, {"late links", late},
+		{
+			name: "kill -9 mariadbd",
+			strike: func(s *site, d *draw) (string, func()) {
+				return s.killed(d, "db", "mariadbd")
+			},
+		},
+		{
+			name: "kill -9 bootstrap",
+			strike: func(s *site, d *draw) (string, func()) {
+				return s.killed(d, []string{"db", "proxy", "web"}[d.IntN(3)], "hornero-bootstr")
+			},
+		},
+		{
+			name: "kill -9 haproxy",
+			strike: func(s *site, d *draw) (string, func()) {
+				return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
+			},
+		},
+		{
+			name:   "power off",
+			strike: powerOff,
+		}, {
+			name:   "freeze",
+			strike: freeze,
+		}, {
+			name:   "cut off",
+			strike: cutOff,
+		}, {
+			name:   "split in two",
+			strike: split,
+		}, {
+			name:   "lossy links",
+			strike: loss,
+		}, {
+			name:   "disk full",
+			strike: full,
+		}, {
+			name:   "clock an hour off",
+			strike: clock,
+		}, {
+			name:   "late links",
+			strike: late,
+		},
 		{"all off at once", allOff},
 	}
 }
@@ -46,17 +81,24 @@ func faults() []fault {
 func (s *site) some(d *draw, role string) (node, bool) {
 	s.t.Helper()
 	found := []node{}
+
 	for _, n := range s.nodes() {
 		if (role == "" || n.Role == role) && !d.hit[n.Name] {
 			found = append(found, n)
 		}
 	}
+
 	if len(found) == 0 {
 		return node{Name: "nobody"}, false
 	}
-	slices.SortFunc(found, func(a, b node) int { return strings.Compare(a.Name, b.Name) })
+
+	slices.SortFunc(found, func(a, b node) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+
 	one := found[d.IntN(len(found))]
 	d.hit[one.Name] = true
+
 	return one, true
 }
 
@@ -71,7 +113,14 @@ func (s *site) killed(d *draw, role, program string) (string, func()) {
 
 func (s *site) end(n node, program string) {
 	s.t.Helper()
-	script := fmt.Sprintf(`for p in $(ip netns pids hornero-%s-%d); do [ "$(cat /proc/$p/comm 2>/dev/null)" = %s ] && kill -9 $p; done; true`, labName, n.DropletID, program)
+
+	script := fmt.Sprintf(
+		`for p in $(ip netns pids hornero-%s-%d); do [ "$(cat /proc/$p/comm 2>/dev/null)" = %s ] && kill -9 $p; done; true`,
+		labName,
+		n.DropletID,
+		program,
+	)
+
 	out, err := exec.Command("sh", "-c", script).CombinedOutput()
 	require.NoError(s.t, err, string(out))
 }
@@ -80,9 +129,18 @@ func (s *site) end(n node, program string) {
 func (s *site) inflict(body map[string]any) func() {
 	s.t.Helper()
 	var answer struct{ Fault struct{ Name string } }
-	require.Equal(s.t, http.StatusCreated, s.api("POST", "/lab/v1/faults", body, &answer))
+	require.Equal(
+		s.t,
+		http.StatusCreated,
+		s.api("POST", "/lab/v1/faults", body, &answer),
+	)
+
 	return func() {
-		require.Equal(s.t, http.StatusNoContent, s.api("DELETE", "/lab/v1/faults/"+answer.Fault.Name, nil, nil))
+		require.Equal(
+			s.t,
+			http.StatusNoContent,
+			s.api("DELETE", "/lab/v1/faults/"+answer.Fault.Name, nil, nil),
+		)
 	}
 }
 
@@ -91,7 +149,11 @@ func freeze(s *site, d *draw) (string, func()) {
 	if !ok {
 		return n.Name, nothing
 	}
-	return n.Name, s.inflict(map[string]any{"kind": "freeze", "groups": [][]int{{n.DropletID}}})
+
+	return n.Name, s.inflict(map[string]any{
+		"kind":   "freeze",
+		"groups": [][]int{{n.DropletID}},
+	})
 }
 
 func cutOff(s *site, d *draw) (string, func()) {
@@ -99,7 +161,11 @@ func cutOff(s *site, d *draw) (string, func()) {
 	if !ok {
 		return n.Name, nothing
 	}
-	return n.Name, s.inflict(map[string]any{"kind": "cut", "groups": [][]int{{n.DropletID}}})
+
+	return n.Name, s.inflict(map[string]any{
+		"kind":   "cut",
+		"groups": [][]int{{n.DropletID}},
+	})
 }
 
 // split puts each of the database and proxy nodes on one of two sides that do not reach each other.
@@ -111,15 +177,20 @@ func split(s *site, d *draw) (string, func()) {
 		if n.Role == "web" || d.hit[n.Name] {
 			continue
 		}
+
 		d.hit[n.Name] = true
 		side := d.IntN(2)
 		sides[side], names[side] = append(sides[side], n.DropletID), append(names[side], n.Name)
 	}
+
 	if len(sides[0]) == 0 || len(sides[1]) == 0 {
 		return cutOff(s, d)
 	}
+
 	slices.Sort(names[0])
-	return strings.Join(names[0], "+") + " from the rest", s.inflict(map[string]any{"kind": "partition", "groups": sides})
+
+	return strings.Join(names[0], "+") +
+		" from the rest", s.inflict(map[string]any{"kind": "partition", "groups": sides})
 }
 
 func loss(s *site, d *draw) (string, func()) {
@@ -127,8 +198,19 @@ func loss(s *site, d *draw) (string, func()) {
 	if !ok {
 		return n.Name, nothing
 	}
+
 	percent := 5 + d.IntN(25)
-	return fmt.Sprintf("%s %d %%", n.Name, percent), s.inflict(map[string]any{"kind": "loss", "groups": [][]int{{n.DropletID}}, "percent": percent, "network": "vpc"})
+
+	return fmt.Sprintf(
+			"%s %d %%",
+			n.Name,
+			percent,
+		), s.inflict(map[string]any{
+			"kind":    "loss",
+			"groups":  [][]int{{n.DropletID}},
+			"percent": percent,
+			"network": "vpc",
+		})
 }
 
 // full leaves no room on a node's disk.
@@ -137,17 +219,28 @@ func full(s *site, d *draw) (string, func()) {
 	if !ok {
 		return n.Name, nothing
 	}
-	return n.Name, s.inflict(map[string]any{"kind": "fill", "groups": [][]int{{n.DropletID}}})
+
+	return n.Name, s.inflict(map[string]any{
+		"kind":   "fill",
+		"groups": [][]int{{n.DropletID}},
+	})
 }
 
-// clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of the lab.
+// clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of
+// the lab.
 func clock(s *site, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
 	}
+
 	step := []string{"1h", "-1h"}[d.IntN(2)]
-	return n.Name + " " + step, s.inflict(map[string]any{"kind": "clock", "groups": [][]int{{n.DropletID}}, "step": step})
+
+	return n.Name + " " + step, s.inflict(map[string]any{
+		"kind":   "clock",
+		"groups": [][]int{{n.DropletID}},
+		"step":   step,
+	})
 }
 
 func late(s *site, d *draw) (string, func()) {
@@ -155,7 +248,14 @@ func late(s *site, d *draw) (string, func()) {
 	if !ok {
 		return n.Name, nothing
 	}
-	return n.Name, s.inflict(map[string]any{"kind": "delay", "groups": [][]int{{n.DropletID}}, "delay": "40ms", "jitter": "10ms", "network": "vpc"})
+
+	return n.Name, s.inflict(map[string]any{
+		"kind":    "delay",
+		"groups":  [][]int{{n.DropletID}},
+		"delay":   "40ms",
+		"jitter":  "10ms",
+		"network": "vpc",
+	})
 }
 
 // powerOff pulls a node's plug, and presses its button later.
@@ -164,13 +264,21 @@ func powerOff(s *site, d *draw) (string, func()) {
 	if !ok {
 		return n.Name, nothing
 	}
+
 	s.pull(n)
+
 	return n.Name, func() { s.press(n) }
 }
 
 func (s *site) pull(n node) {
 	s.t.Helper()
-	require.Equal(s.t, http.StatusNoContent, s.api("POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID), nil, nil), n.Name)
+
+	require.Equal(
+		s.t,
+		http.StatusNoContent,
+		s.api("POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID), nil, nil),
+		n.Name,
+	)
 }
 
 // press turns a node on, unless it is; one that is busy is asked again.
@@ -182,7 +290,13 @@ func (s *site) press(n node) {
 		if s.api("GET", path, nil, &now) == http.StatusOK && now.Droplet.Status == "active" {
 			return true
 		}
-		return s.api("POST", path+"/actions", map[string]any{"type": "power_on"}, nil) == http.StatusCreated
+
+		return s.api(
+			"POST",
+			path+"/actions",
+			map[string]any{"type": "power_on"},
+			nil,
+		) == http.StatusCreated
 	}, 30*time.Second, 200*time.Millisecond, n.Name)
 }
 
@@ -192,6 +306,7 @@ func allOff(s *site, d *draw) (string, func()) {
 		d.hit[n.Name] = true
 		s.pull(n)
 	}
+
 	return "everything", func() {
 		for _, n := range all {
 			s.press(n)

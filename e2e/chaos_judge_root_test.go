@@ -25,6 +25,7 @@ func kind(drawn []fault) string {
 	if len(drawn) > 1 {
 		return "two at once"
 	}
+
 	return drawn[0].name
 }
 
@@ -35,22 +36,51 @@ func tally(l *load) string {
 		by[one.kind] = append(by[one.kind], one)
 		by["all"] = append(by["all"], one)
 	}
+
 	var text strings.Builder
-	fmt.Fprintf(&text, "%d rows acknowledged, %d transfers, %d epochs of the writer\n", len(l.rows), l.moved.Load(), len(l.epochs))
-	fmt.Fprintf(&text, "%-20s %6s %18s %18s\n", "fault", "rounds", "gap median/worst", "heals median/worst")
+	fmt.Fprintf(
+		&text,
+		"%d rows acknowledged, %d transfers, %d epochs of the writer\n",
+		len(l.rows),
+		l.moved.Load(),
+		len(l.epochs),
+	)
+
+	fmt.Fprintf(
+		&text,
+		"%-20s %6s %18s %18s\n",
+		"fault",
+		"rounds",
+		"gap median/worst",
+		"heals median/worst",
+	)
+
 	for _, name := range slices.Sorted(maps.Keys(by)) {
 		gaps, heals := []time.Duration{}, []time.Duration{}
 		for _, one := range by[name] {
 			gaps, heals = append(gaps, one.gap), append(heals, one.heals)
 		}
-		fmt.Fprintf(&text, "%-20s %6d %18s %18s\n", name, len(gaps), middleAndWorst(gaps), middleAndWorst(heals))
+
+		fmt.Fprintf(
+			&text,
+			"%-20s %6d %18s %18s\n",
+			name,
+			len(gaps),
+			middleAndWorst(gaps),
+			middleAndWorst(heals),
+		)
 	}
+
 	return text.String()
 }
 
 func middleAndWorst(of []time.Duration) string {
 	slices.Sort(of)
-	return fmt.Sprintf("%.1f s / %.1f s", of[len(of)/2].Seconds(), of[len(of)-1].Seconds())
+	return fmt.Sprintf(
+		"%.1f s / %.1f s",
+		of[len(of)/2].Seconds(),
+		of[len(of)-1].Seconds(),
+	)
 }
 
 // tenure is who held the lease of the writer in one epoch.
@@ -59,32 +89,61 @@ type tenure struct {
 	Node  string
 }
 
-// oneWriterAnEpoch holds the rows against the peer set's own record of who was the writer: in the order in which the client
-// was told of them, the nodes that took rows are among the holders of the lease, in the order of their epochs. Two nodes
-// that took rows in one epoch, or one that went on after its epoch, break that.
+// oneWriterAnEpoch holds the rows against the peer set's own record of who was the writer: in the order in
+// which the client was told of them, the nodes that took rows are among the holders of the lease, in the order
+// of their epochs. Two nodes that took rows in one epoch, or one that went on after its epoch, break that.
 func (s *site) oneWriterAnEpoch(l *load) {
 	s.t.Helper()
+
 	for line := range strings.Lines(s.must("events", "--json", "-n", "0")) {
 		var event struct {
 			Kind, Lease string
 			tenure
 		}
-		require.NoError(s.t, json.Unmarshal([]byte(line), &event), line)
+
+		require.NoError(
+			s.t,
+			json.Unmarshal([]byte(line), &event),
+			line,
+		)
+
 		if event.Kind != "writer" {
 			continue
 		}
-		at, known := slices.BinarySearchFunc(l.epochs, event.Epoch, func(one tenure, epoch int64) int { return cmp.Compare(one.Epoch, epoch) })
+
+		at, known := slices.BinarySearchFunc(l.epochs, event.Epoch, func(one tenure, epoch int64) int {
+			return cmp.Compare(one.Epoch, epoch)
+		})
 		if known {
-			require.Equalf(s.t, l.epochs[at].Node, event.Node, "two writers in epoch %d", event.Epoch)
+			require.Equalf(
+				s.t,
+				l.epochs[at].Node,
+				event.Node,
+				"two writers in epoch %d",
+				event.Epoch,
+			)
+
 			continue
 		}
+
 		l.epochs = slices.Insert(l.epochs, at, event.tenure)
 	}
+
 	for ; l.judged < len(l.rows); l.judged++ {
 		row := l.rows[l.judged]
 		for l.epoch < len(l.epochs) && l.epochs[l.epoch].Node != row.host {
 			l.epoch++
 		}
-		require.Lessf(s.t, l.epoch, len(l.epochs), "%s took row %s (the %dth), and was not the writer then: %v", row.host, row.id, l.judged+1, l.epochs)
+
+		require.Lessf(
+			s.t,
+			l.epoch,
+			len(l.epochs),
+			"%s took row %s (the %dth), and was not the writer then: %v",
+			row.host,
+			row.id,
+			l.judged+1,
+			l.epochs,
+		)
 	}
 }

@@ -24,8 +24,8 @@ const (
 	pause      = 20 * time.Millisecond // of each client, between two requests
 )
 
-// load is clients of the database, through the proxies: one that writes rows with keys of their own, one that moves money
-// between accounts, and some that read and write one register.
+// load is clients of the database, through the proxies: one that writes rows with keys of their own, one that
+// moves money between accounts, and some that read and write one register.
 type load struct {
 	site    *site
 	proxies []*sql.DB
@@ -51,7 +51,11 @@ type acknowledged struct {
 
 // newLoad connects and makes its tables.
 func newLoad(t *testing.T, s *site) *load {
-	l := &load{site: s, proxies: s.through("writer", map[string]string{"wsrep_sync_wait": "1"})}
+	l := &load{
+		site:    s,
+		proxies: s.through("writer", map[string]string{"wsrep_sync_wait": "1"}),
+	}
+
 	for _, statement := range []string{
 		"create table chaos_rows (id varchar(60) primary key, host varchar(60) not null) engine=InnoDB",
 		"create table chaos_accounts (id int primary key, balance int not null) engine=InnoDB",
@@ -60,10 +64,17 @@ func newLoad(t *testing.T, s *site) *load {
 		_, err := l.proxies[0].ExecContext(t.Context(), statement)
 		require.NoError(t, err)
 	}
+
 	for id := range accounts {
-		_, err := l.proxies[0].ExecContext(t.Context(), "insert into chaos_accounts values (?, ?)", id, balance)
+		_, err := l.proxies[0].ExecContext(
+			t.Context(),
+			"insert into chaos_accounts values (?, ?)",
+			id,
+			balance,
+		)
 		require.NoError(t, err)
 	}
+
 	return l
 }
 
@@ -72,17 +83,26 @@ func (l *load) round(number int) (stop func() result) {
 	ctx, cancel := context.WithCancel(context.Background())
 	first := len(l.rows)
 	l.history = nil
-	if _, err := l.proxies[0].ExecContext(ctx, "insert into chaos_registers values (?, 0)", number); err != nil {
+
+	if _, err := l.proxies[0].ExecContext(ctx,
+		"insert into chaos_registers values (?, 0)",
+		number,
+	); err != nil {
 		message := fmt.Sprintf("register of round %d: %v", number, err)
 		l.wrong.Store(&message)
 	}
+
 	begun := time.Now()
 	var group sync.WaitGroup
 	group.Go(func() { l.write(ctx) })
 	group.Go(func() { l.transfer(ctx) })
+
 	for client := range 3 {
-		group.Go(func() { l.register(ctx, number, client, begun) })
+		group.Go(func() {
+			l.register(ctx, number, client, begun)
+		})
 	}
+
 	return func() result {
 		cancel()
 		group.Wait()
@@ -102,26 +122,35 @@ func (l *load) write(ctx context.Context) {
 		} else {
 			proxy = 1 - proxy
 		}
+
 		time.Sleep(pause)
 	}
 }
 
 // add is one row; the node that took it is asked for in the same transaction.
 func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, error) {
-	row := acknowledged{id: id, begun: time.Now()}
+	row := acknowledged{
+		id:    id,
+		begun: time.Now(),
+	}
+
 	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return row, err
 	}
 	defer tx.Rollback()
+
 	if err := tx.QueryRow("select @@wsrep_node_name").Scan(&row.host); err != nil {
 		return row, err
 	}
+
 	if _, err := tx.Exec("insert into chaos_rows values (?, ?)", id, row.host); err != nil {
 		return row, err
 	}
+
 	err = tx.Commit()
 	row.end = time.Now()
+
 	return row, err
 }
 
@@ -129,16 +158,24 @@ func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, er
 func (l *load) transfer(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		db := l.proxies[n/50%2]
-		if err := move(db, rand.IntN(accounts), rand.IntN(accounts), rand.IntN(20)); err == nil {
+
+		if err := move(db,
+			rand.IntN(accounts),
+			rand.IntN(accounts),
+			rand.IntN(20),
+		); err == nil {
 			l.moved.Add(1)
 		}
+
 		if n%10 == 0 {
 			var sum int
-			if err := db.QueryRow("select sum(balance) from chaos_accounts").Scan(&sum); err == nil && sum != accounts*balance {
+			if err := db.QueryRow("select sum(balance) from " +
+				"chaos_accounts").Scan(&sum); err == nil && sum != accounts*balance {
 				message := fmt.Sprintf("the accounts hold %d, not %d", sum, accounts*balance)
 				l.wrong.Store(&message)
 			}
 		}
+
 		time.Sleep(pause)
 	}
 }
@@ -149,21 +186,34 @@ func move(db *sql.DB, from, to, amount int) error {
 		return err
 	}
 	defer tx.Rollback()
+
 	var has int
-	if err := tx.QueryRow("select balance from chaos_accounts where id = ? for update", from).Scan(&has); err != nil {
+
+	if err := tx.QueryRow(
+		"select balance from chaos_accounts where id = ? for update",
+		from,
+	).Scan(&has); err != nil {
 		return err
 	}
+
 	if has < amount {
 		return errors.New("too little")
 	}
+
 	for id, by := range map[int]int{from: -amount, to: amount} {
 		if from == to {
 			by = 0
 		}
-		if _, err := tx.Exec("update chaos_accounts set balance = balance + ? where id = ?", by, id); err != nil {
+
+		if _, err := tx.Exec(
+			"update chaos_accounts set balance = balance + ? where id = ?",
+			by,
+			id,
+		); err != nil {
 			return err
 		}
 	}
+
 	return tx.Commit()
 }
 
@@ -173,32 +223,49 @@ type access struct {
 	value int
 }
 
-// register reads and writes one register, and remembers what it was told and when. A write without an answer may happen at
-// any time after it was asked for.
+// register reads and writes one register, and remembers what it was told and when. A write without an answer
+// may happen at any time after it was asked for.
 func (l *load) register(ctx context.Context, key, client int, begun time.Time) {
 	for n := 0; ctx.Err() == nil; n++ {
 		db := l.proxies[(client+n/20)%2]
-		op := porcupine.Operation{ClientId: client, Input: access{write: n%2 == 0, value: client + 3*n + 1}, Call: time.Since(begun).Nanoseconds()}
+
+		op := porcupine.Operation{
+			ClientId: client,
+			Input: access{
+				write: n%2 == 0,
+				value: client + 3*n + 1,
+			},
+			Call: time.Since(begun).Nanoseconds(),
+		}
+
 		var read int
 		var err error
 		if n%2 == 0 {
-			_, err = db.Exec("update chaos_registers set value = ? where id = ?", op.Input.(access).value, key)
+			_, err = db.Exec(
+				"update chaos_registers set value = ? where id = ?",
+				op.Input.(access).value,
+				key,
+			)
 		} else {
 			err = db.QueryRow("select value from chaos_registers where id = ?", key).Scan(&read)
 			op.Input = access{}
 		}
+
 		op.Output, op.Return = read, time.Since(begun).Nanoseconds()
 		if err != nil && n%2 == 0 {
 			op.Return = time.Hour.Nanoseconds()
 		}
+
 		if err == nil || n%2 == 0 {
 			l.mutex.Lock()
 			l.history = append(l.history, op)
 			l.mutex.Unlock()
 		}
+
 		if err != nil {
 			client += 3 // as one more client: the old one's request may still be under way
 		}
+
 		time.Sleep(2 * pause)
 	}
 }
@@ -214,16 +281,21 @@ type result struct {
 func (l *load) judge(first int, begun time.Time) result {
 	r := result{rows: len(l.rows) - first}
 	last, host := begun, ""
+
 	for _, row := range l.rows[first:] {
 		r.gap = max(r.gap, row.end.Sub(last))
 		last = row.end
+
 		if host != "" && host != row.host {
 			r.writers++
 		}
+
 		host = row.host
 	}
+
 	r.gap = max(r.gap, time.Since(last))
 	r.linearizable = porcupine.CheckOperationsTimeout(registerModel(), l.history, 20*time.Second)
+
 	return r
 }
 
@@ -234,6 +306,7 @@ func registerModel() porcupine.Model {
 			if asked := input.(access); asked.write {
 				return true, asked.value
 			}
+
 			return output == state, state
 		},
 	}

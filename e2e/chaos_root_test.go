@@ -16,42 +16,81 @@ import (
 )
 
 const (
-	// healsWithin is how long the stack may take to be whole again, with nobody's help, after the worst that happens here.
+	// healsWithin is how long the stack may take to be whole again, with nobody's help, after the worst that
+	// happens here.
 	healsWithin = 4 * time.Minute
 	// pairs of faults: one round in three.
 	pairsIn = 3
 )
 
-// TestChaos breaks things at random under load, singly and in pairs, and looks after each whether the stack is whole again
-// by itself; in the end every acknowledged row must be on every node and no money lost. CHAOS_FAULTS says how many
-// faults (200), CHAOS_SEED repeats the draws of an earlier run.
+// TestChaos breaks things at random under load, singly and in pairs, and looks after each whether the stack is
+// whole again by itself; in the end every acknowledged row must be on every node and no money lost.
+// CHAOS_FAULTS says how many faults (200), CHAOS_SEED repeats the draws of an earlier run.
 func TestChaos(t *testing.T) {
 	count, seed := number(t, "CHAOS_FAULTS", 200), number(t, "CHAOS_SEED", time.Now().UnixNano())
 	fmt.Printf("CHAOS_SEED=%d CHAOS_FAULTS=%d\n", seed, count)
+
 	dice := rand.New(rand.NewPCG(uint64(seed), 0))
 	s := launch(t)
 	s.untilHealthy()
+
 	l := newLoad(t, s)
-	fmt.Printf("%-5s %-60s %6s %8s %8s %8s  %s\n", "round", "fault", "rows", "gap", "heals", "writers", "register")
+
+	fmt.Printf(
+		"%-5s %-60s %6s %8s %8s %8s  %s\n",
+		"round",
+		"fault",
+		"rows",
+		"gap",
+		"heals",
+		"writers",
+		"register",
+	)
+
 	t.Cleanup(func() { fmt.Print(tally(l)) })
+
 	for round := 1; count > 0; round++ {
 		drawn := []fault{faults()[dice.IntN(len(faults()))]}
 		if dice.IntN(pairsIn) == 0 {
 			drawn = append(drawn, faults()[dice.IntN(len(faults()))])
 		}
+
 		count -= int64(len(drawn))
 		r, took, what := s.strike(l, round, drawn, dice)
-		l.outcomes = append(l.outcomes, outcome{kind(drawn), r.gap, took})
-		fmt.Printf("%-5d %-60s %6d %7.1fs %7.1fs %8d  %s\n", round, what, r.rows, r.gap.Seconds(), took.Seconds(), r.writers, r.linearizable)
-		require.NotEqual(t, porcupine.Illegal, r.linearizable, "the register's history is not one that a single copy could have")
+		l.outcomes = append(l.outcomes, outcome{
+			kind:  kind(drawn),
+			gap:   r.gap,
+			heals: took,
+		})
+
+		fmt.Printf(
+			"%-5d %-60s %6d %7.1fs %7.1fs %8d  %s\n",
+			round,
+			what,
+			r.rows,
+			r.gap.Seconds(),
+			took.Seconds(),
+			r.writers,
+			r.linearizable,
+		)
+
+		require.NotEqual(t,
+			porcupine.Illegal,
+			r.linearizable,
+			"the register's history is not one that a single copy could have",
+		)
+
 		s.oneWriterAnEpoch(l)
+
 		if wrong := l.wrong.Load(); wrong != nil {
 			t.Fatal(*wrong)
 		}
+
 		if round%10 == 0 {
 			s.keeps(l)
 		}
 	}
+
 	s.keeps(l)
 }
 
@@ -60,30 +99,52 @@ func number(t *testing.T, name string, otherwise int64) int64 {
 	if text == "" {
 		return otherwise
 	}
+
 	n, err := strconv.ParseInt(text, 10, 64)
 	require.NoError(t, err, name)
+
 	return n
 }
 
 // strike breaks what was drawn under load, mends it after a few seconds, and waits until the stack is whole.
-func (s *site) strike(l *load, round int, drawn []fault, dice *rand.Rand) (r result, heals time.Duration, what string) {
+func (s *site) strike(
+	l *load,
+	round int,
+	drawn []fault,
+	dice *rand.Rand,
+) (r result, heals time.Duration, what string) {
 	stop := l.round(round)
 	time.Sleep(time.Second)
+
 	names, mends := []string{}, []func(){}
 	d := &draw{dice, map[string]bool{}}
+
 	for _, one := range drawn {
 		on, mended := one.strike(s, d)
 		names, mends = append(names, one.name+" "+on), append(mends, mended)
 		time.Sleep(time.Duration(dice.IntN(1500)) * time.Millisecond)
 	}
+
 	time.Sleep(time.Duration(3+dice.IntN(6)) * time.Second)
+
 	for _, mended := range mends {
 		mended()
 	}
+
 	mended := time.Now()
-	require.Eventually(s.t, s.whole, healsWithin, 500*time.Millisecond, "whole again by itself after %s", strings.Join(names, " and "))
+
+	require.Eventually(
+		s.t,
+		s.whole,
+		healsWithin,
+		500*time.Millisecond,
+		"whole again by itself after %s",
+		strings.Join(names, " and "),
+	)
+
 	heals = time.Since(mended)
 	time.Sleep(time.Second)
+
 	return stop(), heals, strings.Join(names, ", ")
 }
 
@@ -99,39 +160,64 @@ func (s *site) whole() bool {
 			writers++
 		}
 	}
+
 	return healthy == len(nodes) && len(nodes) == 7 && writers == 1
 }
 
 // keeps looks on every database node for every acknowledged row, and counts the money.
 func (s *site) keeps(l *load) {
 	s.t.Helper()
+
 	for _, db := range []string{"db-1", "db-2", "db-3"} {
 		there := map[string]bool{}
 		for id := range strings.FieldsSeq(s.tells(db, "select id from chaos_rows")) {
 			there[id] = true
 		}
+
 		missing := []string{}
+
 		for _, row := range l.rows {
 			if !there[row.id] {
 				missing = append(missing, row.id)
 			}
 		}
+
 		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
-		require.Equal(s.t, strconv.Itoa(accounts*balance), s.tells(db, "select sum(balance) from chaos_accounts"), db)
+
+		require.Equal(
+			s.t,
+			strconv.Itoa(accounts*balance),
+			s.tells(db, "select sum(balance) from chaos_accounts"),
+			db,
+		)
 	}
 }
 
-// tells asks a database node for what is in it when all that was written before is. A server that was frozen finds a second or
-// two after it thawed that it was shut out, and answers nothing then until it is synced again.
+// tells asks a database node for what is in it when all that was written before is. A server that was frozen
+// finds a second or two after it thawed that it was shut out, and answers nothing then until it is synced
+// again.
 func (s *site) tells(db, question string) (answer string) {
 	s.t.Helper()
+
 	require.Eventually(s.t, func() bool {
-		out, err := s.run(s.t.Context(), "exec", db, "--", "sh", "-c", "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; "+question+"'")
+		out, err := s.run(
+			s.t.Context(),
+			"exec",
+			db,
+			"--",
+			"sh",
+			"-c",
+			"mariadb -N wordpress -e 'set session wsrep_sync_wait=1; "+question+"'",
+		)
+
 		answer = strings.TrimSpace(out)
+
 		if err != nil {
 			s.t.Logf("%s: %v %s", db, err, out)
 		}
+
 		return err == nil
 	}, healsWithin, time.Second, "%s answers", db)
+
 	return answer
 }

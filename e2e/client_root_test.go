@@ -25,29 +25,59 @@ type quiet struct{}
 
 func (quiet) Print(...any) {}
 
-// through connects to the database through each proxy, from the lab's own network, as a Droplet in the VPC would. Params are
-// session variables.
+// through connects to the database through each proxy, from the lab's own network, as a Droplet in the VPC
+// would. Params are session variables.
 func (s *site) through(port string, params map[string]string) []*sql.DB {
 	s.t.Helper()
-	host, err := machine.New(machine.Config{Name: labName, State: "/nowhere", Cache: "/nowhere", Public: netip.MustParsePrefix(labRange)})
+
+	host, err := machine.New(machine.Config{
+		Name:   labName,
+		State:  "/nowhere",
+		Cache:  "/nowhere",
+		Public: netip.MustParsePrefix(labRange),
+	})
 	require.NoError(s.t, err)
-	mysql.RegisterDialContext("vpc", func(ctx context.Context, address string) (net.Conn, error) { return host.Dial(ctx, "tcp", address) })
+	mysql.RegisterDialContext("vpc", func(ctx context.Context, address string) (net.Conn, error) {
+		return host.Dial(ctx, "tcp", address)
+	})
 	mysql.SetLogger(quiet{})
-	password := s.on("web-1", `sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`)
+
+	password := s.on(
+		"web-1",
+		`sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`,
+	)
+
 	var proxies []*sql.DB
-	for _, n := range slices.SortedFunc(maps.Values(s.nodes()), func(a, b node) int { return strings.Compare(a.Name, b.Name) }) {
+
+	for _, n := range slices.SortedFunc(
+		maps.Values(s.nodes()),
+		func(a, b node) int {
+			return strings.Compare(a.Name, b.Name)
+		},
+	) {
 		if n.Role != "proxy" {
 			continue
 		}
+
 		config := mysql.NewConfig()
-		config.User, config.Passwd, config.DBName, config.Net, config.Addr = "wordpress", password, "wordpress", "vpc", n.Addresses.Private+proxyPorts[port]
-		config.TLSConfig, config.Timeout, config.ReadTimeout, config.WriteTimeout = "skip-verify", time.Second, askTimeout, askTimeout
+		config.User = "wordpress"
+		config.Passwd = password
+		config.DBName = "wordpress"
+		config.Net = "vpc"
+		config.Addr = n.Addresses.Private + proxyPorts[port]
+		config.TLSConfig = "skip-verify"
+		config.Timeout = time.Second
+		config.ReadTimeout = askTimeout
+		config.WriteTimeout = askTimeout
 		config.Params = params
 		db, err := sql.Open("mysql", config.FormatDSN())
 		require.NoError(s.t, err)
 		s.t.Cleanup(func() { db.Close() })
+
 		proxies = append(proxies, db)
 	}
+
 	require.Len(s.t, proxies, 2)
+
 	return proxies
 }

@@ -27,33 +27,51 @@ type way struct {
 
 var ways = []way{
 	{"machine off", (*site).pull, (*site).press},
-	{"mariadbd kill -9", func(s *site, writer node) { s.end(writer, "mariadbd") }, func(*site, node) {}},
-	{"planned move", func(s *site, writer node) { s.on(writer.Name, "hornero-bootstrap drain") }, func(s *site, writer node) {
-		s.on(writer.Name, "systemctl restart hornero-bootstrap")
-	}},
+	{
+		name: "mariadbd kill -9",
+		do:   func(s *site, writer node) { s.end(writer, "mariadbd") },
+		heal: func(*site, node) {},
+	},
+	{
+		name: "planned move",
+		do: func(s *site, writer node) {
+			s.on(writer.Name, "hornero-bootstrap drain")
+		},
+		heal: func(s *site, writer node) {
+			s.on(writer.Name, "systemctl restart hornero-bootstrap")
+		},
+	},
 }
 
-// TestFailover measures the longest time that a client of the proxies waits for an acknowledged row when the writer is lost or
-// moved: FAILOVER_ROUNDS times (20) in each way, or in those that FAILOVER_WAYS names ("machine off,planned move").
+// TestFailover measures the longest time that a client of the proxies waits for an acknowledged row when the
+// writer is lost or moved: FAILOVER_ROUNDS times (20) in each way, or in those that FAILOVER_WAYS names
+// ("machine off,planned move").
 func TestFailover(t *testing.T) {
 	rounds := int(number(t, "FAILOVER_ROUNDS", 20))
 	s := launch(t)
 	s.untilHealthy()
+
 	c := newClients(s)
+
 	for _, w := range chosen(t, "FAILOVER_WAYS") {
 		var gaps []time.Duration
 		failed := 0
+
 		for range rounds {
 			gap, twice := s.lose(c, w)
 			gaps, failed = append(gaps, gap), failed+twice
 		}
+
 		slices.Sort(gaps)
-		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed twice: %d\n", w.name, len(gaps),
+		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed "+
+			"twice: %d\n", w.name, len(gaps),
 			gaps[len(gaps)/2].Seconds(), gaps[len(gaps)*95/100].Seconds(), gaps[len(gaps)-1].Seconds(), failed)
+
 		if w.name == "planned move" {
 			require.Zero(t, failed, "a client that retries once loses nothing to a planned move")
 		}
 	}
+
 	s.keepsRows(c)
 }
 
@@ -63,12 +81,15 @@ func chosen(t *testing.T, variable string) []way {
 	if names == "" {
 		return ways
 	}
+
 	var some []way
+
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(ways, func(w way) bool { return w.name == name })
 		require.GreaterOrEqual(t, i, 0, "%s: no way is called %q", variable, name)
 		some = append(some, ways[i])
 	}
+
 	return some
 }
 
@@ -76,23 +97,39 @@ func chosen(t *testing.T, variable string) []way {
 func (s *site) lose(c *clients, w way) (gap time.Duration, twice int) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole before %s", w.name)
+
 	stop := c.start()
 	time.Sleep(time.Second + rand.N(time.Second)) // in no step with anybody's clock
+
 	writer := s.nodes()[s.writer()]
 	struck := time.Now()
 	w.do(s, writer)
-	require.Eventually(s.t, func() bool { now := s.writer(); return now != "" && now != writer.Name }, 30*time.Second, 200*time.Millisecond, "another writer")
+
+	require.Eventually(
+		s.t,
+		func() bool {
+			now := s.writer()
+			return now != "" && now != writer.Name
+		},
+		30*time.Second,
+		200*time.Millisecond,
+		"another writer",
+	)
+
 	time.Sleep(time.Second)
 	w.heal(s, writer)
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole again by itself")
+
 	r := stop()
-	fmt.Printf("%s  %s of %s: gap %.2f s, %d rows, %d attempts failed, %d transactions failed twice%s\n", struck.Format("15:04:05.000"), w.name, writer.Name,
+	fmt.Printf("%s  %s of %s: gap %.2f s, %d rows, %d attempts failed, %d transactions failed "+
+		"twice%s\n", struck.Format("15:04:05.000"), w.name, writer.Name,
 		r.gap.Seconds(), r.rows, r.failed, r.twice, r.story)
+
 	return r.gap, r.twice
 }
 
-// clients write through the proxies, one through each, as long as they are started. Each retries a transaction that failed
-// once at once, through the same proxy; after a second failure it goes to the other.
+// clients write through the proxies, one through each, as long as they are started. Each retries a transaction
+// that failed once at once, through the same proxy; after a second failure it goes to the other.
 type clients struct {
 	proxies []*sql.DB
 	mutex   sync.Mutex
@@ -107,6 +144,7 @@ func newClients(s *site) *clients {
 	c := &clients{proxies: s.through("writer", nil)}
 	_, err := c.proxies[0].Exec("create table if not exists failover (id varchar(60) primary key) engine=InnoDB")
 	require.NoError(s.t, err)
+
 	return c
 }
 
@@ -119,17 +157,30 @@ type told struct {
 
 func (c *clients) start() (stop func() told) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c.failed, c.twice, c.story = 0, 0, nil
+	c.failed = 0
+	c.twice = 0
+	c.story = nil
 	first := len(c.rows)
 	gaps := make([]time.Duration, len(c.proxies))
 	var group sync.WaitGroup
+
 	for i := range c.proxies {
-		group.Go(func() { gaps[i] = c.write(ctx, i) })
+		group.Go(func() {
+			gaps[i] = c.write(ctx, i)
+		})
 	}
+
 	return func() told {
 		cancel()
 		group.Wait()
-		return told{gap: slices.Max(gaps), rows: len(c.rows) - first, failed: c.failed, twice: c.twice, story: strings.Join(c.story, "")}
+
+		return told{
+			gap:    slices.Max(gaps),
+			rows:   len(c.rows) - first,
+			failed: c.failed,
+			twice:  c.twice,
+			story:  strings.Join(c.story, ""),
+		}
 	}
 }
 
@@ -137,7 +188,9 @@ func (c *clients) start() (stop func() told) {
 func (c *clients) write(ctx context.Context, proxy int) (longest time.Duration) {
 	var conn *sql.Conn
 	defer func() { drop(conn) }()
+
 	last := time.Now()
+
 	for ctx.Err() == nil {
 		id := c.next()
 		for attempt := 1; attempt <= 2; attempt++ {
@@ -148,16 +201,21 @@ func (c *clients) write(ctx context.Context, proxy int) (longest time.Duration) 
 				c.acknowledge(id)
 				break
 			}
+
 			c.fail(proxy, attempt, asked, err)
 			drop(conn)
+
 			conn = nil
+
 			if attempt == 2 {
 				proxy = (proxy + 1) % len(c.proxies)
 				time.Sleep(pause)
 			}
 		}
+
 		time.Sleep(pause / 4)
 	}
+
 	return max(longest, time.Since(last))
 }
 
@@ -169,19 +227,24 @@ func (c *clients) add(conn **sql.Conn, db *sql.DB, id string) (err error) {
 			return err
 		}
 	}
+
 	tx, err := (*conn).BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
+
 	if _, err := tx.Exec("insert into failover values (?)", id); err != nil {
 		return err
 	}
+
 	return tx.Commit()
 }
 
 // duplicate tells the answer to a retry of what had been committed although the answer was lost.
-func duplicate(err error) bool { return strings.Contains(err.Error(), "Error 1062") }
+func duplicate(err error) bool {
+	return strings.Contains(err.Error(), "Error 1062")
+}
 
 // drop ends a connection, so that the pool cannot give it to anybody.
 func drop(conn *sql.Conn) {
@@ -194,13 +257,16 @@ func drop(conn *sql.Conn) {
 func (c *clients) next() string {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	c.number++
+
 	return fmt.Sprintf("%d-%d", time.Now().UnixNano(), c.number)
 }
 
 func (c *clients) acknowledge(id string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	c.rows = append(c.rows, id)
 }
 
@@ -208,12 +274,22 @@ func (c *clients) acknowledge(id string) {
 func (c *clients) fail(proxy, attempt int, asked time.Time, err error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	c.failed++
+
 	if attempt == 2 {
 		c.twice++
 	}
+
 	if len(c.story) < 12 {
-		c.story = append(c.story, fmt.Sprintf("\n    %s proxy-%d attempt %d, after %.2f s: %.90s", time.Now().Format("05.000"), proxy+1, attempt, time.Since(asked).Seconds(), err))
+		c.story = append(c.story, fmt.Sprintf(
+			"\n    %s proxy-%d attempt %d, after %.2f s: %.90s",
+			time.Now().Format("05.000"),
+			proxy+1,
+			attempt,
+			time.Since(asked).Seconds(),
+			err,
+		))
 	}
 }
 
@@ -221,13 +297,21 @@ func (c *clients) fail(proxy, attempt int, asked time.Time, err error) {
 func (s *site) keepsRows(c *clients) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond)
+
 	for _, db := range []string{"db-1", "db-2", "db-3"} {
 		there := map[string]bool{}
-		for id := range strings.FieldsSeq(s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from failover'")) {
+		for id := range strings.FieldsSeq(s.on(db,
+			"mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from failover'",
+		)) {
 			there[id] = true
 		}
-		missing := slices.DeleteFunc(slices.Clone(c.rows), func(id string) bool { return there[id] })
+
+		missing := slices.DeleteFunc(
+			slices.Clone(c.rows),
+			func(id string) bool { return there[id] },
+		)
 		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
 	}
+
 	fmt.Printf("%d acknowledged rows are on every database node\n", len(c.rows))
 }

@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// floor is MariaDB with Galera and nothing else, as a shell script configures it: the package's own unit and data directory,
-// Galera's own timers, state transfers by rsync, no TLS. It runs on a snapshot of the role's image in which the bootstrap and
-// cloud-init do not start and the configuration is written already but for the node's own name and address. Its first boot is
-// its first start. Nobody has the third's address: a machine in its place would have another.
+// floor is MariaDB with Galera and nothing else, as a shell script configures it: the package's own unit and
+// data directory, Galera's own timers, state transfers by rsync, no TLS. It runs on a snapshot of the role's
+// image in which the bootstrap and cloud-init do not start and the configuration is written already but for the
+// node's own name and address. Its first boot is its first start. Nobody has the third's address: a machine in
+// its place would have another.
 type floor struct {
 	*site
 	image   int
@@ -27,10 +28,12 @@ const (
 	floorFirst = 10 // the lab's first address in a VPC
 )
 
-func floorAddress(i int) string { return fmt.Sprintf("10.77.0.%d", floorFirst+i) }
+func floorAddress(i int) string {
+	return fmt.Sprintf("10.77.0.%d", floorFirst+i)
+}
 
-// floorScript runs once, as the user-data of the machine that the snapshot is taken of. A machine of the lab has its addresses
-// before it boots.
+// floorScript runs once, as the user-data of the machine that the snapshot is taken of. A machine of the lab
+// has its addresses before it boots.
 var floorScript = `#!/bin/bash
 set -e
 systemctl disable hornero-bootstrap.service
@@ -75,7 +78,11 @@ systemctl poweroff
 `
 
 func newFloor(s *site) *floor {
-	f := &floor{site: s, image: s.imageOf("hornero-db-")}
+	f := &floor{
+		site:  s,
+		image: s.imageOf("hornero-db-"),
+	}
+
 	id := f.create(map[string]any{"name": "floor", "user_data": floorScript})[0]
 	path := fmt.Sprintf("/v2/droplets/%d", id)
 	require.Eventually(s.t, func() bool {
@@ -83,28 +90,57 @@ func newFloor(s *site) *floor {
 		s.api("GET", path, nil, &now)
 		return now.Droplet.Status == "off"
 	}, 3*time.Minute, 200*time.Millisecond, "the floor's machine is configured and off")
+
 	name := fmt.Sprintf("floor-%d", id)
-	require.Equal(s.t, http.StatusCreated, s.api("POST", path+"/actions", map[string]any{"type": "snapshot", "name": name}, nil))
-	require.Eventually(s.t, func() bool { f.image = s.imageOf(name); return f.image != 0 }, 2*time.Minute, 200*time.Millisecond, "snapshot of the floor")
-	require.Equal(s.t, http.StatusNoContent, s.api("DELETE", path, nil, nil))
+	require.Equal(
+		s.t,
+		http.StatusCreated,
+		s.api("POST", path+"/actions", map[string]any{"type": "snapshot", "name": name}, nil),
+	)
+
+	require.Eventually(
+		s.t,
+		func() bool {
+			f.image = s.imageOf(name)
+			return f.image != 0
+		},
+		2*time.Minute,
+		200*time.Millisecond,
+		"snapshot of the floor",
+	)
+
+	require.Equal(
+		s.t,
+		http.StatusNoContent,
+		s.api("DELETE", path, nil, nil),
+	)
+
 	return f
 }
 
 // imageOf returns the newest image whose name begins like that; 0 when there is none.
 func (s *site) imageOf(name string) (newest int) {
 	s.t.Helper()
+
 	var images struct {
 		Images []struct {
 			ID   int
 			Name string
 		}
 	}
-	require.Equal(s.t, http.StatusOK, s.api("GET", "/v2/images?private=true&per_page=200", nil, &images))
+
+	require.Equal(
+		s.t,
+		http.StatusOK,
+		s.api("GET", "/v2/images?private=true&per_page=200", nil, &images),
+	)
+
 	for _, image := range images.Images {
 		if strings.HasPrefix(image.Name, name) {
 			newest = max(newest, image.ID)
 		}
 	}
+
 	return newest
 }
 
@@ -112,21 +148,32 @@ func (s *site) imageOf(name string) (newest int) {
 func (f *floor) create(request map[string]any) (ids []int) {
 	f.t.Helper()
 	request["region"], request["size"], request["image"] = "nyc3", "s-1vcpu-1gb", f.image
+
 	if f.vpc != "" {
 		request["vpc_uuid"] = f.vpc
 	}
+
 	type droplet struct{ ID int }
+
 	var made struct {
 		Droplet  droplet
 		Droplets []droplet
 	}
-	require.Equal(f.t, http.StatusAccepted, f.api("POST", "/v2/droplets", request, &made))
+
+	require.Equal(
+		f.t,
+		http.StatusAccepted,
+		f.api("POST", "/v2/droplets", request, &made),
+	)
+
 	if made.Droplet.ID != 0 {
 		return []int{made.Droplet.ID}
 	}
+
 	for _, d := range made.Droplets {
 		ids = append(ids, d.ID)
 	}
+
 	return ids
 }
 
@@ -134,37 +181,79 @@ func (*floor) String() string { return "floor" }
 
 func (f *floor) three() time.Duration {
 	var vpc struct{ VPC struct{ ID string } }
-	require.Equal(f.t, http.StatusCreated, f.api("POST", "/v2/vpcs", map[string]any{"name": "floor", "region": "nyc3", "ip_range": floorRange}, &vpc))
+	require.Equal(
+		f.t,
+		http.StatusCreated,
+		f.api(
+			"POST",
+			"/v2/vpcs",
+			map[string]any{
+				"name":     "floor",
+				"region":   "nyc3",
+				"ip_range": floorRange,
+			},
+			&vpc,
+		),
+	)
+
 	f.vpc, f.servers = vpc.VPC.ID, nil
+
 	for _, id := range f.create(map[string]any{"names": []string{"floor-1", "floor-2", "floor-3"}}) {
 		f.servers = append(f.servers, f.powered(id))
 	}
+
 	took := untilSynced(f.servers)
+
 	for i, m := range f.servers {
-		require.Equal(f.t, floorAddress(i), m.ask("select @@wsrep_node_address"), "the addresses are as they were written before")
+		require.Equal(
+			f.t,
+			floorAddress(i),
+			m.ask("select @@wsrep_node_address"),
+			"the addresses are as they were written before",
+		)
 	}
+
 	return took
 }
 
-func (f *floor) survivor() *server { return f.servers[0] }
+func (f *floor) survivor() *server {
+	return f.servers[0]
+}
 
 func (f *floor) exchange() *server {
 	f.servers[2].ask("shutdown")
 	f.servers[2].untilDown()
 	f.remove(f.servers[2])
+
 	f.servers[2] = f.powered(f.create(map[string]any{"name": "floor-3"})[0])
+
 	return f.servers[2]
 }
 
 func (f *floor) remove(m *server) {
 	f.t.Helper()
-	require.Equal(f.t, http.StatusNoContent, f.api("DELETE", fmt.Sprintf("/v2/droplets/%d", m.id), nil, nil))
+
+	require.Equal(
+		f.t,
+		http.StatusNoContent,
+		f.api("DELETE", fmt.Sprintf("/v2/droplets/%d", m.id), nil, nil),
+	)
 }
 
 func (f *floor) end() {
 	for _, m := range f.servers {
 		f.remove(m)
 	}
-	require.Eventually(f.t, func() bool { return f.api("DELETE", "/v2/vpcs/"+f.vpc, nil, nil) == http.StatusNoContent }, time.Minute, 200*time.Millisecond, "the VPC goes")
+
+	require.Eventually(
+		f.t,
+		func() bool {
+			return f.api("DELETE", "/v2/vpcs/"+f.vpc, nil, nil) == http.StatusNoContent
+		},
+		time.Minute,
+		200*time.Millisecond,
+		"the VPC goes",
+	)
+
 	f.vpc = ""
 }

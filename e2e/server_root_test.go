@@ -38,14 +38,18 @@ func (s *site) powered(id int) *server {
 		pid = initOf(fmt.Sprintf("hornero-%s-%d", labName, id))
 		return pid != 0
 	}, time.Minute, 20*time.Millisecond, "Droplet %d is on", id)
+
 	m.on = began(s.t, pid)
 	config := mysql.NewConfig()
 	config.User, config.Net, config.Addr = "root", "unix", fmt.Sprintf("/proc/%d/root/run/mysqld/mysqld.sock", pid)
-	config.Timeout, config.Logger = time.Second, quiet{}
+	config.Timeout = time.Second
+	config.Logger = quiet{}
 	connector, err := mysql.NewConnector(config)
 	require.NoError(s.t, err)
+
 	m.db = sql.OpenDB(connector)
 	s.t.Cleanup(func() { m.db.Close() })
+
 	return m
 }
 
@@ -55,12 +59,14 @@ func initOf(namespace string) int {
 	for text := range strings.FieldsSeq(string(out)) {
 		status, _ := os.ReadFile("/proc/" + text + "/status")
 		for line := range strings.Lines(string(status)) {
-			if inner, ok := strings.CutPrefix(line, "NSpid:"); ok && slices.Index(strings.Fields(inner), "1") > 0 {
+			if inner, ok := strings.CutPrefix(line, "NSpid:"); ok &&
+				slices.Index(strings.Fields(inner), "1") > 0 {
 				pid, _ := strconv.Atoi(text)
 				return pid
 			}
 		}
 	}
+
 	return 0
 }
 
@@ -72,11 +78,13 @@ func began(t *testing.T, pid int) time.Time {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	require.NoError(t, err)
+
 	_, rest, _ := strings.Cut(string(text), ") ")
 	start, err := strconv.ParseInt(strings.Fields(rest)[19], 10, 64)
 	require.NoError(t, err)
 	var now unix.Timespec
 	require.NoError(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &now))
+
 	return time.Now().Add(time.Duration(start)*time.Second/ticks - time.Duration(now.Nano()))
 }
 
@@ -95,6 +103,7 @@ func (m *server) watch() {
 		var yes int
 		err := m.db.QueryRowContext(ctx, ofThree).Scan(&yes)
 		cancel()
+
 		if err == nil && yes == 3 {
 			m.synced = time.Now()
 			return
@@ -108,10 +117,20 @@ func untilSynced(all []*server) time.Duration {
 	for _, m := range all {
 		group.Go(m.watch)
 	}
+
 	group.Wait()
+
 	first, last := all[0].on, all[0].synced
+
 	for _, m := range all {
-		require.Falsef(m.t, m.synced.IsZero(), "Droplet %d is not Synced after %s", m.id, syncedWithin)
+		require.Falsef(
+			m.t,
+			m.synced.IsZero(),
+			"Droplet %d is not Synced after %s",
+			m.id,
+			syncedWithin,
+		)
+
 		if m.on.Before(first) {
 			first = m.on
 		}
@@ -119,6 +138,7 @@ func untilSynced(all []*server) time.Duration {
 			last = m.synced
 		}
 	}
+
 	return last.Sub(first)
 }
 
@@ -128,16 +148,29 @@ func (m *server) ask(statement string) (value string) {
 	rows, err := m.db.Query(statement)
 	require.NoError(m.t, err)
 	defer rows.Close()
+
 	for rows.Next() {
 		require.NoError(m.t, rows.Scan(&value))
 	}
+
 	require.NoError(m.t, rows.Err())
+
 	return value
 }
 
 func (m *server) untilDown() {
 	m.t.Helper()
-	require.Eventually(m.t, func() bool { return m.db.Ping() != nil }, time.Minute, lookEvery, "the server of Droplet %d is down", m.id)
+
+	require.Eventually(
+		m.t,
+		func() bool {
+			return m.db.Ping() != nil
+		},
+		time.Minute,
+		lookEvery,
+		"the server of Droplet %d is down",
+		m.id,
+	)
 }
 
 // count returns how many rows are there, once all that was committed before is.
@@ -147,17 +180,24 @@ func (m *server) count() string {
 	conn, err := m.db.Conn(ctx)
 	require.NoError(m.t, err)
 	defer conn.Close()
+
 	_, err = conn.ExecContext(ctx, "set session wsrep_sync_wait = 1")
 	require.NoError(m.t, err)
 	var count string
 	require.NoError(m.t, conn.QueryRowContext(ctx, "select count(*) from joins.added").Scan(&count))
+
 	return count
 }
 
 // adds writes rows, 5 ms apart, until stop is called, which tells how many were acknowledged.
 func (m *server) adds() (stop func() string) {
 	m.ask("create database joins")
-	m.ask("create table joins.added (id bigint auto_increment primary key, at timestamp(6) default current_timestamp(6), what char(100) default 'a row')")
+
+	m.ask(
+		"create table joins.added (id bigint auto_increment primary key, at timestamp(6) default " +
+			"current_timestamp(6), what char(100) default 'a row')",
+	)
+
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan int, 1)
 	go func() {
@@ -167,7 +207,12 @@ func (m *server) adds() (stop func() string) {
 				rows++
 			}
 		}
+
 		done <- rows
 	}()
-	return func() string { cancel(); return strconv.Itoa(<-done) }
+
+	return func() string {
+		cancel()
+		return strconv.Itoa(<-done)
+	}
 }

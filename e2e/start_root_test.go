@@ -14,42 +14,62 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStart measures how long a stack takes to be there: each role from the agent's exec to configured and to its role's state
-// being healthy, in START_LAUNCHES launches (3); then the whole stack, START_ROUNDS times (5), from the power's return after it
-// went in the middle of writes. It also tells what the agents of an idle stack cost.
+// TestStart measures how long a stack takes to be there: each role from the agent's exec to configured and to
+// its role's state being healthy, in START_LAUNCHES launches (3); then the whole stack, START_ROUNDS times (5),
+// from the power's return after it went in the middle of writes. It also tells what the agents of an idle stack
+// cost.
 func TestStart(t *testing.T) {
 	launches, rounds := int(number(t, "START_LAUNCHES", 3)), int(number(t, "START_ROUNDS", 5))
 	s := launch(t)
 	starts := map[string][]started{}
+
 	for n := range launches {
 		if n > 0 {
 			s.must("destroy", "--yes")
 			s.must("up")
 		}
+
 		s.untilHealthy()
+
 		for _, n := range s.nodes() {
 			one := s.started(n.Name)
-			fmt.Printf("%-8s configured %.2f s after exec, its role's state healthy after %.2f s\n", n.Name, one.configured.Seconds(), one.healthy.Seconds())
+			fmt.Printf(
+				"%-8s configured %.2f s after exec, its role's state healthy after %.2f s\n",
+				n.Name,
+				one.configured.Seconds(),
+				one.healthy.Seconds(),
+			)
+
 			starts[as(n)] = append(starts[as(n)], one)
 		}
 	}
+
 	for _, role := range slices.Sorted(maps.Keys(starts)) {
-		configured := sorted(starts[role], func(one started) time.Duration { return one.configured })
-		healthy := sorted(starts[role], func(one started) time.Duration { return one.healthy })
-		fmt.Printf("%-10s n=%d  exec to configured: median %.2f s, max %.2f s; to a healthy state: median %.2f s, max %.2f s\n", role, len(configured),
+		configured := sorted(starts[role], func(one started) time.Duration {
+			return one.configured
+		})
+		healthy := sorted(starts[role], func(one started) time.Duration {
+			return one.healthy
+		})
+		fmt.Printf("%-10s n=%d  exec to configured: median %.2f s, max %.2f s; to a healthy state: median %.2f "+
+			"s, max %.2f s\n", role, len(configured),
 			configured[len(configured)/2].Seconds(), configured[len(configured)-1].Seconds(), healthy[len(healthy)/2].Seconds(), healthy[len(healthy)-1].Seconds())
 	}
+
 	s.idle()
 
 	c := newClients(s)
 	var writes, whole []time.Duration
+
 	for range rounds {
 		write, all := s.outage(c)
 		writes, whole = append(writes, write), append(whole, all)
 	}
+
 	slices.Sort(writes)
 	slices.Sort(whole)
-	fmt.Printf("all off and on  n=%d  power-on to the first acknowledged write: median %.1f s, max %.1f s; to all nodes healthy: median %.1f s, max %.1f s\n", rounds,
+	fmt.Printf("all off and on  n=%d  power-on to the first acknowledged write: median %.1f s, max %.1f s; to "+
+		"all nodes healthy: median %.1f s, max %.1f s\n", rounds,
 		writes[rounds/2].Seconds(), writes[rounds-1].Seconds(), whole[rounds/2].Seconds(), whole[rounds-1].Seconds())
 }
 
@@ -61,25 +81,33 @@ func as(n node) string {
 	case n.Role == "db":
 		return "db joiner"
 	}
+
 	return n.Role
 }
 
-// started is how long an agent took, from its exec. A new member is neither before it is in consensus, whatever it does meanwhile.
+// started is how long an agent took, from its exec. A new member is neither before it is in consensus, whatever
+// it does meanwhile.
 type started struct{ configured, healthy time.Duration }
 
 // started reads systemd's and the journal's stamps, which are of one clock.
 func (s *site) started(node string) started {
 	s.t.Helper()
+
 	out := s.on(node, `systemctl show -p ExecMainStartTimestampMonotonic --value hornero-bootstrap
 journalctl -u hornero-bootstrap -b -o json --output-fields=MESSAGE | sed -nE 's/.*"__MONOTONIC_TIMESTAMP":"([0-9]+)".*/\1 &/p' | awk '
 	!configured && /msg=phase from=configuring to=serving/ { configured = $1 }
 	!healthy && /msg=state / && /healthy=true/ { healthy = $1 }
 	/msg=..in consensus/ { inside = $1 }
 	END { print (inside > configured ? inside : configured), (inside > healthy ? inside : healthy) }'`)
+
 	var exec, configured, healthy int64
 	n, err := fmt.Sscan(out, &exec, &configured, &healthy)
 	require.NoErrorf(s.t, err, "%s: %d numbers in %q", node, n, out)
-	return started{time.Duration(configured-exec) * time.Microsecond, time.Duration(healthy-exec) * time.Microsecond}
+
+	return started{
+		configured: time.Duration(configured-exec) * time.Microsecond,
+		healthy:    time.Duration(healthy-exec) * time.Microsecond,
+	}
 }
 
 func sorted(all []started, of func(started) time.Duration) []time.Duration {
@@ -87,7 +115,9 @@ func sorted(all []started, of func(started) time.Duration) []time.Duration {
 	for at, one := range all {
 		times[at] = of(one)
 	}
+
 	slices.Sort(times)
+
 	return times
 }
 
@@ -96,64 +126,111 @@ func (s *site) idle() {
 	s.t.Helper()
 	const span = 60
 	nodes := s.nodes()
-	for name := range nodes { // the first look at the whole image, a minute after the boot, takes a share of a core for a while
+	// the first look at the whole image, a minute after the boot, takes a share of a core for a while
+	for name := range nodes {
 		require.Eventually(s.t, func() bool {
 			var status struct {
 				Image struct {
 					CheckedAt string `json:"checked_at"`
 				}
 			}
-			require.NoError(s.t, json.Unmarshal([]byte(s.on(name, "hornero-bootstrap status --json")), &status))
+
+			require.NoError(s.t, json.Unmarshal(
+				[]byte(s.on(name, "hornero-bootstrap status --json")),
+				&status,
+			))
+
 			return status.Image.CheckedAt != ""
 		}, 10*time.Minute, 2*time.Second, "%s has compared its image", name)
 	}
+
 	ticks := func(name string) (ticks int) {
-		_, err := fmt.Sscan(s.on(name, `awk '{print $14 + $15}' /proc/$(systemctl show -p MainPID --value hornero-bootstrap)/stat`), &ticks)
+		_, err := fmt.Sscan(
+			s.on(
+				name,
+				`awk '{print $14 + $15}' /proc/$(systemctl show -p MainPID --value hornero-bootstrap)/stat`,
+			),
+			&ticks,
+		)
 		require.NoError(s.t, err)
+
 		return ticks
 	}
+
 	before, began := map[string]int{}, map[string]time.Time{}
+
 	for name := range nodes {
 		before[name], began[name] = ticks(name), time.Now()
 	}
+
 	time.Sleep(span * time.Second) // what is measured is that nothing happens
+
 	leader := s.leader().Name
+
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		cpu := float64(ticks(name)-before[name]) / time.Since(began[name]).Seconds()
 		var kibi int
-		_, err := fmt.Sscan(s.on(name, `awk '/VmRSS/ {print $2}' /proc/$(systemctl show -p MainPID --value hornero-bootstrap)/status`), &kibi)
+		_, err := fmt.Sscan(
+			s.on(
+				name,
+				`awk '/VmRSS/ {print $2}' /proc/$(systemctl show -p MainPID --value hornero-bootstrap)/status`,
+			),
+			&kibi,
+		)
 		require.NoError(s.t, err)
 		var is []string
 		if name == leader {
 			is = append(is, "leads")
 		}
+
 		if nodes[name].Writer {
 			is = append(is, "writer")
 		}
-		fmt.Printf("%-8s idle agent: CPU %.2f %%, memory %.1f MiB  %s\n", name, cpu, float64(kibi)/1024, strings.Join(is, ", "))
+
+		fmt.Printf(
+			"%-8s idle agent: CPU %.2f %%, memory %.1f MiB  %s\n",
+			name,
+			cpu,
+			float64(kibi)/1024,
+			strings.Join(is, ", "),
+		)
 	}
 }
 
-// outage takes the power from all nodes in the middle of writes and gives it back: the stack serves again by itself, with every
-// acknowledged row.
+// outage takes the power from all nodes in the middle of writes and gives it back: the stack serves again by
+// itself, with every acknowledged row.
 func (s *site) outage(c *clients) (write, whole time.Duration) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole before the outage")
+
 	stop := c.start()
 	time.Sleep(2 * time.Second) // of writes
+
 	_, on := allOff(s, &draw{hit: map[string]bool{}})
 	time.Sleep(time.Second) // the last answers have come
+
 	off := c.acknowledged()
 	began := time.Now()
 	on()
-	require.Eventually(s.t, func() bool { return c.acknowledged() > off }, healsWithin, 20*time.Millisecond, "a write is acknowledged again")
+
+	require.Eventually(
+		s.t,
+		func() bool { return c.acknowledged() > off },
+		healsWithin,
+		20*time.Millisecond,
+		"a write is acknowledged again",
+	)
+
 	write = time.Since(began)
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole again by itself")
+
 	whole = time.Since(began)
 	r := stop()
-	fmt.Printf("%s  all off and on: first acknowledged write after %.1f s, all nodes healthy after %.1f s; %d rows acknowledged\n",
+	fmt.Printf("%s  all off and on: first acknowledged write after %.1f s, all nodes healthy after %.1f s; %d "+
+		"rows acknowledged\n",
 		began.Format("15:04:05.000"), write.Seconds(), whole.Seconds(), r.rows)
 	s.keepsRows(c)
+
 	return write, whole
 }
 

@@ -27,8 +27,18 @@ type visitor struct {
 func newVisitor(s *site) visitor {
 	jar, err := cookiejar.New(nil)
 	require.NoError(s.t, err)
-	client := &http.Client{Jar: jar, Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	return visitor{s, client, "https" + strings.TrimPrefix(s.address, "http")}
+
+	client := &http.Client{
+		Jar:       jar,
+		Timeout:   20 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+	}
+
+	return visitor{
+		s,
+		client,
+		"https" + strings.TrimPrefix(s.address, "http"),
+	}
 }
 
 // ask sends a request with headers that a visitor may have made up, and follows where it leads.
@@ -38,18 +48,23 @@ func (v visitor) ask(method, path string, form url.Values) (int, string, string)
 	require.NoError(v.t, err)
 	request.Header.Set("X-Forwarded-For", "203.0.113.66")
 	request.Header.Set("X-Forwarded-Proto", "http")
+
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+
 	response, err := v.Do(request)
 	require.NoError(v.t, err, path)
 	defer response.Body.Close()
+
 	body, err := io.ReadAll(response.Body)
 	require.NoError(v.t, err)
+
 	return response.StatusCode, string(body), response.Request.URL.String()
 }
 
-// itKnowsItsVisitors proves scheme, host and address behind the load balancer's TLS, and that WordPress changes no code.
+// itKnowsItsVisitors proves scheme, host and address behind the load balancer's TLS, and that WordPress changes
+// no code.
 func itKnowsItsVisitors(t *testing.T, s *site) {
 	s.t = t
 	v := newVisitor(s)
@@ -57,8 +72,16 @@ func itKnowsItsVisitors(t *testing.T, s *site) {
 	v.login()
 	v.changesNoCode()
 	v.addressIsTheVisitors()
+
 	// Whoever does not come through the VPC is believed nothing.
-	require.Contains(t, s.on("web-1", "curl -s -H 'X-Forwarded-Proto: https' -H 'Host: site.test' http://127.0.0.1/"), "http://site.test/")
+	require.Contains(t,
+		s.on(
+			"web-1",
+			"curl -s -H 'X-Forwarded-Proto: https' -H 'Host: site.test' http://127.0.0.1/",
+		),
+		"http://site.test/",
+	)
+
 	v.runsNoCron()
 }
 
@@ -66,11 +89,19 @@ var insecure = regexp.MustCompile(`(?:src|href|action)=["']http:[^"']*|url\(["']
 
 func (v visitor) noMixedContent() {
 	v.t.Helper()
+
 	for _, path := range []string{"", "wp-login.php"} {
 		code, body, at := v.ask(http.MethodGet, path, nil)
 		require.Equal(v.t, http.StatusOK, code)
 		require.Equal(v.t, v.home+path, at, "no redirection leads away from https")
-		require.Empty(v.t, ofThisSite(insecure.FindAllString(body, -1)), "mixed content in /%s", path)
+
+		require.Empty(
+			v.t,
+			ofThisSite(insecure.FindAllString(body, -1)),
+			"mixed content in /%s",
+			path,
+		)
+
 		require.Contains(v.t, body, v.home, "links are to the address that was asked for")
 	}
 }
@@ -82,28 +113,44 @@ func ofThisSite(found []string) (ours []string) {
 			ours = append(ours, text)
 		}
 	}
+
 	return ours
 }
 
 func (v visitor) login() {
 	v.t.Helper()
-	form := url.Values{"log": {"admin"}, "pwd": {strings.TrimSpace(v.must("secrets", "show", "wordpress.admin_password"))}, "redirect_to": {v.home + "wp-admin/"}}
+
+	form := url.Values{
+		"log":         {"admin"},
+		"pwd":         {strings.TrimSpace(v.must("secrets", "show", "wordpress.admin_password"))},
+		"redirect_to": {v.home + "wp-admin/"},
+	}
+
 	code, body, at := v.ask(http.MethodPost, "wp-login.php", form)
 	require.Equal(v.t, http.StatusOK, code)
 	require.Equal(v.t, v.home+"wp-admin/", at, "the dashboard, and no loop")
 	require.Contains(v.t, body, "wp-admin-bar")
+
 	home, err := url.Parse(v.home + "wp-admin/")
 	require.NoError(v.t, err)
-	require.Contains(v.t, v.Jar.Cookies(home)[0].Name, "wordpress_sec_", "the session's cookie goes by https only")
+
+	require.Contains(
+		v.t,
+		v.Jar.Cookies(home)[0].Name,
+		"wordpress_sec_",
+		"the session's cookie goes by https only",
+	)
 }
 
 func (v visitor) changesNoCode() {
 	v.t.Helper()
+
 	for _, path := range []string{"plugin-install.php", "theme-install.php", "plugin-editor.php", "theme-editor.php", "update.php?action=upload-plugin"} {
 		code, body, _ := v.ask(http.MethodGet, "wp-admin/"+path, nil)
 		require.GreaterOrEqual(v.t, code, http.StatusBadRequest, path)
 		require.Contains(v.t, body, "you are not allowed to", path)
 	}
+
 	code, body, _ := v.ask(http.MethodGet, "wp-admin/plugins.php", nil)
 	require.Equal(v.t, http.StatusOK, code)
 	require.NotContains(v.t, body, "plugin-install.php", "nothing is offered that is refused")
@@ -115,19 +162,49 @@ func (v visitor) addressIsTheVisitors() {
 	var balancers struct {
 		LoadBalancers []struct{ IP string } `json:"load_balancers"`
 	}
-	require.Equal(v.t, 200, v.api("GET", "/v2/load_balancers", nil, &balancers))
+	require.Equal(
+		v.t,
+		200,
+		v.api("GET", "/v2/load_balancers", nil, &balancers),
+	)
+
 	require.Len(v.t, balancers.LoadBalancers, 1)
+
 	route, err := net.Dial("udp", net.JoinHostPort(balancers.LoadBalancers[0].IP, "443"))
 	require.NoError(v.t, err)
 	defer route.Close()
+
 	mine, _, err := net.SplitHostPort(route.LocalAddr().String())
 	require.NoError(v.t, err)
+
 	text := "comment of " + time.Now().Format(time.RFC3339Nano)
-	code, _, _ := newVisitor(v.site).ask(http.MethodPost, "wp-comments-post.php", url.Values{"comment": {text}, "author": {"visitor"}, "email": {"visitor@example.org"}, "comment_post_ID": {"1"}})
+	code, _, _ := newVisitor(v.site).ask(http.MethodPost, "wp-comments-post.php", url.Values{
+		"comment":         {text},
+		"author":          {"visitor"},
+		"email":           {"visitor@example.org"},
+		"comment_post_ID": {"1"},
+	})
 	require.Equal(v.t, http.StatusOK, code)
-	require.Contains(v.t, v.must("db", "-e", "set session wsrep_sync_wait=1; select comment_author_IP from wordpress.wp_comments where comment_content = '"+text+"'"), mine)
+
+	require.Contains(
+		v.t,
+		v.must(
+			"db",
+			"-e",
+			"set session wsrep_sync_wait=1; select comment_author_IP from wordpress.wp_comments where "+
+				"comment_content = '"+text+"'",
+		),
+		mine,
+	)
+
 	seen := v.on("web-1", "journalctl -t nginx --no-pager") + v.on("web-2", "journalctl -t nginx --no-pager")
-	require.Regexp(v.t, regexp.QuoteMeta(mine)+` .*POST /wp-comments-post\.php`, seen, "nginx logs the same address")
+	require.Regexp(
+		v.t,
+		regexp.QuoteMeta(mine)+` .*POST /wp-comments-post\.php`,
+		seen,
+		"nginx logs the same address",
+	)
+
 	require.NotContains(v.t, seen, "203.0.113.66", "what a visitor says of himself is not believed")
 }
 
