@@ -23,6 +23,7 @@ func (f *Fleet) Events(ctx context.Context, number int) ([]status.Event, error) 
 	if told.note != "" {
 		f.say("%s: %s", told.by.Node, told.note)
 	}
+
 	return told.events, err
 }
 
@@ -34,21 +35,29 @@ type told struct {
 	err    error
 }
 
-// eventsOf asks all nodes at once, as many may not answer: the first that knows has the word, else the one that remembers most.
+// eventsOf asks all nodes at once, as many may not answer: the first that knows has the word, else the one that
+// remembers most.
 func (f *Fleet) eventsOf(ctx context.Context, after int64, number int) (told, error) {
 	all, err := f.members(ctx)
 	if err != nil {
 		return told{}, err
 	}
+
 	members, _ := current(all)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+
 	answers := make(chan told, len(members))
+
 	for _, m := range members {
-		go func() { answers <- f.shell.events(ctx, m, after, number) }()
+		go func() {
+			answers <- f.shell.events(ctx, m, after, number)
+		}()
 	}
+
 	var best told
 	var errs []error
+
 	for range members {
 		answer := <-answers
 		switch {
@@ -60,9 +69,11 @@ func (f *Fleet) eventsOf(ctx context.Context, after int64, number int) (told, er
 			best = answer
 		}
 	}
+
 	if best.note != "" {
 		return best, nil
 	}
+
 	return told{}, errors.Join(append(errs, ErrNoEvents)...)
 }
 
@@ -70,33 +81,41 @@ func newestID(events []status.Event) int64 {
 	if len(events) == 0 {
 		return 0
 	}
+
 	return events[len(events)-1].ID
 }
 
-// Follow hands over each event once, those that were and those to come, until ctx ends. A node that does not know any more
-// gives way to another.
+// Follow hands over each event once, those that were and those to come, until ctx ends. A node that does not
+// know any more gives way to another.
 func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) error) error {
 	var follower status.Follower
 	var last told
+
 	for {
 		now, err := f.more(ctx, last.by, &follower, number)
+
 		if ctx.Err() != nil {
 			return nil
 		}
+
 		if err != nil {
 			f.say("events: %v", err)
 		} else if now.note != last.note && now.note != "" {
 			f.say("%s: %s", now.by.Node, now.note)
 		}
+
 		last = now
+
 		for _, event := range follower.Fresh(now.events) {
 			if err := each(event); err != nil {
 				return err
 			}
 		}
+
 		if err == nil {
 			number = 0
 		}
+
 		select {
 		case <-ctx.Done():
 			return nil
@@ -109,20 +128,27 @@ func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) 
 func (f *Fleet) more(ctx context.Context, by member, follower *status.Follower, number int) (told, error) {
 	if by.Node != "" {
 		if err := f.enter(ctx, by, follower); err == nil {
-			if answer := f.shell.events(ctx, by, follower.After, number); answer.err == nil && answer.note == "" {
+			if answer := f.shell.events(ctx,
+				by,
+				follower.After,
+				number,
+			); answer.err == nil && answer.note == "" {
 				return answer, nil
 			}
 		}
 	}
+
 	after := follower.After
 	answer, err := f.eventsOf(ctx, after, number)
 	if err == nil {
 		err = f.enter(ctx, answer.by, follower)
 	}
+
 	if err == nil && follower.After < after {
 		answer = f.shell.events(ctx, answer.by, follower.After, number)
 		err = answer.err
 	}
+
 	return answer, err
 }
 
@@ -132,31 +158,44 @@ func (f *Fleet) enter(ctx context.Context, m member, follower *status.Follower) 
 	if err == nil {
 		follower.In(said.PeerSet.Era)
 	}
+
 	return err
 }
 
 func (s *shell) events(ctx context.Context, m member, after int64, number int) told {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
+
 	answer := told{by: m}
 	if m.public() == "" {
 		answer.err = fmt.Errorf("ask %s: it has no address yet", m.Node)
 		return answer
 	}
+
 	var stdout, stderr bytes.Buffer
-	code, err := s.run(ctx, m, fmt.Sprintf("hornero-bootstrap events --json --after %d -n %d", after, number), nil, &stdout, &stderr)
+	code, err := s.run(ctx,
+		m,
+		fmt.Sprintf("hornero-bootstrap events --json --after %d -n %d", after, number),
+		nil,
+		&stdout,
+		&stderr,
+	)
+
 	answer.note = string(bytes.TrimSpace(stderr.Bytes()))
 	if err == nil && code != 0 {
 		err = fmt.Errorf("ask %s: %s", m.Node, answer.note)
 	}
+
 	answer.err = err
 	for decoder := json.NewDecoder(&stdout); answer.err == nil && decoder.More(); {
 		var event status.Event
+
 		if err := decoder.Decode(&event); err != nil {
 			answer.err = fmt.Errorf("read events of %s: %w", m.Node, err)
 		} else {
 			answer.events = append(answer.events, event)
 		}
 	}
+
 	return answer
 }

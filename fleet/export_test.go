@@ -8,5 +8,6 @@ func Newest(said ...status.PeerSet) status.PeerSet {
 	for _, set := range said {
 		answers = append(answers, answer{status: status.Status{PeerSet: set}})
 	}
+
 	return newest(answers)
 }

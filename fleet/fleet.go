@@ -1,5 +1,6 @@
-// Package fleet owns the life of a stack on the cloud: up, replace, status, destroy. It keeps no state of its own: what
-// exists is what the API says, found by tags, and what is healthy is what the nodes say. It must not know the lab.
+// Package fleet owns the life of a stack on the cloud: up, replace, status, destroy. It keeps no state of its
+// own: what exists is what the API says, found by tags, and what is healthy is what the nodes say. It must not
+// know the lab.
 package fleet
 
 import (
@@ -62,10 +63,12 @@ func New(config Config) (*Fleet, error) {
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
+
 	shell, err := newShell(config.Secrets, config.Dial)
 	if err != nil {
 		return nil, err
 	}
+
 	return &Fleet{config, shell}, nil
 }
 
@@ -95,7 +98,13 @@ func (f *Fleet) tag(parts ...string) string {
 }
 
 func (f *Fleet) tags(node stack.Node, incarnation int) []string {
-	return []string{"hornero", f.tag(), f.tag("role", node.Role), f.tag("node", node.Name), f.tag("incarnation", strconv.Itoa(incarnation))}
+	return []string{
+		"hornero",
+		f.tag(),
+		f.tag("role", node.Role),
+		f.tag("node", node.Name),
+		f.tag("incarnation", strconv.Itoa(incarnation)),
+	}
 }
 
 // members lists the stack's Droplets, newest incarnation first within a node, by name.
@@ -104,13 +113,21 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var all []member
+
 	for _, droplet := range droplets {
 		all = append(all, f.member(droplet))
 	}
+
 	slices.SortFunc(all, func(a, b member) int {
-		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(b.Incarnation, a.Incarnation), cmp.Compare(a.Droplet.ID, b.Droplet.ID))
+		return cmp.Or(
+			cmp.Compare(a.Node, b.Node),
+			cmp.Compare(b.Incarnation, a.Incarnation),
+			cmp.Compare(a.Droplet.ID, b.Droplet.ID),
+		)
 	})
+
 	return all, nil
 }
 
@@ -120,17 +137,21 @@ func (f *Fleet) member(droplet godo.Droplet) member {
 		if node, ok := strings.CutPrefix(tag, f.tag("node")+":"); ok {
 			m.Node = node
 		}
+
 		if role, ok := strings.CutPrefix(tag, f.tag("role")+":"); ok {
 			m.Role = role
 		}
+
 		if number, ok := strings.CutPrefix(tag, f.tag("incarnation")+":"); ok {
 			m.Incarnation, _ = strconv.Atoi(number) // 0, older than any, when somebody edited the tag
 		}
 	}
+
 	return m
 }
 
-// current keeps one Droplet a node: the newest incarnation, and of two equals the elder. The others are returned apart.
+// current keeps one Droplet a node: the newest incarnation, and of two equals the elder. The others are
+// returned apart.
 func current(all []member) (kept, surplus []member) {
 	for _, m := range all {
 		if len(kept) > 0 && kept[len(kept)-1].Node == m.Node {
@@ -139,6 +160,7 @@ func current(all []member) (kept, surplus []member) {
 			kept = append(kept, m)
 		}
 	}
+
 	return kept, surplus
 }
 
@@ -147,6 +169,7 @@ func find(members []member, node string) (member, bool) {
 	if i < 0 {
 		return member{}, false
 	}
+
 	return members[i], true
 }
 
@@ -156,14 +179,27 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 	if err != nil {
 		return godo.Image{}, err
 	}
+
 	release := "hornero:release:" + f.Stack.Release
 	images = slices.DeleteFunc(images, func(image godo.Image) bool {
-		return !slices.Contains(image.Tags, release) || !slices.Contains(image.Regions, f.Stack.Region)
+		return !slices.Contains(
+			image.Tags,
+			release,
+		) || !slices.Contains(image.Regions, f.Stack.Region)
 	})
 	if len(images) == 0 {
-		return godo.Image{}, fmt.Errorf("%w of role %s on %s in %s; bake one with `make images`", ErrNoImage, role, f.Stack.Release, f.Stack.Region)
+		return godo.Image{}, fmt.Errorf(
+			"%w of role %s on %s in %s; bake one with `make images`",
+			ErrNoImage,
+			role,
+			f.Stack.Release,
+			f.Stack.Region,
+		)
 	}
-	return slices.MaxFunc(images, func(a, b godo.Image) int { return cmp.Compare(a.ID, b.ID) }), nil
+
+	return slices.MaxFunc(images, func(a, b godo.Image) int {
+		return cmp.Compare(a.ID, b.ID)
+	}), nil
 }
 
 func (f *Fleet) say(format string, args ...any) {

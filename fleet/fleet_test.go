@@ -34,6 +34,7 @@ func founders(w *world) int {
 			count++
 		}
 	}
+
 	return count
 }
 
@@ -42,13 +43,16 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 	require.NoError(t, w.up())
 	require.Equal(t, whole, w.names())
 	require.Equal(t, 1, founders(w))
+
 	for id, document := range w.documents() {
 		require.Equal(t, document.Node == "db-1", document.Found)
 		if document.Found {
 			continue
 		}
+
 		require.Len(t, document.Join, 1, "Droplet %d joins the founder", id)
 	}
+
 	before := w.documents()
 	require.NoError(t, w.up())
 	require.Equal(t, before, w.documents(), "the second up changes nothing")
@@ -58,18 +62,28 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 func TestUpMarksWhoMayHaveFoundedThePeerSet(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	tagged := func() []string {
-		droplets, err := do.DropletsByTag(t.Context(), w.config.Client, cloudinit.FoundedTag("blog"))
+		droplets, err := do.DropletsByTag(
+			t.Context(),
+			w.config.Client,
+			cloudinit.FoundedTag("blog"),
+		)
 		require.NoError(t, err)
 		var names []string
+
 		for _, droplet := range droplets {
 			names = append(names, droplet.Name)
 		}
+
 		slices.Sort(names)
+
 		return names
 	}
+
 	members := []string{"blog-db-1", "blog-db-2", "blog-db-3", "blog-proxy-1", "blog-proxy-2"}
 	require.Equal(t, members, tagged())
+
 	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
 	require.NoError(t, err)
 	require.NoError(t, w.up())
@@ -97,24 +111,46 @@ func TestUpEndsWhereNobodyFounds(t *testing.T) {
 	w.strangers = true
 	w.config.Timeout = time.Second
 	require.ErrorIs(t, w.up(), context.DeadlineExceeded, "the founder is there")
+
 	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(w.names()) == 6 }, waitLimit, waitTick)
+
+	require.Eventually(t,
+		func() bool {
+			return len(w.names()) == 6
+		},
+		waitLimit,
+		waitTick,
+	)
+
 	w.config.Timeout = waitLimit
 	require.ErrorIs(t, w.up(), fleet.ErrUnfounded)
-	require.Len(t, w.names(), 6, "nothing is destroyed unasked, and nothing launched that could not join")
+
+	require.Len(t,
+		w.names(),
+		6,
+		"nothing is destroyed unasked, and nothing launched that could not join",
+	)
 }
 
 func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	for _, document := range w.documents() {
 		var names []string
 		for name := range document.Secrets {
 			names = append(names, name)
 		}
+
 		require.ElementsMatch(t, w.config.Manifests[document.Role].Secrets, names)
-		require.Equal(t, w.config.Stack.Settings()["drift"], document.Settings["drift"], "every role's node is told")
+
+		require.Equal(t,
+			w.config.Stack.Settings()["drift"],
+			document.Settings["drift"],
+			"every role's node is told",
+		)
+
 		require.Contains(t, document.Settings, "drift_every")
 	}
 }
@@ -129,6 +165,7 @@ func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 				kill()
 			}
 		}
+
 		_, _, err := w.fleet().Up(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 		require.NoError(t, w.up())
@@ -140,11 +177,24 @@ func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
-	droplets, _, err := w.config.Client.Droplets.ListByTag(t.Context(), "hornero:blog:node:proxy-2", nil)
+
+	droplets, _, err := w.config.Client.Droplets.ListByTag(
+		t.Context(),
+		"hornero:blog:node:proxy-2",
+		nil,
+	)
 	require.NoError(t, err)
+
 	elder := droplets[0]
-	_, _, err = w.config.Client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: elder.Name, Region: "fra1", Size: "s-1vcpu-1gb",
-		Image: godo.DropletCreateImage{ID: elder.Image.ID}, Tags: elder.Tags, VPCUUID: elder.VPCUUID, UserData: w.machines[elder.ID].UserData})
+	_, _, err = w.config.Client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{
+		Name:     elder.Name,
+		Region:   "fra1",
+		Size:     "s-1vcpu-1gb",
+		Image:    godo.DropletCreateImage{ID: elder.Image.ID},
+		Tags:     elder.Tags,
+		VPCUUID:  elder.VPCUUID,
+		UserData: w.machines[elder.ID].UserData,
+	})
 	require.NoError(t, err)
 	require.NoError(t, w.up())
 	require.Equal(t, whole, w.names())
@@ -154,9 +204,18 @@ func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
 func TestAMissingNodeComesBackAsTheNextIncarnation(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(w.names()) == 6 }, waitLimit, waitTick)
+
+	require.Eventually(t,
+		func() bool {
+			return len(w.names()) == 6
+		},
+		waitLimit,
+		waitTick,
+	)
+
 	require.NoError(t, w.up())
 	require.Contains(t, w.names(), "db-1/2", "the peer set remembers the first")
 	require.Zero(t, founders(w), "a stack that has a peer set founds no other")
@@ -167,18 +226,30 @@ func TestReplace(t *testing.T) {
 		node string
 		want []string
 	}{
-		{"db-2", []string{"drain db-2", "destroy db-2/1"}},
-		{"proxy-1", []string{"drain proxy-1", "destroy proxy-1/1"}},
-		{"web-1", []string{"drain web-1", "destroy web-1/1"}},
+		{
+			"db-2",
+			[]string{"drain db-2", "destroy db-2/1"},
+		},
+		{
+			node: "proxy-1",
+			want: []string{"drain proxy-1", "destroy proxy-1/1"},
+		},
+		{
+			node: "web-1",
+			want: []string{"drain web-1", "destroy web-1/1"},
+		},
 	} {
 		w := newWorld(t)
 		require.NoError(t, w.up())
 		var seen []string
-		w.created = func(api.Machine) { seen = append(seen, w.names()...) }
+		w.created = func(api.Machine) {
+			seen = append(seen, w.names()...)
+		}
 		require.NoError(t, w.fleet().Replace(t.Context(), c.node))
 		require.Equal(t, c.want, w.history)
 		require.Contains(t, w.names(), c.node+"/2")
 		require.NotContains(t, w.names(), c.node+"/1")
+
 		if c.node == "web-1" {
 			require.Contains(t, seen, "web-1/1", "a web node goes only when its successor serves")
 		} else {
@@ -193,11 +264,16 @@ func TestReplaceIsRefusedWhereDataIsAtStake(t *testing.T) {
 	w.mutex.Lock()
 	w.unhealthy["db-3"] = true
 	w.mutex.Unlock()
+
 	err := w.fleet().Replace(t.Context(), "db-2")
 	require.ErrorIs(t, err, fleet.ErrUnsafe)
 	require.ErrorContains(t, err, "1 of the other database nodes")
 	require.Equal(t, whole, w.names())
-	require.NoError(t, w.fleet().Replace(t.Context(), "proxy-1"), "a proxy has no data")
+
+	require.NoError(t,
+		w.fleet().Replace(t.Context(), "proxy-1"),
+		"a proxy has no data",
+	)
 }
 
 func TestReplaceCountsAllThatRemainAfterADeclaredLoss(t *testing.T) {
@@ -206,7 +282,12 @@ func TestReplaceCountsAllThatRemainAfterADeclaredLoss(t *testing.T) {
 	w.mutex.Lock()
 	w.unhealthy["db-3"] = true
 	w.mutex.Unlock()
-	require.ErrorContains(t, w.fleet().Replace(t.Context(), "db-2"), "hornero-bootstrap forget NAME")
+
+	require.ErrorContains(t,
+		w.fleet().Replace(t.Context(), "db-2"),
+		"hornero-bootstrap forget NAME",
+	)
+
 	w.mutex.Lock()
 	w.forgotten = map[string]int{"db-2": 4, "db-3": 0}
 	w.mutex.Unlock()
@@ -217,33 +298,51 @@ func TestReplaceCountsAllThatRemainAfterADeclaredLoss(t *testing.T) {
 func TestStatus(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	report, err := w.fleet().Status(t.Context())
 	require.NoError(t, err)
 	require.True(t, report.Healthy())
 	require.Equal(t, "db-1", report.Writer)
 	require.Equal(t, "db-1", report.WriterLine())
-	require.Equal(t, []string{"leader 10.0.0.9:9202; voters 10.0.0.9:9202; era 0", "leases writer db-1"}, report.PeerSet.Lines)
+
+	require.Equal(t,
+		[]string{"leader 10.0.0.9:9202; voters 10.0.0.9:9202; era 0", "leases writer db-1"},
+		report.PeerSet.Lines,
+	)
+
 	require.Equal(t, map[string]string{"writer": "db-1"}, report.PeerSet.Leases)
+
 	for _, node := range report.Nodes {
 		require.Empty(t, node.Note, node.Name)
 	}
+
 	w.mutex.Lock()
 	w.unhealthy["web-2"], w.unhealthy["db-1"] = true, true
+
 	w.images = map[string]status.Image{
-		"db-2": {DriftFiles: 3, Findings: []status.Finding{{Path: "/usr/bin/env", What: "is changed"}}, Held: "no other db node serves"},
+		"db-2": {
+			DriftFiles: 3,
+			Findings:   []status.Finding{{Path: "/usr/bin/env", What: "is changed"}},
+			Held:       "no other db node serves",
+		},
 		"db-3": {Problem: "mount /usr read-only: no"},
 	}
+
 	w.mutex.Unlock()
+
 	report, err = w.fleet().Status(t.Context())
 	require.NoError(t, err)
 	require.False(t, report.Healthy())
 	require.Equal(t, "db-1 (synced)", report.WriterLine())
+
 	notes := map[string]string{}
+
 	for _, node := range report.Nodes {
 		if node.Note != "" {
 			notes[node.Name] = node.Note
 		}
 	}
+
 	require.Equal(t, map[string]string{
 		"db-2": "drift: /usr/bin/env is changed, and 2 more; not in quarantine: no other db node serves; " +
 			"`hornero exec NODE -- hornero-bootstrap drift` lists all, `hornero replace NODE` makes it anew",
@@ -254,26 +353,42 @@ func TestStatus(t *testing.T) {
 func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	for _, cut := range []string{"db-1", "web-2"} {
 		w.mutex.Lock()
 		w.cutOff = cut
 		clear(w.asked)
 		w.mutex.Unlock()
+
 		report, err := w.fleet().Status(t.Context())
 		require.NoError(t, err)
 		require.True(t, report.PeerSet.Quorum, "%s is cut off", cut)
 		require.Equal(t, "db-1", report.Writer)
-		require.Equal(t, map[string]int{"db-1": 1, "db-2": 1, "db-3": 1, "proxy-1": 1, "proxy-2": 1, "web-1": 1, "web-2": 1}, w.asked)
+
+		require.Equal(t,
+			map[string]int{
+				"db-1":    1,
+				"db-2":    1,
+				"db-3":    1,
+				"proxy-1": 1,
+				"proxy-2": 1,
+				"web-1":   1,
+				"web-2":   1,
+			},
+			w.asked,
+		)
 	}
 }
 
 func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	other := newWorld(t)
 	operator, err := w.config.Secrets.Get(stack.SSHKey)
 	require.NoError(t, err)
 	require.NoError(t, other.config.Secrets.Set(stack.SSHKey, operator))
+
 	w.config.Secrets = other.config.Secrets
 	report, err := w.fleet().Status(t.Context())
 	require.NoError(t, err)
@@ -286,9 +401,11 @@ func TestDestroyLeavesNothingButImages(t *testing.T) {
 	require.NoError(t, w.up())
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 	require.NoError(t, w.fleet().Destroy(t.Context()), "what is gone is no error")
+
 	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, droplets)
+
 	balancers, _, err := w.config.Client.LoadBalancers.List(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, balancers)
@@ -307,6 +424,7 @@ func TestEventsAreFollowed(t *testing.T) {
 	_, _, err := w.fleet().Up(t.Context())
 	require.NoError(t, err)
 	w.happen("joined", "db-1")
+
 	events, err := w.fleet().Events(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, events, 1)
@@ -321,6 +439,7 @@ func TestEventsAreFollowed(t *testing.T) {
 		case 2:
 			stop()
 		}
+
 		return nil
 	})
 	require.NoError(t, err)
@@ -344,6 +463,7 @@ func TestEventsComeFromWhoeverKnows(t *testing.T) {
 	w.mutex.Lock()
 	w.remembers = false
 	w.mutex.Unlock()
+
 	begun := time.Now()
 	events, err = w.fleet().Events(t.Context(), 0)
 	require.NoError(t, err)
@@ -355,11 +475,14 @@ func TestEventsComeFromWhoeverKnows(t *testing.T) {
 func TestAFollowerHearsOfARebuild(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	for _, node := range []string{"db-1", "db-2", "db-3"} {
 		w.happen("joined", node)
 	}
+
 	ctx, stop := context.WithTimeout(t.Context(), waitLimit)
 	defer stop()
+
 	var seen []string
 	require.NoError(t, w.fleet().Follow(ctx, 0, func(event status.Event) error {
 		seen = append(seen, event.Kind+" "+event.Node)
@@ -369,11 +492,14 @@ func TestAFollowerHearsOfARebuild(t *testing.T) {
 			w.events, w.era = w.events[:1], 1
 			w.mutex.Unlock()
 			w.happen("rebuilt", "db-1")
+
 		case 4:
 			stop()
 		}
+
 		return nil
 	}))
+
 	require.Equal(t, []string{"joined db-1", "joined db-2", "joined db-3", "rebuilt db-1"}, seen)
 }
 
@@ -381,24 +507,89 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 	w := newWorld(t)
 	_, _, err := w.fleet().Up(t.Context())
 	require.NoError(t, err)
+
 	voter := func(term, index uint64) status.Recovery {
-		return status.Recovery{Role: "voter", Term: term, Index: index, Steps: []string{"do it"}}
+		return status.Recovery{
+			Role:  "voter",
+			Term:  term,
+			Index: index,
+			Steps: []string{"do it"},
+		}
 	}
+
 	quorate, spare, refused := voter(9, 9), voter(0, 0), voter(9, 9)
-	quorate.Quorum, spare.Role, refused.Refused = true, "spare", "2 of 3 voters answer"
+	quorate.Quorum = true
+	spare.Role = "spare"
+	refused.Refused = "2 of 3 voters answer"
+
 	for _, c := range []struct {
 		name      string
 		survivors map[string]status.Recovery
 		from      string
 		err       error
 	}{
-		{"the higher term", map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10), "proxy-1": voter(2, 60)}, "db-2", nil},
-		{"the higher index", map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(2, 51), "proxy-1": voter(2, 7)}, "db-2", nil},
-		{"of equals the first", map[string]status.Recovery{"proxy-2": voter(2, 50), "db-3": voter(2, 50)}, "db-3", nil},
-		{"a spare knows nothing", map[string]status.Recovery{"db-1": spare, "proxy-1": voter(1, 1)}, "proxy-1", nil},
-		{"a quorum lives", map[string]status.Recovery{"db-1": voter(2, 50), "db-2": quorate}, "", fleet.ErrMajority},
-		{"a majority answers", map[string]status.Recovery{"db-1": refused, "db-2": voter(1, 1)}, "db-1", fleet.ErrMajority},
-		{"nobody is left", map[string]status.Recovery{"db-1": spare}, "", fleet.ErrNoSurvivor},
+		{
+			name: "the higher term",
+			survivors: map[string]status.Recovery{
+				"db-1":    voter(2, 50),
+				"db-2":    voter(3, 10),
+				"proxy-1": voter(2, 60),
+			},
+			from: "db-2",
+			err:  nil,
+		},
+		{
+			name: "the higher index",
+			survivors: map[string]status.Recovery{
+				"db-1":    voter(2, 50),
+				"db-2":    voter(2, 51),
+				"proxy-1": voter(2, 7),
+			},
+			from: "db-2",
+			err:  nil,
+		},
+		{
+			name: "of equals the first",
+			survivors: map[string]status.Recovery{
+				"proxy-2": voter(2, 50),
+				"db-3":    voter(2, 50),
+			},
+			from: "db-3",
+			err:  nil,
+		},
+		{
+			name: "a spare knows nothing",
+			survivors: map[string]status.Recovery{
+				"db-1":    spare,
+				"proxy-1": voter(1, 1),
+			},
+			from: "proxy-1",
+			err:  nil,
+		},
+		{
+			name: "a quorum lives",
+			survivors: map[string]status.Recovery{
+				"db-1": voter(2, 50),
+				"db-2": quorate,
+			},
+			from: "",
+			err:  fleet.ErrMajority,
+		},
+		{
+			name: "a majority answers",
+			survivors: map[string]status.Recovery{
+				"db-1": refused,
+				"db-2": voter(1, 1),
+			},
+			from: "db-1",
+			err:  fleet.ErrMajority,
+		},
+		{
+			name:      "nobody is left",
+			survivors: map[string]status.Recovery{"db-1": spare},
+			from:      "",
+			err:       fleet.ErrNoSurvivor,
+		},
 	} {
 		w.survivors = c.survivors
 		plan, err := w.fleet().PlanRecovery(t.Context())
@@ -407,6 +598,7 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 		require.Len(t, plan.Survivors, 5, "all members were asked, and nobody else")
 		require.Empty(t, w.rebuilt)
 	}
+
 	w.survivors = map[string]status.Recovery{"db-1": spare}
 	w.config.Dial = func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("a firewall is in the way")
@@ -415,11 +607,18 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 	require.ErrorIs(t, err, fleet.ErrNoSurvivor)
 	require.ErrorContains(t, err, "db-2: reach db-2 by SSH: a firewall is in the way; db-3: ")
 	require.Len(t, plan.Unanswered, 5)
+
 	w.config.Dial = w.dial
-	w.survivors = map[string]status.Recovery{"db-1": voter(2, 50), "db-2": voter(3, 10)}
+
+	w.survivors = map[string]status.Recovery{
+		"db-1": voter(2, 50),
+		"db-2": voter(3, 10),
+	}
+
 	plan, err = w.fleet().PlanRecovery(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, plan.Steps, "do it")
+
 	plan, err = w.fleet().Recover(t.Context(), plan)
 	require.NoError(t, err)
 	require.True(t, plan.Done)

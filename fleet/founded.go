@@ -13,25 +13,40 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// markFounded tags the Droplets that may be the founder's once the peer set is there. One of them that is rebuilt in place has
-// an empty disk and the user-data that told it to found; the metadata service shows it the tag.
+// markFounded tags the Droplets that may be the founder's once the peer set is there. One of them that is
+// rebuilt in place has an empty disk and the user-data that told it to found; the metadata service shows it the
+// tag.
 func (f *Fleet) markFounded(ctx context.Context, members []member, known status.PeerSet) error {
 	tag := cloudinit.FoundedTag(f.Stack.Name)
 	var resources []godo.Resource
+
 	for _, m := range members {
 		manifest := f.Manifests[m.Role]
-		if known.Founded != "" && manifest != nil && manifest.Peers == roles.Member && !slices.Contains(m.Droplet.Tags, tag) {
-			resources = append(resources, godo.Resource{ID: strconv.Itoa(m.Droplet.ID), Type: godo.DropletResourceType})
+		if known.Founded != "" &&
+			manifest != nil &&
+			manifest.Peers == roles.Member &&
+			!slices.Contains(m.Droplet.Tags, tag) {
+			resources = append(resources, godo.Resource{
+				ID:   strconv.Itoa(m.Droplet.ID),
+				Type: godo.DropletResourceType,
+			})
 		}
 	}
+
 	if len(resources) == 0 {
 		return nil
 	}
+
 	if _, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag}); err != nil {
 		return fmt.Errorf("create tag %s: %w", tag, err)
 	}
-	if _, err := f.Client.Tags.TagResources(ctx, tag, &godo.TagResourcesRequest{Resources: resources}); err != nil {
+
+	if _, err := f.Client.Tags.TagResources(ctx,
+		tag,
+		&godo.TagResourcesRequest{Resources: resources},
+	); err != nil {
 		return fmt.Errorf("tag the founder of the peer set: %w", err)
 	}
+
 	return nil
 }

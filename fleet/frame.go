@@ -18,23 +18,32 @@ import (
 
 // What stands around the nodes: the network, the certificate, the load balancer.
 
-func (f *Fleet) frameName() string { return "hornero-" + f.Stack.Name }
+func (f *Fleet) frameName() string {
+	return "hornero-" + f.Stack.Name
+}
 
 func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 	vpcs, err := do.VPCs(ctx, f.Client)
 	if err != nil {
 		return "", err
 	}
+
 	for _, vpc := range vpcs {
 		if vpc.Name == f.frameName() {
 			return vpc.ID, nil
 		}
 	}
-	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{Name: f.frameName(), RegionSlug: f.Stack.Region})
+
+	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
+		Name:       f.frameName(),
+		RegionSlug: f.Stack.Region,
+	})
 	if err != nil {
 		return "", fmt.Errorf("create VPC %s: %w", f.frameName(), err)
 	}
+
 	f.say("VPC %s made, %s", vpc.Name, vpc.IPRange)
+
 	return vpc.ID, nil
 }
 
@@ -43,11 +52,13 @@ func (f *Fleet) balancer(ctx context.Context) (godo.LoadBalancer, bool, error) {
 	if err != nil {
 		return godo.LoadBalancer{}, false, err
 	}
+
 	for _, balancer := range balancers {
 		if balancer.Name == f.frameName() {
 			return balancer, true, nil
 		}
 	}
+
 	return godo.LoadBalancer{}, false, nil
 }
 
@@ -62,21 +73,31 @@ func (f *Fleet) ensureCertificate(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+
 	if len(have) > 0 {
 		return have[0].ID, nil
 	}
+
 	leaf, err := f.Secrets.Get(stack.SiteCertificate)
 	if err != nil {
 		return "", err
 	}
+
 	key, err := f.Secrets.Get(stack.SiteKey)
 	if err != nil {
 		return "", err
 	}
-	certificate, _, err := f.Client.Certificates.Create(ctx, &godo.CertificateRequest{Name: f.frameName(), Type: "custom", PrivateKey: key.Reveal(), LeafCertificate: leaf.Reveal()})
+
+	certificate, _, err := f.Client.Certificates.Create(ctx, &godo.CertificateRequest{
+		Name:            f.frameName(),
+		Type:            "custom",
+		PrivateKey:      key.Reveal(),
+		LeafCertificate: leaf.Reveal(),
+	})
 	if err != nil {
 		return "", fmt.Errorf("upload certificate: %w", err)
 	}
+
 	return certificate.ID, nil
 }
 
@@ -85,24 +106,57 @@ func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
 	if err != nil || there {
 		return err
 	}
+
 	request := &godo.LoadBalancerRequest{
-		Name: f.frameName(), Region: f.Stack.Region, VPCUUID: vpc, Tag: f.tag("role", f.Stack.LoadBalancer.Nodes), SizeUnit: 1,
-		HealthCheck: &godo.HealthCheck{Protocol: "http", Port: roles.HealthPort, Path: "/healthz", CheckIntervalSeconds: 3, ResponseTimeoutSeconds: 3, UnhealthyThreshold: 2, HealthyThreshold: 2},
+		Name:    f.frameName(),
+		Region:  f.Stack.Region,
+		VPCUUID: vpc,
+		Tag: f.tag(
+			"role",
+			f.Stack.LoadBalancer.Nodes,
+		),
+		SizeUnit: 1,
+		HealthCheck: &godo.HealthCheck{
+			Protocol:               "http",
+			Port:                   roles.HealthPort,
+			Path:                   "/healthz",
+			CheckIntervalSeconds:   3,
+			ResponseTimeoutSeconds: 3,
+			UnhealthyThreshold:     2,
+			HealthyThreshold:       2,
+		},
 	}
+
 	if port := f.Stack.LoadBalancer.HTTP; port != 0 {
-		request.ForwardingRules = append(request.ForwardingRules, godo.ForwardingRule{EntryProtocol: "http", EntryPort: port, TargetProtocol: "http", TargetPort: 80})
+		request.ForwardingRules = append(request.ForwardingRules, godo.ForwardingRule{
+			EntryProtocol:  "http",
+			EntryPort:      port,
+			TargetProtocol: "http",
+			TargetPort:     80,
+		})
 	}
+
 	if port := f.Stack.LoadBalancer.HTTPS; port != 0 {
 		certificate, err := f.ensureCertificate(ctx)
 		if err != nil {
 			return err
 		}
-		request.ForwardingRules = append(request.ForwardingRules, godo.ForwardingRule{EntryProtocol: "https", EntryPort: port, TargetProtocol: "http", TargetPort: 80, CertificateID: certificate})
+
+		request.ForwardingRules = append(request.ForwardingRules, godo.ForwardingRule{
+			EntryProtocol:  "https",
+			EntryPort:      port,
+			TargetProtocol: "http",
+			TargetPort:     80,
+			CertificateID:  certificate,
+		})
 	}
+
 	if _, _, err := f.Client.LoadBalancers.Create(ctx, request); err != nil {
 		return fmt.Errorf("create load balancer %s: %w", f.frameName(), err)
 	}
+
 	f.say("load balancer %s made", f.frameName())
+
 	return nil
 }
 
@@ -112,19 +166,25 @@ func (f *Fleet) url(ctx context.Context) (string, error) {
 	if err != nil || !there || balancer.IP == "" {
 		return "", err
 	}
+
 	address := balancer.IP
 	if f.Published != nil {
 		if address, err = f.Published(ctx, address); err != nil {
 			return "", err
 		}
 	}
+
 	scheme, port, usual := "http", f.Stack.LoadBalancer.HTTP, 80
 	if port == 0 {
-		scheme, port, usual = "https", f.Stack.LoadBalancer.HTTPS, 443
+		scheme = "https"
+		port = f.Stack.LoadBalancer.HTTPS
+		usual = 443
 	}
+
 	if port == usual {
 		return scheme + "://" + address + "/", nil
 	}
+
 	return fmt.Sprintf("%s://%s:%d/", scheme, address, port), nil
 }
 
@@ -134,16 +194,24 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	errs := make([]error, len(members))
 	var group sync.WaitGroup
+
 	for i, m := range members {
 		group.Go(func() {
-			if errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); errs[i] == nil {
+			if errs[i] = do.DeleteDroplet(ctx,
+				f.Client,
+				m.Droplet.ID,
+				do.WaitOptions{},
+			); errs[i] == nil {
 				f.say("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
 			}
 		})
 	}
+
 	group.Wait()
+
 	if balancer, there, err := f.balancer(ctx); err != nil {
 		errs = append(errs, err)
 	} else if there {
@@ -151,12 +219,24 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 		if do.IsNotFound(err) {
 			err = nil
 		}
+
 		errs = append(errs, err)
 	}
-	errs = append(errs, f.destroyCertificates(ctx), f.destroyVPC(ctx))
+
+	errs = append(
+		errs,
+		f.destroyCertificates(ctx),
+		f.destroyVPC(ctx),
+	)
+
 	if f.Stack.ReservedIP != nil {
-		f.say("reserved IP %s is kept, and is paid for while no Droplet has it; `hornero reserved-ip release --yes` gives it back", f.Stack.ReservedIP.Address)
+		f.say(
+			"reserved IP %s is kept, and is paid for while no Droplet has it; `hornero reserved-ip release "+
+				"--yes` gives it back",
+			f.Stack.ReservedIP.Address,
+		)
 	}
+
 	return errors.Join(errs...)
 }
 
@@ -165,6 +245,7 @@ func (f *Fleet) destroyCertificates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, certificate := range certificates {
 		err := again(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
 			_, err := f.Client.Certificates.Delete(ctx, certificate.ID)
@@ -174,6 +255,7 @@ func (f *Fleet) destroyCertificates(ctx context.Context) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -182,10 +264,12 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, vpc := range vpcs {
 		if vpc.Name != f.frameName() || vpc.Default {
 			continue
 		}
+
 		err := again(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
 			_, err := f.Client.VPCs.Delete(ctx, vpc.ID)
 			return err
@@ -194,6 +278,7 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -204,8 +289,12 @@ func again(ctx context.Context, what string, try func(context.Context) error) er
 		switch status := do.Status(err); {
 		case err == nil || do.IsNotFound(err):
 			return do.Done, nil
-		case status == http.StatusForbidden || status == http.StatusConflict || status == http.StatusUnprocessableEntity:
+
+		case status == http.StatusForbidden ||
+			status == http.StatusConflict ||
+			status == http.StatusUnprocessableEntity:
 			return do.Pending, do.Seen("%s", strings.TrimSpace(err.Error()))
+
 		default:
 			return do.Errored, err
 		}

@@ -21,20 +21,36 @@ import (
 func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []string) (cloudinit.Node, error) {
 	manifest, ok := f.Manifests[node.Role]
 	if !ok {
-		return cloudinit.Node{}, fmt.Errorf("write document of %s: no role %q", node.Name, node.Role)
+		return cloudinit.Node{}, fmt.Errorf(
+			"write document of %s: no role %q",
+			node.Name,
+			node.Role,
+		)
 	}
+
 	document := cloudinit.Node{
-		Stack: f.Stack.Name, Role: node.Role, Node: node.Name, Incarnation: incarnation, Found: founds, Join: join,
-		Expected: f.Stack.Expected(), Settings: map[string]string{}, Secrets: map[string]report.Secret{},
+		Stack:       f.Stack.Name,
+		Role:        node.Role,
+		Node:        node.Name,
+		Incarnation: incarnation,
+		Found:       founds,
+		Join:        join,
+		Expected:    f.Stack.Expected(),
+		Settings:    map[string]string{},
+		Secrets:     map[string]report.Secret{},
 	}
+
 	settings := f.Stack.Settings()
 	names := manifest.Settings
+
 	if common := f.Manifests[roles.Common]; common != nil {
 		names = slices.Concat(common.Settings, names)
 	}
+
 	for _, name := range names {
 		document.Settings[name] = settings[name]
 	}
+
 	if f.Stack.MayHold(node.Role) {
 		if err := f.checkGiven(); err != nil {
 			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
@@ -43,18 +59,23 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 			document.Settings[cloudinit.SettingReservedIPAPI] = f.Inside
 		}
 	}
+
 	for _, name := range f.Stack.SecretsOf(manifest) {
 		secret, err := f.Secrets.Get(name)
 		if err != nil {
 			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 		}
+
 		document.Secrets[name] = secret
 	}
+
 	var err error
 	if document.TLS, err = f.tlsOf(node, incarnation); err != nil {
 		return cloudinit.Node{}, err
 	}
+
 	document.SSH, err = f.shell.identity(node.Name)
+
 	return document, err
 }
 
@@ -63,13 +84,30 @@ func (f *Fleet) tlsOf(node stack.Node, incarnation int) (cloudinit.TLS, error) {
 	if err != nil {
 		return cloudinit.TLS{}, err
 	}
+
 	key, err := f.Secrets.Get(stack.CAKey)
 	if err != nil {
 		return cloudinit.TLS{}, err
 	}
-	ca := pki.Pair{Certificate: certificate.Reveal(), Key: key}
-	pair, err := ca.Issue(pki.Name{Stack: f.Stack.Name, Role: node.Role, Node: node.Name, Incarnation: incarnation, Kind: f.Manifests[node.Role].Peers})
-	return cloudinit.TLS{CA: ca.Certificate, Certificate: pair.Certificate, Key: pair.Key}, err
+
+	ca := pki.Pair{
+		Certificate: certificate.Reveal(),
+		Key:         key,
+	}
+
+	pair, err := ca.Issue(pki.Name{
+		Stack:       f.Stack.Name,
+		Role:        node.Role,
+		Node:        node.Name,
+		Incarnation: incarnation,
+		Kind:        f.Manifests[node.Role].Peers,
+	})
+
+	return cloudinit.TLS{
+		CA:          ca.Certificate,
+		Certificate: pair.Certificate,
+		Key:         pair.Key,
+	}, err
 }
 
 // identity makes a host key signed by the stack's SSH authority, so that nobody trusts on first use.
@@ -78,22 +116,39 @@ func (s *shell) identity(node string) (cloudinit.SSH, error) {
 	if err != nil {
 		return cloudinit.SSH{}, err
 	}
+
 	key, err := ssh.NewPublicKey(public)
 	if err != nil {
 		return cloudinit.SSH{}, err
 	}
-	certificate := &ssh.Certificate{Key: key, CertType: ssh.HostCert, KeyId: node, ValidPrincipals: []string{node}, ValidBefore: ssh.CertTimeInfinity}
+
+	certificate := &ssh.Certificate{
+		Key:             key,
+		CertType:        ssh.HostCert,
+		KeyId:           node,
+		ValidPrincipals: []string{node},
+		ValidBefore:     ssh.CertTimeInfinity,
+	}
+
 	if err := certificate.SignCert(rand.Reader, s.authority); err != nil {
 		return cloudinit.SSH{}, fmt.Errorf("sign host key of %s: %w", node, err)
 	}
+
 	block, err := ssh.MarshalPrivateKey(private, node)
 	if err != nil {
 		return cloudinit.SSH{}, err
 	}
+
 	return cloudinit.SSH{
-		HostKey: report.Secret(pem.EncodeToMemory(block)), HostPublicKey: line(key), HostCertificate: line(certificate),
-		AuthorizedKeys: []string{line(s.operator.PublicKey())},
+		HostKey: report.Secret(
+			pem.EncodeToMemory(block),
+		),
+		HostPublicKey:   line(key),
+		HostCertificate: line(certificate),
+		AuthorizedKeys:  []string{line(s.operator.PublicKey())},
 	}, nil
 }
 
-func line(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) }
+func line(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}

@@ -11,8 +11,10 @@ import (
 func (w *world) preview(name string) cloudinit.Node {
 	node, err := w.config.Stack.Node(name)
 	require.NoError(w.t, err)
+
 	document, err := w.fleet().Preview(w.t.Context(), node)
 	require.NoError(w.t, err)
+
 	return document
 }
 
@@ -22,6 +24,7 @@ func TestPreviewOfAStackThatIsNotThere(t *testing.T) {
 	require.True(t, founder.Found)
 	require.Empty(t, founder.Join)
 	require.Equal(t, 1, founder.Incarnation)
+
 	other := w.preview("web-1")
 	require.False(t, other.Found)
 	require.Equal(t, []string{"ADDRESS-OF-db-1"}, other.Join)
@@ -31,20 +34,25 @@ func TestPreviewOfAStackThatIsNotThere(t *testing.T) {
 func TestPreviewIsWhatALaunchGives(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
+
 	want := w.preview("db-2")
 	require.Equal(t, 2, want.Incarnation)
 	require.False(t, want.Found)
 	require.NoError(t, w.fleet().Replace(t.Context(), "db-2"))
+
 	for _, got := range w.documents() {
 		if got.Node != "db-2" {
 			continue
 		}
+
 		require.ElementsMatch(t, want.Join, got.Join)
 		require.Equal(t, want.Secrets, got.Secrets)
 		require.Equal(t, want.Settings, got.Settings)
 		require.Equal(t, want.Expected, got.Expected)
 		require.Equal(t, want.Incarnation, got.Incarnation)
+
 		return
 	}
+
 	t.Fatal("db-2 is not there")
 }

@@ -33,31 +33,50 @@ type Recovery struct {
 	Done       bool              `json:"done"`
 }
 
-// PlanRecovery looks what is left of a peer set that lost its quorum, and picks the survivor that knows most. It changes nothing.
+// PlanRecovery looks what is left of a peer set that lost its quorum, and picks the survivor that knows most.
+// It changes nothing.
 func (f *Fleet) PlanRecovery(ctx context.Context) (Recovery, error) {
 	all, err := f.members(ctx)
 	if err != nil {
 		return Recovery{}, err
 	}
+
 	members, _ := current(all)
+
 	return f.planRecovery(ctx, members)
 }
 
 func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, error) {
-	plan := Recovery{Survivors: []status.Recovery{}, Unanswered: map[string]string{}, Steps: []string{}}
+	plan := Recovery{
+		Survivors:  []status.Recovery{},
+		Unanswered: map[string]string{},
+		Steps:      []string{},
+	}
+
 	for _, said := range f.survivors(ctx, members) {
 		if said.err != nil {
 			plan.Unanswered[said.node] = said.err.Error()
 			continue
 		}
+
 		plan.Survivors = append(plan.Survivors, said.recovery)
 	}
-	slices.SortFunc(plan.Survivors, func(a, b status.Recovery) int { return strings.Compare(a.Node, b.Node) })
+
+	slices.SortFunc(plan.Survivors, func(a, b status.Recovery) int {
+		return strings.Compare(a.Node, b.Node)
+	})
 	var newest *status.Recovery
+
 	for at, survivor := range plan.Survivors {
 		if survivor.Quorum {
-			return plan, fmt.Errorf("recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` recreates it", ErrMajority, survivor.Node)
+			return plan, fmt.Errorf(
+				"recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` "+
+					"recreates it",
+				ErrMajority,
+				survivor.Node,
+			)
 		}
+
 		if survivor.Index == 0 {
 			continue
 		}
@@ -65,14 +84,23 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 			newest = &plan.Survivors[at] // of equals the first by name
 		}
 	}
+
 	if newest == nil {
-		return plan, fmt.Errorf("recover: %w: %s; bring one back that does, or `hornero up` a new stack", ErrNoSurvivor, strings.Join(plan.without(), "; "))
+		return plan, fmt.Errorf(
+			"recover: %w: %s; bring one back that does, or `hornero up` a new stack",
+			ErrNoSurvivor,
+			strings.Join(plan.without(), "; "),
+		)
 	}
+
 	plan.From = newest.Node
+
 	if newest.Refused != "" {
 		return plan, fmt.Errorf("recover: %w: on %s: %s", ErrMajority, newest.Node, newest.Refused)
 	}
+
 	plan.Steps = f.recoverySteps(plan, *newest)
+
 	return plan, nil
 }
 
@@ -82,19 +110,30 @@ func (r Recovery) without() []string {
 	for _, survivor := range r.Survivors {
 		why = append(why, survivor.Node+" answers and holds none")
 	}
+
 	for _, node := range slices.Sorted(maps.Keys(r.Unanswered)) {
 		why = append(why, node+": "+r.Unanswered[node])
 	}
+
 	return why
 }
 
 func (f *Fleet) recoverySteps(plan Recovery, newest status.Recovery) []string {
-	steps := []string{fmt.Sprintf("%s is the newest of %d survivors, at term %d, index %d; on it:", newest.Node, len(plan.Survivors), newest.Term, newest.Index)}
+	steps := []string{fmt.Sprintf(
+		"%s is the newest of %d survivors, at term %d, index %d; on it:",
+		newest.Node,
+		len(plan.Survivors),
+		newest.Term,
+		newest.Index,
+	)}
+
 	steps = append(steps, newest.Steps...)
 	if len(plan.Unanswered) > 0 {
 		lost := slices.Sorted(maps.Keys(plan.Unanswered))
-		steps = append(steps, fmt.Sprintf("%s did not answer: what only they knew of the peer set is lost; `hornero replace NODE` recreates them afterwards", strings.Join(lost, ", ")))
+		steps = append(steps, fmt.Sprintf("%s did not answer: what only they knew of the peer set is lost; "+
+			"`hornero replace NODE` recreates them afterwards", strings.Join(lost, ", ")))
 	}
+
 	return steps
 }
 
@@ -104,28 +143,35 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 	if err != nil {
 		return plan, err
 	}
+
 	members, _ := current(all)
 	m, there := find(members, plan.From)
 	if !there {
 		return plan, fmt.Errorf("recover from %s: %w", plan.From, ErrNoDroplet)
 	}
+
 	f.say("%s: rebuilds the peer set", m.Node)
 	var stderr bytes.Buffer
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap recover --yes --json", nil, nil, &stderr)
 	if err == nil && code != 0 {
 		err = errors.New(strings.TrimSpace(stderr.String()))
 	}
+
 	if err != nil {
 		return plan, fmt.Errorf("recover from %s (to run it again does no harm): %w", m.Node, err)
 	}
+
 	err = do.Wait(ctx, "wait for the peer set", func(ctx context.Context) (do.State, error) {
 		said, err := f.shell.status(ctx, m)
 		if err != nil || !said.PeerSet.Quorum {
 			return do.Pending, do.Seen("%s: quorum %v, %v", m.Node, said.PeerSet.Quorum, err)
 		}
+
 		return do.Done, nil
 	}, do.WaitOptions{Timeout: f.Timeout})
+
 	plan.Done = err == nil
+
 	return plan, err
 }
 
@@ -143,8 +189,10 @@ func (f *Fleet) survivors(ctx context.Context, members []member) []surviving {
 			asked = append(asked, m)
 		}
 	}
+
 	said := make([]surviving, len(asked))
 	var group errgroup.Group
+
 	for at, m := range asked {
 		group.Go(func() error {
 			recovery, err := f.shell.survivor(ctx, m)
@@ -152,10 +200,13 @@ func (f *Fleet) survivors(ctx context.Context, members []member) []surviving {
 			return nil
 		})
 	}
+
 	_ = group.Wait() // each answer carries its own error
+
 	for _, name := range f.lostNames(members) {
 		said = append(said, surviving{node: name, err: ErrNoDroplet})
 	}
+
 	return said
 }
 
@@ -163,27 +214,36 @@ func (f *Fleet) survivors(ctx context.Context, members []member) []surviving {
 func (f *Fleet) lostNames(members []member) []string {
 	var names []string
 	for _, node := range f.Stack.All() {
-		if _, there := find(members, node.Name); !there && f.Manifests[node.Role].Peers == roles.Member {
+		if _, there := find(
+			members,
+			node.Name,
+		); !there && f.Manifests[node.Role].Peers == roles.Member {
 			names = append(names, node.Name)
 		}
 	}
+
 	return names
 }
 
 func (s *shell) survivor(ctx context.Context, m member) (status.Recovery, error) {
-	ctx, cancel := context.WithTimeout(ctx, 4*dialTimeout) // the node itself waits for voters that do not answer
+	// the node itself waits for voters that do not answer
+	ctx, cancel := context.WithTimeout(ctx, 4*dialTimeout)
 	defer cancel()
+
 	var said status.Recovery
 	if m.public() == "" {
 		return said, fmt.Errorf("ask %s: it has no address yet", m.Node)
 	}
+
 	var stdout, stderr bytes.Buffer
 	code, err := s.run(ctx, m, "hornero-bootstrap recover --dry-run --json", nil, &stdout, &stderr)
 	if err != nil {
 		return said, err
 	}
+
 	if code != 0 {
 		return said, fmt.Errorf("ask %s: %s", m.Node, bytes.TrimSpace(stderr.Bytes()))
 	}
+
 	return said, json.Unmarshal(stdout.Bytes(), &said)
 }

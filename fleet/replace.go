@@ -22,25 +22,31 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+
 	if f.Stack.MayHold(node.Role) {
 		if err := f.checkReserved(ctx); err != nil {
 			return err // before the node that is there is drained
 		}
 	}
+
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return err
 	}
+
 	all, err := f.members(ctx)
 	if err != nil {
 		return err
 	}
+
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
+
 	if err := f.safe(name, node.Role, answers, known); err != nil {
 		return err
 	}
+
 	incarnation := next(known, all, name)
 	old, there := find(members, name)
 	client := f.Manifests[node.Role].Peers == roles.Client
@@ -50,23 +56,30 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		if err := do.DeleteDroplet(ctx, f.Client, old.Droplet.ID, do.WaitOptions{}); err != nil {
 			return err
 		}
+
 		f.say("%s: Droplet %d destroyed", name, old.Droplet.ID)
 	}
+
 	fresh, err := f.launch(ctx, vpc, node, incarnation, false, f.consensus(without(members, name)))
 	if err != nil {
 		return err
 	}
+
 	if err := f.awaitNode(ctx, fresh); err != nil {
 		return err
 	}
+
 	if there && client {
-		// A web node has no data: its successor serves before it goes, and it serves until then, although its name is taken.
+		// A web node has no data: its successor serves before it goes, and it serves until then, although its
+		// name is taken.
 		f.retire(ctx, old)
 		if err := do.DeleteDroplet(ctx, f.Client, old.Droplet.ID, do.WaitOptions{}); err != nil {
 			return err
 		}
+
 		f.say("%s: Droplet %d destroyed", name, old.Droplet.ID)
 	}
+
 	return nil
 }
 
@@ -77,32 +90,41 @@ func without(members []member, node string) []member {
 			rest = append(rest, m)
 		}
 	}
+
 	return rest
 }
 
-// safe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a declared
-// loss.
+// safe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
+// declared loss.
 func (f *Fleet) safe(name, role string, answers []answer, known status.PeerSet) error {
 	if f.Manifests[role].Driver != "galera" {
 		return nil
 	}
+
 	remain := 0
+
 	for _, node := range f.Stack.All() {
 		if _, gone := known.Forgotten[node.Name]; node.Role == role && node.Name != name && !gone {
 			remain++
 		}
 	}
+
 	need := max(1, min(others, remain))
 	good := 0
+
 	for _, a := range answers {
 		if a.member.Node != name && a.member.Role == role && a.err == nil && a.status.Healthy {
 			good++
 		}
 	}
+
 	if good < need {
-		return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; `hornero status` says what they wait for. "+
-			"A node that is lost with its data is declared gone on any other database node or proxy: hornero-bootstrap forget NAME", name, ErrUnsafe, good, need)
+		return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; "+
+			"`hornero status` says what they wait for. "+
+			"A node that is lost with its data is declared gone on any other database node or proxy: "+
+			"hornero-bootstrap forget NAME", name, ErrUnsafe, good, need)
 	}
+
 	return nil
 }
 
@@ -110,8 +132,16 @@ func (f *Fleet) safe(name, role string, answers []answer, known status.PeerSet) 
 func (f *Fleet) retire(ctx context.Context, m member) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
+
 	f.say("%s: drains", m.Node)
-	if code, err := f.shell.run(ctx, m, "hornero-bootstrap drain", nil, nil, nil); err != nil || code != 0 {
+
+	if code, err := f.shell.run(ctx,
+		m,
+		"hornero-bootstrap drain",
+		nil,
+		nil,
+		nil,
+	); err != nil || code != 0 {
 		f.say("%s: did not drain (exit %d, %v); it goes all the same", m.Node, code, err)
 	}
 }
@@ -123,18 +153,25 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 		if err != nil {
 			return do.Pending, do.Seen("%v", err)
 		}
+
 		if said.State != last {
 			last = said.State
 			f.say("%s: %s", m.Node, last)
 		}
+
 		if said.Phase == "refused" {
 			return do.Errored, fmt.Errorf("the node refused: %s", said.Reason)
 		}
+
 		if said.Healthy {
 			return do.Done, nil
 		}
+
 		return do.Pending, do.Seen("%s", said.Reason)
-	}, do.WaitOptions{Timeout: f.Timeout, Longest: time.Second})
+	}, do.WaitOptions{
+		Timeout: f.Timeout,
+		Longest: time.Second,
+	})
 }
 
 // writerOf finds who takes writes.
@@ -144,5 +181,6 @@ func writerOf(answers []answer) (member, status.Status, bool) {
 			return a.member, a.status, true
 		}
 	}
+
 	return member{}, status.Status{}, false
 }

@@ -45,7 +45,17 @@ type PeerSetLine struct {
 }
 
 func peerSetLine(known status.PeerSet) PeerSetLine {
-	return PeerSetLine{known.Founded, known.Quorum, known.Generation, known.Era, known.Leader, known.Voters, known.Leases, known.Forgotten, known.Lines()}
+	return PeerSetLine{
+		Founded:    known.Founded,
+		Quorum:     known.Quorum,
+		Generation: known.Generation,
+		Era:        known.Era,
+		Leader:     known.Leader,
+		Voters:     known.Voters,
+		Leases:     known.Leases,
+		Forgotten:  known.Forgotten,
+		Lines:      known.Lines(),
+	}
 }
 
 // NodeLine is one node of the stack.
@@ -77,6 +87,7 @@ func (r Report) Healthy() bool {
 			return false
 		}
 	}
+
 	return len(r.Nodes) > 0
 }
 
@@ -87,16 +98,22 @@ func (r Report) WriterLine() string {
 			return r.Writer + " (" + node.State + ")"
 		}
 	}
+
 	return cmp.Or(r.Writer, "nobody")
 }
 
 // Status reads how everything is, whatever is down.
 func (f *Fleet) Status(ctx context.Context) (Report, error) {
-	report := Report{Stack: f.Stack.Name, Cloud: f.Stack.Cloud}
+	report := Report{
+		Stack: f.Stack.Name,
+		Cloud: f.Stack.Cloud,
+	}
+
 	all, err := f.members(ctx)
 	if err != nil {
 		return report, err
 	}
+
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
@@ -107,42 +124,77 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+
 	if there {
 		report.LoadBalancer = BalancerLine{balancer.ID, balancer.IP}
 	}
+
 	if report.URL, err = f.url(ctx); err != nil {
 		return report, err
 	}
+
 	for _, node := range f.Stack.All() {
-		line := NodeLine{Name: node.Name, Role: node.Role, State: "missing", Reason: ErrNoDroplet.Error()}
+		line := NodeLine{
+			Name:   node.Name,
+			Role:   node.Role,
+			State:  "missing",
+			Reason: ErrNoDroplet.Error(),
+		}
+
 		for _, a := range answers {
 			if a.member.Node == node.Name {
 				line = lineOf(a)
 			}
 		}
+
 		report.Nodes = append(report.Nodes, line)
 	}
+
 	return report, nil
 }
 
 func lineOf(a answer) NodeLine {
 	m := a.member
-	line := NodeLine{Name: m.Node, Role: m.Role, Incarnation: m.Incarnation, DropletID: m.Droplet.ID, Addresses: Addresses{m.public(), m.private()}, State: m.Droplet.Status}
+	line := NodeLine{
+		Name:        m.Node,
+		Role:        m.Role,
+		Incarnation: m.Incarnation,
+		DropletID:   m.Droplet.ID,
+		Addresses: Addresses{
+			Public:  m.public(),
+			Private: m.private(),
+		},
+		State: m.Droplet.Status,
+	}
 	if m.Droplet.Image != nil {
 		line.Image = m.Droplet.Image.Name
 	}
+
 	if a.err != nil {
 		line.State, line.Reason = "unreachable", a.err.Error()
 		if m.Droplet.Status != "active" {
 			line.State = m.Droplet.Status
 		}
+
 		return line
 	}
+
 	line.State, line.Healthy, line.Writer, line.Reason = a.status.State, a.status.Healthy, a.status.Writer, a.status.Reason
 	if line.State == "" {
 		line.State = a.status.Phase
 	}
-	line.Drift, line.Note = a.status.Image.DriftFiles, strings.Join(slices.DeleteFunc([]string{noteOf(a.status.Image), noteOfReserved(a.status.ReservedIP)}, func(note string) bool { return note == "" }), "; ")
+
+	line.Drift, line.Note = a.status.Image.DriftFiles, strings.Join(
+		slices.DeleteFunc(
+			[]string{
+				noteOf(a.status.Image),
+				noteOfReserved(a.status.ReservedIP),
+			},
+			func(note string) bool { return note == "" },
+		),
+		"; ",
+	)
+
 	return line
 }
 
@@ -157,27 +209,39 @@ func noteOf(image status.Image) string {
 		if image.Held != "" {
 			note += "; not in quarantine: " + image.Held
 		}
-		return note + "; `hornero exec NODE -- hornero-bootstrap drift` lists all, `hornero replace NODE` makes it anew"
+
+		return note +
+			"; `hornero exec NODE -- hornero-bootstrap drift` lists all, `hornero replace NODE` makes it anew"
+
 	case image.Problem != "":
 		return "not held to its image: " + image.Problem
 	}
+
 	return ""
 }
 
 // Exec runs a command on a node and returns its exit code.
-func (f *Fleet) Exec(ctx context.Context, name, command string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+func (f *Fleet) Exec(
+	ctx context.Context,
+	name, command string,
+	stdin io.Reader,
+	stdout, stderr io.Writer,
+) (int, error) {
 	if _, err := f.Stack.Node(name); err != nil {
 		return 0, err
 	}
+
 	all, err := f.members(ctx)
 	if err != nil {
 		return 0, err
 	}
+
 	members, _ := current(all)
 	m, there := find(members, name)
 	if !there {
 		return 0, ErrNoDroplet
 	}
+
 	return f.shell.run(ctx, m, command, stdin, stdout, stderr)
 }
 
@@ -190,10 +254,12 @@ func (f *Fleet) DB(ctx context.Context, sql io.Reader, stdout, stderr io.Writer)
 	if err != nil {
 		return 0, err
 	}
+
 	members, _ := current(all)
 	writer, _, ok := writerOf(f.askAll(ctx, members))
 	if !ok {
 		return 0, ErrNoWriter
 	}
+
 	return f.shell.run(ctx, writer, "mariadb --batch", sql, stdout, stderr)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// The stack's reserved IP is the operator's: stack.yaml names it, so that everybody who has that file means the same one, and
-// only he makes it and gives it back. Nodes move it by themselves, with a token of their own.
+// The stack's reserved IP is the operator's: stack.yaml names it, so that everybody who has that file means the
+// same one, and only he makes it and gives it back. Nodes move it by themselves, with a token of their own.
 
 var (
 	// ErrReserved refuses a reserved IP that is not for this stack.
@@ -28,19 +28,36 @@ func (f *Fleet) checkReserved(ctx context.Context) error {
 	if f.Stack.ReservedIP == nil {
 		return nil
 	}
+
 	if err := f.checkGiven(); err != nil {
 		return err
 	}
+
 	reserved, err := f.reserved(ctx)
 	if err != nil {
 		return err
 	}
+
 	if reserved.Region == nil || reserved.Region.Slug != f.Stack.Region {
-		return fmt.Errorf("%w: %s is in another region than the stack, which is in %s; `hornero reserved-ip create` reserves one there", ErrReserved, reserved.IP, f.Stack.Region)
+		return fmt.Errorf(
+			"%w: %s is in another region than the stack, which is in %s; `hornero reserved-ip create` reserves "+
+				"one there",
+			ErrReserved,
+			reserved.IP,
+			f.Stack.Region,
+		)
 	}
+
 	if holder := reserved.Droplet; holder != nil && !slices.Contains(holder.Tags, f.tag()) {
-		return fmt.Errorf("%w: %s is assigned to Droplet %d (%s), which is not of this stack; unassign it first", ErrReserved, reserved.IP, holder.ID, holder.Name)
+		return fmt.Errorf(
+			"%w: %s is assigned to Droplet %d (%s), which is not of this stack; unassign it first",
+			ErrReserved,
+			reserved.IP,
+			holder.ID,
+			holder.Name,
+		)
 	}
+
 	return nil
 }
 
@@ -49,6 +66,7 @@ func (f *Fleet) checkGiven() error {
 	if missing := f.Secrets.Missing(f.Stack); len(missing) > 0 {
 		return errors.New(strings.Join(missing, "\n"))
 	}
+
 	return nil
 }
 
@@ -56,23 +74,38 @@ func (f *Fleet) reserved(ctx context.Context) (*godo.ReservedIP, error) {
 	address := f.Stack.ReservedIP.Address
 	reserved, _, err := f.Client.ReservedIPs.Get(ctx, address)
 	if do.IsNotFound(err) {
-		return nil, fmt.Errorf("%w: the account has no %s; `hornero reserved-ip create` reserves one, reserved_ip.address in stack.yaml names it", ErrReserved, address)
+		return nil, fmt.Errorf(
+			"%w: the account has no %s; `hornero reserved-ip create` reserves one, reserved_ip.address in "+
+				"stack.yaml names it",
+			ErrReserved,
+			address,
+		)
 	}
+
 	if err != nil {
 		return nil, fmt.Errorf("get reserved IP %s: %w", address, err)
 	}
+
 	return reserved, nil
 }
 
-// Reserve reserves an address in the stack's region and returns it. What stack.yaml names already is not reserved again.
+// Reserve reserves an address in the stack's region and returns it. What stack.yaml names already is not
+// reserved again.
 func (f *Fleet) Reserve(ctx context.Context) (string, error) {
 	if f.Stack.ReservedIP != nil {
-		return "", fmt.Errorf("stack.yaml names the reserved IP %s already; remove reserved_ip to reserve another", f.Stack.ReservedIP.Address)
+		return "", fmt.Errorf(
+			"stack.yaml names the reserved IP %s already; remove reserved_ip to reserve another",
+			f.Stack.ReservedIP.Address,
+		)
 	}
-	reserved, _, err := f.Client.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{Region: f.Stack.Region})
+
+	reserved, _, err := f.Client.ReservedIPs.Create(ctx,
+		&godo.ReservedIPCreateRequest{Region: f.Stack.Region},
+	)
 	if err != nil {
 		return "", fmt.Errorf("reserve an IP in %s: %w", f.Stack.Region, err)
 	}
+
 	return reserved.IP, nil
 }
 
@@ -81,17 +114,28 @@ func (f *Fleet) Unreserve(ctx context.Context) error {
 	if f.Stack.ReservedIP == nil {
 		return ErrNoReserved
 	}
+
 	reserved, err := f.reserved(ctx)
 	if err != nil {
 		return err
 	}
+
 	if holder := reserved.Droplet; holder != nil {
-		return fmt.Errorf("%w: %s is assigned to Droplet %d (%s); destroy the stack or unassign it first", ErrReserved, reserved.IP, holder.ID, holder.Name)
+		return fmt.Errorf(
+			"%w: %s is assigned to Droplet %d (%s); destroy the stack or unassign it first",
+			ErrReserved,
+			reserved.IP,
+			holder.ID,
+			holder.Name,
+		)
 	}
+
 	if _, err := f.Client.ReservedIPs.Delete(ctx, reserved.IP); err != nil {
 		return fmt.Errorf("give reserved IP %s back: %w", reserved.IP, err)
 	}
+
 	f.say("reserved IP %s is given back", reserved.IP)
+
 	return nil
 }
 
@@ -109,24 +153,40 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 	if f.Stack.ReservedIP == nil {
 		return nil
 	}
-	line := &ReservedLine{Address: f.Stack.ReservedIP.Address, Holder: known.ReservedIP}
+
+	line := &ReservedLine{
+		Address: f.Stack.ReservedIP.Address,
+		Holder:  known.ReservedIP,
+	}
+
 	reserved, err := f.reserved(ctx)
+
 	switch {
 	case err != nil:
 		line.Problem = err.Error()
 	case reserved.Droplet != nil:
 		line.AssignedTo = f.ownerOf(*reserved.Droplet)
 	}
-	able := slices.ContainsFunc(answers, func(a answer) bool { return a.err == nil && a.status.ReservedIP != nil })
+
+	able := slices.ContainsFunc(answers, func(a answer) bool {
+		return a.err == nil && a.status.ReservedIP != nil
+	})
+
 	switch {
 	case line.Problem != "":
+
 	case !able && len(answers) > 0:
-		line.Problem = fmt.Sprintf("no node that runs was launched with it; `hornero replace` each node of role %s", f.Stack.ReservedIP.Nodes)
+		line.Problem = fmt.Sprintf(
+			"no node that runs was launched with it; `hornero replace` each node of role %s",
+			f.Stack.ReservedIP.Nodes,
+		)
+
 	case line.Holder == "":
 		line.Problem = "no node holds it"
 	case line.AssignedTo != line.Holder:
 		line.Problem = "it is not where its holder is"
 	}
+
 	return line
 }
 
@@ -134,6 +194,7 @@ func (f *Fleet) ownerOf(droplet godo.Droplet) string {
 	if m := f.member(droplet); m.Node != "" {
 		return m.Node
 	}
+
 	return droplet.Name
 }
 
@@ -147,5 +208,6 @@ func noteOfReserved(said *status.ReservedIP) string {
 	case said.Warning != "":
 		return "reserved IP: " + said.Warning
 	}
+
 	return ""
 }

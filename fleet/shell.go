@@ -29,9 +29,19 @@ type shell struct {
 	clients map[string]*ssh.Client // by address
 }
 
-func newShell(secrets *stack.Secrets, reach func(context.Context, string, string) (net.Conn, error)) (*shell, error) {
-	s := &shell{reach: reach, clients: map[string]*ssh.Client{}}
-	for name, signer := range map[string]*ssh.Signer{stack.SSHKey: &s.operator, stack.SSHCA: &s.authority} {
+func newShell(
+	secrets *stack.Secrets,
+	reach func(context.Context, string, string) (net.Conn, error),
+) (*shell, error) {
+	s := &shell{
+		reach:   reach,
+		clients: map[string]*ssh.Client{},
+	}
+
+	for name, signer := range map[string]*ssh.Signer{
+		stack.SSHKey: &s.operator,
+		stack.SSHCA:  &s.authority,
+	} {
 		key, err := secrets.Get(name)
 		if err != nil {
 			return nil, err
@@ -40,15 +50,18 @@ func newShell(secrets *stack.Secrets, reach func(context.Context, string, string
 			return nil, fmt.Errorf("read secret %s: %w", name, err)
 		}
 	}
+
 	return s, nil
 }
 
 func (s *shell) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	for _, client := range s.clients {
 		client.Close()
 	}
+
 	clear(s.clients)
 }
 
@@ -56,8 +69,14 @@ func (s *shell) config() *ssh.ClientConfig {
 	checker := &ssh.CertChecker{IsHostAuthority: func(authority ssh.PublicKey, _ string) bool {
 		return bytes.Equal(authority.Marshal(), s.authority.PublicKey().Marshal())
 	}}
-	return &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(s.operator)}, HostKeyCallback: checker.CheckHostKey,
-		HostKeyAlgorithms: []string{ssh.CertAlgoED25519v01}, Timeout: dialTimeout}
+
+	return &ssh.ClientConfig{
+		User:              "root",
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(s.operator)},
+		HostKeyCallback:   checker.CheckHostKey,
+		HostKeyAlgorithms: []string{ssh.CertAlgoED25519v01},
+		Timeout:           dialTimeout,
+	}
 }
 
 func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
@@ -65,31 +84,42 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	s.mu.Lock()
 	client := s.clients[address]
 	s.mu.Unlock()
+
 	if client != nil {
 		return client, nil
 	}
+
 	connection, err := s.reach(ctx, "tcp", net.JoinHostPort(address, "22"))
 	if err != nil {
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
+
 	_ = connection.SetDeadline(time.Now().Add(dialTimeout)) // only the handshake is bounded
+
 	// The name, not the address, is what the host certificate vouches for.
-	inner, channels, requests, err := ssh.NewClientConn(connection, net.JoinHostPort(m.Node, "22"), s.config())
+	inner, channels, requests, err := ssh.NewClientConn(
+		connection,
+		net.JoinHostPort(m.Node, "22"),
+		s.config(),
+	)
 	if err != nil {
 		connection.Close()
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
+
 	_ = connection.SetDeadline(time.Time{})
 	client = ssh.NewClient(inner, channels, requests)
 	s.mu.Lock()
 	s.clients[address] = client
 	s.mu.Unlock()
+
 	return client, nil
 }
 
 func (s *shell) drop(m member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	if client := s.clients[m.public()]; client != nil {
 		client.Close()
 		delete(s.clients, m.public())
@@ -97,29 +127,42 @@ func (s *shell) drop(m member) {
 }
 
 // run runs a command on a node and returns its exit code.
-func (s *shell) run(ctx context.Context, m member, command string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+func (s *shell) run(
+	ctx context.Context,
+	m member,
+	command string,
+	stdin io.Reader,
+	stdout, stderr io.Writer,
+) (int, error) {
 	client, err := s.dial(ctx, m)
 	if err != nil {
 		return 0, err
 	}
+
 	session, err := client.NewSession()
 	if err != nil {
 		s.drop(m)
 		return 0, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
 	defer session.Close()
+
 	stop := context.AfterFunc(ctx, func() { s.drop(m) })
 	defer stop()
-	session.Stdin, session.Stdout, session.Stderr = stdin, stdout, stderr
+
+	session.Stdin = stdin
+	session.Stdout = stdout
+	session.Stderr = stderr
 	err = session.Run(command)
 	var exited *ssh.ExitError
 	if errors.As(err, &exited) {
 		return exited.ExitStatus(), nil
 	}
+
 	if err != nil {
 		s.drop(m)
 		return 0, fmt.Errorf("run on %s: %w", m.Node, errors.Join(err, ctx.Err()))
 	}
+
 	return 0, nil
 }
 
@@ -127,17 +170,21 @@ func (s *shell) run(ctx context.Context, m member, command string, stdin io.Read
 func (s *shell) status(ctx context.Context, m member) (status.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
+
 	var said status.Status
 	if m.public() == "" {
 		return said, fmt.Errorf("ask %s: it has no address yet", m.Node)
 	}
+
 	var stdout, stderr bytes.Buffer
 	code, err := s.run(ctx, m, "hornero-bootstrap status --json", nil, &stdout, &stderr)
 	if err != nil {
 		return said, err
 	}
+
 	if code != 0 {
 		return said, fmt.Errorf("ask %s: %s", m.Node, bytes.TrimSpace(stderr.Bytes()))
 	}
+
 	return said, json.Unmarshal(stdout.Bytes(), &said)
 }
