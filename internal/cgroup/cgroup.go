@@ -1,5 +1,5 @@
-// Package cgroup owns how processes are held together by a cgroup: listed, made to stand still, ended, however they fork. It
-// does not know what runs in one, nor where in the hierarchy it is to be.
+// Package cgroup owns how processes are held together by a cgroup: listed, made to stand still, ended, however
+// they fork. It does not know what runs in one, nor where in the hierarchy it is to be.
 package cgroup
 
 import (
@@ -27,11 +27,13 @@ func Hierarchy() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find cgroup v2: %w", err)
 	}
+
 	for line := range strings.Lines(string(mounts)) {
 		if fields := strings.Fields(line); len(fields) > 2 && fields[2] == "cgroup2" {
 			return fields[1], nil
 		}
 	}
+
 	return "", nil
 }
 
@@ -40,14 +42,20 @@ func (g Group) Make() error {
 	if err := os.MkdirAll(string(g), 0o755); err != nil {
 		return fmt.Errorf("make cgroup: %w", err)
 	}
+
 	return nil
 }
 
 // Set writes one of the group's files.
 func (g Group) Set(file, value string) error {
-	if err := os.WriteFile(filepath.Join(string(g), file), []byte(value), 0); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(string(g), file),
+		[]byte(value),
+		0,
+	); err != nil {
 		return fmt.Errorf("set cgroup: %w", err)
 	}
+
 	return nil
 }
 
@@ -71,11 +79,12 @@ func (g Group) Processes() []int {
 			}
 		}
 	}
+
 	return found
 }
 
-// Init finds the PID 1 of the container in the group: the process whose number in the innermost of so many more PID namespaces
-// than this process is in is 1.
+// Init finds the PID 1 of the container in the group: the process whose number in the innermost of so many more
+// PID namespaces than this process is in is 1.
 func (g Group) Init(namespaces int) (int, bool) {
 	depth := len(nestedPIDs(os.Getpid())) + namespaces
 	for _, pid := range g.Processes() {
@@ -83,15 +92,17 @@ func (g Group) Init(namespaces int) (int, bool) {
 			return pid, true
 		}
 	}
+
 	return 0, false
 }
 
-// Kill ends all processes in the group, frozen ones too, and waits until they are gone. A kernel that ends no groups (before
-// Linux 5.14) leaves that to the caller, and to its wait.
+// Kill ends all processes in the group, frozen ones too, and waits until they are gone. A kernel that ends no
+// groups (before Linux 5.14) leaves that to the caller, and to its wait.
 func (g Group) Kill(ctx context.Context) error {
 	if err := g.Set("cgroup.kill", "1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+
 	return g.await(ctx, "populated 0", "wait for the end of")
 }
 
@@ -104,6 +115,7 @@ func (g Group) Freeze(ctx context.Context, frozen bool) error {
 	if err := g.Set("cgroup.freeze", value); err != nil {
 		return err
 	}
+
 	return g.await(ctx, "frozen "+value, "freeze")
 }
 
@@ -114,6 +126,7 @@ func (g Group) Remove() error {
 			return fmt.Errorf("remove cgroup: %w", err)
 		}
 	}
+
 	return nil
 }
 
@@ -124,8 +137,10 @@ func (g Group) folders() []string {
 		if err == nil && entry.IsDir() {
 			found = append(found, path)
 		}
+
 		return nil
 	})
+
 	return found
 }
 
@@ -138,13 +153,24 @@ func (g Group) says(event string) bool {
 func (g Group) await(ctx context.Context, event, doing string) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+
 	for {
-		if _, err := os.Stat(filepath.Join(string(g), "cgroup.events")); err != nil || g.says(event) {
+		if _, err := os.Stat(filepath.Join(
+			string(g),
+			"cgroup.events",
+		)); err != nil || g.says(event) {
 			return nil
 		}
+
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s %s: %w", doing, filepath.Base(string(g)), context.Cause(ctx))
+			return fmt.Errorf(
+				"%s %s: %w",
+				doing,
+				filepath.Base(string(g)),
+				context.Cause(ctx),
+			)
+
 		case <-ticker.C:
 		}
 	}
@@ -158,5 +184,6 @@ func nestedPIDs(pid int) []string {
 			return strings.Fields(pids)
 		}
 	}
+
 	return nil
 }

@@ -23,26 +23,43 @@ func holding(t *testing.T, args ...string) (cgroup.Group, *exec.Cmd) {
 	above, err := cgroup.Hierarchy()
 	require.NoError(t, err)
 	require.NotEmpty(t, above, "this machine has cgroup v2")
+
 	group := cgroup.Group(filepath.Join(above, "hornero-test-"+strconv.Itoa(os.Getpid())))
 	inner := cgroup.Group(filepath.Join(string(group), "inner"))
 	require.NoError(t, inner.Make())
+
 	folder, err := os.Open(string(inner))
 	require.NoError(t, err)
 	defer folder.Close()
+
 	program := exec.Command(args[0], args[1:]...)
-	program.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(folder.Fd())}
+	program.SysProcAttr = &syscall.SysProcAttr{
+		UseCgroupFD: true,
+		CgroupFD:    int(folder.Fd()),
+	}
+
 	require.NoError(t, program.Start())
+
 	t.Cleanup(func() {
 		program.Process.Kill()
 		program.Wait()
 		require.NoError(t, group.Remove())
 	})
+
 	return group, program
 }
 
 func TestEverythingInAGroupStandsStillAndEnds(t *testing.T) {
 	group, program := holding(t, "sh", "-c", "sleep 1000 & sleep 1000")
-	require.Eventually(t, func() bool { return len(group.Processes()) == 3 }, 5*time.Second, 10*time.Millisecond, "the shell and what it started")
+	require.Eventually(t,
+		func() bool {
+			return len(group.Processes()) == 3
+		},
+		5*time.Second,
+		10*time.Millisecond,
+		"the shell and what it started",
+	)
+
 	require.True(t, group.Populated())
 	require.Error(t, group.Remove(), "it is not empty")
 
@@ -69,9 +86,11 @@ func TestTheInitOfAContainerIsFound(t *testing.T) {
 		pid = found
 		return ok
 	}, 5*time.Second, 10*time.Millisecond)
+
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	require.NoError(t, err)
 	require.Contains(t, string(line), "sleep")
+
 	_, ok := group.Init(2)
 	require.False(t, ok, "it is in one more, not two")
 	require.NoError(t, group.Kill(t.Context()))
@@ -83,10 +102,13 @@ func TestAWaitHasACause(t *testing.T) {
 	gone := errors.New("nobody waits")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, gone)
 	defer cancel()
+
 	require.NoError(t, group.Freeze(t.Context(), true))
+
 	err := group.Kill(ctx)
 	if err != nil { // the kernel may be quicker
 		require.ErrorIs(t, err, gone)
 	}
+
 	require.NoError(t, group.Kill(t.Context()))
 }

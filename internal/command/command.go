@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// tailBytes is how much of a failed program's output its error carries: enough for a stack of messages, short of a log.
+// tailBytes is how much of a failed program's output its error carries: enough for a stack of messages, short
+// of a log.
 const tailBytes = 2048
 
 // killDelay is how long a program has between SIGTERM and SIGKILL when its context ends.
@@ -43,10 +44,16 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf("run %s: %v after %s", Quote(e.Args), e.Err, e.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf(
+		"run %s: %v after %s",
+		Quote(e.Args),
+		e.Err,
+		e.Duration.Round(time.Millisecond),
+	)
 	if e.Tail != "" {
 		text += ": " + e.Tail
 	}
+
 	return text
 }
 
@@ -60,7 +67,9 @@ func Run(ctx context.Context, c Command) (string, error) {
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin = strings.NewReader(c.Input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.Cancel = func() error {
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	}
 	cmd.WaitDelay = killDelay
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -69,25 +78,39 @@ func Run(ctx context.Context, c Command) (string, error) {
 		cmd.Stdout = io.MultiWriter(&stdout, both)
 		cmd.Stderr = io.MultiWriter(&stderr, both)
 	}
+
 	start := time.Now()
 	err := cmd.Run()
+
 	if ctx.Err() != nil && cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of the group took no notice; mostly nothing is
+		// what is left of the group took no notice; mostly nothing is
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
+
 	if err == nil {
 		return stdout.String(), nil
 	}
+
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
+
 	said := stderr.String()
 	if strings.TrimSpace(said) == "" {
 		said = stdout.String()
 	}
-	failure := &Error{Args: c.Args, ExitCode: -1, Tail: tail(hide(said, c.Hidden)), Duration: time.Since(start), Err: err}
+
+	failure := &Error{
+		Args:     c.Args,
+		ExitCode: -1,
+		Tail:     tail(hide(said, c.Hidden)),
+		Duration: time.Since(start),
+		Err:      err,
+	}
 	if cmd.ProcessState != nil {
 		failure.ExitCode = cmd.ProcessState.ExitCode()
 	}
+
 	return stdout.String(), failure
 }
 
@@ -112,6 +135,7 @@ func Quote(args []string) string {
 			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}
 	}
+
 	return strings.Join(quoted, " ")
 }
 
@@ -120,15 +144,22 @@ func tail(text string) string {
 	if len(text) > tailBytes {
 		text = "..." + text[len(text)-tailBytes:]
 	}
+
 	return text
 }
 
 // hide takes the longest first: one secret may be part of another.
 func hide(text string, hidden []string) string {
-	for _, secret := range slices.SortedFunc(slices.Values(hidden), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
+	for _, secret := range slices.SortedFunc(
+		slices.Values(hidden),
+		func(a, b string) int {
+			return cmp.Compare(len(b), len(a))
+		},
+	) {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[hidden]")
 		}
 	}
+
 	return text
 }

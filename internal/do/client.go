@@ -1,6 +1,6 @@
-// Package do owns what every user of the DigitalOcean API here shares: the client with its retries, lists read to their
-// last page, deletes and actions that wait out a pending event, and the one waiter. It knows nothing of roles, images or
-// stacks, and it never prints a request: a create request's text holds user-data.
+// Package do owns what every user of the DigitalOcean API here shares: the client with its retries, lists read
+// to their last page, deletes and actions that wait out a pending event, and the one waiter. It knows nothing
+// of roles, images or stacks, and it never prints a request: a create request's text holds user-data.
 package do
 
 import (
@@ -22,22 +22,27 @@ import (
 // DefaultURL is where DigitalOcean answers.
 const DefaultURL = "https://api.digitalocean.com"
 
-// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Most times, and from Shortest
-// to Longest apart, or as Retry-After says.
+// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Most times, and
+// from Shortest to Longest apart, or as Retry-After says.
 type Retries struct {
 	Most              int
 	Shortest, Longest time.Duration
 }
 
 // DefaultRetries outlast the minute-long burst limit.
-var DefaultRetries = Retries{Most: 5, Shortest: 500 * time.Millisecond, Longest: 30 * time.Second}
+var DefaultRetries = Retries{
+	Most:     5,
+	Shortest: 500 * time.Millisecond,
+	Longest:  30 * time.Second,
+}
 
 // requestTimeout bounds one try of one request.
 const requestTimeout = 60 * time.Second
 
-// NewClient returns a client for the API at endpoint (DefaultURL when empty). A request that may be repeated is repeated
-// on 429, on 5xx and on broken connections. A POST is repeated only when it was refused before any work was done
-// (429, connection refused): the API has no idempotency key, so a second POST can make a second Droplet.
+// NewClient returns a client for the API at endpoint (DefaultURL when empty). A request that may be repeated is
+// repeated on 429, on 5xx and on broken connections. A POST is repeated only when it was refused before any
+// work was done (429, connection refused): the API has no idempotency key, so a second POST can make a second
+// Droplet.
 func NewClient(endpoint, token, userAgent string) (*godo.Client, error) {
 	return DefaultRetries.NewClient(endpoint, token, userAgent)
 }
@@ -47,13 +52,16 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 	if endpoint == "" {
 		endpoint = DefaultURL
 	}
+
 	if err := checkEndpoint(endpoint); err != nil {
 		return nil, err
 	}
+
 	token = strings.Trim(strings.TrimSpace(token), "'")
 	if token == "" {
 		return nil, fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token", ErrNoToken)
 	}
+
 	client, err := godo.New(&http.Client{
 		Transport: &oauth2.Transport{
 			Base:   r.retrying().StandardClient().Transport,
@@ -63,6 +71,7 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 	if err != nil {
 		return nil, fmt.Errorf("make client for %s: %w", endpoint, err)
 	}
+
 	return client, nil
 }
 
@@ -71,6 +80,7 @@ func checkEndpoint(endpoint string) error {
 	if err != nil {
 		return fmt.Errorf("read API address %q: %w", endpoint, err)
 	}
+
 	switch {
 	case parsed.Host == "":
 		return fmt.Errorf("%w: %q: write it as https://host", ErrEndpoint, endpoint)
@@ -79,7 +89,12 @@ func checkEndpoint(endpoint string) error {
 	case parsed.Scheme == "http" && loopback(parsed.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%w: %q: only https, or http on loopback, keeps the token to itself", ErrEndpoint, endpoint)
+
+	return fmt.Errorf(
+		"%w: %q: only https, or http on loopback, keeps the token to itself",
+		ErrEndpoint,
+		endpoint,
+	)
 }
 
 func loopback(host string) bool {
@@ -90,10 +105,12 @@ func (r Retries) retrying() *retryablehttp.Client {
 	client := retryablehttp.NewClient()
 	client.HTTPClient.Timeout = requestTimeout
 	client.RetryMax = r.Most
-	client.RetryWaitMin, client.RetryWaitMax = r.Shortest, r.Longest
+	client.RetryWaitMin = r.Shortest
+	client.RetryWaitMax = r.Longest
 	client.Logger = nil
 	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	client.CheckRetry = mayRepeat
+
 	return client
 }
 
@@ -104,6 +121,7 @@ func mayRepeat(ctx context.Context, response *http.Response, err error) (bool, e
 	if posted(response, err) && !refused(err) {
 		return false, nil
 	}
+
 	return retryablehttp.DefaultRetryPolicy(ctx, response, err)
 }
 
@@ -112,6 +130,7 @@ func posted(response *http.Response, err error) bool {
 	if errors.As(err, &failure) {
 		return strings.EqualFold(failure.Op, http.MethodPost)
 	}
+
 	return response != nil && response.Request != nil && response.Request.Method == http.MethodPost
 }
 
@@ -139,6 +158,7 @@ func Status(err error) int {
 	if errors.As(err, &failure) && failure.Response != nil {
 		return failure.Response.StatusCode
 	}
+
 	return 0
 }
 
@@ -147,7 +167,12 @@ func Explained(err error) error {
 	if Status(err) != http.StatusUnauthorized || errors.Is(err, ErrRefused) {
 		return err
 	}
-	return fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: %w", ErrRefused, err)
+
+	return fmt.Errorf(
+		"%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: %w",
+		ErrRefused,
+		err,
+	)
 }
 
 // IsNotFound tells whether the API said that the thing is not there.
@@ -156,7 +181,12 @@ func IsNotFound(err error) bool { return Status(err) == http.StatusNotFound }
 // IsPending tells whether the API refused because an event of the Droplet or image is still running.
 func IsPending(err error) bool {
 	var failure *godo.ErrorResponse
-	return errors.As(err, &failure) && slices.Contains([]int{http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked}, Status(err)) &&
+	return errors.As(err,
+		&failure,
+	) && slices.Contains(
+		[]int{http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked},
+		Status(err),
+	) &&
 		strings.Contains(strings.ToLower(failure.Message), "pending event")
 }
 
@@ -165,6 +195,10 @@ func IsTransient(err error) bool {
 	if status := Status(err); status != 0 {
 		return status == http.StatusTooManyRequests || status >= 500 && status != http.StatusNotImplemented
 	}
+
 	var failure net.Error
-	return errors.As(err, &failure) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+
+	return errors.As(err, &failure) &&
+		!errors.Is(err, context.Canceled) &&
+		!errors.Is(err, context.DeadlineExceeded)
 }

@@ -17,14 +17,20 @@ import (
 	"github.com/hornero/hornero/internal/do"
 )
 
-var quick = do.WaitOptions{Timeout: 2 * time.Second, Interval: time.Millisecond, Longest: 5 * time.Millisecond}
+var quick = do.WaitOptions{
+	Timeout:  2 * time.Second,
+	Interval: time.Millisecond,
+	Longest:  5 * time.Millisecond,
+}
 
 func serve(t *testing.T, handler http.HandlerFunc) *godo.Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
+
 	client, err := do.NewClient(server.URL, "token", "test")
 	require.NoError(t, err)
+
 	return client
 }
 
@@ -51,6 +57,7 @@ func TestNewClientRefusesWhatWouldLeakTheToken(t *testing.T) {
 		_, err := do.NewClient(endpoint, "token", "test")
 		require.ErrorIs(t, err, want, endpoint)
 	}
+
 	_, err := do.NewClient("", " ", "test")
 	require.ErrorIs(t, err, do.ErrNoToken)
 }
@@ -63,15 +70,19 @@ func TestPostIsNotRepeatedAfterAServerError(t *testing.T) {
 			refuse(w, http.StatusInternalServerError, "after the work was done")
 			return
 		}
+
 		if gets.Add(1) == 1 {
 			refuse(w, http.StatusServiceUnavailable, "busy")
 			return
 		}
+
 		answer(w, http.StatusOK, object{"droplet": object{"id": 1}})
 	})
+
 	_, _, err := client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: "x"})
 	require.Equal(t, http.StatusInternalServerError, do.Status(err))
 	require.EqualValues(t, 1, posts.Load())
+
 	_, _, err = client.Droplets.Get(t.Context(), 1)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, gets.Load())
@@ -85,8 +96,10 @@ func TestPostIsRepeatedWhenThrottled(t *testing.T) {
 			refuse(w, http.StatusTooManyRequests, "slow down")
 			return
 		}
+
 		answer(w, http.StatusAccepted, object{"droplet": object{"id": 7}})
 	})
+
 	droplet, _, err := client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: "x"})
 	require.NoError(t, err)
 	require.Equal(t, 7, droplet.ID)
@@ -98,10 +111,21 @@ func TestListsAreReadToTheLastPage(t *testing.T) {
 		page := r.URL.Query().Get("page")
 		links := object{}
 		if page != "3" {
-			links = object{"pages": object{"next": "http://" + r.Host + "/v2/droplets?page=99", "last": "http://x/?page=99"}}
+			links = object{"pages": object{
+				"next": "http://" + r.Host + "/v2/droplets?page=99",
+				"last": "http://x/?page=99",
+			}}
 		}
-		answer(w, http.StatusOK, object{"droplets": []object{{"id": len(page), "name": "on-page-" + page}}, "links": links})
+
+		answer(w, http.StatusOK, object{
+			"droplets": []object{{
+				"id":   len(page),
+				"name": "on-page-" + page,
+			}},
+			"links": links,
+		})
 	})
+
 	list, err := do.DropletsByTag(t.Context(), client, "some:tag")
 	require.NoError(t, err)
 	require.Len(t, list, 3)
@@ -115,19 +139,36 @@ func TestWaitTellsHowItEnded(t *testing.T) {
 		err   error
 		want  []error
 	}{
-		"done":    {state: do.Done},
-		"errored": {state: do.Errored, err: cause, want: []error{do.ErrErrored, cause}},
-		"gone":    {state: do.Gone, want: []error{do.ErrGone}},
-		"fatal":   {err: cause, want: []error{cause}},
-		"late":    {want: []error{do.ErrTimedOut}},
+		"done": {state: do.Done},
+		"errored": {
+			state: do.Errored,
+			err:   cause,
+			want:  []error{do.ErrErrored, cause},
+		},
+		"gone": {
+			state: do.Gone,
+			want:  []error{do.ErrGone},
+		},
+		"fatal": {
+			err:  cause,
+			want: []error{cause},
+		},
+		"late": {want: []error{do.ErrTimedOut}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := quick
 			options.Timeout = 20 * time.Millisecond
-			err := do.Wait(t.Context(), "it", func(context.Context) (do.State, error) { return test.state, test.err }, options)
+
+			err := do.Wait(
+				t.Context(),
+				"it",
+				func(context.Context) (do.State, error) { return test.state, test.err },
+				options,
+			)
 			if test.want == nil {
 				require.NoError(t, err)
 			}
+
 			for _, want := range test.want {
 				require.ErrorIs(t, err, want)
 			}
@@ -138,13 +179,22 @@ func TestWaitTellsHowItEnded(t *testing.T) {
 func TestWaitTellsTheLastSightAndTheCauseOfCancellation(t *testing.T) {
 	options := quick
 	options.Timeout = 20 * time.Millisecond
-	still := func(context.Context) (do.State, error) { return do.Pending, do.Seen("status %s", "new") }
+	still := func(context.Context) (do.State, error) {
+		return do.Pending, do.Seen("status %s", "new")
+	}
 	err := do.Wait(t.Context(), "Droplet 1", still, options)
 	require.ErrorContains(t, err, "wait for Droplet 1: timed out after 20ms; last seen: status new")
 
 	interrupted := errors.New("interrupted by the user")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err = do.Wait(ctx, "it", func(context.Context) (do.State, error) { cancel(interrupted); return do.Pending, nil }, quick)
+	err = do.Wait(ctx,
+		"it",
+		func(context.Context) (do.State, error) {
+			cancel(interrupted)
+			return do.Pending, nil
+		},
+		quick,
+	)
 	require.ErrorIs(t, err, interrupted)
 	require.NotErrorIs(t, err, do.ErrTimedOut)
 }
@@ -153,10 +203,15 @@ func TestWaitDropletActiveWaitsForLockAndAddress(t *testing.T) {
 	address := object{"v4": []object{{"ip_address": "198.51.100.7", "type": "public"}}}
 	steps := []object{
 		{"status": "new", "locked": true},
-		{"status": "active", "locked": true, "networks": address},
+		{
+			"status":   "active",
+			"locked":   true,
+			"networks": address,
+		},
 		{"status": "active", "networks": object{}},
 		{"status": "active", "networks": address},
 	}
+
 	var polls atomic.Int32
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, object{"droplet": steps[polls.Add(1)-1]})
@@ -164,14 +219,25 @@ func TestWaitDropletActiveWaitsForLockAndAddress(t *testing.T) {
 	droplet, err := do.WaitDropletActive(t.Context(), client, 1, quick)
 	require.NoError(t, err)
 	require.EqualValues(t, len(steps), polls.Load())
+
 	got, _ := droplet.PublicIPv4()
 	require.Equal(t, "198.51.100.7", got)
 }
 
 func TestWaitActionEndsAtErrored(t *testing.T) {
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusOK, object{"action": object{"id": 5, "status": "errored", "type": "snapshot", "resource_type": "droplet", "resource_id": 9}})
+		answer(w,
+			http.StatusOK,
+			object{"action": object{
+				"id":            5,
+				"status":        "errored",
+				"type":          "snapshot",
+				"resource_type": "droplet",
+				"resource_id":   9,
+			}},
+		)
 	})
+
 	_, err := do.WaitAction(t.Context(), client, 5, quick)
 	require.ErrorIs(t, err, do.ErrErrored)
 	require.ErrorContains(t, err, "snapshot of droplet 9")
@@ -219,7 +285,11 @@ func TestTagImageIsNotDoneUntilItShows(t *testing.T) {
 		}
 	})
 	require.NoError(t, do.TagImage(t.Context(), client, 4, []string{"one"}, quick))
-	require.ErrorIs(t, do.TagImage(t.Context(), client, 4, []string{"one", "two"}, quick), do.ErrNotTagged)
+
+	require.ErrorIs(t,
+		do.TagImage(t.Context(), client, 4, []string{"one", "two"}, quick),
+		do.ErrNotTagged,
+	)
 }
 
 func ExampleSeen() {

@@ -7,42 +7,87 @@ import (
 	"github.com/digitalocean/godo"
 )
 
-// WaitDropletActive waits until a Droplet is active, unlocked and has its public address, and returns it as last read.
-func WaitDropletActive(ctx context.Context, client *godo.Client, id int, options WaitOptions) (*godo.Droplet, error) {
+// WaitDropletActive waits until a Droplet is active, unlocked and has its public address, and returns it as
+// last read.
+func WaitDropletActive(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) (*godo.Droplet, error) {
 	return waitActive(ctx, client, id, "public", (*godo.Droplet).PublicIPv4, options)
 }
 
-// WaitDropletInVPC waits until a Droplet is active, unlocked and has its address in its VPC, and returns it as last read.
-func WaitDropletInVPC(ctx context.Context, client *godo.Client, id int, options WaitOptions) (*godo.Droplet, error) {
+// WaitDropletInVPC waits until a Droplet is active, unlocked and has its address in its VPC, and returns it as
+// last read.
+func WaitDropletInVPC(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) (*godo.Droplet, error) {
 	return waitActive(ctx, client, id, "private", (*godo.Droplet).PrivateIPv4, options)
 }
 
-func waitActive(ctx context.Context, client *godo.Client, id int, kind string, addressOf func(*godo.Droplet) (string, error), options WaitOptions) (*godo.Droplet, error) {
+func waitActive(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	kind string,
+	addressOf func(*godo.Droplet) (string, error),
+	options WaitOptions,
+) (*godo.Droplet, error) {
 	return waitDroplet(ctx, client, id, "to be active with an address", options, func(d *godo.Droplet) (State, error) {
 		address, _ := addressOf(d) // its error says that there is none yet
 		switch {
 		case d.Status == "off" && !d.Locked:
 			return Errored, Seen("the Droplet went off")
+
 		case d.Status != "active" || d.Locked || address == "":
-			return Pending, Seen("status %s, locked %t, %s address %q", d.Status, d.Locked, kind, address)
+			return Pending, Seen(
+				"status %s, locked %t, %s address %q",
+				d.Status,
+				d.Locked,
+				kind,
+				address,
+			)
 		}
+
 		return Done, nil
 	})
 }
 
 // WaitDropletStatus waits until a Droplet has a status ("off", "active") and no event runs on it.
-func WaitDropletStatus(ctx context.Context, client *godo.Client, id int, status string, options WaitOptions) (*godo.Droplet, error) {
+func WaitDropletStatus(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	status string,
+	options WaitOptions,
+) (*godo.Droplet, error) {
 	return waitDroplet(ctx, client, id, "to be "+status, options, func(d *godo.Droplet) (State, error) {
 		if d.Status != status || d.Locked {
 			return Pending, Seen("status %s, locked %t", d.Status, d.Locked)
 		}
+
 		return Done, nil
 	})
 }
 
-func waitDroplet(ctx context.Context, client *godo.Client, id int, what string, options WaitOptions, look func(*godo.Droplet) (State, error)) (*godo.Droplet, error) {
+func waitDroplet(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	what string,
+	options WaitOptions,
+	look func(*godo.Droplet) (State, error),
+) (*godo.Droplet, error) {
 	var found *godo.Droplet
-	err := Wait(ctx, fmt.Sprintf("Droplet %d %s", id, what), func(ctx context.Context) (State, error) {
+	err := Wait(ctx, fmt.Sprintf(
+		"Droplet %d %s",
+		id,
+		what,
+	), func(ctx context.Context) (State, error) {
 		droplet, _, err := client.Droplets.Get(ctx, id)
 		if IsNotFound(err) {
 			return Gone, err
@@ -50,12 +95,15 @@ func waitDroplet(ctx context.Context, client *godo.Client, id int, what string, 
 		if err != nil {
 			return Pending, err
 		}
+
 		found = droplet
+
 		return look(droplet)
 	}, options)
 	if err != nil {
 		return nil, err
 	}
+
 	return found, nil
 }
 
@@ -69,6 +117,7 @@ func WaitDropletGone(ctx context.Context, client *godo.Client, id int, options W
 		case err != nil:
 			return Pending, err
 		}
+
 		return Pending, Seen("status %s, locked %t", droplet.Status, droplet.Locked)
 	}, options)
 }
@@ -81,23 +130,39 @@ func WaitAction(ctx context.Context, client *godo.Client, id int, options WaitOp
 		if err != nil {
 			return Pending, err
 		}
+
 		found = action
+
 		switch action.Status {
 		case godo.ActionCompleted:
 			return Done, nil
+
 		case "errored":
-			return Errored, fmt.Errorf("%s of %s %d", action.Type, action.ResourceType, action.ResourceID)
+			return Errored, fmt.Errorf(
+				"%s of %s %d",
+				action.Type,
+				action.ResourceType,
+				action.ResourceID,
+			)
 		}
+
 		return Pending, Seen("%s is %s", action.Type, action.Status)
 	}, options)
 	if err != nil {
 		return nil, err
 	}
+
 	return found, nil
 }
 
 // Act asks for an action, again while another event is pending, and waits until it is completed.
-func Act(ctx context.Context, client *godo.Client, what string, ask func(context.Context) (*godo.Action, *godo.Response, error), options WaitOptions) (*godo.Action, error) {
+func Act(
+	ctx context.Context,
+	client *godo.Client,
+	what string,
+	ask func(context.Context) (*godo.Action, *godo.Response, error),
+	options WaitOptions,
+) (*godo.Action, error) {
 	var asked *godo.Action
 	err := settled(ctx, what, options, func(ctx context.Context) error {
 		action, _, err := ask(ctx)
@@ -107,10 +172,12 @@ func Act(ctx context.Context, client *godo.Client, what string, ask func(context
 	if err != nil {
 		return nil, err
 	}
+
 	done, err := WaitAction(ctx, client, asked.ID, options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
+
 	return done, nil
 }
 
@@ -126,9 +193,11 @@ func Snapshot(ctx context.Context, client *godo.Client, droplet int, name string
 	if err != nil {
 		return err
 	}
+
 	if _, err := WaitAction(ctx, client, action.ID, options); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	return nil
 }
 
@@ -138,16 +207,18 @@ func snapshotUnderWay(ctx context.Context, client *godo.Client, droplet int) (*g
 		return client.Droplets.Actions(ctx, droplet, options)
 	})
 	var newest *godo.Action
+
 	for i, action := range actions {
 		if action.Type == "snapshot" && action.Status != "errored" && (newest == nil || action.ID > newest.ID) {
 			newest = &actions[i]
 		}
 	}
+
 	return newest, listed(fmt.Sprintf("actions of Droplet %d", droplet), err)
 }
 
-// DeleteDroplet deletes a Droplet, again while an event is pending, and waits until it is gone. One that is not there is
-// no error.
+// DeleteDroplet deletes a Droplet, again while an event is pending, and waits until it is gone. One that is not
+// there is no error.
 func DeleteDroplet(ctx context.Context, client *godo.Client, id int, options WaitOptions) error {
 	err := settled(ctx, fmt.Sprintf("delete Droplet %d", id), options, func(ctx context.Context) error {
 		_, err := client.Droplets.Delete(ctx, id)
@@ -156,5 +227,6 @@ func DeleteDroplet(ctx context.Context, client *godo.Client, id int, options Wai
 	if err != nil && !IsNotFound(err) {
 		return err
 	}
+
 	return WaitDropletGone(ctx, client, id, options)
 }

@@ -20,19 +20,24 @@ func DeleteImage(ctx context.Context, client *godo.Client, id int, options WaitO
 	if err != nil && !IsNotFound(err) {
 		return err
 	}
+
 	return nil
 }
 
 // RenameImage gives an image another name.
 func RenameImage(ctx context.Context, client *godo.Client, id int, name string) error {
-	if _, _, err := client.Images.Update(ctx, id, &godo.ImageUpdateRequest{Name: name}); err != nil {
+	if _, _, err := client.Images.Update(ctx,
+		id,
+		&godo.ImageUpdateRequest{Name: name},
+	); err != nil {
 		return fmt.Errorf("rename image %d to %s: %w", id, name, err)
 	}
+
 	return nil
 }
 
-// TagImage makes the tags that are missing, tags an image with each in order, and reads the image back: it returns nil
-// only when the image bears them all.
+// TagImage makes the tags that are missing, tags an image with each in order, and reads the image back: it
+// returns nil only when the image bears them all.
 func TagImage(ctx context.Context, client *godo.Client, id int, tags []string, options WaitOptions) error {
 	for _, tag := range tags {
 		err := repeated(ctx, "create tag "+tag, options, func(ctx context.Context) error {
@@ -42,42 +47,71 @@ func TagImage(ctx context.Context, client *godo.Client, id int, tags []string, o
 		if err != nil {
 			return err
 		}
-		err = repeated(ctx, fmt.Sprintf("tag image %d with %s", id, tag), options, func(ctx context.Context) error {
-			_, err := client.Tags.TagResources(ctx, tag, &godo.TagResourcesRequest{Resources: []godo.Resource{imageResource(id)}})
+
+		err = repeated(ctx, fmt.Sprintf(
+			"tag image %d with %s",
+			id,
+			tag,
+		), options, func(ctx context.Context) error {
+			_, err := client.Tags.TagResources(ctx,
+				tag,
+				&godo.TagResourcesRequest{Resources: []godo.Resource{imageResource(id)}},
+			)
+
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
+
 	image, _, err := client.Images.GetByID(ctx, id)
 	if err != nil {
 		return fmt.Errorf("read image %d: %w", id, err)
 	}
+
 	for _, tag := range tags {
 		if !slices.Contains(image.Tags, tag) {
 			return fmt.Errorf("tag image %d: %w", id, fmt.Errorf("%w: %s", ErrNotTagged, tag))
 		}
 	}
+
 	return nil
 }
 
 func imageResource(id int) godo.Resource {
-	return godo.Resource{ID: strconv.Itoa(id), Type: godo.ImageResourceType}
+	return godo.Resource{
+		ID:   strconv.Itoa(id),
+		Type: godo.ImageResourceType,
+	}
 }
 
 // UntagImage takes a tag from an image.
 func UntagImage(ctx context.Context, client *godo.Client, id int, tag string) error {
-	if _, err := client.Tags.UntagResources(ctx, tag, &godo.UntagResourcesRequest{Resources: []godo.Resource{imageResource(id)}}); err != nil {
+	if _, err := client.Tags.UntagResources(ctx,
+		tag,
+		&godo.UntagResourcesRequest{Resources: []godo.Resource{imageResource(id)}},
+	); err != nil {
 		return fmt.Errorf("take tag %s from image %d: %w", tag, id, err)
 	}
+
 	return nil
 }
 
 // BeginTransfer asks for an image in one more region. The action is nil when a transfer there is under way already.
-func BeginTransfer(ctx context.Context, client *godo.Client, id int, region string, options WaitOptions) (*godo.Action, error) {
+func BeginTransfer(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	region string,
+	options WaitOptions,
+) (*godo.Action, error) {
 	var begun *godo.Action
-	err := repeated(ctx, fmt.Sprintf("transfer image %d to %s", id, region), options, func(ctx context.Context) error {
+	err := repeated(ctx, fmt.Sprintf(
+		"transfer image %d to %s",
+		id,
+		region,
+	), options, func(ctx context.Context) error {
 		action, _, err := client.ImageActions.Transfer(ctx, id, &godo.ActionRequest{"type": "transfer", "region": region})
 		begun = action
 		return err
@@ -85,12 +119,14 @@ func BeginTransfer(ctx context.Context, client *godo.Client, id int, region stri
 	if underWay(err) {
 		return nil, nil
 	}
+
 	return begun, err
 }
 
 // underWay tells whether the API refused a transfer because the same one goes on, or is over.
 func underWay(err error) bool {
-	return Status(err) == http.StatusUnprocessableEntity && strings.Contains(strings.ToLower(err.Error()), "already")
+	return Status(err) == http.StatusUnprocessableEntity &&
+		strings.Contains(strings.ToLower(err.Error()), "already")
 }
 
 // TransferImage makes an image available in one more region, and returns nil only when the API shows it there.
@@ -106,11 +142,16 @@ func TransferImage(ctx context.Context, client *godo.Client, id int, region stri
 	if err != nil && !strings.HasPrefix(err.Error(), what) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+
 	return err
 }
 
 func waitRegion(ctx context.Context, client *godo.Client, id int, region string, options WaitOptions) error {
-	return Wait(ctx, fmt.Sprintf("image %d to be in %s", id, region), func(ctx context.Context) (State, error) {
+	return Wait(ctx, fmt.Sprintf(
+		"image %d to be in %s",
+		id,
+		region,
+	), func(ctx context.Context) (State, error) {
 		image, _, err := client.Images.GetByID(ctx, id)
 		switch {
 		case IsNotFound(err):
@@ -120,6 +161,7 @@ func waitRegion(ctx context.Context, client *godo.Client, id int, region string,
 		case !slices.Contains(image.Regions, region):
 			return Pending, Seen("regions %v", image.Regions)
 		}
+
 		return Done, nil
 	}, options)
 }

@@ -11,13 +11,17 @@ import (
 const pageSize = 200
 
 // Pages reads a list to its last page.
-func Pages[T any](ctx context.Context, read func(context.Context, *godo.ListOptions) ([]T, *godo.Response, error)) ([]T, error) {
+func Pages[T any](
+	ctx context.Context,
+	read func(context.Context, *godo.ListOptions) ([]T, *godo.Response, error),
+) ([]T, error) {
 	var all []T
 	for page := 1; ; page++ {
 		items, response, err := read(ctx, &godo.ListOptions{Page: page, PerPage: pageSize})
 		if err != nil {
 			return nil, err
 		}
+
 		all = append(all, items...)
 		if response == nil || response.Links == nil || response.Links.IsLastPage() {
 			return all, nil
@@ -36,6 +40,7 @@ func DropletsByTag(ctx context.Context, client *godo.Client, tag string) ([]godo
 	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Droplet, *godo.Response, error) {
 		return client.Droplets.ListByTag(ctx, tag, options)
 	})
+
 	return list, listed("Droplets tagged "+tag, err)
 }
 
@@ -44,6 +49,7 @@ func ImagesByTag(ctx context.Context, client *godo.Client, tag string) ([]godo.I
 	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
 		return client.Images.ListByTag(ctx, tag, options)
 	})
+
 	return list, listed("images tagged "+tag, err)
 }
 
@@ -56,9 +62,14 @@ func UserImages(ctx context.Context, client *godo.Client) ([]godo.Image, error) 
 // Images lists the images of a kind: "user", "distribution", "application", or all when it is empty.
 func Images(ctx context.Context, client *godo.Client, kind string) ([]godo.Image, error) {
 	read := map[string]func(context.Context, *godo.ListOptions) ([]godo.Image, *godo.Response, error){
-		"": client.Images.List, "user": client.Images.ListUser, "distribution": client.Images.ListDistribution, "application": client.Images.ListApplication,
+		"":             client.Images.List,
+		"user":         client.Images.ListUser,
+		"distribution": client.Images.ListDistribution,
+		"application":  client.Images.ListApplication,
 	}[kind]
+
 	list, err := Pages(ctx, read)
+
 	return list, listed("images", err)
 }
 
@@ -79,6 +90,7 @@ func Snapshots(ctx context.Context, client *godo.Client, droplet int) ([]godo.Im
 	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
 		return client.Droplets.Snapshots(ctx, droplet, options)
 	})
+
 	return list, listed(fmt.Sprintf("snapshots of Droplet %d", droplet), err)
 }
 
@@ -104,5 +116,6 @@ func listed(what string, err error) error {
 	if err == nil {
 		return nil
 	}
+
 	return fmt.Errorf("list %s: %w", what, err)
 }

@@ -18,11 +18,13 @@ func settled(ctx context.Context, what string, options WaitOptions, try func(con
 		case IsPending(err):
 			return Pending, Seen("%v", err)
 		}
+
 		return Errored, err
 	}, options)
 	if err == nil {
 		return nil
 	}
+
 	return fmt.Errorf("%s: %w", what, unwaited(err))
 }
 
@@ -35,15 +37,24 @@ const (
 
 // repeated does something that may be done twice, again while an event is pending and after transient errors.
 func repeated(ctx context.Context, what string, options WaitOptions, try func(context.Context) error) error {
-	_, err := Ensure(ctx, what, options, func(context.Context) (*struct{}, error) { return nil, nil }, func(ctx context.Context) (*struct{}, error) {
+	_, err := Ensure(ctx, what, options, func(context.Context) (*struct{}, error) {
+		return nil, nil
+	}, func(ctx context.Context) (*struct{}, error) {
 		return &struct{}{}, try(ctx)
 	})
+
 	return err
 }
 
-// Ensure makes a thing of which there must be one. The API has no idempotency key: after an answer that may hide that the work
-// was done (5xx, a broken connection) it looks for the thing, and asks again only when it is not there (look returns nil).
-func Ensure[T any](ctx context.Context, what string, options WaitOptions, look, create func(context.Context) (*T, error)) (*T, error) {
+// Ensure makes a thing of which there must be one. The API has no idempotency key: after an answer that may
+// hide that the work was done (5xx, a broken connection) it looks for the thing, and asks again only when it is
+// not there (look returns nil).
+func Ensure[T any](
+	ctx context.Context,
+	what string,
+	options WaitOptions,
+	look, create func(context.Context) (*T, error),
+) (*T, error) {
 	options = options.withDefaults()
 	options.Interval *= pause
 	var made *T
@@ -58,8 +69,10 @@ func Ensure[T any](ctx context.Context, what string, options WaitOptions, look, 
 				return Done, nil
 			}
 		}
+
 		asked++
 		found, err := create(ctx)
+
 		switch {
 		case err == nil:
 			made = found
@@ -67,11 +80,13 @@ func Ensure[T any](ctx context.Context, what string, options WaitOptions, look, 
 		case IsPending(err), IsTransient(err) && asked < tries:
 			return Pending, Seen("%v", err)
 		}
+
 		return Errored, err
 	}, options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, unwaited(err))
 	}
+
 	return made, nil
 }
 
@@ -81,5 +96,6 @@ func unwaited(err error) error {
 	if errors.As(err, &answer) {
 		return answer
 	}
+
 	return err
 }

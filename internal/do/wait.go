@@ -19,8 +19,8 @@ const (
 	Gone                 // not there any more
 )
 
-// Defaults of WaitOptions: quick on a lab that answers in milliseconds, and below the 250 requests a minute that a token
-// has when a handful of waits run at once.
+// Defaults of WaitOptions: quick on a lab that answers in milliseconds, and below the 250 requests a minute
+// that a token has when a handful of waits run at once.
 const (
 	DefaultTimeout  = 10 * time.Minute
 	DefaultInterval = 200 * time.Millisecond
@@ -47,6 +47,7 @@ func (o WaitOptions) withDefaults() WaitOptions {
 	if o.Longest == 0 {
 		o.Longest = DefaultLongest
 	}
+
 	return o
 }
 
@@ -56,32 +57,47 @@ type seen string
 func (s seen) Error() string { return string(s) }
 
 // Seen describes what a poll that found Pending saw, as in Pending, Seen("status %s", status).
-func Seen(format string, args ...any) error { return seen(fmt.Sprintf(format, args...)) }
+func Seen(format string, args ...any) error {
+	return seen(fmt.Sprintf(format, args...))
+}
 
-// patience is how many refusals (403) in a row a wait bears before it believes them: about ten seconds with the default
-// intervals. The API is known to refuse single polls of a token that may; builds lost good snapshots to that.
+// patience is how many refusals (403) in a row a wait bears before it believes them: about ten seconds with the
+// default intervals. The API is known to refuse single polls of a token that may; builds lost good snapshots to
+// that.
 const patience = 8
 
-// Wait polls until what is waited for is done, and returns nil only then. Otherwise its error wraps ErrErrored, ErrGone or
-// ErrTimedOut, or the cause that ended ctx, and tells what was seen last. A transient API error (5xx, 429, a broken
-// connection) is waited out, and so are a few 403 in a row; any other error of a poll ends the wait.
+// Wait polls until what is waited for is done, and returns nil only then. Otherwise its error wraps ErrErrored,
+// ErrGone or ErrTimedOut, or the cause that ended ctx, and tells what was seen last. A transient API error
+// (5xx, 429, a broken connection) is waited out, and so are a few 403 in a row; any other error of a poll ends
+// the wait.
 func Wait(ctx context.Context, what string, poll func(context.Context) (State, error), options WaitOptions) error {
 	options = options.withDefaults()
-	expired, cancel := context.WithTimeoutCause(ctx, options.Timeout, fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout))
+	expired, cancel := context.WithTimeoutCause(ctx,
+		options.Timeout,
+		fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout),
+	)
 	defer cancel()
+
 	var last error
 	refusals := 0
-	for interval := options.Interval; ; interval = min(time.Duration(float64(interval)*growth), options.Longest) {
+
+	for interval := options.Interval; ; interval = min(
+		time.Duration(float64(interval)*growth),
+		options.Longest,
+	) {
 		state, err := poll(expired)
 		if expired.Err() == nil || state != Pending {
 			last = err
 		}
+
 		if refusals = refused403(refusals, err); state == Pending && refusals > 0 && refusals <= patience {
 			err = Seen("%v", err)
 		}
+
 		if over, err := verdict(state, err); over && (expired.Err() == nil || state != Pending) {
 			return named(what, err)
 		}
+
 		select {
 		case <-expired.Done():
 			return named(what, ended(expired, last))
@@ -95,6 +111,7 @@ func refused403(before int, err error) int {
 	if Status(err) != http.StatusForbidden {
 		return 0
 	}
+
 	return before + 1
 }
 
@@ -111,6 +128,7 @@ func verdict(state State, err error) (over bool, result error) {
 	case err == nil, errors.As(err, &observation), IsTransient(err):
 		return false, nil
 	}
+
 	return true, err
 }
 
@@ -118,6 +136,7 @@ func because(kind, cause error) error {
 	if cause == nil {
 		return kind
 	}
+
 	return fmt.Errorf("%w: %w", kind, cause)
 }
 
@@ -126,6 +145,7 @@ func ended(ctx context.Context, last error) error {
 	if last == nil {
 		return cause
 	}
+
 	return fmt.Errorf("%w; last seen: %w", cause, last)
 }
 
@@ -133,5 +153,6 @@ func named(what string, err error) error {
 	if err == nil {
 		return nil
 	}
+
 	return fmt.Errorf("wait for %s: %w", what, err)
 }

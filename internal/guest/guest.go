@@ -9,7 +9,24 @@ const waiting = `"$@"; exit $?`
 // Enter is the arguments that run a program in all namespaces of a guest's PID 1, with that guest's files.
 //
 // nsenter itself does not wait for the program: it stops when the program is stopped, as systemd's shutdown does to
-// everything in the guest, and nobody would ever continue it (nsenter(1), --no-fork). A shell waits, outside of the guest's PIDs.
+// everything in the guest, and nobody would ever continue it (nsenter(1), --no-fork). A shell waits, outside of
+// the guest's PIDs.
 func Enter(pid int, args ...string) []string {
-	return append([]string{"nsenter", "--target", strconv.Itoa(pid), "--all", "--root", "--wd", "--no-fork", "--", "/bin/sh", "-c", waiting, "guest"}, args...)
+	return append(
+		[]string{
+			"nsenter",
+			"--target",
+			strconv.Itoa(pid),
+			"--all",
+			"--root",
+			"--wd",
+			"--no-fork",
+			"--",
+			"/bin/sh",
+			"-c",
+			waiting,
+			"guest",
+		},
+		args...,
+	)
 }

@@ -1,6 +1,7 @@
 // Package metrics owns what a program counts, and Prometheus' text format for it (version 0.0.4,
-// https://prometheus.io/docs/instrumenting/exposition_formats/). It is our own because the public client brings protobuf, 2.7 MB, into every
-// node's bootstrap; the tests read what it writes with that client's parser. It knows nobody's metrics.
+// https://prometheus.io/docs/instrumenting/exposition_formats/). It is our own because the public client brings
+// protobuf, 2.7 MB, into every node's bootstrap; the tests read what it writes with that client's parser. It
+// knows nobody's metrics.
 package metrics
 
 import (
@@ -41,38 +42,69 @@ type Vec struct {
 
 // Counter adds what only ever grows, from zero. A name that is there already is the same metric.
 func (r *Registry) Counter(name, help string, labels ...string) *Vec {
-	return r.add(&Vec{name: name, help: help, kind: counter, labels: labels})
+	return r.add(&Vec{
+		name:   name,
+		help:   help,
+		kind:   counter,
+		labels: labels,
+	})
 }
 
 // Gauge adds what may go up and down.
 func (r *Registry) Gauge(name, help string, labels ...string) *Vec {
-	return r.add(&Vec{name: name, help: help, kind: gauge, labels: labels})
+	return r.add(&Vec{
+		name:   name,
+		help:   help,
+		kind:   gauge,
+		labels: labels,
+	})
 }
 
 // Read adds a gauge whose values are asked for when somebody looks.
 func (r *Registry) Read(name, help string, labels []string, read func(set func(value float64, values ...string))) {
-	r.add(&Vec{name: name, help: help, kind: gauge, labels: labels, read: read})
+	r.add(&Vec{
+		name:   name,
+		help:   help,
+		kind:   gauge,
+		labels: labels,
+		read:   read,
+	})
 }
 
 // ReadCounter is Read for what only ever grows.
-func (r *Registry) ReadCounter(name, help string, labels []string, read func(set func(value float64, values ...string))) {
-	r.add(&Vec{name: name, help: help, kind: counter, labels: labels, read: read})
+func (r *Registry) ReadCounter(
+	name, help string,
+	labels []string,
+	read func(set func(value float64, values ...string)),
+) {
+	r.add(&Vec{
+		name:   name,
+		help:   help,
+		kind:   counter,
+		labels: labels,
+		read:   read,
+	})
 }
 
 func (r *Registry) add(v *Vec) *Vec {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	if r.families == nil {
 		r.families = map[string]*Vec{}
 	}
+
 	if was, there := r.families[v.name]; there {
 		return was
 	}
+
 	v.values = map[string]float64{}
 	if len(v.labels) == 0 && v.read == nil {
 		v.values[""] = 0
 	}
+
 	r.families[v.name] = v
+
 	return v
 }
 
@@ -81,6 +113,7 @@ func (v *Vec) Add(delta float64, values ...string) {
 	key := v.key(values)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+
 	v.values[key] += delta
 }
 
@@ -89,6 +122,7 @@ func (v *Vec) Set(value float64, values ...string) {
 	key := v.key(values)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+
 	v.values[key] = value
 }
 
@@ -102,14 +136,18 @@ func (v *Vec) key(values []string) string {
 	if len(v.labels) == 0 {
 		return ""
 	}
+
 	pairs := make([]string, len(v.labels))
+
 	for at, label := range v.labels {
 		value := ""
 		if at < len(values) {
 			value = strings.ToValidUTF8(values[at], "?")
 		}
+
 		pairs[at] = label + `="` + escapeLabel.Replace(value) + `"`
 	}
+
 	return "{" + strings.Join(pairs, ",") + "}"
 }
 
@@ -120,12 +158,18 @@ func (r *Registry) Write(w io.Writer) error {
 	for _, v := range r.families {
 		families = append(families, v)
 	}
+
 	r.mu.Unlock()
-	slices.SortFunc(families, func(a, b *Vec) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(families, func(a, b *Vec) int {
+		return cmp.Compare(a.name, b.name)
+	})
+
 	out := bufio.NewWriter(w)
+
 	for _, v := range families {
 		v.write(out)
 	}
+
 	return out.Flush()
 }
 
@@ -134,12 +178,23 @@ func (v *Vec) write(out *bufio.Writer) {
 	if len(values) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", v.name, escapeHelp.Replace(v.help), v.name, v.kind)
+
+	fmt.Fprintf(out,
+		"# HELP %s %s\n# TYPE %s %s\n",
+		v.name,
+		escapeHelp.Replace(v.help),
+		v.name,
+		v.kind,
+	)
+
 	keys := make([]string, 0, len(values))
+
 	for key := range values {
 		keys = append(keys, key)
 	}
+
 	slices.Sort(keys)
+
 	for _, key := range keys {
 		fmt.Fprintf(out, "%s%s %s\n", v.name, key, strconv.FormatFloat(values[key], 'g', -1, 64))
 	}
@@ -148,14 +203,20 @@ func (v *Vec) write(out *bufio.Writer) {
 func (v *Vec) now() map[string]float64 {
 	values := map[string]float64{}
 	if v.read != nil {
-		v.read(func(value float64, labels ...string) { values[v.key(labels)] = value })
+		v.read(func(value float64, labels ...string) {
+			values[v.key(labels)] = value
+		})
+
 		return values
 	}
+
 	v.mu.Lock()
 	defer v.mu.Unlock()
+
 	for key, value := range v.values {
 		values[key] = value
 	}
+
 	return values
 }
 
@@ -163,10 +224,14 @@ func (v *Vec) now() map[string]float64 {
 func (r *Registry) Names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	var names []string
+
 	for name := range r.families {
 		names = append(names, name)
 	}
+
 	slices.Sort(names)
+
 	return names
 }

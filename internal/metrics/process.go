@@ -18,10 +18,18 @@ func (r *Registry) Process(start time.Time) {
 			}
 		})
 	}
-	read("process_start_time_seconds", "When the process started, in seconds since 1970.", func() (float64, bool) { return float64(start.Unix()), true })
+
+	read("process_start_time_seconds", "When the process started, in seconds "+
+		"since 1970.", func() (float64, bool) {
+		return float64(start.Unix()), true
+	})
+
 	read("process_resident_memory_bytes", "Resident memory.", resident)
 	read("process_open_fds", "Open file descriptors.", descriptors)
-	read("go_goroutines", "Goroutines.", func() (float64, bool) { return float64(runtime.NumGoroutine()), true })
+	read("go_goroutines", "Goroutines.", func() (float64, bool) {
+		return float64(runtime.NumGoroutine()), true
+	})
+
 	r.ReadCounter("process_cpu_seconds_total", "CPU time used, user and system.", nil, func(set func(float64, ...string)) {
 		var usage syscall.Rusage
 		if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil {
@@ -36,11 +44,14 @@ func resident() (float64, bool) {
 	if err != nil {
 		return 0, false
 	}
+
 	fields := strings.Fields(string(data))
 	if len(fields) < 2 {
 		return 0, false
 	}
+
 	pages, err := strconv.ParseInt(fields[1], 10, 64)
+
 	return float64(pages * int64(os.Getpagesize())), err == nil
 }
 

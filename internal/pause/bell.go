@@ -1,6 +1,7 @@
 package pause
 
-// Bell wakes one loop, which waits for it with a receive. One that rings while the last ring was not heard yet rings once.
+// Bell wakes one loop, which waits for it with a receive. One that rings while the last ring was not heard yet
+// rings once.
 type Bell chan struct{}
 
 // NewBell makes a bell that has not rung.

@@ -49,8 +49,8 @@ type Name struct {
 	Role        string // organisational unit
 	Node        string // common name
 	Incarnation int    // serial number attribute of the subject
-	// Kind is what the node may be in the peer set, member or client: the URI hornero:KIND among the alternative names,
-	// which older versions pass over. Certificates of older versions have none.
+	// Kind is what the node may be in the peer set, member or client: the URI hornero:KIND among the
+	// alternative names, which older versions pass over. Certificates of older versions have none.
 	Kind string
 }
 
@@ -63,19 +63,36 @@ func NewCA(stack string) (Pair, error) {
 	if err != nil {
 		return Pair{}, fmt.Errorf("make authority of %s: %w", stack, err)
 	}
+
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: stack + " authority", Organization: []string{stack}}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, MaxPathLenZero: true,
+		Subject: pkix.Name{
+			CommonName:   stack + " authority",
+			Organization: []string{stack},
+		},
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		MaxPathLenZero:        true,
 	}
+
 	return sign(template, template, key, key)
 }
 
 // Issue makes a node's certificate. It serves as server and as client.
 func (ca Pair) Issue(name Name) (Pair, error) {
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name.Node, Organization: []string{name.Stack}, OrganizationalUnit: []string{name.Role}, SerialNumber: strconv.Itoa(name.Incarnation)},
+		Subject: pkix.Name{
+			CommonName:         name.Node,
+			Organization:       []string{name.Stack},
+			OrganizationalUnit: []string{name.Role},
+			SerialNumber:       strconv.Itoa(name.Incarnation),
+		},
 		// Addresses are unknown before launch; names are enough, as peers check the subject.
-		DNSNames:    []string{name.Node, name.Role + ".hornero", "localhost"},
+		DNSNames: []string{
+			name.Node,
+			name.Role + ".hornero",
+			"localhost",
+		},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -83,14 +100,20 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 	if name.Kind != "" {
 		template.URIs = []*url.URL{{Scheme: kindScheme, Opaque: name.Kind}}
 	}
+
 	return ca.issue(template)
 }
 
 // IssueSite makes a certificate for the load balancer, self-signed by the stack's authority.
 func (ca Pair) IssueSite(stack string, names ...string) (Pair, error) {
 	return ca.issue(&x509.Certificate{
-		Subject: pkix.Name{CommonName: names[0], Organization: []string{stack}}, DNSNames: names,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: pkix.Name{
+			CommonName:   names[0],
+			Organization: []string{stack},
+		},
+		DNSNames:    names,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 }
 
@@ -99,14 +122,17 @@ func (ca Pair) issue(template *x509.Certificate) (Pair, error) {
 	if err != nil {
 		return Pair{}, fmt.Errorf("read authority: %w", err)
 	}
+
 	parentKey, err := parseKey(ca.Key)
 	if err != nil {
 		return Pair{}, fmt.Errorf("read authority's key: %w", err)
 	}
+
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Pair{}, fmt.Errorf("issue certificate for %s: %w", template.Subject.CommonName, err)
 	}
+
 	return sign(template, parent, key, parentKey)
 }
 
@@ -115,16 +141,19 @@ func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey c
 	if err != nil {
 		return Pair{}, err
 	}
+
 	template.SerialNumber = serial
 	template.NotBefore, template.NotAfter = time.Now().Add(-Skew), time.Now().Add(validity)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
 	if err != nil {
 		return Pair{}, fmt.Errorf("sign certificate of %s: %w", template.Subject.CommonName, err)
 	}
+
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return Pair{}, err
 	}
+
 	return Pair{
 		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		Key:         report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
@@ -137,6 +166,7 @@ func ParseCertificate(text string) (*x509.Certificate, error) {
 	if block == nil || block.Type != "CERTIFICATE" {
 		return nil, errors.New("read certificate: not PEM")
 	}
+
 	return x509.ParseCertificate(block.Bytes)
 }
 
@@ -145,14 +175,17 @@ func parseKey(text report.Secret) (crypto.Signer, error) {
 	if block == nil {
 		return nil, errors.New("read key: not PEM")
 	}
+
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, err
 	}
+
 	signer, ok := key.(crypto.Signer)
 	if !ok {
 		return nil, errors.New("read key: cannot sign")
 	}
+
 	return signer, nil
 }
 
@@ -160,14 +193,25 @@ func parseKey(text report.Secret) (crypto.Signer, error) {
 func NameOf(certificate *x509.Certificate) (Name, error) {
 	subject := certificate.Subject
 	incarnation, err := strconv.Atoi(subject.SerialNumber)
-	if err != nil || len(subject.Organization) != 1 || len(subject.OrganizationalUnit) != 1 || subject.CommonName == "" {
+	if err != nil ||
+		len(subject.Organization) != 1 ||
+		len(subject.OrganizationalUnit) != 1 ||
+		subject.CommonName == "" {
 		return Name{}, fmt.Errorf("%w: %w: %q", ErrStranger, ErrNoNode, subject)
 	}
-	name := Name{Stack: subject.Organization[0], Role: subject.OrganizationalUnit[0], Node: subject.CommonName, Incarnation: incarnation}
+
+	name := Name{
+		Stack:       subject.Organization[0],
+		Role:        subject.OrganizationalUnit[0],
+		Node:        subject.CommonName,
+		Incarnation: incarnation,
+	}
+
 	for _, uri := range certificate.URIs {
 		if uri.Scheme == kindScheme {
 			name.Kind = uri.Opaque
 		}
 	}
+
 	return name, nil
 }

@@ -13,18 +13,25 @@ import (
 // both sides' chains and stack checked, host names ignored. Each of allow may refuse the other side for what its
 // certificate says.
 func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls.Config, error) {
-	certificate, err := tls.X509KeyPair([]byte(own.Certificate), []byte(own.Key.Reveal()))
+	certificate, err := tls.X509KeyPair(
+		[]byte(own.Certificate),
+		[]byte(own.Key.Reveal()),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("read own certificate: %w", err)
 	}
+
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(ca)) {
 		return nil, errors.New("read the stack's authority: not PEM")
 	}
+
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots,
 		InsecureSkipVerify: true, // VerifyConnection below checks the chain and the subject instead of the address
-		VerifyConnection:   func(state tls.ConnectionState) error { return verify(state.PeerCertificates, roots, stack, allow) },
+		VerifyConnection: func(state tls.ConnectionState) error {
+			return verify(state.PeerCertificates, roots, stack, allow)
+		},
 	}, nil
 }
 
@@ -32,19 +39,27 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 	if len(chain) == 0 {
 		return fmt.Errorf("%w: %w", ErrStranger, ErrNoCertificate)
 	}
+
 	if !slices.Equal(chain[0].Subject.Organization, []string{stack}) {
 		return fmt.Errorf("%w: %w: %q", ErrStranger, ErrOtherStack, chain[0].Subject.Organization)
 	}
-	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots:     roots,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
 	if err != nil {
 		return fmt.Errorf("%w: %w: %w", ErrStranger, invalid(err), err)
 	}
+
 	name, err := NameOf(chain[0])
+
 	for _, check := range allow {
 		if err == nil {
 			err = check(name)
 		}
 	}
+
 	return err
 }
 
@@ -53,26 +68,31 @@ func invalid(err error) error {
 	if errors.As(err, &why) && why.Reason == x509.Expired {
 		return ErrExpired
 	}
+
 	return ErrUntrusted
 }
 
-// Guard makes a server with a configuration of PeerTLS tell of each connection that it refuses for its certificate: from
-// where it came and, as far as that can be read, whom the certificate names.
+// Guard makes a server with a configuration of PeerTLS tell of each connection that it refuses for its
+// certificate: from where it came and, as far as that can be read, whom the certificate names.
 func Guard(config *tls.Config, refused func(from net.Addr, name Name, err error)) *tls.Config {
 	guarded := config.Clone()
 	guarded.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		from := hello.Conn.RemoteAddr()
 		one := config.Clone()
 		one.ClientAuth = tls.RequestClientCert // whoever shows none is refused below, where it is told of
+
 		one.VerifyConnection = func(state tls.ConnectionState) error {
 			err := config.VerifyConnection(state)
 			if err != nil {
 				refused(from, shown(state.PeerCertificates), err)
 			}
+
 			return err
 		}
+
 		return one, nil
 	}
+
 	return guarded
 }
 
@@ -81,9 +101,11 @@ func shown(chain []*x509.Certificate) Name {
 	if len(chain) == 0 {
 		return Name{}
 	}
+
 	name, err := NameOf(chain[0])
 	if err != nil {
 		return Name{Node: chain[0].Subject.CommonName}
 	}
+
 	return name
 }

@@ -14,20 +14,23 @@ import (
 // ContentsPath is where every image has the list of all its files.
 const ContentsPath = "/usr/lib/hornero/contents.gz"
 
-// Contents is all that is on an image's root file system: by path, what is there. Of a file that is the SHA-256, mode and
-// owner; of a link its target. Times are not in it.
+// Contents is all that is on an image's root file system: by path, what is there. Of a file that is the
+// SHA-256, mode and owner; of a link its target. Times are not in it.
 type Contents map[string]string
 
 // Pack writes the list as it lies in an image: JSON, its names in order, in gzip. The same list gives the same bytes.
 func (c Contents) Pack() ([]byte, error) {
 	var out bytes.Buffer
 	packed := gzip.NewWriter(&out)
+
 	if err := json.NewEncoder(packed).Encode(c); err != nil {
 		return nil, fmt.Errorf("pack the list of files: %w", err)
 	}
+
 	if err := packed.Close(); err != nil {
 		return nil, fmt.Errorf("pack the list of files: %w", err)
 	}
+
 	return out.Bytes(), nil
 }
 
@@ -40,10 +43,13 @@ func UnpackContents(data []byte) (Contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the list of files: %w", err)
 	}
+
 	var contents Contents
+
 	if err := json.NewDecoder(io.LimitReader(packed, maxContents)).Decode(&contents); err != nil {
 		return nil, fmt.Errorf("read the list of files: %w", err)
 	}
+
 	return contents, nil
 }
 
@@ -53,30 +59,37 @@ func ReadPaths(list io.Reader, visit func(path string)) error {
 	if err != nil {
 		return fmt.Errorf("read the list of files: %w", err)
 	}
+
 	tokens := json.NewDecoder(io.LimitReader(packed, maxContents))
+
 	if _, err := tokens.Token(); err != nil {
 		return fmt.Errorf("read the list of files: %w", err)
 	}
+
 	for tokens.More() {
 		path, err := tokens.Token()
 		if err != nil {
 			return fmt.Errorf("read the list of files: %w", err)
 		}
+
 		if _, err := tokens.Token(); err != nil { // what is there
 			return fmt.Errorf("read the list of files: %w", err)
 		}
+
 		if text, ok := path.(string); ok {
 			visit(text)
 		}
 	}
+
 	if _, err := tokens.Token(); err != nil { // the closing brace: a list that ends before it is torn
 		return fmt.Errorf("read the list of files: %w", err)
 	}
+
 	return nil
 }
 
-// Varying are the paths that no two bakes have alike, and why. The record names them; a pattern is path.Match's, and one
-// that ends in "/" is for all below.
+// Varying are the paths that no two bakes have alike, and why. The record names them; a pattern is
+// path.Match's, and one that ends in "/" is for all below.
 func Varying() map[string]string {
 	return map[string]string{
 		Path:         "built_at is the moment of the bake",
@@ -87,14 +100,18 @@ func Varying() map[string]string {
 
 // DiffContents tells what differs between two images' files, and which of that both records name as varying.
 func DiffContents(from, to Image, fromAll, toAll Contents) (differ, expected []Change) {
-	differ, expected = []Change{}, []Change{}
+	differ = []Change{}
+	expected = []Change{}
+
 	for _, change := range changes(fromAll, toAll) {
 		if varies(from.Varies, change.Name) && varies(to.Varies, change.Name) {
 			expected = append(expected, change)
 			continue
 		}
+
 		differ = append(differ, change)
 	}
+
 	return differ, expected
 }
 
@@ -103,15 +120,20 @@ func varies(named map[string]string, file string) bool {
 	if exact {
 		return true
 	}
+
 	patterns := make([]string, 0, len(named))
+
 	for pattern := range named {
 		patterns = append(patterns, pattern)
 	}
+
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		if strings.HasSuffix(pattern, "/") {
 			return strings.HasPrefix(file, pattern)
 		}
+
 		matches, err := path.Match(pattern, file)
+
 		return err == nil && matches
 	})
 }

@@ -20,7 +20,10 @@ type Difference struct {
 
 // Diff tells what became of one image's packages and files in another, by name.
 func Diff(from, to Image) Difference {
-	return Difference{Packages: changes(from.Packages, to.Packages), Files: changes(from.files(), to.files())}
+	return Difference{
+		Packages: changes(from.Packages, to.Packages),
+		Files:    changes(from.files(), to.files()),
+	}
 }
 
 func (i Image) files() map[string]string {
@@ -28,7 +31,9 @@ func (i Image) files() map[string]string {
 	if all == nil {
 		all = map[string]string{}
 	}
+
 	maps.Copy(all, i.Files)
+
 	return all
 }
 
@@ -37,14 +42,22 @@ func changes(from, to map[string]string) []Change {
 	for name := range from {
 		names[name] = true
 	}
+
 	for name := range to {
 		names[name] = true
 	}
+
 	list := []Change{}
+
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if from[name] != to[name] {
-			list = append(list, Change{name, from[name], to[name]})
+			list = append(list, Change{
+				Name: name,
+				From: from[name],
+				To:   to[name],
+			})
 		}
 	}
+
 	return list
 }

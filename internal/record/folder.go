@@ -11,9 +11,9 @@ import (
 	"github.com/hornero/hornero/internal/file"
 )
 
-// Folder is a folder of image records on this computer, two files an image: NAME.ID.json, its record, and NAME.ID.contents.gz,
-// the list of all its files; without ".ID" from when the image passed its self-test until it has its number. Several
-// computers' files may be put together in one.
+// Folder is a folder of image records on this computer, two files an image: NAME.ID.json, its record, and
+// NAME.ID.contents.gz, the list of all its files; without ".ID" from when the image passed its self-test until
+// it has its number. Several computers' files may be put together in one.
 type Folder string
 
 // ErrNoRecord is an image whose record is not in the folder.
@@ -24,10 +24,15 @@ func DefaultFolder() (Folder, error) {
 	if data := os.Getenv("XDG_DATA_HOME"); data != "" {
 		return Folder(filepath.Join(data, "hornero", "images")), nil
 	}
+
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("find the folder of image records: %w: set XDG_DATA_HOME, or name the folder", err)
+		return "", fmt.Errorf(
+			"find the folder of image records: %w: set XDG_DATA_HOME, or name the folder",
+			err,
+		)
 	}
+
 	return Folder(filepath.Join(home, ".local", "share", "hornero", "images")), nil
 }
 
@@ -49,7 +54,11 @@ func (f Folder) path(name string, id int, kind string) string {
 	if id == 0 {
 		return filepath.Join(string(f), name+kind)
 	}
-	return filepath.Join(string(f), fmt.Sprintf("%s.%d%s", name, id, kind))
+
+	return filepath.Join(
+		string(f),
+		fmt.Sprintf("%s.%d%s", name, id, kind),
+	)
 }
 
 func (f Folder) write(path string, data []byte) error {
@@ -65,6 +74,7 @@ func (f Folder) Keep(name string, data, contents, bom []byte) error {
 	if err := f.write(f.path(name, 0, contentsKind), contents); err != nil {
 		return err
 	}
+
 	return f.write(f.path(name, 0, recordKind), data)
 }
 
@@ -81,11 +91,15 @@ func (f Folder) KeepContentsAs(name string, id int, contents []byte) error {
 // Publish gives what Keep wrote its image's number. A bake that kept nothing has nothing to number.
 func (f Folder) Publish(name string, id int) error {
 	for _, kind := range kinds {
-		err := os.Rename(f.path(name, 0, kind), f.path(name, id, kind))
+		err := os.Rename(
+			f.path(name, 0, kind),
+			f.path(name, id, kind),
+		)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("keep the record of image %d: %w", id, err)
 		}
 	}
+
 	return nil
 }
 
@@ -95,6 +109,7 @@ func (f Folder) File(name string, id int) string {
 	if _, err := os.Stat(path); err != nil {
 		return ""
 	}
+
 	return path
 }
 
@@ -104,6 +119,7 @@ func (f Folder) Read(name string, id int) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+
 	return Parse(data)
 }
 
@@ -113,6 +129,7 @@ func (f Folder) ReadContents(name string, id int) (Contents, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return UnpackContents(data)
 }
 
@@ -125,6 +142,7 @@ func (f Folder) read(name string, id int, kind string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the record of image %d: %w", id, err)
 	}
+
 	return data, nil
 }
 
@@ -135,17 +153,20 @@ func (f Folder) Forget(name string, id int) error {
 			return fmt.Errorf("remove the record of image %d: %w", id, err)
 		}
 	}
+
 	return nil
 }
 
 // Parse reads a record.
 func Parse(data []byte) (Image, error) {
 	var image Image
+
 	if err := json.Unmarshal(data, &image); err != nil {
 		return Image{}, fmt.Errorf("read image record: %w", err)
 	}
 	if image.Version < 1 || image.Digest == "" {
 		return Image{}, fmt.Errorf("read image record: it names no version and digest")
 	}
+
 	return image, nil
 }

@@ -1,6 +1,6 @@
-// Package record owns the shape of what an image says of itself: its record, what it is made of, and the result of the
-// test that it makes of itself at the end of its bake. The builder begins the record and reads the result; the bootstrap,
-// inside the image, completes the one and gives the other.
+// Package record owns the shape of what an image says of itself: its record, what it is made of, and the result
+// of the test that it makes of itself at the end of its bake. The builder begins the record and reads the
+// result; the bootstrap, inside the image, completes the one and gives the other.
 package record
 
 import (
@@ -40,13 +40,14 @@ type Image struct {
 	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
 	// Varies are the paths whose contents no two bakes have alike, and why (Varying).
 	Varies map[string]string `json:"varies,omitempty"`
-	// Standing is how the files, the daemons and the files of Debian's packages under /usr are where that is not mode 0644, owned by root,
-	// with the bytes that the package says (immutable.Survey). Nil in an image of a recipe that did not note it.
+	// Standing is how the files, the daemons and the files of Debian's packages under /usr are where that is
+	// not mode 0644, owned by root, with the bytes that the package says (immutable.Survey). Nil in an image of
+	// a recipe that did not note it.
 	Standing map[string]string `json:"standing,omitempty"`
 }
 
-// Serial is the serial number of the image's bill of materials: a UUID (RFC 9562, version 8: of our own making) from what the
-// image is and when it was baked.
+// Serial is the serial number of the image's bill of materials: a UUID (RFC 9562, version 8: of our own making)
+// from what the image is and when it was baked.
 func (i Image) Serial() string {
 	id := sha256.Sum256([]byte(i.Digest + " " + i.BuiltAt))
 	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
@@ -83,4 +84,6 @@ type Fault struct {
 }
 
 // String is the fault as one line.
-func (f Fault) String() string { return "fault: " + f.What + ": " + f.Do }
+func (f Fault) String() string {
+	return "fault: " + f.What + ": " + f.Do
+}

@@ -27,18 +27,24 @@ func (p Problem) String() string {
 		b.WriteString(p.File)
 		b.WriteByte(':')
 	}
+
 	if p.Line > 0 {
 		fmt.Fprintf(&b, "%d:%d:", p.Line, max(p.Column, 1))
 	}
+
 	if b.Len() > 0 {
 		b.WriteByte(' ')
 	}
+
 	b.WriteString("error: ")
+
 	if p.Path != "" {
 		b.WriteString(p.Path)
 		b.WriteString(": ")
 	}
+
 	b.WriteString(p.Message)
+
 	return b.String()
 }
 
@@ -51,6 +57,7 @@ func (p Problems) Error() string {
 	for _, problem := range p.Sorted() {
 		lines = append(lines, problem.String())
 	}
+
 	return strings.Join(lines, "\n")
 }
 
@@ -58,8 +65,14 @@ func (p Problems) Error() string {
 func (p Problems) Sorted() Problems {
 	sorted := slices.Clone(p)
 	slices.SortStableFunc(sorted, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(
+			cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Path, b.Path),
+		)
 	})
+
 	return sorted
 }
 
@@ -68,6 +81,7 @@ func (p Problems) Err() error {
 	if len(p) == 0 {
 		return nil
 	}
+
 	return p
 }
 

@@ -24,25 +24,36 @@ type node struct {
 }
 
 func TestAllProblemsAreToldInOneRunInOrderOfLine(t *testing.T) {
-	document, err := report.Parse("site.yaml", []byte("titel: x\nnodes:\n- name: web\n  count: three\n- name: [db]\ntags: yes please\n"))
+	document, err := report.Parse(
+		"site.yaml",
+		[]byte("titel: x\nnodes:\n- name: web\n  count: three\n- name: [db]\ntags: yes please\n"),
+	)
 	require.NoError(t, err)
 	var s site
 	document.Decode(&s)
 	document.Add("nodes[0].size", "is needed")
+
 	err = document.Problems()
 	problems, ok := report.Of(fmt.Errorf("read it: %w", err))
 	require.True(t, ok)
+
 	lines := []int{}
+
 	for _, problem := range problems.Sorted() {
 		lines = append(lines, problem.Line)
 	}
+
 	require.IsNonDecreasing(t, lines)
+
 	for _, want := range []string{
-		"site.yaml:1:1: error: titel: unknown key", `"title"`, "site.yaml:4:10: error: nodes[0].count: ", "site.yaml:5:9: error: nodes[1].name: ", "site.yaml:6:7: error: tags: ",
+		"site.yaml:1:1: error: titel: " +
+			"unknown key", `"title"`, "site.yaml:4:10: error: " +
+			"nodes[0].count: ", "site.yaml:5:9: error: nodes[1].name: ", "site.yaml:6:7: error: tags: ",
 		"site.yaml:3:3: error: nodes[0].size: is needed", // at its nearest parent
 	} {
 		require.ErrorContains(t, err, want)
 	}
+
 	require.NotContains(t, err.Error(), "report_test", "no name of a Go type reaches a person")
 	require.Equal(t, "web", s.Nodes[0].Name, "what is right is read")
 }
@@ -60,6 +71,7 @@ func TestDocumentsThatAreNone(t *testing.T) {
 			document.Decode(&site{})
 			err = document.Problems()
 		}
+
 		require.ErrorContains(t, err, want, "%q", text)
 	}
 }
@@ -70,17 +82,40 @@ func TestNoPrintedFormShowsASecret(t *testing.T) {
 		Password report.Secret
 		List     []report.Secret
 	}{word, []report.Secret{word}}
+
 	var logged bytes.Buffer
-	slog.New(slog.NewJSONHandler(&logged, nil)).Info("secret", "one", holder.Password, "all", holder)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("secret",
+		"one", holder.Password,
+		"all", holder,
+	)
+
 	encoded, err := json.Marshal(holder)
 	require.NoError(t, err)
-	for _, text := range []string{fmt.Sprint(holder), fmt.Sprintf("%+v %#v %s %q %v", holder, holder, holder.Password, holder.Password, holder.List), string(encoded), logged.String()} {
+
+	for _, text := range []string{
+		fmt.Sprint(holder),
+		fmt.Sprintf(
+			"%+v %#v %s %q %v",
+			holder,
+			holder,
+			holder.Password,
+			holder.Password,
+			holder.List,
+		),
+		string(encoded),
+		logged.String(),
+	} {
 		require.NotContains(t, text, "horse")
 	}
+
 	require.Equal(t, word, holder.Password.Reveal())
 }
 
 func TestNearest(t *testing.T) {
-	require.Equal(t, "region", report.Nearest("regoin", []string{"name", "region", "size"}))
+	require.Equal(t,
+		"region",
+		report.Nearest("regoin", []string{"name", "region", "size"}),
+	)
+
 	require.Empty(t, report.Nearest("xylophone", []string{"name", "region", "size"}))
 }

@@ -18,7 +18,11 @@ func (s Secret) String() string { return redacted }
 func (s Secret) GoString() string { return redacted }
 
 // LogValue hides the secret from slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (s Secret) LogValue() slog.Value {
+	return slog.StringValue(redacted)
+}
 
 // MarshalJSON hides the secret from JSON, which is for people and logs here.
-func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (s Secret) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + redacted + `"`), nil
+}

@@ -28,18 +28,35 @@ const maxVisits = 100_000
 
 // Parse reads one YAML document. A syntax error comes back as Problems with its line.
 func Parse(file string, data []byte) (*Document, error) {
-	doc := &Document{File: file, root: &yaml.Node{}}
+	doc := &Document{
+		File: file,
+		root: &yaml.Node{},
+	}
+
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	err := decoder.Decode(doc.root)
 	if errors.Is(err, io.EOF) {
-		return nil, Problems{{File: file, Line: 1, Column: 1, Message: "the document is empty"}}
+		return nil, Problems{{
+			File:    file,
+			Line:    1,
+			Column:  1,
+			Message: "the document is empty",
+		}}
 	}
+
 	if err != nil {
 		return nil, Problems{syntaxProblem(file, err)}
 	}
+
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, Problems{{File: file, Line: 1, Column: 1, Message: "holds more than one YAML document; keep one"}}
+		return nil, Problems{{
+			File:    file,
+			Line:    1,
+			Column:  1,
+			Message: "holds more than one YAML document; keep one",
+		}}
 	}
+
 	return doc, nil
 }
 
@@ -48,11 +65,18 @@ var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
 func syntaxProblem(file string, err error) Problem {
 	text := err.Error()
 	line := 1
+
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
-	return Problem{File: file, Line: line, Column: 1, Message: "not valid YAML: " + strings.TrimPrefix(text, "yaml: ")}
+
+	return Problem{
+		File:    file,
+		Line:    line,
+		Column:  1,
+		Message: "not valid YAML: " + strings.TrimPrefix(text, "yaml: "),
+	}
 }
 
 // Decode fills target (a pointer to a struct with yaml tags), noting every unknown key, repeated key and wrong
@@ -62,11 +86,14 @@ func (d *Document) Decode(target any) {
 	if root.Kind == yaml.DocumentNode {
 		root = root.Content[0]
 	}
+
 	d.decode(root, reflect.ValueOf(target).Elem(), "")
 }
 
 // Problems returns what is wrong so far, in order of line, or nil.
-func (d *Document) Problems() error { return d.problems.Sorted().Err() }
+func (d *Document) Problems() error {
+	return d.problems.Sorted().Err()
+}
 
 // Add notes a problem at a path ("nodes[2].role", "site.title"). A path that the document lacks is placed at its
 // nearest parent that is there.
@@ -83,11 +110,18 @@ func (d *Document) Has(path string) bool {
 			return false
 		}
 	}
+
 	return true
 }
 
 func (d *Document) addAt(node *yaml.Node, path, message string) {
-	d.problems = append(d.problems, Problem{File: d.File, Line: node.Line, Column: node.Column, Path: path, Message: message})
+	d.problems = append(d.problems, Problem{
+		File:    d.File,
+		Line:    node.Line,
+		Column:  node.Column,
+		Path:    path,
+		Message: message,
+	})
 }
 
 func (d *Document) find(path string) *yaml.Node {
@@ -97,14 +131,18 @@ func (d *Document) find(path string) *yaml.Node {
 		if next == nil {
 			break
 		}
+
 		node = next
 	}
+
 	return node
 }
 
 func splitPath(path string) []string {
 	path = strings.NewReplacer("[", ".", "]", "").Replace(path)
-	return slices.DeleteFunc(strings.Split(path, "."), func(s string) bool { return s == "" })
+	return slices.DeleteFunc(strings.Split(path, "."), func(s string) bool {
+		return s == ""
+	})
 }
 
 func child(node *yaml.Node, part string) *yaml.Node {
@@ -115,31 +153,43 @@ func child(node *yaml.Node, part string) *yaml.Node {
 				return node.Content[i+1]
 			}
 		}
+
 	case yaml.SequenceNode:
 		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(node.Content) {
 			return node.Content[i]
 		}
 	}
+
 	return nil
 }
 
 func (d *Document) decode(node *yaml.Node, target reflect.Value, path string) {
 	if d.visited++; d.visited > maxVisits {
 		if d.visited == maxVisits+1 {
-			d.addAt(node, path, fmt.Sprintf("its aliases unfold to more than %d values; write less", maxVisits))
+			d.addAt(
+				node,
+				path,
+				fmt.Sprintf("its aliases unfold to more than %d values; write less", maxVisits),
+			)
 		}
+
 		return
 	}
+
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
+
 	if target.Kind() == reflect.Pointer {
 		if node.Tag == "!!null" {
 			return
 		}
+
 		target.Set(reflect.New(target.Type().Elem()))
+
 		target = target.Elem()
 	}
+
 	switch {
 	case target.Addr().Type().Implements(unmarshaler):
 		d.decodeScalar(node, target, path)
@@ -161,6 +211,7 @@ func (d *Document) decodeStruct(node *yaml.Node, target reflect.Value, path stri
 		d.wrongType(node, path, "a mapping of keys to values")
 		return
 	}
+
 	fields := structFields(target.Type())
 	d.eachKey(node, path, func(key, value *yaml.Node, keyPath string) {
 		index, known := fields[key.Value]
@@ -168,6 +219,7 @@ func (d *Document) decodeStruct(node *yaml.Node, target reflect.Value, path stri
 			d.addAt(key, keyPath, unknownKey(key.Value, fields))
 			return
 		}
+
 		d.decode(value, target.Field(index), keyPath)
 	})
 }
@@ -177,7 +229,9 @@ func (d *Document) decodeMap(node *yaml.Node, target reflect.Value, path string)
 		d.wrongType(node, path, "a mapping of keys to values")
 		return
 	}
+
 	target.Set(reflect.MakeMap(target.Type()))
+
 	d.eachKey(node, path, func(key, value *yaml.Node, keyPath string) {
 		element := reflect.New(target.Type().Elem()).Elem()
 		d.decode(value, element, keyPath)
@@ -190,10 +244,12 @@ func (d *Document) eachKey(node *yaml.Node, path string, visit func(key, value *
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i]
 		keyPath := join(path, key.Value)
+
 		if first, twice := seen[key.Value]; twice {
 			d.addAt(key, keyPath, fmt.Sprintf("given twice; the first is on line %d", first))
 			continue
 		}
+
 		seen[key.Value] = key.Line
 		visit(key, node.Content[i+1], keyPath)
 	}
@@ -203,23 +259,39 @@ func (d *Document) decodeSlice(node *yaml.Node, target reflect.Value, path strin
 	if node.Tag == "!!null" {
 		return
 	}
+
 	if node.Kind != yaml.SequenceNode {
 		d.wrongType(node, path, "a list")
 		return
 	}
-	list := reflect.MakeSlice(target.Type(), len(node.Content), len(node.Content))
+
+	list := reflect.MakeSlice(
+		target.Type(),
+		len(node.Content),
+		len(node.Content),
+	)
+
 	for i, item := range node.Content {
-		d.decode(item, list.Index(i), fmt.Sprintf("%s[%d]", path, i))
+		d.decode(
+			item,
+			list.Index(i),
+			fmt.Sprintf("%s[%d]", path, i),
+		)
 	}
+
 	target.Set(list)
 }
 
 func (d *Document) decodeScalar(node *yaml.Node, target reflect.Value, path string) {
-	if target.Kind() == reflect.String && node.Kind == yaml.ScalarNode && node.Tag != "!!str" && node.Tag != "!!null" {
+	if target.Kind() == reflect.String &&
+		node.Kind == yaml.ScalarNode &&
+		node.Tag != "!!str" &&
+		node.Tag != "!!null" {
 		// An unquoted 12 or true where text belongs is text that looks like something else.
 		target.SetString(node.Value)
 		return
 	}
+
 	if err := node.Decode(target.Addr().Interface()); err != nil {
 		d.wrongType(node, path, wanted(target))
 	}
@@ -249,9 +321,11 @@ func described(node *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "a list"
 	}
+
 	if node.Tag == "!!null" {
 		return "nothing"
 	}
+
 	return strconv.Quote(node.Value)
 }
 
@@ -263,6 +337,7 @@ func structFields(t reflect.Type) map[string]int {
 			fields[name] = i
 		}
 	}
+
 	return fields
 }
 
@@ -274,10 +349,13 @@ func unknownKey(key string, fields map[string]int) string {
 	for name := range fields {
 		known = append(known, name)
 	}
+
 	slices.Sort(known)
+
 	if near := Nearest(key, known); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %q?", near)
 	}
+
 	return "unknown key; known here: " + strings.Join(known, ", ")
 }
 
@@ -285,10 +363,15 @@ func unknownKey(key string, fields map[string]int) string {
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", maxSuggestionDistance+1
 	for _, candidate := range candidates {
-		if distance := levenshtein.Distance(word, candidate, nil); distance < bestDistance && distance < len(word) {
+		if distance := levenshtein.Distance(
+			word,
+			candidate,
+			nil,
+		); distance < bestDistance && distance < len(word) {
 			best, bestDistance = candidate, distance
 		}
 	}
+
 	return best
 }
 
@@ -296,5 +379,6 @@ func join(path, key string) string {
 	if path == "" {
 		return key
 	}
+
 	return path + "." + key
 }

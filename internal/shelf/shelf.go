@@ -1,6 +1,6 @@
-// Package shelf owns what is known of the baked images of an account: which there are, who runs them, which one a person
-// means, and which are surplus. It reads the API and deletes images. What is inside an image is internal/record's; how one is
-// made, and what a stack does with it, it does not know.
+// Package shelf owns what is known of the baked images of an account: which there are, who runs them, which one
+// a person means, and which are surplus. It reads the API and deletes images. What is inside an image is
+// internal/record's; how one is made, and what a stack does with it, it does not know.
 package shelf
 
 import (
@@ -44,7 +44,9 @@ type Droplet struct {
 }
 
 // RecordName is what the image's record is kept under, whatever the image is called.
-func (i Image) RecordName() string { return record.ImageName(i.Role, i.Release, i.Digest) }
+func (i Image) RecordName() string {
+	return record.ImageName(i.Role, i.Release, i.Digest)
+}
 
 // Tags of an image (builder's).
 const (
@@ -54,39 +56,63 @@ const (
 	tagDigest  = "hornero:digest:"
 )
 
-// List reads all published images, by role and release, the newest first. One that bears no digest is not published yet.
+// List reads all published images, by role and release, the newest first. One that bears no digest is not
+// published yet.
 func List(ctx context.Context, client *godo.Client) ([]Image, error) {
 	found, err := do.ImagesByTag(ctx, client, tagAll)
 	if err != nil {
 		return nil, err
 	}
+
 	droplets, err := do.Droplets(ctx, client)
 	if err != nil {
 		return nil, err
 	}
+
 	images := []Image{}
+
 	for _, image := range found {
 		if one := read(image); one.Role != "" && one.Digest != "" {
 			one.Runs = running(droplets, one.ID)
 			images = append(images, one)
 		}
 	}
+
 	slices.SortFunc(images, func(a, b Image) int {
-		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Release, b.Release), cmp.Compare(b.ID, a.ID))
+		return cmp.Or(
+			cmp.Compare(a.Role, b.Role),
+			cmp.Compare(a.Release, b.Release),
+			cmp.Compare(b.ID, a.ID),
+		)
 	})
+
 	return images, nil
 }
 
 func read(image godo.Image) Image {
-	created, _ := time.Parse(time.RFC3339, image.Created) // the zero time when the API writes it otherwise
-	one := Image{ID: image.ID, Name: image.Name, Created: created, Regions: image.Regions, Size: image.SizeGigaBytes, MinDisk: image.MinDiskSize}
+	// the zero time when the API writes it otherwise
+	created, _ := time.Parse(time.RFC3339, image.Created)
+	one := Image{
+		ID:      image.ID,
+		Name:    image.Name,
+		Created: created,
+		Regions: image.Regions,
+		Size:    image.SizeGigaBytes,
+		MinDisk: image.MinDiskSize,
+	}
+
 	for _, tag := range image.Tags {
-		for prefix, field := range map[string]*string{tagRole: &one.Role, tagRelease: &one.Release, tagDigest: &one.Digest} {
+		for prefix, field := range map[string]*string{
+			tagRole:    &one.Role,
+			tagRelease: &one.Release,
+			tagDigest:  &one.Digest,
+		} {
 			if value, ok := strings.CutPrefix(tag, prefix); ok {
 				*field = value
 			}
 		}
 	}
+
 	return one
 }
 
@@ -97,14 +123,18 @@ func running(droplets []godo.Droplet, image int) []Droplet {
 			list = append(list, Droplet{droplet.ID, droplet.Name})
 		}
 	}
-	slices.SortFunc(list, func(a, b Droplet) int { return cmp.Compare(a.Name, b.Name) })
+
+	slices.SortFunc(list, func(a, b Droplet) int {
+		return cmp.Compare(a.Name, b.Name)
+	})
+
 	return list
 }
 
 var relative = regexp.MustCompile(`^([a-z][a-z0-9-]*)(?:~([0-9]+))?$`)
 
-// Pick finds the image that a person names: by its number, its name, or as ROLE for the role's newest and ROLE~N for the one
-// baked N before it. The list is List's.
+// Pick finds the image that a person names: by its number, its name, or as ROLE for the role's newest and
+// ROLE~N for the one baked N before it. The list is List's.
 func Pick(images []Image, name string) (Image, error) {
 	number, _ := strconv.Atoi(name) // 0, which no image has, for a name
 	for _, image := range images {
@@ -112,38 +142,55 @@ func Pick(images []Image, name string) (Image, error) {
 			return image, nil
 		}
 	}
+
 	if parts := relative.FindStringSubmatch(name); parts != nil {
-		of := slices.DeleteFunc(slices.Clone(images), func(image Image) bool { return image.Role != parts[1] })
-		slices.SortFunc(of, func(a, b Image) int { return cmp.Compare(b.ID, a.ID) })
+		of := slices.DeleteFunc(slices.Clone(images), func(image Image) bool {
+			return image.Role != parts[1]
+		})
+		slices.SortFunc(of, func(a, b Image) int {
+			return cmp.Compare(b.ID, a.ID)
+		})
+
 		if before, _ := strconv.Atoi(parts[2]); before < len(of) {
 			return of[before], nil
 		}
 	}
-	return Image{}, fmt.Errorf("%w: %q is no image's number or name, and no ROLE or ROLE~N that there is; `hornero images list` shows all", ErrNoImage, name)
+
+	return Image{}, fmt.Errorf(
+		"%w: %q is no image's number or name, and no ROLE or ROLE~N that there is; `hornero images list` shows all",
+		ErrNoImage,
+		name,
+	)
 }
 
 // DefaultKeep is how many images of a role are kept when nobody says: the newest, and one to go back to.
 const DefaultKeep = 2
 
-// Surplus lists the images that may go: all but the newest of each role and release in each region, and those that a Droplet
-// runs. An image that is in several regions goes when none of them keeps it.
+// Surplus lists the images that may go: all but the newest of each role and release in each region, and those
+// that a Droplet runs. An image that is in several regions goes when none of them keeps it.
 func Surplus(images []Image, keep int) []Image {
 	newest := slices.Clone(images)
-	slices.SortFunc(newest, func(a, b Image) int { return cmp.Compare(b.ID, a.ID) })
+	slices.SortFunc(newest, func(a, b Image) int {
+		return cmp.Compare(b.ID, a.ID)
+	})
 	type place struct{ role, release, region string }
 	kept := map[place]int{}
 	surplus := []Image{}
+
 	for _, image := range newest {
-		stays := len(image.Runs) > 0 || len(image.Regions) == 0 // one whose regions do not show yet is being published
+		// one whose regions do not show yet is being published
+		stays := len(image.Runs) > 0 || len(image.Regions) == 0
 		for _, region := range image.Regions {
 			at := place{image.Role, image.Release, region}
 			kept[at]++
 			stays = stays || kept[at] <= keep
 		}
+
 		if !stays {
 			surplus = append(surplus, image)
 		}
 	}
+
 	return surplus
 }
 
@@ -156,12 +203,21 @@ func Delete(ctx context.Context, client *godo.Client, image Image) (bool, error)
 	if len(running(droplets, image.ID)) > 0 {
 		return false, nil
 	}
+
 	err = do.DeleteImage(ctx, client, image.ID, do.WaitOptions{})
+
 	return err == nil, err
 }
 
-// Prune deletes images and forgets their records, and returns those that are gone. One that a Droplet runs by now is kept and told.
-func Prune(ctx context.Context, client *godo.Client, surplus []Image, folder record.Folder, kept func(Image)) ([]Image, error) {
+// Prune deletes images and forgets their records, and returns those that are gone. One that a Droplet runs by
+// now is kept and told.
+func Prune(
+	ctx context.Context,
+	client *godo.Client,
+	surplus []Image,
+	folder record.Folder,
+	kept func(Image),
+) ([]Image, error) {
 	var gone []Image
 	for _, image := range surplus {
 		deleted, err := Delete(ctx, client, image)
@@ -172,15 +228,20 @@ func Prune(ctx context.Context, client *godo.Client, surplus []Image, folder rec
 			kept(image)
 			continue
 		}
+
 		if err := folder.Forget(image.RecordName(), image.ID); err != nil {
 			return gone, err
 		}
+
 		gone = append(gone, image)
 	}
+
 	return gone, nil
 }
 
 // OfRelease keeps the images of one release; of all when it is empty.
 func OfRelease(images []Image, release string) []Image {
-	return slices.DeleteFunc(images, func(image Image) bool { return release != "" && image.Release != release })
+	return slices.DeleteFunc(images, func(image Image) bool {
+		return release != "" && image.Release != release
+	})
 }

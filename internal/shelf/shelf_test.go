@@ -9,7 +9,14 @@ import (
 )
 
 func image(id int, role, release string, regions ...string) shelf.Image {
-	return shelf.Image{ID: id, Name: role + "-image", Role: role, Release: release, Digest: "0123456789abcdef", Regions: regions}
+	return shelf.Image{
+		ID:      id,
+		Name:    role + "-image",
+		Role:    role,
+		Release: release,
+		Digest:  "0123456789abcdef",
+		Regions: regions,
+	}
 }
 
 func ids(images []shelf.Image) []int {
@@ -17,6 +24,7 @@ func ids(images []shelf.Image) []int {
 	for _, image := range images {
 		list = append(list, image.ID)
 	}
+
 	return list
 }
 
@@ -25,35 +33,130 @@ func TestSurplus(t *testing.T) {
 		image.Runs = []shelf.Droplet{{ID: 7, Name: "web-1"}}
 		return image
 	}
+
 	for name, test := range map[string]struct {
 		images []shelf.Image
 		keep   int
 		want   []int
 	}{
-		"the newest stay":                   {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3"), image(2, "web", "debian-13", "nyc3")}, 2, []int{1}},
-		"what a Droplet runs stays":         {[]shelf.Image{run(image(1, "web", "debian-13", "nyc3")), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3")}, 1, []int{2}},
-		"roles are apart":                   {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(2, "db", "debian-13", "nyc3")}, 1, []int{}},
-		"releases are apart":                {[]shelf.Image{image(1, "web", "debian-12", "nyc3"), image(2, "web", "debian-13", "nyc3")}, 1, []int{}},
-		"regions are apart":                 {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), image(2, "web", "debian-13", "ams3")}, 1, []int{}},
-		"one that a region keeps stays":     {[]shelf.Image{image(1, "web", "debian-13", "nyc3", "ams3"), image(2, "web", "debian-13", "nyc3")}, 1, []int{}},
-		"one that no region keeps goes":     {[]shelf.Image{image(1, "web", "debian-13", "nyc3", "ams3"), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "ams3")}, 1, []int{1}},
-		"keep none":                         {[]shelf.Image{image(1, "web", "debian-13", "nyc3"), run(image(2, "web", "debian-13", "nyc3"))}, 0, []int{1}},
-		"one that is being published stays": {[]shelf.Image{image(1, "web", "debian-13"), image(2, "web", "debian-13", "nyc3"), image(3, "web", "debian-13", "nyc3")}, 1, []int{2}},
-		"no images":                         {nil, 2, []int{}},
+		"the newest stay": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13", "nyc3"),
+				image(3, "web", "debian-13", "nyc3"),
+				image(2, "web", "debian-13", "nyc3"),
+			},
+			keep: 2,
+			want: []int{1},
+		},
+		"what a Droplet runs stays": {
+			images: []shelf.Image{
+				run(image(1, "web", "debian-13", "nyc3")),
+				image(2, "web", "debian-13", "nyc3"),
+				image(3, "web", "debian-13", "nyc3"),
+			},
+			keep: 1,
+			want: []int{2},
+		},
+		"roles are apart": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13", "nyc3"),
+				image(2, "db", "debian-13", "nyc3"),
+			},
+			keep: 1,
+			want: []int{},
+		},
+		"releases are apart": {
+			images: []shelf.Image{
+				image(1, "web", "debian-12", "nyc3"),
+				image(2, "web", "debian-13", "nyc3"),
+			},
+			keep: 1,
+			want: []int{},
+		},
+		"regions are apart": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13", "nyc3"),
+				image(2, "web", "debian-13", "ams3"),
+			},
+			keep: 1,
+			want: []int{},
+		},
+		"one that a region keeps stays": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13", "nyc3", "ams3"),
+				image(2, "web", "debian-13", "nyc3"),
+			},
+			keep: 1,
+			want: []int{},
+		},
+		"one that no region keeps goes": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13", "nyc3", "ams3"),
+				image(2, "web", "debian-13", "nyc3"),
+				image(3, "web", "debian-13", "ams3"),
+			},
+			keep: 1,
+			want: []int{1},
+		},
+		"keep none": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13", "nyc3"),
+				run(image(2, "web", "debian-13", "nyc3")),
+			},
+			keep: 0,
+			want: []int{1},
+		},
+		"one that is being published stays": {
+			images: []shelf.Image{
+				image(1, "web", "debian-13"),
+				image(2, "web", "debian-13", "nyc3"),
+				image(3, "web", "debian-13", "nyc3"),
+			},
+			keep: 1,
+			want: []int{2},
+		},
+		"no images": {
+			images: nil,
+			keep:   2,
+			want:   []int{},
+		},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, ids(shelf.Surplus(test.images, test.keep))) })
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t,
+				test.want,
+				ids(shelf.Surplus(test.images, test.keep)),
+			)
+		})
 	}
 }
 
 func TestPick(t *testing.T) {
-	images := []shelf.Image{image(5, "db", "debian-13"), image(4, "web", "debian-12"), image(9, "web", "debian-13"), image(2, "web", "debian-13")}
+	images := []shelf.Image{
+		image(5, "db", "debian-13"),
+		image(4, "web", "debian-12"),
+		image(9, "web", "debian-13"),
+		image(2, "web", "debian-13"),
+	}
+
 	images[0].Name = "hornero-db-debian-13-0123456789ab"
-	for name, want := range map[string]int{"5": 5, "hornero-db-debian-13-0123456789ab": 5, "db": 5, "web": 9, "web~0": 9, "web~1": 4, "web~2": 2} {
+
+	for name, want := range map[string]int{
+		"5":                                 5,
+		"hornero-db-debian-13-0123456789ab": 5,
+		"db":                                5,
+		"web":                               9,
+		"web~0":                             9,
+		"web~1":                             4,
+		"web~2":                             2,
+	} {
 		found, err := shelf.Pick(images, name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, found.ID, name)
 	}
-	for _, name := range []string{"web~3", "proxy", "0", "-1", "6", "", "web~-1", "web~x", "web~99999999999999999999"} {
+
+	for _, name := range []string{
+		"web~3", "proxy", "0", "-1", "6", "", "web~-1", "web~x", "web~99999999999999999999",
+	} {
 		_, err := shelf.Pick(images, name)
 		require.ErrorIs(t, err, shelf.ErrNoImage, name)
 	}

@@ -1,7 +1,7 @@
 package status
 
-// Follower hands each event over once. The ids of events grow, but begin anew from what the survivor had when the peer set was
-// rebuilt.
+// Follower hands each event over once. The ids of events grow, but begin anew from what the survivor had when
+// the peer set was rebuilt.
 type Follower struct {
 	After int64 // the id to ask for more from
 	era   int
@@ -18,6 +18,7 @@ func (f *Follower) In(era int) {
 	if f.begun && era > f.era {
 		f.After = 0
 	}
+
 	f.era, f.begun = max(era, f.era), true
 }
 
@@ -26,21 +27,27 @@ func (f *Follower) Fresh(events []Event) []Event {
 	if f.seen == nil {
 		f.seen = map[Event]bool{}
 	}
+
 	var fresh []Event
+
 	for _, event := range events {
 		f.After = max(f.After, event.ID)
 		known := event
 		known.ID = 0
+
 		if f.seen[known] {
 			continue
 		}
+
 		f.seen[known] = true
 		f.order = append(f.order, known)
 		fresh = append(fresh, event)
 	}
+
 	for len(f.order) > remembered {
 		delete(f.seen, f.order[0])
 		f.order = f.order[1:]
 	}
+
 	return fresh
 }

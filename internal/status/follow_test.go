@@ -12,8 +12,12 @@ import (
 func happened(from, to int) []status.Event {
 	var events []status.Event
 	for n := from; n <= to; n++ {
-		events = append(events, status.Event{ID: int64(n), Text: fmt.Sprint(n)})
+		events = append(events, status.Event{
+			ID:   int64(n),
+			Text: fmt.Sprint(n),
+		})
 	}
+
 	return events
 }
 
@@ -27,6 +31,7 @@ func TestAFollowerHandsOverEachEventOnceAlsoAfterARebuild(t *testing.T) {
 	require.Equal(t, int64(9), f.After)
 	f.In(4)
 	require.Zero(t, f.After, "the survivor had less: its ids begin anew")
+
 	rebuilt := append(happened(3, 6), status.Event{ID: 7, Text: "rebuilt"})
 	require.Equal(t, rebuilt[4:], f.Fresh(rebuilt))
 	require.Equal(t, int64(7), f.After)

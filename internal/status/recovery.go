@@ -1,7 +1,7 @@
 package status
 
-// Recovery is what `hornero-bootstrap recover --dry-run --json` prints: what this node holds of the peer set, and whether that
-// may be all that goes on.
+// Recovery is what `hornero-bootstrap recover --dry-run --json` prints: what this node holds of the peer set,
+// and whether that may be all that goes on.
 type Recovery struct {
 	Node      string   `json:"node"`
 	Era       int      `json:"era"`   // how often the peer set was rebuilt
@@ -23,5 +23,6 @@ func (r Recovery) Newer(other Recovery) bool {
 	if r.Term != other.Term {
 		return r.Term > other.Term
 	}
+
 	return r.Index > other.Index
 }

@@ -58,24 +58,38 @@ func (s PeerSet) Lines() []string {
 	if s.Founded == "" {
 		return nil // this node never joined one
 	}
+
 	voters := make([]string, len(s.Voters))
+
 	for at, voter := range s.Voters {
 		voters[at] = s.nameAt(voter)
 	}
-	lines := []string{fmt.Sprintf("leader %s; voters %s; era %d", s.nameAt(s.Leader), strings.Join(voters, ", "), s.Era)}
+
+	lines := []string{fmt.Sprintf(
+		"leader %s; voters %s; era %d",
+		s.nameAt(s.Leader),
+		strings.Join(voters, ", "),
+		s.Era,
+	)}
+
 	var leases, gone []string
+
 	for _, lease := range slices.Sorted(maps.Keys(s.Leases)) {
 		leases = append(leases, lease+" "+s.Leases[lease])
 	}
+
 	for _, node := range slices.Sorted(maps.Keys(s.Forgotten)) {
 		gone = append(gone, fmt.Sprintf("%s #%d", node, s.Forgotten[node]))
 	}
+
 	for what, list := range map[string][]string{"leases": leases, "declared gone": gone} {
 		if len(list) > 0 {
 			lines = append(lines, what+" "+strings.Join(list, ", "))
 		}
 	}
+
 	slices.Sort(lines[1:])
+
 	return lines
 }
 
@@ -87,6 +101,7 @@ func (s PeerSet) nameAt(endpoint string) string {
 			return peer.Name
 		}
 	}
+
 	return cmp.Or(endpoint, "unknown")
 }
 
@@ -116,7 +131,13 @@ type Event struct {
 
 // Line is the event for people.
 func (e Event) Line() string {
-	return fmt.Sprintf("%s  %-20s %-12s %s", e.Time.UTC().Format("2006-01-02 15:04:05.000"), e.Kind, e.Node, e.Text)
+	return fmt.Sprintf(
+		"%s  %-20s %-12s %s",
+		e.Time.UTC().Format("2006-01-02 15:04:05.000"),
+		e.Kind,
+		e.Node,
+		e.Text,
+	)
 }
 
 // Peer is one node of the peer set.
@@ -135,7 +156,8 @@ type Peer struct {
 type Image struct {
 	ReadOnly bool   `json:"read_only"`         // /usr is mounted read-only and package managers refuse
 	Problem  string `json:"problem,omitempty"` // why not, when it should be
-	// DriftFiles is the gauge hornero_drift_files: how many files are not as the image has them or as the agent wrote them.
+	// DriftFiles is the gauge hornero_drift_files: how many files are not as the image has them or as the agent
+	// wrote them.
 	DriftFiles int       `json:"drift_files"`
 	Findings   []Finding `json:"findings"`       // the first MaxFindings
 	Checked    int       `json:"checked"`        // files looked at by the last whole pass; 0 before the first

@@ -27,9 +27,9 @@ func (ctl Ctl) State(ctx context.Context, unit string) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// Apply makes a unit read its files anew, by a verb such as reload, and waits until it has. While the unit starts it is
-// ErrStarting: systemd merges a reload into the start under way and reports success, although the process may have read
-// the old file already (measured with HAProxy on Debian 13).
+// Apply makes a unit read its files anew, by a verb such as reload, and waits until it has. While the unit
+// starts it is ErrStarting: systemd merges a reload into the start under way and reports success, although the
+// process may have read the old file already (measured with HAProxy on Debian 13).
 func (ctl Ctl) Apply(ctx context.Context, verb, unit string) error {
 	state, err := ctl.State(ctx, unit)
 	if err != nil {
@@ -38,6 +38,8 @@ func (ctl Ctl) Apply(ctx context.Context, verb, unit string) error {
 	if state == "activating" || state == "deactivating" {
 		return fmt.Errorf("%s %s: %w", verb, unit, ErrStarting)
 	}
+
 	_, err = ctl(ctx, verb, unit)
+
 	return err
 }

@@ -12,15 +12,25 @@ import (
 )
 
 func TestAUnitThatIsStartingIsNotAskedToReload(t *testing.T) {
-	for state, want := range map[string]error{"active": nil, "reloading": nil, "inactive": nil, "failed": nil, "activating": systemd.ErrStarting, "deactivating": systemd.ErrStarting} {
+	for state, want := range map[string]error{
+		"active":       nil,
+		"reloading":    nil,
+		"inactive":     nil,
+		"failed":       nil,
+		"activating":   systemd.ErrStarting,
+		"deactivating": systemd.ErrStarting,
+	} {
 		var asked []string
 		ctl := systemd.Ctl(func(_ context.Context, args ...string) (string, error) {
 			if args[0] == "show" {
 				return state + "\n", nil
 			}
+
 			asked = append(asked, strings.Join(args, " "))
+
 			return "", nil
 		})
+
 		err := ctl.Apply(t.Context(), "reload", "a.service")
 		require.ErrorIs(t, err, want, state)
 		require.Equal(t, want == nil, len(asked) == 1, state)
@@ -29,8 +39,11 @@ func TestAUnitThatIsStartingIsNotAskedToReload(t *testing.T) {
 
 func TestWhatSystemdSaysIsPassedOn(t *testing.T) {
 	broken := errors.New("no bus")
-	ctl := systemd.Ctl(func(context.Context, ...string) (string, error) { return "", broken })
+	ctl := systemd.Ctl(func(context.Context, ...string) (string, error) {
+		return "", broken
+	})
 	require.ErrorIs(t, ctl.Apply(t.Context(), "reload", "a.service"), broken)
+
 	_, err := ctl.State(t.Context(), "a.service")
 	require.ErrorIs(t, err, broken)
 }
