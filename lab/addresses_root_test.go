@@ -16,32 +16,55 @@ import (
 
 // at runs a command in whatever Droplet an address reaches.
 func (b *bench) at(address, command string) string {
-	return b.run(&godo.Droplet{Networks: &godo.Networks{V4: []godo.NetworkV4{{IPAddress: address, Type: "public"}}}}, command)
+	return b.run(
+		&godo.Droplet{Networks: &godo.Networks{V4: []godo.NetworkV4{{IPAddress: address, Type: "public"}}}},
+		command,
+	)
 }
 
 func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 	b := newBench(t)
 	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
 	two := b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
-	reserved, _, err := b.client.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{Region: "nyc3"})
+
+	reserved, _, err := b.client.ReservedIPs.Create(
+		t.Context(),
+		&godo.ReservedIPCreateRequest{Region: "nyc3"},
+	)
 	require.NoError(t, err)
 	const active = "curl -sf http://169.254.169.254/metadata/v1/reserved_ip/ipv4/active"
 	b.run(two, "hostname") // sshd answers in both before the move is timed
+
 	for _, holder := range []*godo.Droplet{one, two, one} {
 		action, _, err := b.client.ReservedIPActions.Assign(t.Context(), reserved.IP, holder.ID)
 		require.NoError(t, err)
 		b.done(action)
+
 		moved := time.Now()
 		require.Equal(t, holder.Name, b.at(reserved.IP, "hostname"))
-		t.Logf("the Droplet answers %s after the action's end", time.Since(moved).Round(time.Millisecond))
+
+		t.Logf(
+			"the Droplet answers %s after the action's end",
+			time.Since(moved).Round(time.Millisecond),
+		)
+
 		require.Equal(t, "true", b.run(holder, active))
+
 		seen := b.at(reserved.IP, `echo "${SSH_CONNECTION}" | cut -d " " -f 3`)
 		require.Regexp(t, `^10\.10\.`, seen, "packets come to the anchor address")
 	}
+
 	require.Equal(t, "false", b.run(two, active))
 	b.leavesFromReserved(one, reserved.IP)
 	b.passesNothingElse(two)
-	require.Equal(t, "one", b.run(two, "ssh-keyscan -t ed25519 "+reserved.IP+" 2>/dev/null | grep -c ed25519 >/dev/null && echo one"), "another Droplet reaches it")
+
+	require.Equal(t,
+		"one",
+		b.run(two,
+			"ssh-keyscan -t ed25519 "+reserved.IP+" 2>/dev/null | grep -c ed25519 >/dev/null && echo one",
+		),
+		"another Droplet reaches it",
+	)
 
 	b.kill()
 	require.Equal(t, "one", b.at(reserved.IP, "hostname"), "packets flow while the lab is down")
@@ -52,53 +75,76 @@ func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 	require.NoError(t, err)
 	b.done(action)
 	require.Equal(t, "one", b.at(reserved.IP, "hostname"))
+
 	_, err = b.client.Droplets.Delete(t.Context(), one.ID)
 	require.NoError(t, err)
+
 	b.until(30*time.Second, "reserved IP free", func() error {
 		now, _, err := b.client.ReservedIPs.Get(t.Context(), reserved.IP)
 		if err == nil && now.Droplet != nil {
 			err = errors.New("the Droplet has it still")
 		}
+
 		return err
 	})
 }
 
-// leavesFromReserved sends by the anchor gateway, as DigitalOcean's documentation says one does, and looks who comes to this computer.
+// leavesFromReserved sends by the anchor gateway, as DigitalOcean's documentation says one does, and looks who
+// comes to this computer.
 func (b *bench) leavesFromReserved(holder *godo.Droplet, reserved string) {
 	b.Helper()
 	self := netip.MustParsePrefix(b.public).Addr().Next().Next().String()
 	listener, err := net.Listen("tcp", net.JoinHostPort(self, "0"))
 	require.NoError(b, err)
 	defer listener.Close()
+
 	came := make(chan string, 1)
 	go http.Serve(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		came <- r.RemoteAddr
 	}))
 	const anchor = "http://169.254.169.254/metadata/v1/interfaces/public/0/anchor_ipv4/"
-	b.run(holder, "A=$(curl -sf "+anchor+"address) && ip rule add from $A lookup 100 && ip route add default via $(curl -sf "+anchor+"gateway) dev eth0 table 100"+
+	b.run(holder, "A=$(curl -sf "+anchor+"address) && ip rule add from $A lookup 100 && ip route add default "+
+		"via $(curl -sf "+anchor+"gateway) dev eth0 table 100"+
 		" && curl -sf --max-time 5 --interface $A http://"+listener.Addr().String())
+
 	from, _, err := net.SplitHostPort(<-came)
 	require.NoError(b, err)
 	require.Equal(b, reserved, from)
 	b.run(holder, "ip rule del lookup 100")
 }
 
-// passesNothingElse sends a packet for another region's VPC to the gateways of a Droplet: the lab routes for reserved IPs only.
+// passesNothingElse sends a packet for another region's VPC to the gateways of a Droplet: the lab routes for
+// reserved IPs only.
 func (b *bench) passesNothingElse(droplet *godo.Droplet) {
 	b.Helper()
-	far, _, err := b.client.Droplets.Create(b.Context(), &godo.DropletCreateRequest{Name: "far", Region: "fra1", Size: "s-1vcpu-1gb",
-		Image: godo.DropletCreateImage{Slug: "debian-13-x64"}, SSHKeys: []godo.DropletCreateSSHKey{{ID: b.key.ID}}})
+
+	far, _, err := b.client.Droplets.Create(b.Context(), &godo.DropletCreateRequest{
+		Name:    "far",
+		Region:  "fra1",
+		Size:    "s-1vcpu-1gb",
+		Image:   godo.DropletCreateImage{Slug: "debian-13-x64"},
+		SSHKeys: []godo.DropletCreateSSHKey{{ID: b.key.ID}},
+	})
 	require.NoError(b, err)
+
 	far = b.status(far.ID, "active")
 	b.run(far, "hostname") // sshd answers
+
 	private, err := far.PrivateIPv4()
 	require.NoError(b, err)
+
 	own, err := droplet.PrivateIPv4()
 	require.NoError(b, err)
+
 	vpc := netip.PrefixFrom(netip.MustParseAddr(own), 20).Masked().Addr().Next().String()
-	for _, gateway := range []string{netip.MustParsePrefix(b.public).Addr().Next().String(), "10.10.0.1", vpc} {
+	for _, gateway := range []string{
+		netip.MustParsePrefix(b.public).Addr().Next().String(),
+		"10.10.0.1",
+		vpc,
+	} {
 		require.Equal(b, "no way", b.run(droplet, "ip route replace "+private+" via "+gateway+
-			" && { timeout 2 bash -c 'exec 3<>/dev/tcp/"+private+"/22' 2>/dev/null && echo reached || echo no way; }; ip route del "+private))
+			" && { timeout 2 bash -c 'exec "+
+			"3<>/dev/tcp/"+private+"/22' 2>/dev/null && echo reached || echo no way; }; ip route del "+private))
 	}
 }
 
@@ -106,7 +152,12 @@ func TestRebuildAndResize(t *testing.T) {
 	b := newBench(t)
 	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
 	b.run(droplet, "echo lost > /root/lost")
-	action, _, err := b.client.DropletActions.RebuildByImageSlug(t.Context(), droplet.ID, "debian-12-x64")
+
+	action, _, err := b.client.DropletActions.RebuildByImageSlug(
+		t.Context(),
+		droplet.ID,
+		"debian-12-x64",
+	)
 	require.NoError(t, err)
 	b.done(action)
 	require.Equal(t, "12", b.run(droplet, `. /etc/os-release; echo "$VERSION_ID"`))
@@ -115,12 +166,18 @@ func TestRebuildAndResize(t *testing.T) {
 	action, _, err = b.client.DropletActions.PowerOff(t.Context(), droplet.ID)
 	require.NoError(t, err)
 	b.done(action)
+
 	action, _, err = b.client.DropletActions.Resize(t.Context(), droplet.ID, "s-1vcpu-2gb", false)
 	require.NoError(t, err)
 	b.done(action)
 	b.status(droplet.ID, "off")
+
 	action, _, err = b.client.DropletActions.PowerOn(t.Context(), droplet.ID)
 	require.NoError(t, err)
 	b.done(action)
-	require.Equal(t, "2097152", b.run(droplet, "sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"))
+
+	require.Equal(t,
+		"2097152",
+		b.run(droplet, "sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"),
+	)
 }

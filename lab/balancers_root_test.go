@@ -24,23 +24,33 @@ func (b *bench) balancer(ask *godo.LoadBalancerRequest) *godo.LoadBalancer {
 	ask.Region, ask.Tag = "nyc3", "test"
 	made, _, err := b.client.LoadBalancers.Create(b.Context(), ask)
 	require.NoError(b, err)
+
 	b.until(time.Minute, "load balancer active", func() (err error) {
 		made, _, err = b.client.LoadBalancers.Get(b.Context(), made.ID)
 		if err == nil && made.Status != "active" {
 			err = errors.New(made.Status)
 		}
+
 		return err
 	})
+
 	return made
 }
 
 // quick is the quickest health check that DigitalOcean allows, by connections to a port.
 func quick(port int) *godo.HealthCheck {
-	return &godo.HealthCheck{Protocol: "tcp", Port: port, CheckIntervalSeconds: 3, ResponseTimeoutSeconds: 3, HealthyThreshold: 2, UnhealthyThreshold: 2}
+	return &godo.HealthCheck{
+		Protocol:               "tcp",
+		Port:                   port,
+		CheckIntervalSeconds:   3,
+		ResponseTimeoutSeconds: 3,
+		HealthyThreshold:       2,
+		UnhealthyThreshold:     2,
+	}
 }
 
-// whoServes is what a Droplet runs for the tests: on port 80 it tells its name and the headers that it got, on 5353 it
-// tells its name by datagrams, and on 3306 the first line of each connection.
+// whoServes is what a Droplet runs for the tests: on port 80 it tells its name and the headers that it got, on
+// 5353 it tells its name by datagrams, and on 3306 the first line of each connection.
 const whoServes = `#!/usr/bin/python3
 import http.server, socket, socketserver, threading
 name = socket.gethostname()
@@ -62,83 +72,146 @@ http.server.ThreadingHTTPServer(("", 80), Web).serve_forever()
 
 // page is what a load balancer's port answers, when it does.
 func page(url string) (string, error) {
-	response, err := (&http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Get(url)
+	response, err := (&http.Client{
+		Timeout:   2 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true},
+	}).Get(url)
 	if err != nil {
 		return "", err
 	}
 	defer response.Body.Close()
+
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = errors.New(response.Status)
 	}
+
 	return string(body), err
 }
 
 func TestLoadBalancersOfDroplets(t *testing.T) {
 	b := newBench(t)
-	userData := "#cloud-config\nwrite_files:\n- path: /root/serve\n  permissions: '0755'\n  content: |\n    " + strings.ReplaceAll(whoServes, "\n", "\n    ") +
+	userData := "#cloud-config\nwrite_files:\n- path: /root/serve\n  permissions: '0755'\n  " +
+		"content: |\n    " + strings.ReplaceAll(whoServes, "\n", "\n    ") +
 		"\nruncmd:\n- systemd-run /root/serve\n"
 	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
 	two := b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
 	b.run(one, "cloud-init status --wait >/dev/null; hostname")
 	b.run(two, "cloud-init status --wait >/dev/null; hostname")
-	web := []godo.ForwardingRule{{EntryProtocol: "http", EntryPort: 80, TargetProtocol: "http", TargetPort: 80}}
+
+	web := []godo.ForwardingRule{{
+		EntryProtocol:  "http",
+		EntryPort:      80,
+		TargetProtocol: "http",
+		TargetPort:     80,
+	}}
 
 	t.Run("an internal one is reached from its VPC and from nowhere else", func(t *testing.T) {
-		inner := b.balancer(&godo.LoadBalancerRequest{Name: "inner", Network: "INTERNAL", ForwardingRules: web, HealthCheck: quick(80)})
+		inner := b.balancer(&godo.LoadBalancerRequest{
+			Name:            "inner",
+			Network:         "INTERNAL",
+			ForwardingRules: web,
+			HealthCheck:     quick(80),
+		})
+
 		private, err := one.PrivateIPv4()
 		require.NoError(t, err)
-		require.Equal(t, private[:strings.LastIndex(private, ".")], inner.IP[:strings.LastIndex(inner.IP, ".")])
+
+		require.Equal(t,
+			private[:strings.LastIndex(private, ".")],
+			inner.IP[:strings.LastIndex(inner.IP, ".")],
+		)
+
 		b.until(time.Minute, "served in the VPC", func() error {
-			if got := b.run(one, "curl -sf -m 2 http://"+inner.IP+"/ || true"); !strings.HasSuffix(got, "|"+private+"|http|80") {
+			if got := b.run(one,
+				"curl -sf -m 2 http://"+inner.IP+"/ || true",
+			); !strings.HasSuffix(got, "|"+private+"|http|80") {
 				return fmt.Errorf("got %q", got)
 			}
+
 			return nil
 		})
+
 		address, err := one.PublicIPv4()
 		require.NoError(t, err)
-		require.Contains(t, b.run(one, "curl -sS -m 2 --interface "+address+" http://"+inner.IP+"/ 2>&1 || true"), "curl: (", "not from a public address")
+
+		require.Contains(t,
+			b.run(one, "curl -sS -m 2 --interface "+address+" http://"+inner.IP+"/ 2>&1 || true"),
+			"curl: (",
+			"not from a public address",
+		)
+
 		endpoint, err := lab.Locate(testLab)
 		require.NoError(t, err)
+
 		_, err = endpoint.Published(t.Context(), inner.IP)
 		require.ErrorIs(t, err, lab.ErrNotPublished)
+
 		_, err = b.client.LoadBalancers.Delete(t.Context(), inner.ID)
 		require.NoError(t, err)
+
 		b.until(30*time.Second, "gone", func() error {
-			if got := b.run(one, "curl -sS -m 2 http://"+inner.IP+"/ 2>&1 || true"); !strings.Contains(got, "curl: (") {
+			if got := b.run(one,
+				"curl -sS -m 2 http://"+inner.IP+"/ 2>&1 || true",
+			); !strings.Contains(got, "curl: (") {
 				return fmt.Errorf("got %q", got)
 			}
+
 			return nil
 		})
 	})
 
 	t.Run("PROXY protocol, datagrams and a firewall, changed while it runs", func(t *testing.T) {
-		ask := &godo.LoadBalancerRequest{Name: "outer", ForwardingRules: append(web,
-			godo.ForwardingRule{EntryProtocol: "tcp", EntryPort: 3306, TargetProtocol: "tcp", TargetPort: 3306},
-			godo.ForwardingRule{EntryProtocol: "udp", EntryPort: 5300, TargetProtocol: "udp", TargetPort: 5353}), HealthCheck: quick(80)}
+		ask := &godo.LoadBalancerRequest{
+			Name: "outer",
+			ForwardingRules: append(web,
+				godo.ForwardingRule{
+					EntryProtocol:  "tcp",
+					EntryPort:      3306,
+					TargetProtocol: "tcp",
+					TargetPort:     3306,
+				},
+				godo.ForwardingRule{
+					EntryProtocol:  "udp",
+					EntryPort:      5300,
+					TargetProtocol: "udp",
+					TargetPort:     5353,
+				}),
+			HealthCheck: quick(80),
+		}
+
 		outer := b.balancer(ask)
-		b.until(time.Minute, "both serve", func() error { return answeredBy(outer.IP, "one", "two") })
+		b.until(time.Minute, "both serve", func() error {
+			return answeredBy(outer.IP, "one", "two")
+		})
+
 		got, err := page("http://" + outer.IP + "/")
 		require.NoError(t, err)
 		require.Contains(t, got, "|http|80")
 
 		require.NoError(t, faultKill(t, b, two.ID))
-		b.until(time.Minute, "only the other serves", func() error { return answeredBy(outer.IP, "one") })
+		b.until(time.Minute, "only the other serves", func() error {
+			return answeredBy(outer.IP, "one")
+		})
 
 		ask.EnableProxyProtocol, ask.HealthCheck = true, quick(3306)
 		_, _, err = b.client.LoadBalancers.Update(t.Context(), outer.ID, ask)
 		require.NoError(t, err)
+
 		b.until(time.Minute, "the PROXY protocol's line comes", func() error {
 			connection, err := net.DialTimeout("tcp", outer.IP+":3306", time.Second)
 			if err != nil {
 				return err
 			}
 			defer connection.Close()
+
 			connection.SetDeadline(time.Now().Add(time.Second))
+
 			line, err := io.ReadAll(connection)
 			if err == nil && !strings.HasPrefix(string(line), "PROXY TCP4 ") {
 				err = fmt.Errorf("got %q", line)
 			}
+
 			return err
 		})
 
@@ -146,13 +219,18 @@ func TestLoadBalancersOfDroplets(t *testing.T) {
 		ask.Firewall = &godo.LBFirewall{Deny: []string{"cidr:" + b.public}}
 		_, _, err = b.client.LoadBalancers.Update(t.Context(), outer.ID, ask)
 		require.NoError(t, err)
+
 		b.until(time.Minute, "denied", func() error {
 			_, err := page("http://" + outer.IP + "/")
 			if err == nil {
 				err = errors.New("it serves")
-			} else if strings.Contains(err.Error(), "reset") || strings.Contains(err.Error(), "EOF") {
+			} else if strings.Contains(
+				err.Error(),
+				"reset",
+			) || strings.Contains(err.Error(), "EOF") {
 				return nil
 			}
+
 			return err
 		})
 	})
@@ -162,8 +240,10 @@ func TestLoadBalancersOfDroplets(t *testing.T) {
 func faultKill(t *testing.T, b *bench, id int) error {
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(t, err)
+
 	err = endpoint.Kill(t.Context(), id)
 	b.status(id, "off")
+
 	return err
 }
 
@@ -175,22 +255,27 @@ func answeredBy(address string, names ...string) error {
 		if err != nil {
 			return err
 		}
+
 		name, _, _ := strings.Cut(body, "|")
 		got["page "+name] = true
 		name, err = said(address + ":5300")
 		if err != nil {
 			return err
 		}
+
 		got["datagram "+name] = true
 	}
+
 	if len(got) != 2*len(names) {
 		return fmt.Errorf("answered by %v", got)
 	}
+
 	for _, name := range names {
 		if !got["page "+name] || !got["datagram "+name] {
 			return fmt.Errorf("answered by %v", got)
 		}
 	}
+
 	return nil
 }
 
@@ -201,11 +286,15 @@ func said(address string) (string, error) {
 		return "", err
 	}
 	defer connection.Close()
+
 	connection.SetDeadline(time.Now().Add(time.Second))
+
 	if _, err := connection.Write([]byte("who?")); err != nil {
 		return "", err
 	}
+
 	buffer := make([]byte, 100)
 	n, err := connection.Read(buffer)
+
 	return string(buffer[:n]), err
 }

@@ -35,7 +35,9 @@ type Endpoint struct {
 }
 
 // ScopedToken makes a token that may do only what the scopes say, as in reserved_ip:update, and what they need.
-func (e Endpoint) ScopedToken(scopes ...string) string { return api.ScopedToken(e.Token, scopes...) }
+func (e Endpoint) ScopedToken(scopes ...string) string {
+	return api.ScopedToken(e.Token, scopes...)
+}
 
 // process is what a running lab writes down about itself.
 type process struct {
@@ -52,11 +54,18 @@ func Locate(name string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
+
 	token, err := os.ReadFile(folder.TokenFile())
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("read the lab's token: %w", err)
 	}
-	return Endpoint{Name: name, URL: running.URL, Inside: running.Inside, Token: string(token)}, nil
+
+	return Endpoint{
+		Name:   name,
+		URL:    running.URL,
+		Inside: running.Inside,
+		Token:  string(token),
+	}, nil
 }
 
 // running tells which process serves the lab. That it holds the server's lock is what counts, not what was written:
@@ -66,17 +75,22 @@ func (f Folder) running() (process, error) {
 	if err != nil {
 		return process{}, err
 	}
+
 	data, err := os.ReadFile(f.runFile())
 	if !held || errors.Is(err, fs.ErrNotExist) {
 		return process{}, fmt.Errorf("lab %s: %w", f.Name, ErrNotRunning)
 	}
+
 	if err != nil {
 		return process{}, fmt.Errorf("find lab %s: %w", f.Name, err)
 	}
+
 	var p process
+
 	if err := json.Unmarshal(data, &p); err != nil {
 		return p, fmt.Errorf("read %s: %w", f.runFile(), err)
 	}
+
 	return p, nil
 }
 
@@ -90,10 +104,12 @@ func lockHeld(path string) (bool, error) {
 		return false, fmt.Errorf("look for a running lab: %w", err)
 	}
 	defer lock.Close()
+
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return true, nil
 	}
+
 	return false, err
 }
 
@@ -113,6 +129,7 @@ func (e Endpoint) Published(ctx context.Context, ip string) (string, error) {
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 		return "", fmt.Errorf("%s: %w", ip, ErrNotPublished)
 	}
+
 	return answer.Published, err
 }
 
@@ -140,6 +157,7 @@ func (e Endpoint) Lift(ctx context.Context, name string) error {
 	if name != "" {
 		path += "/" + url.PathEscape(name)
 	}
+
 	return e.call(ctx, http.MethodDelete, path, nil, nil)
 }
 
@@ -151,27 +169,45 @@ func (e Endpoint) call(ctx context.Context, method, path string, body, answer an
 			return err
 		}
 	}
+
 	request, err := http.NewRequestWithContext(ctx, method, e.URL+path, bytes.NewReader(encoded))
 	if err != nil {
 		return err
 	}
+
 	request.Header.Set("Authorization", "Bearer "+e.Token)
+
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask lab %s: %w", e.Name, err)
 	}
 	defer response.Body.Close()
+
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
 		return fmt.Errorf("ask lab %s: %w", e.Name, err)
 	}
+
 	if response.StatusCode >= http.StatusBadRequest {
-		refused := &api.Error{Status: response.StatusCode, Message: strings.TrimSpace(string(data))}
+		refused := &api.Error{
+			Status:  response.StatusCode,
+			Message: strings.TrimSpace(string(data)),
+		}
 		json.Unmarshal(data, refused) // a body of another shape stays the whole message
-		return fmt.Errorf("ask lab %s: %s %s: %d: %w", e.Name, method, path, response.StatusCode, refused)
+
+		return fmt.Errorf(
+			"ask lab %s: %s %s: %d: %w",
+			e.Name,
+			method,
+			path,
+			response.StatusCode,
+			refused,
+		)
 	}
+
 	if answer == nil {
 		return nil
 	}
+
 	return json.Unmarshal(data, answer)
 }

@@ -25,60 +25,94 @@ func Examine(ctx context.Context) []Finding {
 	if os.Geteuid() != 0 {
 		findings = append(findings, Finding{"the lab needs root", "run it with sudo"})
 	}
+
 	if missing := missingPackages(ctx, machine.HostPackages()); len(missing) > 0 {
-		findings = append(findings, Finding{"packages are missing: " + strings.Join(missing, ", "),
-			"apt-get install -y --no-install-recommends " + strings.Join(missing, " ")})
+		findings = append(findings, Finding{
+			Problem: "packages are missing: " + strings.Join(missing, ", "),
+			Mend:    "apt-get install -y --no-install-recommends " + strings.Join(missing, " "),
+		})
 	}
+
 	findings = append(findings, examineKernel()...)
+
 	return append(findings, examineDisk(FolderOf(DefaultName).Parent)...)
 }
 
 func missingPackages(ctx context.Context, wanted []string) []string {
 	missing := []string{}
 	for _, name := range wanted {
-		status, err := command.Run(ctx, command.Command{Args: []string{"dpkg-query", "-W", "-f", "${db:Status-Status}", name}})
+		status, err := command.Run(ctx,
+			command.Command{Args: []string{"dpkg-query", "-W", "-f", "${db:Status-Status}", name}},
+		)
 		if err != nil || status != "installed" {
 			missing = append(missing, name)
 		}
 	}
+
 	return missing
 }
 
 // namespaceKinds are the namespaces that a Droplet lives in.
-func namespaceKinds() []string { return []string{"net", "mnt", "pid", "uts", "ipc", "cgroup"} }
+func namespaceKinds() []string {
+	return []string{"net", "mnt", "pid", "uts", "ipc", "cgroup"}
+}
 
 func examineKernel() []Finding {
 	findings := []Finding{}
 	filesystems, err := os.ReadFile("/proc/filesystems")
 	if err == nil && !strings.Contains(string(filesystems), "\toverlay\n") {
-		findings = append(findings, Finding{"this kernel has no overlay file system (or it is not loaded)", "modprobe overlay"})
+		findings = append(findings, Finding{
+			Problem: "this kernel has no overlay file system (or it is not loaded)",
+			Mend:    "modprobe overlay",
+		})
 	}
+
 	if err == nil && !strings.Contains(string(filesystems), "\tcgroup2\n") {
-		findings = append(findings, Finding{"this kernel has no cgroup v2", "boot a kernel with CONFIG_CGROUPS"})
+		findings = append(findings, Finding{
+			Problem: "this kernel has no cgroup v2",
+			Mend:    "boot a kernel with CONFIG_CGROUPS",
+		})
 	}
-	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil && exec.Command("modprobe", "br_netfilter").Run() != nil {
-		findings = append(findings, Finding{"this kernel has no br_netfilter: Cloud Firewalls can't stand", "modprobe br_netfilter"})
+
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil &&
+		exec.Command("modprobe", "br_netfilter").Run() != nil {
+		findings = append(findings, Finding{
+			Problem: "this kernel has no br_netfilter: Cloud Firewalls can't stand",
+			Mend:    "modprobe br_netfilter",
+		})
 	}
+
 	for _, kind := range namespaceKinds() {
 		if _, err := os.Stat("/proc/self/ns/" + kind); err != nil {
-			findings = append(findings, Finding{"this kernel has no " + kind + " namespaces", "boot a kernel that has them"})
+			findings = append(findings, Finding{
+				Problem: "this kernel has no " + kind + " namespaces",
+				Mend:    "boot a kernel that has them",
+			})
 		}
 	}
+
 	if caps := effectiveCapabilities(); os.Geteuid() == 0 && caps&neededCapabilities() != neededCapabilities() {
-		findings = append(findings, Finding{"root lacks privileges here (cap_sys_admin, cap_net_admin): an unprivileged container?",
-			"run the lab on the computer itself, in a virtual machine, or in a privileged container"})
+		findings = append(findings, Finding{
+			Problem: "root lacks privileges here (cap_sys_admin, cap_net_admin): an unprivileged container?",
+			Mend:    "run the lab on the computer itself, in a virtual machine, or in a privileged container",
+		})
 	}
+
 	return findings
 }
 
-func neededCapabilities() uint64 { return 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN }
+func neededCapabilities() uint64 {
+	return 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN
+}
 
 func effectiveCapabilities() uint64 {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
+
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return neededCapabilities() // not known: not held against anybody
 	}
+
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
 }
 
@@ -91,14 +125,25 @@ func examineDisk(folder string) []Finding {
 			break
 		}
 	}
+
 	var stat unix.Statfs_t
+
 	if err := unix.Statfs(folder, &stat); err != nil {
 		return nil
 	}
+
 	free := stat.Bavail * uint64(stat.Bsize)
 	if free < neededDisk {
-		return []Finding{{fmt.Sprintf("%s has %d MB free; a stack in the lab takes up to %d MB", folder, free>>20, uint64(neededDisk)>>20),
-			fmt.Sprintf("free some, or move the lab: %s=/elsewhere", FolderVariable)}}
+		return []Finding{{
+			Problem: fmt.Sprintf(
+				"%s has %d MB free; a stack in the lab takes up to %d MB",
+				folder,
+				free>>20,
+				uint64(neededDisk)>>20,
+			),
+			Mend: fmt.Sprintf("free some, or move the lab: %s=/elsewhere", FolderVariable),
+		}}
 	}
+
 	return nil
 }

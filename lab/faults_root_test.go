@@ -24,9 +24,16 @@ func (b *bench) reaches(from, to *godo.Droplet, pings int) int {
 	b.Helper()
 	address, err := to.PrivateIPv4()
 	require.NoError(b, err)
-	text := b.inside(from, fmt.Sprintf("ping -c %d -i 0.01 -W 0.3 %s | sed -n 's/.* \\([0-9]*\\) received.*/\\1/p'", pings, address))
+
+	text := b.inside(from, fmt.Sprintf(
+		"ping -c %d -i 0.01 -W 0.3 %s | sed -n 's/.* \\([0-9]*\\) received.*/\\1/p'",
+		pings,
+		address,
+	))
+
 	answered, err := strconv.Atoi(text)
 	require.NoError(b, err, text)
+
 	return answered
 }
 
@@ -37,10 +44,12 @@ const insideWithin = 2 * time.Minute
 func (b *bench) enter(pid int, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(b.Context(), insideWithin)
 	defer cancel()
+
 	args = guest.Enter(pid, args...)
 	program := exec.CommandContext(ctx, args[0], args[1:]...)
 	program.WaitDelay = time.Second // what it started may keep its output open
 	out, err := program.CombinedOutput()
+
 	return strings.TrimSpace(string(out)), err
 }
 
@@ -49,6 +58,7 @@ func (b *bench) inside(droplet *godo.Droplet, line string) string {
 	b.Helper()
 	status, err := lab.StatusOf(b.Context(), testLab)
 	require.NoError(b, err)
+
 	for _, one := range status.Droplets {
 		if one.ID == droplet.ID {
 			out, err := b.enter(one.PID, "sh", "-c", line)
@@ -56,38 +66,99 @@ func (b *bench) inside(droplet *godo.Droplet, line string) string {
 			return out
 		}
 	}
+
 	b.Fatalf("no Droplet %d", droplet.ID)
+
 	return ""
 }
 
 func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 	b := newBench(t)
 	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
-	one, two, three := b.create("one", debian, ""), b.create("two", debian, ""), b.create("three", debian, "")
+	one, two, three := b.create(
+		"one",
+		debian,
+		"",
+	), b.create("two", debian, ""), b.create("three", debian, "")
 	b.run(one, "true") // its network is up
+
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(t, err)
+
 	tables := func() string {
-		out, err := exec.Command("ip", "netns", "exec", "hornero-"+testLab, "nft", "list", "tables").CombinedOutput()
+		out, err := exec.Command(
+			"ip",
+			"netns",
+			"exec",
+			"hornero-"+testLab,
+			"nft",
+			"list",
+			"tables",
+		).CombinedOutput()
 		require.NoError(t, err, "%s", out)
+
 		return string(out)
 	}
+
 	before := tables()
 	const pings = 4
+
 	// what of pings from one to two, two to one, one to three, two to three is answered
 	seen := func() []int {
-		return []int{b.reaches(one, two, pings), b.reaches(two, one, pings), b.reaches(one, three, pings), b.reaches(two, three, pings)}
+		return []int{
+			b.reaches(one, two, pings),
+			b.reaches(two, one, pings),
+			b.reaches(one, three, pings),
+			b.reaches(two, three, pings),
+		}
 	}
 	require.Equal(t, []int{4, 4, 4, 4}, seen())
+
 	for _, fault := range []struct {
 		api.FaultRequest
 		want []int
 	}{
-		{api.FaultRequest{Kind: "cut", Groups: [][]int{{one.ID}}}, []int{0, 0, 0, 4}},
-		{api.FaultRequest{Kind: "partition", Groups: [][]int{{one.ID}, {two.ID, three.ID}}}, []int{0, 0, 0, 4}},
-		{api.FaultRequest{Kind: "oneway", Groups: [][]int{{one.ID}, {two.ID}}, Network: "vpc"}, []int{0, 0, 4, 4}},
-		{api.FaultRequest{Kind: "cut", Groups: [][]int{{one.ID}}, Network: "public"}, []int{4, 4, 4, 4}},
-		{api.FaultRequest{Kind: "freeze", Groups: [][]int{{three.ID}}}, []int{4, 4, 4, 4}}, // its kernel answers
+		{
+			api.FaultRequest{
+				Kind:   "cut",
+				Groups: [][]int{{one.ID}},
+			},
+			[]int{0, 0, 0, 4},
+		},
+		{
+			api.FaultRequest{
+				Kind: "partition",
+				Groups: [][]int{
+					{one.ID},
+					{two.ID, three.ID},
+				},
+			},
+			[]int{0, 0, 0, 4},
+		},
+		{
+			api.FaultRequest{
+				Kind:    "oneway",
+				Groups:  [][]int{{one.ID}, {two.ID}},
+				Network: "vpc",
+			},
+			[]int{0, 0, 4, 4},
+		},
+		{
+			api.FaultRequest{
+				Kind:    "cut",
+				Groups:  [][]int{{one.ID}},
+				Network: "public",
+			},
+			[]int{4, 4, 4, 4},
+		},
+		// its kernel answers
+		{
+			api.FaultRequest{
+				Kind:   "freeze",
+				Groups: [][]int{{three.ID}},
+			},
+			[]int{4, 4, 4, 4},
+		},
 	} {
 		broken, err := endpoint.Break(t.Context(), fault.FaultRequest)
 		require.NoError(t, err)
@@ -95,10 +166,16 @@ func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 		require.NoError(t, endpoint.Lift(t.Context(), broken.Name))
 		require.Equal(t, before, tables(), "%s is lifted without trace", broken.Name)
 	}
+
 	require.Equal(t, []int{4, 4, 4, 4}, seen())
 
-	broken, err := endpoint.Break(t.Context(), api.FaultRequest{Kind: "loss", Groups: [][]int{{one.ID}, {two.ID}}, Percent: 30})
+	broken, err := endpoint.Break(t.Context(), api.FaultRequest{
+		Kind:    "loss",
+		Groups:  [][]int{{one.ID}, {two.ID}},
+		Percent: 30,
+	})
 	require.NoError(t, err)
+
 	answered := b.reaches(one, two, 200) // each is lost on one of two ways: 49 of 100 come back
 	require.InDelta(t, 98, answered, 40)
 	b.kill()

@@ -14,16 +14,25 @@ import (
 
 // opens tells whether a TCP connection from this computer to a port is made.
 func opens(address string, port int) bool {
-	connection, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", address, port), 300*time.Millisecond)
+	connection, err := net.DialTimeout(
+		"tcp",
+		fmt.Sprintf("%s:%d", address, port),
+		300*time.Millisecond,
+	)
 	if err == nil {
 		connection.Close()
 	}
+
 	return err == nil
 }
 
 // opensFrom tells the same from one Droplet to an address.
 func (b *bench) opensFrom(from *godo.Droplet, address string, port int) bool {
-	return b.inside(from, fmt.Sprintf("timeout 0.5 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null && echo yes || echo no", address, port)) == "yes"
+	return b.inside(from, fmt.Sprintf(
+		"timeout 0.5 bash -c 'exec 3<>/dev/tcp/%s/%d' 2>/dev/null && echo yes || echo no",
+		address,
+		port,
+	)) == "yes"
 }
 
 func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
@@ -33,27 +42,46 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	for _, one := range []*godo.Droplet{web, db} {
 		b.run(one, "systemd-run python3 -m http.server 80; systemd-run python3 -m http.server 81")
 	}
+
 	public, err := db.PublicIPv4()
 	require.NoError(t, err)
+
 	private, err := db.PrivateIPv4()
 	require.NoError(t, err)
+
 	b.until(20*time.Second, "both serve", func() error {
 		if !opens(public, 80) || !b.opensFrom(web, private, 81) {
 			return fmt.Errorf("not yet")
 		}
+
 		return nil
 	})
-	firewall, _, err := b.client.Firewalls.Create(t.Context(), &godo.FirewallRequest{Name: "wall", DropletIDs: []int{db.ID},
-		InboundRules: []godo.InboundRule{{Protocol: "tcp", PortRange: "80", Sources: &godo.Sources{DropletIDs: []int{web.ID}}},
-			{Protocol: "tcp", PortRange: "81", Sources: &godo.Sources{Addresses: []string{"0.0.0.0/0"}}}}})
+
+	firewall, _, err := b.client.Firewalls.Create(t.Context(), &godo.FirewallRequest{
+		Name:       "wall",
+		DropletIDs: []int{db.ID},
+		InboundRules: []godo.InboundRule{{
+			Protocol:  "tcp",
+			PortRange: "80",
+			Sources:   &godo.Sources{DropletIDs: []int{web.ID}},
+		},
+			{
+				Protocol:  "tcp",
+				PortRange: "81",
+				Sources:   &godo.Sources{Addresses: []string{"0.0.0.0/0"}},
+			}},
+	})
 	require.NoError(t, err)
+
 	inForce := func() {
 		t.Helper()
+
 		b.until(10*time.Second, "firewall in force", func() error {
 			now, _, err := b.client.Firewalls.Get(t.Context(), firewall.ID)
 			if err == nil && now.Status != "succeeded" {
 				err = fmt.Errorf("it is %s", now.Status)
 			}
+
 			return err
 		})
 	}
@@ -63,22 +91,41 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	require.False(t, opens(public, 80), "from elsewhere")
 	require.True(t, opens(public, 81))
 	require.False(t, opens(public, 22))
+
 	webPrivate, err := web.PrivateIPv4()
 	require.NoError(t, err)
 	require.False(t, b.opensFrom(db, webPrivate, 80), "nothing is let out")
-	require.Equal(t, fmt.Sprint(db.ID), b.inside(db, "curl -sf http://169.254.169.254/metadata/v1/id"), "the metadata service is always there")
+
+	require.Equal(t,
+		fmt.Sprint(db.ID),
+		b.inside(db, "curl -sf http://169.254.169.254/metadata/v1/id"),
+		"the metadata service is always there",
+	)
+
 	b.inside(db, "nft flush ruleset; iptables -F 2>/dev/null; true")
 	require.False(t, opens(public, 80), "a guest's root lifts nothing")
 
 	_, err = b.client.Firewalls.AddRules(t.Context(), firewall.ID, &godo.FirewallRulesRequest{
-		OutboundRules: []godo.OutboundRule{{Protocol: "tcp", PortRange: "all", Destinations: &godo.Destinations{Tags: []string{"test"}}}}})
+		OutboundRules: []godo.OutboundRule{{
+			Protocol:     "tcp",
+			PortRange:    "all",
+			Destinations: &godo.Destinations{Tags: []string{"test"}},
+		}}})
 	require.NoError(t, err)
 	inForce()
 	require.True(t, b.opensFrom(db, webPrivate, 80), "to a tag")
 
-	reserved, answer, err := b.client.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{DropletID: db.ID})
+	reserved, answer, err := b.client.ReservedIPs.Create(
+		t.Context(),
+		&godo.ReservedIPCreateRequest{DropletID: db.ID},
+	)
 	require.NoError(t, err)
-	b.done(&godo.Action{ID: answer.Links.Actions[0].ID, Type: "assign_ip"})
+
+	b.done(&godo.Action{
+		ID:   answer.Links.Actions[0].ID,
+		Type: "assign_ip",
+	})
+
 	require.True(t, opens(reserved.IP, 81), "through the reserved IP")
 	require.False(t, opens(reserved.IP, 80))
 
@@ -86,12 +133,15 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	require.False(t, opens(public, 80), "it stands without its lab")
 	require.True(t, b.start())
 	require.False(t, opens(public, 80))
+
 	_, err = b.client.Firewalls.Delete(t.Context(), firewall.ID)
 	require.NoError(t, err)
+
 	b.until(10*time.Second, "open again", func() error {
 		if !opens(public, 80) || !opens(public, 22) {
 			return fmt.Errorf("still closed")
 		}
+
 		return nil
 	})
 }

@@ -48,6 +48,7 @@ func FolderOf(name string) Folder {
 	if parent == "" {
 		parent = defaultFolder
 	}
+
 	return Folder{Parent: parent, Name: name}
 }
 
@@ -55,6 +56,7 @@ func cacheFolder() string {
 	if cache := os.Getenv(CacheVariable); cache != "" {
 		return cache
 	}
+
 	return defaultCache
 }
 
@@ -90,6 +92,7 @@ func (f Folder) make() error {
 	if err := os.Mkdir(f.path(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the lab's folder: %w", err)
 	}
+
 	return nil
 }
 
@@ -98,10 +101,13 @@ func (f Folder) remove() error {
 	if err := os.RemoveAll(f.path()); err != nil {
 		return fmt.Errorf("remove the lab's folder: %w", err)
 	}
+
 	os.Remove(f.Parent) // only when it is empty
+
 	if f.Parent == defaultFolder {
 		os.Remove(filepath.Dir(f.Parent))
 	}
+
 	return nil
 }
 
@@ -119,9 +125,11 @@ func (f Folder) settings() (settings, error) {
 	if err != nil {
 		return s, err
 	}
+
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, fmt.Errorf("read %s: %w", f.settingsFile(), err)
 	}
+
 	return s, nil
 }
 
@@ -130,7 +138,9 @@ func (f Folder) keepSettings(s settings) error {
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(f.settingsFile(), data, file.Options{Mode: 0o600})
+
 	return err
 }
 
@@ -141,25 +151,38 @@ func (f Folder) settle(public netip.Prefix) (settings, error) {
 		return settings{}, err
 	}
 	defer unlock()
+
 	kept, err := f.settings()
 	if err == nil {
 		if public.IsValid() && public != kept.Public {
-			return kept, fmt.Errorf("lab %s has the public range %s: `hornero lab reset --name %s` before it gets another", f.Name, kept.Public, f.Name)
+			return kept, fmt.Errorf(
+				"lab %s has the public range %s: `hornero lab reset --name %s` before it gets another",
+				f.Name,
+				kept.Public,
+				f.Name,
+			)
 		}
+
 		return kept, nil
 	}
+
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kept, err
 	}
+
 	if !public.IsValid() {
 		if public, err = f.choosePublic(); err != nil {
 			return kept, err
 		}
 	}
-	if err := machine.CheckPublic(public); err != nil { // before it is kept: a lab that cannot start could not be reset either
+
+	// before it is kept: a lab that cannot start could not be reset either
+	if err := machine.CheckPublic(public); err != nil {
 		return kept, fmt.Errorf("lab %s: %w", f.Name, err)
 	}
+
 	kept = settings{Public: public}
+
 	return kept, f.keepSettings(kept)
 }
 
@@ -168,16 +191,19 @@ func (f Folder) choosePublic() (netip.Prefix, error) {
 	if f.Name == DefaultName {
 		return defaultPublic(), nil
 	}
+
 	taken, err := f.takenRanges()
 	if err != nil {
 		return netip.Prefix{}, err
 	}
+
 	for n := range 256 {
 		candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(n), 0}), 24)
 		if !slices.ContainsFunc(taken, candidate.Overlaps) {
 			return candidate, nil
 		}
 	}
+
 	return netip.Prefix{}, errors.New("no range is left for another lab: reset one")
 }
 
@@ -187,15 +213,21 @@ func (f Folder) takenRanges() ([]netip.Prefix, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the labs: %w", err)
 	}
+
 	for _, other := range others {
-		if kept, err := (Folder{Parent: f.Parent, Name: other.Name()}).settings(); err == nil {
+		if kept, err := (Folder{
+			Parent: f.Parent,
+			Name:   other.Name(),
+		}).settings(); err == nil {
 			taken = append(taken, kept.Public)
 		}
 	}
+
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
+
 	for _, route := range routes {
 		if route.Dst == nil {
 			continue
@@ -204,6 +236,7 @@ func (f Folder) takenRanges() ([]netip.Prefix, error) {
 			taken = append(taken, prefix)
 		}
 	}
+
 	return taken, nil
 }
 
@@ -216,10 +249,13 @@ func (f Folder) token() (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the lab's token: %w", err)
 	}
+
 	var random [32]byte
 	rand.Read(random[:])
+
 	token := hex.EncodeToString(random[:])
 	_, err = file.Write(f.TokenFile(), []byte(token), file.Options{Mode: 0o600})
+
 	return token, err
 }
 
@@ -229,10 +265,12 @@ func (f Folder) lock() (unlock func(), err error) {
 		if err := f.make(); err != nil {
 			return nil, err
 		}
+
 		unlock, err := lockFolder(f.path())
 		if errors.Is(err, errFolderGone) {
 			continue // a reset had it
 		}
+
 		return unlock, err
 	}
 }
@@ -245,15 +283,19 @@ func lockFolder(path string) (unlock func(), err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("lock %s: %w", path, errFolderGone)
 	}
+
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+
 	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), folder.Close())
 	}
+
 	locked, err := folder.Stat()
 	if there, missing := os.Stat(path); err != nil || missing != nil || !os.SameFile(locked, there) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, errFolderGone), folder.Close())
 	}
+
 	return func() { folder.Close() }, nil
 }

@@ -1,6 +1,6 @@
 // Package lab owns a DigitalOcean on this computer: where a lab lives on disk, how one starts, ends and is found,
-// and how its parts (API, machines, load balancers, mirror, metadata) are put together. Everything in it is reached through
-// the API; nothing outside this folder and cmd knows that it is not the real service.
+// and how its parts (API, machines, load balancers, mirror, metadata) are put together. Everything in it is
+// reached through the API; nothing outside this folder and cmd knows that it is not the real service.
 package lab
 
 import (
@@ -51,14 +51,18 @@ func Serve(ctx context.Context, options Options, ready func(Endpoint)) error {
 		return err
 	}
 	defer unlock()
+
 	os.Remove(folder.runFile()) // of a lab that crashed
+
 	l, err := open(ctx, folder, options)
 	if err != nil {
 		return err
 	}
+
 	if err := l.serve(ctx, ready); err != nil {
 		return errors.Join(err, l.close(ctx))
 	}
+
 	return l.close(ctx)
 }
 
@@ -82,47 +86,79 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	if l.settings, err = folder.settle(options.Public); err != nil {
 		return nil, err
 	}
+
 	if options.Address != "" {
 		l.settings.Address = options.Address
 	}
+
 	l.settings.Pace = options.Pace.over(l.settings.Pace)
 	delays, err := l.settings.delays()
 	if err != nil {
 		return nil, err
 	}
+
 	if l.token, err = folder.token(); err != nil {
 		return nil, err
 	}
+
 	if l.host, err = folder.host(l.settings, options.Launcher, options.Logger); err != nil {
 		return nil, err
 	}
+
 	if l.store, err = state.Open(folder.stateFile(), api.Fresh(time.Now())); err != nil {
 		return nil, err
 	}
+
 	if err := l.host.Up(ctx); err != nil {
 		return nil, err
 	}
+
 	if l.services, err = l.startServices(); err != nil {
 		return nil, err
 	}
+
 	if err := l.startSpaces(); err != nil {
 		l.services.close()
 		return nil, err
 	}
+
 	l.server = api.New(api.Options{
-		Token: l.token, Store: l.store,
-		Machines: &hostMachines{host: l.host, vendorData: l.services.vendorData, sources: l.services.sources, logger: l.logger},
-		Volumes:  &hostVolumes{host: l.host}, Balancers: l.services.balancers, Public: l.settings.Public, Delays: delays, RateLimit: l.settings.RateLimit, ShutdownTimeout: guestTime, Logger: l.logger,
+		Token: l.token,
+		Store: l.store,
+		Machines: &hostMachines{
+			host:       l.host,
+			vendorData: l.services.vendorData,
+			sources:    l.services.sources,
+			logger:     l.logger,
+		},
+		Volumes:         &hostVolumes{host: l.host},
+		Balancers:       l.services.balancers,
+		Public:          l.settings.Public,
+		Delays:          delays,
+		RateLimit:       l.settings.RateLimit,
+		ShutdownTimeout: guestTime,
+		Logger:          l.logger,
 	})
+
 	if err := l.server.Start(ctx); err != nil {
 		return nil, err
 	}
+
 	return l, l.serveInside()
 }
 
-// host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are removed.
+// host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are
+// removed.
 func (f Folder) host(s settings, launcher []string, logger *slog.Logger) (*machine.Host, error) {
-	return machine.New(machine.Config{Name: f.Name, State: f.machines(), Cache: cacheFolder(), Public: s.Public, IPv6: state.IPv6Network(s.Public), Launcher: launcher, Logger: logger})
+	return machine.New(machine.Config{
+		Name:     f.Name,
+		State:    f.machines(),
+		Cache:    cacheFolder(),
+		Public:   s.Public,
+		IPv6:     state.IPv6Network(s.Public),
+		Launcher: launcher,
+		Logger:   logger,
+	})
 }
 
 // serve answers the API until ctx ends.
@@ -131,20 +167,42 @@ func (l *lab) serve(ctx context.Context, ready func(Endpoint)) error {
 	if err != nil {
 		return err
 	}
-	endpoint := Endpoint{Name: l.folder.Name, URL: "http://" + listener.Addr().String(), Inside: "http://" + l.insideAddress(), Token: l.token}
+
+	endpoint := Endpoint{
+		Name:   l.folder.Name,
+		URL:    "http://" + listener.Addr().String(),
+		Inside: "http://" + l.insideAddress(),
+		Token:  l.token,
+	}
+
 	if err := l.announce(endpoint); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{Handler: l.server.Handler(), ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(l.logger.Handler(), slog.LevelWarn)}
+
+	server := &http.Server{
+		Handler:           l.server.Handler(),
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          slog.NewLogLogger(l.logger.Handler(), slog.LevelWarn),
+	}
+
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	l.logger.Info("lab serves", "lab", l.folder.Name, "url", endpoint.URL, "public", l.settings.Public.String(), "pid", os.Getpid())
+
+	l.logger.Info("lab serves",
+		"lab", l.folder.Name,
+		"url", endpoint.URL,
+		"public", l.settings.Public.String(),
+		"pid", os.Getpid(),
+	)
+
 	ready(endpoint)
+
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve the lab's API: %w", err)
 	case <-ctx.Done():
 	}
+
 	return server.Close()
 }
 
@@ -157,6 +215,7 @@ func (l *lab) listen() (net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
+
 	return l.listenAt(address)
 }
 
@@ -165,39 +224,60 @@ func (l *lab) listenAt(address string) (net.Listener, error) {
 	if err := checkLoopback(address); err != nil {
 		return nil, err
 	}
+
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, unix.EADDRINUSE) {
 		l.logger.Warn("address is in use; taking any free port", "address", address)
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
 	}
+
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
+
 	return listener, nil
 }
 
 func checkLoopback(address string) error {
 	listen, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("listen on %q: must be an address and a port, as in %s", address, DefaultAddress)
+		return fmt.Errorf(
+			"listen on %q: must be an address and a port, as in %s",
+			address,
+			DefaultAddress,
+		)
 	}
+
 	if !listen.Addr().IsLoopback() {
-		return fmt.Errorf("listen on %s: the lab is for this computer only: give it an address of loopback", address)
+		return fmt.Errorf(
+			"listen on %s: the lab is for this computer only: give it an address of loopback",
+			address,
+		)
 	}
+
 	return nil
 }
 
 // announce writes down where the lab is to be found.
 func (l *lab) announce(endpoint Endpoint) error {
 	l.settings.Address = endpoint.URL[len("http://"):]
+
 	if err := l.folder.keepSettings(l.settings); err != nil {
 		return err
 	}
-	data, err := json.Marshal(process{PID: os.Getpid(), URL: endpoint.URL, Inside: endpoint.Inside, SpacesURLs: l.spaces})
+
+	data, err := json.Marshal(process{
+		PID:        os.Getpid(),
+		URL:        endpoint.URL,
+		Inside:     endpoint.Inside,
+		SpacesURLs: l.spaces,
+	})
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(l.folder.runFile(), data, file.Options{Mode: 0o600})
+
 	return err
 }
 
@@ -208,17 +288,26 @@ const downTime = time.Minute
 // whoever resets.
 func (l *lab) close(ctx context.Context) error {
 	l.server.Close()
+
 	if errors.Is(context.Cause(ctx), errAbandoned) {
 		l.services.close()
 		return nil
 	}
+
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), guestTime+downTime)
 	defer cancel()
+
 	l.logger.Info("lab stops", "lab", l.folder.Name)
+
 	_, err := l.server.PowerOffAll(ending)
 	l.services.close()
-	err = errors.Join(err, l.host.Down(ending), os.Remove(l.folder.runFile()))
+
+	err = errors.Join(err,
+		l.host.Down(ending),
+		os.Remove(l.folder.runFile()),
+	)
 	l.logger.Info("lab stopped", "lab", l.folder.Name, "err", err)
+
 	return err
 }
 
@@ -227,19 +316,25 @@ func (f Folder) lockServer() (unlock func(), err error) {
 	if err := f.make(); err != nil {
 		return nil, err
 	}
+
 	lock, err := os.OpenFile(f.serverLock(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock lab %s: %w", f.Name, err)
 	}
+
 	for range 50 { // whoever looks whether the lab runs holds the lock for an instant
 		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
 			return func() { lock.Close() }, nil
 		}
+
 		time.Sleep(10 * time.Millisecond)
 	}
+
 	lock.Close()
+
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrRuns
 	}
+
 	return nil, fmt.Errorf("lock lab %s: %w", f.Name, err)
 }

@@ -35,19 +35,33 @@ func TestMain(m *testing.M) {
 		var err error
 		switch os.Args[1] {
 		case "serve-lab":
-			options := lab.Options{Name: os.Args[2], Pace: lab.Pace{Profile: "instant"}, Launcher: []string{os.Args[0], "launch-droplet"}}
-			err = lab.ServeForeground(context.Background(), options, os.Stderr, func(lab.Endpoint) {})
+			options := lab.Options{
+				Name:     os.Args[2],
+				Pace:     lab.Pace{Profile: "instant"},
+				Launcher: []string{os.Args[0], "launch-droplet"},
+			}
+
+			err = lab.ServeForeground(
+				context.Background(),
+				options,
+				os.Stderr,
+				func(lab.Endpoint) {},
+			)
+
 		case "launch-droplet":
 			err = machine.Launch(os.Args[2])
 		default:
 			os.Exit(m.Run())
 		}
+
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+
 		os.Exit(0)
 	}
+
 	os.Exit(m.Run())
 }
 
@@ -68,20 +82,35 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	b := &bench{T: t}
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
+
 	t.Cleanup(func() {
-		require.NoError(t, lab.Reset(context.Background(), testLab, slog.New(slog.NewTextHandler(t.Output(), nil))))
+		require.NoError(t, lab.Reset(
+			context.Background(),
+			testLab,
+			slog.New(slog.NewTextHandler(t.Output(), nil)),
+		))
+
 		nothingLeft(t, b.public)
 	})
+
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
+
 	b.signer, err = ssh.NewSignerFromSigner(private)
 	require.NoError(t, err)
 	require.True(t, b.start())
+
 	status, err := lab.StatusOf(t.Context(), testLab)
 	require.NoError(t, err)
+
 	b.public = status.PublicRange
-	b.key, _, err = b.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{Name: "test", PublicKey: string(ssh.MarshalAuthorizedKey(b.signer.PublicKey()))})
+
+	b.key, _, err = b.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{
+		Name:      "test",
+		PublicKey: string(ssh.MarshalAuthorizedKey(b.signer.PublicKey())),
+	})
 	require.NoError(t, err)
+
 	return b
 }
 
@@ -89,10 +118,23 @@ func (b *bench) start() bool {
 	b.Helper()
 	program, err := os.Executable()
 	require.NoError(b, err)
-	endpoint, started, err := lab.Start(b.Context(), testLab, []string{program, "serve-lab", testLab})
+
+	endpoint, started, err := lab.Start(
+		b.Context(),
+		testLab,
+		[]string{program, "serve-lab", testLab},
+	)
 	require.NoError(b, err, "%s", labLog())
-	b.client, err = godo.New(oauth2.NewClient(b.Context(), oauth2.StaticTokenSource(&oauth2.Token{AccessToken: endpoint.Token})), godo.SetBaseURL(endpoint.URL))
+
+	b.client, err = godo.New(
+		oauth2.NewClient(
+			b.Context(),
+			oauth2.StaticTokenSource(&oauth2.Token{AccessToken: endpoint.Token}),
+		),
+		godo.SetBaseURL(endpoint.URL),
+	)
 	require.NoError(b, err)
+
 	return started
 }
 
@@ -105,6 +147,7 @@ func labLog() string {
 func (b *bench) until(within time.Duration, what string, ask func() error) {
 	b.Helper()
 	deadline := time.Now().Add(within)
+
 	for {
 		err := ask()
 		if err == nil {
@@ -113,15 +156,25 @@ func (b *bench) until(within time.Duration, what string, ask func() error) {
 		if time.Now().After(deadline) {
 			require.NoError(b, err, "%s\n%s", what, labLog())
 		}
+
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
 func (b *bench) create(name string, image godo.DropletCreateImage, userData string) *godo.Droplet {
 	b.Helper()
-	droplet, _, err := b.client.Droplets.Create(b.Context(), &godo.DropletCreateRequest{Name: name, Region: "nyc3", Size: "s-1vcpu-1gb", Image: image,
-		SSHKeys: []godo.DropletCreateSSHKey{{ID: b.key.ID}}, UserData: userData, Tags: []string{"test"}})
+
+	droplet, _, err := b.client.Droplets.Create(b.Context(), &godo.DropletCreateRequest{
+		Name:     name,
+		Region:   "nyc3",
+		Size:     "s-1vcpu-1gb",
+		Image:    image,
+		SSHKeys:  []godo.DropletCreateSSHKey{{ID: b.key.ID}},
+		UserData: userData,
+		Tags:     []string{"test"},
+	})
 	require.NoError(b, err)
+
 	return b.status(droplet.ID, "active")
 }
 
@@ -133,18 +186,22 @@ func (b *bench) status(id int, status string) *godo.Droplet {
 		if err == nil && (droplet.Status != status || droplet.Locked) {
 			err = fmt.Errorf("it is %s, locked=%t", droplet.Status, droplet.Locked)
 		}
+
 		return err
 	})
+
 	return droplet
 }
 
 func (b *bench) done(action *godo.Action) {
 	b.Helper()
+
 	b.until(bootWithin, action.Type, func() error {
 		got, _, err := b.client.Actions.Get(b.Context(), action.ID)
 		if err == nil && got.Status != godo.ActionCompleted {
 			err = errors.New(got.Status)
 		}
+
 		return err
 	})
 }
@@ -156,22 +213,30 @@ func (b *bench) run(droplet *godo.Droplet, command string) string {
 	require.NoError(b, err)
 	var output []byte
 	b.until(30*time.Second, "ssh "+address+" "+command, func() error {
-		client, err := ssh.Dial("tcp", address+":22", &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(b.signer)},
-			HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 2 * time.Second})
+		client, err := ssh.Dial("tcp", address+":22", &ssh.ClientConfig{
+			User:            "root",
+			Auth:            []ssh.AuthMethod{ssh.PublicKeys(b.signer)},
+			HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+			Timeout:         2 * time.Second,
+		})
 		if err != nil {
 			return err
 		}
 		defer client.Close()
+
 		session, err := client.NewSession()
 		if err != nil {
 			return err
 		}
+
 		output, err = session.CombinedOutput(command)
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, output)
 		}
+
 		return nil
 	})
+
 	return strings.TrimSpace(string(output))
 }
 
@@ -179,22 +244,32 @@ func (b *bench) run(droplet *godo.Droplet, command string) string {
 func nothingLeft(t *testing.T, public string) {
 	folder := os.Getenv(lab.FolderVariable)
 	require.NoDirExists(t, folder)
-	for _, pattern := range []string{"/run/netns/hornero-" + testLab + "*", "/sys/fs/cgroup/*/hornero*" + testLab + "*", "/sys/fs/cgroup/*/hornero*/" + testLab + "*"} {
+
+	for _, pattern := range []string{
+		"/run/netns/hornero-" + testLab + "*",
+		"/sys/fs/cgroup/*/hornero*" + testLab + "*",
+		"/sys/fs/cgroup/*/hornero*/" + testLab + "*",
+	} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.Empty(t, found)
 	}
+
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), folder)
 	require.NotContains(t, loops(), folder, "a loop device is left")
+
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	require.NoError(t, err)
+
 	for _, route := range routes {
 		require.NotContains(t, route.String(), public)
 	}
+
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	require.NoError(t, err)
+
 	for _, process := range processes {
 		line, _ := os.ReadFile(process)
 		require.NotContains(t, string(line), folder, process)
@@ -205,62 +280,81 @@ func nothingLeft(t *testing.T, public string) {
 func TestLifeOfALab(t *testing.T) {
 	b := newBench(t)
 	require.False(t, b.start(), "a lab that runs is found")
+
 	userData := "#cloud-config\nwrite_files:\n- path: /root/told\n  content: by user-data\n"
 	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
 	require.Equal(t, "one", b.run(one, "hostname"))
 	require.Equal(t, "by user-data", b.run(one, "cat /root/told"))
-	require.Equal(t, fmt.Sprint(one.ID), b.run(one, "curl -sf http://169.254.169.254/metadata/v1/id"))
+
+	require.Equal(t,
+		fmt.Sprint(one.ID),
+		b.run(one, "curl -sf http://169.254.169.254/metadata/v1/id"),
+	)
+
 	require.Equal(t, "test", b.run(one, "curl -sf http://169.254.169.254/metadata/v1/tags/"))
-	b.run(one, "apt-get -qq update && apt-get install -y -qq --no-install-recommends hello && hello")
+	b.run(one,
+		"apt-get -qq update && apt-get install -y -qq --no-install-recommends hello && hello",
+	)
 	b.run(one, "echo kept > /root/kept && sync")
 
 	action, _, err := b.client.DropletActions.Snapshot(t.Context(), one.ID, "snap")
 	require.NoError(t, err)
 	b.done(action)
+
 	snapshots, _, err := b.client.Droplets.Snapshots(t.Context(), one.ID, nil)
 	require.NoError(t, err)
 	require.Len(t, snapshots, 1)
+
 	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
 	require.Equal(t, "kept", b.run(two, "cat /root/kept"))
 	require.Equal(t, "two", b.run(two, "hostname"))
+
 	private, err := one.PrivateIPv4()
 	require.NoError(t, err)
 	b.run(two, "bash -c 'exec 3<>/dev/tcp/"+private+"/22'")
 
 	t.Log("killing the lab's process")
+
 	before, err := lab.StatusOf(t.Context(), testLab)
 	require.NoError(t, err)
 	b.kill()
 	require.Equal(t, "one", b.run(one, "hostname"))
 	require.True(t, b.start())
+
 	after, err := lab.StatusOf(t.Context(), testLab)
 	require.NoError(t, err)
 	require.Equal(t, before.Droplets, after.Droplets)
 	require.Equal(t, before.URL, after.URL)
 
 	t.Log("power")
+
 	action, _, err = b.client.DropletActions.Shutdown(t.Context(), two.ID)
 	require.NoError(t, err)
 	b.done(action)
 	b.status(two.ID, "off")
+
 	action, _, err = b.client.DropletActions.PowerOn(t.Context(), two.ID)
 	require.NoError(t, err)
 	b.done(action)
 	b.run(two, "systemd-run --no-block systemctl poweroff")
 	b.status(two.ID, "off") // a guest that powers itself off is off
+
 	action, _, err = b.client.DropletActions.PowerOn(t.Context(), two.ID)
 	require.NoError(t, err)
 	b.done(action)
 	require.Equal(t, "kept", b.run(two, "cat /root/kept"))
+
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(t, err)
 	require.NoError(t, endpoint.Kill(t.Context(), two.ID))
 	b.status(two.ID, "off")
 
 	t.Log("stop and start")
+
 	ended, err := lab.Stop(t.Context(), testLab, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	require.NoError(t, err)
 	require.True(t, ended)
+
 	left, err := filepath.Glob("/run/netns/hornero-" + testLab + "*")
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -268,13 +362,16 @@ func TestLifeOfALab(t *testing.T) {
 	b.status(one.ID, "active")
 	require.Equal(t, "by user-data", b.run(one, "cat /root/told"))
 	b.status(two.ID, "off")
+
 	_, err = b.client.Droplets.DeleteByTag(t.Context(), "test")
 	require.NoError(t, err)
+
 	b.until(30*time.Second, "droplets gone", func() error {
 		all, _, err := b.client.Droplets.List(t.Context(), nil)
 		if err == nil && len(all) > 0 {
 			err = fmt.Errorf("%d are left", len(all))
 		}
+
 		return err
 	})
 }
@@ -282,37 +379,71 @@ func TestLifeOfALab(t *testing.T) {
 func TestLoadBalancerOutlivesTheLab(t *testing.T) {
 	b := newBench(t)
 	droplet := b.create("web", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
-	b.run(droplet, "echo served > /srv/index.html && systemd-run python3 -m http.server 80 --directory /srv")
-	balancer, _, err := b.client.LoadBalancers.Create(t.Context(), &godo.LoadBalancerRequest{Name: "site", Region: "nyc3", Tag: "test",
-		ForwardingRules: []godo.ForwardingRule{{EntryProtocol: "http", EntryPort: 80, TargetProtocol: "http", TargetPort: 80}},
-		HealthCheck:     &godo.HealthCheck{Protocol: "http", Port: 80, Path: "/", CheckIntervalSeconds: 3, ResponseTimeoutSeconds: 3, HealthyThreshold: 2, UnhealthyThreshold: 2}})
+	b.run(
+		droplet,
+		"echo served > /srv/index.html && systemd-run python3 -m http.server 80 --directory /srv",
+	)
+
+	balancer, _, err := b.client.LoadBalancers.Create(t.Context(), &godo.LoadBalancerRequest{
+		Name:   "site",
+		Region: "nyc3",
+		Tag:    "test",
+		ForwardingRules: []godo.ForwardingRule{{
+			EntryProtocol:  "http",
+			EntryPort:      80,
+			TargetProtocol: "http",
+			TargetPort:     80,
+		}},
+		HealthCheck: &godo.HealthCheck{
+			Protocol:               "http",
+			Port:                   80,
+			Path:                   "/",
+			CheckIntervalSeconds:   3,
+			ResponseTimeoutSeconds: 3,
+			HealthyThreshold:       2,
+			UnhealthyThreshold:     2,
+		},
+	})
 	require.NoError(t, err)
+
 	b.until(bootWithin, "load balancer active", func() (err error) {
 		balancer, _, err = b.client.LoadBalancers.Get(t.Context(), balancer.ID)
 		if err == nil && balancer.Status != "active" {
 			err = errors.New(balancer.Status)
 		}
+
 		return err
 	})
-	b.until(time.Minute, "served", func() error { return served("http://" + balancer.IP + "/") })
+
+	b.until(time.Minute, "served", func() error {
+		return served("http://" + balancer.IP + "/")
+	})
+
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(t, err)
+
 	published, err := endpoint.Published(t.Context(), balancer.IP)
 	require.NoError(t, err)
 	require.NoError(t, served("http://"+published+"/"))
+
 	_, err = endpoint.Published(t.Context(), "198.18.255.9")
 	require.ErrorIs(t, err, lab.ErrNotPublished)
 
 	b.kill()
 	require.NoError(t, served("http://"+balancer.IP+"/"), "a load balancer runs on without its lab")
 	require.True(t, b.start())
-	b.until(time.Minute, "published again", func() error { return served("http://" + published + "/") })
+	b.until(time.Minute, "published again", func() error {
+		return served("http://" + published + "/")
+	})
+
 	_, err = b.client.LoadBalancers.Delete(t.Context(), balancer.ID)
 	require.NoError(t, err)
+
 	b.until(time.Minute, "no longer published", func() error {
 		if served("http://"+published+"/") == nil {
 			return errors.New("it is served")
 		}
+
 		return nil
 	})
 }
@@ -324,10 +455,12 @@ func served(url string) error {
 		return err
 	}
 	defer response.Body.Close()
+
 	body, err := io.ReadAll(response.Body)
 	if err == nil && strings.TrimSpace(string(body)) != "served" {
 		err = fmt.Errorf("%s: %s", response.Status, body)
 	}
+
 	return err
 }
 
@@ -337,10 +470,12 @@ func (b *bench) kill() {
 	status, err := lab.StatusOf(b.Context(), testLab)
 	require.NoError(b, err)
 	require.NoError(b, syscall.Kill(status.PID, syscall.SIGKILL))
+
 	b.until(10*time.Second, "lab dead", func() error {
 		if _, err := lab.Locate(testLab); !errors.Is(err, lab.ErrNotRunning) {
 			return errors.New("it still runs")
 		}
+
 		return nil
 	})
 }
@@ -356,27 +491,39 @@ func TestTwoStartsAtOnce(t *testing.T) {
 	b := newBench(t)
 	_, err := lab.Stop(t.Context(), testLab, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	require.NoError(t, err)
+
 	program, err := os.Executable()
 	require.NoError(t, err)
+
 	started := make(chan bool, 2)
+
 	for range 2 {
 		go func() {
 			_, did, err := lab.Start(b.Context(), testLab, []string{program, "serve-lab", testLab})
 			if err != nil {
 				t.Error(err)
 			}
+
 			started <- did
 		}()
 	}
+
 	require.NotEqual(t, <-started, <-started, "one starts the lab, the other finds it")
 }
 
-// TestPitfall3ActiveIsNotReady looks at a Droplet in the moment that it is active: its sshd and its cloud-init come later.
+// TestPitfall3ActiveIsNotReady looks at a Droplet in the moment that it is active: its sshd and its cloud-init
+// come later.
 func TestPitfall3ActiveIsNotReady(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "#cloud-config\nwrite_files:\n- path: /root/told\n  content: late\n")
+	droplet := b.create(
+		"one",
+		godo.DropletCreateImage{Slug: "debian-13-x64"},
+		"#cloud-config\nwrite_files:\n- path: /root/told\n  content: late\n",
+	)
+
 	address, err := droplet.PublicIPv4()
 	require.NoError(t, err)
+
 	_, err = net.DialTimeout("tcp", address+":22", time.Second)
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	require.Equal(t, "late", b.run(droplet, "cat /root/told"))

@@ -34,13 +34,17 @@ func Start(ctx context.Context, name string, arguments []string) (endpoint Endpo
 		return endpoint, false, err
 	}
 	defer unlock()
+
 	if endpoint, err := Locate(name); !errors.Is(err, ErrNotRunning) {
 		return endpoint, false, err
 	}
+
 	if err := folder.launch(ctx, arguments); err != nil {
 		return endpoint, false, err
 	}
+
 	endpoint, err = Locate(name)
+
 	return endpoint, err == nil, err
 }
 
@@ -54,6 +58,7 @@ func (f Folder) openLog() (*os.File, error) {
 			return nil, err
 		}
 	}
+
 	return os.OpenFile(f.LogFile(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
@@ -64,25 +69,35 @@ func (f Folder) launch(ctx context.Context, arguments []string) error {
 		return fmt.Errorf("open the lab's log: %w", err)
 	}
 	defer log.Close()
+
 	ready, tell, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer ready.Close()
+
 	process := exec.Command(arguments[0], arguments[1:]...)
-	process.Dir, process.Stdout, process.Stderr = "/", log, log
+	process.Dir = "/"
+	process.Stdout = log
+	process.Stderr = log
 	process.ExtraFiles = []*os.File{tell}
 	process.Env = append(os.Environ(), readyVariable+"=3")
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = process.Start()
 	tell.Close()
+
 	if err != nil {
 		return fmt.Errorf("start the lab: %w", err)
 	}
+
 	go process.Wait() // no zombie while the caller lives on
-	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() {
+		ready.SetReadDeadline(time.Now())
+	})
 	defer stop()
+
 	said, err := bufio.NewReader(ready).ReadString('\n')
+
 	switch {
 	case ctx.Err() != nil:
 		process.Process.Signal(syscall.SIGTERM)
@@ -92,6 +107,7 @@ func (f Folder) launch(ctx context.Context, arguments []string) error {
 	case strings.TrimSpace(said) != "ready":
 		return fmt.Errorf("start the lab: %s", strings.TrimSpace(said))
 	}
+
 	return nil
 }
 
@@ -101,19 +117,23 @@ func ServeForeground(ctx context.Context, options Options, stderr io.Writer, rea
 	folder := FolderOf(options.Name)
 	tell := readyPipe()
 	defer tell.Close()
+
 	logger, closeLog, err := folder.logger(tell != nil, stderr)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
+
 	options.Logger = logger
 	ctx, stop := untilSignalled(ctx)
 	defer stop()
+
 	err = Serve(ctx, options, func(endpoint Endpoint) {
 		if tell == nil {
 			ready(endpoint)
 			return
 		}
+
 		fmt.Fprintln(tell, "ready")
 		tell.Close()
 	})
@@ -123,6 +143,7 @@ func ServeForeground(ctx context.Context, options Options, stderr io.Writer, rea
 			fmt.Fprintln(tell, strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
+
 	return err
 }
 
@@ -131,8 +152,10 @@ func readyPipe() *os.File {
 	if os.Getenv(readyVariable) != "3" {
 		return nil
 	}
+
 	os.Unsetenv(readyVariable)
 	syscall.CloseOnExec(3)
+
 	return os.NewFile(3, "ready")
 }
 
@@ -140,14 +163,20 @@ func (f Folder) logger(detached bool, stderr io.Writer) (*slog.Logger, func(), e
 	if detached { // stderr is the log file already
 		return slog.New(slog.NewTextHandler(stderr, nil)), func() {}, nil
 	}
+
 	if err := f.make(); err != nil {
 		return nil, nil, err
 	}
+
 	log, err := f.openLog()
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the lab's log: %w", err)
 	}
-	return slog.New(slog.NewTextHandler(io.MultiWriter(stderr, log), nil)), func() { log.Close() }, nil
+
+	return slog.New(slog.NewTextHandler(
+		io.MultiWriter(stderr, log),
+		nil,
+	)), func() { log.Close() }, nil
 }
 
 // untilSignalled ends the context when this process is interrupted, terminated or told to leave its Droplets alone.
@@ -155,16 +184,20 @@ func untilSignalled(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, abandonSignal)
+
 	go func() {
 		select {
 		case <-ctx.Done():
+
 		case received := <-signals:
 			if received == abandonSignal {
 				cancel(errAbandoned)
 			}
+
 			cancel(fmt.Errorf("signal: %s", received))
 		}
 	}()
+
 	return ctx, func() {
 		signal.Stop(signals)
 		cancel(nil)
@@ -181,16 +214,20 @@ func Stop(ctx context.Context, name string, logger *slog.Logger) (bool, error) {
 	if !folder.exists() {
 		return false, nil
 	}
+
 	unlock, err := folder.lock()
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
+
 	ran, err := folder.endServer(ctx, syscall.SIGTERM, stopTime)
 	if err != nil {
 		return ran, err
 	}
+
 	left, err := folder.endLeftovers(ctx, logger)
+
 	return ran || left, err
 }
 
@@ -200,19 +237,27 @@ func (f Folder) endServer(ctx context.Context, with syscall.Signal, within time.
 	if errors.Is(err, ErrNotRunning) {
 		return false, nil
 	}
+
 	if err != nil {
 		return false, err
 	}
+
 	if err := syscall.Kill(running.PID, with); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return true, fmt.Errorf("end lab %s (process %d): %w", f.Name, running.PID, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("process %d still runs after %s", running.PID, within))
+
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		within,
+		fmt.Errorf("process %d still runs after %s", running.PID, within),
+	)
 	defer cancel()
+
 	for {
 		held, err := lockHeld(f.serverLock())
 		if err != nil || !held {
 			return true, err
 		}
+
 		select {
 		case <-ctx.Done():
 			return true, fmt.Errorf("end lab %s: %w", f.Name, context.Cause(ctx))
@@ -228,26 +273,39 @@ func (f Folder) endLeftovers(ctx context.Context, logger *slog.Logger) (bool, er
 		return false, err
 	}
 	defer unlock()
+
 	kept, err := f.settings()
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+
 	if err != nil {
 		return false, err
 	}
+
 	host, err := f.host(kept, nil, logger)
 	if err != nil {
 		return false, err
 	}
+
 	store, err := state.Open(f.stateFile(), api.Fresh(time.Now()))
 	if err != nil {
 		return false, err
 	}
-	server := api.New(api.Options{Store: store, Machines: &hostMachines{host: host, logger: logger}, ShutdownTimeout: guestTime, Logger: logger})
+
+	server := api.New(api.Options{
+		Store:           store,
+		Machines:        &hostMachines{host: host, logger: logger},
+		ShutdownTimeout: guestTime,
+		Logger:          logger,
+	})
+
 	ended, err := server.PowerOffAll(ctx)
+
 	if removed := os.Remove(f.runFile()); removed == nil {
 		ended++
 	}
+
 	return ended > 0, errors.Join(err, host.Down(ctx))
 }
 
@@ -265,17 +323,22 @@ func Reset(ctx context.Context, name string, logger *slog.Logger) error {
 		}
 		defer unlock()
 	}
+
 	kept, err := folder.settings()
-	if err != nil || !kept.Public.IsValid() { // gone or damaged: the range does not matter to what is left by name
+	// gone or damaged: the range does not matter to what is left by name
+	if err != nil || !kept.Public.IsValid() {
 		kept = settings{Public: defaultPublic()}
 	}
+
 	host, err := folder.host(kept, nil, logger)
 	if err != nil {
 		return err
 	}
+
 	if err := host.Reset(ctx); err != nil {
 		return err
 	}
+
 	return folder.remove()
 }
 
@@ -285,19 +348,26 @@ func (f Folder) lockForReset(ctx context.Context, logger *slog.Logger) (unlock f
 	if err != nil {
 		return nil, err
 	}
+
 	if _, err = f.endServer(ctx, abandonSignal, abandonTime); err != nil {
 		logger.Warn("lab did not end by itself; killing it", "err", err)
 		_, err = f.endServer(ctx, syscall.SIGKILL, abandonTime)
 	}
+
 	unlockServer := func() {}
 	if err == nil {
 		unlockServer, err = f.lockServer()
 	}
+
 	if err != nil {
 		unlockFolder()
 		return nil, err
 	}
-	return func() { unlockServer(); unlockFolder() }, nil
+
+	return func() {
+		unlockServer()
+		unlockFolder()
+	}, nil
 }
 
 // Status is a lab as `hornero lab status` shows it.
@@ -315,23 +385,36 @@ type Status struct {
 // StatusOf tells what a lab holds now. A lab that does not run is no error.
 func StatusOf(ctx context.Context, name string) (Status, error) {
 	folder := FolderOf(name)
-	status := Status{Name: name, TokenFile: folder.TokenFile(), SpacesURLs: noSpaces(),
-		Status: api.Status{Droplets: []api.DropletStatus{}, LoadBalancers: []api.BalancerStatus{}}}
+	status := Status{
+		Name:       name,
+		TokenFile:  folder.TokenFile(),
+		SpacesURLs: noSpaces(),
+		Status: api.Status{
+			Droplets:      []api.DropletStatus{},
+			LoadBalancers: []api.BalancerStatus{},
+		},
+	}
+
 	if kept, err := folder.settings(); err == nil {
 		status.PublicRange, status.Pace = kept.Public.String(), kept.Pace
 	}
+
 	running, err := folder.running()
 	if errors.Is(err, ErrNotRunning) {
 		return status, nil
 	}
+
 	if err != nil {
 		return status, err
 	}
+
 	status.Running, status.PID, status.URL, status.SpacesURLs = true, running.PID, running.URL, running.SpacesURLs
 	endpoint, err := Locate(name)
 	if err != nil {
 		return status, err
 	}
+
 	status.Status, err = endpoint.Status(ctx)
+
 	return status, err
 }

@@ -34,8 +34,10 @@ func (m *hostMachines) image(ctx context.Context, root string) (machine.Image, e
 	if !isBase {
 		return m.host.Image(root)
 	}
+
 	progress, done := logLines(m.logger, "base image", "release", release)
 	defer done()
+
 	return m.host.Base(ctx, release, progress)
 }
 
@@ -48,8 +50,10 @@ func logLines(logger *slog.Logger, message string, args ...any) (io.Writer, func
 		for lines.Scan() {
 			logger.Info(message, append(args, "says", lines.Text())...)
 		}
+
 		io.Copy(io.Discard, reader) // after a line too long for the scanner
 	})
+
 	return writer, func() {
 		writer.Close()
 		group.Wait()
@@ -66,6 +70,7 @@ func (m *hostMachines) DeleteImage(_ context.Context, root string) error {
 	if errors.Is(err, machine.ErrNoImage) {
 		return nil
 	}
+
 	return err
 }
 
@@ -74,25 +79,48 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 	if err != nil {
 		return err
 	}
+
 	if err := m.sources.add(image); err != nil {
 		return err
 	}
+
 	err = m.host.Create(ctx, m.droplet(droplet, image))
 	if err == nil {
 		err = m.host.Start(ctx, droplet.ID)
 	}
+
 	if err != nil {
-		return errors.Join(fmt.Errorf("make droplet %s: %w", droplet.Name, err), m.host.Destroy(context.WithoutCancel(ctx), droplet.ID))
+		return errors.Join(
+			fmt.Errorf("make droplet %s: %w", droplet.Name, err),
+			m.host.Destroy(context.WithoutCancel(ctx), droplet.ID),
+		)
 	}
+
 	return nil
 }
 
 // droplet is a Droplet as the host makes it.
 func (m *hostMachines) droplet(droplet api.Machine, image machine.Image) machine.Droplet {
 	return machine.Droplet{
-		ID: droplet.ID, Hostname: droplet.Name, Memory: droplet.Memory, CPUs: droplet.CPUs, Disk: droplet.Disk, Layers: image.Layers,
-		Attachment: machine.Attachment{Public: droplet.Public, IPv6: droplet.IPv6, Private: droplet.Private, VPC: droplet.VPC, VPCRange: droplet.VPCRange},
-		Seed:       machine.Seed{InstanceID: strconv.Itoa(droplet.ID), UserData: droplet.UserData, VendorData: m.vendorData, PublicKeys: droplet.PublicKeys},
+		ID:       droplet.ID,
+		Hostname: droplet.Name,
+		Memory:   droplet.Memory,
+		CPUs:     droplet.CPUs,
+		Disk:     droplet.Disk,
+		Layers:   image.Layers,
+		Attachment: machine.Attachment{
+			Public:   droplet.Public,
+			IPv6:     droplet.IPv6,
+			Private:  droplet.Private,
+			VPC:      droplet.VPC,
+			VPCRange: droplet.VPCRange,
+		},
+		Seed: machine.Seed{
+			InstanceID: strconv.Itoa(droplet.ID),
+			UserData:   droplet.UserData,
+			VendorData: m.vendorData,
+			PublicKeys: droplet.PublicKeys,
+		},
 	}
 }
 
@@ -104,6 +132,7 @@ func (m *hostMachines) Rebuild(ctx context.Context, droplet api.Machine) error {
 	if err := m.sources.add(image); err != nil {
 		return err
 	}
+
 	return m.host.Rebuild(m.droplet(droplet, image))
 }
 
@@ -124,14 +153,21 @@ func (m *hostMachines) Boot(ctx context.Context, id int) error {
 	if err := m.host.Start(ctx, id); err != nil {
 		return err
 	}
+
 	return m.host.Links(id, true) // a kill took them down
 }
 
-func (m *hostMachines) Shutdown(ctx context.Context, id int) error { return m.host.Shutdown(ctx, id) }
+func (m *hostMachines) Shutdown(ctx context.Context, id int) error {
+	return m.host.Shutdown(ctx, id)
+}
 
-func (m *hostMachines) PowerOff(ctx context.Context, id int) error { return m.host.PowerOff(ctx, id) }
+func (m *hostMachines) PowerOff(ctx context.Context, id int) error {
+	return m.host.PowerOff(ctx, id)
+}
 
-func (m *hostMachines) Destroy(ctx context.Context, id int) error { return m.host.Destroy(ctx, id) }
+func (m *hostMachines) Destroy(ctx context.Context, id int) error {
+	return m.host.Destroy(ctx, id)
+}
 
 func (m *hostMachines) Snapshot(ctx context.Context, id int, root string) (int64, error) {
 	image, err := m.host.Snapshot(ctx, id, root)
@@ -141,11 +177,15 @@ func (m *hostMachines) Snapshot(ctx context.Context, id int, root string) (int64
 // Fault gives a Droplet a fault. A lost machine says nothing more to its peers: links first, then the processes.
 func (m *hostMachines) Fault(ctx context.Context, id int, fault string) error {
 	err := m.hurt(ctx, id, fault)
-	for cause, known := range map[error]error{machine.ErrNoDroplet: api.ErrGone, machine.ErrNotRunning: api.ErrOff} {
+	for cause, known := range map[error]error{
+		machine.ErrNoDroplet:  api.ErrGone,
+		machine.ErrNotRunning: api.ErrOff,
+	} {
 		if errors.Is(err, cause) {
 			return errors.Join(known, err)
 		}
 	}
+
 	return err
 }
 
@@ -153,17 +193,21 @@ func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
 	if _, err := m.host.Droplet(id); err != nil {
 		return err
 	}
+
 	switch fault {
 	case api.FaultKill:
 		if err := m.host.Links(id, false); err != nil {
 			return err
 		}
+
 		return m.host.PowerOff(ctx, id)
+
 	case api.FaultFreeze:
 		return m.host.Freeze(id)
 	case api.FaultThaw:
 		return m.host.Thaw(id)
 	}
+
 	return fmt.Errorf("unknown fault %q", fault)
 }
 
@@ -172,6 +216,7 @@ func (m *hostMachines) SetNetworkFaults(ctx context.Context, faults []api.Networ
 	for _, fault := range faults {
 		losses = append(losses, machine.Loss(fault))
 	}
+
 	return m.host.SetLosses(ctx, losses)
 }
 
@@ -180,6 +225,7 @@ func (m *hostMachines) SetDelays(_ context.Context, delays []api.LinkDelay) erro
 	for _, delay := range delays {
 		late = append(late, machine.Delay(delay))
 	}
+
 	return m.host.SetDelays(late)
 }
 
@@ -188,14 +234,22 @@ func (m *hostMachines) SetClocks(ctx context.Context, steps map[int]time.Duratio
 	if errors.Is(err, machine.ErrClock) {
 		return errors.Join(api.ErrUnfit, err)
 	}
+
 	return err
 }
 
 func (m *hostMachines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
 	all := []machine.Shield{}
 	for _, shield := range shields {
-		all = append(all, machine.Shield{Droplet: shield.Droplet, Public: shield.Public, Addresses: shield.Addresses, Inbound: passages(shield.Inbound), Outbound: passages(shield.Outbound)})
+		all = append(all, machine.Shield{
+			Droplet:   shield.Droplet,
+			Public:    shield.Public,
+			Addresses: shield.Addresses,
+			Inbound:   passages(shield.Inbound),
+			Outbound:  passages(shield.Outbound),
+		})
 	}
+
 	return m.host.SetFirewalls(ctx, all)
 }
 
@@ -204,6 +258,7 @@ func passages(of []api.Passage) []machine.Passage {
 	for _, passage := range of {
 		all = append(all, machine.Passage(passage))
 	}
+
 	return all
 }
 
@@ -212,6 +267,7 @@ func (m *hostMachines) SetFills(_ context.Context, leaves map[int]int64) error {
 	if errors.Is(err, machine.ErrDisk) {
 		return errors.Join(api.ErrUnfit, err)
 	}
+
 	return err
 }
 
@@ -219,16 +275,28 @@ func (m *hostMachines) SetReserved(ctx context.Context, holders map[netip.Addr]i
 	return m.host.SetReserved(ctx, holders)
 }
 
-func (m *hostMachines) Images() ([]string, error) { return m.host.Images() }
+func (m *hostMachines) Images() ([]string, error) {
+	return m.host.Images()
+}
 
-func (m *hostMachines) Running(id int) bool { return m.host.Running(id) }
+func (m *hostMachines) Running(id int) bool {
+	return m.host.Running(id)
+}
 
 func (m *hostMachines) Inspect(id int) (api.Inspection, bool) {
 	place, err := m.host.Place(id)
 	if err != nil {
 		return api.Inspection{}, false
 	}
-	return api.Inspection{Namespace: place.Namespace, PID: place.PID, Console: place.Console, Root: place.Root}, true
+
+	return api.Inspection{
+		Namespace: place.Namespace,
+		PID:       place.PID,
+		Console:   place.Console,
+		Root:      place.Root,
+	}, true
 }
 
-func (m *hostMachines) List() ([]int, error) { return m.host.Droplets() }
+func (m *hostMachines) List() ([]int, error) {
+	return m.host.Droplets()
+}

@@ -21,6 +21,7 @@ func (p Pace) delays() (api.Delays, error) {
 			err = delays.Set(one)
 		}
 	}
+
 	return delays, err
 }
 
@@ -41,6 +42,7 @@ func (p Pace) over(before Pace) Pace {
 	if p.Profile == "" {
 		p.Profile = before.Profile
 	}
+
 	return p
 }
 
@@ -49,5 +51,6 @@ func (p Pace) String() string {
 	if p.RateLimit {
 		text += ", with rate limits"
 	}
+
 	return text
 }

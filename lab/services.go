@@ -31,22 +31,44 @@ type services struct {
 
 func (l *lab) startServices() (*services, error) {
 	proxy := net.JoinHostPort(l.host.Gateway().String(), strconv.Itoa(mirror.Port))
-	s := &services{vendorData: mirror.VendorData("http://" + proxy), sources: &sources{},
-		balancers: &hostBalancers{runner: loadbalancer.New(l.host, l.folder.balancers(), l.logger)}}
+	s := &services{
+		vendorData: mirror.VendorData("http://" + proxy),
+		sources:    &sources{},
+		balancers: &hostBalancers{runner: loadbalancer.New(
+			l.host,
+			l.folder.balancers(),
+			l.logger,
+		)},
+	}
+
 	if err := s.sources.addDroplets(l.host); err != nil {
 		return nil, err
 	}
-	packages := mirror.New(mirror.Config{Folder: filepath.Join(cacheFolder(), "packages"), Hosts: s.sources.hosts, Logger: l.logger})
+
+	packages := mirror.New(mirror.Config{
+		Folder: filepath.Join(cacheFolder(), "packages"),
+		Hosts:  s.sources.hosts,
+		Logger: l.logger,
+	})
+
 	if err := s.serve(l.host, proxy, packages, l.logger); err != nil {
 		return nil, err
 	}
+
 	facts := metadata.Handler(func(address netip.Addr) (metadata.Info, bool) {
 		return lookup(l.host, l.store.View(), address, s.vendorData)
 	})
-	if err := s.serve(l.host, net.JoinHostPort(machine.MetadataAddress().String(), "80"), facts, l.logger); err != nil {
+
+	if err := s.serve(
+		l.host,
+		net.JoinHostPort(machine.MetadataAddress().String(), "80"),
+		facts,
+		l.logger,
+	); err != nil {
 		s.close()
 		return nil, err
 	}
+
 	return s, nil
 }
 
@@ -65,6 +87,7 @@ func (l *lab) serveInside() error {
 			http.NotFound(w, r)
 			return
 		}
+
 		whole.ServeHTTP(w, r)
 	}), l.logger)
 }
@@ -75,18 +98,26 @@ func (s *services) serve(host *machine.Host, address string, handler http.Handle
 	if err != nil {
 		return fmt.Errorf("listen on %s in the lab: %w", address, err)
 	}
+
 	s.serveOn(listener, handler, logger)
+
 	return nil
 }
 
 func (s *services) serveOn(listener net.Listener, handler http.Handler, logger *slog.Logger) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+
 	s.servers = append(s.servers, server)
 	go server.Serve(listener) // ends with Close
 }
 
 func (s *services) close() {
 	s.balancers.runner.Close()
+
 	for _, server := range s.servers {
 		server.Close()
 	}
@@ -94,22 +125,36 @@ func (s *services) close() {
 
 // lookup finds what the Droplet of an address is told about itself.
 func lookup(host *machine.Host, d *state.Document, address netip.Addr, vendorData string) (metadata.Info, bool) {
-	i := slices.IndexFunc(d.Droplets, func(x state.Droplet) bool { return x.Public == address || x.Private == address })
+	i := slices.IndexFunc(d.Droplets, func(x state.Droplet) bool {
+		return x.Public == address || x.Private == address
+	})
 	if i < 0 {
 		return metadata.Info{}, false
 	}
+
 	droplet := d.Droplets[i]
 	var reserved netip.Addr
+
 	if held := d.ReservedIPOf(droplet.ID); held != nil {
 		reserved = held.Address
 	}
+
 	return metadata.Info{
 		ReservedIP: reserved,
-		ID:         droplet.ID, Hostname: droplet.Name, Region: droplet.Region, UserData: droplet.UserData, VendorData: vendorData,
-		PublicKeys: droplet.PublicKeys, Tags: droplet.Tags, Features: droplet.Features,
-		Public: publicInterface(host, droplet),
-		Private: metadata.Interface{Address: netip.PrefixFrom(droplet.Private, droplet.Network.Bits()), Gateway: droplet.Network.Masked().Addr().Next(),
-			MAC: machine.MAC(droplet.Private).String()},
+		ID:         droplet.ID,
+		Hostname:   droplet.Name,
+		Region:     droplet.Region,
+		UserData:   droplet.UserData,
+		VendorData: vendorData,
+		PublicKeys: droplet.PublicKeys,
+		Tags:       droplet.Tags,
+		Features:   droplet.Features,
+		Public:     publicInterface(host, droplet),
+		Private: metadata.Interface{
+			Address: netip.PrefixFrom(droplet.Private, droplet.Network.Bits()),
+			Gateway: droplet.Network.Masked().Addr().Next(),
+			MAC:     machine.MAC(droplet.Private).String(),
+		},
 	}, true
 }
 
@@ -118,11 +163,18 @@ func publicInterface(host *machine.Host, droplet state.Droplet) metadata.Interfa
 	if !droplet.Public.IsValid() {
 		return metadata.Interface{}
 	}
-	told := metadata.Interface{Address: netip.PrefixFrom(droplet.Public, host.Public.Bits()), Gateway: host.Gateway(),
-		MAC: machine.MAC(droplet.Public).String(), Anchor: machine.Anchor(droplet.Public)}
+
+	told := metadata.Interface{
+		Address: netip.PrefixFrom(droplet.Public, host.Public.Bits()),
+		Gateway: host.Gateway(),
+		MAC:     machine.MAC(droplet.Public).String(),
+		Anchor:  machine.Anchor(droplet.Public),
+	}
+
 	if six := droplet.IPv6(); six.IsValid() {
 		told.IPv6, told.GatewayIPv6 = netip.PrefixFrom(six, host.IPv6.Bits()), host.GatewayIPv6()
 	}
+
 	return told
 }
 
@@ -144,11 +196,15 @@ func (s *sources) add(image machine.Image) error {
 	if err != nil {
 		return err
 	}
+
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+
 	s.known = append(s.known, hosts...)
 	slices.Sort(s.known)
+
 	s.known = slices.Compact(s.known)
+
 	return nil
 }
 
@@ -157,6 +213,7 @@ func (s *sources) addDroplets(host *machine.Host) error {
 	if err != nil {
 		return err
 	}
+
 	for _, id := range ids {
 		droplet, err := host.Droplet(id)
 		if err != nil {
@@ -166,5 +223,6 @@ func (s *sources) addDroplets(host *machine.Host) error {
 			return err
 		}
 	}
+
 	return nil
 }

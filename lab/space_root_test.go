@@ -29,27 +29,36 @@ func (b *bench) capacity(droplet *godo.Droplet) (size, free int) {
 	b.Helper()
 	fields := strings.Fields(b.inside(droplet, "df -B1 --output=size,avail / | tail -1"))
 	require.Len(b, fields, 2)
+
 	size, err := strconv.Atoi(fields[0])
 	require.NoError(b, err)
+
 	free, err = strconv.Atoi(fields[1])
 	require.NoError(b, err)
+
 	return size, free
 }
 
 // taken is what the lab's files take on this computer, in bytes.
 func taken(t *testing.T) (total int64) {
 	t.Helper()
-	err := filepath.Walk(filepath.Dir(lab.FolderOf(testLab).TokenFile()), func(path string, info os.FileInfo, err error) error {
+
+	err := filepath.Walk(filepath.Dir(
+		lab.FolderOf(testLab).TokenFile(),
+	), func(path string, info os.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
 		if info.IsDir() && strings.HasSuffix(path, "/disk") {
 			return filepath.SkipDir // what is in the disk's file, seen again
 		}
+
 		total += info.Sys().(*syscall.Stat_t).Blocks * 512
+
 		return nil
 	})
 	require.NoError(t, err)
+
 	return total
 }
 
@@ -58,8 +67,14 @@ func (b *bench) fill(droplet *godo.Droplet, leave int64) string {
 	b.Helper()
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(b, err)
-	fault, err := endpoint.Break(b.Context(), api.FaultRequest{Kind: "fill", Groups: [][]int{{droplet.ID}}, Leave: leave})
+
+	fault, err := endpoint.Break(b.Context(), api.FaultRequest{
+		Kind:   "fill",
+		Groups: [][]int{{droplet.ID}},
+		Leave:  leave,
+	})
 	require.NoError(b, err)
+
 	return fault.Name
 }
 
@@ -79,7 +94,12 @@ func (b *bench) act(action *godo.Action, _ *godo.Response, err error) {
 
 // folderOf is where a Droplet lies on this computer.
 func (b *bench) folderOf(droplet *godo.Droplet) string {
-	return filepath.Join(filepath.Dir(lab.FolderOf(testLab).TokenFile()), "machines", "droplets", strconv.Itoa(droplet.ID))
+	return filepath.Join(
+		filepath.Dir(lab.FolderOf(testLab).TokenFile()),
+		"machines",
+		"droplets",
+		strconv.Itoa(droplet.ID),
+	)
 }
 
 // appendRecords adds records to a file as a database does, each synced, until one does not fit.
@@ -90,21 +110,29 @@ func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	b := newBench(t)
 	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
 	b.run(droplet, "cloud-init status --wait >/dev/null; true")
+
 	size, before := b.capacity(droplet)
 	require.InDelta(t, 25*gigabyte, size, gigabyte)
 	require.Greater(t, before, 23*gigabyte)
 	require.Equal(t, "all written", b.inside(droplet, appendRecords))
 	b.inside(droplet, "echo kept > /root/kept && sync")
+
 	onComputer := taken(t)
 
 	first := b.fill(droplet, 64<<20)
 	_, free := b.capacity(droplet)
 	require.InDelta(t, 64<<20, free, 1<<20, "what was to be left")
+
 	all := b.fill(droplet, 0)
 	_, free = b.capacity(droplet)
 	require.Less(t, free, 1<<16)
 	b.full(droplet)
-	require.Less(t, taken(t)-onComputer, int64(gigabyte/4), "this computer's disk is not filled")
+
+	require.Less(t,
+		taken(t)-onComputer,
+		int64(gigabyte/4),
+		"this computer's disk is not filled",
+	)
 
 	b.kill()
 	require.True(t, b.start())
@@ -118,22 +146,27 @@ func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	b.full(droplet)
 
 	b.mend(all)
+
 	_, free = b.capacity(droplet)
 	require.InDelta(t, 64<<20, free, 1<<20, "the other fault is still there")
 	b.mend(first)
 	require.Equal(t, "all written", b.inside(droplet, appendRecords))
+
 	_, after := b.capacity(droplet)
 	require.InDelta(t, before, after, 64<<20, "nothing of it is left")
 	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "disk", "fill"))
 	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "fill.json"))
 
 	b.inside(droplet, "head -c 300M /dev/urandom > /root/large && sync")
+
 	large := taken(t)
 	b.inside(droplet, "rm /root/large && sync")
+
 	b.until(bootWithin, "what the guest deletes is given back", func() error {
 		if back := large - taken(t); back < 250<<20 {
 			return fmt.Errorf("only %d bytes of it", back)
 		}
+
 		return nil
 	})
 }
@@ -141,7 +174,15 @@ func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 // full wants no writer to find room on a Droplet's disk, root included.
 func (b *bench) full(droplet *godo.Droplet) {
 	b.Helper()
-	require.Contains(b, b.inside(droplet, "dd if=/dev/zero of=/root/more bs=1M count=2 conv=fsync 2>&1; rm -f /root/more"), "No space left on device")
+
+	require.Contains(b,
+		b.inside(
+			droplet,
+			"dd if=/dev/zero of=/root/more bs=1M count=2 conv=fsync 2>&1; rm -f /root/more",
+		),
+		"No space left on device",
+	)
+
 	require.Contains(b, b.inside(droplet, appendRecords), "No space left on device")
 	require.Equal(b, "kept", b.inside(droplet, "cat /root/kept"))
 }
@@ -150,20 +191,24 @@ func TestADiskGrowsWithItsSize(t *testing.T) {
 	b := newBench(t)
 	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
 	b.run(droplet, "echo kept > /root/kept && sync")
+
 	fault := b.fill(droplet, 0)
 	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
 	b.act(b.client.DropletActions.Resize(t.Context(), droplet.ID, "s-1vcpu-2gb", true))
 	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
 	b.run(droplet, "true")
+
 	size, free := b.capacity(droplet)
 	require.InDelta(t, 50*gigabyte, size, 2*gigabyte)
 	require.Less(t, free, 1<<16, "what it grew by is full too")
 	b.mend(fault)
+
 	_, free = b.capacity(droplet)
 	require.Greater(t, free, 46*gigabyte)
 
 	// A lab that is killed while the disk grows leaves a mark, and a file that may be larger than what is in it.
 	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
+
 	disk := filepath.Join(b.folderOf(droplet), "disk.ext4")
 	b.kill()
 	require.NoError(t, os.WriteFile(disk+".grows", nil, 0o600))
@@ -171,6 +216,7 @@ func TestADiskGrowsWithItsSize(t *testing.T) {
 	require.True(t, b.start())
 	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
 	b.run(droplet, "true")
+
 	size, _ = b.capacity(droplet)
 	require.InDelta(t, 60*gigabyte, size, 2*gigabyte)
 	require.NoFileExists(t, disk+".grows")
@@ -179,20 +225,44 @@ func TestADiskGrowsWithItsSize(t *testing.T) {
 
 func TestADiskIsFoundAgain(t *testing.T) {
 	b := newBench(t)
-	one, two := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, ""), b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	one, two := b.create(
+		"one",
+		godo.DropletCreateImage{Slug: "debian-13-x64"},
+		"",
+	), b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+
 	for _, droplet := range []*godo.Droplet{one, two} {
 		b.run(droplet, "cloud-init status --wait >/dev/null; echo kept > /root/kept && sync")
 	}
+
 	b.fill(one, 0)
+
 	folder := b.folderOf(one)
 
 	// A lab that is killed while it lifts a fault, or strikes, leaves the mark of it.
 	b.kill()
+
 	old := b.folderOf(two)
-	require.NoError(t, os.WriteFile(filepath.Join(old, "disk", "fill"), make([]byte, 1<<20), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(old, "fill.json"), []byte(`{"leave":0,"done":false}`), 0o600))
+	require.NoError(t, os.WriteFile(
+		filepath.Join(old, "disk", "fill"),
+		make([]byte, 1<<20),
+		0o600,
+	))
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(old, "fill.json"),
+		[]byte(`{"leave":0,"done":false}`),
+		0o600,
+	))
+
 	require.NoError(t, os.Remove(filepath.Join(folder, "disk", "fill")))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "fill.json"), []byte(`{"leave":0,"done":false}`), 0o600))
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(folder, "fill.json"),
+		[]byte(`{"leave":0,"done":false}`),
+		0o600,
+	))
+
 	require.True(t, b.start())
 	require.NoFileExists(t, filepath.Join(old, "disk", "fill"), "no fault wants it")
 	require.NoFileExists(t, filepath.Join(old, "fill.json"))
@@ -200,39 +270,62 @@ func TestADiskIsFoundAgain(t *testing.T) {
 
 	// What a lab without disks left: the folder above the layers lies in the Droplet's.
 	require.NoError(t, os.WriteFile(filepath.Join(old, "disk.ext4.part1"), nil, 0o600))
+
 	kept := filepath.Join(t.TempDir(), "upper")
-	output, err := exec.Command("cp", "-a", filepath.Join(old, "disk", "upper"), kept).CombinedOutput()
+	output, err := exec.Command(
+		"cp",
+		"-a",
+		filepath.Join(old, "disk", "upper"),
+		kept,
+	).CombinedOutput()
 	require.NoError(t, err, "%s", output)
+
 	_, err = lab.Stop(t.Context(), testLab, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.NotContains(t, loops(), folder, "a lab that is stopped has no loop device")
+
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), folder)
 	require.NoError(t, os.RemoveAll(filepath.Join(old, "disk.ext4")))
+
 	output, err = exec.Command("cp", "-a", kept, filepath.Join(old, "upper")).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 
 	require.True(t, b.start())
+
 	for _, droplet := range []*godo.Droplet{one, two} {
-		require.Equal(t, "kept", b.run(b.status(droplet.ID, "active"), "cat /root/kept"))
+		require.Equal(t,
+			"kept",
+			b.run(b.status(droplet.ID, "active"), "cat /root/kept"),
+		)
 	}
+
 	b.full(one)
+
 	endpoint, err := lab.Locate(testLab)
 	require.NoError(t, err)
-	_, err = endpoint.Break(t.Context(), api.FaultRequest{Kind: "fill", Groups: [][]int{{two.ID}}})
+
+	_, err = endpoint.Break(t.Context(), api.FaultRequest{
+		Kind:   "fill",
+		Groups: [][]int{{two.ID}},
+	})
 	require.ErrorContains(t, err, "no disk of its own")
 
 	// A removal that is cut short is ended by the next start.
 	_, err = b.client.Droplets.Delete(t.Context(), one.ID)
 	require.NoError(t, err)
+
 	b.until(bootWithin, "removed", func() error {
 		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("it is there: %v", err)
 		}
+
 		return nil
 	})
+
 	require.NotContains(t, loops(), folder)
+
 	three := b.create("three", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
 	b.act(b.client.DropletActions.PowerOff(t.Context(), three.ID))
 	b.kill()

@@ -14,16 +14,24 @@ type SpacesURLs struct {
 }
 
 func noSpaces() SpacesURLs {
-	return SpacesURLs{FromHost: map[string]string{}, FromDroplets: map[string]string{}}
+	return SpacesURLs{
+		FromHost:     map[string]string{},
+		FromDroplets: map[string]string{},
+	}
 }
 
-// startSpaces serves each region's Spaces on loopback, and at the lab's gateway for Droplets. A port on loopback stays
-// what it was before: clients and signed URLs remember it.
+// startSpaces serves each region's Spaces on loopback, and at the lab's gateway for Droplets. A port on
+// loopback stays what it was before: clients and signed URLs remember it.
 func (l *lab) startSpaces() error {
-	served, err := spaces.Open(spaces.Config{Folder: l.folder.spaces(), Keys: l.spacesKey, Logger: l.logger})
+	served, err := spaces.Open(spaces.Config{
+		Folder: l.folder.spaces(),
+		Keys:   l.spacesKey,
+		Logger: l.logger,
+	})
 	if err != nil {
 		return err
 	}
+
 	kept := map[string]string{}
 	l.spaces = noSpaces()
 	for i, region := range spaces.Regions() {
@@ -32,19 +40,26 @@ func (l *lab) startSpaces() error {
 		if address == "" {
 			address = "127.0.0.1:0"
 		}
+
 		listener, err := l.listenAt(address)
 		if err != nil {
 			return err
 		}
+
 		l.services.serveOn(listener, handler, l.logger)
+
 		inside := net.JoinHostPort(l.host.Gateway().String(), strconv.Itoa(spaces.FirstPort+i))
+
 		if err := l.services.serve(l.host, inside, handler, l.logger); err != nil {
 			return err
 		}
+
 		kept[region] = listener.Addr().String()
 		l.spaces.FromHost[region], l.spaces.FromDroplets[region] = "http://"+kept[region], "http://"+inside
 	}
+
 	l.settings.Spaces = kept
+
 	return nil
 }
 
@@ -54,9 +69,12 @@ func (l *lab) spacesKey(access string) (spaces.Key, bool) {
 	if found == nil {
 		return spaces.Key{}, false
 	}
+
 	key := spaces.Key{Secret: found.Secret}
+
 	for _, grant := range found.Grants {
 		key.Grants = append(key.Grants, spaces.Grant(grant))
 	}
+
 	return key, true
 }

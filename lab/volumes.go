@@ -15,8 +15,14 @@ type hostVolumes struct {
 }
 
 func (v *hostVolumes) Create(ctx context.Context, volume state.Volume, snapshot string) error {
-	return v.host.CreateVolume(ctx, machine.Volume{ID: volume.ID, Name: volume.Name, Size: volume.Size, Filesystem: volume.FilesystemType,
-		Label: volume.FilesystemLabel, Snapshot: snapshot})
+	return v.host.CreateVolume(ctx, machine.Volume{
+		ID:         volume.ID,
+		Name:       volume.Name,
+		Size:       volume.Size,
+		Filesystem: volume.FilesystemType,
+		Label:      volume.FilesystemLabel,
+		Snapshot:   snapshot,
+	})
 }
 
 func (v *hostVolumes) Delete(ctx context.Context, id string) error {
@@ -28,6 +34,7 @@ func (v *hostVolumes) Attach(ctx context.Context, volume state.Volume, droplet i
 	if errors.Is(err, machine.ErrNoDroplet) {
 		return errors.Join(api.ErrGone, err)
 	}
+
 	return err
 }
 

@@ -37,18 +37,28 @@ type actionShape struct {
 
 func (s *Server) showAction(action state.Action) actionShape {
 	shown := actionShape{
-		ID: action.ID, Status: action.Status, Type: action.Type, StartedAt: showTime(action.Started),
-		ResourceID: action.ResourceID, ResourceType: action.ResourceType, RegionSlug: action.Region,
+		ID:           action.ID,
+		Status:       action.Status,
+		Type:         action.Type,
+		StartedAt:    showTime(action.Started),
+		ResourceID:   action.ResourceID,
+		ResourceType: action.ResourceType,
+		RegionSlug:   action.Region,
 	}
+
 	shown.Region, _ = findRegion(action.Region)
+
 	if !action.Completed.IsZero() {
 		completed := showTime(action.Completed)
 		shown.CompletedAt = &completed
 	}
+
 	return shown
 }
 
-func showTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func showTime(t time.Time) string {
+	return t.UTC().Format(time.RFC3339)
+}
 
 // actionsOf lists actions newest first.
 func (s *Server) actionsOf(wanted func(state.Action) bool) []actionShape {
@@ -58,6 +68,7 @@ func (s *Server) actionsOf(wanted func(state.Action) bool) []actionShape {
 			shown = append(shown, s.showAction(action))
 		}
 	}
+
 	return shown
 }
 
@@ -70,10 +81,12 @@ func (s *Server) getAction(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	action := s.Store.View().Action(id)
 	if action == nil {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "action", s.showAction(*action)), nil
 }
 
@@ -83,7 +96,13 @@ func (s *Server) resourceActions(r *http.Request, kind string) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list(r, "actions", s.actionsOf(func(a state.Action) bool { return a.ResourceType == kind && a.ResourceID == id })), nil
+
+	return list(r,
+		"actions",
+		s.actionsOf(func(a state.Action) bool {
+			return a.ResourceType == kind && a.ResourceID == id
+		}),
+	), nil
 }
 
 func (s *Server) resourceAction(r *http.Request, kind string) (*reply, error) {
@@ -91,14 +110,17 @@ func (s *Server) resourceAction(r *http.Request, kind string) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	actionID, err := number(r, "action")
 	if err != nil {
 		return nil, err
 	}
+
 	action := s.Store.View().Action(actionID)
 	if action == nil || action.ResourceType != kind || action.ResourceID != id {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "action", s.showAction(*action)), nil
 }
 
@@ -107,10 +129,12 @@ func (s *Server) resourceID(r *http.Request, kind string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	d := s.Store.View()
 	if kind == "droplet" && d.Droplet(id) == nil || kind == "image" && d.Image(id) == nil {
 		return 0, notFound()
 	}
+
 	return id, nil
 }
 
@@ -129,6 +153,7 @@ func safely(work func() error) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 		}
 	}()
+
 	return work()
 }
 
@@ -139,13 +164,27 @@ func (s *Server) runAction(action state.Action) {
 		begun := s.Now()
 		err := safely(func() error { return s.perform(action) })
 		if err == nil {
-			s.Logger.Info("action completed", "action", action.ID, "type", action.Type, "resource", action.ResourceID, "took", s.Now().Sub(begun).Round(time.Millisecond))
+			s.Logger.Info("action completed",
+				"action", action.ID,
+				"type", action.Type,
+				"resource", action.ResourceID,
+				"took", s.Now().Sub(begun).Round(time.Millisecond),
+			)
+
 			return
 		}
+
 		if s.context.Err() != nil {
 			return
 		}
-		s.Logger.Error("action errored", "action", action.ID, "type", action.Type, "resource", action.ResourceID, "err", err)
+
+		s.Logger.Error("action errored",
+			"action", action.ID,
+			"type", action.Type,
+			"resource", action.ResourceID,
+			"err", err,
+		)
+
 		if err := s.fail(action, err); err != nil {
 			s.Logger.Error("action not marked errored", "action", action.ID, "err", err)
 		}
@@ -158,9 +197,12 @@ func (s *Server) finish(action state.Action, change func(*state.Document)) error
 		s.end(d, action.ID, state.ActionCompleted, "")
 		change(d)
 		d.TrimActions(keptActions)
+
 		return nil
 	})
+
 	s.kickBalancers()
+
 	return err
 }
 
@@ -168,10 +210,12 @@ func (s *Server) finish(action state.Action, change func(*state.Document)) error
 func (s *Server) fail(action state.Action, cause error) error {
 	return s.commit(func(d *state.Document) error {
 		s.end(d, action.ID, state.ActionErrored, cause.Error())
+
 		if action.Type == "create" {
 			forgetDroplet(d, action.ResourceID)
 			releaseHeld(d)
 		}
+
 		return nil
 	})
 }
@@ -181,7 +225,9 @@ func (s *Server) end(d *state.Document, id int, status, reason string) {
 	if action == nil {
 		return
 	}
+
 	action.Status, action.Reason, action.Completed = status, reason, s.now()
+
 	if droplet := d.Droplet(lockedBy(*action)); droplet != nil {
 		droplet.Locked = false
 	}
@@ -199,6 +245,7 @@ func lockedBy(action state.Action) int {
 		droplet, _ := strconv.Atoi(action.Argument)
 		return droplet
 	}
+
 	return 0
 }
 
@@ -212,7 +259,9 @@ func (s *Server) commit(change func(*state.Document) error) error {
 		if err == nil {
 			return nil
 		}
+
 		s.Logger.Error("state not kept; trying again", "err", err)
+
 		if s.sleep(commitRetry) != nil {
 			return err
 		}
@@ -224,6 +273,7 @@ func (s *Server) sleep(d time.Duration) error {
 	if d <= 0 {
 		return s.context.Err()
 	}
+
 	select {
 	case <-time.After(d):
 		return nil
@@ -239,6 +289,7 @@ func (s *Server) perform(action state.Action) error {
 	if err := s.hurtAction(action); err != nil {
 		return err
 	}
+
 	switch {
 	case action.ResourceType == "image":
 		return s.transfer(action)
@@ -251,13 +302,16 @@ func (s *Server) perform(action state.Action) error {
 	case action.Type == "create":
 		return s.bringUp(action)
 	}
+
 	delay := s.Delays.Action
 	if action.Type == "snapshot" {
 		delay = s.Delays.Snapshot
 	}
+
 	if err := s.sleep(delay); err != nil {
 		return err
 	}
+
 	switch action.Type {
 	case "snapshot":
 		return s.takeSnapshot(action)
@@ -267,6 +321,7 @@ func (s *Server) perform(action state.Action) error {
 		return s.rebuild(action)
 	case "resize":
 		return s.resize(action)
+
 	case "rename", "password_reset", "enable_backups", "disable_backups":
 		return s.finish(action, func(d *state.Document) {
 			if droplet := d.Droplet(action.ResourceID); droplet != nil {
@@ -274,10 +329,12 @@ func (s *Server) perform(action state.Action) error {
 			}
 		})
 	}
+
 	status, err := s.power(action)
 	if err != nil {
 		return err
 	}
+
 	return s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
 			droplet.Status = status
@@ -288,11 +345,14 @@ func (s *Server) perform(action state.Action) error {
 // settle is what the actions do that only change what is written down.
 func settle(droplet *state.Droplet, action state.Action) {
 	feature := func(name string, on bool) {
-		droplet.Features = slices.DeleteFunc(droplet.Features, func(x string) bool { return x == name })
+		droplet.Features = slices.DeleteFunc(droplet.Features, func(x string) bool {
+			return x == name
+		})
 		if on {
 			droplet.Features = append(droplet.Features, name)
 		}
 	}
+
 	switch action.Type {
 	case "rename":
 		droplet.Name = action.Argument
@@ -311,15 +371,23 @@ func (s *Server) enableIPv6(action state.Action) error {
 	if droplet == nil {
 		return notFound()
 	}
-	if err := s.Machines.EnableIPv6(s.context, droplet.ID, state.IPv6Beside(droplet.Public)); err != nil {
+
+	if err := s.Machines.EnableIPv6(
+		s.context,
+		droplet.ID,
+		state.IPv6Beside(droplet.Public),
+	); err != nil {
 		return err
 	}
+
 	err := s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
 			settle(droplet, action)
 		}
 	})
+
 	s.kickBalancers() // its firewalls hold for the new address as well
+
 	return err
 }
 
@@ -333,50 +401,66 @@ func (s *Server) power(action state.Action) (string, error) {
 		return state.DropletOff, s.Machines.PowerOff(s.context, id)
 	case "shutdown":
 		return state.DropletOff, s.shutdown(id)
+
 	case "power_cycle":
 		if err := s.Machines.PowerOff(s.context, id); err != nil {
 			return "", err
 		}
+
 		return state.DropletActive, s.Machines.Boot(s.context, id)
+
 	case "reboot":
 		if err := s.shutdown(id); err != nil {
 			return "", err
 		}
+
 		return state.DropletActive, s.Machines.Boot(s.context, id)
 	}
+
 	return "", fmt.Errorf("%w: %s", errUnknownAction, action.Type)
 }
 
-// rebuild puts another image beneath a Droplet: its disk is lost, its number and its addresses stay, and it ends active.
+// rebuild puts another image beneath a Droplet: its disk is lost, its number and its addresses stay, and it
+// ends active.
 func (s *Server) rebuild(action state.Action) error {
 	d := s.Store.View()
 	droplet, image := d.Droplet(action.ResourceID), imageNamed(d, action.Argument)
 	if droplet == nil || image == nil {
 		return notFound()
 	}
+
 	if err := s.Machines.EnsureImage(s.context, image.Root); err != nil {
 		return err
 	}
+
 	if err := s.Machines.PowerOff(s.context, droplet.ID); err != nil {
 		return err
 	}
+
 	machine := s.machine(d, *droplet)
 	machine.Root = image.Root
+
 	if err := s.Machines.Rebuild(s.context, machine); err != nil {
 		return err
 	}
+
 	if err := s.Machines.Boot(s.context, droplet.ID); err != nil {
 		return err
 	}
+
 	before := droplet.Image
+
 	err := s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
-			droplet.ImageID, droplet.Image, droplet.Status = image.ID, *image, state.DropletActive
+			droplet.ImageID = image.ID
+			droplet.Image = *image
+			droplet.Status = state.DropletActive
 		}
 	})
 	if err != nil || before.Type == state.ImageBase {
 		return err
 	}
+
 	return s.freeRoot(before.Root)
 }
 
@@ -386,17 +470,27 @@ func (s *Server) resize(action state.Action) error {
 	if !known {
 		return fmt.Errorf("%w: no size %s", errUnknownAction, action.Argument)
 	}
+
 	droplet := s.Store.View().Droplet(action.ResourceID)
 	if droplet == nil {
 		return notFound()
 	}
+
 	disk := diskOf(*droplet)
 	if action.Disk {
 		disk = wanted.Disk
 	}
-	if err := s.Machines.Resize(s.context, action.ResourceID, wanted.Memory, wanted.VCPUs, disk); err != nil {
+
+	if err := s.Machines.Resize(
+		s.context,
+		action.ResourceID,
+		wanted.Memory,
+		wanted.VCPUs,
+		disk,
+	); err != nil {
 		return err
 	}
+
 	return s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
 			droplet.Disk, droplet.Size = disk, wanted.Slug
@@ -408,8 +502,14 @@ func (s *Server) shutdown(id int) error {
 	if !s.Machines.Running(id) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(s.context, s.ShutdownTimeout, fmt.Errorf("the guest did not power itself off within %s", s.ShutdownTimeout))
+
+	ctx, cancel := context.WithTimeoutCause(
+		s.context,
+		s.ShutdownTimeout,
+		fmt.Errorf("the guest did not power itself off within %s", s.ShutdownTimeout),
+	)
 	defer cancel()
+
 	return s.Machines.Shutdown(ctx, id)
 }
 
@@ -418,17 +518,34 @@ func (s *Server) takeSnapshot(action state.Action) error {
 	if droplet == nil {
 		return notFound()
 	}
+
 	root := fmt.Sprintf("snapshot-%d", action.ID)
 	bytes, err := s.Machines.Snapshot(s.context, droplet.ID, root)
 	if err != nil {
 		return errors.Join(err, s.Machines.DeleteImage(context.WithoutCancel(s.context), root))
 	}
+
 	return s.finish(action, func(d *state.Document) {
 		image := state.Image{
-			ID: d.NextID(), Name: action.Argument, Distribution: droplet.Image.Distribution, Type: state.ImageSnapshot, Regions: []string{droplet.Region},
-			MinDisk: max(diskOf(*droplet), droplet.Image.MinDisk), Bytes: bytes, Created: action.Started, Tags: []string{}, DropletID: droplet.ID, Status: "available", Root: root,
+			ID:           d.NextID(),
+			Name:         action.Argument,
+			Distribution: droplet.Image.Distribution,
+			Type:         state.ImageSnapshot,
+			Regions:      []string{droplet.Region},
+			MinDisk: max(
+				diskOf(*droplet),
+				droplet.Image.MinDisk,
+			),
+			Bytes:     bytes,
+			Created:   action.Started,
+			Tags:      []string{},
+			DropletID: droplet.ID,
+			Status:    "available",
+			Root:      root,
 		}
+
 		d.Images = append(d.Images, image)
+
 		if droplet := d.Droplet(droplet.ID); droplet != nil {
 			droplet.SnapshotIDs = append(droplet.SnapshotIDs, image.ID)
 		}

@@ -36,14 +36,25 @@ const (
 
 // getAuthority shows the certificate that clients trust when they trust the lab's Let's Encrypt.
 func (s *Server) getAuthority(*http.Request) (*reply, error) {
-	return &reply{status: http.StatusOK, body: map[string]string{"certificate": s.Store.View().Authority.Certificate}}, nil
+	return &reply{
+		status: http.StatusOK,
+		body:   map[string]string{"certificate": s.Store.View().Authority.Certificate},
+	}, nil
 }
 
 // newAuthority makes the lab's authority.
 func newAuthority(now time.Time) (state.Authority, error) {
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: "Hornero lab"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(authorityLife),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "Hornero lab"},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(authorityLife),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+
 	certificate, key, err := signCertificate(template, template, nil)
+
 	return state.Authority{Certificate: certificate, Key: key}, err
 }
 
@@ -53,21 +64,31 @@ func signCertificate(template, parent *x509.Certificate, signer any) (certificat
 	if err != nil {
 		return "", "", err
 	}
+
 	if signer == nil {
 		signer = own
 	}
-	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)); err != nil {
+
+	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(
+		big.NewInt(1),
+		120,
+	)); err != nil {
 		return "", "", err
 	}
+
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, own.Public(), signer)
 	if err != nil {
 		return "", "", err
 	}
+
 	private, err := x509.MarshalPKCS8PrivateKey(own)
 	if err != nil {
 		return "", "", err
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), nil
+
+	return string(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+	), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), nil
 }
 
 // issueCertificate fills in what Let's Encrypt gives for a certificate's names.
@@ -77,23 +98,39 @@ func issueCertificate(authority state.Authority, certificate *state.Certificate,
 	if block == nil || private == nil {
 		return fmt.Errorf("the lab's authority is damaged")
 	}
+
 	parent, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		return fmt.Errorf("read the lab's authority: %w", err)
 	}
+
 	signer, err := x509.ParsePKCS8PrivateKey(private.Bytes)
 	if err != nil {
 		return fmt.Errorf("read the lab's authority: %w", err)
 	}
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: certificate.DNSNames[0]}, DNSNames: certificate.DNSNames, NotBefore: now.Add(-time.Hour),
-		NotAfter: now.Add(letsEncryptLife), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	if certificate.Leaf, certificate.PrivateKey, err = signCertificate(template, parent, signer); err != nil {
+
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: certificate.DNSNames[0]},
+		DNSNames:    certificate.DNSNames,
+		NotBefore:   now.Add(-time.Hour),
+		NotAfter:    now.Add(letsEncryptLife),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+
+	if certificate.Leaf, certificate.PrivateKey, err = signCertificate(
+		template,
+		parent,
+		signer,
+	); err != nil {
 		return err
 	}
+
 	leaf, _ := pem.Decode([]byte(certificate.Leaf))
 	fingerprint := sha1.Sum(leaf.Bytes)
 	certificate.Chain, certificate.Fingerprint = authority.Certificate, hex.EncodeToString(fingerprint[:])
 	certificate.NotAfter, certificate.State = template.NotAfter.UTC().Truncate(time.Second), certificateVerified
+
 	return nil
 }
 
@@ -112,25 +149,33 @@ func (s *Server) verifyCertificate(id string) {
 		if err := s.sleep(s.Delays.Action); err != nil {
 			return err
 		}
+
 		err := s.commit(func(d *state.Document) error {
 			certificate := d.Certificate(id)
 			if certificate == nil || certificate.State != certificatePending {
 				return nil
 			}
+
 			certificate.State = certificateError
+
 			if !ours(d, certificate.DNSNames) {
 				return nil
 			}
+
 			if d.Authority.Certificate == "" {
 				authority, err := newAuthority(s.now())
 				if err != nil {
 					return err
 				}
+
 				d.Authority = authority
 			}
+
 			return issueCertificate(d.Authority, certificate, s.now())
 		})
+
 		s.kickBalancers()
+
 		return err
 	})
 }
@@ -151,22 +196,28 @@ func (s *Server) renewCertificates() {
 // place in the load balancers' rules.
 func (s *Server) renewDue() error {
 	due := func(c state.Certificate) bool {
-		return c.Type == letsEncrypt && c.State == certificateVerified && c.NotAfter.Sub(s.now()) < letsEncryptRenew
+		return c.Type == letsEncrypt &&
+			c.State == certificateVerified &&
+			c.NotAfter.Sub(s.now()) < letsEncryptRenew
 	}
 	if !slices.ContainsFunc(s.Store.View().Certificates, due) {
 		return nil
 	}
+
 	err := s.Store.Update(func(d *state.Document) error {
 		for i := range d.Certificates {
 			certificate := &d.Certificates[i]
 			if !due(*certificate) {
 				continue
 			}
+
 			old := certificate.ID
 			certificate.ID, certificate.Created = newUUID(), s.now()
+
 			if err := issueCertificate(d.Authority, certificate, s.now()); err != nil {
 				return err
 			}
+
 			for b := range d.LoadBalancers {
 				for r := range d.LoadBalancers[b].Rules {
 					if rule := &d.LoadBalancers[b].Rules[r]; rule.CertificateID == old {
@@ -174,10 +225,18 @@ func (s *Server) renewDue() error {
 					}
 				}
 			}
-			s.Logger.Info("certificate renewed", "name", certificate.Name, "old", old, "new", certificate.ID)
+
+			s.Logger.Info("certificate renewed",
+				"name", certificate.Name,
+				"old", old,
+				"new", certificate.ID,
+			)
 		}
+
 		return nil
 	})
+
 	s.kickBalancers()
+
 	return err
 }

@@ -19,18 +19,22 @@ func (s *Server) kickBalancers() {
 // balancerRetry is the pause before a load balancer that could not be applied is applied again.
 const balancerRetry = 2 * time.Second
 
-// followBalancers keeps the load balancers that run, and the firewalls, like those in the state, until the server closes.
+// followBalancers keeps the load balancers that run, and the firewalls, like those in the state, until the
+// server closes.
 func (s *Server) followBalancers() {
 	applied := map[string]string{}
 	running, err := s.Balancers.List()
 	if err != nil {
 		s.Logger.Error("load balancers of an earlier run not found", "err", err)
 	}
+
 	for _, id := range running {
 		applied[id] = "" // not known as what; removed when the state does not know it either
 	}
+
 	firewalls := ""
 	var retry <-chan time.Time
+
 	for {
 		select {
 		case <-s.context.Done():
@@ -38,7 +42,9 @@ func (s *Server) followBalancers() {
 		case <-s.kick:
 		case <-retry:
 		}
+
 		retry = nil
+
 		err := safely(func() (err error) {
 			firewalls, err = s.syncFirewalls(firewalls)
 			return errors.Join(err, s.syncBalancers(applied))
@@ -54,6 +60,7 @@ func (s *Server) followBalancers() {
 func (s *Server) syncBalancers(applied map[string]string) error {
 	d := s.Store.View()
 	var problem error
+
 	for _, balancer := range d.LoadBalancers {
 		wanted := desired(d, balancer)
 		encoded, err := json.Marshal(wanted)
@@ -63,65 +70,93 @@ func (s *Server) syncBalancers(applied map[string]string) error {
 		if applied[balancer.ID] == string(encoded) && balancer.Status == balancerActive {
 			continue
 		}
+
 		if err := s.applyBalancer(wanted); err != nil {
 			problem = err
 			delete(applied, balancer.ID)
 			continue
 		}
+
 		applied[balancer.ID] = string(encoded)
 	}
+
 	for id := range applied {
 		if d.LoadBalancer(id) == nil {
 			if err := s.removeBalancer(id); err != nil {
 				problem = err
 				continue
 			}
+
 			delete(applied, id)
 		}
 	}
+
 	return problem
 }
 
 // desired is what a load balancer is to be now. Its status is left out: it follows from applying.
 func desired(d *state.Document, balancer state.LoadBalancer) Balancer {
 	balancer.Status, balancer.Reason = "", ""
-	wanted := Balancer{LoadBalancer: balancer, Certificates: map[string]state.Certificate{}}
+
+	wanted := Balancer{
+		LoadBalancer: balancer,
+		Certificates: map[string]state.Certificate{},
+	}
+
 	if vpc := d.VPC(balancer.VPC); vpc != nil {
 		wanted.VPCRange = vpc.Range
 	}
+
 	for _, id := range balancerDroplets(d, balancer) {
 		droplet := d.Droplet(id)
 		if droplet != nil && droplet.Ready && !droplet.Deleting && droplet.VPC == balancer.VPC {
-			wanted.Targets = append(wanted.Targets, Target{DropletID: id, Name: droplet.Name, Address: droplet.Private})
+			wanted.Targets = append(wanted.Targets, Target{
+				DropletID: id,
+				Name:      droplet.Name,
+				Address:   droplet.Private,
+			})
 		}
 	}
+
 	for _, rule := range balancer.Rules {
 		if certificate := d.Certificate(rule.CertificateID); certificate != nil {
 			wanted.Certificates[certificate.ID] = *certificate
 		}
 	}
+
 	return wanted
 }
 
 func (s *Server) applyBalancer(wanted Balancer) error {
 	err := s.Balancers.Apply(s.context, wanted)
+
 	if s.context.Err() != nil {
 		return s.context.Err()
 	}
+
 	status, reason := balancerActive, ""
 	if err != nil {
 		status, reason = balancerErrored, err.Error()
 	}
-	s.Logger.Info("load balancer applied", "balancer", wanted.Name, "address", wanted.Address, "targets", len(wanted.Targets), "status", status)
+
+	s.Logger.Info("load balancer applied",
+		"balancer", wanted.Name,
+		"address", wanted.Address,
+		"targets", len(wanted.Targets),
+		"status", status,
+	)
+
 	kept := s.Store.Update(func(d *state.Document) error {
 		if balancer := d.LoadBalancer(wanted.ID); balancer != nil {
 			balancer.Status, balancer.Reason = status, reason
 		}
+
 		return nil
 	})
 	if err == nil {
 		err = kept
 	}
+
 	return err
 }
 

@@ -7,18 +7,23 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// nameBalancer makes the names of a certificate of Let's Encrypt that was added to a load balancer lead to it, where the
-// account has their domain. A record that is there is left alone, and none is ever removed: names may be used otherwise, too.
+// nameBalancer makes the names of a certificate of Let's Encrypt that was added to a load balancer lead to it,
+// where the account has their domain. A record that is there is left alone, and none is ever removed: names may
+// be used otherwise, too.
 func nameBalancer(d *state.Document, balancer state.LoadBalancer, before []state.Rule) {
 	if balancer.NoLetsEncryptDNS {
 		return
 	}
+
 	for _, rule := range balancer.Rules {
 		certificate := d.Certificate(rule.CertificateID)
-		had := slices.ContainsFunc(before, func(x state.Rule) bool { return x.CertificateID == rule.CertificateID })
+		had := slices.ContainsFunc(before, func(x state.Rule) bool {
+			return x.CertificateID == rule.CertificateID
+		})
 		if certificate == nil || had || certificate.Type != letsEncrypt {
 			continue
 		}
+
 		for _, name := range certificate.DNSNames {
 			addBalancerRecord(d, strings.ToLower(name), balancer.Front().String())
 		}
@@ -34,19 +39,28 @@ func addBalancerRecord(d *state.Document, name, address string) {
 			domain = &d.Domains[i]
 		}
 	}
+
 	if domain == nil {
 		return
 	}
-	record := state.Record{Type: "A", Name: strings.TrimSuffix(name, "."+domain.Name), Data: address, TTL: domainTTL}
+
+	record := state.Record{
+		Type: "A",
+		Name: strings.TrimSuffix(name, "."+domain.Name),
+		Data: address,
+		TTL:  domainTTL,
+	}
 	if name == domain.Name {
 		record.Name = "@"
 	}
+
 	taken := slices.ContainsFunc(domain.Records, func(x state.Record) bool {
 		return x.Name == record.Name && (x.Type == "A" || x.Type == "CNAME")
 	})
 	if taken {
 		return
 	}
+
 	record.ID = d.NextID()
 	domain.Records = append(domain.Records, record)
 }

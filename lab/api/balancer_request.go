@@ -71,7 +71,11 @@ const (
 
 // balancerSizes are the old sizes, in nodes.
 func balancerSizes() map[string]int {
-	return map[string]int{"lb-small": 1, "lb-medium": 3, "lb-large": 6}
+	return map[string]int{
+		"lb-small":  1,
+		"lb-medium": 3,
+		"lb-large":  6,
+	}
 }
 
 // keep leaves what a request to replace a load balancer does not say, and what can't be changed, as it is.
@@ -87,52 +91,90 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 	if err := b.check(); err != nil {
 		return err
 	}
+
 	if err := b.place(d, target); err != nil {
 		return err
 	}
-	target.Name, target.SizeSlug, target.SizeUnit = b.Name, b.Size, max(b.SizeUnit, balancerSizes()[b.Size], 1)
-	target.Type, target.Network = cmp.Or(strings.ToUpper(b.Type), regionalBalancer), cmp.Or(strings.ToUpper(b.Network), externalNetwork)
-	target.RedirectToHTTPS, target.ProxyProtocol, target.BackendKeepalive = b.RedirectHTTPToHTTPS, b.EnableProxyProtocol, b.EnableBackendKeepalive
+
+	target.Name, target.SizeSlug, target.SizeUnit = b.Name, b.Size, max(
+		b.SizeUnit,
+		balancerSizes()[b.Size],
+		1,
+	)
+
+	target.Type, target.Network = cmp.Or(
+		strings.ToUpper(b.Type),
+		regionalBalancer,
+	), cmp.Or(strings.ToUpper(b.Network), externalNetwork)
+
+	target.RedirectToHTTPS = b.RedirectHTTPToHTTPS
+	target.ProxyProtocol = b.EnableProxyProtocol
+	target.BackendKeepalive = b.EnableBackendKeepalive
 	target.NoLetsEncryptDNS = b.DisableLetsEncryptDNSRecords != nil && *b.DisableLetsEncryptDNSRecords
 	target.IdleTimeout = time.Duration(b.idleTimeout()) * time.Second
-	target.Allow, target.Deny, target.TLSCipherPolicy = b.Firewall.Allow, b.Firewall.Deny, cmp.Or(b.TLSCipherPolicy, defaultCiphers)
+
+	target.Allow, target.Deny, target.TLSCipherPolicy = b.Firewall.Allow, b.Firewall.Deny, cmp.Or(
+		b.TLSCipherPolicy,
+		defaultCiphers,
+	)
+
 	target.Health, target.Sticky = b.health(), b.sticky()
+
 	for _, rule := range b.ForwardingRules {
 		target.Rules = append(target.Rules, rule.completed())
 	}
+
 	if err := checkRules(d, target.Type, target.Rules); err != nil {
 		return err
 	}
+
 	target.DropletIDs = slices.Clone(orEmpty(b.DropletIDs))
 	slices.Sort(target.DropletIDs)
+
 	target.DropletIDs = slices.Compact(target.DropletIDs)
+
 	if b.Tag != "" {
 		target.Tag = d.UseTags([]string{b.Tag})[0]
 	}
+
 	return checkDroplets(d, *target, target.DropletIDs)
 }
 
 // check looks at what can be told from the request alone.
 func (b *balancerRequest) check() error {
-	for _, look := range []func() error{b.checkMembers, b.checkKind, b.checkAbsent, b.checkSize, b.checkHealth, b.checkSticky, b.checkFirewall} {
+	for _, look := range []func() error{
+		b.checkMembers, b.checkKind, b.checkAbsent, b.checkSize, b.checkHealth, b.checkSticky,
+		b.checkFirewall,
+	} {
 		if err := look(); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
 func (b *balancerRequest) checkMembers() error {
-	if !validName(b.Name, ".-") || len(b.Name) > maxBalancerName || strings.ContainsAny(b.Name[:1], ".-") || strings.HasSuffix(b.Name, "-") {
-		return invalid("name must start with a letter or digit, hold letters, digits, dots and dashes only, end with no dash, and not be longer than %d characters", maxBalancerName)
+	if !validName(b.Name, ".-") ||
+		len(b.Name) > maxBalancerName ||
+		strings.ContainsAny(b.Name[:1], ".-") ||
+		strings.HasSuffix(b.Name, "-") {
+		return invalid(
+			"name must start with a letter or digit, hold letters, digits, dots and dashes only, end with no "+
+				"dash, and not be longer than %d characters",
+			maxBalancerName,
+		)
 	}
+
 	if b.Tag != "" && len(b.DropletIDs) > 0 {
 		return invalid("droplet_ids and tag can't both be given")
 	}
+
 	tags := slices.Clone(b.Tags)
 	if b.Tag != "" {
 		tags = append(tags, b.Tag)
 	}
+
 	return checkTags(tags)
 }
 
@@ -141,19 +183,45 @@ func (b *balancerRequest) checkKind() error {
 		name, value string
 		known       []string
 	}{
-		{"type", strings.ToUpper(b.Type), []string{regionalBalancer, networkBalancer, globalBalancer}},
-		{"network", strings.ToUpper(b.Network), []string{externalNetwork, internalNetwork}},
-		{"network_stack", strings.ToUpper(b.NetworkStack), []string{ipv4Only, "DUALSTACK"}},
-		{"tls_cipher_policy", b.TLSCipherPolicy, []string{defaultCiphers, StrongCiphers}},
-		{"algorithm", b.Algorithm, []string{roundRobin, "least_connections"}},
+		{
+			name:  "type",
+			value: strings.ToUpper(b.Type),
+			known: []string{regionalBalancer, networkBalancer, globalBalancer},
+		},
+		{
+			name:  "network",
+			value: strings.ToUpper(b.Network),
+			known: []string{externalNetwork, internalNetwork},
+		},
+		{
+			name:  "network_stack",
+			value: strings.ToUpper(b.NetworkStack),
+			known: []string{ipv4Only, "DUALSTACK"},
+		},
+		{
+			name:  "tls_cipher_policy",
+			value: b.TLSCipherPolicy,
+			known: []string{defaultCiphers, StrongCiphers},
+		},
+		{
+			name:  "algorithm",
+			value: b.Algorithm,
+			known: []string{roundRobin, "least_connections"},
+		},
 	} {
 		if field.value != "" && !slices.Contains(field.known, field.value) {
 			return invalid("%s must be one of %s", field.name, strings.Join(field.known, ", "))
 		}
 	}
+
 	if b.idleTimeout() < minIdleTimeout || b.idleTimeout() > maxIdleTimeout {
-		return invalid("http_idle_timeout_seconds must be from %d to %d", minIdleTimeout, maxIdleTimeout)
+		return invalid(
+			"http_idle_timeout_seconds must be from %d to %d",
+			minIdleTimeout,
+			maxIdleTimeout,
+		)
 	}
+
 	return nil
 }
 
@@ -162,8 +230,14 @@ func (b *balancerRequest) checkAbsent() error {
 	switch {
 	case strings.EqualFold(b.Type, globalBalancer):
 		return invalid("the lab has no load balancers of type %s", globalBalancer)
+
 	case given(b.Domains) || given(b.GLBSettings) || len(b.TargetLoadBalancerIDs) > 0:
-		return invalid("domains, glb_settings and target_load_balancer_ids are for load balancers of type %s, and the lab has none of these", globalBalancer)
+		return invalid(
+			"domains, glb_settings and target_load_balancer_ids are for load balancers of type %s, and the lab "+
+				"has none of these",
+			globalBalancer,
+		)
+
 	case strings.EqualFold(b.NetworkStack, "DUALSTACK"):
 		return invalid("network_stack DUALSTACK: the lab's load balancers have no IPv6")
 	case b.IP != "":
@@ -171,6 +245,7 @@ func (b *balancerRequest) checkAbsent() error {
 	case b.SubnetUUID != "":
 		return invalid("subnet_uuid: the lab's VPCs have no subnets")
 	}
+
 	return nil
 }
 
@@ -190,6 +265,7 @@ func (b *balancerRequest) checkSize() error {
 	case known && b.SizeUnit != 0 && b.SizeUnit != nodes:
 		return invalid("size and size_unit are mutually exclusive: %s is %d", b.Size, nodes)
 	}
+
 	return nil
 }
 
@@ -197,6 +273,7 @@ func (b *balancerRequest) idleTimeout() int {
 	if b.HTTPIdleTimeoutSeconds == nil || *b.HTTPIdleTimeoutSeconds == 0 {
 		return defaultIdleTimeout
 	}
+
 	return *b.HTTPIdleTimeoutSeconds
 }
 
@@ -209,7 +286,9 @@ func (b *balancerRequest) place(d *state.Document, target *state.LoadBalancer) e
 	if vpc == nil || b.Region != "" && vpc.Region != b.Region {
 		return invalid("region is invalid, or the VPC is not in it")
 	}
+
 	target.VPC, target.Region = vpc.ID, vpc.Region
+
 	return nil
 }
 
@@ -218,15 +297,32 @@ func (b *balancerRequest) health() state.HealthCheck {
 	if b.HealthCheck != nil {
 		asked = *b.HealthCheck
 	}
+
 	check := state.HealthCheck{
-		Protocol: cmp.Or(strings.ToLower(asked.Protocol), "http"), Port: cmp.Or(asked.Port, 80), Path: asked.Path,
-		Interval: time.Duration(cmp.Or(asked.CheckIntervalSeconds, 10)) * time.Second, Timeout: time.Duration(cmp.Or(asked.ResponseTimeoutSeconds, 5)) * time.Second,
-		Healthy: cmp.Or(asked.HealthyThreshold, 3), Unhealthy: cmp.Or(asked.UnhealthyThreshold, 5), ProxyProtocol: asked.ProxyProtocol,
+		Protocol: cmp.Or(
+			strings.ToLower(asked.Protocol),
+			"http",
+		),
+		Port: cmp.Or(asked.Port, 80),
+		Path: asked.Path,
+		Interval: time.Duration(cmp.Or(
+			asked.CheckIntervalSeconds,
+			10,
+		)) * time.Second,
+		Timeout: time.Duration(cmp.Or(asked.ResponseTimeoutSeconds, 5)) * time.Second,
+		Healthy: cmp.Or(
+			asked.HealthyThreshold,
+			3,
+		),
+		Unhealthy:     cmp.Or(asked.UnhealthyThreshold, 5),
+		ProxyProtocol: asked.ProxyProtocol,
 	}
+
 	check.Path = cmp.Or(check.Path, "/")
 	if check.Protocol == protocolTCP {
 		check.Path = ""
 	}
+
 	return check
 }
 
@@ -246,41 +342,63 @@ func (b *balancerRequest) checkHealth() error {
 	case check.Healthy < 2 || check.Healthy > 10, check.Unhealthy < 2 || check.Unhealthy > 10:
 		return invalid("health_check's thresholds must be from 2 to 10")
 	}
+
 	return nil
 }
 
 // printable tells whether a text can stand in HAProxy's configuration as it is.
 func printable(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'\#`, r) })
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"'\#`, r)
+	})
 }
 
 func (b *balancerRequest) sticky() state.Sticky {
 	if b.StickySessions == nil || b.StickySessions.Type != "cookies" {
 		return state.Sticky{Type: "none"}
 	}
-	return state.Sticky{Type: "cookies", Cookie: b.StickySessions.CookieName, TTL: b.StickySessions.CookieTTLSeconds}
+
+	return state.Sticky{
+		Type:   "cookies",
+		Cookie: b.StickySessions.CookieName,
+		TTL:    b.StickySessions.CookieTTLSeconds,
+	}
 }
 
 func (b *balancerRequest) checkSticky() error {
 	if b.StickySessions == nil {
 		return nil
 	}
+
 	asked := *b.StickySessions
+
 	switch {
 	case !slices.Contains([]string{"", "none", "cookies"}, asked.Type):
 		return invalid("sticky_sessions.type must be cookies or none")
 	case asked.Type != "cookies":
 		return nil
-	case len(asked.CookieName) < minCookieName || len(asked.CookieName) > maxCookieName || !validName(asked.CookieName, "!$%&*+-.^_|~"):
-		return invalid("sticky_sessions.cookie_name must be from %d to %d characters that a cookie's name can hold", minCookieName, maxCookieName)
+
+	case len(asked.CookieName) < minCookieName ||
+		len(asked.CookieName) > maxCookieName ||
+		!validName(asked.CookieName, "!$%&*+-.^_|~"):
+		return invalid(
+			"sticky_sessions.cookie_name must be from %d to %d characters that a cookie's name can hold",
+			minCookieName,
+			maxCookieName,
+		)
+
 	case asked.CookieTTLSeconds < 1:
 		return invalid("sticky_sessions.cookie_ttl_seconds must be at least 1")
 	}
+
 	return nil
 }
 
 func (b *balancerRequest) checkFirewall() error {
-	for field, rules := range map[string][]string{"allow": b.Firewall.Allow, "deny": b.Firewall.Deny} {
+	for field, rules := range map[string][]string{
+		"allow": b.Firewall.Allow,
+		"deny":  b.Firewall.Deny,
+	} {
 		for _, rule := range rules {
 			kind, source, _ := strings.Cut(rule, ":")
 			_, err := netip.ParseAddr(source)
@@ -288,26 +406,38 @@ func (b *balancerRequest) checkFirewall() error {
 				_, err = netip.ParsePrefix(source)
 			}
 			if kind != "ip" && kind != "cidr" || err != nil {
-				return invalid("firewall.%s: %q must be in the form 'ip:1.2.3.4' or 'cidr:1.2.0.0/16'", field, rule)
+				return invalid(
+					"firewall.%s: %q must be in the form 'ip:1.2.3.4' or 'cidr:1.2.0.0/16'",
+					field,
+					rule,
+				)
 			}
 		}
 	}
+
 	return nil
 }
 
 // checkDroplets looks whether these Droplets can be behind a load balancer.
 func checkDroplets(d *state.Document, balancer state.LoadBalancer, ids []int) error {
 	if len(ids) > maxBalancerDroplets {
-		return invalid("a load balancer takes at most %d droplet_ids: use a tag for more", maxBalancerDroplets)
+		return invalid(
+			"a load balancer takes at most %d droplet_ids: use a tag for more",
+			maxBalancerDroplets,
+		)
 	}
+
 	for _, id := range ids {
 		droplet := d.Droplet(id)
 		if droplet == nil || droplet.Region != balancer.Region {
 			return invalid("there is no Droplet %d in the region %s", id, balancer.Region)
 		}
 		if droplet.VPC != balancer.VPC {
-			return invalid("some of the specified target droplets don't belong to the same VPC as the Load Balancer")
+			return invalid(
+				"some of the specified target droplets don't belong to the same VPC as the Load Balancer",
+			)
 		}
 	}
+
 	return nil
 }

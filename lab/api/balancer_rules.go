@@ -22,6 +22,7 @@ func (r ruleShape) completed() state.Rule {
 	rule.EntryProtocol = strings.ToLower(rule.EntryProtocol)
 	rule.TargetProtocol = cmp.Or(strings.ToLower(rule.TargetProtocol), rule.EntryProtocol)
 	rule.TargetPort = cmp.Or(rule.TargetPort, rule.EntryPort)
+
 	return rule
 }
 
@@ -30,24 +31,35 @@ func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 	if len(rules) == 0 {
 		return invalid("a load balancer needs at least one forwarding rule")
 	}
+
 	taken := map[state.Rule]bool{}
+
 	for _, rule := range rules {
 		if err := checkRule(d, rule); err != nil {
 			return err
 		}
+
 		datagrams := rule.EntryProtocol == protocolUDP
 		if kind == networkBalancer && !datagrams && rule.EntryProtocol != protocolTCP {
-			return invalid("a load balancer of type %s routes tcp and udp only, not %s", networkBalancer, rule.EntryProtocol)
+			return invalid(
+				"a load balancer of type %s routes tcp and udp only, not %s",
+				networkBalancer,
+				rule.EntryProtocol,
+			)
 		}
+
 		listener := state.Rule{EntryPort: rule.EntryPort, EntryProtocol: protocolTCP}
 		if datagrams {
 			listener.EntryProtocol = protocolUDP
 		}
+
 		if taken[listener] {
 			return invalid("two forwarding rules take entry_port %d", rule.EntryPort)
 		}
+
 		taken[listener] = true
 	}
+
 	return nil
 }
 
@@ -56,8 +68,16 @@ func checkRule(d *state.Document, rule state.Rule) error {
 	switch {
 	case rule.EntryProtocol == protocolHTTP3:
 		return invalid("entry_protocol http3: the lab's load balancers speak no HTTP/3; use http2 or https")
-	case !slices.Contains(known, rule.EntryProtocol) || !slices.Contains(known, rule.TargetProtocol):
-		return invalid("a forwarding rule's protocols must be http, https, http2, http3, tcp or udp (http3 not as target_protocol)")
+
+	case !slices.Contains(
+		known,
+		rule.EntryProtocol,
+	) || !slices.Contains(known, rule.TargetProtocol):
+		return invalid(
+			"a forwarding rule's protocols must be http, https, http2, http3, tcp or udp (http3 not as " +
+				"target_protocol)",
+		)
+
 	case rule.EntryPort < 1 || rule.EntryPort > maxPort || rule.TargetPort < 1 || rule.TargetPort > maxPort:
 		return invalid("a forwarding rule's ports must be from 1 to 65535")
 	case (rule.EntryProtocol == protocolUDP) != (rule.TargetProtocol == protocolUDP):
@@ -65,6 +85,7 @@ func checkRule(d *state.Document, rule state.Rule) error {
 	case (rule.EntryProtocol == protocolTCP) != (rule.TargetProtocol == protocolTCP):
 		return invalid("a forwarding rule is tcp on both sides or on neither")
 	}
+
 	return checkRuleTLS(d, rule)
 }
 
@@ -72,18 +93,29 @@ func checkRule(d *state.Document, rule state.Rule) error {
 func checkRuleTLS(d *state.Document, rule state.Rule) error {
 	secure := rule.EntryProtocol == "https" || rule.EntryProtocol == "http2"
 	certificate := d.Certificate(rule.CertificateID)
+
 	switch {
 	case secure && rule.CertificateID == "" && !rule.TLSPassthrough:
-		return invalid("a forwarding rule for %s needs a certificate_id or tls_passthrough", rule.EntryProtocol)
+		return invalid(
+			"a forwarding rule for %s needs a certificate_id or tls_passthrough",
+			rule.EntryProtocol,
+		)
+
 	case rule.CertificateID != "" && rule.TLSPassthrough:
 		return invalid("a forwarding rule takes a certificate_id or tls_passthrough, not both")
 	case rule.CertificateID != "" && certificate == nil:
 		return invalid("there is no certificate %s", rule.CertificateID)
+
 	case rule.CertificateID != "" && !secure:
-		return invalid("a forwarding rule with a certificate_id must be for https or http2, not %s", rule.EntryProtocol)
+		return invalid(
+			"a forwarding rule with a certificate_id must be for https or http2, not %s",
+			rule.EntryProtocol,
+		)
+
 	case rule.TLSPassthrough && (!secure || rule.TargetProtocol != rule.EntryProtocol):
 		return invalid("a forwarding rule with tls_passthrough must be https or http2 on both sides")
 	}
+
 	return nil
 }
 
@@ -97,16 +129,21 @@ func (s *Server) addBalancerRules(r *http.Request) (*reply, error) {
 		if len(body.ForwardingRules) == 0 {
 			return invalid("forwarding_rules must hold at least one rule")
 		}
+
 		before := balancer.Rules
 		rules := slices.Clone(balancer.Rules)
+
 		for _, rule := range body.ForwardingRules {
 			rules = append(rules, rule.completed())
 		}
+
 		if err := checkRules(d, balancer.Type, rules); err != nil {
 			return err
 		}
+
 		balancer.Rules = rules
 		nameBalancer(d, *balancer, before)
+
 		return nil
 	})
 }
@@ -117,16 +154,24 @@ func (s *Server) removeBalancerRules(r *http.Request) (*reply, error) {
 		if len(body.ForwardingRules) == 0 {
 			return invalid("forwarding_rules must hold at least one rule")
 		}
+
 		for _, gone := range body.ForwardingRules {
 			kept := slices.DeleteFunc(slices.Clone(balancer.Rules), gone.names)
 			if len(kept) == len(balancer.Rules) {
-				return invalid("the load balancer has no forwarding rule for %s on entry_port %d", gone.EntryProtocol, gone.EntryPort)
+				return invalid(
+					"the load balancer has no forwarding rule for %s on entry_port %d",
+					gone.EntryProtocol,
+					gone.EntryPort,
+				)
 			}
+
 			balancer.Rules = kept
 		}
+
 		if len(balancer.Rules) == 0 {
 			return invalid("a load balancer needs at least one forwarding rule")
 		}
+
 		return nil
 	})
 }

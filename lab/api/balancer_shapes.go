@@ -71,25 +71,60 @@ type balancerShape struct {
 
 func showBalancer(d *state.Document, b state.LoadBalancer) balancerShape {
 	shown := balancerShape{
-		ID: b.ID, Name: b.Name, Size: b.SizeSlug, SizeUnit: b.SizeUnit, Type: b.Type, Algorithm: roundRobin, Status: b.Status, CreatedAt: showTime(b.Created),
-		StickySessions: stickyShape{Type: b.Sticky.Type, CookieName: b.Sticky.Cookie, CookieTTLSeconds: b.Sticky.TTL},
-		Tag:            b.Tag, Tags: orEmpty(b.Tags), DropletIDs: orEmpty(balancerDroplets(d, b)),
-		RedirectHTTPToHTTPS: b.RedirectToHTTPS, EnableProxyProtocol: b.ProxyProtocol, EnableBackendKeepalive: b.BackendKeepalive,
-		DisableLetsEncryptDNSRecords: b.NoLetsEncryptDNS, HTTPIdleTimeoutSeconds: int(b.IdleTimeout / time.Second),
-		ProjectID: projectOf(d, balancerURN(b.ID)), VPCUUID: b.VPC,
-		Firewall: firewallShape{Allow: orEmpty(b.Allow), Deny: orEmpty(b.Deny)}, Network: b.Network, NetworkStack: ipv4Only,
+		ID:        b.ID,
+		Name:      b.Name,
+		Size:      b.SizeSlug,
+		SizeUnit:  b.SizeUnit,
+		Type:      b.Type,
+		Algorithm: roundRobin,
+		Status:    b.Status,
+		CreatedAt: showTime(b.Created),
+		StickySessions: stickyShape{
+			Type:             b.Sticky.Type,
+			CookieName:       b.Sticky.Cookie,
+			CookieTTLSeconds: b.Sticky.TTL,
+		},
+		Tag:                          b.Tag,
+		Tags:                         orEmpty(b.Tags),
+		DropletIDs:                   orEmpty(balancerDroplets(d, b)),
+		RedirectHTTPToHTTPS:          b.RedirectToHTTPS,
+		EnableProxyProtocol:          b.ProxyProtocol,
+		EnableBackendKeepalive:       b.BackendKeepalive,
+		DisableLetsEncryptDNSRecords: b.NoLetsEncryptDNS,
+		HTTPIdleTimeoutSeconds:       int(b.IdleTimeout / time.Second),
+		ProjectID:                    projectOf(d, balancerURN(b.ID)),
+		VPCUUID:                      b.VPC,
+		Firewall: firewallShape{
+			Allow: orEmpty(b.Allow),
+			Deny:  orEmpty(b.Deny),
+		},
+		Network:         b.Network,
+		NetworkStack:    ipv4Only,
 		TLSCipherPolicy: cmp.Or(b.TLSCipherPolicy, defaultCiphers),
-		HealthCheck: healthShape{Protocol: b.Health.Protocol, Port: b.Health.Port, Path: b.Health.Path, CheckIntervalSeconds: int(b.Health.Interval / time.Second),
-			ResponseTimeoutSeconds: int(b.Health.Timeout / time.Second), HealthyThreshold: b.Health.Healthy, UnhealthyThreshold: b.Health.Unhealthy,
-			ProxyProtocol: b.Health.ProxyProtocol},
+		HealthCheck: healthShape{
+			Protocol:             b.Health.Protocol,
+			Port:                 b.Health.Port,
+			Path:                 b.Health.Path,
+			CheckIntervalSeconds: int(b.Health.Interval / time.Second),
+			ResponseTimeoutSeconds: int(
+				b.Health.Timeout / time.Second,
+			),
+			HealthyThreshold:   b.Health.Healthy,
+			UnhealthyThreshold: b.Health.Unhealthy,
+			ProxyProtocol:      b.Health.ProxyProtocol,
+		},
 	}
+
 	shown.Region, _ = findRegion(b.Region)
+
 	for _, rule := range b.Rules {
 		shown.ForwardingRules = append(shown.ForwardingRules, ruleShape(rule))
 	}
+
 	if b.Status != balancerNew {
 		shown.IP = b.Front().String()
 	}
+
 	return shown
 }
 

@@ -35,12 +35,15 @@ func balancerDroplets(d *state.Document, b state.LoadBalancer) []int {
 	if b.Tag == "" {
 		return b.DropletIDs
 	}
+
 	ids := []int{}
+
 	for _, droplet := range d.Droplets {
 		if droplet.VPC == b.VPC && !droplet.Deleting && state.Tagged(droplet.Tags, b.Tag) {
 			ids = append(ids, droplet.ID)
 		}
 	}
+
 	return ids
 }
 
@@ -49,12 +52,16 @@ func (s *Server) listBalancers(r *http.Request) (*reply, error) {
 	names, ids := query["names"], query["uuids"]
 	d := s.Store.View()
 	shown := []balancerShape{}
+
 	for _, balancer := range d.LoadBalancers {
-		if len(names) > 0 && !slices.Contains(names, balancer.Name) || len(ids) > 0 && !slices.Contains(ids, balancer.ID) {
+		if len(names) > 0 && !slices.Contains(names, balancer.Name) ||
+			len(ids) > 0 && !slices.Contains(ids, balancer.ID) {
 			continue
 		}
+
 		shown = append(shown, showBalancer(d, balancer))
 	}
+
 	return list(r, "load_balancers", shown), nil
 }
 
@@ -64,6 +71,7 @@ func (s *Server) getBalancer(r *http.Request) (*reply, error) {
 	if balancer == nil {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "load_balancer", showBalancer(d, *balancer)), nil
 }
 
@@ -71,44 +79,64 @@ func (s *Server) getBalancer(r *http.Request) (*reply, error) {
 var errOnlyValidated = errors.New("nothing was to be changed")
 
 // writeBalancer makes a change that shows a load balancer, or only looks whether it could be made.
-func (s *Server) writeBalancer(body *balancerRequest, status int, change func(*state.Document) (*state.LoadBalancer, error)) (*reply, error) {
+func (s *Server) writeBalancer(
+	body *balancerRequest,
+	status int,
+	change func(*state.Document) (*state.LoadBalancer, error),
+) (*reply, error) {
 	var shown balancerShape
 	err := s.Store.Update(func(d *state.Document) error {
 		balancer, err := change(d)
 		if err != nil {
 			return err
 		}
+
 		shown = showBalancer(d, *balancer)
+
 		if body.ValidateOnly {
 			return errOnlyValidated
 		}
+
 		return nil
 	})
 	if err != nil && !errors.Is(err, errOnlyValidated) {
 		return nil, err
 	}
+
 	s.kickBalancers()
+
 	return one(status, "load_balancer", shown), nil
 }
 
 func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 	var body balancerRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	return s.writeBalancer(&body, http.StatusAccepted, func(d *state.Document) (*state.LoadBalancer, error) {
-		balancer := state.LoadBalancer{ID: newUUID(), Status: balancerNew, Created: s.now()}
+		balancer := state.LoadBalancer{
+			ID:      newUUID(),
+			Status:  balancerNew,
+			Created: s.now(),
+		}
+
 		if err := body.fill(d, &balancer); err != nil {
 			return nil, err
 		}
+
 		if err := s.address(d, &balancer); err != nil {
 			return nil, err
 		}
+
 		if body.Tags != nil {
 			balancer.Tags = d.UseTags(body.Tags)
 		}
+
 		d.LoadBalancers = append(d.LoadBalancers, balancer)
 		nameBalancer(d, balancer, nil)
+
 		return &balancer, s.assignBalancer(d, balancer.ID, body.ProjectID)
 	})
 }
@@ -122,47 +150,72 @@ func (s *Server) address(d *state.Document, balancer *state.LoadBalancer) error 
 	if balancer.Network == internalNetwork {
 		return nil
 	}
+
 	if balancer.Address, free = d.TakePublic(s.Public); !free {
 		return invalid("no free address is left in the lab's range %s", s.Public)
 	}
+
 	return nil
 }
 
-// assignBalancer moves a load balancer to a project; none named, and it stays where it is, at first in the default one.
+// assignBalancer moves a load balancer to a project; none named, and it stays where it is, at first in the
+// default one.
 func (s *Server) assignBalancer(d *state.Document, id, project string) error {
 	if project == "" {
 		return nil
 	}
-	i := slices.IndexFunc(d.Projects, func(x state.Project) bool { return x.ID == project })
+
+	i := slices.IndexFunc(d.Projects, func(x state.Project) bool {
+		return x.ID == project
+	})
 	if i < 0 {
 		return invalid("project_id is invalid: there is no project %s", project)
 	}
+
 	if projectOf(d, balancerURN(id)) == project {
 		return nil
 	}
+
 	forgetURN(d, balancerURN(id))
-	d.Projects[i].Resources = append(d.Projects[i].Resources, state.Assignment{URN: balancerURN(id), At: s.now()})
+
+	d.Projects[i].Resources = append(d.Projects[i].Resources, state.Assignment{
+		URN: balancerURN(id),
+		At:  s.now(),
+	})
+
 	return nil
 }
 
-// updateBalancer replaces a load balancer: what is left out falls back to its default. Its addresses, and what else can't
-// be changed, stay.
+// updateBalancer replaces a load balancer: what is left out falls back to its default. Its addresses, and what
+// else can't be changed, stay.
 func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 	var body balancerRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	return s.writeBalancer(&body, http.StatusOK, func(d *state.Document) (*state.LoadBalancer, error) {
 		balancer := d.LoadBalancer(r.PathValue("balancer"))
 		if balancer == nil {
 			return nil, notFound()
 		}
+
 		body.keep(*balancer)
-		replaced := state.LoadBalancer{ID: balancer.ID, Status: balancer.Status, Created: balancer.Created, Address: balancer.Address,
-			Private: balancer.Private, Tags: balancer.Tags}
+
+		replaced := state.LoadBalancer{
+			ID:      balancer.ID,
+			Status:  balancer.Status,
+			Created: balancer.Created,
+			Address: balancer.Address,
+			Private: balancer.Private,
+			Tags:    balancer.Tags,
+		}
+
 		if err := body.fill(d, &replaced); err != nil {
 			return nil, err
 		}
+
 		switch {
 		case replaced.VPC != balancer.VPC:
 			return nil, invalid("a load balancer's VPC can't be changed")
@@ -171,9 +224,11 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 		case replaced.Type != balancer.Type:
 			return nil, invalid("a load balancer's type can't be changed")
 		}
+
 		before := balancer.Rules
 		*balancer = replaced
 		nameBalancer(d, replaced, before)
+
 		return balancer, s.assignBalancer(d, replaced.ID, body.ProjectID)
 	})
 }
@@ -184,8 +239,12 @@ func (s *Server) deleteBalancer(r *http.Request) (*reply, error) {
 		if d.LoadBalancer(id) == nil {
 			return notFound()
 		}
-		d.LoadBalancers = slices.DeleteFunc(d.LoadBalancers, func(x state.LoadBalancer) bool { return x.ID == id })
+
+		d.LoadBalancers = slices.DeleteFunc(d.LoadBalancers, func(x state.LoadBalancer) bool {
+			return x.ID == id
+		})
 		forgetURN(d, balancerURN(id))
+
 		return nil
 	})
 }
@@ -195,6 +254,7 @@ func (s *Server) purgeBalancerCache(r *http.Request) (*reply, error) {
 	if s.Store.View().LoadBalancer(r.PathValue("balancer")) == nil {
 		return nil, notFound()
 	}
+
 	return nil, invalid("only a load balancer of type GLOBAL has a cache, and the lab has none of these")
 }
 
@@ -203,20 +263,28 @@ func (s *Server) changeBalancers(change func(*state.Document) error) (*reply, er
 	if err := s.Store.Update(change); err != nil {
 		return nil, err
 	}
+
 	s.kickBalancers()
+
 	return noContent(), nil
 }
 
 // changeBalancer changes the load balancer in the path by one of its sub-resources.
-func (s *Server) changeBalancer(r *http.Request, body any, change func(*state.Document, *state.LoadBalancer) error) (*reply, error) {
+func (s *Server) changeBalancer(
+	r *http.Request,
+	body any,
+	change func(*state.Document, *state.LoadBalancer) error,
+) (*reply, error) {
 	if err := decode(r, body); err != nil {
 		return nil, err
 	}
+
 	return s.changeBalancers(func(d *state.Document) error {
 		balancer := d.LoadBalancer(r.PathValue("balancer"))
 		if balancer == nil {
 			return notFound()
 		}
+
 		return change(d, balancer)
 	})
 }
@@ -226,15 +294,23 @@ type dropletIDs struct {
 }
 
 // changeBalancerDroplets changes the list of a load balancer that has one.
-func (s *Server) changeBalancerDroplets(r *http.Request, change func(d *state.Document, balancer *state.LoadBalancer, ids []int) error) (*reply, error) {
+func (s *Server) changeBalancerDroplets(
+	r *http.Request,
+	change func(d *state.Document, balancer *state.LoadBalancer, ids []int) error,
+) (*reply, error) {
 	var body dropletIDs
 	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
 		if balancer.Tag != "" {
-			return invalid("the load balancer follows the tag %s: tag the Droplets instead", balancer.Tag)
+			return invalid(
+				"the load balancer follows the tag %s: tag the Droplets instead",
+				balancer.Tag,
+			)
 		}
+
 		if len(body.DropletIDs) == 0 {
 			return invalid("need to provide either a tag or a list of droplets")
 		}
+
 		return change(d, balancer, body.DropletIDs)
 	})
 }
@@ -243,18 +319,25 @@ func (s *Server) addBalancerDroplets(r *http.Request) (*reply, error) {
 	return s.changeBalancerDroplets(r, func(d *state.Document, balancer *state.LoadBalancer, ids []int) error {
 		wanted := append(slices.Clone(balancer.DropletIDs), ids...)
 		slices.Sort(wanted)
+
 		wanted = slices.Compact(wanted)
+
 		if err := checkDroplets(d, *balancer, wanted); err != nil {
 			return err
 		}
+
 		balancer.DropletIDs = wanted
+
 		return nil
 	})
 }
 
 func (s *Server) removeBalancerDroplets(r *http.Request) (*reply, error) {
 	return s.changeBalancerDroplets(r, func(_ *state.Document, balancer *state.LoadBalancer, ids []int) error {
-		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(id int) bool { return slices.Contains(ids, id) })
+		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(id int) bool {
+			return slices.Contains(ids, id)
+		})
+
 		return nil
 	})
 }

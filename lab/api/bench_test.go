@@ -24,26 +24,45 @@ func BenchmarkGetOf200Droplets(b *testing.B) {
 				for n := range 200 {
 					public, _ := d.TakePublic(netip.MustParsePrefix("198.51.100.0/24"))
 					private, _ := d.TakePrivate(vpc)
-					d.Droplets = append(d.Droplets, state.Droplet{ID: d.NextID(), Name: fmt.Sprint("d-", n), Region: "nyc3", Size: "s-1vcpu-1gb", Image: d.Images[0],
-						Status: state.DropletActive, Ready: true, VPC: vpc.ID, Public: public, Private: private, Network: vpc.Range})
+					d.Droplets = append(d.Droplets, state.Droplet{
+						ID:      d.NextID(),
+						Name:    fmt.Sprint("d-", n),
+						Region:  "nyc3",
+						Size:    "s-1vcpu-1gb",
+						Image:   d.Images[0],
+						Status:  state.DropletActive,
+						Ready:   true,
+						VPC:     vpc.ID,
+						Public:  public,
+						Private: private,
+						Network: vpc.Range,
+					})
 				}
+
 				return nil
 			}))
+
 			if name == "one" {
 				path = fmt.Sprintf(path, w.store.View().Droplets[100].ID)
 			}
+
 			took := make([]time.Duration, 0, b.N)
+
 			for b.Loop() {
 				begun := time.Now()
 				request, err := http.NewRequest("GET", w.http.URL+path, nil)
 				require.NoError(b, err)
+
 				answer, err := (&http.Client{Transport: bearer(token)}).Do(request)
 				require.NoError(b, err)
+
 				_, err = io.Copy(io.Discard, answer.Body)
 				require.NoError(b, err)
 				answer.Body.Close()
+
 				took = append(took, time.Since(begun))
 			}
+
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "median-ms")
 		})

@@ -36,28 +36,43 @@ func (s *Server) getBalance(*http.Request) (*reply, error) {
 		if since.Before(month) {
 			since = month
 		}
+
 		usage += monthly * min(1, now.Sub(since).Hours()/monthHours)
 	}
+
 	for _, droplet := range d.Droplets {
 		size, _ := findSize(droplet.Size)
 		add(size.PriceMonthly, droplet.Created)
 	}
+
 	for _, balancer := range d.LoadBalancers {
 		add(balancerPrice*float64(max(balancer.SizeUnit, 1)), balancer.Created)
 	}
+
 	for _, volume := range d.Volumes {
 		add(volumePrice*float64(volume.Size), volume.Created)
 	}
+
 	for _, image := range d.Images {
 		if image.Type != state.ImageBase {
 			add(snapshotPrice*gigabytes(image.Bytes), image.Created)
 		}
 	}
-	return &reply{status: http.StatusOK, body: map[string]any{"month_to_date_balance": dollars(usage), "account_balance": dollars(0),
-		"month_to_date_usage": dollars(usage), "generated_at": showTime(now)}}, nil
+
+	return &reply{
+		status: http.StatusOK,
+		body: map[string]any{
+			"month_to_date_balance": dollars(usage),
+			"account_balance":       dollars(0),
+			"month_to_date_usage":   dollars(usage),
+			"generated_at":          showTime(now),
+		},
+	}, nil
 }
 
-func dollars(amount float64) string { return strconv.FormatFloat(amount, 'f', 2, 64) }
+func dollars(amount float64) string {
+	return strconv.FormatFloat(amount, 'f', 2, 64)
+}
 
 func (s *Server) listBilling(r *http.Request) (*reply, error) {
 	return list(r, "billing_history", []struct{}{}), nil
@@ -79,31 +94,60 @@ func (s *Server) listAssociated(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	d := s.Store.View()
-	all := map[string][]associatedShape{"reserved_ips": {}, "floating_ips": {}, "snapshots": {}, "volumes": {}, "volume_snapshots": {}}
-	add := func(key, id, name string, cost float64) {
-		all[key] = append(all[key], associatedShape{ID: id, Name: name, Cost: dollars(cost)})
+
+	all := map[string][]associatedShape{
+		"reserved_ips":     {},
+		"floating_ips":     {},
+		"snapshots":        {},
+		"volumes":          {},
+		"volume_snapshots": {},
 	}
+
+	add := func(key, id, name string, cost float64) {
+		all[key] = append(all[key], associatedShape{
+			ID:   id,
+			Name: name,
+			Cost: dollars(cost),
+		})
+	}
+
 	if held := d.ReservedIPOf(droplet.ID); held != nil {
 		add("reserved_ips", held.Address.String(), held.Address.String(), reservedPrice)
 		add("floating_ips", held.Address.String(), held.Address.String(), reservedPrice)
 	}
+
 	for _, image := range d.Images {
 		if image.DropletID == droplet.ID {
-			add("snapshots", fmt.Sprint(image.ID), image.Name, snapshotPrice*gigabytes(image.Bytes))
+			add(
+				"snapshots",
+				fmt.Sprint(image.ID),
+				image.Name,
+				snapshotPrice*gigabytes(image.Bytes),
+			)
 		}
 	}
+
 	own := map[string]bool{}
+
 	for _, volume := range d.Volumes {
 		if volume.DropletID == droplet.ID {
 			own[volume.ID] = true
 			add("volumes", volume.ID, volume.Name, volumePrice*float64(volume.Size))
 		}
 	}
+
 	for _, snapshot := range d.VolumeSnapshots {
 		if own[snapshot.VolumeID] {
-			add("volume_snapshots", snapshot.ID, snapshot.Name, snapshotPrice*gigabytes(snapshot.Bytes))
+			add(
+				"volume_snapshots",
+				snapshot.ID,
+				snapshot.Name,
+				snapshotPrice*gigabytes(snapshot.Bytes),
+			)
 		}
 	}
+
 	return &reply{status: http.StatusOK, body: all}, nil
 }

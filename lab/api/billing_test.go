@@ -18,17 +18,28 @@ func TestBalanceAndWhatGoesOnCosting(t *testing.T) {
 	none, _, err := w.client.Droplets.ListAssociatedResourcesForDeletion(t.Context(), droplet.ID)
 	require.NoError(t, err)
 	require.Empty(t, none.Volumes)
-	reserved, answer, err := w.client.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{DropletID: droplet.ID})
+
+	reserved, answer, err := w.client.ReservedIPs.Create(
+		t.Context(),
+		&godo.ReservedIPCreateRequest{DropletID: droplet.ID},
+	)
 	require.NoError(t, err)
-	w.done(&godo.Action{ID: answer.Links.Actions[0].ID, Type: "assign_ip"})
+
+	w.done(&godo.Action{
+		ID:   answer.Links.Actions[0].ID,
+		Type: "assign_ip",
+	})
+
 	action, _, err := w.client.DropletActions.Snapshot(t.Context(), droplet.ID, "kept")
 	require.NoError(t, err)
 	w.done(action)
+
 	all, _, err := w.client.Droplets.ListAssociatedResourcesForDeletion(t.Context(), droplet.ID)
 	require.NoError(t, err)
 	require.Equal(t, reserved.IP, all.ReservedIPs[0].Name)
 	require.Equal(t, "kept", all.Snapshots[0].Name)
 	require.Equal(t, "0.07", all.Snapshots[0].Cost, "1.24 GB")
+
 	_, _, err = w.client.Droplets.ListAssociatedResourcesForDeletion(t.Context(), 1)
 	refused(t, err, 404, "could not be found")
 }

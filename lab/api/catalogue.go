@@ -56,6 +56,7 @@ func Regions() []string {
 	for _, name := range regionNames() {
 		slugs = append(slugs, name[0])
 	}
+
 	return slugs
 }
 
@@ -65,24 +66,44 @@ var regions = sync.OnceValue(func() []region {
 	for _, size := range sizes() {
 		slugs = append(slugs, size.Slug)
 	}
+
 	all := []region{}
+
 	for _, name := range regionNames() {
 		all = append(all, region{
-			Name: name[1], Slug: name[0], Available: true, Sizes: slugs,
-			Features: []string{"backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"},
+			Name:      name[1],
+			Slug:      name[0],
+			Available: true,
+			Sizes:     slugs,
+			Features: []string{
+				"backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer",
+			},
 		})
 	}
+
 	return all
 })
 
 var sizes = sync.OnceValue(func() []size {
 	named := func(family, slug string, memory, vcpus, disk int, transfer, monthly, hourly float64) size {
-		return size{Slug: slug, Memory: memory, VCPUs: vcpus, Disk: disk, Transfer: transfer, PriceMonthly: monthly, PriceHourly: hourly,
-			Regions: Regions(), Available: true, Description: family}
+		return size{
+			Slug:         slug,
+			Memory:       memory,
+			VCPUs:        vcpus,
+			Disk:         disk,
+			Transfer:     transfer,
+			PriceMonthly: monthly,
+			PriceHourly:  hourly,
+			Regions:      Regions(),
+			Available:    true,
+			Description:  family,
+		}
 	}
+
 	basic := func(slug string, memory, vcpus, disk int, transfer, monthly, hourly float64) size {
 		return named("Basic", slug, memory, vcpus, disk, transfer, monthly, hourly)
 	}
+
 	return []size{
 		basic("s-1vcpu-512mb-10gb", 512, 1, 10, 0.5, 4, 0.00595),
 		basic("s-1vcpu-1gb", 1024, 1, 25, 1, 6, 0.00893),
@@ -104,6 +125,7 @@ func findRegion(slug string) (region, bool) {
 	if i < 0 {
 		return region{}, false
 	}
+
 	return all[i], true
 }
 
@@ -113,32 +135,57 @@ func findSize(slug string) (size, bool) {
 	if i < 0 {
 		return size{}, false
 	}
+
 	return all[i], true
 }
 
 // BaseImages are the images that the lab has from the start, as a new state holds them.
 func BaseImages() []state.Image {
 	base := func(id int, slug, name string) state.Image {
-		return state.Image{ID: id, Slug: slug, Name: name, Distribution: "Debian", Description: name, Type: state.ImageBase,
-			Regions: Regions(), MinDisk: 7, Tags: []string{}, Status: "available", Root: slug}
+		return state.Image{
+			ID:           id,
+			Slug:         slug,
+			Name:         name,
+			Distribution: "Debian",
+			Description:  name,
+			Type:         state.ImageBase,
+			Regions:      Regions(),
+			MinDisk:      7,
+			Tags:         []string{},
+			Status:       "available",
+			Root:         slug,
+		}
 	}
-	return []state.Image{base(13001, "debian-13-x64", "13 x64"), base(12001, "debian-12-x64", "12 x64")}
+
+	return []state.Image{
+		base(13001, "debian-13-x64", "13 x64"),
+		base(12001, "debian-12-x64", "12 x64"),
+	}
 }
 
 func (s *Server) listRegions(r *http.Request) (*reply, error) {
 	return list(r, "regions", regions()), nil
 }
 
-func (s *Server) listSizes(r *http.Request) (*reply, error) { return list(r, "sizes", sizes()), nil }
+func (s *Server) listSizes(r *http.Request) (*reply, error) {
+	return list(r, "sizes", sizes()), nil
+}
 
 // dropletLimit is how many Droplets the account may have: far more than a laptop can run.
 const dropletLimit = 100
 
 func (s *Server) getAccount(*http.Request) (*reply, error) {
 	return one(http.StatusOK, "account", map[string]any{
-		"droplet_limit": dropletLimit, "floating_ip_limit": maxReservedIPs, "reserved_ip_limit": maxReservedIPs, "volume_limit": maxVolumes,
-		"email": "lab@hornero.invalid", "name": "Hornero lab", "uuid": "5b1ab000-0000-4000-8000-000000000001",
-		"email_verified": true, "status": "active", "status_message": "",
-		"team": map[string]string{"uuid": "5b1ab000-0000-4000-8000-000000000002", "name": "Hornero lab"},
+		"droplet_limit":     dropletLimit,
+		"floating_ip_limit": maxReservedIPs,
+		"reserved_ip_limit": maxReservedIPs,
+		"volume_limit":      maxVolumes,
+		"email":             "lab@hornero.invalid",
+		"name":              "Hornero lab",
+		"uuid":              "5b1ab000-0000-4000-8000-000000000001",
+		"email_verified":    true,
+		"status":            "active",
+		"status_message":    "",
+		"team":              map[string]string{"uuid": "5b1ab000-0000-4000-8000-000000000002", "name": "Hornero lab"},
 	}), nil
 }

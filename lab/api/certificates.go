@@ -37,18 +37,29 @@ func showCertificate(c state.Certificate) certificateShape {
 	if !c.NotAfter.IsZero() {
 		end = showTime(c.NotAfter)
 	}
-	return certificateShape{ID: c.ID, Name: c.Name, NotAfter: end, SHA1Fingerprint: c.Fingerprint,
-		CreatedAt: showTime(c.Created), DNSNames: orEmpty(c.DNSNames), State: c.State, Type: c.Type}
+
+	return certificateShape{
+		ID:              c.ID,
+		Name:            c.Name,
+		NotAfter:        end,
+		SHA1Fingerprint: c.Fingerprint,
+		CreatedAt:       showTime(c.Created),
+		DNSNames:        orEmpty(c.DNSNames),
+		State:           c.State,
+		Type:            c.Type,
+	}
 }
 
 func (s *Server) listCertificates(r *http.Request) (*reply, error) {
 	name := r.URL.Query().Get("name")
 	shown := []certificateShape{}
+
 	for _, certificate := range s.Store.View().Certificates {
 		if name == "" || name == certificate.Name {
 			shown = append(shown, showCertificate(certificate))
 		}
 	}
+
 	return list(r, "certificates", shown), nil
 }
 
@@ -57,6 +68,7 @@ func (s *Server) getCertificate(r *http.Request) (*reply, error) {
 	if certificate == nil {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "certificate", showCertificate(*certificate)), nil
 }
 
@@ -77,27 +89,36 @@ const (
 
 func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 	var body certificateRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	certificate, err := body.certificate()
 	if err != nil {
 		return nil, err
 	}
+
 	certificate.ID, certificate.Name, certificate.Created = newUUID(), body.Name, s.now()
 	err = s.Store.Update(func(d *state.Document) error {
-		if slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool { return other.Name == body.Name }) {
+		if slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool {
+			return other.Name == body.Name
+		}) {
 			return invalid("a certificate named %q is there already", body.Name)
 		}
+
 		d.Certificates = append(d.Certificates, certificate)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	if certificate.State == certificatePending {
 		s.verifyCertificate(certificate.ID)
 	}
+
 	return one(http.StatusCreated, "certificate", showCertificate(certificate)), nil
 }
 
@@ -106,41 +127,68 @@ func (b *certificateRequest) certificate() (state.Certificate, error) {
 	if b.Name == "" {
 		return state.Certificate{}, invalid("name is needed")
 	}
+
 	switch b.Type {
 	case "", customCertificate:
 		leaf, err := b.check()
 		if err != nil {
 			return state.Certificate{}, err
 		}
+
 		fingerprint := sha1.Sum(leaf.Raw)
-		return state.Certificate{Type: customCertificate, State: certificateVerified, DNSNames: leaf.DNSNames, NotAfter: leaf.NotAfter,
-			Fingerprint: hex.EncodeToString(fingerprint[:]), PrivateKey: b.PrivateKey, Leaf: b.LeafCertificate, Chain: b.CertificateChain}, nil
+
+		return state.Certificate{
+			Type:     customCertificate,
+			State:    certificateVerified,
+			DNSNames: leaf.DNSNames,
+			NotAfter: leaf.NotAfter,
+			Fingerprint: hex.EncodeToString(
+				fingerprint[:],
+			),
+			PrivateKey: b.PrivateKey,
+			Leaf:       b.LeafCertificate,
+			Chain:      b.CertificateChain,
+		}, nil
+
 	case letsEncrypt:
 		if len(b.DNSNames) == 0 {
 			return state.Certificate{}, invalid("dns_names are needed")
 		}
+
 		for _, name := range b.DNSNames {
 			if !domainPattern.MatchString(strings.TrimPrefix(name, "*.")) {
 				return state.Certificate{}, invalid("dns_names: %q is no name of a host", name)
 			}
 		}
-		return state.Certificate{Type: letsEncrypt, State: certificatePending, DNSNames: b.DNSNames}, nil
+
+		return state.Certificate{
+			Type:     letsEncrypt,
+			State:    certificatePending,
+			DNSNames: b.DNSNames,
+		}, nil
 	}
+
 	return state.Certificate{}, invalid("type must be custom or lets_encrypt, not %q", b.Type)
 }
 
 func (b *certificateRequest) check() (*x509.Certificate, error) {
-	pair, err := tls.X509KeyPair([]byte(b.LeafCertificate), []byte(b.PrivateKey))
+	pair, err := tls.X509KeyPair(
+		[]byte(b.LeafCertificate),
+		[]byte(b.PrivateKey),
+	)
 	if err != nil {
 		return nil, invalid("leaf_certificate and private_key do not fit: %v", err)
 	}
+
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil {
 		return nil, invalid("leaf_certificate is no certificate: %v", err)
 	}
+
 	if b.CertificateChain != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.CertificateChain)) {
 		return nil, invalid("certificate_chain holds no certificate")
 	}
+
 	return leaf, nil
 }
 
@@ -150,12 +198,22 @@ func (s *Server) deleteCertificate(r *http.Request) (*reply, error) {
 		if certificate == nil {
 			return notFound()
 		}
+
 		for _, balancer := range d.LoadBalancers {
-			if slices.ContainsFunc(balancer.Rules, func(rule state.Rule) bool { return rule.CertificateID == certificate.ID }) {
-				return failure(http.StatusForbidden, "Make sure the certificate is not in use before deleting it")
+			if slices.ContainsFunc(balancer.Rules, func(rule state.Rule) bool {
+				return rule.CertificateID == certificate.ID
+			}) {
+				return failure(
+					http.StatusForbidden,
+					"Make sure the certificate is not in use before deleting it",
+				)
 			}
 		}
-		d.Certificates = slices.DeleteFunc(d.Certificates, func(x state.Certificate) bool { return x.ID == certificate.ID })
+
+		d.Certificates = slices.DeleteFunc(d.Certificates, func(x state.Certificate) bool {
+			return x.ID == certificate.ID
+		})
+
 		return nil
 	})
 }

@@ -9,9 +9,13 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// distributions are what a custom image may be called; it is "Unknown" otherwise, as DigitalOcean's description has it.
+// distributions are what a custom image may be called; it is "Unknown" otherwise, as DigitalOcean's description
+// has it.
 func distributions() []string {
-	return []string{"Arch Linux", "CentOS", "CoreOS", "Debian", "Fedora", "Fedora Atomic", "FreeBSD", "Gentoo", "openSUSE", "RancherOS", "Rocky Linux", "Ubuntu", "Unknown"}
+	return []string{
+		"Arch Linux", "CentOS", "CoreOS", "Debian", "Fedora", "Fedora Atomic", "FreeBSD",
+		"Gentoo", "openSUSE", "RancherOS", "Rocky Linux", "Ubuntu", "Unknown",
+	}
 }
 
 type imageRequest struct {
@@ -27,44 +31,65 @@ func (b *imageRequest) check() error {
 	if b.Name == "" {
 		return invalid("Name can't be blank")
 	}
+
 	if _, known := findRegion(b.Region); !known {
 		return invalid("Region is invalid.")
 	}
+
 	where, err := url.Parse(b.URL)
 	if err != nil || where.Scheme != "http" && where.Scheme != "https" || where.Host == "" {
 		return invalid("url must be a valid HTTP or HTTPS address")
 	}
+
 	if b.Distribution == "" {
 		b.Distribution = "Unknown"
 	}
+
 	if !slices.Contains(distributions(), b.Distribution) {
 		return invalid("Distribution is invalid.")
 	}
+
 	return checkTags(b.Tags)
 }
 
 // createImage begins to import a custom image.
 func (s *Server) createImage(r *http.Request) (*reply, error) {
 	var body imageRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if err := body.check(); err != nil {
 		return nil, err
 	}
-	image := state.Image{Name: body.Name, Distribution: body.Distribution, Description: body.Description, Type: state.ImageCustom, Regions: []string{},
-		Created: s.now(), Status: state.ImageNew, URL: body.URL, HomeRegion: body.Region}
+
+	image := state.Image{
+		Name:         body.Name,
+		Distribution: body.Distribution,
+		Description:  body.Description,
+		Type:         state.ImageCustom,
+		Regions:      []string{},
+		Created:      s.now(),
+		Status:       state.ImageNew,
+		URL:          body.URL,
+		HomeRegion:   body.Region,
+	}
+
 	err := s.Store.Update(func(d *state.Document) error {
 		image.ID = d.NextID()
 		image.Root = fmt.Sprintf("custom-%d", image.ID)
 		image.Tags = d.UseTags(body.Tags)
 		d.Images = append(d.Images, image)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.importImage(image.ID)
+
 	return one(http.StatusAccepted, "image", showImage(image)), nil
 }
 
@@ -74,29 +99,39 @@ func (s *Server) importImage(id int) {
 		if err := s.sleep(s.Delays.Action); err != nil {
 			return err
 		}
+
 		image := s.Store.View().Image(id)
 		if image == nil {
 			return nil
 		}
-		if err := s.changeImage(id, func(image *state.Image) { image.Status = state.ImagePending }); err != nil {
+
+		if err := s.changeImage(id, func(image *state.Image) {
+			image.Status = state.ImagePending
+		}); err != nil {
 			return err
 		}
+
 		imported, err := s.Machines.Import(s.context, image.Root, image.URL)
+
 		if s.context.Err() != nil {
 			return s.context.Err() // the next start begins anew
 		}
+
 		if err == nil {
 			err = s.sleep(s.Delays.Transfer)
 		}
+
 		if s.context.Err() != nil {
 			return s.context.Err()
 		}
+
 		return s.changeImage(id, func(image *state.Image) {
 			if err != nil {
 				s.Logger.Warn("image not imported", "image", id, "err", err)
 				image.Status, image.Error = state.ImageDeleted, err.Error()
 				return
 			}
+
 			image.Status, image.Bytes, image.MinDisk, image.Regions = state.ImageAvailable, imported.Bytes, imported.Disk, []string{image.HomeRegion}
 		})
 	})
@@ -107,6 +142,7 @@ func (s *Server) changeImage(id int, change func(*state.Image)) error {
 		if image := d.Image(id); image != nil {
 			change(image)
 		}
+
 		return nil
 	})
 }

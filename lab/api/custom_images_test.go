@@ -10,7 +10,13 @@ import (
 )
 
 func customImage() *godo.CustomImageCreateRequest {
-	return &godo.CustomImageCreateRequest{Name: "mine", Url: "http://127.0.0.1:1/disk.qcow2", Region: "nyc3", Distribution: "Debian", Tags: []string{"own"}}
+	return &godo.CustomImageCreateRequest{
+		Name:         "mine",
+		Url:          "http://127.0.0.1:1/disk.qcow2",
+		Region:       "nyc3",
+		Distribution: "Debian",
+		Tags:         []string{"own"},
+	}
 }
 
 // becomes waits until an image has a status.
@@ -22,6 +28,7 @@ func (w *world) becomes(id int, status string) *godo.Image {
 		image, _, err = w.client.Images.GetByID(context.Background(), id)
 		return err == nil && image.Status == status
 	})
+
 	return image
 }
 
@@ -35,20 +42,35 @@ func TestCustomImage(t *testing.T) {
 	require.Empty(t, image.Regions)
 	require.Equal(t, "custom", image.Type)
 	w.becomes(image.ID, "pending")
-	_, _, err = w.client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: "x", Region: "nyc3", Size: "s-1vcpu-1gb", Image: godo.DropletCreateImage{ID: image.ID}})
+
+	_, _, err = w.client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{
+		Name:   "x",
+		Region: "nyc3",
+		Size:   "s-1vcpu-1gb",
+		Image:  godo.DropletCreateImage{ID: image.ID},
+	})
 	refused(t, err, 422, "invalid image")
-	_, _, err = w.client.ImageActions.Transfer(t.Context(), image.ID, &godo.ActionRequest{"type": "transfer", "region": "ams3"})
+
+	_, _, err = w.client.ImageActions.Transfer(
+		t.Context(),
+		image.ID,
+		&godo.ActionRequest{"type": "transfer", "region": "ams3"},
+	)
 	refused(t, err, 422, "not available")
+
 	_, err = w.client.Images.Delete(t.Context(), image.ID)
 	refused(t, err, 422, "pending event")
 	release()
+
 	image = w.becomes(image.ID, "available")
 	require.Equal(t, []string{"nyc3"}, image.Regions)
 	require.Equal(t, 2, image.MinDiskSize)
 	require.Equal(t, []string{"own"}, image.Tags)
+
 	ask := request("from-it")
 	ask.Image = godo.DropletCreateImage{ID: image.ID}
 	require.Equal(t, image.ID, w.create(ask).Image.ID)
+
 	private, _, err := w.client.Images.ListUser(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, private, 1)
@@ -57,27 +79,47 @@ func TestCustomImage(t *testing.T) {
 func TestCustomImageThatIsNone(t *testing.T) {
 	w := newWorld(t)
 	w.machines.breakCall("Import", errors.New("the image has no cloud-init"))
+
 	image, _, err := w.client.Images.Create(t.Context(), customImage())
 	require.NoError(t, err)
+
 	image = w.becomes(image.ID, "deleted")
 	require.Equal(t, "the image has no cloud-init", image.ErrorMessage)
+
 	_, err = w.client.Images.Delete(t.Context(), image.ID)
 	require.NoError(t, err)
+
 	for _, one := range []struct {
 		change func(*godo.CustomImageCreateRequest)
 		want   string
 	}{
-		{func(r *godo.CustomImageCreateRequest) { r.Name = "" }, "blank"},
-		{func(r *godo.CustomImageCreateRequest) { r.Region = "mars1" }, "Region"},
-		{func(r *godo.CustomImageCreateRequest) { r.Url = "ftp://host/x" }, "url"},
-		{func(r *godo.CustomImageCreateRequest) { r.Url = "" }, "url"},
-		{func(r *godo.CustomImageCreateRequest) { r.Distribution = "Plan 9" }, "Distribution"},
+		{
+			change: func(r *godo.CustomImageCreateRequest) { r.Name = "" },
+			want:   "blank",
+		},
+		{
+			change: func(r *godo.CustomImageCreateRequest) { r.Region = "mars1" },
+			want:   "Region",
+		},
+		{
+			change: func(r *godo.CustomImageCreateRequest) { r.Url = "ftp://host/x" },
+			want:   "url",
+		},
+		{
+			change: func(r *godo.CustomImageCreateRequest) { r.Url = "" },
+			want:   "url",
+		},
+		{
+			change: func(r *godo.CustomImageCreateRequest) { r.Distribution = "Plan 9" },
+			want:   "Distribution",
+		},
 	} {
 		ask := customImage()
 		one.change(ask)
 		_, _, err := w.client.Images.Create(t.Context(), ask)
 		refused(t, err, 422, one.want)
 	}
+
 	require.Len(t, w.store.View().Images, 2, "nothing is half-made")
 }
 

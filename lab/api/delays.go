@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Delays makes the lab as slow as a cloud. The zero value is the lab at its quickest; actions are asynchronous anyway.
+// Delays makes the lab as slow as a cloud. The zero value is the lab at its quickest; actions are asynchronous
+// anyway.
 type Delays struct {
 	Create   time.Duration // before a new Droplet boots
 	Network  time.Duration // from active until the addresses are shown
@@ -30,17 +31,38 @@ func Profile(name string) (Delays, error) {
 	switch name {
 	case ProfileInstant:
 		return Delays{}, nil
+
 	case ProfileReal:
-		return Delays{Create: 2 * time.Second, Network: 500 * time.Millisecond, Action: time.Second, Snapshot: time.Second,
-			Transfer: 2 * time.Second, Delete: time.Second, Release: time.Second}, nil
+		return Delays{
+			Create:   2 * time.Second,
+			Network:  500 * time.Millisecond,
+			Action:   time.Second,
+			Snapshot: time.Second,
+			Transfer: 2 * time.Second,
+			Delete:   time.Second,
+			Release:  time.Second,
+		}, nil
 	}
-	return Delays{}, fmt.Errorf("there is no profile %q: %s or %s", name, ProfileInstant, ProfileReal)
+
+	return Delays{}, fmt.Errorf(
+		"there is no profile %q: %s or %s",
+		name,
+		ProfileInstant,
+		ProfileReal,
+	)
 }
 
 // named are the delays by the names that they have on the command line.
 func (d *Delays) named() map[string]*time.Duration {
-	return map[string]*time.Duration{"create": &d.Create, "network": &d.Network, "action": &d.Action, "snapshot": &d.Snapshot,
-		"transfer": &d.Transfer, "delete": &d.Delete, "release": &d.Release}
+	return map[string]*time.Duration{
+		"create":   &d.Create,
+		"network":  &d.Network,
+		"action":   &d.Action,
+		"snapshot": &d.Snapshot,
+		"transfer": &d.Transfer,
+		"delete":   &d.Delete,
+		"release":  &d.Release,
+	}
 }
 
 // Set changes one delay, from "create=3s".
@@ -48,12 +70,19 @@ func (d *Delays) Set(text string) error {
 	name, value, _ := strings.Cut(text, "=")
 	target, known := d.named()[name]
 	if !known {
-		return fmt.Errorf("there is no delay %q: %s", name, strings.Join(slices.Sorted(maps.Keys(d.named())), ", "))
+		return fmt.Errorf(
+			"there is no delay %q: %s",
+			name,
+			strings.Join(slices.Sorted(maps.Keys(d.named())), ", "),
+		)
 	}
+
 	delay, err := time.ParseDuration(value)
 	if err != nil || delay < 0 {
 		return fmt.Errorf("delay %s: %q is no duration: as in %s=1.5s", name, value, name)
 	}
+
 	*target = delay
+
 	return nil
 }

@@ -42,17 +42,31 @@ type domainShape struct {
 // showDomain shows a domain as it is once its zone is served.
 func showDomain(domain state.Domain) domainShape {
 	zone := zoneFile(domain)
-	return domainShape{Name: domain.Name, TTL: &domain.TTL, ZoneFile: &zone}
+	return domainShape{
+		Name:     domain.Name,
+		TTL:      &domain.TTL,
+		ZoneFile: &zone,
+	}
 }
 
 // zoneFile is the zone as RFC 1035 writes it.
 func zoneFile(domain state.Domain) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d 10800 3600 604800 1800\n",
+	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d 10800 3600 "+
+		"604800 1800\n",
 		domain.Name, domain.TTL, domain.Name, domain.Name, domain.Created.Unix())
+
 	for _, record := range domain.Records {
-		fmt.Fprintf(&text, "%s. %d IN %s %s\n", fullName(domain.Name, record.Name), record.TTL, record.Type, zoneData(domain.Name, record))
+		fmt.Fprintf(
+			&text,
+			"%s. %d IN %s %s\n",
+			fullName(domain.Name, record.Name),
+			record.TTL,
+			record.Type,
+			zoneData(domain.Name, record),
+		)
 	}
+
 	return text.String()
 }
 
@@ -64,6 +78,7 @@ func zoneData(domain string, record state.Record) string {
 			data = record.Data + "."
 		}
 	}
+
 	switch record.Type {
 	case "MX":
 		return fmt.Sprintf("%d %s", *record.Priority, data)
@@ -74,6 +89,7 @@ func zoneData(domain string, record state.Record) string {
 	case "TXT":
 		return fmt.Sprintf("%q", record.Data)
 	}
+
 	return data
 }
 
@@ -82,6 +98,7 @@ func fullName(domain, name string) string {
 	if name == "@" {
 		return domain
 	}
+
 	return name + "." + domain
 }
 
@@ -95,6 +112,7 @@ func (s *Server) listDomains(r *http.Request) (*reply, error) {
 	for _, domain := range s.Store.View().Domains {
 		shown = append(shown, showDomain(domain))
 	}
+
 	return list(r, "domains", shown), nil
 }
 
@@ -103,6 +121,7 @@ func (s *Server) domainIn(r *http.Request, d *state.Document) (*state.Domain, er
 	if domain == nil {
 		return nil, notFound()
 	}
+
 	return domain, nil
 }
 
@@ -111,45 +130,76 @@ func (s *Server) getDomain(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "domain", showDomain(*domain)), nil
 }
 
-var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var domainPattern = regexp.MustCompile(
+	`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`,
+)
 
-// createDomain makes a zone with its name servers. In the answer ttl and zone_file are null: the zone is not served yet.
+// createDomain makes a zone with its name servers. In the answer ttl and zone_file are null: the zone is not
+// served yet.
 func (s *Server) createDomain(r *http.Request) (*reply, error) {
 	var body struct {
 		Name      string `json:"name"`
 		IPAddress string `json:"ip_address"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	name := strings.ToLower(strings.TrimSuffix(body.Name, "."))
 	if len(name) > maxDomainName || !domainPattern.MatchString(name) {
 		return nil, invalid("Name Only valid hostname characters are allowed. (a-z, 0-9, . and -)")
 	}
+
 	address, err := netip.ParseAddr(body.IPAddress)
 	if body.IPAddress != "" && err != nil {
 		return nil, invalid("IP address is not valid.")
 	}
+
 	err = s.Store.Update(func(d *state.Document) error {
 		if d.Domain(name) != nil {
 			return invalid("domain '%s': name already exists", name)
 		}
-		domain := state.Domain{Name: name, TTL: domainTTL, Created: s.now(), Records: []state.Record{}}
+
+		domain := state.Domain{
+			Name:    name,
+			TTL:     domainTTL,
+			Created: s.now(),
+			Records: []state.Record{},
+		}
+
 		for n := 1; n <= 3; n++ {
-			domain.Records = append(domain.Records, state.Record{ID: d.NextID(), Type: "NS", Name: "@", Data: fmt.Sprintf("ns%d.digitalocean.com", n), TTL: domainTTL})
+			domain.Records = append(domain.Records, state.Record{
+				ID:   d.NextID(),
+				Type: "NS",
+				Name: "@",
+				Data: fmt.Sprintf("ns%d.digitalocean.com", n),
+				TTL:  domainTTL,
+			})
 		}
+
 		if address.IsValid() {
-			domain.Records = append(domain.Records, state.Record{ID: d.NextID(), Type: addressType(address), Name: "@", Data: address.String(), TTL: domainTTL})
+			domain.Records = append(domain.Records, state.Record{
+				ID:   d.NextID(),
+				Type: addressType(address),
+				Name: "@",
+				Data: address.String(),
+				TTL:  domainTTL,
+			})
 		}
+
 		d.Domains = append(d.Domains, domain)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "domain", domainShape{Name: name}), nil
 }
 
@@ -157,6 +207,7 @@ func addressType(address netip.Addr) string {
 	if address.Is4() {
 		return "A"
 	}
+
 	return "AAAA"
 }
 
@@ -166,9 +217,13 @@ func (s *Server) deleteDomain(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		name := domain.Name
-		d.Domains = slices.DeleteFunc(d.Domains, func(x state.Domain) bool { return x.Name == name })
+		d.Domains = slices.DeleteFunc(d.Domains, func(x state.Domain) bool {
+			return x.Name == name
+		})
 		forgetURN(d, "do:domain:"+name)
+
 		return nil
 	})
 }

@@ -29,23 +29,30 @@ func (s *Server) createDropletAction(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var body actionRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var action state.Action
 	err = s.Store.Update(func(d *state.Document) error {
 		droplet := d.Droplet(id)
 		if droplet == nil {
 			return notFound()
 		}
+
 		action, err = s.recordAction(d, droplet, body)
+
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.runAction(action)
+
 	return one(http.StatusCreated, "action", s.showAction(action)), nil
 }
 
@@ -54,35 +61,45 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 	if tag == "" {
 		return nil, invalid("tag_name is needed")
 	}
+
 	var body actionRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if _, known := dropletActions()[body.Type]; !known {
 		return nil, unknownAction(body.Type)
 	}
+
 	var actions []state.Action
 	err := s.Store.Update(func(d *state.Document) error {
 		for i := range d.Droplets {
 			if !state.Tagged(d.Droplets[i].Tags, tag) {
 				continue
 			}
+
 			action, err := s.recordAction(d, &d.Droplets[i], body)
 			if err != nil {
 				return err
 			}
+
 			actions = append(actions, action)
 		}
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	shown := []actionShape{}
+
 	for _, action := range actions {
 		s.runAction(action)
 		shown = append(shown, s.showAction(action))
 	}
+
 	return one(http.StatusCreated, "actions", shown), nil
 }
 
@@ -91,10 +108,23 @@ func (s *Server) recordAction(d *state.Document, droplet *state.Droplet, body ac
 	if err := s.allowAction(d, droplet, body); err != nil {
 		return state.Action{}, err
 	}
+
 	droplet.Locked = true
-	action := state.Action{ID: d.NextID(), Type: body.Type, Status: state.ActionInProgress, Started: s.now(), ResourceID: droplet.ID,
-		ResourceType: "droplet", Region: droplet.Region, Argument: body.argument(), Disk: body.Disk}
+
+	action := state.Action{
+		ID:           d.NextID(),
+		Type:         body.Type,
+		Status:       state.ActionInProgress,
+		Started:      s.now(),
+		ResourceID:   droplet.ID,
+		ResourceType: "droplet",
+		Region:       droplet.Region,
+		Argument:     body.argument(),
+		Disk:         body.Disk,
+	}
+
 	d.Actions = append(d.Actions, action)
+
 	return action, nil
 }
 
@@ -106,6 +136,7 @@ func (b *actionRequest) argument() string {
 	case "rebuild", "restore":
 		return string(b.Image)
 	}
+
 	return b.Name
 }
 
@@ -114,19 +145,24 @@ func (s *Server) allowAction(d *state.Document, droplet *state.Droplet, body act
 	if !known {
 		return unknownAction(body.Type)
 	}
+
 	if droplet.Locked {
 		return pendingEvent()
 	}
+
 	off := s.status(*droplet) == state.DropletOff
 	if off && rule.refusedOff != "" {
 		return invalid("%s", rule.refusedOff)
 	}
+
 	if !off && rule.refusedOn != "" {
 		return invalid("%s", rule.refusedOn)
 	}
+
 	if rule.check == nil {
 		return nil
 	}
+
 	return rule.check(d, droplet, body)
 }
 
@@ -166,6 +202,7 @@ func checkSnapshotName(_ *state.Document, _ *state.Droplet, body actionRequest) 
 	if body.Name == "" {
 		return invalid("Name can't be blank")
 	}
+
 	return nil
 }
 
@@ -173,6 +210,7 @@ func checkRename(_ *state.Document, _ *state.Droplet, body actionRequest) error 
 	if !validHostname(body.Name) {
 		return invalid("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
 	}
+
 	return nil
 }
 
@@ -182,12 +220,20 @@ func checkResize(_ *state.Document, droplet *state.Droplet, body actionRequest) 
 	if !known {
 		return invalid("You specified an invalid size for Droplet resize.")
 	}
+
 	if body.Size == droplet.Size && !body.Disk {
 		return invalid("Droplet is already the size %s", body.Size)
 	}
+
 	if wanted.Disk < diskOf(*droplet) {
-		return invalid("This size is not available because it has a smaller disk: the Droplet has %d GB, %s has %d GB.", diskOf(*droplet), wanted.Slug, wanted.Disk)
+		return invalid(
+			"This size is not available because it has a smaller disk: the Droplet has %d GB, %s has %d GB.",
+			diskOf(*droplet),
+			wanted.Slug,
+			wanted.Disk,
+		)
 	}
+
 	return nil
 }
 
@@ -196,7 +242,9 @@ func diskOf(droplet state.Droplet) int {
 	if droplet.Disk != 0 {
 		return droplet.Disk
 	}
+
 	size, _ := findSize(droplet.Size)
+
 	return size.Disk
 }
 
@@ -204,6 +252,7 @@ func checkRebuild(d *state.Document, droplet *state.Droplet, body actionRequest)
 	size, _ := findSize(droplet.Size)
 	size.Disk = diskOf(*droplet)
 	_, err := resolveImage(d, string(body.Image), droplet.Region, size)
+
 	return err
 }
 
@@ -211,8 +260,11 @@ func checkRebuild(d *state.Document, droplet *state.Droplet, body actionRequest)
 func checkRestore(d *state.Document, droplet *state.Droplet, body actionRequest) error {
 	image := imageNamed(d, string(body.Image))
 	if image == nil || image.DropletID != droplet.ID {
-		return invalid("You specified an invalid image for Droplet restore: it is no backup or snapshot of this Droplet.")
+		return invalid(
+			"You specified an invalid image for Droplet restore: it is no backup or snapshot of this Droplet.",
+		)
 	}
+
 	return nil
 }
 
@@ -220,6 +272,7 @@ func checkBackups(_ *state.Document, droplet *state.Droplet, _ actionRequest) er
 	if !slices.Contains(droplet.Features, "backups") {
 		return invalid("Backups are not enabled for this Droplet.")
 	}
+
 	return nil
 }
 
@@ -230,6 +283,7 @@ func checkIPv6(_ *state.Document, droplet *state.Droplet, _ actionRequest) error
 	if slices.Contains(droplet.Features, "ipv6") {
 		return invalid("IPv6 is already enabled for this Droplet.")
 	}
+
 	return nil
 }
 

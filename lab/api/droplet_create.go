@@ -28,11 +28,15 @@ func (n *idOrName) UnmarshalJSON(data []byte) error {
 		*n = idOrName(text)
 		return nil
 	}
+
 	var id int
+
 	if err := json.Unmarshal(data, &id); err != nil {
 		return invalid("%s is neither a number nor a name", data)
 	}
+
 	*n = idOrName(strconv.Itoa(id))
+
 	return nil
 }
 
@@ -57,12 +61,15 @@ type dropletRequest struct {
 
 func (s *Server) createDroplets(r *http.Request) (*reply, error) {
 	var body dropletRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if err := body.check(); err != nil {
 		return nil, err
 	}
+
 	var made []state.Droplet
 	var actions []state.Action
 	err := s.Store.Update(func(d *state.Document) (err error) {
@@ -72,9 +79,11 @@ func (s *Server) createDroplets(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, action := range actions {
 		s.runAction(action)
 	}
+
 	return s.showCreated(r, body, made, actions), nil
 }
 
@@ -95,26 +104,34 @@ func (b *dropletRequest) check() error {
 	case b.private() && b.IPv6:
 		return invalid("IPv6 needs public networking")
 	}
+
 	for _, name := range names {
 		if !validHostname(name) {
 			return invalid("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
 		}
 	}
+
 	return checkTags(b.Tags)
 }
 
 // private tells whether Droplets with nothing but their VPC were asked for.
-func (b *dropletRequest) private() bool { return b.PublicNetworking != nil && !*b.PublicNetworking }
+func (b *dropletRequest) private() bool {
+	return b.PublicNetworking != nil && !*b.PublicNetworking
+}
 
 func (b *dropletRequest) names() []string {
 	if b.Name != "" {
 		return []string{b.Name}
 	}
+
 	return b.Names
 }
 
 func validHostname(name string) bool {
-	return validName(name, ".-") && !strings.HasPrefix(name, "-") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, "-")
+	return validName(name, ".-") &&
+		!strings.HasPrefix(name, "-") &&
+		!strings.HasPrefix(name, ".") &&
+		!strings.HasSuffix(name, "-")
 }
 
 // recordDroplets writes down the new Droplets with their addresses, and an action for each.
@@ -123,27 +140,43 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 	if err != nil {
 		return nil, nil, err
 	}
+
 	if len(d.Droplets)+len(body.names()) > dropletLimit {
 		return nil, nil, invalid("creating this/these droplet(s) will exceed your droplet limit")
 	}
+
 	pattern.Tags = d.UseTags(body.Tags)
 	var made []state.Droplet
 	var actions []state.Action
+
 	for _, name := range body.names() {
 		droplet := pattern
 		droplet.ID, droplet.Name = d.NextID(), name
+
 		if err := s.giveAddresses(d, &droplet, body.private()); err != nil {
 			return nil, nil, err
 		}
+
 		if err := giveVolumes(d, droplet, body.Volumes); err != nil {
 			return nil, nil, err
 		}
+
 		d.Droplets = append(d.Droplets, droplet)
-		action := state.Action{ID: d.NextID(), Type: "create", Status: state.ActionInProgress, Started: droplet.Created,
-			ResourceID: droplet.ID, ResourceType: "droplet", Region: droplet.Region}
+
+		action := state.Action{
+			ID:           d.NextID(),
+			Type:         "create",
+			Status:       state.ActionInProgress,
+			Started:      droplet.Created,
+			ResourceID:   droplet.ID,
+			ResourceType: "droplet",
+			Region:       droplet.Region,
+		}
+
 		d.Actions = append(d.Actions, action)
 		made, actions = append(made, droplet), append(actions, action)
 	}
+
 	return made, actions, nil
 }
 
@@ -153,41 +186,68 @@ func (s *Server) giveAddresses(d *state.Document, droplet *state.Droplet, privat
 	if !private {
 		droplet.Public, public = d.TakePublic(s.Public)
 	}
+
 	var inVPC bool
 	if droplet.Private, inVPC = d.TakePrivate(d.VPC(droplet.VPC)); !public || !inVPC {
-		return invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
+		return invalid(
+			"no free address is left in the lab's range %s or in the VPC's %s",
+			s.Public,
+			droplet.Network,
+		)
 	}
+
 	return nil
 }
 
 // resolveDroplet finds everything that the request names, and returns a Droplet without name and addresses.
 func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.Droplet, error) {
 	none := state.Droplet{}
+
 	if _, known := findRegion(body.Region); !known {
 		return none, invalid("You specified an invalid region for Droplet creation.")
 	}
+
 	size, known := findSize(body.Size)
 	if !known {
 		return none, invalid("You specified an invalid size for Droplet creation.")
 	}
+
 	image, err := resolveImage(d, string(body.Image), body.Region, size)
 	if err != nil {
 		return none, err
 	}
+
 	keys, err := resolveKeys(d, body.SSHKeys)
 	if err != nil {
 		return none, err
 	}
+
 	vpc := d.DefaultVPC(body.Region)
 	if body.VPCUUID != "" {
 		vpc = d.VPC(body.VPCUUID)
 	}
+
 	if vpc == nil || vpc.Region != body.Region {
-		return none, invalid("You specified an invalid VPC for Droplet creation: it is not in the region %s.", body.Region)
+		return none, invalid(
+			"You specified an invalid VPC for Droplet creation: it is not in the region %s.",
+			body.Region,
+		)
 	}
+
 	return state.Droplet{
-		Region: body.Region, Size: body.Size, ImageID: image.ID, Image: *image, Status: state.DropletNew, Locked: true, VPC: vpc.ID, Network: vpc.Range,
-		Features: body.features(), UserData: body.UserData, PublicKeys: keys, SnapshotIDs: []int{}, Created: s.now(),
+		Region:      body.Region,
+		Size:        body.Size,
+		ImageID:     image.ID,
+		Image:       *image,
+		Status:      state.DropletNew,
+		Locked:      true,
+		VPC:         vpc.ID,
+		Network:     vpc.Range,
+		Features:    body.features(),
+		UserData:    body.UserData,
+		PublicKeys:  keys,
+		SnapshotIDs: []int{},
+		Created:     s.now(),
 	}, nil
 }
 
@@ -196,11 +256,24 @@ func (b *dropletRequest) features() []string {
 	for _, feature := range []struct {
 		name string
 		on   bool
-	}{{"backups", b.Backups}, {"ipv6", b.IPv6}, {"monitoring", b.Monitoring}, {"droplet_agent", b.WithDropletAgent != nil && *b.WithDropletAgent}} {
+	}{{
+		name: "backups",
+		on:   b.Backups,
+	}, {
+		name: "ipv6",
+		on:   b.IPv6,
+	}, {
+		name: "monitoring",
+		on:   b.Monitoring,
+	}, {
+		name: "droplet_agent",
+		on:   b.WithDropletAgent != nil && *b.WithDropletAgent,
+	}} {
 		if feature.on {
 			features = append(features, feature.name)
 		}
 	}
+
 	return append(features, "private_networking")
 }
 
@@ -210,12 +283,23 @@ func resolveImage(d *state.Document, name, inRegion string, size size) (*state.I
 	if image == nil || image.Status != "available" {
 		return nil, invalid("You specified an invalid image for Droplet creation.")
 	}
+
 	if !slices.Contains(image.Regions, inRegion) {
-		return nil, invalid("The image is not available in the region %s: transfer it first.", inRegion)
+		return nil, invalid(
+			"The image is not available in the region %s: transfer it first.",
+			inRegion,
+		)
 	}
+
 	if size.Disk < image.MinDisk {
-		return nil, invalid("This size is not available because it has a smaller disk: the image needs %d GB, %s has %d GB.", image.MinDisk, size.Slug, size.Disk)
+		return nil, invalid(
+			"This size is not available because it has a smaller disk: the image needs %d GB, %s has %d GB.",
+			image.MinDisk,
+			size.Slug,
+			size.Disk,
+		)
 	}
+
 	return image, nil
 }
 
@@ -226,8 +310,10 @@ func resolveKeys(d *state.Document, names []idOrName) ([]string, error) {
 		if i < 0 {
 			return nil, invalid("%s are invalid key identifiers for Droplet creation.", name)
 		}
+
 		keys = append(keys, d.Keys[i].PublicKey)
 	}
+
 	return keys, nil
 }
 
@@ -238,18 +324,30 @@ type linkShape struct {
 }
 
 // showCreated answers a create: as the Droplets were at that moment, new, locked and without addresses.
-func (s *Server) showCreated(r *http.Request, body dropletRequest, made []state.Droplet, actions []state.Action) *reply {
+func (s *Server) showCreated(
+	r *http.Request,
+	body dropletRequest,
+	made []state.Droplet,
+	actions []state.Action,
+) *reply {
 	shown, links := []dropletShape{}, []linkShape{}
 	for i, droplet := range made {
 		shown = append(shown, s.showDroplet(droplet))
-		links = append(links, linkShape{ID: actions[i].ID, Rel: "create", HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", actions[i].ID))})
+
+		links = append(links, linkShape{
+			ID:   actions[i].ID,
+			Rel:  "create",
+			HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", actions[i].ID)),
+		})
 	}
+
 	answer := map[string]any{"links": map[string]any{"actions": links}}
 	if len(body.Names) > 0 {
 		answer["droplets"] = shown
 	} else {
 		answer["droplet"] = shown[0]
 	}
+
 	return &reply{status: http.StatusAccepted, body: answer}
 }
 
@@ -258,9 +356,12 @@ func joinEach(ids []int, first error, do func(int) error) error {
 	var group sync.WaitGroup
 	results := make([]error, len(ids)+1)
 	results[len(ids)] = first
+
 	for i, id := range ids {
 		group.Go(func() { results[i] = do(id) })
 	}
+
 	group.Wait()
+
 	return errors.Join(results...)
 }

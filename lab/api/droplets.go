@@ -65,16 +65,30 @@ type dropletShape struct {
 	VPCUUID          string        `json:"vpc_uuid"`
 }
 
-// showDroplet shows a Droplet. One that the lab took for active and that ended by itself shows off: that is the truth.
+// showDroplet shows a Droplet. One that the lab took for active and that ended by itself shows off: that is the
+// truth.
 func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 	shown := dropletShape{
-		ID: droplet.ID, Name: droplet.Name, Locked: droplet.Locked, Status: s.status(droplet), CreatedAt: showTime(droplet.Created),
-		Features: orEmpty(droplet.Features), BackupIDs: []int{}, SnapshotIDs: orEmpty(droplet.SnapshotIDs), Image: showImage(droplet.Image),
-		VolumeIDs: s.Store.View().VolumesOf(droplet.ID), SizeSlug: droplet.Size, Networks: s.networks(droplet), Tags: orEmpty(droplet.Tags), VPCUUID: droplet.VPC,
+		ID:          droplet.ID,
+		Name:        droplet.Name,
+		Locked:      droplet.Locked,
+		Status:      s.status(droplet),
+		CreatedAt:   showTime(droplet.Created),
+		Features:    orEmpty(droplet.Features),
+		BackupIDs:   []int{},
+		SnapshotIDs: orEmpty(droplet.SnapshotIDs),
+		Image:       showImage(droplet.Image),
+		VolumeIDs:   s.Store.View().VolumesOf(droplet.ID),
+		SizeSlug:    droplet.Size,
+		Networks:    s.networks(droplet),
+		Tags:        orEmpty(droplet.Tags),
+		VPCUUID:     droplet.VPC,
 	}
+
 	shown.Region, _ = findRegion(droplet.Region)
 	shown.Size, _ = findSize(droplet.Size)
 	shown.Memory, shown.VCPUs, shown.Disk = shown.Size.Memory, shown.Size.VCPUs, diskOf(droplet)
+
 	return shown
 }
 
@@ -85,26 +99,56 @@ func (s *Server) status(droplet state.Droplet) string {
 	if droplet.Status == state.DropletOff && !droplet.Locked && s.Machines.Running(droplet.ID) {
 		return state.DropletActive
 	}
+
 	return droplet.Status
 }
 
 func (s *Server) networks(droplet state.Droplet) networksShape {
-	shown := networksShape{V4: []addressShape{}, V6: []addressShape{}}
+	shown := networksShape{
+		V4: []addressShape{},
+		V6: []addressShape{},
+	}
 	if !droplet.Ready {
 		return shown
 	}
-	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Private.String(), Netmask: netmask(droplet.Network), Gateway: "", Type: "private"})
+
+	shown.V4 = append(shown.V4, addressShape{
+		IPAddress: droplet.Private.String(),
+		Netmask:   netmask(droplet.Network),
+		Gateway:   "",
+		Type:      "private",
+	})
+
 	if !droplet.Public.IsValid() {
 		return shown
 	}
+
 	if six := droplet.IPv6(); six.IsValid() {
 		network := state.IPv6Network(s.Public)
-		shown.V6 = append(shown.V6, addressShape{IPAddress: six.String(), Netmask: network.Bits(), Gateway: network.Addr().Next().String(), Type: "public"})
+		shown.V6 = append(shown.V6, addressShape{
+			IPAddress: six.String(),
+			Netmask:   network.Bits(),
+			Gateway:   network.Addr().Next().String(),
+			Type:      "public",
+		})
 	}
-	shown.V4 = append(shown.V4, addressShape{IPAddress: droplet.Public.String(), Netmask: netmask(s.Public), Gateway: s.gateway(), Type: "public"})
+
+	shown.V4 = append(shown.V4, addressShape{
+		IPAddress: droplet.Public.String(),
+		Netmask:   netmask(s.Public),
+		Gateway:   s.gateway(),
+		Type:      "public",
+	})
+
 	if held := s.Store.View().ReservedIPOf(droplet.ID); held != nil {
-		shown.V4 = append(shown.V4, addressShape{IPAddress: held.Address.String(), Netmask: netmask(s.Public), Gateway: s.gateway(), Type: "public"})
+		shown.V4 = append(shown.V4, addressShape{
+			IPAddress: held.Address.String(),
+			Netmask:   netmask(s.Public),
+			Gateway:   s.gateway(),
+			Type:      "public",
+		})
 	}
+
 	return shown
 }
 
@@ -113,10 +157,13 @@ func showAddress(address netip.Addr) string {
 	if !address.IsValid() {
 		return ""
 	}
+
 	return address.String()
 }
 
-func (s *Server) gateway() string { return s.Public.Masked().Addr().Next().String() }
+func (s *Server) gateway() string {
+	return s.Public.Masked().Addr().Next().String()
+}
 
 func netmask(prefix netip.Prefix) string {
 	return net.IP(net.CIDRMask(prefix.Bits(), 32)).String()
@@ -126,12 +173,17 @@ func (s *Server) listDroplets(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
 	tag, name := query.Get("tag_name"), query.Get("name")
 	wanted := []state.Droplet{}
+
 	for _, droplet := range s.Store.View().Droplets {
-		if tag != "" && !state.Tagged(droplet.Tags, tag) || name != "" && name != droplet.Name || query.Get("type") == "gpus" {
+		if tag != "" && !state.Tagged(droplet.Tags, tag) ||
+			name != "" && name != droplet.Name ||
+			query.Get("type") == "gpus" {
 			continue
 		}
+
 		wanted = append(wanted, droplet)
 	}
+
 	return listed(r, "droplets", wanted, s.showDroplet), nil
 }
 
@@ -140,6 +192,7 @@ func (s *Server) getDroplet(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "droplet", s.showDroplet(*droplet)), nil
 }
 
@@ -148,10 +201,12 @@ func (s *Server) dropletIn(r *http.Request) (*state.Droplet, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	droplet := s.Store.View().Droplet(id)
 	if droplet == nil {
 		return nil, notFound()
 	}
+
 	return droplet, nil
 }
 
@@ -161,6 +216,7 @@ func (s *Server) emptyDropletList(key string) handler {
 		if _, err := s.dropletIn(r); err != nil {
 			return nil, err
 		}
+
 		return list(r, key, []struct{}{}), nil
 	}
 }
@@ -170,12 +226,15 @@ func (s *Server) listDropletSnapshots(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	shown := []imageShape{}
+
 	for _, image := range s.Store.View().Images {
 		if slices.Contains(droplet.SnapshotIDs, image.ID) {
 			shown = append(shown, showImage(image))
 		}
 	}
+
 	return list(r, "snapshots", shown), nil
 }
 
@@ -184,17 +243,21 @@ func (s *Server) deleteDroplet(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	err = s.Store.Update(func(d *state.Document) error {
 		droplet := d.Droplet(id)
 		if droplet == nil || droplet.Deleting {
 			return notFound()
 		}
+
 		return s.markDeleting(droplet)
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.startDestroying(id)
+
 	return noContent(), nil
 }
 
@@ -202,7 +265,9 @@ func (s *Server) markDeleting(droplet *state.Droplet) error {
 	if droplet.Locked {
 		return pendingEvent()
 	}
+
 	droplet.Deleting, droplet.Locked = true, true
+
 	return nil
 }
 
@@ -213,6 +278,7 @@ func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
 	if tag == "" {
 		return nil, invalid("tag_name is needed")
 	}
+
 	ids := []int{}
 	err := s.Store.Update(func(d *state.Document) error {
 		for i := range d.Droplets {
@@ -223,36 +289,48 @@ func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
 			if err := s.markDeleting(droplet); err != nil {
 				return err
 			}
+
 			ids = append(ids, droplet.ID)
 		}
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	for _, id := range ids {
 		s.startDestroying(id)
 	}
+
 	return noContent(), nil
 }
 
 // startDestroying ends a Droplet that is marked deleting. It is seen until it is gone.
 func (s *Server) startDestroying(id int) {
 	s.kickBalancers()
+
 	s.spawn("destroy droplet", func() error {
 		if err := s.sleep(s.Delays.Delete); err != nil {
 			return err
 		}
+
 		for {
-			err := errors.Join(s.Machines.Destroy(s.context, id), s.detachVolumes(s.context, s.Store.View(), id))
+			err := errors.Join(
+				s.Machines.Destroy(s.context, id),
+				s.detachVolumes(s.context, s.Store.View(), id),
+			)
 			if err == nil {
 				break
 			}
+
 			s.Logger.Error("droplet not destroyed; trying again", "droplet", id, "err", err)
+
 			if err := s.sleep(commitRetry); err != nil {
 				return err
 			}
 		}
+
 		return s.forget(id)
 	})
 }
@@ -263,29 +341,44 @@ func (s *Server) forget(id int) error {
 		if droplet := d.Droplet(id); droplet != nil && droplet.Image.Type != state.ImageBase {
 			root = droplet.Image.Root
 		}
+
 		forgetDroplet(d, id)
+
 		if s.Delays.Release == 0 {
 			releaseHeld(d)
 		}
+
 		return nil
 	})
+
 	s.kickBalancers()
 	s.Logger.Info("droplet destroyed", "droplet", id)
+
 	err = errors.Join(err, s.release())
 	if err != nil || root == "" {
 		return err
 	}
+
 	return s.freeRoot(root)
 }
 
 func forgetDroplet(d *state.Document, id int) {
 	for i := range d.Firewalls {
-		d.Firewalls[i].DropletIDs = slices.DeleteFunc(d.Firewalls[i].DropletIDs, func(x int) bool { return x == id })
+		d.Firewalls[i].DropletIDs = slices.DeleteFunc(
+			d.Firewalls[i].DropletIDs,
+			func(x int) bool { return x == id },
+		)
 	}
-	d.Droplets = slices.DeleteFunc(d.Droplets, func(x state.Droplet) bool { return x.ID == id })
+
+	d.Droplets = slices.DeleteFunc(d.Droplets, func(x state.Droplet) bool {
+		return x.ID == id
+	})
+
 	for i := range d.LoadBalancers {
 		balancer := &d.LoadBalancers[i]
-		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(x int) bool { return x == id })
+		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(x int) bool {
+			return x == id
+		})
 	}
 }
 
@@ -295,21 +388,31 @@ func (s *Server) release() error {
 		if err := s.sleep(s.Delays.Release); err != nil {
 			return nil // the next start does it
 		}
-		if err := s.commit(func(d *state.Document) error { releaseHeld(d); return nil }); err != nil {
+
+		if err := s.commit(func(d *state.Document) error {
+			releaseHeld(d)
+			return nil
+		}); err != nil {
 			return err
 		}
 	}
-	return errors.Join(s.applyReserved(s.context), s.applyFaults(s.context))
+
+	return errors.Join(
+		s.applyReserved(s.context),
+		s.applyFaults(s.context),
+	)
 }
 
 // releaseHeld frees what Droplets that are gone held: reserved IPs and volumes.
 func releaseHeld(d *state.Document) {
 	forgetHurt(d)
+
 	for i := range d.ReservedIPs {
 		if d.Droplet(d.ReservedIPs[i].DropletID) == nil {
 			d.ReservedIPs[i].DropletID = 0
 		}
 	}
+
 	for i := range d.Volumes {
 		if d.Droplet(d.Volumes[i].DropletID) == nil {
 			d.Volumes[i].DropletID = 0
@@ -323,29 +426,37 @@ func (s *Server) bringUp(action state.Action) error {
 	if droplet == nil {
 		return notFound()
 	}
+
 	s.kickBalancers() // its firewalls are to stand before it does
+
 	if err := s.sleep(s.Delays.Create); err != nil {
 		return err
 	}
+
 	if err := s.Machines.EnsureImage(s.context, droplet.Image.Root); err != nil {
 		return err
 	}
+
 	err := s.Machines.Create(s.context, s.machine(s.Store.View(), *droplet))
 	if err != nil {
 		return err
 	}
+
 	if err := s.equip(droplet.ID); err != nil {
 		return err
 	}
+
 	late := s.Delays.Network > 0
 	err = s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
-			droplet.Status, droplet.Ready = state.DropletActive, !late
+			droplet.Status = state.DropletActive
+			droplet.Ready = !late
 		}
 	})
 	if err != nil || !late {
 		return err
 	}
+
 	return s.showAddresses(action.ResourceID)
 }
 
@@ -359,16 +470,31 @@ func (s *Server) equip(id int) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, s.Machines.Destroy(s.context, id), s.detachVolumes(s.context, d, id))
+
+	return errors.Join(err,
+		s.Machines.Destroy(s.context, id),
+		s.detachVolumes(s.context, d, id),
+	)
 }
 
 // machine is a Droplet as the machines need to know it.
 func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
 	size, _ := findSize(droplet.Size)
 	return Machine{
-		ID: droplet.ID, Name: droplet.Name, Region: droplet.Region, Root: droplet.Image.Root, Memory: size.Memory, CPUs: size.VCPUs, Disk: diskOf(droplet),
-		Public: droplet.Public, IPv6: droplet.IPv6(), Private: droplet.Private, VPC: droplet.VPC, VPCRange: d.VPC(droplet.VPC).Range,
-		UserData: droplet.UserData, PublicKeys: droplet.PublicKeys,
+		ID:         droplet.ID,
+		Name:       droplet.Name,
+		Region:     droplet.Region,
+		Root:       droplet.Image.Root,
+		Memory:     size.Memory,
+		CPUs:       size.VCPUs,
+		Disk:       diskOf(droplet),
+		Public:     droplet.Public,
+		IPv6:       droplet.IPv6(),
+		Private:    droplet.Private,
+		VPC:        droplet.VPC,
+		VPCRange:   d.VPC(droplet.VPC).Range,
+		UserData:   droplet.UserData,
+		PublicKeys: droplet.PublicKeys,
 	}
 }
 
@@ -377,13 +503,17 @@ func (s *Server) showAddresses(id int) error {
 	if err := s.sleep(s.Delays.Network); err != nil {
 		return err
 	}
+
 	err := s.commit(func(d *state.Document) error {
 		if droplet := d.Droplet(id); droplet != nil {
 			droplet.Ready = true
 		}
+
 		return nil
 	})
+
 	s.kickBalancers()
+
 	return err
 }
 
@@ -396,22 +526,27 @@ func (s *Server) PowerOffAll(ctx context.Context) (int, error) {
 			ids = append(ids, droplet.ID)
 		}
 	}
+
 	err := s.Store.Update(func(d *state.Document) error {
 		for _, id := range ids {
 			if droplet := d.Droplet(id); droplet != nil {
 				droplet.Resume = true
 			}
 		}
+
 		return nil
 	})
+
 	return len(ids), joinEach(ids, err, func(id int) error { return s.endGuest(ctx, id) })
 }
 
 func (s *Server) endGuest(ctx context.Context, id int) error {
 	asked, cancel := context.WithTimeout(ctx, s.ShutdownTimeout)
 	defer cancel()
+
 	if err := s.Machines.Shutdown(asked, id); err != nil {
 		s.Logger.Warn("guest did not power itself off", "droplet", id, "err", err)
 	}
+
 	return s.Machines.PowerOff(ctx, id)
 }

@@ -21,10 +21,17 @@ func TestDropletLife(t *testing.T) {
 	w := newWorld(t)
 	release := w.machines.hold()
 	ask := request("demo-db-1")
-	key, _, err := w.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{Name: "me", PublicKey: publicKey(t)})
+
+	key, _, err := w.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{
+		Name:      "me",
+		PublicKey: publicKey(t),
+	})
 	require.NoError(t, err)
+
 	ask.SSHKeys = []godo.DropletCreateSSHKey{{ID: key.ID}}
-	ask.UserData, ask.Tags, ask.Monitoring = "#cloud-config\n", []string{"hornero"}, true
+	ask.UserData = "#cloud-config\n"
+	ask.Tags = []string{"hornero"}
+	ask.Monitoring = true
 	droplet, answer, err := w.client.Droplets.Create(t.Context(), ask)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, answer.StatusCode)
@@ -40,15 +47,19 @@ func TestDropletLife(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, godo.ActionInProgress, action.Status)
 	require.Nil(t, action.CompletedAt)
+
 	_, _, err = w.client.DropletActions.PowerOff(t.Context(), droplet.ID)
 	refused(t, err, 422, "Droplet already has a pending event.")
+
 	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
 	refused(t, err, 422, "Droplet already has a pending event.")
 
 	release()
+
 	action = w.done(action)
 	require.Equal(t, godo.ActionCompleted, action.Status)
 	require.NotNil(t, action.CompletedAt)
+
 	droplet = w.active(droplet.ID)
 	public, err := droplet.PublicIPv4()
 	require.NoError(t, err)
@@ -56,10 +67,15 @@ func TestDropletLife(t *testing.T) {
 	require.Equal(t, []string{"monitoring", "private_networking"}, droplet.Features)
 	require.Equal(t, "debian-13-x64", droplet.Image.Slug)
 	require.Equal(t, 1024, droplet.Size.Memory)
+
 	machine := w.machines.machine(droplet.ID)
 	require.Equal(t, "demo-db-1", machine.Name)
 	require.Equal(t, "#cloud-config\n", machine.UserData)
-	require.Equal(t, []string{strings.TrimSpace(key.PublicKey)}, machine.PublicKeys)
+
+	require.Equal(t,
+		[]string{strings.TrimSpace(key.PublicKey)},
+		machine.PublicKeys,
+	)
 
 	byName, _, err := w.client.Droplets.ListByName(t.Context(), "demo-db-1", nil)
 	require.NoError(t, err)
@@ -68,37 +84,51 @@ func TestDropletLife(t *testing.T) {
 	hold := w.machines.hold()
 	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
 	require.NoError(t, err)
+
 	_, _, err = w.client.Droplets.Get(t.Context(), droplet.ID)
 	require.NoError(t, err, "still seen while it is being destroyed")
+
 	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
 	refused(t, err, 404, "")
 	hold()
+
 	w.eventually("gone", func() bool {
 		_, answer, _ := w.client.Droplets.Get(t.Context(), droplet.ID)
 		return answer.StatusCode == 404
 	})
+
 	require.Empty(t, w.machines.ids())
 }
 
 func TestCreateMany(t *testing.T) {
 	w := newWorld(t)
 	droplets, answer, err := w.client.Droplets.CreateMultiple(t.Context(), &godo.DropletMultiCreateRequest{
-		Names: []string{"a", "b", "c"}, Region: "nyc3", Size: "s-1vcpu-1gb", Image: godo.DropletCreateImage{Slug: "debian-12-x64"}})
+		Names:  []string{"a", "b", "c"},
+		Region: "nyc3",
+		Size:   "s-1vcpu-1gb",
+		Image:  godo.DropletCreateImage{Slug: "debian-12-x64"},
+	})
 	require.NoError(t, err)
 	require.Len(t, droplets, 3)
 	require.Len(t, answer.Links.Actions, 3)
+
 	seen := map[string]bool{}
+
 	for _, droplet := range droplets {
 		public, err := w.active(droplet.ID).PublicIPv4()
 		require.NoError(t, err)
 		seen[public] = true
 	}
+
 	require.Len(t, seen, 3)
 
 	// A freed address is not given again at once.
 	_, err = w.client.Droplets.Delete(t.Context(), droplets[2].ID)
 	require.NoError(t, err)
-	w.eventually("gone", func() bool { return len(w.machines.ids()) == 2 })
+	w.eventually("gone", func() bool {
+		return len(w.machines.ids()) == 2
+	})
+
 	again, err := w.create(request("d")).PublicIPv4()
 	require.NoError(t, err)
 	require.False(t, seen[again])
@@ -110,22 +140,59 @@ func TestCreateRefusals(t *testing.T) {
 		change  func(*godo.DropletCreateRequest)
 		message string
 	}{
-		"no name":   {func(r *godo.DropletCreateRequest) { r.Name = "" }, "Name can't be blank"},
-		"bad name":  {func(r *godo.DropletCreateRequest) { r.Name = "under_score" }, "Only valid hostname characters"},
-		"region":    {func(r *godo.DropletCreateRequest) { r.Region = "mars1" }, "invalid region"},
-		"size":      {func(r *godo.DropletCreateRequest) { r.Size = "huge" }, "invalid size"},
-		"image":     {func(r *godo.DropletCreateRequest) { r.Image.Slug = "debian-9-x64" }, "You specified an invalid image"},
-		"key":       {func(r *godo.DropletCreateRequest) { r.SSHKeys = []godo.DropletCreateSSHKey{{Fingerprint: "aa:bb"}} }, "invalid key identifiers"},
-		"user data": {func(r *godo.DropletCreateRequest) { r.UserData = strings.Repeat("x", 64<<10+1) }, "User data is too long"},
-		"tag":       {func(r *godo.DropletCreateRequest) { r.Tags = []string{"a b"} }, "no tag"},
-		"volume":    {func(r *godo.DropletCreateRequest) { r.Volumes = []godo.DropletCreateVolume{{ID: "x"}} }, "is not found"},
+		"no name": {
+			change:  func(r *godo.DropletCreateRequest) { r.Name = "" },
+			message: "Name can't be blank",
+		},
+		"bad name": {
+			change:  func(r *godo.DropletCreateRequest) { r.Name = "under_score" },
+			message: "Only valid hostname characters",
+		},
+		"region": {
+			change:  func(r *godo.DropletCreateRequest) { r.Region = "mars1" },
+			message: "invalid region",
+		},
+		"size": {
+			change:  func(r *godo.DropletCreateRequest) { r.Size = "huge" },
+			message: "invalid size",
+		},
+		"image": {
+			change:  func(r *godo.DropletCreateRequest) { r.Image.Slug = "debian-9-x64" },
+			message: "You specified an invalid image",
+		},
+		"key": {
+			change: func(r *godo.DropletCreateRequest) {
+				r.SSHKeys = []godo.DropletCreateSSHKey{{Fingerprint: "aa:bb"}}
+			},
+			message: "invalid key identifiers",
+		},
+		"user data": {
+			change: func(r *godo.DropletCreateRequest) {
+				r.UserData = strings.Repeat("x", 64<<10+1)
+			},
+			message: "User data is too long",
+		},
+		"tag": {
+			change: func(r *godo.DropletCreateRequest) {
+				r.Tags = []string{"a b"}
+			},
+			message: "no tag",
+		},
+		"volume": {
+			change: func(r *godo.DropletCreateRequest) {
+				r.Volumes = []godo.DropletCreateVolume{{ID: "x"}}
+			},
+			message: "is not found",
+		},
 	} {
 		ask := request("fine")
 		c.change(ask)
+
 		_, _, err := w.client.Droplets.Create(t.Context(), ask)
 		refused(t, err, 422, c.message)
 		require.Empty(t, w.store.View().Droplets, name)
 	}
+
 	largest := request("largest")
 	largest.UserData = strings.Repeat("x", 64<<10)
 	w.create(largest)
@@ -134,17 +201,26 @@ func TestCreateRefusals(t *testing.T) {
 func TestPowerActions(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(request("one")).ID
+
 	run := func(action *godo.Action, _ *godo.Response, err error) *godo.Action {
 		t.Helper()
 		require.NoError(t, err)
 		return w.done(action)
 	}
+
 	actions := w.client.DropletActions
 	run(actions.Shutdown(t.Context(), id))
 	w.until(id, "off")
+
 	_, _, err := actions.PowerOff(t.Context(), id)
 	refused(t, err, 422, "Droplet is already powered off")
-	require.Equal(t, godo.ActionCompleted, run(actions.Shutdown(t.Context(), id)).Status, "a shutdown of one that is off is no error")
+
+	require.Equal(t,
+		godo.ActionCompleted,
+		run(actions.Shutdown(t.Context(), id)).Status,
+		"a shutdown of one that is off is no error",
+	)
+
 	run(actions.Snapshot(t.Context(), id, "while-off"))
 	w.until(id, "off")
 	run(actions.PowerOn(t.Context(), id))
@@ -163,6 +239,7 @@ func TestPowerActions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "power_on", all[0].Type, "newest first")
 	require.Equal(t, "create", all[len(all)-1].Type)
+
 	got, _, err := actions.Get(t.Context(), id, all[0].ID)
 	require.NoError(t, err)
 	require.Equal(t, all[0].ID, got.ID)
@@ -173,11 +250,13 @@ func TestGuestThatIgnoresShutdown(t *testing.T) {
 	id := w.create(request("deaf")).ID
 	release := w.machines.hold()
 	defer release()
+
 	action, _, err := w.client.DropletActions.Shutdown(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, "errored", w.done(action).Status)
 	release()
 	w.until(id, "active")
+
 	action, _, err = w.client.DropletActions.PowerOff(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
@@ -186,21 +265,27 @@ func TestGuestThatIgnoresShutdown(t *testing.T) {
 func TestACreateThatFailsLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.machines.breakCall("Create", errBroken)
+
 	droplet, answer, err := w.client.Droplets.Create(t.Context(), request("one"))
 	require.NoError(t, err)
+
 	w.eventually("action errored", func() bool {
 		action, _, err := w.client.Actions.Get(t.Context(), answer.Links.Actions[0].ID)
 		require.NoError(t, err)
 		return action.Status == "errored" && action.CompletedAt != nil
 	})
+
 	_, _, err = w.client.Droplets.Get(t.Context(), droplet.ID)
 	refused(t, err, 404, "")
 }
 
 func TestDelaysShowTheStatesBetween(t *testing.T) {
-	w := newWorld(t, func(o *api.Options) { o.Delays.Network = 50 * time.Millisecond })
+	w := newWorld(t, func(o *api.Options) {
+		o.Delays.Network = 50 * time.Millisecond
+	})
 	droplet := w.create(request("late"))
 	require.Empty(t, droplet.Networks.V4, "active comes before the addresses")
+
 	w.eventually("addresses shown", func() bool {
 		got, _, err := w.client.Droplets.Get(t.Context(), droplet.ID)
 		require.NoError(t, err)
@@ -211,25 +296,38 @@ func TestDelaysShowTheStatesBetween(t *testing.T) {
 func TestTheStateSurvivesACrash(t *testing.T) {
 	w := newWorld(t)
 	kept := w.create(request("kept"))
-	halfway, snapshotting, deleted := request("halfway"), w.create(request("snapshotting")), w.create(request("deleted"))
+	halfway, snapshotting, deleted := request("halfway"), w.create(
+		request("snapshotting"),
+	), w.create(request("deleted"))
 	release := w.machines.hold()
 	created, answer, err := w.client.Droplets.Create(t.Context(), halfway)
 	require.NoError(t, err)
+
 	snapshot, _, err := w.client.DropletActions.Snapshot(t.Context(), snapshotting.ID, "cut short")
 	require.NoError(t, err)
+
 	_, err = w.client.Droplets.Delete(t.Context(), deleted.ID)
 	require.NoError(t, err)
 	w.stop() // nothing that was under way comes to its end
 	release()
+
 	w.machines.exists[77] = api.Machine{ID: 77} // a machine that nobody wrote down
 
 	w.start()
 	require.Equal(t, kept.Networks, w.active(kept.ID).Networks)
-	require.Equal(t, godo.ActionCompleted, w.done(&godo.Action{ID: answer.Links.Actions[0].ID}).Status)
+
+	require.Equal(t,
+		godo.ActionCompleted,
+		w.done(&godo.Action{ID: answer.Links.Actions[0].ID}).Status,
+	)
+
 	w.active(created.ID)
 	require.Equal(t, "errored", w.done(snapshot).Status)
 	w.active(snapshotting.ID)
-	w.eventually("deletion finished, stray ended", func() bool { return len(w.machines.ids()) == 3 })
+	w.eventually("deletion finished, stray ended", func() bool {
+		return len(w.machines.ids()) == 3
+	})
+
 	images, _, err := w.client.Images.ListUser(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, images)
@@ -241,6 +339,7 @@ func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
 	action, _, err := w.client.DropletActions.PowerOff(t.Context(), off.ID)
 	require.NoError(t, err)
 	w.done(action)
+
 	ended, err := w.server.PowerOffAll(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, ended)
@@ -254,10 +353,12 @@ func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
 func TestAStateThatCanNotBeKeptChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	before := w.store.View()
+
 	require.ErrorIs(t, w.store.Update(func(d *state.Document) error {
 		d.Tags = append(d.Tags, "half")
 		return errBroken
 	}), errBroken)
+
 	require.Same(t, before, w.store.View())
 }
 

@@ -52,23 +52,50 @@ type BalancerStatus struct {
 // Status tells what the lab holds now.
 func (s *Server) Status() Status {
 	d := s.Store.View()
-	status := Status{PublicRange: s.Public.String(), Droplets: []DropletStatus{}, LoadBalancers: []BalancerStatus{}}
+
+	status := Status{
+		PublicRange:   s.Public.String(),
+		Droplets:      []DropletStatus{},
+		LoadBalancers: []BalancerStatus{},
+	}
+
 	for _, droplet := range d.Droplets {
-		shown := DropletStatus{ID: droplet.ID, Name: droplet.Name, Status: s.status(droplet), Locked: droplet.Locked, Public: showAddress(droplet.Public),
-			Private: droplet.Private.String(), Image: droplet.Image.Name, Tags: orEmpty(droplet.Tags)}
+		shown := DropletStatus{
+			ID:      droplet.ID,
+			Name:    droplet.Name,
+			Status:  s.status(droplet),
+			Locked:  droplet.Locked,
+			Public:  showAddress(droplet.Public),
+			Private: droplet.Private.String(),
+			Image:   droplet.Image.Name,
+			Tags:    orEmpty(droplet.Tags),
+		}
+
 		shown.Inspection, _ = s.Machines.Inspect(droplet.ID)
 		status.Droplets = append(status.Droplets, shown)
 	}
+
 	for _, balancer := range d.LoadBalancers {
-		shown := BalancerStatus{ID: balancer.ID, Name: balancer.Name, IP: balancer.Front().String(), Status: balancer.Status, Reason: balancer.Reason}
+		shown := BalancerStatus{
+			ID:     balancer.ID,
+			Name:   balancer.Name,
+			IP:     balancer.Front().String(),
+			Status: balancer.Status,
+			Reason: balancer.Reason,
+		}
+
 		shown.Published, _ = s.Balancers.Published(balancer.Front())
 		status.LoadBalancers = append(status.LoadBalancers, shown)
 	}
+
 	return status
 }
 
 func (s *Server) getLabStatus(*http.Request) (*reply, error) {
-	return &reply{status: http.StatusOK, body: s.Status()}, nil
+	return &reply{
+		status: http.StatusOK,
+		body:   s.Status(),
+	}, nil
 }
 
 func (s *Server) getPublished(r *http.Request) (*reply, error) {
@@ -76,9 +103,17 @@ func (s *Server) getPublished(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, invalid("ip is no address: %v", err)
 	}
+
 	host, known := s.Balancers.Published(address)
 	if !known {
 		return nil, notFound()
 	}
-	return &reply{status: http.StatusOK, body: map[string]string{"ip": address.String(), "published": host}}, nil
+
+	return &reply{
+		status: http.StatusOK,
+		body: map[string]string{
+			"ip":        address.String(),
+			"published": host,
+		},
+	}, nil
 }

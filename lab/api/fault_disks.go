@@ -11,11 +11,19 @@ func someFill(d *state.Document, fault *state.Fault) error {
 	if err := oneGroup(d, fault); err != nil {
 		return err
 	}
+
 	for _, id := range fault.Groups[0] {
 		if disk := int64(diskOf(*d.Droplet(id))) << 30; fault.Leave < 0 || fault.Leave >= disk {
-			return invalid("fill: what it leaves must be between 0 and less than the disk of Droplet %d, which has %d bytes, not %d", id, disk, fault.Leave)
+			return invalid(
+				"fill: what it leaves must be between 0 and less than the disk of Droplet %d, which has %d "+
+					"bytes, not %d",
+				id,
+				disk,
+				fault.Leave,
+			)
 		}
 	}
+
 	return nil
 }
 
@@ -26,6 +34,7 @@ func (s *Server) fillDisks(ctx context.Context, fault state.Fault) error {
 			return notFound() // it is being made, or removed
 		}
 	}
+
 	return s.applyFills(ctx)
 }
 
@@ -43,11 +52,13 @@ func fills(d *state.Document) map[int]int64 {
 		if fault.Kind != state.FaultFill {
 			continue
 		}
+
 		for _, id := range slices.Concat(fault.Groups...) {
 			if least, filled := leaves[id]; !filled || fault.Leave < least {
 				leaves[id] = fault.Leave
 			}
 		}
 	}
+
 	return leaves
 }

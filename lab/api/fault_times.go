@@ -18,15 +18,19 @@ func (b *FaultRequest) spans(fault *state.Fault, now time.Time) error {
 		if one.text == "" {
 			continue
 		}
+
 		read, err := time.ParseDuration(one.text)
 		if err != nil || read <= 0 && one.into != &fault.Step {
 			return invalid("%q is no duration: as in 1.5s or 2m", one.text)
 		}
+
 		*one.into = read
 	}
+
 	if span > 0 {
 		fault.Until = now.Add(span)
 	}
+
 	return nil
 }
 
@@ -42,15 +46,24 @@ func someDelay(d *state.Document, fault *state.Fault) error {
 		return invalid("delay needs a delay of at most %s, as in 40ms", maxDelay)
 	}
 	if fault.Jitter > fault.Delay {
-		return invalid("delay: a jitter of %s is more than the delay of %s", fault.Jitter, fault.Delay)
+		return invalid(
+			"delay: a jitter of %s is more than the delay of %s",
+			fault.Jitter,
+			fault.Delay,
+		)
 	}
+
 	return oneGroup(d, fault)
 }
 
 func someStep(d *state.Document, fault *state.Fault) error {
 	if fault.Step == 0 || fault.Step.Abs() > maxStep {
-		return invalid("clock needs a step other than 0 and of at most %d hours, as in -1h", int(maxStep.Hours()))
+		return invalid(
+			"clock needs a step other than 0 and of at most %d hours, as in -1h",
+			int(maxStep.Hours()),
+		)
 	}
+
 	return oneGroup(d, fault)
 }
 
@@ -59,9 +72,15 @@ func linkDelays(d *state.Document) []LinkDelay {
 	delays := []LinkDelay{}
 	for _, fault := range d.Faults {
 		if fault.Kind == state.FaultDelay {
-			delays = append(delays, LinkDelay{Droplets: slices.Clone(fault.Groups[0]), Network: fault.Network, By: fault.Delay, Jitter: fault.Jitter})
+			delays = append(delays, LinkDelay{
+				Droplets: slices.Clone(fault.Groups[0]),
+				Network:  fault.Network,
+				By:       fault.Delay,
+				Jitter:   fault.Jitter,
+			})
 		}
 	}
+
 	return delays
 }
 
@@ -79,9 +98,11 @@ func clockSteps(d *state.Document) map[int]time.Duration {
 		if fault.Kind != state.FaultClock {
 			continue
 		}
+
 		for _, id := range fault.Groups[0] {
 			steps[id] += fault.Step
 		}
 	}
+
 	return steps
 }

@@ -33,12 +33,14 @@ func portRange(text string) (first, last int, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
+
 	last = first
 	if isRange {
 		if last, err = strconv.Atoi(to); err != nil || first == 0 {
 			return 0, 0, false
 		}
 	}
+
 	return first, last, first >= 0 && first <= last && last <= maxPort
 }
 
@@ -47,7 +49,9 @@ func prefixFrom(text string) (netip.Prefix, bool) {
 	if address, err := netip.ParseAddr(text); err == nil {
 		return netip.PrefixFrom(address, address.BitLen()), true
 	}
+
 	prefix, err := netip.ParsePrefix(text)
+
 	return prefix.Masked(), err == nil
 }
 
@@ -55,8 +59,14 @@ func prefixFrom(text string) (netip.Prefix, bool) {
 func (s *Server) shields(d *state.Document) []Shield {
 	shields := []Shield{}
 	for _, droplet := range d.Droplets {
-		shield := Shield{Droplet: droplet.ID, Public: droplet.Public, Addresses: otherAddresses(d, droplet)}
+		shield := Shield{
+			Droplet:   droplet.ID,
+			Public:    droplet.Public,
+			Addresses: otherAddresses(d, droplet),
+		}
+
 		guarded := false
+
 		for _, firewall := range d.Firewalls {
 			if slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
 				guarded = true
@@ -64,10 +74,12 @@ func (s *Server) shields(d *state.Document) []Shield {
 				shield.Outbound = append(shield.Outbound, passages(d, firewall.Outbound)...)
 			}
 		}
+
 		if guarded {
 			shields = append(shields, shield)
 		}
 	}
+
 	return shields
 }
 
@@ -76,17 +88,20 @@ func addressesOf(d *state.Document, droplet state.Droplet) []netip.Addr {
 	if !droplet.Public.IsValid() {
 		return otherAddresses(d, droplet)
 	}
+
 	return append([]netip.Addr{droplet.Public}, otherAddresses(d, droplet)...)
 }
 
 func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 	addresses := []netip.Addr{droplet.Private}
+
 	if six := droplet.IPv6(); six.IsValid() {
 		addresses = append(addresses, six)
 	}
 	if reserved := d.ReservedIPOf(droplet.ID); reserved != nil {
 		addresses = append(addresses, reserved.Address)
 	}
+
 	return addresses
 }
 
@@ -94,8 +109,14 @@ func passages(d *state.Document, rules []state.FirewallRule) []Passage {
 	all := []Passage{}
 	for _, rule := range rules {
 		first, last, _ := portRange(rule.Ports)
-		all = append(all, Passage{Protocol: rule.Protocol, First: first, Last: last, Peers: peerNetworks(d, rule.Peers)})
+		all = append(all, Passage{
+			Protocol: rule.Protocol,
+			First:    first,
+			Last:     last,
+			Peers:    peerNetworks(d, rule.Peers),
+		})
 	}
+
 	return all
 }
 
@@ -106,22 +127,28 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 			networks = append(networks, netip.PrefixFrom(address, address.BitLen()))
 		}
 	}
+
 	for _, text := range peers.Addresses {
 		if prefix, ok := prefixFrom(text); ok {
 			networks = append(networks, prefix)
 		}
 	}
+
 	for _, droplet := range d.Droplets {
-		tagged := slices.ContainsFunc(peers.Tags, func(tag string) bool { return state.Tagged(droplet.Tags, tag) })
+		tagged := slices.ContainsFunc(peers.Tags, func(tag string) bool {
+			return state.Tagged(droplet.Tags, tag)
+		})
 		if tagged || slices.Contains(peers.DropletIDs, droplet.ID) {
 			add(addressesOf(d, droplet)...)
 		}
 	}
+
 	for _, balancer := range d.LoadBalancers {
 		if slices.Contains(peers.LoadBalancerIDs, balancer.ID) {
 			add(balancer.Address, balancer.Private)
 		}
 	}
+
 	return networks
 }
 
@@ -130,28 +157,37 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 	d := s.Store.View()
 	shields := s.shields(d)
 	wanted := fmt.Sprint(shields)
-	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool { return f.Status != firewallSucceeded })
+	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool {
+		return f.Status != firewallSucceeded
+	})
 	if wanted == applied && !waiting {
 		return applied, nil
 	}
+
 	err := s.Machines.SetFirewalls(s.context, shields)
+
 	if s.context.Err() != nil {
 		return applied, s.context.Err()
 	}
+
 	status := firewallSucceeded
 	if err != nil {
 		status, wanted = firewallFailed, applied
 	}
+
 	kept := s.Store.Update(func(now *state.Document) error {
 		for i := range now.Firewalls {
-			if f := d.Firewall(now.Firewalls[i].ID); f != nil && fmt.Sprint(*f) == fmt.Sprint(now.Firewalls[i]) {
+			if f := d.Firewall(now.Firewalls[i].ID); f != nil &&
+				fmt.Sprint(*f) == fmt.Sprint(now.Firewalls[i]) {
 				now.Firewalls[i].Status = status
 			}
 		}
+
 		return nil
 	})
 	if err == nil {
 		err = kept
 	}
+
 	return wanted, err
 }

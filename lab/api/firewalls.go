@@ -81,40 +81,73 @@ type firewallAnswer struct {
 }
 
 func showFirewall(d *state.Document, f state.Firewall) firewallAnswer {
-	shown := firewallAnswer{ID: f.ID, Name: f.Name, Status: f.Status, CreatedAt: showTime(f.Created), PendingChanges: []pendingChange{},
-		InboundRules: []inboundRule{}, OutboundRules: []outboundRule{}, DropletIDs: orEmpty(f.DropletIDs), Tags: orEmpty(f.Tags)}
+	shown := firewallAnswer{
+		ID:             f.ID,
+		Name:           f.Name,
+		Status:         f.Status,
+		CreatedAt:      showTime(f.Created),
+		PendingChanges: []pendingChange{},
+		InboundRules:   []inboundRule{},
+		OutboundRules:  []outboundRule{},
+		DropletIDs:     orEmpty(f.DropletIDs),
+		Tags:           orEmpty(f.Tags),
+	}
+
 	for _, rule := range f.Inbound {
-		shown.InboundRules = append(shown.InboundRules, inboundRule{rule.Protocol, rule.Ports, showPeers(rule.Peers)})
+		shown.InboundRules = append(shown.InboundRules, inboundRule{
+			Protocol: rule.Protocol,
+			Ports:    rule.Ports,
+			Sources:  showPeers(rule.Peers),
+		})
 	}
+
 	for _, rule := range f.Outbound {
-		shown.OutboundRules = append(shown.OutboundRules, outboundRule{rule.Protocol, rule.Ports, showPeers(rule.Peers)})
+		shown.OutboundRules = append(shown.OutboundRules, outboundRule{
+			Protocol:     rule.Protocol,
+			Ports:        rule.Ports,
+			Destinations: showPeers(rule.Peers),
+		})
 	}
+
 	if f.Status == firewallWaiting {
 		for _, id := range firewallDroplets(d, f) {
 			shown.PendingChanges = append(shown.PendingChanges, pendingChange{DropletID: id, Status: firewallWaiting})
 		}
 	}
+
 	return shown
 }
 
 func showPeers(p state.FirewallPeers) firewallPeers {
-	return firewallPeers{Addresses: p.Addresses, DropletIDs: p.DropletIDs, LoadBalancerUIDs: p.LoadBalancerIDs, KubernetesIDs: p.KubernetesIDs, Tags: p.Tags}
+	return firewallPeers{
+		Addresses:        p.Addresses,
+		DropletIDs:       p.DropletIDs,
+		LoadBalancerUIDs: p.LoadBalancerIDs,
+		KubernetesIDs:    p.KubernetesIDs,
+		Tags:             p.Tags,
+	}
 }
 
 // firewallDroplets are the Droplets that a firewall is on now: those given, and those that have one of its tags.
 func firewallDroplets(d *state.Document, f state.Firewall) []int {
 	ids := []int{}
 	for _, droplet := range d.Droplets {
-		if slices.Contains(f.DropletIDs, droplet.ID) || slices.ContainsFunc(f.Tags, func(tag string) bool { return state.Tagged(droplet.Tags, tag) }) {
+		if slices.Contains(f.DropletIDs, droplet.ID) ||
+			slices.ContainsFunc(f.Tags, func(tag string) bool {
+				return state.Tagged(droplet.Tags, tag)
+			}) {
 			ids = append(ids, droplet.ID)
 		}
 	}
+
 	return ids
 }
 
 func (s *Server) listFirewalls(r *http.Request) (*reply, error) {
 	d := s.Store.View()
-	return listed(r, "firewalls", d.Firewalls, func(f state.Firewall) firewallAnswer { return showFirewall(d, f) }), nil
+	return listed(r, "firewalls", d.Firewalls, func(f state.Firewall) firewallAnswer {
+		return showFirewall(d, f)
+	}), nil
 }
 
 func (s *Server) listDropletFirewalls(r *http.Request) (*reply, error) {
@@ -122,9 +155,18 @@ func (s *Server) listDropletFirewalls(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	d := s.Store.View()
-	on := slices.DeleteFunc(slices.Clone(d.Firewalls), func(f state.Firewall) bool { return !slices.Contains(firewallDroplets(d, f), droplet.ID) })
-	return listed(r, "firewalls", on, func(f state.Firewall) firewallAnswer { return showFirewall(d, f) }), nil
+	on := slices.DeleteFunc(
+		slices.Clone(d.Firewalls),
+		func(f state.Firewall) bool {
+			return !slices.Contains(firewallDroplets(d, f), droplet.ID)
+		},
+	)
+
+	return listed(r, "firewalls", on, func(f state.Firewall) firewallAnswer {
+		return showFirewall(d, f)
+	}), nil
 }
 
 func firewallIn(r *http.Request, d *state.Document) (*state.Firewall, error) {
@@ -132,6 +174,7 @@ func firewallIn(r *http.Request, d *state.Document) (*state.Firewall, error) {
 	if firewall == nil {
 		return nil, notFound()
 	}
+
 	return firewall, nil
 }
 
@@ -141,53 +184,82 @@ func (s *Server) getFirewall(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "firewall", showFirewall(d, *firewall)), nil
 }
 
 func (s *Server) createFirewall(r *http.Request) (*reply, error) {
 	return s.writeFirewall(r, http.StatusAccepted, func(d *state.Document) (*state.Firewall, error) {
-		d.Firewalls = append(d.Firewalls, state.Firewall{ID: newUUID(), Created: s.now()})
+		d.Firewalls = append(d.Firewalls, state.Firewall{
+			ID:      newUUID(),
+			Created: s.now(),
+		})
+
 		return &d.Firewalls[len(d.Firewalls)-1], nil
 	})
 }
 
 // replaceFirewall replaces a firewall: what is left out is gone.
 func (s *Server) replaceFirewall(r *http.Request) (*reply, error) {
-	return s.writeFirewall(r, http.StatusOK, func(d *state.Document) (*state.Firewall, error) { return firewallIn(r, d) })
+	return s.writeFirewall(r, http.StatusOK, func(d *state.Document) (*state.Firewall, error) {
+		return firewallIn(r, d)
+	})
 }
 
-func (s *Server) writeFirewall(r *http.Request, status int, find func(*state.Document) (*state.Firewall, error)) (*reply, error) {
+func (s *Server) writeFirewall(
+	r *http.Request,
+	status int,
+	find func(*state.Document) (*state.Firewall, error),
+) (*reply, error) {
 	var body firewallRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var shown firewallAnswer
 	err := s.Store.Update(func(d *state.Document) error {
 		firewall, err := find(d)
 		if err != nil {
 			return err
 		}
+
 		id := firewall.ID
+
 		if !validName(body.Name, ".-") {
 			return invalid("name can only contain letters, digits, dots and dashes, and not be blank")
 		}
-		if slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool { return x.Name == body.Name && x.ID != id }) {
+
+		if slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool {
+			return x.Name == body.Name && x.ID != id
+		}) {
 			return failure(http.StatusConflict, "duplicate name")
 		}
+
 		if len(body.InboundRules)+len(body.OutboundRules) == 0 {
 			return invalid("must have at least one rule")
 		}
-		*firewall = state.Firewall{ID: id, Name: body.Name, Created: firewall.Created}
+
+		*firewall = state.Firewall{
+			ID:      id,
+			Name:    body.Name,
+			Created: firewall.Created,
+		}
+
 		if err := body.addTo(d, firewall); err != nil {
 			return err
 		}
+
 		shown = showFirewall(d, *firewall)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.kickBalancers()
+
 	return one(status, "firewall", shown), nil
 }
 
@@ -196,19 +268,27 @@ func (b *firewallRequest) addTo(d *state.Document, firewall *state.Firewall) err
 	if err := checkTags(b.Tags); err != nil {
 		return err
 	}
+
 	for _, id := range b.DropletIDs {
 		if d.Droplet(id) == nil {
 			return invalid("droplet %d is not found", id)
 		}
 	}
+
 	inbound, outbound, err := b.rules(d)
 	if err != nil {
 		return err
 	}
+
 	firewall.Status = firewallWaiting
 	firewall.DropletIDs = union(firewall.DropletIDs, b.DropletIDs)
 	firewall.Tags = union(firewall.Tags, d.UseTags(b.Tags))
-	firewall.Inbound, firewall.Outbound = append(firewall.Inbound, inbound...), append(firewall.Outbound, outbound...)
+
+	firewall.Inbound, firewall.Outbound = append(
+		firewall.Inbound,
+		inbound...,
+	), append(firewall.Outbound, outbound...)
+
 	return nil
 }
 
@@ -219,6 +299,7 @@ func union[T comparable](some, more []T) []T {
 			all = append(all, one)
 		}
 	}
+
 	return all
 }
 
@@ -228,25 +309,40 @@ func (b *firewallRequest) rules(d *state.Document) (inbound, outbound []state.Fi
 		if err != nil {
 			return nil, nil, err
 		}
+
 		inbound = append(inbound, checked)
 	}
+
 	for _, rule := range b.OutboundRules {
 		checked, err := checkFirewallRule(d, rule.Protocol, rule.Ports, rule.Destinations)
 		if err != nil {
 			return nil, nil, err
 		}
+
 		outbound = append(outbound, checked)
 	}
+
 	return inbound, outbound, nil
 }
 
 // checkFirewallRule takes a rule as it is sent. "all" ports come back as "0", and so do those of icmp.
 func checkFirewallRule(d *state.Document, protocol, ports string, peers firewallPeers) (state.FirewallRule, error) {
-	rule := state.FirewallRule{Protocol: strings.ToLower(protocol), Ports: ports, Peers: state.FirewallPeers{Addresses: peers.Addresses, DropletIDs: peers.DropletIDs,
-		Tags: peers.Tags, LoadBalancerIDs: peers.LoadBalancerUIDs, KubernetesIDs: peers.KubernetesIDs}}
+	rule := state.FirewallRule{
+		Protocol: strings.ToLower(protocol),
+		Ports:    ports,
+		Peers: state.FirewallPeers{
+			Addresses:       peers.Addresses,
+			DropletIDs:      peers.DropletIDs,
+			Tags:            peers.Tags,
+			LoadBalancerIDs: peers.LoadBalancerUIDs,
+			KubernetesIDs:   peers.KubernetesIDs,
+		},
+	}
+
 	switch rule.Protocol {
 	case "icmp":
 		rule.Ports = "0"
+
 	case "tcp", "udp":
 		if ports == "all" {
 			rule.Ports = "0"
@@ -254,27 +350,33 @@ func checkFirewallRule(d *state.Document, protocol, ports string, peers firewall
 		if _, _, ok := portRange(rule.Ports); !ok {
 			return rule, invalid("invalid ports %q: a port, a range as in 8000-9000, or all", ports)
 		}
+
 	default:
 		return rule, invalid("invalid protocol %q: tcp, udp or icmp", protocol)
 	}
+
 	if err := checkTags(peers.Tags); err != nil {
 		return rule, err
 	}
+
 	for _, address := range peers.Addresses {
 		if _, ok := prefixFrom(address); !ok {
 			return rule, invalid("invalid address %q", address)
 		}
 	}
+
 	for _, id := range peers.DropletIDs {
 		if d.Droplet(id) == nil {
 			return rule, invalid("droplet %d is not found", id)
 		}
 	}
+
 	for _, id := range peers.LoadBalancerUIDs {
 		if d.LoadBalancer(id) == nil {
 			return rule, invalid("load balancer %s is not found", id)
 		}
 	}
+
 	return rule, nil
 }
 
@@ -284,23 +386,33 @@ func (s *Server) deleteFirewall(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		id := firewall.ID
-		d.Firewalls = slices.DeleteFunc(d.Firewalls, func(x state.Firewall) bool { return x.ID == id })
+		d.Firewalls = slices.DeleteFunc(d.Firewalls, func(x state.Firewall) bool {
+			return x.ID == id
+		})
+
 		return nil
 	})
 }
 
 // changeFirewall changes the firewall in the path by one of its sub-resources.
-func (s *Server) changeFirewall(r *http.Request, change func(*state.Document, *state.Firewall, firewallRequest) error) (*reply, error) {
+func (s *Server) changeFirewall(
+	r *http.Request,
+	change func(*state.Document, *state.Firewall, firewallRequest) error,
+) (*reply, error) {
 	var body firewallRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	return s.changeBalancers(func(d *state.Document) error {
 		firewall, err := firewallIn(r, d)
 		if err != nil {
 			return err
 		}
+
 		return change(d, firewall, body)
 	})
 }
@@ -319,14 +431,20 @@ func (s *Server) addFirewallTags(r *http.Request) (*reply, error) {
 
 func (s *Server) addFirewallRules(r *http.Request) (*reply, error) {
 	return s.changeFirewall(r, func(d *state.Document, f *state.Firewall, b firewallRequest) error {
-		return (&firewallRequest{InboundRules: b.InboundRules, OutboundRules: b.OutboundRules}).addTo(d, f)
+		return (&firewallRequest{
+			InboundRules:  b.InboundRules,
+			OutboundRules: b.OutboundRules,
+		}).addTo(d, f)
 	})
 }
 
 func (s *Server) removeFirewallDroplets(r *http.Request) (*reply, error) {
 	return s.changeFirewall(r, func(_ *state.Document, f *state.Firewall, b firewallRequest) error {
 		f.Status = firewallWaiting
-		f.DropletIDs = slices.DeleteFunc(f.DropletIDs, func(id int) bool { return slices.Contains(b.DropletIDs, id) })
+		f.DropletIDs = slices.DeleteFunc(f.DropletIDs, func(id int) bool {
+			return slices.Contains(b.DropletIDs, id)
+		})
+
 		return nil
 	})
 }
@@ -334,7 +452,10 @@ func (s *Server) removeFirewallDroplets(r *http.Request) (*reply, error) {
 func (s *Server) removeFirewallTags(r *http.Request) (*reply, error) {
 	return s.changeFirewall(r, func(_ *state.Document, f *state.Firewall, b firewallRequest) error {
 		f.Status = firewallWaiting
-		f.Tags = slices.DeleteFunc(f.Tags, func(tag string) bool { return state.Tagged(b.Tags, tag) })
+		f.Tags = slices.DeleteFunc(f.Tags, func(tag string) bool {
+			return state.Tagged(b.Tags, tag)
+		})
+
 		return nil
 	})
 }
@@ -345,17 +466,21 @@ func (s *Server) removeFirewallRules(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		f.Status = firewallWaiting
 		f.Inbound, f.Outbound = withoutRules(f.Inbound, inbound), withoutRules(f.Outbound, outbound)
 		if len(f.Inbound)+len(f.Outbound) == 0 {
 			return invalid("must have at least one rule")
 		}
+
 		return nil
 	})
 }
 
 func withoutRules(rules, gone []state.FirewallRule) []state.FirewallRule {
 	return slices.DeleteFunc(rules, func(rule state.FirewallRule) bool {
-		return slices.ContainsFunc(gone, func(x state.FirewallRule) bool { return reflect.DeepEqual(x, rule) })
+		return slices.ContainsFunc(gone, func(x state.FirewallRule) bool {
+			return reflect.DeepEqual(x, rule)
+		})
 	})
 }

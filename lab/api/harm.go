@@ -27,6 +27,7 @@ type faultCounts struct {
 func (c *faultCounts) forget(name string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	delete(c.met, name)
 }
 
@@ -34,14 +35,18 @@ func (c *faultCounts) forget(name string) {
 func (c *faultCounts) meet(fault state.Fault) bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+
 	if c.met == nil {
 		c.met = map[string]int{}
 	}
+
 	met := c.met[fault.Name]
 	c.met[fault.Name]++
+
 	if met < fault.After || fault.Count > 0 && met >= fault.After+fault.Count {
 		return false
 	}
+
 	return fault.Chance == 0 || rand.IntN(100) < fault.Chance
 }
 
@@ -52,24 +57,32 @@ const longestHang = 10 * time.Minute
 func (s *Server) hurt(w http.ResponseWriter, r *http.Request, handler http.Handler) {
 	faults := s.Store.View().Faults
 	i := slices.IndexFunc(faults, func(x state.Fault) bool {
-		return x.Kind == state.FaultAPI && !strings.HasPrefix(r.URL.Path, "/lab/") && matches(x.Match, r) && s.faults.meet(x)
+		return x.Kind == state.FaultAPI &&
+			!strings.HasPrefix(r.URL.Path, "/lab/") &&
+			matches(x.Match, r) &&
+			s.faults.meet(x)
 	})
 	if i < 0 {
 		handler.ServeHTTP(w, r)
 		return
 	}
+
 	fault := faults[i]
 	if fault.Hang {
 		s.wait(r, longestHang)
 		panic(http.ErrAbortHandler)
 	}
+
 	s.wait(r, fault.Delay)
+
 	switch {
 	case fault.Status != 0:
 		if fault.Status == http.StatusTooManyRequests {
 			w.Header().Set("retry-after", "1")
 		}
+
 		s.writeError(w, r, failure(fault.Status, "The fault %s answers this.", fault.Name))
+
 	case fault.Cut:
 		cutShort(w, r, handler)
 	default:
@@ -106,17 +119,22 @@ type recorder struct {
 
 func (r *recorder) WriteHeader(status int) { r.status = status }
 
-func (r *recorder) Write(data []byte) (int, error) { return r.body.Write(data) }
+func (r *recorder) Write(data []byte) (int, error) {
+	return r.body.Write(data)
+}
 
 func matches(match string, r *http.Request) bool {
 	method, pattern, _ := strings.Cut(match, " ")
 	if method != "*" && !strings.EqualFold(method, r.Method) {
 		return false
 	}
+
 	if prefix, all := strings.CutSuffix(pattern, "/**"); all {
 		return r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/")
 	}
+
 	same, _ := path.Match(pattern, r.URL.Path) // the pattern was checked
+
 	return same
 }
 
@@ -127,13 +145,16 @@ const hangInterval = 50 * time.Millisecond
 func (s *Server) hurtAction(action state.Action) error {
 	for {
 		faults := s.Store.View().Faults
-		i := slices.IndexFunc(faults, func(x state.Fault) bool { return x.Kind == state.FaultAction && x.Action == action.Type })
+		i := slices.IndexFunc(faults, func(x state.Fault) bool {
+			return x.Kind == state.FaultAction && x.Action == action.Type
+		})
 		if i < 0 {
 			return nil
 		}
 		if faults[i].Outcome == OutcomeErrs {
 			return fmt.Errorf("the fault %s makes it err", faults[i].Name)
 		}
+
 		if err := s.sleep(hangInterval); err != nil {
 			return err
 		}

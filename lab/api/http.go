@@ -24,7 +24,10 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 func failure(status int, format string, args ...any) *Error {
-	return &Error{Status: status, Message: fmt.Sprintf(format, args...)}
+	return &Error{
+		Status:  status,
+		Message: fmt.Sprintf(format, args...),
+	}
 }
 
 func notFound() *Error {
@@ -61,6 +64,7 @@ func errorID(status int) string {
 	case http.StatusNotImplemented:
 		return "not_implemented"
 	}
+
 	return "server_error"
 }
 
@@ -74,7 +78,10 @@ func noContent() *reply { return &reply{status: http.StatusNoContent} }
 
 // one is the envelope of one thing.
 func one(status int, key string, value any) *reply {
-	return &reply{status: status, body: map[string]any{key: value}}
+	return &reply{
+		status: status,
+		body:   map[string]any{key: value},
+	}
 }
 
 // handler answers one kind of request. An error that is no *Error becomes a 500 and is logged.
@@ -88,6 +95,7 @@ func (s *Server) answer(handle handler) http.Handler {
 			s.writeError(w, r, err)
 			return
 		}
+
 		writeReply(w, answer)
 	})
 }
@@ -98,9 +106,15 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		s.Logger.Error("request not answered", "method", r.Method, "path", r.URL.Path, "err", err)
 		known = failure(http.StatusInternalServerError, "%s", err)
 	}
-	writeReply(w, &reply{status: known.Status, body: map[string]string{
-		"id": errorID(known.Status), "message": known.Message, "request_id": w.Header().Get("x-request-id"),
-	}})
+
+	writeReply(w, &reply{
+		status: known.Status,
+		body: map[string]string{
+			"id":         errorID(known.Status),
+			"message":    known.Message,
+			"request_id": w.Header().Get("x-request-id"),
+		},
+	})
 }
 
 func writeReply(w http.ResponseWriter, answer *reply) {
@@ -108,12 +122,15 @@ func writeReply(w http.ResponseWriter, answer *reply) {
 		w.WriteHeader(answer.status)
 		return
 	}
+
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
+
 	if err := encoder.Encode(answer.body); err != nil {
 		panic(fmt.Sprintf("encode an answer: %v", err))
 	}
+
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(answer.status)
 	w.Write(body.Bytes())
@@ -126,34 +143,54 @@ const maxBody = 1 << 20
 func (s *Server) front(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recoverPanic(w, r)
+
 		w.Header().Set("x-request-id", newUUID())
+
 		over := s.limiter.count(w.Header(), r, s.Now())
+
 		if refused := s.authorize(r); refused != nil {
 			s.writeError(w, r, refused)
 			return
 		}
+
 		if over && s.RateLimit && !strings.HasPrefix(r.URL.Path, "/lab/") {
 			s.writeError(w, r, failure(http.StatusTooManyRequests, "API Rate limit exceeded."))
 			return
 		}
+
 		w.Header().Del("retry-after")
+
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+
 		if _, pattern := mux.Handler(r); pattern == "" {
 			s.writeError(w, r, unrouted(mux, r))
 			return
 		}
+
 		s.hurt(w, r, mux)
 	})
 }
 
 // unrouted tells a path that is nowhere from one that takes other methods.
 func unrouted(mux *http.ServeMux, r *http.Request) *Error {
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+	for _, method := range []string{
+		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	} {
+		other := &http.Request{
+			Method: method,
+			URL:    r.URL,
+			Host:   r.Host,
+		}
+
 		if _, pattern := mux.Handler(other); pattern != "" {
-			return failure(http.StatusMethodNotAllowed, "The method %s is not allowed here.", r.Method)
+			return failure(
+				http.StatusMethodNotAllowed,
+				"The method %s is not allowed here.",
+				r.Method,
+			)
 		}
 	}
+
 	return notFound()
 }
 
@@ -162,27 +199,44 @@ func (s *Server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	if cause == nil {
 		return
 	}
+
 	if cause == http.ErrAbortHandler {
 		panic(cause)
 	}
-	s.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-	s.writeError(w, r, failure(http.StatusInternalServerError, "the lab panicked; its log says where"))
+
+	s.Logger.Error("request panicked",
+		"method", r.Method,
+		"path", r.URL.Path,
+		"panic", fmt.Sprint(cause),
+		"stack", string(debug.Stack()),
+	)
+
+	s.writeError(w,
+		r,
+		failure(http.StatusInternalServerError, "the lab panicked; its log says where"),
+	)
 }
 
 // authorize returns why a request's token does not allow it; nil when it does.
 func (s *Server) authorize(r *http.Request) error {
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
-	if strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.Token)) == 1 {
+	if strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare(
+		[]byte(token),
+		[]byte(s.Token),
+	) == 1 {
 		return nil
 	}
+
 	scopes, known := scopesOf(s.Token, token)
+
 	switch {
 	case !known || !strings.EqualFold(kind, "Bearer"):
 		return failure(http.StatusUnauthorized, "Unable to authenticate you")
 	case !allowed(scopes, r):
 		return failure(http.StatusForbidden, "You are not authorized to perform this operation")
 	}
+
 	return nil
 }
 
@@ -191,26 +245,39 @@ func decode(r *http.Request, target any) error {
 	data, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return failure(http.StatusRequestEntityTooLarge, "The request is larger than %d bytes.", maxBody)
+		return failure(
+			http.StatusRequestEntityTooLarge,
+			"The request is larger than %d bytes.",
+			maxBody,
+		)
 	}
+
 	if err != nil {
 		return failure(http.StatusBadRequest, "The request could not be read: %v", err)
 	}
-	if json.Valid(data) && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+
+	if json.Valid(data) && !bytes.HasPrefix(
+		bytes.TrimSpace(data),
+		[]byte("{"),
+	) {
 		return failure(http.StatusBadRequest, "The request is not a JSON object.")
 	}
+
 	err = json.Unmarshal(data, target)
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
 		return invalid("%s has the wrong type: a JSON %s", wrongType.Field, wrongType.Value)
 	}
+
 	var refused *Error
 	if errors.As(err, &refused) {
 		return refused
 	}
+
 	if err != nil {
 		return failure(http.StatusBadRequest, "The request is not valid JSON: %v", err)
 	}
+
 	return nil
 }
 
@@ -220,6 +287,7 @@ func number(r *http.Request, name string) (int, error) {
 	if err != nil {
 		return 0, notFound()
 	}
+
 	return id, nil
 }
 
@@ -235,22 +303,37 @@ func list[T any](r *http.Request, key string, all []T) *reply {
 
 // listed is list of things of which only those on the page are shown: showing one may cost more than having it.
 func listed[T, S any](r *http.Request, key string, all []T, show func(T) S) *reply {
-	page, perPage := pageNumber(r, "page", 1), min(pageNumber(r, "per_page", defaultPerPage), maxPerPage)
+	page, perPage := pageNumber(r,
+		"page",
+		1,
+	), min(pageNumber(r, "per_page", defaultPerPage), maxPerPage)
+
 	last := max((len(all)+perPage-1)/perPage, 1)
 	from := min((page-1)*perPage, len(all))
 	shown := []S{}
+
 	for _, one := range all[from:min(from+perPage, len(all))] {
 		shown = append(shown, show(one))
 	}
-	return &reply{status: http.StatusOK, body: map[string]any{
-		key: shown, "links": pageLinks(r, page, last), "meta": map[string]int{"total": len(all)},
-	}}
+
+	return &reply{
+		status: http.StatusOK,
+		body: map[string]any{
+			key: shown,
+			"links": pageLinks(r,
+				page,
+				last,
+			),
+			"meta": map[string]int{"total": len(all)},
+		},
+	}
 }
 
 func pageNumber(r *http.Request, name string, otherwise int) int {
 	if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil && n > 0 && n < 1<<20 {
 		return n
 	}
+
 	return otherwise
 }
 
@@ -265,6 +348,7 @@ func pageLinks(r *http.Request, page, last int) map[string]any {
 	if len(pages) == 0 {
 		return map[string]any{}
 	}
+
 	return map[string]any{"pages": pages}
 }
 
@@ -282,5 +366,6 @@ func newUUID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

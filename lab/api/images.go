@@ -50,18 +50,31 @@ type imageShape struct {
 
 func showImage(image state.Image) imageShape {
 	shown := imageShape{
-		ID: image.ID, Name: image.Name, Distribution: image.Distribution, Public: image.Type == state.ImageBase,
-		Regions: orEmpty(image.Regions), CreatedAt: showTime(image.Created), Type: image.Type, MinDiskSize: image.MinDisk,
-		SizeGigabytes: gigabytes(image.Bytes), Description: image.Description, Tags: orEmpty(image.Tags), Status: image.Status, ErrorMessage: image.Error,
+		ID:            image.ID,
+		Name:          image.Name,
+		Distribution:  image.Distribution,
+		Public:        image.Type == state.ImageBase,
+		Regions:       orEmpty(image.Regions),
+		CreatedAt:     showTime(image.Created),
+		Type:          image.Type,
+		MinDiskSize:   image.MinDisk,
+		SizeGigabytes: gigabytes(image.Bytes),
+		Description:   image.Description,
+		Tags:          orEmpty(image.Tags),
+		Status:        image.Status,
+		ErrorMessage:  image.Error,
 	}
 	if image.Slug != "" {
 		shown.Slug = &image.Slug
 	}
+
 	return shown
 }
 
 // gigabytes shows bytes the way the API does: GB with two decimals.
-func gigabytes(bytes int64) float64 { return math.Ceil(float64(bytes)/1e7) / 100 }
+func gigabytes(bytes int64) float64 {
+	return math.Ceil(float64(bytes)/1e7) / 100
+}
 
 type snapshotShape struct {
 	ID            string   `json:"id"`
@@ -77,9 +90,15 @@ type snapshotShape struct {
 
 func showSnapshot(image state.Image) snapshotShape {
 	return snapshotShape{
-		ID: strconv.Itoa(image.ID), Name: image.Name, CreatedAt: showTime(image.Created), Regions: orEmpty(image.Regions),
-		ResourceID: strconv.Itoa(image.DropletID), ResourceType: "droplet", MinDiskSize: image.MinDisk,
-		SizeGigabytes: gigabytes(image.Bytes), Tags: orEmpty(image.Tags),
+		ID:            strconv.Itoa(image.ID),
+		Name:          image.Name,
+		CreatedAt:     showTime(image.Created),
+		Regions:       orEmpty(image.Regions),
+		ResourceID:    strconv.Itoa(image.DropletID),
+		ResourceType:  "droplet",
+		MinDiskSize:   image.MinDisk,
+		SizeGigabytes: gigabytes(image.Bytes),
+		Tags:          orEmpty(image.Tags),
 	}
 }
 
@@ -90,6 +109,7 @@ func (s *Server) listImages(r *http.Request) (*reply, error) {
 			shown = append(shown, showImage(image))
 		}
 	}
+
 	return list(r, "images", shown), nil
 }
 
@@ -97,20 +117,26 @@ func imageWanted(r *http.Request, image state.Image) bool {
 	query := r.URL.Query()
 	switch query.Get("type") {
 	case "":
+
 	case "distribution":
 		if image.Type != state.ImageBase {
 			return false
 		}
+
 	default: // applications and GPU images: the lab has none
 		return false
 	}
+
 	if query.Get("private") == "true" && image.Type == state.ImageBase {
 		return false
 	}
+
 	if tag := query.Get("tag_name"); tag != "" && !state.Tagged(image.Tags, tag) {
 		return false
 	}
+
 	name := query.Get("name")
+
 	return name == "" || name == image.Name
 }
 
@@ -119,6 +145,7 @@ func imageNamed(d *state.Document, name string) *state.Image {
 	if id, err := strconv.Atoi(name); err == nil {
 		return d.Image(id)
 	}
+
 	return d.ImageBySlug(name)
 }
 
@@ -127,6 +154,7 @@ func (s *Server) getImage(r *http.Request) (*reply, error) {
 	if image == nil {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "image", showImage(*image)), nil
 }
 
@@ -136,9 +164,11 @@ func (s *Server) updateImage(r *http.Request) (*reply, error) {
 		Description  string `json:"description"`
 		Distribution string `json:"distribution"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var image state.Image
 	err := s.Store.Update(func(d *state.Document) error {
 		found := imageNamed(d, r.PathValue("image"))
@@ -148,15 +178,19 @@ func (s *Server) updateImage(r *http.Request) (*reply, error) {
 		if found.Type == state.ImageBase {
 			return failure(http.StatusForbidden, "You do not have access for the attempted action.")
 		}
+
 		set(&found.Name, body.Name)
 		set(&found.Description, body.Description)
 		set(&found.Distribution, body.Distribution)
+
 		image = *found
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "image", showImage(image)), nil
 }
 
@@ -175,6 +209,7 @@ func (s *Server) deleteSnapshot(r *http.Request) (*reply, error) {
 	if name := r.PathValue("snapshot"); s.Store.View().VolumeSnapshot(name) != nil {
 		return s.deleteVolumeSnapshot(name)
 	}
+
 	return s.removeImage(r, r.PathValue("snapshot"))
 }
 
@@ -184,6 +219,7 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 	if err != nil {
 		return nil, notFound()
 	}
+
 	var root string
 	err = s.Store.Update(func(d *state.Document) error {
 		image := d.Image(id)
@@ -196,14 +232,18 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 		if image.Status != state.ImageAvailable && image.Status != state.ImageDeleted {
 			return invalid("Image already has a pending event.")
 		}
+
 		root = image.Root
 		forgetImage(d, id)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.spawn("delete image", func() error { return s.freeRoot(root) })
+
 	return noContent(), nil
 }
 
@@ -212,19 +252,26 @@ func (s *Server) freeRoot(root string) error {
 	if rootUsed(s.Store.View(), root) {
 		return nil
 	}
+
 	return s.Machines.DeleteImage(s.context, root)
 }
 
 // rootUsed tells whether an image is made of a root, or a Droplet stands on it.
 func rootUsed(d *state.Document, root string) bool {
-	return slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool { return x.Image.Root == root }) ||
+	return slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool {
+		return x.Image.Root == root
+	}) ||
 		slices.ContainsFunc(d.Images, func(x state.Image) bool { return x.Root == root })
 }
 
 func forgetImage(d *state.Document, id int) {
 	d.Images = slices.DeleteFunc(d.Images, func(x state.Image) bool { return x.ID == id })
+
 	for i := range d.Droplets {
-		d.Droplets[i].SnapshotIDs = slices.DeleteFunc(d.Droplets[i].SnapshotIDs, func(x int) bool { return x == id })
+		d.Droplets[i].SnapshotIDs = slices.DeleteFunc(
+			d.Droplets[i].SnapshotIDs,
+			func(x int) bool { return x == id },
+		)
 	}
 }
 
@@ -232,32 +279,39 @@ func (s *Server) listSnapshots(r *http.Request) (*reply, error) {
 	kind := r.URL.Query().Get("resource_type")
 	d := s.Store.View()
 	shown := []snapshotShape{}
+
 	for _, image := range d.Images {
 		if image.Type == state.ImageSnapshot && (kind == "" || kind == "droplet") {
 			shown = append(shown, showSnapshot(image))
 		}
 	}
+
 	for _, snapshot := range d.VolumeSnapshots {
 		if kind == "" || kind == volumeType {
 			shown = append(shown, showVolumeSnapshot(snapshot))
 		}
 	}
+
 	return list(r, "snapshots", shown), nil
 }
 
 func (s *Server) getSnapshot(r *http.Request) (*reply, error) {
 	d := s.Store.View()
+
 	if snapshot := d.VolumeSnapshot(r.PathValue("snapshot")); snapshot != nil {
 		return one(http.StatusOK, "snapshot", showVolumeSnapshot(*snapshot)), nil
 	}
+
 	id, err := number(r, "snapshot")
 	if err != nil {
 		return nil, err
 	}
+
 	image := d.Image(id)
 	if image == nil || image.Type != state.ImageSnapshot {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "snapshot", showSnapshot(*image)), nil
 }
 
@@ -266,34 +320,52 @@ func (s *Server) createImageAction(r *http.Request) (*reply, error) {
 		Type   string `json:"type"`
 		Region string `json:"region"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	id, err := number(r, "image")
 	if err != nil {
 		return nil, err
 	}
+
 	if _, known := findRegion(body.Region); body.Type != "transfer" || !known {
 		return nil, invalid("the lab knows one action of images: transfer, to a region of its own")
 	}
+
 	var action state.Action
 	err = s.Store.Update(func(d *state.Document) error {
 		image := d.Image(id)
 		if image == nil {
 			return notFound()
 		}
+
 		if image.Status != state.ImageAvailable {
 			return invalid("Image is not available yet.")
 		}
-		action = state.Action{ID: d.NextID(), Type: "transfer", Status: state.ActionInProgress, Started: s.now(), ResourceID: id,
-			ResourceType: "image", Region: body.Region, Argument: body.Region}
+
+		action = state.Action{
+			ID:           d.NextID(),
+			Type:         "transfer",
+			Status:       state.ActionInProgress,
+			Started:      s.now(),
+			ResourceID:   id,
+			ResourceType: "image",
+			Region:       body.Region,
+			Argument:     body.Region,
+		}
+
 		d.Actions = append(d.Actions, action)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.runAction(action)
+
 	return one(http.StatusCreated, "action", s.showAction(action)), nil
 }
 
@@ -302,8 +374,10 @@ func (s *Server) transfer(action state.Action) error {
 	if err := s.sleep(s.Delays.Transfer); err != nil {
 		return err
 	}
+
 	return s.finish(action, func(d *state.Document) {
-		if image := d.Image(action.ResourceID); image != nil && !slices.Contains(image.Regions, action.Argument) {
+		if image := d.Image(action.ResourceID); image != nil &&
+			!slices.Contains(image.Regions, action.Argument) {
 			image.Regions = append(image.Regions, action.Argument)
 		}
 	})
@@ -321,12 +395,16 @@ func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
 	}
+
 	return list
 }
 
 // validName are the characters of a Droplet's, a tag's or a load balancer's name beside letters and digits.
 func validName(name, alsoAllowed string) bool {
 	return name != "" && len(name) <= 255 && !strings.ContainsFunc(name, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(alsoAllowed, c)
+		return (c < 'a' || c > 'z') &&
+			(c < 'A' || c > 'Z') &&
+			(c < '0' || c > '9') &&
+			!strings.ContainsRune(alsoAllowed, c)
 	})
 }

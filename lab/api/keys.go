@@ -29,7 +29,12 @@ type keyShape struct {
 }
 
 func showKey(key state.Key) keyShape {
-	return keyShape{ID: key.ID, Fingerprint: key.Fingerprint, PublicKey: key.PublicKey, Name: key.Name}
+	return keyShape{
+		ID:          key.ID,
+		Fingerprint: key.Fingerprint,
+		PublicKey:   key.PublicKey,
+		Name:        key.Name,
+	}
 }
 
 func (s *Server) listKeys(r *http.Request) (*reply, error) {
@@ -37,6 +42,7 @@ func (s *Server) listKeys(r *http.Request) (*reply, error) {
 	for _, key := range s.Store.View().Keys {
 		shown = append(shown, showKey(key))
 	}
+
 	return list(r, "ssh_keys", shown), nil
 }
 
@@ -45,28 +51,40 @@ func (s *Server) createKey(r *http.Request) (*reply, error) {
 		Name      string `json:"name"`
 		PublicKey string `json:"public_key"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if body.Name == "" {
 		return nil, invalid("Name can't be blank")
 	}
+
 	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(body.PublicKey))
 	if err != nil {
 		return nil, invalid("Key invalid, key should be in OpenSSH format")
 	}
-	key := state.Key{Name: body.Name, PublicKey: strings.TrimSpace(body.PublicKey), Fingerprint: ssh.FingerprintLegacyMD5(public)}
+
+	key := state.Key{
+		Name:        body.Name,
+		PublicKey:   strings.TrimSpace(body.PublicKey),
+		Fingerprint: ssh.FingerprintLegacyMD5(public),
+	}
+
 	err = s.Store.Update(func(d *state.Document) error {
 		if keyAt(d, key.Fingerprint) >= 0 {
 			return invalid("SSH Key is already in use on your account")
 		}
+
 		key.ID = d.NextID()
 		d.Keys = append(d.Keys, key)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "ssh_key", showKey(key)), nil
 }
 
@@ -83,6 +101,7 @@ func (s *Server) getKey(r *http.Request) (*reply, error) {
 	if i < 0 {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "ssh_key", showKey(d.Keys[i])), nil
 }
 
@@ -90,25 +109,31 @@ func (s *Server) updateKey(r *http.Request) (*reply, error) {
 	var body struct {
 		Name string `json:"name"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if body.Name == "" {
 		return nil, invalid("Name can't be blank")
 	}
+
 	var key state.Key
 	err := s.Store.Update(func(d *state.Document) error {
 		i := keyAt(d, r.PathValue("key"))
 		if i < 0 {
 			return notFound()
 		}
+
 		d.Keys[i].Name = body.Name
 		key = d.Keys[i]
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "ssh_key", showKey(key)), nil
 }
 
@@ -118,7 +143,9 @@ func (s *Server) deleteKey(r *http.Request) (*reply, error) {
 		if i < 0 {
 			return notFound()
 		}
+
 		d.Keys = slices.Delete(d.Keys, i, i+1)
+
 		return nil
 	})
 }

@@ -14,7 +14,8 @@ const (
 	keyListLimit = 10
 )
 
-// limiter counts requests. It tells the hourly limit in each answer's headers, and holds clients to all of them when it is to.
+// limiter counts requests. It tells the hourly limit in each answer's headers, and holds clients to all of them
+// when it is to.
 type limiter struct {
 	mutex              sync.Mutex
 	hour, minute, keys window
@@ -30,7 +31,9 @@ func (w *window) count(now time.Time, span time.Duration) int {
 	if !now.Before(w.ends) {
 		w.ends, w.used = now.Add(span), 0
 	}
+
 	w.used++
+
 	return w.used
 }
 
@@ -38,18 +41,26 @@ func (w *window) count(now time.Time, span time.Duration) int {
 func (l *limiter) count(header http.Header, r *http.Request, now time.Time) (over bool) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
+
 	hour, minute := l.hour.count(now, time.Hour), l.minute.count(now, time.Minute)
 	header.Set("ratelimit-limit", strconv.Itoa(hourlyLimit))
 	header.Set("ratelimit-remaining", strconv.Itoa(max(hourlyLimit-hour, 0)))
 	header.Set("ratelimit-reset", strconv.FormatInt(l.hour.ends.Unix(), 10))
-	retry := func(w window) { header.Set("retry-after", strconv.Itoa(int(w.ends.Sub(now)/time.Second)+1)) }
-	if r.Method == http.MethodGet && r.URL.Path == "/v2/account/keys" && l.keys.count(now, time.Minute) > keyListLimit {
+
+	retry := func(w window) {
+		header.Set("retry-after", strconv.Itoa(int(w.ends.Sub(now)/time.Second)+1))
+	}
+	if r.Method == http.MethodGet &&
+		r.URL.Path == "/v2/account/keys" &&
+		l.keys.count(now, time.Minute) > keyListLimit {
 		retry(l.keys)
 		return true
 	}
+
 	if minute > minuteLimit {
 		retry(l.minute)
 		return true
 	}
+
 	return hour > hourlyLimit
 }

@@ -18,29 +18,50 @@ func TestIPv6OfDroplets(t *testing.T) {
 	require.Regexp(t, `^2001:db8:c633:6400::[0-9a-f]+$`, address)
 	require.Equal(t, 64, droplet.Networks.V6[0].Netmask)
 	require.Equal(t, "2001:db8:c633:6400::1", droplet.Networks.V6[0].Gateway)
-	require.Equal(t, address, w.machines.machine(droplet.ID).IPv6.String())
+
+	require.Equal(t,
+		address,
+		w.machines.machine(droplet.ID).IPv6.String(),
+	)
 
 	plain := w.create(request("plain"))
 	require.Empty(t, plain.Networks.V6)
 	require.False(t, w.machines.machine(plain.ID).IPv6.IsValid())
+
 	action, _, err := w.client.DropletActions.EnableIPv6(t.Context(), plain.ID)
 	require.NoError(t, err)
 	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
+
 	later, err := w.active(plain.ID).PublicIPv6()
 	require.NoError(t, err)
 	require.NotEqual(t, address, later)
-	require.Equal(t, later, w.machines.machine(plain.ID).IPv6.String())
+
+	require.Equal(t,
+		later,
+		w.machines.machine(plain.ID).IPv6.String(),
+	)
 }
 
 func TestDropletsWithTheirVPCOnly(t *testing.T) {
 	w := newWorld(t)
-	status, body, _ := w.raw("POST", "/v2/droplets", `{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false,"ipv6":true}`)
+	status, body, _ := w.raw(
+		"POST",
+		"/v2/droplets",
+		`{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false,"ipv6":true}`,
+	)
 	require.Equal(t, 422, status, "%v", body)
-	status, body, _ = w.raw("POST", "/v2/droplets", `{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false}`)
+
+	status, body, _ = w.raw(
+		"POST",
+		"/v2/droplets",
+		`{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false}`,
+	)
 	require.Equal(t, 202, status, "%v", body)
+
 	droplet := w.active(int(body["droplet"].(map[string]any)["id"].(float64)))
 	require.Len(t, droplet.Networks.V4, 1)
 	require.Equal(t, "private", droplet.Networks.V4[0].Type)
+
 	public, err := droplet.PublicIPv4()
 	require.NoError(t, err)
 	require.Empty(t, public)
@@ -48,11 +69,24 @@ func TestDropletsWithTheirVPCOnly(t *testing.T) {
 
 	_, _, err = w.client.DropletActions.EnableIPv6(t.Context(), droplet.ID)
 	refused(t, err, 422, "public networking")
-	_, _, err = w.client.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{DropletID: droplet.ID})
+
+	_, _, err = w.client.ReservedIPs.Create(
+		t.Context(),
+		&godo.ReservedIPCreateRequest{DropletID: droplet.ID},
+	)
 	refused(t, err, 422, "public networking")
-	_, _, err = w.client.Firewalls.Create(t.Context(), &godo.FirewallRequest{Name: "wall", DropletIDs: []int{droplet.ID},
-		InboundRules: []godo.InboundRule{{Protocol: "tcp", PortRange: "22", Sources: &godo.Sources{DropletIDs: []int{droplet.ID}}}}})
+
+	_, _, err = w.client.Firewalls.Create(t.Context(), &godo.FirewallRequest{
+		Name:       "wall",
+		DropletIDs: []int{droplet.ID},
+		InboundRules: []godo.InboundRule{{
+			Protocol:  "tcp",
+			PortRange: "22",
+			Sources:   &godo.Sources{DropletIDs: []int{droplet.ID}},
+		}},
+	})
 	require.NoError(t, err)
+
 	_, told, _ := w.raw("GET", "/lab/v1/status", "")
 	require.NotContains(t, fmt.Sprint(body, told), "invalid IP")
 }

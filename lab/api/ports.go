@@ -101,11 +101,11 @@ type Machines interface {
 	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
 	// SetDelays makes links late as told, and no others.
 	SetDelays(ctx context.Context, delays []LinkDelay) error
-	// SetClocks shows programs of machines times as far away as told, and those of all others the true one; ErrUnfit when
-	// one can't have it. One that is off gets it when it boots.
+	// SetClocks shows programs of machines times as far away as told, and those of all others the true one;
+	// ErrUnfit when one can't have it. One that is off gets it when it boots.
 	SetClocks(ctx context.Context, steps map[int]time.Duration) error
-	// SetFills takes all of what is free on the disks of machines but that many bytes, and gives back what it took on all
-	// others; ErrUnfit when one has no disk of its own.
+	// SetFills takes all of what is free on the disks of machines but that many bytes, and gives back what it
+	// took on all others; ErrUnfit when one has no disk of its own.
 	SetFills(ctx context.Context, leaves map[int]int64) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
 	SetReserved(ctx context.Context, holders map[netip.Addr]int) error

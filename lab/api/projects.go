@@ -44,8 +44,18 @@ type projectShape struct {
 }
 
 func showProject(p state.Project) projectShape {
-	return projectShape{ID: p.ID, OwnerUUID: ownerUUID, OwnerID: 1, Name: p.Name, Description: p.Description, Purpose: p.Purpose,
-		Environment: p.Environment, IsDefault: p.Default, CreatedAt: showTime(p.Created), UpdatedAt: showTime(p.Updated)}
+	return projectShape{
+		ID:          p.ID,
+		OwnerUUID:   ownerUUID,
+		OwnerID:     1,
+		Name:        p.Name,
+		Description: p.Description,
+		Purpose:     p.Purpose,
+		Environment: p.Environment,
+		IsDefault:   p.Default,
+		CreatedAt:   showTime(p.Created),
+		UpdatedAt:   showTime(p.Updated),
+	}
 }
 
 // ensureDefaultProject gives a state the project that every account has from the start.
@@ -53,8 +63,16 @@ func ensureDefaultProject(d *state.Document, now time.Time) {
 	if slices.ContainsFunc(d.Projects, func(p state.Project) bool { return p.Default }) {
 		return
 	}
-	d.Projects = append(d.Projects, state.Project{ID: newUUID(), Name: "first-project", Purpose: "Just trying out DigitalOcean",
-		Environment: "Development", Default: true, Created: now, Updated: now})
+
+	d.Projects = append(d.Projects, state.Project{
+		ID:          newUUID(),
+		Name:        "first-project",
+		Purpose:     "Just trying out DigitalOcean",
+		Environment: "Development",
+		Default:     true,
+		Created:     now,
+		Updated:     now,
+	})
 }
 
 func (s *Server) listProjects(r *http.Request) (*reply, error) {
@@ -62,6 +80,7 @@ func (s *Server) listProjects(r *http.Request) (*reply, error) {
 	for _, project := range s.Store.View().Projects {
 		shown = append(shown, showProject(project))
 	}
+
 	return list(r, "projects", shown), nil
 }
 
@@ -73,6 +92,7 @@ func projectIn(r *http.Request, d *state.Document) (*state.Project, error) {
 			return &d.Projects[i], nil
 		}
 	}
+
 	return nil, notFound()
 }
 
@@ -81,6 +101,7 @@ func (s *Server) getProject(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "project", showProject(*project)), nil
 }
 
@@ -95,17 +116,24 @@ type projectRequest struct {
 
 // apply changes a project to what the request says, and checks what comes of it.
 func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
-	for target, value := range map[*string]*string{&p.Name: b.Name, &p.Description: b.Description, &p.Purpose: b.Purpose} {
+	for target, value := range map[*string]*string{
+		&p.Name:        b.Name,
+		&p.Description: b.Description,
+		&p.Purpose:     b.Purpose,
+	} {
 		if value != nil {
 			*target = *value
 		}
 	}
+
 	if b.Environment != nil {
 		p.Environment = titled(*b.Environment)
 	}
+
 	if p.Environment == "" {
 		p.Environment = "Development"
 	}
+
 	switch {
 	case p.Name == "" || len(p.Name) > maxProjectName:
 		return invalid("name must be between 1 and %d characters", maxProjectName)
@@ -116,15 +144,21 @@ func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
 	case !slices.Contains([]string{"Development", "Staging", "Production"}, p.Environment):
 		return invalid("environment must be one of Development, Staging, Production")
 	}
-	if slices.ContainsFunc(d.Projects, func(x state.Project) bool { return x.ID != p.ID && x.Name == p.Name }) {
+
+	if slices.ContainsFunc(d.Projects, func(x state.Project) bool {
+		return x.ID != p.ID && x.Name == p.Name
+	}) {
 		return failure(http.StatusConflict, "name is already in use")
 	}
+
 	if b.IsDefault != nil && *b.IsDefault && !p.Default {
 		for i := range d.Projects {
 			d.Projects[i].Default = false
 		}
+
 		p.Default = true
 	}
+
 	return nil
 }
 
@@ -133,56 +167,83 @@ func titled(word string) string {
 	if word == "" {
 		return ""
 	}
+
 	return strings.ToUpper(word[:1]) + strings.ToLower(word[1:])
 }
 
 func (s *Server) createProject(r *http.Request) (*reply, error) {
 	var body projectRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	project := state.Project{ID: newUUID(), Created: s.now(), Updated: s.now()}
+
+	project := state.Project{
+		ID:      newUUID(),
+		Created: s.now(),
+		Updated: s.now(),
+	}
+
 	err := s.Store.Update(func(d *state.Document) error {
 		if err := body.apply(d, &project); err != nil {
 			return err
 		}
+
 		d.Projects = append(d.Projects, project)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "project", showProject(project)), nil
 }
 
-func (s *Server) patchProject(r *http.Request) (*reply, error) { return s.changeProject(r, false) }
+func (s *Server) patchProject(r *http.Request) (*reply, error) {
+	return s.changeProject(r, false)
+}
 
-func (s *Server) replaceProject(r *http.Request) (*reply, error) { return s.changeProject(r, true) }
+func (s *Server) replaceProject(r *http.Request) (*reply, error) {
+	return s.changeProject(r, true)
+}
 
 func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 	var body projectRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	if whole && (body.Name == nil || body.Description == nil || body.Purpose == nil || body.Environment == nil || body.IsDefault == nil) {
+
+	if whole &&
+		(body.Name == nil ||
+			body.Description == nil ||
+			body.Purpose == nil ||
+			body.Environment == nil ||
+			body.IsDefault == nil) {
 		return nil, invalid("name, description, purpose, environment and is_default are all needed")
 	}
+
 	var shown projectShape
 	err := s.Store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err
 		}
+
 		if err := body.apply(d, project); err != nil {
 			return err
 		}
+
 		project.Updated = s.now()
 		shown = showProject(*project)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "project", shown), nil
 }
 
@@ -192,11 +253,19 @@ func (s *Server) deleteProject(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		if project.Default || len(resourcesOf(d, *project)) > 0 {
-			return failure(http.StatusPreconditionFailed, "cannot delete a project with resources, nor the default one")
+			return failure(
+				http.StatusPreconditionFailed,
+				"cannot delete a project with resources, nor the default one",
+			)
 		}
+
 		id := project.ID
-		d.Projects = slices.DeleteFunc(d.Projects, func(x state.Project) bool { return x.ID == id })
+		d.Projects = slices.DeleteFunc(d.Projects, func(x state.Project) bool {
+			return x.ID == id
+		})
+
 		return nil
 	})
 }
@@ -209,55 +278,80 @@ type resourceShape struct {
 }
 
 func showAssignment(r *http.Request, assignment state.Assignment, status string) resourceShape {
-	return resourceShape{URN: assignment.URN, AssignedAt: showTime(assignment.At), Status: status,
-		Links: map[string]string{"self": absolute(r, resourcePath(assignment.URN))}}
+	return resourceShape{
+		URN:        assignment.URN,
+		AssignedAt: showTime(assignment.At),
+		Status:     status,
+		Links:      map[string]string{"self": absolute(r, resourcePath(assignment.URN))},
+	}
 }
 
 // resourcePath is where the thing that a URN names is to be had.
 func resourcePath(urn string) string {
 	kind, id, _ := strings.Cut(strings.TrimPrefix(urn, "do:"), ":")
-	return "/v2/" + map[string]string{"droplet": "droplets", "volume": "volumes", "loadbalancer": "load_balancers", "domain": "domains",
-		"reservedip": "reserved_ips", "floatingip": "floating_ips"}[kind] + "/" + id
+	return "/v2/" + map[string]string{
+		"droplet":      "droplets",
+		"volume":       "volumes",
+		"loadbalancer": "load_balancers",
+		"domain":       "domains",
+		"reservedip":   "reserved_ips",
+		"floatingip":   "floating_ips",
+	}[kind] + "/" + id
 }
 
-// inProjects are the URNs of all things that projects hold, in order. Those that nobody assigned are in the default one.
+// inProjects are the URNs of all things that projects hold, in order. Those that nobody assigned are in the
+// default one.
 func inProjects(d *state.Document) map[string]time.Time {
 	all := map[string]time.Time{}
 	for _, x := range d.Droplets {
 		all["do:droplet:"+strconv.Itoa(x.ID)] = x.Created
 	}
+
 	for _, x := range d.Volumes {
 		all["do:volume:"+x.ID] = x.Created
 	}
+
 	for _, x := range d.LoadBalancers {
 		all["do:loadbalancer:"+x.ID] = x.Created
 	}
+
 	for _, x := range d.Domains {
 		all["do:domain:"+x.Name] = x.Created
 	}
+
 	for _, x := range d.ReservedIPs {
 		all["do:reservedip:"+x.Address.String()] = x.Created
 	}
+
 	return all
 }
 
 // resourcesOf lists what a project holds, as assigned; the default one holds all that no other does.
 func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 	there := inProjects(d)
-	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool { return there[x.URN].IsZero() })
+	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool {
+		return there[x.URN].IsZero()
+	})
 	if !project.Default {
 		return held
 	}
+
 	for _, other := range d.Projects {
 		for _, assignment := range other.Resources {
 			delete(there, assignment.URN)
 		}
 	}
+
 	rest := []state.Assignment{}
+
 	for urn, created := range there {
 		rest = append(rest, state.Assignment{URN: urn, At: created})
 	}
-	slices.SortFunc(rest, func(a, b state.Assignment) int { return strings.Compare(a.URN, b.URN) })
+
+	slices.SortFunc(rest, func(a, b state.Assignment) int {
+		return strings.Compare(a.URN, b.URN)
+	})
+
 	return append(held, rest...)
 }
 
@@ -267,10 +361,13 @@ func (s *Server) listProjectResources(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	shown := []resourceShape{}
+
 	for _, assignment := range resourcesOf(d, *project) {
 		shown = append(shown, showAssignment(r, assignment, "ok"))
 	}
+
 	return list(r, "resources", shown), nil
 }
 
@@ -279,42 +376,59 @@ func (s *Server) assignResources(r *http.Request) (*reply, error) {
 	var body struct {
 		Resources []string `json:"resources"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	shown := []resourceShape{}
 	err := s.Store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err
 		}
+
 		there := inProjects(d)
+
 		for _, sent := range body.Resources {
 			urn := canonicalURN(sent)
 			if there[urn].IsZero() {
 				return invalid("resource not found: %s", sent)
 			}
+
 			forgetURN(d, urn)
-			assignment := state.Assignment{URN: urn, At: s.now()}
+
+			assignment := state.Assignment{
+				URN: urn,
+				At:  s.now(),
+			}
+
 			project.Resources = append(project.Resources, assignment)
 			shown = append(shown, showAssignment(r, assignment, "assigned"))
 		}
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &reply{status: http.StatusOK, body: map[string]any{"resources": shown}}, nil
+
+	return &reply{
+		status: http.StatusOK,
+		body:   map[string]any{"resources": shown},
+	}, nil
 }
 
 // canonicalURN is a URN in small letters, and with the present name of what was a floating IP.
 func canonicalURN(urn string) string {
 	urn = strings.ToLower(urn)
+
 	if address, old := strings.CutPrefix(urn, "do:floatingip:"); old {
 		if _, err := netip.ParseAddr(address); err == nil {
 			return "do:reservedip:" + address
 		}
 	}
+
 	return urn
 }
 
@@ -322,6 +436,8 @@ func canonicalURN(urn string) string {
 func forgetURN(d *state.Document, urn string) {
 	for i := range d.Projects {
 		project := &d.Projects[i]
-		project.Resources = slices.DeleteFunc(project.Resources, func(x state.Assignment) bool { return x.URN == urn })
+		project.Resources = slices.DeleteFunc(project.Resources, func(x state.Assignment) bool {
+			return x.URN == urn
+		})
 	}
 }

@@ -14,12 +14,19 @@ func TestResize(t *testing.T) {
 	droplet := w.create(request("web"))
 	_, _, err := w.client.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", true)
 	refused(t, err, 422, "powered off")
+
 	action, _, err := w.client.DropletActions.PowerOff(ctx, droplet.ID)
 	require.NoError(t, err)
 	w.done(action)
+
 	_, _, err = w.client.DropletActions.PowerOff(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet is already powered off")
-	for size, why := range map[string]string{"huge": "invalid size", "s-1vcpu-512mb-10gb": "smaller disk", "s-1vcpu-1gb": "already the size"} {
+
+	for size, why := range map[string]string{
+		"huge":               "invalid size",
+		"s-1vcpu-512mb-10gb": "smaller disk",
+		"s-1vcpu-1gb":        "already the size",
+	} {
 		_, _, err = w.client.DropletActions.Resize(ctx, droplet.ID, size, false)
 		refused(t, err, 422, why)
 	}
@@ -28,14 +35,30 @@ func TestResize(t *testing.T) {
 		size         string
 		withDisk     bool
 		memory, disk int
-	}{{"s-1vcpu-2gb", false, 2048, 25}, {"s-2vcpu-4gb", true, 4096, 80}} {
+	}{{
+		size:     "s-1vcpu-2gb",
+		withDisk: false,
+		memory:   2048,
+		disk:     25,
+	}, {
+		size:     "s-2vcpu-4gb",
+		withDisk: true,
+		memory:   4096,
+		disk:     80,
+	}} {
 		action, _, err = w.client.DropletActions.Resize(ctx, droplet.ID, c.size, c.withDisk)
 		require.NoError(t, err)
 		require.Equal(t, "completed", w.done(action).Status)
+
 		got := w.until(droplet.ID, "off")
-		require.Equal(t, []any{c.size, c.size, c.memory, c.disk}, []any{got.SizeSlug, got.Size.Slug, got.Memory, got.Disk})
+		require.Equal(t,
+			[]any{c.size, c.size, c.memory, c.disk},
+			[]any{got.SizeSlug, got.Size.Slug, got.Memory, got.Disk},
+		)
+
 		require.Equal(t, c.memory, w.machines.machine(droplet.ID).Memory)
 	}
+
 	_, _, err = w.client.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", false)
 	refused(t, err, 422, "smaller disk")
 }
@@ -47,10 +70,12 @@ func TestRebuild(t *testing.T) {
 	release := w.machines.hold()
 	action, _, err := w.client.DropletActions.RebuildByImageSlug(ctx, droplet.ID, "debian-12-x64")
 	require.NoError(t, err)
+
 	_, _, err = w.client.DropletActions.RebuildByImageSlug(ctx, droplet.ID, "debian-12-x64")
 	refused(t, err, 422, "Droplet already has a pending event.")
 	release()
 	require.Equal(t, "completed", w.done(action).Status)
+
 	got := w.active(droplet.ID)
 	require.Equal(t, "debian-12-x64", got.Image.Slug)
 	require.Equal(t, droplet.Networks, got.Networks, "addresses stay")
@@ -59,6 +84,7 @@ func TestRebuild(t *testing.T) {
 
 	_, _, err = w.client.DropletActions.RebuildByImageID(ctx, droplet.ID, 1)
 	refused(t, err, 422, "invalid image")
+
 	_, _, err = w.client.DropletActions.Restore(ctx, droplet.ID, got.Image.ID)
 	refused(t, err, 422, "no backup or snapshot of this Droplet")
 }
@@ -72,18 +98,42 @@ func TestActionsThatChangeWhatIsWrittenDown(t *testing.T) {
 		require.Equal(t, "completed", w.done(action).Status)
 		return w.active(droplet.ID)
 	}
-	require.Contains(t, do(w.client.DropletActions.EnableBackups(ctx, droplet.ID)).Features, "backups")
-	require.NotContains(t, do(w.client.DropletActions.DisableBackups(ctx, droplet.ID)).Features, "backups")
+
+	require.Contains(t,
+		do(w.client.DropletActions.EnableBackups(ctx, droplet.ID)).Features,
+		"backups",
+	)
+
+	require.NotContains(t,
+		do(w.client.DropletActions.DisableBackups(ctx, droplet.ID)).Features,
+		"backups",
+	)
+
 	_, _, err := w.client.DropletActions.DisableBackups(ctx, droplet.ID)
 	refused(t, err, 422, "not enabled")
-	require.Contains(t, do(w.client.DropletActions.EnableIPv6(ctx, droplet.ID)).Features, "ipv6")
+
+	require.Contains(t,
+		do(w.client.DropletActions.EnableIPv6(ctx, droplet.ID)).Features,
+		"ipv6",
+	)
+
 	_, _, err = w.client.DropletActions.EnableIPv6(ctx, droplet.ID)
 	refused(t, err, 422, "already enabled")
 	do(w.client.DropletActions.PasswordReset(ctx, droplet.ID))
-	require.Equal(t, "renamed", do(w.client.DropletActions.Rename(ctx, droplet.ID, "renamed")).Name)
+
+	require.Equal(t,
+		"renamed",
+		do(w.client.DropletActions.Rename(ctx, droplet.ID, "renamed")).Name,
+	)
+
 	_, _, err = w.client.DropletActions.ChangeKernel(ctx, droplet.ID, 7)
 	refused(t, err, 422, "kernel")
-	status, body, _ := w.raw("POST", fmt.Sprintf("/v2/droplets/%d/actions", droplet.ID), `{"type":"explode"}`)
+
+	status, body, _ := w.raw(
+		"POST",
+		fmt.Sprintf("/v2/droplets/%d/actions", droplet.ID),
+		`{"type":"explode"}`,
+	)
 	require.Equal(t, 422, status)
 	require.Contains(t, body["message"], "does not know")
 }

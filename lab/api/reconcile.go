@@ -9,35 +9,52 @@ import (
 )
 
 // reconcile brings state and machines together after a stop, a crash or a reboot: actions in progress are taken up
-// or marked errored, deletions are finished, machines that the state does not know are ended, and Droplets that a stop
-// powered off boot again.
+// or marked errored, deletions are finished, machines that the state does not know are ended, and Droplets that
+// a stop powered off boot again.
 func (s *Server) reconcile(ctx context.Context) error {
 	if err := s.removeStrays(ctx); err != nil {
 		return err
 	}
+
 	if err := s.Store.Update(s.dropHalfDone); err != nil {
 		return err
 	}
+
 	if err := s.removeStrayImages(ctx); err != nil {
 		return err
 	}
+
 	d := s.Store.View()
+
 	if err := s.keepVolumes(ctx, d); err != nil {
 		return err
 	}
+
 	s.placeVolumes(ctx, d)
+
 	for _, action := range d.Actions {
 		if action.Status == state.ActionInProgress {
-			s.Logger.Info("action taken up again", "action", action.ID, "type", action.Type, "resource", action.ResourceID)
+			s.Logger.Info("action taken up again",
+				"action", action.ID,
+				"type", action.Type,
+				"resource", action.ResourceID,
+			)
+
 			s.resume(action)
 		}
 	}
+
 	for _, droplet := range d.Droplets {
 		if droplet.Deleting {
 			s.startDestroying(droplet.ID)
 		}
 	}
-	return errors.Join(s.applyReserved(ctx), s.takeUpFaults(ctx), s.bootResumed())
+
+	return errors.Join(
+		s.applyReserved(ctx),
+		s.takeUpFaults(ctx),
+		s.bootResumed(),
+	)
 }
 
 // removeStrayImages frees the snapshots that a stop cut short, and those whose deletion it did.
@@ -46,13 +63,16 @@ func (s *Server) removeStrayImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	var problems []error
+
 	for _, root := range roots {
 		if !rootUsed(s.Store.View(), root) {
 			s.Logger.Info("snapshot without an image removed", "root", root)
 			problems = append(problems, s.Machines.DeleteImage(ctx, root))
 		}
 	}
+
 	return errors.Join(problems...)
 }
 
@@ -63,13 +83,16 @@ func (s *Server) removeStrays(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	var problems []error
+
 	for _, id := range ids {
 		if d.Droplet(id) == nil {
 			s.Logger.Warn("machine without a Droplet ended", "droplet", id)
 			problems = append(problems, s.Machines.Destroy(ctx, id))
 		}
 	}
+
 	return errors.Join(problems...)
 }
 
@@ -78,6 +101,7 @@ func (s *Server) removeStrays(ctx context.Context) error {
 func (s *Server) dropHalfDone(d *state.Document) error {
 	ensureDefaultProject(d, s.now()) // a state of an earlier version has none
 	releaseHeld(d)
+
 	for i := range d.Actions {
 		action := &d.Actions[i]
 		if action.Status != state.ActionInProgress {
@@ -90,6 +114,7 @@ func (s *Server) dropHalfDone(d *state.Document) error {
 			s.end(d, action.ID, state.ActionErrored, "the Droplet is gone")
 		}
 	}
+
 	for i := range d.Droplets {
 		droplet := &d.Droplets[i]
 		droplet.Ready = droplet.Status != state.DropletNew
@@ -97,6 +122,7 @@ func (s *Server) dropHalfDone(d *state.Document) error {
 			return a.Status == state.ActionInProgress && lockedBy(a) == droplet.ID
 		})
 	}
+
 	return nil
 }
 
@@ -106,6 +132,7 @@ func (s *Server) resume(action state.Action) {
 		s.runAction(action)
 		return
 	}
+
 	s.spawn("resume create", func() error {
 		if s.Machines.Running(action.ResourceID) {
 			return s.finish(action, func(d *state.Document) {
@@ -114,10 +141,13 @@ func (s *Server) resume(action state.Action) {
 				}
 			})
 		}
+
 		if err := s.Machines.Destroy(s.context, action.ResourceID); err != nil {
 			return err
 		}
+
 		s.runAction(action)
+
 		return nil
 	})
 }
@@ -131,17 +161,30 @@ func (s *Server) bootResumed() error {
 			droplet := &d.Droplets[i]
 			resume := droplet.Resume && !droplet.Locked && !s.Machines.Running(droplet.ID)
 			droplet.Resume = false
+
 			if resume {
 				droplet.Locked = true
-				action := state.Action{ID: d.NextID(), Type: "power_on", Status: state.ActionInProgress, Started: s.now(),
-					ResourceID: droplet.ID, ResourceType: "droplet", Region: droplet.Region}
+
+				action := state.Action{
+					ID:           d.NextID(),
+					Type:         "power_on",
+					Status:       state.ActionInProgress,
+					Started:      s.now(),
+					ResourceID:   droplet.ID,
+					ResourceType: "droplet",
+					Region:       droplet.Region,
+				}
+
 				d.Actions, actions = append(d.Actions, action), append(actions, action)
 			}
 		}
+
 		return nil
 	})
+
 	for _, action := range actions {
 		s.runAction(action)
 	}
+
 	return err
 }

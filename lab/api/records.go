@@ -31,20 +31,26 @@ func (b *recordRequest) apply(domain *state.Domain, record state.Record) (state.
 	setPointer(&record.Port, b.Port)
 	setPointer(&record.Weight, b.Weight)
 	setPointer(&record.Flags, b.Flags)
+
 	if b.Tag != nil && *b.Tag != "" {
 		record.Tag = b.Tag
 	}
+
 	if b.TTL != 0 {
 		record.TTL = b.TTL
 	}
+
 	if namesHost(record.Type) && record.Data != "@" {
 		record.Data = strings.TrimSuffix(record.Data, ".")
 	}
+
 	if record.Name == domain.Name || record.Name == "" {
 		record.Name = "@"
 	}
+
 	record.Name = strings.TrimSuffix(record.Name, "."+domain.Name)
 	onlyItsOwn(&record)
+
 	return record, checkRecord(domain, record)
 }
 
@@ -74,22 +80,29 @@ func checkRecord(domain *state.Domain, record state.Record) error {
 		if addressErr != nil || addressType(address) != record.Type {
 			return invalid("Data needs to be a valid address for a record of type %s.", record.Type)
 		}
+
 	case "SRV":
 		if record.Priority == nil || record.Port == nil || record.Weight == nil {
 			return invalid("Priority, port and weight are needed for a record of type SRV.")
 		}
+
 	case "MX":
 		if record.Priority == nil {
 			return invalid("Priority can't be blank for a record of type MX.")
 		}
+
 	case "CAA":
-		if record.Flags == nil || record.Tag == nil || !slices.Contains([]string{"issue", "issuewild", "iodef"}, *record.Tag) {
+		if record.Flags == nil ||
+			record.Tag == nil ||
+			!slices.Contains([]string{"issue", "issuewild", "iodef"}, *record.Tag) {
 			return invalid("Flags and a tag of issue, issuewild or iodef are needed for a record of type CAA.")
 		}
+
 	case "CNAME", "NS", "TXT":
 	default:
 		return invalid("Type needs to be one of A, AAAA, CAA, CNAME, MX, NS, SRV, TXT.")
 	}
+
 	return checkRecordValues(domain, record)
 }
 
@@ -98,11 +111,28 @@ func checkRecordValues(domain *state.Domain, record state.Record) error {
 		name  string
 		value *int
 		most  int
-	}{{"Priority", record.Priority, maxPort}, {"Port", record.Port, maxPort}, {"Weight", record.Weight, maxPort}, {"Flags", record.Flags, 255}} {
+	}{{
+		name:  "Priority",
+		value: record.Priority,
+		most:  maxPort,
+	}, {
+		name:  "Port",
+		value: record.Port,
+		most:  maxPort,
+	}, {
+		name:  "Weight",
+		value: record.Weight,
+		most:  maxPort,
+	}, {
+		name:  "Flags",
+		value: record.Flags,
+		most:  255,
+	}} {
 		if value.value != nil && (*value.value < 0 || *value.value > value.most) {
 			return invalid("%s needs to be between 0 and %d.", value.name, value.most)
 		}
 	}
+
 	switch {
 	case record.Data == "":
 		return invalid("Data can't be blank.")
@@ -111,12 +141,14 @@ func checkRecordValues(domain *state.Domain, record state.Record) error {
 	case !validName(record.Name, "-_.@*"):
 		return invalid("Name is not valid.")
 	}
+
 	shared := slices.ContainsFunc(domain.Records, func(x state.Record) bool {
 		return x.ID != record.ID && x.Name == record.Name && (x.Type == "CNAME" || record.Type == "CNAME")
 	})
 	if shared {
 		return invalid("CNAME records cannot share a name with other records")
 	}
+
 	return nil
 }
 
@@ -125,13 +157,21 @@ func (s *Server) listRecords(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, name := r.URL.Query().Get("type"), strings.TrimSuffix(strings.ToLower(r.URL.Query().Get("name")), ".")
+
+	kind, name := r.URL.Query().Get("type"), strings.TrimSuffix(
+		strings.ToLower(r.URL.Query().Get("name")),
+		".",
+	)
+
 	shown := []state.Record{}
+
 	for _, record := range domain.Records {
-		if (kind == "" || strings.EqualFold(kind, record.Type)) && (name == "" || name == fullName(domain.Name, record.Name)) {
+		if (kind == "" || strings.EqualFold(kind, record.Type)) &&
+			(name == "" || name == fullName(domain.Name, record.Name)) {
 			shown = append(shown, record)
 		}
 	}
+
 	return list(r, "domain_records", shown), nil
 }
 
@@ -140,10 +180,12 @@ func recordIn(r *http.Request, domain *state.Domain) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	i := slices.IndexFunc(domain.Records, func(x state.Record) bool { return x.ID == id })
 	if i < 0 {
 		return 0, notFound()
 	}
+
 	return i, nil
 }
 
@@ -152,47 +194,61 @@ func (s *Server) getRecord(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	i, err := recordIn(r, domain)
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "domain_record", domain.Records[i]), nil
 }
 
 func (s *Server) createRecord(r *http.Request) (*reply, error) {
 	var body recordRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var made state.Record
 	err := s.Store.Update(func(d *state.Document) error {
 		domain, err := s.domainIn(r, d)
 		if err != nil {
 			return err
 		}
-		if made, err = body.apply(domain, state.Record{ID: d.NextID(), TTL: domainTTL}); err != nil {
+
+		if made, err = body.apply(domain, state.Record{
+			ID:  d.NextID(),
+			TTL: domainTTL,
+		}); err != nil {
 			return err
 		}
+
 		domain.Records = append(domain.Records, made)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "domain_record", made), nil
 }
 
 func (s *Server) updateRecord(r *http.Request) (*reply, error) {
 	var body recordRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var changed state.Record
 	err := s.Store.Update(func(d *state.Document) error {
 		domain, err := s.domainIn(r, d)
 		if err != nil {
 			return err
 		}
+
 		i, err := recordIn(r, domain)
 		if err != nil {
 			return err
@@ -200,13 +256,16 @@ func (s *Server) updateRecord(r *http.Request) (*reply, error) {
 		if body.Type != "" && !strings.EqualFold(body.Type, domain.Records[i].Type) {
 			return invalid("A record's type can't be changed.")
 		}
+
 		changed, err = body.apply(domain, domain.Records[i])
 		domain.Records[i] = changed
+
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "domain_record", changed), nil
 }
 
@@ -216,11 +275,14 @@ func (s *Server) deleteRecord(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		i, err := recordIn(r, domain)
 		if err != nil {
 			return err
 		}
+
 		domain.Records = slices.Delete(domain.Records, i, i+1)
+
 		return nil
 	})
 }

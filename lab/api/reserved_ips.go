@@ -21,14 +21,21 @@ const maxReservedIPs = 20
 func (s *Server) reservedIPRoutes() map[string]handler {
 	routes := map[string]handler{}
 	for path, key := range map[string]string{"/v2/reserved_ips": "reserved_ip", "/v2/floating_ips": "floating_ip"} {
-		routes["GET "+path] = func(r *http.Request) (*reply, error) { return s.listReserved(r, key) }
-		routes["POST "+path] = func(r *http.Request) (*reply, error) { return s.createReserved(r, key) }
-		routes["GET "+path+"/{ip}"] = func(r *http.Request) (*reply, error) { return s.getReserved(r, key) }
+		routes["GET "+path] = func(r *http.Request) (*reply, error) {
+			return s.listReserved(r, key)
+		}
+		routes["POST "+path] = func(r *http.Request) (*reply, error) {
+			return s.createReserved(r, key)
+		}
+		routes["GET "+path+"/{ip}"] = func(r *http.Request) (*reply, error) {
+			return s.getReserved(r, key)
+		}
 		routes["DELETE "+path+"/{ip}"] = s.deleteReserved
 		routes["GET "+path+"/{ip}/actions"] = s.listReservedActions
 		routes["POST "+path+"/{ip}/actions"] = s.createReservedAction
 		routes["GET "+path+"/{ip}/actions/{action}"] = s.getReservedAction
 	}
+
 	return routes
 }
 
@@ -41,12 +48,19 @@ type reservedShape struct {
 }
 
 func (s *Server) showReserved(d *state.Document, reserved state.ReservedIP) reservedShape {
-	shown := reservedShape{IP: reserved.Address.String(), Locked: reserved.Locked, ProjectID: projectOf(d, "do:reservedip:"+reserved.Address.String())}
+	shown := reservedShape{
+		IP:        reserved.Address.String(),
+		Locked:    reserved.Locked,
+		ProjectID: projectOf(d, "do:reservedip:"+reserved.Address.String()),
+	}
+
 	shown.Region, _ = findRegion(reserved.Region)
+
 	if droplet := d.Droplet(reserved.DropletID); droplet != nil {
 		holder := s.showDroplet(*droplet)
 		shown.Droplet = &holder
 	}
+
 	return shown
 }
 
@@ -54,22 +68,28 @@ func (s *Server) showReserved(d *state.Document, reserved state.ReservedIP) rese
 func projectOf(d *state.Document, urn string) string {
 	holder := ""
 	for _, project := range d.Projects {
-		if slices.ContainsFunc(project.Resources, func(x state.Assignment) bool { return x.URN == urn }) {
+		if slices.ContainsFunc(project.Resources, func(x state.Assignment) bool {
+			return x.URN == urn
+		}) {
 			return project.ID
 		}
+
 		if project.Default {
 			holder = project.ID
 		}
 	}
+
 	return holder
 }
 
 func (s *Server) listReserved(r *http.Request, key string) (*reply, error) {
 	d := s.Store.View()
 	shown := []reservedShape{}
+
 	for _, reserved := range d.ReservedIPs {
 		shown = append(shown, s.showReserved(d, reserved))
 	}
+
 	return list(r, key+"s", shown), nil
 }
 
@@ -78,10 +98,12 @@ func reservedIn(r *http.Request, d *state.Document) (*state.ReservedIP, error) {
 	if err != nil {
 		return nil, notFound()
 	}
+
 	reserved := d.ReservedIP(address)
 	if reserved == nil {
 		return nil, notFound()
 	}
+
 	return reserved, nil
 }
 
@@ -91,19 +113,23 @@ func (s *Server) getReserved(r *http.Request, key string) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, key, s.showReserved(d, *reserved)), nil
 }
 
-// createReserved reserves an address for a region, or for a Droplet: then it is assigned by an action, which the answer names.
+// createReserved reserves an address for a region, or for a Droplet: then it is assigned by an action, which
+// the answer names.
 func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 	var body struct {
 		Region    string `json:"region"`
 		DropletID int    `json:"droplet_id"`
 		ProjectID string `json:"project_id"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var shown reservedShape
 	var action state.Action
 	err := s.Store.Update(func(d *state.Document) error {
@@ -111,44 +137,85 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 			if err := allowHolder(d, body.DropletID); err != nil {
 				return err
 			}
+
 			body.Region = d.Droplet(body.DropletID).Region
 		}
+
 		if _, known := findRegion(body.Region); !known {
 			return invalid("Region is invalid.")
 		}
+
 		if len(d.ReservedIPs) >= maxReservedIPs {
 			return invalid("You have reached the limit of %d reserved IPs.", maxReservedIPs)
 		}
+
 		address, free := d.TakePublic(s.Public)
 		if !free {
 			return invalid("no free address is left in the lab's range %s", s.Public)
 		}
-		d.ReservedIPs = append(d.ReservedIPs, state.ReservedIP{Address: address, Region: body.Region, Created: s.now()})
+
+		d.ReservedIPs = append(d.ReservedIPs, state.ReservedIP{
+			Address: address,
+			Region:  body.Region,
+			Created: s.now(),
+		})
+
 		reserved := d.ReservedIP(address)
 		if body.DropletID != 0 {
 			action = s.recordReserved(d, reserved, "assign_ip", body.DropletID)
 		}
+
 		shown = s.showReserved(d, *reserved)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	answer := map[string]any{key: shown, "links": map[string]any{"actions": []linkShape{}}}
+
+	answer := map[string]any{
+		key:     shown,
+		"links": map[string]any{"actions": []linkShape{}},
+	}
 	if action.ID != 0 {
-		answer["links"] = map[string]any{"actions": []linkShape{{ID: action.ID, Rel: "assign_ip", HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", action.ID))}}}
+		answer["links"] = map[string]any{"actions": []linkShape{{
+			ID:   action.ID,
+			Rel:  "assign_ip",
+			HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", action.ID)),
+		}}}
+
 		s.runAction(action)
 	}
+
 	return &reply{status: http.StatusAccepted, body: answer}, nil
 }
 
-// recordReserved writes down an action of a reserved IP and locks it. Its number is the address as one, like DigitalOcean's.
-func (s *Server) recordReserved(d *state.Document, reserved *state.ReservedIP, kind string, droplet int) state.Action {
+// recordReserved writes down an action of a reserved IP and locks it. Its number is the address as one, like
+// DigitalOcean's.
+func (s *Server) recordReserved(
+	d *state.Document,
+	reserved *state.ReservedIP,
+	kind string,
+	droplet int,
+) state.Action {
 	reserved.Locked = true
 	bytes := reserved.Address.As4()
-	action := state.Action{ID: d.NextID(), Type: kind, Status: state.ActionInProgress, Started: s.now(), ResourceType: reservedIPType,
-		ResourceID: int(binary.BigEndian.Uint32(bytes[:])), Resource: reserved.Address.String(), Region: reserved.Region, Argument: fmt.Sprint(droplet)}
+	action := state.Action{
+		ID:           d.NextID(),
+		Type:         kind,
+		Status:       state.ActionInProgress,
+		Started:      s.now(),
+		ResourceType: reservedIPType,
+		ResourceID: int(
+			binary.BigEndian.Uint32(bytes[:]),
+		),
+		Resource: reserved.Address.String(),
+		Region:   reserved.Region,
+		Argument: fmt.Sprint(droplet),
+	}
+
 	d.Actions = append(d.Actions, action)
+
 	return action
 }
 
@@ -157,25 +224,32 @@ func (s *Server) createReservedAction(r *http.Request) (*reply, error) {
 		Type      string `json:"type"`
 		DropletID int    `json:"droplet_id"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var action state.Action
 	err := s.Store.Update(func(d *state.Document) error {
 		reserved, err := reservedIn(r, d)
 		if err != nil {
 			return err
 		}
+
 		if err := allowReserved(d, reserved, body.Type, body.DropletID); err != nil {
 			return err
 		}
+
 		action = s.recordReserved(d, reserved, body.Type+"_ip", body.DropletID)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.runAction(action)
+
 	return one(http.StatusCreated, "action", s.showAction(action)), nil
 }
 
@@ -183,24 +257,30 @@ func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, i
 	if reserved.Locked {
 		return invalid("The reserved IP already has a pending event.")
 	}
+
 	switch kind {
 	case "unassign":
 		if reserved.DropletID == 0 {
 			return invalid("The reserved IP is not assigned.")
 		}
+
 		return nil
+
 	case "assign":
 		if reserved.DropletID == id && id != 0 {
 			return nil // it is there already: the action ends well
 		}
+
 		if err := allowHolder(d, id); err != nil {
 			return err
 		}
 		if d.Droplet(id).Region != reserved.Region {
 			return invalid("The reserved IP and the droplet must be in the same region.")
 		}
+
 		return nil
 	}
+
 	return invalid("type must be assign or unassign, not %q", kind)
 }
 
@@ -210,15 +290,21 @@ func allowHolder(d *state.Document, id int) error {
 	if droplet == nil || droplet.Deleting {
 		return invalid("The droplet is not found.")
 	}
+
 	if !droplet.Public.IsValid() {
 		return invalid("The droplet has no public networking: it can't have a reserved IP.")
 	}
+
 	coming := slices.ContainsFunc(d.Actions, func(a state.Action) bool {
-		return a.ResourceType == reservedIPType && a.Type == "assign_ip" && a.Status == state.ActionInProgress && a.Argument == fmt.Sprint(id)
+		return a.ResourceType == reservedIPType &&
+			a.Type == "assign_ip" &&
+			a.Status == state.ActionInProgress &&
+			a.Argument == fmt.Sprint(id)
 	})
 	if coming || d.ReservedIPOf(id) != nil {
 		return invalid("The droplet already has a reserved IP.")
 	}
+
 	return nil
 }
 
@@ -227,33 +313,47 @@ func (s *Server) moveReserved(action state.Action) error {
 	if err := s.sleep(s.Delays.Action); err != nil {
 		return err
 	}
+
 	address, err := netip.ParseAddr(action.Resource)
 	if err != nil {
 		return err
 	}
+
 	droplet := 0
 	if action.Type == "assign_ip" {
 		if _, err := fmt.Sscan(action.Argument, &droplet); err != nil {
 			return err
 		}
 	}
+
 	s.reserve.Lock()
 	defer s.reserve.Unlock()
+
 	d := s.Store.View()
+
 	if held := d.ReservedIPOf(droplet); held != nil && held.Address != address {
-		return fmt.Errorf("the Droplet %d has got the reserved IP %s meanwhile", droplet, held.Address)
+		return fmt.Errorf(
+			"the Droplet %d has got the reserved IP %s meanwhile",
+			droplet,
+			held.Address,
+		)
 	}
+
 	if x := d.Droplet(droplet); droplet != 0 && (x == nil || x.Deleting) {
 		return fmt.Errorf("the Droplet %d is gone", droplet)
 	}
+
 	holders := reservedHolders(d)
 	holders[address] = droplet
+
 	if droplet == 0 {
 		delete(holders, address)
 	}
+
 	if err := s.Machines.SetReserved(s.context, holders); err != nil {
 		return err
 	}
+
 	return s.finish(action, func(d *state.Document) {
 		if reserved := d.ReservedIP(address); reserved != nil && (droplet == 0 || d.Droplet(droplet) != nil) {
 			reserved.DropletID = droplet
@@ -268,6 +368,7 @@ func reservedHolders(d *state.Document) map[netip.Addr]int {
 			holders[reserved.Address] = reserved.DropletID
 		}
 	}
+
 	return holders
 }
 
@@ -296,14 +397,19 @@ func (s *Server) deleteReserved(r *http.Request) (*reply, error) {
 		if reserved.Locked {
 			return invalid("The reserved IP already has a pending event.")
 		}
+
 		address := reserved.Address
-		d.ReservedIPs = slices.DeleteFunc(d.ReservedIPs, func(x state.ReservedIP) bool { return x.Address == address })
+		d.ReservedIPs = slices.DeleteFunc(d.ReservedIPs, func(x state.ReservedIP) bool {
+			return x.Address == address
+		})
 		forgetURN(d, "do:reservedip:"+address.String())
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return noContent(), s.applyReserved(s.context)
 }
 
@@ -312,6 +418,7 @@ func (s *Server) listReservedActions(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return list(r, "actions", s.actionsOf(func(a state.Action) bool {
 		return a.ResourceType == reservedIPType && a.Resource == reserved.Address.String()
 	})), nil
@@ -323,13 +430,16 @@ func (s *Server) getReservedAction(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	id, err := number(r, "action")
 	if err != nil {
 		return nil, err
 	}
+
 	action := d.Action(id)
 	if action == nil || action.ResourceType != reservedIPType || action.Resource != reserved.Address.String() {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "action", s.showAction(*action)), nil
 }

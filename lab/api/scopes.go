@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A token with scopes may do less than all, as DigitalOcean's custom scopes. Nothing is remembered of one: it says what it may,
-// and is signed with the lab's whole token.
+// A token with scopes may do less than all, as DigitalOcean's custom scopes. Nothing is remembered of one: it
+// says what it may, and is signed with the lab's whole token.
 
 // scopedPrefix begins such a token.
 const scopedPrefix = "dop_v1_scoped."
@@ -31,22 +31,41 @@ func sign(whole, said string) string {
 func scopesOf(whole, token string) ([]string, bool) {
 	rest, scoped := strings.CutPrefix(token, scopedPrefix)
 	said, signature, _ := strings.Cut(rest, ".")
-	if !scoped || !hmac.Equal([]byte(signature), []byte(sign(whole, said))) {
+	if !scoped || !hmac.Equal(
+		[]byte(signature),
+		[]byte(sign(whole, said)),
+	) {
 		return nil, false
 	}
+
 	text, err := hex.DecodeString(said)
+
 	return strings.Split(string(text), ","), err == nil
 }
 
 // neededScopes come with a scope ("Scopes for API Tokens").
 var neededScopes = map[string][]string{
-	"reserved_ip:update": {"reserved_ip:read", "droplet:read", "image:read", "regions:read", "sizes:read", "actions:read"},
+	"reserved_ip:update": {
+		"reserved_ip:read",
+		"droplet:read",
+		"image:read",
+		"regions:read",
+		"sizes:read",
+		"actions:read",
+	},
 }
 
 // scopeNames are what scopes call the resources; a token with scopes reaches no others in the lab.
 var scopeNames = map[string]string{
-	"account": "account", "actions": "actions", "droplets": "droplet", "floating_ips": "reserved_ip", "images": "image", "regions": "regions",
-	"reserved_ips": "reserved_ip", "sizes": "sizes", "tags": "tag",
+	"account":      "account",
+	"actions":      "actions",
+	"droplets":     "droplet",
+	"floating_ips": "reserved_ip",
+	"images":       "image",
+	"regions":      "regions",
+	"reserved_ips": "reserved_ip",
+	"sizes":        "sizes",
+	"tags":         "tag",
 }
 
 // allowed tells whether a token with these scopes may make a request.
@@ -56,10 +75,22 @@ func allowed(scopes []string, r *http.Request) bool {
 	if !known || !strings.HasPrefix(r.URL.Path, "/v2/") {
 		return false
 	}
-	verb := map[string]string{http.MethodGet: "read", http.MethodHead: "read", http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "update", http.MethodDelete: "delete"}[r.Method]
+
+	verb := map[string]string{
+		http.MethodGet:    "read",
+		http.MethodHead:   "read",
+		http.MethodPost:   "create",
+		http.MethodPut:    "update",
+		http.MethodPatch:  "update",
+		http.MethodDelete: "delete",
+	}[r.Method]
 	if r.Method == http.MethodPost && parts[len(parts)-1] == "actions" {
 		verb = "update"
 	}
+
 	wanted := name + ":" + verb
-	return slices.ContainsFunc(scopes, func(scope string) bool { return scope == wanted || slices.Contains(neededScopes[scope], wanted) })
+
+	return slices.ContainsFunc(scopes, func(scope string) bool {
+		return scope == wanted || slices.Contains(neededScopes[scope], wanted)
+	})
 }

@@ -1,7 +1,8 @@
 // Package api owns the lab's face: DigitalOcean's v2 API as godo, doctl, Terraform and Packer use it, over the
-// lab's state, and the lab's own extras below /lab/v1/. It answers requests, runs the actions that they start, and keeps
-// load balancers in step with the Droplets they point at. It does not know how a Droplet or a load balancer is run: both
-// are ports (ports.go), which the lab fills with real machines and a test with pretended ones.
+// lab's state, and the lab's own extras below /lab/v1/. It answers requests, runs the actions that they start,
+// and keeps load balancers in step with the Droplets they point at. It does not know how a Droplet or a load
+// balancer is run: both are ports (ports.go), which the lab fills with real machines and a test with pretended
+// ones.
 package api
 
 import (
@@ -55,8 +56,15 @@ func New(options Options) *Server {
 	if options.ShutdownTimeout == 0 {
 		options.ShutdownTimeout = DefaultShutdownTimeout
 	}
+
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{Options: options, context: ctx, cancel: cancel, kick: make(chan struct{}, 1)}
+
+	return &Server{
+		Options: options,
+		context: ctx,
+		cancel:  cancel,
+		kick:    make(chan struct{}, 1),
+	}
 }
 
 // Start brings state and machines together after whatever happened before, and begins the background work.
@@ -64,15 +72,19 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.reconcile(ctx); err != nil {
 		return err
 	}
+
 	s.begin(s.followBalancers)
 	s.begin(s.renewCertificates)
+
 	for _, certificate := range s.Store.View().Certificates {
 		if certificate.State == certificatePending {
 			s.verifyCertificate(certificate.ID)
 		}
 	}
+
 	s.takeUpImports()
 	s.kickBalancers()
+
 	return nil
 }
 
@@ -95,7 +107,9 @@ func (s *Server) begin(work func()) {
 }
 
 // now is the time as the API shows it: UTC, whole seconds.
-func (s *Server) now() time.Time { return s.Now().UTC().Truncate(time.Second) }
+func (s *Server) now() time.Time {
+	return s.Now().UTC().Truncate(time.Second)
+}
 
 // Handler returns the whole API.
 func (s *Server) Handler() http.Handler {
@@ -103,6 +117,7 @@ func (s *Server) Handler() http.Handler {
 	for pattern, handle := range s.routes() {
 		mux.Handle(pattern, s.answer(handle))
 	}
+
 	return s.front(mux)
 }
 
@@ -132,5 +147,6 @@ func (s *Server) routes() map[string]handler {
 	} {
 		maps.Copy(all, routes)
 	}
+
 	return all
 }

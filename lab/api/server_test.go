@@ -39,8 +39,15 @@ type world struct {
 }
 
 func newWorld(t testing.TB, change ...func(*api.Options)) *world {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.json"), machines: newMachines(), balancers: &balancers{applied: map[string]api.Balancer{}}, volumes: newVolumes()}
+	w := &world{
+		t:         t,
+		path:      filepath.Join(t.TempDir(), "state.json"),
+		machines:  newMachines(),
+		balancers: &balancers{applied: map[string]api.Balancer{}},
+		volumes:   newVolumes(),
+	}
 	w.start(change...)
+
 	return w
 }
 
@@ -48,16 +55,34 @@ func newWorld(t testing.TB, change ...func(*api.Options)) *world {
 func (w *world) start(change ...func(*api.Options)) {
 	store, err := state.Open(w.path, api.Fresh(time.Now()))
 	require.NoError(w.t, err)
-	options := api.Options{Token: token, Store: store, Machines: w.machines, Balancers: w.balancers, Volumes: w.volumes,
-		Public: netip.MustParsePrefix("198.51.100.0/24"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+
+	options := api.Options{
+		Token:     token,
+		Store:     store,
+		Machines:  w.machines,
+		Balancers: w.balancers,
+		Volumes:   w.volumes,
+		Public:    netip.MustParsePrefix("198.51.100.0/24"),
+		Logger: slog.New(slog.NewTextHandler(
+			io.Discard,
+			nil,
+		)),
+	}
+
 	for _, f := range change {
 		f(&options)
 	}
+
 	w.store, w.server = store, api.New(options)
 	require.NoError(w.t, w.server.Start(w.t.Context()))
+
 	w.http = httptest.NewServer(w.server.Handler())
 	w.t.Cleanup(w.stop)
-	w.client, err = godo.New(&http.Client{Transport: bearer(token)}, godo.SetBaseURL(w.http.URL))
+
+	w.client, err = godo.New(
+		&http.Client{Transport: bearer(token)},
+		godo.SetBaseURL(w.http.URL),
+	)
 	require.NoError(w.t, err)
 }
 
@@ -78,15 +103,19 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (w *world) raw(method, path, body string) (int, map[string]any, http.Header) {
 	request, err := http.NewRequest(method, w.http.URL+path, strings.NewReader(body))
 	require.NoError(w.t, err)
+
 	answer, err := (&http.Client{Transport: bearer(token)}).Do(request)
 	require.NoError(w.t, err)
 	defer answer.Body.Close()
+
 	data, err := io.ReadAll(answer.Body)
 	require.NoError(w.t, err)
+
 	decoded := map[string]any{}
 	if len(data) > 0 {
 		require.NoError(w.t, json.Unmarshal(data, &decoded), "%s", data)
 	}
+
 	return answer.StatusCode, decoded, answer.Header
 }
 
@@ -96,7 +125,12 @@ func (w *world) eventually(what string, is func() bool) {
 }
 
 func request(name string) *godo.DropletCreateRequest {
-	return &godo.DropletCreateRequest{Name: name, Region: "nyc3", Size: "s-1vcpu-1gb", Image: godo.DropletCreateImage{Slug: "debian-13-x64"}}
+	return &godo.DropletCreateRequest{
+		Name:   name,
+		Region: "nyc3",
+		Size:   "s-1vcpu-1gb",
+		Image:  godo.DropletCreateImage{Slug: "debian-13-x64"},
+	}
 }
 
 // create makes a Droplet and waits until it is active.
@@ -104,6 +138,7 @@ func (w *world) create(request *godo.DropletCreateRequest) *godo.Droplet {
 	w.t.Helper()
 	droplet, _, err := w.client.Droplets.Create(w.t.Context(), request)
 	require.NoError(w.t, err)
+
 	return w.active(droplet.ID)
 }
 
@@ -119,19 +154,24 @@ func (w *world) until(id int, status string) *godo.Droplet {
 		got, _, err := w.client.Droplets.Get(context.Background(), id)
 		require.NoError(w.t, err)
 		droplet = got
+
 		return got.Status == status && !got.Locked
 	})
+
 	return droplet
 }
 
 func (w *world) done(action *godo.Action) *godo.Action {
 	w.t.Helper()
+
 	w.eventually(action.Type+" ended", func() bool {
 		got, _, err := w.client.Actions.Get(context.Background(), action.ID)
 		require.NoError(w.t, err)
 		action = got
+
 		return got.Status != godo.ActionInProgress
 	})
+
 	return action
 }
 
@@ -149,6 +189,7 @@ func TestCommonRules(t *testing.T) {
 	w := newWorld(t)
 	request, err := http.NewRequest("GET", w.http.URL+"/v2/account", nil)
 	require.NoError(t, err)
+
 	answer, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	answer.Body.Close()
@@ -166,15 +207,69 @@ func TestCommonRules(t *testing.T) {
 		status             int
 		id                 string
 	}{
-		{"GET", "/v2/droplets/abc", "", 404, "not_found"},
-		{"GET", "/v2/images/no-such-slug", "", 404, "not_found"},
-		{"PATCH", "/v2/droplets", "{}", 405, "method_not_allowed"},
-		{"POST", "/v2/droplets", "{", 400, "bad_request"},
-		{"POST", "/v2/droplets", "", 400, "bad_request"},
-		{"POST", "/v2/droplets", `{"name": 5}`, 422, "unprocessable_entity"},
-		{"POST", "/v2/droplets", `{"name":"x","image":true}`, 422, "unprocessable_entity"},
-		{"POST", "/v2/droplets", `{"name":"` + strings.Repeat("a", 1<<20) + `"}`, 413, "request_entity_too_large"},
-		{"DELETE", "/v2/droplets", "", 422, "unprocessable_entity"},
+		{
+			method: "GET",
+			path:   "/v2/droplets/abc",
+			body:   "",
+			status: 404,
+			id:     "not_found",
+		},
+		{
+			method: "GET",
+			path:   "/v2/images/no-such-slug",
+			body:   "",
+			status: 404,
+			id:     "not_found",
+		},
+		{
+			method: "PATCH",
+			path:   "/v2/droplets",
+			body:   "{}",
+			status: 405,
+			id:     "method_not_allowed",
+		},
+		{
+			method: "POST",
+			path:   "/v2/droplets",
+			body:   "{",
+			status: 400,
+			id:     "bad_request",
+		},
+		{
+			method: "POST",
+			path:   "/v2/droplets",
+			body:   "",
+			status: 400,
+			id:     "bad_request",
+		},
+		{
+			method: "POST",
+			path:   "/v2/droplets",
+			body:   `{"name": 5}`,
+			status: 422,
+			id:     "unprocessable_entity",
+		},
+		{
+			method: "POST",
+			path:   "/v2/droplets",
+			body:   `{"name":"x","image":true}`,
+			status: 422,
+			id:     "unprocessable_entity",
+		},
+		{
+			method: "POST",
+			path:   "/v2/droplets",
+			body:   `{"name":"` + strings.Repeat("a", 1<<20) + `"}`,
+			status: 413,
+			id:     "request_entity_too_large",
+		},
+		{
+			method: "DELETE",
+			path:   "/v2/droplets",
+			body:   "",
+			status: 422,
+			id:     "unprocessable_entity",
+		},
 	} {
 		status, body, _ := w.raw(c.method, c.path, c.body)
 		require.Equal(t, c.status, status, "%s %s: %v", c.method, c.path, body)
@@ -185,8 +280,11 @@ func TestCommonRules(t *testing.T) {
 
 func TestAPanicIsAnAnswer(t *testing.T) {
 	var log bytes.Buffer
-	w := newWorld(t, func(o *api.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	w := newWorld(t, func(o *api.Options) {
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
 	w.balancers.panics.Store(true)
+
 	status, body, _ := w.raw("GET", "/lab/v1/published?ip=198.51.100.9", "")
 	w.stop()
 	require.Equal(t, 500, status)
@@ -197,28 +295,37 @@ func TestAPanicIsAnAnswer(t *testing.T) {
 func TestPaging(t *testing.T) {
 	w := newWorld(t)
 	for i := range 5 {
-		_, _, err := w.client.Tags.Create(t.Context(), &godo.TagCreateRequest{Name: fmt.Sprintf("tag-%d", i)})
+		_, _, err := w.client.Tags.Create(
+			t.Context(),
+			&godo.TagCreateRequest{Name: fmt.Sprintf("tag-%d", i)},
+		)
 		require.NoError(t, err)
 	}
+
 	options := &godo.ListOptions{Page: 1, PerPage: 2}
 	var seen []string
+
 	for {
 		tags, answer, err := w.client.Tags.List(t.Context(), options)
 		require.NoError(t, err)
 		require.Equal(t, 5, answer.Meta.Total)
+
 		for _, tag := range tags {
 			seen = append(seen, tag.Name)
 		}
+
 		page, err := answer.Links.CurrentPage()
 		if answer.Links.IsLastPage() {
 			require.Equal(t, 3, page)
 			require.Empty(t, answer.Links.Pages.Last)
 			break
 		}
+
 		require.NoError(t, err)
 		require.Equal(t, options.Page, page)
 		options.Page++
 	}
+
 	require.Equal(t, []string{"tag-0", "tag-1", "tag-2", "tag-3", "tag-4"}, seen)
 
 	_, body, _ := w.raw("GET", "/v2/images?type=distribution&per_page=1", "")
@@ -229,6 +336,7 @@ func TestPaging(t *testing.T) {
 
 	_, body, _ = w.raw("GET", "/v2/tags?page=9", "")
 	require.Equal(t, []any{}, body["tags"])
+
 	_, body, _ = w.raw("GET", "/v2/droplets?tag_name=none", "")
 	require.Equal(t, []any{}, body["droplets"])
 	require.Equal(t, map[string]any{}, body["links"])

@@ -33,18 +33,28 @@ type spacesKeyShape struct {
 }
 
 func showSpacesKey(key state.SpacesKey) spacesKeyShape {
-	return spacesKeyShape{Name: key.Name, AccessKey: key.AccessKey, CreatedAt: showTime(key.Created), Grants: orEmpty(key.Grants)}
+	return spacesKeyShape{
+		Name:      key.Name,
+		AccessKey: key.AccessKey,
+		CreatedAt: showTime(key.Created),
+		Grants:    orEmpty(key.Grants),
+	}
 }
 
 func (s *Server) listSpacesKeys(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
 	shown := []spacesKeyShape{}
+
 	for _, key := range s.Store.View().SpacesKeys {
-		granted := query.Get("bucket") == "" || slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool { return g.Bucket == query.Get("bucket") })
+		granted := query.Get("bucket") == "" ||
+			slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool {
+				return g.Bucket == query.Get("bucket")
+			})
 		if granted && (query.Get("name") == "" || query.Get("name") == key.Name) {
 			shown = append(shown, showSpacesKey(key))
 		}
 	}
+
 	return list(r, "keys", shown), nil
 }
 
@@ -53,6 +63,7 @@ func (s *Server) getSpacesKey(r *http.Request) (*reply, error) {
 	if key == nil {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "key", showSpacesKey(*key)), nil
 }
 
@@ -64,26 +75,38 @@ type spacesKeyRequest struct {
 // apply changes a key to what the request says, and checks what comes of it.
 func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	set(&key.Name, b.Name)
+
 	if b.Grants != nil {
 		key.Grants = *b.Grants
 	}
+
 	if !validName(key.Name, "-_.") || len(key.Name) > maxSpacesKeyName {
-		return invalid("name must be letters, digits, dots, dashes and underscores, at most %d", maxSpacesKeyName)
+		return invalid(
+			"name must be letters, digits, dots, dashes and underscores, at most %d",
+			maxSpacesKeyName,
+		)
 	}
+
 	for _, grant := range key.Grants {
 		switch grant.Permission {
 		case "fullaccess":
 			if grant.Bucket != "" {
 				return invalid("a fullaccess grant is for all buckets: leave bucket empty")
 			}
+
 		case "read", "readwrite":
 			if grant.Bucket == "" {
 				return invalid("a %s grant needs a bucket", grant.Permission)
 			}
+
 		default:
-			return invalid("permission must be one of read, readwrite, fullaccess, not %q", grant.Permission)
+			return invalid(
+				"permission must be one of read, readwrite, fullaccess, not %q",
+				grant.Permission,
+			)
 		}
 	}
+
 	return nil
 }
 
@@ -91,19 +114,29 @@ func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 func newSpacesKey() (access, secret string) {
 	var random [10 + 32]byte
 	rand.Read(random[:])
-	return "DO00" + base32.StdEncoding.EncodeToString(random[:10]), base64.RawURLEncoding.EncodeToString(random[10:])
+
+	return "DO00" +
+		base32.StdEncoding.EncodeToString(random[:10]), base64.RawURLEncoding.EncodeToString(random[10:])
 }
 
 func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	key := state.SpacesKey{Created: s.now(), Grants: []state.SpacesGrant{}}
+
+	key := state.SpacesKey{
+		Created: s.now(),
+		Grants:  []state.SpacesGrant{},
+	}
+
 	key.AccessKey, key.Secret = newSpacesKey()
+
 	if err := body.apply(&key); err != nil {
 		return nil, err
 	}
+
 	err := s.Store.Update(func(d *state.Document) error {
 		d.SpacesKeys = append(d.SpacesKeys, key)
 		return nil
@@ -111,31 +144,39 @@ func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	shown := showSpacesKey(key)
 	shown.SecretKey = key.Secret
+
 	return one(http.StatusCreated, "key", shown), nil
 }
 
 func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var shown spacesKeyShape
 	err := s.Store.Update(func(d *state.Document) error {
 		key := d.SpacesKey(r.PathValue("key"))
 		if key == nil {
 			return notFound()
 		}
+
 		if err := body.apply(key); err != nil {
 			return err
 		}
+
 		shown = showSpacesKey(*key)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "key", shown), nil
 }
 
@@ -144,7 +185,11 @@ func (s *Server) deleteSpacesKey(r *http.Request) (*reply, error) {
 		if d.SpacesKey(r.PathValue("key")) == nil {
 			return notFound()
 		}
-		d.SpacesKeys = slices.DeleteFunc(d.SpacesKeys, func(x state.SpacesKey) bool { return x.AccessKey == r.PathValue("key") })
+
+		d.SpacesKeys = slices.DeleteFunc(d.SpacesKeys, func(x state.SpacesKey) bool {
+			return x.AccessKey == r.PathValue("key")
+		})
+
 		return nil
 	})
 }

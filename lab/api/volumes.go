@@ -50,9 +50,11 @@ func (s *Server) keepVolumes(ctx context.Context, d *state.Document) error {
 	for _, volume := range d.Volumes {
 		volumes = append(volumes, volume.ID)
 	}
+
 	for _, snapshot := range d.VolumeSnapshots {
 		snapshots = append(snapshots, snapshot.ID)
 	}
+
 	return s.Volumes.Keep(ctx, volumes, snapshots)
 }
 
@@ -86,28 +88,51 @@ type volumeShape struct {
 }
 
 func showVolume(v state.Volume) volumeShape {
-	shown := volumeShape{ID: v.ID, Name: v.Name, Description: v.Description, SizeGigabytes: v.Size, DropletIDs: []int{}, CreatedAt: showTime(v.Created),
-		FilesystemType: v.FilesystemType, FilesystemLabel: v.FilesystemLabel, Tags: orEmpty(v.Tags)}
+	shown := volumeShape{
+		ID:              v.ID,
+		Name:            v.Name,
+		Description:     v.Description,
+		SizeGigabytes:   v.Size,
+		DropletIDs:      []int{},
+		CreatedAt:       showTime(v.Created),
+		FilesystemType:  v.FilesystemType,
+		FilesystemLabel: v.FilesystemLabel,
+		Tags:            orEmpty(v.Tags),
+	}
+
 	shown.Region, _ = findRegion(v.Region)
+
 	if v.DropletID != 0 {
 		shown.DropletIDs = []int{v.DropletID}
 	}
+
 	return shown
 }
 
 func showVolumeSnapshot(v state.VolumeSnapshot) snapshotShape {
-	return snapshotShape{ID: v.ID, Name: v.Name, CreatedAt: showTime(v.Created), Regions: []string{v.Region}, ResourceID: v.VolumeID, ResourceType: volumeType,
-		MinDiskSize: v.Size, SizeGigabytes: gigabytes(v.Bytes), Tags: orEmpty(v.Tags)}
+	return snapshotShape{
+		ID:            v.ID,
+		Name:          v.Name,
+		CreatedAt:     showTime(v.Created),
+		Regions:       []string{v.Region},
+		ResourceID:    v.VolumeID,
+		ResourceType:  volumeType,
+		MinDiskSize:   v.Size,
+		SizeGigabytes: gigabytes(v.Bytes),
+		Tags:          orEmpty(v.Tags),
+	}
 }
 
 func (s *Server) listVolumes(r *http.Request) (*reply, error) {
 	name, inRegion := r.URL.Query().Get("name"), r.URL.Query().Get("region")
 	shown := []volumeShape{}
+
 	for _, volume := range s.Store.View().Volumes {
 		if (name == "" || name == volume.Name) && (inRegion == "" || inRegion == volume.Region) {
 			shown = append(shown, showVolume(volume))
 		}
 	}
+
 	return list(r, "volumes", shown), nil
 }
 
@@ -116,6 +141,7 @@ func volumeIn(r *http.Request, d *state.Document) (*state.Volume, error) {
 	if volume == nil {
 		return nil, notFound()
 	}
+
 	return volume, nil
 }
 
@@ -124,6 +150,7 @@ func (s *Server) getVolume(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "volume", showVolume(*volume)), nil
 }
 
@@ -148,14 +175,31 @@ func (b *volumeRequest) volume(d *state.Document) (state.Volume, error) {
 		if snapshot == nil {
 			return none, invalid("snapshot_id: there is no such snapshot of a volume")
 		}
+
 		if b.Region != "" && b.Region != snapshot.Region || b.Size != 0 && b.Size < snapshot.Size {
-			return none, invalid("a volume from a snapshot is in its region and at least as large: %s, %d GB", snapshot.Region, snapshot.Size)
+			return none, invalid(
+				"a volume from a snapshot is in its region and at least as large: %s, %d GB",
+				snapshot.Region,
+				snapshot.Size,
+			)
 		}
-		b.Region, b.Size, b.FilesystemType = snapshot.Region, max(b.Size, snapshot.Size), snapshot.FilesystemType
+
+		b.Region, b.Size, b.FilesystemType = snapshot.Region, max(
+			b.Size,
+			snapshot.Size,
+		), snapshot.FilesystemType
 	}
-	labels := map[string]int{"": 0, "ext4": 16, "xfs": 12} // the longest label of each file system
+
+	// the longest label of each file system
+	labels := map[string]int{
+		"":     0,
+		"ext4": 16,
+		"xfs":  12,
+	}
+
 	longest, knownFilesystem := labels[b.FilesystemType]
 	_, knownRegion := findRegion(b.Region)
+
 	switch {
 	case !knownRegion:
 		return none, invalid("region is invalid")
@@ -169,52 +213,82 @@ func (b *volumeRequest) volume(d *state.Document) (state.Volume, error) {
 		return none, invalid("filesystem label is too long: at most %d characters", longest)
 	case len(d.Volumes) >= maxVolumes:
 		return none, failure(http.StatusForbidden, "failed to create volume: volume limit exceeded")
-	case slices.ContainsFunc(d.Volumes, func(x state.Volume) bool { return x.Name == b.Name && x.Region == b.Region }):
-		return none, failure(http.StatusConflict, "a volume with the name %q exists already in %s", b.Name, b.Region)
+
+	case slices.ContainsFunc(d.Volumes, func(x state.Volume) bool {
+		return x.Name == b.Name && x.Region == b.Region
+	}):
+		return none, failure(
+			http.StatusConflict,
+			"a volume with the name %q exists already in %s",
+			b.Name,
+			b.Region,
+		)
 	}
-	return state.Volume{ID: newUUID(), Name: b.Name, Region: b.Region, Size: b.Size, Description: b.Description, FilesystemType: b.FilesystemType,
-		FilesystemLabel: b.FilesystemLabel}, checkTags(b.Tags)
+
+	return state.Volume{
+		ID:              newUUID(),
+		Name:            b.Name,
+		Region:          b.Region,
+		Size:            b.Size,
+		Description:     b.Description,
+		FilesystemType:  b.FilesystemType,
+		FilesystemLabel: b.FilesystemLabel,
+	}, checkTags(b.Tags)
 }
 
 // createVolume makes the volume before it is in the state: one that was cut short is removed at the next start.
 func (s *Server) createVolume(r *http.Request) (*reply, error) {
 	var body volumeRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	volume, err := body.volume(s.Store.View())
 	if err != nil {
 		return nil, err
 	}
+
 	if err := s.Volumes.Create(s.context, volume, body.SnapshotID); err != nil {
 		_, refused := body.volume(s.Store.View())
 		return nil, cmp.Or(refused, err) // its snapshot was deleted meanwhile
 	}
+
 	err = s.Store.Update(func(d *state.Document) error {
 		checked, err := body.volume(d)
 		if err != nil {
 			return err
 		}
+
 		checked.ID = volume.ID
 		checked.Created, checked.Tags = s.now(), d.UseTags(body.Tags)
 		volume = checked
 		d.Volumes = append(d.Volumes, checked)
+
 		return nil
 	})
 	if err != nil {
-		s.spawn("remove volume", func() error { return s.Volumes.Delete(s.context, volume.ID) })
+		s.spawn("remove volume", func() error {
+			return s.Volumes.Delete(s.context, volume.ID)
+		})
+
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "volume", showVolume(volume)), nil
 }
 
 func (s *Server) deleteVolume(r *http.Request) (*reply, error) {
-	return s.removeVolume(func(d *state.Document) (*state.Volume, error) { return volumeIn(r, d) })
+	return s.removeVolume(func(d *state.Document) (*state.Volume, error) {
+		return volumeIn(r, d)
+	})
 }
 
 func (s *Server) deleteVolumeByName(r *http.Request) (*reply, error) {
 	name, inRegion := r.URL.Query().Get("name"), r.URL.Query().Get("region")
-	return s.removeVolume(func(d *state.Document) (*state.Volume, error) { return volumeNamed(d, name, inRegion) })
+	return s.removeVolume(func(d *state.Document) (*state.Volume, error) {
+		return volumeNamed(d, name, inRegion)
+	})
 }
 
 func volumeNamed(d *state.Document, name, inRegion string) (*state.Volume, error) {
@@ -223,6 +297,7 @@ func volumeNamed(d *state.Document, name, inRegion string) (*state.Volume, error
 			return &d.Volumes[i], nil
 		}
 	}
+
 	return nil, notFound()
 }
 
@@ -233,18 +308,30 @@ func (s *Server) removeVolume(find func(*state.Document) (*state.Volume, error))
 		if err != nil {
 			return err
 		}
+
 		if volume.DropletID != 0 || pending(d, volumeType, volume.ID) {
-			return failure(http.StatusConflict, "failed to delete volume: volume is attached to a Droplet")
+			return failure(
+				http.StatusConflict,
+				"failed to delete volume: volume is attached to a Droplet",
+			)
 		}
+
 		id = volume.ID
-		d.Volumes = slices.DeleteFunc(d.Volumes, func(x state.Volume) bool { return x.ID == id })
+		d.Volumes = slices.DeleteFunc(d.Volumes, func(x state.Volume) bool {
+			return x.ID == id
+		})
 		forgetURN(d, "do:volume:"+id)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.spawn("delete volume", func() error { return s.Volumes.Delete(s.context, id) })
+
+	s.spawn("delete volume", func() error {
+		return s.Volumes.Delete(s.context, id)
+	})
+
 	return noContent(), nil
 }
 
@@ -264,7 +351,9 @@ type volumeActionRequest struct {
 }
 
 func (s *Server) createVolumeAction(r *http.Request) (*reply, error) {
-	return s.actOnVolume(r, func(d *state.Document, _ volumeActionRequest) (*state.Volume, error) { return volumeIn(r, d) })
+	return s.actOnVolume(r, func(d *state.Document, _ volumeActionRequest) (*state.Volume, error) {
+		return volumeIn(r, d)
+	})
 }
 
 func (s *Server) createVolumeActionByName(r *http.Request) (*reply, error) {
@@ -273,35 +362,55 @@ func (s *Server) createVolumeActionByName(r *http.Request) (*reply, error) {
 	})
 }
 
-func (s *Server) actOnVolume(r *http.Request, find func(*state.Document, volumeActionRequest) (*state.Volume, error)) (*reply, error) {
+func (s *Server) actOnVolume(
+	r *http.Request,
+	find func(*state.Document, volumeActionRequest) (*state.Volume, error),
+) (*reply, error) {
 	var body volumeActionRequest
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	var action state.Action
 	err := s.Store.Update(func(d *state.Document) error {
 		volume, err := find(d, body)
 		if err != nil {
 			return err
 		}
+
 		if err := allowVolumeAction(d, volume, body); err != nil {
 			return err
 		}
-		action = state.Action{ID: d.NextID(), Type: body.Type, Status: state.ActionInProgress, Started: s.now(), ResourceType: volumeType,
-			Resource: volume.ID, Region: volume.Region, Argument: strconv.Itoa(body.DropletID)}
+
+		action = state.Action{
+			ID:           d.NextID(),
+			Type:         body.Type,
+			Status:       state.ActionInProgress,
+			Started:      s.now(),
+			ResourceType: volumeType,
+			Resource:     volume.ID,
+			Region:       volume.Region,
+			Argument:     strconv.Itoa(body.DropletID),
+		}
 		if body.Type == "resize" {
 			action.Argument = strconv.Itoa(body.Size)
 		}
+
 		d.Actions = append(d.Actions, action)
+
 		if droplet := d.Droplet(lockedBy(action)); droplet != nil {
 			droplet.Locked = true
 		}
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	s.runAction(action)
+
 	return one(http.StatusAccepted, "action", s.showAction(action)), nil
 }
 
@@ -309,10 +418,13 @@ func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActio
 	if pending(d, volumeType, volume.ID) {
 		return pendingEvent()
 	}
+
 	droplet := d.Droplet(body.DropletID)
+
 	switch body.Type {
 	case "attach":
 		return allowAttach(d, volume, droplet)
+
 	case "detach":
 		if volume.DropletID == 0 || volume.DropletID != body.DropletID {
 			return invalid("Attachment not found")
@@ -320,13 +432,21 @@ func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActio
 		if droplet != nil && droplet.Locked {
 			return pendingEvent()
 		}
+
 		return nil
+
 	case "resize":
 		if body.Size <= volume.Size || body.Size > maxVolumeSize {
-			return invalid("invalid volume size: must be larger than %d and at most %d GB", volume.Size, maxVolumeSize)
+			return invalid(
+				"invalid volume size: must be larger than %d and at most %d GB",
+				volume.Size,
+				maxVolumeSize,
+			)
 		}
+
 		return nil
 	}
+
 	return invalid("type must be attach, detach or resize, not %q", body.Type)
 }
 
@@ -345,12 +465,14 @@ func allowAttach(d *state.Document, volume *state.Volume, droplet *state.Droplet
 	case len(d.VolumesOf(droplet.ID)) >= maxVolumesOfADroplet:
 		return invalid("The Droplet has %d volumes already", maxVolumesOfADroplet)
 	}
+
 	return nil
 }
 
 // giveVolumes writes down the volumes that a new Droplet is made with.
 func giveVolumes(d *state.Document, droplet state.Droplet, ids []volumeRef) error {
 	droplet.Locked = false // it is made with them, not given them by an action
+
 	for _, id := range ids {
 		volume := d.Volume(string(id))
 		if volume == nil {
@@ -359,11 +481,14 @@ func giveVolumes(d *state.Document, droplet state.Droplet, ids []volumeRef) erro
 		if pending(d, volumeType, volume.ID) {
 			return pendingEvent()
 		}
+
 		if err := allowAttach(d, volume, &droplet); err != nil {
 			return err
 		}
+
 		volume.DropletID = droplet.ID
 	}
+
 	return nil
 }
 
@@ -372,14 +497,17 @@ func (s *Server) workVolume(action state.Action) error {
 	if err := s.sleep(s.Delays.Action); err != nil {
 		return err
 	}
+
 	volume := s.Store.View().Volume(action.Resource)
 	if volume == nil {
 		return notFound()
 	}
+
 	argument, err := strconv.Atoi(action.Argument)
 	if err != nil {
 		return err
 	}
+
 	switch action.Type {
 	case "attach":
 		err = s.Volumes.Attach(s.context, *volume, argument)
@@ -390,9 +518,11 @@ func (s *Server) workVolume(action state.Action) error {
 	default:
 		err = fmt.Errorf("%w: %s of a volume", errUnknownAction, action.Type)
 	}
+
 	if err != nil {
 		return err
 	}
+
 	return s.finish(action, func(d *state.Document) { settleVolume(d, action, argument) })
 }
 
@@ -401,6 +531,7 @@ func settleVolume(d *state.Document, action state.Action, argument int) {
 	if volume == nil {
 		return
 	}
+
 	switch action.Type {
 	case "attach":
 		volume.DropletID = argument
@@ -411,8 +542,8 @@ func settleVolume(d *state.Document, action state.Action, argument int) {
 	}
 }
 
-// placeVolumes brings volumes and machines together at the start of the lab, before anything boots: the number of a device may
-// be another's by now. A Droplet that is still being made gets its volumes when it is.
+// placeVolumes brings volumes and machines together at the start of the lab, before anything boots: the number
+// of a device may be another's by now. A Droplet that is still being made gets its volumes when it is.
 func (s *Server) placeVolumes(ctx context.Context, d *state.Document) {
 	for _, volume := range d.Volumes {
 		var err error
@@ -421,8 +552,13 @@ func (s *Server) placeVolumes(ctx context.Context, d *state.Document) {
 		} else if !pending(d, volumeType, volume.ID) {
 			err = s.Volumes.Detach(ctx, volume, 0)
 		}
+
 		if err != nil && !errors.Is(err, ErrGone) {
-			s.Logger.Error("volume not placed again", "volume", volume.Name, "droplet", volume.DropletID, "err", err)
+			s.Logger.Error("volume not placed again",
+				"volume", volume.Name,
+				"droplet", volume.DropletID,
+				"err", err,
+			)
 		}
 	}
 }
@@ -436,6 +572,7 @@ func (s *Server) attachVolumes(ctx context.Context, d *state.Document, droplet i
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -447,6 +584,7 @@ func (s *Server) detachVolumes(ctx context.Context, d *state.Document, droplet i
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -455,7 +593,13 @@ func (s *Server) listVolumeActions(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list(r, "actions", s.actionsOf(func(a state.Action) bool { return a.ResourceType == volumeType && a.Resource == volume.ID })), nil
+
+	return list(r,
+		"actions",
+		s.actionsOf(func(a state.Action) bool {
+			return a.ResourceType == volumeType && a.Resource == volume.ID
+		}),
+	), nil
 }
 
 func (s *Server) getVolumeAction(r *http.Request) (*reply, error) {
@@ -463,10 +607,12 @@ func (s *Server) getVolumeAction(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	action := s.Store.View().Action(id)
 	if action == nil || action.ResourceType != volumeType || action.Resource != r.PathValue("volume") {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "action", s.showAction(*action)), nil
 }
 
@@ -476,12 +622,15 @@ func (s *Server) listVolumeSnapshots(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	shown := []snapshotShape{}
+
 	for _, snapshot := range d.VolumeSnapshots {
 		if snapshot.VolumeID == volume.ID {
 			shown = append(shown, showVolumeSnapshot(snapshot))
 		}
 	}
+
 	return list(r, "snapshots", shown), nil
 }
 
@@ -490,25 +639,39 @@ func (s *Server) createVolumeSnapshot(r *http.Request) (*reply, error) {
 		Name string   `json:"name"`
 		Tags []string `json:"tags"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	volume, err := volumeIn(r, s.Store.View())
 	if err != nil {
 		return nil, err
 	}
+
 	if strings.TrimSpace(body.Name) == "" {
 		return nil, invalid("name can't be blank")
 	}
+
 	if err := checkTags(body.Tags); err != nil {
 		return nil, err
 	}
-	snapshot := state.VolumeSnapshot{ID: newUUID(), Name: body.Name, VolumeID: volume.ID, Region: volume.Region, Size: volume.Size,
-		FilesystemType: volume.FilesystemType, Created: s.now()}
+
+	snapshot := state.VolumeSnapshot{
+		ID:             newUUID(),
+		Name:           body.Name,
+		VolumeID:       volume.ID,
+		Region:         volume.Region,
+		Size:           volume.Size,
+		FilesystemType: volume.FilesystemType,
+		Created:        s.now(),
+	}
+
 	if snapshot.Bytes, err = s.Volumes.Snapshot(s.context, *volume, snapshot.ID); err != nil {
 		_, gone := volumeIn(r, s.Store.View())
 		return nil, cmp.Or(gone, err) // it was deleted meanwhile
 	}
+
 	err = s.Store.Update(func(d *state.Document) error {
 		snapshot.Tags = d.UseTags(body.Tags)
 		d.VolumeSnapshots = append(d.VolumeSnapshots, snapshot)
@@ -517,6 +680,7 @@ func (s *Server) createVolumeSnapshot(r *http.Request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "snapshot", showVolumeSnapshot(snapshot)), nil
 }
 
@@ -526,13 +690,21 @@ func (s *Server) deleteVolumeSnapshot(id string) (*reply, error) {
 		if d.VolumeSnapshot(id) == nil {
 			return notFound()
 		}
-		d.VolumeSnapshots = slices.DeleteFunc(d.VolumeSnapshots, func(x state.VolumeSnapshot) bool { return x.ID == id })
+
+		d.VolumeSnapshots = slices.DeleteFunc(d.VolumeSnapshots, func(x state.VolumeSnapshot) bool {
+			return x.ID == id
+		})
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.spawn("delete snapshot", func() error { return s.Volumes.DeleteSnapshot(s.context, id) })
+
+	s.spawn("delete snapshot", func() error {
+		return s.Volumes.DeleteSnapshot(s.context, id)
+	})
+
 	return noContent(), nil
 }
 
@@ -545,12 +717,15 @@ func (v *volumeRef) UnmarshalJSON(data []byte) error {
 		*v = volumeRef(text)
 		return nil
 	}
+
 	var object struct {
 		ID string `json:"id"`
 	}
 	if err := json.Unmarshal(data, &object); err != nil || object.ID == "" {
 		return invalid("volumes: %s is no volume's id", data)
 	}
+
 	*v = volumeRef(object.ID)
+
 	return nil
 }

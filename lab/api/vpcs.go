@@ -35,8 +35,16 @@ type vpcShape struct {
 }
 
 func showVPC(vpc state.VPC) vpcShape {
-	return vpcShape{ID: vpc.ID, URN: "do:vpc:" + vpc.ID, Name: vpc.Name, Description: vpc.Description, Region: vpc.Region,
-		IPRange: vpc.Range.String(), CreatedAt: showTime(vpc.Created), Default: vpc.Default}
+	return vpcShape{
+		ID:          vpc.ID,
+		URN:         "do:vpc:" + vpc.ID,
+		Name:        vpc.Name,
+		Description: vpc.Description,
+		Region:      vpc.Region,
+		IPRange:     vpc.Range.String(),
+		CreatedAt:   showTime(vpc.Created),
+		Default:     vpc.Default,
+	}
 }
 
 // firstVPC is where the lab's own choice of VPC ranges begins: 10.100.0.0/20, 10.101.0.0/20, ...
@@ -47,13 +55,29 @@ func Fresh(now time.Time) func(*state.Document) {
 	return func(d *state.Document) {
 		created := now.UTC().Truncate(time.Second)
 		ensureDefaultProject(d, created)
+
 		for _, image := range BaseImages() {
 			image.Created = created
 			d.Images = append(d.Images, image)
 		}
+
 		for i, region := range Regions() {
-			d.VPCs = append(d.VPCs, state.VPC{ID: newUUID(), Name: "default-" + region, Region: region, Default: true, Created: created,
-				Range: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(firstVPC + i), 0, 0}), 20)})
+			d.VPCs = append(d.VPCs, state.VPC{
+				ID:      newUUID(),
+				Name:    "default-" + region,
+				Region:  region,
+				Default: true,
+				Created: created,
+				Range: netip.PrefixFrom(
+					netip.AddrFrom4([4]byte{
+						10,
+						byte(firstVPC + i),
+						0,
+						0,
+					}),
+					20,
+				),
+			})
 		}
 	}
 }
@@ -63,6 +87,7 @@ func (s *Server) listVPCs(r *http.Request) (*reply, error) {
 	for _, vpc := range s.Store.View().VPCs {
 		shown = append(shown, showVPC(vpc))
 	}
+
 	return list(r, "vpcs", shown), nil
 }
 
@@ -71,6 +96,7 @@ func (s *Server) getVPC(r *http.Request) (*reply, error) {
 	if vpc == nil {
 		return nil, notFound()
 	}
+
 	return one(http.StatusOK, "vpc", showVPC(*vpc)), nil
 }
 
@@ -81,13 +107,23 @@ func (s *Server) createVPC(r *http.Request) (*reply, error) {
 		Region      string `json:"region"`
 		IPRange     string `json:"ip_range"`
 	}
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if _, known := findRegion(body.Region); !known {
 		return nil, invalid("region is invalid")
 	}
-	vpc := state.VPC{ID: newUUID(), Name: body.Name, Description: body.Description, Region: body.Region, Created: s.now()}
+
+	vpc := state.VPC{
+		ID:          newUUID(),
+		Name:        body.Name,
+		Description: body.Description,
+		Region:      body.Region,
+		Created:     s.now(),
+	}
+
 	err := s.Store.Update(func(d *state.Document) (err error) {
 		if err := checkVPCName(d, vpc.ID, body.Name); err != nil {
 			return err
@@ -95,12 +131,15 @@ func (s *Server) createVPC(r *http.Request) (*reply, error) {
 		if vpc.Range, err = chooseRange(d, body.IPRange); err != nil {
 			return err
 		}
+
 		d.VPCs = append(d.VPCs, vpc)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusCreated, "vpc", showVPC(vpc)), nil
 }
 
@@ -108,9 +147,12 @@ func checkVPCName(d *state.Document, id, name string) error {
 	if !validName(name, ".-") {
 		return invalid("name may hold letters, digits, dots and dashes, and not nothing")
 	}
-	if slices.ContainsFunc(d.VPCs, func(other state.VPC) bool { return other.Name == name && other.ID != id }) {
+	if slices.ContainsFunc(d.VPCs, func(other state.VPC) bool {
+		return other.Name == name && other.ID != id
+	}) {
 		return failure(http.StatusUnprocessableEntity, "name must be unique for your account")
 	}
+
 	return nil
 }
 
@@ -118,22 +160,39 @@ func checkVPCName(d *state.Document, id, name string) error {
 func chooseRange(d *state.Document, asked string) (netip.Prefix, error) {
 	if asked != "" {
 		wanted, err := netip.ParsePrefix(asked)
-		if err != nil || !wanted.Addr().Is4() || !netip.MustParsePrefix("10.0.0.0/8").Contains(wanted.Addr()) || wanted.Bits() < 16 || wanted.Bits() > 26 {
-			return netip.Prefix{}, invalid("ip_range must be a range within 10.0.0.0/8 from /16 to /26 (in the lab)")
+		if err != nil ||
+			!wanted.Addr().Is4() ||
+			!netip.MustParsePrefix("10.0.0.0/8").Contains(wanted.Addr()) ||
+			wanted.Bits() < 16 ||
+			wanted.Bits() > 26 {
+			return netip.Prefix{}, invalid(
+				"ip_range must be a range within 10.0.0.0/8 from /16 to /26 (in the lab)",
+			)
 		}
+
 		if wanted.Overlaps(anchors()) {
-			return netip.Prefix{}, invalid("ip_range must not overlap with %s: the anchor addresses are there", anchors())
+			return netip.Prefix{}, invalid(
+				"ip_range must not overlap with %s: the anchor addresses are there",
+				anchors(),
+			)
 		}
+
 		if overlaps(d, wanted.Masked()) {
 			return netip.Prefix{}, invalid("This range/size overlaps with another VPC network in your account")
 		}
+
 		return wanted.Masked(), nil
 	}
+
 	for second := firstVPC + len(Regions()); second < 256; second++ {
-		if candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), 0, 0}), 20); !overlaps(d, candidate) {
+		if candidate := netip.PrefixFrom(
+			netip.AddrFrom4([4]byte{10, byte(second), 0, 0}),
+			20,
+		); !overlaps(d, candidate) {
 			return candidate, nil
 		}
 	}
+
 	return netip.Prefix{}, invalid("no free range is left for a VPC")
 }
 
@@ -141,7 +200,9 @@ func chooseRange(d *state.Document, asked string) (netip.Prefix, error) {
 func anchors() netip.Prefix { return netip.MustParsePrefix("10.10.0.0/16") }
 
 func overlaps(d *state.Document, wanted netip.Prefix) bool {
-	return slices.ContainsFunc(d.VPCs, func(vpc state.VPC) bool { return vpc.Range.Overlaps(wanted) })
+	return slices.ContainsFunc(d.VPCs, func(vpc state.VPC) bool {
+		return vpc.Range.Overlaps(wanted)
+	})
 }
 
 type vpcUpdate struct {
@@ -158,6 +219,7 @@ func (s *Server) replaceVPC(r *http.Request) (*reply, error) {
 		if body.Description == nil {
 			body.Description = new(string)
 		}
+
 		return nil
 	})
 }
@@ -168,27 +230,34 @@ func (s *Server) patchVPC(r *http.Request) (*reply, error) {
 
 func (s *Server) updateVPC(r *http.Request, complete func(*vpcUpdate) error) (*reply, error) {
 	var body vpcUpdate
+
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+
 	if err := complete(&body); err != nil {
 		return nil, err
 	}
+
 	var shown vpcShape
 	err := s.Store.Update(func(d *state.Document) error {
 		vpc := d.VPC(r.PathValue("vpc"))
 		if vpc == nil {
 			return notFound()
 		}
+
 		if err := body.apply(d, vpc); err != nil {
 			return err
 		}
+
 		shown = showVPC(*vpc)
+
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return one(http.StatusOK, "vpc", shown), nil
 }
 
@@ -197,17 +266,22 @@ func (b *vpcUpdate) apply(d *state.Document, vpc *state.VPC) error {
 		if err := checkVPCName(d, vpc.ID, *b.Name); err != nil {
 			return err
 		}
+
 		vpc.Name = *b.Name
 	}
+
 	if b.Description != nil {
 		vpc.Description = *b.Description
 	}
+
 	if b.Default != nil && *b.Default {
 		if other := d.DefaultVPC(vpc.Region); other != nil {
 			other.Default = false
 		}
+
 		vpc.Default = true
 	}
+
 	return nil
 }
 
@@ -222,7 +296,11 @@ func (s *Server) deleteVPC(r *http.Request) (*reply, error) {
 		case len(vpcMembers(d, vpc.ID)) > 0:
 			return failure(http.StatusForbidden, "Can not delete VPC with members")
 		}
-		d.VPCs = slices.DeleteFunc(d.VPCs, func(x state.VPC) bool { return x.ID == vpc.ID })
+
+		d.VPCs = slices.DeleteFunc(d.VPCs, func(x state.VPC) bool {
+			return x.ID == vpc.ID
+		})
+
 		return nil
 	})
 }
@@ -238,14 +316,26 @@ func vpcMembers(d *state.Document, id string) []memberShape {
 	members := []memberShape{}
 	for _, droplet := range d.Droplets {
 		if droplet.VPC == id {
-			members = append(members, memberShape{URN: "do:droplet:" + strconv.Itoa(droplet.ID), Name: droplet.Name, CreatedAt: showTime(droplet.Created), kind: "droplet"})
+			members = append(members, memberShape{
+				URN:       "do:droplet:" + strconv.Itoa(droplet.ID),
+				Name:      droplet.Name,
+				CreatedAt: showTime(droplet.Created),
+				kind:      "droplet",
+			})
 		}
 	}
+
 	for _, balancer := range d.LoadBalancers {
 		if balancer.VPC == id {
-			members = append(members, memberShape{URN: fmt.Sprintf("do:loadbalancer:%s", balancer.ID), Name: balancer.Name, CreatedAt: showTime(balancer.Created), kind: "loadbalancer"})
+			members = append(members, memberShape{
+				URN:       fmt.Sprintf("do:loadbalancer:%s", balancer.ID),
+				Name:      balancer.Name,
+				CreatedAt: showTime(balancer.Created),
+				kind:      "loadbalancer",
+			})
 		}
 	}
+
 	return members
 }
 
@@ -255,7 +345,13 @@ func (s *Server) listVPCMembers(r *http.Request) (*reply, error) {
 	if vpc == nil {
 		return nil, notFound()
 	}
+
 	kind := r.URL.Query().Get("resource_type")
-	members := slices.DeleteFunc(vpcMembers(d, vpc.ID), func(m memberShape) bool { return kind != "" && m.kind != kind })
+	members := slices.DeleteFunc(vpcMembers(d,
+		vpc.ID,
+	), func(m memberShape) bool {
+		return kind != "" && m.kind != kind
+	})
+
 	return list(r, "members", members), nil
 }

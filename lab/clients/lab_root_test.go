@@ -29,31 +29,55 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
+
 	b := &bench{t: t, root: root}
 	cache, err := os.UserCacheDir()
 	require.NoError(t, err)
+
 	b.clients = filepath.Join(cache, "hornero", "clients")
 	b.run(root, "scripts/clients.sh", b.clients)
 
 	home := t.TempDir()
-	b.env = append(os.Environ(), "HORNERO_LAB_DIR="+filepath.Join(t.TempDir(), "labs"), "HOME="+home, "XDG_CONFIG_HOME="+home, "CHECKPOINT_DISABLE=1")
+	b.env = append(
+		os.Environ(),
+		"HORNERO_LAB_DIR="+filepath.Join(t.TempDir(), "labs"),
+		"HOME="+home,
+		"XDG_CONFIG_HOME="+home,
+		"CHECKPOINT_DISABLE=1",
+	)
+
 	hornero := filepath.Join(root, "bin/hornero")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(b.run(root, hornero, "lab", "logs", "--name", labName))
 		}
+
 		b.run(root, hornero, "lab", "reset", "--yes", "--name", labName)
 	})
+
 	b.run(root, hornero, "lab", "start", "--name", labName)
+
 	var status struct {
 		URL       string `json:"url"`
 		TokenFile string `json:"token_file"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(b.run(root, hornero, "lab", "status", "--json", "--name", labName)), &status))
+
+	require.NoError(t, json.Unmarshal(
+		[]byte(b.run(root, hornero, "lab", "status", "--json", "--name", labName)),
+		&status,
+	))
+
 	token, err := os.ReadFile(status.TokenFile)
 	require.NoError(t, err)
+
 	b.url, b.token = status.URL, string(token)
-	b.env = append(b.env, "DIGITALOCEAN_API_URL="+b.url, "DIGITALOCEAN_TOKEN="+b.token, "DIGITALOCEAN_ACCESS_TOKEN="+b.token)
+	b.env = append(
+		b.env,
+		"DIGITALOCEAN_API_URL="+b.url,
+		"DIGITALOCEAN_TOKEN="+b.token,
+		"DIGITALOCEAN_ACCESS_TOKEN="+b.token,
+	)
+
 	return b
 }
 
@@ -71,21 +95,38 @@ func (b *bench) try(folder, program string, args ...string) (string, string, err
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	stdout, err := command.Output()
+
 	return string(stdout), stderr.String(), err
 }
 
 func (b *bench) run(folder, program string, args ...string) string {
 	b.t.Helper()
 	stdout, stderr, err := b.try(folder, program, args...)
-	require.NoErrorf(b.t, err, "%s %s\n%s%s", filepath.Base(program), strings.Join(args, " "), stdout, stderr)
+	require.NoErrorf(
+		b.t,
+		err,
+		"%s %s\n%s%s",
+		filepath.Base(program),
+		strings.Join(args, " "),
+		stdout,
+		stderr,
+	)
+
 	return stdout
 }
 
 // write puts a file into a new folder and returns the folder.
 func (b *bench) write(name, text string) string {
 	folder := b.t.TempDir()
-	require.NoError(b.t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	require.NoError(b.t, os.WriteFile(
+		filepath.Join(folder, name),
+		[]byte(text),
+		0o600,
+	))
+
 	return folder
 }
 
-func (b *bench) client(name string) string { return filepath.Join(b.clients, name) }
+func (b *bench) client(name string) string {
+	return filepath.Join(b.clients, name)
+}

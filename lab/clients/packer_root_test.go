@@ -17,9 +17,23 @@ var packerTemplate string
 func TestPacker(t *testing.T) {
 	b := newBench(t)
 	folder := b.write("build.pkr.hcl", packerTemplate)
-	b.env = append(b.env, "PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"), "PACKER_CONFIG_DIR="+folder)
+	b.env = append(
+		b.env,
+		"PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"),
+		"PACKER_CONFIG_DIR="+folder,
+	)
+
 	packer := filepath.Join(b.root, ".cache/packer")
-	b.run(folder, packer, "plugins", "install", "--path", b.client("packer-plugin-digitalocean"), "github.com/digitalocean/digitalocean")
+	b.run(
+		folder,
+		packer,
+		"plugins",
+		"install",
+		"--path",
+		b.client("packer-plugin-digitalocean"),
+		"github.com/digitalocean/digitalocean",
+	)
+
 	b.run(folder, packer, "validate", ".")
 	b.run(folder, packer, "build", "-color=false", ".")
 
@@ -27,9 +41,29 @@ func TestPacker(t *testing.T) {
 	require.Equal(t, "baked", image["name"])
 	require.ElementsMatch(t, []any{"fra1", "nyc3"}, image["regions"])
 	require.Contains(t, image["tags"], "baked-by-packer")
-	require.Eventually(t, func() bool { return len(b.doctl("compute", "droplet", "list")) == 0 }, waitFor, tick)
+
+	require.Eventually(t,
+		func() bool {
+			return len(b.doctl("compute", "droplet", "list")) == 0
+		},
+		waitFor,
+		tick,
+	)
+
 	require.Empty(t, b.doctl("compute", "ssh-key", "list"))
 
-	again := b.doctl("compute", "droplet", "create", "from-it", "--wait", "--region", "nyc3", "--size", "s-1vcpu-1gb", "--image", image.id())[0]
+	again := b.doctl(
+		"compute",
+		"droplet",
+		"create",
+		"from-it",
+		"--wait",
+		"--region",
+		"nyc3",
+		"--size",
+		"s-1vcpu-1gb",
+		"--image",
+		image.id(),
+	)[0]
 	require.Equal(t, "active", again["status"])
 }

@@ -22,21 +22,49 @@ const (
 //go:embed testdata/main.tf
 var terraformConfiguration string
 
-// TestTerraform makes one of each, changes some and destroys all. After each apply a second plan must be empty: whatever
-// comes back other than it was sent shows there as drift.
+// TestTerraform makes one of each, changes some and destroys all. After each apply a second plan must be empty:
+// whatever comes back other than it was sent shows there as drift.
 func TestTerraform(t *testing.T) {
 	b := newBench(t)
 	folder := b.write("main.tf", terraformConfiguration)
-	settings := fmt.Sprintf("provider_installation {\n  dev_overrides { \"digitalocean/digitalocean\" = %q }\n  direct {}\n}\n", b.clients)
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "terraform.rc"), []byte(settings), 0o600))
-	b.env = append(b.env, "TF_CLI_CONFIG_FILE="+filepath.Join(folder, "terraform.rc"), "TF_IN_AUTOMATION=1")
+
+	settings := fmt.Sprintf(
+		"provider_installation {\n  dev_overrides { \"digitalocean/digitalocean\" = %q }\n  direct {}\n}\n",
+		b.clients,
+	)
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(folder, "terraform.rc"),
+		[]byte(settings),
+		0o600,
+	))
+
+	b.env = append(
+		b.env,
+		"TF_CLI_CONFIG_FILE="+filepath.Join(folder, "terraform.rc"),
+		"TF_IN_AUTOMATION=1",
+	)
 
 	b.apply(folder)
 	require.Len(t, b.doctl("compute", "droplet", "list"), 2)
-	b.apply(folder, "-var", "size=s-1vcpu-2gb", "-var", "port=8080", "-var", "tags=[\"web\",\"changed\"]")
-	require.Equal(t, "s-1vcpu-2gb", b.doctl("compute", "droplet", "list", "--tag-name", "changed")[0]["size_slug"])
+
+	b.apply(
+		folder,
+		"-var",
+		"size=s-1vcpu-2gb",
+		"-var",
+		"port=8080",
+		"-var",
+		"tags=[\"web\",\"changed\"]",
+	)
+
+	require.Equal(t,
+		"s-1vcpu-2gb",
+		b.doctl("compute", "droplet", "list", "--tag-name", "changed")[0]["size_slug"],
+	)
 
 	b.run(folder, b.client("terraform"), "destroy", "-auto-approve", "-no-color", "-input=false")
+
 	for _, args := range [][]string{
 		{"compute", "droplet", "list"}, {"compute", "load-balancer", "list"}, {"compute", "firewall", "list"}, {"compute", "volume", "list"},
 		{"compute", "reserved-ip", "list"}, {"compute", "domain", "list"}, {"compute", "certificate", "list"}, {"compute", "ssh-key", "list"},
@@ -48,6 +76,19 @@ func TestTerraform(t *testing.T) {
 // apply applies, and then finds nothing left to do.
 func (b *bench) apply(folder string, variables ...string) {
 	b.t.Helper()
-	b.run(folder, b.client("terraform"), append([]string{"apply", "-auto-approve", "-no-color", "-input=false"}, variables...)...)
-	b.run(folder, b.client("terraform"), append([]string{"plan", "-detailed-exitcode", "-no-color", "-input=false"}, variables...)...)
+
+	b.run(
+		folder,
+		b.client("terraform"),
+		append([]string{"apply", "-auto-approve", "-no-color", "-input=false"}, variables...)...,
+	)
+
+	b.run(
+		folder,
+		b.client("terraform"),
+		append(
+			[]string{"plan", "-detailed-exitcode", "-no-color", "-input=false"},
+			variables...,
+		)...,
+	)
 }

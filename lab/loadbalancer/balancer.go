@@ -1,7 +1,7 @@
-// Package loadbalancer owns the lab's load balancers: one HAProxy each, in a network namespace of its own with a public
-// address and a leg in a VPC, or that leg alone, running on when the lab does not, and its sites on an address of loopback.
-// Datagrams are balanced by nftables in the same namespace. It is told what to balance in full each time and does not know
-// tags, certificates' ids, or where targets come from.
+// Package loadbalancer owns the lab's load balancers: one HAProxy each, in a network namespace of its own with
+// a public address and a leg in a VPC, or that leg alone, running on when the lab does not, and its sites on an
+// address of loopback. Datagrams are balanced by nftables in the same namespace. It is told what to balance in
+// full each time and does not know tags, certificates' ids, or where targets come from.
 package loadbalancer
 
 import (
@@ -28,8 +28,9 @@ const (
 
 // Balancer is a load balancer in full.
 type Balancer struct {
-	ID               string
-	At               machine.Attachment // At.Private may be left out: see PrivateAddress. No At.Public: internal, in its VPC only
+	ID string
+	// At.Private may be left out: see PrivateAddress. No At.Public: internal, in its VPC only
+	At               machine.Attachment
 	Rules            []Rule
 	Health           Health
 	Sticky           Sticky
@@ -85,7 +86,13 @@ func PrivateAddress(vpc netip.Prefix, public netip.Addr) netip.Addr {
 	down := 1 + uint32(public.As4()[3])%max(size/2, 1)
 	address := uint32(bytes[0])<<24 | uint32(bytes[1])<<16 | uint32(bytes[2])<<8 | uint32(bytes[3])
 	address += size - 1 - down
-	return netip.AddrFrom4([4]byte{byte(address >> 24), byte(address >> 16), byte(address >> 8), byte(address)})
+
+	return netip.AddrFrom4([4]byte{
+		byte(address >> 24),
+		byte(address >> 16),
+		byte(address >> 8),
+		byte(address),
+	})
 }
 
 // front is the address that it listens on.
@@ -93,6 +100,7 @@ func (b Balancer) front() netip.Addr {
 	if b.At.Public.IsValid() {
 		return b.At.Public
 	}
+
 	return b.At.Private
 }
 
@@ -100,6 +108,7 @@ func (b Balancer) proxyChecks() bool {
 	if b.Health.ProxyProtocol != nil {
 		return *b.Health.ProxyProtocol
 	}
+
 	return b.ProxyProtocol
 }
 
@@ -108,26 +117,39 @@ func (b Balancer) filled() Balancer {
 	if !b.At.Private.IsValid() && b.At.Public.IsValid() && b.At.VPCRange.IsValid() {
 		b.At.Private = PrivateAddress(b.At.VPCRange, b.At.Public)
 	}
+
 	if b.IdleTimeout == 0 {
 		b.IdleTimeout = DefaultIdleTimeout
 	}
+
 	h := &b.Health
 	if h.Protocol == "" {
 		h.Protocol = HTTP
 	}
+
 	if h.Path == "" {
 		h.Path = "/"
 	}
-	for value, fallback := range map[*int]int{&h.Port: 80, &h.Healthy: 3, &h.Unhealthy: 5} {
+
+	for value, fallback := range map[*int]int{
+		&h.Port:      80,
+		&h.Healthy:   3,
+		&h.Unhealthy: 5,
+	} {
 		if *value == 0 {
 			*value = fallback
 		}
 	}
-	for value, fallback := range map[*time.Duration]time.Duration{&h.Interval: 10 * time.Second, &h.Timeout: 5 * time.Second} {
+
+	for value, fallback := range map[*time.Duration]time.Duration{
+		&h.Interval: 10 * time.Second,
+		&h.Timeout:  5 * time.Second,
+	} {
 		if *value == 0 {
 			*value = fallback
 		}
 	}
+
 	return b
 }
 
@@ -135,22 +157,29 @@ func (b Balancer) check() error {
 	if !regexp.MustCompile(`^[a-zA-Z0-9-]{1,60}$`).MatchString(b.ID) {
 		return fmt.Errorf("id %q: must be letters, digits and '-'", b.ID)
 	}
+
 	if len(b.Rules) == 0 {
 		return errors.New("there is no forwarding rule")
 	}
+
 	if !b.front().IsValid() {
 		return errors.New("there is no address to listen on")
 	}
+
 	for _, rule := range b.Rules {
 		if err := rule.check(); err != nil {
 			return fmt.Errorf("forwarding rule for port %d: %w", rule.EntryPort, err)
 		}
 	}
+
 	for _, text := range []string{b.Health.Path, b.Sticky.Cookie} {
-		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'\#`, r) }) {
+		if strings.ContainsFunc(text, func(r rune) bool {
+			return r <= ' ' || r > '~' || strings.ContainsRune(`"'\#`, r)
+		}) {
 			return fmt.Errorf("%q: spaces, quotes, '\\' and '#' cannot be used", text)
 		}
 	}
+
 	return nil
 }
 
@@ -158,6 +187,7 @@ func (r Rule) check() error {
 	if r.EntryPort < 1 || r.EntryPort > 65535 || r.TargetPort < 1 || r.TargetPort > 65535 {
 		return errors.New("ports are 1 to 65535")
 	}
+
 	for _, protocol := range []string{r.EntryProtocol, r.TargetProtocol} {
 		switch protocol {
 		case HTTP, HTTPS, HTTP2, TCP, UDP:
@@ -165,14 +195,17 @@ func (r Rule) check() error {
 			return fmt.Errorf("protocol %q: the lab has http, https, http2, tcp and udp", protocol)
 		}
 	}
+
 	for _, transport := range []string{TCP, UDP} {
 		if (r.TargetProtocol == transport) != (r.EntryProtocol == transport) {
 			return fmt.Errorf("%s goes to %[1]s only", transport)
 		}
 	}
+
 	if r.encrypted() && r.Certificate == "" {
 		return errors.New("a certificate is needed")
 	}
+
 	return nil
 }
 
@@ -182,7 +215,9 @@ func (r Rule) encrypted() bool {
 }
 
 // plain tells whether bytes go through unread.
-func (r Rule) plain() bool { return r.EntryProtocol == TCP || r.TLSPassthrough }
+func (r Rule) plain() bool {
+	return r.EntryProtocol == TCP || r.TLSPassthrough
+}
 
 // certificateFile names a certificate by its content, so that another certificate is another configuration.
 func certificateFile(pem string) string {

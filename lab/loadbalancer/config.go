@@ -27,15 +27,20 @@ const showHealth = "show servers state health"
 // follow it.
 func Config(balancer Balancer) (text, digest string, err error) {
 	balancer = balancer.filled()
+
 	if err := balancer.check(); err != nil {
 		return "", "", err
 	}
+
 	var body strings.Builder
+
 	if err := configTemplate().Execute(&body, balancer); err != nil {
 		return "", "", fmt.Errorf("write the configuration: %w", err)
 	}
+
 	sum := sha256.Sum256([]byte(body.String()))
 	digest = hex.EncodeToString(sum[:16])
+
 	return strings.Replace(body.String(), digestMark, digest, 1), digest, nil
 }
 
@@ -44,7 +49,9 @@ const digestMark = "@digest@"
 
 func configTemplate() *template.Template {
 	return template.Must(template.New("haproxy").Funcs(template.FuncMap{
-		"ms":          func(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) },
+		"ms": func(d time.Duration) string {
+			return fmt.Sprintf("%dms", d.Milliseconds())
+		},
 		"seconds":     func(d time.Duration) int { return int(d.Seconds()) },
 		"certificate": certificateFile,
 		"plain":       Rule.plain,
@@ -57,8 +64,12 @@ func configTemplate() *template.Template {
 		},
 		"front":       Balancer.front,
 		"proxyChecks": Balancer.proxyChecks,
-		"checkHTTP":   func(h Health) bool { return h.Protocol == HTTP || h.Protocol == HTTPS },
-		"targetTLS":   func(r Rule) bool { return !r.plain() && r.TargetProtocol != HTTP },
+		"checkHTTP": func(h Health) bool {
+			return h.Protocol == HTTP || h.Protocol == HTTPS
+		},
+		"targetTLS": func(r Rule) bool {
+			return !r.plain() && r.TargetProtocol != HTTP
+		},
 	}).Parse(configText))
 }
 
@@ -68,6 +79,7 @@ func source(text string) string {
 	if !ok {
 		return text
 	}
+
 	return address
 }
 

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// HAProxy balances no datagrams. Rules for udp are chains of nftables in the load balancer's namespace instead: a client's
-// first datagram picks a healthy target in turn, and the kernel remembers which. HAProxy's own checks say who is healthy.
+// HAProxy balances no datagrams. Rules for udp are chains of nftables in the load balancer's namespace instead:
+// a client's first datagram picks a healthy target in turn, and the kernel remembers which. HAProxy's own
+// checks say who is healthy.
 
 // datagramRules are the rules that nftables carries out.
 func (b Balancer) datagramRules() []Rule {
@@ -17,24 +18,37 @@ func (b Balancer) datagramRules() []Rule {
 			rules = append(rules, rule)
 		}
 	}
+
 	return rules
 }
 
-// datagramChains are the chains for a load balancer's datagrams; empty when it has no rules for any. The target sees them
-// come from the load balancer, and so answers it.
+// datagramChains are the chains for a load balancer's datagrams; empty when it has no rules for any. The target
+// sees them come from the load balancer, and so answers it.
 func datagramChains(b Balancer, healthy []netip.Addr) string {
 	rules := b.datagramRules()
 	if len(rules) == 0 {
 		return ""
 	}
+
 	var gates, turns strings.Builder
+
 	for _, rule := range rules {
 		fmt.Fprintf(&gates, "\t\tip daddr %s udp dport %d jump gate\n", b.front(), rule.EntryPort)
+
 		if len(healthy) == 0 {
 			continue
 		}
-		fmt.Fprintf(&turns, "\t\tip daddr %s udp dport %d dnat to numgen inc mod %d map { %s }\n", b.front(), rule.EntryPort, len(healthy), turn(healthy, rule.TargetPort))
+
+		fmt.Fprintf(
+			&turns,
+			"\t\tip daddr %s udp dport %d dnat to numgen inc mod %d map { %s }\n",
+			b.front(),
+			rule.EntryPort,
+			len(healthy),
+			turn(healthy, rule.TargetPort),
+		)
 	}
+
 	return fmt.Sprintf(`	chain gate {
 %s	}
 	chain arriving {
@@ -61,6 +75,7 @@ func turn(healthy []netip.Addr, port int) string {
 	for i, address := range healthy {
 		elements[i] = fmt.Sprintf("%d : %s . %d", i, address, port)
 	}
+
 	return strings.Join(elements, ", ")
 }
 
@@ -70,12 +85,15 @@ func gate(b Balancer) string {
 	for _, denied := range sources(b.Deny) {
 		fmt.Fprintf(&text, "\t\tip saddr %s drop\n", denied)
 	}
+
 	for _, allowed := range sources(b.Allow) {
 		fmt.Fprintf(&text, "\t\tip saddr %s return\n", allowed)
 	}
+
 	if len(b.Allow) > 0 {
 		text.WriteString("\t\tdrop\n")
 	}
+
 	return text.String()
 }
 
@@ -84,6 +102,7 @@ func sources(of []string) []netip.Prefix {
 	var found []netip.Prefix
 	for _, text := range of {
 		prefix, err := netip.ParsePrefix(source(text))
+
 		if address, single := netip.ParseAddr(source(text)); single == nil {
 			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}
@@ -91,6 +110,7 @@ func sources(of []string) []netip.Prefix {
 			found = append(found, prefix.Masked())
 		}
 	}
+
 	return found
 }
 
@@ -105,11 +125,14 @@ func healthyTargets(b Balancer, states string) []netip.Addr {
 			up[fields[3]+" "+fields[4]] = fields[5] == operational
 		}
 	}
+
 	var healthy []netip.Addr
+
 	for _, target := range b.Targets {
 		if up[fmt.Sprintf("droplet-%d %s", target.ID, target.Address)] {
 			healthy = append(healthy, target.Address)
 		}
 	}
+
 	return healthy
 }

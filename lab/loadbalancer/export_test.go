@@ -8,4 +8,6 @@ func DatagramChains(b Balancer, healthy []netip.Addr) string {
 }
 
 // HealthyTargets shows the tests what is made of HAProxy's answer.
-func HealthyTargets(b Balancer, states string) []netip.Addr { return healthyTargets(b, states) }
+func HealthyTargets(b Balancer, states string) []netip.Addr {
+	return healthyTargets(b, states)
+}

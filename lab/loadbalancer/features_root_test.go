@@ -30,21 +30,32 @@ const public = "198.19.78.20"
 
 // checked is a health check by connections to a port, fast enough for a test.
 func checked(port int) loadbalancer.Health {
-	return loadbalancer.Health{Protocol: "tcp", Port: port, Interval: 100 * time.Millisecond, Timeout: time.Second, Healthy: 1, Unhealthy: 2}
+	return loadbalancer.Health{
+		Protocol:  "tcp",
+		Port:      port,
+		Interval:  100 * time.Millisecond,
+		Timeout:   time.Second,
+		Healthy:   1,
+		Unhealthy: 2,
+	}
 }
 
 // ask asks until a target answers, and returns what it has seen.
 func (f *farm) ask(t *testing.T, url string) (answer seen, response *http.Response) {
 	t.Helper()
+
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		var err error
 		response, err = f.client.Get(url)
 		require.NoError(c, err)
 		defer response.Body.Close()
+
 		require.Equal(c, http.StatusOK, response.StatusCode)
+
 		answer = seen{}
 		require.NoError(c, json.NewDecoder(response.Body).Decode(&answer))
 	}, 15*time.Second, 20*time.Millisecond)
+
 	return answer, response
 }
 
@@ -54,6 +65,7 @@ func (f *farm) tls(change func(*tls.Config)) {
 	transport.TLSClientConfig = transport.TLSClientConfig.Clone()
 	transport.DisableKeepAlives, transport.ForceAttemptHTTP2 = true, true
 	change(transport.TLSClientConfig)
+
 	f.client.Transport = transport
 }
 
@@ -62,13 +74,33 @@ func TestHeadersAndProtocols(t *testing.T) {
 	certificate := f.site.Rules[1].Certificate
 	plain, secure := f.kind(t, "http", 41, 80), f.kind(t, "https", 42, 443)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{plain}, checked(80)
+
 	f.site.Rules = []loadbalancer.Rule{
-		{EntryProtocol: "http", EntryPort: 80, TargetProtocol: "http", TargetPort: 80},
-		{EntryProtocol: "https", EntryPort: 443, TargetProtocol: "http", TargetPort: 80, Certificate: certificate},
-		{EntryProtocol: "http2", EntryPort: 8443, TargetProtocol: "http", TargetPort: 80, Certificate: certificate},
+		{
+			EntryProtocol:  "http",
+			EntryPort:      80,
+			TargetProtocol: "http",
+			TargetPort:     80,
+		},
+		{
+			EntryProtocol:  "https",
+			EntryPort:      443,
+			TargetProtocol: "http",
+			TargetPort:     80,
+			Certificate:    certificate,
+		},
+		{
+			EntryProtocol:  "http2",
+			EntryPort:      8443,
+			TargetProtocol: "http",
+			TargetPort:     80,
+			Certificate:    certificate,
+		},
 	}
+
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	f.tls(func(c *tls.Config) { c.NextProtos = nil })
+
 	for entry, want := range map[string][]string{
 		"http://" + public:            {"http", "80", "HTTP/1.1"},
 		"https://" + public:           {"https", "443", "HTTP/1.1"}, // a rule for https offers no HTTP/2
@@ -76,28 +108,67 @@ func TestHeadersAndProtocols(t *testing.T) {
 	} {
 		answer, response := f.ask(t, entry+"/")
 		require.Equal(t, []string{"198.19.78.2"}, answer.Header["X-Forwarded-For"], entry)
-		got := []string{answer.Header.Get("X-Forwarded-Proto"), answer.Header.Get("X-Forwarded-Port"), response.Proto}
+
+		got := []string{
+			answer.Header.Get("X-Forwarded-Proto"),
+			answer.Header.Get("X-Forwarded-Port"),
+			response.Proto,
+		}
 		require.Equal(t, want, got, entry)
 	}
 
-	f.site.Targets, f.site.Health = []loadbalancer.Target{secure}, loadbalancer.Health{Protocol: "https", Port: 443, Path: "/",
-		Interval: 100 * time.Millisecond, Timeout: time.Second, Healthy: 1, Unhealthy: 2}
-	f.site.Rules = []loadbalancer.Rule{
-		{EntryProtocol: "http", EntryPort: 80, TargetProtocol: "https", TargetPort: 443},
-		{EntryProtocol: "http2", EntryPort: 443, TargetProtocol: "http2", TargetPort: 443, Certificate: certificate},
-		{EntryProtocol: "https", EntryPort: 444, TargetProtocol: "https", TargetPort: 443, TLSPassthrough: true},
+	f.site.Targets, f.site.Health = []loadbalancer.Target{secure}, loadbalancer.Health{
+		Protocol:  "https",
+		Port:      443,
+		Path:      "/",
+		Interval:  100 * time.Millisecond,
+		Timeout:   time.Second,
+		Healthy:   1,
+		Unhealthy: 2,
 	}
+
+	f.site.Rules = []loadbalancer.Rule{
+		{
+			EntryProtocol:  "http",
+			EntryPort:      80,
+			TargetProtocol: "https",
+			TargetPort:     443,
+		},
+		{
+			EntryProtocol:  "http2",
+			EntryPort:      443,
+			TargetProtocol: "http2",
+			TargetPort:     443,
+			Certificate:    certificate,
+		},
+		{
+			EntryProtocol:  "https",
+			EntryPort:      444,
+			TargetProtocol: "https",
+			TargetPort:     443,
+			TLSPassthrough: true,
+		},
+	}
+
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	answer, _ := f.ask(t, "http://"+public+"/")
 	require.True(t, answer.TLS, "encrypted towards the target")
 	require.Equal(t, "HTTP/1.1", answer.HTTP)
+
 	answer, _ = f.ask(t, "https://"+public+"/")
 	require.Equal(t, []any{true, "HTTP/2.0"}, []any{answer.TLS, answer.HTTP})
 	f.tls(func(c *tls.Config) { c.InsecureSkipVerify = true })
+
 	answer, response := f.ask(t, "https://"+public+":444/")
 	require.Equal(t, "HTTP/2.0", response.Proto, "passed through, the target's TLS is the client's")
 	require.Empty(t, answer.Header["X-Forwarded-For"])
-	require.NotEqual(t, f.leaf(t, public+":443"), f.leaf(t, public+":444"), "the certificate is the target's own")
+
+	require.NotEqual(t,
+		f.leaf(t, public+":443"),
+		f.leaf(t, public+":444"),
+		"the certificate is the target's own",
+	)
 }
 
 // leaf is the certificate that a port shows.
@@ -106,6 +177,7 @@ func (f *farm) leaf(t *testing.T, address string) string {
 	connection, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 	require.NoError(t, err)
 	defer connection.Close()
+
 	return string(connection.ConnectionState().PeerCertificates[0].Raw)
 }
 
@@ -114,16 +186,25 @@ func TestCipherPolicy(t *testing.T) {
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	f.ask(t, "https://"+public+"/")
+
 	offer := func(version uint16, cipher uint16) error {
-		connection, err := tls.Dial("tcp", public+":443", &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, CipherSuites: []uint16{cipher}})
+		connection, err := tls.Dial("tcp", public+":443", &tls.Config{
+			InsecureSkipVerify: true,
+			MinVersion:         version,
+			MaxVersion:         version,
+			CipherSuites:       []uint16{cipher},
+		})
 		if err == nil {
 			connection.Close()
 		}
+
 		return err
 	}
+
 	weak, strong := tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
 	require.NoError(t, offer(tls.VersionTLS12, weak))
 	require.Error(t, offer(tls.VersionTLS11, weak), "TLS 1.2 is the least")
+
 	f.site.StrongCiphers = true
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	require.ErrorContains(t, offer(tls.VersionTLS12, weak), "handshake failure")
@@ -134,33 +215,60 @@ func TestCipherPolicy(t *testing.T) {
 func TestProxyProtocol(t *testing.T) {
 	f := newFarm(t)
 	f.site.Rules = []loadbalancer.Rule{
-		{EntryProtocol: "http", EntryPort: 80, TargetProtocol: "http", TargetPort: 80},
-		{EntryProtocol: "tcp", EntryPort: 3306, TargetProtocol: "tcp", TargetPort: 3306},
+		{
+			EntryProtocol:  "http",
+			EntryPort:      80,
+			TargetProtocol: "http",
+			TargetPort:     80,
+		},
+		{
+			EntryProtocol:  "tcp",
+			EntryPort:      3306,
+			TargetProtocol: "tcp",
+			TargetPort:     3306,
+		},
 	}
+
 	f.site.Health = checked(80)
 	f.site.Health.Protocol, f.site.Health.Path = "http", "/" // a check without the protocol is closed by the target
-	f.site.Targets, f.site.ProxyProtocol = []loadbalancer.Target{f.kind(t, "with-proxy", 41, 80)}, true
+
+	f.site.Targets, f.site.ProxyProtocol = []loadbalancer.Target{f.kind(t,
+		"with-proxy",
+		41,
+		80,
+	)}, true
+
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	answer, _ := f.ask(t, "http://"+public+"/")
 	require.Regexp(t, `^PROXY TCP4 198\.19\.78\.2 198\.19\.78\.20 \d+ 80$`, answer.Proxy)
 
 	no := false
 	f.site.Health.ProxyProtocol = &no
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		code, _, err := f.get("http://" + public + "/")
 		require.NoError(c, err)
-		require.Equal(c, http.StatusServiceUnavailable, code, "checks without the protocol find it unhealthy")
+
+		require.Equal(c,
+			http.StatusServiceUnavailable,
+			code,
+			"checks without the protocol find it unhealthy",
+		)
 	}, 10*time.Second, 50*time.Millisecond)
 
 	f.site.Health = checked(3306)
 	f.site.Targets = []loadbalancer.Target{f.kind(t, "echo-with-proxy", 42, 3306)}
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		connection, err := net.Dial("tcp", public+":3306")
 		require.NoError(c, err)
 		defer connection.Close()
+
 		fmt.Fprintln(connection, "said")
+
 		lines := bufio.NewScanner(connection)
 		require.True(c, lines.Scan())
 		require.Regexp(c, `^PROXY TCP4 198\.19\.78\.2 198\.19\.78\.20 \d+ 3306$`, lines.Text())
@@ -171,9 +279,18 @@ func TestProxyProtocol(t *testing.T) {
 
 func TestStickySessions(t *testing.T) {
 	f := newFarm(t)
-	f.site.Targets = []loadbalancer.Target{f.kind(t, "http", 41, 80), f.kind(t, "http", 42, 80)}
-	f.site.Health, f.site.Sticky = checked(80), loadbalancer.Sticky{Cookie: "NODE", TTL: 2 * time.Second}
+	f.site.Targets = []loadbalancer.Target{
+		f.kind(t, "http", 41, 80),
+		f.kind(t, "http", 42, 80),
+	}
+
+	f.site.Health, f.site.Sticky = checked(80), loadbalancer.Sticky{
+		Cookie: "NODE",
+		TTL:    2 * time.Second,
+	}
+
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	names := map[string]bool{}
 	require.Eventually(t, func() bool {
 		answer, _ := f.ask(t, "http://"+public+"/")
@@ -184,28 +301,36 @@ func TestStickySessions(t *testing.T) {
 	_, response := f.ask(t, "http://"+public+"/")
 	cookies := response.Cookies()
 	require.Len(t, cookies, 1)
-	require.Equal(t, []any{"NODE", 2, true}, []any{cookies[0].Name, cookies[0].MaxAge, cookies[0].HttpOnly})
+	require.Equal(t, []any{"NODE", 2, true}, []any{
+		cookies[0].Name, cookies[0].MaxAge, cookies[0].HttpOnly,
+	})
 
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
+
 	f.client.Jar = jar
 	first, _ := f.ask(t, "http://"+public+"/")
+
 	for range 10 {
 		again, response := f.ask(t, "http://"+public+"/")
 		require.Equal(t, first.Name, again.Name)
 		require.Empty(t, again.Header["Cookie"], "the target does not see the cookie")
 		require.Empty(t, response.Cookies())
 	}
+
 	where := &url.URL{Scheme: "http", Host: public}
 	kept := jar.Cookies(where)
 	f.client.Jar = nil
+
 	require.Eventually(t, func() bool { // a client that keeps the cookie for too long gets a new one
 		request, err := http.NewRequest("GET", where.String(), nil)
 		require.NoError(t, err)
 		request.AddCookie(kept[0])
+
 		response, err := f.client.Do(request)
 		require.NoError(t, err)
 		response.Body.Close()
+
 		return len(response.Cookies()) == 1
 	}, 10*time.Second, 100*time.Millisecond)
 }
@@ -215,21 +340,49 @@ func TestFirewallOfABalancer(t *testing.T) {
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	f.ask(t, "http://"+public+"/")
+
 	f.client.Transport.(*http.Transport).DisableKeepAlives = true
+
 	for name, c := range map[string]struct {
 		allow, deny []string
 		served      bool
 	}{
-		"one denied":           {nil, []string{"ip:198.19.78.2"}, false},
-		"a range denied":       {nil, []string{"cidr:198.19.78.0/24"}, false},
-		"another denied":       {nil, []string{"ip:198.19.78.3"}, true},
-		"only others allowed":  {[]string{"ip:198.19.78.3"}, nil, false},
-		"allowed":              {[]string{"ip:198.19.78.3", "cidr:198.19.78.0/28"}, nil, true},
-		"allowed, yet denied":  {[]string{"cidr:198.19.78.0/24"}, []string{"ip:198.19.78.2"}, false},
+		"one denied": {
+			allow:  nil,
+			deny:   []string{"ip:198.19.78.2"},
+			served: false,
+		},
+		"a range denied": {
+			allow:  nil,
+			deny:   []string{"cidr:198.19.78.0/24"},
+			served: false,
+		},
+		"another denied": {
+			allow:  nil,
+			deny:   []string{"ip:198.19.78.3"},
+			served: true,
+		},
+		"only others allowed": {
+			allow:  []string{"ip:198.19.78.3"},
+			deny:   nil,
+			served: false,
+		},
+		"allowed": {
+			allow:  []string{"ip:198.19.78.3", "cidr:198.19.78.0/28"},
+			deny:   nil,
+			served: true,
+		},
+		"allowed, yet denied": {
+			allow:  []string{"cidr:198.19.78.0/24"},
+			deny:   []string{"ip:198.19.78.2"},
+			served: false,
+		},
 		"neither, as at first": {nil, nil, true},
 	} {
-		f.site.Allow, f.site.Deny = c.allow, c.deny
+		f.site.Allow = c.allow
+		f.site.Deny = c.deny
 		require.NoError(t, f.Apply(t.Context(), f.site))
+
 		require.EventuallyWithT(t, func(col *assert.CollectT) { // a reload leaves the old one a moment
 			_, _, err := f.get("http://" + public + "/")
 			require.Equal(col, c.served, err == nil, "%s: %v", name, err)
@@ -240,10 +393,19 @@ func TestFirewallOfABalancer(t *testing.T) {
 func TestRedirectAndIdleTimeout(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
-	f.site.Rules = append(f.site.Rules, loadbalancer.Rule{EntryProtocol: "http", EntryPort: 8080, TargetProtocol: "http", TargetPort: 80})
-	f.site.RedirectToHTTPS, f.site.IdleTimeout = true, time.Second
+
+	f.site.Rules = append(f.site.Rules, loadbalancer.Rule{
+		EntryProtocol:  "http",
+		EntryPort:      8080,
+		TargetProtocol: "http",
+		TargetPort:     80,
+	})
+
+	f.site.RedirectToHTTPS = true
+	f.site.IdleTimeout = time.Second
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	f.ask(t, "http://"+public+":8080/")
+
 	response, err := f.client.Get("http://" + public + "/a?b=c")
 	require.NoError(t, err)
 	response.Body.Close()
@@ -253,15 +415,20 @@ func TestRedirectAndIdleTimeout(t *testing.T) {
 	connection, err := net.Dial("tcp", public+":8080")
 	require.NoError(t, err)
 	defer connection.Close()
+
 	require.NoError(t, connection.SetDeadline(time.Now().Add(10*time.Second)))
+
 	reader := bufio.NewReader(connection)
+
 	for range 2 { // kept alive from one request to the next
 		fmt.Fprintf(connection, "GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
 		response, err = http.ReadResponse(reader, nil)
 		require.NoError(t, err)
+
 		_, err = io.Copy(io.Discard, response.Body)
 		require.NoError(t, err)
 	}
+
 	begun := time.Now()
 	_, err = reader.ReadByte()
 	require.ErrorIs(t, err, io.EOF, "who asks no more is cut off")
@@ -274,30 +441,57 @@ func TestInternalBalancer(t *testing.T) {
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	f.site.Rules = f.site.Rules[:1]
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	neighbour, stranger := f.at(51), f.at(52)
 	stranger.VPC, stranger.VPCRange, stranger.Private = "another", netip.MustParsePrefix("10.109.0.0/20"), netip.MustParseAddr("10.109.0.52")
 	require.NoError(t, f.host.Attach("neighbour", neighbour))
 	require.NoError(t, f.host.Attach("stranger", stranger))
+
 	from := func(place string) (string, error) {
-		return command.Run(t.Context(), command.Command{Args: []string{"nsenter", "--net=/run/netns/" + f.host.Namespace(place), "--",
+		return command.Run(t.Context(), command.Command{Args: []string{"nsenter", "--net=/run/netns/" +
+			f.host.Namespace(place), "--",
 			"curl", "-sS", "-m", "1", "http://10.108.0.20/"}})
 	}
+
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		body, err := from("neighbour")
 		require.NoError(c, err)
 		require.Contains(c, body, `"X-Forwarded-For":["10.108.0.51"]`)
 	}, 10*time.Second, 50*time.Millisecond)
+
 	_, err := from("stranger")
 	require.Error(t, err, "another VPC does not reach it")
-	_, err = command.Run(t.Context(), command.Command{Args: []string{"ip", "route", "get", "10.108.0.20"}})
-	require.ErrorContains(t, err, "Invalid argument", "this computer has no way there but the blackhole")
-	addresses, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "-n", f.host.Namespace("lb-" + f.site.ID), "-4", "-o", "address"}})
+
+	_, err = command.Run(
+		t.Context(),
+		command.Command{Args: []string{"ip", "route", "get", "10.108.0.20"}},
+	)
+
+	require.ErrorContains(t,
+		err,
+		"Invalid argument",
+		"this computer has no way there but the blackhole",
+	)
+
+	addresses, err := command.Run(
+		t.Context(),
+		command.Command{Args: []string{
+			"ip",
+			"-n",
+			f.host.Namespace("lb-" + f.site.ID),
+			"-4",
+			"-o",
+			"address",
+		}},
+	)
 	require.NoError(t, err)
 	require.NotContains(t, addresses, "198.19.78.", "nothing of it is in the public network")
 	require.Contains(t, addresses, "10.108.0.20/20")
+
 	_, published := f.Published(f.site.At.Private)
 	require.False(t, published)
 	require.NoError(t, f.Remove(t.Context(), f.site.ID))
+
 	_, err = from("neighbour")
 	require.Error(t, err)
 }
@@ -309,7 +503,9 @@ func datagram(address, said string) (string, error) {
 		return "", err
 	}
 	defer connection.Close()
+
 	connection.SetDeadline(time.Now().Add(300 * time.Millisecond))
+
 	return converse(connection, said)
 }
 
@@ -317,29 +513,55 @@ func converse(connection net.Conn, said string) (string, error) {
 	if _, err := io.WriteString(connection, said); err != nil {
 		return "", err
 	}
+
 	buffer := make([]byte, 1500)
 	n, err := connection.Read(buffer)
+
 	return string(buffer[:n]), err
 }
 
 func TestDatagrams(t *testing.T) {
 	f, whole := newFarm(t), t
-	f.site.Rules = []loadbalancer.Rule{{EntryProtocol: "udp", EntryPort: 5300, TargetProtocol: "udp", TargetPort: 5353}}
+	f.site.Rules = []loadbalancer.Rule{{
+		EntryProtocol:  "udp",
+		EntryPort:      5300,
+		TargetProtocol: "udp",
+		TargetPort:     5353,
+	}}
+
 	f.site.Health = checked(5353)
-	f.site.Targets = []loadbalancer.Target{f.kind(t, "datagrams", 41, 5353), f.kind(t, "datagrams", 42, 5353)}
+
+	f.site.Targets = []loadbalancer.Target{
+		f.kind(t, "datagrams", 41, 5353),
+		f.kind(t, "datagrams", 42, 5353),
+	}
+
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	answers := func(t *testing.T, names ...string) {
 		t.Helper()
+
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			got := map[string]bool{}
 			for range 6 {
 				answer, err := datagram(public+":5300", "asked")
 				require.NoError(c, err)
+
 				name, rest, _ := strings.Cut(answer, " ")
-				require.Equal(c, "asked "+loadbalancer.PrivateAddress(f.site.At.VPCRange, f.site.At.Public).String(), rest, "the target sees the load balancer")
+				require.Equal(c,
+					"asked "+loadbalancer.PrivateAddress(
+						f.site.At.VPCRange,
+						f.site.At.Public,
+					).String(),
+					rest,
+					"the target sees the load balancer",
+				)
+
 				got[name] = true
 			}
+
 			require.Len(c, got, len(names))
+
 			for _, name := range names {
 				require.True(c, got[name], name)
 			}
@@ -351,34 +573,45 @@ func TestDatagrams(t *testing.T) {
 		flow, err := net.Dial("udp", public+":5300")
 		require.NoError(t, err)
 		defer flow.Close()
+
 		flow.SetDeadline(time.Now().Add(20 * time.Second))
+
 		first, err := converse(flow, "one")
 		require.NoError(t, err)
+
 		name, _, _ := strings.Cut(first, " ")
+
 		for range 5 {
 			again, err := converse(flow, "one")
 			require.NoError(t, err)
 			require.Equal(t, first, again)
 		}
+
 		other := map[string]string{"target-41": "target-42", "target-42": "target-41"}[name]
 		f.end(t, name)
 		answers(t, other)
+
 		require.EventuallyWithT(t, func(c *assert.CollectT) { // what the lost one did not answer may be told of first
 			flow.SetDeadline(time.Now().Add(time.Second))
 			moved, err := converse(flow, "one")
 			require.NoError(c, err)
 			require.Contains(c, moved, other)
 		}, 10*time.Second, 50*time.Millisecond)
+
 		f.kind(t, "datagrams", number(t, name), 5353)
 	})
+
 	answers(t, "target-41", "target-42")
 
 	t.Run("the firewall holds for them", func(t *testing.T) {
 		f.site.Deny = []string{"ip:198.19.78.2"}
 		require.NoError(t, f.Apply(t.Context(), f.site))
+
 		_, err := datagram(public+":5300", "asked")
 		require.ErrorContains(t, err, "timeout")
-		f.site.Deny, f.site.Allow = nil, []string{"cidr:198.19.78.0/24"}
+
+		f.site.Deny = nil
+		f.site.Allow = []string{"cidr:198.19.78.0/24"}
 		require.NoError(t, f.Apply(t.Context(), f.site))
 		answers(t, "target-41", "target-42")
 	})
@@ -394,11 +627,30 @@ func TestDatagrams(t *testing.T) {
 	})
 
 	t.Run("without a rule for them none is passed on", func(t *testing.T) {
-		f.site.Rules = []loadbalancer.Rule{{EntryProtocol: "tcp", EntryPort: 5300, TargetProtocol: "tcp", TargetPort: 5353}}
+		f.site.Rules = []loadbalancer.Rule{{
+			EntryProtocol:  "tcp",
+			EntryPort:      5300,
+			TargetProtocol: "tcp",
+			TargetPort:     5353,
+		}}
+
 		require.NoError(t, f.Apply(t.Context(), f.site))
+
 		_, err := datagram(public+":5300", "asked")
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-		rules, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "netns", "exec", f.host.Namespace("lb-" + f.site.ID), "nft", "list", "ruleset"}})
+
+		rules, err := command.Run(
+			t.Context(),
+			command.Command{Args: []string{
+				"ip",
+				"netns",
+				"exec",
+				f.host.Namespace("lb-" + f.site.ID),
+				"nft",
+				"list",
+				"ruleset",
+			}},
+		)
 		require.NoError(t, err)
 		require.Empty(t, strings.TrimSpace(rules))
 	})
@@ -415,15 +667,18 @@ func number(t *testing.T, name string) int {
 	t.Helper()
 	id, err := strconv.Atoi(strings.TrimPrefix(name, "target-"))
 	require.NoError(t, err)
+
 	return id
 }
 
 func TestManyChangesOneAfterAnother(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
+
 	for i := range 30 { // some of them while HAProxy's master begins anew, and hears nothing
 		f.site.StrongCiphers = i%2 == 0
 		require.NoError(t, f.Apply(t.Context(), f.site))
 	}
+
 	f.ask(t, "http://"+public+"/")
 }

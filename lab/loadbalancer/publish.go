@@ -34,18 +34,24 @@ type Publisher struct {
 
 // NewPublisher makes a Publisher of nothing yet.
 func NewPublisher(logger *slog.Logger) *Publisher {
-	return &Publisher{logger: logger, listeners: map[netip.AddrPort]net.Listener{}}
+	return &Publisher{
+		logger:    logger,
+		listeners: map[netip.AddrPort]net.Listener{},
+	}
 }
 
 // Publish makes these ports of an address, and no others, reachable on loopback.
 func (p *Publisher) Publish(public netip.Addr, ports []int) error {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+
 	wanted := map[netip.AddrPort]bool{}
 	var problems []error
+
 	for _, port := range ports {
 		at := netip.AddrPortFrom(public, uint16(port))
 		wanted[at] = true
+
 		if p.listeners[at] != nil {
 			continue
 		}
@@ -53,7 +59,11 @@ func (p *Publisher) Publish(public netip.Addr, ports []int) error {
 			problems = append(problems, fmt.Errorf("publish %s: %w", at, err))
 		}
 	}
-	p.drop(func(at netip.AddrPort) bool { return at.Addr() == public && !wanted[at] })
+
+	p.drop(func(at netip.AddrPort) bool {
+		return at.Addr() == public && !wanted[at]
+	})
+
 	return errors.Join(problems...)
 }
 
@@ -62,8 +72,10 @@ func (p *Publisher) open(at netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
+
 	p.listeners[at] = listener
 	go p.serve(listener, at)
+
 	return nil
 }
 
@@ -77,6 +89,7 @@ func (p *Publisher) serve(listener net.Listener, at netip.AddrPort) {
 			time.Sleep(acceptPause)
 			continue
 		}
+
 		go relay(client, at)
 	}
 }
@@ -84,18 +97,22 @@ func (p *Publisher) serve(listener net.Listener, at netip.AddrPort) {
 // relay copies both ways until both sides have said all. Where nobody listens the client's connection is closed.
 func relay(client net.Conn, to netip.AddrPort) {
 	defer client.Close()
+
 	server, err := net.DialTimeout("tcp", to.String(), dialTimeout)
 	if err != nil {
 		return
 	}
 	defer server.Close()
+
 	var both sync.WaitGroup
+
 	for from, into := range map[net.Conn]net.Conn{client: server, server: client} {
 		both.Go(func() {
 			io.Copy(into, from)
 			into.(*net.TCPConn).CloseWrite()
 		})
 	}
+
 	both.Wait()
 }
 
@@ -103,6 +120,7 @@ func relay(client net.Conn, to netip.AddrPort) {
 func (p *Publisher) Withdraw(public netip.Addr) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+
 	p.drop(func(at netip.AddrPort) bool { return at.Addr() == public })
 }
 
@@ -110,11 +128,13 @@ func (p *Publisher) Withdraw(public netip.Addr) {
 func (p *Publisher) Published(public netip.Addr) (netip.Addr, bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+
 	for at := range p.listeners {
 		if at.Addr() == public {
 			return Loopback(public), true
 		}
 	}
+
 	return netip.Addr{}, false
 }
 
@@ -124,6 +144,7 @@ func URL(scheme string, public netip.Addr, port int) string {
 	if scheme == HTTP && port != 80 || scheme == HTTPS && port != 443 {
 		host = net.JoinHostPort(host, strconv.Itoa(port))
 	}
+
 	return scheme + "://" + host + "/"
 }
 
@@ -131,6 +152,7 @@ func URL(scheme string, public netip.Addr, port int) string {
 func (p *Publisher) Close() {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+
 	p.drop(func(netip.AddrPort) bool { return true })
 }
 

@@ -50,21 +50,32 @@ func New(places Places, folder string, logger *slog.Logger) *Runner {
 	if logger == nil {
 		logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	return &Runner{places: places, folder: folder, logger: logger, published: NewPublisher(logger), watches: map[string]*watch{}}
+
+	return &Runner{
+		places:    places,
+		folder:    folder,
+		logger:    logger,
+		published: NewPublisher(logger),
+		watches:   map[string]*watch{},
+	}
 }
 
 func station(id string) string { return "lb-" + id }
 
-func (r *Runner) path(id, name string) string { return filepath.Join(r.folder, id, name) }
+func (r *Runner) path(id, name string) string {
+	return filepath.Join(r.folder, id, name)
+}
 
 // Apply makes a load balancer what is given: starts it, or changes it without losing a connection, or does nothing
 // when it is so already. Afterwards the ports of one with a public address are on loopback, too.
 func (r *Runner) Apply(ctx context.Context, balancer Balancer) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+
 	if err := r.apply(ctx, balancer); err != nil {
 		return fmt.Errorf("load balancer %s: %w", balancer.ID, err)
 	}
+
 	return nil
 }
 
@@ -73,36 +84,51 @@ func (r *Runner) apply(ctx context.Context, balancer Balancer) error {
 	if err != nil {
 		return err
 	}
+
 	balancer = balancer.filled()
+
 	if err := r.places.Attach(station(balancer.ID), balancer.At); err != nil {
 		return err
 	}
+
 	if r.configured(balancer.ID) != digest {
 		if err := r.write(ctx, balancer, text); err != nil {
 			return err
 		}
+
 		if err := r.load(ctx, balancer.ID, digest); err != nil {
 			return err
 		}
-		r.logger.Info("load balancer configured", "balancer", balancer.ID, "address", balancer.front(), "targets", len(balancer.Targets))
+
+		r.logger.Info("load balancer configured",
+			"balancer", balancer.ID,
+			"address", balancer.front(),
+			"targets", len(balancer.Targets),
+		)
 	}
+
 	if err := r.followDatagrams(ctx, balancer); err != nil {
 		return err
 	}
+
 	return r.publish(balancer)
 }
 
-// publish puts the ports on loopback, but for datagrams. What is internal is reached from its VPC only, and not from here.
+// publish puts the ports on loopback, but for datagrams. What is internal is reached from its VPC only, and not
+// from here.
 func (r *Runner) publish(balancer Balancer) error {
 	if !balancer.At.Public.IsValid() {
 		return nil
 	}
+
 	ports := []int{}
+
 	for _, rule := range balancer.Rules {
 		if rule.EntryProtocol != UDP {
 			ports = append(ports, rule.EntryPort)
 		}
 	}
+
 	return r.published.Publish(balancer.At.Public, ports)
 }
 
@@ -113,19 +139,34 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 	if err != nil {
 		return err
 	}
-	files := map[string]string{configFile: text, stateFile: serverStates(balancer, running), "attachment.json": string(attachment)}
+
+	files := map[string]string{
+		configFile:        text,
+		stateFile:         serverStates(balancer, running),
+		"attachment.json": string(attachment),
+	}
+
 	for _, rule := range balancer.Rules {
 		if rule.encrypted() {
 			files[certificateFile(rule.Certificate)] = rule.Certificate
 		}
 	}
+
 	for name, data := range files {
-		if _, err := file.Write(r.path(balancer.ID, name), []byte(data), file.Options{}); err != nil {
+		if _, err := file.Write(
+			r.path(balancer.ID, name),
+			[]byte(data),
+			file.Options{},
+		); err != nil {
 			return err
 		}
 	}
+
 	folder := r.path(balancer.ID, "")
-	_, err = command.Run(ctx, command.Command{Args: []string{"haproxy", "-c", "-C", folder, "-f", configFile}})
+	_, err = command.Run(ctx,
+		command.Command{Args: []string{"haproxy", "-c", "-C", folder, "-f", configFile}},
+	)
+
 	return err
 }
 
@@ -139,10 +180,26 @@ func (r *Runner) tell(id string) error {
 		if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
 			return fmt.Errorf("reload HAProxy: %w", err)
 		}
+
 		return nil
 	}
-	args := []string{"haproxy", "-W", "-C", r.path(id, ""), "-p", r.path(id, pidFile), "-f", configFile}
-	return r.places.Run(station(id), args, r.path(id, logFile))
+
+	args := []string{
+		"haproxy",
+		"-W",
+		"-C",
+		r.path(id, ""),
+		"-p",
+		r.path(id, pidFile),
+		"-f",
+		configFile,
+	}
+
+	return r.places.Run(
+		station(id),
+		args,
+		r.path(id, logFile),
+	)
 }
 
 // load makes HAProxy take the files, and waits until it says that it has.
@@ -150,22 +207,31 @@ func (r *Runner) load(ctx context.Context, id, digest string) error {
 	if err := r.tell(id); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, applyTimeout, fmt.Errorf("HAProxy does not answer with its new configuration: see %s", r.path(id, logFile)))
+
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		applyTimeout,
+		fmt.Errorf("HAProxy does not answer with its new configuration: see %s", r.path(id, logFile)),
+	)
 	defer cancel()
+
 	ticker, again := time.NewTicker(20*time.Millisecond), time.NewTicker(tellAgain)
 	defer ticker.Stop()
 	defer again.Stop()
+
 	for r.configured(id) != digest {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+
 		case <-again.C:
 			if pid, ok := r.master(id); ok {
 				syscall.Kill(pid, syscall.SIGUSR2) // one that is gone is seen by the time-out
 			}
+
 		case <-ticker.C:
 		}
 	}
+
 	return nil
 }
 
@@ -176,12 +242,15 @@ func (r *Runner) master(id string) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
+
 	wanted, err := strconv.Atoi(strings.TrimSpace(string(text)))
+
 	for _, pid := range running {
 		if err == nil && pid == wanted {
 			return pid, true
 		}
 	}
+
 	return 0, false
 }
 
@@ -191,11 +260,13 @@ func (r *Runner) configured(id string) string {
 	if err != nil {
 		return ""
 	}
+
 	for line := range strings.Lines(answer) {
 		if digest, ok := strings.CutPrefix(line, "description:"); ok {
 			return strings.TrimSpace(digest)
 		}
 	}
+
 	return ""
 }
 
@@ -207,16 +278,25 @@ func (r *Runner) ask(id, command string) (string, error) {
 		return "", err
 	}
 	defer folder.Close()
-	connection, err := net.DialTimeout("unix", fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), socketFile), time.Second)
+
+	connection, err := net.DialTimeout(
+		"unix",
+		fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), socketFile),
+		time.Second,
+	)
 	if err != nil {
 		return "", err
 	}
 	defer connection.Close()
+
 	connection.SetDeadline(time.Now().Add(5 * time.Second))
+
 	if _, err := io.WriteString(connection, command+"\n"); err != nil {
 		return "", err
 	}
+
 	answer, err := io.ReadAll(connection)
+
 	return string(answer), err
 }
 
@@ -224,21 +304,27 @@ func (r *Runner) ask(id, command string) (string, error) {
 func (r *Runner) Remove(ctx context.Context, id string) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+
 	var at machine.Attachment
 	text, err := os.ReadFile(r.path(id, "attachment.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &at)
 	}
+
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove load balancer %s: %w", id, err)
 	}
+
 	if at.Public.IsValid() {
 		r.published.Withdraw(at.Public)
 	}
+
 	r.unwatch(id)
+
 	if err := r.places.Detach(ctx, station(id), at); err != nil {
 		return fmt.Errorf("remove load balancer %s: %w", id, err)
 	}
+
 	return os.RemoveAll(r.path(id, ""))
 }
 
@@ -248,10 +334,13 @@ func (r *Runner) List() ([]string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list load balancers: %w", err)
 	}
+
 	names := make([]string, len(entries))
+
 	for i, entry := range entries {
 		names[i] = entry.Name()
 	}
+
 	return names, nil
 }
 
@@ -264,8 +353,10 @@ func (r *Runner) Published(address netip.Addr) (netip.Addr, bool) {
 func (r *Runner) Close() {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+
 	for id := range r.watches {
 		r.unwatch(id)
 	}
+
 	r.published.Close()
 }

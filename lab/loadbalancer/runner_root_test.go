@@ -31,10 +31,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveTarget(os.Args[2], os.Args[3], os.Args[4]))
 		os.Exit(1)
 	}
+
 	if len(os.Args) == 5 && os.Args[1] == "serve-kind" {
 		fmt.Fprintln(os.Stderr, serveKind(os.Args[2], os.Args[3], os.Args[4]))
 		os.Exit(1)
 	}
+
 	os.Exit(m.Run())
 }
 
@@ -44,7 +46,13 @@ func serveTarget(address, name, ready string) error {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintf(w, "%s for %s over %s", name, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"))
+
+		fmt.Fprintf(w,
+			"%s for %s over %s",
+			name,
+			r.Header.Get("X-Forwarded-For"),
+			r.Header.Get("X-Forwarded-Proto"),
+		)
 	}))
 }
 
@@ -59,24 +67,57 @@ type farm struct {
 
 func newFarm(t *testing.T) *farm {
 	t.Helper()
+
 	host, err := machine.New(machine.Config{
-		Name: "balancertest", State: t.TempDir(), Cache: t.TempDir(), Public: netip.MustParsePrefix("198.19.78.0/24"),
+		Name:   "balancertest",
+		State:  t.TempDir(),
+		Cache:  t.TempDir(),
+		Public: netip.MustParsePrefix("198.19.78.0/24"),
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, host.Reset(context.Background())) }) // also of one that comes up half
+
+	// also of one that comes up half
+	t.Cleanup(func() {
+		assert.NoError(t, host.Reset(context.Background()))
+	})
 	require.NoError(t, host.Up(t.Context()))
-	f := &farm{host: host, folder: t.TempDir(), site: site()}
+
+	f := &farm{
+		host:   host,
+		folder: t.TempDir(),
+		site:   site(),
+	}
+
 	f.site.At = f.at(20)
 	f.site.At.Private = netip.Addr{}
 	f.site.Targets = nil
-	f.site.Health = loadbalancer.Health{Protocol: "http", Port: 80, Path: "/readyz", Interval: 200 * time.Millisecond, Timeout: time.Second, Healthy: 1, Unhealthy: 2}
+
+	f.site.Health = loadbalancer.Health{
+		Protocol:  "http",
+		Port:      80,
+		Path:      "/readyz",
+		Interval:  200 * time.Millisecond,
+		Timeout:   time.Second,
+		Healthy:   1,
+		Unhealthy: 2,
+	}
+
 	var pool = http.DefaultTransport.(*http.Transport).Clone()
 	certificate, roots := selfSigned(t)
 	f.site.Rules[1].Certificate = certificate
 	pool.TLSClientConfig = &tls.Config{RootCAs: roots, ServerName: "site.example"}
 	t.Cleanup(pool.CloseIdleConnections)
-	f.client = &http.Client{Transport: pool, Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+	f.client = &http.Client{
+		Transport: pool,
+		Timeout:   5 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
+
 	f.restart(t)
+
 	return f
 }
 
@@ -85,14 +126,17 @@ func (f *farm) restart(t *testing.T) {
 	if f.Runner != nil {
 		f.Runner.Close()
 	}
+
 	f.Runner = loadbalancer.New(f.host, f.folder, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(f.Runner.Close)
 }
 
 func (f *farm) at(last byte) machine.Attachment {
 	return machine.Attachment{
-		Public: netip.AddrFrom4([4]byte{198, 19, 78, last}), Private: netip.AddrFrom4([4]byte{10, 108, 0, last}),
-		VPC: "the-vpc", VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
+		Public:   netip.AddrFrom4([4]byte{198, 19, 78, last}),
+		Private:  netip.AddrFrom4([4]byte{10, 108, 0, last}),
+		VPC:      "the-vpc",
+		VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
 	}
 }
 
@@ -102,17 +146,34 @@ func (f *farm) target(t *testing.T, id int, ready bool) loadbalancer.Target {
 	at := f.at(byte(id))
 	name := fmt.Sprintf("web-%d", id)
 	require.NoError(t, f.host.Attach(name, at))
+
 	executable, err := os.Executable()
 	require.NoError(t, err)
+
 	if ready {
 		f.ready(t, id)
 	}
-	require.NoError(t, f.host.Run(name, []string{executable, "serve-target", at.Private.String() + ":80", name, f.readyFile(id)}, filepath.Join(f.folder, "..", name+".log")))
+
+	require.NoError(t, f.host.Run(
+		name,
+		[]string{
+			executable,
+			"serve-target",
+			at.Private.String() + ":80",
+			name,
+			f.readyFile(id),
+		},
+		filepath.Join(f.folder, "..", name+".log"),
+	))
+
 	return loadbalancer.Target{ID: id, Address: at.Private}
 }
 
 func (f *farm) readyFile(id int) string {
-	return filepath.Join(filepath.Dir(f.folder), fmt.Sprintf("ready-%d", id))
+	return filepath.Join(
+		filepath.Dir(f.folder),
+		fmt.Sprintf("ready-%d", id),
+	)
 }
 
 func (f *farm) ready(t *testing.T, id int) {
@@ -125,7 +186,9 @@ func (f *farm) get(url string) (int, string, error) {
 		return 0, "", err
 	}
 	defer answer.Body.Close()
+
 	body, err := io.ReadAll(answer.Body)
+
 	return answer.StatusCode, string(body), err
 }
 
@@ -137,8 +200,10 @@ func (f *farm) serves(t *testing.T, url string, names ...string) {
 		code, body, err := f.get(url)
 		require.NoError(c, err)
 		require.Equal(c, http.StatusOK, code)
+
 		name, _, _ := strings.Cut(body, " ")
 		seen[name] = true
+
 		for _, name := range names {
 			require.True(c, seen[name], "%s has not answered", name)
 		}
@@ -149,6 +214,7 @@ func TestBalancer(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets = []loadbalancer.Target{f.target(t, 31, true)}
 	require.NoError(t, f.Apply(t.Context(), f.site))
+
 	public := "http://198.19.78.20/"
 
 	t.Run("serves plain and encrypted, on its address and on loopback", func(t *testing.T) {
@@ -156,25 +222,31 @@ func TestBalancer(t *testing.T) {
 		_, body, err := f.get("http://127.19.78.20/")
 		require.NoError(t, err)
 		require.Equal(t, "web-31 for 198.19.78.2 over http", body)
+
 		_, body, err = f.get("https://127.19.78.20/")
 		require.NoError(t, err)
 		require.Equal(t, "web-31 for 198.19.78.2 over https", body)
+
 		address, ok := f.Published(f.site.At.Public)
 		require.True(t, ok)
 		require.Equal(t, "127.19.78.20", address.String())
 	})
 
-	t.Run("a new target is asked nothing before it is healthy, and no request is lost meanwhile", func(t *testing.T) {
+	t.Run("a new target is asked nothing before it is healthy, and no request is lost "+
+		"meanwhile", func(t *testing.T) {
 		stop, lost := f.hammer(public)
 		f.site.Targets = append(f.site.Targets, f.target(t, 32, false))
 		require.NoError(t, f.Apply(t.Context(), f.site))
+
 		for range 50 {
 			_, body, err := f.get(public)
 			require.NoError(t, err)
 			require.Contains(t, body, "web-31 ")
 		}
+
 		f.ready(t, 32)
 		f.serves(t, public, "web-31", "web-32")
+
 		f.site.Targets = f.site.Targets[1:]
 		require.NoError(t, f.Apply(t.Context(), f.site))
 		f.serves(t, public, "web-32")
@@ -186,6 +258,7 @@ func TestBalancer(t *testing.T) {
 		before := f.host.Processes("lb-" + f.site.ID)
 		require.NoError(t, f.Apply(t.Context(), f.site))
 		f.restart(t)
+
 		_, ok := f.Published(f.site.At.Public)
 		require.False(t, ok)
 		require.NoError(t, f.Apply(t.Context(), f.site))
@@ -196,6 +269,7 @@ func TestBalancer(t *testing.T) {
 	t.Run("redirects to https when told to", func(t *testing.T) {
 		f.site.RedirectToHTTPS = true
 		require.NoError(t, f.Apply(t.Context(), f.site))
+
 		code, _, err := f.get(public)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusTemporaryRedirect, code)
@@ -203,7 +277,14 @@ func TestBalancer(t *testing.T) {
 
 	t.Run("what HAProxy refuses is an error, and the old one serves on", func(t *testing.T) {
 		wrong := f.site
-		wrong.Rules = []loadbalancer.Rule{{EntryProtocol: "https", EntryPort: 443, TargetProtocol: "http", TargetPort: 80, Certificate: "no PEM"}}
+		wrong.Rules = []loadbalancer.Rule{{
+			EntryProtocol:  "https",
+			EntryPort:      443,
+			TargetProtocol: "http",
+			TargetPort:     80,
+			Certificate:    "no PEM",
+		}}
+
 		require.ErrorContains(t, f.Apply(t.Context(), wrong), "unable to load")
 		f.serves(t, "https://198.19.78.20/", "web-32")
 	})
@@ -212,9 +293,11 @@ func TestBalancer(t *testing.T) {
 		require.NoError(t, f.Remove(t.Context(), f.site.ID))
 		require.NoError(t, f.Remove(t.Context(), f.site.ID))
 		require.Empty(t, f.host.Processes("lb-"+f.site.ID))
+
 		names, err := f.List()
 		require.NoError(t, err)
 		require.Empty(t, names)
+
 		_, _, err = f.get("http://127.19.78.20/")
 		require.Error(t, err)
 	})
@@ -225,15 +308,22 @@ func (f *farm) hammer(url string) (stop func() int64, lost *atomic.Value) {
 	lost = &atomic.Value{}
 	var asked atomic.Int64
 	done, ended := make(chan struct{}), make(chan struct{})
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+
+	client := &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true},
+		Timeout:   5 * time.Second,
+	}
+
 	go func() {
 		defer close(ended)
+
 		for {
 			select {
 			case <-done:
 				return
 			default:
 			}
+
 			answer, err := client.Get(url)
 			if err == nil {
 				io.Copy(io.Discard, answer.Body)
@@ -242,11 +332,18 @@ func (f *farm) hammer(url string) (stop func() int64, lost *atomic.Value) {
 					err = fmt.Errorf("answer %s", answer.Status)
 				}
 			}
+
 			if err != nil {
 				lost.CompareAndSwap(nil, err.Error())
 			}
+
 			asked.Add(1)
 		}
 	}()
-	return func() int64 { close(done); <-ended; return asked.Load() }, lost
+
+	return func() int64 {
+		close(done)
+		<-ended
+		return asked.Load()
+	}, lost
 }

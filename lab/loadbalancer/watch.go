@@ -38,19 +38,30 @@ func (r *Runner) followDatagrams(ctx context.Context, balancer Balancer) error {
 		if err := r.places.Forward(ctx, station(balancer.ID), "", nil); err != nil {
 			return err
 		}
+
 		return os.Remove(mark)
 	}
+
 	healthy := r.healthy(balancer)
+
 	if err := r.passOn(ctx, balancer, healthy); err != nil {
 		return err
 	}
+
 	following, cancel := context.WithCancel(context.Background())
-	w := &watch{cancel: cancel, done: make(chan struct{})}
+	w := &watch{
+		cancel: cancel,
+		done:   make(chan struct{}),
+	}
+
 	r.watches[balancer.ID] = w
+
 	go func() {
 		defer close(w.done)
+
 		r.watchHealth(following, balancer, healthy)
 	}()
+
 	return nil
 }
 
@@ -66,15 +77,22 @@ func (r *Runner) healthy(balancer Balancer) []netip.Addr {
 	if err != nil {
 		return nil // none is known to be healthy yet
 	}
+
 	return healthyTargets(balancer, states)
 }
 
 // passOn writes the chains down, for a person to read and to know that there are some, and puts them in force.
 func (r *Runner) passOn(ctx context.Context, balancer Balancer, healthy []netip.Addr) error {
 	chains := datagramChains(balancer, healthy)
-	if _, err := file.Write(r.path(balancer.ID, datagramFile), []byte(chains), file.Options{}); err != nil {
+
+	if _, err := file.Write(
+		r.path(balancer.ID, datagramFile),
+		[]byte(chains),
+		file.Options{},
+	); err != nil {
 		return err
 	}
+
 	return r.places.Forward(ctx, station(balancer.ID), chains, healthy)
 }
 
@@ -83,27 +101,40 @@ func (r *Runner) passOn(ctx context.Context, balancer Balancer, healthy []netip.
 func (r *Runner) watchHealth(ctx context.Context, balancer Balancer, last []netip.Addr) {
 	ticker := time.NewTicker(DefaultWatch)
 	defer ticker.Stop()
+
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+
 		states, err := r.ask(balancer.ID, showHealth)
 		if err != nil || states == "" {
 			continue
 		}
+
 		healthy := healthyTargets(balancer, states)
 		if slices.Equal(healthy, last) {
 			continue
 		}
+
 		if err := r.passOn(ctx, balancer, healthy); err != nil {
 			if ctx.Err() == nil {
-				r.logger.Error("datagrams not passed on to the healthy targets", "balancer", balancer.ID, "err", err)
+				r.logger.Error("datagrams not passed on to the healthy targets",
+					"balancer", balancer.ID,
+					"err", err,
+				)
 			}
+
 			continue // last stays as it was: the next look tries again
 		}
+
 		last = healthy
-		r.logger.Info("datagrams go to other targets", "balancer", balancer.ID, "healthy", len(healthy))
+
+		r.logger.Info("datagrams go to other targets",
+			"balancer", balancer.ID,
+			"healthy", len(healthy),
+		)
 	}
 }

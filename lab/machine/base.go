@@ -41,11 +41,13 @@ func basePackages() []string {
 func baseFiles() map[string]string {
 	return map[string]string{
 		"etc/cloud/cloud.cfg.d/90_datasources.cfg": "datasource_list: [ConfigDrive, NoCloud, None]\n",
-		"etc/cloud/cloud.cfg.d/99_droplet.cfg": "disable_root: false\nusers: []\nmanage_etc_hosts: true\nlocale: C.UTF-8\n" +
+		"etc/cloud/cloud.cfg.d/99_droplet.cfg": "disable_root: false\nusers: []\nmanage_etc_hosts: " +
+			"true\nlocale: C.UTF-8\n" +
 			"network: {config: disabled}\n",
-		"etc/network/interfaces": "# eth0 and eth1 are configured before the Droplet boots.\nauto lo\niface lo inet loopback\n",
-		"etc/hosts":              "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
-		"etc/machine-id":         "",
+		"etc/network/interfaces": "# eth0 and eth1 are configured before the Droplet boots.\nauto lo\niface lo " +
+			"inet loopback\n",
+		"etc/hosts":      "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+		"etc/machine-id": "",
 		// systemd rebuilds its caches at a boot for which /usr is newer than these; the packages just made them.
 		"etc/.updated": "", "var/.updated": "",
 	}
@@ -67,6 +69,7 @@ func (h *Host) Base(ctx context.Context, release string, progress io.Writer) (Im
 	if !ok {
 		return Image{}, fmt.Errorf("base image %s: %w", release, ErrNoImage)
 	}
+
 	name := release + "-" + recipeDigest(suite)
 	layer := filepath.Join(h.Cache, "base", name)
 	unlock, err := lockFile(ctx, layer+".lock")
@@ -74,34 +77,57 @@ func (h *Host) Base(ctx context.Context, release string, progress io.Writer) (Im
 		return Image{}, fmt.Errorf("base image %s: %w", release, err)
 	}
 	defer unlock()
+
 	if _, err := os.Stat(layer); errors.Is(err, fs.ErrNotExist) {
 		if err := h.makeBase(ctx, release, layer, progress); err != nil {
 			return Image{}, fmt.Errorf("base image %s: %w", release, err)
 		}
 	}
+
 	size, err := layerSize(layer)
-	return Image{Layers: []string{layer}, Bytes: size}, err
+
+	return Image{
+		Layers: []string{layer},
+		Bytes:  size,
+	}, err
 }
 
 func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.Writer) error {
 	start := time.Now()
 	temporary := layer + ".part"
+
 	if err := os.RemoveAll(temporary); err != nil { // of one that was cut short; the lock is ours
 		return err
 	}
-	args := []string{"mmdebstrap", "--mode=root", "--variant=minbase", "--include=" + strings.Join(basePackages(), ","),
+
+	args := []string{"mmdebstrap", "--mode=root", "--variant=minbase", "--include=" +
+		strings.Join(basePackages(), ","),
 		suites()[release], temporary}
 	environment := []string{"DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"}
-	if _, err := command.Run(ctx, command.Command{Args: args, Dir: "/", Env: environment, Output: progress}); err != nil {
+
+	if _, err := command.Run(ctx, command.Command{
+		Args:   args,
+		Dir:    "/",
+		Env:    environment,
+		Output: progress,
+	}); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
+
 	if err := errors.Join(settleBase(temporary), rememberSize(temporary, layer)); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
+
 	if err := os.Rename(temporary, layer); err != nil {
 		return err
 	}
-	h.Logger.Info("base image made", "release", release, "layer", layer, "duration", time.Since(start).Round(time.Millisecond))
+
+	h.Logger.Info("base image made",
+		"release", release,
+		"layer", layer,
+		"duration", time.Since(start).Round(time.Millisecond),
+	)
+
 	return nil
 }
 
@@ -110,6 +136,7 @@ func rememberSize(folder, layer string) error {
 	if err != nil {
 		return err
 	}
+
 	return writeJSON(layer+".size", size)
 }
 
@@ -120,17 +147,24 @@ func settleBase(root string) error {
 		if err != nil {
 			return err
 		}
+
 		for _, path := range paths {
 			if err := os.RemoveAll(path); err != nil {
 				return err
 			}
 		}
 	}
+
 	for path, text := range baseFiles() {
-		if _, err := file.Write(filepath.Join(root, path), []byte(text), file.Options{Mode: 0o644}); err != nil {
+		if _, err := file.Write(
+			filepath.Join(root, path),
+			[]byte(text),
+			file.Options{Mode: 0o644},
+		); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -138,15 +172,20 @@ func settleBase(root string) error {
 func recipeDigest(suite string) string {
 	files := baseFiles()
 	names := make([]string, 0, len(files))
+
 	for name := range files {
 		names = append(names, name)
 	}
+
 	slices.Sort(names)
+
 	hash := sha256.New()
 	fmt.Fprintln(hash, recipeVersion, suite, basePackages(), baseLeftovers())
+
 	for _, name := range names {
 		fmt.Fprintf(hash, "%s %q\n", name, files[name])
 	}
+
 	return hex.EncodeToString(hash.Sum(nil))[:12]
 }
 
@@ -159,15 +198,19 @@ func Sources(image Image) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+
 		for _, path := range paths {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				return nil, fmt.Errorf("read the image's package sources: %w", err)
 			}
+
 			hosts = append(hosts, sourceHosts(string(text))...)
 		}
 	}
+
 	slices.Sort(hosts)
+
 	return slices.Compact(hosts), nil
 }
 
@@ -180,5 +223,6 @@ func sourceHosts(text string) []string {
 			hosts = append(hosts, host)
 		}
 	}
+
 	return hosts
 }

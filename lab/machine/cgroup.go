@@ -26,12 +26,15 @@ func cgroups() (string, error) {
 	if found, err := cgroup.Hierarchy(); err != nil || found != "" {
 		return found, err
 	}
+
 	if err := os.MkdirAll(privateCgroups, 0o755); err != nil {
 		return "", fmt.Errorf("mount cgroup v2: %w", err)
 	}
+
 	if err := unix.Mount("none", privateCgroups, "cgroup2", 0, ""); err != nil {
 		return "", fmt.Errorf("mount cgroup v2: %w", err)
 	}
+
 	return privateCgroups, nil
 }
 
@@ -53,29 +56,42 @@ func (h *Host) removeGroups() error {
 	if err != nil {
 		return err
 	}
+
 	if err := errors.Join(lab.Remove(), h.removeOldGroups("")); err != nil {
 		return err
 	}
+
 	all := filepath.Dir(string(lab))
+
 	if err := os.Remove(all); err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EBUSY) {
+		if errors.Is(err, fs.ErrNotExist) ||
+			errors.Is(err, syscall.ENOTEMPTY) ||
+			errors.Is(err, syscall.EBUSY) {
 			return nil
 		}
+
 		return fmt.Errorf("remove cgroup: %w", err)
 	}
+
 	if filepath.Dir(all) != privateCgroups {
 		return nil
 	}
+
 	if err := unix.Unmount(privateCgroups, 0); err != nil {
 		return fmt.Errorf("unmount cgroup v2: %w", err)
 	}
-	return errors.Join(os.Remove(privateCgroups), ignore(os.Remove(filepath.Dir(privateCgroups)), syscall.ENOTEMPTY))
+
+	return errors.Join(
+		os.Remove(privateCgroups),
+		ignore(os.Remove(filepath.Dir(privateCgroups)), syscall.ENOTEMPTY),
+	)
 }
 
 // until waits for a condition outside our sight; the error is the context's cause.
 func until(ctx context.Context, met func() bool) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+
 	for !met() {
 		select {
 		case <-ctx.Done():
@@ -83,5 +99,6 @@ func until(ctx context.Context, met func() bool) error {
 		case <-ticker.C:
 		}
 	}
+
 	return nil
 }

@@ -23,15 +23,25 @@ func TestAKilledLabFindsItsDroplets(t *testing.T) {
 	config.Logger = nil
 	configText, err := json.Marshal(config)
 	require.NoError(t, err)
+
 	dropletText, err := json.Marshal(d)
 	require.NoError(t, err)
+
 	executable, err := os.Executable()
 	require.NoError(t, err)
-	other := exec.Command(executable, "start-droplet", string(configText), string(dropletText))
+
+	other := exec.Command(
+		executable,
+		"start-droplet",
+		string(configText),
+		string(dropletText),
+	)
+
 	other.Stderr = t.Output()
 	output, err := other.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, other.Start())
+
 	line, err := bufio.NewReader(output).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "started\n", line)
@@ -40,16 +50,23 @@ func TestAKilledLabFindsItsDroplets(t *testing.T) {
 
 	// It was copying the disk when it was killed.
 	require.NoError(t, l.Freeze(d.ID))
-	require.NoError(t, os.WriteFile(filepath.Join(l.State, "droplets", "100001", "held"), nil, 0o600))
+
+	require.NoError(t, os.WriteFile(
+		filepath.Join(l.State, "droplets", "100001", "held"),
+		nil,
+		0o600,
+	))
 
 	again, err := machine.New(l.Config)
 	require.NoError(t, err)
 	require.NoError(t, again.Up(t.Context()))
+
 	ids, err := again.Droplets()
 	require.NoError(t, err)
 	require.Equal(t, []int{d.ID}, ids)
 	require.True(t, again.Running(d.ID))
 	l.settled(l.connect(d))
+
 	place, err := again.Place(d.ID)
 	require.NoError(t, err)
 	require.FileExists(t, place.Root+"/root/told")

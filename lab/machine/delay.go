@@ -22,9 +22,10 @@ type Delay struct {
 	By, Jitter time.Duration
 }
 
-// A late link has its port's name in the fabric taken by a TAP, so that every rule that names the port still holds. The
-// cable itself is off the bridge, called after its port and marked with its bridge, and this process carries the frames
-// between the two. When the process is gone so is the TAP: the cable hangs loose until the next Up.
+// A late link has its port's name in the fabric taken by a TAP, so that every rule that names the port still
+// holds. The cable itself is off the bridge, called after its port and marked with its bridge, and this process
+// carries the frames between the two. When the process is gone so is the TAP: the cable hangs loose until the
+// next Up.
 const (
 	latePrefix = "d"
 	lateMark   = "hornero late, of bridge "
@@ -36,6 +37,7 @@ func lateName(port string) string { return latePrefix + port }
 func (h *Host) SetDelays(delays []Delay) error {
 	h.net.Lock()
 	defer h.net.Unlock()
+
 	h.paces = pacesOf(delays)
 	fabric, err := openWire(h.fabric())
 	if errors.Is(err, fs.ErrNotExist) && len(delays) == 0 {
@@ -44,13 +46,19 @@ func (h *Host) SetDelays(delays []Delay) error {
 		return fmt.Errorf("delay frames: %w", err)
 	}
 	defer fabric.close()
-	ports := slices.Concat(slices.Collect(maps.Keys(h.paces)), slices.Collect(maps.Keys(h.relays)))
+
+	ports := slices.Concat(
+		slices.Collect(maps.Keys(h.paces)),
+		slices.Collect(maps.Keys(h.relays)),
+	)
 	slices.Sort(ports)
+
 	for _, port := range slices.Compact(ports) {
 		if late := h.settleDelay(fabric, port); late != nil {
 			err = errors.Join(err, fmt.Errorf("delay frames at %s: %w", port, late))
 		}
 	}
+
 	return err
 }
 
@@ -58,8 +66,12 @@ func (h *Host) SetDelays(delays []Delay) error {
 func pacesOf(delays []Delay) map[string]pace {
 	paces := map[string]pace{}
 	add := func(port string, delay Delay) {
-		paces[port] = pace{by: paces[port].by + delay.By, jitter: paces[port].jitter + delay.Jitter}
+		paces[port] = pace{
+			by:     paces[port].by + delay.By,
+			jitter: paces[port].jitter + delay.Jitter,
+		}
 	}
+
 	for _, delay := range delays {
 		for _, id := range delay.Droplets {
 			if delay.Network != "vpc" {
@@ -70,6 +82,7 @@ func pacesOf(delays []Delay) map[string]pace {
 			}
 		}
 	}
+
 	return paces
 }
 
@@ -79,22 +92,27 @@ func (h *Host) settleDelay(fabric *wire, port string) error {
 	if !late {
 		return h.straighten(fabric, port)
 	}
+
 	if running, ok := h.relays[port]; ok && running.alive() {
 		running.pace.Store(&wanted)
 		return nil
 	}
+
 	if err := h.straighten(fabric, port); err != nil { // one that ended
 		return err
 	}
+
 	link, err := fabric.LinkByName(port)
 	if missing(err) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("find link %s: %w", port, err)
 	}
+
 	if err := h.bend(fabric, link, wanted); err != nil {
 		return errors.Join(err, h.straighten(fabric, port))
 	}
+
 	return nil
 }
 
@@ -105,42 +123,53 @@ func (h *Host) bend(fabric *wire, link netlink.Link, wanted pace) error {
 	if err != nil {
 		return fmt.Errorf("find the bridge of %s: %w", port, err)
 	}
+
 	if err := fabric.LinkSetAlias(link, lateMark+bridge.Attrs().Name); err != nil {
 		return fmt.Errorf("mark link %s: %w", port, err)
 	}
+
 	if err := fabric.LinkSetNoMaster(link); err != nil {
 		return fmt.Errorf("take link %s off its bridge: %w", port, err)
 	}
+
 	if err := fabric.rename(link, lateName(port)); err != nil {
 		return err
 	}
+
 	var tap, cable *os.File
 	err = within(h.fabric(), func() (err error) {
 		if err = setSysctls(answersNothing(lateName(port), true)); err != nil {
 			return err
 		}
+
 		if tap, err = openTAP(port); err != nil {
 			return err
 		}
+
 		if cable, err = openLink(link.Attrs().Index); err != nil {
 			tap.Close()
 		}
+
 		return err
 	})
 	if err != nil {
 		return err
 	}
+
 	h.relays[port] = startRelay(tap, cable, wanted)
 	end, err := fabric.LinkByName(port)
 	if err == nil {
 		err = fabric.LinkSetMaster(end, bridge)
 	}
+
 	if err == nil && up {
 		err = fabric.LinkSetUp(end)
 	}
+
 	if err != nil {
 		return fmt.Errorf("put link %s on its bridge: %w", port, err)
 	}
+
 	return nil
 }
 
@@ -150,45 +179,57 @@ func answersNothing(link string, nothing bool) map[string]string {
 	if nothing {
 		value = "8"
 	}
+
 	return map[string]string{"ipv4/conf/" + link + "/arp_ignore": value}
 }
 
-// straighten ends a port's relay, frames that wait in it go on at once, and puts the cable back where it was. Each step can be
-// done again after a crash; the mark goes last.
+// straighten ends a port's relay, frames that wait in it go on at once, and puts the cable back where it was.
+// Each step can be done again after a crash; the mark goes last.
 func (h *Host) straighten(fabric *wire, port string) error {
 	if running, ok := h.relays[port]; ok {
 		running.stop()
 		delete(h.relays, port)
 	}
+
 	link, err := fabric.LinkByName(lateName(port))
 	if missing(err) {
 		link, err = fabric.LinkByName(port)
 	}
+
 	if missing(err) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("find link %s: %w", port, err)
 	}
+
 	bridge, marked := strings.CutPrefix(link.Attrs().Alias, lateMark)
 	if !marked {
 		return nil
 	}
+
 	if err := fabric.rename(link, port); err != nil {
 		return err
 	}
-	if err := within(h.fabric(), func() error { return setSysctls(answersNothing(port, false)) }); err != nil {
+
+	if err := within(h.fabric(), func() error {
+		return setSysctls(answersNothing(port, false))
+	}); err != nil {
 		return err
 	}
+
 	master, err := fabric.LinkByName(bridge)
 	if err != nil {
 		return fmt.Errorf("find bridge %s: %w", bridge, err)
 	}
+
 	if err := fabric.LinkSetMaster(link, master); err != nil {
 		return fmt.Errorf("put link %s on its bridge: %w", port, err)
 	}
+
 	if err := fabric.LinkSetAlias(link, ""); err != nil {
 		return fmt.Errorf("unmark link %s: %w", port, err)
 	}
+
 	return nil
 }
 
@@ -199,15 +240,21 @@ func (h *Host) settleDelays() error {
 		return err
 	}
 	defer fabric.close()
+
 	links, err := fabric.LinkList()
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)
 	}
+
 	for _, link := range links {
 		if strings.HasPrefix(link.Attrs().Alias, lateMark) {
-			err = errors.Join(err, h.settleDelay(fabric, strings.TrimPrefix(link.Attrs().Name, latePrefix)))
+			err = errors.Join(err, h.settleDelay(fabric, strings.TrimPrefix(
+				link.Attrs().Name,
+				latePrefix,
+			)))
 		}
 	}
+
 	return err
 }
 
@@ -218,18 +265,24 @@ func (h *Host) cable(fabric *wire, port, bridge string, end *wire, name string, 
 			return err
 		}
 	}
+
 	if err := fabric.makeCable(port, bridge, end, name, mac); err != nil {
 		return err
 	}
+
 	if err := h.settleDelay(fabric, port); err != nil {
 		return err
 	}
+
 	return fabric.raiseLate(port, true)
 }
 
 // uncable removes a station's cable; nil when there is none.
 func (h *Host) uncable(fabric *wire, port string) error {
-	return errors.Join(h.straighten(fabric, port), fabric.removeLink(port))
+	return errors.Join(
+		h.straighten(fabric, port),
+		fabric.removeLink(port),
+	)
 }
 
 // raiseLate sets the cable of a late port up or down; nil when the port is not late.
@@ -237,6 +290,7 @@ func (w *wire) raiseLate(port string, up bool) error {
 	if err := w.setUp(lateName(port), up); !missing(err) {
 		return err
 	}
+
 	return nil
 }
 
@@ -245,15 +299,21 @@ func (w *wire) rename(link netlink.Link, name string) error {
 	if link.Attrs().Name == name {
 		return nil
 	}
+
 	err := w.LinkSetName(link, name)
 	if errors.Is(err, syscall.EBUSY) {
-		err = errors.Join(w.LinkSetDown(link), w.LinkSetName(link, name))
+		err = errors.Join(
+			w.LinkSetDown(link),
+			w.LinkSetName(link, name),
+		)
 		if err == nil && link.Attrs().Flags&net.FlagUp != 0 {
 			err = w.LinkSetUp(link)
 		}
 	}
+
 	if err != nil {
 		return fmt.Errorf("rename link %s to %s: %w", link.Attrs().Name, name, err)
 	}
+
 	return nil
 }

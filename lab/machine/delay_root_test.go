@@ -37,33 +37,41 @@ func (l *testLab) listenIn(station string, address netip.Addr) string {
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		defer close(opened)
+
 		namespace, err := netns.GetFromName(l.Namespace(station))
 		if err != nil {
 			return
 		}
 		defer namespace.Close()
+
 		if netns.Set(namespace) != nil {
 			return
 		}
+
 		if listener, err := net.Listen("tcp", netip.AddrPortFrom(address, 0).String()); err == nil {
 			opened <- listener
 		}
 	}()
+
 	listener, ok := <-opened
 	require.True(l.t, ok, "listen in the network of %s", station)
 	l.t.Cleanup(func() { listener.Close() })
+
 	go func() {
 		for {
 			connection, err := listener.Accept()
 			if err != nil {
 				return
 			}
+
 			go func() {
 				defer connection.Close()
+
 				io.Copy(connection, connection)
 			}()
 		}
 	}()
+
 	return listener.Addr().String()
 }
 
@@ -73,16 +81,21 @@ func (l *testLab) roundTrips(from int, to string, times int) []time.Duration {
 	connection, err := l.DialIn(l.t.Context(), from, "tcp", to)
 	require.NoError(l.t, err)
 	defer connection.Close()
+
 	took := []time.Duration{}
+
 	for range times {
 		require.NoError(l.t, connection.SetDeadline(time.Now().Add(5*time.Second)))
 		begun := time.Now()
 		_, err = connection.Write([]byte{1})
 		require.NoError(l.t, err)
+
 		_, err = io.ReadFull(connection, make([]byte, 1))
 		require.NoError(l.t, err)
+
 		took = append(took, time.Since(begun))
 	}
+
 	return took
 }
 
@@ -96,8 +109,18 @@ func (l *testLab) between(from int, to string, least time.Duration) {
 
 func (l *testLab) inFabric(line string) string {
 	l.t.Helper()
-	text, err := exec.Command("ip", "netns", "exec", "hornero-"+lab, "sh", "-c", line).CombinedOutput()
+
+	text, err := exec.Command(
+		"ip",
+		"netns",
+		"exec",
+		"hornero-"+lab,
+		"sh",
+		"-c",
+		line,
+	).CombinedOutput()
 	require.NoError(l.t, err, "%s", text)
+
 	return string(text)
 }
 
@@ -111,34 +134,82 @@ func TestLateLinks(t *testing.T) {
 	a, b := l.droplet(100001, nil).Attachment, l.droplet(100002, nil).Attachment
 	require.NoError(t, l.Attach("100001", a))
 	require.NoError(t, l.Attach("100002", b))
+
 	private, public := l.listenIn("100002", b.Private), l.listenIn("100002", b.Public)
 	before := l.ports()
 	l.between(100001, private, 0)
 
-	require.NoError(t, l.SetDelays([]machine.Delay{{Droplets: []int{100001}, Network: "vpc", By: late}}))
+	require.NoError(t,
+		l.SetDelays([]machine.Delay{{
+			Droplets: []int{100001},
+			Network:  "vpc",
+			By:       late,
+		}}),
+	)
+
 	l.between(100001, private, 2*late)
 	l.between(100001, public, 0)
-	require.NoError(t, l.SetDelays([]machine.Delay{{Droplets: []int{100001, 100002}, By: late / 2}, {Droplets: []int{100001}, By: late / 2}}))
+
+	require.NoError(t,
+		l.SetDelays([]machine.Delay{
+			{
+				Droplets: []int{100001, 100002},
+				By:       late / 2,
+			},
+			{
+				Droplets: []int{100001},
+				By:       late / 2,
+			},
+		}),
+	)
+
 	l.between(100001, private, 3*late)
 	l.between(100001, public, 3*late)
 	l.bulk(private)
 	l.bulk(public)
 
 	t.Log("jitter")
-	require.NoError(t, l.SetDelays([]machine.Delay{{Droplets: []int{100001}, By: late, Jitter: late / 2}}))
+
+	require.NoError(t,
+		l.SetDelays([]machine.Delay{{
+			Droplets: []int{100001},
+			By:       late,
+			Jitter:   late / 2,
+		}}),
+	)
+
 	trips := l.roundTrips(100001, private, 20)
 	require.GreaterOrEqual(t, slices.Min(trips), late)
-	require.Greater(t, slices.Max(trips)-slices.Min(trips), late/4)
+
+	require.Greater(t,
+		slices.Max(trips)-slices.Min(trips),
+		late/4,
+	)
 
 	t.Log("rules by the port's name still hold")
-	require.NoError(t, l.SetLosses(t.Context(), []machine.Loss{{From: []int{100001}, Network: "vpc", Percent: 100}}))
+
+	require.NoError(t, l.SetLosses(
+		t.Context(),
+		[]machine.Loss{{
+			From:    []int{100001},
+			Network: "vpc",
+			Percent: 100,
+		}},
+	))
+
 	_, err := dialFor(l, 100001, private)
 	require.Error(t, err)
 	require.NoError(t, l.SetLosses(t.Context(), nil))
 
 	t.Log("cables")
-	require.NoError(t, l.SetDelays([]machine.Delay{{Droplets: []int{100001}, By: late}}))
+
+	require.NoError(t, l.SetDelays([]machine.Delay{{
+		Droplets: []int{100001},
+		By:       late,
+	}}))
+
 	require.NoError(t, l.Links(100001, false))
+
 	_, err = dialFor(l, 100001, private)
 	require.Error(t, err)
 	require.NoError(t, l.Links(100001, true))
@@ -151,13 +222,25 @@ func TestLateLinks(t *testing.T) {
 	require.Equal(t, before, l.ports(), "lifted without trace")
 
 	t.Log("one that goes and comes again")
-	require.NoError(t, l.SetDelays([]machine.Delay{{Droplets: []int{100001}, By: late}}))
+
+	require.NoError(t, l.SetDelays([]machine.Delay{{
+		Droplets: []int{100001},
+		By:       late,
+	}}))
+
 	require.NoError(t, l.Detach(t.Context(), "100001", a))
 	require.NotContains(t, l.inFabric("ip -o link"), "100001")
 	require.NoError(t, l.Attach("100001", a))
 	l.between(100001, private, 2*late)
 
-	require.NoError(t, l.SetDelays([]machine.Delay{{Droplets: []int{100009}, By: late}}), "one that is not there yet")
+	require.NoError(t,
+		l.SetDelays([]machine.Delay{{
+			Droplets: []int{100009},
+			By:       late,
+		}}),
+		"one that is not there yet",
+	)
+
 	l.between(100001, private, 0)
 }
 
@@ -169,6 +252,7 @@ func dialFor(l *testLab, from int, to string) (net.Conn, error) {
 		connection, err = l.DialIn(l.t.Context(), from, "tcp", to)
 		done <- err
 	}()
+
 	select {
 	case err := <-done:
 		return connection, err
@@ -183,7 +267,9 @@ func (l *testLab) bulk(to string) {
 	connection, err := l.DialIn(l.t.Context(), 100001, "tcp", to)
 	require.NoError(l.t, err)
 	defer connection.Close()
+
 	require.NoError(l.t, connection.SetDeadline(time.Now().Add(time.Minute)))
+
 	before, begun := l.counted(), time.Now()
 	sent, got := sha256.New(), sha256.New()
 	const size = 20 << 20
@@ -192,13 +278,25 @@ func (l *testLab) bulk(to string) {
 		_, err := io.CopyN(io.MultiWriter(connection, sent), rand.Reader, size)
 		failed <- err
 	}()
+
 	_, err = io.CopyN(got, connection, size)
 	require.NoError(l.t, err)
 	require.NoError(l.t, <-failed)
-	require.Equal(l.t, sent.Sum(nil), got.Sum(nil))
+
+	require.Equal(
+		l.t,
+		sent.Sum(nil),
+		got.Sum(nil),
+	)
+
 	after := l.counted()
 	frame := (after[0] - before[0]) / (after[1] - before[1])
-	l.t.Logf("20 MB there and back in %s, %d bytes a frame", time.Since(begun).Round(time.Millisecond), frame)
+	l.t.Logf(
+		"20 MB there and back in %s, %d bytes a frame",
+		time.Since(begun).Round(time.Millisecond),
+		frame,
+	)
+
 	require.Greater(l.t, frame, 2000, "frames are carried uncut")
 }
 
@@ -206,14 +304,18 @@ func (l *testLab) bulk(to string) {
 func (l *testLab) counted() [2]int {
 	l.t.Helper()
 	var sums [2]int
+
 	for i, what := range []string{"bytes", "packets"} {
 		for _, port := range []string{"p100001", "v100001"} {
-			for n := range strings.FieldsSeq(l.inFabric(fmt.Sprintf("cat /sys/class/net/%s/statistics/?x_%s", port, what))) {
+			for n := range strings.FieldsSeq(
+				l.inFabric(fmt.Sprintf("cat /sys/class/net/%s/statistics/?x_%s", port, what)),
+			) {
 				value, err := strconv.Atoi(n)
 				require.NoError(l.t, err)
 				sums[i] += value
 			}
 		}
 	}
+
 	return sums
 }

@@ -21,77 +21,115 @@ const diskPrefix = "scsi-0DO_Volume_"
 // loopMajor is the kernel's number for loop devices (Documentation/admin-guide/devices.txt).
 const loopMajor = 7
 
-func (h *Host) disks(droplet int) string { return filepath.Join(h.folder(droplet), disksFolder) }
+func (h *Host) disks(droplet int) string {
+	return filepath.Join(h.folder(droplet), disksFolder)
+}
 
 func (h *Host) diskNode(droplet int, name string) string {
 	return filepath.Join(h.disks(droplet), diskPrefix+name)
 }
 
 // AttachVolume gives a Droplet the volume as a disk, under the name that DigitalOcean's have. Nil when it has it;
-// ErrNoDroplet when there is no such Droplet. The node lies in a folder that the Droplet sees as its /dev/disk/by-id, so that it
-// is there after each boot.
+// ErrNoDroplet when there is no such Droplet. The node lies in a folder that the Droplet sees as its
+// /dev/disk/by-id, so that it is there after each boot.
 func (h *Host) AttachVolume(ctx context.Context, id, name string, droplet int) error {
 	defer h.lock(number(droplet))()
+
 	_, err := h.Droplet(droplet)
 	if err != nil {
 		return fmt.Errorf("attach volume %s: %w", name, err)
 	}
+
 	device, err := h.loop(ctx, id)
 	if err == nil && device == "" {
-		device, err = command.Run(ctx, command.Command{Args: []string{"losetup", "--find", "--show", h.volume(id)}})
+		device, err = command.Run(ctx,
+			command.Command{Args: []string{
+				"losetup",
+				"--find",
+				"--show",
+				h.volume(id),
+			}},
+		)
 	}
+
 	if err != nil {
 		return fmt.Errorf("attach volume %s: %w", name, err)
 	}
+
 	minor, err := loopNumber(device)
 	if err != nil {
 		return fmt.Errorf("attach volume %s: %w", name, err)
 	}
-	if err := makeNode(h.diskNode(droplet, name), unix.Mkdev(loopMajor, minor)); err != nil {
+
+	if err := makeNode(
+		h.diskNode(droplet, name),
+		unix.Mkdev(loopMajor, minor),
+	); err != nil {
 		return fmt.Errorf("attach volume %s: %w", name, err)
 	}
+
 	return nil
 }
 
 func loopNumber(device string) (uint32, error) {
-	minor, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(device), "/dev/loop"), 10, 32)
+	minor, err := strconv.ParseUint(
+		strings.TrimPrefix(strings.TrimSpace(device), "/dev/loop"),
+		10,
+		32,
+	)
 	if err != nil {
 		return 0, fmt.Errorf("read the number of loop device %q: %w", device, err)
 	}
+
 	return uint32(minor), nil
 }
 
-// makeNode makes a block device's node. One that is right stays, so that a Droplet that runs does not miss it for an instant.
+// makeNode makes a block device's node. One that is right stays, so that a Droplet that runs does not miss it
+// for an instant.
 func makeNode(path string, device uint64) error {
 	var there unix.Stat_t
-	if unix.Lstat(path, &there) == nil && there.Mode&unix.S_IFMT == unix.S_IFBLK && there.Rdev == device {
+	if unix.Lstat(
+		path,
+		&there,
+	) == nil && there.Mode&unix.S_IFMT == unix.S_IFBLK && there.Rdev == device {
 		return nil
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), ignoreMissing(os.Remove(path))); err != nil {
+
+	if err := errors.Join(
+		os.MkdirAll(filepath.Dir(path), 0o755),
+		ignoreMissing(os.Remove(path)),
+	); err != nil {
 		return err
 	}
+
 	if err := unix.Mknod(path, unix.S_IFBLK|0o660, int(device)); err != nil {
 		return fmt.Errorf("make node %s: %w", path, err)
 	}
+
 	return nil
 }
 
-// DetachVolume takes the volume away from a Droplet, one that is mounted, too: its file systems answer with I/O errors from
-// then on, as when a disk is pulled, and are out of the Droplet's sight. Droplet 0 is for a volume that nobody has.
+// DetachVolume takes the volume away from a Droplet, one that is mounted, too: its file systems answer with I/O
+// errors from then on, as when a disk is pulled, and are out of the Droplet's sight. Droplet 0 is for a volume
+// that nobody has.
 func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) error {
 	defer h.lock(number(droplet))()
+
 	if err := ignoreMissing(os.Remove(h.diskNode(droplet, name))); err != nil {
 		return fmt.Errorf("detach volume %s: %w", name, err)
 	}
+
 	device, err := h.loop(ctx, id)
 	if err != nil || device == "" {
 		return err
 	}
+
 	if pid, err := h.PID(droplet); err == nil {
 		if err := pull(pid, device); err != nil {
 			return fmt.Errorf("detach volume %s: %w", name, err)
 		}
 	}
+
 	return h.freeLoop(ctx, id)
 }
 
@@ -101,31 +139,49 @@ func pull(pid int, device string) error {
 	if err != nil {
 		return err
 	}
+
 	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
 	if err != nil {
 		return ignoreMissing(err) // it ended
 	}
-	points := mountPoints(string(mounts), fmt.Sprintf("%d:%d", loopMajor, minor))
+
+	points := mountPoints(
+		string(mounts),
+		fmt.Sprintf("%d:%d", loopMajor, minor),
+	)
 	if len(points) == 0 {
 		return nil
 	}
+
 	guest, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	defer guest.Close()
+
 	return onThread(func() error {
-		if err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Setns(int(guest.Fd()), unix.CLONE_NEWNS)); err != nil {
+		if err := errors.Join(
+			unix.Unshare(unix.CLONE_FS),
+			unix.Setns(int(guest.Fd()), unix.CLONE_NEWNS),
+		); err != nil {
 			return fmt.Errorf("enter the guest's mounts: %w", err)
 		}
+
 		var problems []error
+
 		for _, point := range points {
 			var seen unix.Stat_t
 			if unix.Stat(point, &seen) != nil || seen.Dev != unix.Mkdev(loopMajor, minor) {
 				continue // something else is mounted above it
 			}
-			problems = append(problems, shutDown(point), unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
+
+			problems = append(
+				problems,
+				shutDown(point),
+				unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW),
+			)
 		}
+
 		return errors.Join(problems...)
 	})
 }
@@ -138,6 +194,7 @@ func mountPoints(mountinfo, device string) []string {
 			points = append([]string{unescapeMount(fields[4])}, points...)
 		}
 	}
+
 	return points
 }
 
@@ -148,33 +205,49 @@ const (
 	shutdownNow = 2
 )
 
-// shutDown makes a file system answer everything with an I/O error. What does not know the request stays usable to who has
-// files open in it.
+// shutDown makes a file system answer everything with an I/O error. What does not know the request stays usable
+// to who has files open in it.
 func shutDown(point string) error {
 	folder, err := os.Open(point)
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	defer folder.Close()
+
 	err = unix.IoctlSetPointerInt(int(folder.Fd()), shutdownRequest, shutdownNow)
-	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EIO) { // it does not know it; it is shut down
+	// it does not know it; it is shut down
+	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EIO) {
 		return nil
 	}
+
 	return err
 }
 
-// loop finds the loop device that a volume is on; empty when it is on none. A device that goes as soon as nobody has it open
-// any more is one that the volume was detached from.
+// loop finds the loop device that a volume is on; empty when it is on none. A device that goes as soon as
+// nobody has it open any more is one that the volume was detached from.
 func (h *Host) loop(ctx context.Context, id string) (string, error) {
 	if _, err := os.Stat(h.volume(id)); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	found, err := command.Run(ctx, command.Command{Args: []string{"losetup", "--associated", h.volume(id), "--noheadings", "--raw", "--output", "NAME,AUTOCLEAR"}})
+
+	found, err := command.Run(ctx,
+		command.Command{Args: []string{
+			"losetup",
+			"--associated",
+			h.volume(id),
+			"--noheadings",
+			"--raw",
+			"--output",
+			"NAME,AUTOCLEAR",
+		}},
+	)
+
 	for line := range strings.Lines(found) {
 		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == "0" {
 			return fields[0], err
 		}
 	}
+
 	return "", err
 }
 
@@ -183,7 +256,9 @@ func (h *Host) freeLoop(ctx context.Context, id string) error {
 	if err != nil || device == "" {
 		return err
 	}
+
 	_, err = command.Run(ctx, command.Command{Args: []string{"losetup", "--detach", device}})
+
 	return err
 }
 
@@ -193,5 +268,6 @@ func (h *Host) freeLoops(ctx context.Context) error {
 	for _, path := range paths {
 		err = errors.Join(err, h.freeLoop(ctx, strings.TrimSuffix(filepath.Base(path), ".volume")))
 	}
+
 	return err
 }

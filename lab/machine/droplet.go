@@ -45,67 +45,85 @@ type Place struct {
 	Root      string // the file system as this computer sees it, through PID 1; empty when it does not run
 }
 
-func (h *Host) folder(id int) string { return filepath.Join(h.State, "droplets", number(id)) }
+func (h *Host) folder(id int) string {
+	return filepath.Join(h.State, "droplets", number(id))
+}
 
-// upper is where what a Droplet changes of its image lies: on its own disk, or in the folder itself when a lab made it that
-// had no disks.
+// upper is where what a Droplet changes of its image lies: on its own disk, or in the folder itself when a lab
+// made it that had no disks.
 func (h *Host) upper(id int) string {
 	if h.hasSpace(id) {
 		return filepath.Join(h.space(id), "upper")
 	}
+
 	return filepath.Join(h.folder(id), "upper")
 }
 
-func (h *Host) console(id int) string { return filepath.Join(h.folder(id), "console.log") }
+func (h *Host) console(id int) string {
+	return filepath.Join(h.folder(id), "console.log")
+}
 
 // Create makes the Droplet's disk, seed and network. Nothing boots. Made again with the same number it is mended.
 func (h *Host) Create(ctx context.Context, droplet Droplet) error {
 	defer h.lock(number(droplet.ID))()
+
 	h.disk.RLock()
 	defer h.disk.RUnlock()
+
 	if err := checkDroplet(droplet); err != nil {
 		return fmt.Errorf("create Droplet %d: %w", droplet.ID, err)
 	}
+
 	if _, err := h.Droplet(droplet.ID); err == nil {
 		return fmt.Errorf("create Droplet %d: %w", droplet.ID, fs.ErrExist)
 	}
+
 	if err := h.saveDroplet(droplet); err != nil {
 		return err
 	}
+
 	if err := h.freshUpper(droplet); err != nil {
 		return err
 	}
+
 	return h.attach(number(droplet.ID), droplet.Attachment)
 }
 
-// Rebuild gives a Droplet that is off an empty disk above the layers of another image. A crash in its middle leaves the
-// old layers or the new ones, and a disk that is either the old one or empty.
+// Rebuild gives a Droplet that is off an empty disk above the layers of another image. A crash in its middle
+// leaves the old layers or the new ones, and a disk that is either the old one or empty.
 func (h *Host) Rebuild(droplet Droplet) error {
 	defer h.lock(number(droplet.ID))()
+
 	h.disk.Lock()
 	defer h.disk.Unlock()
+
 	if err := h.changeOff(droplet.ID, func(old *Droplet) { *old = droplet }); err != nil {
 		return fmt.Errorf("rebuild: %w", err)
 	}
+
 	if err := h.freshUpper(droplet); err != nil {
 		return err
 	}
+
 	return h.deleteUnused()
 }
 
 // Resize gives a Droplet that is off another memory (MB), number of CPUs and disk (GB), which never shrinks.
 func (h *Host) Resize(id, memory, cpus, disk int) error {
 	defer h.lock(number(id))()
+
 	err := h.changeOff(id, func(droplet *Droplet) {
 		droplet.Memory, droplet.CPUs, droplet.Disk = memory, cpus, max(droplet.Disk, disk)
 	})
 	if err != nil {
 		return fmt.Errorf("resize: %w", err)
 	}
+
 	droplet, err := h.Droplet(id)
 	if err != nil {
 		return fmt.Errorf("resize: %w", err)
 	}
+
 	return h.ensureSpace(droplet)
 }
 
@@ -118,10 +136,13 @@ func (h *Host) changeOff(id int, change func(*Droplet)) error {
 	if h.Running(id) {
 		return fmt.Errorf("Droplet %d: %w", id, ErrRunning)
 	}
+
 	change(&droplet)
+
 	if err := checkDroplet(droplet); err != nil {
 		return fmt.Errorf("Droplet %d: %w", id, err)
 	}
+
 	return h.saveDroplet(droplet)
 }
 
@@ -129,11 +150,13 @@ func checkDroplet(droplet Droplet) error {
 	if droplet.ID <= 0 || droplet.Hostname == "" || droplet.Memory <= 0 || len(droplet.Layers) == 0 {
 		return errors.New("number, host name, memory and image are needed")
 	}
+
 	for _, layer := range droplet.Layers {
 		if _, err := os.Stat(layer); err != nil {
 			return fmt.Errorf("find layer: %w", err)
 		}
 	}
+
 	return nil
 }
 
@@ -147,17 +170,26 @@ func (h *Host) freshUpper(droplet Droplet) error {
 	if err := h.ensureSpace(droplet); err != nil {
 		return err
 	}
+
 	upper := h.upper(droplet.ID)
 	temporary := upper + ".part"
-	if err := errors.Join(os.RemoveAll(temporary), os.RemoveAll(upper), os.Mkdir(temporary, 0o755)); err != nil {
+
+	if err := errors.Join(
+		os.RemoveAll(temporary),
+		os.RemoveAll(upper),
+		os.Mkdir(temporary, 0o755),
+	); err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
+
 	if err := writeSeed(temporary, droplet); err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
+
 	if err := os.Rename(temporary, upper); err != nil {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
+
 	return h.fillAgain(droplet.ID)
 }
 
@@ -167,45 +199,62 @@ func (h *Host) mend(droplet Droplet) error {
 		_, err := os.Stat(layer)
 		return errors.Is(err, fs.ErrNotExist) && filepath.Dir(layer) == h.layers()
 	})
+
 	if err := h.saveDroplet(droplet); err != nil {
 		return err
 	}
+
 	if err := h.ensureSpace(droplet); err != nil {
 		return err
 	}
+
 	if _, err := os.Stat(h.upper(droplet.ID)); errors.Is(err, fs.ErrNotExist) {
 		if err := h.freshUpper(droplet); err != nil {
 			return err
 		}
 	}
-	if err := unlinkClock(h.upper(droplet.ID)); err != nil { // of a fault that was lifted while the disk was out of reach
+
+	// of a fault that was lifted while the disk was out of reach
+	if err := unlinkClock(h.upper(droplet.ID)); err != nil {
 		return err
 	}
+
 	return h.attach(number(droplet.ID), droplet.Attachment)
 }
 
 // Start boots a Droplet and returns when its PID 1 runs; nil when it runs already.
 func (h *Host) Start(ctx context.Context, id int) error {
 	defer h.lock(number(id))()
+
 	if h.Running(id) {
 		return nil
 	}
+
 	droplet, err := h.Droplet(id)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
+
 	if err := h.mend(droplet); err != nil {
 		return fmt.Errorf("start Droplet %d: %w", id, err)
 	}
+
 	if err := h.launch(id); err != nil {
 		return fmt.Errorf("start Droplet %d: %w", id, err)
 	}
+
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errors.New("its PID 1 does not run"))
 	defer cancel()
+
 	if err := h.awaitInit(ctx, id); err != nil {
-		return errors.Join(fmt.Errorf("start Droplet %d: %w: %s", id, err, tailOf(h.console(id))), h.powerOff(context.WithoutCancel(ctx), id))
+		return errors.Join(
+			fmt.Errorf("start Droplet %d: %w: %s", id, err, tailOf(h.console(id))),
+			h.powerOff(context.WithoutCancel(ctx), id),
+		)
 	}
+
 	h.Logger.Info("Droplet started", "droplet", id, "hostname", droplet.Hostname)
+
 	return nil
 }
 
@@ -217,15 +266,18 @@ func (h *Host) awaitInit(ctx context.Context, id int) error {
 		gone = err != nil && !h.Running(id)
 		return err == nil || gone
 	})
+
 	if gone {
 		return errors.New("it ended while it started")
 	}
+
 	return err
 }
 
 // Shutdown asks the guest to power itself off and waits until it has, or ctx ends. Nil when it is off.
 func (h *Host) Shutdown(ctx context.Context, id int) error {
 	defer h.lock(number(id))()
+
 	var asked time.Time
 	err := until(ctx, func() bool {
 		pid, err := h.PID(id)
@@ -233,11 +285,13 @@ func (h *Host) Shutdown(ctx context.Context, id int) error {
 			asked = time.Now()
 			syscall.Kill(pid, powerOffSignal) // one that is gone by now is what we wait for
 		}
+
 		return !h.Running(id)
 	})
 	if err != nil {
 		return fmt.Errorf("shut Droplet %d down: %w", id, err)
 	}
+
 	return h.clearGroup(number(id))
 }
 
@@ -251,6 +305,7 @@ func (h *Host) powerOff(ctx context.Context, id int) error {
 	if err := h.end(ctx, number(id)); err != nil {
 		return fmt.Errorf("power Droplet %d off: %w", id, err)
 	}
+
 	return nil
 }
 
@@ -260,11 +315,17 @@ func (h *Host) end(ctx context.Context, station string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, killTimeout, errors.New("killed processes are still there"))
+
+	ctx, cancel := context.WithTimeoutCause(ctx,
+		killTimeout,
+		errors.New("killed processes are still there"),
+	)
 	defer cancel()
+
 	if err := group.Kill(ctx); err != nil {
 		return err
 	}
+
 	return h.clearGroup(station)
 }
 
@@ -273,6 +334,7 @@ func (h *Host) clearGroup(station string) error {
 	if err != nil {
 		return err
 	}
+
 	return errors.Join(group.Remove(), h.removeOldGroups(station))
 }
 
@@ -281,46 +343,67 @@ func (h *Host) Destroy(ctx context.Context, id int) error {
 	if err := h.destroy(ctx, id); err != nil {
 		return fmt.Errorf("destroy Droplet %d: %w", id, err)
 	}
+
 	h.disk.Lock()
 	defer h.disk.Unlock()
+
 	return h.deleteUnused()
 }
 
 func (h *Host) destroy(ctx context.Context, id int) error {
 	defer h.lock(number(id))()
+
 	droplet, err := h.Droplet(id)
 	if err != nil && !errors.Is(err, ErrNoDroplet) {
 		return err
 	}
+
 	if err := h.powerOff(ctx, id); err != nil {
 		return err
 	}
+
 	if err := h.detach(number(id), droplet.Attachment); err != nil {
 		return err
 	}
+
 	// From here on it is no Droplet any more, and the next Up ends what is cut short.
 	if err := ignoreMissing(os.Remove(filepath.Join(h.folder(id), "droplet.json"))); err != nil {
 		return err
 	}
-	return errors.Join(unmountBelow(h.folder(id)), os.RemoveAll(h.folder(id)))
+
+	return errors.Join(
+		unmountBelow(h.folder(id)),
+		os.RemoveAll(h.folder(id)),
+	)
 }
 
 // Freeze makes all processes of a Droplet stand still; Thaw lets them go on.
-func (h *Host) Freeze(id int) error { return h.setFrozen(id, true) }
+func (h *Host) Freeze(id int) error {
+	return h.setFrozen(id, true)
+}
 
 // Thaw lets a frozen Droplet's processes go on.
-func (h *Host) Thaw(id int) error { return h.setFrozen(id, false) }
+func (h *Host) Thaw(id int) error {
+	return h.setFrozen(id, false)
+}
 
 func (h *Host) setFrozen(id int, frozen bool) error {
 	if !h.Running(id) {
 		return fmt.Errorf("freeze Droplet %d: %w", id, ErrNotRunning)
 	}
+
 	group, err := h.group(number(id))
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), killTimeout, errors.New("its processes do not stand still"))
+
+	ctx, cancel := context.WithTimeoutCause(
+		context.Background(),
+		killTimeout,
+		errors.New("its processes do not stand still"),
+	)
 	defer cancel()
+
 	return group.Freeze(ctx, frozen)
 }
 
@@ -339,6 +422,7 @@ func (h *Host) PID(id int) (int, error) {
 	if pid, ok := group.Init(1); ok {
 		return pid, nil
 	}
+
 	return 0, fmt.Errorf("find PID 1 of Droplet %d: %w", id, ErrNotRunning)
 }
 
@@ -349,6 +433,7 @@ func (h *Host) Droplet(id int) (Droplet, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return droplet, fmt.Errorf("Droplet %d: %w", id, ErrNoDroplet)
 	}
+
 	return droplet, err
 }
 
@@ -358,7 +443,9 @@ func (h *Host) Droplets() ([]int, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list Droplets: %w", err)
 	}
+
 	var ids []int
+
 	for _, entry := range entries {
 		id, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -368,7 +455,9 @@ func (h *Host) Droplets() ([]int, error) {
 			ids = append(ids, id)
 		}
 	}
+
 	slices.Sort(ids)
+
 	return ids, nil
 }
 
@@ -377,10 +466,16 @@ func (h *Host) Place(id int) (Place, error) {
 	if _, err := h.Droplet(id); err != nil {
 		return Place{}, err
 	}
-	place := Place{Namespace: h.Namespace(number(id)), Console: h.console(id)}
+
+	place := Place{
+		Namespace: h.Namespace(number(id)),
+		Console:   h.console(id),
+	}
+
 	if pid, err := h.PID(id); err == nil {
 		place.PID, place.Root = pid, fmt.Sprintf("/proc/%d/root", pid)
 	}
+
 	return place, nil
 }
 
@@ -388,19 +483,24 @@ func (h *Host) Place(id int) (Place, error) {
 func (h *Host) Watch(ctx context.Context, stopped func(id int)) {
 	ticker := time.NewTicker(10 * pollInterval)
 	defer ticker.Stop()
+
 	ran := map[int]bool{}
+
 	for {
 		ids, err := h.Droplets()
 		if err != nil {
 			h.Logger.Warn("Droplets not watched", "err", err)
 		}
+
 		for _, id := range ids {
 			running := h.Running(id)
 			if ran[id] && !running {
 				stopped(id)
 			}
+
 			ran[id] = running
 		}
+
 		select {
 		case <-ctx.Done():
 			return

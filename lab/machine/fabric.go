@@ -31,10 +31,12 @@ func openWire(name string) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open namespace %s: %w", name, err)
 	}
+
 	handle, err := netlink.NewHandleAt(namespace, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open namespace %s: %w", name, err), namespace.Close())
 	}
+
 	return &wire{Handle: handle, namespace: namespace}, nil
 }
 
@@ -49,35 +51,53 @@ func (h *Host) makeFabric() error {
 	if err := makeNamespace(h.fabric()); err != nil {
 		return err
 	}
+
 	err := within(h.fabric(), func() error {
 		return setSysctls(map[string]string{
-			"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0", "ipv6/conf/default/disable_ipv6": "1",
+			"ipv4/ip_forward":                "0",
+			"ipv6/conf/all/forwarding":       "0",
+			"ipv6/conf/default/disable_ipv6": "1",
 		})
 	})
 	if err != nil {
 		return err
 	}
+
 	fabric, err := openWire(h.fabric())
 	if err != nil {
 		return err
 	}
 	defer fabric.close()
+
 	if err := fabric.raise("lo"); err != nil {
 		return err
 	}
+
 	gateway := netip.PrefixFrom(h.Gateway(), h.Public.Bits())
-	if err := fabric.makeBridge(publicBridge, gateway, netip.PrefixFrom(MetadataAddress(), 32)); err != nil {
+
+	if err := fabric.makeBridge(
+		publicBridge,
+		gateway,
+		netip.PrefixFrom(MetadataAddress(), 32),
+	); err != nil {
 		return err
 	}
-	if err := fabric.RouteReplace(&netlink.Route{Dst: network(netip.MustParsePrefix("0.0.0.0/0")), Type: unix.RTN_UNREACHABLE}); err != nil {
+
+	if err := fabric.RouteReplace(&netlink.Route{
+		Dst:  network(netip.MustParsePrefix("0.0.0.0/0")),
+		Type: unix.RTN_UNREACHABLE,
+	}); err != nil {
 		return fmt.Errorf("close the fabric's way out: %w", err)
 	}
+
 	if err := h.makeGuards(); err != nil {
 		return fmt.Errorf("guard the fabric: %w", err)
 	}
+
 	if err := h.joinHost(fabric); err != nil {
 		return err
 	}
+
 	return h.joinIPv6(fabric)
 }
 
@@ -87,20 +107,31 @@ func (h *Host) joinHost(fabric *wire) error {
 	if err := h.refuseForeignRoute(); err != nil {
 		return err
 	}
+
 	if err := h.addBlackhole(h.Public); err != nil {
 		return err
 	}
+
 	end, err := here()
 	if err != nil {
 		return err
 	}
 	defer end.close()
-	if err := fabric.makeCable(hostPort, publicBridge, end, h.hostLink(), MAC(h.Self())); err != nil {
+
+	if err := fabric.makeCable(
+		hostPort,
+		publicBridge,
+		end,
+		h.hostLink(),
+		MAC(h.Self()),
+	); err != nil {
 		return err
 	}
+
 	if err := end.addAddress(h.hostLink(), netip.PrefixFrom(h.Self(), 32)); err != nil {
 		return err
 	}
+
 	return end.route(h.hostLink(), h.Public, netip.Addr{}, h.Self())
 }
 
@@ -110,16 +141,28 @@ func (h *Host) refuseForeignRoute() error {
 	if err != nil {
 		return fmt.Errorf("list routes: %w", err)
 	}
+
 	for _, route := range routes {
-		if prefix, ok := prefixOf(route.Dst); !ok || prefix.Bits() == 0 || !prefix.Overlaps(h.Public) || route.Priority == h.metric() {
+		if prefix, ok := prefixOf(route.Dst); !ok ||
+			prefix.Bits() == 0 ||
+			!prefix.Overlaps(h.Public) ||
+			route.Priority == h.metric() {
 			continue
 		}
+
 		link, err := netlink.LinkByIndex(route.LinkIndex)
 		if err == nil && link.Attrs().Name == h.hostLink() {
 			continue
 		}
-		return fmt.Errorf("lab %s: %s is in use on this computer already (route %v): give the lab another public network", h.Name, h.Public, route.Dst)
+
+		return fmt.Errorf(
+			"lab %s: %s is in use on this computer already (route %v): give the lab another public network",
+			h.Name,
+			h.Public,
+			route.Dst,
+		)
 	}
+
 	return nil
 }
 
@@ -128,11 +171,17 @@ func (h *Host) addBlackhole(prefix netip.Prefix) error {
 	if err := netlink.RouteReplace(h.blackhole(prefix)); err != nil {
 		return fmt.Errorf("add blackhole route for %s: %w", prefix, err)
 	}
+
 	return nil
 }
 
 func (h *Host) blackhole(prefix netip.Prefix) *netlink.Route {
-	return &netlink.Route{Dst: network(prefix), Type: unix.RTN_BLACKHOLE, Priority: h.metric(), Protocol: protocol}
+	return &netlink.Route{
+		Dst:      network(prefix),
+		Type:     unix.RTN_BLACKHOLE,
+		Priority: h.metric(),
+		Protocol: protocol,
+	}
 }
 
 // makeVPC makes the bridge of a VPC, the gateway's address on it.
@@ -140,10 +189,13 @@ func (h *Host) makeVPC(fabric *wire, vpc string, prefix netip.Prefix) error {
 	if err := h.addBlackhole(prefix.Masked()); err != nil {
 		return err
 	}
+
 	gateway := netip.PrefixFrom(prefix.Masked().Addr().Next(), prefix.Bits())
+
 	if err := fabric.makeBridge(vpcBridge(vpc), gateway); err != nil {
 		return fmt.Errorf("make VPC %s: %w", vpc, err)
 	}
+
 	return nil
 }
 
@@ -155,16 +207,22 @@ func (h *Host) dropVPC(fabric *wire, vpc string, prefix netip.Prefix) error {
 	} else if err != nil {
 		return fmt.Errorf("remove VPC %s: %w", vpc, err)
 	}
+
 	links, err := fabric.LinkList()
 	if err != nil {
 		return fmt.Errorf("remove VPC %s: %w", vpc, err)
 	}
-	if slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Attrs().MasterIndex == bridge.Attrs().Index }) {
+
+	if slices.ContainsFunc(links, func(l netlink.Link) bool {
+		return l.Attrs().MasterIndex == bridge.Attrs().Index
+	}) {
 		return nil
 	}
+
 	if err := fabric.LinkDel(bridge); err != nil {
 		return fmt.Errorf("remove VPC %s: %w", vpc, err)
 	}
+
 	return ignore(netlink.RouteDel(h.blackhole(prefix.Masked())), syscall.ESRCH)
 }
 
@@ -175,15 +233,23 @@ func (h *Host) removeFabric() error {
 			return fmt.Errorf("remove link %s: %w", h.hostLink(), err)
 		}
 	}
+
 	if err := removeNamespace(h.fabric()); err != nil {
 		return err
 	}
+
 	filter := &netlink.Route{Protocol: protocol, Type: unix.RTN_BLACKHOLE}
+
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+		routes, err := netlink.RouteListFiltered(
+			family,
+			filter,
+			netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE,
+		)
 		if err != nil {
 			return fmt.Errorf("list routes: %w", err)
 		}
+
 		for _, route := range routes {
 			if route.Priority != h.metric() { // another lab's; netlink's own filter does not look at it
 				continue
@@ -193,6 +259,7 @@ func (h *Host) removeFabric() error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -205,11 +272,13 @@ func (w *wire) makeBridge(name string, addresses ...netip.Prefix) error {
 	if err != nil && !errors.Is(err, syscall.EEXIST) {
 		return fmt.Errorf("make bridge %s: %w", name, err)
 	}
+
 	for _, address := range addresses {
 		if err := w.addAddress(name, address); err != nil {
 			return err
 		}
 	}
+
 	return w.raise(name)
 }
 
@@ -220,22 +289,39 @@ func (w *wire) makeCable(port, bridge string, end *wire, name string, mac net.Ha
 	if err != nil {
 		return fmt.Errorf("find bridge %s: %w", bridge, err)
 	}
+
 	here, err := w.LinkByName(port)
 	if err == nil {
 		if _, err := end.LinkByName(name); err == nil && here.Attrs().MasterIndex == master.Attrs().Index {
-			return errors.Join(w.raise(port), end.raise(name))
+			return errors.Join(
+				w.raise(port),
+				end.raise(name),
+			)
 		}
+
 		if err := w.LinkDel(here); err != nil {
 			return fmt.Errorf("remove half-made link %s: %w", port, err)
 		}
 	}
+
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.MasterIndex = port, master.Attrs().Index
-	pair := &netlink.Veth{LinkAttrs: attributes, PeerName: name, PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(end.namespace)}
+
+	pair := &netlink.Veth{
+		LinkAttrs:        attributes,
+		PeerName:         name,
+		PeerHardwareAddr: mac,
+		PeerNamespace:    netlink.NsFd(end.namespace),
+	}
+
 	if err := w.LinkAdd(pair); err != nil {
 		return fmt.Errorf("make link %s to %s: %w", port, name, err)
 	}
-	return errors.Join(w.raise(port), end.raise(name))
+
+	return errors.Join(
+		w.raise(port),
+		end.raise(name),
+	)
 }
 
 func (w *wire) removeLink(name string) error {
@@ -245,26 +331,33 @@ func (w *wire) removeLink(name string) error {
 	} else if err != nil {
 		return fmt.Errorf("find link %s: %w", name, err)
 	}
+
 	if err := w.LinkDel(link); err != nil {
 		return fmt.Errorf("remove link %s: %w", name, err)
 	}
+
 	return nil
 }
 
-func (w *wire) raise(name string) error { return w.setUp(name, true) }
+func (w *wire) raise(name string) error {
+	return w.setUp(name, true)
+}
 
 func (w *wire) setUp(name string, up bool) error {
 	link, err := w.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("find link %s: %w", name, err)
 	}
+
 	set := w.LinkSetDown
 	if up {
 		set = w.LinkSetUp
 	}
+
 	if err := set(link); err != nil {
 		return fmt.Errorf("set link %s up=%t: %w", name, up, err)
 	}
+
 	return nil
 }
 
@@ -273,15 +366,18 @@ func (w *wire) addAddress(name string, address netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("find link %s: %w", name, err)
 	}
+
 	n := network(address)
 	n.IP = address.Addr().AsSlice()
 	flags := 0
 	if address.Addr().Is6() {
 		flags = unix.IFA_F_NODAD // the lab gives each address once: no waiting for others to object
 	}
+
 	if err := w.AddrReplace(link, &netlink.Addr{IPNet: n, Flags: flags}); err != nil {
 		return fmt.Errorf("add address %s to %s: %w", address, name, err)
 	}
+
 	return nil
 }
 
@@ -291,26 +387,39 @@ func (w *wire) route(name string, to netip.Prefix, gateway, source netip.Addr) e
 	if err != nil {
 		return fmt.Errorf("find link %s: %w", name, err)
 	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: network(to), Src: source.AsSlice(), Scope: netlink.SCOPE_LINK}
+
+	route := &netlink.Route{
+		LinkIndex: link.Attrs().Index,
+		Dst:       network(to),
+		Src:       source.AsSlice(),
+		Scope:     netlink.SCOPE_LINK,
+	}
 	if gateway.IsValid() {
 		route.Gw, route.Scope = gateway.AsSlice(), netlink.SCOPE_UNIVERSE
 	}
+
 	if err := w.RouteReplace(route); err != nil {
 		return fmt.Errorf("add route to %s over %s: %w", to, name, err)
 	}
+
 	return nil
 }
 
 func network(prefix netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: prefix.Masked().Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+	return &net.IPNet{
+		IP:   prefix.Masked().Addr().AsSlice(),
+		Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+	}
 }
 
 func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 	if n == nil {
 		return netip.Prefix{}, false
 	}
+
 	address, ok := netip.AddrFromSlice(n.IP)
 	bits, _ := n.Mask.Size()
+
 	return netip.PrefixFrom(address.Unmap(), bits), ok
 }
 
@@ -323,5 +432,6 @@ func ignore(err error, expected syscall.Errno) error {
 	if errors.Is(err, expected) {
 		return nil
 	}
+
 	return err
 }

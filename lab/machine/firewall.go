@@ -28,24 +28,34 @@ type Passage struct {
 // firewallTable names the nftables table of the fabric that holds the firewalls. It is not there when there are none.
 const firewallTable = "hornero_firewall"
 
-// SetFirewalls puts these firewalls in force at once, and no others. They stand in the fabric, where no guest reaches them,
-// and remember connections: frames on the bridges pass the ip hooks there (br_netfilter). What the fabric itself sends and
-// gets, metadata and packages, passes none.
+// SetFirewalls puts these firewalls in force at once, and no others. They stand in the fabric, where no guest
+// reaches them, and remember connections: frames on the bridges pass the ip hooks there (br_netfilter). What
+// the fabric itself sends and gets, metadata and packages, passes none.
 func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 	h.net.Lock()
 	defer h.net.Unlock()
+
 	err := within(h.fabric(), func() error {
 		if len(shields) > 0 {
 			if err := setSysctls(map[string]string{"bridge/bridge-nf-call-iptables": "1", "bridge/bridge-nf-call-ip6tables": "1"}); err != nil {
-				return fmt.Errorf("%w: `modprobe br_netfilter` gives the kernel what firewalls need", err)
+				return fmt.Errorf(
+					"%w: `modprobe br_netfilter` gives the kernel what firewalls need",
+					err,
+				)
 			}
 		}
-		_, err := command.Run(ctx, command.Command{Args: []string{"nft", "-f", "-"}, Input: firewallRules(shields)})
+
+		_, err := command.Run(ctx, command.Command{
+			Args:  []string{"nft", "-f", "-"},
+			Input: firewallRules(shields),
+		})
+
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("set firewalls: %w", err)
 	}
+
 	return nil
 }
 
@@ -62,21 +72,34 @@ type family struct {
 	owns   func(netip.Addr) bool
 }
 
-func familyOf4() family { return family{name: "ip", icmp: "icmp", owns: netip.Addr.Is4} }
-
-func familyOf6() family {
-	return family{name: "ip6", icmp: "icmpv6", always: "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n", owns: netip.Addr.Is6}
+func familyOf4() family {
+	return family{
+		name: "ip",
+		icmp: "icmp",
+		owns: netip.Addr.Is4,
+	}
 }
 
-// rules is a family's table. A packet passes when the sender's firewalls let it out and the receiver's let it in; a chain
-// returns what it lets through and drops the rest.
+func familyOf6() family {
+	return family{
+		name:   "ip6",
+		icmp:   "icmpv6",
+		always: "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n",
+		owns:   netip.Addr.Is6,
+	}
+}
+
+// rules is a family's table. A packet passes when the sender's firewalls let it out and the receiver's let it
+// in; a chain returns what it lets through and drops the rest.
 func (f family) rules(shields []Shield) string {
 	text := fmt.Sprintf("table %[2]s %[1]s\ndelete table %[2]s %[1]s\n", firewallTable, f.name)
 	var chains strings.Builder
 	out, in := []string{}, []string{}
+
 	for _, shield := range shields {
 		f.writeChain(&chains, fmt.Sprintf("out_%d", shield.Droplet), "daddr", shield.Outbound)
 		f.writeChain(&chains, fmt.Sprintf("in_%d", shield.Droplet), "saddr", shield.Inbound)
+
 		for _, address := range shield.withAnchor() {
 			if f.owns(address) {
 				out = append(out, fmt.Sprintf("%s : jump out_%d", address, shield.Droplet))
@@ -84,11 +107,15 @@ func (f family) rules(shields []Shield) string {
 			}
 		}
 	}
+
 	if len(out) == 0 {
 		return text
 	}
-	return text + fmt.Sprintf("table %[5]s %[1]s {\n%[2]s\tchain forward {\n\t\ttype filter hook forward priority 10;\n\t\tct state established,related accept\n%[6]s"+
-		"\t\t%[5]s saddr vmap { %[3]s }\n\t\t%[5]s daddr vmap { %[4]s }\n\t}\n}\n", firewallTable, chains.String(), strings.Join(out, ", "), strings.Join(in, ", "), f.name, f.always)
+
+	return text + fmt.Sprintf("table %[5]s %[1]s {\n%[2]s\tchain forward {\n\t\ttype filter hook forward "+
+		"priority 10;\n\t\tct state established,related accept\n%[6]s"+
+		"\t\t%[5]s saddr vmap { %[3]s }\n\t\t%[5]s daddr vmap { %[4]s "+
+		"}\n\t}\n}\n", firewallTable, chains.String(), strings.Join(out, ", "), strings.Join(in, ", "), f.name, f.always)
 }
 
 // withAnchor are the addresses of a Droplet, and the anchor address that belongs to its public one.
@@ -96,18 +123,29 @@ func (s Shield) withAnchor() []netip.Addr {
 	if !s.Public.IsValid() {
 		return s.Addresses
 	}
-	return append([]netip.Addr{s.Public, Anchor(s.Public).Addr()}, s.Addresses...)
+
+	return append([]netip.Addr{
+		s.Public,
+		Anchor(s.Public).Addr(),
+	}, s.Addresses...)
 }
 
 func (f family) writeChain(text *strings.Builder, name, side string, passages []Passage) {
 	fmt.Fprintf(text, "\tchain %s {\n", name)
+
 	for _, passage := range passages {
 		for _, peer := range passage.Peers {
 			if f.owns(peer.Addr()) {
-				fmt.Fprintf(text, "\t\t%s%s return\n", f.peer(side, peer), f.match(passage))
+				fmt.Fprintf(
+					text,
+					"\t\t%s%s return\n",
+					f.peer(side, peer),
+					f.match(passage),
+				)
 			}
 		}
 	}
+
 	text.WriteString("\t\tdrop\n\t}\n")
 }
 
@@ -115,6 +153,7 @@ func (f family) peer(side string, peer netip.Prefix) string {
 	if peer.Bits() == 0 {
 		return ""
 	}
+
 	return fmt.Sprintf("%s %s %s ", f.name, side, peer)
 }
 
@@ -125,5 +164,6 @@ func (f family) match(p Passage) string {
 	case p.First == 0:
 		return "meta l4proto " + p.Protocol
 	}
+
 	return fmt.Sprintf("%s dport %d-%d", p.Protocol, p.First, p.Last)
 }

@@ -15,27 +15,41 @@ import (
 // forwardTable names the nftables table of a place that passes packets on. It is in the place's own namespace.
 const forwardTable = "hornero_forward"
 
-// Forward has such a place pass packets on to these targets, as the chains of an nftables table say. It is given all of
-// both, and puts them in force at once; no chains, and nothing is passed on. What is remembered of datagrams is forgotten
-// unless one of the targets has them, so that the next one of a client goes by the new chains.
+// Forward has such a place pass packets on to these targets, as the chains of an nftables table say. It is
+// given all of both, and puts them in force at once; no chains, and nothing is passed on. What is remembered of
+// datagrams is forgotten unless one of the targets has them, so that the next one of a client goes by the new
+// chains.
 func (h *Host) Forward(ctx context.Context, name, chains string, targets []netip.Addr) error {
 	defer h.lock(name)()
+
 	rules, forward := fmt.Sprintf("table ip %[1]s\ndelete table ip %[1]s\n", forwardTable), "0"
 	if chains != "" {
 		rules, forward = rules+fmt.Sprintf("table ip %s {\n%s}\n", forwardTable, chains), "1"
 	}
+
 	err := within(h.Namespace(name), func() error {
-		if _, err := command.Run(ctx, command.Command{Args: []string{"nft", "-f", "-"}, Input: rules}); err != nil {
+		if _, err := command.Run(ctx, command.Command{
+			Args:  []string{"nft", "-f", "-"},
+			Input: rules,
+		}); err != nil {
 			return err
 		}
-		return setSysctls(map[string]string{"ipv4/ip_forward": forward, "ipv4/conf/all/send_redirects": "0", "ipv4/conf/eth0/send_redirects": "0", "ipv4/conf/eth1/send_redirects": "0"})
+
+		return setSysctls(map[string]string{
+			"ipv4/ip_forward":               forward,
+			"ipv4/conf/all/send_redirects":  "0",
+			"ipv4/conf/eth0/send_redirects": "0",
+			"ipv4/conf/eth1/send_redirects": "0",
+		})
 	})
 	if err == nil {
 		err = forgetDatagrams(h.Namespace(name), targets)
 	}
+
 	if err != nil {
 		return fmt.Errorf("pass packets on in %s: %w", name, err)
 	}
+
 	return nil
 }
 
@@ -46,12 +60,15 @@ func forgetDatagrams(namespace string, targets []netip.Addr) error {
 		return err
 	}
 	defer inside.close()
+
 	handle, err := netlink.NewHandleAt(inside.namespace, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return err
 	}
 	defer handle.Close()
+
 	_, err = handle.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, elsewhere(targets))
+
 	return err
 }
 

@@ -41,15 +41,26 @@ add rule bridge %[1]s prerouting iifname vmap @guards
 // setGuard puts a guard before a port, in the place of the one that stood there.
 func (h *Host) setGuard(g guard) error {
 	chain := guardChain(g.port)
-	rules := fmt.Sprintf("add chain bridge %[1]s %[2]s\nflush chain bridge %[1]s %[2]s\n", guardTable, chain)
+	rules := fmt.Sprintf(
+		"add chain bridge %[1]s %[2]s\nflush chain bridge %[1]s %[2]s\n",
+		guardTable,
+		chain,
+	)
+
 	for _, rule := range g.rules() {
 		rules += fmt.Sprintf("add rule bridge %s %s %s\n", guardTable, chain, rule)
 	}
-	return h.nft(rules + fmt.Sprintf("add element bridge %s guards { %q : jump %s }\n", guardTable, g.port, chain))
+
+	return h.nft(rules + fmt.Sprintf(
+		"add element bridge %s guards { %q : jump %s }\n",
+		guardTable,
+		g.port,
+		chain,
+	))
 }
 
-// dropGuard takes away the guard of a port that is gone; nil when there is none. What is deleted is added before: only
-// then is it sure to be there.
+// dropGuard takes away the guard of a port that is gone; nil when there is none. What is deleted is added
+// before: only then is it sure to be there.
 func (h *Host) dropGuard(port string) error {
 	chain := guardChain(port)
 	err := h.nft(fmt.Sprintf(`add chain bridge %[1]s %[2]s
@@ -61,50 +72,84 @@ delete chain bridge %[1]s %[2]s
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the fabric is gone, and all guards with it
 	}
+
 	return err
 }
 
 func guardChain(port string) string { return "from_" + port }
 
-// rules let pass what is the station's own, in their order, and drop the rest. IPv6 finds its neighbours by multicast:
-// questions and answers pass, the answers only for the station's own addresses.
+// rules let pass what is the station's own, in their order, and drop the rest. IPv6 finds its neighbours by
+// multicast: questions and answers pass, the answers only for the station's own addresses.
 func (g guard) rules() []string {
 	four, six := []string{}, []string{"fe80::/64"}
 	told := []string{"0x" + hex.EncodeToString(linkLocal(g.mac).AsSlice())}
+
 	for _, address := range g.addresses {
 		if address.Is4() {
 			four = append(four, address.String())
 			continue
 		}
+
 		six = append(six, address.String())
 		told = append(told, "0x"+hex.EncodeToString(address.AsSlice()))
 	}
+
 	rules := []string{
 		fmt.Sprintf("ether saddr != %s drop", g.mac),
-		fmt.Sprintf("ether type arp arp saddr ether %s arp saddr ip { 0.0.0.0, %s } return", g.mac, strings.Join(four, ", ")),
+		fmt.Sprintf(
+			"ether type arp arp saddr ether %s arp saddr ip { 0.0.0.0, %s } return",
+			g.mac,
+			strings.Join(four, ", "),
+		),
 		"ip daddr 224.0.0.0/4 drop",
 		fmt.Sprintf("ip saddr { %s } return", strings.Join(four, ", ")),
 	}
 	if len(six) > 1 {
 		rules = append(rules,
-			fmt.Sprintf("icmpv6 type nd-neighbor-advert @th,64,128 { %s } ip6 saddr { %s } return", strings.Join(told, ", "), strings.Join(six, ", ")),
+			fmt.Sprintf(
+				"icmpv6 type nd-neighbor-advert @th,64,128 { %s } ip6 saddr { %s } return",
+				strings.Join(told, ", "),
+				strings.Join(six, ", "),
+			),
 			fmt.Sprintf("icmpv6 type nd-neighbor-solicit ip6 saddr { ::, %s } return", strings.Join(six, ", ")),
 			"ip6 daddr ff00::/8 drop",
 			"icmpv6 type { nd-neighbor-advert, nd-router-advert, nd-redirect } drop",
 			fmt.Sprintf("ip6 saddr { %s } return", strings.Join(six, ", ")))
 	}
+
 	return append(rules, "drop")
 }
 
 // linkLocal is the address that the kernel gives an interface by its hardware address (RFC 4291, appendix A).
 func linkLocal(mac net.HardwareAddr) netip.Addr {
-	return netip.AddrFrom16([16]byte{0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]})
+	return netip.AddrFrom16([16]byte{
+		0xfe,
+		0x80,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		mac[0] ^ 2,
+		mac[1],
+		mac[2],
+		0xff,
+		0xfe,
+		mac[3],
+		mac[4],
+		mac[5],
+	})
 }
 
 // nft puts rules in force in the fabric, all of them or none.
 func (h *Host) nft(rules string) error {
 	return within(h.fabric(), func() error {
-		_, err := command.Run(context.Background(), command.Command{Args: []string{"nft", "-f", "-"}, Input: rules})
+		_, err := command.Run(context.Background(), command.Command{
+			Args:  []string{"nft", "-f", "-"},
+			Input: rules,
+		})
+
 		return err
 	})
 }

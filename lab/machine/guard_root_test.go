@@ -15,8 +15,8 @@ import (
 	"github.com/hornero/hornero/lab/machine"
 )
 
-// listenRaw makes a Droplet write down, for three seconds, the sources of frames that reach its interface: what a guest
-// nearby sends, not what the guest itself lets in.
+// listenRaw makes a Droplet write down, for three seconds, the sources of frames that reach its interface: what
+// a guest nearby sends, not what the guest itself lets in.
 const listenRaw = `import socket, sys, time
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 s.bind((sys.argv[1], 0)); s.settimeout(0.2)
@@ -64,18 +64,41 @@ func TestADropletSendsOnlyAsItself(t *testing.T) {
 	c.VPC = otherVPC
 	sender, receiver, stranger := l.start(a), l.start(b), l.start(c)
 	l.put(sender, "/root/send.py", sendRaw)
+
 	for _, client := range []*ssh.Client{receiver, stranger} {
 		l.put(client, "/root/listen.py", listenRaw)
 	}
+
 	for _, one := range []struct {
 		link              string
 		from, other, to   netip.Addr
 		client            *ssh.Client
 		receiverIsOutside bool
 	}{
-		{"eth1", a.Private, netip.MustParseAddr("10.108.0.77"), b.Private, receiver, false},
-		{"eth0", a.Public, b.Public.Next().Next(), b.Public, receiver, false},
-		{"eth1", a.Private, netip.MustParseAddr("10.108.0.77"), c.Private, stranger, true},
+		{
+			link:              "eth1",
+			from:              a.Private,
+			other:             netip.MustParseAddr("10.108.0.77"),
+			to:                b.Private,
+			client:            receiver,
+			receiverIsOutside: false,
+		},
+		{
+			link:              "eth0",
+			from:              a.Public,
+			other:             b.Public.Next().Next(),
+			to:                b.Public,
+			client:            receiver,
+			receiverIsOutside: false,
+		},
+		{
+			link:              "eth1",
+			from:              a.Private,
+			other:             netip.MustParseAddr("10.108.0.77"),
+			to:                c.Private,
+			client:            stranger,
+			receiverIsOutside: true,
+		},
 	} {
 		heard := make(chan string, 1)
 		go func() {
@@ -83,19 +106,43 @@ func TestADropletSendsOnlyAsItself(t *testing.T) {
 			if err != nil {
 				text = err.Error() + text
 			}
+
 			heard <- text
 		}()
+
 		time.Sleep(time.Second) // until its python listens
-		l.run(sender, "python3 /root/send.py "+one.link+" "+machine.MAC(one.from).String()+" "+one.from.String()+" "+one.other.String()+" "+machine.MAC(one.to).String()+" "+one.to.String())
+
+		l.run(
+			sender,
+			"python3 /root/send.py "+one.link+" "+machine.MAC(one.from).String()+" "+one.from.String()+" "+one.other.String()+" "+machine.MAC(one.to).String()+" "+
+				one.to.String(),
+		)
+
 		want := "hornero-guard own"
 		if one.receiverIsOutside {
 			want = "" // not a frame leaves its VPC
 		}
+
 		require.Equal(t, want, <-heard, one.link)
 	}
+
 	l.run(sender, "ip address add 10.108.0.99/20 dev eth1")
-	require.Equal(t, "lost", l.run(sender, "ping -c 1 -W 1 -I 10.108.0.99 "+b.Private.String()+" >/dev/null && echo answered || echo lost"))
-	require.Equal(t, "answered", l.run(sender, "ping -c 1 -W 1 "+b.Private.String()+" >/dev/null && echo answered || echo lost"))
+
+	require.Equal(t,
+		"lost",
+		l.run(
+			sender,
+			"ping -c 1 -W 1 -I 10.108.0.99 "+b.Private.String()+" >/dev/null && echo answered || echo lost",
+		),
+	)
+
+	require.Equal(t,
+		"answered",
+		l.run(
+			sender,
+			"ping -c 1 -W 1 "+b.Private.String()+" >/dev/null && echo answered || echo lost",
+		),
+	)
 }
 
 func TestIPv6(t *testing.T) {
@@ -105,30 +152,61 @@ func TestIPv6(t *testing.T) {
 	a.IPv6, b.IPv6 = netip.MustParseAddr("2001:db8:c612:4d00::b"), netip.MustParseAddr("2001:db8:c612:4d00::c")
 	one, three := l.start(a), l.start(c)
 	l.start(b)
+
 	opens := func(to netip.Addr) bool {
 		connection, err := net.DialTimeout("tcp", net.JoinHostPort(to.String(), "22"), time.Second)
 		if err == nil {
 			connection.Close()
 		}
+
 		return err == nil
 	}
 	require.True(t, opens(a.IPv6), "from this computer")
+
 	from := func(client *ssh.Client, to netip.Addr) string {
-		return l.run(client, "timeout 2 bash -c 'exec 3<>/dev/tcp/"+to.String()+"/22' 2>/dev/null && echo yes || echo no")
+		return l.run(
+			client,
+			"timeout 2 bash -c 'exec 3<>/dev/tcp/"+to.String()+"/22' 2>/dev/null && echo yes || echo no",
+		)
 	}
 	require.Equal(t, "yes", from(one, b.IPv6))
 	require.Equal(t, "no", from(three, b.IPv6), "a Droplet without IPv6 has none")
-	require.Equal(t, "no", from(one, netip.MustParseAddr("2001:db8:ffff::1")), "nothing leaves the lab")
+
+	require.Equal(t,
+		"no",
+		from(one, netip.MustParseAddr("2001:db8:ffff::1")),
+		"nothing leaves the lab",
+	)
+
 	l.run(one, "ip -6 address add 2001:db8:c612:4d00::77/64 dev eth0 nodad")
-	require.Equal(t, "lost", l.run(one, "ping -6 -c 1 -W 1 -I 2001:db8:c612:4d00::77 "+b.IPv6.String()+" >/dev/null && echo answered || echo lost"))
+
+	require.Equal(t,
+		"lost",
+		l.run(one,
+			"ping -6 -c 1 -W 1 -I 2001:db8:c612:4d00::77 "+b.IPv6.String()+
+				" >/dev/null && echo answered || echo lost",
+		),
+	)
+
 	l.run(one, "ip -6 address del 2001:db8:c612:4d00::77/64 dev eth0")
 
 	require.NoError(t, l.EnableIPv6(c.ID, netip.MustParseAddr("2001:db8:c612:4d00::d")))
 	require.Equal(t, "yes", from(three, b.IPv6), "given later")
 	require.NoError(t, l.Up(t.Context()))
 	require.True(t, opens(a.IPv6), "a lab that is started again leaves it alone")
-	require.NoError(t, l.SetFirewalls(t.Context(), []machine.Shield{{Droplet: b.ID, Public: b.Public, Addresses: []netip.Addr{b.Private, b.IPv6},
-		Inbound: []machine.Passage{{Protocol: "tcp", First: 22, Last: 22, Peers: []netip.Prefix{netip.PrefixFrom(a.IPv6, 128)}}}}}))
+
+	require.NoError(t, l.SetFirewalls(t.Context(), []machine.Shield{{
+		Droplet:   b.ID,
+		Public:    b.Public,
+		Addresses: []netip.Addr{b.Private, b.IPv6},
+		Inbound: []machine.Passage{{
+			Protocol: "tcp",
+			First:    22,
+			Last:     22,
+			Peers:    []netip.Prefix{netip.PrefixFrom(a.IPv6, 128)},
+		}},
+	}}))
+
 	require.Equal(t, "yes", from(one, b.IPv6), "the firewall lets it in")
 	require.Equal(t, "no", from(three, b.IPv6))
 	require.False(t, opens(b.IPv6))
@@ -144,22 +222,42 @@ func TestADropletWithItsVPCOnly(t *testing.T) {
 	client := l.start(a)
 	require.NoError(t, l.Create(t.Context(), b))
 	require.NoError(t, l.Start(t.Context(), b.ID))
+
 	require.Eventually(t, func() bool {
 		text, err := try(client, "timeout 1 bash -c 'exec 3<>/dev/tcp/"+b.Private.String()+"/22'")
 		return err == nil && text == ""
 	}, 20*time.Second, 100*time.Millisecond, "its sshd answers in the VPC")
-	text, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "netns", "exec", l.Namespace("100002"), "ip", "-br", "address"}})
+
+	text, err := command.Run(
+		t.Context(),
+		command.Command{Args: []string{
+			"ip",
+			"netns",
+			"exec",
+			l.Namespace("100002"),
+			"ip",
+			"-br",
+			"address",
+		}},
+	)
 	require.NoError(t, err)
 	require.Contains(t, text, "eth0")
 	require.NotContains(t, text, "eth1")
 	require.NotContains(t, text, "10.10.", "no anchor address")
+
 	listener, err := l.Listen("tcp", machine.MetadataAddress().String()+":80")
 	require.NoError(t, err)
 	defer listener.Close()
+
 	connection, err := l.DialIn(t.Context(), b.ID, "tcp", machine.MetadataAddress().String()+":80")
 	require.NoError(t, err, "the metadata service is there")
 	connection.Close()
-	require.False(t, reaches(t, l, b, l.Gateway().String()), "the public network is not")
+
+	require.False(t,
+		reaches(t, l, b, l.Gateway().String()),
+		"the public network is not",
+	)
+
 	require.NoError(t, l.Links(b.ID, false))
 	require.NoError(t, l.Links(b.ID, true))
 }

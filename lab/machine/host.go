@@ -1,7 +1,8 @@
 // Package machine owns what a lab is made of on this computer: its networks inside network namespaces, its Droplets
-// (systemd-nspawn on overlays of immutable layers), the layers and the images they add up to, and the Debian base images.
-// Everything is found again by name in the kernel and on disk, so that a lab killed at any moment goes on where it
-// was. It knows nothing of the API, of tags or of actions, and keeps no state that its folders do not hold.
+// (systemd-nspawn on overlays of immutable layers), the layers and the images they add up to, and the Debian
+// base images. Everything is found again by name in the kernel and on disk, so that a lab killed at any moment
+// goes on where it was. It knows nothing of the API, of tags or of actions, and keeps no state that its folders
+// do not hold.
 package machine
 
 import (
@@ -29,7 +30,10 @@ var (
 
 // HostPackages returns the Debian packages that a computer needs to run a lab.
 func HostPackages() []string {
-	return []string{"e2fsprogs", "fdisk", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables", "qemu-utils", "systemd-container", "util-linux", "xfsprogs"}
+	return []string{
+		"e2fsprogs", "fdisk", "haproxy", "iproute2", "mmdebstrap", "mount", "nftables",
+		"qemu-utils", "systemd-container", "util-linux", "xfsprogs",
+	}
 }
 
 // Config is what a lab is on this computer.
@@ -64,6 +68,7 @@ func CheckPublic(public netip.Prefix) error {
 	if public.Bits() != 24 || !public.Addr().Is4() || public != public.Masked() {
 		return fmt.Errorf("public network %s: must be an IPv4 /24", public)
 	}
+
 	return nil
 }
 
@@ -72,22 +77,49 @@ func New(config Config) (*Host, error) {
 	if err := checkName(config.Name); err != nil {
 		return nil, err
 	}
+
 	if err := CheckPublic(config.Public); err != nil {
 		return nil, fmt.Errorf("lab %s: %w", config.Name, err)
 	}
-	if config.IPv6.IsValid() && (config.IPv6.Bits() != 64 || !config.IPv6.Addr().Is6() || config.IPv6 != config.IPv6.Masked()) {
-		return nil, fmt.Errorf("lab %s: public network %s: must be an IPv6 /64", config.Name, config.IPv6)
+
+	if config.IPv6.IsValid() &&
+		(config.IPv6.Bits() != 64 || !config.IPv6.Addr().Is6() || config.IPv6 != config.IPv6.Masked()) {
+		return nil, fmt.Errorf(
+			"lab %s: public network %s: must be an IPv6 /64",
+			config.Name,
+			config.IPv6,
+		)
 	}
-	if !filepath.IsAbs(config.State) || !filepath.IsAbs(config.Cache) || strings.ContainsAny(config.State+config.Cache, ":,\\") {
-		return nil, fmt.Errorf("lab %s: the folders %q and %q must be absolute paths without ':', ',' and '\\'", config.Name, config.State, config.Cache)
+
+	if !filepath.IsAbs(config.State) ||
+		!filepath.IsAbs(config.Cache) ||
+		strings.ContainsAny(config.State+config.Cache, ":,\\") {
+		return nil, fmt.Errorf(
+			"lab %s: the folders %q and %q must be absolute paths without ':', ',' and '\\'",
+			config.Name,
+			config.State,
+			config.Cache,
+		)
 	}
+
 	if strings.HasPrefix(config.State, "/run/") || strings.HasPrefix(config.Cache, "/run/") {
-		return nil, fmt.Errorf("lab %s: the folders %q and %q must not be in /run: Droplets start with one of their own", config.Name, config.State, config.Cache)
+		return nil, fmt.Errorf(
+			"lab %s: the folders %q and %q must not be in /run: Droplets start with one of their own",
+			config.Name,
+			config.State,
+			config.Cache,
+		)
 	}
+
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	return &Host{Config: config, locks: map[string]*sync.Mutex{}, relays: map[string]*relay{}}, nil
+
+	return &Host{
+		Config: config,
+		locks:  map[string]*sync.Mutex{},
+		relays: map[string]*relay{},
+	}, nil
 }
 
 // lock takes the lock of one Droplet or station and returns what lets go of it.
@@ -98,6 +130,7 @@ func (h *Host) lock(name string) func() {
 		lock = &sync.Mutex{}
 		h.locks[name] = lock
 	}
+
 	h.mutex.Unlock()
 	lock.Lock()
 	return lock.Unlock

@@ -46,25 +46,41 @@ func newLab(t *testing.T) *testLab {
 	t.Helper()
 	executable, err := os.Executable()
 	require.NoError(t, err)
+
 	before := footprint(t)
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
+
 	signer, err := ssh.NewSignerFromKey(private)
 	require.NoError(t, err)
+
 	l := &testLab{t: t, signer: signer}
+
 	config := machine.Config{
-		Name: lab, State: t.TempDir(), Cache: "/var/cache/hornero", Public: netip.MustParsePrefix("198.18.77.0/24"), IPv6: netip.MustParsePrefix("2001:db8:c612:4d00::/64"),
-		Launcher: []string{executable, "launch-droplet"}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Name:     lab,
+		State:    t.TempDir(),
+		Cache:    "/var/cache/hornero",
+		Public:   netip.MustParsePrefix("198.18.77.0/24"),
+		IPv6:     netip.MustParsePrefix("2001:db8:c612:4d00::/64"),
+		Launcher: []string{executable, "launch-droplet"},
+		Logger: slog.New(slog.NewTextHandler(
+			t.Output(),
+			nil,
+		)),
 	}
+
 	l.Host, err = machine.New(config)
 	require.NoError(t, err)
+
 	t.Cleanup(func() {
 		require.NoError(t, l.Reset(context.Background()))
 		require.Equal(t, before, footprint(t))
 		require.NoDirExists(t, config.State)
 	})
+
 	require.NoError(t, l.Up(t.Context()))
 	require.NoError(t, l.Up(t.Context()), "twice")
+
 	return l
 }
 
@@ -72,22 +88,30 @@ func newLab(t *testing.T) *testLab {
 func footprint(t *testing.T) map[string]string {
 	t.Helper()
 	seen := map[string]string{}
+
 	for name, script := range map[string]string{
 		"namespaces": "ls /run/netns 2>/dev/null | grep -w hornero-" + lab + " || true",
-		"routes":     "{ ip route show; ip -6 route show; } | grep -F -e 198.18.77 -e 10.108.0 -e 2001:db8:c612:4d00 || true",
-		"links":      "ip -o link show | grep -F hr || true",
-		"mounts":     "grep -F " + lab + " /proc/mounts || true",
-		"cgroups":    "find /sys/fs/cgroup -type d -path '*hornero/" + lab + "*' || true",
-		"processes":  "pgrep -fa '[s]ystemd-nspawn.*hornero-" + lab + "-' || true",
-		"nspawn":     "ls /run/systemd/nspawn/propagate 2>/dev/null | grep " + lab + " || true",
+		"routes": "{ ip route show; ip -6 route show; } | grep -F -e 198.18.77 -e 10.108.0 -e " +
+			"2001:db8:c612:4d00 || true",
+		"links":     "ip -o link show | grep -F hr || true",
+		"mounts":    "grep -F " + lab + " /proc/mounts || true",
+		"cgroups":   "find /sys/fs/cgroup -type d -path '*hornero/" + lab + "*' || true",
+		"processes": "pgrep -fa '[s]ystemd-nspawn.*hornero-" + lab + "-' || true",
+		"nspawn":    "ls /run/systemd/nspawn/propagate 2>/dev/null | grep " + lab + " || true",
 	} {
 		text, err := command.Run(t.Context(), command.Command{Args: []string{"sh", "-c", script}})
 		if t.Context().Err() != nil { // in a clean-up
-			text, err = command.Run(context.Background(), command.Command{Args: []string{"sh", "-c", script}})
+			text, err = command.Run(
+				context.Background(),
+				command.Command{Args: []string{"sh", "-c", script}},
+			)
 		}
+
 		require.NoError(t, err)
+
 		seen[name] = ownLinks(name, text)
 	}
+
 	return seen
 }
 
@@ -96,26 +120,36 @@ func ownLinks(name, text string) string {
 	if name != "links" {
 		return text
 	}
+
 	var own []string
+
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, "02:00:c6:12:4d:02") {
 			own = append(own, line)
 		}
 	}
+
 	return strings.Join(own, "")
 }
 
 func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 	last := byte(id - 100000 + 10)
 	return machine.Droplet{
-		ID: id, Hostname: fmt.Sprintf("node-%d", id), Memory: 1024, CPUs: 1, Layers: layers,
+		ID:       id,
+		Hostname: fmt.Sprintf("node-%d", id),
+		Memory:   1024,
+		CPUs:     1,
+		Layers:   layers,
 		Attachment: machine.Attachment{
-			Public: netip.AddrFrom4([4]byte{198, 18, 77, last}), Private: netip.AddrFrom4([4]byte{10, 108, 0, last}),
-			VPC: vpc, VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
+			Public:   netip.AddrFrom4([4]byte{198, 18, 77, last}),
+			Private:  netip.AddrFrom4([4]byte{10, 108, 0, last}),
+			VPC:      vpc,
+			VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
 		},
 		Seed: machine.Seed{
 			UserData:   "#cloud-config\nwrite_files:\n- path: /root/told\n  content: by user-data\n",
-			VendorData: l.vendor, PublicKeys: []string{string(ssh.MarshalAuthorizedKey(l.signer.PublicKey()))},
+			VendorData: l.vendor,
+			PublicKeys: []string{string(ssh.MarshalAuthorizedKey(l.signer.PublicKey()))},
 		},
 	}
 }
@@ -123,26 +157,36 @@ func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 func (l *testLab) start(d machine.Droplet) *ssh.Client {
 	l.t.Helper()
 	require.NoError(l.t, l.Create(l.t.Context(), d))
+
 	begin := time.Now()
 	require.NoError(l.t, l.Start(l.t.Context(), d.ID))
+
 	client := l.connect(d)
 	l.t.Logf("Droplet %d: SSH %s after Start", d.ID, time.Since(begin).Round(time.Millisecond))
+
 	return client
 }
 
 // connect logs in as root once the Droplet lets us.
 func (l *testLab) connect(d machine.Droplet) *ssh.Client {
 	l.t.Helper()
+
 	config := &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(l.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: time.Second,
+		User:            "root",
+		Auth:            []ssh.AuthMethod{ssh.PublicKeys(l.signer)},
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		Timeout:         time.Second,
 	}
+
 	var client *ssh.Client
 	require.EventuallyWithT(l.t, func(c *assert.CollectT) {
 		var err error
 		client, err = ssh.Dial("tcp", net.JoinHostPort(d.Public.String(), "22"), config)
 		require.NoError(c, err)
 	}, 30*time.Second, 50*time.Millisecond)
+
 	l.t.Cleanup(func() { client.Close() })
+
 	return client
 }
 
@@ -150,6 +194,7 @@ func (l *testLab) run(client *ssh.Client, command string) string {
 	l.t.Helper()
 	text, err := try(client, command)
 	require.NoError(l.t, err, "%s: %s", command, text)
+
 	return text
 }
 
@@ -159,7 +204,9 @@ func try(client *ssh.Client, command string) (string, error) {
 		return "", err
 	}
 	defer session.Close()
+
 	text, err := session.CombinedOutput(command)
+
 	return strings.TrimSpace(string(text)), err
 }
 
@@ -168,6 +215,7 @@ func (l *testLab) base(release string) []string {
 	image, err := l.Base(l.t.Context(), release, l.t.Output())
 	require.NoError(l.t, err)
 	require.Positive(l.t, image.Bytes)
+
 	return image.Layers
 }
 
@@ -177,17 +225,30 @@ func (l *testLab) settled(client *ssh.Client) {
 	text, err := try(client, "cloud-init status --wait --long")
 	require.NoError(l.t, err, text)
 	require.Contains(l.t, text, "status: done")
-	require.Equal(l.t, "running", l.run(client, "systemctl is-system-running --wait || systemctl --failed"))
+
+	require.Equal(
+		l.t,
+		"running",
+		l.run(client, "systemctl is-system-running --wait || systemctl --failed"),
+	)
 }
 
 func TestTheEndOfALabLeavesTheRoutesOfOthers(t *testing.T) {
 	l := newLab(t)
+
 	route := func(do string) string {
-		text, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "route", do, "blackhole", "10.108.255.0/24", "metric", "7", "proto", "72"}})
+		text, err := command.Run(
+			t.Context(),
+			command.Command{Args: []string{
+				"ip", "route", do, "blackhole", "10.108.255.0/24", "metric", "7", "proto", "72",
+			}},
+		)
 		require.NoError(t, err)
+
 		return text
 	}
 	route("add")
+
 	err := l.Down(t.Context())
 	route("del") // it is there
 	require.NoError(t, err)
@@ -198,13 +259,19 @@ func TestDropletOfEachReleaseBoots(t *testing.T) {
 		t.Run(release, func(t *testing.T) {
 			l := newLab(t)
 			l.serveMirror(release)
+
 			d := l.droplet(100001, l.base(release))
 			client := l.start(d)
 			require.Equal(t, "node-100001", l.run(client, "hostname"))
 			require.Equal(t, "by user-data", l.run(client, "cat /root/told"))
 			require.Equal(t, "1024", l.run(client, "free -m | awk '/^Mem/ {print $2}'"))
 			l.settled(client)
-			l.run(client, "nft add table inet t && nft delete table inet t && sysctl -q -w net.core.somaxconn=1024")
+
+			l.run(
+				client,
+				"nft add table inet t && nft delete table inet t && sysctl -q -w net.core.somaxconn=1024",
+			)
+
 			l.run(client, `python3 -c 'import ctypes
 x = ctypes.c_ulong(0)
 assert ctypes.CDLL(None).syscall(206, 128, ctypes.byref(x)) == 0, "io_setup"'`)
@@ -221,13 +288,21 @@ assert ctypes.CDLL(None).syscall(206, 128, ctypes.byref(x)) == 0, "io_setup"'`)
 func (l *testLab) serveMirror(release string) {
 	image, err := l.Base(l.t.Context(), release, nil)
 	require.NoError(l.t, err)
+
 	hosts, err := machine.Sources(image)
 	require.NoError(l.t, err)
+
 	listener, err := l.Listen("tcp", fmt.Sprintf("%s:%d", l.Gateway(), mirror.Port))
 	require.NoError(l.t, err)
-	server := &http.Server{Handler: mirror.New(mirror.Config{Folder: l.t.TempDir(), Hosts: func() []string { return hosts }})}
+
+	server := &http.Server{Handler: mirror.New(mirror.Config{
+		Folder: l.t.TempDir(),
+		Hosts:  func() []string { return hosts },
+	})}
+
 	go server.Serve(listener)
 	l.t.Cleanup(func() { server.Close() })
+
 	l.vendor = mirror.VendorData("http://" + listener.Addr().String())
 }
 
@@ -236,13 +311,18 @@ func TestNetwork(t *testing.T) {
 	layers := l.base("debian-13")
 	a, b, c := l.droplet(100001, layers), l.droplet(100002, layers), l.droplet(100003, layers)
 	c.VPC = otherVPC // with the same range
+
 	for _, d := range []machine.Droplet{a, b, c} {
 		require.NoError(t, l.Create(t.Context(), d))
 	}
+
 	listener, err := l.Listen("tcp", machine.MetadataAddress().String()+":80")
 	require.NoError(t, err)
+
 	from := make(chan string, 1)
-	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { from <- r.RemoteAddr })}
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		from <- r.RemoteAddr
+	})}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 
@@ -252,17 +332,50 @@ func TestNetwork(t *testing.T) {
 	require.Contains(t, <-from, a.Public.String()+":")
 	connection.Close()
 
-	require.True(t, reaches(t, l, a, b.Private.String()), "within the VPC")
-	require.True(t, reaches(t, l, a, b.Public.String()), "in the public network")
-	require.False(t, reaches(t, l, a, c.Private.String()), "into another VPC")
+	require.True(t,
+		reaches(t, l, a, b.Private.String()),
+		"within the VPC",
+	)
+
+	require.True(t,
+		reaches(t, l, a, b.Public.String()),
+		"in the public network",
+	)
+
+	require.False(t,
+		reaches(t, l, a, c.Private.String()),
+		"into another VPC",
+	)
+
 	require.False(t, reaches(t, l, a, "192.0.2.1"), "anywhere else")
-	text, err := command.Run(t.Context(), command.Command{Args: []string{"ip", "route", "get", b.Private.String()}})
+
+	text, err := command.Run(
+		t.Context(),
+		command.Command{Args: []string{
+			"ip",
+			"route",
+			"get",
+			b.Private.String(),
+		}},
+	)
 	require.Error(t, err, "a VPC is nowhere on this computer: %s", text)
 
 	require.NoError(t, l.Links(b.ID, false))
-	require.False(t, reaches(t, l, a, b.Private.String()), "with its cables pulled")
+
+	require.False(t,
+		reaches(t, l, a, b.Private.String()),
+		"with its cables pulled",
+	)
+
 	require.NoError(t, l.Links(b.ID, true))
-	require.Eventually(t, func() bool { return reaches(t, l, a, b.Private.String()) }, 10*time.Second, 50*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			return reaches(t, l, a, b.Private.String())
+		},
+		10*time.Second,
+		50*time.Millisecond,
+	)
 }
 
 // reaches tells whether somebody at the address answers that nobody listens there.
@@ -270,7 +383,9 @@ func reaches(t *testing.T, l *testLab, from machine.Droplet, to string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
+
 	_, err := l.DialIn(ctx, from.ID, "tcp", to+":9")
+
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
@@ -281,6 +396,7 @@ func TestLifeOfADroplet(t *testing.T) {
 	stopped := make(chan int, 8)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+
 	go l.Watch(ctx, func(id int) { stopped <- id })
 
 	before, err := l.PID(d.ID)
@@ -288,15 +404,18 @@ func TestLifeOfADroplet(t *testing.T) {
 	l.run(client, "touch /root/kept")
 	try(client, "systemctl reboot") // cut off by what it does
 	client.Wait()
+
 	require.Eventually(t, func() bool {
 		after, err := l.PID(d.ID)
 		return err == nil && after != 0 && after != before
 	}, 30*time.Second, 20*time.Millisecond, "it boots again; until then its sshd may still answer")
+
 	client = l.connect(d)
 	l.run(client, "test -e /root/kept")
 	l.settled(client)
 
 	require.NoError(t, l.Freeze(d.ID))
+
 	_, err = net.DialTimeout("tcp", d.Public.String()+":22", time.Second)
 	require.NoError(t, err, "its kernel answers, nobody behind it")
 	require.NoError(t, l.Thaw(d.ID))
@@ -313,16 +432,22 @@ func TestLifeOfADroplet(t *testing.T) {
 	require.Equal(t, d.ID, <-stopped)
 	require.NoError(t, l.Destroy(t.Context(), d.ID))
 	require.NoError(t, l.Destroy(t.Context(), d.ID), "twice")
+
 	_, err = l.Droplet(d.ID)
 	require.ErrorIs(t, err, machine.ErrNoDroplet)
-	require.ErrorIs(t, l.Start(t.Context(), d.ID), machine.ErrNoDroplet)
+
+	require.ErrorIs(t,
+		l.Start(t.Context(), d.ID),
+		machine.ErrNoDroplet,
+	)
 }
 
 // identity is what no two Droplets may share.
 const identity = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub"
 
 // seal is what makes a disk an image.
-const seal = "rm /etc/ssh/ssh_host_* && truncate -s0 /etc/machine-id && cloud-init clean && rm -r /usr/share/doc && mkdir /usr/share/doc && sync"
+const seal = "rm /etc/ssh/ssh_host_* && truncate -s0 /etc/machine-id && cloud-init clean && rm -r " +
+	"/usr/share/doc && mkdir /usr/share/doc && sync"
 
 func TestSnapshots(t *testing.T) {
 	l := newLab(t)
@@ -331,12 +456,15 @@ func TestSnapshots(t *testing.T) {
 	first := l.droplet(100001, base)
 	client := l.start(first)
 	l.settled(client)
+
 	was := l.run(client, identity)
 	l.run(client, "echo one > /root/made && test -e /"+mirror.AptFile)
+
 	live, err := l.Snapshot(t.Context(), first.ID, "live")
 	require.NoError(t, err)
 	l.run(client, seal)
 	require.NoError(t, l.Shutdown(t.Context(), first.ID))
+
 	begin := time.Now()
 	sealed, err := l.Snapshot(t.Context(), first.ID, "sealed")
 	require.NoError(t, err)
@@ -344,6 +472,7 @@ func TestSnapshots(t *testing.T) {
 	require.Len(t, sealed.Layers, len(base)+1)
 	require.NoDirExists(t, filepath.Join(sealed.Layers[1], "var/lib/cloud/seed"))
 	require.NoFileExists(t, filepath.Join(sealed.Layers[1], mirror.AptFile))
+
 	_, err = l.Snapshot(t.Context(), first.ID, "sealed")
 	require.ErrorIs(t, err, os.ErrExist)
 
@@ -356,7 +485,12 @@ func TestSnapshots(t *testing.T) {
 	require.NotEqual(t, was, l.run(client, identity))
 	require.Equal(t, "one", l.run(l.start(third), "cat /root/made"))
 	require.NoError(t, l.Start(t.Context(), first.ID))
-	require.Equal(t, "one", l.run(l.connect(first), "cat /root/made"), "the Droplet itself goes on")
+
+	require.Equal(t,
+		"one",
+		l.run(l.connect(first), "cat /root/made"),
+		"the Droplet itself goes on",
+	)
 
 	require.NoError(t, l.DeleteImage("sealed"))
 	require.DirExists(t, sealed.Layers[1], "Droplets stand on it")

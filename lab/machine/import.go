@@ -23,100 +23,140 @@ type BadImage struct{ Reason string }
 
 func (b *BadImage) Error() string { return b.Reason }
 
-func badImage(format string, args ...any) error { return &BadImage{fmt.Sprintf(format, args...)} }
+func badImage(format string, args ...any) error {
+	return &BadImage{fmt.Sprintf(format, args...)}
+}
 
 // maxImport is how large a custom image may be, unpacked: "Custom Images Limits" of DigitalOcean's documentation.
 const maxImport = 100 << 30
 
-func (h *Host) imports() string { return filepath.Join(h.State, "imports") }
+func (h *Host) imports() string {
+	return filepath.Join(h.State, "imports")
+}
 
-// Import fetches a disk image (raw, qcow2, vhdx, vdi or vmdk, as it is or by gzip or bzip2) and keeps its root file system as the image of
-// that name. It returns the size of the disk in GB, rounded up.
+// Import fetches a disk image (raw, qcow2, vhdx, vdi or vmdk, as it is or by gzip or bzip2) and keeps its root
+// file system as the image of that name. It returns the size of the disk in GB, rounded up.
 func (h *Host) Import(ctx context.Context, name, url string) (image Image, disk int, err error) {
 	folder := filepath.Join(h.imports(), name)
-	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(filepath.Join(folder, "root"), 0o700)); err != nil {
+
+	if err := errors.Join(
+		os.RemoveAll(folder),
+		os.MkdirAll(filepath.Join(folder, "root"), 0o700),
+	); err != nil {
 		return Image{}, 0, fmt.Errorf("import image %s: %w", name, err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() {
+		err = errors.Join(err, os.RemoveAll(folder))
+	}()
+
 	raw, err := h.fetchDisk(ctx, folder, url)
 	if err != nil {
 		return Image{}, 0, err
 	}
+
 	info, err := os.Stat(raw)
 	if err != nil {
 		return Image{}, 0, fmt.Errorf("import image %s: %w", name, err)
 	}
+
 	layer, err := h.newLayer(name)
 	if err != nil {
 		return Image{}, 0, err
 	}
+
 	h.disk.RLock()
 	defer h.disk.RUnlock()
+
 	temporary := layer + ".part"
 	defer os.RemoveAll(temporary)
+
 	if err := copyRoot(ctx, raw, filepath.Join(folder, "root"), temporary); err != nil {
 		return Image{}, 0, err
 	}
+
 	if err := finishLayer(temporary, layer); err != nil {
 		return Image{}, 0, err
 	}
+
 	image, err = h.keepImage(name, []string{layer})
+
 	return image, int((info.Size() + 1<<30 - 1) >> 30), err
 }
 
 // fetchDisk brings a disk image to this computer as a raw file.
 func (h *Host) fetchDisk(ctx context.Context, folder, url string) (raw string, err error) {
 	packed := filepath.Join(folder, "fetched")
+
 	if err := fetchUnpacked(ctx, url, packed); err != nil {
 		return "", err
 	}
+
 	format, err := diskFormat(packed)
 	if err != nil || format == "raw" {
 		return packed, err
 	}
-	described, err := command.Run(ctx, command.Command{Args: []string{"qemu-img", "info", "--output=json", "-f", format, packed}})
+
+	described, err := command.Run(ctx,
+		command.Command{Args: []string{"qemu-img", "info", "--output=json", "-f", format, packed}},
+	)
 	if err != nil {
 		return "", badImage("the %s image can't be read: %v", format, err)
 	}
+
 	var told struct {
 		Size    int64  `json:"virtual-size"`
 		Backing string `json:"backing-filename"`
 	}
+
 	if err := json.Unmarshal([]byte(described), &told); err != nil {
 		return "", fmt.Errorf("read what qemu-img says: %w", err)
 	}
+
 	if told.Backing != "" || strings.Contains(described, `"data-file"`) {
 		return "", badImage("the image refers to another file")
 	}
+
 	if told.Size > maxImport {
 		return "", badImage("the image is larger than %d GB", maxImport>>30)
 	}
+
 	raw = filepath.Join(folder, "raw")
-	if _, err := command.Run(ctx, command.Command{Args: []string{"qemu-img", "convert", "-f", format, "-O", "raw", packed, raw}}); err != nil {
+
+	if _, err := command.Run(ctx,
+		command.Command{Args: []string{
+			"qemu-img", "convert", "-f", format, "-O", "raw", packed, raw,
+		}},
+	); err != nil {
 		return "", badImage("the %s image can't be converted: %v", format, err)
 	}
+
 	return raw, os.Remove(packed)
 }
 
-// fetchUnpacked asks for the headers first, as DigitalOcean does: a server that does not answer HEAD is none to import from.
+// fetchUnpacked asks for the headers first, as DigitalOcean does: a server that does not answer HEAD is none to
+// import from.
 func fetchUnpacked(ctx context.Context, url, path string) error {
 	for _, method := range []string{http.MethodHead, http.MethodGet} {
 		request, err := http.NewRequestWithContext(ctx, method, url, nil)
 		if err != nil {
 			return badImage("the URL can't be used: %v", err)
 		}
+
 		answer, err := http.DefaultClient.Do(request)
 		if err != nil {
 			return badImage("the image can't be fetched: %v", err)
 		}
 		defer answer.Body.Close()
+
 		if answer.StatusCode != http.StatusOK {
 			return badImage("the image can't be fetched: %s answers %s", method, answer.Status)
 		}
+
 		if method == http.MethodGet {
 			return unpack(answer.Body, path)
 		}
 	}
+
 	return nil
 }
 
@@ -127,29 +167,36 @@ func unpack(stream io.Reader, path string) error {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return badImage("the image is empty or cut off")
 	}
+
 	whole := io.MultiReader(strings.NewReader(string(head[:n])), stream)
+
 	switch {
 	case n >= 2 && head[0] == 0x1f && head[1] == 0x8b:
 		if whole, err = gzip.NewReader(whole); err != nil {
 			return badImage("the image's gzip can't be read: %v", err)
 		}
+
 	case string(head[:min(n, 3)]) == "BZh":
 		whole = bzip2.NewReader(whole)
 	case n == 4 && string(head) == "\xfd7zX":
 		return badImage("xz is not among the formats: gzip or bzip2")
 	}
+
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("keep the image: %w", err)
 	}
 	defer file.Close()
+
 	size, err := io.Copy(&sparse{file: file}, io.LimitReader(whole, maxImport+1))
 	if err != nil {
 		return badImage("the image is cut off or damaged: %v", err)
 	}
+
 	if size > maxImport {
 		return badImage("the image is larger than %d GB", maxImport>>30)
 	}
+
 	return file.Truncate(size)
 }
 
@@ -162,9 +209,11 @@ type sparse struct {
 func (s *sparse) Write(block []byte) (int, error) {
 	at := s.size
 	s.size += int64(len(block))
+
 	if len(bytes.TrimLeft(block, "\x00")) == 0 {
 		return len(block), nil
 	}
+
 	return s.file.WriteAt(block, at)
 }
 
@@ -175,18 +224,27 @@ func diskFormat(path string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
+
 	head := make([]byte, 0x44)
+
 	if _, err := io.ReadFull(file, head); err != nil {
 		return "", badImage("the image is empty or cut off")
 	}
-	for format, magic := range map[string]string{"qcow2": "QFI\xfb", "vmdk": "KDMV", "vhdx": "vhdxfile"} {
+
+	for format, magic := range map[string]string{
+		"qcow2": "QFI\xfb",
+		"vmdk":  "KDMV",
+		"vhdx":  "vhdxfile",
+	} {
 		if strings.HasPrefix(string(head), magic) {
 			return format, nil
 		}
 	}
+
 	if string(head[0x40:0x44]) == "\x7f\x10\xda\xbe" {
 		return "vdi", nil
 	}
+
 	return "raw", nil
 }
 
@@ -196,7 +254,8 @@ const (
 	noRoot       = 44
 )
 
-// copyScript mounts a file system where nobody else sees it, and where it is gone when the script is, whatever ends it.
+// copyScript mounts a file system where nobody else sees it, and where it is gone when the script is, whatever
+// ends it.
 const copyScript = `mount --types ext4 --options ro,noload,loop,offset="$2",sizelimit="$3" "$1" "$4" || exit 43
 [ -e "$4/etc/os-release" ] || exit 44
 cp -a "$4/." "$5"`
@@ -207,9 +266,11 @@ func copyRoot(ctx context.Context, raw, mount, into string) error {
 	if err != nil {
 		return err
 	}
+
 	if err := os.MkdirAll(into, 0o755); err != nil {
 		return fmt.Errorf("copy the image's files: %w", err)
 	}
+
 	for _, span := range spans {
 		args := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", copyScript, "sh", raw,
 			strconv.FormatInt(span.start, 10), strconv.FormatInt(span.size, 10), mount, into}
@@ -217,11 +278,15 @@ func copyRoot(ctx context.Context, raw, mount, into string) error {
 		if err == nil {
 			return checkRoot(into)
 		}
+
 		var failed *command.Error
-		if !errors.As(err, &failed) || failed.ExitCode != noFileSystem && failed.ExitCode != noRoot {
+		if !errors.As(err,
+			&failed,
+		) || failed.ExitCode != noFileSystem && failed.ExitCode != noRoot {
 			return fmt.Errorf("copy the image's files: %w", err)
 		}
 	}
+
 	return badImage("no ext3 or ext4 file system of the image holds a system (/etc/os-release)")
 }
 
@@ -234,18 +299,31 @@ func partitions(ctx context.Context, raw string) ([]span, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := command.Run(ctx, command.Command{Args: []string{"partx", "--raw", "--noheadings", "--output", "START,SECTORS", raw}})
+
+	text, err := command.Run(ctx,
+		command.Command{Args: []string{
+			"partx", "--raw", "--noheadings", "--output", "START,SECTORS", raw,
+		}},
+	)
 	if err != nil || strings.TrimSpace(text) == "" {
 		return []span{{0, info.Size()}}, nil // partx fails where there is no table
 	}
+
 	spans := []span{}
+
 	for line := range strings.Lines(text) {
 		var one span
+
 		if _, err := fmt.Sscan(line, &one.start, &one.size); err != nil {
 			return nil, fmt.Errorf("read the image's partitions: %w", err)
 		}
-		spans = append(spans, span{one.start * 512, one.size * 512})
+
+		spans = append(spans, span{
+			start: one.start * 512,
+			size:  one.size * 512,
+		})
 	}
+
 	return spans, nil
 }
 
@@ -256,5 +334,6 @@ func checkRoot(root string) error {
 			return badImage("the image has no %s (/%s)", what, path)
 		}
 	}
+
 	return nil
 }

@@ -39,26 +39,49 @@ func (h *Host) launch(id int) error {
 	if err != nil {
 		return err
 	}
+
 	spec := launchSpec{
-		Machine: h.Namespace(number(id)), Hostname: droplet.Hostname, Folder: h.folder(id), Layers: droplet.Layers, Disk: filepath.Dir(h.upper(id)),
-		Namespace: namespacePath(h.Namespace(number(id))), Memory: droplet.Memory,
+		Machine: h.Namespace(
+			number(id),
+		),
+		Hostname:  droplet.Hostname,
+		Folder:    h.folder(id),
+		Layers:    droplet.Layers,
+		Disk:      filepath.Dir(h.upper(id)),
+		Namespace: namespacePath(h.Namespace(number(id))),
+		Memory:    droplet.Memory,
 	}
-	if _, err := file.Write(filepath.Join(spec.Folder, memoryFile), []byte(memoryInfo(spec.Memory)), file.Options{Mode: 0o444}); err != nil {
+
+	if _, err := file.Write(
+		filepath.Join(spec.Folder, memoryFile),
+		[]byte(memoryInfo(spec.Memory)),
+		file.Options{Mode: 0o444},
+	); err != nil {
 		return err
 	}
+
 	if err := os.MkdirAll(h.disks(id), 0o755); err != nil {
 		return fmt.Errorf("make the folder of disks: %w", err)
 	}
+
 	if spec.Groups, err = h.makeOldGroups(droplet); err != nil {
 		return fmt.Errorf("hold it to its size: %w", err)
 	}
+
 	path := filepath.Join(h.folder(id), "launch.json")
+
 	if err := writeJSON(path, spec); err != nil {
 		return err
 	}
-	if err := h.spawn(number(id), append(slices.Clone(h.Launcher), path), h.console(id)); err != nil {
+
+	if err := h.spawn(
+		number(id),
+		append(slices.Clone(h.Launcher), path),
+		h.console(id),
+	); err != nil {
 		return err
 	}
+
 	return h.limitGroup(droplet)
 }
 
@@ -68,26 +91,40 @@ func (h *Host) spawn(station string, args []string, log string) error {
 	if err != nil {
 		return err
 	}
+
 	if err := errors.Join(group.Remove(), group.Make()); err != nil {
 		return err
 	}
+
 	folder, err := os.Open(string(group))
 	if err != nil {
 		return fmt.Errorf("open cgroup: %w", err)
 	}
 	defer folder.Close()
+
 	output, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer output.Close()
+
 	program := exec.Command(args[0], args[1:]...)
-	program.Stdout, program.Stderr, program.Dir = output, output, "/"
-	program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(folder.Fd())}
+	program.Stdout = output
+	program.Stderr = output
+	program.Dir = "/"
+
+	program.SysProcAttr = &syscall.SysProcAttr{
+		Setsid:      true,
+		UseCgroupFD: true,
+		CgroupFD:    int(folder.Fd()),
+	}
+
 	if err := program.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
+
 	go program.Wait() // only to reap it; whether it runs is asked of its cgroup
+
 	return nil
 }
 
@@ -95,20 +132,31 @@ func (h *Host) spawn(station string, args []string, log string) error {
 // returns only when that did not work out.
 func Launch(path string) error {
 	var spec launchSpec
+
 	if err := readJSON(path, &spec); err != nil {
 		return fmt.Errorf("launch: %w", err)
 	}
+
 	runtime.LockOSThread()
+
 	if err := enter(spec.Groups); err != nil {
 		return fmt.Errorf("launch %s: %w", spec.Machine, err)
 	}
+
 	if err := isolate(spec); err != nil {
 		return fmt.Errorf("launch %s: %w", spec.Machine, err)
 	}
+
 	args := append([]string{"sh", "-c", rebootLoop, "sh"}, nspawnArgs(spec)...)
 	environment := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0",
 		"SYSTEMD_NSPAWN_API_VFS_WRITABLE=network"}
-	return fmt.Errorf("launch %s: run %s: %w", spec.Machine, args[0], syscall.Exec("/bin/sh", args, environment))
+
+	return fmt.Errorf(
+		"launch %s: run %s: %w",
+		spec.Machine,
+		args[0],
+		syscall.Exec("/bin/sh", args, environment),
+	)
 }
 
 // isolate leaves the computer's mounts: what is mounted from here on is seen by nobody else and goes with the last
@@ -117,18 +165,29 @@ func isolate(spec launchSpec) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("leave the mount namespace: %w", err)
 	}
+
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
+
 	if err := forgetDisks(spec.Disk); err != nil {
 		return err
 	}
+
 	if err := mountDisk(spec); err != nil {
 		return err
 	}
-	if err := unix.Mount("none", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+
+	if err := unix.Mount(
+		"none",
+		"/sys/fs/cgroup",
+		"cgroup2",
+		unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC,
+		"",
+	); err != nil {
 		return fmt.Errorf("mount cgroup v2: %w", err)
 	}
+
 	return coverRun(spec.Namespace)
 }
 
@@ -139,34 +198,67 @@ func coverRun(namespace string) error {
 		return fmt.Errorf("open namespace: %w", err)
 	}
 	defer source.Close()
-	if err := unix.Mount("none", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+
+	if err := unix.Mount(
+		"none",
+		"/run",
+		"tmpfs",
+		unix.MS_NOSUID|unix.MS_NODEV,
+		"mode=755",
+	); err != nil {
 		return fmt.Errorf("cover /run: %w", err)
 	}
-	if err := errors.Join(os.Mkdir(filepath.Dir(namespace), 0o755), os.WriteFile(namespace, nil, 0o444)); err != nil {
+
+	if err := errors.Join(
+		os.Mkdir(filepath.Dir(namespace), 0o755),
+		os.WriteFile(namespace, nil, 0o444),
+	); err != nil {
 		return fmt.Errorf("cover /run: %w", err)
 	}
-	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", source.Fd()), namespace, "", unix.MS_BIND, ""); err != nil {
+
+	if err := unix.Mount(
+		fmt.Sprintf("/proc/self/fd/%d", source.Fd()),
+		namespace,
+		"",
+		unix.MS_BIND,
+		"",
+	); err != nil {
 		return fmt.Errorf("bind namespace: %w", err)
 	}
+
 	return nil
 }
 
-// mountDisk mounts the Droplet's file system. What only makes copying up quicker is off: a layer must be whole without it.
+// mountDisk mounts the Droplet's file system. What only makes copying up quicker is off: a layer must be whole
+// without it.
 func mountDisk(spec launchSpec) error {
 	work, root := filepath.Join(spec.Disk, "work"), filepath.Join(spec.Folder, "root")
-	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o755), os.MkdirAll(root, 0o755)); err != nil {
+
+	if err := errors.Join(
+		os.RemoveAll(work),
+		os.MkdirAll(work, 0o755),
+		os.MkdirAll(root, 0o755),
+	); err != nil {
 		return fmt.Errorf("mount disk: %w", err)
 	}
+
 	lower := slices.Clone(spec.Layers)
 	slices.Reverse(lower)
+
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off,metacopy=off,redirect_dir=off,xino=off",
 		strings.Join(lower, ":"), filepath.Join(spec.Disk, "upper"), work)
 	if limit := os.Getpagesize(); len(options) >= limit {
-		return fmt.Errorf("mount disk: %d layers: their paths are longer than %d bytes together", len(lower), limit)
+		return fmt.Errorf(
+			"mount disk: %d layers: their paths are longer than %d bytes together",
+			len(lower),
+			limit,
+		)
 	}
+
 	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
 		return fmt.Errorf("mount disk of %d layers: %w", len(lower), err)
 	}
+
 	return nil
 }
 
@@ -179,21 +271,71 @@ const memoryFile = "meminfo"
 func memoryInfo(megabytes int) string {
 	kilobytes := megabytes << 10
 	var text strings.Builder
+
 	for _, line := range []struct {
 		name  string
 		value int
 	}{
-		{"MemTotal", kilobytes}, {"MemFree", kilobytes / 2}, {"MemAvailable", kilobytes * 3 / 4}, {"Buffers", 0}, {"Cached", kilobytes / 4},
-		{"SwapCached", 0}, {"Active", kilobytes / 4}, {"Inactive", kilobytes / 4}, {"SwapTotal", 0}, {"SwapFree", 0}, {"Dirty", 0},
-		{"Shmem", 0}, {"Slab", 0}, {"SReclaimable", 0}, {"CommitLimit", kilobytes}, {"Committed_AS", kilobytes / 4},
+		{
+			name:  "MemTotal",
+			value: kilobytes,
+		}, {
+			name:  "MemFree",
+			value: kilobytes / 2,
+		}, {
+			name:  "MemAvailable",
+			value: kilobytes * 3 / 4,
+		}, {
+			name:  "Buffers",
+			value: 0,
+		}, {
+			name:  "Cached",
+			value: kilobytes / 4,
+		},
+		{
+			name:  "SwapCached",
+			value: 0,
+		}, {
+			name:  "Active",
+			value: kilobytes / 4,
+		}, {
+			name:  "Inactive",
+			value: kilobytes / 4,
+		}, {
+			name:  "SwapTotal",
+			value: 0,
+		}, {
+			name:  "SwapFree",
+			value: 0,
+		}, {
+			name:  "Dirty",
+			value: 0,
+		},
+		{
+			name:  "Shmem",
+			value: 0,
+		}, {
+			name:  "Slab",
+			value: 0,
+		}, {
+			name:  "SReclaimable",
+			value: 0,
+		}, {
+			name:  "CommitLimit",
+			value: kilobytes,
+		}, {
+			name:  "Committed_AS",
+			value: kilobytes / 4,
+		},
 	} {
 		fmt.Fprintf(&text, "%-16s%8d kB\n", line.name+":", line.value)
 	}
+
 	return text.String()
 }
 
-// nspawnArgs binds meminfo in two steps: nspawn looks for the source of what goes to /proc when only the Droplet's own
-// files are left to be seen.
+// nspawnArgs binds meminfo in two steps: nspawn looks for the source of what goes to /proc when only the
+// Droplet's own files are left to be seen.
 func nspawnArgs(spec launchSpec) []string {
 	return []string{
 		"systemd-nspawn", "--quiet", "--boot",
@@ -202,7 +344,8 @@ func nspawnArgs(spec launchSpec) []string {
 		"--register=no", "--keep-unit", "--settings=no",
 		"--network-namespace-path=" + spec.Namespace,
 		"--capability=CAP_NET_ADMIN",
-		"--bind-ro=" + filepath.Join(spec.Folder, memoryFile) + ":/run/host/meminfo", "--bind-ro=/run/host/meminfo:/proc/meminfo",
+		"--bind-ro=" + filepath.Join(spec.Folder, memoryFile) +
+			":/run/host/meminfo", "--bind-ro=/run/host/meminfo:/proc/meminfo",
 		"--bind=" + filepath.Join(spec.Folder, disksFolder) + ":/dev/disk/by-id",
 		"--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 	}
@@ -216,9 +359,12 @@ func tailOf(path string) string {
 		return ""
 	}
 	defer log.Close()
+
 	if info, err := log.Stat(); err == nil && info.Size() > size {
 		log.Seek(-size, io.SeekEnd)
 	}
+
 	text, _ := io.ReadAll(log)
+
 	return strings.TrimSpace(string(text))
 }

@@ -31,15 +31,19 @@ func (h *Host) imagePath(name string) string {
 	return filepath.Join(h.State, "images", name+".json")
 }
 
-func (h *Host) layers() string { return filepath.Join(h.State, "layers") }
+func (h *Host) layers() string {
+	return filepath.Join(h.State, "layers")
+}
 
 // newLayer names a layer that has never been, whatever its image was called before.
 func (h *Host) newLayer(image string) (path string, err error) {
 	if err := os.MkdirAll(h.layers(), 0o755); err != nil {
 		return "", fmt.Errorf("make layer: %w", err)
 	}
+
 	suffix := make([]byte, 4)
 	rand.Read(suffix)
+
 	return filepath.Join(h.layers(), image+"-"+hex.EncodeToString(suffix)), nil
 }
 
@@ -50,6 +54,7 @@ func (h *Host) Image(name string) (Image, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return image, fmt.Errorf("image %s: %w", name, ErrNoImage)
 	}
+
 	return image, err
 }
 
@@ -57,37 +62,48 @@ func (h *Host) Image(name string) (Image, error) {
 func (h *Host) Images() ([]string, error) {
 	paths, err := filepath.Glob(h.imagePath("*"))
 	names := []string{}
+
 	for _, path := range paths {
 		names = append(names, strings.TrimSuffix(filepath.Base(path), ".json"))
 	}
+
 	return names, err
 }
 
-// DeleteImage forgets an image, nil when there is none, and deletes the layers that no image and no Droplet needs any more.
+// DeleteImage forgets an image, nil when there is none, and deletes the layers that no image and no Droplet
+// needs any more.
 func (h *Host) DeleteImage(name string) error {
 	h.disk.Lock()
 	defer h.disk.Unlock()
+
 	if err := os.Remove(h.imagePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete image %s: %w", name, err)
 	}
+
 	return h.deleteUnused()
 }
 
-// Snapshot keeps a copy of the Droplet's disk as the image of that name: of one that runs, while its processes stand still.
+// Snapshot keeps a copy of the Droplet's disk as the image of that name: of one that runs, while its processes
+// stand still.
 func (h *Host) Snapshot(ctx context.Context, id int, image string) (Image, error) {
 	defer h.lock(number(id))()
+
 	h.disk.RLock()
 	defer h.disk.RUnlock()
+
 	if _, err := h.Image(image); err == nil {
 		return Image{}, fmt.Errorf("snapshot Droplet %d: image %s: %w", id, image, fs.ErrExist)
 	}
+
 	droplet, err := h.Droplet(id)
 	if err != nil {
 		return Image{}, fmt.Errorf("snapshot: %w", err)
 	}
+
 	if err := h.ensureSpace(droplet); err != nil {
 		return Image{}, err
 	}
+
 	return h.copyDisk(ctx, droplet, image)
 }
 
@@ -97,21 +113,34 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 	if err != nil {
 		return Image{}, err
 	}
+
 	temporary := layer + ".part"
 	defer os.RemoveAll(temporary)
+
 	thaw := func() error { return nil }
 	if h.Running(droplet.ID) {
 		if thaw, err = h.hold(droplet.ID); err != nil {
 			return Image{}, err
 		}
 	}
-	_, err = command.Run(ctx, command.Command{Args: []string{"cp", "-a", "--reflink=auto", h.upper(droplet.ID), temporary}})
+
+	_, err = command.Run(ctx,
+		command.Command{Args: []string{
+			"cp",
+			"-a",
+			"--reflink=auto",
+			h.upper(droplet.ID),
+			temporary,
+		}},
+	)
 	if err := errors.Join(err, thaw()); err != nil {
 		return Image{}, fmt.Errorf("copy the disk of Droplet %d: %w", droplet.ID, err)
 	}
+
 	if err := finishLayer(temporary, layer); err != nil {
 		return Image{}, err
 	}
+
 	return h.keepImage(image, append(slices.Clone(droplet.Layers), layer))
 }
 
@@ -125,13 +154,17 @@ func (h *Host) hold(id int) (func() error, error) {
 	if group.Frozen() {
 		return func() error { return nil }, nil
 	}
+
 	if err := os.WriteFile(h.heldMark(id), nil, 0o600); err != nil {
 		return nil, err
 	}
+
 	return func() error { return h.release(id) }, h.Freeze(id)
 }
 
-func (h *Host) heldMark(id int) string { return filepath.Join(h.folder(id), "held") }
+func (h *Host) heldMark(id int) string {
+	return filepath.Join(h.folder(id), "held")
+}
 
 // release lets a Droplet that was held go on; nil when none was.
 func (h *Host) release(id int) error {
@@ -143,6 +176,7 @@ func (h *Host) release(id int) error {
 			return err
 		}
 	}
+
 	return os.Remove(h.heldMark(id))
 }
 
@@ -151,11 +185,13 @@ func finishLayer(folder, layer string) error {
 	if err := os.Rename(folder, layer); err != nil {
 		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 	}
+
 	for _, own := range []string{seedFolder, mirror.AptFile} {
 		if err := os.RemoveAll(filepath.Join(layer, own)); err != nil {
 			return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 		}
 	}
+
 	return unlinkClock(layer)
 }
 
@@ -166,13 +202,16 @@ func syncBelow(folder string) error {
 		return fmt.Errorf("sync: %w", err)
 	}
 	defer opened.Close()
+
 	if err := unix.Syncfs(int(opened.Fd())); err != nil {
 		return fmt.Errorf("sync %s: %w", folder, err)
 	}
+
 	return nil
 }
 
-// keepImage remembers an image when all files of its layers are written: whatever comes, one that is remembered is whole.
+// keepImage remembers an image when all files of its layers are written: whatever comes, one that is remembered
+// is whole.
 func (h *Host) keepImage(name string, layers []string) (Image, error) {
 	image := Image{Layers: layers}
 	for _, layer := range layers {
@@ -180,11 +219,14 @@ func (h *Host) keepImage(name string, layers []string) (Image, error) {
 		if err != nil {
 			return Image{}, fmt.Errorf("measure layer %s: %w", layer, err)
 		}
+
 		image.Bytes += size
 	}
+
 	if err := syncBelow(h.layers()); err != nil {
 		return Image{}, err
 	}
+
 	return image, writeJSON(h.imagePath(name), image)
 }
 
@@ -194,10 +236,12 @@ func (h *Host) deleteUnused() error {
 	if err != nil {
 		return err
 	}
+
 	entries, err := os.ReadDir(h.layers())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list layers: %w", err)
 	}
+
 	for _, entry := range entries {
 		path := filepath.Join(h.layers(), entry.Name())
 		if used[path] {
@@ -206,8 +250,10 @@ func (h *Host) deleteUnused() error {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("delete layer %s: %w", entry.Name(), err)
 		}
+
 		h.Logger.Info("layer deleted", "layer", entry.Name())
 	}
+
 	return nil
 }
 
@@ -217,24 +263,30 @@ func (h *Host) usedLayers() (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, name := range images {
 		image, err := h.Image(name)
 		if err != nil {
 			return nil, err
 		}
+
 		mark(used, image.Layers)
 	}
+
 	ids, err := h.Droplets()
 	if err != nil {
 		return nil, err
 	}
+
 	for _, id := range ids {
 		droplet, err := h.Droplet(id)
 		if err != nil {
 			return nil, err
 		}
+
 		mark(used, droplet.Layers)
 	}
+
 	return used, nil
 }
 
@@ -249,6 +301,7 @@ func layerSize(layer string) (size int64, err error) {
 	if err := readJSON(layer+".size", &size); err == nil {
 		return size, nil
 	}
+
 	return diskUsage(layer)
 }
 
@@ -260,16 +313,20 @@ func diskUsage(folder string) (int64, error) {
 		if err != nil {
 			return err
 		}
+
 		info, err := entry.Info()
 		if err != nil {
 			return err
 		}
+
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok && !seen[stat.Ino] {
 			seen[stat.Ino] = true
 			total += stat.Blocks * 512
 		}
+
 		return nil
 	})
+
 	return total, err
 }
 
@@ -281,6 +338,7 @@ func readJSON(path string, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
+
 	return nil
 }
 
@@ -289,6 +347,8 @@ func writeJSON(path string, value any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+
 	_, err = file.Write(path, append(data, '\n'), file.Options{})
+
 	return err
 }

@@ -14,17 +14,28 @@ func (h *Host) Up(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("lab %s: networks and Droplets need root", h.Name)
 	}
+
 	if err := os.MkdirAll(h.State, 0o755); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
+
 	if err := h.raiseLimits(ctx); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
+
 	h.net.Lock()
 	defer h.net.Unlock()
-	if err := errors.Join(h.makeFabric(), h.settleDelays(), h.sweep(), os.RemoveAll(h.imports()), h.releaseAll()); err != nil {
+
+	if err := errors.Join(
+		h.makeFabric(),
+		h.settleDelays(),
+		h.sweep(),
+		os.RemoveAll(h.imports()),
+		h.releaseAll(),
+	); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
+
 	return nil
 }
 
@@ -34,15 +45,21 @@ func (h *Host) sweep() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list Droplets: %w", err)
 	}
+
 	for _, entry := range entries {
 		folder := filepath.Join(h.State, "droplets", entry.Name())
-		if _, err := os.Stat(filepath.Join(folder, "droplet.json")); !errors.Is(err, fs.ErrNotExist) {
+
+		if _, err := os.Stat(filepath.Join(folder, "droplet.json")); !errors.Is(err,
+			fs.ErrNotExist,
+		) {
 			continue
 		}
+
 		if err := errors.Join(unmountBelow(folder), os.RemoveAll(folder)); err != nil {
 			return fmt.Errorf("remove %s: %w", folder, err)
 		}
 	}
+
 	return nil
 }
 
@@ -52,11 +69,13 @@ func (h *Host) releaseAll() error {
 	if err != nil {
 		return err
 	}
+
 	for _, id := range ids {
 		if err := h.release(id); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -67,17 +86,27 @@ func (h *Host) Down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, station := range stations {
 		if err := h.clear(ctx, station); err != nil {
 			return fmt.Errorf("lab %s: %w", h.Name, err)
 		}
 	}
+
 	h.net.Lock()
 	defer h.net.Unlock()
+
 	if err := h.end(ctx, ""); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
-	return errors.Join(unmountBelow(h.State), h.freeLoops(ctx), h.removeFabric(), h.removeGroups(), h.restoreLimits(ctx))
+
+	return errors.Join(
+		unmountBelow(h.State),
+		h.freeLoops(ctx),
+		h.removeFabric(),
+		h.removeGroups(),
+		h.restoreLimits(ctx),
+	)
 }
 
 // clear ends what a station runs and takes it out of the networks.
@@ -86,6 +115,7 @@ func (h *Host) clear(ctx context.Context, station string) error {
 	if err := h.end(ctx, station); err != nil {
 		return err
 	}
+
 	return h.detach(station, Attachment{})
 }
 
@@ -97,15 +127,18 @@ func (h *Host) Reset(ctx context.Context) error {
 	if err := os.RemoveAll(h.State); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
+
 	return nil
 }
 
-// Attach makes a place in the networks for something that is not a Droplet, such as a load balancer. It can be called again.
+// Attach makes a place in the networks for something that is not a Droplet, such as a load balancer. It can be
+// called again.
 func (h *Host) Attach(name string, at Attachment) error {
 	if err := checkStation(name); err != nil {
 		return err
 	}
 	defer h.lock(name)()
+
 	return h.attach(name, at)
 }
 
@@ -115,13 +148,24 @@ func (h *Host) Detach(ctx context.Context, name string, at Attachment) error {
 	if err := h.end(ctx, name); err != nil {
 		return fmt.Errorf("detach %s: %w", name, err)
 	}
+
 	return h.detach(name, at)
 }
 
-// Run starts a program in such a place, which outlives the lab; its output is appended to log. What ran there before must have ended.
+// Run starts a program in such a place, which outlives the lab; its output is appended to log. What ran there
+// before must have ended.
 func (h *Host) Run(name string, args []string, log string) error {
 	defer h.lock(name)()
-	inside := append([]string{"nsenter", "--net=" + namespacePath(h.Namespace(name)), "--"}, args...)
+
+	inside := append(
+		[]string{
+			"nsenter",
+			"--net=" + namespacePath(h.Namespace(name)),
+			"--",
+		},
+		args...,
+	)
+
 	return h.spawn(name, inside, log)
 }
 
@@ -131,5 +175,6 @@ func (h *Host) Processes(name string) []int {
 	if err != nil {
 		return nil
 	}
+
 	return group.Processes()
 }

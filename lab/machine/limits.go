@@ -19,7 +19,11 @@ const sharedFolder = "/run/hornero"
 // limits are what the kernel must allow root, who runs all Droplets at once: a systemd alone takes ten inotify
 // instances of the usual 128, and each database asks for thousands of asynchronous requests.
 func limits() map[string]int {
-	return map[string]int{"fs/inotify/max_user_instances": 8192, "fs/inotify/max_user_watches": 524288, "fs/aio-max-nr": 1048576}
+	return map[string]int{
+		"fs/inotify/max_user_instances": 8192,
+		"fs/inotify/max_user_watches":   524288,
+		"fs/aio-max-nr":                 1048576,
+	}
 }
 
 // raised is what was changed for the labs that are up, and what it was before.
@@ -34,6 +38,7 @@ func (h *Host) raiseLimits(ctx context.Context) error {
 		if !slices.Contains(state.Labs, h.Name) {
 			state.Labs = append(state.Labs, h.Name)
 		}
+
 		for name, least := range limits() {
 			now, err := readLimit(name)
 			if err != nil {
@@ -42,28 +47,35 @@ func (h *Host) raiseLimits(ctx context.Context) error {
 			if now >= least {
 				continue
 			}
+
 			if _, ok := state.Before[name]; !ok {
 				state.Before[name] = now
 			}
+
 			if err := writeLimit(name, least); err != nil {
 				return err
 			}
 		}
+
 		return nil
 	})
 }
 
 func (h *Host) restoreLimits(ctx context.Context) error {
 	return changeRaised(ctx, func(state *raised) error {
-		state.Labs = slices.DeleteFunc(state.Labs, func(name string) bool { return name == h.Name })
+		state.Labs = slices.DeleteFunc(state.Labs, func(name string) bool {
+			return name == h.Name
+		})
 		if len(state.Labs) > 0 {
 			return nil
 		}
+
 		for name, before := range state.Before {
 			if err := writeLimit(name, before); err != nil {
 				return err
 			}
 		}
+
 		return nil
 	})
 }
@@ -77,17 +89,26 @@ func changeRaised(ctx context.Context, change func(*raised) error) error {
 		return fmt.Errorf("lock the kernel's limits: %w", err)
 	}
 	defer unlock()
+
 	state := raised{Before: map[string]int{}}
+
 	if err := readJSON(path, &state); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+
 	if err := change(&state); err != nil {
 		return err
 	}
+
 	if len(state.Labs) > 0 {
 		return writeJSON(path, state)
 	}
-	return errors.Join(ignoreMissing(os.Remove(path)), os.Remove(lock), ignore(os.Remove(sharedFolder), syscall.ENOTEMPTY))
+
+	return errors.Join(
+		ignoreMissing(os.Remove(path)),
+		os.Remove(lock),
+		ignore(os.Remove(sharedFolder), syscall.ENOTEMPTY),
+	)
 }
 
 func readLimit(name string) (int, error) {
@@ -95,13 +116,19 @@ func readLimit(name string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read limit: %w", err)
 	}
+
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 func writeLimit(name string, value int) error {
-	if err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(strconv.Itoa(value)), 0); err != nil {
+	if err := os.WriteFile(
+		filepath.Join("/proc/sys", name),
+		[]byte(strconv.Itoa(value)),
+		0,
+	); err != nil {
 		return fmt.Errorf("set limit: %w", err)
 	}
+
 	return nil
 }
 
@@ -109,5 +136,6 @@ func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+
 	return err
 }

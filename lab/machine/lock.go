@@ -22,25 +22,31 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	if err := errors.Join(err, problem); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+
 	return func() { lock.Close() }, nil
 }
 
-// tryLock takes the lock when it is free. A file that was removed before it was locked is no lock: nobody else will see it.
+// tryLock takes the lock when it is free. A file that was removed before it was locked is no lock: nobody else
+// will see it.
 func tryLock(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
+
 	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrNotExist) { // its folder went meanwhile
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
+
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil && stands(lock, path) {
 		return lock, nil
 	}
+
 	lock.Close()
+
 	return nil, ignore(err, unix.EWOULDBLOCK)
 }
 
@@ -50,6 +56,8 @@ func stands(open *os.File, path string) bool {
 	if err != nil {
 		return false
 	}
+
 	named, err := os.Stat(path)
+
 	return err == nil && os.SameFile(mine, named)
 }

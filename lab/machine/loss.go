@@ -10,7 +10,8 @@ import (
 	"github.com/hornero/hornero/internal/command"
 )
 
-// Loss is packets that get lost on the way from some Droplets to others. No Droplets mean any, and all else in the networks.
+// Loss is packets that get lost on the way from some Droplets to others. No Droplets mean any, and all else in
+// the networks.
 type Loss struct {
 	From, To []int
 	Network  string // public, vpc, or empty for both
@@ -27,16 +28,23 @@ const lossPriority = -400
 func (h *Host) SetLosses(ctx context.Context, losses []Loss) error {
 	h.net.Lock()
 	defer h.net.Unlock()
+
 	err := within(h.fabric(), func() error {
-		_, err := command.Run(ctx, command.Command{Args: []string{"nft", "-f", "-"}, Input: lossRules(losses)})
+		_, err := command.Run(ctx, command.Command{
+			Args:  []string{"nft", "-f", "-"},
+			Input: lossRules(losses),
+		})
+
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) && len(losses) == 0 {
 		return nil // no network, no losses
 	}
+
 	if err != nil {
 		return fmt.Errorf("lose packets: %w", err)
 	}
+
 	return nil
 }
 
@@ -46,25 +54,49 @@ func lossRules(losses []Loss) string {
 	if len(losses) == 0 {
 		return text
 	}
-	chains := map[string]*strings.Builder{"forward": {}, "input": {}, "output": {}}
+
+	chains := map[string]*strings.Builder{
+		"forward": {},
+		"input":   {},
+		"output":  {},
+	}
+
 	for _, loss := range losses {
-		from, to := match("iifname", loss.From, loss.Network), match("oifname", loss.To, loss.Network)
+		from, to := match(
+			"iifname",
+			loss.From,
+			loss.Network,
+		), match("oifname", loss.To, loss.Network)
+
 		verdict := "drop"
 		if loss.Percent < 100 {
 			verdict = fmt.Sprintf("numgen random mod 100 < %d drop", loss.Percent)
 		}
+
 		fmt.Fprintf(chains["forward"], "\t\t%s%s%s\n", from, to, verdict)
+
 		if to == "" {
-			fmt.Fprintf(chains["input"], "\t\t%s%s\n", from, verdict) // to the fabric itself: gateway, metadata
+			// to the fabric itself: gateway, metadata
+			fmt.Fprintf(chains["input"], "\t\t%s%s\n", from, verdict)
 		}
+
 		if from == "" {
 			fmt.Fprintf(chains["output"], "\t\t%s%s\n", to, verdict)
 		}
 	}
+
 	text += "table bridge " + lossTable + " {\n"
+
 	for _, name := range []string{"forward", "input", "output"} {
-		text += fmt.Sprintf("\tchain %s {\n\t\ttype filter hook %s priority %d;\n%s\t}\n", name, name, lossPriority, chains[name])
+		text += fmt.Sprintf(
+			"\tchain %s {\n\t\ttype filter hook %s priority %d;\n%s\t}\n",
+			name,
+			name,
+			lossPriority,
+			chains[name],
+		)
 	}
+
 	return text + "}\n"
 }
 
@@ -73,7 +105,9 @@ func match(side string, droplets []int, network string) string {
 	if len(droplets) == 0 {
 		return ""
 	}
+
 	ports := []string{}
+
 	for _, id := range droplets {
 		if network != "vpc" {
 			ports = append(ports, fmt.Sprintf("%q", publicPort(number(id))))
@@ -82,5 +116,6 @@ func match(side string, droplets []int, network string) string {
 			ports = append(ports, fmt.Sprintf("%q", privatePort(number(id))))
 		}
 	}
+
 	return side + " { " + strings.Join(ports, ", ") + " } "
 }

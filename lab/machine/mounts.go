@@ -18,13 +18,16 @@ func mountsBelow(folder string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	mounts, err := allMounts()
 	found := []string{}
+
 	for _, mount := range mounts {
 		if mount == folder || strings.HasPrefix(mount, folder+"/") {
 			found = append([]string{mount}, found...)
 		}
 	}
+
 	return found, err
 }
 
@@ -37,6 +40,7 @@ func asMounted(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("list mounts: %w", err)
 	}
+
 	return real, nil
 }
 
@@ -46,12 +50,15 @@ func allMounts() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list mounts: %w", err)
 	}
+
 	var mounts []string
+
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); len(fields) > 4 {
 			mounts = append(mounts, unescapeMount(fields[4]))
 		}
 	}
+
 	return mounts, nil
 }
 
@@ -60,17 +67,19 @@ func unescapeMount(path string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }
 
-// forgetDisks takes the disks of other Droplets, of any lab, out of this process' own mount namespace: one that is still seen
-// from here could not be let go of.
+// forgetDisks takes the disks of other Droplets, of any lab, out of this process' own mount namespace: one that
+// is still seen from here could not be let go of.
 func forgetDisks(own string) error {
 	own, err := asMounted(own)
 	if err != nil {
 		return err
 	}
+
 	mounts, err := allMounts()
 	if err != nil {
 		return err
 	}
+
 	for _, mount := range mounts {
 		if mount == own || !isSpace.MatchString(mount) {
 			continue
@@ -79,6 +88,7 @@ func forgetDisks(own string) error {
 			return fmt.Errorf("forget the disk %s: %w", mount, err)
 		}
 	}
+
 	return nil
 }
 
@@ -90,6 +100,7 @@ func unmountBelow(folder string) error {
 	if err != nil {
 		return err
 	}
+
 	for _, mount := range mounts {
 		if err := unix.Unmount(mount, 0); err == nil {
 			continue
@@ -98,5 +109,6 @@ func unmountBelow(folder string) error {
 			return fmt.Errorf("unmount %s: %w", mount, err)
 		}
 	}
+
 	return nil
 }

@@ -19,10 +19,14 @@ const namespaces = "/run/netns"
 func MetadataAddress() netip.Addr { return netip.MustParseAddr("169.254.169.254") }
 
 // Gateway is the fabric's public address; the mirror listens on it.
-func (h *Host) Gateway() netip.Addr { return h.Public.Addr().Next() }
+func (h *Host) Gateway() netip.Addr {
+	return h.Public.Addr().Next()
+}
 
 // Self is this computer's address in the public network.
-func (h *Host) Self() netip.Addr { return h.Gateway().Next() }
+func (h *Host) Self() netip.Addr {
+	return h.Gateway().Next()
+}
 
 // MAC returns the hardware address that an address always has: a Droplet made anew on an address is known to its
 // neighbours at once.
@@ -34,7 +38,12 @@ func MAC(address netip.Addr) net.HardwareAddr {
 // Anchor returns the anchor address that belongs to a public one, as eth0 carries it beside its own.
 func Anchor(public netip.Addr) netip.Prefix {
 	bytes := public.As4()
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, bytes[2], bytes[3]}), 16)
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{
+		10,
+		10,
+		bytes[2],
+		bytes[3],
+	}), 16)
 }
 
 // fabric is the name of the lab's own namespace.
@@ -46,6 +55,7 @@ func (h *Host) Namespace(station string) string {
 	if isNumber(station) {
 		return h.fabric() + "-" + station
 	}
+
 	return h.fabric() + "." + station
 }
 
@@ -55,7 +65,9 @@ func (h *Host) stationOf(namespace string) (station string, ok bool) {
 	if !ok || len(rest) < 2 {
 		return "", false
 	}
+
 	station = rest[1:]
+
 	return station, rest[0] == '.' || rest[0] == '-' && isNumber(station)
 }
 
@@ -67,7 +79,9 @@ func isNumber(text string) bool {
 func namespacePath(name string) string { return filepath.Join(namespaces, name) }
 
 // hostLink is the name of the lab's interface on this computer.
-func (h *Host) hostLink() string { return "hr" + short(h.Name) }
+func (h *Host) hostLink() string {
+	return "hr" + short(h.Name)
+}
 
 // publicPort and privatePort are the fabric's ends of a station's two links.
 func publicPort(station string) string { return "p" + short(station) }
@@ -82,7 +96,9 @@ func short(name string) string {
 	if isNumber(name) && len(name) <= 10 {
 		return name
 	}
+
 	sum := sha256.Sum256([]byte(name))
+
 	return hex.EncodeToString(sum[:5])
 }
 
@@ -98,9 +114,11 @@ func checkName(lab string) error {
 		return fmt.Errorf("lab %q: a name is at most 20 small letters, digits and '-'", lab)
 	}
 	if regexp.MustCompile(`-[0-9]+$`).MatchString(lab) {
-		return fmt.Errorf("lab %q: a name does not end with '-' and a number: Droplets of lab %q are called so; leave the '-' out",
+		return fmt.Errorf("lab %q: a name does not end with '-' and a number: Droplets of lab %q are called so; "+
+			"leave the '-' out",
 			lab, lab[:strings.LastIndex(lab, "-")])
 	}
+
 	return nil
 }
 
@@ -108,5 +126,6 @@ func checkStation(name string) error {
 	if !regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$`).MatchString(name) {
 		return fmt.Errorf("station %q: a name is at most 64 letters, digits and '-'", name)
 	}
+
 	return nil
 }

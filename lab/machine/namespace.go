@@ -21,21 +21,32 @@ func makeNamespace(name string) error {
 	if isNamespace(path) {
 		return nil
 	}
+
 	if err := os.MkdirAll(namespaces, 0o755); err != nil {
 		return fmt.Errorf("make namespace %s: %w", name, err)
 	}
+
 	if err := os.WriteFile(path, nil, 0o444); err != nil {
 		return fmt.Errorf("make namespace %s: %w", name, err)
 	}
+
 	err := onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
-		return unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "none", unix.MS_BIND, "")
+
+		return unix.Mount(
+			fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()),
+			path,
+			"none",
+			unix.MS_BIND,
+			"",
+		)
 	})
 	if err != nil {
 		return fmt.Errorf("make namespace %s: %w", name, errors.Join(err, os.Remove(path)))
 	}
+
 	return nil
 }
 
@@ -47,9 +58,11 @@ func removeNamespace(name string) error {
 			return fmt.Errorf("remove namespace %s: %w", name, err)
 		}
 	}
+
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove namespace %s: %w", name, err)
 	}
+
 	return nil
 }
 
@@ -65,10 +78,12 @@ func within(name string, f func() error) error {
 		return fmt.Errorf("enter namespace %s: %w", name, err)
 	}
 	defer target.Close()
+
 	return onThread(func() error {
 		if err := netns.Set(target); err != nil {
 			return fmt.Errorf("enter namespace %s: %w", name, err)
 		}
+
 		return f()
 	})
 }
@@ -81,6 +96,7 @@ func onThread(f func() error) error {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		done <- f()
 	}()
+
 	return <-done
 }
 
@@ -90,6 +106,7 @@ func (h *Host) Listen(network, address string) (listener net.Listener, err error
 		listener, err = net.Listen(network, address)
 		return err
 	})
+
 	return listener, err
 }
 
@@ -109,16 +126,23 @@ func dial(ctx context.Context, namespace, network, address string) (connection n
 		connection, err = (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, network, address)
 		return err
 	})
+
 	return connection, err
 }
 
-// setSysctls writes settings of the network that the calling thread is in; what this kernel does not have is left out.
+// setSysctls writes settings of the network that the calling thread is in; what this kernel does not have is
+// left out.
 func setSysctls(settings map[string]string) error {
 	for name, value := range settings {
-		err := os.WriteFile(filepath.Join("/proc/sys/net", name), []byte(value), 0)
+		err := os.WriteFile(
+			filepath.Join("/proc/sys/net", name),
+			[]byte(value),
+			0,
+		)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("set net/%s: %w", name, err)
 		}
 	}
+
 	return nil
 }

@@ -21,6 +21,7 @@ func (p pace) draw() time.Duration {
 	if p.jitter == 0 {
 		return p.by
 	}
+
 	return p.by + rand.N(2*p.jitter+1) - p.jitter
 }
 
@@ -46,21 +47,32 @@ type relay struct {
 
 // startRelay takes both files over. It ends by itself when one of the links is gone.
 func startRelay(one, other *os.File, p pace) *relay {
-	r := &relay{ends: [2]*os.File{one, other}, quit: make(chan struct{}), ended: make(chan struct{})}
+	r := &relay{
+		ends:  [2]*os.File{one, other},
+		quit:  make(chan struct{}),
+		ended: make(chan struct{}),
+	}
 	r.pace.Store(&p)
 	var work sync.WaitGroup
+
 	for from, to := range map[*os.File]*os.File{one: other, other: one} {
 		held := make(chan frame, mostFrames)
 		waiting := &atomic.Int64{}
-		work.Go(func() { r.take(from, held, waiting) })
-		work.Go(func() { r.give(to, held, waiting) })
+		work.Go(func() {
+			r.take(from, held, waiting)
+		})
+		work.Go(func() {
+			r.give(to, held, waiting)
+		})
 	}
+
 	go func() {
 		work.Wait()
 		one.Close()
 		other.Close()
 		close(r.ended)
 	}()
+
 	return r
 }
 
@@ -69,30 +81,40 @@ type frame struct {
 	data []byte
 }
 
-// take reads frames until the link is gone or the relay ends. A link that is down, or a frame that the kernel can't tell
-// of, is no end.
+// take reads frames until the link is gone or the relay ends. A link that is down, or a frame that the kernel
+// can't tell of, is no end.
 func (r *relay) take(from *os.File, held chan<- frame, waiting *atomic.Int64) {
 	defer close(held)
 	defer r.end()
+
 	buffer := make([]byte, frameSize)
 	var last time.Time
+
 	for {
 		n, err := from.Read(buffer)
 		if errors.Is(err, unix.ENETDOWN) || errors.Is(err, unix.EINVAL) {
 			continue
 		}
+
 		if err != nil {
 			return
 		}
+
 		if waiting.Load() > mostHeld {
 			continue
 		}
+
 		if due := time.Now().Add(r.pace.Load().draw()); due.After(last) {
 			last = due
 		}
+
 		select {
-		case held <- frame{last, append([]byte(nil), buffer[:n]...)}:
+		case held <- frame{
+			due:  last,
+			data: append([]byte(nil), buffer[:n]...),
+		}:
 			waiting.Add(int64(n))
+
 		default: // too many
 		}
 	}
@@ -107,6 +129,7 @@ func (r *relay) give(to *os.File, held <-chan frame, waiting *atomic.Int64) {
 			case <-r.quit:
 			}
 		}
+
 		to.Write(one.data)
 		waiting.Add(-int64(len(one.data)))
 	}
@@ -116,6 +139,7 @@ func (r *relay) give(to *os.File, held <-chan frame, waiting *atomic.Int64) {
 func (r *relay) end() {
 	r.once.Do(func() {
 		close(r.quit)
+
 		for _, end := range r.ends {
 			end.SetReadDeadline(time.Now())
 			end.SetWriteDeadline(time.Now().Add(drainTime))
@@ -141,28 +165,33 @@ func (r *relay) alive() bool {
 // receiveBuffer is what the kernel keeps of frames that came and were not read yet.
 const receiveBuffer = 16 << 20
 
-// openTAP makes a link of that name in the network that the calling thread is in, whose frames the file carries. Frames come
-// and go as they are in the kernel, not yet cut into packets and without checksums, with a header in front that says so.
+// openTAP makes a link of that name in the network that the calling thread is in, whose frames the file
+// carries. Frames come and go as they are in the kernel, not yet cut into packets and without checksums, with a
+// header in front that says so.
 func openTAP(name string) (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/net/tun (`modprobe tun` loads what it needs): %w", err)
 	}
+
 	request, err := unix.NewIfreq(name)
 	if err == nil {
 		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
+
 	if err == nil {
 		err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcpOffloads|unix.TUN_F_USO4|unix.TUN_F_USO6)
 		if errors.Is(err, unix.EINVAL) { // before Linux 6.2
 			err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcpOffloads)
 		}
 	}
+
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make link %s: %w", name, err)
 	}
+
 	return os.NewFile(uintptr(fd), name), nil
 }
 
@@ -173,25 +202,45 @@ func anyProtocol() uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
 }
 
-// openLink opens a link by its number, in the network that the calling thread is in, for the same kind of frames. What is
-// written goes out of the link; what is read came in.
+// openLink opens a link by its number, in the network that the calling thread is in, for the same kind of
+// frames. What is written goes out of the link; what is read came in.
 func openLink(index int) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
+
 	for _, option := range []struct{ level, name, value int }{
-		{unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1}, {unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1},
-		{unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer}, {unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, receiveBuffer},
+		{
+			level: unix.SOL_PACKET,
+			name:  unix.PACKET_VNET_HDR,
+			value: 1,
+		}, {
+			level: unix.SOL_PACKET,
+			name:  unix.PACKET_IGNORE_OUTGOING,
+			value: 1,
+		},
+		{
+			level: unix.SOL_SOCKET,
+			name:  unix.SO_RCVBUFFORCE,
+			value: receiveBuffer,
+		}, {
+			level: unix.SOL_SOCKET,
+			name:  unix.SO_SNDBUFFORCE,
+			value: receiveBuffer,
+		},
 	} {
 		err = errors.Join(err, unix.SetsockoptInt(fd, option.level, option.name, option.value))
 	}
+
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: anyProtocol(), Ifindex: index})
 	}
+
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open link: %w", err)
 	}
+
 	return os.NewFile(uintptr(fd), "link"), nil
 }

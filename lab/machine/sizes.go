@@ -26,12 +26,16 @@ func hierarchy(controller string) string {
 	if err != nil {
 		return ""
 	}
+
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
-		if len(fields) > 3 && fields[2] == "cgroup" && slices.Contains(strings.Split(fields[3], ","), controller) {
+		if len(fields) > 3 &&
+			fields[2] == "cgroup" &&
+			slices.Contains(strings.Split(fields[3], ","), controller) {
 			return fields[1]
 		}
 	}
+
 	return ""
 }
 
@@ -41,47 +45,72 @@ func (h *Host) oldGroup(controller, station string) cgroup.Group {
 	if root == "" {
 		return ""
 	}
+
 	return cgroup.Group(filepath.Join(root, "hornero", h.Name, station))
 }
 
-// makeOldGroups makes the v1 groups that hold a Droplet to its size, and returns them: the launcher enters them first of all.
+// makeOldGroups makes the v1 groups that hold a Droplet to its size, and returns them: the launcher enters them
+// first of all.
 func (h *Host) makeOldGroups(droplet Droplet) ([]string, error) {
 	made := []string{}
 	for controller, settings := range map[string][][2]string{
-		"memory": {{"memory.limit_in_bytes", strconv.Itoa(droplet.Memory << 20)}},
-		"cpu":    {{"cpu.cfs_period_us", strconv.Itoa(cpuPeriod)}, {"cpu.cfs_quota_us", strconv.Itoa(max(droplet.CPUs, 1) * cpuPeriod)}},
+		"memory": {{
+			"memory.limit_in_bytes",
+			strconv.Itoa(droplet.Memory << 20),
+		}},
+		"cpu": {
+			{"cpu.cfs_period_us", strconv.Itoa(cpuPeriod)},
+			{
+				"cpu.cfs_quota_us",
+				strconv.Itoa(max(droplet.CPUs, 1) * cpuPeriod),
+			},
+		},
 	} {
 		old := h.oldGroup(controller, number(droplet.ID))
 		if old == "" {
 			continue
 		}
+
 		if err := old.Make(); err != nil {
 			return nil, err
 		}
+
 		for _, setting := range settings {
 			if err := old.Set(setting[0], setting[1]); err != nil {
 				return nil, err
 			}
 		}
+
 		made = append(made, string(old))
 	}
+
 	return made, nil
 }
 
-// limitGroup holds a Droplet to its size by the v2 controllers that this computer has. Those that it has in v1, or not at
-// all, are passed over.
+// limitGroup holds a Droplet to its size by the v2 controllers that this computer has. Those that it has in v1,
+// or not at all, are passed over.
 func (h *Host) limitGroup(droplet Droplet) error {
 	own, err := h.group(number(droplet.ID))
 	if err != nil {
 		return err
 	}
+
 	all := filepath.Dir(filepath.Dir(string(own)))
-	for _, above := range []cgroup.Group{cgroup.Group(filepath.Dir(all)), cgroup.Group(all), cgroup.Group(filepath.Dir(string(own)))} {
+	for _, above := range []cgroup.Group{
+		cgroup.Group(filepath.Dir(all)),
+		cgroup.Group(all),
+		cgroup.Group(filepath.Dir(string(own))),
+	} {
 		for _, controller := range sizeControllers() {
-			above.Set("cgroup.subtree_control", "+"+controller) // one that is not there is passed over below
+			// one that is not there is passed over below
+			above.Set("cgroup.subtree_control", "+"+controller)
 		}
 	}
-	for file, value := range map[string]string{"memory.max": strconv.Itoa(droplet.Memory << 20), "cpu.max": fmt.Sprintf("%d %d", max(droplet.CPUs, 1)*cpuPeriod, cpuPeriod)} {
+
+	for file, value := range map[string]string{
+		"memory.max": strconv.Itoa(droplet.Memory << 20),
+		"cpu.max":    fmt.Sprintf("%d %d", max(droplet.CPUs, 1)*cpuPeriod, cpuPeriod),
+	} {
 		if _, err := os.Stat(filepath.Join(string(own), file)); err != nil {
 			continue
 		}
@@ -89,6 +118,7 @@ func (h *Host) limitGroup(droplet Droplet) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -99,10 +129,12 @@ func enter(groups []string) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
-// removeOldGroups removes a station's v1 groups, or with no station the lab's, and what is above them when it is empty.
+// removeOldGroups removes a station's v1 groups, or with no station the lab's, and what is above them when it
+// is empty.
 func (h *Host) removeOldGroups(station string) error {
 	var problems []error
 	for _, controller := range sizeControllers() {
@@ -110,13 +142,17 @@ func (h *Host) removeOldGroups(station string) error {
 		if old == "" {
 			continue
 		}
+
 		problems = append(problems, old.Remove())
 		if station == "" {
 			err := os.Remove(filepath.Dir(string(old)))
-			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.ENOTEMPTY) {
+			if !errors.Is(err, fs.ErrNotExist) &&
+				!errors.Is(err, syscall.EBUSY) &&
+				!errors.Is(err, syscall.ENOTEMPTY) {
 				problems = append(problems, err)
 			}
 		}
 	}
+
 	return errors.Join(problems...)
 }

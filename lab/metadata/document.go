@@ -52,23 +52,48 @@ type wireActive struct {
 }
 
 func document(info Info) wire {
-	reserved := wireReserved{wireActive{Active: info.ReservedIP.IsValid(), Address: text(info.ReservedIP)}}
+	reserved := wireReserved{wireActive{
+		Active:  info.ReservedIP.IsValid(),
+		Address: text(info.ReservedIP),
+	}}
+
 	d := wire{
-		DropletID: info.ID, Hostname: info.Hostname, UserData: info.UserData, VendorData: info.VendorData,
-		PublicKeys: list(info.PublicKeys), Region: info.Region, Tags: list(info.Tags), DNS: wireDNS{[]string{}},
-		Interfaces: map[string][]wireInterface{}, FloatingIP: reserved, ReservedIP: reserved,
-		Features: map[string]bool{"dhcp_enabled": false},
+		DropletID:  info.ID,
+		Hostname:   info.Hostname,
+		UserData:   info.UserData,
+		VendorData: info.VendorData,
+		PublicKeys: list(info.PublicKeys),
+		Region:     info.Region,
+		Tags:       list(info.Tags),
+		DNS:        wireDNS{[]string{}},
+		Interfaces: map[string][]wireInterface{},
+		FloatingIP: reserved,
+		ReservedIP: reserved,
+		Features:   map[string]bool{"dhcp_enabled": false},
 	}
+
 	for _, feature := range info.Features {
 		d.Features[feature] = true
 	}
-	for kind, one := range map[string]Interface{"public": info.Public, "private": info.Private} {
+
+	for kind, one := range map[string]Interface{
+		"public":  info.Public,
+		"private": info.Private,
+	} {
 		if one.Address.IsValid() {
 			d.Interfaces[kind] = []wireInterface{{
-				MAC: one.MAC, Type: kind, IPv4: wireAddressOf(one.Address, one.Gateway), IPv6: wireIPv6Of(one), Anchor: wireAddressOf(one.Anchor, netip.Addr{}),
+				MAC:  one.MAC,
+				Type: kind,
+				IPv4: wireAddressOf(
+					one.Address,
+					one.Gateway,
+				),
+				IPv6:   wireIPv6Of(one),
+				Anchor: wireAddressOf(one.Anchor, netip.Addr{}),
 			}}
 		}
 	}
+
 	return d
 }
 
@@ -76,7 +101,12 @@ func wireIPv6Of(one Interface) *wireIPv6 {
 	if !one.IPv6.IsValid() {
 		return nil
 	}
-	return &wireIPv6{Address: one.IPv6.Addr().String(), CIDR: one.IPv6.Bits(), Gateway: text(one.GatewayIPv6)}
+
+	return &wireIPv6{
+		Address: one.IPv6.Addr().String(),
+		CIDR:    one.IPv6.Bits(),
+		Gateway: text(one.GatewayIPv6),
+	}
 }
 
 func wireAddressOf(prefix netip.Prefix, gateway netip.Addr) *wireAddress {
@@ -86,7 +116,12 @@ func wireAddressOf(prefix netip.Prefix, gateway netip.Addr) *wireAddress {
 	if !gateway.IsValid() {
 		gateway = gatewayOf(prefix)
 	}
-	return &wireAddress{Address: prefix.Addr().String(), Netmask: netmask(prefix), Gateway: text(gateway)}
+
+	return &wireAddress{
+		Address: prefix.Addr().String(),
+		Netmask: netmask(prefix),
+		Gateway: text(gateway),
+	}
 }
 
 // list is never null in JSON.
@@ -94,5 +129,6 @@ func list(values []string) []string {
 	if values == nil {
 		return []string{}
 	}
+
 	return values
 }

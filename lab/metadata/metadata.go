@@ -50,16 +50,19 @@ func Handler(lookup Lookup) http.Handler {
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
+
 		source, err := netip.ParseAddrPort(r.RemoteAddr)
 		if err != nil {
 			http.NotFound(w, r)
 			return
 		}
+
 		info, ok := lookup(source.Addr().Unmap())
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
+
 		answer(w, r, info)
 	})
 }
@@ -70,26 +73,32 @@ func answer(w http.ResponseWriter, r *http.Request, info Info) {
 		json.NewEncoder(w).Encode(document(info))
 		return
 	}
+
 	path, ok := strings.CutPrefix(r.URL.Path, root)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
+
 	found, ok := tree(info).find(path)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
+
 	folder, isFolder := found.(folder)
 	if isFolder && !strings.HasSuffix(path, "/") {
 		http.Redirect(w, r, r.URL.Path+"/", http.StatusMovedPermanently)
 		return
 	}
+
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+
 	if isFolder {
 		w.Write([]byte(folder.index()))
 		return
 	}
+
 	w.Write([]byte(found.(leaf)))
 }
 
@@ -114,6 +123,7 @@ func (f folder) index() string {
 			names[i] += "/"
 		}
 	}
+
 	return strings.Join(names, "\n")
 }
 
@@ -123,19 +133,25 @@ func (f folder) find(path string) (node, bool) {
 	if rest == "" {
 		return f, true
 	}
+
 	name, below, deeper := strings.Cut(rest, "/")
+
 	for _, entry := range f {
 		if entry.name != name {
 			continue
 		}
+
 		if inner, ok := entry.node.(folder); ok {
 			if deeper {
 				below = "/" + below
 			}
+
 			return inner.find(below)
 		}
+
 		return entry.node, !deeper
 	}
+
 	return nil, false
 }
 
@@ -162,6 +178,7 @@ func tags(names []string) folder {
 	for _, name := range names {
 		f = append(f, entry{name, leaf(name)})
 	}
+
 	return f
 }
 
@@ -170,6 +187,7 @@ func features(names []string) folder {
 	for _, name := range names {
 		f = append(f, entry{name, leaf("true")})
 	}
+
 	return f
 }
 
@@ -178,6 +196,7 @@ func lines(values []string) leaf {
 	for i, value := range values {
 		trimmed[i] = strings.TrimSpace(value)
 	}
+
 	return leaf(strings.Join(trimmed, "\n"))
 }
 
@@ -190,16 +209,46 @@ func interfaces(info Info) folder {
 		if !kind.Address.IsValid() {
 			continue
 		}
-		one := folder{{"ipv4", address(kind.Address, kind.Gateway)}}
+
+		one := folder{{
+			"ipv4",
+			address(kind.Address, kind.Gateway),
+		}}
 		if kind.Anchor.IsValid() {
-			one = append(one, entry{"anchor_ipv4", address(kind.Anchor, gatewayOf(kind.Anchor))})
+			one = append(one, entry{
+				name: "anchor_ipv4",
+				node: address(kind.Anchor, gatewayOf(kind.Anchor)),
+			})
 		}
+
 		if kind.IPv6.IsValid() {
-			one = append(one, entry{"ipv6", folder{{"address", leaf(kind.IPv6.Addr().String())}, {"cidr", leaf(strconv.Itoa(kind.IPv6.Bits()))}, {"gateway", leaf(text(kind.GatewayIPv6))}}})
+			one = append(one, entry{
+				name: "ipv6",
+				node: folder{
+					{
+						"address",
+						leaf(kind.IPv6.Addr().String()),
+					},
+					{
+						"cidr",
+						leaf(strconv.Itoa(kind.IPv6.Bits())),
+					},
+					{
+						"gateway",
+						leaf(text(kind.GatewayIPv6)),
+					},
+				},
+			})
 		}
-		one = append(one, entry{"mac", leaf(kind.MAC)}, entry{"type", leaf(kind.name)})
+
+		one = append(one,
+			entry{"mac", leaf(kind.MAC)},
+			entry{"type", leaf(kind.name)},
+		)
+
 		f = append(f, entry{kind.name, folder{{"0", one}}})
 	}
+
 	return f
 }
 
@@ -212,23 +261,38 @@ func address(prefix netip.Prefix, gateway netip.Addr) folder {
 }
 
 func reservedIP(info Info) folder {
-	f := folder{{"active", leaf(strconv.FormatBool(info.ReservedIP.IsValid()))}}
+	f := folder{{
+		"active",
+		leaf(strconv.FormatBool(info.ReservedIP.IsValid())),
+	}}
 	if info.ReservedIP.IsValid() {
-		f = append(f, entry{"ip_address", leaf(info.ReservedIP.String())})
+		f = append(f, entry{
+			name: "ip_address",
+			node: leaf(info.ReservedIP.String()),
+		})
 	}
+
 	return folder{{"ipv4", f}}
 }
 
-func gatewayOf(prefix netip.Prefix) netip.Addr { return prefix.Masked().Addr().Next() }
+func gatewayOf(prefix netip.Prefix) netip.Addr {
+	return prefix.Masked().Addr().Next()
+}
 
 func netmask(prefix netip.Prefix) string {
 	mask := ^uint32(0) << (32 - prefix.Bits())
-	return netip.AddrFrom4([4]byte{byte(mask >> 24), byte(mask >> 16), byte(mask >> 8), byte(mask)}).String()
+	return netip.AddrFrom4([4]byte{
+		byte(mask >> 24),
+		byte(mask >> 16),
+		byte(mask >> 8),
+		byte(mask),
+	}).String()
 }
 
 func text(address netip.Addr) string {
 	if !address.IsValid() {
 		return ""
 	}
+
 	return address.String()
 }

@@ -15,13 +15,25 @@ import (
 
 func info() metadata.Info {
 	return metadata.Info{
-		ID: 100001, Hostname: "blog-web-1", Region: "nyc3", UserData: "#cloud-config\n", VendorData: "#cloud-boothook\n",
-		PublicKeys: []string{"ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"}, Tags: []string{"hornero", "hornero:blog:role:web"}, Features: []string{"private_networking"},
+		ID:         100001,
+		Hostname:   "blog-web-1",
+		Region:     "nyc3",
+		UserData:   "#cloud-config\n",
+		VendorData: "#cloud-boothook\n",
+		PublicKeys: []string{"ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"},
+		Tags:       []string{"hornero", "hornero:blog:role:web"},
+		Features:   []string{"private_networking"},
 		Public: metadata.Interface{
-			Address: netip.MustParsePrefix("198.51.100.10/24"), Gateway: netip.MustParseAddr("198.51.100.1"),
-			MAC: "02:00:c6:33:64:0a", Anchor: netip.MustParsePrefix("10.10.100.10/16"),
+			Address: netip.MustParsePrefix("198.51.100.10/24"),
+			Gateway: netip.MustParseAddr("198.51.100.1"),
+			MAC:     "02:00:c6:33:64:0a",
+			Anchor:  netip.MustParsePrefix("10.10.100.10/16"),
 		},
-		Private: metadata.Interface{Address: netip.MustParsePrefix("10.108.0.10/20"), Gateway: netip.MustParseAddr("10.108.0.1"), MAC: "02:00:0a:6c:00:0a"},
+		Private: metadata.Interface{
+			Address: netip.MustParsePrefix("10.108.0.10/20"),
+			Gateway: netip.MustParseAddr("10.108.0.1"),
+			MAC:     "02:00:0a:6c:00:0a",
+		},
 	}
 }
 
@@ -34,6 +46,7 @@ func get(method, path, from string) *httptest.ResponseRecorder {
 	request.RemoteAddr = from + ":40000"
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, request)
+
 	return answer
 }
 
@@ -75,16 +88,33 @@ func TestAFolderWithoutItsSlashIsMoved(t *testing.T) {
 }
 
 func TestWhatIsNotThere(t *testing.T) {
-	for _, path := range []string{"/", "/metadata/v1/nothing", "/metadata/v1/id/", "/metadata/v1/id/x", "/metadata/v2/", "/metadata/v1x", "/latest/meta-data/"} {
-		require.Equal(t, http.StatusNotFound, get(http.MethodGet, path, "198.51.100.10").Code, path)
+	for _, path := range []string{
+		"/", "/metadata/v1/nothing", "/metadata/v1/id/", "/metadata/v1/id/x", "/metadata/v2/",
+		"/metadata/v1x", "/latest/meta-data/",
+	} {
+		require.Equal(t,
+			http.StatusNotFound,
+			get(http.MethodGet, path, "198.51.100.10").Code,
+			path,
+		)
 	}
-	require.Equal(t, http.StatusNotFound, get(http.MethodGet, "/metadata/v1/id", "198.51.100.11").Code, "of somebody else")
-	require.Equal(t, http.StatusMethodNotAllowed, get(http.MethodPut, "/metadata/v1/id", "198.51.100.10").Code)
+
+	require.Equal(t,
+		http.StatusNotFound,
+		get(http.MethodGet, "/metadata/v1/id", "198.51.100.11").Code,
+		"of somebody else",
+	)
+
+	require.Equal(t,
+		http.StatusMethodNotAllowed,
+		get(http.MethodPut, "/metadata/v1/id", "198.51.100.10").Code,
+	)
 }
 
 func TestDocument(t *testing.T) {
 	answer := get(http.MethodGet, "/metadata/v1.json", "198.51.100.10")
 	require.Equal(t, "application/json", answer.Header().Get("Content-Type"))
+
 	require.JSONEq(t, `{
 		"droplet_id": 100001, "hostname": "blog-web-1", "user_data": "#cloud-config\n", "vendor_data": "#cloud-boothook\n",
 		"public_keys": ["ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"], "region": "nyc3", "tags": ["hornero", "hornero:blog:role:web"],
@@ -101,9 +131,15 @@ func TestDocument(t *testing.T) {
 }
 
 func TestNothingIsNull(t *testing.T) {
-	handler := metadata.Handler(func(netip.Addr) (metadata.Info, bool) { return metadata.Info{ID: 1}, true })
+	handler := metadata.Handler(func(netip.Addr) (metadata.Info, bool) {
+		return metadata.Info{ID: 1}, true
+	})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metadata/v1.json", nil))
 	require.True(t, json.Valid(answer.Body.Bytes()))
-	require.False(t, strings.Contains(answer.Body.String(), "null"), answer.Body.String())
+
+	require.False(t,
+		strings.Contains(answer.Body.String(), "null"),
+		answer.Body.String(),
+	)
 }

@@ -31,34 +31,44 @@ type fetch struct {
 // serveFile answers with a package file: from the disk, or from its source while it goes to the disk.
 func (m *Mirror) serveFile(w http.ResponseWriter, r *http.Request) {
 	path := m.file(r)
+
 	if kept, err := os.Open(path); err == nil {
 		defer kept.Close()
+
 		info, err := kept.Stat()
 		if err != nil {
 			m.fail(w, err)
 			return
 		}
+
 		http.ServeContent(w, r, "", info.ModTime(), kept)
+
 		return
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		m.fail(w, err)
 		return
 	}
+
 	f := m.join(path, r.URL.String())
 	defer f.leave()
+
 	select {
 	case <-f.headers:
 	case <-r.Context().Done():
 		return
 	}
+
 	if f.file == nil {
 		m.refuse(w, f)
 		return
 	}
+
 	if f.length >= 0 {
 		w.Header().Set("Content-Length", strconv.FormatInt(f.length, 10))
 	}
+
 	w.Header().Set("Content-Type", "application/vnd.debian.binary-package")
+
 	if err := f.copyTo(w); err != nil {
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
@@ -69,6 +79,7 @@ func (m *Mirror) refuse(w http.ResponseWriter, f *fetch) {
 		m.fail(w, f.err)
 		return
 	}
+
 	http.Error(w, "the package source answers "+http.StatusText(f.status), f.status)
 }
 
@@ -76,19 +87,29 @@ func (m *Mirror) refuse(w http.ResponseWriter, f *fetch) {
 func (m *Mirror) join(path, url string) *fetch {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+
 	if f, ok := m.fetches[path]; ok && f.enter() {
 		return f
 	}
-	f := &fetch{headers: make(chan struct{}), length: -1, readers: 2}
+
+	f := &fetch{
+		headers: make(chan struct{}),
+		length:  -1,
+		readers: 2,
+	}
+
 	f.grown = sync.NewCond(&f.mutex)
 	m.fetches[path] = f
+
 	go func() {
 		defer f.leave()
+
 		f.finish(m.run(f, path, url))
 		m.mutex.Lock()
 		delete(m.fetches, path)
 		m.mutex.Unlock()
 	}()
+
 	return f
 }
 
@@ -98,14 +119,17 @@ func (m *Mirror) run(f *fetch, path, url string) (err error) {
 	if err != nil {
 		return f.answer(0, -1, nil, err)
 	}
+
 	response, err := m.Transport.RoundTrip(request)
 	if err != nil {
 		return f.answer(0, -1, nil, err)
 	}
 	defer response.Body.Close()
+
 	if response.StatusCode != http.StatusOK {
 		return f.answer(response.StatusCode, -1, nil, nil)
 	}
+
 	temporary, err := create(path)
 	if err != nil {
 		return f.answer(0, -1, nil, err)
@@ -115,10 +139,13 @@ func (m *Mirror) run(f *fetch, path, url string) (err error) {
 			os.Remove(temporary.Name())
 		}
 	}()
+
 	f.answer(http.StatusOK, response.ContentLength, temporary, nil)
+
 	if _, err := io.Copy(f, response.Body); err != nil {
 		return fmt.Errorf("fetch %s: %w", url, err)
 	}
+
 	return os.Rename(temporary.Name(), path)
 }
 
@@ -126,6 +153,7 @@ func create(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
+
 	return os.CreateTemp(filepath.Dir(path), ".part-*")
 }
 
@@ -135,6 +163,7 @@ func (f *fetch) answer(status int, length int64, file *os.File, err error) error
 	f.status, f.length, f.file, f.err = status, length, file, err
 	f.mutex.Unlock()
 	close(f.headers)
+
 	return err
 }
 
@@ -145,6 +174,7 @@ func (f *fetch) Write(data []byte) (int, error) {
 	f.size += int64(n)
 	f.mutex.Unlock()
 	f.grown.Broadcast()
+
 	return n, err
 }
 
@@ -163,6 +193,7 @@ func (f *fetch) copyTo(w io.Writer) error {
 		if err != nil {
 			return err
 		}
+
 		n, err := io.Copy(w, io.NewSectionReader(f.file, offset, size-offset))
 		offset += n
 		if err != nil || done && offset == size {
@@ -175,9 +206,11 @@ func (f *fetch) copyTo(w io.Writer) error {
 func (f *fetch) await(offset int64) (size int64, done bool, err error) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
+
 	for f.size == offset && !f.done {
 		f.grown.Wait()
 	}
+
 	return f.size, f.done, f.err
 }
 
@@ -185,17 +218,22 @@ func (f *fetch) await(offset int64) (size int64, done bool, err error) {
 func (f *fetch) enter() bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
+
 	if f.readers == 0 {
 		return false
 	}
+
 	f.readers++
+
 	return true
 }
 
 func (f *fetch) leave() {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
+
 	f.readers--
+
 	if f.readers == 0 && f.file != nil {
 		f.file.Close()
 	}

@@ -1,6 +1,7 @@
-// Package mirror owns the Droplets' one way to packages: a forward HTTP proxy that lets through to the package sources
-// of the base images and to nothing else, and keeps package files, which never change, on disk. It knows nothing of
-// Droplets, and of apt only what a package file's path looks like and how apt is told of a proxy.
+// Package mirror owns the Droplets' one way to packages: a forward HTTP proxy that lets through to the package
+// sources of the base images and to nothing else, and keeps package files, which never change, on disk. It
+// knows nothing of Droplets, and of apt only what a package file's path looks like and how apt is told of a
+// proxy.
 package mirror
 
 import (
@@ -47,31 +48,56 @@ func New(config Config) *Mirror {
 		transport.MaxIdleConnsPerHost = 8
 		config.Transport = transport
 	}
+
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	m := &Mirror{Config: config, fetches: map[string]*fetch{}}
-	m.pass = &httputil.ReverseProxy{
-		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.Host = r.In.URL.Host },
-		Transport:    config.Transport,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { m.fail(w, err) },
+
+	m := &Mirror{
+		Config:  config,
+		fetches: map[string]*fetch{},
 	}
+
+	m.pass = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.Host = r.In.URL.Host
+		},
+		Transport: config.Transport,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			m.fail(w, err)
+		},
+	}
+
 	return m
 }
 
 func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		http.Error(w, "the lab's package proxy answers GET and HEAD only", http.StatusMethodNotAllowed)
+		http.Error(w,
+			"the lab's package proxy answers GET and HEAD only",
+			http.StatusMethodNotAllowed,
+		)
+
 		return
 	}
+
 	if r.URL.Scheme != "http" || !slices.Contains(m.Hosts(), r.URL.Host) {
-		http.Error(w, fmt.Sprintf("the lab's package proxy lets through to package sources only, not to %q", r.URL.Host), http.StatusForbidden)
+		http.Error(w,
+			fmt.Sprintf(
+				"the lab's package proxy lets through to package sources only, not to %q",
+				r.URL.Host,
+			),
+			http.StatusForbidden,
+		)
+
 		return
 	}
+
 	if r.Method == http.MethodGet && lasting(r) {
 		m.serveFile(w, r)
 		return
 	}
+
 	m.pass.ServeHTTP(w, r)
 }
 
@@ -88,16 +114,20 @@ func (m *Mirror) file(r *http.Request) string {
 
 func (m *Mirror) fail(w http.ResponseWriter, err error) {
 	m.Logger.Warn("package source not reached", "err", err)
-	http.Error(w, "the lab's package proxy could not reach the package source: "+err.Error(), http.StatusBadGateway)
+
+	http.Error(w,
+		"the lab's package proxy could not reach the package source: "+err.Error(),
+		http.StatusBadGateway,
+	)
 }
 
-// VendorData is the vendor-data that tells a Droplet's apt of the proxy. A boothook runs before sshd starts, and stands
-// in nobody's way: a user's own cloud-config may say what it likes.
+// VendorData is the vendor-data that tells a Droplet's apt of the proxy. A boothook runs before sshd starts,
+// and stands in nobody's way: a user's own cloud-config may say what it likes.
 func VendorData(proxy string) string {
 	return fmt.Sprintf("#cloud-boothook\n#!/bin/sh\n"+
 		"printf 'Acquire::http::Proxy \"%%s\";\\n' '%s' > /%s\n", proxy, AptFile)
 }
 
-// AptFile is the file that VendorData leaves on a Droplet. It is not part of an image. cloud-init deletes the file of the
-// name 90cloud-init-aptproxy when no user-data names a proxy, so this is another.
+// AptFile is the file that VendorData leaves on a Droplet. It is not part of an image. cloud-init deletes the
+// file of the name 90cloud-init-aptproxy when no user-data names a proxy, so this is another.
 const AptFile = "etc/apt/apt.conf.d/90cloud-init-lab-proxy"

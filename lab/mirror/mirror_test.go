@@ -35,15 +35,25 @@ func newSource(t *testing.T, answer http.HandlerFunc) *source {
 		answer(w, r)
 	}))
 	t.Cleanup(upstream.Close)
+
 	s.url = upstream.URL
 	host := strings.TrimPrefix(upstream.URL, "http://")
-	proxy := httptest.NewServer(mirror.New(mirror.Config{Folder: s.folder, Hosts: func() []string { return []string{host} }}))
+	proxy := httptest.NewServer(
+		mirror.New(mirror.Config{
+			Folder: s.folder,
+			Hosts:  func() []string { return []string{host} },
+		}),
+	)
 	t.Cleanup(proxy.Close)
+
 	through, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
+
 	transport := &http.Transport{Proxy: http.ProxyURL(through)}
 	t.Cleanup(transport.CloseIdleConnections)
+
 	s.Client = &http.Client{Transport: transport}
+
 	return s
 }
 
@@ -52,8 +62,10 @@ func (s *source) get(t *testing.T, address string) (int, string) {
 	answer, err := s.Get(address)
 	require.NoError(t, err)
 	defer answer.Body.Close()
+
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
+
 	return answer.StatusCode, string(body)
 }
 
@@ -61,12 +73,16 @@ const deb = "/debian/pool/main/h/hello/hello_2.10-3_amd64.deb"
 
 func TestAPackageIsFetchedOnce(t *testing.T) {
 	text := strings.Repeat("package", 100_000)
-	s := newSource(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text) })
+	s := newSource(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, text)
+	})
+
 	for range 3 {
 		code, body := s.get(t, s.url+deb)
 		require.Equal(t, http.StatusOK, code)
 		require.Equal(t, text, body)
 	}
+
 	require.EqualValues(t, 1, s.asked.Load())
 }
 
@@ -79,7 +95,9 @@ func TestRequestsAtOnceShareAFetchAndItsBytesAsTheyCome(t *testing.T) {
 		<-goOn
 		io.WriteString(w, "second")
 	})
+
 	var all sync.WaitGroup
+
 	for range 4 {
 		all.Go(func() {
 			answer, err := s.Get(s.url + deb)
@@ -87,16 +105,20 @@ func TestRequestsAtOnceShareAFetchAndItsBytesAsTheyCome(t *testing.T) {
 				return
 			}
 			defer answer.Body.Close()
+
 			first := make([]byte, 6)
 			_, err = io.ReadFull(answer.Body, first)
 			assertNoError(t, err)
+
 			rest, err := io.ReadAll(answer.Body)
 			assertNoError(t, err)
+
 			if string(first)+string(rest) != "first,second" {
 				t.Errorf("got %q and %q", first, rest)
 			}
 		})
 	}
+
 	<-begun
 	close(goOn)
 	all.Wait()
@@ -107,6 +129,7 @@ func assertNoError(t *testing.T, err error) bool {
 	if err != nil {
 		t.Error(err)
 	}
+
 	return err == nil
 }
 
@@ -119,35 +142,49 @@ func TestAPartIsNeverKept(t *testing.T) {
 			io.WriteString(w, "more")
 		}
 	})
+
 	answer, err := s.Get(s.url + deb)
 	if err == nil {
 		_, err = io.ReadAll(answer.Body)
 		answer.Body.Close()
 	}
+
 	require.Error(t, err)
 	whole.Store(true)
+
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		answer, err := s.Get(s.url + deb) // one more may be cut off: the fetch that was is still being forgotten
 		require.NoError(c, err)
 		defer answer.Body.Close()
+
 		body, err := io.ReadAll(answer.Body)
 		require.NoError(c, err)
 		require.Equal(c, http.StatusOK, answer.StatusCode)
 		require.Equal(c, "halfmore", string(body))
 	}, 5*time.Second, 10*time.Millisecond)
+
 	parts, err := filepath.Glob(filepath.Join(s.folder, "*", filepath.Dir(deb), ".part-*"))
 	require.NoError(t, err)
 	require.Empty(t, parts)
 }
 
 func TestListsAreNotKept(t *testing.T) {
-	s := newSource(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host+r.URL.Path) })
+	s := newSource(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Host+r.URL.Path)
+	})
+
 	for range 2 {
 		code, body := s.get(t, s.url+"/debian/dists/trixie/InRelease")
 		require.Equal(t, http.StatusOK, code)
-		require.Equal(t, strings.TrimPrefix(s.url, "http://")+"/debian/dists/trixie/InRelease", body)
+
+		require.Equal(t,
+			strings.TrimPrefix(s.url, "http://")+"/debian/dists/trixie/InRelease",
+			body,
+		)
 	}
+
 	require.EqualValues(t, 2, s.asked.Load())
+
 	kept, err := os.ReadDir(s.folder)
 	require.NoError(t, err)
 	require.Empty(t, kept)
@@ -160,26 +197,34 @@ func TestWhatTheSourceRefusesIsRefused(t *testing.T) {
 }
 
 func TestOnlySourcesAreLetThrough(t *testing.T) {
-	s := newSource(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "no") })
+	s := newSource(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "no")
+	})
 	code, body := s.get(t, "http://elsewhere.example/")
 	require.Equal(t, http.StatusForbidden, code)
 	require.Contains(t, body, `"elsewhere.example"`)
+
 	answer, err := s.Post(s.url+"/", "text/plain", nil)
 	require.NoError(t, err)
 	defer answer.Body.Close()
+
 	require.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode)
 	require.Zero(t, s.asked.Load())
 }
 
 func TestAPathThatClimbsIsNotKept(t *testing.T) {
-	s := newSource(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "x") })
+	s := newSource(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "x")
+	})
 	s.get(t, s.url+"/debian/pool/..%2f..%2f..%2fx.deb")
+
 	kept, err := os.ReadDir(s.folder)
 	require.NoError(t, err)
 	require.Empty(t, kept)
 }
 
 func TestVendorDataIsABoothook(t *testing.T) {
-	require.Equal(t, "#cloud-boothook\n#!/bin/sh\nprintf 'Acquire::http::Proxy \"%s\";\\n' 'http://198.51.100.1:3128' > /"+mirror.AptFile+"\n",
+	require.Equal(t, "#cloud-boothook\n#!/bin/sh\nprintf 'Acquire::http::Proxy \"%s\";\\n' "+
+		"'http://198.51.100.1:3128' > /"+mirror.AptFile+"\n",
 		mirror.VendorData("http://198.51.100.1:3128"))
 }

@@ -32,10 +32,12 @@ func aclOf(ctx context.Context) string {
 	if acl, ok := ctx.Value(wantedACL{}).(string); ok {
 		return acl
 	}
+
 	return private
 }
 
-// cannedACL reads the name of an access control list. What gives a bucket's owner rights gives him nothing that he has not.
+// cannedACL reads the name of an access control list. What gives a bucket's owner rights gives him nothing that
+// he has not.
 func cannedACL(name string) (string, error) {
 	switch name {
 	case "", private, "bucket-owner-read", "bucket-owner-full-control":
@@ -43,6 +45,7 @@ func cannedACL(name string) (string, error) {
 	case publicRead:
 		return publicRead, nil
 	}
+
 	return "", refuse("InvalidArgument", "x-amz-acl must be private or public-read, not %q", name)
 }
 
@@ -53,6 +56,7 @@ func aclName(r *http.Request) string {
 			return values[0]
 		}
 	}
+
 	return r.Header.Get(aclHeader)
 }
 
@@ -87,12 +91,17 @@ func showACL(acl string) aclDocument {
 	}
 	owner := grantee("CanonicalUser")
 	owner.ID, owner.DisplayName = ownerID, ownerID
-	shown := aclDocument{Xmlns: xmlns, Owner: aclOwner{ID: ownerID, DisplayName: ownerID}, Grants: []aclGrant{{Grantee: owner, Permission: "FULL_CONTROL"}}}
+	shown := aclDocument{
+		Xmlns:  xmlns,
+		Owner:  aclOwner{ID: ownerID, DisplayName: ownerID},
+		Grants: []aclGrant{{Grantee: owner, Permission: "FULL_CONTROL"}},
+	}
 	if acl == publicRead {
 		all := grantee("Group")
 		all.URI = everyone
 		shown.Grants = append(shown.Grants, aclGrant{Grantee: all, Permission: "READ"})
 	}
+
 	return shown
 }
 
@@ -101,24 +110,37 @@ func readACL(r *http.Request) (string, error) {
 	if name := aclName(r); name != "" {
 		return cannedACL(name)
 	}
+
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxACL))
 	if err != nil {
 		return "", err
 	}
+
 	var document aclDocument
+
 	if err := xml.Unmarshal(body, &document); err != nil {
 		return "", refuse("MalformedACLError", "%s", err)
 	}
+
 	acl := private
+
 	for _, grant := range document.Grants {
 		switch {
 		case grant.Grantee.ID == ownerID:
 		case grant.Grantee.URI == everyone && grant.Permission == "READ":
 			acl = publicRead
+
 		default:
-			return "", refuse("InvalidArgument", "an access control list may let everyone read, and nothing else: not %s for %s%s", grant.Permission, grant.Grantee.URI, grant.Grantee.ID)
+			return "", refuse(
+				"InvalidArgument",
+				"an access control list may let everyone read, and nothing else: not %s for %s%s",
+				grant.Permission,
+				grant.Grantee.URI,
+				grant.Grantee.ID,
+			)
 		}
 	}
+
 	return acl, nil
 }
 
@@ -128,17 +150,21 @@ func (g *gate) serveACL(w http.ResponseWriter, r *http.Request, t target) error 
 	if err != nil {
 		return err
 	}
+
 	acl := b.acl()
 	if t.key != "" {
 		o, err := b.object(t.key)
 		if err != nil {
 			return err
 		}
+
 		acl = o.ACL
 	}
+
 	switch r.Method {
 	case http.MethodGet:
 		return writeXML(w, showACL(acl))
+
 	case http.MethodPut:
 		if acl, err = readACL(r); err != nil {
 			return err
@@ -146,7 +172,9 @@ func (g *gate) serveACL(w http.ResponseWriter, r *http.Request, t target) error 
 		if t.key != "" {
 			return b.change(t.key, func(o *object) { o.ACL = acl })
 		}
+
 		return b.setACL(acl)
 	}
+
 	return gofakes3.ErrMethodNotAllowed
 }

@@ -16,8 +16,9 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// What a bucket's folder holds beside bucket.json: a document for each object, named by the digest of its key, since a
-// key may be longer than a file's name and hold what it may not; the bytes that documents name; and uploads in parts.
+// What a bucket's folder holds beside bucket.json: a document for each object, named by the digest of its key,
+// since a key may be longer than a file's name and hold what it may not; the bytes that documents name; and
+// uploads in parts.
 const (
 	bucketDocument = "bucket.json"
 	objectsFolder  = "objects"
@@ -57,9 +58,15 @@ func (o *object) modified() time.Time {
 	return at
 }
 
-func (b *bucket) document() string              { return filepath.Join(b.folder, bucketDocument) }
-func (b *bucket) blobFile(blob string) string   { return filepath.Join(b.folder, blobsFolder, blob) }
-func (b *bucket) uploadFolder(id string) string { return filepath.Join(b.folder, uploadsFolder, id) }
+func (b *bucket) document() string {
+	return filepath.Join(b.folder, bucketDocument)
+}
+func (b *bucket) blobFile(blob string) string {
+	return filepath.Join(b.folder, blobsFolder, blob)
+}
+func (b *bucket) uploadFolder(id string) string {
+	return filepath.Join(b.folder, uploadsFolder, id)
+}
 
 func (b *bucket) objectFile(key string) string {
 	digest := sha256.Sum256([]byte(key))
@@ -67,13 +74,20 @@ func (b *bucket) objectFile(key string) string {
 }
 
 func openBucket(folder string) (*bucket, error) {
-	b := &bucket{folder: folder, objects: map[string]*object{}, uploads: map[string]*upload{}}
+	b := &bucket{
+		folder:  folder,
+		objects: map[string]*object{},
+		uploads: map[string]*upload{},
+	}
+
 	if err := read(b.document(), b); err != nil {
 		return nil, err
 	}
+
 	if err := b.openObjects(); err != nil {
 		return nil, err
 	}
+
 	return b, b.openUploads()
 }
 
@@ -84,30 +98,38 @@ func (b *bucket) openObjects() error {
 	if err != nil {
 		return err
 	}
+
 	for _, entry := range documents {
 		path := filepath.Join(b.folder, objectsFolder, entry.Name())
 		if strings.HasPrefix(entry.Name(), ".") { // a document that was being written
 			os.Remove(path)
 			continue
 		}
+
 		opened := &object{}
+
 		if err := read(path, opened); err != nil {
 			return err
 		}
+
 		b.objects[opened.Key] = opened
 		b.keys = append(b.keys, opened.Key)
 		used[opened.Blob] = true
 	}
+
 	slices.Sort(b.keys)
+
 	blobs, err := os.ReadDir(filepath.Join(b.folder, blobsFolder))
 	if err != nil {
 		return err
 	}
+
 	for _, entry := range blobs {
 		if !used[entry.Name()] {
 			os.Remove(b.blobFile(entry.Name()))
 		}
 	}
+
 	return nil
 }
 
@@ -115,9 +137,11 @@ func (b *bucket) openObjects() error {
 func (b *bucket) object(key string) (*object, error) {
 	b.mutex.RLock()
 	defer b.mutex.RUnlock()
+
 	if found := b.objects[key]; found != nil {
 		return found, nil
 	}
+
 	return nil, gofakes3.KeyNotFound(key)
 }
 
@@ -125,10 +149,12 @@ func (b *bucket) object(key string) (*object, error) {
 func (b *bucket) put(ctx context.Context, o *object) error {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+
 	err := b.putLocked(ctx, o)
 	if err != nil {
 		os.Remove(b.blobFile(o.Blob))
 	}
+
 	return err
 }
 
@@ -136,23 +162,29 @@ func (b *bucket) putLocked(ctx context.Context, o *object) error {
 	if b.gone {
 		return gofakes3.BucketNotFound(b.Name)
 	}
+
 	before, etag := b.objects[o.Key], ""
 	if before != nil {
 		etag = before.MD5
 	}
+
 	if err := gofakes3.CheckWriteConditions(ctx, before != nil, etag); err != nil {
 		return err
 	}
+
 	if err := keep(b.objectFile(o.Key), o); err != nil {
 		return fmt.Errorf("keep object %s: %w", o.Key, err)
 	}
+
 	b.objects[o.Key] = o
+
 	if before == nil {
 		i, _ := slices.BinarySearch(b.keys, o.Key)
 		b.keys = slices.Insert(b.keys, i, o.Key)
 	} else if before.Blob != o.Blob {
 		os.Remove(b.blobFile(before.Blob)) // whoever reads it has it open
 	}
+
 	return nil
 }
 
@@ -160,12 +192,15 @@ func (b *bucket) putLocked(ctx context.Context, o *object) error {
 func (b *bucket) change(key string, change func(*object)) error {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+
 	before := b.objects[key]
 	if before == nil {
 		return gofakes3.KeyNotFound(key)
 	}
+
 	changed := *before
 	change(&changed)
+
 	return b.putLocked(context.Background(), &changed)
 }
 
@@ -173,17 +208,22 @@ func (b *bucket) change(key string, change func(*object)) error {
 func (b *bucket) delete(key string) error {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+
 	o := b.objects[key]
 	if o == nil {
 		return nil
 	}
+
 	if err := os.Remove(b.objectFile(key)); err != nil {
 		return fmt.Errorf("delete object %s: %w", key, err)
 	}
+
 	os.Remove(b.blobFile(o.Blob))
 	delete(b.objects, key)
+
 	i, _ := slices.BinarySearch(b.keys, key)
 	b.keys = slices.Delete(b.keys, i, i+1)
+
 	return nil
 }
 
@@ -197,14 +237,18 @@ func (b *bucket) acl() string {
 func (b *bucket) setACL(acl string) error {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+
 	if b.gone {
 		return gofakes3.BucketNotFound(b.Name)
 	}
+
 	before := b.ACL
 	b.ACL = acl
+
 	if err := keep(b.document(), b); err != nil {
 		b.ACL = before
 		return fmt.Errorf("keep bucket %s: %w", b.Name, err)
 	}
+
 	return nil
 }

@@ -35,11 +35,13 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.next.ServeHTTP(w, r)
 		return
 	}
+
 	t := targetOf(r.URL.Path)
 	if !signed(r) {
 		g.serveAnonymous(w, r, t)
 		return
 	}
+
 	var key Key
 	verified := signature.V4SignVerifyWithLookup(r, func(access string) (secret string, ok bool) {
 		key, ok = g.keys(access)
@@ -47,42 +49,59 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	if verified != signature.ErrNone {
 		refused := signature.GetAPIError(verified)
-		writeErrorDocument(w, r, refused.HTTPStatusCode, errorDocument{Code: refused.Code, Message: refused.Description, Resource: r.URL.Path})
+		writeErrorDocument(w, r, refused.HTTPStatusCode, errorDocument{
+			Code:     refused.Code,
+			Message:  refused.Description,
+			Resource: r.URL.Path,
+		})
+
 		return
 	}
+
 	if !key.allows(r, t) {
 		deny(w, r)
 		return
 	}
+
 	g.serveAllowed(w, r, t)
 }
 
 func deny(w http.ResponseWriter, r *http.Request) {
-	writeErrorDocument(w, r, http.StatusForbidden, errorDocument{Code: "AccessDenied", Message: "Access Denied", Resource: r.URL.Path})
+	writeErrorDocument(w, r, http.StatusForbidden, errorDocument{
+		Code:     "AccessDenied",
+		Message:  "Access Denied",
+		Resource: r.URL.Path,
+	})
 }
 
 // signed tells whether a request names a key, in a header or in its query.
 func signed(r *http.Request) bool {
-	return r.Header.Get("Authorization") != "" || r.URL.Query().Has("X-Amz-Signature") || r.URL.Query().Has("X-Amz-Credential")
+	return r.Header.Get("Authorization") != "" ||
+		r.URL.Query().Has("X-Amz-Signature") ||
+		r.URL.Query().Has("X-Amz-Credential")
 }
 
 // serveAllowed answers what the protocol does not know, and passes on the rest.
 func (g *gate) serveAllowed(w http.ResponseWriter, r *http.Request, t target) {
 	query := r.URL.Query()
 	checkPayload(r)
+
 	switch {
 	case query.Has("acl") && t.bucket != "":
 		if err := g.serveACL(w, r, t); err != nil {
 			g.writeError(w, r, err)
 		}
+
 	case query.Has("location") && r.Method == http.MethodGet && t.key == "":
 		g.serveLocation(w, r, t)
+
 	default:
 		acl, err := cannedACL(aclName(r))
 		if err != nil {
 			g.writeError(w, r, err)
 			return
 		}
+
 		dropEmpty(r, "delimiter")
 		g.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), wantedACL{}, acl)))
 	}
@@ -108,40 +127,55 @@ func (g *gate) serveLocation(w http.ResponseWriter, r *http.Request, t target) {
 	}
 }
 
-// serveAnonymous answers who shows no key: the bytes of public objects and the listing of public buckets. Nobody learns
-// from it whether an object is there that he may not read.
+// serveAnonymous answers who shows no key: the bytes of public objects and the listing of public buckets.
+// Nobody learns from it whether an object is there that he may not read.
 func (g *gate) serveAnonymous(w http.ResponseWriter, r *http.Request, t target) {
 	if t.bucket == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		deny(w, r)
 		return
 	}
+
 	b, err := g.backend.bucket(t.bucket)
 	if err != nil {
 		g.writeError(w, r, err)
 		return
 	}
+
 	listable := b.acl() == publicRead
 	if t.key == "" {
 		if !listable || !only(r, listing) {
 			deny(w, r)
 			return
 		}
+
 		g.next.ServeHTTP(w, r)
+
 		return
 	}
+
 	o, err := b.object(t.key)
 	if err != nil && !listable || err == nil && o.ACL != publicRead {
 		deny(w, r)
 		return
 	}
+
 	r.URL.RawQuery = "" // the bytes, and nothing else that a query could ask of an object
 	g.next.ServeHTTP(w, r)
 }
 
 // What a query may say of a listing, and what a key for reading may ask of a bucket beside.
 var (
-	listing = []string{"list-type", "prefix", "delimiter", "marker", "max-keys", "start-after", "continuation-token", "encoding-type", "fetch-owner"}
-	reading = append([]string{"location", "versioning", "versions", "key-marker", "version-id-marker", "uploads", "max-uploads", "upload-id-marker", "x-id"}, listing...)
+	listing = []string{
+		"list-type", "prefix", "delimiter", "marker", "max-keys", "start-after",
+		"continuation-token", "encoding-type", "fetch-owner",
+	}
+	reading = append(
+		[]string{
+			"location", "versioning", "versions", "key-marker", "version-id-marker", "uploads",
+			"max-uploads", "upload-id-marker", "x-id",
+		},
+		listing...,
+	)
 )
 
 // only tells whether the request's query says nothing else, but for its signature.
@@ -151,35 +185,49 @@ func only(r *http.Request, names []string) bool {
 			return false
 		}
 	}
+
 	return true
 }
 
-// allows tells whether the key's grants cover a request. A key for single buckets reads or changes what is in them; it
-// makes no buckets, lists none, and leaves their settings alone.
+// allows tells whether the key's grants cover a request. A key for single buckets reads or changes what is in
+// them; it makes no buckets, lists none, and leaves their settings alone.
 func (k Key) allows(r *http.Request, t target) bool {
 	if k.has(FullAccess, "") {
 		return true
 	}
+
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+
 	switch {
 	case t.bucket == "":
 		return false
 	case t.key == "" && reads:
 		return only(r, reading) && k.has(Read, t.bucket)
+
 	case t.key == "":
-		return r.Method == http.MethodPost && r.URL.Query().Has("delete") && k.has(ReadWrite, t.bucket)
+		return r.Method == http.MethodPost && r.URL.Query().Has("delete") && k.has(
+			ReadWrite,
+			t.bucket,
+		)
+
 	case reads:
 		return k.has(Read, t.bucket)
 	}
-	if source := r.Header.Get("X-Amz-Copy-Source"); source != "" && !k.has(Read, targetOf(source).bucket) {
+
+	if source := r.Header.Get("X-Amz-Copy-Source"); source != "" && !k.has(
+		Read,
+		targetOf(source).bucket,
+	) {
 		return false
 	}
+
 	return k.has(ReadWrite, t.bucket)
 }
 
 // has tells whether the key has a permission on a bucket; who may write may read.
 func (k Key) has(permission, bucket string) bool {
 	return slices.ContainsFunc(k.Grants, func(g Grant) bool {
-		return g.Bucket == bucket && (g.Permission == permission || permission == Read && g.Permission == ReadWrite)
+		return g.Bucket == bucket &&
+			(g.Permission == permission || permission == Read && g.Permission == ReadWrite)
 	})
 }

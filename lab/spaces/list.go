@@ -11,6 +11,7 @@ import (
 func (b *bucket) list(prefix gofakes3.Prefix, page gofakes3.ListBucketPage) *gofakes3.ObjectList {
 	b.mutex.RLock()
 	defer b.mutex.RUnlock()
+
 	listed := gofakes3.NewObjectList()
 	count, last := int64(0), ""
 	first, _ := slices.BinarySearch(b.keys, max(prefix.Prefix, page.Marker))
@@ -18,21 +19,27 @@ func (b *bucket) list(prefix gofakes3.Prefix, page gofakes3.ListBucketPage) *gof
 		if !strings.HasPrefix(key, prefix.Prefix) {
 			break
 		}
+
 		name, rolled := rollUp(key, prefix)
 		if name == page.Marker && page.Marker != "" || rolled && name == last {
 			continue
 		}
+
 		if page.MaxKeys > 0 && count == page.MaxKeys {
 			listed.IsTruncated, listed.NextMarker = true, last
 			break
 		}
+
 		count, last = count+1, name
+
 		if rolled {
 			listed.AddPrefix(name)
 			continue
 		}
+
 		listed.Add(b.objects[key].content())
 	}
+
 	return listed
 }
 
@@ -41,16 +48,24 @@ func rollUp(key string, prefix gofakes3.Prefix) (name string, rolled bool) {
 	if prefix.Delimiter == "" {
 		return key, false
 	}
+
 	before, _, found := strings.Cut(key[len(prefix.Prefix):], prefix.Delimiter)
 	if !found {
 		return key, false
 	}
+
 	return prefix.Prefix + before + prefix.Delimiter, true
 }
 
 func (o *object) content() *gofakes3.Content {
 	return &gofakes3.Content{
-		Key: o.Key, Size: o.Size, ETag: `"` + o.MD5 + `"`, LastModified: gofakes3.NewContentTime(o.modified()), StorageClass: gofakes3.StorageStandard,
-		Owner: &gofakes3.UserInfo{ID: ownerID, DisplayName: ownerID},
+		Key:  o.Key,
+		Size: o.Size,
+		ETag: `"` + o.MD5 + `"`,
+		LastModified: gofakes3.NewContentTime(
+			o.modified(),
+		),
+		StorageClass: gofakes3.StorageStandard,
+		Owner:        &gofakes3.UserInfo{ID: ownerID, DisplayName: ownerID},
 	}
 }

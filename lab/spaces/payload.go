@@ -13,12 +13,19 @@ import (
 func checkPayload(r *http.Request) {
 	r.Header.Del("X-Amz-Checksum-Algorithm") // names the kind of a checksum; gofakes3 takes it for one
 	claimed := r.Header.Get("X-Amz-Content-Sha256")
+
 	switch {
 	case strings.HasPrefix(claimed, "STREAMING-"):
 		// A body in chunks, with or without a trailer. gofakes3 reads all kinds alike, but knows two of them by name.
 		r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+
 	case len(claimed) == hex.EncodedLen(sha256.Size):
-		r.Body = &payload{ReadCloser: r.Body, claimed: claimed, hash: sha256.New(), left: r.ContentLength}
+		r.Body = &payload{
+			ReadCloser: r.Body,
+			claimed:    claimed,
+			hash:       sha256.New(),
+			left:       r.ContentLength,
+		}
 	}
 }
 
@@ -34,9 +41,14 @@ type payload struct {
 func (p *payload) Read(into []byte) (int, error) {
 	n, err := p.ReadCloser.Read(into)
 	p.hash.Write(into[:n])
+
 	p.left -= int64(n)
 	if (p.left == 0 || err == io.EOF) && hex.EncodeToString(p.hash.Sum(nil)) != strings.ToLower(p.claimed) {
-		return n, refuse("XAmzContentSHA256Mismatch", "the body is not what x-amz-content-sha256 says")
+		return n, refuse(
+			"XAmzContentSHA256Mismatch",
+			"the body is not what x-amz-content-sha256 says",
+		)
 	}
+
 	return n, err
 }

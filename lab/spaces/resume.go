@@ -22,34 +22,89 @@ func (r *backend) resumeUploads(protocol http.Handler) error {
 		if b.Region != r.region {
 			continue
 		}
+
 		for id, u := range b.uploads {
-			if err := resend(protocol, b.Name, u.Key, http.MethodPost, url.Values{"uploads": {""}}, resumedUpload{id: id}, 0); err != nil {
+			if err := resend(
+				protocol,
+				b.Name,
+				u.Key,
+				http.MethodPost,
+				url.Values{"uploads": {""}},
+				resumedUpload{id: id},
+				0,
+			); err != nil {
 				return err
 			}
+
 			for _, number := range u.sortedParts() {
-				query := url.Values{"uploadId": {id}, "partNumber": {strconv.Itoa(number)}}
+				query := url.Values{
+					"uploadId":   {id},
+					"partNumber": {strconv.Itoa(number)},
+				}
+
 				p := u.parts[number]
-				if err := resend(protocol, b.Name, u.Key, http.MethodPut, query, resumedUpload{id: id, etag: p.etag()}, p.size); err != nil {
+
+				if err := resend(
+					protocol,
+					b.Name,
+					u.Key,
+					http.MethodPut,
+					query,
+					resumedUpload{
+						id:   id,
+						etag: p.etag(),
+					},
+					p.size,
+				); err != nil {
 					return err
 				}
 			}
 		}
 	}
+
 	return nil
 }
 
-func resend(protocol http.Handler, bucket, key, method string, query url.Values, known resumedUpload, size int64) error {
-	request, err := http.NewRequestWithContext(context.WithValue(context.Background(), resumedUpload{}, known), method, "/", http.NoBody)
+func resend(
+	protocol http.Handler,
+	bucket, key, method string,
+	query url.Values,
+	known resumedUpload,
+	size int64,
+) error {
+	request, err := http.NewRequestWithContext(
+		context.WithValue(context.Background(), resumedUpload{}, known),
+		method,
+		"/",
+		http.NoBody,
+	)
 	if err != nil {
 		return err
 	}
-	request.URL = &url.URL{Path: "/" + bucket + "/" + key, RawQuery: query.Encode()}
-	request.Header.Set("Content-Length", strconv.FormatInt(size, 10))
-	answer := &answer{header: http.Header{}, status: http.StatusOK}
-	protocol.ServeHTTP(answer, request)
-	if answer.status != http.StatusOK {
-		return fmt.Errorf("resume the upload of %s/%s: %d: %s", bucket, key, answer.status, answer.String())
+
+	request.URL = &url.URL{
+		Path:     "/" + bucket + "/" + key,
+		RawQuery: query.Encode(),
 	}
+
+	request.Header.Set("Content-Length", strconv.FormatInt(size, 10))
+
+	answer := &answer{
+		header: http.Header{},
+		status: http.StatusOK,
+	}
+	protocol.ServeHTTP(answer, request)
+
+	if answer.status != http.StatusOK {
+		return fmt.Errorf(
+			"resume the upload of %s/%s: %d: %s",
+			bucket,
+			key,
+			answer.status,
+			answer.String(),
+		)
+	}
+
 	return nil
 }
 

@@ -1,7 +1,7 @@
-// Package spaces owns the lab's Spaces: an S3 server for each region, and the buckets and objects behind it in files. The
-// S3 protocol is gofakes3's; who may do what (gate.go), access control lists and everything on disk are here. What it
-// answers was written to disk before, by rename, so that a lab that is killed finds it again. It knows nothing of
-// Droplets, and of keys only what it is told at each request.
+// Package spaces owns the lab's Spaces: an S3 server for each region, and the buckets and objects behind it in
+// files. The S3 protocol is gofakes3's; who may do what (gate.go), access control lists and everything on disk
+// are here. What it answers was written to disk before, by rename, so that a lab that is killed finds it again.
+// It knows nothing of Droplets, and of keys only what it is told at each request.
 package spaces
 
 import (
@@ -57,23 +57,35 @@ func Open(config Config) (*Spaces, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	s := &Spaces{handlers: map[string]http.Handler{}}
+
 	for _, region := range Regions() {
 		backend := &backend{store: store, region: region}
 		log := logger{config.Logger.With("region", region)}
 		protocol := gofakes3.New(backend, gofakes3.WithLogger(log))
 		backend.forget = protocol.ForgetMultipartUpload
 		handler := protocol.Server()
+
 		if err := backend.resumeUploads(handler); err != nil {
 			return nil, fmt.Errorf("open the Spaces of %s: %w", region, err)
 		}
-		s.handlers[region] = &gate{backend: backend, keys: config.Keys, next: handler, logger: log}
+
+		s.handlers[region] = &gate{
+			backend: backend,
+			keys:    config.Keys,
+			next:    handler,
+			logger:  log,
+		}
 	}
+
 	return s, nil
 }
 
 // Handler is a region's S3 server.
-func (s *Spaces) Handler(region string) http.Handler { return s.handlers[region] }
+func (s *Spaces) Handler(region string) http.Handler {
+	return s.handlers[region]
+}
 
 // logger passes on what goes wrong. Requests that are refused are their sender's business.
 type logger struct{ to *slog.Logger }

@@ -27,23 +27,33 @@ func openStore(folder string) (*store, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of Spaces: %w", err)
 	}
-	s := &store{folder: folder, buckets: map[string]*bucket{}}
+
+	s := &store{
+		folder:  folder,
+		buckets: map[string]*bucket{},
+	}
+
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("list buckets: %w", err)
 	}
+
 	for _, entry := range entries {
 		path := filepath.Join(folder, entry.Name())
+
 		if _, err := os.Stat(filepath.Join(path, bucketDocument)); errors.Is(err, fs.ErrNotExist) {
 			removeAll(path)
 			continue
 		}
+
 		opened, err := openBucket(path)
 		if err != nil {
 			return nil, fmt.Errorf("open bucket %s: %w", entry.Name(), err)
 		}
+
 		s.buckets[opened.Name] = opened
 	}
+
 	return s, nil
 }
 
@@ -51,29 +61,44 @@ func openStore(folder string) (*store, error) {
 func (s *store) find(region, name string) (*bucket, error) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
+
 	if b := s.buckets[name]; b != nil && b.Region == region {
 		return b, nil
 	}
+
 	return nil, gofakes3.BucketNotFound(name)
 }
 
 func (s *store) create(region, name, acl string) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+
 	if s.buckets[name] != nil {
 		return gofakes3.ResourceError(gofakes3.ErrBucketAlreadyExists, name)
 	}
-	made := &bucket{Name: name, Region: region, ACL: acl, Created: time.Now().UTC(), folder: filepath.Join(s.folder, name),
-		objects: map[string]*object{}, uploads: map[string]*upload{}}
+
+	made := &bucket{
+		Name:    name,
+		Region:  region,
+		ACL:     acl,
+		Created: time.Now().UTC(),
+		folder:  filepath.Join(s.folder, name),
+		objects: map[string]*object{},
+		uploads: map[string]*upload{},
+	}
+
 	for _, part := range []string{objectsFolder, blobsFolder, uploadsFolder} {
 		if err := os.MkdirAll(filepath.Join(made.folder, part), 0o700); err != nil {
 			return fmt.Errorf("make bucket %s: %w", name, err)
 		}
 	}
+
 	if err := keep(made.document(), made); err != nil {
 		return fmt.Errorf("make bucket %s: %w", name, err)
 	}
+
 	s.buckets[name] = made
+
 	return nil
 }
 
@@ -81,20 +106,25 @@ func (s *store) create(region, name, acl string) error {
 func (s *store) remove(b *bucket) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+
 	switch {
 	case b.gone:
 		return gofakes3.BucketNotFound(b.Name)
 	case len(b.objects) > 0:
 		return gofakes3.ResourceError(gofakes3.ErrBucketNotEmpty, b.Name)
 	}
+
 	if err := os.Remove(b.document()); err != nil { // the rest is nothing without it
 		return fmt.Errorf("remove bucket %s: %w", b.Name, err)
 	}
+
 	b.gone = true
 	delete(s.buckets, b.Name)
 	removeAll(b.folder)
+
 	return nil
 }
 
@@ -104,7 +134,9 @@ func keep(path string, document any) error {
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(path, data, file.Options{Mode: 0o600})
+
 	return err
 }
 
@@ -116,6 +148,7 @@ func read(path string, document any) error {
 	if err := json.Unmarshal(data, document); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
+
 	return nil
 }
 

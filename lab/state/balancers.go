@@ -62,6 +62,7 @@ func (b LoadBalancer) Front() netip.Addr {
 	if b.Address.IsValid() {
 		return b.Address
 	}
+
 	return b.Private
 }
 

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Version is the version of the document that this code writes. Older ones are upgraded when they are read (upgrade.go).
+// Version is the version of the document that this code writes. Older ones are upgraded when they are read
+// (upgrade.go).
 const Version = 4
 
 // firstID is what numbers start after: high enough that nobody takes an id for a count.
@@ -48,6 +49,7 @@ func find[T any](list []T, is func(*T) bool) *T {
 			return &list[i]
 		}
 	}
+
 	return nil
 }
 
@@ -58,6 +60,7 @@ func (d *Document) Tag(name string) (string, bool) {
 			return tag, true
 		}
 	}
+
 	return "", false
 }
 
@@ -70,14 +73,18 @@ func (d *Document) UseTags(names []string) []string {
 			tag = name
 			d.Tags = append(d.Tags, tag)
 		}
+
 		if !slices.Contains(used, tag) {
 			used = append(used, tag)
 		}
 	}
+
 	return used
 }
 
 // Tagged tells whether a list of tags holds one, whatever its case.
 func Tagged(tags []string, name string) bool {
-	return slices.ContainsFunc(tags, func(tag string) bool { return strings.EqualFold(tag, name) })
+	return slices.ContainsFunc(tags, func(tag string) bool {
+		return strings.EqualFold(tag, name)
+	})
 }

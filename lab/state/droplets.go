@@ -118,7 +118,9 @@ func (d *Document) Image(id int) *Image {
 
 // ImageBySlug finds a base image; nil when there is none.
 func (d *Document) ImageBySlug(slug string) *Image {
-	return find(d.Images, func(x *Image) bool { return x.Slug == slug && slug != "" })
+	return find(d.Images, func(x *Image) bool {
+		return x.Slug == slug && slug != ""
+	})
 }
 
 // Action finds an action; nil when there is none.
@@ -133,6 +135,7 @@ func (d *Document) TrimActions(keep int) {
 			i++
 			continue
 		}
+
 		d.Actions = slices.Delete(d.Actions, i, i+1)
 	}
 }

@@ -23,7 +23,9 @@ type Fault struct {
 	Created time.Time `json:"created"`
 	Until   time.Time `json:"until"` // lifted by itself then; zero means never
 
-	Groups  [][]int `json:"groups"`  // of Droplets: one for freeze, fill, cut, delay and clock, two or more for partition, from and to for oneway and loss
+	// of Droplets: one for freeze, fill, cut, delay and clock, two or more for partition, from and to for
+	// oneway and loss
+	Groups  [][]int `json:"groups"`
 	Network string  `json:"network"` // public, vpc, or empty for both
 	Percent int     `json:"percent"` // of the packets that are lost
 	Leave   int64   `json:"leave"`   // bytes that stay free on a full disk

@@ -25,13 +25,27 @@ func (d *Document) VPC(id string) *VPC {
 
 // DefaultVPC finds a region's default VPC; nil when there is none.
 func (d *Document) DefaultVPC(region string) *VPC {
-	return find(d.VPCs, func(x *VPC) bool { return x.Default && x.Region == region })
+	return find(d.VPCs, func(x *VPC) bool {
+		return x.Default && x.Region == region
+	})
 }
 
 // IPv6Network is the public IPv6 network that goes with a public IPv4 one: of the range for documentation (RFC 3849).
 func IPv6Network(public netip.Prefix) netip.Prefix {
 	b := public.Masked().Addr().As4()
-	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, b[0], b[1], b[2], 0}), 64)
+	return netip.PrefixFrom(
+		netip.AddrFrom16([16]byte{
+			0x20,
+			0x01,
+			0x0d,
+			0xb8,
+			b[0],
+			b[1],
+			b[2],
+			0,
+		}),
+		64,
+	)
 }
 
 // IPv6 is a Droplet's public IPv6 address; the zero Addr when it has none. Its last byte is the IPv4 address's.
@@ -39,6 +53,7 @@ func (d *Droplet) IPv6() netip.Addr {
 	if !slices.Contains(d.Features, "ipv6") || !d.Public.IsValid() {
 		return netip.Addr{}
 	}
+
 	return IPv6Beside(d.Public)
 }
 
@@ -56,16 +71,20 @@ func (d *Document) TakePublic(public netip.Prefix) (netip.Addr, bool) {
 	for _, droplet := range d.Droplets {
 		taken[droplet.Public] = true
 	}
+
 	for _, balancer := range d.LoadBalancers {
 		taken[balancer.Address] = true
 	}
+
 	for _, reserved := range d.ReservedIPs {
 		taken[reserved.Address] = true
 	}
+
 	address, ok := next(public, d.LastPublic, taken)
 	if ok {
 		d.LastPublic = address
 	}
+
 	return address, ok
 }
 
@@ -77,15 +96,18 @@ func (d *Document) TakePrivate(vpc *VPC) (netip.Addr, bool) {
 			taken[droplet.Private] = true
 		}
 	}
+
 	for _, balancer := range d.LoadBalancers {
 		if balancer.VPC == vpc.ID {
 			taken[balancer.Private] = true
 		}
 	}
+
 	address, ok := next(vpc.Range, vpc.LastAddress, taken)
 	if ok {
 		vpc.LastAddress = address
 	}
+
 	return address, ok
 }
 
@@ -97,18 +119,23 @@ func next(within netip.Prefix, last netip.Addr, taken map[netip.Addr]bool) (neti
 	for range reserved {
 		first = first.Next()
 	}
+
 	candidate := first
 	if last.IsValid() && within.Contains(last) {
 		candidate = last.Next()
 	}
+
 	for wraps := 0; wraps < 2; candidate = candidate.Next() {
-		if !within.Contains(candidate) || !within.Contains(candidate.Next()) { // past the end, or the broadcast address
+		// past the end, or the broadcast address
+		if !within.Contains(candidate) || !within.Contains(candidate.Next()) {
 			wraps, candidate = wraps+1, first.Prev()
 			continue
 		}
+
 		if !taken[candidate] {
 			return candidate, true
 		}
 	}
+
 	return netip.Addr{}, false
 }

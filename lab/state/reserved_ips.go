@@ -22,5 +22,7 @@ func (d *Document) ReservedIP(address netip.Addr) *ReservedIP {
 
 // ReservedIPOf finds the reserved IP of a Droplet; nil when it has none.
 func (d *Document) ReservedIPOf(droplet int) *ReservedIP {
-	return find(d.ReservedIPs, func(x *ReservedIP) bool { return x.DropletID == droplet && droplet != 0 })
+	return find(d.ReservedIPs, func(x *ReservedIP) bool {
+		return x.DropletID == droplet && droplet != 0
+	})
 }

@@ -23,16 +23,25 @@ func TestWhatIsKeptIsReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab", "state.json")
 	store := open(t, path)
 	require.NoError(t, store.Update(func(d *state.Document) error {
-		d.Droplets = append(d.Droplets, state.Droplet{ID: d.NextID(), Name: "one", Public: netip.MustParseAddr("198.51.100.10")})
+		d.Droplets = append(d.Droplets, state.Droplet{
+			ID:     d.NextID(),
+			Name:   "one",
+			Public: netip.MustParseAddr("198.51.100.10"),
+		})
+
 		return nil
 	}))
+
 	before := store.View()
+
 	require.NoError(t, store.Update(func(d *state.Document) error {
 		d.Droplets[0].Name = "renamed"
 		return nil
 	}))
+
 	require.Equal(t, "one", before.Droplets[0].Name, "a view stays as it was")
 	require.Equal(t, store.View(), open(t, path).View())
+
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
@@ -43,19 +52,43 @@ func TestAChangeThatIsRefusedOrCanNotBeWrittenIsNone(t *testing.T) {
 	store := open(t, filepath.Join(folder, "state.json"))
 	before := store.View()
 	refusal := errors.New("refused")
-	tag := func(d *state.Document) { d.Tags = append(d.Tags, "half") }
-	require.ErrorIs(t, store.Update(func(d *state.Document) error { tag(d); return refusal }), refusal)
+	tag := func(d *state.Document) {
+		d.Tags = append(d.Tags, "half")
+	}
+	require.ErrorIs(t,
+		store.Update(func(d *state.Document) error {
+			tag(d)
+			return refusal
+		}),
+		refusal,
+	)
+
 	require.Same(t, before, store.View())
 
 	require.NoError(t, os.RemoveAll(folder))
-	require.NoError(t, os.WriteFile(folder, nil, 0o600)) // a file where the folder was: nothing can be written
-	require.ErrorContains(t, store.Update(func(d *state.Document) error { tag(d); return nil }), "keep the lab's state")
+
+	// a file where the folder was: nothing can be written
+	require.NoError(t, os.WriteFile(folder, nil, 0o600))
+
+	require.ErrorContains(t,
+		store.Update(func(d *state.Document) error {
+			tag(d)
+			return nil
+		}),
+		"keep the lab's state",
+	)
+
 	require.Same(t, before, store.View())
 }
 
 func TestAnOlderStateIsUpgraded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
-	require.NoError(t, os.WriteFile(path, []byte(`{"version": 1, "last_id": 100007, "tags": ["kept"]}`), 0o600))
+	require.NoError(t, os.WriteFile(
+		path,
+		[]byte(`{"version": 1, "last_id": 100007, "tags": ["kept"]}`),
+		0o600,
+	))
+
 	upgraded := open(t, path).View()
 	require.Equal(t, state.Version, upgraded.Version)
 	require.Equal(t, []string{"kept"}, upgraded.Tags)
@@ -65,9 +98,11 @@ func TestAnOlderStateIsUpgraded(t *testing.T) {
 func TestADamagedOrForeignStateIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"version": 99}`), 0o600))
+
 	_, err := state.Open(path, nil)
 	require.ErrorIs(t, err, state.ErrVersion)
 	require.NoError(t, os.WriteFile(path, []byte(`{"versi`), 0o600))
+
 	_, err = state.Open(path, nil)
 	require.ErrorContains(t, err, "hornero lab reset")
 }
@@ -80,13 +115,18 @@ func TestAddressesGoRoundAndAreUnique(t *testing.T) {
 		if !ok {
 			return "none"
 		}
+
 		d.Droplets = append(d.Droplets, state.Droplet{Public: address})
+
 		return address.String()
 	}
+
 	for last := 10; last <= 14; last++ {
 		require.Equal(t, fmt.Sprintf("198.18.7.%d", last), take())
 	}
+
 	require.Equal(t, "none", take())
+
 	d.Droplets = d.Droplets[2:]
 	require.Equal(t, "198.18.7.10", take(), "round again, from the start")
 	require.Equal(t, "198.18.7.11", take())
@@ -100,8 +140,10 @@ func TestTrimKeepsWhatIsInProgress(t *testing.T) {
 		if i == 0 {
 			status = state.ActionInProgress
 		}
+
 		d.Actions = append(d.Actions, state.Action{ID: i, Status: status})
 	}
+
 	d.TrimActions(2)
 	require.Len(t, d.Actions, 2)
 	require.Equal(t, []int{0, 4}, []int{d.Actions[0].ID, d.Actions[1].ID})

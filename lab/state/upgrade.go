@@ -17,10 +17,17 @@ func upgrade(d *Document) error {
 	for d.Version != Version {
 		step, known := upgrades()[d.Version]
 		if !known {
-			return fmt.Errorf("%w: it says %d, this one writes %d; `hornero lab reset` begins anew", ErrVersion, d.Version, Version)
+			return fmt.Errorf(
+				"%w: it says %d, this one writes %d; `hornero lab reset` begins anew",
+				ErrVersion,
+				d.Version,
+				Version,
+			)
 		}
+
 		step(d)
 		d.Version++
 	}
+
 	return nil
 }

@@ -49,5 +49,6 @@ func (d *Document) VolumesOf(droplet int) []string {
 			ids = append(ids, volume.ID)
 		}
 	}
+
 	return ids
 }
