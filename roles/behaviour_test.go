@@ -14,18 +14,23 @@ import (
 func TestThePackageGuard(t *testing.T) {
 	text, err := os.ReadFile("common/package-guard")
 	require.NoError(t, err)
+
 	mark := filepath.Join(t.TempDir(), "immutable")
 	script := strings.ReplaceAll(string(text), "/run/hornero/immutable", mark)
 	require.NotEqual(t, string(text), script)
+
 	out, err := exec.Command("sh", "-c", script).CombinedOutput()
 	require.NoError(t, err)
 	require.Empty(t, out)
 	require.NoError(t, os.WriteFile(mark, []byte("shop-2 shop\n"), 0o644))
+
 	out, err = exec.Command("sh", "-c", script).CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode())
-	for _, want := range []string{"Refused by Hornero: shop-2 is made from an image", "roles/shop/role.yaml", "hornero replace shop-2"} {
+
+	for _, want := range []string{"Refused by Hornero: shop-2 is made " +
+		"from an image", "roles/shop/role.yaml", "hornero replace shop-2"} {
 		require.Contains(t, string(out), want)
 	}
 }
@@ -35,6 +40,7 @@ func TestASiteByHTTPSSendsVisitorsThere(t *testing.T) {
 	const sends = "return 301 $hornero_site$request_uri;"
 	facts := nodeFacts("web", "debian-13")
 	require.NotContains(t, render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"], sends)
+
 	facts.Settings["site.url"] = "https://www.example.org/"
 	text := render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"]
 	require.Contains(t, text, sends)

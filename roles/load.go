@@ -24,19 +24,24 @@ var embedded embed.FS
 // Embedded returns the role folders that come with Hornero.
 func Embedded() fs.FS { return embedded }
 
-// LoadDir reads every role.yaml one folder deep. All problems of all manifests come back together, as report.Problems.
+// LoadDir reads every role.yaml one folder deep. All problems of all manifests come back together, as
+// report.Problems.
 func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read roles: %w", err)
 	}
+
 	manifests := map[string]*Manifest{}
 	var problems report.Problems
+
 	for _, entry := range entries {
 		if !entry.IsDir() {
 			continue
 		}
+
 		manifest, err := Load(fsys, entry.Name())
+
 		switch found, ok := report.Of(err); {
 		case errors.Is(err, fs.ErrNotExist):
 		case ok:
@@ -47,6 +52,7 @@ func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 			manifests[manifest.Name] = manifest
 		}
 	}
+
 	return manifests, problems.Err()
 }
 
@@ -57,16 +63,21 @@ func Load(fsys fs.FS, folder string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read role %s: %w", folder, err)
 	}
+
 	doc, err := report.Parse(name, data)
 	if err != nil {
 		return nil, err
 	}
+
 	manifest := &Manifest{}
 	doc.Decode(manifest)
+
 	if manifest.dir, err = fs.Sub(fsys, folder); err != nil {
 		return nil, fmt.Errorf("read role %s: %w", folder, err)
 	}
+
 	manifest.check(doc, folder)
+
 	return manifest, doc.Problems()
 }
 
@@ -86,40 +97,55 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	if m.Version != 1 {
 		doc.Add("version", "must be 1, got %d", m.Version)
 	}
+
 	if m.Name != folder {
 		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
 	}
+
 	if !m.Abstract && m.Peers != Member && m.Peers != Client {
 		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
 	}
+
 	if !slices.Contains(drivers, m.Driver) {
 		doc.Add("driver", "must be arbitrator, galera, haproxy or left out, got %q", m.Driver)
 	}
+
 	for i, secret := range m.Secrets {
 		if !secretName.MatchString(secret) {
 			doc.Add(fmt.Sprintf("secrets[%d]", i), "must look like part.name, got %q", secret)
 		}
 	}
+
 	if m.ReservedIP != nil {
 		for i, secret := range m.ReservedIP.Secrets {
 			if !secretName.MatchString(secret) {
-				doc.Add(fmt.Sprintf("reserved_ip.secrets[%d]", i), "must look like part.name, got %q", secret)
+				doc.Add(
+					fmt.Sprintf("reserved_ip.secrets[%d]", i),
+					"must look like part.name, got %q",
+					secret,
+				)
 			}
 		}
 	}
+
 	for _, setting := range slices.Sorted(maps.Keys(m.Samples)) {
 		if !slices.Contains(m.Settings, setting) {
 			doc.Add("samples", "%q is none of the manifest's settings", setting)
 		}
 	}
+
 	m.checkLimits(doc)
 	m.checkFiles(doc)
+
 	for i, port := range m.Ports {
 		if port.Port < 1 || port.Port > 65535 {
 			doc.Add(fmt.Sprintf("ports[%d].port", i), "must be from 1 to 65535, got %d", port.Port)
 		}
 		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
-			doc.Add(fmt.Sprintf("ports[%d].from", i), "the role cannot hold the reserved IP; say so with reserved_ip: {}")
+			doc.Add(
+				fmt.Sprintf("ports[%d].from", i),
+				"the role cannot hold the reserved IP; say so with reserved_ip: {}",
+			)
 		}
 	}
 }
@@ -128,13 +154,23 @@ func (m *Manifest) checkLimits(doc *report.Document) {
 	for _, release := range slices.Sorted(maps.Keys(m.Limits)) {
 		for i, limit := range m.Limits[release] {
 			if !limitName.MatchString(limit) {
-				doc.Add(fmt.Sprintf("limits.%s[%d]", release, i), "must be lower-case words and hyphens, got %q", limit)
+				doc.Add(
+					fmt.Sprintf("limits.%s[%d]", release, i),
+					"must be lower-case words and hyphens, got %q",
+					limit,
+				)
 			}
 		}
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(m.Bake.Varies)) {
 		if !path.IsAbs(name) || m.Bake.Varies[name] == "" {
-			doc.Add("bake.varies", "must name absolute paths, and why each varies, got %q: %q", name, m.Bake.Varies[name])
+			doc.Add(
+				"bake.varies",
+				"must name absolute paths, and why each varies, got %q: %q",
+				name,
+				m.Bake.Varies[name],
+			)
 		}
 	}
 }
@@ -144,8 +180,15 @@ func (m *Manifest) checkFiles(doc *report.Document) {
 		m.checkFile(doc, fmt.Sprintf("files[%d]", i), file.Source, file.Path, file.Mode)
 		checkWhere(doc, fmt.Sprintf("files[%d]", i), file.Only, file.Except)
 	}
+
 	for i, template := range m.Templates {
-		m.checkFile(doc, fmt.Sprintf("templates[%d]", i), template.Source, template.Path, template.Mode)
+		m.checkFile(doc,
+			fmt.Sprintf("templates[%d]", i),
+			template.Source,
+			template.Path,
+			template.Mode,
+		)
+
 		checkWhere(doc, fmt.Sprintf("templates[%d]", i), template.Only, template.Except)
 	}
 }
@@ -163,6 +206,7 @@ func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode stri
 	if !path.IsAbs(target) || path.Clean(target) != target {
 		doc.Add(at+".path", "must be a clean absolute path, got %q", target)
 	}
+
 	if _, err := ParseMode(mode, 0); err != nil {
 		doc.Add(at+".mode", "must be octal, as in \"0644\", got %q", mode)
 	}
@@ -173,10 +217,12 @@ func ParseMode(mode string, fallback fs.FileMode) (fs.FileMode, error) {
 	if mode == "" {
 		return fallback, nil
 	}
+
 	bits, err := strconv.ParseUint(mode, 8, 12)
 	if err != nil {
 		return 0, fmt.Errorf("read mode %q: %w", mode, err)
 	}
+
 	return fs.FileMode(bits), nil
 }
 
@@ -184,6 +230,9 @@ func ParseMode(mode string, fallback fs.FileMode) (fs.FileMode, error) {
 func Deployable(manifests map[string]*Manifest) []*Manifest {
 	list := slices.Collect(maps.Values(manifests))
 	list = slices.DeleteFunc(list, func(m *Manifest) bool { return m.Abstract })
-	slices.SortFunc(list, func(a, b *Manifest) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b *Manifest) int {
+		return cmp.Compare(a.Name, b.Name)
+	})
+
 	return list
 }

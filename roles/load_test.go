@@ -10,7 +10,8 @@ import (
 )
 
 func TestASampleIsOfASetting(t *testing.T) {
-	text := "version: 1\nname: shop\nsummary: sells\npeers: client\nsettings: [shop.limit]\nsamples: {shop.limt: \"1\"}\n"
+	text := "version: 1\nname: shop\nsummary: sells\npeers: client\nsettings: [shop.limit]\nsamples: " +
+		"{shop.limt: \"1\"}\n"
 	_, err := roles.Load(fstest.MapFS{"shop/role.yaml": {Data: []byte(text)}}, "shop")
 	require.ErrorContains(t, err, `shop/role.yaml:6:`)
 	require.ErrorContains(t, err, `"shop.limt" is none of the manifest's settings`)
@@ -18,7 +19,11 @@ func TestASampleIsOfASetting(t *testing.T) {
 
 func TestCheckerNamesTheFile(t *testing.T) {
 	check := []string{"php", "-l", "{file}", "--from={file}"}
-	require.Equal(t, []string{"php", "-l", "/run/x", "--from=/run/x"}, roles.Checker(check, "/run/x"))
+	require.Equal(t,
+		[]string{"php", "-l", "/run/x", "--from=/run/x"},
+		roles.Checker(check, "/run/x"),
+	)
+
 	require.Equal(t, "{file}", check[2])
 }
 
@@ -35,34 +40,62 @@ files: [{source: text, path: /etc/d, except: [debian-9]}]
 `
 
 func TestWhatAReleaseCannotIsData(t *testing.T) {
-	manifest, err := roles.Load(fstest.MapFS{"shop/role.yaml": {Data: []byte(limited)}, "shop/text": {Data: []byte("")}}, "shop")
+	manifest, err := roles.Load(
+		fstest.MapFS{
+			"shop/role.yaml": {Data: []byte(limited)},
+			"shop/text":      {Data: []byte("")},
+		},
+		"shop",
+	)
 	require.NoError(t, err)
+
 	paths := func(release string) (list []string) {
 		there := manifest.On(release)
 		for _, template := range there.Templates {
 			list = append(list, template.Path)
 		}
+
 		for _, file := range there.Files {
 			list = append(list, file.Path)
 		}
+
 		return list
 	}
 	require.Equal(t, []string{"/etc/a", "/etc/b"}, paths("debian-9"))
 	require.Equal(t, []string{"/etc/a", "/etc/c", "/etc/d"}, paths("debian-14"))
+
 	for release, want := range map[string]string{"debian-9": "slow", "debian-13": "fast"} {
-		text, err := manifest.RenderText("x", `{{if can "fast"}}fast{{else}}slow{{end}}`, roles.Facts{Release: release})
+		text, err := manifest.RenderText(
+			"x",
+			`{{if can "fast"}}fast{{else}}slow{{end}}`,
+			roles.Facts{Release: release},
+		)
 		require.NoError(t, err)
 		require.Equal(t, want, string(text))
 	}
-	_, err = manifest.RenderText("x", `{{if can "fats"}}fast{{end}}`, roles.Facts{Release: "debian-13"})
+
+	_, err = manifest.RenderText(
+		"x",
+		`{{if can "fats"}}fast{{end}}`,
+		roles.Facts{Release: "debian-13"},
+	)
 	require.ErrorContains(t, err, `"fats" is no limit of any release in the manifest`)
 }
 
 func TestAWrongLimitIsTold(t *testing.T) {
-	text := "version: 1\nname: shop\nsummary: sells\npeers: client\nlimits: {debian-9: [Fast]}\nbake:\n  varies: {etc/x: \"\"}\n" +
+	text := "version: 1\nname: shop\nsummary: sells\npeers: client\nlimits: {debian-9: [Fast]}\nbake:\n  " +
+		"varies: {etc/x: \"\"}\n" +
 		"files: [{source: role.yaml, path: /etc/d, only: [debian-9], except: [debian-12]}]\n"
 	_, err := roles.Load(fstest.MapFS{"shop/role.yaml": {Data: []byte(text)}}, "shop")
-	require.ErrorContains(t, err, "shop/role.yaml:5:21: error: limits.debian-9[0]: must be lower-case words")
-	require.ErrorContains(t, err, "shop/role.yaml:7:11: error: bake.varies: must name absolute paths")
+	require.ErrorContains(t,
+		err,
+		"shop/role.yaml:5:21: error: limits.debian-9[0]: must be lower-case words",
+	)
+
+	require.ErrorContains(t,
+		err,
+		"shop/role.yaml:7:11: error: bake.varies: must name absolute paths",
+	)
+
 	require.ErrorContains(t, err, "error: files[0].except: cannot stand beside only; keep one")
 }

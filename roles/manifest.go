@@ -11,7 +11,8 @@ import (
 
 // Ports that the bootstrap itself serves, on the VPC address only.
 const (
-	HealthPort = 9200 // plain HTTP: /healthz, /readyz, for load balancers and HAProxy (the port clustercheck made customary)
+	// plain HTTP: /healthz, /readyz, for load balancers and HAProxy (the port clustercheck made customary)
+	HealthPort = 9200
 	AgentPort  = 9201 // the agents' API, mutual TLS
 	PeersPort  = 9202 // dqlite, mutual TLS
 )
@@ -31,19 +32,22 @@ type Manifest struct {
 	Abstract bool `yaml:"abstract"`
 	// Peers is Member or Client.
 	Peers string `yaml:"peers"`
-	// Driver names the Go code that runs the role where a template cannot say it: "arbitrator", "galera", "haproxy" or none.
+	// Driver names the Go code that runs the role where a template cannot say it: "arbitrator", "galera",
+	// "haproxy" or none.
 	Driver    string              `yaml:"driver"`
 	Packages  map[string][]string `yaml:"packages"` // by release; "all" is for every release
 	Excluded  map[string][]string `yaml:"excluded"` // packages never to be drawn in, by release or "all"
 	Variables map[string]Values   `yaml:"variables"`
-	// Limits names what the programs of a release cannot, by release: templates and bake commands ask {{if can "name"}}.
+	// Limits names what the programs of a release cannot, by release: templates and bake commands ask {{if can
+	// "name"}}.
 	Limits    map[string][]string `yaml:"limits"`
 	Files     []File              `yaml:"files"`
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
 	Ports     []Port              `yaml:"ports"`
 	Secrets   []string            `yaml:"secrets"` // names in the secrets file, as in "galera.sst_password"
-	// ReservedIP says that a node of the role may hold the stack's reserved IP, and what it serves there needs; nil: it may not.
+	// ReservedIP says that a node of the role may hold the stack's reserved IP, and what it serves there needs;
+	// nil: it may not.
 	ReservedIP *ReservedIP `yaml:"reserved_ip"`
 	Settings   []string    `yaml:"settings"` // names of stack settings, as in "site.title"
 	Samples    Values      `yaml:"samples"`  // what the image's self-test has for a setting; by default "sample"
@@ -79,8 +83,8 @@ type Template struct {
 	Owner  string `yaml:"owner"` // user:group; default root:root
 	// Check is run before a new text takes the file's place; "{file}" is the new text's path.
 	Check []string `yaml:"check"`
-	// BakeCheck is run by the image's self-test only, with every template of the role in its place as a sample node has it:
-	// for programs that judge their whole configuration and not one file.
+	// BakeCheck is run by the image's self-test only, with every template of the role in its place as a sample
+	// node has it: for programs that judge their whole configuration and not one file.
 	BakeCheck []string `yaml:"bake_check"`
 	// Volatile puts the file on a tmpfs, and a link to it at Path: for secrets. It is written anew at each boot.
 	Volatile bool `yaml:"volatile"`
@@ -100,8 +104,10 @@ type Service struct {
 
 // Port is something that the role listens on, and who may reach it.
 type Port struct {
-	Port int      `yaml:"port"`
-	From []string `yaml:"from"` // roles, or "load_balancer", "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address)
+	Port int `yaml:"port"`
+	// roles, or "load_balancer", "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that
+	// address)
+	From []string `yaml:"from"`
 	Name string   `yaml:"name"`
 }
 
@@ -139,6 +145,7 @@ func Checker(check []string, file string) []string {
 	for i := range words {
 		words[i] = strings.ReplaceAll(words[i], "{file}", file)
 	}
+
 	return words
 }
 
@@ -155,8 +162,20 @@ func (m *Manifest) ExcludedFor(release string) []string {
 // On returns the manifest as it is on a release: with the files and templates of that release only.
 func (m *Manifest) On(release string) *Manifest {
 	there := *m
-	there.Files = slices.DeleteFunc(slices.Clone(m.Files), func(file File) bool { return !holds(file.Only, file.Except, release) })
-	there.Templates = slices.DeleteFunc(slices.Clone(m.Templates), func(template Template) bool { return !holds(template.Only, template.Except, release) })
+	there.Files = slices.DeleteFunc(
+		slices.Clone(m.Files),
+		func(file File) bool {
+			return !holds(file.Only, file.Except, release)
+		},
+	)
+
+	there.Templates = slices.DeleteFunc(
+		slices.Clone(m.Templates),
+		func(template Template) bool {
+			return !holds(template.Only, template.Except, release)
+		},
+	)
+
 	return &there
 }
 

@@ -45,12 +45,14 @@ type PeerFact struct {
 	State       string
 }
 
-// Render writes one template of the role with the facts. A name that the facts lack is an error with the template's line.
+// Render writes one template of the role with the facts. A name that the facts lack is an error with the
+// template's line.
 func (m *Manifest) Render(t Template, facts Facts) ([]byte, error) {
 	text, err := fs.ReadFile(m.dir, t.Source)
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", t.Path, err)
 	}
+
 	return m.RenderText(t.Source, string(text), facts)
 }
 
@@ -60,23 +62,34 @@ func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read template of role %s: %w", m.Name, err)
 	}
+
 	var out bytes.Buffer
+
 	if err := parsed.Execute(&out, facts); err != nil {
 		return nil, fmt.Errorf("render template of role %s: %w", m.Name, err)
 	}
+
 	return out.Bytes(), nil
 }
 
 func (m *Manifest) functions(facts Facts) template.FuncMap {
 	return template.FuncMap{
-		"setting": func(name string) (string, error) { return lookup("setting", facts.Settings, name) },
+		"setting": func(name string) (string, error) {
+			return lookup("setting", facts.Settings, name)
+		},
 		"secret": func(name string) (string, error) {
 			value, err := lookup("secret", facts.Secrets, name)
 			return value.Reveal(), err
 		},
-		"var":          func(name string) (string, error) { return m.variable(facts.Release, name) },
-		"can":          func(name string) (bool, error) { return m.can(facts.Release, name) },
-		"pki":          func(name string) (string, error) { return lookup("pki", facts.PKI, name) },
+		"var": func(name string) (string, error) {
+			return m.variable(facts.Release, name)
+		},
+		"can": func(name string) (bool, error) {
+			return m.can(facts.Release, name)
+		},
+		"pki": func(name string) (string, error) {
+			return lookup("pki", facts.PKI, name)
+		},
 		"peers":        func(role string) []PeerFact { return facts.Peers[role] },
 		"expected":     func(role string) []string { return facts.Expected[role] },
 		"slots":        facts.slots,
@@ -93,8 +106,8 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 	}
 }
 
-// slots returns one place for each node of a role that is expected or present, in order of name (db-2 before db-10). An
-// absent node has no address: a text that only lists slots keeps its shape while nodes come and go.
+// slots returns one place for each node of a role that is expected or present, in order of name (db-2 before
+// db-10). An absent node has no address: a text that only lists slots keeps its shape while nodes come and go.
 func (f Facts) slots(role string) []PeerFact {
 	places := slices.Clone(f.Peers[role])
 	for _, name := range f.Expected[role] {
@@ -102,9 +115,17 @@ func (f Facts) slots(role string) []PeerFact {
 			places = append(places, PeerFact{Name: name})
 		}
 	}
+
 	slices.SortFunc(places, func(a, b PeerFact) int {
-		return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(
+			cmp.Compare(
+				len(a.Name),
+				len(b.Name),
+			),
+			cmp.Compare(a.Name, b.Name),
+		)
 	})
+
 	return places
 }
 
@@ -112,18 +133,24 @@ func (m *Manifest) variable(release, name string) (string, error) {
 	if value, ok := m.Variables[release][name]; ok {
 		return value, nil
 	}
+
 	return lookup("variable for "+release, m.Variables["all"], name)
 }
 
-// can tells whether the release's programs can do something. A name that is no release's limit is a mistake: it would always
-// be true.
+// can tells whether the release's programs can do something. A name that is no release's limit is a mistake: it
+// would always be true.
 func (m *Manifest) can(release, name string) (bool, error) {
 	for _, limits := range m.Limits {
 		if slices.Contains(limits, name) {
 			return !slices.Contains(m.Limits[release], name), nil
 		}
 	}
-	return false, fmt.Errorf("%w: %q is no limit of any release in the manifest", errUnknownName, name)
+
+	return false, fmt.Errorf(
+		"%w: %q is no limit of any release in the manifest",
+		errUnknownName,
+		name,
+	)
 }
 
 var errUnknownName = errors.New("no such name")
@@ -131,8 +158,14 @@ var errUnknownName = errors.New("no such name")
 func lookup[V any](kind string, values map[string]V, name string) (V, error) {
 	value, ok := values[name]
 	if !ok {
-		return value, fmt.Errorf("%w: %s %q is not in the manifest's list or was not given to this node", errUnknownName, kind, name)
+		return value, fmt.Errorf(
+			"%w: %s %q is not in the manifest's list or was not given to this node",
+			errUnknownName,
+			kind,
+			name,
+		)
 	}
+
 	return value, nil
 }
 
@@ -141,18 +174,32 @@ func sum(parts ...string) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// phpQuote writes a PHP single-quoted string; only the backslash and the quote are special in one (PHP manual, Strings).
+// phpQuote writes a PHP single-quoted string; only the backslash and the quote are special in one (PHP manual,
+// Strings).
 func phpQuote(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }
 
 // sqlQuote writes a MariaDB string literal (MariaDB knowledge base, String Literals).
 func sqlQuote(text string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\x1a", `\Z`).Replace(text) + "'"
+	return "'" + strings.NewReplacer(
+		`\`,
+		`\\`,
+		`'`,
+		`''`,
+		"\n",
+		`\n`,
+		"\r",
+		`\r`,
+		"\x00",
+		`\0`,
+		"\x1a",
+		`\Z`,
+	).Replace(text) + "'"
 }
 
-// haproxyQuote writes one word of HAProxy's configuration. Between single quotes nothing is special but the quote itself and the
-// line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
+// haproxyQuote writes one word of HAProxy's configuration. Between single quotes nothing is special but the
+// quote itself and the line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
 func haproxyQuote(text string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, "\n", `'\n'`, "\r", `'\r'`).Replace(text) + "'"
 }
@@ -164,5 +211,6 @@ func Spellings(secret report.Secret) []string {
 		quoted := quote(secret.Reveal())
 		spellings = append(spellings, quoted[1:len(quoted)-1])
 	}
+
 	return spellings
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// The addresses of this process on loopback: the web node's HAProxy, and two proxies with the ports that they have in a
-// stack.
+// The addresses of this process on loopback: the web node's HAProxy, and two proxies with the ports that they
+// have in a stack.
 var (
 	rerouteNet = fmt.Sprintf("127.%d.%d.", 64+os.Getpid()>>8%128, os.Getpid()%256)
 	rerouteWeb = rerouteNet + "9"
@@ -36,6 +36,7 @@ func greet(t *testing.T, address, name string) net.Listener {
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
 	go greetAll(listener, name)
+
 	return listener
 }
 
@@ -45,6 +46,7 @@ func greetAll(listener net.Listener, name string) {
 		if err != nil {
 			return
 		}
+
 		fmt.Fprintln(connection, name)
 		connection.Close()
 	}
@@ -54,27 +56,46 @@ func greetAll(listener net.Listener, name string) {
 func healthy(t *testing.T, address string) *http.Server {
 	listener, err := net.Listen("tcp", net.JoinHostPort(address, "9200"))
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "serving") }), ReadHeaderTimeout: time.Second}
+
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintln(w, "serving")
+		}),
+		ReadHeaderTimeout: time.Second,
+	}
 	server.SetKeepAlivesEnabled(false)
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
+
 	return server
 }
 
-// hole takes no connection and refuses none, like a machine that is gone: the kernel drops what its full queue has no room for.
+// hole takes no connection and refuses none, like a machine that is gone: the kernel drops what its full queue
+// has no room for.
 func hole(t *testing.T, address string, port int) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { syscall.Close(fd) })
 	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
-	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte(net.ParseIP(address).To4())}))
+
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{
+		Port: port,
+		Addr: [4]byte(net.ParseIP(address).To4()),
+	}))
+
 	require.NoError(t, syscall.Listen(fd, 0))
+
 	for dropped := 0; dropped < 3; { // once may be a machine with other work
-		connection, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", address, port), 100*time.Millisecond)
+		connection, err := net.DialTimeout(
+			"tcp",
+			fmt.Sprintf("%s:%d", address, port),
+			100*time.Millisecond,
+		)
 		if err != nil {
 			dropped++
 			continue
 		}
+
 		dropped = 0
 		t.Cleanup(func() { connection.Close() })
 	}
@@ -83,18 +104,45 @@ func hole(t *testing.T, address string, port int) {
 // webHAProxy runs HAProxy with what a web node of a stack with two proxies is given.
 func webHAProxy(t *testing.T) {
 	facts := nodeFacts("web", "debian-13")
-	facts.Peers["proxy"] = []roles.PeerFact{{Name: "proxy-1", Address: rerouteOne, Healthy: true}, {Name: "proxy-2", Address: rerouteTwo, Healthy: true}}
+	facts.Peers["proxy"] = []roles.PeerFact{
+		{
+			Name:    "proxy-1",
+			Address: rerouteOne,
+			Healthy: true,
+		},
+		{
+			Name:    "proxy-2",
+			Address: rerouteTwo,
+			Healthy: true,
+		},
+	}
+
 	text := render(t, "web", facts)["/etc/haproxy/haproxy.cfg"]
 	text = regexp.MustCompile(`(?m)^\t(chroot|stats|user|group|log stdout) .*\n`).ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "bind 127.0.0.1:3306", "bind "+rerouteWeb+":3306")
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+
 	command := exec.Command("haproxy", "-db", "-f", path)
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	require.NoError(t, command.Start())
-	t.Cleanup(func() { command.Process.Kill(); command.Wait(); t.Log(said.String()) })
-	require.Eventually(t, func() bool { name, _ := session(); return name != "" }, 5*time.Second, 20*time.Millisecond, "HAProxy answers")
+
+	t.Cleanup(func() {
+		command.Process.Kill()
+		command.Wait()
+		t.Log(said.String())
+	})
+
+	require.Eventually(t,
+		func() bool {
+			name, _ := session()
+			return name != ""
+		},
+		5*time.Second,
+		20*time.Millisecond,
+		"HAProxy answers",
+	)
 }
 
 // session opens one as PHP would, and tells which proxy greeted it and after how long; no name when none did.
@@ -105,31 +153,49 @@ func session() (string, time.Duration) {
 		return "", time.Since(started)
 	}
 	defer connection.Close()
+
 	connection.SetReadDeadline(time.Now().Add(5 * time.Second))
+
 	name, _ := bufio.NewReader(connection).ReadString('\n')
+
 	return strings.TrimSpace(name), time.Since(started)
 }
 
-// slowest opens sessions one after another for a time, and tells how long all but a hundredth of them took at most: the
-// machine that tests has other work, too. All but a few must be served, and by the proxy that is left.
+// slowest opens sessions one after another for a time, and tells how long all but a hundredth of them took at
+// most: the machine that tests has other work, too. All but a few must be served, and by the proxy that is
+// left.
 func slowest(t *testing.T, span time.Duration, few int) time.Duration {
 	var times []time.Duration
 	lost := 0
 	pace := time.NewTicker(2 * time.Millisecond)
 	defer pace.Stop()
+
 	for end := time.Now().Add(span); time.Now().Before(end); <-pace.C {
 		name, took := session()
 		times = append(times, took)
+
 		if name == "" {
 			lost++
 			continue
 		}
+
 		require.Equal(t, "proxy-2", name, "session %d after %s", len(times), took)
 	}
+
 	slices.Sort(times)
+
 	most := times[len(times)*99/100]
-	t.Logf("%d sessions: half took %s at most, 99 of 100 took %s, the slowest %s, %d lost", len(times), times[len(times)/2], most, times[len(times)-1], lost)
+	t.Logf(
+		"%d sessions: half took %s at most, 99 of 100 took %s, the slowest %s, %d lost",
+		len(times),
+		times[len(times)/2],
+		most,
+		times[len(times)-1],
+		lost,
+	)
+
 	require.LessOrEqual(t, lost, max(few, len(times)/100), "sessions lost")
+
 	return most
 }
 
@@ -141,13 +207,19 @@ func TestTheWayToTheDatabaseGoesRoundAProxyThatDied(t *testing.T) {
 	healthy(t, rerouteTwo)
 	webHAProxy(t)
 	require.NoError(t, one.Close())
-	require.Less(t, slowest(t, 2*time.Second, 0), 250*time.Millisecond, "no session waits for a connection that nobody takes")
+
+	require.Less(t,
+		slowest(t, 2*time.Second, 0),
+		250*time.Millisecond,
+		"no session waits for a connection that nobody takes",
+	)
 }
 
 // TestTheWayToTheDatabaseGoesRoundAMachineThatVanished: nothing of it answers, and nothing refuses.
 func TestTheWayToTheDatabaseGoesRoundAMachineThatVanished(t *testing.T) {
 	one := greet(t, rerouteOne+":3306", "proxy-1")
 	greet(t, rerouteTwo+":3306", "proxy-2")
+
 	agent := healthy(t, rerouteOne)
 	healthy(t, rerouteTwo)
 	webHAProxy(t)
@@ -155,9 +227,19 @@ func TestTheWayToTheDatabaseGoesRoundAMachineThatVanished(t *testing.T) {
 	require.NoError(t, agent.Close())
 	hole(t, rerouteOne, 3306)
 	hole(t, rerouteOne, 9200)
+
 	// HAProxy ends what is on its way to a server in the moment when that is marked down.
-	require.Less(t, slowest(t, 2*time.Second, 1), 400*time.Millisecond, "until the checks find it out")
-	require.Less(t, slowest(t, time.Second, 0), 250*time.Millisecond, "afterwards")
+	require.Less(t,
+		slowest(t, 2*time.Second, 1),
+		400*time.Millisecond,
+		"until the checks find it out",
+	)
+
+	require.Less(t,
+		slowest(t, time.Second, 0),
+		250*time.Millisecond,
+		"afterwards",
+	)
 }
 
 // TestTheOnlyProxyMayRestart: sessions wait for it as long as a restart takes.
@@ -169,9 +251,19 @@ func TestTheOnlyProxyMayRestart(t *testing.T) {
 	webHAProxy(t)
 	require.NoError(t, one.Close())
 	require.NoError(t, agent.Close())
-	require.Eventually(t, func() bool { _, took := session(); return took < 5*time.Millisecond }, 5*time.Second, 100*time.Millisecond)
+
+	require.Eventually(t,
+		func() bool {
+			_, took := session()
+			return took < 5*time.Millisecond
+		},
+		5*time.Second,
+		100*time.Millisecond,
+	)
+
 	slowest(t, 2*time.Second, 1) // proxy-1 is known to be down
 	require.NoError(t, two.Close())
+
 	// Another goroutine than the test's: it may tell of an error, and not end the test.
 	restarted := make(chan error, 1)
 	go func() {
@@ -181,8 +273,10 @@ func TestTheOnlyProxyMayRestart(t *testing.T) {
 			t.Cleanup(func() { listener.Close() })
 			go greetAll(listener, "proxy-2")
 		}
+
 		restarted <- err
 	}()
+
 	name, took := session()
 	require.NoError(t, <-restarted)
 	t.Logf("a session waited %s", took)

@@ -19,7 +19,9 @@ const awkward = `it's "5 $HOME" \ # 100%: {x} -- ünd; <?php`
 // What HAProxy reads of a text with a password in it is the password.
 func TestAnyPasswordReachesHAProxy(t *testing.T) {
 	facts := nodeFacts("proxy", "debian-12")
-	facts.Secrets["proxy.stats_password"], facts.Anchor = awkward, "" // no reserved IP, so no certificate that is not here
+
+	// no reserved IP, so no certificate that is not here
+	facts.Secrets["proxy.stats_password"], facts.Anchor = awkward, ""
 	text := render(t, "proxy", facts)["/etc/haproxy/haproxy.cfg"]
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")
 	check := func(text string) (string, error) {
@@ -27,8 +29,19 @@ func TestAnyPasswordReachesHAProxy(t *testing.T) {
 		out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
 		return string(out), err
 	}
-	out, err := check(strings.NewReplacer("user haproxy\n", "", "group haproxy\n", "", "chroot /var/lib/haproxy\n", "").Replace(text))
+
+	out, err := check(
+		strings.NewReplacer(
+			"user haproxy\n",
+			"",
+			"group haproxy\n",
+			"",
+			"chroot /var/lib/haproxy\n",
+			"",
+		).Replace(text),
+	)
 	require.NoError(t, err, out)
+
 	_, word, _ := strings.Cut(text, "stats auth ")
 	out, err = check("global\n\tsetenv WORD " + word + ".alert \"$WORD\"\n") // an alert says what the word came to
 	require.Error(t, err)
@@ -37,13 +50,21 @@ func TestAnyPasswordReachesHAProxy(t *testing.T) {
 
 func TestSpellingsAreWhatTextsHave(t *testing.T) {
 	facts := nodeFacts("proxy", "debian-12")
-	facts.Secrets["proxy.stats_password"], facts.Anchor = awkward, "" // no reserved IP, so no certificate that is not here
+
+	// no reserved IP, so no certificate that is not here
+	facts.Secrets["proxy.stats_password"], facts.Anchor = awkward, ""
 	facts.Secrets["wordpress.db_password"] = awkward
-	for role, path := range map[string]string{"proxy": "/etc/haproxy/haproxy.cfg", "web": "/etc/wordpress/config-default.php", "db": "/etc/mysql/hornero/grants.sql"} {
+
+	for role, path := range map[string]string{
+		"proxy": "/etc/haproxy/haproxy.cfg",
+		"web":   "/etc/wordpress/config-default.php",
+		"db":    "/etc/mysql/hornero/grants.sql",
+	} {
 		text := render(t, role, facts)[path]
 		for _, spelling := range roles.Spellings(report.Secret(awkward)) {
 			text = strings.ReplaceAll(text, spelling, "")
 		}
+
 		require.NotContains(t, text, "5 $HOME", path)
 	}
 }

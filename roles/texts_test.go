@@ -24,28 +24,71 @@ func nodeFacts(role, release string) roles.Facts {
 	return roles.Facts{
 		Stack: "demo", Node: role + "-1", Role: role, Release: release, Incarnation: 1,
 		Address: "10.108.0.5", Network: "10.108.0.0/20", Anchor: "10.10.0.7", Memory: 2 << 30, CPUs: 1, RealTime: true, Writer: "db-2",
-		Settings: map[string]string{"site.title": "Hornero", "galera.sst_method": "rsync", "reserved_ip.address": "203.0.113.9"},
+		Settings: map[string]string{
+			"site.title":          "Hornero",
+			"galera.sst_method":   "rsync",
+			"reserved_ip.address": "203.0.113.9",
+		},
 		Secrets: map[string]report.Secret{
-			"wordpress.db_password": `it's \ "quoted" $HOME`, "wordpress.salt": "salt", "wordpress.admin_password": "admin", "proxy.stats_password": "stats",
-			"site.certificate": "the site's certificate", "site.key": "the site's key",
+			"wordpress.db_password":    `it's \ "quoted" $HOME`,
+			"wordpress.salt":           "salt",
+			"wordpress.admin_password": "admin",
+			"proxy.stats_password":     "stats",
+			"site.certificate":         "the site's certificate",
+			"site.key":                 "the site's key",
 		},
 		Peers: map[string][]roles.PeerFact{
 			"db": {
-				{Name: "db-1", Address: "10.108.0.11", Incarnation: 1, Healthy: true},
-				{Name: "db-10", Address: "10.108.0.20", Incarnation: 1, Healthy: false}, // of a stack that grew after this node's launch
-				{Name: "db-2", Address: "10.108.0.12", Incarnation: 3, Healthy: true},
+				{
+					Name:        "db-1",
+					Address:     "10.108.0.11",
+					Incarnation: 1,
+					Healthy:     true,
+				},
+				// of a stack that grew after this node's launch
+				{
+					Name:        "db-10",
+					Address:     "10.108.0.20",
+					Incarnation: 1,
+					Healthy:     false,
+				},
+				{
+					Name:        "db-2",
+					Address:     "10.108.0.12",
+					Incarnation: 3,
+					Healthy:     true,
+				},
 			},
-			"proxy": {{Name: "proxy-1", Address: "10.108.0.21", Incarnation: 1, Healthy: true}},
-			"web":   {{Name: "web-1", Address: "10.108.0.31", Incarnation: 1, Healthy: true}},
+			"proxy": {{
+				Name:        "proxy-1",
+				Address:     "10.108.0.21",
+				Incarnation: 1,
+				Healthy:     true,
+			}},
+			"web": {{
+				Name:        "web-1",
+				Address:     "10.108.0.31",
+				Incarnation: 1,
+				Healthy:     true,
+			}},
 		},
-		Expected: map[string][]string{"db": {"db-1", "db-2", "db-3"}, "proxy": {"proxy-1", "proxy-2"}, "web": {"web-1", "web-2"}},
-		PKI:      map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "certificate": "certificate\n", "key": "key\n"},
+		Expected: map[string][]string{
+			"db":    {"db-1", "db-2", "db-3"},
+			"proxy": {"proxy-1", "proxy-2"},
+			"web":   {"web-1", "web-2"},
+		},
+		PKI: map[string]string{
+			"ca":          "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+			"certificate": "certificate\n",
+			"key":         "key\n",
+		},
 	}
 }
 
 func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 	manifest, err := roles.Load(roles.Embedded(), role)
 	require.NoError(t, err)
+
 	texts := map[string]string{}
 	manifest = manifest.On(facts.Release)
 	for _, template := range manifest.Templates {
@@ -53,6 +96,7 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 		require.NoError(t, err)
 		texts[template.Path] = string(text)
 	}
+
 	return texts
 }
 
@@ -78,7 +122,10 @@ func TestTexts(t *testing.T) {
 // Debian 12 and 13 differ in packages only.
 func TestTextsOfDebian12And13AreTheSame(t *testing.T) {
 	for _, role := range everyRole {
-		require.Equal(t, render(t, role, nodeFacts(role, "debian-13")), render(t, role, nodeFacts(role, "debian-12")))
+		require.Equal(t,
+			render(t, role, nodeFacts(role, "debian-13")),
+			render(t, role, nodeFacts(role, "debian-12")),
+		)
 	}
 }
 
@@ -88,14 +135,28 @@ func compare(t *testing.T, golden, text string) {
 		require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
 		t.Fatalf("%s is rewritten; run again without -update", golden)
 	}
+
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err, "run with -update to make it")
 	require.Equal(t, string(want), text)
 }
 
-// HAProxy itself reads what it will be given. A newer one reads Debian 9's texts, too: what HAProxy 1.7 knows, they know.
+// HAProxy itself reads what it will be given. A newer one reads Debian 9's texts, too: what HAProxy 1.7 knows,
+// they know.
 func TestHAProxyAcceptsTexts(t *testing.T) {
-	for _, at := range []struct{ role, release string }{{"proxy", "debian-13"}, {"web", "debian-13"}, {"proxy", "debian-9"}, {"web", "debian-9"}} {
+	for _, at := range []struct{ role, release string }{{
+		role:    "proxy",
+		release: "debian-13",
+	}, {
+		role:    "web",
+		release: "debian-13",
+	}, {
+		role:    "proxy",
+		release: "debian-9",
+	}, {
+		role:    "web",
+		release: "debian-9",
+	}} {
 		role := at.role
 		t.Run(role+"/"+at.release, func(t *testing.T) {
 			path, facts := filepath.Join(t.TempDir(), "haproxy.cfg"), nodeFacts(role, at.release)
@@ -104,7 +165,17 @@ func TestHAProxyAcceptsTexts(t *testing.T) {
 			texts := render(t, role, facts)
 			pem := filepath.Join(filepath.Dir(path), "site.pem")
 			require.NoError(t, os.WriteFile(pem, []byte(texts["/etc/haproxy/site.pem"]), 0o600))
-			require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(texts["/etc/haproxy/haproxy.cfg"], "/etc/haproxy/site.pem", pem)), 0o600))
+
+			require.NoError(t, os.WriteFile(
+				path,
+				[]byte(strings.ReplaceAll(
+					texts["/etc/haproxy/haproxy.cfg"],
+					"/etc/haproxy/site.pem",
+					pem,
+				)),
+				0o600,
+			))
+
 			out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.NotContains(t, string(out), "WARNING")
@@ -115,22 +186,30 @@ func TestHAProxyAcceptsTexts(t *testing.T) {
 func siteCertificate(t *testing.T) pki.Pair {
 	ca, err := pki.NewCA("demo")
 	require.NoError(t, err)
+
 	site, err := ca.IssueSite("demo", "demo.hornero")
 	require.NoError(t, err)
+
 	return site
 }
 
 // Without a reserved IP, or on a Droplet that can have none, a proxy listens in the VPC only.
 func TestNothingListensAtAReservedIPThatNobodyAskedFor(t *testing.T) {
-	for _, c := range []struct{ address, anchor string }{{"", "10.10.0.7"}, {"203.0.113.9", ""}} {
+	for _, c := range []struct{ address, anchor string }{
+		{"", "10.10.0.7"},
+		{"203.0.113.9", ""},
+	} {
 		facts := nodeFacts("proxy", "debian-13")
 		facts.Settings["reserved_ip.address"], facts.Anchor = c.address, c.anchor
+
 		if c.address == "" {
 			delete(facts.Secrets, "site.key") // such a node is not given it
 		}
+
 		texts := render(t, "proxy", facts)
 		require.NotContains(t, texts["/etc/haproxy/haproxy.cfg"], "site")
 		require.Equal(t, c.address == "", texts["/etc/haproxy/site.pem"] == "")
+
 		for line := range strings.Lines(texts["/etc/haproxy/haproxy.cfg"]) {
 			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "bind" {
 				require.Regexp(t, `^(10\.108\.0\.5|127\.0\.0\.1):`, fields[1])
@@ -143,6 +222,7 @@ func TestNothingListensAtAReservedIPThatNobodyAskedFor(t *testing.T) {
 func TestHAProxyUnitIsOne(t *testing.T) {
 	proxy, err := fs.ReadFile(roles.Embedded(), "proxy/haproxy.service")
 	require.NoError(t, err)
+
 	web, err := fs.ReadFile(roles.Embedded(), "web/files/haproxy.service")
 	require.NoError(t, err)
 	require.Equal(t, string(proxy), string(web))
@@ -157,8 +237,14 @@ func TestSlotsKeepTheirPlaces(t *testing.T) {
 		return strings.Count(render(t, "web", facts)["/etc/haproxy/haproxy.cfg"], "\n")
 	}
 	require.Equal(t, lines(full), lines(empty))
+
 	full.Expected = nil
-	require.Less(t, lines(full), lines(empty), "proxy-2 is nobody's any more")
+
+	require.Less(t,
+		lines(full),
+		lines(empty),
+		"proxy-2 is nobody's any more",
+	)
 }
 
 func TestSiteURL(t *testing.T) {
@@ -175,14 +261,21 @@ func TestKeysAreDerived(t *testing.T) {
 	two.Node, two.Address = "web-2", "10.108.0.6"
 	text := render(t, "web", one)["/etc/wordpress/config-default.php"]
 	require.Equal(t, text, render(t, "web", two)["/etc/wordpress/config-default.php"])
+
 	seen := map[string]bool{}
+
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, "_KEY'") || strings.Contains(line, "_SALT'") {
 			_, value, _ := strings.Cut(line, ", ")
-			require.Len(t, strings.TrimSpace(value), 64+len(`'');`))
+			require.Len(t,
+				strings.TrimSpace(value),
+				64+len(`'');`),
+			)
+
 			seen[value] = true
 		}
 	}
+
 	require.Len(t, seen, 8)
 }
 
@@ -190,11 +283,14 @@ func TestKeysAreDerived(t *testing.T) {
 func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
 	manifest, err := roles.Load(roles.Embedded(), "web")
 	require.NoError(t, err)
+
 	facts := nodeFacts("web", "debian-13")
+
 	for _, task := range manifest.Tasks {
 		for _, argument := range task.Run {
 			require.NotContains(t, argument, "{{")
 		}
+
 		for name, text := range task.Env {
 			value, err := manifest.RenderText(task.Name, text, facts)
 			require.NoError(t, err, name)
@@ -205,21 +301,27 @@ func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
 	}
 }
 
-// Members of one cluster whose times differ shut each other out. The data's options are the databases' alone, and each has its own
-// files and address.
+// Members of one cluster whose times differ shut each other out. The data's options are the databases' alone,
+// and each has its own files and address.
 func TestTheArbitratorHasTheDatabasesOptions(t *testing.T) {
 	options := func(text string) map[string]string {
-		line := regexp.MustCompile(`(?m)^(?:wsrep_provider_options = "|options = )([^"\n]*)`).FindStringSubmatch(text)
+		line := regexp.MustCompile(
+			`(?m)^(?:wsrep_provider_options = "|options = )([^"\n]*)`,
+		).FindStringSubmatch(text)
 		require.NotNil(t, line, text)
+
 		own := map[string]string{}
+
 		for option := range strings.SplitSeq(line[1], ";") {
 			name, value, _ := strings.Cut(option, "=")
 			if !regexp.MustCompile(`^(gcache|ist)\.|^socket\.ssl_`).MatchString(name) {
 				own[name] = value
 			}
 		}
+
 		return own
 	}
+
 	for _, release := range []string{"debian-13", "debian-12", "debian-9"} {
 		for _, realTime := range []bool{false, true} {
 			facts := func(role string) roles.Facts {
@@ -227,17 +329,38 @@ func TestTheArbitratorHasTheDatabasesOptions(t *testing.T) {
 				f.RealTime, f.Address = realTime, "10.108.0.99"
 				return f
 			}
-			database := options(render(t, "db", facts("db"))["/etc/mysql/mariadb.conf.d/90-hornero.cnf"])
+
+			database := options(render(t,
+				"db",
+				facts("db"),
+			)["/etc/mysql/mariadb.conf.d/90-hornero.cnf"])
 			require.Contains(t, database, "evs.suspect_timeout")
 			require.Equal(t, realTime, database["gcomm.thread_prio"] != "")
-			require.Equal(t, database, options(render(t, "arbitrator", facts("arbitrator"))["/etc/hornero-garbd/garbd.cnf"]), "%s, real time %t", release, realTime)
+
+			require.Equal(t,
+				database,
+				options(render(t,
+					"arbitrator",
+					facts("arbitrator"),
+				)["/etc/hornero-garbd/garbd.cnf"]),
+				"%s, real time %t",
+				release,
+				realTime,
+			)
 		}
 	}
 }
 
 func TestTheArbitratorKnowsTheDatabases(t *testing.T) {
-	garbd := render(t, "arbitrator", nodeFacts("arbitrator", "debian-13"))["/etc/hornero-garbd/garbd.cnf"]
-	require.Contains(t, garbd, "address = gcomm://10.108.0.11:4567,10.108.0.20:4567,10.108.0.12:4567\n")
+	garbd := render(t,
+		"arbitrator",
+		nodeFacts("arbitrator", "debian-13"),
+	)["/etc/hornero-garbd/garbd.cnf"]
+
+	require.Contains(t,
+		garbd,
+		"address = gcomm://10.108.0.11:4567,10.108.0.20:4567,10.108.0.12:4567\n",
+	)
 }
 
 func TestTransferMethods(t *testing.T) {

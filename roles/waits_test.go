@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// transferScript has the waits of MariaDB's wsrep_sst_rsync and wsrep_sst_common, under the shell options that it sets.
+// transferScript has the waits of MariaDB's wsrep_sst_rsync and wsrep_sst_common, under the shell options that
+// it sets.
 const transferScript = `
 set -ue
 cleanup_pid() {
@@ -32,21 +33,56 @@ func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
 		script   string
 		from, to time.Duration
 	}{
-		"the donor's last word comes":                 {`TRANSFER_REAL_PID=1; (command sleep 0.3; echo >"$MAGIC_FILE") & until [ -r "$MAGIC_FILE" ]; do sleep 1; done`, 300 * time.Millisecond, 700 * time.Millisecond},
-		"it does not":                                 {`TRANSFER_REAL_PID=1; sleep 1`, time.Second, 2 * time.Second},
-		"the file is left from an earlier transfer":   {`echo >"$MAGIC_FILE"; sleep 1`, time.Second, 2 * time.Second},
-		"a process ends when it is told to":           {`command sleep 60 & cleanup_pid $!`, 0, 400 * time.Millisecond},
-		"one that does not is waited for as long":     {`sh -c 'trap "" TERM; exec sleep 60' & command sleep 0.3; TRANSFER_REAL_PID=$!; echo >"$MAGIC_FILE"; ! cleanup_pid $!; kill -9 $!`, 3800 * time.Millisecond, 6 * time.Second},
-		"the donor's tables are looked at more often": {`sleep 0.2`, 50 * time.Millisecond, 180 * time.Millisecond},
-		"another wait is the usual one":               {`wait_previous_sst; sleep 0.2 0.2`, 1400 * time.Millisecond, 2500 * time.Millisecond},
+		"the donor's last word comes": {
+			script: `TRANSFER_REAL_PID=1; (command sleep 0.3; echo >"$MAGIC_FILE") & until [ -r "$MAGIC_FILE" ]; do sleep 1; done`,
+			from:   300 * time.Millisecond,
+			to:     700 * time.Millisecond,
+		},
+		"it does not": {
+			script: `TRANSFER_REAL_PID=1; sleep 1`,
+			from:   time.Second,
+			to:     2 * time.Second,
+		},
+		"the file is left from an earlier transfer": {
+			script: `echo >"$MAGIC_FILE"; sleep 1`,
+			from:   time.Second,
+			to:     2 * time.Second,
+		},
+		"a process ends when it is told to": {
+			script: `command sleep 60 & cleanup_pid $!`,
+			from:   0,
+			to:     400 * time.Millisecond,
+		},
+		"one that does not is waited " +
+			"for as long": {
+			script: `sh -c 'trap "" TERM; exec sleep 60' & command sleep 0.3; TRANSFER_REAL_PID=$!; echo >"$MAGIC_FILE"; ! cleanup_pid $!; kill -9 $!`,
+			from:   3800 * time.Millisecond,
+			to:     6 * time.Second,
+		},
+		"the donor's tables are looked at more often": {
+			script: `sleep 0.2`,
+			from:   50 * time.Millisecond,
+			to:     180 * time.Millisecond,
+		},
+		"another wait is the usual one": {
+			script: `wait_previous_sst; sleep 0.2 0.2`,
+			from:   1400 * time.Millisecond,
+			to:     2500 * time.Millisecond,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
 			script := filepath.Join(folder, "script")
 			require.NoError(t, os.WriteFile(script, []byte(transferScript+c.script), 0o600))
+
 			command := exec.Command("bash", script)
-			command.Env = append(os.Environ(), "BASH_ENV=db/transfer-waits.bash", "MAGIC_FILE="+filepath.Join(folder, "rsync_sst_complete"))
+			command.Env = append(
+				os.Environ(),
+				"BASH_ENV=db/transfer-waits.bash",
+				"MAGIC_FILE="+filepath.Join(folder, "rsync_sst_complete"),
+			)
+
 			began := time.Now()
 			out, err := command.CombinedOutput()
 			took := time.Since(began)
