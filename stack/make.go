@@ -39,23 +39,47 @@ func (s *Secrets) Ensure(of *Stack, manifests map[string]*roles.Manifest) error 
 		made, err = fill(values, of, of.SecretNames(manifests))
 		return err
 	})
+
 	for _, line := range made {
 		s.notify("made " + line + " (" + s.path + ")")
 	}
+
 	return err
 }
 
 func fill(values map[string]report.Secret, of *Stack, names []string) ([]string, error) {
 	var made []string
+
 	makers := []struct {
 		name, what string
 		make       func() error
 	}{
-		{CACertificate, "the stack's authority", func() error { return makeAuthority(values, of.Name) }},
-		{SSHKey, "the operator's SSH key", func() error { return makeSSHKey(values, SSHKey, "hornero "+of.Name) }},
-		{SSHCA, "the authority of SSH host keys", func() error { return makeSSHKey(values, SSHCA, "hornero "+of.Name+" hosts") }},
-		{SiteCertificate, "the site's certificate", func() error { return makeSite(values, of) }},
+		{
+			name: CACertificate,
+			what: "the stack's authority",
+			make: func() error { return makeAuthority(values, of.Name) },
+		},
+		{
+			name: SSHKey,
+			what: "the operator's SSH key",
+			make: func() error {
+				return makeSSHKey(values, SSHKey, "hornero "+of.Name)
+			},
+		},
+		{
+			name: SSHCA,
+			what: "the authority of SSH host keys",
+			make: func() error {
+				return makeSSHKey(values, SSHCA, "hornero "+of.Name+" hosts")
+			},
+		},
+		{
+			name: SiteCertificate,
+			what: "the site's certificate",
+			make: func() error { return makeSite(values, of) },
+		},
 	}
+
 	for _, maker := range makers {
 		if _, there := values[maker.name]; there {
 			continue
@@ -63,14 +87,17 @@ func fill(values map[string]report.Secret, of *Stack, names []string) ([]string,
 		if err := maker.make(); err != nil {
 			return nil, fmt.Errorf("make %s: %w", maker.what, err)
 		}
+
 		made = append(made, maker.what+" "+maker.name)
 	}
+
 	for _, name := range names {
 		if _, there := values[name]; !there {
 			values[name] = random()
 			made = append(made, "the secret "+name)
 		}
 	}
+
 	return made, nil
 }
 
@@ -81,15 +108,29 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 			_, err := s.Get(name)
 			return err
 		}
+
 		switch name {
 		case CACertificate, CAKey, SSHCA, SSHKey:
-			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew", name, ErrFixed)
+			return fmt.Errorf(
+				"rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
+				name,
+				ErrFixed,
+			)
+
 		case SiteCertificate, SiteKey:
 			return makeSite(values, of)
+
 		case cloudinit.SecretReservedIPToken:
-			return fmt.Errorf("rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`", name, ErrForeign, name)
+			return fmt.Errorf(
+				"rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`",
+				name,
+				ErrForeign,
+				name,
+			)
 		}
+
 		values[name] = random()
+
 		return nil
 	})
 }
@@ -99,13 +140,17 @@ func (s *Secrets) Missing(of *Stack) []string {
 	if _, there := s.values[cloudinit.SecretReservedIPToken]; of.ReservedIP == nil || there {
 		return nil
 	}
-	return []string{fmt.Sprintf("the nodes that hold reserved_ip need a token of DigitalOcean's with the scope reserved_ip:update and what that needs, and no more: `hornero secrets set %s` reads it from standard input",
+
+	return []string{fmt.Sprintf("the nodes that hold reserved_ip need a token of DigitalOcean's with the scope "+
+		"reserved_ip:update and what that needs, and no more: `hornero secrets set %s` reads it from "+
+		"standard input",
 		cloudinit.SecretReservedIPToken)}
 }
 
 func random() report.Secret {
 	var text strings.Builder
 	limit := byte(256 - 256%len(randomAlphabet))
+
 	for text.Len() < randomLength {
 		var draw [1]byte
 		_, _ = rand.Read(draw[:]) // never fails
@@ -113,6 +158,7 @@ func random() report.Secret {
 			text.WriteByte(randomAlphabet[int(draw[0])%len(randomAlphabet)])
 		}
 	}
+
 	return report.Secret(text.String())
 }
 
@@ -121,17 +167,25 @@ func makeAuthority(values map[string]report.Secret, name string) error {
 	if err != nil {
 		return err
 	}
+
 	values[CACertificate], values[CAKey] = report.Secret(pair.Certificate), pair.Key
+
 	return nil
 }
 
 func makeSite(values map[string]report.Secret, of *Stack) error {
-	ca := pki.Pair{Certificate: values[CACertificate].Reveal(), Key: values[CAKey]}
+	ca := pki.Pair{
+		Certificate: values[CACertificate].Reveal(),
+		Key:         values[CAKey],
+	}
+
 	pair, err := ca.IssueSite(of.Name, siteNames(of)...)
 	if err != nil {
 		return err
 	}
+
 	values[SiteCertificate], values[SiteKey] = report.Secret(pair.Certificate), pair.Key
+
 	return nil
 }
 
@@ -140,6 +194,7 @@ func siteNames(of *Stack) []string {
 	if parsed, err := url.Parse(of.Site.URL); err == nil && parsed.Hostname() != "" {
 		names = append([]string{parsed.Hostname()}, names...)
 	}
+
 	return names
 }
 
@@ -148,10 +203,13 @@ func makeSSHKey(values map[string]report.Secret, name, comment string) error {
 	if err != nil {
 		return err
 	}
+
 	block, err := ssh.MarshalPrivateKey(key, comment)
 	if err != nil {
 		return err
 	}
+
 	values[name] = report.Secret(pem.EncodeToMemory(block))
+
 	return nil
 }

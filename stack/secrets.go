@@ -36,8 +36,8 @@ var (
 	ErrForeign = errors.New("it is not made here")
 )
 
-// Secrets is the encrypted file beside stack.yaml. Each change reads it anew under a lock, so that two who run hornero
-// at once end with the same values.
+// Secrets is the encrypted file beside stack.yaml. Each change reads it anew under a lock, so that two who run
+// hornero at once end with the same values.
 type Secrets struct {
 	path   string
 	key    string
@@ -50,10 +50,12 @@ func DefaultKeyFile() (string, error) {
 	if path := os.Getenv(KeyVariable); path != "" {
 		return path, nil
 	}
+
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", fmt.Errorf("find the age key: %w; name the key file in %s", err, KeyVariable)
 	}
+
 	return filepath.Join(home, ".config", "hornero", "age.key"), nil
 }
 
@@ -63,22 +65,37 @@ func OpenSecrets(path, keyFile string, notify func(string)) (*Secrets, error) {
 	if notify == nil {
 		notify = func(string) {}
 	}
-	s := &Secrets{path: path, key: keyFile, notify: notify}
+
+	s := &Secrets{
+		path:   path,
+		key:    keyFile,
+		notify: notify,
+	}
+
 	return s, s.read()
 }
 
 // Names lists what the file holds, sorted.
-func (s *Secrets) Names() []string { return slices.Sorted(maps.Keys(s.values)) }
+func (s *Secrets) Names() []string {
+	return slices.Sorted(maps.Keys(s.values))
+}
 
 // Get returns one secret.
 func (s *Secrets) Get(name string) (report.Secret, error) {
 	if value, there := s.values[name]; there {
 		return value, nil
 	}
+
 	if near := report.Nearest(name, s.Names()); near != "" {
 		return "", fmt.Errorf("%w: %q in %s; did you mean %q?", ErrNoSecret, name, s.path, near)
 	}
-	return "", fmt.Errorf("%w: %q in %s; `hornero secrets list` names them, `hornero up` makes what is missing", ErrNoSecret, name, s.path)
+
+	return "", fmt.Errorf(
+		"%w: %q in %s; `hornero secrets list` names them, `hornero up` makes what is missing",
+		ErrNoSecret,
+		name,
+		s.path,
+	)
 }
 
 // Set puts a secret in place of whatever was there.
@@ -95,20 +112,38 @@ func (s *Secrets) read() error {
 		s.values = map[string]report.Secret{}
 		return nil
 	}
+
 	if err != nil {
 		return fmt.Errorf("read secrets: %w", err)
 	}
+
 	identity, err := readIdentity(s.key)
 	if os.IsNotExist(err) {
-		return fmt.Errorf("open %s: %w: %s; put the key back, or name it in %s", s.path, ErrNoKey, s.key, KeyVariable)
+		return fmt.Errorf(
+			"open %s: %w: %s; put the key back, or name it in %s",
+			s.path,
+			ErrNoKey,
+			s.key,
+			KeyVariable,
+		)
 	}
+
 	if err != nil {
 		return err
 	}
+
 	s.values, err = unseal(sealed, identity)
 	if err != nil {
-		return fmt.Errorf("open %s: %w: %s: %w; name the right key in %s; the file is left as it is", s.path, ErrLocked, s.key, err, KeyVariable)
+		return fmt.Errorf(
+			"open %s: %w: %s: %w; name the right key in %s; the file is left as it is",
+			s.path,
+			ErrLocked,
+			s.key,
+			err,
+			KeyVariable,
+		)
 	}
+
 	return nil
 }
 
@@ -117,14 +152,18 @@ func unseal(sealed []byte, identity *age.X25519Identity) (map[string]report.Secr
 	if err != nil {
 		return nil, err
 	}
+
 	text, err := io.ReadAll(plain)
 	if err != nil {
 		return nil, err
 	}
+
 	values := map[string]report.Secret{}
+
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return nil, errors.New("it holds no mapping of names to values")
 	}
+
 	return values, nil
 }
 
@@ -135,13 +174,16 @@ func (s *Secrets) update(change func(map[string]report.Secret) error) error {
 		return fmt.Errorf("lock secrets: %w", err)
 	}
 	defer unlock()
+
 	if err := s.read(); err != nil {
 		return err
 	}
+
 	before := maps.Clone(s.values)
 	if err := change(s.values); err != nil || maps.Equal(before, s.values) {
 		return err
 	}
+
 	return s.write()
 }
 
@@ -150,22 +192,28 @@ func (s *Secrets) write() error {
 	if err != nil {
 		return err
 	}
+
 	text, err := yaml.Marshal(s.values)
 	if err != nil {
 		return fmt.Errorf("write secrets: %w", err)
 	}
+
 	sealed := &bytes.Buffer{}
 	plain, err := age.Encrypt(sealed, identity.Recipient())
 	if err != nil {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
+
 	if _, err := plain.Write(text); err != nil {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
+
 	if err := plain.Close(); err != nil {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
+
 	_, err = file.Write(s.path, sealed.Bytes(), file.Options{Mode: 0o600})
+
 	return err
 }
 
@@ -173,14 +221,17 @@ func lockFolder(folder string) (func(), error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
+
 	handle, err := os.Open(folder)
 	if err != nil {
 		return nil, err
 	}
+
 	if err := unix.Flock(int(handle.Fd()), unix.LOCK_EX); err != nil {
 		handle.Close()
 		return nil, err
 	}
+
 	return func() { handle.Close() }, nil
 }
 
@@ -190,20 +241,27 @@ func (s *Secrets) identity() (*age.X25519Identity, error) {
 	if !os.IsNotExist(err) {
 		return identity, err
 	}
+
 	if err := os.MkdirAll(filepath.Dir(s.key), 0o700); err != nil {
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
+
 	if identity, err = age.GenerateX25519Identity(); err != nil {
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
-	text := "# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# public key: " + identity.Recipient().String() + "\n" + identity.String() + "\n"
+
+	text := "# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# " +
+		"public key: " + identity.Recipient().String() + "\n" + identity.String() + "\n"
+
 	switch err := writeNew(s.key, text); {
 	case errors.Is(err, fs.ErrExist):
 		return readIdentity(s.key) // somebody else made it meanwhile
 	case err != nil:
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
+
 	s.notify("made the age key " + s.key + "; keep a copy: without it the secrets cannot be read")
+
 	return identity, nil
 }
 
@@ -215,10 +273,12 @@ func writeNew(path, text string) error {
 		return err
 	}
 	defer os.Remove(draft.Name())
+
 	_, err = draft.WriteString(text)
 	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
 		return err
 	}
+
 	return os.Link(draft.Name(), path)
 }
 
@@ -227,14 +287,25 @@ func readIdentity(path string) (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			identity, err := age.ParseX25519Identity(line)
 			if err != nil {
-				return nil, fmt.Errorf("read age key %s: it is no age identity; name the right one in %s", path, KeyVariable)
+				return nil, fmt.Errorf(
+					"read age key %s: it is no age identity; name the right one in %s",
+					path,
+					KeyVariable,
+				)
 			}
+
 			return identity, nil
 		}
 	}
-	return nil, fmt.Errorf("read age key %s: it holds no identity; name the right one in %s", path, KeyVariable)
+
+	return nil, fmt.Errorf(
+		"read age key %s: it holds no identity; name the right one in %s",
+		path,
+		KeyVariable,
+	)
 }

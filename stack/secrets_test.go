@@ -18,6 +18,7 @@ func loaded(t *testing.T) *stack.Stack {
 	t.Helper()
 	s, err := stack.Load("../stack.yaml", manifests(t))
 	require.NoError(t, err)
+
 	return s
 }
 
@@ -25,18 +26,24 @@ func TestSecretsAreMadeOnceAndKeptSealed(t *testing.T) {
 	folder := t.TempDir()
 	path, key := filepath.Join(folder, "secrets.age"), filepath.Join(folder, "config", "age.key")
 	var told []string
-	secrets, err := stack.OpenSecrets(path, key, func(line string) { told = append(told, line) })
+	secrets, err := stack.OpenSecrets(path, key, func(line string) {
+		told = append(told, line)
+	})
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(loaded(t), manifests(t)))
 	require.Len(t, told, 9) // the age key, four keys and certificates, four secrets
 	require.Contains(t, told[0], "made the age key "+key)
 
-	again, err := stack.OpenSecrets(path, key, func(line string) { t.Error("made again: " + line) })
+	again, err := stack.OpenSecrets(path, key, func(line string) {
+		t.Error("made again: " + line)
+	})
 	require.NoError(t, err)
 	require.NoError(t, again.Ensure(loaded(t), manifests(t)))
+
 	password, err := again.Get("wordpress.admin_password")
 	require.NoError(t, err)
 	require.Regexp(t, `^[A-Za-z0-9]{28}$`, password.Reveal())
+
 	first, err := secrets.Get("wordpress.admin_password")
 	require.NoError(t, err)
 	require.Equal(t, first.Reveal(), password.Reveal())
@@ -45,17 +52,22 @@ func TestSecretsAreMadeOnceAndKeptSealed(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(sealed), "age-encryption.org/"))
 	require.NotContains(t, string(sealed), password.Reveal())
+
 	for _, file := range []string{path, key} {
 		info, err := os.Stat(file)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode())
 	}
+
 	certificate, err := again.Get(stack.SiteCertificate)
 	require.NoError(t, err)
+
 	_, err = pki.ParseCertificate(certificate.Reveal())
 	require.NoError(t, err)
+
 	operator, err := again.Get(stack.SSHKey)
 	require.NoError(t, err)
+
 	_, err = ssh.ParsePrivateKey([]byte(operator.Reveal()))
 	require.NoError(t, err)
 }
@@ -66,18 +78,22 @@ func TestAWrongKeyNeverOverwrites(t *testing.T) {
 	secrets, err := stack.OpenSecrets(path, key, nil)
 	require.NoError(t, err)
 	require.NoError(t, secrets.Set("a.b", "c"))
+
 	stranger, err := stack.OpenSecrets(filepath.Join(folder, "other.age"), other, nil)
 	require.NoError(t, err)
 	require.NoError(t, stranger.Set("a.b", "d"))
+
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
 
 	wrong, err := stack.OpenSecrets(path, other, nil)
 	require.ErrorIs(t, err, stack.ErrLocked)
 	require.ErrorIs(t, wrong.Set("a.b", "e"), stack.ErrLocked)
+
 	_, err = stack.OpenSecrets(path, filepath.Join(folder, "none.key"), nil)
 	require.ErrorIs(t, err, stack.ErrNoKey)
 	require.NoFileExists(t, filepath.Join(folder, "none.key"))
+
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -88,17 +104,26 @@ func TestTwoAtOnceEndWithTheSameSecrets(t *testing.T) {
 	var all [4]*stack.Secrets
 	var group sync.WaitGroup
 	s, roles := loaded(t), manifests(t)
+
 	for i := range all {
 		group.Go(func() {
-			all[i], _ = stack.OpenSecrets(filepath.Join(folder, "s.age"), filepath.Join(folder, "age.key"), nil)
+			all[i], _ = stack.OpenSecrets(
+				filepath.Join(folder, "s.age"),
+				filepath.Join(folder, "age.key"),
+				nil,
+			)
+
 			_ = all[i].Ensure(s, roles)
 		})
 	}
+
 	group.Wait()
+
 	for _, secrets := range all {
 		for _, name := range all[0].Names() {
 			want, err := all[0].Get(name)
 			require.NoError(t, err)
+
 			got, err := secrets.Get(name)
 			require.NoError(t, err)
 			require.Equal(t, want.Reveal(), got.Reveal(), name)
@@ -108,15 +133,26 @@ func TestTwoAtOnceEndWithTheSameSecrets(t *testing.T) {
 
 func TestRotate(t *testing.T) {
 	folder := t.TempDir()
-	secrets, err := stack.OpenSecrets(filepath.Join(folder, "s.age"), filepath.Join(folder, "age.key"), nil)
+	secrets, err := stack.OpenSecrets(
+		filepath.Join(folder, "s.age"),
+		filepath.Join(folder, "age.key"),
+		nil,
+	)
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(loaded(t), manifests(t)))
+
 	before, err := secrets.Get("wordpress.salt")
 	require.NoError(t, err)
 	require.NoError(t, secrets.Rotate("wordpress.salt", loaded(t)))
+
 	after, err := secrets.Get("wordpress.salt")
 	require.NoError(t, err)
 	require.NotEqual(t, before.Reveal(), after.Reveal())
-	require.ErrorIs(t, secrets.Rotate(stack.CAKey, loaded(t)), stack.ErrFixed)
+
+	require.ErrorIs(t,
+		secrets.Rotate(stack.CAKey, loaded(t)),
+		stack.ErrFixed,
+	)
+
 	require.ErrorIs(t, secrets.Rotate("wordpress.sald", loaded(t)), stack.ErrNoSecret)
 }

@@ -1,5 +1,6 @@
-// Package stack owns stack.yaml and the secrets file: what they may say, what is wrong with them, and the things that a
-// stack has from its first day (authorities, keys, passwords). It must not know how Droplets are made or reached.
+// Package stack owns stack.yaml and the secrets file: what they may say, what is wrong with them, and the
+// things that a stack has from its first day (authorities, keys, passwords). It must not know how Droplets are
+// made or reached.
 package stack
 
 import (
@@ -42,8 +43,8 @@ const (
 	DriftQuarantine = "quarantine" // give its work up too, unless no other node of its role serves
 )
 
-// How a database node gets its first data from another. Rsync is the default: the fastest for small data, but the one who gives
-// takes no writes meanwhile.
+// How a database node gets its first data from another. Rsync is the default: the fastest for small data, but
+// the one who gives takes no writes meanwhile.
 const (
 	TransferRsync       = "rsync"
 	TransferMariabackup = "mariabackup"
@@ -119,11 +120,14 @@ func Load(path string, manifests map[string]*roles.Manifest) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read stack: %w", err)
 	}
+
 	s, err := Parse(path, data, manifests)
 	if err != nil {
 		return nil, err
 	}
+
 	s.folder = filepath.Dir(path)
+
 	return s, nil
 }
 
@@ -133,14 +137,19 @@ func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Sta
 	if err != nil {
 		return nil, err
 	}
+
 	s := &Stack{}
 	doc.Decode(s)
+
 	c := newCheck(doc, manifests)
 	c.stack(s)
+
 	if err := doc.Problems(); err != nil {
 		return nil, err
 	}
+
 	s.complete()
+
 	return s, nil
 }
 
@@ -150,6 +159,7 @@ func (s *Stack) complete() {
 	s.Drift = cmp.Or(s.Drift, DefaultDrift)
 	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
 	s.Galera.SSTMethod = cmp.Or(s.Galera.SSTMethod, TransferRsync)
+
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)
 	}
@@ -160,6 +170,7 @@ func (s *Stack) SecretsPath() string {
 	if filepath.IsAbs(s.Secrets) {
 		return s.Secrets
 	}
+
 	return filepath.Join(s.folder, s.Secrets)
 }
 
@@ -168,9 +179,14 @@ func (s *Stack) All() []Node {
 	var all []Node
 	for _, group := range s.Nodes {
 		for number := range group.Count {
-			all = append(all, Node{Name: group.Name + "-" + strconv.Itoa(number+1), Role: group.Role, Size: group.Size})
+			all = append(all, Node{
+				Name: group.Name + "-" + strconv.Itoa(number+1),
+				Role: group.Role,
+				Size: group.Size,
+			})
 		}
 	}
+
 	return all
 }
 
@@ -181,11 +197,19 @@ func (s *Stack) Node(name string) (Node, error) {
 		if node.Name == name {
 			return node, nil
 		}
+
 		names = append(names, node.Name)
 	}
+
 	if near := report.Nearest(name, names); near != "" {
-		return Node{}, fmt.Errorf("the stack %s has no node %q; did you mean %q?", s.Name, name, near)
+		return Node{}, fmt.Errorf(
+			"the stack %s has no node %q; did you mean %q?",
+			s.Name,
+			name,
+			near,
+		)
 	}
+
 	return Node{}, fmt.Errorf("the stack %s has no node %q; its nodes are %v", s.Name, name, names)
 }
 
@@ -195,9 +219,11 @@ func (s *Stack) Expected() map[string][]string {
 	for _, node := range s.All() {
 		expected[node.Role] = append(expected[node.Role], node.Name)
 	}
+
 	for _, names := range expected {
 		slices.Sort(names)
 	}
+
 	return expected
 }
 
@@ -207,24 +233,34 @@ func (s *Stack) Settings() map[string]string {
 	if s.ReservedIP != nil {
 		address = s.ReservedIP.Address
 	}
+
 	return map[string]string{
 		cloudinit.SettingReservedIP: address,
-		"site.title":                s.Site.Title, "site.url": s.Site.URL,
-		"site.admin_user": s.Site.AdminUser, "site.admin_email": s.Site.AdminEmail,
-		"drift": s.Drift, "drift_every": s.DriftEvery.String(),
-		"galera.sst_method": s.Galera.SSTMethod,
+		"site.title":                s.Site.Title,
+		"site.url":                  s.Site.URL,
+		"site.admin_user":           s.Site.AdminUser,
+		"site.admin_email":          s.Site.AdminEmail,
+		"drift":                     s.Drift,
+		"drift_every":               s.DriftEvery.String(),
+		"galera.sst_method":         s.Galera.SSTMethod,
 	}
 }
 
 // MayHold tells whether the nodes of a role may hold the stack's reserved IP.
-func (s *Stack) MayHold(role string) bool { return s.ReservedIP != nil && s.ReservedIP.Nodes == role }
+func (s *Stack) MayHold(role string) bool {
+	return s.ReservedIP != nil && s.ReservedIP.Nodes == role
+}
 
 // SecretsOf are the secrets that a node of a role is given.
 func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
 	names := slices.Clone(manifest.Secrets)
 	if s.MayHold(manifest.Name) && manifest.ReservedIP != nil {
-		names = append(append(names, manifest.ReservedIP.Secrets...), cloudinit.SecretReservedIPToken)
+		names = append(
+			append(names, manifest.ReservedIP.Secrets...),
+			cloudinit.SecretReservedIPToken,
+		)
 	}
+
 	return names
 }
 
@@ -236,5 +272,6 @@ func (s *Stack) SecretNames(manifests map[string]*roles.Manifest) []string {
 			names[name] = true
 		}
 	}
+
 	return slices.Sorted(maps.Keys(names))
 }

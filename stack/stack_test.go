@@ -15,6 +15,7 @@ func manifests(t *testing.T) map[string]*roles.Manifest {
 	t.Helper()
 	all, err := roles.LoadDir(roles.Embedded())
 	require.NoError(t, err)
+
 	return all
 }
 
@@ -47,54 +48,197 @@ func TestTheCheckedInStackIsRight(t *testing.T) {
 	s, err := stack.Load("../stack.yaml", manifests(t))
 	require.NoError(t, err)
 	var names []string
+
 	for _, node := range s.All() {
 		names = append(names, node.Name)
 	}
-	require.Equal(t, []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"}, names)
+
+	require.Equal(t,
+		[]string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"},
+		names,
+	)
+
 	require.Equal(t, []string{"proxy-1", "proxy-2"}, s.Expected()["proxy"])
 	require.Equal(t, "../secrets.age", s.SecretsPath())
 	require.Equal(t, "report", s.Settings()["drift"])
 	require.Equal(t, "6h0m0s", s.Settings()["drift_every"])
-	require.Equal(t, []string{"proxy.stats_password", "wordpress.admin_password", "wordpress.db_password", "wordpress.salt"}, s.SecretNames(manifests(t)))
+
+	require.Equal(t,
+		[]string{"proxy.stats_password", "wordpress.admin_password", "wordpress.db_password", "wordpress.salt"},
+		s.SecretNames(manifests(t)),
+	)
 }
 
 func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"unknown key", "region: fra1", "regoin: fra1", `s.yaml:4:1: error: regoin: unknown key; did you mean "region"?`},
-		{"wrong type", "count: 3", "count: three", `s.yaml:12:33: error: nodes[0].count: must be a whole number, got "three"`},
-		{"missing role", "role: web\n", "role: wep\n", `s.yaml:18:11: error: nodes[2].role: there is no "wep"; did you mean "web"?`},
-		{"abstract role", "role: web\n", "role: common\n", `s.yaml:18:11: error: nodes[2].role: "common" is only a part of other roles; write one of arbitrator, db, proxy, web`},
-		{"duplicate name", "name: proxy", "name: db", `s.yaml:13:11: error: nodes[1].name: "db" is taken by nodes[0]; give each group a name of its own`},
-		{"even database", "count: 3", "count: 2", `s.yaml:12:33: error: nodes[0].count: must give an odd number of db nodes, so that half of them is never a tie, got 2; write 1 or 3, or add a group of one node with role: arbitrator`},
-		{"two votes of arbitrators", "count: 3}", "count: 2}\n  - {name: arb, role: arbitrator, count: 2}", `s.yaml:13:42: error: nodes[1].count: must be 1: one arbitrator at most makes the number of votes odd, got 2`},
-		{"an arbitrator too many", "count: 3}", "count: 3}\n  - {name: arb, role: arbitrator, count: 1}", `s.yaml:12:33: error: nodes[0].count: must be an even number of db nodes beside an arbitrator, so that half of the votes is never a tie, got 3; write 4, or remove the arbitrator`},
-		{"transfer method", "https: 443", "https: 443\ngalera: {sst_method: rsnc}", `s.yaml:24:22: error: galera.sst_method: there is no "rsnc"; did you mean "rsync"?`},
-		{"no database nodes", "count: 3", "count: 0", `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is to be none`},
-		{"bad name", "name: blog", "name: Bl_og", `s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "Bl_og"`},
-		{"bad slug", "region: fra1", "region: FRA 1", `s.yaml:4:9: error: region: must be a slug of DigitalOcean's, as in fra1, got "FRA 1"`},
-		{"bad release", "release: debian-13", "release: debian13", `s.yaml:5:10: error: release: there is no "debian13"; did you mean "debian-13"?`},
-		{"bad cloud", "cloud: lab", "cloud: aws", `s.yaml:3:8: error: cloud: there is no "aws"; write one of digitalocean, lab`},
-		{"bad mail", "admin_email: admin@example.org", "admin_email: admin", `s.yaml:10:16: error: site.admin_email: must be a mail address, as in admin@example.org, got "admin"`},
-		{"bad drift", "release: debian-13", "release: debian-13\ndrift: quarantin", `s.yaml:6:8: error: drift: there is no "quarantin"; did you mean "quarantine"?`},
-		{"drift all the time", "release: debian-13", "release: debian-13\ndrift_every: 10s", `s.yaml:6:14: error: drift_every: must be at least 1m0s, as in 6h, got 10s`},
-		{"a reserved IP that nobody holds", "https: 443", "https: 443\nreserved_ip:\n  address: 203.0.113.9", `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in nodes: proxy`},
-		{"a role without a use for it", "https: 443", "https: 443\nreserved_ip: {nodes: db, address: 203.0.113.9}", `s.yaml:24:22: error: reserved_ip.nodes: nodes of role db serve nothing at a reserved IP, else their manifest would say reserved_ip; write nodes: proxy`},
-		{"no such role for it", "https: 443", "https: 443\nreserved_ip: {nodes: prxy, address: 203.0.113.9}", `s.yaml:24:22: error: reserved_ip.nodes: there is no "prxy"; did you mean "proxy"?`},
-		{"no address", "https: 443", "https: 443\nreserved_ip:\n  nodes: proxy", "s.yaml:25:3: error: reserved_ip.address: is missing; write an address of the account, as in address: 203.0.113.9; `hornero reserved-ip create` reserves one"},
-		{"no good address", "https: 443", "https: 443\nreserved_ip: {nodes: proxy, address: 203.0.113}", "s.yaml:24:38: error: reserved_ip.address: must be an IPv4 address of the account, as in 203.0.113.9, got \"203.0.113\"; `hornero reserved-ip create` reserves one"},
-		{"nothing said of it", "https: 443", "https: 443\nreserved_ip:", "s.yaml:24:13: error: reserved_ip: must name the role that holds it and the address, as in {nodes: proxy, address: 203.0.113.9}; remove it when there is to be none"},
-		{"no such balanced role", "nodes: web", "nodes: wev", `s.yaml:21:10: error: load_balancer.nodes: there is no "wev"; did you mean "web"?`},
+		{
+			name: "unknown key",
+			old:  "region: fra1",
+			new:  "regoin: fra1",
+			want: `s.yaml:4:1: error: regoin: unknown key; did you mean "region"?`,
+		},
+		{
+			name: "wrong type",
+			old:  "count: 3",
+			new:  "count: three",
+			want: `s.yaml:12:33: error: nodes[0].count: must be a whole number, got "three"`,
+		},
+		{
+			name: "missing role",
+			old:  "role: web\n",
+			new:  "role: wep\n",
+			want: `s.yaml:18:11: error: nodes[2].role: there is no "wep"; did you mean "web"?`,
+		},
+		{
+			name: "abstract role",
+			old:  "role: web\n",
+			new:  "role: common\n",
+			want: `s.yaml:18:11: error: nodes[2].role: "common" is only a part of other roles; write one of arbitrator, db, proxy, web`,
+		},
+		{
+			name: "duplicate name",
+			old:  "name: proxy",
+			new:  "name: db",
+			want: `s.yaml:13:11: error: nodes[1].name: "db" is taken by nodes[0]; give each group a name of its own`,
+		},
+		{
+			name: "even database",
+			old:  "count: 3",
+			new:  "count: 2",
+			want: `s.yaml:12:33: error: nodes[0].count: must give an odd number of db nodes, so that half of them is never a tie, got 2; write 1 or 3, or add a group of one node with role: arbitrator`,
+		},
+		{
+			name: "two votes of arbitrators",
+			old:  "count: 3}",
+			new:  "count: 2}\n  - {name: arb, role: arbitrator, count: 2}",
+			want: `s.yaml:13:42: error: nodes[1].count: must be 1: one arbitrator at most makes the number of votes odd, got 2`,
+		},
+		{
+			name: "an arbitrator too many",
+			old:  "count: 3}",
+			new:  "count: 3}\n  - {name: arb, role: arbitrator, count: 1}",
+			want: `s.yaml:12:33: error: nodes[0].count: must be an even number of db nodes beside an arbitrator, so that half of the votes is never a tie, got 3; write 4, or remove the arbitrator`,
+		},
+		{
+			name: "transfer method",
+			old:  "https: 443",
+			new:  "https: 443\ngalera: {sst_method: rsnc}",
+			want: `s.yaml:24:22: error: galera.sst_method: there is no "rsnc"; did you mean "rsync"?`,
+		},
+		{
+			name: "no database nodes",
+			old:  "count: 3",
+			new:  "count: 0",
+			want: `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is to be none`,
+		},
+		{
+			name: "bad name",
+			old:  "name: blog",
+			new:  "name: Bl_og",
+			want: `s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "Bl_og"`,
+		},
+		{
+			name: "bad slug",
+			old:  "region: fra1",
+			new:  "region: FRA 1",
+			want: `s.yaml:4:9: error: region: must be a slug of DigitalOcean's, as in fra1, got "FRA 1"`,
+		},
+		{
+			name: "bad release",
+			old:  "release: debian-13",
+			new:  "release: debian13",
+			want: `s.yaml:5:10: error: release: there is no "debian13"; did you mean "debian-13"?`,
+		},
+		{
+			name: "bad cloud",
+			old:  "cloud: lab",
+			new:  "cloud: aws",
+			want: `s.yaml:3:8: error: cloud: there is no "aws"; write one of digitalocean, lab`,
+		},
+		{
+			name: "bad mail",
+			old:  "admin_email: admin@example.org",
+			new:  "admin_email: admin",
+			want: `s.yaml:10:16: error: site.admin_email: must be a mail address, as in admin@example.org, got "admin"`,
+		},
+		{
+			name: "bad drift",
+			old:  "release: debian-13",
+			new:  "release: debian-13\ndrift: quarantin",
+			want: `s.yaml:6:8: error: drift: there is no "quarantin"; did you mean "quarantine"?`,
+		},
+		{
+			name: "drift all the time",
+			old:  "release: debian-13",
+			new:  "release: debian-13\ndrift_every: 10s",
+			want: `s.yaml:6:14: error: drift_every: must be at least 1m0s, as in 6h, got 10s`,
+		},
+		{
+			name: "a reserved IP that nobody holds",
+			old:  "https: 443",
+			new:  "https: 443\nreserved_ip:\n  address: 203.0.113.9",
+			want: `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in nodes: proxy`,
+		},
+		{
+			name: "a role without a use for it",
+			old:  "https: 443",
+			new:  "https: 443\nreserved_ip: {nodes: db, address: 203.0.113.9}",
+			want: `s.yaml:24:22: error: reserved_ip.nodes: nodes of role db serve nothing at a reserved IP, else their manifest would say reserved_ip; write nodes: proxy`,
+		},
+		{
+			name: "no such role for it",
+			old:  "https: 443",
+			new:  "https: 443\nreserved_ip: {nodes: prxy, address: 203.0.113.9}",
+			want: `s.yaml:24:22: error: reserved_ip.nodes: there is no "prxy"; did you mean "proxy"?`,
+		},
+		{
+			name: "no address",
+			old:  "https: 443",
+			new:  "https: 443\nreserved_ip:\n  nodes: proxy",
+			want: "s.yaml:25:3: error: reserved_ip.address: is missing; write an address of the account, as in " +
+				"address: 203.0.113.9; `hornero reserved-ip create` reserves one",
+		},
+		{
+			name: "no good address",
+			old:  "https: 443",
+			new:  "https: 443\nreserved_ip: {nodes: proxy, address: 203.0.113}",
+			want: "s.yaml:24:38: error: reserved_ip.address: must be an IPv4 address of the account, as in " +
+				"203.0.113.9, got \"203.0.113\"; `hornero reserved-ip create` reserves one",
+		},
+		{
+			name: "nothing said of it",
+			old:  "https: 443",
+			new:  "https: 443\nreserved_ip:",
+			want: "s.yaml:24:13: error: reserved_ip: must name the role that holds it and the address, as in " +
+				"{nodes: proxy, address: 203.0.113.9}; remove it when there is to be none",
+		},
+		{
+			name: "no such balanced role",
+			old:  "nodes: web",
+			new:  "nodes: wev",
+			want: `s.yaml:21:10: error: load_balancer.nodes: there is no "wev"; did you mean "web"?`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Contains(t, text, c.old)
-			_, err := stack.Parse("s.yaml", []byte(strings.Replace(text, c.old, c.new, 1)), manifests(t))
+
+			_, err := stack.Parse(
+				"s.yaml",
+				[]byte(strings.Replace(text, c.old, c.new, 1)),
+				manifests(t),
+			)
 			require.EqualError(t, err, c.want)
 		})
 	}
 }
 
 func TestAllProblemsComeInOneRun(t *testing.T) {
-	_, err := stack.Parse("s.yaml", []byte("version: 2\nname: 9\ncloud: lab\nnodes: []\n"), manifests(t))
+	_, err := stack.Parse(
+		"s.yaml",
+		[]byte("version: 2\nname: 9\ncloud: lab\nnodes: []\n"),
+		manifests(t),
+	)
+
 	require.EqualError(t, err, strings.Join([]string{
 		`s.yaml:1:1: error: load_balancer.nodes: is missing; write the role behind the load balancer, as in nodes: web`,
 		`s.yaml:1:1: error: region: is missing; write a region's slug, as in region: fra1`,
@@ -108,7 +252,16 @@ func TestAllProblemsComeInOneRun(t *testing.T) {
 }
 
 func TestTwoDatabaseNodesAndAnArbitrator(t *testing.T) {
-	s, err := stack.Parse("s.yaml", []byte(strings.Replace(text, "count: 3}", "count: 2}\n  - {name: arb, role: arbitrator, count: 1}", 1)), manifests(t))
+	s, err := stack.Parse(
+		"s.yaml",
+		[]byte(strings.Replace(
+			text,
+			"count: 3}",
+			"count: 2}\n  - {name: arb, role: arbitrator, count: 1}",
+			1,
+		)),
+		manifests(t),
+	)
 	require.NoError(t, err)
 	require.Equal(t, []string{"arb-1"}, s.Expected()["arbitrator"])
 	require.Equal(t, stack.TransferRsync, s.Settings()["galera.sst_method"], "by default")
@@ -116,22 +269,46 @@ func TestTwoDatabaseNodesAndAnArbitrator(t *testing.T) {
 
 func TestOnlyWhoHoldsTheReservedIPIsGivenItsSecrets(t *testing.T) {
 	all := manifests(t)
-	s, err := stack.Parse("s.yaml", []byte(text+"reserved_ip: {nodes: proxy, address: 203.0.113.9}\n"), all)
+	s, err := stack.Parse(
+		"s.yaml",
+		[]byte(text+"reserved_ip: {nodes: proxy, address: 203.0.113.9}\n"),
+		all,
+	)
 	require.NoError(t, err)
-	require.Equal(t, []string{"proxy.stats_password", "site.certificate", "site.key", "digitalocean.reserved_ip_token"}, s.SecretsOf(all["proxy"]))
+
+	require.Equal(t,
+		[]string{"proxy.stats_password", "site.certificate", "site.key", "digitalocean.reserved_ip_token"},
+		s.SecretsOf(all["proxy"]),
+	)
+
 	require.Equal(t, "203.0.113.9", s.Settings()["reserved_ip.address"])
 	require.NotContains(t, s.SecretNames(all), "digitalocean.reserved_ip_token", "nobody makes it")
+
 	for _, role := range []string{"db", "web", "arbitrator"} {
 		require.Equal(t, all[role].Secrets, s.SecretsOf(all[role]))
 	}
-	require.Equal(t, []string{"proxy.stats_password"}, loaded(t).SecretsOf(all["proxy"]), "nobody asks for it")
+
+	require.Equal(t,
+		[]string{"proxy.stats_password"},
+		loaded(t).SecretsOf(all["proxy"]),
+		"nobody asks for it",
+	)
 
 	folder := t.TempDir()
-	secrets, err := stack.OpenSecrets(filepath.Join(folder, "s.age"), filepath.Join(folder, "age.key"), nil)
+	secrets, err := stack.OpenSecrets(
+		filepath.Join(folder, "s.age"),
+		filepath.Join(folder, "age.key"),
+		nil,
+	)
 	require.NoError(t, err)
 	require.Empty(t, secrets.Missing(loaded(t)))
 	require.Len(t, secrets.Missing(s), 1)
-	require.Contains(t, secrets.Missing(s)[0], "`hornero secrets set digitalocean.reserved_ip_token`")
+
+	require.Contains(t,
+		secrets.Missing(s)[0],
+		"`hornero secrets set digitalocean.reserved_ip_token`",
+	)
+
 	require.NoError(t, secrets.Set("digitalocean.reserved_ip_token", "token"))
 	require.Empty(t, secrets.Missing(s))
 	require.ErrorIs(t, secrets.Rotate("digitalocean.reserved_ip_token", s), stack.ErrForeign)
