@@ -44,10 +44,9 @@ test: build packer ## prove everything: unit tests, real daemons, and the whole 
 	@scripts/test.sh
 
 .PHONY: check
-check: deps ## format, vet and unit tests only (seconds, no root)
-	@eval "$$(scripts/dqlite.sh $(DQLITE))"
-	unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	go vet ./...
+check: deps ## the form of the code, vet, linters and unit tests only (minutes, no root)
+	@scripts/lint.sh
+	eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test ./...
 
 .PHONY: test-galera
