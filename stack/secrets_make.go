@@ -57,6 +57,10 @@ type maker struct {
 
 // makers are in the order in which they must run: the authority signs the site's certificate.
 func makers(values map[string]report.Secret, of *Stack) []maker {
+	sshKey := func(name, comment string) func() error {
+		return func() error { return makeSSHKey(values, name, comment) }
+	}
+
 	return []maker{
 		{
 			name: CACertificate,
@@ -66,12 +70,12 @@ func makers(values map[string]report.Secret, of *Stack) []maker {
 		{
 			name: SSHKey,
 			what: "the operator's SSH key",
-			make: func() error { return makeSSHKey(values, SSHKey, "hornero "+of.Name) },
+			make: sshKey(SSHKey, "hornero "+of.Name),
 		},
 		{
 			name: SSHCA,
 			what: "the authority of SSH host keys",
-			make: func() error { return makeSSHKey(values, SSHCA, "hornero "+of.Name+" hosts") },
+			make: sshKey(SSHCA, "hornero "+of.Name+" hosts"),
 		},
 		{
 			name: SiteCertificate,

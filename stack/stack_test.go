@@ -73,7 +73,14 @@ func parse(t *testing.T, old, replacement string) (*stack.Stack, error) {
 }
 
 func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
-	for _, c := range []struct{ name, old, new, want string }{
+	type problem struct {
+		name string
+		old  string // what stands in the text
+		new  string // what stands there instead
+		want string
+	}
+
+	for _, c := range []problem{
 		{
 			name: "unknown key",
 			old:  "region: fra1",
@@ -136,7 +143,8 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			name: "no database nodes",
 			old:  "count: 3",
 			new:  "count: 0",
-			want: `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is to be none`,
+			want: `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is ` +
+				`to be none`,
 		},
 		{
 			name: "bad name",
@@ -185,7 +193,8 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			name: "a reserved IP that nobody holds",
 			old:  "https: 443",
 			new:  "https: 443\nreserved_ip:\n  address: 203.0.113.9",
-			want: `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in nodes: proxy`,
+			want: `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in ` +
+				`nodes: proxy`,
 		},
 		{
 			name: "a role without a use for it",
@@ -240,7 +249,8 @@ func TestAllProblemsComeInOneRun(t *testing.T) {
 	_, err := stack.Parse("s.yaml", []byte(wrong), manifests(t))
 
 	require.EqualError(t, err, strings.Join([]string{
-		`s.yaml:1:1: error: load_balancer.nodes: is missing; write the role behind the load balancer, as in nodes: web`,
+		`s.yaml:1:1: error: load_balancer.nodes: is missing; write the role behind the load balancer, as in ` +
+			`nodes: web`,
 		`s.yaml:1:1: error: region: is missing; write a region's slug, as in region: fra1`,
 		`s.yaml:1:1: error: site.admin_email: is missing; write an address, as in admin_email: admin@example.org`,
 		`s.yaml:1:1: error: site.admin_user: is missing; write who administers the site, as in admin_user: admin`,
