@@ -53,7 +53,8 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 		endpoint = DefaultURL
 	}
 
-	if err := checkEndpoint(endpoint); err != nil {
+	err := checkEndpoint(endpoint)
+	if err != nil {
 		return nil, err
 	}
 

@@ -194,7 +194,8 @@ func Snapshot(ctx context.Context, client *godo.Client, droplet int, name string
 		return err
 	}
 
-	if _, err := WaitAction(ctx, client, action.ID, options); err != nil {
+	_, err = WaitAction(ctx, client, action.ID, options)
+	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 
