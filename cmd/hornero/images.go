@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // imagesCommands are `hornero images` and what hangs on it.
@@ -79,7 +79,7 @@ a node of the stack that runs the image.`,
 }
 
 // open reads the list of images from the cloud.
-func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []shelf.Image, error) {
+func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []catalog.Image, error) {
 	cloud, err := cloudOf(*c.file)
 	if err != nil {
 		return nil, nil, err
@@ -90,12 +90,12 @@ func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []shelf.Image,
 		return nil, nil, err
 	}
 
-	images, err := shelf.List(ctx, client)
+	images, err := catalog.List(ctx, client)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	return client, shelf.OfRelease(images, c.release), nil
+	return client, catalog.OfRelease(images, c.release), nil
 }
 
 func (c *imagesCommands) folder() (record.Folder, error) {
@@ -124,7 +124,7 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 		return err
 	}
 
-	image, err := shelf.Pick(images, args[0])
+	image, err := catalog.Pick(images, args[0])
 	if err != nil {
 		return err
 	}
@@ -136,8 +136,8 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 
 	if c.json {
 		return printJSON(cmd.OutOrStdout(), struct {
-			Image  shelf.Image  `json:"image"`
-			Record record.Image `json:"record"`
+			Image  catalog.Image `json:"image"`
+			Record record.Image  `json:"record"`
 		}{image, written})
 	}
 
@@ -149,7 +149,7 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 func find[T any](
 	c *imagesCommands,
 	cmd *cobra.Command,
-	image shelf.Image,
+	image catalog.Image,
 	path string,
 	read func(record.Folder) (T, error),
 	keep func(record.Folder, []byte) (T, error),
@@ -178,7 +178,7 @@ func find[T any](
 	return keep(folder, data)
 }
 
-func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.Image, error) {
+func (c *imagesCommands) record(cmd *cobra.Command, image catalog.Image) (record.Image, error) {
 	return find(c, cmd, image, record.Path, func(folder record.Folder) (record.Image, error) {
 		return folder.Read(image.RecordName(), image.ID)
 	}, func(folder record.Folder, data []byte) (record.Image, error) {
@@ -191,7 +191,7 @@ func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.I
 	})
 }
 
-func (c *imagesCommands) contents(cmd *cobra.Command, image shelf.Image) (record.Contents, error) {
+func (c *imagesCommands) contents(cmd *cobra.Command, image catalog.Image) (record.Contents, error) {
 	return find(c, cmd, image, record.ContentsPath, func(folder record.Folder) (record.Contents, error) {
 		return folder.ReadContents(image.RecordName(), image.ID)
 	}, func(folder record.Folder, data []byte) (record.Contents, error) {
@@ -207,7 +207,7 @@ func (c *imagesCommands) contents(cmd *cobra.Command, image shelf.Image) (record
 var errNoNode = errors.New("no node of the stack runs the image")
 
 // fromNode reads a file inside a Droplet of the stack that was made from the image.
-func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path string) ([]byte, error) {
+func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path string) ([]byte, error) {
 	if len(image.Runs) == 0 {
 		return nil, errNoNode
 	}
@@ -265,8 +265,8 @@ It says what it would delete and asks; --yes does not ask, --dry-run only says.`
 				return err
 			}
 
-			surplus := shelf.Surplus(images, keep)
-			gone := []shelf.Image{}
+			surplus := catalog.Surplus(images, keep)
+			gone := []catalog.Image{}
 			if !dry && len(surplus) > 0 && (yes || agreed(cmd, surplus)) {
 				if gone, err = c.remove(cmd, client, surplus); err != nil {
 					return err
@@ -282,7 +282,7 @@ It says what it would delete and asks; --yes does not ask, --dry-run only says.`
 	prune.Flags().IntVar(
 		&keep,
 		"keep",
-		shelf.DefaultKeep,
+		catalog.DefaultKeep,
 		"how many images to keep of each role and release in a region",
 	)
 
@@ -293,7 +293,7 @@ It says what it would delete and asks; --yes does not ask, --dry-run only says.`
 }
 
 // agreed shows what is to go and asks; whoever does not say y has not agreed.
-func agreed(cmd *cobra.Command, surplus []shelf.Image) bool {
+func agreed(cmd *cobra.Command, surplus []catalog.Image) bool {
 	if err := printImages(cmd.ErrOrStderr(), surplus); err != nil {
 		return false
 	}
@@ -310,14 +310,14 @@ func agreed(cmd *cobra.Command, surplus []shelf.Image) bool {
 func (c *imagesCommands) remove(
 	cmd *cobra.Command,
 	client *godo.Client,
-	surplus []shelf.Image,
-) ([]shelf.Image, error) {
+	surplus []catalog.Image,
+) ([]catalog.Image, error) {
 	folder, err := c.folder()
 	if err != nil {
 		return nil, err
 	}
 
-	return shelf.Prune(cmd.Context(), client, surplus, folder, func(image shelf.Image) {
+	return catalog.Prune(cmd.Context(), client, surplus, folder, func(image catalog.Image) {
 		fmt.Fprintf(
 			cmd.ErrOrStderr(),
 			"image %d, %s, is kept: a Droplet runs it by now\n",
@@ -340,7 +340,7 @@ func (c *imagesCommands) complete(most int) func(*cobra.Command, []string, strin
 		}
 
 		// as ROLE~N counts
-		slices.SortFunc(images, func(a, b shelf.Image) int {
+		slices.SortFunc(images, func(a, b catalog.Image) int {
 			return cmp.Compare(b.ID, a.ID)
 		})
 		var names []string

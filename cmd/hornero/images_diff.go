@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // side is one of the two images that are compared.
 type side struct {
-	image    shelf.Image
+	image    catalog.Image
 	record   record.Image
 	contents record.Contents // nil when there is no list of its files
 	missing  error           // why
@@ -22,8 +22,8 @@ type side struct {
 
 // comparison is what `hornero images diff --json` prints.
 type comparison struct {
-	From shelf.Image `json:"from"`
-	To   shelf.Image `json:"to"`
+	From catalog.Image `json:"from"`
+	To   catalog.Image `json:"to"`
 	record.Difference
 	// Contents is every path that differs on the root file system; null when one image has no list of its files.
 	Contents []record.Change `json:"contents"`
@@ -61,7 +61,7 @@ func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
 	var sides [2]side
 
 	for i, name := range args {
-		if sides[i].image, err = shelf.Pick(images, name); err != nil {
+		if sides[i].image, err = catalog.Pick(images, name); err != nil {
 			return err
 		}
 		if sides[i].record, err = c.record(cmd, sides[i].image); err != nil {

@@ -9,11 +9,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
-func printImages(w io.Writer, images []shelf.Image) error {
+func printImages(w io.Writer, images []catalog.Image) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tROLE\tRELEASE\tDIGEST\tAGE\tREGIONS\tSIZE\tDROPLETS")
 
@@ -28,7 +28,7 @@ func printImages(w io.Writer, images []shelf.Image) error {
 	return table.Flush()
 }
 
-func users(image shelf.Image) string {
+func users(image catalog.Image) string {
 	names := make([]string, len(image.Runs))
 	for i, droplet := range image.Runs {
 		names[i] = droplet.Name
@@ -54,7 +54,7 @@ func age(then, now time.Time) string {
 	return fmt.Sprintf("%dd", int(gone.Hours()/24))
 }
 
-func printRecord(w io.Writer, image shelf.Image, written record.Image) error {
+func printRecord(w io.Writer, image catalog.Image, written record.Image) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{
@@ -174,11 +174,11 @@ func told(change record.Change, digits int) string {
 }
 
 // printPruned says what is gone, or would be.
-func (c *imagesCommands) printPruned(w io.Writer, all int, surplus, gone []shelf.Image, dry bool) error {
+func (c *imagesCommands) printPruned(w io.Writer, all int, surplus, gone []catalog.Image, dry bool) error {
 	if c.json {
 		return printJSON(w, struct {
-			Surplus []shelf.Image `json:"surplus"`
-			Deleted []shelf.Image `json:"deleted"`
+			Surplus []catalog.Image `json:"surplus"`
+			Deleted []catalog.Image `json:"deleted"`
 		}{surplus, gone})
 	}
 

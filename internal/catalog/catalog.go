@@ -1,7 +1,7 @@
-// Package shelf owns what is known of the baked images of an account: which there are, who runs them, which one
+// Package catalog owns what is known of the baked images of an account: which there are, who runs them, which one
 // a person means, and which are surplus. It reads the API and deletes images. What is inside an image is
 // internal/record's; how one is made, and what a stack does with it, it does not know.
-package shelf
+package catalog
 
 import (
 	"cmp"
