@@ -294,11 +294,8 @@ func TestAConfigDriveIsKnownByItsLabel(t *testing.T) {
 }
 
 func TestTheServiceDescribesALargeDroplet(t *testing.T) {
-	body := fmt.Sprintf(`{"user_data":%q,"droplet_id":7,"interfaces":{"private":[{"ipv4":{"ip_address":"10.0.0.7"}}]}}`, strings.Repeat(
-		"\x01",
-		cloudinit.MaxUserData,
-	))
-
+	const described = `{"user_data":%q,"droplet_id":7,"interfaces":{"private":[{"ipv4":{"ip_address":"10.0.0.7"}}]}}`
+	body := fmt.Sprintf(described, strings.Repeat("\x01", cloudinit.MaxUserData))
 	body = strings.ReplaceAll(body, `\x01`, `\u0001`)
 	url := service(t, map[string]http.HandlerFunc{"/metadata/v1.json": says(body)})
 	droplet, err := cloudinit.Sources{Metadata: url}.Describe(t.Context())

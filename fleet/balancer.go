@@ -27,9 +27,11 @@ func (f *Fleet) balancer(ctx context.Context) (godo.LoadBalancer, bool, error) {
 }
 
 func (f *Fleet) certificates(ctx context.Context) ([]godo.Certificate, error) {
-	return do.Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Certificate, *godo.Response, error) {
-		return f.Client.Certificates.ListByName(ctx, f.resourceName(), options)
-	})
+	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.Certificate, *godo.Response, error) {
+		return f.Client.Certificates.ListByName(ctx, f.resourceName(), page)
+	}
+
+	return do.Pages(ctx, read)
 }
 
 func (f *Fleet) ensureCertificate(ctx context.Context) (string, error) {

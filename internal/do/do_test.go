@@ -270,6 +270,7 @@ func TestWaitActionEndsAtErrored(t *testing.T) {
 
 func TestDeleteDropletOutlastsAPendingEvent(t *testing.T) {
 	var deletes, gets atomic.Int32
+
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodDelete && deletes.Add(1) < 3:
