@@ -315,14 +315,15 @@ func TestTheServiceDescribesALargeDroplet(t *testing.T) {
 
 func TestTheNetworkIsWaitedForWithLongerAndLongerPauses(t *testing.T) {
 	var asked atomic.Int32
-	url := service(t, map[string]http.HandlerFunc{"/metadata/v1/user-data": func(w http.ResponseWriter, _ *http.Request) {
+	answer := func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1) <= 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 
 		_, _ = w.Write(encoded(t))
-	}})
+	}
+	url := service(t, map[string]http.HandlerFunc{"/metadata/v1/user-data": answer})
 
 	sources := cloudinit.Sources{
 		Metadata: url,
@@ -338,19 +339,14 @@ func TestTheNetworkIsWaitedForWithLongerAndLongerPauses(t *testing.T) {
 	require.Equal(t, encoded(t), found.Data)
 	require.Len(t, said, 3)
 
-	require.GreaterOrEqual(t,
-		said[1].Sub(said[0]),
-		100*time.Millisecond,
-	)
-
-	require.GreaterOrEqual(t,
-		said[2].Sub(said[1]),
-		150*time.Millisecond,
-	)
+	first := said[1].Sub(said[0])
+	second := said[2].Sub(said[1])
+	require.GreaterOrEqual(t, first, 100*time.Millisecond)
+	require.GreaterOrEqual(t, second, 150*time.Millisecond)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = cloudinit.Await(ctx, func(error) {
-		cancel()
-	}, func(context.Context) (int, error) { return 0, errors.New("no") })
+	giveUp := func(error) { cancel() }
+	never := func(context.Context) (int, error) { return 0, errors.New("no") }
+	_, err = cloudinit.Await(ctx, giveUp, never)
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -102,30 +102,15 @@ func (f *faultCommands) inflict(command *cobra.Command, request api.FaultRequest
 		return err
 	}
 
-	fmt.Fprintf(
-		command.OutOrStdout(),
-		"%s; `hornero lab fault lift %s` ends it\n",
-		fault.Name,
-		fault.Name,
-	)
+	fmt.Fprintf(command.OutOrStdout(), "%s; `hornero lab fault lift %s` ends it\n", fault.Name, fault.Name)
 
 	return nil
 }
 
 func (f *faultCommands) common(command *cobra.Command, request *api.FaultRequest) *cobra.Command {
-	command.Flags().StringVar(
-		&request.Name,
-		"as",
-		"",
-		"the fault's name (default: its kind and a number)",
-	)
-
-	command.Flags().StringVar(
-		&request.For,
-		"for",
-		"",
-		"lift it by itself after this long, as in 30s",
-	)
+	flags := command.Flags()
+	flags.StringVar(&request.Name, "as", "", "the fault's name (default: its kind and a number)")
+	flags.StringVar(&request.For, "for", "", "lift it by itself after this long, as in 30s")
 
 	return command
 }
@@ -278,32 +263,15 @@ func (f *faultCommands) api() *cobra.Command {
 		},
 	}, &request)
 
-	command.Flags().IntVar(
-		&request.Status,
-		"status",
-		0,
-		"answer with this status, 400 to 599, and an error in DigitalOcean's shape",
-	)
-
-	command.Flags().StringVar(&request.Delay, "delay", "", "answer after this long, as in 2s")
-
-	command.Flags().BoolVar(
-		&request.Cut,
-		"cut",
-		false,
-		"do what is asked, and end the answer in its middle",
-	)
-
-	command.Flags().BoolVar(&request.Hang, "hang", false, "do nothing, and never answer")
-	command.Flags().IntVar(&request.After, "after", 0, "let this many requests pass first")
-	command.Flags().IntVar(&request.Count, "count", 0, "hurt this many requests (default: all)")
-
-	command.Flags().IntVar(
-		&request.Chance,
-		"chance",
-		0,
-		"hurt this part of the requests, in percent (default: all)",
-	)
+	const statusHelp = "answer with this status, 400 to 599, and an error in DigitalOcean's shape"
+	flags := command.Flags()
+	flags.IntVar(&request.Status, "status", 0, statusHelp)
+	flags.StringVar(&request.Delay, "delay", "", "answer after this long, as in 2s")
+	flags.BoolVar(&request.Cut, "cut", false, "do what is asked, and end the answer in its middle")
+	flags.BoolVar(&request.Hang, "hang", false, "do nothing, and never answer")
+	flags.IntVar(&request.After, "after", 0, "let this many requests pass first")
+	flags.IntVar(&request.Count, "count", 0, "hurt this many requests (default: all)")
+	flags.IntVar(&request.Chance, "chance", 0, "hurt this part of the requests, in percent (default: all)")
 
 	return command
 }
