@@ -39,7 +39,8 @@ func (c *imagesCommands) diffCommand() *cobra.Command {
 		ValidArgsFunction: c.complete(2),
 		RunE:              c.diff,
 		Long: "Tells which packages, which of Hornero's files and daemons, and which of all files on the root file " +
-			"system changed from one image to\nanother. What no two bakes have alike is named in the records, with the " +
+			"system changed from one image to\nanother. What no two bakes have alike is named in the " +
+			"records, with the " +
 			"reason, and counted by itself.",
 	}
 

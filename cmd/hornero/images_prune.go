@@ -20,7 +20,8 @@ func (c *imagesCommands) pruneCommand() *cobra.Command {
 		Short: "delete images that are neither among a role's newest nor run by a Droplet",
 		Args:  cobra.NoArgs,
 		Long: "Deletes images of roles, and keeps the newest of each role and release in each region, and every " +
-			"image that a Droplet runs.\nIt says what it would delete and asks; --yes does not ask, --dry-run only says.",
+			"image that a Droplet runs.\nIt says what it would delete and asks; --yes does not ask, " +
+			"--dry-run only says.",
 	}
 
 	prune.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -40,7 +40,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Long: "Hornero launches a stack of immutable Droplets (a load balancer, web nodes, proxies, a Galera " +
-			"cluster) from images\nbaked once per role, and replaces what fails instead of repairing it. stack.yaml says what " +
+			"cluster) from images\nbaked once per role, and replaces what fails instead of repairing " +
+			"it. stack.yaml says what " +
 			"is to be.\n\n" +
 			"CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_ACCESS_TOKEN is " +
 			"DigitalOcean's token.",

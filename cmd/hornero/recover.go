@@ -25,7 +25,8 @@ func recoverCommand(file *string) *cobra.Command {
 		Short: "rebuild the peer set, when the majority of its voters is lost for good",
 		Args:  cobra.NoArgs,
 		Long: "Asks all members what they hold of the peer set, says what it will do, and rebuilds it from the " +
-			"newest. Refuses while it has a quorum, or while a\nmajority of its voters answers. The databases' data is not " +
+			"newest. Refuses while it has a quorum, or while a\nmajority of its voters answers. The " +
+			"databases' data is not " +
 			"touched, and traffic goes on all the while. To run it twice does no harm.",
 	}
 

@@ -17,7 +17,8 @@ func userdataCommand(file *string) *cobra.Command {
 		Short: "print the user-data that a node would be launched with now, its secrets masked",
 		Args:  cobra.ExactArgs(1),
 		Long: "Prints the #cloud-config that the node's next Droplet would be given: its incarnation, whom it " +
-			"joins, and what its role needs.\nKeys and certificates are made for this answer, as they are made anew for each " +
+			"joins, and what its role needs.\nKeys and certificates are made for this answer, as " +
+			"they are made anew for each " +
 			"launch. Secrets are masked unless --reveal.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {

@@ -15,7 +15,16 @@ const waiting = `"$@"; exit $?`
 // everything in the guest, and nobody would ever continue it (nsenter(1), --no-fork). A shell waits, outside of
 // the guest's PIDs.
 func Enter(pid int, args ...string) []string {
-	enter := []string{"nsenter", "--target", strconv.Itoa(pid), "--all", "--root", "--wd", "--no-fork", "--"}
+	enter := []string{
+		"nsenter",
+		"--target",
+		strconv.Itoa(pid),
+		"--all",
+		"--root",
+		"--wd",
+		"--no-fork",
+		"--",
+	}
 	shell := []string{"/bin/sh", "-c", waiting, "guest"}
 
 	return slices.Concat(enter, shell, args)
