@@ -18,8 +18,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // DatasourceID is the data source's name, as templates write it.
@@ -129,7 +129,7 @@ func (d *Datasource) Execute() (cty.Value, error) {
 		return cty.NullVal(hcldec.ImpliedType(spec)), err
 	}
 
-	images, err := shelf.List(context.Background(), client)
+	images, err := catalog.List(context.Background(), client)
 	if err != nil {
 		return cty.NullVal(hcldec.ImpliedType(spec)), do.Explained(err)
 	}
@@ -151,8 +151,8 @@ func (d *Datasource) Execute() (cty.Value, error) {
 }
 
 // pick returns the newest image that is as told.
-func (c *DatasourceConfig) pick(images []shelf.Image) (shelf.Image, error) {
-	images = slices.DeleteFunc(images, func(image shelf.Image) bool {
+func (c *DatasourceConfig) pick(images []catalog.Image) (catalog.Image, error) {
+	images = slices.DeleteFunc(images, func(image catalog.Image) bool {
 		return image.Role != c.Role || image.Release != c.Release || c.Region != "" &&
 			!slices.Contains(image.Regions, c.Region) ||
 			!strings.HasPrefix(image.Digest, c.Digest[:min(
@@ -161,7 +161,7 @@ func (c *DatasourceConfig) pick(images []shelf.Image) (shelf.Image, error) {
 			)])
 	})
 	if len(images) == 0 {
-		return shelf.Image{}, fmt.Errorf("%w: none of role %s and release %s%s%s: bake it, or look at what "+
+		return catalog.Image{}, fmt.Errorf("%w: none of role %s and release %s%s%s: bake it, or look at what "+
 			"there is with `hornero images list`",
 			ErrNoImage, c.Role, c.Release, withValue(
 				" with digest ",
@@ -169,7 +169,7 @@ func (c *DatasourceConfig) pick(images []shelf.Image) (shelf.Image, error) {
 			), withValue(" in ", c.Region))
 	}
 
-	return slices.MaxFunc(images, func(a, b shelf.Image) int { return a.ID - b.ID }), nil
+	return slices.MaxFunc(images, func(a, b catalog.Image) int { return a.ID - b.ID }), nil
 }
 
 func withValue(text, value string) string {

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // recordFiles lists the image records of this machine.
@@ -64,9 +64,9 @@ func (o *oven) horneroJSON(into any, args ...string) {
 	require.NoError(o, json.Unmarshal([]byte(out), into))
 }
 
-func (o *oven) listed() []shelf.Image {
+func (o *oven) listed() []catalog.Image {
 	o.Helper()
-	var images []shelf.Image
+	var images []catalog.Image
 	o.horneroJSON(&images, "list")
 
 	return images
@@ -98,7 +98,7 @@ func checkImagesCommand(o *oven, oldest int, written string) {
 	)
 
 	var shown struct {
-		Image  shelf.Image
+		Image  catalog.Image
 		Record record.Image
 	}
 	o.horneroJSON(&shown, "show", "tiny")

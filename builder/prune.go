@@ -16,8 +16,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // PruneID is the post-processor's name, as templates write it.
@@ -81,7 +81,7 @@ func (p *PrunePostProcessor) Configure(raws ...any) error {
 
 func (c *PruneConfig) keep() int {
 	if c.Keep == nil {
-		return shelf.DefaultKeep
+		return catalog.DefaultKeep
 	}
 
 	return *c.Keep
@@ -121,22 +121,22 @@ func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client 
 		return err
 	}
 
-	images, err := shelf.List(ctx, client)
+	images, err := catalog.List(ctx, client)
 	if err != nil {
 		return err
 	}
 
 	if !p.config.All {
-		images = slices.DeleteFunc(images, func(image shelf.Image) bool {
+		images = slices.DeleteFunc(images, func(image catalog.Image) bool {
 			return image.Role != told.Role || image.Release != told.Release
 		})
 	}
 
-	surplus := shelf.Surplus(images, p.config.keep())
-	surplus = slices.DeleteFunc(surplus, func(image shelf.Image) bool {
+	surplus := catalog.Surplus(images, p.config.keep())
+	surplus = slices.DeleteFunc(surplus, func(image catalog.Image) bool {
 		return image.ID == told.ID
 	})
-	say := func(what string, image shelf.Image) {
+	say := func(what string, image catalog.Image) {
 		ui.Say(what + " image " + strconv.Itoa(image.ID) + ", " + image.Name)
 	}
 	if p.config.DryRun {
@@ -147,7 +147,7 @@ func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client 
 		return nil
 	}
 
-	gone, err := shelf.Prune(ctx, client, surplus, folder, func(image shelf.Image) {
+	gone, err := catalog.Prune(ctx, client, surplus, folder, func(image catalog.Image) {
 		say("a Droplet runs by now, and so stays,", image)
 	})
 

@@ -25,20 +25,20 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && len(data) <= cloudinit.MaxUserData {
 			require.ErrorIs(t, decodeErr, cloudinit.ErrNotOurs)
 		}
-		judge(t, node, decodeErr)
+		requireWhole(t, node, decodeErr)
 	})
 }
 
 func FuzzNode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		node, err := cloudinit.DecodeNode("node.yaml", data[:min(len(data), cloudinit.MaxUserData)])
-		judge(t, node, err)
+		requireWhole(t, node, err)
 	})
 }
 
-// judge holds a reader to its word: what it accepts is whole and survives being written, what it refuses has a reason
-// with a place.
-func judge(t *testing.T, node cloudinit.Node, err error) {
+// requireWhole holds a reader to this: what it accepts is whole and survives being written, and what it refuses has a
+// reason with a place.
+func requireWhole(t *testing.T, node cloudinit.Node, err error) {
 	if err == nil {
 		require.Equal(t, cloudinit.Version, node.Version)
 		require.NotEmpty(t, node.Stack)
@@ -46,21 +46,25 @@ func judge(t *testing.T, node cloudinit.Node, err error) {
 		require.NotEmpty(t, node.TLS.Key.Reveal())
 		require.Positive(t, node.Incarnation)
 		require.True(t, node.Found || len(node.Join) > 0)
-		again(t, node)
+		requireSameAgain(t, node)
+
 		return
 	}
+
 	if errors.Is(err, cloudinit.ErrNotOurs) || errors.Is(err, cloudinit.ErrTooLarge) {
 		return
 	}
+
 	problems, ok := report.Of(err)
 	require.True(t, ok, "%v", err)
+
 	for _, problem := range problems {
 		require.Positive(t, problem.Line, problem.String())
 		require.NotEmpty(t, problem.Message)
 	}
 }
 
-func again(t *testing.T, node cloudinit.Node) {
+func requireSameAgain(t *testing.T, node cloudinit.Node) {
 	data, err := cloudinit.Encode(node)
 	if errors.Is(err, cloudinit.ErrTooLarge) {
 		return

@@ -294,11 +294,8 @@ func TestAConfigDriveIsKnownByItsLabel(t *testing.T) {
 }
 
 func TestTheServiceDescribesALargeDroplet(t *testing.T) {
-	body := fmt.Sprintf(`{"user_data":%q,"droplet_id":7,"interfaces":{"private":[{"ipv4":{"ip_address":"10.0.0.7"}}]}}`, strings.Repeat(
-		"\x01",
-		cloudinit.MaxUserData,
-	))
-
+	const described = `{"user_data":%q,"droplet_id":7,"interfaces":{"private":[{"ipv4":{"ip_address":"10.0.0.7"}}]}}`
+	body := fmt.Sprintf(described, strings.Repeat("\x01", cloudinit.MaxUserData))
 	body = strings.ReplaceAll(body, `\x01`, `\u0001`)
 	url := service(t, map[string]http.HandlerFunc{"/metadata/v1.json": says(body)})
 	droplet, err := cloudinit.Sources{Metadata: url}.Describe(t.Context())
@@ -318,14 +315,15 @@ func TestTheServiceDescribesALargeDroplet(t *testing.T) {
 
 func TestTheNetworkIsWaitedForWithLongerAndLongerPauses(t *testing.T) {
 	var asked atomic.Int32
-	url := service(t, map[string]http.HandlerFunc{"/metadata/v1/user-data": func(w http.ResponseWriter, _ *http.Request) {
+	answer := func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1) <= 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 
 		_, _ = w.Write(encoded(t))
-	}})
+	}
+	url := service(t, map[string]http.HandlerFunc{"/metadata/v1/user-data": answer})
 
 	sources := cloudinit.Sources{
 		Metadata: url,
@@ -341,19 +339,14 @@ func TestTheNetworkIsWaitedForWithLongerAndLongerPauses(t *testing.T) {
 	require.Equal(t, encoded(t), found.Data)
 	require.Len(t, said, 3)
 
-	require.GreaterOrEqual(t,
-		said[1].Sub(said[0]),
-		100*time.Millisecond,
-	)
-
-	require.GreaterOrEqual(t,
-		said[2].Sub(said[1]),
-		150*time.Millisecond,
-	)
+	first := said[1].Sub(said[0])
+	second := said[2].Sub(said[1])
+	require.GreaterOrEqual(t, first, 100*time.Millisecond)
+	require.GreaterOrEqual(t, second, 150*time.Millisecond)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = cloudinit.Await(ctx, func(error) {
-		cancel()
-	}, func(context.Context) (int, error) { return 0, errors.New("no") })
+	giveUp := func(error) { cancel() }
+	never := func(context.Context) (int, error) { return 0, errors.New("no") }
+	_, err = cloudinit.Await(ctx, giveUp, never)
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -14,13 +14,15 @@ import (
 )
 
 func document() cloudinit.Node {
+	nodes := []string{"db-1", "db-2", "db-3"}
+
 	return cloudinit.Node{
 		Stack:       "blog",
 		Role:        "db",
 		Node:        "db-2",
 		Incarnation: 3,
 		Join:        []string{"10.0.0.2"},
-		Expected:    map[string][]string{"db": {"db-1", "db-2", "db-3"}},
+		Expected:    map[string][]string{"db": nodes},
 		TLS: cloudinit.TLS{
 			CA:          "authority",
 			Certificate: "certificate",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/hornero/hornero/internal/status"
@@ -19,35 +20,35 @@ var ErrNoEvents = errors.New("no node tells what happened; `hornero status` says
 
 // Events returns what happened to the stack, at most number of the newest; 0 for all that is kept.
 func (f *Fleet) Events(ctx context.Context, number int) ([]status.Event, error) {
-	told, err := f.eventsOf(ctx, 0, number)
-	if told.note != "" {
-		f.say("%s: %s", told.by.Node, told.note)
+	answer, err := f.askEvents(ctx, 0, number)
+	if answer.note != "" {
+		f.say("%s: %s", answer.by.Node, answer.note)
 	}
 
-	return told.events, err
+	return answer.events, err
 }
 
-// told is what one node tells of what happened.
-type told struct {
+// eventsAnswer is what one node tells of what happened.
+type eventsAnswer struct {
 	by     member
 	events []status.Event
 	note   string // that it only remembers them
 	err    error
 }
 
-// eventsOf asks all nodes at once, as many may not answer: the first that knows has the word, else the one that
-// remembers most.
-func (f *Fleet) eventsOf(ctx context.Context, after int64, number int) (told, error) {
+// askEvents asks all nodes at once, because many may not answer. It returns the first answer from the peer set,
+// or else that of the node which remembers the most.
+func (f *Fleet) askEvents(ctx context.Context, after int64, number int) (eventsAnswer, error) {
 	all, err := f.members(ctx)
 	if err != nil {
-		return told{}, err
+		return eventsAnswer{}, err
 	}
 
 	members, _ := current(all)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	answers := make(chan told, len(members))
+	answers := make(chan eventsAnswer, len(members))
 
 	for _, m := range members {
 		go func() {
@@ -55,17 +56,18 @@ func (f *Fleet) eventsOf(ctx context.Context, after int64, number int) (told, er
 		}()
 	}
 
-	var best told
+	var best eventsAnswer
 	var errs []error
 
 	for range members {
 		answer := <-answers
+
 		switch {
 		case answer.err != nil:
 			errs = append(errs, answer.err)
 		case answer.note == "":
-			return answer, nil
-		case best.note == "" || newestID(answer.events) > newestID(best.events):
+			return answer, nil // it read the peer set: nobody knows more
+		case best.note == "" || lastID(answer.events) > lastID(best.events):
 			best = answer
 		}
 	}
@@ -74,10 +76,10 @@ func (f *Fleet) eventsOf(ctx context.Context, after int64, number int) (told, er
 		return best, nil
 	}
 
-	return told{}, errors.Join(append(errs, ErrNoEvents)...)
+	return eventsAnswer{}, errors.Join(append(errs, ErrNoEvents)...)
 }
 
-func newestID(events []status.Event) int64 {
+func lastID(events []status.Event) int64 {
 	if len(events) == 0 {
 		return 0
 	}
@@ -85,15 +87,14 @@ func newestID(events []status.Event) int64 {
 	return events[len(events)-1].ID
 }
 
-// Follow hands over each event once, those that were and those to come, until ctx ends. A node that does not
-// know any more gives way to another.
+// Follow hands over each event once, the past ones and those to come, until ctx ends. When the node that it asks
+// cannot read the peer set any more, it asks another.
 func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) error) error {
 	var follower status.Follower
-	var last told
+	var last eventsAnswer
 
 	for {
-		now, err := f.more(ctx, last.by, &follower, number)
-
+		now, err := f.nextEvents(ctx, last.by, &follower, number)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -112,6 +113,7 @@ func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) 
 			}
 		}
 
+		// The number bounds only the past: nothing that happens from now on is left out.
 		if err == nil {
 			number = 0
 		}
@@ -124,26 +126,27 @@ func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) 
 	}
 }
 
-// more asks the node that told last, and all when it does not know.
-func (f *Fleet) more(ctx context.Context, by member, follower *status.Follower, number int) (told, error) {
-	if by.Node != "" {
-		if err := f.enter(ctx, by, follower); err == nil {
-			if answer := f.shell.events(ctx,
-				by,
-				follower.After,
-				number,
-			); answer.err == nil && answer.note == "" {
-				return answer, nil
-			}
+// nextEvents asks the node that answered last, and all nodes when that one does not know.
+func (f *Fleet) nextEvents(
+	ctx context.Context,
+	by member,
+	follower *status.Follower,
+	number int,
+) (eventsAnswer, error) {
+	if by.Node != "" && f.readEra(ctx, by, follower) == nil {
+		answer := f.shell.events(ctx, by, follower.After, number)
+		if answer.err == nil && answer.note == "" {
+			return answer, nil
 		}
 	}
 
 	after := follower.After
-	answer, err := f.eventsOf(ctx, after, number)
+	answer, err := f.askEvents(ctx, after, number)
 	if err == nil {
-		err = f.enter(ctx, answer.by, follower)
+		err = f.readEra(ctx, answer.by, follower)
 	}
 
+	// In a new era the events are numbered anew: what was asked for began too late.
 	if err == nil && follower.After < after {
 		answer = f.shell.events(ctx, answer.by, follower.After, number)
 		err = answer.err
@@ -152,8 +155,8 @@ func (f *Fleet) more(ctx context.Context, by member, follower *status.Follower, 
 	return answer, err
 }
 
-// enter tells the follower of which era the peer set is that a node tells of.
-func (f *Fleet) enter(ctx context.Context, m member, follower *status.Follower) error {
+// readEra tells the follower the era of the peer set that a node knows.
+func (f *Fleet) readEra(ctx context.Context, m member, follower *status.Follower) error {
 	said, err := f.shell.status(ctx, m)
 	if err == nil {
 		follower.In(said.PeerSet.Era)
@@ -162,40 +165,51 @@ func (f *Fleet) enter(ctx context.Context, m member, follower *status.Follower) 
 	return err
 }
 
-func (s *shell) events(ctx context.Context, m member, after int64, number int) told {
+func (s *shell) events(ctx context.Context, m member, after int64, number int) eventsAnswer {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 
-	answer := told{by: m}
+	answer := eventsAnswer{by: m}
 	if m.public() == "" {
 		answer.err = fmt.Errorf("ask %s: it has no address yet", m.Node)
 		return answer
 	}
 
+	command := fmt.Sprintf("hornero-bootstrap events --json --after %d -n %d", after, number)
 	var stdout, stderr bytes.Buffer
-	code, err := s.run(ctx,
-		m,
-		fmt.Sprintf("hornero-bootstrap events --json --after %d -n %d", after, number),
-		nil,
-		&stdout,
-		&stderr,
-	)
-
+	code, err := s.run(ctx, m, command, nil, &stdout, &stderr)
 	answer.note = string(bytes.TrimSpace(stderr.Bytes()))
+
 	if err == nil && code != 0 {
 		err = fmt.Errorf("ask %s: %s", m.Node, answer.note)
 	}
 
-	answer.err = err
-	for decoder := json.NewDecoder(&stdout); answer.err == nil && decoder.More(); {
-		var event status.Event
+	if err != nil {
+		answer.err = err
+		return answer
+	}
 
-		if err := decoder.Decode(&event); err != nil {
-			answer.err = fmt.Errorf("read events of %s: %w", m.Node, err)
-		} else {
-			answer.events = append(answer.events, event)
-		}
+	answer.events, err = decodeEvents(&stdout)
+	if err != nil {
+		answer.err = fmt.Errorf("read events of %s: %w", m.Node, err)
 	}
 
 	return answer
+}
+
+// decodeEvents reads an event a line, and returns those before the first that it cannot read.
+func decodeEvents(lines io.Reader) ([]status.Event, error) {
+	var events []status.Event
+	decoder := json.NewDecoder(lines)
+
+	for decoder.More() {
+		var event status.Event
+		if err := decoder.Decode(&event); err != nil {
+			return events, err
+		}
+
+		events = append(events, event)
+	}
+
+	return events, nil
 }

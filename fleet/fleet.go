@@ -93,6 +93,7 @@ func (m member) private() string {
 	return address
 }
 
+// tag joins the parts of a tag of the stack; without any it is the tag that all its Droplets have.
 func (f *Fleet) tag(parts ...string) string {
 	return strings.Join(append([]string{"hornero", f.Stack.Name}, parts...), ":")
 }
@@ -182,10 +183,8 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 
 	release := "hornero:release:" + f.Stack.Release
 	images = slices.DeleteFunc(images, func(image godo.Image) bool {
-		return !slices.Contains(
-			image.Tags,
-			release,
-		) || !slices.Contains(image.Regions, f.Stack.Region)
+		usable := slices.Contains(image.Tags, release) && slices.Contains(image.Regions, f.Stack.Region)
+		return !usable
 	})
 	if len(images) == 0 {
 		return godo.Image{}, fmt.Errorf(

@@ -22,10 +22,10 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 
 	for _, m := range members {
 		manifest := f.Manifests[m.Role]
-		if known.Founded != "" &&
-			manifest != nil &&
-			manifest.Peers == roles.Member &&
-			!slices.Contains(m.Droplet.Tags, tag) {
+		mayFound := manifest != nil && manifest.Peers == roles.Member
+		tagged := slices.Contains(m.Droplet.Tags, tag)
+
+		if known.Founded != "" && mayFound && !tagged {
 			resources = append(resources, godo.Resource{
 				ID:   strconv.Itoa(m.Droplet.ID),
 				Type: godo.DropletResourceType,
@@ -41,10 +41,8 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 		return fmt.Errorf("create tag %s: %w", tag, err)
 	}
 
-	if _, err := f.Client.Tags.TagResources(ctx,
-		tag,
-		&godo.TagResourcesRequest{Resources: resources},
-	); err != nil {
+	request := &godo.TagResourcesRequest{Resources: resources}
+	if _, err := f.Client.Tags.TagResources(ctx, tag, request); err != nil {
 		return fmt.Errorf("tag the founder of the peer set: %w", err)
 	}
 

@@ -21,11 +21,7 @@ import (
 func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []string) (cloudinit.Node, error) {
 	manifest, ok := f.Manifests[node.Role]
 	if !ok {
-		return cloudinit.Node{}, fmt.Errorf(
-			"write document of %s: no role %q",
-			node.Name,
-			node.Role,
-		)
+		return cloudinit.Node{}, fmt.Errorf("write document of %s: no role %q", node.Name, node.Role)
 	}
 
 	document := cloudinit.Node{
@@ -41,13 +37,7 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 	}
 
 	settings := f.Stack.Settings()
-	names := manifest.Settings
-
-	if common := f.Manifests[roles.Common]; common != nil {
-		names = slices.Concat(common.Settings, names)
-	}
-
-	for _, name := range names {
+	for _, name := range f.settingNames(manifest) {
 		document.Settings[name] = settings[name]
 	}
 
@@ -70,16 +60,16 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 	}
 
 	var err error
-	if document.TLS, err = f.tlsOf(node, incarnation); err != nil {
+	if document.TLS, err = f.issueTLS(node, incarnation); err != nil {
 		return cloudinit.Node{}, err
 	}
 
-	document.SSH, err = f.shell.identity(node.Name)
+	document.SSH, err = f.shell.hostIdentity(node.Name)
 
 	return document, err
 }
 
-func (f *Fleet) tlsOf(node stack.Node, incarnation int) (cloudinit.TLS, error) {
+func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error) {
 	certificate, err := f.Secrets.Get(stack.CACertificate)
 	if err != nil {
 		return cloudinit.TLS{}, err
@@ -110,8 +100,8 @@ func (f *Fleet) tlsOf(node stack.Node, incarnation int) (cloudinit.TLS, error) {
 	}, err
 }
 
-// identity makes a host key signed by the stack's SSH authority, so that nobody trusts on first use.
-func (s *shell) identity(node string) (cloudinit.SSH, error) {
+// hostIdentity makes a host key signed by the stack's SSH authority, so that nobody trusts on first use.
+func (s *shell) hostIdentity(node string) (cloudinit.SSH, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return cloudinit.SSH{}, err
@@ -140,15 +130,24 @@ func (s *shell) identity(node string) (cloudinit.SSH, error) {
 	}
 
 	return cloudinit.SSH{
-		HostKey: report.Secret(
-			pem.EncodeToMemory(block),
-		),
-		HostPublicKey:   line(key),
-		HostCertificate: line(certificate),
-		AuthorizedKeys:  []string{line(s.operator.PublicKey())},
+		HostKey:         report.Secret(pem.EncodeToMemory(block)),
+		HostPublicKey:   authorizedKey(key),
+		HostCertificate: authorizedKey(certificate),
+		AuthorizedKeys:  []string{authorizedKey(s.operator.PublicKey())},
 	}, nil
 }
 
-func line(key ssh.PublicKey) string {
+// authorizedKey is a key as a line of an authorized_keys file.
+func authorizedKey(key ssh.PublicKey) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
+
+// settingNames are the settings of a role and those that every role has.
+func (f *Fleet) settingNames(manifest *roles.Manifest) []string {
+	common := f.Manifests[roles.Common]
+	if common == nil {
+		return manifest.Settings
+	}
+
+	return slices.Concat(common.Settings, manifest.Settings)
 }

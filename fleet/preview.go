@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/stack"
@@ -20,24 +19,23 @@ func (f *Fleet) Preview(ctx context.Context, node stack.Node) (cloudinit.Node, e
 
 	kept, _ := current(all)
 	known := f.peerSet(ctx, kept)
-	others := slices.DeleteFunc(slices.Clone(kept), func(m member) bool {
-		return m.Node == node.Name
-	})
+	others := without(kept, node.Name)
+
 	join := f.consensus(others)
 	founds := false
+
 	if len(join) == 0 {
 		missing := f.missing(others)
 		founder := f.founder(missing)
 		if founder < 0 {
-			return cloudinit.Node{}, fmt.Errorf(
-				"write document of %s: the stack has no node of a role that can found a peer set; add a group "+
-					"with role db",
-				node.Name,
-			)
+			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, errNoFounder)
 		}
 
-		if founds = missing[founder].Name == node.Name; !founds {
-			join = []string{"ADDRESS-OF-" + missing[founder].Name}
+		name := missing[founder].Name
+		founds = name == node.Name
+
+		if !founds {
+			join = []string{"ADDRESS-OF-" + name}
 		}
 	}
 

@@ -33,7 +33,7 @@ type Recovery struct {
 	Done       bool              `json:"done"`
 }
 
-// PlanRecovery looks what is left of a peer set that lost its quorum, and picks the survivor that knows most.
+// PlanRecovery finds what is left of a peer set that lost its quorum, and picks the survivor that knows most.
 // It changes nothing.
 func (f *Fleet) PlanRecovery(ctx context.Context) (Recovery, error) {
 	all, err := f.members(ctx)
@@ -65,31 +65,17 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 	slices.SortFunc(plan.Survivors, func(a, b status.Recovery) int {
 		return strings.Compare(a.Node, b.Node)
 	})
-	var newest *status.Recovery
 
-	for at, survivor := range plan.Survivors {
-		if survivor.Quorum {
-			return plan, fmt.Errorf(
-				"recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` "+
-					"recreates it",
-				ErrMajority,
-				survivor.Node,
-			)
-		}
-
-		if survivor.Index == 0 {
-			continue
-		}
-		if newest == nil || survivor.Newer(*newest) {
-			newest = &plan.Survivors[at] // of equals the first by name
-		}
+	newest, err := newestSurvivor(plan.Survivors)
+	if err != nil {
+		return plan, err
 	}
 
 	if newest == nil {
 		return plan, fmt.Errorf(
 			"recover: %w: %s; bring one back that does, or `hornero up` a new stack",
 			ErrNoSurvivor,
-			strings.Join(plan.without(), "; "),
+			strings.Join(plan.unusable(), "; "),
 		)
 	}
 
@@ -99,13 +85,39 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 		return plan, fmt.Errorf("recover: %w: on %s: %s", ErrMajority, newest.Node, newest.Refused)
 	}
 
-	plan.Steps = f.recoverySteps(plan, *newest)
+	plan.Steps = recoverySteps(plan, *newest)
 
 	return plan, nil
 }
 
-// without says of each member why it is none to rebuild from.
-func (r Recovery) without() []string {
+// newestSurvivor picks the one that knows most, of equals the first; nil when none holds the peer set.
+func newestSurvivor(survivors []status.Recovery) (*status.Recovery, error) {
+	var newest *status.Recovery
+
+	for i, survivor := range survivors {
+		if survivor.Quorum {
+			return nil, fmt.Errorf(
+				"recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` "+
+					"recreates it",
+				ErrMajority,
+				survivor.Node,
+			)
+		}
+
+		if survivor.Index == 0 {
+			continue // a spare, which holds nothing
+		}
+
+		if newest == nil || survivor.Newer(*newest) {
+			newest = &survivors[i]
+		}
+	}
+
+	return newest, nil
+}
+
+// unusable says of each member why the peer set cannot be rebuilt from it.
+func (r Recovery) unusable() []string {
 	var why []string
 	for _, survivor := range r.Survivors {
 		why = append(why, survivor.Node+" answers and holds none")
@@ -118,7 +130,7 @@ func (r Recovery) without() []string {
 	return why
 }
 
-func (f *Fleet) recoverySteps(plan Recovery, newest status.Recovery) []string {
+func recoverySteps(plan Recovery, newest status.Recovery) []string {
 	steps := []string{fmt.Sprintf(
 		"%s is the newest of %d survivors, at term %d, index %d; on it:",
 		newest.Node,
@@ -126,12 +138,15 @@ func (f *Fleet) recoverySteps(plan Recovery, newest status.Recovery) []string {
 		newest.Term,
 		newest.Index,
 	)}
-
 	steps = append(steps, newest.Steps...)
+
 	if len(plan.Unanswered) > 0 {
 		lost := slices.Sorted(maps.Keys(plan.Unanswered))
-		steps = append(steps, fmt.Sprintf("%s did not answer: what only they knew of the peer set is lost; "+
-			"`hornero replace NODE` recreates them afterwards", strings.Join(lost, ", ")))
+		steps = append(steps, fmt.Sprintf(
+			"%s did not answer: what only they knew of the peer set is lost; "+
+				"`hornero replace NODE` recreates them afterwards",
+			strings.Join(lost, ", "),
+		))
 	}
 
 	return steps
@@ -151,6 +166,7 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 	}
 
 	f.say("%s: rebuilds the peer set", m.Node)
+
 	var stderr bytes.Buffer
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap recover --yes --json", nil, nil, &stderr)
 	if err == nil && code != 0 {
@@ -161,28 +177,34 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 		return plan, fmt.Errorf("recover from %s (to run it again does no harm): %w", m.Node, err)
 	}
 
-	err = do.Wait(ctx, "wait for the peer set", func(ctx context.Context) (do.State, error) {
+	err = f.awaitQuorum(ctx, m)
+	plan.Done = err == nil
+
+	return plan, err
+}
+
+func (f *Fleet) awaitQuorum(ctx context.Context, m member) error {
+	poll := func(ctx context.Context) (do.State, error) {
 		said, err := f.shell.status(ctx, m)
 		if err != nil || !said.PeerSet.Quorum {
 			return do.Pending, do.Seen("%s: quorum %v, %v", m.Node, said.PeerSet.Quorum, err)
 		}
 
 		return do.Done, nil
-	}, do.WaitOptions{Timeout: f.Timeout})
+	}
 
-	plan.Done = err == nil
-
-	return plan, err
+	return do.Wait(ctx, "wait for the peer set", poll, do.WaitOptions{Timeout: f.Timeout})
 }
 
-type surviving struct {
+// survivorAnswer is what a member says that it holds of the peer set, or why it does not say.
+type survivorAnswer struct {
 	node     string
 	recovery status.Recovery
 	err      error
 }
 
 // survivors asks all members of the peer set what they hold of it.
-func (f *Fleet) survivors(ctx context.Context, members []member) []surviving {
+func (f *Fleet) survivors(ctx context.Context, members []member) []survivorAnswer {
 	var asked []member
 	for _, m := range members {
 		if f.Manifests[m.Role].Peers == roles.Member {
@@ -190,34 +212,32 @@ func (f *Fleet) survivors(ctx context.Context, members []member) []surviving {
 		}
 	}
 
-	said := make([]surviving, len(asked))
+	said := make([]survivorAnswer, len(asked))
 	var group errgroup.Group
 
 	for at, m := range asked {
 		group.Go(func() error {
 			recovery, err := f.shell.survivor(ctx, m)
-			said[at] = surviving{m.Node, recovery, err}
+			said[at] = survivorAnswer{m.Node, recovery, err}
 			return nil
 		})
 	}
 
 	_ = group.Wait() // each answer carries its own error
 
-	for _, name := range f.lostNames(members) {
-		said = append(said, surviving{node: name, err: ErrNoDroplet})
+	for _, name := range f.missingMembers(members) {
+		said = append(said, survivorAnswer{node: name, err: ErrNoDroplet})
 	}
 
 	return said
 }
 
-// lostNames are the members that the stack is to have and that have no Droplet.
-func (f *Fleet) lostNames(members []member) []string {
+// missingMembers are the members that the stack is to have and that have no Droplet.
+func (f *Fleet) missingMembers(members []member) []string {
 	var names []string
 	for _, node := range f.Stack.All() {
-		if _, there := find(
-			members,
-			node.Name,
-		); !there && f.Manifests[node.Role].Peers == roles.Member {
+		_, there := find(members, node.Name)
+		if !there && f.Manifests[node.Role].Peers == roles.Member {
 			names = append(names, node.Name)
 		}
 	}
@@ -226,7 +246,7 @@ func (f *Fleet) lostNames(members []member) []string {
 }
 
 func (s *shell) survivor(ctx context.Context, m member) (status.Recovery, error) {
-	// the node itself waits for voters that do not answer
+	// Longer than for other questions: the node itself waits for voters that do not answer.
 	ctx, cancel := context.WithTimeout(ctx, 4*dialTimeout)
 	defer cancel()
 

@@ -10,11 +10,11 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// drainTimeout bounds the goodbye of a node that may be dead.
+// drainTimeout bounds how long a node may drain: it may be dead.
 const drainTimeout = 15 * time.Second
 
-// others is how many database nodes must be Primary and Synced before one is recreated.
-const others = 2
+// minSynced is how many database nodes must be Primary and Synced before one is recreated.
+const minSynced = 2
 
 // Replace recreates a node. Interrupted halfway, Up or another Replace finishes it.
 func (f *Fleet) Replace(ctx context.Context, name string) error {
@@ -23,9 +23,10 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		return err
 	}
 
+	// Checked here, because after this the node that is there is drained.
 	if f.Stack.MayHold(node.Role) {
 		if err := f.checkReserved(ctx); err != nil {
-			return err // before the node that is there is drained
+			return err
 		}
 	}
 
@@ -43,21 +44,19 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
 
-	if err := f.safe(name, node.Role, answers, known); err != nil {
+	if err := f.checkSafe(name, node.Role, answers, known); err != nil {
 		return err
 	}
 
 	incarnation := next(known, all, name)
 	old, there := find(members, name)
 	client := f.Manifests[node.Role].Peers == roles.Client
+
+	// A member is drained and gone before its successor takes the name: two of a name never serve.
 	if there && !client {
-		// A member is drained and gone before its successor takes the name: two of a name never serve.
-		f.retire(ctx, old)
-		if err := do.DeleteDroplet(ctx, f.Client, old.Droplet.ID, do.WaitOptions{}); err != nil {
+		if err := f.drainAndDestroy(ctx, old); err != nil {
 			return err
 		}
-
-		f.say("%s: Droplet %d destroyed", name, old.Droplet.ID)
 	}
 
 	fresh, err := f.launch(ctx, vpc, node, incarnation, false, f.consensus(without(members, name)))
@@ -69,16 +68,22 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		return err
 	}
 
+	// A web node has no data: it serves until its successor does, although its name is taken already.
 	if there && client {
-		// A web node has no data: its successor serves before it goes, and it serves until then, although its
-		// name is taken.
-		f.retire(ctx, old)
-		if err := do.DeleteDroplet(ctx, f.Client, old.Droplet.ID, do.WaitOptions{}); err != nil {
-			return err
-		}
-
-		f.say("%s: Droplet %d destroyed", name, old.Droplet.ID)
+		return f.drainAndDestroy(ctx, old)
 	}
+
+	return nil
+}
+
+func (f *Fleet) drainAndDestroy(ctx context.Context, m member) error {
+	f.drain(ctx, m)
+
+	if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+		return err
+	}
+
+	f.say("%s: Droplet %d destroyed", m.Node, m.Droplet.ID)
 
 	return nil
 }
@@ -94,9 +99,9 @@ func without(members []member, node string) []member {
 	return rest
 }
 
-// safe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
+// checkSafe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
 // declared loss.
-func (f *Fleet) safe(name, role string, answers []answer, known status.PeerSet) error {
+func (f *Fleet) checkSafe(name, role string, answers []answer, known status.PeerSet) error {
 	if f.Manifests[role].Driver != "galera" {
 		return nil
 	}
@@ -104,50 +109,49 @@ func (f *Fleet) safe(name, role string, answers []answer, known status.PeerSet) 
 	remain := 0
 
 	for _, node := range f.Stack.All() {
-		if _, gone := known.Forgotten[node.Name]; node.Role == role && node.Name != name && !gone {
+		_, gone := known.Forgotten[node.Name]
+		if node.Role == role && node.Name != name && !gone {
 			remain++
 		}
 	}
 
-	need := max(1, min(others, remain))
-	good := 0
+	need := max(1, min(minSynced, remain))
+	synced := 0
 
 	for _, a := range answers {
-		if a.member.Node != name && a.member.Role == role && a.err == nil && a.status.Healthy {
-			good++
+		other := a.member.Role == role && a.member.Node != name
+		if other && a.err == nil && a.status.Healthy {
+			synced++
 		}
 	}
 
-	if good < need {
-		return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; "+
-			"`hornero status` says what they wait for. "+
-			"A node that is lost with its data is declared gone on any other database node or proxy: "+
-			"hornero-bootstrap forget NAME", name, ErrUnsafe, good, need)
+	if synced >= need {
+		return nil
 	}
 
-	return nil
+	return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; "+
+		"`hornero status` says what they wait for. "+
+		"A node that is lost with its data is declared gone on any other database node or proxy: "+
+		"hornero-bootstrap forget NAME", name, ErrUnsafe, synced, need)
 }
 
-// retire lets a node hand over; one that is dead has nothing to hand over.
-func (f *Fleet) retire(ctx context.Context, m member) {
+// drain lets a node hand over its work; a dead node has none to hand over.
+func (f *Fleet) drain(ctx context.Context, m member) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 
 	f.say("%s: drains", m.Node)
 
-	if code, err := f.shell.run(ctx,
-		m,
-		"hornero-bootstrap drain",
-		nil,
-		nil,
-		nil,
-	); err != nil || code != 0 {
+	code, err := f.shell.run(ctx, m, "hornero-bootstrap drain", nil, nil, nil)
+	if err != nil || code != 0 {
 		f.say("%s: did not drain (exit %d, %v); it goes all the same", m.Node, code, err)
 	}
 }
 
+// awaitNode waits until a node is healthy, and reports its states.
 func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 	last := ""
+
 	return do.Wait(ctx, "wait for "+m.Node, func(ctx context.Context) (do.State, error) {
 		said, err := f.shell.status(ctx, m)
 		if err != nil {
@@ -172,15 +176,4 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 		Timeout: f.Timeout,
 		Longest: time.Second,
 	})
-}
-
-// writerOf finds who takes writes.
-func writerOf(answers []answer) (member, status.Status, bool) {
-	for _, a := range answers {
-		if a.err == nil && a.status.Writer && a.status.Healthy {
-			return a.member, a.status, true
-		}
-	}
-
-	return member{}, status.Status{}, false
 }

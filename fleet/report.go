@@ -3,9 +3,7 @@ package fleet
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -102,7 +100,7 @@ func (r Report) WriterLine() string {
 	return cmp.Or(r.Writer, "nobody")
 }
 
-// Status reads how everything is, whatever is down.
+// Status reports how everything is, whatever is down.
 func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	report := Report{
 		Stack: f.Stack.Name,
@@ -117,9 +115,11 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
+
 	report.Writer = known.Writer
 	report.PeerSet = peerSetLine(known)
 	report.ReservedIP = f.reservedLine(ctx, answers, known)
+
 	balancer, there, err := f.balancer(ctx)
 	if err != nil {
 		return report, err
@@ -133,26 +133,37 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 		return report, err
 	}
 
-	for _, node := range f.Stack.All() {
-		line := NodeLine{
-			Name:   node.Name,
-			Role:   node.Role,
-			State:  "missing",
-			Reason: ErrNoDroplet.Error(),
-		}
-
-		for _, a := range answers {
-			if a.member.Node == node.Name {
-				line = lineOf(a)
-			}
-		}
-
-		report.Nodes = append(report.Nodes, line)
-	}
+	report.Nodes = f.nodeLines(answers)
 
 	return report, nil
 }
 
+// nodeLines are all nodes of the stack, also those that have no Droplet.
+func (f *Fleet) nodeLines(answers []answer) []NodeLine {
+	byName := map[string]NodeLine{}
+	for _, a := range answers {
+		byName[a.member.Node] = lineOf(a)
+	}
+
+	var lines []NodeLine
+	for _, node := range f.Stack.All() {
+		line, there := byName[node.Name]
+		if !there {
+			line = NodeLine{
+				Name:   node.Name,
+				Role:   node.Role,
+				State:  "missing",
+				Reason: ErrNoDroplet.Error(),
+			}
+		}
+
+		lines = append(lines, line)
+	}
+
+	return lines
+}
+
+// lineOf is a node as the API and its agent tell.
 func lineOf(a answer) NodeLine {
 	m := a.member
 	line := NodeLine{
@@ -171,35 +182,37 @@ func lineOf(a answer) NodeLine {
 	}
 
 	if a.err != nil {
-		line.State, line.Reason = "unreachable", a.err.Error()
-		if m.Droplet.Status != "active" {
-			line.State = m.Droplet.Status
+		line.Reason = a.err.Error()
+		if m.Droplet.Status == "active" {
+			line.State = "unreachable"
 		}
 
 		return line
 	}
 
-	line.State, line.Healthy, line.Writer, line.Reason = a.status.State, a.status.Healthy, a.status.Writer, a.status.Reason
-	if line.State == "" {
-		line.State = a.status.Phase
-	}
-
-	line.Drift, line.Note = a.status.Image.DriftFiles, strings.Join(
-		slices.DeleteFunc(
-			[]string{
-				noteOf(a.status.Image),
-				noteOfReserved(a.status.ReservedIP),
-			},
-			func(note string) bool { return note == "" },
-		),
-		"; ",
-	)
+	line.State = cmp.Or(a.status.State, a.status.Phase)
+	line.Healthy = a.status.Healthy
+	line.Writer = a.status.Writer
+	line.Reason = a.status.Reason
+	line.Drift = a.status.Image.DriftFiles
+	line.Note = notesOf(a.status)
 
 	return line
 }
 
-// noteOf tells in a line that a node is not what its image is.
-func noteOf(image status.Image) string {
+// notesOf tells in a line what else is wrong with a node; "" when nothing is.
+func notesOf(said status.Status) string {
+	notes := []string{
+		imageNote(said.Image),
+		reservedNote(said.ReservedIP),
+	}
+	notes = slices.DeleteFunc(notes, func(note string) bool { return note == "" })
+
+	return strings.Join(notes, "; ")
+}
+
+// imageNote tells in a line that a node is not what its image is.
+func imageNote(image status.Image) string {
 	switch {
 	case len(image.Findings) > 0:
 		note := fmt.Sprintf("drift: %s %s", image.Findings[0].Path, image.Findings[0].What)
@@ -218,48 +231,4 @@ func noteOf(image status.Image) string {
 	}
 
 	return ""
-}
-
-// Exec runs a command on a node and returns its exit code.
-func (f *Fleet) Exec(
-	ctx context.Context,
-	name, command string,
-	stdin io.Reader,
-	stdout, stderr io.Writer,
-) (int, error) {
-	if _, err := f.Stack.Node(name); err != nil {
-		return 0, err
-	}
-
-	all, err := f.members(ctx)
-	if err != nil {
-		return 0, err
-	}
-
-	members, _ := current(all)
-	m, there := find(members, name)
-	if !there {
-		return 0, ErrNoDroplet
-	}
-
-	return f.shell.run(ctx, m, command, stdin, stdout, stderr)
-}
-
-// ErrNoWriter means that no database node takes writes.
-var ErrNoWriter = errors.New("no database node takes writes; `hornero status` says what they wait for")
-
-// DB runs SQL as root on the node that takes writes. The SQL travels by standard input, never by arguments.
-func (f *Fleet) DB(ctx context.Context, sql io.Reader, stdout, stderr io.Writer) (int, error) {
-	all, err := f.members(ctx)
-	if err != nil {
-		return 0, err
-	}
-
-	members, _ := current(all)
-	writer, _, ok := writerOf(f.askAll(ctx, members))
-	if !ok {
-		return 0, ErrNoWriter
-	}
-
-	return f.shell.run(ctx, writer, "mariadb --batch", sql, stdout, stderr)
 }

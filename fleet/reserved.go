@@ -13,8 +13,8 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// The stack's reserved IP is the operator's: stack.yaml names it, so that everybody who has that file means the
-// same one, and only he makes it and gives it back. Nodes move it by themselves, with a token of their own.
+// The stack's reserved IP belongs to the operator. stack.yaml names it, so that everybody who has that file means
+// the same one. Only the operator reserves and releases it. Nodes move it by themselves, with their own token.
 
 var (
 	// ErrReserved refuses a reserved IP that is not for this stack.
@@ -99,9 +99,8 @@ func (f *Fleet) Reserve(ctx context.Context) (string, error) {
 		)
 	}
 
-	reserved, _, err := f.Client.ReservedIPs.Create(ctx,
-		&godo.ReservedIPCreateRequest{Region: f.Stack.Region},
-	)
+	request := &godo.ReservedIPCreateRequest{Region: f.Stack.Region}
+	reserved, _, err := f.Client.ReservedIPs.Create(ctx, request)
 	if err != nil {
 		return "", fmt.Errorf("reserve an IP in %s: %w", f.Stack.Region, err)
 	}
@@ -160,22 +159,21 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 	}
 
 	reserved, err := f.reserved(ctx)
-
-	switch {
-	case err != nil:
+	if err != nil {
 		line.Problem = err.Error()
-	case reserved.Droplet != nil:
+		return line
+	}
+
+	if reserved.Droplet != nil {
 		line.AssignedTo = f.ownerOf(*reserved.Droplet)
 	}
 
-	able := slices.ContainsFunc(answers, func(a answer) bool {
+	configured := slices.ContainsFunc(answers, func(a answer) bool {
 		return a.err == nil && a.status.ReservedIP != nil
 	})
 
 	switch {
-	case line.Problem != "":
-
-	case !able && len(answers) > 0:
+	case !configured && len(answers) > 0:
 		line.Problem = fmt.Sprintf(
 			"no node that runs was launched with it; `hornero replace` each node of role %s",
 			f.Stack.ReservedIP.Nodes,
@@ -183,6 +181,7 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 
 	case line.Holder == "":
 		line.Problem = "no node holds it"
+
 	case line.AssignedTo != line.Holder:
 		line.Problem = "it is not where its holder is"
 	}
@@ -190,6 +189,7 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 	return line
 }
 
+// ownerOf is the node whose Droplet it is, or the Droplet's name when it is not of this stack.
 func (f *Fleet) ownerOf(droplet godo.Droplet) string {
 	if m := f.member(droplet); m.Node != "" {
 		return m.Node
@@ -198,8 +198,8 @@ func (f *Fleet) ownerOf(droplet godo.Droplet) string {
 	return droplet.Name
 }
 
-// noteOfReserved tells in a line what is wrong with a node's part in keeping the reserved IP.
-func noteOfReserved(said *status.ReservedIP) string {
+// reservedNote tells in a line what is wrong with a node's part in keeping the reserved IP.
+func reservedNote(said *status.ReservedIP) string {
 	switch {
 	case said == nil:
 		return ""

@@ -2,7 +2,6 @@ package fleet_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
@@ -13,10 +12,8 @@ import (
 
 // asksFor reserves an address in a region and has the stack ask for it.
 func (w *world) asksFor(region string) string {
-	reserved, _, err := w.config.Client.ReservedIPs.Create(
-		w.t.Context(),
-		&godo.ReservedIPCreateRequest{Region: region},
-	)
+	request := &godo.ReservedIPCreateRequest{Region: region}
+	reserved, _, err := w.config.Client.ReservedIPs.Create(w.t.Context(), request)
 	require.NoError(w.t, err)
 
 	w.config.Stack.ReservedIP = &stack.ReservedIP{Nodes: "proxy", Address: reserved.IP}
@@ -24,29 +21,56 @@ func (w *world) asksFor(region string) string {
 	return reserved.IP
 }
 
-// assign gives an address to a Droplet, or takes it away from whom it has for 0, and waits until that is so.
+// assign gives an address to a Droplet, or unassigns it for 0, and waits until that is so.
 func (w *world) assign(address string, droplet int) {
+	client := w.config.Client
 	var err error
+
 	if droplet == 0 {
-		_, _, err = w.config.Client.ReservedIPActions.Unassign(w.t.Context(), address)
+		_, _, err = client.ReservedIPActions.Unassign(w.t.Context(), address)
 	} else {
-		_, _, err = w.config.Client.ReservedIPActions.Assign(w.t.Context(), address, droplet)
+		_, _, err = client.ReservedIPActions.Assign(w.t.Context(), address, droplet)
 	}
 
 	require.NoError(w.t, err)
 
-	require.Eventually(w.t, func() bool {
-		got, _, err := w.config.Client.ReservedIPs.Get(w.t.Context(), address)
+	assigned := func() bool {
+		got, _, err := client.ReservedIPs.Get(w.t.Context(), address)
 		require.NoError(w.t, err)
+
 		return !got.Locked && (got.Droplet == nil) == (droplet == 0)
-	}, 10*time.Second, 10*time.Millisecond)
+	}
+	require.Eventually(w.t, assigned, waitLimit, waitTick)
 }
 
 func (w *world) giveToken() {
-	require.NoError(w.t, w.config.Secrets.Set(
-		"digitalocean.reserved_ip_token",
-		"token-of-the-proxies",
-	))
+	err := w.config.Secrets.Set("digitalocean.reserved_ip_token", "token-of-the-proxies")
+	require.NoError(w.t, err)
+}
+
+// launchStranger launches a Droplet that is not of the stack.
+func (w *world) launchStranger() int {
+	client := w.config.Client
+	images, _, err := client.Images.ListByTag(w.t.Context(), "hornero:role:db", nil)
+	require.NoError(w.t, err)
+
+	stranger, _, err := client.Droplets.Create(w.t.Context(), &godo.DropletCreateRequest{
+		Name:   "mine",
+		Region: "fra1",
+		Size:   "s-1vcpu-1gb",
+		Image:  godo.DropletCreateImage{ID: images[0].ID},
+	})
+	require.NoError(w.t, err)
+
+	active := func() bool {
+		got, _, err := client.Droplets.Get(w.t.Context(), stranger.ID)
+		require.NoError(w.t, err)
+
+		return got.Status == "active"
+	}
+	require.Eventually(w.t, active, waitLimit, waitTick)
+
+	return stranger.ID
 }
 
 func TestUpWantsTheReservedIPToBeRight(t *testing.T) {
@@ -55,168 +79,145 @@ func TestUpWantsTheReservedIPToBeRight(t *testing.T) {
 	require.ErrorContains(t, w.up(), "`hornero secrets set digitalocean.reserved_ip_token`")
 	w.giveToken()
 
-	require.EqualError(t,
-		w.up(),
-		"the reserved IP cannot be used: "+address+
-			" is in another region than the stack, which is in fra1; `hornero reserved-ip create` reserves "+
-			"one there",
-	)
+	require.EqualError(t, w.up(), "the reserved IP cannot be used: "+address+" is in another region than the "+
+		"stack, which is in fra1; `hornero reserved-ip create` reserves one there")
 
 	w.config.Stack.ReservedIP.Address = "198.51.100.250"
 	err := w.up()
 	require.ErrorIs(t, err, fleet.ErrReserved)
 	require.ErrorContains(t, err, "the account has no 198.51.100.250")
 
-	images, _, err := w.config.Client.Images.ListByTag(t.Context(), "hornero:role:db", nil)
-	require.NoError(t, err)
-
-	stranger, _, err := w.config.Client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{
-		Name:   "mine",
-		Region: "fra1",
-		Size:   "s-1vcpu-1gb",
-		Image:  godo.DropletCreateImage{ID: images[0].ID},
-	})
-	require.NoError(t, err)
-
+	stranger := w.launchStranger()
 	address = w.asksFor("fra1")
-
-	require.Eventually(t, func() bool {
-		got, _, err := w.config.Client.Droplets.Get(t.Context(), stranger.ID)
-		require.NoError(t, err)
-		return got.Status == "active"
-	}, 10*time.Second, 10*time.Millisecond)
-
-	w.assign(address, stranger.ID)
+	w.assign(address, stranger)
 	require.ErrorContains(t, w.up(), "(mine), which is not of this stack; unassign it first")
-
-	require.ErrorIs(t,
-		w.fleet().Unreserve(t.Context()),
-		fleet.ErrReserved,
-	)
+	require.ErrorIs(t, w.fleet().Unreserve(t.Context()), fleet.ErrReserved)
 
 	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, droplets, 1, "nothing is made")
 }
 
-func TestTheReservedIPIsTheProxiesAndTheOperators(t *testing.T) {
-	w := newWorld(t)
-	address, err := w.fleet().Reserve(t.Context())
-	require.NoError(t, err)
+const apiInside = "http://198.51.100.1:8080"
 
-	w.config.Stack.ReservedIP, w.config.Inside = &stack.ReservedIP{Nodes: "proxy", Address: address}, "http://198.51.100.1:8080"
+// upWithReservedIP reserves an address, has the proxies hold it, and launches the stack.
+func (w *world) upWithReservedIP() string {
+	address, err := w.fleet().Reserve(w.t.Context())
+	require.NoError(w.t, err)
+
+	w.config.Stack.ReservedIP = &stack.ReservedIP{Nodes: "proxy", Address: address}
+	w.config.Inside = apiInside
 	w.giveToken()
+	require.NoError(w.t, w.up())
 
-	_, err = w.fleet().Reserve(t.Context())
-	require.ErrorContains(t, err, "names the reserved IP "+address+" already")
-	require.NoError(t, w.up())
+	return address
+}
 
-	proxies := map[string]int{}
+func TestOnlyProxiesGetTheReservedIPsToken(t *testing.T) {
+	w := newWorld(t)
+	address := w.upWithReservedIP()
 
-	for id, document := range w.documents() {
+	for _, document := range w.documents() {
 		token, given := document.Secrets["digitalocean.reserved_ip_token"]
 		_, key := document.Secrets["site.key"]
 		require.Equal(t, document.Role == "proxy", given, document.Node)
 		require.Equal(t, given, key, document.Node)
 
 		if given {
-			proxies[document.Node] = id
 			require.Equal(t, "token-of-the-proxies", token.Reveal())
 			require.Equal(t, address, document.Settings["reserved_ip.address"])
-			require.Equal(t, "http://198.51.100.1:8080", document.Settings["reserved_ip.api"])
+			require.Equal(t, apiInside, document.Settings["reserved_ip.api"])
 		} else {
 			require.NotContains(t, document.Settings, "reserved_ip.api", document.Node)
 		}
 	}
+}
 
-	shown := func() fleet.ReservedLine {
-		report, err := w.fleet().Status(t.Context())
-		require.NoError(t, err)
-		return *report.ReservedIP
+func TestStatusTellsWhereTheReservedIPIs(t *testing.T) {
+	w := newWorld(t)
+	address := w.upWithReservedIP()
+
+	proxies := map[string]int{}
+	for id, document := range w.documents() {
+		if document.Role == "proxy" {
+			proxies[document.Node] = id
+		}
 	}
+
+	shown := func() fleet.ReservedLine { return *w.status().ReservedIP }
 	require.Equal(t, fleet.ReservedLine{Address: address, Problem: "no node holds it"}, shown())
-	w.mutex.Lock()
-	w.holder = "proxy-2"
-	w.problems = map[string]string{"proxy-1": "401 Unable to authenticate you"}
-	w.mutex.Unlock()
+
+	w.set(func() {
+		w.holder = "proxy-2"
+		w.problems = map[string]string{"proxy-1": "401 Unable to authenticate you"}
+	})
 	w.assign(address, proxies["proxy-1"])
 
-	require.Equal(t,
-		fleet.ReservedLine{
-			Address:    address,
-			Holder:     "proxy-2",
-			AssignedTo: "proxy-1",
-			Problem:    "it is not where its holder is",
-		},
-		shown(),
-	)
+	want := fleet.ReservedLine{
+		Address:    address,
+		Holder:     "proxy-2",
+		AssignedTo: "proxy-1",
+		Problem:    "it is not where its holder is",
+	}
+	require.Equal(t, want, shown())
 
 	w.assign(address, 0)
 	w.assign(address, proxies["proxy-2"])
 
-	require.Equal(t,
-		fleet.ReservedLine{
-			Address:    address,
-			Holder:     "proxy-2",
-			AssignedTo: "proxy-2",
-		},
-		shown(),
-	)
+	want = fleet.ReservedLine{
+		Address:    address,
+		Holder:     "proxy-2",
+		AssignedTo: "proxy-2",
+	}
+	require.Equal(t, want, shown())
 
-	report, err := w.fleet().Status(t.Context())
-	require.NoError(t, err)
+	report := w.status()
 	require.Equal(t, "reserved IP: 401 Unable to authenticate you", report.Nodes[3].Note)
 	require.True(t, report.Healthy(), "the node serves all the same")
+}
+
+func TestTheReservedIPOutlivesTheStack(t *testing.T) {
+	w := newWorld(t)
+	address := w.upWithReservedIP()
+
+	_, err := w.fleet().Reserve(t.Context())
+	require.ErrorContains(t, err, "names the reserved IP "+address+" already")
 
 	var said []string
 	w.config.Progress = func(line string) { said = append(said, line) }
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 
-	require.Contains(t,
-		said,
-		"reserved IP "+address+
-			" is kept, and is paid for while no Droplet has it; `hornero reserved-ip release --yes` gives it back",
-	)
+	require.Contains(t, said, "reserved IP "+address+" is kept, and is paid for while no Droplet has it; "+
+		"`hornero reserved-ip release --yes` gives it back")
 
 	require.NoError(t, w.fleet().Unreserve(t.Context()))
-
-	require.ErrorIs(t,
-		w.fleet().Unreserve(t.Context()),
-		fleet.ErrReserved,
-	)
+	require.ErrorIs(t, w.fleet().Unreserve(t.Context()), fleet.ErrReserved)
 
 	left, _, err := w.config.Client.ReservedIPs.List(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
 
-// A stack that ran before it asked for an address: its proxies were launched without.
-func TestNodesOfEarlierKnowNothingOfTheReservedIP(t *testing.T) {
+// A stack that ran before it asked for an address has proxies that were launched without it.
+func TestNodesLaunchedBeforeTheReservedIPDoNotKnowIt(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
 
+	const hint = "`hornero secrets set digitalocean.reserved_ip_token`"
 	address := w.asksFor("fra1")
 
-	require.ErrorContains(t,
-		w.fleet().Replace(t.Context(), "proxy-1"),
-		"`hornero secrets set digitalocean.reserved_ip_token`",
-	)
-
+	err := w.fleet().Replace(t.Context(), "proxy-1")
+	require.ErrorContains(t, err, hint)
 	require.Contains(t, w.names(), "proxy-1/1", "the node that is there is left alone")
 
-	_, err := w.fleet().Preview(t.Context(), stack.Node{Name: "proxy-1", Role: "proxy"})
-	require.ErrorContains(t, err, "`hornero secrets set digitalocean.reserved_ip_token`")
+	_, err = w.fleet().Preview(t.Context(), stack.Node{Name: "proxy-1", Role: "proxy"})
+	require.ErrorContains(t, err, hint)
+
 	w.giveToken()
 
-	report, err := w.fleet().Status(t.Context())
-	require.NoError(t, err)
-
-	require.Equal(t,
-		fleet.ReservedLine{
-			Address: address,
-			Problem: "no node that runs was launched with it; `hornero " +
-				"replace` each node of role proxy",
-		},
-		*report.ReservedIP,
-	)
+	want := fleet.ReservedLine{
+		Address: address,
+		Problem: "no node that runs was launched with it; `hornero replace` each node of role proxy",
+	}
+	require.Equal(t, want, *w.status().ReservedIP)
 }

@@ -81,6 +81,7 @@ func (s *shell) config() *ssh.ClientConfig {
 
 func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	address := m.public()
+
 	s.mu.Lock()
 	client := s.clients[address]
 	s.mu.Unlock()
@@ -96,12 +97,9 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 
 	_ = connection.SetDeadline(time.Now().Add(dialTimeout)) // only the handshake is bounded
 
-	// The name, not the address, is what the host certificate vouches for.
-	inner, channels, requests, err := ssh.NewClientConn(
-		connection,
-		net.JoinHostPort(m.Node, "22"),
-		s.config(),
-	)
+	// The host certificate vouches for the name of the node, not for its address.
+	host := net.JoinHostPort(m.Node, "22")
+	inner, channels, requests, err := ssh.NewClientConn(connection, host, s.config())
 	if err != nil {
 		connection.Close()
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
@@ -109,6 +107,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 
 	_ = connection.SetDeadline(time.Time{})
 	client = ssh.NewClient(inner, channels, requests)
+
 	s.mu.Lock()
 	s.clients[address] = client
 	s.mu.Unlock()
@@ -116,6 +115,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	return client, nil
 }
 
+// drop closes the connection to a node, so that the next command makes a new one.
 func (s *shell) drop(m member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,6 +146,7 @@ func (s *shell) run(
 	}
 	defer session.Close()
 
+	// A session knows no context: closing its connection is what ends a command that hangs.
 	stop := context.AfterFunc(ctx, func() { s.drop(m) })
 	defer stop()
 
@@ -153,6 +154,7 @@ func (s *shell) run(
 	session.Stdout = stdout
 	session.Stderr = stderr
 	err = session.Run(command)
+
 	var exited *ssh.ExitError
 	if errors.As(err, &exited) {
 		return exited.ExitStatus(), nil
@@ -181,7 +183,6 @@ func (s *shell) status(ctx context.Context, m member) (status.Status, error) {
 	if err != nil {
 		return said, err
 	}
-
 	if code != 0 {
 		return said, fmt.Errorf("ask %s: %s", m.Node, bytes.TrimSpace(stderr.Bytes()))
 	}

@@ -2,13 +2,8 @@ package fleet_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -22,7 +17,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/fleet"
@@ -51,26 +45,31 @@ type world struct {
 	api.Machines // what no stack asks for
 	t            *testing.T
 	config       fleet.Config
-	mutex        sync.Mutex
-	machines     map[int]api.Machine
-	history      []string       // what was drained and destroyed, in order
-	known        map[string]int // the peer set: the newest incarnation of each node
-	unhealthy    map[string]bool
-	events       []status.Event
-	survivors    map[string]status.Recovery // what members say that they hold of the peer set
-	rebuilt      []string
-	images       map[string]status.Image // what nodes say of theirs
-	forgotten    map[string]int          // declared gone
-	refused      string
-	cutOff       string         // a node that we reach and its peers do not
-	asked        map[string]int // how often each node was asked how it is
-	silent       string         // a node whose commands never end
-	remembers    bool           // the nodes only remember what happened
-	era          int
-	holder       string            // of the reserved IP
-	problems     map[string]string // that nodes have with it
-	strangers    bool              // the nodes were never in a peer set, but for one that founds it
-	created      func(api.Machine) // looks on at each new machine
+	created      func(api.Machine) // is called with each new machine, before it is there
+
+	mutex    sync.Mutex
+	machines map[int]api.Machine
+	history  []string       // what was drained and destroyed, in order
+	rebuilt  []string       // on which nodes the peer set was rebuilt
+	asked    map[string]int // how often each node was asked how it is
+
+	// What nodes say.
+	known     map[string]int // the peer set: the newest incarnation of each node
+	era       int
+	forgotten map[string]int // declared gone
+	events    []status.Event
+	images    map[string]status.Image    // of the nodes
+	survivors map[string]status.Recovery // what members say that they hold of the peer set
+	holder    string                     // of the reserved IP
+	problems  map[string]string          // that nodes have with it
+
+	// What is wrong with nodes.
+	unhealthy map[string]bool
+	refused   string // a node that refuses its user-data
+	cutOff    string // a node that we reach and its peers do not
+	silent    string // a node whose commands never end
+	remembers bool   // the nodes cannot read the peer set, and only remember the events
+	strangers bool   // the nodes were never in a peer set, but for one that founds it
 }
 
 func newWorld(t *testing.T) *world {
@@ -82,30 +81,20 @@ func newWorld(t *testing.T) *world {
 		unhealthy: map[string]bool{},
 	}
 
-	site := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(out, "<title>Tom &amp; Ann</title>")
-	}))
-	t.Cleanup(site.Close)
-
-	at, err := url.Parse(site.URL)
-	require.NoError(t, err)
+	site := serveSite(t)
 
 	manifests, err := roles.LoadDir(roles.Embedded())
 	require.NoError(t, err)
 
-	s, err := stack.Parse(
-		"stack.yaml",
-		[]byte(strings.Replace(text, "PORT", at.Port(), 1)),
-		manifests,
-	)
+	yaml := strings.Replace(text, "PORT", site.Port(), 1)
+	s, err := stack.Parse("stack.yaml", []byte(yaml), manifests)
 	require.NoError(t, err)
 
 	folder := t.TempDir()
-	secrets, err := stack.OpenSecrets(
-		filepath.Join(folder, "secrets.age"),
-		filepath.Join(folder, "age.key"),
-		nil,
-	)
+	file := filepath.Join(folder, "secrets.age")
+	key := filepath.Join(folder, "age.key")
+
+	secrets, err := stack.OpenSecrets(file, key, nil)
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(s, manifests))
 
@@ -120,11 +109,51 @@ func newWorld(t *testing.T) *world {
 		Timeout:   20 * time.Second,
 		Dial:      w.dial,
 		Published: func(context.Context, string) (string, error) {
-			return at.Hostname(), nil
+			return site.Hostname(), nil
 		},
 	}
 
 	return w
+}
+
+// serveSite stands in for the site behind the load balancer, and returns its URL.
+func serveSite(t *testing.T) *url.URL {
+	page := func(out http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(out, "<title>Tom &amp; Ann</title>")
+	}
+
+	site := httptest.NewServer(http.HandlerFunc(page))
+	t.Cleanup(site.Close)
+
+	at, err := url.Parse(site.URL)
+	require.NoError(t, err)
+
+	return at
+}
+
+// set changes what the nodes say while they may be asked.
+func (w *world) set(change func()) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+
+	change()
+}
+
+// destroyDroplet deletes a node's Droplet behind the fleet's back, and waits until left others are there.
+func (w *world) destroyDroplet(node string, left int) {
+	_, err := w.config.Client.Droplets.DeleteByTag(w.t.Context(), "hornero:blog:node:"+node)
+	require.NoError(w.t, err)
+
+	gone := func() bool { return len(w.names()) == left }
+	require.Eventually(w.t, gone, waitLimit, waitTick)
+}
+
+// status is what the fleet reports.
+func (w *world) status() fleet.Report {
+	report, err := w.fleet().Status(w.t.Context())
+	require.NoError(w.t, err)
+
+	return report
 }
 
 // serve starts the API with an image of each role, and returns its address.
@@ -133,6 +162,8 @@ func (w *world) serve(folder string) string {
 		api.Fresh(time.Now())(d)
 
 		for _, role := range []string{"db", "proxy", "web"} {
+			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13"}
+
 			d.Images = append(d.Images, state.Image{
 				ID:           d.NextID(),
 				Name:         "hornero-" + role,
@@ -142,7 +173,7 @@ func (w *world) serve(folder string) string {
 				MinDisk:      20,
 				Status:       "available",
 				Root:         role,
-				Tags:         d.UseTags([]string{"hornero", "hornero:role:" + role, "hornero:release:debian-13"}),
+				Tags:         d.UseTags(tags),
 			})
 		}
 	})
@@ -167,13 +198,6 @@ func (w *world) serve(folder string) string {
 	})
 
 	return web.URL
-}
-
-// volumes are none: no stack asks for one.
-type volumes struct{ api.Volumes }
-
-func (volumes) Keep(context.Context, []string, []string) error {
-	return nil
 }
 
 func (w *world) fleet() *fleet.Fleet {
@@ -222,350 +246,4 @@ func (w *world) names() []string {
 	slices.Sort(names)
 
 	return names
-}
-
-func (w *world) dial(_ context.Context, _, address string) (net.Conn, error) {
-	host, _, _ := net.SplitHostPort(address)
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-
-	for _, machine := range w.machines {
-		if machine.Public.String() == host {
-			return w.connect(w.document(machine), machine.Private.String())
-		}
-	}
-
-	return nil, errors.New("no route to host")
-}
-
-func (w *world) connect(document cloudinit.Node, address string) (net.Conn, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-
-	go func() {
-		defer listener.Close()
-		if connection, err := listener.Accept(); err == nil {
-			w.shell(document, address, connection)
-		}
-	}()
-
-	return net.Dial("tcp", listener.Addr().String())
-}
-
-// shell serves SSH as a node does: with the host key and certificate of its document, for the keys of its document.
-func (w *world) shell(document cloudinit.Node, address string, connection net.Conn) {
-	defer connection.Close()
-
-	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		if strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) != document.SSH.AuthorizedKeys[0] {
-			return nil, errors.New("a stranger's key")
-		}
-
-		return nil, nil
-	}}
-
-	key, err := ssh.ParsePrivateKey([]byte(document.SSH.HostKey.Reveal()))
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-
-	certificate, _, _, _, err := ssh.ParseAuthorizedKey([]byte(document.SSH.HostCertificate))
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-
-	signer, err := ssh.NewCertSigner(certificate.(*ssh.Certificate), key)
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-
-	config.AddHostKey(signer)
-
-	_, channels, requests, err := ssh.NewServerConn(connection, config)
-	if err != nil {
-		return // the other side says why
-	}
-
-	go ssh.DiscardRequests(requests)
-
-	for channel := range channels {
-		session, asked, err := channel.Accept()
-		if err != nil {
-			return
-		}
-
-		go w.session(document, address, session, asked)
-	}
-}
-
-func (w *world) session(document cloudinit.Node, address string, session ssh.Channel, asked <-chan *ssh.Request) {
-	defer session.Close()
-
-	for request := range asked {
-		if request.Type != "exec" {
-			_ = request.Reply(false, nil)
-			continue
-		}
-
-		_ = request.Reply(true, nil)
-		w.mutex.Lock()
-		silent, remembers := w.silent == document.Node, w.remembers
-		w.mutex.Unlock()
-
-		if silent {
-			<-w.t.Context().Done()
-			return
-		}
-
-		if remembers {
-			_, _ = io.WriteString(session.Stderr(), "this node remembers\n")
-		}
-
-		_, _ = io.WriteString(session, w.command(document, address, string(request.Payload[4:])))
-		_, _ = session.SendRequest("exit-status", false, ssh.Marshal(struct{ Code uint32 }{0}))
-
-		return
-	}
-}
-
-// happen is an event that every node knows from now on.
-func (w *world) happen(kind, node string) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-
-	w.events = append(w.events, status.Event{
-		ID:   int64(len(w.events) + 1),
-		Kind: kind,
-		Node: node,
-	})
-}
-
-func (w *world) command(document cloudinit.Node, address, command string) string {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-
-	if command == "hornero-bootstrap drain" {
-		w.history = append(w.history, "drain "+document.Node)
-		return ""
-	}
-
-	switch command {
-	case "hornero-bootstrap recover --dry-run --json":
-		said := w.survivors[document.Node]
-		said.Node = document.Node
-		encoded, _ := json.Marshal(said)
-
-		return string(encoded)
-
-	case "hornero-bootstrap recover --yes --json":
-		w.rebuilt = append(w.rebuilt, document.Node)
-		return "{}"
-	}
-
-	var after int64
-	var number int
-
-	if n, _ := fmt.Sscanf(
-		command,
-		"hornero-bootstrap events --json --after %d -n %d",
-		&after,
-		&number,
-	); n == 2 {
-		var out strings.Builder
-		for _, event := range w.events {
-			if event.ID > after {
-				_ = json.NewEncoder(&out).Encode(event)
-			}
-		}
-
-		return out.String()
-	}
-
-	w.known[document.Node] = max(w.known[document.Node], document.Incarnation)
-
-	said := status.Status{
-		Stack:       document.Stack,
-		Node:        document.Node,
-		Role:        document.Role,
-		Incarnation: document.Incarnation,
-		Address:     address,
-		Phase:       "serving",
-		State:       "synced",
-		Healthy:     !w.unhealthy[document.Node],
-		Writer:      document.Node == "db-1",
-		PeerSet: status.PeerSet{
-			Founded:   "f",
-			Quorum:    true,
-			Era:       w.era,
-			Forgotten: w.forgotten,
-			Writer:    "db-1",
-			Leader:    "10.0.0.9:9202",
-			Voters:    []string{"10.0.0.9:9202"},
-			Leases:    map[string]string{"writer": "db-1"},
-		},
-	}
-
-	said.Image = w.images[document.Node]
-
-	if _, given := document.Secrets[cloudinit.SecretReservedIPToken]; given {
-		said.ReservedIP = &status.ReservedIP{
-			Address: document.Settings[cloudinit.SettingReservedIP],
-			Holder:  w.holder,
-			Problem: w.problems[document.Node],
-		}
-	}
-
-	said.PeerSet.ReservedIP = w.holder
-
-	if w.unhealthy[document.Node] {
-		said.Reason = "it was told to be"
-	}
-
-	if w.asked[document.Node]++; w.cutOff == document.Node {
-		said.PeerSet.Quorum = false
-		said.PeerSet.Writer = "db-9"
-	}
-
-	if w.strangers {
-		said.Phase, said.Healthy, said.Stranger, said.PeerSet = "joining", false, !document.Found, status.PeerSet{}
-	}
-
-	if w.refused == document.Node {
-		said.Phase, said.Healthy = "refused", false
-	}
-
-	for _, name := range slices.Sorted(maps.Keys(w.known)) {
-		said.PeerSet.Peers = append(said.PeerSet.Peers, status.Peer{
-			Name:        name,
-			Incarnation: w.known[name],
-		})
-	}
-
-	encoded, _ := json.Marshal(said)
-
-	return string(encoded)
-}
-
-func (w *world) Create(_ context.Context, machine api.Machine) error {
-	if w.created != nil {
-		w.created(machine)
-	}
-
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-
-	w.machines[machine.ID] = machine
-
-	return nil
-}
-
-func (w *world) Destroy(_ context.Context, id int) error {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-
-	if machine, there := w.machines[id]; there {
-		document := w.document(machine)
-		w.history = append(
-			w.history,
-			"destroy "+document.Node+"/"+strconv.Itoa(document.Incarnation),
-		)
-	}
-
-	delete(w.machines, id)
-
-	return nil
-}
-
-func (w *world) Images() ([]string, error) {
-	return nil, nil
-}
-
-func (w *world) SetNetworkFaults(context.Context, []api.NetworkFault) error {
-	return nil
-}
-
-func (w *world) SetDelays(context.Context, []api.LinkDelay) error {
-	return nil
-}
-
-func (w *world) SetClocks(context.Context, map[int]time.Duration) error {
-	return nil
-}
-
-func (w *world) Import(context.Context, string, string) (api.Imported, error) {
-	return api.Imported{}, nil
-}
-
-func (w *world) EnableIPv6(context.Context, int, netip.Addr) error {
-	return nil
-}
-
-func (w *world) SetFills(context.Context, map[int]int64) error {
-	return nil
-}
-
-func (w *world) SetFirewalls(context.Context, []api.Shield) error {
-	return nil
-}
-
-func (w *world) SetReserved(context.Context, map[netip.Addr]int) error {
-	return nil
-}
-
-func (w *world) Running(id int) bool {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-
-	_, there := w.machines[id]
-
-	return there
-}
-
-func (w *world) List() ([]int, error) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	return slices.Collect(maps.Keys(w.machines)), nil
-}
-
-func (w *world) EnsureImage(context.Context, string) error {
-	return nil
-}
-func (w *world) DeleteImage(context.Context, string) error {
-	return nil
-}
-func (w *world) Boot(context.Context, int) error {
-	return nil
-}
-func (w *world) Shutdown(context.Context, int) error {
-	return nil
-}
-func (w *world) PowerOff(context.Context, int) error {
-	return nil
-}
-func (w *world) Snapshot(context.Context, int, string) (int64, error) {
-	return 0, nil
-}
-func (w *world) Fault(context.Context, int, string) error {
-	return nil
-}
-func (w *world) Inspect(int) (api.Inspection, bool) {
-	return api.Inspection{}, false
-}
-
-type balancers struct{}
-
-func (balancers) Apply(context.Context, api.Balancer) error {
-	return nil
-}
-func (balancers) Remove(context.Context, string) error { return nil }
-func (balancers) List() ([]string, error) {
-	return nil, nil
-}
-func (balancers) Published(netip.Addr) (string, bool) {
-	return "", false
 }

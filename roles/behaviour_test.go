@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The package managers' hook lets a bake do as it likes, and on a node says why not and what to do.
+// The package managers' hook allows everything in a bake. On a node it refuses, and says what to do instead.
 func TestThePackageGuard(t *testing.T) {
 	text, err := os.ReadFile("common/package-guard")
 	require.NoError(t, err)
@@ -29,13 +29,16 @@ func TestThePackageGuard(t *testing.T) {
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode())
 
-	for _, want := range []string{"Refused by Hornero: shop-2 is made " +
-		"from an image", "roles/shop/role.yaml", "hornero replace shop-2"} {
+	for _, want := range []string{
+		"Refused by Hornero: shop-2 is made from an image",
+		"roles/shop/role.yaml",
+		"hornero replace shop-2",
+	} {
 		require.Contains(t, string(out), want)
 	}
 }
 
-// A site that says that its address is https sends there who came by http; one that says nothing sends nobody.
+// A site whose address is https redirects visitors who came by http. One without an address redirects nobody.
 func TestASiteByHTTPSSendsVisitorsThere(t *testing.T) {
 	const sends = "return 301 $hornero_site$request_uri;"
 	facts := nodeFacts("web", "debian-13")

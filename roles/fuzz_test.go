@@ -22,37 +22,60 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
+
 	f.Add([]byte("version: 1\nname: fuzz\nsummary: &a [*a]\npeers: client\n"))
-	f.Add([]byte("version: 1\nname: fuzz\npeers: client\nfiles: [{source: x, path: /etc/x, mode: \"07777\"}]\nbake: {commands: ['{{var \"x\"}}']}\n"))
+	f.Add([]byte(`version: 1
+name: fuzz
+peers: client
+files: [{source: x, path: /etc/x, mode: "07777"}]
+bake: {commands: ['{{var "x"}}']}
+`))
+
 	f.Fuzz(func(t *testing.T, text []byte) {
-		folder := fstest.MapFS{"fuzz/role.yaml": {Data: text}, "fuzz/x": {Data: []byte("x")}}
+		folder := fstest.MapFS{
+			"fuzz/role.yaml": {Data: text},
+			"fuzz/x":         {Data: []byte("x")},
+		}
+
 		manifest, err := roles.Load(folder, "fuzz")
 		if err != nil {
-			problems, ok := report.Of(err)
-			require.True(t, ok, "%T: %v", err, err)
-			require.NotEmpty(t, problems)
-			for _, problem := range problems {
-				require.Positive(t, problem.Line)
-				require.Positive(t, problem.Column)
-				require.NotEmpty(t, problem.Message)
-				require.NotRegexp(t, goName, problem.Message)
-			}
+			requireProblems(t, err)
 			return
 		}
+
 		require.Equal(t, "fuzz", manifest.Name)
 		require.Equal(t, 1, manifest.Version)
+
 		again, err := roles.Load(folder, "fuzz")
 		require.NoError(t, err)
 		require.Equal(t, manifest, again)
+
 		for _, release := range []string{"debian-13", "", "all"} {
 			manifest.PackagesFor(release)
 			manifest.ExcludedFor(release)
 		}
+
 		for _, file := range manifest.Files {
 			_, err := roles.ParseMode(file.Mode, 0)
 			require.NoError(t, err)
+
 			_, err = fs.ReadFile(manifest.FS(), file.Source)
 			require.NoError(t, err, "a file that was checked is there")
 		}
 	})
+}
+
+// requireProblems holds an error to be problems that a person can find and read.
+func requireProblems(t *testing.T, err error) {
+	t.Helper()
+	problems, ok := report.Of(err)
+	require.True(t, ok, "%T: %v", err, err)
+	require.NotEmpty(t, problems)
+
+	for _, problem := range problems {
+		require.Positive(t, problem.Line)
+		require.Positive(t, problem.Column)
+		require.NotEmpty(t, problem.Message)
+		require.NotRegexp(t, goName, problem.Message)
+	}
 }

@@ -41,9 +41,11 @@ func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 		}
 
 		manifest, err := Load(fsys, entry.Name())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a folder that is no role's
+		}
 
 		switch found, ok := report.Of(err); {
-		case errors.Is(err, fs.ErrNotExist):
 		case ok:
 			problems = append(problems, found...)
 		case err != nil:
@@ -110,22 +112,10 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 		doc.Add("driver", "must be arbitrator, galera, haproxy or left out, got %q", m.Driver)
 	}
 
-	for i, secret := range m.Secrets {
-		if !secretName.MatchString(secret) {
-			doc.Add(fmt.Sprintf("secrets[%d]", i), "must look like part.name, got %q", secret)
-		}
-	}
+	checkSecrets(doc, "secrets", m.Secrets)
 
 	if m.ReservedIP != nil {
-		for i, secret := range m.ReservedIP.Secrets {
-			if !secretName.MatchString(secret) {
-				doc.Add(
-					fmt.Sprintf("reserved_ip.secrets[%d]", i),
-					"must look like part.name, got %q",
-					secret,
-				)
-			}
-		}
+		checkSecrets(doc, "reserved_ip.secrets", m.ReservedIP.Secrets)
 	}
 
 	for _, setting := range slices.Sorted(maps.Keys(m.Samples)) {
@@ -135,17 +125,29 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	}
 
 	m.checkLimits(doc)
+	m.checkVaries(doc)
 	m.checkFiles(doc)
+	m.checkPorts(doc)
+}
 
-	for i, port := range m.Ports {
-		if port.Port < 1 || port.Port > 65535 {
-			doc.Add(fmt.Sprintf("ports[%d].port", i), "must be from 1 to 65535, got %d", port.Port)
+func checkSecrets(doc *report.Document, path string, secrets []string) {
+	for i, secret := range secrets {
+		if !secretName.MatchString(secret) {
+			doc.Add(fmt.Sprintf("%s[%d]", path, i), "must look like part.name, got %q", secret)
 		}
+	}
+}
+
+func (m *Manifest) checkPorts(doc *report.Document) {
+	for i, port := range m.Ports {
+		at := fmt.Sprintf("ports[%d]", i)
+
+		if port.Port < 1 || port.Port > 65535 {
+			doc.Add(at+".port", "must be from 1 to 65535, got %d", port.Port)
+		}
+
 		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
-			doc.Add(
-				fmt.Sprintf("ports[%d].from", i),
-				"the role cannot hold the reserved IP; say so with reserved_ip: {}",
-			)
+			doc.Add(at+".from", "the role cannot hold the reserved IP; say so with reserved_ip: {}")
 		}
 	}
 }
@@ -154,46 +156,37 @@ func (m *Manifest) checkLimits(doc *report.Document) {
 	for _, release := range slices.Sorted(maps.Keys(m.Limits)) {
 		for i, limit := range m.Limits[release] {
 			if !limitName.MatchString(limit) {
-				doc.Add(
-					fmt.Sprintf("limits.%s[%d]", release, i),
-					"must be lower-case words and hyphens, got %q",
-					limit,
-				)
+				at := fmt.Sprintf("limits.%s[%d]", release, i)
+				doc.Add(at, "must be lower-case words and hyphens, got %q", limit)
 			}
 		}
 	}
+}
 
+func (m *Manifest) checkVaries(doc *report.Document) {
 	for _, name := range slices.Sorted(maps.Keys(m.Bake.Varies)) {
-		if !path.IsAbs(name) || m.Bake.Varies[name] == "" {
-			doc.Add(
-				"bake.varies",
-				"must name absolute paths, and why each varies, got %q: %q",
-				name,
-				m.Bake.Varies[name],
-			)
+		why := m.Bake.Varies[name]
+		if !path.IsAbs(name) || why == "" {
+			doc.Add("bake.varies", "must name absolute paths, and why each varies, got %q: %q", name, why)
 		}
 	}
 }
 
 func (m *Manifest) checkFiles(doc *report.Document) {
 	for i, file := range m.Files {
-		m.checkFile(doc, fmt.Sprintf("files[%d]", i), file.Source, file.Path, file.Mode)
-		checkWhere(doc, fmt.Sprintf("files[%d]", i), file.Only, file.Except)
+		at := fmt.Sprintf("files[%d]", i)
+		m.checkFile(doc, at, file.Source, file.Path, file.Mode)
+		checkReleases(doc, at, file.Only, file.Except)
 	}
 
 	for i, template := range m.Templates {
-		m.checkFile(doc,
-			fmt.Sprintf("templates[%d]", i),
-			template.Source,
-			template.Path,
-			template.Mode,
-		)
-
-		checkWhere(doc, fmt.Sprintf("templates[%d]", i), template.Only, template.Except)
+		at := fmt.Sprintf("templates[%d]", i)
+		m.checkFile(doc, at, template.Source, template.Path, template.Mode)
+		checkReleases(doc, at, template.Only, template.Except)
 	}
 }
 
-func checkWhere(doc *report.Document, at string, only, except []string) {
+func checkReleases(doc *report.Document, at string, only, except []string) {
 	if len(only) > 0 && len(except) > 0 {
 		doc.Add(at+".except", "cannot stand beside only; keep one")
 	}
@@ -203,6 +196,7 @@ func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode stri
 	if info, err := fs.Stat(m.dir, source); err != nil || info.IsDir() {
 		doc.Add(at+".source", "no file %q in the role's folder", source)
 	}
+
 	if !path.IsAbs(target) || path.Clean(target) != target {
 		doc.Add(at+".path", "must be a clean absolute path, got %q", target)
 	}

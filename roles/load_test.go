@@ -9,21 +9,32 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
+// loadShop loads a role whose folder holds its manifest and an empty file.
+func loadShop(manifest string) (*roles.Manifest, error) {
+	folder := fstest.MapFS{
+		"shop/role.yaml": {Data: []byte(manifest)},
+		"shop/text":      {Data: []byte("")},
+	}
+
+	return roles.Load(folder, "shop")
+}
+
 func TestASampleIsOfASetting(t *testing.T) {
-	text := "version: 1\nname: shop\nsummary: sells\npeers: client\nsettings: [shop.limit]\nsamples: " +
-		"{shop.limt: \"1\"}\n"
-	_, err := roles.Load(fstest.MapFS{"shop/role.yaml": {Data: []byte(text)}}, "shop")
+	_, err := loadShop(`version: 1
+name: shop
+summary: sells
+peers: client
+settings: [shop.limit]
+samples: {shop.limt: "1"}
+`)
 	require.ErrorContains(t, err, `shop/role.yaml:6:`)
 	require.ErrorContains(t, err, `"shop.limt" is none of the manifest's settings`)
 }
 
 func TestCheckerNamesTheFile(t *testing.T) {
 	check := []string{"php", "-l", "{file}", "--from={file}"}
-	require.Equal(t,
-		[]string{"php", "-l", "/run/x", "--from=/run/x"},
-		roles.Checker(check, "/run/x"),
-	)
-
+	want := []string{"php", "-l", "/run/x", "--from=/run/x"}
+	require.Equal(t, want, roles.Checker(check, "/run/x"))
 	require.Equal(t, "{file}", check[2])
 }
 
@@ -40,13 +51,7 @@ files: [{source: text, path: /etc/d, except: [debian-9]}]
 `
 
 func TestWhatAReleaseCannotIsData(t *testing.T) {
-	manifest, err := roles.Load(
-		fstest.MapFS{
-			"shop/role.yaml": {Data: []byte(limited)},
-			"shop/text":      {Data: []byte("")},
-		},
-		"shop",
-	)
+	manifest, err := loadShop(limited)
 	require.NoError(t, err)
 
 	paths := func(release string) (list []string) {
@@ -65,37 +70,28 @@ func TestWhatAReleaseCannotIsData(t *testing.T) {
 	require.Equal(t, []string{"/etc/a", "/etc/c", "/etc/d"}, paths("debian-14"))
 
 	for release, want := range map[string]string{"debian-9": "slow", "debian-13": "fast"} {
-		text, err := manifest.RenderText(
-			"x",
-			`{{if can "fast"}}fast{{else}}slow{{end}}`,
-			roles.Facts{Release: release},
-		)
+		facts := roles.Facts{Release: release}
+		text, err := manifest.RenderText("x", `{{if can "fast"}}fast{{else}}slow{{end}}`, facts)
 		require.NoError(t, err)
 		require.Equal(t, want, string(text))
 	}
 
-	_, err = manifest.RenderText(
-		"x",
-		`{{if can "fats"}}fast{{end}}`,
-		roles.Facts{Release: "debian-13"},
-	)
+	facts := roles.Facts{Release: "debian-13"}
+	_, err = manifest.RenderText("x", `{{if can "fats"}}fast{{end}}`, facts)
 	require.ErrorContains(t, err, `"fats" is no limit of any release in the manifest`)
 }
 
 func TestAWrongLimitIsTold(t *testing.T) {
-	text := "version: 1\nname: shop\nsummary: sells\npeers: client\nlimits: {debian-9: [Fast]}\nbake:\n  " +
-		"varies: {etc/x: \"\"}\n" +
-		"files: [{source: role.yaml, path: /etc/d, only: [debian-9], except: [debian-12]}]\n"
-	_, err := roles.Load(fstest.MapFS{"shop/role.yaml": {Data: []byte(text)}}, "shop")
-	require.ErrorContains(t,
-		err,
-		"shop/role.yaml:5:21: error: limits.debian-9[0]: must be lower-case words",
-	)
-
-	require.ErrorContains(t,
-		err,
-		"shop/role.yaml:7:11: error: bake.varies: must name absolute paths",
-	)
-
+	_, err := loadShop(`version: 1
+name: shop
+summary: sells
+peers: client
+limits: {debian-9: [Fast]}
+bake:
+  varies: {etc/x: ""}
+files: [{source: role.yaml, path: /etc/d, only: [debian-9], except: [debian-12]}]
+`)
+	require.ErrorContains(t, err, "shop/role.yaml:5:21: error: limits.debian-9[0]: must be lower-case words")
+	require.ErrorContains(t, err, "shop/role.yaml:7:11: error: bake.varies: must name absolute paths")
 	require.ErrorContains(t, err, "error: files[0].except: cannot stand beside only; keep one")
 }

@@ -161,24 +161,25 @@ func (m *Manifest) ExcludedFor(release string) []string {
 
 // On returns the manifest as it is on a release: with the files and templates of that release only.
 func (m *Manifest) On(release string) *Manifest {
-	there := *m
-	there.Files = slices.DeleteFunc(
-		slices.Clone(m.Files),
-		func(file File) bool {
-			return !holds(file.Only, file.Except, release)
-		},
-	)
+	otherFile := func(file File) bool {
+		return !appliesTo(release, file.Only, file.Except)
+	}
 
-	there.Templates = slices.DeleteFunc(
-		slices.Clone(m.Templates),
-		func(template Template) bool {
-			return !holds(template.Only, template.Except, release)
-		},
-	)
+	otherTemplate := func(template Template) bool {
+		return !appliesTo(release, template.Only, template.Except)
+	}
 
-	return &there
+	filtered := *m
+	filtered.Files = slices.DeleteFunc(slices.Clone(m.Files), otherFile)
+	filtered.Templates = slices.DeleteFunc(slices.Clone(m.Templates), otherTemplate)
+
+	return &filtered
 }
 
-func holds(only, except []string, release string) bool {
-	return (len(only) == 0 || slices.Contains(only, release)) && !slices.Contains(except, release)
+func appliesTo(release string, only, except []string) bool {
+	if slices.Contains(except, release) {
+		return false
+	}
+
+	return len(only) == 0 || slices.Contains(only, release)
 }

@@ -58,13 +58,16 @@ func (m *Manifest) Render(t Template, facts Facts) ([]byte, error) {
 
 // RenderText writes any template text of the role with the facts; name is for error messages.
 func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
-	parsed, err := template.New(name).Option("missingkey=error").Funcs(m.functions(facts)).Parse(text)
-	if err != nil {
+	parsed := template.New(name)
+	parsed.Option("missingkey=error")
+	parsed.Funcs(m.functions(facts))
+	parsed.Funcs(pure)
+
+	if _, err := parsed.Parse(text); err != nil {
 		return nil, fmt.Errorf("read template of role %s: %w", m.Name, err)
 	}
 
 	var out bytes.Buffer
-
 	if err := parsed.Execute(&out, facts); err != nil {
 		return nil, fmt.Errorf("render template of role %s: %w", m.Name, err)
 	}
@@ -72,37 +75,44 @@ func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// pure are the functions of templates that need no facts.
+var pure = template.FuncMap{
+	"sha256":       sum,
+	"phpquote":     phpQuote,
+	"sqlquote":     sqlQuote,
+	"haproxyquote": haproxyQuote,
+	"join":         strings.Join,
+	"mebi":         func(bytes int64) int64 { return bytes >> 20 },
+	"percent":      func(part int, of int64) int64 { return of * int64(part) / 100 },
+	"mul":          func(a, b int) int { return a * b },
+	"max":          func(a, b int64) int64 { return max(a, b) },
+	"min":          func(a, b int64) int64 { return min(a, b) },
+}
+
+// functions are those that read the facts.
 func (m *Manifest) functions(facts Facts) template.FuncMap {
+	setting := func(name string) (string, error) {
+		return lookup("setting", facts.Settings, name)
+	}
+
+	secret := func(name string) (string, error) {
+		value, err := lookup("secret", facts.Secrets, name)
+		return value.Reveal(), err
+	}
+
+	pki := func(name string) (string, error) {
+		return lookup("pki", facts.PKI, name)
+	}
+
 	return template.FuncMap{
-		"setting": func(name string) (string, error) {
-			return lookup("setting", facts.Settings, name)
-		},
-		"secret": func(name string) (string, error) {
-			value, err := lookup("secret", facts.Secrets, name)
-			return value.Reveal(), err
-		},
-		"var": func(name string) (string, error) {
-			return m.variable(facts.Release, name)
-		},
-		"can": func(name string) (bool, error) {
-			return m.can(facts.Release, name)
-		},
-		"pki": func(name string) (string, error) {
-			return lookup("pki", facts.PKI, name)
-		},
-		"peers":        func(role string) []PeerFact { return facts.Peers[role] },
-		"expected":     func(role string) []string { return facts.Expected[role] },
-		"slots":        facts.slots,
-		"sha256":       sum,
-		"phpquote":     phpQuote,
-		"sqlquote":     sqlQuote,
-		"haproxyquote": haproxyQuote,
-		"join":         strings.Join,
-		"mebi":         func(bytes int64) int64 { return bytes >> 20 },
-		"percent":      func(part int, of int64) int64 { return of * int64(part) / 100 },
-		"mul":          func(a, b int) int { return a * b },
-		"max":          func(a, b int64) int64 { return max(a, b) },
-		"min":          func(a, b int64) int64 { return min(a, b) },
+		"setting":  setting,
+		"secret":   secret,
+		"pki":      pki,
+		"var":      func(name string) (string, error) { return m.variable(facts.Release, name) },
+		"can":      func(name string) (bool, error) { return m.can(facts.Release, name) },
+		"peers":    func(role string) []PeerFact { return facts.Peers[role] },
+		"expected": func(role string) []string { return facts.Expected[role] },
+		"slots":    facts.slots,
 	}
 }
 
@@ -110,20 +120,17 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 // db-10). An absent node has no address: a text that only lists slots keeps its shape while nodes come and go.
 func (f Facts) slots(role string) []PeerFact {
 	places := slices.Clone(f.Peers[role])
+
 	for _, name := range f.Expected[role] {
-		if !slices.ContainsFunc(places, func(p PeerFact) bool { return p.Name == name }) {
+		named := func(p PeerFact) bool { return p.Name == name }
+		if !slices.ContainsFunc(places, named) {
 			places = append(places, PeerFact{Name: name})
 		}
 	}
 
 	slices.SortFunc(places, func(a, b PeerFact) int {
-		return cmp.Or(
-			cmp.Compare(
-				len(a.Name),
-				len(b.Name),
-			),
-			cmp.Compare(a.Name, b.Name),
-		)
+		byLength := cmp.Compare(len(a.Name), len(b.Name))
+		return cmp.Or(byLength, cmp.Compare(a.Name, b.Name))
 	})
 
 	return places
@@ -146,11 +153,7 @@ func (m *Manifest) can(release, name string) (bool, error) {
 		}
 	}
 
-	return false, fmt.Errorf(
-		"%w: %q is no limit of any release in the manifest",
-		errUnknownName,
-		name,
-	)
+	return false, fmt.Errorf("%w: %q is no limit of any release in the manifest", errUnknownName, name)
 }
 
 var errUnknownName = errors.New("no such name")
@@ -158,12 +161,8 @@ var errUnknownName = errors.New("no such name")
 func lookup[V any](kind string, values map[string]V, name string) (V, error) {
 	value, ok := values[name]
 	if !ok {
-		return value, fmt.Errorf(
-			"%w: %s %q is not in the manifest's list or was not given to this node",
-			errUnknownName,
-			kind,
-			name,
-		)
+		return value, fmt.Errorf("%w: %s %q is not in the manifest's list or was not given to this node",
+			errUnknownName, kind, name)
 	}
 
 	return value, nil
@@ -174,34 +173,27 @@ func sum(parts ...string) string {
 	return hex.EncodeToString(digest[:])
 }
 
+var (
+	phpEscapes     = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	sqlEscapes     = strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\x1a", `\Z`)
+	haproxyEscapes = strings.NewReplacer("'", `'\''`, "\n", `'\n'`, "\r", `'\r'`)
+)
+
 // phpQuote writes a PHP single-quoted string; only the backslash and the quote are special in one (PHP manual,
 // Strings).
 func phpQuote(text string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+	return "'" + phpEscapes.Replace(text) + "'"
 }
 
 // sqlQuote writes a MariaDB string literal (MariaDB knowledge base, String Literals).
 func sqlQuote(text string) string {
-	return "'" + strings.NewReplacer(
-		`\`,
-		`\\`,
-		`'`,
-		`''`,
-		"\n",
-		`\n`,
-		"\r",
-		`\r`,
-		"\x00",
-		`\0`,
-		"\x1a",
-		`\Z`,
-	).Replace(text) + "'"
+	return "'" + sqlEscapes.Replace(text) + "'"
 }
 
 // haproxyQuote writes one word of HAProxy's configuration. Between single quotes nothing is special but the
 // quote itself and the line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
 func haproxyQuote(text string) string {
-	return "'" + strings.NewReplacer("'", `'\''`, "\n", `'\n'`, "\r", `'\r'`).Replace(text) + "'"
+	return "'" + haproxyEscapes.Replace(text) + "'"
 }
 
 // Spellings are the forms in which a template may have written a secret.

@@ -21,9 +21,35 @@ var update = flag.Bool("update", false, "rewrite the golden files, and fail")
 
 // nodeFacts are those of a stack in which db-3 and proxy-2 are expected and not there yet.
 func nodeFacts(role, release string) roles.Facts {
+	peer := func(name, address string) roles.PeerFact {
+		return roles.PeerFact{
+			Name:        name,
+			Address:     address,
+			Incarnation: 1,
+			Healthy:     true,
+		}
+	}
+
+	// It belongs to a stack that grew after this node's launch.
+	late := peer("db-10", "10.108.0.20")
+	late.Healthy = false
+
+	replaced := peer("db-2", "10.108.0.12")
+	replaced.Incarnation = 3
+
 	return roles.Facts{
-		Stack: "demo", Node: role + "-1", Role: role, Release: release, Incarnation: 1,
-		Address: "10.108.0.5", Network: "10.108.0.0/20", Anchor: "10.10.0.7", Memory: 2 << 30, CPUs: 1, RealTime: true, Writer: "db-2",
+		Stack:       "demo",
+		Node:        role + "-1",
+		Role:        role,
+		Release:     release,
+		Incarnation: 1,
+		Address:     "10.108.0.5",
+		Network:     "10.108.0.0/20",
+		Anchor:      "10.10.0.7",
+		Memory:      2 << 30,
+		CPUs:        1,
+		RealTime:    true,
+		Writer:      "db-2",
 		Settings: map[string]string{
 			"site.title":          "Hornero",
 			"galera.sst_method":   "rsync",
@@ -38,39 +64,9 @@ func nodeFacts(role, release string) roles.Facts {
 			"site.key":                 "the site's key",
 		},
 		Peers: map[string][]roles.PeerFact{
-			"db": {
-				{
-					Name:        "db-1",
-					Address:     "10.108.0.11",
-					Incarnation: 1,
-					Healthy:     true,
-				},
-				// of a stack that grew after this node's launch
-				{
-					Name:        "db-10",
-					Address:     "10.108.0.20",
-					Incarnation: 1,
-					Healthy:     false,
-				},
-				{
-					Name:        "db-2",
-					Address:     "10.108.0.12",
-					Incarnation: 3,
-					Healthy:     true,
-				},
-			},
-			"proxy": {{
-				Name:        "proxy-1",
-				Address:     "10.108.0.21",
-				Incarnation: 1,
-				Healthy:     true,
-			}},
-			"web": {{
-				Name:        "web-1",
-				Address:     "10.108.0.31",
-				Incarnation: 1,
-				Healthy:     true,
-			}},
+			"db":    {peer("db-1", "10.108.0.11"), late, replaced},
+			"proxy": {peer("proxy-1", "10.108.0.21")},
+			"web":   {peer("web-1", "10.108.0.31")},
 		},
 		Expected: map[string][]string{
 			"db":    {"db-1", "db-2", "db-3"},
@@ -122,10 +118,9 @@ func TestTexts(t *testing.T) {
 // Debian 12 and 13 differ in packages only.
 func TestTextsOfDebian12And13AreTheSame(t *testing.T) {
 	for _, role := range everyRole {
-		require.Equal(t,
-			render(t, role, nodeFacts(role, "debian-13")),
-			render(t, role, nodeFacts(role, "debian-12")),
-		)
+		on13 := render(t, role, nodeFacts(role, "debian-13"))
+		on12 := render(t, role, nodeFacts(role, "debian-12"))
+		require.Equal(t, on13, on12)
 	}
 }
 
@@ -144,42 +139,28 @@ func compare(t *testing.T, golden, text string) {
 // HAProxy itself reads what it will be given. A newer one reads Debian 9's texts, too: what HAProxy 1.7 knows,
 // they know.
 func TestHAProxyAcceptsTexts(t *testing.T) {
-	for _, at := range []struct{ role, release string }{{
-		role:    "proxy",
-		release: "debian-13",
-	}, {
-		role:    "web",
-		release: "debian-13",
-	}, {
-		role:    "proxy",
-		release: "debian-9",
-	}, {
-		role:    "web",
-		release: "debian-9",
-	}} {
-		role := at.role
-		t.Run(role+"/"+at.release, func(t *testing.T) {
-			path, facts := filepath.Join(t.TempDir(), "haproxy.cfg"), nodeFacts(role, at.release)
-			site := siteCertificate(t)
-			facts.Secrets["site.certificate"], facts.Secrets["site.key"] = report.Secret(site.Certificate), site.Key
-			texts := render(t, role, facts)
-			pem := filepath.Join(filepath.Dir(path), "site.pem")
-			require.NoError(t, os.WriteFile(pem, []byte(texts["/etc/haproxy/site.pem"]), 0o600))
+	for _, role := range []string{"proxy", "web"} {
+		for _, release := range []string{"debian-13", "debian-9"} {
+			t.Run(role+"/"+release, func(t *testing.T) {
+				site := siteCertificate(t)
+				facts := nodeFacts(role, release)
+				facts.Secrets["site.certificate"] = report.Secret(site.Certificate)
+				facts.Secrets["site.key"] = site.Key
+				texts := render(t, role, facts)
 
-			require.NoError(t, os.WriteFile(
-				path,
-				[]byte(strings.ReplaceAll(
-					texts["/etc/haproxy/haproxy.cfg"],
-					"/etc/haproxy/site.pem",
-					pem,
-				)),
-				0o600,
-			))
+				folder := t.TempDir()
+				pem := filepath.Join(folder, "site.pem")
+				require.NoError(t, os.WriteFile(pem, []byte(texts["/etc/haproxy/site.pem"]), 0o600))
 
-			out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			require.NotContains(t, string(out), "WARNING")
-		})
+				path := filepath.Join(folder, "haproxy.cfg")
+				text := strings.ReplaceAll(texts["/etc/haproxy/haproxy.cfg"], "/etc/haproxy/site.pem", pem)
+				require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+
+				out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
+				require.NoError(t, err, "%s", out)
+				require.NotContains(t, string(out), "WARNING")
+			})
+		}
 	}
 }
 
@@ -196,11 +177,12 @@ func siteCertificate(t *testing.T) pki.Pair {
 // Without a reserved IP, or on a Droplet that can have none, a proxy listens in the VPC only.
 func TestNothingListensAtAReservedIPThatNobodyAskedFor(t *testing.T) {
 	for _, c := range []struct{ address, anchor string }{
-		{"", "10.10.0.7"},
-		{"203.0.113.9", ""},
+		{address: "", anchor: "10.10.0.7"},
+		{address: "203.0.113.9", anchor: ""},
 	} {
 		facts := nodeFacts("proxy", "debian-13")
-		facts.Settings["reserved_ip.address"], facts.Anchor = c.address, c.anchor
+		facts.Settings["reserved_ip.address"] = c.address
+		facts.Anchor = c.anchor
 
 		if c.address == "" {
 			delete(facts.Secrets, "site.key") // such a node is not given it
@@ -230,21 +212,18 @@ func TestHAProxyUnitIsOne(t *testing.T) {
 
 // A slot is a place in the file: nodes that come, go or move change addresses in it, never lines.
 func TestSlotsKeepTheirPlaces(t *testing.T) {
+	lines := func(facts roles.Facts) int {
+		text := render(t, "web", facts)["/etc/haproxy/haproxy.cfg"]
+		return strings.Count(text, "\n")
+	}
+
 	full := nodeFacts("web", "debian-13")
 	empty := full
 	empty.Peers = nil
-	lines := func(facts roles.Facts) int {
-		return strings.Count(render(t, "web", facts)["/etc/haproxy/haproxy.cfg"], "\n")
-	}
 	require.Equal(t, lines(full), lines(empty))
 
 	full.Expected = nil
-
-	require.Less(t,
-		lines(full),
-		lines(empty),
-		"proxy-2 is nobody's any more",
-	)
+	require.Less(t, lines(full), lines(empty), "proxy-2 is nobody's any more")
 }
 
 func TestSiteURL(t *testing.T) {
@@ -257,21 +236,22 @@ func TestSiteURL(t *testing.T) {
 
 // WordPress signs sessions with these: equal on all web nodes, different among each other, and not the secret itself.
 func TestKeysAreDerived(t *testing.T) {
-	one, two := nodeFacts("web", "debian-13"), nodeFacts("web", "debian-13")
-	two.Node, two.Address = "web-2", "10.108.0.6"
-	text := render(t, "web", one)["/etc/wordpress/config-default.php"]
-	require.Equal(t, text, render(t, "web", two)["/etc/wordpress/config-default.php"])
+	const path = "/etc/wordpress/config-default.php"
+	one := nodeFacts("web", "debian-13")
+
+	two := nodeFacts("web", "debian-13")
+	two.Node = "web-2"
+	two.Address = "10.108.0.6"
+
+	text := render(t, "web", one)[path]
+	require.Equal(t, text, render(t, "web", two)[path])
 
 	seen := map[string]bool{}
 
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, "_KEY'") || strings.Contains(line, "_SALT'") {
 			_, value, _ := strings.Cut(line, ", ")
-			require.Len(t,
-				strings.TrimSpace(value),
-				64+len(`'');`),
-			)
-
+			require.Len(t, strings.TrimSpace(value), 64+len(`'');`))
 			seen[value] = true
 		}
 	}
@@ -294,6 +274,7 @@ func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
 		for name, text := range task.Env {
 			value, err := manifest.RenderText(task.Name, text, facts)
 			require.NoError(t, err, name)
+
 			if name == "ADMIN_PASSWORD" {
 				require.Equal(t, "admin", string(value))
 			}
@@ -301,73 +282,66 @@ func TestTasksKeepSecretsOutOfArguments(t *testing.T) {
 	}
 }
 
-// Members of one cluster whose times differ shut each other out. The data's options are the databases' alone,
-// and each has its own files and address.
-func TestTheArbitratorHasTheDatabasesOptions(t *testing.T) {
-	options := func(text string) map[string]string {
-		line := regexp.MustCompile(
-			`(?m)^(?:wsrep_provider_options = "|options = )([^"\n]*)`,
-		).FindStringSubmatch(text)
-		require.NotNil(t, line, text)
+const (
+	databaseConfig   = "/etc/mysql/mariadb.conf.d/90-hornero.cnf"
+	arbitratorConfig = "/etc/hornero-garbd/garbd.cnf"
+)
 
-		own := map[string]string{}
+var (
+	providerOptions = regexp.MustCompile(`(?m)^(?:wsrep_provider_options = "|options = )([^"\n]*)`)
+	ownOptions      = regexp.MustCompile(`^(gcache|ist)\.|^socket\.ssl_`)
+)
 
-		for option := range strings.SplitSeq(line[1], ";") {
-			name, value, _ := strings.Cut(option, "=")
-			if !regexp.MustCompile(`^(gcache|ist)\.|^socket\.ssl_`).MatchString(name) {
-				own[name] = value
-			}
+// sharedOptions are Galera's options in a text but for those of the data and of the node's own files.
+func sharedOptions(t *testing.T, text string) map[string]string {
+	t.Helper()
+	line := providerOptions.FindStringSubmatch(text)
+	require.NotNil(t, line, text)
+
+	shared := map[string]string{}
+
+	for option := range strings.SplitSeq(line[1], ";") {
+		name, value, _ := strings.Cut(option, "=")
+		if !ownOptions.MatchString(name) {
+			shared[name] = value
 		}
-
-		return own
 	}
 
-	for _, release := range []string{"debian-13", "debian-12", "debian-9"} {
+	return shared
+}
+
+// Members of one cluster with different timeouts shut each other out.
+func TestTheArbitratorHasTheDatabasesOptions(t *testing.T) {
+	for _, release := range everyRelease {
 		for _, realTime := range []bool{false, true} {
-			facts := func(role string) roles.Facts {
-				f := nodeFacts(role, release)
-				f.RealTime, f.Address = realTime, "10.108.0.99"
-				return f
+			options := func(role, path string) map[string]string {
+				facts := nodeFacts(role, release)
+				facts.RealTime = realTime
+				facts.Address = "10.108.0.99"
+
+				return sharedOptions(t, render(t, role, facts)[path])
 			}
 
-			database := options(render(t,
-				"db",
-				facts("db"),
-			)["/etc/mysql/mariadb.conf.d/90-hornero.cnf"])
+			database := options("db", databaseConfig)
 			require.Contains(t, database, "evs.suspect_timeout")
 			require.Equal(t, realTime, database["gcomm.thread_prio"] != "")
 
-			require.Equal(t,
-				database,
-				options(render(t,
-					"arbitrator",
-					facts("arbitrator"),
-				)["/etc/hornero-garbd/garbd.cnf"]),
-				"%s, real time %t",
-				release,
-				realTime,
-			)
+			arbitrator := options("arbitrator", arbitratorConfig)
+			require.Equal(t, database, arbitrator, "%s, real time %t", release, realTime)
 		}
 	}
 }
 
 func TestTheArbitratorKnowsTheDatabases(t *testing.T) {
-	garbd := render(t,
-		"arbitrator",
-		nodeFacts("arbitrator", "debian-13"),
-	)["/etc/hornero-garbd/garbd.cnf"]
-
-	require.Contains(t,
-		garbd,
-		"address = gcomm://10.108.0.11:4567,10.108.0.20:4567,10.108.0.12:4567\n",
-	)
+	garbd := render(t, "arbitrator", nodeFacts("arbitrator", "debian-13"))[arbitratorConfig]
+	require.Contains(t, garbd, "address = gcomm://10.108.0.11:4567,10.108.0.20:4567,10.108.0.12:4567\n")
 }
 
 func TestTransferMethods(t *testing.T) {
 	facts := nodeFacts("db", "debian-13")
 	for method, login := range map[string]bool{"rsync": false, "mariabackup": true} {
 		facts.Settings["galera.sst_method"] = method
-		text := render(t, "db", facts)["/etc/mysql/mariadb.conf.d/90-hornero.cnf"]
+		text := render(t, "db", facts)[databaseConfig]
 		require.Contains(t, text, "wsrep_sst_method = "+method+"\n")
 		require.Equal(t, login, strings.Contains(text, "\nwsrep_sst_auth = mysql:\n"), method)
 	}

@@ -34,9 +34,13 @@ func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
 		from, to time.Duration
 	}{
 		"the donor's last word comes": {
-			script: `TRANSFER_REAL_PID=1; (command sleep 0.3; echo >"$MAGIC_FILE") & until [ -r "$MAGIC_FILE" ]; do sleep 1; done`,
-			from:   300 * time.Millisecond,
-			to:     700 * time.Millisecond,
+			script: `
+				TRANSFER_REAL_PID=1
+				(command sleep 0.3; echo >"$MAGIC_FILE") &
+				until [ -r "$MAGIC_FILE" ]; do sleep 1; done
+			`,
+			from: 300 * time.Millisecond,
+			to:   700 * time.Millisecond,
 		},
 		"it does not": {
 			script: `TRANSFER_REAL_PID=1; sleep 1`,
@@ -53,11 +57,17 @@ func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
 			from:   0,
 			to:     400 * time.Millisecond,
 		},
-		"one that does not is waited " +
-			"for as long": {
-			script: `sh -c 'trap "" TERM; exec sleep 60' & command sleep 0.3; TRANSFER_REAL_PID=$!; echo >"$MAGIC_FILE"; ! cleanup_pid $!; kill -9 $!`,
-			from:   3800 * time.Millisecond,
-			to:     6 * time.Second,
+		"one that does not is waited for as long": {
+			script: `
+				sh -c 'trap "" TERM; exec sleep 60' &
+				command sleep 0.3
+				TRANSFER_REAL_PID=$!
+				echo >"$MAGIC_FILE"
+				! cleanup_pid $!
+				kill -9 $!
+			`,
+			from: 3800 * time.Millisecond,
+			to:   6 * time.Second,
 		},
 		"the donor's tables are looked at more often": {
 			script: `sleep 0.2`,

@@ -15,6 +15,7 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
+// maxNodes bounds a stack.
 const maxNodes = 100
 
 var (
@@ -112,16 +113,11 @@ func (c *check) stack(s *Stack) {
 		c.add("secrets", "must name a file, as in secrets: %s", DefaultSecrets)
 	}
 
-	c.drift(s)
-
 	if c.doc.Has("galera.sst_method") {
-		c.oneOf(
-			"galera.sst_method",
-			s.Galera.SSTMethod,
-			[]string{TransferMariabackup, TransferRsync},
-		)
+		c.oneOf("galera.sst_method", s.Galera.SSTMethod, []string{TransferMariabackup, TransferRsync})
 	}
 
+	c.drift(s)
 	c.site(s.Site)
 	c.groups(s.Nodes)
 	c.balancer(s)
@@ -142,12 +138,8 @@ func (c *check) drift(s *Stack) {
 
 func (c *check) name(path, name string) {
 	if !namePattern.MatchString(name) {
-		c.add(
-			path,
-			"must be lower-case letters, digits and dashes, begin with a letter and have at most 32 "+
-				"characters, got %q",
-			name,
-		)
+		c.add(path, "must be lower-case letters, digits and dashes, begin with a letter and have at most 32 "+
+			"characters, got %q", name)
 	}
 }
 
@@ -161,6 +153,7 @@ func (c *check) oneOf(path, value string, known []string) {
 	if slices.Contains(known, value) {
 		return
 	}
+
 	if near := report.Nearest(value, known); near != "" {
 		c.add(path, "there is no %q; did you mean %q?", value, near)
 		return
@@ -170,80 +163,76 @@ func (c *check) oneOf(path, value string, known []string) {
 }
 
 func (c *check) site(site Site) {
-	if c.need(
-		"site.title",
-		"what the front page is called, as in title: Hornero",
-	) && site.Title == "" {
+	titled := c.need("site.title", "what the front page is called, as in title: Hornero")
+	if titled && site.Title == "" {
 		c.add("site.title", "must not be empty")
 	}
 
-	if c.need("site.admin_user", "who administers the site, as in admin_user: admin") &&
-		!userPattern.MatchString(site.AdminUser) {
-		c.add(
-			"site.admin_user",
-			"must be letters, digits and any of . _ @ -, got %q",
-			site.AdminUser,
-		)
+	named := c.need("site.admin_user", "who administers the site, as in admin_user: admin")
+	if named && !userPattern.MatchString(site.AdminUser) {
+		c.add("site.admin_user", "must be letters, digits and any of . _ @ -, got %q", site.AdminUser)
 	}
 
-	if c.need("site.admin_email", "an address, as in admin_email: admin@example.org") {
-		if parsed, err := mail.ParseAddress(site.AdminEmail); err != nil || parsed.Address != site.AdminEmail {
-			c.add(
-				"site.admin_email",
-				"must be a mail address, as in admin@example.org, got %q",
-				site.AdminEmail,
-			)
-		}
+	reachable := c.need("site.admin_email", "an address, as in admin_email: admin@example.org")
+	if reachable && !isMailAddress(site.AdminEmail) {
+		c.add("site.admin_email", "must be a mail address, as in admin@example.org, got %q", site.AdminEmail)
 	}
 
-	if site.URL != "" {
-		parsed, err := url.Parse(site.URL)
-		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-			c.add(
-				"site.url",
-				"must be a full address, as in https://example.org, got %q; leave it out for the load "+
-					"balancer's own",
-				site.URL,
-			)
-		}
+	if site.URL != "" && !isWebAddress(site.URL) {
+		c.add("site.url", "must be a full address, as in https://example.org, got %q; leave it out for the load "+
+			"balancer's own", site.URL)
 	}
+}
+
+// isMailAddress tells whether a text is an address and nothing else: ParseAddress takes a name before it, too.
+func isMailAddress(text string) bool {
+	parsed, err := mail.ParseAddress(text)
+	return err == nil && parsed.Address == text
+}
+
+func isWebAddress(text string) bool {
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.Host == "" {
+		return false
+	}
+
+	return parsed.Scheme == "http" || parsed.Scheme == "https"
 }
 
 func (c *check) groups(groups []Group) {
 	if len(groups) == 0 {
-		c.add(
-			"nodes",
-			"is missing or empty; write at least one group, as in - {name: web, role: web, count: 2}",
-		)
-
+		c.add("nodes", "is missing or empty; write at least one group, as in - {name: web, role: web, count: 2}")
 		return
 	}
 
-	total, names := 0, map[string]int{}
+	total := 0
+	names := map[string]int{}
 
 	for i, group := range groups {
-		path := "nodes[" + strconv.Itoa(i) + "]"
+		path := groupPath(i)
 		c.group(path, group)
+		total += group.Count
 
-		if first, twice := names[group.Name]; twice && group.Name != "" {
-			c.add(
-				path+".name",
-				"%q is taken by nodes[%d]; give each group a name of its own",
-				group.Name,
-				first,
-			)
-		} else {
-			names[group.Name] = i
+		first, twice := names[group.Name]
+		if twice && group.Name != "" {
+			c.add(path+".name", "%q is taken by nodes[%d]; give each group a name of its own", group.Name, first)
+			continue
 		}
 
-		total += group.Count
+		names[group.Name] = i
 	}
 
 	if total > maxNodes {
 		c.add("nodes", "at most %d nodes fit in a stack, got %d", maxNodes, total)
 	}
 
+	c.arbitrator(groups)
 	c.quorum(groups)
+}
+
+// groupPath is where a group stands in stack.yaml.
+func groupPath(i int) string {
+	return "nodes[" + strconv.Itoa(i) + "]"
 }
 
 func (c *check) group(path string, group Group) {
@@ -255,12 +244,9 @@ func (c *check) group(path string, group Group) {
 		c.role(path+".role", group.Role)
 	}
 
-	if c.need(path+".count", "how many nodes, as in count: 2") && group.Count < 1 {
-		c.add(
-			path+".count",
-			"must be at least 1, got %d; remove the group when there is to be none",
-			group.Count,
-		)
+	counted := c.need(path+".count", "how many nodes, as in count: 2")
+	if counted && group.Count < 1 {
+		c.add(path+".count", "must be at least 1, got %d; remove the group when there is to be none", group.Count)
 	}
 
 	if c.doc.Has(path + ".size") {
@@ -270,82 +256,88 @@ func (c *check) group(path string, group Group) {
 
 func (c *check) role(path, role string) {
 	manifest := c.roles[role]
-	if manifest != nil && manifest.Abstract {
-		c.add(
-			path,
-			"%q is only a part of other roles; write one of %s",
-			role,
-			strings.Join(c.launch, ", "),
-		)
 
-		return
-	}
-
-	if manifest == nil {
+	switch {
+	case manifest == nil:
 		c.oneOf(path, role, c.launch)
+	case manifest.Abstract:
+		choice := strings.Join(c.launch, ", ")
+		c.add(path, "%q is only a part of other roles; write one of %s", role, choice)
 	}
 }
 
 // quorum holds the database roles and the arbitrator together to an odd number of votes.
 func (c *check) quorum(groups []Group) {
-	counts, last := map[string]int{}, map[string]int{}
+	counts := map[string]int{}
+	last := map[string]int{} // the group to name in a problem
 	arbitrators := 0
 
 	for i, group := range groups {
-		if manifest := c.roles[group.Role]; manifest != nil && manifest.Driver == "arbitrator" {
-			if arbitrators += group.Count; arbitrators > 1 {
-				c.add(
-					"nodes["+strconv.Itoa(i)+"].count",
-					"must be 1: one arbitrator at most makes the number of votes odd, got %d",
-					arbitrators,
-				)
+		switch c.driver(group) {
+		case "arbitrator":
+			arbitrators += group.Count
+		case "galera":
+			if group.Count > 0 {
+				counts[group.Role] += group.Count
+				last[group.Role] = i
 			}
-		}
-
-		if manifest := c.roles[group.Role]; manifest != nil && manifest.Driver == "galera" && group.Count > 0 {
-			counts[group.Role] += group.Count
-			last[group.Role] = i
 		}
 	}
 
 	for _, role := range slices.Sorted(maps.Keys(counts)) {
 		count := counts[role]
-		path := "nodes[" + strconv.Itoa(last[role]) + "].count"
+		path := groupPath(last[role]) + ".count"
 
 		switch {
 		case arbitrators == 1 && count%2 == 1:
-			c.add(
-				path,
-				"must be an even number of %s nodes beside an arbitrator, so that half of the votes is never a "+
-					"tie, got %d; write %d, or remove the arbitrator",
-				role,
-				count,
-				count+1,
-			)
+			c.add(path, "must be an even number of %s nodes beside an arbitrator, so that half of the votes is "+
+				"never a tie, got %d; write %d, or remove the arbitrator", role, count, count+1)
 
 		case arbitrators == 0 && count%2 == 0:
-			c.add(
-				path,
-				"must give an odd number of %s nodes, so that half of them is never a tie, got %d; write %d or "+
-					"%d, or add a group of one node with role: arbitrator",
-				role,
-				count,
-				count-1,
-				count+1,
-			)
+			c.add(path, "must give an odd number of %s nodes, so that half of them is never a tie, got %d; "+
+				"write %d or %d, or add a group of one node with role: arbitrator", role, count, count-1, count+1)
 		}
 	}
 }
 
-// usedRole holds a path to a role that the stack has and that fits. A group whose role is wrong itself may be
-// the one meant.
+// driver is the driver of a group's role; "" for a role that is not known.
+func (c *check) driver(group Group) string {
+	if manifest := c.roles[group.Role]; manifest != nil {
+		return manifest.Driver
+	}
+
+	return ""
+}
+
+// arbitrator holds a stack to one arbitrator, whatever its groups are.
+func (c *check) arbitrator(groups []Group) {
+	arbitrators := 0
+
+	for i, group := range groups {
+		if c.driver(group) != "arbitrator" {
+			continue
+		}
+
+		arbitrators += group.Count
+		if arbitrators > 1 {
+			c.add(groupPath(i)+".count", "must be 1: one arbitrator at most makes the number of votes odd, got %d",
+				arbitrators)
+		}
+	}
+}
+
+// usedRole checks that the stack has a role and that the role fits. It says nothing while a group's own role is
+// wrong: that group may be the one meant.
 func (c *check) usedRole(path, role string, s *Stack, fits func(*roles.Manifest) bool) {
 	used := map[string]bool{}
+
 	for i, group := range s.Nodes {
-		if c.taken["nodes["+strconv.Itoa(i)+"].role"] {
+		if c.taken[groupPath(i)+".role"] {
 			return
 		}
-		if manifest := c.roles[group.Role]; manifest != nil && fits(manifest) {
+
+		manifest := c.roles[group.Role]
+		if manifest != nil && fits(manifest) {
 			used[group.Role] = true
 		}
 	}
@@ -364,42 +356,44 @@ func (c *check) reserved(s *Stack) {
 	}
 
 	if s.ReservedIP == nil {
-		c.add(
-			"reserved_ip",
-			"must name the role that holds it and the address, as in {nodes: proxy, address: 203.0.113.9}; "+
-				"remove it when there is to be none",
-		)
+		c.add("reserved_ip", "must name the role that holds it and the address, as in {nodes: proxy, address: "+
+			"203.0.113.9}; remove it when there is to be none")
 
 		return
 	}
 
 	if c.need("reserved_ip.nodes", "the role whose nodes hold it, as in nodes: proxy") {
-		holds := func(m *roles.Manifest) bool { return m.ReservedIP != nil }
-		if manifest := c.roles[s.ReservedIP.Nodes]; manifest != nil && !holds(manifest) {
-			c.add(
-				"reserved_ip.nodes",
-				"nodes of role %s serve nothing at a reserved IP, else their manifest would say reserved_ip; "+
-					"write nodes: proxy",
-				s.ReservedIP.Nodes,
-			)
-		}
-
-		c.usedRole("reserved_ip.nodes", s.ReservedIP.Nodes, s, holds)
+		c.reservedIPRole(s)
 	}
 
-	if c.need(
-		"reserved_ip.address",
-		"an address of the account, as in address: 203.0.113.9; `hornero reserved-ip create` reserves one",
-	) {
-		address, err := netip.ParseAddr(s.ReservedIP.Address)
-		if err != nil || !address.Is4() {
-			c.add(
-				"reserved_ip.address",
-				"must be an IPv4 address of the account, as in 203.0.113.9, got %q; `hornero reserved-ip "+
-					"create` reserves one",
-				s.ReservedIP.Address,
-			)
-		}
+	const example = "an address of the account, as in address: 203.0.113.9; `hornero reserved-ip create` reserves one"
+	if !c.need("reserved_ip.address", example) {
+		return
+	}
+
+	address, err := netip.ParseAddr(s.ReservedIP.Address)
+	if err != nil || !address.Is4() {
+		c.add("reserved_ip.address", "must be an IPv4 address of the account, as in 203.0.113.9, got %q; "+
+			"`hornero reserved-ip create` reserves one", s.ReservedIP.Address)
+	}
+}
+
+// reservedIPRole checks that the nodes that are to hold the reserved IP can.
+func (c *check) reservedIPRole(s *Stack) {
+	mayHold := func(m *roles.Manifest) bool { return m.ReservedIP != nil }
+	role := s.ReservedIP.Nodes
+
+	if manifest := c.roles[role]; manifest != nil && !mayHold(manifest) {
+		c.add("reserved_ip.nodes", "nodes of role %s serve nothing at a reserved IP, else their manifest would "+
+			"say reserved_ip; write nodes: proxy", role)
+	}
+
+	c.usedRole("reserved_ip.nodes", role, s, mayHold)
+}
+
+func (c *check) port(path string, port int) {
+	if c.doc.Has(path) && (port < 1 || port > 65535) {
+		c.add(path, "must be a port from 1 to 65535, got %d", port)
 	}
 }
 
@@ -411,14 +405,8 @@ func (c *check) balancer(s *Stack) {
 	c.usedRole("load_balancer.nodes", s.LoadBalancer.Nodes, s, anyRole)
 	c.need("load_balancer.http", "the port for HTTP, as in http: 80")
 
-	for _, port := range []struct {
-		path  string
-		value int
-	}{{"load_balancer.http", s.LoadBalancer.HTTP}, {"load_balancer.https", s.LoadBalancer.HTTPS}} {
-		if c.doc.Has(port.path) && (port.value < 1 || port.value > 65535) {
-			c.add(port.path, "must be a port from 1 to 65535, got %d", port.value)
-		}
-	}
+	c.port("load_balancer.http", s.LoadBalancer.HTTP)
+	c.port("load_balancer.https", s.LoadBalancer.HTTPS)
 
 	if s.LoadBalancer.HTTP != 0 && s.LoadBalancer.HTTP == s.LoadBalancer.HTTPS {
 		c.add("load_balancer.https", "must differ from http, got %d for both", s.LoadBalancer.HTTPS)

@@ -30,7 +30,7 @@ var (
 	ErrNoKey = errors.New("the secrets file is there, but its key is not")
 	// ErrNoSecret is a name that the secrets file does not hold.
 	ErrNoSecret = errors.New("no such secret")
-	// ErrFixed is a secret that cannot be made anew while nodes live by it.
+	// ErrFixed is a secret that cannot be rotated, because all nodes trust it.
 	ErrFixed = errors.New("the whole stack lives by it")
 	// ErrForeign is a secret that is made elsewhere.
 	ErrForeign = errors.New("it is not made here")
@@ -112,22 +112,14 @@ func (s *Secrets) read() error {
 		s.values = map[string]report.Secret{}
 		return nil
 	}
-
 	if err != nil {
 		return fmt.Errorf("read secrets: %w", err)
 	}
 
 	identity, err := readIdentity(s.key)
 	if os.IsNotExist(err) {
-		return fmt.Errorf(
-			"open %s: %w: %s; put the key back, or name it in %s",
-			s.path,
-			ErrNoKey,
-			s.key,
-			KeyVariable,
-		)
+		return fmt.Errorf("open %s: %w: %s; put the key back, or name it in %s", s.path, ErrNoKey, s.key, KeyVariable)
 	}
-
 	if err != nil {
 		return err
 	}
@@ -159,7 +151,6 @@ func unseal(sealed []byte, identity *age.X25519Identity) (map[string]report.Secr
 	}
 
 	values := map[string]report.Secret{}
-
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return nil, errors.New("it holds no mapping of names to values")
 	}
@@ -250,8 +241,11 @@ func (s *Secrets) identity() (*age.X25519Identity, error) {
 		return nil, fmt.Errorf("make age key: %w", err)
 	}
 
-	text := "# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# " +
-		"public key: " + identity.Recipient().String() + "\n" + identity.String() + "\n"
+	text := fmt.Sprintf(
+		"# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# public key: %s\n%s\n",
+		identity.Recipient(),
+		identity,
+	)
 
 	switch err := writeNew(s.key, text); {
 	case errors.Is(err, fs.ErrExist):
@@ -289,23 +283,20 @@ func readIdentity(path string) (*age.X25519Identity, error) {
 	}
 
 	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			identity, err := age.ParseX25519Identity(line)
-			if err != nil {
-				return nil, fmt.Errorf(
-					"read age key %s: it is no age identity; name the right one in %s",
-					path,
-					KeyVariable,
-				)
-			}
-
-			return identity, nil
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
 		}
+
+		// The cause is left out: it may quote the line, which may be a damaged key.
+		identity, err := age.ParseX25519Identity(line)
+		if err != nil {
+			return nil, fmt.Errorf("read age key %s: it is no age identity; name the right one in %s",
+				path, KeyVariable)
+		}
+
+		return identity, nil
 	}
 
-	return nil, fmt.Errorf(
-		"read age key %s: it holds no identity; name the right one in %s",
-		path,
-		KeyVariable,
-	)
+	return nil, fmt.Errorf("read age key %s: it holds no identity; name the right one in %s", path, KeyVariable)
 }

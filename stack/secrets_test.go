@@ -22,9 +22,24 @@ func loaded(t *testing.T) *stack.Stack {
 	return s
 }
 
+// openSecrets opens a secrets file in a folder of its own.
+func openSecrets(t *testing.T) *stack.Secrets {
+	t.Helper()
+	folder := t.TempDir()
+	path := filepath.Join(folder, "s.age")
+	key := filepath.Join(folder, "age.key")
+
+	secrets, err := stack.OpenSecrets(path, key, nil)
+	require.NoError(t, err)
+
+	return secrets
+}
+
 func TestSecretsAreMadeOnceAndKeptSealed(t *testing.T) {
 	folder := t.TempDir()
-	path, key := filepath.Join(folder, "secrets.age"), filepath.Join(folder, "config", "age.key")
+	path := filepath.Join(folder, "secrets.age")
+	key := filepath.Join(folder, "config", "age.key")
+
 	var told []string
 	secrets, err := stack.OpenSecrets(path, key, func(line string) {
 		told = append(told, line)
@@ -74,7 +89,10 @@ func TestSecretsAreMadeOnceAndKeptSealed(t *testing.T) {
 
 func TestAWrongKeyNeverOverwrites(t *testing.T) {
 	folder := t.TempDir()
-	path, key, other := filepath.Join(folder, "s.age"), filepath.Join(folder, "a.key"), filepath.Join(folder, "b.key")
+	path := filepath.Join(folder, "s.age")
+	key := filepath.Join(folder, "a.key")
+	other := filepath.Join(folder, "b.key")
+
 	secrets, err := stack.OpenSecrets(path, key, nil)
 	require.NoError(t, err)
 	require.NoError(t, secrets.Set("a.b", "c"))
@@ -90,9 +108,10 @@ func TestAWrongKeyNeverOverwrites(t *testing.T) {
 	require.ErrorIs(t, err, stack.ErrLocked)
 	require.ErrorIs(t, wrong.Set("a.b", "e"), stack.ErrLocked)
 
-	_, err = stack.OpenSecrets(path, filepath.Join(folder, "none.key"), nil)
+	missing := filepath.Join(folder, "none.key")
+	_, err = stack.OpenSecrets(path, missing, nil)
 	require.ErrorIs(t, err, stack.ErrNoKey)
-	require.NoFileExists(t, filepath.Join(folder, "none.key"))
+	require.NoFileExists(t, missing)
 
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -101,18 +120,17 @@ func TestAWrongKeyNeverOverwrites(t *testing.T) {
 
 func TestTwoAtOnceEndWithTheSameSecrets(t *testing.T) {
 	folder := t.TempDir()
+	path := filepath.Join(folder, "s.age")
+	key := filepath.Join(folder, "age.key")
+	s := loaded(t)
+	roles := manifests(t)
+
 	var all [4]*stack.Secrets
 	var group sync.WaitGroup
-	s, roles := loaded(t), manifests(t)
 
 	for i := range all {
 		group.Go(func() {
-			all[i], _ = stack.OpenSecrets(
-				filepath.Join(folder, "s.age"),
-				filepath.Join(folder, "age.key"),
-				nil,
-			)
-
+			all[i], _ = stack.OpenSecrets(path, key, nil)
 			_ = all[i].Ensure(s, roles)
 		})
 	}
@@ -132,13 +150,7 @@ func TestTwoAtOnceEndWithTheSameSecrets(t *testing.T) {
 }
 
 func TestRotate(t *testing.T) {
-	folder := t.TempDir()
-	secrets, err := stack.OpenSecrets(
-		filepath.Join(folder, "s.age"),
-		filepath.Join(folder, "age.key"),
-		nil,
-	)
-	require.NoError(t, err)
+	secrets := openSecrets(t)
 	require.NoError(t, secrets.Ensure(loaded(t), manifests(t)))
 
 	before, err := secrets.Get("wordpress.salt")
@@ -149,10 +161,6 @@ func TestRotate(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, before.Reveal(), after.Reveal())
 
-	require.ErrorIs(t,
-		secrets.Rotate(stack.CAKey, loaded(t)),
-		stack.ErrFixed,
-	)
-
+	require.ErrorIs(t, secrets.Rotate(stack.CAKey, loaded(t)), stack.ErrFixed)
 	require.ErrorIs(t, secrets.Rotate("wordpress.sald", loaded(t)), stack.ErrNoSecret)
 }

@@ -27,7 +27,7 @@ const (
 	CloudDigitalOcean = "digitalocean"
 )
 
-// What a stack gets that does not say.
+// The defaults of what stack.yaml may leave out.
 const (
 	DefaultSecrets = "secrets.age"
 	DefaultRelease = "debian-13"
@@ -39,12 +39,12 @@ const (
 
 // What a node does about drift.
 const (
-	DriftReport     = "report"     // tell it
-	DriftQuarantine = "quarantine" // give its work up too, unless no other node of its role serves
+	DriftReport     = "report"     // report it
+	DriftQuarantine = "quarantine" // also stop serving, unless no other node of its role serves
 )
 
-// How a database node gets its first data from another. Rsync is the default: the fastest for small data, but
-// the one who gives takes no writes meanwhile.
+// How a database node gets its first data from another. Rsync is the default: it is the fastest for small data,
+// but the donor takes no writes meanwhile.
 const (
 	TransferRsync       = "rsync"
 	TransferMariabackup = "mariabackup"
@@ -153,6 +153,7 @@ func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Sta
 	return s, nil
 }
 
+// complete fills in the defaults of what stack.yaml does not say.
 func (s *Stack) complete() {
 	s.Secrets = cmp.Or(s.Secrets, DefaultSecrets)
 	s.Release = cmp.Or(s.Release, DefaultRelease)
@@ -202,12 +203,7 @@ func (s *Stack) Node(name string) (Node, error) {
 	}
 
 	if near := report.Nearest(name, names); near != "" {
-		return Node{}, fmt.Errorf(
-			"the stack %s has no node %q; did you mean %q?",
-			s.Name,
-			name,
-			near,
-		)
+		return Node{}, fmt.Errorf("the stack %s has no node %q; did you mean %q?", s.Name, name, near)
 	}
 
 	return Node{}, fmt.Errorf("the stack %s has no node %q; its nodes are %v", s.Name, name, names)
@@ -255,10 +251,8 @@ func (s *Stack) MayHold(role string) bool {
 func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
 	names := slices.Clone(manifest.Secrets)
 	if s.MayHold(manifest.Name) && manifest.ReservedIP != nil {
-		names = append(
-			append(names, manifest.ReservedIP.Secrets...),
-			cloudinit.SecretReservedIPToken,
-		)
+		names = append(names, manifest.ReservedIP.Secrets...)
+		names = append(names, cloudinit.SecretReservedIPToken)
 	}
 
 	return names

@@ -1,7 +1,6 @@
 package stack_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,30 +46,41 @@ load_balancer:
 func TestTheCheckedInStackIsRight(t *testing.T) {
 	s, err := stack.Load("../stack.yaml", manifests(t))
 	require.NoError(t, err)
-	var names []string
 
+	var names []string
 	for _, node := range s.All() {
 		names = append(names, node.Name)
 	}
 
-	require.Equal(t,
-		[]string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"},
-		names,
-	)
-
+	want := []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"}
+	require.Equal(t, want, names)
 	require.Equal(t, []string{"proxy-1", "proxy-2"}, s.Expected()["proxy"])
 	require.Equal(t, "../secrets.age", s.SecretsPath())
 	require.Equal(t, "report", s.Settings()["drift"])
 	require.Equal(t, "6h0m0s", s.Settings()["drift_every"])
 
-	require.Equal(t,
-		[]string{"proxy.stats_password", "wordpress.admin_password", "wordpress.db_password", "wordpress.salt"},
-		s.SecretNames(manifests(t)),
-	)
+	made := []string{"proxy.stats_password", "wordpress.admin_password", "wordpress.db_password", "wordpress.salt"}
+	require.Equal(t, made, s.SecretNames(manifests(t)))
+}
+
+// parse reads the text with one change.
+func parse(t *testing.T, old, replacement string) (*stack.Stack, error) {
+	t.Helper()
+	require.Contains(t, text, old)
+	changed := strings.Replace(text, old, replacement, 1)
+
+	return stack.Parse("s.yaml", []byte(changed), manifests(t))
 }
 
 func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
-	for _, c := range []struct{ name, old, new, want string }{
+	type problem struct {
+		name string
+		old  string // what stands in the text
+		new  string // what stands there instead
+		want string
+	}
+
+	for _, c := range []problem{
 		{
 			name: "unknown key",
 			old:  "region: fra1",
@@ -93,7 +103,8 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			name: "abstract role",
 			old:  "role: web\n",
 			new:  "role: common\n",
-			want: `s.yaml:18:11: error: nodes[2].role: "common" is only a part of other roles; write one of arbitrator, db, proxy, web`,
+			want: `s.yaml:18:11: error: nodes[2].role: "common" is only a part of other roles; ` +
+				`write one of arbitrator, db, proxy, web`,
 		},
 		{
 			name: "duplicate name",
@@ -105,19 +116,22 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			name: "even database",
 			old:  "count: 3",
 			new:  "count: 2",
-			want: `s.yaml:12:33: error: nodes[0].count: must give an odd number of db nodes, so that half of them is never a tie, got 2; write 1 or 3, or add a group of one node with role: arbitrator`,
+			want: `s.yaml:12:33: error: nodes[0].count: must give an odd number of db nodes, so that half of them is ` +
+				`never a tie, got 2; write 1 or 3, or add a group of one node with role: arbitrator`,
 		},
 		{
 			name: "two votes of arbitrators",
 			old:  "count: 3}",
 			new:  "count: 2}\n  - {name: arb, role: arbitrator, count: 2}",
-			want: `s.yaml:13:42: error: nodes[1].count: must be 1: one arbitrator at most makes the number of votes odd, got 2`,
+			want: `s.yaml:13:42: error: nodes[1].count: must be 1: one arbitrator at most makes the number of votes ` +
+				`odd, got 2`,
 		},
 		{
 			name: "an arbitrator too many",
 			old:  "count: 3}",
 			new:  "count: 3}\n  - {name: arb, role: arbitrator, count: 1}",
-			want: `s.yaml:12:33: error: nodes[0].count: must be an even number of db nodes beside an arbitrator, so that half of the votes is never a tie, got 3; write 4, or remove the arbitrator`,
+			want: `s.yaml:12:33: error: nodes[0].count: must be an even number of db nodes beside an arbitrator, so ` +
+				`that half of the votes is never a tie, got 3; write 4, or remove the arbitrator`,
 		},
 		{
 			name: "transfer method",
@@ -129,13 +143,15 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			name: "no database nodes",
 			old:  "count: 3",
 			new:  "count: 0",
-			want: `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is to be none`,
+			want: `s.yaml:12:33: error: nodes[0].count: must be at least 1, got 0; remove the group when there is ` +
+				`to be none`,
 		},
 		{
 			name: "bad name",
 			old:  "name: blog",
 			new:  "name: Bl_og",
-			want: `s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "Bl_og"`,
+			want: `s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and ` +
+				`have at most 32 characters, got "Bl_og"`,
 		},
 		{
 			name: "bad slug",
@@ -177,13 +193,15 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			name: "a reserved IP that nobody holds",
 			old:  "https: 443",
 			new:  "https: 443\nreserved_ip:\n  address: 203.0.113.9",
-			want: `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in nodes: proxy`,
+			want: `s.yaml:25:3: error: reserved_ip.nodes: is missing; write the role whose nodes hold it, as in ` +
+				`nodes: proxy`,
 		},
 		{
 			name: "a role without a use for it",
 			old:  "https: 443",
 			new:  "https: 443\nreserved_ip: {nodes: db, address: 203.0.113.9}",
-			want: `s.yaml:24:22: error: reserved_ip.nodes: nodes of role db serve nothing at a reserved IP, else their manifest would say reserved_ip; write nodes: proxy`,
+			want: `s.yaml:24:22: error: reserved_ip.nodes: nodes of role db serve nothing at a reserved IP, else ` +
+				`their manifest would say reserved_ip; write nodes: proxy`,
 		},
 		{
 			name: "no such role for it",
@@ -220,67 +238,53 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Contains(t, text, c.old)
-
-			_, err := stack.Parse(
-				"s.yaml",
-				[]byte(strings.Replace(text, c.old, c.new, 1)),
-				manifests(t),
-			)
+			_, err := parse(t, c.old, c.new)
 			require.EqualError(t, err, c.want)
 		})
 	}
 }
 
 func TestAllProblemsComeInOneRun(t *testing.T) {
-	_, err := stack.Parse(
-		"s.yaml",
-		[]byte("version: 2\nname: 9\ncloud: lab\nnodes: []\n"),
-		manifests(t),
-	)
+	const wrong = "version: 2\nname: 9\ncloud: lab\nnodes: []\n"
+	_, err := stack.Parse("s.yaml", []byte(wrong), manifests(t))
 
 	require.EqualError(t, err, strings.Join([]string{
-		`s.yaml:1:1: error: load_balancer.nodes: is missing; write the role behind the load balancer, as in nodes: web`,
+		`s.yaml:1:1: error: load_balancer.nodes: is missing; write the role behind the load balancer, as in ` +
+			`nodes: web`,
 		`s.yaml:1:1: error: region: is missing; write a region's slug, as in region: fra1`,
 		`s.yaml:1:1: error: site.admin_email: is missing; write an address, as in admin_email: admin@example.org`,
 		`s.yaml:1:1: error: site.admin_user: is missing; write who administers the site, as in admin_user: admin`,
 		`s.yaml:1:1: error: site.title: is missing; write what the front page is called, as in title: Hornero`,
 		`s.yaml:1:10: error: version: must be 1, got 2`,
-		`s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at most 32 characters, got "9"`,
-		`s.yaml:4:8: error: nodes: is missing or empty; write at least one group, as in - {name: web, role: web, count: 2}`,
+		`s.yaml:2:7: error: name: must be lower-case letters, digits and dashes, begin with a letter and have at ` +
+			`most 32 characters, got "9"`,
+		`s.yaml:4:8: error: nodes: is missing or empty; write at least one group, as in ` +
+			`- {name: web, role: web, count: 2}`,
 	}, "\n"))
 }
 
 func TestTwoDatabaseNodesAndAnArbitrator(t *testing.T) {
-	s, err := stack.Parse(
-		"s.yaml",
-		[]byte(strings.Replace(
-			text,
-			"count: 3}",
-			"count: 2}\n  - {name: arb, role: arbitrator, count: 1}",
-			1,
-		)),
-		manifests(t),
-	)
+	s, err := parse(t, "count: 3}", "count: 2}\n  - {name: arb, role: arbitrator, count: 1}")
 	require.NoError(t, err)
 	require.Equal(t, []string{"arb-1"}, s.Expected()["arbitrator"])
 	require.Equal(t, stack.TransferRsync, s.Settings()["galera.sst_method"], "by default")
 }
 
-func TestOnlyWhoHoldsTheReservedIPIsGivenItsSecrets(t *testing.T) {
-	all := manifests(t)
-	s, err := stack.Parse(
-		"s.yaml",
-		[]byte(text+"reserved_ip: {nodes: proxy, address: 203.0.113.9}\n"),
-		all,
-	)
+// withReservedIP is a stack whose proxies may hold a reserved IP.
+func withReservedIP(t *testing.T) *stack.Stack {
+	t.Helper()
+	s, err := parse(t, "https: 443", "https: 443\nreserved_ip: {nodes: proxy, address: 203.0.113.9}")
 	require.NoError(t, err)
 
-	require.Equal(t,
-		[]string{"proxy.stats_password", "site.certificate", "site.key", "digitalocean.reserved_ip_token"},
-		s.SecretsOf(all["proxy"]),
-	)
+	return s
+}
 
+func TestOnlyWhoHoldsTheReservedIPIsGivenItsSecrets(t *testing.T) {
+	all := manifests(t)
+	s := withReservedIP(t)
+
+	want := []string{"proxy.stats_password", "site.certificate", "site.key", "digitalocean.reserved_ip_token"}
+	require.Equal(t, want, s.SecretsOf(all["proxy"]))
 	require.Equal(t, "203.0.113.9", s.Settings()["reserved_ip.address"])
 	require.NotContains(t, s.SecretNames(all), "digitalocean.reserved_ip_token", "nobody makes it")
 
@@ -288,26 +292,18 @@ func TestOnlyWhoHoldsTheReservedIPIsGivenItsSecrets(t *testing.T) {
 		require.Equal(t, all[role].Secrets, s.SecretsOf(all[role]))
 	}
 
-	require.Equal(t,
-		[]string{"proxy.stats_password"},
-		loaded(t).SecretsOf(all["proxy"]),
-		"nobody asks for it",
-	)
+	want = []string{"proxy.stats_password"}
+	require.Equal(t, want, loaded(t).SecretsOf(all["proxy"]), "nobody asks for it")
+}
 
-	folder := t.TempDir()
-	secrets, err := stack.OpenSecrets(
-		filepath.Join(folder, "s.age"),
-		filepath.Join(folder, "age.key"),
-		nil,
-	)
-	require.NoError(t, err)
+func TestTheReservedIPsTokenIsTheOperatorsToGive(t *testing.T) {
+	s := withReservedIP(t)
+	secrets := openSecrets(t)
 	require.Empty(t, secrets.Missing(loaded(t)))
-	require.Len(t, secrets.Missing(s), 1)
 
-	require.Contains(t,
-		secrets.Missing(s)[0],
-		"`hornero secrets set digitalocean.reserved_ip_token`",
-	)
+	missing := secrets.Missing(s)
+	require.Len(t, missing, 1)
+	require.Contains(t, missing[0], "`hornero secrets set digitalocean.reserved_ip_token`")
 
 	require.NoError(t, secrets.Set("digitalocean.reserved_ip_token", "token"))
 	require.Empty(t, secrets.Missing(s))

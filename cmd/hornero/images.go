@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -15,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // imagesCommands are `hornero images` and what hangs on it.
@@ -35,27 +34,17 @@ func newImagesCommand(file *string) *cobra.Command {
 	images := &cobra.Command{
 		Use:   "images",
 		Short: "list, show, compare and prune the baked images of roles",
-		Long: `Lists, shows, compares and prunes the baked images of roles, the layer that they share (role common) among them.
-
-An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one before it. What is inside an
-image is in its record, which a bake leaves on the machine that it runs on (--records). Where that is not at hand it is read from
-a node of the stack that runs the image.`,
+		Long: "Lists, shows, compares and prunes the baked images of roles, the layer that they share (role common) " +
+			"among them.\n\n" +
+			"An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one " +
+			"before it. What is inside an\nimage is in its record, which a bake leaves on the machine that it " +
+			"runs on (--records). Where that is not at hand it is read from\na node of the stack that runs the image.",
 	}
-	images.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
 
-	images.PersistentFlags().StringVar(
-		&c.records,
-		"records",
-		"",
-		"the folder of image records (default ~/.local/share/hornero/images)",
-	)
-
-	images.PersistentFlags().StringVar(
-		&c.release,
-		"release",
-		"",
-		"only images of this release, as in debian-13",
-	)
+	flags := images.PersistentFlags()
+	flags.BoolVar(&c.json, "json", false, "print JSON")
+	flags.StringVar(&c.records, "records", "", "the folder of image records (default ~/.local/share/hornero/images)")
+	flags.StringVar(&c.release, "release", "", "only images of this release, as in debian-13")
 
 	images.AddCommand(
 		&cobra.Command{
@@ -79,7 +68,7 @@ a node of the stack that runs the image.`,
 }
 
 // open reads the list of images from the cloud.
-func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []shelf.Image, error) {
+func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []catalog.Image, error) {
 	cloud, err := cloudOf(*c.file)
 	if err != nil {
 		return nil, nil, err
@@ -90,12 +79,12 @@ func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []shelf.Image,
 		return nil, nil, err
 	}
 
-	images, err := shelf.List(ctx, client)
+	images, err := catalog.List(ctx, client)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	return client, shelf.OfRelease(images, c.release), nil
+	return client, catalog.OfRelease(images, c.release), nil
 }
 
 func (c *imagesCommands) folder() (record.Folder, error) {
@@ -124,7 +113,7 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 		return err
 	}
 
-	image, err := shelf.Pick(images, args[0])
+	image, err := catalog.Pick(images, args[0])
 	if err != nil {
 		return err
 	}
@@ -136,8 +125,8 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 
 	if c.json {
 		return printJSON(cmd.OutOrStdout(), struct {
-			Image  shelf.Image  `json:"image"`
-			Record record.Image `json:"record"`
+			Image  catalog.Image `json:"image"`
+			Record record.Image  `json:"record"`
 		}{image, written})
 	}
 
@@ -149,7 +138,7 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 func find[T any](
 	c *imagesCommands,
 	cmd *cobra.Command,
-	image shelf.Image,
+	image catalog.Image,
 	path string,
 	read func(record.Folder) (T, error),
 	keep func(record.Folder, []byte) (T, error),
@@ -167,52 +156,57 @@ func find[T any](
 
 	data, failure := c.fromNode(cmd, image, path)
 	if failure != nil {
-		return written, fmt.Errorf(
-			"%w: %w; copy it from the machine that baked image %d",
-			err,
-			failure,
-			image.ID,
-		)
+		return written, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
 	}
 
 	return keep(folder, data)
 }
 
-func (c *imagesCommands) record(cmd *cobra.Command, image shelf.Image) (record.Image, error) {
-	return find(c, cmd, image, record.Path, func(folder record.Folder) (record.Image, error) {
+func (c *imagesCommands) record(cmd *cobra.Command, image catalog.Image) (record.Image, error) {
+	read := func(folder record.Folder) (record.Image, error) {
 		return folder.Read(image.RecordName(), image.ID)
-	}, func(folder record.Folder, data []byte) (record.Image, error) {
+	}
+
+	keep := func(folder record.Folder, data []byte) (record.Image, error) {
 		written, err := record.Parse(data)
 		if err != nil {
 			return written, err
 		}
 
 		return written, folder.KeepAs(image.RecordName(), image.ID, data)
-	})
+	}
+
+	return find(c, cmd, image, record.Path, read, keep)
 }
 
-func (c *imagesCommands) contents(cmd *cobra.Command, image shelf.Image) (record.Contents, error) {
-	return find(c, cmd, image, record.ContentsPath, func(folder record.Folder) (record.Contents, error) {
+func (c *imagesCommands) contents(cmd *cobra.Command, image catalog.Image) (record.Contents, error) {
+	read := func(folder record.Folder) (record.Contents, error) {
 		return folder.ReadContents(image.RecordName(), image.ID)
-	}, func(folder record.Folder, data []byte) (record.Contents, error) {
+	}
+
+	keep := func(folder record.Folder, data []byte) (record.Contents, error) {
 		contents, err := record.UnpackContents(data)
 		if err != nil {
 			return nil, err
 		}
 
 		return contents, folder.KeepContentsAs(image.RecordName(), image.ID, data)
-	})
+	}
+
+	return find(c, cmd, image, record.ContentsPath, read, keep)
 }
 
 var errNoNode = errors.New("no node of the stack runs the image")
 
 // fromNode reads a file inside a Droplet of the stack that was made from the image.
-func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path string) ([]byte, error) {
+func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path string) ([]byte, error) {
 	if len(image.Runs) == 0 {
 		return nil, errNoNode
 	}
 
 	var out, said strings.Builder
+	print := command.Quote([]string{"cat", path})
+
 	err := withFleet(cmd, *c.file, func(ctx context.Context, f *fleet.Fleet) error {
 		for _, droplet := range image.Runs {
 			node, ours := strings.CutPrefix(droplet.Name, f.Stack.Name+"-")
@@ -220,21 +214,10 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path st
 				continue
 			}
 
-			code, err := f.Exec(ctx,
-				node,
-				command.Quote([]string{"cat", path}),
-				strings.NewReader(""),
-				&out,
-				&said,
-			)
+			code, err := f.Exec(ctx, node, print, strings.NewReader(""), &out, &said)
 			if err != nil || code != 0 {
-				return errors.Join(err, fmt.Errorf(
-					"read %s on %s: exit status %d: %s",
-					path,
-					node,
-					code,
-					strings.TrimSpace(said.String()),
-				))
+				why := strings.TrimSpace(said.String())
+				return errors.Join(err, fmt.Errorf("read %s on %s: exit status %d: %s", path, node, code, why))
 			}
 
 			return nil
@@ -246,89 +229,8 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image shelf.Image, path st
 	return []byte(out.String()), err
 }
 
-func (c *imagesCommands) pruneCommand() *cobra.Command {
-	var keep int
-	var dry, yes bool
-	prune := &cobra.Command{
-		Use:   "prune",
-		Short: "delete images that are neither among a role's newest nor run by a Droplet",
-		Args:  cobra.NoArgs,
-		Long: `Deletes images of roles, and keeps the newest of each role and release in each region, and every image that a Droplet runs.
-It says what it would delete and asks; --yes does not ask, --dry-run only says.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if keep < 0 {
-				return fmt.Errorf("--keep: must be 0 or more, got %d", keep)
-			}
-
-			client, images, err := c.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-
-			surplus := shelf.Surplus(images, keep)
-			gone := []shelf.Image{}
-			if !dry && len(surplus) > 0 && (yes || agreed(cmd, surplus)) {
-				if gone, err = c.remove(cmd, client, surplus); err != nil {
-					return err
-				}
-			} else if !dry && len(surplus) > 0 {
-				return errors.New("nothing is deleted; say --yes to do it without being asked")
-			}
-
-			return c.printPruned(cmd.OutOrStdout(), len(images), surplus, gone, dry)
-		},
-	}
-
-	prune.Flags().IntVar(
-		&keep,
-		"keep",
-		shelf.DefaultKeep,
-		"how many images to keep of each role and release in a region",
-	)
-
-	prune.Flags().BoolVar(&dry, "dry-run", false, "only say what would be deleted")
-	prune.Flags().BoolVar(&yes, "yes", false, "do not ask")
-
-	return prune
-}
-
-// agreed shows what is to go and asks; whoever does not say y has not agreed.
-func agreed(cmd *cobra.Command, surplus []shelf.Image) bool {
-	if err := printImages(cmd.ErrOrStderr(), surplus); err != nil {
-		return false
-	}
-
-	fmt.Fprintf(cmd.ErrOrStderr(), "delete %s? [y/N] ", count(len(surplus), "image"))
-
-	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-
-	return strings.EqualFold(strings.TrimSpace(answer), "y") ||
-		strings.EqualFold(strings.TrimSpace(answer), "yes")
-}
-
-// remove deletes what no Droplet runs by now, and the records.
-func (c *imagesCommands) remove(
-	cmd *cobra.Command,
-	client *godo.Client,
-	surplus []shelf.Image,
-) ([]shelf.Image, error) {
-	folder, err := c.folder()
-	if err != nil {
-		return nil, err
-	}
-
-	return shelf.Prune(cmd.Context(), client, surplus, folder, func(image shelf.Image) {
-		fmt.Fprintf(
-			cmd.ErrOrStderr(),
-			"image %d, %s, is kept: a Droplet runs it by now\n",
-			image.ID,
-			image.Name,
-		)
-	})
-}
-
 // complete offers the images' names and roles, up to this many.
-func (c *imagesCommands) complete(most int) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func (c *imagesCommands) complete(most int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -339,10 +241,11 @@ func (c *imagesCommands) complete(most int) func(*cobra.Command, []string, strin
 			return nil, cobra.ShellCompDirectiveError
 		}
 
-		// as ROLE~N counts
-		slices.SortFunc(images, func(a, b shelf.Image) int {
+		// ROLE~N counts from the newest.
+		slices.SortFunc(images, func(a, b catalog.Image) int {
 			return cmp.Compare(b.ID, a.ID)
 		})
+
 		var names []string
 		before := map[string]int{}
 
@@ -368,5 +271,6 @@ func (c *imagesCommands) complete(most int) func(*cobra.Command, []string, strin
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
+
 	return encoder.Encode(value)
 }

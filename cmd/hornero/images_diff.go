@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 // side is one of the two images that are compared.
 type side struct {
-	image    shelf.Image
+	image    catalog.Image
 	record   record.Image
 	contents record.Contents // nil when there is no list of its files
 	missing  error           // why
@@ -22,8 +22,8 @@ type side struct {
 
 // comparison is what `hornero images diff --json` prints.
 type comparison struct {
-	From shelf.Image `json:"from"`
-	To   shelf.Image `json:"to"`
+	From catalog.Image `json:"from"`
+	To   catalog.Image `json:"to"`
 	record.Difference
 	// Contents is every path that differs on the root file system; null when one image has no list of its files.
 	Contents []record.Change `json:"contents"`
@@ -38,16 +38,14 @@ func (c *imagesCommands) diffCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: c.complete(2),
 		RunE:              c.diff,
-		Long: `Tells which packages, which of Hornero's files and daemons, and which of all files on the root file system changed from one image to
-another. What no two bakes have alike is named in the records, with the reason, and counted by itself.`,
+		Long: "Tells which packages, which of Hornero's files and daemons, and which of all files on the root file " +
+			"system changed from one image to\nanother. What no two bakes have alike is named in the " +
+			"records, with the " +
+			"reason, and counted by itself.",
 	}
 
-	diff.Flags().BoolVar(
-		&c.all,
-		"all",
-		false,
-		"name every file that differs, and those that the records name as varying",
-	)
+	const allHelp = "name every file that differs, and those that the records name as varying"
+	diff.Flags().BoolVar(&c.all, "all", false, allHelp)
 
 	return diff
 }
@@ -61,14 +59,17 @@ func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
 	var sides [2]side
 
 	for i, name := range args {
-		if sides[i].image, err = shelf.Pick(images, name); err != nil {
-			return err
-		}
-		if sides[i].record, err = c.record(cmd, sides[i].image); err != nil {
+		side := &sides[i]
+
+		if side.image, err = catalog.Pick(images, name); err != nil {
 			return err
 		}
 
-		sides[i].contents, sides[i].missing = c.contents(cmd, sides[i].image)
+		if side.record, err = c.record(cmd, side.image); err != nil {
+			return err
+		}
+
+		side.contents, side.missing = c.contents(cmd, side.image)
 	}
 
 	return c.compare(cmd.OutOrStdout(), sides[0], sides[1])
@@ -83,12 +84,7 @@ func (c *imagesCommands) compare(w io.Writer, from, to side) error {
 
 	missing := errors.Join(from.missing, to.missing)
 	if missing == nil {
-		found.Contents, found.Varying = record.DiffContents(
-			from.record,
-			to.record,
-			from.contents,
-			to.contents,
-		)
+		found.Contents, found.Varying = record.DiffContents(from.record, to.record, from.contents, to.contents)
 	}
 
 	if c.json {
@@ -112,26 +108,17 @@ const shown = 20
 
 func (c *imagesCommands) printContents(w io.Writer, found comparison, reasons map[string]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(
-		table,
-		"\nall files\t%d changed, and %d that the records name as varying\n",
-		len(found.Contents),
-		len(found.Varying),
-	)
+	changed := len(found.Contents)
+	varying := len(found.Varying)
+	fmt.Fprintf(table, "\nall files\t%d changed, and %d that the records name as varying\n", changed, varying)
 
 	for at, change := range found.Contents {
 		if at == shown && !c.all {
-			fmt.Fprintf(table, "and %d more; --all names them\n", len(found.Contents)-shown)
+			fmt.Fprintf(table, "and %d more; --all names them\n", changed-shown)
 			break
 		}
 
-		fmt.Fprintf(
-			table,
-			"%s %s\t%s\n",
-			sign(change),
-			change.Name,
-			toldEntry(change),
-		)
+		fmt.Fprintf(table, "%s %s\t%s\n", sign(change), change.Name, printedEntry(change))
 	}
 
 	if c.all {
@@ -143,12 +130,14 @@ func (c *imagesCommands) printContents(w io.Writer, found comparison, reasons ma
 	return table.Flush()
 }
 
-// toldEntry shortens digests and leaves modes and owners whole.
-func toldEntry(change record.Change) string {
-	return told(record.Change{
+// printedEntry shortens digests and leaves modes and owners whole.
+func printedEntry(change record.Change) string {
+	short := record.Change{
 		From: shortEntry(change.From),
 		To:   shortEntry(change.To),
-	}, 80)
+	}
+
+	return printed(short, 80)
 }
 
 func shortEntry(entry string) string {

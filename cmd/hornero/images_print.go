@@ -4,31 +4,39 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
-func printImages(w io.Writer, images []shelf.Image) error {
+func printImages(w io.Writer, images []catalog.Image) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tROLE\tRELEASE\tDIGEST\tAGE\tREGIONS\tSIZE\tDROPLETS")
 
 	for _, image := range images {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%.12s\t%s\t%s\t%.2f GB\t%s\n", image.ID, image.Role, image.Release, image.Digest, age(
-			image.Created,
-			time.Now(),
-		),
-			strings.Join(image.Regions, ","), image.Size, users(image))
+		fmt.Fprintf(
+			table,
+			"%d\t%s\t%s\t%.12s\t%s\t%s\t%.2f GB\t%s\n",
+			image.ID,
+			image.Role,
+			image.Release,
+			image.Digest,
+			age(image.Created, time.Now()),
+			strings.Join(image.Regions, ","),
+			image.Size,
+			users(image),
+		)
 	}
 
 	return table.Flush()
 }
 
-func users(image shelf.Image) string {
+func users(image catalog.Image) string {
 	names := make([]string, len(image.Runs))
 	for i, droplet := range image.Runs {
 		names[i] = droplet.Name
@@ -54,102 +62,57 @@ func age(then, now time.Time) string {
 	return fmt.Sprintf("%dd", int(gone.Hours()/24))
 }
 
-func printRecord(w io.Writer, image shelf.Image, written record.Image) error {
+func printRecord(w io.Writer, image catalog.Image, written record.Image) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, line := range [][2]string{
-		{
-			"image",
-			fmt.Sprintf("%d, %s", image.ID, image.Name),
-		},
-		{"role", written.Role}, {"release", written.Release}, {"base", written.Base}, {
-			"layer",
-			cmp.Or(written.Layer, "none: baked on the base image"),
-		}, {"digest", written.Digest},
-		{"built", written.BuiltAt}, {"recipe", written.Recipe}, {
-			"regions",
-			strings.Join(image.Regions, ", "),
-		},
-		{
-			"size",
-			fmt.Sprintf("%.2f GB; least disk %d GB", image.Size, image.MinDisk),
-		}, {"droplets", users(image)},
-	} {
-		fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
+	line := func(title, value string) {
+		fmt.Fprintf(table, "%s\t%s\n", title, value)
 	}
 
-	for _, part := range []struct {
-		title string
-		list  map[string]string
-	}{{
-		title: "programs",
-		list:  written.Programs,
-	}, {
-		title: "inputs",
-		list:  written.Inputs,
-	}, {
-		title: "files",
-		list:  written.Files,
-	}, {
-		title: "daemons",
-		list:  written.Daemons,
-	}, {
-		title: "varies",
-		list:  written.Varies,
-	}, {
-		title: "packages",
-		list:  written.Packages,
-	}} {
-		fmt.Fprintf(table, "\n%s\t%d\n", part.title, len(part.list))
+	line("image", fmt.Sprintf("%d, %s", image.ID, image.Name))
+	line("role", written.Role)
+	line("release", written.Release)
+	line("base", written.Base)
+	line("layer", cmp.Or(written.Layer, "none: baked on the base image"))
+	line("digest", written.Digest)
+	line("built", written.BuiltAt)
+	line("recipe", written.Recipe)
+	line("regions", strings.Join(image.Regions, ", "))
+	line("size", fmt.Sprintf("%.2f GB; least disk %d GB", image.Size, image.MinDisk))
+	line("droplets", users(image))
 
-		for _, item := range sortedItems(part.list) {
-			fmt.Fprintf(table, "  %s\t%s\n", item[0], item[1])
+	list := func(title string, items map[string]string) {
+		fmt.Fprintf(table, "\n%s\t%d\n", title, len(items))
+
+		for _, name := range slices.Sorted(maps.Keys(items)) {
+			fmt.Fprintf(table, "  %s\t%s\n", name, items[name])
 		}
 	}
+
+	list("programs", written.Programs)
+	list("inputs", written.Inputs)
+	list("files", written.Files)
+	list("daemons", written.Daemons)
+	list("varies", written.Varies)
+	list("packages", written.Packages)
 
 	return table.Flush()
 }
 
-func sortedItems(list map[string]string) [][2]string {
-	items := make([][2]string, 0, len(list))
-	for name, value := range list {
-		items = append(items, [2]string{name, value})
-	}
-
-	slices.SortFunc(items, func(a, b [2]string) int {
-		return cmp.Compare(a[0], b[0])
-	})
-
-	return items
-}
-
 func printDifference(w io.Writer, found comparison) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(
-		table,
-		"from\t%d, %s\nto\t%d, %s\n",
-		found.From.ID,
-		found.From.Name,
-		found.To.ID,
-		found.To.Name,
-	)
+	fmt.Fprintf(table, "from\t%d, %s\n", found.From.ID, found.From.Name)
+	fmt.Fprintf(table, "to\t%d, %s\n", found.To.ID, found.To.Name)
 
-	for _, part := range []struct {
-		title   string
-		changes []record.Change
-		digits  int // of a value that are shown
-	}{{"packages", found.Packages, 60}, {"files", found.Files, 12}} {
-		fmt.Fprintf(table, "\n%s\t%d changed\n", part.title, len(part.changes))
+	list := func(title string, changes []record.Change, digits int) {
+		fmt.Fprintf(table, "\n%s\t%d changed\n", title, len(changes))
 
-		for _, change := range part.changes {
-			fmt.Fprintf(
-				table,
-				"%s %s\t%s\n",
-				sign(change),
-				change.Name,
-				told(change, part.digits),
-			)
+		for _, change := range changes {
+			fmt.Fprintf(table, "%s %s\t%s\n", sign(change), change.Name, printed(change, digits))
 		}
 	}
+
+	list("packages", found.Packages, 60)
+	list("files", found.Files, 12)
 
 	return table.Flush()
 }
@@ -165,7 +128,8 @@ func sign(change record.Change) string {
 	return "~"
 }
 
-func told(change record.Change, digits int) string {
+// printed is a change with so many digits of each value.
+func printed(change record.Change, digits int) string {
 	if change.From == "" || change.To == "" {
 		return fmt.Sprintf("%.*s", digits, change.From+change.To)
 	}
@@ -174,11 +138,11 @@ func told(change record.Change, digits int) string {
 }
 
 // printPruned says what is gone, or would be.
-func (c *imagesCommands) printPruned(w io.Writer, all int, surplus, gone []shelf.Image, dry bool) error {
+func (c *imagesCommands) printPruned(w io.Writer, all int, surplus, gone []catalog.Image, dry bool) error {
 	if c.json {
 		return printJSON(w, struct {
-			Surplus []shelf.Image `json:"surplus"`
-			Deleted []shelf.Image `json:"deleted"`
+			Surplus []catalog.Image `json:"surplus"`
+			Deleted []catalog.Image `json:"deleted"`
 		}{surplus, gone})
 	}
 

@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/internal/catalog"
 	"github.com/hornero/hornero/internal/record"
-	"github.com/hornero/hornero/internal/shelf"
 )
 
 func TestImagesAreListed(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, printImages(&out, []shelf.Image{
+	require.NoError(t, printImages(&out, []catalog.Image{
 		{
 			ID:      7,
 			Role:    "web",
@@ -24,7 +24,7 @@ func TestImagesAreListed(t *testing.T) {
 			Created: time.Now().Add(-90 * time.Minute),
 			Regions: []string{"nyc3", "ams3"},
 			Size:    0.7,
-			Runs: []shelf.Droplet{
+			Runs: []catalog.Droplet{
 				{ID: 1, Name: "demo-web-1"},
 				{ID: 2, Name: "demo-web-2"},
 			},
@@ -45,8 +45,8 @@ func TestImagesAreListed(t *testing.T) {
 func TestADifferenceIsTold(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, printDifference(&out, comparison{
-		From: shelf.Image{ID: 1, Name: "one"},
-		To:   shelf.Image{ID: 2, Name: "two"},
+		From: catalog.Image{ID: 1, Name: "one"},
+		To:   catalog.Image{ID: 2, Name: "two"},
 		Difference: record.Difference{
 			Packages: []record.Change{
 				{Name: "added", To: "2"},

@@ -46,7 +46,9 @@ func newLabConsoleCommand(name *string) *cobra.Command {
 
 // shell is run inside of the Droplet. script gives it a terminal of the Droplet's own, which follows the size
 // of this one and hands its Ctrl-C on.
-const shell = `cd /root && exec env -i TERM="$TERM" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin script --quiet --return --command "exec bash -l" /dev/null`
+const shell = `cd /root && exec env -i TERM="$TERM" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash ` +
+	`PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ` +
+	`script --quiet --return --command "exec bash -l" /dev/null`
 
 func attachConsole(droplet api.DropletStatus) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
@@ -57,18 +59,17 @@ func attachConsole(droplet api.DropletStatus) error {
 	}
 
 	if droplet.PID == 0 {
-		return fmt.Errorf(
-			"attach to the console of Droplet %s: it is %s",
-			droplet.Name,
-			droplet.Status,
-		)
+		return fmt.Errorf("attach to the console of Droplet %s: it is %s", droplet.Name, droplet.Status)
 	}
 
 	// The terminal's signals are the shell's: nothing here ends it.
 	args := guest.Enter(droplet.PID, "sh", "-c", shell)
 	session := exec.CommandContext(context.Background(), args[0], args[1:]...)
-	session.Stdin, session.Stdout, session.Stderr = os.Stdin, os.Stdout, os.Stderr
+	session.Stdin = os.Stdin
+	session.Stdout = os.Stdout
+	session.Stderr = os.Stderr
 	err := session.Run()
+
 	var failed *exec.ExitError
 	if errors.As(err, &failed) && failed.ExitCode() > 0 {
 		return exit(failed.ExitCode())

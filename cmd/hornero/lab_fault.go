@@ -1,12 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -106,30 +102,15 @@ func (f *faultCommands) inflict(command *cobra.Command, request api.FaultRequest
 		return err
 	}
 
-	fmt.Fprintf(
-		command.OutOrStdout(),
-		"%s; `hornero lab fault lift %s` ends it\n",
-		fault.Name,
-		fault.Name,
-	)
+	fmt.Fprintf(command.OutOrStdout(), "%s; `hornero lab fault lift %s` ends it\n", fault.Name, fault.Name)
 
 	return nil
 }
 
 func (f *faultCommands) common(command *cobra.Command, request *api.FaultRequest) *cobra.Command {
-	command.Flags().StringVar(
-		&request.Name,
-		"as",
-		"",
-		"the fault's name (default: its kind and a number)",
-	)
-
-	command.Flags().StringVar(
-		&request.For,
-		"for",
-		"",
-		"lift it by itself after this long, as in 30s",
-	)
+	flags := command.Flags()
+	flags.StringVar(&request.Name, "as", "", "the fault's name (default: its kind and a number)")
+	flags.StringVar(&request.For, "for", "", "lift it by itself after this long, as in 30s")
 
 	return command
 }
@@ -282,32 +263,15 @@ func (f *faultCommands) api() *cobra.Command {
 		},
 	}, &request)
 
-	command.Flags().IntVar(
-		&request.Status,
-		"status",
-		0,
-		"answer with this status, 400 to 599, and an error in DigitalOcean's shape",
-	)
-
-	command.Flags().StringVar(&request.Delay, "delay", "", "answer after this long, as in 2s")
-
-	command.Flags().BoolVar(
-		&request.Cut,
-		"cut",
-		false,
-		"do what is asked, and end the answer in its middle",
-	)
-
-	command.Flags().BoolVar(&request.Hang, "hang", false, "do nothing, and never answer")
-	command.Flags().IntVar(&request.After, "after", 0, "let this many requests pass first")
-	command.Flags().IntVar(&request.Count, "count", 0, "hurt this many requests (default: all)")
-
-	command.Flags().IntVar(
-		&request.Chance,
-		"chance",
-		0,
-		"hurt this part of the requests, in percent (default: all)",
-	)
+	const statusHelp = "answer with this status, 400 to 599, and an error in DigitalOcean's shape"
+	flags := command.Flags()
+	flags.IntVar(&request.Status, "status", 0, statusHelp)
+	flags.StringVar(&request.Delay, "delay", "", "answer after this long, as in 2s")
+	flags.BoolVar(&request.Cut, "cut", false, "do what is asked, and end the answer in its middle")
+	flags.BoolVar(&request.Hang, "hang", false, "do nothing, and never answer")
+	flags.IntVar(&request.After, "after", 0, "let this many requests pass first")
+	flags.IntVar(&request.Count, "count", 0, "hurt this many requests (default: all)")
+	flags.IntVar(&request.Chance, "chance", 0, "hurt this part of the requests, in percent (default: all)")
 
 	return command
 }
@@ -332,167 +296,4 @@ func (f *faultCommands) action() *cobra.Command {
 	)
 
 	return command
-}
-
-func (f *faultCommands) list() *cobra.Command {
-	var asJSON bool
-	command := &cobra.Command{
-		Use:   "list",
-		Short: "Show what is broken",
-		Args:  cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			endpoint, err := lab.Locate(*f.lab)
-			if err != nil {
-				return err
-			}
-
-			faults, err := endpoint.Faults(command.Context())
-			if err != nil {
-				return err
-			}
-
-			if asJSON {
-				encoder := json.NewEncoder(command.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(faults)
-			}
-
-			table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(table, "FAULT\tSINCE\tWHAT")
-
-			for _, fault := range faults {
-				fmt.Fprintf(
-					table,
-					"%s\t%s\t%s\n",
-					fault.Name,
-					fault.Created.Local().Format(time.TimeOnly),
-					describeFault(fault),
-				)
-			}
-
-			return table.Flush()
-		},
-	}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-
-	return command
-}
-
-func describeFault(fault state.Fault) string {
-	parts := []string{fault.Kind}
-	for _, group := range fault.Groups {
-		parts = append(parts, strings.Trim(strings.ReplaceAll(fmt.Sprint(group), " ", ","), "[]"))
-	}
-
-	for _, detail := range []struct {
-		said bool
-		text string
-	}{
-		{
-			said: fault.Percent > 0,
-			text: fmt.Sprintf("%d %%", fault.Percent),
-		}, {
-			said: fault.Network != "",
-			text: "on " + fault.Network,
-		}, {
-			said: fault.Match != "",
-			text: fault.Match,
-		},
-		{
-			said: fault.Status != 0,
-			text: fmt.Sprintf("answers %d", fault.Status),
-		}, {
-			said: fault.Delay != 0,
-			text: "after " + fault.Delay.String(),
-		},
-		{
-			said: fault.Jitter != 0,
-			text: "+- " + fault.Jitter.String(),
-		}, {
-			said: fault.Step != 0,
-			text: "by " + fault.Step.String(),
-		}, {
-			said: fault.Cut,
-			text: "cut short",
-		},
-		{
-			said: fault.Leave != 0,
-			text: fmt.Sprintf("but for %d bytes", fault.Leave),
-		}, {
-			said: fault.Hang,
-			text: "never answered",
-		}, {
-			said: fault.Action != "",
-			text: fault.Action + " " + fault.Outcome,
-		}, {
-			said: !fault.Until.IsZero(),
-			text: "until " + fault.Until.Local().Format(time.TimeOnly),
-		},
-	} {
-		if detail.said {
-			parts = append(parts, detail.text)
-		}
-	}
-
-	return strings.Join(parts, " ")
-}
-
-func (f *faultCommands) lift() *cobra.Command {
-	var all bool
-	command := &cobra.Command{
-		Use:               "lift FAULT...",
-		Short:             "End faults by their names",
-		ValidArgsFunction: f.completeFaults,
-		RunE: func(command *cobra.Command, names []string) error {
-			if all == (len(names) > 0) {
-				return fmt.Errorf("say which faults to lift, or --all; `hornero lab fault list` names them")
-			}
-
-			endpoint, err := lab.Locate(*f.lab)
-			if err != nil {
-				return err
-			}
-
-			if all {
-				names = []string{""}
-			}
-
-			for _, name := range names {
-				if err := endpoint.Lift(command.Context(), name); err != nil {
-					return err
-				}
-			}
-
-			return nil
-		},
-	}
-	command.Flags().BoolVar(&all, "all", false, "end all of them")
-
-	return command
-}
-
-func (f *faultCommands) completeFaults(
-	command *cobra.Command,
-	given []string,
-	_ string,
-) ([]string, cobra.ShellCompDirective) {
-	endpoint, err := lab.Locate(*f.lab)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-
-	faults, err := endpoint.Faults(command.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-
-	names := []string{}
-
-	for _, fault := range faults {
-		if !slices.Contains(given, fault.Name) {
-			names = append(names, fault.Name)
-		}
-	}
-
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -39,10 +39,12 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Long: `Hornero launches a stack of immutable Droplets (a load balancer, web nodes, proxies, a Galera cluster) from images
-baked once per role, and replaces what fails instead of repairing it. stack.yaml says what is to be.
-
-CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_ACCESS_TOKEN is DigitalOcean's token.`,
+		Long: "Hornero launches a stack of immutable Droplets (a load balancer, web nodes, proxies, a Galera " +
+			"cluster) from images\nbaked once per role, and replaces what fails instead of repairing " +
+			"it. stack.yaml says what " +
+			"is to be.\n\n" +
+			"CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_ACCESS_TOKEN is " +
+			"DigitalOcean's token.",
 	}
 
 	file := root.PersistentFlags().StringP("file", "f", "stack.yaml", "the stack's file")
@@ -69,4 +71,15 @@ CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_
 	fmt.Fprintln(stderr, "hornero:", err)
 
 	return 1
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), "hornero", version)
+		},
+	}
 }

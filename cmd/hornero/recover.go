@@ -20,51 +20,56 @@ var errNotAgreed = errors.New("nothing was done: say yes, or give --yes")
 
 func recoverCommand(file *string) *cobra.Command {
 	var asJSON, dry, yes bool
-	command := &cobra.Command{Use: "recover", Short: "rebuild the peer set, when the majority of its voters is " +
-		"lost for good", Args: cobra.NoArgs,
-		Long: `Asks all members what they hold of the peer set, says what it will do, and rebuilds it from the newest. Refuses while it has a quorum, or while a
-majority of its voters answers. The databases' data is not touched, and traffic goes on all the while. To run it twice does no harm.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				out := cmd.OutOrStdout()
-				plan, err := f.PlanRecovery(ctx)
-				if plan.Survivors == nil {
-					return err // nobody was asked
-				}
+	command := &cobra.Command{
+		Use:   "recover",
+		Short: "rebuild the peer set, when the majority of its voters is lost for good",
+		Args:  cobra.NoArgs,
+		Long: "Asks all members what they hold of the peer set, says what it will do, and rebuilds it from the " +
+			"newest. Refuses while it has a quorum, or while a\nmajority of its voters answers. The " +
+			"databases' data is not " +
+			"touched, and traffic goes on all the while. To run it twice does no harm.",
+	}
 
-				if err != nil || dry || !asJSON { // also what was found before it was refused
-					if err := errors.Join(
-						printRecovery(out, plan, asJSON),
-						err,
-					); err != nil || dry {
-						return err
-					}
-				}
+	command.RunE = func(cmd *cobra.Command, _ []string) error {
+		return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+			out := cmd.OutOrStdout()
+			plan, err := f.PlanRecovery(ctx)
+			if plan.Survivors == nil {
+				return err // nobody was asked
+			}
 
-				if !yes && !agreedToRebuild(cmd.InOrStdin(), cmd.ErrOrStderr()) {
-					return errNotAgreed
-				}
-
-				plan, err = f.Recover(ctx, plan)
-				if err != nil || !asJSON {
+			// What was found is printed also when it is the reason to refuse.
+			if err != nil || dry || !asJSON {
+				err := errors.Join(printRecovery(out, plan, asJSON), err)
+				if err != nil || dry {
 					return err
 				}
+			}
 
-				return printRecovery(out, plan, asJSON)
-			})
-		}}
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	command.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
-	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+			if !yes && !agreedToRebuild(cmd.InOrStdin(), cmd.ErrOrStderr()) {
+				return errNotAgreed
+			}
+
+			plan, err = f.Recover(ctx, plan)
+			if err != nil || !asJSON {
+				return err
+			}
+
+			return printRecovery(out, plan, asJSON)
+		})
+	}
+
+	flags := command.Flags()
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	flags.BoolVar(&dry, "dry-run", false, "only say what would be done")
+	flags.BoolVar(&yes, "yes", false, "do not ask")
 
 	return command
 }
 
 func agreedToRebuild(stdin io.Reader, stderr io.Writer) bool {
-	fmt.Fprint(
-		stderr,
-		"Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ",
-	)
+	const question = "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: "
+	fmt.Fprint(stderr, question)
 
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 

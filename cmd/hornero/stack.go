@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +19,23 @@ import (
 )
 
 func stackCommands(file *string) []*cobra.Command {
-	return []*cobra.Command{upCommand(file), statusCommand(file), eventsCommand(file), recoverCommand(file), replaceCommand(file), execCommand(file), dbCommand(file), destroyCommand(file), validateCommand(file), secretsCommand(file), reservedIPCommand(file),
-		initCommand(file), userdataCommand(file), versionCommand()}
+	return []*cobra.Command{
+		upCommand(file),
+		statusCommand(file),
+		eventsCommand(file),
+		recoverCommand(file),
+		replaceCommand(file),
+		execCommand(file),
+		dbCommand(file),
+		destroyCommand(file),
+
+		validateCommand(file),
+		secretsCommand(file),
+		reservedIPCommand(file),
+		initCommand(file),
+		userdataCommand(file),
+		versionCommand(),
+	}
 }
 
 // rolesFolder is read instead of the built-in roles where a checkout has one.
@@ -29,7 +43,6 @@ const rolesFolder = "roles"
 
 func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 	fsys := roles.Embedded()
-
 	if info, err := os.Stat(rolesFolder); err == nil && info.IsDir() {
 		fsys = os.DirFS(rolesFolder)
 	}
@@ -71,9 +84,11 @@ func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress 
 	return secrets, secrets.Ensure(s, manifests)
 }
 
-// withFleet wires a fleet to its cloud and hands it to do.
+// withFleet wires a fleet to its cloud and hands it to work.
 func withFleet(cmd *cobra.Command, file string, work func(context.Context, *fleet.Fleet) error) error {
-	ctx, progress := cmd.Context(), cmd.ErrOrStderr()
+	ctx := cmd.Context()
+	progress := cmd.ErrOrStderr()
+
 	s, manifests, err := loadStack(file)
 	if err != nil {
 		return err
@@ -99,7 +114,8 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 	config.Client = client
 
 	if s.Cloud == stack.CloudLab {
-		config.Published, config.Inside = found.Published, found.Inside
+		config.Published = found.Published
+		config.Inside = found.Inside
 	}
 
 	f, err := fleet.New(config)
@@ -138,8 +154,7 @@ func upCommand(file *string) *cobra.Command {
 
 				fmt.Fprintf(
 					cmd.ErrOrStderr(),
-					"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all "+
-						"healthy %.1f s\n",
+					"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n",
 					took.Launched,
 					took.Peers,
 					took.Galera,
@@ -167,100 +182,6 @@ func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
 	)
 }
 
-func statusCommand(file *string) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "show what runs, from which image, how healthy, who writes, and who holds the address",
-		Args:  cobra.NoArgs,
-		Long:  "Exits 0 when every node serves, 3 when one does not.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				report, err := f.Status(ctx)
-				if err != nil {
-					return err
-				}
-
-				if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
-					return err
-				}
-				if !report.Healthy() {
-					return exitUnhealthy
-				}
-
-				return nil
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-
-	return cmd
-}
-
-func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
-	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
-	}
-
-	fmt.Fprintf(w,
-		"stack %s on %s\nsite  %s\npeers quorum %v, generation %d, writer %s\n",
-		report.Stack,
-		report.Cloud,
-		report.URL,
-		report.PeerSet.Quorum,
-		report.PeerSet.Generation,
-		report.WriterLine(),
-	)
-
-	if reserved := report.ReservedIP; reserved != nil {
-		printReserved(w, *reserved)
-	}
-
-	fmt.Fprintf(w,
-		"\n%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n",
-		"NODE",
-		"ROLE",
-		"INC",
-		"DROPLET",
-		"PUBLIC",
-		"PRIVATE",
-		"STATE",
-		"HEALTHY",
-		"IMAGE",
-	)
-
-	for _, node := range report.Nodes {
-		fmt.Fprintf(w,
-			"%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n",
-			node.Name,
-			node.Role,
-			node.Incarnation,
-			node.DropletID,
-			node.Addresses.Public,
-			node.Addresses.Private,
-			node.State,
-			node.Healthy,
-			node.Image,
-		)
-
-		if !node.Healthy {
-			fmt.Fprintf(w, "           %s\n", node.Reason)
-		}
-
-		if node.Note != "" {
-			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
-		}
-	}
-
-	if len(report.PeerSet.Lines) > 0 {
-		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(report.PeerSet.Lines, "\n          "))
-	}
-
-	return nil
-}
-
 func replaceCommand(file *string) *cobra.Command {
 	var patience time.Duration
 	cmd := &cobra.Command{
@@ -286,21 +207,17 @@ func execCommand(file *string) *cobra.Command {
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				code, err := f.Exec(ctx,
-					args[0],
-					command.Quote(args[1:]),
-					cmd.InOrStdin(),
-					cmd.OutOrStdout(),
-					cmd.ErrOrStderr(),
-				)
+				words := command.Quote(args[1:])
+				code, err := f.Exec(ctx, args[0], words, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 
-				return passed(code, err)
+				return exitOf(code, err)
 			})
 		},
 	}
 }
 
-func passed(code int, err error) error {
+// exitOf makes a command's exit code that of this program.
+func exitOf(code int, err error) error {
 	if err == nil && code != 0 {
 		return exit(code)
 	}
@@ -323,7 +240,7 @@ func dbCommand(file *string) *cobra.Command {
 
 				code, err := f.DB(ctx, input, cmd.OutOrStdout(), cmd.ErrOrStderr())
 
-				return passed(code, err)
+				return exitOf(code, err)
 			})
 		},
 	}
@@ -379,59 +296,4 @@ func validateCommand(file *string) *cobra.Command {
 			return nil
 		},
 	}
-}
-
-func secretsCommand(file *string) *cobra.Command {
-	cmd := &cobra.Command{Use: "secrets", Short: "list, show and set what the encrypted secrets file holds"}
-	with := func(work func(cmd *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error) func(*cobra.Command, []string) error {
-		return func(cmd *cobra.Command, args []string) error {
-			s, manifests, err := loadStack(*file)
-			if err != nil {
-				return err
-			}
-
-			secrets, err := openSecrets(s, manifests, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-
-			return work(cmd, s, secrets, args)
-		}
-	}
-
-	cmd.AddCommand(
-		secretsSetCommand(with),
-		&cobra.Command{
-			Use:   "list",
-			Short: "name the secrets",
-			Args:  cobra.NoArgs,
-			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
-				fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
-				return nil
-			}),
-		},
-		&cobra.Command{
-			Use:   "show NAME",
-			Short: "print one secret",
-			Args:  cobra.ExactArgs(1),
-			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
-				value, err := secrets.Get(args[0])
-				if err == nil {
-					fmt.Fprintln(cmd.OutOrStdout(), value.Reveal())
-				}
-
-				return err
-			}),
-		},
-		&cobra.Command{
-			Use:   "rotate NAME",
-			Short: "make a secret anew; nodes keep the old one until they are replaced",
-			Args:  cobra.ExactArgs(1),
-			RunE: with(func(_ *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error {
-				return secrets.Rotate(args[0], s)
-			}),
-		},
-	)
-
-	return cmd
 }

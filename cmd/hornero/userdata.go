@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -17,8 +16,10 @@ func userdataCommand(file *string) *cobra.Command {
 		Use:   "userdata NODE",
 		Short: "print the user-data that a node would be launched with now, its secrets masked",
 		Args:  cobra.ExactArgs(1),
-		Long: `Prints the #cloud-config that the node's next Droplet would be given: its incarnation, whom it joins, and what its role needs.
-Keys and certificates are made for this answer, as they are made anew for each launch. Secrets are masked unless --reveal.`,
+		Long: "Prints the #cloud-config that the node's next Droplet would be given: its incarnation, whom it " +
+			"joins, and what its role needs.\nKeys and certificates are made for this answer, as " +
+			"they are made anew for each " +
+			"launch. Secrets are masked unless --reveal.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				node, err := f.Stack.Node(args[0])
@@ -35,14 +36,10 @@ Keys and certificates are made for this answer, as they are made anew for each l
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&reveal, "reveal", false, "print secrets as they are")
 
-	cmd.Flags().BoolVar(
-		&asJSON,
-		"json",
-		false,
-		"print JSON: the document's fields, the user-data and its size",
-	)
+	flags := cmd.Flags()
+	flags.BoolVar(&reveal, "reveal", false, "print secrets as they are")
+	flags.BoolVar(&asJSON, "json", false, "print JSON: the document's fields, the user-data and its size")
 
 	return cmd
 }
@@ -83,10 +80,7 @@ func printUserData(stdout io.Writer, document cloudinit.Node, reveal, asJSON boo
 		return err
 	}
 
-	encoder := json.NewEncoder(stdout)
-	encoder.SetIndent("", "  ")
-
-	return encoder.Encode(preview{
+	return printJSON(stdout, preview{
 		Node:     document.Node,
 		Masked:   !reveal,
 		Bytes:    size,

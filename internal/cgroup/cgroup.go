@@ -1,5 +1,5 @@
-// Package cgroup owns how processes are held together by a cgroup: listed, made to stand still, ended, however
-// they fork. It does not know what runs in one, nor where in the hierarchy it is to be.
+// Package cgroup owns what is done to all processes of a cgroup at once, however they fork: they are listed, frozen
+// and killed. It does not know what runs in a group, nor where in the hierarchy it is to be.
 package cgroup
 
 import (
@@ -29,7 +29,8 @@ func Hierarchy() (string, error) {
 	}
 
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 2 && fields[2] == "cgroup2" {
+		fields := strings.Fields(line)
+		if len(fields) > 2 && fields[2] == "cgroup2" {
 			return fields[1], nil
 		}
 	}
@@ -39,7 +40,8 @@ func Hierarchy() (string, error) {
 
 // Make makes the group, and those above it.
 func (g Group) Make() error {
-	if err := os.MkdirAll(string(g), 0o755); err != nil {
+	err := os.MkdirAll(string(g), 0o755)
+	if err != nil {
 		return fmt.Errorf("make cgroup: %w", err)
 	}
 
@@ -48,47 +50,63 @@ func (g Group) Make() error {
 
 // Set writes one of the group's files.
 func (g Group) Set(file, value string) error {
-	if err := os.WriteFile(
-		filepath.Join(string(g), file),
-		[]byte(value),
-		0,
-	); err != nil {
+	err := os.WriteFile(g.file(file), []byte(value), 0)
+	if err != nil {
 		return fmt.Errorf("set cgroup: %w", err)
 	}
 
 	return nil
 }
 
-// Populated tells whether a live process is in the group or beneath it.
-func (g Group) Populated() bool { return g.says("populated 1") }
+func (g Group) file(name string) string {
+	return filepath.Join(string(g), name)
+}
 
-// Frozen tells whether the group is to stand still.
+// Populated tells whether a live process is in the group or beneath it.
+func (g Group) Populated() bool {
+	return g.reports("populated 1")
+}
+
+// Frozen tells whether the group is to be frozen.
 func (g Group) Frozen() bool {
-	state, err := os.ReadFile(filepath.Join(string(g), "cgroup.freeze"))
-	return err == nil && strings.TrimSpace(string(state)) == "1"
+	state, err := os.ReadFile(g.file("cgroup.freeze"))
+	if err != nil {
+		return false
+	}
+
+	return strings.TrimSpace(string(state)) == "1"
 }
 
 // Processes lists the processes in the group and beneath it.
 func (g Group) Processes() []int {
 	var found []int
+
 	for _, folder := range g.folders() {
-		text, _ := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
-		for field := range strings.FieldsSeq(string(text)) {
-			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
-				found = append(found, pid)
+		path := filepath.Join(folder, "cgroup.procs")
+		text, _ := os.ReadFile(path) // a folder may go away meanwhile, and its processes with it
+
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil || pid <= 0 {
+				continue
 			}
+
+			found = append(found, pid)
 		}
 	}
 
 	return found
 }
 
-// Init finds the PID 1 of the container in the group: the process whose number in the innermost of so many more
-// PID namespaces than this process is in is 1.
+// Init finds the PID 1 of the container in the group. It is the process whose innermost number is 1 and that is in
+// so many more PID namespaces than this process.
 func (g Group) Init(namespaces int) (int, bool) {
-	depth := len(nestedPIDs(os.Getpid())) + namespaces
+	own := nestedPIDs(os.Getpid())
+	depth := len(own) + namespaces
+
 	for _, pid := range g.Processes() {
-		if pids := nestedPIDs(pid); len(pids) == depth && pids[depth-1] == "1" {
+		pids := nestedPIDs(pid)
+		if len(pids) == depth && pids[depth-1] == "1" {
 			return pid, true
 		}
 	}
@@ -99,20 +117,23 @@ func (g Group) Init(namespaces int) (int, bool) {
 // Kill ends all processes in the group, frozen ones too, and waits until they are gone. A kernel that ends no
 // groups (before Linux 5.14) leaves that to the caller, and to its wait.
 func (g Group) Kill(ctx context.Context) error {
-	if err := g.Set("cgroup.kill", "1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := g.Set("cgroup.kill", "1")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 
 	return g.await(ctx, "populated 0", "wait for the end of")
 }
 
-// Freeze makes the group's processes stand still or go on, and waits until they do.
+// Freeze freezes or thaws the group's processes, and waits until they are.
 func (g Group) Freeze(ctx context.Context, frozen bool) error {
 	value := "0"
 	if frozen {
 		value = "1"
 	}
-	if err := g.Set("cgroup.freeze", value); err != nil {
+
+	err := g.Set("cgroup.freeze", value)
+	if err != nil {
 		return err
 	}
 
@@ -121,8 +142,15 @@ func (g Group) Freeze(ctx context.Context, frozen bool) error {
 
 // Remove removes the group and what is beneath it, the deepest first. It must be empty of processes.
 func (g Group) Remove() error {
-	for _, folder := range slices.Backward(g.folders()) {
-		if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	folders := g.folders()
+
+	for _, folder := range slices.Backward(folders) {
+		err := os.Remove(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+
+		if err != nil {
 			return fmt.Errorf("remove cgroup: %w", err)
 		}
 	}
@@ -133,43 +161,44 @@ func (g Group) Remove() error {
 // folders lists the group and what is beneath it, each after what it is in. One that goes away meanwhile is left out.
 func (g Group) folders() []string {
 	var found []string
-	_ = filepath.WalkDir(string(g), func(path string, entry fs.DirEntry, err error) error {
+	collect := func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
 			found = append(found, path)
 		}
 
 		return nil
-	})
+	}
+
+	_ = filepath.WalkDir(string(g), collect)
 
 	return found
 }
 
-func (g Group) says(event string) bool {
-	events, err := os.ReadFile(filepath.Join(string(g), "cgroup.events"))
-	return err == nil && strings.Contains(string(events), event)
+// reports tells whether the group's events have a line.
+func (g Group) reports(event string) bool {
+	events, err := os.ReadFile(g.file("cgroup.events"))
+	if err != nil {
+		return false
+	}
+
+	return strings.Contains(string(events), event)
 }
 
-// await waits until the group says so, or is gone; the error has the context's cause.
+// await waits until the group reports an event, or is gone; the error has the context's cause.
 func (g Group) await(ctx context.Context, event, doing string) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 
 	for {
-		if _, err := os.Stat(filepath.Join(
-			string(g),
-			"cgroup.events",
-		)); err != nil || g.says(event) {
+		_, gone := os.Stat(g.file("cgroup.events"))
+		if gone != nil || g.reports(event) {
 			return nil
 		}
 
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf(
-				"%s %s: %w",
-				doing,
-				filepath.Base(string(g)),
-				context.Cause(ctx),
-			)
+			name := filepath.Base(string(g))
+			return fmt.Errorf("%s %s: %w", doing, name, context.Cause(ctx))
 
 		case <-ticker.C:
 		}
@@ -178,9 +207,12 @@ func (g Group) await(ctx context.Context, event, doing string) error {
 
 // nestedPIDs are a process' numbers, from this namespace to the innermost (proc(5), NSpid).
 func nestedPIDs(pid int) []string {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	path := fmt.Sprintf("/proc/%d/status", pid)
+	status, _ := os.ReadFile(path) // a process may end meanwhile; then it has no numbers
+
 	for line := range strings.Lines(string(status)) {
-		if pids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+		pids, found := strings.CutPrefix(line, "NSpid:")
+		if found {
 			return strings.Fields(pids)
 		}
 	}

@@ -18,17 +18,19 @@ import (
 	"github.com/hornero/hornero/internal/cgroup"
 )
 
-// holding runs a program in a group of its own, beneath another.
-func holding(t *testing.T, args ...string) (cgroup.Group, *exec.Cmd) {
+// groupOf runs a program in a group beneath another, and returns the outer one.
+func groupOf(t *testing.T, args ...string) (cgroup.Group, *exec.Cmd) {
 	above, err := cgroup.Hierarchy()
 	require.NoError(t, err)
 	require.NotEmpty(t, above, "this machine has cgroup v2")
 
-	group := cgroup.Group(filepath.Join(above, "hornero-test-"+strconv.Itoa(os.Getpid())))
-	inner := cgroup.Group(filepath.Join(string(group), "inner"))
-	require.NoError(t, inner.Make())
+	number := strconv.Itoa(os.Getpid())
+	outer := filepath.Join(above, "hornero-test-"+number)
+	inner := filepath.Join(outer, "inner")
+	group := cgroup.Group(outer)
+	require.NoError(t, cgroup.Group(inner).Make())
 
-	folder, err := os.Open(string(inner))
+	folder, err := os.Open(inner)
 	require.NoError(t, err)
 	defer folder.Close()
 
@@ -39,7 +41,6 @@ func holding(t *testing.T, args ...string) (cgroup.Group, *exec.Cmd) {
 	}
 
 	require.NoError(t, program.Start())
-
 	t.Cleanup(func() {
 		program.Process.Kill()
 		program.Wait()
@@ -49,66 +50,84 @@ func holding(t *testing.T, args ...string) (cgroup.Group, *exec.Cmd) {
 	return group, program
 }
 
-func TestEverythingInAGroupStandsStillAndEnds(t *testing.T) {
-	group, program := holding(t, "sh", "-c", "sleep 1000 & sleep 1000")
-	require.Eventually(t,
-		func() bool {
-			return len(group.Processes()) == 3
-		},
-		5*time.Second,
-		10*time.Millisecond,
-		"the shell and what it started",
-	)
+func TestEverythingInAGroupIsFrozenAndKilled(t *testing.T) {
+	group, program := groupOf(t, "sh", "-c", "sleep 1000 & sleep 1000")
+	started := func() bool { return len(group.Processes()) == 3 }
+	require.Eventually(t, started, 5*time.Second, 10*time.Millisecond, "the shell and what it started")
 
 	require.True(t, group.Populated())
 	require.Error(t, group.Remove(), "it is not empty")
 
-	require.NoError(t, group.Freeze(t.Context(), true))
-	require.True(t, group.Frozen())
-	require.NoError(t, group.Freeze(t.Context(), false))
-	require.False(t, group.Frozen())
-	require.NoError(t, group.Freeze(t.Context(), true))
+	for _, frozen := range []bool{true, false, true} {
+		freeze(t, group, frozen)
+		require.Equal(t, frozen, group.Frozen())
+	}
 
-	require.NoError(t, group.Kill(t.Context()), "also what stands still")
+	kill(t, group) // although it is frozen
 	require.False(t, group.Populated())
 	require.Error(t, program.Wait())
-	require.NoError(t, group.Remove())
+
+	remove(t, group)
 	require.NoDirExists(t, string(group))
-	require.NoError(t, group.Kill(t.Context()), "one that is not there has nothing to end")
-	require.NoError(t, group.Remove())
+
+	// A group that is gone has nothing to kill.
+	kill(t, group)
+	remove(t, group)
+}
+
+func freeze(t *testing.T, group cgroup.Group, frozen bool) {
+	t.Helper()
+	err := group.Freeze(t.Context(), frozen)
+	require.NoError(t, err)
+}
+
+func kill(t *testing.T, group cgroup.Group) {
+	t.Helper()
+	err := group.Kill(t.Context())
+	require.NoError(t, err)
+}
+
+func remove(t *testing.T, group cgroup.Group) {
+	t.Helper()
+	err := group.Remove()
+	require.NoError(t, err)
 }
 
 func TestTheInitOfAContainerIsFound(t *testing.T) {
-	group, _ := holding(t, "unshare", "--pid", "--fork", "sleep", "1000")
+	group, _ := groupOf(t, "unshare", "--pid", "--fork", "sleep", "1000")
+
 	var pid int
-	require.Eventually(t, func() bool {
+	started := func() bool {
 		found, ok := group.Init(1)
 		pid = found
-		return ok
-	}, 5*time.Second, 10*time.Millisecond)
 
-	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		return ok
+	}
+	require.Eventually(t, started, 5*time.Second, 10*time.Millisecond)
+
+	number := strconv.Itoa(pid)
+	line, err := os.ReadFile("/proc/" + number + "/cmdline")
 	require.NoError(t, err)
 	require.Contains(t, string(line), "sleep")
 
 	_, ok := group.Init(2)
 	require.False(t, ok, "it is in one more, not two")
-	require.NoError(t, group.Kill(t.Context()))
+	kill(t, group)
 }
 
-// What does not end in time is told with why nobody waits any longer.
+// A wait that ends too early says why it ended.
 func TestAWaitHasACause(t *testing.T) {
-	group, _ := holding(t, "sleep", "1000")
+	group, _ := groupOf(t, "sleep", "1000")
 	gone := errors.New("nobody waits")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, gone)
 	defer cancel()
 
-	require.NoError(t, group.Freeze(t.Context(), true))
+	freeze(t, group, true)
 
 	err := group.Kill(ctx)
 	if err != nil { // the kernel may be quicker
 		require.ErrorIs(t, err, gone)
 	}
 
-	require.NoError(t, group.Kill(t.Context()))
+	kill(t, group)
 }

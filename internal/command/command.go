@@ -44,12 +44,10 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf(
-		"run %s: %v after %s",
-		Quote(e.Args),
-		e.Err,
-		e.Duration.Round(time.Millisecond),
-	)
+	took := e.Duration.Round(time.Millisecond)
+	words := Quote(e.Args)
+	text := fmt.Sprintf("run %s: %v after %s", words, e.Err, took)
+
 	if e.Tail != "" {
 		text += ": " + e.Tail
 	}
@@ -62,17 +60,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // Run runs the program and returns its standard output. A failure is an *Error with the tail of standard error.
 // When ctx ends the program's process group is asked to stop, and killed after five seconds.
 func Run(ctx context.Context, c Command) (string, error) {
-	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
-	cmd.Dir = c.Dir
-	cmd.Env = append(os.Environ(), c.Env...)
-	cmd.Stdin = strings.NewReader(c.Input)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error {
-		return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-	}
-	cmd.WaitDelay = killDelay
+	cmd := c.prepare(ctx)
+
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout = &stdout
+	cmd.Stderr = &stderr
+
 	if c.Output != nil {
 		both := &shared{to: c.Output}
 		cmd.Stdout = io.MultiWriter(&stdout, both)
@@ -82,15 +75,18 @@ func Run(ctx context.Context, c Command) (string, error) {
 	start := time.Now()
 	err := cmd.Run()
 
-	if ctx.Err() != nil && cmd.Process != nil {
-		// what is left of the group took no notice; mostly nothing is
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	// A program that ignored SIGTERM may be left in the group; mostly nothing is.
+	started := cmd.Process != nil
+	if started && ctx.Err() != nil {
+		group := -cmd.Process.Pid
+		_ = syscall.Kill(group, syscall.SIGKILL)
 	}
 
 	if err == nil {
 		return stdout.String(), nil
 	}
 
+	// The program ended because of the signal, but the reason is why the context ended.
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -100,10 +96,11 @@ func Run(ctx context.Context, c Command) (string, error) {
 		said = stdout.String()
 	}
 
+	shown := hide(said, c.Hidden)
 	failure := &Error{
 		Args:     c.Args,
 		ExitCode: -1,
-		Tail:     tail(hide(said, c.Hidden)),
+		Tail:     tail(shown),
 		Duration: time.Since(start),
 		Err:      err,
 	}
@@ -112,6 +109,22 @@ func Run(ctx context.Context, c Command) (string, error) {
 	}
 
 	return stdout.String(), failure
+}
+
+// prepare puts the program in a process group of its own, so that a signal reaches what it starts, too.
+func (c Command) prepare(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Dir = c.Dir
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Stdin = strings.NewReader(c.Input)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = killDelay
+	cmd.Cancel = func() error {
+		group := -cmd.Process.Pid
+		return syscall.Kill(group, syscall.SIGTERM)
+	}
+
+	return cmd
 }
 
 // shared lets the two that copy a program's outputs write to one writer.
@@ -123,17 +136,26 @@ type shared struct {
 func (s *shared) Write(data []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	return s.to.Write(data)
 }
+
+// shellSpecial are the characters that a shell does not take as they are.
+const shellSpecial = " \t\n'\"\\$&|;<>()*?[]{}`~#!"
 
 // Quote writes an argument vector the way a shell would accept it.
 func Quote(args []string) string {
 	quoted := make([]string, len(args))
+
 	for i, arg := range args {
-		quoted[i] = arg
-		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$&|;<>()*?[]{}`~#!") {
-			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		special := strings.ContainsAny(arg, shellSpecial)
+		if arg != "" && !special {
+			quoted[i] = arg
+			continue
 		}
+
+		escaped := strings.ReplaceAll(arg, "'", `'\''`)
+		quoted[i] = "'" + escaped + "'"
 	}
 
 	return strings.Join(quoted, " ")
@@ -141,24 +163,28 @@ func Quote(args []string) string {
 
 func tail(text string) string {
 	text = strings.TrimSpace(text)
-	if len(text) > tailBytes {
-		text = "..." + text[len(text)-tailBytes:]
+
+	before := len(text) - tailBytes
+	if before <= 0 {
+		return text
 	}
 
-	return text
+	return "..." + text[before:]
 }
 
 // hide takes the longest first: one secret may be part of another.
 func hide(text string, hidden []string) string {
-	for _, secret := range slices.SortedFunc(
-		slices.Values(hidden),
-		func(a, b string) int {
-			return cmp.Compare(len(b), len(a))
-		},
-	) {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[hidden]")
+	longestFirst := slices.Clone(hidden)
+	slices.SortFunc(longestFirst, func(a, b string) int {
+		return cmp.Compare(len(b), len(a))
+	})
+
+	for _, secret := range longestFirst {
+		if secret == "" {
+			continue
 		}
+
+		text = strings.ReplaceAll(text, secret, "[hidden]")
 	}
 
 	return text

@@ -15,17 +15,31 @@ import (
 )
 
 func shell(script string) command.Command {
-	return command.Command{Args: []string{"sh", "-c", script}}
+	words := []string{"sh", "-c", script}
+	return command.Command{Args: words}
+}
+
+// fail runs a command that must fail, and returns how it did.
+func fail(t *testing.T, c command.Command) *command.Error {
+	t.Helper()
+	_, err := command.Run(t.Context(), c)
+
+	var failed *command.Error
+	require.ErrorAs(t, err, &failed)
+
+	return failed
 }
 
 func TestItReturnsWhatTheProgramSays(t *testing.T) {
-	c := shell(`cat; echo "$WORD"; pwd; echo aside >&2`)
 	folder := t.TempDir()
 	var all bytes.Buffer
+
+	c := shell(`cat; echo "$WORD"; pwd; echo aside >&2`)
 	c.Input = "in\n"
 	c.Env = []string{"WORD=told"}
 	c.Dir = folder
 	c.Output = &all
+
 	text, err := command.Run(t.Context(), c)
 	require.NoError(t, err)
 	require.Equal(t, "in\ntold\n"+folder+"\n", text)
@@ -33,80 +47,88 @@ func TestItReturnsWhatTheProgramSays(t *testing.T) {
 }
 
 func TestAFailureSaysHowAndWhy(t *testing.T) {
-	_, err := command.Run(t.Context(), shell("echo 'no such thing' >&2; exit 7"))
-	var failed *command.Error
-	require.ErrorAs(t, err, &failed)
+	complains := shell("echo 'no such thing' >&2; exit 7")
+	failed := fail(t, complains)
 	require.Equal(t, 7, failed.ExitCode)
 	require.Equal(t, "no such thing", failed.Tail)
-	require.ErrorContains(t, err, "run sh -c 'echo ")
+	require.ErrorContains(t, failed, "run sh -c 'echo ")
 
-	_, err = command.Run(
-		t.Context(),
-		shell("head -c 100000 /dev/zero | tr '\\0' x; echo the end; exit 1"),
-	)
-	require.ErrorAs(t, err, &failed)
-	require.True(t, strings.HasSuffix(failed.Tail, "the end"), "what was said last is kept")
+	long := shell("head -c 100000 /dev/zero | tr '\\0' x; echo the end; exit 1")
+	failed = fail(t, long)
+	kept := strings.HasSuffix(failed.Tail, "the end")
+	require.True(t, kept, "what was said last is kept")
 	require.Less(t, len(failed.Tail), 3000)
 
-	_, err = command.Run(t.Context(), command.Command{Args: []string{"/no/such/program"}})
-	require.ErrorAs(t, err, &failed)
+	missing := command.Command{
+		Args: []string{"/no/such/program"},
+	}
+	failed = fail(t, missing)
 	require.Equal(t, -1, failed.ExitCode)
 }
 
 func TestAFailureShowsNoSecret(t *testing.T) {
+	password := strings.Repeat("secret", 400)
 	c := shell("head -c 3000 /dev/zero | tr '\\0' x; echo \"$PASSWORD and $PART\"; exit 1")
-	c.Env, c.Hidden = []string{
-		"PASSWORD=" + strings.Repeat("secret", 400),
+	c.Env = []string{
+		"PASSWORD=" + password,
 		"PART=secret",
-	}, []string{"", "secret", strings.Repeat("secret", 400)}
+	}
+	c.Hidden = []string{
+		"",
+		"secret",
+		password,
+	}
 
-	_, err := command.Run(t.Context(), c)
-	require.ErrorContains(t, err, "xxx[hidden] and [hidden]")
-	require.NotContains(t, err.Error(), "secret")
+	failed := fail(t, c)
+	require.ErrorContains(t, failed, "xxx[hidden] and [hidden]")
+	require.NotContains(t, failed.Error(), "secret")
 }
 
 var errEnough = errors.New("enough")
 
 func TestTheEndOfTheContextEndsAllThatTheProgramStarted(t *testing.T) {
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errEnough)
-	defer cancel()
-
 	begun := time.Now()
-	_, err := command.Run(ctx, shell("echo $$; sleep 61.7 & wait"))
-	require.ErrorIs(t, err, errEnough)
-	require.Less(t, time.Since(begun), 4*time.Second)
-
-	require.Eventually(t,
-		func() bool {
-			return exec.Command("pgrep", "-f", "^sleep 61.7$").Run() != nil
-		},
-		5*time.Second,
-		20*time.Millisecond,
-		"its child is gone, too",
-	)
+	runBriefly(t, "echo $$; sleep 61.7 & wait")
+	took := time.Since(begun)
+	require.Less(t, took, 4*time.Second)
+	requireGone(t, "sleep 61.7")
 }
 
-func TestWhatDoesNotMindBeingAskedIsKilled(t *testing.T) {
+// runBriefly runs a script that the end of its context ends.
+func runBriefly(t *testing.T, script string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errEnough)
 	defer cancel()
 
-	_, err := command.Run(ctx,
-		shell(`sh -c 'trap "" TERM; exec sleep 62.7' >/dev/null 2>&1 & wait`),
-	)
+	_, err := command.Run(ctx, shell(script))
 	require.ErrorIs(t, err, errEnough)
+}
 
-	require.Eventually(t,
-		func() bool {
-			return exec.Command("pgrep", "-f", "^sleep 62.7$").Run() != nil
-		},
-		10*time.Second,
-		20*time.Millisecond,
-		"it is gone",
-	)
+// requireGone waits until no process has this command line.
+func requireGone(t *testing.T, line string) {
+	t.Helper()
+	pattern := "^" + line + "$"
+	gone := func() bool {
+		search := exec.Command("pgrep", "-f", pattern)
+		return search.Run() != nil
+	}
+	require.Eventually(t, gone, 10*time.Second, 20*time.Millisecond)
+}
+
+func TestWhatIgnoresSIGTERMIsKilled(t *testing.T) {
+	runBriefly(t, `sh -c 'trap "" TERM; exec sleep 62.7' >/dev/null 2>&1 & wait`)
+	requireGone(t, "sleep 62.7")
 }
 
 func TestQuote(t *testing.T) {
-	text := command.Quote([]string{"echo", "plain", "two words", "it's", "", "$HOME"})
+	text := command.Quote([]string{
+		"echo",
+		"plain",
+		"two words",
+		"it's",
+		"",
+		"$HOME",
+	})
 	require.Equal(t, `echo plain 'two words' 'it'\''s' '' '$HOME'`, text)
 
 	out, err := exec.Command("sh", "-c", text).Output()
@@ -116,11 +138,16 @@ func TestQuote(t *testing.T) {
 
 func TestBothOutputsReachOneWriterWhole(t *testing.T) {
 	const lines = 2000
-	c := shell(`i=0; while [ $i -lt 2000 ]; do echo out >&1; echo err >&2; i=$((i+1)); done`)
 	var said bytes.Buffer
+
+	c := shell(`i=0; while [ $i -lt 2000 ]; do echo out >&1; echo err >&2; i=$((i+1)); done`)
 	c.Output = &said
+
 	_, err := command.Run(t.Context(), c)
 	require.NoError(t, err)
-	require.Equal(t, lines, strings.Count(said.String(), "out\n"))
-	require.Equal(t, lines, strings.Count(said.String(), "err\n"))
+
+	for _, line := range []string{"out\n", "err\n"} {
+		count := strings.Count(said.String(), line)
+		require.Equal(t, lines, count)
+	}
 }

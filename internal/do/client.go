@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +52,8 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 		endpoint = DefaultURL
 	}
 
-	if err := checkEndpoint(endpoint); err != nil {
+	err := checkEndpoint(endpoint)
+	if err != nil {
 		return nil, err
 	}
 
@@ -62,12 +62,16 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 		return nil, fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token", ErrNoToken)
 	}
 
-	client, err := godo.New(&http.Client{
+	retrying := r.retrying().StandardClient()
+	bearer := &oauth2.Token{AccessToken: token}
+	authorized := &http.Client{
 		Transport: &oauth2.Transport{
-			Base:   r.retrying().StandardClient().Transport,
-			Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}),
+			Base:   retrying.Transport,
+			Source: oauth2.StaticTokenSource(bearer),
 		},
-	}, godo.SetBaseURL(endpoint), godo.SetUserAgent(userAgent))
+	}
+
+	client, err := godo.New(authorized, godo.SetBaseURL(endpoint), godo.SetUserAgent(userAgent))
 	if err != nil {
 		return nil, fmt.Errorf("make client for %s: %w", endpoint, err)
 	}
@@ -90,11 +94,7 @@ func checkEndpoint(endpoint string) error {
 		return nil
 	}
 
-	return fmt.Errorf(
-		"%w: %q: only https, or http on loopback, keeps the token to itself",
-		ErrEndpoint,
-		endpoint,
-	)
+	return fmt.Errorf("%w: %q: only https, or http on loopback, keeps the token to itself", ErrEndpoint, endpoint)
 }
 
 func loopback(host string) bool {
@@ -118,6 +118,7 @@ func mayRepeat(ctx context.Context, response *http.Response, err error) (bool, e
 	if err == nil && response.StatusCode == http.StatusTooManyRequests {
 		return ctx.Err() == nil, ctx.Err()
 	}
+
 	if posted(response, err) && !refused(err) {
 		return false, nil
 	}
@@ -131,7 +132,11 @@ func posted(response *http.Response, err error) bool {
 		return strings.EqualFold(failure.Op, http.MethodPost)
 	}
 
-	return response != nil && response.Request != nil && response.Request.Method == http.MethodPost
+	if response == nil || response.Request == nil {
+		return false
+	}
+
+	return response.Request.Method == http.MethodPost
 }
 
 // refused tells whether the connection was never made, so that nothing can have been done.
@@ -168,11 +173,7 @@ func Explained(err error) error {
 		return err
 	}
 
-	return fmt.Errorf(
-		"%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: %w",
-		ErrRefused,
-		err,
-	)
+	return fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: %w", ErrRefused, err)
 }
 
 // IsNotFound tells whether the API said that the thing is not there.
@@ -181,24 +182,36 @@ func IsNotFound(err error) bool { return Status(err) == http.StatusNotFound }
 // IsPending tells whether the API refused because an event of the Droplet or image is still running.
 func IsPending(err error) bool {
 	var failure *godo.ErrorResponse
-	return errors.As(err,
-		&failure,
-	) && slices.Contains(
-		[]int{http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked},
-		Status(err),
-	) &&
-		strings.Contains(strings.ToLower(failure.Message), "pending event")
+	if !errors.As(err, &failure) {
+		return false
+	}
+
+	switch Status(err) {
+	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked:
+		message := strings.ToLower(failure.Message)
+		return strings.Contains(message, "pending event")
+	}
+
+	return false
 }
 
 // IsTransient tells whether the same request may well work in a moment.
 func IsTransient(err error) bool {
-	if status := Status(err); status != 0 {
-		return status == http.StatusTooManyRequests || status >= 500 && status != http.StatusNotImplemented
+	switch status := Status(err); {
+	case status == http.StatusTooManyRequests:
+		return true
+	case status == http.StatusNotImplemented:
+		return false
+	case status != 0:
+		return status >= 500
+	}
+
+	// The end of a context is a net.Error, too, and nothing to try again.
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
 	}
 
 	var failure net.Error
 
-	return errors.As(err, &failure) &&
-		!errors.Is(err, context.Canceled) &&
-		!errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &failure)
 }

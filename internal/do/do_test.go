@@ -41,7 +41,15 @@ func answer(w http.ResponseWriter, status int, body any) {
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {
-	answer(w, status, map[string]string{"id": "refused", "message": message})
+	answer(w, status, object{
+		"id":      "refused",
+		"message": message,
+	})
+}
+
+// ok answers with one thing by its name.
+func ok(w http.ResponseWriter, name string, thing object) {
+	answer(w, http.StatusOK, object{name: thing})
 }
 
 type object = map[string]any
@@ -76,10 +84,11 @@ func TestPostIsNotRepeatedAfterAServerError(t *testing.T) {
 			return
 		}
 
-		answer(w, http.StatusOK, object{"droplet": object{"id": 1}})
+		ok(w, "droplet", object{"id": 1})
 	})
 
-	_, _, err := client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: "x"})
+	request := &godo.DropletCreateRequest{Name: "x"}
+	_, _, err := client.Droplets.Create(t.Context(), request)
 	require.Equal(t, http.StatusInternalServerError, do.Status(err))
 	require.EqualValues(t, 1, posts.Load())
 
@@ -100,29 +109,34 @@ func TestPostIsRepeatedWhenThrottled(t *testing.T) {
 		answer(w, http.StatusAccepted, object{"droplet": object{"id": 7}})
 	})
 
-	droplet, _, err := client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{Name: "x"})
+	request := &godo.DropletCreateRequest{Name: "x"}
+	droplet, _, err := client.Droplets.Create(t.Context(), request)
 	require.NoError(t, err)
 	require.Equal(t, 7, droplet.ID)
 }
 
 func TestListsAreReadToTheLastPage(t *testing.T) {
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "some:tag", r.URL.Query().Get("tag_name"))
-		page := r.URL.Query().Get("page")
+		query := r.URL.Query()
+		require.Equal(t, "some:tag", query.Get("tag_name"))
+
+		page := query.Get("page")
 		links := object{}
 		if page != "3" {
-			links = object{"pages": object{
+			links["pages"] = object{
 				"next": "http://" + r.Host + "/v2/droplets?page=99",
 				"last": "http://x/?page=99",
-			}}
+			}
+		}
+
+		droplet := object{
+			"id":   len(page),
+			"name": "on-page-" + page,
 		}
 
 		answer(w, http.StatusOK, object{
-			"droplets": []object{{
-				"id":   len(page),
-				"name": "on-page-" + page,
-			}},
-			"links": links,
+			"droplets": []object{droplet},
+			"links":    links,
 		})
 	})
 
@@ -159,12 +173,11 @@ func TestWaitTellsHowItEnded(t *testing.T) {
 			options := quick
 			options.Timeout = 20 * time.Millisecond
 
-			err := do.Wait(
-				t.Context(),
-				"it",
-				func(context.Context) (do.State, error) { return test.state, test.err },
-				options,
-			)
+			poll := func(context.Context) (do.State, error) {
+				return test.state, test.err
+			}
+
+			err := do.Wait(t.Context(), "it", poll, options)
 			if test.want == nil {
 				require.NoError(t, err)
 			}
@@ -179,6 +192,7 @@ func TestWaitTellsHowItEnded(t *testing.T) {
 func TestWaitTellsTheLastSightAndTheCauseOfCancellation(t *testing.T) {
 	options := quick
 	options.Timeout = 20 * time.Millisecond
+
 	still := func(context.Context) (do.State, error) {
 		return do.Pending, do.Seen("status %s", "new")
 	}
@@ -187,35 +201,49 @@ func TestWaitTellsTheLastSightAndTheCauseOfCancellation(t *testing.T) {
 
 	interrupted := errors.New("interrupted by the user")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err = do.Wait(ctx,
-		"it",
-		func(context.Context) (do.State, error) {
-			cancel(interrupted)
-			return do.Pending, nil
-		},
-		quick,
-	)
+	interrupt := func(context.Context) (do.State, error) {
+		cancel(interrupted)
+		return do.Pending, nil
+	}
+
+	err = do.Wait(ctx, "it", interrupt, quick)
 	require.ErrorIs(t, err, interrupted)
 	require.NotErrorIs(t, err, do.ErrTimedOut)
 }
 
 func TestWaitDropletActiveWaitsForLockAndAddress(t *testing.T) {
-	address := object{"v4": []object{{"ip_address": "198.51.100.7", "type": "public"}}}
+	public := object{
+		"ip_address": "198.51.100.7",
+		"type":       "public",
+	}
+	address := object{"v4": []object{public}}
+
 	steps := []object{
-		{"status": "new", "locked": true},
+		{
+			"status": "new",
+			"locked": true,
+		},
 		{
 			"status":   "active",
 			"locked":   true,
 			"networks": address,
 		},
-		{"status": "active", "networks": object{}},
-		{"status": "active", "networks": address},
+		{
+			"status":   "active",
+			"networks": object{},
+		},
+		{
+			"status":   "active",
+			"networks": address,
+		},
 	}
 
 	var polls atomic.Int32
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusOK, object{"droplet": steps[polls.Add(1)-1]})
+		step := polls.Add(1) - 1
+		ok(w, "droplet", steps[step])
 	})
+
 	droplet, err := do.WaitDropletActive(t.Context(), client, 1, quick)
 	require.NoError(t, err)
 	require.EqualValues(t, len(steps), polls.Load())
@@ -226,16 +254,13 @@ func TestWaitDropletActiveWaitsForLockAndAddress(t *testing.T) {
 
 func TestWaitActionEndsAtErrored(t *testing.T) {
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		answer(w,
-			http.StatusOK,
-			object{"action": object{
-				"id":            5,
-				"status":        "errored",
-				"type":          "snapshot",
-				"resource_type": "droplet",
-				"resource_id":   9,
-			}},
-		)
+		ok(w, "action", object{
+			"id":            5,
+			"status":        "errored",
+			"type":          "snapshot",
+			"resource_type": "droplet",
+			"resource_id":   9,
+		})
 	})
 
 	_, err := do.WaitAction(t.Context(), client, 5, quick)
@@ -245,6 +270,7 @@ func TestWaitActionEndsAtErrored(t *testing.T) {
 
 func TestDeleteDropletOutlastsAPendingEvent(t *testing.T) {
 	var deletes, gets atomic.Int32
+
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodDelete && deletes.Add(1) < 3:
@@ -252,12 +278,14 @@ func TestDeleteDropletOutlastsAPendingEvent(t *testing.T) {
 		case r.Method == http.MethodDelete:
 			w.WriteHeader(http.StatusNoContent)
 		case gets.Add(1) < 3:
-			answer(w, http.StatusOK, object{"droplet": object{"status": "active"}})
+			ok(w, "droplet", object{"status": "active"})
 		default:
 			refuse(w, http.StatusNotFound, "not there")
 		}
 	})
-	require.NoError(t, do.DeleteDroplet(t.Context(), client, 1, quick))
+
+	err := do.DeleteDroplet(t.Context(), client, 1, quick)
+	require.NoError(t, err)
 	require.EqualValues(t, 3, deletes.Load())
 }
 
@@ -265,9 +293,12 @@ func TestActTellsTheAPIsAnswer(t *testing.T) {
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, "Droplet is already powered off")
 	})
-	_, err := do.Act(t.Context(), client, "power off", func(ctx context.Context) (*godo.Action, *godo.Response, error) {
+
+	powerOff := func(ctx context.Context) (*godo.Action, *godo.Response, error) {
 		return client.DropletActions.PowerOff(ctx, 1)
-	}, quick)
+	}
+
+	_, err := do.Act(t.Context(), client, "power off", powerOff, quick)
 	require.Equal(t, http.StatusUnprocessableEntity, do.Status(err))
 	require.ErrorContains(t, err, "already powered off")
 }
@@ -277,19 +308,19 @@ func TestTagImageIsNotDoneUntilItShows(t *testing.T) {
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/v2/images/4":
-			answer(w, http.StatusOK, object{"image": object{"id": 4, "tags": shown}})
+			ok(w, "image", object{"id": 4, "tags": shown})
 		case r.URL.Path == "/v2/tags":
 			answer(w, http.StatusCreated, object{"tag": object{}})
 		default:
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
-	require.NoError(t, do.TagImage(t.Context(), client, 4, []string{"one"}, quick))
 
-	require.ErrorIs(t,
-		do.TagImage(t.Context(), client, 4, []string{"one", "two"}, quick),
-		do.ErrNotTagged,
-	)
+	err := do.TagImage(t.Context(), client, 4, []string{"one"}, quick)
+	require.NoError(t, err)
+
+	err = do.TagImage(t.Context(), client, 4, []string{"one", "two"}, quick)
+	require.ErrorIs(t, err, do.ErrNotTagged)
 }
 
 func ExampleSeen() {

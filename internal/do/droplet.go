@@ -37,24 +37,21 @@ func waitActive(
 	addressOf func(*godo.Droplet) (string, error),
 	options WaitOptions,
 ) (*godo.Droplet, error) {
-	return waitDroplet(ctx, client, id, "to be active with an address", options, func(d *godo.Droplet) (State, error) {
+	look := func(d *godo.Droplet) (State, error) {
 		address, _ := addressOf(d) // its error says that there is none yet
+
 		switch {
 		case d.Status == "off" && !d.Locked:
 			return Errored, Seen("the Droplet went off")
 
 		case d.Status != "active" || d.Locked || address == "":
-			return Pending, Seen(
-				"status %s, locked %t, %s address %q",
-				d.Status,
-				d.Locked,
-				kind,
-				address,
-			)
+			return Pending, Seen("status %s, locked %t, %s address %q", d.Status, d.Locked, kind, address)
 		}
 
 		return Done, nil
-	})
+	}
+
+	return waitDroplet(ctx, client, id, "to be active with an address", options, look)
 }
 
 // WaitDropletStatus waits until a Droplet has a status ("off", "active") and no event runs on it.
@@ -65,13 +62,15 @@ func WaitDropletStatus(
 	status string,
 	options WaitOptions,
 ) (*godo.Droplet, error) {
-	return waitDroplet(ctx, client, id, "to be "+status, options, func(d *godo.Droplet) (State, error) {
+	look := func(d *godo.Droplet) (State, error) {
 		if d.Status != status || d.Locked {
 			return Pending, Seen("status %s, locked %t", d.Status, d.Locked)
 		}
 
 		return Done, nil
-	})
+	}
+
+	return waitDroplet(ctx, client, id, "to be "+status, options, look)
 }
 
 func waitDroplet(
@@ -83,11 +82,7 @@ func waitDroplet(
 	look func(*godo.Droplet) (State, error),
 ) (*godo.Droplet, error) {
 	var found *godo.Droplet
-	err := Wait(ctx, fmt.Sprintf(
-		"Droplet %d %s",
-		id,
-		what,
-	), func(ctx context.Context) (State, error) {
+	poll := func(ctx context.Context) (State, error) {
 		droplet, _, err := client.Droplets.Get(ctx, id)
 		if IsNotFound(err) {
 			return Gone, err
@@ -99,7 +94,10 @@ func waitDroplet(
 		found = droplet
 
 		return look(droplet)
-	}, options)
+	}
+
+	what = fmt.Sprintf("Droplet %d %s", id, what)
+	err := Wait(ctx, what, poll, options)
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +106,15 @@ func waitDroplet(
 }
 
 // WaitDropletGone waits until the API no longer knows a Droplet.
-func WaitDropletGone(ctx context.Context, client *godo.Client, id int, options WaitOptions) error {
-	return Wait(ctx, fmt.Sprintf("Droplet %d to be gone", id), func(ctx context.Context) (State, error) {
+func WaitDropletGone(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) error {
+	poll := func(ctx context.Context) (State, error) {
 		droplet, _, err := client.Droplets.Get(ctx, id)
+
 		switch {
 		case IsNotFound(err):
 			return Done, nil
@@ -119,13 +123,22 @@ func WaitDropletGone(ctx context.Context, client *godo.Client, id int, options W
 		}
 
 		return Pending, Seen("status %s, locked %t", droplet.Status, droplet.Locked)
-	}, options)
+	}
+
+	what := fmt.Sprintf("Droplet %d to be gone", id)
+
+	return Wait(ctx, what, poll, options)
 }
 
 // WaitAction waits until an action is completed, and returns it as last read.
-func WaitAction(ctx context.Context, client *godo.Client, id int, options WaitOptions) (*godo.Action, error) {
+func WaitAction(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) (*godo.Action, error) {
 	var found *godo.Action
-	err := Wait(ctx, fmt.Sprintf("action %d", id), func(ctx context.Context) (State, error) {
+	poll := func(ctx context.Context) (State, error) {
 		action, _, err := client.Actions.Get(ctx, id)
 		if err != nil {
 			return Pending, err
@@ -138,16 +151,14 @@ func WaitAction(ctx context.Context, client *godo.Client, id int, options WaitOp
 			return Done, nil
 
 		case "errored":
-			return Errored, fmt.Errorf(
-				"%s of %s %d",
-				action.Type,
-				action.ResourceType,
-				action.ResourceID,
-			)
+			return Errored, fmt.Errorf("%s of %s %d", action.Type, action.ResourceType, action.ResourceID)
 		}
 
 		return Pending, Seen("%s is %s", action.Type, action.Status)
-	}, options)
+	}
+
+	what := fmt.Sprintf("action %d", id)
+	err := Wait(ctx, what, poll, options)
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +175,10 @@ func Act(
 	options WaitOptions,
 ) (*godo.Action, error) {
 	var asked *godo.Action
-	err := settled(ctx, what, options, func(ctx context.Context) error {
+	err := afterPending(ctx, what, options, func(ctx context.Context) error {
 		action, _, err := ask(ctx)
 		asked = action
+
 		return err
 	})
 	if err != nil {
@@ -182,19 +194,30 @@ func Act(
 }
 
 // Snapshot takes a snapshot of a Droplet, one even when an answer is lost, and waits until its action is completed.
-func Snapshot(ctx context.Context, client *godo.Client, droplet int, name string, options WaitOptions) error {
-	what := fmt.Sprintf("snapshot Droplet %d", droplet)
-	action, err := Ensure(ctx, what, options, func(ctx context.Context) (*godo.Action, error) {
+func Snapshot(
+	ctx context.Context,
+	client *godo.Client,
+	droplet int,
+	name string,
+	options WaitOptions,
+) error {
+	look := func(ctx context.Context) (*godo.Action, error) {
 		return snapshotUnderWay(ctx, client, droplet)
-	}, func(ctx context.Context) (*godo.Action, error) {
+	}
+
+	create := func(ctx context.Context) (*godo.Action, error) {
 		action, _, err := client.DropletActions.Snapshot(ctx, droplet, name)
 		return action, err
-	})
+	}
+
+	what := fmt.Sprintf("snapshot Droplet %d", droplet)
+	action, err := Ensure(ctx, what, options, look, create)
 	if err != nil {
 		return err
 	}
 
-	if _, err := WaitAction(ctx, client, action.ID, options); err != nil {
+	_, err = WaitAction(ctx, client, action.ID, options)
+	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 
@@ -202,14 +225,24 @@ func Snapshot(ctx context.Context, client *godo.Client, droplet int, name string
 }
 
 // snapshotUnderWay returns the newest snapshot's action that goes on or is completed, or nil.
-func snapshotUnderWay(ctx context.Context, client *godo.Client, droplet int) (*godo.Action, error) {
-	actions, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Action, *godo.Response, error) {
-		return client.Droplets.Actions(ctx, droplet, options)
-	})
+func snapshotUnderWay(
+	ctx context.Context,
+	client *godo.Client,
+	droplet int,
+) (*godo.Action, error) {
+	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.Action, *godo.Response, error) {
+		return client.Droplets.Actions(ctx, droplet, page)
+	}
+
+	actions, err := Pages(ctx, read)
 	var newest *godo.Action
 
 	for i, action := range actions {
-		if action.Type == "snapshot" && action.Status != "errored" && (newest == nil || action.ID > newest.ID) {
+		if action.Type != "snapshot" || action.Status == "errored" {
+			continue
+		}
+
+		if newest == nil || action.ID > newest.ID {
 			newest = &actions[i]
 		}
 	}
@@ -219,8 +252,14 @@ func snapshotUnderWay(ctx context.Context, client *godo.Client, droplet int) (*g
 
 // DeleteDroplet deletes a Droplet, again while an event is pending, and waits until it is gone. One that is not
 // there is no error.
-func DeleteDroplet(ctx context.Context, client *godo.Client, id int, options WaitOptions) error {
-	err := settled(ctx, fmt.Sprintf("delete Droplet %d", id), options, func(ctx context.Context) error {
+func DeleteDroplet(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) error {
+	what := fmt.Sprintf("delete Droplet %d", id)
+	err := afterPending(ctx, what, options, func(ctx context.Context) error {
 		_, err := client.Droplets.Delete(ctx, id)
 		return err
 	})

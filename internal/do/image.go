@@ -12,8 +12,14 @@ import (
 )
 
 // DeleteImage deletes an image, again while an event is pending. One that is not there is no error.
-func DeleteImage(ctx context.Context, client *godo.Client, id int, options WaitOptions) error {
-	err := settled(ctx, fmt.Sprintf("delete image %d", id), options, func(ctx context.Context) error {
+func DeleteImage(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) error {
+	what := fmt.Sprintf("delete image %d", id)
+	err := afterPending(ctx, what, options, func(ctx context.Context) error {
 		_, err := client.Images.Delete(ctx, id)
 		return err
 	})
@@ -26,10 +32,9 @@ func DeleteImage(ctx context.Context, client *godo.Client, id int, options WaitO
 
 // RenameImage gives an image another name.
 func RenameImage(ctx context.Context, client *godo.Client, id int, name string) error {
-	if _, _, err := client.Images.Update(ctx,
-		id,
-		&godo.ImageUpdateRequest{Name: name},
-	); err != nil {
+	request := &godo.ImageUpdateRequest{Name: name}
+	_, _, err := client.Images.Update(ctx, id, request)
+	if err != nil {
 		return fmt.Errorf("rename image %d to %s: %w", id, name, err)
 	}
 
@@ -38,7 +43,13 @@ func RenameImage(ctx context.Context, client *godo.Client, id int, name string) 
 
 // TagImage makes the tags that are missing, tags an image with each in order, and reads the image back: it
 // returns nil only when the image bears them all.
-func TagImage(ctx context.Context, client *godo.Client, id int, tags []string, options WaitOptions) error {
+func TagImage(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	tags []string,
+	options WaitOptions,
+) error {
 	for _, tag := range tags {
 		err := repeated(ctx, "create tag "+tag, options, func(ctx context.Context) error {
 			_, _, err := client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag})
@@ -48,16 +59,10 @@ func TagImage(ctx context.Context, client *godo.Client, id int, tags []string, o
 			return err
 		}
 
-		err = repeated(ctx, fmt.Sprintf(
-			"tag image %d with %s",
-			id,
-			tag,
-		), options, func(ctx context.Context) error {
-			_, err := client.Tags.TagResources(ctx,
-				tag,
-				&godo.TagResourcesRequest{Resources: []godo.Resource{imageResource(id)}},
-			)
-
+		what := fmt.Sprintf("tag image %d with %s", id, tag)
+		request := &godo.TagResourcesRequest{Resources: imageResource(id)}
+		err = repeated(ctx, what, options, func(ctx context.Context) error {
+			_, err := client.Tags.TagResources(ctx, tag, request)
 			return err
 		})
 		if err != nil {
@@ -72,26 +77,28 @@ func TagImage(ctx context.Context, client *godo.Client, id int, tags []string, o
 
 	for _, tag := range tags {
 		if !slices.Contains(image.Tags, tag) {
-			return fmt.Errorf("tag image %d: %w", id, fmt.Errorf("%w: %s", ErrNotTagged, tag))
+			return fmt.Errorf("tag image %d: %w: %s", id, ErrNotTagged, tag)
 		}
 	}
 
 	return nil
 }
 
-func imageResource(id int) godo.Resource {
-	return godo.Resource{
-		ID:   strconv.Itoa(id),
-		Type: godo.ImageResourceType,
+// imageResource is an image as the tags' requests name it.
+func imageResource(id int) []godo.Resource {
+	return []godo.Resource{
+		{
+			ID:   strconv.Itoa(id),
+			Type: godo.ImageResourceType,
+		},
 	}
 }
 
 // UntagImage takes a tag from an image.
 func UntagImage(ctx context.Context, client *godo.Client, id int, tag string) error {
-	if _, err := client.Tags.UntagResources(ctx,
-		tag,
-		&godo.UntagResourcesRequest{Resources: []godo.Resource{imageResource(id)}},
-	); err != nil {
+	request := &godo.UntagResourcesRequest{Resources: imageResource(id)}
+	_, err := client.Tags.UntagResources(ctx, tag, request)
+	if err != nil {
 		return fmt.Errorf("take tag %s from image %d: %w", tag, id, err)
 	}
 
@@ -106,14 +113,17 @@ func BeginTransfer(
 	region string,
 	options WaitOptions,
 ) (*godo.Action, error) {
+	request := &godo.ActionRequest{
+		"type":   "transfer",
+		"region": region,
+	}
+
 	var begun *godo.Action
-	err := repeated(ctx, fmt.Sprintf(
-		"transfer image %d to %s",
-		id,
-		region,
-	), options, func(ctx context.Context) error {
-		action, _, err := client.ImageActions.Transfer(ctx, id, &godo.ActionRequest{"type": "transfer", "region": region})
+	what := fmt.Sprintf("transfer image %d to %s", id, region)
+	err := repeated(ctx, what, options, func(ctx context.Context) error {
+		action, _, err := client.ImageActions.Transfer(ctx, id, request)
 		begun = action
+
 		return err
 	})
 	if underWay(err) {
@@ -125,12 +135,23 @@ func BeginTransfer(
 
 // underWay tells whether the API refused a transfer because the same one goes on, or is over.
 func underWay(err error) bool {
-	return Status(err) == http.StatusUnprocessableEntity &&
-		strings.Contains(strings.ToLower(err.Error()), "already")
+	if Status(err) != http.StatusUnprocessableEntity {
+		return false
+	}
+
+	message := strings.ToLower(err.Error())
+
+	return strings.Contains(message, "already")
 }
 
 // TransferImage makes an image available in one more region, and returns nil only when the API shows it there.
-func TransferImage(ctx context.Context, client *godo.Client, id int, region string, options WaitOptions) error {
+func TransferImage(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	region string,
+	options WaitOptions,
+) error {
 	what := fmt.Sprintf("transfer image %d to %s", id, region)
 	action, err := BeginTransfer(ctx, client, id, region, options)
 	if err == nil && action != nil {
@@ -146,13 +167,16 @@ func TransferImage(ctx context.Context, client *godo.Client, id int, region stri
 	return err
 }
 
-func waitRegion(ctx context.Context, client *godo.Client, id int, region string, options WaitOptions) error {
-	return Wait(ctx, fmt.Sprintf(
-		"image %d to be in %s",
-		id,
-		region,
-	), func(ctx context.Context) (State, error) {
+func waitRegion(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	region string,
+	options WaitOptions,
+) error {
+	poll := func(ctx context.Context) (State, error) {
 		image, _, err := client.Images.GetByID(ctx, id)
+
 		switch {
 		case IsNotFound(err):
 			return Gone, err
@@ -163,5 +187,9 @@ func waitRegion(ctx context.Context, client *godo.Client, id int, region string,
 		}
 
 		return Done, nil
-	}, options)
+	}
+
+	what := fmt.Sprintf("image %d to be in %s", id, region)
+
+	return Wait(ctx, what, poll, options)
 }

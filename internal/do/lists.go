@@ -17,7 +17,12 @@ func Pages[T any](
 ) ([]T, error) {
 	var all []T
 	for page := 1; ; page++ {
-		items, response, err := read(ctx, &godo.ListOptions{Page: page, PerPage: pageSize})
+		options := &godo.ListOptions{
+			Page:    page,
+			PerPage: pageSize,
+		}
+
+		items, response, err := read(ctx, options)
 		if err != nil {
 			return nil, err
 		}
@@ -36,19 +41,31 @@ func Droplets(ctx context.Context, client *godo.Client) ([]godo.Droplet, error) 
 }
 
 // DropletsByTag lists the Droplets that bear a tag.
-func DropletsByTag(ctx context.Context, client *godo.Client, tag string) ([]godo.Droplet, error) {
-	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Droplet, *godo.Response, error) {
-		return client.Droplets.ListByTag(ctx, tag, options)
-	})
+func DropletsByTag(
+	ctx context.Context,
+	client *godo.Client,
+	tag string,
+) ([]godo.Droplet, error) {
+	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.Droplet, *godo.Response, error) {
+		return client.Droplets.ListByTag(ctx, tag, page)
+	}
+
+	list, err := Pages(ctx, read)
 
 	return list, listed("Droplets tagged "+tag, err)
 }
 
 // ImagesByTag lists the images that bear a tag.
-func ImagesByTag(ctx context.Context, client *godo.Client, tag string) ([]godo.Image, error) {
-	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
-		return client.Images.ListByTag(ctx, tag, options)
-	})
+func ImagesByTag(
+	ctx context.Context,
+	client *godo.Client,
+	tag string,
+) ([]godo.Image, error) {
+	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
+		return client.Images.ListByTag(ctx, tag, page)
+	}
+
+	list, err := Pages(ctx, read)
 
 	return list, listed("images tagged "+tag, err)
 }
@@ -86,10 +103,16 @@ func Tags(ctx context.Context, client *godo.Client) ([]godo.Tag, error) {
 }
 
 // Snapshots lists the images made of a Droplet.
-func Snapshots(ctx context.Context, client *godo.Client, droplet int) ([]godo.Image, error) {
-	list, err := Pages(ctx, func(ctx context.Context, options *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
-		return client.Droplets.Snapshots(ctx, droplet, options)
-	})
+func Snapshots(
+	ctx context.Context,
+	client *godo.Client,
+	droplet int,
+) ([]godo.Image, error) {
+	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.Image, *godo.Response, error) {
+		return client.Droplets.Snapshots(ctx, droplet, page)
+	}
+
+	list, err := Pages(ctx, read)
 
 	return list, listed(fmt.Sprintf("snapshots of Droplet %d", droplet), err)
 }

@@ -8,10 +8,16 @@ import (
 	"github.com/digitalocean/godo"
 )
 
-// settled does something that the API refuses while another event is pending, until it is taken.
-func settled(ctx context.Context, what string, options WaitOptions, try func(context.Context) error) error {
-	err := Wait(ctx, "pending events to end", func(ctx context.Context) (State, error) {
+// afterPending does something that the API refuses while another event is pending, until it is taken.
+func afterPending(
+	ctx context.Context,
+	what string,
+	options WaitOptions,
+	try func(context.Context) error,
+) error {
+	poll := func(ctx context.Context) (State, error) {
 		err := try(ctx)
+
 		switch {
 		case err == nil:
 			return Done, nil
@@ -20,7 +26,9 @@ func settled(ctx context.Context, what string, options WaitOptions, try func(con
 		}
 
 		return Errored, err
-	}, options)
+	}
+
+	err := Wait(ctx, "pending events to end", poll, options)
 	if err == nil {
 		return nil
 	}
@@ -36,12 +44,23 @@ const (
 )
 
 // repeated does something that may be done twice, again while an event is pending and after transient errors.
-func repeated(ctx context.Context, what string, options WaitOptions, try func(context.Context) error) error {
-	_, err := Ensure(ctx, what, options, func(context.Context) (*struct{}, error) {
+func repeated(
+	ctx context.Context,
+	what string,
+	options WaitOptions,
+	try func(context.Context) error,
+) error {
+	type nothing struct{}
+
+	neverThere := func(context.Context) (*nothing, error) {
 		return nil, nil
-	}, func(ctx context.Context) (*struct{}, error) {
-		return &struct{}{}, try(ctx)
-	})
+	}
+
+	do := func(ctx context.Context) (*nothing, error) {
+		return &nothing{}, try(ctx)
+	}
+
+	_, err := Ensure(ctx, what, options, neverThere, do)
 
 	return err
 }
@@ -57,15 +76,19 @@ func Ensure[T any](
 ) (*T, error) {
 	options = options.withDefaults()
 	options.Interval *= pause
+
 	var made *T
 	asked := 0
-	err := Wait(ctx, "an answer", func(ctx context.Context) (State, error) {
+
+	poll := func(ctx context.Context) (State, error) {
 		if asked > 0 {
 			found, err := look(ctx)
 			if err != nil {
 				return Pending, err
 			}
-			if made = found; found != nil {
+
+			made = found
+			if found != nil {
 				return Done, nil
 			}
 		}
@@ -82,7 +105,9 @@ func Ensure[T any](
 		}
 
 		return Errored, err
-	}, options)
+	}
+
+	err := Wait(ctx, "an answer", poll, options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, unwaited(err))
 	}

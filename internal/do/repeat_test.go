@@ -26,7 +26,10 @@ func TestAPollBearsAFewRefusals(t *testing.T) {
 				return
 			}
 
-			answer(w, http.StatusOK, object{"action": object{"id": 5, "status": "completed"}})
+			ok(w, "action", object{
+				"id":     5,
+				"status": "completed",
+			})
 		})
 
 		_, err := do.WaitAction(t.Context(), client, 5, quick)
@@ -41,15 +44,12 @@ func TestRetriesAreTold(t *testing.T) {
 		refuse(w, http.StatusServiceUnavailable, "busy")
 	})
 
-	other, err := do.Retries{
+	three := do.Retries{
 		Most:     3,
 		Shortest: time.Millisecond,
 		Longest:  2 * time.Millisecond,
-	}.NewClient(
-		client.BaseURL.String(),
-		"token",
-		"test",
-	)
+	}
+	other, err := three.NewClient(client.BaseURL.String(), "token", "test")
 	require.NoError(t, err)
 
 	_, _, err = other.Droplets.Get(t.Context(), 1)
@@ -68,16 +68,13 @@ func TestARefusedTokenIsExplained(t *testing.T) {
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "Unable to authenticate you")
 	})
+
+	const want = "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: " +
+		"list Droplets: GET "
 	_, err := do.Droplets(t.Context(), client)
 	err = do.Explained(err)
 	require.ErrorIs(t, err, do.ErrRefused)
-
-	require.ErrorContains(t,
-		err,
-		"the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: list "+
-			"Droplets: GET ",
-	)
-
+	require.ErrorContains(t, err, want)
 	require.Equal(t, err, do.Explained(err))
 	require.NoError(t, do.Explained(nil))
 }
@@ -86,36 +83,33 @@ func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
 	lost := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadGateway, "lost")
 	})
-	asked, made := 0, "made"
+
+	once, err := do.Retries{}.NewClient(lost.BaseURL.String(), "token", "test")
+	require.NoError(t, err)
+
+	asked := 0
 	create := func(ctx context.Context) (*string, error) {
 		asked++
-		_, err := lost.Tags.Delete(ctx, "x") // any request that fails
+		_, err := once.Tags.Delete(ctx, "x") // any request that fails
+
 		return nil, err
 	}
 
-	none, err := do.Retries{}.NewClient(lost.BaseURL.String(), "token", "test")
-	require.NoError(t, err)
+	made := "made"
+	isThere := func(context.Context) (*string, error) {
+		return &made, nil
+	}
 
-	lost = none
-
-	found, err := do.Ensure(
-		t.Context(),
-		"make it",
-		quick,
-		func(context.Context) (*string, error) { return &made, nil },
-		create,
-	)
+	found, err := do.Ensure(t.Context(), "make it", quick, isThere, create)
 	require.NoError(t, err)
 	require.Equal(t, &made, found)
 	require.Equal(t, 1, asked)
 
-	_, err = do.Ensure(
-		t.Context(),
-		"make it",
-		quick,
-		func(context.Context) (*string, error) { return nil, nil },
-		create,
-	)
+	isMissing := func(context.Context) (*string, error) {
+		return nil, nil
+	}
+
+	_, err = do.Ensure(t.Context(), "make it", quick, isMissing, create)
 	require.Equal(t, http.StatusBadGateway, do.Status(err))
 	require.True(t, strings.HasPrefix(err.Error(), "make it: DELETE "), err)
 	require.Equal(t, 1+8, asked)
@@ -144,60 +138,38 @@ func transfers(status string, refusal string) http.HandlerFunc {
 				action["status"] = status
 			}
 
-			answer(w, http.StatusOK, object{"action": action})
-
-		case polls.Add(1) > 3:
-			answer(w,
-				http.StatusOK,
-				object{"image": object{
-					"id":      4,
-					"regions": []string{"nyc3", "ams3"},
-				}},
-			)
+			ok(w, "action", action)
 
 		default:
-			answer(w, http.StatusOK, object{"image": object{
+			regions := []string{"nyc3"}
+			if polls.Add(1) > 3 {
+				regions = append(regions, "ams3")
+			}
+
+			ok(w, "image", object{
 				"id":      4,
-				"regions": []string{"nyc3"},
-			}})
+				"regions": regions,
+			})
 		}
 	}
 }
 
 func TestATransferIsDoneWhenTheRegionShows(t *testing.T) {
-	require.NoError(t, do.TransferImage(
-		t.Context(),
-		serve(t, transfers("completed", "")),
-		4,
-		"ams3",
-		quick,
-	))
+	client := serve(t, transfers("completed", ""))
+	err := do.TransferImage(t.Context(), client, 4, "ams3", quick)
+	require.NoError(t, err)
 
-	require.NoError(t,
-		do.TransferImage(
-			t.Context(),
-			serve(t, transfers("", "Image is already being transferred")),
-			4,
-			"ams3",
-			quick,
-		),
-		"another build began it",
-	)
+	client = serve(t, transfers("", "Image is already being transferred"))
+	err = do.TransferImage(t.Context(), client, 4, "ams3", quick)
+	require.NoError(t, err, "another build began it")
 
-	err := do.TransferImage(t.Context(), serve(t, transfers("errored", "")), 4, "ams3", quick)
+	const want = "transfer image 4 to ams3: wait for action 9: ended in an error state: transfer of image 4"
+	client = serve(t, transfers("errored", ""))
+	err = do.TransferImage(t.Context(), client, 4, "ams3", quick)
 	require.ErrorIs(t, err, do.ErrErrored)
+	require.ErrorContains(t, err, want)
 
-	require.ErrorContains(t,
-		err,
-		"transfer image 4 to ams3: wait for action 9: ended in an error state: transfer of image 4",
-	)
-
-	err = do.TransferImage(
-		t.Context(),
-		serve(t, transfers("", "no such region")),
-		4,
-		"mars1",
-		quick,
-	)
+	client = serve(t, transfers("", "no such region"))
+	err = do.TransferImage(t.Context(), client, 4, "mars1", quick)
 	require.Equal(t, http.StatusUnprocessableEntity, do.Status(err))
 }

@@ -70,31 +70,37 @@ const patience = 8
 // ErrGone or ErrTimedOut, or the cause that ended ctx, and tells what was seen last. A transient API error
 // (5xx, 429, a broken connection) is waited out, and so are a few 403 in a row; any other error of a poll ends
 // the wait.
-func Wait(ctx context.Context, what string, poll func(context.Context) (State, error), options WaitOptions) error {
+func Wait(
+	ctx context.Context,
+	what string,
+	poll func(context.Context) (State, error),
+	options WaitOptions,
+) error {
 	options = options.withDefaults()
-	expired, cancel := context.WithTimeoutCause(ctx,
-		options.Timeout,
-		fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout),
-	)
+	timedOut := fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout)
+	expired, cancel := context.WithTimeoutCause(ctx, options.Timeout, timedOut)
 	defer cancel()
 
 	var last error
 	refusals := 0
+	interval := options.Interval
 
-	for interval := options.Interval; ; interval = min(
-		time.Duration(float64(interval)*growth),
-		options.Longest,
-	) {
+	for {
 		state, err := poll(expired)
-		if expired.Err() == nil || state != Pending {
+
+		// What a poll that the end of the wait cut off says is not about the thing.
+		counts := expired.Err() == nil || state != Pending
+		if counts {
 			last = err
 		}
 
-		if refusals = refused403(refusals, err); state == Pending && refusals > 0 && refusals <= patience {
+		refusals = refused403(refusals, err)
+		if state == Pending && refusals > 0 && refusals <= patience {
 			err = Seen("%v", err)
 		}
 
-		if over, err := verdict(state, err); over && (expired.Err() == nil || state != Pending) {
+		over, err := verdict(state, err)
+		if over && counts {
 			return named(what, err)
 		}
 
@@ -103,6 +109,9 @@ func Wait(ctx context.Context, what string, poll func(context.Context) (State, e
 			return named(what, ended(expired, last))
 		case <-time.After(interval):
 		}
+
+		grown := time.Duration(float64(interval) * growth)
+		interval = min(grown, options.Longest)
 	}
 }
 
@@ -118,6 +127,7 @@ func refused403(before int, err error) int {
 // verdict turns one poll into the wait's end, or into another round.
 func verdict(state State, err error) (over bool, result error) {
 	var observation seen
+
 	switch {
 	case state == Done && err == nil:
 		return true, nil

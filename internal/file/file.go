@@ -22,27 +22,38 @@ type Options struct {
 	Owner string      // "user", "user:group"; empty leaves the writer's own
 }
 
+// permissions are a file's mode and owner; a number of -1 leaves that part of the owner as it is.
+type permissions struct {
+	mode fs.FileMode
+	uid  int
+	gid  int
+}
+
 // Write puts data at path by rename, so that a reader or a crash sees the old bytes or the new ones, never a part.
 // It reports whether the bytes changed; mode and owner are put right either way. Parent folders are made with
 // mode 0755.
 func Write(path string, data []byte, options Options) (changed bool, err error) {
-	if options.Mode == 0 {
-		options.Mode = 0o600
-	}
 
-	uid, gid, err := lookup(options.Owner)
+	wanted, err := lookup(options)
 	if err != nil {
 		return false, fmt.Errorf("write %s: %w", path, err)
 	}
+
 	if Holds(path, data) {
-		return false, settle(path, options.Mode, uid, gid)
+		return false, wanted.set(path)
 	}
 
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	err = os.MkdirAll(filepath.Dir(path), 0o755)
+	if err != nil {
 		return false, fmt.Errorf("write %s: %w", path, err)
 	}
 
-	return true, replace(path, data, options.Mode, uid, gid)
+	err = replace(path, data, wanted)
+	if err != nil {
+		return true, fmt.Errorf("write %s: %w", path, err)
+	}
+
+	return true, nil
 }
 
 // Sync makes a file's bytes, or the names in a folder, outlive a loss of power.
@@ -55,8 +66,8 @@ func Sync(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Holds tells whether path is a plain file with these bytes. A pipe or a device in its place is not read: the
-// one may never have any, the other never come to an end.
+// Holds tells whether path is a plain file with these bytes. A pipe or a device in its place is not read: a pipe may
+// never have any, and a device may never come to an end.
 func Holds(path string, data []byte) bool {
 	current, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -65,91 +76,135 @@ func Holds(path string, data []byte) bool {
 	defer current.Close()
 
 	info, err := current.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) {
+	if err != nil {
 		return false
 	}
 
-	there, err := io.ReadAll(io.LimitReader(current, info.Size()+1))
+	sameSize := info.Size() == int64(len(data))
+	if !info.Mode().IsRegular() || !sameSize {
+		return false
+	}
 
-	return err == nil && bytes.Equal(there, data)
-}
-
-func replace(path string, data []byte, mode fs.FileMode, uid, gid int) (err error) {
-	temporary, err := os.CreateTemp(
-		filepath.Dir(path),
-		"."+filepath.Base(path)+".*",
-	)
+	// The file may grow while it is read: one byte more than expected is enough to see that.
+	limited := io.LimitReader(current, info.Size()+1)
+	found, err := io.ReadAll(limited)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("write %s: %w", path, err), temporary.Close())
-			os.Remove(temporary.Name())
-		}
-	}()
-
-	if _, err := temporary.Write(data); err != nil {
-		return err
+		return false
 	}
 
-	if err := settle(temporary.Name(), mode, uid, gid); err != nil {
-		return err
-	}
-
-	if err := temporary.Sync(); err != nil {
-		return err
-	}
-
-	if err := os.Rename(temporary.Name(), path); err != nil {
-		return err
-	}
-
-	return temporary.Close()
+	return bytes.Equal(found, data)
 }
 
-func settle(path string, mode fs.FileMode, uid, gid int) error {
+// replace writes a new file beside path and renames it over path.
+func replace(path string, data []byte, wanted permissions) error {
+	folder := filepath.Dir(path)
+	pattern := "." + filepath.Base(path) + ".*"
+
+	temporary, err := os.CreateTemp(folder, pattern)
+	if err != nil {
+		return err
+	}
+
+	err = fill(temporary, data, wanted)
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+
+	closed := temporary.Close()
+	if err != nil {
+		os.Remove(temporary.Name())
+	}
+
+	return errors.Join(err, closed)
+}
+
+// fill makes a new file complete and durable before it takes the old one's place.
+func fill(f *os.File, data []byte, wanted permissions) error {
+	_, err := f.Write(data)
+	if err != nil {
+		return err
+	}
+
+	err = wanted.set(f.Name())
+	if err != nil {
+		return err
+	}
+
+	return f.Sync()
+}
+
+// set changes mode and owner where they differ: not every writer may change them.
+func (p permissions) set(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok &&
-		(uid >= 0 && int(stat.Uid) != uid || gid >= 0 && int(stat.Gid) != gid) {
-		if err := os.Chown(path, uid, gid); err != nil {
+	if !p.owns(info) {
+		err := os.Chown(path, p.uid, p.gid)
+		if err != nil {
 			return err
 		}
 	}
 
-	if info.Mode().Perm() != mode {
-		return os.Chmod(path, mode)
+	if info.Mode().Perm() != p.mode {
+		return os.Chmod(path, p.mode)
 	}
 
 	return nil
 }
 
-func lookup(owner string) (uid, gid int, err error) {
-	uid, gid = -1, -1
-	name, group, hasGroup := strings.Cut(owner, ":")
+// owns tells whether a file belongs to the owner already.
+func (p permissions) owns(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+
+	uid := int(stat.Uid)
+	gid := int(stat.Gid)
+	sameUser := p.uid < 0 || p.uid == uid
+	sameGroup := p.gid < 0 || p.gid == gid
+
+	return sameUser && sameGroup
+}
+
+// lookup finds the numbers of the names in the options.
+func lookup(options Options) (permissions, error) {
+	found := permissions{
+		mode: options.Mode,
+		uid:  -1,
+		gid:  -1,
+	}
+	if found.mode == 0 {
+		found.mode = 0o600
+	}
+
+	name, group, _ := strings.Cut(options.Owner, ":")
+
 	if name != "" {
 		u, err := user.Lookup(name)
 		if err != nil {
-			return 0, 0, err
+			return found, err
 		}
-		if uid, err = strconv.Atoi(u.Uid); err != nil {
-			return 0, 0, err
+
+		found.uid, err = strconv.Atoi(u.Uid)
+		if err != nil {
+			return found, err
 		}
 	}
 
-	if hasGroup && group != "" {
+	if group != "" {
 		g, err := user.LookupGroup(group)
 		if err != nil {
-			return 0, 0, err
+			return found, err
 		}
-		if gid, err = strconv.Atoi(g.Gid); err != nil {
-			return 0, 0, err
+
+		found.gid, err = strconv.Atoi(g.Gid)
+		if err != nil {
+			return found, err
 		}
 	}
 
-	return uid, gid, nil
+	return found, nil
 }

@@ -13,23 +13,29 @@ import (
 	"github.com/hornero/hornero/internal/file"
 )
 
+// write writes a file with the default options, and tells whether that changed it.
+func write(t *testing.T, path, text string) bool {
+	t.Helper()
+	changed, err := file.Write(path, []byte(text), file.Options{})
+	require.NoError(t, err)
+
+	return changed
+}
+
 func TestAFileIsWrittenOnceAndReplacedByRename(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "down", "settings")
-	changed, err := file.Write(path, []byte("one"), file.Options{})
-	require.NoError(t, err)
-	require.True(t, changed)
+	require.True(t, write(t, path, "one"))
 
 	before := inode(t, path)
-	changed, err = file.Write(path, []byte("one"), file.Options{})
-	require.NoError(t, err)
-	require.False(t, changed, "the same bytes are not written again")
+	require.False(t, write(t, path, "one"), "the same bytes are not written again")
 	require.Equal(t, before, inode(t, path))
 
 	held, err := os.Open(path)
 	require.NoError(t, err)
 	defer held.Close()
 
-	changed, err = file.Write(path, []byte("two"), file.Options{Mode: 0o644})
+	options := file.Options{Mode: 0o644}
+	changed, err := file.Write(path, []byte("two"), options)
 	require.NoError(t, err)
 	require.True(t, changed)
 
@@ -37,15 +43,23 @@ func TestAFileIsWrittenOnceAndReplacedByRename(t *testing.T) {
 	_, err = held.Read(old)
 	require.NoError(t, err)
 	require.Equal(t, "one", string(old), "who has it open reads the old bytes to their end")
+	requireMode(t, path, 0o644)
 
-	require.Equal(t,
-		fs.FileMode(0o644),
-		mode(t, path),
-	)
+	left := names(t, filepath.Dir(path))
+	require.Equal(t, []string{"settings"}, left, "no temporary file is left")
+}
 
-	left, err := os.ReadDir(filepath.Dir(path))
+func names(t *testing.T, folder string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
-	require.Len(t, left, 1, "no temporary file is left")
+
+	var list []string
+	for _, entry := range entries {
+		list = append(list, entry.Name())
+	}
+
+	return list
 }
 
 func TestTheModeIsPutRightWithoutANewFile(t *testing.T) {
@@ -53,15 +67,8 @@ func TestTheModeIsPutRightWithoutANewFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("k"), 0o644))
 
 	before := inode(t, path)
-	changed, err := file.Write(path, []byte("k"), file.Options{})
-	require.NoError(t, err)
-	require.False(t, changed)
-
-	require.Equal(t,
-		fs.FileMode(0o600),
-		mode(t, path),
-	)
-
+	require.False(t, write(t, path, "k"))
+	requireMode(t, path, 0o600)
 	require.Equal(t, before, inode(t, path))
 }
 
@@ -70,13 +77,19 @@ func TestWhatIsNoPlainFileIsReplacedUnread(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
 	require.False(t, file.Holds(path, nil))
 
-	changed, err := file.Write(path, []byte("text"), file.Options{})
-	require.NoError(t, err)
-	require.True(t, changed)
-	require.True(t, file.Holds(path, []byte("text")))
-	require.False(t, file.Holds(path, []byte("tex")))
-	require.False(t, file.Holds(path, []byte("test")))
-	require.False(t, file.Holds(path+"-not-there", nil))
+	require.True(t, write(t, path, "text"))
+
+	for text, want := range map[string]bool{
+		"text": true,
+		"tex":  false,
+		"test": false,
+	} {
+		holds := file.Holds(path, []byte(text))
+		require.Equal(t, want, holds, text)
+	}
+
+	missing := path + "-not-there"
+	require.False(t, file.Holds(missing, nil))
 }
 
 func TestWhatCannotBeWrittenLeavesTheOldFile(t *testing.T) {
@@ -84,28 +97,22 @@ func TestWhatCannotBeWrittenLeavesTheOldFile(t *testing.T) {
 	path := filepath.Join(folder, "settings")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
 
-	_, err := file.Write(path, []byte("new"), file.Options{Owner: "nobody-of-this-name"})
+	text := []byte("new")
+	stranger := file.Options{Owner: "nobody-of-this-name"}
+	_, err := file.Write(path, text, stranger)
 	require.ErrorContains(t, err, "write "+path)
 
-	_, err = file.Write(
-		filepath.Join(path, "below-a-file"),
-		[]byte("new"),
-		file.Options{},
-	)
+	below := filepath.Join(path, "below-a-file")
+	_, err = file.Write(below, text, file.Options{})
 	require.ErrorIs(t, err, syscall.ENOTDIR)
 
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "old", string(data))
 
-	entries, err := os.ReadDir(folder)
-	require.NoError(t, err)
-
-	for _, entry := range entries {
-		require.False(t,
-			strings.HasPrefix(entry.Name(), "."),
-			entry.Name(),
-		)
+	for _, name := range names(t, folder) {
+		hidden := strings.HasPrefix(name, ".")
+		require.False(t, hidden, name)
 	}
 }
 
@@ -117,10 +124,11 @@ func inode(t *testing.T, path string) uint64 {
 	return info.Sys().(*syscall.Stat_t).Ino
 }
 
-func mode(t *testing.T, path string) fs.FileMode {
+func requireMode(t *testing.T, path string, want fs.FileMode) {
 	t.Helper()
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 
-	return info.Mode().Perm()
+	mode := info.Mode().Perm()
+	require.Equal(t, want, mode)
 }

@@ -1,7 +1,10 @@
 // Package guest runs programs inside of a system that has its own PID 1 on this computer's kernel.
 package guest
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // waiting is a shell that waits for the program it is given, so that it never becomes that program.
 const waiting = `"$@"; exit $?`
@@ -12,21 +15,17 @@ const waiting = `"$@"; exit $?`
 // everything in the guest, and nobody would ever continue it (nsenter(1), --no-fork). A shell waits, outside of
 // the guest's PIDs.
 func Enter(pid int, args ...string) []string {
-	return append(
-		[]string{
-			"nsenter",
-			"--target",
-			strconv.Itoa(pid),
-			"--all",
-			"--root",
-			"--wd",
-			"--no-fork",
-			"--",
-			"/bin/sh",
-			"-c",
-			waiting,
-			"guest",
-		},
-		args...,
-	)
+	enter := []string{
+		"nsenter",
+		"--target",
+		strconv.Itoa(pid),
+		"--all",
+		"--root",
+		"--wd",
+		"--no-fork",
+		"--",
+	}
+	shell := []string{"/bin/sh", "-c", waiting, "guest"}
+
+	return slices.Concat(enter, shell, args)
 }

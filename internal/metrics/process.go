@@ -19,23 +19,30 @@ func (r *Registry) Process(start time.Time) {
 		})
 	}
 
-	read("process_start_time_seconds", "When the process started, in seconds "+
-		"since 1970.", func() (float64, bool) {
+	started := func() (float64, bool) {
 		return float64(start.Unix()), true
-	})
+	}
 
+	goroutines := func() (float64, bool) {
+		return float64(runtime.NumGoroutine()), true
+	}
+
+	read("process_start_time_seconds", "When the process started, in seconds since 1970.", started)
 	read("process_resident_memory_bytes", "Resident memory.", resident)
 	read("process_open_fds", "Open file descriptors.", descriptors)
-	read("go_goroutines", "Goroutines.", func() (float64, bool) {
-		return float64(runtime.NumGoroutine()), true
-	})
+	read("go_goroutines", "Goroutines.", goroutines)
 
-	r.ReadCounter("process_cpu_seconds_total", "CPU time used, user and system.", nil, func(set func(float64, ...string)) {
+	cpu := func(set func(float64, ...string)) {
 		var usage syscall.Rusage
-		if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil {
-			set(time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds())
+		if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+			return
 		}
-	})
+
+		used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+		set(used.Seconds())
+	}
+
+	r.ReadCounter("process_cpu_seconds_total", "CPU time used, user and system.", nil, cpu)
 }
 
 // resident is the second number of /proc/self/statm, in pages (proc_pid_statm(5)).

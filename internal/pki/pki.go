@@ -137,13 +137,19 @@ func (ca Pair) issue(template *x509.Certificate) (Pair, error) {
 }
 
 func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey crypto.Signer) (Pair, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	limit := new(big.Int)
+	limit.SetBit(limit, 127, 1)
+
+	serial, err := rand.Int(rand.Reader, limit)
 	if err != nil {
 		return Pair{}, err
 	}
 
+	now := time.Now()
 	template.SerialNumber = serial
-	template.NotBefore, template.NotAfter = time.Now().Add(-Skew), time.Now().Add(validity)
+	template.NotBefore = now.Add(-Skew)
+	template.NotAfter = now.Add(validity)
+
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
 	if err != nil {
 		return Pair{}, fmt.Errorf("sign certificate of %s: %w", template.Subject.CommonName, err)
@@ -155,9 +161,18 @@ func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey c
 	}
 
 	return Pair{
-		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		Key:         report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
+		Certificate: encode("CERTIFICATE", der),
+		Key:         report.Secret(encode("PRIVATE KEY", keyDER)),
 	}, nil
+}
+
+func encode(kind string, der []byte) string {
+	text := pem.EncodeToMemory(&pem.Block{
+		Type:  kind,
+		Bytes: der,
+	})
+
+	return string(text)
 }
 
 // ParseCertificate reads the first certificate of a PEM text.
@@ -193,10 +208,12 @@ func parseKey(text report.Secret) (crypto.Signer, error) {
 func NameOf(certificate *x509.Certificate) (Name, error) {
 	subject := certificate.Subject
 	incarnation, err := strconv.Atoi(subject.SerialNumber)
-	if err != nil ||
-		len(subject.Organization) != 1 ||
-		len(subject.OrganizationalUnit) != 1 ||
-		subject.CommonName == "" {
+
+	complete := subject.CommonName != "" &&
+		len(subject.Organization) == 1 &&
+		len(subject.OrganizationalUnit) == 1
+
+	if err != nil || !complete {
 		return Name{}, fmt.Errorf("%w: %w: %q", ErrStranger, ErrNoNode, subject)
 	}
 

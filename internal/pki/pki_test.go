@@ -47,34 +47,27 @@ func db(incarnation int) pki.Name {
 }
 
 func TestACertificateSaysWhoItsNodeIs(t *testing.T) {
-	certificate, err := pki.ParseCertificate(issued(t,
-		authority(t, stack),
-		db(7),
-	).Certificate)
-	require.NoError(t, err)
-
-	name, err := pki.NameOf(certificate)
-	require.NoError(t, err)
-	require.Equal(t, db(7), name)
-
+	ca := authority(t, stack)
 	member := db(7)
 	member.Kind = "member"
-	certificate, err = pki.ParseCertificate(issued(t, authority(t, stack), member).Certificate)
-	require.NoError(t, err)
 
-	name, err = pki.NameOf(certificate)
-	require.NoError(t, err)
-	require.Equal(t, member, name)
+	for _, want := range []pki.Name{db(7), member} {
+		pair := issued(t, ca, want)
 
-	require.NoError(t,
-		certificate.VerifyHostname("db.hornero"),
-		"what the clients of a role ask for",
-	)
+		certificate, err := pki.ParseCertificate(pair.Certificate)
+		require.NoError(t, err)
 
-	require.True(t,
-		certificate.NotBefore.Before(time.Now().Add(-30*time.Minute)),
-		"clocks may differ",
-	)
+		name, err := pki.NameOf(certificate)
+		require.NoError(t, err)
+		require.Equal(t, want, name)
+
+		err = certificate.VerifyHostname("db.hornero")
+		require.NoError(t, err, "what the clients of a role ask for")
+
+		halfAnHourAgo := time.Now().Add(-30 * time.Minute)
+		valid := certificate.NotBefore.Before(halfAnHourAgo)
+		require.True(t, valid, "clocks may differ")
+	}
 }
 
 // meet is one handshake on loopback; it returns what each side thought of the other.
@@ -118,43 +111,31 @@ func peer(t *testing.T, ca string, own pki.Pair) *tls.Config {
 func TestPeersOfOneStackMeetAndStrangersDoNot(t *testing.T) {
 	ca := authority(t, stack)
 	own := peer(t, ca.Certificate, issued(t, ca, db(1)))
-	serverErr, clientErr := meet(t,
-		own,
-		peer(t,
-			ca.Certificate,
-			issued(t, ca, pki.Name{
-				Stack:       stack,
-				Role:        "web",
-				Node:        "web-1",
-				Incarnation: 1,
-			}),
-		),
-	)
+	web := issued(t, ca, pki.Name{
+		Stack:       stack,
+		Role:        "web",
+		Node:        "web-1",
+		Incarnation: 1,
+	})
+
+	serverErr, clientErr := meet(t, own, peer(t, ca.Certificate, web))
 	require.NoError(t, serverErr)
 	require.NoError(t, clientErr)
 
 	other := authority(t, stack) // of the same name, and not the same
+	shop := db(1)
+	shop.Stack = "shop"
+
 	strangers := map[string]pki.Pair{
-		"another authority": issued(t, other, db(1)),
-		"another stack": issued(t, ca, pki.Name{
-			Stack:       "shop",
-			Role:        "db",
-			Node:        "db-1",
-			Incarnation: 1,
-		}),
+		"another authority":      issued(t, other, db(1)),
+		"another stack":          issued(t, ca, shop),
 		"the site's certificate": site(t, ca),
 		"expired":                expired(t, ca),
 	}
 
 	for name, pair := range strangers {
-		certificate, err := tls.X509KeyPair(
-			[]byte(pair.Certificate),
-			[]byte(pair.Key.Reveal()),
-		)
-		require.NoError(t, err)
-
 		anything := &tls.Config{
-			Certificates:       []tls.Certificate{certificate},
+			Certificates:       []tls.Certificate{keyPair(t, pair)},
 			InsecureSkipVerify: true,
 		}
 
@@ -165,9 +146,21 @@ func TestPeersOfOneStackMeetAndStrangersDoNot(t *testing.T) {
 		require.ErrorIs(t, clientErr, pki.ErrStranger, name)
 	}
 
-	serverErr, _ = meet(t, own, &tls.Config{InsecureSkipVerify: true})
+	nothing := &tls.Config{InsecureSkipVerify: true}
+	serverErr, _ = meet(t, own, nothing)
 	require.Error(t, serverErr, "no certificate at all")
 	require.ErrorContains(t, serverErr, "certificate")
+}
+
+func keyPair(t *testing.T, pair pki.Pair) tls.Certificate {
+	t.Helper()
+	text := []byte(pair.Certificate)
+	key := []byte(pair.Key.Reveal())
+
+	certificate, err := tls.X509KeyPair(text, key)
+	require.NoError(t, err)
+
+	return certificate
 }
 
 func site(t *testing.T, ca pki.Pair) pki.Pair {
@@ -181,39 +174,45 @@ func site(t *testing.T, ca pki.Pair) pki.Pair {
 // expired is signed by the authority as a node's certificate is, and was good until yesterday.
 func expired(t *testing.T, ca pki.Pair) pki.Pair {
 	t.Helper()
-
-	pair, err := tls.X509KeyPair(
-		[]byte(ca.Certificate),
-		[]byte(ca.Key.Reveal()),
-	)
-	require.NoError(t, err)
-
 	parent, err := pki.ParseCertificate(ca.Certificate)
 	require.NoError(t, err)
 
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+	now := time.Now()
+	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-48 * time.Hour),
-		NotAfter:     time.Now().Add(-24 * time.Hour),
+		NotBefore:    now.Add(-48 * time.Hour),
+		NotAfter:     now.Add(-24 * time.Hour),
 		Subject: pkix.Name{
 			CommonName:         "db-1",
 			Organization:       []string{stack},
 			OrganizationalUnit: []string{"db"},
 			SerialNumber:       "1",
 		},
-	}, parent, key.Public(), pair.PrivateKey)
+	}
+
+	authorityKey := keyPair(t, ca).PrivateKey
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), authorityKey)
 	require.NoError(t, err)
 
 	own, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
 
 	return pki.Pair{
-		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		Key:         report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: own})),
+		Certificate: encode("CERTIFICATE", der),
+		Key:         report.Secret(encode("PRIVATE KEY", own)),
 	}
+}
+
+func encode(kind string, der []byte) string {
+	text := pem.EncodeToMemory(&pem.Block{
+		Type:  kind,
+		Bytes: der,
+	})
+
+	return string(text)
 }
 
 func TestWhatIsNoCertificate(t *testing.T) {

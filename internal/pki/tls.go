@@ -13,10 +13,10 @@ import (
 // both sides' chains and stack checked, host names ignored. Each of allow may refuse the other side for what its
 // certificate says.
 func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls.Config, error) {
-	certificate, err := tls.X509KeyPair(
-		[]byte(own.Certificate),
-		[]byte(own.Key.Reveal()),
-	)
+	shown := []byte(own.Certificate)
+	key := []byte(own.Key.Reveal())
+
+	certificate, err := tls.X509KeyPair(shown, key)
 	if err != nil {
 		return nil, fmt.Errorf("read own certificate: %w", err)
 	}
@@ -26,12 +26,17 @@ func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls
 		return nil, errors.New("read the stack's authority: not PEM")
 	}
 
+	check := func(state tls.ConnectionState) error {
+		return verify(state.PeerCertificates, roots, stack, allow)
+	}
+
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots,
-		InsecureSkipVerify: true, // VerifyConnection below checks the chain and the subject instead of the address
-		VerifyConnection: func(state tls.ConnectionState) error {
-			return verify(state.PeerCertificates, roots, stack, allow)
-		},
+		MinVersion:         tls.VersionTLS13,
+		Certificates:       []tls.Certificate{certificate},
+		ClientAuth:         tls.RequireAnyClientCert,
+		ClientCAs:          roots,
+		InsecureSkipVerify: true, // VerifyConnection checks the chain and the subject instead of the address
+		VerifyConnection:   check,
 	}, nil
 }
 
@@ -40,11 +45,13 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 		return fmt.Errorf("%w: %w", ErrStranger, ErrNoCertificate)
 	}
 
-	if !slices.Equal(chain[0].Subject.Organization, []string{stack}) {
-		return fmt.Errorf("%w: %w: %q", ErrStranger, ErrOtherStack, chain[0].Subject.Organization)
+	leaf := chain[0]
+	organization := leaf.Subject.Organization
+	if !slices.Equal(organization, []string{stack}) {
+		return fmt.Errorf("%w: %w: %q", ErrStranger, ErrOtherStack, organization)
 	}
 
-	_, err := chain[0].Verify(x509.VerifyOptions{
+	_, err := leaf.Verify(x509.VerifyOptions{
 		Roots:     roots,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
@@ -52,15 +59,19 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 		return fmt.Errorf("%w: %w: %w", ErrStranger, invalid(err), err)
 	}
 
-	name, err := NameOf(chain[0])
+	name, err := NameOf(leaf)
+	if err != nil {
+		return err
+	}
 
 	for _, check := range allow {
-		if err == nil {
-			err = check(name)
+		err := check(name)
+		if err != nil {
+			return err
 		}
 	}
 
-	return err
+	return nil
 }
 
 func invalid(err error) error {
@@ -79,12 +90,11 @@ func Guard(config *tls.Config, refused func(from net.Addr, name Name, err error)
 	guarded.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		from := hello.Conn.RemoteAddr()
 		one := config.Clone()
-		one.ClientAuth = tls.RequestClientCert // whoever shows none is refused below, where it is told of
-
+		one.ClientAuth = tls.RequestClientCert // who shows none is refused below, where it is reported
 		one.VerifyConnection = func(state tls.ConnectionState) error {
 			err := config.VerifyConnection(state)
 			if err != nil {
-				refused(from, shown(state.PeerCertificates), err)
+				refused(from, claimed(state.PeerCertificates), err)
 			}
 
 			return err
@@ -96,8 +106,8 @@ func Guard(config *tls.Config, refused func(from net.Addr, name Name, err error)
 	return guarded
 }
 
-// shown is what a refused certificate claims; nobody vouches for it.
-func shown(chain []*x509.Certificate) Name {
+// claimed is what a refused certificate says; nobody vouches for it.
+func claimed(chain []*x509.Certificate) Name {
 	if len(chain) == 0 {
 		return Name{}
 	}

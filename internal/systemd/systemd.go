@@ -18,7 +18,8 @@ type Ctl func(ctx context.Context, args ...string) (string, error)
 
 // Systemctl is the real one.
 func Systemctl(ctx context.Context, args ...string) (string, error) {
-	return command.Run(ctx, command.Command{Args: append([]string{"systemctl"}, args...)})
+	words := append([]string{"systemctl"}, args...)
+	return command.Run(ctx, command.Command{Args: words})
 }
 
 // State reads a unit's ActiveState (systemctl(1)).
@@ -35,7 +36,9 @@ func (ctl Ctl) Apply(ctx context.Context, verb, unit string) error {
 	if err != nil {
 		return err
 	}
-	if state == "activating" || state == "deactivating" {
+
+	switch state {
+	case "activating", "deactivating":
 		return fmt.Errorf("%s %s: %w", verb, unit, ErrStarting)
 	}
 

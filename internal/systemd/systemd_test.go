@@ -21,7 +21,7 @@ func TestAUnitThatIsStartingIsNotAskedToReload(t *testing.T) {
 		"deactivating": systemd.ErrStarting,
 	} {
 		var asked []string
-		ctl := systemd.Ctl(func(_ context.Context, args ...string) (string, error) {
+		var ctl systemd.Ctl = func(_ context.Context, args ...string) (string, error) {
 			if args[0] == "show" {
 				return state + "\n", nil
 			}
@@ -29,21 +29,26 @@ func TestAUnitThatIsStartingIsNotAskedToReload(t *testing.T) {
 			asked = append(asked, strings.Join(args, " "))
 
 			return "", nil
-		})
+		}
 
 		err := ctl.Apply(t.Context(), "reload", "a.service")
 		require.ErrorIs(t, err, want, state)
-		require.Equal(t, want == nil, len(asked) == 1, state)
+
+		reloaded := len(asked) == 1
+		require.Equal(t, want == nil, reloaded, state)
 	}
 }
 
 func TestWhatSystemdSaysIsPassedOn(t *testing.T) {
 	broken := errors.New("no bus")
-	ctl := systemd.Ctl(func(context.Context, ...string) (string, error) {
-		return "", broken
-	})
-	require.ErrorIs(t, ctl.Apply(t.Context(), "reload", "a.service"), broken)
 
-	_, err := ctl.State(t.Context(), "a.service")
+	var ctl systemd.Ctl = func(context.Context, ...string) (string, error) {
+		return "", broken
+	}
+
+	err := ctl.Apply(t.Context(), "reload", "a.service")
+	require.ErrorIs(t, err, broken)
+
+	_, err = ctl.State(t.Context(), "a.service")
 	require.ErrorIs(t, err, broken)
 }

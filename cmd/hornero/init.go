@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -41,10 +39,14 @@ load_balancer:
 
 func initCommand(file *string) *cobra.Command {
 	var name, cloud, region, title, email string
-	cmd := &cobra.Command{Use: "init", Short: "write a first stack.yaml and its encrypted " +
-		"secrets file", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		text := fmt.Sprintf(firstStack, name, cloud, region, title, email)
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "write a first stack.yaml and its encrypted secrets file",
+		Args:  cobra.NoArgs,
+	}
 
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		text := fmt.Sprintf(firstStack, name, cloud, region, title, email)
 		if err := writeFirst(*file, text); err != nil {
 			return err
 		}
@@ -67,7 +69,7 @@ func initCommand(file *string) *cobra.Command {
 		)
 
 		return nil
-	}}
+	}
 
 	flags := cmd.Flags()
 	flags.StringVar(&name, "name", "hornero", "the stack's name")
@@ -91,39 +93,4 @@ func writeFirst(path, text string) error {
 	_, err = io.WriteString(out, text)
 
 	return errors.Join(err, out.Close())
-}
-
-// secretsSetCommand takes the value from standard input: arguments are seen by every user of this computer.
-func secretsSetCommand(with func(func(*cobra.Command, *stack.Stack, *stack.Secrets, []string) error) func(*cobra.Command, []string) error) *cobra.Command {
-	return &cobra.Command{
-		Use:   "set NAME",
-		Short: "set a secret from standard input",
-		Args:  cobra.ExactArgs(1),
-		RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
-			text, err := io.ReadAll(cmd.InOrStdin())
-			if err != nil {
-				return fmt.Errorf("read the secret: %w", err)
-			}
-
-			value := strings.TrimSuffix(string(text), "\n")
-			if value == "" {
-				return errors.New(
-					"the secret is empty; pipe it in, as in `printf %s ... | hornero secrets set NAME`",
-				)
-			}
-
-			return secrets.Set(args[0], report.Secret(value))
-		}),
-	}
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "print the version",
-		Args:  cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), "hornero", version)
-		},
-	}
 }

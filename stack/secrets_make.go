@@ -36,7 +36,8 @@ func (s *Secrets) Ensure(of *Stack, manifests map[string]*roles.Manifest) error 
 	var made []string
 	err := s.update(func(values map[string]report.Secret) error {
 		var err error
-		made, err = fill(values, of, of.SecretNames(manifests))
+		made, err = makeMissing(values, of, of.SecretNames(manifests))
+
 		return err
 	})
 
@@ -47,13 +48,20 @@ func (s *Secrets) Ensure(of *Stack, manifests map[string]*roles.Manifest) error 
 	return err
 }
 
-func fill(values map[string]report.Secret, of *Stack, names []string) ([]string, error) {
-	var made []string
+// maker makes one of the keys and certificates that every stack has.
+type maker struct {
+	name string
+	what string
+	make func() error
+}
 
-	makers := []struct {
-		name, what string
-		make       func() error
-	}{
+// makers are in the order in which they must run: the authority signs the site's certificate.
+func makers(values map[string]report.Secret, of *Stack) []maker {
+	sshKey := func(name, comment string) func() error {
+		return func() error { return makeSSHKey(values, name, comment) }
+	}
+
+	return []maker{
 		{
 			name: CACertificate,
 			what: "the stack's authority",
@@ -62,16 +70,12 @@ func fill(values map[string]report.Secret, of *Stack, names []string) ([]string,
 		{
 			name: SSHKey,
 			what: "the operator's SSH key",
-			make: func() error {
-				return makeSSHKey(values, SSHKey, "hornero "+of.Name)
-			},
+			make: sshKey(SSHKey, "hornero "+of.Name),
 		},
 		{
 			name: SSHCA,
 			what: "the authority of SSH host keys",
-			make: func() error {
-				return makeSSHKey(values, SSHCA, "hornero "+of.Name+" hosts")
-			},
+			make: sshKey(SSHCA, "hornero "+of.Name+" hosts"),
 		},
 		{
 			name: SiteCertificate,
@@ -79,11 +83,17 @@ func fill(values map[string]report.Secret, of *Stack, names []string) ([]string,
 			make: func() error { return makeSite(values, of) },
 		},
 	}
+}
 
-	for _, maker := range makers {
+// makeMissing makes what the values lack, and returns a line about each.
+func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]string, error) {
+	var made []string
+
+	for _, maker := range makers(values, of) {
 		if _, there := values[maker.name]; there {
 			continue
 		}
+
 		if err := maker.make(); err != nil {
 			return nil, fmt.Errorf("make %s: %w", maker.what, err)
 		}
@@ -111,22 +121,15 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 
 		switch name {
 		case CACertificate, CAKey, SSHCA, SSHKey:
-			return fmt.Errorf(
-				"rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
-				name,
-				ErrFixed,
-			)
+			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
+				name, ErrFixed)
 
 		case SiteCertificate, SiteKey:
 			return makeSite(values, of)
 
 		case cloudinit.SecretReservedIPToken:
-			return fmt.Errorf(
-				"rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`",
-				name,
-				ErrForeign,
-				name,
-			)
+			return fmt.Errorf("rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`",
+				name, ErrForeign, name)
 		}
 
 		values[name] = random()
@@ -137,25 +140,32 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 
 // Missing names what the stack asks for and only its operator can give, with what to do about it, a line each.
 func (s *Secrets) Missing(of *Stack) []string {
-	if _, there := s.values[cloudinit.SecretReservedIPToken]; of.ReservedIP == nil || there {
+	_, there := s.values[cloudinit.SecretReservedIPToken]
+	if of.ReservedIP == nil || there {
 		return nil
 	}
 
-	return []string{fmt.Sprintf("the nodes that hold reserved_ip need a token of DigitalOcean's with the scope "+
-		"reserved_ip:update and what that needs, and no more: `hornero secrets set %s` reads it from "+
-		"standard input",
-		cloudinit.SecretReservedIPToken)}
+	line := fmt.Sprintf(
+		"the nodes that hold reserved_ip need a token of DigitalOcean's with the scope reserved_ip:update and what "+
+			"that needs, and no more: `hornero secrets set %s` reads it from standard input",
+		cloudinit.SecretReservedIPToken,
+	)
+
+	return []string{line}
 }
 
 func random() report.Secret {
-	var text strings.Builder
-	limit := byte(256 - 256%len(randomAlphabet))
+	const letters = len(randomAlphabet)
+	const limit = byte(256 - 256%letters)
 
+	var text strings.Builder
 	for text.Len() < randomLength {
 		var draw [1]byte
 		_, _ = rand.Read(draw[:]) // never fails
-		if draw[0] < limit {      // every letter is as likely as any other
-			text.WriteByte(randomAlphabet[int(draw[0])%len(randomAlphabet)])
+
+		// Higher draws are left out, so that every letter is as likely as any other.
+		if draw[0] < limit {
+			text.WriteByte(randomAlphabet[int(draw[0])%letters])
 		}
 	}
 
@@ -168,7 +178,8 @@ func makeAuthority(values map[string]report.Secret, name string) error {
 		return err
 	}
 
-	values[CACertificate], values[CAKey] = report.Secret(pair.Certificate), pair.Key
+	values[CACertificate] = report.Secret(pair.Certificate)
+	values[CAKey] = pair.Key
 
 	return nil
 }
@@ -184,14 +195,17 @@ func makeSite(values map[string]report.Secret, of *Stack) error {
 		return err
 	}
 
-	values[SiteCertificate], values[SiteKey] = report.Secret(pair.Certificate), pair.Key
+	values[SiteCertificate] = report.Secret(pair.Certificate)
+	values[SiteKey] = pair.Key
 
 	return nil
 }
 
 func siteNames(of *Stack) []string {
 	names := []string{of.Name + ".hornero", "localhost"}
-	if parsed, err := url.Parse(of.Site.URL); err == nil && parsed.Hostname() != "" {
+
+	parsed, err := url.Parse(of.Site.URL)
+	if err == nil && parsed.Hostname() != "" {
 		names = append([]string{parsed.Hostname()}, names...)
 	}
 

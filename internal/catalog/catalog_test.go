@@ -1,15 +1,15 @@
-package shelf_test
+package catalog_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hornero/hornero/internal/shelf"
+	"github.com/hornero/hornero/internal/catalog"
 )
 
-func image(id int, role, release string, regions ...string) shelf.Image {
-	return shelf.Image{
+func image(id int, role, release string, regions ...string) catalog.Image {
+	return catalog.Image{
 		ID:      id,
 		Name:    role + "-image",
 		Role:    role,
@@ -19,7 +19,7 @@ func image(id int, role, release string, regions ...string) shelf.Image {
 	}
 }
 
-func ids(images []shelf.Image) []int {
+func ids(images []catalog.Image) []int {
 	list := []int{}
 	for _, image := range images {
 		list = append(list, image.ID)
@@ -29,18 +29,18 @@ func ids(images []shelf.Image) []int {
 }
 
 func TestSurplus(t *testing.T) {
-	run := func(image shelf.Image) shelf.Image {
-		image.Runs = []shelf.Droplet{{ID: 7, Name: "web-1"}}
+	run := func(image catalog.Image) catalog.Image {
+		image.Runs = []catalog.Droplet{{ID: 7, Name: "web-1"}}
 		return image
 	}
 
 	for name, test := range map[string]struct {
-		images []shelf.Image
+		images []catalog.Image
 		keep   int
 		want   []int
 	}{
 		"the newest stay": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3"),
 				image(3, "web", "debian-13", "nyc3"),
 				image(2, "web", "debian-13", "nyc3"),
@@ -49,7 +49,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{1},
 		},
 		"what a Droplet runs stays": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				run(image(1, "web", "debian-13", "nyc3")),
 				image(2, "web", "debian-13", "nyc3"),
 				image(3, "web", "debian-13", "nyc3"),
@@ -58,7 +58,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{2},
 		},
 		"roles are apart": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3"),
 				image(2, "db", "debian-13", "nyc3"),
 			},
@@ -66,7 +66,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{},
 		},
 		"releases are apart": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-12", "nyc3"),
 				image(2, "web", "debian-13", "nyc3"),
 			},
@@ -74,7 +74,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{},
 		},
 		"regions are apart": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3"),
 				image(2, "web", "debian-13", "ams3"),
 			},
@@ -82,7 +82,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{},
 		},
 		"one that a region keeps stays": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3", "ams3"),
 				image(2, "web", "debian-13", "nyc3"),
 			},
@@ -90,7 +90,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{},
 		},
 		"one that no region keeps goes": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3", "ams3"),
 				image(2, "web", "debian-13", "nyc3"),
 				image(3, "web", "debian-13", "ams3"),
@@ -99,7 +99,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{1},
 		},
 		"keep none": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3"),
 				run(image(2, "web", "debian-13", "nyc3")),
 			},
@@ -107,7 +107,7 @@ func TestSurplus(t *testing.T) {
 			want: []int{1},
 		},
 		"one that is being published stays": {
-			images: []shelf.Image{
+			images: []catalog.Image{
 				image(1, "web", "debian-13"),
 				image(2, "web", "debian-13", "nyc3"),
 				image(3, "web", "debian-13", "nyc3"),
@@ -124,14 +124,14 @@ func TestSurplus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t,
 				test.want,
-				ids(shelf.Surplus(test.images, test.keep)),
+				ids(catalog.Surplus(test.images, test.keep)),
 			)
 		})
 	}
 }
 
 func TestPick(t *testing.T) {
-	images := []shelf.Image{
+	images := []catalog.Image{
 		image(5, "db", "debian-13"),
 		image(4, "web", "debian-12"),
 		image(9, "web", "debian-13"),
@@ -149,7 +149,7 @@ func TestPick(t *testing.T) {
 		"web~1":                             4,
 		"web~2":                             2,
 	} {
-		found, err := shelf.Pick(images, name)
+		found, err := catalog.Pick(images, name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, found.ID, name)
 	}
@@ -157,7 +157,7 @@ func TestPick(t *testing.T) {
 	for _, name := range []string{
 		"web~3", "proxy", "0", "-1", "6", "", "web~-1", "web~x", "web~99999999999999999999",
 	} {
-		_, err := shelf.Pick(images, name)
-		require.ErrorIs(t, err, shelf.ErrNoImage, name)
+		_, err := catalog.Pick(images, name)
+		require.ErrorIs(t, err, catalog.ErrNoImage, name)
 	}
 }

@@ -1,7 +1,7 @@
-// Package shelf owns what is known of the baked images of an account: which there are, who runs them, which one
+// Package catalog owns what is known of the baked images of an account: which there are, who runs them, which one
 // a person means, and which are surplus. It reads the API and deletes images. What is inside an image is
 // internal/record's; how one is made, and what a stack does with it, it does not know.
-package shelf
+package catalog
 
 import (
 	"cmp"
@@ -90,8 +90,7 @@ func List(ctx context.Context, client *godo.Client) ([]Image, error) {
 }
 
 func read(image godo.Image) Image {
-	// the zero time when the API writes it otherwise
-	created, _ := time.Parse(time.RFC3339, image.Created)
+	created, _ := time.Parse(time.RFC3339, image.Created) // the zero time when the API writes it otherwise
 	one := Image{
 		ID:      image.ID,
 		Name:    image.Name,
@@ -156,11 +155,8 @@ func Pick(images []Image, name string) (Image, error) {
 		}
 	}
 
-	return Image{}, fmt.Errorf(
-		"%w: %q is no image's number or name, and no ROLE or ROLE~N that there is; `hornero images list` shows all",
-		ErrNoImage,
-		name,
-	)
+	return Image{}, fmt.Errorf("%w: %q is no image's number or name, and no ROLE or ROLE~N that there is; "+
+		"`hornero images list` shows all", ErrNoImage, name)
 }
 
 // DefaultKeep is how many images of a role are kept when nobody says: the newest, and one to go back to.
@@ -173,15 +169,25 @@ func Surplus(images []Image, keep int) []Image {
 	slices.SortFunc(newest, func(a, b Image) int {
 		return cmp.Compare(b.ID, a.ID)
 	})
-	type place struct{ role, release, region string }
+
+	type place struct {
+		role    string
+		release string
+		region  string
+	}
 	kept := map[place]int{}
 	surplus := []Image{}
 
 	for _, image := range newest {
-		// one whose regions do not show yet is being published
-		stays := len(image.Runs) > 0 || len(image.Regions) == 0
+		published := len(image.Regions) > 0 // one whose regions do not show yet is being published
+		stays := len(image.Runs) > 0 || !published
+
 		for _, region := range image.Regions {
-			at := place{image.Role, image.Release, region}
+			at := place{
+				role:    image.Role,
+				release: image.Release,
+				region:  region,
+			}
 			kept[at]++
 			stays = stays || kept[at] <= keep
 		}

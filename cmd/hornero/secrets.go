@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/stack"
+)
+
+type (
+	// runE is what cobra runs a command with.
+	runE = func(*cobra.Command, []string) error
+
+	// secretsWork is what a command does with the opened secrets file.
+	secretsWork = func(cmd *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error
+)
+
+func secretsCommand(file *string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secrets",
+		Short: "list, show and set what the encrypted secrets file holds",
+	}
+
+	with := func(work secretsWork) runE {
+		return func(cmd *cobra.Command, args []string) error {
+			s, manifests, err := loadStack(*file)
+			if err != nil {
+				return err
+			}
+
+			secrets, err := openSecrets(s, manifests, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+
+			return work(cmd, s, secrets, args)
+		}
+	}
+
+	cmd.AddCommand(
+		secretsSetCommand(with),
+		&cobra.Command{
+			Use:   "list",
+			Short: "name the secrets",
+			Args:  cobra.NoArgs,
+			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
+				fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
+				return nil
+			}),
+		},
+		&cobra.Command{
+			Use:   "show NAME",
+			Short: "print one secret",
+			Args:  cobra.ExactArgs(1),
+			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+				value, err := secrets.Get(args[0])
+				if err == nil {
+					fmt.Fprintln(cmd.OutOrStdout(), value.Reveal())
+				}
+
+				return err
+			}),
+		},
+		&cobra.Command{
+			Use:   "rotate NAME",
+			Short: "make a secret anew; nodes keep the old one until they are replaced",
+			Args:  cobra.ExactArgs(1),
+			RunE: with(func(_ *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error {
+				return secrets.Rotate(args[0], s)
+			}),
+		},
+	)
+
+	return cmd
+}
+
+// secretsSetCommand takes the value from standard input: arguments are seen by every user of this computer.
+func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
+	return &cobra.Command{
+		Use:   "set NAME",
+		Short: "set a secret from standard input",
+		Args:  cobra.ExactArgs(1),
+		RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+			text, err := io.ReadAll(cmd.InOrStdin())
+			if err != nil {
+				return fmt.Errorf("read the secret: %w", err)
+			}
+
+			value := strings.TrimSuffix(string(text), "\n")
+			if value == "" {
+				return errors.New(
+					"the secret is empty; pipe it in, as in `printf %s ... | hornero secrets set NAME`",
+				)
+			}
+
+			return secrets.Set(args[0], report.Secret(value))
+		}),
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/fleet"
+)
+
+func statusCommand(file *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "show what runs, from which image, how healthy, who writes, and who holds the address",
+		Args:  cobra.NoArgs,
+		Long:  "Exits 0 when every node serves, 3 when one does not.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				report, err := f.Status(ctx)
+				if err != nil {
+					return err
+				}
+
+				if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
+					return err
+				}
+
+				if !report.Healthy() {
+					return exitUnhealthy
+				}
+
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+
+	return cmd
+}
+
+func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, report)
+	}
+
+	peers := report.PeerSet
+	fmt.Fprintf(w, "stack %s on %s\n", report.Stack, report.Cloud)
+	fmt.Fprintf(w, "site  %s\n", report.URL)
+	fmt.Fprintf(w, "peers quorum %v, generation %d, writer %s\n", peers.Quorum, peers.Generation, report.WriterLine())
+
+	if reserved := report.ReservedIP; reserved != nil {
+		printReserved(w, *reserved)
+	}
+
+	printNodes(w, report.Nodes)
+
+	if len(peers.Lines) > 0 {
+		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(peers.Lines, "\n          "))
+	}
+
+	return nil
+}
+
+// printNodes prints a table whose columns keep their places from one call to the next.
+func printNodes(w io.Writer, nodes []fleet.NodeLine) {
+	fmt.Fprintf(
+		w,
+		"\n%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n",
+		"NODE",
+		"ROLE",
+		"INC",
+		"DROPLET",
+		"PUBLIC",
+		"PRIVATE",
+		"STATE",
+		"HEALTHY",
+		"IMAGE",
+	)
+
+	for _, node := range nodes {
+		fmt.Fprintf(
+			w,
+			"%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n",
+			node.Name,
+			node.Role,
+			node.Incarnation,
+			node.DropletID,
+			node.Addresses.Public,
+			node.Addresses.Private,
+			node.State,
+			node.Healthy,
+			node.Image,
+		)
+
+		if !node.Healthy {
+			fmt.Fprintf(w, "           %s\n", node.Reason)
+		}
+
+		if node.Note != "" {
+			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
+		}
+	}
+}

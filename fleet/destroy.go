@@ -1,0 +1,130 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/internal/do"
+)
+
+// Destroy removes everything of the stack but images and secrets. What is gone already is no error.
+func (f *Fleet) Destroy(ctx context.Context) error {
+	members, err := f.members(ctx)
+	if err != nil {
+		return err
+	}
+
+	// A load balancer or VPC that is not deleted costs money: the first error does not end it.
+	errs := f.destroyDroplets(ctx, members)
+	errs = append(errs, f.destroyBalancer(ctx))
+	errs = append(errs, f.destroyCertificates(ctx))
+	errs = append(errs, f.destroyVPC(ctx))
+
+	if f.Stack.ReservedIP != nil {
+		f.say(
+			"reserved IP %s is kept, and is paid for while no Droplet has it; "+
+				"`hornero reserved-ip release --yes` gives it back",
+			f.Stack.ReservedIP.Address,
+		)
+	}
+
+	return errors.Join(errs...)
+}
+
+func (f *Fleet) destroyDroplets(ctx context.Context, members []member) []error {
+	errs := make([]error, len(members))
+	var group sync.WaitGroup
+
+	for i, m := range members {
+		group.Go(func() {
+			errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+			if errs[i] == nil {
+				f.say("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
+			}
+		})
+	}
+
+	group.Wait()
+
+	return errs
+}
+
+func (f *Fleet) destroyBalancer(ctx context.Context) error {
+	balancer, there, err := f.balancer(ctx)
+	if err != nil || !there {
+		return err
+	}
+
+	_, err = f.Client.LoadBalancers.Delete(ctx, balancer.ID)
+	if do.IsNotFound(err) {
+		return nil
+	}
+
+	return err
+}
+
+func (f *Fleet) destroyCertificates(ctx context.Context) error {
+	certificates, err := f.certificates(ctx)
+	if err != nil {
+		return err
+	}
+
+	for _, certificate := range certificates {
+		err := retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
+			_, err := f.Client.Certificates.Delete(ctx, certificate.ID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (f *Fleet) destroyVPC(ctx context.Context) error {
+	vpcs, err := do.VPCs(ctx, f.Client)
+	if err != nil {
+		return err
+	}
+
+	for _, vpc := range vpcs {
+		if vpc.Name != f.resourceName() || vpc.Default {
+			continue
+		}
+
+		err := retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
+			_, err := f.Client.VPCs.Delete(ctx, vpc.ID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// retryWhileInUse repeats what the API refuses while a resource has members (403, 409, 422).
+func retryWhileInUse(ctx context.Context, what string, try func(context.Context) error) error {
+	poll := func(ctx context.Context) (do.State, error) {
+		err := try(ctx)
+
+		switch do.Status(err) {
+		case http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity:
+			return do.Pending, do.Seen("%s", strings.TrimSpace(err.Error()))
+		}
+
+		if err == nil || do.IsNotFound(err) {
+			return do.Done, nil
+		}
+
+		return do.Errored, err
+	}
+
+	return do.Wait(ctx, what, poll, do.WaitOptions{Timeout: time.Minute})
+}

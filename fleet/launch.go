@@ -1,0 +1,159 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/digitalocean/godo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/status"
+	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
+)
+
+// errNoFounder means that none of the nodes to launch may found a peer set.
+var errNoFounder = errors.New("the stack has no node of a role that can found a peer set; add a group with role db")
+
+// launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
+func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
+	answers := f.askAll(ctx, kept)
+	err := unfounded(answers)
+	if err != nil {
+		return err
+	}
+
+	known := newest(answers)
+	join := f.consensus(kept)
+
+	if len(join) == 0 {
+		founder := f.founder(missing)
+		if founder < 0 {
+			return fmt.Errorf("launch %s: %w", f.Stack.Name, errNoFounder)
+		}
+
+		node := missing[founder]
+		if _, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), true, nil); err != nil {
+			return err
+		}
+
+		if kept, err = f.reconcile(ctx); err != nil {
+			return err
+		}
+
+		join = f.consensus(kept)
+		missing = slices.Delete(slices.Clone(missing), founder, founder+1)
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+
+	for _, node := range missing {
+		group.Go(func() error {
+			_, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), false, join)
+			return err
+		})
+	}
+
+	return group.Wait()
+}
+
+// founder picks the first database node, or the first node that joins consensus; -1 when there is none.
+func (f *Fleet) founder(missing []stack.Node) int {
+	isDatabase := func(node stack.Node) bool {
+		return f.Manifests[node.Role].Driver == "galera"
+	}
+	if i := slices.IndexFunc(missing, isDatabase); i >= 0 {
+		return i
+	}
+
+	return slices.IndexFunc(missing, func(node stack.Node) bool {
+		return f.Manifests[node.Role].Peers == roles.Member
+	})
+}
+
+// consensus lists the VPC addresses of Droplets that are or will be members of consensus.
+func (f *Fleet) consensus(members []member) []string {
+	var addresses []string
+	for _, m := range members {
+		// The role of a Droplet is read from its tags, which may name one that the stack does not have any more.
+		manifest := f.Manifests[m.Role]
+		if manifest == nil || manifest.Peers != roles.Member {
+			continue
+		}
+
+		if address := m.private(); address != "" {
+			addresses = append(addresses, address)
+		}
+	}
+
+	return addresses
+}
+
+// next is the incarnation after every one that the tags and the peer set know.
+func next(known status.PeerSet, members []member, node string) int {
+	last := known.Forgotten[node]
+	for _, m := range members {
+		if m.Node == node {
+			last = max(last, m.Incarnation)
+		}
+	}
+
+	for _, peer := range known.Peers {
+		if peer.Name == node {
+			last = max(last, peer.Incarnation)
+		}
+	}
+
+	return last + 1
+}
+
+// launch creates a node's Droplet and waits until it has its addresses.
+func (f *Fleet) launch(
+	ctx context.Context,
+	vpc string,
+	node stack.Node,
+	incarnation int,
+	founds bool,
+	join []string,
+) (member, error) {
+	image, err := f.image(ctx, node.Role)
+	if err != nil {
+		return member{}, err
+	}
+
+	document, err := f.Document(node, incarnation, founds, join)
+	if err != nil {
+		return member{}, err
+	}
+
+	data, err := cloudinit.Encode(document)
+	if err != nil {
+		return member{}, err
+	}
+
+	droplet, _, err := f.Client.Droplets.Create(ctx, &godo.DropletCreateRequest{
+		Name:     f.Stack.Name + "-" + node.Name,
+		Region:   f.Stack.Region,
+		Size:     node.Size,
+		Image:    godo.DropletCreateImage{ID: image.ID},
+		VPCUUID:  vpc,
+		UserData: string(data),
+		Tags:     f.tags(node, incarnation),
+	})
+	if err != nil {
+		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
+	}
+
+	f.say("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
+
+	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})
+	if err != nil {
+		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)
+	}
+
+	return f.member(*droplet), nil
+}

@@ -1,0 +1,276 @@
+package fleet_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/status"
+)
+
+func (w *world) dial(_ context.Context, _, address string) (net.Conn, error) {
+	host, _, _ := net.SplitHostPort(address)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+
+	for _, machine := range w.machines {
+		if machine.Public.String() == host {
+			return w.connect(w.document(machine), machine.Private.String())
+		}
+	}
+
+	return nil, errors.New("no route to host")
+}
+
+func (w *world) connect(document cloudinit.Node, address string) (net.Conn, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+
+	go func() {
+		defer listener.Close()
+		if connection, err := listener.Accept(); err == nil {
+			w.shell(document, address, connection)
+		}
+	}()
+
+	return net.Dial("tcp", listener.Addr().String())
+}
+
+// sshConfig is a node's: the host key and certificate of its document, for the authorized key of its document.
+func sshConfig(document cloudinit.Node) (*ssh.ServerConfig, error) {
+	checkKey := func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+		if line != document.SSH.AuthorizedKeys[0] {
+			return nil, errors.New("a stranger's key")
+		}
+
+		return nil, nil
+	}
+
+	key, err := ssh.ParsePrivateKey([]byte(document.SSH.HostKey.Reveal()))
+	if err != nil {
+		return nil, err
+	}
+
+	certificate, _, _, _, err := ssh.ParseAuthorizedKey([]byte(document.SSH.HostCertificate))
+	if err != nil {
+		return nil, err
+	}
+
+	signer, err := ssh.NewCertSigner(certificate.(*ssh.Certificate), key)
+	if err != nil {
+		return nil, err
+	}
+
+	config := &ssh.ServerConfig{PublicKeyCallback: checkKey}
+	config.AddHostKey(signer)
+
+	return config, nil
+}
+
+// shell serves SSH as a node does.
+func (w *world) shell(document cloudinit.Node, address string, connection net.Conn) {
+	defer connection.Close()
+
+	config, err := sshConfig(document)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+
+	_, channels, requests, err := ssh.NewServerConn(connection, config)
+	if err != nil {
+		return // the other side says why
+	}
+
+	go ssh.DiscardRequests(requests)
+
+	for channel := range channels {
+		session, asked, err := channel.Accept()
+		if err != nil {
+			return
+		}
+
+		go w.session(document, address, session, asked)
+	}
+}
+
+func (w *world) session(document cloudinit.Node, address string, session ssh.Channel, asked <-chan *ssh.Request) {
+	defer session.Close()
+
+	for request := range asked {
+		if request.Type != "exec" {
+			_ = request.Reply(false, nil)
+			continue
+		}
+
+		_ = request.Reply(true, nil)
+
+		w.mutex.Lock()
+		silent := w.silent == document.Node
+		remembers := w.remembers
+		w.mutex.Unlock()
+
+		if silent {
+			<-w.t.Context().Done()
+			return
+		}
+
+		if remembers {
+			_, _ = io.WriteString(session.Stderr(), "this node remembers\n")
+		}
+
+		command := string(request.Payload[4:]) // after its length
+		success := ssh.Marshal(struct{ Code uint32 }{0})
+		_, _ = io.WriteString(session, w.command(document, address, command))
+		_, _ = session.SendRequest("exit-status", false, success)
+
+		return
+	}
+}
+
+// command is what a node's program prints.
+func (w *world) command(document cloudinit.Node, address, command string) string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+
+	switch command {
+	case "hornero-bootstrap drain":
+		w.history = append(w.history, "drain "+document.Node)
+		return ""
+
+	case "hornero-bootstrap recover --dry-run --json":
+		said := w.survivors[document.Node]
+		said.Node = document.Node
+
+		return encode(said)
+
+	case "hornero-bootstrap recover --yes --json":
+		w.rebuilt = append(w.rebuilt, document.Node)
+		return "{}"
+	}
+
+	var after int64
+	var number int
+	const eventsFormat = "hornero-bootstrap events --json --after %d -n %d"
+
+	if n, _ := fmt.Sscanf(command, eventsFormat, &after, &number); n == 2 {
+		return w.eventsAfter(after)
+	}
+
+	return encode(w.statusOf(document, address))
+}
+
+func encode(value any) string {
+	encoded, _ := json.Marshal(value)
+	return string(encoded)
+}
+
+// eventsAfter prints an event a line.
+func (w *world) eventsAfter(after int64) string {
+	var out strings.Builder
+	for _, event := range w.events {
+		if event.ID > after {
+			out.WriteString(encode(event) + "\n")
+		}
+	}
+
+	return out.String()
+}
+
+// statusOf is what a node's agent tells of itself.
+func (w *world) statusOf(document cloudinit.Node, address string) status.Status {
+	node := document.Node
+	w.asked[node]++
+	w.known[node] = max(w.known[node], document.Incarnation)
+
+	said := status.Status{
+		Stack:       document.Stack,
+		Node:        node,
+		Role:        document.Role,
+		Incarnation: document.Incarnation,
+		Address:     address,
+		Phase:       "serving",
+		State:       "synced",
+		Healthy:     !w.unhealthy[node],
+		Writer:      node == "db-1",
+		Image:       w.images[node],
+		PeerSet:     w.peerSet(),
+	}
+
+	if w.unhealthy[node] {
+		said.Reason = "it was told to be"
+	}
+
+	if _, given := document.Secrets[cloudinit.SecretReservedIPToken]; given {
+		said.ReservedIP = &status.ReservedIP{
+			Address: document.Settings[cloudinit.SettingReservedIP],
+			Holder:  w.holder,
+			Problem: w.problems[node],
+		}
+	}
+
+	if w.cutOff == node {
+		said.PeerSet.Quorum = false
+		said.PeerSet.Writer = "db-9"
+	}
+
+	if w.strangers {
+		said.Phase = "joining"
+		said.Healthy = false
+		said.Stranger = !document.Found
+		said.PeerSet = status.PeerSet{}
+	}
+
+	if w.refused == node {
+		said.Phase = "refused"
+		said.Healthy = false
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(w.known)) {
+		said.PeerSet.Peers = append(said.PeerSet.Peers, status.Peer{
+			Name:        name,
+			Incarnation: w.known[name],
+		})
+	}
+
+	return said
+}
+
+// peerSet is the one that all nodes are in.
+func (w *world) peerSet() status.PeerSet {
+	return status.PeerSet{
+		Founded:    "f",
+		Quorum:     true,
+		Era:        w.era,
+		Forgotten:  w.forgotten,
+		Writer:     "db-1",
+		ReservedIP: w.holder,
+		Leader:     "10.0.0.9:9202",
+		Voters:     []string{"10.0.0.9:9202"},
+		Leases:     map[string]string{"writer": "db-1"},
+	}
+}
+
+// happen is an event that every node knows from now on.
+func (w *world) happen(kind, node string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+
+	w.events = append(w.events, status.Event{
+		ID:   int64(len(w.events) + 1),
+		Kind: kind,
+		Node: node,
+	})
+}

@@ -1,0 +1,40 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/hornero/hornero/internal/do"
+)
+
+// resourceName is the name of what the stack has one of: VPC, load balancer, certificate.
+func (f *Fleet) resourceName() string {
+	return "hornero-" + f.Stack.Name
+}
+
+func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
+	vpcs, err := do.VPCs(ctx, f.Client)
+	if err != nil {
+		return "", err
+	}
+
+	for _, vpc := range vpcs {
+		if vpc.Name == f.resourceName() {
+			return vpc.ID, nil
+		}
+	}
+
+	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
+		Name:       f.resourceName(),
+		RegionSlug: f.Stack.Region,
+	})
+	if err != nil {
+		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
+	}
+
+	f.say("VPC %s made, %s", vpc.Name, vpc.IPRange)
+
+	return vpc.ID, nil
+}

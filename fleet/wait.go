@@ -1,0 +1,244 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/internal/status"
+)
+
+// pollPause is between two looks at a node that is not healthy yet.
+const pollPause = 300 * time.Millisecond
+
+// lookPause is between two looks at whether all Droplets are still there: the API allows 5,000 requests an hour.
+const lookPause = 3 * time.Second
+
+// Breakdown is where the time of an Up went, in seconds from its start.
+type Breakdown struct {
+	Launched float64 // every Droplet has an address
+	Peers    float64 // every node is in the peer set
+	Galera   float64 // every database node is healthy
+	First    float64 // the site answers through the load balancer
+	Healthy  float64 // every node is healthy
+}
+
+// mark notes the time of each milestone when the answers show it for the first time.
+func (b *Breakdown) mark(answers []answer, now float64) {
+	joined, databases, healthy := true, true, true
+
+	for _, a := range answers {
+		joined = joined && a.status.PeerSet.Founded != ""
+		healthy = healthy && a.status.Healthy
+		databases = databases && (a.member.Role != "db" || a.status.Healthy)
+	}
+
+	first := func(at *float64, reached bool) {
+		if reached && *at == 0 {
+			*at = now
+		}
+	}
+
+	first(&b.Peers, joined)
+	first(&b.Galera, databases)
+	first(&b.Healthy, healthy)
+}
+
+// startup is one wait for a stack to serve.
+type startup struct {
+	fleet   *Fleet
+	vpc     string
+	members []member
+	start   time.Time
+	took    *Breakdown
+
+	site    string            // its URL, once it answers
+	states  map[string]string // the last one that was reported, by node
+	pending string            // what the last poll waited for
+	marked  bool              // that the peer set is founded
+	looked  time.Time         // when all Droplets were last looked up
+}
+
+// await waits until every node is healthy and the site answers, and reports what changes. A Droplet that
+// vanishes meanwhile, because it was being deleted all along, is launched anew.
+func (f *Fleet) await(
+	ctx context.Context,
+	vpc string,
+	members []member,
+	start time.Time,
+	took *Breakdown,
+) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	defer cancel()
+
+	s := &startup{
+		fleet:   f,
+		vpc:     vpc,
+		members: members,
+		start:   start,
+		took:    took,
+		states:  map[string]string{},
+		looked:  time.Now(),
+	}
+
+	for {
+		done, err := s.poll(ctx)
+		if err != nil {
+			return "", err
+		}
+		if done {
+			return s.site, nil
+		}
+
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+// poll asks everybody once, and tells whether the stack serves.
+func (s *startup) poll(ctx context.Context) (bool, error) {
+	answers := s.fleet.askAll(ctx, s.members)
+	down := s.askSite(ctx)
+
+	// Answers that the end of the context cut off say nothing: the error tells what the poll before them saw.
+	if ctx.Err() != nil {
+		return false, fmt.Errorf(
+			"wait for the stack to serve: %w after %.0f s%s",
+			context.Cause(ctx),
+			s.seconds(),
+			s.pending,
+		)
+	}
+
+	s.reportChanges(answers)
+	s.took.mark(answers, s.seconds())
+
+	if err := refused(answers); err != nil {
+		return false, err
+	}
+
+	if err := s.markFounded(ctx, newest(answers)); err != nil {
+		return false, err
+	}
+
+	if err := unfounded(answers); err != nil {
+		return false, err
+	}
+
+	done := s.took.Healthy > 0 && s.took.First > 0
+	if done || time.Since(s.looked) > lookPause {
+		relaunched, err := s.relaunch(ctx)
+		if err != nil {
+			return false, err
+		}
+
+		done = done && !relaunched
+	}
+
+	s.pending = pendingLines(answers, down)
+
+	return done, nil
+}
+
+func (s *startup) seconds() float64 {
+	return time.Since(s.start).Seconds()
+}
+
+// askSite asks the site until it answered once, and returns why it does not.
+func (s *startup) askSite(ctx context.Context) error {
+	if s.took.First != 0 {
+		return nil
+	}
+
+	site, err := s.fleet.serves(ctx)
+	if err != nil {
+		return err
+	}
+
+	s.site = site
+	s.took.First = s.seconds()
+	s.fleet.say("site: answers at %s after %.1f s", site, s.took.First)
+
+	return nil
+}
+
+// markFounded tags the founder once the peer set is there.
+func (s *startup) markFounded(ctx context.Context, known status.PeerSet) error {
+	if known.Founded == "" || s.marked {
+		return nil
+	}
+
+	// When the context ended, the next poll says what the stack was waiting for.
+	err := s.fleet.markFounded(ctx, s.members, known)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+
+	s.marked = true
+
+	return nil
+}
+
+// relaunch launches what vanished, and tells whether anything did.
+func (s *startup) relaunch(ctx context.Context) (bool, error) {
+	members, relaunched, err := s.fleet.relaunchGone(ctx, s.vpc, s.members)
+	s.members = members
+
+	if err != nil && ctx.Err() == nil {
+		return false, err
+	}
+
+	if relaunched {
+		s.took.Galera = 0
+		s.took.Healthy = 0
+		s.marked = false
+	}
+
+	s.looked = time.Now()
+
+	return relaunched, nil
+}
+
+// reportChanges reports each node whose state is not the one that was last reported.
+func (s *startup) reportChanges(answers []answer) {
+	for _, a := range answers {
+		state := "starting"
+		if a.err == nil {
+			state = cmp.Or(a.status.State, a.status.Phase)
+			if a.status.Healthy {
+				state += ", healthy"
+			}
+			if a.status.Writer {
+				state += ", takes the writes"
+			}
+		}
+
+		if s.states[a.member.Node] != state {
+			s.states[a.member.Node] = state
+			s.fleet.say("%5.1f s  %s: %s", s.seconds(), a.member.Node, state)
+		}
+	}
+}
+
+// pendingLines lists what is not healthy, a line each.
+func pendingLines(answers []answer, down error) string {
+	var lines []string
+	for _, a := range answers {
+		line := lineOf(a)
+		if line.Healthy {
+			continue
+		}
+
+		lines = append(lines, fmt.Sprintf("\n  %s is %s: %s", line.Name, line.State, line.Reason))
+	}
+
+	if down != nil {
+		lines = append(lines, "\n  the site: "+down.Error())
+	}
+
+	return strings.Join(lines, "")
+}
