@@ -3,6 +3,7 @@ package galera_test
 import (
 	"os"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,127 +31,133 @@ func with(peer peerset.Peer, fact, value string) peerset.Peer {
 }
 
 func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
-	r := newRig(t, whole("12"))
-	r.server.edit(func(s *server) {
-		serve(s)
-		s.wsrep.Member = member
-	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, whole("12"))
+		r.server.edit(func(s *server) {
+			serve(s)
+			s.wsrep.Member = member
+		})
 
-	r.say(primary("db-3", ours))
-	r.start()
-	r.eventually("the writer", func() bool {
-		return r.holder(peerset.LeaseWriter) == "db-2"
-	})
-	require.Empty(t, r.fact(galera.FactEnded))
+		r.say(primary("db-3", ours))
+		r.start()
+		r.eventually("the writer", func() bool {
+			return r.holder(peerset.LeaseWriter) == "db-2"
+		})
+		require.Empty(t, r.fact(galera.FactEnded))
 
-	// the unit is active still
-	r.server.edit(func(s *server) { s.process = galera.ProcessStarting })
-	r.server.ended <- member
-	r.eventually("told", func() bool {
-		return r.fact(galera.FactEnded) == member
-	})
-	r.eventually("it gives the writes up", func() bool {
-		return r.holder(peerset.LeaseWriter) == ""
-	})
-	require.Zero(t, r.server.count(starts))
+		// the unit is active still
+		r.server.edit(func(s *server) { s.process = galera.ProcessStarting })
+		r.server.ended <- member
+		r.eventually("told", func() bool {
+			return r.fact(galera.FactEnded) == member
+		})
+		r.eventually("it gives the writes up", func() bool {
+			return r.holder(peerset.LeaseWriter) == ""
+		})
+		require.Zero(t, r.server.count(starts))
 
-	t.Log("its node joins again: what is about to start is another member")
-	require.NoError(t, os.WriteFile(r.path("gvwstate.dat"), nil, 0o600))
+		t.Log("its node joins again: what is about to start is another member")
+		require.NoError(t, os.WriteFile(r.path("gvwstate.dat"), nil, 0o600))
 
-	r.server.edit(func(s *server) {
-		s.process = galera.ProcessFailed
-		s.onStart = serve
-	})
+		r.server.edit(func(s *server) {
+			s.process = galera.ProcessFailed
+			s.onStart = serve
+		})
 
-	r.eventually("joined", func() bool {
-		return r.driver.Status().State == galera.StateSynced
+		r.eventually("joined", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
+		require.Equal(t, 1, r.server.count(starts))
+		require.NoFileExists(t, r.path("gvwstate.dat"))
+		require.Empty(t, r.fact(galera.FactEnded))
 	})
-	require.Equal(t, 1, r.server.count(starts))
-	require.NoFileExists(t, r.path("gvwstate.dat"))
-	require.Empty(t, r.fact(galera.FactEnded))
 }
 
 func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
-	r := newRig(t, whole("12"))
-	r.server.edit(func(s *server) {
-		serve(s)
-		s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
-	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, whole("12"))
+		r.server.edit(func(s *server) {
+			serve(s)
+			s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
+		})
 
-	r.start()
-	r.eventually("synced", func() bool {
-		return r.driver.Status().State == galera.StateSynced
-	})
+		r.start()
+		r.eventually("synced", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
 
-	r.say(
-		peer("db-3", galera.StateWaiting, galera.FactEnded, another),
-		peer("db-1", galera.StateWaiting, galera.FactEnded, "x'; DROP TABLE t; --"),
-	)
+		r.say(
+			peer("db-3", galera.StateWaiting, galera.FactEnded, another),
+			peer("db-1", galera.StateWaiting, galera.FactEnded, "x'; DROP TABLE t; --"),
+		)
 
-	r.reason("in a primary component")
-	require.Empty(t, r.shutOut(), "db-3 is in no view, and what db-1 says names no member")
+		r.reason("in a primary component")
+		require.Empty(t, r.shutOut(), "db-3 is in no view, and what db-1 says names no member")
 
-	r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, member))
-	r.eventually("shut out", func() bool {
-		return len(r.shutOut()) > 0
-	})
-	r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, another))
-	r.eventually("shut out again", func() bool {
-		return len(r.shutOut()) > 1
-	})
-	require.Equal(t, []string{member, another}, r.shutOut(), "each once")
+		r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, member))
+		r.eventually("shut out", func() bool {
+			return len(r.shutOut()) > 0
+		})
+		r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, another))
+		r.eventually("shut out again", func() bool {
+			return len(r.shutOut()) > 1
+		})
+		require.Equal(t, []string{member, another}, r.shutOut(), "each once")
 
-	r.server.edit(func(s *server) {
-		s.wsrep.Incoming = []string{"10.0.0.2"}
-		s.wsrep.Evicted = true
-	})
+		r.server.edit(func(s *server) {
+			s.wsrep.Incoming = []string{"10.0.0.2"}
+			s.wsrep.Evicted = true
+		})
 
-	r.eventually("forgotten", func() bool {
-		return len(r.shutOut()) > 2
+		r.eventually("forgotten", func() bool {
+			return len(r.shutOut()) > 2
+		})
+		require.Equal(t, []string{member, another, ""}, r.shutOut())
 	})
-	require.Equal(t, []string{member, another, ""}, r.shutOut())
 }
 
 func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
-	r := newRig(t, whole("12"))
-	r.config.Times.Outlive = 0
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, whole("12"))
+		r.config.Times.Outlive = 0
 
-	r.server.edit(func(s *server) {
-		serve(s)
-		s.wsrep.Member = member
-		s.onStart = serve
-	})
+		r.server.edit(func(s *server) {
+			serve(s)
+			s.wsrep.Member = member
+			s.onStart = serve
+		})
 
-	counts, forgets := with(
-		primary("db-3", ours),
-		galera.FactView,
-		"10.0.0.3 10.0.0.2",
-	), with(primary("db-3", ours), galera.FactView, "10.0.0.3")
-	r.say(counts)
-	r.start()
-	r.eventually("synced", func() bool {
-		return r.driver.Status().State == galera.StateSynced
-	})
-	r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
-	r.reason("waits until db-3 no longer counts the server that ended here")
-	require.Zero(t, r.server.count(starts))
-	r.say(forgets)
-	r.eventually("joined", func() bool {
-		return r.driver.Status().State == galera.StateSynced
-	})
+		counts, forgets := with(
+			primary("db-3", ours),
+			galera.FactView,
+			"10.0.0.3 10.0.0.2",
+		), with(primary("db-3", ours), galera.FactView, "10.0.0.3")
+		r.say(counts)
+		r.start()
+		r.eventually("synced", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
+		r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
+		r.reason("waits until db-3 no longer counts the server that ended here")
+		require.Zero(t, r.server.count(starts))
+		r.say(forgets)
+		r.eventually("joined", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
 
-	t.Log("it does not wait for ever")
+		t.Log("it does not wait for ever")
 
-	r.config.Times.Outlive = 30 * times.Tick
-	r.say(counts)
-	r.start()
-	r.eventually("synced", func() bool {
-		return r.driver.Status().State == galera.StateSynced
-	})
+		r.config.Times.Outlive = 30 * times.Tick
+		r.say(counts)
+		r.start()
+		r.eventually("synced", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
 
-	before := r.server.count(starts)
-	r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
-	r.eventually("joined", func() bool {
-		return r.server.count(starts) > before && r.driver.Status().State == galera.StateSynced
+		before := r.server.count(starts)
+		r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
+		r.eventually("joined", func() bool {
+			return r.server.count(starts) > before && r.driver.Status().State == galera.StateSynced
+		})
 	})
 }

@@ -258,8 +258,14 @@ func (d *Driver) Status() Status {
 
 func (d *Driver) step(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
+		// An agent that was stopped has learned nothing: what it last said still holds.
+		if ctx.Err() != nil {
+			return err
+		}
+
 		in := d.input()
 		d.tell(in, Decide(in)) // what it last said holds no longer
+
 		return err
 	}
 
@@ -350,8 +356,15 @@ func (d *Driver) look(ctx context.Context) error {
 
 	local.Wsrep = Wsrep{}
 	d.attention.stirred = time.Now()
+	local.Process, err = d.Unit.State(ctx)
 
-	if local.Process, err = d.Unit.State(ctx); err != nil {
+	// Questions that the agent itself broke off say nothing of the server: an agent that is stopped in the middle
+	// of a probe would leave its peers the word that its server does not answer.
+	if ctx.Err() != nil {
+		return fmt.Errorf("look at the server: %w", context.Cause(ctx))
+	}
+
+	if err != nil {
 		local.Process, local.Synced = ProcessUnseen, false
 		d.remember(local)
 		return err

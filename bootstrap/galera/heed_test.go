@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -49,64 +50,73 @@ var synced = galera.Wsrep{
 }
 
 func TestAServerThatServesAndTellsWhatChangesIsLeftAlone(t *testing.T) {
-	r, told := quiet(t)
-	r.server.edit(func(s *server) {
-		s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
-	})
-	told <- struct{}{}
-	r.eventually("seen", func() bool {
-		return r.fact(galera.FactSize) == "2"
+	synctest.Test(t, func(t *testing.T) {
+		r, told := quiet(t)
+		r.server.edit(func(s *server) {
+			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
+		})
+		told <- struct{}{}
+		r.eventually("seen", func() bool {
+			return r.fact(galera.FactSize) == "2"
+		})
 	})
 }
 
 func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
-	r, _ := quiet(t)
-	time.Sleep(r.config.Times.Calm) // the word of before is over
-	r.server.edit(func(s *server) {
-		s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
-	})
-	r.say(at("db-1", ours, "7")) // any change of the peer set has it looked at once
-	r.eventually("seen", func() bool {
-		return r.fact(galera.FactSize) == "2"
-	})
-	time.Sleep(2 * r.config.Times.Calm)
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := quiet(t)
+		time.Sleep(r.config.Times.Calm) // the word of before is over
+		r.server.edit(func(s *server) {
+			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
+		})
+		r.say(at("db-1", ours, "7")) // any change of the peer set has it looked at once
+		r.eventually("seen", func() bool {
+			return r.fact(galera.FactSize) == "2"
+		})
+		time.Sleep(2 * r.config.Times.Calm)
 
-	before := r.server.count(probes)
-	r.eventually("looked at again and again", func() bool {
-		return r.server.count(probes) > before+10
+		before := r.server.count(probes)
+		r.eventually("looked at again and again", func() bool {
+			return r.server.count(probes) > before+10
+		})
 	})
 }
 
 func TestAFileThatTheServerTouchesIsTold(t *testing.T) {
-	server, err := galera.Dial(filepath.Join(t.TempDir(), "none.sock"))
-	require.NoError(t, err)
-	defer server.Close()
-
 	folder := filepath.Join(t.TempDir(), "late")
-	file := filepath.Join(folder, "told")
-	told := server.Told(t.Context(), file)
+	touched, other := filepath.Join(folder, "told"), filepath.Join(folder, "other")
+	told, toldOfOther := watched(t, touched), watched(t, other)
 	require.NoError(t, os.Mkdir(folder, 0o755))
 
 	for range 3 {
-		require.NoError(t, os.WriteFile(file, nil, 0o600))
-
-		select {
-		case <-told:
-		case <-time.After(5 * time.Second):
-			t.Fatal("nobody told")
-		}
+		touch(t, touched, told)
 	}
-
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "other"), nil, 0o600))
 
 	select {
-	case <-told: // the last touch may have come as two
-	case <-time.After(50 * time.Millisecond):
+	case <-toldOfOther:
+		t.Fatal("told of another file")
+	default:
 	}
+
+	touch(t, other, toldOfOther)
+}
+
+// watched is a server's word of a file's touches.
+func watched(t *testing.T, file string) <-chan struct{} {
+	server, err := galera.Dial(filepath.Join(t.TempDir(), "none.sock"))
+	require.NoError(t, err)
+	t.Cleanup(func() { server.Close() })
+
+	return server.Told(t.Context(), file)
+}
+
+// touch is what wsrep_notify_cmd does, and its word.
+func touch(t *testing.T, file string, told <-chan struct{}) {
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
 
 	select {
 	case <-told:
-		t.Fatal("told of another file")
-	case <-time.After(50 * time.Millisecond):
+	case <-time.After(time.Minute):
+		t.Fatalf("nobody told of %s", file)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -68,207 +69,219 @@ func (r *rig) comes(address string) {
 }
 
 func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
-	r := host(t, 0)
-	r.say(
-		seeded("db-1", "a"),
-		seeded("db-3", "a"),
-	)
+	synctest.Test(t, func(t *testing.T) {
+		r := host(t, 0)
+		r.say(
+			seeded("db-1", "a"),
+			seeded("db-3", "a"),
+		)
 
-	r.start()
-	r.eventually("db-1 is invited", func() bool {
-		return r.decision().Invited != nil
-	})
+		r.start()
+		r.eventually("db-1 is invited", func() bool {
+			return r.decision().Invited != nil
+		})
 
-	require.Equal(t,
-		galera.Invitation{
-			Node:        "db-1",
-			Incarnation: 1,
-			UUID:        ours,
-			Seqno:       1,
-		},
-		*r.decision().Invited,
-	)
+		require.Equal(t,
+			galera.Invitation{
+				Node:        "db-1",
+				Incarnation: 1,
+				UUID:        ours,
+				Seqno:       1,
+			},
+			*r.decision().Invited,
+		)
 
-	require.Empty(t, r.decision().UUID)
-	r.server.edit(func(s *server) {
-		s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
-	})
-	time.Sleep(10 * times.Tick)
+		require.Empty(t, r.decision().UUID)
+		r.server.edit(func(s *server) {
+			s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
+		})
+		time.Sleep(10 * times.Tick)
 
-	require.Equal(t,
-		"db-1",
-		r.decision().Invited.Node,
-		"its address is there, and the view is not yet",
-	)
+		require.Equal(t,
+			"db-1",
+			r.decision().Invited.Node,
+			"its address is there, and the view is not yet",
+		)
 
-	r.server.edit(func(s *server) {
-		s.wsrep.Incoming = []string{"10.0.0.2"}
-	})
-	r.comes("10.0.0.1")
-	r.eventually("db-3 is invited", func() bool {
-		return r.decision().Invited.Node == "db-3"
-	})
+		r.server.edit(func(s *server) {
+			s.wsrep.Incoming = []string{"10.0.0.2"}
+		})
+		r.comes("10.0.0.1")
+		r.eventually("db-3 is invited", func() bool {
+			return r.decision().Invited.Node == "db-3"
+		})
 
-	require.EqualValues(t,
-		2,
-		r.decision().Invited.Seqno,
-		"the number that the history has reached by then",
-	)
+		require.EqualValues(t,
+			2,
+			r.decision().Invited.Seqno,
+			"the number that the history has reached by then",
+		)
 
-	require.Zero(t, r.server.count(applied), "nothing is written before all are there")
-	r.comes("10.0.0.3")
-	r.eventually("begun", func() bool {
-		return r.decision().UUID == ours
-	})
-	require.Equal(t, 1, r.server.count(applied))
-	r.eventually("synced", func() bool {
-		return r.driver.Status().State == galera.StateSynced
+		require.Zero(t, r.server.count(applied), "nothing is written before all are there")
+		r.comes("10.0.0.3")
+		r.eventually("begun", func() bool {
+			return r.decision().UUID == ours
+		})
+		require.Equal(t, 1, r.server.count(applied))
+		r.eventually("synced", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
 	})
 }
 
 func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
-	r := host(t, 0)
-	r.config.Times.Invite = 20 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		r := host(t, 0)
+		r.config.Times.Invite = 20 * time.Millisecond
 
-	r.say(
-		seeded("db-1", "a"),
-		seeded("db-3", "b"),
-	)
+		r.say(
+			seeded("db-1", "a"),
+			seeded("db-3", "b"),
+		)
 
-	r.start()
-	r.eventually("begun", func() bool {
-		return r.decision().UUID == ours
+		r.start()
+		r.eventually("begun", func() bool {
+			return r.decision().UUID == ours
+		})
+
+		require.Equal(t,
+			"db-1",
+			r.decision().Invited.Node,
+			"and another directory is not invited at all",
+		)
+
+		require.Equal(t, 1, r.server.count(applied))
 	})
-
-	require.Equal(t,
-		"db-1",
-		r.decision().Invited.Node,
-		"and another directory is not invited at all",
-	)
-
-	require.Equal(t, 1, r.server.count(applied))
 }
 
 func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
-	r := host(t, 0)
+	synctest.Test(t, func(t *testing.T) {
+		r := host(t, 0)
 
-	// registered, and no heartbeat yet
-	r.say(
-		dead(peer("db-1", "")),
-		seeded("db-3", "b"),
-	)
+		// registered, and no heartbeat yet
+		r.say(
+			dead(peer("db-1", "")),
+			seeded("db-3", "b"),
+		)
 
-	r.start()
-	r.eventually("up", func() bool {
-		return r.server.count(begins) == 1
-	})
-	time.Sleep(10 * times.Tick)
-	require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
-	r.say(seeded("db-1", "a"))
-	r.eventually("db-1 is invited", func() bool {
-		return r.decision().Invited != nil
+		r.start()
+		r.eventually("up", func() bool {
+			return r.server.count(begins) == 1
+		})
+		time.Sleep(10 * times.Tick)
+		require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
+		r.say(seeded("db-1", "a"))
+		r.eventually("db-1 is invited", func() bool {
+			return r.decision().Invited != nil
+		})
 	})
 }
 
 func TestNobodyIsInvitedWhereSomethingWasWritten(t *testing.T) {
-	r := host(t, 1)
-	r.say(
-		seeded("db-1", "a"),
-		seeded("db-3", "a"),
-	)
+	synctest.Test(t, func(t *testing.T) {
+		r := host(t, 1)
+		r.say(
+			seeded("db-1", "a"),
+			seeded("db-3", "a"),
+		)
 
-	r.start()
-	r.eventually("begun", func() bool {
-		return r.decision().UUID == ours
+		r.start()
+		r.eventually("begun", func() bool {
+			return r.decision().UUID == ours
+		})
+		require.Nil(t, r.decision().Invited)
 	})
-	require.Nil(t, r.decision().Invited)
 }
 
 func TestAnAgentThatWasRestartedInvitesNobody(t *testing.T) {
-	r := host(t, 0)
+	synctest.Test(t, func(t *testing.T) {
+		r := host(t, 0)
 
-	// known, and what they hold is not
-	r.say(
-		peer("db-1", ""),
-		peer("db-3", ""),
-	)
+		// known, and what they hold is not
+		r.say(
+			peer("db-1", ""),
+			peer("db-3", ""),
+		)
 
-	r.start()
-	r.eventually("up", func() bool {
-		return r.server.count(begins) == 1
+		r.start()
+		r.eventually("up", func() bool {
+			return r.server.count(begins) == 1
+		})
+		r.eventually("bootstrapping", func() bool {
+			return r.driver.Status().State == galera.StateBootstrapping
+		})
+		r.halt()
+		require.Zero(t, r.server.count(applied))
+
+		r.say(
+			seeded("db-1", "a"),
+			seeded("db-3", "a"),
+		)
+
+		r.start()
+		r.eventually("begun", func() bool {
+			return r.decision().UUID == ours
+		})
+		require.Nil(t, r.decision().Invited, "who knows what the agent before wrote")
 	})
-	r.eventually("bootstrapping", func() bool {
-		return r.driver.Status().State == galera.StateBootstrapping
-	})
-	r.halt()
-	require.Zero(t, r.server.count(applied))
-
-	r.say(
-		seeded("db-1", "a"),
-		seeded("db-3", "a"),
-	)
-
-	r.start()
-	r.eventually("begun", func() bool {
-		return r.decision().UUID == ours
-	})
-	require.Nil(t, r.decision().Invited, "who knows what the agent before wrote")
 }
 
 func TestAGuestDeclaresItsDirectory(t *testing.T) {
-	r := newRig(t, baked("a"))
-	r.server.onStart = func(s *server) {
-		serve(s)
-		s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, baked("a"))
+		r.server.onStart = func(s *server) {
+			serve(s)
+			s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
+		}
 
-	r.say(
-		peer("db-1", galera.StateBootstrapping),
-		empty("db-3"),
-	)
+		r.say(
+			peer("db-1", galera.StateBootstrapping),
+			empty("db-3"),
+		)
 
-	r.start()
-	r.eventually("its seed is told", func() bool {
-		return r.fact(galera.FactSeed) == "a"
-	})
-
-	settle := func(record galera.Record) {
-		text, err := json.Marshal(record)
-		require.NoError(t, err)
-		r.set.edit(func(s *peerset.Snapshot) {
-			s.Settings[galera.SettingDecision] = string(text)
+		r.start()
+		r.eventually("its seed is told", func() bool {
+			return r.fact(galera.FactSeed) == "a"
 		})
-	}
 
-	record := galera.Record{
-		Node:        "db-1",
-		Incarnation: 1,
-		Seed:        "a",
-		Invited: &galera.Invitation{
-			Node:        "db-2",
+		settle := func(record galera.Record) {
+			text, err := json.Marshal(record)
+			require.NoError(t, err)
+			r.set.edit(func(s *peerset.Snapshot) {
+				s.Settings[galera.SettingDecision] = string(text)
+			})
+		}
+
+		record := galera.Record{
+			Node:        "db-1",
 			Incarnation: 1,
-			UUID:        ours,
-			Seqno:       3,
-		},
-	}
-	settle(record)
-	r.reason("db-1 is to make its users")
-	require.Equal(t, 1, r.server.count(starts))
-	require.Zero(t, r.server.count(begins))
+			Seed:        "a",
+			Invited: &galera.Invitation{
+				Node:        "db-2",
+				Incarnation: 1,
+				UUID:        ours,
+				Seqno:       3,
+			},
+		}
+		settle(record)
+		r.reason("db-1 is to make its users")
+		require.Equal(t, 1, r.server.count(starts))
+		require.Zero(t, r.server.count(begins))
 
-	text, err := os.ReadFile(r.path("grastate.dat"))
-	require.NoError(t, err)
+		text, err := os.ReadFile(r.path("grastate.dat"))
+		require.NoError(t, err)
 
-	position, err := galera.ParseGrastate(string(text))
-	require.NoError(t, err)
-	require.Equal(t, galera.Position{UUID: ours, Seqno: 3}, position)
-	require.Contains(t, string(text), "safe_to_bootstrap: 0")
-	require.NoFileExists(t, r.path("hornero-pristine"))
-	require.False(t, r.driver.Status().Healthy)
+		position, err := galera.ParseGrastate(string(text))
+		require.NoError(t, err)
+		require.Equal(t, galera.Position{UUID: ours, Seqno: 3}, position)
+		require.Contains(t, string(text), "safe_to_bootstrap: 0")
+		require.NoFileExists(t, r.path("hornero-pristine"))
+		require.False(t, r.driver.Status().Healthy)
 
-	record.UUID = ours
-	settle(record)
-	r.eventually("synced", func() bool {
-		return r.driver.Status().State == galera.StateSynced
+		record.UUID = ours
+		settle(record)
+		r.eventually("synced", func() bool {
+			return r.driver.Status().State == galera.StateSynced
+		})
 	})
 }

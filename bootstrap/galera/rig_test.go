@@ -171,22 +171,29 @@ func (r *rig) halt() {
 	}
 }
 
+// patience bounds every wait of a test. In the bubble of synctest it is no real time: it is over when nothing is
+// left to happen.
+const patience = 5 * time.Second
+
 func (r *rig) eventually(what string, check func() bool) {
 	r.t.Helper()
-	require.Eventually(r.t, check, 5*time.Second, 2*time.Millisecond, what)
+
+	for deadline := time.Now().Add(patience); !check(); {
+		require.True(r.t, time.Now().Before(deadline), "%s: the node is %+v", what, r.driver.Status())
+		time.Sleep(times.Tick)
+	}
 }
 
 // reason waits until the node says why it is where it is.
 func (r *rig) reason(part string) {
 	r.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
 
-	for !contains(r.driver.Status().Reason, part) {
+	for deadline := time.Now().Add(patience); !contains(r.driver.Status().Reason, part); {
 		if time.Now().After(deadline) {
 			require.Contains(r.t, r.driver.Status().Reason, part)
 		}
 
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(times.Tick)
 	}
 }
 
@@ -204,6 +211,7 @@ type server struct {
 	evicted []string
 	ended   chan string
 	probes  int
+	asked   chan struct{} // gets word of a probe that is then answered by nothing but its end; nil for none
 	refuses error         // to apply users and grants
 	log     string        // of the last start
 	onStart func(*server) // what a start leads to
@@ -228,9 +236,15 @@ func begins(s *server) int { return s.begins }
 func stops(s *server) int  { return s.stops }
 func kills(s *server) int  { return s.kills }
 
+// State counts a server that runs as starting, as systemd's word does: only the server itself says that it serves.
 func (s *server) State(context.Context) (galera.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
+	if s.process == galera.ProcessRunning {
+		return galera.ProcessStarting, s.mute
+	}
+
 	return s.process, s.mute
 }
 
@@ -284,11 +298,20 @@ func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
 	return galera.TroubleOf(s.log)
 }
 
-func (s *server) Probe(context.Context) (galera.Wsrep, error) {
+func (s *server) Probe(ctx context.Context) (galera.Wsrep, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	s.probes++
+
+	if asked := s.asked; asked != nil {
+		s.mu.Unlock()
+		asked <- struct{}{}
+		<-ctx.Done()
+		s.mu.Lock()
+
+		return galera.Wsrep{}, ctx.Err()
+	}
 
 	if s.process != galera.ProcessRunning {
 		return galera.Wsrep{}, errors.New("no answer")
