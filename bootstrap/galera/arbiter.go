@@ -36,7 +36,7 @@ type ArbiterConfig struct {
 type Arbiter struct {
 	ArbiterConfig
 	orphaned time.Time // since when no database node is in a primary component; zero while one is
-	told     Status
+	reported Status
 	leave    atomic.Bool // it was told to give its work up
 }
 
@@ -94,24 +94,24 @@ func (a *Arbiter) step(ctx context.Context) error {
 		process,
 		!a.orphaned.IsZero() && time.Since(a.orphaned) >= a.Orphaned,
 	)
-	if !snapshot.Quorum && process == ProcessStarting && a.told.State == StateVoting {
-		status = a.told // nobody can say anything else of it
+	if !snapshot.Quorum && process == ProcessStarting && a.reported.State == StateVoting {
+		status = a.reported // nobody can say anything else of it
 	}
 
 	if a.leave.Load() {
 		move, status = depart(process)
 	}
 
-	if status.State != a.told.State || status.Reason != a.told.Reason || status.Healthy != a.told.Healthy {
+	if status.State != a.reported.State || status.Reason != a.reported.Reason || status.Healthy != a.reported.Healthy {
 		a.Log.Info("arbitrator changes state",
-			"from", a.told.State,
+			"from", a.reported.State,
 			"to", status.State,
 			"reason", status.Reason,
 		)
 
 		a.Report(status)
 
-		a.told = status
+		a.reported = status
 	}
 
 	switch move {

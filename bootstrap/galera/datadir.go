@@ -87,7 +87,7 @@ func (d DataDir) Transferring() bool {
 }
 
 // Begin marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
-func (d DataDir) Begin() error {
+func (d DataDir) BeginTransfer() error {
 	if present(filepath.Join(d.Path, tornMark)) {
 		return nil
 	}
@@ -129,8 +129,8 @@ func (d DataDir) write(name string, data []byte) error {
 // was shut out is not let in again, and a view that the others have left behind is none to form again.
 func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
-// Settle removes the marks: the server is Synced.
-func (d DataDir) Settle() error {
+// Delay removes the marks: the server is Synced.
+func (d DataDir) EndTransfer() error {
 	return d.remove(tornMark)
 }
 
@@ -185,7 +185,7 @@ func (d DataDir) Recover(ctx context.Context) (Position, error) {
 
 // Wipe removes everything in the directory but the mark that nothing usable is there.
 func (d DataDir) Wipe() error {
-	if err := d.Begin(); err != nil {
+	if err := d.BeginTransfer(); err != nil {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
 
@@ -211,7 +211,7 @@ var errTorn = errors.New("the data directory holds no whole data")
 
 // Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into
 // grastate.dat. A directory without the file begins a new history and needs none.
-func (d DataDir) Resume(position Position, bootstrap bool) error {
+func (d DataDir) SetPosition(position Position, bootstrap bool) error {
 	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
 		return fmt.Errorf("leave position %s: %w", position, errTorn)
 	}
@@ -237,7 +237,7 @@ func (d DataDir) Seed() (string, error) {
 }
 
 // Touch removes the mark of the bake.
-func (d DataDir) Touch() error {
+func (d DataDir) ClearPristine() error {
 	return d.remove(pristineMark)
 }
 

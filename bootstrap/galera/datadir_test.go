@@ -177,7 +177,7 @@ func TestResumeLeavesTheRecoveredPosition(t *testing.T) {
 	for _, before := range []string{state(ours, "-1"), "garbage"} {
 		path := filepath.Join(dir.Path, "grastate.dat")
 		require.NoError(t, os.WriteFile(path, []byte(before), 0o600))
-		require.NoError(t, dir.Resume(position, true))
+		require.NoError(t, dir.SetPosition(position, true))
 
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -214,7 +214,7 @@ func TestHalfADirectoryIsNeverMarkedSafe(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir.Path, mark), nil, 0o600))
 
 		require.ErrorContains(t,
-			dir.Resume(galera.Position{UUID: ours, Seqno: 12}, true),
+			dir.SetPosition(galera.Position{UUID: ours, Seqno: 12}, true),
 			"no whole data",
 		)
 

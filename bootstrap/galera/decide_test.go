@@ -142,9 +142,9 @@ func seed(s string) edit {
 func founder(i *galera.Input)  { i.Founder = true }
 func noQuorum(i *galera.Input) { i.Peers.Quorum = false }
 func parting(i *galera.Input) {
-	i.Leave, i.Parting = true, true
+	i.Leave, i.DrainGrace = true, true
 }
-func dismissed(i *galera.Input)  { i.Local.Dismissed = true }
+func dismissed(i *galera.Input)  { i.Local.Disconnected = true }
 func leaving(i *galera.Input)    { i.Leave = true }
 func backingOff(i *galera.Input) { i.BackingOff = true }
 func content(c galera.Content) edit {
@@ -637,7 +637,7 @@ func TestDecide(t *testing.T) {
 		{
 			name: "a recovery that failed waits",
 			in: in(content(galera.ContentCrashed), backingOff, func(i *galera.Input) {
-				i.Local.Unread = 2
+				i.Local.RecoveryFailures = 2
 				i.Local.Trouble = "disk space: no space left on device"
 			}),
 			want:   galera.Wait,
@@ -648,7 +648,7 @@ func TestDecide(t *testing.T) {
 			name: "and is tried again, primary component or not",
 			in: in(
 				content(galera.ContentCrashed),
-				func(i *galera.Input) { i.Local.Unread = 99 },
+				func(i *galera.Input) { i.Local.RecoveryFailures = 99 },
 				peers(
 					primary("db-1", ours),
 					primary("db-3", ours),
@@ -1217,7 +1217,7 @@ func TestDecide(t *testing.T) {
 				),
 				holder(peerset.LeaseWriter, "db-1"),
 			),
-			want:  galera.Dismiss,
+			want:  galera.Disconnect,
 			state: galera.StateSynced,
 		},
 		{
@@ -1231,7 +1231,7 @@ func TestDecide(t *testing.T) {
 				),
 				holder(peerset.LeaseWriter, "db-1"),
 			),
-			want: galera.Dismiss,
+			want: galera.Disconnect,
 		},
 		{
 			name: "then the server",
@@ -1322,7 +1322,7 @@ func TestTheRecordCarriesWhatEachNodeSaid(t *testing.T) {
 	)
 
 	require.Equal(t, galera.Position{UUID: ours, Seqno: 9}, action.Position)
-	require.Equal(t, galera.SettleEvidence, action.Settle)
+	require.Equal(t, galera.DelayEvidence, action.Delay)
 }
 
 func TestWriter(t *testing.T) {

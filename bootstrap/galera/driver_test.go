@@ -72,7 +72,7 @@ func TestAWipeThatBrokeOffLeavesNoEvidence(t *testing.T) {
 		})
 
 		r.disk.wiping = func() error {
-			require.NoError(t, r.disk.Begin())
+			require.NoError(t, r.disk.BeginTransfer())
 			os.Remove(r.path("sst_in_progress"))
 			return errors.New("no space left on device")
 		}
@@ -804,7 +804,7 @@ func TestABlindJoinThatNobodyAnswersGivesWayToEvidence(t *testing.T) {
 func TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, whole("12"))
-		r.config.Times.Settle = 0.1
+		r.config.Times.DelayScale = 0.1
 
 		r.say(
 			at("db-1", ours, "10"),
@@ -822,7 +822,7 @@ func TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive(t *testing.T) {
 		r.eventually("it bootstraps", func() bool {
 			return r.server.count(begins) == 1
 		})
-		require.GreaterOrEqual(t, time.Since(back), galera.SettleBlinded/10)
+		require.GreaterOrEqual(t, time.Since(back), galera.DelayQuorumLost/10)
 	})
 }
 

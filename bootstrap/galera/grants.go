@@ -85,7 +85,7 @@ func (d *Driver) regrant(ctx context.Context, in Input) error {
 		return err
 	}
 
-	return d.await(ctx, func(s peerset.Snapshot) bool {
+	return d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		return s.Settings[SettingGrants] != now.record
 	})
 }

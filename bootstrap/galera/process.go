@@ -44,7 +44,7 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 				unix.SOL_SOCKET,
 				unix.SO_PEERCRED,
 			); err == nil {
-				p.meet(int(peer.Pid))
+				p.watch(int(peer.Pid))
 			}
 		})
 	}
@@ -53,7 +53,7 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 }
 
 // meet begins to wait for the end of a process that is not waited for yet.
-func (p *process) meet(pid int) {
+func (p *process) watch(pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
@@ -112,7 +112,7 @@ func (p *process) await(pid int, file *os.File) {
 	}
 }
 
-func (p *process) says(member string) {
+func (p *process) setMember(member string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 

@@ -27,20 +27,20 @@ type rig struct {
 	stop   func()
 }
 
-// times are short, and SettleWipe is 30 ms.
+// times are short, and DelayWipe is 30 ms.
 var times = galera.Times{
 	Tick:       2 * time.Millisecond,
 	WriterTick: 10 * time.Millisecond,
 	WriterTTL:  200 * time.Millisecond,
 	LeaseTTL:   200 * time.Millisecond,
 	Stall:      150 * time.Millisecond,
-	Forlorn:    60 * time.Millisecond,
+	NoPrimary:  60 * time.Millisecond,
 	Invite:     300 * time.Millisecond,
 	SeqnoEvery: time.Millisecond,
 	Backoff:    2 * time.Millisecond,
 	Grace:      20 * time.Millisecond,
 	Pause:      2 * time.Millisecond,
-	Settle:     0.001,
+	DelayScale: 0.001,
 }
 
 func newRig(t *testing.T, files map[string]string) *rig {
@@ -341,7 +341,7 @@ func (s *server) Evict(_ context.Context, member string) error {
 
 func (s *server) Ended() <-chan string { return s.ended }
 
-func (s *server) Dismiss(context.Context) (int, error) {
+func (s *server) Disconnect(context.Context) (int, error) {
 	return 0, nil
 }
 

@@ -34,7 +34,7 @@ type Server struct {
 	socket  string
 	db      *sql.DB
 	process *process
-	told    pause.Bell // it changed
+	touched pause.Bell // it changed
 }
 
 // Dial prepares the connection; nothing is opened before the first question.
@@ -52,7 +52,7 @@ func Dial(socket string) (*Server, error) {
 		socket:  socket,
 		db:      db,
 		process: process,
-		told:    pause.NewBell(),
+		touched: pause.NewBell(),
 	}, nil
 }
 
@@ -116,7 +116,7 @@ func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
 	}
 
 	w := parseStatus(status)
-	s.process.says(w.Member)
+	s.process.setMember(w.Member)
 
 	return w, nil
 }
@@ -200,8 +200,8 @@ const clients = `SELECT p.id, p.command = 'Sleep' AND t.trx_id IS NULL FROM info
 // unknownThread is the server's number for a session that is gone (MariaDB error codes, 1094).
 const unknownThread = 1094
 
-// Dismiss ends the sessions of clients that are in no transaction, and returns how many are left.
-func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
+// Disconnect ends the sessions of clients that are in no transaction, and returns how many are left.
+func (s *Server) Disconnect(ctx context.Context) (left int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 

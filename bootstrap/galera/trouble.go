@@ -40,9 +40,9 @@ func (t Trouble) String() string {
 	return string(t.Cause) + ": " + t.Said
 }
 
-// signs are words of MariaDB, Galera, the transfer scripts and the C library, in lower case. The first cause
+// symptoms are words of MariaDB, Galera, the transfer scripts and the C library, in lower case. The first cause
 // that has one wins: a full disk and a lock make the server complain of its data, too.
-var signs = []struct {
+var symptoms = []struct {
 	cause Cause
 	words []string
 }{
@@ -74,7 +74,7 @@ var signs = []struct {
 
 func causeOf(text string) Cause {
 	text = strings.ToLower(text)
-	for _, sign := range signs {
+	for _, sign := range symptoms {
 		for _, word := range sign.words {
 			if strings.Contains(text, word) {
 				return sign.cause

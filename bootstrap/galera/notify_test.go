@@ -20,8 +20,8 @@ func quiet(t *testing.T) (*rig, chan struct{}) {
 	r := newRig(t, whole("12"))
 	told := make(chan struct{}, 1)
 	r.config.Told = told
-	r.config.Times.Steady = time.Minute
-	r.config.Times.Calm = 20 * time.Millisecond
+	r.config.Times.IdlePoll = time.Minute
+	r.config.Times.IdleAfter = 20 * time.Millisecond
 	r.server.process = galera.ProcessRunning
 	r.server.wsrep = synced
 	r.start()
@@ -65,7 +65,7 @@ func TestAServerThatServesAndTellsWhatChangesIsLeftAlone(t *testing.T) {
 func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := quiet(t)
-		time.Sleep(r.config.Times.Calm) // the word of before is over
+		time.Sleep(r.config.Times.IdleAfter) // the word of before is over
 		r.server.edit(func(s *server) {
 			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
 		})
@@ -73,7 +73,7 @@ func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 		r.eventually("seen", func() bool {
 			return r.fact(galera.FactSize) == "2"
 		})
-		time.Sleep(2 * r.config.Times.Calm)
+		time.Sleep(2 * r.config.Times.IdleAfter)
 
 		before := r.server.count(probes)
 		r.eventually("looked at again and again", func() bool {

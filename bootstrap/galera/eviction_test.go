@@ -119,7 +119,7 @@ func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, whole("12"))
-		r.config.Times.Outlive = 0
+		r.config.Times.ViewTimeout = 0
 
 		r.server.edit(func(s *server) {
 			serve(s)
@@ -147,7 +147,7 @@ func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
 
 		t.Log("it does not wait for ever")
 
-		r.config.Times.Outlive = 30 * times.Tick
+		r.config.Times.ViewTimeout = 30 * times.Tick
 		r.say(counts)
 		r.start()
 		r.eventually("synced", func() bool {
