@@ -39,11 +39,11 @@ type DataDir struct {
 
 // Inspect tells what the directory holds.
 func (d DataDir) Inspect() (Content, Position, error) {
-	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
+	if d.torn() {
 		return ContentTorn, Position{}, nil
 	}
 
-	if present(filepath.Join(d.Path, pristineMark)) {
+	if d.has(pristineMark) {
 		return ContentPristine, Position{}, nil
 	}
 
@@ -53,10 +53,7 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	}
 
 	// Somebody removed the data, or all but the hidden and the small: what grastate.dat says of it is no evidence.
-	if empty || present(filepath.Join(
-		d.Path,
-		grastate,
-	)) && !present(filepath.Join(d.Path, systemSpace)) {
+	if empty || d.has(grastate) && !d.has(systemSpace) {
 		return ContentTorn, Position{}, nil
 	}
 
@@ -69,7 +66,9 @@ func (d DataDir) Inspect() (Content, Position, error) {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
 
-	switch position, err := ParseGrastate(string(text)); {
+	position, err := ParseGrastate(string(text))
+
+	switch {
 	case err != nil:
 		return ContentCrashed, Position{}, nil
 	case !position.Named():
@@ -83,12 +82,22 @@ func (d DataDir) Inspect() (Content, Position, error) {
 
 // Transferring tells whether a state transfer into the directory is under way.
 func (d DataDir) Transferring() bool {
-	return present(filepath.Join(d.Path, transferMark))
+	return d.has(transferMark)
 }
 
-// Begin marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
+// torn tells whether a state transfer is under way, or was and did not end.
+func (d DataDir) torn() bool {
+	return d.Transferring() || d.has(tornMark)
+}
+
+func (d DataDir) has(name string) bool {
+	_, err := os.Lstat(filepath.Join(d.Path, name))
+	return err == nil
+}
+
+// BeginTransfer marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
 func (d DataDir) BeginTransfer() error {
-	if present(filepath.Join(d.Path, tornMark)) {
+	if d.has(tornMark) {
 		return nil
 	}
 
@@ -98,6 +107,7 @@ func (d DataDir) BeginTransfer() error {
 // write leaves a file that belongs to whom the directory belongs to: the server.
 func (d DataDir) write(name string, data []byte) error {
 	path := filepath.Join(d.Path, name)
+
 	info, err := os.Stat(d.Path)
 	if err != nil {
 		return err
@@ -109,11 +119,7 @@ func (d DataDir) write(name string, data []byte) error {
 	}
 
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := os.Chown(
-			path,
-			int(owner.Uid),
-			int(owner.Gid),
-		); err != nil {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
 			return err
 		}
 	}
@@ -125,22 +131,22 @@ func (d DataDir) write(name string, data []byte) error {
 	return file.Sync(d.Path) // what a mark says must outlive what is done because of it
 }
 
-// ForgetView lets the next server begin as another member of Galera's views than the last, in none of them: who
-// was shut out is not let in again, and a view that the others have left behind is none to form again.
+// ForgetView lets the next server begin as another member of Galera's views than the last, and in none of them. Who was
+// evicted is not let in again, and a view that the others have left behind must not be formed again.
 func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
-// Delay removes the marks: the server is Synced.
+// EndTransfer removes the mark: the server is Synced.
 func (d DataDir) EndTransfer() error {
 	return d.remove(tornMark)
 }
 
 func (d DataDir) empty() (bool, error) {
 	entries, err := os.ReadDir(d.Path)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+	others := slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
 		return e.Name() == lostAndFound
 	})
 
-	return len(entries) == 0, err
+	return len(others) == 0, err
 }
 
 // readIfThere reads a small file; "" when there is none.
@@ -153,16 +159,12 @@ func readIfThere(dir, name string) (string, error) {
 	return string(text), err
 }
 
-func present(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
 // Recover lets the server find its position in InnoDB. It starts no network and takes no part in a cluster.
 func (d DataDir) Recover(ctx context.Context) (Position, error) {
 	var said bytes.Buffer
 	args := append(slices.Clone(d.Server), "--user=mysql", "--wsrep-recover", "--disable-log-error")
 	_, err := command.Run(ctx, command.Command{Args: args, Output: &said})
+
 	if err == nil {
 		var position Position
 		if position, err = ParseRecovered(said.String()); err == nil {
@@ -172,15 +174,24 @@ func (d DataDir) Recover(ctx context.Context) (Position, error) {
 
 	trouble := TroubleOf(said.String())
 
-	if ended := new(exec.ExitError); errors.As(err, &ended) && ctx.Err() == nil {
-		if status, ok := ended.Sys().(syscall.WaitStatus); ok &&
-			status.Signaled() &&
-			status.Signal() == syscall.SIGKILL {
-			trouble = Trouble{CauseMemory, "the system killed the server"} // nobody else does
-		}
+	// Nobody but the kernel kills the server, when memory is short, unless the agent itself gave up waiting.
+	if ctx.Err() == nil && killed(err) {
+		trouble = Trouble{Cause: CauseMemory, Said: "the system killed the server"}
 	}
 
 	return Position{}, &RecoveryError{Trouble: trouble, Err: err}
+}
+
+// killed tells whether a program ended by SIGKILL.
+func killed(err error) bool {
+	ended := new(exec.ExitError)
+	if !errors.As(err, &ended) {
+		return false
+	}
+
+	status, ok := ended.Sys().(syscall.WaitStatus)
+
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // Wipe removes everything in the directory but the mark that nothing usable is there.
@@ -198,6 +209,7 @@ func (d DataDir) Wipe() error {
 		if entry.Name() == tornMark || entry.Name() == lostAndFound {
 			continue
 		}
+
 		if err := os.RemoveAll(filepath.Join(d.Path, entry.Name())); err != nil {
 			return fmt.Errorf("wipe %s: %w", d.Path, err)
 		}
@@ -209,13 +221,14 @@ func (d DataDir) Wipe() error {
 // errTorn refuses to vouch for what a broken transfer or a broken wipe left.
 var errTorn = errors.New("the data directory holds no whole data")
 
-// Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into
+// SetPosition writes where the server is to start from, and Galera's own permission when it is to bootstrap, into
 // grastate.dat. A directory without the file begins a new history and needs none.
 func (d DataDir) SetPosition(position Position, bootstrap bool) error {
-	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
+	if d.torn() {
 		return fmt.Errorf("leave position %s: %w", position, errTorn)
 	}
-	if bootstrap && !position.Named() && !present(filepath.Join(d.Path, grastate)) {
+
+	if bootstrap && !position.Named() && !d.has(grastate) {
 		return nil
 	}
 
@@ -236,7 +249,7 @@ func (d DataDir) Seed() (string, error) {
 	return strings.TrimSpace(text), nil
 }
 
-// Touch removes the mark of the bake.
+// ClearPristine removes the mark of the bake.
 func (d DataDir) ClearPristine() error {
 	return d.remove(pristineMark)
 }
@@ -246,9 +259,11 @@ func (d DataDir) remove(mark string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+
 	if err == nil {
 		err = file.Sync(d.Path)
 	}
+
 	if err != nil {
 		return fmt.Errorf("remove mark %s: %w", mark, err)
 	}
@@ -260,6 +275,7 @@ func (d DataDir) remove(mark string) error {
 func (d DataDir) Progress() (string, error) {
 	var total int64
 	var latest time.Time
+
 	err := filepath.WalkDir(d.Path, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return ignoreGone(err)
@@ -267,7 +283,7 @@ func (d DataDir) Progress() (string, error) {
 
 		info, err := entry.Info()
 		if err != nil {
-			return ignoreGone(err)
+			return ignoreGone(err) // the server removes files while they are counted
 		}
 
 		total += info.Size()
