@@ -40,20 +40,14 @@ func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
 
 		r.say(primary("db-3", ours))
 		r.start()
-		r.eventually("the writer", func() bool {
-			return r.holder(peerset.LeaseWriter) == "db-2"
-		})
+		r.holds(peerset.LeaseWriter)
 		require.Empty(t, r.fact(galera.FactEnded))
 
 		// the unit is active still
 		r.server.edit(func(s *server) { s.process = galera.ProcessStarting })
 		r.server.ended <- member
-		r.eventually("told", func() bool {
-			return r.fact(galera.FactEnded) == member
-		})
-		r.eventually("it gives the writes up", func() bool {
-			return r.holder(peerset.LeaseWriter) == ""
-		})
+		r.says(galera.FactEnded, member)
+		r.released(peerset.LeaseWriter)
 		require.Zero(t, r.server.count(starts))
 
 		t.Log("its node joins again: what is about to start is another member")
@@ -64,9 +58,7 @@ func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
 			s.onStart = serve
 		})
 
-		r.eventually("joined", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
 		require.Equal(t, 1, r.server.count(starts))
 		require.NoFileExists(t, r.path("gvwstate.dat"))
 		require.Empty(t, r.fact(galera.FactEnded))
@@ -82,9 +74,7 @@ func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 		})
 
 		r.start()
-		r.eventually("synced", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
 
 		r.say(
 			peer("db-3", galera.StateWaiting, galera.FactEnded, another),
@@ -134,25 +124,19 @@ func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
 		), with(primary("db-3", ours), galera.FactView, "10.0.0.3")
 		r.say(counts)
 		r.start()
-		r.eventually("synced", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
 		r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
 		r.reason("waits until db-3 no longer counts the server that ended here")
 		require.Zero(t, r.server.count(starts))
 		r.say(forgets)
-		r.eventually("joined", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
 
 		t.Log("it does not wait for ever")
 
 		r.config.Times.ViewTimeout = 30 * times.Tick
 		r.say(counts)
 		r.start()
-		r.eventually("synced", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
 
 		before := r.server.count(starts)
 		r.server.edit(func(s *server) { s.process = galera.ProcessFailed })

@@ -67,9 +67,7 @@ func TestARefusedStatementIsTriedAgainInItsTime(t *testing.T) {
 		r.config.Times.LeaseTTL = time.Second
 		r.server.refuses = errors.New("the server did not get it done in time")
 		r.writes("secret-one", time.Now())
-		r.eventually("tried", func() bool {
-			return r.server.count(applied) == 1
-		})
+		r.counts(applied, 1)
 
 		r.eventually("and what happens is seen meanwhile", func() bool {
 			r.server.edit(func(s *server) { s.wsrep.Size = 2 })

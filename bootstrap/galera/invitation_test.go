@@ -40,6 +40,14 @@ func (r *rig) decision() (record galera.Record) {
 	return record
 }
 
+// begun waits until the history has its UUID.
+func (r *rig) begun() {
+	r.t.Helper()
+	r.eventually("begun", func() bool {
+		return r.decision().UUID == ours
+	})
+}
+
 // host is db-2, which is to begin the cluster, in a directory named a. Its server has seen one view and the
 // given number of writes.
 func host(t *testing.T, writes int64) *rig {
@@ -119,13 +127,9 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 
 		require.Zero(t, r.server.count(applied), "nothing is written before all are there")
 		r.comes("10.0.0.3")
-		r.eventually("begun", func() bool {
-			return r.decision().UUID == ours
-		})
+		r.begun()
 		require.Equal(t, 1, r.server.count(applied))
-		r.eventually("synced", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
 	})
 }
 
@@ -140,9 +144,7 @@ func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 		)
 
 		r.start()
-		r.eventually("begun", func() bool {
-			return r.decision().UUID == ours
-		})
+		r.begun()
 
 		require.Equal(t,
 			"db-1",
@@ -165,9 +167,7 @@ func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
 		)
 
 		r.start()
-		r.eventually("up", func() bool {
-			return r.server.count(begins) == 1
-		})
+		r.counts(begins, 1)
 		time.Sleep(10 * times.Tick)
 		require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
 		r.say(seeded("db-1", "a"))
@@ -186,9 +186,7 @@ func TestNobodyIsInvitedWhereSomethingWasWritten(t *testing.T) {
 		)
 
 		r.start()
-		r.eventually("begun", func() bool {
-			return r.decision().UUID == ours
-		})
+		r.begun()
 		require.Nil(t, r.decision().Invited)
 	})
 }
@@ -204,9 +202,7 @@ func TestAnAgentThatWasRestartedInvitesNobody(t *testing.T) {
 		)
 
 		r.start()
-		r.eventually("up", func() bool {
-			return r.server.count(begins) == 1
-		})
+		r.counts(begins, 1)
 		r.eventually("bootstrapping", func() bool {
 			return r.driver.Status().State == galera.StateBootstrapping
 		})
@@ -219,9 +215,7 @@ func TestAnAgentThatWasRestartedInvitesNobody(t *testing.T) {
 		)
 
 		r.start()
-		r.eventually("begun", func() bool {
-			return r.decision().UUID == ours
-		})
+		r.begun()
 		require.Nil(t, r.decision().Invited, "who knows what the agent before wrote")
 	})
 }
@@ -280,8 +274,140 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 
 		record.UUID = ours
 		settle(record)
-		r.eventually("synced", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced()
+	})
+}
+
+func TestDecideToBeginTogether(t *testing.T) {
+	testDecisions(t, []decision{
+		{
+			name: "an invited node with the same directory begins at once",
+			in: in(
+				seed("a"),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want:   galera.Join,
+			state:  galera.StateJoining,
+			reason: "together with the others",
+		},
+		{
+			name: "one with another directory does not",
+			in: in(
+				seed("b"),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want:   galera.Wait,
+			reason: "or for word of db-1",
+		},
+		{
+			name: "nor one from an image that names no directory",
+			in: in(
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "", "db-2", 1)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor one that was started before",
+			in: in(
+				seed("a"),
+				content(galera.ContentBlank),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor one with data",
+			in: in(
+				seed("a"),
+				known(ours, 5),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor another node",
+			in: in(
+				seed("a"),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-3", 1)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor another incarnation",
+			in: in(
+				seed("a"),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 2)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor when the host is gone",
+			in: in(
+				seed("a"),
+				peers(dead(peer("db-1", galera.StateBootstrapping))),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor when the host does something else by now",
+			in: in(
+				seed("a"),
+				peers(peer("db-1", galera.StateRecovering)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want: galera.Wait,
+		},
+		{
+			name: "nor without a quorum",
+			in: in(
+				seed("a"),
+				noQuorum,
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want:   galera.Wait,
+			reason: "no quorum",
+		},
+		{
+			name: "a guest serves nobody before there are users",
+			in: in(
+				running("Primary", 4, 2),
+				peers(peer("db-1", galera.StateBootstrapping)),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want:   galera.Wait,
+			state:  galera.StateJoining,
+			reason: "db-1 is to make its users",
+		},
+		{
+			name: "a guest whose host has left the cluster makes them",
+			in: in(
+				running("Primary", 4, 2),
+				peers(elsewhere(peer("db-1", galera.StateBootstrapping))),
+				settings(invitation(t, "a", "db-2", 1)),
+			),
+			want: galera.Conclude,
+		},
+		{
+			name: "a host that lost its data does not begin anew: a guest may have it",
+			in: in(
+				content(galera.ContentBlank),
+				settings(record(t, galera.Record{
+					Node:        "db-2",
+					Incarnation: 1,
+					Invited:     &galera.Invitation{Node: "db-1"},
+				})),
+			),
+			want:   galera.Wait,
+			reason: "or for word of db-1, db-3",
+		},
 	})
 }

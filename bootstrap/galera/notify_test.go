@@ -25,9 +25,7 @@ func quiet(t *testing.T) (*rig, chan struct{}) {
 	r.server.process = galera.ProcessRunning
 	r.server.wsrep = synced
 	r.start()
-	r.eventually("synced", func() bool {
-		return r.driver.Status().State == galera.StateSynced
-	})
+	r.synced()
 	told <- struct{}{}
 
 	r.eventually("quiet", func() bool {
@@ -56,9 +54,7 @@ func TestAServerThatServesAndTellsWhatChangesIsLeftAlone(t *testing.T) {
 			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
 		})
 		told <- struct{}{}
-		r.eventually("seen", func() bool {
-			return r.fact(galera.FactSize) == "2"
-		})
+		r.says(galera.FactSize, "2")
 	})
 }
 
@@ -70,9 +66,7 @@ func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
 		})
 		r.say(at("db-1", ours, "7")) // any change of the peer set has it looked at once
-		r.eventually("seen", func() bool {
-			return r.fact(galera.FactSize) == "2"
-		})
+		r.says(galera.FactSize, "2")
 		time.Sleep(2 * r.config.Times.IdleAfter)
 
 		before := r.server.count(probes)

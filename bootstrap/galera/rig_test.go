@@ -184,6 +184,54 @@ func (r *rig) eventually(what string, check func() bool) {
 	}
 }
 
+func (r *rig) synced() {
+	r.t.Helper()
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
+}
+
+// holds waits until the node holds a lease.
+func (r *rig) holds(lease string) {
+	r.t.Helper()
+	r.eventually("holds the lease "+lease, func() bool {
+		return r.holder(lease) == r.config.Node
+	})
+}
+
+// released waits until nobody holds a lease.
+func (r *rig) released(lease string) {
+	r.t.Helper()
+	r.eventually("released the lease "+lease, func() bool {
+		return r.holder(lease) == ""
+	})
+}
+
+// says waits until the node reports a fact.
+func (r *rig) says(fact, value string) {
+	r.t.Helper()
+	r.eventually(fact+" is "+value, func() bool {
+		return r.fact(fact) == value
+	})
+}
+
+// counts waits until the server has counted a number of something.
+func (r *rig) counts(what func(*server) int, number int) {
+	r.t.Helper()
+	r.eventually("the server's count", func() bool {
+		return r.server.count(what) == number
+	})
+}
+
+func (r *rig) fact(name string) string {
+	peer, _ := r.set.Snapshot().Peer(r.config.Node)
+	return peer.Facts[name]
+}
+
+func (r *rig) holder(lease string) string {
+	return r.set.Snapshot().Holder(lease)
+}
+
 // reason waits until the node says why it is where it is.
 func (r *rig) reason(part string) {
 	r.t.Helper()

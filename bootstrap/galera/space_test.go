@@ -27,9 +27,7 @@ func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.server.edit(serve)
 		r.start()
-		r.eventually("the writer", func() bool {
-			return r.holder(peerset.LeaseWriter) == "db-2"
-		})
+		r.holds(peerset.LeaseWriter)
 
 		t.Log("nobody else has room: it stays the writer")
 		r.say(crowded("db-1"), crowded("db-3"))
@@ -40,25 +38,19 @@ func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
 
 		t.Log("another has")
 		r.say(primary("db-3", ours))
-		r.eventually("it gives the writes up", func() bool {
-			return r.holder(peerset.LeaseWriter) == ""
-		})
+		r.released(peerset.LeaseWriter)
 
 		self, _ := r.set.Snapshot().Peer("db-2")
 		require.True(t, self.Healthy, "it can be read from")
 
 		t.Log("a little more is not enough")
 		r.free(900 << 20)
-		r.eventually("seen", func() bool {
-			return r.fact(galera.FactFree) == "896 MiB"
-		})
+		r.says(galera.FactFree, "896 MiB")
 		r.isShort(true)
 		require.Empty(t, r.holder(peerset.LeaseWriter))
 		r.free(2 << 30)
 		r.isShort(false)
-		r.eventually("the writer again", func() bool {
-			return r.holder(peerset.LeaseWriter) == "db-2"
-		})
+		r.holds(peerset.LeaseWriter)
 	})
 }
 
@@ -73,16 +65,12 @@ func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
 		})
 
 		r.start()
-		r.eventually("the writer", func() bool {
-			return r.holder(peerset.LeaseWriter) == "db-2"
-		})
+		r.holds(peerset.LeaseWriter)
 		r.say(primary("db-3", ours))
 		r.disk.edit(func(d *disk) { d.space.FreeFiles = 17 })
 		r.isShort(true)
 		r.reason("its disk is nearly full, 16 files are free")
-		r.eventually("it gives the writes up", func() bool {
-			return r.holder(peerset.LeaseWriter) == ""
-		})
+		r.released(peerset.LeaseWriter)
 
 		t.Log("a little more is not enough")
 		r.disk.edit(func(d *disk) { d.space.FreeFiles = 8000 })
@@ -90,9 +78,7 @@ func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
 		r.isShort(true)
 		r.disk.edit(func(d *disk) { d.space.FreeFiles = 8192 })
 		r.isShort(false)
-		r.eventually("the writer again", func() bool {
-			return r.holder(peerset.LeaseWriter) == "db-2"
-		})
+		r.holds(peerset.LeaseWriter)
 	})
 }
 
