@@ -15,7 +15,7 @@ func TestDecideInAFreshStack(t *testing.T) {
 		Incarnation: 1,
 	})
 
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name:   "the founder begins without waiting for anybody",
 			in:     in(founder),
@@ -91,7 +91,9 @@ func TestDecideInAFreshStack(t *testing.T) {
 			want:   galera.Wait,
 			reason: "no database node holds data of cluster " + ours,
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }
 
 func TestDecideAfterAFullStop(t *testing.T) {
@@ -101,7 +103,7 @@ func TestDecideAfterAFullStop(t *testing.T) {
 		Incarnation: 1,
 	})
 
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name: "the most advanced bootstraps",
 			in: in(
@@ -312,7 +314,9 @@ func TestDecideAfterAFullStop(t *testing.T) {
 			want:   galera.Wait,
 			reason: "data of another cluster",
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }
 
 func TestTheRecordCarriesWhatEachNodeSaid(t *testing.T) {

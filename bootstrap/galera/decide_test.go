@@ -37,7 +37,7 @@ func testDecisions(t *testing.T, decisions []decision) {
 }
 
 func TestDecideForARunningServer(t *testing.T) {
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name:  "synced",
 			in:    in(running("Primary", 4, 10)),
@@ -172,11 +172,13 @@ func TestDecideForARunningServer(t *testing.T) {
 			want:  galera.Watch,
 			state: galera.StateJoining,
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }
 
 func TestDecideForAnIncarnationThatIsGone(t *testing.T) {
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name: "declared gone: it joins nobody",
 			in: in(
@@ -240,5 +242,7 @@ func TestDecideForAnIncarnationThatIsGone(t *testing.T) {
 			want:   galera.Wait,
 			reason: "incarnation 2 took its name",
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }

@@ -279,7 +279,7 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 }
 
 func TestDecideToBeginTogether(t *testing.T) {
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name: "an invited node with the same directory begins at once",
 			in: in(
@@ -409,5 +409,7 @@ func TestDecideToBeginTogether(t *testing.T) {
 			want:   galera.Wait,
 			reason: "or for word of db-1, db-3",
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }

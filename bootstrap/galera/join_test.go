@@ -10,7 +10,7 @@ import (
 )
 
 func TestDecideToJoin(t *testing.T) {
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name:   "join whoever is primary",
 			in:     in(peers(primary("db-1", ours))),
@@ -187,7 +187,9 @@ func TestDecideToJoin(t *testing.T) {
 			want:   galera.Wait,
 			reason: "no quorum",
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }
 
 func TestClusterConfig(t *testing.T) {

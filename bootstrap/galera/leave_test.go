@@ -8,7 +8,7 @@ import (
 )
 
 func TestDecideToLeave(t *testing.T) {
-	testDecisions(t, []decision{
+	cases := []decision{
 		{
 			name: "the writer hands over first",
 			in: in(
@@ -107,5 +107,7 @@ func TestDecideToLeave(t *testing.T) {
 			state:  galera.StateStopped,
 			reason: "drained",
 		},
-	})
+	}
+
+	testDecisions(t, cases)
 }
