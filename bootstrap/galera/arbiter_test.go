@@ -203,6 +203,7 @@ func TestArbiterFollowsThePrimaryComponent(t *testing.T) {
 		})
 
 		until(galera.StateWaiting)
+
 		cancel()
 		require.NoError(t, <-done)
 

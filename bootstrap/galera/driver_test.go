@@ -28,14 +28,12 @@ func whole(seqno string) map[string]string {
 func TestAServerThatHangsAfterItServedIsStartedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, whole("12"))
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
+		r.say(primary("db-1", ours), primary("db-3", ours))
 
 		r.server.onStart = serve
 		r.start()
 		r.synced()
+
 		r.server.edit(func(s *server) { s.process = galera.ProcessStarting })
 		r.reason("the server runs and does not answer")
 		r.counts(stops, 1)
@@ -69,13 +67,10 @@ func TestADeadServerIsNotSyncedWhateverSystemdSays(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.server.edit(serve)
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
-
+		r.say(primary("db-1", ours), primary("db-3", ours))
 		r.start()
 		r.holds(peerset.LeaseWriter)
+
 		r.server.edit(func(s *server) {
 			s.process, s.mute = galera.ProcessStopped, errors.New("systemd did not answer")
 		})
@@ -89,6 +84,7 @@ func TestADeadServerIsNotSyncedWhateverSystemdSays(t *testing.T) {
 		r.released(peerset.LeaseWriter)
 		require.Empty(t, r.fact(galera.FactEvidence))
 		require.Zero(t, r.server.count(starts)+r.server.count(begins)+r.server.count(stops))
+
 		r.server.edit(func(s *server) {
 			s.mute, s.onStart = nil, serve
 		})
@@ -107,10 +103,7 @@ func TestAServerOfAnotherHistoryIsStoppedAndKeepsItsData(t *testing.T) {
 			})
 		})
 
-		r.say(
-			primary("db-1", theirs),
-			primary("db-3", theirs),
-		)
+		r.say(primary("db-1", theirs), primary("db-3", theirs))
 
 		r.server.edit(serve)
 		r.start()
@@ -141,6 +134,7 @@ func TestTwoThatDrainAtOnceDoNotWaitForEachOther(t *testing.T) {
 		}()
 		r.reason("another node is to take the writes first")
 		require.Equal(t, "yes", r.fact(galera.FactLeaving))
+
 		r.say(peer("db-1", galera.StateSynced, galera.FactLeaving, "yes"))
 		require.NoError(t, <-drained)
 		require.Equal(t, 1, r.server.count(stops))
@@ -155,6 +149,7 @@ func TestANodeThatWasDeclaredGoneNeverMeetsTheClusterAgain(t *testing.T) {
 		r.says(galera.FactEvidence, "stopped")
 		require.NoError(t, r.set.Forget(t.Context(), "db-2"))
 		r.reason("it was declared gone")
+
 		r.halt()
 
 		t.Log("it reboots, remembers nothing of the peer set, and reaches nobody")

@@ -88,6 +88,7 @@ func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 		r.eventually("shut out", func() bool {
 			return len(r.shutOut()) > 0
 		})
+
 		r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, another))
 		r.eventually("shut out again", func() bool {
 			return len(r.shutOut()) > 1
@@ -125,9 +126,11 @@ func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
 		r.say(counts)
 		r.start()
 		r.synced()
+
 		r.server.edit(func(s *server) { s.process = galera.ProcessFailed })
 		r.reason("waits until db-3 no longer counts the server that ended here")
 		require.Zero(t, r.server.count(starts))
+
 		r.say(forgets)
 		r.synced()
 

@@ -29,10 +29,7 @@ func TestADirectoryThatIsEmptiedWhileTheServerIsDownIsNoEvidence(t *testing.T) {
 
 		r.says(galera.FactEvidence, "torn")
 
-		r.say(
-			at("db-1", ours, "7"),
-			at("db-3", ours, "8"),
-		)
+		r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
 
 		r.reason("db-3 is to bootstrap")
 		require.Zero(t, r.server.count(begins))
@@ -59,17 +56,11 @@ func TestAWipeThatBrokeOffLeavesNoEvidence(t *testing.T) {
 			return r.disk.count(wipes) > 0
 		})
 
-		r.say(
-			dead(primary("db-1", ours)),
-			at("db-3", ours, "8"),
-		)
+		r.say(dead(primary("db-1", ours)), at("db-3", ours, "8"))
 
 		r.says(galera.FactEvidence, "torn")
 
-		r.say(
-			at("db-1", ours, "7"),
-			at("db-3", ours, "8"),
-		)
+		r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
 
 		r.reason("db-3 is to bootstrap")
 		require.Zero(t, r.server.count(begins))
@@ -84,10 +75,7 @@ func TestATornMarkIsReadWheneverItComes(t *testing.T) {
 		r.says(galera.FactEvidence, "stopped")
 		require.NoError(t, os.WriteFile(r.path("hornero-transfer"), nil, 0o600))
 
-		r.say(
-			at("db-1", ours, "7"),
-			at("db-3", ours, "8"),
-		)
+		r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
 
 		r.reason("db-3 is to bootstrap")
 		require.Zero(t, r.server.count(begins))
@@ -129,15 +117,13 @@ func TestWhoLostSightOfThePeersDoesNotTakeTheDeadForAlive(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.config.Times.DelayScale = 0.1
 
-		r.say(
-			at("db-1", ours, "10"),
-			dead(at("db-3", ours, "10")),
-		)
-
+		r.say(at("db-1", ours, "10"), dead(at("db-3", ours, "10")))
 		r.start()
 		r.reason("waits for the evidence of db-3")
+
 		r.quorum(false)
 		r.reason("the peer set has no quorum")
+
 		r.say(at("db-3", ours, "10"))
 
 		back := time.Now()

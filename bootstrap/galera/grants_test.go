@@ -75,6 +75,7 @@ func TestARefusedStatementIsTriedAgainInItsTime(t *testing.T) {
 		})
 
 		require.Equal(t, 1, r.server.count(applied))
+
 		r.server.edit(func(s *server) { s.refuses = nil })
 		r.eventually("recorded", func() bool {
 			return r.set.Snapshot().Settings[galera.SettingGrants] != ""

@@ -79,11 +79,7 @@ func (r *rig) comes(address string) {
 func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := host(t, 0)
-		r.say(
-			seeded("db-1", "a"),
-			seeded("db-3", "a"),
-		)
-
+		r.say(seeded("db-1", "a"), seeded("db-3", "a"))
 		r.start()
 		r.eventually("db-1 is invited", func() bool {
 			return r.decision().Invited != nil
@@ -100,6 +96,7 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 		)
 
 		require.Empty(t, r.decision().UUID)
+
 		r.server.edit(func(s *server) {
 			s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
 		})
@@ -126,6 +123,7 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 		)
 
 		require.Zero(t, r.server.count(applied), "nothing is written before all are there")
+
 		r.comes("10.0.0.3")
 		r.begun()
 		require.Equal(t, 1, r.server.count(applied))
@@ -138,11 +136,7 @@ func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 		r := host(t, 0)
 		r.config.Times.Invite = 20 * time.Millisecond
 
-		r.say(
-			seeded("db-1", "a"),
-			seeded("db-3", "b"),
-		)
-
+		r.say(seeded("db-1", "a"), seeded("db-3", "b"))
 		r.start()
 		r.begun()
 
@@ -161,15 +155,12 @@ func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
 		r := host(t, 0)
 
 		// registered, and no heartbeat yet
-		r.say(
-			dead(peer("db-1", "")),
-			seeded("db-3", "b"),
-		)
-
+		r.say(dead(peer("db-1", "")), seeded("db-3", "b"))
 		r.start()
 		r.counts(begins, 1)
 		time.Sleep(10 * times.Tick)
 		require.Zero(t, r.server.count(applied), "db-1 has not said what it holds")
+
 		r.say(seeded("db-1", "a"))
 		r.eventually("db-1 is invited", func() bool {
 			return r.decision().Invited != nil
@@ -180,11 +171,7 @@ func TestANodeThatHasJustComeIsWaitedFor(t *testing.T) {
 func TestNobodyIsInvitedWhereSomethingWasWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := host(t, 1)
-		r.say(
-			seeded("db-1", "a"),
-			seeded("db-3", "a"),
-		)
-
+		r.say(seeded("db-1", "a"), seeded("db-3", "a"))
 		r.start()
 		r.begun()
 		require.Nil(t, r.decision().Invited)
@@ -196,24 +183,17 @@ func TestAnAgentThatWasRestartedInvitesNobody(t *testing.T) {
 		r := host(t, 0)
 
 		// known, and what they hold is not
-		r.say(
-			peer("db-1", ""),
-			peer("db-3", ""),
-		)
-
+		r.say(peer("db-1", ""), peer("db-3", ""))
 		r.start()
 		r.counts(begins, 1)
 		r.eventually("bootstrapping", func() bool {
 			return r.driver.Status().State == galera.StateBootstrapping
 		})
+
 		r.halt()
 		require.Zero(t, r.server.count(applied))
 
-		r.say(
-			seeded("db-1", "a"),
-			seeded("db-3", "a"),
-		)
-
+		r.say(seeded("db-1", "a"), seeded("db-3", "a"))
 		r.start()
 		r.begun()
 		require.Nil(t, r.decision().Invited, "who knows what the agent before wrote")
@@ -228,11 +208,7 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 			s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
 		}
 
-		r.say(
-			peer("db-1", galera.StateBootstrapping),
-			empty("db-3"),
-		)
-
+		r.say(peer("db-1", galera.StateBootstrapping), empty("db-3"))
 		r.start()
 		r.eventually("its seed is told", func() bool {
 			return r.fact(galera.FactSeed) == "a"
@@ -241,6 +217,7 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 		settle := func(record galera.Record) {
 			text, err := json.Marshal(record)
 			require.NoError(t, err)
+
 			r.set.edit(func(s *peerset.Snapshot) {
 				s.Settings[galera.SettingDecision] = string(text)
 			})

@@ -15,12 +15,8 @@ func (r *rig) steal(lease string) {
 	r.set.mu.Lock()
 	defer r.set.mu.Unlock()
 
-	r.set.take(peerset.Identity{
-		Name:        "db-3",
-		Role:        "db",
-		Incarnation: 1,
-	}, lease)
-
+	other := peerset.Identity{Name: "db-3", Role: "db", Incarnation: 1}
+	r.set.take(other, lease)
 	r.set.renewed[lease] = time.Now().Add(time.Hour)
 }
 
@@ -29,13 +25,10 @@ func TestAJoinEndsWithItsLease(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.moves()
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
-
+		r.say(primary("db-1", ours), primary("db-3", ours))
 		r.start()
 		r.counts(starts, 1)
+
 		r.steal(peerset.LeaseGaleraJoin)
 		r.counts(stops, 1)
 		r.reason("waits its turn to join: db-3 is joining")
@@ -53,13 +46,10 @@ func TestABootstrapEndsWithItsLease(t *testing.T) {
 				r := newRig(t, whole("12"))
 				r.moves()
 
-				r.say(
-					at("db-1", ours, "7"),
-					at("db-3", ours, "8"),
-				)
-
+				r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
 				r.start()
 				r.counts(begins, 1)
+
 				lose(r)
 				r.eventually("stopped", func() bool {
 					return r.server.count(stops) > 0
@@ -77,25 +67,21 @@ func TestABootstrapEndsWhenItsLeasesTimeIsUpAndNotWhenThatIsNoticed(t *testing.T
 		r.set.late = r.config.Times.LeaseTTL / 5 // no whole number of tries fits into the lease's time
 		r.moves()
 
-		r.say(
-			at("db-1", ours, "7"),
-			at("db-3", ours, "8"),
-		)
-
+		r.say(at("db-1", ours, "7"), at("db-3", ours, "8"))
 		r.start()
 		r.counts(begins, 1)
+
 		r.quorum(false)
+
 		r.set.mu.Lock()
 		renewed := r.set.renewed[peerset.LeaseGaleraBootstrap]
 		r.set.mu.Unlock()
+
 		r.eventually("stopped", func() bool {
 			return r.server.count(stops) > 0
 		})
 
-		require.Less(t,
-			time.Since(renewed),
-			r.config.Times.LeaseTTL*6/5,
-		)
+		require.Less(t, time.Since(renewed), r.config.Times.LeaseTTL*6/5)
 	})
 }
 
@@ -104,13 +90,10 @@ func TestAJoinGoesOnWhenThePeerSetFallsSilent(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.moves()
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
-
+		r.say(primary("db-1", ours), primary("db-3", ours))
 		r.start()
 		r.counts(starts, 1)
+
 		r.quorum(false)
 		time.Sleep(2 * r.config.Times.LeaseTTL)
 		require.Zero(t, r.server.count(stops))
@@ -125,6 +108,7 @@ func TestABlindJoinTakesItsTurnOnceThereIsOne(t *testing.T) {
 		r.start()
 		r.counts(starts, 1)
 		require.Empty(t, r.holder(peerset.LeaseGaleraJoin))
+
 		r.quorum(true)
 		r.holds(peerset.LeaseGaleraJoin)
 		require.Equal(t, 1, r.server.count(starts))

@@ -131,6 +131,16 @@ func (n *node) address() string {
 	return fmt.Sprintf("127.0.77.%d", n.number)
 }
 
+// mainConfig is a server's own file in place of Debian's; DIR is its node's folder.
+const mainConfig = `[mariadbd]
+datadir=DIR/data
+socket=DIR/run/s.sock
+pid-file=DIR/run/pid
+log-error=DIR/server.log
+!include DIR/hornero/90-hornero.cnf
+!include DIR/cluster.cnf
+`
+
 // render writes the role's own templates, with the node's folder in place of the image's paths.
 func (n *node) render() {
 	manifest, err := roles.Load(roles.Embedded(), "db")
@@ -174,16 +184,8 @@ func (n *node) render() {
 		0o644,
 	))
 
-	main := fmt.Sprintf(
-		"[mariadbd]\ndatadir=%[1]s/data\nsocket=%[1]s/run/s.sock\npid-file=%[1]s/run/pid\nlog-error=%[1]s/server.log\n!include %[1]s/hornero/90-hornero.cnf\n!include %[1]s/cluster.cnf\n",
-		n.dir,
-	)
-
-	require.NoError(n.w.t, os.WriteFile(
-		n.w.host(n.dir+"/my.cnf"),
-		[]byte(main),
-		0o644,
-	))
+	main := strings.ReplaceAll(mainConfig, "DIR", n.dir)
+	require.NoError(n.w.t, os.WriteFile(n.w.host(n.dir+"/my.cnf"), []byte(main), 0o644))
 
 	require.NoError(n.w.t, os.WriteFile(n.w.host(n.dir+"/cluster.cnf"), nil, 0o644))
 }

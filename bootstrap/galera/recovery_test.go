@@ -13,10 +13,7 @@ import (
 
 func crashed(t *testing.T) *rig {
 	r := newRig(t, whole("-1"))
-	r.say(
-		primary("db-1", ours),
-		primary("db-3", ours),
-	)
+	r.say(primary("db-1", ours), primary("db-3", ours))
 
 	return r
 }
@@ -36,8 +33,11 @@ func refuses(said string) func() (galera.Position, error) {
 
 func TestARecoveryThatFailsForAPassingReasonIsTriedUntilItWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, said := range []string{"InnoDB: Unable to lock ./ibdata1 " +
-			"error: 11", "Disk full (/tmp/x); no space left on device", "Out of memory"} {
+		for _, said := range []string{
+			"InnoDB: Unable to lock ./ibdata1 error: 11",
+			"Disk full (/tmp/x); no space left on device",
+			"Out of memory",
+		} {
 			r := crashed(t)
 			r.config.Times.Unreadable = time.Nanosecond
 			r.recovers(refuses(said))
@@ -48,12 +48,14 @@ func TestARecoveryThatFailsForAPassingReasonIsTriedUntilItWorks(t *testing.T) {
 			r.reason(said)
 			require.Zero(t, r.disk.count(wipes))
 			require.Contains(t, r.fact(galera.FactReason), said)
+
 			r.server.edit(func(s *server) { s.onStart = serve })
 			r.recovers(func() (galera.Position, error) {
 				return galera.Position{UUID: ours, Seqno: 12}, nil
 			})
 			r.synced()
 			require.Zero(t, r.disk.count(wipes))
+
 			r.halt()
 		}
 	})

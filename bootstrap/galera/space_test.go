@@ -48,6 +48,7 @@ func TestAWriterWhoseDiskFillsHandsOver(t *testing.T) {
 		r.says(galera.FactFree, "896 MiB")
 		r.isShort(true)
 		require.Empty(t, r.holder(peerset.LeaseWriter))
+
 		r.free(2 << 30)
 		r.isShort(false)
 		r.holds(peerset.LeaseWriter)
@@ -66,6 +67,7 @@ func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
 
 		r.start()
 		r.holds(peerset.LeaseWriter)
+
 		r.say(primary("db-3", ours))
 		r.disk.edit(func(d *disk) { d.space.FreeFiles = 17 })
 		r.isShort(true)
@@ -76,6 +78,7 @@ func TestAWriterThatCanMakeNoFilesHandsOver(t *testing.T) {
 		r.disk.edit(func(d *disk) { d.space.FreeFiles = 8000 })
 		r.reason("8000 files are free")
 		r.isShort(true)
+
 		r.disk.edit(func(d *disk) { d.space.FreeFiles = 8192 })
 		r.isShort(false)
 		r.holds(peerset.LeaseWriter)
@@ -107,6 +110,7 @@ func TestTheFloorFollowsTheDisk(t *testing.T) {
 			})
 
 			r.isShort(false)
+
 			r.free(c.floor - 1)
 			r.isShort(true)
 		}
@@ -131,6 +135,7 @@ func TestTheFloorFollowsTheDisk(t *testing.T) {
 			})
 
 			r.isShort(false)
+
 			r.disk.edit(func(d *disk) {
 				d.space.FreeFiles = c.floor - 1
 			})

@@ -39,11 +39,7 @@ func TestFailuresThatSayNothingOfTheDataNeverWipeIt(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.fails(unreachable)
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
-
+		r.say(primary("db-1", ours), primary("db-3", ours))
 		r.start()
 		r.started(6)
 		require.Zero(t, r.disk.count(wipes))
@@ -58,14 +54,12 @@ func TestABlindJoinNeverCountsAgainstTheData(t *testing.T) {
 		r.fails(corrupt)
 		r.start()
 		r.started(5)
+
 		r.server.edit(func(s *server) {
 			s.log, s.onStart = "", serve
 		})
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
+		r.say(primary("db-1", ours), primary("db-3", ours))
 
 		r.quorum(true)
 		r.synced()
@@ -86,11 +80,7 @@ func TestDataThatTheServerRefusesIsWipedAtLast(t *testing.T) {
 			return r.disk.DataDir.Wipe()
 		}
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
-
+		r.say(primary("db-1", ours), primary("db-3", ours))
 		r.start()
 		r.synced()
 		require.Equal(t, 1, r.disk.count(wipes))
@@ -106,9 +96,11 @@ func TestANewPrimaryBeginsTheCountAnew(t *testing.T) {
 		r.say(primary("db-1", ours))
 		r.start()
 		r.reason("start 1 failed")
+
 		r.say(primary("db-3", ours))
 		r.counts(starts, 2)
 		r.reason("start 1 failed")
+
 		r.say(peer("db-3", galera.StateNonPrimary))
 		time.Sleep(10 * r.config.Times.Tick)
 		r.say(primary("db-3", ours))
@@ -125,16 +117,14 @@ func TestQuorumBeginsTheCountAnew(t *testing.T) {
 		r.say(primary("db-1", ours))
 		r.start()
 		r.reason("start 1 failed")
+
 		r.quorum(false)
 		r.reason("start 1 failed")
 		time.Sleep(10 * r.config.Times.Tick)
 		r.server.edit(func(s *server) { s.onStart = serve })
 		r.quorum(true)
 
-		r.eventually("synced, without waiting for its "+
-			"hour to pass", func() bool {
-			return r.driver.Status().State == galera.StateSynced
-		})
+		r.synced() // without waiting for its hour to pass
 	})
 }
 
@@ -143,10 +133,7 @@ func transferring(t *testing.T) *rig {
 	r := newRig(t, map[string]string{"ibdata1": "", "sst_in_progress": ""})
 	r.server.process = galera.ProcessStarting
 
-	r.say(
-		primary("db-1", ours),
-		primary("db-3", ours),
-	)
+	r.say(primary("db-1", ours), primary("db-3", ours))
 
 	return r
 }
@@ -190,9 +177,10 @@ func TestATransferThatARestartedAgentFindsIsWatchedUnderTheLease(t *testing.T) {
 		require.Zero(t, r.server.count(stops), "bytes move")
 		require.Equal(t, "db-2", r.holder(peerset.LeaseGaleraJoin))
 		require.FileExists(t, r.path("hornero-transfer"))
+
 		r.server.edit(func(s *server) { s.onStart = serve })
 		still()
-		r.counts(stops, 1)
+		r.counts(stops, 1) // for no byte moves
 		r.synced()
 		require.Equal(t, 1, r.server.count(starts))
 		r.released(peerset.LeaseGaleraJoin)
@@ -244,15 +232,11 @@ func TestABlindJoinThatNobodyAnswersGivesWayToEvidence(t *testing.T) {
 		r.start()
 		r.counts(starts, 1)
 
-		r.say(
-			at("db-1", ours, "10"),
-			at("db-3", ours, "10"),
-		)
+		r.say(at("db-1", ours, "10"), at("db-3", ours, "10"))
 
 		r.quorum(true)
 		r.counts(stops, 1)
-
-		r.counts(begins, 1)
+		r.counts(begins, 1) // from its own data, which is the most advanced
 	})
 }
 
@@ -278,14 +262,11 @@ func TestAStartWhoseDonorBecomesTheWriterIsMadeAnew(t *testing.T) {
 		}
 		takes("db-1")
 
-		r.say(
-			primary("db-1", ours),
-			primary("db-3", ours),
-		)
-
+		r.say(primary("db-1", ours), primary("db-3", ours))
 		r.start()
 		r.counts(starts, 1)
 		require.Contains(t, told(), `wsrep_sst_donor = "db-3"`)
+
 		takes("db-3")
 		r.counts(starts, 2)
 		require.Contains(t, told(), `wsrep_sst_donor = "db-1"`)

@@ -204,10 +204,8 @@ func TestWriter(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t,
-				c.want,
-				galera.Writer(c.in, galera.Decide(c.in).State),
-			)
+			state := galera.Decide(c.in).State
+			require.Equal(t, c.want, galera.Writer(c.in, state))
 		})
 	}
 }
@@ -257,10 +255,8 @@ func TestHealthy(t *testing.T) {
 			want: true,
 		},
 	} {
-		require.Equal(t,
-			c.want,
-			galera.Healthy(c.in, galera.Decide(c.in).State),
-			c.name,
-		)
+		state := galera.Decide(c.in).State
+
+		require.Equal(t, c.want, galera.Healthy(c.in, state), c.name)
 	}
 }
