@@ -93,6 +93,7 @@ func (a *Arbiter) step(ctx context.Context) error {
 		status = a.reported // nobody can say anything else of it
 	}
 
+	// A start may have been under way when it was told to leave.
 	if a.leave.Load() {
 		move, status = depart(process)
 	}

@@ -39,6 +39,7 @@ type DataDir struct {
 
 // Inspect tells what the directory holds.
 func (d DataDir) Inspect() (Content, Position, error) {
+	// Whatever else is there, nothing is believed of what a broken transfer left.
 	if d.torn() {
 		return ContentTorn, Position{}, nil
 	}
@@ -118,6 +119,7 @@ func (d DataDir) write(name string, data []byte) error {
 		return err
 	}
 
+	// The agent is root; the server must be able to read and remove it.
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
 		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
 			return err
@@ -196,6 +198,7 @@ func killed(err error) bool {
 
 // Wipe removes everything in the directory but the mark that nothing usable is there.
 func (d DataDir) Wipe() error {
+	// The mark comes first: a wipe that breaks off leaves nothing to believe either.
 	if err := d.BeginTransfer(); err != nil {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}

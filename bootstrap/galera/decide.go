@@ -10,6 +10,7 @@ import (
 // Decide is pure: it looks at the input and says what to do. Inputs are sorted by name; ties go to a running server,
 // then to the lowest name.
 func Decide(in Input) Action {
+	// Who is gone takes part in nothing, whatever else is the case.
 	if why := in.gone(); why != "" {
 		return in.retire(why)
 	}
@@ -50,11 +51,13 @@ func (in Input) running() Action {
 		return waiting(err.Error())
 	}
 
+	// Nobody can be served before there are users.
 	if found && record.UUID == "" {
 		return in.inNewCluster(record)
 	}
 
 	state := in.serving()
+	// One that has yet to receive its state says nothing of its history.
 	serves := state == StateSynced || state == StateDonor
 
 	if serves && w.foreignTo(record) {
@@ -195,6 +198,7 @@ func (in Input) stopped() Action {
 		}
 	}
 
+	// Nobody can say who else has data: a bootstrap is out of the question.
 	if !in.Peers.Quorum {
 		return in.joinBlindly()
 	}

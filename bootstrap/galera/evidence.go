@@ -79,6 +79,7 @@ func (in Input) allEvidence() []nodeEvidence {
 		byName[peer.Name] = in.discountReplaced(evidenceOf(peer))
 	}
 
+	// What the node sees itself is newer than what it reported.
 	byName[in.Node] = in.discountReplaced(in.own())
 
 	return slices.SortedFunc(maps.Values(byName), func(a, b nodeEvidence) int {
@@ -114,6 +115,7 @@ func evidenceOf(peer peerset.Peer) nodeEvidence {
 		reason:   peer.Facts[FactReason],
 	}
 
+	// A position that names no place in a history is no evidence.
 	if e.kind.positioned() && !e.position.Known() {
 		e.kind = EvidenceNone
 	}

@@ -81,6 +81,7 @@ func (d *Driver) Run(ctx context.Context) error {
 // Drain makes the node give its work up: another takes the writes, then the server stops. It returns when it has.
 func (d *Driver) Drain(ctx context.Context) error {
 	d.mu.Lock()
+	// The grace begins with the first request; a second one does not prolong it.
 	if d.leave.IsZero() {
 		d.leave = time.Now()
 	}
@@ -116,6 +117,7 @@ func (d *Driver) step(ctx context.Context) error {
 	action := Decide(in)
 	d.publish(in, action)
 
+	// A server that is on its way no more must not be followed as the one that was found.
 	if action.Kind != Watch {
 		d.found = nil
 	}
@@ -151,6 +153,7 @@ func (d *Driver) input() Input {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
+	// A peer set that lost its quorum shows the dead as alive for a while when it has it back.
 	d.quorate = d.quorate || snapshot.Quorum
 	d.quorumLost = d.quorumLost || (d.local.Served || d.quorate) && !snapshot.Quorum
 

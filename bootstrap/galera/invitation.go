@@ -98,6 +98,7 @@ func (in Input) nextGuest(
 	invited map[string]bool,
 	patience time.Duration,
 ) (name string, wait time.Duration) {
+	// A directory without a name has no equal that is known.
 	if record.Seed == "" {
 		return "", 0
 	}
@@ -151,6 +152,7 @@ func (in Input) alive(name string) bool {
 // invited is what this node's directory is in the history that another node has begun; zero unless that one says so.
 func (in Input) invited() Position {
 	record, found, err := recordOf(in.Peers)
+	// Without a quorum the record may be an old one: the history may have gone on.
 	if err != nil || !found || record.UUID != "" || record.Invited == nil || !in.Peers.Quorum {
 		return Position{}
 	}

@@ -160,6 +160,7 @@ func (d *Driver) join(ctx context.Context, in Input, action Action) error {
 
 // joinInTurn joins if that is still the decision now that this node has the turn.
 func (d *Driver) joinInTurn(ctx context.Context, decided Action) error {
+	// Much may have changed while the node waited for its turn.
 	if err := d.look(ctx); err != nil {
 		return err
 	}
@@ -199,6 +200,7 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 		return err
 	}
 
+	// Who joins a primary component has no view to form again.
 	if action.Kind == Join && len(in.otherPrimaries()) > 0 {
 		if err := d.Data.ForgetView(); err != nil {
 			return err
@@ -212,6 +214,7 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 		}
 	}
 
+	// From here on the directory is no longer as it was baked.
 	return d.Data.ClearPristine()
 }
 

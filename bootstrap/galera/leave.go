@@ -17,6 +17,7 @@ func (in Input) leave() Action {
 		return wait(StateStopped, "draining: the server is stopping")
 	}
 
+	// The last one just stops: nobody could take over.
 	stop := Action{Kind: Stop, State: StateStopped, Reason: "draining"}
 	if !in.hasSuccessor() {
 		return stop
@@ -27,6 +28,7 @@ func (in Input) leave() Action {
 		return wait(in.serving(), "draining: another node is to take the writes first")
 	}
 
+	// A proxy that never answers must not keep the node for ever.
 	if !in.DrainGrace || !in.Local.Wsrep.synced() {
 		return stop
 	}
@@ -81,6 +83,7 @@ const disconnectEvery = 10 * time.Millisecond
 // disconnect lets each client come to the end of its transaction and then ends its session. By now all proxies send new
 // clients to the new writer. A commit that is cut off is one whose fate its client does not know.
 func (d *Driver) disconnect(ctx context.Context) error {
+	// The node must be looked at in between: no longer than a tick at a time.
 	for end := time.Now().Add(d.Times.Tick); time.Now().Before(end); {
 		left, err := d.Database.Disconnect(ctx)
 		if err != nil {

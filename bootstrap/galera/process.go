@@ -81,6 +81,7 @@ func (p *process) await(pid int, file *os.File) {
 	}
 
 	err = raw.Read(func(fd uintptr) bool {
+		// pidfd_open(2): the descriptor is readable once the process has ended.
 		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(ready, 0)
 

@@ -45,8 +45,7 @@ type world struct {
 	ca     *x509.Certificate
 	caKey  *ecdsa.PrivateKey
 	nodes  map[string]*node
-	// stack are the database nodes that it is to have.
-	stack []string
+	stack  []string // the database nodes that it is to have
 }
 
 func newWorld(t *testing.T) *world {
@@ -76,10 +75,8 @@ func newWorld(t *testing.T) *world {
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign,
-		NotBefore: time.Now().Add(
-			-time.Hour,
-		),
-		NotAfter: time.Now().Add(time.Hour),
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
 	}
 
 	return w
@@ -107,10 +104,8 @@ func (w *world) issue(name, role string) map[string]string {
 			OrganizationalUnit: []string{role},
 			CommonName:         name,
 		},
-		DNSNames: []string{name, "db.hornero", "localhost"},
-		NotBefore: time.Now().Add(
-			-time.Hour,
-		),
+		DNSNames:    []string{name, "db.hornero", "localhost"},
+		NotBefore:   time.Now().Add(-time.Hour),
 		NotAfter:    time.Now().Add(time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -145,34 +140,14 @@ func (w *world) baked() string {
 	require.NoError(w.t, err)
 	require.NoError(w.t, os.Mkdir(w.host(dir), 0o755))
 
-	_, err = command.Run(
-		w.t.Context(),
-		command.Command{Args: []string{
-			"chroot",
-			root(),
-			"chown",
-			"mysql:mysql",
-			dir,
-		}},
-	)
-	require.NoError(w.t, err)
+	w.run("chown", "mysql:mysql", dir)
 
 	for _, line := range manifest.Bake.Commands {
 		if strings.Contains(line, target) {
 			script, err := manifest.RenderText("bake", line, roles.Facts{Release: "debian-13"})
 			require.NoError(w.t, err)
 
-			_, err = command.Run(
-				w.t.Context(),
-				command.Command{Args: []string{
-					"chroot",
-					root(),
-					"/bin/sh",
-					"-ec",
-					strings.ReplaceAll(string(script), target, dir),
-				}},
-			)
-			require.NoError(w.t, err)
+			w.run("/bin/sh", "-ec", strings.ReplaceAll(string(script), target, dir))
 		}
 	}
 
@@ -180,10 +155,8 @@ func (w *world) baked() string {
 }
 
 func (w *world) run(args ...string) {
-	_, err := command.Run(
-		w.t.Context(),
-		command.Command{Args: append([]string{"chroot", root()}, args...)},
-	)
+	args = append([]string{"chroot", root()}, args...)
+	_, err := command.Run(w.t.Context(), command.Command{Args: args})
 	require.NoError(w.t, err)
 }
 

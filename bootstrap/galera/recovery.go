@@ -47,6 +47,7 @@ func (d *Driver) recoveryFailed(err error) {
 	trouble := troubleOf(err)
 
 	switch {
+	// What passes says nothing of the data.
 	case trouble.Cause.passing():
 		d.recovery = recoveryFailures{}
 	case d.recovery.times == 0:

@@ -171,6 +171,7 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 
+	// The file has many statements, which the kept connection does not take at once.
 	db, err := open(s.socket, true, nil)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
@@ -247,6 +248,7 @@ func (s *Server) Disconnect(ctx context.Context) (left int, err error) {
 
 	for _, id := range idle {
 		_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
+		// A session that went by itself meanwhile is no failure.
 		if err != nil && !refusedWith(err, unknownThread) {
 			return left, fmt.Errorf("end a client's session: %w", err)
 		}

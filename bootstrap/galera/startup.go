@@ -109,6 +109,7 @@ func (d *Driver) followToEnd(ctx context.Context, s *startup, began <-chan error
 		return err
 	}
 
+	// The next start is another one, and is found anew.
 	d.found = nil
 
 	return d.fail(ctx, s, err)
@@ -167,6 +168,7 @@ func (d *Driver) advance(ctx context.Context, s *startup) (over bool, err error)
 		return true, d.end(ctx, s, in)
 	}
 
+	// There are turns again now that the peer set has its quorum.
 	if s.unleased && s.seen && in.Peers.Quorum {
 		d.found = s // it goes on in its turn, like one that was found
 		return true, nil

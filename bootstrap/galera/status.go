@@ -48,6 +48,7 @@ func (d *Driver) publish(in Input, action Action) {
 		return
 	}
 
+	// Whether this node may be the writer depends on what it says of itself.
 	d.seen.Ring()
 
 	if before.State != status.State {

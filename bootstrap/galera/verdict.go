@@ -114,6 +114,7 @@ func waitsFor(missing []string) string {
 // mostAdvanced returns the node with the most advanced data, or why it is not known. Ties go to a running server,
 // then to the lowest name.
 func (s sortedEvidence) mostAdvanced(record Record) (best string, position Position, refusal string) {
+	// The recorded history counts; where none is recorded all must be of one.
 	uuid := cmp.Or(record.UUID, s.positioned[0].position.UUID)
 
 	for _, e := range s.positioned {
@@ -130,6 +131,7 @@ func (s sortedEvidence) mostAdvanced(record Record) (best string, position Posit
 		}
 	}
 
+	// Unreachable is not absent: a silent node may have more.
 	if len(s.missing) > 0 {
 		return "", Position{}, waitsFor(s.missing)
 	}

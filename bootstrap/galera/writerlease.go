@@ -142,6 +142,7 @@ func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) erro
 			return err
 		}
 
+		// A renewal is no news.
 		if held && !in.holdsWriter() {
 			d.Log.Info("this node takes the writes", "epoch", lease.Epoch)
 		}
