@@ -16,8 +16,8 @@ const (
 	another = "8757040c-e9d8-11f1-8af7-6fa319e3e265"
 )
 
-// shutOut is which members the server was told to shut out.
-func (r *rig) shutOut() (members []string) {
+// evicted is which members the server was told to evict.
+func (r *rig) evicted() (members []string) {
 	r.server.edit(func(s *server) {
 		members = append(members, s.evicted...)
 	})
@@ -65,7 +65,7 @@ func TestAServerThatEndedIsToldOfBeforeSystemdNotices(t *testing.T) {
 	})
 }
 
-func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
+func TestAServerThatEndedIsEvictedByTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, whole("12"))
 		r.server.edit(func(s *server) {
@@ -82,18 +82,18 @@ func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 		)
 
 		r.reason("in a primary component")
-		require.Empty(t, r.shutOut(), "db-3 is in no view, and what db-1 says names no member")
+		require.Empty(t, r.evicted(), "db-3 is in no view, and what db-1 says names no member")
 
 		r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, member))
-		r.eventually("shut out", func() bool {
-			return len(r.shutOut()) > 0
+		r.eventually("evicted", func() bool {
+			return len(r.evicted()) > 0
 		})
 
 		r.say(peer("db-1", galera.StateWaiting, galera.FactEnded, another))
-		r.eventually("shut out again", func() bool {
-			return len(r.shutOut()) > 1
+		r.eventually("evicted again", func() bool {
+			return len(r.evicted()) > 1
 		})
-		require.Equal(t, []string{member, another}, r.shutOut(), "each once")
+		require.Equal(t, []string{member, another}, r.evicted(), "each once")
 
 		r.server.edit(func(s *server) {
 			s.wsrep.Incoming = []string{"10.0.0.2"}
@@ -101,9 +101,9 @@ func TestAServerThatEndedIsShutOutByTheOthers(t *testing.T) {
 		})
 
 		r.eventually("forgotten", func() bool {
-			return len(r.shutOut()) > 2
+			return len(r.evicted()) > 2
 		})
-		require.Equal(t, []string{member, another, ""}, r.shutOut())
+		require.Equal(t, []string{member, another, ""}, r.evicted())
 	})
 }
 
@@ -118,11 +118,9 @@ func TestAServerStartsWhenTheOthersNoLongerCountTheOneBefore(t *testing.T) {
 			s.onStart = serve
 		})
 
-		counts, forgets := with(
-			primary("db-3", ours),
-			galera.FactView,
-			"10.0.0.3 10.0.0.2",
-		), with(primary("db-3", ours), galera.FactView, "10.0.0.3")
+		counts := with(primary("db-3", ours), galera.FactView, "10.0.0.3 10.0.0.2")
+		forgets := with(primary("db-3", ours), galera.FactView, "10.0.0.3")
+
 		r.say(counts)
 		r.start()
 		r.synced()

@@ -24,10 +24,9 @@ func peer(name string, state galera.State, facts ...string) peerset.Peer {
 		Address:     "10.0.0." + name[3:],
 		State:       string(state),
 		Alive:       true,
+		Healthy:     state == galera.StateSynced,
 		Facts:       map[string]string{},
 	}
-
-	p.Healthy = state == galera.StateSynced
 
 	for i := 0; i < len(facts); i += 2 {
 		p.Facts[facts[i]] = facts[i+1]
@@ -41,15 +40,10 @@ func empty(name string) peerset.Peer {
 }
 
 func at(name, uuid, seqno string) peerset.Peer {
-	return peer(
-		name,
-		galera.StateWaiting,
-		galera.FactEvidence,
-		"stopped",
-		galera.FactUUID,
-		uuid,
-		galera.FactSeqno,
-		seqno,
+	return peer(name, galera.StateWaiting,
+		galera.FactEvidence, "stopped",
+		galera.FactUUID, uuid,
+		galera.FactSeqno, seqno,
 	)
 }
 
@@ -129,6 +123,7 @@ type edit = func(*galera.Input)
 func peers(list ...peerset.Peer) edit {
 	return func(i *galera.Input) { i.Peers.Peers = list }
 }
+
 func settings(s map[string]string) edit {
 	return func(i *galera.Input) {
 		for k, v := range s {
@@ -136,28 +131,36 @@ func settings(s map[string]string) edit {
 		}
 	}
 }
+
 func seed(s string) edit {
 	return func(i *galera.Input) { i.Local.Seed = s }
 }
+
 func founder(i *galera.Input)  { i.Founder = true }
 func noQuorum(i *galera.Input) { i.Peers.Quorum = false }
-func parting(i *galera.Input) {
+
+func inDrainGrace(i *galera.Input) {
 	i.Leave, i.DrainGrace = true, true
 }
-func dismissed(i *galera.Input)  { i.Local.Disconnected = true }
-func leaving(i *galera.Input)    { i.Leave = true }
-func backingOff(i *galera.Input) { i.BackingOff = true }
+
+func disconnected(i *galera.Input) { i.Local.Disconnected = true }
+func leaving(i *galera.Input)      { i.Leave = true }
+func backingOff(i *galera.Input)   { i.BackingOff = true }
+
 func content(c galera.Content) edit {
 	return func(i *galera.Input) { i.Local.Content = c }
 }
+
 func known(uuid string, seqno int64) edit {
 	return func(i *galera.Input) {
 		i.Local.Content, i.Local.Position = galera.ContentKnown, galera.Position{UUID: uuid, Seqno: seqno}
 	}
 }
+
 func failed(times int) edit {
 	return func(i *galera.Input) { i.Local.Failures = times }
 }
+
 func damaged(times int) edit {
 	return func(i *galera.Input) {
 		i.Local.Failures = times
@@ -165,6 +168,7 @@ func damaged(times int) edit {
 		i.Local.Cause = galera.CauseData
 	}
 }
+
 func running(status string, state int, seqno int64) edit {
 	return func(i *galera.Input) {
 		i.Local.Process = galera.ProcessRunning
@@ -180,6 +184,7 @@ func running(status string, state int, seqno int64) edit {
 		}
 	}
 }
+
 func arbitrated(i *galera.Input) {
 	addressless(i)
 
@@ -190,24 +195,29 @@ func arbitrated(i *galera.Input) {
 		Alive:       true,
 	})
 }
+
 func addressless(i *galera.Input) {
 	i.Local.Wsrep.Size++
 	i.Local.Wsrep.Arbiters = 1
 }
+
 func short(i *galera.Input) {
 	i.Local.Short, i.Local.Space = true, galera.Space{
 		Free:  300 << 20,
 		Total: 25 << 30,
 	}
 }
+
 func crowded(name string) peerset.Peer {
 	p := primary(name, ours)
 	p.Facts[galera.FactShort] = "yes"
 	return p
 }
+
 func doing(p galera.Process) edit {
 	return func(i *galera.Input) { i.Local.Process = p }
 }
+
 func holder(lease, node string) edit {
 	return func(i *galera.Input) {
 		i.Peers.Leases[lease] = peerset.Lease{

@@ -19,15 +19,10 @@ func baked(seed string) map[string]string {
 }
 
 func seeded(name, seed string) peerset.Peer {
-	return peer(
-		name,
-		galera.StateWaiting,
-		galera.FactAddress,
-		"10.0.0."+name[3:],
-		galera.FactEvidence,
-		"empty",
-		galera.FactSeed,
-		seed,
+	return peer(name, galera.StateWaiting,
+		galera.FactAddress, "10.0.0."+name[3:],
+		galera.FactEvidence, "empty",
+		galera.FactSeed, seed,
 	)
 }
 
@@ -71,7 +66,9 @@ func host(t *testing.T, writes int64) *rig {
 // comes is a node's entry into the view.
 func (r *rig) comes(address string) {
 	r.server.edit(func(s *server) {
-		s.wsrep.Size, s.wsrep.Views, s.wsrep.Seqno = s.wsrep.Size+1, s.wsrep.Views+1, s.wsrep.Seqno+1
+		s.wsrep.Size++
+		s.wsrep.Views++
+		s.wsrep.Seqno++
 		s.wsrep.Incoming = append([]string{address}, s.wsrep.Incoming...)
 	})
 }
@@ -85,16 +82,13 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 			return r.decision().Invited != nil
 		})
 
-		require.Equal(t,
-			galera.Invitation{
-				Node:        "db-1",
-				Incarnation: 1,
-				UUID:        ours,
-				Seqno:       1,
-			},
-			*r.decision().Invited,
-		)
-
+		first := galera.Invitation{
+			Node:        "db-1",
+			Incarnation: 1,
+			UUID:        ours,
+			Seqno:       1,
+		}
+		require.Equal(t, first, *r.decision().Invited)
 		require.Empty(t, r.decision().UUID)
 
 		r.server.edit(func(s *server) {
@@ -102,11 +96,8 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 		})
 		time.Sleep(10 * times.Tick)
 
-		require.Equal(t,
-			"db-1",
-			r.decision().Invited.Node,
-			"its address is there, and the view is not yet",
-		)
+		invited := r.decision().Invited.Node
+		require.Equal(t, "db-1", invited, "its address is there, and the view is not yet")
 
 		r.server.edit(func(s *server) {
 			s.wsrep.Incoming = []string{"10.0.0.2"}
@@ -116,12 +107,8 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 			return r.decision().Invited.Node == "db-3"
 		})
 
-		require.EqualValues(t,
-			2,
-			r.decision().Invited.Seqno,
-			"the number that the history has reached by then",
-		)
-
+		seqno := r.decision().Invited.Seqno
+		require.EqualValues(t, 2, seqno, "the number that the history has reached by then")
 		require.Zero(t, r.server.count(applied), "nothing is written before all are there")
 
 		r.comes("10.0.0.3")
@@ -140,12 +127,8 @@ func TestAGuestThatDoesNotComeHoldsTheClusterUpOnlyForAWhile(t *testing.T) {
 		r.start()
 		r.begun()
 
-		require.Equal(t,
-			"db-1",
-			r.decision().Invited.Node,
-			"and another directory is not invited at all",
-		)
-
+		invited := r.decision().Invited.Node
+		require.Equal(t, "db-1", invited, "and another directory is not invited at all")
 		require.Equal(t, 1, r.server.count(applied))
 	})
 }
@@ -214,7 +197,7 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 			return r.fact(galera.FactSeed) == "a"
 		})
 
-		settle := func(record galera.Record) {
+		decide := func(record galera.Record) {
 			text, err := json.Marshal(record)
 			require.NoError(t, err)
 
@@ -234,7 +217,7 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 				Seqno:       3,
 			},
 		}
-		settle(record)
+		decide(record)
 		r.reason("db-1 is to make its users")
 		require.Equal(t, 1, r.server.count(starts))
 		require.Zero(t, r.server.count(begins))
@@ -250,7 +233,7 @@ func TestAGuestDeclaresItsDirectory(t *testing.T) {
 		require.False(t, r.driver.Status().Healthy)
 
 		record.UUID = ours
-		settle(record)
+		decide(record)
 		r.synced()
 	})
 }

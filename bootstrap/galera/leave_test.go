@@ -35,7 +35,7 @@ func TestDecideToLeave(t *testing.T) {
 		{
 			name: "but not while a proxy sends its writes here",
 			in: in(
-				parting,
+				inDrainGrace,
 				running("Primary", 4, 10),
 				peers(primary("db-1", ours), proxy("proxy-1", "db-2")),
 				holder(peerset.LeaseWriter, "db-1"),
@@ -47,7 +47,7 @@ func TestDecideToLeave(t *testing.T) {
 		{
 			name: "when all send them elsewhere the clients go",
 			in: in(
-				parting,
+				inDrainGrace,
 				running("Primary", 4, 10),
 				peers(primary("db-1", ours), proxy("proxy-1", "db-1")),
 				holder(peerset.LeaseWriter, "db-1"),
@@ -58,7 +58,7 @@ func TestDecideToLeave(t *testing.T) {
 		{
 			name: "a dead proxy sends nothing",
 			in: in(
-				parting,
+				inDrainGrace,
 				running("Primary", 4, 10),
 				peers(primary("db-1", ours), dead(proxy("proxy-1", "db-2"))),
 				holder(peerset.LeaseWriter, "db-1"),
@@ -68,8 +68,8 @@ func TestDecideToLeave(t *testing.T) {
 		{
 			name: "then the server",
 			in: in(
-				parting,
-				dismissed,
+				inDrainGrace,
+				disconnected,
 				running("Primary", 4, 10),
 				peers(primary("db-1", ours), proxy("proxy-1", "db-1")),
 				holder(peerset.LeaseWriter, "db-1"),

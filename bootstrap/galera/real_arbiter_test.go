@@ -186,7 +186,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	w.launch("db-2", 2, 1, false)
 
 	arbiter := w.arbitrate(3, "db-1", "db-2")
-	w.settled(60*time.Second, 3, "db-1", "db-2")
+	w.syncedIn(60*time.Second, 3, "db-1", "db-2")
 	arbiter.eventually(20*time.Second, galera.StateVoting)
 	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
 	w.arbitratorsCertificate(arbiter)
@@ -198,7 +198,7 @@ func TestAnArbitratorsVote(t *testing.T) {
 	t.Log("the arbitrator is stopped for good: it says good-bye")
 	arbiter.stop()
 	require.NoError(t, arbiter.driver.Drain(t.Context()))
-	w.settled(20*time.Second, 2, "db-1", "db-2")
+	w.syncedIn(20*time.Second, 2, "db-1", "db-2")
 
 	first, second := w.nodes["db-1"].log(), w.nodes["db-2"].log()
 	for _, log := range []string{arbiter.log(), first, second} {
@@ -213,14 +213,14 @@ func (w *world) loseTheWriterBesideAnArbitrator() {
 	survivor := w.nodes["db-2"]
 	before := len(survivor.log())
 	w.nodes["db-1"].crash()
-	w.settled(20*time.Second, 2, "db-2")
+	w.syncedIn(20*time.Second, 2, "db-2")
 	w.insert("db-2")
 	require.Equal(w.t, "db-2", w.writer())
 	require.NotContains(w.t, survivor.log()[before:], "primary = no", "it never was outside")
 
 	w.t.Log("a new one in its place gets its data from the database node: there is nobody else")
 	w.launch("db-1", 4, 2, false)
-	w.settled(60*time.Second, 3, "db-1", "db-2")
+	w.syncedIn(60*time.Second, 3, "db-1", "db-2")
 	require.Equal(w.t, 1, w.count("db-1"))
 }
 
@@ -229,11 +229,11 @@ func (w *world) loseTheArbitrator(arbiter *arbitrator) {
 	survivor := w.nodes["db-2"]
 	before := len(survivor.log())
 	arbiter.crash()
-	w.settled(20*time.Second, 2, "db-1", "db-2")
+	w.syncedIn(20*time.Second, 2, "db-1", "db-2")
 	w.insert("db-2")
 
 	arbiter.boot()
-	w.settled(20*time.Second, 3, "db-1", "db-2")
+	w.syncedIn(20*time.Second, 3, "db-1", "db-2")
 	arbiter.eventually(20*time.Second, galera.StateVoting)
 	require.NotContains(w.t, survivor.log()[before:], "primary = no")
 }
@@ -241,7 +241,7 @@ func (w *world) loseTheArbitrator(arbiter *arbitrator) {
 func (w *world) loseAllWithTheArbitrator(arbiter *arbitrator) {
 	w.t.Log("all are lost; the arbitrator comes back first, then the node that knows less: neither begins anything")
 	w.nodes["db-1"].crash()
-	w.settled(20*time.Second, 2, "db-2")
+	w.syncedIn(20*time.Second, 2, "db-2")
 	w.insert("db-2")
 
 	record := w.set.Snapshot().Settings[galera.SettingDecision]
@@ -260,7 +260,7 @@ func (w *world) loseAllWithTheArbitrator(arbiter *arbitrator) {
 
 	w.t.Log("the other database node is there, too")
 	w.nodes["db-2"].boot()
-	w.settled(60*time.Second, 3, "db-1", "db-2")
+	w.syncedIn(60*time.Second, 3, "db-1", "db-2")
 	arbiter.eventually(20*time.Second, galera.StateVoting)
 	require.Equal(w.t, 3, w.count("db-1"))
 	require.Equal(w.t, 3, w.count("db-2"))

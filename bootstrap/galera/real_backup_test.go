@@ -74,7 +74,7 @@ func TestATransferByMariabackup(t *testing.T) {
 	w.method = "mariabackup"
 	w.stack = []string{"db-1", "db-2"}
 	donor := w.launch("db-1", 1, 1, true)
-	w.settled(60*time.Second, 1, "db-1")
+	w.syncedIn(60*time.Second, 1, "db-1")
 	require.NoError(t,
 		donor.exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT, text MEDIUMTEXT)"),
 	)

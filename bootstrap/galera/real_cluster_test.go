@@ -120,7 +120,7 @@ func (w *world) replaceANode() {
 func (w *world) loseAll() {
 	w.t.Log("all machines are lost, one after the other")
 	w.nodes["db-1"].crash()
-	w.settled(10*time.Second, 2, "db-2")
+	w.syncedIn(10*time.Second, 2, "db-2")
 	w.insert("db-2")
 	w.nodes["db-2"].crash()
 	w.nodes["db-3"].crash()

@@ -181,11 +181,11 @@ func (w *world) eventually(within time.Duration, what string, check func() error
 
 func (w *world) synced(within time.Duration, names ...string) {
 	w.t.Helper()
-	w.settled(within, len(names), names...)
+	w.syncedIn(within, len(names), names...)
 }
 
-// settled waits until nodes are synced in a component of a size.
-func (w *world) settled(within time.Duration, size int, names ...string) {
+// syncedIn waits until nodes are synced in a component of a size.
+func (w *world) syncedIn(within time.Duration, size int, names ...string) {
 	w.t.Helper()
 
 	w.eventually(within, fmt.Sprintf("%v synced", names), func() error {

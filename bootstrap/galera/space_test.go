@@ -92,21 +92,13 @@ func TestTheFloorFollowsTheDisk(t *testing.T) {
 		r.say(primary("db-1", ours))
 		r.start()
 
-		for _, c := range []struct{ total, floor int64 }{{
-			total: 8 << 30,
-			floor: 256 << 20,
-		}, {
-			total: 50 << 30,
-			floor: 1 << 30,
-		}, {
-			total: 1000 << 30,
-			floor: 2 << 30,
-		}} {
+		for _, c := range []struct{ total, floor int64 }{
+			{total: 8 << 30, floor: 256 << 20},
+			{total: 50 << 30, floor: 1 << 30},
+			{total: 1000 << 30, floor: 2 << 30},
+		} {
 			r.disk.edit(func(d *disk) {
-				d.space = galera.Space{
-					Free:  2 * c.floor,
-					Total: c.total,
-				}
+				d.space = galera.Space{Free: 2 * c.floor, Total: c.total}
 			})
 
 			r.isShort(false)
@@ -115,16 +107,11 @@ func TestTheFloorFollowsTheDisk(t *testing.T) {
 			r.isShort(true)
 		}
 
-		for _, c := range []struct{ total, floor int64 }{{
-			total: 1000,
-			floor: 64,
-		}, {
-			total: 100_000,
-			floor: 2000,
-		}, {
-			total: 6_000_000,
-			floor: 4096,
-		}} {
+		for _, c := range []struct{ total, floor int64 }{
+			{total: 1000, floor: 64},
+			{total: 100_000, floor: 2000},
+			{total: 6_000_000, floor: 4096},
+		} {
 			r.disk.edit(func(d *disk) {
 				d.space = galera.Space{
 					Free:      50 << 30,

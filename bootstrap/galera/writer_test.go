@@ -16,7 +16,7 @@ func TestWriter(t *testing.T) {
 		primary("db-3", ours),
 	)
 
-	shutOut := func(i *galera.Input) {
+	outsideTheView := func(i *galera.Input) {
 		i.Local.Wsrep.Size = 2
 		i.Local.Wsrep.Incoming = []string{"10.0.0.2", "10.0.0.3"}
 	}
@@ -47,7 +47,7 @@ func TestWriter(t *testing.T) {
 			in: in(
 				running("Primary", 4, 1),
 				three,
-				shutOut,
+				outsideTheView,
 				holder(peerset.LeaseWriter, "db-1"),
 			),
 			want: galera.WriterSeize,
@@ -57,7 +57,7 @@ func TestWriter(t *testing.T) {
 			in: in(
 				running("Primary", 4, 1),
 				three,
-				shutOut,
+				outsideTheView,
 				arbitrated,
 				holder(peerset.LeaseWriter, "db-1"),
 			),
@@ -68,7 +68,7 @@ func TestWriter(t *testing.T) {
 			in: in(
 				running("Primary", 4, 1),
 				three,
-				shutOut,
+				outsideTheView,
 				addressless,
 				holder(peerset.LeaseWriter, "db-1"),
 			),
@@ -80,7 +80,7 @@ func TestWriter(t *testing.T) {
 				third,
 				running("Primary", 4, 1),
 				three,
-				shutOut,
+				outsideTheView,
 				holder(peerset.LeaseWriter, "db-1"),
 			),
 			want: galera.WriterKeep,
@@ -90,7 +90,7 @@ func TestWriter(t *testing.T) {
 			in: in(
 				running("Primary", 4, 1),
 				peers(primary("db-1", ours), primary("db-2", ours)),
-				shutOut,
+				outsideTheView,
 				holder(peerset.LeaseWriter, "db-1"),
 			),
 			want: galera.WriterKeep,
