@@ -16,7 +16,9 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// rig is a driver for db-2 over a real data directory, a peer set in memory and a pretended server.
+// rig is a driver for db-2 over a real data directory, a peer set in memory and a pretended server. It lives in a bubble
+// of testing/synctest, whose time moves on only when all its goroutines wait: leases of 200 ms are not lost because the
+// machine is busy.
 type rig struct {
 	t      *testing.T
 	set    *memory
@@ -55,18 +57,11 @@ func newRig(t *testing.T, files map[string]string) *rig {
 
 	r.disk = &disk{
 		DataDir: galera.DataDir{Path: t.TempDir()},
-		space: galera.Space{
-			Free:  20 << 30,
-			Total: 25 << 30,
-		},
+		space:   galera.Space{Free: 20 << 30, Total: 25 << 30},
 	}
 
 	for name, text := range files {
-		require.NoError(t, os.WriteFile(
-			r.path(name),
-			[]byte(text),
-			0o600,
-		))
+		require.NoError(t, os.WriteFile(r.path(name), []byte(text), 0o600))
 	}
 
 	r.config = galera.Config{
@@ -78,10 +73,7 @@ func newRig(t *testing.T, files map[string]string) *rig {
 		Database:    r.server,
 		Data:        r.disk,
 		Times:       times,
-		Log: slog.New(slog.NewTextHandler(
-			t.Output(),
-			nil,
-		)),
+		Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 
 	r.admit("db-1", "db-2", "db-3")
@@ -171,8 +163,7 @@ func (r *rig) halt() {
 	}
 }
 
-// patience bounds every wait of a test. In the bubble of synctest it is no real time: it is over when nothing is
-// left to happen.
+// patience bounds every wait of a test. It is the bubble's time, which a busy machine does not use up.
 const patience = 5 * time.Second
 
 func (r *rig) eventually(what string, check func() bool) {
