@@ -16,9 +16,9 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// rig is a driver for db-2 over a real data directory, a peer set in memory and a pretended server. It lives in a bubble
-// of testing/synctest, whose time moves on only when all its goroutines wait: leases of 200 ms are not lost because the
-// machine is busy.
+// rig is a driver for db-2 over a real data directory, a peer set in memory and a pretended server. It lives in a
+// bubble of testing/synctest, whose time moves on only when all its goroutines wait: leases of 200 ms are not lost
+// because the machine is busy.
 type rig struct {
 	t      *testing.T
 	set    *memory
