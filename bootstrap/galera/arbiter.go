@@ -25,18 +25,21 @@ type ArbiterUnit interface {
 
 // ArbiterConfig is what an arbiter needs.
 type ArbiterConfig struct {
-	Set            peerset.Set
-	Unit           ArbiterUnit
-	Report         func(Status)
-	Log            *slog.Logger
-	Tick, Orphaned time.Duration // zero means the defaults
+	Set    peerset.Set
+	Unit   ArbiterUnit
+	Report func(Status)
+	Log    *slog.Logger
+
+	// Zero means the defaults.
+	Tick     time.Duration
+	Orphaned time.Duration
 }
 
 // Arbiter runs an arbitrator: a member of the cluster that votes and holds no data.
 type Arbiter struct {
 	ArbiterConfig
 	orphaned time.Time // since when no database node is in a primary component; zero while one is
-	told     Status
+	reported Status
 	leave    atomic.Bool // it was told to give its work up
 }
 
@@ -45,6 +48,7 @@ func NewArbiter(config ArbiterConfig) *Arbiter {
 	if config.Tick == 0 {
 		config.Tick = 5 * DefaultTick
 	}
+
 	if config.Orphaned == 0 {
 		config.Orphaned = DefaultOrphaned
 	}
@@ -83,36 +87,18 @@ func (a *Arbiter) step(ctx context.Context) error {
 	}
 
 	snapshot := a.Set.Snapshot()
-	if !snapshot.Quorum || somePrimary(snapshot) {
-		a.orphaned = time.Time{}
-	} else if a.orphaned.IsZero() {
-		a.orphaned = time.Now()
+	move, status := Arbitrate(snapshot, process, a.isOrphaned(snapshot))
+
+	if !snapshot.Quorum && process == ProcessStarting && a.reported.State == StateVoting {
+		status = a.reported // nobody can say anything else of it
 	}
 
-	move, status := Arbitrate(
-		snapshot,
-		process,
-		!a.orphaned.IsZero() && time.Since(a.orphaned) >= a.Orphaned,
-	)
-	if !snapshot.Quorum && process == ProcessStarting && a.told.State == StateVoting {
-		status = a.told // nobody can say anything else of it
-	}
-
+	// A start may have been under way when it was told to leave.
 	if a.leave.Load() {
 		move, status = depart(process)
 	}
 
-	if status.State != a.told.State || status.Reason != a.told.Reason || status.Healthy != a.told.Healthy {
-		a.Log.Info("arbitrator changes state",
-			"from", a.told.State,
-			"to", status.State,
-			"reason", status.Reason,
-		)
-
-		a.Report(status)
-
-		a.told = status
-	}
+	a.publish(status)
 
 	switch move {
 	case Join:
@@ -122,6 +108,36 @@ func (a *Arbiter) step(ctx context.Context) error {
 	}
 
 	return nil
+}
+
+// isOrphaned tells whether no database node has been in a primary component for long enough.
+func (a *Arbiter) isOrphaned(snapshot peerset.Snapshot) bool {
+	if !snapshot.Quorum || somePrimary(snapshot) {
+		a.orphaned = time.Time{}
+		return false
+	}
+
+	if a.orphaned.IsZero() {
+		a.orphaned = time.Now()
+	}
+
+	return time.Since(a.orphaned) >= a.Orphaned
+}
+
+// publish reports a status when it differs from the last.
+func (a *Arbiter) publish(status Status) {
+	if status.equal(a.reported) {
+		return
+	}
+
+	a.Log.Info("arbitrator changes state",
+		"from", a.reported.State,
+		"to", status.State,
+		"reason", status.Reason,
+	)
+
+	a.Report(status)
+	a.reported = status
 }
 
 // depart is all that is left for an arbitrator that leaves: a start may have been under way when it was told to.
@@ -137,6 +153,7 @@ func depart(process Process) (Kind, Status) {
 // never makes a primary component, so it may always look for one.
 func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind, Status) {
 	down := process == ProcessStopped || process == ProcessFailed
+
 	switch {
 	case orphaned && !down:
 		return Stop, Status{State: StateWaiting, Reason: "no database node is in a primary component"}

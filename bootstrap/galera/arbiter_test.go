@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -144,127 +145,132 @@ func (u *switched) Stop(context.Context) error {
 }
 
 func TestArbiterFollowsThePrimaryComponent(t *testing.T) {
-	set, unit := newMemory(), &switched{}
-	said := make(chan galera.Status, 100)
-	arbiter := galera.NewArbiter(galera.ArbiterConfig{
-		Set: peerset.Bind(set, peerset.Identity{
-			Name:        "arbitrator-1",
-			Role:        "arbitrator",
-			Incarnation: 1,
-		}),
-		Unit: unit,
-		Report: func(s galera.Status) {
-			said <- s
-		},
-		Log:      slog.New(slog.DiscardHandler),
-		Tick:     time.Millisecond,
-		Orphaned: 10 * time.Millisecond,
-	})
+	synctest.Test(t, func(t *testing.T) {
+		set, unit := newMemory(), &switched{}
+		said := make(chan galera.Status, 100)
+		arbiter := galera.NewArbiter(galera.ArbiterConfig{
+			Set: peerset.Bind(set, peerset.Identity{
+				Name:        "arbitrator-1",
+				Role:        "arbitrator",
+				Incarnation: 1,
+			}),
+			Unit: unit,
+			Report: func(s galera.Status) {
+				said <- s
+			},
+			Log:      slog.New(slog.DiscardHandler),
+			Tick:     time.Millisecond,
+			Orphaned: 10 * time.Millisecond,
+		})
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- arbiter.Run(ctx) }()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- arbiter.Run(ctx) }()
 
-	until := func(state galera.State) {
-		t.Helper()
+		until := func(state galera.State) {
+			t.Helper()
 
-		for {
-			select {
-			case s := <-said:
-				if s.State == state {
-					return
+			for {
+				select {
+				case s := <-said:
+					if s.State == state {
+						return
+					}
+
+				case <-time.After(5 * time.Second):
+					t.Fatalf("it never said %s", state)
 				}
-
-			case <-time.After(5 * time.Second):
-				t.Fatalf("it never said %s", state)
 			}
 		}
-	}
-	until(galera.StateWaiting)
-	set.edit(func(s *peerset.Snapshot) {
-		s.Peers = []peerset.Peer{primary("db-1", ours)}
-	})
-	until(galera.StateJoining)
-	set.edit(func(s *peerset.Snapshot) {
-		s.Peers = []peerset.Peer{peer("db-1", galera.StateSynced, galera.FactArbiters, "1")}
-	})
-	until(galera.StateVoting)
+		until(galera.StateWaiting)
+		set.edit(func(s *peerset.Snapshot) {
+			s.Peers = []peerset.Peer{primary("db-1", ours)}
+		})
+		until(galera.StateJoining)
+		set.edit(func(s *peerset.Snapshot) {
+			s.Peers = []peerset.Peer{peer("db-1", galera.StateSynced, galera.FactArbiters, "1")}
+		})
+		until(galera.StateVoting)
 
-	set.edit(func(s *peerset.Snapshot) {
-		s.Quorum = false
-		s.Peers[0].Alive = false
+		set.edit(func(s *peerset.Snapshot) {
+			s.Quorum = false
+			s.Peers[0].Alive = false
+		})
+
+		set.edit(func(s *peerset.Snapshot) {
+			s.Quorum = true
+			s.Peers = []peerset.Peer{at("db-1", ours, "5")}
+		})
+
+		until(galera.StateWaiting)
+
+		cancel()
+		require.NoError(t, <-done)
+
+		state, err := unit.State(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, galera.ProcessStopped, state)
 	})
-
-	set.edit(func(s *peerset.Snapshot) {
-		s.Quorum = true
-		s.Peers = []peerset.Peer{at("db-1", ours, "5")}
-	})
-
-	until(galera.StateWaiting)
-	cancel()
-	require.NoError(t, <-done)
-
-	state, err := unit.State(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, galera.ProcessStopped, state)
 }
 
 func TestAnArbitratorThatIsDrainedStaysDown(t *testing.T) {
-	set, unit := newMemory(), &switched{}
-	set.edit(func(s *peerset.Snapshot) {
-		s.Peers = []peerset.Peer{peer("db-1", galera.StateSynced, galera.FactArbiters, "1")}
-	})
+	synctest.Test(t, func(t *testing.T) {
+		set, unit := newMemory(), &switched{}
+		set.edit(func(s *peerset.Snapshot) {
+			s.Peers = []peerset.Peer{peer("db-1", galera.StateSynced, galera.FactArbiters, "1")}
+		})
 
-	said := make(chan galera.Status, 100)
-	arbiter := galera.NewArbiter(galera.ArbiterConfig{
-		Set: peerset.Bind(set, peerset.Identity{
-			Name:        "arbitrator-1",
-			Role:        "arbitrator",
-			Incarnation: 1,
-		}),
-		Unit: unit,
-		Report: func(s galera.Status) {
-			said <- s
-		},
-		Log:  slog.New(slog.DiscardHandler),
-		Tick: time.Millisecond,
-	})
+		said := make(chan galera.Status, 100)
+		arbiter := galera.NewArbiter(galera.ArbiterConfig{
+			Set: peerset.Bind(set, peerset.Identity{
+				Name:        "arbitrator-1",
+				Role:        "arbitrator",
+				Incarnation: 1,
+			}),
+			Unit: unit,
+			Report: func(s galera.Status) {
+				said <- s
+			},
+			Log:  slog.New(slog.DiscardHandler),
+			Tick: time.Millisecond,
+		})
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- arbiter.Run(ctx) }()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- arbiter.Run(ctx) }()
 
-	until := func(reason string) (last galera.Status) {
-		t.Helper()
+		until := func(reason string) (last galera.Status) {
+			t.Helper()
 
-		for last.Reason != reason {
-			select {
-			case last = <-said:
-			case <-time.After(5 * time.Second):
-				t.Fatalf("it never said %q", reason)
+			for last.Reason != reason {
+				select {
+				case last = <-said:
+				case <-time.After(5 * time.Second):
+					t.Fatalf("it never said %q", reason)
+				}
 			}
+
+			return last
 		}
+		require.True(t, until("the database nodes count its vote").Healthy)
+		require.NoError(t, arbiter.Drain(ctx))
 
-		return last
-	}
-	require.True(t, until("the database nodes count its vote").Healthy)
-	require.NoError(t, arbiter.Drain(ctx))
+		last := until("drained")
+		require.Equal(t, galera.StateStopped, last.State)
+		require.False(t, last.Healthy)
 
-	last := until("drained")
-	require.Equal(t, galera.StateStopped, last.State)
-	require.False(t, last.Healthy)
+		require.Never(t,
+			func() bool {
+				state, _ := unit.State(ctx)
+				return state != galera.ProcessStopped
+			},
+			50*time.Millisecond,
+			time.Millisecond,
+			"it stays down",
+		)
 
-	require.Never(t,
-		func() bool {
-			state, _ := unit.State(ctx)
-			return state != galera.ProcessStopped
-		},
-		50*time.Millisecond,
-		time.Millisecond,
-		"it stays down",
-	)
-
-	cancel()
-	require.NoError(t, <-done)
-	require.Empty(t, said)
+		cancel()
+		require.NoError(t, <-done)
+		require.Empty(t, said)
+	})
 }

@@ -39,11 +39,12 @@ type DataDir struct {
 
 // Inspect tells what the directory holds.
 func (d DataDir) Inspect() (Content, Position, error) {
-	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
+	// Whatever else is there, nothing is believed of what a broken transfer left.
+	if d.torn() {
 		return ContentTorn, Position{}, nil
 	}
 
-	if present(filepath.Join(d.Path, pristineMark)) {
+	if d.has(pristineMark) {
 		return ContentPristine, Position{}, nil
 	}
 
@@ -53,10 +54,7 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	}
 
 	// Somebody removed the data, or all but the hidden and the small: what grastate.dat says of it is no evidence.
-	if empty || present(filepath.Join(
-		d.Path,
-		grastate,
-	)) && !present(filepath.Join(d.Path, systemSpace)) {
+	if empty || d.has(grastate) && !d.has(systemSpace) {
 		return ContentTorn, Position{}, nil
 	}
 
@@ -69,7 +67,9 @@ func (d DataDir) Inspect() (Content, Position, error) {
 		return "", Position{}, fmt.Errorf("inspect %s: %w", d.Path, err)
 	}
 
-	switch position, err := ParseGrastate(string(text)); {
+	position, err := ParseGrastate(string(text))
+
+	switch {
 	case err != nil:
 		return ContentCrashed, Position{}, nil
 	case !position.Named():
@@ -83,12 +83,22 @@ func (d DataDir) Inspect() (Content, Position, error) {
 
 // Transferring tells whether a state transfer into the directory is under way.
 func (d DataDir) Transferring() bool {
-	return present(filepath.Join(d.Path, transferMark))
+	return d.has(transferMark)
 }
 
-// Begin marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
-func (d DataDir) Begin() error {
-	if present(filepath.Join(d.Path, tornMark)) {
+// torn tells whether a state transfer is under way, or was and did not end.
+func (d DataDir) torn() bool {
+	return d.Transferring() || d.has(tornMark)
+}
+
+func (d DataDir) has(name string) bool {
+	_, err := os.Lstat(filepath.Join(d.Path, name))
+	return err == nil
+}
+
+// BeginTransfer marks that a state transfer was seen, so that nothing is ever believed of what it leaves if it breaks.
+func (d DataDir) BeginTransfer() error {
+	if d.has(tornMark) {
 		return nil
 	}
 
@@ -98,6 +108,7 @@ func (d DataDir) Begin() error {
 // write leaves a file that belongs to whom the directory belongs to: the server.
 func (d DataDir) write(name string, data []byte) error {
 	path := filepath.Join(d.Path, name)
+
 	info, err := os.Stat(d.Path)
 	if err != nil {
 		return err
@@ -108,12 +119,9 @@ func (d DataDir) write(name string, data []byte) error {
 		return err
 	}
 
+	// The agent is root; the server must be able to read and remove it.
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := os.Chown(
-			path,
-			int(owner.Uid),
-			int(owner.Gid),
-		); err != nil {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
 			return err
 		}
 	}
@@ -125,22 +133,22 @@ func (d DataDir) write(name string, data []byte) error {
 	return file.Sync(d.Path) // what a mark says must outlive what is done because of it
 }
 
-// ForgetView lets the next server begin as another member of Galera's views than the last, in none of them: who
-// was shut out is not let in again, and a view that the others have left behind is none to form again.
+// ForgetView lets the next server begin as another member of Galera's views than the last, and in none of them. Who was
+// evicted is not let in again, and a view that the others have left behind must not be formed again.
 func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
-// Settle removes the marks: the server is Synced.
-func (d DataDir) Settle() error {
+// EndTransfer removes the mark: the server is Synced.
+func (d DataDir) EndTransfer() error {
 	return d.remove(tornMark)
 }
 
 func (d DataDir) empty() (bool, error) {
 	entries, err := os.ReadDir(d.Path)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+	others := slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
 		return e.Name() == lostAndFound
 	})
 
-	return len(entries) == 0, err
+	return len(others) == 0, err
 }
 
 // readIfThere reads a small file; "" when there is none.
@@ -153,16 +161,12 @@ func readIfThere(dir, name string) (string, error) {
 	return string(text), err
 }
 
-func present(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
 // Recover lets the server find its position in InnoDB. It starts no network and takes no part in a cluster.
 func (d DataDir) Recover(ctx context.Context) (Position, error) {
 	var said bytes.Buffer
 	args := append(slices.Clone(d.Server), "--user=mysql", "--wsrep-recover", "--disable-log-error")
 	_, err := command.Run(ctx, command.Command{Args: args, Output: &said})
+
 	if err == nil {
 		var position Position
 		if position, err = ParseRecovered(said.String()); err == nil {
@@ -172,20 +176,30 @@ func (d DataDir) Recover(ctx context.Context) (Position, error) {
 
 	trouble := TroubleOf(said.String())
 
-	if ended := new(exec.ExitError); errors.As(err, &ended) && ctx.Err() == nil {
-		if status, ok := ended.Sys().(syscall.WaitStatus); ok &&
-			status.Signaled() &&
-			status.Signal() == syscall.SIGKILL {
-			trouble = Trouble{CauseMemory, "the system killed the server"} // nobody else does
-		}
+	// Nobody but the kernel kills the server, when memory is short, unless the agent itself gave up waiting.
+	if ctx.Err() == nil && killed(err) {
+		trouble = Trouble{Cause: CauseMemory, Said: "the system killed the server"}
 	}
 
 	return Position{}, &RecoveryError{Trouble: trouble, Err: err}
 }
 
+// killed tells whether a program ended by SIGKILL.
+func killed(err error) bool {
+	ended := new(exec.ExitError)
+	if !errors.As(err, &ended) {
+		return false
+	}
+
+	status, ok := ended.Sys().(syscall.WaitStatus)
+
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
 // Wipe removes everything in the directory but the mark that nothing usable is there.
 func (d DataDir) Wipe() error {
-	if err := d.Begin(); err != nil {
+	// The mark comes first: a wipe that breaks off leaves nothing to believe either.
+	if err := d.BeginTransfer(); err != nil {
 		return fmt.Errorf("wipe %s: %w", d.Path, err)
 	}
 
@@ -198,6 +212,7 @@ func (d DataDir) Wipe() error {
 		if entry.Name() == tornMark || entry.Name() == lostAndFound {
 			continue
 		}
+
 		if err := os.RemoveAll(filepath.Join(d.Path, entry.Name())); err != nil {
 			return fmt.Errorf("wipe %s: %w", d.Path, err)
 		}
@@ -209,13 +224,14 @@ func (d DataDir) Wipe() error {
 // errTorn refuses to vouch for what a broken transfer or a broken wipe left.
 var errTorn = errors.New("the data directory holds no whole data")
 
-// Resume writes where the server is to start from, and Galera's own permission when it is to bootstrap, into
+// SetPosition writes where the server is to start from, and Galera's own permission when it is to bootstrap, into
 // grastate.dat. A directory without the file begins a new history and needs none.
-func (d DataDir) Resume(position Position, bootstrap bool) error {
-	if d.Transferring() || present(filepath.Join(d.Path, tornMark)) {
+func (d DataDir) SetPosition(position Position, bootstrap bool) error {
+	if d.torn() {
 		return fmt.Errorf("leave position %s: %w", position, errTorn)
 	}
-	if bootstrap && !position.Named() && !present(filepath.Join(d.Path, grastate)) {
+
+	if bootstrap && !position.Named() && !d.has(grastate) {
 		return nil
 	}
 
@@ -236,8 +252,8 @@ func (d DataDir) Seed() (string, error) {
 	return strings.TrimSpace(text), nil
 }
 
-// Touch removes the mark of the bake.
-func (d DataDir) Touch() error {
+// ClearPristine removes the mark of the bake.
+func (d DataDir) ClearPristine() error {
 	return d.remove(pristineMark)
 }
 
@@ -246,9 +262,11 @@ func (d DataDir) remove(mark string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+
 	if err == nil {
 		err = file.Sync(d.Path)
 	}
+
 	if err != nil {
 		return fmt.Errorf("remove mark %s: %w", mark, err)
 	}
@@ -260,6 +278,7 @@ func (d DataDir) remove(mark string) error {
 func (d DataDir) Progress() (string, error) {
 	var total int64
 	var latest time.Time
+
 	err := filepath.WalkDir(d.Path, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return ignoreGone(err)
@@ -267,7 +286,7 @@ func (d DataDir) Progress() (string, error) {
 
 		info, err := entry.Info()
 		if err != nil {
-			return ignoreGone(err)
+			return ignoreGone(err) // the server removes files while they are counted
 		}
 
 		total += info.Size()

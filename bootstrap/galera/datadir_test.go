@@ -138,11 +138,7 @@ func TestInspect(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := galera.DataDir{Path: t.TempDir()}
 			for name, text := range c.files {
-				require.NoError(t, os.WriteFile(
-					filepath.Join(dir.Path, name),
-					[]byte(text),
-					0o600,
-				))
+				require.NoError(t, os.WriteFile(filepath.Join(dir.Path, name), []byte(text), 0o600))
 			}
 
 			content, position, err := dir.Inspect()
@@ -159,11 +155,7 @@ func TestSeedIsWhatTheMarkSays(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, seed, "no mark")
 
-	require.NoError(t, os.WriteFile(
-		filepath.Join(dir.Path, "hornero-pristine"),
-		[]byte("00ff\n"),
-		0o600,
-	))
+	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "hornero-pristine"), []byte("00ff\n"), 0o600))
 
 	seed, err = dir.Seed()
 	require.NoError(t, err)
@@ -177,7 +169,7 @@ func TestResumeLeavesTheRecoveredPosition(t *testing.T) {
 	for _, before := range []string{state(ours, "-1"), "garbage"} {
 		path := filepath.Join(dir.Path, "grastate.dat")
 		require.NoError(t, os.WriteFile(path, []byte(before), 0o600))
-		require.NoError(t, dir.Resume(position, true))
+		require.NoError(t, dir.SetPosition(position, true))
 
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -193,11 +185,7 @@ func TestWipeLeavesNothingToBelieve(t *testing.T) {
 	dir := galera.DataDir{Path: t.TempDir()}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir.Path, "mysql", "deep"), 0o700))
 
-	require.NoError(t, os.WriteFile(
-		filepath.Join(dir.Path, "grastate.dat"),
-		[]byte(state(ours, "12")),
-		0o600,
-	))
+	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "grastate.dat"), []byte(state(ours, "12")), 0o600))
 
 	require.NoError(t, dir.Wipe())
 
@@ -214,7 +202,7 @@ func TestHalfADirectoryIsNeverMarkedSafe(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir.Path, mark), nil, 0o600))
 
 		require.ErrorContains(t,
-			dir.Resume(galera.Position{UUID: ours, Seqno: 12}, true),
+			dir.SetPosition(galera.Position{UUID: ours, Seqno: 12}, true),
 			"no whole data",
 		)
 
@@ -243,22 +231,22 @@ func TestRecoverTellsWhyItFoundNothing(t *testing.T) {
 		"kill -KILL $$":              galera.CauseMemory,
 		"echo nothing of a position": galera.CauseUnknown,
 	} {
-		_, err := galera.DataDir{
+		data := galera.DataDir{
 			Path:   t.TempDir(),
 			Server: []string{"sh", "-c", script},
-		}.Recover(t.Context())
+		}
+		_, err := data.Recover(t.Context())
 
 		failure := new(galera.RecoveryError)
 		require.ErrorAs(t, err, &failure, script)
 		require.Equal(t, want, failure.Trouble.Cause, script)
 	}
 
-	position, err := galera.DataDir{
+	data := galera.DataDir{
 		Path:   t.TempDir(),
 		Server: []string{"sh", "-c", "echo 'WSREP: Recovered position: " + ours + ":7'"},
-	}.Recover(
-		t.Context(),
-	)
+	}
+	position, err := data.Recover(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, galera.Position{UUID: ours, Seqno: 7}, position)
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// gone tells why this incarnation is to take no part any more; "" while it is. Its data may hold commits that
-// nobody else has, and the cluster may have gone on without them: it must not meet the cluster again, whether
-// it can ask anybody or not.
+// gone tells why this incarnation is to take no part any more; "" while it is. Its data may hold commits that nobody
+// else has, and the cluster may have gone on without them. It must not meet the cluster again, whether it can ask
+// anybody or not.
 func (in Input) gone() string {
 	if in.Local.Gone != "" {
 		return in.Local.Gone
@@ -28,20 +28,12 @@ func (in Input) gone() string {
 // retire is all that is left for an incarnation that is gone.
 func (in Input) retire(why string) Action {
 	reason := "this incarnation never serves again: " + why + "; replace the node"
-	switch in.Local.Process {
-	case ProcessStopped, ProcessFailed, ProcessStopping:
-		return Action{
-			Kind:   Wait,
-			State:  StateStopped,
-			Reason: reason,
-		}
+
+	if in.Local.down() || in.Local.Process == ProcessStopping {
+		return wait(StateStopped, reason)
 	}
 
-	return Action{
-		Kind:   Stop,
-		State:  StateStopped,
-		Reason: reason,
-	}
+	return Action{Kind: Stop, State: StateStopped, Reason: reason}
 }
 
 // rememberGone leaves on disk that this incarnation is gone: after a reboot there may be nobody to say so.
@@ -51,22 +43,22 @@ func (d *Driver) rememberGone(in Input) {
 		return
 	}
 
-	err := d.Data.Disown(d.Incarnation, why)
-	if err != nil && !d.disowned {
+	err := d.Data.MarkGone(d.Incarnation, why)
+	if err != nil && !d.goneMarked {
 		d.Log.Warn("remember that this incarnation is gone", "reason", why, "err", err)
 	}
 
-	d.disowned = true
+	d.goneMarked = true // it is tried at every look, and complained of once
 }
 
-// Disown leaves the mark that an incarnation is gone.
-func (d DataDir) Disown(incarnation int, why string) error {
+// MarkGone leaves the mark that an incarnation is gone.
+func (d DataDir) MarkGone(incarnation int, why string) error {
 	return d.write(goneMark, []byte(fmt.Sprintf("%d %s\n", incarnation, why)))
 }
 
-// Disowned tells why an incarnation is gone; "" when it is not. A mark of an earlier incarnation says nothing
-// of this one.
-func (d DataDir) Disowned(incarnation int) (string, error) {
+// GoneReason tells why an incarnation is gone; "" when it is not. A mark of an earlier incarnation says nothing of this
+// one.
+func (d DataDir) GoneReason(incarnation int) (string, error) {
 	text, err := readIfThere(d.Path, goneMark)
 	if err != nil || text == "" {
 		return "", err
@@ -74,7 +66,8 @@ func (d DataDir) Disowned(incarnation int) (string, error) {
 
 	number, why, _ := strings.Cut(strings.TrimSpace(text), " ")
 
-	if marked, err := strconv.Atoi(number); err != nil || marked < incarnation {
+	marked, err := strconv.Atoi(number)
+	if err != nil || marked < incarnation {
 		return "", err
 	}
 

@@ -46,7 +46,8 @@ type compared struct {
 // regrant applies users and grants again, on the writer, when its document has others than those that were
 // applied last and is newer: while passwords are rotated, nodes of both kinds take turns as the writer.
 func (d *Driver) regrant(ctx context.Context, in Input) error {
-	if d.GrantsFile == "" || !in.holdsWriter() || !in.Local.Wsrep.synced() || time.Now().Before(d.regrantAt) {
+	writes := in.holdsWriter() && in.Local.Wsrep.synced()
+	if d.GrantsFile == "" || !writes || time.Now().Before(d.regrantAt) {
 		return nil
 	}
 
@@ -59,6 +60,8 @@ func (d *Driver) regrant(ctx context.Context, in Input) error {
 		record: in.Peers.Settings[SettingGrants],
 		text:   sha256.Sum256(text),
 	}
+
+	// The comparison is slow on purpose, and made once for a record and a file.
 	if now.record == d.compared.record && now.text == d.compared.text && !d.compared.due {
 		return nil
 	}
@@ -76,8 +79,9 @@ func (d *Driver) regrant(ctx context.Context, in Input) error {
 	d.Log.Info("apply users and grants: the node's document has others than were applied last")
 
 	if err := d.Database.Apply(ctx, d.GrantsFile); err != nil {
-		// it may have taken all its time, in which the driver saw nothing
+		// It may have taken all its time, in which the driver saw nothing.
 		d.regrantAt = time.Now().Add(d.Times.LeaseTTL)
+
 		return err
 	}
 
@@ -85,7 +89,7 @@ func (d *Driver) regrant(ctx context.Context, in Input) error {
 		return err
 	}
 
-	return d.await(ctx, func(s peerset.Snapshot) bool {
+	return d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		return s.Settings[SettingGrants] != now.record
 	})
 }
@@ -107,10 +111,7 @@ func (d *Driver) differ(record, text string) (bool, error) {
 		return false, err
 	}
 
-	if subtle.ConstantTimeCompare(
-		[]byte(mine),
-		[]byte(last.Sum),
-	) == 1 {
+	if subtle.ConstantTimeCompare([]byte(mine), []byte(last.Sum)) == 1 {
 		return false, nil
 	}
 

@@ -10,9 +10,18 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// under runs work while it holds a lease, renewed all the time, and gives it up afterwards. Work begins when the
+// errNotOurs says that it is another node's turn.
+var errNotOurs = errors.New("another node holds the lease")
+
+// errLost says that work ended because another node may have its lease by now.
+var errLost = errors.New("the lease is lost")
+
+// renewals is how often a lease is renewed in its time to live.
+const renewals = 4
+
+// withLease runs work while it holds a lease, renewed all the time, and gives it up afterwards. Work begins when the
 // snapshot has caught up with the lease: whatever was written before it can be seen. It ends when the lease is lost.
-func (d *Driver) under(ctx context.Context, name string, work func(context.Context, peerset.Lease) error) error {
+func (d *Driver) withLease(ctx context.Context, name string, work func(context.Context, peerset.Lease) error) error {
 	asked := time.Now()
 	lease, ok, err := d.Set.Hold(ctx, name, d.Times.LeaseTTL)
 	if err != nil {
@@ -25,27 +34,25 @@ func (d *Driver) under(ctx context.Context, name string, work func(context.Conte
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
+
 	go func() {
 		defer close(renewed)
+
 		if err := d.renew(ctx, lease, asked); err != nil {
 			cancel(err)
 		}
 	}()
+
 	defer func() {
 		cancel(nil)
-		<-renewed
-
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.Times.LeaseTTL)
-		defer cancel()
-
-		if err := d.Set.Release(ctx, lease); err != nil && !errors.Is(err, peerset.ErrStaleEpoch) {
-			d.Log.Warn("release lease", "lease", name, "err", err)
-		}
+		<-renewed // a renewal that comes after the release would take the lease again
+		d.release(ctx, lease)
 	}()
 
-	if err := d.await(ctx, func(s peerset.Snapshot) bool {
+	err = d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		return s.Leases[name].Epoch >= lease.Epoch
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 
@@ -57,35 +64,36 @@ func (d *Driver) under(ctx context.Context, name string, work func(context.Conte
 	return err
 }
 
-// errLost says that work ended because another node may have its lease by now.
-var errLost = errors.New("the lease is lost")
+// release gives a lease up, also when the work was cut off.
+func (d *Driver) release(ctx context.Context, lease peerset.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.Times.LeaseTTL)
+	defer cancel()
 
-// renewals is how often a lease is renewed in its time to live.
-const renewals = 4
+	err := d.Set.Release(ctx, lease)
+	if err != nil && !errors.Is(err, peerset.ErrStaleEpoch) {
+		d.Log.Warn("release lease", "lease", lease.Name, "err", err)
+	}
+}
 
-// renew keeps a lease until ctx ends, or returns that it is lost: another holds it, or nobody answered for so
-// long that another may. The turn to join is not lost to silence: it saves the donors work and keeps nothing
-// safe, and a node that loses sight of the peer set in the middle of a transfer may join without a turn anyway.
+// renew keeps a lease until ctx ends, or returns that it is lost: another holds it, or nobody answered for so long
+// that another may. The turn to join is not lost to silence. It saves the donors work and keeps nothing safe, and a
+// node that loses sight of the peer set in the middle of a transfer may join without a turn anyway.
 func (d *Driver) renew(ctx context.Context, lease peerset.Lease, answered time.Time) error {
-	// what is to be safe: it is over when its time is, whoever is being asked
-	keeps := lease.Name == peerset.LeaseGaleraBootstrap
-	for {
-		wait := d.Times.LeaseTTL / renewals
-		if keeps {
-			wait = min(wait, time.Until(answered.Add(d.Times.LeaseTTL)))
+	keepsSafe := lease.Name == peerset.LeaseGaleraBootstrap
+
+	// A lease that keeps something safe is over when its time is, whoever is being asked.
+	within := func() time.Duration {
+		interval := d.Times.LeaseTTL / renewals
+		if !keepsSafe {
+			return interval
 		}
 
-		if !pause.For(ctx, wait) {
-			return nil
-		}
+		return min(interval, time.Until(answered.Add(d.Times.LeaseTTL)))
+	}
 
-		within := d.Times.LeaseTTL / renewals
-		if keeps {
-			within = min(within, time.Until(answered.Add(d.Times.LeaseTTL)))
-		}
-
+	for pause.For(ctx, within()) {
 		asked := time.Now()
-		held, ok, err := d.hold(ctx, lease.Name, within)
+		held, ok, err := d.tryHold(ctx, lease.Name, within())
 
 		switch {
 		case ctx.Err() != nil:
@@ -104,27 +112,29 @@ func (d *Driver) renew(ctx context.Context, lease peerset.Lease, answered time.T
 
 		case err == nil:
 			answered = asked
-		case keeps && time.Since(answered) >= d.Times.LeaseTTL:
+		case keepsSafe && time.Since(answered) >= d.Times.LeaseTTL:
 			return fmt.Errorf("renew lease %s: %w: %w", lease.Name, errLost, err)
 		default:
 			d.Log.Warn("renew lease", "lease", lease.Name, "err", err)
 		}
 	}
+
+	return nil
 }
 
-// hold asks for a lease, and not for longer than leaves time to ask again.
-func (d *Driver) hold(ctx context.Context, name string, within time.Duration) (peerset.Lease, bool, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, within, errors.New("the peer set did not answer"))
+// tryHold asks for a lease, and not for longer than leaves time to ask again.
+func (d *Driver) tryHold(ctx context.Context, name string, within time.Duration) (peerset.Lease, bool, error) {
+	silent := errors.New("the peer set did not answer")
+	ctx, cancel := context.WithTimeoutCause(ctx, within, silent)
 	defer cancel()
+
 	return d.Set.Hold(ctx, name, d.Times.LeaseTTL)
 }
 
-// await waits until the snapshot is as wanted.
-func (d *Driver) await(ctx context.Context, wanted func(peerset.Snapshot) bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx,
-		d.Times.LeaseTTL,
-		errors.New("the snapshot did not catch up"),
-	)
+// waitFor waits until the snapshot is as wanted.
+func (d *Driver) waitFor(ctx context.Context, wanted func(peerset.Snapshot) bool) error {
+	late := errors.New("the snapshot did not catch up")
+	ctx, cancel := context.WithTimeoutCause(ctx, d.Times.LeaseTTL, late)
 	defer cancel()
 
 	for {
@@ -143,16 +153,17 @@ func (d *Driver) await(ctx context.Context, wanted func(peerset.Snapshot) bool) 
 	}
 }
 
-// heard waits a little until the peers know that this node is synced: the next joiner may want it for a donor.
-func (d *Driver) heard(ctx context.Context) error {
+// waitPublished waits a little until the peers know that this node is synced: the next joiner may want it for a donor.
+func (d *Driver) waitPublished(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Times.WriterTTL)
 	defer cancel()
 
-	err := d.await(ctx, func(s peerset.Snapshot) bool {
+	err := d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		peer, ok := s.Peer(d.Node)
 		return ok && peer.State == string(d.Status().State)
 	})
 
+	// The turn ends anyway. The wait was only to help the next joiner to a donor.
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,7 +90,7 @@ func (m *memory) Admit(_ context.Context, join peerset.Join) (peerset.Welcome, e
 		})
 
 		slices.SortFunc(s.Peers, func(a, b peerset.Peer) int {
-			return compare(a.Name, b.Name)
+			return strings.Compare(a.Name, b.Name)
 		})
 
 		for name, lease := range s.Leases {
@@ -103,14 +104,6 @@ func (m *memory) Admit(_ context.Context, join peerset.Join) (peerset.Welcome, e
 	return peerset.Welcome{}, nil
 }
 
-func compare(a, b string) int {
-	if a < b {
-		return -1
-	}
-
-	return 1
-}
-
 func (m *memory) Report(_ context.Context, who peerset.Identity, report peerset.Report) error {
 	m.edit(func(s *peerset.Snapshot) {
 		if report.Healthy {
@@ -118,9 +111,12 @@ func (m *memory) Report(_ context.Context, who peerset.Identity, report peerset.
 		}
 
 		for i := range s.Peers {
-			if s.Peers[i].Name == who.Name {
-				p := &s.Peers[i]
-				p.State, p.Healthy, p.Draining, p.Facts, p.Alive = report.State, report.Healthy, report.Draining, report.Facts, true
+			if p := &s.Peers[i]; p.Name == who.Name {
+				p.Alive = true
+				p.State = report.State
+				p.Healthy = report.Healthy
+				p.Draining = report.Draining
+				p.Facts = report.Facts
 			}
 		}
 	})

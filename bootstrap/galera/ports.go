@@ -29,11 +29,11 @@ type Database interface {
 	Probe(ctx context.Context) (Wsrep, error)
 	// Apply runs the file of users and grants. It may run again: every statement is idempotent.
 	Apply(ctx context.Context, path string) error
-	// Dismiss ends the sessions of clients that are in no transaction, and returns how many are left.
-	Dismiss(ctx context.Context) (int, error)
+	// Disconnect ends the sessions of clients that are in no transaction, and returns how many are left.
+	Disconnect(ctx context.Context) (int, error)
 	// Reform makes the running non-primary component primary.
 	Reform(ctx context.Context) error
-	// Evict takes a member that has ended out of Galera's view at once; "" forgets all who were.
+	// Evict takes a member that has ended out of Galera's view at once; "" forgets all who were evicted.
 	Evict(ctx context.Context, member string) error
 	// Ended tells of a server that answered a probe and has ended since: the member of Galera's view that it was.
 	Ended() <-chan string
@@ -47,33 +47,25 @@ type Data interface {
 	Recover(ctx context.Context) (Position, error)
 	// Wipe removes everything.
 	Wipe() error
-	// Resume makes the server start from a position; bootstrap also lets it begin a primary component there.
-	Resume(position Position, bootstrap bool) error
+	// SetPosition makes the server start from a position; bootstrap also lets it begin a primary component there.
+	SetPosition(position Position, bootstrap bool) error
 	// ForgetView lets the next server begin as another member of Galera's views than the last.
 	ForgetView() error
-	// Disown leaves, for every later start of the agent, that an incarnation is gone and why; Disowned reads it.
-	Disown(incarnation int, why string) error
-	Disowned(incarnation int) (string, error)
-	// Seed names the pristine directory: all that were baked together, and no others, have the same name; ""
-	// for none.
+	// MarkGone leaves, for every later start of the agent, that an incarnation is gone and why; GoneReason reads it.
+	MarkGone(incarnation int, why string) error
+	GoneReason(incarnation int) (string, error)
+	// Seed names the pristine directory: all that were baked together, and no others, have the same name; "" for
+	// none.
 	Seed() (string, error)
-	// Touch marks the directory as no longer pristine.
-	Touch() error
-	// Transferring tells whether a state transfer into the directory is under way; Begin marks that one was seen, and
-	// Settle that the server got through it.
+	// ClearPristine marks the directory as no longer pristine.
+	ClearPristine() error
+	// Transferring tells whether a state transfer into the directory is under way. BeginTransfer marks that one was
+	// seen, and EndTransfer that the server got through it.
 	Transferring() bool
-	Begin() error
-	Settle() error
+	BeginTransfer() error
+	EndTransfer() error
 	// Space tells how much of the file system is left.
 	Space() (Space, error)
 	// Progress changes while bytes move into the directory.
 	Progress() (string, error)
-}
-
-// Status is what the node says of itself: to its peers, to health checks, to people.
-type Status struct {
-	State   State
-	Reason  string
-	Healthy bool
-	Facts   map[string]string
 }

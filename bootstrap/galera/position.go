@@ -50,6 +50,7 @@ var validUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 // by recovery.
 func ParseGrastate(text string) (Position, error) {
 	position, whole := Position{Seqno: UnknownSeqno}, false
+
 	for _, m := range grastateLine.FindAllStringSubmatch(text, -1) {
 		whole = m[1] == "safe_to_bootstrap"
 
@@ -109,8 +110,5 @@ func ParseRecovered(output string) (Position, error) {
 		return Position{}, fmt.Errorf("read recovered position: %w", err)
 	}
 
-	return Position{
-		UUID:  strings.ToLower(last[1]),
-		Seqno: seqno,
-	}, nil
+	return Position{UUID: strings.ToLower(last[1]), Seqno: seqno}, nil
 }

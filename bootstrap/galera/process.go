@@ -37,23 +37,23 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 
-	if raw, err := connection.(*net.UnixConn).SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			if peer, err := unix.GetsockoptUcred(
-				int(fd),
-				unix.SOL_SOCKET,
-				unix.SO_PEERCRED,
-			); err == nil {
-				p.meet(int(peer.Pid))
-			}
-		})
+	raw, err := connection.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return connection, nil // it can be asked, and nobody tells of its end
 	}
+
+	_ = raw.Control(func(fd uintptr) {
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			p.watch(int(peer.Pid))
+		}
+	})
 
 	return connection, nil
 }
 
-// meet begins to wait for the end of a process that is not waited for yet.
-func (p *process) meet(pid int) {
+// watch begins to wait for the end of a process that is not waited for yet.
+func (p *process) watch(pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
@@ -62,6 +62,7 @@ func (p *process) meet(pid int) {
 	}
 
 	p.pid, p.member = pid, ""
+
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return
@@ -80,11 +81,8 @@ func (p *process) await(pid int, file *os.File) {
 	}
 
 	err = raw.Read(func(fd uintptr) bool {
-		ready := []unix.PollFd{{
-			Fd:     int32(fd),
-			Events: unix.POLLIN,
-		}}
-
+		// pidfd_open(2): the descriptor is readable once the process has ended.
+		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(ready, 0)
 
 		return n > 0 || err != nil && err != unix.EINTR
@@ -93,16 +91,8 @@ func (p *process) await(pid int, file *os.File) {
 		return
 	}
 
-	p.mu.Lock()
-	member := p.member
-	known := p.pid == pid
-	if known {
-		p.pid, p.member = 0, ""
-	}
-
-	p.mu.Unlock()
-
-	if !known || member == "" {
+	member := p.forget(pid)
+	if member == "" {
 		return
 	}
 
@@ -112,7 +102,22 @@ func (p *process) await(pid int, file *os.File) {
 	}
 }
 
-func (p *process) says(member string) {
+// forget returns which member a process was that has ended; "" when another runs by now, or it never said.
+func (p *process) forget(pid int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if p.pid != pid {
+		return ""
+	}
+
+	member := p.member
+	p.pid, p.member = 0, ""
+
+	return member
+}
+
+func (p *process) setMember(member string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 

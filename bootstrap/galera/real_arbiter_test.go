@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -187,92 +186,85 @@ func TestAnArbitratorsVote(t *testing.T) {
 	w.launch("db-2", 2, 1, false)
 
 	arbiter := w.arbitrate(3, "db-1", "db-2")
-	w.settled(60*time.Second, 3, "db-1", "db-2")
+	w.syncedIn(60*time.Second, 3, "db-1", "db-2")
 	arbiter.eventually(20*time.Second, galera.StateVoting)
-	require.NoError(t,
-		w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"),
-	)
+	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
 	w.arbitratorsCertificate(arbiter)
 
-	t.Log("the writer's machine is lost: the other stays in the primary component, by the arbitrator's vote")
-
-	survivor := w.nodes["db-2"]
-	before := len(survivor.log())
-	w.nodes["db-1"].crash()
-	w.settled(20*time.Second, 2, "db-2")
-	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
-	require.Equal(t, "db-2", w.set.Snapshot().Holder(peerset.LeaseWriter))
-	require.NotContains(t, survivor.log()[before:], "primary = no", "it never was outside")
-
-	t.Log("a new one in its place gets its data from the database node: there is nobody else")
-	w.launch("db-1", 4, 2, false)
-	w.settled(60*time.Second, 3, "db-1", "db-2")
-	require.Equal(t, 1, w.count("db-1"))
-
-	t.Log("the arbitrator dies and comes back: no database node minds")
-
-	before = len(survivor.log())
-	arbiter.crash()
-	w.settled(20*time.Second, 2, "db-1", "db-2")
-	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
-	arbiter.boot()
-	w.settled(20*time.Second, 3, "db-1", "db-2")
-	arbiter.eventually(20*time.Second, galera.StateVoting)
-	require.NotContains(t, survivor.log()[before:], "primary = no")
-
-	t.Log("all are lost; the arbitrator comes back first, then the node that knows less: neither begins anything")
-	w.nodes["db-1"].crash()
-	w.settled(20*time.Second, 2, "db-2")
-	require.NoError(t, survivor.exec("INSERT INTO wordpress.t VALUES ()"))
-
-	record := w.set.Snapshot().Settings[galera.SettingDecision]
-	survivor.crash()
-	arbiter.crash()
-	arbiter.boot()
-	arbiter.eventually(20*time.Second, galera.StateWaiting)
-	w.nodes["db-1"].boot()
-
-	w.eventually(20*time.Second, "explained", func() error {
-		if reason := w.nodes["db-1"].driver.Status().Reason; !strings.Contains(reason, "waits for the evidence of db-2") {
-			return errors.New(reason)
-		}
-
-		return nil
-	})
-
-	arbiter.eventually(time.Second, galera.StateWaiting)
-
-	process, err := arbiter.unit.State(t.Context())
-	require.NoError(t, err)
-	require.Contains(t, []galera.Process{galera.ProcessStopped, galera.ProcessFailed}, process)
-	require.Equal(t, record, w.set.Snapshot().Settings[galera.SettingDecision])
-
-	t.Log("the other database node is there, too")
-	survivor.boot()
-	w.settled(60*time.Second, 3, "db-1", "db-2")
-	arbiter.eventually(20*time.Second, galera.StateVoting)
-	require.Equal(t, 3, w.count("db-1"))
-	require.Equal(t, 3, w.count("db-2"))
-	require.Contains(t, w.set.Snapshot().Settings[galera.SettingDecision], `"node":"db-2"`)
+	w.loseTheWriterBesideAnArbitrator()
+	w.loseTheArbitrator(arbiter)
+	w.loseAllWithTheArbitrator(arbiter)
 
 	t.Log("the arbitrator is stopped for good: it says good-bye")
 	arbiter.stop()
 	require.NoError(t, arbiter.driver.Drain(t.Context()))
-	w.settled(20*time.Second, 2, "db-1", "db-2")
+	w.syncedIn(20*time.Second, 2, "db-1", "db-2")
 
-	for _, log := range []string{
-		arbiter.log(),
-		w.nodes["db-1"].log(),
-		survivor.log(),
-	} {
+	first, second := w.nodes["db-1"].log(), w.nodes["db-2"].log()
+	for _, log := range []string{arbiter.log(), first, second} {
 		require.NotContains(t, log, "(arbitrator-1)(SYNCED) as donor")
 	}
 
-	require.Contains(t,
-		w.nodes["db-1"].log(),
-		"(db-2)(SYNCED) as donor",
-		"that is how a donor is told",
-	)
+	require.Contains(t, first, "(db-2)(SYNCED) as donor", "that is how a donor is told")
+}
+
+func (w *world) loseTheWriterBesideAnArbitrator() {
+	w.t.Log("the writer's machine is lost: the other stays in the primary component, by the arbitrator's vote")
+	survivor := w.nodes["db-2"]
+	before := len(survivor.log())
+	w.nodes["db-1"].crash()
+	w.syncedIn(20*time.Second, 2, "db-2")
+	w.insert("db-2")
+	require.Equal(w.t, "db-2", w.writer())
+	require.NotContains(w.t, survivor.log()[before:], "primary = no", "it never was outside")
+
+	w.t.Log("a new one in its place gets its data from the database node: there is nobody else")
+	w.launch("db-1", 4, 2, false)
+	w.syncedIn(60*time.Second, 3, "db-1", "db-2")
+	require.Equal(w.t, 1, w.count("db-1"))
+}
+
+func (w *world) loseTheArbitrator(arbiter *arbitrator) {
+	w.t.Log("the arbitrator dies and comes back: no database node minds")
+	survivor := w.nodes["db-2"]
+	before := len(survivor.log())
+	arbiter.crash()
+	w.syncedIn(20*time.Second, 2, "db-1", "db-2")
+	w.insert("db-2")
+
+	arbiter.boot()
+	w.syncedIn(20*time.Second, 3, "db-1", "db-2")
+	arbiter.eventually(20*time.Second, galera.StateVoting)
+	require.NotContains(w.t, survivor.log()[before:], "primary = no")
+}
+
+func (w *world) loseAllWithTheArbitrator(arbiter *arbitrator) {
+	w.t.Log("all are lost; the arbitrator comes back first, then the node that knows less: neither begins anything")
+	w.nodes["db-1"].crash()
+	w.syncedIn(20*time.Second, 2, "db-2")
+	w.insert("db-2")
+
+	record := w.set.Snapshot().Settings[galera.SettingDecision]
+	w.nodes["db-2"].crash()
+	arbiter.crash()
+	arbiter.boot()
+	arbiter.eventually(20*time.Second, galera.StateWaiting)
+	w.nodes["db-1"].boot()
+	w.says(20*time.Second, "db-1", "waits for the evidence of db-2")
+	arbiter.eventually(time.Second, galera.StateWaiting)
+
+	process, err := arbiter.unit.State(w.t.Context())
+	require.NoError(w.t, err)
+	require.Contains(w.t, []galera.Process{galera.ProcessStopped, galera.ProcessFailed}, process)
+	require.Equal(w.t, record, w.set.Snapshot().Settings[galera.SettingDecision])
+
+	w.t.Log("the other database node is there, too")
+	w.nodes["db-2"].boot()
+	w.syncedIn(60*time.Second, 3, "db-1", "db-2")
+	arbiter.eventually(20*time.Second, galera.StateVoting)
+	require.Equal(w.t, 3, w.count("db-1"))
+	require.Equal(w.t, 3, w.count("db-2"))
+	require.Contains(w.t, w.set.Snapshot().Settings[galera.SettingDecision], `"node":"db-2"`)
 }
 
 // arbitratorsCertificate: what the others see of garbd is TLS, and the stack's own certificate.

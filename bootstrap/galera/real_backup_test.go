@@ -3,7 +3,6 @@
 package galera_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,9 +25,9 @@ func programs(name, word string) []int {
 	for _, folder := range folders {
 		line, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 		program, args, _ := strings.Cut(string(line), "\x00")
-		if pid, err := strconv.Atoi(
-			filepath.Base(folder),
-		); err == nil && filepath.Base(program) == name && strings.Contains(args, word) {
+		pid, err := strconv.Atoi(filepath.Base(folder))
+
+		if err == nil && filepath.Base(program) == name && strings.Contains(args, word) {
 			found = append(found, pid)
 		}
 	}
@@ -75,7 +74,7 @@ func TestATransferByMariabackup(t *testing.T) {
 	w.method = "mariabackup"
 	w.stack = []string{"db-1", "db-2"}
 	donor := w.launch("db-1", 1, 1, true)
-	w.settled(60*time.Second, 1, "db-1")
+	w.syncedIn(60*time.Second, 1, "db-1")
 	require.NoError(t,
 		donor.exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT, text MEDIUMTEXT)"),
 	)
@@ -96,21 +95,8 @@ func TestATransferByMariabackup(t *testing.T) {
 		_, err := os.Stat(filepath.Join(data, ".sst", "ibdata1"))
 		return err
 	})
-
-	backups := programs("mariadb-backup", donor.dir)
-	require.NotEmpty(t, backups)
-
-	for _, pid := range backups {
-		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	}
-
-	w.eventually(30*time.Second, "backing off", func() error {
-		if reason := joiner.driver.Status().Reason; !strings.Contains(reason, "start 1 failed, tries again in a while") {
-			return errors.New(reason)
-		}
-
-		return nil
-	})
+	donor.killBackups()
+	w.says(30*time.Second, "db-2", "start 1 failed, tries again in a while")
 
 	content, _, err := galera.DataDir{Path: data}.Inspect()
 	require.NoError(t, err)
@@ -131,25 +117,29 @@ func TestATransferByMariabackup(t *testing.T) {
 		return nil
 	})
 
-	require.Equal(t,
-		w.count("db-1"),
-		w.count("db-2"),
-	)
-
-	require.Equal(t,
-		2,
-		strings.Count(joiner.log(), "mariabackup SST started on joiner"),
-		"from scratch",
-	)
-
-	require.Contains(t, joiner.log(), "MODE='VERIFY_CA', encrypt='3'")
-
-	require.Regexp(t,
-		`socat -u openssl-listen:4444,\S*cafile='[^']+ca.pem'`,
-		joiner.log(),
-		"which is what socat verifies by",
-	)
-
-	require.NotContains(t, joiner.log(), "verify=0")
+	require.Equal(t, w.count("db-1"), w.count("db-2"))
 	require.NoFileExists(t, filepath.Join(data, "hornero-transfer"))
+	joiner.verifiedTheDonor()
+}
+
+// killBackups ends the node's program that gives its state.
+func (n *node) killBackups() {
+	backups := programs("mariadb-backup", n.dir)
+	require.NotEmpty(n.w.t, backups)
+
+	for _, pid := range backups {
+		require.NoError(n.w.t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+}
+
+// verifiedTheDonor reads from a joiner's log that it got its state twice, over TLS, from a donor with a certificate.
+func (n *node) verifiedTheDonor() {
+	t, log := n.w.t, n.log()
+
+	require.Equal(t, 2, strings.Count(log, "mariabackup SST started on joiner"), "from scratch")
+	require.Contains(t, log, "MODE='VERIFY_CA', encrypt='3'")
+
+	const verifies = `socat -u openssl-listen:4444,\S*cafile='[^']+ca.pem'`
+	require.Regexp(t, verifies, log, "which is what socat verifies by")
+	require.NotContains(t, log, "verify=0")
 }

@@ -29,22 +29,14 @@ func (n *node) donors() []string {
 	return list
 }
 
-// TestTheWriterIsNoDonor while another node could be.
+// TestTheWriterIsNoDonor while another node could be. db-3 is the one that joins again and again, db-2 is to give.
 func TestTheWriterIsNoDonor(t *testing.T) {
-	w := newWorld(t)
-	w.launch("db-1", 1, 1, true)
-	w.synced(60*time.Second, "db-1") // who comes with it may be the first that takes the lease
-	w.launch("db-2", 2, 1, false)
-	w.launch("db-3", 3, 1, false)
-	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+	w := threeNodes(t)
+	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
 
-	writer, other := w.nodes["db-1"], w.nodes["db-2"]
-	require.Equal(t, "db-1", w.set.Snapshot().Holder(peerset.LeaseWriter))
-	require.NoError(t, writer.exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
-
-	had := len(writer.donors())
+	had := len(w.nodes["db-1"].donors())
 	gave := func() []string {
-		return writer.donors()[had:]
+		return w.nodes["db-1"].donors()[had:]
 	}
 
 	t.Log("a blank node")
@@ -53,10 +45,35 @@ func TestTheWriterIsNoDonor(t *testing.T) {
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
 	require.Equal(t, []string{"db-3<-db-2"}, gave())
 
-	t.Log("one that was away, and needs what it missed only")
+	w.joinWithWhatIsMissing()
+	require.Equal(t, []string{"db-3<-db-2", "db-3<-db-2"}, gave())
 
+	w.joinBesideABusyDonor()
+	w.joinBesideADonorThatIsBusyUnheard()
+	w.joinWhileTheWriterMoves()
+
+	require.Equal(t,
+		[]string{"db-3<-db-2", "db-3<-db-2", "db-3<-db-2", "db-3<-db-2", "db-3<-db-1"},
+		gave(),
+	)
+	require.Equal(t, 2, w.count("db-3"))
+
+	t.Log("there is nobody else: the writer gives")
+	w.nodes["db-1"].leave()
+	w.nodes["db-3"].leave()
+	w.synced(20*time.Second, "db-2")
+	w.launch("db-3", 7, 5, false)
+	w.synced(60*time.Second, "db-2", "db-3")
+
+	all := w.nodes["db-2"].donors()
+	require.Equal(t, "db-3<-db-2", all[len(all)-1])
+}
+
+func (w *world) joinWithWhatIsMissing() {
+	w.t.Log("a node that was away, and needs what it missed only")
 	w.eventually(5*time.Second, "its data counts", func() error {
-		if _, err := os.Stat(w.host(w.nodes["db-3"].dir + "/data/hornero-transfer")); err == nil {
+		_, err := os.Stat(w.host(w.nodes["db-3"].dir + "/data/hornero-transfer"))
+		if err == nil {
 			return errors.New("marked as half a transfer")
 		}
 
@@ -64,38 +81,35 @@ func TestTheWriterIsNoDonor(t *testing.T) {
 	})
 
 	w.nodes["db-3"].crash()
-	require.NoError(t, writer.exec("INSERT INTO wordpress.t VALUES ()"))
+	w.insert("db-1")
 	w.nodes["db-3"].boot()
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
-	require.Equal(t, []string{"db-3<-db-2", "db-3<-db-2"}, gave())
 
-	require.NotContains(t,
-		w.nodes["db-3"].log()[strings.LastIndex(w.nodes["db-3"].log(), "Starting MariaDB"):],
-		"rsync SST completed on joiner",
-	)
+	log := w.nodes["db-3"].log()
+	lastStart := log[strings.LastIndex(log, "Starting MariaDB"):]
+	require.NotContains(w.t, lastStart, "rsync SST completed on joiner")
+}
 
-	t.Log("the other is busy, and the peers know: it is waited for")
-	require.NoError(t, other.exec("SET GLOBAL wsrep_desync=ON"))
+func (w *world) joinBesideABusyDonor() {
+	w.t.Log("the donor is busy, and the peers know: it is waited for")
+	require.NoError(w.t, w.nodes["db-2"].exec("SET GLOBAL wsrep_desync=ON"))
 	w.eventually(5*time.Second, "told", func() error { return saysDonor(w, "db-2") })
+
 	w.nodes["db-3"].crash()
-	require.NoError(t, writer.exec("INSERT INTO wordpress.t VALUES ()"))
+	w.insert("db-1")
 	w.nodes["db-3"].boot()
+	w.says(20*time.Second, "db-3", "waits for db-2 to have given its state")
 
-	w.eventually(20*time.Second, "explained", func() error {
-		if reason := w.nodes["db-3"].driver.Status().Reason; !strings.Contains(reason, "waits for db-2 to have given its state") {
-			return errors.New(reason)
-		}
-
-		return nil
-	})
-
-	require.NoError(t, other.exec("SET GLOBAL wsrep_desync=OFF"))
+	require.NoError(w.t, w.nodes["db-2"].exec("SET GLOBAL wsrep_desync=OFF"))
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+}
 
-	t.Log("it is busy, and the peers have not heard: Galera itself waits")
-	other.stop()
-	<-other.done
-	require.NoError(t, other.exec("SET GLOBAL wsrep_desync=ON"))
+func (w *world) joinBesideADonorThatIsBusyUnheard() {
+	w.t.Log("the donor is busy, and the peers have not heard, for its agent is stopped: Galera itself waits")
+	donor := w.nodes["db-2"]
+	donor.stop()
+	<-donor.done
+	require.NoError(w.t, donor.exec("SET GLOBAL wsrep_desync=ON"))
 	w.nodes["db-3"].crash()
 
 	joiner := w.launch("db-3", 5, 3, false)
@@ -107,47 +121,31 @@ func TestTheWriterIsNoDonor(t *testing.T) {
 		return nil
 	})
 
-	require.NoError(t, other.exec("SET GLOBAL wsrep_desync=OFF"))
-	other.boot()
+	require.NoError(w.t, donor.exec("SET GLOBAL wsrep_desync=OFF"))
+	donor.boot()
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
+}
 
-	t.Log("the writer moves to the one that was to give, while the server starts: it is told another")
-	joiner.crash()
+func (w *world) joinWhileTheWriterMoves() {
+	w.t.Log("the writer moves to the one that was to give, while the server starts: it is told another")
+	w.nodes["db-3"].crash()
 
-	joiner = w.launch("db-3", 6, 4, false)
+	joiner := w.launch("db-3", 6, 4, false)
 	w.eventually(20*time.Second, "starting", func() error {
-		if process, err := joiner.unit.State(t.Context()); err != nil || process != galera.ProcessStarting {
+		process, err := joiner.unit.State(w.t.Context())
+		if err != nil || process != galera.ProcessStarting {
 			return fmt.Errorf("%s: %w", process, err)
 		}
 
 		return nil
 	})
 
-	_, err := peerset.Bind(w.set, other.who()).Seize(
-		t.Context(),
-		w.set.Snapshot().Leases[peerset.LeaseWriter],
-		"a test",
-	)
-	require.NoError(t, err)
+	writer := w.set.Snapshot().Leases[peerset.LeaseWriter]
+	_, err := peerset.Bind(w.set, w.nodes["db-2"].who()).Seize(w.t.Context(), writer, "a test")
+	require.NoError(w.t, err)
+
 	w.synced(60*time.Second, "db-1", "db-2", "db-3")
-	require.Equal(t, "db-2", w.set.Snapshot().Holder(peerset.LeaseWriter))
-
-	require.Equal(t,
-		[]string{"db-3<-db-2", "db-3<-db-2", "db-3<-db-2", "db-3<-db-2", "db-3<-db-1"},
-		gave(),
-	)
-
-	require.Equal(t, 2, w.count("db-3"))
-
-	t.Log("there is nobody else: the writer gives")
-	writer.leave()
-	joiner.leave()
-	w.synced(20*time.Second, "db-2")
-	w.launch("db-3", 7, 5, false)
-	w.synced(60*time.Second, "db-2", "db-3")
-
-	all := other.donors()
-	require.Equal(t, "db-3<-db-2", all[len(all)-1])
+	require.Equal(w.t, "db-2", w.writer())
 }
 
 func saysDonor(w *world, name string) error {

@@ -16,7 +16,9 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// rig is a driver for db-2 over a real data directory, a peer set in memory and a pretended server.
+// rig is a driver for db-2 over a real data directory, a peer set in memory and a pretended server. It lives in a
+// bubble of testing/synctest, whose time moves on only when all its goroutines wait: leases of 200 ms are not lost
+// because the machine is busy.
 type rig struct {
 	t      *testing.T
 	set    *memory
@@ -27,20 +29,20 @@ type rig struct {
 	stop   func()
 }
 
-// times are short, and SettleWipe is 30 ms.
+// times are short, and DelayWipe is 30 ms.
 var times = galera.Times{
 	Tick:       2 * time.Millisecond,
 	WriterTick: 10 * time.Millisecond,
 	WriterTTL:  200 * time.Millisecond,
 	LeaseTTL:   200 * time.Millisecond,
 	Stall:      150 * time.Millisecond,
-	Forlorn:    60 * time.Millisecond,
+	NoPrimary:  60 * time.Millisecond,
 	Invite:     300 * time.Millisecond,
 	SeqnoEvery: time.Millisecond,
 	Backoff:    2 * time.Millisecond,
 	Grace:      20 * time.Millisecond,
 	Pause:      2 * time.Millisecond,
-	Settle:     0.001,
+	DelayScale: 0.001,
 }
 
 func newRig(t *testing.T, files map[string]string) *rig {
@@ -55,18 +57,11 @@ func newRig(t *testing.T, files map[string]string) *rig {
 
 	r.disk = &disk{
 		DataDir: galera.DataDir{Path: t.TempDir()},
-		space: galera.Space{
-			Free:  20 << 30,
-			Total: 25 << 30,
-		},
+		space:   galera.Space{Free: 20 << 30, Total: 25 << 30},
 	}
 
 	for name, text := range files {
-		require.NoError(t, os.WriteFile(
-			r.path(name),
-			[]byte(text),
-			0o600,
-		))
+		require.NoError(t, os.WriteFile(r.path(name), []byte(text), 0o600))
 	}
 
 	r.config = galera.Config{
@@ -78,10 +73,7 @@ func newRig(t *testing.T, files map[string]string) *rig {
 		Database:    r.server,
 		Data:        r.disk,
 		Times:       times,
-		Log: slog.New(slog.NewTextHandler(
-			t.Output(),
-			nil,
-		)),
+		Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 
 	r.admit("db-1", "db-2", "db-3")
@@ -171,22 +163,76 @@ func (r *rig) halt() {
 	}
 }
 
+// patience bounds every wait of a test. It is the bubble's time, which a busy machine does not use up.
+const patience = 5 * time.Second
+
 func (r *rig) eventually(what string, check func() bool) {
 	r.t.Helper()
-	require.Eventually(r.t, check, 5*time.Second, 2*time.Millisecond, what)
+
+	for deadline := time.Now().Add(patience); !check(); {
+		require.True(r.t, time.Now().Before(deadline), "%s: the node is %+v", what, r.driver.Status())
+		time.Sleep(times.Tick)
+	}
+}
+
+func (r *rig) synced() {
+	r.t.Helper()
+	r.eventually("synced", func() bool {
+		return r.driver.Status().State == galera.StateSynced
+	})
+}
+
+// holds waits until the node holds a lease.
+func (r *rig) holds(lease string) {
+	r.t.Helper()
+	r.eventually("holds the lease "+lease, func() bool {
+		return r.holder(lease) == r.config.Node
+	})
+}
+
+// released waits until nobody holds a lease.
+func (r *rig) released(lease string) {
+	r.t.Helper()
+	r.eventually("released the lease "+lease, func() bool {
+		return r.holder(lease) == ""
+	})
+}
+
+// says waits until the node reports a fact.
+func (r *rig) says(fact, value string) {
+	r.t.Helper()
+	r.eventually(fact+" is "+value, func() bool {
+		return r.fact(fact) == value
+	})
+}
+
+// counts waits until the server has counted a number of something.
+func (r *rig) counts(what func(*server) int, number int) {
+	r.t.Helper()
+	r.eventually("the server's count", func() bool {
+		return r.server.count(what) == number
+	})
+}
+
+func (r *rig) fact(name string) string {
+	peer, _ := r.set.Snapshot().Peer(r.config.Node)
+	return peer.Facts[name]
+}
+
+func (r *rig) holder(lease string) string {
+	return r.set.Snapshot().Holder(lease)
 }
 
 // reason waits until the node says why it is where it is.
 func (r *rig) reason(part string) {
 	r.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
 
-	for !contains(r.driver.Status().Reason, part) {
+	for deadline := time.Now().Add(patience); !contains(r.driver.Status().Reason, part); {
 		if time.Now().After(deadline) {
 			require.Contains(r.t, r.driver.Status().Reason, part)
 		}
 
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(times.Tick)
 	}
 }
 
@@ -204,6 +250,7 @@ type server struct {
 	evicted []string
 	ended   chan string
 	probes  int
+	asked   chan struct{} // gets word of a probe that is then answered by nothing but its end; nil for none
 	refuses error         // to apply users and grants
 	log     string        // of the last start
 	onStart func(*server) // what a start leads to
@@ -228,9 +275,15 @@ func begins(s *server) int { return s.begins }
 func stops(s *server) int  { return s.stops }
 func kills(s *server) int  { return s.kills }
 
+// State counts a server that runs as starting, as systemd's word does: only the server itself says that it serves.
 func (s *server) State(context.Context) (galera.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
+	if s.process == galera.ProcessRunning {
+		return galera.ProcessStarting, s.mute
+	}
+
 	return s.process, s.mute
 }
 
@@ -284,11 +337,20 @@ func (s *server) Trouble(context.Context, time.Time) galera.Trouble {
 	return galera.TroubleOf(s.log)
 }
 
-func (s *server) Probe(context.Context) (galera.Wsrep, error) {
+func (s *server) Probe(ctx context.Context) (galera.Wsrep, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	s.probes++
+
+	if asked := s.asked; asked != nil {
+		s.mu.Unlock()
+		asked <- struct{}{}
+		<-ctx.Done()
+		s.mu.Lock()
+
+		return galera.Wsrep{}, ctx.Err()
+	}
 
 	if s.process != galera.ProcessRunning {
 		return galera.Wsrep{}, errors.New("no answer")
@@ -318,7 +380,7 @@ func (s *server) Evict(_ context.Context, member string) error {
 
 func (s *server) Ended() <-chan string { return s.ended }
 
-func (s *server) Dismiss(context.Context) (int, error) {
+func (s *server) Disconnect(context.Context) (int, error) {
 	return 0, nil
 }
 

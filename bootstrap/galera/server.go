@@ -34,12 +34,13 @@ type Server struct {
 	socket  string
 	db      *sql.DB
 	process *process
-	told    pause.Bell // it changed
+	touched pause.Bell // it changed
 }
 
 // Dial prepares the connection; nothing is opened before the first question.
 func Dial(socket string) (*Server, error) {
 	process := &process{ended: make(chan string)}
+
 	db, err := open(socket, false, process.dial)
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func Dial(socket string) (*Server, error) {
 		socket:  socket,
 		db:      db,
 		process: process,
-		told:    pause.NewBell(),
+		touched: pause.NewBell(),
 	}, nil
 }
 
@@ -66,9 +67,12 @@ func open(
 	config.User = "root"
 	config.Net = "unix"
 	config.Addr = socket
-	config.MultiStatements, config.DialFunc = statements, dial
-	config.Timeout, config.ReadTimeout = probeTimeout, 0
+	config.MultiStatements = statements
+	config.DialFunc = dial
+	config.Timeout = probeTimeout
+	config.ReadTimeout = 0
 	config.Logger = silent{}
+
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", socket, err)
@@ -86,8 +90,9 @@ func (s *Server) Close() error {
 	return s.db.Close()
 }
 
-const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready',
- 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_incoming_addresses')`
+const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN (
+ 'wsrep_cluster_status', 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_ready', 'wsrep_last_committed',
+ 'wsrep_local_state', 'wsrep_local_state_uuid', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_incoming_addresses')`
 
 // Probe asks the server for its own view.
 func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
@@ -116,7 +121,7 @@ func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
 	}
 
 	w := parseStatus(status)
-	s.process.says(w.Member)
+	s.process.setMember(w.Member)
 
 	return w, nil
 }
@@ -145,9 +150,12 @@ func parseStatus(status map[string]string) Wsrep {
 	}
 
 	for address := range strings.SplitSeq(status["wsrep_incoming_addresses"], ",") {
-		if host, _, err := net.SplitHostPort(address); err == nil {
+		host, _, err := net.SplitHostPort(address)
+
+		switch {
+		case err == nil:
 			w.Incoming = append(w.Incoming, host)
-		} else if strings.TrimSpace(address) == "" && w.Size > 0 {
+		case strings.TrimSpace(address) == "" && w.Size > 0: // an arbitrator takes no clients
 			w.Arbiters++
 		}
 	}
@@ -163,6 +171,7 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 
+	// The file has many statements, which the kept connection does not take at once.
 	db, err := open(s.socket, true, nil)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
@@ -179,17 +188,22 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 	return nil
 }
 
+// withoutWords keeps the server's words, which quote secrets, out of an error.
 func withoutWords(err error) error {
 	var refused *mysql.MySQLError
-	if errors.As(err, &refused) {
-		return fmt.Errorf(
-			"the server refused a statement: number %d, state %s",
-			refused.Number,
-			string(refused.SQLState[:]),
-		)
+	if !errors.As(err, &refused) {
+		return err
 	}
 
-	return err
+	state := string(refused.SQLState[:])
+
+	return fmt.Errorf("the server refused a statement: number %d, state %s", refused.Number, state)
+}
+
+// refusedWith tells whether the server refused a statement with a number.
+func refusedWith(err error, number uint16) bool {
+	var refused *mysql.MySQLError
+	return errors.As(err, &refused) && refused.Number == number
 }
 
 // clients are the sessions over TCP, and whether each is between two transactions (MariaDB knowledge base,
@@ -200,8 +214,8 @@ const clients = `SELECT p.id, p.command = 'Sleep' AND t.trx_id IS NULL FROM info
 // unknownThread is the server's number for a session that is gone (MariaDB error codes, 1094).
 const unknownThread = 1094
 
-// Dismiss ends the sessions of clients that are in no transaction, and returns how many are left.
-func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
+// Disconnect ends the sessions of clients that are in no transaction, and returns how many are left.
+func (s *Server) Disconnect(ctx context.Context) (left int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 
@@ -220,6 +234,7 @@ func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
 		if err := rows.Scan(&id, &between); err != nil {
 			return 0, fmt.Errorf("look for clients: %w", err)
 		}
+
 		if between {
 			idle = append(idle, id)
 		}
@@ -233,8 +248,8 @@ func (s *Server) Dismiss(ctx context.Context) (left int, err error) {
 
 	for _, id := range idle {
 		_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
-		if refused := new(mysql.MySQLError); err != nil &&
-			!(errors.As(err, &refused) && refused.Number == unknownThread) {
+		// A session that went by itself meanwhile is no failure.
+		if err != nil && !refusedWith(err, unknownThread) {
 			return left, fmt.Errorf("end a client's session: %w", err)
 		}
 	}
@@ -247,41 +262,35 @@ const unknownVariable = 1193
 
 // Reform makes the running component primary.
 func (s *Server) Reform(ctx context.Context) error {
-	if err := s.provide(ctx,
-		reformTimeout,
-		"wsrep_provider_pc_bootstrap=ON",
-		"pc.bootstrap=YES",
-	); err != nil {
+	err := s.setOption(ctx, reformTimeout, "wsrep_provider_pc_bootstrap=ON", "pc.bootstrap=YES")
+	if err != nil {
 		return fmt.Errorf("form the primary component again: %w", err)
 	}
 
 	return nil
 }
 
-// Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were (Galera
+// Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were evicted (Galera
 // documentation, evs.evict). Whoever starts anew on its node is another member.
 func (s *Server) Evict(ctx context.Context, member string) error {
-	if err := s.provide(ctx,
-		probeTimeout,
-		"wsrep_provider_evs_evict='"+member+"'",
-		"evs.evict="+member,
-	); err != nil {
+	variable := "wsrep_provider_evs_evict='" + member + "'"
+	option := "evs.evict=" + member
+
+	if err := s.setOption(ctx, probeTimeout, variable, option); err != nil {
 		return fmt.Errorf("evict member %s: %w", member, err)
 	}
 
 	return nil
 }
 
-// provide sets an option of the running provider. MariaDB 11.4 and later have a variable for each and refuse
-// the old way while they do.
-func (s *Server) provide(ctx context.Context, patience time.Duration, variable, option string) error {
+// setOption sets an option of the running provider. MariaDB 11.4 and later have a variable for each and refuse the old
+// way while they do.
+func (s *Server) setOption(ctx context.Context, patience time.Duration, variable, option string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
 	defer cancel()
 
 	_, err := s.db.ExecContext(ctx, "SET GLOBAL "+variable)
-	if refused := new(mysql.MySQLError); errors.As(err,
-		&refused,
-	) && refused.Number == unknownVariable {
+	if refusedWith(err, unknownVariable) {
 		_, err = s.db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options='"+option+"'")
 	}
 

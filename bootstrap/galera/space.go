@@ -33,6 +33,7 @@ func (s Space) shortOfFiles(was bool) bool {
 
 func below(free, total, least, most int64, was bool) bool {
 	floor := max(least, min(total/floorShare, most))
+
 	if was {
 		floor *= 2
 	}
@@ -44,6 +45,7 @@ func (s Space) String() string {
 	if s.shortOfFiles(true) {
 		return fmt.Sprintf("%d files", s.FreeFiles/16*16) // coarse: a status that differs is told
 	}
+
 	if s.Free >= 1<<30 {
 		return fmt.Sprintf("%.1f GiB", float64(s.Free)/(1<<30))
 	}
@@ -68,6 +70,7 @@ func (d DataDir) Space() (Space, error) {
 		FreeFiles: int64(stat.Ffree),
 		Files:     int64(stat.Files),
 	}
+
 	if stat.Flags&readOnly != 0 {
 		space.Free = 0
 	}
@@ -84,7 +87,8 @@ func (d *Driver) measure(local *Local) {
 
 // reportedFree is told now and then, like the seqno.
 func (d *Driver) reportedFree(space Space) string {
-	if now := time.Now(); now.Sub(d.freeTime) >= d.Times.SeqnoEvery {
+	now := time.Now()
+	if now.Sub(d.freeTime) >= d.Times.SeqnoEvery {
 		d.free, d.freeTime = space.String(), now
 	}
 

@@ -19,12 +19,16 @@ const commandTimeout = 20 * time.Second
 // stateTimeout bounds the question what the unit does: until it is answered, a server that is down is not said to be.
 const stateTimeout = 2 * time.Second
 
-var errNoSystemd = errors.New("systemd did not answer")
+var (
+	errNoSystemd = errors.New("systemd did not answer")
+	errNoJournal = errors.New("the journal did not answer")
+)
 
 // Systemd drives the server's unit.
 type Systemd struct {
 	Name string // mariadb.service
-	// the file through which galera_new_cluster passes its option to the unit, for one start; "" for no such unit
+	// NewCluster is the file through which galera_new_cluster passes its option to the unit, for one start; "" for no
+	// such unit.
 	NewCluster string
 }
 
@@ -58,13 +62,8 @@ func (s Systemd) State(ctx context.Context) (Process, error) {
 
 // Start removes what an interrupted bootstrap may have left, so that a member never starts as the first of a cluster.
 func (s Systemd) Start(ctx context.Context) error {
-	if s.NewCluster != "" {
-		if err := os.Remove(s.NewCluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("start %s: %w", s.Name, err)
-		}
-		if _, err := s.systemctl(ctx, "unset-environment", newCluster); err != nil {
-			return fmt.Errorf("start %s: %w", s.Name, err)
-		}
+	if err := s.clearNewCluster(ctx); err != nil {
+		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
 
 	_, err := s.systemctl(ctx, "start", "--no-block", s.Name)
@@ -72,15 +71,26 @@ func (s Systemd) Start(ctx context.Context) error {
 	return err
 }
 
+func (s Systemd) clearNewCluster(ctx context.Context) error {
+	if s.NewCluster == "" {
+		return nil
+	}
+
+	if err := os.Remove(s.NewCluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+
+	_, err := s.systemctl(ctx, "unset-environment", newCluster)
+
+	return err
+}
+
 // Bootstrap runs Debian's galera_new_cluster, which starts the unit with its option for one start and returns
 // when the server is up.
 func (s Systemd) Bootstrap(ctx context.Context) error {
-	_, err := command.Run(ctx,
-		command.Command{Args: []string{
-			"galera_new_cluster",
-			strings.TrimSuffix(s.Name, ".service"),
-		}},
-	)
+	unit := strings.TrimSuffix(s.Name, ".service")
+
+	_, err := command.Run(ctx, command.Command{Args: []string{"galera_new_cluster", unit}})
 	if err != nil {
 		return fmt.Errorf("bootstrap %s: %w", s.Name, err)
 	}
@@ -103,6 +113,7 @@ func (s Systemd) Kill(ctx context.Context) error {
 func (s Systemd) systemctl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errNoSystemd)
 	defer cancel()
+
 	return systemd.Systemctl(ctx, args...)
 }
 
@@ -111,16 +122,19 @@ const troubleLines = "1000"
 
 // Trouble reads the server's errors since its start was asked for: those of an earlier start speak of that one.
 func (s Systemd) Trouble(ctx context.Context, since time.Time) Trouble {
-	ctx, cancel := context.WithTimeoutCause(ctx,
-		commandTimeout,
-		errors.New("the journal did not answer"),
-	)
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTimeout, errNoJournal)
 	defer cancel()
 
-	out, err := command.Run(ctx, command.Command{Args: []string{"journalctl", "--unit", s.Name, "--lines", troubleLines, "--output", "cat", "--no-pager", "--boot",
-		"--since", fmt.Sprintf("@%d", since.Unix())}})
+	args := []string{
+		"journalctl", "--unit", s.Name,
+		"--boot", "--since", fmt.Sprintf("@%d", since.Unix()),
+		"--lines", troubleLines,
+		"--output", "cat", "--no-pager",
+	}
+
+	out, err := command.Run(ctx, command.Command{Args: args})
 	if err != nil {
-		return Trouble{}
+		return Trouble{} // the start's own error is told then
 	}
 
 	return TroubleOf(out)

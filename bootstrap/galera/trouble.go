@@ -40,44 +40,61 @@ func (t Trouble) String() string {
 	return string(t.Cause) + ": " + t.Said
 }
 
-// signs are words of MariaDB, Galera, the transfer scripts and the C library, in lower case. The first cause
+// symptoms are words of MariaDB, Galera, the transfer scripts and the C library, in lower case. The first cause
 // that has one wins: a full disk and a lock make the server complain of its data, too.
-var signs = []struct {
+var symptoms = []struct {
 	cause Cause
 	words []string
 }{
-	{
-		cause: CauseSpace,
-		words: []string{
-			"no space left", "disk full", "disk is full", "quota exceeded", "errcode: 28",
-			"errno: 28", "error: 28", "error number 28",
-		},
-	},
-	{
-		cause: CauseMemory,
-		words: []string{"out of memory", "cannot allocate memory", "errcode: 12", "errno: 12", "errno 12"},
-	},
-	{
-		cause: CauseLock,
-		words: []string{
-			"unable to lock", "can't lock", "exclusive lock", "temporarily unavailable",
-			"already in use", "is using unix socket",
-		},
-	},
+	{CauseSpace, []string{
+		"no space left",
+		"disk full",
+		"disk is full",
+		"quota exceeded",
+		"errcode: 28",
+		"errno: 28",
+		"error: 28",
+		"error number 28",
+	}},
+	{CauseMemory, []string{
+		"out of memory",
+		"cannot allocate memory",
+		"errcode: 12",
+		"errno: 12",
+		"errno 12",
+	}},
+	{CauseLock, []string{
+		"unable to lock",
+		"can't lock",
+		"exclusive lock",
+		"temporarily unavailable",
+		"already in use",
+		"is using unix socket",
+	}},
 	{CauseAhead, []string{"is greater than group seqno"}},
-	{
-		cause: CauseData,
-		words: []string{"corrupt", "checksum", "is in the future", "missing mlog_checkpoint", "missing file_checkpoint", "was not found at", "incorrect information in file",
-			"can't open and lock privilege tables", "aria recovery failed", "inconsisten", "consistency compromised", "failed to apply"},
-	},
+	{CauseData, []string{
+		"corrupt",
+		"checksum",
+		"is in the future",
+		"missing mlog_checkpoint",
+		"missing file_checkpoint",
+		"was not found at",
+		"incorrect information in file",
+		"can't open and lock privilege tables",
+		"aria recovery failed",
+		"inconsisten",
+		"consistency compromised",
+		"failed to apply",
+	}},
 }
 
 func causeOf(text string) Cause {
 	text = strings.ToLower(text)
-	for _, sign := range signs {
-		for _, word := range sign.words {
+
+	for _, symptom := range symptoms {
+		for _, word := range symptom.words {
 			if strings.Contains(text, word) {
-				return sign.cause
+				return symptom.cause
 			}
 		}
 	}
@@ -88,10 +105,11 @@ func causeOf(text string) Cause {
 // maxTrouble is how many of the server's errors a status carries.
 const maxTrouble = 2
 
-// TroubleOf reads what went wrong out of a server's log: all its errors tell the cause, the last that bear it
-// are told on. What follows them is the server's end, which looks alike whatever the cause.
+// TroubleOf reads what went wrong out of a server's log. All its errors tell the cause; the last that bear it are told
+// on. What follows them is the server's end, which looks alike whatever the cause.
 func TroubleOf(log string) Trouble {
 	var found []string
+
 	for line := range strings.Lines(log) {
 		if _, message, ok := strings.Cut(line, "[ERROR] "); ok {
 			found = append(found, strings.TrimSpace(message))
@@ -103,10 +121,9 @@ func TroubleOf(log string) Trouble {
 		return cause != CauseUnknown && causeOf(message) != cause
 	})
 
-	return Trouble{
-		Cause: cause,
-		Said:  strings.Join(telling[max(0, len(telling)-maxTrouble):], "; "),
-	}
+	last := telling[max(0, len(telling)-maxTrouble):]
+
+	return Trouble{Cause: cause, Said: strings.Join(last, "; ")}
 }
 
 // troubleOf is an error of this side: of the agent's own work, or of a program that could not be run.
@@ -115,18 +132,20 @@ func troubleOf(err error) Trouble {
 		return said.Trouble
 	}
 
-	for number, cause := range map[syscall.Errno]Cause{
-		syscall.ENOSPC: CauseSpace,
-		syscall.EDQUOT: CauseSpace,
-		syscall.ENOMEM: CauseMemory,
-		syscall.EAGAIN: CauseLock,
-	} {
+	for number, cause := range errnoCauses {
 		if errors.Is(err, number) {
-			return Trouble{cause, err.Error()}
+			return Trouble{Cause: cause, Said: err.Error()}
 		}
 	}
 
-	return Trouble{causeOf(err.Error()), err.Error()}
+	return Trouble{Cause: causeOf(err.Error()), Said: err.Error()}
+}
+
+var errnoCauses = map[syscall.Errno]Cause{
+	syscall.ENOSPC: CauseSpace,
+	syscall.EDQUOT: CauseSpace,
+	syscall.ENOMEM: CauseMemory,
+	syscall.EAGAIN: CauseLock,
 }
 
 // RecoveryError is a recovery that found no position, and what the server said meanwhile.

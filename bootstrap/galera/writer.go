@@ -12,52 +12,55 @@ type WriterMove string
 // The moves. The lease is sticky: a holder keeps it until it must not be the writer.
 const (
 	WriterKeep  WriterMove = "keep"  // hold it: take, renew, or try in vain until the holder's time is up
-	WriterSeize WriterMove = "seize" // take it at once: Galera's quorum has shut the holder out
+	WriterSeize WriterMove = "seize" // take it at once: Galera's quorum has excluded the holder
 	WriterYield WriterMove = "yield" // give it up
 	WriterPass  WriterMove = "pass"  // leave it alone
 )
 
 // Writer decides about the writer lease, from the same input as Decide. state is the state that Decide gave.
 func Writer(in Input, state State) WriterMove {
-	lease := in.Peers.Leases[peerset.LeaseWriter]
-	mine := lease.Holder == in.Node && lease.Incarnation == in.Incarnation
+	holder := in.Peers.Holder(peerset.LeaseWriter)
+	mine := in.holdsWriter()
 
 	switch {
 	case state == "":
 		return WriterPass // an agent that just started has not looked yet: the server may serve as it did
-	case in.mayWrite(state):
-	case mine:
+	case !in.mayWrite(state) && mine:
 		return WriterYield
-	default:
+	case !in.mayWrite(state):
 		return WriterPass
 	}
 
-	if mine || lease.Holder == "" || !in.Local.Wsrep.synced() {
-		return WriterKeep
-	}
-
-	// A member without an address is an arbitrator only where the stack has one: the holder may be without for
-	// a moment.
-	arbiters := min(in.Local.Wsrep.Arbiters, len(in.Peers.Role("arbitrator")))
-	if view := in.view(); len(view) > 0 &&
-		!slices.Contains(view, lease.Holder) &&
-		len(view)+arbiters == in.Local.Wsrep.Size &&
-		view[0] == in.Node {
+	others := !mine && holder != ""
+	if others && in.Local.Wsrep.synced() && in.mustReplace(holder) {
 		return WriterSeize
 	}
 
 	return WriterKeep
 }
 
-// mayWrite: Primary, Synced, staying, with room on its disk. Without, or as a donor, it may only when nobody
-// else can.
+// mustReplace tells whether a holder is out of this node's view, all members of the view are known, and this node is
+// the one to follow: the first by name.
+func (in Input) mustReplace(holder string) bool {
+	view := in.view()
+	if len(view) == 0 || view[0] != in.Node || slices.Contains(view, holder) {
+		return false
+	}
+
+	// A member without an address is an arbitrator only where the stack has one: the holder may be without an address
+	// for a moment.
+	arbiters := min(in.Local.Wsrep.Arbiters, len(in.Peers.Role("arbitrator")))
+
+	return len(view)+arbiters == in.Local.Wsrep.Size
+}
+
+// mayWrite tells whether this node can take the writes: Primary, Synced, staying, with room on its disk. Without
+// room, or as a donor, it may only when nobody else can.
 func (in Input) mayWrite(state State) bool {
 	switch {
 	case in.Leave:
-		return in.Local.Process == ProcessRunning &&
-			in.Local.Wsrep.synced() &&
-			len(in.otherWriters()) == 0 &&
-			in.holdsWriter()
+		serves := in.Local.Process == ProcessRunning && in.Local.Wsrep.synced()
+		return serves && in.holdsWriter() && len(in.otherWriters()) == 0
 
 	case state == StateSynced:
 		return !in.Local.Short || !in.roomElsewhere()
@@ -77,11 +80,8 @@ func (in Input) holdsWriter() bool {
 func (in Input) otherWriters() []string {
 	var names []string
 	for _, peer := range in.Peers.Role(Role) {
-		if peer.Name != in.Node &&
-			peer.Alive &&
-			peer.Healthy &&
-			!leaves(peer) &&
-			State(peer.State) == StateSynced {
+		serves := peer.Alive && peer.Healthy && State(peer.State) == StateSynced
+		if serves && peer.Name != in.Node && !leaves(peer) {
 			names = append(names, peer.Name)
 		}
 	}

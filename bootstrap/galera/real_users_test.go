@@ -3,8 +3,6 @@
 package galera_test
 
 import (
-	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,28 +18,17 @@ func (n *node) renewed(secret string, issued time.Time) {
 	n.stop()
 	<-n.done
 
-	path := n.w.host(n.dir + "/hornero/grants.sql")
-	text, err := os.ReadFile(path)
-	require.NoError(n.w.t, err)
-
-	require.NoError(n.w.t, os.WriteFile(
-		path,
-		[]byte(strings.ReplaceAll(string(text), "100%", secret)),
-		0o600,
-	))
-
+	n.rewriteGrants(secret)
 	n.issued = issued
 	n.boot()
 	n.w.synced(20*time.Second, "db-1", "db-2")
 
-	_, err = peerset.Bind(n.w.set, n.who()).Seize(
-		n.w.t.Context(),
-		peerset.Lease{
-			Name:  peerset.LeaseWriter,
-			Epoch: n.w.set.Snapshot().Leases[peerset.LeaseWriter].Epoch,
-		},
-		"the other may have taken it meanwhile",
-	)
+	writer := peerset.Lease{
+		Name:  peerset.LeaseWriter,
+		Epoch: n.w.set.Snapshot().Leases[peerset.LeaseWriter].Epoch,
+	}
+	set := peerset.Bind(n.w.set, n.who())
+	_, err := set.Seize(n.w.t.Context(), writer, "the other may have taken it meanwhile")
 	require.NoError(n.w.t, err)
 }
 
@@ -60,28 +47,16 @@ func TestUsersAndMemory(t *testing.T) {
 		return w.set.Snapshot().Settings[galera.SettingGrants]
 	}
 
-	changed := func() string { // when the user's entry was last written
-		db := second.sql()
-		defer db.Close()
-
-		var text string
-		require.NoError(t,
-			db.QueryRow("SELECT Priv FROM mysql.global_priv WHERE User = 'wordpress' AND Host = '%'").Scan(&text),
-		)
-
-		return text
-	}
-
 	require.NoError(t, second.login(password))
 
 	t.Log("the same document again: nothing is made anew")
 
-	record, entry := granted(), changed()
+	record, entry := granted(), second.usersEntry()
 	require.NotEmpty(t, record)
 	first.renewed("100%", time.Now())
 	time.Sleep(time.Second)
 	require.Equal(t, record, granted())
-	require.Equal(t, entry, changed())
+	require.Equal(t, entry, second.usersEntry())
 
 	t.Log("a newer document with another secret, on the writer: the other node has it, too")
 
@@ -97,33 +72,36 @@ func TestUsersAndMemory(t *testing.T) {
 	t.Log("a node with the old document takes the writes: the new password stays")
 	first.leave()
 
-	w.eventually(10*time.Second, "another writer", func() error {
-		if holder := w.set.Snapshot().Holder(peerset.LeaseWriter); holder != "db-2" {
-			return errors.New(holder)
-		}
-
-		return nil
-	})
+	w.writes("db-2")
 
 	time.Sleep(time.Second)
 	require.Equal(t, record, granted())
 	require.NoError(t, second.login(rotated))
 
-	t.Log("two fifths of the 512 MiB that the node says it has, in whole MiB")
+	second.isAsLargeAsItsDroplet()
+}
 
-	db := second.sql()
+// usersEntry tells when the user's entry was last written.
+func (n *node) usersEntry() (text string) {
+	db := n.sql()
 	defer db.Close()
 
-	var pool, log, appliers int64
-	require.NoError(t, db.QueryRow(
-		"SELECT @@innodb_buffer_pool_size, @@innodb_log_file_size, @@wsrep_slave_threads",
-	).Scan(
-		&pool,
-		&log,
-		&appliers,
-	))
+	const entry = "SELECT Priv FROM mysql.global_priv WHERE User = 'wordpress' AND Host = '%'"
+	require.NoError(n.w.t, db.QueryRow(entry).Scan(&text))
 
-	require.EqualValues(t, 204<<20, pool)
-	require.EqualValues(t, 32<<20, log, "a small Droplet's")
-	require.EqualValues(t, 4, appliers)
+	return text
+}
+
+func (n *node) isAsLargeAsItsDroplet() {
+	n.w.t.Log("two fifths of the 512 MiB that the node says it has, in whole MiB")
+	db := n.sql()
+	defer db.Close()
+
+	const sizes = "SELECT @@innodb_buffer_pool_size, @@innodb_log_file_size, @@wsrep_slave_threads"
+	var pool, log, appliers int64
+	require.NoError(n.w.t, db.QueryRow(sizes).Scan(&pool, &log, &appliers))
+
+	require.EqualValues(n.w.t, 204<<20, pool)
+	require.EqualValues(n.w.t, 32<<20, log, "a small Droplet's")
+	require.EqualValues(n.w.t, 4, appliers)
 }

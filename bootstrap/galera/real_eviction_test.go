@@ -15,7 +15,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// Only a server's process is lost: its agent says so, and the others shut it out without waiting whether it
+// Only a server's process is lost: its agent says so, and the others evict it without waiting whether it
 // speaks again. It comes back as another member.
 func TestAServerThatIsKilledIsShutOutAtOnce(t *testing.T) {
 	w := newWorld(t)
@@ -44,7 +44,7 @@ func TestAServerThatIsKilledIsShutOutAtOnce(t *testing.T) {
 
 	var took []time.Duration
 
-	for range 3 { // Galera must not remember at the next death whom it shut out at the last
+	for range 3 { // Galera must not remember at the next death whom it evicted at the last
 		was, holder := outside(), w.set.Snapshot().Holder(peerset.LeaseWriter)
 		struck := time.Now()
 		w.nodes[holder].unit.kill()

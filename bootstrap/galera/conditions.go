@@ -1,0 +1,72 @@
+package galera
+
+import (
+	"fmt"
+	"time"
+)
+
+// conditions are what a start's failure may be due to besides this node.
+type conditions struct {
+	quorum    bool
+	epoch     int64           // of the recorded bootstrap
+	primaries map[string]bool // incarnations that were seen in the primary component
+}
+
+// resetOnNews counts failed starts anew when the conditions are others than those under which starts failed: the peer
+// set has its quorum again, another bootstrap was recorded, or somebody is primary who was not before. The same nodes
+// going in and out of the primary component are no news: a joiner whose data is bad may be what shakes them.
+func (d *Driver) resetOnNews(in Input) Input {
+	news := d.conditions.update(in)
+	if news == "" || in.Local.Failures == 0 {
+		return in
+	}
+
+	d.Log.Info("begin to count failed starts anew",
+		"failures", in.Local.Failures,
+		"damage", in.Local.Damage,
+		"reason", news,
+	)
+
+	d.retryAt = time.Time{}
+	d.update(func(local *Local) { local.resetFailures() })
+
+	return d.input()
+}
+
+// update takes the conditions over from the peers, and says what is new; "" when nothing is.
+func (c *conditions) update(in Input) (news string) {
+	record, _, _ := recordOf(in.Peers) // decisions complain of one that cannot be read
+
+	switch {
+	case in.Peers.Quorum && !c.quorum:
+		news = "the peer set has a quorum"
+	case record.Epoch != c.epoch:
+		news = "another bootstrap was recorded"
+	}
+
+	c.quorum = in.Peers.Quorum
+	c.epoch = record.Epoch
+
+	if c.primaries == nil {
+		c.primaries = map[string]bool{}
+	}
+
+	for _, name := range in.otherPrimaries() {
+		peer, _ := in.Peers.Peer(name)
+		key := fmt.Sprintf("%s#%d", name, peer.Incarnation)
+
+		if !c.primaries[key] {
+			c.primaries[key] = true
+			news = name + " is in the primary component"
+		}
+	}
+
+	return news
+}
+
+func (l *Local) resetFailures() {
+	l.Failures = 0
+	l.Damage = 0
+	l.Cause = CauseUnknown
+	l.Trouble = ""
+}
