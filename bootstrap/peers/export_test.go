@@ -14,7 +14,7 @@ func (s *Store) Crash() error {
 	s.done.Wait()
 
 	closed := s.db.Close()
-	s.gate.close()
+	s.listener.close()
 
 	return errors.Join(closed, s.app.Close())
 }
