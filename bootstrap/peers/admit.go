@@ -31,7 +31,12 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 
 	for _, address := range gone {
 		if err := s.evictIfFree(ctx, address, join.Name); err != nil {
-			return peerset.Welcome{}, fmt.Errorf("admit %s: evict %s: %w", join.Name, address, err)
+			return peerset.Welcome{}, fmt.Errorf(
+				"admit %s: evict %s: %w",
+				join.Name,
+				address,
+				err,
+			)
 		}
 	}
 
@@ -72,7 +77,10 @@ func (s *Store) mayJoin(ctx context.Context, join peerset.Join, old peerset.Peer
 func (s *Store) recorded(ctx context.Context, name string) (peerset.Peer, bool, error) {
 	var peer peerset.Peer
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		row := tx.QueryRowContext(ctx, `SELECT name, incarnation, address, kind FROM peers WHERE name = ?`, name)
+		row := tx.QueryRowContext(ctx,
+			`SELECT name, incarnation, address, kind FROM peers WHERE name = ?`,
+			name,
+		)
 		return row.Scan(&peer.Name, &peer.Incarnation, &peer.Address, &peer.Kind)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -87,7 +95,10 @@ func (s *Store) forgotten(ctx context.Context, name string) (int, error) {
 	var value string
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		key := peerset.ForgottenPrefix + name
-		return tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, key).Scan(&value)
+		return tx.QueryRowContext(ctx,
+			`SELECT value FROM settings WHERE key = ?`,
+			key,
+		).Scan(&value)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -103,7 +114,10 @@ func (s *Store) forgotten(ctx context.Context, name string) (int, error) {
 func (s *Store) register(ctx context.Context, join peerset.Join) error {
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var before int
-		err := tx.QueryRowContext(ctx, `SELECT incarnation FROM peers WHERE name = ?`, join.Name).Scan(&before)
+		err := tx.QueryRowContext(ctx,
+			`SELECT incarnation FROM peers WHERE name = ?`,
+			join.Name,
+		).Scan(&before)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -209,7 +223,12 @@ func (s *Store) addJoinEvents(ctx context.Context, tx *sql.Tx, join peerset.Join
 		Kind:        peerset.EventJoined,
 		Node:        join.Name,
 		Incarnation: join.Incarnation,
-		Text:        fmt.Sprintf("%s joined at %s, as a %s", join.Name, join.Address, join.Kind),
+		Text: fmt.Sprintf(
+			"%s joined at %s, as a %s",
+			join.Name,
+			join.Address,
+			join.Kind,
+		),
 	})
 }
 

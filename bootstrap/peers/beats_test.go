@@ -14,70 +14,83 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
+// passing is a cluster whose members pass heartbeats on to each other, while the one that is told is not deaf.
+type passing struct {
+	*cluster
+	mu     sync.Mutex
+	at     map[string]*peers.Store // by address
+	passed atomic.Int64
+	deaf   atomic.Bool
+}
+
+func (p *passing) pass(_ context.Context, member string, beats map[string]int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if p.deaf.Load() {
+		return errors.New("it is deaf")
+	}
+
+	p.passed.Add(1)
+	p.at[member].Heard(beats)
+
+	return nil
+}
+
+func (p *passing) open(name string, number int, join ...string) *peers.Store {
+	config := p.config("test", name, number, 1, join...)
+	config.Node = name
+	config.Leadership = 50 * time.Millisecond
+	config.Pass = p.pass
+	store := p.start(config)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.at[p.address(number)] = store
+
+	return store
+}
+
 // Heartbeats that come to any member reach all, whether the leader takes them or not.
 func TestTheLeaderWritesHeartbeatsDownForAll(t *testing.T) {
 	t.Parallel()
 
-	c := newCluster(t)
-
-	var mu sync.Mutex
-	stores := map[string]*peers.Store{}
-
-	var passed atomic.Int64
-	var deaf atomic.Bool
-
-	open := func(name string, number int, join ...string) *peers.Store {
-		config := c.config("test", name, number, 1, join...)
-		config.Node = name
-		config.Leadership = 50 * time.Millisecond
-
-		config.Pass = func(_ context.Context, member string, beats map[string]int) error {
-			mu.Lock()
-			defer mu.Unlock()
-
-			if deaf.Load() {
-				return errors.New("it is deaf")
-			}
-
-			passed.Add(1)
-			stores[member].Heard(beats)
-
-			return nil
-		}
-
-		store := c.start(config)
-		mu.Lock()
-		defer mu.Unlock()
-
-		stores[c.address(number)] = store
-
-		return store
+	p := &passing{
+		cluster: newCluster(t),
+		at:      map[string]*peers.Store{},
 	}
 
-	first := open("db-1", 1)
-	defer c.stop(first)
-	c.admit(first, "db-1", 1, 1)
+	first := p.open("db-1", 1)
+	defer p.stop(first)
 
-	second := open("db-2", 2, c.admit(first, "db-2", 2, 1).Members...)
-	defer c.stop(second)
+	p.admit(first, "db-1", 1, 1)
+	welcome := p.admit(first, "db-2", 2, 1)
+
+	second := p.open("db-2", 2, welcome.Members...)
+	defer p.stop(second)
 
 	alive := func() bool {
-		c.report(second, "db-2", 1, peerset.Report{State: "synced"})
+		p.report(second, "db-2", 1, peerset.Report{State: "synced"})
 
 		there, _ := first.Snapshot().Peer("db-2")
 		here, _ := second.Snapshot().Peer("db-2")
 
 		return there.Alive && here.Alive
 	}
-	c.eventually(10*time.Second, alive)
+	p.eventually(10*time.Second, alive)
 
-	c.eventually(10*time.Second, func() bool { return alive() && passed.Load() > 0 }, "the leader is told")
+	told := func() bool {
+		return alive() && p.passed.Load() > 0
+	}
+	p.eventually(10*time.Second, told, "the leader is told")
 
-	for _, is := range []bool{false, true} {
-		deaf.Store(is)
+	for _, deaf := range []bool{false, true} {
+		p.deaf.Store(deaf)
 
-		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-			require.True(t, alive(), "deaf: %v", is)
+		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
+			require.True(t, alive(), "deaf: %v", deaf)
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 }

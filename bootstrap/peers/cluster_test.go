@@ -39,7 +39,11 @@ func newCluster(t *testing.T) *cluster {
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)
 
-	network := fmt.Sprintf("127.%d.%d.", 1+os.Getpid()%254, clusters.Add(1)%256)
+	network := fmt.Sprintf(
+		"127.%d.%d.",
+		1+os.Getpid()%254,
+		clusters.Add(1)%256,
+	)
 
 	listener, err := net.Listen("tcp", network+"1:0")
 	require.NoError(t, err)
@@ -78,7 +82,11 @@ func (c *cluster) config(stack, name string, number, incarnation int, join ...st
 	require.NoError(c.t, err)
 
 	return peers.Config{
-		Dir:            filepath.Join(c.dir, fmt.Sprintf("%s-%d", name, incarnation)),
+		Dir: filepath.Join(c.dir, fmt.Sprintf(
+			"%s-%d",
+			name,
+			incarnation,
+		)),
 		Stack:          stack,
 		Address:        c.address(number),
 		Port:           c.port,
@@ -134,7 +142,11 @@ func (c *cluster) eventually(within time.Duration, holds func() bool, message ..
 			c.t.Logf("the member at %s: %+v", address, store.Snapshot())
 		}
 
-		require.Fail(c.t, "it did not come about within "+within.String(), message...)
+		require.Fail(
+			c.t,
+			"it did not come about within "+within.String(),
+			message...,
+		)
 	}
 }
 
@@ -163,7 +175,11 @@ func (c *cluster) stop(store *peers.Store) {
 }
 
 func who(name string, incarnation int) peerset.Identity {
-	return peerset.Identity{Name: name, Role: "db", Incarnation: incarnation}
+	return peerset.Identity{
+		Name:        name,
+		Role:        "db",
+		Incarnation: incarnation,
+	}
 }
 
 // joining is the request of a database node.
@@ -176,19 +192,31 @@ func (c *cluster) joining(name string, number, incarnation int) peerset.Join {
 }
 
 func (c *cluster) admit(to *peers.Store, name string, number, incarnation int) peerset.Welcome {
-	welcome, err := to.Admit(c.within(10*time.Second), c.joining(name, number, incarnation))
+	welcome, err := to.Admit(
+		c.within(10*time.Second),
+		c.joining(name, number, incarnation),
+	)
 	require.NoError(c.t, err)
 
 	return welcome
 }
 
 func (c *cluster) report(to *peers.Store, name string, incarnation int, report peerset.Report) {
-	require.NoError(c.t, to.Report(c.within(5*time.Second), who(name, incarnation), report))
+	require.NoError(c.t, to.Report(
+		c.within(5*time.Second),
+		who(name, incarnation),
+		report,
+	))
 }
 
 // hold takes a lease for a minute, which nobody else holds.
 func (c *cluster) hold(at *peers.Store, name string, incarnation int, lease string) peerset.Lease {
-	held, ok, err := at.Hold(c.within(5*time.Second), who(name, incarnation), lease, time.Minute)
+	held, ok, err := at.Hold(
+		c.within(5*time.Second),
+		who(name, incarnation),
+		lease,
+		time.Minute,
+	)
 	require.NoError(c.t, err)
 	require.True(c.t, ok)
 
@@ -197,7 +225,13 @@ func (c *cluster) hold(at *peers.Store, name string, incarnation int, lease stri
 
 func (c *cluster) member(to *peers.Store, name string, number, incarnation int) *peers.Store {
 	welcome := c.admit(to, name, number, incarnation)
-	return c.start(c.config("test", name, number, incarnation, welcome.Members...))
+	return c.start(c.config(
+		"test",
+		name,
+		number,
+		incarnation,
+		welcome.Members...,
+	))
 }
 
 // founder starts the first member, db-1, and lets it in.

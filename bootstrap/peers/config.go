@@ -198,5 +198,8 @@ func (c Config) endpoint(address string) string {
 }
 
 func (c Config) logDqlite(level client.LogLevel, format string, args ...any) {
-	c.Log.Debug("dqlite", "level", level.String(), "message", fmt.Sprintf(format, args...))
+	c.Log.Debug("dqlite",
+		"level", level.String(),
+		"message", fmt.Sprintf(format, args...),
+	)
 }

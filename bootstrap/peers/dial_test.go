@@ -77,7 +77,13 @@ func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
 			gone: false,
 		},
 	} {
-		conn, err := peers.Dial(c.within(2*time.Second), config, endpoint, change.was, change.now)
+		conn, err := peers.Dial(
+			c.within(2*time.Second),
+			config,
+			endpoint,
+			change.was,
+			change.now,
+		)
 		if change.gone {
 			require.ErrorIs(t, err, peers.ErrDeparted, name)
 			continue
@@ -105,7 +111,9 @@ func TestADeadlineStandsUntilThereIsAnother(t *testing.T) {
 	defer late.Stop()
 
 	for range 2 {
-		require.NoError(t, connection.SetDeadline(time.Now().Add(50*time.Millisecond)))
+		require.NoError(t,
+			connection.SetDeadline(time.Now().Add(50*time.Millisecond)),
+		)
 		require.NoError(t, connection.SetDeadline(time.Time{}))
 		_, err = connection.Read(make([]byte, 1))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)

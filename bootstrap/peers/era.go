@@ -140,7 +140,11 @@ func (s *Store) writeDeclaration(ctx context.Context, tx *sql.Tx, era int) error
 		return err
 	}
 
-	text := fmt.Sprintf("the peer set was rebuilt from the member at %s: era %d begins", s.config.Address, era)
+	text := fmt.Sprintf(
+		"the peer set was rebuilt from the member at %s: era %d begins",
+		s.config.Address,
+		era,
+	)
 
 	err = s.addEvent(ctx, tx, peerset.Event{
 		Kind: peerset.EventRebuilt,

@@ -13,7 +13,11 @@ import (
 
 // texts are the events of a store as kind and text, oldest first.
 func (c *cluster) texts(store *peers.Store) []string {
-	events, err := store.Events(c.within(5*time.Second), 0, peerset.MaxEvents)
+	events, err := store.Events(
+		c.within(5*time.Second),
+		0,
+		peerset.MaxEvents,
+	)
 	require.NoError(c.t, err)
 
 	var texts []string
@@ -38,21 +42,44 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	c.admit(store, "db-2", 2, 1)
 	c.admit(store, "db-2", 2, 1) // again: nothing new
 
-	lease, _, err := store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
+	lease, _, err := store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseWriter,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
-	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
+	_, _, err = store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseWriter,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
-	_, err = store.Seize(ctx, who("db-2", 1), lease, "db-1 is not in the primary component")
+	_, err = store.Seize(ctx,
+		who("db-2", 1),
+		lease,
+		"db-1 is not in the primary component",
+	)
 	require.NoError(t, err)
 
-	require.ErrorIs(t, store.Release(ctx, who("db-1", 1), lease), peerset.ErrStaleEpoch)
+	require.ErrorIs(t,
+		store.Release(ctx, who("db-1", 1), lease),
+		peerset.ErrStaleEpoch,
+	)
 
-	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraJoin, time.Minute)
+	_, _, err = store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseGaleraJoin,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
-	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraBootstrap, time.Minute)
+	_, _, err = store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseGaleraBootstrap,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
 	for range 2 {
@@ -69,7 +96,8 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 		"joined: db-1 joined at " + c.address(1) + ", as a member",
 		"joined: db-2 joined at " + c.address(2) + ", as a member",
 		"writer: db-1 takes the writes at epoch 1, after nobody: it was free",
-		"writer: db-2 takes the writes at epoch 2, after db-1: db-1 is not in the primary component",
+		"writer: db-2 takes the writes at epoch 2, after db-1: db-1 is not in the primary " +
+			"component",
 		"lease: db-1 holds galera-bootstrap at epoch 1, after nobody: it was free",
 		"draining: db-1 gives its work up, as synced",
 		"galera-donor: donor after synced",
@@ -81,7 +109,11 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	events, err := store.Events(ctx, 3, 2)
 	require.NoError(t, err)
 	require.Len(t, events, 2)
-	require.Equal(t, peerset.EventJoined, events[0].Kind, "the newest two of those after the third")
+	require.Equal(t,
+		peerset.EventJoined,
+		events[0].Kind,
+		"the newest two of those after the third",
+	)
 
 	writer, err := store.Events(ctx, 3, peerset.MaxEvents)
 	require.NoError(t, err)
@@ -89,11 +121,24 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	require.Equal(t, int64(2), writer[0].Epoch)
 
 	writes := peerset.Note{Kind: peerset.EventWriter, Text: "I take the writes"}
-	web := peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}
+	web := peerset.Identity{
+		Name:        "web-1",
+		Role:        "web",
+		Incarnation: 1,
+	}
 
-	require.ErrorIs(t, store.Note(ctx, who("db-2", 1), donor), peerset.ErrEvicted)
-	require.ErrorIs(t, store.Note(ctx, who("db-1", 1), writes), peerset.ErrForbidden)
-	require.ErrorIs(t, store.Note(ctx, web, peerset.Note{Kind: peerset.EventDonor}), peerset.ErrForbidden)
+	require.ErrorIs(t,
+		store.Note(ctx, who("db-2", 1), donor),
+		peerset.ErrEvicted,
+	)
+	require.ErrorIs(t,
+		store.Note(ctx, who("db-1", 1), writes),
+		peerset.ErrForbidden,
+	)
+	require.ErrorIs(t,
+		store.Note(ctx, web, peerset.Note{Kind: peerset.EventDonor}),
+		peerset.ErrForbidden,
+	)
 }
 
 func TestNoNodePushesOutWhatTheOthersSay(t *testing.T) {
@@ -104,13 +149,19 @@ func TestNoNodePushesOutWhatTheOthersSay(t *testing.T) {
 	defer c.stop(store)
 
 	for n := range peerset.MaxEvents + 50 {
-		note := peerset.Note{Kind: peerset.EventDrift, Text: fmt.Sprint(n)}
+		note := peerset.Note{
+			Kind: peerset.EventDrift,
+			Text: fmt.Sprint(n),
+		}
 		require.NoError(t, store.Note(t.Context(), who("db-1", 1), note))
 	}
 
 	texts := c.texts(store)
 	require.Len(t, texts, peerset.MaxNotes+1)
-	require.Equal(t, "joined: db-1 joined at "+c.address(1)+", as a member", texts[0])
+	require.Equal(t,
+		"joined: db-1 joined at "+c.address(1)+", as a member",
+		texts[0],
+	)
 
 	oldest := peerset.MaxEvents + 50 - peerset.MaxNotes
 	require.Equal(t, fmt.Sprintf("drift: %d", oldest), texts[1])
@@ -128,17 +179,30 @@ func TestOnlyTheLastThousandEventsAreKept(t *testing.T) {
 
 	for n := range peerset.MaxEvents/2 + 20 {
 		for _, name := range []string{"db-1", "db-2"} {
-			taken, err := store.Seize(t.Context(), who(name, 1), seen, fmt.Sprint(n))
+			taken, err := store.Seize(
+				t.Context(),
+				who(name, 1),
+				seen,
+				fmt.Sprint(n),
+			)
 			require.NoError(t, err)
 
 			seen = taken
 		}
 	}
 
-	events, err := store.Events(c.within(5*time.Second), 0, peerset.MaxEvents+1)
+	events, err := store.Events(
+		c.within(5*time.Second),
+		0,
+		peerset.MaxEvents+1,
+	)
 	require.NoError(t, err)
 	require.Len(t, events, peerset.MaxEvents)
 
 	newest := events[len(events)-1]
-	require.Equal(t, int64(peerset.MaxEvents+40), newest.Epoch, "the newest is there")
+	require.Equal(t,
+		int64(peerset.MaxEvents+40),
+		newest.Epoch,
+		"the newest is there",
+	)
 }

@@ -26,7 +26,12 @@ var Prepared = []string{rebuilding, rebuilt, lost}
 func Bound(connection net.Conn) net.Conn { return bounded{connection} }
 
 // Dial connects as a member that saw the peer set change from one snapshot to the next.
-func Dial(ctx context.Context, config Config, endpoint string, was, now peerset.Snapshot) (net.Conn, error) {
+func Dial(
+	ctx context.Context,
+	config Config,
+	endpoint string,
+	was, now peerset.Snapshot,
+) (net.Conn, error) {
 	gone := &departed{addresses: map[string]bool{}}
 	gone.note(was, now)
 	return config.dialMembers(gone)(ctx, endpoint)

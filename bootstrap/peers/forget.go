@@ -36,11 +36,17 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 
 // deletePeer removes all that there is of a node, and writes down which of its incarnations is gone.
 func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarnation int) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM peers WHERE name = ?`, name); err != nil {
+	if _, err := tx.ExecContext(ctx,
+		`DELETE FROM peers WHERE name = ?`,
+		name,
+	); err != nil {
 		return err
 	}
 
-	_, err := tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`, name)
+	_, err := tx.ExecContext(ctx,
+		`UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`,
+		name,
+	)
 	if err != nil {
 		return err
 	}
@@ -60,7 +66,11 @@ func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarna
 	}
 
 	// Gone and never seen are not the same to those who count evidence.
-	if err := putSetting(ctx, tx, peerset.ForgottenPrefix+name, strconv.Itoa(incarnation)); err != nil {
+	if err := putSetting(ctx,
+		tx,
+		peerset.ForgottenPrefix+name,
+		strconv.Itoa(incarnation),
+	); err != nil {
 		return err
 	}
 

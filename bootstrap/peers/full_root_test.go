@@ -63,8 +63,16 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 
 	for _, folder := range folders {
 		require.NoError(t, os.MkdirAll(folder, 0o700))
-		require.NoError(t, unix.Mount("tmpfs", folder, "tmpfs", 0, "size=64m,mode=0700"))
-		t.Cleanup(func() { _ = unix.Unmount(folder, unix.MNT_DETACH) })
+		require.NoError(t, unix.Mount(
+			"tmpfs",
+			folder,
+			"tmpfs",
+			0,
+			"size=64m,mode=0700",
+		))
+		t.Cleanup(func() {
+			_ = unix.Unmount(folder, unix.MNT_DETACH)
+		})
 	}
 
 	all := three(c)
@@ -83,7 +91,13 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 	lease := all[0].Snapshot().Leases[peerset.LeaseGaleraBootstrap]
 	put := func(value string) error {
 		begun := time.Now()
-		err := all[0].Put(c.within(5*time.Second), who("db-1", 1), "galera.decision", value, lease)
+		err := all[0].Put(
+			c.within(5*time.Second),
+			who("db-1", 1),
+			"galera.decision",
+			value,
+			lease,
+		)
 		require.Less(t, time.Since(begun), 8*time.Second)
 
 		return err
@@ -94,7 +108,11 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 		err = put(time.Now().String())
 	}
 
-	require.ErrorIs(t, err, peerset.ErrUnavailable, "there is no room in which a majority could write")
+	require.ErrorIs(t,
+		err,
+		peerset.ErrUnavailable,
+		"there is no room in which a majority could write",
+	)
 	require.Error(t, put("again"))
 
 	for _, give := range empty {

@@ -110,11 +110,17 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 
 	to := successors[s.leads.asked%len(successors)] // one that did not take it is not the only one
 	s.leads.asked++
-	s.done.Go(func() { s.transfer(context.WithoutCancel(ctx), to) })
+	s.done.Go(func() {
+		s.transfer(context.WithoutCancel(ctx), to)
+	})
 }
 
 // successors are the voters that may lead instead of this member, in the order of their addresses.
-func (s *Store) successors(snapshot peerset.Snapshot, shunned []string, voters []client.NodeInfo) []client.NodeInfo {
+func (s *Store) successors(
+	snapshot peerset.Snapshot,
+	shunned []string,
+	voters []client.NodeInfo,
+) []client.NodeInfo {
 	may := map[string]bool{}
 
 	for _, peer := range snapshot.Peers {

@@ -44,7 +44,9 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 		}
 	}
 
-	c.eventually(15*time.Second, func() bool { return len(all[2].Snapshot().Voters) == 3 })
+	c.eventually(15*time.Second, func() bool {
+		return len(all[2].Snapshot().Voters) == 3
+	})
 
 	return all, crash
 }
@@ -52,7 +54,10 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 // leader is the number of the member that leads, as another one sees it; -1 for none.
 func (c *cluster) leader(store *peers.Store) int {
 	leads := store.Snapshot().Leader
-	return slices.IndexFunc([]int{1, 2, 3}, func(n int) bool { return leads == c.endpoint(n) })
+	return slices.IndexFunc(
+		[]int{1, 2, 3},
+		func(n int) bool { return leads == c.endpoint(n) },
+	)
 }
 
 // beats is how it went to keep a member alive.
@@ -67,8 +72,13 @@ func (c *cluster) beat(ctx context.Context, store *peers.Store, name string) (to
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
 
-		err := store.Report(ctx, who(name, 1), peerset.Report{State: fmt.Sprint(n)})
-		if err != nil && ctx.Err() == nil && !errors.Is(err, peerset.ErrUnavailable) {
+		err := store.Report(ctx,
+			who(name, 1),
+			peerset.Report{State: fmt.Sprint(n)},
+		)
+		if err != nil && ctx.Err() == nil && !errors.Is(err,
+			peerset.ErrUnavailable,
+		) {
 			told.err = err
 			return told
 		}
@@ -94,10 +104,18 @@ func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 	done := make(chan beats, len(all))
 
 	for n, store := range all {
-		go func() { done <- c.beat(ctx, store, fmt.Sprintf("db-%d", n+1)) }()
+		go func() {
+			done <- c.beat(ctx, store, fmt.Sprintf("db-%d", n+1))
+		}()
 	}
 
-	c.eventually(5*time.Second, func() bool { return c.leader(all[0]) == 0 }, "the founder leads")
+	c.eventually(
+		5*time.Second,
+		func() bool {
+			return c.leader(all[0]) == 0
+		},
+		"the founder leads",
+	)
 
 	for range 2 {
 		leads := c.leader(all[0])
@@ -108,7 +126,12 @@ func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
 				Name:  peerset.LeaseWriter,
 				Epoch: leader.Snapshot().Leases[peerset.LeaseWriter].Epoch,
 			}
-			_, err := leader.Seize(c.within(5*time.Second), who(fmt.Sprintf("db-%d", leads+1), 1), seen, "test")
+			_, err := leader.Seize(
+				c.within(5*time.Second),
+				who(fmt.Sprintf("db-%d", leads+1), 1),
+				seen,
+				"test",
+			)
 
 			return err
 		})
@@ -161,8 +184,15 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 		return []string{"db-1", "db-2", "db-3"}
 	})
 
-	another := func() bool { return c.leader(all[1]) > 0 }
-	require.Never(t, another, time.Second, 20*time.Millisecond, "all are shunned: who leads goes on")
+	another := func() bool {
+		return c.leader(all[1]) > 0
+	}
+	require.Never(t,
+		another,
+		time.Second,
+		20*time.Millisecond,
+		"all are shunned: who leads goes on",
+	)
 }
 
 // TestALeaderThatDiesCostsNobodyALease has a lease renewed and wanted while nobody leads.
@@ -176,11 +206,17 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 
 	ctx := c.within(20 * time.Second)
 
-	lease, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+	lease, held, err := all[1].Hold(ctx,
+		who("db-2", 1),
+		peerset.LeaseWriter,
+		ttl,
+	)
 	require.NoError(t, err)
 	require.True(t, held)
 
-	c.eventually(5*time.Second, func() bool { return all[2].Snapshot().Holder(peerset.LeaseWriter) == "db-2" })
+	c.eventually(5*time.Second, func() bool {
+		return all[2].Snapshot().Holder(peerset.LeaseWriter) == "db-2"
+	})
 
 	require.NoError(t, crash[0]())
 
@@ -188,7 +224,11 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 	var back time.Duration
 
 	for time.Since(died) < ttl+2*time.Second {
-		now, held, err := all[1].Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+		now, held, err := all[1].Hold(ctx,
+			who("db-2", 1),
+			peerset.LeaseWriter,
+			ttl,
+		)
 		require.NoError(t, err)
 		require.True(t, held)
 		require.Equal(t, lease, now)
@@ -197,9 +237,17 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 			back = time.Since(died)
 		}
 
-		_, taken, err := all[2].Hold(ctx, who("db-3", 1), peerset.LeaseWriter, ttl)
+		_, taken, err := all[2].Hold(ctx,
+			who("db-3", 1),
+			peerset.LeaseWriter,
+			ttl,
+		)
 		require.NoError(t, err)
-		require.False(t, taken, "%v after the leader's death", time.Since(died))
+		require.False(t,
+			taken,
+			"%v after the leader's death",
+			time.Since(died),
+		)
 
 		time.Sleep(ttl / 6) // the pace of renewals
 	}

@@ -19,7 +19,12 @@ func (s *Store) Hold(
 	ttl time.Duration,
 ) (peerset.Lease, bool, error) {
 	if !peerset.MayHold(who.Role, name) {
-		return peerset.Lease{}, false, fmt.Errorf("hold lease %s as role %s: %w", name, who.Role, peerset.ErrForbidden)
+		return peerset.Lease{}, false, fmt.Errorf(
+			"hold lease %s as role %s: %w",
+			name,
+			who.Role,
+			peerset.ErrForbidden,
+		)
 	}
 
 	if lease, held, known := s.holdByOneStatement(ctx, who, name, ttl); known {
@@ -33,7 +38,11 @@ func (s *Store) Hold(
 	var lease peerset.Lease
 	var ok bool
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, ok, err = s.hold(ctx, tx, request{who: who, name: name, free: expired})
+		lease, ok, err = s.hold(ctx, tx, request{
+			who:  who,
+			name: name,
+			free: expired,
+		})
 		return err
 	})
 	if err != nil {
@@ -98,7 +107,12 @@ func (s *Store) Seize(
 ) (peerset.Lease, error) {
 	name := seen.Name
 	if name != peerset.LeaseWriter || !peerset.MayHold(who.Role, name) {
-		return peerset.Lease{}, fmt.Errorf("seize lease %s as role %s: %w", name, who.Role, peerset.ErrForbidden)
+		return peerset.Lease{}, fmt.Errorf(
+			"seize lease %s as role %s: %w",
+			name,
+			who.Role,
+			peerset.ErrForbidden,
+		)
 	}
 
 	unchanged := func(now peerset.Lease, _ int64) bool {
@@ -114,7 +128,12 @@ func (s *Store) Seize(
 			free:   unchanged,
 		})
 		if err == nil && !held {
-			err = fmt.Errorf("%w: %s took it at epoch %d", peerset.ErrStaleEpoch, lease.Holder, lease.Epoch)
+			err = fmt.Errorf(
+				"%w: %s took it at epoch %d",
+				peerset.ErrStaleEpoch,
+				lease.Holder,
+				lease.Epoch,
+			)
 		}
 
 		taken = lease
@@ -159,7 +178,10 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, want request) (peerset.Lea
 	}
 
 	if lease.Holder == want.who.Name && lease.Incarnation == want.who.Incarnation {
-		_, err := tx.ExecContext(ctx, `UPDATE leases SET renewals = renewals + 1 WHERE name = ?`, want.name)
+		_, err := tx.ExecContext(ctx,
+			`UPDATE leases SET renewals = renewals + 1 WHERE name = ?`,
+			want.name,
+		)
 		return lease, err == nil, err
 	}
 
@@ -277,7 +299,10 @@ func (s *Store) Release(ctx context.Context, who peerset.Identity, lease peerset
 		}
 
 		// The row stays: it has the epoch.
-		_, err := tx.ExecContext(ctx, `UPDATE leases SET holder = '', incarnation = 0 WHERE name = ?`, lease.Name)
+		_, err := tx.ExecContext(ctx,
+			`UPDATE leases SET holder = '', incarnation = 0 WHERE name = ?`,
+			lease.Name,
+		)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,10 @@ func TestMembersReplacedOneByOneLeaveTheWantedVoters(t *testing.T) {
 
 		c.eventually(20*time.Second, func() bool {
 			s := all[n%3].Snapshot()
-			return s.Quorum && len(s.Voters) == 3 && slices.Contains(s.Voters, c.endpoint(4+n))
+			return s.Quorum && len(s.Voters) == 3 && slices.Contains(
+				s.Voters,
+				c.endpoint(4+n),
+			)
 		}, "replacement %d", n+1)
 	}
 
@@ -61,22 +64,39 @@ func TestALeaderHandsOverBeforeItIsEvicted(t *testing.T) {
 		defer func() { _ = store.Crash() }()
 	}
 
-	c.eventually(5*time.Second, func() bool { return all[1].Snapshot().Leader != "" })
+	c.eventually(5*time.Second, func() bool {
+		return all[1].Snapshot().Leader != ""
+	})
 
 	leader := c.leader(all[1])
 	next := (leader + 1) % 3
 	other := all[next]
 	began := time.Now()
 
-	err := other.Forget(c.within(10*time.Second), fmt.Sprintf("db-%d", leader+1))
+	err := other.Forget(
+		c.within(10*time.Second),
+		fmt.Sprintf("db-%d", leader+1),
+	)
 	require.NoError(t, err, "it runs, and leads")
 
-	c.report(other, fmt.Sprintf("db-%d", next+1), 1, peerset.Report{State: "after"})
-	require.Less(t, time.Since(began), 8*time.Second, "nobody has to find out that it is gone")
+	c.report(
+		other,
+		fmt.Sprintf("db-%d", next+1),
+		1,
+		peerset.Report{State: "after"},
+	)
+	require.Less(t,
+		time.Since(began),
+		8*time.Second,
+		"nobody has to find out that it is gone",
+	)
 
 	c.eventually(10*time.Second, func() bool {
 		s := other.Snapshot()
-		return s.Quorum && len(s.Voters) > 0 && !slices.Contains(s.Voters, c.endpoint(leader+1))
+		return s.Quorum && len(s.Voters) > 0 && !slices.Contains(
+			s.Voters,
+			c.endpoint(leader+1),
+		)
 	})
 }
 
@@ -95,7 +115,9 @@ func TestAFounderThatDiesBeforeItHasFoundedFoundsOnce(t *testing.T) {
 		store := c.start(config)
 		defer c.stop(store)
 
-		c.eventually(10*time.Second, func() bool { return store.Snapshot().Founded != "" })
+		c.eventually(10*time.Second, func() bool {
+			return store.Snapshot().Founded != ""
+		})
 
 		return store.Snapshot().Founded
 	}
@@ -132,13 +154,25 @@ func TestTwoVersionsLiveSideBySide(t *testing.T) {
 
 	require.Empty(t, c.texts(store))
 	c.admit(store, "db-2", 2, 1)
-	require.Equal(t, []string{"joined: db-2 joined at " + c.address(2) + ", as a member"}, c.texts(store))
+	require.Equal(t,
+		[]string{"joined: db-2 joined at " + c.address(2) + ", as a member"},
+		c.texts(store),
+	)
 
 	ctx := c.within(30 * time.Second)
-	lease, ok, err := store.Hold(ctx, who("db-2", 1), "db.task", time.Minute)
+	lease, ok, err := store.Hold(ctx,
+		who("db-2", 1),
+		"db.task",
+		time.Minute,
+	)
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.NoError(t, store.Put(ctx, who("db-2", 1), "db.task", "v", lease))
+	require.NoError(t, store.Put(ctx,
+		who("db-2", 1),
+		"db.task",
+		"v",
+		lease,
+	))
 	c.stop(store)
 
 	c.edit(config, toNewerSchema)
@@ -146,7 +180,11 @@ func TestTwoVersionsLiveSideBySide(t *testing.T) {
 	store = c.start(config)
 	c.admit(store, "db-3", 3, 1)
 
-	lease, ok, err = store.Hold(ctx, who("db-3", 1), peerset.LeaseWriter, time.Minute)
+	lease, ok, err = store.Hold(ctx,
+		who("db-3", 1),
+		peerset.LeaseWriter,
+		time.Minute,
+	)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.k", "v", lease))
@@ -155,11 +193,20 @@ func TestTwoVersionsLiveSideBySide(t *testing.T) {
 	c.admit(store, "db-2", 4, 2)
 
 	c.eventually(10*time.Second, func() bool {
-		lease, ok, err = store.Hold(ctx, who("db-3", 1), "db.task", time.Minute)
+		lease, ok, err = store.Hold(ctx,
+			who("db-3", 1),
+			"db.task",
+			time.Minute,
+		)
 		return err == nil && ok
 	}, "its holder was evicted")
 
-	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.task", "w", lease))
+	require.NoError(t, store.Put(ctx,
+		who("db-3", 1),
+		"db.task",
+		"w",
+		lease,
+	))
 
 	c.eventually(10*time.Second, func() bool {
 		s := store.Snapshot()
@@ -215,7 +262,10 @@ func (c *cluster) edit(config peers.Config, statements []string) {
 // value is what a query of a store without its member returns.
 func (c *cluster) value(config peers.Config, query string) (value string) {
 	c.database(config, func(db *sql.DB) {
-		err := db.QueryRowContext(c.within(5*time.Second), query).Scan(&value)
+		err := db.QueryRowContext(
+			c.within(5*time.Second),
+			query,
+		).Scan(&value)
 		require.NoError(c.t, err, query)
 	})
 
@@ -228,7 +278,11 @@ func (c *cluster) bare(config peers.Config) *app.App {
 	dial.ClientCAs = nil
 	endpoint := net.JoinHostPort(config.Address, fmt.Sprint(c.port))
 
-	node, err := app.New(config.Dir, app.WithAddress(endpoint), app.WithTLS(config.TLS, dial))
+	node, err := app.New(
+		config.Dir,
+		app.WithAddress(endpoint),
+		app.WithTLS(config.TLS, dial),
+	)
 	require.NoError(c.t, err)
 	require.NoError(c.t, node.Ready(c.within(10*time.Second)))
 
@@ -260,12 +314,25 @@ func TestTheStoreStaysSmall(t *testing.T) {
 
 	for n := range 4000 {
 		facts := map[string]string{"f": strings.Repeat("x", n%900)}
-		report := peerset.Report{State: fmt.Sprint("state-", n), Facts: facts}
-		require.NoError(t, store.Report(t.Context(), who("db-2", 1), report))
+		report := peerset.Report{
+			State: fmt.Sprint("state-", n),
+			Facts: facts,
+		}
+		require.NoError(t, store.Report(
+			t.Context(),
+			who("db-2", 1),
+			report,
+		))
 
 		if n%4 == 0 {
 			value := strings.Repeat("y", n%2000)
-			require.NoError(t, store.Put(t.Context(), who("db-1", 1), "db.k", value, lease))
+			require.NoError(t, store.Put(
+				t.Context(),
+				who("db-1", 1),
+				"db.k",
+				value,
+				lease,
+			))
 		}
 
 		if n >= 1500 && n%100 == 0 {
@@ -275,7 +342,10 @@ func TestTheStoreStaysSmall(t *testing.T) {
 
 	// dqlite's segments are of 8 MiB, and it keeps some open and some closed ones.
 	require.Less(t, most, int64(48<<20))
-	require.Less(t, sizeOf(t, config.Dir), int64(48<<20))
+	require.Less(t,
+		sizeOf(t, config.Dir),
+		int64(48<<20),
+	)
 	t.Logf("at most %.1f MiB", float64(most)/(1<<20))
 }
 
@@ -309,17 +379,32 @@ func TestARoleFillsNoStore(t *testing.T) {
 	var lease peerset.Lease
 
 	for n := range 100 {
-		held, _, err := store.Hold(ctx, own, fmt.Sprintf("db.task-%d", n), time.Minute)
+		held, _, err := store.Hold(ctx,
+			own,
+			fmt.Sprintf("db.task-%d", n),
+			time.Minute,
+		)
 		require.NoError(t, err)
 
 		lease = held
-		require.NoError(t, store.Put(ctx, own, fmt.Sprintf("db.key-%d", n), "v", lease))
+		require.NoError(t, store.Put(ctx,
+			own,
+			fmt.Sprintf("db.key-%d", n),
+			"v",
+			lease,
+		))
 	}
 
 	_, _, err := store.Hold(ctx, own, "db.one-more", time.Minute)
 	require.ErrorIs(t, err, peerset.ErrForbidden)
-	require.ErrorIs(t, store.Put(ctx, own, "db.one-more", "v", lease), peerset.ErrForbidden)
-	require.NoError(t, store.Put(ctx, own, "db.key-3", "w", lease), "what is there may change")
+	require.ErrorIs(t,
+		store.Put(ctx, own, "db.one-more", "v", lease),
+		peerset.ErrForbidden,
+	)
+	require.NoError(t,
+		store.Put(ctx, own, "db.key-3", "w", lease),
+		"what is there may change",
+	)
 
 	_, held, err := store.Hold(ctx, own, peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)

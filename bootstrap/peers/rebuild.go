@@ -167,7 +167,10 @@ func Rebuild(ctx context.Context, dir string) (Survivor, error) {
 }
 
 func rebuild(ctx context.Context, dir string) (Survivor, error) {
-	if err := errors.Join(os.RemoveAll(dir+rebuilding), os.RemoveAll(dir+rebuilt)); err != nil {
+	if err := errors.Join(
+		os.RemoveAll(dir+rebuilding),
+		os.RemoveAll(dir+rebuilt),
+	); err != nil {
 		return Survivor{}, err
 	}
 

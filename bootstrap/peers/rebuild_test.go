@@ -39,7 +39,12 @@ func three(c *cluster) []*peers.Store {
 // decide writes the setting by which the tests tell one state of the peer set from another.
 func (c *cluster) decide(store *peers.Store, lease peerset.Lease, value string) {
 	ctx := c.within(5 * time.Second)
-	require.NoError(c.t, store.Put(ctx, who("db-1", 1), "galera.decision", value, lease))
+	require.NoError(c.t, store.Put(ctx,
+		who("db-1", 1),
+		"galera.decision",
+		value,
+		lease,
+	))
 }
 
 func decision(store *peers.Store) string {
@@ -63,7 +68,9 @@ func (c *cluster) lose(all []*peers.Store, keep int) {
 		}
 	}
 
-	c.eventually(15*time.Second, func() bool { return !all[keep].Snapshot().Quorum })
+	c.eventually(15*time.Second, func() bool {
+		return !all[keep].Snapshot().Quorum
+	})
 }
 
 func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
@@ -82,15 +89,23 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	begun := time.Now()
 	_, err = all[1].Events(c.within(time.Second), 0, 1)
 	require.ErrorIs(t, err, peerset.ErrUnavailable)
-	require.Less(t, time.Since(begun), 3*time.Second, "who asks need not wait for a quorum")
+	require.Less(t,
+		time.Since(begun),
+		3*time.Second,
+		"who asks need not wait for a quorum",
+	)
 
-	basis, err := peers.Rebuild(t.Context(), survivor.Dir) // beside the member that still runs
+	// beside the member that still runs
+	basis, err := peers.Rebuild(t.Context(), survivor.Dir)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, basis.Index, before.Index)
 
 	_, err = peers.Rebuild(t.Context(), survivor.Dir)
 	require.NoError(t, err, "twice is once")
-	require.False(t, all[1].Snapshot().Quorum, "nothing changes before the member opens again")
+	require.False(t,
+		all[1].Snapshot().Quorum,
+		"nothing changes before the member opens again",
+	)
 	require.NoError(t, all[1].Crash())
 
 	store := c.start(survivor)
@@ -98,34 +113,28 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 
 	c.eventually(15*time.Second, func() bool { return alone(store) })
 
-	snapshot := store.Snapshot()
-	require.Equal(t, founded, snapshot.Founded)
-	require.Equal(t, "this one", snapshot.Settings["galera.decision"])
-	require.Equal(t, "db-1", snapshot.Holder(peerset.LeaseGaleraBootstrap))
-	require.Len(t, snapshot.Peers, 3)
-
-	held := snapshot.Leases[peerset.LeaseGaleraBootstrap]
-	require.Equal(t, int64(1), held.Epoch, "who held it holds on")
-
-	require.NoError(t, store.Release(c.within(5*time.Second), who("db-1", 1), held))
+	held := c.sameAsBefore(store, founded)
+	require.NoError(t, store.Release(
+		c.within(5*time.Second),
+		who("db-1", 1),
+		held,
+	))
 
 	// One that was held, and one that the survivor never saw.
 	for _, name := range []string{held.Name, peerset.LeaseWriter} {
-		var next peerset.Lease
-
-		c.eventually(5*time.Second, func() (ok bool) {
-			next, ok, err = store.Hold(c.within(5*time.Second), who("db-3", 1), name, time.Minute)
-			return err == nil && ok
-		})
-
+		next := c.holdInTime(store, "db-3", name)
 		lost := "the lost voters may have given out epochs that the survivor never saw"
 		require.Greater(t, next.Epoch, int64(1000), lost)
 	}
 
 	texts := c.texts(store)
-	require.Contains(t, texts, "joined: db-3 joined at "+c.address(3)+", as a member")
+	require.Contains(t,
+		texts,
+		"joined: db-3 joined at "+c.address(3)+", as a member",
+	)
 
-	rebuilt := "rebuilt: the peer set was rebuilt from the member at " + c.address(2) + ": era 1 begins"
+	rebuilt := "rebuilt: the peer set was rebuilt from the member at " + c.address(2) +
+		": era 1 begins"
 	require.Contains(t, texts, rebuilt)
 
 	// The others join anew: one as its next incarnation, one as it was, with nothing left.
@@ -136,21 +145,66 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 		joined := c.joinEra(store, other.number, other.incarnation)
 		defer c.stop(joined)
 
-		c.eventually(15*time.Second, func() bool { return decision(joined) == "this one" })
+		c.eventually(15*time.Second, func() bool {
+			return decision(joined) == "this one"
+		})
 	}
 
-	c.eventually(15*time.Second, func() bool { return len(store.Snapshot().Voters) == 3 })
+	c.eventually(15*time.Second, func() bool {
+		return len(store.Snapshot().Voters) == 3
+	})
 
 	again, err := peers.Look(survivor.Dir)
 	require.NoError(t, err)
 	require.Equal(t, 1, again.Era)
 }
 
+// sameAsBefore checks what a survivor brought along, and returns the lease that it knew.
+func (c *cluster) sameAsBefore(store *peers.Store, founded string) peerset.Lease {
+	snapshot := store.Snapshot()
+	require.Equal(c.t, founded, snapshot.Founded)
+	require.Equal(c.t, "this one", decision(store))
+	require.Equal(
+		c.t,
+		"db-1",
+		snapshot.Holder(peerset.LeaseGaleraBootstrap),
+	)
+	require.Len(c.t, snapshot.Peers, 3)
+
+	held := snapshot.Leases[peerset.LeaseGaleraBootstrap]
+	require.Equal(c.t, int64(1), held.Epoch, "who held it holds on")
+
+	return held
+}
+
+// holdInTime takes a lease as soon as it is free.
+func (c *cluster) holdInTime(at *peers.Store, name, lease string) (held peerset.Lease) {
+	c.eventually(5*time.Second, func() bool {
+		next, ok, err := at.Hold(
+			c.within(5*time.Second),
+			who(name, 1),
+			lease,
+			time.Minute,
+		)
+		held = next
+
+		return err == nil && ok
+	})
+
+	return held
+}
+
 // joinEra starts a member that joins a peer set that was rebuilt.
 func (c *cluster) joinEra(to *peers.Store, number, incarnation int) *peers.Store {
 	name := fmt.Sprintf("db-%d", number)
 	welcome := c.admit(to, name, number, incarnation)
-	config := c.config("test", name, number, incarnation, welcome.Members...)
+	config := c.config(
+		"test",
+		name,
+		number,
+		incarnation,
+		welcome.Members...,
+	)
 	config.Era = welcome.Snapshot.Era()
 
 	return c.start(config)
@@ -168,7 +222,11 @@ func TestAMemberWhoseEraIsTornJoinsAnew(t *testing.T) {
 	require.NoError(t, all[2].Crash())
 
 	config := c.config("test", "db-3", 3, 1)
-	require.NoError(t, os.WriteFile(filepath.Join(config.Dir, "era"), nil, 0o600))
+	require.NoError(t, os.WriteFile(
+		filepath.Join(config.Dir, "era"),
+		nil,
+		0o600,
+	))
 	require.False(t, peers.Known(config.Dir))
 
 	again := c.member(all[0], "db-3", 3, 1)
@@ -190,7 +248,9 @@ func TestARebuildThatTheOldPeerSetOvertookIsDropped(t *testing.T) {
 
 	lease := all[0].Snapshot().Leases[peerset.LeaseGaleraBootstrap]
 	c.decide(all[0], lease, "another")
-	c.eventually(5*time.Second, func() bool { return decision(all[2]) == "another" })
+	c.eventually(5*time.Second, func() bool {
+		return decision(all[2]) == "another"
+	})
 
 	require.NoError(t, all[2].Crash())
 
@@ -220,7 +280,11 @@ func TestAnInterruptedRebuildIsFinishedOrBeginsAnew(t *testing.T) {
 
 	// It died while it copied.
 	require.NoError(t, os.MkdirAll(config.Dir+peers.Prepared[0], 0o700))
-	require.NoError(t, os.WriteFile(config.Dir+peers.Prepared[0]+"/half", nil, 0o600))
+	require.NoError(t, os.WriteFile(
+		config.Dir+peers.Prepared[0]+"/half",
+		nil,
+		0o600,
+	))
 
 	_, err := peers.Rebuild(t.Context(), config.Dir)
 	require.NoError(t, err)
@@ -228,7 +292,10 @@ func TestAnInterruptedRebuildIsFinishedOrBeginsAnew(t *testing.T) {
 	// It died between the two renames.
 	require.NoError(t, peers.SetAside(config.Dir))
 
-	require.True(t, peers.Known(config.Dir), "no node founds, or asks to join, over a rebuilt peer set")
+	require.True(t,
+		peers.Known(config.Dir),
+		"no node founds, or asks to join, over a rebuilt peer set",
+	)
 
 	store := c.start(config)
 	defer c.stop(store)
@@ -262,7 +329,10 @@ func TestARebuildThatItsMachinesEndBrokeOffIsDropped(t *testing.T) {
 	boot := strings.TrimSpace(string(id))
 	require.Contains(t, string(text), boot)
 
-	writeFile(t, basis, strings.Replace(string(text), boot, "the one before", 1))
+	writeFile(t,
+		basis,
+		strings.Replace(string(text), boot, "the one before", 1),
+	)
 
 	store = c.start(config)
 	defer c.stop(store)
@@ -282,7 +352,9 @@ func TestTheOldPeerSetAndTheRebuiltNeverMeet(t *testing.T) {
 	require.NoError(t, all[1].Crash())
 	require.NoError(t, all[2].Crash())
 
-	c.eventually(15*time.Second, func() bool { return !all[0].Snapshot().Quorum })
+	c.eventually(15*time.Second, func() bool {
+		return !all[0].Snapshot().Quorum
+	})
 
 	_, err := peers.Rebuild(t.Context(), config.Dir)
 	require.NoError(t, err)
@@ -305,7 +377,9 @@ func TestTheOldPeerSetAndTheRebuiltNeverMeet(t *testing.T) {
 		_ = third.Crash()
 	}()
 
-	c.eventually(15*time.Second, func() bool { return second.Snapshot().Quorum && third.Snapshot().Quorum })
+	c.eventually(15*time.Second, func() bool {
+		return second.Snapshot().Quorum && third.Snapshot().Quorum
+	})
 
 	require.NoError(t, second.Forget(c.within(10*time.Second), "db-9"))
 	require.NoError(t, store.Forget(c.within(10*time.Second), "db-8"))
@@ -328,7 +402,10 @@ func (c *cluster) ask(own *tls.Config, number int) error {
 	ctx := c.within(time.Second)
 	dial := client.DialFuncWithTLS(client.DefaultDialFunc, own)
 
-	connection, err := client.New(ctx, c.endpoint(number), client.WithDialFunc(dial))
+	connection, err := client.New(ctx,
+		c.endpoint(number),
+		client.WithDialFunc(dial),
+	)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,13 @@ import (
 // Put writes a setting under a lease, in one transaction with the check of its epoch.
 func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string, fence peerset.Lease) error {
 	if !peerset.MayPut(who.Role, key, fence.Name) {
-		return fmt.Errorf("put %s as role %s under lease %s: %w", key, who.Role, fence.Name, peerset.ErrForbidden)
+		return fmt.Errorf(
+			"put %s as role %s under lease %s: %w",
+			key,
+			who.Role,
+			fence.Name,
+			peerset.ErrForbidden,
+		)
 	}
 
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -25,7 +31,11 @@ func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string
 			return fmt.Errorf("put %s: %w", key, err)
 		}
 
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)`, key, value)
+		_, err := tx.ExecContext(ctx,
+			`INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)`,
+			key,
+			value,
+		)
 		if err != nil {
 			return err
 		}
@@ -45,12 +55,22 @@ func checkRoom(ctx context.Context, tx *sql.Tx, count, role, name string) error 
 	}
 
 	var others int
-	if err := tx.QueryRowContext(ctx, count, name, prefix, prefix).Scan(&others); err != nil {
+	if err := tx.QueryRowContext(ctx,
+		count,
+		name,
+		prefix,
+		prefix,
+	).Scan(&others); err != nil {
 		return err
 	}
 
 	if others >= maxOwn {
-		return fmt.Errorf("%w: role %s has %d of its own already", peerset.ErrForbidden, role, others)
+		return fmt.Errorf(
+			"%w: role %s has %d of its own already",
+			peerset.ErrForbidden,
+			role,
+			others,
+		)
 	}
 
 	return nil

@@ -170,7 +170,9 @@ func (s *Store) run(ctx context.Context) {
 	s.done.Go(func() { s.keepHeartbeats(running) })
 
 	if s.config.Era > 0 {
-		s.done.Go(func() { s.declareEra(running, s.config.Era) })
+		s.done.Go(func() {
+			s.declareEra(running, s.config.Era)
+		})
 	}
 }
 

@@ -52,7 +52,10 @@ func TestTheLastReportCounts(t *testing.T) {
 	c.admit(store, "db-1", 1, 1)
 
 	for n := range 30 { // faster than this member reads
-		c.report(store, "db-1", 1, peerset.Report{State: "synced", Healthy: n%2 == 0})
+		c.report(store, "db-1", 1, peerset.Report{
+			State:   "synced",
+			Healthy: n%2 == 0,
+		})
 	}
 
 	c.eventually(3*time.Second, func() bool {
@@ -72,7 +75,11 @@ func TestTheLastReportCounts(t *testing.T) {
 	})
 
 	now := store.Snapshot().Generation
-	require.Equal(t, generation, now, "a heartbeat that says nothing new makes no generation")
+	require.Equal(t,
+		generation,
+		now,
+		"a heartbeat that says nothing new makes no generation",
+	)
 }
 
 func TestANewIncarnationEvictsTheOld(t *testing.T) {
@@ -90,10 +97,13 @@ func TestANewIncarnationEvictsTheOld(t *testing.T) {
 
 	// dqlite waits 5 s for a member that ends while it is made a voter, and changes nothing in consensus meanwhile:
 	// for as long nobody is admitted.
-	c.eventually(10*time.Second, func() bool { return len(third.Snapshot().Voters) == 3 })
+	c.eventually(10*time.Second, func() bool {
+		return len(third.Snapshot().Voters) == 3
+	})
 	c.stop(second)
 
-	again := c.member(third, "db-2", 2, 2) // the same address, as a cloud may give it again
+	// the same address, as a cloud may give it again
+	again := c.member(third, "db-2", 2, 2)
 	defer c.stop(again)
 
 	c.eventually(5*time.Second, func() bool {
@@ -102,9 +112,15 @@ func TestANewIncarnationEvictsTheOld(t *testing.T) {
 	})
 
 	old := who("db-2", 1)
-	require.ErrorIs(t, third.Report(c.within(5*time.Second), old, peerset.Report{}), peerset.ErrEvicted)
+	require.ErrorIs(t,
+		third.Report(c.within(5*time.Second), old, peerset.Report{}),
+		peerset.ErrEvicted,
+	)
 
-	_, err := third.Admit(c.within(5*time.Second), c.joining("db-2", 2, 1))
+	_, err := third.Admit(
+		c.within(5*time.Second),
+		c.joining("db-2", 2, 1),
+	)
 	require.ErrorIs(t, err, peerset.ErrEvicted)
 
 	c.eventually(10*time.Second, func() bool {
@@ -128,7 +144,9 @@ func TestANodeThatNeverCameCanBeDeclaredGone(t *testing.T) {
 	})
 
 	c.admit(store, "db-3", 3, 1) // late, and new: it never had anything
-	c.eventually(5*time.Second, func() bool { return len(store.Snapshot().Forgotten()) == 0 })
+	c.eventually(5*time.Second, func() bool {
+		return len(store.Snapshot().Forgotten()) == 0
+	})
 }
 
 func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
@@ -143,7 +161,12 @@ func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
 	}
 	becomes := func(want string) {
 		t.Helper()
-		c.eventually(5*time.Second, func() bool { return before() == want }, "%q", want)
+		c.eventually(
+			5*time.Second,
+			func() bool { return before() == want },
+			"%q",
+			want,
+		)
 	}
 
 	healthy := peerset.Report{Healthy: true}
@@ -156,7 +179,10 @@ func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
 	c.report(store, "db-2", 2, healthy)
 	becomes("")
 
-	t.Log("the same incarnation asks again: at its first attempt it had said nothing, and a rebuilt one had")
+	t.Log(
+		"the same incarnation asks again: at its first attempt it had said nothing, and a " +
+			"rebuilt one had",
+	)
 	c.admit(store, "db-4", 5, 1)
 	c.admit(store, "db-4", 5, 1)
 
@@ -167,7 +193,9 @@ func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
 
 	c.admit(store, "db-2", 3, 2)
 	becomes("2")
-	require.Empty(t, store.Snapshot().Settings[peerset.ReplacedPrefix+"db-4"])
+	require.Empty(t,
+		store.Snapshot().Settings[peerset.ReplacedPrefix+"db-4"],
+	)
 	c.report(store, "db-2", 2, healthy)
 	becomes("")
 
@@ -188,7 +216,9 @@ func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
 	require.True(t, there, "the living successor stays")
 
 	require.NoError(t, store.Forget(c.within(5*time.Second), "db-2"))
-	c.eventually(5*time.Second, func() bool { return store.Snapshot().Forgotten()["db-2"] == 3 })
+	c.eventually(5*time.Second, func() bool {
+		return store.Snapshot().Forgotten()["db-2"] == 3
+	})
 }
 
 func TestAnIncarnationThatWasDeclaredGoneIsNotAdmittedAgain(t *testing.T) {
@@ -201,7 +231,10 @@ func TestAnIncarnationThatWasDeclaredGoneIsNotAdmittedAgain(t *testing.T) {
 	c.admit(store, "db-2", 2, 3)
 	require.NoError(t, store.Forget(c.within(5*time.Second), "db-2"))
 
-	_, err := store.Admit(c.within(5*time.Second), c.joining("db-2", 2, 3))
+	_, err := store.Admit(
+		c.within(5*time.Second),
+		c.joining("db-2", 2, 3),
+	)
 	require.ErrorIs(t, err, peerset.ErrEvicted)
 
 	c.admit(store, "db-2", 2, 4)
@@ -219,7 +252,11 @@ func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	ctx := c.within(20 * time.Second)
 	ttl := 300 * time.Millisecond
 
-	lease, ok, err := store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, ttl)
+	lease, ok, err := store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseWriter,
+		ttl,
+	)
 	require.NoError(t, err)
 	require.True(t, ok)
 
@@ -230,7 +267,11 @@ func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	require.NoError(t, store.Put(ctx, who("db-1", 1), "db.k", "v", lease))
 
 	c.eventually(5*time.Second, func() bool {
-		_, ok, err := store.Hold(ctx, who("db-2", 1), peerset.LeaseWriter, ttl)
+		_, ok, err := store.Hold(ctx,
+			who("db-2", 1),
+			peerset.LeaseWriter,
+			ttl,
+		)
 		return err == nil && ok
 	}, "a lease that nobody renews expires")
 
@@ -238,14 +279,22 @@ func TestLeasesHaveOneHolderAndAFence(t *testing.T) {
 	require.ErrorIs(t, err, peerset.ErrStaleEpoch)
 
 	_, err = store.Seize(ctx, who("db-1", 1), lease, "test")
-	require.ErrorIs(t, err, peerset.ErrStaleEpoch, "another took it since it was seen")
+	require.ErrorIs(t,
+		err,
+		peerset.ErrStaleEpoch,
+		"another took it since it was seen",
+	)
 
 	lease.Epoch++
 	seized, err := store.Seize(ctx, who("db-1", 1), lease, "test")
 	require.NoError(t, err)
 	require.Equal(t, lease.Epoch+1, seized.Epoch)
 
-	web := peerset.Identity{Name: "web-1", Role: "web", Incarnation: 1}
+	web := peerset.Identity{
+		Name:        "web-1",
+		Role:        "web",
+		Incarnation: 1,
+	}
 	_, _, err = store.Hold(ctx, web, peerset.LeaseWriter, ttl)
 	require.ErrorIs(t, err, peerset.ErrForbidden)
 }
@@ -258,7 +307,9 @@ func TestAMemberComesBackWithoutQuorum(t *testing.T) {
 	second := c.member(first, "db-2", 2, 1)
 	third := c.member(first, "db-3", 3, 1)
 
-	c.eventually(10*time.Second, func() bool { return len(first.Snapshot().Voters) == 3 })
+	c.eventually(10*time.Second, func() bool {
+		return len(first.Snapshot().Voters) == 3
+	})
 
 	c.stop(third)
 	c.stop(second)

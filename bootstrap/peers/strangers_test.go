@@ -75,7 +75,9 @@ func openDoors(t *testing.T) *doors {
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 
-	go func() { served <- server.Serve(ctx, listener, guarded) }()
+	go func() {
+		served <- server.Serve(ctx, listener, guarded)
+	}()
 
 	t.Cleanup(func() {
 		stop()
@@ -102,7 +104,10 @@ func (d *doors) issue(stack, role, node, kind string) pki.Pair {
 func as(t *testing.T, pair *pki.Pair) *tls.Config {
 	config := &tls.Config{InsecureSkipVerify: true}
 	if pair != nil {
-		certificate, err := tls.X509KeyPair([]byte(pair.Certificate), []byte(pair.Key.Reveal()))
+		certificate, err := tls.X509KeyPair(
+			[]byte(pair.Certificate),
+			[]byte(pair.Key.Reveal()),
+		)
 		require.NoError(t, err)
 
 		// Also one that the server did not ask for.
@@ -123,9 +128,16 @@ func (d *doors) post(config *tls.Config, from int, path, body string) (int, stri
 		DisableKeepAlives: true,
 	}
 
-	caller := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	caller := &http.Client{
+		Transport: transport,
+		Timeout:   5 * time.Second,
+	}
 
-	response, err := caller.Post(d.api+path, "application/json", strings.NewReader(body))
+	response, err := caller.Post(
+		d.api+path,
+		"application/json",
+		strings.NewReader(body),
+	)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -137,7 +149,9 @@ func (d *doors) post(config *tls.Config, from int, path, body string) (int, stri
 	return response.StatusCode, string(said)
 }
 
-func (d *doors) dqlite() string { return d.endpoint(1) }
+func (d *doors) dqlite() string {
+	return d.endpoint(1)
+}
 
 // knock speaks dqlite's own protocol to the member, and asks it something.
 func (d *doors) knock(config *tls.Config) error {
@@ -160,7 +174,11 @@ func (d *doors) expect(tried, reason string) {
 	case r := <-d.told:
 		require.Equal(d.t, tried, r.Tried)
 		require.Equal(d.t, reason, r.Reason, r.Err)
-		require.Regexp(d.t, `^(127\.0\.0\.1|`+regexp.QuoteMeta(d.address(9))+`):\d+$|^unknown$`, r.From)
+		require.Regexp(
+			d.t,
+			`^(127\.0\.0\.1|`+regexp.QuoteMeta(d.address(9))+`):\d+$|^unknown$`,
+			r.From,
+		)
 		require.Error(d.t, r.Err)
 
 	case <-time.After(5 * time.Second):
@@ -170,7 +188,10 @@ func (d *doors) expect(tried, reason string) {
 
 // expired is what Issue would have given, ten years ago.
 func (d *doors) expired() pki.Pair {
-	authority, err := tls.X509KeyPair([]byte(d.ca.Certificate), []byte(d.ca.Key.Reveal()))
+	authority, err := tls.X509KeyPair(
+		[]byte(d.ca.Certificate),
+		[]byte(d.ca.Key.Reveal()),
+	)
 	require.NoError(d.t, err)
 
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -190,7 +211,13 @@ func (d *doors) expired() pki.Pair {
 		URIs:         []*url.URL{{Scheme: "hornero", Opaque: peerset.KindMember}},
 	}
 
-	der, err := x509.CreateCertificate(rand.Reader, template, authority.Leaf, key.Public(), authority.PrivateKey)
+	der, err := x509.CreateCertificate(
+		rand.Reader,
+		template,
+		authority.Leaf,
+		key.Public(),
+		authority.PrivateKey,
+	)
 	require.NoError(d.t, err)
 
 	own, err := x509.MarshalPKCS8PrivateKey(key)
@@ -198,7 +225,9 @@ func (d *doors) expired() pki.Pair {
 
 	return pki.Pair{
 		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		Key:         report.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: own})),
+		Key: report.Secret(
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: own}),
+		),
 	}
 }
 
@@ -230,7 +259,9 @@ func TestStrangersAreRefusedAtBothDoors(t *testing.T) {
 	require.NoError(t, err)
 
 	expired := d.expired()
-	calls := []string{"join", "hold", "seize", "put", "report", "release", "event"}
+	calls := []string{
+		"join", "hold", "seize", "put", "report", "release", "event",
+	}
 
 	for _, stranger := range []struct {
 		name   string
@@ -258,11 +289,16 @@ func TestStrangersAreRefusedAtBothDoors(t *testing.T) {
 	}
 
 	d.t = t
-	member := as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))
+	member := as(t,
+		ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)),
+	)
 	require.NoError(t, d.knock(member), "a member is let in")
 
 	older := as(t, ptr(d.issue("test", "db", "db-2", "")))
-	require.NoError(t, d.knock(older), "also with a certificate of an older version")
+	require.NoError(t,
+		d.knock(older),
+		"also with a certificate of an older version",
+	)
 	require.Empty(t, d.told)
 }
 
@@ -292,14 +328,31 @@ func (d *doors) forbidden() []request {
 	}
 	put := func(key, value string) string {
 		fence := `{"name":"wordpress-cron","holder":"web-1","incarnation":1,"epoch":1}`
-		return fmt.Sprintf(`{"key":%q,"value":%q,"fence":%s}`, key, value, fence)
+		return fmt.Sprintf(
+			`{"key":%q,"value":%q,"fence":%s}`,
+			key,
+			value,
+			fence,
+		)
 	}
 
 	return []request{
-		{"/v1/join", d.join("web-1", "web", peerset.KindMember, 1, 9)},
-		{"/v1/join", d.join("web-1", "db", peerset.KindClient, 1, 9)},
-		{"/v1/join", d.join("db-1", "db", peerset.KindMember, 2, 9)},
-		{"/v1/join", d.join("web-1", "web", peerset.KindClient, 1, 1)}, // the database node's address
+		{
+			path: "/v1/join",
+			body: d.join("web-1", "web", peerset.KindMember, 1, 9),
+		},
+		{
+			path: "/v1/join",
+			body: d.join("web-1", "db", peerset.KindClient, 1, 9),
+		},
+		{
+			path: "/v1/join",
+			body: d.join("db-1", "db", peerset.KindMember, 2, 9),
+		},
+		{
+			path: "/v1/join",
+			body: d.join("web-1", "web", peerset.KindClient, 1, 1),
+		}, // the database node's address
 		{"/v1/hold", hold("writer")},
 		{"/v1/hold", hold("galera-bootstrap")},
 		{"/v1/hold", hold("db.nightly")},
@@ -326,13 +379,21 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 
 		for _, try := range d.forbidden() {
 			status, said := d.post(web, 9, try.path, try.body)
-			require.Equal(t, http.StatusForbidden, status, "%s: %s", try.body, said)
+			require.Equal(t,
+				http.StatusForbidden,
+				status,
+				"%s: %s",
+				try.body,
+				said,
+			)
 			require.Contains(t, said, `"kind":"forbidden"`)
 			d.expect("POST "+try.path, peerset.ReasonForbidden)
 		}
 	}
 
-	d.eventually(5*time.Second, func() bool { return d.store.Snapshot().Founded != "" })
+	d.eventually(5*time.Second, func() bool {
+		return d.store.Snapshot().Founded != ""
+	})
 
 	snapshot := d.store.Snapshot()
 	require.Empty(t, snapshot.Leases)
@@ -343,8 +404,14 @@ func TestAWebNodeMayNotWhatADatabaseNodeMay(t *testing.T) {
 	web := as(t, ptr(d.issue("test", "web", "web-1", peerset.KindClient)))
 
 	for _, try := range []request{
-		{"/v1/join", d.join("web-1", "web", peerset.KindClient, 1, 9)},
-		{"/v1/hold", `{"lease":"` + peerset.LeaseWordPressCron + `","ttl":10000000000}`},
+		{
+			path: "/v1/join",
+			body: d.join("web-1", "web", peerset.KindClient, 1, 9),
+		},
+		{
+			path: "/v1/hold",
+			body: `{"lease":"` + peerset.LeaseWordPressCron + `","ttl":10000000000}`,
+		},
 		{"/v1/hold", `{"lease":"web.own-task","ttl":10000000000}`},
 	} {
 		status, said := d.post(web, 9, try.path, try.body)
@@ -402,7 +469,9 @@ func TestMembersOfAnotherEraAreToldOf(t *testing.T) {
 	t.Parallel()
 
 	d := openDoors(t)
-	member := as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))
+	member := as(t,
+		ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)),
+	)
 	other := member.Clone()
 	other.NextProtos = []string{"hornero-era-1"}
 
@@ -418,7 +487,10 @@ func TestAConnectionThatIsOnlyOpenedIsNotToldOf(t *testing.T) {
 
 	d := openDoors(t)
 
-	for _, address := range []string{d.dqlite(), strings.TrimPrefix(d.api, "https://")} {
+	for _, address := range []string{
+		d.dqlite(),
+		strings.TrimPrefix(d.api, "https://"),
+	} {
 		connection, err := net.Dial("tcp", address)
 		require.NoError(t, err)
 		require.NoError(t, connection.Close())
@@ -437,10 +509,16 @@ func TestAConnectionThatSaysNothingIsEnded(t *testing.T) {
 	t.Parallel()
 
 	d := openDoors(t)
-	member := as(t, ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)))
+	member := as(t,
+		ptr(d.issue("test", "proxy", "proxy-1", peerset.KindMember)),
+	)
 	dial := client.DialFuncWithTLS(client.DefaultDialFunc, member)
 
-	talks, err := client.New(d.within(5*time.Second), d.dqlite(), client.WithDialFunc(dial))
+	talks, err := client.New(
+		d.within(5*time.Second),
+		d.dqlite(),
+		client.WithDialFunc(dial),
+	)
 	require.NoError(t, err)
 	defer talks.Close()
 
@@ -452,9 +530,15 @@ func TestAConnectionThatSaysNothingIsEnded(t *testing.T) {
 		_, err = silent.Write([]byte(says))
 		require.NoError(t, err)
 
-		require.NoError(t, silent.SetReadDeadline(time.Now().Add(5*time.Second)))
+		require.NoError(t,
+			silent.SetReadDeadline(time.Now().Add(5*time.Second)),
+		)
 		_, err = io.ReadAll(silent)
-		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the member has hung up")
+		require.NotErrorIs(t,
+			err,
+			os.ErrDeadlineExceeded,
+			"the member has hung up",
+		)
 	}
 
 	_, err = talks.Cluster(d.within(5 * time.Second))

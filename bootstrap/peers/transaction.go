@@ -99,7 +99,9 @@ func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx
 // apply does what a transaction is for, with the write lock and on this version's schema.
 func (s *Store) apply(ctx context.Context, tx *sql.Tx, do func(ctx context.Context, tx *sql.Tx) error) error {
 	// The first statement takes the write lock: one that is taken after a read fails when another wrote in between.
-	_, err := tx.ExecContext(ctx, `UPDATE meta SET value = value WHERE key = 'generation'`)
+	_, err := tx.ExecContext(ctx,
+		`UPDATE meta SET value = value WHERE key = 'generation'`,
+	)
 	if err != nil && !strings.Contains(err.Error(), "no such table") {
 		return err
 	}
