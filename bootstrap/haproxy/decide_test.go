@@ -247,7 +247,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestStatusOf(t *testing.T) {
 	one := database("db-1", "10.0.0.1", 1)
 	for _, c := range []struct {
 		name     string
@@ -307,7 +307,7 @@ func TestJudge(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status := haproxy.Judge(c.servers, c.snapshot)
+			status := haproxy.StatusOf(c.servers, c.snapshot)
 			require.Equal(t, c.want, status.State)
 			require.Equal(t, c.healthy, status.Healthy)
 			require.NotEmpty(t, status.Reason)
@@ -316,7 +316,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestDoomed(t *testing.T) {
+func TestSessionsToEnd(t *testing.T) {
 	servers := serversOf(
 		"writer/db-1 10.0.0.1 up",
 		"writer/db-2 10.0.0.2 maint",
@@ -350,13 +350,13 @@ func TestDoomed(t *testing.T) {
 
 	require.Equal(t,
 		[]haproxy.Session{all[1], all[3], all[4]},
-		haproxy.Doomed(all, servers, nil, nil),
+		haproxy.SessionsToEnd(all, servers, nil, nil),
 		"not the one that is still being connected",
 	)
 
 	require.Equal(t,
 		[]haproxy.Session{all[1], all[2], all[3], all[4]},
-		haproxy.Doomed(all, servers, nil, map[string]bool{"readers/db-1": true}),
+		haproxy.SessionsToEnd(all, servers, nil, map[string]bool{"readers/db-1": true}),
 	)
 }
 
@@ -383,7 +383,7 @@ func TestSpared(t *testing.T) {
 		require.Empty(t, haproxy.Spared(servers, snapshot("db-2", 1, one, two)))
 	}
 
-	require.Empty(t, haproxy.Doomed(
+	require.Empty(t, haproxy.SessionsToEnd(
 		[]haproxy.Session{{
 			ID:        "0xa",
 			Server:    "writer/db-1",

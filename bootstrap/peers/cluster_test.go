@@ -2,6 +2,7 @@ package peers_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +20,22 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
 )
+
+// TestMain runs more tests at once than there are processors: they wait for heartbeats and elections most of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+
+	chosen := false
+	flag.Visit(func(given *flag.Flag) {
+		chosen = chosen || given.Name == "test.parallel"
+	})
+
+	if !chosen {
+		_ = flag.Set("test.parallel", "4")
+	}
+
+	os.Exit(m.Run())
+}
 
 // cluster is real dqlite members on loopback addresses of their own, one port for all.
 type cluster struct {

@@ -1,12 +1,15 @@
 package peers_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -272,16 +275,22 @@ func (c *cluster) value(config peers.Config, query string) (value string) {
 	return value
 }
 
-// bare starts dqlite in a member's folder, and nothing else of the member.
+// bare starts dqlite in the folder of a set's only member, and nothing else of the member. It listens on a socket of
+// this test's: go-dqlite's own name for it is the same for all first members on a machine.
 func (c *cluster) bare(config peers.Config) *app.App {
-	dial := config.TLS.Clone()
-	dial.ClientCAs = nil
-	endpoint := net.JoinHostPort(config.Address, fmt.Sprint(c.port))
+	endpoint := net.JoinHostPort(config.Address, strconv.Itoa(c.port))
+	socket := fmt.Sprintf("@hornero-test-%s-%d", endpoint, os.Getpid())
+
+	dial := func(ctx context.Context, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, "unix", socket)
+	}
 
 	node, err := app.New(
 		config.Dir,
 		app.WithAddress(endpoint),
-		app.WithTLS(config.TLS, dial),
+		app.WithExternalConn(dial, nil),
+		app.WithUnixSocket(socket),
 	)
 	require.NoError(c.t, err)
 	require.NoError(c.t, node.Ready(c.within(10*time.Second)))

@@ -86,26 +86,7 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	require.Positive(t, before.Index)
 	c.lose(all, 1)
 
-	begun := time.Now()
-	_, err = all[1].Events(c.within(time.Second), 0, 1)
-	require.ErrorIs(t, err, peerset.ErrUnavailable)
-	require.Less(t,
-		time.Since(begun),
-		3*time.Second,
-		"who asks need not wait for a quorum",
-	)
-
-	// beside the member that still runs
-	basis, err := peers.Rebuild(t.Context(), survivor.Dir)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, basis.Index, before.Index)
-
-	_, err = peers.Rebuild(t.Context(), survivor.Dir)
-	require.NoError(t, err, "twice is once")
-	require.False(t,
-		all[1].Snapshot().Quorum,
-		"nothing changes before the member opens again",
-	)
+	c.rebuildBeside(all[1], before, survivor.Dir)
 	require.NoError(t, all[1].Crash())
 
 	store := c.start(survivor)
@@ -157,6 +138,30 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	again, err := peers.Look(survivor.Dir)
 	require.NoError(t, err)
 	require.Equal(t, 1, again.Era)
+}
+
+// rebuildBeside rebuilds from a member's folder while the member still runs, without a quorum.
+func (c *cluster) rebuildBeside(running *peers.Store, before peers.Survivor, dir string) {
+	begun := time.Now()
+	_, err := running.Events(c.within(time.Second), 0, 1)
+	require.ErrorIs(c.t, err, peerset.ErrUnavailable)
+	require.Less(c.t,
+		time.Since(begun),
+		3*time.Second,
+		"who asks need not wait for a quorum",
+	)
+
+	// beside the member that still runs
+	basis, err := peers.Rebuild(c.t.Context(), dir)
+	require.NoError(c.t, err)
+	require.GreaterOrEqual(c.t, basis.Index, before.Index)
+
+	_, err = peers.Rebuild(c.t.Context(), dir)
+	require.NoError(c.t, err, "twice is once")
+	require.False(c.t,
+		running.Snapshot().Quorum,
+		"nothing changes before the member opens again",
+	)
 }
 
 // sameAsBefore checks what a survivor brought along, and returns the lease that it knew.
