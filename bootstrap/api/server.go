@@ -45,10 +45,13 @@ type Server struct {
 // Serve answers until ctx ends. The configuration is pki.Guard's: it tells of certificates that are refused.
 func (s Server) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
-		Handler: s.Handler(), TLSConfig: config.Clone(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * idleConnection,
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only, in every build
-		ErrorLog:     log.New(handshakes{s}, "", 0),
-		BaseContext:  func(net.Listener) context.Context { return ctx },
+		Handler:           s.Handler(),
+		TLSConfig:         config.Clone(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * idleConnection,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only, in every build
+		ErrorLog:          log.New(handshakes{s}, "", 0),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 
 	stop := context.AfterFunc(ctx, func() { server.Close() })

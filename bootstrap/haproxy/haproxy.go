@@ -154,7 +154,7 @@ type Driver struct {
 }
 
 func (t *Times) defaults() {
-	for value, fallback := range map[*time.Duration]time.Duration{
+	fallbacks := map[*time.Duration]time.Duration{
 		&t.Tick:        DefaultTick,
 		&t.Steady:      DefaultSteady,
 		&t.Calm:        DefaultCalm,
@@ -165,7 +165,9 @@ func (t *Times) defaults() {
 		&t.Answer:      DefaultAnswer,
 		&t.Patience:    DefaultPatience,
 		&t.Hang:        DefaultHang,
-	} {
+	}
+
+	for value, fallback := range fallbacks {
 		if *value == 0 {
 			*value = fallback
 		}

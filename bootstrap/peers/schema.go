@@ -31,7 +31,8 @@ var additions = [][]string{
 	},
 	{
 		`CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL,
-			node TEXT NOT NULL, incarnation INTEGER NOT NULL, holder_before TEXT NOT NULL, lease TEXT NOT NULL, epoch INTEGER NOT NULL, text TEXT NOT NULL)`,
+			node TEXT NOT NULL, incarnation INTEGER NOT NULL, holder_before TEXT NOT NULL,
+			lease TEXT NOT NULL, epoch INTEGER NOT NULL, text TEXT NOT NULL)`,
 	},
 }
 

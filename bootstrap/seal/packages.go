@@ -14,7 +14,8 @@ type debian struct {
 	record.Package
 }
 
-const debianFields = `${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\t${Maintainer}\n`
+const debianFields = `${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t` +
+	`${source:Package}\t${source:Version}\t${Maintainer}\n`
 
 // present tells whether the package's files are there and configured.
 func (d debian) present() bool {

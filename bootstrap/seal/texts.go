@@ -90,7 +90,8 @@ func (n *inspection) tryTexts(ctx context.Context, sample sample) {
 var isolated = []string{"/etc", "/var/log"}
 
 // isolate runs a program among the copies, in a mount namespace of its own. Its first argument is the copies' root.
-const isolate = `mount -t tmpfs none /tmp && mount -t tmpfs none /var/tmp && mount --bind "$1/etc" /etc && mount --bind "$1/var/log" /var/log && shift && exec "$@"`
+const isolate = `mount -t tmpfs none /tmp && mount -t tmpfs none /var/tmp && ` +
+	`mount --bind "$1/etc" /etc && mount --bind "$1/var/log" /var/log && shift && exec "$@"`
 
 func (t trial) prepare(ctx context.Context) error {
 	if !t.real() {
