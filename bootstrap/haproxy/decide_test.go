@@ -146,8 +146,11 @@ func TestDecide(t *testing.T) {
 			want:     closeOne,
 		},
 		{
-			name:     "nobody writes, and nobody did here",
-			servers:  serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"),
+			name: "nobody writes, and nobody did here",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 maint",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("", 0, one),
 			want:     haproxy.Plan{},
 		},
@@ -211,8 +214,11 @@ func TestDecide(t *testing.T) {
 			want:     haproxy.Plan{Close: []string{"set server readers/db-2 state maint"}},
 		},
 		{
-			name:     "a slot is filled by a node that does not serve yet",
-			servers:  serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"),
+			name: "a slot is filled by a node that does not serve yet",
+			servers: serversOf(
+				"writer/db-2 127.0.0.1 maint",
+				"readers/db-2 127.0.0.1 maint",
+			),
 			snapshot: snapshot("", 0, sick(two)),
 			want: haproxy.Plan{
 				Open: append([]string{
@@ -239,8 +245,11 @@ func TestDecide(t *testing.T) {
 			want: haproxy.Plan{},
 		},
 		{
-			name:    "a web node serves the site",
-			servers: serversOf("site/web-1 127.0.0.1 maint", "site/db-1 127.0.0.1 maint"),
+			name: "a web node serves the site",
+			servers: serversOf(
+				"site/web-1 127.0.0.1 maint",
+				"site/db-1 127.0.0.1 maint",
+			),
 			snapshot: snapshot("db-1", 1, one, peerset.Peer{
 				Name:        "web-1",
 				Role:        "web",
@@ -278,8 +287,11 @@ func TestStatusOf(t *testing.T) {
 		healthy  bool
 	}{
 		{
-			name:     "serves",
-			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"),
+			name: "serves",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 up",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("db-1", 1, one),
 			want:     haproxy.StateServing,
 			healthy:  true,
@@ -299,8 +311,11 @@ func TestStatusOf(t *testing.T) {
 			healthy:  false,
 		},
 		{
-			name:     "in maintenance",
-			servers:  serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"),
+			name: "in maintenance",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 maint",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("db-1", 1, one),
 			want:     haproxy.StateNoWriter,
 			healthy:  false,
@@ -320,8 +335,11 @@ func TestStatusOf(t *testing.T) {
 			healthy:  false,
 		},
 		{
-			name:     "the last writer waits for its successor",
-			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"),
+			name: "the last writer waits for its successor",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 up",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("", 0, one),
 			want:     haproxy.StateServing,
 			healthy:  true,

@@ -65,7 +65,11 @@ func (g *greeter) swallow(t *testing.T) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { syscall.Close(fd) })
-	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	require.NoError(t, syscall.SetsockoptInt(fd,
+		syscall.SOL_SOCKET,
+		syscall.SO_REUSEADDR,
+		1,
+	))
 
 	at := &syscall.SockaddrInet4{
 		Port: 3306,
@@ -75,7 +79,11 @@ func (g *greeter) swallow(t *testing.T) {
 	require.NoError(t, syscall.Listen(fd, 0))
 
 	require.Eventually(t, func() bool {
-		connection, err := net.DialTimeout("tcp", g.address+":3306", 100*time.Millisecond)
+		connection, err := net.DialTimeout(
+			"tcp",
+			g.address+":3306",
+			100*time.Millisecond,
+		)
 		if err == nil {
 			t.Cleanup(func() { connection.Close() })
 		}

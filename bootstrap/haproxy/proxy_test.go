@@ -234,7 +234,14 @@ func (p *proxy) render() {
 }
 
 func (p *proxy) startHAProxy() {
-	p.master = exec.Command("haproxy", "-W", "-f", p.path("haproxy.cfg"), "-S", p.path("master.sock"))
+	p.master = exec.Command(
+		"haproxy",
+		"-W",
+		"-f",
+		p.path("haproxy.cfg"),
+		"-S",
+		p.path("master.sock"),
+	)
 	p.master.Stdout = p.log
 	p.master.Stderr = p.log
 	require.NoError(p.t, p.master.Start())
@@ -308,7 +315,11 @@ type session struct {
 }
 
 func (p *proxy) connect(port int) (*session, error) {
-	connection, err := net.DialTimeout("tcp", fmt.Sprintf("%s.21:%d", p.network, port), time.Second)
+	connection, err := net.DialTimeout(
+		"tcp",
+		fmt.Sprintf("%s.21:%d", p.network, port),
+		time.Second,
+	)
 	if err != nil {
 		return nil, err
 	}

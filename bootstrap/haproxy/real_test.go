@@ -174,7 +174,11 @@ func TestUnhealthyNodeIsNeverUsed(t *testing.T) {
 func TestAgentRestartIsNoFailure(t *testing.T) {
 	n := newNetwork()
 	db := newGreeter(t, "db-1", n+".1")
-	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p := newProxy(t,
+		n,
+		[]string{"db-1"},
+		snapshot("db-1", 1, database("db-1", n+".1", 1)),
+	)
 	p.serving("db-1")
 
 	session := p.mustConnect(3306)
@@ -200,7 +204,11 @@ func TestAgentRestartIsNoFailure(t *testing.T) {
 func TestDeadWriterEndsSessions(t *testing.T) {
 	n := newNetwork()
 	db := newGreeter(t, "db-1", n+".1")
-	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p := newProxy(t,
+		n,
+		[]string{"db-1"},
+		snapshot("db-1", 1, database("db-1", n+".1", 1)),
+	)
 	p.serving("db-1")
 
 	session := p.mustConnect(3306)
@@ -222,7 +230,11 @@ func TestNewAddressOfAName(t *testing.T) {
 	newGreeter(t, "db-1 first", n+".1")
 	newGreeter(t, "db-1 second", n+".11")
 
-	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p := newProxy(t,
+		n,
+		[]string{"db-1"},
+		snapshot("db-1", 1, database("db-1", n+".1", 1)),
+	)
 	p.serving("db-1")
 
 	session := p.mustConnect(3306)
@@ -279,7 +291,11 @@ func TestDriverStartsAgain(t *testing.T) {
 	n := newNetwork()
 	newGreeter(t, "db-1", n+".1")
 
-	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p := newProxy(t,
+		n,
+		[]string{"db-1"},
+		snapshot("db-1", 1, database("db-1", n+".1", 1)),
+	)
 	p.serving("db-1")
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -352,7 +368,11 @@ func TestDrain(t *testing.T) {
 	n := newNetwork()
 	newGreeter(t, "db-1", n+".1")
 
-	p := newProxy(t, n, []string{"db-1"}, snapshot("db-1", 1, database("db-1", n+".1", 1)))
+	p := newProxy(t,
+		n,
+		[]string{"db-1"},
+		snapshot("db-1", 1, database("db-1", n+".1", 1)),
+	)
 	p.serving("db-1")
 
 	session := p.mustConnect(3306)

@@ -81,5 +81,10 @@ func TestSpared(t *testing.T) {
 		Connected: true,
 	}
 	spared := []string{"writer/db-1"}
-	require.Empty(t, haproxy.SessionsToEnd([]haproxy.Session{session}, servers, spared, nil))
+	require.Empty(t, haproxy.SessionsToEnd(
+		[]haproxy.Session{session},
+		servers,
+		spared,
+		nil,
+	))
 }

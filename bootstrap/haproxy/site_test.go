@@ -138,7 +138,12 @@ func TestTheSiteAtTheReservedIP(t *testing.T) {
 	first := webPeer("web-1", n+".31", 1)
 	second := webPeer("web-2", n+".32", 1)
 
-	p := newProxyWith(t, n, []string{"db-1"}, snapshot("db-1", 1, database, first), func(p *proxy) {
+	p := newProxyWith(t, n, []string{"db-1"}, snapshot(
+		"db-1",
+		1,
+		database,
+		first,
+	), func(p *proxy) {
 		p.facts.Anchor = n + ".22"
 		p.facts.Settings = map[string]string{"reserved_ip.address": "203.0.113.9"}
 		p.facts.Expected["web"] = []string{"web-1", "web-2"}
@@ -155,7 +160,11 @@ func TestTheSiteAtTheReservedIP(t *testing.T) {
 	for url, proto := range map[string]string{plain: "http", secure: "https"} {
 		told := visitor.get(url)
 		require.Equal(t, proto, told["proto"], "%v", told)
-		require.NotContains(t, told["for"], "192.0.2.1", "what a visitor says of himself")
+		require.NotContains(t,
+			told["for"],
+			"192.0.2.1",
+			"what a visitor says of himself",
+		)
 		require.Regexp(t, `^127\.`, told["for"])
 		require.Empty(t, told["proxy"])
 	}

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
 
@@ -17,6 +18,11 @@ func (s *Store) Crash() error {
 	s.listener.close()
 
 	return errors.Join(closed, s.app.Close())
+}
+
+// Write runs a transaction as all that this member writes.
+func (s *Store) Write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
+	return s.write(ctx, do)
 }
 
 // Prepared are the names beside a member's folder.

@@ -197,8 +197,7 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 
 // TestALeaderThatDiesCostsNobodyALease has a lease renewed and wanted while nobody leads.
 func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
-	t.Parallel()
-
+	// It measures time: no other test runs beside it.
 	c := newCluster(t)
 	all, crash := c.shunning(nil)
 

@@ -153,6 +153,11 @@ func passing(err error) bool {
 		}
 	}
 
+	// The attempt's time was up between two statements, and database/sql took the transaction back.
+	if errors.Is(err, sql.ErrTxDone) {
+		return true
+	}
+
 	text := err.Error()
 
 	return slices.ContainsFunc(passingSigns, func(sign string) bool {

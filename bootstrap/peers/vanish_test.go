@@ -49,8 +49,7 @@ func (c *cluster) swallow(number int) {
 // TestMembersThatVanishedHoldUpNobody replaces a member again and again. Its machines vanish: whoever connects
 // to them waits.
 func TestMembersThatVanishedHoldUpNobody(t *testing.T) {
-	t.Parallel()
-
+	// It measures time: no other test runs beside it.
 	c := newCluster(t)
 	first := c.founder()
 	defer c.stop(first)
