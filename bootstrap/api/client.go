@@ -8,13 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +23,6 @@ const (
 	// idleConnection is how long a connection waits for the next call. Members wait longer: the caller is the
 	// one that ends it.
 	idleConnection = time.Minute
-	pollPause      = 100 * time.Millisecond // however much changes, a watcher reads it ten times a second at most
 )
 
 // Client asks members for what it needs, one after the other until one answers.
@@ -70,22 +66,25 @@ func (c *Client) SetMembers(members []string) {
 	members = slices.DeleteFunc(slices.Clone(members), func(member string) bool {
 		return member == c.own
 	})
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	if len(members) > 0 &&
-		!slices.Equal(
-			slices.Sorted(slices.Values(members)),
-			slices.Sorted(slices.Values(c.members)),
-		) {
+	// The order stays while the members do: who answered last is the first.
+	if len(members) > 0 && !sameMembers(members, c.members) {
 		c.members = members
 	}
+}
+
+func sameMembers(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // Join asks to be let in.
 func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, error) {
 	var welcome peerset.Welcome
 	err := c.call(ctx, "/v1/join", join, &welcome)
+
 	return welcome, err
 }
 
@@ -94,14 +93,7 @@ func (c *Client) News(ctx context.Context, member string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 
-	request, err := http.NewRequestWithContext(ctx,
-		http.MethodPost,
-		c.url(member, "/v1/news"),
-		strings.NewReader("{}"),
-	)
-	if err == nil {
-		_ = c.do(request, &struct{}{})
-	}
+	_ = c.post(ctx, member, "/v1/news", []byte("{}"), &struct{}{})
 }
 
 // Beats gives a member the heartbeats that this one got, by name and incarnation, to write them down.
@@ -114,16 +106,7 @@ func (c *Client) Beats(ctx context.Context, member string, got map[string]int) e
 		return err
 	}
 
-	request, err := http.NewRequestWithContext(ctx,
-		http.MethodPost,
-		c.url(member, "/v1/beats"),
-		bytes.NewReader(data),
-	)
-	if err != nil {
-		return err
-	}
-
-	return c.do(request, &struct{}{})
+	return c.post(ctx, member, "/v1/beats", data, &struct{}{})
 }
 
 // Peers asks one member for the peer set as it knows it.
@@ -132,12 +115,29 @@ func (c *Client) Peers(ctx context.Context, member string) (peerset.Snapshot, er
 	defer cancel()
 
 	var snapshot peerset.Snapshot
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(member, "/v1/peers"), nil)
+	err := c.get(ctx, member, "/v1/peers", &snapshot)
+
+	return snapshot, err
+}
+
+func (c *Client) get(ctx context.Context, member, path string, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(member, path), nil)
 	if err != nil {
-		return snapshot, err
+		return err
 	}
 
-	return snapshot, c.do(request, &snapshot)
+	return c.do(request, answer)
+}
+
+func (c *Client) post(ctx context.Context, member, path string, body []byte, answer any) error {
+	url := c.url(member, path)
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+
+	return c.do(request, answer)
 }
 
 func (c *Client) call(ctx context.Context, path string, body, answer any) error {
@@ -150,16 +150,7 @@ func (c *Client) call(ctx context.Context, path string, body, answer any) error 
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 
-		request, err := http.NewRequestWithContext(ctx,
-			http.MethodPost,
-			c.url(member, path),
-			bytes.NewReader(data),
-		)
-		if err != nil {
-			return err
-		}
-
-		return c.do(request, answer)
+		return c.post(ctx, member, path, data, answer)
 	})
 }
 
@@ -204,6 +195,7 @@ func forbidden(err error) bool {
 func (c *Client) prefer(member string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	if i := slices.Index(c.members, member); i > 0 {
 		c.members = slices.Insert(slices.Delete(c.members, i, i+1), 0, member)
 	}
@@ -232,6 +224,7 @@ func (c *Client) fetch(request *http.Request, answer any) (string, error) {
 	if response.StatusCode == http.StatusNotModified {
 		return "", errSame
 	}
+
 	// A connection is used again only when its answer was read to the end.
 	defer io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 
@@ -245,7 +238,6 @@ func readAnswer(request *http.Request, response *http.Response, answer any) erro
 	}
 
 	var said failure
-
 	if err := body.Decode(&said); err != nil {
 		return fmt.Errorf("%s: %s", request.URL.Host, response.Status)
 	}
@@ -255,211 +247,4 @@ func readAnswer(request *http.Request, response *http.Response, answer any) erro
 	}
 
 	return fmt.Errorf("%s: %s", request.URL.Host, said.Message)
-}
-
-// Watcher is the peer set as a node outside consensus follows it. It implements peerset.Set.
-type Watcher struct {
-	client *Client
-	log    *slog.Logger
-
-	mu       sync.Mutex
-	snapshot peerset.Snapshot
-	tag      string // of the text that it came as
-	changed  chan struct{}
-}
-
-// Watch follows the peer set by long poll until ctx ends.
-func Watch(ctx context.Context, client *Client, first peerset.Snapshot, log *slog.Logger) *Watcher {
-	w := &Watcher{
-		client:   client,
-		log:      log,
-		snapshot: first,
-		changed:  make(chan struct{}),
-	}
-
-	go w.run(ctx)
-
-	return w
-}
-
-func (w *Watcher) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := w.poll(ctx); err != nil && ctx.Err() == nil {
-			w.log.Debug("watch peer set", "err", err)
-			w.mu.Lock()
-			w.snapshot.Quorum = false
-			w.mu.Unlock()
-		}
-
-		select {
-		case <-ctx.Done():
-		case <-time.After(pollPause):
-		}
-	}
-}
-
-func (w *Watcher) poll(ctx context.Context) error {
-	w.mu.Lock()
-	generation, tag := w.snapshot.Generation, w.tag
-	if !w.snapshot.Quorum {
-		generation, tag = 0, "" // what is only remembered is to be confirmed at once
-	}
-
-	w.mu.Unlock()
-
-	query := url.Values{
-		"generation": {strconv.FormatUint(generation, 10)},
-		"wait":       {"10s"},
-	}
-
-	return w.client.each(func(member string) error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+callTimeout)
-		defer cancel()
-
-		request, err := http.NewRequestWithContext(ctx,
-			http.MethodGet,
-			w.client.url(member, "/v1/peers?"+query.Encode()),
-			nil,
-		)
-		if err != nil {
-			return err
-		}
-
-		if tag != "" {
-			request.Header.Set("If-None-Match", tag)
-		}
-
-		var next peerset.Snapshot
-		fresh, err := w.client.fetch(request, &next)
-		if errors.Is(err, errSame) {
-			return nil
-		}
-
-		if err != nil {
-			return err
-		}
-
-		if !next.Quorum {
-			return fmt.Errorf("%s: %w: it has no quorum itself", member, peerset.ErrUnavailable)
-		}
-
-		w.publish(next, fresh)
-
-		return nil
-	})
-}
-
-func (w *Watcher) publish(next peerset.Snapshot, tag string) {
-	if next.Founded == "" {
-		return // a member that has not caught up yet knows less than we do
-	}
-
-	var members []string
-
-	for _, peer := range next.Peers {
-		if peer.Kind == peerset.KindMember {
-			members = append(members, peer.Address)
-		}
-	}
-
-	w.client.SetMembers(members)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-
-	lags := next.Era() < w.snapshot.Era() ||
-		next.Era() == w.snapshot.Era() && next.Generation < w.snapshot.Generation
-	if next.Founded == w.snapshot.Founded && lags {
-		return // a member that lags behind
-	}
-
-	w.snapshot, w.tag = next, tag
-	close(w.changed)
-
-	w.changed = make(chan struct{})
-}
-
-// Snapshot returns the last known snapshot.
-func (w *Watcher) Snapshot() peerset.Snapshot {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.snapshot.Clone()
-}
-
-// Changed returns a channel that is closed when there is a newer snapshot.
-func (w *Watcher) Changed() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.changed
-}
-
-// Report sends this node's heartbeat.
-func (w *Watcher) Report(ctx context.Context, report peerset.Report) error {
-	return w.client.call(ctx, "/v1/report", report, &struct{}{})
-}
-
-// Hold takes or renews a lease.
-func (w *Watcher) Hold(ctx context.Context, lease string, ttl time.Duration) (peerset.Lease, bool, error) {
-	var answer holdAnswer
-	err := w.client.call(ctx, "/v1/hold", holdRequest{lease, ttl}, &answer)
-	return answer.Lease, answer.Held, err
-}
-
-// Seize takes the writer lease at once, as it was seen.
-func (w *Watcher) Seize(ctx context.Context, seen peerset.Lease, reason string) (peerset.Lease, error) {
-	var answer peerset.Lease
-	err := w.client.call(ctx, "/v1/seize", seizeRequest{
-		Lease:  seen.Name,
-		Epoch:  seen.Epoch,
-		Reason: reason,
-	}, &answer)
-
-	return answer, err
-}
-
-// Release gives a lease up.
-func (w *Watcher) Release(ctx context.Context, lease peerset.Lease) error {
-	return w.client.call(ctx, "/v1/release", lease, &struct{}{})
-}
-
-// Put writes a setting under a lease.
-func (w *Watcher) Put(ctx context.Context, key, value string, fence peerset.Lease) error {
-	return w.client.call(ctx, "/v1/put", putRequest{key, value, fence}, &struct{}{})
-}
-
-// Note adds an event about this node.
-func (w *Watcher) Note(ctx context.Context, note peerset.Note) error {
-	return w.client.call(ctx, "/v1/event", note, &struct{}{})
-}
-
-// Events returns the newest of the events after an id, at most limit of them, in order.
-func (w *Watcher) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
-	var events []peerset.Event
-
-	query := url.Values{
-		"after": {strconv.FormatInt(after, 10)},
-		"n":     {strconv.Itoa(limit)},
-	}
-
-	err := w.client.each(func(member string) error {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
-
-		request, err := http.NewRequestWithContext(ctx,
-			http.MethodGet,
-			w.client.url(member, "/v1/events?"+query.Encode()),
-			nil,
-		)
-		if err != nil {
-			return err
-		}
-
-		return w.client.do(request, &events)
-	})
-
-	return events, err
-}
-
-// Forget is for members, on the operator's word; a node outside consensus may not.
-func (w *Watcher) Forget(context.Context, string) error {
-	return fmt.Errorf("forget: %w: run it on a database or proxy node", peerset.ErrForbidden)
 }

@@ -45,10 +45,13 @@ type Server struct {
 // Serve answers until ctx ends. The configuration is pki.Guard's: it tells of certificates that are refused.
 func (s Server) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
-		Handler: s.Handler(), TLSConfig: config.Clone(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * idleConnection,
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only, in every build
-		ErrorLog:     log.New(handshakes{s}, "", 0),
-		BaseContext:  func(net.Listener) context.Context { return ctx },
+		Handler:           s.Handler(),
+		TLSConfig:         config.Clone(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * idleConnection,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only, in every build
+		ErrorLog:          log.New(handshakes{s}, "", 0),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 
 	stop := context.AfterFunc(ctx, func() { server.Close() })
@@ -71,7 +74,7 @@ type caller struct {
 // Handler is the agents' API.
 func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/peers", (&board{registry: s.Registry}).serve)
+	mux.HandleFunc("GET /v1/peers", (&poll{registry: s.Registry}).serve)
 
 	handle(mux, s, "POST /v1/join", func(ctx context.Context, who caller, join peerset.Join) (any, error) {
 		if err := who.mayJoin(join); err != nil {
@@ -91,14 +94,8 @@ func (s Server) Handler() http.Handler {
 	})
 
 	handle(mux, s, "POST /v1/seize", func(ctx context.Context, who caller, request seizeRequest) (any, error) {
-		return s.Registry.Seize(ctx,
-			who.Identity,
-			peerset.Lease{
-				Name:  request.Lease,
-				Epoch: request.Epoch,
-			},
-			request.Reason,
-		)
+		seen := peerset.Lease{Name: request.Lease, Epoch: request.Epoch}
+		return s.Registry.Seize(ctx, who.Identity, seen, request.Reason)
 	})
 
 	handle(mux, s, "POST /v1/release", func(ctx context.Context, who caller, lease peerset.Lease) (any, error) {
@@ -106,17 +103,14 @@ func (s Server) Handler() http.Handler {
 	})
 
 	handle(mux, s, "POST /v1/put", func(ctx context.Context, who caller, request putRequest) (any, error) {
-		return struct{}{}, s.Registry.Put(ctx,
-			who.Identity,
-			request.Key,
-			request.Value,
-			request.Fence,
-		)
+		err := s.Registry.Put(ctx, who.Identity, request.Key, request.Value, request.Fence)
+		return struct{}{}, err
 	})
 
 	handle(mux, s, "POST /v1/event", func(ctx context.Context, who caller, note peerset.Note) (any, error) {
 		return struct{}{}, s.Registry.Note(ctx, who.Identity, note)
 	})
+
 	mux.HandleFunc("GET /v1/events", s.events)
 
 	handle(mux, s, "POST /v1/news", func(_ context.Context, who caller, _ news) (any, error) {
@@ -145,6 +139,7 @@ func (s Server) Handler() http.Handler {
 // events answers with the newest events after an id.
 func (s Server) events(w http.ResponseWriter, r *http.Request) {
 	after, limit := EventsQuery(r.URL.Query())
+
 	events, err := s.Registry.Events(r.Context(), after, limit)
 	if err != nil {
 		fail(w, statusOf(err), err)
@@ -172,23 +167,17 @@ func (c caller) mayJoin(join peerset.Join) error {
 	}
 
 	if !peerset.MayBe(join.Kind, c.kind, c.Role) {
-		return fmt.Errorf(
-			"join as a %s: %w: it is for a %s of role %s",
-			join.Kind,
-			peerset.ErrForbidden,
-			cmp.Or(c.kind, peerset.KindClient),
-			c.Role,
-		)
+		kind := cmp.Or(c.kind, peerset.KindClient)
+
+		return fmt.Errorf("join as a %s: %w: it is for a %s of role %s",
+			join.Kind, peerset.ErrForbidden, kind, c.Role)
 	}
 
+	address := netip.MustParseAddr(join.Address) // the body was checked
+
 	from, err := netip.ParseAddrPort(c.from)
-	if address := netip.MustParseAddr(join.Address); err != nil || from.Addr().Unmap() != address.Unmap() {
-		return fmt.Errorf(
-			"join at %s: %w: the request comes from %s",
-			join.Address,
-			peerset.ErrForbidden,
-			c.from,
-		)
+	if err != nil || from.Addr().Unmap() != address.Unmap() {
+		return fmt.Errorf("join at %s: %w: the request comes from %s", join.Address, peerset.ErrForbidden, c.from)
 	}
 
 	return nil
@@ -205,14 +194,15 @@ func handle[Body any](
 		if err != nil {
 			s.refuse(who, pattern, peerset.ReasonNoCertificate, err)
 			fail(w, http.StatusForbidden, err)
+
 			return
 		}
 
 		var body Body
-
 		if err := read(http.MaxBytesReader(w, r.Body, maxBody), &body); err != nil {
 			s.refuse(who, pattern, peerset.ReasonUnreadable, err)
 			fail(w, http.StatusBadRequest, fmt.Errorf("read body: %w", err))
+
 			return
 		}
 
@@ -244,11 +234,12 @@ func identity(r *http.Request) (caller, error) {
 		return who, err
 	}
 
-	who.Identity, who.kind = peerset.Identity{
+	who.kind = name.Kind
+	who.Identity = peerset.Identity{
 		Name:        name.Node,
 		Role:        name.Role,
 		Incarnation: name.Incarnation,
-	}, name.Kind
+	}
 
 	return who, nil
 }

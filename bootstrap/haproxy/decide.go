@@ -67,41 +67,25 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	var moving, reading, writing []string
 
 	for _, server := range servers {
-		peer, present := snapshot.Peer(server.Name)
-		present = present && peer.Role == server.role() && peer.Address != ""
-		moved := present && server.Address != peer.Address
+		want := wanted(server, snapshot)
 
-		// neither has to be the only one
-		reader := present && (server.Backend == readersBackend || server.Backend == siteBackend)
-		writer := present &&
-			server.Backend == writerBackend &&
-			(isWriter(peer, snapshot) || wasWriter(server, peer, snapshot))
-		if !server.Maintenance && (moved || !reader && !writer) {
+		if want.closed(server) {
 			plan.Close = append(plan.Close, set(server, "state maint"))
-			if moved {
+
+			if want.moved {
 				plan.Moved = append(plan.Moved, server.id())
 			}
 		}
 
-		if moved {
-			moving = append(moving, set(server, "addr "+peer.Address))
+		if want.moved {
+			moving = append(moving, set(server, "addr "+want.peer.Address))
 		}
 
-		closed := server.Maintenance || moved
+		if want.reader {
+			reading = append(reading, want.read(server)...)
+		}
 
-		switch {
-		case reader && closed:
-			reading = append(reading, bring(server, moved || !peer.Healthy)...)
-
-		case reader && peer.Facts[peerset.FactLeaving] != "":
-			if server.Weight != 0 {
-				// not closed: the writer's health is what is checked here
-				reading = append(reading, set(server, "weight 0"))
-			}
-
-		case reader && server.Weight == 0:
-			reading = append(reading, set(server, "weight 100%")) // an agent ended in the middle of bring
-		case writer && closed:
+		if want.writer && (server.Maintenance || want.moved) {
 			writing = append(writing, set(server, "state ready"))
 		}
 	}
@@ -109,6 +93,56 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	plan.Open = slices.Concat(moving, reading, writing)
 
 	return plan
+}
+
+// want is what the peer set says of a server. It need be neither a reader nor a writer.
+type want struct {
+	peer   peerset.Peer
+	moved  bool // its node has another address
+	reader bool
+	writer bool
+}
+
+func wanted(server Server, snapshot peerset.Snapshot) want {
+	peer, present := snapshot.Peer(server.Name)
+	if !present || peer.Role != server.role() || peer.Address == "" {
+		return want{}
+	}
+
+	reads := server.Backend == readersBackend || server.Backend == siteBackend
+	writes := isWriter(peer, snapshot) || wasWriter(server, peer, snapshot)
+
+	return want{
+		peer:   peer,
+		moved:  server.Address != peer.Address,
+		reader: reads,
+		writer: server.Backend == writerBackend && writes,
+	}
+}
+
+// closed tells whether an open server must close: a new address is only taken in maintenance.
+func (w want) closed(server Server) bool {
+	unwanted := !w.reader && !w.writer
+	return !server.Maintenance && (w.moved || unwanted)
+}
+
+// read makes a server one that serves reads.
+func (w want) read(server Server) []string {
+	leaves := w.peer.Facts[peerset.FactLeaving] != ""
+
+	switch {
+	case server.Maintenance || w.moved:
+		return openForReads(server, w.moved || !w.peer.Healthy)
+
+	case leaves && server.Weight != 0:
+		// Not closed: the writer's health is what is checked here.
+		return []string{set(server, "weight 0")}
+
+	case !leaves && server.Weight == 0:
+		return []string{set(server, "weight 100%")} // an agent ended in the middle of openForReads
+	}
+
+	return nil
 }
 
 // wasWriter tells the last writer, while nobody has taken the lease that it gave up and it serves all the same.
@@ -120,9 +154,9 @@ func wasWriter(server Server, peer peerset.Peer, snapshot peerset.Snapshot) bool
 		peer.Alive
 }
 
-// bring opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it
+// openForReads opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it
 // gets no session before that has passed.
-func bring(server Server, doubt bool) []string {
+func openForReads(server Server, doubt bool) []string {
 	if !doubt {
 		return []string{set(server, "state ready")}
 	}
@@ -159,19 +193,17 @@ type Session struct {
 func Spared(servers []Server, snapshot peerset.Snapshot) []string {
 	return names(slices.DeleteFunc(slices.Clone(servers), func(s Server) bool {
 		peer, known := snapshot.Peer(s.Name)
-		return !known ||
-			!s.Maintenance ||
-			s.Backend != writerBackend ||
-			peer.Facts[peerset.FactLeaving] == "" ||
-			!peer.Healthy ||
-			!peer.Alive ||
-			peer.Address != s.Address
+		closed := s.Maintenance && s.Backend == writerBackend
+		leaves := known && peer.Facts[peerset.FactLeaving] != "" && peer.Address == s.Address
+
+		return !(closed && leaves && peer.Healthy && peer.Alive)
 	}))
 }
 
-// Doomed returns the connected sessions to servers that are neither open now nor spared, or are cut off.
-func Doomed(sessions []Session, servers []Server, spared []string, cut map[string]bool) []Session {
+// SessionsToEnd returns the connected sessions to servers that are neither open now nor spared, or are cut off.
+func SessionsToEnd(sessions []Session, servers []Server, spared []string, cut map[string]bool) []Session {
 	open := map[string]bool{}
+
 	for _, id := range slices.Concat(openServers(servers), spared) {
 		open[id] = !cut[id]
 	}
@@ -188,9 +220,11 @@ func openServers(servers []Server) []string {
 	}))
 }
 
-// Judge tells how the proxy is: it serves when a database node takes writes through it.
-func Judge(servers []Server, snapshot peerset.Snapshot) Status {
+// StatusOf tells how the proxy is: it serves when a database node takes writes through it.
+func StatusOf(servers []Server, snapshot peerset.Snapshot) Status {
 	holder, still := snapshot.Holder(peerset.LeaseWriter), ""
+
+	// The last writer stays open until another takes the lease that it gave up.
 	if holder == "" {
 		last := slices.IndexFunc(servers, func(s Server) bool {
 			return s.Backend == writerBackend && !s.Maintenance
@@ -241,6 +275,7 @@ func find(servers []Server, backend, name string) (Server, bool) {
 
 func names(servers []Server) []string {
 	var list []string
+
 	for _, server := range servers {
 		list = append(list, server.id())
 	}

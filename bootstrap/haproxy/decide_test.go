@@ -75,8 +75,19 @@ func snapshot(writer string, incarnation int, peers ...peerset.Peer) peerset.Sna
 	}
 }
 
+// opened are the commands that open a server of which nobody knows how it is.
+func opened(server string) []string {
+	return []string{
+		"set server " + server + " weight 0",
+		"set server " + server + " state ready",
+		"set server " + server + " health down",
+		"set server " + server + " weight 100%",
+	}
+}
+
 func TestDecide(t *testing.T) {
-	one, two := database("db-1", "10.0.0.1", 1), database("db-2", "10.0.0.2", 1)
+	one := database("db-1", "10.0.0.1", 1)
+	two := database("db-2", "10.0.0.2", 1)
 
 	steady := serversOf(
 		"writer/db-1 10.0.0.1 up",
@@ -88,6 +99,7 @@ func TestDecide(t *testing.T) {
 	idle := serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed")
 	idle[1].Weight = 0
 	closeOne := haproxy.Plan{Close: []string{"set server writer/db-1 state maint"}}
+
 	for _, c := range []struct {
 		name     string
 		servers  []haproxy.Server
@@ -134,8 +146,11 @@ func TestDecide(t *testing.T) {
 			want:     closeOne,
 		},
 		{
-			name:     "nobody writes, and nobody did here",
-			servers:  serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"),
+			name: "nobody writes, and nobody did here",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 maint",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("", 0, one),
 			want:     haproxy.Plan{},
 		},
@@ -168,8 +183,10 @@ func TestDecide(t *testing.T) {
 			want: haproxy.Plan{
 				Close: []string{"set server readers/db-2 state maint"},
 				Moved: []string{"readers/db-2"},
-				Open: []string{"set server writer/db-2 addr 10.0.0.9", "set server readers/db-2 addr 10.0.0.9",
-					"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"},
+				Open: append([]string{
+					"set server writer/db-2 addr 10.0.0.9",
+					"set server readers/db-2 addr 10.0.0.9",
+				}, opened("readers/db-2")...),
 			},
 		},
 		{
@@ -197,12 +214,18 @@ func TestDecide(t *testing.T) {
 			want:     haproxy.Plan{Close: []string{"set server readers/db-2 state maint"}},
 		},
 		{
-			name:     "a slot is filled by a node that does not serve yet",
-			servers:  serversOf("writer/db-2 127.0.0.1 maint", "readers/db-2 127.0.0.1 maint"),
+			name: "a slot is filled by a node that does not serve yet",
+			servers: serversOf(
+				"writer/db-2 127.0.0.1 maint",
+				"readers/db-2 127.0.0.1 maint",
+			),
 			snapshot: snapshot("", 0, sick(two)),
 			want: haproxy.Plan{
-				Open: []string{"set server writer/db-2 addr 10.0.0.2", "set server readers/db-2 addr 10.0.0.2",
-					"set server readers/db-2 weight 0", "set server readers/db-2 state ready", "set server readers/db-2 health down", "set server readers/db-2 weight 100%"}},
+				Open: append([]string{
+					"set server writer/db-2 addr 10.0.0.2",
+					"set server readers/db-2 addr 10.0.0.2",
+				}, opened("readers/db-2")...),
+			},
 		},
 		{
 			name:     "a healthy reader comes back at once",
@@ -222,8 +245,11 @@ func TestDecide(t *testing.T) {
 			want: haproxy.Plan{},
 		},
 		{
-			name:    "a web node serves the site",
-			servers: serversOf("site/web-1 127.0.0.1 maint", "site/db-1 127.0.0.1 maint"),
+			name: "a web node serves the site",
+			servers: serversOf(
+				"site/web-1 127.0.0.1 maint",
+				"site/db-1 127.0.0.1 maint",
+			),
 			snapshot: snapshot("db-1", 1, one, peerset.Peer{
 				Name:        "web-1",
 				Role:        "web",
@@ -232,7 +258,10 @@ func TestDecide(t *testing.T) {
 				Healthy:     true,
 			}),
 			want: haproxy.Plan{
-				Open: []string{"set server site/web-1 addr 10.0.0.7", "set server site/web-1 weight 0", "set server site/web-1 state ready", "set server site/web-1 health down", "set server site/web-1 weight 100%"}},
+				Open: append([]string{
+					"set server site/web-1 addr 10.0.0.7",
+				}, opened("site/web-1")...),
+			},
 		},
 		{
 			name:     "servers of other backends are left alone",
@@ -247,8 +276,9 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestStatusOf(t *testing.T) {
 	one := database("db-1", "10.0.0.1", 1)
+
 	for _, c := range []struct {
 		name     string
 		servers  []haproxy.Server
@@ -257,8 +287,11 @@ func TestJudge(t *testing.T) {
 		healthy  bool
 	}{
 		{
-			name:     "serves",
-			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"),
+			name: "serves",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 up",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("db-1", 1, one),
 			want:     haproxy.StateServing,
 			healthy:  true,
@@ -278,8 +311,11 @@ func TestJudge(t *testing.T) {
 			healthy:  false,
 		},
 		{
-			name:     "in maintenance",
-			servers:  serversOf("writer/db-1 10.0.0.1 maint", "readers/db-1 10.0.0.1 up passed"),
+			name: "in maintenance",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 maint",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("db-1", 1, one),
 			want:     haproxy.StateNoWriter,
 			healthy:  false,
@@ -299,148 +335,22 @@ func TestJudge(t *testing.T) {
 			healthy:  false,
 		},
 		{
-			name:     "the last writer waits for its successor",
-			servers:  serversOf("writer/db-1 10.0.0.1 up", "readers/db-1 10.0.0.1 up passed"),
+			name: "the last writer waits for its successor",
+			servers: serversOf(
+				"writer/db-1 10.0.0.1 up",
+				"readers/db-1 10.0.0.1 up passed",
+			),
 			snapshot: snapshot("", 0, one),
 			want:     haproxy.StateServing,
 			healthy:  true,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status := haproxy.Judge(c.servers, c.snapshot)
+			status := haproxy.StatusOf(c.servers, c.snapshot)
 			require.Equal(t, c.want, status.State)
 			require.Equal(t, c.healthy, status.Healthy)
 			require.NotEmpty(t, status.Reason)
 			require.Equal(t, c.healthy, status.Writer == "db-1")
 		})
 	}
-}
-
-func TestDoomed(t *testing.T) {
-	servers := serversOf(
-		"writer/db-1 10.0.0.1 up",
-		"writer/db-2 10.0.0.2 maint",
-		"readers/db-1 10.0.0.1 up passed",
-		"readers/db-2 10.0.0.2",
-	)
-
-	session := func(pid int, id, server string) haproxy.Session {
-		return haproxy.Session{
-			PID:       pid,
-			ID:        id,
-			Server:    server,
-			Connected: true,
-		}
-	}
-
-	all := []haproxy.Session{session(
-		1,
-		"0xa",
-		"writer/db-1",
-	), session(
-		1,
-		"0xb",
-		"writer/db-2",
-	), session(2, "0xc", "readers/db-1"), session(2, "0xd", "readers/db-2"),
-		session(0, "0xe", "writer/db-9"), {
-			PID:    0,
-			ID:     "0xf",
-			Server: "writer/db-2",
-		}}
-
-	require.Equal(t,
-		[]haproxy.Session{all[1], all[3], all[4]},
-		haproxy.Doomed(all, servers, nil, nil),
-		"not the one that is still being connected",
-	)
-
-	require.Equal(t,
-		[]haproxy.Session{all[1], all[2], all[3], all[4]},
-		haproxy.Doomed(all, servers, nil, map[string]bool{"readers/db-1": true}),
-	)
-}
-
-// A node that leaves ends its sessions itself, as long as it is well.
-func TestSpared(t *testing.T) {
-	servers := serversOf(
-		"writer/db-1 10.0.0.1 maint up",
-		"writer/db-2 10.0.0.2 up",
-		"readers/db-1 10.0.0.1 up passed",
-	)
-
-	gone := leaving(database("db-1", "10.0.0.1", 1))
-	two := database("db-2", "10.0.0.2", 1)
-	require.Equal(t,
-		[]string{"writer/db-1"},
-		haproxy.Spared(servers, snapshot("db-2", 1, gone, two)),
-	)
-
-	for _, one := range []peerset.Peer{
-		database("db-1", "10.0.0.1", 1),
-		sick(gone),
-		dead(gone),
-	} {
-		require.Empty(t, haproxy.Spared(servers, snapshot("db-2", 1, one, two)))
-	}
-
-	require.Empty(t, haproxy.Doomed(
-		[]haproxy.Session{{
-			ID:        "0xa",
-			Server:    "writer/db-1",
-			Connected: true,
-		}},
-		servers,
-		[]string{"writer/db-1"},
-		nil,
-	))
-}
-
-func TestShape(t *testing.T) {
-	base := "global\n\tmaxconn 10\nbackend writer\n\tserver db-1 10.0.0.1:3306 track readers/db-1\n\tserver " +
-		"db-2 10.0.0.2:3306 disabled\n"
-
-	for _, c := range []struct {
-		name string
-		text string
-		same bool
-	}{
-		{
-			name: "address",
-			text: strings.Replace(base, "10.0.0.1", "10.0.0.9", 1),
-			same: true,
-		},
-		{
-			name: "disabled",
-			text: strings.Replace(base, " disabled", "", 1),
-			same: true,
-		},
-		{
-			name: "comment and blanks",
-			text: "# hello\n\n" + strings.ReplaceAll(base, "\t", "    "),
-			same: true,
-		},
-		{"a new server", base + "\tserver db-3 10.0.0.3:3306\n", false},
-		{
-			name: "another name",
-			text: strings.Replace(base, "server db-2", "server db-7", 1),
-			same: false,
-		},
-		{
-			name: "another option",
-			text: strings.Replace(base, "maxconn 10", "maxconn 20", 1),
-			same: false,
-		},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t,
-				c.same,
-				haproxy.Shape([]byte(base)) == haproxy.Shape([]byte(c.text)),
-			)
-		})
-	}
-
-	require.Equal(t,
-		[]string{"writer/db-1", "writer/db-2"},
-		haproxy.Slots([]byte(base)),
-	)
 }

@@ -103,21 +103,31 @@ type Status struct {
 
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
-	Tick, Steady, Calm, ReloadEvery, SweepEvery, Linger, Notice, Answer, Patience, Hang time.Duration
+	Tick        time.Duration
+	Steady      time.Duration
+	Calm        time.Duration
+	ReloadEvery time.Duration
+	SweepEvery  time.Duration
+	Linger      time.Duration
+	Notice      time.Duration
+	Answer      time.Duration
+	Patience    time.Duration
+	Hang        time.Duration
 }
 
 // Config is what a driver needs.
 type Config struct {
 	File string // haproxy.cfg, kept right by the agent's templates
-	// where the driver notes the shape of the file that the process was last made to read; gone at a reboot
+	// Loaded is where the driver notes the shape of the file that the process read last; gone at a reboot.
 	Loaded  string
 	Peers   Peers
 	Runtime Runtime
 	Unit    Unit
 	Report  func(Status)
-	// gets word when HAProxy ends; nil when nobody tells, and then it is looked at every Tick
+	// Ended gets word when HAProxy ends; nil when nobody tells, and then it is looked at every Tick.
 	Ended <-chan struct{}
-	Count func(what string) // told of each reload and command, as Counted names them; nil for nobody
+	// Count is told of each reload and command, as Counted names them; nil for nobody.
+	Count func(what string)
 	Log   *slog.Logger
 	Times Times
 }
@@ -134,51 +144,39 @@ type Driver struct {
 	reloaded time.Time       // the last reload
 	answered time.Time       // the last answer of the process
 	asked    time.Time       // the unit was asked to start last
-	said     []string        // the commands that were given last
+	told     []string        // the commands that were given last
 	swept    time.Time       // the last look at sessions
 	open     []string        // servers that took sessions at the last look
 	lingers  time.Time       // until when to look again and again, because a server closed
 	before   []Server        // at the last look
-	lively   time.Time       // until when to look every Tick
+	closely  time.Time       // until when to look every Tick
 	cut      map[string]bool // servers whose sessions in old processes must end, besides those that are closed
+}
+
+func (t *Times) defaults() {
+	fallbacks := map[*time.Duration]time.Duration{
+		&t.Tick:        DefaultTick,
+		&t.Steady:      DefaultSteady,
+		&t.Calm:        DefaultCalm,
+		&t.ReloadEvery: DefaultReloadEvery,
+		&t.SweepEvery:  DefaultSweepEvery,
+		&t.Linger:      DefaultLinger,
+		&t.Notice:      DefaultNotice,
+		&t.Answer:      DefaultAnswer,
+		&t.Patience:    DefaultPatience,
+		&t.Hang:        DefaultHang,
+	}
+
+	for value, fallback := range fallbacks {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
 }
 
 // New makes a driver. Run runs it.
 func New(config Config) *Driver {
-	t := &config.Times
-	for _, d := range []struct {
-		value    *time.Duration
-		fallback time.Duration
-	}{{
-		value:    &t.Tick,
-		fallback: DefaultTick,
-	}, {
-		value:    &t.Steady,
-		fallback: DefaultSteady,
-	}, {
-		value:    &t.Calm,
-		fallback: DefaultCalm,
-	}, {
-		value:    &t.ReloadEvery,
-		fallback: DefaultReloadEvery,
-	}, {
-		value:    &t.SweepEvery,
-		fallback: DefaultSweepEvery,
-	}, {
-		value:    &t.Linger,
-		fallback: DefaultLinger,
-	}, {
-		value:    &t.Notice,
-		fallback: DefaultNotice,
-	}, {
-		value:    &t.Answer,
-		fallback: DefaultAnswer,
-	},
-		{&t.Patience, DefaultPatience}, {&t.Hang, DefaultHang}} {
-		if *d.value == 0 {
-			*d.value = d.fallback
-		}
-	}
+	config.Times.defaults()
 
 	if config.Count == nil {
 		config.Count = func(string) {}
@@ -197,41 +195,39 @@ func (d *Driver) Run(ctx context.Context) error {
 	for {
 		changed := d.Peers.Changed()
 		status, servers := d.step(ctx)
-		d.say(status)
+		d.report(status)
 		d.sweep(ctx, servers)
 
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-			d.stir(5 * d.Times.Tick) // the agent writes what it says into the file
+			d.watchClosely(5 * d.Times.Tick) // the agent writes what it says into the file
 		case <-d.Ended:
-			d.stir(d.Times.Calm)
-		case <-time.After(d.rest(status)):
+			d.watchClosely(d.Times.Calm)
+		case <-time.After(d.pace(status)):
 		}
 	}
 }
 
-// stir has the process looked at every Tick for a while.
-func (d *Driver) stir(span time.Duration) {
-	if until := time.Now().Add(span); until.After(d.lively) {
-		d.lively = until
+// watchClosely has the process looked at every Tick for a while.
+func (d *Driver) watchClosely(span time.Duration) {
+	if until := time.Now().Add(span); until.After(d.closely) {
+		d.closely = until
 	}
 }
 
-// rest is how long the loop may wait for somebody to tell it something.
-func (d *Driver) rest(status Status) time.Duration {
+// pace is how long the loop may wait for somebody to tell it something.
+func (d *Driver) pace(status Status) time.Duration {
 	now := time.Now()
-	if d.Ended == nil ||
-		status.State != StateServing ||
-		d.last().State != StateServing ||
-		len(d.cut) > 0 ||
-		now.Before(d.lively) ||
-		now.Before(d.lingers) {
-		return d.Times.Tick
+	serves := status.State == StateServing && d.reported().State == StateServing
+	busy := len(d.cut) > 0 || now.Before(d.closely) || now.Before(d.lingers)
+
+	if d.Ended != nil && serves && !busy {
+		return d.Times.Steady
 	}
 
-	return d.Times.Steady
+	return d.Times.Tick
 }
 
 // step makes the process what the peer set says, once, and tells how it is then. It returns no servers when it could
@@ -241,9 +237,11 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 	defer cancel()
 
 	snapshot := d.Peers.Snapshot()
+
 	servers, err := d.look(ctx)
 	if err != nil {
-		d.revive(ctx)
+		d.restart(ctx)
+
 		return Status{
 			State:  StateStarting,
 			Reason: "HAProxy does not answer: " + err.Error(),
@@ -254,21 +252,21 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 
 	if !slices.Equal(servers, d.before) {
 		d.before = servers
-		d.stir(d.Times.Calm)
+		d.watchClosely(d.Times.Calm)
 	}
 
 	if d.reload(ctx, servers) {
-		d.stir(d.Times.Calm)
-		return d.last(), nil // whom the new process serves is seen at the next step
+		d.watchClosely(d.Times.Calm)
+		return d.reported(), nil // whom the new process serves is seen at the next step
 	}
 
 	plan := Decide(servers, snapshot)
 	if len(plan.Close)+len(plan.Open) == 0 {
-		d.said = nil
-		return Judge(servers, snapshot), servers
+		d.told = nil
+		return StatusOf(servers, snapshot), servers
 	}
 
-	d.stir(d.Times.Calm)
+	d.watchClosely(d.Times.Calm)
 
 	for _, server := range plan.Moved {
 		d.cut[server] = true
@@ -281,7 +279,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		}, nil
 	}
 
-	return Judge(servers, snapshot), servers
+	return StatusOf(servers, snapshot), servers
 }
 
 // look asks the process what its servers are.
@@ -296,8 +294,9 @@ func (d *Driver) look(ctx context.Context) ([]Server, error) {
 // about once.
 func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 	commands := slices.Concat(plan.Close, plan.Open)
-	again := slices.Equal(d.said, commands)
+	again := slices.Equal(d.told, commands)
 	rounds := [][]string{commands}
+
 	if len(plan.Moved) > 0 {
 		rounds = [][]string{plan.Close, plan.Open}
 	}
@@ -313,6 +312,7 @@ func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 		if !again {
 			d.Log.Info("told HAProxy", "commands", strings.Join(round, "; "), "answer", answer)
 		}
+
 		if i == 0 && len(plan.Moved) > 0 {
 			if err := d.endAll(ctx, plan.Moved); err != nil {
 				return nil, err
@@ -320,7 +320,7 @@ func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 		}
 	}
 
-	d.said = commands
+	d.told = commands
 
 	return d.Runtime.State(ctx)
 }
@@ -362,7 +362,8 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 	}
 
 	if open := openServers(servers); !slices.Equal(open, d.open) {
-		d.open, d.lingers = open, time.Now().Add(d.Times.Linger)
+		d.open = open
+		d.lingers = time.Now().Add(d.Times.Linger)
 	}
 
 	if len(d.cut) == 0 && time.Now().After(d.lingers) && time.Since(d.swept) < d.Times.SweepEvery {
@@ -374,10 +375,13 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 
 	d.swept = time.Now()
 	spared := Spared(servers, d.Peers.Snapshot())
-	current, err := d.Runtime.Current(ctx)
-	err = errors.Join(err, d.end(ctx, Doomed(current, servers, spared, nil)))
-	left, err2 := d.Runtime.Left(ctx)
-	err = errors.Join(err, err2, d.end(ctx, Doomed(left, servers, spared, d.cut)))
+
+	current, unseen := d.Runtime.Current(ctx)
+	err := errors.Join(unseen, d.end(ctx, SessionsToEnd(current, servers, spared, nil)))
+
+	left, unseen := d.Runtime.Left(ctx)
+	err = errors.Join(err, unseen, d.end(ctx, SessionsToEnd(left, servers, spared, d.cut)))
+
 	if err != nil {
 		d.Log.Debug("end sessions", "err", err)
 		return
@@ -386,8 +390,8 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 	clear(d.cut)
 }
 
-// revive asks for a start when the process has been silent for too long, and kills one that hangs.
-func (d *Driver) revive(ctx context.Context) {
+// restart asks for a start when the process has been silent for too long, and kills one that hangs.
+func (d *Driver) restart(ctx context.Context) {
 	silent := time.Since(d.answered)
 	if silent < d.Times.Patience || time.Since(d.asked) < d.Times.Patience {
 		return
@@ -396,6 +400,7 @@ func (d *Driver) revive(ctx context.Context) {
 	if silent >= d.Times.Hang {
 		d.Log.Warn("HAProxy hangs: it is killed", "silent", silent.Round(time.Second))
 		d.answered = time.Now()
+
 		if err := d.Unit.Kill(ctx); err != nil && ctx.Err() == nil {
 			d.Log.Warn("kill HAProxy", "err", err)
 		}
@@ -419,6 +424,7 @@ func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 
 	shape := Shape(text)
 	loaded, err := os.ReadFile(d.Loaded)
+
 	if slices.Equal(Slots(text), names(servers)) {
 		if err != nil {
 			d.note(shape) // the agent started it from this file, just now
@@ -454,15 +460,15 @@ func (d *Driver) note(shape string) {
 	}
 }
 
-// last returns what was said last.
-func (d *Driver) last() Status {
+// reported returns the status that was reported last.
+func (d *Driver) reported() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.status
 }
 
-// say reports a status that is new.
-func (d *Driver) say(status Status) {
+// report tells of a status that is new.
+func (d *Driver) report(status Status) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
@@ -486,7 +492,8 @@ func (d *Driver) Drain(ctx context.Context) error {
 	d.draining = true
 	status := d.status
 	d.mu.Unlock()
-	d.say(status)
+
+	d.report(status)
 
 	if !pause.For(ctx, d.Times.Notice) {
 		return ctx.Err()
@@ -497,12 +504,9 @@ func (d *Driver) Drain(ctx context.Context) error {
 		if err != nil || sessions == 0 {
 			return nil // a process that does not answer has no clients to wait for
 		}
+
 		if !pause.For(ctx, d.Times.Tick) {
-			return fmt.Errorf(
-				"drain the proxy: %d connections are still open: %w",
-				sessions,
-				ctx.Err(),
-			)
+			return fmt.Errorf("drain the proxy: %d connections are still open: %w", sessions, ctx.Err())
 		}
 	}
 }

@@ -13,9 +13,11 @@ import (
 
 // stateOf17 is "show servers state" of HAProxy 1.7 (Management Guide 1.7, 9.3): version 1 of the format, which
 // ends before the fields of later releases (srv_fqdn, srv_port, ...).
-const stateOf17 = `1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id
-4 writer 1 db-1 10.108.0.11 2 0 1 1 26 1 0 1 0 0 0 0
+const stateOf17 = "1\n" +
+	"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight" +
+	" srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state" +
+	" srv_agent_state bk_f_forced_id srv_f_forced_id\n" +
+	`4 writer 1 db-1 10.108.0.11 2 0 1 1 26 1 0 1 0 0 0 0
 5 readers 1 db-1 10.108.0.11 2 0 1 1 26 15 3 3 6 0 0 0
 5 readers 2 db-2 127.0.0.1 0 5 1 1 26 1 0 0 8 0 0 0
 

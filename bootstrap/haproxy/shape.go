@@ -11,12 +11,12 @@ import (
 // addresses and whether they start disabled.
 func Shape(text []byte) string {
 	digest := sha256.New()
+	disabled := func(field string) bool { return field == "disabled" }
+
 	for _, fields := range statements(text) {
 		if fields[0] == "server" && len(fields) > 2 {
-			fields = slices.DeleteFunc(
-				slices.Delete(fields, 2, 3),
-				func(field string) bool { return field == "disabled" },
-			)
+			fields = slices.Delete(fields, 2, 3) // the address
+			fields = slices.DeleteFunc(fields, disabled)
 		}
 
 		digest.Write([]byte(strings.Join(fields, " ") + "\n"))

@@ -105,13 +105,12 @@ func (s Socket) Left(ctx context.Context) ([]Session, error) {
 // took yet is given once.
 func (s Socket) Ended(ctx context.Context) <-chan struct{} {
 	ended := pause.NewBell()
+
 	go func() {
-		for {
+		for ctx.Err() == nil {
 			s.untilEnded(ctx)
 			ended.Ring()
-			if !pause.For(ctx, time.Second) {
-				return
-			}
+			pause.For(ctx, time.Second)
 		}
 	}()
 
@@ -166,9 +165,7 @@ func ask(ctx context.Context, path, command string) (string, error) {
 	}
 	defer connection.Close()
 
-	stop := context.AfterFunc(ctx, func() {
-		connection.SetDeadline(time.Now())
-	})
+	stop := context.AfterFunc(ctx, func() { connection.SetDeadline(time.Now()) })
 	defer stop()
 
 	if _, err := io.WriteString(connection, command+"\n"); err != nil {
@@ -206,6 +203,7 @@ func parseState(text string) ([]Server, error) {
 			if err != nil {
 				return nil, err
 			}
+
 			if server.Name != nobody {
 				servers = append(servers, server)
 			}
@@ -221,6 +219,7 @@ func parseState(text string) ([]Server, error) {
 
 func parseServer(header, fields []string) (Server, error) {
 	row := map[string]string{}
+
 	for i, name := range header {
 		row[name] = fields[i]
 	}
@@ -249,6 +248,7 @@ func parseServer(header, fields []string) (Server, error) {
 // table reads "show stat": CSV with a header after "#". No field that is read here holds a comma or a quote.
 func table(text string) ([]map[string]string, error) {
 	first, rest, _ := strings.Cut(text, "\n")
+
 	header, ok := strings.CutPrefix(first, "# ")
 	if !ok {
 		return nil, fmt.Errorf("%w: %.200q", errUnexpected, text)
@@ -259,6 +259,7 @@ func table(text string) ([]map[string]string, error) {
 
 	for line := range strings.Lines(rest) {
 		row := map[string]string{}
+
 		for i, value := range strings.Split(strings.TrimSpace(line), ",") {
 			if i < len(columns) {
 				row[columns[i]] = value
@@ -299,6 +300,7 @@ func oldProcesses(text string) []int {
 // the first number of its side of the session, "scb" or "s1": 8, or 7 before HAProxy 2.0.
 func parseSessions(pid int, text string) []Session {
 	var sessions []Session
+
 	for line := range strings.Lines(text) {
 		id, rest, ok := strings.Cut(line, ": ")
 		if !ok || !strings.HasPrefix(id, "0x") {
@@ -314,10 +316,8 @@ func parseSessions(pid int, text string) []Session {
 			}
 		}
 
-		state, _, _ := strings.Cut(
-			strings.TrimPrefix(cmp.Or(values["scb"], values["s1"]), "["),
-			",",
-		)
+		side := cmp.Or(values["scb"], values["s1"])
+		state, _, _ := strings.Cut(strings.TrimPrefix(side, "["), ",")
 
 		if server := values["srv"]; server != "" && server != "<none>" {
 			sessions = append(sessions, Session{

@@ -24,6 +24,7 @@ type still struct {
 
 func (s *still) State(context.Context) ([]haproxy.Server, error) {
 	s.looks.Add(1)
+
 	return []haproxy.Server{
 		{
 			Backend: "writer",
@@ -48,15 +49,19 @@ func (s *still) State(context.Context) ([]haproxy.Server, error) {
 func (s *still) Current(context.Context) ([]haproxy.Session, error) {
 	return nil, nil
 }
+
 func (s *still) Left(context.Context) ([]haproxy.Session, error) {
 	return nil, nil
 }
+
 func (s *still) End(context.Context, []haproxy.Session) error {
 	return nil
 }
+
 func (s *still) Tell(context.Context, []string) (string, error) {
 	return "", nil
 }
+
 func (s *still) Reload(context.Context) error { return nil }
 func (s *still) Start(context.Context) error  { return nil }
 
@@ -64,6 +69,7 @@ func (s *still) Kill(context.Context) error { return nil }
 func (s *still) Snapshot() peerset.Snapshot {
 	return snapshot("db-1", 1, database("db-1", "10.0.0.1", 1))
 }
+
 func (s *still) Changed() <-chan struct{} { return nil }
 
 func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {

@@ -27,13 +27,12 @@ func (s Systemd) Start(ctx context.Context) error {
 
 // Kill ends every process of the unit at once; nothing where none runs.
 func (s Systemd) Kill(ctx context.Context) error {
-	if state, err := systemd.Ctl(systemd.Systemctl).State(ctx,
-		s.Name,
-	); err != nil || state == "inactive" || state == "failed" {
+	state, err := systemd.Ctl(systemd.Systemctl).State(ctx, s.Name)
+	if err != nil || state == "inactive" || state == "failed" {
 		return err
 	}
 
-	_, err := systemd.Systemctl(ctx, "kill", "--signal=SIGKILL", s.Name)
+	_, err = systemd.Systemctl(ctx, "kill", "--signal=SIGKILL", s.Name)
 
 	return err
 }

@@ -70,9 +70,7 @@ func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error)
 
 	for _, folder := range i.watched() {
 		err := i.walk(folder, func(path string, entry fs.DirEntry) error {
-			if err := pace.rest(ctx, func() bool {
-				return i.waiting.Load() > 0
-			}); err != nil {
+			if err := pace.rest(ctx, i.awaited); err != nil {
 				return err
 			}
 

@@ -95,7 +95,15 @@ func TestWhatIsAddedIsFound(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, own.Findings, "a glance does not look for it")
 
-	for _, path := range []string{"/usr/bin/backdoor", "/usr/bin/other", "/usr/lib/systemd", "/usr/share/tool/data.pyc", "/opt/agent"} {
+	added := []string{
+		"/usr/bin/backdoor",
+		"/usr/bin/other",
+		"/usr/lib/systemd",
+		"/usr/share/tool/data.pyc",
+		"/opt/agent",
+	}
+
+	for _, path := range added {
 		require.NoError(t, os.RemoveAll(b.at(path)))
 	}
 

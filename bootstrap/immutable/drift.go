@@ -70,6 +70,8 @@ func (i *Image) check(
 	started := time.Now()
 	pass := Pass{Checked: len(list)}
 	done := make(chan error, 1)
+
+	// A goroutine of its own: compare gives its thread the lowest priority, and the thread ends with it.
 	go func() {
 		done <- i.compare(ctx, list, share, whole, &pass)
 	}()
@@ -92,20 +94,16 @@ func (i *Image) compare(ctx context.Context, list []expected, share float64, who
 
 	for _, want := range list {
 		have, err := i.look(want)
-		switch {
-		case err != nil:
+		if err == nil {
+			pass.Findings = append(pass.Findings, differences(want, have)...)
+		} else {
 			pass.Findings = append(pass.Findings, status.Finding{
 				Path: want.path,
 				What: "cannot be read: " + err.Error(),
 			})
-
-		default:
-			pass.Findings = append(pass.Findings, differences(want, have)...)
 		}
 
-		if err := pace.rest(ctx, func() bool {
-			return i.waiting.Load() > 0
-		}); err != nil {
+		if err := pace.rest(ctx, i.awaited); err != nil {
 			return err
 		}
 	}
@@ -120,6 +118,9 @@ func (i *Image) compare(ctx context.Context, list []expected, share float64, who
 	return err
 }
 
+// awaited tells whether somebody waits for this pass to end.
+func (i *Image) awaited() bool { return i.waiting.Load() > 0 }
+
 // actual is how a file is found.
 type actual struct {
 	stand string
@@ -128,11 +129,13 @@ type actual struct {
 
 func (i *Image) look(want expected) (actual, error) {
 	name := i.at(want.path)
-	have := actual{}
-	var err error
-	if have.stand, err = stand(name); err != nil {
-		return have, err
+
+	stood, err := stand(name)
+	if err != nil {
+		return actual{}, err
 	}
+
+	have := actual{stand: stood}
 
 	if want.sum == "" || have.stand == absent || strings.HasPrefix(have.stand, "link ") {
 		// A link is judged by where it leads to, when the record has what is behind it.
@@ -165,21 +168,19 @@ func differences(want expected, have actual) []status.Finding {
 		}}
 	}
 
+	stands := want.stand == "" || have.stand == want.stand
+	changed := !have.same && !strings.HasPrefix(want.stand, "link ")
+
 	switch {
 	case want.stand == absent:
 		return nil
 	case have.stand == absent:
 		return tell("is missing")
-
-	case want.stand != "" && have.stand != want.stand && !have.same && !strings.HasPrefix(
-		want.stand,
-		"link ",
-	):
+	case !stands && changed:
 		return tell("is changed, and is %s instead of %s", have.stand, want.stand)
-
-	case want.stand != "" && have.stand != want.stand:
+	case !stands:
 		return tell("is %s instead of %s", have.stand, want.stand)
-	case !have.same && !strings.HasPrefix(want.stand, "link "):
+	case changed:
 		return tell("is changed")
 	}
 
@@ -224,8 +225,10 @@ func (i *Image) comparePackages(image record.Image) ([]status.Finding, error) {
 // paragraphs).
 func installed(text string) map[string]string {
 	versions := map[string]string{}
+
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
 		fields := map[string]string{}
+
 		for line := range strings.Lines(paragraph) {
 			if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
 				fields[name] = strings.TrimSpace(value)
@@ -273,16 +276,19 @@ var errNotPlain = errors.New("it is no plain file")
 
 // sumOf is a file's sum, MD5 or SHA-256 by its length in hex.
 func sumOf(name string, length int) (string, error) {
-	// a pipe in its place is not waited for
+	// A pipe in its place is not waited for.
 	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
 
-	if info, err := file.Stat(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		return "", err
-	} else if !info.Mode().IsRegular() {
+	}
+
+	if !info.Mode().IsRegular() {
 		return "", errNotPlain
 	}
 

@@ -30,7 +30,12 @@ func TestTheGuardIsLoadedAgain(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, rules, 0o644))
 
-	for _, undo := range []string{"list ruleset", "flush ruleset", "flush chain ip hornero_metadata output", "delete table ip hornero_metadata"} {
+	for _, undo := range []string{
+		"list ruleset",
+		"flush ruleset",
+		"flush chain ip hornero_metadata output",
+		"delete table ip hornero_metadata",
+	} {
 		if undo != "list ruleset" {
 			out, err := exec.Command("nft", strings.Fields(undo)...).CombinedOutput()
 			require.NoError(t, err, string(out))

@@ -44,11 +44,8 @@ func (i *Image) at(path string) string {
 
 // Refuse makes package managers refuse from now on until the next boot: the image's hooks look for the mark.
 func (i *Image) Refuse(node, role string) error {
-	_, err := file.Write(
-		filepath.Join(i.Run, markFile),
-		[]byte(node+" "+role+"\n"),
-		file.Options{Mode: 0o644},
-	)
+	mark := []byte(node + " " + role + "\n")
+	_, err := file.Write(filepath.Join(i.Run, markFile), mark, file.Options{Mode: 0o644})
 
 	return err
 }

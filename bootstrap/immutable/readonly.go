@@ -80,13 +80,8 @@ func (i *Image) readOnly(path string) error {
 		return err
 	}
 
-	if err := unix.Mount(
-		"",
-		aside,
-		"",
-		unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|kept(path),
-		"",
-	); err != nil {
+	readOnly := unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY | kept(path)
+	if err := unix.Mount("", aside, "", readOnly, ""); err != nil {
 		return err
 	}
 

@@ -2,7 +2,6 @@ package peers
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,9 +11,9 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// beat takes a heartbeat that says nothing new: it is written down with those of others, once in BeatEvery, so
+// takeHeartbeat takes one that says nothing new: it is written down with those of others, once in BeatEvery, so
 // that many nodes write no more than few. It tells whether that is enough.
-func (s *Store) beat(who peerset.Identity, report peerset.Report) bool {
+func (s *Store) takeHeartbeat(who peerset.Identity, report peerset.Report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
@@ -27,18 +26,18 @@ func (s *Store) beat(who peerset.Identity, report peerset.Report) bool {
 	}
 
 	peer, known := s.snapshot.Peer(who.Name)
-	same := known && peer.Incarnation == who.Incarnation &&
-		alike(report, peerset.Report{
-			State:    peer.State,
-			Healthy:  peer.Healthy,
-			Draining: peer.Draining,
-			Facts:    peer.Facts,
-		})
-	if same {
-		s.heard[who.Name] = who.Incarnation
+	if !known || peer.Incarnation != who.Incarnation || !alike(report, reported(peer)) {
+		return false
 	}
 
-	return same
+	s.heard[who.Name] = who.Incarnation
+
+	return true
+}
+
+// reported is the report that a peer's entry in a snapshot came from.
+func reported(peer peerset.Peer) peerset.Report {
+	return peerset.Report{State: peer.State, Healthy: peer.Healthy, Draining: peer.Draining, Facts: peer.Facts}
 }
 
 func alike(a, b peerset.Report) bool {
@@ -48,46 +47,48 @@ func alike(a, b peerset.Report) bool {
 		maps.Equal(a.Facts, b.Facts)
 }
 
-// gather is the part of BeatEvery for which a member that writes heartbeats down waits for those of others.
-const gather = 10
+// collectPart is the part of BeatEvery for which a member that writes heartbeats down waits for those of others.
+const collectPart = 10
 
-// keepBeats has the heartbeats that came to this member written down: by the leader, for all members with one
-// statement, as each is written into the log of all. All pass theirs on at the same moments, by their clocks;
+// keepHeartbeats has the heartbeats that came to this member written down: by the leader, for all members with
+// one statement, as each is written into the log of all. All pass theirs on at the same moments, by their clocks;
 // where those differ there are more statements, not later ones.
-func (s *Store) keepBeats(ctx context.Context) {
+func (s *Store) keepHeartbeats(ctx context.Context) {
 	for {
-		next := time.NewTimer(time.Until(time.Now().Truncate(s.config.BeatEvery).Add(s.config.BeatEvery)))
+		next := time.Now().Truncate(s.config.BeatEvery).Add(s.config.BeatEvery)
+		timer := time.NewTimer(time.Until(next))
 		own := false
 
 		select {
 		case <-ctx.Done():
-			next.Stop()
+			timer.Stop()
 			return
-		case <-next.C:
+		case <-timer.C:
 			own = true
-		case <-s.given:
-			next.Stop()
+		case <-s.passedOn:
+			timer.Stop()
 		}
 
 		if own && s.passOn(ctx) {
 			continue
 		}
 
-		pause.For(ctx, s.config.BeatEvery/gather)
+		pause.For(ctx, s.config.BeatEvery/collectPart)
 
 		select {
-		case <-s.given: // they are among those that are taken now
+		case <-s.passedOn: // they are among those that are taken now
 		default:
 		}
 
 		if heard := s.takeHeard(); len(heard) > 0 {
-			if err := s.writeBeats(ctx, heard); err != nil && ctx.Err() == nil {
+			if err := s.writeHeartbeats(ctx, heard); err != nil && ctx.Err() == nil {
 				s.config.Log.Debug("write heartbeats down", "err", err)
 			}
 		}
 	}
 }
 
+// takeHeard returns the heartbeats that are not written down yet, and leaves none.
 func (s *Store) takeHeard() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,6 +118,7 @@ func (s *Store) passOn(ctx context.Context) bool {
 	if err := s.config.Pass(ctx, s.host(leader), heard); err != nil {
 		s.config.Log.Debug("pass heartbeats on", "to", leader, "err", err)
 		s.merge(heard)
+
 		return false
 	}
 
@@ -126,7 +128,7 @@ func (s *Store) passOn(ctx context.Context) bool {
 // Heard takes heartbeats that another member passed on, by name and incarnation.
 func (s *Store) Heard(beats map[string]int) {
 	s.merge(beats)
-	s.given.Ring()
+	s.passedOn.Ring()
 }
 
 func (s *Store) merge(beats map[string]int) {
@@ -138,17 +140,17 @@ func (s *Store) merge(beats map[string]int) {
 	}
 }
 
-// writeBeats is one statement; what it misses the next one has, as nodes keep beating.
-func (s *Store) writeBeats(ctx context.Context, heard map[string]int) error {
+// writeHeartbeats is one statement; what it misses the next one has, as nodes keep reporting.
+func (s *Store) writeHeartbeats(ctx context.Context, heard map[string]int) error {
 	names := slices.Sorted(maps.Keys(heard))
-	pairs, values := make([]string, len(names)), make([]any, 0, 2*len(names))
+	values := make([]any, 0, 2*len(names))
 
-	for at, name := range names {
-		pairs[at] = "(?, ?)"
+	for _, name := range names {
 		values = append(values, name, heard[name])
 	}
 
-	statement := fmt.Sprintf(`UPDATE peers SET beats = beats + 1 WHERE (name, incarnation) IN (VALUES %s)`, strings.Join(pairs, ", "))
+	pairs := strings.TrimSuffix(strings.Repeat("(?, ?), ", len(names)), ", ")
+	statement := `UPDATE peers SET beats = beats + 1 WHERE (name, incarnation) IN (VALUES ` + pairs + `)`
 
 	return s.repeat(ctx, func(ctx context.Context) error {
 		_, err := s.db.ExecContext(ctx, statement, values...)

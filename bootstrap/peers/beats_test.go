@@ -14,81 +14,83 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// Heartbeats that come to any member reach all, whether the leader takes them or not.
-func TestTheLeaderWritesHeartbeatsDownForAll(t *testing.T) {
-	c := newCluster(t)
-	var mu sync.Mutex
-	stores := map[string]*peers.Store{}
-	var passed atomic.Int64
-	var deaf atomic.Bool
-	open := func(name string, number int, join ...string) *peers.Store {
-		config := c.config("test", name, number, 1, join...)
-		config.Node = name
-		config.Leadership = 50 * time.Millisecond
+// passing is a cluster whose members pass heartbeats on to each other, while the one that is told is not deaf.
+type passing struct {
+	*cluster
+	mu     sync.Mutex
+	at     map[string]*peers.Store // by address
+	passed atomic.Int64
+	deaf   atomic.Bool
+}
 
-		config.Pass = func(_ context.Context, member string, beats map[string]int) error {
-			mu.Lock()
-			defer mu.Unlock()
+func (p *passing) pass(_ context.Context, member string, beats map[string]int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 
-			if deaf.Load() {
-				return errors.New("it is deaf")
-			}
-
-			passed.Add(1)
-			stores[member].Heard(beats)
-
-			return nil
-		}
-
-		store := c.start(config)
-		mu.Lock()
-		defer mu.Unlock()
-
-		stores[address(number)] = store
-
-		return store
+	if p.deaf.Load() {
+		return errors.New("it is deaf")
 	}
 
-	first := open("db-1", 1)
-	defer c.stop(first)
+	p.passed.Add(1)
+	p.at[member].Heard(beats)
 
-	c.admit(first, "db-1", 1, 1)
+	return nil
+}
 
-	second := open("db-2", 2, c.admit(first, "db-2", 2, 1).Members...)
-	defer c.stop(second)
+func (p *passing) open(name string, number int, join ...string) *peers.Store {
+	config := p.config("test", name, number, 1, join...)
+	config.Node = name
+	config.Leadership = 50 * time.Millisecond
+	config.Pass = p.pass
+	store := p.start(config)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.at[p.address(number)] = store
+
+	return store
+}
+
+// Heartbeats that come to any member reach all, whether the leader takes them or not.
+func TestTheLeaderWritesHeartbeatsDownForAll(t *testing.T) {
+	t.Parallel()
+
+	p := &passing{
+		cluster: newCluster(t),
+		at:      map[string]*peers.Store{},
+	}
+
+	first := p.open("db-1", 1)
+	defer p.stop(first)
+
+	p.admit(first, "db-1", 1, 1)
+	welcome := p.admit(first, "db-2", 2, 1)
+
+	second := p.open("db-2", 2, welcome.Members...)
+	defer p.stop(second)
 
 	alive := func() bool {
-		require.NoError(t, second.Report(
-			c.within(5*time.Second),
-			who("db-2", 1),
-			peerset.Report{State: "synced"},
-		))
+		p.report(second, "db-2", 1, peerset.Report{State: "synced"})
 
 		there, _ := first.Snapshot().Peer("db-2")
 		here, _ := second.Snapshot().Peer("db-2")
 
 		return there.Alive && here.Alive
 	}
-	require.Eventually(t, alive, 10*time.Second, 20*time.Millisecond)
+	p.eventually(10*time.Second, alive)
 
-	require.Eventually(t,
-		func() bool {
-			return alive() && passed.Load() > 0
-		},
-		10*time.Second,
-		20*time.Millisecond,
-		"the leader is told",
-	)
+	told := func() bool {
+		return alive() && p.passed.Load() > 0
+	}
+	p.eventually(10*time.Second, told, "the leader is told")
 
-	for _, is := range []bool{false, true} {
-		deaf.Store(is)
+	for _, deaf := range []bool{false, true} {
+		p.deaf.Store(deaf)
 
-		require.Never(t,
-			func() bool { return !alive() },
-			2*time.Second,
-			20*time.Millisecond,
-			"deaf: %v",
-			is,
-		)
+		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
+			require.True(t, alive(), "deaf: %v", deaf)
+			time.Sleep(20 * time.Millisecond)
+		}
 	}
 }

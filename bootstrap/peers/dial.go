@@ -56,12 +56,14 @@ var errDeparted = errors.New("no member is at this address any more")
 // the whole process, and libdqlite makes them in the threads that write its log: members that vanished would
 // keep new ones from joining, and the peer set from writing.
 func (c Config) dialMembers(gone *departed) client.DialFunc {
+	dialer := net.Dialer{Timeout: dialTimeout}
+
 	dial := func(ctx context.Context, endpoint string) (net.Conn, error) {
 		if host, _, err := net.SplitHostPort(endpoint); err == nil && gone.has(host) {
 			return nil, fmt.Errorf("connect to %s: %w", endpoint, errDeparted)
 		}
 
-		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", endpoint)
+		return dialer.DialContext(ctx, "tcp", endpoint)
 	}
 
 	return client.DialFuncWithTLS(dial, c.dialTLS())
@@ -79,11 +81,14 @@ func (c Config) database(dial client.DialFunc) (*sql.DB, error) {
 		return bounded{connection}, nil
 	}
 
-	made, err := driver.New(nodes(filepath.Join(
-		c.Dir,
-		"cluster.yaml",
-	)), driver.WithDialFunc(bound), driver.WithLogFunc(c.logDqlite),
-		driver.WithConnectionBackoffFactor(c.NetworkLatency), driver.WithConnectionBackoffCap(4*c.NetworkLatency))
+	members := nodes(filepath.Join(c.Dir, "cluster.yaml"))
+
+	made, err := driver.New(members,
+		driver.WithDialFunc(bound),
+		driver.WithLogFunc(c.logDqlite),
+		driver.WithConnectionBackoffFactor(c.NetworkLatency),
+		driver.WithConnectionBackoffCap(4*c.NetworkLatency),
+	)
 	if err != nil {
 		return nil, err
 	}

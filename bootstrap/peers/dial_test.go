@@ -12,14 +12,17 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// TestNobodyConnectsToAMemberThatIsGone: libdqlite would for ever, and each attempt keeps the process from
+// TestNobodyConnectsToAMemberThatIsGone: libdqlite would do so for ever, and each attempt keeps the process from
 // making another connection.
 func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
-	listener, err := net.Listen("tcp", net.JoinHostPort(address(2), "0"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.address(2), "0"))
 	require.NoError(t, err)
 	defer listener.Close()
 
+	endpoint := listener.Addr().String()
 	config := c.config("test", "db-1", 1, 1)
 	among := func(peers ...peerset.Peer) peerset.Snapshot {
 		return peerset.Snapshot{Peers: peers}
@@ -28,14 +31,20 @@ func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
 	member := peerset.Peer{
 		Name:    "db-2",
 		Kind:    peerset.KindMember,
-		Address: address(2),
+		Address: c.address(2),
 	}
 
 	successor := peerset.Peer{
 		Name:        "db-2",
 		Kind:        peerset.KindMember,
 		Incarnation: 2,
-		Address:     address(3),
+		Address:     c.address(3),
+	}
+
+	proxy := peerset.Peer{
+		Name:    "proxy-1",
+		Kind:    peerset.KindMember,
+		Address: c.address(2),
 	}
 
 	for name, change := range map[string]struct {
@@ -63,19 +72,15 @@ func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
 			gone: false,
 		},
 		"another has the address since": {
-			was: among(member),
-			now: among(peerset.Peer{
-				Name:    "proxy-1",
-				Kind:    peerset.KindMember,
-				Address: address(2),
-			}),
+			was:  among(member),
+			now:  among(proxy),
 			gone: false,
 		},
 	} {
 		conn, err := peers.Dial(
 			c.within(2*time.Second),
 			config,
-			listener.Addr().String(),
+			endpoint,
 			change.was,
 			change.now,
 		)
@@ -91,6 +96,8 @@ func TestNobodyConnectsToAMemberThatIsGone(t *testing.T) {
 
 // go-dqlite takes a statement's deadline back before it commits.
 func TestADeadlineStandsUntilThereIsAnother(t *testing.T) {
+	t.Parallel()
+
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
@@ -104,7 +111,9 @@ func TestADeadlineStandsUntilThereIsAnother(t *testing.T) {
 	defer late.Stop()
 
 	for range 2 {
-		require.NoError(t, connection.SetDeadline(time.Now().Add(50*time.Millisecond)))
+		require.NoError(t,
+			connection.SetDeadline(time.Now().Add(50*time.Millisecond)),
+		)
 		require.NoError(t, connection.SetDeadline(time.Time{}))
 		_, err = connection.Read(make([]byte, 1))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/file"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // A rebuilt peer set is of another era. Members of different eras do not speak: the rest of the old peer set
@@ -41,19 +41,16 @@ func eraOf(dir string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
-// torn tells whether a folder's era cannot be read: versions before wrote it so that a loss of power could
+// eraTorn tells whether a folder's era cannot be read: versions before wrote it so that a loss of power could
 // leave it empty. Nobody knows what such a folder is of; its member joins anew.
-func torn(dir string) bool {
+func eraTorn(dir string) bool {
 	_, err := eraOf(dir)
 	return errors.Is(err, strconv.ErrSyntax)
 }
 
 func writeEra(dir string, era int) error {
-	_, err := file.Write(
-		filepath.Join(dir, eraFile),
-		[]byte(strconv.Itoa(era)+"\n"),
-		file.Options{Mode: 0o600},
-	)
+	text := []byte(strconv.Itoa(era) + "\n")
+	_, err := file.Write(filepath.Join(dir, eraFile), text, file.Options{Mode: 0o600})
 
 	return errors.Join(err, file.Sync(dir))
 }
@@ -70,95 +67,93 @@ func protocol(era int) string {
 func inEra(config *tls.Config, era int) *tls.Config {
 	config = config.Clone()
 	want := protocol(era)
-	hold := func(c *tls.Config) {
-		if want != "" {
-			c.NextProtos = []string{want}
-		}
-
-		verify := c.VerifyConnection
-		c.VerifyConnection = func(state tls.ConnectionState) error {
-			if verify != nil {
-				if err := verify(state); err != nil {
-					return err
-				}
-			}
-
-			if state.NegotiatedProtocol != want {
-				return fmt.Errorf(
-					"%w: it speaks %q here, %q there",
-					ErrOtherEra,
-					want,
-					state.NegotiatedProtocol,
-				)
-			}
-
-			return nil
-		}
-	}
 
 	if choose := config.GetConfigForClient; choose != nil {
 		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			one, err := choose(hello)
-			if err == nil && one != nil {
-				hold(one)
+			chosen, err := choose(hello)
+			if err == nil && chosen != nil {
+				requireProtocol(chosen, want)
 			}
 
-			return one, err
+			return chosen, err
 		}
 	}
 
-	hold(config)
+	requireProtocol(config, want)
 
 	return config
+}
+
+// requireProtocol adds to what a configuration asks of the other side that it names this protocol.
+func requireProtocol(config *tls.Config, want string) {
+	if want != "" {
+		config.NextProtos = []string{want}
+	}
+
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if verify != nil {
+			if err := verify(state); err != nil {
+				return err
+			}
+		}
+
+		// TLS itself accepts a side that names no protocol at all.
+		if got := state.NegotiatedProtocol; got != want {
+			return fmt.Errorf("%w: it speaks %q here, %q there", ErrOtherEra, want, got)
+		}
+
+		return nil
+	}
 }
 
 // declareEra writes a rebuilt peer set's era into itself, where all nodes see it.
 func (s *Store) declareEra(ctx context.Context, era int) {
 	for ctx.Err() == nil {
 		err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			var declared int
-			err := tx.QueryRowContext(ctx,
-				`SELECT CAST(value AS INTEGER) FROM settings WHERE key = ?`,
-				peerset.SettingEra,
-			).Scan(&declared)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) || declared >= era {
-				return err
-			}
-
-			_, err = tx.ExecContext(ctx,
-				`INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2`,
-				peerset.SettingEra,
-				strconv.Itoa(era),
-			)
-			if err != nil {
-				return err
-			}
-
-			text := fmt.Sprintf(
-				"the peer set was rebuilt from the member at %s: era %d begins",
-				s.config.Address,
-				era,
-			)
-
-			if err := s.happen(ctx, tx, peerset.Event{
-				Kind: peerset.EventRebuilt,
-				Node: s.config.Node,
-				Text: text,
-			}); err != nil {
-				return err
-			}
-
-			return s.bump(ctx, tx)
+			return s.writeDeclaration(ctx, tx, era)
 		})
 		if err == nil {
 			return
 		}
 
 		s.config.Log.Debug("declare the era", "err", err)
-
-		select {
-		case <-ctx.Done():
-		case <-time.After(s.config.Refresh):
-		}
+		pause.For(ctx, s.config.Refresh)
 	}
+}
+
+func (s *Store) writeDeclaration(ctx context.Context, tx *sql.Tx, era int) error {
+	var declared int
+	err := tx.QueryRowContext(ctx,
+		`SELECT CAST(value AS INTEGER) FROM settings WHERE key = ?`,
+		peerset.SettingEra,
+	).Scan(&declared)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+
+	if declared >= era {
+		return nil
+	}
+
+	if err := putSetting(ctx, tx, peerset.SettingEra, strconv.Itoa(era)); err != nil {
+		return err
+	}
+
+	text := fmt.Sprintf(
+		"the peer set was rebuilt from the member at %s: era %d begins",
+		s.config.Address,
+		era,
+	)
+
+	err = s.addEvent(ctx, tx, peerset.Event{
+		Kind: peerset.EventRebuilt,
+		Node: s.config.Node,
+		Text: text,
+	})
+	if err != nil {
+		return err
+	}
+
+	return s.bump(ctx, tx)
 }

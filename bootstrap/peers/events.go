@@ -12,17 +12,27 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// late is how far in the future a node's clock may be before its time is not taken.
-const late = time.Minute
+// maxAhead is how far a node's clock may be ahead before its time is not taken.
+const maxAhead = time.Minute
 
-// happen writes an event into the transaction that makes it happen, and prunes the oldest.
-func (s *Store) happen(ctx context.Context, tx *sql.Tx, event peerset.Event) error {
-	if event.Time.IsZero() || time.Until(event.Time) > late {
+// addEvent writes an event into the transaction that it is about, and prunes the oldest.
+func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) error {
+	if event.Time.IsZero() || time.Until(event.Time) > maxAhead {
 		event.Time = time.Now()
 	}
 
-	_, err := tx.ExecContext(ctx, `INSERT INTO events (time, kind, node, incarnation, holder_before, lease, epoch, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		event.Time.UTC().Format(time.RFC3339Nano), event.Kind, event.Node, event.Incarnation, event.From, event.Lease, event.Epoch, event.Text)
+	_, err := tx.ExecContext(ctx,
+		`INSERT INTO events (time, kind, node, incarnation, holder_before, lease, epoch, text)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		event.Time.UTC().Format(time.RFC3339Nano),
+		event.Kind,
+		event.Node,
+		event.Incarnation,
+		event.From,
+		event.Lease,
+		event.Epoch,
+		event.Text,
+	)
 	if err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}
@@ -38,21 +48,27 @@ func (s *Store) happen(ctx context.Context, tx *sql.Tx, event peerset.Event) err
 // Note adds an event about a node, on its own word.
 func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Note) error {
 	if !peerset.MayNote(who.Role, note.Kind) {
-		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
+		return fmt.Errorf(
+			"add event %s as role %s: %w",
+			note.Kind,
+			who.Role,
+			peerset.ErrForbidden,
+		)
 	}
 
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if err := registered(ctx, tx, who); err != nil {
+		if err := checkRegistered(ctx, tx, who); err != nil {
 			return fmt.Errorf("add event %s: %w", note.Kind, err)
 		}
 
-		if err := s.happen(ctx, tx, peerset.Event{
+		err := s.addEvent(ctx, tx, peerset.Event{
 			Time:        note.Time,
 			Kind:        note.Kind,
 			Node:        who.Name,
 			Incarnation: who.Incarnation,
 			Text:        note.Text,
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 
@@ -62,10 +78,10 @@ func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Not
 
 // pruneNotes keeps what a node says of itself from pushing out what the others say.
 func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
-	said := "node = ?1 AND kind IN ('" + strings.Join(peerset.NoteKinds(), "', '") + "')"
+	own := "node = ?1 AND kind IN ('" + strings.Join(peerset.NoteKinds(), "', '") + "')"
+	newest := "SELECT id FROM events WHERE " + own + " ORDER BY id DESC LIMIT 1 OFFSET ?2"
 	_, err := tx.ExecContext(ctx,
-		`DELETE FROM events WHERE `+said+` AND id <= (SELECT id FROM events WHERE `+said+
-			` ORDER BY id DESC LIMIT 1 OFFSET ?2)`,
+		"DELETE FROM events WHERE "+own+" AND id <= ("+newest+")",
 		node,
 		peerset.MaxNotes,
 	)
@@ -79,7 +95,8 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.E
 	defer cancel()
 
 	rows, err := s.db.QueryContext(ctx,
-		`SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events WHERE id > ? ORDER BY id DESC LIMIT ?`,
+		`SELECT id, time, kind, node, incarnation, holder_before, lease, epoch, text FROM events
+			WHERE id > ? ORDER BY id DESC LIMIT ?`,
 		after,
 		limit,
 	)
@@ -91,25 +108,9 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.E
 	var events []peerset.Event
 
 	for rows.Next() {
-		var event peerset.Event
-		var at string
-
-		if err := rows.Scan(
-			&event.ID,
-			&at,
-			&event.Kind,
-			&event.Node,
-			&event.Incarnation,
-			&event.From,
-			&event.Lease,
-			&event.Epoch,
-			&event.Text,
-		); err != nil {
-			return nil, fmt.Errorf("read events: %w", err)
-		}
-
-		if event.Time, err = time.Parse(time.RFC3339Nano, at); err != nil {
-			return nil, fmt.Errorf("read event %d: %w", event.ID, err)
+		event, err := scanEvent(rows)
+		if err != nil {
+			return nil, err
 		}
 
 		events = append(events, event)
@@ -120,8 +121,32 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.E
 	return events, rows.Err()
 }
 
-// passed tells that a lease has another holder. Who held it last is in the events: a released lease says nobody.
-func (s *Store) passed(ctx context.Context, tx *sql.Tx, lease peerset.Lease, reason string) error {
+func scanEvent(rows *sql.Rows) (event peerset.Event, err error) {
+	var at string
+	err = rows.Scan(
+		&event.ID,
+		&at,
+		&event.Kind,
+		&event.Node,
+		&event.Incarnation,
+		&event.From,
+		&event.Lease,
+		&event.Epoch,
+		&event.Text,
+	)
+	if err != nil {
+		return event, fmt.Errorf("read events: %w", err)
+	}
+
+	if event.Time, err = time.Parse(time.RFC3339Nano, at); err != nil {
+		return event, fmt.Errorf("read event %d: %w", event.ID, err)
+	}
+
+	return event, nil
+}
+
+// addHolderEvent tells that a lease has another holder.
+func (s *Store) addHolderEvent(ctx context.Context, tx *sql.Tx, lease peerset.Lease, reason string) error {
 	if lease.Name == peerset.LeaseGaleraJoin {
 		return nil // taken for every transfer: the transfers say themselves how they end
 	}
@@ -131,6 +156,7 @@ func (s *Store) passed(ctx context.Context, tx *sql.Tx, lease peerset.Lease, rea
 		kind, what = peerset.EventWriter, "takes the writes"
 	}
 
+	// Who held it last is in the events: a released lease says nobody.
 	var before string
 	err := tx.QueryRowContext(ctx,
 		`SELECT node FROM events WHERE kind = ? AND lease = ? ORDER BY id DESC LIMIT 1`,
@@ -141,20 +167,16 @@ func (s *Store) passed(ctx context.Context, tx *sql.Tx, lease peerset.Lease, rea
 		return err
 	}
 
-	return s.happen(ctx, tx, peerset.Event{
+	text := fmt.Sprintf("%s %s at epoch %d, after %s: %s",
+		lease.Holder, what, lease.Epoch, cmp.Or(before, "nobody"), reason)
+
+	return s.addEvent(ctx, tx, peerset.Event{
 		Kind:        kind,
 		Node:        lease.Holder,
 		Incarnation: lease.Incarnation,
 		From:        before,
 		Lease:       lease.Name,
 		Epoch:       lease.Epoch,
-		Text: fmt.Sprintf(
-			"%s %s at epoch %d, after %s: %s",
-			lease.Holder,
-			what,
-			lease.Epoch,
-			cmp.Or(before, "nobody"),
-			reason,
-		),
+		Text:        text,
 	})
 }

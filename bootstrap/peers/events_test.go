@@ -1,7 +1,6 @@
 package peers_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -14,8 +13,13 @@ import (
 
 // texts are the events of a store as kind and text, oldest first.
 func (c *cluster) texts(store *peers.Store) []string {
-	events, err := store.Events(c.within(5*time.Second), 0, peerset.MaxEvents)
+	events, err := store.Events(
+		c.within(5*time.Second),
+		0,
+		peerset.MaxEvents,
+	)
 	require.NoError(c.t, err)
+
 	var texts []string
 
 	for _, event := range events {
@@ -27,6 +31,8 @@ func (c *cluster) texts(store *peers.Store) []string {
 }
 
 func TestWhatHappensIsRemembered(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
 	store := c.start(c.config("test", "db-1", 1, 1))
 	defer c.stop(store)
@@ -36,13 +42,25 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	c.admit(store, "db-2", 2, 1)
 	c.admit(store, "db-2", 2, 1) // again: nothing new
 
-	lease, _, err := store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
+	lease, _, err := store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseWriter,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
-	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
+	_, _, err = store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseWriter,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
-	_, err = store.Seize(ctx, who("db-2", 1), lease, "db-1 is not in the primary component")
+	_, err = store.Seize(ctx,
+		who("db-2", 1),
+		lease,
+		"db-1 is not in the primary component",
+	)
 	require.NoError(t, err)
 
 	require.ErrorIs(t,
@@ -50,131 +68,141 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 		peerset.ErrStaleEpoch,
 	)
 
-	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraJoin, time.Minute)
+	_, _, err = store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseGaleraJoin,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
-	_, _, err = store.Hold(ctx, who("db-1", 1), peerset.LeaseGaleraBootstrap, time.Minute)
+	_, _, err = store.Hold(ctx,
+		who("db-1", 1),
+		peerset.LeaseGaleraBootstrap,
+		time.Minute,
+	)
 	require.NoError(t, err)
 
 	for range 2 {
-		require.NoError(t, store.Report(ctx,
-			who("db-1", 1),
-			peerset.Report{State: "synced", Draining: true},
-		))
+		c.report(store, "db-1", 1, peerset.Report{State: "synced", Draining: true})
 	}
 
-	require.NoError(t, store.Note(ctx,
-		who("db-2", 1),
-		peerset.Note{Kind: peerset.EventDonor, Text: "donor after synced"},
-	))
+	donor := peerset.Note{Kind: peerset.EventDonor, Text: "donor after synced"}
+	require.NoError(t, store.Note(ctx, who("db-2", 1), donor))
 
 	c.admit(store, "db-2", 3, 2)
 	require.NoError(t, store.Forget(ctx, "db-2"))
 
 	require.Equal(t, []string{
-		"joined: db-1 joined at 127.0.0.11, as a member",
-		"joined: db-2 joined at 127.0.0.12, as a member",
+		"joined: db-1 joined at " + c.address(1) + ", as a member",
+		"joined: db-2 joined at " + c.address(2) + ", as a member",
 		"writer: db-1 takes the writes at epoch 1, after nobody: it was free",
-		"writer: db-2 takes the writes at epoch 2, after db-1: db-1 is not in the primary component",
+		"writer: db-2 takes the writes at epoch 2, after db-1: db-1 is not in the primary " +
+			"component",
 		"lease: db-1 holds galera-bootstrap at epoch 1, after nobody: it was free",
 		"draining: db-1 gives its work up, as synced",
 		"galera-donor: donor after synced",
 		"evicted: incarnation 1 of db-2 is out: incarnation 2 takes its name",
-		"joined: db-2 joined at 127.0.0.13, as a member",
+		"joined: db-2 joined at " + c.address(3) + ", as a member",
 		"gone: db-2 was declared gone for good",
 	}, c.texts(store))
 
 	events, err := store.Events(ctx, 3, 2)
 	require.NoError(t, err)
 	require.Len(t, events, 2)
-	require.Equal(t, peerset.EventJoined, events[0].Kind, "the newest two of those after the third")
+	require.Equal(t,
+		peerset.EventJoined,
+		events[0].Kind,
+		"the newest two of those after the third",
+	)
 
 	writer, err := store.Events(ctx, 3, peerset.MaxEvents)
 	require.NoError(t, err)
 	require.Equal(t, "db-1", writer[0].From)
 	require.Equal(t, int64(2), writer[0].Epoch)
 
+	writes := peerset.Note{Kind: peerset.EventWriter, Text: "I take the writes"}
+	web := peerset.Identity{
+		Name:        "web-1",
+		Role:        "web",
+		Incarnation: 1,
+	}
+
 	require.ErrorIs(t,
-		store.Note(ctx, who("db-2", 1), peerset.Note{Kind: peerset.EventDonor, Text: "x"}),
+		store.Note(ctx, who("db-2", 1), donor),
 		peerset.ErrEvicted,
 	)
-
 	require.ErrorIs(t,
-		store.Note(ctx, who("db-1", 1), peerset.Note{Kind: peerset.EventWriter, Text: "I am king"}),
+		store.Note(ctx, who("db-1", 1), writes),
 		peerset.ErrForbidden,
 	)
-
 	require.ErrorIs(t,
-		store.Note(ctx,
-			peerset.Identity{
-				Name:        "web-1",
-				Role:        "web",
-				Incarnation: 1,
-			},
-			peerset.Note{Kind: peerset.EventDonor},
-		),
+		store.Note(ctx, web, peerset.Note{Kind: peerset.EventDonor}),
 		peerset.ErrForbidden,
 	)
 }
 
 func TestNoNodePushesOutWhatTheOthersSay(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
-	store := c.start(c.config("test", "db-1", 1, 1))
+	store := c.founder()
 	defer c.stop(store)
 
-	c.admit(store, "db-1", 1, 1)
-
 	for n := range peerset.MaxEvents + 50 {
-		require.NoError(t, store.Note(
-			c.within(5*time.Second),
-			who("db-1", 1),
-			peerset.Note{
-				Kind: peerset.EventDrift,
-				Text: fmt.Sprint(n),
-			},
-		))
+		note := peerset.Note{
+			Kind: peerset.EventDrift,
+			Text: fmt.Sprint(n),
+		}
+		require.NoError(t, store.Note(t.Context(), who("db-1", 1), note))
 	}
 
 	texts := c.texts(store)
 	require.Len(t, texts, peerset.MaxNotes+1)
-	require.Equal(t, "joined: db-1 joined at 127.0.0.11, as a member", texts[0])
-
 	require.Equal(t,
-		fmt.Sprintf("drift: %d", peerset.MaxEvents+50-peerset.MaxNotes),
-		texts[1],
+		"joined: db-1 joined at "+c.address(1)+", as a member",
+		texts[0],
 	)
+
+	oldest := peerset.MaxEvents + 50 - peerset.MaxNotes
+	require.Equal(t, fmt.Sprintf("drift: %d", oldest), texts[1])
 }
 
 func TestOnlyTheLastThousandEventsAreKept(t *testing.T) {
-	c := newCluster(t)
-	store := c.start(c.config("test", "db-1", 1, 1))
-	defer c.stop(store)
+	t.Parallel()
 
-	c.admit(store, "db-1", 1, 1)
+	c := newCluster(t)
+	store := c.founder()
+	defer c.stop(store)
 	c.admit(store, "db-2", 2, 1)
 
 	seen := peerset.Lease{Name: peerset.LeaseWriter}
 
 	for n := range peerset.MaxEvents/2 + 20 {
 		for _, name := range []string{"db-1", "db-2"} {
-			var err error
-			seen, err = store.Seize(
-				context.Background(),
+			taken, err := store.Seize(
+				t.Context(),
 				who(name, 1),
 				seen,
 				fmt.Sprint(n),
 			)
 			require.NoError(t, err)
+
+			seen = taken
 		}
 	}
 
-	events, err := store.Events(c.within(5*time.Second), 0, peerset.MaxEvents+1)
+	events, err := store.Events(
+		c.within(5*time.Second),
+		0,
+		peerset.MaxEvents+1,
+	)
 	require.NoError(t, err)
 	require.Len(t, events, peerset.MaxEvents)
 
+	newest := events[len(events)-1]
 	require.Equal(t,
 		int64(peerset.MaxEvents+40),
-		events[len(events)-1].Epoch,
+		newest.Epoch,
 		"the newest is there",
 	)
 }

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
 
@@ -14,9 +15,14 @@ func (s *Store) Crash() error {
 	s.done.Wait()
 
 	closed := s.db.Close()
-	s.gate.close()
+	s.listener.close()
 
 	return errors.Join(closed, s.app.Close())
+}
+
+// Write runs a transaction as all that this member writes.
+func (s *Store) Write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
+	return s.write(ctx, do)
 }
 
 // Prepared are the names beside a member's folder.
@@ -26,7 +32,12 @@ var Prepared = []string{rebuilding, rebuilt, lost}
 func Bound(connection net.Conn) net.Conn { return bounded{connection} }
 
 // Dial connects as a member that saw the peer set change from one snapshot to the next.
-func Dial(ctx context.Context, config Config, endpoint string, was, now peerset.Snapshot) (net.Conn, error) {
+func Dial(
+	ctx context.Context,
+	config Config,
+	endpoint string,
+	was, now peerset.Snapshot,
+) (net.Conn, error) {
 	gone := &departed{addresses: map[string]bool{}}
 	gone.note(was, now)
 	return config.dialMembers(gone)(ctx, endpoint)

@@ -63,7 +63,13 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 
 	for _, folder := range folders {
 		require.NoError(t, os.MkdirAll(folder, 0o700))
-		require.NoError(t, unix.Mount("tmpfs", folder, "tmpfs", 0, "size=64m,mode=0700"))
+		require.NoError(t, unix.Mount(
+			"tmpfs",
+			folder,
+			"tmpfs",
+			0,
+			"size=64m,mode=0700",
+		))
 		t.Cleanup(func() {
 			_ = unix.Unmount(folder, unix.MNT_DETACH)
 		})
@@ -85,7 +91,6 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 	lease := all[0].Snapshot().Leases[peerset.LeaseGaleraBootstrap]
 	put := func(value string) error {
 		begun := time.Now()
-
 		err := all[0].Put(
 			c.within(5*time.Second),
 			who("db-1", 1),
@@ -93,7 +98,6 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 			value,
 			lease,
 		)
-
 		require.Less(t, time.Since(begun), 8*time.Second)
 
 		return err
@@ -109,47 +113,28 @@ func TestWritesEndWhileTheVotersDisksAreFull(t *testing.T) {
 		peerset.ErrUnavailable,
 		"there is no room in which a majority could write",
 	)
-
 	require.Error(t, put("again"))
 
 	for _, give := range empty {
 		give()
 	}
 
-	require.Eventually(t,
-		func() bool { return put("after") == nil },
-		30*time.Second,
-		100*time.Millisecond,
-	)
+	c.succeeds(30*time.Second, func() error { return put("after") })
 
 	for _, store := range all {
-		require.Eventually(t,
-			func() bool {
-				return store.Snapshot().Settings["galera.decision"] == "after"
-			},
-			10*time.Second,
-			20*time.Millisecond,
-		)
+		c.eventually(10*time.Second, func() bool { return decision(store) == "after" })
 	}
 
 	// Each of the two votes again: with either the first has a majority.
 	for n, name := range []string{"db-2", "db-3"} {
 		require.NoError(t, all[n+1].Crash())
 
-		require.Eventually(t,
-			func() bool { return put("without "+name) == nil },
-			30*time.Second,
-			100*time.Millisecond,
-		)
+		c.succeeds(30*time.Second, func() error { return put("without " + name) })
 
 		all[n+1] = c.start(c.config("test", name, n+2, 1))
 
-		require.Eventually(t,
-			func() bool {
-				return all[n+1].Snapshot().Settings["galera.decision"] == "without "+name
-			},
-			15*time.Second,
-			20*time.Millisecond,
-		)
+		c.eventually(15*time.Second, func() bool {
+			return all[n+1].Snapshot().Settings["galera.decision"] == "without "+name
+		})
 	}
 }

@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"github.com/canonical/go-dqlite/v2/client"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
 // leadership is what watch remembers of who leads.
 type leadership struct {
 	looked time.Time // when it last saw who leads and who votes
-	unfit  time.Time // since when this member leads and is not to; zero when it does not
+	unfit  time.Time // since when this member leads and should not; zero when it does not
 	asked  int       // how many were asked to lead instead
 }
 
-// transferDeadline is longer than dqlite takes to give a transfer up: it must not lose its client before.
+// transferDeadline is longer than dqlite takes to end a transfer: it must not lose its client before.
 const transferDeadline = 5 * time.Second
 
 // lookAtLeadership looks who leads and who votes, now and then.
@@ -25,6 +27,7 @@ func (s *Store) lookAtLeadership(ctx context.Context) {
 		return
 	}
 
+	// The own dqlite costs no connection to another member, and knows who leads when it votes.
 	leader, nodes, err := whoLeads(ctx, s.app.Client)
 	if err != nil || leader == nil {
 		leader, nodes, err = whoLeads(ctx, s.app.FindLeader)
@@ -44,15 +47,16 @@ func (s *Store) lookAtLeadership(ctx context.Context) {
 	}
 
 	s.leads.looked = time.Now()
+
 	s.mu.Lock()
 	s.snapshot.Leader = leader.Address
 	s.snapshot.Voters = voters
 	s.mu.Unlock()
+
 	s.handOver(ctx, leader.ID, nodes)
 }
 
-// whoLeads asks a member who leads, nil when it does not know, and who is in consensus. The own dqlite costs no
-// connection to another member, and knows who leads when it votes.
+// whoLeads asks a member who leads, nil when it does not know, and who is in consensus.
 func whoLeads(
 	ctx context.Context,
 	connect func(context.Context) (*client.Client, error),
@@ -73,7 +77,7 @@ func whoLeads(
 	return leader, nodes, err
 }
 
-// handOver gives the leadership up when this member is not to have it and another voter may. What is shunned
+// handOver gives the leadership up when this member should not have it and another voter may. What is shunned
 // moves for a reason: the peer set is left alone for a while after that, and when nobody would do better.
 func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
 	if leader != s.app.ID() {
@@ -82,6 +86,7 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 	}
 
 	snapshot := s.Snapshot()
+
 	shunned := s.config.Shun(snapshot)
 	if !slices.Contains(shunned, s.config.Node) {
 		s.leads.unfit = time.Time{}
@@ -97,30 +102,41 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 	}
 
 	s.leads.unfit = time.Now() // a transfer that fails is tried again, and not at once
-	willing := map[string]bool{}
 
-	for _, peer := range snapshot.Peers {
-		willing[s.config.endpoint(peer.Address)] = peer.Alive &&
-			peer.Name != s.config.Node &&
-			!slices.Contains(shunned, peer.Name)
-	}
-
-	voters = slices.DeleteFunc(voters, func(voter client.NodeInfo) bool {
-		return !willing[voter.Address]
-	})
-	if len(voters) == 0 {
+	successors := s.successors(snapshot, shunned, voters)
+	if len(successors) == 0 {
 		return
 	}
 
-	slices.SortFunc(voters, func(a, b client.NodeInfo) int {
-		return cmp.Compare(a.Address, b.Address)
-	})
-
-	to := voters[s.leads.asked%len(voters)] // one that did not take it is not the only one
+	to := successors[s.leads.asked%len(successors)] // one that did not take it is not the only one
 	s.leads.asked++
 	s.done.Go(func() {
 		s.transfer(context.WithoutCancel(ctx), to)
 	})
+}
+
+// successors are the voters that may lead instead of this member, in the order of their addresses.
+func (s *Store) successors(
+	snapshot peerset.Snapshot,
+	shunned []string,
+	voters []client.NodeInfo,
+) []client.NodeInfo {
+	may := map[string]bool{}
+
+	for _, peer := range snapshot.Peers {
+		other := peer.Name != s.config.Node && !slices.Contains(shunned, peer.Name)
+		may[s.config.endpoint(peer.Address)] = peer.Alive && other
+	}
+
+	successors := slices.DeleteFunc(voters, func(voter client.NodeInfo) bool {
+		return !may[voter.Address]
+	})
+
+	slices.SortFunc(successors, func(a, b client.NodeInfo) int {
+		return cmp.Compare(a.Address, b.Address)
+	})
+
+	return successors
 }
 
 // transfer makes another member the leader: one exchange of messages, in which writes are refused and tried again.

@@ -27,17 +27,22 @@ func (s *Store) Hold(
 		)
 	}
 
-	if lease, held, known := s.quickly(ctx, who, name, ttl); known {
+	if lease, held, known := s.holdByOneStatement(ctx, who, name, ttl); known {
 		return lease, held, nil
+	}
+
+	expired := func(held peerset.Lease, renewals int64) bool {
+		return s.expired(held, renewals, ttl)
 	}
 
 	var lease peerset.Lease
 	var ok bool
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		lease, ok, err = s.hold(ctx, tx, who, name, "", func(held peerset.Lease, renewals int64) bool {
-			return s.expired(held, renewals, ttl)
+		lease, ok, err = s.hold(ctx, tx, request{
+			who:  who,
+			name: name,
+			free: expired,
 		})
-
 		return err
 	})
 	if err != nil {
@@ -47,17 +52,18 @@ func (s *Store) Hold(
 	return lease, ok, nil
 }
 
-// quickly answers without a transaction what is the rule: the holder renews, by one statement that does nothing
-// when it is the holder no more, and the others are told that somebody holds the lease, as far as this member
-// has seen.
-func (s *Store) quickly(
+// holdByOneStatement answers the usual cases without a transaction: the holder renews, by one statement that does
+// nothing when it is the holder no more, and the others are told that somebody holds the lease, as far as this
+// member has seen. known is false when that is not enough to answer.
+func (s *Store) holdByOneStatement(
 	ctx context.Context,
 	who peerset.Identity,
 	name string,
 	ttl time.Duration,
 ) (lease peerset.Lease, held, known bool) {
 	s.mu.Lock()
-	lease, fresh := s.snapshot.Leases[name], time.Since(s.fresh) < s.config.QuorumFor
+	lease = s.snapshot.Leases[name]
+	fresh := time.Since(s.fresh) < s.config.QuorumFor
 	renewals := s.renewals[sightingKey(name, lease.Epoch)].value
 	s.mu.Unlock()
 
@@ -71,8 +77,15 @@ func (s *Store) quickly(
 
 	hit := int64(0)
 	err := s.repeat(ctx, func(ctx context.Context) error {
-		result, err := s.db.ExecContext(ctx, `UPDATE leases SET renewals = renewals + 1 WHERE name = ?1 AND holder = ?2 AND incarnation = ?3 AND epoch = ?4
-			AND EXISTS (SELECT 1 FROM peers WHERE name = ?2 AND incarnation = ?3)`, name, who.Name, who.Incarnation, lease.Epoch)
+		result, err := s.db.ExecContext(ctx,
+			`UPDATE leases SET renewals = renewals + 1
+				WHERE name = ?1 AND holder = ?2 AND incarnation = ?3 AND epoch = ?4
+				AND EXISTS (SELECT 1 FROM peers WHERE name = ?2 AND incarnation = ?3)`,
+			name,
+			who.Name,
+			who.Incarnation,
+			lease.Epoch,
+		)
 		if err == nil {
 			hit, err = result.RowsAffected()
 		}
@@ -102,10 +115,17 @@ func (s *Store) Seize(
 		)
 	}
 
+	unchanged := func(now peerset.Lease, _ int64) bool {
+		return now.Epoch == seen.Epoch
+	}
+
 	var taken peerset.Lease
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		lease, held, err := s.hold(ctx, tx, who, name, reason, func(now peerset.Lease, _ int64) bool {
-			return now.Epoch == seen.Epoch
+		lease, held, err := s.hold(ctx, tx, request{
+			who:    who,
+			name:   name,
+			reason: reason,
+			free:   unchanged,
 		})
 		if err == nil && !held {
 			err = fmt.Errorf(
@@ -138,92 +158,125 @@ func (s *Store) Seize(
 // out epochs that its survivor never saw, and an epoch is given out once.
 const epochsApart = 1 << 20
 
-// hold takes, renews or leaves a lease. reason is why it is taken from its holder; "" when the holder's time is up.
-func (s *Store) hold(
-	ctx context.Context,
-	tx *sql.Tx,
-	who peerset.Identity,
-	name, reason string,
-	free func(peerset.Lease, int64) bool,
-) (peerset.Lease, bool, error) {
-	if err := registered(ctx, tx, who); err != nil {
+// request is for a lease.
+type request struct {
+	who    peerset.Identity
+	name   string
+	reason string // why it is taken from its holder; "" when the holder's time is up
+	free   func(held peerset.Lease, renewals int64) bool
+}
+
+// hold takes, renews or leaves a lease.
+func (s *Store) hold(ctx context.Context, tx *sql.Tx, want request) (peerset.Lease, bool, error) {
+	if err := checkRegistered(ctx, tx, want.who); err != nil {
 		return peerset.Lease{}, false, err
 	}
 
-	lease := peerset.Lease{Name: name}
-	var renewals int64
-	err := tx.QueryRowContext(ctx,
-		`SELECT holder, incarnation, epoch, renewals FROM leases WHERE name = ?`,
-		name,
-	).
-		Scan(&lease.Holder, &lease.Incarnation, &lease.Epoch, &renewals)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return peerset.Lease{}, false, err
-	}
-
-	if lease.Holder == who.Name && lease.Incarnation == who.Incarnation {
-		_, err := tx.ExecContext(ctx,
-			`UPDATE leases SET renewals = renewals + 1 WHERE name = ?`,
-			name,
-		)
-
-		return lease, err == nil, err
-	}
-
-	if lease.Holder != "" && !free(lease, renewals) {
-		return lease, false, nil
-	}
-
-	if err := room(ctx,
-		tx,
-		`SELECT COUNT(*) FROM leases WHERE name <> ? AND substr(name, 1, length(?)) = ?`,
-		who.Role,
-		name,
-	); err != nil {
-		return peerset.Lease{}, false, err
-	}
-
-	if lease.Holder == "" {
-		reason = "it was free"
-	} else if reason == "" {
-		reason = lease.Holder + " did not renew it in time"
-	}
-
-	lease = peerset.Lease{
-		Name:        name,
-		Holder:      who.Name,
-		Incarnation: who.Incarnation,
-		Epoch:       max(lease.Epoch, int64(s.config.Era)*epochsApart) + 1,
-	}
-
-	// A row of its own: what a newer version keeps beside was about the holder before.
-	_, err = tx.ExecContext(ctx,
-		`INSERT OR REPLACE INTO leases (name, holder, incarnation, epoch) VALUES (?, ?, ?, ?)`,
-		name,
-		lease.Holder,
-		lease.Incarnation,
-		lease.Epoch,
-	)
-	if err == nil {
-		err = s.passed(ctx, tx, lease, reason)
-	}
-
+	lease, renewals, err := readLease(ctx, tx, want.name)
 	if err != nil {
 		return peerset.Lease{}, false, err
 	}
 
-	return lease, true, s.bump(ctx, tx)
+	if lease.Holder == want.who.Name && lease.Incarnation == want.who.Incarnation {
+		_, err := tx.ExecContext(ctx,
+			`UPDATE leases SET renewals = renewals + 1 WHERE name = ?`,
+			want.name,
+		)
+		return lease, err == nil, err
+	}
+
+	if lease.Holder != "" && !want.free(lease, renewals) {
+		return lease, false, nil
+	}
+
+	count := `SELECT COUNT(*) FROM leases WHERE name <> ? AND substr(name, 1, length(?)) = ?`
+	if err := checkRoom(ctx, tx, count, want.who.Role, want.name); err != nil {
+		return peerset.Lease{}, false, err
+	}
+
+	lease, err = s.take(ctx, tx, lease, want)
+
+	return lease, err == nil, err
 }
 
-func registered(ctx context.Context, tx *sql.Tx, who peerset.Identity) error {
-	var count int
+// readLease returns a lease, one without a holder when nobody ever held it, and how often it was renewed.
+func readLease(ctx context.Context, tx *sql.Tx, name string) (peerset.Lease, int64, error) {
+	lease := peerset.Lease{Name: name}
+	var renewals int64
+
 	err := tx.QueryRowContext(ctx,
-		`SELECT COUNT(*) FROM peers WHERE name = ? AND incarnation = ?`,
-		who.Name,
-		who.Incarnation,
-	).Scan(&count)
+		`SELECT holder, incarnation, epoch, renewals FROM leases WHERE name = ?`,
+		name,
+	).Scan(&lease.Holder, &lease.Incarnation, &lease.Epoch, &renewals)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+
+	return lease, renewals, err
+}
+
+// take gives a lease to another holder, at a new epoch.
+func (s *Store) take(ctx context.Context, tx *sql.Tx, before peerset.Lease, want request) (peerset.Lease, error) {
+	reason := want.reason
+
+	switch {
+	case before.Holder == "":
+		reason = "it was free"
+	case reason == "":
+		reason = before.Holder + " did not renew it in time"
+	}
+
+	lease := peerset.Lease{
+		Name:        want.name,
+		Holder:      want.who.Name,
+		Incarnation: want.who.Incarnation,
+		Epoch:       max(before.Epoch, int64(s.config.Era)*epochsApart) + 1,
+	}
+
+	// A row of its own: what a newer version keeps beside was about the holder before.
+	_, err := tx.ExecContext(ctx,
+		`INSERT OR REPLACE INTO leases (name, holder, incarnation, epoch) VALUES (?, ?, ?, ?)`,
+		lease.Name,
+		lease.Holder,
+		lease.Incarnation,
+		lease.Epoch,
+	)
+	if err != nil {
+		return peerset.Lease{}, err
+	}
+
+	if err := s.addHolderEvent(ctx, tx, lease, reason); err != nil {
+		return peerset.Lease{}, err
+	}
+
+	return lease, s.bump(ctx, tx)
+}
+
+// checkRegistered refuses an incarnation that is not in the peer set.
+func checkRegistered(ctx context.Context, tx *sql.Tx, who peerset.Identity) error {
+	query := `SELECT COUNT(*) FROM peers WHERE name = ? AND incarnation = ?`
+
+	var count int
+	err := tx.QueryRowContext(ctx, query, who.Name, who.Incarnation).Scan(&count)
 	if err == nil && count == 0 {
 		err = peerset.ErrEvicted
+	}
+
+	return err
+}
+
+// checkHeld refuses who does not hold a lease at this epoch.
+func checkHeld(ctx context.Context, tx *sql.Tx, who peerset.Identity, fence peerset.Lease) error {
+	var count int
+	err := tx.QueryRowContext(ctx,
+		`SELECT COUNT(*) FROM leases WHERE name = ? AND holder = ? AND incarnation = ? AND epoch = ?`,
+		fence.Name,
+		who.Name,
+		who.Incarnation,
+		fence.Epoch,
+	).Scan(&count)
+	if err == nil && count == 0 {
+		err = peerset.ErrStaleEpoch
 	}
 
 	return err
@@ -241,14 +294,16 @@ func (s *Store) expired(lease peerset.Lease, renewals int64, ttl time.Duration) 
 // Release gives a lease up, if it is still held at that epoch.
 func (s *Store) Release(ctx context.Context, who peerset.Identity, lease peerset.Lease) error {
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if err := held(ctx, tx, who, lease); err != nil {
+		if err := checkHeld(ctx, tx, who, lease); err != nil {
 			return fmt.Errorf("release lease %s: %w", lease.Name, err)
 		}
 
-		if _, err := tx.ExecContext(ctx,
+		// The row stays: it has the epoch.
+		_, err := tx.ExecContext(ctx,
 			`UPDATE leases SET holder = '', incarnation = 0 WHERE name = ?`,
 			lease.Name,
-		); err != nil {
+		)
+		if err != nil {
 			return err
 		}
 

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,8 @@ import (
 )
 
 func TestMembersReplacedOneByOneLeaveTheWantedVoters(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
 	all := three(c)
 
@@ -32,128 +37,100 @@ func TestMembersReplacedOneByOneLeaveTheWantedVoters(t *testing.T) {
 			c.stop(all[n%3])
 		}
 
-		require.Eventually(t,
-			func() bool { return other.Snapshot().Quorum },
-			15*time.Second,
-			20*time.Millisecond,
-		)
+		c.eventually(15*time.Second, func() bool { return other.Snapshot().Quorum })
 
 		// always at another address, with an empty disk
 		all[n%3] = c.member(other, name, 4+n, incarnation)
 
-		require.Eventually(t, func() bool {
+		c.eventually(20*time.Second, func() bool {
 			s := all[n%3].Snapshot()
-			return s.Quorum && len(s.Voters) == 3 && strings.Contains(
-				strings.Join(s.Voters, " "),
-				address(4+n),
+			return s.Quorum && len(s.Voters) == 3 && slices.Contains(
+				s.Voters,
+				c.endpoint(4+n),
 			)
-		}, 20*time.Second, 20*time.Millisecond, "replacement %d", n+1)
+		}, "replacement %d", n+1)
 	}
 
 	for _, store := range all {
-		require.Equal(t, "this one", store.Snapshot().Settings["galera.decision"])
+		require.Equal(t, "this one", decision(store))
 		defer c.stop(store)
 	}
 }
 
 func TestALeaderHandsOverBeforeItIsEvicted(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
 	all := three(c)
+
 	for _, store := range all {
 		defer func() { _ = store.Crash() }()
 	}
 
-	require.Eventually(t,
-		func() bool {
-			return all[1].Snapshot().Leader != ""
-		},
-		5*time.Second,
-		20*time.Millisecond,
-	)
+	c.eventually(5*time.Second, func() bool {
+		return all[1].Snapshot().Leader != ""
+	})
 
-	leader := 0
-
-	for n := range all {
-		if all[1].Snapshot().Leader == net.JoinHostPort(
-			address(n+1),
-			fmt.Sprint(c.port),
-		) {
-			leader = n
-		}
-	}
-
-	other := all[(leader+1)%3]
+	leader := c.leader(all[1])
+	next := (leader + 1) % 3
+	other := all[next]
 	began := time.Now()
 
-	require.NoError(t,
-		other.Forget(
-			c.within(10*time.Second),
-			fmt.Sprintf("db-%d", leader+1),
-		),
-		"it runs, and leads",
+	err := other.Forget(
+		c.within(10*time.Second),
+		fmt.Sprintf("db-%d", leader+1),
+	)
+	require.NoError(t, err, "it runs, and leads")
+
+	c.report(
+		other,
+		fmt.Sprintf("db-%d", next+1),
+		1,
+		peerset.Report{State: "after"},
+	)
+	require.Less(t,
+		time.Since(began),
+		8*time.Second,
+		"nobody has to find out that it is gone",
 	)
 
-	require.NoError(t, other.Report(
-		c.within(5*time.Second),
-		who(fmt.Sprintf("db-%d", (leader+1)%3+1), 1),
-		peerset.Report{State: "after"},
-	))
-
-	require.Less(t, time.Since(began), 8*time.Second, "nobody has to find out that it is gone")
-
-	require.Eventually(t, func() bool {
+	c.eventually(10*time.Second, func() bool {
 		s := other.Snapshot()
-		return s.Quorum &&
-			len(s.Voters) > 0 &&
-			!strings.Contains(
-				strings.Join(s.Voters, " "),
-				address(leader+1)+":",
-			)
-	}, 10*time.Second, 20*time.Millisecond)
+		return s.Quorum && len(s.Voters) > 0 && !slices.Contains(
+			s.Voters,
+			c.endpoint(leader+1),
+		)
+	})
 }
 
 func TestAFounderThatDiesBeforeItHasFoundedFoundsOnce(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
 	config := c.config("test", "db-1", 1, 1)
+	founding := filepath.Join(config.Dir, "founding")
+
 	// dqlite is there, and what makes it a peer set is not.
-	writeFile(t, filepath.Join(config.Dir, "founding"), "")
-
-	dial := config.TLS.Clone()
-	dial.ClientCAs = nil
-
-	half, err := app.New(
-		config.Dir,
-		app.WithAddress(net.JoinHostPort(
-			address(1),
-			fmt.Sprint(c.port),
-		)),
-		app.WithTLS(config.TLS, dial),
-	)
-	require.NoError(t, err)
-	require.NoError(t, half.Ready(c.within(10*time.Second)))
-	require.NoError(t, half.Close())
+	writeFile(t, founding, "")
+	require.NoError(t, c.bare(config).Close())
 
 	founded := func(config peers.Config) string {
 		store := c.start(config)
 		defer c.stop(store)
 
-		require.Eventually(t,
-			func() bool {
-				return store.Snapshot().Founded != ""
-			},
-			10*time.Second,
-			10*time.Millisecond,
-		)
+		c.eventually(10*time.Second, func() bool {
+			return store.Snapshot().Founded != ""
+		})
 
 		return store.Snapshot().Founded
 	}
 
 	first := founded(config)
-	require.NoFileExists(t, filepath.Join(config.Dir, "founding"))
+	require.NoFileExists(t, founding)
 	require.Equal(t, first, founded(config))
 
 	// It died after the founding was written, and before it was noted.
-	writeFile(t, filepath.Join(config.Dir, "founding"), "")
+	writeFile(t, founding, "")
 	require.Equal(t, first, founded(config))
 
 	// It died between dqlite's two files: nobody can have joined it.
@@ -165,73 +142,82 @@ func TestAFounderThatDiesBeforeItHasFoundedFoundsOnce(t *testing.T) {
 
 // TestTwoVersionsLiveSideBySide opens a store of the first schema, and one of a schema to come.
 func TestTwoVersionsLiveSideBySide(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
 	config := c.config("test", "db-1", 1, 1)
-	store := c.start(config)
-	c.admit(store, "db-1", 1, 1)
-	c.stop(store)
-	c.edit(config, // back to the first version's
-		`DROP TABLE events`, `DELETE FROM meta WHERE key = 'schema'`)
+	c.stop(c.founder())
 
-	store = c.start(config)
-	require.Eventually(t,
-		func() bool {
-			return store.Snapshot().Schema > 1
-		},
-		10*time.Second,
-		10*time.Millisecond,
-		"the first look adds what is missing",
-	)
+	c.edit(config, toFirstSchema)
+
+	store := c.start(config)
+	c.eventually(10*time.Second, func() bool {
+		return store.Snapshot().Schema > 1
+	}, "the first look adds what is missing")
 
 	require.Empty(t, c.texts(store))
 	c.admit(store, "db-2", 2, 1)
-	require.Equal(t, []string{"joined: db-2 joined at 127.0.0.12, as a member"}, c.texts(store))
+	require.Equal(t,
+		[]string{"joined: db-2 joined at " + c.address(2) + ", as a member"},
+		c.texts(store),
+	)
 
 	ctx := c.within(30 * time.Second)
-	lease, ok, err := store.Hold(ctx, who("db-2", 1), "db.task", time.Minute)
+	lease, ok, err := store.Hold(ctx,
+		who("db-2", 1),
+		"db.task",
+		time.Minute,
+	)
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.NoError(t, store.Put(ctx, who("db-2", 1), "db.task", "v", lease))
+	require.NoError(t, store.Put(ctx,
+		who("db-2", 1),
+		"db.task",
+		"v",
+		lease,
+	))
 	c.stop(store)
 
-	c.edit(config, // on to one that this version does not know
-		`ALTER TABLE peers ADD COLUMN zone TEXT NOT NULL DEFAULT ''`, `ALTER TABLE leases ADD COLUMN why TEXT NOT NULL DEFAULT ''`,
-		`ALTER TABLE events ADD COLUMN weight INTEGER NOT NULL DEFAULT 0`, `ALTER TABLE settings ADD COLUMN changed TEXT NOT NULL DEFAULT ''`,
-		`UPDATE peers SET zone = 'north'`, `UPDATE leases SET why = 'it was free'`, `UPDATE settings SET changed = 'today'`,
-		`CREATE TABLE volumes (name TEXT PRIMARY KEY)`, `UPDATE meta SET value = '99' WHERE key = 'schema'`,
-		`INSERT INTO meta (key, value) VALUES ('newer', 'x')`)
+	c.edit(config, toNewerSchema)
 
 	store = c.start(config)
 	c.admit(store, "db-3", 3, 1)
 
-	lease, ok, err = store.Hold(ctx, who("db-3", 1), peerset.LeaseWriter, time.Minute)
+	lease, ok, err = store.Hold(ctx,
+		who("db-3", 1),
+		peerset.LeaseWriter,
+		time.Minute,
+	)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.k", "v", lease))
 
-	require.NoError(t, store.Report(ctx,
-		who("db-3", 1),
-		peerset.Report{State: "synced", Healthy: true},
-	))
-
+	c.report(store, "db-3", 1, peerset.Report{State: "synced", Healthy: true})
 	c.admit(store, "db-2", 4, 2)
 
-	require.Eventually(t, func() bool {
-		lease, ok, err = store.Hold(ctx, who("db-3", 1), "db.task", time.Minute)
+	c.eventually(10*time.Second, func() bool {
+		lease, ok, err = store.Hold(ctx,
+			who("db-3", 1),
+			"db.task",
+			time.Minute,
+		)
 		return err == nil && ok
-	}, 10*time.Second, 20*time.Millisecond, "its holder was evicted")
+	}, "its holder was evicted")
 
-	require.NoError(t, store.Put(ctx, who("db-3", 1), "db.task", "w", lease))
+	require.NoError(t, store.Put(ctx,
+		who("db-3", 1),
+		"db.task",
+		"w",
+		lease,
+	))
 
-	require.Eventually(t, func() bool {
+	c.eventually(10*time.Second, func() bool {
 		s := store.Snapshot()
 		peer, _ := s.Peer("db-3")
+		written := s.Settings["db.k"] == "v" && s.Holder(peerset.LeaseWriter) == "db-3"
 
-		return peer.Healthy &&
-			s.Settings["db.k"] == "v" &&
-			s.Holder(peerset.LeaseWriter) == "db-3" &&
-			s.Schema == 99
-	}, 10*time.Second, 20*time.Millisecond)
+		return peer.Healthy && written && s.Schema == 99
+	})
 
 	require.NoError(t, store.Crash())
 
@@ -246,8 +232,28 @@ func TestTwoVersionsLiveSideBySide(t *testing.T) {
 	}
 }
 
-// edit changes a store behind its member's back.
-func (c *cluster) edit(config peers.Config, statements ...string) {
+// toFirstSchema takes back what the versions after the first added.
+var toFirstSchema = []string{
+	`DROP TABLE events`,
+	`DELETE FROM meta WHERE key = 'schema'`,
+}
+
+// toNewerSchema makes a store that of a version that is yet to come.
+var toNewerSchema = []string{
+	`ALTER TABLE peers ADD COLUMN zone TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE leases ADD COLUMN why TEXT NOT NULL DEFAULT ''`,
+	`ALTER TABLE events ADD COLUMN weight INTEGER NOT NULL DEFAULT 0`,
+	`ALTER TABLE settings ADD COLUMN changed TEXT NOT NULL DEFAULT ''`,
+	`UPDATE peers SET zone = 'north'`,
+	`UPDATE leases SET why = 'it was free'`,
+	`UPDATE settings SET changed = 'today'`,
+	`CREATE TABLE volumes (name TEXT PRIMARY KEY)`,
+	`UPDATE meta SET value = '99' WHERE key = 'schema'`,
+	`INSERT INTO meta (key, value) VALUES ('newer', 'x')`,
+}
+
+// edit changes a store while its member does not run.
+func (c *cluster) edit(config peers.Config, statements []string) {
 	c.database(config, func(db *sql.DB) {
 		for _, statement := range statements {
 			_, err := db.ExecContext(c.within(5*time.Second), statement)
@@ -259,27 +265,41 @@ func (c *cluster) edit(config peers.Config, statements ...string) {
 // value is what a query of a store without its member returns.
 func (c *cluster) value(config peers.Config, query string) (value string) {
 	c.database(config, func(db *sql.DB) {
-		require.NoError(
-			c.t,
-			db.QueryRowContext(c.within(5*time.Second), query).Scan(&value),
+		err := db.QueryRowContext(
+			c.within(5*time.Second),
 			query,
-		)
+		).Scan(&value)
+		require.NoError(c.t, err, query)
 	})
 
 	return value
 }
 
-func (c *cluster) database(config peers.Config, use func(*sql.DB)) {
-	dial := config.TLS.Clone()
-	dial.ClientCAs = nil
+// bare starts dqlite in the folder of a set's only member, and nothing else of the member. It listens on a socket of
+// this test's: go-dqlite's own name for it is the same for all first members on a machine.
+func (c *cluster) bare(config peers.Config) *app.App {
+	endpoint := net.JoinHostPort(config.Address, strconv.Itoa(c.port))
+	socket := fmt.Sprintf("@hornero-test-%s-%d", endpoint, os.Getpid())
+
+	dial := func(ctx context.Context, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, "unix", socket)
+	}
 
 	node, err := app.New(
 		config.Dir,
-		app.WithAddress(net.JoinHostPort(config.Address, fmt.Sprint(c.port))),
-		app.WithTLS(config.TLS, dial),
+		app.WithAddress(endpoint),
+		app.WithExternalConn(dial, nil),
+		app.WithUnixSocket(socket),
 	)
 	require.NoError(c.t, err)
 	require.NoError(c.t, node.Ready(c.within(10*time.Second)))
+
+	return node
+}
+
+func (c *cluster) database(config peers.Config, use func(*sql.DB)) {
+	node := c.bare(config)
 
 	db, err := node.Open(c.within(10*time.Second), "hornero")
 	require.NoError(c.t, err)
@@ -289,109 +309,113 @@ func (c *cluster) database(config peers.Config, use func(*sql.DB)) {
 }
 
 func TestTheStoreStaysSmall(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
 	config := c.config("test", "db-1", 1, 1)
-	store := c.start(config)
+	store := c.founder()
 	defer c.stop(store)
 
-	c.admit(store, "db-1", 1, 1)
 	c.admit(store, "db-2", 2, 1)
-
-	lease, _, err := store.Hold(
-		c.within(5*time.Second),
-		who("db-1", 1),
-		peerset.LeaseWriter,
-		time.Minute,
-	)
-	require.NoError(t, err)
-
-	size := func() (bytes int64) {
-		require.NoError(t, filepath.WalkDir(config.Dir, func(_ string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.Type().IsRegular() {
-				if info, err := entry.Info(); err == nil {
-					bytes += info.Size()
-				}
-			}
-
-			return nil
-		}))
-
-		return bytes
-	}
+	lease := c.hold(store, "db-1", 1, peerset.LeaseWriter)
 
 	var most int64
 
 	for n := range 4000 {
-		ctx := context.Background()
-		require.NoError(t, store.Report(ctx,
+		facts := map[string]string{"f": strings.Repeat("x", n%900)}
+		report := peerset.Report{
+			State: fmt.Sprint("state-", n),
+			Facts: facts,
+		}
+		require.NoError(t, store.Report(
+			t.Context(),
 			who("db-2", 1),
-			peerset.Report{
-				State: fmt.Sprint("state-", n),
-				Facts: map[string]string{"f": strings.Repeat("x", n%900)},
-			},
+			report,
 		))
 
 		if n%4 == 0 {
-			require.NoError(t, store.Put(ctx,
+			value := strings.Repeat("y", n%2000)
+			require.NoError(t, store.Put(
+				t.Context(),
 				who("db-1", 1),
 				"db.k",
-				strings.Repeat("y", n%2000),
+				value,
 				lease,
 			))
 		}
 
 		if n >= 1500 && n%100 == 0 {
-			most = max(most, size())
+			most = max(most, sizeOf(t, config.Dir))
 		}
 	}
 
 	// dqlite's segments are of 8 MiB, and it keeps some open and some closed ones.
 	require.Less(t, most, int64(48<<20))
-	require.Less(t, size(), int64(48<<20))
+	require.Less(t,
+		sizeOf(t, config.Dir),
+		int64(48<<20),
+	)
 	t.Logf("at most %.1f MiB", float64(most)/(1<<20))
 }
 
+// sizeOf is of a folder's files, some of which may go meanwhile.
+func sizeOf(t *testing.T, dir string) (bytes int64) {
+	require.NoError(t, filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil
+		}
+
+		if info, err := entry.Info(); err == nil {
+			bytes += info.Size()
+		}
+
+		return nil
+	}))
+
+	return bytes
+}
+
 func TestARoleFillsNoStore(t *testing.T) {
+	t.Parallel()
+
 	c := newCluster(t)
-	store := c.start(c.config("test", "db-1", 1, 1))
+	store := c.founder()
 	defer c.stop(store)
 
-	c.admit(store, "db-1", 1, 1)
-
 	ctx := c.within(60 * time.Second)
+	own := who("db-1", 1)
+
 	var lease peerset.Lease
 
 	for n := range 100 {
-		var err error
-		lease, _, err = store.Hold(ctx,
-			who("db-1", 1),
+		held, _, err := store.Hold(ctx,
+			own,
 			fmt.Sprintf("db.task-%d", n),
 			time.Minute,
 		)
 		require.NoError(t, err)
 
+		lease = held
 		require.NoError(t, store.Put(ctx,
-			who("db-1", 1),
+			own,
 			fmt.Sprintf("db.key-%d", n),
 			"v",
 			lease,
 		))
 	}
 
-	_, _, err := store.Hold(ctx, who("db-1", 1), "db.one-more", time.Minute)
+	_, _, err := store.Hold(ctx, own, "db.one-more", time.Minute)
 	require.ErrorIs(t, err, peerset.ErrForbidden)
-
 	require.ErrorIs(t,
-		store.Put(ctx, who("db-1", 1), "db.one-more", "v", lease),
+		store.Put(ctx, own, "db.one-more", "v", lease),
 		peerset.ErrForbidden,
 	)
-
 	require.NoError(t,
-		store.Put(ctx, who("db-1", 1), "db.key-3", "w", lease),
+		store.Put(ctx, own, "db.key-3", "w", lease),
 		"what is there may change",
 	)
 
-	_, held, err := store.Hold(ctx, who("db-1", 1), peerset.LeaseWriter, time.Minute)
+	_, held, err := store.Hold(ctx, own, peerset.LeaseWriter, time.Minute)
 	require.NoError(t, err)
 	require.True(t, held)
 }

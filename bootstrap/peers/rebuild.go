@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/canonical/go-dqlite/v2"
 	"github.com/canonical/go-dqlite/v2/client"
-	"gopkg.in/yaml.v3"
 
 	"github.com/hornero/hornero/internal/file"
 )
@@ -69,13 +67,11 @@ func Look(dir string) (Survivor, error) {
 // look reads a folder that no member has open.
 func look(dir string) (Survivor, error) {
 	var self client.NodeInfo
-
 	if err := readYAML(filepath.Join(dir, "info.yaml"), &self); err != nil {
 		return Survivor{}, err
 	}
 
 	var all []client.NodeInfo
-
 	if err := readYAML(filepath.Join(dir, "cluster.yaml"), &all); err != nil {
 		return Survivor{}, err
 	}
@@ -103,6 +99,7 @@ func look(dir string) (Survivor, error) {
 		if node.ID == self.ID {
 			survivor.Role = node.Role.String()
 		}
+
 		if node.Role == client.Voter {
 			survivor.Voters = append(survivor.Voters, node.Address)
 		}
@@ -111,10 +108,11 @@ func look(dir string) (Survivor, error) {
 	return survivor, nil
 }
 
-// Answering returns those of the voters that answer at dqlite's door: this member itself counts as one.
+// Answering returns those of the voters that answer at dqlite's port: this member itself counts as one.
 func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
 	config = inEra(config, s.Era)
 	config.ClientCAs = nil
+
 	answers := make([]bool, len(s.Voters))
 	var all sync.WaitGroup
 
@@ -142,10 +140,9 @@ func answersAt(ctx context.Context, address string, config *tls.Config) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 
-	member, err := client.New(ctx,
-		address,
-		client.WithDialFunc(client.DialFuncWithTLS(client.DefaultDialFunc, config)),
-	)
+	dial := client.DialFuncWithTLS(client.DefaultDialFunc, config)
+
+	member, err := client.New(ctx, address, client.WithDialFunc(dial))
 	if err != nil {
 		return false
 	}
@@ -161,43 +158,53 @@ func answersAt(ctx context.Context, address string, config *tls.Config) bool {
 // repeated, it begins anew. The caller knows that no majority of the old peer set is left, nor will come back
 // as such.
 func Rebuild(ctx context.Context, dir string) (Survivor, error) {
-	if err := errors.Join(
-		os.RemoveAll(dir+rebuilding),
-		os.RemoveAll(dir+rebuilt),
-	); err != nil {
-		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
-	}
-
-	if !known(dir) {
-		return Survivor{}, fmt.Errorf("rebuild peer set: %w", ErrNoMember)
-	}
-
-	if err := os.Mkdir(dir+rebuilding, 0o700); err != nil {
-		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
-	}
-
-	if err := copyFolder(dir, dir+rebuilding); err != nil {
-		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
-	}
-
-	basis, err := look(dir + rebuilding)
+	basis, err := rebuild(ctx, dir)
 	if err != nil {
 		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
 	}
 
-	if err := reshape(ctx, dir+rebuilding, basis); err != nil {
-		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
-	}
-
-	if err := errors.Join(
-		syncFolder(dir+rebuilding),
-		os.Rename(dir+rebuilding, dir+rebuilt),
-		file.Sync(filepath.Dir(dir)),
-	); err != nil {
-		return Survivor{}, fmt.Errorf("rebuild peer set: %w", err)
-	}
-
 	return basis, nil
+}
+
+func rebuild(ctx context.Context, dir string) (Survivor, error) {
+	if err := errors.Join(
+		os.RemoveAll(dir+rebuilding),
+		os.RemoveAll(dir+rebuilt),
+	); err != nil {
+		return Survivor{}, err
+	}
+
+	if !known(dir) {
+		return Survivor{}, ErrNoMember
+	}
+
+	if err := os.Mkdir(dir+rebuilding, 0o700); err != nil {
+		return Survivor{}, err
+	}
+
+	if err := copyFolder(dir, dir+rebuilding); err != nil {
+		return Survivor{}, err
+	}
+
+	basis, err := look(dir + rebuilding)
+	if err != nil {
+		return Survivor{}, err
+	}
+
+	if err := reshape(ctx, dir+rebuilding, basis); err != nil {
+		return Survivor{}, err
+	}
+
+	// Only what is whole on disk gets the name that the next Open takes.
+	if err := syncFolder(dir + rebuilding); err != nil {
+		return Survivor{}, err
+	}
+
+	if err := os.Rename(dir+rebuilding, dir+rebuilt); err != nil {
+		return Survivor{}, err
+	}
+
+	return basis, file.Sync(filepath.Dir(dir))
 }
 
 // reshape makes a copied folder that of the only member, in the next era.
@@ -267,24 +274,22 @@ func install(dir string) error {
 		if stands, err := stillBasis(dir); err != nil || !stands {
 			return errors.Join(err, os.RemoveAll(dir+rebuilt))
 		}
+
 		if err := SetAside(dir); err != nil {
 			return err
 		}
 	}
 
-	return errors.Join(
-		os.Rename(dir+rebuilt, dir),
-		file.Sync(filepath.Dir(dir)),
-	)
+	return errors.Join(os.Rename(dir+rebuilt, dir), file.Sync(filepath.Dir(dir)))
 }
 
 func stillBasis(dir string) (bool, error) {
-	var basis prepared
 	text, err := os.ReadFile(filepath.Join(dir+rebuilt, basisFile))
 	if err != nil {
 		return false, err
 	}
 
+	var basis prepared
 	if err := json.Unmarshal(text, &basis); err != nil {
 		return false, err
 	}
@@ -295,85 +300,9 @@ func stillBasis(dir string) (bool, error) {
 	}
 
 	now, err := Look(dir)
-
-	return err == nil && now.Era == basis.Era && now.Term == basis.Term && now.Index == basis.Index, err
-}
-
-// SetAside puts a member's folder out of the way, so that it joins anew. Only the last one is kept.
-func SetAside(dir string) error {
-	if err := os.RemoveAll(dir + lost); err != nil {
-		return err
-	}
-
-	return errors.Join(
-		os.Rename(dir, dir+lost),
-		file.Sync(filepath.Dir(dir)),
-	)
-}
-
-func readYAML(path string, into any) error {
-	text, err := os.ReadFile(path)
 	if err != nil {
-		return err
-	}
-	if err := yaml.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return false, err
 	}
 
-	return nil
-}
-
-// copyFolder copies the files of a flat folder. A segment that goes while it is copied was superseded by another.
-func copyFolder(from, to string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-
-	for _, entry := range entries {
-		if !entry.Type().IsRegular() {
-			continue
-		}
-
-		if err := copyFile(
-			filepath.Join(from, entry.Name()),
-			filepath.Join(to, entry.Name()),
-		); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-
-	return nil
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-
-	_, err = io.Copy(out, in)
-
-	return errors.Join(err, out.Close())
-}
-
-func syncFolder(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-
-	var errs []error
-
-	for _, entry := range entries {
-		errs = append(errs, file.Sync(filepath.Join(dir, entry.Name())))
-	}
-
-	return errors.Join(append(errs, file.Sync(dir))...)
+	return now.Era == basis.Era && now.Term == basis.Term && now.Index == basis.Index, nil
 }

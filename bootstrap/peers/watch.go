@@ -13,12 +13,12 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// againAfter follows a look at the store that failed.
-const againAfter = 50 * time.Millisecond
+// retryRead is the pause after a look at the store that failed.
+const retryRead = 50 * time.Millisecond
 
-// blind: a member that could not read the peer set for this part of QuorumFor cannot tell who is late from who
-// could not write.
-const blind = 3
+// blindPart is a part of QuorumFor: a member that could not read the peer set for as long cannot tell who is late
+// from who could not write.
+const blindPart = 3
 
 // watch reads the store until the context ends: a change reaches this member when somebody tells it, and within one
 // Refresh when nobody does.
@@ -31,7 +31,7 @@ func (s *Store) watch(ctx context.Context) {
 
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
-			again = time.After(againAfter) // another leader may be there already
+			again = time.After(retryRead) // another leader may be there already
 		}
 
 		select {
@@ -39,34 +39,40 @@ func (s *Store) watch(ctx context.Context) {
 			return
 		case <-again:
 		case <-ticker.C:
-		case <-s.news:
+		case <-s.refreshNow:
 		}
 	}
 }
 
 // Refresh makes this member read the peer set now: somebody changed it.
 func (s *Store) Refresh() {
-	s.news.Ring()
+	s.refreshNow.Ring()
 }
 
 // refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer
 // than a write's first attempt does, for the same reason; a member that is only slow gets twice as long after
 // each time that this was too short.
-func (s *Store) refresh(ctx context.Context) (err error) {
+func (s *Store) refresh(ctx context.Context) error {
 	longest := s.config.QuorumFor / 3
-	s.patience = max(s.patience, min(attemptDeadline, longest))
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
-	defer cancel()
-	defer func() {
-		switch {
-		case err == nil:
-			s.patience = 0
-		case ctx.Err() != nil:
-			s.patience = min(2*s.patience, longest)
-		}
-	}()
+	s.readTimeout = max(s.readTimeout, min(attemptDeadline, longest))
 
-	generation, seen, err := s.glance(ctx)
+	reading, cancel := context.WithTimeout(ctx, s.readTimeout)
+	defer cancel()
+
+	err := s.readAndPublish(reading)
+
+	switch {
+	case err == nil:
+		s.readTimeout = 0
+	case reading.Err() != nil:
+		s.readTimeout = min(2*s.readTimeout, longest)
+	}
+
+	return err
+}
+
+func (s *Store) readAndPublish(ctx context.Context) error {
+	generation, seen, err := s.readCounters(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,17 +82,9 @@ func (s *Store) refresh(ctx context.Context) (err error) {
 	s.mu.Unlock()
 
 	next := was
-	if generation != was.Generation || was.Founded == "" {
-		next, err = s.read(ctx)
-		if errors.Is(err, errBehind) {
-			if err = s.write(ctx, func(context.Context, *sql.Tx) error {
-				return nil
-			}); err == nil {
-				next, err = s.read(ctx)
-			}
-		}
 
-		if err != nil {
+	if generation != was.Generation || was.Founded == "" {
+		if next, err = s.readOrMigrate(ctx); err != nil {
 			return err
 		}
 
@@ -99,20 +97,36 @@ func (s *Store) refresh(ctx context.Context) (err error) {
 	return nil
 }
 
+// readOrMigrate reads the whole. A store of an older version gets this one's schema first, by an empty write.
+func (s *Store) readOrMigrate(ctx context.Context) (peerset.Snapshot, error) {
+	next, err := s.read(ctx)
+	if !errors.Is(err, errBehind) {
+		return next, err
+	}
+
+	nothing := func(context.Context, *sql.Tx) error { return nil }
+	if err := s.write(ctx, nothing); err != nil {
+		return next, err
+	}
+
+	return s.read(ctx)
+}
+
 // counters are what moves without a new generation.
 type counters struct {
 	beats    map[string]int64
 	renewals map[string]int64
 }
 
-// glance reads the generation and the counters in one statement: all that there is to know while nothing changes.
-func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, err error) {
+// readCounters reads the generation and the counters in one statement: all that there is to know while nothing changes.
+func (s *Store) readCounters(ctx context.Context) (generation uint64, seen counters, err error) {
 	seen = counters{
 		beats:    map[string]int64{},
 		renewals: map[string]int64{},
 	}
 
-	rows, err := s.db.QueryContext(ctx, `SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
+	rows, err := s.db.QueryContext(ctx, `
+		SELECT 'generation', '', 0, CAST(value AS INTEGER) FROM meta WHERE key = 'generation'
 		UNION ALL SELECT 'renewals', name, epoch, renewals FROM leases
 		UNION ALL SELECT 'beats', name, incarnation, beats FROM peers`)
 	if err != nil {
@@ -123,7 +137,6 @@ func (s *Store) glance(ctx context.Context) (generation uint64, seen counters, e
 	for rows.Next() {
 		var what, name string
 		var number, value int64
-
 		if err := rows.Scan(&what, &name, &number, &value); err != nil {
 			return 0, seen, err
 		}
@@ -155,9 +168,10 @@ func (s *Store) read(ctx context.Context) (peerset.Snapshot, error) {
 	}
 	defer tx.Rollback()
 
-	steps := []func(context.Context, *sql.Tx, *peerset.Snapshot) error{readMeta, readPeers, readLeases, readSettings}
-	for _, step := range steps {
-		if err := step(ctx, tx, &next); err != nil {
+	parts := []func(context.Context, *sql.Tx, *peerset.Snapshot) error{readMeta, readPeers, readLeases, readSettings}
+
+	for _, part := range parts {
+		if err := part(ctx, tx, &next); err != nil {
 			return next, err
 		}
 	}
@@ -184,7 +198,6 @@ func each(ctx context.Context, tx *sql.Tx, query string, scan func(*sql.Rows) er
 func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	err := each(ctx, tx, `SELECT key, value FROM meta`, func(rows *sql.Rows) error {
 		var key, value string
-
 		if err := rows.Scan(&key, &value); err != nil {
 			return err
 		}
@@ -214,21 +227,14 @@ func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 }
 
 func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
-	return each(ctx, tx, `SELECT name, role, incarnation, address, kind, state, healthy, draining, facts FROM peers ORDER BY name`, func(rows *sql.Rows) error {
+	query := `SELECT name, role, incarnation, address, kind, state, healthy, draining, facts FROM peers ORDER BY name`
+
+	return each(ctx, tx, query, func(rows *sql.Rows) error {
 		var peer peerset.Peer
 		var facts string
-		err := rows.Scan(
-			&peer.Name,
-			&peer.Role,
-			&peer.Incarnation,
-			&peer.Address,
-			&peer.Kind,
-			&peer.State,
-			&peer.Healthy,
-			&peer.Draining,
-			&facts,
-		)
-		if err != nil {
+
+		if err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind,
+			&peer.State, &peer.Healthy, &peer.Draining, &facts); err != nil {
 			return err
 		}
 
@@ -246,25 +252,18 @@ func readLeases(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT name, holder, incarnation, epoch FROM leases`, func(rows *sql.Rows) error {
 		var lease peerset.Lease
 
-		if err := rows.Scan(
-			&lease.Name,
-			&lease.Holder,
-			&lease.Incarnation,
-			&lease.Epoch,
-		); err != nil {
-			return err
+		err := rows.Scan(&lease.Name, &lease.Holder, &lease.Incarnation, &lease.Epoch)
+		if err == nil {
+			next.Leases[lease.Name] = lease
 		}
 
-		next.Leases[lease.Name] = lease
-
-		return nil
+		return err
 	})
 }
 
 func readSettings(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 	return each(ctx, tx, `SELECT key, value FROM settings`, func(rows *sql.Rows) error {
 		var key, value string
-
 		if err := rows.Scan(&key, &value); err != nil {
 			return err
 		}
@@ -279,13 +278,14 @@ func sightingKey(name string, number int64) string {
 	return name + "#" + strconv.FormatInt(number, 10)
 }
 
+// publish makes a snapshot this member's, and wakes who waits when it differs from the one before.
 func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	now := time.Now()
-	if now.Sub(s.fresh) > s.config.QuorumFor/blind {
-		// Nobody could renew anything while there was no leader: patience begins anew.
+	if now.Sub(s.fresh) > s.config.QuorumFor/blindPart {
+		// Nobody could renew anything while there was no leader: all get their time once more.
 		restart(s.beats, now)
 		restart(s.renewals, now)
 	}
@@ -293,17 +293,20 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	s.fresh = now
 
 	if next.Generation != s.snapshot.Generation {
-		s.gone.note(s.snapshot, next)
+		s.departed.note(s.snapshot, next)
 	}
 
 	s.beats = advance(s.beats, seen.beats, now)
 	s.renewals = advance(s.renewals, seen.renewals, now)
-	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
 	next.Peers = slices.Clone(next.Peers) // they may be those of the snapshot before
+
+	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
+
 	for i := range next.Peers {
 		peer := &next.Peers[i]
 		sight := s.beats[sightingKey(peer.Name, int64(peer.Incarnation))]
 		peer.Alive = sight.moved && now.Sub(sight.since) < s.config.AliveFor
+
 		if was, ok := s.snapshot.Peer(peer.Name); !ok || was.Alive != peer.Alive {
 			differs = true
 		}
@@ -317,18 +320,18 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 	}
 }
 
+// advance returns the sightings after counters were read: those that stand keep the time since when they do.
 func advance(was map[string]sighting, now map[string]int64, at time.Time) map[string]sighting {
 	next := make(map[string]sighting, len(now))
+
 	for key, value := range now {
-		if old, ok := was[key]; ok && old.value == value {
+		old, ok := was[key]
+		if ok && old.value == value {
 			next[key] = old
-		} else {
-			next[key] = sighting{
-				value: value,
-				since: at,
-				moved: ok,
-			}
+			continue
 		}
+
+		next[key] = sighting{value: value, since: at, moved: ok}
 	}
 
 	return next

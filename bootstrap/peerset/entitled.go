@@ -94,8 +94,9 @@ func MayPut(role, key, fence string) bool {
 		return slices.Contains(leases, fence)
 	}
 
-	return strings.HasPrefix(key, role+".") &&
-		!slices.ContainsFunc(reserved, func(prefix string) bool {
-			return strings.HasPrefix(key, prefix)
-		})
+	ours := slices.ContainsFunc(reserved, func(prefix string) bool {
+		return strings.HasPrefix(key, prefix)
+	})
+
+	return strings.HasPrefix(key, role+".") && !ours
 }

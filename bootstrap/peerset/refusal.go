@@ -29,8 +29,20 @@ const (
 )
 
 // Reasons are all of them.
-var Reasons = []string{ReasonNoCertificate, ReasonExpired, ReasonUntrusted, ReasonOtherStack, ReasonNoNode, ReasonNoTLS, ReasonHandshake, ReasonOtherEra,
-	ReasonForbidden, ReasonEvicted, ReasonStaleEpoch, ReasonUnreadable}
+var Reasons = []string{
+	ReasonNoCertificate,
+	ReasonExpired,
+	ReasonUntrusted,
+	ReasonOtherStack,
+	ReasonNoNode,
+	ReasonNoTLS,
+	ReasonHandshake,
+	ReasonOtherEra,
+	ReasonForbidden,
+	ReasonEvicted,
+	ReasonStaleEpoch,
+	ReasonUnreadable,
+}
 
 // ReasonOfHandshake tells, from what crypto/tls says of a handshake that failed before there was a certificate,
 // why the other side was refused. False when that was not this side's doing, or nothing was tried: a connection

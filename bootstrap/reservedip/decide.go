@@ -24,25 +24,42 @@ type Circumstances struct {
 // holder who is fit, and who is not fit keeps it when nobody else would be better. A moment's trouble moves
 // nothing, and who gave it up must be well for a while before he takes it again: the address never flaps.
 func Wants(c Circumstances, times Times) (bool, string) {
-	fit, others := c.Healthy && !c.Unable, c.fitOthers()
 	switch {
 	case c.Leaving:
 		return false, "this node gives its work up"
-	case c.Holds && fit:
-		return true, "this node serves"
-	case c.Holds && others == 0:
-		return true, "this node is not fit, and no other is"
-	case c.Holds && c.Steady < times.Patience:
-		return true, "this node was fit a moment ago"
-	case c.Holds && c.Unable:
-		return false, "the API does not let this node move the address"
 	case c.Holds:
-		return false, "this node does not serve"
-	case c.Healthy && others == 0:
+		return c.keeps(times)
+	}
+
+	return c.takes(times)
+}
+
+func (c Circumstances) fit() bool { return c.Healthy && !c.Unable }
+
+// keeps decides for who holds the lease.
+func (c Circumstances) keeps(times Times) (bool, string) {
+	switch {
+	case c.fit():
+		return true, "this node serves"
+	case c.fitOthers() == 0:
+		return true, "this node is not fit, and no other is"
+	case c.Steady < times.Patience:
+		return true, "this node was fit a moment ago"
+	case c.Unable:
+		return false, "the API does not let this node move the address"
+	}
+
+	return false, "this node does not serve"
+}
+
+// takes decides for who does not hold it.
+func (c Circumstances) takes(times Times) (bool, string) {
+	switch {
+	case c.Healthy && c.fitOthers() == 0:
 		return true, "no other node is fit"
-	case !fit:
+	case !c.fit():
 		return false, "this node is not fit"
-	case c.Gave && others > 0 && c.Steady < times.Cooldown:
+	case c.Gave && c.fitOthers() > 0 && c.Steady < times.Cooldown:
 		return false, "this node was not fit a moment ago"
 	}
 
@@ -52,12 +69,12 @@ func Wants(c Circumstances, times Times) (bool, string) {
 // fitOthers counts the other nodes of the role that could hold the address.
 func (c Circumstances) fitOthers() int {
 	count := 0
+
 	for _, peer := range c.Peers.Role(c.Role) {
-		if peer.Name != c.Node &&
-			peer.Alive &&
-			peer.Healthy &&
-			!peer.Draining &&
-			peer.Facts[peerset.FactReservedIP] != peerset.ReservedIPUnable {
+		serves := peer.Alive && peer.Healthy && !peer.Draining
+		able := peer.Facts[peerset.FactReservedIP] != peerset.ReservedIPUnable
+
+		if peer.Name != c.Node && serves && able {
 			count++
 		}
 	}
@@ -100,7 +117,6 @@ type View struct {
 // address stays where it is. Before a change the API is asked whom the address is assigned to, and nothing is
 // changed that is right.
 func Next(v View, times Times) (Step, string) {
-	age := v.Now.Sub(v.Look.At)
 	switch {
 	case !v.Holds && v.Unable && !v.Now.Before(v.Until):
 		return StepLook, "whether the API answers again is to be known"
@@ -108,16 +124,23 @@ func Next(v View, times Times) (Step, string) {
 		return StepRest, "this node does not hold the lease"
 
 	case v.Now.Before(v.Until):
-		return StepRest, fmt.Sprintf(
-			"the API is asked again in %.0f s",
-			v.Until.Sub(v.Now).Seconds(),
-		)
-
+		return StepRest, fmt.Sprintf("the API is asked again in %.0f s", v.Until.Sub(v.Now).Seconds())
 	case v.Action != 0:
 		return StepFollow, "a change is under way"
-	case v.Active && v.Look.Droplet == v.Droplet && age < times.LookEvery:
+	}
+
+	return v.compare(times)
+}
+
+// compare decides by what the API said last, and how long ago.
+func (v View) compare(times Times) (Step, string) {
+	age := v.Now.Sub(v.Look.At)
+	here := v.Look.Droplet == v.Droplet
+
+	switch {
+	case v.Active && here && age < times.LookEvery:
 		return StepRest, "the address is here"
-	case v.Look.Droplet == v.Droplet && age < times.LookEvery/6:
+	case here && age < times.LookEvery/6:
 		return StepRest, "the address is assigned to this node, and the metadata service does not say so yet"
 	case v.Look.Locked && age < 2*times.Fresh:
 		return StepRest, "another change of the address is under way"
@@ -141,6 +164,7 @@ func named(droplet int) string {
 // backoff is how long to wait after a number of failures in a row.
 func backoff(failures int, times Times) time.Duration {
 	wait := times.Retry
+
 	for range min(failures-1, 10) {
 		wait *= 2
 	}

@@ -16,12 +16,13 @@ const renewals = 4
 // keepLease takes, renews and gives up the lease until ctx ends.
 func (k *Keeper) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed, wait := k.Set.Changed(), k.Times.TTL/renewals
+		changed := k.Set.Changed()
+		wait := k.Times.TTL / renewals
 
 		if err := k.stepLease(ctx); err == nil {
-			changed = nil
+			changed = nil // this node has the lease: what the others do is of no matter
 		} else {
-			// a renewal that nobody answered is to be made up for; another's time may be up
+			// A renewal that nobody answered is made up for; another's time may be up.
 			wait = min(wait, k.Times.Tick)
 		}
 
@@ -37,6 +38,7 @@ func (k *Keeper) keepLease(ctx context.Context) {
 // stepLease does what is to be done about the lease; nil when this node has it.
 func (k *Keeper) stepLease(ctx context.Context) error {
 	c := k.circumstances()
+
 	want, why := Wants(c, k.Times)
 	if why != k.why {
 		k.Log.Debug("reserved IP's lease", "holds", c.Holds, "wants", want, "reason", why)
@@ -63,6 +65,7 @@ func (k *Keeper) stepLease(ctx context.Context) error {
 func (k *Keeper) circumstances() Circumstances {
 	healthy, leaving := k.Fit()
 	snapshot := k.Set.Snapshot()
+
 	k.mu.Lock()
 	defer k.mu.Unlock()
 
@@ -78,11 +81,10 @@ func (k *Keeper) circumstances() Circumstances {
 		Peers:   snapshot,
 		Holds:   k.held.Epoch != 0,
 		Healthy: healthy,
-		Leaving: leaving ||
-			k.left,
-		Unable: unable,
-		Steady: time.Since(k.steady),
-		Gave:   k.gave,
+		Leaving: leaving || k.left,
+		Unable:  unable,
+		Steady:  time.Since(k.steady),
+		Gave:    k.gave,
 	}
 }
 
@@ -92,14 +94,13 @@ var errNotHeld = errors.New("this node does not hold the lease")
 // hold takes or renews the lease. No answer is no loss before another may take it.
 func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 	asked := time.Now()
+	silent := errors.New("the peer set did not answer")
 
-	ctx, cancel := context.WithTimeoutCause(ctx,
-		k.Times.TTL/2,
-		errors.New("the peer set did not answer"),
-	)
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Times.TTL/2, silent)
 	defer cancel()
 
 	lease, ok, err := k.Set.Hold(ctx, k.lease, k.Times.TTL)
+
 	k.mu.Lock()
 	defer k.mu.Unlock()
 
@@ -118,15 +119,20 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 		return lease, fmt.Errorf("hold lease %s: %w", k.lease, err)
 	}
 
-	if k.held = lease; before.Epoch == lease.Epoch {
-		if until := asked.Add(k.Times.TTL); until.After(k.until) { // another call may have asked later
+	k.held = lease
+	until := asked.Add(k.Times.TTL)
+
+	if before.Epoch == lease.Epoch {
+		if until.After(k.until) { // another call may have asked later
 			k.until = until
 		}
-	} else {
-		k.until, k.since, k.gave = asked.Add(k.Times.TTL), asked, false
-		k.taken.Ring()
-		k.Log.Info("reserved IP's lease is held", "address", k.Address, "epoch", lease.Epoch)
+
+		return lease, nil
 	}
+
+	k.until, k.since, k.gave = until, asked, false
+	k.taken.Ring()
+	k.Log.Info("reserved IP's lease is held", "address", k.Address, "epoch", lease.Epoch)
 
 	return lease, nil
 }

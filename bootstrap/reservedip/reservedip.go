@@ -51,44 +51,23 @@ type Times struct {
 	HandOver     time.Duration // for how long a node that leaves waits until another has the address
 }
 
-func (t *Times) complete() {
-	for _, d := range []struct {
-		value    *time.Duration
-		fallback time.Duration
-	}{{
-		value:    &t.TTL,
-		fallback: DefaultTTL,
-	}, {
-		value:    &t.Tick,
-		fallback: DefaultTick,
-	}, {
-		value:    &t.Patience,
-		fallback: DefaultPatience,
-	}, {
-		value:    &t.Cooldown,
-		fallback: DefaultCooldown,
-	}, {
-		value:    &t.LookEvery,
-		fallback: DefaultLookEvery,
-	},
-		{
-			value:    &t.Fresh,
-			fallback: DefaultFresh,
-		}, {
-			value:    &t.Retry,
-			fallback: DefaultRetry,
-		}, {
-			value:    &t.LongestRetry,
-			fallback: DefaultLongestRetry,
-		}, {
-			value:    &t.Call,
-			fallback: DefaultCall,
-		}, {
-			value:    &t.HandOver,
-			fallback: DefaultHandOver,
-		}} {
-		if *d.value == 0 {
-			*d.value = d.fallback
+func (t *Times) defaults() {
+	fallbacks := map[*time.Duration]time.Duration{
+		&t.TTL:          DefaultTTL,
+		&t.Tick:         DefaultTick,
+		&t.Patience:     DefaultPatience,
+		&t.Cooldown:     DefaultCooldown,
+		&t.LookEvery:    DefaultLookEvery,
+		&t.Fresh:        DefaultFresh,
+		&t.Retry:        DefaultRetry,
+		&t.LongestRetry: DefaultLongestRetry,
+		&t.Call:         DefaultCall,
+		&t.HandOver:     DefaultHandOver,
+	}
+
+	for value, fallback := range fallbacks {
+		if *value == 0 {
+			*value = fallback
 		}
 	}
 }
@@ -176,7 +155,8 @@ type Keeper struct {
 
 // New makes a keeper. Run runs it.
 func New(config Config) *Keeper {
-	config.Times.complete()
+	config.Times.defaults()
+
 	return &Keeper{
 		Config: config,
 		lease:  peerset.ReservedIPLease(config.Role),

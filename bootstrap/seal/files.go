@@ -115,6 +115,7 @@ func ownerOf(info fs.FileInfo) string {
 // checkRecord holds the record and the bill of materials to the image that they are of.
 func (n *inspection) checkRecord(context.Context) {
 	const again = "a bake command must not touch /usr/lib/hornero, packages or daemons once the record is written"
+
 	for _, found := range sorted(n.packages) {
 		if found.present() && n.record.Packages[found.Name] != found.Version {
 			n.fault(

@@ -52,13 +52,8 @@ func (n *inspection) checkIdentity(context.Context) {
 
 	n.absent("seed", cameBack, "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret")
 
-	n.absent(
-		"node document",
-		"nothing of a node belongs into an image: "+takeOut,
-		"/etc/hornero/node.yaml",
-		"/var/lib/hornero",
-	)
-
+	noNode := "nothing of a node belongs into an image: " + takeOut
+	n.absent("node document", noNode, "/etc/hornero/node.yaml", "/var/lib/hornero")
 	n.absent("cloud-init state", cameBack, "/var/lib/cloud/*")
 	n.checkPasswords()
 }
@@ -71,17 +66,16 @@ func (n *inspection) checkPasswords() {
 
 	for line := range strings.Lines(string(data)) {
 		fields := strings.Split(line, ":")
-		if len(fields) > 1 && !strings.HasPrefix(
-			fields[1],
-			"*",
-		) && !strings.HasPrefix(fields[1], "!") {
-			n.fault(
-				"lock it with passwd -l in a bake command",
-				"user %s has a password, or an empty one",
-				fields[0],
-			)
+		if len(fields) > 1 && !locked(fields[1]) {
+			n.fault("lock it with passwd -l in a bake command",
+				"user %s has a password, or an empty one", fields[0])
 		}
 	}
+}
+
+// locked tells whether no password fits the field of /etc/shadow.
+func locked(password string) bool {
+	return strings.HasPrefix(password, "*") || strings.HasPrefix(password, "!")
 }
 
 // secretForms are texts that only a secret looks like.
@@ -152,11 +146,8 @@ func (n *inspection) checkGiven(ctx context.Context) {
 			}
 
 			if _, err := os.Lstat(n.at(template.Path)); err == nil && !n.packaged(ctx, template) {
-				n.fault(
-					"a node writes it: "+takeOut,
-					"%s, which is to hold secrets of a node, is in the image",
-					template.Path,
-				)
+				n.fault("a node writes it: "+takeOut,
+					"%s, which is to hold secrets of a node, is in the image", template.Path)
 			}
 		}
 	}
@@ -189,10 +180,9 @@ func (n *inspection) checkLeftovers(context.Context) {
 
 	proxy := regexp.MustCompile(`(?mi)^[^/#\n]*Proxy`)
 
-	for _, file := range append(
-		n.glob("/etc/apt/apt.conf"),
-		n.glob("/etc/apt/apt.conf.d/*")...,
-	) {
+	files := append(n.glob("/etc/apt/apt.conf"), n.glob("/etc/apt/apt.conf.d/*")...)
+
+	for _, file := range files {
 		if data, err := os.ReadFile(n.at(file)); err == nil && proxy.Match(bytes.TrimSpace(data)) {
 			n.fault("it works on the bake's machine only: "+takeOut, "apt's proxy in %s", file)
 		}
@@ -213,7 +203,7 @@ func (n *inspection) remains(what, folder string, ours func(string) bool) {
 	}
 }
 
-// open to everybody is right only where it is meant so, and what boots with the machine is not the image's.
+// openFolders are those that everybody may write to on purpose, and those that come with the machine's start.
 var openFolders = []string{"/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run", "/var/lock"}
 
 // checkPermissions looks for what everybody may write, and adds the image's size up on the way.
@@ -225,6 +215,7 @@ func (n *inspection) checkPermissions(context.Context) {
 		if info.Mode().Perm()&0o002 == 0 || openFolder(name) {
 			return
 		}
+
 		// In a folder with the sticky bit nobody touches another's files.
 		if info.Mode().IsRegular() || info.IsDir() && info.Mode()&fs.ModeSticky == 0 {
 			writable = append(writable, fmt.Sprintf("%s (%04o)", name, info.Mode().Perm()))
@@ -232,11 +223,8 @@ func (n *inspection) checkPermissions(context.Context) {
 	})
 
 	if len(writable) > 0 {
-		n.fault(
-			"take the permission away with chmod o-w in a bake command",
-			"everybody may write %s",
-			few(writable),
-		)
+		n.fault("take the permission away with chmod o-w in a bake command",
+			"everybody may write %s", few(writable))
 	}
 }
 

@@ -14,7 +14,8 @@ type debian struct {
 	record.Package
 }
 
-const debianFields = `${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\t${Maintainer}\n`
+const debianFields = `${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t` +
+	`${source:Package}\t${source:Version}\t${Maintainer}\n`
 
 // present tells whether the package's files are there and configured.
 func (d debian) present() bool {
@@ -65,11 +66,8 @@ func (i *Image) listPackages(ctx context.Context) (map[string]debian, error) {
 func (n *inspection) checkPackages(ctx context.Context) {
 	packages, err := n.listPackages(ctx)
 	if err != nil {
-		n.fault(
-			"mend dpkg's database: a bake command broke it",
-			"packages cannot be listed: %v",
-			err,
-		)
+		n.fault("mend dpkg's database: a bake command broke it",
+			"packages cannot be listed: %v", err)
 
 		return
 	}
@@ -80,12 +78,8 @@ func (n *inspection) checkPackages(ctx context.Context) {
 		for _, wanted := range manifest.PackagesFor(n.record.Release) {
 			name, _, _ := strings.Cut(wanted, "=")
 			if !packages[name].present() {
-				n.fault(
-					"name the package that provides it, for this release, or keep bake commands from removing it",
-					"package %s of role %s is not installed",
-					name,
-					manifest.Name,
-				)
+				n.fault("name the package that provides it, for this release, or keep bake commands from removing it",
+					"package %s of role %s is not installed", name, manifest.Name)
 
 				continue
 			}
@@ -95,12 +89,8 @@ func (n *inspection) checkPackages(ctx context.Context) {
 
 		for _, unwanted := range manifest.ExcludedFor(n.record.Release) {
 			if packages[unwanted].present() {
-				n.fault(
-					"something needs it: take it off the list, or find another provider",
-					"package %s is installed though role %s excludes it",
-					unwanted,
-					manifest.Name,
-				)
+				n.fault("something needs it: take it off the list, or find another provider",
+					"package %s is installed though role %s excludes it", unwanted, manifest.Name)
 			}
 		}
 	}

@@ -58,18 +58,15 @@ func (n *inspection) checkPorts(context.Context) {
 
 		owner := n.holder(socket.inode)
 		name := fmt.Sprintf("%s port %d", socket.protocol, socket.port)
+
 		if owner == "sshd" || told[name] {
 			continue
 		}
 
 		told[name] = true
 
-		n.fault(
-			"name the port in the manifest, or disable the service in a bake command",
-			"%s listens on %s, which no manifest names",
-			owner,
-			name,
-		)
+		n.fault("name the port in the manifest, or disable the service in a bake command",
+			"%s listens on %s, which no manifest names", owner, name)
 	}
 }
 

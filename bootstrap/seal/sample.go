@@ -85,14 +85,9 @@ func (i *Image) samples() ([]sample, error) {
 		for k := range samplePeers {
 			name := fmt.Sprintf("%s-%d", peer, k+1)
 			whole.Expected[peer] = append(whole.Expected[peer], name)
-
 			whole.Peers[peer] = append(whole.Peers[peer], roles.PeerFact{
-				Name: name,
-				Address: fmt.Sprintf(
-					"127.0.%d.%d",
-					at+1,
-					k+1,
-				),
+				Name:        name,
+				Address:     fmt.Sprintf("127.0.%d.%d", at+1, k+1),
 				Incarnation: 1,
 				Healthy:     k != 1,
 			})

@@ -17,17 +17,12 @@ func (i *Image) checkSBOM() error {
 	}
 
 	var bom struct{ SerialNumber string }
-
 	if err := json.Unmarshal(data, &bom); err != nil {
 		return err
 	}
 
-	if bom.SerialNumber != i.record.Serial() {
-		return fmt.Errorf(
-			"its serial number is %q, that of the record %q",
-			bom.SerialNumber,
-			i.record.Serial(),
-		)
+	if own := i.record.Serial(); bom.SerialNumber != own {
+		return fmt.Errorf("its serial number is %q, that of the record %q", bom.SerialNumber, own)
 	}
 
 	return nil

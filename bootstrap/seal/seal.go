@@ -167,9 +167,5 @@ func few(list []string) string {
 		return strings.Join(list, ", ")
 	}
 
-	return fmt.Sprintf(
-		"%s and %d more",
-		strings.Join(list[:shown], ", "),
-		len(list)-shown,
-	)
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:shown], ", "), len(list)-shown)
 }

@@ -31,11 +31,8 @@ type trial struct {
 func (n *inspection) checkTexts(ctx context.Context) {
 	samples, err := n.samples()
 	if err != nil {
-		n.fault(
-			"this is the bootstrap's own fault: report it",
-			"a sample node cannot be made: %v",
-			err,
-		)
+		n.fault("this is the bootstrap's own fault: report it",
+			"a sample node cannot be made: %v", err)
 
 		return
 	}
@@ -90,7 +87,8 @@ func (n *inspection) tryTexts(ctx context.Context, sample sample) {
 var isolated = []string{"/etc", "/var/log"}
 
 // isolate runs a program among the copies, in a mount namespace of its own. Its first argument is the copies' root.
-const isolate = `mount -t tmpfs none /tmp && mount -t tmpfs none /var/tmp && mount --bind "$1/etc" /etc && mount --bind "$1/var/log" /var/log && shift && exec "$@"`
+const isolate = `mount -t tmpfs none /tmp && mount -t tmpfs none /var/tmp && ` +
+	`mount --bind "$1/etc" /etc && mount --bind "$1/var/log" /var/log && shift && exec "$@"`
 
 func (t trial) prepare(ctx context.Context) error {
 	if !t.real() {
@@ -127,20 +125,13 @@ func (t trial) write(manifest *roles.Manifest, template roles.Template) bool {
 
 	mode, err := roles.ParseMode(template.Mode, 0o640)
 	if err == nil {
-		_, err = file.Write(
-			filepath.Join(t.root, template.Path),
-			text,
-			file.Options{Mode: mode, Owner: template.Owner},
-		)
+		options := file.Options{Mode: mode, Owner: template.Owner}
+		_, err = file.Write(filepath.Join(t.root, template.Path), text, options)
 	}
 
 	if err != nil {
-		t.fault(
-			"name an owner that the role's packages make",
-			"%s cannot be written: %s",
-			template.Path,
-			t.plain(err),
-		)
+		t.fault("name an owner that the role's packages make",
+			"%s cannot be written: %s", template.Path, t.plain(err))
 
 		return false
 	}
@@ -160,14 +151,8 @@ func (t trial) renderFacts(manifest *roles.Manifest) {
 
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if _, err := manifest.RenderText(name, texts[name], t.sample.facts); err != nil {
-			t.fault(
-				"correct it in roles/"+manifest.Name+"/role.yaml",
-				"%s of role %s does not render for %s: %v",
-				name,
-				manifest.Name,
-				t.sample.name,
-				err,
-			)
+			t.fault("correct it in roles/"+manifest.Name+"/role.yaml",
+				"%s of role %s does not render for %s: %v", name, manifest.Name, t.sample.name, err)
 		}
 	}
 }
@@ -180,29 +165,17 @@ func (t trial) judge(ctx context.Context, path, file string, check []string) {
 
 	args := roles.Checker(check, file)
 	if t.real() {
-		args = append(
-			[]string{
-				"unshare", "--mount", "--propagation", "private", "sh", "-c", isolate, "sh", t.root,
-			},
-			args...,
-		)
+		apart := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", isolate, "sh", t.root}
+		args = append(apart, args...)
 	}
 
-	ctx, cancel := context.WithTimeoutCause(ctx,
-		checkerTimeout,
-		errors.New("it did not end in "+checkerTimeout.String()),
-	)
+	late := errors.New("it did not end in " + checkerTimeout.String())
+	ctx, cancel := context.WithTimeoutCause(ctx, checkerTimeout, late)
 	defer cancel()
 
 	if _, err := command.Run(ctx, command.Command{Args: args}); err != nil {
-		t.fault(
-			"correct what it complains of, in the role's folder",
-			"%s is refused by %s for %s: %s",
-			path,
-			check[0],
-			t.sample.name,
-			t.plain(err),
-		)
+		t.fault("correct what it complains of, in the role's folder",
+			"%s is refused by %s for %s: %s", path, check[0], t.sample.name, t.plain(err))
 	}
 }
 

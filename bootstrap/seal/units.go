@@ -63,11 +63,8 @@ func (i *Image) units(of func(*roles.Manifest) []string) ([]string, error) {
 func (n *inspection) checkUnits(ctx context.Context) {
 	units, err := n.named()
 	if err != nil {
-		n.fault(
-			"correct services, reload and restart in the manifest",
-			"a unit has no name: %v",
-			err,
-		)
+		n.fault("correct services, reload and restart in the manifest",
+			"a unit has no name: %v", err)
 
 		return
 	}
@@ -75,23 +72,16 @@ func (n *inspection) checkUnits(ctx context.Context) {
 	for _, unit := range units {
 		text, err := n.Systemctl(ctx, "--no-pager", "cat", unit)
 		if err != nil {
-			n.fault(
-				"correct its name in the manifest, or name the package or file that brings it",
-				"unit %s is unknown to systemd",
-				unit,
-			)
+			n.fault("correct its name in the manifest, or name the package or file that brings it",
+				"unit %s is unknown to systemd", unit)
 
 			continue
 		}
 
 		for _, program := range programs(text) {
 			if n.find(program) == "" {
-				n.fault(
-					"name the package that brings it, or correct the unit",
-					"unit %s runs %s, which is not in the image",
-					unit,
-					program,
-				)
+				n.fault("name the package that brings it, or correct the unit",
+					"unit %s runs %s, which is not in the image", unit, program)
 			}
 		}
 	}
@@ -108,20 +98,12 @@ func (n *inspection) checkEnabled(ctx context.Context) {
 	for _, unit := range services {
 		switch state := n.enabled(ctx, unit); state {
 		case "enabled", "enabled-runtime", "linked-runtime":
-			n.fault(
-				"the bootstrap starts it: disable it in a bake command",
-				"unit %s is %s",
-				unit,
-				state,
-			)
+			n.fault("the bootstrap starts it: disable it in a bake command",
+				"unit %s is %s", unit, state)
 
 		case "masked", "masked-runtime":
-			n.fault(
-				"nothing can start it: unmask it, or take it off the manifest",
-				"unit %s is %s",
-				unit,
-				state,
-			)
+			n.fault("nothing can start it: unmask it, or take it off the manifest",
+				"unit %s is %s", unit, state)
 		}
 	}
 

@@ -60,11 +60,7 @@ func (i *Image) Write(ctx context.Context, begun io.Reader, version string) ([]r
 		return nil, fmt.Errorf("write the image's record: %w", err)
 	}
 
-	if _, err := file.Write(
-		i.at(record.Path),
-		append(data, '\n'),
-		file.Options{Mode: 0o644},
-	); err != nil {
+	if _, err := file.Write(i.at(record.Path), append(data, '\n'), file.Options{Mode: 0o644}); err != nil {
 		return nil, err
 	}
 

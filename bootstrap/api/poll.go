@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// longestPoll is after what a watcher asks again.
+	// longestPoll is the longest that a watcher waits for an answer.
 	longestPoll = 30 * time.Second
-	// boardFor is how long a text stands when nothing is told: whether there is a quorum, and who leads,
+	// textFor is how long a text stands when nothing is told: whether there is a quorum, and who leads,
 	// changes silently.
-	boardFor = 250 * time.Millisecond
+	textFor = 250 * time.Millisecond
 )
 
-// board has the newest snapshot as text, written once for all who watch.
-type board struct {
+// poll answers all who watch with the newest snapshot, which it encodes once.
+type poll struct {
 	registry peerset.Registry
 
 	mu      sync.Mutex
 	written time.Time
-	notice
+	encoded
 }
 
-// notice is a snapshot as it is sent.
-type notice struct {
+// encoded is a snapshot as it is sent.
+type encoded struct {
 	changed    <-chan struct{} // closed when there is a newer one
 	generation uint64
 	quorum     bool
@@ -38,25 +38,26 @@ type notice struct {
 	tag        string // of the text, as ETag has it
 }
 
-func (b *board) look() (notice, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (p *poll) newest() (encoded, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 
-	changed := b.registry.Changed()
-	if b.text != nil && b.changed == changed && time.Since(b.written) < boardFor {
-		return b.notice, nil
+	changed := p.registry.Changed()
+	if p.text != nil && p.changed == changed && time.Since(p.written) < textFor {
+		return p.encoded, nil
 	}
 
-	snapshot := b.registry.Snapshot()
+	snapshot := p.registry.Snapshot()
 	text, err := json.Marshal(snapshot)
 	if err != nil {
-		return notice{}, fmt.Errorf("write snapshot: %w", err)
+		return encoded{}, fmt.Errorf("write snapshot: %w", err)
 	}
 
 	sum := fnv.New64a()
 	sum.Write(text)
 
-	b.written, b.notice = time.Now(), notice{
+	p.written = time.Now()
+	p.encoded = encoded{
 		changed:    changed,
 		generation: snapshot.Generation,
 		quorum:     snapshot.Quorum,
@@ -64,20 +65,21 @@ func (b *board) look() (notice, error) {
 		tag:        strconv.Quote(strconv.FormatUint(sum.Sum64(), 36)),
 	}
 
-	return b.notice, nil
+	return p.encoded, nil
 }
 
 // serve answers at once when the caller has another snapshot, else when there is another or the wait is over. A
 // caller tells what it has by its text's tag, or, in older versions, by its generation.
-func (b *board) serve(w http.ResponseWriter, r *http.Request) {
+func (p *poll) serve(w http.ResponseWriter, r *http.Request) {
 	tag := r.Header.Get("If-None-Match")
 	generation, _ := strconv.ParseUint(r.URL.Query().Get("generation"), 10, 64)
 	wait, _ := time.ParseDuration(r.URL.Query().Get("wait"))
+
 	deadline := time.NewTimer(min(wait, longestPoll))
 	defer deadline.Stop()
 
 	for over := false; ; {
-		now, err := b.look()
+		now, err := p.newest()
 		if err != nil {
 			fail(w, http.StatusInternalServerError, err)
 			return
@@ -99,16 +101,16 @@ func (b *board) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (n notice) send(w http.ResponseWriter, tag string) {
-	w.Header().Set("ETag", n.tag)
+func (e encoded) send(w http.ResponseWriter, tag string) {
+	w.Header().Set("ETag", e.tag)
 
-	if n.tag == tag {
+	if e.tag == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(n.text)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(e.text)))
 
-	_, _ = w.Write(n.text) // the caller went away: nobody is left to tell
+	_, _ = w.Write(e.text) // the caller went away: nobody is left to tell
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// door is how a refusal names what was tried.
-const door = "connect to dqlite"
+// triedDqlite is how a refusal names what was tried.
+const triedDqlite = "connect to dqlite"
 
 // listenTLS is the server's side: it tells of members of another era.
 func (c Config) listenTLS() *tls.Config {
@@ -20,7 +20,6 @@ func (c Config) listenTLS() *tls.Config {
 	choose := config.GetConfigForClient
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		from := hello.Conn.RemoteAddr()
-
 		if err := otherEra(hello.SupportedProtos, c.Era); err != nil {
 			c.refuse(from, err)
 			return nil, err
@@ -61,13 +60,18 @@ func otherEra(names []string, era int) error {
 		return nil
 	}
 
-	return fmt.Errorf("%w: it speaks %q here, %q there", ErrOtherEra, protocol(era), names)
+	return fmt.Errorf(
+		"%w: it speaks %q here, %q there",
+		ErrOtherEra,
+		protocol(era),
+		names,
+	)
 }
 
 func (c Config) refuse(from net.Addr, err error) {
 	c.Refused(peerset.Refusal{
 		From:   from.String(),
-		Tried:  door,
+		Tried:  triedDqlite,
 		Reason: peerset.ReasonOtherEra,
 		Err:    err,
 	})

@@ -1,0 +1,163 @@
+package peers
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+)
+
+// listener takes connections from other members, by TLS, and relays them to dqlite's own socket, which has no
+// TLS. go-dqlite's app would do so itself; its own listener lets a stranger who connects and says nothing wait
+// for ever, and comes with a way of connecting to others that blocks the whole process (see dialMembers).
+type listener struct {
+	tcp       net.Listener
+	config    *tls.Config
+	handshake time.Duration // the longest
+	refused   func(peerset.Refusal)
+	socket    string // dqlite's own
+	stop      context.CancelFunc
+	ended     context.Context
+	done      sync.WaitGroup
+}
+
+// Limits after which a connection to a machine that vanished is given up: those of go-dqlite's own proxy.
+const (
+	keepAlive   = 3 * time.Second // between probes; three are unanswered
+	userTimeout = 30 * time.Second
+)
+
+// listen takes the port. Nobody is let in before serve.
+func (c Config) listen() (*listener, error) {
+	alive := net.KeepAliveConfig{
+		Enable:   true,
+		Idle:     keepAlive,
+		Interval: keepAlive,
+		Count:    3,
+	}
+	listening := net.ListenConfig{KeepAliveConfig: alive}
+	endpoint := c.endpoint(c.Address)
+
+	tcp, err := listening.Listen(context.Background(), "tcp", endpoint)
+	if err != nil {
+		return nil, err
+	}
+
+	ended, stop := context.WithCancel(context.Background())
+
+	return &listener{
+		tcp:       tcp,
+		config:    c.listenTLS(),
+		handshake: c.Handshake,
+		refused:   c.Refused,
+		socket:    fmt.Sprintf("@hornero-dqlite-%s-%d", endpoint, os.Getpid()),
+		ended:     ended,
+		stop:      stop,
+	}, nil
+}
+
+func (l *listener) serve() {
+	l.done.Go(func() {
+		for {
+			conn, err := l.tcp.Accept()
+			if l.ended.Err() != nil {
+				return
+			}
+
+			if err != nil { // too many open files, for a while
+				time.Sleep(retryRead)
+				continue
+			}
+
+			l.done.Go(func() { l.handle(conn) })
+		}
+	})
+}
+
+// close ends the listener and all connections that it took.
+func (l *listener) close() {
+	l.stop()
+	l.tcp.Close()
+	l.done.Wait()
+}
+
+func (l *listener) handle(conn net.Conn) {
+	defer conn.Close()
+	defer context.AfterFunc(l.ended, func() { conn.Close() })()
+
+	_ = setUserTimeout(conn) // without it, keep-alives find out
+
+	ctx, cancel := context.WithTimeout(l.ended, l.handshake)
+	member := tls.Server(conn, l.config)
+	err := member.HandshakeContext(ctx)
+	cancel()
+
+	if err != nil {
+		l.refuse(conn, err)
+		return
+	}
+
+	own, err := net.Dial("unix", l.socket)
+	if err != nil {
+		return // dqlite is not there yet, or not any more
+	}
+
+	relay(member, own)
+}
+
+// refuse tells of a handshake that came to nothing. What was wrong with a certificate was told already.
+func (l *listener) refuse(conn net.Conn, err error) {
+	reason, refused := peerset.ReasonOfHandshake(err.Error())
+	if !refused {
+		return
+	}
+
+	l.refused(peerset.Refusal{
+		From:   conn.RemoteAddr().String(),
+		Tried:  triedDqlite,
+		Reason: reason,
+		Err:    err,
+	})
+}
+
+// relay copies both ways until one side ends.
+func relay(a, b net.Conn) {
+	ended := make(chan struct{}, 2)
+	copyTo := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from) // however it ends, both ends are told by the close
+		ended <- struct{}{}
+	}
+
+	go copyTo(a, b)
+	go copyTo(b, a)
+
+	<-ended
+	a.Close()
+	b.Close()
+	<-ended
+}
+
+func setUserTimeout(conn net.Conn) error {
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+
+	var set error
+
+	limit := int(userTimeout.Milliseconds())
+	err = raw.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, limit)
+	})
+
+	return errors.Join(err, set)
+}
