@@ -134,8 +134,8 @@ func issueCertificate(authority state.Authority, certificate *state.Certificate,
 	return nil
 }
 
-// ours tells whether all names are of domains of the account: only those can be verified.
-func ours(d *state.Document, names []string) bool {
+// allInDomains tells whether all names are of domains of the account: only those can be verified.
+func allInDomains(d *state.Document, names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool {
 		return !slices.ContainsFunc(d.Domains, func(domain state.Domain) bool {
 			return name == domain.Name || strings.HasSuffix(name, "."+domain.Name)
@@ -158,7 +158,7 @@ func (s *Server) verifyCertificate(id string) {
 
 			certificate.State = certificateError
 
-			if !ours(d, certificate.DNSNames) {
+			if !allInDomains(d, certificate.DNSNames) {
 				return nil
 			}
 
@@ -174,7 +174,7 @@ func (s *Server) verifyCertificate(id string) {
 			return issueCertificate(d.Authority, certificate, s.now())
 		})
 
-		s.kickBalancers()
+		s.wakeFollower()
 
 		return err
 	})
@@ -236,7 +236,7 @@ func (s *Server) renewDue() error {
 		return nil
 	})
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return err
 }

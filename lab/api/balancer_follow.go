@@ -8,8 +8,8 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// kickBalancers tells the follower that a load balancer, or a Droplet behind one, may have changed.
-func (s *Server) kickBalancers() {
+// wakeFollower tells the follower that a load balancer, or a Droplet behind one, may have changed.
+func (s *Server) wakeFollower() {
 	select {
 	case s.kick <- struct{}{}:
 	default:

@@ -103,7 +103,7 @@ func (s *Server) writeBalancer(
 		return nil, err
 	}
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return one(status, "load_balancer", shown), nil
 }
@@ -176,7 +176,7 @@ func (s *Server) assignBalancer(d *state.Document, id, project string) error {
 		return nil
 	}
 
-	forgetURN(d, balancerURN(id))
+	unassignURN(d, balancerURN(id))
 
 	d.Projects[i].Resources = append(d.Projects[i].Resources, state.Assignment{
 		URN: balancerURN(id),
@@ -243,7 +243,7 @@ func (s *Server) deleteBalancer(r *http.Request) (*reply, error) {
 		d.LoadBalancers = slices.DeleteFunc(d.LoadBalancers, func(x state.LoadBalancer) bool {
 			return x.ID == id
 		})
-		forgetURN(d, balancerURN(id))
+		unassignURN(d, balancerURN(id))
 
 		return nil
 	})
@@ -264,7 +264,7 @@ func (s *Server) changeBalancers(change func(*state.Document) error) (*reply, er
 		return nil, err
 	}
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return noContent(), nil
 }

@@ -147,8 +147,8 @@ func (s *Server) changeImage(id int, change func(*state.Image)) error {
 	})
 }
 
-// takeUpImports begins again the imports that an earlier run of the lab began.
-func (s *Server) takeUpImports() {
+// resumeImports begins again the imports that an earlier run of the lab began.
+func (s *Server) resumeImports() {
 	for _, image := range s.Store.View().Images {
 		if image.Status == state.ImageNew || image.Status == state.ImagePending {
 			s.importImage(image.ID)

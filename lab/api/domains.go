@@ -222,7 +222,7 @@ func (s *Server) deleteDomain(r *http.Request) (*reply, error) {
 		d.Domains = slices.DeleteFunc(d.Domains, func(x state.Domain) bool {
 			return x.Name == name
 		})
-		forgetURN(d, "do:domain:"+name)
+		unassignURN(d, "do:domain:"+name)
 
 		return nil
 	})

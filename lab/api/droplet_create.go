@@ -2,13 +2,10 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -127,13 +124,6 @@ func (b *dropletRequest) names() []string {
 	return b.Names
 }
 
-func validHostname(name string) bool {
-	return validName(name, ".-") &&
-		!strings.HasPrefix(name, "-") &&
-		!strings.HasPrefix(name, ".") &&
-		!strings.HasSuffix(name, "-")
-}
-
 // recordDroplets writes down the new Droplets with their addresses, and an action for each.
 func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state.Droplet, []state.Action, error) {
 	pattern, err := s.resolveDroplet(d, body)
@@ -153,11 +143,11 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 		droplet := pattern
 		droplet.ID, droplet.Name = d.NextID(), name
 
-		if err := s.giveAddresses(d, &droplet, body.private()); err != nil {
+		if err := s.assignAddresses(d, &droplet, body.private()); err != nil {
 			return nil, nil, err
 		}
 
-		if err := giveVolumes(d, droplet, body.Volumes); err != nil {
+		if err := assignVolumes(d, droplet, body.Volumes); err != nil {
 			return nil, nil, err
 		}
 
@@ -180,8 +170,8 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 	return made, actions, nil
 }
 
-// giveAddresses takes a Droplet's addresses: a public one unless it has only its VPC, and one in the VPC.
-func (s *Server) giveAddresses(d *state.Document, droplet *state.Droplet, private bool) error {
+// assignAddresses takes a Droplet's addresses: a public one unless it has only its VPC, and one in the VPC.
+func (s *Server) assignAddresses(d *state.Document, droplet *state.Droplet, private bool) error {
 	public := private
 	if !private {
 		droplet.Public, public = d.TakePublic(s.Public)
@@ -349,19 +339,4 @@ func (s *Server) showCreated(
 	}
 
 	return &reply{status: http.StatusAccepted, body: answer}
-}
-
-// joinEach does the same to many at once and joins what went wrong.
-func joinEach(ids []int, first error, do func(int) error) error {
-	var group sync.WaitGroup
-	results := make([]error, len(ids)+1)
-	results[len(ids)] = first
-
-	for i, id := range ids {
-		group.Go(func() { results[i] = do(id) })
-	}
-
-	group.Wait()
-
-	return errors.Join(results...)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-func someFill(d *state.Document, fault *state.Fault) error {
-	if err := oneGroup(d, fault); err != nil {
+func checkFill(d *state.Document, fault *state.Fault) error {
+	if err := checkOneGroup(d, fault); err != nil {
 		return err
 	}
 

@@ -41,7 +41,7 @@ const (
 	maxStep = 20 * 365 * 24 * time.Hour
 )
 
-func someDelay(d *state.Document, fault *state.Fault) error {
+func checkDelay(d *state.Document, fault *state.Fault) error {
 	if fault.Delay <= 0 || fault.Delay > maxDelay {
 		return invalid("delay needs a delay of at most %s, as in 40ms", maxDelay)
 	}
@@ -53,10 +53,10 @@ func someDelay(d *state.Document, fault *state.Fault) error {
 		)
 	}
 
-	return oneGroup(d, fault)
+	return checkOneGroup(d, fault)
 }
 
-func someStep(d *state.Document, fault *state.Fault) error {
+func checkClock(d *state.Document, fault *state.Fault) error {
 	if fault.Step == 0 || fault.Step.Abs() > maxStep {
 		return invalid(
 			"clock needs a step other than 0 and of at most %d hours, as in -1h",
@@ -64,7 +64,7 @@ func someStep(d *state.Document, fault *state.Fault) error {
 		)
 	}
 
-	return oneGroup(d, fault)
+	return checkOneGroup(d, fault)
 }
 
 // linkDelays are how late all faults together make links.

@@ -139,8 +139,8 @@ func writeReply(w http.ResponseWriter, answer *reply) {
 // maxBody is the largest request that is read: ten times the largest user-data.
 const maxBody = 1 << 20
 
-// front is what every request passes: headers, the token, unknown paths, panics.
-func (s *Server) front(mux *http.ServeMux) http.Handler {
+// guard is what every request passes: headers, the token, unknown paths, panics.
+func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recoverPanic(w, r)
 
@@ -163,16 +163,16 @@ func (s *Server) front(mux *http.ServeMux) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 
 		if _, pattern := mux.Handler(r); pattern == "" {
-			s.writeError(w, r, unrouted(mux, r))
+			s.writeError(w, r, noRoute(mux, r))
 			return
 		}
 
-		s.hurt(w, r, mux)
+		s.answerWithFaults(w, r, mux)
 	})
 }
 
-// unrouted tells a path that is nowhere from one that takes other methods.
-func unrouted(mux *http.ServeMux, r *http.Request) *Error {
+// noRoute tells a path that is nowhere from one that takes other methods.
+func noRoute(mux *http.ServeMux, r *http.Request) *Error {
 	for _, method := range []string{
 		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 	} {
@@ -368,4 +368,12 @@ func newUUID() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+
+	return list
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -369,8 +368,8 @@ func (s *Server) createImageAction(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "action", s.showAction(action)), nil
 }
 
-// transfer makes an image available in one more region: on one machine all regions are the same disk.
-func (s *Server) transfer(action state.Action) error {
+// performTransfer makes an image available in one more region: on one machine all regions are the same disk.
+func (s *Server) performTransfer(action state.Action) error {
 	if err := s.sleep(s.Delays.Transfer); err != nil {
 		return err
 	}
@@ -389,22 +388,4 @@ func (s *Server) listImageActions(r *http.Request) (*reply, error) {
 
 func (s *Server) getImageAction(r *http.Request) (*reply, error) {
 	return s.resourceAction(r, "image")
-}
-
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-
-	return list
-}
-
-// validName are the characters of a Droplet's, a tag's or a load balancer's name beside letters and digits.
-func validName(name, alsoAllowed string) bool {
-	return name != "" && len(name) <= 255 && !strings.ContainsFunc(name, func(c rune) bool {
-		return (c < 'a' || c > 'z') &&
-			(c < 'A' || c > 'Z') &&
-			(c < '0' || c > '9') &&
-			!strings.ContainsRune(alsoAllowed, c)
-	})
 }

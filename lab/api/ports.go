@@ -149,3 +149,23 @@ type Balancers interface {
 	// Published tells on which address of loopback a load balancer's address is reached.
 	Published(address netip.Addr) (host string, ok bool)
 }
+
+// Volumes keeps volumes and gives them to machines. Each call can be made again after it was cut short.
+type Volumes interface {
+	// Create makes a volume, empty or from a snapshot; nil when it is there.
+	Create(ctx context.Context, volume state.Volume, snapshot string) error
+	// Delete removes a volume that no machine has; nil when there is none.
+	Delete(ctx context.Context, id string) error
+	// Attach gives a machine a volume as a disk; nil when it has it, ErrGone when there is no such machine.
+	Attach(ctx context.Context, volume state.Volume, droplet int) error
+	// Detach takes it away, mounted or not; nil when it is away.
+	Detach(ctx context.Context, volume state.Volume, droplet int) error
+	// Resize makes a volume larger; size is in GB.
+	Resize(ctx context.Context, id string, size int) error
+	// Snapshot keeps what is on a volume at one moment, and says how many bytes that is.
+	Snapshot(ctx context.Context, volume state.Volume, snapshot string) (bytes int64, err error)
+	// DeleteSnapshot removes a snapshot; nil when there is none.
+	DeleteSnapshot(ctx context.Context, id string) error
+	// Keep removes all volumes and snapshots but these.
+	Keep(ctx context.Context, volumes, snapshots []string) error
+}

@@ -2,9 +2,7 @@ package api
 
 import (
 	"net/http"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,7 +125,7 @@ func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
 	}
 
 	if b.Environment != nil {
-		p.Environment = titled(*b.Environment)
+		p.Environment = capitalized(*b.Environment)
 	}
 
 	if p.Environment == "" {
@@ -162,8 +160,8 @@ func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
 	return nil
 }
 
-// titled is a word with a capital first: both spellings of an environment are sent.
-func titled(word string) string {
+// capitalized is a word with a capital first: both spellings of an environment are sent.
+func capitalized(word string) string {
 	if word == "" {
 		return ""
 	}
@@ -268,176 +266,4 @@ func (s *Server) deleteProject(r *http.Request) (*reply, error) {
 
 		return nil
 	})
-}
-
-type resourceShape struct {
-	URN        string            `json:"urn"`
-	AssignedAt string            `json:"assigned_at"`
-	Links      map[string]string `json:"links"`
-	Status     string            `json:"status"`
-}
-
-func showAssignment(r *http.Request, assignment state.Assignment, status string) resourceShape {
-	return resourceShape{
-		URN:        assignment.URN,
-		AssignedAt: showTime(assignment.At),
-		Status:     status,
-		Links:      map[string]string{"self": absolute(r, resourcePath(assignment.URN))},
-	}
-}
-
-// resourcePath is where the thing that a URN names is to be had.
-func resourcePath(urn string) string {
-	kind, id, _ := strings.Cut(strings.TrimPrefix(urn, "do:"), ":")
-	return "/v2/" + map[string]string{
-		"droplet":      "droplets",
-		"volume":       "volumes",
-		"loadbalancer": "load_balancers",
-		"domain":       "domains",
-		"reservedip":   "reserved_ips",
-		"floatingip":   "floating_ips",
-	}[kind] + "/" + id
-}
-
-// inProjects are the URNs of all things that projects hold, in order. Those that nobody assigned are in the
-// default one.
-func inProjects(d *state.Document) map[string]time.Time {
-	all := map[string]time.Time{}
-	for _, x := range d.Droplets {
-		all["do:droplet:"+strconv.Itoa(x.ID)] = x.Created
-	}
-
-	for _, x := range d.Volumes {
-		all["do:volume:"+x.ID] = x.Created
-	}
-
-	for _, x := range d.LoadBalancers {
-		all["do:loadbalancer:"+x.ID] = x.Created
-	}
-
-	for _, x := range d.Domains {
-		all["do:domain:"+x.Name] = x.Created
-	}
-
-	for _, x := range d.ReservedIPs {
-		all["do:reservedip:"+x.Address.String()] = x.Created
-	}
-
-	return all
-}
-
-// resourcesOf lists what a project holds, as assigned; the default one holds all that no other does.
-func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
-	there := inProjects(d)
-	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool {
-		return there[x.URN].IsZero()
-	})
-	if !project.Default {
-		return held
-	}
-
-	for _, other := range d.Projects {
-		for _, assignment := range other.Resources {
-			delete(there, assignment.URN)
-		}
-	}
-
-	rest := []state.Assignment{}
-
-	for urn, created := range there {
-		rest = append(rest, state.Assignment{URN: urn, At: created})
-	}
-
-	slices.SortFunc(rest, func(a, b state.Assignment) int {
-		return strings.Compare(a.URN, b.URN)
-	})
-
-	return append(held, rest...)
-}
-
-func (s *Server) listProjectResources(r *http.Request) (*reply, error) {
-	d := s.Store.View()
-	project, err := projectIn(r, d)
-	if err != nil {
-		return nil, err
-	}
-
-	shown := []resourceShape{}
-
-	for _, assignment := range resourcesOf(d, *project) {
-		shown = append(shown, showAssignment(r, assignment, "ok"))
-	}
-
-	return list(r, "resources", shown), nil
-}
-
-// assignResources moves things from the projects that they are in to one.
-func (s *Server) assignResources(r *http.Request) (*reply, error) {
-	var body struct {
-		Resources []string `json:"resources"`
-	}
-
-	if err := decode(r, &body); err != nil {
-		return nil, err
-	}
-
-	shown := []resourceShape{}
-	err := s.Store.Update(func(d *state.Document) error {
-		project, err := projectIn(r, d)
-		if err != nil {
-			return err
-		}
-
-		there := inProjects(d)
-
-		for _, sent := range body.Resources {
-			urn := canonicalURN(sent)
-			if there[urn].IsZero() {
-				return invalid("resource not found: %s", sent)
-			}
-
-			forgetURN(d, urn)
-
-			assignment := state.Assignment{
-				URN: urn,
-				At:  s.now(),
-			}
-
-			project.Resources = append(project.Resources, assignment)
-			shown = append(shown, showAssignment(r, assignment, "assigned"))
-		}
-
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	return &reply{
-		status: http.StatusOK,
-		body:   map[string]any{"resources": shown},
-	}, nil
-}
-
-// canonicalURN is a URN in small letters, and with the present name of what was a floating IP.
-func canonicalURN(urn string) string {
-	urn = strings.ToLower(urn)
-
-	if address, old := strings.CutPrefix(urn, "do:floatingip:"); old {
-		if _, err := netip.ParseAddr(address); err == nil {
-			return "do:reservedip:" + address
-		}
-	}
-
-	return urn
-}
-
-// forgetURN takes a thing out of the project that it is in.
-func forgetURN(d *state.Document, urn string) {
-	for i := range d.Projects {
-		project := &d.Projects[i]
-		project.Resources = slices.DeleteFunc(project.Resources, func(x state.Assignment) bool {
-			return x.URN == urn
-		})
-	}
 }

@@ -16,7 +16,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 		return err
 	}
 
-	if err := s.Store.Update(s.dropHalfDone); err != nil {
+	if err := s.Store.Update(s.endInterrupted); err != nil {
 		return err
 	}
 
@@ -26,11 +26,11 @@ func (s *Server) reconcile(ctx context.Context) error {
 
 	d := s.Store.View()
 
-	if err := s.keepVolumes(ctx, d); err != nil {
+	if err := s.removeStrayVolumes(ctx, d); err != nil {
 		return err
 	}
 
-	s.placeVolumes(ctx, d)
+	s.reattachVolumes(ctx, d)
 
 	for _, action := range d.Actions {
 		if action.Status == state.ActionInProgress {
@@ -46,13 +46,13 @@ func (s *Server) reconcile(ctx context.Context) error {
 
 	for _, droplet := range d.Droplets {
 		if droplet.Deleting {
-			s.startDestroying(droplet.ID)
+			s.destroyInBackground(droplet.ID)
 		}
 	}
 
 	return errors.Join(
 		s.applyReserved(ctx),
-		s.takeUpFaults(ctx),
+		s.restoreFaults(ctx),
 		s.bootResumed(),
 	)
 }
@@ -96,9 +96,9 @@ func (s *Server) removeStrays(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// dropHalfDone ends what can't be taken up: snapshots that were cut short, actions of Droplets that are gone, and
+// endInterrupted ends what can't be taken up: snapshots that were cut short, actions of Droplets that are gone, and
 // addresses that were to be shown late.
-func (s *Server) dropHalfDone(d *state.Document) error {
+func (s *Server) endInterrupted(d *state.Document) error {
 	ensureDefaultProject(d, s.now()) // a state of an earlier version has none
 	releaseHeld(d)
 

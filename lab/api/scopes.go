@@ -17,28 +17,28 @@ const scopedPrefix = "dop_v1_scoped."
 
 // ScopedToken makes a token that may do what the scopes say, as in reserved_ip:update, and what they need.
 func ScopedToken(whole string, scopes ...string) string {
-	said := hex.EncodeToString([]byte(strings.Join(scopes, ",")))
-	return scopedPrefix + said + "." + sign(whole, said)
+	payload := hex.EncodeToString([]byte(strings.Join(scopes, ",")))
+	return scopedPrefix + payload + "." + sign(whole, payload)
 }
 
-func sign(whole, said string) string {
+func sign(whole, payload string) string {
 	mac := hmac.New(sha256.New, []byte(whole))
-	mac.Write([]byte(said))
+	mac.Write([]byte(payload))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // scopesOf reads a token's scopes; false for one that is not the lab's.
 func scopesOf(whole, token string) ([]string, bool) {
 	rest, scoped := strings.CutPrefix(token, scopedPrefix)
-	said, signature, _ := strings.Cut(rest, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
 	if !scoped || !hmac.Equal(
 		[]byte(signature),
-		[]byte(sign(whole, said)),
+		[]byte(sign(whole, payload)),
 	) {
 		return nil, false
 	}
 
-	text, err := hex.DecodeString(said)
+	text, err := hex.DecodeString(payload)
 
 	return strings.Split(string(text), ","), err == nil
 }

@@ -82,8 +82,8 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 	}
 
-	s.takeUpImports()
-	s.kickBalancers()
+	s.resumeImports()
+	s.wakeFollower()
 
 	return nil
 }
@@ -118,7 +118,7 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(pattern, s.answer(handle))
 	}
 
-	return s.front(mux)
+	return s.guard(mux)
 }
 
 // routes are the requests that the lab answers. Each file of this package adds its own.

@@ -31,7 +31,7 @@ func (c *faultCounts) forget(name string) {
 	delete(c.met, name)
 }
 
-// meet counts a request that a fault matches, and tells whether it is one of those to be hurt.
+// meet counts a request that a fault matches, and tells whether it is one of those that it applies to.
 func (c *faultCounts) meet(fault state.Fault) bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -53,8 +53,8 @@ func (c *faultCounts) meet(fault state.Fault) bool {
 // longestHang is when the lab gives up a request that it was told never to answer.
 const longestHang = 10 * time.Minute
 
-// hurt answers a request, or does to it what an API fault says. The lab's own paths are spared.
-func (s *Server) hurt(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+// answerWithFaults answers a request, or does to it what an API fault says. The lab's own paths are spared.
+func (s *Server) answerWithFaults(w http.ResponseWriter, r *http.Request, handler http.Handler) {
 	faults := s.Store.View().Faults
 	i := slices.IndexFunc(faults, func(x state.Fault) bool {
 		return x.Kind == state.FaultAPI &&
@@ -141,8 +141,8 @@ func matches(match string, r *http.Request) bool {
 // hangInterval is how often an action that hangs looks whether its fault was lifted.
 const hangInterval = 50 * time.Millisecond
 
-// hurtAction holds up an action while a fault says that it never ends, and errs when one says so.
-func (s *Server) hurtAction(action state.Action) error {
+// applyActionFault holds up an action while a fault says that it never ends, and errs when one says so.
+func (s *Server) applyActionFault(action state.Action) error {
 	for {
 		faults := s.Store.View().Faults
 		i := slices.IndexFunc(faults, func(x state.Fault) bool {
