@@ -10,7 +10,7 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// spawn runs background work that Close waits for. What goes wrong in it is logged, a panic too.
+// spawn runs background work that Close waits for. It logs the error of the work, and its panic.
 func (s *Server) spawn(name string, work func() error) {
 	s.begin(func() {
 		if err := safely(work); err != nil && s.context.Err() == nil {
@@ -34,6 +34,7 @@ func safely(work func() error) (err error) {
 func (s *Server) runAction(action state.Action) {
 	s.begin(func() {
 		begun := s.Now()
+
 		err := safely(func() error { return s.perform(action) })
 		if err == nil {
 			s.Logger.Info("action completed",
@@ -46,6 +47,7 @@ func (s *Server) runAction(action state.Action) {
 			return
 		}
 
+		// cut short by the end of the lab: nothing is wrong with the action itself
 		if s.context.Err() != nil {
 			return
 		}
@@ -73,7 +75,7 @@ func (s *Server) finish(action state.Action, change func(*state.Document)) error
 		return nil
 	})
 
-	s.wakeFollower()
+	s.wakeFollower() // what was changed may be a target of a load balancer, or behind a firewall
 
 	return err
 }
@@ -92,17 +94,21 @@ func (s *Server) fail(action state.Action, cause error) error {
 	})
 }
 
+// end records how an action ended, and unlocks what it locked.
 func (s *Server) end(d *state.Document, id int, status, reason string) {
 	action := d.Action(id)
 	if action == nil {
 		return
 	}
 
-	action.Status, action.Reason, action.Completed = status, reason, s.now()
+	action.Status = status
+	action.Reason = reason
+	action.Completed = s.now()
 
 	if droplet := d.Droplet(lockedBy(*action)); droplet != nil {
 		droplet.Locked = false
 	}
+
 	if action.ResourceType == reservedIPType {
 		unlockReserved(d, action.Resource)
 	}
@@ -162,54 +168,16 @@ func (s *Server) perform(action state.Action) error {
 		return err
 	}
 
-	switch {
-	case action.ResourceType == "image":
+	switch action.ResourceType {
+	case "droplet":
+		return s.performDroplet(action)
+	case "image":
 		return s.performTransfer(action)
-	case action.ResourceType == reservedIPType:
+	case reservedIPType:
 		return s.performReserved(action)
-	case action.ResourceType == volumeType:
+	case volumeType:
 		return s.performVolume(action)
-	case action.ResourceType != "droplet":
-		return fmt.Errorf("%w: %s of a %s", errUnknownAction, action.Type, action.ResourceType)
-	case action.Type == "create":
-		return s.performCreate(action)
 	}
 
-	delay := s.Delays.Action
-	if action.Type == "snapshot" {
-		delay = s.Delays.Snapshot
-	}
-
-	if err := s.sleep(delay); err != nil {
-		return err
-	}
-
-	switch action.Type {
-	case "snapshot":
-		return s.takeSnapshot(action)
-	case "enable_ipv6":
-		return s.enableIPv6(action)
-	case "rebuild", "restore":
-		return s.rebuild(action)
-	case "resize":
-		return s.resize(action)
-
-	case "rename", "password_reset", "enable_backups", "disable_backups":
-		return s.finish(action, func(d *state.Document) {
-			if droplet := d.Droplet(action.ResourceID); droplet != nil {
-				changeDroplet(droplet, action)
-			}
-		})
-	}
-
-	status, err := s.power(action)
-	if err != nil {
-		return err
-	}
-
-	return s.finish(action, func(d *state.Document) {
-		if droplet := d.Droplet(action.ResourceID); droplet != nil {
-			droplet.Status = status
-		}
-	})
+	return fmt.Errorf("%w: %s of a %s", errUnknownAction, action.Type, action.ResourceType)
 }

@@ -92,12 +92,11 @@ func (s *Server) resourceActions(r *http.Request, kind string) (*reply, error) {
 		return nil, err
 	}
 
-	return list(r,
-		"actions",
-		s.actionsOf(func(a state.Action) bool {
-			return a.ResourceType == kind && a.ResourceID == id
-		}),
-	), nil
+	actions := s.actionsOf(func(a state.Action) bool {
+		return a.ResourceType == kind && a.ResourceID == id
+	})
+
+	return list(r, "actions", actions), nil
 }
 
 func (s *Server) resourceAction(r *http.Request, kind string) (*reply, error) {
@@ -119,6 +118,7 @@ func (s *Server) resourceAction(r *http.Request, kind string) (*reply, error) {
 	return one(http.StatusOK, "action", s.showAction(*action)), nil
 }
 
+// resourceID is the number of the Droplet or image in the path.
 func (s *Server) resourceID(r *http.Request, kind string) (int, error) {
 	id, err := number(r, kind)
 	if err != nil {
@@ -126,7 +126,10 @@ func (s *Server) resourceID(r *http.Request, kind string) (int, error) {
 	}
 
 	d := s.Store.View()
-	if kind == "droplet" && d.Droplet(id) == nil || kind == "image" && d.Image(id) == nil {
+	noDroplet := kind == "droplet" && d.Droplet(id) == nil
+	noImage := kind == "image" && d.Image(id) == nil
+
+	if noDroplet || noImage {
 		return 0, notFound()
 	}
 

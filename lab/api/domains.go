@@ -51,25 +51,23 @@ func showDomain(domain state.Domain) domainShape {
 
 // zoneFile is the zone as RFC 1035 writes it.
 func zoneFile(domain state.Domain) string {
+	name := domain.Name
 	var text strings.Builder
-	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d 10800 3600 "+
-		"604800 1800\n",
-		domain.Name, domain.TTL, domain.Name, domain.Name, domain.Created.Unix())
+
+	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n", name, domain.TTL)
+	fmt.Fprintf(&text, "%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d ", name, name, domain.Created.Unix())
+	text.WriteString("10800 3600 604800 1800\n")
 
 	for _, record := range domain.Records {
-		fmt.Fprintf(
-			&text,
-			"%s. %d IN %s %s\n",
-			fullName(domain.Name, record.Name),
-			record.TTL,
-			record.Type,
-			zoneData(domain.Name, record),
-		)
+		owner := fullName(name, record.Name)
+		data := zoneData(name, record)
+		fmt.Fprintf(&text, "%s. %d IN %s %s\n", owner, record.TTL, record.Type, data)
 	}
 
 	return text.String()
 }
 
+// zoneData is the data of a record as a zone file has it: names of hosts end with a dot there.
 func zoneData(domain string, record state.Record) string {
 	data := record.Data
 	if namesHost(record.Type) {
@@ -138,8 +136,8 @@ var domainPattern = regexp.MustCompile(
 	`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`,
 )
 
-// createDomain makes a zone with its name servers. In the answer ttl and zone_file are null: the zone is not
-// served yet.
+// createDomain makes a zone with its name servers. The zone is not served yet, so ttl and zone_file are null in the
+// answer.
 func (s *Server) createDomain(r *http.Request) (*reply, error) {
 	var body struct {
 		Name      string `json:"name"`

@@ -9,12 +9,49 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// changeDroplet is what the actions do that only change what is written down.
+// performDroplet does one action of a Droplet to its end.
+func (s *Server) performDroplet(action state.Action) error {
+	if action.Type == "create" {
+		return s.performCreate(action) // it has a delay of its own
+	}
+
+	delay := s.Delays.Action
+	if action.Type == "snapshot" {
+		delay = s.Delays.Snapshot
+	}
+
+	if err := s.sleep(delay); err != nil {
+		return err
+	}
+
+	switch action.Type {
+	case "snapshot":
+		return s.takeSnapshot(action)
+	case "enable_ipv6":
+		return s.enableIPv6(action)
+	case "rebuild", "restore":
+		return s.rebuild(action)
+	case "resize":
+		return s.resize(action)
+
+	case "rename", "password_reset", "enable_backups", "disable_backups":
+		return s.finish(action, func(d *state.Document) {
+			if droplet := d.Droplet(action.ResourceID); droplet != nil {
+				changeDroplet(droplet, action)
+			}
+		})
+	}
+
+	return s.performPower(action)
+}
+
+// changeDroplet makes the change of an action that is one of the state alone: no machine takes part in it.
 func changeDroplet(droplet *state.Droplet, action state.Action) {
 	feature := func(name string, on bool) {
 		droplet.Features = slices.DeleteFunc(droplet.Features, func(x string) bool {
 			return x == name
 		})
+
 		if on {
 			droplet.Features = append(droplet.Features, name)
 		}
@@ -39,15 +76,14 @@ func (s *Server) enableIPv6(action state.Action) error {
 		return notFound()
 	}
 
-	if err := s.Machines.EnableIPv6(
-		s.context,
-		droplet.ID,
-		state.IPv6Beside(droplet.Public),
-	); err != nil {
+	address := state.IPv6Beside(droplet.Public)
+
+	err := s.Machines.EnableIPv6(s.context, droplet.ID, address)
+	if err != nil {
 		return err
 	}
 
-	err := s.finish(action, func(d *state.Document) {
+	err = s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
 			changeDroplet(droplet, action)
 		}
@@ -62,7 +98,9 @@ func (s *Server) enableIPv6(action state.Action) error {
 // ends active.
 func (s *Server) rebuild(action state.Action) error {
 	d := s.Store.View()
-	droplet, image := d.Droplet(action.ResourceID), imageNamed(d, action.Argument)
+	droplet := d.Droplet(action.ResourceID)
+	image := imageNamed(d, action.Argument)
+
 	if droplet == nil || image == nil {
 		return notFound()
 	}
@@ -99,6 +137,7 @@ func (s *Server) rebuild(action state.Action) error {
 		return err
 	}
 
+	// a snapshot that was deleted meanwhile was kept for this Droplet alone
 	return s.freeRoot(before.Root)
 }
 
@@ -119,19 +158,15 @@ func (s *Server) resize(action state.Action) error {
 		disk = wanted.Disk
 	}
 
-	if err := s.Machines.Resize(
-		s.context,
-		action.ResourceID,
-		wanted.Memory,
-		wanted.VCPUs,
-		disk,
-	); err != nil {
+	err := s.Machines.Resize(s.context, action.ResourceID, wanted.Memory, wanted.VCPUs, disk)
+	if err != nil {
 		return err
 	}
 
 	return s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
-			droplet.Disk, droplet.Size = disk, wanted.Slug
+			droplet.Disk = disk
+			droplet.Size = wanted.Slug
 		}
 	})
 }
@@ -145,6 +180,7 @@ func (s *Server) takeSnapshot(action state.Action) error {
 	root := fmt.Sprintf("snapshot-%d", action.ID)
 	bytes, err := s.Machines.Snapshot(s.context, droplet.ID, root)
 	if err != nil {
+		// half a snapshot takes space as well; it goes even when the lab is closing
 		return errors.Join(err, s.Machines.DeleteImage(context.WithoutCancel(s.context), root))
 	}
 
@@ -155,16 +191,13 @@ func (s *Server) takeSnapshot(action state.Action) error {
 			Distribution: droplet.Image.Distribution,
 			Type:         state.ImageSnapshot,
 			Regions:      []string{droplet.Region},
-			MinDisk: max(
-				diskOf(*droplet),
-				droplet.Image.MinDisk,
-			),
-			Bytes:     bytes,
-			Created:   action.Started,
-			Tags:      []string{},
-			DropletID: droplet.ID,
-			Status:    "available",
-			Root:      root,
+			MinDisk:      max(diskOf(*droplet), droplet.Image.MinDisk),
+			Bytes:        bytes,
+			Created:      action.Started,
+			Tags:         []string{},
+			DropletID:    droplet.ID,
+			Status:       state.ImageAvailable,
+			Root:         root,
 		}
 
 		d.Images = append(d.Images, image)

@@ -31,12 +31,14 @@ func (s *Server) deleteDroplet(r *http.Request) (*reply, error) {
 	return noContent(), nil
 }
 
+// markDeleting locks a Droplet that is to be destroyed, or says that an action has locked it before.
 func (s *Server) markDeleting(droplet *state.Droplet) error {
 	if droplet.Locked {
 		return pendingEvent()
 	}
 
-	droplet.Deleting, droplet.Locked = true, true
+	droplet.Deleting = true
+	droplet.Locked = true
 
 	return nil
 }
@@ -47,6 +49,7 @@ func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
 		return nil, invalid("tag_name is needed")
 	}
 
+	// all of them or none: one that is locked refuses the whole request
 	ids := []int{}
 	err := s.Store.Update(func(d *state.Document) error {
 		for i := range d.Droplets {
@@ -54,6 +57,7 @@ func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
 			if droplet.Deleting || !state.Tagged(droplet.Tags, tag) {
 				continue
 			}
+
 			if err := s.markDeleting(droplet); err != nil {
 				return err
 			}
@@ -74,7 +78,7 @@ func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
 	return noContent(), nil
 }
 
-// destroyInBackground ends a Droplet that is marked deleting. It is seen until it is gone.
+// destroyInBackground destroys a Droplet that is marked deleting. The API shows it until it is gone.
 func (s *Server) destroyInBackground(id int) {
 	s.wakeFollower()
 
@@ -84,10 +88,10 @@ func (s *Server) destroyInBackground(id int) {
 		}
 
 		for {
-			err := errors.Join(
-				s.Machines.Destroy(s.context, id),
-				s.detachVolumes(s.context, s.Store.View(), id),
-			)
+			destroyed := s.Machines.Destroy(s.context, id)
+			detached := s.detachVolumes(s.context, s.Store.View(), id)
+
+			err := errors.Join(destroyed, detached)
 			if err == nil {
 				break
 			}
@@ -103,8 +107,10 @@ func (s *Server) destroyInBackground(id int) {
 	})
 }
 
+// forget removes a Droplet whose machine is destroyed from the state, then what only it used.
 func (s *Server) forget(id int) error {
 	var root string
+
 	err := s.commit(func(d *state.Document) error {
 		if droplet := d.Droplet(id); droplet != nil && droplet.Image.Type != state.ImageBase {
 			root = droplet.Image.Root
@@ -130,23 +136,22 @@ func (s *Server) forget(id int) error {
 	return s.freeRoot(root)
 }
 
+// forgetDroplet removes a Droplet from the state, and from what names it.
 func forgetDroplet(d *state.Document, id int) {
-	for i := range d.Firewalls {
-		d.Firewalls[i].DropletIDs = slices.DeleteFunc(
-			d.Firewalls[i].DropletIDs,
-			func(x int) bool { return x == id },
-		)
-	}
+	same := func(x int) bool { return x == id }
 
 	d.Droplets = slices.DeleteFunc(d.Droplets, func(x state.Droplet) bool {
 		return x.ID == id
 	})
 
+	for i := range d.Firewalls {
+		firewall := &d.Firewalls[i]
+		firewall.DropletIDs = slices.DeleteFunc(firewall.DropletIDs, same)
+	}
+
 	for i := range d.LoadBalancers {
 		balancer := &d.LoadBalancers[i]
-		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(x int) bool {
-			return x == id
-		})
+		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, same)
 	}
 }
 
@@ -157,10 +162,11 @@ func (s *Server) release() error {
 			return nil // the next start does it
 		}
 
-		if err := s.commit(func(d *state.Document) error {
+		err := s.commit(func(d *state.Document) error {
 			releaseHeld(d)
 			return nil
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -6,14 +6,14 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// performCreate is the action "create": base image, machine, boot, addresses.
+// performCreate does the action "create": image, machine, volumes and reserved IP, addresses.
 func (s *Server) performCreate(action state.Action) error {
 	droplet := s.Store.View().Droplet(action.ResourceID)
 	if droplet == nil {
 		return notFound()
 	}
 
-	s.wakeFollower() // its firewalls are to stand before it does
+	s.wakeFollower() // its firewalls must be in force before it boots
 
 	if err := s.sleep(s.Delays.Create); err != nil {
 		return err
@@ -23,7 +23,9 @@ func (s *Server) performCreate(action state.Action) error {
 		return err
 	}
 
-	err := s.Machines.Create(s.context, s.machine(s.Store.View(), *droplet))
+	machine := s.machine(s.Store.View(), *droplet)
+
+	err := s.Machines.Create(s.context, machine)
 	if err != nil {
 		return err
 	}
@@ -46,9 +48,11 @@ func (s *Server) performCreate(action state.Action) error {
 	return s.showAddresses(action.ResourceID)
 }
 
-// attachExtras gives a new machine what its Droplet has beside it. After an error nothing of the machine is left.
+// attachExtras gives a new machine the volumes and the reserved IP of its Droplet. After an error nothing of the
+// machine is left.
 func (s *Server) attachExtras(id int) error {
 	d := s.Store.View()
+
 	err := s.attachVolumes(s.context, d, id)
 	if err == nil && d.ReservedIPOf(id) != nil {
 		err = s.applyReserved(s.context)
@@ -63,7 +67,7 @@ func (s *Server) attachExtras(id int) error {
 	)
 }
 
-// machine is a Droplet as the machines need to know it.
+// machine is what a Droplet's machine is made from.
 func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
 	size, _ := findSize(droplet.Size)
 	return Machine{

@@ -63,8 +63,7 @@ type dropletShape struct {
 	VPCUUID          string        `json:"vpc_uuid"`
 }
 
-// showDroplet shows a Droplet. One that the lab took for active and that ended by itself shows off: that is the
-// truth.
+// showDroplet shows a Droplet as the API does.
 func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 	shown := dropletShape{
 		ID:          droplet.ID,
@@ -85,22 +84,33 @@ func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 
 	shown.Region, _ = findRegion(droplet.Region)
 	shown.Size, _ = findSize(droplet.Size)
-	shown.Memory, shown.VCPUs, shown.Disk = shown.Size.Memory, shown.Size.VCPUs, diskOf(droplet)
+	shown.Memory = shown.Size.Memory
+	shown.VCPUs = shown.Size.VCPUs
+	shown.Disk = diskOf(droplet)
 
 	return shown
 }
 
+// status tells what a Droplet's machine does. The state may be behind: a guest can power itself off. A locked
+// Droplet is between two statuses, and the state's word holds until its action ends.
 func (s *Server) status(droplet state.Droplet) string {
-	if droplet.Status == state.DropletActive && !droplet.Locked && !s.Machines.Running(droplet.ID) {
-		return state.DropletOff
+	if droplet.Locked {
+		return droplet.Status
 	}
-	if droplet.Status == state.DropletOff && !droplet.Locked && s.Machines.Running(droplet.ID) {
-		return state.DropletActive
+
+	switch droplet.Status {
+	case state.DropletActive, state.DropletOff:
+		if s.Machines.Running(droplet.ID) {
+			return state.DropletActive
+		}
+
+		return state.DropletOff
 	}
 
 	return droplet.Status
 }
 
+// networks shows a Droplet's addresses, once they are to be seen.
 func (s *Server) networks(droplet state.Droplet) networksShape {
 	shown := networksShape{
 		V4: []addressShape{},
@@ -173,13 +183,13 @@ func (s *Server) listDroplets(r *http.Request) (*reply, error) {
 	wanted := []state.Droplet{}
 
 	for _, droplet := range s.Store.View().Droplets {
-		if tag != "" && !state.Tagged(droplet.Tags, tag) ||
-			name != "" && name != droplet.Name ||
-			query.Get("type") == "gpus" {
-			continue
-		}
+		tagFits := tag == "" || state.Tagged(droplet.Tags, tag)
+		nameFits := name == "" || name == droplet.Name
+		typeFits := query.Get("type") != "gpus" // the lab has no GPUs
 
-		wanted = append(wanted, droplet)
+		if tagFits && nameFits && typeFits {
+			wanted = append(wanted, droplet)
+		}
 	}
 
 	return listed(r, "droplets", wanted, s.showDroplet), nil
@@ -194,6 +204,7 @@ func (s *Server) getDroplet(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "droplet", s.showDroplet(*droplet)), nil
 }
 
+// dropletIn finds the Droplet in the path.
 func (s *Server) dropletIn(r *http.Request) (*state.Droplet, error) {
 	id, err := number(r, "droplet")
 	if err != nil {

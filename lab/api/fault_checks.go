@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -34,13 +35,29 @@ type FaultRequest struct {
 	Leave   int64   `json:"leave,omitempty"`
 }
 
-// The ends of an action that a fault brings about.
+// The outcomes of an action that a fault applies to.
 const (
 	OutcomeHangs = "hangs"
 	OutcomeErrs  = "errs"
 )
 
-// fault checks what is asked for.
+// faultChecks are the kinds of faults, and what each must have.
+func faultChecks() map[string]func(*state.Document, *state.Fault) error {
+	return map[string]func(*state.Document, *state.Fault) error{
+		state.FaultFreeze:    checkOneGroup,
+		state.FaultFill:      checkFill,
+		state.FaultCut:       checkOneGroup,
+		state.FaultPartition: checkPartition,
+		state.FaultOneWay:    checkFromTo,
+		state.FaultLoss:      checkLoss,
+		state.FaultAPI:       checkAPIFault,
+		state.FaultAction:    checkActionFault,
+		state.FaultDelay:     checkDelay,
+		state.FaultClock:     checkClock,
+	}
+}
+
+// fault is the fault that is asked for, or what is wrong with it.
 func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, error) {
 	fault := state.Fault{
 		Name:    b.Name,
@@ -65,23 +82,10 @@ func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, err
 		return fault, err
 	}
 
-	check, known := map[string]func(*state.Document, *state.Fault) error{
-		state.FaultFreeze:    checkOneGroup,
-		state.FaultFill:      checkFill,
-		state.FaultCut:       checkOneGroup,
-		state.FaultPartition: checkPartition,
-		state.FaultOneWay:    checkFromTo,
-		state.FaultLoss:      checkLoss,
-		state.FaultAPI:       checkAPIFault,
-		state.FaultAction:    checkActionFault,
-		state.FaultDelay:     checkDelay,
-		state.FaultClock:     checkClock,
-	}[b.Kind]
+	check, known := faultChecks()[b.Kind]
 	if !known {
-		return fault, invalid(
-			"there is no fault %q: action, api, clock, cut, delay, fill, freeze, loss, oneway, partition",
-			b.Kind,
-		)
+		kinds := slices.Sorted(maps.Keys(faultChecks()))
+		return fault, invalid("there is no fault %q: %s", b.Kind, strings.Join(kinds, ", "))
 	}
 
 	if !slices.Contains([]string{"", "public", "vpc"}, b.Network) {
@@ -95,43 +99,32 @@ func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, err
 	return fault, nameFault(d, &fault)
 }
 
-// nameFault gives a fault a name when it has none, and takes none that is there.
+// nameFault checks the name of a fault, and gives it one when it has none.
 func nameFault(d *state.Document, fault *state.Fault) error {
-	if fault.Name != "" {
-		if !validName(fault.Name, "-_.") {
-			return invalid(
-				"%q is no name for a fault: letters, digits, dots, dashes and underscores only",
-				fault.Name,
-			)
-		}
-
-		if d.Fault(fault.Name) != nil {
-			return failure(
-				http.StatusConflict,
-				"a fault named %q is there already: lift it first",
-				fault.Name,
-			)
+	if fault.Name == "" {
+		for n := 1; fault.Name == "" || d.Fault(fault.Name) != nil; n++ {
+			fault.Name = fmt.Sprintf("%s-%d", fault.Kind, n)
 		}
 
 		return nil
 	}
 
-	for n := 1; fault.Name == "" || d.Fault(fault.Name) != nil; n++ {
-		fault.Name = fmt.Sprintf("%s-%d", fault.Kind, n)
+	if !validName(fault.Name, "-_.") {
+		return invalid("%q is no name for a fault: letters, digits, dots, dashes and underscores only", fault.Name)
+	}
+
+	if d.Fault(fault.Name) != nil {
+		return failure(http.StatusConflict, "a fault named %q is there already: lift it first", fault.Name)
 	}
 
 	return nil
 }
 
+// checkGroups looks whether a fault has as many groups as its kind needs, each of Droplets that exist.
 func checkGroups(d *state.Document, fault *state.Fault, least, most int) error {
-	if len(fault.Groups) < least || len(fault.Groups) > most {
-		return invalid(
-			"%s needs %d to %d groups of Droplets, got %d",
-			fault.Kind,
-			least,
-			most,
-			len(fault.Groups),
-		)
+	got := len(fault.Groups)
+	if got < least || got > most {
+		return invalid("%s needs %d to %d groups of Droplets, got %d", fault.Kind, least, most, got)
 	}
 
 	for _, group := range fault.Groups {
@@ -149,7 +142,7 @@ func checkGroups(d *state.Document, fault *state.Fault, least, most int) error {
 	return nil
 }
 
-// maxGroups is into how many parts a network may fall.
+// maxGroups is the number of parts that a partition may have.
 const maxGroups = 16
 
 func checkOneGroup(d *state.Document, fault *state.Fault) error {
@@ -166,9 +159,7 @@ func checkPartition(d *state.Document, fault *state.Fault) error {
 	}
 
 	all := slices.Concat(fault.Groups...)
-	slices.Sort(all)
-
-	if len(slices.Compact(slices.Clone(all))) != len(all) {
+	if len(sortedIDs(all)) != len(all) {
 		return invalid("partition: a Droplet is in two groups")
 	}
 
@@ -185,14 +176,15 @@ func checkLoss(d *state.Document, fault *state.Fault) error {
 
 func checkAPIFault(_ *state.Document, fault *state.Fault) error {
 	method, pattern, _ := strings.Cut(fault.Match, " ")
-	if _, err := path.Match(pattern, "/"); err != nil || method == "" || pattern == "" {
-		return invalid(
-			"match must be a method and a path, * for anything, as in \"POST /v2/droplets\" or \"* /v2/*\", not %q",
-			fault.Match,
-		)
-	}
+	_, badPattern := path.Match(pattern, "/")
 
 	switch {
+	case method == "" || pattern == "" || badPattern != nil:
+		return invalid(
+			`match must be a method and a path, * for anything, as in "POST /v2/droplets" or "* /v2/*", not %q`,
+			fault.Match,
+		)
+
 	case fault.Status == 0 && fault.Delay == 0 && !fault.Cut && !fault.Hang:
 		return invalid("an api fault needs a status, a delay, cut or hang")
 	case fault.Status != 0 && (fault.Status < 400 || fault.Status > 599):
@@ -205,12 +197,10 @@ func checkAPIFault(_ *state.Document, fault *state.Fault) error {
 }
 
 func checkActionFault(_ *state.Document, fault *state.Fault) error {
-	if fault.Action == "" || fault.Outcome != OutcomeHangs && fault.Outcome != OutcomeErrs {
-		return invalid(
-			"an action fault needs an action's type, and the outcome %s or %s",
-			OutcomeHangs,
-			OutcomeErrs,
-		)
+	knownOutcome := fault.Outcome == OutcomeHangs || fault.Outcome == OutcomeErrs
+
+	if fault.Action == "" || !knownOutcome {
+		return invalid("an action fault needs an action's type, and the outcome %s or %s", OutcomeHangs, OutcomeErrs)
 	}
 
 	return nil

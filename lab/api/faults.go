@@ -24,7 +24,6 @@ func (s *Server) getFault(r *http.Request) (*reply, error) {
 
 func (s *Server) createFault(r *http.Request) (*reply, error) {
 	var body FaultRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -43,12 +42,12 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 
 	s.Logger.Info("fault", "name", fault.Name, "kind", fault.Kind, "groups", fault.Groups)
 
-	if err := s.applyFault(r.Context(), fault); errors.Is(err, ErrUnfit) {
-		return nil, errors.Join(
-			invalid("%v", err),
-			s.lift(context.WithoutCancel(r.Context()), fault.Name),
-		)
-	} else if err != nil {
+	if err := s.applyFault(r.Context(), fault); err != nil {
+		if errors.Is(err, ErrUnfit) {
+			err = invalid("%v", err)
+		}
+
+		// a part of it may be in force; it goes even when the client has given up
 		return nil, errors.Join(err, s.lift(context.WithoutCancel(r.Context()), fault.Name))
 	}
 
@@ -57,7 +56,7 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "fault", fault), nil
 }
 
-// applyFault makes a fault felt.
+// applyFault puts a new fault in force.
 func (s *Server) applyFault(ctx context.Context, fault state.Fault) error {
 	switch fault.Kind {
 	case state.FaultClock:
@@ -78,9 +77,10 @@ func (s *Server) applyFault(ctx context.Context, fault state.Fault) error {
 	return s.applyFaults(ctx)
 }
 
-// faultMachine gives a machine a fault; what it can't have now is the asker's mistake.
+// faultMachine gives a machine a fault. That it can't have it now is an error of the request, not of the lab.
 func (s *Server) faultMachine(ctx context.Context, id int, fault string) error {
 	err := s.Machines.Fault(ctx, id, fault)
+
 	switch {
 	case errors.Is(err, ErrGone):
 		return notFound()
@@ -91,7 +91,7 @@ func (s *Server) faultMachine(ctx context.Context, id int, fault string) error {
 	return err
 }
 
-// liftWhenDue lifts a fault by itself when its time is over.
+// liftWhenDue lifts a fault when its time is over.
 func (s *Server) liftWhenDue(fault state.Fault) {
 	if fault.Until.IsZero() {
 		return
@@ -103,9 +103,10 @@ func (s *Server) liftWhenDue(fault state.Fault) {
 		}
 
 		err := s.lift(s.context, fault.Name)
+
 		var gone *Error
 		if errors.As(err, &gone) && gone.Status == http.StatusNotFound {
-			return nil // somebody was quicker
+			return nil // somebody has lifted it before
 		}
 
 		return err
@@ -126,7 +127,7 @@ func (s *Server) liftFaults(r *http.Request) (*reply, error) {
 	return noContent(), nil
 }
 
-// lift ends a fault without a trace.
+// lift ends a fault, and undoes what it did.
 func (s *Server) lift(ctx context.Context, name string) error {
 	var fault state.Fault
 	err := s.Store.Update(func(d *state.Document) error {
@@ -161,20 +162,19 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	return s.applyFaults(ctx)
 }
 
-// thaw lets the Droplets of a fault go on that no other wants to stand still.
+// thaw lets the Droplets of a lifted fault go on, but for those that another fault freezes.
 func (s *Server) thaw(ctx context.Context, fault state.Fault) error {
 	for _, id := range slices.Concat(fault.Groups...) {
-		still := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
+		frozen := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
 			return x.Kind == fault.Kind && slices.Contains(slices.Concat(x.Groups...), id)
 		})
-		if still {
+		if frozen {
 			continue
 		}
 
-		if err := s.Machines.Fault(ctx,
-			id,
-			FaultThaw,
-		); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
+		// one that is gone or off has no processes that stand still
+		err := s.Machines.Fault(ctx, id, FaultThaw)
+		if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
 			return err
 		}
 	}
@@ -182,11 +182,12 @@ func (s *Server) thaw(ctx context.Context, fault state.Fault) error {
 	return nil
 }
 
-// applyFaults makes packets get lost and come late as the faults say.
+// applyFaults puts the network's faults in force: packets that get lost or come late.
 func (s *Server) applyFaults(ctx context.Context) error {
 	s.faults.applying.Lock()
 	defer s.faults.applying.Unlock()
 
+	// read under the mutex, so that the last call applies the last state
 	d := s.Store.View()
 
 	return errors.Join(
@@ -195,40 +196,51 @@ func (s *Server) applyFaults(ctx context.Context) error {
 	)
 }
 
-// networkFaults are the losses that all faults together bring about.
+// networkFaults are the losses of packets of all faults together.
 func networkFaults(d *state.Document) []NetworkFault {
 	losses := []NetworkFault{}
 	for _, fault := range d.Faults {
-		lose := func(from, to []int, percent int) {
-			losses = append(losses, NetworkFault{
-				From:    from,
-				To:      to,
-				Network: fault.Network,
-				Percent: percent,
-			})
-		}
+		losses = append(losses, lossesOf(fault)...)
+	}
 
-		var second []int
-		if len(fault.Groups) > 1 {
-			second = fault.Groups[1]
-		}
+	return losses
+}
 
-		switch fault.Kind {
-		case state.FaultCut:
-			lose(fault.Groups[0], nil, 100)
-			lose(nil, fault.Groups[0], 100)
-		case state.FaultOneWay:
-			lose(fault.Groups[0], second, 100)
-		case state.FaultLoss:
-			lose(fault.Groups[0], second, fault.Percent)
-			lose(second, fault.Groups[0], fault.Percent)
+func lossesOf(fault state.Fault) []NetworkFault {
+	var losses []NetworkFault
 
-		case state.FaultPartition:
-			for i, group := range fault.Groups {
-				for _, other := range fault.Groups[i+1:] {
-					lose(group, other, 100)
-					lose(other, group, 100)
-				}
+	lose := func(from, to []int, percent int) {
+		losses = append(losses, NetworkFault{
+			From:    from,
+			To:      to,
+			Network: fault.Network,
+			Percent: percent,
+		})
+	}
+
+	// without a second group it is all else in the network
+	var second []int
+	if len(fault.Groups) > 1 {
+		second = fault.Groups[1]
+	}
+
+	switch fault.Kind {
+	case state.FaultCut:
+		lose(fault.Groups[0], nil, 100)
+		lose(nil, fault.Groups[0], 100)
+
+	case state.FaultOneWay:
+		lose(fault.Groups[0], second, 100)
+
+	case state.FaultLoss:
+		lose(fault.Groups[0], second, fault.Percent)
+		lose(second, fault.Groups[0], fault.Percent)
+
+	case state.FaultPartition:
+		for i, group := range fault.Groups {
+			for _, other := range fault.Groups[i+1:] {
+				lose(group, other, 100)
+				lose(other, group, 100)
 			}
 		}
 	}
@@ -236,7 +248,7 @@ func networkFaults(d *state.Document) []NetworkFault {
 	return losses
 }
 
-// restoreFaults makes faults felt again after a start.
+// restoreFaults puts faults in force again after a start.
 func (s *Server) restoreFaults(ctx context.Context) error {
 	for _, fault := range s.Store.View().Faults {
 		s.liftWhenDue(fault)
@@ -256,12 +268,12 @@ func (s *Server) restoreFaults(ctx context.Context) error {
 
 // removeGoneFromFaults takes Droplets that are gone out of the faults, and ends those that apply to no Droplet any more.
 func removeGoneFromFaults(d *state.Document) {
+	gone := func(id int) bool { return d.Droplet(id) == nil }
+
 	for i := range d.Faults {
-		for g := range d.Faults[i].Groups {
-			d.Faults[i].Groups[g] = slices.DeleteFunc(
-				d.Faults[i].Groups[g],
-				func(id int) bool { return d.Droplet(id) == nil },
-			)
+		groups := d.Faults[i].Groups
+		for g := range groups {
+			groups[g] = slices.DeleteFunc(groups[g], gone)
 		}
 	}
 
@@ -272,12 +284,13 @@ func removeGoneFromFaults(d *state.Document) {
 	})
 }
 
-// killDroplet loses a machine at once, as a fire would.
+// killDroplet loses a machine at once: nothing in it is asked first.
 func (s *Server) killDroplet(r *http.Request) (*reply, error) {
 	droplet, err := s.dropletIn(r)
 	if err != nil {
 		return nil, err
 	}
+
 	if droplet.Status == state.DropletNew {
 		return nil, pendingEvent()
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -16,7 +17,27 @@ type firewallRequest struct {
 	Tags          []string       `json:"tags"`
 }
 
-// addTo adds what is sent to a firewall, and sets it waiting. Tags come into being by their use.
+// checkWhole looks at what only a whole firewall has: a name of its own, and rules.
+func (b *firewallRequest) checkWhole(d *state.Document, id string) error {
+	if !validName(b.Name, ".-") {
+		return invalid("name can only contain letters, digits, dots and dashes, and not be blank")
+	}
+
+	taken := slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool {
+		return x.Name == b.Name && x.ID != id
+	})
+	if taken {
+		return failure(http.StatusConflict, "duplicate name")
+	}
+
+	if len(b.InboundRules)+len(b.OutboundRules) == 0 {
+		return invalid("must have at least one rule")
+	}
+
+	return nil
+}
+
+// addTo adds what is sent to a firewall, and sets it waiting. Tags are made by their use.
 func (b *firewallRequest) addTo(d *state.Document, firewall *state.Firewall) error {
 	if err := checkTags(b.Tags); err != nil {
 		return err
@@ -37,10 +58,8 @@ func (b *firewallRequest) addTo(d *state.Document, firewall *state.Firewall) err
 	firewall.DropletIDs = union(firewall.DropletIDs, b.DropletIDs)
 	firewall.Tags = union(firewall.Tags, d.UseTags(b.Tags))
 
-	firewall.Inbound, firewall.Outbound = append(
-		firewall.Inbound,
-		inbound...,
-	), append(firewall.Outbound, outbound...)
+	firewall.Inbound = append(firewall.Inbound, inbound...)
+	firewall.Outbound = append(firewall.Outbound, outbound...)
 
 	return nil
 }
@@ -100,6 +119,7 @@ func checkFirewallRule(d *state.Document, protocol, ports string, peers firewall
 		if ports == "all" {
 			rule.Ports = "0"
 		}
+
 		if _, _, ok := portRange(rule.Ports); !ok {
 			return rule, invalid("invalid ports %q: a port, a range as in 8000-9000, or all", ports)
 		}
@@ -108,27 +128,31 @@ func checkFirewallRule(d *state.Document, protocol, ports string, peers firewall
 		return rule, invalid("invalid protocol %q: tcp, udp or icmp", protocol)
 	}
 
+	return rule, checkPeers(d, peers)
+}
+
+func checkPeers(d *state.Document, peers firewallPeers) error {
 	if err := checkTags(peers.Tags); err != nil {
-		return rule, err
+		return err
 	}
 
 	for _, address := range peers.Addresses {
 		if _, ok := prefixFrom(address); !ok {
-			return rule, invalid("invalid address %q", address)
+			return invalid("invalid address %q", address)
 		}
 	}
 
 	for _, id := range peers.DropletIDs {
 		if d.Droplet(id) == nil {
-			return rule, invalid("droplet %d is not found", id)
+			return invalid("droplet %d is not found", id)
 		}
 	}
 
 	for _, id := range peers.LoadBalancerUIDs {
 		if d.LoadBalancer(id) == nil {
-			return rule, invalid("load balancer %s is not found", id)
+			return invalid("load balancer %s is not found", id)
 		}
 	}
 
-	return rule, nil
+	return nil
 }

@@ -101,7 +101,10 @@ func showFirewall(d *state.Document, f state.Firewall) firewallAnswer {
 
 	if f.Status == firewallWaiting {
 		for _, id := range firewallDroplets(d, f) {
-			shown.PendingChanges = append(shown.PendingChanges, pendingChange{DropletID: id, Status: firewallWaiting})
+			shown.PendingChanges = append(shown.PendingChanges, pendingChange{
+				DropletID: id,
+				Status:    firewallWaiting,
+			})
 		}
 	}
 
@@ -122,10 +125,10 @@ func showPeers(p state.FirewallPeers) firewallPeers {
 func firewallDroplets(d *state.Document, f state.Firewall) []int {
 	ids := []int{}
 	for _, droplet := range d.Droplets {
-		if slices.Contains(f.DropletIDs, droplet.ID) ||
-			slices.ContainsFunc(f.Tags, func(tag string) bool {
-				return state.Tagged(droplet.Tags, tag)
-			}) {
+		tagged := slices.ContainsFunc(f.Tags, func(tag string) bool {
+			return state.Tagged(droplet.Tags, tag)
+		})
+		if tagged || slices.Contains(f.DropletIDs, droplet.ID) {
 			ids = append(ids, droplet.ID)
 		}
 	}
@@ -135,6 +138,7 @@ func firewallDroplets(d *state.Document, f state.Firewall) []int {
 
 func (s *Server) listFirewalls(r *http.Request) (*reply, error) {
 	d := s.Store.View()
+
 	return listed(r, "firewalls", d.Firewalls, func(f state.Firewall) firewallAnswer {
 		return showFirewall(d, f)
 	}), nil
@@ -147,12 +151,13 @@ func (s *Server) listDropletFirewalls(r *http.Request) (*reply, error) {
 	}
 
 	d := s.Store.View()
-	on := slices.DeleteFunc(
-		slices.Clone(d.Firewalls),
-		func(f state.Firewall) bool {
-			return !slices.Contains(firewallDroplets(d, f), droplet.ID)
-		},
-	)
+	on := []state.Firewall{}
+
+	for _, firewall := range d.Firewalls {
+		if slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
+			on = append(on, firewall)
+		}
+	}
 
 	return listed(r, "firewalls", on, func(f state.Firewall) firewallAnswer {
 		return showFirewall(d, f)
@@ -196,13 +201,13 @@ func (s *Server) replaceFirewall(r *http.Request) (*reply, error) {
 	})
 }
 
+// writeFirewall writes the whole of a firewall that find makes or finds.
 func (s *Server) writeFirewall(
 	r *http.Request,
 	status int,
 	find func(*state.Document) (*state.Firewall, error),
 ) (*reply, error) {
 	var body firewallRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -214,24 +219,12 @@ func (s *Server) writeFirewall(
 			return err
 		}
 
-		id := firewall.ID
-
-		if !validName(body.Name, ".-") {
-			return invalid("name can only contain letters, digits, dots and dashes, and not be blank")
-		}
-
-		if slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool {
-			return x.Name == body.Name && x.ID != id
-		}) {
-			return failure(http.StatusConflict, "duplicate name")
-		}
-
-		if len(body.InboundRules)+len(body.OutboundRules) == 0 {
-			return invalid("must have at least one rule")
+		if err := body.checkWhole(d, firewall.ID); err != nil {
+			return err
 		}
 
 		*firewall = state.Firewall{
-			ID:      id,
+			ID:      firewall.ID,
 			Name:    body.Name,
 			Created: firewall.Created,
 		}
@@ -275,7 +268,6 @@ func (s *Server) changeFirewall(
 	change func(*state.Document, *state.Firewall, firewallRequest) error,
 ) (*reply, error) {
 	var body firewallRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}

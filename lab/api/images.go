@@ -200,20 +200,21 @@ func set(target *string, value string) {
 }
 
 func (s *Server) deleteImage(r *http.Request) (*reply, error) {
-	return s.removeImage(r, r.PathValue("image"))
+	return s.removeImage(r.PathValue("image"))
 }
 
 // deleteSnapshot takes a Droplet's snapshot by its number and a volume's by its UUID.
 func (s *Server) deleteSnapshot(r *http.Request) (*reply, error) {
-	if name := r.PathValue("snapshot"); s.Store.View().VolumeSnapshot(name) != nil {
+	name := r.PathValue("snapshot")
+	if s.Store.View().VolumeSnapshot(name) != nil {
 		return s.deleteVolumeSnapshot(name)
 	}
 
-	return s.removeImage(r, r.PathValue("snapshot"))
+	return s.removeImage(name)
 }
 
-// removeImage forgets a snapshot first and frees its files after, so that nobody starts from a half of it.
-func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
+// removeImage forgets a snapshot first and frees its files after, so that no Droplet starts from half of it.
+func (s *Server) removeImage(name string) (*reply, error) {
 	id, err := strconv.Atoi(name)
 	if err != nil {
 		return nil, notFound()
@@ -225,9 +226,11 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 		if image == nil {
 			return notFound()
 		}
+
 		if image.Type == state.ImageBase {
 			return failure(http.StatusForbidden, "You do not have access for the attempted action.")
 		}
+
 		if image.Status != state.ImageAvailable && image.Status != state.ImageDeleted {
 			return invalid("Image already has a pending event.")
 		}
@@ -246,7 +249,7 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 	return noContent(), nil
 }
 
-// freeRoot removes an image's files once no Droplet stands on them.
+// freeRoot removes an image's files once no image and no Droplet uses them.
 func (s *Server) freeRoot(root string) error {
 	if rootUsed(s.Store.View(), root) {
 		return nil
@@ -255,22 +258,28 @@ func (s *Server) freeRoot(root string) error {
 	return s.Machines.DeleteImage(s.context, root)
 }
 
-// rootUsed tells whether an image is made of a root, or a Droplet stands on it.
+// rootUsed tells whether an image or a Droplet needs a root: a Droplet's disk is an overlay on its image's.
 func rootUsed(d *state.Document, root string) bool {
-	return slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool {
+	byDroplet := slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool {
 		return x.Image.Root == root
-	}) ||
-		slices.ContainsFunc(d.Images, func(x state.Image) bool { return x.Root == root })
+	})
+	byImage := slices.ContainsFunc(d.Images, func(x state.Image) bool {
+		return x.Root == root
+	})
+
+	return byDroplet || byImage
 }
 
 func forgetImage(d *state.Document, id int) {
-	d.Images = slices.DeleteFunc(d.Images, func(x state.Image) bool { return x.ID == id })
+	d.Images = slices.DeleteFunc(d.Images, func(x state.Image) bool {
+		return x.ID == id
+	})
 
 	for i := range d.Droplets {
-		d.Droplets[i].SnapshotIDs = slices.DeleteFunc(
-			d.Droplets[i].SnapshotIDs,
-			func(x int) bool { return x == id },
-		)
+		droplet := &d.Droplets[i]
+		droplet.SnapshotIDs = slices.DeleteFunc(droplet.SnapshotIDs, func(x int) bool {
+			return x == id
+		})
 	}
 }
 
@@ -375,8 +384,8 @@ func (s *Server) performTransfer(action state.Action) error {
 	}
 
 	return s.finish(action, func(d *state.Document) {
-		if image := d.Image(action.ResourceID); image != nil &&
-			!slices.Contains(image.Regions, action.Argument) {
+		image := d.Image(action.ResourceID)
+		if image != nil && !slices.Contains(image.Regions, action.Argument) {
 			image.Regions = append(image.Regions, action.Argument)
 		}
 	})

@@ -2,14 +2,22 @@ package api
 
 import "strings"
 
-// validName are the characters of a Droplet's, a tag's or a load balancer's name beside letters and digits.
+// validName tells whether a name is not empty, not longer than 255, and of letters, digits and the allowed others.
 func validName(name, alsoAllowed string) bool {
-	return name != "" && len(name) <= 255 && !strings.ContainsFunc(name, func(c rune) bool {
-		return (c < 'a' || c > 'z') &&
-			(c < 'A' || c > 'Z') &&
-			(c < '0' || c > '9') &&
-			!strings.ContainsRune(alsoAllowed, c)
-	})
+	if name == "" || len(name) > 255 {
+		return false
+	}
+
+	for _, c := range name {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		digit := c >= '0' && c <= '9'
+
+		if !letter && !digit && !strings.ContainsRune(alsoAllowed, c) {
+			return false
+		}
+	}
+
+	return true
 }
 
 func validHostname(name string) bool {

@@ -27,21 +27,23 @@ func showAssignment(r *http.Request, assignment state.Assignment, status string)
 	}
 }
 
-// resourcePath is where the thing that a URN names is to be had.
+// resourcePath is the path of the resource that a URN names.
 func resourcePath(urn string) string {
 	kind, id, _ := strings.Cut(strings.TrimPrefix(urn, "do:"), ":")
-	return "/v2/" + map[string]string{
+
+	collections := map[string]string{
 		"droplet":      "droplets",
 		"volume":       "volumes",
 		"loadbalancer": "load_balancers",
 		"domain":       "domains",
 		"reservedip":   "reserved_ips",
 		"floatingip":   "floating_ips",
-	}[kind] + "/" + id
+	}
+
+	return "/v2/" + collections[kind] + "/" + id
 }
 
-// inProjects are the URNs of all things that projects hold, in order. Those that nobody assigned are in the
-// default one.
+// inProjects are the URNs of all that projects can hold, with the time that each was made.
 func inProjects(d *state.Document) map[string]time.Time {
 	all := map[string]time.Time{}
 	for _, x := range d.Droplets {
@@ -67,7 +69,7 @@ func inProjects(d *state.Document) map[string]time.Time {
 	return all
 }
 
-// resourcesOf lists what a project holds, as assigned; the default one holds all that no other does.
+// resourcesOf lists what a project holds, as assigned. The default one holds all that no other does.
 func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 	there := inProjects(d)
 	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool {
@@ -84,11 +86,11 @@ func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 	}
 
 	rest := []state.Assignment{}
-
 	for urn, created := range there {
 		rest = append(rest, state.Assignment{URN: urn, At: created})
 	}
 
+	// the map has no order, and pages of a list need one
 	slices.SortFunc(rest, func(a, b state.Assignment) int {
 		return strings.Compare(a.URN, b.URN)
 	})
@@ -160,7 +162,7 @@ func (s *Server) assignResources(r *http.Request) (*reply, error) {
 	}, nil
 }
 
-// canonicalURN is a URN in small letters, and with the present name of what was a floating IP.
+// canonicalURN is a URN in lower case. A floating IP has its present name in it, reserved IP.
 func canonicalURN(urn string) string {
 	urn = strings.ToLower(urn)
 
@@ -173,7 +175,7 @@ func canonicalURN(urn string) string {
 	return urn
 }
 
-// unassignURN takes a thing out of the project that it is in.
+// unassignURN takes a resource out of the project that it is in.
 func unassignURN(d *state.Document, urn string) {
 	for i := range d.Projects {
 		project := &d.Projects[i]
@@ -183,13 +185,14 @@ func unassignURN(d *state.Document, urn string) {
 	}
 }
 
-// projectOf is the project that holds a thing: the default one when nobody assigned it.
+// projectOf is the project that holds a resource: the default one when nobody assigned it.
 func projectOf(d *state.Document, urn string) string {
 	holder := ""
 	for _, project := range d.Projects {
-		if slices.ContainsFunc(project.Resources, func(x state.Assignment) bool {
+		assigned := slices.ContainsFunc(project.Resources, func(x state.Assignment) bool {
 			return x.URN == urn
-		}) {
+		})
+		if assigned {
 			return project.ID
 		}
 

@@ -112,17 +112,11 @@ type projectRequest struct {
 	IsDefault   *bool   `json:"is_default"`
 }
 
-// apply changes a project to what the request says, and checks what comes of it.
+// apply changes a project to what the request says, and checks the result.
 func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
-	for target, value := range map[*string]*string{
-		&p.Name:        b.Name,
-		&p.Description: b.Description,
-		&p.Purpose:     b.Purpose,
-	} {
-		if value != nil {
-			*target = *value
-		}
-	}
+	setGiven(&p.Name, b.Name)
+	setGiven(&p.Description, b.Description)
+	setGiven(&p.Purpose, b.Purpose)
 
 	if b.Environment != nil {
 		p.Environment = capitalized(*b.Environment)
@@ -132,23 +126,11 @@ func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
 		p.Environment = "Development"
 	}
 
-	switch {
-	case p.Name == "" || len(p.Name) > maxProjectName:
-		return invalid("name must be between 1 and %d characters", maxProjectName)
-	case len(p.Description) > maxProjectDescription:
-		return invalid("description must be at most %d characters", maxProjectDescription)
-	case p.Purpose == "":
-		return invalid("purpose can't be blank")
-	case !slices.Contains([]string{"Development", "Staging", "Production"}, p.Environment):
-		return invalid("environment must be one of Development, Staging, Production")
+	if err := checkProject(d, p); err != nil {
+		return err
 	}
 
-	if slices.ContainsFunc(d.Projects, func(x state.Project) bool {
-		return x.ID != p.ID && x.Name == p.Name
-	}) {
-		return failure(http.StatusConflict, "name is already in use")
-	}
-
+	// there is one default project: the new one takes the place of the old
 	if b.IsDefault != nil && *b.IsDefault && !p.Default {
 		for i := range d.Projects {
 			d.Projects[i].Default = false
@@ -160,7 +142,35 @@ func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
 	return nil
 }
 
-// capitalized is a word with a capital first: both spellings of an environment are sent.
+func setGiven(target, value *string) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+func checkProject(d *state.Document, p *state.Project) error {
+	switch {
+	case p.Name == "" || len(p.Name) > maxProjectName:
+		return invalid("name must be between 1 and %d characters", maxProjectName)
+	case len(p.Description) > maxProjectDescription:
+		return invalid("description must be at most %d characters", maxProjectDescription)
+	case p.Purpose == "":
+		return invalid("purpose can't be blank")
+	case !slices.Contains([]string{"Development", "Staging", "Production"}, p.Environment):
+		return invalid("environment must be one of Development, Staging, Production")
+	}
+
+	taken := slices.ContainsFunc(d.Projects, func(x state.Project) bool {
+		return x.ID != p.ID && x.Name == p.Name
+	})
+	if taken {
+		return failure(http.StatusConflict, "name is already in use")
+	}
+
+	return nil
+}
+
+// capitalized is a word with a capital first: clients send both spellings of an environment.
 func capitalized(word string) string {
 	if word == "" {
 		return ""
@@ -171,15 +181,15 @@ func capitalized(word string) string {
 
 func (s *Server) createProject(r *http.Request) (*reply, error) {
 	var body projectRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
+	now := s.now()
 	project := state.Project{
 		ID:      newUUID(),
-		Created: s.now(),
-		Updated: s.now(),
+		Created: now,
+		Updated: now,
 	}
 
 	err := s.Store.Update(func(d *state.Document) error {
@@ -206,19 +216,22 @@ func (s *Server) replaceProject(r *http.Request) (*reply, error) {
 	return s.changeProject(r, true)
 }
 
+// complete tells whether no field is left out, as replacing a project needs it.
+func (b *projectRequest) complete() bool {
+	return b.Name != nil &&
+		b.Description != nil &&
+		b.Purpose != nil &&
+		b.Environment != nil &&
+		b.IsDefault != nil
+}
+
 func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 	var body projectRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
-	if whole &&
-		(body.Name == nil ||
-			body.Description == nil ||
-			body.Purpose == nil ||
-			body.Environment == nil ||
-			body.IsDefault == nil) {
+	if whole && !body.complete() {
 		return nil, invalid("name, description, purpose, environment and is_default are all needed")
 	}
 
@@ -253,10 +266,7 @@ func (s *Server) deleteProject(r *http.Request) (*reply, error) {
 		}
 
 		if project.Default || len(resourcesOf(d, *project)) > 0 {
-			return failure(
-				http.StatusPreconditionFailed,
-				"cannot delete a project with resources, nor the default one",
-			)
+			return failure(http.StatusPreconditionFailed, "cannot delete a project with resources, nor the default one")
 		}
 
 		id := project.ID

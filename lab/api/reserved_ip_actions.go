@@ -11,8 +11,8 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// recordReserved writes down an action of a reserved IP and locks it. Its number is the address as one, like
-// DigitalOcean's.
+// recordReserved records an action of a reserved IP and locks the address. The number of the resource is the address
+// as a number, as on DigitalOcean.
 func (s *Server) recordReserved(
 	d *state.Document,
 	reserved *state.ReservedIP,
@@ -21,18 +21,17 @@ func (s *Server) recordReserved(
 ) state.Action {
 	reserved.Locked = true
 	bytes := reserved.Address.As4()
+
 	action := state.Action{
 		ID:           d.NextID(),
 		Type:         kind,
 		Status:       state.ActionInProgress,
 		Started:      s.now(),
 		ResourceType: reservedIPType,
-		ResourceID: int(
-			binary.BigEndian.Uint32(bytes[:]),
-		),
-		Resource: reserved.Address.String(),
-		Region:   reserved.Region,
-		Argument: fmt.Sprint(droplet),
+		ResourceID:   int(binary.BigEndian.Uint32(bytes[:])),
+		Resource:     reserved.Address.String(),
+		Region:       reserved.Region,
+		Argument:     fmt.Sprint(droplet),
 	}
 
 	d.Actions = append(d.Actions, action)
@@ -74,6 +73,7 @@ func (s *Server) createReservedAction(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "action", s.showAction(action)), nil
 }
 
+// allowReserved returns why a reserved IP can't have an action now; nil when it can.
 func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, id int) error {
 	if reserved.Locked {
 		return invalid("The reserved IP already has a pending event.")
@@ -89,12 +89,13 @@ func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, i
 
 	case "assign":
 		if reserved.DropletID == id && id != 0 {
-			return nil // it is there already: the action ends well
+			return nil // it has it already: the action changes nothing and completes
 		}
 
 		if err := allowHolder(d, id); err != nil {
 			return err
 		}
+
 		if d.Droplet(id).Region != reserved.Region {
 			return invalid("The reserved IP and the droplet must be in the same region.")
 		}
@@ -105,7 +106,8 @@ func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, i
 	return invalid("type must be assign or unassign, not %q", kind)
 }
 
-// allowHolder finds out whether a Droplet may be given a reserved IP: it has none, and none is on its way.
+// allowHolder returns why a Droplet can't be given a reserved IP: it may have one, or an action may be about to give
+// it one.
 func allowHolder(d *state.Document, id int) error {
 	droplet := d.Droplet(id)
 	if droplet == nil || droplet.Deleting {
@@ -129,7 +131,7 @@ func allowHolder(d *state.Document, id int) error {
 	return nil
 }
 
-// performReserved does the action of a reserved IP: packets first, then what is shown.
+// performReserved does an action of a reserved IP. The packets move first, then what the API shows.
 func (s *Server) performReserved(action state.Action) error {
 	if err := s.sleep(s.Delays.Action); err != nil {
 		return err
@@ -140,9 +142,9 @@ func (s *Server) performReserved(action state.Action) error {
 		return err
 	}
 
-	droplet := 0
+	holder := 0 // nobody
 	if action.Type == "assign_ip" {
-		if _, err := fmt.Sscan(action.Argument, &droplet); err != nil {
+		if _, err := fmt.Sscan(action.Argument, &holder); err != nil {
 			return err
 		}
 	}
@@ -151,24 +153,16 @@ func (s *Server) performReserved(action state.Action) error {
 	defer s.reserve.Unlock()
 
 	d := s.Store.View()
-
-	if held := d.ReservedIPOf(droplet); held != nil && held.Address != address {
-		return fmt.Errorf(
-			"the Droplet %d has got the reserved IP %s meanwhile",
-			droplet,
-			held.Address,
-		)
-	}
-
-	if x := d.Droplet(droplet); droplet != 0 && (x == nil || x.Deleting) {
-		return fmt.Errorf("the Droplet %d is gone", droplet)
-	}
-
 	holders := reservedHolders(d)
-	holders[address] = droplet
 
-	if droplet == 0 {
+	if holder == 0 {
 		delete(holders, address)
+	} else {
+		if err := stillAllowed(d, address, holder); err != nil {
+			return err
+		}
+
+		holders[address] = holder
 	}
 
 	if err := s.Machines.SetReserved(s.context, holders); err != nil {
@@ -176,10 +170,26 @@ func (s *Server) performReserved(action state.Action) error {
 	}
 
 	return s.finish(action, func(d *state.Document) {
-		if reserved := d.ReservedIP(address); reserved != nil && (droplet == 0 || d.Droplet(droplet) != nil) {
-			reserved.DropletID = droplet
+		reserved := d.ReservedIP(address)
+		gone := holder != 0 && d.Droplet(holder) == nil
+
+		if reserved != nil && !gone {
+			reserved.DropletID = holder
 		}
 	})
+}
+
+// stillAllowed looks again whether a Droplet can have a reserved IP: time has passed since the action was allowed.
+func stillAllowed(d *state.Document, address netip.Addr, holder int) error {
+	if held := d.ReservedIPOf(holder); held != nil && held.Address != address {
+		return fmt.Errorf("the Droplet %d has got the reserved IP %s meanwhile", holder, held.Address)
+	}
+
+	if droplet := d.Droplet(holder); droplet == nil || droplet.Deleting {
+		return fmt.Errorf("the Droplet %d is gone", holder)
+	}
+
+	return nil
 }
 
 func reservedHolders(d *state.Document) map[netip.Addr]int {
@@ -193,17 +203,19 @@ func reservedHolders(d *state.Document) map[netip.Addr]int {
 	return holders
 }
 
-// applyReserved makes packets go where the state says.
+// applyReserved makes the packets for reserved IPs reach the Droplets that hold them in the state.
 func (s *Server) applyReserved(ctx context.Context) error {
 	s.reserve.Lock()
 	defer s.reserve.Unlock()
+
 	return s.Machines.SetReserved(ctx, reservedHolders(s.Store.View()))
 }
 
 func unlockReserved(d *state.Document, address string) {
 	for i := range d.ReservedIPs {
-		if d.ReservedIPs[i].Address.String() == address {
-			d.ReservedIPs[i].Locked = false
+		reserved := &d.ReservedIPs[i]
+		if reserved.Address.String() == address {
+			reserved.Locked = false
 		}
 	}
 }
@@ -214,9 +226,11 @@ func (s *Server) listReservedActions(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
-	return list(r, "actions", s.actionsOf(func(a state.Action) bool {
+	actions := s.actionsOf(func(a state.Action) bool {
 		return a.ResourceType == reservedIPType && a.Resource == reserved.Address.String()
-	})), nil
+	})
+
+	return list(r, "actions", actions), nil
 }
 
 func (s *Server) getReservedAction(r *http.Request) (*reply, error) {

@@ -18,16 +18,20 @@ const maxReservedIPs = 20
 // reservedIPRoutes answers under the present name and under the old one, floating IPs.
 func (s *Server) reservedIPRoutes() map[string]handler {
 	routes := map[string]handler{}
-	for path, key := range map[string]string{"/v2/reserved_ips": "reserved_ip", "/v2/floating_ips": "floating_ip"} {
-		routes["GET "+path] = func(r *http.Request) (*reply, error) {
-			return s.listReserved(r, key)
-		}
-		routes["POST "+path] = func(r *http.Request) (*reply, error) {
-			return s.createReserved(r, key)
-		}
-		routes["GET "+path+"/{ip}"] = func(r *http.Request) (*reply, error) {
-			return s.getReserved(r, key)
-		}
+
+	keys := map[string]string{
+		"/v2/reserved_ips": "reserved_ip",
+		"/v2/floating_ips": "floating_ip",
+	}
+
+	keyed := func(handle func(*http.Request, string) (*reply, error), key string) handler {
+		return func(r *http.Request) (*reply, error) { return handle(r, key) }
+	}
+
+	for path, key := range keys {
+		routes["GET "+path] = keyed(s.listReserved, key)
+		routes["POST "+path] = keyed(s.createReserved, key)
+		routes["GET "+path+"/{ip}"] = keyed(s.getReserved, key)
 		routes["DELETE "+path+"/{ip}"] = s.deleteReserved
 		routes["GET "+path+"/{ip}/actions"] = s.listReservedActions
 		routes["POST "+path+"/{ip}/actions"] = s.createReservedAction
@@ -97,8 +101,8 @@ func (s *Server) getReserved(r *http.Request, key string) (*reply, error) {
 	return one(http.StatusOK, key, s.showReserved(d, *reserved)), nil
 }
 
-// createReserved reserves an address for a region, or for a Droplet: then it is assigned by an action, which
-// the answer names.
+// createReserved reserves an address for a region, or for a Droplet. An action then assigns it to the Droplet, and the
+// answer names that action.
 func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 	var body struct {
 		Region    string `json:"region"`
@@ -111,7 +115,8 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 	}
 
 	var shown reservedShape
-	var action state.Action
+	var action state.Action // none when the address is for a region
+
 	err := s.Store.Update(func(d *state.Document) error {
 		if body.DropletID != 0 {
 			if err := allowHolder(d, body.DropletID); err != nil {
@@ -153,21 +158,24 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 		return nil, err
 	}
 
-	answer := map[string]any{
-		key:     shown,
-		"links": map[string]any{"actions": []linkShape{}},
-	}
+	links := []linkShape{}
 	if action.ID != 0 {
-		answer["links"] = map[string]any{"actions": []linkShape{{
+		links = append(links, linkShape{
 			ID:   action.ID,
 			Rel:  "assign_ip",
 			HREF: absolute(r, fmt.Sprintf("/v2/actions/%d", action.ID)),
-		}}}
+		})
 
 		s.runAction(action)
 	}
 
-	return &reply{status: http.StatusAccepted, body: answer}, nil
+	return &reply{
+		status: http.StatusAccepted,
+		body: map[string]any{
+			key:     shown,
+			"links": map[string]any{"actions": links},
+		},
+	}, nil
 }
 
 // deleteReserved frees the address for good. One that is assigned goes as well, as on DigitalOcean.
@@ -177,6 +185,7 @@ func (s *Server) deleteReserved(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		if reserved.Locked {
 			return invalid("The reserved IP already has a pending event.")
 		}

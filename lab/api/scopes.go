@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A token with scopes may do less than all, as DigitalOcean's custom scopes. Nothing is remembered of one: it
-// says what it may, and is signed with the lab's whole token.
+// A token with scopes may do less than all, as DigitalOcean's custom scopes. The lab keeps no list of them: the token
+// holds its scopes, and a signature made with the lab's whole token.
 
 // scopedPrefix begins such a token.
 const scopedPrefix = "dop_v1_scoped."
@@ -31,10 +31,9 @@ func sign(whole, payload string) string {
 func scopesOf(whole, token string) ([]string, bool) {
 	rest, scoped := strings.CutPrefix(token, scopedPrefix)
 	payload, signature, _ := strings.Cut(rest, ".")
-	if !scoped || !hmac.Equal(
-		[]byte(signature),
-		[]byte(sign(whole, payload)),
-	) {
+	genuine := hmac.Equal([]byte(signature), []byte(sign(whole, payload)))
+
+	if !scoped || !genuine {
 		return nil, false
 	}
 
@@ -76,14 +75,17 @@ func allowed(scopes []string, r *http.Request) bool {
 		return false
 	}
 
-	verb := map[string]string{
+	verbs := map[string]string{
 		http.MethodGet:    "read",
 		http.MethodHead:   "read",
 		http.MethodPost:   "create",
 		http.MethodPut:    "update",
 		http.MethodPatch:  "update",
 		http.MethodDelete: "delete",
-	}[r.Method]
+	}
+
+	// an action changes what it is an action of, and makes nothing new
+	verb := verbs[r.Method]
 	if r.Method == http.MethodPost && parts[len(parts)-1] == "actions" {
 		verb = "update"
 	}

@@ -1,8 +1,7 @@
-// Package api owns the lab's face: DigitalOcean's v2 API as godo, doctl, Terraform and Packer use it, over the
-// lab's state, and the lab's own extras below /lab/v1/. It answers requests, runs the actions that they start,
-// and keeps load balancers in step with the Droplets they point at. It does not know how a Droplet or a load
-// balancer is run: both are ports (ports.go), which the lab fills with real machines and a test with pretended
-// ones.
+// Package api owns the lab's API: DigitalOcean's v2 API as godo, doctl, Terraform and Packer use it, over the lab's
+// state, and the lab's own extras below /lab/v1/. It answers requests, runs the actions that they start, and keeps
+// load balancers and firewalls in step with the Droplets that they are for. It does not know how a Droplet, a volume
+// or a load balancer is run: these are ports (ports.go), which the lab fills with real ones and a test with fakes.
 package api
 
 import (
@@ -42,7 +41,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	closing sync.Mutex // held while a task is begun, or the server is told to end
 	tasks   sync.WaitGroup
-	kick    chan struct{} // load balancers may have changed
+	changed chan struct{} // load balancers or firewalls may have
 	limiter limiter
 	faults  faultCounts
 	reserve sync.Mutex // one change of who holds which reserved IP at a time
@@ -63,11 +62,11 @@ func New(options Options) *Server {
 		Options: options,
 		context: ctx,
 		cancel:  cancel,
-		kick:    make(chan struct{}, 1),
+		changed: make(chan struct{}, 1),
 	}
 }
 
-// Start brings state and machines together after whatever happened before, and begins the background work.
+// Start makes machines and state agree, whatever happened before, and begins the background work.
 func (s *Server) Start(ctx context.Context) error {
 	if err := s.reconcile(ctx); err != nil {
 		return err
@@ -76,6 +75,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.begin(s.followBalancers)
 	s.begin(s.renewCertificates)
 
+	// what an earlier run of the lab began and did not end
 	for _, certificate := range s.Store.View().Certificates {
 		if certificate.State == certificatePending {
 			s.verifyCertificate(certificate.ID)
@@ -93,14 +93,16 @@ func (s *Server) Close() {
 	s.closing.Lock()
 	s.cancel()
 	s.closing.Unlock()
+
 	s.tasks.Wait()
 }
 
-// begin runs work that Close waits for. A request may still be answered while the server ends: what it begins then is
-// left to the next Start, like everything that is in the state and not done.
+// begin runs work that Close waits for. A request may still be answered while the server closes. What it begins then
+// is left to the next Start, like everything in the state that is not done.
 func (s *Server) begin(work func()) {
 	s.closing.Lock()
 	defer s.closing.Unlock()
+
 	if s.context.Err() == nil {
 		s.tasks.Go(work)
 	}

@@ -43,14 +43,16 @@ func showSpacesKey(key state.SpacesKey) spacesKeyShape {
 
 func (s *Server) listSpacesKeys(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
+	name, bucket := query.Get("name"), query.Get("bucket")
 	shown := []spacesKeyShape{}
 
 	for _, key := range s.Store.View().SpacesKeys {
-		granted := query.Get("bucket") == "" ||
-			slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool {
-				return g.Bucket == query.Get("bucket")
-			})
-		if granted && (query.Get("name") == "" || query.Get("name") == key.Name) {
+		nameFits := name == "" || name == key.Name
+		bucketFits := bucket == "" || slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool {
+			return g.Bucket == bucket
+		})
+
+		if nameFits && bucketFits {
 			shown = append(shown, showSpacesKey(key))
 		}
 	}
@@ -72,7 +74,7 @@ type spacesKeyRequest struct {
 	Grants *[]state.SpacesGrant `json:"grants"`
 }
 
-// apply changes a key to what the request says, and checks what comes of it.
+// apply changes a key to what the request says, and checks the result.
 func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	set(&key.Name, b.Name)
 
@@ -81,30 +83,32 @@ func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	}
 
 	if !validName(key.Name, "-_.") || len(key.Name) > maxSpacesKeyName {
-		return invalid(
-			"name must be letters, digits, dots, dashes and underscores, at most %d",
-			maxSpacesKeyName,
-		)
+		return invalid("name must be letters, digits, dots, dashes and underscores, at most %d", maxSpacesKeyName)
 	}
 
 	for _, grant := range key.Grants {
-		switch grant.Permission {
-		case "fullaccess":
-			if grant.Bucket != "" {
-				return invalid("a fullaccess grant is for all buckets: leave bucket empty")
-			}
-
-		case "read", "readwrite":
-			if grant.Bucket == "" {
-				return invalid("a %s grant needs a bucket", grant.Permission)
-			}
-
-		default:
-			return invalid(
-				"permission must be one of read, readwrite, fullaccess, not %q",
-				grant.Permission,
-			)
+		if err := checkGrant(grant); err != nil {
+			return err
 		}
+	}
+
+	return nil
+}
+
+func checkGrant(grant state.SpacesGrant) error {
+	switch grant.Permission {
+	case "fullaccess":
+		if grant.Bucket != "" {
+			return invalid("a fullaccess grant is for all buckets: leave bucket empty")
+		}
+
+	case "read", "readwrite":
+		if grant.Bucket == "" {
+			return invalid("a %s grant needs a bucket", grant.Permission)
+		}
+
+	default:
+		return invalid("permission must be one of read, readwrite, fullaccess, not %q", grant.Permission)
 	}
 
 	return nil
@@ -115,13 +119,14 @@ func newSpacesKey() (access, secret string) {
 	var random [10 + 32]byte
 	rand.Read(random[:])
 
-	return "DO00" +
-		base32.StdEncoding.EncodeToString(random[:10]), base64.RawURLEncoding.EncodeToString(random[10:])
+	access = "DO00" + base32.StdEncoding.EncodeToString(random[:10])
+	secret = base64.RawURLEncoding.EncodeToString(random[10:])
+
+	return access, secret
 }
 
 func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -153,7 +158,6 @@ func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 
 func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -181,13 +185,15 @@ func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
 }
 
 func (s *Server) deleteSpacesKey(r *http.Request) (*reply, error) {
+	access := r.PathValue("key")
+
 	return noContent(), s.Store.Update(func(d *state.Document) error {
-		if d.SpacesKey(r.PathValue("key")) == nil {
+		if d.SpacesKey(access) == nil {
 			return notFound()
 		}
 
 		d.SpacesKeys = slices.DeleteFunc(d.SpacesKeys, func(x state.SpacesKey) bool {
-			return x.AccessKey == r.PathValue("key")
+			return x.AccessKey == access
 		})
 
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// pending tells whether an action of a thing that has no number is under way.
+// pending tells whether an action of a resource that has no number is under way.
 func pending(d *state.Document, kind, resource string) bool {
 	return slices.ContainsFunc(d.Actions, func(a state.Action) bool {
 		return a.ResourceType == kind && a.Resource == resource && a.Status == state.ActionInProgress
@@ -41,7 +41,6 @@ func (s *Server) actOnVolume(
 	find func(*state.Document, volumeActionRequest) (*state.Volume, error),
 ) (*reply, error) {
 	var body volumeActionRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -57,6 +56,11 @@ func (s *Server) actOnVolume(
 			return err
 		}
 
+		argument := body.DropletID
+		if body.Type == "resize" {
+			argument = body.Size
+		}
+
 		action = state.Action{
 			ID:           d.NextID(),
 			Type:         body.Type,
@@ -65,10 +69,7 @@ func (s *Server) actOnVolume(
 			ResourceType: volumeType,
 			Resource:     volume.ID,
 			Region:       volume.Region,
-			Argument:     strconv.Itoa(body.DropletID),
-		}
-		if body.Type == "resize" {
-			action.Argument = strconv.Itoa(body.Size)
+			Argument:     strconv.Itoa(argument),
 		}
 
 		d.Actions = append(d.Actions, action)
@@ -88,6 +89,7 @@ func (s *Server) actOnVolume(
 	return one(http.StatusAccepted, "action", s.showAction(action)), nil
 }
 
+// allowVolumeAction returns why a volume can't have an action now; nil when it can.
 func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActionRequest) error {
 	if pending(d, volumeType, volume.ID) {
 		return pendingEvent()
@@ -103,6 +105,7 @@ func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActio
 		if volume.DropletID == 0 || volume.DropletID != body.DropletID {
 			return invalid("Attachment not found")
 		}
+
 		if droplet != nil && droplet.Locked {
 			return pendingEvent()
 		}
@@ -111,11 +114,7 @@ func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActio
 
 	case "resize":
 		if body.Size <= volume.Size || body.Size > maxVolumeSize {
-			return invalid(
-				"invalid volume size: must be larger than %d and at most %d GB",
-				volume.Size,
-				maxVolumeSize,
-			)
+			return invalid("invalid volume size: must be larger than %d and at most %d GB", volume.Size, maxVolumeSize)
 		}
 
 		return nil
@@ -150,7 +149,6 @@ func (s *Server) performVolume(action state.Action) error {
 	default:
 		err = fmt.Errorf("%w: %s of a volume", errUnknownAction, action.Type)
 	}
-
 	if err != nil {
 		return err
 	}
@@ -158,6 +156,7 @@ func (s *Server) performVolume(action state.Action) error {
 	return s.finish(action, func(d *state.Document) { changeVolume(d, action, argument) })
 }
 
+// changeVolume records what an action has done to a volume.
 func changeVolume(d *state.Document, action state.Action, argument int) {
 	volume := d.Volume(action.Resource)
 	if volume == nil {
@@ -180,12 +179,11 @@ func (s *Server) listVolumeActions(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
-	return list(r,
-		"actions",
-		s.actionsOf(func(a state.Action) bool {
-			return a.ResourceType == volumeType && a.Resource == volume.ID
-		}),
-	), nil
+	actions := s.actionsOf(func(a state.Action) bool {
+		return a.ResourceType == volumeType && a.Resource == volume.ID
+	})
+
+	return list(r, "actions", actions), nil
 }
 
 func (s *Server) getVolumeAction(r *http.Request) (*reply, error) {

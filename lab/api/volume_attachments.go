@@ -27,7 +27,7 @@ func allowAttach(d *state.Document, volume *state.Volume, droplet *state.Droplet
 	return nil
 }
 
-// volumeRef is a volume in a Droplet's create: its id as a string, or as godo sends it, in an object.
+// volumeRef names a volume in a request to create a Droplet: its id as a string, or in an object as godo sends it.
 type volumeRef string
 
 func (v *volumeRef) UnmarshalJSON(data []byte) error {
@@ -49,15 +49,16 @@ func (v *volumeRef) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// assignVolumes writes down the volumes that a new Droplet is made with.
+// assignVolumes records the volumes that a new Droplet is made with.
 func assignVolumes(d *state.Document, droplet state.Droplet, ids []volumeRef) error {
-	droplet.Locked = false // it is made with them, not given them by an action
+	droplet.Locked = false // only its own creation locks it, and the volumes are a part of that
 
 	for _, id := range ids {
 		volume := d.Volume(string(id))
 		if volume == nil {
 			return invalid("volume %s is not found", id)
 		}
+
 		if pending(d, volumeType, volume.ID) {
 			return pendingEvent()
 		}
@@ -72,8 +73,9 @@ func assignVolumes(d *state.Document, droplet state.Droplet, ids []volumeRef) er
 	return nil
 }
 
-// reattachVolumes brings volumes and machines together at the start of the lab, before anything boots: the number
-// of a device may be another's by now. A Droplet that is still being made gets its volumes when it is.
+// reattachVolumes attaches and detaches volumes as the state says. It runs at the start of the lab, before anything
+// boots: the number of a device may belong to another by now. A Droplet that is still being made gets its volumes when
+// it is done.
 func (s *Server) reattachVolumes(ctx context.Context, d *state.Document) {
 	for _, volume := range d.Volumes {
 		var err error
@@ -84,7 +86,7 @@ func (s *Server) reattachVolumes(ctx context.Context, d *state.Document) {
 		}
 
 		if err != nil && !errors.Is(err, ErrGone) {
-			s.Logger.Error("volume not placed again",
+			s.Logger.Error("volume not attached again",
 				"volume", volume.Name,
 				"droplet", volume.DropletID,
 				"err", err,
@@ -96,22 +98,27 @@ func (s *Server) reattachVolumes(ctx context.Context, d *state.Document) {
 // attachVolumes gives a new machine the volumes that its Droplet has.
 func (s *Server) attachVolumes(ctx context.Context, d *state.Document, droplet int) error {
 	for _, volume := range d.Volumes {
-		if volume.DropletID == droplet {
-			if err := s.Volumes.Attach(ctx, volume, droplet); err != nil {
-				return err
-			}
+		if volume.DropletID != droplet {
+			continue
+		}
+
+		if err := s.Volumes.Attach(ctx, volume, droplet); err != nil {
+			return err
 		}
 	}
 
 	return nil
 }
 
+// detachVolumes takes the volumes of a machine that is gone away from it, so that others can have them.
 func (s *Server) detachVolumes(ctx context.Context, d *state.Document, droplet int) error {
 	for _, volume := range d.Volumes {
-		if volume.DropletID == droplet {
-			if err := s.Volumes.Detach(ctx, volume, droplet); err != nil {
-				return err
-			}
+		if volume.DropletID != droplet {
+			continue
+		}
+
+		if err := s.Volumes.Detach(ctx, volume, droplet); err != nil {
+			return err
 		}
 	}
 

@@ -74,9 +74,10 @@ func (s *Server) createVolumeSnapshot(r *http.Request) (*reply, error) {
 		Created:        s.now(),
 	}
 
-	if snapshot.Bytes, err = s.Volumes.Snapshot(s.context, *volume, snapshot.ID); err != nil {
+	snapshot.Bytes, err = s.Volumes.Snapshot(s.context, *volume, snapshot.ID)
+	if err != nil {
 		_, gone := volumeIn(r, s.Store.View())
-		return nil, cmp.Or(gone, err) // it was deleted meanwhile
+		return nil, cmp.Or(gone, err) // the volume may have been deleted while its snapshot was taken
 	}
 
 	err = s.Store.Update(func(d *state.Document) error {

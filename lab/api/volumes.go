@@ -19,13 +19,15 @@ const (
 	maxVolumes           = 100
 )
 
-// removeStrayVolumes removes what the state does not know: volumes and snapshots whose making or deletion was cut short.
+// removeStrayVolumes removes the volumes and snapshots that the state does not know: a stop cut their creation or
+// deletion short.
 func (s *Server) removeStrayVolumes(ctx context.Context, d *state.Document) error {
-	volumes, snapshots := []string{}, []string{}
+	volumes := []string{}
 	for _, volume := range d.Volumes {
 		volumes = append(volumes, volume.ID)
 	}
 
+	snapshots := []string{}
 	for _, snapshot := range d.VolumeSnapshots {
 		snapshots = append(snapshots, snapshot.ID)
 	}
@@ -85,11 +87,15 @@ func showVolume(v state.Volume) volumeShape {
 }
 
 func (s *Server) listVolumes(r *http.Request) (*reply, error) {
-	name, inRegion := r.URL.Query().Get("name"), r.URL.Query().Get("region")
+	query := r.URL.Query()
+	name, inRegion := query.Get("name"), query.Get("region")
 	shown := []volumeShape{}
 
 	for _, volume := range s.Store.View().Volumes {
-		if (name == "" || name == volume.Name) && (inRegion == "" || inRegion == volume.Region) {
+		nameFits := name == "" || name == volume.Name
+		regionFits := inRegion == "" || inRegion == volume.Region
+
+		if nameFits && regionFits {
 			shown = append(shown, showVolume(volume))
 		}
 	}
@@ -128,62 +134,14 @@ type volumeRequest struct {
 
 var volumeName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// volume is what the request asks for, filled up from its snapshot, or what is wrong with it.
+// volume is what the request asks for, completed from its snapshot, or what is wrong with it.
 func (b *volumeRequest) volume(d *state.Document) (state.Volume, error) {
-	none := state.Volume{}
-	if b.SnapshotID != "" {
-		snapshot := d.VolumeSnapshot(b.SnapshotID)
-		if snapshot == nil {
-			return none, invalid("snapshot_id: there is no such snapshot of a volume")
-		}
-
-		if b.Region != "" && b.Region != snapshot.Region || b.Size != 0 && b.Size < snapshot.Size {
-			return none, invalid(
-				"a volume from a snapshot is in its region and at least as large: %s, %d GB",
-				snapshot.Region,
-				snapshot.Size,
-			)
-		}
-
-		b.Region, b.Size, b.FilesystemType = snapshot.Region, max(
-			b.Size,
-			snapshot.Size,
-		), snapshot.FilesystemType
+	if err := b.takeFromSnapshot(d); err != nil {
+		return state.Volume{}, err
 	}
 
-	// the longest label of each file system
-	labels := map[string]int{
-		"":     0,
-		"ext4": 16,
-		"xfs":  12,
-	}
-
-	longest, knownFilesystem := labels[b.FilesystemType]
-	_, knownRegion := findRegion(b.Region)
-
-	switch {
-	case !knownRegion:
-		return none, invalid("region is invalid")
-	case !volumeName.MatchString(b.Name):
-		return none, invalid("invalid volume name: lower-case letters, digits and '-', a letter first, at most 64")
-	case b.Size < 1 || b.Size > maxVolumeSize:
-		return none, invalid("invalid volume size: must be between 1 and %d GB", maxVolumeSize)
-	case !knownFilesystem:
-		return none, invalid("invalid filesystem type: must be ext4 or xfs")
-	case len(b.FilesystemLabel) > longest:
-		return none, invalid("filesystem label is too long: at most %d characters", longest)
-	case len(d.Volumes) >= maxVolumes:
-		return none, failure(http.StatusForbidden, "failed to create volume: volume limit exceeded")
-
-	case slices.ContainsFunc(d.Volumes, func(x state.Volume) bool {
-		return x.Name == b.Name && x.Region == b.Region
-	}):
-		return none, failure(
-			http.StatusConflict,
-			"a volume with the name %q exists already in %s",
-			b.Name,
-			b.Region,
-		)
+	if err := b.check(d); err != nil {
+		return state.Volume{}, err
 	}
 
 	return state.Volume{
@@ -197,10 +155,73 @@ func (b *volumeRequest) volume(d *state.Document) (state.Volume, error) {
 	}, checkTags(b.Tags)
 }
 
+// takeFromSnapshot completes a request for a volume from a snapshot with what the snapshot decides.
+func (b *volumeRequest) takeFromSnapshot(d *state.Document) error {
+	if b.SnapshotID == "" {
+		return nil
+	}
+
+	snapshot := d.VolumeSnapshot(b.SnapshotID)
+	if snapshot == nil {
+		return invalid("snapshot_id: there is no such snapshot of a volume")
+	}
+
+	elsewhere := b.Region != "" && b.Region != snapshot.Region
+	tooSmall := b.Size != 0 && b.Size < snapshot.Size
+
+	if elsewhere || tooSmall {
+		return invalid(
+			"a volume from a snapshot is in its region and at least as large: %s, %d GB",
+			snapshot.Region,
+			snapshot.Size,
+		)
+	}
+
+	b.Region = snapshot.Region
+	b.Size = max(b.Size, snapshot.Size)
+	b.FilesystemType = snapshot.FilesystemType
+
+	return nil
+}
+
+// longestLabels is how long a label may be, by the type of the file system.
+func longestLabels() map[string]int {
+	return map[string]int{
+		"":     0,
+		"ext4": 16,
+		"xfs":  12,
+	}
+}
+
+func (b *volumeRequest) check(d *state.Document) error {
+	longest, knownFilesystem := longestLabels()[b.FilesystemType]
+	_, knownRegion := findRegion(b.Region)
+
+	switch {
+	case !knownRegion:
+		return invalid("region is invalid")
+	case !volumeName.MatchString(b.Name):
+		return invalid("invalid volume name: lower-case letters, digits and '-', a letter first, at most 64")
+	case b.Size < 1 || b.Size > maxVolumeSize:
+		return invalid("invalid volume size: must be between 1 and %d GB", maxVolumeSize)
+	case !knownFilesystem:
+		return invalid("invalid filesystem type: must be ext4 or xfs")
+	case len(b.FilesystemLabel) > longest:
+		return invalid("filesystem label is too long: at most %d characters", longest)
+	case len(d.Volumes) >= maxVolumes:
+		return failure(http.StatusForbidden, "failed to create volume: volume limit exceeded")
+	}
+
+	if _, err := volumeNamed(d, b.Name, b.Region); err == nil {
+		return failure(http.StatusConflict, "a volume with the name %q exists already in %s", b.Name, b.Region)
+	}
+
+	return nil
+}
+
 // createVolume makes the volume before it is in the state: one that was cut short is removed at the next start.
 func (s *Server) createVolume(r *http.Request) (*reply, error) {
 	var body volumeRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -215,6 +236,7 @@ func (s *Server) createVolume(r *http.Request) (*reply, error) {
 		return nil, cmp.Or(refused, err) // its snapshot was deleted meanwhile
 	}
 
+	// others may have changed the state while the volume was made: the request is checked again
 	err = s.Store.Update(func(d *state.Document) error {
 		checked, err := body.volume(d)
 		if err != nil {
@@ -222,7 +244,9 @@ func (s *Server) createVolume(r *http.Request) (*reply, error) {
 		}
 
 		checked.ID = volume.ID
-		checked.Created, checked.Tags = s.now(), d.UseTags(body.Tags)
+		checked.Created = s.now()
+		checked.Tags = d.UseTags(body.Tags)
+
 		volume = checked
 		d.Volumes = append(d.Volumes, checked)
 
@@ -246,7 +270,9 @@ func (s *Server) deleteVolume(r *http.Request) (*reply, error) {
 }
 
 func (s *Server) deleteVolumeByName(r *http.Request) (*reply, error) {
-	name, inRegion := r.URL.Query().Get("name"), r.URL.Query().Get("region")
+	query := r.URL.Query()
+	name, inRegion := query.Get("name"), query.Get("region")
+
 	return s.removeVolume(func(d *state.Document) (*state.Volume, error) {
 		return volumeNamed(d, name, inRegion)
 	})
@@ -262,6 +288,7 @@ func volumeNamed(d *state.Document, name, inRegion string) (*state.Volume, error
 	return nil, notFound()
 }
 
+// removeVolume forgets a volume first and frees its disk after, in the background.
 func (s *Server) removeVolume(find func(*state.Document) (*state.Volume, error)) (*reply, error) {
 	var id string
 	err := s.Store.Update(func(d *state.Document) error {
@@ -271,10 +298,7 @@ func (s *Server) removeVolume(find func(*state.Document) (*state.Volume, error))
 		}
 
 		if volume.DropletID != 0 || pending(d, volumeType, volume.ID) {
-			return failure(
-				http.StatusConflict,
-				"failed to delete volume: volume is attached to a Droplet",
-			)
+			return failure(http.StatusConflict, "failed to delete volume: volume is attached to a Droplet")
 		}
 
 		id = volume.ID
