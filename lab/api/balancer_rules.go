@@ -80,7 +80,8 @@ func checkRule(d *state.Document, rule state.Rule) error {
 
 	case !bothKnown:
 		return invalid(
-			"a forwarding rule's protocols must be http, https, http2, http3, tcp or udp (http3 not as target_protocol)",
+			"a forwarding rule's protocols must be http, https, http2, http3, tcp or udp (http3 not as " +
+				"target_protocol)",
 		)
 
 	case !validPorts:
@@ -109,7 +110,10 @@ func checkRuleTLS(d *state.Document, rule state.Rule) error {
 		return invalid("there is no certificate %s", rule.CertificateID)
 
 	case rule.CertificateID != "" && !secure:
-		return invalid("a forwarding rule with a certificate_id must be for https or http2, not %s", rule.EntryProtocol)
+		return invalid(
+			"a forwarding rule with a certificate_id must be for https or http2, not %s",
+			rule.EntryProtocol,
+		)
 
 	case rule.TLSPassthrough && (!secure || rule.TargetProtocol != rule.EntryProtocol):
 		return invalid("a forwarding rule with tls_passthrough must be https or http2 on both sides")

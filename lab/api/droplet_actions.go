@@ -178,6 +178,7 @@ type actionRule struct {
 // dropletActions are the actions that there are. A shutdown of a Droplet that is off changes nothing, and is no error.
 func dropletActions() map[string]actionRule {
 	off := "Droplet is powered off"
+
 	return map[string]actionRule{
 		"power_on":        {refusedOn: "Droplet is already powered on"},
 		"power_off":       {refusedOff: "Droplet is already powered off"},

@@ -220,7 +220,8 @@ func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.D
 	}
 
 	if vpc == nil || vpc.Region != body.Region {
-		return none, invalid("You specified an invalid VPC for Droplet creation: it is not in the region %s.", body.Region)
+		refusal := "You specified an invalid VPC for Droplet creation: it is not in the region %s."
+		return none, invalid(refusal, body.Region)
 	}
 
 	return state.Droplet{

@@ -70,6 +70,7 @@ func (s *Server) attachExtras(id int) error {
 // machine is what a Droplet's machine is made from.
 func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
 	size, _ := findSize(droplet.Size)
+
 	return Machine{
 		ID:         droplet.ID,
 		Name:       droplet.Name,

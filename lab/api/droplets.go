@@ -15,6 +15,7 @@ func (s *Server) dropletRoutes() map[string]handler {
 		"GET /v2/droplets":                            s.listDroplets,
 		"DELETE /v2/droplets":                         s.deleteDropletsByTag,
 		"POST /v2/droplets/actions":                   s.createDropletActionsByTag,
+
 		"GET /v2/droplets/{droplet}":                  s.getDroplet,
 		"DELETE /v2/droplets/{droplet}":               s.deleteDroplet,
 		"GET /v2/droplets/{droplet}/actions":          s.listDropletActions,

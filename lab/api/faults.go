@@ -266,7 +266,8 @@ func (s *Server) restoreFaults(ctx context.Context) error {
 	return s.applyFaults(ctx)
 }
 
-// removeGoneFromFaults takes Droplets that are gone out of the faults, and ends those that apply to no Droplet any more.
+// removeGoneFromFaults takes Droplets that are gone out of the faults, and ends faults that apply to no Droplet any
+// more.
 func removeGoneFromFaults(d *state.Document) {
 	gone := func(id int) bool { return d.Droplet(id) == nil }
 

@@ -131,7 +131,7 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 	w.start()
 	require.Len(t, w.losses(), 2, "a fault outlives the lab")
 
-	_, err := w.client.Droplets.Delete(t.Context(), a)
+	_, err := w.Droplets.Delete(t.Context(), a)
 	require.NoError(t, err)
 	w.eventually("gone with its Droplet", func() bool {
 		return len(w.losses()) == 0
@@ -257,11 +257,7 @@ func TestFaultsOfTime(t *testing.T) {
 	w.start()
 	check()
 
-	require.WithinDuration(t,
-		time.Now().Add(time.Hour),
-		w.store.View().Fault(late).Until,
-		time.Minute,
-	)
+	require.WithinDuration(t, time.Now().Add(time.Hour), w.store.View().Fault(late).Until, time.Minute)
 
 	w.lift(late)
 	w.lift(hour)
@@ -311,10 +307,7 @@ func TestFaultsOfTheDisk(t *testing.T) {
 	status, body, _ := w.raw("GET", "/lab/v1/faults/"+some, "")
 	require.Equal(t, 200, status)
 
-	require.Equal(t,
-		float64(4096),
-		body["fault"].(map[string]any)["leave"],
-	)
+	require.Equal(t, float64(4096), body["fault"].(map[string]any)["leave"])
 
 	w.lift(all)
 	require.Equal(t, map[int]int64{a: 4096, b: 4096}, full())
@@ -323,7 +316,7 @@ func TestFaultsOfTheDisk(t *testing.T) {
 
 	w.hurt(fmt.Sprintf(`{"kind":"fill","groups":[[%d]],"name":"mine"}`, a))
 
-	_, err := w.client.Droplets.Delete(t.Context(), a)
+	_, err := w.Droplets.Delete(t.Context(), a)
 	require.NoError(t, err)
 	w.eventually("gone with its Droplet", func() bool {
 		return w.store.View().Fault("mine") == nil
@@ -386,7 +379,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		return err
 	}
 
-	_, _, err := w.client.Tags.Create(t.Context(), &godo.TagCreateRequest{Name: "done"})
+	_, _, err := w.Tags.Create(t.Context(), &godo.TagCreateRequest{Name: "done"})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, []string{"done"}, w.store.View().Tags, "what was asked is done")
 	w.lift(name)
@@ -406,18 +399,19 @@ func TestFaultsOfTheAPI(t *testing.T) {
 
 func TestFaultsOfActions(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	droplet := w.create(request("one"))
 	name := w.hurt(`{"kind":"action","action":"snapshot","outcome":"hangs"}`)
-	action, _, err := w.client.DropletActions.Snapshot(t.Context(), droplet.ID, "late")
+	action, _, err := w.DropletActions.Snapshot(ctx, droplet.ID, "late")
 	require.NoError(t, err)
 
-	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	_, err = w.Droplets.Delete(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet already has a pending event.")
 	w.lift(name)
 	require.Equal(t, "completed", w.done(action).Status)
 
 	name = w.hurt(`{"kind":"action","action":"snapshot","outcome":"errs"}`)
-	action, _, err = w.client.DropletActions.Snapshot(t.Context(), droplet.ID, "never")
+	action, _, err = w.DropletActions.Snapshot(ctx, droplet.ID, "never")
 	require.NoError(t, err)
 	require.Equal(t, "errored", w.done(action).Status)
 	require.False(t, w.active(droplet.ID).Locked)
