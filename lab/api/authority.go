@@ -55,7 +55,10 @@ func newAuthority(now time.Time) (state.Authority, error) {
 
 	certificate, key, err := signCertificate(template, template, nil)
 
-	return state.Authority{Certificate: certificate, Key: key}, err
+	return state.Authority{
+		Certificate: certificate,
+		Key:         key,
+	}, err
 }
 
 // signCertificate makes a key and a certificate for it, both PEM. With no signer it signs itself.

@@ -33,7 +33,10 @@ func full(w *world, key string) *godo.LoadBalancerRequest {
 
 	project, _, err := w.Projects.Create(
 		w.t.Context(),
-		&godo.CreateProjectRequest{Name: "shop", Purpose: "sell"},
+		&godo.CreateProjectRequest{
+			Name:    "shop",
+			Purpose: "sell",
+		},
 	)
 	require.NoError(w.t, err)
 
@@ -196,7 +199,10 @@ func TestLoadBalancerIsInOneProject(t *testing.T) {
 	made := w.balancer(balancerRequest())
 	require.Equal(t, first.ID, made.ProjectID)
 
-	other, _, err := w.Projects.Create(ctx, &godo.CreateProjectRequest{Name: "shop", Purpose: "sell"})
+	other, _, err := w.Projects.Create(ctx, &godo.CreateProjectRequest{
+		Name:    "shop",
+		Purpose: "sell",
+	})
 	require.NoError(t, err)
 
 	_, _, err = w.Projects.AssignResources(ctx, other.ID, made)

@@ -141,5 +141,8 @@ func (s *Server) listAssociated(r *http.Request) (*reply, error) {
 		}
 	}
 
-	return &reply{status: http.StatusOK, body: all}, nil
+	return &reply{
+		status: http.StatusOK,
+		body:   all,
+	}, nil
 }

@@ -31,9 +31,7 @@ func TestBalanceAndWhatGoesOnCosting(t *testing.T) {
 		Type: "assign_ip",
 	})
 
-	action, _, err := w.DropletActions.Snapshot(ctx, droplet.ID, "kept")
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.Snapshot(ctx, droplet.ID, "kept"))
 
 	all, _, err := w.Droplets.ListAssociatedResourcesForDeletion(ctx, droplet.ID)
 	require.NoError(t, err)

@@ -33,10 +33,16 @@ func certificate(t *testing.T, name string) *godo.CertificateRequest {
 	require.NoError(t, err)
 
 	return &godo.CertificateRequest{
-		Name:            name,
-		Type:            "custom",
-		LeafCertificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		PrivateKey:      string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+		Name: name,
+		Type: "custom",
+		LeafCertificate: string(pem.EncodeToMemory(&pem.Block{
+			Type:  "CERTIFICATE",
+			Bytes: der,
+		})),
+		PrivateKey: string(pem.EncodeToMemory(&pem.Block{
+			Type:  "PRIVATE KEY",
+			Bytes: private,
+		})),
 	}
 }
 

@@ -140,20 +140,15 @@ func TestConformance(t *testing.T) {
 	w.machines.breakCall("Shutdown", fmt.Errorf("on purpose"))
 	w.active(droplet.ID)
 
-	action, _, err := w.DropletActions.Shutdown(ctx, droplet.ID)
-	require.NoError(t, err)
-	require.Equal(t, "errored", w.done(action).Status)
+	require.Equal(t, "errored", w.did(w.DropletActions.Shutdown(ctx, droplet.ID)).Status)
 
-	action, _, err = w.DropletActions.PowerOff(ctx, droplet.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.PowerOff(ctx, droplet.ID))
 	w.conform(t) // off, errored, completed, active, assigned, verified
 
 	release = w.machines.hold()
 	defer release()
 
-	_, err = w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 	w.conform(t) // being deleted
 	require.True(t, w.store.View().Droplet(droplet.ID).Deleting)
 }

@@ -10,7 +10,10 @@ import (
 func TestDomains(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	made, answer, err := w.Domains.Create(ctx, &godo.DomainCreateRequest{Name: "Example.com", IPAddress: "203.0.113.7"})
+	made, answer, err := w.Domains.Create(ctx, &godo.DomainCreateRequest{
+		Name:      "Example.com",
+		IPAddress: "203.0.113.7",
+	})
 	require.NoError(t, err)
 	require.Equal(t, 201, answer.StatusCode)
 	require.Equal(t, godo.Domain{Name: "example.com"}, *made, "ttl and zone_file come later")
@@ -233,7 +236,10 @@ func TestRecords(t *testing.T) {
 	edited, _, err := w.Domains.EditRecord(ctx,
 		"example.com",
 		found[0].ID,
-		&godo.DomainRecordEditRequest{Type: "A", TTL: 60},
+		&godo.DomainRecordEditRequest{
+			Type: "A",
+			TTL:  60,
+		},
 	)
 	require.NoError(t, err)
 	require.Equal(t, "203.0.113.7", edited.Data, "what is not sent is not changed")

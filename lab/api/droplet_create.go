@@ -328,5 +328,8 @@ func (s *Server) showCreated(
 		answer["droplet"] = shown[0]
 	}
 
-	return &reply{status: http.StatusAccepted, body: answer}
+	return &reply{
+		status: http.StatusAccepted,
+		body:   answer,
+	}
 }

@@ -11,10 +11,10 @@ import (
 
 func (s *Server) dropletRoutes() map[string]handler {
 	return map[string]handler{
-		"POST /v2/droplets":                           s.createDroplets,
-		"GET /v2/droplets":                            s.listDroplets,
-		"DELETE /v2/droplets":                         s.deleteDropletsByTag,
-		"POST /v2/droplets/actions":                   s.createDropletActionsByTag,
+		"POST /v2/droplets":         s.createDroplets,
+		"GET /v2/droplets":          s.listDroplets,
+		"DELETE /v2/droplets":       s.deleteDropletsByTag,
+		"POST /v2/droplets/actions": s.createDropletActionsByTag,
 
 		"GET /v2/droplets/{droplet}":                  s.getDroplet,
 		"DELETE /v2/droplets/{droplet}":               s.deleteDroplet,

@@ -93,10 +93,9 @@ func TestADeletedDropletIsSeenUntilItIsGone(t *testing.T) {
 	droplet := w.create(request("demo-db-1"))
 	release := w.machines.hold()
 
-	_, err := w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
-	_, _, err = w.Droplets.Get(ctx, droplet.ID)
+	_, _, err := w.Droplets.Get(ctx, droplet.ID)
 	require.NoError(t, err, "still seen while it is being destroyed")
 
 	_, err = w.Droplets.Delete(ctx, droplet.ID)
@@ -265,15 +264,11 @@ func TestGuestThatIgnoresShutdown(t *testing.T) {
 	release := w.machines.hold()
 	defer release()
 
-	action, _, err := w.DropletActions.Shutdown(t.Context(), id)
-	require.NoError(t, err)
-	require.Equal(t, "errored", w.done(action).Status)
+	require.Equal(t, "errored", w.did(w.DropletActions.Shutdown(t.Context(), id)).Status)
 	release()
 	w.until(id, "active")
 
-	action, _, err = w.DropletActions.PowerOff(t.Context(), id)
-	require.NoError(t, err)
-	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
+	require.Equal(t, godo.ActionCompleted, w.did(w.DropletActions.PowerOff(t.Context(), id)).Status)
 }
 
 func TestACreateThatFailsLeavesNothing(t *testing.T) {
@@ -355,9 +350,7 @@ func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
 	ran := w.create(request("ran"))
 	off := w.create(request("off"))
 
-	action, _, err := w.DropletActions.PowerOff(ctx, off.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.PowerOff(ctx, off.ID))
 
 	ended, err := w.server.PowerOffAll(ctx)
 	require.NoError(t, err)

@@ -83,8 +83,7 @@ func TestSnapshotOutlivesItsDroplet(t *testing.T) {
 	w.snapshot(droplet.ID, "baked")
 	id := w.active(droplet.ID).SnapshotIDs[0]
 
-	_, err := w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	from := request("from-snapshot")
 	from.Image = godo.DropletCreateImage{ID: id}
@@ -98,7 +97,7 @@ func TestSnapshotOutlivesItsDroplet(t *testing.T) {
 		return w.machines.images[root]
 	}
 
-	_, err = w.Snapshots.Delete(ctx, itoa(id))
+	_, err := w.Snapshots.Delete(ctx, itoa(id))
 	require.NoError(t, err)
 
 	_, _, err = w.Images.GetByID(ctx, id)
@@ -115,18 +114,16 @@ func TestSnapshotStaysInItsRegionUntilTransferred(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	droplet := w.create(request("source"))
-	action, _, err := w.DropletActions.Snapshot(ctx, droplet.ID, "baked")
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.Snapshot(ctx, droplet.ID, "baked"))
 
 	id := w.active(droplet.ID).SnapshotIDs[0]
 	elsewhere := request("elsewhere")
 	elsewhere.Region = "fra1"
 	elsewhere.Image = godo.DropletCreateImage{ID: id}
-	_, _, err = w.Droplets.Create(ctx, elsewhere)
+	_, _, err := w.Droplets.Create(ctx, elsewhere)
 	refused(t, err, 422, "not available in the region")
 
-	action, _, err = w.ImageActions.Transfer(
+	action, _, err := w.ImageActions.Transfer(
 		ctx,
 		id,
 		&godo.ActionRequest{"type": "transfer", "region": "fra1"},

@@ -24,15 +24,24 @@ func TestKeys(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	text := publicKey(t)
-	key, answer, err := w.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "me", PublicKey: text})
+	key, answer, err := w.Keys.Create(ctx, &godo.KeyCreateRequest{
+		Name:      "me",
+		PublicKey: text,
+	})
 	require.NoError(t, err)
 	require.Equal(t, 201, answer.StatusCode)
 	require.Len(t, key.Fingerprint, 47)
 
-	_, _, err = w.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "again", PublicKey: text})
+	_, _, err = w.Keys.Create(ctx, &godo.KeyCreateRequest{
+		Name:      "again",
+		PublicKey: text,
+	})
 	refused(t, err, 422, "already in use")
 
-	_, _, err = w.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "bad", PublicKey: "rubbish"})
+	_, _, err = w.Keys.Create(ctx, &godo.KeyCreateRequest{
+		Name:      "bad",
+		PublicKey: "rubbish",
+	})
 	refused(t, err, 422, "Key invalid")
 
 	byID, _, err := w.Keys.GetByID(ctx, key.ID)

@@ -25,9 +25,7 @@ func TestIPv6OfDroplets(t *testing.T) {
 	require.Empty(t, plain.Networks.V6)
 	require.False(t, w.machines.machine(plain.ID).IPv6.IsValid())
 
-	action, _, err := w.DropletActions.EnableIPv6(t.Context(), plain.ID)
-	require.NoError(t, err)
-	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
+	require.Equal(t, godo.ActionCompleted, w.did(w.DropletActions.EnableIPv6(t.Context(), plain.ID)).Status)
 
 	later, err := w.active(plain.ID).PublicIPv6()
 	require.NoError(t, err)

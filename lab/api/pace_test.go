@@ -84,12 +84,9 @@ func TestWhatADropletHeldIsFreedLate(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	action, _, err := w.StorageActions.Attach(ctx, volume.ID, droplet.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.StorageActions.Attach(ctx, volume.ID, droplet.ID))
 
-	_, err = w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("the Droplet is gone", func() bool {
 		_, answer, _ := w.Droplets.Get(ctx, droplet.ID)

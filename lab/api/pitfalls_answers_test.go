@@ -245,7 +245,10 @@ func TestPitfall17Order(t *testing.T) {
 	var names []string
 
 	for page := 1; page <= 3; page++ {
-		droplets, _, err := w.Droplets.List(ctx, &godo.ListOptions{Page: page, PerPage: 1})
+		droplets, _, err := w.Droplets.List(ctx, &godo.ListOptions{
+			Page:    page,
+			PerPage: 1,
+		})
 		require.NoError(t, err)
 		names = append(names, droplets[0].Name)
 	}

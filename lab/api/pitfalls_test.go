@@ -74,14 +74,12 @@ func TestPitfall05PowerOffOfOneThatIsOff(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	droplet := w.create(request("web"))
-	action, _, err := w.DropletActions.PowerOff(ctx, droplet.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.PowerOff(ctx, droplet.ID))
 
-	_, _, err = w.DropletActions.PowerOff(ctx, droplet.ID)
+	_, _, err := w.DropletActions.PowerOff(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet is already powered off")
 
-	action, _, err = w.DropletActions.Shutdown(ctx, droplet.ID)
+	action, _, err := w.DropletActions.Shutdown(ctx, droplet.ID)
 	require.NoError(t, err, "a shutdown of one that is off is no error")
 	require.Equal(t, "completed", w.done(action).Status)
 }
@@ -122,8 +120,7 @@ func TestPitfall07SnapshotHasTwoFaces(t *testing.T) {
 	got := w.active(droplet.ID)
 	require.Equal(t, []int{images[0].ID}, got.SnapshotIDs)
 
-	_, err = w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("Droplet gone", func() bool {
 		_, _, err := w.Droplets.Get(ctx, droplet.ID)
@@ -138,15 +135,13 @@ func TestPitfall08ImageInOneRegion(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	droplet := w.create(request("web"))
-	action, _, err := w.DropletActions.Snapshot(ctx, droplet.ID, "kept")
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.Snapshot(ctx, droplet.ID, "kept"))
 
 	id := w.active(droplet.ID).SnapshotIDs[0]
 	elsewhere := request("other")
 	elsewhere.Region = "fra1"
 	elsewhere.Image = godo.DropletCreateImage{ID: id}
-	_, _, err = w.Droplets.Create(ctx, elsewhere)
+	_, _, err := w.Droplets.Create(ctx, elsewhere)
 	refused(t, err, 422, "not available in the region fra1")
 
 	byName := request("other")
@@ -169,7 +164,10 @@ func TestPitfall10DeleteIsNotInstant(t *testing.T) {
 		o.Delays.Delete = 50 * time.Millisecond
 	})
 	ctx := t.Context()
-	vpc, _, err := w.VPCs.Create(ctx, &godo.VPCCreateRequest{Name: "inner", RegionSlug: "nyc3"})
+	vpc, _, err := w.VPCs.Create(ctx, &godo.VPCCreateRequest{
+		Name:       "inner",
+		RegionSlug: "nyc3",
+	})
 	require.NoError(t, err)
 
 	ask := request("web")

@@ -87,7 +87,10 @@ func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 
 	rest := []state.Assignment{}
 	for urn, created := range there {
-		rest = append(rest, state.Assignment{URN: urn, At: created})
+		rest = append(rest, state.Assignment{
+			URN: urn,
+			At:  created,
+		})
 	}
 
 	// the map has no order, and pages of a list need one

@@ -29,7 +29,10 @@ func TestProjects(t *testing.T) {
 	require.Equal(t, 201, answer.StatusCode)
 	require.Equal(t, "Staging", project.Environment)
 
-	_, _, err = w.Projects.Create(ctx, &godo.CreateProjectRequest{Name: "site", Purpose: "x"})
+	_, _, err = w.Projects.Create(ctx, &godo.CreateProjectRequest{
+		Name:    "site",
+		Purpose: "x",
+	})
 	refused(t, err, 409, "already in use")
 
 	_, _, err = w.Projects.Create(ctx, &godo.CreateProjectRequest{
@@ -62,8 +65,7 @@ func TestProjects(t *testing.T) {
 	_, err = w.Projects.Delete(ctx, project.ID)
 	refused(t, err, 412, "cannot delete a project with resources")
 
-	_, err = w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("the project is empty", func() bool {
 		_, err = w.Projects.Delete(ctx, project.ID)

@@ -15,9 +15,7 @@ func TestResize(t *testing.T) {
 	_, _, err := w.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", true)
 	refused(t, err, 422, "powered off")
 
-	action, _, err := w.DropletActions.PowerOff(ctx, droplet.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.PowerOff(ctx, droplet.ID))
 
 	_, _, err = w.DropletActions.PowerOff(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet is already powered off")
@@ -46,7 +44,7 @@ func TestResize(t *testing.T) {
 		memory:   4096,
 		disk:     80,
 	}} {
-		action, _, err = w.DropletActions.Resize(ctx, droplet.ID, c.size, c.withDisk)
+		action, _, err := w.DropletActions.Resize(ctx, droplet.ID, c.size, c.withDisk)
 		require.NoError(t, err)
 		require.Equal(t, "completed", w.done(action).Status)
 

@@ -109,8 +109,7 @@ func TestReservedIPOutlivesItsDroplet(t *testing.T) {
 	reserved := w.reserveFor(droplet.ID)
 	w.active(droplet.ID)
 
-	_, err := w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("free again, and not deleted", func() bool {
 		got, _, err := w.ReservedIPs.Get(ctx, reserved.IP)
@@ -123,7 +122,7 @@ func TestReservedIPOutlivesItsDroplet(t *testing.T) {
 		return w.machines.holder(reserved.IP) == 0
 	})
 
-	_, err = w.ReservedIPs.Delete(ctx, reserved.IP)
+	_, err := w.ReservedIPs.Delete(ctx, reserved.IP)
 	require.NoError(t, err)
 
 	_, err = w.ReservedIPs.Delete(ctx, reserved.IP)

@@ -157,6 +157,22 @@ func (w *world) until(id int, status string) *godo.Droplet {
 	return droplet
 }
 
+// destroy asks for the end of a Droplet; it is not waited for.
+func (w *world) destroy(id int) {
+	w.t.Helper()
+	_, err := w.Droplets.Delete(w.t.Context(), id)
+	require.NoError(w.t, err)
+}
+
+// did waits until the action that was asked for has ended, as in w.did(w.DropletActions.PowerOff(ctx, id)).
+func (w *world) did(action *godo.Action, _ *godo.Response, err error) *godo.Action {
+	w.t.Helper()
+	require.NoError(w.t, err)
+
+	return w.done(action)
+}
+
+// done waits until an action has ended, well or not.
 func (w *world) done(action *godo.Action) *godo.Action {
 	w.t.Helper()
 
@@ -295,7 +311,10 @@ func TestPaging(t *testing.T) {
 		require.NoError(t, err)
 	}
 
-	options := &godo.ListOptions{Page: 1, PerPage: 2}
+	options := &godo.ListOptions{
+		Page:    1,
+		PerPage: 2,
+	}
 	var seen []string
 
 	for {

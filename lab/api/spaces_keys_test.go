@@ -24,7 +24,10 @@ func TestSpacesKeys(t *testing.T) {
 	require.Empty(t, got.SecretKey, "the secret is told once")
 	require.Equal(t, "images", got.Grants[0].Bucket)
 
-	renamed, _, err := w.SpacesKeys.Update(ctx, key.AccessKey, &godo.SpacesKeyUpdateRequest{Name: "cd", Grants: got.Grants})
+	renamed, _, err := w.SpacesKeys.Update(ctx, key.AccessKey, &godo.SpacesKeyUpdateRequest{
+		Name:   "cd",
+		Grants: got.Grants,
+	})
 	require.NoError(t, err)
 	require.Equal(t, "cd", renamed.Name)
 

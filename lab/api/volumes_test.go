@@ -168,8 +168,7 @@ func TestADropletIsMadeWithItsVolumes(t *testing.T) {
 	droplet := w.create(ask)
 	require.Equal(t, []string{volume.ID}, droplet.VolumeIDs)
 
-	_, err := w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("free with its Droplet, and deleted", func() bool {
 		_, err := w.Storage.DeleteVolume(ctx, volume.ID)
@@ -236,9 +235,7 @@ func TestAVolumesActionLocksItsDroplet(t *testing.T) {
 
 	w.volumes.breakAttach(errBroken)
 
-	action, _, err = w.StorageActions.Attach(ctx, two.ID, droplet.ID)
-	require.NoError(t, err)
-	require.Equal(t, "errored", w.done(action).Status)
+	require.Equal(t, "errored", w.did(w.StorageActions.Attach(ctx, two.ID, droplet.ID)).Status)
 
 	require.Equal(t,
 		[]string{one.ID},

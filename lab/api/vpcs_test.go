@@ -73,8 +73,7 @@ func TestMembersOfAVPC(t *testing.T) {
 	_, _, err = w.Droplets.Create(ctx, inside)
 	refused(t, err, 422, "VPC")
 
-	_, err = w.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("VPC without members deleted", func() bool {
 		_, err := w.VPCs.Delete(ctx, vpc.ID)
