@@ -101,8 +101,8 @@ func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 	return append(held, rest...)
 }
 
-func (s *Server) listProjectResources(r *http.Request) (*reply, error) {
-	d := s.Store.View()
+func (p *projects) listProjectResources(r *http.Request) (*reply, error) {
+	d := p.store.View()
 	project, err := projectIn(r, d)
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (s *Server) listProjectResources(r *http.Request) (*reply, error) {
 }
 
 // assignResources moves things from the projects that they are in to one.
-func (s *Server) assignResources(r *http.Request) (*reply, error) {
+func (p *projects) assignResources(r *http.Request) (*reply, error) {
 	var body struct {
 		Resources []string `json:"resources"`
 	}
@@ -128,7 +128,7 @@ func (s *Server) assignResources(r *http.Request) (*reply, error) {
 	}
 
 	shown := []resourceShape{}
-	err := s.Store.Update(func(d *state.Document) error {
+	err := p.store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err
@@ -146,7 +146,7 @@ func (s *Server) assignResources(r *http.Request) (*reply, error) {
 
 			assignment := state.Assignment{
 				URN: urn,
-				At:  s.now(),
+				At:  p.now(),
 			}
 
 			project.Resources = append(project.Resources, assignment)

@@ -9,16 +9,22 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-func (s *Server) projectRoutes() map[string]handler {
+// projects answers for projects and what they hold. It needs the state and the time, and nothing else of the lab.
+type projects struct {
+	store *state.Store
+	now   func() time.Time
+}
+
+func (p *projects) routes() map[string]handler {
 	return map[string]handler{
-		"GET /v2/projects":                      s.listProjects,
-		"POST /v2/projects":                     s.createProject,
-		"GET /v2/projects/{project}":            s.getProject,
-		"PUT /v2/projects/{project}":            s.replaceProject,
-		"PATCH /v2/projects/{project}":          s.patchProject,
-		"DELETE /v2/projects/{project}":         s.deleteProject,
-		"GET /v2/projects/{project}/resources":  s.listProjectResources,
-		"POST /v2/projects/{project}/resources": s.assignResources,
+		"GET /v2/projects":                      p.listProjects,
+		"POST /v2/projects":                     p.createProject,
+		"GET /v2/projects/{project}":            p.getProject,
+		"PUT /v2/projects/{project}":            p.replaceProject,
+		"PATCH /v2/projects/{project}":          p.patchProject,
+		"DELETE /v2/projects/{project}":         p.deleteProject,
+		"GET /v2/projects/{project}/resources":  p.listProjectResources,
+		"POST /v2/projects/{project}/resources": p.assignResources,
 	}
 }
 
@@ -73,9 +79,9 @@ func ensureDefaultProject(d *state.Document, now time.Time) {
 	})
 }
 
-func (s *Server) listProjects(r *http.Request) (*reply, error) {
+func (p *projects) listProjects(r *http.Request) (*reply, error) {
 	shown := []projectShape{}
-	for _, project := range s.Store.View().Projects {
+	for _, project := range p.store.View().Projects {
 		shown = append(shown, showProject(project))
 	}
 
@@ -94,8 +100,8 @@ func projectIn(r *http.Request, d *state.Document) (*state.Project, error) {
 	return nil, notFound()
 }
 
-func (s *Server) getProject(r *http.Request) (*reply, error) {
-	project, err := projectIn(r, s.Store.View())
+func (p *projects) getProject(r *http.Request) (*reply, error) {
+	project, err := projectIn(r, p.store.View())
 	if err != nil {
 		return nil, err
 	}
@@ -179,20 +185,20 @@ func capitalized(word string) string {
 	return strings.ToUpper(word[:1]) + strings.ToLower(word[1:])
 }
 
-func (s *Server) createProject(r *http.Request) (*reply, error) {
+func (p *projects) createProject(r *http.Request) (*reply, error) {
 	var body projectRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
-	now := s.now()
+	now := p.now()
 	project := state.Project{
 		ID:      newUUID(),
 		Created: now,
 		Updated: now,
 	}
 
-	err := s.Store.Update(func(d *state.Document) error {
+	err := p.store.Update(func(d *state.Document) error {
 		if err := body.apply(d, &project); err != nil {
 			return err
 		}
@@ -208,12 +214,12 @@ func (s *Server) createProject(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "project", showProject(project)), nil
 }
 
-func (s *Server) patchProject(r *http.Request) (*reply, error) {
-	return s.changeProject(r, false)
+func (p *projects) patchProject(r *http.Request) (*reply, error) {
+	return p.changeProject(r, false)
 }
 
-func (s *Server) replaceProject(r *http.Request) (*reply, error) {
-	return s.changeProject(r, true)
+func (p *projects) replaceProject(r *http.Request) (*reply, error) {
+	return p.changeProject(r, true)
 }
 
 // complete tells whether no field is left out, as replacing a project needs it.
@@ -225,7 +231,7 @@ func (b *projectRequest) complete() bool {
 		b.IsDefault != nil
 }
 
-func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
+func (p *projects) changeProject(r *http.Request, whole bool) (*reply, error) {
 	var body projectRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
@@ -236,7 +242,7 @@ func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 	}
 
 	var shown projectShape
-	err := s.Store.Update(func(d *state.Document) error {
+	err := p.store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err
@@ -246,7 +252,7 @@ func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 			return err
 		}
 
-		project.Updated = s.now()
+		project.Updated = p.now()
 		shown = showProject(*project)
 
 		return nil
@@ -258,8 +264,8 @@ func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 	return one(http.StatusOK, "project", shown), nil
 }
 
-func (s *Server) deleteProject(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
+func (p *projects) deleteProject(r *http.Request) (*reply, error) {
+	return noContent(), p.store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err

@@ -145,8 +145,8 @@ func checkRecordValues(domain *state.Domain, record state.Record) error {
 	return nil
 }
 
-func (s *Server) listRecords(r *http.Request) (*reply, error) {
-	domain, err := s.domainIn(r, s.Store.View())
+func (z *zones) listRecords(r *http.Request) (*reply, error) {
+	domain, err := domainIn(r, z.store.View())
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +183,8 @@ func recordIn(r *http.Request, domain *state.Domain) (int, error) {
 	return i, nil
 }
 
-func (s *Server) getRecord(r *http.Request) (*reply, error) {
-	domain, err := s.domainIn(r, s.Store.View())
+func (z *zones) getRecord(r *http.Request) (*reply, error) {
+	domain, err := domainIn(r, z.store.View())
 	if err != nil {
 		return nil, err
 	}
@@ -197,15 +197,15 @@ func (s *Server) getRecord(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "domain_record", domain.Records[i]), nil
 }
 
-func (s *Server) createRecord(r *http.Request) (*reply, error) {
+func (z *zones) createRecord(r *http.Request) (*reply, error) {
 	var body recordRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	var made state.Record
-	err := s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+	err := z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}
@@ -231,15 +231,15 @@ func (s *Server) createRecord(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "domain_record", made), nil
 }
 
-func (s *Server) updateRecord(r *http.Request) (*reply, error) {
+func (z *zones) updateRecord(r *http.Request) (*reply, error) {
 	var body recordRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	var changed state.Record
-	err := s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+	err := z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}
@@ -265,9 +265,9 @@ func (s *Server) updateRecord(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "domain_record", changed), nil
 }
 
-func (s *Server) deleteRecord(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+func (z *zones) deleteRecord(r *http.Request) (*reply, error) {
+	return noContent(), z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}

@@ -123,12 +123,31 @@ func (s *Server) Handler() http.Handler {
 	return s.guard(mux)
 }
 
-// routes are the requests that the lab answers. Each file of this package adds its own.
+// routes are the requests that the lab answers. Each noun adds its own: as a part, or as methods of the server.
 func (s *Server) routes() map[string]handler {
 	all := map[string]handler{}
+
+	// the parts: each has what it needs of the lab, and no more
+	keys := &sshKeys{store: s.Store}
+
+	zones := &zones{
+		store: s.Store,
+		now:   s.now,
+	}
+
+	projects := &projects{
+		store: s.Store,
+		now:   s.now,
+	}
+
+	spacesKeys := &spacesKeys{
+		store: s.Store,
+		now:   s.now,
+	}
+
 	for _, routes := range []map[string]handler{
 		s.accountRoutes(),
-		s.keyRoutes(),
+		keys.routes(),
 		s.catalogueRoutes(),
 		s.imageRoutes(),
 		s.snapshotRoutes(),
@@ -141,10 +160,10 @@ func (s *Server) routes() map[string]handler {
 		s.labRoutes(),
 		s.reservedIPRoutes(),
 		s.firewallRoutes(),
-		s.domainRoutes(),
-		s.projectRoutes(),
+		zones.routes(),
+		projects.routes(),
 		s.volumeRoutes(),
-		s.spacesKeyRoutes(),
+		spacesKeys.routes(),
 		s.billingRoutes(),
 	} {
 		maps.Copy(all, routes)

@@ -6,18 +6,25 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
 
-func (s *Server) spacesKeyRoutes() map[string]handler {
+// spacesKeys answers for access keys of Spaces. It needs the state and the time, and nothing else of the lab.
+type spacesKeys struct {
+	store *state.Store
+	now   func() time.Time
+}
+
+func (k *spacesKeys) routes() map[string]handler {
 	return map[string]handler{
-		"GET /v2/spaces/keys":          s.listSpacesKeys,
-		"POST /v2/spaces/keys":         s.createSpacesKey,
-		"GET /v2/spaces/keys/{key}":    s.getSpacesKey,
-		"PUT /v2/spaces/keys/{key}":    s.updateSpacesKey,
-		"PATCH /v2/spaces/keys/{key}":  s.updateSpacesKey,
-		"DELETE /v2/spaces/keys/{key}": s.deleteSpacesKey,
+		"GET /v2/spaces/keys":          k.listSpacesKeys,
+		"POST /v2/spaces/keys":         k.createSpacesKey,
+		"GET /v2/spaces/keys/{key}":    k.getSpacesKey,
+		"PUT /v2/spaces/keys/{key}":    k.updateSpacesKey,
+		"PATCH /v2/spaces/keys/{key}":  k.updateSpacesKey,
+		"DELETE /v2/spaces/keys/{key}": k.deleteSpacesKey,
 	}
 }
 
@@ -41,12 +48,12 @@ func showSpacesKey(key state.SpacesKey) spacesKeyShape {
 	}
 }
 
-func (s *Server) listSpacesKeys(r *http.Request) (*reply, error) {
+func (k *spacesKeys) listSpacesKeys(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
 	name, bucket := query.Get("name"), query.Get("bucket")
 	shown := []spacesKeyShape{}
 
-	for _, key := range s.Store.View().SpacesKeys {
+	for _, key := range k.store.View().SpacesKeys {
 		nameFits := name == "" || name == key.Name
 		bucketFits := bucket == "" || slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool {
 			return g.Bucket == bucket
@@ -60,8 +67,8 @@ func (s *Server) listSpacesKeys(r *http.Request) (*reply, error) {
 	return list(r, "keys", shown), nil
 }
 
-func (s *Server) getSpacesKey(r *http.Request) (*reply, error) {
-	key := s.Store.View().SpacesKey(r.PathValue("key"))
+func (k *spacesKeys) getSpacesKey(r *http.Request) (*reply, error) {
+	key := k.store.View().SpacesKey(r.PathValue("key"))
 	if key == nil {
 		return nil, notFound()
 	}
@@ -125,14 +132,14 @@ func newSpacesKey() (access, secret string) {
 	return access, secret
 }
 
-func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
+func (k *spacesKeys) createSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	key := state.SpacesKey{
-		Created: s.now(),
+		Created: k.now(),
 		Grants:  []state.SpacesGrant{},
 	}
 
@@ -142,7 +149,7 @@ func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
-	err := s.Store.Update(func(d *state.Document) error {
+	err := k.store.Update(func(d *state.Document) error {
 		d.SpacesKeys = append(d.SpacesKeys, key)
 		return nil
 	})
@@ -156,14 +163,14 @@ func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "key", shown), nil
 }
 
-func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
+func (k *spacesKeys) updateSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	var shown spacesKeyShape
-	err := s.Store.Update(func(d *state.Document) error {
+	err := k.store.Update(func(d *state.Document) error {
 		key := d.SpacesKey(r.PathValue("key"))
 		if key == nil {
 			return notFound()
@@ -184,10 +191,10 @@ func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "key", shown), nil
 }
 
-func (s *Server) deleteSpacesKey(r *http.Request) (*reply, error) {
+func (k *spacesKeys) deleteSpacesKey(r *http.Request) (*reply, error) {
 	access := r.PathValue("key")
 
-	return noContent(), s.Store.Update(func(d *state.Document) error {
+	return noContent(), k.store.Update(func(d *state.Document) error {
 		if d.SpacesKey(access) == nil {
 			return notFound()
 		}
