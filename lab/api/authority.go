@@ -55,7 +55,10 @@ func newAuthority(now time.Time) (state.Authority, error) {
 
 	certificate, key, err := signCertificate(template, template, nil)
 
-	return state.Authority{Certificate: certificate, Key: key}, err
+	return state.Authority{
+		Certificate: certificate,
+		Key:         key,
+	}, err
 }
 
 // signCertificate makes a key and a certificate for it, both PEM. With no signer it signs itself.
@@ -69,10 +72,10 @@ func signCertificate(template, parent *x509.Certificate, signer any) (certificat
 		signer = own
 	}
 
-	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(
-		big.NewInt(1),
-		120,
-	)); err != nil {
+	serials := new(big.Int).Lsh(big.NewInt(1), 120)
+
+	template.SerialNumber, err = rand.Int(rand.Reader, serials)
+	if err != nil {
 		return "", "", err
 	}
 
@@ -86,27 +89,45 @@ func signCertificate(template, parent *x509.Certificate, signer any) (certificat
 		return "", "", err
 	}
 
-	return string(
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-	), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), nil
+	return pemText("CERTIFICATE", der), pemText("PRIVATE KEY", private), nil
+}
+
+func pemText(kind string, der []byte) string {
+	block := &pem.Block{
+		Type:  kind,
+		Bytes: der,
+	}
+
+	return string(pem.EncodeToMemory(block))
+}
+
+// readAuthority decodes the authority's certificate and key.
+func readAuthority(authority state.Authority) (*x509.Certificate, any, error) {
+	block, _ := pem.Decode([]byte(authority.Certificate))
+	private, _ := pem.Decode([]byte(authority.Key))
+
+	if block == nil || private == nil {
+		return nil, nil, fmt.Errorf("the lab's authority is damaged")
+	}
+
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the lab's authority: %w", err)
+	}
+
+	key, err := x509.ParsePKCS8PrivateKey(private.Bytes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the lab's authority: %w", err)
+	}
+
+	return certificate, key, nil
 }
 
 // issueCertificate fills in what Let's Encrypt gives for a certificate's names.
 func issueCertificate(authority state.Authority, certificate *state.Certificate, now time.Time) error {
-	block, _ := pem.Decode([]byte(authority.Certificate))
-	private, _ := pem.Decode([]byte(authority.Key))
-	if block == nil || private == nil {
-		return fmt.Errorf("the lab's authority is damaged")
-	}
-
-	parent, err := x509.ParseCertificate(block.Bytes)
+	parent, signer, err := readAuthority(authority)
 	if err != nil {
-		return fmt.Errorf("read the lab's authority: %w", err)
-	}
-
-	signer, err := x509.ParsePKCS8PrivateKey(private.Bytes)
-	if err != nil {
-		return fmt.Errorf("read the lab's authority: %w", err)
+		return err
 	}
 
 	template := &x509.Certificate{
@@ -118,29 +139,34 @@ func issueCertificate(authority state.Authority, certificate *state.Certificate,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 
-	if certificate.Leaf, certificate.PrivateKey, err = signCertificate(
-		template,
-		parent,
-		signer,
-	); err != nil {
+	certificate.Leaf, certificate.PrivateKey, err = signCertificate(template, parent, signer)
+	if err != nil {
 		return err
 	}
 
 	leaf, _ := pem.Decode([]byte(certificate.Leaf))
 	fingerprint := sha1.Sum(leaf.Bytes)
-	certificate.Chain, certificate.Fingerprint = authority.Certificate, hex.EncodeToString(fingerprint[:])
-	certificate.NotAfter, certificate.State = template.NotAfter.UTC().Truncate(time.Second), certificateVerified
+
+	certificate.Chain = authority.Certificate
+	certificate.Fingerprint = hex.EncodeToString(fingerprint[:])
+	certificate.NotAfter = template.NotAfter.UTC().Truncate(time.Second)
+	certificate.State = certificateVerified
 
 	return nil
 }
 
-// ours tells whether all names are of domains of the account: only those can be verified.
-func ours(d *state.Document, names []string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool {
-		return !slices.ContainsFunc(d.Domains, func(domain state.Domain) bool {
+// allInDomains tells whether all names are of domains of the account: only those can be verified.
+func allInDomains(d *state.Document, names []string) bool {
+	for _, name := range names {
+		held := slices.ContainsFunc(d.Domains, func(domain state.Domain) bool {
 			return name == domain.Name || strings.HasSuffix(name, "."+domain.Name)
 		})
-	})
+		if !held {
+			return false
+		}
+	}
+
+	return true
 }
 
 // verifyCertificate ends a pending certificate: verified and issued, or in error.
@@ -157,11 +183,11 @@ func (s *Server) verifyCertificate(id string) {
 			}
 
 			certificate.State = certificateError
-
-			if !ours(d, certificate.DNSNames) {
+			if !allInDomains(d, certificate.DNSNames) {
 				return nil
 			}
 
+			// the first certificate of a lab makes its authority
 			if d.Authority.Certificate == "" {
 				authority, err := newAuthority(s.now())
 				if err != nil {
@@ -174,18 +200,19 @@ func (s *Server) verifyCertificate(id string) {
 			return issueCertificate(d.Authority, certificate, s.now())
 		})
 
-		s.kickBalancers()
+		s.wakeFollower()
 
 		return err
 	})
 }
 
-// renewCertificates renews in time, from the start on and every hour.
+// renewCertificates renews certificates before they end. It looks at the start of the lab and every hour.
 func (s *Server) renewCertificates() {
 	for {
 		if err := s.renewDue(); err != nil {
 			s.Logger.Error("certificates not renewed", "err", err)
 		}
+
 		if s.sleep(renewInterval) != nil {
 			return
 		}
@@ -212,19 +239,14 @@ func (s *Server) renewDue() error {
 			}
 
 			old := certificate.ID
-			certificate.ID, certificate.Created = newUUID(), s.now()
+			certificate.ID = newUUID()
+			certificate.Created = s.now()
 
 			if err := issueCertificate(d.Authority, certificate, s.now()); err != nil {
 				return err
 			}
 
-			for b := range d.LoadBalancers {
-				for r := range d.LoadBalancers[b].Rules {
-					if rule := &d.LoadBalancers[b].Rules[r]; rule.CertificateID == old {
-						rule.CertificateID = certificate.ID
-					}
-				}
-			}
+			replaceInRules(d, old, certificate.ID)
 
 			s.Logger.Info("certificate renewed",
 				"name", certificate.Name,
@@ -236,7 +258,18 @@ func (s *Server) renewDue() error {
 		return nil
 	})
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return err
+}
+
+// replaceInRules puts one certificate in the place of another in all forwarding rules.
+func replaceInRules(d *state.Document, old, replacement string) {
+	for _, balancer := range d.LoadBalancers {
+		for i := range balancer.Rules {
+			if balancer.Rules[i].CertificateID == old {
+				balancer.Rules[i].CertificateID = replacement
+			}
+		}
+	}
 }

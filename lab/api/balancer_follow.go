@@ -8,10 +8,10 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// kickBalancers tells the follower that a load balancer, or a Droplet behind one, may have changed.
-func (s *Server) kickBalancers() {
+// wakeFollower tells the follower that a load balancer, or a Droplet behind one, may have changed.
+func (s *Server) wakeFollower() {
 	select {
-	case s.kick <- struct{}{}:
+	case s.changed <- struct{}{}:
 	default:
 	}
 }
@@ -19,17 +19,18 @@ func (s *Server) kickBalancers() {
 // balancerRetry is the pause before a load balancer that could not be applied is applied again.
 const balancerRetry = 2 * time.Second
 
-// followBalancers keeps the load balancers that run, and the firewalls, like those in the state, until the
+// followBalancers applies the load balancers and the firewalls of the state whenever they may have changed, until the
 // server closes.
 func (s *Server) followBalancers() {
 	applied := map[string]string{}
+
 	running, err := s.Balancers.List()
 	if err != nil {
 		s.Logger.Error("load balancers of an earlier run not found", "err", err)
 	}
 
 	for _, id := range running {
-		applied[id] = "" // not known as what; removed when the state does not know it either
+		applied[id] = "" // how it was applied is not known; it is removed when the state does not have it
 	}
 
 	firewalls := ""
@@ -39,7 +40,7 @@ func (s *Server) followBalancers() {
 		select {
 		case <-s.context.Done():
 			return
-		case <-s.kick:
+		case <-s.changed:
 		case <-retry:
 		}
 
@@ -63,10 +64,12 @@ func (s *Server) syncBalancers(applied map[string]string) error {
 
 	for _, balancer := range d.LoadBalancers {
 		wanted := desired(d, balancer)
+
 		encoded, err := json.Marshal(wanted)
 		if err != nil {
 			return err
 		}
+
 		if applied[balancer.ID] == string(encoded) && balancer.Status == balancerActive {
 			continue
 		}
@@ -81,20 +84,22 @@ func (s *Server) syncBalancers(applied map[string]string) error {
 	}
 
 	for id := range applied {
-		if d.LoadBalancer(id) == nil {
-			if err := s.removeBalancer(id); err != nil {
-				problem = err
-				continue
-			}
-
-			delete(applied, id)
+		if d.LoadBalancer(id) != nil {
+			continue
 		}
+
+		if err := s.removeBalancer(id); err != nil {
+			problem = err
+			continue
+		}
+
+		delete(applied, id)
 	}
 
 	return problem
 }
 
-// desired is what a load balancer is to be now. Its status is left out: it follows from applying.
+// desired is what a load balancer should be now. Its status is left out: it follows from applying.
 func desired(d *state.Document, balancer state.LoadBalancer) Balancer {
 	balancer.Status, balancer.Reason = "", ""
 
@@ -109,13 +114,15 @@ func desired(d *state.Document, balancer state.LoadBalancer) Balancer {
 
 	for _, id := range balancerDroplets(d, balancer) {
 		droplet := d.Droplet(id)
-		if droplet != nil && droplet.Ready && !droplet.Deleting && droplet.VPC == balancer.VPC {
-			wanted.Targets = append(wanted.Targets, Target{
-				DropletID: id,
-				Name:      droplet.Name,
-				Address:   droplet.Private,
-			})
+		if droplet == nil || !droplet.Ready || droplet.Deleting || droplet.VPC != balancer.VPC {
+			continue
 		}
+
+		wanted.Targets = append(wanted.Targets, Target{
+			DropletID: id,
+			Name:      droplet.Name,
+			Address:   droplet.Private,
+		})
 	}
 
 	for _, rule := range balancer.Rules {
@@ -127,9 +134,9 @@ func desired(d *state.Document, balancer state.LoadBalancer) Balancer {
 	return wanted
 }
 
+// applyBalancer applies a load balancer, and records what came of it as its status.
 func (s *Server) applyBalancer(wanted Balancer) error {
 	err := s.Balancers.Apply(s.context, wanted)
-
 	if s.context.Err() != nil {
 		return s.context.Err()
 	}
@@ -148,7 +155,8 @@ func (s *Server) applyBalancer(wanted Balancer) error {
 
 	kept := s.Store.Update(func(d *state.Document) error {
 		if balancer := d.LoadBalancer(wanted.ID); balancer != nil {
-			balancer.Status, balancer.Reason = status, reason
+			balancer.Status = status
+			balancer.Reason = reason
 		}
 
 		return nil

@@ -7,9 +7,8 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// nameBalancer makes the names of a certificate of Let's Encrypt that was added to a load balancer lead to it,
-// where the account has their domain. A record that is there is left alone, and none is ever removed: names may
-// be used otherwise, too.
+// nameBalancer adds DNS records for the names of a Let's Encrypt certificate that was added to a load balancer, where
+// the account has their domain. It changes no record that exists and removes none: the names may have other uses.
 func nameBalancer(d *state.Document, balancer state.LoadBalancer, before []state.Rule) {
 	if balancer.NoLetsEncryptDNS {
 		return
@@ -17,10 +16,14 @@ func nameBalancer(d *state.Document, balancer state.LoadBalancer, before []state
 
 	for _, rule := range balancer.Rules {
 		certificate := d.Certificate(rule.CertificateID)
+		if certificate == nil || certificate.Type != letsEncrypt {
+			continue
+		}
+
 		had := slices.ContainsFunc(before, func(x state.Rule) bool {
 			return x.CertificateID == rule.CertificateID
 		})
-		if certificate == nil || had || certificate.Type != letsEncrypt {
+		if had {
 			continue
 		}
 
@@ -33,6 +36,7 @@ func nameBalancer(d *state.Document, balancer state.LoadBalancer, before []state
 // addBalancerRecord adds an A record for a name to the narrowest domain that holds it.
 func addBalancerRecord(d *state.Document, name, address string) {
 	var domain *state.Domain
+
 	for i := range d.Domains {
 		held := name == d.Domains[i].Name || strings.HasSuffix(name, "."+d.Domains[i].Name)
 		if held && (domain == nil || len(d.Domains[i].Name) > len(domain.Name)) {

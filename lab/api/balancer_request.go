@@ -43,7 +43,7 @@ type balancerRequest struct {
 	ValidateOnly                 bool            `json:"validate_only"`
 }
 
-// What a load balancer is of.
+// The words that fields of a load balancer take.
 const (
 	regionalBalancer = "REGIONAL"
 	networkBalancer  = "REGIONAL_NETWORK"
@@ -55,7 +55,7 @@ const (
 	roundRobin       = "round_robin"
 )
 
-// StrongCiphers is the policy of load balancers that speak only the best ciphers of TLS.
+// StrongCiphers is the policy of load balancers that offer only the strongest ciphers of TLS.
 const StrongCiphers = "STRONG"
 
 const (
@@ -78,12 +78,12 @@ func balancerSizes() map[string]int {
 	}
 }
 
-// keep leaves what a request to replace a load balancer does not say, and what can't be changed, as it is.
+// keep takes over from the load balancer that is replaced what the request leaves out and what can't be changed.
 func (b *balancerRequest) keep(balancer state.LoadBalancer) {
 	b.VPCUUID = cmp.Or(b.VPCUUID, balancer.VPC)
 	b.Network = cmp.Or(b.Network, balancer.Network)
 	b.Type = cmp.Or(b.Type, balancer.Type)
-	b.IP = "" // only for one that is made
+	b.IP = "" // only a new load balancer can be asked for with an address
 }
 
 // fill writes the request into a load balancer, with DigitalOcean's defaults for what was left out.
@@ -96,16 +96,11 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 		return err
 	}
 
-	target.Name, target.SizeSlug, target.SizeUnit = b.Name, b.Size, max(
-		b.SizeUnit,
-		balancerSizes()[b.Size],
-		1,
-	)
-
-	target.Type, target.Network = cmp.Or(
-		strings.ToUpper(b.Type),
-		regionalBalancer,
-	), cmp.Or(strings.ToUpper(b.Network), externalNetwork)
+	target.Name = b.Name
+	target.SizeSlug = b.Size
+	target.SizeUnit = max(b.SizeUnit, balancerSizes()[b.Size], 1)
+	target.Type = cmp.Or(strings.ToUpper(b.Type), regionalBalancer)
+	target.Network = cmp.Or(strings.ToUpper(b.Network), externalNetwork)
 
 	target.RedirectToHTTPS = b.RedirectHTTPToHTTPS
 	target.ProxyProtocol = b.EnableProxyProtocol
@@ -113,12 +108,11 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 	target.NoLetsEncryptDNS = b.DisableLetsEncryptDNSRecords != nil && *b.DisableLetsEncryptDNSRecords
 	target.IdleTimeout = time.Duration(b.idleTimeout()) * time.Second
 
-	target.Allow, target.Deny, target.TLSCipherPolicy = b.Firewall.Allow, b.Firewall.Deny, cmp.Or(
-		b.TLSCipherPolicy,
-		defaultCiphers,
-	)
-
-	target.Health, target.Sticky = b.health(), b.sticky()
+	target.Allow = b.Firewall.Allow
+	target.Deny = b.Firewall.Deny
+	target.TLSCipherPolicy = cmp.Or(b.TLSCipherPolicy, defaultCiphers)
+	target.Health = b.health()
+	target.Sticky = b.sticky()
 
 	for _, rule := range b.ForwardingRules {
 		target.Rules = append(target.Rules, rule.completed())
@@ -128,10 +122,7 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 		return err
 	}
 
-	target.DropletIDs = slices.Clone(orEmpty(b.DropletIDs))
-	slices.Sort(target.DropletIDs)
-
-	target.DropletIDs = slices.Compact(target.DropletIDs)
+	target.DropletIDs = sortedIDs(b.DropletIDs)
 
 	if b.Tag != "" {
 		target.Tag = d.UseTags([]string{b.Tag})[0]
@@ -140,13 +131,30 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 	return checkDroplets(d, *target, target.DropletIDs)
 }
 
-// check looks at what can be told from the request alone.
+// sortedIDs are ids in order, each once.
+func sortedIDs(ids []int) []int {
+	sorted := slices.Clone(orEmpty(ids))
+	slices.Sort(sorted)
+
+	return slices.Compact(sorted)
+}
+
+// check looks at what can be told from the request alone. The first error that it finds is the answer.
 func (b *balancerRequest) check() error {
-	for _, look := range []func() error{
-		b.checkMembers, b.checkKind, b.checkAbsent, b.checkSize, b.checkHealth, b.checkSticky,
+	checks := []func() error{
+		b.checkName,
+		b.checkTags,
+		b.checkEnums,
+		b.checkIdleTimeout,
+		b.checkAbsent,
+		b.checkSize,
+		b.checkHealth,
+		b.checkSticky,
 		b.checkFirewall,
-	} {
-		if err := look(); err != nil {
+	}
+
+	for _, check := range checks {
+		if err := check(); err != nil {
 			return err
 		}
 	}
@@ -154,18 +162,24 @@ func (b *balancerRequest) check() error {
 	return nil
 }
 
-func (b *balancerRequest) checkMembers() error {
-	if !validName(b.Name, ".-") ||
-		len(b.Name) > maxBalancerName ||
-		strings.ContainsAny(b.Name[:1], ".-") ||
-		strings.HasSuffix(b.Name, "-") {
+func (b *balancerRequest) checkName() error {
+	valid := validName(b.Name, ".-") &&
+		len(b.Name) <= maxBalancerName &&
+		!strings.ContainsAny(b.Name[:1], ".-") &&
+		!strings.HasSuffix(b.Name, "-")
+
+	if !valid {
 		return invalid(
-			"name must start with a letter or digit, hold letters, digits, dots and dashes only, end with no "+
-				"dash, and not be longer than %d characters",
+			"name must start with a letter or digit, hold letters, digits, dots and dashes only, end with no dash, "+
+				"and not be longer than %d characters",
 			maxBalancerName,
 		)
 	}
 
+	return nil
+}
+
+func (b *balancerRequest) checkTags() error {
 	if b.Tag != "" && len(b.DropletIDs) > 0 {
 		return invalid("droplet_ids and tag can't both be given")
 	}
@@ -178,8 +192,9 @@ func (b *balancerRequest) checkMembers() error {
 	return checkTags(tags)
 }
 
-func (b *balancerRequest) checkKind() error {
-	for _, field := range []struct {
+// checkEnums looks at the fields that take one of a few words; what is left out has a default.
+func (b *balancerRequest) checkEnums() error {
+	fields := []struct {
 		name, value string
 		known       []string
 	}{
@@ -208,18 +223,20 @@ func (b *balancerRequest) checkKind() error {
 			value: b.Algorithm,
 			known: []string{roundRobin, "least_connections"},
 		},
-	} {
+	}
+
+	for _, field := range fields {
 		if field.value != "" && !slices.Contains(field.known, field.value) {
 			return invalid("%s must be one of %s", field.name, strings.Join(field.known, ", "))
 		}
 	}
 
+	return nil
+}
+
+func (b *balancerRequest) checkIdleTimeout() error {
 	if b.idleTimeout() < minIdleTimeout || b.idleTimeout() > maxIdleTimeout {
-		return invalid(
-			"http_idle_timeout_seconds must be from %d to %d",
-			minIdleTimeout,
-			maxIdleTimeout,
-		)
+		return invalid("http_idle_timeout_seconds must be from %d to %d", minIdleTimeout, maxIdleTimeout)
 	}
 
 	return nil
@@ -233,15 +250,15 @@ func (b *balancerRequest) checkAbsent() error {
 
 	case given(b.Domains) || given(b.GLBSettings) || len(b.TargetLoadBalancerIDs) > 0:
 		return invalid(
-			"domains, glb_settings and target_load_balancer_ids are for load balancers of type %s, and the lab "+
-				"has none of these",
+			"domains, glb_settings and target_load_balancer_ids are for load balancers of type %s, and the lab has "+
+				"none of these",
 			globalBalancer,
 		)
 
 	case strings.EqualFold(b.NetworkStack, "DUALSTACK"):
 		return invalid("network_stack DUALSTACK: the lab's load balancers have no IPv6")
 	case b.IP != "":
-		return invalid("ip: the lab has no addresses of one's own (BYOIP)")
+		return invalid("ip: the lab takes no addresses of your own (BYOIP)")
 	case b.SubnetUUID != "":
 		return invalid("subnet_uuid: the lab's VPCs have no subnets")
 	}
@@ -254,7 +271,7 @@ func given(field json.RawMessage) bool {
 	return !slices.Contains([]string{"", "null", "[]", "{}"}, string(field))
 }
 
-// checkSize takes nodes or an old size; both, as in what was read before, when they say the same.
+// checkSize takes a number of nodes or an old size. It takes both when they agree: clients send back what they read.
 func (b *balancerRequest) checkSize() error {
 	nodes, known := balancerSizes()[b.Size]
 	switch {
@@ -277,48 +294,44 @@ func (b *balancerRequest) idleTimeout() int {
 	return *b.HTTPIdleTimeoutSeconds
 }
 
-// place finds region and VPC, either of which may be left to follow from the other.
+// place finds region and VPC. Either may be left out, and then follows from the other.
 func (b *balancerRequest) place(d *state.Document, target *state.LoadBalancer) error {
 	vpc := d.DefaultVPC(b.Region)
 	if b.VPCUUID != "" {
 		vpc = d.VPC(b.VPCUUID)
 	}
+
 	if vpc == nil || b.Region != "" && vpc.Region != b.Region {
 		return invalid("region is invalid, or the VPC is not in it")
 	}
 
-	target.VPC, target.Region = vpc.ID, vpc.Region
+	target.VPC = vpc.ID
+	target.Region = vpc.Region
 
 	return nil
 }
 
+// health is the health check as asked for, with DigitalOcean's defaults.
 func (b *balancerRequest) health() state.HealthCheck {
 	asked := healthShape{}
 	if b.HealthCheck != nil {
 		asked = *b.HealthCheck
 	}
 
+	interval := cmp.Or(asked.CheckIntervalSeconds, 10)
+	timeout := cmp.Or(asked.ResponseTimeoutSeconds, 5)
+
 	check := state.HealthCheck{
-		Protocol: cmp.Or(
-			strings.ToLower(asked.Protocol),
-			"http",
-		),
-		Port: cmp.Or(asked.Port, 80),
-		Path: asked.Path,
-		Interval: time.Duration(cmp.Or(
-			asked.CheckIntervalSeconds,
-			10,
-		)) * time.Second,
-		Timeout: time.Duration(cmp.Or(asked.ResponseTimeoutSeconds, 5)) * time.Second,
-		Healthy: cmp.Or(
-			asked.HealthyThreshold,
-			3,
-		),
+		Protocol:      cmp.Or(strings.ToLower(asked.Protocol), "http"),
+		Port:          cmp.Or(asked.Port, 80),
+		Path:          cmp.Or(asked.Path, "/"),
+		Interval:      time.Duration(interval) * time.Second,
+		Timeout:       time.Duration(timeout) * time.Second,
+		Healthy:       cmp.Or(asked.HealthyThreshold, 3),
 		Unhealthy:     cmp.Or(asked.UnhealthyThreshold, 5),
 		ProxyProtocol: asked.ProxyProtocol,
 	}
 
-	check.Path = cmp.Or(check.Path, "/")
 	if check.Protocol == protocolTCP {
 		check.Path = ""
 	}
@@ -371,6 +384,9 @@ func (b *balancerRequest) checkSticky() error {
 	}
 
 	asked := *b.StickySessions
+	nameFits := len(asked.CookieName) >= minCookieName &&
+		len(asked.CookieName) <= maxCookieName &&
+		validName(asked.CookieName, "!$%&*+-.^_|~")
 
 	switch {
 	case !slices.Contains([]string{"", "none", "cookies"}, asked.Type):
@@ -378,9 +394,7 @@ func (b *balancerRequest) checkSticky() error {
 	case asked.Type != "cookies":
 		return nil
 
-	case len(asked.CookieName) < minCookieName ||
-		len(asked.CookieName) > maxCookieName ||
-		!validName(asked.CookieName, "!$%&*+-.^_|~"):
+	case !nameFits:
 		return invalid(
 			"sticky_sessions.cookie_name must be from %d to %d characters that a cookie's name can hold",
 			minCookieName,
@@ -394,23 +408,33 @@ func (b *balancerRequest) checkSticky() error {
 	return nil
 }
 
+// validSource tells whether a text is the address or the network that a rule of a load balancer's firewall is for.
+func validSource(kind, source string) bool {
+	var err error
+
+	switch kind {
+	case "ip":
+		_, err = netip.ParseAddr(source)
+	case "cidr":
+		_, err = netip.ParsePrefix(source)
+	default:
+		return false
+	}
+
+	return err == nil
+}
+
 func (b *balancerRequest) checkFirewall() error {
-	for field, rules := range map[string][]string{
+	lists := map[string][]string{
 		"allow": b.Firewall.Allow,
 		"deny":  b.Firewall.Deny,
-	} {
+	}
+
+	for field, rules := range lists {
 		for _, rule := range rules {
 			kind, source, _ := strings.Cut(rule, ":")
-			_, err := netip.ParseAddr(source)
-			if kind == "cidr" {
-				_, err = netip.ParsePrefix(source)
-			}
-			if kind != "ip" && kind != "cidr" || err != nil {
-				return invalid(
-					"firewall.%s: %q must be in the form 'ip:1.2.3.4' or 'cidr:1.2.0.0/16'",
-					field,
-					rule,
-				)
+			if !validSource(kind, source) {
+				return invalid("firewall.%s: %q must be in the form 'ip:1.2.3.4' or 'cidr:1.2.0.0/16'", field, rule)
 			}
 		}
 	}
@@ -421,10 +445,7 @@ func (b *balancerRequest) checkFirewall() error {
 // checkDroplets looks whether these Droplets can be behind a load balancer.
 func checkDroplets(d *state.Document, balancer state.LoadBalancer, ids []int) error {
 	if len(ids) > maxBalancerDroplets {
-		return invalid(
-			"a load balancer takes at most %d droplet_ids: use a tag for more",
-			maxBalancerDroplets,
-		)
+		return invalid("a load balancer takes at most %d droplet_ids: use a tag for more", maxBalancerDroplets)
 	}
 
 	for _, id := range ids {
@@ -432,10 +453,9 @@ func checkDroplets(d *state.Document, balancer state.LoadBalancer, ids []int) er
 		if droplet == nil || droplet.Region != balancer.Region {
 			return invalid("there is no Droplet %d in the region %s", id, balancer.Region)
 		}
+
 		if droplet.VPC != balancer.VPC {
-			return invalid(
-				"some of the specified target droplets don't belong to the same VPC as the Load Balancer",
-			)
+			return invalid("some of the specified target droplets don't belong to the same VPC as the Load Balancer")
 		}
 	}
 

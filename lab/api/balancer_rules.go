@@ -26,7 +26,7 @@ func (r ruleShape) completed() state.Rule {
 	return rule
 }
 
-// checkRules looks at all the rules of a load balancer of a type.
+// checkRules looks at all the rules of a load balancer of that type.
 func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 	if len(rules) == 0 {
 		return invalid("a load balancer needs at least one forwarding rule")
@@ -48,7 +48,11 @@ func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 			)
 		}
 
-		listener := state.Rule{EntryPort: rule.EntryPort, EntryProtocol: protocolTCP}
+		// what listens on a port: one rule may have it for TCP and another for UDP
+		listener := state.Rule{
+			EntryPort:     rule.EntryPort,
+			EntryProtocol: protocolTCP,
+		}
 		if datagrams {
 			listener.EntryProtocol = protocolUDP
 		}
@@ -63,22 +67,24 @@ func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 	return nil
 }
 
+func validPort(port int) bool { return port >= 1 && port <= maxPort }
+
 func checkRule(d *state.Document, rule state.Rule) error {
 	known := []string{"http", "https", "http2", protocolTCP, protocolUDP}
+	bothKnown := slices.Contains(known, rule.EntryProtocol) && slices.Contains(known, rule.TargetProtocol)
+	validPorts := validPort(rule.EntryPort) && validPort(rule.TargetPort)
+
 	switch {
 	case rule.EntryProtocol == protocolHTTP3:
 		return invalid("entry_protocol http3: the lab's load balancers speak no HTTP/3; use http2 or https")
 
-	case !slices.Contains(
-		known,
-		rule.EntryProtocol,
-	) || !slices.Contains(known, rule.TargetProtocol):
+	case !bothKnown:
 		return invalid(
 			"a forwarding rule's protocols must be http, https, http2, http3, tcp or udp (http3 not as " +
 				"target_protocol)",
 		)
 
-	case rule.EntryPort < 1 || rule.EntryPort > maxPort || rule.TargetPort < 1 || rule.TargetPort > maxPort:
+	case !validPorts:
 		return invalid("a forwarding rule's ports must be from 1 to 65535")
 	case (rule.EntryProtocol == protocolUDP) != (rule.TargetProtocol == protocolUDP):
 		return invalid("if you set the entry_protocol or the target_protocol to udp, the other must be set to udp")
@@ -96,10 +102,7 @@ func checkRuleTLS(d *state.Document, rule state.Rule) error {
 
 	switch {
 	case secure && rule.CertificateID == "" && !rule.TLSPassthrough:
-		return invalid(
-			"a forwarding rule for %s needs a certificate_id or tls_passthrough",
-			rule.EntryProtocol,
-		)
+		return invalid("a forwarding rule for %s needs a certificate_id or tls_passthrough", rule.EntryProtocol)
 
 	case rule.CertificateID != "" && rule.TLSPassthrough:
 		return invalid("a forwarding rule takes a certificate_id or tls_passthrough, not both")

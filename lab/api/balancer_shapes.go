@@ -102,16 +102,14 @@ func showBalancer(d *state.Document, b state.LoadBalancer) balancerShape {
 		NetworkStack:    ipv4Only,
 		TLSCipherPolicy: cmp.Or(b.TLSCipherPolicy, defaultCiphers),
 		HealthCheck: healthShape{
-			Protocol:             b.Health.Protocol,
-			Port:                 b.Health.Port,
-			Path:                 b.Health.Path,
-			CheckIntervalSeconds: int(b.Health.Interval / time.Second),
-			ResponseTimeoutSeconds: int(
-				b.Health.Timeout / time.Second,
-			),
-			HealthyThreshold:   b.Health.Healthy,
-			UnhealthyThreshold: b.Health.Unhealthy,
-			ProxyProtocol:      b.Health.ProxyProtocol,
+			Protocol:               b.Health.Protocol,
+			Port:                   b.Health.Port,
+			Path:                   b.Health.Path,
+			CheckIntervalSeconds:   int(b.Health.Interval / time.Second),
+			ResponseTimeoutSeconds: int(b.Health.Timeout / time.Second),
+			HealthyThreshold:       b.Health.Healthy,
+			UnhealthyThreshold:     b.Health.Unhealthy,
+			ProxyProtocol:          b.Health.ProxyProtocol,
 		},
 	}
 
@@ -121,6 +119,7 @@ func showBalancer(d *state.Document, b state.LoadBalancer) balancerShape {
 		shown.ForwardingRules = append(shown.ForwardingRules, ruleShape(rule))
 	}
 
+	// as on DigitalOcean, a new load balancer has no address yet: clients wait for it
 	if b.Status != balancerNew {
 		shown.IP = b.Front().String()
 	}

@@ -54,12 +54,12 @@ func (s *Server) listBalancers(r *http.Request) (*reply, error) {
 	shown := []balancerShape{}
 
 	for _, balancer := range d.LoadBalancers {
-		if len(names) > 0 && !slices.Contains(names, balancer.Name) ||
-			len(ids) > 0 && !slices.Contains(ids, balancer.ID) {
-			continue
-		}
+		nameFits := len(names) == 0 || slices.Contains(names, balancer.Name)
+		idFits := len(ids) == 0 || slices.Contains(ids, balancer.ID)
 
-		shown = append(shown, showBalancer(d, balancer))
+		if nameFits && idFits {
+			shown = append(shown, showBalancer(d, balancer))
+		}
 	}
 
 	return list(r, "load_balancers", shown), nil
@@ -75,7 +75,7 @@ func (s *Server) getBalancer(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "load_balancer", showBalancer(d, *balancer)), nil
 }
 
-// errOnlyValidated ends a change that was only to be looked at.
+// errOnlyValidated ends a change that was asked for with validate_only: the store drops it.
 var errOnlyValidated = errors.New("nothing was to be changed")
 
 // writeBalancer makes a change that shows a load balancer, or only looks whether it could be made.
@@ -103,14 +103,13 @@ func (s *Server) writeBalancer(
 		return nil, err
 	}
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return one(status, "load_balancer", shown), nil
 }
 
 func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 	var body balancerRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -144,22 +143,26 @@ func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 // address gives a load balancer its addresses: one in its VPC, and a public one unless it is internal.
 func (s *Server) address(d *state.Document, balancer *state.LoadBalancer) error {
 	var free bool
-	if balancer.Private, free = d.TakePrivate(d.VPC(balancer.VPC)); !free {
+
+	balancer.Private, free = d.TakePrivate(d.VPC(balancer.VPC))
+	if !free {
 		return invalid("no free address is left in the VPC")
 	}
+
 	if balancer.Network == internalNetwork {
 		return nil
 	}
 
-	if balancer.Address, free = d.TakePublic(s.Public); !free {
+	balancer.Address, free = d.TakePublic(s.Public)
+	if !free {
 		return invalid("no free address is left in the lab's range %s", s.Public)
 	}
 
 	return nil
 }
 
-// assignBalancer moves a load balancer to a project; none named, and it stays where it is, at first in the
-// default one.
+// assignBalancer moves a load balancer to a project. With none named it stays where it is: a new one is in the default
+// project.
 func (s *Server) assignBalancer(d *state.Document, id, project string) error {
 	if project == "" {
 		return nil
@@ -176,7 +179,7 @@ func (s *Server) assignBalancer(d *state.Document, id, project string) error {
 		return nil
 	}
 
-	forgetURN(d, balancerURN(id))
+	unassignURN(d, balancerURN(id))
 
 	d.Projects[i].Resources = append(d.Projects[i].Resources, state.Assignment{
 		URN: balancerURN(id),
@@ -190,7 +193,6 @@ func (s *Server) assignBalancer(d *state.Document, id, project string) error {
 // else can't be changed, stay.
 func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 	var body balancerRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -216,13 +218,8 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 			return nil, err
 		}
 
-		switch {
-		case replaced.VPC != balancer.VPC:
-			return nil, invalid("a load balancer's VPC can't be changed")
-		case replaced.Network != balancer.Network:
-			return nil, invalid("a load balancer's network can't be changed")
-		case replaced.Type != balancer.Type:
-			return nil, invalid("a load balancer's type can't be changed")
+		if err := checkUnchanged(*balancer, replaced); err != nil {
+			return nil, err
 		}
 
 		before := balancer.Rules
@@ -231,6 +228,20 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 
 		return balancer, s.assignBalancer(d, replaced.ID, body.ProjectID)
 	})
+}
+
+// checkUnchanged refuses what DigitalOcean never changes about a load balancer.
+func checkUnchanged(before, after state.LoadBalancer) error {
+	switch {
+	case after.VPC != before.VPC:
+		return invalid("a load balancer's VPC can't be changed")
+	case after.Network != before.Network:
+		return invalid("a load balancer's network can't be changed")
+	case after.Type != before.Type:
+		return invalid("a load balancer's type can't be changed")
+	}
+
+	return nil
 }
 
 func (s *Server) deleteBalancer(r *http.Request) (*reply, error) {
@@ -243,7 +254,7 @@ func (s *Server) deleteBalancer(r *http.Request) (*reply, error) {
 		d.LoadBalancers = slices.DeleteFunc(d.LoadBalancers, func(x state.LoadBalancer) bool {
 			return x.ID == id
 		})
-		forgetURN(d, balancerURN(id))
+		unassignURN(d, balancerURN(id))
 
 		return nil
 	})
@@ -264,7 +275,7 @@ func (s *Server) changeBalancers(change func(*state.Document) error) (*reply, er
 		return nil, err
 	}
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return noContent(), nil
 }
@@ -299,12 +310,10 @@ func (s *Server) changeBalancerDroplets(
 	change func(d *state.Document, balancer *state.LoadBalancer, ids []int) error,
 ) (*reply, error) {
 	var body dropletIDs
+
 	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
 		if balancer.Tag != "" {
-			return invalid(
-				"the load balancer follows the tag %s: tag the Droplets instead",
-				balancer.Tag,
-			)
+			return invalid("the load balancer follows the tag %s: tag the Droplets instead", balancer.Tag)
 		}
 
 		if len(body.DropletIDs) == 0 {
@@ -317,10 +326,7 @@ func (s *Server) changeBalancerDroplets(
 
 func (s *Server) addBalancerDroplets(r *http.Request) (*reply, error) {
 	return s.changeBalancerDroplets(r, func(d *state.Document, balancer *state.LoadBalancer, ids []int) error {
-		wanted := append(slices.Clone(balancer.DropletIDs), ids...)
-		slices.Sort(wanted)
-
-		wanted = slices.Compact(wanted)
+		wanted := sortedIDs(slices.Concat(balancer.DropletIDs, ids))
 
 		if err := checkDroplets(d, *balancer, wanted); err != nil {
 			return err

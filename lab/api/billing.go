@@ -29,9 +29,11 @@ func (s *Server) billingRoutes() map[string]handler {
 
 // getBalance adds up what there is now, from its beginning or the month's. What is gone is not counted: nobody pays.
 func (s *Server) getBalance(*http.Request) (*reply, error) {
-	now, d := s.now(), s.Store.View()
+	d := s.Store.View()
+	now := s.now()
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	usage := 0.0
+
 	add := func(monthly float64, since time.Time) {
 		if since.Before(month) {
 			since = month
@@ -82,7 +84,7 @@ func (s *Server) listInvoices(r *http.Request) (*reply, error) {
 	return list(r, "invoices", []struct{}{}), nil
 }
 
-// associatedShape is something that goes on costing when its Droplet is gone.
+// associatedShape is something that goes on costing money when its Droplet is gone.
 type associatedShape struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -114,23 +116,18 @@ func (s *Server) listAssociated(r *http.Request) (*reply, error) {
 	}
 
 	if held := d.ReservedIPOf(droplet.ID); held != nil {
-		add("reserved_ips", held.Address.String(), held.Address.String(), reservedPrice)
-		add("floating_ips", held.Address.String(), held.Address.String(), reservedPrice)
+		address := held.Address.String()
+		add("reserved_ips", address, address, reservedPrice)
+		add("floating_ips", address, address, reservedPrice) // the old name of the same
 	}
 
 	for _, image := range d.Images {
 		if image.DropletID == droplet.ID {
-			add(
-				"snapshots",
-				fmt.Sprint(image.ID),
-				image.Name,
-				snapshotPrice*gigabytes(image.Bytes),
-			)
+			add("snapshots", fmt.Sprint(image.ID), image.Name, snapshotPrice*gigabytes(image.Bytes))
 		}
 	}
 
 	own := map[string]bool{}
-
 	for _, volume := range d.Volumes {
 		if volume.DropletID == droplet.ID {
 			own[volume.ID] = true
@@ -140,14 +137,12 @@ func (s *Server) listAssociated(r *http.Request) (*reply, error) {
 
 	for _, snapshot := range d.VolumeSnapshots {
 		if own[snapshot.VolumeID] {
-			add(
-				"volume_snapshots",
-				snapshot.ID,
-				snapshot.Name,
-				snapshotPrice*gigabytes(snapshot.Bytes),
-			)
+			add("volume_snapshots", snapshot.ID, snapshot.Name, snapshotPrice*gigabytes(snapshot.Bytes))
 		}
 	}
 
-	return &reply{status: http.StatusOK, body: all}, nil
+	return &reply{
+		status: http.StatusOK,
+		body:   all,
+	}, nil
 }

@@ -9,18 +9,19 @@ import (
 
 func TestBalanceAndWhatGoesOnCosting(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	droplet := w.create(request("web"))
-	balance, _, err := w.client.Balance.Get(t.Context())
+	balance, _, err := w.Balance.Get(ctx)
 	require.NoError(t, err)
 	require.Regexp(t, `^\d+\.\d\d$`, balance.MonthToDateUsage)
 	require.WithinDuration(t, w.server.Now(), balance.GeneratedAt, 1e9)
 
-	none, _, err := w.client.Droplets.ListAssociatedResourcesForDeletion(t.Context(), droplet.ID)
+	none, _, err := w.Droplets.ListAssociatedResourcesForDeletion(ctx, droplet.ID)
 	require.NoError(t, err)
 	require.Empty(t, none.Volumes)
 
-	reserved, answer, err := w.client.ReservedIPs.Create(
-		t.Context(),
+	reserved, answer, err := w.ReservedIPs.Create(
+		ctx,
 		&godo.ReservedIPCreateRequest{DropletID: droplet.ID},
 	)
 	require.NoError(t, err)
@@ -30,16 +31,14 @@ func TestBalanceAndWhatGoesOnCosting(t *testing.T) {
 		Type: "assign_ip",
 	})
 
-	action, _, err := w.client.DropletActions.Snapshot(t.Context(), droplet.ID, "kept")
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.Snapshot(ctx, droplet.ID, "kept"))
 
-	all, _, err := w.client.Droplets.ListAssociatedResourcesForDeletion(t.Context(), droplet.ID)
+	all, _, err := w.Droplets.ListAssociatedResourcesForDeletion(ctx, droplet.ID)
 	require.NoError(t, err)
 	require.Equal(t, reserved.IP, all.ReservedIPs[0].Name)
 	require.Equal(t, "kept", all.Snapshots[0].Name)
 	require.Equal(t, "0.07", all.Snapshots[0].Cost, "1.24 GB")
 
-	_, _, err = w.client.Droplets.ListAssociatedResourcesForDeletion(t.Context(), 1)
+	_, _, err = w.Droplets.ListAssociatedResourcesForDeletion(ctx, 1)
 	refused(t, err, 404, "could not be found")
 }

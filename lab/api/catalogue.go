@@ -60,7 +60,7 @@ func Regions() []string {
 	return slugs
 }
 
-// regions are made once: each answer with a Droplet in it holds one.
+// regions are made once: each answer with a Droplet in it shows one.
 var regions = sync.OnceValue(func() []region {
 	slugs := []string{}
 	for _, size := range sizes() {
@@ -75,9 +75,7 @@ var regions = sync.OnceValue(func() []region {
 			Slug:      name[0],
 			Available: true,
 			Sizes:     slugs,
-			Features: []string{
-				"backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer",
-			},
+			Features:  []string{"backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"},
 		})
 	}
 
@@ -175,6 +173,11 @@ func (s *Server) listSizes(r *http.Request) (*reply, error) {
 const dropletLimit = 100
 
 func (s *Server) getAccount(*http.Request) (*reply, error) {
+	team := map[string]string{
+		"uuid": "5b1ab000-0000-4000-8000-000000000002",
+		"name": "Hornero lab",
+	}
+
 	return one(http.StatusOK, "account", map[string]any{
 		"droplet_limit":     dropletLimit,
 		"floating_ip_limit": maxReservedIPs,
@@ -182,10 +185,10 @@ func (s *Server) getAccount(*http.Request) (*reply, error) {
 		"volume_limit":      maxVolumes,
 		"email":             "lab@hornero.invalid",
 		"name":              "Hornero lab",
-		"uuid":              "5b1ab000-0000-4000-8000-000000000001",
+		"uuid":              ownerUUID,
 		"email_verified":    true,
 		"status":            "active",
 		"status_message":    "",
-		"team":              map[string]string{"uuid": "5b1ab000-0000-4000-8000-000000000002", "name": "Hornero lab"},
+		"team":              team,
 	}), nil
 }

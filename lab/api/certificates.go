@@ -89,7 +89,6 @@ const (
 
 func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 	var body certificateRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -99,11 +98,15 @@ func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
-	certificate.ID, certificate.Name, certificate.Created = newUUID(), body.Name, s.now()
+	certificate.ID = newUUID()
+	certificate.Name = body.Name
+	certificate.Created = s.now()
+
 	err = s.Store.Update(func(d *state.Document) error {
-		if slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool {
+		taken := slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool {
 			return other.Name == body.Name
-		}) {
+		})
+		if taken {
 			return invalid("a certificate named %q is there already", body.Name)
 		}
 
@@ -130,52 +133,55 @@ func (b *certificateRequest) certificate() (state.Certificate, error) {
 
 	switch b.Type {
 	case "", customCertificate:
-		leaf, err := b.check()
-		if err != nil {
-			return state.Certificate{}, err
-		}
-
-		fingerprint := sha1.Sum(leaf.Raw)
-
-		return state.Certificate{
-			Type:     customCertificate,
-			State:    certificateVerified,
-			DNSNames: leaf.DNSNames,
-			NotAfter: leaf.NotAfter,
-			Fingerprint: hex.EncodeToString(
-				fingerprint[:],
-			),
-			PrivateKey: b.PrivateKey,
-			Leaf:       b.LeafCertificate,
-			Chain:      b.CertificateChain,
-		}, nil
-
+		return b.custom()
 	case letsEncrypt:
-		if len(b.DNSNames) == 0 {
-			return state.Certificate{}, invalid("dns_names are needed")
-		}
-
-		for _, name := range b.DNSNames {
-			if !domainPattern.MatchString(strings.TrimPrefix(name, "*.")) {
-				return state.Certificate{}, invalid("dns_names: %q is no name of a host", name)
-			}
-		}
-
-		return state.Certificate{
-			Type:     letsEncrypt,
-			State:    certificatePending,
-			DNSNames: b.DNSNames,
-		}, nil
+		return b.letsEncrypt()
 	}
 
 	return state.Certificate{}, invalid("type must be custom or lets_encrypt, not %q", b.Type)
 }
 
-func (b *certificateRequest) check() (*x509.Certificate, error) {
-	pair, err := tls.X509KeyPair(
-		[]byte(b.LeafCertificate),
-		[]byte(b.PrivateKey),
-	)
+func (b *certificateRequest) custom() (state.Certificate, error) {
+	leaf, err := b.leaf()
+	if err != nil {
+		return state.Certificate{}, err
+	}
+
+	fingerprint := sha1.Sum(leaf.Raw)
+
+	return state.Certificate{
+		Type:        customCertificate,
+		State:       certificateVerified,
+		DNSNames:    leaf.DNSNames,
+		NotAfter:    leaf.NotAfter,
+		Fingerprint: hex.EncodeToString(fingerprint[:]),
+		PrivateKey:  b.PrivateKey,
+		Leaf:        b.LeafCertificate,
+		Chain:       b.CertificateChain,
+	}, nil
+}
+
+func (b *certificateRequest) letsEncrypt() (state.Certificate, error) {
+	if len(b.DNSNames) == 0 {
+		return state.Certificate{}, invalid("dns_names are needed")
+	}
+
+	for _, name := range b.DNSNames {
+		if !domainPattern.MatchString(strings.TrimPrefix(name, "*.")) {
+			return state.Certificate{}, invalid("dns_names: %q is no name of a host", name)
+		}
+	}
+
+	return state.Certificate{
+		Type:     letsEncrypt,
+		State:    certificatePending,
+		DNSNames: b.DNSNames,
+	}, nil
+}
+
+// leaf reads the certificate that was sent, and checks that its key and its chain go with it.
+func (b *certificateRequest) leaf() (*x509.Certificate, error) {
+	pair, err := tls.X509KeyPair([]byte(b.LeafCertificate), []byte(b.PrivateKey))
 	if err != nil {
 		return nil, invalid("leaf_certificate and private_key do not fit: %v", err)
 	}
@@ -185,7 +191,8 @@ func (b *certificateRequest) check() (*x509.Certificate, error) {
 		return nil, invalid("leaf_certificate is no certificate: %v", err)
 	}
 
-	if b.CertificateChain != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.CertificateChain)) {
+	chained := x509.NewCertPool().AppendCertsFromPEM([]byte(b.CertificateChain))
+	if b.CertificateChain != "" && !chained {
 		return nil, invalid("certificate_chain holds no certificate")
 	}
 
@@ -200,18 +207,17 @@ func (s *Server) deleteCertificate(r *http.Request) (*reply, error) {
 		}
 
 		for _, balancer := range d.LoadBalancers {
-			if slices.ContainsFunc(balancer.Rules, func(rule state.Rule) bool {
+			used := slices.ContainsFunc(balancer.Rules, func(rule state.Rule) bool {
 				return rule.CertificateID == certificate.ID
-			}) {
-				return failure(
-					http.StatusForbidden,
-					"Make sure the certificate is not in use before deleting it",
-				)
+			})
+			if used {
+				return failure(http.StatusForbidden, "Make sure the certificate is not in use before deleting it")
 			}
 		}
 
+		id := certificate.ID // DeleteFunc moves elements, and the pointer is into them
 		d.Certificates = slices.DeleteFunc(d.Certificates, func(x state.Certificate) bool {
-			return x.ID == certificate.ID
+			return x.ID == id
 		})
 
 		return nil

@@ -9,8 +9,7 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// distributions are what a custom image may be called; it is "Unknown" otherwise, as DigitalOcean's description
-// has it.
+// distributions are the names that DigitalOcean's API takes for the distribution of a custom image.
 func distributions() []string {
 	return []string{
 		"Arch Linux", "CentOS", "CoreOS", "Debian", "Fedora", "Fedora Atomic", "FreeBSD",
@@ -36,8 +35,7 @@ func (b *imageRequest) check() error {
 		return invalid("Region is invalid.")
 	}
 
-	where, err := url.Parse(b.URL)
-	if err != nil || where.Scheme != "http" && where.Scheme != "https" || where.Host == "" {
+	if !webAddress(b.URL) {
 		return invalid("url must be a valid HTTP or HTTPS address")
 	}
 
@@ -52,10 +50,18 @@ func (b *imageRequest) check() error {
 	return checkTags(b.Tags)
 }
 
+func webAddress(text string) bool {
+	where, err := url.Parse(text)
+	if err != nil || where.Host == "" {
+		return false
+	}
+
+	return where.Scheme == "http" || where.Scheme == "https"
+}
+
 // createImage begins to import a custom image.
 func (s *Server) createImage(r *http.Request) (*reply, error) {
 	var body imageRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -93,7 +99,7 @@ func (s *Server) createImage(r *http.Request) (*reply, error) {
 	return one(http.StatusAccepted, "image", showImage(image)), nil
 }
 
-// importImage brings a new custom image to its end: available, or deleted with the reason.
+// importImage imports a new custom image. It ends available, or deleted with the reason.
 func (s *Server) importImage(id int) {
 	s.spawn("import image", func() error {
 		if err := s.sleep(s.Delays.Action); err != nil {
@@ -105,22 +111,19 @@ func (s *Server) importImage(id int) {
 			return nil
 		}
 
-		if err := s.changeImage(id, func(image *state.Image) {
+		err := s.changeImage(id, func(image *state.Image) {
 			image.Status = state.ImagePending
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 
 		imported, err := s.Machines.Import(s.context, image.Root, image.URL)
-
-		if s.context.Err() != nil {
-			return s.context.Err() // the next start begins anew
-		}
-
 		if err == nil {
 			err = s.sleep(s.Delays.Transfer)
 		}
 
+		// the lab is closing: the image stays pending, and the next start begins anew
 		if s.context.Err() != nil {
 			return s.context.Err()
 		}
@@ -128,11 +131,16 @@ func (s *Server) importImage(id int) {
 		return s.changeImage(id, func(image *state.Image) {
 			if err != nil {
 				s.Logger.Warn("image not imported", "image", id, "err", err)
-				image.Status, image.Error = state.ImageDeleted, err.Error()
+				image.Status = state.ImageDeleted
+				image.Error = err.Error()
+
 				return
 			}
 
-			image.Status, image.Bytes, image.MinDisk, image.Regions = state.ImageAvailable, imported.Bytes, imported.Disk, []string{image.HomeRegion}
+			image.Status = state.ImageAvailable
+			image.Bytes = imported.Bytes
+			image.MinDisk = imported.Disk
+			image.Regions = []string{image.HomeRegion}
 		})
 	})
 }
@@ -147,8 +155,8 @@ func (s *Server) changeImage(id int, change func(*state.Image)) error {
 	})
 }
 
-// takeUpImports begins again the imports that an earlier run of the lab began.
-func (s *Server) takeUpImports() {
+// resumeImports starts the imports again that an earlier run of the lab did not end.
+func (s *Server) resumeImports() {
 	for _, image := range s.Store.View().Images {
 		if image.Status == state.ImageNew || image.Status == state.ImagePending {
 			s.importImage(image.ID)

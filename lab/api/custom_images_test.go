@@ -25,7 +25,7 @@ func (w *world) becomes(id int, status string) *godo.Image {
 	var image *godo.Image
 	w.eventually("image "+status, func() bool {
 		var err error
-		image, _, err = w.client.Images.GetByID(context.Background(), id)
+		image, _, err = w.Images.GetByID(context.Background(), id)
 		return err == nil && image.Status == status
 	})
 
@@ -34,8 +34,9 @@ func (w *world) becomes(id int, status string) *godo.Image {
 
 func TestCustomImage(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	release := w.machines.hold()
-	image, answer, err := w.client.Images.Create(t.Context(), customImage())
+	image, answer, err := w.Images.Create(ctx, customImage())
 	require.NoError(t, err)
 	require.Equal(t, 202, answer.StatusCode)
 	require.Equal(t, "NEW", image.Status)
@@ -43,7 +44,7 @@ func TestCustomImage(t *testing.T) {
 	require.Equal(t, "custom", image.Type)
 	w.becomes(image.ID, "pending")
 
-	_, _, err = w.client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{
+	_, _, err = w.Droplets.Create(ctx, &godo.DropletCreateRequest{
 		Name:   "x",
 		Region: "nyc3",
 		Size:   "s-1vcpu-1gb",
@@ -51,14 +52,14 @@ func TestCustomImage(t *testing.T) {
 	})
 	refused(t, err, 422, "invalid image")
 
-	_, _, err = w.client.ImageActions.Transfer(
-		t.Context(),
+	_, _, err = w.ImageActions.Transfer(
+		ctx,
 		image.ID,
 		&godo.ActionRequest{"type": "transfer", "region": "ams3"},
 	)
 	refused(t, err, 422, "not available")
 
-	_, err = w.client.Images.Delete(t.Context(), image.ID)
+	_, err = w.Images.Delete(ctx, image.ID)
 	refused(t, err, 422, "pending event")
 	release()
 
@@ -71,22 +72,23 @@ func TestCustomImage(t *testing.T) {
 	ask.Image = godo.DropletCreateImage{ID: image.ID}
 	require.Equal(t, image.ID, w.create(ask).Image.ID)
 
-	private, _, err := w.client.Images.ListUser(t.Context(), nil)
+	private, _, err := w.Images.ListUser(ctx, nil)
 	require.NoError(t, err)
 	require.Len(t, private, 1)
 }
 
 func TestCustomImageThatIsNone(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	w.machines.breakCall("Import", errors.New("the image has no cloud-init"))
 
-	image, _, err := w.client.Images.Create(t.Context(), customImage())
+	image, _, err := w.Images.Create(ctx, customImage())
 	require.NoError(t, err)
 
 	image = w.becomes(image.ID, "deleted")
 	require.Equal(t, "the image has no cloud-init", image.ErrorMessage)
 
-	_, err = w.client.Images.Delete(t.Context(), image.ID)
+	_, err = w.Images.Delete(ctx, image.ID)
 	require.NoError(t, err)
 
 	for _, one := range []struct {
@@ -116,7 +118,7 @@ func TestCustomImageThatIsNone(t *testing.T) {
 	} {
 		ask := customImage()
 		one.change(ask)
-		_, _, err := w.client.Images.Create(t.Context(), ask)
+		_, _, err := w.Images.Create(ctx, ask)
 		refused(t, err, 422, one.want)
 	}
 
@@ -126,7 +128,7 @@ func TestCustomImageThatIsNone(t *testing.T) {
 func TestAnImportThatTheLabsEndCutShort(t *testing.T) {
 	w := newWorld(t)
 	release := w.machines.hold()
-	image, _, err := w.client.Images.Create(t.Context(), customImage())
+	image, _, err := w.Images.Create(t.Context(), customImage())
 	require.NoError(t, err)
 	w.becomes(image.ID, "pending")
 	w.stop()

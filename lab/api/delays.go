@@ -26,7 +26,7 @@ const (
 	ProfileReal    = "real"
 )
 
-// Profile finds a profile's delays. Those of the real one are the order of things on DigitalOcean, shortened.
+// Profile finds a profile's delays. Those of the real one are in proportion as on DigitalOcean, and shorter.
 func Profile(name string) (Delays, error) {
 	switch name {
 	case ProfileInstant:
@@ -44,12 +44,7 @@ func Profile(name string) (Delays, error) {
 		}, nil
 	}
 
-	return Delays{}, fmt.Errorf(
-		"there is no profile %q: %s or %s",
-		name,
-		ProfileInstant,
-		ProfileReal,
-	)
+	return Delays{}, fmt.Errorf("there is no profile %q: %s or %s", name, ProfileInstant, ProfileReal)
 }
 
 // named are the delays by the names that they have on the command line.
@@ -70,11 +65,8 @@ func (d *Delays) Set(text string) error {
 	name, value, _ := strings.Cut(text, "=")
 	target, known := d.named()[name]
 	if !known {
-		return fmt.Errorf(
-			"there is no delay %q: %s",
-			name,
-			strings.Join(slices.Sorted(maps.Keys(d.named())), ", "),
-		)
+		names := slices.Sorted(maps.Keys(d.named()))
+		return fmt.Errorf("there is no delay %q: %s", name, strings.Join(names, ", "))
 	}
 
 	delay, err := time.ParseDuration(value)

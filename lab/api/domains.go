@@ -7,22 +7,29 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
 
-func (s *Server) domainRoutes() map[string]handler {
+// zones answers for domains and their records. It needs the state and the time, and nothing else of the lab.
+type zones struct {
+	store *state.Store
+	now   func() time.Time
+}
+
+func (z *zones) routes() map[string]handler {
 	return map[string]handler{
-		"GET /v2/domains":                              s.listDomains,
-		"POST /v2/domains":                             s.createDomain,
-		"GET /v2/domains/{domain}":                     s.getDomain,
-		"DELETE /v2/domains/{domain}":                  s.deleteDomain,
-		"GET /v2/domains/{domain}/records":             s.listRecords,
-		"POST /v2/domains/{domain}/records":            s.createRecord,
-		"GET /v2/domains/{domain}/records/{record}":    s.getRecord,
-		"PUT /v2/domains/{domain}/records/{record}":    s.updateRecord,
-		"PATCH /v2/domains/{domain}/records/{record}":  s.updateRecord,
-		"DELETE /v2/domains/{domain}/records/{record}": s.deleteRecord,
+		"GET /v2/domains":                              z.listDomains,
+		"POST /v2/domains":                             z.createDomain,
+		"GET /v2/domains/{domain}":                     z.getDomain,
+		"DELETE /v2/domains/{domain}":                  z.deleteDomain,
+		"GET /v2/domains/{domain}/records":             z.listRecords,
+		"POST /v2/domains/{domain}/records":            z.createRecord,
+		"GET /v2/domains/{domain}/records/{record}":    z.getRecord,
+		"PUT /v2/domains/{domain}/records/{record}":    z.updateRecord,
+		"PATCH /v2/domains/{domain}/records/{record}":  z.updateRecord,
+		"DELETE /v2/domains/{domain}/records/{record}": z.deleteRecord,
 	}
 }
 
@@ -51,25 +58,23 @@ func showDomain(domain state.Domain) domainShape {
 
 // zoneFile is the zone as RFC 1035 writes it.
 func zoneFile(domain state.Domain) string {
+	name := domain.Name
 	var text strings.Builder
-	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d 10800 3600 "+
-		"604800 1800\n",
-		domain.Name, domain.TTL, domain.Name, domain.Name, domain.Created.Unix())
+
+	fmt.Fprintf(&text, "$ORIGIN %s.\n$TTL %d\n", name, domain.TTL)
+	fmt.Fprintf(&text, "%s. IN SOA ns1.digitalocean.com. hostmaster.%s. %d ", name, name, domain.Created.Unix())
+	text.WriteString("10800 3600 604800 1800\n")
 
 	for _, record := range domain.Records {
-		fmt.Fprintf(
-			&text,
-			"%s. %d IN %s %s\n",
-			fullName(domain.Name, record.Name),
-			record.TTL,
-			record.Type,
-			zoneData(domain.Name, record),
-		)
+		owner := fullName(name, record.Name)
+		data := zoneData(name, record)
+		fmt.Fprintf(&text, "%s. %d IN %s %s\n", owner, record.TTL, record.Type, data)
 	}
 
 	return text.String()
 }
 
+// zoneData is the data of a record as a zone file has it: names of hosts end with a dot there.
 func zoneData(domain string, record state.Record) string {
 	data := record.Data
 	if namesHost(record.Type) {
@@ -107,16 +112,17 @@ func namesHost(kind string) bool {
 	return slices.Contains([]string{"CNAME", "MX", "NS", "SRV", "CAA"}, kind)
 }
 
-func (s *Server) listDomains(r *http.Request) (*reply, error) {
+func (z *zones) listDomains(r *http.Request) (*reply, error) {
 	shown := []domainShape{}
-	for _, domain := range s.Store.View().Domains {
+	for _, domain := range z.store.View().Domains {
 		shown = append(shown, showDomain(domain))
 	}
 
 	return list(r, "domains", shown), nil
 }
 
-func (s *Server) domainIn(r *http.Request, d *state.Document) (*state.Domain, error) {
+// domainIn finds the domain in the path.
+func domainIn(r *http.Request, d *state.Document) (*state.Domain, error) {
 	domain := d.Domain(strings.ToLower(r.PathValue("domain")))
 	if domain == nil {
 		return nil, notFound()
@@ -125,8 +131,8 @@ func (s *Server) domainIn(r *http.Request, d *state.Document) (*state.Domain, er
 	return domain, nil
 }
 
-func (s *Server) getDomain(r *http.Request) (*reply, error) {
-	domain, err := s.domainIn(r, s.Store.View())
+func (z *zones) getDomain(r *http.Request) (*reply, error) {
+	domain, err := domainIn(r, z.store.View())
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +144,9 @@ var domainPattern = regexp.MustCompile(
 	`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`,
 )
 
-// createDomain makes a zone with its name servers. In the answer ttl and zone_file are null: the zone is not
-// served yet.
-func (s *Server) createDomain(r *http.Request) (*reply, error) {
+// createDomain makes a zone with its name servers. The zone is not served yet, so ttl and zone_file are null in the
+// answer.
+func (z *zones) createDomain(r *http.Request) (*reply, error) {
 	var body struct {
 		Name      string `json:"name"`
 		IPAddress string `json:"ip_address"`
@@ -160,7 +166,7 @@ func (s *Server) createDomain(r *http.Request) (*reply, error) {
 		return nil, invalid("IP address is not valid.")
 	}
 
-	err = s.Store.Update(func(d *state.Document) error {
+	err = z.store.Update(func(d *state.Document) error {
 		if d.Domain(name) != nil {
 			return invalid("domain '%s': name already exists", name)
 		}
@@ -168,7 +174,7 @@ func (s *Server) createDomain(r *http.Request) (*reply, error) {
 		domain := state.Domain{
 			Name:    name,
 			TTL:     domainTTL,
-			Created: s.now(),
+			Created: z.now(),
 			Records: []state.Record{},
 		}
 
@@ -211,9 +217,9 @@ func addressType(address netip.Addr) string {
 	return "AAAA"
 }
 
-func (s *Server) deleteDomain(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+func (z *zones) deleteDomain(r *http.Request) (*reply, error) {
+	return noContent(), z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}
@@ -222,7 +228,7 @@ func (s *Server) deleteDomain(r *http.Request) (*reply, error) {
 		d.Domains = slices.DeleteFunc(d.Domains, func(x state.Domain) bool {
 			return x.Name == name
 		})
-		forgetURN(d, "do:domain:"+name)
+		unassignURN(d, "do:domain:"+name)
 
 		return nil
 	})

@@ -31,7 +31,6 @@ func (s *Server) createDropletAction(r *http.Request) (*reply, error) {
 	}
 
 	var body actionRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -63,7 +62,6 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 	}
 
 	var body actionRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -103,7 +101,7 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "actions", shown), nil
 }
 
-// recordAction writes down a new action and locks its Droplet, or says why the Droplet can't have it now.
+// recordAction records a new action and locks its Droplet, or says why the Droplet can't have it now.
 func (s *Server) recordAction(d *state.Document, droplet *state.Droplet, body actionRequest) (state.Action, error) {
 	if err := s.allowAction(d, droplet, body); err != nil {
 		return state.Action{}, err
@@ -150,13 +148,13 @@ func (s *Server) allowAction(d *state.Document, droplet *state.Droplet, body act
 		return pendingEvent()
 	}
 
-	off := s.status(*droplet) == state.DropletOff
-	if off && rule.refusedOff != "" {
-		return invalid("%s", rule.refusedOff)
+	refusal := rule.refusedOn
+	if s.status(*droplet) == state.DropletOff {
+		refusal = rule.refusedOff
 	}
 
-	if !off && rule.refusedOn != "" {
-		return invalid("%s", rule.refusedOn)
+	if refusal != "" {
+		return invalid("%s", refusal)
 	}
 
 	if rule.check == nil {
@@ -172,13 +170,15 @@ func unknownAction(kind string) error {
 
 // actionRule says when an action is refused, in DigitalOcean's words where clients look for them.
 type actionRule struct {
-	refusedOff, refusedOn string // empty means it is not, in this state
-	check                 func(*state.Document, *state.Droplet, actionRequest) error
+	refusedOff string // why a Droplet that is off can't have it; empty means that it can
+	refusedOn  string // the same for one that is on
+	check      func(*state.Document, *state.Droplet, actionRequest) error
 }
 
-// dropletActions are the actions that there are. A shutdown of a Droplet that is off is none, and no error.
+// dropletActions are the actions that there are. A shutdown of a Droplet that is off changes nothing, and is no error.
 func dropletActions() map[string]actionRule {
 	off := "Droplet is powered off"
+
 	return map[string]actionRule{
 		"power_on":        {refusedOn: "Droplet is already powered on"},
 		"power_off":       {refusedOff: "Droplet is already powered off"},

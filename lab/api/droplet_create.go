@@ -2,13 +2,10 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -30,7 +27,6 @@ func (n *idOrName) UnmarshalJSON(data []byte) error {
 	}
 
 	var id int
-
 	if err := json.Unmarshal(data, &id); err != nil {
 		return invalid("%s is neither a number nor a name", data)
 	}
@@ -61,7 +57,6 @@ type dropletRequest struct {
 
 func (s *Server) createDroplets(r *http.Request) (*reply, error) {
 	var body dropletRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -127,14 +122,7 @@ func (b *dropletRequest) names() []string {
 	return b.Names
 }
 
-func validHostname(name string) bool {
-	return validName(name, ".-") &&
-		!strings.HasPrefix(name, "-") &&
-		!strings.HasPrefix(name, ".") &&
-		!strings.HasSuffix(name, "-")
-}
-
-// recordDroplets writes down the new Droplets with their addresses, and an action for each.
+// recordDroplets records the new Droplets with their addresses, and an action for each.
 func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state.Droplet, []state.Action, error) {
 	pattern, err := s.resolveDroplet(d, body)
 	if err != nil {
@@ -146,18 +134,20 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 	}
 
 	pattern.Tags = d.UseTags(body.Tags)
+
 	var made []state.Droplet
 	var actions []state.Action
 
 	for _, name := range body.names() {
 		droplet := pattern
-		droplet.ID, droplet.Name = d.NextID(), name
+		droplet.ID = d.NextID()
+		droplet.Name = name
 
-		if err := s.giveAddresses(d, &droplet, body.private()); err != nil {
+		if err := s.assignAddresses(d, &droplet, body.private()); err != nil {
 			return nil, nil, err
 		}
 
-		if err := giveVolumes(d, droplet, body.Volumes); err != nil {
+		if err := assignVolumes(d, droplet, body.Volumes); err != nil {
 			return nil, nil, err
 		}
 
@@ -174,26 +164,28 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 		}
 
 		d.Actions = append(d.Actions, action)
-		made, actions = append(made, droplet), append(actions, action)
+
+		made = append(made, droplet)
+		actions = append(actions, action)
 	}
 
 	return made, actions, nil
 }
 
-// giveAddresses takes a Droplet's addresses: a public one unless it has only its VPC, and one in the VPC.
-func (s *Server) giveAddresses(d *state.Document, droplet *state.Droplet, private bool) error {
-	public := private
-	if !private {
-		droplet.Public, public = d.TakePublic(s.Public)
+// assignAddresses takes a Droplet's addresses: a public one unless it has only its VPC, and one in the VPC.
+func (s *Server) assignAddresses(d *state.Document, droplet *state.Droplet, private bool) error {
+	var inPublic, inVPC bool
+
+	if private {
+		inPublic = true // it takes none
+	} else {
+		droplet.Public, inPublic = d.TakePublic(s.Public)
 	}
 
-	var inVPC bool
-	if droplet.Private, inVPC = d.TakePrivate(d.VPC(droplet.VPC)); !public || !inVPC {
-		return invalid(
-			"no free address is left in the lab's range %s or in the VPC's %s",
-			s.Public,
-			droplet.Network,
-		)
+	droplet.Private, inVPC = d.TakePrivate(d.VPC(droplet.VPC))
+
+	if !inPublic || !inVPC {
+		return invalid("no free address is left in the lab's range %s or in the VPC's %s", s.Public, droplet.Network)
 	}
 
 	return nil
@@ -228,10 +220,8 @@ func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.D
 	}
 
 	if vpc == nil || vpc.Region != body.Region {
-		return none, invalid(
-			"You specified an invalid VPC for Droplet creation: it is not in the region %s.",
-			body.Region,
-		)
+		refusal := "You specified an invalid VPC for Droplet creation: it is not in the region %s."
+		return none, invalid(refusal, body.Region)
 	}
 
 	return state.Droplet{
@@ -253,42 +243,30 @@ func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.D
 
 func (b *dropletRequest) features() []string {
 	features := []string{}
-	for _, feature := range []struct {
-		name string
-		on   bool
-	}{{
-		name: "backups",
-		on:   b.Backups,
-	}, {
-		name: "ipv6",
-		on:   b.IPv6,
-	}, {
-		name: "monitoring",
-		on:   b.Monitoring,
-	}, {
-		name: "droplet_agent",
-		on:   b.WithDropletAgent != nil && *b.WithDropletAgent,
-	}} {
-		if feature.on {
-			features = append(features, feature.name)
+	add := func(name string, on bool) {
+		if on {
+			features = append(features, name)
 		}
 	}
 
-	return append(features, "private_networking")
+	add("backups", b.Backups)
+	add("ipv6", b.IPv6)
+	add("monitoring", b.Monitoring)
+	add("droplet_agent", b.WithDropletAgent != nil && *b.WithDropletAgent)
+	add("private_networking", true) // every Droplet is in a VPC
+
+	return features
 }
 
-// resolveImage takes a base image by slug or number, a snapshot by number only, in its own regions only.
+// resolveImage finds a base image by slug or number and any other by number, where it is available and fits the size.
 func resolveImage(d *state.Document, name, inRegion string, size size) (*state.Image, error) {
 	image := imageNamed(d, name)
-	if image == nil || image.Status != "available" {
+	if image == nil || image.Status != state.ImageAvailable {
 		return nil, invalid("You specified an invalid image for Droplet creation.")
 	}
 
 	if !slices.Contains(image.Regions, inRegion) {
-		return nil, invalid(
-			"The image is not available in the region %s: transfer it first.",
-			inRegion,
-		)
+		return nil, invalid("The image is not available in the region %s: transfer it first.", inRegion)
 	}
 
 	if size.Disk < image.MinDisk {
@@ -323,7 +301,7 @@ type linkShape struct {
 	HREF string `json:"href"`
 }
 
-// showCreated answers a create: as the Droplets were at that moment, new, locked and without addresses.
+// showCreated shows Droplets as they were when they were created: new, locked and without addresses.
 func (s *Server) showCreated(
 	r *http.Request,
 	body dropletRequest,
@@ -342,26 +320,16 @@ func (s *Server) showCreated(
 	}
 
 	answer := map[string]any{"links": map[string]any{"actions": links}}
+
+	// asked for by name, the answer is one Droplet; asked for by names, a list
 	if len(body.Names) > 0 {
 		answer["droplets"] = shown
 	} else {
 		answer["droplet"] = shown[0]
 	}
 
-	return &reply{status: http.StatusAccepted, body: answer}
-}
-
-// joinEach does the same to many at once and joins what went wrong.
-func joinEach(ids []int, first error, do func(int) error) error {
-	var group sync.WaitGroup
-	results := make([]error, len(ids)+1)
-	results[len(ids)] = first
-
-	for i, id := range ids {
-		group.Go(func() { results[i] = do(id) })
+	return &reply{
+		status: http.StatusAccepted,
+		body:   answer,
 	}
-
-	group.Wait()
-
-	return errors.Join(results...)
 }

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,10 +11,11 @@ import (
 
 func (s *Server) dropletRoutes() map[string]handler {
 	return map[string]handler{
-		"POST /v2/droplets":                           s.createDroplets,
-		"GET /v2/droplets":                            s.listDroplets,
-		"DELETE /v2/droplets":                         s.deleteDropletsByTag,
-		"POST /v2/droplets/actions":                   s.createDropletActionsByTag,
+		"POST /v2/droplets":         s.createDroplets,
+		"GET /v2/droplets":          s.listDroplets,
+		"DELETE /v2/droplets":       s.deleteDropletsByTag,
+		"POST /v2/droplets/actions": s.createDropletActionsByTag,
+
 		"GET /v2/droplets/{droplet}":                  s.getDroplet,
 		"DELETE /v2/droplets/{droplet}":               s.deleteDroplet,
 		"GET /v2/droplets/{droplet}/actions":          s.listDropletActions,
@@ -65,8 +64,7 @@ type dropletShape struct {
 	VPCUUID          string        `json:"vpc_uuid"`
 }
 
-// showDroplet shows a Droplet. One that the lab took for active and that ended by itself shows off: that is the
-// truth.
+// showDroplet shows a Droplet as the API does.
 func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 	shown := dropletShape{
 		ID:          droplet.ID,
@@ -87,22 +85,33 @@ func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 
 	shown.Region, _ = findRegion(droplet.Region)
 	shown.Size, _ = findSize(droplet.Size)
-	shown.Memory, shown.VCPUs, shown.Disk = shown.Size.Memory, shown.Size.VCPUs, diskOf(droplet)
+	shown.Memory = shown.Size.Memory
+	shown.VCPUs = shown.Size.VCPUs
+	shown.Disk = diskOf(droplet)
 
 	return shown
 }
 
+// status tells what a Droplet's machine does. The state may be behind: a guest can power itself off. A locked
+// Droplet is between two statuses, and the state's word holds until its action ends.
 func (s *Server) status(droplet state.Droplet) string {
-	if droplet.Status == state.DropletActive && !droplet.Locked && !s.Machines.Running(droplet.ID) {
-		return state.DropletOff
+	if droplet.Locked {
+		return droplet.Status
 	}
-	if droplet.Status == state.DropletOff && !droplet.Locked && s.Machines.Running(droplet.ID) {
-		return state.DropletActive
+
+	switch droplet.Status {
+	case state.DropletActive, state.DropletOff:
+		if s.Machines.Running(droplet.ID) {
+			return state.DropletActive
+		}
+
+		return state.DropletOff
 	}
 
 	return droplet.Status
 }
 
+// networks shows a Droplet's addresses, once they are to be seen.
 func (s *Server) networks(droplet state.Droplet) networksShape {
 	shown := networksShape{
 		V4: []addressShape{},
@@ -175,13 +184,13 @@ func (s *Server) listDroplets(r *http.Request) (*reply, error) {
 	wanted := []state.Droplet{}
 
 	for _, droplet := range s.Store.View().Droplets {
-		if tag != "" && !state.Tagged(droplet.Tags, tag) ||
-			name != "" && name != droplet.Name ||
-			query.Get("type") == "gpus" {
-			continue
-		}
+		tagFits := tag == "" || state.Tagged(droplet.Tags, tag)
+		nameFits := name == "" || name == droplet.Name
+		typeFits := query.Get("type") != "gpus" // the lab has no GPUs
 
-		wanted = append(wanted, droplet)
+		if tagFits && nameFits && typeFits {
+			wanted = append(wanted, droplet)
+		}
 	}
 
 	return listed(r, "droplets", wanted, s.showDroplet), nil
@@ -196,6 +205,7 @@ func (s *Server) getDroplet(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "droplet", s.showDroplet(*droplet)), nil
 }
 
+// dropletIn finds the Droplet in the path.
 func (s *Server) dropletIn(r *http.Request) (*state.Droplet, error) {
 	id, err := number(r, "droplet")
 	if err != nil {
@@ -238,315 +248,4 @@ func (s *Server) listDropletSnapshots(r *http.Request) (*reply, error) {
 	return list(r, "snapshots", shown), nil
 }
 
-func (s *Server) deleteDroplet(r *http.Request) (*reply, error) {
-	id, err := number(r, "droplet")
-	if err != nil {
-		return nil, err
-	}
-
-	err = s.Store.Update(func(d *state.Document) error {
-		droplet := d.Droplet(id)
-		if droplet == nil || droplet.Deleting {
-			return notFound()
-		}
-
-		return s.markDeleting(droplet)
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	s.startDestroying(id)
-
-	return noContent(), nil
-}
-
-func (s *Server) markDeleting(droplet *state.Droplet) error {
-	if droplet.Locked {
-		return pendingEvent()
-	}
-
-	droplet.Deleting, droplet.Locked = true, true
-
-	return nil
-}
-
 func pendingEvent() *Error { return invalid("Droplet already has a pending event.") }
-
-func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
-	tag := r.URL.Query().Get("tag_name")
-	if tag == "" {
-		return nil, invalid("tag_name is needed")
-	}
-
-	ids := []int{}
-	err := s.Store.Update(func(d *state.Document) error {
-		for i := range d.Droplets {
-			droplet := &d.Droplets[i]
-			if droplet.Deleting || !state.Tagged(droplet.Tags, tag) {
-				continue
-			}
-			if err := s.markDeleting(droplet); err != nil {
-				return err
-			}
-
-			ids = append(ids, droplet.ID)
-		}
-
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	for _, id := range ids {
-		s.startDestroying(id)
-	}
-
-	return noContent(), nil
-}
-
-// startDestroying ends a Droplet that is marked deleting. It is seen until it is gone.
-func (s *Server) startDestroying(id int) {
-	s.kickBalancers()
-
-	s.spawn("destroy droplet", func() error {
-		if err := s.sleep(s.Delays.Delete); err != nil {
-			return err
-		}
-
-		for {
-			err := errors.Join(
-				s.Machines.Destroy(s.context, id),
-				s.detachVolumes(s.context, s.Store.View(), id),
-			)
-			if err == nil {
-				break
-			}
-
-			s.Logger.Error("droplet not destroyed; trying again", "droplet", id, "err", err)
-
-			if err := s.sleep(commitRetry); err != nil {
-				return err
-			}
-		}
-
-		return s.forget(id)
-	})
-}
-
-func (s *Server) forget(id int) error {
-	var root string
-	err := s.commit(func(d *state.Document) error {
-		if droplet := d.Droplet(id); droplet != nil && droplet.Image.Type != state.ImageBase {
-			root = droplet.Image.Root
-		}
-
-		forgetDroplet(d, id)
-
-		if s.Delays.Release == 0 {
-			releaseHeld(d)
-		}
-
-		return nil
-	})
-
-	s.kickBalancers()
-	s.Logger.Info("droplet destroyed", "droplet", id)
-
-	err = errors.Join(err, s.release())
-	if err != nil || root == "" {
-		return err
-	}
-
-	return s.freeRoot(root)
-}
-
-func forgetDroplet(d *state.Document, id int) {
-	for i := range d.Firewalls {
-		d.Firewalls[i].DropletIDs = slices.DeleteFunc(
-			d.Firewalls[i].DropletIDs,
-			func(x int) bool { return x == id },
-		)
-	}
-
-	d.Droplets = slices.DeleteFunc(d.Droplets, func(x state.Droplet) bool {
-		return x.ID == id
-	})
-
-	for i := range d.LoadBalancers {
-		balancer := &d.LoadBalancers[i]
-		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(x int) bool {
-			return x == id
-		})
-	}
-}
-
-// release frees what a Droplet held, a while after it is gone as on DigitalOcean.
-func (s *Server) release() error {
-	if s.Delays.Release > 0 {
-		if err := s.sleep(s.Delays.Release); err != nil {
-			return nil // the next start does it
-		}
-
-		if err := s.commit(func(d *state.Document) error {
-			releaseHeld(d)
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-
-	return errors.Join(
-		s.applyReserved(s.context),
-		s.applyFaults(s.context),
-	)
-}
-
-// releaseHeld frees what Droplets that are gone held: reserved IPs and volumes.
-func releaseHeld(d *state.Document) {
-	forgetHurt(d)
-
-	for i := range d.ReservedIPs {
-		if d.Droplet(d.ReservedIPs[i].DropletID) == nil {
-			d.ReservedIPs[i].DropletID = 0
-		}
-	}
-
-	for i := range d.Volumes {
-		if d.Droplet(d.Volumes[i].DropletID) == nil {
-			d.Volumes[i].DropletID = 0
-		}
-	}
-}
-
-// bringUp is the action "create": base image, machine, boot, addresses.
-func (s *Server) bringUp(action state.Action) error {
-	droplet := s.Store.View().Droplet(action.ResourceID)
-	if droplet == nil {
-		return notFound()
-	}
-
-	s.kickBalancers() // its firewalls are to stand before it does
-
-	if err := s.sleep(s.Delays.Create); err != nil {
-		return err
-	}
-
-	if err := s.Machines.EnsureImage(s.context, droplet.Image.Root); err != nil {
-		return err
-	}
-
-	err := s.Machines.Create(s.context, s.machine(s.Store.View(), *droplet))
-	if err != nil {
-		return err
-	}
-
-	if err := s.equip(droplet.ID); err != nil {
-		return err
-	}
-
-	late := s.Delays.Network > 0
-	err = s.finish(action, func(d *state.Document) {
-		if droplet := d.Droplet(action.ResourceID); droplet != nil {
-			droplet.Status = state.DropletActive
-			droplet.Ready = !late
-		}
-	})
-	if err != nil || !late {
-		return err
-	}
-
-	return s.showAddresses(action.ResourceID)
-}
-
-// equip gives a new machine what its Droplet has beside it. After an error nothing of the machine is left.
-func (s *Server) equip(id int) error {
-	d := s.Store.View()
-	err := s.attachVolumes(s.context, d, id)
-	if err == nil && d.ReservedIPOf(id) != nil {
-		err = s.applyReserved(s.context)
-	}
-	if err == nil {
-		return nil
-	}
-
-	return errors.Join(err,
-		s.Machines.Destroy(s.context, id),
-		s.detachVolumes(s.context, d, id),
-	)
-}
-
-// machine is a Droplet as the machines need to know it.
-func (s *Server) machine(d *state.Document, droplet state.Droplet) Machine {
-	size, _ := findSize(droplet.Size)
-	return Machine{
-		ID:         droplet.ID,
-		Name:       droplet.Name,
-		Region:     droplet.Region,
-		Root:       droplet.Image.Root,
-		Memory:     size.Memory,
-		CPUs:       size.VCPUs,
-		Disk:       diskOf(droplet),
-		Public:     droplet.Public,
-		IPv6:       droplet.IPv6(),
-		Private:    droplet.Private,
-		VPC:        droplet.VPC,
-		VPCRange:   d.VPC(droplet.VPC).Range,
-		UserData:   droplet.UserData,
-		PublicKeys: droplet.PublicKeys,
-	}
-}
-
-// showAddresses lets a Droplet's addresses be seen a while after it is active, as the real service may.
-func (s *Server) showAddresses(id int) error {
-	if err := s.sleep(s.Delays.Network); err != nil {
-		return err
-	}
-
-	err := s.commit(func(d *state.Document) error {
-		if droplet := d.Droplet(id); droplet != nil {
-			droplet.Ready = true
-		}
-
-		return nil
-	})
-
-	s.kickBalancers()
-
-	return err
-}
-
-// PowerOffAll ends the guests that run, asking them first, and remembers them: the next Start boots those again. It
-// returns how many there were.
-func (s *Server) PowerOffAll(ctx context.Context) (int, error) {
-	ids := []int{}
-	for _, droplet := range s.Store.View().Droplets {
-		if s.Machines.Running(droplet.ID) {
-			ids = append(ids, droplet.ID)
-		}
-	}
-
-	err := s.Store.Update(func(d *state.Document) error {
-		for _, id := range ids {
-			if droplet := d.Droplet(id); droplet != nil {
-				droplet.Resume = true
-			}
-		}
-
-		return nil
-	})
-
-	return len(ids), joinEach(ids, err, func(id int) error { return s.endGuest(ctx, id) })
-}
-
-func (s *Server) endGuest(ctx context.Context, id int) error {
-	asked, cancel := context.WithTimeout(ctx, s.ShutdownTimeout)
-	defer cancel()
-
-	if err := s.Machines.Shutdown(asked, id); err != nil {
-		s.Logger.Warn("guest did not power itself off", "droplet", id, "err", err)
-	}
-
-	return s.Machines.PowerOff(ctx, id)
-}

@@ -17,41 +17,33 @@ import (
 
 var errBroken = errors.New("broken on purpose")
 
-func TestDropletLife(t *testing.T) {
+func TestANewDropletIsLockedUntilItIsActive(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	release := w.machines.hold()
-	ask := request("demo-db-1")
 
-	key, _, err := w.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{
-		Name:      "me",
-		PublicKey: publicKey(t),
-	})
-	require.NoError(t, err)
-
-	ask.SSHKeys = []godo.DropletCreateSSHKey{{ID: key.ID}}
-	ask.UserData = "#cloud-config\n"
-	ask.Tags = []string{"hornero"}
-	ask.Monitoring = true
-	droplet, answer, err := w.client.Droplets.Create(t.Context(), ask)
+	droplet, answer, err := w.Droplets.Create(ctx, request("demo-db-1"))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, answer.StatusCode)
 	require.Equal(t, "new", droplet.Status)
 	require.True(t, droplet.Locked)
 	require.NotNil(t, droplet.Networks)
 	require.Empty(t, droplet.Networks.V4)
-	require.Len(t, answer.Links.Actions, 1)
-	require.Equal(t, "create", answer.Links.Actions[0].Rel)
-	require.True(t, strings.HasPrefix(answer.Links.Actions[0].HREF, w.http.URL+"/v2/actions/"))
 
-	action, _, err := w.client.Actions.Get(t.Context(), answer.Links.Actions[0].ID)
+	require.Len(t, answer.Links.Actions, 1)
+	link := answer.Links.Actions[0]
+	require.Equal(t, "create", link.Rel)
+	require.True(t, strings.HasPrefix(link.HREF, w.http.URL+"/v2/actions/"))
+
+	action, _, err := w.Actions.Get(ctx, link.ID)
 	require.NoError(t, err)
 	require.Equal(t, godo.ActionInProgress, action.Status)
 	require.Nil(t, action.CompletedAt)
 
-	_, _, err = w.client.DropletActions.PowerOff(t.Context(), droplet.ID)
+	_, _, err = w.DropletActions.PowerOff(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet already has a pending event.")
 
-	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	_, err = w.Droplets.Delete(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet already has a pending event.")
 
 	release()
@@ -59,8 +51,25 @@ func TestDropletLife(t *testing.T) {
 	action = w.done(action)
 	require.Equal(t, godo.ActionCompleted, action.Status)
 	require.NotNil(t, action.CompletedAt)
+}
 
-	droplet = w.active(droplet.ID)
+func TestAnActiveDropletIsWhatWasAskedFor(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+
+	key, _, err := w.Keys.Create(ctx, &godo.KeyCreateRequest{
+		Name:      "me",
+		PublicKey: publicKey(t),
+	})
+	require.NoError(t, err)
+
+	ask := request("demo-db-1")
+	ask.SSHKeys = []godo.DropletCreateSSHKey{{ID: key.ID}}
+	ask.UserData = "#cloud-config\n"
+	ask.Tags = []string{"hornero"}
+	ask.Monitoring = true
+	droplet := w.create(ask)
+
 	public, err := droplet.PublicIPv4()
 	require.NoError(t, err)
 	require.Regexp(t, `^198\.51\.100\.\d+$`, public)
@@ -71,29 +80,31 @@ func TestDropletLife(t *testing.T) {
 	machine := w.machines.machine(droplet.ID)
 	require.Equal(t, "demo-db-1", machine.Name)
 	require.Equal(t, "#cloud-config\n", machine.UserData)
+	require.Equal(t, []string{strings.TrimSpace(key.PublicKey)}, machine.PublicKeys)
 
-	require.Equal(t,
-		[]string{strings.TrimSpace(key.PublicKey)},
-		machine.PublicKeys,
-	)
-
-	byName, _, err := w.client.Droplets.ListByName(t.Context(), "demo-db-1", nil)
+	byName, _, err := w.Droplets.ListByName(ctx, "demo-db-1", nil)
 	require.NoError(t, err)
 	require.Len(t, byName, 1)
+}
 
-	hold := w.machines.hold()
-	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
-	require.NoError(t, err)
+func TestADeletedDropletIsSeenUntilItIsGone(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	droplet := w.create(request("demo-db-1"))
+	release := w.machines.hold()
 
-	_, _, err = w.client.Droplets.Get(t.Context(), droplet.ID)
+	w.destroy(droplet.ID)
+
+	_, _, err := w.Droplets.Get(ctx, droplet.ID)
 	require.NoError(t, err, "still seen while it is being destroyed")
 
-	_, err = w.client.Droplets.Delete(t.Context(), droplet.ID)
+	_, err = w.Droplets.Delete(ctx, droplet.ID)
 	refused(t, err, 404, "")
-	hold()
+
+	release()
 
 	w.eventually("gone", func() bool {
-		_, answer, _ := w.client.Droplets.Get(t.Context(), droplet.ID)
+		_, answer, _ := w.Droplets.Get(ctx, droplet.ID)
 		return answer.StatusCode == 404
 	})
 
@@ -102,7 +113,8 @@ func TestDropletLife(t *testing.T) {
 
 func TestCreateMany(t *testing.T) {
 	w := newWorld(t)
-	droplets, answer, err := w.client.Droplets.CreateMultiple(t.Context(), &godo.DropletMultiCreateRequest{
+	ctx := t.Context()
+	droplets, answer, err := w.Droplets.CreateMultiple(ctx, &godo.DropletMultiCreateRequest{
 		Names:  []string{"a", "b", "c"},
 		Region: "nyc3",
 		Size:   "s-1vcpu-1gb",
@@ -123,7 +135,7 @@ func TestCreateMany(t *testing.T) {
 	require.Len(t, seen, 3)
 
 	// A freed address is not given again at once.
-	_, err = w.client.Droplets.Delete(t.Context(), droplets[2].ID)
+	_, err = w.Droplets.Delete(ctx, droplets[2].ID)
 	require.NoError(t, err)
 	w.eventually("gone", func() bool {
 		return len(w.machines.ids()) == 2
@@ -188,7 +200,7 @@ func TestCreateRefusals(t *testing.T) {
 		ask := request("fine")
 		c.change(ask)
 
-		_, _, err := w.client.Droplets.Create(t.Context(), ask)
+		_, _, err := w.Droplets.Create(t.Context(), ask)
 		refused(t, err, 422, c.message)
 		require.Empty(t, w.store.View().Droplets, name)
 	}
@@ -200,6 +212,7 @@ func TestCreateRefusals(t *testing.T) {
 
 func TestPowerActions(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	id := w.create(request("one")).ID
 
 	run := func(action *godo.Action, _ *godo.Response, err error) *godo.Action {
@@ -208,39 +221,39 @@ func TestPowerActions(t *testing.T) {
 		return w.done(action)
 	}
 
-	actions := w.client.DropletActions
-	run(actions.Shutdown(t.Context(), id))
+	actions := w.DropletActions
+	run(actions.Shutdown(ctx, id))
 	w.until(id, "off")
 
-	_, _, err := actions.PowerOff(t.Context(), id)
+	_, _, err := actions.PowerOff(ctx, id)
 	refused(t, err, 422, "Droplet is already powered off")
 
 	require.Equal(t,
 		godo.ActionCompleted,
-		run(actions.Shutdown(t.Context(), id)).Status,
+		run(actions.Shutdown(ctx, id)).Status,
 		"a shutdown of one that is off is no error",
 	)
 
-	run(actions.Snapshot(t.Context(), id, "while-off"))
+	run(actions.Snapshot(ctx, id, "while-off"))
 	w.until(id, "off")
-	run(actions.PowerOn(t.Context(), id))
+	run(actions.PowerOn(ctx, id))
 	w.until(id, "active")
-	run(actions.PowerCycle(t.Context(), id))
-	run(actions.Reboot(t.Context(), id))
+	run(actions.PowerCycle(ctx, id))
+	run(actions.Reboot(ctx, id))
 	w.until(id, "active")
-	run(actions.PowerOff(t.Context(), id))
+	run(actions.PowerOff(ctx, id))
 	w.until(id, "off")
-	run(actions.PowerOn(t.Context(), id))
+	run(actions.PowerOn(ctx, id))
 
 	w.machines.set(id, false) // the guest powered itself off
 	w.until(id, "off")
 
-	all, _, err := w.client.Droplets.Actions(t.Context(), id, nil)
+	all, _, err := w.Droplets.Actions(ctx, id, nil)
 	require.NoError(t, err)
 	require.Equal(t, "power_on", all[0].Type, "newest first")
 	require.Equal(t, "create", all[len(all)-1].Type)
 
-	got, _, err := actions.Get(t.Context(), id, all[0].ID)
+	got, _, err := actions.Get(ctx, id, all[0].ID)
 	require.NoError(t, err)
 	require.Equal(t, all[0].ID, got.ID)
 }
@@ -251,31 +264,28 @@ func TestGuestThatIgnoresShutdown(t *testing.T) {
 	release := w.machines.hold()
 	defer release()
 
-	action, _, err := w.client.DropletActions.Shutdown(t.Context(), id)
-	require.NoError(t, err)
-	require.Equal(t, "errored", w.done(action).Status)
+	require.Equal(t, "errored", w.did(w.DropletActions.Shutdown(t.Context(), id)).Status)
 	release()
 	w.until(id, "active")
 
-	action, _, err = w.client.DropletActions.PowerOff(t.Context(), id)
-	require.NoError(t, err)
-	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
+	require.Equal(t, godo.ActionCompleted, w.did(w.DropletActions.PowerOff(t.Context(), id)).Status)
 }
 
 func TestACreateThatFailsLeavesNothing(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	w.machines.breakCall("Create", errBroken)
 
-	droplet, answer, err := w.client.Droplets.Create(t.Context(), request("one"))
+	droplet, answer, err := w.Droplets.Create(ctx, request("one"))
 	require.NoError(t, err)
 
 	w.eventually("action errored", func() bool {
-		action, _, err := w.client.Actions.Get(t.Context(), answer.Links.Actions[0].ID)
+		action, _, err := w.Actions.Get(ctx, answer.Links.Actions[0].ID)
 		require.NoError(t, err)
 		return action.Status == "errored" && action.CompletedAt != nil
 	})
 
-	_, _, err = w.client.Droplets.Get(t.Context(), droplet.ID)
+	_, _, err = w.Droplets.Get(ctx, droplet.ID)
 	refused(t, err, 404, "")
 }
 
@@ -287,7 +297,7 @@ func TestDelaysShowTheStatesBetween(t *testing.T) {
 	require.Empty(t, droplet.Networks.V4, "active comes before the addresses")
 
 	w.eventually("addresses shown", func() bool {
-		got, _, err := w.client.Droplets.Get(t.Context(), droplet.ID)
+		got, _, err := w.Droplets.Get(t.Context(), droplet.ID)
 		require.NoError(t, err)
 		return len(got.Networks.V4) == 2
 	})
@@ -295,23 +305,24 @@ func TestDelaysShowTheStatesBetween(t *testing.T) {
 
 func TestTheStateSurvivesACrash(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	kept := w.create(request("kept"))
-	halfway, snapshotting, deleted := request("halfway"), w.create(
-		request("snapshotting"),
-	), w.create(request("deleted"))
+	snapshotting := w.create(request("snapshotting"))
+	deleted := w.create(request("deleted"))
+
 	release := w.machines.hold()
-	created, answer, err := w.client.Droplets.Create(t.Context(), halfway)
+	created, answer, err := w.Droplets.Create(ctx, request("halfway"))
 	require.NoError(t, err)
 
-	snapshot, _, err := w.client.DropletActions.Snapshot(t.Context(), snapshotting.ID, "cut short")
+	snapshot, _, err := w.DropletActions.Snapshot(ctx, snapshotting.ID, "cut short")
 	require.NoError(t, err)
 
-	_, err = w.client.Droplets.Delete(t.Context(), deleted.ID)
+	_, err = w.Droplets.Delete(ctx, deleted.ID)
 	require.NoError(t, err)
 	w.stop() // nothing that was under way comes to its end
 	release()
 
-	w.machines.exists[77] = api.Machine{ID: 77} // a machine that nobody wrote down
+	w.machines.exists[77] = api.Machine{ID: 77} // the state does not know it
 
 	w.start()
 	require.Equal(t, kept.Networks, w.active(kept.ID).Networks)
@@ -328,19 +339,20 @@ func TestTheStateSurvivesACrash(t *testing.T) {
 		return len(w.machines.ids()) == 3
 	})
 
-	images, _, err := w.client.Images.ListUser(t.Context(), nil)
+	images, _, err := w.Images.ListUser(ctx, nil)
 	require.NoError(t, err)
 	require.Empty(t, images)
 }
 
 func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
 	w := newWorld(t)
-	ran, off := w.create(request("ran")), w.create(request("off"))
-	action, _, err := w.client.DropletActions.PowerOff(t.Context(), off.ID)
-	require.NoError(t, err)
-	w.done(action)
+	ctx := t.Context()
+	ran := w.create(request("ran"))
+	off := w.create(request("off"))
 
-	ended, err := w.server.PowerOffAll(t.Context())
+	w.did(w.DropletActions.PowerOff(ctx, off.ID))
+
+	ended, err := w.server.PowerOffAll(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 1, ended)
 	require.False(t, w.machines.Running(ran.ID))

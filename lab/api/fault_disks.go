@@ -7,21 +7,21 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-func someFill(d *state.Document, fault *state.Fault) error {
-	if err := oneGroup(d, fault); err != nil {
+func checkFill(d *state.Document, fault *state.Fault) error {
+	if err := checkOneGroup(d, fault); err != nil {
 		return err
 	}
 
 	for _, id := range fault.Groups[0] {
-		if disk := int64(diskOf(*d.Droplet(id))) << 30; fault.Leave < 0 || fault.Leave >= disk {
-			return invalid(
-				"fill: what it leaves must be between 0 and less than the disk of Droplet %d, which has %d "+
-					"bytes, not %d",
-				id,
-				disk,
-				fault.Leave,
-			)
+		disk := int64(diskOf(*d.Droplet(id))) << 30
+		if fault.Leave >= 0 && fault.Leave < disk {
+			continue
 		}
+
+		return invalid(
+			"fill: what it leaves must be between 0 and less than the disk of Droplet %d, which has %d bytes, not %d",
+			id, disk, fault.Leave,
+		)
 	}
 
 	return nil
@@ -31,7 +31,7 @@ func someFill(d *state.Document, fault *state.Fault) error {
 func (s *Server) fillDisks(ctx context.Context, fault state.Fault) error {
 	for _, id := range fault.Groups[0] {
 		if _, there := s.Machines.Inspect(id); !there {
-			return notFound() // it is being made, or removed
+			return notFound() // the machine is being made, or removed
 		}
 	}
 
@@ -42,10 +42,12 @@ func (s *Server) fillDisks(ctx context.Context, fault state.Fault) error {
 func (s *Server) applyFills(ctx context.Context) error {
 	s.faults.filling.Lock()
 	defer s.faults.filling.Unlock()
+
 	return s.Machines.SetFills(ctx, fills(s.Store.View()))
 }
 
-// fills are the bytes that all faults together leave free on Droplets' disks: of several, the one that leaves least.
+// fills are the bytes that all faults together leave free on Droplets' disks. Of several faults of one Droplet the one
+// that leaves least counts.
 func fills(d *state.Document) map[int]int64 {
 	leaves := map[int]int64{}
 	for _, fault := range d.Faults {

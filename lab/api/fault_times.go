@@ -8,23 +8,32 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// spans reads the durations of what is asked for.
+// spans reads the durations of a request.
 func (b *FaultRequest) spans(fault *state.Fault, now time.Time) error {
 	var span time.Duration
-	for _, one := range []struct {
-		text string
-		into *time.Duration
-	}{{b.For, &span}, {b.Delay, &fault.Delay}, {b.Jitter, &fault.Jitter}, {b.Step, &fault.Step}} {
-		if one.text == "" {
+
+	fields := []struct {
+		text     string
+		into     *time.Duration
+		backward bool // it may be less than 0
+	}{
+		{text: b.For, into: &span},
+		{text: b.Delay, into: &fault.Delay},
+		{text: b.Jitter, into: &fault.Jitter},
+		{text: b.Step, into: &fault.Step, backward: true},
+	}
+
+	for _, field := range fields {
+		if field.text == "" {
 			continue
 		}
 
-		read, err := time.ParseDuration(one.text)
-		if err != nil || read <= 0 && one.into != &fault.Step {
-			return invalid("%q is no duration: as in 1.5s or 2m", one.text)
+		read, err := time.ParseDuration(field.text)
+		if err != nil || read <= 0 && !field.backward {
+			return invalid("%q is no duration: as in 1.5s or 2m", field.text)
 		}
 
-		*one.into = read
+		*field.into = read
 	}
 
 	if span > 0 {
@@ -41,44 +50,40 @@ const (
 	maxStep = 20 * 365 * 24 * time.Hour
 )
 
-func someDelay(d *state.Document, fault *state.Fault) error {
+func checkDelay(d *state.Document, fault *state.Fault) error {
 	if fault.Delay <= 0 || fault.Delay > maxDelay {
 		return invalid("delay needs a delay of at most %s, as in 40ms", maxDelay)
 	}
+
 	if fault.Jitter > fault.Delay {
-		return invalid(
-			"delay: a jitter of %s is more than the delay of %s",
-			fault.Jitter,
-			fault.Delay,
-		)
+		return invalid("delay: a jitter of %s is more than the delay of %s", fault.Jitter, fault.Delay)
 	}
 
-	return oneGroup(d, fault)
+	return checkOneGroup(d, fault)
 }
 
-func someStep(d *state.Document, fault *state.Fault) error {
+func checkClock(d *state.Document, fault *state.Fault) error {
 	if fault.Step == 0 || fault.Step.Abs() > maxStep {
-		return invalid(
-			"clock needs a step other than 0 and of at most %d hours, as in -1h",
-			int(maxStep.Hours()),
-		)
+		return invalid("clock needs a step other than 0 and of at most %d hours, as in -1h", int(maxStep.Hours()))
 	}
 
-	return oneGroup(d, fault)
+	return checkOneGroup(d, fault)
 }
 
-// linkDelays are how late all faults together make links.
+// linkDelays are the delays that all faults together put on links.
 func linkDelays(d *state.Document) []LinkDelay {
 	delays := []LinkDelay{}
 	for _, fault := range d.Faults {
-		if fault.Kind == state.FaultDelay {
-			delays = append(delays, LinkDelay{
-				Droplets: slices.Clone(fault.Groups[0]),
-				Network:  fault.Network,
-				By:       fault.Delay,
-				Jitter:   fault.Jitter,
-			})
+		if fault.Kind != state.FaultDelay {
+			continue
 		}
+
+		delays = append(delays, LinkDelay{
+			Droplets: slices.Clone(fault.Groups[0]),
+			Network:  fault.Network,
+			By:       fault.Delay,
+			Jitter:   fault.Jitter,
+		})
 	}
 
 	return delays
@@ -88,10 +93,11 @@ func linkDelays(d *state.Document) []LinkDelay {
 func (s *Server) applyClocks(ctx context.Context) error {
 	s.faults.stepping.Lock()
 	defer s.faults.stepping.Unlock()
+
 	return s.Machines.SetClocks(ctx, clockSteps(s.Store.View()))
 }
 
-// clockSteps are how far away from the true time all faults together put Droplets.
+// clockSteps are how far from the true time all faults together put the clocks of Droplets.
 func clockSteps(d *state.Document) map[int]time.Duration {
 	steps := map[int]time.Duration{}
 	for _, fault := range d.Faults {

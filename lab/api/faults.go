@@ -3,220 +3,11 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"path"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
-
-// FaultRequest is a fault as it is asked for.
-type FaultRequest struct {
-	Name    string  `json:"name,omitempty"` // empty: the lab names it
-	Kind    string  `json:"kind"`
-	For     string  `json:"for,omitempty"` // a duration after which it is lifted by itself
-	Groups  [][]int `json:"groups,omitempty"`
-	Network string  `json:"network,omitempty"`
-	Percent int     `json:"percent,omitempty"`
-	Match   string  `json:"match,omitempty"`
-	Status  int     `json:"status,omitempty"`
-	Delay   string  `json:"delay,omitempty"`
-	Cut     bool    `json:"cut,omitempty"`
-	Hang    bool    `json:"hang,omitempty"`
-	Count   int     `json:"count,omitempty"`
-	After   int     `json:"after,omitempty"`
-	Chance  int     `json:"chance,omitempty"`
-	Action  string  `json:"action,omitempty"`
-	Outcome string  `json:"outcome,omitempty"`
-	Jitter  string  `json:"jitter,omitempty"`
-	Step    string  `json:"step,omitempty"`
-	Leave   int64   `json:"leave,omitempty"`
-}
-
-// The ends of an action that a fault brings about.
-const (
-	OutcomeHangs = "hangs"
-	OutcomeErrs  = "errs"
-)
-
-// fault checks what is asked for.
-func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, error) {
-	fault := state.Fault{
-		Name:    b.Name,
-		Kind:    b.Kind,
-		Created: now,
-		Groups:  b.Groups,
-		Network: b.Network,
-		Percent: b.Percent,
-		Leave:   b.Leave,
-		Match:   b.Match,
-		Status:  b.Status,
-		Cut:     b.Cut,
-		Hang:    b.Hang,
-		Count:   b.Count,
-		After:   b.After,
-		Chance:  b.Chance,
-		Action:  b.Action,
-		Outcome: b.Outcome,
-	}
-
-	if err := b.spans(&fault, now); err != nil {
-		return fault, err
-	}
-
-	check, known := map[string]func(*state.Document, *state.Fault) error{
-		state.FaultFreeze:    oneGroup,
-		state.FaultFill:      someFill,
-		state.FaultCut:       oneGroup,
-		state.FaultPartition: groupsApart,
-		state.FaultOneWay:    fromAndTo,
-		state.FaultLoss:      someLoss,
-		state.FaultAPI:       someHarm,
-		state.FaultAction:    someOutcome,
-		state.FaultDelay:     someDelay,
-		state.FaultClock:     someStep,
-	}[b.Kind]
-	if !known {
-		return fault, invalid(
-			"there is no fault %q: action, api, clock, cut, delay, fill, freeze, loss, oneway, partition",
-			b.Kind,
-		)
-	}
-
-	if !slices.Contains([]string{"", "public", "vpc"}, b.Network) {
-		return fault, invalid("network must be public or vpc, not %q", b.Network)
-	}
-
-	if err := check(d, &fault); err != nil {
-		return fault, err
-	}
-
-	return fault, nameFault(d, &fault)
-}
-
-// nameFault gives a fault a name when it has none, and takes none that is there.
-func nameFault(d *state.Document, fault *state.Fault) error {
-	if fault.Name != "" {
-		if !validName(fault.Name, "-_.") {
-			return invalid(
-				"%q is no name for a fault: letters, digits, dots, dashes and underscores only",
-				fault.Name,
-			)
-		}
-
-		if d.Fault(fault.Name) != nil {
-			return failure(
-				http.StatusConflict,
-				"a fault named %q is there already: lift it first",
-				fault.Name,
-			)
-		}
-
-		return nil
-	}
-
-	for n := 1; fault.Name == "" || d.Fault(fault.Name) != nil; n++ {
-		fault.Name = fmt.Sprintf("%s-%d", fault.Kind, n)
-	}
-
-	return nil
-}
-
-func knownDroplets(d *state.Document, fault *state.Fault, least, most int) error {
-	if len(fault.Groups) < least || len(fault.Groups) > most {
-		return invalid(
-			"%s needs %d to %d groups of Droplets, got %d",
-			fault.Kind,
-			least,
-			most,
-			len(fault.Groups),
-		)
-	}
-
-	for _, group := range fault.Groups {
-		if len(group) == 0 {
-			return invalid("%s: a group is empty", fault.Kind)
-		}
-
-		for _, id := range group {
-			if d.Droplet(id) == nil {
-				return invalid("there is no Droplet %d", id)
-			}
-		}
-	}
-
-	return nil
-}
-
-// maxGroups is into how many parts a network may fall.
-const maxGroups = 16
-
-func oneGroup(d *state.Document, fault *state.Fault) error {
-	return knownDroplets(d, fault, 1, 1)
-}
-
-func fromAndTo(d *state.Document, fault *state.Fault) error {
-	return knownDroplets(d, fault, 1, 2)
-}
-
-func groupsApart(d *state.Document, fault *state.Fault) error {
-	if err := knownDroplets(d, fault, 2, maxGroups); err != nil {
-		return err
-	}
-
-	all := slices.Concat(fault.Groups...)
-	slices.Sort(all)
-
-	if len(slices.Compact(slices.Clone(all))) != len(all) {
-		return invalid("partition: a Droplet is in two groups")
-	}
-
-	return nil
-}
-
-func someLoss(d *state.Document, fault *state.Fault) error {
-	if fault.Percent < 1 || fault.Percent > 100 {
-		return invalid("loss needs a percent between 1 and 100, got %d", fault.Percent)
-	}
-
-	return knownDroplets(d, fault, 1, 2)
-}
-
-func someHarm(_ *state.Document, fault *state.Fault) error {
-	method, pattern, _ := strings.Cut(fault.Match, " ")
-	if _, err := path.Match(pattern, "/"); err != nil || method == "" || pattern == "" {
-		return invalid(
-			"match must be a method and a path, * for anything, as in \"POST /v2/droplets\" or \"* /v2/*\", not %q",
-			fault.Match,
-		)
-	}
-
-	switch {
-	case fault.Status == 0 && fault.Delay == 0 && !fault.Cut && !fault.Hang:
-		return invalid("an api fault needs a status, a delay, cut or hang")
-	case fault.Status != 0 && (fault.Status < 400 || fault.Status > 599):
-		return invalid("status must be between 400 and 599, got %d", fault.Status)
-	case fault.Chance < 0 || fault.Chance > 100 || fault.Count < 0 || fault.After < 0:
-		return invalid("chance is a percentage, count and after are numbers of requests")
-	}
-
-	return nil
-}
-
-func someOutcome(_ *state.Document, fault *state.Fault) error {
-	if fault.Action == "" || fault.Outcome != OutcomeHangs && fault.Outcome != OutcomeErrs {
-		return invalid(
-			"an action fault needs an action's type, and the outcome %s or %s",
-			OutcomeHangs,
-			OutcomeErrs,
-		)
-	}
-
-	return nil
-}
 
 func (s *Server) listFaults(r *http.Request) (*reply, error) {
 	return list(r, "faults", orEmpty(s.Store.View().Faults)), nil
@@ -233,7 +24,6 @@ func (s *Server) getFault(r *http.Request) (*reply, error) {
 
 func (s *Server) createFault(r *http.Request) (*reply, error) {
 	var body FaultRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -252,22 +42,22 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 
 	s.Logger.Info("fault", "name", fault.Name, "kind", fault.Kind, "groups", fault.Groups)
 
-	if err := s.inflict(r.Context(), fault); errors.Is(err, ErrUnfit) {
-		return nil, errors.Join(
-			invalid("%v", err),
-			s.lift(context.WithoutCancel(r.Context()), fault.Name),
-		)
-	} else if err != nil {
+	if err := s.applyFault(r.Context(), fault); err != nil {
+		if errors.Is(err, ErrUnfit) {
+			err = invalid("%v", err)
+		}
+
+		// a part of it may be in force; it goes even when the client has given up
 		return nil, errors.Join(err, s.lift(context.WithoutCancel(r.Context()), fault.Name))
 	}
 
-	s.liftInTime(fault)
+	s.liftWhenDue(fault)
 
 	return one(http.StatusCreated, "fault", fault), nil
 }
 
-// inflict makes a fault felt.
-func (s *Server) inflict(ctx context.Context, fault state.Fault) error {
+// applyFault puts a new fault in force.
+func (s *Server) applyFault(ctx context.Context, fault state.Fault) error {
 	switch fault.Kind {
 	case state.FaultClock:
 		return s.applyClocks(ctx)
@@ -276,7 +66,7 @@ func (s *Server) inflict(ctx context.Context, fault state.Fault) error {
 
 	case state.FaultFreeze:
 		for _, id := range slices.Concat(fault.Groups...) {
-			if err := s.faultOf(ctx, id, FaultFreeze); err != nil {
+			if err := s.faultMachine(ctx, id, FaultFreeze); err != nil {
 				return err
 			}
 		}
@@ -287,9 +77,10 @@ func (s *Server) inflict(ctx context.Context, fault state.Fault) error {
 	return s.applyFaults(ctx)
 }
 
-// faultOf gives a machine a fault; what it can't have now is the asker's mistake.
-func (s *Server) faultOf(ctx context.Context, id int, fault string) error {
+// faultMachine gives a machine a fault. That it can't have it now is an error of the request, not of the lab.
+func (s *Server) faultMachine(ctx context.Context, id int, fault string) error {
 	err := s.Machines.Fault(ctx, id, fault)
+
 	switch {
 	case errors.Is(err, ErrGone):
 		return notFound()
@@ -300,8 +91,8 @@ func (s *Server) faultOf(ctx context.Context, id int, fault string) error {
 	return err
 }
 
-// liftInTime lifts a fault by itself when its time is over.
-func (s *Server) liftInTime(fault state.Fault) {
+// liftWhenDue lifts a fault when its time is over.
+func (s *Server) liftWhenDue(fault state.Fault) {
 	if fault.Until.IsZero() {
 		return
 	}
@@ -312,9 +103,10 @@ func (s *Server) liftInTime(fault state.Fault) {
 		}
 
 		err := s.lift(s.context, fault.Name)
+
 		var gone *Error
 		if errors.As(err, &gone) && gone.Status == http.StatusNotFound {
-			return nil // somebody was quicker
+			return nil // somebody has lifted it before
 		}
 
 		return err
@@ -335,7 +127,7 @@ func (s *Server) liftFaults(r *http.Request) (*reply, error) {
 	return noContent(), nil
 }
 
-// lift ends a fault without a trace.
+// lift ends a fault, and undoes what it did.
 func (s *Server) lift(ctx context.Context, name string) error {
 	var fault state.Fault
 	err := s.Store.Update(func(d *state.Document) error {
@@ -370,20 +162,19 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	return s.applyFaults(ctx)
 }
 
-// thaw lets the Droplets of a fault go on that no other wants to stand still.
+// thaw lets the Droplets of a lifted fault go on, but for those that another fault freezes.
 func (s *Server) thaw(ctx context.Context, fault state.Fault) error {
 	for _, id := range slices.Concat(fault.Groups...) {
-		still := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
+		frozen := slices.ContainsFunc(s.Store.View().Faults, func(x state.Fault) bool {
 			return x.Kind == fault.Kind && slices.Contains(slices.Concat(x.Groups...), id)
 		})
-		if still {
+		if frozen {
 			continue
 		}
 
-		if err := s.Machines.Fault(ctx,
-			id,
-			FaultThaw,
-		); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
+		// one that is gone or off has no processes that stand still
+		err := s.Machines.Fault(ctx, id, FaultThaw)
+		if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrOff) {
 			return err
 		}
 	}
@@ -391,11 +182,12 @@ func (s *Server) thaw(ctx context.Context, fault state.Fault) error {
 	return nil
 }
 
-// applyFaults makes packets get lost and come late as the faults say.
+// applyFaults puts the network's faults in force: packets that get lost or come late.
 func (s *Server) applyFaults(ctx context.Context) error {
 	s.faults.applying.Lock()
 	defer s.faults.applying.Unlock()
 
+	// read under the mutex, so that the last call applies the last state
 	d := s.Store.View()
 
 	return errors.Join(
@@ -404,40 +196,51 @@ func (s *Server) applyFaults(ctx context.Context) error {
 	)
 }
 
-// networkFaults are the losses that all faults together bring about.
+// networkFaults are the losses of packets of all faults together.
 func networkFaults(d *state.Document) []NetworkFault {
 	losses := []NetworkFault{}
 	for _, fault := range d.Faults {
-		lose := func(from, to []int, percent int) {
-			losses = append(losses, NetworkFault{
-				From:    from,
-				To:      to,
-				Network: fault.Network,
-				Percent: percent,
-			})
-		}
+		losses = append(losses, lossesOf(fault)...)
+	}
 
-		var second []int
-		if len(fault.Groups) > 1 {
-			second = fault.Groups[1]
-		}
+	return losses
+}
 
-		switch fault.Kind {
-		case state.FaultCut:
-			lose(fault.Groups[0], nil, 100)
-			lose(nil, fault.Groups[0], 100)
-		case state.FaultOneWay:
-			lose(fault.Groups[0], second, 100)
-		case state.FaultLoss:
-			lose(fault.Groups[0], second, fault.Percent)
-			lose(second, fault.Groups[0], fault.Percent)
+func lossesOf(fault state.Fault) []NetworkFault {
+	var losses []NetworkFault
 
-		case state.FaultPartition:
-			for i, group := range fault.Groups {
-				for _, other := range fault.Groups[i+1:] {
-					lose(group, other, 100)
-					lose(other, group, 100)
-				}
+	lose := func(from, to []int, percent int) {
+		losses = append(losses, NetworkFault{
+			From:    from,
+			To:      to,
+			Network: fault.Network,
+			Percent: percent,
+		})
+	}
+
+	// without a second group it is all else in the network
+	var second []int
+	if len(fault.Groups) > 1 {
+		second = fault.Groups[1]
+	}
+
+	switch fault.Kind {
+	case state.FaultCut:
+		lose(fault.Groups[0], nil, 100)
+		lose(nil, fault.Groups[0], 100)
+
+	case state.FaultOneWay:
+		lose(fault.Groups[0], second, 100)
+
+	case state.FaultLoss:
+		lose(fault.Groups[0], second, fault.Percent)
+		lose(second, fault.Groups[0], fault.Percent)
+
+	case state.FaultPartition:
+		for i, group := range fault.Groups {
+			for _, other := range fault.Groups[i+1:] {
+				lose(group, other, 100)
+				lose(other, group, 100)
 			}
 		}
 	}
@@ -445,10 +248,10 @@ func networkFaults(d *state.Document) []NetworkFault {
 	return losses
 }
 
-// takeUpFaults makes faults felt again after a start.
-func (s *Server) takeUpFaults(ctx context.Context) error {
+// restoreFaults puts faults in force again after a start.
+func (s *Server) restoreFaults(ctx context.Context) error {
 	for _, fault := range s.Store.View().Faults {
-		s.liftInTime(fault)
+		s.liftWhenDue(fault)
 	}
 
 	if err := s.applyClocks(ctx); err != nil {
@@ -463,14 +266,15 @@ func (s *Server) takeUpFaults(ctx context.Context) error {
 	return s.applyFaults(ctx)
 }
 
-// forgetHurt takes Droplets that are gone out of the faults, and ends those that hurt nobody any more.
-func forgetHurt(d *state.Document) {
+// removeGoneFromFaults takes Droplets that are gone out of the faults, and ends faults that apply to no Droplet any
+// more.
+func removeGoneFromFaults(d *state.Document) {
+	gone := func(id int) bool { return d.Droplet(id) == nil }
+
 	for i := range d.Faults {
-		for g := range d.Faults[i].Groups {
-			d.Faults[i].Groups[g] = slices.DeleteFunc(
-				d.Faults[i].Groups[g],
-				func(id int) bool { return d.Droplet(id) == nil },
-			)
+		groups := d.Faults[i].Groups
+		for g := range groups {
+			groups[g] = slices.DeleteFunc(groups[g], gone)
 		}
 	}
 
@@ -481,17 +285,18 @@ func forgetHurt(d *state.Document) {
 	})
 }
 
-// killDroplet loses a machine at once, as a fire would.
+// killDroplet loses a machine at once: nothing in it is asked first.
 func (s *Server) killDroplet(r *http.Request) (*reply, error) {
 	droplet, err := s.dropletIn(r)
 	if err != nil {
 		return nil, err
 	}
+
 	if droplet.Status == state.DropletNew {
 		return nil, pendingEvent()
 	}
 
 	s.Logger.Info("Droplet killed", "droplet", droplet.ID, "name", droplet.Name)
 
-	return noContent(), s.faultOf(r.Context(), droplet.ID, FaultKill)
+	return noContent(), s.faultMachine(r.Context(), droplet.ID, FaultKill)
 }

@@ -55,7 +55,7 @@ func prefixFrom(text string) (netip.Prefix, bool) {
 	return prefix.Masked(), err == nil
 }
 
-// shields are the firewalls as they stand now: tags looked up, and several on one Droplet put together.
+// shields are the firewalls as they are now: tags looked up, and several on one Droplet put together.
 func (s *Server) shields(d *state.Document) []Shield {
 	shields := []Shield{}
 	for _, droplet := range d.Droplets {
@@ -66,15 +66,17 @@ func (s *Server) shields(d *state.Document) []Shield {
 		}
 
 		guarded := false
-
 		for _, firewall := range d.Firewalls {
-			if slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
-				guarded = true
-				shield.Inbound = append(shield.Inbound, passages(d, firewall.Inbound)...)
-				shield.Outbound = append(shield.Outbound, passages(d, firewall.Outbound)...)
+			if !slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
+				continue
 			}
+
+			guarded = true
+			shield.Inbound = append(shield.Inbound, passages(d, firewall.Inbound)...)
+			shield.Outbound = append(shield.Outbound, passages(d, firewall.Outbound)...)
 		}
 
+		// without a shield everything is let through
 		if guarded {
 			shields = append(shields, shield)
 		}
@@ -98,6 +100,7 @@ func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 	if six := droplet.IPv6(); six.IsValid() {
 		addresses = append(addresses, six)
 	}
+
 	if reserved := d.ReservedIPOf(droplet.ID); reserved != nil {
 		addresses = append(addresses, reserved.Address)
 	}
@@ -108,7 +111,7 @@ func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 func passages(d *state.Document, rules []state.FirewallRule) []Passage {
 	all := []Passage{}
 	for _, rule := range rules {
-		first, last, _ := portRange(rule.Ports)
+		first, last, _ := portRange(rule.Ports) // it was checked when the rule was made
 		all = append(all, Passage{
 			Protocol: rule.Protocol,
 			First:    first,
@@ -120,8 +123,10 @@ func passages(d *state.Document, rules []state.FirewallRule) []Passage {
 	return all
 }
 
+// peerNetworks are the networks of a rule's peers as they are now: a tag's Droplets come and go.
 func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 	networks := []netip.Prefix{}
+
 	add := func(addresses ...netip.Addr) {
 		for _, address := range addresses {
 			networks = append(networks, netip.PrefixFrom(address, address.BitLen()))
@@ -157,6 +162,7 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 	d := s.Store.View()
 	shields := s.shields(d)
 	wanted := fmt.Sprint(shields)
+
 	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool {
 		return f.Status != firewallSucceeded
 	})
@@ -165,7 +171,6 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 	}
 
 	err := s.Machines.SetFirewalls(s.context, shields)
-
 	if s.context.Err() != nil {
 		return applied, s.context.Err()
 	}
@@ -177,9 +182,12 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 
 	kept := s.Store.Update(func(now *state.Document) error {
 		for i := range now.Firewalls {
-			if f := d.Firewall(now.Firewalls[i].ID); f != nil &&
-				fmt.Sprint(*f) == fmt.Sprint(now.Firewalls[i]) {
-				now.Firewalls[i].Status = status
+			firewall := &now.Firewalls[i]
+			applied := d.Firewall(firewall.ID)
+
+			// one that was changed meanwhile is still waiting
+			if applied != nil && fmt.Sprint(*applied) == fmt.Sprint(*firewall) {
+				firewall.Status = status
 			}
 		}
 

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -51,15 +50,6 @@ type outboundRule struct {
 	Protocol     string        `json:"protocol"`
 	Ports        string        `json:"ports"`
 	Destinations firewallPeers `json:"destinations"`
-}
-
-// firewallRequest is a firewall as it is sent, whole; the sub-resources send a part of it.
-type firewallRequest struct {
-	Name          string         `json:"name"`
-	InboundRules  []inboundRule  `json:"inbound_rules"`
-	OutboundRules []outboundRule `json:"outbound_rules"`
-	DropletIDs    []int          `json:"droplet_ids"`
-	Tags          []string       `json:"tags"`
 }
 
 type pendingChange struct {
@@ -111,7 +101,10 @@ func showFirewall(d *state.Document, f state.Firewall) firewallAnswer {
 
 	if f.Status == firewallWaiting {
 		for _, id := range firewallDroplets(d, f) {
-			shown.PendingChanges = append(shown.PendingChanges, pendingChange{DropletID: id, Status: firewallWaiting})
+			shown.PendingChanges = append(shown.PendingChanges, pendingChange{
+				DropletID: id,
+				Status:    firewallWaiting,
+			})
 		}
 	}
 
@@ -132,10 +125,10 @@ func showPeers(p state.FirewallPeers) firewallPeers {
 func firewallDroplets(d *state.Document, f state.Firewall) []int {
 	ids := []int{}
 	for _, droplet := range d.Droplets {
-		if slices.Contains(f.DropletIDs, droplet.ID) ||
-			slices.ContainsFunc(f.Tags, func(tag string) bool {
-				return state.Tagged(droplet.Tags, tag)
-			}) {
+		tagged := slices.ContainsFunc(f.Tags, func(tag string) bool {
+			return state.Tagged(droplet.Tags, tag)
+		})
+		if tagged || slices.Contains(f.DropletIDs, droplet.ID) {
 			ids = append(ids, droplet.ID)
 		}
 	}
@@ -145,6 +138,7 @@ func firewallDroplets(d *state.Document, f state.Firewall) []int {
 
 func (s *Server) listFirewalls(r *http.Request) (*reply, error) {
 	d := s.Store.View()
+
 	return listed(r, "firewalls", d.Firewalls, func(f state.Firewall) firewallAnswer {
 		return showFirewall(d, f)
 	}), nil
@@ -157,12 +151,13 @@ func (s *Server) listDropletFirewalls(r *http.Request) (*reply, error) {
 	}
 
 	d := s.Store.View()
-	on := slices.DeleteFunc(
-		slices.Clone(d.Firewalls),
-		func(f state.Firewall) bool {
-			return !slices.Contains(firewallDroplets(d, f), droplet.ID)
-		},
-	)
+	on := []state.Firewall{}
+
+	for _, firewall := range d.Firewalls {
+		if slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
+			on = append(on, firewall)
+		}
+	}
 
 	return listed(r, "firewalls", on, func(f state.Firewall) firewallAnswer {
 		return showFirewall(d, f)
@@ -206,13 +201,13 @@ func (s *Server) replaceFirewall(r *http.Request) (*reply, error) {
 	})
 }
 
+// writeFirewall writes the whole of a firewall that find makes or finds.
 func (s *Server) writeFirewall(
 	r *http.Request,
 	status int,
 	find func(*state.Document) (*state.Firewall, error),
 ) (*reply, error) {
 	var body firewallRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -224,24 +219,12 @@ func (s *Server) writeFirewall(
 			return err
 		}
 
-		id := firewall.ID
-
-		if !validName(body.Name, ".-") {
-			return invalid("name can only contain letters, digits, dots and dashes, and not be blank")
-		}
-
-		if slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool {
-			return x.Name == body.Name && x.ID != id
-		}) {
-			return failure(http.StatusConflict, "duplicate name")
-		}
-
-		if len(body.InboundRules)+len(body.OutboundRules) == 0 {
-			return invalid("must have at least one rule")
+		if err := body.checkWhole(d, firewall.ID); err != nil {
+			return err
 		}
 
 		*firewall = state.Firewall{
-			ID:      id,
+			ID:      firewall.ID,
 			Name:    body.Name,
 			Created: firewall.Created,
 		}
@@ -258,126 +241,9 @@ func (s *Server) writeFirewall(
 		return nil, err
 	}
 
-	s.kickBalancers()
+	s.wakeFollower()
 
 	return one(status, "firewall", shown), nil
-}
-
-// addTo adds what is sent to a firewall, and sets it waiting. Tags come into being by their use.
-func (b *firewallRequest) addTo(d *state.Document, firewall *state.Firewall) error {
-	if err := checkTags(b.Tags); err != nil {
-		return err
-	}
-
-	for _, id := range b.DropletIDs {
-		if d.Droplet(id) == nil {
-			return invalid("droplet %d is not found", id)
-		}
-	}
-
-	inbound, outbound, err := b.rules(d)
-	if err != nil {
-		return err
-	}
-
-	firewall.Status = firewallWaiting
-	firewall.DropletIDs = union(firewall.DropletIDs, b.DropletIDs)
-	firewall.Tags = union(firewall.Tags, d.UseTags(b.Tags))
-
-	firewall.Inbound, firewall.Outbound = append(
-		firewall.Inbound,
-		inbound...,
-	), append(firewall.Outbound, outbound...)
-
-	return nil
-}
-
-func union[T comparable](some, more []T) []T {
-	all := slices.Clone(some)
-	for _, one := range more {
-		if !slices.Contains(all, one) {
-			all = append(all, one)
-		}
-	}
-
-	return all
-}
-
-func (b *firewallRequest) rules(d *state.Document) (inbound, outbound []state.FirewallRule, err error) {
-	for _, rule := range b.InboundRules {
-		checked, err := checkFirewallRule(d, rule.Protocol, rule.Ports, rule.Sources)
-		if err != nil {
-			return nil, nil, err
-		}
-
-		inbound = append(inbound, checked)
-	}
-
-	for _, rule := range b.OutboundRules {
-		checked, err := checkFirewallRule(d, rule.Protocol, rule.Ports, rule.Destinations)
-		if err != nil {
-			return nil, nil, err
-		}
-
-		outbound = append(outbound, checked)
-	}
-
-	return inbound, outbound, nil
-}
-
-// checkFirewallRule takes a rule as it is sent. "all" ports come back as "0", and so do those of icmp.
-func checkFirewallRule(d *state.Document, protocol, ports string, peers firewallPeers) (state.FirewallRule, error) {
-	rule := state.FirewallRule{
-		Protocol: strings.ToLower(protocol),
-		Ports:    ports,
-		Peers: state.FirewallPeers{
-			Addresses:       peers.Addresses,
-			DropletIDs:      peers.DropletIDs,
-			Tags:            peers.Tags,
-			LoadBalancerIDs: peers.LoadBalancerUIDs,
-			KubernetesIDs:   peers.KubernetesIDs,
-		},
-	}
-
-	switch rule.Protocol {
-	case "icmp":
-		rule.Ports = "0"
-
-	case "tcp", "udp":
-		if ports == "all" {
-			rule.Ports = "0"
-		}
-		if _, _, ok := portRange(rule.Ports); !ok {
-			return rule, invalid("invalid ports %q: a port, a range as in 8000-9000, or all", ports)
-		}
-
-	default:
-		return rule, invalid("invalid protocol %q: tcp, udp or icmp", protocol)
-	}
-
-	if err := checkTags(peers.Tags); err != nil {
-		return rule, err
-	}
-
-	for _, address := range peers.Addresses {
-		if _, ok := prefixFrom(address); !ok {
-			return rule, invalid("invalid address %q", address)
-		}
-	}
-
-	for _, id := range peers.DropletIDs {
-		if d.Droplet(id) == nil {
-			return rule, invalid("droplet %d is not found", id)
-		}
-	}
-
-	for _, id := range peers.LoadBalancerUIDs {
-		if d.LoadBalancer(id) == nil {
-			return rule, invalid("load balancer %s is not found", id)
-		}
-	}
-
-	return rule, nil
 }
 
 func (s *Server) deleteFirewall(r *http.Request) (*reply, error) {
@@ -402,7 +268,6 @@ func (s *Server) changeFirewall(
 	change func(*state.Document, *state.Firewall, firewallRequest) error,
 ) (*reply, error) {
 	var body firewallRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 
@@ -21,7 +20,7 @@ func (w *world) succeeded(id string) *godo.Firewall {
 	w.t.Helper()
 	var firewall *godo.Firewall
 	w.eventually("firewall in force", func() bool {
-		got, _, err := w.client.Firewalls.Get(w.t.Context(), id)
+		got, _, err := w.Firewalls.Get(w.t.Context(), id)
 		require.NoError(w.t, err)
 		firewall = got
 
@@ -31,134 +30,79 @@ func (w *world) succeeded(id string) *godo.Firewall {
 	return firewall
 }
 
-func TestFirewalls(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	web, db := w.create(request("web")), w.create(request("db"))
-	ask := &godo.FirewallRequest{
+// wall is a firewall of a Droplet, and of all that are tagged guarded.
+func wall(droplet int) *godo.FirewallRequest {
+	return &godo.FirewallRequest{
 		Name:       "wall",
 		Tags:       []string{"guarded"},
-		DropletIDs: []int{web.ID},
-		InboundRules: []godo.InboundRule{{
-			Protocol:  "tcp",
-			PortRange: "22",
-			Sources:   &godo.Sources{Addresses: []string{"203.0.113.0/24"}},
-		},
+		DropletIDs: []int{droplet},
+
+		InboundRules: []godo.InboundRule{
+			{
+				Protocol:  "tcp",
+				PortRange: "22",
+				Sources:   &godo.Sources{Addresses: []string{"203.0.113.0/24"}},
+			},
 			{
 				Protocol: "icmp",
 				Sources:  &godo.Sources{Tags: []string{"Friends"}},
-			}},
+			},
+		},
+
 		OutboundRules: []godo.OutboundRule{{
 			Protocol:     "tcp",
 			PortRange:    "all",
 			Destinations: &godo.Destinations{Addresses: []string{"0.0.0.0/0", "::/0"}},
 		}},
 	}
+}
 
-	made, answer, err := w.client.Firewalls.Create(ctx, ask)
+// firewall creates one and waits until it is in force.
+func (w *world) firewall(ask *godo.FirewallRequest) *godo.Firewall {
+	w.t.Helper()
+	made, _, err := w.Firewalls.Create(w.t.Context(), ask)
+	require.NoError(w.t, err)
+
+	return w.succeeded(made.ID)
+}
+
+func TestFirewallComesIntoForce(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	web := w.create(request("web"))
+
+	made, answer, err := w.Firewalls.Create(ctx, wall(web.ID))
 	require.NoError(t, err)
 	require.Equal(t, 202, answer.StatusCode)
 	require.Equal(t, "waiting", made.Status)
 
-	require.Equal(t,
-		[]godo.PendingChange{{DropletID: web.ID, Status: "waiting"}},
-		made.PendingChanges,
-	)
+	pending := []godo.PendingChange{{
+		DropletID: web.ID,
+		Status:    "waiting",
+	}}
+	require.Equal(t, pending, made.PendingChanges)
 
 	firewall := w.succeeded(made.ID)
 	require.Empty(t, firewall.PendingChanges)
-
-	require.Equal(t,
-		[]string{"22", "0"},
-		[]string{firewall.InboundRules[0].PortRange, firewall.InboundRules[1].PortRange},
-		"icmp's ports come back as 0",
-	)
-
+	require.Equal(t, "22", firewall.InboundRules[0].PortRange)
+	require.Equal(t, "0", firewall.InboundRules[1].PortRange, "icmp's ports come back as 0")
 	require.Equal(t, "0", firewall.OutboundRules[0].PortRange, "all comes back as 0")
+
 	require.Len(t, w.shields(), 1)
+	inbound := w.shields()[0].Inbound
 
-	require.Equal(t,
-		api.Passage{
-			Protocol: "tcp",
-			First:    22,
-			Last:     22,
-			Peers:    []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
-		},
-		w.shields()[0].Inbound[0],
-	)
+	ssh := api.Passage{
+		Protocol: "tcp",
+		First:    22,
+		Last:     22,
+		Peers:    []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
+	}
+	require.Equal(t, ssh, inbound[0])
+	require.Empty(t, inbound[1].Peers, "nobody has the tag")
 
-	require.Empty(t, w.shields()[0].Inbound[1].Peers, "nobody has the tag")
-
-	_, err = w.client.Tags.TagResources(ctx,
-		"guarded",
-		&godo.TagResourcesRequest{Resources: []godo.Resource{{
-			ID:   fmt.Sprint(db.ID),
-			Type: "droplet",
-		}}},
-	)
-	require.NoError(t, err)
-	w.eventually("a Droplet tagged later comes in", func() bool {
-		return len(w.shields()) == 2
-	})
-
-	listed, _, err := w.client.Firewalls.ListByDroplet(ctx, db.ID, nil)
-	require.NoError(t, err)
-	require.Equal(t, made.ID, listed[0].ID)
-
-	ask2 := request("friend")
-	ask2.Tags = []string{"friends"}
-	w.create(ask2)
-	w.eventually("a source's tag is followed", func() bool {
-		return len(w.shields()[0].Inbound[1].Peers) == 2
-	})
-
-	_, err = w.client.Tags.UntagResources(ctx,
-		"guarded",
-		&godo.UntagResourcesRequest{Resources: []godo.Resource{{
-			ID:   fmt.Sprint(db.ID),
-			Type: "droplet",
-		}}},
-	)
-	require.NoError(t, err)
-	w.eventually("one untagged leaves", func() bool {
-		return len(w.shields()) == 1
-	})
-
-	second, _, err := w.client.Firewalls.Create(ctx, &godo.FirewallRequest{
-		Name:       "more",
-		DropletIDs: []int{web.ID},
-		InboundRules: []godo.InboundRule{{
-			Protocol:  "udp",
-			PortRange: "8000-9000",
-			Sources:   &godo.Sources{DropletIDs: []int{db.ID}},
-		}},
-	})
-	require.NoError(t, err)
-	w.succeeded(second.ID)
-	require.Len(t, w.shields()[0].Inbound, 3, "the union of both")
-
-	_, err = w.client.Firewalls.RemoveDroplets(ctx, second.ID, web.ID)
-	require.NoError(t, err)
-	w.eventually("one off again", func() bool {
-		return len(w.shields()[0].Inbound) == 2
-	})
-
-	_, err = w.client.Firewalls.AddRules(ctx,
-		second.ID,
-		&godo.FirewallRulesRequest{OutboundRules: ask.OutboundRules},
-	)
-	require.NoError(t, err)
-
-	_, err = w.client.Firewalls.RemoveRules(ctx,
-		second.ID,
-		&godo.FirewallRulesRequest{OutboundRules: ask.OutboundRules},
-	)
-	require.NoError(t, err)
-	require.Empty(t, w.succeeded(second.ID).OutboundRules)
-
-	replaced, answer, err := w.client.Firewalls.Update(ctx, made.ID, &godo.FirewallRequest{
+	replaced, answer, err := w.Firewalls.Update(ctx, made.ID, &godo.FirewallRequest{
 		Name:         "wall",
-		InboundRules: ask.InboundRules[:1],
+		InboundRules: wall(web.ID).InboundRules[:1],
 	})
 	require.NoError(t, err)
 	require.Equal(t, 200, answer.StatusCode)
@@ -167,11 +111,74 @@ func TestFirewalls(t *testing.T) {
 		return len(w.shields()) == 0
 	})
 
-	_, err = w.client.Firewalls.Delete(ctx, made.ID)
+	_, err = w.Firewalls.Delete(ctx, made.ID)
 	require.NoError(t, err)
 
-	_, err = w.client.Firewalls.Delete(ctx, made.ID)
+	_, err = w.Firewalls.Delete(ctx, made.ID)
 	refused(t, err, 404, "could not be found")
+}
+
+func TestFirewallFollowsTags(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	web := w.create(request("web"))
+	db := w.create(request("db"))
+	made := w.firewall(wall(web.ID))
+
+	w.tag("guarded", db.ID)
+	w.eventually("a Droplet tagged later comes in", func() bool {
+		return len(w.shields()) == 2
+	})
+
+	listed, _, err := w.Firewalls.ListByDroplet(ctx, db.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, made.ID, listed[0].ID)
+
+	friend := request("friend")
+	friend.Tags = []string{"friends"}
+	w.create(friend)
+	w.eventually("a source's tag is followed", func() bool {
+		return len(w.shields()[0].Inbound[1].Peers) == 2
+	})
+
+	w.untag("guarded", db.ID)
+	w.eventually("one untagged leaves", func() bool {
+		return len(w.shields()) == 1
+	})
+}
+
+func TestSeveralFirewallsOfADroplet(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	web := w.create(request("web"))
+	db := w.create(request("db"))
+	w.firewall(wall(web.ID))
+
+	second := w.firewall(&godo.FirewallRequest{
+		Name:       "more",
+		DropletIDs: []int{web.ID},
+		InboundRules: []godo.InboundRule{{
+			Protocol:  "udp",
+			PortRange: "8000-9000",
+			Sources:   &godo.Sources{DropletIDs: []int{db.ID}},
+		}},
+	})
+	require.Len(t, w.shields()[0].Inbound, 3, "the union of both")
+
+	_, err := w.Firewalls.RemoveDroplets(ctx, second.ID, web.ID)
+	require.NoError(t, err)
+	w.eventually("one off again", func() bool {
+		return len(w.shields()[0].Inbound) == 2
+	})
+
+	rules := &godo.FirewallRulesRequest{OutboundRules: wall(web.ID).OutboundRules}
+
+	_, err = w.Firewalls.AddRules(ctx, second.ID, rules)
+	require.NoError(t, err)
+
+	_, err = w.Firewalls.RemoveRules(ctx, second.ID, rules)
+	require.NoError(t, err)
+	require.Empty(t, w.succeeded(second.ID).OutboundRules)
 }
 
 func TestFirewallRefusals(t *testing.T) {
@@ -235,7 +242,7 @@ func TestFirewallRefusals(t *testing.T) {
 			InboundRules: rule(func(*godo.InboundRule) {}),
 		},
 	} {
-		_, _, err := w.client.Firewalls.Create(t.Context(), ask)
+		_, _, err := w.Firewalls.Create(t.Context(), ask)
 		refused(t, err, 422, why)
 		require.Empty(t, w.store.View().Firewalls)
 	}

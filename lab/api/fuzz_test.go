@@ -7,47 +7,84 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 )
 
-// fuzzedPaths are the requests with a body, of things that are there.
+// fuzzedPaths are the requests with a body, of things that are there. The seeds name them by their place.
 func fuzzedPaths(w *world) []string {
 	droplet := itoa(w.create(request("web")).ID)
-	volume, _, err := w.client.Storage.CreateVolume(w.t.Context(), &godo.VolumeCreateRequest{Name: "data", Region: "nyc3", SizeGigaBytes: 1})
-	require.NoError(w.t, err)
-	paths := []string{"account/keys", "images", "droplets", "droplets/" + droplet + "/actions", "tags", "tags/web/resources", "vpcs", "reserved_ips", "load_balancers",
-		"certificates", "firewalls", "domains", "domains/example.com/records", "projects", "projects/default/resources", "volumes", "volumes/" + volume.ID + "/actions",
-		"volumes/" + volume.ID + "/snapshots", "spaces/keys", "images/13001/actions"}
-	for i := range paths {
-		paths[i] = "/v2/" + paths[i]
+	volume := w.volume("data", "nyc3").ID
+
+	return []string{
+		"/v2/account/keys",
+		"/v2/images",
+		"/v2/droplets",
+		"/v2/droplets/" + droplet + "/actions",
+		"/v2/tags",
+		"/v2/tags/web/resources",
+		"/v2/vpcs",
+		"/v2/reserved_ips",
+		"/v2/load_balancers",
+		"/v2/certificates",
+		"/v2/firewalls",
+		"/v2/domains",
+		"/v2/domains/example.com/records",
+		"/v2/projects",
+		"/v2/projects/default/resources",
+		"/v2/volumes",
+		"/v2/volumes/" + volume + "/actions",
+		"/v2/volumes/" + volume + "/snapshots",
+		"/v2/spaces/keys",
+		"/v2/images/13001/actions",
+		"/lab/v1/faults",
 	}
-	return append(paths, "/lab/v1/faults")
 }
 
-// FuzzBodies sends any body to any path that takes one: no answer is the lab's own fault, and each is JSON.
+const (
+	fuzzKey = `{"name":"k","public_key":"ssh-ed25519 AAAA"}`
+
+	fuzzDroplets = `{"names":["a","b"],"region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64",` +
+		`"volumes":["x",{"id":"y"}],"ssh_keys":[1,"aa:bb"]}`
+
+	fuzzBalancer = `{"name":"lb","region":"nyc3","forwarding_rules":[{"entry_protocol":"http","entry_port":80,` +
+		`"target_protocol":"http","target_port":80}],"health_check":null}`
+
+	fuzzFirewall = `{"name":"f","inbound_rules":[{"protocol":"tcp","ports":"all",` +
+		`"sources":{"addresses":["::/0"]}}]}`
+
+	fuzzFault = `{"kind":"partition","groups":[[1],[1]],"for":"-1s"}`
+)
+
+// FuzzBodies sends any body to any path that takes one. No answer is an error of the lab itself, and each is JSON.
 func FuzzBodies(f *testing.F) {
 	w := newWorld(f)
-	_, _, err := w.client.Domains.Create(f.Context(), &godo.DomainCreateRequest{Name: "example.com"})
-	require.NoError(f, err)
+	w.domain("example.com")
 	paths := fuzzedPaths(w)
-	f.Add(0, false, `{"name":"k","public_key":"ssh-ed25519 AAAA"}`)
-	f.Add(2, false, `{"names":["a","b"],"region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","volumes":["x",{"id":"y"}],"ssh_keys":[1,"aa:bb"]}`)
-	f.Add(8, true, `{"name":"lb","region":"nyc3","forwarding_rules":[{"entry_protocol":"http","entry_port":80,"target_protocol":"http","target_port":80}],"health_check":null}`)
-	f.Add(10, false, `{"name":"f","inbound_rules":[{"protocol":"tcp","ports":"all","sources":{"addresses":["::/0"]}}]}`)
+
+	f.Add(0, false, fuzzKey)
+	f.Add(2, false, fuzzDroplets)
+	f.Add(8, true, fuzzBalancer)
+	f.Add(10, false, fuzzFirewall)
 	f.Add(16, false, `{"type":"attach","droplet_id":1e99}`)
-	f.Add(20, false, `{"kind":"partition","groups":[[1],[1]],"for":"-1s"}`)
+	f.Add(20, false, fuzzFault)
 	f.Add(3, false, "{\"type\":\"rename\",\"name\":\"\\ud800\"}")
+
 	f.Fuzz(func(t *testing.T, path int, put bool, body string) {
-		method, target := http.MethodPost, paths[uint(path)%uint(len(paths))]
+		target := paths[uint(path)%uint(len(paths))]
+
+		method := http.MethodPost
 		if put {
 			method = http.MethodPut
 		}
+
 		asked := httptest.NewRequest(method, target, strings.NewReader(body))
 		asked.Header.Set("Authorization", "Bearer "+token)
+
 		answer := httptest.NewRecorder()
 		w.server.Handler().ServeHTTP(answer, asked)
 		require.Less(t, answer.Code, 500, "%s %s %q: %s", method, target, body, answer.Body)
-		require.True(t, answer.Code == http.StatusNoContent || json.Valid(answer.Body.Bytes()), "%s", answer.Body)
+
+		valid := answer.Code == http.StatusNoContent || json.Valid(answer.Body.Bytes())
+		require.True(t, valid, "%s", answer.Body)
 	})
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -38,34 +39,25 @@ func invalid(format string, args ...any) *Error {
 	return failure(http.StatusUnprocessableEntity, format, args...)
 }
 
-// errorID is DigitalOcean's word for a status.
-func errorID(status int) string {
-	switch status {
-	case http.StatusBadRequest:
-		return "bad_request"
-	case http.StatusUnauthorized:
-		return "unauthorized"
-	case http.StatusForbidden:
-		return "forbidden"
-	case http.StatusNotFound:
-		return "not_found"
-	case http.StatusMethodNotAllowed:
-		return "method_not_allowed"
-	case http.StatusConflict:
-		return "conflict"
-	case http.StatusRequestEntityTooLarge:
-		return "request_entity_too_large"
-	case http.StatusPreconditionFailed:
-		return "precondition_failed"
-	case http.StatusUnprocessableEntity:
-		return "unprocessable_entity"
-	case http.StatusTooManyRequests:
-		return "too_many_requests"
-	case http.StatusNotImplemented:
-		return "not_implemented"
+// errorIDs are DigitalOcean's words for statuses.
+func errorIDs() map[int]string {
+	return map[int]string{
+		http.StatusBadRequest:            "bad_request",
+		http.StatusUnauthorized:          "unauthorized",
+		http.StatusForbidden:             "forbidden",
+		http.StatusNotFound:              "not_found",
+		http.StatusMethodNotAllowed:      "method_not_allowed",
+		http.StatusConflict:              "conflict",
+		http.StatusRequestEntityTooLarge: "request_entity_too_large",
+		http.StatusPreconditionFailed:    "precondition_failed",
+		http.StatusUnprocessableEntity:   "unprocessable_entity",
+		http.StatusTooManyRequests:       "too_many_requests",
+		http.StatusNotImplemented:        "not_implemented",
 	}
+}
 
-	return "server_error"
+func errorID(status int) string {
+	return cmp.Or(errorIDs()[status], "server_error")
 }
 
 // reply is an answer: a nil body is sent as no body at all.
@@ -76,7 +68,7 @@ type reply struct {
 
 func noContent() *reply { return &reply{status: http.StatusNoContent} }
 
-// one is the envelope of one thing.
+// one is an answer with one value under its key.
 func one(status int, key string, value any) *reply {
 	return &reply{
 		status: status,
@@ -117,6 +109,8 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	})
 }
 
+// writeReply encodes the body before it sends the status: an answer that can't be encoded becomes a 500, not half of
+// an answer.
 func writeReply(w http.ResponseWriter, answer *reply) {
 	if answer.body == nil {
 		w.WriteHeader(answer.status)
@@ -139,13 +133,15 @@ func writeReply(w http.ResponseWriter, answer *reply) {
 // maxBody is the largest request that is read: ten times the largest user-data.
 const maxBody = 1 << 20
 
-// front is what every request passes: headers, the token, unknown paths, panics.
-func (s *Server) front(mux *http.ServeMux) http.Handler {
+// guard is what every request passes before its handler: headers, rate limits, the token, unknown paths. It turns a
+// panic into an answer.
+func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recoverPanic(w, r)
 
 		w.Header().Set("x-request-id", newUUID())
 
+		// before the token is looked at: a 401 tells the limits in its headers as well
 		over := s.limiter.count(w.Header(), r, s.Now())
 
 		if refused := s.authorize(r); refused != nil {
@@ -159,23 +155,22 @@ func (s *Server) front(mux *http.ServeMux) http.Handler {
 		}
 
 		w.Header().Del("retry-after")
-
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 
 		if _, pattern := mux.Handler(r); pattern == "" {
-			s.writeError(w, r, unrouted(mux, r))
+			s.writeError(w, r, noRoute(mux, r))
 			return
 		}
 
-		s.hurt(w, r, mux)
+		s.answerWithFaults(w, r, mux)
 	})
 }
 
-// unrouted tells a path that is nowhere from one that takes other methods.
-func unrouted(mux *http.ServeMux, r *http.Request) *Error {
-	for _, method := range []string{
-		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-	} {
+// noRoute tells a path that does not exist from one that takes other methods.
+func noRoute(mux *http.ServeMux, r *http.Request) *Error {
+	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+	for _, method := range methods {
 		other := &http.Request{
 			Method: method,
 			URL:    r.URL,
@@ -183,11 +178,7 @@ func unrouted(mux *http.ServeMux, r *http.Request) *Error {
 		}
 
 		if _, pattern := mux.Handler(other); pattern != "" {
-			return failure(
-				http.StatusMethodNotAllowed,
-				"The method %s is not allowed here.",
-				r.Method,
-			)
+			return failure(http.StatusMethodNotAllowed, "The method %s is not allowed here.", r.Method)
 		}
 	}
 
@@ -200,6 +191,7 @@ func (s *Server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	// a fault cut the answer off on purpose: net/http closes the connection
 	if cause == http.ErrAbortHandler {
 		panic(cause)
 	}
@@ -211,27 +203,25 @@ func (s *Server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 		"stack", string(debug.Stack()),
 	)
 
-	s.writeError(w,
-		r,
-		failure(http.StatusInternalServerError, "the lab panicked; its log says where"),
-	)
+	s.writeError(w, r, failure(http.StatusInternalServerError, "the lab panicked; its log says where"))
 }
 
 // authorize returns why a request's token does not allow it; nil when it does.
 func (s *Server) authorize(r *http.Request) error {
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
-	if strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare(
-		[]byte(token),
-		[]byte(s.Token),
-	) == 1 {
+
+	bearer := strings.EqualFold(kind, "Bearer")
+	whole := subtle.ConstantTimeCompare([]byte(token), []byte(s.Token)) == 1
+
+	if bearer && whole {
 		return nil
 	}
 
 	scopes, known := scopesOf(s.Token, token)
 
 	switch {
-	case !known || !strings.EqualFold(kind, "Bearer"):
+	case !known || !bearer:
 		return failure(http.StatusUnauthorized, "Unable to authenticate you")
 	case !allowed(scopes, r):
 		return failure(http.StatusForbidden, "You are not authorized to perform this operation")
@@ -242,33 +232,25 @@ func (s *Server) authorize(r *http.Request) error {
 
 // decode reads a request's JSON body.
 func decode(r *http.Request, target any) error {
-	data, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return failure(
-			http.StatusRequestEntityTooLarge,
-			"The request is larger than %d bytes.",
-			maxBody,
-		)
-	}
-
+	data, err := readBody(r)
 	if err != nil {
-		return failure(http.StatusBadRequest, "The request could not be read: %v", err)
+		return err
 	}
 
-	if json.Valid(data) && !bytes.HasPrefix(
-		bytes.TrimSpace(data),
-		[]byte("{"),
-	) {
+	// null, a list or a text would leave the target as it is, which then looks like an empty request
+	object := bytes.HasPrefix(bytes.TrimSpace(data), []byte("{"))
+	if json.Valid(data) && !object {
 		return failure(http.StatusBadRequest, "The request is not a JSON object.")
 	}
 
 	err = json.Unmarshal(data, target)
+
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
 		return invalid("%s has the wrong type: a JSON %s", wrongType.Field, wrongType.Value)
 	}
 
+	// the fields that read themselves (idOrName, volumeRef) say what is wrong in their own words
 	var refused *Error
 	if errors.As(err, &refused) {
 		return refused
@@ -281,7 +263,22 @@ func decode(r *http.Request, target any) error {
 	return nil
 }
 
-// number reads a path segment that is a number; what is none names nothing.
+func readBody(r *http.Request) ([]byte, error) {
+	data, err := io.ReadAll(r.Body)
+
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, failure(http.StatusRequestEntityTooLarge, "The request is larger than %d bytes.", maxBody)
+	}
+
+	if err != nil {
+		return nil, failure(http.StatusBadRequest, "The request could not be read: %v", err)
+	}
+
+	return data, nil
+}
+
+// number reads a path segment that is a number. Any other segment names nothing, and is not found.
 func number(r *http.Request, name string) (int, error) {
 	id, err := strconv.Atoi(r.PathValue(name))
 	if err != nil {
@@ -301,30 +298,27 @@ func list[T any](r *http.Request, key string, all []T) *reply {
 	return listed(r, key, all, func(one T) T { return one })
 }
 
-// listed is list of things of which only those on the page are shown: showing one may cost more than having it.
+// listed is a list that shows only the elements on the page: showing one may cost more than finding it.
 func listed[T, S any](r *http.Request, key string, all []T, show func(T) S) *reply {
-	page, perPage := pageNumber(r,
-		"page",
-		1,
-	), min(pageNumber(r, "per_page", defaultPerPage), maxPerPage)
+	page := pageNumber(r, "page", 1)
+	perPage := min(pageNumber(r, "per_page", defaultPerPage), maxPerPage)
 
+	// an empty list has one page too; a page past the last is empty
 	last := max((len(all)+perPage-1)/perPage, 1)
 	from := min((page-1)*perPage, len(all))
-	shown := []S{}
+	to := min(from+perPage, len(all))
 
-	for _, one := range all[from:min(from+perPage, len(all))] {
+	shown := []S{}
+	for _, one := range all[from:to] {
 		shown = append(shown, show(one))
 	}
 
 	return &reply{
 		status: http.StatusOK,
 		body: map[string]any{
-			key: shown,
-			"links": pageLinks(r,
-				page,
-				last,
-			),
-			"meta": map[string]int{"total": len(all)},
+			key:     shown,
+			"links": pageLinks(r, page, last),
+			"meta":  map[string]int{"total": len(all)},
 		},
 	}
 }
@@ -339,12 +333,17 @@ func pageNumber(r *http.Request, name string, otherwise int) int {
 
 func pageLinks(r *http.Request, page, last int) map[string]any {
 	pages := map[string]string{}
+
 	if page > 1 {
-		pages["first"], pages["prev"] = pageURL(r, 1), pageURL(r, min(page-1, last))
+		pages["first"] = pageURL(r, 1)
+		pages["prev"] = pageURL(r, min(page-1, last))
 	}
+
 	if page < last {
-		pages["next"], pages["last"] = pageURL(r, page+1), pageURL(r, last)
+		pages["next"] = pageURL(r, page+1)
+		pages["last"] = pageURL(r, last)
 	}
+
 	if len(pages) == 0 {
 		return map[string]any{}
 	}
@@ -365,7 +364,18 @@ func absolute(r *http.Request, path string) string {
 func newUUID() string {
 	var b [16]byte
 	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+
+	// version 4, and the variant of RFC 4122: clients check both
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
 
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+
+	return list
 }

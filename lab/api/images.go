@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -201,20 +200,21 @@ func set(target *string, value string) {
 }
 
 func (s *Server) deleteImage(r *http.Request) (*reply, error) {
-	return s.removeImage(r, r.PathValue("image"))
+	return s.removeImage(r.PathValue("image"))
 }
 
 // deleteSnapshot takes a Droplet's snapshot by its number and a volume's by its UUID.
 func (s *Server) deleteSnapshot(r *http.Request) (*reply, error) {
-	if name := r.PathValue("snapshot"); s.Store.View().VolumeSnapshot(name) != nil {
+	name := r.PathValue("snapshot")
+	if s.Store.View().VolumeSnapshot(name) != nil {
 		return s.deleteVolumeSnapshot(name)
 	}
 
-	return s.removeImage(r, r.PathValue("snapshot"))
+	return s.removeImage(name)
 }
 
-// removeImage forgets a snapshot first and frees its files after, so that nobody starts from a half of it.
-func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
+// removeImage forgets a snapshot first and frees its files after, so that no Droplet starts from half of it.
+func (s *Server) removeImage(name string) (*reply, error) {
 	id, err := strconv.Atoi(name)
 	if err != nil {
 		return nil, notFound()
@@ -226,9 +226,11 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 		if image == nil {
 			return notFound()
 		}
+
 		if image.Type == state.ImageBase {
 			return failure(http.StatusForbidden, "You do not have access for the attempted action.")
 		}
+
 		if image.Status != state.ImageAvailable && image.Status != state.ImageDeleted {
 			return invalid("Image already has a pending event.")
 		}
@@ -247,7 +249,7 @@ func (s *Server) removeImage(r *http.Request, name string) (*reply, error) {
 	return noContent(), nil
 }
 
-// freeRoot removes an image's files once no Droplet stands on them.
+// freeRoot removes an image's files once no image and no Droplet uses them.
 func (s *Server) freeRoot(root string) error {
 	if rootUsed(s.Store.View(), root) {
 		return nil
@@ -256,22 +258,28 @@ func (s *Server) freeRoot(root string) error {
 	return s.Machines.DeleteImage(s.context, root)
 }
 
-// rootUsed tells whether an image is made of a root, or a Droplet stands on it.
+// rootUsed tells whether an image or a Droplet needs a root: a Droplet's disk is an overlay on its image's.
 func rootUsed(d *state.Document, root string) bool {
-	return slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool {
+	byDroplet := slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool {
 		return x.Image.Root == root
-	}) ||
-		slices.ContainsFunc(d.Images, func(x state.Image) bool { return x.Root == root })
+	})
+	byImage := slices.ContainsFunc(d.Images, func(x state.Image) bool {
+		return x.Root == root
+	})
+
+	return byDroplet || byImage
 }
 
 func forgetImage(d *state.Document, id int) {
-	d.Images = slices.DeleteFunc(d.Images, func(x state.Image) bool { return x.ID == id })
+	d.Images = slices.DeleteFunc(d.Images, func(x state.Image) bool {
+		return x.ID == id
+	})
 
 	for i := range d.Droplets {
-		d.Droplets[i].SnapshotIDs = slices.DeleteFunc(
-			d.Droplets[i].SnapshotIDs,
-			func(x int) bool { return x == id },
-		)
+		droplet := &d.Droplets[i]
+		droplet.SnapshotIDs = slices.DeleteFunc(droplet.SnapshotIDs, func(x int) bool {
+			return x == id
+		})
 	}
 }
 
@@ -369,15 +377,15 @@ func (s *Server) createImageAction(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "action", s.showAction(action)), nil
 }
 
-// transfer makes an image available in one more region: on one machine all regions are the same disk.
-func (s *Server) transfer(action state.Action) error {
+// performTransfer makes an image available in one more region: on one machine all regions are the same disk.
+func (s *Server) performTransfer(action state.Action) error {
 	if err := s.sleep(s.Delays.Transfer); err != nil {
 		return err
 	}
 
 	return s.finish(action, func(d *state.Document) {
-		if image := d.Image(action.ResourceID); image != nil &&
-			!slices.Contains(image.Regions, action.Argument) {
+		image := d.Image(action.ResourceID)
+		if image != nil && !slices.Contains(image.Regions, action.Argument) {
 			image.Regions = append(image.Regions, action.Argument)
 		}
 	})
@@ -389,22 +397,4 @@ func (s *Server) listImageActions(r *http.Request) (*reply, error) {
 
 func (s *Server) getImageAction(r *http.Request) (*reply, error) {
 	return s.resourceAction(r, "image")
-}
-
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-
-	return list
-}
-
-// validName are the characters of a Droplet's, a tag's or a load balancer's name beside letters and digits.
-func validName(name, alsoAllowed string) bool {
-	return name != "" && len(name) <= 255 && !strings.ContainsFunc(name, func(c rune) bool {
-		return (c < 'a' || c > 'z') &&
-			(c < 'A' || c > 'Z') &&
-			(c < '0' || c > '9') &&
-			!strings.ContainsRune(alsoAllowed, c)
-	})
 }

@@ -11,13 +11,16 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-func (s *Server) keyRoutes() map[string]handler {
+// sshKeys answers for SSH keys. It needs the state, and nothing else of the lab.
+type sshKeys struct{ store *state.Store }
+
+func (k *sshKeys) routes() map[string]handler {
 	return map[string]handler{
-		"GET /v2/account/keys":          s.listKeys,
-		"POST /v2/account/keys":         s.createKey,
-		"GET /v2/account/keys/{key}":    s.getKey,
-		"PUT /v2/account/keys/{key}":    s.updateKey,
-		"DELETE /v2/account/keys/{key}": s.deleteKey,
+		"GET /v2/account/keys":          k.listKeys,
+		"POST /v2/account/keys":         k.createKey,
+		"GET /v2/account/keys/{key}":    k.getKey,
+		"PUT /v2/account/keys/{key}":    k.updateKey,
+		"DELETE /v2/account/keys/{key}": k.deleteKey,
 	}
 }
 
@@ -37,16 +40,16 @@ func showKey(key state.Key) keyShape {
 	}
 }
 
-func (s *Server) listKeys(r *http.Request) (*reply, error) {
+func (k *sshKeys) listKeys(r *http.Request) (*reply, error) {
 	shown := []keyShape{}
-	for _, key := range s.Store.View().Keys {
+	for _, key := range k.store.View().Keys {
 		shown = append(shown, showKey(key))
 	}
 
 	return list(r, "ssh_keys", shown), nil
 }
 
-func (s *Server) createKey(r *http.Request) (*reply, error) {
+func (k *sshKeys) createKey(r *http.Request) (*reply, error) {
 	var body struct {
 		Name      string `json:"name"`
 		PublicKey string `json:"public_key"`
@@ -71,7 +74,7 @@ func (s *Server) createKey(r *http.Request) (*reply, error) {
 		Fingerprint: ssh.FingerprintLegacyMD5(public),
 	}
 
-	err = s.Store.Update(func(d *state.Document) error {
+	err = k.store.Update(func(d *state.Document) error {
 		if keyAt(d, key.Fingerprint) >= 0 {
 			return invalid("SSH Key is already in use on your account")
 		}
@@ -95,8 +98,8 @@ func keyAt(d *state.Document, name string) int {
 	})
 }
 
-func (s *Server) getKey(r *http.Request) (*reply, error) {
-	d := s.Store.View()
+func (k *sshKeys) getKey(r *http.Request) (*reply, error) {
+	d := k.store.View()
 	i := keyAt(d, r.PathValue("key"))
 	if i < 0 {
 		return nil, notFound()
@@ -105,7 +108,7 @@ func (s *Server) getKey(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "ssh_key", showKey(d.Keys[i])), nil
 }
 
-func (s *Server) updateKey(r *http.Request) (*reply, error) {
+func (k *sshKeys) updateKey(r *http.Request) (*reply, error) {
 	var body struct {
 		Name string `json:"name"`
 	}
@@ -119,7 +122,7 @@ func (s *Server) updateKey(r *http.Request) (*reply, error) {
 	}
 
 	var key state.Key
-	err := s.Store.Update(func(d *state.Document) error {
+	err := k.store.Update(func(d *state.Document) error {
 		i := keyAt(d, r.PathValue("key"))
 		if i < 0 {
 			return notFound()
@@ -137,8 +140,8 @@ func (s *Server) updateKey(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "ssh_key", showKey(key)), nil
 }
 
-func (s *Server) deleteKey(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
+func (k *sshKeys) deleteKey(r *http.Request) (*reply, error) {
+	return noContent(), k.store.Update(func(d *state.Document) error {
 		i := keyAt(d, r.PathValue("key"))
 		if i < 0 {
 			return notFound()

@@ -14,8 +14,8 @@ const (
 	keyListLimit = 10
 )
 
-// limiter counts requests. It tells the hourly limit in each answer's headers, and holds clients to all of them
-// when it is to.
+// limiter counts requests, and tells the hourly limit in each answer's headers. Whether a request that is one too many
+// is refused, its caller decides.
 type limiter struct {
 	mutex              sync.Mutex
 	hour, minute, keys window
@@ -27,9 +27,11 @@ type window struct {
 	used int
 }
 
+// count counts a request in the window, or in a new one when it has ended, and returns how many there are.
 func (w *window) count(now time.Time, span time.Duration) int {
 	if !now.Before(w.ends) {
-		w.ends, w.used = now.Add(span), 0
+		w.ends = now.Add(span)
+		w.used = 0
 	}
 
 	w.used++
@@ -42,7 +44,9 @@ func (l *limiter) count(header http.Header, r *http.Request, now time.Time) (ove
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 
-	hour, minute := l.hour.count(now, time.Hour), l.minute.count(now, time.Minute)
+	hour := l.hour.count(now, time.Hour)
+	minute := l.minute.count(now, time.Minute)
+
 	header.Set("ratelimit-limit", strconv.Itoa(hourlyLimit))
 	header.Set("ratelimit-remaining", strconv.Itoa(max(hourlyLimit-hour, 0)))
 	header.Set("ratelimit-reset", strconv.FormatInt(l.hour.ends.Unix(), 10))
@@ -50,9 +54,9 @@ func (l *limiter) count(header http.Header, r *http.Request, now time.Time) (ove
 	retry := func(w window) {
 		header.Set("retry-after", strconv.Itoa(int(w.ends.Sub(now)/time.Second)+1))
 	}
-	if r.Method == http.MethodGet &&
-		r.URL.Path == "/v2/account/keys" &&
-		l.keys.count(now, time.Minute) > keyListLimit {
+
+	listsKeys := r.Method == http.MethodGet && r.URL.Path == "/v2/account/keys"
+	if listsKeys && l.keys.count(now, time.Minute) > keyListLimit {
 		retry(l.keys)
 		return true
 	}

@@ -19,43 +19,30 @@ func TestIPv6OfDroplets(t *testing.T) {
 	require.Equal(t, 64, droplet.Networks.V6[0].Netmask)
 	require.Equal(t, "2001:db8:c633:6400::1", droplet.Networks.V6[0].Gateway)
 
-	require.Equal(t,
-		address,
-		w.machines.machine(droplet.ID).IPv6.String(),
-	)
+	require.Equal(t, address, w.machines.machine(droplet.ID).IPv6.String())
 
 	plain := w.create(request("plain"))
 	require.Empty(t, plain.Networks.V6)
 	require.False(t, w.machines.machine(plain.ID).IPv6.IsValid())
 
-	action, _, err := w.client.DropletActions.EnableIPv6(t.Context(), plain.ID)
-	require.NoError(t, err)
-	require.Equal(t, godo.ActionCompleted, w.done(action).Status)
+	require.Equal(t, godo.ActionCompleted, w.did(w.DropletActions.EnableIPv6(t.Context(), plain.ID)).Status)
 
 	later, err := w.active(plain.ID).PublicIPv6()
 	require.NoError(t, err)
 	require.NotEqual(t, address, later)
 
-	require.Equal(t,
-		later,
-		w.machines.machine(plain.ID).IPv6.String(),
-	)
+	require.Equal(t, later, w.machines.machine(plain.ID).IPv6.String())
 }
 
 func TestDropletsWithTheirVPCOnly(t *testing.T) {
 	w := newWorld(t)
-	status, body, _ := w.raw(
-		"POST",
-		"/v2/droplets",
-		`{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false,"ipv6":true}`,
-	)
+	ctx := t.Context()
+	ask := `{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false`
+
+	status, body, _ := w.raw("POST", "/v2/droplets", ask+`,"ipv6":true}`)
 	require.Equal(t, 422, status, "%v", body)
 
-	status, body, _ = w.raw(
-		"POST",
-		"/v2/droplets",
-		`{"name":"db","region":"nyc3","size":"s-1vcpu-1gb","image":"debian-13-x64","public_networking":false}`,
-	)
+	status, body, _ = w.raw("POST", "/v2/droplets", ask+`}`)
 	require.Equal(t, 202, status, "%v", body)
 
 	droplet := w.active(int(body["droplet"].(map[string]any)["id"].(float64)))
@@ -67,16 +54,16 @@ func TestDropletsWithTheirVPCOnly(t *testing.T) {
 	require.Empty(t, public)
 	require.False(t, w.machines.machine(droplet.ID).Public.IsValid())
 
-	_, _, err = w.client.DropletActions.EnableIPv6(t.Context(), droplet.ID)
+	_, _, err = w.DropletActions.EnableIPv6(ctx, droplet.ID)
 	refused(t, err, 422, "public networking")
 
-	_, _, err = w.client.ReservedIPs.Create(
-		t.Context(),
+	_, _, err = w.ReservedIPs.Create(
+		ctx,
 		&godo.ReservedIPCreateRequest{DropletID: droplet.ID},
 	)
 	refused(t, err, 422, "public networking")
 
-	_, _, err = w.client.Firewalls.Create(t.Context(), &godo.FirewallRequest{
+	_, _, err = w.Firewalls.Create(ctx, &godo.FirewallRequest{
 		Name:       "wall",
 		DropletIDs: []int{droplet.ID},
 		InboundRules: []godo.InboundRule{{

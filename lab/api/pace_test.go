@@ -77,30 +77,27 @@ func TestWhatADropletHeldIsFreedLate(t *testing.T) {
 	ctx := t.Context()
 	droplet := w.create(request("db"))
 
-	volume, _, err := w.client.Storage.CreateVolume(ctx, &godo.VolumeCreateRequest{
+	volume, _, err := w.Storage.CreateVolume(ctx, &godo.VolumeCreateRequest{
 		Region:        "nyc3",
 		Name:          "data",
 		SizeGigaBytes: 1,
 	})
 	require.NoError(t, err)
 
-	action, _, err := w.client.StorageActions.Attach(ctx, volume.ID, droplet.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.StorageActions.Attach(ctx, volume.ID, droplet.ID))
 
-	_, err = w.client.Droplets.Delete(ctx, droplet.ID)
-	require.NoError(t, err)
+	w.destroy(droplet.ID)
 
 	w.eventually("the Droplet is gone", func() bool {
-		_, answer, _ := w.client.Droplets.Get(ctx, droplet.ID)
+		_, answer, _ := w.Droplets.Get(ctx, droplet.ID)
 		return answer.StatusCode == 404
 	})
 
-	_, err = w.client.Storage.DeleteVolume(ctx, volume.ID)
+	_, err = w.Storage.DeleteVolume(ctx, volume.ID)
 	refused(t, err, 409, "attached")
 
 	w.eventually("the volume is free", func() bool {
-		_, err := w.client.Storage.DeleteVolume(ctx, volume.ID)
+		_, err := w.Storage.DeleteVolume(ctx, volume.ID)
 		return err == nil
 	})
 }

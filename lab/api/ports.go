@@ -99,13 +99,13 @@ type Machines interface {
 	SetFirewalls(ctx context.Context, shields []Shield) error
 	// SetNetworkFaults puts these faults in force, and no others.
 	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
-	// SetDelays makes links late as told, and no others.
+	// SetDelays puts these delays on links, and no others.
 	SetDelays(ctx context.Context, delays []LinkDelay) error
-	// SetClocks shows programs of machines times as far away as told, and those of all others the true one;
-	// ErrUnfit when one can't have it. One that is off gets it when it boots.
+	// SetClocks steps the clocks of machines by that much, and sets those of all others right; ErrUnfit when one can't
+	// be stepped. One that is off gets its step when it boots.
 	SetClocks(ctx context.Context, steps map[int]time.Duration) error
-	// SetFills takes all of what is free on the disks of machines but that many bytes, and gives back what it
-	// took on all others; ErrUnfit when one has no disk of its own.
+	// SetFills fills the disks of machines until that many bytes are free, and empties those of all others of what it
+	// filled them with; ErrUnfit when one has no disk of its own.
 	SetFills(ctx context.Context, leaves map[int]int64) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
 	SetReserved(ctx context.Context, holders map[netip.Addr]int) error
@@ -148,4 +148,24 @@ type Balancers interface {
 	List() ([]string, error)
 	// Published tells on which address of loopback a load balancer's address is reached.
 	Published(address netip.Addr) (host string, ok bool)
+}
+
+// Volumes keeps volumes and gives them to machines. Each call can be made again after it was cut short.
+type Volumes interface {
+	// Create makes a volume, empty or from a snapshot; nil when it is there.
+	Create(ctx context.Context, volume state.Volume, snapshot string) error
+	// Delete removes a volume that no machine has; nil when there is none.
+	Delete(ctx context.Context, id string) error
+	// Attach gives a machine a volume as a disk; nil when it has it, ErrGone when there is no such machine.
+	Attach(ctx context.Context, volume state.Volume, droplet int) error
+	// Detach takes it away, mounted or not; nil when it is away.
+	Detach(ctx context.Context, volume state.Volume, droplet int) error
+	// Resize makes a volume larger; size is in GB.
+	Resize(ctx context.Context, id string, size int) error
+	// Snapshot keeps what is on a volume at one moment, and says how many bytes that is.
+	Snapshot(ctx context.Context, volume state.Volume, snapshot string) (bytes int64, err error)
+	// DeleteSnapshot removes a snapshot; nil when there is none.
+	DeleteSnapshot(ctx context.Context, id string) error
+	// Keep removes all volumes and snapshots but these.
+	Keep(ctx context.Context, volumes, snapshots []string) error
 }

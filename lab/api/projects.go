@@ -2,25 +2,29 @@ package api
 
 import (
 	"net/http"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
 
-func (s *Server) projectRoutes() map[string]handler {
+// projects answers for projects and what they hold. It needs the state and the time, and nothing else of the lab.
+type projects struct {
+	store *state.Store
+	now   func() time.Time
+}
+
+func (p *projects) routes() map[string]handler {
 	return map[string]handler{
-		"GET /v2/projects":                      s.listProjects,
-		"POST /v2/projects":                     s.createProject,
-		"GET /v2/projects/{project}":            s.getProject,
-		"PUT /v2/projects/{project}":            s.replaceProject,
-		"PATCH /v2/projects/{project}":          s.patchProject,
-		"DELETE /v2/projects/{project}":         s.deleteProject,
-		"GET /v2/projects/{project}/resources":  s.listProjectResources,
-		"POST /v2/projects/{project}/resources": s.assignResources,
+		"GET /v2/projects":                      p.listProjects,
+		"POST /v2/projects":                     p.createProject,
+		"GET /v2/projects/{project}":            p.getProject,
+		"PUT /v2/projects/{project}":            p.replaceProject,
+		"PATCH /v2/projects/{project}":          p.patchProject,
+		"DELETE /v2/projects/{project}":         p.deleteProject,
+		"GET /v2/projects/{project}/resources":  p.listProjectResources,
+		"POST /v2/projects/{project}/resources": p.assignResources,
 	}
 }
 
@@ -75,9 +79,9 @@ func ensureDefaultProject(d *state.Document, now time.Time) {
 	})
 }
 
-func (s *Server) listProjects(r *http.Request) (*reply, error) {
+func (p *projects) listProjects(r *http.Request) (*reply, error) {
 	shown := []projectShape{}
-	for _, project := range s.Store.View().Projects {
+	for _, project := range p.store.View().Projects {
 		shown = append(shown, showProject(project))
 	}
 
@@ -96,8 +100,8 @@ func projectIn(r *http.Request, d *state.Document) (*state.Project, error) {
 	return nil, notFound()
 }
 
-func (s *Server) getProject(r *http.Request) (*reply, error) {
-	project, err := projectIn(r, s.Store.View())
+func (p *projects) getProject(r *http.Request) (*reply, error) {
+	project, err := projectIn(r, p.store.View())
 	if err != nil {
 		return nil, err
 	}
@@ -114,43 +118,25 @@ type projectRequest struct {
 	IsDefault   *bool   `json:"is_default"`
 }
 
-// apply changes a project to what the request says, and checks what comes of it.
+// apply changes a project to what the request says, and checks the result.
 func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
-	for target, value := range map[*string]*string{
-		&p.Name:        b.Name,
-		&p.Description: b.Description,
-		&p.Purpose:     b.Purpose,
-	} {
-		if value != nil {
-			*target = *value
-		}
-	}
+	setGiven(&p.Name, b.Name)
+	setGiven(&p.Description, b.Description)
+	setGiven(&p.Purpose, b.Purpose)
 
 	if b.Environment != nil {
-		p.Environment = titled(*b.Environment)
+		p.Environment = capitalized(*b.Environment)
 	}
 
 	if p.Environment == "" {
 		p.Environment = "Development"
 	}
 
-	switch {
-	case p.Name == "" || len(p.Name) > maxProjectName:
-		return invalid("name must be between 1 and %d characters", maxProjectName)
-	case len(p.Description) > maxProjectDescription:
-		return invalid("description must be at most %d characters", maxProjectDescription)
-	case p.Purpose == "":
-		return invalid("purpose can't be blank")
-	case !slices.Contains([]string{"Development", "Staging", "Production"}, p.Environment):
-		return invalid("environment must be one of Development, Staging, Production")
+	if err := checkProject(d, p); err != nil {
+		return err
 	}
 
-	if slices.ContainsFunc(d.Projects, func(x state.Project) bool {
-		return x.ID != p.ID && x.Name == p.Name
-	}) {
-		return failure(http.StatusConflict, "name is already in use")
-	}
-
+	// there is one default project: the new one takes the place of the old
 	if b.IsDefault != nil && *b.IsDefault && !p.Default {
 		for i := range d.Projects {
 			d.Projects[i].Default = false
@@ -162,8 +148,36 @@ func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
 	return nil
 }
 
-// titled is a word with a capital first: both spellings of an environment are sent.
-func titled(word string) string {
+func setGiven(target, value *string) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+func checkProject(d *state.Document, p *state.Project) error {
+	switch {
+	case p.Name == "" || len(p.Name) > maxProjectName:
+		return invalid("name must be between 1 and %d characters", maxProjectName)
+	case len(p.Description) > maxProjectDescription:
+		return invalid("description must be at most %d characters", maxProjectDescription)
+	case p.Purpose == "":
+		return invalid("purpose can't be blank")
+	case !slices.Contains([]string{"Development", "Staging", "Production"}, p.Environment):
+		return invalid("environment must be one of Development, Staging, Production")
+	}
+
+	taken := slices.ContainsFunc(d.Projects, func(x state.Project) bool {
+		return x.ID != p.ID && x.Name == p.Name
+	})
+	if taken {
+		return failure(http.StatusConflict, "name is already in use")
+	}
+
+	return nil
+}
+
+// capitalized is a word with a capital first: clients send both spellings of an environment.
+func capitalized(word string) string {
 	if word == "" {
 		return ""
 	}
@@ -171,20 +185,20 @@ func titled(word string) string {
 	return strings.ToUpper(word[:1]) + strings.ToLower(word[1:])
 }
 
-func (s *Server) createProject(r *http.Request) (*reply, error) {
+func (p *projects) createProject(r *http.Request) (*reply, error) {
 	var body projectRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
+	now := p.now()
 	project := state.Project{
 		ID:      newUUID(),
-		Created: s.now(),
-		Updated: s.now(),
+		Created: now,
+		Updated: now,
 	}
 
-	err := s.Store.Update(func(d *state.Document) error {
+	err := p.store.Update(func(d *state.Document) error {
 		if err := body.apply(d, &project); err != nil {
 			return err
 		}
@@ -200,32 +214,35 @@ func (s *Server) createProject(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "project", showProject(project)), nil
 }
 
-func (s *Server) patchProject(r *http.Request) (*reply, error) {
-	return s.changeProject(r, false)
+func (p *projects) patchProject(r *http.Request) (*reply, error) {
+	return p.changeProject(r, false)
 }
 
-func (s *Server) replaceProject(r *http.Request) (*reply, error) {
-	return s.changeProject(r, true)
+func (p *projects) replaceProject(r *http.Request) (*reply, error) {
+	return p.changeProject(r, true)
 }
 
-func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
+// complete tells whether no field is left out, as replacing a project needs it.
+func (b *projectRequest) complete() bool {
+	return b.Name != nil &&
+		b.Description != nil &&
+		b.Purpose != nil &&
+		b.Environment != nil &&
+		b.IsDefault != nil
+}
+
+func (p *projects) changeProject(r *http.Request, whole bool) (*reply, error) {
 	var body projectRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
-	if whole &&
-		(body.Name == nil ||
-			body.Description == nil ||
-			body.Purpose == nil ||
-			body.Environment == nil ||
-			body.IsDefault == nil) {
+	if whole && !body.complete() {
 		return nil, invalid("name, description, purpose, environment and is_default are all needed")
 	}
 
 	var shown projectShape
-	err := s.Store.Update(func(d *state.Document) error {
+	err := p.store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err
@@ -235,7 +252,7 @@ func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 			return err
 		}
 
-		project.Updated = s.now()
+		project.Updated = p.now()
 		shown = showProject(*project)
 
 		return nil
@@ -247,18 +264,15 @@ func (s *Server) changeProject(r *http.Request, whole bool) (*reply, error) {
 	return one(http.StatusOK, "project", shown), nil
 }
 
-func (s *Server) deleteProject(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
+func (p *projects) deleteProject(r *http.Request) (*reply, error) {
+	return noContent(), p.store.Update(func(d *state.Document) error {
 		project, err := projectIn(r, d)
 		if err != nil {
 			return err
 		}
 
 		if project.Default || len(resourcesOf(d, *project)) > 0 {
-			return failure(
-				http.StatusPreconditionFailed,
-				"cannot delete a project with resources, nor the default one",
-			)
+			return failure(http.StatusPreconditionFailed, "cannot delete a project with resources, nor the default one")
 		}
 
 		id := project.ID
@@ -268,176 +282,4 @@ func (s *Server) deleteProject(r *http.Request) (*reply, error) {
 
 		return nil
 	})
-}
-
-type resourceShape struct {
-	URN        string            `json:"urn"`
-	AssignedAt string            `json:"assigned_at"`
-	Links      map[string]string `json:"links"`
-	Status     string            `json:"status"`
-}
-
-func showAssignment(r *http.Request, assignment state.Assignment, status string) resourceShape {
-	return resourceShape{
-		URN:        assignment.URN,
-		AssignedAt: showTime(assignment.At),
-		Status:     status,
-		Links:      map[string]string{"self": absolute(r, resourcePath(assignment.URN))},
-	}
-}
-
-// resourcePath is where the thing that a URN names is to be had.
-func resourcePath(urn string) string {
-	kind, id, _ := strings.Cut(strings.TrimPrefix(urn, "do:"), ":")
-	return "/v2/" + map[string]string{
-		"droplet":      "droplets",
-		"volume":       "volumes",
-		"loadbalancer": "load_balancers",
-		"domain":       "domains",
-		"reservedip":   "reserved_ips",
-		"floatingip":   "floating_ips",
-	}[kind] + "/" + id
-}
-
-// inProjects are the URNs of all things that projects hold, in order. Those that nobody assigned are in the
-// default one.
-func inProjects(d *state.Document) map[string]time.Time {
-	all := map[string]time.Time{}
-	for _, x := range d.Droplets {
-		all["do:droplet:"+strconv.Itoa(x.ID)] = x.Created
-	}
-
-	for _, x := range d.Volumes {
-		all["do:volume:"+x.ID] = x.Created
-	}
-
-	for _, x := range d.LoadBalancers {
-		all["do:loadbalancer:"+x.ID] = x.Created
-	}
-
-	for _, x := range d.Domains {
-		all["do:domain:"+x.Name] = x.Created
-	}
-
-	for _, x := range d.ReservedIPs {
-		all["do:reservedip:"+x.Address.String()] = x.Created
-	}
-
-	return all
-}
-
-// resourcesOf lists what a project holds, as assigned; the default one holds all that no other does.
-func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
-	there := inProjects(d)
-	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool {
-		return there[x.URN].IsZero()
-	})
-	if !project.Default {
-		return held
-	}
-
-	for _, other := range d.Projects {
-		for _, assignment := range other.Resources {
-			delete(there, assignment.URN)
-		}
-	}
-
-	rest := []state.Assignment{}
-
-	for urn, created := range there {
-		rest = append(rest, state.Assignment{URN: urn, At: created})
-	}
-
-	slices.SortFunc(rest, func(a, b state.Assignment) int {
-		return strings.Compare(a.URN, b.URN)
-	})
-
-	return append(held, rest...)
-}
-
-func (s *Server) listProjectResources(r *http.Request) (*reply, error) {
-	d := s.Store.View()
-	project, err := projectIn(r, d)
-	if err != nil {
-		return nil, err
-	}
-
-	shown := []resourceShape{}
-
-	for _, assignment := range resourcesOf(d, *project) {
-		shown = append(shown, showAssignment(r, assignment, "ok"))
-	}
-
-	return list(r, "resources", shown), nil
-}
-
-// assignResources moves things from the projects that they are in to one.
-func (s *Server) assignResources(r *http.Request) (*reply, error) {
-	var body struct {
-		Resources []string `json:"resources"`
-	}
-
-	if err := decode(r, &body); err != nil {
-		return nil, err
-	}
-
-	shown := []resourceShape{}
-	err := s.Store.Update(func(d *state.Document) error {
-		project, err := projectIn(r, d)
-		if err != nil {
-			return err
-		}
-
-		there := inProjects(d)
-
-		for _, sent := range body.Resources {
-			urn := canonicalURN(sent)
-			if there[urn].IsZero() {
-				return invalid("resource not found: %s", sent)
-			}
-
-			forgetURN(d, urn)
-
-			assignment := state.Assignment{
-				URN: urn,
-				At:  s.now(),
-			}
-
-			project.Resources = append(project.Resources, assignment)
-			shown = append(shown, showAssignment(r, assignment, "assigned"))
-		}
-
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	return &reply{
-		status: http.StatusOK,
-		body:   map[string]any{"resources": shown},
-	}, nil
-}
-
-// canonicalURN is a URN in small letters, and with the present name of what was a floating IP.
-func canonicalURN(urn string) string {
-	urn = strings.ToLower(urn)
-
-	if address, old := strings.CutPrefix(urn, "do:floatingip:"); old {
-		if _, err := netip.ParseAddr(address); err == nil {
-			return "do:reservedip:" + address
-		}
-	}
-
-	return urn
-}
-
-// forgetURN takes a thing out of the project that it is in.
-func forgetURN(d *state.Document, urn string) {
-	for i := range d.Projects {
-		project := &d.Projects[i]
-		project.Resources = slices.DeleteFunc(project.Resources, func(x state.Assignment) bool {
-			return x.URN == urn
-		})
-	}
 }

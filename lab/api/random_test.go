@@ -37,15 +37,14 @@ const (
 // is there in the end. HORNERO_FUZZ_SEQUENCES asks for more sequences, HORNERO_FUZZ_SEED for the ones of an
 // earlier run.
 func TestRandomSequences(t *testing.T) {
-	sequences, seed := fromEnvironment(t,
-		"HORNERO_FUZZ_SEQUENCES",
-		10,
-	), fromEnvironment(t, "HORNERO_FUZZ_SEED", time.Now().UnixNano())
+	sequences := fromEnvironment(t, "HORNERO_FUZZ_SEQUENCES", 10)
+	seed := fromEnvironment(t, "HORNERO_FUZZ_SEED", time.Now().UnixNano())
 	t.Logf("HORNERO_FUZZ_SEED=%d HORNERO_FUZZ_SEQUENCES=%d", seed, sequences)
 
 	for i := range sequences {
 		t.Run(strconv.FormatInt(i, 10), func(t *testing.T) {
-			newSequence(t, rand.New(rand.NewPCG(uint64(seed), uint64(i)))).run()
+			dice := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+			newSequence(t, dice).run()
 		})
 	}
 }
@@ -124,10 +123,7 @@ func (s *sequence) start() {
 		Public:          netip.MustParsePrefix("198.51.100.0/24"),
 		Delays:          randomDelays(s.dice),
 		ShutdownTimeout: time.Second,
-		Logger: slog.New(slog.NewTextHandler(
-			io.Discard,
-			nil,
-		)),
+		Logger:          slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, server.Start(s.t.Context()))
 
@@ -170,15 +166,9 @@ func (s *sequence) run() {
 	}
 
 	for range sequenceKills {
-		after := s.made.Load() + 20 + s.dice.Int64N(40)
-		require.Eventually(
-			s.t,
-			func() bool {
-				return s.made.Load() >= min(after, sequenceCalls)
-			},
-			time.Minute,
-			time.Millisecond,
-		)
+		after := min(s.made.Load()+20+s.dice.Int64N(40), sequenceCalls)
+		enough := func() bool { return s.made.Load() >= after }
+		require.Eventually(s.t, enough, time.Minute, time.Millisecond)
 
 		s.kill()
 		s.start()
@@ -191,8 +181,8 @@ func (s *sequence) run() {
 		return true
 	})
 
-	s.settle()
-	s.holds()
+	s.waitForRest()
+	s.check()
 	s.pages()
 }
 
@@ -230,131 +220,134 @@ func (s *sequence) document() *state.Document {
 	return s.current.Load().store.View()
 }
 
-// settle waits until nothing is under way.
-func (s *sequence) settle() {
-	require.Eventually(s.t, func() bool {
-		d := s.document()
-		return !slices.ContainsFunc(d.Actions, func(a state.Action) bool {
-			return a.Status == state.ActionInProgress
-		}) &&
-			!slices.ContainsFunc(d.Droplets, func(x state.Droplet) bool {
-				return x.Deleting || x.Locked || !x.Ready
-			}) &&
-			!slices.ContainsFunc(d.Images, func(x state.Image) bool {
-				return x.Status == state.ImageNew || x.Status == state.ImagePending
-			}) &&
-			!slices.ContainsFunc(d.Firewalls, func(x state.Firewall) bool {
-				return x.Status != "succeeded"
-			}) &&
-			!slices.ContainsFunc(d.LoadBalancers, func(x state.LoadBalancer) bool {
-				return x.Status != "active"
-			})
-	}, 20*time.Second, 5*time.Millisecond, "everything that began ends")
+// waitForRest waits until nothing is under way.
+func (s *sequence) waitForRest() {
+	atRest := func() bool { return s.underWay() == "" }
+	require.Eventually(s.t, atRest, 20*time.Second, 5*time.Millisecond, "everything that began ends")
 }
 
-// holds looks at what must be true of every lab at rest.
-func (s *sequence) holds() {
+// underWay names a kind of things of which one is not at rest; empty when all are.
+func (s *sequence) underWay() string {
 	d := s.document()
-	owners := map[netip.Addr]string{}
-	own := func(address netip.Addr, owner string) {
-		require.Emptyf(
-			s.t,
-			owners[address],
-			"%s belongs to %s and to %s",
-			address,
-			owners[address],
-			owner,
-		)
 
-		owners[address] = owner
+	for _, action := range d.Actions {
+		if action.Status == state.ActionInProgress {
+			return "action"
+		}
 	}
-
-	wanted := []int{}
 
 	for _, droplet := range d.Droplets {
-		if droplet.Public.IsValid() {
-			own(droplet.Public, droplet.Name)
+		if droplet.Deleting || droplet.Locked || !droplet.Ready {
+			return "droplet"
 		}
-
-		own(droplet.Private, droplet.Name)
-
-		wanted = append(wanted, droplet.ID)
-
-		require.False(
-			s.t,
-			droplet.Status == state.DropletOff && s.machines.Running(droplet.ID),
-			"Droplet %d runs and is off",
-			droplet.ID,
-		)
 	}
 
-	holders := map[int]bool{}
-
-	for _, reserved := range d.ReservedIPs {
-		own(reserved.Address, "a reserved IP")
-
-		require.False(
-			s.t,
-			reserved.DropletID != 0 && holders[reserved.DropletID],
-			"Droplet %d has two reserved IPs",
-			reserved.DropletID,
-		)
-
-		holders[reserved.DropletID] = true
-		require.False(s.t, reserved.Locked)
-
-		require.Equal(
-			s.t,
-			reserved.DropletID,
-			s.machines.holder(reserved.Address.String()),
-		)
+	for _, image := range d.Images {
+		if image.Status == state.ImageNew || image.Status == state.ImagePending {
+			return "image"
+		}
 	}
 
-	for _, volume := range d.Volumes {
-		require.Equal(
-			s.t,
-			volume.DropletID,
-			s.volumes.holder(volume.ID),
-			"volume %s",
-			volume.Name,
-		)
+	for _, firewall := range d.Firewalls {
+		if firewall.Status != "succeeded" {
+			return "firewall"
+		}
 	}
-
-	balancers := []string{}
 
 	for _, balancer := range d.LoadBalancers {
-		if balancer.Network != "INTERNAL" {
-			own(balancer.Address, balancer.Name)
+		if balancer.Status != "active" {
+			return "load balancer"
 		}
-
-		own(balancer.Private, balancer.Name)
-
-		balancers = append(balancers, balancer.ID)
 	}
 
-	slices.Sort(wanted)
+	return ""
+}
 
-	require.Equal(
-		s.t,
-		wanted,
-		s.machines.ids(),
-		"machines that no Droplet stands for, or the other way round",
-	)
-
-	require.Eventually(
-		s.t,
-		func() bool {
-			return sameElements(balancers, s.balancers.ids())
-		},
-		5*time.Second,
-		time.Millisecond,
-		"load balancers that run",
-	)
-
+// check looks at what must be true of every lab at rest.
+func (s *sequence) check() {
+	d := s.document()
+	s.addressesAreUnique(d)
+	s.dropletsRun(d)
+	s.holdersAreRight(d)
+	s.balancersRun(d)
 	s.imagesAreUsed(d)
 }
 
-// imagesAreUsed finds snapshots on disk that nothing can start from and nothing stands on.
+func (s *sequence) addressesAreUnique(d *state.Document) {
+	owners := map[netip.Addr]string{}
+
+	own := func(address netip.Addr, owner string) {
+		other := owners[address]
+		require.Emptyf(s.t, other, "%s belongs to %s and to %s", address, other, owner)
+		owners[address] = owner
+	}
+
+	for _, droplet := range d.Droplets {
+		own(droplet.Private, droplet.Name)
+
+		if droplet.Public.IsValid() {
+			own(droplet.Public, droplet.Name)
+		}
+	}
+
+	for _, reserved := range d.ReservedIPs {
+		own(reserved.Address, "a reserved IP")
+	}
+
+	for _, balancer := range d.LoadBalancers {
+		own(balancer.Private, balancer.Name)
+
+		if balancer.Network != "INTERNAL" {
+			own(balancer.Address, balancer.Name)
+		}
+	}
+}
+
+// dropletsRun looks whether there is one machine for each Droplet, and none that is off runs.
+func (s *sequence) dropletsRun(d *state.Document) {
+	wanted := []int{}
+
+	for _, droplet := range d.Droplets {
+		wanted = append(wanted, droplet.ID)
+
+		wrong := droplet.Status == state.DropletOff && s.machines.Running(droplet.ID)
+		require.False(s.t, wrong, "Droplet %d runs and is off", droplet.ID)
+	}
+
+	slices.Sort(wanted)
+	require.Equal(s.t, wanted, s.machines.ids(), "a machine without a Droplet, or a Droplet without a machine")
+}
+
+// holdersAreRight looks whether reserved IPs and volumes are where the state says.
+func (s *sequence) holdersAreRight(d *state.Document) {
+	holders := map[int]bool{}
+
+	for _, reserved := range d.ReservedIPs {
+		holder := reserved.DropletID
+		twice := holder != 0 && holders[holder]
+		require.False(s.t, twice, "Droplet %d has two reserved IPs", holder)
+		holders[holder] = true
+
+		require.False(s.t, reserved.Locked)
+		require.Equal(s.t, holder, s.machines.holder(reserved.Address.String()))
+	}
+
+	for _, volume := range d.Volumes {
+		require.Equal(s.t, volume.DropletID, s.volumes.holder(volume.ID), "volume %s", volume.Name)
+	}
+}
+
+func (s *sequence) balancersRun(d *state.Document) {
+	wanted := []string{}
+	for _, balancer := range d.LoadBalancers {
+		wanted = append(wanted, balancer.ID)
+	}
+
+	same := func() bool { return sameElements(wanted, s.balancers.ids()) }
+	require.Eventually(s.t, same, 5*time.Second, time.Millisecond, "load balancers that run")
+}
+
+// imagesAreUsed looks whether each snapshot on disk belongs to an image or to a Droplet.
 func (s *sequence) imagesAreUsed(d *state.Document) {
 	used := map[string]bool{}
 	for _, image := range d.Images {
@@ -365,11 +358,12 @@ func (s *sequence) imagesAreUsed(d *state.Document) {
 		used[droplet.Image.Root] = true
 	}
 
-	require.Eventually(s.t, func() bool {
-		return !slices.ContainsFunc(s.machines.roots(), func(root string) bool {
-			return !used[root]
-		})
-	}, 5*time.Second, time.Millisecond, "images without use: %v of %v", s.machines.roots(), used)
+	allUsed := func() bool {
+		return !slices.ContainsFunc(s.machines.roots(), func(root string) bool { return !used[root] })
+	}
+
+	roots := s.machines.roots()
+	require.Eventually(s.t, allUsed, 5*time.Second, time.Millisecond, "images without use: %v of %v", roots, used)
 }
 
 func sameElements(a, b []string) bool {
@@ -381,7 +375,7 @@ func sameElements(a, b []string) bool {
 
 // pages reads every list page by page: each thing is on one page, and as many as the total says.
 func (s *sequence) pages() {
-	for path, key := range map[string]string{
+	keys := map[string]string{
 		"droplets":       "id",
 		"images":         "id",
 		"actions":        "id",
@@ -395,23 +389,20 @@ func (s *sequence) pages() {
 		"firewalls":      "id",
 		"projects":       "id",
 		"domains":        "name",
-	} {
+	}
+
+	for path, key := range keys {
 		seen := map[string]bool{}
 		for page, total := 1, 1; len(seen) < total; page++ {
 			var list struct {
 				Meta struct{ Total int }
 			}
+
 			things := s.get(fmt.Sprintf("/v2/%s?per_page=3&page=%d", path, page), &list)
 			total = list.Meta.Total
-			require.False(
-				s.t,
-				len(things) == 0 && len(seen) < total,
-				"%s: page %d is empty after %d of %d",
-				path,
-				page,
-				len(seen),
-				total,
-			)
+
+			early := len(things) == 0 && len(seen) < total
+			require.False(s.t, early, "%s: page %d is empty after %d of %d", path, page, len(seen), total)
 
 			for _, thing := range things {
 				id := fmt.Sprint(thing[key])
@@ -435,6 +426,7 @@ func (s *sequence) get(path string, into any) []map[string]any {
 	require.NoError(s.t, err)
 	require.Equal(s.t, 200, answer.StatusCode, "%s", text)
 	require.NoError(s.t, json.Unmarshal(text, into))
+
 	var fields map[string]json.RawMessage
 	require.NoError(s.t, json.Unmarshal(text, &fields))
 

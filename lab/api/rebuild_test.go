@@ -12,14 +12,12 @@ func TestResize(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	droplet := w.create(request("web"))
-	_, _, err := w.client.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", true)
+	_, _, err := w.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", true)
 	refused(t, err, 422, "powered off")
 
-	action, _, err := w.client.DropletActions.PowerOff(ctx, droplet.ID)
-	require.NoError(t, err)
-	w.done(action)
+	w.did(w.DropletActions.PowerOff(ctx, droplet.ID))
 
-	_, _, err = w.client.DropletActions.PowerOff(ctx, droplet.ID)
+	_, _, err = w.DropletActions.PowerOff(ctx, droplet.ID)
 	refused(t, err, 422, "Droplet is already powered off")
 
 	for size, why := range map[string]string{
@@ -27,7 +25,7 @@ func TestResize(t *testing.T) {
 		"s-1vcpu-512mb-10gb": "smaller disk",
 		"s-1vcpu-1gb":        "already the size",
 	} {
-		_, _, err = w.client.DropletActions.Resize(ctx, droplet.ID, size, false)
+		_, _, err = w.DropletActions.Resize(ctx, droplet.ID, size, false)
 		refused(t, err, 422, why)
 	}
 
@@ -46,7 +44,7 @@ func TestResize(t *testing.T) {
 		memory:   4096,
 		disk:     80,
 	}} {
-		action, _, err = w.client.DropletActions.Resize(ctx, droplet.ID, c.size, c.withDisk)
+		action, _, err := w.DropletActions.Resize(ctx, droplet.ID, c.size, c.withDisk)
 		require.NoError(t, err)
 		require.Equal(t, "completed", w.done(action).Status)
 
@@ -59,7 +57,7 @@ func TestResize(t *testing.T) {
 		require.Equal(t, c.memory, w.machines.machine(droplet.ID).Memory)
 	}
 
-	_, _, err = w.client.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", false)
+	_, _, err = w.DropletActions.Resize(ctx, droplet.ID, "s-1vcpu-2gb", false)
 	refused(t, err, 422, "smaller disk")
 }
 
@@ -68,10 +66,10 @@ func TestRebuild(t *testing.T) {
 	ctx := t.Context()
 	droplet := w.create(request("web"))
 	release := w.machines.hold()
-	action, _, err := w.client.DropletActions.RebuildByImageSlug(ctx, droplet.ID, "debian-12-x64")
+	action, _, err := w.DropletActions.RebuildByImageSlug(ctx, droplet.ID, "debian-12-x64")
 	require.NoError(t, err)
 
-	_, _, err = w.client.DropletActions.RebuildByImageSlug(ctx, droplet.ID, "debian-12-x64")
+	_, _, err = w.DropletActions.RebuildByImageSlug(ctx, droplet.ID, "debian-12-x64")
 	refused(t, err, 422, "Droplet already has a pending event.")
 	release()
 	require.Equal(t, "completed", w.done(action).Status)
@@ -82,10 +80,10 @@ func TestRebuild(t *testing.T) {
 	require.Equal(t, "debian-12-x64", w.machines.machine(droplet.ID).Root)
 	require.True(t, w.machines.Running(droplet.ID))
 
-	_, _, err = w.client.DropletActions.RebuildByImageID(ctx, droplet.ID, 1)
+	_, _, err = w.DropletActions.RebuildByImageID(ctx, droplet.ID, 1)
 	refused(t, err, 422, "invalid image")
 
-	_, _, err = w.client.DropletActions.Restore(ctx, droplet.ID, got.Image.ID)
+	_, _, err = w.DropletActions.Restore(ctx, droplet.ID, got.Image.ID)
 	refused(t, err, 422, "no backup or snapshot of this Droplet")
 }
 
@@ -99,34 +97,22 @@ func TestActionsThatChangeWhatIsWrittenDown(t *testing.T) {
 		return w.active(droplet.ID)
 	}
 
-	require.Contains(t,
-		do(w.client.DropletActions.EnableBackups(ctx, droplet.ID)).Features,
-		"backups",
-	)
+	require.Contains(t, do(w.DropletActions.EnableBackups(ctx, droplet.ID)).Features, "backups")
 
-	require.NotContains(t,
-		do(w.client.DropletActions.DisableBackups(ctx, droplet.ID)).Features,
-		"backups",
-	)
+	require.NotContains(t, do(w.DropletActions.DisableBackups(ctx, droplet.ID)).Features, "backups")
 
-	_, _, err := w.client.DropletActions.DisableBackups(ctx, droplet.ID)
+	_, _, err := w.DropletActions.DisableBackups(ctx, droplet.ID)
 	refused(t, err, 422, "not enabled")
 
-	require.Contains(t,
-		do(w.client.DropletActions.EnableIPv6(ctx, droplet.ID)).Features,
-		"ipv6",
-	)
+	require.Contains(t, do(w.DropletActions.EnableIPv6(ctx, droplet.ID)).Features, "ipv6")
 
-	_, _, err = w.client.DropletActions.EnableIPv6(ctx, droplet.ID)
+	_, _, err = w.DropletActions.EnableIPv6(ctx, droplet.ID)
 	refused(t, err, 422, "already enabled")
-	do(w.client.DropletActions.PasswordReset(ctx, droplet.ID))
+	do(w.DropletActions.PasswordReset(ctx, droplet.ID))
 
-	require.Equal(t,
-		"renamed",
-		do(w.client.DropletActions.Rename(ctx, droplet.ID, "renamed")).Name,
-	)
+	require.Equal(t, "renamed", do(w.DropletActions.Rename(ctx, droplet.ID, "renamed")).Name)
 
-	_, _, err = w.client.DropletActions.ChangeKernel(ctx, droplet.ID, 7)
+	_, _, err = w.DropletActions.ChangeKernel(ctx, droplet.ID, 7)
 	refused(t, err, 422, "kernel")
 
 	status, body, _ := w.raw(

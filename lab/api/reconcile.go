@@ -8,15 +8,15 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// reconcile brings state and machines together after a stop, a crash or a reboot: actions in progress are taken up
-// or marked errored, deletions are finished, machines that the state does not know are ended, and Droplets that
-// a stop powered off boot again.
+// reconcile makes machines and state agree after a stop, a crash or a reboot: it resumes actions in progress or marks
+// them errored, finishes deletions, ends machines that the state does not know, and boots the Droplets that a stop
+// powered off.
 func (s *Server) reconcile(ctx context.Context) error {
 	if err := s.removeStrays(ctx); err != nil {
 		return err
 	}
 
-	if err := s.Store.Update(s.dropHalfDone); err != nil {
+	if err := s.Store.Update(s.endInterrupted); err != nil {
 		return err
 	}
 
@@ -26,11 +26,11 @@ func (s *Server) reconcile(ctx context.Context) error {
 
 	d := s.Store.View()
 
-	if err := s.keepVolumes(ctx, d); err != nil {
+	if err := s.removeStrayVolumes(ctx, d); err != nil {
 		return err
 	}
 
-	s.placeVolumes(ctx, d)
+	s.reattachVolumes(ctx, d)
 
 	for _, action := range d.Actions {
 		if action.Status == state.ActionInProgress {
@@ -46,18 +46,18 @@ func (s *Server) reconcile(ctx context.Context) error {
 
 	for _, droplet := range d.Droplets {
 		if droplet.Deleting {
-			s.startDestroying(droplet.ID)
+			s.destroyInBackground(droplet.ID)
 		}
 	}
 
 	return errors.Join(
 		s.applyReserved(ctx),
-		s.takeUpFaults(ctx),
+		s.restoreFaults(ctx),
 		s.bootResumed(),
 	)
 }
 
-// removeStrayImages frees the snapshots that a stop cut short, and those whose deletion it did.
+// removeStrayImages frees snapshots that the state does not know: a stop cut their making or their deletion short.
 func (s *Server) removeStrayImages(ctx context.Context) error {
 	roots, err := s.Machines.Images()
 	if err != nil {
@@ -67,10 +67,12 @@ func (s *Server) removeStrayImages(ctx context.Context) error {
 	var problems []error
 
 	for _, root := range roots {
-		if !rootUsed(s.Store.View(), root) {
-			s.Logger.Info("snapshot without an image removed", "root", root)
-			problems = append(problems, s.Machines.DeleteImage(ctx, root))
+		if rootUsed(s.Store.View(), root) {
+			continue
 		}
+
+		s.Logger.Info("snapshot without an image removed", "root", root)
+		problems = append(problems, s.Machines.DeleteImage(ctx, root))
 	}
 
 	return errors.Join(problems...)
@@ -78,27 +80,29 @@ func (s *Server) removeStrayImages(ctx context.Context) error {
 
 // removeStrays ends machines that the state does not know.
 func (s *Server) removeStrays(ctx context.Context) error {
-	d := s.Store.View()
 	ids, err := s.Machines.List()
 	if err != nil {
 		return err
 	}
 
+	d := s.Store.View()
 	var problems []error
 
 	for _, id := range ids {
-		if d.Droplet(id) == nil {
-			s.Logger.Warn("machine without a Droplet ended", "droplet", id)
-			problems = append(problems, s.Machines.Destroy(ctx, id))
+		if d.Droplet(id) != nil {
+			continue
 		}
+
+		s.Logger.Warn("machine without a Droplet ended", "droplet", id)
+		problems = append(problems, s.Machines.Destroy(ctx, id))
 	}
 
 	return errors.Join(problems...)
 }
 
-// dropHalfDone ends what can't be taken up: snapshots that were cut short, actions of Droplets that are gone, and
-// addresses that were to be shown late.
-func (s *Server) dropHalfDone(d *state.Document) error {
+// endInterrupted ends what can't be resumed: snapshots that were cut short, actions of Droplets that are gone, and the
+// wait until addresses are shown.
+func (s *Server) endInterrupted(d *state.Document) error {
 	ensureDefaultProject(d, s.now()) // a state of an earlier version has none
 	releaseHeld(d)
 
@@ -107,9 +111,11 @@ func (s *Server) dropHalfDone(d *state.Document) error {
 		if action.Status != state.ActionInProgress {
 			continue
 		}
+
 		if action.Type == "snapshot" {
 			s.end(d, action.ID, state.ActionErrored, "the lab ended meanwhile")
 		}
+
 		if action.ResourceType == "droplet" && d.Droplet(action.ResourceID) == nil {
 			s.end(d, action.ID, state.ActionErrored, "the Droplet is gone")
 		}
@@ -118,15 +124,17 @@ func (s *Server) dropHalfDone(d *state.Document) error {
 	for i := range d.Droplets {
 		droplet := &d.Droplets[i]
 		droplet.Ready = droplet.Status != state.DropletNew
-		droplet.Locked = droplet.Deleting || slices.ContainsFunc(d.Actions, func(a state.Action) bool {
+
+		underWay := slices.ContainsFunc(d.Actions, func(a state.Action) bool {
 			return a.Status == state.ActionInProgress && lockedBy(a) == droplet.ID
 		})
+		droplet.Locked = droplet.Deleting || underWay
 	}
 
 	return nil
 }
 
-// resume takes up an action. A Droplet that was being made is made anew, unless it already runs.
+// resume goes on with an action. A Droplet that was being made is made anew, unless it already runs.
 func (s *Server) resume(action state.Action) {
 	if action.Type != "create" {
 		s.runAction(action)
@@ -137,11 +145,13 @@ func (s *Server) resume(action state.Action) {
 		if s.Machines.Running(action.ResourceID) {
 			return s.finish(action, func(d *state.Document) {
 				if droplet := d.Droplet(action.ResourceID); droplet != nil {
-					droplet.Status, droplet.Ready = state.DropletActive, true
+					droplet.Status = state.DropletActive
+					droplet.Ready = true
 				}
 			})
 		}
 
+		// what there is of the machine may be half of it
 		if err := s.Machines.Destroy(s.context, action.ResourceID); err != nil {
 			return err
 		}
@@ -156,27 +166,29 @@ func (s *Server) resume(action state.Action) {
 func (s *Server) bootResumed() error {
 	var actions []state.Action
 	err := s.Store.Update(func(d *state.Document) error {
-		actions = nil
 		for i := range d.Droplets {
 			droplet := &d.Droplets[i]
 			resume := droplet.Resume && !droplet.Locked && !s.Machines.Running(droplet.ID)
 			droplet.Resume = false
 
-			if resume {
-				droplet.Locked = true
-
-				action := state.Action{
-					ID:           d.NextID(),
-					Type:         "power_on",
-					Status:       state.ActionInProgress,
-					Started:      s.now(),
-					ResourceID:   droplet.ID,
-					ResourceType: "droplet",
-					Region:       droplet.Region,
-				}
-
-				d.Actions, actions = append(d.Actions, action), append(actions, action)
+			if !resume {
+				continue
 			}
+
+			droplet.Locked = true
+
+			action := state.Action{
+				ID:           d.NextID(),
+				Type:         "power_on",
+				Status:       state.ActionInProgress,
+				Started:      s.now(),
+				ResourceID:   droplet.ID,
+				ResourceType: "droplet",
+				Region:       droplet.Region,
+			}
+
+			d.Actions = append(d.Actions, action)
+			actions = append(actions, action)
 		}
 
 		return nil

@@ -22,7 +22,7 @@ type recordRequest struct {
 	Tag      *string `json:"tag"`
 }
 
-// apply changes a record to what the request says, and checks what comes of it.
+// apply changes a record to what the request says, and checks the result.
 func (b *recordRequest) apply(domain *state.Domain, record state.Record) (state.Record, error) {
 	set(&record.Type, strings.ToUpper(b.Type))
 	set(&record.Name, strings.TrimSuffix(strings.ToLower(b.Name), "."))
@@ -65,9 +65,11 @@ func onlyItsOwn(record *state.Record) {
 	if record.Type != "SRV" {
 		record.Port, record.Weight = nil, nil
 	}
+
 	if record.Type != "SRV" && record.Type != "MX" {
 		record.Priority = nil
 	}
+
 	if record.Type != "CAA" {
 		record.Flags, record.Tag = nil, nil
 	}
@@ -92,9 +94,8 @@ func checkRecord(domain *state.Domain, record state.Record) error {
 		}
 
 	case "CAA":
-		if record.Flags == nil ||
-			record.Tag == nil ||
-			!slices.Contains([]string{"issue", "issuewild", "iodef"}, *record.Tag) {
+		tags := []string{"issue", "issuewild", "iodef"}
+		if record.Flags == nil || record.Tag == nil || !slices.Contains(tags, *record.Tag) {
 			return invalid("Flags and a tag of issue, issuewild or iodef are needed for a record of type CAA.")
 		}
 
@@ -107,29 +108,20 @@ func checkRecord(domain *state.Domain, record state.Record) error {
 }
 
 func checkRecordValues(domain *state.Domain, record state.Record) error {
-	for _, value := range []struct {
+	numbers := []struct {
 		name  string
 		value *int
 		most  int
-	}{{
-		name:  "Priority",
-		value: record.Priority,
-		most:  maxPort,
-	}, {
-		name:  "Port",
-		value: record.Port,
-		most:  maxPort,
-	}, {
-		name:  "Weight",
-		value: record.Weight,
-		most:  maxPort,
-	}, {
-		name:  "Flags",
-		value: record.Flags,
-		most:  255,
-	}} {
-		if value.value != nil && (*value.value < 0 || *value.value > value.most) {
-			return invalid("%s needs to be between 0 and %d.", value.name, value.most)
+	}{
+		{name: "Priority", value: record.Priority, most: maxPort},
+		{name: "Port", value: record.Port, most: maxPort},
+		{name: "Weight", value: record.Weight, most: maxPort},
+		{name: "Flags", value: record.Flags, most: 255},
+	}
+
+	for _, number := range numbers {
+		if number.value != nil && (*number.value < 0 || *number.value > number.most) {
+			return invalid("%s needs to be between 0 and %d.", number.name, number.most)
 		}
 	}
 
@@ -143,7 +135,8 @@ func checkRecordValues(domain *state.Domain, record state.Record) error {
 	}
 
 	shared := slices.ContainsFunc(domain.Records, func(x state.Record) bool {
-		return x.ID != record.ID && x.Name == record.Name && (x.Type == "CNAME" || record.Type == "CNAME")
+		alias := x.Type == "CNAME" || record.Type == "CNAME"
+		return alias && x.ID != record.ID && x.Name == record.Name
 	})
 	if shared {
 		return invalid("CNAME records cannot share a name with other records")
@@ -152,22 +145,22 @@ func checkRecordValues(domain *state.Domain, record state.Record) error {
 	return nil
 }
 
-func (s *Server) listRecords(r *http.Request) (*reply, error) {
-	domain, err := s.domainIn(r, s.Store.View())
+func (z *zones) listRecords(r *http.Request) (*reply, error) {
+	domain, err := domainIn(r, z.store.View())
 	if err != nil {
 		return nil, err
 	}
 
-	kind, name := r.URL.Query().Get("type"), strings.TrimSuffix(
-		strings.ToLower(r.URL.Query().Get("name")),
-		".",
-	)
-
+	query := r.URL.Query()
+	kind := query.Get("type")
+	name := strings.TrimSuffix(strings.ToLower(query.Get("name")), ".")
 	shown := []state.Record{}
 
 	for _, record := range domain.Records {
-		if (kind == "" || strings.EqualFold(kind, record.Type)) &&
-			(name == "" || name == fullName(domain.Name, record.Name)) {
+		kindFits := kind == "" || strings.EqualFold(kind, record.Type)
+		nameFits := name == "" || name == fullName(domain.Name, record.Name)
+
+		if kindFits && nameFits {
 			shown = append(shown, record)
 		}
 	}
@@ -175,6 +168,7 @@ func (s *Server) listRecords(r *http.Request) (*reply, error) {
 	return list(r, "domain_records", shown), nil
 }
 
+// recordIn finds the record in the path, as its place in the domain's list.
 func recordIn(r *http.Request, domain *state.Domain) (int, error) {
 	id, err := number(r, "record")
 	if err != nil {
@@ -189,8 +183,8 @@ func recordIn(r *http.Request, domain *state.Domain) (int, error) {
 	return i, nil
 }
 
-func (s *Server) getRecord(r *http.Request) (*reply, error) {
-	domain, err := s.domainIn(r, s.Store.View())
+func (z *zones) getRecord(r *http.Request) (*reply, error) {
+	domain, err := domainIn(r, z.store.View())
 	if err != nil {
 		return nil, err
 	}
@@ -203,24 +197,26 @@ func (s *Server) getRecord(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "domain_record", domain.Records[i]), nil
 }
 
-func (s *Server) createRecord(r *http.Request) (*reply, error) {
+func (z *zones) createRecord(r *http.Request) (*reply, error) {
 	var body recordRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	var made state.Record
-	err := s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+	err := z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}
 
-		if made, err = body.apply(domain, state.Record{
+		fresh := state.Record{
 			ID:  d.NextID(),
 			TTL: domainTTL,
-		}); err != nil {
+		}
+
+		made, err = body.apply(domain, fresh)
+		if err != nil {
 			return err
 		}
 
@@ -235,16 +231,15 @@ func (s *Server) createRecord(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "domain_record", made), nil
 }
 
-func (s *Server) updateRecord(r *http.Request) (*reply, error) {
+func (z *zones) updateRecord(r *http.Request) (*reply, error) {
 	var body recordRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	var changed state.Record
-	err := s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+	err := z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}
@@ -253,6 +248,7 @@ func (s *Server) updateRecord(r *http.Request) (*reply, error) {
 		if err != nil {
 			return err
 		}
+
 		if body.Type != "" && !strings.EqualFold(body.Type, domain.Records[i].Type) {
 			return invalid("A record's type can't be changed.")
 		}
@@ -269,9 +265,9 @@ func (s *Server) updateRecord(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "domain_record", changed), nil
 }
 
-func (s *Server) deleteRecord(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
-		domain, err := s.domainIn(r, d)
+func (z *zones) deleteRecord(r *http.Request) (*reply, error) {
+	return noContent(), z.store.Update(func(d *state.Document) error {
+		domain, err := domainIn(r, d)
 		if err != nil {
 			return err
 		}

@@ -9,36 +9,35 @@ import (
 	"strings"
 )
 
-// A token with scopes may do less than all, as DigitalOcean's custom scopes. Nothing is remembered of one: it
-// says what it may, and is signed with the lab's whole token.
+// A token with scopes may do less than all, as DigitalOcean's custom scopes. The lab keeps no list of them: the token
+// holds its scopes, and a signature made with the lab's whole token.
 
 // scopedPrefix begins such a token.
 const scopedPrefix = "dop_v1_scoped."
 
 // ScopedToken makes a token that may do what the scopes say, as in reserved_ip:update, and what they need.
 func ScopedToken(whole string, scopes ...string) string {
-	said := hex.EncodeToString([]byte(strings.Join(scopes, ",")))
-	return scopedPrefix + said + "." + sign(whole, said)
+	payload := hex.EncodeToString([]byte(strings.Join(scopes, ",")))
+	return scopedPrefix + payload + "." + sign(whole, payload)
 }
 
-func sign(whole, said string) string {
+func sign(whole, payload string) string {
 	mac := hmac.New(sha256.New, []byte(whole))
-	mac.Write([]byte(said))
+	mac.Write([]byte(payload))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // scopesOf reads a token's scopes; false for one that is not the lab's.
 func scopesOf(whole, token string) ([]string, bool) {
 	rest, scoped := strings.CutPrefix(token, scopedPrefix)
-	said, signature, _ := strings.Cut(rest, ".")
-	if !scoped || !hmac.Equal(
-		[]byte(signature),
-		[]byte(sign(whole, said)),
-	) {
+	payload, signature, _ := strings.Cut(rest, ".")
+	genuine := hmac.Equal([]byte(signature), []byte(sign(whole, payload)))
+
+	if !scoped || !genuine {
 		return nil, false
 	}
 
-	text, err := hex.DecodeString(said)
+	text, err := hex.DecodeString(payload)
 
 	return strings.Split(string(text), ","), err == nil
 }
@@ -76,14 +75,17 @@ func allowed(scopes []string, r *http.Request) bool {
 		return false
 	}
 
-	verb := map[string]string{
+	verbs := map[string]string{
 		http.MethodGet:    "read",
 		http.MethodHead:   "read",
 		http.MethodPost:   "create",
 		http.MethodPut:    "update",
 		http.MethodPatch:  "update",
 		http.MethodDelete: "delete",
-	}[r.Method]
+	}
+
+	// an action changes what it is an action of, and makes nothing new
+	verb := verbs[r.Method]
 	if r.Method == http.MethodPost && parts[len(parts)-1] == "actions" {
 		verb = "update"
 	}

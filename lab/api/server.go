@@ -1,8 +1,7 @@
-// Package api owns the lab's face: DigitalOcean's v2 API as godo, doctl, Terraform and Packer use it, over the
-// lab's state, and the lab's own extras below /lab/v1/. It answers requests, runs the actions that they start,
-// and keeps load balancers in step with the Droplets they point at. It does not know how a Droplet or a load
-// balancer is run: both are ports (ports.go), which the lab fills with real machines and a test with pretended
-// ones.
+// Package api owns the lab's API: DigitalOcean's v2 API as godo, doctl, Terraform and Packer use it, over the lab's
+// state, and the lab's own extras below /lab/v1/. It answers requests, runs the actions that they start, and keeps
+// load balancers and firewalls in step with the Droplets that they are for. It does not know how a Droplet, a volume
+// or a load balancer is run: these are ports (ports.go), which the lab fills with real ones and a test with fakes.
 package api
 
 import (
@@ -42,7 +41,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	closing sync.Mutex // held while a task is begun, or the server is told to end
 	tasks   sync.WaitGroup
-	kick    chan struct{} // load balancers may have changed
+	changed chan struct{} // load balancers or firewalls may have
 	limiter limiter
 	faults  faultCounts
 	reserve sync.Mutex // one change of who holds which reserved IP at a time
@@ -63,11 +62,11 @@ func New(options Options) *Server {
 		Options: options,
 		context: ctx,
 		cancel:  cancel,
-		kick:    make(chan struct{}, 1),
+		changed: make(chan struct{}, 1),
 	}
 }
 
-// Start brings state and machines together after whatever happened before, and begins the background work.
+// Start makes machines and state agree, whatever happened before, and begins the background work.
 func (s *Server) Start(ctx context.Context) error {
 	if err := s.reconcile(ctx); err != nil {
 		return err
@@ -76,14 +75,15 @@ func (s *Server) Start(ctx context.Context) error {
 	s.begin(s.followBalancers)
 	s.begin(s.renewCertificates)
 
+	// what an earlier run of the lab began and did not end
 	for _, certificate := range s.Store.View().Certificates {
 		if certificate.State == certificatePending {
 			s.verifyCertificate(certificate.ID)
 		}
 	}
 
-	s.takeUpImports()
-	s.kickBalancers()
+	s.resumeImports()
+	s.wakeFollower()
 
 	return nil
 }
@@ -93,14 +93,16 @@ func (s *Server) Close() {
 	s.closing.Lock()
 	s.cancel()
 	s.closing.Unlock()
+
 	s.tasks.Wait()
 }
 
-// begin runs work that Close waits for. A request may still be answered while the server ends: what it begins then is
-// left to the next Start, like everything that is in the state and not done.
+// begin runs work that Close waits for. A request may still be answered while the server closes. What it begins then
+// is left to the next Start, like everything in the state that is not done.
 func (s *Server) begin(work func()) {
 	s.closing.Lock()
 	defer s.closing.Unlock()
+
 	if s.context.Err() == nil {
 		s.tasks.Go(work)
 	}
@@ -118,15 +120,34 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(pattern, s.answer(handle))
 	}
 
-	return s.front(mux)
+	return s.guard(mux)
 }
 
-// routes are the requests that the lab answers. Each file of this package adds its own.
+// routes are the requests that the lab answers. Each noun adds its own: as a part, or as methods of the server.
 func (s *Server) routes() map[string]handler {
 	all := map[string]handler{}
+
+	// the parts: each has what it needs of the lab, and no more
+	keys := &sshKeys{store: s.Store}
+
+	zones := &zones{
+		store: s.Store,
+		now:   s.now,
+	}
+
+	projects := &projects{
+		store: s.Store,
+		now:   s.now,
+	}
+
+	spacesKeys := &spacesKeys{
+		store: s.Store,
+		now:   s.now,
+	}
+
 	for _, routes := range []map[string]handler{
 		s.accountRoutes(),
-		s.keyRoutes(),
+		keys.routes(),
 		s.catalogueRoutes(),
 		s.imageRoutes(),
 		s.snapshotRoutes(),
@@ -139,10 +160,10 @@ func (s *Server) routes() map[string]handler {
 		s.labRoutes(),
 		s.reservedIPRoutes(),
 		s.firewallRoutes(),
-		s.domainRoutes(),
-		s.projectRoutes(),
+		zones.routes(),
+		projects.routes(),
 		s.volumeRoutes(),
-		s.spacesKeyRoutes(),
+		spacesKeys.routes(),
 		s.billingRoutes(),
 	} {
 		maps.Copy(all, routes)

@@ -25,8 +25,10 @@ import (
 
 const token = "lab-token"
 
-// world is a lab with pretended machines, and godo pointed at it.
+// world is a lab with fake machines, and godo pointed at it: w.Droplets.Create asks the lab for a Droplet.
 type world struct {
+	*godo.Client
+
 	t         testing.TB
 	path      string
 	machines  *machines
@@ -35,7 +37,6 @@ type world struct {
 	store     *state.Store
 	server    *api.Server
 	http      *httptest.Server
-	client    *godo.Client
 }
 
 func newWorld(t testing.TB, change ...func(*api.Options)) *world {
@@ -63,26 +64,21 @@ func (w *world) start(change ...func(*api.Options)) {
 		Balancers: w.balancers,
 		Volumes:   w.volumes,
 		Public:    netip.MustParsePrefix("198.51.100.0/24"),
-		Logger: slog.New(slog.NewTextHandler(
-			io.Discard,
-			nil,
-		)),
+		Logger:    slog.New(slog.DiscardHandler),
 	}
 
 	for _, f := range change {
 		f(&options)
 	}
 
-	w.store, w.server = store, api.New(options)
+	w.store = store
+	w.server = api.New(options)
 	require.NoError(w.t, w.server.Start(w.t.Context()))
 
 	w.http = httptest.NewServer(w.server.Handler())
 	w.t.Cleanup(w.stop)
 
-	w.client, err = godo.New(
-		&http.Client{Transport: bearer(token)},
-		godo.SetBaseURL(w.http.URL),
-	)
+	w.Client, err = godo.New(&http.Client{Transport: bearer(token)}, godo.SetBaseURL(w.http.URL))
 	require.NoError(w.t, err)
 }
 
@@ -136,7 +132,7 @@ func request(name string) *godo.DropletCreateRequest {
 // create makes a Droplet and waits until it is active.
 func (w *world) create(request *godo.DropletCreateRequest) *godo.Droplet {
 	w.t.Helper()
-	droplet, _, err := w.client.Droplets.Create(w.t.Context(), request)
+	droplet, _, err := w.Droplets.Create(w.t.Context(), request)
 	require.NoError(w.t, err)
 
 	return w.active(droplet.ID)
@@ -151,7 +147,7 @@ func (w *world) until(id int, status string) *godo.Droplet {
 	w.t.Helper()
 	var droplet *godo.Droplet
 	w.eventually(fmt.Sprintf("Droplet %d %s and unlocked", id, status), func() bool {
-		got, _, err := w.client.Droplets.Get(context.Background(), id)
+		got, _, err := w.Droplets.Get(context.Background(), id)
 		require.NoError(w.t, err)
 		droplet = got
 
@@ -161,11 +157,27 @@ func (w *world) until(id int, status string) *godo.Droplet {
 	return droplet
 }
 
+// destroy asks for the end of a Droplet; it is not waited for.
+func (w *world) destroy(id int) {
+	w.t.Helper()
+	_, err := w.Droplets.Delete(w.t.Context(), id)
+	require.NoError(w.t, err)
+}
+
+// did waits until the action that was asked for has ended, as in w.did(w.DropletActions.PowerOff(ctx, id)).
+func (w *world) did(action *godo.Action, _ *godo.Response, err error) *godo.Action {
+	w.t.Helper()
+	require.NoError(w.t, err)
+
+	return w.done(action)
+}
+
+// done waits until an action has ended, well or not.
 func (w *world) done(action *godo.Action) *godo.Action {
 	w.t.Helper()
 
 	w.eventually(action.Type+" ended", func() bool {
-		got, _, err := w.client.Actions.Get(context.Background(), action.ID)
+		got, _, err := w.Actions.Get(context.Background(), action.ID)
 		require.NoError(w.t, err)
 		action = got
 
@@ -210,14 +222,12 @@ func TestCommonRules(t *testing.T) {
 		{
 			method: "GET",
 			path:   "/v2/droplets/abc",
-			body:   "",
 			status: 404,
 			id:     "not_found",
 		},
 		{
 			method: "GET",
 			path:   "/v2/images/no-such-slug",
-			body:   "",
 			status: 404,
 			id:     "not_found",
 		},
@@ -238,7 +248,6 @@ func TestCommonRules(t *testing.T) {
 		{
 			method: "POST",
 			path:   "/v2/droplets",
-			body:   "",
 			status: 400,
 			id:     "bad_request",
 		},
@@ -266,7 +275,6 @@ func TestCommonRules(t *testing.T) {
 		{
 			method: "DELETE",
 			path:   "/v2/droplets",
-			body:   "",
 			status: 422,
 			id:     "unprocessable_entity",
 		},
@@ -294,19 +302,23 @@ func TestAPanicIsAnAnswer(t *testing.T) {
 
 func TestPaging(t *testing.T) {
 	w := newWorld(t)
+	ctx := t.Context()
 	for i := range 5 {
-		_, _, err := w.client.Tags.Create(
-			t.Context(),
+		_, _, err := w.Tags.Create(
+			ctx,
 			&godo.TagCreateRequest{Name: fmt.Sprintf("tag-%d", i)},
 		)
 		require.NoError(t, err)
 	}
 
-	options := &godo.ListOptions{Page: 1, PerPage: 2}
+	options := &godo.ListOptions{
+		Page:    1,
+		PerPage: 2,
+	}
 	var seen []string
 
 	for {
-		tags, answer, err := w.client.Tags.List(t.Context(), options)
+		tags, answer, err := w.Tags.List(ctx, options)
 		require.NoError(t, err)
 		require.Equal(t, 5, answer.Meta.Total)
 

@@ -6,18 +6,25 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/hornero/hornero/lab/state"
 )
 
-func (s *Server) spacesKeyRoutes() map[string]handler {
+// spacesKeys answers for access keys of Spaces. It needs the state and the time, and nothing else of the lab.
+type spacesKeys struct {
+	store *state.Store
+	now   func() time.Time
+}
+
+func (k *spacesKeys) routes() map[string]handler {
 	return map[string]handler{
-		"GET /v2/spaces/keys":          s.listSpacesKeys,
-		"POST /v2/spaces/keys":         s.createSpacesKey,
-		"GET /v2/spaces/keys/{key}":    s.getSpacesKey,
-		"PUT /v2/spaces/keys/{key}":    s.updateSpacesKey,
-		"PATCH /v2/spaces/keys/{key}":  s.updateSpacesKey,
-		"DELETE /v2/spaces/keys/{key}": s.deleteSpacesKey,
+		"GET /v2/spaces/keys":          k.listSpacesKeys,
+		"POST /v2/spaces/keys":         k.createSpacesKey,
+		"GET /v2/spaces/keys/{key}":    k.getSpacesKey,
+		"PUT /v2/spaces/keys/{key}":    k.updateSpacesKey,
+		"PATCH /v2/spaces/keys/{key}":  k.updateSpacesKey,
+		"DELETE /v2/spaces/keys/{key}": k.deleteSpacesKey,
 	}
 }
 
@@ -41,16 +48,18 @@ func showSpacesKey(key state.SpacesKey) spacesKeyShape {
 	}
 }
 
-func (s *Server) listSpacesKeys(r *http.Request) (*reply, error) {
+func (k *spacesKeys) listSpacesKeys(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
+	name, bucket := query.Get("name"), query.Get("bucket")
 	shown := []spacesKeyShape{}
 
-	for _, key := range s.Store.View().SpacesKeys {
-		granted := query.Get("bucket") == "" ||
-			slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool {
-				return g.Bucket == query.Get("bucket")
-			})
-		if granted && (query.Get("name") == "" || query.Get("name") == key.Name) {
+	for _, key := range k.store.View().SpacesKeys {
+		nameFits := name == "" || name == key.Name
+		bucketFits := bucket == "" || slices.ContainsFunc(key.Grants, func(g state.SpacesGrant) bool {
+			return g.Bucket == bucket
+		})
+
+		if nameFits && bucketFits {
 			shown = append(shown, showSpacesKey(key))
 		}
 	}
@@ -58,8 +67,8 @@ func (s *Server) listSpacesKeys(r *http.Request) (*reply, error) {
 	return list(r, "keys", shown), nil
 }
 
-func (s *Server) getSpacesKey(r *http.Request) (*reply, error) {
-	key := s.Store.View().SpacesKey(r.PathValue("key"))
+func (k *spacesKeys) getSpacesKey(r *http.Request) (*reply, error) {
+	key := k.store.View().SpacesKey(r.PathValue("key"))
 	if key == nil {
 		return nil, notFound()
 	}
@@ -72,7 +81,7 @@ type spacesKeyRequest struct {
 	Grants *[]state.SpacesGrant `json:"grants"`
 }
 
-// apply changes a key to what the request says, and checks what comes of it.
+// apply changes a key to what the request says, and checks the result.
 func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	set(&key.Name, b.Name)
 
@@ -81,30 +90,32 @@ func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	}
 
 	if !validName(key.Name, "-_.") || len(key.Name) > maxSpacesKeyName {
-		return invalid(
-			"name must be letters, digits, dots, dashes and underscores, at most %d",
-			maxSpacesKeyName,
-		)
+		return invalid("name must be letters, digits, dots, dashes and underscores, at most %d", maxSpacesKeyName)
 	}
 
 	for _, grant := range key.Grants {
-		switch grant.Permission {
-		case "fullaccess":
-			if grant.Bucket != "" {
-				return invalid("a fullaccess grant is for all buckets: leave bucket empty")
-			}
-
-		case "read", "readwrite":
-			if grant.Bucket == "" {
-				return invalid("a %s grant needs a bucket", grant.Permission)
-			}
-
-		default:
-			return invalid(
-				"permission must be one of read, readwrite, fullaccess, not %q",
-				grant.Permission,
-			)
+		if err := checkGrant(grant); err != nil {
+			return err
 		}
+	}
+
+	return nil
+}
+
+func checkGrant(grant state.SpacesGrant) error {
+	switch grant.Permission {
+	case "fullaccess":
+		if grant.Bucket != "" {
+			return invalid("a fullaccess grant is for all buckets: leave bucket empty")
+		}
+
+	case "read", "readwrite":
+		if grant.Bucket == "" {
+			return invalid("a %s grant needs a bucket", grant.Permission)
+		}
+
+	default:
+		return invalid("permission must be one of read, readwrite, fullaccess, not %q", grant.Permission)
 	}
 
 	return nil
@@ -115,19 +126,20 @@ func newSpacesKey() (access, secret string) {
 	var random [10 + 32]byte
 	rand.Read(random[:])
 
-	return "DO00" +
-		base32.StdEncoding.EncodeToString(random[:10]), base64.RawURLEncoding.EncodeToString(random[10:])
+	access = "DO00" + base32.StdEncoding.EncodeToString(random[:10])
+	secret = base64.RawURLEncoding.EncodeToString(random[10:])
+
+	return access, secret
 }
 
-func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
+func (k *spacesKeys) createSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	key := state.SpacesKey{
-		Created: s.now(),
+		Created: k.now(),
 		Grants:  []state.SpacesGrant{},
 	}
 
@@ -137,7 +149,7 @@ func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
-	err := s.Store.Update(func(d *state.Document) error {
+	err := k.store.Update(func(d *state.Document) error {
 		d.SpacesKeys = append(d.SpacesKeys, key)
 		return nil
 	})
@@ -151,15 +163,14 @@ func (s *Server) createSpacesKey(r *http.Request) (*reply, error) {
 	return one(http.StatusCreated, "key", shown), nil
 }
 
-func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
+func (k *spacesKeys) updateSpacesKey(r *http.Request) (*reply, error) {
 	var body spacesKeyRequest
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
 
 	var shown spacesKeyShape
-	err := s.Store.Update(func(d *state.Document) error {
+	err := k.store.Update(func(d *state.Document) error {
 		key := d.SpacesKey(r.PathValue("key"))
 		if key == nil {
 			return notFound()
@@ -180,14 +191,16 @@ func (s *Server) updateSpacesKey(r *http.Request) (*reply, error) {
 	return one(http.StatusOK, "key", shown), nil
 }
 
-func (s *Server) deleteSpacesKey(r *http.Request) (*reply, error) {
-	return noContent(), s.Store.Update(func(d *state.Document) error {
-		if d.SpacesKey(r.PathValue("key")) == nil {
+func (k *spacesKeys) deleteSpacesKey(r *http.Request) (*reply, error) {
+	access := r.PathValue("key")
+
+	return noContent(), k.store.Update(func(d *state.Document) error {
+		if d.SpacesKey(access) == nil {
 			return notFound()
 		}
 
 		d.SpacesKeys = slices.DeleteFunc(d.SpacesKeys, func(x state.SpacesKey) bool {
-			return x.AccessKey == r.PathValue("key")
+			return x.AccessKey == access
 		})
 
 		return nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -67,23 +68,20 @@ func showTag(r *http.Request, d *state.Document, name string) tagShape {
 
 	counts := &shown.Resources
 	counts.Count = counts.Droplets.Count + counts.Images.Count + counts.Volumes.Count + counts.VolumeSnapshots.Count
-	shown.Resources.LastTaggedURI = shown.Resources.Images.LastTaggedURI
-	set(&shown.Resources.LastTaggedURI, shown.Resources.Droplets.LastTaggedURI)
+	counts.LastTaggedURI = cmp.Or(counts.Droplets.LastTaggedURI, counts.Images.LastTaggedURI)
 
 	return shown
 }
 
 func (c *countShape) add(uri string) {
-	c.Count, c.LastTaggedURI = c.Count+1, uri
+	c.Count++
+	c.LastTaggedURI = uri
 }
 
 func checkTags(tags []string) error {
 	for _, tag := range tags {
 		if !validName(tag, ":-_") {
-			return invalid(
-				"%q is no tag: letters, digits, colons, dashes and underscores only, at most 255",
-				tag,
-			)
+			return invalid("%q is no tag: letters, digits, colons, dashes and underscores only, at most 255", tag)
 		}
 	}
 
@@ -188,6 +186,7 @@ func (s *Server) untagResources(r *http.Request) (*reply, error) {
 	return s.retagResources(r, without)
 }
 
+// retagResources changes the tags of resources. Load balancers and firewalls follow: they may be for the tag.
 func (s *Server) retagResources(r *http.Request, change func(tags []string, name string) []string) (*reply, error) {
 	var body struct {
 		Resources []struct {
@@ -219,8 +218,10 @@ func (s *Server) retagResources(r *http.Request, change func(tags []string, name
 	})
 }
 
+// tagsOf are the tags of a resource, to be changed.
 func tagsOf(d *state.Document, kind, name string) (*[]string, error) {
-	id, _ := strconv.Atoi(name)
+	id, _ := strconv.Atoi(name) // volumes have no number
+
 	switch kind {
 	case "droplet":
 		if droplet := d.Droplet(id); droplet != nil {
@@ -243,10 +244,7 @@ func tagsOf(d *state.Document, kind, name string) (*[]string, error) {
 		}
 
 	default:
-		return nil, invalid(
-			"the lab tags droplets, images, volumes and volume snapshots, not a %q",
-			kind,
-		)
+		return nil, invalid("the lab tags droplets, images, volumes and volume snapshots, not a %q", kind)
 	}
 
 	return nil, notFound()

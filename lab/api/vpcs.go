@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -48,7 +47,10 @@ func showVPC(vpc state.VPC) vpcShape {
 }
 
 // firstVPC is where the lab's own choice of VPC ranges begins: 10.100.0.0/20, 10.101.0.0/20, ...
-const firstVPC = 100
+const (
+	firstVPC = 100
+	vpcBits  = 20
+)
 
 // Fresh sets up a new state: base images, and a default VPC for each region.
 func Fresh(now time.Time) func(*state.Document) {
@@ -62,21 +64,15 @@ func Fresh(now time.Time) func(*state.Document) {
 		}
 
 		for i, region := range Regions() {
+			first := netip.AddrFrom4([4]byte{10, byte(firstVPC + i), 0, 0})
+
 			d.VPCs = append(d.VPCs, state.VPC{
 				ID:      newUUID(),
 				Name:    "default-" + region,
 				Region:  region,
 				Default: true,
 				Created: created,
-				Range: netip.PrefixFrom(
-					netip.AddrFrom4([4]byte{
-						10,
-						byte(firstVPC + i),
-						0,
-						0,
-					}),
-					20,
-				),
+				Range:   netip.PrefixFrom(first, vpcBits),
 			})
 		}
 	}
@@ -128,7 +124,9 @@ func (s *Server) createVPC(r *http.Request) (*reply, error) {
 		if err := checkVPCName(d, vpc.ID, body.Name); err != nil {
 			return err
 		}
-		if vpc.Range, err = chooseRange(d, body.IPRange); err != nil {
+
+		vpc.Range, err = chooseRange(d, body.IPRange)
+		if err != nil {
 			return err
 		}
 
@@ -145,12 +143,14 @@ func (s *Server) createVPC(r *http.Request) (*reply, error) {
 
 func checkVPCName(d *state.Document, id, name string) error {
 	if !validName(name, ".-") {
-		return invalid("name may hold letters, digits, dots and dashes, and not nothing")
+		return invalid("name must hold letters, digits, dots and dashes only, and not be empty")
 	}
-	if slices.ContainsFunc(d.VPCs, func(other state.VPC) bool {
+
+	taken := slices.ContainsFunc(d.VPCs, func(other state.VPC) bool {
 		return other.Name == name && other.ID != id
-	}) {
-		return failure(http.StatusUnprocessableEntity, "name must be unique for your account")
+	})
+	if taken {
+		return invalid("name must be unique for your account")
 	}
 
 	return nil
@@ -159,41 +159,48 @@ func checkVPCName(d *state.Document, id, name string) error {
 // chooseRange takes the range that was asked for, or the next of the lab's own. Two VPCs never overlap.
 func chooseRange(d *state.Document, asked string) (netip.Prefix, error) {
 	if asked != "" {
-		wanted, err := netip.ParsePrefix(asked)
-		if err != nil ||
-			!wanted.Addr().Is4() ||
-			!netip.MustParsePrefix("10.0.0.0/8").Contains(wanted.Addr()) ||
-			wanted.Bits() < 16 ||
-			wanted.Bits() > 26 {
-			return netip.Prefix{}, invalid(
-				"ip_range must be a range within 10.0.0.0/8 from /16 to /26 (in the lab)",
-			)
-		}
-
-		if wanted.Overlaps(anchors()) {
-			return netip.Prefix{}, invalid(
-				"ip_range must not overlap with %s: the anchor addresses are there",
-				anchors(),
-			)
-		}
-
-		if overlaps(d, wanted.Masked()) {
-			return netip.Prefix{}, invalid("This range/size overlaps with another VPC network in your account")
-		}
-
-		return wanted.Masked(), nil
+		return checkRange(d, asked)
 	}
 
+	// after those of the default VPCs
 	for second := firstVPC + len(Regions()); second < 256; second++ {
-		if candidate := netip.PrefixFrom(
-			netip.AddrFrom4([4]byte{10, byte(second), 0, 0}),
-			20,
-		); !overlaps(d, candidate) {
+		first := netip.AddrFrom4([4]byte{10, byte(second), 0, 0})
+
+		candidate := netip.PrefixFrom(first, vpcBits)
+		if !overlaps(d, candidate) {
 			return candidate, nil
 		}
 	}
 
 	return netip.Prefix{}, invalid("no free range is left for a VPC")
+}
+
+// The sizes of a VPC that can be asked for, in bits of the prefix.
+const (
+	largestVPC  = 16
+	smallestVPC = 26
+)
+
+func checkRange(d *state.Document, asked string) (netip.Prefix, error) {
+	none := netip.Prefix{}
+	whole := netip.MustParsePrefix("10.0.0.0/8")
+
+	wanted, err := netip.ParsePrefix(asked)
+	inside := err == nil && whole.Contains(wanted.Addr())
+
+	if !inside || wanted.Bits() < largestVPC || wanted.Bits() > smallestVPC {
+		return none, invalid("ip_range must be a range within 10.0.0.0/8 from /16 to /26 (in the lab)")
+	}
+
+	if wanted.Overlaps(anchors()) {
+		return none, invalid("ip_range must not overlap with %s: the anchor addresses are there", anchors())
+	}
+
+	if overlaps(d, wanted.Masked()) {
+		return none, invalid("This range/size overlaps with another VPC network in your account")
+	}
+
+	return wanted.Masked(), nil
 }
 
 // anchors is the range that DigitalOcean, and the lab, keeps for a Droplet's anchor address.
@@ -230,7 +237,6 @@ func (s *Server) patchVPC(r *http.Request) (*reply, error) {
 
 func (s *Server) updateVPC(r *http.Request, complete func(*vpcUpdate) error) (*reply, error) {
 	var body vpcUpdate
-
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -297,8 +303,9 @@ func (s *Server) deleteVPC(r *http.Request) (*reply, error) {
 			return failure(http.StatusForbidden, "Can not delete VPC with members")
 		}
 
+		id := vpc.ID // DeleteFunc moves elements, and the pointer is into them
 		d.VPCs = slices.DeleteFunc(d.VPCs, func(x state.VPC) bool {
-			return x.ID == vpc.ID
+			return x.ID == id
 		})
 
 		return nil
@@ -309,7 +316,8 @@ type memberShape struct {
 	URN       string `json:"urn"`
 	Name      string `json:"name"`
 	CreatedAt string `json:"created_at"`
-	kind      string
+
+	kind string // the resource's type: lists are asked for one
 }
 
 func vpcMembers(d *state.Document, id string) []memberShape {
@@ -328,7 +336,7 @@ func vpcMembers(d *state.Document, id string) []memberShape {
 	for _, balancer := range d.LoadBalancers {
 		if balancer.VPC == id {
 			members = append(members, memberShape{
-				URN:       fmt.Sprintf("do:loadbalancer:%s", balancer.ID),
+				URN:       balancerURN(balancer.ID),
 				Name:      balancer.Name,
 				CreatedAt: showTime(balancer.Created),
 				kind:      "loadbalancer",
@@ -347,11 +355,11 @@ func (s *Server) listVPCMembers(r *http.Request) (*reply, error) {
 	}
 
 	kind := r.URL.Query().Get("resource_type")
-	members := slices.DeleteFunc(vpcMembers(d,
-		vpc.ID,
-	), func(m memberShape) bool {
-		return kind != "" && m.kind != kind
-	})
+	members := vpcMembers(d, vpc.ID)
+
+	if kind != "" {
+		members = slices.DeleteFunc(members, func(m memberShape) bool { return m.kind != kind })
+	}
 
 	return list(r, "members", members), nil
 }

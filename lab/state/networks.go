@@ -33,19 +33,9 @@ func (d *Document) DefaultVPC(region string) *VPC {
 // IPv6Network is the public IPv6 network that goes with a public IPv4 one: of the range for documentation (RFC 3849).
 func IPv6Network(public netip.Prefix) netip.Prefix {
 	b := public.Masked().Addr().As4()
-	return netip.PrefixFrom(
-		netip.AddrFrom16([16]byte{
-			0x20,
-			0x01,
-			0x0d,
-			0xb8,
-			b[0],
-			b[1],
-			b[2],
-			0,
-		}),
-		64,
-	)
+	first := [16]byte{0x20, 0x01, 0x0d, 0xb8, b[0], b[1], b[2], 0}
+
+	return netip.PrefixFrom(netip.AddrFrom16(first), 64)
 }
 
 // IPv6 is a Droplet's public IPv6 address; the zero Addr when it has none. Its last byte is the IPv4 address's.
@@ -61,11 +51,12 @@ func (d *Droplet) IPv6() netip.Addr {
 func IPv6Beside(public netip.Addr) netip.Addr {
 	bytes := IPv6Network(netip.PrefixFrom(public, 24)).Addr().As16()
 	bytes[15] = public.As4()[3]
+
 	return netip.AddrFrom16(bytes)
 }
 
-// TakePublic takes the next free address of the public range: addresses go round, so that one is not given again
-// soon after it was freed. The first few are left to the lab itself.
+// TakePublic takes the next free address of the public range. Addresses go round, so that one is not given again soon
+// after it was freed. The first few are left to the lab itself.
 func (d *Document) TakePublic(public netip.Prefix) (netip.Addr, bool) {
 	taken := map[netip.Addr]bool{}
 	for _, droplet := range d.Droplets {
@@ -114,6 +105,7 @@ func (d *Document) TakePrivate(vpc *VPC) (netip.Addr, bool) {
 // reserved is how many addresses at the start of each range are the lab's own: the network, gateways, balancers.
 const reserved = 10
 
+// next is the first address after the last one that nobody has.
 func next(within netip.Prefix, last netip.Addr, taken map[netip.Addr]bool) (netip.Addr, bool) {
 	first := within.Masked().Addr()
 	for range reserved {
@@ -126,9 +118,11 @@ func next(within netip.Prefix, last netip.Addr, taken map[netip.Addr]bool) (neti
 	}
 
 	for wraps := 0; wraps < 2; candidate = candidate.Next() {
-		// past the end, or the broadcast address
+		// past the end, or the broadcast address: begin again, once
 		if !within.Contains(candidate) || !within.Contains(candidate.Next()) {
-			wraps, candidate = wraps+1, first.Prev()
+			wraps++
+			candidate = first.Prev()
+
 			continue
 		}
 

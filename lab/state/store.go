@@ -31,28 +31,24 @@ type Store struct {
 // Open reads the document at path, or begins a new one with what fresh sets up.
 func Open(path string, fresh func(*Document)) (*Store, error) {
 	store := &Store{path: path}
+
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return store, store.begin(fresh)
 	}
-
 	if err != nil {
 		return nil, fmt.Errorf("read the lab's state: %w", err)
 	}
 
 	document := &Document{}
-
 	if err := json.Unmarshal(data, document); err != nil {
-		return nil, fmt.Errorf(
-			"read the lab's state %s: %w; `hornero lab reset` begins anew",
-			path,
-			err,
-		)
+		return nil, fmt.Errorf("read the lab's state %s: %w; `hornero lab reset` begins anew", path, err)
 	}
 
 	if document.Version == Version {
 		store.written = data
 		store.current.Store(document)
+
 		return store, nil
 	}
 
@@ -68,7 +64,10 @@ func (s *Store) begin(fresh func(*Document)) error {
 		return fmt.Errorf("make the lab's folder: %w", err)
 	}
 
-	document := &Document{Version: Version, LastID: firstID}
+	document := &Document{
+		Version: Version,
+		LastID:  firstID,
+	}
 	if fresh != nil {
 		fresh(document)
 	}
@@ -87,8 +86,8 @@ func (s *Store) Update(change func(*Document) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 
+	// from its bytes: a copy made field by field would share slices with what readers hold
 	document := &Document{}
-
 	if err := json.Unmarshal(s.written, document); err != nil {
 		return fmt.Errorf("copy the lab's state: %w", err)
 	}

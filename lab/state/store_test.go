@@ -19,10 +19,11 @@ func open(t *testing.T, path string) *state.Store {
 	return store
 }
 
-func TestWhatIsKeptIsReadAgain(t *testing.T) {
+func TestAStateIsReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab", "state.json")
 	store := open(t, path)
-	require.NoError(t, store.Update(func(d *state.Document) error {
+
+	err := store.Update(func(d *state.Document) error {
 		d.Droplets = append(d.Droplets, state.Droplet{
 			ID:     d.NextID(),
 			Name:   "one",
@@ -30,14 +31,16 @@ func TestWhatIsKeptIsReadAgain(t *testing.T) {
 		})
 
 		return nil
-	}))
+	})
+	require.NoError(t, err)
 
 	before := store.View()
 
-	require.NoError(t, store.Update(func(d *state.Document) error {
+	err = store.Update(func(d *state.Document) error {
 		d.Droplets[0].Name = "renamed"
 		return nil
-	}))
+	})
+	require.NoError(t, err)
 
 	require.Equal(t, "one", before.Droplets[0].Name, "a view stays as it was")
 	require.Equal(t, store.View(), open(t, path).View())
@@ -47,47 +50,34 @@ func TestWhatIsKeptIsReadAgain(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-func TestAChangeThatIsRefusedOrCanNotBeWrittenIsNone(t *testing.T) {
+func TestARefusedOrUnwrittenChangeChangesNothing(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "lab")
 	store := open(t, filepath.Join(folder, "state.json"))
 	before := store.View()
 	refusal := errors.New("refused")
-	tag := func(d *state.Document) {
-		d.Tags = append(d.Tags, "half")
-	}
-	require.ErrorIs(t,
-		store.Update(func(d *state.Document) error {
-			tag(d)
-			return refusal
-		}),
-		refusal,
-	)
 
+	tagAnd := func(err error) func(*state.Document) error {
+		return func(d *state.Document) error {
+			d.Tags = append(d.Tags, "half")
+			return err
+		}
+	}
+
+	require.ErrorIs(t, store.Update(tagAnd(refusal)), refusal)
 	require.Same(t, before, store.View())
 
-	require.NoError(t, os.RemoveAll(folder))
-
 	// a file where the folder was: nothing can be written
+	require.NoError(t, os.RemoveAll(folder))
 	require.NoError(t, os.WriteFile(folder, nil, 0o600))
 
-	require.ErrorContains(t,
-		store.Update(func(d *state.Document) error {
-			tag(d)
-			return nil
-		}),
-		"keep the lab's state",
-	)
-
+	require.ErrorContains(t, store.Update(tagAnd(nil)), "keep the lab's state")
 	require.Same(t, before, store.View())
 }
 
 func TestAnOlderStateIsUpgraded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
-	require.NoError(t, os.WriteFile(
-		path,
-		[]byte(`{"version": 1, "last_id": 100007, "tags": ["kept"]}`),
-		0o600,
-	))
+	older := []byte(`{"version": 1, "last_id": 100007, "tags": ["kept"]}`)
+	require.NoError(t, os.WriteFile(path, older, 0o600))
 
 	upgraded := open(t, path).View()
 	require.Equal(t, state.Version, upgraded.Version)

@@ -15,9 +15,8 @@ type Call struct{ Method, Path, Body string }
 // Next is one request that a client might make. From the given number of Droplets on it makes no more of them,
 // nearly: several clients do not wait for each other.
 func Next(dice *rand.Rand, d *state.Document, droplets int) Call {
-	calls := randomCalls(&guesses{dice, d}, droplets)
-	call := calls[dice.IntN(len(calls))]
-	return Call{call[0], call[1], call[2]}
+	calls := randomCalls(&guesses{Rand: dice, d: d}, droplets)
+	return calls[dice.IntN(len(calls))]
 }
 
 // guesses picks names and numbers.
@@ -110,96 +109,117 @@ func (g *guesses) region() string {
 	return g.one("fra1", "nyc3", "fra1", "mars1")
 }
 
-// randomCalls are the kinds of calls, each with a guess filled in. What is listed twice is called twice as often.
-func randomCalls(g *guesses, droplets int) [][3]string {
+// randomCalls are the kinds of calls, each with guesses filled in. A kind that is listed twice is called twice as
+// often.
+func randomCalls(g *guesses, droplets int) []Call {
 	rule := `{"entry_protocol":"http","entry_port":80,"target_protocol":"http","target_port":80}`
-	calls := [][3]string{
-		{"GET", "/v2/droplets?per_page=5", ""},
+	calls := []Call{
 		{
-			"GET",
-			fmt.Sprintf("/v2/droplets/%d", g.droplet()),
-			"",
+			Method: "GET",
+			Path:   "/v2/droplets?per_page=5",
 		},
 		{
-			"GET",
-			fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),
-			"",
+			Method: "GET",
+			Path:   fmt.Sprintf("/v2/droplets/%d", g.droplet()),
 		},
 		{
-			"GET",
-			fmt.Sprintf("/v2/droplets/%d/snapshots", g.droplet()),
-			"",
-		},
-		{"GET", "/v2/tags", ""},
-		{"GET", "/v2/images?private=true", ""},
-		{
-			"DELETE",
-			fmt.Sprintf("/v2/droplets/%d", g.droplet()),
-			"",
+			Method: "GET",
+			Path:   fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),
 		},
 		{
-			"DELETE",
-			"/v2/droplets?tag_name=" + g.one("other", "nothing"),
-			"",
+			Method: "GET",
+			Path:   fmt.Sprintf("/v2/droplets/%d/snapshots", g.droplet()),
+		},
+
+		{
+			Method: "GET",
+			Path:   "/v2/tags",
+		},
+
+		{
+			Method: "GET",
+			Path:   "/v2/images?private=true",
+		},
+
+		{
+			Method: "DELETE",
+			Path:   fmt.Sprintf("/v2/droplets/%d", g.droplet()),
 		},
 		{
-			"POST",
-			"/v2/tags",
-			fmt.Sprintf(`{"name":%q}`, g.tag()),
+			Method: "DELETE",
+			Path:   "/v2/droplets?tag_name=" + g.one("other", "nothing"),
 		},
-		{"DELETE", "/v2/tags/" + g.tag(), ""},
+
 		{
-			"POST",
-			"/v2/tags/" + g.tag() + "/resources",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/tags",
+			Body:   fmt.Sprintf(`{"name":%q}`, g.tag()),
+		},
+		{
+			Method: "DELETE",
+			Path:   "/v2/tags/" + g.tag(),
+		},
+		{
+			Method: "POST",
+			Path:   "/v2/tags/" + g.tag() + "/resources",
+			Body: fmt.Sprintf(
 				`{"resources":[{"resource_id":"%d","resource_type":"droplet"}]}`,
 				g.droplet(),
 			),
 		},
 		{
-			"DELETE",
-			"/v2/tags/" + g.tag() + "/resources",
-			fmt.Sprintf(`{"resources":[{"resource_id":"%d","resource_type":"image"}]}`, g.image()),
+			Method: "DELETE",
+			Path:   "/v2/tags/" + g.tag() + "/resources",
+			Body:   fmt.Sprintf(`{"resources":[{"resource_id":"%d","resource_type":"image"}]}`, g.image()),
+		},
+
+		{
+			Method: "POST",
+			Path:   fmt.Sprintf("/v2/images/%d/actions", g.image()),
+			Body:   fmt.Sprintf(`{"type":"transfer","region":%q}`, g.region()),
 		},
 		{
-			"POST",
-			fmt.Sprintf("/v2/images/%d/actions", g.image()),
-			fmt.Sprintf(`{"type":"transfer","region":%q}`, g.region()),
+			Method: "PUT",
+			Path:   fmt.Sprintf("/v2/images/%d", g.image()),
+			Body:   `{"name":"renamed"}`,
 		},
 		{
-			"PUT",
-			fmt.Sprintf("/v2/images/%d", g.image()),
-			`{"name":"renamed"}`,
+			Method: "DELETE",
+			Path:   fmt.Sprintf("/v2/images/%d", g.image()),
 		},
+
 		{
-			"DELETE",
-			fmt.Sprintf("/v2/images/%d", g.image()),
-			"",
+			Method: "DELETE",
+			Path:   fmt.Sprintf("/v2/snapshots/%d", g.image()),
 		},
+
 		{
-			"DELETE",
-			fmt.Sprintf("/v2/snapshots/%d", g.image()),
-			"",
-		},
-		{
-			"POST",
-			"/v2/images",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/images",
+			Body: fmt.Sprintf(
 				`{"name":"own","region":%q,"url":"http://127.0.0.1:9/none.raw"}`,
 				g.region(),
 			),
 		},
+
 		{
-			"POST",
-			"/v2/vpcs",
-			fmt.Sprintf(`{"name":"net-%d","region":%q}`, g.IntN(6), g.region()),
+			Method: "POST",
+			Path:   "/v2/vpcs",
+			Body:   fmt.Sprintf(`{"name":"net-%d","region":%q}`, g.IntN(6), g.region()),
 		},
-		{"DELETE", "/v2/vpcs/" + g.vpc(), ""},
-		{"GET", "/v2/vpcs/" + g.vpc() + "/members", ""},
 		{
-			"POST",
-			"/v2/load_balancers",
-			fmt.Sprintf(
+			Method: "DELETE",
+			Path:   "/v2/vpcs/" + g.vpc(),
+		},
+		{
+			Method: "GET",
+			Path:   "/v2/vpcs/" + g.vpc() + "/members",
+		},
+
+		{
+			Method: "POST",
+			Path:   "/v2/load_balancers",
+			Body: fmt.Sprintf(
 				`{"name":"lb-%d","region":%q,"tag":%q,"forwarding_rules":[%s]}`,
 				g.IntN(5),
 				g.region(),
@@ -208,9 +228,9 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 			),
 		},
 		{
-			"POST",
-			"/v2/load_balancers",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/load_balancers",
+			Body: fmt.Sprintf(
 				`{"name":"inner","region":%q,"tag":%q,"network":"INTERNAL","forwarding_rules":[%s]}`,
 				g.region(),
 				g.tag(),
@@ -218,9 +238,9 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 			),
 		},
 		{
-			"POST",
-			"/v2/load_balancers",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/load_balancers",
+			Body: fmt.Sprintf(
 				`{"name":"inner","region":%q,"tag":%q,"network":"INTERNAL","forwarding_rules":[%s]}`,
 				g.region(),
 				g.tag(),
@@ -228,9 +248,9 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 			),
 		},
 		{
-			"PUT",
-			"/v2/load_balancers/" + g.balancer(),
-			fmt.Sprintf(
+			Method: "PUT",
+			Path:   "/v2/load_balancers/" + g.balancer(),
+			Body: fmt.Sprintf(
 				`{"name":"lb","region":%q,"tag":%q,"forwarding_rules":[%s]}`,
 				g.region(),
 				g.tag(),
@@ -238,19 +258,19 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 			),
 		},
 		{
-			"POST",
-			"/v2/load_balancers/" + g.balancer() + "/droplets",
-			fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet()),
+			Method: "POST",
+			Path:   "/v2/load_balancers/" + g.balancer() + "/droplets",
+			Body:   fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet()),
 		},
 		{
-			"DELETE",
-			"/v2/load_balancers/" + g.balancer(),
-			"",
+			Method: "DELETE",
+			Path:   "/v2/load_balancers/" + g.balancer(),
 		},
+
 		{
-			"POST",
-			"/v2/account/keys",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/account/keys",
+			Body: fmt.Sprintf(
 				`{"name":"k","public_key":%q}`,
 				"ssh-ed25519 "+
 					g.one(
@@ -260,39 +280,45 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 			),
 		},
 		{
-			"DELETE",
-			fmt.Sprintf("/v2/account/keys/%d", g.key()),
-			"",
+			Method: "DELETE",
+			Path:   fmt.Sprintf("/v2/account/keys/%d", g.key()),
+		},
+
+		{
+			Method: "POST",
+			Path:   "/v2/reserved_ips",
+			Body:   fmt.Sprintf(`{"region":%q}`, g.region()),
 		},
 		{
-			"POST",
-			"/v2/reserved_ips",
-			fmt.Sprintf(`{"region":%q}`, g.region()),
+			Method: "POST",
+			Path:   "/v2/reserved_ips",
+			Body:   fmt.Sprintf(`{"droplet_id":%d}`, g.droplet()),
 		},
 		{
-			"POST",
-			"/v2/reserved_ips",
-			fmt.Sprintf(`{"droplet_id":%d}`, g.droplet()),
-		},
-		{
-			"POST",
-			"/v2/reserved_ips/" + g.reserved() + "/actions",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/reserved_ips/" + g.reserved() + "/actions",
+			Body: fmt.Sprintf(
 				`{"type":%q,"droplet_id":%d}`,
 				g.one("assign", "assign", "unassign"),
 				g.droplet(),
 			),
 		},
+
 		{
-			"POST",
-			"/v2/floating_ips/" + g.reserved() + "/actions",
-			fmt.Sprintf(`{"type":"assign","droplet_id":%d}`, g.droplet()),
+			Method: "POST",
+			Path:   "/v2/floating_ips/" + g.reserved() + "/actions",
+			Body:   fmt.Sprintf(`{"type":"assign","droplet_id":%d}`, g.droplet()),
 		},
-		{"DELETE", "/v2/reserved_ips/" + g.reserved(), ""},
+
 		{
-			"POST",
-			"/v2/volumes",
-			fmt.Sprintf(
+			Method: "DELETE",
+			Path:   "/v2/reserved_ips/" + g.reserved(),
+		},
+
+		{
+			Method: "POST",
+			Path:   "/v2/volumes",
+			Body: fmt.Sprintf(
 				`{"name":"v%d","region":%q,"size_gigabytes":%d}`,
 				g.IntN(5),
 				g.region(),
@@ -300,93 +326,137 @@ func randomCalls(g *guesses, droplets int) [][3]string {
 			),
 		},
 		{
-			"POST",
-			"/v2/volumes/" + g.volume() + "/actions",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/v2/volumes/" + g.volume() + "/actions",
+			Body: fmt.Sprintf(
 				`{"type":%q,"droplet_id":%d,"size_gigabytes":9}`,
 				g.one("attach", "attach", "detach", "resize"),
 				g.droplet(),
 			),
 		},
 		{
-			"POST",
-			"/v2/volumes/" + g.volume() + "/snapshots",
-			`{"name":"kept","tags":["web"]}`,
-		},
-		{"DELETE", "/v2/volumes/" + g.volume(), ""},
-		{
-			"POST",
-			"/v2/domains",
-			fmt.Sprintf(`{"name":"%s.example"}`, g.tag()),
+			Method: "POST",
+			Path:   "/v2/volumes/" + g.volume() + "/snapshots",
+			Body:   `{"name":"kept","tags":["web"]}`,
 		},
 		{
-			"POST",
-			"/v2/projects",
-			fmt.Sprintf(`{"name":"p%d","purpose":"x"}`, g.IntN(4)),
+			Method: "DELETE",
+			Path:   "/v2/volumes/" + g.volume(),
+		},
+
+		{
+			Method: "POST",
+			Path:   "/v2/domains",
+			Body:   fmt.Sprintf(`{"name":"%s.example"}`, g.tag()),
+		},
+
+		{
+			Method: "POST",
+			Path:   "/v2/projects",
+			Body:   fmt.Sprintf(`{"name":"p%d","purpose":"x"}`, g.IntN(4)),
 		},
 		{
-			"POST",
-			"/v2/projects/default/resources",
-			fmt.Sprintf(`{"resources":["do:droplet:%d"]}`, g.droplet()),
+			Method: "POST",
+			Path:   "/v2/projects/default/resources",
+			Body:   fmt.Sprintf(`{"resources":["do:droplet:%d"]}`, g.droplet()),
 		},
+
 		{
-			"POST",
-			fmt.Sprintf("/lab/v1/droplets/%d/kill", g.droplet()),
-			"",
+			Method: "POST",
+			Path:   fmt.Sprintf("/lab/v1/droplets/%d/kill", g.droplet()),
 		},
+
 		{
-			"POST",
-			"/lab/v1/faults",
-			fmt.Sprintf(
+			Method: "POST",
+			Path:   "/lab/v1/faults",
+			Body: fmt.Sprintf(
 				`{"kind":%q,"groups":[[%d]],"for":"20ms"}`,
 				g.one("freeze", "cut", "oneway"),
 				g.droplet(),
 			),
 		},
-		{"DELETE", "/lab/v1/faults", ""},
 		{
-			"POST",
-			"/v2/firewalls",
-			fmt.Sprintf(
+			Method: "DELETE",
+			Path:   "/lab/v1/faults",
+		},
+
+		{
+			Method: "POST",
+			Path:   "/v2/firewalls",
+			Body: fmt.Sprintf(
 				`{"name":"f%d","tags":[%q],"inbound_rules":[{"protocol":"tcp","ports":"80","sources":{"tags":[%q]}}]}`,
 				g.IntN(4),
 				g.tag(),
 				g.tag(),
 			),
 		},
-		{"DELETE", "/v2/firewalls/" + g.firewall(), ""},
 		{
-			"POST",
-			"/v2/firewalls/" + g.firewall() + "/droplets",
-			fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet()),
+			Method: "DELETE",
+			Path:   "/v2/firewalls/" + g.firewall(),
+		},
+		{
+			Method: "POST",
+			Path:   "/v2/firewalls/" + g.firewall() + "/droplets",
+			Body:   fmt.Sprintf(`{"droplet_ids":[%d]}`, g.droplet()),
 		},
 	}
 
-	for _, kind := range []string{
-		"power_off", "power_on", "shutdown", "reboot", "power_cycle", "rename", "snapshot",
-		"snapshot", "resize", "rebuild", "enable_ipv6",
-	} {
-		calls = append(calls, [3]string{"POST", fmt.Sprintf("/v2/droplets/%d/actions", g.droplet()),
-			fmt.Sprintf(
-				`{"type":%q,"name":"named","size":"s-1vcpu-2gb","image":%d}`,
-				kind,
-				g.image(),
-			)})
-	}
+	calls = append(calls, dropletActions(g)...)
 
 	if len(g.d.Droplets) < droplets {
 		for range 8 {
-			calls = append(calls, [3]string{"POST", "/v2/droplets", fmt.Sprintf(`{"name":"d-%d","region":%q,"size":%q,"image":%s,"tags":[%q],"ipv6":%t,"public_networking":%t}`,
-				g.IntN(9), g.region(), g.one(
-					"s-1vcpu-1gb",
-					"s-1vcpu-2gb",
-					"huge",
-				), g.one(
-					`"debian-13-x64"`,
-					fmt.Sprint(g.image()),
-				), g.tag(), g.IntN(3) == 0, g.IntN(5) > 0)})
+			calls = append(calls, createDroplet(g))
 		}
 	}
 
 	return calls
+}
+
+func dropletActions(g *guesses) []Call {
+	kinds := []string{
+		"power_off",
+		"power_on",
+		"shutdown",
+		"reboot",
+		"power_cycle",
+		"rename",
+		"snapshot",
+		"snapshot",
+		"resize",
+		"rebuild",
+		"enable_ipv6",
+	}
+
+	calls := []Call{}
+	for _, kind := range kinds {
+		path := fmt.Sprintf("/v2/droplets/%d/actions", g.droplet())
+		body := fmt.Sprintf(`{"type":%q,"name":"named","size":"s-1vcpu-2gb","image":%d}`, kind, g.image())
+
+		calls = append(calls, Call{
+			Method: "POST",
+			Path:   path,
+			Body:   body,
+		})
+	}
+
+	return calls
+}
+
+func createDroplet(g *guesses) Call {
+	name := fmt.Sprintf("d-%d", g.IntN(9))
+	region := g.region()
+	size := g.one("s-1vcpu-1gb", "s-1vcpu-2gb", "huge")
+	image := g.one(`"debian-13-x64"`, fmt.Sprint(g.image()))
+	tag := g.tag()
+	ipv6 := g.IntN(3) == 0
+	public := g.IntN(5) > 0
+
+	return Call{
+		Method: "POST",
+		Path:   "/v2/droplets",
+		Body: fmt.Sprintf(
+			`{"name":%q,"region":%q,"size":%q,"image":%s,"tags":[%q],"ipv6":%t,"public_networking":%t}`,
+			name, region, size, image, tag, ipv6, public,
+		),
+	}
 }

@@ -15,13 +15,14 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// faultCounts counts the requests that API faults met, by name.
+// faultCounts counts the requests that API faults met, by name, and lets one change at a time through to the machines.
 type faultCounts struct {
 	applying sync.Mutex // one change of the network's faults at a time
 	stepping sync.Mutex // one change of clocks at a time
 	filling  sync.Mutex // one change of full disks at a time
-	mutex    sync.Mutex
-	met      map[string]int
+
+	mutex sync.Mutex
+	met   map[string]int
 }
 
 func (c *faultCounts) forget(name string) {
@@ -31,7 +32,7 @@ func (c *faultCounts) forget(name string) {
 	delete(c.met, name)
 }
 
-// meet counts a request that a fault matches, and tells whether it is one of those to be hurt.
+// meet counts a request that matches a fault, and tells whether the fault applies to it.
 func (c *faultCounts) meet(fault state.Fault) bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -43,7 +44,10 @@ func (c *faultCounts) meet(fault state.Fault) bool {
 	met := c.met[fault.Name]
 	c.met[fault.Name]++
 
-	if met < fault.After || fault.Count > 0 && met >= fault.After+fault.Count {
+	early := met < fault.After
+	late := fault.Count > 0 && met >= fault.After+fault.Count
+
+	if early || late {
 		return false
 	}
 
@@ -53,21 +57,14 @@ func (c *faultCounts) meet(fault state.Fault) bool {
 // longestHang is when the lab gives up a request that it was told never to answer.
 const longestHang = 10 * time.Minute
 
-// hurt answers a request, or does to it what an API fault says. The lab's own paths are spared.
-func (s *Server) hurt(w http.ResponseWriter, r *http.Request, handler http.Handler) {
-	faults := s.Store.View().Faults
-	i := slices.IndexFunc(faults, func(x state.Fault) bool {
-		return x.Kind == state.FaultAPI &&
-			!strings.HasPrefix(r.URL.Path, "/lab/") &&
-			matches(x.Match, r) &&
-			s.faults.meet(x)
-	})
-	if i < 0 {
+// answerWithFaults answers a request, or does to it what an API fault says.
+func (s *Server) answerWithFaults(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	fault, some := s.faultOf(r)
+	if !some {
 		handler.ServeHTTP(w, r)
 		return
 	}
 
-	fault := faults[i]
 	if fault.Hang {
 		s.wait(r, longestHang)
 		panic(http.ErrAbortHandler)
@@ -90,6 +87,21 @@ func (s *Server) hurt(w http.ResponseWriter, r *http.Request, handler http.Handl
 	}
 }
 
+// faultOf finds the API fault that a request meets. The lab's own paths meet none: faults are lifted there.
+func (s *Server) faultOf(r *http.Request) (state.Fault, bool) {
+	if strings.HasPrefix(r.URL.Path, "/lab/") {
+		return state.Fault{}, false
+	}
+
+	for _, fault := range s.Store.View().Faults {
+		if fault.Kind == state.FaultAPI && matches(fault.Match, r) && s.faults.meet(fault) {
+			return fault, true
+		}
+	}
+
+	return state.Fault{}, false
+}
+
 // wait holds a request back, until its client gives up or the lab closes.
 func (s *Server) wait(r *http.Request, span time.Duration) {
 	select {
@@ -101,16 +113,21 @@ func (s *Server) wait(r *http.Request, span time.Duration) {
 
 // cutShort does what is asked and sends half of the answer.
 func cutShort(w http.ResponseWriter, r *http.Request, handler http.Handler) {
-	whole := &recorder{ResponseWriter: w, status: http.StatusOK}
+	whole := &recorder{
+		ResponseWriter: w,
+		status:         http.StatusOK,
+	}
 	handler.ServeHTTP(whole, r)
+
 	w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()))
 	w.WriteHeader(whole.status)
 	w.Write(whole.body.Bytes()[:whole.body.Len()/2])
 	http.NewResponseController(w).Flush()
+
 	panic(http.ErrAbortHandler)
 }
 
-// recorder keeps an answer back.
+// recorder keeps an answer instead of sending it.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -123,6 +140,7 @@ func (r *recorder) Write(data []byte) (int, error) {
 	return r.body.Write(data)
 }
 
+// matches tells whether a request is one that a fault is for. A path that ends with /** matches all below it.
 func matches(match string, r *http.Request) bool {
 	method, pattern, _ := strings.Cut(match, " ")
 	if method != "*" && !strings.EqualFold(method, r.Method) {
@@ -141,8 +159,9 @@ func matches(match string, r *http.Request) bool {
 // hangInterval is how often an action that hangs looks whether its fault was lifted.
 const hangInterval = 50 * time.Millisecond
 
-// hurtAction holds up an action while a fault says that it never ends, and errs when one says so.
-func (s *Server) hurtAction(action state.Action) error {
+// applyActionFault holds an action back while a fault says that it never ends, and returns an error when one says that
+// it errs.
+func (s *Server) applyActionFault(action state.Action) error {
 	for {
 		faults := s.Store.View().Faults
 		i := slices.IndexFunc(faults, func(x state.Fault) bool {
@@ -151,8 +170,9 @@ func (s *Server) hurtAction(action state.Action) error {
 		if i < 0 {
 			return nil
 		}
+
 		if faults[i].Outcome == OutcomeErrs {
-			return fmt.Errorf("the fault %s makes it err", faults[i].Name)
+			return fmt.Errorf("the fault %s makes it fail", faults[i].Name)
 		}
 
 		if err := s.sleep(hangInterval); err != nil {
