@@ -169,12 +169,18 @@ func serving(t *testing.T, action string, image *fakeImage) watchedAgent {
 		t.Log(log.String())
 	})
 
-	eventually(t, func() bool {
-		_, err := os.Stat(path)
-		return err == nil
-	})
+	a.untilApplied(t, 2) // as it was configured, and as it began to serve
 
 	return a
+}
+
+// untilApplied waits until templates were applied so often: what the test does to a file meanwhile would be undone, or
+// taken for the agent's own doing.
+func (a watchedAgent) untilApplied(t *testing.T, times float64) {
+	t.Helper()
+	eventually(t, func() bool {
+		return value(t, a.Agent, "hornero_template_applies_total", "result=ok") >= times
+	}, "templates are applied")
 }
 
 // lockedWriter is a writer for many goroutines.
@@ -234,10 +240,8 @@ func TestDriftIsReportedAndOverWhenItIsMended(t *testing.T) {
 	})
 
 	a.do(func() { a.drift = []status.Finding{changed} })
-	a.until(t, "both are found", func(s status.Image) bool {
-		require.NoError(t, os.Chmod(a.path, 0o666))
-		return s.DriftFiles == 2
-	})
+	require.NoError(t, os.Chmod(a.path, 0o666))
+	a.until(t, "both are found", func(s status.Image) bool { return s.DriftFiles == 2 })
 
 	found := a.Status().Image.Findings
 	require.Len(t, found, 2)
@@ -288,13 +292,13 @@ func TestAFileThatSomebodyChangedIsReportedAndWrittenAnewAtTheNextChange(t *test
 	target, err := os.Readlink(a.path)
 	require.NoError(t, err)
 
+	require.NoError(t, os.WriteFile(target, []byte("node of mine\n"), 0o640))
 	a.until(t, "the change", func(s status.Image) bool {
-		// again, should the agent have just begun to serve
-		require.NoError(t, os.WriteFile(target, []byte("node of mine\n"), 0o640))
 		return s.DriftFiles == 1 && s.Findings[0].What == "is changed since the agent wrote it"
 	})
 
 	a.change(func(s *peerset.Snapshot) { s.Generation++ })
+	a.untilApplied(t, 3)
 	a.until(t, "the agent's text is back", func(s status.Image) bool {
 		text, err := os.ReadFile(target)
 		return err == nil && string(text) == own && s.DriftFiles == 0
