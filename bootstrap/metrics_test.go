@@ -56,7 +56,7 @@ func value(t *testing.T, agent *bootstrap.Agent, name string, labels ...string) 
 
 // twoDatabases is a peer set without a quorum, of a node that is heard and one that is not.
 func twoDatabases() peerset.Snapshot {
-	return peerset.Snapshot{
+	snapshot := peerset.Snapshot{
 		Founded:    "f",
 		Generation: 7,
 		Voters:     []string{"a", "b", "c"},
@@ -89,6 +89,8 @@ func twoDatabases() peerset.Snapshot {
 			},
 		},
 	}
+
+	return snapshot
 }
 
 func TestReadyIsMoreThanHealthy(t *testing.T) {

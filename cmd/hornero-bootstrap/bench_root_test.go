@@ -149,7 +149,14 @@ func (s *benchSet) simulate(number int) {
 		welcome, err = client.Join(ctx, join)
 		return err == nil
 	}
-	require.Eventually(s, joined, 20*time.Second, 10*time.Millisecond, "%v", &err)
+	require.Eventually(
+		s,
+		joined,
+		20*time.Second,
+		10*time.Millisecond,
+		"%v",
+		&err,
+	)
 
 	w := &watcher{
 		Watcher: api.Watch(ctx, client, welcome.Snapshot, slog.New(slog.DiscardHandler)),

@@ -22,35 +22,61 @@ import (
 // machines pretend to run Droplets; the API in front of them is the lab's own.
 type machines struct{ api.Machines }
 
-func (machines) EnsureImage(context.Context, string) error { return nil }
+func (machines) EnsureImage(context.Context, string) error {
+	return nil
+}
 
-func (machines) Create(context.Context, api.Machine) error { return nil }
+func (machines) Create(context.Context, api.Machine) error {
+	return nil
+}
 
-func (machines) SetReserved(context.Context, map[netip.Addr]int) error { return nil }
+func (machines) SetReserved(context.Context, map[netip.Addr]int) error {
+	return nil
+}
 
-func (machines) SetFirewalls(context.Context, []api.Shield) error { return nil }
+func (machines) SetFirewalls(context.Context, []api.Shield) error {
+	return nil
+}
 
-func (machines) SetNetworkFaults(context.Context, []api.NetworkFault) error { return nil }
+func (machines) SetNetworkFaults(context.Context, []api.NetworkFault) error {
+	return nil
+}
 
-func (machines) SetDelays(context.Context, []api.LinkDelay) error { return nil }
+func (machines) SetDelays(context.Context, []api.LinkDelay) error {
+	return nil
+}
 
-func (machines) SetClocks(context.Context, map[int]time.Duration) error { return nil }
+func (machines) SetClocks(context.Context, map[int]time.Duration) error {
+	return nil
+}
 
-func (machines) SetFills(context.Context, map[int]int64) error { return nil }
+func (machines) SetFills(context.Context, map[int]int64) error {
+	return nil
+}
 
-func (machines) Running(int) bool { return true }
+func (machines) Running(int) bool {
+	return true
+}
 
-func (machines) List() ([]int, error) { return nil, nil }
+func (machines) List() ([]int, error) {
+	return nil, nil
+}
 
-func (machines) Images() ([]string, error) { return nil, nil }
+func (machines) Images() ([]string, error) {
+	return nil, nil
+}
 
 type balancers struct{ api.Balancers }
 
-func (balancers) List() ([]string, error) { return nil, nil }
+func (balancers) List() ([]string, error) {
+	return nil, nil
+}
 
 type volumes struct{ api.Volumes }
 
-func (volumes) Keep(context.Context, []string, []string) error { return nil }
+func (volumes) Keep(context.Context, []string, []string) error {
+	return nil
+}
 
 // lab starts the API, and returns its address and a client of godo's for what an operator does.
 func lab(t *testing.T) (string, *godo.Client) {

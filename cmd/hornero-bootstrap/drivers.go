@@ -19,9 +19,15 @@ import (
 // drivers are the roles' Go parts by the name that a manifest gives.
 func drivers(ctx context.Context) bootstrap.Drivers {
 	return bootstrap.Drivers{
-		"galera":     func(env bootstrap.Env) (bootstrap.Driver, error) { return newGalera(ctx, env) },
-		"haproxy":    func(env bootstrap.Env) (bootstrap.Driver, error) { return newHAProxy(ctx, env), nil },
-		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) { return newArbitrator(env), nil },
+		"galera": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return newGalera(ctx, env)
+		},
+		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return newHAProxy(ctx, env), nil
+		},
+		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return newArbitrator(env), nil
+		},
 	}
 }
 

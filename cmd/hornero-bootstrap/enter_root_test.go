@@ -78,7 +78,13 @@ func TestANodeOnItsWayIntoConsensusWorksAndDoesNotCount(t *testing.T) {
 	require.False(t, joiner.ready())
 
 	require.NoError(t, taken.Close())
-	require.Eventually(t, joiner.ready, 30*time.Second, 20*time.Millisecond, "it is in consensus")
+	require.Eventually(
+		t,
+		joiner.ready,
+		30*time.Second,
+		20*time.Millisecond,
+		"it is in consensus",
+	)
 	founder.eventually("healthy, and one of three voters", func(s status.Status) bool {
 		return of(s, "db-3").Healthy && len(s.PeerSet.Voters) == 3
 	})

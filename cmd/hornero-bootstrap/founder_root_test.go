@@ -79,7 +79,10 @@ func TestAFounderThatIsRebuiltFoundsNothing(t *testing.T) {
 		founder.rebuild(rebuilt.tags, rebuilt.first)
 		founder.start()
 		founder.eventually("it is in the peer set that it founded", func(s status.Status) bool {
-			return s.Healthy && s.PeerSet.Quorum && s.PeerSet.Founded == founded && len(s.PeerSet.Voters) == 3
+			return s.Healthy &&
+				s.PeerSet.Quorum &&
+				s.PeerSet.Founded == founded &&
+				len(s.PeerSet.Voters) == 3
 		})
 
 		said, err := os.ReadFile(founder.log())
@@ -94,7 +97,9 @@ func TestAFounderThatIsRebuiltFoundsNothing(t *testing.T) {
 
 	for _, member := range []*process{second, third} {
 		member.eventually("nothing else was founded", func(s status.Status) bool {
-			return s.PeerSet.Quorum && s.PeerSet.Founded == founded && len(s.PeerSet.Voters) == 3
+			return s.PeerSet.Quorum &&
+				s.PeerSet.Founded == founded &&
+				len(s.PeerSet.Voters) == 3
 		})
 	}
 }

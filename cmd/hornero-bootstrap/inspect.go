@@ -214,7 +214,10 @@ func (s inspection) printUserData(w io.Writer) {
 
 	if s.UserData.Source != "" {
 		fmt.Fprintf(w, "user-data  %s: %d bytes, sha256 %.12s\n",
-			s.UserData.Source, s.UserData.Bytes, s.UserData.SHA256)
+			s.UserData.Source,
+			s.UserData.Bytes,
+			s.UserData.SHA256,
+		)
 	}
 
 	for _, part := range s.UserData.Parts {
@@ -230,7 +233,9 @@ func (s inspection) printUserData(w io.Writer) {
 	default:
 		fmt.Fprintf(w, "kept       another, from %s at the first boot, sha256 %.12s; "+
 			"the agent goes on with that as long as this is the same Droplet\n",
-			s.Kept.Source, s.Kept.SHA256)
+			s.Kept.Source,
+			s.Kept.SHA256,
+		)
 	}
 }
 
@@ -244,7 +249,10 @@ func (a agentAnswer) print(w io.Writer) {
 	}
 
 	fmt.Fprintf(w, "           phase %s, state %q, healthy %v\n",
-		a.Status.Phase, a.Status.State, a.Status.Healthy)
+		a.Status.Phase,
+		a.Status.State,
+		a.Status.Healthy,
+	)
 
 	if a.Status.Reason != "" {
 		fmt.Fprintf(w, "           because %s\n", a.Status.Reason)

@@ -24,7 +24,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files, and fail")
 
 func document() cloudinit.Node {
-	return cloudinit.Node{
+	node := cloudinit.Node{
 		Stack:       "blog",
 		Role:        "db",
 		Node:        "db-2",
@@ -40,6 +40,8 @@ func document() cloudinit.Node {
 		},
 		SSH: cloudinit.SSH{HostKey: "swordfish-three", HostPublicKey: "ssh-ed25519 AAAA"},
 	}
+
+	return node
 }
 
 // node is a node's places: a metadata service that answers with data, a root without seeds, and no agent.
@@ -118,7 +120,9 @@ func TestInspectSaysWhatTheNodeIs(t *testing.T) {
 		<-served
 	})
 
-	answers := func() bool { return i.agent(t.Context()).Status != nil }
+	answers := func() bool {
+		return i.agent(t.Context()).Status != nil
+	}
 	require.Eventually(t, answers, 5*time.Second, 10*time.Millisecond)
 
 	golden(t, "whole.txt", i.said(t, false))

@@ -111,7 +111,11 @@ func printStatus(w io.Writer, s status.Status) {
 
 	set := s.PeerSet
 	fmt.Fprintf(w, "peer set %s at generation %d, quorum %v, writer %s\n",
-		set.Founded, set.Generation, set.Quorum, set.Writer)
+		set.Founded,
+		set.Generation,
+		set.Quorum,
+		set.Writer,
+	)
 
 	if s.ReservedIP != nil {
 		printReservedIP(w, *s.ReservedIP)
@@ -123,14 +127,25 @@ func printStatus(w io.Writer, s status.Status) {
 
 	for _, peer := range set.Peers {
 		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n",
-			peer.Name, peer.Role, peer.Incarnation, peer.Address, peer.State, peer.Healthy, peer.Alive)
+			peer.Name,
+			peer.Role,
+			peer.Incarnation,
+			peer.Address,
+			peer.State,
+			peer.Healthy,
+			peer.Alive,
+		)
 	}
 }
 
 func printReservedIP(w io.Writer, reserved status.ReservedIP) {
 	holder := cmp.Or(reserved.Holder, "nobody")
 	fmt.Fprintf(w, "reserved IP %s held by %s at epoch %d, here %v\n",
-		reserved.Address, holder, reserved.Epoch, reserved.Active)
+		reserved.Address,
+		holder,
+		reserved.Epoch,
+		reserved.Active,
+	)
 
 	for _, text := range []string{reserved.Problem, reserved.Warning} {
 		if text != "" {
@@ -153,8 +168,8 @@ func drainCommand() *cobra.Command {
 	}
 }
 
-const forgetDescription = "Says what goes, asks, and declares the node gone with its data: nobody waits for it any more. " +
-	"Refuses a node that is alive, and one that has more\nof the data than any other is known to have."
+const forgetDescription = "Says what goes, asks, and declares the node gone with its data: " +
+	"nobody waits for it any more. Refuses a node that is alive, and one that has more\nof the data than any other is known to have."
 
 func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var yes, force bool

@@ -126,7 +126,9 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 		Image:    immutable.Here(),
 		Version:  version,
 		Log:      log,
-		Known:    func() bool { return peers.Known(dqlite) },
+		Known: func() bool {
+			return peers.Known(dqlite)
+		},
 		SetAside: func() error { return peers.SetAside(dqlite) },
 		Open: func(ctx context.Context, o bootstrap.Opening) (bootstrap.Member, error) {
 			return openMember(ctx, dqlite, log, o)
@@ -140,7 +142,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 
 // openMember opens this node's part of consensus, in a folder of its own.
 func openMember(ctx context.Context, dir string, log *slog.Logger, o bootstrap.Opening) (bootstrap.Member, error) {
-	return peers.Open(ctx, peers.Config{
+	config := peers.Config{
 		Dir:     dir,
 		Stack:   o.Node.Stack,
 		Node:    o.Node.Node,
@@ -154,7 +156,9 @@ func openMember(ctx context.Context, dir string, log *slog.Logger, o bootstrap.O
 		Pass:    o.Pass,
 		Shun:    o.Shun,
 		Log:     log,
-	})
+	}
+
+	return peers.Open(ctx, config)
 }
 
 // imageRelease reads the release from the image's record.

@@ -87,7 +87,14 @@ func (s *realSet) run(role string, number int) *process {
 func (s *realSet) runAs(role string, number, incarnation int, program string) *process {
 	p := s.launch(role, number, incarnation, program)
 	began := time.Now()
-	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", p.node)
+	require.Eventually(
+		s,
+		p.ready,
+		30*time.Second,
+		20*time.Millisecond,
+		"%s serves",
+		p.node,
+	)
 	s.Logf("figure: %-58s %.2f s", p.node+", from exec to ready", time.Since(began).Seconds())
 
 	if role == "db" {
@@ -117,7 +124,10 @@ func (s *realSet) launch(role string, number, incarnation int, program string) *
 	kind := map[string]string{"db": "member", "web": "client"}[role]
 	manifest := fmt.Appendf(nil,
 		"version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n%s",
-		role, kind, s.manifests[role])
+		role,
+		kind,
+		s.manifests[role],
+	)
 	write(filepath.Join(record.RolesPath, role, "role.yaml"), manifest, 0o644)
 	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number, incarnation), 0o600)
 

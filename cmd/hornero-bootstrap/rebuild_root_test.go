@@ -40,7 +40,9 @@ func (p *process) status() status.Status {
 }
 
 func (p *process) eventually(what string, wanted func(status.Status) bool) {
-	holds := func() bool { return wanted(p.status()) }
+	holds := func() bool {
+		return wanted(p.status())
+	}
 	require.Eventually(p, holds, 40*time.Second, 100*time.Millisecond,
 		"%s: %s: %+v", p.node, what, p.status().PeerSet)
 }
@@ -94,7 +96,9 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	second.restart(syscall.SIGKILL)
 
 	second.eventually("the rebuilt peer set", func(s status.Status) bool {
-		return s.PeerSet.Quorum && s.PeerSet.Era == 1 && s.PeerSet.Founded == founded
+		return s.PeerSet.Quorum &&
+			s.PeerSet.Era == 1 &&
+			s.PeerSet.Founded == founded
 	})
 	client.eventually("the client follows", func(s status.Status) bool {
 		return s.PeerSet.Quorum && s.PeerSet.Era == 1
@@ -115,7 +119,11 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	for _, member := range []*process{first, second, third} {
 		member.eventually("three voters of the new era", func(s status.Status) bool {
 			set := s.PeerSet
-			return s.Healthy && set.Quorum && set.Era == 1 && len(set.Voters) == 3 && set.Founded == founded
+			return s.Healthy &&
+				set.Quorum &&
+				set.Era == 1 &&
+				len(set.Voters) == 3 &&
+				set.Founded == founded
 		})
 	}
 

@@ -238,7 +238,11 @@ func refusal(plan status.Recovery) string {
 	case len(plan.Answering) >= majority:
 		return fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by "+
 			"themselves; `journalctl -u %s` on them says what they wait for",
-			len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "), agentUnit)
+			len(plan.Answering),
+			len(plan.Voters),
+			strings.Join(plan.Answering, ", "),
+			agentUnit,
+		)
 	}
 
 	return ""
@@ -302,7 +306,10 @@ func (r recoverer) await(ctx context.Context, era int) error {
 
 		if !pause.For(ctx, awaitEvery) {
 			return fmt.Errorf("wait for the rebuilt peer set: no quorum after %s; `journalctl -u %s` says why: %w",
-				r.within, agentUnit, errors.Join(ctx.Err(), err))
+				r.within,
+				agentUnit,
+				errors.Join(ctx.Err(), err),
+			)
 		}
 	}
 }
@@ -322,9 +329,17 @@ func printRecovery(w io.Writer, plan status.Recovery, asJSON bool) error {
 
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s is a %s of the peer set of era %d, at term %d, index %d\n",
-		plan.Node, plan.Role, plan.Era, plan.Term, plan.Index)
+		plan.Node,
+		plan.Role,
+		plan.Era,
+		plan.Term,
+		plan.Index,
+	)
 	fmt.Fprintf(&out, "%d of %d voters answer: %s\n",
-		len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "))
+		len(plan.Answering),
+		len(plan.Voters),
+		strings.Join(plan.Answering, ", "),
+	)
 
 	if plan.Refused != "" {
 		fmt.Fprintf(&out, "nothing to do: %s\n", plan.Refused)

@@ -185,7 +185,9 @@ func (s *trio) recoverer(answer string, out *strings.Builder) recoverer {
 func (s *trio) awaitNoQuorum() {
 	s.Helper()
 
-	lost := func() bool { return !s.stores[0].Snapshot().Quorum }
+	lost := func() bool {
+		return !s.stores[0].Snapshot().Quorum
+	}
 	require.Eventually(s, lost, 15*time.Second, 20*time.Millisecond)
 }
 

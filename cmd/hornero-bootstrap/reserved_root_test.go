@@ -74,7 +74,13 @@ func (s *reservedSet) goes(notTo int) int {
 		id := s.assigned()
 		return id != 0 && id != notTo
 	}
-	require.Eventually(s, moved, 30*time.Second, 20*time.Millisecond, "the address is assigned")
+	require.Eventually(
+		s,
+		moved,
+		30*time.Second,
+		20*time.Millisecond,
+		"the address is assigned",
+	)
 
 	id := s.assigned()
 	holder := s.nodes[id].node
@@ -86,7 +92,10 @@ func (s *reservedSet) goes(notTo int) int {
 
 		node.eventually("the lease is with whom the address is assigned to", func(said status.Status) bool {
 			own := said.ReservedIP
-			return own != nil && said.PeerSet.ReservedIP == holder && own.Holder == holder && own.Problem == ""
+			return own != nil &&
+				said.PeerSet.ReservedIP == holder &&
+				own.Holder == holder &&
+				own.Problem == ""
 		})
 	}
 

@@ -162,7 +162,13 @@ type rolling struct {
 // soon waits for what a node tells when it is in consensus.
 func (r *rolling) soon(what string, seen func() bool) {
 	r.Helper()
-	require.Eventually(r, seen, 10*time.Second, 50*time.Millisecond, what)
+	require.Eventually(
+		r,
+		seen,
+		10*time.Second,
+		50*time.Millisecond,
+		what,
+	)
 }
 
 func (r *rolling) add(role string, number, incarnation int, program string) *process {
@@ -172,7 +178,9 @@ func (r *rolling) add(role string, number, incarnation int, program string) *pro
 }
 
 func (r *rolling) node(name string) *process {
-	at := slices.IndexFunc(r.all, func(p *process) bool { return p.node == name })
+	at := slices.IndexFunc(r.all, func(p *process) bool {
+		return p.node == name
+	})
 	require.GreaterOrEqual(r, at, 0, name)
 	return r.all[at]
 }
@@ -204,7 +212,9 @@ func (r *rolling) replace(name, program string) {
 		})
 	}
 
-	r.all = slices.DeleteFunc(r.all, func(p *process) bool { return p == old })
+	r.all = slices.DeleteFunc(r.all, func(p *process) bool {
+		return p == old
+	})
 	fresh := r.add(role, number, incarnation+1, program)
 	_ = old.end(syscall.SIGKILL)
 
@@ -226,7 +236,9 @@ func (r *rolling) replace(name, program string) {
 			now := r.snapshot(other).Leases[lease]
 			isNew := now.Holder != name || now.Incarnation == incarnation+1
 
-			return now.Holder != "" && now.Epoch == was.Epoch+1 && isNew
+			return now.Holder != "" &&
+				now.Epoch == was.Epoch+1 &&
+				isNew
 		}, 20*time.Second, 50*time.Millisecond, "%s moves", lease)
 	}
 }
@@ -272,7 +284,9 @@ func (r *rolling) write(through *process, text string) {
 
 // requireSeen waits until a node has seen all that was written with a text.
 func (r *rolling) requireSeen(p *process, text string) {
-	marked := func(peer status.Peer) bool { return peer.Facts["mark"] == text }
+	marked := func(peer status.Peer) bool {
+		return peer.Facts["mark"] == text
+	}
 
 	p.eventually(text, func(s status.Status) bool {
 		return s.PeerSet.Quorum && slices.ContainsFunc(s.PeerSet.Peers, marked)
@@ -283,8 +297,18 @@ func (r *rolling) requireSeen(p *process, text string) {
 		return
 	}
 
-	set := func() bool { return r.snapshot(p).Settings["web.mark"] == text }
-	require.Eventually(r, set, 10*time.Second, 20*time.Millisecond, "%s: %s", p.node, text)
+	set := func() bool {
+		return r.snapshot(p).Settings["web.mark"] == text
+	}
+	require.Eventually(
+		r,
+		set,
+		10*time.Second,
+		20*time.Millisecond,
+		"%s: %s",
+		p.node,
+		text,
+	)
 }
 
 // onlyNewerAllow wants of an older and of a newer member what only the newer knows.
@@ -391,7 +415,9 @@ func (r *rolling) allServe() {
 		for _, other := range r.all {
 			p.eventually(other.node+" serves", func(s status.Status) bool {
 				return slices.ContainsFunc(s.PeerSet.Peers, func(peer status.Peer) bool {
-					return peer.Name == other.node && peer.Alive && peer.Healthy
+					return peer.Name == other.node &&
+						peer.Alive &&
+						peer.Healthy
 				})
 			})
 		}
