@@ -169,7 +169,8 @@ func drainCommand() *cobra.Command {
 }
 
 const forgetDescription = "Says what goes, asks, and declares the node gone with its data: " +
-	"nobody waits for it any more. Refuses a node that is alive, and one that has more\nof the data than any other is known to have."
+	"nobody waits for it any more. Refuses a node that is alive, and one that has more\n" +
+	"of the data than any other is known to have."
 
 func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var yes, force bool
