@@ -2,7 +2,6 @@ package bootstrap_test
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -19,6 +18,14 @@ import (
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/roles"
+)
+
+// dropletJSON is a Droplet's metadata, with its VPC interface and without.
+const (
+	dropletJSON = `{"droplet_id": 7, "interfaces": {"private": [
+		{"ipv4": {"ip_address": "10.0.0.9", "netmask": "255.255.255.0"}}
+	]}}`
+	dropletWithoutVPC = `{"droplet_id": 7, "interfaces": {"public": [{"ipv4": {"ip_address": "198.51.100.9"}}]}}`
 )
 
 // metadata serves a Droplet's metadata with the document of web-1.
@@ -50,11 +57,7 @@ func metadata(t *testing.T) string {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/metadata/v1.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Write(
-			[]byte(
-				`{"droplet_id": 7, "interfaces": {"private": [{"ipv4": {"ip_address": "10.0.0.9", "netmask": "255.255.255.0"}}]}}`,
-			),
-		)
+		w.Write([]byte(dropletJSON))
 	})
 
 	mux.HandleFunc("/metadata/v1/user-data", func(w http.ResponseWriter, _ *http.Request) {
@@ -67,25 +70,26 @@ func metadata(t *testing.T) string {
 	return server.URL
 }
 
-func TestADiskThatFailsForAMomentDoesNotRefuseTheNode(t *testing.T) {
+// finder is an agent that asks this metadata service, with its places in this folder.
+func finder(t *testing.T, metadata, folder string) *bootstrap.Agent {
+	return bootstrap.New(bootstrap.Config{
+		Metadata: metadata,
+		State:    filepath.Join(folder, "state"),
+		PKI:      filepath.Join(folder, "pki"),
+		Roles:    roles.Embedded(),
+		Retry:    5 * time.Millisecond,
+		Log:      testLog(t),
+	})
+}
+
+func TestANodeWaitsForADiskThatFailsForAMoment(t *testing.T) {
 	for _, broken := range []string{"state", "pki"} {
 		t.Run(broken, func(t *testing.T) {
 			folder := t.TempDir()
 			obstacle := filepath.Join(folder, broken)
 			require.NoError(t, os.WriteFile(obstacle, nil, 0o600))
 
-			agent := bootstrap.New(bootstrap.Config{
-				Metadata: metadata(t),
-				State:    filepath.Join(folder, "state"),
-				PKI:      filepath.Join(folder, "pki"),
-				Roles:    roles.Embedded(),
-				Retry:    5 * time.Millisecond,
-				Log: slog.New(slog.NewTextHandler(
-					t.Output(),
-					nil,
-				)),
-			})
-
+			agent := finder(t, metadata(t), folder)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 
@@ -106,18 +110,16 @@ func TestADiskThatFailsForAMomentDoesNotRefuseTheNode(t *testing.T) {
 	}
 }
 
-func TestADropletWhoseVPCIsAttachedLateIsWaitedFor(t *testing.T) {
+func TestANodeWaitsForItsVPCAddress(t *testing.T) {
 	whole, err := url.Parse(metadata(t))
 	require.NoError(t, err)
 
 	proxy := httputil.NewSingleHostReverseProxy(whole)
 	var asked atomic.Int32
+
 	late := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/metadata/v1.json" && asked.Add(1) < 3 {
-			w.Write(
-				[]byte(`{"droplet_id": 7, "interfaces": {"public": [{"ipv4": {"ip_address": "198.51.100.9"}}]}}`),
-			)
-
+			w.Write([]byte(dropletWithoutVPC))
 			return
 		}
 
@@ -125,19 +127,7 @@ func TestADropletWhoseVPCIsAttachedLateIsWaitedFor(t *testing.T) {
 	}))
 	t.Cleanup(late.Close)
 
-	folder := t.TempDir()
-	agent := bootstrap.New(bootstrap.Config{
-		Metadata: late.URL,
-		State:    filepath.Join(folder, "state"),
-		PKI:      filepath.Join(folder, "pki"),
-		Roles:    roles.Embedded(),
-		Retry:    5 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(
-			t.Output(),
-			nil,
-		)),
-	})
-
+	agent := finder(t, late.URL, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 
@@ -153,30 +143,19 @@ func TestALocalSocketThatCannotBeMadeIsTriedAgain(t *testing.T) {
 	agent := bootstrap.New(bootstrap.Config{
 		State: folder,
 		Retry: 5 * time.Millisecond,
-		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Log:   testLog(t),
 	})
 
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
 	socket := filepath.Join(obstacle, "agent.sock")
-	go func() {
-		defer close(ended)
-
-		agent.ServeLocal(ctx, socket)
-	}()
-	defer func() {
-		cancel()
-		<-ended
-	}()
-
+	background(t, func(ctx context.Context) { agent.ServeLocal(ctx, socket) })
 	time.AfterFunc(20*time.Millisecond, func() { os.Remove(obstacle) })
 
-	require.Eventually(t, func() bool {
+	eventually(t, func() bool {
 		answer, err := bootstrap.LocalClient(socket).Get("http://agent/status")
 		if err == nil {
 			answer.Body.Close()
 		}
 
 		return err == nil
-	}, 5*time.Second, 5*time.Millisecond)
+	})
 }

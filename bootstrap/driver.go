@@ -3,6 +3,8 @@ package bootstrap
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"sync"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
@@ -18,8 +20,8 @@ type Driver interface {
 	Drain(ctx context.Context) error
 }
 
-// Word is what a driver says of its node.
-type Word struct {
+// DriverStatus is what a driver reports of its node.
+type DriverStatus struct {
 	State   string
 	Healthy bool
 	Reason  string
@@ -33,7 +35,7 @@ type Env struct {
 	Manifest *roles.Manifest
 	Set      peerset.Set
 	Facts    func() roles.Facts // of now
-	Say      func(Word)
+	Report   func(DriverStatus)
 	Note     func(kind, text string) // adds an event about this node, in its own time
 	Metrics  *metrics.Registry
 	Log      *slog.Logger
@@ -41,3 +43,65 @@ type Env struct {
 
 // Drivers makes drivers by the name that a manifest gives.
 type Drivers map[string]func(Env) (Driver, error)
+
+// startDriver runs the role's driver. A role that has none serves as soon as it is configured.
+func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
+	if a.manifest.Driver == "" {
+		a.setStatus(DriverStatus{State: "serving", Healthy: true})
+		return nil
+	}
+
+	driver, err := a.Drivers[a.manifest.Driver](Env{
+		Node:     a.node,
+		Address:  a.address,
+		Manifest: a.manifest,
+		Set:      a.set,
+		Facts:    a.facts,
+		Report:   a.setStatus,
+		Note:     a.note,
+		Metrics:  a.Metrics,
+		Log:      a.Log,
+	})
+	if err != nil {
+		return err
+	}
+
+	a.mu.Lock()
+	a.driver = driver
+	a.mu.Unlock()
+
+	work.Go(func() {
+		if err := driver.Run(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Error("driver ended", "driver", a.manifest.Driver, "err", err)
+		}
+	})
+
+	return nil
+}
+
+// setStatus records a driver's status, and has it sent at once when others must know it.
+func (a *Agent) setStatus(now DriverStatus) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	was := a.status
+	a.status = now
+
+	if was.State != now.State {
+		a.counted.transitions.Add(1, was.State, now.State)
+	}
+
+	changed := was.State != now.State || was.Healthy != now.Healthy
+	if changed {
+		a.Log.Info("state",
+			"from", was.State,
+			"to", now.State,
+			"healthy", now.Healthy,
+			"reason", now.Reason,
+		)
+	}
+
+	if changed || !maps.Equal(was.Facts, now.Facts) {
+		a.reportNow.Ring()
+	}
+}

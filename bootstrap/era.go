@@ -7,6 +7,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 )
 
 // DefaultLookAround is how often a member looks whether the peer set goes on without it.
@@ -18,20 +19,14 @@ var ErrOutlived = errors.New("the peer set was rebuilt without this member; it j
 // watchEra asks the members that this one does not hear whether they are of a later era. Whoever was away,
 // alone or with others, while the peer set was rebuilt finds it so.
 func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member, remembered peerset.Snapshot) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(a.LookAround):
+	for pause.For(ctx, a.LookAround) {
+		own := member.Snapshot()
+		if own.Founded == "" {
+			own = remembered
+			own.Quorum = false // whom it heard then does not count
 		}
 
-		snapshot := member.Snapshot()
-		if snapshot.Founded == "" {
-			snapshot = remembered
-			snapshot.Quorum = false // whom it heard then does not count
-		}
-
-		for _, address := range unheard(snapshot, a.node.Node) {
+		for _, address := range silentMembers(own, a.node.Node) {
 			theirs, err := client.Peers(ctx, address)
 			a.Log.Debug("asked for the era",
 				"address", address,
@@ -40,29 +35,36 @@ func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member,
 				"err", err,
 			)
 
-			if err == nil &&
-				theirs.Quorum &&
-				theirs.Founded == snapshot.Founded &&
-				theirs.Era() > snapshot.Era() {
-				a.Log.Warn("the peer set was rebuilt without this member",
-					"era", theirs.Era(),
-					"own", snapshot.Era(),
-					"told by", address,
-				)
-
-				a.leave(ErrOutlived)
-
-				return
+			if err != nil || !isRebuilt(own, theirs) {
+				continue
 			}
+
+			a.Log.Warn("the peer set was rebuilt without this member",
+				"era", theirs.Era(),
+				"own", own.Era(),
+				"told by", address,
+			)
+			a.leave(ErrOutlived)
+
+			return
 		}
 	}
 }
 
-// unheard are the addresses of the other members that are not alive as far as a snapshot knows, all without a quorum.
-func unheard(snapshot peerset.Snapshot, self string) []string {
+// isRebuilt tells whether another member's snapshot is of the same peer set, rebuilt since. Without a quorum it
+// proves nothing.
+func isRebuilt(own, theirs peerset.Snapshot) bool {
+	return theirs.Quorum && theirs.Founded == own.Founded && theirs.Era() > own.Era()
+}
+
+// silentMembers are the addresses of the other members that are not alive as far as a snapshot knows, all without a
+// quorum.
+func silentMembers(snapshot peerset.Snapshot, self string) []string {
 	var addresses []string
 	for _, peer := range snapshot.Peers {
-		if peer.Kind == peerset.KindMember && peer.Name != self && !(snapshot.Quorum && peer.Alive) {
+		heard := snapshot.Quorum && peer.Alive
+
+		if peer.Kind == peerset.KindMember && peer.Name != self && !heard {
 			addresses = append(addresses, peer.Address)
 		}
 	}

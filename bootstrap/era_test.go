@@ -2,6 +2,7 @@ package bootstrap_test
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"testing"
@@ -15,17 +16,41 @@ import (
 	"github.com/hornero/hornero/internal/pki"
 )
 
-// standing is a member whose peer set stays as it is.
-type standing struct {
+// fixedMember is a member whose peer set stays as it is.
+type fixedMember struct {
 	bootstrap.Member
 	snapshot peerset.Snapshot
 }
 
-func (s standing) Snapshot() peerset.Snapshot { return s.snapshot }
+func (m fixedMember) Snapshot() peerset.Snapshot { return m.snapshot }
 
-func (s standing) Changed() <-chan struct{} { return nil }
+func (m fixedMember) Changed() <-chan struct{} { return nil }
 
-func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
+// serveMember serves the agents' API of a member that is in this peer set, and returns its port.
+func serveMember(t *testing.T, config *tls.Config, snapshot peerset.Snapshot) int {
+	listener, err := net.Listen("tcp", "127.0.0.51:0")
+	require.NoError(t, err)
+
+	server := api.Server{
+		Registry: fixedMember{snapshot: snapshot},
+		Refused:  func(peerset.Refusal) {},
+		Log:      slog.New(slog.DiscardHandler),
+	}
+
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, listener, config) }()
+
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-served)
+	})
+
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// memberTLS is the identity of a member, db-1.
+func memberTLS(t *testing.T) *tls.Config {
 	ca, err := pki.NewCA("blog")
 	require.NoError(t, err)
 
@@ -41,22 +66,28 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 	config, err := pki.PeerTLS(ca.Certificate, pair, "blog")
 	require.NoError(t, err)
 
-	peer := func(alive bool) []peerset.Peer {
-		return []peerset.Peer{
-			{
-				Name:    "db-1",
-				Kind:    peerset.KindMember,
-				Address: "127.0.0.52",
-			},
-			{
-				Name:    "db-2",
-				Kind:    peerset.KindMember,
-				Address: "127.0.0.51",
-				Alive:   alive,
-			},
-		}
-	}
+	return config
+}
 
+// pairOfMembers are db-1, whose agent is tested, and db-2, which it hears or does not.
+func pairOfMembers(heard bool) []peerset.Peer {
+	return []peerset.Peer{
+		{
+			Name:    "db-1",
+			Kind:    peerset.KindMember,
+			Address: "127.0.0.52",
+		},
+		{
+			Name:    "db-2",
+			Kind:    peerset.KindMember,
+			Address: "127.0.0.51",
+			Alive:   heard,
+		},
+	}
+}
+
+func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
+	config := memberTLS(t)
 	rebuilt := peerset.Snapshot{
 		Founded:  "f",
 		Quorum:   true,
@@ -74,7 +105,7 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			theirs: rebuilt,
 			own: peerset.Snapshot{
 				Founded: "f",
-				Peers:   peer(true),
+				Peers:   pairOfMembers(true),
 			},
 			outlived: true,
 		},
@@ -84,7 +115,7 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			own: peerset.Snapshot{
 				Founded: "f",
 				Quorum:  true,
-				Peers:   peer(false),
+				Peers:   pairOfMembers(false),
 			},
 			outlived: true,
 		},
@@ -99,19 +130,17 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			theirs: rebuilt,
 			own: peerset.Snapshot{
 				Founded:  "f",
-				Peers:    peer(false),
+				Peers:    pairOfMembers(false),
 				Settings: map[string]string{peerset.SettingEra: "1"},
 			},
-			outlived: false,
 		},
 		{
 			name:   "the other has no quorum",
 			theirs: peerset.Snapshot{Founded: "f", Settings: rebuilt.Settings},
 			own: peerset.Snapshot{
 				Founded: "f",
-				Peers:   peer(false),
+				Peers:   pairOfMembers(false),
 			},
-			outlived: false,
 		},
 		{
 			name:   "it hears the other",
@@ -119,9 +148,8 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			own: peerset.Snapshot{
 				Founded: "f",
 				Quorum:  true,
-				Peers:   peer(true),
+				Peers:   pairOfMembers(true),
 			},
-			outlived: false,
 		},
 		{
 			name: "the other is of another founding",
@@ -132,61 +160,35 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			},
 			own: peerset.Snapshot{
 				Founded: "f",
-				Peers:   peer(false),
+				Peers:   pairOfMembers(false),
 			},
-			outlived: false,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.51:0")
-			require.NoError(t, err)
-
-			ctx, stop := context.WithCancel(context.Background())
-			served := make(chan error, 1)
-			go func() {
-				served <- api.Server{
-					Registry: standing{snapshot: c.theirs},
-					Refused:  func(peerset.Refusal) {},
-					Log:      slog.New(slog.DiscardHandler),
-				}.Serve(ctx,
-					listener,
-					config,
-				)
-			}()
-			defer func() {
-				stop()
-				require.NoError(t, <-served)
-			}()
-
 			agent := bootstrap.New(bootstrap.Config{
 				State:      t.TempDir(),
 				LookAround: 5 * time.Millisecond,
 				Log:        slog.New(slog.DiscardHandler),
 			})
-			agent.Served(&still{}, "db-1")
+			agent.Served(&fixedSet{}, "db-1")
 
-			patience, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			wait, want := patience, bootstrap.ErrOutlived
 			if !c.outlived {
-				patience, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+				wait, want = 300*time.Millisecond, context.DeadlineExceeded
 			}
+
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
 			defer cancel()
 
-			client := api.NewClient(config, "", listener.Addr().(*net.TCPAddr).Port, nil)
-			err = agent.WatchEra(
-				patience,
-				client,
-				standing{snapshot: c.own},
-				peerset.Snapshot{
-					Founded: "f",
-					Quorum:  true,
-					Peers:   peer(true),
-				},
-			)
-			if c.outlived {
-				require.ErrorIs(t, err, bootstrap.ErrOutlived)
-			} else {
-				require.ErrorIs(t, err, context.DeadlineExceeded)
+			client := api.NewClient(config, "", serveMember(t, config, c.theirs), nil)
+			remembered := peerset.Snapshot{
+				Founded: "f",
+				Quorum:  true,
+				Peers:   pairOfMembers(true),
 			}
+
+			err := agent.WatchEra(ctx, client, fixedMember{snapshot: c.own}, remembered)
+			require.ErrorIs(t, err, want)
 		})
 	}
 }

@@ -5,138 +5,192 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/status"
 )
 
-// maxNotes is how many events wait for a peer set that does not answer. Those that come then are only in the journal.
-const maxNotes = 64
+const (
+	// maxNotes is how many events wait for a peer set that does not answer. Those that come then are only in the
+	// journal.
+	maxNotes = 64
+	// maxNoteText is how much of a text is kept, in bytes: it may hold a server's whole complaint, or anybody's
+	// file name.
+	maxNoteText = 1 << 10
+	// eventsTimeout bounds one reading of events.
+	eventsTimeout = 4 * time.Second
+)
 
-func (a *Agent) setEvents(events peerset.Events) {
-	a.mu.Lock()
-	a.events = events
-	a.mu.Unlock()
+// HeaderRemembered says that the events are what this node remembers: the peer set did not answer.
+const HeaderRemembered = "Hornero-Remembered"
+
+// eventLog gives events about this node to the peer set, and reads the stack's events from it. It remembers the
+// newest for when the peer set does not answer.
+type eventLog struct {
+	log       *slog.Logger
+	heartbeat time.Duration
+	path      string // of the remembered events
+	waiting   chan peerset.Note
+	recent    recentEvents
+
+	mu     sync.Mutex
+	events peerset.Events // nil before the node has joined
 }
 
-// note adds an event about this node as soon as the peer set takes it.
-func (a *Agent) note(kind, text string) {
-	select {
-	case a.happened <- peerset.Note{
-		Kind: kind,
-		Text: plain(text),
-		Time: time.Now(),
-	}:
-
-	default:
-		a.Log.Warn("event not kept: too many wait", "kind", kind, "text", text)
+func newEventLog(config Config) *eventLog {
+	return &eventLog{
+		log:       config.Log,
+		heartbeat: config.Heartbeat,
+		path:      filepath.Join(config.State, eventsFile),
+		waiting:   make(chan peerset.Note, maxNotes),
 	}
 }
 
-// longestNote is how much of a text is kept, in bytes: it may hold a server's whole complaint, or anybody's
-// file name.
-const longestNote = 1 << 10
+// use makes the log one of this peer set's events.
+func (l *eventLog) use(events peerset.Events) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 
-// plain is a text that the peer set takes.
-func plain(text string) string {
+	l.events = events
+}
+
+func (l *eventLog) used() peerset.Events {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.events
+}
+
+// note adds an event about this node as soon as the peer set takes it. It waits for nobody.
+func (l *eventLog) note(kind, text string) {
+	note := peerset.Note{
+		Kind: kind,
+		Text: printable(text),
+		Time: time.Now(),
+	}
+
+	select {
+	case l.waiting <- note:
+	default:
+		l.log.Warn("event not kept: too many wait", "kind", kind, "text", text)
+	}
+}
+
+// printable is a text that the peer set takes.
+func printable(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
+		if unicode.IsPrint(r) {
+			return r
 		}
 
-		return r
+		return ' '
 	}, strings.ToValidUTF8(text, "?"))
-	if len(text) > longestNote {
-		text = strings.ToValidUTF8(text[:longestNote], "") + "..."
+
+	if len(text) > maxNoteText {
+		text = strings.ToValidUTF8(text[:maxNoteText], "") + "..."
 	}
 
 	return text
 }
 
-// keepNoting hands the events over, in their order.
-func (a *Agent) keepNoting(ctx context.Context) {
+// send hands the events over, in their order, until ctx ends.
+func (l *eventLog) send(ctx context.Context) {
 	for {
-		var note peerset.Note
 		select {
 		case <-ctx.Done():
 			return
-		case note = <-a.happened:
-		}
-
-		for ctx.Err() == nil {
-			err := a.events.Note(ctx, note)
-			if err == nil {
-				break
-			}
-			if errors.Is(err, peerset.ErrForbidden) || errors.Is(err, peerset.ErrEvicted) {
-				a.Log.Warn("event not kept", "kind", note.Kind, "text", note.Text, "err", err)
-				break
-			}
-
-			select {
-			case <-ctx.Done():
-			case <-time.After(a.Heartbeat):
-			}
+		case note := <-l.waiting:
+			l.sendOne(ctx, note)
 		}
 	}
 }
 
-// HeaderRemembered says that the events are what this node remembers: the peer set did not answer.
-const HeaderRemembered = "Hornero-Remembered"
+// sendOne tries until the peer set takes an event or refuses it for good.
+func (l *eventLog) sendOne(ctx context.Context, note peerset.Note) {
+	for ctx.Err() == nil {
+		err := l.used().Note(ctx, note)
+		if err == nil {
+			return
+		}
 
-// serveEvents answers the node's own root, soon: from memory when the peer set does not.
-func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
-	a.mu.Lock()
-	events, set := a.events, a.set
-	a.mu.Unlock()
+		if errors.Is(err, peerset.ErrForbidden) || errors.Is(err, peerset.ErrEvicted) {
+			l.log.Warn("event not kept", "kind", note.Kind, "text", note.Text, "err", err)
+			return
+		}
 
+		pause.For(ctx, l.heartbeat)
+	}
+}
+
+// read returns events from memory when the peer set does not answer soon, and tells whether it did so.
+func (l *eventLog) read(ctx context.Context, quorum bool, after int64, limit int) ([]peerset.Event, bool, error) {
+	events := l.used()
 	if events == nil {
-		local(w, peerset.ErrUnavailable)
-		return
+		return nil, false, peerset.ErrUnavailable
 	}
 
-	after, limit := api.EventsQuery(r.URL.Query())
-	list, err := eventsNow(r.Context(), events, set, after, limit)
-	if err != nil && a.recent.any() {
-		w.Header().Set(HeaderRemembered, "yes")
-		list, err = a.recent.since(after, limit), nil
+	list, err := readNow(ctx, events, quorum, after, limit)
+	if err != nil && l.recent.any() {
+		return l.recent.since(after, limit), true, nil
 	}
 
-	if err != nil {
-		local(w, err)
-		return
-	}
-
-	said := make([]status.Event, len(list))
-
-	for at, event := range list {
-		said[at] = status.Event(event)
-		said[at].Time = event.Time.UTC()
-	}
-
-	w.Header().Set("Content-Type", "application/json")
-
-	_ = json.NewEncoder(w).Encode(said) // the caller went away: nobody is left to tell
+	return list, false, err
 }
 
-func eventsNow(
+func readNow(
 	ctx context.Context,
 	events peerset.Events,
-	set peerset.Set,
+	quorum bool,
 	after int64,
 	limit int,
 ) ([]peerset.Event, error) {
-	if set != nil && !set.Snapshot().Quorum {
+	if !quorum {
 		return nil, fmt.Errorf("%w: it has no quorum that this node sees", peerset.ErrUnavailable)
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, eventsWithin)
+	ctx, cancel := context.WithTimeout(ctx, eventsTimeout)
 	defer cancel()
 
 	return events.Events(ctx, after, limit)
+}
+
+// note adds an event about this node.
+func (a *Agent) note(kind, text string) {
+	a.events.note(kind, text)
+}
+
+// serveEvents answers the node's own root.
+func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
+	set := a.peerSet()
+	quorum := set == nil || set.Snapshot().Quorum // without a set the events themselves know better
+	after, limit := api.EventsQuery(r.URL.Query())
+
+	list, remembered, err := a.events.read(r.Context(), quorum, after, limit)
+	if err != nil {
+		answer(w, err)
+		return
+	}
+
+	if remembered {
+		w.Header().Set(HeaderRemembered, "yes")
+	}
+
+	events := make([]status.Event, len(list))
+
+	for at, event := range list {
+		events[at] = status.Event(event)
+		events[at].Time = event.Time.UTC()
+	}
+
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(events) // the caller went away: nobody is left to tell
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// diary takes notes after it has failed as often as told.
-type diary struct {
+// eventRecorder takes notes after it has failed as often as told.
+type eventRecorder struct {
 	mu    sync.Mutex
 	fail  int
 	with  error
@@ -27,22 +27,22 @@ type diary struct {
 	took  chan struct{}
 }
 
-func (d *diary) Note(_ context.Context, note peerset.Note) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (r *eventRecorder) Note(_ context.Context, note peerset.Note) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 
-	if d.fail > 0 {
-		d.fail--
-		return d.with
+	if r.fail > 0 {
+		r.fail--
+		return r.with
 	}
 
-	d.notes = append(d.notes, note)
-	d.took <- struct{}{}
+	r.notes = append(r.notes, note)
+	r.took <- struct{}{}
 
 	return nil
 }
 
-func (d *diary) Events(_ context.Context, after int64, limit int) ([]peerset.Event, error) {
+func (r *eventRecorder) Events(_ context.Context, after int64, limit int) ([]peerset.Event, error) {
 	if limit == 1 {
 		return nil, peerset.ErrUnavailable
 	}
@@ -62,7 +62,7 @@ func TestAnEventWaitsForAPeerSetThatAnswers(t *testing.T) {
 		Log:       slog.New(slog.DiscardHandler),
 	})
 
-	d := &diary{
+	recorder := &eventRecorder{
 		fail: 3,
 		with: peerset.ErrUnavailable,
 		took: make(chan struct{}, 10),
@@ -71,80 +71,77 @@ func TestAnEventWaitsForAPeerSetThatAnswers(t *testing.T) {
 	agent.Note(peerset.EventDonor, "first")
 	agent.Note(peerset.EventDrift, "second")
 
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	stop := background(t, func(ctx context.Context) { agent.SendEvents(ctx, recorder) })
 
-		agent.Noted(ctx, d)
-	}()
+	<-recorder.took
+	<-recorder.took
 
-	<-d.took
-	<-d.took
-	d.mu.Lock()
-	require.Equal(t, "first", d.notes[0].Text)
-	require.Equal(t, "second", d.notes[1].Text)
-	require.WithinDuration(t, time.Now(), d.notes[0].Time, time.Minute)
+	recorder.mu.Lock()
+	require.Equal(t, "first", recorder.notes[0].Text)
+	require.Equal(t, "second", recorder.notes[1].Text)
+	require.WithinDuration(t, time.Now(), recorder.notes[0].Time, time.Minute)
 
-	d.fail, d.with = 1, errors.Join(peerset.ErrForbidden)
-	d.mu.Unlock()
+	recorder.fail, recorder.with = 1, errors.Join(peerset.ErrForbidden)
+	recorder.mu.Unlock()
+
 	agent.Note("never", "refused for good")
 	agent.Note(peerset.EventDrift, "third")
-	<-d.took
+	<-recorder.took
 	stop()
-	<-done
-	require.Equal(t, "third", d.notes[2].Text)
+	require.Equal(t, "third", recorder.notes[2].Text)
 }
 
-func TestTheLocalSocketTellsEvents(t *testing.T) {
+// askLocally asks an agent on its local socket.
+func askLocally(agent *bootstrap.Agent, method, path string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	agent.LocalHandler().ServeHTTP(answer, httptest.NewRequest(method, path, nil))
+
+	return answer
+}
+
+func TestTheLocalSocketAnswersWithEvents(t *testing.T) {
 	agent := bootstrap.New(bootstrap.Config{
 		State: t.TempDir(),
 		Log:   slog.New(slog.DiscardHandler),
 	})
 
-	ask := func(path string) *httptest.ResponseRecorder {
-		answer := httptest.NewRecorder()
-		agent.LocalHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
-		return answer
-	}
-	require.Equal(t, http.StatusServiceUnavailable, ask("/events").Code, "it has not joined yet")
+	answer := askLocally(agent, http.MethodGet, "/events")
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code, "it has not joined yet")
 
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
-	agent.Noted(ctx, &diary{})
+	agent.UseEvents(&eventRecorder{})
+
+	answer = askLocally(agent, http.MethodGet, "/events?after=6&n=5")
 	var events []status.Event
-	require.NoError(t, json.Unmarshal(ask("/events?after=6&n=5").Body.Bytes(), &events))
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &events))
 
-	require.Equal(t,
-		[]status.Event{{
-			ID:   7,
-			Time: time.Time{},
-			Kind: "joined",
-			Node: "db-1",
-			Text: "here",
-		}},
-		events,
-	)
+	want := status.Event{
+		ID:   7,
+		Kind: "joined",
+		Node: "db-1",
+		Text: "here",
+	}
+	require.Equal(t, []status.Event{want}, events)
 
-	require.Equal(t, http.StatusServiceUnavailable, ask("/events?n=1").Code)
+	answer = askLocally(agent, http.MethodGet, "/events?n=1")
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
 }
 
-// gapped is a peer set that has events and may lose its quorum.
-type gapped struct {
-	*others
+// eventSet is a peer set that has an event for each generation and may lose its quorum.
+type eventSet struct {
+	*fakeSet
 	asked chan int64
 }
 
-func (g *gapped) Note(context.Context, peerset.Note) error {
+func (s *eventSet) Note(context.Context, peerset.Note) error {
 	return nil
 }
 
-func (g *gapped) Events(_ context.Context, after int64, _ int) ([]peerset.Event, error) {
-	s := g.Snapshot()
-	g.asked <- after
-	var events []peerset.Event
+func (s *eventSet) Events(_ context.Context, after int64, _ int) ([]peerset.Event, error) {
+	newest := int64(s.Snapshot().Generation)
+	s.asked <- after
 
-	for id := after + 1; id <= int64(s.Generation); id++ {
+	var events []peerset.Event
+	for id := after + 1; id <= newest; id++ {
 		events = append(events, peerset.Event{
 			ID:   id,
 			Kind: peerset.EventJoined,
@@ -155,102 +152,71 @@ func (g *gapped) Events(_ context.Context, after int64, _ int) ([]peerset.Event,
 	return events, nil
 }
 
+// remembering runs a member's agent, with its state in this folder, until stopped.
+func remembering(t *testing.T, folder string, set *eventSet) (agent *bootstrap.Agent, stop func()) {
+	agent = bootstrap.New(bootstrap.Config{
+		State:     folder,
+		Heartbeat: time.Millisecond,
+		Log:       slog.New(slog.DiscardHandler),
+	})
+	agent.Served(set, "db-1")
+
+	return agent, background(t, func(ctx context.Context) { agent.RememberEvents(ctx, set) })
+}
+
+// eventIDs are the ids of the events that an agent answers with, and whether it only remembers them.
+func eventIDs(agent *bootstrap.Agent, query string) (ids []int64, remembered bool) {
+	answer := askLocally(agent, http.MethodGet, "/events"+query)
+
+	var events []status.Event
+	if json.Unmarshal(answer.Body.Bytes(), &events) != nil {
+		return nil, false
+	}
+
+	for _, event := range events {
+		ids = append(ids, event.ID)
+	}
+
+	return ids, answer.Header().Get(bootstrap.HeaderRemembered) != ""
+}
+
 func TestWithoutAQuorumEventsAreRemembered(t *testing.T) {
 	folder := t.TempDir()
-
-	set := &gapped{
-		&others{
-			changed: make(chan struct{}),
-			snapshot: peerset.Snapshot{
-				Founded:    "x",
-				Quorum:     true,
-				Generation: 2,
-			},
-		},
-		make(chan int64, 10),
+	set := &eventSet{
+		fakeSet: newFakeSet(peerset.Snapshot{
+			Founded:    "x",
+			Quorum:     true,
+			Generation: 2,
+		}),
+		asked: make(chan int64, 10),
 	}
 
-	member := func() (*bootstrap.Agent, func()) {
-		agent := bootstrap.New(bootstrap.Config{
-			State:     folder,
-			Heartbeat: time.Millisecond,
-			Log:       slog.New(slog.DiscardHandler),
-		})
-		agent.Served(set, "db-1")
-
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-
-			agent.KeepRecent(ctx, set)
-		}()
-
-		return agent, func() {
-			stop()
-			<-done
-		}
+	agent, stop := remembering(t, folder, set)
+	remembersFour := func() bool {
+		ids, remembered := eventIDs(agent, "")
+		return remembered && len(ids) == 4
 	}
 
-	told := func(agent *bootstrap.Agent, query string) ([]int64, bool) {
-		answer := httptest.NewRecorder()
-		agent.LocalHandler().ServeHTTP(answer, httptest.NewRequest(
-			http.MethodGet,
-			"/events"+query,
-			nil,
-		))
-
-		var events []status.Event
-		if json.Unmarshal(answer.Body.Bytes(), &events) != nil {
-			return nil, false
-		}
-
-		var ids []int64
-
-		for _, event := range events {
-			ids = append(ids, event.ID)
-		}
-
-		return ids, answer.Header().Get(bootstrap.HeaderRemembered) != ""
-	}
-
-	agent, stop := member()
 	require.Equal(t, int64(0), <-set.asked)
 	set.change(func(s *peerset.Snapshot) { s.Generation = 4 })
 	require.Equal(t, int64(2), <-set.asked, "only what is new is read")
+
 	set.change(func(s *peerset.Snapshot) { s.Quorum = false })
+	eventually(t, remembersFour)
 
-	require.Eventually(t,
-		func() bool {
-			ids, remembered := told(agent, "")
-			return remembered && len(ids) == 4
-		},
-		5*time.Second,
-		time.Millisecond,
-	)
-
-	ids, _ := told(agent, "?after=1&n=2")
+	ids, _ := eventIDs(agent, "?after=1&n=2")
 	require.Equal(t, []int64{3, 4}, ids)
 	stop()
 
-	agent, stop = member()
+	agent, stop = remembering(t, folder, set)
 	defer stop()
 
-	require.Eventually(t,
-		func() bool {
-			ids, remembered := told(agent, "")
-			return remembered && len(ids) == 4
-		},
-		5*time.Second,
-		time.Millisecond,
-		"also after a reboot",
-	)
+	eventually(t, remembersFour, "also after a reboot")
 
 	set.change(func(s *peerset.Snapshot) {
 		s.Quorum = true
 		s.Generation = 3
 		s.Settings = map[string]string{peerset.SettingEra: "1"}
 	})
-
 	require.Equal(t, int64(0), <-set.asked, "ids begin anew with an era")
 }

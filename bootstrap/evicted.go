@@ -13,19 +13,22 @@ import (
 // rebuilt since.
 const rejoinEvery = time.Minute
 
-// reported notes what the peer set said to a heartbeat.
-func (a *Agent) reported(ctx context.Context, err error) {
-	if !errors.Is(err, peerset.ErrEvicted) {
-		if err == nil {
-			a.setEvicted("")
-		} else if ctx.Err() == nil {
+// takeAnswer acts on what the peer set answered to a heartbeat: a node that is evicted asks to be let in again.
+func (a *Agent) takeAnswer(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		a.setEvicted("")
+		return
+
+	case !errors.Is(err, peerset.ErrEvicted):
+		if ctx.Err() == nil {
 			a.Log.Debug("report", "err", err)
 		}
 
 		return
 	}
 
-	if a.rejoin != nil && time.Since(a.refusedAt) >= rejoinEvery {
+	if a.rejoin != nil && time.Since(a.rejectedAt) >= rejoinEvery {
 		err = a.rejoin(ctx)
 		if err == nil {
 			a.Log.Info("joined anew: the peer set did not have this node")
@@ -33,20 +36,20 @@ func (a *Agent) reported(ctx context.Context, err error) {
 		}
 
 		if !errors.Is(err, peerset.ErrEvicted) && !errors.Is(err, peerset.ErrForbidden) {
-			return // nobody answers: the next heartbeat tells
+			return // nobody answers: the next heartbeat tries again
 		}
 
-		a.refusedAt = time.Now()
+		a.rejectedAt = time.Now()
 
 		// Who took the name is in the next snapshot.
 		wait, cancel := context.WithTimeout(ctx, a.Heartbeat)
 		defer cancel()
 
-		_ = a.see(wait, a.succeededIn)
+		_ = a.awaitSnapshot(wait, a.isSucceeded)
 	}
 
 	a.setEvicted(err.Error())
-	a.because("evicted: " + err.Error())
+	a.setReason("evicted: " + err.Error())
 }
 
 func (a *Agent) setEvicted(why string) {
@@ -56,15 +59,24 @@ func (a *Agent) setEvicted(why string) {
 	a.evicted = why
 }
 
-// cutOff tells whether this node is out of the peer set and must not serve. A client that was replaced serves
-// on until it is drained: it has nothing that its successor could miss, and the successor is not there yet. The
-// caller holds the mutex.
-func (a *Agent) cutOff() bool {
-	return a.evicted != "" && !(a.manifest.Peers == roles.Client && a.succeededIn(a.set.Snapshot()))
+// isCutOff tells whether this node is out of the peer set and must not serve. A client that was replaced serves
+// on until it is drained: it has nothing that its successor could miss, and the successor is not there yet.
+func (a *Agent) isCutOff() bool {
+	a.mu.Lock()
+	evicted := a.evicted != ""
+	a.mu.Unlock()
+
+	if !evicted {
+		return false
+	}
+
+	replaced := a.manifest.Peers == roles.Client && a.isSucceeded(a.set.Snapshot())
+
+	return !replaced
 }
 
-// succeededIn tells whether a newer incarnation has this node's name.
-func (a *Agent) succeededIn(s peerset.Snapshot) bool {
+// isSucceeded tells whether a newer incarnation has this node's name.
+func (a *Agent) isSucceeded(s peerset.Snapshot) bool {
 	peer, known := s.Peer(a.node.Node)
 	return known && peer.Incarnation > a.node.Incarnation
 }

@@ -3,7 +3,6 @@ package bootstrap_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -15,125 +14,91 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// rebuilt is a peer set that does not know web-1 before it joins.
-type rebuilt struct {
+// strangeSet is a peer set that does not have web-1 before it joins. The first join fails, unless all are refused.
+type strangeSet struct {
 	peerset.Set
-	snapshot func() peerset.Snapshot
+	snapshot peerset.Snapshot
 	joins    atomic.Int32
 	refused  error
 }
 
-func (r *rebuilt) Snapshot() peerset.Snapshot {
-	return r.snapshot()
-}
+func (s *strangeSet) Snapshot() peerset.Snapshot { return s.snapshot }
 
-func (r *rebuilt) Changed() <-chan struct{} { return nil }
+func (s *strangeSet) Changed() <-chan struct{} { return nil }
 
-func (r *rebuilt) Report(context.Context, peerset.Report) error {
-	if r.joins.Load() == 0 || r.refused != nil {
+func (s *strangeSet) Report(context.Context, peerset.Report) error {
+	if s.joins.Load() == 0 || s.refused != nil {
 		return peerset.ErrEvicted
 	}
 
 	return nil
 }
 
-func (r *rebuilt) join(context.Context) error {
-	if r.joins.Add(1) == 1 && r.refused == nil {
+func (s *strangeSet) join(context.Context) error {
+	if s.joins.Add(1) == 1 && s.refused == nil {
 		return errors.New("nobody answers")
 	}
 
-	return r.refused
+	return s.refused
 }
 
-func reporting(t *testing.T, set *rebuilt) *bootstrap.Agent {
+func reporting(t *testing.T, set *strangeSet) *bootstrap.Agent {
 	agent := bootstrap.New(bootstrap.Config{
 		State:     t.TempDir(),
 		Heartbeat: 5 * time.Millisecond,
-		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Log:       testLog(t),
 	})
 	agent.ServedClient(set, "web-1", set.join)
-
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-
-		agent.KeepReporting(ctx)
-	}()
-
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
+	background(t, agent.KeepReporting)
 
 	return agent
 }
 
-func alone() peerset.Snapshot {
-	return peerset.Snapshot{Founded: "x", Quorum: true}
+func isHealthy(agent *bootstrap.Agent) bool {
+	healthy, _ := agent.Health()
+	return healthy
 }
 
-func succeeded() peerset.Snapshot {
-	return peerset.Snapshot{
+var (
+	withoutNode = peerset.Snapshot{
+		Founded: "x",
+		Quorum:  true,
+	}
+	withSuccessor = peerset.Snapshot{
 		Founded: "x",
 		Quorum:  true,
 		Peers:   []peerset.Peer{{Name: "web-1", Incarnation: 2}},
 	}
-}
+)
 
 func TestAClientThatThePeerSetDoesNotHaveJoinsAnew(t *testing.T) {
-	set := &rebuilt{snapshot: alone}
+	set := &strangeSet{snapshot: withoutNode}
 	agent := reporting(t, set)
-	require.Eventually(t,
-		func() bool {
-			healthy, _ := agent.Health()
-			return healthy && set.joins.Load() > 0
-		},
-		5*time.Second,
-		time.Millisecond,
-	)
+
+	eventually(t, func() bool { return isHealthy(agent) && set.joins.Load() > 0 })
 }
 
 func TestAClientThatWasDeclaredGoneServesNobody(t *testing.T) {
-	set := &rebuilt{snapshot: alone, refused: peerset.ErrEvicted}
+	set := &strangeSet{snapshot: withoutNode, refused: peerset.ErrEvicted}
 	agent := reporting(t, set)
-	require.Eventually(t,
-		func() bool {
-			healthy, _ := agent.Health()
-			return !healthy
-		},
-		5*time.Second,
-		time.Millisecond,
-	)
 
-	require.Equal(t, http.StatusServiceUnavailable, agent.Unfit())
+	eventually(t, func() bool { return !isHealthy(agent) })
+	require.Equal(t, http.StatusServiceUnavailable, agent.UnhealthyCode())
 	require.Equal(t, int32(1), set.joins.Load(), "it does not ask all the time")
 }
 
 func TestAClientThatWasReplacedServesUntilItIsDrained(t *testing.T) {
-	set := &rebuilt{snapshot: succeeded, refused: peerset.ErrEvicted}
+	set := &strangeSet{snapshot: withSuccessor, refused: peerset.ErrEvicted}
 	agent := reporting(t, set)
 
-	require.Eventually(t,
-		func() bool {
-			return set.joins.Load() > 0
-		},
-		5*time.Second,
-		time.Millisecond,
-	)
-
+	eventually(t, func() bool { return set.joins.Load() > 0 })
 	require.Never(t,
-		func() bool {
-			healthy, _ := agent.Health()
-			return !healthy
-		},
+		func() bool { return !isHealthy(agent) },
 		100*time.Millisecond,
 		time.Millisecond,
 	)
 
 	require.NoError(t, agent.Drain(t.Context()))
-
-	healthy, _ := agent.Health()
-	require.False(t, healthy)
-	require.Equal(t, http.StatusNotFound, agent.Unfit(), "what it has comes to its end")
+	require.False(t, isHealthy(agent))
+	require.Equal(t, http.StatusNotFound, agent.UnhealthyCode(), "its connections may end by themselves")
 }

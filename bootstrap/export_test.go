@@ -7,41 +7,56 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
-	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
 
 // What the tests of one part reach without a whole node around it.
 
-func (a *Agent) Owe(template roles.Template) error {
-	return a.owe(template)
+// AddPending notes the units that must read a template's file.
+func (a *Agent) AddPending(template roles.Template) error {
+	return a.pending.add(template)
 }
 
-func (a *Agent) Settle(ctx context.Context) error {
-	return a.settle(ctx)
+// ApplyPending reloads or restarts the units that are pending.
+func (a *Agent) ApplyPending(ctx context.Context) error {
+	return a.pending.apply(ctx)
 }
 
 func (a *Agent) StartServices(ctx context.Context, services ...roles.Service) error {
-	a.manifest = &roles.Manifest{Services: services}
-	return a.startServices(ctx)
+	return a.pending.start(ctx, services)
 }
 
 func (a *Agent) Find(ctx context.Context) error {
 	return a.find(ctx)
 }
 
+// ServeAs configures and serves as a node of a peer set, without looking for its document.
+func (a *Agent) ServeAs(ctx context.Context, role, name string, settings map[string]string, set peerset.Set) error {
+	manifest, err := roles.Load(a.Roles, role)
+	if err != nil {
+		return err
+	}
+
+	a.mu.Lock()
+	a.manifest, a.set, a.address = manifest, set, "127.0.0.1"
+	a.node.Node = name
+	a.node.Role = role
+	a.node.Settings = settings
+	a.mu.Unlock()
+
+	if err := a.apply(ctx, false); err != nil {
+		return err
+	}
+
+	a.enterPhase(PhaseServing, "")
+
+	return a.serve(ctx)
+}
+
 // Among makes the agent one of this peer set, in a stack that is to have these nodes.
 func (a *Agent) Among(set peerset.Set, expected map[string][]string) {
 	a.set, a.node.Expected = set, expected
-}
-
-func (a *Agent) HealthHandler() http.Handler {
-	return a.healthHandler()
-}
-
-func (a *Agent) RefuseStranger(refusal peerset.Refusal) {
-	a.refuseStranger(refusal)
 }
 
 // Served makes the agent one that serves, with this peer set.
@@ -50,17 +65,7 @@ func (a *Agent) Served(set peerset.Set, node string) {
 	a.node.Node = node
 	a.node.Role = "db"
 	a.node.Incarnation = 1
-	a.say(Word{State: "synced", Healthy: true})
-}
-
-// Check checks a text as a node with this secret.
-func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []string, text string) error {
-	a.node.Secrets = map[string]report.Secret{"password": secret}
-	return a.checkText(ctx,
-		roles.Template{Path: "/etc/checked", Check: checker},
-		[]byte(text),
-		0o600,
-	)
+	a.setStatus(DriverStatus{State: "synced", Healthy: true})
 }
 
 // ServedClient makes the agent a client that serves, with this peer set.
@@ -69,12 +74,36 @@ func (a *Agent) ServedClient(set peerset.Set, node string, rejoin func(context.C
 	a.manifest, a.rejoin = &roles.Manifest{Peers: roles.Client}, rejoin
 }
 
-// KeepWatched tells systemd's watchdog until ctx ends.
-func (a *Agent) KeepWatched(ctx context.Context) {
-	a.keepWatched(ctx)
+func (a *Agent) HealthHandler() http.Handler {
+	return a.healthHandler()
 }
 
-// Beat says when the last heartbeat was begun.
+func (a *Agent) LocalHandler() http.Handler {
+	return a.localHandler()
+}
+
+func (a *Agent) UnhealthyCode() int {
+	return a.unhealthyCode()
+}
+
+func (a *Agent) RecordRefusal(refusal peerset.Refusal) {
+	a.recordRefusal(refusal)
+}
+
+// Check checks a text as a node with this secret.
+func (a *Agent) Check(ctx context.Context, secret report.Secret, checker []string, text string) error {
+	a.node.Secrets = map[string]report.Secret{"password": secret}
+	template := roles.Template{Path: "/etc/checked", Check: checker}
+
+	return a.checkText(ctx, template, []byte(text), 0o600)
+}
+
+// NotifyWatchdog notifies systemd's watchdog until ctx ends.
+func (a *Agent) NotifyWatchdog(ctx context.Context) {
+	a.notifyWatchdog(ctx)
+}
+
+// Beat sets when the last heartbeat was begun.
 func (a *Agent) Beat(at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -96,27 +125,28 @@ func (a *Agent) Attempt(ctx context.Context, task roles.Task, lease peerset.Leas
 	return a.attempt(ctx, task, lease)
 }
 
-// Applied is what a round of templates ended with.
+// Applied sets what the last round of templates ended with.
 func (a *Agent) Applied(err error) { a.applied = err }
-
-// Noted runs the agent's events against these, until ctx ends.
-func (a *Agent) Noted(ctx context.Context, events peerset.Events) {
-	a.setEvents(events)
-	a.keepNoting(ctx)
-}
-
-// KeepRecent remembers these events until ctx ends.
-func (a *Agent) KeepRecent(ctx context.Context, events peerset.Events) {
-	a.setEvents(events)
-	a.keepRecent(ctx)
-}
 
 func (a *Agent) Note(kind, text string) {
 	a.note(kind, text)
 }
 
-func (a *Agent) LocalHandler() http.Handler {
-	return a.localHandler()
+// UseEvents makes the agent one of this peer set's events.
+func (a *Agent) UseEvents(events peerset.Events) {
+	a.events.use(events)
+}
+
+// SendEvents gives the agent's events to this peer set, until ctx ends.
+func (a *Agent) SendEvents(ctx context.Context, events peerset.Events) {
+	a.events.use(events)
+	a.events.send(ctx)
+}
+
+// RememberEvents remembers these events until ctx ends.
+func (a *Agent) RememberEvents(ctx context.Context, events peerset.Events) {
+	a.events.use(events)
+	a.events.remember(ctx, a.set)
 }
 
 // WatchEra runs until ctx ends or the agent leaves, and returns why.
@@ -128,26 +158,23 @@ func (a *Agent) WatchEra(
 ) error {
 	ctx, a.leave = context.WithCancelCause(ctx)
 	a.watchEra(ctx, client, member, remembered)
+
 	return context.Cause(ctx)
 }
 
-// Couriers are an agent's couriers: tell sends them, and dismiss ends their work.
-func Couriers(send func(ctx context.Context, member string)) (tell func(context.Context, []string), dismiss func()) {
-	c := &couriers{
-		send: send,
-		to:   map[string]pause.Bell{},
-	}
-
-	return c.tell, c.dismiss
+// Notifier is an agent's notifier of changes; stop ends its work.
+func Notifier(send func(ctx context.Context, member string)) (notify func(context.Context, []string), stop func()) {
+	n := newNotifier(send)
+	return n.notify, n.stop
 }
 
-// Entrance is the peer set of a node on its way into consensus; enter makes it the member's own.
-func Entrance(outside view) (set peerset.Set, enter func(view)) {
-	e := newEntrance(outside)
-	return e, e.enter
+// JoiningSet is the peer set of a node on its way into consensus; enter makes it the member's own.
+func JoiningSet(outside view) (set peerset.Set, enter func(view)) {
+	j := newJoiningSet(outside)
+	return j, j.enter
 }
 
-// Relay passes changes on to an entrance until ctx ends.
+// Relay passes changes on to a joining set until ctx ends.
 func Relay(ctx context.Context, set peerset.Set, outside peerset.Set) {
-	set.(*entrance).relay(ctx, outside)
+	set.(*joiningSet).relay(ctx, outside)
 }

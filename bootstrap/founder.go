@@ -22,11 +22,11 @@ import (
 // launch, and one for clocks that differ.
 const DefaultFoundWithin = 2 * time.Hour
 
-// A founder's user-data says for ever that it may found. When its disk is made anew (a Droplet can be rebuilt
-// in place) it must not: the peer set that it founded lives on without it. Its empty disk knows nothing of
-// that, but two things outside it do.
-
 // founds tells whether this node may found the peer set, and otherwise why not.
+//
+// A founder's user-data says for ever that it may found. When its disk is made anew (a Droplet can be rebuilt in
+// place) it must not: the peer set that it founded lives on without it. Its empty disk knows nothing of that, but
+// two things outside it do: the Droplet's tag, and the age of the document.
 func (a *Agent) founds() (bool, string) {
 	switch {
 	case !a.node.Found:
@@ -41,7 +41,9 @@ func (a *Agent) founds() (bool, string) {
 		return err == nil, "" // the certificate was read before; a node of an older version kept no time
 	}
 
-	if age := a.origin.First.Sub(certificate.NotBefore.Add(pki.Skew)); age > a.FoundWithin {
+	issued := certificate.NotBefore.Add(pki.Skew)
+
+	if age := a.origin.First.Sub(issued); age > a.FoundWithin {
 		return false, "this node's document is too old to found a peer set by (" + age.Round(time.Minute).String() +
 			" when its disk first saw it); wait for a member to look for it here"
 	}
@@ -49,9 +51,9 @@ func (a *Agent) founds() (bool, string) {
 	return true, ""
 }
 
-// hear lets members that look for this node at its address, as they do every few seconds, tell the client where
-// they are. The document of a founder names none: there was none when it was made.
-func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err error) {
+// listenForMembers lets members that look for this node at its address, as they do every few seconds, tell the
+// client where they are. The document of a founder names none: there was none when it was made.
+func (a *Agent) listenForMembers(ctx context.Context, client *api.Client) (stop func(), err error) {
 	config, err := a.peerTLS()
 	if err != nil {
 		return nil, err
@@ -64,15 +66,13 @@ func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err 
 
 	server := &http.Server{
 		TLSConfig:         config,
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: checkTimeout,
 		ErrorLog:          log.New(io.Discard, "", 0),
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			host, _, err := net.SplitHostPort(r.RemoteAddr)
-			name, unnamed := pki.NameOf(r.TLS.PeerCertificates[0])
-			if err == nil && unnamed == nil && peerset.MemberOnly(name.Kind, name.Role) == nil {
-				a.Log.Info("a member looked for this node", "member", name.Node, "address", host)
-				client.SetMembers([]string{host})
+			if name, address, ok := callingMember(r); ok {
+				a.Log.Info("a member looked for this node", "member", name, "address", address)
+				client.SetMembers([]string{address})
 			}
 
 			http.Error(w, "this node is not in the peer set yet", http.StatusServiceUnavailable)
@@ -80,8 +80,10 @@ func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err 
 	}
 
 	ended := make(chan struct{})
+
 	go func() {
 		defer close(ended)
+
 		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			a.Log.Warn("listen for members", "err", err)
 		}
@@ -91,4 +93,19 @@ func (a *Agent) hear(ctx context.Context, client *api.Client) (stop func(), err 
 		server.Close()
 		<-ended
 	}, nil
+}
+
+// callingMember names the member that sent a request; anybody else is not ok.
+func callingMember(r *http.Request) (name, address string, ok bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "", "", false
+	}
+
+	caller, err := pki.NameOf(r.TLS.PeerCertificates[0])
+	if err != nil || peerset.MemberOnly(caller.Kind, caller.Role) != nil {
+		return "", "", false
+	}
+
+	return caller.Node, host, true
 }

@@ -28,7 +28,7 @@ func (a *Agent) peerTLS() (*tls.Config, error) {
 		return nil, err
 	}
 
-	return pki.Guard(config, api.StrangerAt("the agents' API", a.refuseStranger)), nil
+	return pki.Guard(config, api.StrangerAt("the agents' API", a.recordRefusal)), nil
 }
 
 // memberTLS is this node's towards members only: on dqlite's port, and when it asks them.
@@ -36,12 +36,13 @@ func (a *Agent) memberTLS() (*tls.Config, error) {
 	member := func(name pki.Name) error {
 		return peerset.MemberOnly(name.Kind, name.Role)
 	}
+
 	config, err := pki.PeerTLS(a.node.TLS.CA, a.pair(), a.node.Stack, member)
 	if err != nil {
 		return nil, err
 	}
 
-	return pki.Guard(config, api.StrangerAt("dqlite", a.refuseStranger)), nil
+	return pki.Guard(config, api.StrangerAt("dqlite", a.recordRefusal)), nil
 }
 
 // identify checks that the certificate says what the document says.
@@ -61,47 +62,34 @@ func (a *Agent) identify() error {
 		Role:        a.node.Role,
 		Node:        a.node.Node,
 		Incarnation: a.node.Incarnation,
-		Kind:        name.Kind,
+		Kind:        name.Kind, // no document names one: the role's manifest says what it may be
 	}
 	if name != want {
-		return fmt.Errorf(
-			"%w: the certificate is for %+v, the document for %+v",
-			ErrRefused,
-			name,
-			want,
-		)
+		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
 	}
 
 	if !peerset.MayBe(a.manifest.Peers, name.Kind, name.Role) {
-		return fmt.Errorf(
-			"%w: role %s is a %s of the peer set, its certificate is not for one; `hornero replace %s` gives it "+
-				"one that is",
-			ErrRefused,
-			a.node.Role,
-			a.manifest.Peers,
-			a.node.Node,
-		)
+		return fmt.Errorf("%w: role %s is a %s of the peer set, its certificate is not for one; "+
+			"`hornero replace %s` gives it one that is",
+			ErrRefused, a.node.Role, a.manifest.Peers, a.node.Node)
 	}
 
 	return nil
 }
 
-// keepIdentity leaves the certificate for the services of the node.
-func (a *Agent) keepIdentity() error {
+// writeIdentity leaves the certificate for the services of the node.
+func (a *Agent) writeIdentity() error {
 	if err := os.MkdirAll(a.State, 0o700); err != nil {
 		return err
 	}
 
-	for path, text := range map[string]string{
+	for name, text := range map[string]string{
 		"ca.pem":   a.node.TLS.CA,
 		"node.pem": a.node.TLS.Certificate,
 		"node.key": a.node.TLS.Key.Reveal(),
 	} {
-		if _, err := file.Write(
-			filepath.Join(a.PKI, path),
-			[]byte(text),
-			file.Options{Mode: 0o600},
-		); err != nil {
+		path := filepath.Join(a.PKI, name)
+		if _, err := file.Write(path, []byte(text), file.Options{Mode: 0o600}); err != nil {
 			return err
 		}
 	}
@@ -112,6 +100,7 @@ func (a *Agent) keepIdentity() error {
 // network returns the VPC's range, or "" when the metadata has no netmask.
 func network(droplet cloudinit.Droplet) string {
 	private := droplet.Networks.Private[0].IPv4
+
 	address, err := netip.ParseAddr(private.Address)
 	if err != nil {
 		return ""

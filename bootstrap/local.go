@@ -22,10 +22,9 @@ const SocketPath = "/run/hornero/agent.sock"
 // Status is the node's account of itself.
 func (a *Agent) Status() status.Status {
 	healthy, reason := a.Health()
-	image := a.imageStatus()
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	image, draining, set := a.watch.status(), a.isLeaving(), a.peerSet()
 
+	a.mu.Lock()
 	s := status.Status{
 		Image:       image,
 		Stack:       a.node.Stack,
@@ -34,28 +33,38 @@ func (a *Agent) Status() status.Status {
 		Incarnation: a.node.Incarnation,
 		Address:     a.address,
 		Phase:       a.phase,
-		State:       a.word.State,
+		State:       a.status.State,
 		Healthy:     healthy,
 		Reason:      reason,
-		Draining:    a.leaving(),
+		Draining:    draining,
 		Marks:       maps.Clone(a.marks),
 	}
 	if healthy {
-		s.Reason = a.word.Reason
+		s.Reason = a.status.Reason
 	}
 
 	// until it is in consensus itself it is as lost without the others
-	s.Stranger = a.stranger && (a.set == nil || a.entering)
+	s.Stranger = a.stranger && (set == nil || a.entering)
+	self := a.self()
+	a.mu.Unlock()
 
-	if a.set == nil {
+	if set == nil {
 		return s
 	}
 
-	snapshot := a.set.Snapshot()
-	s.ReservedIP = a.reservedIP(snapshot)
+	snapshot := set.Snapshot()
 	writer := snapshot.Leases[peerset.LeaseWriter]
-	s.Writer = writer.Holder == a.node.Node && writer.Incarnation == a.node.Incarnation
-	s.PeerSet = status.PeerSet{
+
+	s.Writer = writer.Holder == self.Name && writer.Incarnation == self.Incarnation
+	s.ReservedIP = a.reservedIP(snapshot)
+	s.PeerSet = peerSetStatus(snapshot)
+
+	return s
+}
+
+// peerSetStatus is the peer set as this node knows it.
+func peerSetStatus(snapshot peerset.Snapshot) status.PeerSet {
+	s := status.PeerSet{
 		Founded:    snapshot.Founded,
 		Generation: snapshot.Generation,
 		Quorum:     snapshot.Quorum,
@@ -63,19 +72,20 @@ func (a *Agent) Status() status.Status {
 		Schema:     snapshot.Schema,
 		Leader:     snapshot.Leader,
 		Voters:     snapshot.Voters,
-		Writer:     writer.Holder,
+		Writer:     snapshot.Leases[peerset.LeaseWriter].Holder,
+		ReservedIP: snapshot.ReservedIPHolder(),
+		Forgotten:  snapshot.Forgotten(),
+		Leases:     map[string]string{},
 	}
 
-	s.PeerSet.ReservedIP = snapshot.ReservedIPHolder()
-	s.PeerSet.Forgotten, s.PeerSet.Leases = snapshot.Forgotten(), map[string]string{}
 	for name, lease := range snapshot.Leases {
 		if lease.Holder != "" {
-			s.PeerSet.Leases[name] = lease.Holder
+			s.Leases[name] = lease.Holder
 		}
 	}
 
 	for _, peer := range snapshot.Peers {
-		s.PeerSet.Peers = append(s.PeerSet.Peers, status.Peer{
+		s.Peers = append(s.Peers, status.Peer{
 			Name:        peer.Name,
 			Role:        peer.Role,
 			Incarnation: peer.Incarnation,
@@ -99,7 +109,6 @@ func (a *Agent) Drain(ctx context.Context) error {
 	if driver == nil {
 		a.draining = true
 	}
-
 	a.mu.Unlock()
 
 	if first {
@@ -115,6 +124,7 @@ func (a *Agent) Drain(ctx context.Context) error {
 	}
 
 	err := driver.Drain(ctx)
+
 	a.mu.Lock()
 	a.draining = true
 	a.mu.Unlock()
@@ -124,7 +134,7 @@ func (a *Agent) Drain(ctx context.Context) error {
 
 // ServeLocal answers the node's own root on a unix socket until ctx ends.
 func (a *Agent) ServeLocal(ctx context.Context, path string) {
-	a.again(ctx, "the local socket", func(ctx context.Context) error {
+	a.keepServing(ctx, "the local socket", func(ctx context.Context) error {
 		return a.serveLocal(ctx, path)
 	})
 }
@@ -134,6 +144,7 @@ func (a *Agent) serveLocal(ctx context.Context, path string) error {
 		return err
 	}
 
+	// An agent that was killed leaves its socket behind.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -164,15 +175,17 @@ func (a *Agent) serveLocal(ctx context.Context, path string) error {
 
 func (a *Agent) localHandler() http.Handler {
 	mux := http.NewServeMux()
+
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.Status()) // the caller went away: nobody is left to tell
 	})
 
-	mux.HandleFunc("GET /events", a.serveEvents)
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
-		local(w, a.Drain(r.Context()))
+		answer(w, a.Drain(r.Context()))
 	})
+
+	mux.HandleFunc("GET /events", a.serveEvents)
 	mux.HandleFunc("GET /forget", a.serveForget)
 	mux.HandleFunc("POST /forget", a.serveForget)
 	mux.HandleFunc("POST /drift", a.serveDrift)
@@ -180,7 +193,8 @@ func (a *Agent) localHandler() http.Handler {
 	return mux
 }
 
-func local(w http.ResponseWriter, err error) {
+// answer says why something could not be done; nothing when it was.
+func answer(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	}
@@ -188,8 +202,9 @@ func local(w http.ResponseWriter, err error) {
 
 // LocalClient talks to the agent of this node.
 func LocalClient(path string) *http.Client {
+	dialer := net.Dialer{Timeout: time.Second}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+		return dialer.DialContext(ctx, "unix", path)
 	}
 
 	return &http.Client{Transport: &http.Transport{DialContext: dial}}

@@ -3,7 +3,6 @@ package bootstrap_test
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,16 +11,16 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// forgetting is a peer set that notes whom it is told to forget.
-type forgetting struct {
+// forgetSet is a peer set that records whom it is told to forget.
+type forgetSet struct {
 	peerset.Set
 	snapshot peerset.Snapshot
 	gone     []string
 }
 
-func (f *forgetting) Snapshot() peerset.Snapshot { return f.snapshot }
+func (f *forgetSet) Snapshot() peerset.Snapshot { return f.snapshot }
 
-func (f *forgetting) Forget(_ context.Context, name string) error {
+func (f *forgetSet) Forget(_ context.Context, name string) error {
 	f.gone = append(f.gone, name)
 	return nil
 }
@@ -62,14 +61,12 @@ func TestForget(t *testing.T) {
 		refusal  string
 		what     string
 	}{
-		"a node that is dead, while " +
-			"others serve": {
+		"a node that is dead, while others serve": {
 			peers: healthy,
 			node:  "db-3",
 			what:  "db-3, role db, incarnation 1",
 		},
-		"a node that the stack expects and that " +
-			"never came": {
+		"a node that the stack expects and that never came": {
 			peers: healthy,
 			node:  "db-4",
 			what:  "db-4, which never came",
@@ -79,40 +76,40 @@ func TestForget(t *testing.T) {
 			node:    "db-33",
 			refusal: "and the stack expects none",
 		},
-		"a slip of the pen": {
+		"a node that is alive, by mistake": {
 			peers:   healthy,
 			node:    "db-1",
 			refusal: "it is alive, and synced",
 		},
-		"on purpose": {
+		"a node that is alive, on purpose": {
 			peers: healthy,
 			node:  "db-1&force",
 			what:  "it is ALIVE, and synced",
 		},
-		"what was replaced by one that lives": {
+		"an incarnation that was replaced by one that lives": {
 			peers:    healthy,
 			settings: map[string]string{"replaced.db-1": "4"},
 			node:     "db-1",
 			what:     "incarnation 4 of db-1, which was replaced",
 		},
-		"one of those that know most": {
+		"a node that has less of the data than another": {
 			peers: crashed,
 			node:  "db-2",
 			what:  "db-2",
 		},
-		"the one that knows most": {
+		"the node that has the most of the data": {
 			peers:   crashed,
 			node:    "db-3",
 			refusal: "nobody else is known to have as much of the data (ours:12)",
 		},
-		"the one that knows most, all the same": {
+		"the node that has the most of the data, by force": {
 			peers: crashed,
 			node:  "db-3&force",
 			what:  "db-3",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := &forgetting{snapshot: peerset.Snapshot{
+			set := &forgetSet{snapshot: peerset.Snapshot{
 				Peers:    c.peers,
 				Settings: c.settings,
 			}}
@@ -122,13 +119,8 @@ func TestForget(t *testing.T) {
 
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				require.Empty(t, set.gone, "to ask does nothing")
-				answer := httptest.NewRecorder()
-				agent.LocalHandler().ServeHTTP(answer, httptest.NewRequest(
-					method,
-					"/forget?name="+c.node,
-					nil,
-				))
 
+				answer := askLocally(agent, method, "/forget?name="+c.node)
 				require.Equal(t, c.refusal == "", answer.Code == http.StatusOK, answer.Body)
 				require.Contains(t, answer.Body.String(), c.refusal+c.what)
 			}

@@ -2,12 +2,15 @@ package bootstrap
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/status"
 )
 
 var (
@@ -28,55 +31,29 @@ const (
 	drainPatience = 5 * time.Minute
 )
 
-// judge does about drift what the stack wants done.
-func (a *Agent) judge(ctx context.Context) {
-	move, reason := immutable.Decide(a.situation())
-	if move == immutable.Leave {
-		if err := a.leaveWork(ctx, reason); err != nil && ctx.Err() == nil {
-			move, reason = immutable.Hold, err.Error()
-		}
-	}
-
-	a.mu.Lock()
-	defer a.mu.Unlock()
-
-	switch move {
-	case immutable.Back:
-		a.Log.Info("quarantine ends", "reason", reason)
-		a.truth.image.Quarantine = ""
-
-	case immutable.Hold:
-		if a.truth.image.Held != reason {
-			a.Log.Warn("drift, and no quarantine", "reason", reason)
-		}
-
-		a.truth.image.Held = reason
-
-		return
-	}
-
-	a.truth.image.Held = ""
+// fileDrift tells what somebody did to the files that the agent wrote.
+func (a *Agent) fileDrift() []status.Finding {
+	return a.files.drift(a.manifest.Templates)
 }
 
-func (a *Agent) situation() immutable.Situation {
+// surroundings are what this node and the peer set say that a quarantine depends on.
+func (a *Agent) surroundings() immutable.Situation {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 
 	return immutable.Situation{
-		Action:      a.truth.image.Action,
-		Drift:       a.truth.image.DriftFiles,
-		Node:        a.node.Node,
-		Role:        a.node.Role,
-		Peers:       a.set.Snapshot(),
-		Quarantined: a.truth.image.Quarantine != "",
-		Returns:     a.driver == nil,
+		Node:    a.node.Node,
+		Role:    a.node.Role,
+		Peers:   a.set.Snapshot(),
+		Returns: a.driver == nil, // a server that was stopped is not started again
 	}
 }
 
-// leaveWork gives the node's work up, under a lease: two nodes that drift at once must not each take the other
+// giveUpWork gives the node's work up, under a lease: two nodes that drift at once must not each take the other
 // for the one that stays. The lease is given up when the peer set knows that this node does not serve.
-func (a *Agent) leaveWork(ctx context.Context, reason string) error {
+func (a *Agent) giveUpWork(ctx context.Context, reason string) error {
 	name := a.node.Role + "." + quarantineLease
+
 	lease, held, err := a.set.Hold(ctx, name, quarantineTTL)
 	if err != nil {
 		return fmt.Errorf("take lease %s: %w", name, err)
@@ -86,9 +63,11 @@ func (a *Agent) leaveWork(ctx context.Context, reason string) error {
 		return errOther
 	}
 
-	err = a.under(ctx, lease, drainPatience, func(ctx context.Context) error {
-		return a.leaveUnder(ctx, lease, reason)
+	err = a.renewer().during(ctx, lease, drainPatience, func(ctx context.Context) error {
+		return a.giveUpUnder(ctx, lease, reason)
 	})
+
+	// The lease is released also when ctx ended: the next node need not wait until it expires.
 	after, done := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer done()
 
@@ -99,21 +78,23 @@ func (a *Agent) leaveWork(ctx context.Context, reason string) error {
 	return err
 }
 
-// leaveUnder decides again from what the peer set says after the lease was taken, leaves, and waits until that
+// giveUpUnder decides again from what the peer set says after the lease was taken, leaves, and waits until that
 // is known.
-func (a *Agent) leaveUnder(ctx context.Context, lease peerset.Lease, reason string) error {
-	if err := a.see(ctx, func(s peerset.Snapshot) bool {
+func (a *Agent) giveUpUnder(ctx context.Context, lease peerset.Lease, reason string) error {
+	err := a.awaitSnapshot(ctx, func(s peerset.Snapshot) bool {
 		return s.Leases[lease.Name].Epoch >= lease.Epoch
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 
-	if move, why := immutable.Decide(a.situation()); move != immutable.Leave {
+	if move, why := a.watch.decide(); move != immutable.Leave {
 		return errors.New(why)
 	}
 
 	a.Log.Warn("quarantine: this node gives its work up; replace it", "reason", reason)
 	a.note(peerset.EventQuarantine, reason)
+
 	a.mu.Lock()
 	driven := a.driver != nil
 	a.mu.Unlock()
@@ -124,18 +105,16 @@ func (a *Agent) leaveUnder(ctx context.Context, lease peerset.Lease, reason stri
 		}
 	}
 
-	a.mu.Lock()
-	a.truth.image.Quarantine = reason
-	a.mu.Unlock()
+	a.watch.setQuarantine(reason)
 
-	return a.see(ctx, func(s peerset.Snapshot) bool {
+	return a.awaitSnapshot(ctx, func(s peerset.Snapshot) bool {
 		peer, ok := s.Peer(a.node.Node)
 		return ok && peer.Draining && !peer.Healthy
 	})
 }
 
-// see waits until the snapshot is as wanted.
-func (a *Agent) see(ctx context.Context, wanted func(peerset.Snapshot) bool) error {
+// awaitSnapshot waits until the peer set is as wanted.
+func (a *Agent) awaitSnapshot(ctx context.Context, wanted func(peerset.Snapshot) bool) error {
 	for {
 		changed := a.set.Changed()
 
@@ -150,4 +129,29 @@ func (a *Agent) see(ctx context.Context, wanted func(peerset.Snapshot) bool) err
 		case <-time.After(a.Heartbeat):
 		}
 	}
+}
+
+// Drift compares the whole node at once, returns everything that is not as it was baked or written, and has it
+// acted on.
+func (a *Agent) Drift(ctx context.Context) (status.Image, error) {
+	a.mu.Lock()
+	ready := a.phase == PhaseServing
+	a.mu.Unlock()
+
+	if !ready || a.Image == nil {
+		return status.Image{}, errNothingToCompare
+	}
+
+	return a.watch.checkNow(ctx)
+}
+
+func (a *Agent) serveDrift(w http.ResponseWriter, r *http.Request) {
+	found, err := a.Drift(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
 }

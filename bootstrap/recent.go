@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -18,25 +17,38 @@ const (
 	// maxRecent is how many events a member remembers itself, for when the peer set does not answer.
 	maxRecent = 200
 	// recentEvery is how often it looks for more. A change of the peer set is looked at sooner.
-	recentEvery  = 10 * time.Second
-	eventsWithin = 4 * time.Second
+	recentEvery = 10 * time.Second
 )
 
-// recent is what happened lately, as this member last read it.
-type recent struct {
+// recentEvents are the newest events, as this member last read them. They are on disk beside the snapshot.
+type recentEvents struct {
 	mu     sync.Mutex
 	Era    int             `json:"era"`
 	Events []peerset.Event `json:"events"`
 }
 
-func (r *recent) any() bool {
+func (r *recentEvents) any() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	return len(r.Events) > 0
 }
 
+// load reads what was kept before the agent's start.
+func (r *recentEvents) load(path string) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	_ = json.Unmarshal(data, r) // what cannot be read is read anew from the peer set
+}
+
 // last is the id of the newest; 0 when the ids began anew since.
-func (r *recent) last(era int) int64 {
+func (r *recentEvents) last(era int) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -47,7 +59,8 @@ func (r *recent) last(era int) int64 {
 	return r.Events[len(r.Events)-1].ID
 }
 
-func (r *recent) add(era int, events []peerset.Event) ([]byte, error) {
+// add remembers newer events, and returns what to keep on disk.
+func (r *recentEvents) add(era int, events []peerset.Event) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -55,16 +68,15 @@ func (r *recent) add(era int, events []peerset.Event) ([]byte, error) {
 		r.Era, r.Events = era, nil
 	}
 
-	r.Events = append(r.Events, events...)
-	r.Events = append(
-		[]peerset.Event(nil),
-		r.Events[max(0, len(r.Events)-maxRecent):]...,
-	)
+	all := append(r.Events, events...)
+	newest := all[max(0, len(all)-maxRecent):]
+	r.Events = append([]peerset.Event(nil), newest...) // a copy: the old ones are not to stay in memory
 
 	return json.Marshal(r)
 }
 
-func (r *recent) since(after int64, limit int) []peerset.Event {
+// since returns the newest events after an id, and at most as many as the limit.
+func (r *recentEvents) since(after int64, limit int) []peerset.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -79,52 +91,48 @@ func (r *recent) since(after int64, limit int) []peerset.Event {
 	return events[max(0, len(events)-limit):]
 }
 
-// keepRecent reads what happens, and keeps it on disk beside the snapshot.
-func (a *Agent) keepRecent(ctx context.Context) {
-	path := filepath.Join(a.State, eventsFile)
-
-	if data, err := os.ReadFile(path); err == nil {
-		a.recent.mu.Lock()
-		_ = json.Unmarshal(data, &a.recent) // what cannot be read is read anew
-		a.recent.mu.Unlock()
-	}
+// remember reads what happens, and keeps the newest events in memory and on disk, until ctx ends.
+func (l *eventLog) remember(ctx context.Context, set peerset.Set) {
+	l.recent.load(l.path)
 
 	for ctx.Err() == nil {
-		changed := a.set.Changed()
+		changed := set.Changed()
 
-		if err := a.readRecent(ctx, path); err != nil && ctx.Err() == nil {
-			a.Log.Debug("remember events", "err", err)
+		if err := l.readNew(ctx, set.Snapshot()); err != nil && ctx.Err() == nil {
+			l.log.Debug("remember events", "err", err)
 		}
 
 		select {
 		case <-ctx.Done():
 		case <-changed:
-			pause.For(ctx, a.Heartbeat) // however much changes
+			pause.For(ctx, l.heartbeat) // however much changes
 		case <-time.After(recentEvery):
 		}
 	}
 }
 
-func (a *Agent) readRecent(ctx context.Context, path string) error {
-	snapshot := a.set.Snapshot()
+// readNew reads the events that came since the last time.
+func (l *eventLog) readNew(ctx context.Context, snapshot peerset.Snapshot) error {
 	if !snapshot.Quorum {
 		return nil
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, eventsWithin)
+	ctx, cancel := context.WithTimeout(ctx, eventsTimeout)
 	defer cancel()
 
-	events, err := a.events.Events(ctx, a.recent.last(snapshot.Era()), maxRecent)
+	era := snapshot.Era()
+
+	events, err := l.used().Events(ctx, l.recent.last(era), maxRecent)
 	if err != nil || len(events) == 0 {
 		return err
 	}
 
-	data, err := a.recent.add(snapshot.Era(), events)
+	data, err := l.recent.add(era, events)
 	if err != nil {
 		return err
 	}
 
-	_, err = file.Write(path, data, file.Options{Mode: 0o600})
+	_, err = file.Write(l.path, data, file.Options{Mode: 0o600})
 
 	return err
 }

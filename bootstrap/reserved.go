@@ -34,55 +34,57 @@ func (a *Agent) startKeeper(ctx context.Context, work *sync.WaitGroup) {
 		},
 		Metadata: cloud.Metadata{URL: a.Metadata},
 		Fit:      a.fit,
-		Note: func(text string) {
-			a.note(peerset.EventReservedIP, text)
-		},
-		Changed: a.news.Ring,
-		Count: func(result string) {
-			a.counted.moves.Add(1, result)
-		},
-		Log:   a.Log,
-		Times: a.ReservedIP,
+		Note:     func(text string) { a.note(peerset.EventReservedIP, text) },
+		Changed:  a.reportNow.Ring,
+		Count:    func(result string) { a.counted.moves.Add(1, result) },
+		Log:      a.Log,
+		Times:    a.ReservedIP,
 	})
 
 	a.mu.Lock()
 	a.keeper = keeper
 	a.mu.Unlock()
+
 	work.Go(func() { keeper.Run(ctx) })
 }
 
 // fit is how the node is, to whoever decides what it is to hold.
 func (a *Agent) fit() (healthy, leaving bool) {
 	healthy, _ = a.Health()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-
-	return healthy, a.leaving()
+	return healthy, a.isLeaving()
 }
 
-// factsTold are the driver's facts and the keeper's. The caller holds the mutex.
-func (a *Agent) factsTold() map[string]string {
-	if a.keeper == nil {
-		return a.word.Facts
+// reportedFacts are the driver's facts and the keeper's.
+func (a *Agent) reportedFacts() map[string]string {
+	a.mu.Lock()
+	facts, keeper := a.status.Facts, a.keeper
+	a.mu.Unlock()
+
+	if keeper == nil {
+		return facts
 	}
 
-	facts := maps.Clone(a.word.Facts)
+	facts = maps.Clone(facts) // the driver's own map is not ours to change
 	if facts == nil {
 		facts = map[string]string{}
 	}
 
-	facts[peerset.FactReservedIP] = a.keeper.Fact()
+	facts[peerset.FactReservedIP] = keeper.Fact()
 
 	return facts
 }
 
-// reservedIP is this node's part in keeping the stack's reserved IP; nil for none. The caller holds the mutex.
+// reservedIP is this node's part in keeping the stack's reserved IP; nil for none.
 func (a *Agent) reservedIP(snapshot peerset.Snapshot) *status.ReservedIP {
-	if a.keeper == nil {
+	a.mu.Lock()
+	keeper := a.keeper
+	a.mu.Unlock()
+
+	if keeper == nil {
 		return nil
 	}
 
-	said := a.keeper.Status()
+	said := keeper.Status()
 	lease := snapshot.Leases[peerset.ReservedIPLease(a.node.Role)]
 
 	return &status.ReservedIP{

@@ -2,7 +2,6 @@ package bootstrap_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -13,27 +12,47 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// lending is a peer set whose lease is lost in a way, after it was renewed once.
-type lending struct {
+// leaseAnswer is what a peer set answers to whoever renews a lease.
+type leaseAnswer func(context.Context) (peerset.Lease, bool, error)
+
+// leaseSet is a peer set that renews a lease once, and answers like this from then on.
+type leaseSet struct {
 	peerset.Set
 	renewed int
-	lose    func(context.Context) (peerset.Lease, bool, error)
+	then    leaseAnswer
 }
 
-func (l *lending) Hold(ctx context.Context, name string, _ time.Duration) (peerset.Lease, bool, error) {
+func (l *leaseSet) Hold(ctx context.Context, name string, _ time.Duration) (peerset.Lease, bool, error) {
 	if l.renewed++; l.renewed > 1 {
-		return l.lose(ctx)
+		return l.then(ctx)
 	}
 
 	return peerset.Lease{Name: name, Epoch: 3}, true, nil
 }
 
-func (l *lending) Release(context.Context, peerset.Lease) error {
+func (l *leaseSet) Release(context.Context, peerset.Lease) error {
 	return peerset.ErrStaleEpoch
 }
 
+// attempt runs a task that sleeps for some seconds, under a lease of this peer set.
+func attempt(t *testing.T, set *leaseSet, seconds string) bool {
+	agent := bootstrap.New(bootstrap.Config{
+		State:   t.TempDir(),
+		TaskTTL: 100 * time.Millisecond,
+		Log:     testLog(t),
+	})
+	agent.Served(set, "web-1")
+
+	task := roles.Task{
+		Name: "install",
+		Run:  []string{"sleep", seconds},
+	}
+
+	return agent.Attempt(t.Context(), task, peerset.Lease{Name: "install", Epoch: 3})
+}
+
 func TestATaskEndsWithItsLease(t *testing.T) {
-	for name, lose := range map[string]func(context.Context) (peerset.Lease, bool, error){
+	for name, then := range map[string]leaseAnswer{
 		"another holds it": func(context.Context) (peerset.Lease, bool, error) {
 			return peerset.Lease{Epoch: 4}, false, nil
 		},
@@ -49,26 +68,10 @@ func TestATaskEndsWithItsLease(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := &lending{lose: lose}
-
-			agent := bootstrap.New(bootstrap.Config{
-				State:   t.TempDir(),
-				TaskTTL: 100 * time.Millisecond,
-				Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
-			})
-			agent.Served(set, "web-1")
-
+			set := &leaseSet{then: then}
 			begun := time.Now()
 
-			require.False(t, agent.Attempt(
-				t.Context(),
-				roles.Task{
-					Name: "install",
-					Run:  []string{"sleep", "61"},
-				},
-				peerset.Lease{Name: "install", Epoch: 3},
-			))
-
+			require.False(t, attempt(t, set, "61"))
 			require.Greater(t, set.renewed, 1)
 			require.Less(t, time.Since(begun), 5*time.Second)
 		})
@@ -76,25 +79,10 @@ func TestATaskEndsWithItsLease(t *testing.T) {
 }
 
 func TestATaskRunsToItsEndWhileItsLeaseIsRenewed(t *testing.T) {
-	set := &lending{lose: func(context.Context) (peerset.Lease, bool, error) {
+	set := &leaseSet{then: func(context.Context) (peerset.Lease, bool, error) {
 		return peerset.Lease{Epoch: 3}, true, nil
 	}}
 
-	agent := bootstrap.New(bootstrap.Config{
-		State:   t.TempDir(),
-		TaskTTL: 100 * time.Millisecond,
-		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	agent.Served(set, "web-1")
-
-	require.True(t, agent.Attempt(
-		t.Context(),
-		roles.Task{
-			Name: "install",
-			Run:  []string{"sleep", "0.3"},
-		},
-		peerset.Lease{Name: "install", Epoch: 3},
-	))
-
+	require.True(t, attempt(t, set, "0.3"))
 	require.Greater(t, set.renewed, 3)
 }

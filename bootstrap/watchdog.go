@@ -12,10 +12,10 @@ import (
 // hungAfter is how long heartbeats may stand still: each gives up after seconds, with a quorum or without.
 const hungAfter = time.Minute
 
-// keepWatched tells systemd that the agent works, three times within what the unit's WatchdogSec= is. An agent
-// that hangs says nothing more: systemd has it write down where each of its goroutines stands, and starts
-// another (systemd.service(5)). Without a watchdog it returns.
-func (a *Agent) keepWatched(ctx context.Context) {
+// notifyWatchdog notifies systemd that the agent works, three times within what the unit's WatchdogSec= is. An agent
+// that hangs does so no more: systemd has it write down where each of its goroutines stands, and starts another
+// (systemd.service(5)). Without a watchdog it returns.
+func (a *Agent) notifyWatchdog(ctx context.Context) {
 	within, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		a.Log.Warn("systemd's watchdog", "err", err)
@@ -26,8 +26,8 @@ func (a *Agent) keepWatched(ctx context.Context) {
 	}
 
 	for working := true; working; working = pause.For(ctx, within/3) {
-		if still := a.standsStill(); still > hungAfter {
-			a.Log.Error("hangs: no heartbeat ended", "for", still.Round(time.Second))
+		if since := a.sinceHeartbeat(); since > hungAfter {
+			a.Log.Error("hangs: no heartbeat ended", "for", since.Round(time.Second))
 			continue
 		}
 
@@ -37,8 +37,9 @@ func (a *Agent) keepWatched(ctx context.Context) {
 	}
 }
 
-// standsStill is how long ago a heartbeat was begun; none before the first. It waits for the agent's own lock.
-func (a *Agent) standsStill() time.Duration {
+// sinceHeartbeat is how long ago a heartbeat was begun; none before the first. It takes the agent's own lock: an agent
+// that is stuck on it hangs as well.
+func (a *Agent) sinceHeartbeat() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 

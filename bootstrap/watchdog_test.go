@@ -1,7 +1,6 @@
 package bootstrap_test
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"os"
@@ -14,71 +13,85 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 )
 
-func TestAnAgentThatHangsIsSilentToSystemd(t *testing.T) {
+// watchdog is systemd's end of the notification socket.
+type watchdog struct {
+	*testing.T
+	conn *net.UnixConn
+}
+
+// newWatchdog makes this process one that systemd watches, with 30 ms between two notifications.
+func newWatchdog(t *testing.T) watchdog {
 	address := &net.UnixAddr{
 		Name: filepath.Join(t.TempDir(), "notify"),
 		Net:  "unixgram",
 	}
 
-	systemd, err := net.ListenUnixgram("unixgram", address)
+	conn, err := net.ListenUnixgram("unixgram", address)
 	require.NoError(t, err)
 	t.Setenv("NOTIFY_SOCKET", address.Name)
-	t.Setenv("WATCHDOG_USEC", "90000") // 30 ms between two words
+	t.Setenv("WATCHDOG_USEC", "90000")
 
-	heard := func() bool {
-		require.NoError(t, systemd.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
-		text := make([]byte, 64)
-		n, err := systemd.Read(text)
-		if err != nil {
-			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-			return false
-		}
+	return watchdog{T: t, conn: conn}
+}
 
-		require.Equal(t, "WATCHDOG=1", string(text[:n]))
+// heard waits for a notification.
+func (w watchdog) heard() bool {
+	require.NoError(w, w.conn.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
 
-		return true
-	}
-
-	agent := bootstrap.New(bootstrap.Config{Log: slog.New(slog.DiscardHandler)})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-
-		agent.KeepWatched(ctx)
-	}()
-	// a word that nobody reads any more waits for nobody
-	defer func() {
-		stop()
-		systemd.Close()
-		<-ended
-	}()
-
-	require.True(t, heard(), "before its first heartbeat")
-
-	silent := func() bool {
-		for range 20 {
-			if !heard() {
-				return true
-			}
-		}
-
+	text := make([]byte, 64)
+	n, err := w.conn.Read(text)
+	if err != nil {
+		require.ErrorIs(w, err, os.ErrDeadlineExceeded)
 		return false
 	}
 
+	require.Equal(w, "WATCHDOG=1", string(text[:n]))
+
+	return true
+}
+
+// silence waits until no more notifications come.
+func (w watchdog) silence() bool {
+	for range 20 {
+		if !w.heard() {
+			return true
+		}
+	}
+
+	return false
+}
+
+func TestAnAgentThatHangsSendsSystemdNothing(t *testing.T) {
+	dog := newWatchdog(t)
+	agent := bootstrap.New(bootstrap.Config{Log: slog.New(slog.DiscardHandler)})
+	stop := background(t, agent.NotifyWatchdog)
+
+	// A notification that nobody reads waits for nobody once the socket is closed.
+	defer func() {
+		dog.conn.Close()
+		stop()
+	}()
+
+	heardSoon := func(what string) {
+		t.Helper()
+		require.Eventually(t, dog.heard, 2*time.Second, time.Millisecond, what)
+	}
+
+	require.True(t, dog.heard(), "before its first heartbeat")
+
 	for range 2 {
 		agent.Beat(time.Now())
-		require.Eventually(t, heard, 2*time.Second, time.Millisecond, "heartbeats go on")
+		heardSoon("heartbeats go on")
 		agent.Beat(time.Now().Add(-2 * time.Minute))
-		require.True(t, silent(), "no heartbeat ended for two minutes")
+		require.True(t, dog.silence(), "no heartbeat ended for two minutes")
 	}
 
 	agent.Beat(time.Now())
-	require.Eventually(t, heard, 2*time.Second, time.Millisecond)
+	heardSoon("heartbeats go on again")
 
 	release := agent.Stuck()
-	mute := silent()
+	silent := dog.silence()
 	release()
-	require.True(t, mute, "its own lock is held")
-	require.Eventually(t, heard, 2*time.Second, time.Millisecond)
+	require.True(t, silent, "its own lock is held")
+	heardSoon("the lock is free")
 }

@@ -58,13 +58,11 @@ func TestTheBootstrapRunsInAnEmptyRoot(t *testing.T) {
 	require.NoError(t, os.WriteFile(seed, text, 0o600))
 
 	out, _ = run("inspect", "--json") // the agent does not run: it exits 1
+
 	var seen struct {
 		UserData struct{ Source string } `json:"user_data"`
 	}
-	require.NoError(t,
-		json.Unmarshal(out, &seen),
-		string(out),
-	)
+	require.NoError(t, json.Unmarshal(out, &seen), string(out))
 
 	require.Contains(t, seen.UserData.Source, "nocloud/user-data")
 	require.Contains(t, string(out), `"db-2"`)

@@ -96,35 +96,20 @@ func (s *benchSet) idle(when string, all []*process) {
 	}
 
 	time.Sleep(idleFor) // what is measured is that nothing happens
+
 	var cpus, memories []string
 
 	for n, p := range all {
-		cpus = append(cpus, fmt.Sprintf(
-			"%.2f",
-			float64(p.cpu()-before[n])*10/float64(idleFor.Milliseconds())*100,
-		))
-
+		used := float64(p.cpu()-before[n]) * 10 // a tick is 10 ms
+		cpus = append(cpus, fmt.Sprintf("%.2f", used/float64(idleFor.Milliseconds())*100))
 		memories = append(memories, fmt.Sprintf("%.1f", float64(p.rss())/(1<<20)))
 	}
 
 	last := len(all) - 1
-	figure(
-		s.T,
-		"CPU, "+when+": members | client",
-		"",
-		"%s | %s %%",
-		strings.Join(cpus[:last], " "),
-		cpus[last],
-	)
-
-	figure(
-		s.T,
-		"memory, "+when+": members | client",
-		"",
-		"%s | %s MiB",
-		strings.Join(memories[:last], " "),
-		memories[last],
-	)
+	figure(s.T, "CPU, "+when+": members | client", "",
+		"%s | %s %%", strings.Join(cpus[:last], " "), cpus[last])
+	figure(s.T, "memory, "+when+": members | client", "",
+		"%s | %s MiB", strings.Join(memories[:last], " "), memories[last])
 }
 
 // watcher is a simulated client: registered, with heartbeats, following the peer set.
@@ -143,12 +128,8 @@ func (s *benchSet) simulate(number int) {
 
 	// Clients prefer the member that answers first: each begins at another.
 	from := number % len(s.members)
-	client := api.NewClient(
-		config,
-		address,
-		roles.AgentPort,
-		append(slices.Clone(s.members[from:]), s.members[:from]...),
-	)
+	members := append(slices.Clone(s.members[from:]), s.members[:from]...)
+	client := api.NewClient(config, address, roles.AgentPort, members)
 
 	join := peerset.Join{
 		Identity: peerset.Identity{
@@ -162,12 +143,15 @@ func (s *benchSet) simulate(number int) {
 
 	ctx, stop := context.WithCancel(context.Background())
 	s.Cleanup(stop)
+
 	var welcome peerset.Welcome
-	require.Eventually(s,
-		func() bool {
-			welcome, err = client.Join(ctx, join)
-			return err == nil
-		},
+	joined := func() bool {
+		welcome, err = client.Join(ctx, join)
+		return err == nil
+	}
+	require.Eventually(
+		s,
+		joined,
 		20*time.Second,
 		10*time.Millisecond,
 		"%v",
@@ -270,11 +254,8 @@ func (s *benchSet) latency(registered int) {
 
 	slices.Sort(took)
 
-	figure(s.T, fmt.Sprintf(
-		"a peer's change to every watcher, %d clients: p50, p99",
-		registered,
-	), "", "%.0f ms, %.0f ms",
-		ms(took[len(took)/2]), ms(took[len(took)*99/100]))
+	what := fmt.Sprintf("a peer's change to every watcher, %d clients: p50, p99", registered)
+	figure(s.T, what, "", "%.0f ms, %.0f ms", ms(took[len(took)/2]), ms(took[len(took)*99/100]))
 }
 
 func ms(d time.Duration) float64 {

@@ -22,34 +22,46 @@ import (
 // machines pretend to run Droplets; the API in front of them is the lab's own.
 type machines struct{ api.Machines }
 
-func (machines) EnsureImage(context.Context, string) error { return nil }
+func (machines) EnsureImage(context.Context, string) error {
+	return nil
+}
+
 func (machines) Create(context.Context, api.Machine) error {
 	return nil
 }
+
 func (machines) SetReserved(context.Context, map[netip.Addr]int) error {
 	return nil
 }
+
 func (machines) SetFirewalls(context.Context, []api.Shield) error {
 	return nil
 }
+
 func (machines) SetNetworkFaults(context.Context, []api.NetworkFault) error {
 	return nil
 }
+
 func (machines) SetDelays(context.Context, []api.LinkDelay) error {
 	return nil
 }
+
 func (machines) SetClocks(context.Context, map[int]time.Duration) error {
 	return nil
 }
+
 func (machines) SetFills(context.Context, map[int]int64) error {
 	return nil
 }
+
 func (machines) Running(int) bool {
 	return true
 }
+
 func (machines) List() ([]int, error) {
 	return nil, nil
 }
+
 func (machines) Images() ([]string, error) {
 	return nil, nil
 }
@@ -68,10 +80,7 @@ func (volumes) Keep(context.Context, []string, []string) error {
 
 // lab starts the API, and returns its address and a client of godo's for what an operator does.
 func lab(t *testing.T) (string, *godo.Client) {
-	store, err := state.Open(
-		filepath.Join(t.TempDir(), "state.json"),
-		api.Fresh(time.Now()),
-	)
+	store, err := state.Open(filepath.Join(t.TempDir(), "state.json"), api.Fresh(time.Now()))
 	require.NoError(t, err)
 
 	server := api.New(api.Options{
@@ -113,25 +122,32 @@ func droplet(t *testing.T, operator *godo.Client, name string) int {
 	return made.ID
 }
 
-func TestTheClientUnderstandsTheAPI(t *testing.T) {
-	url, operator := lab(t)
-	reserved, _, err := operator.ReservedIPs.Create(
-		t.Context(),
-		&godo.ReservedIPCreateRequest{Region: "nyc3"},
-	)
+// reserve makes a reserved IP, and returns a client of ours for it. The client has a token that may do no more than
+// the one that docs/reserved-ip.md says how to make.
+func reserve(t *testing.T, url string, operator *godo.Client) cloud.Client {
+	request := &godo.ReservedIPCreateRequest{Region: "nyc3"}
+	reserved, _, err := operator.ReservedIPs.Create(t.Context(), request)
 	require.NoError(t, err)
 
-	one, two := droplet(t, operator, "one"), droplet(t, operator, "two")
-
-	// All that the client does is allowed to the token that docs/reserved-ip.md tells to make.
-	client := cloud.Client{
+	return cloud.Client{
 		Endpoint: url,
-		Token:    report.Secret(api.ScopedToken("token", "reserved_ip:update")),
+		Token:    updateToken(),
 		Address:  reserved.IP,
 		Agent:    "test",
 	}
+}
 
+// updateToken is a token that may only move reserved IPs.
+func updateToken() report.Secret {
+	return report.Secret(api.ScopedToken("token", "reserved_ip:update"))
+}
+
+func TestTheClientAssignsAReservedIP(t *testing.T) {
+	url, operator := lab(t)
+	client := reserve(t, url, operator)
+	one, two := droplet(t, operator, "one"), droplet(t, operator, "two")
 	ctx := t.Context()
+
 	holder, locked, err := client.Holder(ctx)
 	require.NoError(t, err)
 	require.Zero(t, holder)
@@ -153,6 +169,7 @@ func TestTheClientUnderstandsTheAPI(t *testing.T) {
 		require.Eventually(t, func() bool {
 			action, err = client.Follow(ctx, action.ID)
 			require.NoError(t, err)
+
 			return action.Status == cloud.ActionCompleted
 		}, 10*time.Second, 10*time.Millisecond)
 
@@ -160,8 +177,14 @@ func TestTheClientUnderstandsTheAPI(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, wanted, holder)
 	}
+}
 
-	_, err = client.Follow(ctx, 1<<30)
+func TestTheClientTellsRefusalsApart(t *testing.T) {
+	url, operator := lab(t)
+	client := reserve(t, url, operator)
+	ctx := t.Context()
+
+	_, err := client.Follow(ctx, 1<<30)
 	require.ErrorIs(t, err, cloud.ErrMissing)
 
 	broad, err := client.Broad(ctx)

@@ -32,7 +32,6 @@ func driftCommand(stdout io.Writer) *cobra.Command {
 			}
 
 			var image status.Image
-
 			if err := json.Unmarshal(body, &image); err != nil {
 				return err
 			}
@@ -55,7 +54,7 @@ func driftCommand(stdout io.Writer) *cobra.Command {
 	return command
 }
 
-// printImage tells in a line or two how true the node is to its image.
+// printImage says in a line or two whether the node is as its image.
 func printImage(w io.Writer, image status.Image) {
 	fmt.Fprintf(w, "image read-only %v, drift of %d files", image.ReadOnly, image.DriftFiles)
 
@@ -70,16 +69,11 @@ func printImage(w io.Writer, image status.Image) {
 
 	fmt.Fprintln(w)
 
-	for _, line := range []struct{ what, text string }{{
-		what: "not read-only:",
-		text: image.Problem,
-	}, {
-		what: "quarantined:",
-		text: image.Quarantine,
-	}, {
-		what: "no quarantine:",
-		text: image.Held,
-	}} {
+	for _, line := range []struct{ what, text string }{
+		{"not read-only:", image.Problem},
+		{"quarantined:", image.Quarantine},
+		{"no quarantine:", image.Held},
+	} {
 		if line.text != "" {
 			fmt.Fprintln(w, line.what, line.text)
 		}

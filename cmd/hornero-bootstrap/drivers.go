@@ -20,87 +20,102 @@ import (
 func drivers(ctx context.Context) bootstrap.Drivers {
 	return bootstrap.Drivers{
 		"galera": func(env bootstrap.Env) (bootstrap.Driver, error) {
-			database, err := galera.Dial("/run/mysqld/mysqld.sock")
-			if err != nil {
-				return nil, err
-			}
-
-			certificate, err := pki.ParseCertificate(env.Node.TLS.Certificate)
-			if err != nil {
-				return nil, err
-			}
-
-			data := galera.DataDir{
-				Path:   "/var/lib/mysql",
-				Server: []string{"/usr/sbin/mariadbd"},
-			}
-
-			measure, tell := galeraMetrics(env.Metrics, data.Space), galeraEvents(env.Note)
-
-			return galera.New(galera.Config{
-				Node:        env.Node.Node,
-				Issued:      certificate.NotBefore,
-				Incarnation: env.Node.Incarnation,
-				Founder:     env.Node.Found,
-				Address:     env.Address,
-				Expected:    env.Node.Expected[env.Node.Role],
-				Set:         env.Set,
-				Unit:        galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"},
-				Database:    database,
-				Data:        data,
-				Told:        database.Told(ctx, galera.ToldFile),
-				ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf",
-				GrantsFile:  "/etc/mysql/hornero/grants.sql",
-				Report: func(s galera.Status) {
-					measure(s)
-					tell(s)
-
-					env.Say(bootstrap.Word{
-						State:   string(s.State),
-						Healthy: s.Healthy,
-						Reason:  s.Reason,
-						Facts:   s.Facts,
-					})
-				},
-				Log: env.Log,
-			}), nil
-		},
-		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
-			return galera.NewArbiter(galera.ArbiterConfig{
-				Set:  env.Set,
-				Unit: galera.Systemd{Name: "hornero-garbd.service"},
-				Report: func(s galera.Status) {
-					env.Say(bootstrap.Word{
-						State:   string(s.State),
-						Healthy: s.Healthy,
-						Reason:  s.Reason,
-					})
-				},
-				Log: env.Log,
-			}), nil
+			return newGalera(ctx, env)
 		},
 		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
-			socket := haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}
-			return haproxy.New(haproxy.Config{
-				Count:   haproxyMetrics(env.Metrics),
-				File:    "/etc/haproxy/haproxy.cfg",
-				Loaded:  "/run/hornero/haproxy.loaded",
-				Peers:   env.Set,
-				Runtime: socket,
-				Ended:   socket.Ended(ctx),
-				Unit:    haproxy.Systemd{Name: "haproxy.service"},
-				Report: func(s haproxy.Status) {
-					env.Say(bootstrap.Word{
-						State:   s.State,
-						Healthy: s.Healthy,
-						Reason:  s.Reason,
-						Facts:   map[string]string{peerset.FactSendsTo: s.Writer},
-					})
-				},
-				Log: env.Log,
-			}), nil
+			return newHAProxy(ctx, env), nil
+		},
+		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
+			return newArbitrator(env), nil
 		},
 	}
+}
+
+func newGalera(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error) {
+	database, err := galera.Dial("/run/mysqld/mysqld.sock")
+	if err != nil {
+		return nil, err
+	}
+
+	certificate, err := pki.ParseCertificate(env.Node.TLS.Certificate)
+	if err != nil {
+		return nil, err
+	}
+
+	data := galera.DataDir{
+		Path:   "/var/lib/mysql",
+		Server: []string{"/usr/sbin/mariadbd"},
+	}
+	measure, addEvents := galeraMetrics(env.Metrics, data.Space), galeraEvents(env.Note)
+
+	return galera.New(galera.Config{
+		Node:        env.Node.Node,
+		Issued:      certificate.NotBefore,
+		Incarnation: env.Node.Incarnation,
+		Founder:     env.Node.Found,
+		Address:     env.Address,
+		Expected:    env.Node.Expected[env.Node.Role],
+		Set:         env.Set,
+		Unit:        galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"},
+		Database:    database,
+		Data:        data,
+		Told:        database.Told(ctx, galera.ToldFile),
+		ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf",
+		GrantsFile:  "/etc/mysql/hornero/grants.sql",
+		Report: func(s galera.Status) {
+			measure(s)
+			addEvents(s)
+			env.Report(galeraStatus(s))
+		},
+		Log: env.Log,
+	}), nil
+}
+
+func galeraStatus(s galera.Status) bootstrap.DriverStatus {
+	return bootstrap.DriverStatus{
+		State:   string(s.State),
+		Healthy: s.Healthy,
+		Reason:  s.Reason,
+		Facts:   s.Facts,
+	}
+}
+
+func newArbitrator(env bootstrap.Env) bootstrap.Driver {
+	return galera.NewArbiter(galera.ArbiterConfig{
+		Set:  env.Set,
+		Unit: galera.Systemd{Name: "hornero-garbd.service"},
+		Report: func(s galera.Status) {
+			env.Report(bootstrap.DriverStatus{
+				State:   string(s.State),
+				Healthy: s.Healthy,
+				Reason:  s.Reason,
+			})
+		},
+		Log: env.Log,
+	})
+}
+
+func newHAProxy(ctx context.Context, env bootstrap.Env) bootstrap.Driver {
+	socket := haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}
+
+	return haproxy.New(haproxy.Config{
+		Count:   haproxyMetrics(env.Metrics),
+		File:    "/etc/haproxy/haproxy.cfg",
+		Loaded:  "/run/hornero/haproxy.loaded",
+		Peers:   env.Set,
+		Runtime: socket,
+		Ended:   socket.Ended(ctx),
+		Unit:    haproxy.Systemd{Name: "haproxy.service"},
+		Report: func(s haproxy.Status) {
+			env.Report(bootstrap.DriverStatus{
+				State:   s.State,
+				Healthy: s.Healthy,
+				Reason:  s.Reason,
+				Facts:   map[string]string{peerset.FactSendsTo: s.Writer},
+			})
+		},
+		Log: env.Log,
+	})
 }
 
 // galeraMetrics returns what sets a database node's metrics from its status; those of its disk are asked for
@@ -126,21 +141,13 @@ func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func
 		})
 	}
 
-	primary := m.Gauge(
-		"hornero_galera_primary",
-		"1 when the server is in a primary component (wsrep_cluster_status).",
-	)
-
-	size := m.Gauge(
-		"hornero_galera_cluster_size",
-		"Nodes in the server's component (wsrep_cluster_size).",
-	)
-
-	local := m.Gauge(
-		"hornero_galera_local_state",
-		"The server's own state (wsrep_local_state): 1 joining, 2 donor, 3 joined, 4 synced; 0 when it does "+
-			"not answer.",
-	)
+	primary := m.Gauge("hornero_galera_primary",
+		"1 when the server is in a primary component (wsrep_cluster_status).")
+	size := m.Gauge("hornero_galera_cluster_size",
+		"Nodes in the server's component (wsrep_cluster_size).")
+	local := m.Gauge("hornero_galera_local_state",
+		"The server's own state (wsrep_local_state): 1 joining, 2 donor, 3 joined, 4 synced; "+
+			"0 when it does not answer.")
 
 	return func(s galera.Status) {
 		primary.Set(0)
@@ -176,30 +183,17 @@ func haproxyMetrics(m *metrics.Registry) func(string) {
 }
 
 // galeraEvents returns what adds events from a database node's status: the ends of what others wait for.
-// Between a crash, or the loss of the primary component, and the end of it a node waits and joins.
 func galeraEvents(note func(kind, text string)) func(galera.Status) {
+	// A crash, or the loss of the primary component, is remembered until its end: between the two a node waits and
+	// joins.
 	var before, trouble galera.State
+
 	return func(s galera.Status) {
 		if s.State == before {
 			return
 		}
 
-		kind := ""
-
-		switch {
-		case s.State == galera.StateSynced && before == galera.StateBootstrapping:
-			kind = peerset.EventBootstrapped
-		case s.State == galera.StateSynced && trouble != "":
-			kind = peerset.EventRecovered
-		case s.State == galera.StateSynced && before == galera.StateJoining:
-			kind = peerset.EventSynced
-		case s.State == galera.StateDonor:
-			kind = peerset.EventDonor
-		case s.State == galera.StateNonPrimary:
-			kind = peerset.EventNonPrimary
-		}
-
-		if kind != "" {
+		if kind := galeraEvent(before, trouble, s.State); kind != "" {
 			after := cmp.Or(before, "the start")
 			if kind == peerset.EventRecovered {
 				after = trouble
@@ -217,6 +211,24 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 			trouble = ""
 		}
 	}
+}
+
+// galeraEvent is the kind of event that a new state of a database node is; "" when it is none.
+func galeraEvent(before, trouble, now galera.State) string {
+	switch {
+	case now == galera.StateSynced && before == galera.StateBootstrapping:
+		return peerset.EventBootstrapped
+	case now == galera.StateSynced && trouble != "":
+		return peerset.EventRecovered
+	case now == galera.StateSynced && before == galera.StateJoining:
+		return peerset.EventSynced
+	case now == galera.StateDonor:
+		return peerset.EventDonor
+	case now == galera.StateNonPrimary:
+		return peerset.EventNonPrimary
+	}
+
+	return ""
 }
 
 // printable is a text as one line.

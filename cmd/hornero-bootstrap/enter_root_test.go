@@ -20,12 +20,7 @@ import (
 
 // health is what the health port says, and with which code.
 func (p *process) health() (int, string) {
-	response, err := (&http.Client{
-		Timeout:   2 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true},
-	}).Get(
-		p.url + "/healthz",
-	)
+	response, err := healthClient.Get(p.url + "/healthz")
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -37,6 +32,7 @@ func (p *process) health() (int, string) {
 	return response.StatusCode, string(text)
 }
 
+// of is a peer as a node's status has it; nothing when it has none of that name.
 func of(s status.Status, name string) status.Peer {
 	at := slices.IndexFunc(s.PeerSet.Peers, func(peer status.Peer) bool {
 		return peer.Name == name
@@ -82,7 +78,13 @@ func TestANodeOnItsWayIntoConsensusWorksAndDoesNotCount(t *testing.T) {
 	require.False(t, joiner.ready())
 
 	require.NoError(t, taken.Close())
-	require.Eventually(t, joiner.ready, 30*time.Second, 20*time.Millisecond, "it is in consensus")
+	require.Eventually(
+		t,
+		joiner.ready,
+		30*time.Second,
+		20*time.Millisecond,
+		"it is in consensus",
+	)
 	founder.eventually("healthy, and one of three voters", func(s status.Status) bool {
 		return of(s, "db-3").Healthy && len(s.PeerSet.Voters) == 3
 	})

@@ -18,9 +18,9 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// anew gives a node the disk that its Droplet has after a rebuild: only its user-data and what the metadata
+// rebuild gives a node the disk that its Droplet has after a rebuild: only its user-data and what the metadata
 // service says of it are what they were. This test is the metadata service.
-func (p *process) anew(tags []string, first time.Time) {
+func (p *process) rebuild(tags []string, first time.Time) {
 	path := filepath.Join(p.root, "var/lib/hornero/origin.json")
 	data, err := os.ReadFile(path)
 	require.NoError(p, err)
@@ -76,10 +76,13 @@ func TestAFounderThatIsRebuiltFoundsNothing(t *testing.T) {
 			})
 		})
 
-		founder.anew(rebuilt.tags, rebuilt.first)
+		founder.rebuild(rebuilt.tags, rebuilt.first)
 		founder.start()
 		founder.eventually("it is in the peer set that it founded", func(s status.Status) bool {
-			return s.Healthy && s.PeerSet.Quorum && s.PeerSet.Founded == founded && len(s.PeerSet.Voters) == 3
+			return s.Healthy &&
+				s.PeerSet.Quorum &&
+				s.PeerSet.Founded == founded &&
+				len(s.PeerSet.Voters) == 3
 		})
 
 		said, err := os.ReadFile(founder.log())
@@ -94,7 +97,9 @@ func TestAFounderThatIsRebuiltFoundsNothing(t *testing.T) {
 
 	for _, member := range []*process{second, third} {
 		member.eventually("nothing else was founded", func(s status.Status) bool {
-			return s.PeerSet.Quorum && s.PeerSet.Founded == founded && len(s.PeerSet.Voters) == 3
+			return s.PeerSet.Quorum &&
+				s.PeerSet.Founded == founded &&
+				len(s.PeerSet.Voters) == 3
 		})
 	}
 }

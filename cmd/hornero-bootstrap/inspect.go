@@ -36,7 +36,7 @@ type inspection struct {
 	Document map[string]any `json:"document"` // nil when there is none or it is refused
 	Problems []string       `json:"problems"` // why the document is refused
 	Kept     *keptData      `json:"kept"`     // of the first boot; nil before one
-	Agent    agentSays      `json:"agent"`
+	Agent    agentAnswer    `json:"agent"`
 	node     *cloudinit.Node
 }
 
@@ -54,7 +54,7 @@ type keptData struct {
 	Same   bool   `json:"same"` // as what is found now
 }
 
-type agentSays struct {
+type agentAnswer struct {
 	Unit    string         `json:"unit"` // systemd's word: active, failed, inactive, unknown
 	Problem string         `json:"problem,omitempty"`
 	Status  *status.Status `json:"status"` // nil when it does not answer
@@ -89,6 +89,7 @@ func inspectCommand(stdout io.Writer) *cobra.Command {
 			if err := seen.print(stdout, asJSON); err != nil {
 				return err
 			}
+
 			if seen.Document == nil {
 				return errInspect
 			}
@@ -133,6 +134,7 @@ func (i inspector) inspect(ctx context.Context) inspection {
 func (s *inspection) read(found cloudinit.Found) {
 	s.UserData.Bytes, s.UserData.SHA256 = len(found.Data), digest(found.Data)
 	s.UserData.Parts, _ = cloudinit.Parts(found.Data) // what is wrong with them Decode says too
+
 	node, err := cloudinit.Decode(found.Source, found.Data)
 	if err == nil {
 		node = node.Masked()
@@ -151,27 +153,27 @@ func digest(data []byte) string {
 }
 
 // agent asks the agent on its socket, and systemd why it does not answer.
-func (i inspector) agent(ctx context.Context) agentSays {
+func (i inspector) agent(ctx context.Context) agentAnswer {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 
-	says := agentSays{Unit: "unknown"}
+	answer := agentAnswer{Unit: "unknown"}
 
 	if state, err := i.ctl.State(ctx, agentUnit); err == nil {
-		says.Unit = state
+		answer.Unit = state
 	}
 
 	body, err := askAt(ctx, i.socket, http.MethodGet, "/status")
 	if err == nil {
-		says.Status = &status.Status{}
-		err = json.Unmarshal(body, says.Status)
+		answer.Status = &status.Status{}
+		err = json.Unmarshal(body, answer.Status)
 	}
 
 	if err != nil {
-		says.Status, says.Problem = nil, err.Error()
+		answer.Status, answer.Problem = nil, err.Error()
 	}
 
-	return says
+	return answer
 }
 
 func (s inspection) print(w io.Writer, asJSON bool) error {
@@ -190,11 +192,8 @@ func (s inspection) print(w io.Writer, asJSON bool) error {
 			return err
 		}
 
-		fmt.Fprintf(
-			&out,
-			"document\n  %s\n",
-			strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n  "),
-		)
+		indented := strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n  ")
+		fmt.Fprintf(&out, "document\n  %s\n", indented)
 	}
 
 	for _, problem := range s.Problems {
@@ -214,8 +213,7 @@ func (s inspection) printUserData(w io.Writer) {
 	}
 
 	if s.UserData.Source != "" {
-		fmt.Fprintf(w,
-			"user-data  %s: %d bytes, sha256 %.12s\n",
+		fmt.Fprintf(w, "user-data  %s: %d bytes, sha256 %.12s\n",
 			s.UserData.Source,
 			s.UserData.Bytes,
 			s.UserData.SHA256,
@@ -232,32 +230,25 @@ func (s inspection) printUserData(w io.Writer) {
 	case s.Kept == nil:
 	case s.Kept.Same:
 		fmt.Fprintf(w, "kept       the same, from %s at the first boot\n", s.Kept.Source)
-
 	default:
-		fmt.Fprintf(w,
-			"kept       another, from %s at the first boot, sha256 %.12s; the agent goes on with that as long "+
-				"as this is the same Droplet\n",
+		fmt.Fprintf(w, "kept       another, from %s at the first boot, sha256 %.12s; "+
+			"the agent goes on with that as long as this is the same Droplet\n",
 			s.Kept.Source,
 			s.Kept.SHA256,
 		)
 	}
 }
 
-func (a agentSays) print(w io.Writer) {
+func (a agentAnswer) print(w io.Writer) {
 	fmt.Fprintf(w, "agent      %s is %s\n", agentUnit, a.Unit)
 
 	if a.Status == nil {
-		fmt.Fprintf(w,
-			"           it does not answer: %s; `journalctl -u %s` tells more\n",
-			a.Problem,
-			agentUnit,
-		)
+		fmt.Fprintf(w, "           it does not answer: %s; `journalctl -u %s` tells more\n", a.Problem, agentUnit)
 
 		return
 	}
 
-	fmt.Fprintf(w,
-		"           phase %s, state %q, healthy %v\n",
+	fmt.Fprintf(w, "           phase %s, state %q, healthy %v\n",
 		a.Status.Phase,
 		a.Status.State,
 		a.Status.Healthy,

@@ -24,7 +24,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files, and fail")
 
 func document() cloudinit.Node {
-	return cloudinit.Node{
+	node := cloudinit.Node{
 		Stack:       "blog",
 		Role:        "db",
 		Node:        "db-2",
@@ -40,6 +40,8 @@ func document() cloudinit.Node {
 		},
 		SSH: cloudinit.SSH{HostKey: "swordfish-three", HostPublicKey: "ssh-ed25519 AAAA"},
 	}
+
+	return node
 }
 
 // node is a node's places: a metadata service that answers with data, a root without seeds, and no agent.
@@ -73,12 +75,9 @@ func (i inspector) said(t *testing.T, asJSON bool) string {
 	require.NoError(t, i.inspect(t.Context()).print(&out, asJSON))
 	require.NotContains(t, out.String(), "swordfish")
 
-	return strings.NewReplacer(
-		i.sources.Metadata,
-		"METADATA",
-		i.sources.Root,
-		"ROOT",
-	).Replace(out.String())
+	names := strings.NewReplacer(i.sources.Metadata, "METADATA", i.sources.Root, "ROOT")
+
+	return names.Replace(out.String())
 }
 
 func golden(t *testing.T, name, got string) {
@@ -121,13 +120,10 @@ func TestInspectSaysWhatTheNodeIs(t *testing.T) {
 		<-served
 	})
 
-	require.Eventually(t,
-		func() bool {
-			return i.agent(t.Context()).Status != nil
-		},
-		5*time.Second,
-		10*time.Millisecond,
-	)
+	answers := func() bool {
+		return i.agent(t.Context()).Status != nil
+	}
+	require.Eventually(t, answers, 5*time.Second, 10*time.Millisecond)
 
 	golden(t, "whole.txt", i.said(t, false))
 	golden(t, "whole.json", i.said(t, true))
@@ -146,42 +142,29 @@ func TestInspectSaysWhatIsWrongWithTheDocument(t *testing.T) {
 	data, err := cloudinit.Encode(document())
 	require.NoError(t, err)
 
-	i := node(t,
-		strings.NewReplacer(
-			"stack: blog",
-			"stakc: blog",
-			"incarnation: 3",
-			"incarnation: three",
-		).Replace(
-			string(data),
-		),
+	mistakes := strings.NewReplacer(
+		"stack: blog", "stakc: blog",
+		"incarnation: 3", "incarnation: three",
 	)
+	i := node(t, mistakes.Replace(string(data)))
 
 	seen := i.inspect(t.Context())
 	require.Nil(t, seen.Document)
 	require.Len(t, seen.Problems, 4)
 
-	require.Contains(t,
-		strings.Join(seen.Problems, "\n"),
-		`stakc: unknown key; did you mean "stack"?`,
-	)
+	require.Contains(t, strings.Join(seen.Problems, "\n"), `stakc: unknown key; did you mean "stack"?`)
 
-	seen = node(t,
-		"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: "+
-			"text/x-shellscript\n\n#!/bin/sh\n--b--\n",
-	).inspect(
-		t.Context(),
-	)
+	i = node(t, "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"+
+		"--b\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n--b--\n")
+	seen = i.inspect(t.Context())
 
-	require.Equal(t,
-		[]cloudinit.Part{{
-			Path: "part-001",
-			Type: "text/x-shellscript",
-			Size: 9,
-			Data: []byte("#!/bin/sh"),
-		}},
-		seen.UserData.Parts,
-	)
+	script := cloudinit.Part{
+		Path: "part-001",
+		Type: "text/x-shellscript",
+		Size: 9,
+		Data: []byte("#!/bin/sh"),
+	}
+	require.Equal(t, []cloudinit.Part{script}, seen.UserData.Parts)
 
 	require.Contains(t, seen.Problems[0], "it holds: text/x-shellscript")
 }
@@ -191,16 +174,12 @@ func TestInspectTellsWhatTheAgentKeptFromWhatIsThere(t *testing.T) {
 	require.NoError(t, err)
 
 	i := node(t, string(data))
-	kept, err := json.Marshal(
-		map[string]any{"Found": cloudinit.Found{Source: "config drive /dev/vdb", Data: data}},
-	)
+	found := cloudinit.Found{Source: "config drive /dev/vdb", Data: data}
+	kept, err := json.Marshal(map[string]any{"Found": found})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(i.state, "origin.json"), kept, 0o600))
 
-	require.Contains(t,
-		i.said(t, false),
-		"kept       the same, from config drive /dev/vdb at the first boot",
-	)
+	require.Contains(t, i.said(t, false), "kept       the same, from config drive /dev/vdb at the first boot")
 
 	other := node(t, string(data)+"\n")
 	other.state = i.state
@@ -213,22 +192,17 @@ func TestTheCommandExitsByWhatItFound(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "user-data")
 	require.NoError(t, os.WriteFile(path, data, 0o600))
+
 	var stdout, stderr strings.Builder
-	require.Equal(t,
-		0,
-		run(t.Context(), []string{"inspect", "--json", "--user-data", path}, &stdout, &stderr),
-		stderr.String(),
-	)
+	code := run(t.Context(), []string{"inspect", "--json", "--user-data", path}, &stdout, &stderr)
+	require.Equal(t, 0, code, stderr.String())
 
 	var seen inspection
 	require.NoError(t, json.Unmarshal([]byte(stdout.String()), &seen))
 	require.Equal(t, path, seen.UserData.Source)
 	require.Equal(t, "db-2", seen.Document["node"])
 
-	require.Equal(t,
-		1,
-		run(t.Context(), []string{"inspect", "--user-data", path + "-none"}, &stdout, &stderr),
-	)
-
+	code = run(t.Context(), []string{"inspect", "--user-data", path + "-none"}, &stdout, &stderr)
+	require.Equal(t, 1, code)
 	require.Contains(t, stderr.String(), "this node has no document")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,9 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
+var errNoAnswer = fmt.Errorf("no answer within %s; `journalctl -u %s` may say why", askTimeout, agentUnit)
+
+// ask asks this node's agent, and waits for as long as it takes.
 func ask(ctx context.Context, method, path string) ([]byte, error) {
 	return askAt(ctx, bootstrap.SocketPath, method, path)
 }
@@ -24,17 +28,13 @@ func ask(ctx context.Context, method, path string) ([]byte, error) {
 func askSoon(ctx context.Context, path string) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askTimeout, errNoAnswer)
 	defer cancel()
+
 	return exchange(ctx, bootstrap.SocketPath, http.MethodGet, path)
 }
 
-var errNoAnswer = fmt.Errorf(
-	"no answer within %s; `journalctl -u %s` may say why",
-	askTimeout,
-	agentUnit,
-)
-
 func askAt(ctx context.Context, socket, method, path string) ([]byte, error) {
 	body, _, err := exchange(ctx, socket, method, path)
+
 	return body, err
 }
 
@@ -46,8 +46,8 @@ func exchange(ctx context.Context, socket, method, path string) ([]byte, http.He
 
 	response, err := bootstrap.LocalClient(socket).Do(request)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask the agent (is hornero-bootstrap.service "+
-			"running?): %w", cmp.Or(context.Cause(ctx), err))
+		// The cause says more than "context deadline exceeded".
+		return nil, nil, fmt.Errorf("ask the agent (is %s running?): %w", agentUnit, cmp.Or(context.Cause(ctx), err))
 	}
 	defer response.Body.Close()
 
@@ -57,7 +57,7 @@ func exchange(ctx context.Context, socket, method, path string) ([]byte, http.He
 	}
 
 	if response.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
+		return nil, nil, errors.New(strings.TrimSpace(string(body))) // the agent's own words
 	}
 
 	return body, response.Header, nil
@@ -81,12 +81,11 @@ func statusCommand(stdout io.Writer) *cobra.Command {
 			}
 
 			var s status.Status
-
 			if err := json.Unmarshal(body, &s); err != nil {
 				return err
 			}
 
-			print(stdout, s)
+			printStatus(stdout, s)
 
 			if !s.Healthy {
 				return fmt.Errorf("not healthy: %s", s.Reason)
@@ -100,19 +99,9 @@ func statusCommand(stdout io.Writer) *cobra.Command {
 	return command
 }
 
-func print(w io.Writer, s status.Status) {
-	fmt.Fprintf(w,
-		"%s of %s, role %s, incarnation %d, at %s\nphase %s, state %s, healthy %v, writer %v\n",
-		s.Node,
-		s.Stack,
-		s.Role,
-		s.Incarnation,
-		s.Address,
-		s.Phase,
-		s.State,
-		s.Healthy,
-		s.Writer,
-	)
+func printStatus(w io.Writer, s status.Status) {
+	fmt.Fprintf(w, "%s of %s, role %s, incarnation %d, at %s\n", s.Node, s.Stack, s.Role, s.Incarnation, s.Address)
+	fmt.Fprintf(w, "phase %s, state %s, healthy %v, writer %v\n", s.Phase, s.State, s.Healthy, s.Writer)
 
 	if s.Reason != "" {
 		fmt.Fprintln(w, "because", s.Reason)
@@ -120,37 +109,24 @@ func print(w io.Writer, s status.Status) {
 
 	printImage(w, s.Image)
 
-	fmt.Fprintf(w,
-		"peer set %s at generation %d, quorum %v, writer %s\n",
-		s.PeerSet.Founded,
-		s.PeerSet.Generation,
-		s.PeerSet.Quorum,
-		s.PeerSet.Writer,
+	set := s.PeerSet
+	fmt.Fprintf(w, "peer set %s at generation %d, quorum %v, writer %s\n",
+		set.Founded,
+		set.Generation,
+		set.Quorum,
+		set.Writer,
 	)
 
-	if reserved := s.ReservedIP; reserved != nil {
-		fmt.Fprintf(w,
-			"reserved IP %s held by %s at epoch %d, here %v\n",
-			reserved.Address,
-			cmp.Or(reserved.Holder, "nobody"),
-			reserved.Epoch,
-			reserved.Active,
-		)
-
-		for _, text := range []string{reserved.Problem, reserved.Warning} {
-			if text != "" {
-				fmt.Fprintln(w, " ", text)
-			}
-		}
+	if s.ReservedIP != nil {
+		printReservedIP(w, *s.ReservedIP)
 	}
 
-	for _, line := range s.PeerSet.Lines() {
+	for _, line := range set.Lines() {
 		fmt.Fprintln(w, line)
 	}
 
-	for _, peer := range s.PeerSet.Peers {
-		fmt.Fprintf(w,
-			"  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n",
+	for _, peer := range set.Peers {
+		fmt.Fprintf(w, "  %-12s %-8s #%-3d %-15s %-14s healthy %-5v alive %v\n",
 			peer.Name,
 			peer.Role,
 			peer.Incarnation,
@@ -159,6 +135,22 @@ func print(w io.Writer, s status.Status) {
 			peer.Healthy,
 			peer.Alive,
 		)
+	}
+}
+
+func printReservedIP(w io.Writer, reserved status.ReservedIP) {
+	holder := cmp.Or(reserved.Holder, "nobody")
+	fmt.Fprintf(w, "reserved IP %s held by %s at epoch %d, here %v\n",
+		reserved.Address,
+		holder,
+		reserved.Epoch,
+		reserved.Active,
+	)
+
+	for _, text := range []string{reserved.Problem, reserved.Warning} {
+		if text != "" {
+			fmt.Fprintln(w, " ", text)
+		}
 	}
 }
 
@@ -176,14 +168,17 @@ func drainCommand() *cobra.Command {
 	}
 }
 
+const forgetDescription = "Says what goes, asks, and declares the node gone with its data: " +
+	"nobody waits for it any more. Refuses a node that is alive, and one that has more\n" +
+	"of the data than any other is known to have."
+
 func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	var yes, force bool
 	command := &cobra.Command{
 		Use:   "forget NODE",
 		Short: "declare a node gone for good: out of consensus, the peer set and its leases",
 		Args:  cobra.ExactArgs(1),
-		Long: `Says what goes, asks, and declares the node gone with its data: nobody waits for it any more. Refuses a node that is alive, and one that has more
-of the data than any other is known to have.`,
+		Long:  forgetDescription,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{"name": args}
 			if force {
@@ -207,13 +202,7 @@ of the data than any other is known to have.`,
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
-
-	command.Flags().BoolVar(
-		&force,
-		"force",
-		false,
-		"although it is alive, or has the most of the data",
-	)
+	command.Flags().BoolVar(&force, "force", false, "although it is alive, or has the most of the data")
 
 	return command
 }

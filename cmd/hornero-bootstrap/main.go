@@ -1,8 +1,8 @@
 // Connections stay within a VPC: one path is all that there is, and the kernel's layer for more costs each message.
 //go:debug multipathtcp=0
 
-// The program inside every image: it finds the node's document, joins the peer set, configures the node and says how
-// it is. Here is only wiring.
+// The program inside every image: it finds the node's document, joins the peer set, configures the node and reports
+// how it is. Here is only wiring.
 package main
 
 import (
@@ -38,9 +38,8 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
-		Use: "hornero-bootstrap",
-		Short: "configure this node from its user-data and keep it in " +
-			"its peer set",
+		Use:           "hornero-bootstrap",
+		Short:         "configure this node from its user-data and keep it in its peer set",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -49,14 +48,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	root.AddCommand(runCommand(stderr), statusCommand(stdout), eventsCommand(stdout, stderr), drainCommand(), driftCommand(stdout), forgetCommand(
-		os.Stdin,
-		stdout,
-	), inspectCommand(stdout), recoverCommand(os.Stdin, stdout),
-		recordCommand(
-			os.Stdin,
-			stdout,
-		), contentsCommand(), verifyCommand(stdout), versionCommand(stdout))
+	root.AddCommand(
+		runCommand(stderr),
+		statusCommand(stdout),
+		eventsCommand(stdout, stderr),
+		drainCommand(),
+		driftCommand(stdout),
+		forgetCommand(os.Stdin, stdout),
+		inspectCommand(stdout),
+		recoverCommand(os.Stdin, stdout),
+		recordCommand(os.Stdin, stdout),
+		contentsCommand(),
+		verifyCommand(stdout),
+		versionCommand(stdout),
+	)
 
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hornero-bootstrap:", err)
@@ -69,24 +74,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func runCommand(stderr io.Writer) *cobra.Command {
 	var debug bool
 	var userData string
-	command := &cobra.Command{Use: "run", Short: "be this node's agent (what the " +
-		"unit starts)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		level := slog.LevelInfo
-		if debug {
-			level = slog.LevelDebug
-		}
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "be this node's agent (what the unit starts)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			level := slog.LevelInfo
+			if debug {
+				level = slog.LevelDebug
+			}
 
-		// The journal has the time already.
-		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
+			handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{
+				Level:       level,
+				ReplaceAttr: withoutTime,
+			})
 
-		return serve(cmd.Context(), log, userData)
-	}}
+			return serve(cmd.Context(), slog.New(handler), userData)
+		},
+	}
 	command.Flags().BoolVar(&debug, "debug", false, "log every heartbeat and what dqlite says")
 	command.Flags().StringVar(&userData, "user-data", "", userDataUsage)
 
 	return command
 }
 
+// withoutTime drops the time of a log line: the journal has it already.
 func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) == 0 && attr.Key == slog.TimeKey {
 		return slog.Attr{}
@@ -96,13 +108,15 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 }
 
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
-	beThrifty(ctx)
+	limitResources(ctx)
+
 	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
 	}
 
 	dqlite := filepath.Join(stateDir, "dqlite")
+
 	agent := bootstrap.New(bootstrap.Config{
 		UserData: userData,
 		State:    stateDir,
@@ -112,30 +126,39 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 		Image:    immutable.Here(),
 		Version:  version,
 		Log:      log,
-		Known:    func() bool { return peers.Known(dqlite) },
+		Known: func() bool {
+			return peers.Known(dqlite)
+		},
 		SetAside: func() error { return peers.SetAside(dqlite) },
 		Open: func(ctx context.Context, o bootstrap.Opening) (bootstrap.Member, error) {
-			return peers.Open(ctx, peers.Config{
-				Dir:     dqlite,
-				Stack:   o.Node.Stack,
-				Node:    o.Node.Node,
-				Address: o.Address,
-				Port:    roles.PeersPort,
-				Join:    o.Join,
-				Era:     o.Era,
-				TLS:     o.TLS,
-				Tell:    o.Tell,
-				Refused: o.Refused,
-				Pass:    o.Pass,
-				Shun:    o.Shun,
-				Log:     log,
-			})
+			return openMember(ctx, dqlite, log, o)
 		},
 	})
 
 	go agent.ServeLocal(ctx, bootstrap.SocketPath)
 
 	return agent.Run(ctx)
+}
+
+// openMember opens this node's part of consensus, in a folder of its own.
+func openMember(ctx context.Context, dir string, log *slog.Logger, o bootstrap.Opening) (bootstrap.Member, error) {
+	config := peers.Config{
+		Dir:     dir,
+		Stack:   o.Node.Stack,
+		Node:    o.Node.Node,
+		Address: o.Address,
+		Port:    roles.PeersPort,
+		Join:    o.Join,
+		Era:     o.Era,
+		TLS:     o.TLS,
+		Tell:    o.Tell,
+		Refused: o.Refused,
+		Pass:    o.Pass,
+		Shun:    o.Shun,
+		Log:     log,
+	}
+
+	return peers.Open(ctx, config)
 }
 
 // imageRelease reads the release from the image's record.
@@ -146,7 +169,6 @@ func imageRelease(path string) (string, error) {
 	}
 
 	var image record.Image
-
 	if err := json.Unmarshal(data, &image); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}

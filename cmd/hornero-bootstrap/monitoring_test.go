@@ -28,13 +28,12 @@ func everything(t *testing.T) *bootstrap.Agent {
 		Log:     slog.New(slog.DiscardHandler),
 	})
 
-	galeraMetrics(agent.Metrics, galera.DataDir{Path: t.TempDir()}.Space)(
-		galera.Status{Facts: map[string]string{
-			galera.FactClusterStatus: "Primary",
-			galera.FactSize:          "3",
-			galera.FactState:         "4",
-		}},
-	)
+	measure := galeraMetrics(agent.Metrics, galera.DataDir{Path: t.TempDir()}.Space)
+	measure(galera.Status{Facts: map[string]string{
+		galera.FactClusterStatus: "Primary",
+		galera.FactSize:          "3",
+		galera.FactState:         "4",
+	}})
 
 	haproxyMetrics(agent.Metrics)(haproxy.CountedReload)
 
@@ -44,19 +43,25 @@ func everything(t *testing.T) *bootstrap.Agent {
 func monitoring(t *testing.T) string {
 	text, err := os.ReadFile("../../docs/monitoring.md")
 	require.NoError(t, err)
+
 	return string(text)
 }
 
-func TestEveryMetricIsDocumentedAndEveryDocumentedOneExists(t *testing.T) {
-	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:gauge|counter) ").FindAllStringSubmatch(
-		monitoring(t),
-		-1,
-	) {
-		documented = append(documented, row[1])
+// firstColumn is what the first group of an expression finds in the rows of a table, sorted.
+func firstColumn(row *regexp.Regexp, table string) []string {
+	var found []string
+	for _, match := range row.FindAllStringSubmatch(table, -1) {
+		found = append(found, match[1])
 	}
 
-	slices.Sort(documented)
+	slices.Sort(found)
+
+	return found
+}
+
+func TestEveryMetricIsDocumentedAndEveryDocumentedOneExists(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:gauge|counter) ")
+	documented := firstColumn(row, monitoring(t))
 	require.Equal(t, everything(t).Metrics.Names(), documented)
 }
 
@@ -82,11 +87,12 @@ func TestTheAlertsAskForWhatThereIs(t *testing.T) {
 	require.NoError(t, decoder.Decode(&rules))
 
 	names := everything(t).Metrics.Names()
+	metric := regexp.MustCompile(`\bhornero_[a-z_]+`)
 
 	for _, rule := range rules.Groups[0].Rules {
 		require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
 
-		for _, name := range regexp.MustCompile(`\bhornero_[a-z_]+`).FindAllString(rule.Expr, -1) {
+		for _, name := range metric.FindAllString(rule.Expr, -1) {
 			require.Contains(t, names, name, rule.Alert)
 		}
 	}
@@ -106,39 +112,53 @@ func TestEveryKindOfEventIsDocumented(t *testing.T) {
 	require.True(t, found)
 
 	table, _, _ := strings.Cut(rest, "\n\n")
-	var documented []string
-
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(
-		table,
-		-1,
-	) {
-		documented = append(documented, row[1])
-	}
-
-	slices.Sort(documented)
-	require.Equal(t, peerset.EventKinds(), documented)
+	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|")
+	require.Equal(t, peerset.EventKinds(), firstColumn(row, table))
 }
 
 func TestADatabaseNodesStatesMakeEvents(t *testing.T) {
 	var noted []string
-	tell := galeraEvents(func(kind, text string) {
+	enter := galeraEvents(func(kind, text string) {
 		noted = append(noted, kind+": "+text)
 	})
 
-	for _, state := range []galera.State{galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateSynced, galera.StateDonor, galera.StateSynced,
-		galera.StateNonPrimary, galera.StateSynced, // Galera got back by itself
-		galera.StateWaiting, galera.StateRecovering, galera.StateWaiting, galera.StateJoining, galera.StateSynced,
-		galera.StateRecovering, galera.StateWaiting, galera.StateBootstrapping, galera.StateSynced, galera.StateWaiting, galera.StateJoining, galera.StateSynced} {
-		tell(galera.Status{State: state, Reason: "so\nit is"})
+	for _, state := range []galera.State{
+		galera.StateWaiting,
+		galera.StateBootstrapping,
+		galera.StateSynced,
+		galera.StateSynced,
+		galera.StateDonor,
+		galera.StateSynced,
+
+		// Galera got back by itself.
+		galera.StateNonPrimary,
+		galera.StateSynced,
+
+		galera.StateWaiting,
+		galera.StateRecovering,
+		galera.StateWaiting,
+		galera.StateJoining,
+		galera.StateSynced,
+
+		galera.StateRecovering,
+		galera.StateWaiting,
+		galera.StateBootstrapping,
+		galera.StateSynced,
+
+		galera.StateWaiting,
+		galera.StateJoining,
+		galera.StateSynced,
+	} {
+		enter(galera.Status{State: state, Reason: "so\nit is"})
 	}
 
 	require.Equal(t, []string{
-		"galera-bootstrapped: synced after " +
-			"bootstrapping: so it is", "galera-donor: donor after " +
-			"synced: so it is", "galera-non-primary: non-primary after synced: so it is",
-		"galera-recovered: synced after " +
-			"non-primary: so it is", "galera-recovered: synced after recovering: so it is",
-		"galera-bootstrapped: synced after " +
-			"bootstrapping: so it is", "galera-synced: synced after joining: so it is",
+		"galera-bootstrapped: synced after bootstrapping: so it is",
+		"galera-donor: donor after synced: so it is",
+		"galera-non-primary: non-primary after synced: so it is",
+		"galera-recovered: synced after non-primary: so it is",
+		"galera-recovered: synced after recovering: so it is",
+		"galera-bootstrapped: synced after bootstrapping: so it is",
+		"galera-synced: synced after joining: so it is",
 	}, noted)
 }

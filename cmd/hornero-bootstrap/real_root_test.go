@@ -45,6 +45,7 @@ type realSet struct {
 func newRealSet(t *testing.T) *realSet {
 	ca, err := pki.NewCA("bench")
 	require.NoError(t, err)
+
 	return &realSet{T: t, ca: ca}
 }
 
@@ -86,7 +87,14 @@ func (s *realSet) run(role string, number int) *process {
 func (s *realSet) runAs(role string, number, incarnation int, program string) *process {
 	p := s.launch(role, number, incarnation, program)
 	began := time.Now()
-	require.Eventually(s, p.ready, 30*time.Second, 20*time.Millisecond, "%s serves", p.node)
+	require.Eventually(
+		s,
+		p.ready,
+		30*time.Second,
+		20*time.Millisecond,
+		"%s serves",
+		p.node,
+	)
 	s.Logf("figure: %-58s %.2f s", p.node+", from exec to ready", time.Since(began).Seconds())
 
 	if role == "db" {
@@ -101,6 +109,7 @@ func (s *realSet) launch(role string, number, incarnation int, program string) *
 	node := fmt.Sprintf("%s-%d", role, number)
 	address := fmt.Sprintf("127.1.%d.%d", len(role), number+10*(incarnation-1))
 	root := filepath.Join(s.TempDir(), node)
+
 	write := func(path string, data []byte, mode os.FileMode) {
 		require.NoError(s, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
 		require.NoError(s, os.WriteFile(filepath.Join(root, path), data, mode))
@@ -113,17 +122,13 @@ func (s *realSet) launch(role string, number, incarnation int, program string) *
 	write(record.Path, []byte(`{"release": "debian-13"}`), 0o644)
 
 	kind := map[string]string{"db": "member", "web": "client"}[role]
-	write(
-		filepath.Join(record.RolesPath, role, "role.yaml"),
-		fmt.Appendf(nil,
-			"version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n%s",
-			role,
-			kind,
-			s.manifests[role],
-		),
-		0o644,
+	manifest := fmt.Appendf(nil,
+		"version: 1\nname: %s\nsummary: a node of the bench\npeers: %s\npackages: {all: []}\n%s",
+		role,
+		kind,
+		s.manifests[role],
 	)
-
+	write(filepath.Join(record.RolesPath, role, "role.yaml"), manifest, 0o644)
 	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number, incarnation), 0o600)
 
 	p := &process{
@@ -226,6 +231,7 @@ func (s *realSet) origin(role, node, address string, number, incarnation int) []
 
 	data, err := cloudinit.Encode(document)
 	require.NoError(s, err)
+
 	var droplet cloudinit.Droplet
 	droplet.ID = cmp.Or(s.droplets[number], number)
 	droplet.Networks.Private = make([]cloudinit.Interface, 1)
@@ -245,14 +251,15 @@ func (p *process) ready() bool {
 	return p.code("/readyz") == http.StatusOK
 }
 
+// healthClient asks health ports, each time in a connection of its own.
+var healthClient = &http.Client{
+	Timeout:   2 * time.Second,
+	Transport: &http.Transport{DisableKeepAlives: true},
+}
+
 // code is what the health port answers; 0 when it does not.
 func (p *process) code(path string) int {
-	response, err := (&http.Client{
-		Timeout:   2 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true},
-	}).Get(
-		p.url + path,
-	)
+	response, err := healthClient.Get(p.url + path)
 	if err != nil {
 		return 0
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +30,7 @@ func (p *process) said(args ...string) (string, string, error) {
 
 func (p *process) status() status.Status {
 	var said status.Status
+
 	out, _, err := p.said("status", "--json")
 	if err == nil {
 		require.NoError(p, json.Unmarshal([]byte(out), &said))
@@ -39,16 +39,12 @@ func (p *process) status() status.Status {
 	return said
 }
 
-func (p *process) eventually(what string, true func(status.Status) bool) {
-	require.Eventually(p,
-		func() bool { return true(p.status()) },
-		40*time.Second,
-		100*time.Millisecond,
-		"%s: %s: %+v",
-		p.node,
-		what,
-		p.status().PeerSet,
-	)
+func (p *process) eventually(what string, wanted func(status.Status) bool) {
+	holds := func() bool {
+		return wanted(p.status())
+	}
+	require.Eventually(p, holds, 40*time.Second, 100*time.Millisecond,
+		"%s: %s: %+v", p.node, what, p.status().PeerSet)
 }
 
 // ended waits for the program's own end.
@@ -66,6 +62,12 @@ func (p *process) ended() error {
 	}
 }
 
+// restart does what systemd does.
+func (p *process) restart(signal syscall.Signal) {
+	_ = p.end(signal)
+	p.start()
+}
+
 // TestALostPeerSetIsRebuiltByRealPrograms ends two of three members for good, and brings everything back. This
 // test is systemd.
 func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
@@ -77,9 +79,7 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	})
 
 	founded := first.status().PeerSet.Founded
-	out, _, err := client.said("events")
-	require.NoError(t, err)
-	require.Equal(t, 4, strings.Count(out, " joined at "), out)
+	client.requireJoins(4)
 
 	_, stderr, err := second.said("recover", "--yes")
 	require.Error(t, err)
@@ -90,42 +90,23 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	_ = first.end(syscall.SIGKILL)
 	_ = third.end(syscall.SIGKILL)
 	second.start()
-	second.eventually("no quorum", func(s status.Status) bool {
-		return s.Phase == "serving" && !s.PeerSet.Quorum
-	})
-	require.Equal(t, 200, second.code("/healthz"), "traffic goes on")
-	require.Equal(t, 503, second.code("/readyz"))
 
-	out, stderr, err = second.said("events")
-	require.NoError(t, err)
-	require.Equal(t, 4, strings.Count(out, " joined at "), out)
-	require.Contains(t, stderr, "the peer set does not answer")
+	second.requireServesWithoutQuorum()
+	second.recover()
+	second.restart(syscall.SIGKILL)
 
-	out, _, err = second.said("recover", "--dry-run", "--json")
-	require.NoError(t, err)
-	var plan status.Recovery
-	require.NoError(t, json.Unmarshal([]byte(out), &plan))
-	require.Empty(t, plan.Refused)
-
-	_, stderr, err = second.said("recover", "--yes")
-	require.Error(t, err)
-	require.Contains(t, stderr, "restart hornero-bootstrap.service", "there is no systemd here")
-
-	_ = second.end(syscall.SIGKILL)
-	second.start()
 	second.eventually("the rebuilt peer set", func(s status.Status) bool {
-		return s.PeerSet.Quorum && s.PeerSet.Era == 1 && s.PeerSet.Founded == founded
+		return s.PeerSet.Quorum &&
+			s.PeerSet.Era == 1 &&
+			s.PeerSet.Founded == founded
 	})
 	client.eventually("the client follows", func(s status.Status) bool {
 		return s.PeerSet.Quorum && s.PeerSet.Era == 1
 	})
-
 	second.eventually("who was unknown has joined", func(s status.Status) bool {
-		return slices.ContainsFunc(s.PeerSet.Peers, func(peer status.Peer) bool {
-			return peer.Name == late.node && peer.Alive && peer.Healthy
-		})
+		peer := of(s, late.node)
+		return peer.Alive && peer.Healthy
 	})
-
 	require.Equal(t, 200, late.code("/healthz"))
 
 	// One comes back with an empty disk, but for its memory; the other as it was.
@@ -133,20 +114,55 @@ func TestALostPeerSetIsRebuiltByRealPrograms(t *testing.T) {
 	first.start()
 	third.start()
 	require.Error(t, third.ended(), "it finds that the peer set was rebuilt without it")
-	third.start() // as systemd does
+	third.start()
 
 	for _, member := range []*process{first, second, third} {
 		member.eventually("three voters of the new era", func(s status.Status) bool {
+			set := s.PeerSet
 			return s.Healthy &&
-				s.PeerSet.Quorum &&
-				s.PeerSet.Era == 1 &&
-				len(s.PeerSet.Voters) == 3 &&
-				s.PeerSet.Founded == founded
+				set.Quorum &&
+				set.Era == 1 &&
+				len(set.Voters) == 3 &&
+				set.Founded == founded
 		})
 	}
 
-	out, _, err = client.said("events", "--json")
+	out, _, err := client.said("events", "--json")
 	require.NoError(t, err)
 	require.Contains(t, out, `"kind":"rebuilt"`)
 	require.Contains(t, out, `"kind":"joined"`)
+}
+
+// requireJoins asks for the events, and returns what goes to standard error with them.
+func (p *process) requireJoins(joins int) (stderr string) {
+	out, stderr, err := p.said("events")
+	require.NoError(p, err)
+	require.Equal(p, joins, strings.Count(out, " joined at "), out)
+
+	return stderr
+}
+
+// requireServesWithoutQuorum wants the node to go on, with what it remembers of the peer set.
+func (p *process) requireServesWithoutQuorum() {
+	p.eventually("no quorum", func(s status.Status) bool {
+		return s.Phase == "serving" && !s.PeerSet.Quorum
+	})
+
+	require.Equal(p, 200, p.code("/healthz"), "traffic goes on")
+	require.Equal(p, 503, p.code("/readyz"))
+	require.Contains(p, p.requireJoins(4), "the peer set does not answer")
+}
+
+// recover rebuilds the peer set from this node, but for the restart: there is no systemd here.
+func (p *process) recover() {
+	out, _, err := p.said("recover", "--dry-run", "--json")
+	require.NoError(p, err)
+
+	var plan status.Recovery
+	require.NoError(p, json.Unmarshal([]byte(out), &plan))
+	require.Empty(p, plan.Refused)
+
+	_, stderr, err := p.said("recover", "--yes")
+	require.Error(p, err)
+	require.Contains(p, stderr, "restart hornero-bootstrap.service")
 }

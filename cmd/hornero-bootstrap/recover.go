@@ -27,16 +27,27 @@ import (
 	"github.com/hornero/hornero/internal/systemd"
 )
 
-// rebuiltWithin is how long a rebuilt peer set may take to have a quorum: one member's election, and an agent's
-// start.
-const rebuiltWithin = time.Minute
+const (
+	// rebuiltWithin is how long a rebuilt peer set may take to have a quorum: one member's election, and an agent's
+	// start.
+	rebuiltWithin = time.Minute
+	// awaitEvery is how often it is asked whether it has one.
+	awaitEvery = 200 * time.Millisecond
+	// lookAgainAfter is between the two looks that must find the majority lost: a voter that is only busy answers
+	// one of them.
+	lookAgainAfter = 3 * time.Second
+	// lockEvery is how often a recovery looks whether another one is over.
+	lockEvery = 100 * time.Millisecond
+)
 
-// lookAgainAfter is between the two looks that must find the majority lost: a voter that is only busy answers
-// one of them.
-const lookAgainAfter = 3 * time.Second
+const recoverDescription = "Makes this node the only member of the peer set, with all that it holds of it; " +
+	"the others join anew by themselves. Refuses while the peer set\n" +
+	"has a quorum, or a majority of its voters answers. " +
+	"The databases' data is not touched, and traffic goes on.\n\n" +
+	"Run it on the survivor with the most advanced term and index: `hornero recover` finds it, and does this."
 
-// lockEvery is how often a recovery looks whether another one is over.
-const lockEvery = 100 * time.Millisecond
+const recoverQuestion = "Are the voters that do not answer lost for good? " +
+	"Type yes to rebuild the peer set without them: "
 
 var (
 	errNothingToRecover = errors.New("nothing was done")
@@ -73,10 +84,7 @@ func recoverCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 		Use:   "recover",
 		Short: "rebuild the peer set from this node, when the majority of its voters is lost for good",
 		Args:  cobra.NoArgs,
-		Long: `Makes this node the only member of the peer set, with all that it holds of it; the others join anew by themselves. Refuses while the peer set
-has a quorum, or a majority of its voters answers. The databases' data is not touched, and traffic goes on.
-
-Run it on the survivor with the most advanced term and index: ` + "`hornero recover`" + ` finds it, and does this.`,
+		Long:  recoverDescription,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.run(cmd.Context(), asJSON, dry, yes)
 		},
@@ -90,6 +98,7 @@ Run it on the survivor with the most advanced term and index: ` + "`hornero reco
 
 func askStatus(ctx context.Context) (status.Status, error) {
 	var said status.Status
+
 	body, _, err := askSoon(ctx, "/status")
 	if err == nil {
 		err = json.Unmarshal(body, &said)
@@ -112,12 +121,7 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 		return fmt.Errorf("%w: %s", errNothingToRecover, plan.Refused)
 	}
 
-	if !yes &&
-		!agreed(
-			r.stdin,
-			r.stdout,
-			"Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: ",
-		) {
+	if !yes && !agreed(r.stdin, r.stdout, recoverQuestion) {
 		return errNotAgreed
 	}
 
@@ -136,11 +140,7 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 	}
 
 	if _, err := r.ctl(ctx, "restart", agentUnit); err != nil {
-		return fmt.Errorf(
-			"restart %s (the rebuilt peer set takes its place at its next start): %w",
-			agentUnit,
-			err,
-		)
+		return fmt.Errorf("restart %s (the rebuilt peer set takes its place at its next start): %w", agentUnit, err)
 	}
 
 	if err := r.await(ctx, plan.Era+1); err != nil {
@@ -148,12 +148,8 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 	}
 
 	if !asJSON {
-		fmt.Fprintf(
-			r.stdout,
-			"the peer set is rebuilt from %s; the other members join anew within seconds, lost nodes with "+
-				"`hornero replace NODE`\n",
-			plan.Node,
-		)
+		fmt.Fprintf(r.stdout, "the peer set is rebuilt from %s; the other members join anew within seconds, "+
+			"lost nodes with `hornero replace NODE`\n", plan.Node)
 	}
 
 	return nil
@@ -169,23 +165,20 @@ func (r recoverer) alone(ctx context.Context) (done func(), err error) {
 	for {
 		err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { folder.Close() }, nil
+			return func() { folder.Close() }, nil // which gives the lock back
 		}
+
 		if !errors.Is(err, unix.EWOULDBLOCK) || !pause.For(ctx, lockEvery) {
-			return nil, errors.Join(
-				fmt.Errorf("wait for another recovery of this node: %w", cmp.Or(ctx.Err(), err)),
-				folder.Close(),
-			)
+			err = fmt.Errorf("wait for another recovery of this node: %w", cmp.Or(ctx.Err(), err))
+			return nil, errors.Join(err, folder.Close())
 		}
 	}
 }
 
 // stillLost looks once more before anything is done.
 func (r recoverer) stillLost(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
+	if !pause.For(ctx, r.pause) {
 		return ctx.Err()
-	case <-time.After(r.pause):
 	}
 
 	plan, err := r.plan(ctx)
@@ -214,51 +207,55 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 	}
 
 	plan := status.Recovery{
-		Node:   name.Node,
-		Era:    survivor.Era,
-		Term:   survivor.Term,
-		Index:  survivor.Index,
-		Role:   survivor.Role,
-		Voters: survivor.Voters,
-		Quorum: statusErr == nil &&
-			said.PeerSet.Quorum,
+		Node:      name.Node,
+		Era:       survivor.Era,
+		Term:      survivor.Term,
+		Index:     survivor.Index,
+		Role:      survivor.Role,
+		Voters:    survivor.Voters,
+		Quorum:    statusErr == nil && said.PeerSet.Quorum,
 		Answering: survivor.Answering(ctx, config),
 		Steps:     []string{},
 	}
 
+	plan.Refused = refusal(plan)
+	if plan.Refused == "" {
+		plan.Steps = r.steps(plan)
+	}
+
+	return plan, nil
+}
+
+// refusal is why nothing may be done; "" when it may.
+func refusal(plan status.Recovery) string {
 	majority := len(plan.Voters)/2 + 1
 
 	switch {
 	case plan.Quorum:
-		plan.Refused = "the peer set has a quorum"
+		return "the peer set has a quorum"
 	case plan.Index == 0:
-		plan.Refused = "this node, a " + plan.Role + ", holds no copy of the peer set; rebuild it from another"
-
+		return "this node, a " + plan.Role + ", holds no copy of the peer set; rebuild it from another"
 	case len(plan.Answering) >= majority:
-		plan.Refused = fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by "+
+		return fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by "+
 			"themselves; `journalctl -u %s` on them says what they wait for",
-			len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "), agentUnit)
-
-	default:
-		plan.Steps = []string{
-			fmt.Sprintf(
-				"copy %s, and make %s its only member, in era %d",
-				r.dir,
-				plan.Node,
-				plan.Era+1,
-			),
-			fmt.Sprintf(
-				"restart %s, which puts the copy in place; the old folder stays as %s.lost",
-				agentUnit,
-				r.dir,
-			),
-			"members of before that still live, or come back, find the new peer set within seconds and " +
-				"join it anew",
-			"no database, no file of a service and no proxy is touched",
-		}
+			len(plan.Answering),
+			len(plan.Voters),
+			strings.Join(plan.Answering, ", "),
+			agentUnit,
+		)
 	}
 
-	return plan, nil
+	return ""
+}
+
+// steps are what would be done.
+func (r recoverer) steps(plan status.Recovery) []string {
+	return []string{
+		fmt.Sprintf("copy %s, and make %s its only member, in era %d", r.dir, plan.Node, plan.Era+1),
+		fmt.Sprintf("restart %s, which puts the copy in place; the old folder stays as %s.lost", agentUnit, r.dir),
+		"members of before that still live, or come back, find the new peer set within seconds and join it anew",
+		"no database, no file of a service and no proxy is touched",
+	}
 }
 
 // identity is the node's own, as its agent left it for services.
@@ -286,15 +283,12 @@ func (r recoverer) identity() (*tls.Config, pki.Name, error) {
 	member := func(name pki.Name) error {
 		return peerset.MemberOnly(name.Kind, name.Role)
 	}
-	config, err := pki.PeerTLS(
-		texts["ca.pem"],
-		pki.Pair{
-			Certificate: texts["node.pem"],
-			Key:         report.Secret(texts["node.key"]),
-		},
-		name.Stack,
-		member,
-	)
+	pair := pki.Pair{
+		Certificate: texts["node.pem"],
+		Key:         report.Secret(texts["node.key"]),
+	}
+
+	config, err := pki.PeerTLS(texts["ca.pem"], pair, name.Stack, member)
 
 	return config, name, err
 }
@@ -310,23 +304,21 @@ func (r recoverer) await(ctx context.Context, era int) error {
 			return nil
 		}
 
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf(
-				"wait for the rebuilt peer set: no quorum after %s; `journalctl -u %s` says why: %w",
+		if !pause.For(ctx, awaitEvery) {
+			return fmt.Errorf("wait for the rebuilt peer set: no quorum after %s; `journalctl -u %s` says why: %w",
 				r.within,
 				agentUnit,
 				errors.Join(ctx.Err(), err),
 			)
-
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
 
+// agreed asks a person, who must type the whole word.
 func agreed(stdin io.Reader, stdout io.Writer, question string) bool {
 	fmt.Fprint(stdout, question)
 	line, err := bufio.NewReader(stdin).ReadString('\n')
+
 	return err == nil && strings.TrimSpace(line) == "yes"
 }
 
@@ -336,9 +328,18 @@ func printRecovery(w io.Writer, plan status.Recovery, asJSON bool) error {
 	}
 
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s is a %s of the peer set of era %d, at term %d, index %d\n%d of %d voters "+
-		"answer: %s\n", plan.Node, plan.Role, plan.Era, plan.Term, plan.Index,
-		len(plan.Answering), len(plan.Voters), strings.Join(plan.Answering, ", "))
+	fmt.Fprintf(&out, "%s is a %s of the peer set of era %d, at term %d, index %d\n",
+		plan.Node,
+		plan.Role,
+		plan.Era,
+		plan.Term,
+		plan.Index,
+	)
+	fmt.Fprintf(&out, "%d of %d voters answer: %s\n",
+		len(plan.Answering),
+		len(plan.Voters),
+		strings.Join(plan.Answering, ", "),
+	)
 
 	if plan.Refused != "" {
 		fmt.Fprintf(&out, "nothing to do: %s\n", plan.Refused)

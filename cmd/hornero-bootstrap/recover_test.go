@@ -40,72 +40,19 @@ func newTrio(t *testing.T) *trio {
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-
-	port := listener.Addr().(*net.TCPAddr).Port
-	require.NoError(t, listener.Close())
+	port := freePort(t)
 
 	for n := range 3 {
-		name := fmt.Sprintf("db-%d", n+1)
-		pair, err := ca.Issue(pki.Name{
-			Stack:       "test",
-			Role:        "db",
-			Node:        name,
-			Incarnation: 1,
-			Kind:        peerset.KindMember,
-		})
-		require.NoError(t, err)
+		pair := s.configure(n, ca, port)
 
-		config, err := pki.PeerTLS(ca.Certificate, pair, "test")
-		require.NoError(t, err)
-
-		s.configs = append(s.configs, peers.Config{
-			Dir:            filepath.Join(s.root, name),
-			Stack:          "test",
-			Node:           name,
-			Address:        fmt.Sprintf("127.0.0.%d", 31+n),
-			Port:           port,
-			TLS:            config,
-			Log:            slog.New(slog.DiscardHandler),
-			Refresh:        50 * time.Millisecond,
-			RolesFrequency: 200 * time.Millisecond,
-		})
-
+		// The first one founds; the others are admitted before they join.
 		if n == 0 {
-			for file, text := range map[string]string{
-				"ca.pem":   ca.Certificate,
-				"node.pem": pair.Certificate,
-				"node.key": pair.Key.Reveal(),
-			} {
-				require.NoError(t, os.WriteFile(
-					filepath.Join(s.root, file),
-					[]byte(text),
-					0o600,
-				))
-			}
-		}
-
-		if n > 0 {
-			s.configs[n].Join = []string{s.configs[0].Address}
-		}
-
-		if n == 0 {
+			s.writeIdentity(ca, pair)
 			s.stores = append(s.stores, s.open(n))
-		}
-
-		_, err = s.stores[0].Admit(t.Context(), peerset.Join{
-			Identity: peerset.Identity{
-				Name:        name,
-				Role:        "db",
-				Incarnation: 1,
-			},
-			Address: s.configs[n].Address,
-			Kind:    peerset.KindMember,
-		})
-		require.NoError(t, err)
-
-		if n > 0 {
+			s.admit(n)
+		} else {
+			s.configs[n].Join = []string{s.configs[0].Address}
+			s.admit(n)
 			s.stores = append(s.stores, s.open(n))
 		}
 	}
@@ -126,9 +73,73 @@ func newTrio(t *testing.T) *trio {
 	return s
 }
 
+func freePort(t *testing.T) int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// configure adds the configuration of a member, and returns its identity.
+func (s *trio) configure(n int, ca pki.Pair, port int) pki.Pair {
+	name := fmt.Sprintf("db-%d", n+1)
+	pair, err := ca.Issue(pki.Name{
+		Stack:       "test",
+		Role:        "db",
+		Node:        name,
+		Incarnation: 1,
+		Kind:        peerset.KindMember,
+	})
+	require.NoError(s, err)
+
+	config, err := pki.PeerTLS(ca.Certificate, pair, "test")
+	require.NoError(s, err)
+
+	s.configs = append(s.configs, peers.Config{
+		Dir:            filepath.Join(s.root, name),
+		Stack:          "test",
+		Node:           name,
+		Address:        fmt.Sprintf("127.0.0.%d", 31+n),
+		Port:           port,
+		TLS:            config,
+		Log:            slog.New(slog.DiscardHandler),
+		Refresh:        50 * time.Millisecond,
+		RolesFrequency: 200 * time.Millisecond,
+	})
+
+	return pair
+}
+
+// writeIdentity leaves an identity where the command looks for it, as an agent does.
+func (s *trio) writeIdentity(ca, pair pki.Pair) {
+	for file, text := range map[string]string{
+		"ca.pem":   ca.Certificate,
+		"node.pem": pair.Certificate,
+		"node.key": pair.Key.Reveal(),
+	} {
+		require.NoError(s, os.WriteFile(filepath.Join(s.root, file), []byte(text), 0o600))
+	}
+}
+
+// admit registers a member with the first one.
+func (s *trio) admit(n int) {
+	_, err := s.stores[0].Admit(s.Context(), peerset.Join{
+		Identity: peerset.Identity{
+			Name:        s.configs[n].Node,
+			Role:        "db",
+			Incarnation: 1,
+		},
+		Address: s.configs[n].Address,
+		Kind:    peerset.KindMember,
+	})
+	require.NoError(s, err)
+}
+
 func (s *trio) open(n int) *peers.Store {
 	store, err := peers.Open(s.Context(), s.configs[n])
 	require.NoError(s, err)
+
 	return store
 }
 
@@ -170,6 +181,16 @@ func (s *trio) recoverer(answer string, out *strings.Builder) recoverer {
 	}
 }
 
+// awaitNoQuorum waits until the first member knows that the majority is lost.
+func (s *trio) awaitNoQuorum() {
+	s.Helper()
+
+	lost := func() bool {
+		return !s.stores[0].Snapshot().Quorum
+	}
+	require.Eventually(s, lost, 15*time.Second, 20*time.Millisecond)
+}
+
 func (s *trio) try(answer string, json, dry, yes bool) (string, error) {
 	var out strings.Builder
 	err := s.recoverer(answer, &out).run(s.Context(), json, dry, yes)
@@ -191,20 +212,12 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 		return status.Status{}, nil
 	}
 
-	require.ErrorContains(t,
-		blind.run(t.Context(), false, false, true),
-		"2 of 3 voters answer",
-	)
+	err = blind.run(t.Context(), false, false, true)
+	require.ErrorContains(t, err, "2 of 3 voters answer")
 
 	s.lose(1)
 
-	require.Eventually(t,
-		func() bool {
-			return !s.stores[0].Snapshot().Quorum
-		},
-		15*time.Second,
-		20*time.Millisecond,
-	)
+	s.awaitNoQuorum()
 
 	said, err = s.try("", true, true, false)
 	require.NoError(t, err)
@@ -232,13 +245,13 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 	require.Equal(t, 1, s.restart)
 }
 
-// opened tells of the first thing that is written.
-type opened struct {
+// firstWrite closes a channel at the first thing that is written.
+type firstWrite struct {
 	once sync.Once
 	open chan struct{}
 }
 
-func (o *opened) Write(text []byte) (int, error) {
+func (o *firstWrite) Write(text []byte) (int, error) {
 	o.once.Do(func() { close(o.open) })
 	return len(text), nil
 }
@@ -248,13 +261,7 @@ func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
 	s.lose(2)
 	s.lose(1)
 
-	require.Eventually(t,
-		func() bool {
-			return !s.stores[0].Snapshot().Quorum
-		},
-		15*time.Second,
-		20*time.Millisecond,
-	)
+	s.awaitNoQuorum()
 
 	entered, leave := make(chan struct{}), make(chan struct{})
 	first := s.recoverer("", &strings.Builder{})
@@ -265,17 +272,19 @@ func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
 		return restart(ctx, args...)
 	}
 
-	second, planned := s.recoverer("", &strings.Builder{}), &opened{open: make(chan struct{})}
+	second, planned := s.recoverer("", &strings.Builder{}), &firstWrite{open: make(chan struct{})}
 	second.stdout = planned
 	results := make(chan error, 2)
 	go func() {
 		results <- first.run(t.Context(), false, false, true)
 	}()
 	<-entered
+
 	go func() {
 		results <- second.run(t.Context(), false, false, true)
 	}()
 	<-planned.open
+
 	require.DirExists(t, s.configs[0].Dir+".rebuilt")
 	close(leave)
 	require.NoError(t, <-results)

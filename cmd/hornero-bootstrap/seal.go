@@ -11,12 +11,14 @@ import (
 	"github.com/hornero/hornero/internal/record"
 )
 
+const recordSummary = "complete the image's record on standard input, write it, and print the image's packages " +
+	"(what a bake runs before sealing)"
+
 func recordCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
-		Use: "record",
-		Short: "complete the image's record on standard input, write it, and print the image's packages (what a " +
-			"bake runs before sealing)",
-		Args: cobra.NoArgs,
+		Use:   "record",
+		Short: recordSummary,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			packages, err := seal.Here().Write(cmd.Context(), stdin, version)
 			if err != nil {
@@ -30,10 +32,9 @@ func recordCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 
 func contentsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "contents",
-		Short: "list all files of this sealed image into " + record.ContentsPath +
-			" (what a bake runs after sealing)",
-		Args: cobra.NoArgs,
+		Use:   "contents",
+		Short: "list all files of this sealed image into " + record.ContentsPath + " (what a bake runs after sealing)",
+		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return seal.Here().WriteContents()
 		},
@@ -51,6 +52,7 @@ func verifyCommand(stdout io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
+
 			if asJSON {
 				err = json.NewEncoder(stdout).Encode(result)
 			} else {

@@ -36,6 +36,45 @@ func TestTwoVersionsOfTheProgramInOnePeerSet(t *testing.T) {
 		clients: map[string]*api.Client{},
 	}
 
+	r.launchOlder(older)
+
+	first := r.node("db-1")
+	before := r.snapshot(first)
+
+	for _, lease := range []string{"db.watch", peerset.LeaseWordPressCron} {
+		require.NotEmpty(t, before.Holder(lease))
+	}
+
+	r.addNewerClient(first, next, before.Schema)
+
+	grown := r.rollHalfway(first, older, next)
+	require.Greater(t, grown, before.Schema, "the first newer member brings the store up")
+	r.rollBack(first, older, next)
+
+	for _, node := range []string{"db-3", "db-2", "db-1", "web-1"} {
+		r.replace(node, next)
+		r.visit(node+" rolled", r.node("db-1"), r.node(node))
+	}
+
+	last := r.node("db-1")
+	require.Equal(t, grown, r.snapshot(last).Schema)
+	r.soon("the last one's event", func() bool {
+		return strings.Contains(r.eventsOf(last), "web-1 weathers")
+	})
+	r.soon("also that of the client which came before the members", func() bool {
+		return len(r.zones(last)) == len(r.all)
+	})
+
+	late := r.add("db", 4, 1, older)
+	r.visit("an older one comes late", late, last)
+	require.Equal(t, grown, r.snapshot(last).Schema, "it takes nothing back")
+	r.allServe()
+
+	t.Logf("figure: %-58s %.1f s", "two versions, from the first start", time.Since(r.began).Seconds())
+}
+
+// launchOlder starts three members and a client of the older version.
+func (r *rolling) launchOlder(older string) {
 	// The tasks cannot run in an empty root. What matters is who may: their leases.
 	task := "tasks: [{name: %s, run: [/no/such], every: 1s}]\n"
 	r.manifests = map[string]string{
@@ -56,98 +95,60 @@ func TestTwoVersionsOfTheProgramInOnePeerSet(t *testing.T) {
 		return len(s.PeerSet.Voters) == 3
 	})
 	r.visit("all older", first, first)
+}
 
-	before := r.snapshot(first)
-
-	for _, lease := range []string{"db.watch", peerset.LeaseWordPressCron} {
-		require.NotEmpty(t, before.Holder(lease))
-	}
-
-	ahead := r.add("web", 2, 1, next) // before the members: not the order to roll in
+// addNewerClient adds a client of the next version before the members, which is not the order to roll in.
+func (r *rolling) addNewerClient(first *process, next string, schema int) {
+	ahead := r.add("web", 2, 1, next)
 	r.visit("a newer client", first, first)
 
-	require.Eventually(t,
-		func() bool {
-			return strings.Contains(ahead.logged(), "event not kept")
-		},
-		10*time.Second,
-		50*time.Millisecond,
-		"who does not know a kind of event refuses it",
-	)
+	r.soon("who does not know a kind of event refuses it", func() bool {
+		return strings.Contains(ahead.logged(), "event not kept")
+	})
 
-	require.Equal(t, before.Schema, r.snapshot(first).Schema, "a client changes no schema")
+	require.Equal(r, schema, r.snapshot(first).Schema, "a client changes no schema")
 	r.allServe()
+}
 
+// rollHalfway rolls one member to the next version, and returns the schema that it brings.
+func (r *rolling) rollHalfway(first *process, older, next string) (schema int) {
 	r.replace("db-3", next)
 
 	half := r.node("db-3")
 	r.visit("one newer", first, half)
+	schema = r.snapshot(half).Schema
 
-	grown := r.snapshot(half).Schema
-	require.Greater(t, grown, before.Schema, "the first newer member brings the store up")
-
-	r.soon("an older member tells of what it knows "+
-		"nothing of", func() bool {
+	r.soon("an older member tells of what it does not know", func() bool {
 		return strings.Contains(r.eventsOf(first), "db-3 weathers")
 	})
-
 	r.soon("what it says of itself is with it", func() bool {
 		return r.zones(half)["db-3"] == "zone-of-2"
 	})
-	require.Empty(t, r.zones(first))
-	r.onlyNewerAllow(first, half)
 
+	require.Empty(r, r.zones(first))
+	r.onlyNewerAllow(first, half)
 	r.replace("db-3", older)
+
+	return schema
+}
+
+// rollBack rolls the other member to the next version and back.
+func (r *rolling) rollBack(first *process, older, next string) {
 	r.replace("db-2", next)
 
-	half = r.node("db-2")
+	half := r.node("db-2")
 	r.visit("the other one newer", first, half)
 	r.soon("what it says of itself is with it", func() bool {
 		return r.zones(half)["db-2"] == "zone-of-2"
 	})
 
-	require.NotContains(t,
-		r.zones(half),
-		"db-3",
-		"of an incarnation that is out nothing is left, although an older member let the next one in",
-	)
+	require.NotContains(r, r.zones(half), "db-3",
+		"of an incarnation that is out nothing is left, although an older member let the next one in")
 
 	r.replace("db-2", older)
 	r.visit("rolled back", first, r.node("db-2"))
-	require.Equal(t, "spring", r.snapshot(first).Settings[nextOwn])
+	require.Equal(r, "spring", r.snapshot(first).Settings[nextOwn])
 	r.allServe()
-
-	for _, node := range []string{"db-3", "db-2", "db-1", "web-1"} {
-		r.replace(node, next)
-
-		r.visit(
-			node+" rolled",
-			r.node("db-1"),
-			r.node(node),
-		)
-	}
-
-	last := r.node("db-1")
-	require.Equal(t, grown, r.snapshot(last).Schema)
-	r.soon("the last one's event", func() bool {
-		return strings.Contains(r.eventsOf(last), "web-1 weathers")
-	})
-
-	r.soon("also that of the client which came before "+
-		"the members", func() bool {
-		return len(r.zones(last)) == len(r.all)
-	})
-
-	late := r.add("db", 4, 1, older)
-	r.visit("an older one comes late", late, last)
-	require.Equal(t, grown, r.snapshot(last).Schema, "it takes nothing back")
-	r.allServe()
-
-	t.Logf(
-		"figure: %-58s %.1f s",
-		"two versions, from the first start",
-		time.Since(r.began).Seconds(),
-	)
 }
 
 // rolling is a peer set of programs of two versions.
@@ -161,7 +162,13 @@ type rolling struct {
 // soon waits for what a node tells when it is in consensus.
 func (r *rolling) soon(what string, seen func() bool) {
 	r.Helper()
-	require.Eventually(r, seen, 10*time.Second, 50*time.Millisecond, what)
+	require.Eventually(
+		r,
+		seen,
+		10*time.Second,
+		50*time.Millisecond,
+		what,
+	)
 }
 
 func (r *rolling) add(role string, number, incarnation int, program string) *process {
@@ -171,7 +178,9 @@ func (r *rolling) add(role string, number, incarnation int, program string) *pro
 }
 
 func (r *rolling) node(name string) *process {
-	at := slices.IndexFunc(r.all, func(p *process) bool { return p.node == name })
+	at := slices.IndexFunc(r.all, func(p *process) bool {
+		return p.node == name
+	})
 	require.GreaterOrEqual(r, at, 0, name)
 	return r.all[at]
 }
@@ -203,7 +212,9 @@ func (r *rolling) replace(name, program string) {
 		})
 	}
 
-	r.all = slices.DeleteFunc(r.all, func(p *process) bool { return p == old })
+	r.all = slices.DeleteFunc(r.all, func(p *process) bool {
+		return p == old
+	})
 	fresh := r.add(role, number, incarnation+1, program)
 	_ = old.end(syscall.SIGKILL)
 
@@ -217,21 +228,17 @@ func (r *rolling) replace(name, program string) {
 
 	for lease, was := range before.Leases {
 		if was.Holder != name {
-			require.Equal(r,
-				was,
-				r.snapshot(other).Leases[lease],
-				"%s stays",
-				lease,
-			)
-
+			require.Equal(r, was, r.snapshot(other).Leases[lease], "%s stays", lease)
 			continue
 		}
 
 		require.Eventually(r, func() bool {
 			now := r.snapshot(other).Leases[lease]
+			isNew := now.Holder != name || now.Incarnation == incarnation+1
+
 			return now.Holder != "" &&
 				now.Epoch == was.Epoch+1 &&
-				(now.Holder != name || now.Incarnation == incarnation+1)
+				isNew
 		}, 20*time.Second, 50*time.Millisecond, "%s moves", lease)
 	}
 }
@@ -244,55 +251,64 @@ func (r *rolling) visit(step string, oldest, newest *process) {
 		}
 
 		text := fmt.Sprintf("%s, through %s at %s", step, through.node, through.address)
-		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
-		client := r.through(through)
-		require.NoError(r,
-			client.Report(ctx, peerset.Report{
-				State:   "serving",
-				Healthy: true,
-				Facts:   map[string]string{"mark": text},
-			}),
-			text,
-		)
-
-		lease, held, err := client.Hold(ctx, "web.mark", time.Minute)
-		require.NoError(r, err, text)
-		require.True(r, held, text)
-		require.NoError(r, client.Put(ctx, "web.mark", text, lease), text)
-
-		require.NoError(r,
-			client.Note(ctx, peerset.Note{Kind: peerset.EventDrift, Text: text}),
-			text,
-		)
-
-		cancel()
+		r.write(through, text)
 
 		for _, p := range r.all {
-			p.eventually(text, func(s status.Status) bool {
-				return s.PeerSet.Quorum &&
-					slices.ContainsFunc(s.PeerSet.Peers, func(peer status.Peer) bool {
-						return peer.Facts["mark"] == text
-					})
-			})
-
-			require.Contains(r, r.eventsOf(p), text, p.node)
-
-			if strings.HasPrefix(p.node, "db-") {
-				require.Eventually(r,
-					func() bool {
-						return r.snapshot(p).Settings["web.mark"] == text
-					},
-					10*time.Second,
-					20*time.Millisecond,
-					"%s: %s",
-					p.node,
-					text,
-				)
-			}
+			r.requireSeen(p, text)
 		}
 	}
 
 	r.Logf("figure: %-58s %.1f s", step, time.Since(r.began).Seconds())
+}
+
+// write writes a text through a member: into a report, a setting under a lease, and an event.
+func (r *rolling) write(through *process, text string) {
+	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+	defer cancel()
+
+	client := r.through(through)
+	require.NoError(r, client.Report(ctx, peerset.Report{
+		State:   "serving",
+		Healthy: true,
+		Facts:   map[string]string{"mark": text},
+	}), text)
+
+	lease, held, err := client.Hold(ctx, "web.mark", time.Minute)
+	require.NoError(r, err, text)
+	require.True(r, held, text)
+	require.NoError(r, client.Put(ctx, "web.mark", text, lease), text)
+
+	note := peerset.Note{Kind: peerset.EventDrift, Text: text}
+	require.NoError(r, client.Note(ctx, note), text)
+}
+
+// requireSeen waits until a node has seen all that was written with a text.
+func (r *rolling) requireSeen(p *process, text string) {
+	marked := func(peer status.Peer) bool {
+		return peer.Facts["mark"] == text
+	}
+
+	p.eventually(text, func(s status.Status) bool {
+		return s.PeerSet.Quorum && slices.ContainsFunc(s.PeerSet.Peers, marked)
+	})
+	require.Contains(r, r.eventsOf(p), text, p.node)
+
+	if !strings.HasPrefix(p.node, "db-") {
+		return
+	}
+
+	set := func() bool {
+		return r.snapshot(p).Settings["web.mark"] == text
+	}
+	require.Eventually(
+		r,
+		set,
+		10*time.Second,
+		20*time.Millisecond,
+		"%s: %s",
+		p.node,
+		text,
+	)
 }
 
 // onlyNewerAllow wants of an older and of a newer member what only the newer knows.
@@ -308,11 +324,8 @@ func (r *rolling) onlyNewerAllow(older, newer *process) {
 	require.NoError(r, err, "one member's refusal is not everybody's")
 	require.True(r, held)
 
-	require.ErrorIs(r,
-		r.through(older).Put(ctx, nextSetting, "spring", lease),
-		peerset.ErrForbidden,
-	)
-
+	err = r.through(older).Put(ctx, nextSetting, "spring", lease)
+	require.ErrorIs(r, err, peerset.ErrForbidden)
 	require.NoError(r, r.through(older, newer).Put(ctx, nextSetting, "spring", lease))
 
 	require.Eventually(r, func() bool {
@@ -378,11 +391,7 @@ func (r *rolling) zones(member *process) map[string]string {
 		Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true},
 	}
 
-	response, err := client.Get(fmt.Sprintf(
-		"https://%s:%d/v1/peers",
-		member.address,
-		roles.AgentPort,
-	))
+	response, err := client.Get(fmt.Sprintf("https://%s:%d/v1/peers", member.address, roles.AgentPort))
 	require.NoError(r, err)
 	defer response.Body.Close()
 
@@ -406,7 +415,9 @@ func (r *rolling) allServe() {
 		for _, other := range r.all {
 			p.eventually(other.node+" serves", func(s status.Status) bool {
 				return slices.ContainsFunc(s.PeerSet.Peers, func(peer status.Peer) bool {
-					return peer.Name == other.node && peer.Alive && peer.Healthy
+					return peer.Name == other.node &&
+						peer.Alive &&
+						peer.Healthy
 				})
 			})
 		}

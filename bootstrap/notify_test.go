@@ -10,10 +10,11 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 )
 
-func TestAMemberThatVanishedHoldsUpNoWordToOthers(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
+func TestAMemberThatVanishedDelaysNoNotificationOfOthers(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
 	heard := make(chan string, 16)
-	tell, dismiss := bootstrap.Couriers(func(ctx context.Context, member string) {
+
+	notify, stop := bootstrap.Notifier(func(ctx context.Context, member string) {
 		if member == "vanished" {
 			<-ctx.Done()
 			return
@@ -29,18 +30,19 @@ func TestAMemberThatVanishedHoldsUpNoWordToOthers(t *testing.T) {
 		case member := <-heard:
 			require.Equal(t, want, member)
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%s hears nothing", want)
+			t.Fatalf("%s is not notified", want)
 		}
 	}
 
 	for range 5 {
-		tell(ctx, []string{"vanished", "here"})
+		notify(ctx, []string{"vanished", "here"})
 		next("here")
 	}
 
-	tell(ctx, []string{"new"})
+	notify(ctx, []string{"new"})
 	next("new")
+
+	cancel()
 	stop()
-	dismiss()
-	require.Empty(t, heard, "who is a member no more hears nothing")
+	require.Empty(t, heard, "a member that left is not notified")
 }

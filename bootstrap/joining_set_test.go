@@ -12,12 +12,13 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-type happenings = peerset.Events
+// setEvents gives the events an embedded field's name that is not that of their method.
+type setEvents = peerset.Events
 
-// outlook is a peer set as one side sees it.
-type outlook struct {
+// sideSet is a peer set as one side sees it: another member, or the node itself.
+type sideSet struct {
 	peerset.Set
-	happenings
+	setEvents
 	generation uint64
 	mu         sync.Mutex
 	changed    chan struct{}
@@ -25,40 +26,55 @@ type outlook struct {
 	seized     int
 }
 
-func newOutlook(generation uint64) *outlook {
-	return &outlook{
+func newSideSet(generation uint64) *sideSet {
+	return &sideSet{
 		generation: generation,
 		changed:    make(chan struct{}),
 	}
 }
 
-func (o *outlook) Snapshot() peerset.Snapshot {
-	return peerset.Snapshot{Generation: o.generation}
+func (s *sideSet) Snapshot() peerset.Snapshot {
+	return peerset.Snapshot{Generation: s.generation}
 }
-func (o *outlook) Changed() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.changed
-}
-func (o *outlook) change() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 
-	close(o.changed)
-	o.changed = make(chan struct{})
+func (s *sideSet) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.changed
 }
-func (o *outlook) Hold(_ context.Context, lease string, _ time.Duration) (peerset.Lease, bool, error) {
-	o.held = append(o.held, lease)
+
+func (s *sideSet) change() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *sideSet) Hold(_ context.Context, lease string, _ time.Duration) (peerset.Lease, bool, error) {
+	s.held = append(s.held, lease)
 	return peerset.Lease{Name: lease}, true, nil
 }
-func (o *outlook) Seize(context.Context, peerset.Lease, string) (peerset.Lease, error) {
-	o.seized++
+
+func (s *sideSet) Seize(context.Context, peerset.Lease, string) (peerset.Lease, error) {
+	s.seized++
 	return peerset.Lease{}, nil
 }
 
+// isClosed tells whether a channel was closed.
+func isClosed(channel <-chan struct{}) bool {
+	select {
+	case <-channel:
+		return true
+	default:
+		return false
+	}
+}
+
 func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
-	outside, own := newOutlook(7), newOutlook(8)
-	set, enter := bootstrap.Entrance(outside)
+	outside, own := newSideSet(7), newSideSet(8)
+	set, enter := bootstrap.JoiningSet(outside)
 	ctx := t.Context()
 
 	for _, lease := range []string{peerset.LeaseWriter, peerset.LeaseGaleraBootstrap, "proxy.reserved-ip"} {
@@ -80,15 +96,12 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 	waiting := set.Changed()
 	enter(own)
 
-	require.Eventually(t, func() bool {
-		select {
-		case <-waiting:
-			return true
-		default:
-			return false
-		}
-	}, time.Second, time.Millisecond, "whoever waits for a change looks again")
-
+	require.Eventually(t,
+		func() bool { return isClosed(waiting) },
+		time.Second,
+		time.Millisecond,
+		"whoever waits for a change looks again",
+	)
 	require.EqualValues(t, 8, set.Snapshot().Generation)
 
 	_, held, err = set.Hold(ctx, peerset.LeaseWriter, time.Second)
@@ -101,29 +114,21 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 }
 
 func TestAChangeThatAnotherMemberSeesIsPassedOn(t *testing.T) {
-	outside := newOutlook(7)
-	set, _ := bootstrap.Entrance(outside)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
+	outside := newSideSet(7)
+	set, _ := bootstrap.JoiningSet(outside)
+	first := set.Changed()
 
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	stop := background(t, func(ctx context.Context) { bootstrap.Relay(ctx, set, outside) })
+	defer stop()
 
-		bootstrap.Relay(ctx, set, outside)
-	}()
-
-	<-set.Changed() // it is looked at once when the relay begins
+	<-first // it is looked at once when the relay begins
 
 	waiting := set.Changed()
 	outside.change()
 
 	select {
 	case <-waiting:
-	case <-ctx.Done():
+	case <-time.After(patience):
 		t.Fatal("not passed on")
 	}
-
-	cancel()
-	<-done
 }

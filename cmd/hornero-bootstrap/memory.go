@@ -43,27 +43,26 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// collectAt makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is
-// the database's.
-const collectAt = 50
-
-// settled is when what an agent does at its start is over, and trimEvery how often memory is given back after
-// it that nothing uses.
 const (
-	settled   = 20 * time.Second
+	// gcPercent makes Go collect garbage when the heap has grown by half: the agent has little to do, and memory is
+	// the database's.
+	gcPercent = 50
+	// startTime is after how long what an agent does at its start is over.
+	startTime = 20 * time.Second
+	// trimEvery is how often memory that nothing uses is given back from then on.
 	trimEvery = time.Minute
 )
 
-// beThrifty makes the agent cost its node little. What it does all day is short and comes ten to a hundred
+// limitResources makes the agent cost its node little. What it does all day is short and comes ten to a hundred
 // times a second: the price is in waking threads.
 //
 // Go's timers and its monitor's may be late by a millisecond (the constructor above), so that one wake-up
 // serves several. One thread at a time runs Go code: more of them would wake each other at every message only
 // to find nothing left to do; dqlite has its own. C's memory lies in one place, not in one for each of dqlite's
 // threads. What of the program only its start needed is unmapped once: whatever is used again is mapped again.
-func beThrifty(ctx context.Context) {
+func limitResources(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
+		debug.SetGCPercent(gcPercent)
 	}
 
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -71,7 +70,7 @@ func beThrifty(ctx context.Context) {
 	}
 
 	go func() {
-		if !pause.For(ctx, settled) {
+		if !pause.For(ctx, startTime) {
 			return
 		}
 

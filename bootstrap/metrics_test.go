@@ -2,7 +2,6 @@ package bootstrap_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,29 +19,19 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// still is a peer set that stays as it is.
-type still struct {
-	peerset.Set
-	snapshot peerset.Snapshot
-}
-
-func (s still) Snapshot() peerset.Snapshot { return s.snapshot }
-
-func (s still) Changed() <-chan struct{} { return nil }
-
-func (s still) Report(context.Context, peerset.Report) error {
-	return nil
-}
-
+// get asks an agent on its health port.
 func get(t *testing.T, agent *bootstrap.Agent, path string) (int, string) {
 	answer := httptest.NewRecorder()
 	agent.HealthHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+
 	return answer.Code, answer.Body.String()
 }
 
+// value is a metric's value, with these labels in their order.
 func value(t *testing.T, agent *bootstrap.Agent, name string, labels ...string) float64 {
 	_, text := get(t, agent, "/metrics")
 	parser := expfmt.NewTextParser(model.UTF8Validation)
+
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	require.NoError(t, err)
 	require.Contains(t, families, name)
@@ -65,21 +54,9 @@ func value(t *testing.T, agent *bootstrap.Agent, name string, labels ...string) 
 	return 0
 }
 
-func TestReadyIsMoreThanHealthy(t *testing.T) {
-	agent := bootstrap.New(bootstrap.Config{
-		State: t.TempDir(),
-		Log:   slog.New(slog.DiscardHandler),
-	})
-
-	for _, path := range []string{"/healthz", "/readyz"} {
-		code, says := get(t, agent, path)
-		require.Equal(t, http.StatusServiceUnavailable, code)
-		require.Contains(t, says, "finding")
-	}
-
-	require.Equal(t, 1.0, value(t, agent, "hornero_phase", "phase=finding"))
-
-	set := &still{snapshot: peerset.Snapshot{
+// twoDatabases is a peer set without a quorum, of a node that is heard and one that is not.
+func twoDatabases() peerset.Snapshot {
+	snapshot := peerset.Snapshot{
 		Founded:    "f",
 		Generation: 7,
 		Voters:     []string{"a", "b", "c"},
@@ -111,7 +88,26 @@ func TestReadyIsMoreThanHealthy(t *testing.T) {
 				Epoch:       2,
 			},
 		},
-	}}
+	}
+
+	return snapshot
+}
+
+func TestReadyIsMoreThanHealthy(t *testing.T) {
+	agent := bootstrap.New(bootstrap.Config{
+		State: t.TempDir(),
+		Log:   slog.New(slog.DiscardHandler),
+	})
+
+	for _, path := range []string{"/healthz", "/readyz"} {
+		code, says := get(t, agent, path)
+		require.Equal(t, http.StatusServiceUnavailable, code)
+		require.Contains(t, says, "finding")
+	}
+
+	require.Equal(t, 1.0, value(t, agent, "hornero_phase", "phase=finding"))
+
+	set := &fixedSet{snapshot: twoDatabases()}
 	agent.Served(set, "db-1")
 
 	code, _ := get(t, agent, "/healthz")
@@ -123,8 +119,10 @@ func TestReadyIsMoreThanHealthy(t *testing.T) {
 	require.Zero(t, value(t, agent, "hornero_peer_set_quorum"))
 
 	set.snapshot.Quorum = true
+
 	code, _ = get(t, agent, "/readyz")
 	require.Equal(t, http.StatusOK, code)
+
 	agent.Applied(errors.New("disk full"))
 
 	code, says = get(t, agent, "/readyz")
@@ -147,7 +145,7 @@ func TestReadyIsMoreThanHealthy(t *testing.T) {
 	require.Equal(t, 1.0, value(t, agent, "hornero_healthy"))
 }
 
-func TestRefusalsAreCountedAndFillNoJournal(t *testing.T) {
+func TestRefusalsAreCountedAndDoNotFillTheJournal(t *testing.T) {
 	var journal bytes.Buffer
 	agent := bootstrap.New(bootstrap.Config{
 		State: t.TempDir(),
@@ -155,7 +153,7 @@ func TestRefusalsAreCountedAndFillNoJournal(t *testing.T) {
 	})
 
 	for port := range 50 {
-		agent.RefuseStranger(peerset.Refusal{
+		agent.RecordRefusal(peerset.Refusal{
 			From:   fmt.Sprintf("10.0.0.66:%d", 1000+port),
 			Tried:  "connect to dqlite",
 			Reason: peerset.ReasonExpired,
@@ -163,7 +161,7 @@ func TestRefusalsAreCountedAndFillNoJournal(t *testing.T) {
 		})
 	}
 
-	agent.RefuseStranger(peerset.Refusal{
+	agent.RecordRefusal(peerset.Refusal{
 		From:   "10.0.0.9:1000",
 		Node:   "web-1",
 		Role:   "web",
@@ -176,14 +174,10 @@ func TestRefusalsAreCountedAndFillNoJournal(t *testing.T) {
 	require.Equal(t, 1.0, value(t, agent, "hornero_refused_total", "reason=forbidden"))
 	require.Zero(t, value(t, agent, "hornero_refused_total", "reason=no_certificate"))
 
-	require.Equal(t,
-		2,
-		strings.Count(journal.String(), "msg=refused"),
-		journal.String(),
-	)
-
+	logged := journal.String()
+	require.Equal(t, 2, strings.Count(logged, "msg=refused"), logged)
 	require.Contains(t,
-		journal.String(),
+		logged,
 		`from=10.0.0.9:1000 node=web-1 role=web tried="POST /v1/seize" reason=forbidden`,
 	)
 }

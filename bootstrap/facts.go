@@ -1,0 +1,128 @@
+package bootstrap
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/roles"
+)
+
+// unknownMemory is assumed where the machine's memory cannot be read.
+const unknownMemory = 1 << 30
+
+// facts are what templates may read now.
+func (a *Agent) facts() roles.Facts {
+	facts := roles.Facts{
+		Stack:       a.node.Stack,
+		Node:        a.node.Node,
+		Role:        a.node.Role,
+		Release:     a.Release,
+		Incarnation: a.node.Incarnation,
+		Address:     a.address,
+		Network:     a.network,
+		Anchor:      a.anchor,
+		Memory:      memoryBytes(),
+		CPUs:        runtime.NumCPU(),
+		RealTime:    realTime(),
+		Settings:    a.node.Settings,
+		Secrets:     a.node.Secrets,
+		Expected:    a.node.Expected,
+		Peers:       map[string][]roles.PeerFact{},
+		PKI: map[string]string{
+			"ca":          a.node.TLS.CA,
+			"certificate": a.node.TLS.Certificate,
+			"key":         a.node.TLS.Key.Reveal(),
+		},
+	}
+	if a.set == nil {
+		return facts
+	}
+
+	snapshot := a.set.Snapshot()
+	facts.Writer = snapshot.Holder(peerset.LeaseWriter)
+
+	for _, peer := range snapshot.Peers {
+		facts.Peers[peer.Role] = append(facts.Peers[peer.Role], roles.PeerFact{
+			Name:        peer.Name,
+			Address:     peer.Address,
+			Incarnation: peer.Incarnation,
+			Healthy:     peer.Healthy && peer.Alive,
+			State:       peer.State,
+		})
+	}
+
+	return facts
+}
+
+// memoryBytes is the machine's memory or its control group's limit, whichever is less.
+func memoryBytes() int64 {
+	memory, limit := machineMemory(), memoryLimit()
+
+	if memory == 0 || limit > 0 && limit < memory {
+		memory = limit
+	}
+
+	if memory == 0 {
+		return unknownMemory
+	}
+
+	return memory
+}
+
+// machineMemory reads proc(5), meminfo; 0 where it cannot.
+func machineMemory() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
+			kibi, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kibi << 10
+		}
+	}
+
+	return 0
+}
+
+// memoryLimit is the control group's; 0 where there is none ("max").
+func memoryLimit() int64 {
+	data, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	if err != nil {
+		return 0
+	}
+
+	limit, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil {
+		return 0
+	}
+
+	return limit
+}
+
+// realTime tells whether a process of this node may run before all others, by sched(7)'s SCHED_RR. A kernel
+// that shares real-time out among control groups refuses it to a container that was given none, to root as
+// well. It is tried on a thread of its own, which ends with the goroutine that never unlocks it.
+var realTime = sync.OnceValue(func() bool {
+	allowed := make(chan bool)
+
+	go func() {
+		runtime.LockOSThread()
+
+		err := unix.SchedSetAttr(0, &unix.SchedAttr{
+			Size:     unix.SizeofSchedAttr,
+			Policy:   unix.SCHED_RR,
+			Priority: 1,
+		}, 0)
+		allowed <- err == nil
+	}()
+
+	return <-allowed
+})

@@ -1,0 +1,146 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/roles"
+)
+
+// find reads user-data until there is some, and refuses what is not a document for this node.
+func (a *Agent) find(ctx context.Context) error {
+	found, err := a.findUserData(ctx)
+	if err != nil {
+		return err
+	}
+
+	node, err := cloudinit.Decode(found.Source, found.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+
+	manifest, err := roles.Load(a.Roles, node.Role)
+	if err != nil {
+		return fmt.Errorf("%w: this image has no role %q: %w", ErrRefused, node.Role, err)
+	}
+
+	if _, ok := a.Drivers[manifest.Driver]; manifest.Driver != "" && !ok {
+		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not",
+			ErrRefused, node.Role, manifest.Driver)
+	}
+
+	a.mu.Lock()
+	a.node, a.manifest = node, manifest.On(a.Release)
+	a.mu.Unlock()
+
+	a.Log.Info("document found",
+		"source", found.Source,
+		"stack", node.Stack,
+		"node", node.Node,
+		"role", node.Role,
+		"incarnation", node.Incarnation,
+	)
+
+	if err := a.identify(); err != nil {
+		return err
+	}
+
+	return retry(ctx, a, "keep the node's certificate", func(context.Context) error {
+		return a.writeIdentity()
+	})
+}
+
+// findUserData learns the VPC address and the user-data: from the metadata service or, after a reboot without it,
+// from what this node kept of its first boot.
+func (a *Agent) findUserData(ctx context.Context) (cloudinit.Found, error) {
+	kept, known := loadOrigin(a.State)
+
+	droplet, err := a.describe(ctx, kept, known)
+	if err != nil {
+		return cloudinit.Found{}, err
+	}
+
+	address, err := droplet.VPCAddress()
+	if err != nil {
+		return cloudinit.Found{}, err
+	}
+
+	a.mu.Lock()
+	a.address, a.network = address, network(droplet)
+	a.anchor, a.droplet = droplet.AnchorAddress(), droplet.ID
+	a.mu.Unlock()
+
+	a.origin = origin{Droplet: droplet, First: time.Now()}
+
+	if known && kept.Droplet.ID == droplet.ID {
+		a.origin.First = kept.First
+
+		if a.UserData == "" {
+			return kept.Found, nil // user-data cannot change after a Droplet's creation
+		}
+	}
+
+	found, err := cloudinit.Await(ctx, a.waitsTo("look for user-data"), a.sources().Find)
+	if err != nil {
+		return found, err
+	}
+
+	a.origin.Found = found
+	err = retry(ctx, a, "keep the user-data", func(context.Context) error {
+		return a.origin.save(a.State)
+	})
+
+	return found, err
+}
+
+// describe asks the metadata service who this Droplet is. A node that knows it does not wait for the answer.
+func (a *Agent) describe(ctx context.Context, kept origin, known bool) (cloudinit.Droplet, error) {
+	ask := func(ctx context.Context) (cloudinit.Droplet, error) {
+		droplet, err := a.sources().Describe(ctx)
+		if err == nil {
+			_, err = droplet.VPCAddress() // it may be attached a moment later
+		}
+
+		if err != nil && known {
+			return kept.Droplet, nil
+		}
+
+		return droplet, err
+	}
+
+	return cloudinit.Await(ctx, a.waitsTo("ask the metadata service who this Droplet is"), ask)
+}
+
+func (a *Agent) sources() cloudinit.Sources {
+	return cloudinit.Sources{
+		Metadata: a.Metadata,
+		File:     a.UserData,
+	}
+}
+
+// waitsTo records what this node waits for, with the error that keeps it waiting.
+func (a *Agent) waitsTo(what string) func(error) {
+	return func(err error) {
+		a.setReason(what + ": " + err.Error())
+	}
+}
+
+// retry tries until it succeeds or ctx ends, and records meanwhile what the node waits for.
+func retry(ctx context.Context, a *Agent, what string, try func(context.Context) error) error {
+	for {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+
+		a.waitsTo(what)(err)
+
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(a.Retry):
+		}
+	}
+}

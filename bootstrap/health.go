@@ -1,0 +1,227 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/internal/pause"
+	"github.com/hornero/hornero/roles"
+)
+
+const (
+	// maxHealthAnswer is how much of a health check's answer is read, in bytes.
+	maxHealthAnswer = 64 << 10
+	// idleTimeout is longer than the pause of anybody who asks regularly.
+	idleTimeout = 2 * time.Minute
+)
+
+// webCheck is the last result of the manifest's own health check.
+type webCheck struct {
+	mu     sync.Mutex
+	ok     bool
+	reason string
+}
+
+func (c *webCheck) set(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.ok, c.reason = err == nil, ""
+	if err != nil {
+		c.reason = err.Error()
+	}
+}
+
+func (c *webCheck) get() (ok bool, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.ok, c.reason
+}
+
+// keepChecking runs the manifest's own health check.
+func (a *Agent) keepChecking(ctx context.Context) {
+	if a.manifest.Health.URL == "" {
+		return
+	}
+
+	client := &http.Client{
+		Timeout:   checkTimeout,
+		Transport: &http.Transport{Proxy: nil},
+	}
+
+	for ctx.Err() == nil {
+		a.webCheck.set(checkHealth(ctx, client, a.manifest.Health))
+		pause.For(ctx, a.Heartbeat)
+	}
+}
+
+func checkHealth(ctx context.Context, client *http.Client, health roles.Health) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, health.URL, nil)
+	if err != nil {
+		return err
+	}
+
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("health check: %w", err)
+	}
+	defer response.Body.Close()
+
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealthAnswer))
+	if err != nil {
+		return fmt.Errorf("health check: %w", err)
+	}
+
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), health.Expect) {
+		return fmt.Errorf("health check: %s: want %q answers %s: %.200s",
+			health.URL, health.Expect, response.Status, body)
+	}
+
+	return nil
+}
+
+// Health tells whether the node serves, and why not.
+func (a *Agent) Health() (bool, string) {
+	cutOff := a.isCutOff()
+	quarantine := a.watch.quarantine()
+	checked, checkReason := a.webCheck.get()
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	switch {
+	case a.phase != PhaseServing:
+		return false, a.phase + ": " + a.reason
+	case cutOff:
+		return false, "evicted: " + a.evicted
+	case a.entering && a.reason != "":
+		return false, "on its way into consensus: " + a.reason
+	case a.entering:
+		return false, "on its way into consensus"
+	case quarantine != "":
+		return false, "quarantined: " + quarantine
+	case a.draining:
+		return false, "draining"
+	case !a.status.Healthy:
+		return false, a.status.State + ": " + a.status.Reason
+	case a.manifest.Health.URL != "" && !checked:
+		return false, "not checked yet or failing: " + checkReason
+	}
+
+	return true, a.status.State
+}
+
+// isLeaving tells whether the node gives its work up, by request or in quarantine.
+func (a *Agent) isLeaving() bool {
+	a.mu.Lock()
+	draining := a.draining
+	a.mu.Unlock()
+
+	return draining || a.watch.quarantine() != ""
+}
+
+// unhealthyCode is the answer of a node that serves nobody new: 404 when it is only draining, so that HAProxy's
+// "http-check disable-on-404" lets it finish what it has, and 503 when what it has is to be cut off.
+func (a *Agent) unhealthyCode() int {
+	leaving, cutOff := a.isLeaving(), a.isCutOff()
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	if leaving && !cutOff && a.status.Healthy {
+		return http.StatusNotFound
+	}
+
+	return http.StatusServiceUnavailable
+}
+
+// Ready tells whether the node is all that it is to be: healthy, in a peer set that has a quorum, and with
+// every template's file up to date. Traffic does not ask for as much (Health does): it goes on while the peer set
+// has no quorum.
+func (a *Agent) Ready() (bool, string) {
+	if healthy, reason := a.Health(); !healthy {
+		return false, reason
+	}
+
+	a.mu.Lock()
+	set, applied := a.set, a.applied
+	a.mu.Unlock()
+
+	if set == nil || !set.Snapshot().Quorum {
+		return false, "the peer set has no quorum that this node sees"
+	}
+
+	if applied != nil {
+		return false, "apply templates: " + applied.Error()
+	}
+
+	return true, "ready"
+}
+
+func (a *Agent) healthHandler() http.Handler {
+	mux := http.NewServeMux()
+
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		healthy, reason := a.Health()
+		if !healthy {
+			w.WriteHeader(a.unhealthyCode())
+		}
+
+		fmt.Fprintln(w, reason)
+
+		if drift := a.watch.status().DriftFiles; drift > 0 {
+			fmt.Fprintf(w,
+				"drift: %d files are not as they were baked or written; `hornero-bootstrap drift` lists them\n",
+				drift,
+			)
+		}
+	})
+
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		ready, reason := a.Ready()
+		if !ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+
+		fmt.Fprintln(w, reason)
+	})
+
+	mux.HandleFunc("GET /metrics", a.serveMetrics)
+
+	return mux
+}
+
+// serveHealth answers load balancers, HAProxy and Prometheus on the VPC address.
+func (a *Agent) serveHealth(ctx context.Context) error {
+	host := a.address
+	if host == "" { // a node that was refused before it knew its address
+		host = "127.0.0.1"
+	}
+
+	listener := a.listen(ctx, roles.HealthPort, host)
+	if listener == nil {
+		return nil
+	}
+
+	server := &http.Server{
+		Handler:           a.healthHandler(),
+		ReadHeaderTimeout: checkTimeout,
+		IdleTimeout:       idleTimeout,
+	}
+
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+
+	return nil
+}

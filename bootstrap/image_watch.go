@@ -1,0 +1,410 @@
+package bootstrap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/immutable"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pause"
+	"github.com/hornero/hornero/internal/record"
+	"github.com/hornero/hornero/internal/status"
+)
+
+// The stack's settings about drift, in every node's document.
+const (
+	SettingDrift      = "drift"
+	SettingDriftEvery = "drift_every"
+)
+
+// Image is what the node runs on. Its adapter is bootstrap/immutable.
+type Image interface {
+	// Settled tells whether what else writes at boot has come to its end.
+	Settled() bool
+	// Refuse makes package managers refuse.
+	Refuse(node, role string) error
+	// Held notes that the node is held to its image from now on, once in its life.
+	Held() error
+	// ReadOnly mounts /usr read-only where it is not.
+	ReadOnly() error
+	// Writable lists what ReadOnly should have mounted.
+	Writable() ([]string, error)
+	// Guard tells what is wrong with the rules before the metadata service, and loads them again; "" when nothing is.
+	Guard(ctx context.Context) string
+	// CheckOwn compares what takes no time.
+	CheckOwn(ctx context.Context) (immutable.Pass, error)
+	// Check compares the files with the record, taking a share of one core.
+	Check(ctx context.Context, share float64) (immutable.Pass, error)
+}
+
+// ImageTimes are when a node looks at its image; the zero value means the defaults.
+type ImageTimes struct {
+	Patience time.Duration // how long cloud-init may take before the node is held to its image all the same
+	Glance   time.Duration // between looks at the files that the agent wrote, at the mount and at the metadata guard
+	First    time.Duration // from the first look to the first whole pass: a node that boots has better to do
+	Every    time.Duration // between whole passes, unless the stack says otherwise
+}
+
+// Defaults, which a test shortens.
+const (
+	DefaultPatience   = 2 * time.Minute
+	DefaultGlance     = 10 * time.Second
+	DefaultFirst      = time.Minute
+	DefaultDriftEvery = 6 * time.Hour
+)
+
+// Shares of one core that a comparison of the whole image takes.
+const (
+	backgroundShare = 0.05 // nobody waits for it
+	wholeCore       = 1    // somebody asked for it
+)
+
+func (t *ImageTimes) complete() {
+	t.Patience = cmp.Or(t.Patience, DefaultPatience)
+	t.Glance = cmp.Or(t.Glance, DefaultGlance)
+	t.First = cmp.Or(t.First, DefaultFirst)
+	t.Every = cmp.Or(t.Every, DefaultDriftEvery)
+}
+
+// watchedNode is what an image watch asks of the node whose image it watches. It calls it with no mutex held.
+type watchedNode interface {
+	// fileDrift tells what somebody did to the files that the agent wrote.
+	fileDrift() []status.Finding
+	// surroundings are what the node and the peer set say that a quarantine depends on.
+	surroundings() immutable.Situation
+	// giveUpWork makes the node stop its work while another node of its role serves.
+	giveUpWork(ctx context.Context, reason string) error
+	// note adds an event about the node.
+	note(kind, text string)
+}
+
+// imageWatch holds a node to its image: it finds drift from the image and from what the agent wrote, reports it, and
+// has it acted on as the stack wants. Nothing that serves waits for it.
+type imageWatch struct {
+	image Image // nil when the node runs on none
+	times ImageTimes
+	retry time.Duration
+	node  watchedNode
+	log   *slog.Logger
+	asked pause.Bell // somebody asked for a comparison: act on its result now
+
+	mu     sync.Mutex
+	state  status.Image
+	baked  []status.Finding        // of the last comparison of the whole image
+	recent []status.Finding        // of the last quick comparison
+	logged map[status.Finding]bool // what is in the journal
+	locked bool                    // package managers refuse, and /usr was read-only once
+}
+
+func newImageWatch(config Config, node watchedNode) *imageWatch {
+	return &imageWatch{
+		image:  config.Image,
+		times:  config.Times,
+		retry:  config.Retry,
+		node:   node,
+		log:    config.Log,
+		asked:  pause.NewBell(),
+		logged: map[status.Finding]bool{},
+		state: status.Image{
+			Findings: []status.Finding{},
+			Action:   immutable.Report,
+		},
+	}
+}
+
+// status is what the watch knows now, with the first findings only.
+func (w *imageWatch) status() status.Image {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	state := w.state
+	state.Findings = slices.Clone(state.Findings)
+
+	return state
+}
+
+// quarantine is why the node gives its work up; "" when it does not.
+func (w *imageWatch) quarantine() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.state.Quarantine
+}
+
+// run holds the node to its image and watches that it stays so, until ctx ends.
+func (w *imageWatch) run(ctx context.Context, self peerset.Identity, settings map[string]string) {
+	if w.image == nil {
+		return
+	}
+
+	w.mu.Lock()
+	w.state.Action = cmp.Or(settings[SettingDrift], immutable.Report)
+	w.mu.Unlock()
+
+	w.checkQuickly(ctx) // the rules before the metadata service wait for nobody
+	w.awaitBoot(ctx)
+	w.checkOwn(ctx)
+
+	every := w.interval(settings)
+	next := time.Now().Add(w.times.First)
+
+	for ctx.Err() == nil {
+		w.lock(self)
+
+		if !time.Now().Before(next) {
+			w.checkWhole(ctx, backgroundShare)
+
+			// Nodes of one stack are launched together, and are not to read their disks together for ever.
+			spread := 0.9 + 0.2*rand.Float64()
+			next = time.Now().Add(time.Duration(float64(every) * spread))
+		}
+
+		w.checkQuickly(ctx)
+		w.act(ctx)
+
+		select {
+		case <-ctx.Done():
+		case <-w.asked:
+		case <-time.After(w.times.Glance):
+		}
+	}
+}
+
+func (w *imageWatch) interval(settings map[string]string) time.Duration {
+	every, err := time.ParseDuration(settings[SettingDriftEvery])
+	if err != nil || every <= 0 {
+		return w.times.Every
+	}
+
+	return every
+}
+
+// awaitBoot waits for what else writes at boot: cloud-init is not to find a read-only disk.
+func (w *imageWatch) awaitBoot(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, w.times.Patience)
+	defer cancel()
+
+	for !w.image.Settled() && ctx.Err() == nil {
+		pause.For(ctx, w.retry)
+	}
+}
+
+// lock makes package managers refuse and mounts /usr read-only, once. Who makes it writable later means it, which is
+// reported as drift. What fails is tried again.
+func (w *imageWatch) lock(self peerset.Identity) {
+	w.mu.Lock()
+	locked := w.locked
+	w.mu.Unlock()
+
+	if locked {
+		return
+	}
+
+	err := w.image.Refuse(self.Name, self.Role)
+	if err == nil {
+		err = errors.Join(w.image.Held(), w.image.ReadOnly())
+	}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	if err == nil {
+		w.locked = true
+		w.state.ReadOnly = true
+		w.state.Problem = ""
+		w.log.Info("held to the image: /usr is read-only, package managers refuse")
+
+		return
+	}
+
+	if w.state.Problem != err.Error() {
+		w.log.Warn("hold the node to its image", "err", err)
+	}
+
+	w.state.Problem = err.Error()
+}
+
+// checkOwn compares what takes no time, so that a node which just booted says something.
+func (w *imageWatch) checkOwn(ctx context.Context) {
+	pass, err := w.image.CheckOwn(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.baked = findings(pass, err)
+}
+
+// checkWhole compares the whole image with its record.
+func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
+	pass, err := w.image.Check(ctx, share)
+	if ctx.Err() != nil {
+		return // half a comparison says nothing
+	}
+
+	w.log.Info("image compared with its record",
+		"files", pass.Checked,
+		"drift", len(pass.Findings),
+		"seconds", pass.Took.Seconds(),
+	)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.baked = findings(pass, err)
+	w.state.Checked, w.state.Seconds = pass.Checked, pass.Took.Seconds()
+	w.state.CheckedAt = time.Now().UTC().Format(time.RFC3339)
+}
+
+// findings are those of a comparison. That it cannot be made is one as well: a record that is gone is drift, too.
+func findings(pass immutable.Pass, err error) []status.Finding {
+	if err == nil {
+		return pass.Findings
+	}
+
+	return append(pass.Findings, status.Finding{
+		Path: record.Path,
+		What: "cannot be compared with: " + err.Error(),
+	})
+}
+
+// checkQuickly looks at what can be seen without reading the image: the files that the agent wrote, the mount, and
+// the rules before the metadata service. That those were gone is a finding also when they are back.
+func (w *imageWatch) checkQuickly(ctx context.Context) {
+	writable, err := w.image.Writable()
+	found := w.node.fileDrift()
+
+	if what := w.image.Guard(ctx); what != "" {
+		found = append(found, status.Finding{Path: immutable.GuardFile, What: what})
+	}
+
+	if summary := w.record(found, writable, err); summary != "" {
+		w.node.note(peerset.EventDrift, summary)
+	}
+}
+
+// record takes the result of a quick comparison in. It logs the findings that are new or over, and returns a summary
+// for the peer set when some are new.
+func (w *imageWatch) record(found []status.Finding, writable []string, err error) (summary string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	if err != nil {
+		w.state.Problem = err.Error()
+	}
+
+	if w.locked {
+		w.state.ReadOnly = len(writable) == 0
+
+		for _, path := range writable {
+			found = append(found, status.Finding{
+				Path: path,
+				What: "can be written to: somebody undid the mount",
+			})
+		}
+	}
+
+	w.recent = found
+	all := slices.Concat(w.recent, w.baked)
+	shown := all[:min(len(all), status.MaxFindings)]
+
+	w.state.DriftFiles = len(all)
+	w.state.Findings = append([]status.Finding{}, shown...) // never null in JSON
+
+	known := w.logged
+	w.logged = map[status.Finding]bool{}
+
+	for _, finding := range shown {
+		w.logged[finding] = true
+
+		if !known[finding] {
+			w.log.Warn("drift", "path", finding.Path, "what", finding.What)
+			summary = fmt.Sprintf("%d files are not as they were baked or written, %s among them",
+				len(all), shown[0].Path)
+		}
+	}
+
+	for finding := range known {
+		if !w.logged[finding] {
+			w.log.Info("drift is over", "path", finding.Path)
+		}
+	}
+
+	return summary
+}
+
+// checkNow compares everything at once, and has the result acted on. It returns all findings.
+func (w *imageWatch) checkNow(ctx context.Context) (status.Image, error) {
+	w.checkWhole(ctx, wholeCore)
+	w.checkQuickly(ctx)
+	w.asked.Ring()
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	state := w.state
+	state.Findings = append(append([]status.Finding{}, w.recent...), w.baked...)
+
+	return state, ctx.Err()
+}
+
+// decide is what the node should do about drift, and why.
+func (w *imageWatch) decide() (immutable.Move, string) {
+	situation := w.node.surroundings()
+
+	w.mu.Lock()
+	situation.Action = w.state.Action
+	situation.Drift = w.state.DriftFiles
+	situation.Quarantined = w.state.Quarantine != ""
+	w.mu.Unlock()
+
+	return immutable.Decide(situation)
+}
+
+// act does about drift what the stack wants done.
+func (w *imageWatch) act(ctx context.Context) {
+	move, reason := w.decide()
+
+	if move == immutable.Leave {
+		if err := w.node.giveUpWork(ctx, reason); err != nil && ctx.Err() == nil {
+			move, reason = immutable.Hold, err.Error()
+		}
+	}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	switch move {
+	case immutable.Back:
+		w.log.Info("quarantine ends", "reason", reason)
+		w.state.Quarantine = ""
+		w.state.Held = ""
+
+	case immutable.Hold:
+		if w.state.Held != reason {
+			w.log.Warn("drift, and no quarantine", "reason", reason)
+		}
+
+		w.state.Held = reason
+
+	default:
+		w.state.Held = ""
+	}
+}
+
+// setQuarantine makes the node count as one that gives its work up, from now on.
+func (w *imageWatch) setQuarantine(reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	w.state.Quarantine = reason
+}

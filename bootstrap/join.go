@@ -1,0 +1,258 @@
+package bootstrap
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/roles"
+)
+
+// openTimeout bounds one attempt to get into consensus.
+const openTimeout = time.Minute
+
+// entry is what a node joins the peer set with.
+type entry struct {
+	tls        *tls.Config
+	client     *api.Client
+	remembered peerset.Snapshot // as this node last knew it
+}
+
+// join founds, joins or comes back to the peer set.
+func (a *Agent) join(ctx context.Context) error {
+	config, err := a.memberTLS()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+
+	remembered := loadSnapshot(a.State)
+	e := entry{
+		tls:        config,
+		client:     api.NewClient(config, a.address, roles.AgentPort, a.candidates(remembered)),
+		remembered: remembered,
+	}
+
+	a.mu.Lock()
+	a.stranger = remembered.Founded == "" && !a.node.Found && !a.Known()
+	a.mu.Unlock()
+
+	join := a.joinAsClient
+	if a.manifest.Peers == roles.Member {
+		join = a.joinAsMember
+	}
+
+	set, err := join(ctx, e)
+	if err != nil {
+		return err
+	}
+
+	set = withMemory(set, remembered)
+
+	a.mu.Lock()
+	a.set = set
+	a.mu.Unlock()
+
+	a.work.Go(func() { a.keepSnapshot(ctx, set) })
+	a.work.Go(func() { a.events.send(ctx) })
+
+	// Members are enough to remember events: there are many clients, and each would read them all.
+	if a.manifest.Peers == roles.Member {
+		a.work.Go(func() { a.events.remember(ctx, set) })
+	}
+
+	return nil
+}
+
+// candidates are the addresses at which a member may be found.
+func (a *Agent) candidates(remembered peerset.Snapshot) []string {
+	var addresses []string
+	for _, peer := range remembered.Peers {
+		if peer.Kind == roles.Member && peer.Name != a.node.Node {
+			addresses = append(addresses, peer.Address)
+		}
+	}
+
+	return append(addresses, a.node.Join...)
+}
+
+// joinAsClient registers with the members, unless the node was registered before, and follows the peer set.
+func (a *Agent) joinAsClient(ctx context.Context, e entry) (peerset.Set, error) {
+	known := e.remembered
+
+	if known.Founded == "" {
+		welcome, err := a.askToJoin(ctx, e.client, "ask to join the peer set")
+		if err != nil {
+			return nil, err
+		}
+
+		known = welcome.Snapshot
+	}
+
+	a.rejoin = func(ctx context.Context) error {
+		_, err := e.client.Join(ctx, a.joining())
+		return err
+	}
+
+	watcher := api.Watch(ctx, e.client, known, a.Log)
+	a.events.use(watcher)
+
+	return watcher, nil
+}
+
+// joinAsMember takes the node into consensus: at once when it founds or comes back, and otherwise beside its work.
+func (a *Agent) joinAsMember(ctx context.Context, e entry) (peerset.Set, error) {
+	welcome, err := a.findEntry(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+
+	if len(welcome.Members) > 0 {
+		return a.joinInBackground(ctx, e, welcome), nil
+	}
+
+	member, err := a.openMember(ctx, e, welcome)
+	if err != nil {
+		return nil, err
+	}
+
+	a.events.use(peerset.BindEvents(member, a.self()))
+
+	return peerset.Bind(member, a.self()), nil
+}
+
+// findEntry finds members to join through: none for the founder of what was never founded and for a member that
+// comes back.
+func (a *Agent) findEntry(ctx context.Context, e entry) (peerset.Welcome, error) {
+	founds, otherwise := a.founds()
+	if a.Known() || founds && e.remembered.Founded == "" {
+		return peerset.Welcome{}, nil
+	}
+
+	if a.node.Found {
+		stop, err := a.listenForMembers(ctx, e.client)
+		if err != nil {
+			return peerset.Welcome{}, err
+		}
+		defer stop()
+	}
+
+	return a.askToJoin(ctx, e.client, cmp.Or(otherwise, "ask to join the peer set"))
+}
+
+// askToJoin asks the known members to let this node in, until one does or refuses for good.
+func (a *Agent) askToJoin(ctx context.Context, client *api.Client, what string) (peerset.Welcome, error) {
+	var welcome peerset.Welcome
+	var refused error
+
+	err := retry(ctx, a, what, func(ctx context.Context) error {
+		var err error
+		welcome, err = client.Join(ctx, a.joining())
+
+		// Asking again would not change a refusal: end the attempts with it.
+		if errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrForbidden) {
+			refused = fmt.Errorf("%w: %w", ErrRefused, err)
+			return nil
+		}
+
+		return err
+	})
+
+	return welcome, errors.Join(refused, err)
+}
+
+func (a *Agent) joining() peerset.Join {
+	return peerset.Join{
+		Identity: a.self(),
+		Address:  a.address,
+		Kind:     a.manifest.Peers,
+	}
+}
+
+// openMember makes this node a member of consensus, by the entry that it was shown, and starts what a member does.
+func (a *Agent) openMember(ctx context.Context, e entry, welcome peerset.Welcome) (Member, error) {
+	var member Member
+	var refused error
+	again := false
+
+	err := retry(ctx, a, "join the peer set", func(ctx context.Context) error {
+		if again { // meanwhile the members may be others, or in another era
+			welcome, refused = a.findEntry(ctx, e)
+			if refused != nil {
+				return nil
+			}
+		}
+
+		again = true
+		ctx, cancel := context.WithTimeout(ctx, openTimeout)
+		defer cancel()
+
+		var err error
+		member, err = a.Open(ctx, a.opening(e, welcome))
+
+		return err
+	})
+	if err := errors.Join(refused, err); err != nil {
+		return nil, err
+	}
+
+	a.work.Go(func() {
+		a.keepServing(ctx, "the agents' API", func(ctx context.Context) error {
+			return a.serveAPI(ctx, member)
+		})
+	})
+
+	a.work.Go(func() { a.keepNotifying(ctx, e.client, member) })
+	a.work.Go(func() { a.watchEra(ctx, e.client, member, e.remembered) })
+
+	a.work.Go(func() {
+		<-ctx.Done()
+		a.closeMember(member, context.Cause(ctx))
+	})
+
+	return member, a.admitSelf(ctx, member, e.remembered)
+}
+
+func (a *Agent) opening(e entry, welcome peerset.Welcome) Opening {
+	return Opening{
+		Node:    a.node,
+		Address: a.address,
+		Join:    welcome.Members,
+		Era:     welcome.Snapshot.Era(),
+		TLS:     e.tls,
+		Tell:    a.changed.Ring,
+		Refused: a.recordRefusal,
+		Pass:    e.client.Beats,
+		Shun:    writer,
+	}
+}
+
+// admitSelf registers a founder. A member that comes back may have no quorum yet, and goes on without.
+func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset.Snapshot) error {
+	if remembered.Founded != "" {
+		return nil
+	}
+
+	return retry(ctx, a, "register in the peer set", func(ctx context.Context) error {
+		_, err := member.Admit(ctx, a.joining())
+		return err
+	})
+}
+
+func (a *Agent) closeMember(member Member, why error) {
+	patience := checkTimeout
+	if errors.Is(why, ErrOutlived) {
+		patience = 0 // there is nobody to hand over to
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+
+	if err := member.Close(ctx); err != nil {
+		a.Log.Info("leave consensus", "err", err)
+	}
+}
