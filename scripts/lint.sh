@@ -3,7 +3,7 @@
 # (staticcheck by staticcheck.conf, errorlint). What is wrong is printed as file:line:column.
 set -eu
 cd "$(dirname "$0")/.."
-tags=root,bench,chaos,libsqlite3,nosqlite3,netgo,osusergo
+tags=root,bench,chaos,realdb,libsqlite3,nosqlite3,netgo,osusergo
 linters=$PWD/.cache/lint
 
 unformatted=$(gofmt -l $(git ls-files '*.go'))
