@@ -82,12 +82,9 @@ func (p *Provisioner) Provision(
 	}
 
 	remote := &remote{ui: ui, comm: comm}
+	unpack := "rm -rf " + stage + " && mkdir -m 0700 " + stage + " && tar -xzf - -C " + stage
 
-	if err := remote.run(ctx,
-		"upload",
-		"rm -rf "+stage+" && mkdir -m 0700 "+stage+" && tar -xzf - -C "+stage,
-		bytes.NewReader(payload),
-	); err != nil {
+	if err := remote.run(ctx, "upload", unpack, bytes.NewReader(payload)); err != nil {
 		return err
 	}
 
@@ -109,13 +106,9 @@ func (p *Provisioner) Provision(
 	}
 
 	var contents strings.Builder
+	list := "cat " + record.ContentsPath
 
-	if err := remote.capture(ctx,
-		"read the list of files",
-		"cat "+record.ContentsPath,
-		nil,
-		&contents,
-	); err != nil {
+	if err := remote.capture(ctx, "read the list of files", list, nil, &contents); err != nil {
 		return err
 	}
 
@@ -139,12 +132,7 @@ func (p *Provisioner) record(
 
 	var listed, whole strings.Builder
 
-	if err := remote.capture(ctx,
-		"record",
-		BootstrapPath+" record",
-		bytes.NewReader(begun),
-		&listed,
-	); err != nil {
+	if err := remote.capture(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun), &listed); err != nil {
 		return "", nil, err
 	}
 
@@ -164,22 +152,16 @@ func (p *Provisioner) record(
 	}
 
 	if err != nil {
-		return "", nil, fmt.Errorf(
-			"%w: the record in the image cannot be used: %w",
-			ErrUnsealed,
-			err,
-		)
+		return "", nil, fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
 	}
 
 	if bom, err = billOfMaterials(image, packages, recipe.Bootstrap); err != nil {
 		return "", nil, err
 	}
 
-	return whole.String(), bom, remote.run(ctx,
-		"write the bill of materials",
-		"umask 022; cat > "+record.SBOMPath,
-		bytes.NewReader(bom),
-	)
+	write := "umask 022; cat > " + record.SBOMPath
+
+	return whole.String(), bom, remote.run(ctx, "write the bill of materials", write, bytes.NewReader(bom))
 }
 
 // keep leaves the image's record, the list of its files and its bill of materials on this machine; the builder
@@ -189,23 +171,13 @@ func keep(folder record.Folder, recipe Recipe, written, contents string, bom []b
 		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
 	}
 
-	return folder.Keep(
-		recipe.ImageName(),
-		[]byte(written),
-		[]byte(contents),
-		bom,
-	)
+	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents), bom)
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.
 func verify(ctx context.Context, remote *remote) error {
 	var said strings.Builder
-	err := remote.capture(ctx,
-		"verify",
-		"rm -rf "+stage+"; "+BootstrapPath+" verify --json",
-		nil,
-		&said,
-	)
+	err := remote.capture(ctx, "verify", "rm -rf "+stage+"; "+BootstrapPath+" verify --json", nil, &said)
 
 	var result record.Report
 
@@ -240,11 +212,7 @@ func (f faults) Error() string {
 		return "1 fault:\n" + lines[0]
 	}
 
-	return fmt.Sprintf(
-		"%d faults:\n%s",
-		len(f),
-		strings.Join(lines, "\n"),
-	)
+	return fmt.Sprintf("%d faults:\n%s", len(f), strings.Join(lines, "\n"))
 }
 
 // remote runs commands on the machine and shows their headlines: lines that start with "== ".
@@ -255,30 +223,26 @@ type remote struct {
 
 func (r *remote) run(ctx context.Context, what, command string, input io.Reader) error {
 	output := &headlines{ui: r.ui}
-	return r.start(ctx,
-		what,
-		&packersdk.RemoteCmd{
-			Command: command,
-			Stdin:   input,
-			Stdout:  output,
-			Stderr:  output,
-		},
-		output,
-	)
+	remote := &packersdk.RemoteCmd{
+		Command: command,
+		Stdin:   input,
+		Stdout:  output,
+		Stderr:  output,
+	}
+
+	return r.start(ctx, what, remote, output)
 }
 
 func (r *remote) capture(ctx context.Context, what, command string, input io.Reader, into io.Writer) error {
 	output := &headlines{ui: r.ui}
-	return r.start(ctx,
-		what,
-		&packersdk.RemoteCmd{
-			Command: command,
-			Stdin:   input,
-			Stdout:  into,
-			Stderr:  output,
-		},
-		output,
-	)
+	remote := &packersdk.RemoteCmd{
+		Command: command,
+		Stdin:   input,
+		Stdout:  into,
+		Stderr:  output,
+	}
+
+	return r.start(ctx, what, remote, output)
 }
 
 func (r *remote) start(ctx context.Context, what string, command *packersdk.RemoteCmd, output *headlines) error {

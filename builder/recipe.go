@@ -110,31 +110,16 @@ func (c RecipeConfig) Load() (Recipe, error) {
 		},
 	}
 
-	var wrong []error
-
-	if err := recipe.loadRelease(); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if err := recipe.loadManifests(c.RolesDir); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	bootstrap, err := readBootstrap(c.BootstrapBinary)
-	if err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if err := c.checkLayer(); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if err := recipe.Mirrors.check(); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if len(wrong) > 0 {
-		return Recipe{}, errors.Join(wrong...)
+	bootstrap, unread := readBootstrap(c.BootstrapBinary)
+	wrong := errors.Join(
+		recipe.loadRelease(),
+		recipe.loadManifests(c.RolesDir),
+		unread,
+		c.checkLayer(),
+		recipe.Mirrors.check(),
+	)
+	if wrong != nil {
+		return Recipe{}, wrong
 	}
 
 	recipe.Bootstrap = bootstrap
@@ -179,11 +164,7 @@ func (r *Recipe) loadManifests(dir string) error {
 	}
 
 	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") {
-		return fmt.Errorf(
-			"role: %w: %q is no role that an image can have; name a folder of roles/",
-			ErrConfig,
-			r.Role,
-		)
+		return fmt.Errorf("role: %w: %q is no role that an image can have; name a folder of roles/", ErrConfig, r.Role)
 	}
 
 	for _, name := range unique([]string{roles.Common, r.Role}) {
@@ -196,11 +177,7 @@ func (r *Recipe) loadManifests(dir string) error {
 	}
 
 	if r.Role != roles.Common && r.Manifests[1].Abstract {
-		return fmt.Errorf(
-			"role: %w: %q is abstract: it is only a part of other roles",
-			ErrConfig,
-			r.Role,
-		)
+		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)
 	}
 
 	return nil
@@ -321,11 +298,7 @@ func (r Recipe) DigestTag() string {
 
 // Tags are the tags of a recipe's image besides DigestTag.
 func (r Recipe) Tags() []string {
-	return []string{
-		"hornero",
-		"hornero:role:" + r.Role,
-		"hornero:release:" + r.Release,
-	}
+	return []string{"hornero", "hornero:role:" + r.Role, "hornero:release:" + r.Release}
 }
 
 // Packages lists what is installed, once each, in the manifests' order.

@@ -62,11 +62,7 @@ func Releases() []string {
 // LoadRelease reads one release's file.
 func LoadRelease(name string) (Release, error) {
 	if !slices.Contains(Releases(), name) {
-		return Release{}, fmt.Errorf(
-			"unknown release %q; known are %s",
-			name,
-			strings.Join(Releases(), ", "),
-		)
+		return Release{}, fmt.Errorf("unknown release %q; known are %s", name, strings.Join(Releases(), ", "))
 	}
 
 	file := "releases/" + name + ".yaml"
@@ -111,11 +107,9 @@ func (r Release) check(doc *report.Document, name string) {
 		"updates_suite":  r.UpdatesSuite,
 		"security_suite": r.SecuritySuite,
 	} {
-		if (suite != "" || key == "suite") && !suiteName.MatchString(suite) {
-			doc.Add(key,
-				"must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q",
-				suite,
-			)
+		required := key == "suite"
+		if (suite != "" || required) && !suiteName.MatchString(suite) {
+			doc.Add(key, "must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q", suite)
 		}
 	}
 
@@ -123,28 +117,17 @@ func (r Release) check(doc *report.Document, name string) {
 	checkList(doc, "boot_packages", r.BootPackages, packageName, "a package's name")
 
 	if r.Ext4Features != nil {
-		checkList(doc,
-			"ext4_features",
-			r.Ext4Features,
-			featureName,
-			"a feature of mke2fs, as in \"^orphan_file\"",
-		)
+		const what = "a feature of mke2fs, as in \"^orphan_file\""
+		checkList(doc, "ext4_features", r.Ext4Features, featureName, what)
 	}
 
 	if !path.IsAbs(r.Keyring) || path.Clean(r.Keyring) != r.Keyring {
-		doc.Add(
-			"keyring",
-			"must be the clean absolute path of a keyring, got %q: signatures are always checked",
-			r.Keyring,
-		)
+		doc.Add("keyring",
+			"must be the clean absolute path of a keyring, got %q: signatures are always checked", r.Keyring)
 	}
 
 	if r.Base != "" && !slugName.MatchString(r.Base) {
-		doc.Add(
-			"base",
-			"must be an image's slug, as in \"debian-13-x64\", or left out, got %q",
-			r.Base,
-		)
+		doc.Add("base", "must be an image's slug, as in \"debian-13-x64\", or left out, got %q", r.Base)
 	}
 }
 

@@ -25,12 +25,7 @@ const didNotRun = 126
 // Start runs a command, and returns while it does.
 func (r inRoot) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
 	go func() {
-		status, err := r.machine.Run(ctx,
-			remote.Command,
-			remote.Stdin,
-			remote.Stdout,
-			remote.Stderr,
-		)
+		status, err := r.machine.Run(ctx, remote.Command, remote.Stdin, remote.Stdout, remote.Stderr)
 		if err != nil {
 			status = didNotRun
 			if remote.Stderr != nil {
@@ -62,13 +57,10 @@ func (r inRoot) Download(path string, output io.Writer) error {
 // UploadDir writes a folder: itself, or only what is in it when source ends in a slash.
 func (r inRoot) UploadDir(into, source string, exclude []string) error {
 	from, name := split(source)
+	script := "mkdir -p " + quoted(into) + " && tar -xf - -C " + quoted(into) + " --no-same-owner"
+
 	return r.packed("upload "+source, tarOf(from, exclude, name), func(pipe io.Reader) error {
-		return r.do(
-			"upload "+source,
-			"mkdir -p "+quoted(into)+" && tar -xf - -C "+quoted(into)+" --no-same-owner",
-			pipe,
-			nil,
-		)
+		return r.do("upload "+source, script, pipe, nil)
 	})
 }
 
@@ -113,12 +105,7 @@ func (r inRoot) do(what, script string, input io.Reader, output io.Writer) error
 	var said strings.Builder
 	status, err := r.machine.Run(context.Background(), script, input, output, &said)
 	if err == nil && status != 0 {
-		err = fmt.Errorf(
-			"%w: exit status %d: %s",
-			ErrRemote,
-			status,
-			strings.TrimSpace(said.String()),
-		)
+		err = fmt.Errorf("%w: exit status %d: %s", ErrRemote, status, strings.TrimSpace(said.String()))
 	}
 
 	if err != nil {

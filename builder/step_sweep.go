@@ -37,17 +37,10 @@ func (b *build) sweepDroplets(ctx context.Context) error {
 			continue
 		}
 
-		b.ui.Say(fmt.Sprintf(
-			"removing Droplet %d, %s, which a dead build left",
-			droplet.ID,
-			droplet.Name,
-		))
+		b.ui.Say(fmt.Sprintf("removing Droplet %d, %s, which a dead build left", droplet.ID, droplet.Name))
 
-		err = errors.Join(err, do.DeleteDroplet(ctx,
-			b.client,
-			droplet.ID,
-			b.config.wait(b.config.CleanupTimeout),
-		))
+		options := b.config.wait(b.config.CleanupTimeout)
+		err = errors.Join(err, do.DeleteDroplet(ctx, b.client, droplet.ID, options))
 	}
 
 	return err
@@ -68,9 +61,9 @@ func (b *build) sweepKeys(ctx context.Context) error {
 		if !b.ofDeadBuild(key.Name) {
 			continue
 		}
-		if _, failure := b.client.Keys.DeleteByID(ctx,
-			key.ID,
-		); failure != nil && !do.IsNotFound(failure) {
+
+		_, failure := b.client.Keys.DeleteByID(ctx, key.ID)
+		if failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete SSH key %d: %w", key.ID, failure))
 		}
 	}
@@ -87,24 +80,15 @@ func (b *build) sweepImages(ctx context.Context) error {
 	}
 
 	for _, image := range images {
-		if isPublished(image) || !b.ofDeadBuild(image.Name) && !slices.ContainsFunc(
-			image.Tags,
-			b.ofDeadBuild,
-		) {
+		left := b.ofDeadBuild(image.Name) || slices.ContainsFunc(image.Tags, b.ofDeadBuild)
+		if !left || isPublished(image) {
 			continue
 		}
 
-		b.ui.Say(fmt.Sprintf(
-			"removing image %d, %s, which a dead build did not finish",
-			image.ID,
-			image.Name,
-		))
+		b.ui.Say(fmt.Sprintf("removing image %d, %s, which a dead build did not finish", image.ID, image.Name))
 
-		err = errors.Join(err, do.DeleteImage(ctx,
-			b.client,
-			image.ID,
-			b.config.wait(b.config.CleanupTimeout),
-		))
+		options := b.config.wait(b.config.CleanupTimeout)
+		err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))
 	}
 
 	return err

@@ -66,11 +66,7 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 		return artifact, nil
 	}
 
-	t.ui.Say(fmt.Sprintf(
-		"transferring image %d to %s",
-		artifact.ImageID,
-		strings.Join(missing, ", "),
-	))
+	t.ui.Say(fmt.Sprintf("transferring image %d to %s", artifact.ImageID, strings.Join(missing, ", ")))
 
 	causes := make([]error, len(missing))
 	var group errgroup.Group
@@ -117,12 +113,9 @@ func (t transfers) bring(ctx context.Context, id int, region string) error {
 
 // lacks lists the regions that the image is not in.
 func (a *Artifact) lacks(regions []string) []string {
-	return slices.DeleteFunc(
-		slices.Clone(regions),
-		func(region string) bool {
-			return slices.Contains(a.Regions, region)
-		},
-	)
+	return slices.DeleteFunc(slices.Clone(regions), func(region string) bool {
+		return slices.Contains(a.Regions, region)
+	})
 }
 
 // checkRegions asks the API whether the regions are there, before anything is made. The bake's own is told by
@@ -148,17 +141,13 @@ func checkRegions(ctx context.Context, client *godo.Client, option string, wante
 	}
 
 	slices.Sort(known)
+
 	var wrong []error
+	all := strings.Join(known, ", ")
 
 	for _, region := range wanted {
 		if !slices.Contains(known, region) {
-			wrong = append(wrong, fmt.Errorf(
-				"%s: %w: %q; known are %s",
-				option,
-				errNoRegion,
-				region,
-				strings.Join(known, ", "),
-			))
+			wrong = append(wrong, fmt.Errorf("%s: %w: %q; known are %s", option, errNoRegion, region, all))
 		}
 	}
 
