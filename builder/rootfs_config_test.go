@@ -89,7 +89,8 @@ func TestEachWrongOptionOfRootfsIsNamed(t *testing.T) {
 		},
 		"mirror": {
 			options: object{"mirror": "http://127.0.0.1/debian"},
-			want:    `mirror: wrong configuration: is of a base image's sources; here say sources = ["deb http://127.0.0.1/debian SUITE COMPONENT..."]`,
+			want: `mirror: wrong configuration: is of a base image's sources; ` +
+				`here say sources = ["deb http://127.0.0.1/debian SUITE COMPONENT..."]`,
 		},
 		"security mirror": {
 			options: object{"mirror": "http://127.0.0.1/debian", "security_mirror": "http://127.0.0.1/security"},
