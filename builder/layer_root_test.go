@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,8 +21,6 @@ import (
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hornero/hornero/internal/command"
-	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/record"
 )
 
@@ -100,30 +97,13 @@ func (g *gate) taken() []string {
 }
 
 // makeImages does what `make images` does for these roles, and returns how many Droplets it made.
-func (o *oven) makeImages(g *gate, roles ...string) (droplets int, writes []string, took time.Duration) {
-	o.Helper()
-	var said bytes.Buffer
+func (l *bakeLab) makeImages(g *gate, roles ...string) (droplets int, writes []string, took time.Duration) {
+	l.Helper()
 	started := time.Now()
-
-	_, err := command.Run(o.Context(), command.Command{
-		Args: []string{
-			"scripts/images.sh",
-			"-var",
-			fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1]),
-			"-var",
-			"roles_dir=" + o.roles,
-		},
-		Dir:    "..",
-		Output: &said,
-		Env: []string{
-			"CLOUD=digitalocean",
-			"DIGITALOCEAN_API_URL=" + g.URL,
-			"DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string),
-		},
-	})
-
+	list := fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1])
+	said, err := l.script(g.URL, "images.sh", nil, "-var", list, "-var", "roles_dir="+l.roles)
 	took = time.Since(started)
-	require.NoError(o, err, said.String())
+	require.NoError(l, err, said)
 
 	writes = g.taken()
 	for _, write := range writes {
@@ -135,75 +115,61 @@ func (o *oven) makeImages(g *gate, roles ...string) (droplets int, writes []stri
 	return droplets, writes, took
 }
 
-// rewrite replaces text in a file of the oven's roles.
-func (o *oven) rewrite(file, old, now string) {
-	o.Helper()
-	path := filepath.Join(o.roles, file)
-	text, err := os.ReadFile(path)
-	require.NoError(o, err)
-	require.Contains(o, string(text), old)
-	writeFile(o.T, path, strings.Replace(string(text), old, now, 1))
-}
-
-// newest is the newest image of a role.
-func (o *oven) newest(role string) godo.Image {
-	o.Helper()
-	images, err := do.ImagesByTag(o.Context(), o.client, "hornero:role:"+role)
-	require.NoError(o, err)
-	require.NotEmpty(o, images)
-
+// newestOf is the image that was made last.
+func newestOf(images []godo.Image) godo.Image {
 	return slices.MaxFunc(images, func(a, b godo.Image) int { return a.ID - b.ID })
 }
 
 // What roles share is baked once, and only what changed is baked again.
 func TestLayers(t *testing.T) {
-	o := newOvenAt(t, plot{name: "layertest", public: "198.18.93.0/24"})
-	o.role("echo from the role > /usr/share/baked")
+	t.Parallel()
+	l := newBakeLab(t, labOptions{name: "layertest", public: "198.18.93.0/24"})
+	l.role("echo from the role > /usr/share/baked")
 
-	writeFile(t,
-		filepath.Join(o.roles, "other/role.yaml"),
-		"version: 1\nname: other\nsummary: another\npeers: client\n",
-	)
+	other := filepath.Join(l.roles, "other/role.yaml")
+	writeFile(t, other, "version: 1\nname: other\nsummary: another\npeers: client\n")
 
-	made(t, "bin/packer-plugin-hornero", "packer")
+	g := newGate(t, l.url())
 
-	g := newGate(t, o.options["api_url"].(string))
-
-	droplets, _, took := o.makeImages(g, "tiny", "other")
+	droplets, _, took := l.makeImages(g, "tiny", "other")
 	t.Logf("cold: %.1f s", took.Seconds())
 	require.Equal(t, 3, droplets, "the layer and two roles")
-	o.nothingLeft(3)
+	l.nothingLeft(3)
 
-	droplets, writes, took := o.makeImages(g, "tiny", "other")
+	droplets, writes, took := l.makeImages(g, "tiny", "other")
 	t.Logf("nothing changed: %.1f s", took.Seconds())
 	require.Zero(t, droplets)
 	require.Empty(t, writes, "nothing but reads of the API")
 	require.Less(t, took, quick)
 
-	require.Len(t, o.recordFiles(), 3, "each image's record lies on this machine")
+	require.Len(t, l.recordFiles(), 3, "each image's record lies on this machine")
 
-	tiny, other := o.newest("tiny"), o.newest("other")
-	o.rewrite("tiny/tiny.conf", "word ", "the word ")
-	o.killed(g, "provisioner", "sealing", "build", "-color=false", "-only=roles.*", "-var", `roles=["tiny"]`, "-var", "roles_dir="+o.roles,
-		"-var", "bootstrap_binary="+o.options["bootstrap_binary"].(string), "../images")
+	tinyBefore, otherBefore := l.newest("tiny"), l.newest("other")
+	l.rewrite("tiny/tiny.conf", "word ", "the word ")
+	l.killed(g, "provisioner", "sealing", "build", "-color=false", "-only=roles.*",
+		"-var", `roles=["tiny"]`,
+		"-var", "roles_dir="+l.roles,
+		"-var", "bootstrap_binary="+l.options["bootstrap_binary"].(string),
+		"../images",
+	)
 	g.taken()
 
-	droplets, _, _ = o.makeImages(g, "tiny", "other")
-	o.onlyWholeImages()
+	droplets, _, _ = l.makeImages(g, "tiny", "other")
+	l.onlyWholeImages()
 	require.Equal(t, 1, droplets, "one role's template bakes that role alone")
-	require.Greater(t, o.newest("tiny").ID, tiny.ID)
-	require.Equal(t, other.ID, o.newest("other").ID)
+	require.Greater(t, l.newest("tiny").ID, tinyBefore.ID)
+	require.Equal(t, otherBefore.ID, l.newest("other").ID)
 
-	o.rewrite("common/role.yaml", "    - procps\n", "    - procps\n    - tree\n")
+	l.rewrite("common/role.yaml", "    - procps\n", "    - procps\n    - tree\n")
 
-	droplets, _, _ = o.makeImages(g, "tiny", "other")
+	droplets, _, _ = l.makeImages(g, "tiny", "other")
 	require.Equal(t, 3, droplets, "a package of common bakes all")
 
-	on := o.launch(o.newest("tiny").ID, "tiny")
+	on := l.launch(l.newest("tiny").ID, "tiny")
 	require.NotEmpty(t, on("command -v tree"))
 	require.Equal(t, "from the role", on("cat /usr/share/baked"))
 	require.Equal(t, "active", on("systemctl is-active hornero-bootstrap.service"))
 	require.Equal(t, "running", on("systemctl is-system-running --wait"))
-	o.checkRecord(on)
-	checkImagesCommand(o, tiny.ID, on("cat "+record.Path))
+	l.checkRecord(on)
+	checkImagesCommand(l, tinyBefore.ID, on("cat "+record.Path))
 }
