@@ -66,7 +66,8 @@ func (m Mirrors) check() error {
 	}
 
 	if m.Security != "" && m.Main == "" {
-		return fmt.Errorf("security_mirror: %w: needs mirror beside it: with either, only those two are used", ErrConfig)
+		const what = "needs mirror beside it: with either, only those two are used"
+		return fmt.Errorf("security_mirror: %w: %s", ErrConfig, what)
 	}
 
 	return nil

@@ -91,7 +91,10 @@ func (l *bakeLab) checkRecord(on func(string) string) {
 	l.checkSums(on, image.Files)
 	l.checkSums(on, image.Daemons)
 
-	decoder := cyclonedx.NewBOMDecoder(strings.NewReader(on("cat "+record.SBOMPath)), cyclonedx.BOMFileFormatJSON)
+	decoder := cyclonedx.NewBOMDecoder(
+		strings.NewReader(on("cat "+record.SBOMPath)),
+		cyclonedx.BOMFileFormatJSON,
+	)
 	bom := new(cyclonedx.BOM)
 	require.NoError(l, decoder.Decode(bom))
 	require.Equal(l, image.Name, bom.Metadata.Component.Name)
@@ -210,8 +213,10 @@ var bakeFailures = []bakeFailure{
 		lines: 6,
 	},
 	{
-		what:  "a package that does not exist",
-		spoil: func(l *bakeLab) { l.rewrite("tiny/role.yaml", "[cron]", "[no-such-package]") },
+		what: "a package that does not exist",
+		spoil: func(l *bakeLab) {
+			l.rewrite("tiny/role.yaml", "[cron]", "[no-such-package]")
+		},
 		want:  "E: Unable to locate package no-such-package",
 		lines: 10,
 	},
@@ -229,7 +234,13 @@ func (l *bakeLab) checkFailure(failure bakeFailure) {
 	l.role(failure.commands...)
 	failure.spoil(l)
 
-	said, err := l.script(l.url(), "images.sh", nil, "-var", `roles=["tiny"]`, "-var", "roles_dir="+l.roles)
+	variables := []string{
+		"-var",
+		`roles=["tiny"]`,
+		"-var",
+		"roles_dir=" + l.roles,
+	}
+	said, err := l.script(l.url(), "images.sh", nil, variables...)
 	var ended *command.Error
 	require.ErrorAs(l, err, &ended, said)
 	require.Positive(l, ended.ExitCode)

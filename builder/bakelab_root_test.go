@@ -43,9 +43,12 @@ func init() {
 		}
 
 		options := lab.Options{
-			Name:     args[0],
-			Public:   public,
-			Pace:     lab.Pace{Profile: args[2], Delays: args[3:]},
+			Name:   args[0],
+			Public: public,
+			Pace: lab.Pace{
+				Profile: args[2],
+				Delays:  args[3:],
+			},
 			Launcher: []string{os.Args[0], "launch-droplet"},
 		}
 
@@ -171,7 +174,9 @@ func (l *bakeLab) environment(url string) []string {
 }
 
 // url is where the lab's API answers.
-func (l *bakeLab) url() string { return l.options["api_url"].(string) }
+func (l *bakeLab) url() string {
+	return l.options["api_url"].(string)
+}
 
 // tinyRole is the manifest of the role tiny but for its bake commands.
 const tinyRole = `version: 1
@@ -206,7 +211,11 @@ func (l *bakeLab) role(commands ...string) {
 	manifest := tinyRole + "bake: {commands: " + string(list) + "}\n"
 	writeFile(l.T, filepath.Join(l.roles, "tiny/role.yaml"), manifest)
 	writeFile(l.T, filepath.Join(l.roles, "tiny/motd"), "baked\n")
-	writeFile(l.T, filepath.Join(l.roles, "tiny/tiny.conf"), "word {{secret \"tiny.word\"}} of {{.Node}}\n")
+	writeFile(
+		l.T,
+		filepath.Join(l.roles, "tiny/tiny.conf"),
+		"word {{secret \"tiny.word\"}} of {{.Node}}\n",
+	)
 }
 
 // rewrite replaces text in a file of the lab's roles.

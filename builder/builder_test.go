@@ -105,7 +105,11 @@ func TestBakeLeavesTheImageAndNothingElse(t *testing.T) {
 	require.Subset(t, tags, []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
 
 	last := tags[len(tags)-1].(string)
-	require.True(t, strings.HasPrefix(last, "hornero:digest:"), "the digest's tag is the last: %v", tags)
+	require.True(t,
+		strings.HasPrefix(last, "hornero:digest:"),
+		"the digest's tag is the last: %v",
+		tags,
+	)
 
 	require.NoError(t, artifact.Destroy())
 	require.Equal(t, nothing, c.left())
@@ -293,7 +297,10 @@ func TestADropletThatWillNotShutDownIsPoweredOff(t *testing.T) {
 		c.mutex.Lock()
 		defer c.mutex.Unlock()
 
-		reply(w, http.StatusCreated, object{"action": c.add("actions", object{"status": "completed"})})
+		reply(w,
+			http.StatusCreated,
+			object{"action": c.add("actions", object{"status": "completed"})},
+		)
 
 		return true
 	}

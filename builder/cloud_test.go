@@ -192,7 +192,9 @@ func (c *cloud) serveImages(w http.ResponseWriter, r request) bool {
 	case "GET images":
 		all := c.list("images", r.query.Get("tag_name"))
 		if r.query.Get("type") == "distribution" {
-			all = slices.DeleteFunc(all, func(o object) bool { return o["type"] != "base" })
+			all = slices.DeleteFunc(all, func(o object) bool {
+				return o["type"] != "base"
+			})
 		}
 
 		reply(w, 200, object{"images": all})
@@ -268,7 +270,14 @@ func (c *cloud) serveOthers(w http.ResponseWriter, r request) bool {
 	case "GET actions/N":
 		c.show(w, "actions", "action", r.id)
 	case "GET regions":
-		reply(w, 200, object{"regions": []object{{"slug": "nyc3"}, {"slug": "ams3"}, {"slug": "fra1"}}})
+		reply(w,
+			200,
+			object{"regions": []object{
+				{"slug": "nyc3"},
+				{"slug": "ams3"},
+				{"slug": "fra1"},
+			}},
+		)
 	default:
 		return false
 	}
@@ -340,7 +349,9 @@ func (c *cloud) list(kind, tag string) []object {
 
 // listBy lists what has a field of this value.
 func (c *cloud) listBy(kind, field string, value any) []object {
-	return slices.DeleteFunc(c.list(kind, ""), func(o object) bool { return o[field] != value })
+	return slices.DeleteFunc(c.list(kind, ""), func(o object) bool {
+		return o[field] != value
+	})
 }
 
 func (c *cloud) show(w http.ResponseWriter, kind, name string, id int) {

@@ -64,7 +64,12 @@ func (c *Config) checkNames() []error {
 
 	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if len(c.SnapshotName) > maxName || strings.ContainsFunc(c.SnapshotName, isControl) {
-		wrong.add("snapshot_name", "must be one line of at most %d bytes, got %q", maxName, c.SnapshotName)
+		wrong.add(
+			"snapshot_name",
+			"must be one line of at most %d bytes, got %q",
+			maxName,
+			c.SnapshotName,
+		)
 	}
 
 	slugs := [][2]string{
@@ -93,7 +98,11 @@ func (c *Config) checkKeys() []error {
 
 	for _, key := range c.SSHKeyIDs {
 		if !keyForm.MatchString(key) {
-			wrong.add("ssh_key_ids", "must be ids or MD5 fingerprints of keys of the account, got %q", key)
+			wrong.add(
+				"ssh_key_ids",
+				"must be ids or MD5 fingerprints of keys of the account, got %q",
+				key,
+			)
 		}
 	}
 
@@ -133,7 +142,11 @@ func checkTags(option string, tags []string) []error {
 	var wrong problems
 	for _, tag := range tags {
 		if !tagForm.MatchString(tag) {
-			wrong.add(option, "a tag is 1 to 255 letters, digits, colons, dashes and underscores, got %q", tag)
+			wrong.add(
+				option,
+				"a tag is 1 to 255 letters, digits, colons, dashes and underscores, got %q",
+				tag,
+			)
 		}
 	}
 

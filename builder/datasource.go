@@ -141,7 +141,9 @@ func (d *Datasource) Execute() (cty.Value, error) {
 
 // pick returns the newest image that is as told.
 func (c *DatasourceConfig) pick(images []shelf.Image) (shelf.Image, error) {
-	images = slices.DeleteFunc(images, func(image shelf.Image) bool { return !c.fits(image) })
+	images = slices.DeleteFunc(images, func(image shelf.Image) bool {
+		return !c.fits(image)
+	})
 	if len(images) == 0 {
 		digest, region := withValue(" with digest ", c.Digest), withValue(" in ", c.Region)
 

@@ -59,7 +59,13 @@ func FuzzDigest(f *testing.F) {
 
 		changed := cut(other)
 		same := maps.EqualFunc(parts, changed, bytes.Equal)
-		require.Equal(t, same, digest == builder.Digest(changed), "one byte changed: %q and %q", parts, changed)
+		require.Equal(t,
+			same,
+			digest == builder.Digest(changed),
+			"one byte changed: %q and %q",
+			parts,
+			changed,
+		)
 
 		turned["one more"+string(data)] = nil
 		require.NotEqual(t, digest, builder.Digest(turned), "an empty part more")

@@ -79,7 +79,11 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 
 	switch {
 	case len(images) == 0:
-		return godo.Image{}, fmt.Errorf("image_filter: %w: no image in %s is like that", ErrFilter, region)
+		return godo.Image{}, fmt.Errorf(
+			"image_filter: %w: no image in %s is like that",
+			ErrFilter,
+			region,
+		)
 
 	case len(images) > 1 && !f.MostRecent:
 		const what = "image_filter: %w: %d in %s are like that (%s): say more, or most_recent = true"
@@ -91,7 +95,9 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 
 func (f ImageFilter) matches(image godo.Image, region string) bool {
 	like, err := regexp.Compile(f.NameRegex)
-	lacks := func(tag string) bool { return !slices.Contains(image.Tags, tag) }
+	lacks := func(tag string) bool {
+		return !slices.Contains(image.Tags, tag)
+	}
 
 	return err == nil &&
 		like.MatchString(image.Name) &&

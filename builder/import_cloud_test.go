@@ -58,7 +58,11 @@ func newImportCloud(t *testing.T) *importCloud {
 	})
 	require.NoError(t, err)
 
-	require.NoError(t, s3.MakeBucket(t.Context(), "bakery", minio.MakeBucketOptions{Region: "nyc3"}))
+	require.NoError(t, s3.MakeBucket(
+		t.Context(),
+		"bakery",
+		minio.MakeBucketOptions{Region: "nyc3"},
+	))
 
 	disk := filepath.Join(t.TempDir(), "tiny.qcow2.gz")
 	require.NoError(t, os.WriteFile(disk, []byte("a disk"), 0o600))

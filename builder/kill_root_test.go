@@ -340,16 +340,16 @@ func (l *bakeLab) checkKills(kills []kill) {
 	bare := fmt.Sprintf(bareTemplate, l.roles, l.options["bootstrap_binary"], manifest)
 	writeFile(l.T, template, bare)
 
-	g := newGate(l.T, l.url())
+	proxy := newAPIProxy(l.T, l.url())
 
 	for _, kill := range kills {
 		l.Run(kill.who+" at "+kill.at, func(t *testing.T) {
 			l := l.of(t)
 			begun := time.Now()
-			l.killed(g, kill.who, kill.at, "build", "-color=false", template)
+			l.killed(proxy, kill.who, kill.at, "build", "-color=false", template)
 
 			after := time.Now()
-			text, err := l.packer(g.URL, nil, "build", "-color=false", template).end()
+			text, err := l.packer(proxy.URL, nil, "build", "-color=false", template).end()
 			require.NoError(t, err, text)
 			l.onlyWholeImages()
 
@@ -361,12 +361,12 @@ func (l *bakeLab) checkKills(kills []kill) {
 		})
 	}
 
-	l.checkManifest(g, manifest, len(kills))
+	l.checkManifest(proxy, manifest, len(kills))
 }
 
 // checkManifest looks at what the runs that finished left: an entry each, of images of which the newest is
 // kept, where the data source finds it.
-func (l *bakeLab) checkManifest(g *gate, path string, runs int) {
+func (l *bakeLab) checkManifest(proxy *apiProxy, path string, runs int) {
 	l.Helper()
 	manifest, err := builder.ReadManifest(path)
 	require.NoError(l, err)
@@ -389,7 +389,7 @@ func (l *bakeLab) checkManifest(g *gate, path string, runs int) {
 	finding := filepath.Join(l.TempDir(), "finding.pkr.hcl")
 	writeFile(l.T, finding, fmt.Sprintf(findingTemplate, path))
 
-	text, err := l.packer(g.URL, nil, "build", "-color=false", finding).end()
+	text, err := l.packer(proxy.URL, nil, "build", "-color=false", finding).end()
 	require.NoError(l, err, text)
 
 	manifest, err = builder.ReadManifest(path)
@@ -402,7 +402,7 @@ func (l *bakeLab) checkManifest(g *gate, path string, runs int) {
 }
 
 // killed runs Packer, and kills something of it at a moment.
-func (l *bakeLab) killed(g *gate, who, at string, args ...string) {
+func (l *bakeLab) killed(proxy *apiProxy, who, at string, args ...string) {
 	l.Helper()
 	var r *run
 	var once sync.Once
@@ -422,14 +422,14 @@ func (l *bakeLab) killed(g *gate, who, at string, args ...string) {
 		})
 	}
 
-	g.watch(func(call string) {
+	proxy.watch(func(call string) {
 		if call == at {
 			strike()
 		}
 	})
-	defer g.watch(nil)
+	defer proxy.watch(nil)
 
-	r = l.packer(g.URL, func(line string) {
+	r = l.packer(proxy.URL, func(line string) {
 		if strings.HasSuffix(line, at) {
 			strike()
 		}

@@ -17,7 +17,12 @@ var ErrNoLayer = errors.New("the layer beneath is not baked")
 
 func (c RecipeConfig) checkLayer() error {
 	if c.Layer != "" && c.Layer != roles.Common {
-		return fmt.Errorf("layer: %w: must be %q or left out, got %q", ErrConfig, roles.Common, c.Layer)
+		return fmt.Errorf(
+			"layer: %w: must be %q or left out, got %q",
+			ErrConfig,
+			roles.Common,
+			c.Layer,
+		)
 	}
 
 	return nil

@@ -24,11 +24,11 @@ import (
 	"github.com/hornero/hornero/internal/record"
 )
 
-// quick is how long it may take to find that nothing is to be baked.
-const quick = 5 * time.Second
+// quick is how long it may take to find that nothing is to be baked, when other tests bake beside this one.
+const quick = 15 * time.Second
 
-// gate passes requests on to the lab's API and counts those that change something.
-type gate struct {
+// apiProxy passes requests on to the lab's API and counts those that change something.
+type apiProxy struct {
 	*httptest.Server
 	mutex  sync.Mutex
 	writes []string
@@ -36,42 +36,42 @@ type gate struct {
 }
 
 // watch lets somebody see each request once it is served, before its answer goes out.
-func (g *gate) watch(seen func(call string)) {
-	g.mutex.Lock()
-	defer g.mutex.Unlock()
+func (proxy *apiProxy) watch(seen func(call string)) {
+	proxy.mutex.Lock()
+	defer proxy.mutex.Unlock()
 
-	g.seen = seen
+	proxy.seen = seen
 }
 
-func newGate(t *testing.T, address string) *gate {
+func newAPIProxy(t *testing.T, address string) *apiProxy {
 	t.Helper()
 	target, err := url.Parse(address)
 	require.NoError(t, err)
 
-	g := &gate{}
+	proxy := &apiProxy{}
 	lab := httputil.NewSingleHostReverseProxy(target)
-	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			g.mutex.Lock()
-			g.writes = append(g.writes, r.Method+" "+r.URL.Path)
-			g.mutex.Unlock()
+			proxy.mutex.Lock()
+			proxy.writes = append(proxy.writes, r.Method+" "+r.URL.Path)
+			proxy.mutex.Unlock()
 		}
 
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		lab.ServeHTTP(w, r)
-		g.mutex.Lock()
-		seen := g.seen
-		g.mutex.Unlock()
+		proxy.mutex.Lock()
+		seen := proxy.seen
+		proxy.mutex.Unlock()
 
 		if seen != nil {
 			seen(callOf(r, body))
 		}
 	}))
 
-	t.Cleanup(g.Close)
+	t.Cleanup(proxy.Close)
 
-	return g
+	return proxy
 }
 
 // callOf writes a request as the pretended cloud does: numbers as N, tags as TAG, and an action's type.
@@ -86,26 +86,26 @@ func callOf(r *http.Request, body []byte) string {
 }
 
 // taken returns what was written since the last call.
-func (g *gate) taken() []string {
-	g.mutex.Lock()
-	defer g.mutex.Unlock()
+func (proxy *apiProxy) taken() []string {
+	proxy.mutex.Lock()
+	defer proxy.mutex.Unlock()
 
-	writes := g.writes
-	g.writes = nil
+	writes := proxy.writes
+	proxy.writes = nil
 
 	return writes
 }
 
 // makeImages does what `make images` does for these roles, and returns how many Droplets it made.
-func (l *bakeLab) makeImages(g *gate, roles ...string) (droplets int, writes []string, took time.Duration) {
+func (l *bakeLab) makeImages(proxy *apiProxy, roles ...string) (droplets int, writes []string, took time.Duration) {
 	l.Helper()
 	started := time.Now()
 	list := fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1])
-	said, err := l.script(g.URL, "images.sh", nil, "-var", list, "-var", "roles_dir="+l.roles)
+	said, err := l.script(proxy.URL, "images.sh", nil, "-var", list, "-var", "roles_dir="+l.roles)
 	took = time.Since(started)
 	require.NoError(l, err, said)
 
-	writes = g.taken()
+	writes = proxy.taken()
 	for _, write := range writes {
 		if write == "POST /v2/droplets" {
 			droplets++
@@ -129,14 +129,14 @@ func TestLayers(t *testing.T) {
 	other := filepath.Join(l.roles, "other/role.yaml")
 	writeFile(t, other, "version: 1\nname: other\nsummary: another\npeers: client\n")
 
-	g := newGate(t, l.url())
+	proxy := newAPIProxy(t, l.url())
 
-	droplets, _, took := l.makeImages(g, "tiny", "other")
+	droplets, _, took := l.makeImages(proxy, "tiny", "other")
 	t.Logf("cold: %.1f s", took.Seconds())
 	require.Equal(t, 3, droplets, "the layer and two roles")
 	l.nothingLeft(3)
 
-	droplets, writes, took := l.makeImages(g, "tiny", "other")
+	droplets, writes, took := l.makeImages(proxy, "tiny", "other")
 	t.Logf("nothing changed: %.1f s", took.Seconds())
 	require.Zero(t, droplets)
 	require.Empty(t, writes, "nothing but reads of the API")
@@ -146,15 +146,15 @@ func TestLayers(t *testing.T) {
 
 	tinyBefore, otherBefore := l.newest("tiny"), l.newest("other")
 	l.rewrite("tiny/tiny.conf", "word ", "the word ")
-	l.killed(g, "provisioner", "sealing", "build", "-color=false", "-only=roles.*",
+	l.killed(proxy, "provisioner", "sealing", "build", "-color=false", "-only=roles.*",
 		"-var", `roles=["tiny"]`,
 		"-var", "roles_dir="+l.roles,
 		"-var", "bootstrap_binary="+l.options["bootstrap_binary"].(string),
 		"../images",
 	)
-	g.taken()
+	proxy.taken()
 
-	droplets, _, _ = l.makeImages(g, "tiny", "other")
+	droplets, _, _ = l.makeImages(proxy, "tiny", "other")
 	l.onlyWholeImages()
 	require.Equal(t, 1, droplets, "one role's template bakes that role alone")
 	require.Greater(t, l.newest("tiny").ID, tinyBefore.ID)
@@ -162,7 +162,7 @@ func TestLayers(t *testing.T) {
 
 	l.rewrite("common/role.yaml", "    - procps\n", "    - procps\n    - tree\n")
 
-	droplets, _, _ = l.makeImages(g, "tiny", "other")
+	droplets, _, _ = l.makeImages(proxy, "tiny", "other")
 	require.Equal(t, 3, droplets, "a package of common bakes all")
 
 	on := l.launch(l.newest("tiny").ID, "tiny")

@@ -61,7 +61,15 @@ func startOf(pid int) string {
 
 // tag is the owner as a tag and as a key's name.
 func (o owner) tag() string {
-	return fmt.Sprintf("%s:%s-%d-%s-%d-%s", buildTag, o.host, o.pid, o.start, o.since.Unix(), o.nonce)
+	return fmt.Sprintf(
+		"%s:%s-%d-%s-%d-%s",
+		buildTag,
+		o.host,
+		o.pid,
+		o.start,
+		o.since.Unix(),
+		o.nonce,
+	)
 }
 
 // ownerOf reads what tag wrote.

@@ -69,8 +69,11 @@ var packerFolder = sync.OnceValues(func() (string, error) {
 	}
 
 	_, err = command.Run(context.Background(), command.Command{
-		Env:  packerVariables(folder),
-		Args: []string{"../.cache/packer", "plugins", "install", "--path", plugin, "github.com/hornero/hornero"},
+		Env: packerVariables(folder),
+		Args: []string{
+			"../.cache/packer", "plugins", "install", "--path", plugin,
+			"github.com/hornero/hornero",
+		},
 	})
 
 	return folder, err

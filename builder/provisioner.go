@@ -132,7 +132,12 @@ func (p *Provisioner) record(
 
 	var listed, whole strings.Builder
 
-	if err := remote.capture(ctx, "record", BootstrapPath+" record", bytes.NewReader(begun), &listed); err != nil {
+	if err := remote.capture(ctx,
+		"record",
+		BootstrapPath+" record",
+		bytes.NewReader(begun),
+		&listed,
+	); err != nil {
 		return "", nil, err
 	}
 
@@ -152,7 +157,11 @@ func (p *Provisioner) record(
 	}
 
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: the record in the image cannot be used: %w", ErrUnsealed, err)
+		return "", nil, fmt.Errorf(
+			"%w: the record in the image cannot be used: %w",
+			ErrUnsealed,
+			err,
+		)
 	}
 
 	if bom, err = billOfMaterials(image, packages, recipe.Bootstrap); err != nil {
@@ -161,7 +170,11 @@ func (p *Provisioner) record(
 
 	write := "umask 022; cat > " + record.SBOMPath
 
-	return whole.String(), bom, remote.run(ctx, "write the bill of materials", write, bytes.NewReader(bom))
+	return whole.String(), bom, remote.run(ctx,
+		"write the bill of materials",
+		write,
+		bytes.NewReader(bom),
+	)
 }
 
 // keep leaves the image's record, the list of its files and its bill of materials on this machine; the builder
@@ -177,7 +190,12 @@ func keep(folder record.Folder, recipe Recipe, written, contents string, bom []b
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.
 func verify(ctx context.Context, remote *remote) error {
 	var said strings.Builder
-	err := remote.capture(ctx, "verify", "rm -rf "+stage+"; "+BootstrapPath+" verify --json", nil, &said)
+	err := remote.capture(ctx,
+		"verify",
+		"rm -rf "+stage+"; "+BootstrapPath+" verify --json",
+		nil,
+		&said,
+	)
 
 	var result record.Report
 

@@ -164,7 +164,11 @@ func (r *Recipe) loadManifests(dir string) error {
 	}
 
 	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") {
-		return fmt.Errorf("role: %w: %q is no role that an image can have; name a folder of roles/", ErrConfig, r.Role)
+		return fmt.Errorf(
+			"role: %w: %q is no role that an image can have; name a folder of roles/",
+			ErrConfig,
+			r.Role,
+		)
 	}
 
 	for _, name := range unique([]string{roles.Common, r.Role}) {
@@ -177,7 +181,11 @@ func (r *Recipe) loadManifests(dir string) error {
 	}
 
 	if r.Role != roles.Common && r.Manifests[1].Abstract {
-		return fmt.Errorf("role: %w: %q is abstract: it is only a part of other roles", ErrConfig, r.Role)
+		return fmt.Errorf(
+			"role: %w: %q is abstract: it is only a part of other roles",
+			ErrConfig,
+			r.Role,
+		)
 	}
 
 	return nil
@@ -298,7 +306,11 @@ func (r Recipe) DigestTag() string {
 
 // Tags are the tags of a recipe's image besides DigestTag.
 func (r Recipe) Tags() []string {
-	return []string{"hornero", "hornero:role:" + r.Role, "hornero:release:" + r.Release}
+	return []string{
+		"hornero",
+		"hornero:role:" + r.Role,
+		"hornero:release:" + r.Release,
+	}
 }
 
 // Packages lists what is installed, once each, in the manifests' order.

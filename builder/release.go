@@ -62,7 +62,11 @@ func Releases() []string {
 // LoadRelease reads one release's file.
 func LoadRelease(name string) (Release, error) {
 	if !slices.Contains(Releases(), name) {
-		return Release{}, fmt.Errorf("unknown release %q; known are %s", name, strings.Join(Releases(), ", "))
+		return Release{}, fmt.Errorf(
+			"unknown release %q; known are %s",
+			name,
+			strings.Join(Releases(), ", "),
+		)
 	}
 
 	file := "releases/" + name + ".yaml"
@@ -109,7 +113,10 @@ func (r Release) check(doc *report.Document, name string) {
 	} {
 		required := key == "suite"
 		if (suite != "" || required) && !suiteName.MatchString(suite) {
-			doc.Add(key, "must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q", suite)
+			doc.Add(key,
+				"must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q",
+				suite,
+			)
 		}
 	}
 
@@ -127,7 +134,11 @@ func (r Release) check(doc *report.Document, name string) {
 	}
 
 	if r.Base != "" && !slugName.MatchString(r.Base) {
-		doc.Add("base", "must be an image's slug, as in \"debian-13-x64\", or left out, got %q", r.Base)
+		doc.Add(
+			"base",
+			"must be an image's slug, as in \"debian-13-x64\", or left out, got %q",
+			r.Base,
+		)
 	}
 }
 

@@ -194,7 +194,10 @@ func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 			return nil, nil // a disk that cannot be read is made anew
 		}
 
-		b.ui.Say(fmt.Sprintf("unchanged: %s has this very content; force = true bakes it again", path))
+		b.ui.Say(fmt.Sprintf(
+			"unchanged: %s has this very content; force = true bakes it again",
+			path,
+		))
 
 		return b.artifact(nil, path, false), nil
 	}

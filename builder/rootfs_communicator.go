@@ -25,7 +25,12 @@ const didNotRun = 126
 // Start runs a command, and returns while it does.
 func (r inRoot) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
 	go func() {
-		status, err := r.machine.Run(ctx, remote.Command, remote.Stdin, remote.Stdout, remote.Stderr)
+		status, err := r.machine.Run(ctx,
+			remote.Command,
+			remote.Stdin,
+			remote.Stdout,
+			remote.Stderr,
+		)
 		if err != nil {
 			status = didNotRun
 			if remote.Stderr != nil {
@@ -105,7 +110,12 @@ func (r inRoot) do(what, script string, input io.Reader, output io.Writer) error
 	var said strings.Builder
 	status, err := r.machine.Run(context.Background(), script, input, output, &said)
 	if err == nil && status != 0 {
-		err = fmt.Errorf("%w: exit status %d: %s", ErrRemote, status, strings.TrimSpace(said.String()))
+		err = fmt.Errorf(
+			"%w: exit status %d: %s",
+			ErrRemote,
+			status,
+			strings.TrimSpace(said.String()),
+		)
 	}
 
 	if err != nil {

@@ -180,7 +180,11 @@ func (c *RootfsConfig) check() []error {
 	}
 
 	if c.bytes < rootfs.LeastSize || c.bytes > mostBytes {
-		wrong.add("size", "must be a size from 64M to 100G such as \"3G\" or \"2500M\", got %q", c.Size)
+		wrong.add(
+			"size",
+			"must be a size from 64M to 100G such as \"3G\" or \"2500M\", got %q",
+			c.Size,
+		)
 	}
 
 	if c.Layer != "" {
@@ -228,7 +232,11 @@ func (c *RootfsConfig) checkPackages() []error {
 		"security_mirror": c.SecurityMirror,
 	} {
 		if told != "" {
-			wrong.add(option, "is of a base image's sources; here say sources = [\"deb %s SUITE COMPONENT...\"]", told)
+			wrong.add(
+				option,
+				"is of a base image's sources; here say sources = [\"deb %s SUITE COMPONENT...\"]",
+				told,
+			)
 		}
 	}
 
@@ -267,21 +275,35 @@ func (c *RootfsConfig) checkImport() []error {
 	}
 
 	if c.SpacesKey == "" {
-		wrong.add("spaces_key", "no key of Spaces: set DIGITALOCEAN_SPACES_ACCESS_KEY or spaces_key")
+		wrong.add(
+			"spaces_key",
+			"no key of Spaces: set DIGITALOCEAN_SPACES_ACCESS_KEY or spaces_key",
+		)
 	}
 
 	if c.SpacesSecret == "" {
-		wrong.add("spaces_secret", "no secret of the Spaces key: set DIGITALOCEAN_SPACES_SECRET_KEY or spaces_secret")
+		wrong.add(
+			"spaces_secret",
+			"no secret of the Spaces key: set DIGITALOCEAN_SPACES_SECRET_KEY or spaces_secret",
+		)
 	}
 
 	for _, region := range append([]string{c.SpacesRegion}, c.ImageRegions...) {
 		if !regionForm.MatchString(region) {
-			wrong.add("spaces_region, image_regions", "must be regions such as \"nyc3\", got %q", region)
+			wrong.add(
+				"spaces_region, image_regions",
+				"must be regions such as \"nyc3\", got %q",
+				region,
+			)
 		}
 	}
 
 	if !isEndpoint(c.SpacesURL) {
-		wrong.add("spaces_url", "must be the address of an S3 endpoint without a bucket, got %q", c.SpacesURL)
+		wrong.add(
+			"spaces_url",
+			"must be the address of an S3 endpoint without a bucket, got %q",
+			c.SpacesURL,
+		)
 	}
 
 	return append(wrong, c.CloudConfig.check()...)

@@ -174,7 +174,11 @@ func (b *rootBuild) sweepImages(ctx context.Context) error {
 		}
 
 		if !isPublished(image) {
-			b.ui.Say(fmt.Sprintf("removing image %d, %s, which a dead build did not finish", image.ID, image.Name))
+			b.ui.Say(fmt.Sprintf(
+				"removing image %d, %s, which a dead build did not finish",
+				image.ID,
+				image.Name,
+			))
 
 			options := b.config.wait(b.config.CleanupTimeout)
 			err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))

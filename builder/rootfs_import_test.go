@@ -29,7 +29,11 @@ func TestAnImportLeavesTheImageAndNothingElse(t *testing.T) {
 	require.Subset(t, tags, []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
 
 	for _, tag := range tags {
-		require.False(t, strings.HasPrefix(tag.(string), "hornero-build"), "the build's own tag %s is left", tag)
+		require.False(t,
+			strings.HasPrefix(tag.(string), "hornero-build"),
+			"the build's own tag %s is left",
+			tag,
+		)
 	}
 
 	require.Equal(t, "hornero.rootfs", artifact.BuilderId())
@@ -98,7 +102,11 @@ func TestAnImportComesToAllItsRegions(t *testing.T) {
 	again, err := p.build(t.Context(), same)
 	require.NoError(t, err)
 
-	require.Equal(t, artifact.Id(), again.Id(), "it is in one of the regions, and comes to the other")
+	require.Equal(t,
+		artifact.Id(),
+		again.Id(),
+		"it is in one of the regions, and comes to the other",
+	)
 	require.Contains(t, again.String(), "in nyc3, ams3, fra1")
 	var told builder.Built
 	require.NoError(t, json.Unmarshal([]byte(again.State(builder.StateBuilt).(string)), &told))
@@ -108,7 +116,10 @@ func TestAnImportComesToAllItsRegions(t *testing.T) {
 
 	same["image_regions"] = []string{"nyc3", "mar1"}
 	_, err = p.build(t.Context(), same)
-	require.ErrorContains(t, err, `image_regions: no such region: "mar1"; known are ams3, fra1, nyc3`)
+	require.ErrorContains(t,
+		err,
+		`image_regions: no such region: "mar1"; known are ams3, fra1, nyc3`,
+	)
 }
 
 // What makes another disk makes another image.
@@ -216,10 +227,16 @@ func TestAFailureOrInterruptionOfAnImportLeavesNothing(t *testing.T) {
 func TestAMissingSpaceOrAWrongKeyIsNamed(t *testing.T) {
 	p := newImportCloud(t)
 	_, err := p.build(t.Context(), object{"space_name": "elsewhere"})
-	require.ErrorContains(t, err, "make the Space in the region of spaces_region, or correct space_name")
+	require.ErrorContains(t,
+		err,
+		"make the Space in the region of spaces_region, or correct space_name",
+	)
 
 	_, err = p.build(t.Context(), object{"spaces_secret": "wrong"})
-	require.ErrorContains(t, err, "look at DIGITALOCEAN_SPACES_ACCESS_KEY, DIGITALOCEAN_SPACES_SECRET_KEY")
+	require.ErrorContains(t,
+		err,
+		"look at DIGITALOCEAN_SPACES_ACCESS_KEY, DIGITALOCEAN_SPACES_SECRET_KEY",
+	)
 	require.Equal(t, nothing, p.left())
 }
 
@@ -256,7 +273,11 @@ func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
 
 	var none minio.PutObjectOptions
 
-	for _, name := range []string{key(living), key(dead), "mine/disk"} {
+	for _, name := range []string{
+		key(living),
+		key(dead),
+		"mine/disk",
+	} {
 		_, err = p.s3.PutObject(t.Context(), "bakery", name, strings.NewReader("x"), 1, none)
 		require.NoError(t, err)
 	}

@@ -66,7 +66,11 @@ func (s *space) put(ctx context.Context, key, file string) error {
 func (s *space) named(what string, err error) error {
 	switch minio.ToErrorResponse(err).Code {
 	case "NoSuchBucket":
-		return fmt.Errorf("%s: %w: make the Space in the region of spaces_region, or correct space_name", what, err)
+		return fmt.Errorf(
+			"%s: %w: make the Space in the region of spaces_region, or correct space_name",
+			what,
+			err,
+		)
 
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		return fmt.Errorf(

@@ -212,7 +212,11 @@ func (s *stepDisk) Run(ctx context.Context, state multistep.StateBag) multistep.
 		return halt(state, fmt.Errorf("make disk: %w", err))
 	}
 
-	s.ui.Say(fmt.Sprintf("disk: made in %.0f s, %d MB", time.Since(began).Seconds(), info.Size()>>20))
+	s.ui.Say(fmt.Sprintf(
+		"disk: made in %.0f s, %d MB",
+		time.Since(began).Seconds(),
+		info.Size()>>20,
+	))
 	state.Put("disk", path)
 
 	return multistep.ActionContinue

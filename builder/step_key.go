@@ -78,7 +78,12 @@ func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) 
 		return key, err
 	}
 
-	key, err := do.Ensure(ctx, "create SSH key", s.config.wait(s.config.StateTimeout), s.byName, create)
+	key, err := do.Ensure(ctx,
+		"create SSH key",
+		s.config.wait(s.config.StateTimeout),
+		s.byName,
+		create,
+	)
 	if err != nil {
 		return godo.DropletCreateSSHKey{}, err
 	}
@@ -92,7 +97,11 @@ func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) 
 func (s *stepKey) inAccount(ctx context.Context) (godo.DropletCreateSSHKey, error) {
 	public, _, _, _, err := ssh.ParseAuthorizedKey(s.config.Comm.SSHPublicKey)
 	if err != nil {
-		return godo.DropletCreateSSHKey{}, fmt.Errorf("read public key of %s: %w", s.config.Comm.SSHPrivateKeyFile, err)
+		return godo.DropletCreateSSHKey{}, fmt.Errorf(
+			"read public key of %s: %w",
+			s.config.Comm.SSHPrivateKeyFile,
+			err,
+		)
 	}
 
 	keys, err := do.Keys(ctx, s.client)

@@ -112,7 +112,10 @@ func (s *stepSnapshot) find(ctx context.Context, droplet int, options do.WaitOpt
 			return image.Name == s.owner.tag()
 		})
 		if at < 0 {
-			return do.Pending, do.Seen("the Droplet has %d snapshots, none of this name", len(images))
+			return do.Pending, do.Seen(
+				"the Droplet has %d snapshots, none of this name",
+				len(images),
+			)
 		}
 
 		id = images[at].ID
@@ -215,7 +218,12 @@ func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error)
 		case image.Status == "deleted" || image.Status == "retired":
 			return do.Errored, do.Seen("status %s %s", image.Status, image.ErrorMessage)
 		case !s.isPublished(image):
-			return do.Pending, do.Seen("status %s, regions %v, name %s", image.Status, image.Regions, image.Name)
+			return do.Pending, do.Seen(
+				"status %s, regions %v, name %s",
+				image.Status,
+				image.Regions,
+				image.Name,
+			)
 		}
 
 		found = image

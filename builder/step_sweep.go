@@ -37,7 +37,11 @@ func (b *build) sweepDroplets(ctx context.Context) error {
 			continue
 		}
 
-		b.ui.Say(fmt.Sprintf("removing Droplet %d, %s, which a dead build left", droplet.ID, droplet.Name))
+		b.ui.Say(fmt.Sprintf(
+			"removing Droplet %d, %s, which a dead build left",
+			droplet.ID,
+			droplet.Name,
+		))
 
 		options := b.config.wait(b.config.CleanupTimeout)
 		err = errors.Join(err, do.DeleteDroplet(ctx, b.client, droplet.ID, options))
@@ -85,7 +89,11 @@ func (b *build) sweepImages(ctx context.Context) error {
 			continue
 		}
 
-		b.ui.Say(fmt.Sprintf("removing image %d, %s, which a dead build did not finish", image.ID, image.Name))
+		b.ui.Say(fmt.Sprintf(
+			"removing image %d, %s, which a dead build did not finish",
+			image.ID,
+			image.Name,
+		))
 
 		options := b.config.wait(b.config.CleanupTimeout)
 		err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))

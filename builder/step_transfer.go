@@ -66,7 +66,11 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 		return artifact, nil
 	}
 
-	t.ui.Say(fmt.Sprintf("transferring image %d to %s", artifact.ImageID, strings.Join(missing, ", ")))
+	t.ui.Say(fmt.Sprintf(
+		"transferring image %d to %s",
+		artifact.ImageID,
+		strings.Join(missing, ", "),
+	))
 
 	causes := make([]error, len(missing))
 	var group errgroup.Group
@@ -147,7 +151,13 @@ func checkRegions(ctx context.Context, client *godo.Client, option string, wante
 
 	for _, region := range wanted {
 		if !slices.Contains(known, region) {
-			wrong = append(wrong, fmt.Errorf("%s: %w: %q; known are %s", option, errNoRegion, region, all))
+			wrong = append(wrong, fmt.Errorf(
+				"%s: %w: %q; known are %s",
+				option,
+				errNoRegion,
+				region,
+				all,
+			))
 		}
 	}
 

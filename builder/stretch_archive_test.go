@@ -88,7 +88,10 @@ func newKey(t *testing.T, name string) (home, keyring string) {
 func gpg(t *testing.T, home string, args ...string) []byte {
 	t.Helper()
 
-	quietly := []string{"--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""}
+	quietly := []string{
+		"--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase",
+		"",
+	}
 	command := exec.Command("gpg", append(quietly, args...)...)
 	var said bytes.Buffer
 	command.Stderr = &said
@@ -186,7 +189,13 @@ func (a *stretchArchive) build(root string, item deb) string {
 	data, err := os.ReadFile(path)
 	require.NoError(a.T, err)
 
-	return fmt.Sprintf("%sFilename: %s\nSize: %d\nSHA256: %x\n\n", control, name, len(data), sha256.Sum256(data))
+	return fmt.Sprintf(
+		"%sFilename: %s\nSize: %d\nSHA256: %x\n\n",
+		control,
+		name,
+		len(data),
+		sha256.Sum256(data),
+	)
 }
 
 func zipped(t *testing.T, text string) string {

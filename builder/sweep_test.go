@@ -91,15 +91,46 @@ func TestAHalfMadeImageOfADeadBuildIsSwept(t *testing.T) {
 		tags  []any
 		stays bool
 	}{
-		{name: dead, tags: []any{}, stays: false},
-		{name: dead, tags: []any{dead, "hornero"}, stays: false},
-		{name: "ours", tags: []any{dead, "hornero"}, stays: false},
-		{name: "ours", tags: []any{dead, digest}, stays: true},
-		{name: living, tags: []any{}, stays: true},
-		{name: "ours", tags: []any{living}, stays: true},
-		{name: "theirs", tags: []any{}, stays: true},
+		{
+			name:  dead,
+			tags:  []any{},
+			stays: false,
+		},
+		{
+			name:  dead,
+			tags:  []any{dead, "hornero"},
+			stays: false,
+		},
+		{
+			name:  "ours",
+			tags:  []any{dead, "hornero"},
+			stays: false,
+		},
+		{
+			name:  "ours",
+			tags:  []any{dead, digest},
+			stays: true,
+		},
+		{
+			name:  living,
+			tags:  []any{},
+			stays: true,
+		},
+		{
+			name:  "ours",
+			tags:  []any{living},
+			stays: true,
+		},
+		{
+			name:  "theirs",
+			tags:  []any{},
+			stays: true,
+		},
 	} {
-		added := c.add("images", object{"name": image.name, "tags": image.tags})
+		added := c.add("images", object{
+			"name": image.name,
+			"tags": image.tags,
+		})
 		stays[added["id"].(int)] = image.stays
 	}
 
