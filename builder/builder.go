@@ -199,19 +199,22 @@ func marked(state multistep.StateBag, key string) bool {
 
 // steps is the whole build, in order.
 func (b *Builder) steps(build *build) []multistep.Step {
+	makeKey := &communicator.StepSSHKeyGen{
+		CommConf:            &b.config.Comm,
+		SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair,
+	}
+	connect := &communicator.StepConnect{
+		Config:    &b.config.Comm,
+		Host:      host,
+		SSHConfig: b.config.Comm.SSHConfigFunc(),
+	}
+
 	return []multistep.Step{
-		&communicator.StepSSHKeyGen{
-			CommConf:            &b.config.Comm,
-			SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair,
-		},
+		makeKey,
 		&stepKey{build: build},
 		&stepDroplet{build: build},
 		&stepReachable{build},
-		&communicator.StepConnect{
-			Config:    &b.config.Comm,
-			Host:      host,
-			SSHConfig: b.config.Comm.SSHConfigFunc(),
-		},
+		connect,
 		&commonsteps.StepProvision{},
 		&stepShutdown{build},
 		&stepSnapshot{build: build},

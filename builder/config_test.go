@@ -10,7 +10,7 @@ import (
 )
 
 func TestEachWrongOptionIsNamed(t *testing.T) {
-	for name, test := range map[string]struct {
+	tests := map[string]struct {
 		options object
 		want    string
 	}{
@@ -158,7 +158,9 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 			options: object{"tags": object{"a": "b"}},
 			want:    "tags",
 		},
-	} {
+	}
+
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := new(builder.Builder).Prepare(newCloud(t).options(t, test.options))
 			require.ErrorContains(t, err, test.want)

@@ -28,6 +28,7 @@ func files(uuid string) []text {
 				"disable_root: false\nusers: []\nmanage_etc_hosts: true\nlocale: C.UTF-8\n",
 		},
 		{path: "etc/systemd/network/80-dhcp.network", text: "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv4\n"},
+
 		// Nobody waits for the others: there may be no server behind them.
 		{
 			path: "etc/systemd/network/81-dhcp.network",
@@ -44,6 +45,7 @@ func files(uuid string) []text {
 		{path: "etc/resolv.conf", link: "../run/systemd/resolve/resolv.conf"},
 		{path: "etc/fstab", text: "UUID=" + uuid + " / ext4 errors=remount-ro 0 1\n"},
 		{path: "etc/hosts", text: "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"},
+
 		// Empty, not absent: an absent one makes the next boot a first boot, which enables every unit.
 		{path: "etc/machine-id"},
 		{
