@@ -22,26 +22,15 @@ func (r Release) Sources(mirrors Mirrors, keyring string) string {
 	}
 
 	var b strings.Builder
+	components := strings.Join(r.Components, " ")
 
-	for _, source := range []struct{ mirror, suite string }{{
-		mirror: mirrors.Main,
-		suite:  r.Suite,
-	}, {
-		mirror: mirrors.Main,
-		suite:  r.UpdatesSuite,
-	}, {
-		mirror: mirrors.Security,
-		suite:  r.SecuritySuite,
-	}} {
+	for _, source := range []struct{ mirror, suite string }{
+		{mirror: mirrors.Main, suite: r.Suite},
+		{mirror: mirrors.Main, suite: r.UpdatesSuite},
+		{mirror: mirrors.Security, suite: r.SecuritySuite},
+	} {
 		if source.mirror != "" && source.suite != "" {
-			fmt.Fprintf(
-				&b,
-				"deb %s%s %s %s\n",
-				options,
-				source.mirror,
-				source.suite,
-				strings.Join(r.Components, " "),
-			)
+			fmt.Fprintf(&b, "deb %s%s %s %s\n", options, source.mirror, source.suite, components)
 		}
 	}
 
@@ -53,7 +42,9 @@ func (r Release) Sources(mirrors Mirrors, keyring string) string {
 func (r Release) AptOptions() []string {
 	options := []string{
 		"APT::Get::AllowUnauthenticated=false",
-		"Acquire::AllowInsecureRepositories=false", "Acquire::AllowWeakRepositories=false", "Acquire::AllowDowngradeToInsecureRepositories=false",
+		"Acquire::AllowInsecureRepositories=false",
+		"Acquire::AllowWeakRepositories=false",
+		"Acquire::AllowDowngradeToInsecureRepositories=false",
 	}
 	if r.Archive.Expired {
 		options = append(options, "Acquire::Check-Valid-Until=false")
@@ -69,20 +60,14 @@ func (m Mirrors) check() error {
 	} {
 		address, err := url.Parse(text)
 		if text != "" && (err != nil || address.Scheme == "" || strings.ContainsAny(text, " []\n")) {
-			return fmt.Errorf(
-				"%s: %w: must be an address that apt knows, as in \"http://mirror.example/debian\", got %q",
-				name,
-				ErrConfig,
-				text,
-			)
+			const form = "must be an address that apt knows, as in \"http://mirror.example/debian\""
+			return fmt.Errorf("%s: %w: %s, got %q", name, ErrConfig, form, text)
 		}
 	}
 
 	if m.Security != "" && m.Main == "" {
-		return fmt.Errorf(
-			"security_mirror: %w: needs mirror beside it: with either, only those two are used",
-			ErrConfig,
-		)
+		const what = "needs mirror beside it: with either, only those two are used"
+		return fmt.Errorf("security_mirror: %w: %s", ErrConfig, what)
 	}
 
 	return nil

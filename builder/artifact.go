@@ -65,5 +65,6 @@ func (a *Artifact) State(name string) any {
 func (a *Artifact) Destroy() error {
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultCleanupTimeout)
 	defer cancel()
+
 	return do.DeleteImage(ctx, a.client, a.ImageID, do.WaitOptions{})
 }

@@ -59,15 +59,14 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	ctx, done := withParent(ctx)
 	defer done()
 
-	artifact, err := b.run(ctx,
-		&build{
-			config: &b.config,
-			client: client,
-			ui:     ui,
-			owner:  thisProcess(),
-		},
-		hook,
-	)
+	build := &build{
+		config: &b.config,
+		client: client,
+		ui:     ui,
+		owner:  thisProcess(),
+	}
+
+	artifact, err := b.run(ctx, build, hook)
 	if err != nil {
 		return nil, do.Explained(err)
 	}
@@ -173,10 +172,11 @@ func (b *Builder) newState(build *build, hook packersdk.Hook) multistep.StateBag
 func (b *Builder) outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
 	artifact, _ := state.Get("artifact").(*Artifact)
 	cause, _ := state.Get("error").(error)
-	if artifact != nil &&
-		cause == nil &&
-		(len(artifact.lacks(b.config.regions())) == 0 || !b.config.waitsForTransfers()) {
-		return artifact, nil
+	if artifact != nil && cause == nil {
+		transferred := len(artifact.lacks(b.config.regions())) == 0
+		if transferred || !b.config.waitsForTransfers() {
+			return artifact, nil
+		}
 	}
 
 	return artifact, causeOf(ctx, state)
@@ -199,19 +199,22 @@ func marked(state multistep.StateBag, key string) bool {
 
 // steps is the whole build, in order.
 func (b *Builder) steps(build *build) []multistep.Step {
+	makeKey := &communicator.StepSSHKeyGen{
+		CommConf:            &b.config.Comm,
+		SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair,
+	}
+	connect := &communicator.StepConnect{
+		Config:    &b.config.Comm,
+		Host:      host,
+		SSHConfig: b.config.Comm.SSHConfigFunc(),
+	}
+
 	return []multistep.Step{
-		&communicator.StepSSHKeyGen{
-			CommConf:            &b.config.Comm,
-			SSHTemporaryKeyPair: b.config.Comm.SSHTemporaryKeyPair,
-		},
+		makeKey,
 		&stepKey{build: build},
 		&stepDroplet{build: build},
 		&stepReachable{build},
-		&communicator.StepConnect{
-			Config:    &b.config.Comm,
-			Host:      host,
-			SSHConfig: b.config.Comm.SSHConfigFunc(),
-		},
+		connect,
 		&commonsteps.StepProvision{},
 		&stepShutdown{build},
 		&stepSnapshot{build: build},
@@ -259,9 +262,11 @@ func published(ctx context.Context, client *godo.Client, recipe Recipe, regions 
 		return nil, err
 	}
 
+	// in how many of the regions an image is
 	in := func(image godo.Image) int {
 		return len(regions) - len((&Artifact{Regions: image.Regions}).lacks(regions))
 	}
+
 	found = slices.DeleteFunc(found, func(image godo.Image) bool {
 		return image.Status != imageAvailable || in(image) == 0
 	})
@@ -270,10 +275,7 @@ func published(ctx context.Context, client *godo.Client, recipe Recipe, regions 
 	}
 
 	best := slices.MaxFunc(found, func(x, y godo.Image) int {
-		return cmp.Or(
-			cmp.Compare(in(x), in(y)),
-			cmp.Compare(x.ID, y.ID),
-		)
+		return cmp.Or(cmp.Compare(in(x), in(y)), cmp.Compare(x.ID, y.ID))
 	})
 
 	return &best, nil

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,20 +22,41 @@ import (
 // programs are what else the tests' own program can be, by its first argument.
 var programs = map[string]func(args []string) error{}
 
+// setups run before the tests. What each returns undoes it after them.
+var setups []func() (undo func() error, err error)
+
 // TestMain keeps Packer's own log, which is for its debugging, out of the tests' output.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
 
 	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
-		if err := programs[os.Args[1]](os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-
+		exitOn(programs[os.Args[1]](os.Args[2:]))
 		os.Exit(0)
 	}
 
-	os.Exit(m.Run())
+	var undos []func() error
+
+	for _, setup := range setups {
+		undo, err := setup()
+		exitOn(err)
+
+		undos = append(undos, undo)
+	}
+
+	code := m.Run()
+
+	for _, undo := range undos {
+		exitOn(undo())
+	}
+
+	os.Exit(code)
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // nothing is left in the cloud, or nothing but one image.
@@ -84,8 +104,9 @@ func TestBakeLeavesTheImageAndNothingElse(t *testing.T) {
 	tags := image["tags"].([]any)
 	require.Subset(t, tags, []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
 
+	last := tags[len(tags)-1].(string)
 	require.True(t,
-		strings.HasPrefix(tags[len(tags)-1].(string), "hornero:digest:"),
+		strings.HasPrefix(last, "hornero:digest:"),
 		"the digest's tag is the last: %v",
 		tags,
 	)
@@ -113,16 +134,21 @@ func TestUnchangedIsNotBakedAgain(t *testing.T) {
 	require.Equal(t, first.Id(), run(nil).Id())
 	require.Equal(t, 1, c.count("POST droplets"))
 
-	require.NotEqual(t,
-		first.Id(),
-		run(object{"force": true}).Id(),
-	)
+	require.NotEqual(t, first.Id(), run(object{"force": true}).Id())
 }
 
 // steps are the requests of a bake. Each is made to fail, and to be the moment of Ctrl-C.
 var steps = []string{
-	"POST account/keys", "POST droplets", "GET droplets/N", "POST droplets/N/actions snapshot", "GET droplets/N/snapshots",
-	"POST tags", "POST tags/TAG/resources", "PUT images/N", "DELETE tags/TAG/resources", "GET images/N",
+	"POST account/keys",
+	"POST droplets",
+	"GET droplets/N",
+	"POST droplets/N/actions snapshot",
+	"GET droplets/N/snapshots",
+	"POST tags",
+	"POST tags/TAG/resources",
+	"PUT images/N",
+	"DELETE tags/TAG/resources",
+	"GET images/N",
 }
 
 // believed is how many refusals in a row it takes until a poll is believed to be refused.
@@ -176,7 +202,13 @@ func TestInterruptionAtAnyStepLeavesNothing(t *testing.T) {
 
 // The API has no idempotency key: what a lost answer may have made is looked for before it is asked for again.
 func TestALostAnswerIsNoSecondThing(t *testing.T) {
-	for _, call := range []string{"POST account/keys", "POST droplets", "POST droplets/N/actions snapshot", "POST tags", "POST tags/TAG/resources"} {
+	for _, call := range []string{
+		"POST account/keys",
+		"POST droplets",
+		"POST droplets/N/actions snapshot",
+		"POST tags",
+		"POST tags/TAG/resources",
+	} {
 		for what, done := range map[string]bool{"after the work": true, "before the work": false} {
 			t.Run(call+" "+what, func(t *testing.T) {
 				c := newCloud(t)
@@ -289,15 +321,13 @@ func TestASnapshotThatErrsEndsTheBuildAtOnce(t *testing.T) {
 		c.mutex.Lock()
 		defer c.mutex.Unlock()
 
-		reply(w,
-			http.StatusCreated,
-			object{"action": c.add("actions", object{
-				"status":        "errored",
-				"type":          "snapshot",
-				"resource_type": "droplet",
-				"resource_id":   7,
-			})},
-		)
+		action := c.add("actions", object{
+			"status":        "errored",
+			"type":          "snapshot",
+			"resource_type": "droplet",
+			"resource_id":   7,
+		})
+		reply(w, http.StatusCreated, object{"action": action})
 
 		return true
 	}
@@ -324,153 +354,4 @@ func TestATagThatDoesNotStickIsNoSuccess(t *testing.T) {
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.ErrorContains(t, err, "the tag was taken but is not there")
 	require.Equal(t, nothing, c.left())
-}
-
-func TestOnlyDeadBuildsAreSwept(t *testing.T) {
-	c := newCloud(t)
-	living := ownTag(t, c)
-	fields := strings.Split(living, "-")
-	changed := func(at int, value string) string {
-		other := slices.Clone(fields)
-		other[at] = value
-		return strings.Join(other, "-")
-	}
-
-	// Fields of a tag: "hornero", "build:HOST", process, its start, time, nonce.
-	elsewhere := changed(1, "build:0123456789ab")
-
-	old := func(tag string) string {
-		parts := strings.Split(tag, "-")
-		parts[4] = "1000000000"
-		return strings.Join(parts, "-")
-	}
-
-	want := map[string]bool{ // whether it stays
-		living:                true,  // this very process, earlier
-		changed(2, "4194305"): false, // a process that this host does not have
-		changed(3, "1"):       false, // its number is another process' now
-		elsewhere:             true,
-		old(elsewhere):        false,
-		"hornero-build:what":  true, // not a form that we know
-	}
-
-	for tag := range want {
-		c.add("droplets", object{
-			"name":   "left",
-			"tags":   []any{"hornero-build", tag},
-			"status": "active",
-		})
-
-		c.add("keys", object{"name": tag})
-	}
-
-	_, err := bake(t.Context(), t, prepared(t, c, object{"force": true}))
-	require.NoError(t, err)
-
-	for tag, stays := range want {
-		require.Equal(t,
-			stays,
-			len(c.list("droplets", tag)) == 1,
-			"Droplet of %s",
-			tag,
-		)
-
-		require.Equal(t,
-			stays,
-			slices.ContainsFunc(
-				c.list("keys", ""),
-				func(o object) bool { return o["name"] == tag },
-			),
-			"key of %s",
-			tag,
-		)
-	}
-}
-
-// ownTag bakes once and returns the tag that the build's Droplet had.
-func ownTag(t *testing.T, c *cloud) string {
-	t.Helper()
-	var tag string
-	c.before = func(_ http.ResponseWriter, _ *http.Request, call string) bool {
-		if call == "POST droplets" {
-			c.mutex.Lock()
-			tag = tagOfKey(c)
-			c.mutex.Unlock()
-		}
-
-		return false
-	}
-
-	_, err := bake(t.Context(), t, prepared(t, c, nil))
-	require.NoError(t, err)
-
-	c.before = nil
-
-	return tag
-}
-
-func TestAHalfMadeImageOfADeadBuildIsSwept(t *testing.T) {
-	c := newCloud(t)
-	living := ownTag(t, c)
-	fields := strings.Split(living, "-")
-	fields[2] = "4194305" // a process that this host does not have
-	dead := strings.Join(fields, "-")
-	digest := "hornero:digest:aa"
-	stays := map[int]bool{}
-	for _, image := range []struct {
-		name  string
-		tags  []any
-		stays bool
-	}{
-		{
-			name:  dead,
-			tags:  []any{},
-			stays: false,
-		}, {
-			name:  dead,
-			tags:  []any{dead, "hornero"},
-			stays: false,
-		}, {
-			name:  "ours",
-			tags:  []any{dead, "hornero"},
-			stays: false,
-		},
-		{
-			name:  "ours",
-			tags:  []any{dead, digest},
-			stays: true,
-		}, {
-			name:  living,
-			tags:  []any{},
-			stays: true,
-		}, {
-			name:  "ours",
-			tags:  []any{living},
-			stays: true,
-		}, {
-			name:  "theirs",
-			tags:  []any{},
-			stays: true,
-		},
-	} {
-		stays[c.add("images", object{
-			"name": image.name,
-			"tags": image.tags,
-		})["id"].(int)] = image.stays
-	}
-
-	c.tags[dead], c.tags[living] = true, true
-
-	// unchanged since ownTag, and swept all the same
-	_, err := bake(t.Context(), t, prepared(t, c, nil))
-	require.NoError(t, err)
-	require.Equal(t, 1, c.count("POST droplets"))
-
-	for id, stays := range stays {
-		_, there := c.thing["images"][id]
-		require.Equal(t, stays, there, "image %d", id)
-	}
-
-	require.NotContains(t, c.tags, dead)
-	require.Contains(t, c.tags, living)
 }

@@ -3,7 +3,6 @@ package builder
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -61,38 +60,26 @@ func (c CloudConfig) client() (*godo.Client, error) {
 }
 
 func (c CloudConfig) check() []error {
-	var wrong []error
+	var wrong problems
 
 	if _, err := c.client(); errors.Is(err, do.ErrNoToken) {
-		wrong = append(wrong, fmt.Errorf("api_token: %w: %w", ErrConfig, err))
+		wrong.add("api_token", "%w", err)
 	} else if err != nil {
-		wrong = append(wrong, fmt.Errorf("api_url: %w: %w", ErrConfig, err))
+		wrong.add("api_url", "%w", err)
 	}
 
 	retries := c.retries()
 	if retries.Most < 0 {
-		wrong = append(wrong, fmt.Errorf(
-			"http_retry_max: %w: must be 0 or more, got %d",
-			ErrConfig,
-			retries.Most,
-		))
+		wrong.add("http_retry_max", "must be 0 or more, got %d", retries.Most)
 	}
 
 	if retries.Shortest < 0 {
-		wrong = append(wrong, fmt.Errorf(
-			"http_retry_wait_min: %w: must be 0 seconds or more, got %s",
-			ErrConfig,
-			retries.Shortest,
-		))
+		wrong.add("http_retry_wait_min", "must be 0 seconds or more, got %s", retries.Shortest)
 	}
 
 	if retries.Longest < retries.Shortest {
-		wrong = append(wrong, fmt.Errorf(
-			"http_retry_wait_max: %w: must be at least http_retry_wait_min, %s, got %s",
-			ErrConfig,
-			retries.Shortest,
-			retries.Longest,
-		))
+		wrong.add("http_retry_wait_max",
+			"must be at least http_retry_wait_min, %s, got %s", retries.Shortest, retries.Longest)
 	}
 
 	return wrong

@@ -2,22 +2,17 @@ package builder_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/ssh"
 )
 
 type object = map[string]any
@@ -118,95 +113,162 @@ func shape(parts []string) string {
 	return strings.Join(parts, "/")
 }
 
+// request is a request as the handlers of a kind of thing see it.
+type request struct {
+	query url.Values
+	call  string
+	parts []string // of the path
+	body  object
+	id    int // the last number in the path
+}
+
 func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts []string, body object) {
-	id := 0
+	asked := request{
+		query: r.URL.Query(),
+		call:  call,
+		parts: parts,
+		body:  body,
+	}
+
 	for _, part := range parts {
 		if n, err := strconv.Atoi(part); err == nil {
-			id = n
+			asked.id = n
 		}
 	}
 
-	switch call {
-	case "GET droplets", "GET images":
-		all := c.list(parts[0], r.URL.Query().Get("tag_name"))
-		if r.URL.Query().Get("type") == "distribution" {
+	serves := map[string]func(http.ResponseWriter, request) bool{
+		"droplets": c.serveDroplets,
+		"images":   c.serveImages,
+		"tags":     c.serveTags,
+	}[parts[0]]
+	if serves == nil {
+		serves = c.serveOthers
+	}
+
+	if !serves(w, asked) {
+		refuse(w, 404, "no such path: "+call)
+	}
+}
+
+func (c *cloud) serveDroplets(w http.ResponseWriter, r request) bool {
+	switch r.call {
+	case "GET droplets":
+		reply(w, 200, object{"droplets": c.list("droplets", r.query.Get("tag_name"))})
+	case "POST droplets":
+		reply(w, 202, object{"droplet": c.create(r.body)})
+	case "GET droplets/N":
+		c.show(w, "droplets", "droplet", r.id)
+	case "DELETE droplets/N":
+		c.remove(w, "droplets", r.id)
+
+	case "POST droplets/N/actions shutdown", "POST droplets/N/actions power_off":
+		c.thing["droplets"][r.id]["status"] = "off"
+		c.act(w, "shutdown", nil)
+
+	case "POST droplets/N/actions snapshot":
+		c.add("images", object{
+			"name":       r.body["name"],
+			"status":     "available",
+			"regions":    []string{"nyc3"},
+			"droplet":    r.id,
+			"tags":       []any{},
+			"created_at": time.Now().UTC().Format(time.RFC3339),
+		})
+		c.act(w, "snapshot", r.id)
+
+	case "GET droplets/N/snapshots":
+		reply(w, 200, object{"snapshots": c.listBy("images", "droplet", r.id)})
+	case "GET droplets/N/actions":
+		reply(w, 200, object{"actions": c.listBy("actions", "resource_id", r.id)})
+	default:
+		return false
+	}
+
+	return true
+}
+
+func (c *cloud) serveImages(w http.ResponseWriter, r request) bool {
+	switch r.call {
+	case "GET images":
+		all := c.list("images", r.query.Get("tag_name"))
+		if r.query.Get("type") == "distribution" {
 			all = slices.DeleteFunc(all, func(o object) bool {
 				return o["type"] != "base"
 			})
 		}
 
-		reply(w, 200, object{parts[0]: all})
+		reply(w, 200, object{"images": all})
 
+	case "GET images/N":
+		c.show(w, "images", "image", r.id)
+	case "DELETE images/N":
+		c.remove(w, "images", r.id)
+
+	case "PUT images/N":
+		c.thing["images"][r.id]["name"] = r.body["name"]
+		c.show(w, "images", "image", r.id)
+
+	case "POST images/N/actions transfer":
+		image := c.thing["images"][r.id]
+		image["regions"] = append(image["regions"].([]string), r.body["region"].(string))
+		c.act(w, "transfer", nil)
+
+	default:
+		return false
+	}
+
+	return true
+}
+
+func (c *cloud) serveTags(w http.ResponseWriter, r request) bool {
+	switch r.call {
+	case "GET tags":
+		all := []object{}
+		for tag := range c.tags {
+			all = append(all, object{"name": tag})
+		}
+
+		reply(w, 200, object{"tags": all})
+
+	case "POST tags":
+		c.tags[r.body["name"].(string)] = true
+		reply(w, 201, object{"tag": r.body})
+
+	case "DELETE tags/TAG":
+		delete(c.tags, r.parts[1])
+
+		for _, image := range c.thing["images"] {
+			untag(image, r.parts[1])
+		}
+
+		w.WriteHeader(204)
+
+	case "DELETE tags/TAG/resources":
+		untag(c.tagged(r), r.parts[1])
+		w.WriteHeader(204)
+
+	case "POST tags/TAG/resources":
+		image := c.tagged(r)
+		image["tags"] = append(image["tags"].([]any), r.parts[1])
+		w.WriteHeader(204)
+
+	default:
+		return false
+	}
+
+	return true
+}
+
+func (c *cloud) serveOthers(w http.ResponseWriter, r request) bool {
+	switch r.call {
 	case "GET account/keys":
 		reply(w, 200, object{"ssh_keys": c.list("keys", "")})
 	case "POST account/keys":
-		reply(w, 201, object{"ssh_key": c.add("keys", object{"name": body["name"]})})
+		reply(w, 201, object{"ssh_key": c.add("keys", object{"name": r.body["name"]})})
 	case "DELETE account/keys/N":
-		c.remove(w, "keys", id)
-	case "POST droplets":
-		reply(w, 202, object{"droplet": c.create(body)})
-	case "GET droplets/N":
-		c.show(w, "droplets", "droplet", id)
-	case "DELETE droplets/N":
-		c.remove(w, "droplets", id)
-
-	case "POST droplets/N/actions shutdown", "POST droplets/N/actions power_off":
-		c.thing["droplets"][id]["status"] = "off"
-
-		reply(w,
-			201,
-			object{"action": c.add("actions", object{"status": "completed", "type": "shutdown"})},
-		)
-
-	case "POST droplets/N/actions snapshot":
-		c.add("images", object{
-			"name":       body["name"],
-			"status":     "available",
-			"regions":    []string{"nyc3"},
-			"droplet":    id,
-			"tags":       []any{},
-			"created_at": time.Now().UTC().Format(time.RFC3339),
-		})
-
-		reply(w,
-			201,
-			object{"action": c.add("actions", object{
-				"status":      "completed",
-				"type":        "snapshot",
-				"resource_id": id,
-			})},
-		)
-
-	case "GET droplets/N/snapshots":
-		all := slices.DeleteFunc(
-			c.list("images", ""),
-			func(o object) bool { return o["droplet"] != id },
-		)
-		reply(w, 200, object{"snapshots": all})
-
+		c.remove(w, "keys", r.id)
 	case "GET actions/N":
-		c.show(w, "actions", "action", id)
-
-	case "GET droplets/N/actions":
-		all := slices.DeleteFunc(
-			c.list("actions", ""),
-			func(o object) bool { return o["resource_id"] != id },
-		)
-		reply(w, 200, object{"actions": all})
-
-	case "PUT images/N":
-		c.thing["images"][id]["name"] = body["name"]
-		c.show(w, "images", "image", id)
-
-	case "POST images/N/actions transfer":
-		image := c.thing["images"][id]
-		image["regions"] = append(image["regions"].([]string), body["region"].(string))
-
-		reply(w,
-			201,
-			object{"action": c.add("actions", object{"status": "completed", "type": "transfer"})},
-		)
-
+		c.show(w, "actions", "action", r.id)
 	case "GET regions":
 		reply(w,
 			200,
@@ -216,58 +278,34 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request, call string, parts
 				{"slug": "fra1"},
 			}},
 		)
-
-	case "GET images/N":
-		c.show(w, "images", "image", id)
-	case "DELETE images/N":
-		c.remove(w, "images", id)
-	case "POST tags":
-		c.tags[body["name"].(string)] = true
-		reply(w, 201, object{"tag": body})
-
-	case "GET tags":
-		all := []object{}
-		for tag := range c.tags {
-			all = append(all, object{"name": tag})
-		}
-
-		reply(w, 200, object{"tags": all})
-
-	case "DELETE tags/TAG":
-		delete(c.tags, parts[1])
-
-		for _, image := range c.thing["images"] {
-			bears, _ := image["tags"].([]any)
-			image["tags"] = slices.DeleteFunc(bears, func(tag any) bool {
-				return tag == parts[1]
-			})
-		}
-
-		w.WriteHeader(204)
-
-	case "DELETE tags/TAG/resources":
-		resource := body["resources"].([]any)[0].(object)
-		image, _ := strconv.Atoi(resource["resource_id"].(string))
-		c.thing["images"][image]["tags"] = slices.DeleteFunc(
-			c.thing["images"][image]["tags"].([]any),
-			func(tag any) bool { return tag == parts[1] },
-		)
-
-		w.WriteHeader(204)
-
-	case "POST tags/TAG/resources":
-		resource := body["resources"].([]any)[0].(object)
-		image, _ := strconv.Atoi(resource["resource_id"].(string))
-		c.thing["images"][image]["tags"] = append(
-			c.thing["images"][image]["tags"].([]any),
-			parts[1],
-		)
-
-		w.WriteHeader(204)
-
 	default:
-		refuse(w, 404, "no such path: "+call)
+		return false
 	}
+
+	return true
+}
+
+// act answers with an action that is over already. resource is what it was done to, where somebody asks for that.
+func (c *cloud) act(w http.ResponseWriter, kind string, resource any) {
+	action := object{"status": "completed", "type": kind}
+	if resource != nil {
+		action["resource_id"] = resource
+	}
+
+	reply(w, 201, object{"action": c.add("actions", action)})
+}
+
+// tagged is the image that a request to tag or untag names.
+func (c *cloud) tagged(r request) object {
+	resource := r.body["resources"].([]any)[0].(object)
+	id, _ := strconv.Atoi(resource["resource_id"].(string))
+
+	return c.thing["images"][id]
+}
+
+func untag(image object, tag string) {
+	tags, _ := image["tags"].([]any)
+	image["tags"] = slices.DeleteFunc(tags, func(one any) bool { return one == tag })
 }
 
 // create makes a Droplet at the address of the SSH server.
@@ -307,6 +345,13 @@ func (c *cloud) list(kind, tag string) []object {
 	}
 
 	return all
+}
+
+// listBy lists what has a field of this value.
+func (c *cloud) listBy(kind, field string, value any) []object {
+	return slices.DeleteFunc(c.list(kind, ""), func(o object) bool {
+		return o[field] != value
+	})
 }
 
 func (c *cloud) show(w http.ResponseWriter, kind, name string, id int) {
@@ -373,53 +418,6 @@ func reply(w http.ResponseWriter, status int, body any) {
 
 func refuse(w http.ResponseWriter, status int, message string) {
 	reply(w, status, object{"id": "refused", "message": message})
-}
-
-// serveSSH lets everybody in and returns its port.
-func serveSSH(t *testing.T) int {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
-
-	signer, err := ssh.NewSignerFromKey(private)
-	require.NoError(t, err)
-
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
-		return nil, nil
-	}}
-	config.AddHostKey(signer)
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
-
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return
-			}
-
-			go serveConnection(connection, config)
-		}
-	}()
-
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-func serveConnection(connection net.Conn, config *ssh.ServerConfig) {
-	defer connection.Close()
-
-	_, channels, requests, err := ssh.NewServerConn(connection, config)
-	if err != nil {
-		return
-	}
-
-	go ssh.DiscardRequests(requests)
-
-	for channel := range channels {
-		_ = channel.Reject(ssh.Prohibited, "nothing runs here")
-	}
 }
 
 // options is a configuration that bakes quickly in the cloud.

@@ -23,35 +23,31 @@ var (
 	maxName     = 255      // of a snapshot
 )
 
+// problems are what is wrong with a configuration, each of them told by its option.
+type problems []error
+
+func (p *problems) add(option, format string, args ...any) {
+	*p = append(*p, fmt.Errorf("%s: %w: %w", option, ErrConfig, fmt.Errorf(format, args...)))
+}
+
 func (c *Config) check() []error {
-	wrong := slices.Concat(
+	wrong := problems(slices.Concat(
 		c.CloudConfig.check(),
 		c.checkNames(),
 		c.ImageFilter.check(),
 		c.checkUserData(),
 		c.checkKeys(),
-	)
+	))
 	if c.Comm.Type != "ssh" {
-		wrong = append(wrong, fmt.Errorf(
-			"communicator: %w: must be \"ssh\", got %q",
-			ErrConfig,
-			c.Comm.Type,
-		))
+		wrong.add("communicator", "must be \"ssh\", got %q", c.Comm.Type)
 	}
 
 	if c.Image != "" && !c.ImageFilter.isEmpty() {
-		wrong = append(wrong, fmt.Errorf(
-			"image_filter: %w: must not stand beside image",
-			ErrConfig,
-		))
+		wrong.add("image_filter", "must not stand beside image")
 	}
 
 	if c.VPCUUID != "" && !uuidForm.MatchString(c.VPCUUID) {
-		wrong = append(wrong, fmt.Errorf(
-			"vpc_uuid: %w: must be a UUID, got %q",
-			ErrConfig,
-			c.VPCUUID,
-		))
+		wrong.add("vpc_uuid", "must be a UUID, got %q", c.VPCUUID)
 	}
 
 	wrong = append(wrong, checkTags("tags", c.Tags)...)
@@ -61,25 +57,19 @@ func (c *Config) check() []error {
 }
 
 func (c *Config) checkNames() []error {
-	var wrong []error
+	var wrong problems
 	if c.DropletName != "" && !hostForm.MatchString(c.DropletName) {
-		wrong = append(wrong, fmt.Errorf(
-			"droplet_name: %w: letters, digits, dots and dashes only, got %q",
-			ErrConfig,
-			c.DropletName,
-		))
+		wrong.add("droplet_name", "letters, digits, dots and dashes only, got %q", c.DropletName)
 	}
 
-	if len(c.SnapshotName) > maxName ||
-		strings.ContainsFunc(c.SnapshotName, func(r rune) bool {
-			return r < ' ' || r == 0x7f
-		}) {
-		wrong = append(wrong, fmt.Errorf(
-			"snapshot_name: %w: must be one line of at most %d bytes, got %q",
-			ErrConfig,
+	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if len(c.SnapshotName) > maxName || strings.ContainsFunc(c.SnapshotName, isControl) {
+		wrong.add(
+			"snapshot_name",
+			"must be one line of at most %d bytes, got %q",
 			maxName,
 			c.SnapshotName,
-		))
+		)
 	}
 
 	slugs := [][2]string{
@@ -93,12 +83,7 @@ func (c *Config) checkNames() []error {
 
 	for _, slug := range slugs {
 		if !slugForm.MatchString(slug[1]) {
-			wrong = append(wrong, fmt.Errorf(
-				"%s: %w: must be a slug, as in \"nyc3\" or \"s-1vcpu-1gb\", got %q",
-				slug[0],
-				ErrConfig,
-				slug[1],
-			))
+			wrong.add(slug[0], "must be a slug, as in \"nyc3\" or \"s-1vcpu-1gb\", got %q", slug[1])
 		}
 	}
 
@@ -106,22 +91,18 @@ func (c *Config) checkNames() []error {
 }
 
 func (c *Config) checkKeys() []error {
-	var wrong []error
+	var wrong problems
 	if c.SSHKeyID < 0 {
-		wrong = append(wrong, fmt.Errorf(
-			"ssh_key_id: %w: must be the id of a key of the account, got %d",
-			ErrConfig,
-			c.SSHKeyID,
-		))
+		wrong.add("ssh_key_id", "must be the id of a key of the account, got %d", c.SSHKeyID)
 	}
 
 	for _, key := range c.SSHKeyIDs {
 		if !keyForm.MatchString(key) {
-			wrong = append(wrong, fmt.Errorf(
-				"ssh_key_ids: %w: must be ids or MD5 fingerprints of keys of the account, got %q",
-				ErrConfig,
+			wrong.add(
+				"ssh_key_ids",
+				"must be ids or MD5 fingerprints of keys of the account, got %q",
 				key,
-			))
+			)
 		}
 	}
 
@@ -130,48 +111,42 @@ func (c *Config) checkKeys() []error {
 
 // checkUserData reads the file, if that is where it is. What it says is never part of an error.
 func (c *Config) checkUserData() []error {
+	var wrong problems
 	option := "user_data"
+	c.userData = c.UserData
+
 	if c.UserDataFile != "" {
 		if c.UserData != "" {
-			return []error{fmt.Errorf(
-				"user_data_file: %w: must not stand beside user_data",
-				ErrConfig,
-			)}
+			wrong.add("user_data_file", "must not stand beside user_data")
+			return wrong
 		}
 
 		text, err := os.ReadFile(c.UserDataFile)
 		if err != nil {
-			return []error{fmt.Errorf("user_data_file: %w: %w", ErrConfig, err)}
+			wrong.add("user_data_file", "%w", err)
+			return wrong
 		}
 
 		option, c.userData = "user_data_file", string(text)
-	} else {
-		c.userData = c.UserData
 	}
 
-	if len(c.userData) > maxUserData {
-		return []error{fmt.Errorf(
-			"%s: %w: must be at most %d bytes (64 KiB), is %d: leave out what a provisioner can do",
-			option,
-			ErrConfig,
-			maxUserData,
-			len(c.userData),
-		)}
+	if size := len(c.userData); size > maxUserData {
+		wrong.add(option,
+			"must be at most %d bytes (64 KiB), is %d: leave out what a provisioner can do", maxUserData, size)
 	}
 
-	return nil
+	return wrong
 }
 
 func checkTags(option string, tags []string) []error {
-	var wrong []error
+	var wrong problems
 	for _, tag := range tags {
 		if !tagForm.MatchString(tag) {
-			wrong = append(wrong, fmt.Errorf(
-				"%s: %w: a tag is 1 to 255 letters, digits, colons, dashes and underscores, got %q",
+			wrong.add(
 				option,
-				ErrConfig,
+				"a tag is 1 to 255 letters, digits, colons, dashes and underscores, got %q",
 				tag,
-			))
+			)
 		}
 	}
 
@@ -179,40 +154,21 @@ func checkTags(option string, tags []string) []error {
 }
 
 func (c *Config) checkDurations() []error {
-	var wrong []error
+	var wrong problems
 	for _, option := range []struct {
 		name  string
 		value time.Duration
 	}{
-		{
-			name:  "state_timeout",
-			value: c.StateTimeout,
-		}, {
-			name:  "shutdown_timeout",
-			value: c.ShutdownTimeout,
-		}, {
-			name:  "snapshot_timeout",
-			value: c.SnapshotTimeout,
-		},
+		{"state_timeout", c.StateTimeout},
+		{"shutdown_timeout", c.ShutdownTimeout},
+		{"snapshot_timeout", c.SnapshotTimeout},
 		{"transfer_timeout", c.TransferTimeout},
-		{
-			name:  "cleanup_timeout",
-			value: c.CleanupTimeout,
-		}, {
-			name:  "leftover_age",
-			value: c.LeftoverAge,
-		}, {
-			name:  "poll_interval",
-			value: c.PollInterval,
-		},
+		{"cleanup_timeout", c.CleanupTimeout},
+		{"leftover_age", c.LeftoverAge},
+		{"poll_interval", c.PollInterval},
 	} {
 		if option.value < 0 {
-			wrong = append(wrong, fmt.Errorf(
-				"%s: %w: must be a time such as \"5m\", got %s",
-				option.name,
-				ErrConfig,
-				option.value,
-			))
+			wrong.add(option.name, "must be a time such as \"5m\", got %s", option.value)
 		}
 	}
 

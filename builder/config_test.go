@@ -10,7 +10,7 @@ import (
 )
 
 func TestEachWrongOptionIsNamed(t *testing.T) {
-	for name, test := range map[string]struct {
+	tests := map[string]struct {
 		options object
 		want    string
 	}{
@@ -24,7 +24,8 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 		},
 		"no such release": {
 			options: object{"release": "debian-7"},
-			want:    `release: wrong configuration: unknown release "debian-7"; known are debian-9, debian-12, debian-13`,
+			want: `release: wrong configuration: unknown release "debian-7"; ` +
+				`known are debian-9, debian-12, debian-13`,
 		},
 		"no such role": {
 			options: object{"role": "tinny"},
@@ -34,7 +35,10 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 			options: object{"layer": "tiny"},
 			want:    "layer: wrong configuration: must be \"common\" or left out, got \"tiny\"",
 		},
-		"role from outside": {object{"role": "../tiny"}, "role: wrong configuration"},
+		"role from outside": {
+			options: object{"role": "../tiny"},
+			want:    "role: wrong configuration",
+		},
 		"no bootstrap": {
 			options: object{"bootstrap_binary": ""},
 			want:    "bootstrap_binary: wrong configuration: must name the hornero-bootstrap program",
@@ -63,7 +67,10 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 			options: object{"droplet_name": "under_score"},
 			want:    "droplet_name: wrong configuration",
 		},
-		"duration": {object{"state_timeout": "-5m"}, "state_timeout: wrong configuration"},
+		"duration": {
+			options: object{"state_timeout": "-5m"},
+			want:    "state_timeout: wrong configuration",
+		},
 		"communicator": {
 			options: object{"communicator": "none"},
 			want:    `communicator: wrong configuration: must be "ssh", got "none"`,
@@ -78,7 +85,8 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 		},
 		"snapshot regions": {
 			options: object{"snapshot_regions": []string{"nyc3", "New York"}},
-			want:    `snapshot_regions: wrong configuration: must be a slug, as in "nyc3" or "s-1vcpu-1gb", got "New York"`,
+			want: `snapshot_regions: wrong configuration: must be a slug, ` +
+				`as in "nyc3" or "s-1vcpu-1gb", got "New York"`,
 		},
 		"vpc": {
 			options: object{"vpc_uuid": "mine"},
@@ -98,7 +106,8 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 		},
 		"keys": {
 			options: object{"ssh_key_ids": []string{"12", "me@home"}},
-			want:    `ssh_key_ids: wrong configuration: must be ids or MD5 fingerprints of keys of the account, got "me@home"`,
+			want: `ssh_key_ids: wrong configuration: must be ids or MD5 fingerprints of keys of the account, ` +
+				`got "me@home"`,
 		},
 		"retries": {
 			options: object{"http_retry_max": -1},
@@ -149,7 +158,9 @@ func TestEachWrongOptionIsNamed(t *testing.T) {
 			options: object{"tags": object{"a": "b"}},
 			want:    "tags",
 		},
-	} {
+	}
+
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := new(builder.Builder).Prepare(newCloud(t).options(t, test.options))
 			require.ErrorContains(t, err, test.want)

@@ -80,7 +80,7 @@ var digestForm = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
 // Configure reads and checks the configuration. It touches nothing.
 func (d *Datasource) Configure(raws ...any) error {
 	c := &d.config
-	var wrong []error
+	var wrong problems
 
 	if err := config.Decode(c, &config.DecodeOpts{PluginType: DatasourceID}, raws...); err != nil {
 		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
@@ -94,26 +94,15 @@ func (d *Datasource) Configure(raws ...any) error {
 
 	wrong = append(wrong, c.CloudConfig.check()...)
 	if c.Role == "" {
-		wrong = append(wrong, fmt.Errorf(
-			"role: %w: must name the role that the image is of",
-			ErrConfig,
-		))
+		wrong.add("role", "must name the role that the image is of")
 	}
 
 	if c.Digest != "" && !digestForm.MatchString(c.Digest) {
-		wrong = append(wrong, fmt.Errorf(
-			"digest: %w: must be 12 to 64 hexadecimal digits, got %q",
-			ErrConfig,
-			c.Digest,
-		))
+		wrong.add("digest", "must be 12 to 64 hexadecimal digits, got %q", c.Digest)
 	}
 
 	if c.Region != "" && !slugForm.MatchString(c.Region) {
-		wrong = append(wrong, fmt.Errorf(
-			"region: %w: must be a slug, as in \"nyc3\", got %q",
-			ErrConfig,
-			c.Region,
-		))
+		wrong.add("region", "must be a slug, as in \"nyc3\", got %q", c.Region)
 	}
 
 	packersdk.LogSecretFilter.Set(c.APIToken)
@@ -153,23 +142,28 @@ func (d *Datasource) Execute() (cty.Value, error) {
 // pick returns the newest image that is as told.
 func (c *DatasourceConfig) pick(images []catalog.Image) (catalog.Image, error) {
 	images = slices.DeleteFunc(images, func(image catalog.Image) bool {
-		return image.Role != c.Role || image.Release != c.Release || c.Region != "" &&
-			!slices.Contains(image.Regions, c.Region) ||
-			!strings.HasPrefix(image.Digest, c.Digest[:min(
-				len(c.Digest),
-				len(image.Digest),
-			)])
+		return !c.fits(image)
 	})
 	if len(images) == 0 {
+		digest, region := withValue(" with digest ", c.Digest), withValue(" in ", c.Region)
+
 		return catalog.Image{}, fmt.Errorf("%w: none of role %s and release %s%s%s: bake it, or look at what "+
 			"there is with `hornero images list`",
-			ErrNoImage, c.Role, c.Release, withValue(
-				" with digest ",
-				c.Digest,
-			), withValue(" in ", c.Region))
+			ErrNoImage, c.Role, c.Release, digest, region)
 	}
 
 	return slices.MaxFunc(images, func(a, b catalog.Image) int { return a.ID - b.ID }), nil
+}
+
+// fits tells whether an image is as told. Its tag holds only the beginning of the digest, so that a whole one is
+// compared as far as that goes.
+func (c *DatasourceConfig) fits(image catalog.Image) bool {
+	digest := c.Digest[:min(len(c.Digest), len(image.Digest))]
+
+	return image.Role == c.Role &&
+		image.Release == c.Release &&
+		(c.Region == "" || slices.Contains(image.Regions, c.Region)) &&
+		strings.HasPrefix(image.Digest, digest)
 }
 
 func withValue(text, value string) string {

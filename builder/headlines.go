@@ -52,5 +52,6 @@ func (h *headlines) take(line string) {
 func (h *headlines) tail() string {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
+
 	return strings.TrimSpace(strings.Join(append(h.recent, string(h.rest)), "\n"))
 }

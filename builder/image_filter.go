@@ -37,36 +37,27 @@ func (f ImageFilter) isEmpty() bool {
 
 // check tells what is wrong with a filter that is there.
 func (f ImageFilter) check() []error {
-	var wrong []error
+	var wrong problems
 
 	if f.isEmpty() {
 		return nil
 	}
 
 	if f.Name == "" && f.NameRegex == "" && len(f.Tags) == 0 {
-		wrong = append(wrong, fmt.Errorf(
-			"image_filter: %w: must have a name, a name_regex or tags",
-			ErrConfig,
-		))
+		wrong.add("image_filter", "must have a name, a name_regex or tags")
 	}
 
 	if f.Name != "" && f.NameRegex != "" {
-		wrong = append(wrong, fmt.Errorf(
-			"image_filter.name_regex: %w: must not stand beside name",
-			ErrConfig,
-		))
+		wrong.add("image_filter.name_regex", "must not stand beside name")
 	}
 
 	if _, err := regexp.Compile(f.NameRegex); err != nil {
-		wrong = append(wrong, fmt.Errorf("image_filter.name_regex: %w: %w", ErrConfig, err))
+		wrong.add("image_filter.name_regex", "%w", err)
 	}
 
 	if !slices.Contains([]string{"", "user", "distribution", "application"}, f.Type) {
-		wrong = append(wrong, fmt.Errorf(
-			"image_filter.type: %w: must be \"user\", \"distribution\", \"application\" or left out, got %q",
-			ErrConfig,
-			f.Type,
-		))
+		wrong.add("image_filter.type",
+			"must be \"user\", \"distribution\", \"application\" or left out, got %q", f.Type)
 	}
 
 	return append(wrong, checkTags("image_filter.tags", f.Tags)...)
@@ -83,10 +74,7 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 		return !f.matches(image, region)
 	})
 	slices.SortFunc(images, func(a, b godo.Image) int {
-		return cmp.Or(
-			strings.Compare(b.Created, a.Created),
-			cmp.Compare(b.ID, a.ID),
-		)
+		return cmp.Or(strings.Compare(b.Created, a.Created), cmp.Compare(b.ID, a.ID))
 	})
 
 	switch {
@@ -98,13 +86,8 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 		)
 
 	case len(images) > 1 && !f.MostRecent:
-		return godo.Image{}, fmt.Errorf(
-			"image_filter: %w: %d in %s are like that (%s): say more, or most_recent = true",
-			ErrFilter,
-			len(images),
-			region,
-			some(images),
-		)
+		const what = "image_filter: %w: %d in %s are like that (%s): say more, or most_recent = true"
+		return godo.Image{}, fmt.Errorf(what, ErrFilter, len(images), region, some(images))
 	}
 
 	return images[0], nil
@@ -112,11 +95,16 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 
 func (f ImageFilter) matches(image godo.Image, region string) bool {
 	like, err := regexp.Compile(f.NameRegex)
-	return err == nil && like.MatchString(image.Name) && (f.Name == "" || f.Name == image.Name) &&
-		image.Status == imageAvailable && slices.Contains(image.Regions, region) &&
-		!slices.ContainsFunc(f.Tags, func(tag string) bool {
-			return !slices.Contains(image.Tags, tag)
-		})
+	lacks := func(tag string) bool {
+		return !slices.Contains(image.Tags, tag)
+	}
+
+	return err == nil &&
+		like.MatchString(image.Name) &&
+		(f.Name == "" || f.Name == image.Name) &&
+		image.Status == imageAvailable &&
+		slices.Contains(image.Regions, region) &&
+		!slices.ContainsFunc(f.Tags, lacks)
 }
 
 // some names the first few images.

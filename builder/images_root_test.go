@@ -16,39 +16,30 @@ import (
 	"github.com/hornero/hornero/internal/record"
 )
 
-// recordFiles lists the image records of this machine.
-func (o *oven) recordFiles() []string {
-	o.Helper()
-	folder, err := record.DefaultFolder()
-	require.NoError(o, err)
-
-	entries, err := os.ReadDir(string(folder))
-	require.NoError(o, err)
+// recordFiles lists the images' records that the bakes left.
+func (l *bakeLab) recordFiles() []string {
+	l.Helper()
+	entries, err := os.ReadDir(l.options["records_dir"].(string))
+	require.NoError(l, err)
 	var names []string
 
 	for _, entry := range entries {
-		if strings.HasSuffix(
-			entry.Name(),
-			".json",
-		) && !strings.HasSuffix(entry.Name(), ".cdx.json") {
-			names = append(names, entry.Name())
+		name := entry.Name()
+		if strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, ".cdx.json") {
+			names = append(names, name)
 		}
 	}
 
 	return names
 }
 
-// hornero runs `hornero images` on the oven's lab.
-func (o *oven) hornero(input string, args ...string) (string, string, error) {
-	o.Helper()
+// hornero runs `hornero images` on the lab's lab.
+func (l *bakeLab) hornero(input string, args ...string) (string, string, error) {
+	l.Helper()
 
-	command := exec.CommandContext(
-		o.Context(),
-		"../bin/hornero",
-		append([]string{"-f", "none.yaml", "images"}, args...)...,
-	)
-
-	command.Env = append(os.Environ(), "CLOUD=lab", "LAB="+o.at.name)
+	args = append([]string{"-f", "none.yaml", "images"}, args...)
+	command := exec.CommandContext(l.Context(), "../bin/hornero", args...)
+	command.Env = append(os.Environ(), "CLOUD=lab", "LAB="+l.started.name, "XDG_DATA_HOME="+l.data)
 	command.Stdin = strings.NewReader(input)
 	var said bytes.Buffer
 	command.Stderr = &said
@@ -57,17 +48,17 @@ func (o *oven) hornero(input string, args ...string) (string, string, error) {
 	return string(out), said.String(), err
 }
 
-func (o *oven) horneroJSON(into any, args ...string) {
-	o.Helper()
-	out, said, err := o.hornero("", append(args, "--json")...)
-	require.NoError(o, err, said)
-	require.NoError(o, json.Unmarshal([]byte(out), into))
+func (l *bakeLab) horneroJSON(into any, args ...string) {
+	l.Helper()
+	out, said, err := l.hornero("", append(args, "--json")...)
+	require.NoError(l, err, said)
+	require.NoError(l, json.Unmarshal([]byte(out), into))
 }
 
-func (o *oven) listed() []catalog.Image {
-	o.Helper()
+func (l *bakeLab) listed() []catalog.Image {
+	l.Helper()
 	var images []catalog.Image
-	o.horneroJSON(&images, "list")
+	l.horneroJSON(&images, "list")
 
 	return images
 }
@@ -75,14 +66,14 @@ func (o *oven) listed() []catalog.Image {
 // checkImagesCommand goes through `hornero images` after the bakes of TestLayers: three of tiny, which a
 // package of the layer and a template tell apart, and two of other and of common. A Droplet runs the newest of
 // tiny, and its record is written.
-func checkImagesCommand(o *oven, oldest int, written string) {
-	t := o.T
+func checkImagesCommand(l *bakeLab, oldest int, written string) {
+	t := l.T
 	made(t, "bin/hornero")
 
-	old := o.launch(oldest, "old")
+	old := l.launch(oldest, "old")
 	require.NotEmpty(t, old("hostname"))
 
-	images := o.listed()
+	images := l.listed()
 	require.Len(t, images, 7)
 
 	newest := images[len(images)-3]
@@ -101,7 +92,7 @@ func checkImagesCommand(o *oven, oldest int, written string) {
 		Image  catalog.Image
 		Record record.Image
 	}
-	o.horneroJSON(&shown, "show", "tiny")
+	l.horneroJSON(&shown, "show", "tiny")
 
 	inside, err := record.Parse([]byte(written))
 	require.NoError(t, err)
@@ -112,7 +103,7 @@ func checkImagesCommand(o *oven, oldest int, written string) {
 		record.Difference
 		Contents []record.Change
 	}
-	o.horneroJSON(&difference, "diff", "tiny~1", "tiny")
+	l.horneroJSON(&difference, "diff", "tiny~1", "tiny")
 
 	require.Equal(t,
 		[]record.Change{{
@@ -127,7 +118,7 @@ func checkImagesCommand(o *oven, oldest int, written string) {
 		namesOf(difference.Files),
 	)
 
-	o.horneroJSON(&difference, "diff", strconv.Itoa(oldest), "tiny~1")
+	l.horneroJSON(&difference, "diff", strconv.Itoa(oldest), "tiny~1")
 	require.Empty(t, difference.Packages)
 
 	require.Equal(t,
@@ -141,11 +132,11 @@ func checkImagesCommand(o *oven, oldest int, written string) {
 		"and no other file on the root file system differs",
 	)
 
-	_, said, err := o.hornero("", "show", "nobody")
+	_, said, err := l.hornero("", "show", "nobody")
 	require.Error(t, err)
 	require.Contains(t, said, "no such image")
 
-	o.checkPrune(oldest)
+	l.checkPrune(oldest)
 }
 
 func namesOf(changes []record.Change) (names []string) {
@@ -156,24 +147,24 @@ func namesOf(changes []record.Change) (names []string) {
 	return names
 }
 
-func (o *oven) checkPrune(oldest int) {
-	t := o.T
-	out, said, err := o.hornero("", "prune", "--keep", "1", "--dry-run")
+func (l *bakeLab) checkPrune(oldest int) {
+	t := l.T
+	out, said, err := l.hornero("", "prune", "--keep", "1", "--dry-run")
 	require.NoError(t, err, said)
 	require.Contains(t, out, "would delete 3 images of 7")
 
-	_, said, err = o.hornero("", "prune", "--keep", "1")
+	_, said, err = l.hornero("", "prune", "--keep", "1")
 	require.Error(t, err)
 	require.Contains(t, said, "delete 3 images? [y/N]")
-	require.Len(t, o.listed(), 7)
+	require.Len(t, l.listed(), 7)
 
-	out, said, err = o.hornero("y\n", "prune", "--keep", "1")
+	out, said, err = l.hornero("y\n", "prune", "--keep", "1")
 	require.NoError(t, err, said)
 	require.Contains(t, out, "deleted 3 images of 7")
 
 	roles := map[string]int{}
 
-	for _, image := range o.listed() {
+	for _, image := range l.listed() {
 		roles[image.Role]++
 	}
 
@@ -183,10 +174,10 @@ func (o *oven) checkPrune(oldest int) {
 		"tiny":   2,
 	}, roles)
 
-	require.Equal(t, oldest, o.listed()[3].ID, "what a Droplet runs stays")
-	require.Len(t, o.recordFiles(), 4)
+	require.Equal(t, oldest, l.listed()[3].ID, "what a Droplet runs stays")
+	require.Len(t, l.recordFiles(), 4)
 
-	out, said, err = o.hornero("", "prune", "--keep", "1", "--yes")
+	out, said, err = l.hornero("", "prune", "--keep", "1", "--yes")
 	require.NoError(t, err, said)
 	require.Contains(t, out, "deleted 0 images of 4")
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/hornero/hornero/builder"
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/lab"
+	"github.com/hornero/hornero/lab/api"
 )
 
 // bareTemplate bakes without a role's packages: what is killed here is the build, not the bake's commands
@@ -83,30 +84,26 @@ type run struct {
 }
 
 // packer starts Packer with the plugin of this checkout on what answers at url.
-func (o *oven) packer(url string, heard func(line string), args ...string) *run {
-	o.Helper()
-	made(o.T, "bin/packer-plugin-hornero", "packer")
+func (l *bakeLab) packer(url string, heard func(line string), args ...string) *run {
+	l.Helper()
+	environment := append(packerEnvironment(l.T), l.environment(url)...)
 
 	r := &run{
-		T:       o.T,
+		T:       l.T,
 		heard:   heard,
 		ended:   make(chan error, 1),
 		command: exec.Command("../.cache/packer", args...),
 	}
 
-	r.command.Env = append(
-		packerEnvironment(o.T),
-		"DIGITALOCEAN_API_URL="+url,
-		"DIGITALOCEAN_ACCESS_TOKEN="+o.options["api_token"].(string),
-	)
+	r.command.Env = environment
 
 	reader, writer, err := os.Pipe()
-	require.NoError(o, err)
+	require.NoError(l, err)
 
 	r.command.Stdout = writer
 	r.command.Stderr = writer
-	require.NoError(o, r.command.Start())
-	require.NoError(o, writer.Close())
+	require.NoError(l, r.command.Start())
+	require.NoError(l, writer.Close())
 
 	go func() {
 		r.listen(reader)
@@ -257,79 +254,104 @@ func (r *run) killPlugin(component string) func() {
 }
 
 // killLab kills the lab and starts it again.
-func (o *oven) killLab() {
-	status, err := lab.StatusOf(o.Context(), o.at.name)
+func (l *bakeLab) killLab() {
+	status, err := lab.StatusOf(l.Context(), l.started.name)
 	if err == nil {
 		err = syscall.Kill(status.PID, syscall.SIGKILL)
 	}
 
 	for err == nil { // until its lock is free
-		if _, err = lab.Locate(o.at.name); err != nil && errors.Is(err, lab.ErrNotRunning) {
+		if _, err = lab.Locate(l.started.name); err != nil && errors.Is(err, lab.ErrNotRunning) {
 			err = nil
 			break
 		}
 	}
 
 	if err == nil {
-		_, _, err = lab.Start(context.WithoutCancel(o.Context()), o.at.name, o.server())
+		_, _, err = lab.Start(context.WithoutCancel(l.Context()), l.started.name, l.server())
 	}
 
 	if err != nil {
-		o.Errorf("kill the lab: %v", err)
+		l.Errorf("kill the lab: %v", err)
 	}
 }
 
-// kills are who is killed, and after which request of the build or at which line of its output.
-var kills = []struct{ who, at string }{
-	{"interrupt", "POST droplets/N/actions snapshot"},
-	{"packer", "on the Droplet"},
-	{"packer", "POST droplets/N/actions snapshot"},
-	{"packer", "POST images/N/actions transfer"},
-	{"both", "POST droplets"},
-	{"both", "POST droplets/N/actions snapshot"},
-	{"both", "PUT images/N"},
-	{"plugin", "POST account/keys"},
-	{"plugin", "on the Droplet"},
-	{"lab", "POST droplets"},
-	{"lab", "on the Droplet"},
-	{"lab", "POST droplets/N/actions snapshot"},
+// kill is who is killed, and after which request of the build or at which line of its output.
+type kill struct{ who, at string }
+
+// kills are all of them, by the lab that they happen in. A build mostly waits, so the labs take their turns at the
+// same time; in one lab each kill needs the end of the one before.
+var kills = []struct {
+	lab   labOptions
+	kills []kill
+}{
+	{
+		lab: labOptions{name: "killpackertest", public: "198.18.92.0/24"},
+		kills: []kill{
+			{"interrupt", "POST droplets/N/actions snapshot"},
+			{"packer", "on the Droplet"},
+			{"packer", "POST droplets/N/actions snapshot"},
+			{"packer", "POST images/N/actions transfer"},
+		},
+	},
+	{
+		lab: labOptions{name: "killalltest", public: "198.18.91.0/24"},
+		kills: []kill{
+			{"both", "POST droplets"},
+			{"both", "POST droplets/N/actions snapshot"},
+			{"both", "PUT images/N"},
+			{"plugin", "POST account/keys"},
+		},
+	},
+	{
+		lab: labOptions{name: "killlabtest", public: "198.18.90.0/24"},
+		kills: []kill{
+			{"plugin", "on the Droplet"},
+			{"lab", "POST droplets"},
+			{"lab", "on the Droplet"},
+			{"lab", "POST droplets/N/actions snapshot"},
+		},
+	},
 }
+
+// killDelays leave time to kill somebody between a request and what comes of it.
+var killDelays = []string{"create=500ms", "action=300ms", "transfer=1s", "delete=300ms"}
 
 // Whoever is killed, and whenever: the next run finishes, and nothing is left.
 func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
-	o := newOvenAt(t, plot{
-		name:   "killtest",
-		public: "198.18.92.0/24",
-		delays: []string{"create=500ms", "action=300ms", "transfer=1s", "delete=300ms"},
-	})
-	o.role()
+	t.Parallel()
 
-	template := filepath.Join(t.TempDir(), "bare.pkr.hcl")
-	manifest := filepath.Join(t.TempDir(), "manifest.json")
-	writeFile(t,
-		template,
-		fmt.Sprintf(bareTemplate, o.roles, o.options["bootstrap_binary"], manifest),
-	)
+	for _, group := range kills {
+		t.Run(group.lab.name, func(t *testing.T) {
+			t.Parallel()
+			group.lab.profile = api.ProfileReal
+			group.lab.delays = killDelays
+			newBakeLab(t, group.lab).checkKills(group.kills)
+		})
+	}
+}
 
-	g := newGate(t, o.options["api_url"].(string))
+// checkKills kills one build after the other, each followed by one that is left alone.
+func (l *bakeLab) checkKills(kills []kill) {
+	l.role()
+
+	template := filepath.Join(l.TempDir(), "bare.pkr.hcl")
+	manifest := filepath.Join(l.TempDir(), "manifest.json")
+	bare := fmt.Sprintf(bareTemplate, l.roles, l.options["bootstrap_binary"], manifest)
+	writeFile(l.T, template, bare)
+
+	proxy := newAPIProxy(l.T, l.url())
 
 	for _, kill := range kills {
-		t.Run(kill.who+" at "+kill.at, func(t *testing.T) {
-			o := &oven{
-				T:       t,
-				at:      o.at,
-				client:  o.client,
-				options: o.options,
-				roles:   o.roles,
-			}
-
+		l.Run(kill.who+" at "+kill.at, func(t *testing.T) {
+			l := l.of(t)
 			begun := time.Now()
-			o.killed(g, kill.who, kill.at, "build", "-color=false", template)
+			l.killed(proxy, kill.who, kill.at, "build", "-color=false", template)
 
 			after := time.Now()
-			text, err := o.packer(g.URL, nil, "build", "-color=false", template).end()
+			text, err := l.packer(proxy.URL, nil, "build", "-color=false", template).end()
 			require.NoError(t, err, text)
-			o.onlyWholeImages()
+			l.onlyWholeImages()
 
 			t.Logf(
 				"killed after %.1f s, the next run took %.1f s",
@@ -339,52 +361,49 @@ func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 		})
 	}
 
-	o.checkManifest(g, manifest)
+	l.checkManifest(proxy, manifest, len(kills))
 }
 
 // checkManifest looks at what the runs that finished left: an entry each, of images of which the newest is
 // kept, where the data source finds it.
-func (o *oven) checkManifest(g *gate, path string) {
-	o.Helper()
+func (l *bakeLab) checkManifest(proxy *apiProxy, path string, runs int) {
+	l.Helper()
 	manifest, err := builder.ReadManifest(path)
-	require.NoError(o, err)
+	require.NoError(l, err)
 
-	require.GreaterOrEqual(o,
-		len(manifest.Builds),
-		len(kills),
-	)
+	require.GreaterOrEqual(l, len(manifest.Builds), runs)
 
 	last := manifest.Builds[len(manifest.Builds)-1]
-	require.NotNil(o, last.Image)
-	require.Equal(o, "tiny", last.Image.Role)
-	require.ElementsMatch(o, []string{"nyc3", "ams3"}, last.Image.Regions)
-	require.NotEmpty(o, last.Run)
+	require.NotNil(l, last.Image)
+	require.Equal(l, "tiny", last.Image.Role)
+	require.ElementsMatch(l, []string{"nyc3", "ams3"}, last.Image.Regions)
+	require.NotEmpty(l, last.Run)
 
-	require.Equal(o,
+	require.Equal(l,
 		last.Artifact,
-		strconv.Itoa(o.newest("tiny").ID),
+		strconv.Itoa(l.newest("tiny").ID),
 	)
 
-	o.nothingLeft(1)
+	l.nothingLeft(1)
 
-	finding := filepath.Join(o.TempDir(), "finding.pkr.hcl")
-	writeFile(o.T, finding, fmt.Sprintf(findingTemplate, path))
+	finding := filepath.Join(l.TempDir(), "finding.pkr.hcl")
+	writeFile(l.T, finding, fmt.Sprintf(findingTemplate, path))
 
-	text, err := o.packer(g.URL, nil, "build", "-color=false", finding).end()
-	require.NoError(o, err, text)
+	text, err := l.packer(proxy.URL, nil, "build", "-color=false", finding).end()
+	require.NoError(l, err, text)
 
 	manifest, err = builder.ReadManifest(path)
-	require.NoError(o, err)
+	require.NoError(l, err)
 
 	found := manifest.Builds[len(manifest.Builds)-1]
-	require.Nil(o, found.Image)
-	require.Equal(o, last.Artifact, found.CustomData["found"])
-	require.Contains(o, []string{"nyc3 ams3", "ams3 nyc3"}, found.CustomData["at"])
+	require.Nil(l, found.Image)
+	require.Equal(l, last.Artifact, found.CustomData["found"])
+	require.Contains(l, []string{"nyc3 ams3", "ams3 nyc3"}, found.CustomData["at"])
 }
 
 // killed runs Packer, and kills something of it at a moment.
-func (o *oven) killed(g *gate, who, at string, args ...string) {
-	o.Helper()
+func (l *bakeLab) killed(proxy *apiProxy, who, at string, args ...string) {
+	l.Helper()
 	var r *run
 	var once sync.Once
 	started := make(chan struct{})
@@ -398,19 +417,19 @@ func (o *oven) killed(g *gate, who, at string, args ...string) {
 				"interrupt":   r.interrupt,
 				"plugin":      r.killPlugin("builder"),
 				"provisioner": r.killPlugin("provisioner"),
-				"lab":         o.killLab,
+				"lab":         l.killLab,
 			}[who]()
 		})
 	}
 
-	g.watch(func(call string) {
+	proxy.watch(func(call string) {
 		if call == at {
 			strike()
 		}
 	})
-	defer g.watch(nil)
+	defer proxy.watch(nil)
 
-	r = o.packer(g.URL, func(line string) {
+	r = l.packer(proxy.URL, func(line string) {
 		if strings.HasSuffix(line, at) {
 			strike()
 		}
@@ -420,28 +439,28 @@ func (o *oven) killed(g *gate, who, at string, args ...string) {
 
 	text, err := r.end()
 	once.Do(func() {
-		require.Fail(o, "nothing was killed", text)
+		require.Fail(l, "nothing was killed", text)
 	})
 
 	if who != "lab" { // a build may outlive the lab's crash
-		require.Error(o, err, text)
+		require.Error(l, err, text)
 	}
 
 	r.waitForOrphans()
 
 	if who == "packer" || who == "interrupt" {
-		o.onlyWholeImages() // by the build itself
+		l.onlyWholeImages() // by the build itself
 	}
 }
 
 // onlyWholeImages looks for what a build may leave: nothing but published images.
-func (o *oven) onlyWholeImages() {
-	o.Helper()
-	images, err := do.UserImages(o.Context(), o.client)
-	require.NoError(o, err)
+func (l *bakeLab) onlyWholeImages() {
+	l.Helper()
+	images, err := do.UserImages(l.Context(), l.client)
+	require.NoError(l, err)
 
 	for _, image := range images {
-		require.True(o,
+		require.True(l,
 			slices.ContainsFunc(image.Tags, func(tag string) bool {
 				return strings.HasPrefix(tag, "hornero:digest:")
 			}),
@@ -450,12 +469,12 @@ func (o *oven) onlyWholeImages() {
 		)
 	}
 
-	o.nothingLeft(len(images))
+	l.nothingLeft(len(images))
 
-	tags, err := do.Tags(o.Context(), o.client)
-	require.NoError(o, err)
+	tags, err := do.Tags(l.Context(), l.client)
+	require.NoError(l, err)
 
 	for _, tag := range tags {
-		require.False(o, strings.HasPrefix(tag.Name, "hornero-build:"), tag.Name)
+		require.False(l, strings.HasPrefix(tag.Name, "hornero-build:"), tag.Name)
 	}
 }

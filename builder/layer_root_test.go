@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,16 +21,14 @@ import (
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hornero/hornero/internal/command"
-	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/record"
 )
 
-// quick is how long it may take to find that nothing is to be baked.
-const quick = 5 * time.Second
+// quick is how long it may take to find that nothing is to be baked, when other tests bake beside this one.
+const quick = 15 * time.Second
 
-// gate passes requests on to the lab's API and counts those that change something.
-type gate struct {
+// apiProxy passes requests on to the lab's API and counts those that change something.
+type apiProxy struct {
 	*httptest.Server
 	mutex  sync.Mutex
 	writes []string
@@ -39,42 +36,42 @@ type gate struct {
 }
 
 // watch lets somebody see each request once it is served, before its answer goes out.
-func (g *gate) watch(seen func(call string)) {
-	g.mutex.Lock()
-	defer g.mutex.Unlock()
+func (proxy *apiProxy) watch(seen func(call string)) {
+	proxy.mutex.Lock()
+	defer proxy.mutex.Unlock()
 
-	g.seen = seen
+	proxy.seen = seen
 }
 
-func newGate(t *testing.T, address string) *gate {
+func newAPIProxy(t *testing.T, address string) *apiProxy {
 	t.Helper()
 	target, err := url.Parse(address)
 	require.NoError(t, err)
 
-	g := &gate{}
+	proxy := &apiProxy{}
 	lab := httputil.NewSingleHostReverseProxy(target)
-	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			g.mutex.Lock()
-			g.writes = append(g.writes, r.Method+" "+r.URL.Path)
-			g.mutex.Unlock()
+			proxy.mutex.Lock()
+			proxy.writes = append(proxy.writes, r.Method+" "+r.URL.Path)
+			proxy.mutex.Unlock()
 		}
 
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		lab.ServeHTTP(w, r)
-		g.mutex.Lock()
-		seen := g.seen
-		g.mutex.Unlock()
+		proxy.mutex.Lock()
+		seen := proxy.seen
+		proxy.mutex.Unlock()
 
 		if seen != nil {
 			seen(callOf(r, body))
 		}
 	}))
 
-	t.Cleanup(g.Close)
+	t.Cleanup(proxy.Close)
 
-	return g
+	return proxy
 }
 
 // callOf writes a request as the pretended cloud does: numbers as N, tags as TAG, and an action's type.
@@ -89,43 +86,26 @@ func callOf(r *http.Request, body []byte) string {
 }
 
 // taken returns what was written since the last call.
-func (g *gate) taken() []string {
-	g.mutex.Lock()
-	defer g.mutex.Unlock()
+func (proxy *apiProxy) taken() []string {
+	proxy.mutex.Lock()
+	defer proxy.mutex.Unlock()
 
-	writes := g.writes
-	g.writes = nil
+	writes := proxy.writes
+	proxy.writes = nil
 
 	return writes
 }
 
 // makeImages does what `make images` does for these roles, and returns how many Droplets it made.
-func (o *oven) makeImages(g *gate, roles ...string) (droplets int, writes []string, took time.Duration) {
-	o.Helper()
-	var said bytes.Buffer
+func (l *bakeLab) makeImages(proxy *apiProxy, roles ...string) (droplets int, writes []string, took time.Duration) {
+	l.Helper()
 	started := time.Now()
-
-	_, err := command.Run(o.Context(), command.Command{
-		Args: []string{
-			"scripts/images.sh",
-			"-var",
-			fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1]),
-			"-var",
-			"roles_dir=" + o.roles,
-		},
-		Dir:    "..",
-		Output: &said,
-		Env: []string{
-			"CLOUD=digitalocean",
-			"DIGITALOCEAN_API_URL=" + g.URL,
-			"DIGITALOCEAN_ACCESS_TOKEN=" + o.options["api_token"].(string),
-		},
-	})
-
+	list := fmt.Sprintf("roles=[%q, %q]", roles[0], roles[1])
+	said, err := l.script(proxy.URL, "images.sh", nil, "-var", list, "-var", "roles_dir="+l.roles)
 	took = time.Since(started)
-	require.NoError(o, err, said.String())
+	require.NoError(l, err, said)
 
-	writes = g.taken()
+	writes = proxy.taken()
 	for _, write := range writes {
 		if write == "POST /v2/droplets" {
 			droplets++
@@ -135,75 +115,61 @@ func (o *oven) makeImages(g *gate, roles ...string) (droplets int, writes []stri
 	return droplets, writes, took
 }
 
-// rewrite replaces text in a file of the oven's roles.
-func (o *oven) rewrite(file, old, now string) {
-	o.Helper()
-	path := filepath.Join(o.roles, file)
-	text, err := os.ReadFile(path)
-	require.NoError(o, err)
-	require.Contains(o, string(text), old)
-	writeFile(o.T, path, strings.Replace(string(text), old, now, 1))
-}
-
-// newest is the newest image of a role.
-func (o *oven) newest(role string) godo.Image {
-	o.Helper()
-	images, err := do.ImagesByTag(o.Context(), o.client, "hornero:role:"+role)
-	require.NoError(o, err)
-	require.NotEmpty(o, images)
-
+// newestOf is the image that was made last.
+func newestOf(images []godo.Image) godo.Image {
 	return slices.MaxFunc(images, func(a, b godo.Image) int { return a.ID - b.ID })
 }
 
 // What roles share is baked once, and only what changed is baked again.
 func TestLayers(t *testing.T) {
-	o := newOvenAt(t, plot{name: "layertest", public: "198.18.93.0/24"})
-	o.role("echo from the role > /usr/share/baked")
+	t.Parallel()
+	l := newBakeLab(t, labOptions{name: "layertest", public: "198.18.93.0/24"})
+	l.role("echo from the role > /usr/share/baked")
 
-	writeFile(t,
-		filepath.Join(o.roles, "other/role.yaml"),
-		"version: 1\nname: other\nsummary: another\npeers: client\n",
-	)
+	other := filepath.Join(l.roles, "other/role.yaml")
+	writeFile(t, other, "version: 1\nname: other\nsummary: another\npeers: client\n")
 
-	made(t, "bin/packer-plugin-hornero", "packer")
+	proxy := newAPIProxy(t, l.url())
 
-	g := newGate(t, o.options["api_url"].(string))
-
-	droplets, _, took := o.makeImages(g, "tiny", "other")
+	droplets, _, took := l.makeImages(proxy, "tiny", "other")
 	t.Logf("cold: %.1f s", took.Seconds())
 	require.Equal(t, 3, droplets, "the layer and two roles")
-	o.nothingLeft(3)
+	l.nothingLeft(3)
 
-	droplets, writes, took := o.makeImages(g, "tiny", "other")
+	droplets, writes, took := l.makeImages(proxy, "tiny", "other")
 	t.Logf("nothing changed: %.1f s", took.Seconds())
 	require.Zero(t, droplets)
 	require.Empty(t, writes, "nothing but reads of the API")
 	require.Less(t, took, quick)
 
-	require.Len(t, o.recordFiles(), 3, "each image's record lies on this machine")
+	require.Len(t, l.recordFiles(), 3, "each image's record lies on this machine")
 
-	tiny, other := o.newest("tiny"), o.newest("other")
-	o.rewrite("tiny/tiny.conf", "word ", "the word ")
-	o.killed(g, "provisioner", "sealing", "build", "-color=false", "-only=roles.*", "-var", `roles=["tiny"]`, "-var", "roles_dir="+o.roles,
-		"-var", "bootstrap_binary="+o.options["bootstrap_binary"].(string), "../images")
-	g.taken()
+	tinyBefore, otherBefore := l.newest("tiny"), l.newest("other")
+	l.rewrite("tiny/tiny.conf", "word ", "the word ")
+	l.killed(proxy, "provisioner", "sealing", "build", "-color=false", "-only=roles.*",
+		"-var", `roles=["tiny"]`,
+		"-var", "roles_dir="+l.roles,
+		"-var", "bootstrap_binary="+l.options["bootstrap_binary"].(string),
+		"../images",
+	)
+	proxy.taken()
 
-	droplets, _, _ = o.makeImages(g, "tiny", "other")
-	o.onlyWholeImages()
+	droplets, _, _ = l.makeImages(proxy, "tiny", "other")
+	l.onlyWholeImages()
 	require.Equal(t, 1, droplets, "one role's template bakes that role alone")
-	require.Greater(t, o.newest("tiny").ID, tiny.ID)
-	require.Equal(t, other.ID, o.newest("other").ID)
+	require.Greater(t, l.newest("tiny").ID, tinyBefore.ID)
+	require.Equal(t, otherBefore.ID, l.newest("other").ID)
 
-	o.rewrite("common/role.yaml", "    - procps\n", "    - procps\n    - tree\n")
+	l.rewrite("common/role.yaml", "    - procps\n", "    - procps\n    - tree\n")
 
-	droplets, _, _ = o.makeImages(g, "tiny", "other")
+	droplets, _, _ = l.makeImages(proxy, "tiny", "other")
 	require.Equal(t, 3, droplets, "a package of common bakes all")
 
-	on := o.launch(o.newest("tiny").ID, "tiny")
+	on := l.launch(l.newest("tiny").ID, "tiny")
 	require.NotEmpty(t, on("command -v tree"))
 	require.Equal(t, "from the role", on("cat /usr/share/baked"))
 	require.Equal(t, "active", on("systemctl is-active hornero-bootstrap.service"))
 	require.Equal(t, "running", on("systemctl is-system-running --wait"))
-	o.checkRecord(on)
-	checkImagesCommand(o, tiny.ID, on("cat "+record.Path))
+	l.checkRecord(on)
+	checkImagesCommand(l, tinyBefore.ID, on("cat "+record.Path))
 }

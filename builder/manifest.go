@@ -128,6 +128,7 @@ func (m *ManifestPostProcessor) PostProcess(
 func builtOf(artifact packersdk.Artifact) (Built, bool) {
 	text, ok := artifact.State(StateBuilt).(string)
 	var told Built
+
 	return told, ok && json.Unmarshal([]byte(text), &told) == nil
 }
 

@@ -5,7 +5,6 @@ package builder_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,51 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/builder"
-	"github.com/hornero/hornero/internal/command"
 )
-
-// packerEnvironment is one in which Packer has this checkout's plugin and nothing of the user's.
-func packerEnvironment(t *testing.T) []string {
-	t.Helper()
-	folder := t.TempDir()
-	env := append(
-		os.Environ(),
-		"PACKER_PLUGIN_PATH="+filepath.Join(folder, "plugins"),
-		"PACKER_CONFIG_DIR="+folder,
-		"CHECKPOINT_DISABLE=1",
-	)
-
-	_, err := command.Run(t.Context(), command.Command{
-		Env: env,
-		Args: []string{
-			"../.cache/packer",
-			"plugins",
-			"install",
-			"--path",
-			made(t, "bin/packer-plugin-hornero", "packer"),
-			"github.com/hornero/hornero",
-		},
-	})
-	require.NoError(t, err)
-
-	return env
-}
-
-// packerSays runs Packer in the checkout's root, and returns what it said without its line breaks.
-func packerSays(t *testing.T, env []string, args ...string) (string, error) {
-	t.Helper()
-	packer, err := filepath.Abs("../.cache/packer")
-	require.NoError(t, err)
-	var text strings.Builder
-	_, err = command.Run(t.Context(), command.Command{
-		Env:    env,
-		Dir:    "..",
-		Args:   append([]string{packer}, args...),
-		Output: &text,
-	})
-
-	return strings.Join(strings.Fields(text.String()), " "), err
-}
 
 func TestPackerTakesTheExamples(t *testing.T) {
 	made(t, "bin/hornero-bootstrap")
@@ -134,17 +89,18 @@ func TestPackerNamesEachWrongOption(t *testing.T) {
 	text, err := packerSays(t, env, "validate", template)
 	require.Error(t, err)
 
-	for _, option := range []string{"role", "release", "bootstrap_binary", "region", "size", "vpc_uuid", "droplet_name", "snapshot_regions", "tags", "snapshot_tags",
-		"user_data_file", "ssh_key_ids", "state_timeout", "http_retry_max", "image_filter.name_regex", "image_filter.type", "api_token"} {
+	for _, option := range []string{
+		"role", "release", "bootstrap_binary", "region", "size", "vpc_uuid", "droplet_name", "snapshot_regions",
+		"tags", "snapshot_tags", "user_data_file", "ssh_key_ids", "state_timeout", "http_retry_max",
+		"image_filter.name_regex", "image_filter.type", "api_token",
+	} {
 		require.Contains(t, text, " "+option+": wrong configuration: ", option)
 	}
 
 	require.Contains(t, text, "set DIGITALOCEAN_ACCESS_TOKEN or api_token")
 
-	writeFile(t,
-		template,
-		strings.Replace(source, "region  ", "regoin = 1\n  sise = 2\n  region  ", 1),
-	)
+	misspelt := strings.Replace(source, "region  ", "regoin = 1\n  sise = 2\n  region  ", 1)
+	writeFile(t, template, misspelt)
 
 	text, err = packerSays(t, env, "validate", template)
 	require.Error(t, err)

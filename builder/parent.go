@@ -20,8 +20,10 @@ const parentInterval = 500 * time.Millisecond
 // reader any more: so it stops by itself, and lives until it has cleared away what it made.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
+
 	ctx, cancel := context.WithCancelCause(ctx)
 	parent := os.Getppid()
+
 	go func() {
 		ticks := time.NewTicker(parentInterval)
 		defer ticks.Stop()

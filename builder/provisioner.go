@@ -82,12 +82,9 @@ func (p *Provisioner) Provision(
 	}
 
 	remote := &remote{ui: ui, comm: comm}
+	unpack := "rm -rf " + stage + " && mkdir -m 0700 " + stage + " && tar -xzf - -C " + stage
 
-	if err := remote.run(ctx,
-		"upload",
-		"rm -rf "+stage+" && mkdir -m 0700 "+stage+" && tar -xzf - -C "+stage,
-		bytes.NewReader(payload),
-	); err != nil {
+	if err := remote.run(ctx, "upload", unpack, bytes.NewReader(payload)); err != nil {
 		return err
 	}
 
@@ -109,13 +106,9 @@ func (p *Provisioner) Provision(
 	}
 
 	var contents strings.Builder
+	list := "cat " + record.ContentsPath
 
-	if err := remote.capture(ctx,
-		"read the list of files",
-		"cat "+record.ContentsPath,
-		nil,
-		&contents,
-	); err != nil {
+	if err := remote.capture(ctx, "read the list of files", list, nil, &contents); err != nil {
 		return err
 	}
 
@@ -175,9 +168,11 @@ func (p *Provisioner) record(
 		return "", nil, err
 	}
 
+	write := "umask 022; cat > " + record.SBOMPath
+
 	return whole.String(), bom, remote.run(ctx,
 		"write the bill of materials",
-		"umask 022; cat > "+record.SBOMPath,
+		write,
 		bytes.NewReader(bom),
 	)
 }
@@ -189,12 +184,7 @@ func keep(folder record.Folder, recipe Recipe, written, contents string, bom []b
 		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
 	}
 
-	return folder.Keep(
-		recipe.ImageName(),
-		[]byte(written),
-		[]byte(contents),
-		bom,
-	)
+	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents), bom)
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.
@@ -240,11 +230,7 @@ func (f faults) Error() string {
 		return "1 fault:\n" + lines[0]
 	}
 
-	return fmt.Sprintf(
-		"%d faults:\n%s",
-		len(f),
-		strings.Join(lines, "\n"),
-	)
+	return fmt.Sprintf("%d faults:\n%s", len(f), strings.Join(lines, "\n"))
 }
 
 // remote runs commands on the machine and shows their headlines: lines that start with "== ".
@@ -255,30 +241,26 @@ type remote struct {
 
 func (r *remote) run(ctx context.Context, what, command string, input io.Reader) error {
 	output := &headlines{ui: r.ui}
-	return r.start(ctx,
-		what,
-		&packersdk.RemoteCmd{
-			Command: command,
-			Stdin:   input,
-			Stdout:  output,
-			Stderr:  output,
-		},
-		output,
-	)
+	remote := &packersdk.RemoteCmd{
+		Command: command,
+		Stdin:   input,
+		Stdout:  output,
+		Stderr:  output,
+	}
+
+	return r.start(ctx, what, remote, output)
 }
 
 func (r *remote) capture(ctx context.Context, what, command string, input io.Reader, into io.Writer) error {
 	output := &headlines{ui: r.ui}
-	return r.start(ctx,
-		what,
-		&packersdk.RemoteCmd{
-			Command: command,
-			Stdin:   input,
-			Stdout:  into,
-			Stderr:  output,
-		},
-		output,
-	)
+	remote := &packersdk.RemoteCmd{
+		Command: command,
+		Stdin:   input,
+		Stdout:  into,
+		Stderr:  output,
+	}
+
+	return r.start(ctx, what, remote, output)
 }
 
 func (r *remote) start(ctx context.Context, what string, command *packersdk.RemoteCmd, output *headlines) error {

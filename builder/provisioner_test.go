@@ -143,14 +143,20 @@ const passed = `{"passed": ["packages"], "faults": [], "packages": {"hello": "2.
 func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": says(passed, 0)}}
 	records := t.TempDir()
-	require.NoError(t, provision(t,
-		m,
-		object{"records_dir": records, "packer_core_version": "1.11.2"},
-		nil,
-	))
+	options := object{"records_dir": records, "packer_core_version": "1.11.2"}
+	require.NoError(t, provision(t, m, options, nil))
 
-	order := []string{"tar -xzf", "apply.sh", "hornero-bootstrap record", "cat /usr/lib/hornero/image.json", "cat > /usr/lib/hornero/sbom.cdx.json", "seal.sh", "hornero-bootstrap contents",
-		"cat /usr/lib/hornero/contents.gz", "hornero-bootstrap verify --json"}
+	order := []string{
+		"tar -xzf",
+		"apply.sh",
+		"hornero-bootstrap record",
+		"cat /usr/lib/hornero/image.json",
+		"cat > /usr/lib/hornero/sbom.cdx.json",
+		"seal.sh",
+		"hornero-bootstrap contents",
+		"cat /usr/lib/hornero/contents.gz",
+		"hornero-bootstrap verify --json",
+	}
 	require.Len(t, m.commands, len(order))
 
 	for i, part := range order {
@@ -294,18 +300,17 @@ func TestAnImageThatFailsItsSelfTestIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, builder.ErrUnsealed)
 	require.ErrorContains(t, err, "100 faults:\nfault: log /var/log/0 is in the image: why\n")
 
-	require.True(t,
-		strings.HasSuffix(err.Error(), "\nfault: log /var/log/99 is in the image: why"),
-		"the cause comes last",
-	)
+	last := "\nfault: log /var/log/99 is in the image: why"
+	require.True(t, strings.HasSuffix(err.Error(), last), "the cause comes last")
 }
 
 func TestAnImageThatDoesNotTestItselfIsRefused(t *testing.T) {
 	for name, status := range map[string]int{"an error": 1, "success": 0} {
-		m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": func(command *packersdk.RemoteCmd) int {
+		verify := func(command *packersdk.RemoteCmd) int {
 			_, _ = io.WriteString(command.Stderr, "unknown command \"verify\"\n")
 			return status
-		}}}
+		}
+		m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{"verify --json": verify}}
 
 		err := provision(t, m, nil, nil)
 		require.ErrorIs(t, err, builder.ErrUnsealed, name)

@@ -51,7 +51,7 @@ func (p *PrunePostProcessor) ConfigSpec() hcldec.ObjectSpec {
 // Configure reads and checks the configuration. It touches nothing.
 func (p *PrunePostProcessor) Configure(raws ...any) error {
 	c := &p.config
-	var wrong []error
+	var wrong problems
 
 	options := &config.DecodeOpts{
 		PluginType:         PruneID,
@@ -67,11 +67,7 @@ func (p *PrunePostProcessor) Configure(raws ...any) error {
 
 	wrong = append(wrong, c.CloudConfig.check()...)
 	if c.keep() < 1 {
-		wrong = append(wrong, fmt.Errorf(
-			"keep: %w: must be 1 or more, got %d",
-			ErrConfig,
-			c.keep(),
-		))
+		wrong.add("keep", "must be 1 or more, got %d", c.keep())
 	}
 
 	packersdk.LogSecretFilter.Set(c.APIToken)
@@ -96,11 +92,8 @@ func (p *PrunePostProcessor) PostProcess(
 ) (packersdk.Artifact, bool, bool, error) {
 	told, ours := builtOf(artifact)
 	if !ours {
-		return artifact, true, true, fmt.Errorf(
-			"prune images: %w: the artifact of %s is no image of a role",
-			ErrConfig,
-			artifact.BuilderId(),
-		)
+		const what = "prune images: %w: the artifact of %s is no image of a role"
+		return artifact, true, true, fmt.Errorf(what, ErrConfig, artifact.BuilderId())
 	}
 
 	client, err := p.config.client()
@@ -136,9 +129,11 @@ func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client 
 	surplus = slices.DeleteFunc(surplus, func(image catalog.Image) bool {
 		return image.ID == told.ID
 	})
+
 	say := func(what string, image catalog.Image) {
 		ui.Say(what + " image " + strconv.Itoa(image.ID) + ", " + image.Name)
 	}
+
 	if p.config.DryRun {
 		for _, image := range surplus {
 			say("would delete", image)

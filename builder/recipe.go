@@ -110,31 +110,16 @@ func (c RecipeConfig) Load() (Recipe, error) {
 		},
 	}
 
-	var wrong []error
-
-	if err := recipe.loadRelease(); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if err := recipe.loadManifests(c.RolesDir); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	bootstrap, err := readBootstrap(c.BootstrapBinary)
-	if err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if err := c.checkLayer(); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if err := recipe.Mirrors.check(); err != nil {
-		wrong = append(wrong, err)
-	}
-
-	if len(wrong) > 0 {
-		return Recipe{}, errors.Join(wrong...)
+	bootstrap, unread := readBootstrap(c.BootstrapBinary)
+	wrong := errors.Join(
+		recipe.loadRelease(),
+		recipe.loadManifests(c.RolesDir),
+		unread,
+		c.checkLayer(),
+		recipe.Mirrors.check(),
+	)
+	if wrong != nil {
+		return Recipe{}, wrong
 	}
 
 	recipe.Bootstrap = bootstrap

@@ -64,8 +64,9 @@ func writeProgram(t *testing.T, parts []elf.ProgType, machine ...elf.Machine) st
 		Shentsize: 64,
 	}
 	copy(header.Ident[:], elf.ELFMAG)
-
-	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
+	header.Ident[elf.EI_CLASS] = byte(elf.ELFCLASS64)
+	header.Ident[elf.EI_DATA] = byte(elf.ELFDATA2LSB)
+	header.Ident[elf.EI_VERSION] = 1
 
 	for _, other := range machine {
 		header.Machine = uint16(other)

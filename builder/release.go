@@ -111,7 +111,8 @@ func (r Release) check(doc *report.Document, name string) {
 		"updates_suite":  r.UpdatesSuite,
 		"security_suite": r.SecuritySuite,
 	} {
-		if (suite != "" || key == "suite") && !suiteName.MatchString(suite) {
+		required := key == "suite"
+		if (suite != "" || required) && !suiteName.MatchString(suite) {
 			doc.Add(key,
 				"must be a suite's name, as in \"trixie\" or \"stretch/updates\", got %q",
 				suite,
@@ -123,20 +124,13 @@ func (r Release) check(doc *report.Document, name string) {
 	checkList(doc, "boot_packages", r.BootPackages, packageName, "a package's name")
 
 	if r.Ext4Features != nil {
-		checkList(doc,
-			"ext4_features",
-			r.Ext4Features,
-			featureName,
-			"a feature of mke2fs, as in \"^orphan_file\"",
-		)
+		const what = "a feature of mke2fs, as in \"^orphan_file\""
+		checkList(doc, "ext4_features", r.Ext4Features, featureName, what)
 	}
 
 	if !path.IsAbs(r.Keyring) || path.Clean(r.Keyring) != r.Keyring {
-		doc.Add(
-			"keyring",
-			"must be the clean absolute path of a keyring, got %q: signatures are always checked",
-			r.Keyring,
-		)
+		doc.Add("keyring",
+			"must be the clean absolute path of a keyring, got %q: signatures are always checked", r.Keyring)
 	}
 
 	if r.Base != "" && !slugName.MatchString(r.Base) {

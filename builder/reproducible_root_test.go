@@ -15,25 +15,26 @@ import (
 // Two bakes of the same inputs differ in what their records name, and in nothing else but a file that the role
 // writes otherwise each time and does not own up to.
 func TestTwoBakesOfTheSameInputsAreTheSame(t *testing.T) {
-	o := newOvenAt(t, plot{name: "twicetest", public: "198.18.95.0/24"})
+	t.Parallel()
+	l := newBakeLab(t, labOptions{name: "twicetest", public: "198.18.95.0/24"})
 	made(t, "bin/hornero")
 
-	o.role(
+	l.role(
 		"echo from the bake > /usr/share/baked",
 		"cat /proc/sys/kernel/random/uuid | tee /usr/share/secret-uuid > /usr/share/named-uuid",
 	)
 
-	o.rewrite(
+	l.rewrite(
 		"tiny/role.yaml",
 		"bake: {",
 		"bake: {varies: {/usr/share/named-uuid: it is drawn at random}, ",
 	)
 
-	o.options["force"] = true
+	l.options["force"] = true
 
 	bake := func() string {
 		t.Helper()
-		artifact, text, err := o.bake(t.Context(), nil)
+		artifact, text, err := l.bake(t.Context(), nil)
 		require.NoError(t, err, text)
 
 		return strconv.Itoa(artifact.(*builder.Artifact).ImageID)
@@ -46,7 +47,7 @@ func TestTwoBakesOfTheSameInputsAreTheSame(t *testing.T) {
 		record.Difference
 		Contents, Varying []record.Change
 	}
-	o.horneroJSON(&difference, "diff", one, two)
+	l.horneroJSON(&difference, "diff", one, two)
 	require.Equal(t, []string{"/usr/share/secret-uuid"}, namesOf(difference.Contents))
 
 	require.Equal(t,
@@ -56,7 +57,7 @@ func TestTwoBakesOfTheSameInputsAreTheSame(t *testing.T) {
 
 	require.Empty(t, difference.Packages)
 
-	out, said, err := o.hornero("", "diff", "--all", one, two)
+	out, said, err := l.hornero("", "diff", "--all", one, two)
 	require.NoError(t, err, said)
 	require.Contains(t, out, "1 changed, and 3 that the records name as varying\n")
 	require.Regexp(t, `varying /usr/share/named-uuid +it is drawn at random\n`, out)

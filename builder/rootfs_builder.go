@@ -76,13 +76,13 @@ func (b *RootfsBuilder) run(
 	defer done()
 	defer func() { err = do.Explained(err) }()
 
+	owner := thisProcess()
 	build := &rootBuild{
 		config: &b.config,
 		ui:     ui,
-		owner:  thisProcess(),
+		owner:  owner,
+		work:   filepath.Join(b.config.WorkDir, workPrefix+owner.id()),
 	}
-
-	build.work = filepath.Join(b.config.WorkDir, workPrefix+build.owner.id())
 
 	if err := build.connect(); err != nil {
 		return nil, err
@@ -112,7 +112,11 @@ func (b *RootfsBuilder) run(
 // is still to be transferred.
 func (b *rootBuild) outcome(ctx context.Context, state multistep.StateBag) (*RootfsArtifact, error) {
 	made, ok := state.Get("artifact").(*RootfsArtifact)
-	if !ok || marked(state, "error") || made.Image != nil && len(made.Image.lacks(b.config.ImageRegions)) > 0 {
+	if !ok || marked(state, "error") {
+		return nil, causeOf(ctx, state)
+	}
+
+	if made.Image != nil && len(made.Image.lacks(b.config.ImageRegions)) > 0 {
 		return nil, causeOf(ctx, state)
 	}
 
@@ -145,7 +149,11 @@ func (b *rootBuild) connect() (err error) {
 // steps is the whole build, in order.
 func (b *rootBuild) steps() []multistep.Step {
 	steps := []multistep.Step{
-		&stepWork{b}, &stepRoot{b}, &stepBoot{rootBuild: b}, &commonsteps.StepProvision{}, &stepDisk{rootBuild: b},
+		&stepWork{b},
+		&stepRoot{b},
+		&stepBoot{rootBuild: b},
+		&commonsteps.StepProvision{},
+		&stepDisk{rootBuild: b},
 	}
 	if b.config.imports() {
 		return append(steps, b.importSteps()...)
@@ -219,8 +227,8 @@ func (b *rootBuild) artifact(image *godo.Image, disk string, baked bool) *Rootfs
 		Disk: disk,
 		told: b.config.recipe.built(),
 	}
-
 	made.told.Name = name
+
 	id := 0
 	if image != nil {
 		made.Image, id = newArtifact(b.client, *image, b.config.recipe), image.ID

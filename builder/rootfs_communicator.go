@@ -62,13 +62,10 @@ func (r inRoot) Download(path string, output io.Writer) error {
 // UploadDir writes a folder: itself, or only what is in it when source ends in a slash.
 func (r inRoot) UploadDir(into, source string, exclude []string) error {
 	from, name := split(source)
+	script := "mkdir -p " + quoted(into) + " && tar -xf - -C " + quoted(into) + " --no-same-owner"
+
 	return r.packed("upload "+source, tarOf(from, exclude, name), func(pipe io.Reader) error {
-		return r.do(
-			"upload "+source,
-			"mkdir -p "+quoted(into)+" && tar -xf - -C "+quoted(into)+" --no-same-owner",
-			pipe,
-			nil,
-		)
+		return r.do("upload "+source, script, pipe, nil)
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,6 +108,7 @@ func (c *RootfsConfig) Prepare(raws ...any) error {
 	c.setDefaults()
 
 	wrong := append(c.check(), c.checkRelease()...)
+
 	recipe, err := c.RecipeConfig.Load()
 	if err != nil {
 		wrong = append(wrong, err)
@@ -169,17 +169,9 @@ var sizeForm = regexp.MustCompile(`^([1-9][0-9]{0,6})([MG])$`)
 const mostBytes = 100 << 30
 
 func (c *RootfsConfig) check() []error {
-	var wrong []error
-	add := func(option, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf(
-			"%s: %w: %w",
-			option,
-			ErrConfig,
-			fmt.Errorf(format, args...),
-		))
-	}
+	var wrong problems
 	if c.Format != rootfs.Raw && c.Format != rootfs.QCow2 {
-		add("format", "must be \"raw\" or \"qcow2\", got %q", c.Format)
+		wrong.add("format", "must be \"raw\" or \"qcow2\", got %q", c.Format)
 	}
 
 	if parts := sizeForm.FindStringSubmatch(c.Size); parts != nil {
@@ -188,22 +180,26 @@ func (c *RootfsConfig) check() []error {
 	}
 
 	if c.bytes < rootfs.LeastSize || c.bytes > mostBytes {
-		add("size", "must be a size from 64M to 100G such as \"3G\" or \"2500M\", got %q", c.Size)
+		wrong.add(
+			"size",
+			"must be a size from 64M to 100G such as \"3G\" or \"2500M\", got %q",
+			c.Size,
+		)
 	}
 
 	if c.Layer != "" {
-		add("layer", "there is none beneath a system that is made from nothing; leave it out")
+		wrong.add("layer", "there is none beneath a system that is made from nothing; leave it out")
 	}
 
 	if c.Image != "" {
-		add(
+		wrong.add(
 			"image",
 			"there is none beneath a system that is made from nothing; leave it out, or bake with hornero-droplet",
 		)
 	}
 
 	if !filepath.IsAbs(c.WorkDir) {
-		add("work_dir", "must be an absolute path, got %q", c.WorkDir)
+		wrong.add("work_dir", "must be an absolute path, got %q", c.WorkDir)
 	}
 
 	wrong = append(wrong, c.checkPackages()...)
@@ -229,22 +225,14 @@ var (
 
 // checkPackages checks where packages come from. Signatures are always checked.
 func (c *RootfsConfig) checkPackages() []error {
-	var wrong []error
-	add := func(option, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf(
-			"%s: %w: %w",
-			option,
-			ErrConfig,
-			fmt.Errorf(format, args...),
-		))
-	}
+	var wrong problems
 
 	for option, told := range map[string]string{
 		"mirror":          c.Mirror,
 		"security_mirror": c.SecurityMirror,
 	} {
 		if told != "" {
-			add(
+			wrong.add(
 				option,
 				"is of a base image's sources; here say sources = [\"deb %s SUITE COMPONENT...\"]",
 				told,
@@ -253,29 +241,21 @@ func (c *RootfsConfig) checkPackages() []error {
 	}
 
 	for _, line := range c.Sources {
-		if !sourceForm.MatchString(line) || strings.Contains(line, "\n") {
-			add(
-				"sources",
-				"must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q",
-				line,
-			)
-		} else if carelessForm.MatchString(line) {
-			add(
-				"sources",
-				"signatures are always checked: leave trusted= and allow-...= out, and name the archive's keys "+
-					"by keyring, got %q",
-				line,
-			)
+		switch {
+		case !sourceForm.MatchString(line) || strings.Contains(line, "\n"):
+			wrong.add("sources",
+				"must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q", line)
+
+		case carelessForm.MatchString(line):
+			wrong.add("sources", "signatures are always checked: leave trusted= and allow-...= out, and name "+
+				"the archive's keys by keyring, got %q", line)
 		}
 	}
 
 	for _, line := range c.AptOptions {
 		if carelessOption.MatchString(line) {
-			add(
-				"apt_options",
-				"signatures are always checked: leave it out, and name the archive's keys by keyring, got %q",
-				line,
-			)
+			wrong.add("apt_options",
+				"signatures are always checked: leave it out, and name the archive's keys by keyring, got %q", line)
 		}
 	}
 
@@ -289,25 +269,20 @@ var (
 )
 
 func (c *RootfsConfig) checkImport() []error {
-	var wrong []error
-	add := func(option, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf(
-			"%s: %w: %w",
-			option,
-			ErrConfig,
-			fmt.Errorf(format, args...),
-		))
-	}
+	var wrong problems
 	if !spaceForm.MatchString(c.SpaceName) {
-		add("space_name", "must be a Space's name, got %q", c.SpaceName)
+		wrong.add("space_name", "must be a Space's name, got %q", c.SpaceName)
 	}
 
 	if c.SpacesKey == "" {
-		add("spaces_key", "no key of Spaces: set DIGITALOCEAN_SPACES_ACCESS_KEY or spaces_key")
+		wrong.add(
+			"spaces_key",
+			"no key of Spaces: set DIGITALOCEAN_SPACES_ACCESS_KEY or spaces_key",
+		)
 	}
 
 	if c.SpacesSecret == "" {
-		add(
+		wrong.add(
 			"spaces_secret",
 			"no secret of the Spaces key: set DIGITALOCEAN_SPACES_SECRET_KEY or spaces_secret",
 		)
@@ -315,15 +290,16 @@ func (c *RootfsConfig) checkImport() []error {
 
 	for _, region := range append([]string{c.SpacesRegion}, c.ImageRegions...) {
 		if !regionForm.MatchString(region) {
-			add("spaces_region, image_regions", "must be regions such as \"nyc3\", got %q", region)
+			wrong.add(
+				"spaces_region, image_regions",
+				"must be regions such as \"nyc3\", got %q",
+				region,
+			)
 		}
 	}
 
-	if address, err := url.Parse(c.SpacesURL); err != nil ||
-		address.Host == "" ||
-		!slices.Contains([]string{"http", "https"}, address.Scheme) ||
-		strings.Trim(address.Path, "/") != "" {
-		add(
+	if !isEndpoint(c.SpacesURL) {
+		wrong.add(
 			"spaces_url",
 			"must be the address of an S3 endpoint without a bucket, got %q",
 			c.SpacesURL,
@@ -333,8 +309,18 @@ func (c *RootfsConfig) checkImport() []error {
 	return append(wrong, c.CloudConfig.check()...)
 }
 
+// isEndpoint tells whether a text is the address of a server, and of nothing on it.
+func isEndpoint(text string) bool {
+	address, err := url.Parse(text)
+
+	return err == nil &&
+		address.Host != "" &&
+		(address.Scheme == "http" || address.Scheme == "https") &&
+		strings.Trim(address.Path, "/") == ""
+}
+
 func (c *RootfsConfig) checkDurations() []error {
-	var wrong []error
+	var wrong problems
 	for name, value := range map[string]time.Duration{
 		"import_timeout":  c.ImportTimeout,
 		"cleanup_timeout": c.CleanupTimeout,
@@ -342,12 +328,7 @@ func (c *RootfsConfig) checkDurations() []error {
 		"poll_interval":   c.PollInterval,
 	} {
 		if value < 0 {
-			wrong = append(wrong, fmt.Errorf(
-				"%s: %w: must be a time such as \"5m\", got %s",
-				name,
-				ErrConfig,
-				value,
-			))
+			wrong.add(name, "must be a time such as \"5m\", got %s", value)
 		}
 	}
 
@@ -363,13 +344,7 @@ func (c *RootfsConfig) checkRelease() []error {
 	}
 
 	c.release = release
-
-	c.Image = fmt.Sprintf(
-		"%s-%dM-%.8s",
-		c.spec(nil).Name(),
-		c.bytes>>20,
-		Digest(c.diskParts()),
-	)
+	c.Image = fmt.Sprintf("%s-%dM-%.8s", c.spec(nil).Name(), c.bytes>>20, Digest(c.diskParts()))
 
 	return nil
 }
@@ -392,10 +367,7 @@ func (c *RootfsConfig) spec(sources []string) rootfs.Spec {
 		Components: c.release.Components,
 		Packages:   c.release.BootPackages,
 		Sources:    sources,
-		Keyring: cmp.Or(
-			c.Keyring,
-			c.release.Keyring,
-		),
+		Keyring:    cmp.Or(c.Keyring, c.release.Keyring),
 		AptOptions: c.aptOptions(),
 		UUID:       rootfs.UUIDOf(c.recipe.Digest),
 	}

@@ -39,7 +39,7 @@ func rootOptions(t *testing.T, more object) object {
 }
 
 func TestEachWrongOptionOfRootfsIsNamed(t *testing.T) {
-	for name, test := range map[string]struct {
+	tests := map[string]struct {
 		options object
 		want    string
 	}{
@@ -89,7 +89,8 @@ func TestEachWrongOptionOfRootfsIsNamed(t *testing.T) {
 		},
 		"mirror": {
 			options: object{"mirror": "http://127.0.0.1/debian"},
-			want:    `mirror: wrong configuration: is of a base image's sources; here say sources = ["deb http://127.0.0.1/debian SUITE COMPONENT..."]`,
+			want: `mirror: wrong configuration: is of a base image's sources; ` +
+				`here say sources = ["deb http://127.0.0.1/debian SUITE COMPONENT..."]`,
 		},
 		"security mirror": {
 			options: object{"mirror": "http://127.0.0.1/debian", "security_mirror": "http://127.0.0.1/security"},
@@ -151,7 +152,9 @@ func TestEachWrongOptionOfRootfsIsNamed(t *testing.T) {
 		},
 		"duration":       {object{"import_timeout": "-5m"}, "import_timeout: wrong configuration"},
 		"unknown option": {object{"space_nmae": "bakery"}, "space_nmae"},
-	} {
+	}
+
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := new(builder.RootfsBuilder).Prepare(rootOptions(t, test.options))
 			require.ErrorContains(t, err, test.want)

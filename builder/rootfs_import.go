@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/digitalocean/godo"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
@@ -56,21 +55,21 @@ func (s *stepImport) Run(ctx context.Context, state multistep.StateBag) multiste
 
 	s.began = true
 
-	image, err := do.Ensure(ctx, "import image "+
-		s.config.ImageName, s.config.wait(
-		s.config.ImportTimeout,
-	), s.ours, func(ctx context.Context) (*godo.Image, error) {
-		image, _, err := s.client.Images.Create(ctx, &godo.CustomImageCreateRequest{
-			Name:         s.config.ImageName,
-			Url:          state.Get("address").(string),
-			Region:       region,
-			Distribution: s.config.ImageDistribution,
-			Description:  s.config.ImageDescription,
-			Tags:         []string{buildTag, s.owner.tag()},
-		})
-
+	request := &godo.CustomImageCreateRequest{
+		Name:         s.config.ImageName,
+		Url:          state.Get("address").(string),
+		Region:       region,
+		Distribution: s.config.ImageDistribution,
+		Description:  s.config.ImageDescription,
+		Tags:         []string{buildTag, s.owner.tag()},
+	}
+	create := func(ctx context.Context) (*godo.Image, error) {
+		image, _, err := s.client.Images.Create(ctx, request)
 		return image, err
-	})
+	}
+
+	what := "import image " + s.config.ImageName
+	image, err := do.Ensure(ctx, what, s.config.wait(s.config.ImportTimeout), s.ours, create)
 	if err != nil {
 		return halt(state, err)
 	}
@@ -97,11 +96,7 @@ func (s *stepImport) ours(ctx context.Context) (*godo.Image, error) {
 // available waits until the image can be used in a region. The API's own word for why it cannot ends the wait.
 func (b *rootBuild) available(ctx context.Context, id int, region string) (*godo.Image, error) {
 	var found *godo.Image
-	err := do.Wait(ctx, fmt.Sprintf(
-		"image %d to be available in %s",
-		id,
-		region,
-	), func(ctx context.Context) (do.State, error) {
+	look := func(ctx context.Context) (do.State, error) {
 		image, _, err := b.client.Images.GetByID(ctx, id)
 		switch {
 		case do.IsNotFound(err):
@@ -109,15 +104,9 @@ func (b *rootBuild) available(ctx context.Context, id int, region string) (*godo
 		case err != nil:
 			return do.Pending, err
 
-		case image.ErrorMessage != "" || slices.Contains(
-			[]string{"deleted", "retired"},
-			image.Status,
-		):
-			return do.Errored, do.Seen(
-				"the API says: %s (status %s)",
-				cmp.Or(image.ErrorMessage, "nothing"),
-				image.Status,
-			)
+		case image.ErrorMessage != "" || image.Status == "deleted" || image.Status == "retired":
+			said := cmp.Or(image.ErrorMessage, "nothing")
+			return do.Errored, do.Seen("the API says: %s (status %s)", said, image.Status)
 
 		case image.Status != imageAvailable || !slices.Contains(image.Regions, region):
 			return do.Pending, do.Seen("status %s, regions %v", image.Status, image.Regions)
@@ -126,7 +115,10 @@ func (b *rootBuild) available(ctx context.Context, id int, region string) (*godo
 		found = image
 
 		return do.Done, nil
-	}, b.config.wait(b.config.ImportTimeout))
+	}
+
+	what := fmt.Sprintf("image %d to be available in %s", id, region)
+	err := do.Wait(ctx, what, look, b.config.wait(b.config.ImportTimeout))
 
 	return found, err
 }
@@ -149,17 +141,14 @@ func (s *stepImport) Cleanup(state multistep.StateBag) {
 			ids[id] = true
 		}
 
+		options := s.config.wait(s.config.CleanupTimeout)
+
 		for id := range ids {
-			err = errors.Join(err, do.DeleteImage(ctx,
-				s.client,
-				id,
-				s.config.wait(s.config.CleanupTimeout),
-			))
+			err = errors.Join(err, do.DeleteImage(ctx, s.client, id, options))
 		}
 
-		if _, failure := s.client.Tags.Delete(ctx,
-			s.owner.tag(),
-		); failure != nil && !do.IsNotFound(failure) {
+		_, failure := s.client.Tags.Delete(ctx, s.owner.tag())
+		if failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete tag %s: %w", s.owner.tag(), failure))
 		}
 
@@ -184,20 +173,15 @@ func (b *rootBuild) sweepImages(ctx context.Context) error {
 			continue
 		}
 
-		if !slices.ContainsFunc(image.Tags, func(tag string) bool {
-			return strings.HasPrefix(tag, "hornero:digest:")
-		}) {
+		if !isPublished(image) {
 			b.ui.Say(fmt.Sprintf(
 				"removing image %d, %s, which a dead build did not finish",
 				image.ID,
 				image.Name,
 			))
 
-			err = errors.Join(err, do.DeleteImage(ctx,
-				b.client,
-				image.ID,
-				b.config.wait(b.config.CleanupTimeout),
-			))
+			options := b.config.wait(b.config.CleanupTimeout)
+			err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))
 		}
 
 		err = errors.Join(err, b.disown(ctx, image.ID, image.Tags[at]))
@@ -278,12 +262,7 @@ func (s *stepRootPublish) tag(ctx context.Context, id int) error {
 		[]string{s.config.recipe.DigestTag()},
 	)
 
-	return do.TagImage(ctx,
-		s.client,
-		id,
-		unique(tags),
-		s.config.wait(s.config.ImportTimeout),
-	)
+	return do.TagImage(ctx, s.client, id, unique(tags), s.config.wait(s.config.ImportTimeout))
 }
 
 // disown takes the build's own tags off a complete image.
@@ -292,11 +271,9 @@ func (b *rootBuild) disown(ctx context.Context, id int, owner string) error {
 		ID:   strconv.Itoa(id),
 		Type: godo.ImageResourceType,
 	}
+	request := &godo.UntagResourcesRequest{Resources: []godo.Resource{resource}}
 
-	_, err := b.client.Tags.UntagResources(ctx,
-		buildTag,
-		&godo.UntagResourcesRequest{Resources: []godo.Resource{resource}},
-	)
+	_, err := b.client.Tags.UntagResources(ctx, buildTag, request)
 	if err == nil {
 		_, err = b.client.Tags.Delete(ctx, owner)
 	}

@@ -3,193 +3,32 @@ package builder_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/builder"
-	"github.com/hornero/hornero/lab/spaces"
 )
 
-// port is a cloud that imports through a Space.
-type port struct {
-	*cloud
-	t      *testing.T
-	s3     *minio.Client
-	url    string
-	disk   string
-	failed string // what an import ends with, if it is to
-}
-
-func newPort(t *testing.T) *port {
-	t.Helper()
-
-	served, err := spaces.Open(spaces.Config{
-		Folder: t.TempDir(),
-		Logger: slog.New(slog.DiscardHandler),
-		Keys: func(access string) (spaces.Key, bool) {
-			return spaces.Key{
-				Secret: "secret",
-				Grants: []spaces.Grant{{Permission: spaces.FullAccess}},
-			}, access == "key"
-		},
-	})
-	require.NoError(t, err)
-
-	server := httptest.NewServer(served.Handler("nyc3"))
-	t.Cleanup(server.Close)
-
-	address, err := url.Parse(server.URL)
-	require.NoError(t, err)
-
-	s3, err := minio.New(address.Host, &minio.Options{
-		Creds:        credentials.NewStaticV4("key", "secret", ""),
-		Region:       "nyc3",
-		BucketLookup: minio.BucketLookupPath,
-	})
-	require.NoError(t, err)
-
-	require.NoError(t, s3.MakeBucket(
-		t.Context(),
-		"bakery",
-		minio.MakeBucketOptions{Region: "nyc3"},
-	))
-
-	disk := filepath.Join(t.TempDir(), "tiny.qcow2.gz")
-	require.NoError(t, os.WriteFile(disk, []byte("a disk"), 0o600))
-
-	p := &port{
-		cloud: newCloud(t),
-		t:     t,
-		s3:    s3,
-		url:   server.URL,
-		disk:  disk,
-	}
-
-	p.before = p.answer
-
-	return p
-}
-
-// answer fetches a custom image as DigitalOcean does, HEAD first, and says why when it cannot.
-func (p *port) answer(w http.ResponseWriter, r *http.Request, call string) bool {
-	if call != "POST images" {
-		return false
-	}
-
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-
-	asked := p.asked
-	image := object{
-		"name":    asked["name"],
-		"status":  "available",
-		"regions": []string{asked["region"].(string)},
-		"tags":    asked["tags"],
-		"type":    "custom",
-	}
-
-	for _, method := range []string{http.MethodHead, http.MethodGet} {
-		request, _ := http.NewRequest(method, asked["url"].(string), nil)
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil || answer.StatusCode != http.StatusOK {
-			image["status"], image["error_message"] = "deleted", "the image can't be fetched"
-		}
-	}
-
-	if p.failed != "" {
-		image["status"], image["error_message"] = "deleted", p.failed
-	}
-
-	reply(w, http.StatusAccepted, object{"image": p.add("images", image)})
-
-	return true
-}
-
-func (p *port) build(ctx context.Context, more object) (packersdk.Artifact, error) {
-	p.t.Helper()
-	b := new(builder.RootfsBuilder)
-
-	options := rootOptions(p.t, object{
-		"api_url":         p.URL,
-		"spaces_url":      p.url,
-		"poll_interval":   time.Millisecond,
-		"import_timeout":  5 * time.Second,
-		"cleanup_timeout": 5 * time.Second,
-	})
-
-	for name, value := range more {
-		options[name] = value
-	}
-
-	_, _, err := b.Prepare(options)
-	require.NoError(p.t, err)
-
-	return b.Import(ctx, packersdk.TestUi(p.t), p.disk)
-}
-
-// objects lists what is in the Space, whole or begun.
-func (p *port) objects() (keys []string) {
-	p.t.Helper()
-
-	for object := range p.s3.ListObjects(
-		context.Background(),
-		"bakery",
-		minio.ListObjectsOptions{Recursive: true},
-	) {
-		require.NoError(p.t, object.Err)
-		keys = append(keys, object.Key)
-	}
-
-	for begun := range p.s3.ListIncompleteUploads(context.Background(), "bakery", "", true) {
-		if minio.ToErrorResponse(begun.Err).Code == minio.NoSuchUpload {
-			break // the lab's word for none
-		}
-
-		require.NoError(p.t, begun.Err)
-
-		keys = append(keys, begun.Key)
-	}
-
-	return keys
-}
-
 func TestAnImportLeavesTheImageAndNothingElse(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 	artifact, err := p.build(t.Context(), object{"image_tags": []string{"mine"}})
 	require.NoError(t, err)
 	require.Empty(t, p.objects())
 
-	require.Equal(t,
-		map[string]int{
-			"droplets":       0,
-			"images":         1,
-			"keys":           0,
-			"tags of builds": 0,
-		},
-		p.left(),
-	)
+	require.Equal(t, oneImage, p.left())
 
 	image := p.list("images", "")[0]
-	require.Subset(t,
-		image["tags"],
-		[]any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"},
-	)
+	tags := image["tags"].([]any)
+	require.Subset(t, tags, []any{"hornero", "hornero:role:tiny", "hornero:release:debian-13", "mine"})
 
-	for _, tag := range image["tags"].([]any) {
+	for _, tag := range tags {
 		require.False(t,
 			strings.HasPrefix(tag.(string), "hornero-build"),
 			"the build's own tag %s is left",
@@ -202,27 +41,17 @@ func TestAnImportLeavesTheImageAndNothingElse(t *testing.T) {
 	var told builder.Built
 	require.NoError(t, json.Unmarshal([]byte(artifact.State(builder.StateBuilt).(string)), &told))
 
-	require.Equal(t,
-		[]any{
-			"tiny",
-			"debian-13",
-			artifact.Id(),
-			[]string{"nyc3"},
-		},
-		[]any{
-			told.Role,
-			told.Release,
-			strconv.Itoa(told.ID),
-			told.Regions,
-		},
-	)
+	require.Equal(t, "tiny", told.Role)
+	require.Equal(t, "debian-13", told.Release)
+	require.Equal(t, artifact.Id(), strconv.Itoa(told.ID))
+	require.Equal(t, []string{"nyc3"}, told.Regions)
 
 	require.NoError(t, artifact.Destroy())
 	require.Equal(t, nothing, p.left())
 }
 
 func TestAnImportEndsWithItsOwnError(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 	p.failed = "no ext3 or ext4 file system"
 	_, err := p.build(t.Context(), nil)
 	require.ErrorContains(t, err, "the API says: no ext3 or ext4 file system")
@@ -234,7 +63,7 @@ func TestAnImportEndsWithItsOwnError(t *testing.T) {
 func TestAnImportWhoseAnswerIsLostIsBegunOnce(t *testing.T) {
 	for name, serve := range map[string]bool{"done": true, "not done": false} {
 		t.Run(name, func(t *testing.T) {
-			p := newPort(t)
+			p := newImportCloud(t)
 			var lost atomic.Bool
 			p.before = func(w http.ResponseWriter, r *http.Request, call string) bool {
 				if call != "POST images" || lost.Swap(true) {
@@ -258,7 +87,7 @@ func TestAnImportWhoseAnswerIsLostIsBegunOnce(t *testing.T) {
 }
 
 func TestAnImportComesToAllItsRegions(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 
 	same := object{
 		"roles_dir":     writeRoles(t),
@@ -278,7 +107,6 @@ func TestAnImportComesToAllItsRegions(t *testing.T) {
 		again.Id(),
 		"it is in one of the regions, and comes to the other",
 	)
-
 	require.Contains(t, again.String(), "in nyc3, ams3, fra1")
 	var told builder.Built
 	require.NoError(t, json.Unmarshal([]byte(again.State(builder.StateBuilt).(string)), &told))
@@ -296,7 +124,7 @@ func TestAnImportComesToAllItsRegions(t *testing.T) {
 
 // What makes another disk makes another image.
 func TestAnotherDiskIsAnotherImage(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 	roles := writeRoles(t)
 	build := func(size, format string) string {
 		artifact, err := p.build(t.Context(), object{
@@ -320,7 +148,7 @@ func TestAnotherDiskIsAnotherImage(t *testing.T) {
 func TestATransferThatFailsOrIsInterruptedKeepsTheImport(t *testing.T) {
 	for name, interrupt := range map[string]bool{"fails": false, "interrupted": true} {
 		t.Run(name, func(t *testing.T) {
-			p := newPort(t)
+			p := newImportCloud(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 
@@ -368,7 +196,7 @@ func TestAFailureOrInterruptionOfAnImportLeavesNothing(t *testing.T) {
 	for _, step := range importSteps {
 		for _, interrupt := range []bool{false, true} {
 			t.Run(step, func(t *testing.T) {
-				p := newPort(t)
+				p := newImportCloud(t)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 
@@ -397,7 +225,7 @@ func TestAFailureOrInterruptionOfAnImportLeavesNothing(t *testing.T) {
 }
 
 func TestAMissingSpaceOrAWrongKeyIsNamed(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 	_, err := p.build(t.Context(), object{"space_name": "elsewhere"})
 	require.ErrorContains(t,
 		err,
@@ -409,12 +237,11 @@ func TestAMissingSpaceOrAWrongKeyIsNamed(t *testing.T) {
 		err,
 		"look at DIGITALOCEAN_SPACES_ACCESS_KEY, DIGITALOCEAN_SPACES_SECRET_KEY",
 	)
-
 	require.Equal(t, nothing, p.left())
 }
 
 func TestARefusedTokenOfAnImportIsToldWithWhatToDo(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 	p.before = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
 		refuse(w, http.StatusUnauthorized, "Unable to authenticate you")
 		return true
@@ -431,7 +258,7 @@ func TestARefusedTokenOfAnImportIsToldWithWhatToDo(t *testing.T) {
 
 // What builds that were killed left goes; what living ones use, and what is complete, stays.
 func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
-	p := newPort(t)
+	p := newImportCloud(t)
 	same := object{"roles_dir": writeRoles(t)}
 	_, err := p.build(t.Context(), same) // so that there is nothing to bake any more
 	require.NoError(t, err)
@@ -444,24 +271,19 @@ func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
 		return "hornero-build/" + strings.TrimPrefix(tag, "hornero-build:") + "/word/disk"
 	}
 
+	var none minio.PutObjectOptions
+
 	for _, name := range []string{
 		key(living),
 		key(dead),
 		"mine/disk",
 	} {
-		_, err = p.s3.PutObject(
-			t.Context(),
-			"bakery",
-			name,
-			strings.NewReader("x"),
-			1,
-			minio.PutObjectOptions{},
-		)
+		_, err = p.s3.PutObject(t.Context(), "bakery", name, strings.NewReader("x"), 1, none)
 		require.NoError(t, err)
 	}
 
 	core := minio.Core{Client: p.s3}
-	_, err = core.NewMultipartUpload(t.Context(), "bakery", key(dead)+"2", minio.PutObjectOptions{})
+	_, err = core.NewMultipartUpload(t.Context(), "bakery", key(dead)+"2", none)
 	require.NoError(t, err)
 
 	half := p.add("images", object{
@@ -483,11 +305,7 @@ func TestLeftoversOfDeadImportsAreSwept(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, p.count("POST images"))
 
-	require.ElementsMatch(t,
-		[]string{key(living), "mine/disk"},
-		p.objects(),
-	)
-
+	require.ElementsMatch(t, []string{key(living), "mine/disk"}, p.objects())
 	require.NotContains(t, p.thing["images"], half["id"])
 	require.Contains(t, p.thing["images"], other["id"])
 	require.Equal(t, []any{"hornero:digest:aa"}, p.thing["images"][whole["id"].(int)]["tags"])

@@ -3,7 +3,6 @@
 package builder_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +23,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/builder"
-	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/lab/mirror"
@@ -62,32 +60,32 @@ func packages(t *testing.T) string {
 }
 
 // bucket makes a Space in the lab and a key that opens it, and returns the region's address.
-func (o *oven) bucket(name string) (address string, key *godo.SpacesKey, client *minio.Client) {
-	o.Helper()
-	made(o.T, "bin/hornero")
+func (l *bakeLab) bucket(name string) (address string, key *godo.SpacesKey, client *minio.Client) {
+	l.Helper()
+	made(l.T, "bin/hornero")
 
 	text, err := exec.CommandContext(
-		o.Context(),
+		l.Context(),
 		"../bin/hornero",
 		"lab",
 		"--name",
-		o.at.name,
+		l.started.name,
 		"status",
 		"--json",
 	).Output()
-	require.NoError(o, err)
+	require.NoError(l, err)
 	var status struct {
 		SpacesURL map[string]string `json:"spaces_url"`
 	}
-	require.NoError(o, json.Unmarshal(text, &status))
+	require.NoError(l, json.Unmarshal(text, &status))
 
 	address = status.SpacesURL["nyc3"]
 
-	key, _, err = o.client.SpacesKeys.Create(o.Context(), &godo.SpacesKeyCreateRequest{
+	key, _, err = l.client.SpacesKeys.Create(l.Context(), &godo.SpacesKeyCreateRequest{
 		Name:   "ci",
 		Grants: []*godo.Grant{{Permission: godo.SpacesKeyFullAccess}},
 	})
-	require.NoError(o, err)
+	require.NoError(l, err)
 
 	client, err = minio.New(strings.TrimPrefix(address, "http://"), &minio.Options{
 		Creds: credentials.NewStaticV4(
@@ -98,10 +96,10 @@ func (o *oven) bucket(name string) (address string, key *godo.SpacesKey, client 
 		Region:       "nyc3",
 		BucketLookup: minio.BucketLookupPath,
 	})
-	require.NoError(o, err)
+	require.NoError(l, err)
 
-	require.NoError(o, client.MakeBucket(
-		o.Context(),
+	require.NoError(l, client.MakeBucket(
+		l.Context(),
 		name,
 		minio.MakeBucketOptions{Region: "nyc3"},
 	))
@@ -110,11 +108,11 @@ func (o *oven) bucket(name string) (address string, key *godo.SpacesKey, client 
 }
 
 // nothingOfRootfs wants no folder, cgroup, process or object of a build to be left.
-func (o *oven) nothingOfRootfs(work string, space *minio.Client) {
-	o.Helper()
+func (l *bakeLab) nothingOfRootfs(work string, space *minio.Client) {
+	l.Helper()
 	entries, err := os.ReadDir(work)
-	require.NoError(o, err)
-	require.Empty(o, entries)
+	require.NoError(l, err)
+	require.Empty(l, entries)
 
 	groups, err := exec.Command(
 		"find",
@@ -123,67 +121,63 @@ func (o *oven) nothingOfRootfs(work string, space *minio.Client) {
 		"-name",
 		"hornero-rootfs",
 	).CombinedOutput()
-	require.NoError(o, err)
-	require.Empty(o, string(groups))
+	require.NoError(l, err)
+	require.Empty(l, string(groups))
 
 	processes, err := exec.Command("pgrep", "-f", work).CombinedOutput()
-	require.Error(o, err, "pgrep finds %s", processes)
+	require.Error(l, err, "pgrep finds %s", processes)
 
 	for object := range space.ListObjects(
 		context.Background(),
 		"bakery",
 		minio.ListObjectsOptions{Recursive: true},
 	) {
-		require.NoError(o, object.Err)
-		require.Empty(o, object.Key)
+		require.NoError(l, object.Err)
+		require.Empty(l, object.Key)
 	}
 }
 
 // One bake by Packer itself, of the role proxy: the disk boots a PC up to a node that serves, and becomes an
 // image of which the lab makes a Droplet.
 func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
-	o := newOvenAt(t, plot{name: "rootfstest", public: "198.18.82.0/24"})
-	made(t, "bin/packer-plugin-hornero", "packer")
+	t.Parallel()
+	l := newBakeLab(t, labOptions{name: "rootfstest", public: "198.18.82.0/24"})
 
-	address, key, space := o.bucket("bakery")
+	address, key, space := l.bucket("bakery")
 	output, work := t.TempDir(), t.TempDir()
-	bake := func(more ...string) (string, time.Duration) {
-		var said bytes.Buffer
+	environment := []string{
+		"ROLE=proxy",
+		"http_proxy=" + packages(t),
+		"DIGITALOCEAN_SPACES_ACCESS_KEY=" + key.AccessKey,
+		"DIGITALOCEAN_SPACES_SECRET_KEY=" + key.SecretKey,
+	}
+
+	bake := func() (string, time.Duration) {
 		began := time.Now()
+		said, err := l.script(l.url(), "rootfs.sh", environment,
+			"-var", "space_name=bakery",
+			"-var", "spaces_url="+address,
+			"-var", "output_dir="+output,
+			"-var", "work_dir="+work,
+		)
+		require.NoError(t, err, said)
+		require.NotContains(t, said, key.SecretKey)
 
-		_, err := command.Run(t.Context(), command.Command{
-			Dir:    "..",
-			Output: &said,
-			Args: append([]string{"scripts/rootfs.sh", "-var", "space_name=bakery", "-var", "spaces_url=" + address, "-var", "output_dir=" + output,
-				"-var", "work_dir=" + work}, more...),
-			Env: []string{"CLOUD=digitalocean", "ROLE=proxy", "http_proxy=" + packages(t), "DIGITALOCEAN_API_URL=" +
-				o.options["api_url"].(string),
-				"DIGITALOCEAN_ACCESS_TOKEN=" +
-					o.options["api_token"].(string), "DIGITALOCEAN_SPACES_ACCESS_KEY=" + key.AccessKey, "DIGITALOCEAN_SPACES_SECRET_KEY=" + key.SecretKey},
-		})
-		require.NoError(t, err, said.String())
-		require.NotContains(t, said.String(), key.SecretKey)
-
-		return said.String(), time.Since(began)
+		return said, time.Since(began)
 	}
 
 	said, took := bake()
 	t.Logf("baked and imported in %.0f s", took.Seconds())
 
-	require.Contains(t,
-		said,
-		"self-test passed: packages, files, units, texts, record, identity, secrets, leftovers, "+
-			"permissions, ports; ",
-	)
-
-	o.nothingOfRootfs(work, space)
-	o.nothingLeft(1)
+	require.Contains(t, said, selfTestPassed)
+	l.nothingOfRootfs(work, space)
+	l.nothingLeft(1)
 
 	said, took = bake()
 	t.Logf("unchanged in %.1f s", took.Seconds())
 	require.Contains(t, said, "has this very content")
 
-	images, err := do.UserImages(t.Context(), o.client)
+	images, err := do.UserImages(t.Context(), l.client)
 	require.NoError(t, err)
 
 	image := images[0]
@@ -204,10 +198,10 @@ func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
 		disks,
 	)
 
-	o.bootsByItself(disks[0])
+	l.bootsByItself(disks[0])
 
 	began := time.Now()
-	on := o.launch(image.ID, "from-it")
+	on := l.launch(image.ID, "from-it")
 	require.Equal(t, "from-it", on("hostname"))
 	t.Logf("a Droplet of it let in after %.0f s", time.Since(began).Seconds())
 	require.Equal(t, "active", on("systemctl is-active hornero-bootstrap.service"))
@@ -219,9 +213,9 @@ func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
 	require.Contains(t, image.Tags, "hornero:digest:"+inside.Digest[:32])
 }
 
-func (o *oven) bootsByItself(packed string) {
-	o.Helper()
-	disk := filepath.Join(o.TempDir(), "disk.qcow2")
+func (l *bakeLab) bootsByItself(packed string) {
+	l.Helper()
+	disk := filepath.Join(l.TempDir(), "disk.qcow2")
 	text, err := exec.Command(
 		"sh",
 		"-ec",
@@ -230,9 +224,9 @@ func (o *oven) bootsByItself(packed string) {
 		packed,
 		disk,
 	).CombinedOutput()
-	require.NoError(o, err, "%s", text)
+	require.NoError(l, err, "%s", text)
 
-	pc := newComputer(o.T, disk, "qcow2", configDrive(o.T, lonelyProxy(o.T)))
+	pc := newComputer(l.T, disk, "qcow2", configDrive(l.T, lonelyProxy(l.T)))
 	var health string
 
 	// A proxy says so when it has founded the peer set, runs its HAProxy, and only the stack's databases are
@@ -241,9 +235,9 @@ func (o *oven) bootsByItself(packed string) {
 		"503 Service Unavailable: no-writer: no database node takes writes yet",
 		&health,
 	))
-	o.Logf("serves %.0f s after power on", took.Seconds())
+	l.Logf("serves %.0f s after power on", took.Seconds())
 
-	o.Logf(
+	l.Logf(
 		"login prompt %.0f s after power on",
 		pc.until("login prompt", pc.says("proxy-1 login:")).Seconds(),
 	)

@@ -29,11 +29,7 @@ func openSpace(c *RootfsConfig) (*space, error) {
 	}
 
 	client, err := minio.New(address.Host, &minio.Options{
-		Creds: credentials.NewStaticV4(
-			c.SpacesKey,
-			c.SpacesSecret,
-			"",
-		),
+		Creds:        credentials.NewStaticV4(c.SpacesKey, c.SpacesSecret, ""),
 		Secure:       address.Scheme == "https",
 		Region:       c.SpacesRegion,
 		BucketLookup: minio.BucketLookupPath,
@@ -49,12 +45,7 @@ func openSpace(c *RootfsConfig) (*space, error) {
 
 // keyOf names an object of a build that nobody finds by chance.
 func keyOf(owner owner, file string) string {
-	return path.Join(
-		objects,
-		owner.id(),
-		strings.ToLower(rand.Text()),
-		path.Base(file),
-	)
+	return path.Join(objects, owner.id(), strings.ToLower(rand.Text()), path.Base(file))
 }
 
 // put uploads a file so that whoever knows its address may read it. An address signed for GET is no use to
@@ -113,7 +104,9 @@ func (s *space) remove(ctx context.Context, key string) error {
 // sweep removes objects, whole ones and beginnings, of builds that are dead.
 func (s *space) sweep(ctx context.Context, dead func(id string) bool) error {
 	keys := map[string]bool{}
-	for object := range s.client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: objects, Recursive: true}) {
+	ours := minio.ListObjectsOptions{Prefix: objects, Recursive: true}
+
+	for object := range s.client.ListObjects(ctx, s.bucket, ours) {
 		if object.Err != nil {
 			return fmt.Errorf("list Space %s: %w", s.bucket, object.Err)
 		}

@@ -39,6 +39,7 @@ func (b *rootBuild) ofDeadBuild(id string) bool {
 func (b *rootBuild) cleanup(what string, remove func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.config.CleanupTimeout)
 	defer cancel()
+
 	if err := remove(ctx); err != nil {
 		b.ui.Error(fmt.Sprintf("%s is left behind; the next build removes it: %v", what, err))
 	}
@@ -60,6 +61,7 @@ func (b *rootBuild) sweep(ctx context.Context) error {
 func (b *rootBuild) sweepFolders() (err error) {
 	// fails only on a malformed pattern
 	folders, _ := filepath.Glob(filepath.Join(b.config.WorkDir, workPrefix+"*"))
+
 	for _, folder := range folders {
 		if b.ofDeadBuild(strings.TrimPrefix(filepath.Base(folder), workPrefix)) {
 			b.ui.Say("removing " + folder + ", which a dead build left")
@@ -91,11 +93,12 @@ func (s *stepWork) Run(_ context.Context, state multistep.StateBag) multistep.St
 		return halt(state, fmt.Errorf("%s: %w", RootfsID, err))
 	}
 
-	if err := errors.Join(
+	err := errors.Join(
 		os.MkdirAll(s.config.WorkDir, 0o755),
 		os.Mkdir(s.work, 0o700),
 		os.Mkdir(s.temporary(), 0o700),
-	); err != nil {
+	)
+	if err != nil {
 		return halt(state, fmt.Errorf("make work folder: %w", err))
 	}
 
@@ -111,6 +114,7 @@ func (s *stepWork) Cleanup(multistep.StateBag) {
 func (b *rootBuild) temporary() string {
 	return filepath.Join(b.work, "tmp")
 }
+
 func (b *rootBuild) root() string {
 	return filepath.Join(b.work, "root")
 }
@@ -161,6 +165,7 @@ type stepBoot struct {
 
 func (s *stepBoot) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	s.ui.Say("booting it in a container")
+
 	machine, err := rootfs.Boot(ctx, s.root(), s.owner.id(), "hornero-build-"+s.config.recipe.Role)
 	if err != nil {
 		return halt(state, err)
@@ -212,7 +217,6 @@ func (s *stepDisk) Run(ctx context.Context, state multistep.StateBag) multistep.
 		time.Since(began).Seconds(),
 		info.Size()>>20,
 	))
-
 	state.Put("disk", path)
 
 	return multistep.ActionContinue
@@ -257,9 +261,9 @@ func (s *stepDisk) keep(ctx context.Context, path string) (string, error) {
 	}
 	defer os.Remove(part) // there only when it did not get its name
 
-	if _, err := command.Run(ctx,
-		command.Command{Args: []string{"mv", "--", path, part}},
-	); err != nil {
+	move := command.Command{Args: []string{"mv", "--", path, part}}
+
+	if _, err := command.Run(ctx, move); err != nil {
 		return "", fmt.Errorf("keep disk: %w", err)
 	}
 

@@ -41,6 +41,7 @@ func billOfMaterials(image record.Image, packages []record.Package, bootstrap []
 
 	bom := cyclonedx.NewBOM()
 	bom.SerialNumber = image.Serial()
+	bom.Components = &components
 
 	bom.Metadata = &cyclonedx.Metadata{
 		Timestamp: image.BuiltAt,
@@ -48,19 +49,17 @@ func billOfMaterials(image record.Image, packages []record.Package, bootstrap []
 		Component: &whole,
 	}
 
-	bom.Components = &components
-
 	bom.Dependencies = &[]cyclonedx.Dependency{{
 		Ref:          whole.BOMRef,
 		Dependencies: refs(components),
 	}}
 
 	var out bytes.Buffer
+	encoder := cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON)
+	encoder.SetPretty(true)
+	encoder.SetEscapeHTML(false)
 
-	if err := cyclonedx.NewBOMEncoder(
-		&out,
-		cyclonedx.BOMFileFormatJSON,
-	).SetPretty(true).SetEscapeHTML(false).Encode(bom); err != nil {
+	if err := encoder.Encode(bom); err != nil {
 		return nil, fmt.Errorf("write the bill of materials: %w", err)
 	}
 
@@ -132,6 +131,7 @@ func bootstrapComponents(image record.Image, bootstrap []byte) []cyclonedx.Compo
 	program.Name = bootstrapName
 	program.Version = image.Programs[bootstrapName]
 	list := []cyclonedx.Component{program}
+
 	info, err := buildinfo.Read(bytes.NewReader(bootstrap))
 	if err != nil {
 		return list // not a Go program: a bootstrap of somebody's own

@@ -16,7 +16,8 @@ import (
 
 const listed = `[
 	{"name": "libstdc++6", "version": "14.2", "architecture": "amd64", "source": "gcc-14", "source_version": "14.2"},
-	{"name": "shopd", "version": "2.0+b1", "architecture": "amd64", "source": "shop", "source_version": "2.0", "maintainer": "Somebody"}
+	{"name": "shopd", "version": "2.0+b1", "architecture": "amd64", "source": "shop", "source_version": "2.0",
+	 "maintainer": "Somebody"}
 ]`
 
 func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {

@@ -69,16 +69,21 @@ func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) 
 
 	s.began = true
 
-	key, err := do.Ensure(ctx, "create SSH key", s.config.wait(
-		s.config.StateTimeout,
-	), s.byName, func(ctx context.Context) (*godo.Key, error) {
-		key, _, err := s.client.Keys.Create(ctx, &godo.KeyCreateRequest{
-			Name:      s.owner.tag(),
-			PublicKey: strings.TrimSpace(string(s.config.Comm.SSHPublicKey)),
-		})
-
+	request := &godo.KeyCreateRequest{
+		Name:      s.owner.tag(),
+		PublicKey: strings.TrimSpace(string(s.config.Comm.SSHPublicKey)),
+	}
+	create := func(ctx context.Context) (*godo.Key, error) {
+		key, _, err := s.client.Keys.Create(ctx, request)
 		return key, err
-	})
+	}
+
+	key, err := do.Ensure(ctx,
+		"create SSH key",
+		s.config.wait(s.config.StateTimeout),
+		s.byName,
+		create,
+	)
 	if err != nil {
 		return godo.DropletCreateSSHKey{}, err
 	}

@@ -62,16 +62,14 @@ func (s *stepDroplet) Run(ctx context.Context, state multistep.StateBag) multist
 
 	s.began = true
 
-	droplet, err := do.Ensure(ctx, "create Droplet "+
-		s.config.DropletName, s.config.wait(
-		s.config.StateTimeout,
-	), s.ours, func(ctx context.Context) (*godo.Droplet, error) {
-		droplet, _, err := s.client.Droplets.Create(ctx,
-			s.request(state.Get("keys").([]godo.DropletCreateSSHKey)),
-		)
-
+	what := "create Droplet " + s.config.DropletName
+	request := s.request(state.Get("keys").([]godo.DropletCreateSSHKey))
+	create := func(ctx context.Context) (*godo.Droplet, error) {
+		droplet, _, err := s.client.Droplets.Create(ctx, request)
 		return droplet, err
-	})
+	}
+
+	droplet, err := do.Ensure(ctx, what, s.config.wait(s.config.StateTimeout), s.ours, create)
 	if err != nil {
 		return halt(state, err)
 	}
@@ -164,16 +162,15 @@ func (s *stepDroplet) Cleanup(state multistep.StateBag) {
 			ids[droplet.ID] = true
 		}
 
+		options := s.config.wait(s.config.CleanupTimeout)
+
 		for id := range ids {
-			err = errors.Join(err, do.DeleteDroplet(ctx,
-				s.client,
-				id,
-				s.config.wait(s.config.CleanupTimeout),
-			))
+			err = errors.Join(err, do.DeleteDroplet(ctx, s.client, id, options))
 		}
 
 		return err
 	})
+
 	// as long as something bears it, the tag tells the next build whose that is
 	if gone && !marked(state, imageLeft) {
 		s.cleanup("the tag "+s.owner.tag(), func(ctx context.Context) error {
@@ -201,13 +198,15 @@ func (s *stepReachable) Run(ctx context.Context, state multistep.StateBag) multi
 		strconv.Itoa(comm.Port()),
 	)
 
-	err = do.Wait(ctx, "SSH at "+address, func(ctx context.Context) (do.State, error) {
+	try := func(ctx context.Context) (do.State, error) {
 		if err := login(ctx, address, client); err != nil {
 			return do.Pending, do.Seen("%v", err)
 		}
 
 		return do.Done, nil
-	}, do.WaitOptions{
+	}
+
+	err = do.Wait(ctx, "SSH at "+address, try, do.WaitOptions{
 		Timeout:  comm.SSHTimeout,
 		Interval: s.config.PollInterval,
 		Longest:  2 * time.Second,

@@ -37,24 +37,29 @@ func (s *stepShutdown) Run(ctx context.Context, state multistep.StateBag) multis
 }
 
 func (s *stepShutdown) shutDown(ctx context.Context, id int) error {
+	what := fmt.Sprintf("shut down Droplet %d", id)
 	options := s.config.wait(s.config.ShutdownTimeout)
-	_, err := do.Act(ctx, s.client, fmt.Sprintf("shut down Droplet %d", id), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
+	shutDown := func(ctx context.Context) (*godo.Action, *godo.Response, error) {
 		return s.client.DropletActions.Shutdown(ctx, id)
-	}, options)
-	if err != nil {
+	}
+
+	if _, err := do.Act(ctx, s.client, what, shutDown, options); err != nil {
 		return err
 	}
 
-	_, err = do.WaitDropletStatus(ctx, s.client, id, "off", options)
+	_, err := do.WaitDropletStatus(ctx, s.client, id, "off", options)
 
 	return err
 }
 
 func (s *stepShutdown) powerOff(ctx context.Context, id int) error {
+	what := fmt.Sprintf("power off Droplet %d", id)
 	options := s.config.wait(s.config.StateTimeout)
-	_, err := do.Act(ctx, s.client, fmt.Sprintf("power off Droplet %d", id), func(ctx context.Context) (*godo.Action, *godo.Response, error) {
+	powerOff := func(ctx context.Context) (*godo.Action, *godo.Response, error) {
 		return s.client.DropletActions.PowerOff(ctx, id)
-	}, options)
+	}
+
+	_, err := do.Act(ctx, s.client, what, powerOff, options)
 	if err != nil && do.Status(err) != http.StatusUnprocessableEntity { // 422: it went off in the meantime
 		return err
 	}
@@ -97,7 +102,7 @@ func (s *stepSnapshot) Run(ctx context.Context, state multistep.StateBag) multis
 // find waits until the Droplet shows its snapshot: the action names the Droplet only.
 func (s *stepSnapshot) find(ctx context.Context, droplet int, options do.WaitOptions) (int, error) {
 	var id int
-	err := do.Wait(ctx, "the snapshot "+s.config.SnapshotName, func(ctx context.Context) (do.State, error) {
+	look := func(ctx context.Context) (do.State, error) {
 		images, err := do.Snapshots(ctx, s.client, droplet)
 		if err != nil {
 			return do.Pending, err
@@ -116,7 +121,9 @@ func (s *stepSnapshot) find(ctx context.Context, droplet int, options do.WaitOpt
 		id = images[at].ID
 
 		return do.Done, nil
-	}, options)
+	}
+
+	err := do.Wait(ctx, "the snapshot "+s.config.SnapshotName, look, options)
 
 	return id, err
 }
@@ -184,12 +191,10 @@ func (s *stepPublish) publish(ctx context.Context, id int) (*godo.Image, error) 
 		return nil, err
 	}
 
-	if err := do.TagImage(ctx,
-		s.client,
-		id,
-		[]string{s.config.recipe.DigestTag()},
-		options,
-	); err != nil {
+	// The digest is what the next build looks for: from here on the image counts as whole.
+	digest := []string{s.config.recipe.DigestTag()}
+
+	if err := do.TagImage(ctx, s.client, id, digest, options); err != nil {
 		return nil, err
 	}
 
@@ -200,9 +205,10 @@ func (s *stepPublish) publish(ctx context.Context, id int) (*godo.Image, error) 
 	return s.readBack(ctx, id)
 }
 
+// readBack waits until the API shows the image as it was published.
 func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error) {
 	var found *godo.Image
-	err := do.Wait(ctx, fmt.Sprintf("image %d to be available", id), func(ctx context.Context) (do.State, error) {
+	look := func(ctx context.Context) (do.State, error) {
 		image, _, err := s.client.Images.GetByID(ctx, id)
 		switch {
 		case do.IsNotFound(err):
@@ -211,10 +217,7 @@ func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error)
 			return do.Pending, err
 		case image.Status == "deleted" || image.Status == "retired":
 			return do.Errored, do.Seen("status %s %s", image.Status, image.ErrorMessage)
-
-		case image.Status != imageAvailable ||
-			!slices.Contains(image.Regions, s.config.Region) ||
-			image.Name != s.config.SnapshotName:
+		case !s.isPublished(image):
 			return do.Pending, do.Seen(
 				"status %s, regions %v, name %s",
 				image.Status,
@@ -226,9 +229,18 @@ func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error)
 		found = image
 
 		return do.Done, nil
-	}, s.config.wait(s.config.SnapshotTimeout))
+	}
+
+	what := fmt.Sprintf("image %d to be available", id)
+	err := do.Wait(ctx, what, look, s.config.wait(s.config.SnapshotTimeout))
 
 	return found, err
+}
+
+func (s *stepPublish) isPublished(image *godo.Image) bool {
+	return image.Status == imageAvailable &&
+		image.Name == s.config.SnapshotName &&
+		slices.Contains(image.Regions, s.config.Region)
 }
 
 func (*stepPublish) Cleanup(multistep.StateBag) {}

@@ -43,11 +43,8 @@ func (b *build) sweepDroplets(ctx context.Context) error {
 			droplet.Name,
 		))
 
-		err = errors.Join(err, do.DeleteDroplet(ctx,
-			b.client,
-			droplet.ID,
-			b.config.wait(b.config.CleanupTimeout),
-		))
+		options := b.config.wait(b.config.CleanupTimeout)
+		err = errors.Join(err, do.DeleteDroplet(ctx, b.client, droplet.ID, options))
 	}
 
 	return err
@@ -68,9 +65,9 @@ func (b *build) sweepKeys(ctx context.Context) error {
 		if !b.ofDeadBuild(key.Name) {
 			continue
 		}
-		if _, failure := b.client.Keys.DeleteByID(ctx,
-			key.ID,
-		); failure != nil && !do.IsNotFound(failure) {
+
+		_, failure := b.client.Keys.DeleteByID(ctx, key.ID)
+		if failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete SSH key %d: %w", key.ID, failure))
 		}
 	}
@@ -87,10 +84,8 @@ func (b *build) sweepImages(ctx context.Context) error {
 	}
 
 	for _, image := range images {
-		if isPublished(image) || !b.ofDeadBuild(image.Name) && !slices.ContainsFunc(
-			image.Tags,
-			b.ofDeadBuild,
-		) {
+		left := b.ofDeadBuild(image.Name) || slices.ContainsFunc(image.Tags, b.ofDeadBuild)
+		if !left || isPublished(image) {
 			continue
 		}
 
@@ -100,11 +95,8 @@ func (b *build) sweepImages(ctx context.Context) error {
 			image.Name,
 		))
 
-		err = errors.Join(err, do.DeleteImage(ctx,
-			b.client,
-			image.ID,
-			b.config.wait(b.config.CleanupTimeout),
-		))
+		options := b.config.wait(b.config.CleanupTimeout)
+		err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))
 	}
 
 	return err

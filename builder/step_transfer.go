@@ -117,12 +117,9 @@ func (t transfers) bring(ctx context.Context, id int, region string) error {
 
 // lacks lists the regions that the image is not in.
 func (a *Artifact) lacks(regions []string) []string {
-	return slices.DeleteFunc(
-		slices.Clone(regions),
-		func(region string) bool {
-			return slices.Contains(a.Regions, region)
-		},
-	)
+	return slices.DeleteFunc(slices.Clone(regions), func(region string) bool {
+		return slices.Contains(a.Regions, region)
+	})
 }
 
 // checkRegions asks the API whether the regions are there, before anything is made. The bake's own is told by
@@ -148,7 +145,9 @@ func checkRegions(ctx context.Context, client *godo.Client, option string, wante
 	}
 
 	slices.Sort(known)
+
 	var wrong []error
+	all := strings.Join(known, ", ")
 
 	for _, region := range wanted {
 		if !slices.Contains(known, region) {
@@ -157,7 +156,7 @@ func checkRegions(ctx context.Context, client *godo.Client, option string, wante
 				option,
 				errNoRegion,
 				region,
-				strings.Join(known, ", "),
+				all,
 			))
 		}
 	}

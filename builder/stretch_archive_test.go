@@ -88,14 +88,11 @@ func newKey(t *testing.T, name string) (home, keyring string) {
 func gpg(t *testing.T, home string, args ...string) []byte {
 	t.Helper()
 
-	command := exec.Command("gpg", append(
-		[]string{
-			"--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase",
-			"",
-		},
-		args...,
-	)...)
-
+	quietly := []string{
+		"--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase",
+		"",
+	}
+	command := exec.Command("gpg", append(quietly, args...)...)
 	var said bytes.Buffer
 	command.Stderr = &said
 	out, err := command.Output()
@@ -136,14 +133,10 @@ func (a *stretchArchive) publish(suite, codename, component string, packages []d
 	}
 
 	date := time.Date(2020, time.July, 18, 9, 0, 0, 0, time.UTC)
-	a.write(suite, fmt.Sprintf("Origin: Debian\nLabel: Debian\nSuite: oldoldstable\nVersion: 9.13\nCodename: "+
-		"%s\nDate: %s\nValid-Until: %s\nArchitectures: amd64\nComponents: %s\nSHA256:\n%s",
-		codename, date.Format(time.RFC1123), date.AddDate(
-			0,
-			0,
-			7,
-		).Format(time.RFC1123), component, sums.String()))
-
+	expires := date.AddDate(0, 0, 7)
+	a.write(suite, fmt.Sprintf("Origin: Debian\nLabel: Debian\nSuite: oldoldstable\nVersion: 9.13\n"+
+		"Codename: %s\nDate: %s\nValid-Until: %s\nArchitectures: amd64\nComponents: %s\nSHA256:\n%s",
+		codename, date.Format(time.RFC1123), expires.Format(time.RFC1123), component, sums.String()))
 	a.sign(suite, a.home)
 }
 
@@ -155,21 +148,9 @@ func (a *stretchArchive) write(suite, release string) {
 func (a *stretchArchive) sign(suite, home string) {
 	a.Helper()
 
-	signature := gpg(
-		a.T,
-		home,
-		"--armor",
-		"--detach-sign",
-		"--output",
-		"-",
-		filepath.Join(a.dir, suite, "Release"),
-	)
-
-	writeFile(
-		a.T,
-		filepath.Join(a.dir, suite, "Release.gpg"),
-		string(signature),
-	)
+	release := filepath.Join(a.dir, suite, "Release")
+	signature := gpg(a.T, home, "--armor", "--detach-sign", "--output", "-", release)
+	writeFile(a.T, release+".gpg", string(signature))
 }
 
 // build makes one package and returns its part of the list.
@@ -201,15 +182,8 @@ func (a *stretchArchive) build(root string, item deb) string {
 	require.NoError(a.T, os.MkdirAll(filepath.Dir(path), 0o755))
 
 	// stretch's dpkg knows gzip
-	out, err := exec.Command(
-		"dpkg-deb",
-		"--root-owner-group",
-		"-Zgzip",
-		"-z1",
-		"--build",
-		tree,
-		path,
-	).CombinedOutput()
+	pack := []string{"--root-owner-group", "-Zgzip", "-z1", "--build", tree, path}
+	out, err := exec.Command("dpkg-deb", pack...).CombinedOutput()
 	require.NoError(a.T, err, string(out))
 
 	data, err := os.ReadFile(path)

@@ -37,6 +37,8 @@ fi
 // A Droplet of a base image that is named, an archive that expired in 2020, and the release file: the whole way
 // of Debian 9's bake, but for Debian 9's own packages.
 func TestARoleBakesForDebian9(t *testing.T) {
+	t.Parallel()
+
 	archive := newStretchArchive(t, deb{
 		name:    "haproxy",
 		version: "1.7.5-2+deb9u1",
@@ -48,7 +50,7 @@ func TestARoleBakesForDebian9(t *testing.T) {
 		},
 	})
 
-	o := newOvenAt(t, plot{name: "stretchtest", public: "198.18.94.0/24"})
+	l := newBakeLab(t, labOptions{name: "stretchtest", public: "198.18.94.0/24"})
 
 	for name, value := range (object{
 		"role":      "proxy",
@@ -57,17 +59,17 @@ func TestARoleBakesForDebian9(t *testing.T) {
 		"image":     "debian-12-x64",
 		"mirror":    "file:/run/archive/debian",
 	}) {
-		o.options[name] = value
+		l.options[name] = value
 	}
 
 	b := new(builder.Builder)
-	_, _, err := b.Prepare(o.options)
+	_, _, err := b.Prepare(l.options)
 	require.NoError(t, err)
 
-	artifact, err := b.Run(t.Context(), packersdk.TestUi(t), archiveHook{o.options, archive})
+	artifact, err := b.Run(t.Context(), packersdk.TestUi(t), archiveHook{l.options, archive})
 	require.NoError(t, err)
 
-	on := o.launch(artifact.(*builder.Artifact).ImageID, "proxy-1")
+	on := l.launch(artifact.(*builder.Artifact).ImageID, "proxy-1")
 	require.Equal(t, "1.7.5-2+deb9u1", on("dpkg-query -W -f '${Version}' haproxy"))
 
 	require.Contains(t,
@@ -102,6 +104,7 @@ func TestARoleBakesForDebian9(t *testing.T) {
 // mmdebstrap, which makes root file systems, takes the archive by the release file's suite, components, key and
 // options; without them, or with another key, it does not.
 func TestMmdebstrapTakesDebian9sArchive(t *testing.T) {
+	t.Parallel()
 	release := loadStretch(t)
 
 	archive := newStretchArchive(t, deb{
@@ -187,21 +190,7 @@ func (h archiveHook) Run(
 		return err
 	}
 
-	given := object{}
-
-	for _, option := range []string{
-		"role", "roles_dir", "release", "image", "mirror", "bootstrap_binary",
-	} {
-		given[option] = h.options[option]
-	}
-
-	p := &builder.Provisioner{Version: "0.0.0"}
-
-	if err := p.Prepare(given); err != nil {
-		return err
-	}
-
-	return p.Provision(ctx, ui, comm, data.(map[string]any))
+	return provisionHook{h.options}.Run(ctx, name, ui, comm, data)
 }
 
 // packed is the archive and its key as a tar file that everybody may read.

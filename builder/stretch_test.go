@@ -29,7 +29,12 @@ func newApt(t *testing.T, release builder.Release, address, keyring, preferences
 	t.Helper()
 	dir := t.TempDir()
 
-	for _, folder := range []string{"etc/apt/preferences.d", "state/lists/partial", "cache/archives/partial", "etc/apt/trusted.gpg.d"} {
+	for _, folder := range []string{
+		"etc/apt/preferences.d",
+		"state/lists/partial",
+		"cache/archives/partial",
+		"etc/apt/trusted.gpg.d",
+	} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	}
 
@@ -38,11 +43,7 @@ func newApt(t *testing.T, release builder.Release, address, keyring, preferences
 		Security: address + "/debian-security",
 	}
 
-	writeFile(t,
-		filepath.Join(dir, "etc/apt/sources.list"),
-		release.Sources(mirrors, keyring),
-	)
-
+	writeFile(t, filepath.Join(dir, "etc/apt/sources.list"), release.Sources(mirrors, keyring))
 	writeFile(t, filepath.Join(dir, "etc/apt/preferences"), preferences)
 	writeFile(t, filepath.Join(dir, "status"), "")
 
@@ -52,9 +53,22 @@ func newApt(t *testing.T, release builder.Release, address, keyring, preferences
 	}
 	writeFile(t, a.config, "Dir::Etc::main \"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n")
 
-	for _, option := range append(release.AptOptions(), "Dir::Etc="+dir+"/etc/apt", "Dir::State="+dir+"/state", "Dir::State::status="+dir+"/status",
-		"Dir::Cache="+dir+"/cache", "Dir::Log="+dir, "APT::Architecture=amd64", "APT::Architectures=amd64", "APT::Sandbox::User=", "Acquire::http::Proxy=false",
-		"Acquire::Retries=0", "APT::Install-Recommends=false", "APT::Update::Error-Mode=any", "Debug::NoLocking=true") {
+	for _, option := range append(
+		release.AptOptions(),
+		"Dir::Etc="+dir+"/etc/apt",
+		"Dir::State="+dir+"/state",
+		"Dir::State::status="+dir+"/status",
+		"Dir::Cache="+dir+"/cache",
+		"Dir::Log="+dir,
+		"APT::Architecture=amd64",
+		"APT::Architectures=amd64",
+		"APT::Sandbox::User=",
+		"Acquire::http::Proxy=false",
+		"Acquire::Retries=0",
+		"APT::Install-Recommends=false",
+		"APT::Update::Error-Mode=any",
+		"Debug::NoLocking=true",
+	) {
 		a.options = append(a.options, "-o", option)
 	}
 

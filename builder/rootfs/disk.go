@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/hornero/hornero/internal/command"
@@ -39,25 +39,20 @@ const firstSector = 2048
 const LeastSize = 64 << 20
 
 // ext4Features are named one by one, so that it does not matter what mke2fs takes for modern on this machine.
-var ext4Features = []string{"none", "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg", "sparse_super",
-	"large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum"}
+var ext4Features = []string{
+	"none", "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg",
+	"sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum",
+}
 
 // UUIDOf makes a UUID of a text, always the same (RFC 9562, version 8).
 func UUIDOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
-	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
+	sum[6] = sum[6]&0x0f | 0x80
+	sum[8] = sum[8]&0x3f | 0x80
 	digits := hex.EncodeToString(sum[:16])
+	groups := []string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}
 
-	return strings.Join(
-		[]string{
-			digits[:8],
-			digits[8:12],
-			digits[12:16],
-			digits[16:20],
-			digits[20:],
-		},
-		"-",
-	)
+	return strings.Join(groups, "-")
 }
 
 // Write makes a disk of the system in a folder, which it leaves as it is: a partition table, one ext4 file
@@ -73,10 +68,7 @@ func (d Disk) Write(ctx context.Context, root, path, temporary string) error {
 		raw = filepath.Join(temporary, "disk.raw")
 	}
 
-	if err := errors.Join(
-		d.partition(ctx, raw),
-		d.fill(ctx, root, raw),
-	); err != nil {
+	if err := errors.Join(d.partition(ctx, raw), d.fill(ctx, root, raw)); err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
 
@@ -93,9 +85,9 @@ func (d Disk) Write(ctx context.Context, root, path, temporary string) error {
 		return nil
 	}
 
-	if err := run(ctx,
-		jail{args: []string{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, path}},
-	); err != nil {
+	convert := []string{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, path}
+
+	if err := run(ctx, jail{args: convert}); err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
 
@@ -129,14 +121,19 @@ func (d Disk) partition(ctx context.Context, raw string) error {
 
 // fill makes the file system, with the folder's files in it.
 func (d Disk) fill(ctx context.Context, root, raw string) error {
-	features := strings.Join(
-		append(ext4Features[:len(ext4Features):len(ext4Features)], d.Features...),
-		",",
-	)
-
+	features := strings.Join(slices.Concat(ext4Features, d.Features), ",")
 	blocks := (d.Size - firstSector*sector) >> 10
-	args := []string{"mke2fs", "-q", "-F", "-t", "ext4", "-O", features, "-U", d.UUID, "-m", "1",
-		"-E", "offset=" + strconv.Itoa(firstSector*sector) + ",hash_seed=" + d.UUID, "-d", root, raw, strconv.FormatInt(blocks, 10) + "k"}
+	args := []string{
+		"mke2fs", "-q", "-F",
+		"-t", "ext4",
+		"-O", features,
+		"-U", d.UUID,
+		"-m", "1",
+		"-E", fmt.Sprintf("offset=%d,hash_seed=%s", firstSector*sector, d.UUID),
+		"-d", root,
+		raw, fmt.Sprintf("%dk", blocks),
+	}
+
 	err := run(ctx, jail{args: args})
 	if err != nil && strings.Contains(err.Error(), "Could not allocate") {
 		return fmt.Errorf(
@@ -152,8 +149,10 @@ func (d Disk) fill(ctx context.Context, root, raw string) error {
 
 // grubModules are in GRUB's core, so that it finds its configuration on any disk of a BIOS and boots without
 // another file.
-var grubModules = []string{"biosdisk", "part_msdos", "ext2", "search", "search_fs_uuid", "normal", "configfile", "linux", "serial", "terminal",
-	"echo", "test", "minicmd", "ls", "cat", "reboot", "halt"}
+var grubModules = []string{
+	"biosdisk", "part_msdos", "ext2", "search", "search_fs_uuid", "normal", "configfile", "linux", "serial",
+	"terminal", "echo", "test", "minicmd", "ls", "cat", "reboot", "halt",
+}
 
 // coreScript runs the system's own grub-mkimage on a folder of this machine's, which the system sees at /mnt.
 const coreScript = `mount --bind "$1" "$2/mnt" && shift && root=$1 && shift && exec chroot "$root" "$@"`
@@ -168,18 +167,20 @@ func (d Disk) grubCore(ctx context.Context, root, temporary string) ([]byte, err
 
 	early := "search.fs_uuid " + d.UUID + " root\nset prefix=($root)/boot/grub\n"
 
-	if err := os.WriteFile(
-		filepath.Join(folder, "early.cfg"),
-		[]byte(early),
-		0o600,
-	); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "early.cfg"), []byte(early), 0o600); err != nil {
 		return nil, err
 	}
 
-	args := append([]string{"sh", "-c", coreScript, "sh", folder, root, "grub-mkimage", "--format=i386-pc", "--prefix=/boot/grub",
-		"--config=/mnt/early.cfg", "--output=/mnt/core.img"}, grubModules...)
+	script := []string{"sh", "-c", coreScript, "sh", folder, root}
+	mkimage := []string{
+		"grub-mkimage",
+		"--format=i386-pc",
+		"--prefix=/boot/grub",
+		"--config=/mnt/early.cfg",
+		"--output=/mnt/core.img",
+	}
 
-	if err := run(ctx, jail{args: args}); err != nil {
+	if err := run(ctx, jail{args: slices.Concat(script, mkimage, grubModules)}); err != nil {
 		return nil, err
 	}
 
@@ -197,12 +198,9 @@ func installGRUB(path string, boot, core []byte) (err error) {
 		return fmt.Errorf("GRUB's boot sector has %d bytes instead of %d", len(boot), sector)
 	}
 
-	if len(core) > (firstSector-1)*sector {
-		return fmt.Errorf(
-			"GRUB's core has %d bytes, and there are %d before the partition",
-			len(core),
-			(firstSector-1)*sector,
-		)
+	const gap = (firstSector - 1) * sector
+	if len(core) > gap {
+		return fmt.Errorf("GRUB's core has %d bytes, and there are %d before the partition", len(core), gap)
 	}
 
 	disk, err := os.OpenFile(path, os.O_WRONLY, 0)

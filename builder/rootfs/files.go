@@ -28,37 +28,43 @@ func files(uuid string) []text {
 				"disable_root: false\nusers: []\nmanage_etc_hosts: true\nlocale: C.UTF-8\n",
 		},
 		{path: "etc/systemd/network/80-dhcp.network", text: "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv4\n"},
+
 		// Nobody waits for the others: there may be no server behind them.
 		{
 			path: "etc/systemd/network/81-dhcp.network",
-			text: "[Match]\nName=eth* " +
-				"en*\n\n[Network]\nDHCP=ipv4\n\n[DHCP]\nUseRoutes=false\n\n[Link]\nRequiredForOnline=no\n",
+			text: "[Match]\nName=eth* en*\n\n[Network]\nDHCP=ipv4\n\n" +
+				"[DHCP]\nUseRoutes=false\n\n[Link]\nRequiredForOnline=no\n",
 		},
 		{path: "etc/systemd/system/systemd-networkd.service.d/rootfs.conf", text: notInContainers},
 		{path: "etc/systemd/system/systemd-networkd-wait-online.service.d/rootfs.conf", text: notInContainers},
 		{path: "etc/systemd/system/systemd-remount-fs.service.d/rootfs.conf", text: notInContainers},
-		{path: "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", link: "/lib/systemd/system/systemd-networkd.service"},
-		{path: "etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service", link: "/lib/systemd/system/systemd-networkd-wait-online.service"},
-		{path: "etc/systemd/system/multi-user.target.wants/systemd-resolved.service", link: "/lib/systemd/system/systemd-resolved.service"},
+		enabled("multi-user.target", "systemd-networkd.service"),
+		enabled("network-online.target", "systemd-networkd-wait-online.service"),
+		enabled("multi-user.target", "systemd-resolved.service"),
 		{path: "etc/systemd/resolved.conf.d/rootfs.conf", text: "[Resolve]\nLLMNR=no\nMulticastDNS=no\n"},
 		{path: "etc/resolv.conf", link: "../run/systemd/resolve/resolv.conf"},
-		{
-			path: "etc/fstab",
-			text: "UUID=" + uuid + " / ext4 errors=remount-ro 0 1\n",
-		},
+		{path: "etc/fstab", text: "UUID=" + uuid + " / ext4 errors=remount-ro 0 1\n"},
 		{path: "etc/hosts", text: "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"},
+
 		// Empty, not absent: an absent one makes the next boot a first boot, which enables every unit.
 		{path: "etc/machine-id"},
 		{
 			path: "etc/default/grub",
-			text: "GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX=\"" + kernelOptions + "\"\n" +
-				"GRUB_TERMINAL=\"serial console\"\nGRUB_SERIAL_COMMAND=\"serial --unit=0 " +
-				"--speed=115200\"\nGRUB_DISABLE_OS_PROBER=true\n",
+			text: "GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\n" +
+				"GRUB_CMDLINE_LINUX=\"" + kernelOptions + "\"\n" +
+				"GRUB_TERMINAL=\"serial console\"\n" +
+				"GRUB_SERIAL_COMMAND=\"serial --unit=0 --speed=115200\"\n" +
+				"GRUB_DISABLE_OS_PROBER=true\n",
 		},
-		{
-			path: "boot/grub/grub.cfg",
-			text: grubConfig(uuid),
-		},
+		{path: "boot/grub/grub.cfg", text: grubConfig(uuid)},
+	}
+}
+
+// enabled is the link by which a target starts a unit of Debian's.
+func enabled(target, unit string) text {
+	return text{
+		path: "etc/systemd/system/" + target + ".wants/" + unit,
+		link: "/lib/systemd/system/" + unit,
 	}
 }
 

@@ -38,7 +38,7 @@ type started struct {
 }
 
 // closeInherited marks the files for closing that whoever started this process left open for it: mmdebstrap
-// hands the number of a pipe to a shell that reads one digit only. older kernels have it not
+// hands the number of a pipe to a shell that reads one digit only. Older kernels do not have the call.
 var closeInherited = sync.OnceFunc(func() {
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 })
@@ -48,14 +48,8 @@ var closeInherited = sync.OnceFunc(func() {
 func (j jail) start() (*started, error) {
 	closeInherited()
 
-	program := exec.Command("unshare", append(
-		[]string{
-			"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-			"--mount-proc", "--",
-		},
-		j.args...,
-	)...)
-
+	args := []string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"}
+	program := exec.Command("unshare", append(args, j.args...)...)
 	program.Env = append(os.Environ(), j.environment...)
 	program.Dir = "/"
 

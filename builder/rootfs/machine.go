@@ -58,9 +58,14 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 	defer folder.Close()
 
 	// cloud-init has nobody to ask here, and the image is not to remember that it did.
-	nspawn := []string{"systemd-nspawn", "--quiet", "--boot", "--directory=" + root, "--machine=" + host, "--hostname=" + host,
-		"--register=no", "--keep-unit", "--settings=no", "--private-network", "--console=read-only", "--link-journal=no",
-		"--resolv-conf=off", "--timezone=off", "cloud-init=disabled"}
+	nspawn := []string{
+		"systemd-nspawn", "--quiet", "--boot",
+		"--directory=" + root, "--machine=" + host, "--hostname=" + host,
+		"--register=no", "--keep-unit", "--settings=no",
+		"--private-network", "--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+		"cloud-init=disabled",
+	}
+
 	m.jail, err = jail{
 		args:        append([]string{"sh", "-c", bootScript, "sh"}, nspawn...),
 		group:       folder,
@@ -70,10 +75,8 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 		return err
 	}
 
-	ctx, cancel := context.WithTimeoutCause(ctx,
-		bootTimeout,
-		fmt.Errorf("%w in %s", ErrNoBoot, bootTimeout),
-	)
+	tooLate := fmt.Errorf("%w in %s", ErrNoBoot, bootTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, tooLate)
 	defer cancel()
 
 	if err := m.until(ctx, m.hasInit); err != nil {
@@ -84,7 +87,8 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 		return err
 	}
 
-	// Not before: nspawn's own child, which becomes the PID 1, leaves this machine's network only on its way there.
+	// Not before the system is up: nspawn's own child, which becomes the PID 1, leaves this machine's network only on
+	// its way there.
 	if m.proxy, err = startProxy(fmt.Sprintf("/proc/%d/ns/net", m.init)); err != nil {
 		return err
 	}
@@ -95,13 +99,15 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 }
 
 // cloudInitIsDone says so to whoever waits for a cloud-init that is too old to tell that it is disabled (0.7.9).
-const cloudInitIsDone = `{ cloud-init status >/dev/null 2>&1 || { mkdir -p /run/cloud-init && touch /run/cloud-init/result.json; }; }`
+const cloudInitIsDone = `{ cloud-init status >/dev/null 2>&1 || ` +
+	`{ mkdir -p /run/cloud-init && touch /run/cloud-init/result.json; }; }`
 
 // hasInit looks for the PID 1 of the container: the process that is number 1 in the innermost of two more
 // namespaces than this process is in, the jail's and its own.
 func (m *Machine) hasInit() bool {
 	var found bool
 	m.init, found = m.group.Init(2)
+
 	return found
 }
 
@@ -109,6 +115,7 @@ func (m *Machine) hasInit() bool {
 func (m *Machine) up(ctx context.Context) bool {
 	state, err := command.Run(ctx, command.Command{Args: m.inside("systemctl is-system-running")})
 	var failed *command.Error
+
 	return err == nil || errors.As(err, &failed) && strings.TrimSpace(state) == "degraded"
 }
 
@@ -123,12 +130,8 @@ func (m *Machine) until(ctx context.Context, met func() bool) error {
 			return context.Cause(ctx)
 
 		case <-m.jail.ended:
-			return fmt.Errorf(
-				"%w: %w: %s",
-				ErrNoBoot,
-				cmp.Or(m.jail.err, errors.New("it ended")),
-				m.jail.tail,
-			)
+			cause := cmp.Or(m.jail.err, errors.New("it ended"))
+			return fmt.Errorf("%w: %w: %s", ErrNoBoot, cause, m.jail.tail)
 
 		case <-ticker.C:
 		}
@@ -160,6 +163,7 @@ func (m *Machine) Run(ctx context.Context, script string, stdin io.Reader, stdou
 	program.Stderr = stderr
 	program.Dir = "/"
 	program.WaitDelay = time.Second // a service in the background may keep its output open
+
 	err := program.Run()
 	var exited *exec.ExitError
 

@@ -38,8 +38,7 @@ type Spec struct {
 	Components []string
 	Packages   []string // besides mmdebstrap's variant minbase
 	Sources    []string // lines of sources.list(5)
-	// a file or folder that the archive's signatures are checked with; empty: what this machine's apt trusts
-	Keyring    string
+	Keyring    string   // file or folder that the archive is checked with; empty: what this machine's apt trusts
 	AptOptions []string // for apt.conf(5), and kept in the system
 	UUID       string   // of the file system that it will lie on
 }
@@ -82,11 +81,8 @@ func Check() error {
 
 	switch {
 	case len(missing) > 0:
-		return fmt.Errorf(
-			"%w: apt-get install %s",
-			ErrNoProgram,
-			strings.Join(slices.Compact(missing), " "),
-		)
+		packages := strings.Join(slices.Compact(missing), " ")
+		return fmt.Errorf("%w: apt-get install %s", ErrNoProgram, packages)
 
 	case os.Geteuid() != 0:
 		return fmt.Errorf(
@@ -106,11 +102,15 @@ func (s Spec) Make(ctx context.Context, root, temporary string, progress io.Writ
 		return fmt.Errorf("make root: %w", ErrNoSource)
 	}
 
-	args := []string{"mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--architectures=amd64",
-		"--components=" + strings.Join(
-			s.Components,
-			",",
-		), "--include=" + strings.Join(s.Packages, ",")}
+	args := []string{
+		"mmdebstrap",
+		"--mode=root",
+		"--variant=minbase",
+		"--format=directory",
+		"--architectures=amd64",
+		"--components=" + strings.Join(s.Components, ","),
+		"--include=" + strings.Join(s.Packages, ","),
+	}
 	if s.Keyring != "" {
 		args = append(args, "--keyring="+s.Keyring)
 	}
@@ -119,18 +119,18 @@ func (s Spec) Make(ctx context.Context, root, temporary string, progress io.Writ
 		args = append(args, "--aptopt="+option)
 	}
 
-	args = append(append(args, s.Suite, root), s.Sources...)
-	environment := []string{"DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "TMPDIR=" + temporary}
-
-	if err := run(ctx, jail{
-		args:        args,
-		environment: environment,
+	args = append(args, s.Suite, root)
+	bootstrap := jail{
+		args:        append(args, s.Sources...),
+		environment: []string{"DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "TMPDIR=" + temporary},
 		output:      progress,
-	}); err != nil {
+	}
+
+	if err := run(ctx, bootstrap); err != nil {
 		return fmt.Errorf("make root: %w", err)
 	}
 
-	if err := s.settle(root); err != nil {
+	if err := s.prepare(root); err != nil {
 		return fmt.Errorf("make root: %w", err)
 	}
 
@@ -141,8 +141,8 @@ func (s Spec) Make(ctx context.Context, root, temporary string, progress io.Writ
 // stay for sshd to start with, as on a Droplet, until the image is sealed.
 var leftovers = []string{"etc/hostname", "var/lib/dbus/machine-id", "run/*", "tmp/*", "var/lib/apt/lists/*_*"}
 
-// settle makes a fresh system one that boots on a Droplet.
-func (s Spec) settle(root string) error {
+// prepare makes a fresh system one that boots on a Droplet.
+func (s Spec) prepare(root string) error {
 	for _, pattern := range leftovers {
 		paths, _ := filepath.Glob(filepath.Join(root, pattern)) // fails only on a malformed pattern
 		for _, path := range paths {

@@ -78,13 +78,8 @@ func TestAJailEndsWithItsMaker(t *testing.T) {
 
 	_ = maker.Wait()
 
-	require.Eventually(t,
-		func() bool {
-			return len(alive(started)) == 0
-		},
-		within,
-		10*time.Millisecond,
-	)
+	gone := func() bool { return len(alive(started)) == 0 }
+	require.Eventually(t, gone, within, 10*time.Millisecond)
 
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
@@ -95,21 +90,10 @@ func TestTheDiskHoldsTheFolderAsItIs(t *testing.T) {
 	root, disk := t.TempDir(), filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755))
 
-	require.NoError(t, os.WriteFile(
-		filepath.Join(root, "usr/bin/ping"),
-		[]byte("ping"),
-		0o755,
-	))
-
-	require.NoError(t, os.Lchown(filepath.Join(root, "usr/bin/ping"), 12, 34))
-
-	require.NoError(t, unix.Setxattr(
-		filepath.Join(root, "usr/bin/ping"),
-		"user.mark",
-		[]byte("kept"),
-		0,
-	))
-
+	ping := filepath.Join(root, "usr/bin/ping")
+	require.NoError(t, os.WriteFile(ping, []byte("ping"), 0o755))
+	require.NoError(t, os.Lchown(ping, 12, 34))
+	require.NoError(t, unix.Setxattr(ping, "user.mark", []byte("kept"), 0))
 	require.NoError(t, os.Symlink("usr/bin", filepath.Join(root, "bin")))
 	require.NoError(t, newDisk().Partition(t.Context(), disk))
 	require.NoError(t, newDisk().Fill(t.Context(), root, disk))
@@ -117,10 +101,11 @@ func TestTheDiskHoldsTheFolderAsItIs(t *testing.T) {
 	system := filepath.Join(t.TempDir(), "system")
 	shell(t, `dd if="$1" of="$2" bs=1M skip=1 status=none; e2fsck -fn "$2"`, disk, system)
 
-	said := shell(t,
-		`debugfs -R "stat /usr/bin/ping" "$1" 2>/dev/null; debugfs -R "ea_get /usr/bin/ping user.mark" "$1" 2>&1; debugfs -R "stat /bin" "$1" 2>/dev/null; tune2fs -l "$1"`,
-		system,
-	)
+	said := shell(t, `
+		debugfs -R "stat /usr/bin/ping" "$1" 2>/dev/null
+		debugfs -R "ea_get /usr/bin/ping user.mark" "$1" 2>&1
+		debugfs -R "stat /bin" "$1" 2>/dev/null
+		tune2fs -l "$1"`, system)
 
 	for _, want := range []string{
 		"User:    12   Group:    34",
@@ -137,12 +122,8 @@ func TestTheDiskHoldsTheFolderAsItIs(t *testing.T) {
 
 func TestASystemThatDoesNotFitIsToldSo(t *testing.T) {
 	root, disk := t.TempDir(), filepath.Join(t.TempDir(), "disk")
-	require.NoError(t, os.WriteFile(
-		filepath.Join(root, "large"),
-		bytes.Repeat([]byte("full"), rootfs.LeastSize/4),
-		0o600,
-	))
-
+	large := bytes.Repeat([]byte("full"), rootfs.LeastSize/4)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "large"), large, 0o600))
 	require.NoError(t, newDisk().Partition(t.Context(), disk))
 
 	err := newDisk().Fill(t.Context(), root, disk)
@@ -170,31 +151,15 @@ func TestAMachineThatDoesNotBootLeavesNothing(t *testing.T) {
 	_, err := rootfs.Boot(t.Context(), t.TempDir(), "dead-one", "nobody")
 	require.ErrorIs(t, err, rootfs.ErrNoBoot)
 
-	found, err := exec.Command(
-		"find",
-		"/sys/fs/cgroup",
-		"-ignore_readdir_race",
-		"-name",
-		"dead-*",
-	).CombinedOutput()
-	require.NoError(t, err)
-	require.Empty(t, string(found))
+	find := `find /sys/fs/cgroup -ignore_readdir_race -name 'dead-*'`
+	require.Empty(t, shell(t, find))
 
 	_, err = rootfs.Boot(t.Context(), "/nowhere", "dead-two", "nobody")
 	require.Error(t, err)
-	require.NoError(t,
-		rootfs.Sweep(func(name string) bool { return strings.HasPrefix(name, "dead-") }),
-	)
 
-	found, err = exec.Command(
-		"find",
-		"/sys/fs/cgroup",
-		"-ignore_readdir_race",
-		"-name",
-		"dead-*",
-	).CombinedOutput()
-	require.NoError(t, err)
-	require.Empty(t, string(found))
+	dead := func(name string) bool { return strings.HasPrefix(name, "dead-") }
+	require.NoError(t, rootfs.Sweep(dead))
+	require.Empty(t, shell(t, find))
 }
 
 func shell(t *testing.T, script string, args ...string) string {

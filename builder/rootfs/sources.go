@@ -18,9 +18,8 @@ type Suites struct {
 // MachineSources makes the lines of sources.list for a release from where this machine's own apt finds Debian,
 // whatever its own release is.
 func MachineSources(ctx context.Context, suites Suites) ([]string, error) {
-	sites, err := command.Run(ctx,
-		command.Command{Args: []string{"apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"}},
-	)
+	targets := []string{"apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"}
+	sites, err := command.Run(ctx, command.Command{Args: targets})
 	if err != nil {
 		return nil, fmt.Errorf("ask apt for its sources: %w", err)
 	}
@@ -40,16 +39,13 @@ func MachineSources(ctx context.Context, suites Suites) ([]string, error) {
 // /debian-security, as Debian's mirrors do.
 func (s Suites) Lines(sites []string) []string {
 	var lines []string
-	for _, one := range []struct{ suite, ending string }{{
-		suite:  s.Main,
-		ending: "/debian",
-	}, {
-		suite:  s.Updates,
-		ending: "/debian",
-	}, {
-		suite:  s.Security,
-		ending: "/debian-security",
-	}} {
+	components := strings.Join(s.Components, " ")
+
+	for _, one := range []struct{ suite, ending string }{
+		{suite: s.Main, ending: "/debian"},
+		{suite: s.Updates, ending: "/debian"},
+		{suite: s.Security, ending: "/debian-security"},
+	} {
 		at := slices.IndexFunc(sites, func(site string) bool {
 			return strings.HasSuffix(strings.TrimSuffix(site, "/"), one.ending)
 		})
@@ -57,12 +53,7 @@ func (s Suites) Lines(sites []string) []string {
 			return nil
 		}
 		if at >= 0 && one.suite != "" {
-			lines = append(lines, fmt.Sprintf(
-				"deb %s %s %s",
-				sites[at],
-				one.suite,
-				strings.Join(s.Components, " "),
-			))
+			lines = append(lines, fmt.Sprintf("deb %s %s %s", sites[at], one.suite, components))
 		}
 	}
 

@@ -20,11 +20,8 @@ func Remove(folder string) error {
 	}
 
 	for line := range strings.Lines(string(mounts)) {
-		// proc(5): the mount point
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(
-			fields[4],
-			folder+"/",
-		) {
+		fields := strings.Fields(line) // the fifth is the mount point (proc(5))
+		if len(fields) > 4 && strings.HasPrefix(fields[4], folder+"/") {
 			return fmt.Errorf("remove %s: %s is mounted: unmount it", folder, fields[4])
 		}
 	}
