@@ -26,8 +26,6 @@ import (
 	"github.com/hornero/hornero/lab/loadbalancer"
 )
 
-const public = "198.19.78.20"
-
 // checked is a health check by connections to a port, fast enough for a test.
 func checked(port int) loadbalancer.Health {
 	return loadbalancer.Health{
@@ -102,12 +100,12 @@ func TestHeadersAndProtocols(t *testing.T) {
 	f.tls(func(c *tls.Config) { c.NextProtos = nil })
 
 	for entry, want := range map[string][]string{
-		"http://" + public:            {"http", "80", "HTTP/1.1"},
-		"https://" + public:           {"https", "443", "HTTP/1.1"}, // a rule for https offers no HTTP/2
-		"https://" + public + ":8443": {"https", "8443", "HTTP/2.0"},
+		"http://" + f.public():            {"http", "80", "HTTP/1.1"},
+		"https://" + f.public():           {"https", "443", "HTTP/1.1"}, // a rule for https offers no HTTP/2
+		"https://" + f.public() + ":8443": {"https", "8443", "HTTP/2.0"},
 	} {
 		answer, response := f.ask(t, entry+"/")
-		require.Equal(t, []string{"198.19.78.2"}, answer.Header["X-Forwarded-For"], entry)
+		require.Equal(t, []string{f.host.Self().String()}, answer.Header["X-Forwarded-For"], entry)
 
 		got := []string{
 			answer.Header.Get("X-Forwarded-Proto"),
@@ -152,21 +150,21 @@ func TestHeadersAndProtocols(t *testing.T) {
 
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
-	answer, _ := f.ask(t, "http://"+public+"/")
+	answer, _ := f.ask(t, "http://"+f.public()+"/")
 	require.True(t, answer.TLS, "encrypted towards the target")
 	require.Equal(t, "HTTP/1.1", answer.HTTP)
 
-	answer, _ = f.ask(t, "https://"+public+"/")
+	answer, _ = f.ask(t, "https://"+f.public()+"/")
 	require.Equal(t, []any{true, "HTTP/2.0"}, []any{answer.TLS, answer.HTTP})
 	f.tls(func(c *tls.Config) { c.InsecureSkipVerify = true })
 
-	answer, response := f.ask(t, "https://"+public+":444/")
+	answer, response := f.ask(t, "https://"+f.public()+":444/")
 	require.Equal(t, "HTTP/2.0", response.Proto, "passed through, the target's TLS is the client's")
 	require.Empty(t, answer.Header["X-Forwarded-For"])
 
 	require.NotEqual(t,
-		f.leaf(t, public+":443"),
-		f.leaf(t, public+":444"),
+		f.leaf(t, f.public()+":443"),
+		f.leaf(t, f.public()+":444"),
 		"the certificate is the target's own",
 	)
 }
@@ -185,10 +183,10 @@ func TestCipherPolicy(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	f.ask(t, "https://"+public+"/")
+	f.ask(t, "https://"+f.public()+"/")
 
 	offer := func(version uint16, cipher uint16) error {
-		connection, err := tls.Dial("tcp", public+":443", &tls.Config{
+		connection, err := tls.Dial("tcp", f.public()+":443", &tls.Config{
 			InsecureSkipVerify: true,
 			MinVersion:         version,
 			MaxVersion:         version,
@@ -240,7 +238,7 @@ func TestProxyProtocol(t *testing.T) {
 
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
-	answer, _ := f.ask(t, "http://"+public+"/")
+	answer, _ := f.ask(t, "http://"+f.public()+"/")
 	require.Regexp(t, `^PROXY TCP4 198\.19\.78\.2 198\.19\.78\.20 \d+ 80$`, answer.Proxy)
 
 	no := false
@@ -248,7 +246,7 @@ func TestProxyProtocol(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		code, _, err := f.get("http://" + public + "/")
+		code, _, err := f.get("http://" + f.public() + "/")
 		require.NoError(c, err)
 
 		require.Equal(c,
@@ -263,7 +261,7 @@ func TestProxyProtocol(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		connection, err := net.Dial("tcp", public+":3306")
+		connection, err := net.Dial("tcp", f.public()+":3306")
 		require.NoError(c, err)
 		defer connection.Close()
 
@@ -293,12 +291,12 @@ func TestStickySessions(t *testing.T) {
 
 	names := map[string]bool{}
 	require.Eventually(t, func() bool {
-		answer, _ := f.ask(t, "http://"+public+"/")
+		answer, _ := f.ask(t, "http://"+f.public()+"/")
 		names[answer.Name] = true
 		return len(names) == 2
 	}, 10*time.Second, 20*time.Millisecond, "without a cookie the targets take turns")
 
-	_, response := f.ask(t, "http://"+public+"/")
+	_, response := f.ask(t, "http://"+f.public()+"/")
 	cookies := response.Cookies()
 	require.Len(t, cookies, 1)
 	require.Equal(t, []any{"NODE", 2, true}, []any{
@@ -309,16 +307,16 @@ func TestStickySessions(t *testing.T) {
 	require.NoError(t, err)
 
 	f.client.Jar = jar
-	first, _ := f.ask(t, "http://"+public+"/")
+	first, _ := f.ask(t, "http://"+f.public()+"/")
 
 	for range 10 {
-		again, response := f.ask(t, "http://"+public+"/")
+		again, response := f.ask(t, "http://"+f.public()+"/")
 		require.Equal(t, first.Name, again.Name)
 		require.Empty(t, again.Header["Cookie"], "the target does not see the cookie")
 		require.Empty(t, response.Cookies())
 	}
 
-	where := &url.URL{Scheme: "http", Host: public}
+	where := &url.URL{Scheme: "http", Host: f.public()}
 	kept := jar.Cookies(where)
 	f.client.Jar = nil
 
@@ -339,7 +337,7 @@ func TestFirewallOfABalancer(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	f.ask(t, "http://"+public+"/")
+	f.ask(t, "http://"+f.public()+"/")
 
 	f.client.Transport.(*http.Transport).DisableKeepAlives = true
 
@@ -349,32 +347,32 @@ func TestFirewallOfABalancer(t *testing.T) {
 	}{
 		"one denied": {
 			allow:  nil,
-			deny:   []string{"ip:198.19.78.2"},
+			deny:   []string{"ip:" + f.host.Self().String()},
 			served: false,
 		},
 		"a range denied": {
 			allow:  nil,
-			deny:   []string{"cidr:198.19.78.0/24"},
+			deny:   []string{"cidr:" + f.host.Public.String()},
 			served: false,
 		},
 		"another denied": {
 			allow:  nil,
-			deny:   []string{"ip:198.19.78.3"},
+			deny:   []string{"ip:" + f.inPublic(3).String()},
 			served: true,
 		},
 		"only others allowed": {
-			allow:  []string{"ip:198.19.78.3"},
+			allow:  []string{"ip:" + f.inPublic(3).String()},
 			deny:   nil,
 			served: false,
 		},
 		"allowed": {
-			allow:  []string{"ip:198.19.78.3", "cidr:198.19.78.0/28"},
+			allow:  []string{"ip:" + f.inPublic(3).String(), "cidr:" + f.inPublic(0).String() + "/28"},
 			deny:   nil,
 			served: true,
 		},
 		"allowed, yet denied": {
-			allow:  []string{"cidr:198.19.78.0/24"},
-			deny:   []string{"ip:198.19.78.2"},
+			allow:  []string{"cidr:" + f.host.Public.String()},
+			deny:   []string{"ip:" + f.host.Self().String()},
 			served: false,
 		},
 		"neither, as at first": {nil, nil, true},
@@ -384,7 +382,7 @@ func TestFirewallOfABalancer(t *testing.T) {
 		require.NoError(t, f.Apply(t.Context(), f.site))
 
 		require.EventuallyWithT(t, func(col *assert.CollectT) { // a reload leaves the old one a moment
-			_, _, err := f.get("http://" + public + "/")
+			_, _, err := f.get("http://" + f.public() + "/")
 			require.Equal(col, c.served, err == nil, "%s: %v", name, err)
 		}, 5*time.Second, 50*time.Millisecond)
 	}
@@ -404,15 +402,15 @@ func TestRedirectAndIdleTimeout(t *testing.T) {
 	f.site.RedirectToHTTPS = true
 	f.site.IdleTimeout = time.Second
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	f.ask(t, "http://"+public+":8080/")
+	f.ask(t, "http://"+f.public()+":8080/")
 
-	response, err := f.client.Get("http://" + public + "/a?b=c")
+	response, err := f.client.Get("http://" + f.public() + "/a?b=c")
 	require.NoError(t, err)
 	response.Body.Close()
 	require.Equal(t, http.StatusTemporaryRedirect, response.StatusCode)
-	require.Equal(t, "https://"+public+"/a?b=c", response.Header.Get("Location"))
+	require.Equal(t, "https://"+f.public()+"/a?b=c", response.Header.Get("Location"))
 
-	connection, err := net.Dial("tcp", public+":8080")
+	connection, err := net.Dial("tcp", f.public()+":8080")
 	require.NoError(t, err)
 	defer connection.Close()
 
@@ -485,7 +483,7 @@ func TestInternalBalancer(t *testing.T) {
 		}},
 	)
 	require.NoError(t, err)
-	require.NotContains(t, addresses, "198.19.78.", "nothing of it is in the public network")
+	require.NotContains(t, addresses, strings.TrimSuffix(f.inPublic(0).String(), "0"), "nothing of it is in the public network")
 	require.Contains(t, addresses, "10.108.0.20/20")
 
 	_, published := f.Published(f.site.At.Private)
@@ -544,7 +542,7 @@ func TestDatagrams(t *testing.T) {
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			got := map[string]bool{}
 			for range 6 {
-				answer, err := datagram(public+":5300", "asked")
+				answer, err := datagram(f.public()+":5300", "asked")
 				require.NoError(c, err)
 
 				name, rest, _ := strings.Cut(answer, " ")
@@ -570,7 +568,7 @@ func TestDatagrams(t *testing.T) {
 	answers(t, "target-41", "target-42")
 
 	t.Run("a flow keeps its target while it is healthy, and has another after", func(t *testing.T) {
-		flow, err := net.Dial("udp", public+":5300")
+		flow, err := net.Dial("udp", f.public()+":5300")
 		require.NoError(t, err)
 		defer flow.Close()
 
@@ -604,21 +602,21 @@ func TestDatagrams(t *testing.T) {
 	answers(t, "target-41", "target-42")
 
 	t.Run("the firewall holds for them", func(t *testing.T) {
-		f.site.Deny = []string{"ip:198.19.78.2"}
+		f.site.Deny = []string{"ip:" + f.host.Self().String()}
 		require.NoError(t, f.Apply(t.Context(), f.site))
 
-		_, err := datagram(public+":5300", "asked")
+		_, err := datagram(f.public()+":5300", "asked")
 		require.ErrorContains(t, err, "timeout")
 
 		f.site.Deny = nil
-		f.site.Allow = []string{"cidr:198.19.78.0/24"}
+		f.site.Allow = []string{"cidr:" + f.host.Public.String()}
 		require.NoError(t, f.Apply(t.Context(), f.site))
 		answers(t, "target-41", "target-42")
 	})
 
 	t.Run("they go on without the lab", func(t *testing.T) {
 		f.Runner.Close()
-		answer, err := datagram(public+":5300", "asked")
+		answer, err := datagram(f.public()+":5300", "asked")
 		require.NoError(t, err)
 		require.Contains(t, answer, "asked")
 		f.restart(whole)
@@ -636,7 +634,7 @@ func TestDatagrams(t *testing.T) {
 
 		require.NoError(t, f.Apply(t.Context(), f.site))
 
-		_, err := datagram(public+":5300", "asked")
+		_, err := datagram(f.public()+":5300", "asked")
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 
 		rules, err := command.Run(
@@ -680,5 +678,5 @@ func TestManyChangesOneAfterAnother(t *testing.T) {
 		require.NoError(t, f.Apply(t.Context(), f.site))
 	}
 
-	f.ask(t, "http://"+public+"/")
+	f.ask(t, "http://"+f.public()+"/")
 }

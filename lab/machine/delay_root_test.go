@@ -114,7 +114,7 @@ func (l *testLab) inFabric(line string) string {
 		"ip",
 		"netns",
 		"exec",
-		"hornero-"+lab,
+		"hornero-"+labName,
 		"sh",
 		"-c",
 		line,
