@@ -8,8 +8,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,26 +34,19 @@ import (
 
 const bakeLab = "baketest"
 
-// plot is a lab's name and public range: a test that may run beside others takes its own. Delays make it
-// quicker than its profile.
+// plot is a lab's name: a test that may run beside others takes its own. Delays make it quicker than its profile.
 type plot struct {
-	name, public string
-	delays       []string
+	name   string
+	delays []string
 }
 
 func init() {
 	programs["serve-lab"] = func(args []string) error {
-		public, err := netip.ParsePrefix(args[1])
-		if err != nil {
-			return err
-		}
-
 		return lab.ServeForeground(
 			context.Background(),
 			lab.Options{
 				Name:     args[0],
-				Public:   public,
-				Pace:     lab.Pace{Delays: args[2:]},
+				Pace:     lab.Pace{Delays: args[1:]},
 				Launcher: []string{os.Args[0], "launch-droplet"},
 			},
 			os.Stderr,
@@ -76,10 +69,11 @@ type oven struct {
 }
 
 func newOven(t *testing.T) *oven {
-	return newOvenAt(t, plot{name: bakeLab, public: "198.51.100.0/24"})
+	return newOvenAt(t, plot{name: bakeLab})
 }
 
 func newOvenAt(t *testing.T, at plot) *oven {
+	at.name = fmt.Sprintf("p%d-%s", os.Getpid(), at.name) // two runs on one computer do not meet
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
 	quiet := slog.New(slog.NewTextHandler(t.Output(), nil))
 	t.Cleanup(func() {
@@ -119,7 +113,7 @@ func newOvenAt(t *testing.T, at plot) *oven {
 func (o *oven) server() []string {
 	program, err := os.Executable()
 	require.NoError(o, err)
-	return append([]string{program, "serve-lab", o.at.name, o.at.public}, o.at.delays...)
+	return append([]string{program, "serve-lab", o.at.name}, o.at.delays...)
 }
 
 // made makes files of this checkout, as make does, and returns the first one's path.

@@ -15,7 +15,7 @@ import (
 
 // Every role of this checkout bakes on Debian 12, on the layer that they share, and passes its self-test there.
 func TestEveryRoleBakesForDebian12(t *testing.T) {
-	o := newOvenAt(t, plot{name: "twelvetest", public: "198.18.96.0/24"})
+	o := newOvenAt(t, plot{name: "twelvetest"})
 	made(t, "bin/packer-plugin-hornero", "packer")
 	var said bytes.Buffer
 	started := time.Now()

@@ -299,7 +299,6 @@ var kills = []struct{ who, at string }{
 func TestAKilledBuildIsClearedAwayByTheNext(t *testing.T) {
 	o := newOvenAt(t, plot{
 		name:   "killtest",
-		public: "198.18.92.0/24",
 		delays: []string{"create=500ms", "action=300ms", "transfer=1s", "delete=300ms"},
 	})
 	o.role()

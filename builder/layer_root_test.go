@@ -157,7 +157,7 @@ func (o *oven) newest(role string) godo.Image {
 
 // What roles share is baked once, and only what changed is baked again.
 func TestLayers(t *testing.T) {
-	o := newOvenAt(t, plot{name: "layertest", public: "198.18.93.0/24"})
+	o := newOvenAt(t, plot{name: "layertest"})
 	o.role("echo from the role > /usr/share/baked")
 
 	writeFile(t,

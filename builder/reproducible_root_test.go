@@ -15,7 +15,7 @@ import (
 // Two bakes of the same inputs differ in what their records name, and in nothing else but a file that the role
 // writes otherwise each time and does not own up to.
 func TestTwoBakesOfTheSameInputsAreTheSame(t *testing.T) {
-	o := newOvenAt(t, plot{name: "twicetest", public: "198.18.95.0/24"})
+	o := newOvenAt(t, plot{name: "twicetest"})
 	made(t, "bin/hornero")
 
 	o.role(

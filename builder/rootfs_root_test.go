@@ -142,7 +142,7 @@ func (o *oven) nothingOfRootfs(work string, space *minio.Client) {
 // One bake by Packer itself, of the role proxy: the disk boots a PC up to a node that serves, and becomes an
 // image of which the lab makes a Droplet.
 func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
-	o := newOvenAt(t, plot{name: "rootfstest", public: "198.18.82.0/24"})
+	o := newOvenAt(t, plot{name: "rootfstest"})
 	made(t, "bin/packer-plugin-hornero", "packer")
 
 	address, key, space := o.bucket("bakery")

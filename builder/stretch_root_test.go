@@ -48,7 +48,7 @@ func TestARoleBakesForDebian9(t *testing.T) {
 		},
 	})
 
-	o := newOvenAt(t, plot{name: "stretchtest", public: "198.18.94.0/24"})
+	o := newOvenAt(t, plot{name: "stretchtest"})
 
 	for name, value := range (object{
 		"role":      "proxy",
