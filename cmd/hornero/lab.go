@@ -33,8 +33,8 @@ func newLabCommand() *cobra.Command {
 
 	name := command.PersistentFlags().String(
 		"name",
-		lab.DefaultName,
-		"the lab's name; each has its own Droplets and public range",
+		labName(),
+		"the lab's name (default: the environment's LAB); each has its own Droplets and public range",
 	)
 
 	command.AddCommand(newLabStartCommand(name), newLabStopCommand(name), newLabStatusCommand(name), newLabLogsCommand(name),
@@ -86,7 +86,7 @@ func newLabStartCommand(name *string) *cobra.Command {
 		&flags.public,
 		"public-range",
 		"",
-		"a /24 for public addresses (default: what it was before, 198.51.100.0/24 at first)",
+		"a /24 for public addresses that this computer does not use (default: what it was before, a free one at first)",
 	)
 
 	command.Flags().StringVar(
