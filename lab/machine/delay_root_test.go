@@ -221,19 +221,24 @@ func TestLateLinks(t *testing.T) {
 	l.between(100001, private, 0)
 	require.Equal(t, before, l.ports(), "lifted without trace")
 
-	t.Log("one that goes and comes again")
+	l.lateLinkGoesAndComesAgain(a, private)
+}
 
-	require.NoError(t, l.SetDelays([]machine.Delay{{
+func (l *testLab) lateLinkGoesAndComesAgain(a machine.Attachment, private string) {
+	l.t.Helper()
+	l.t.Log("one that goes and comes again")
+
+	require.NoError(l.t, l.SetDelays([]machine.Delay{{
 		Droplets: []int{100001},
 		By:       late,
 	}}))
 
-	require.NoError(t, l.Detach(t.Context(), "100001", a))
-	require.NotContains(t, l.inFabric("ip -o link"), "100001")
-	require.NoError(t, l.Attach("100001", a))
+	require.NoError(l.t, l.Detach(l.t.Context(), "100001", a))
+	require.NotContains(l.t, l.inFabric("ip -o link"), "100001")
+	require.NoError(l.t, l.Attach("100001", a))
 	l.between(100001, private, 2*late)
 
-	require.NoError(t,
+	require.NoError(l.t,
 		l.SetDelays([]machine.Delay{{
 			Droplets: []int{100009},
 			By:       late,
