@@ -253,44 +253,9 @@ func TestBalancer(t *testing.T) {
 	f.site.Targets = []loadbalancer.Target{f.target(t, 31, true)}
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
-	public := "http://" + f.public() + "/"
+	t.Run("serves plain and encrypted, on its address and on loopback", f.servesEverywhere)
 
-	t.Run("serves plain and encrypted, on its address and on loopback", func(t *testing.T) {
-		f.serves(t, public, "web-31")
-		_, body, err := f.get("http://" + f.published() + "/")
-		require.NoError(t, err)
-		require.Equal(t, "web-31 for "+f.host.Self().String()+" over http", body)
-
-		_, body, err = f.get("https://" + f.published() + "/")
-		require.NoError(t, err)
-		require.Equal(t, "web-31 for "+f.host.Self().String()+" over https", body)
-
-		address, ok := f.Published(f.site.At.Public)
-		require.True(t, ok)
-		require.Equal(t, f.published(), address.String())
-	})
-
-	t.Run("a new target is asked nothing before it is healthy, and no request is lost "+
-		"meanwhile", func(t *testing.T) {
-		stop, lost := f.hammer(public)
-		f.site.Targets = append(f.site.Targets, f.target(t, 32, false))
-		require.NoError(t, f.Apply(t.Context(), f.site))
-
-		for range 50 {
-			_, body, err := f.get(public)
-			require.NoError(t, err)
-			require.Contains(t, body, "web-31 ")
-		}
-
-		f.ready(t, 32)
-		f.serves(t, public, "web-31", "web-32")
-
-		f.site.Targets = f.site.Targets[1:]
-		require.NoError(t, f.Apply(t.Context(), f.site))
-		f.serves(t, public, "web-32")
-		require.NotZero(t, stop())
-		require.Empty(t, lost.Load())
-	})
+	t.Run("a new target is asked nothing before it is healthy, and no request is lost meanwhile", f.targetsChange)
 
 	t.Run("the same again changes nothing, and a new lab finds it", func(t *testing.T) {
 		before := f.host.Processes("lb-" + f.site.ID)
@@ -308,7 +273,7 @@ func TestBalancer(t *testing.T) {
 		f.site.RedirectToHTTPS = true
 		require.NoError(t, f.Apply(t.Context(), f.site))
 
-		code, _, err := f.get(public)
+		code, _, err := f.get("http://" + f.public() + "/")
 		require.NoError(t, err)
 		require.Equal(t, http.StatusTemporaryRedirect, code)
 	})
@@ -327,18 +292,57 @@ func TestBalancer(t *testing.T) {
 		f.serves(t, "https://"+f.public()+"/", "web-32")
 	})
 
-	t.Run("removed, nothing of it is left", func(t *testing.T) {
-		require.NoError(t, f.Remove(t.Context(), f.site.ID))
-		require.NoError(t, f.Remove(t.Context(), f.site.ID))
-		require.Empty(t, f.host.Processes("lb-"+f.site.ID))
+	t.Run("removed, nothing of it is left", f.removedWithoutTrace)
+}
 
-		names, err := f.List()
+func (f *farm) servesEverywhere(t *testing.T) {
+	f.serves(t, "http://"+f.public()+"/", "web-31")
+	_, body, err := f.get("http://" + f.published() + "/")
+	require.NoError(t, err)
+	require.Equal(t, "web-31 for "+f.host.Self().String()+" over http", body)
+
+	_, body, err = f.get("https://" + f.published() + "/")
+	require.NoError(t, err)
+	require.Equal(t, "web-31 for "+f.host.Self().String()+" over https", body)
+
+	address, ok := f.Published(f.site.At.Public)
+	require.True(t, ok)
+	require.Equal(t, f.published(), address.String())
+}
+
+func (f *farm) targetsChange(t *testing.T) {
+	public := "http://" + f.public() + "/"
+	stop, lost := f.hammer(public)
+	f.site.Targets = append(f.site.Targets, f.target(t, 32, false))
+	require.NoError(t, f.Apply(t.Context(), f.site))
+
+	for range 50 {
+		_, body, err := f.get(public)
 		require.NoError(t, err)
-		require.Empty(t, names)
+		require.Contains(t, body, "web-31 ")
+	}
 
-		_, _, err = f.get("http://" + f.published() + "/")
-		require.Error(t, err)
-	})
+	f.ready(t, 32)
+	f.serves(t, public, "web-31", "web-32")
+
+	f.site.Targets = f.site.Targets[1:]
+	require.NoError(t, f.Apply(t.Context(), f.site))
+	f.serves(t, public, "web-32")
+	require.NotZero(t, stop())
+	require.Empty(t, lost.Load())
+}
+
+func (f *farm) removedWithoutTrace(t *testing.T) {
+	require.NoError(t, f.Remove(t.Context(), f.site.ID))
+	require.NoError(t, f.Remove(t.Context(), f.site.ID))
+	require.Empty(t, f.host.Processes("lb-"+f.site.ID))
+
+	names, err := f.List()
+	require.NoError(t, err)
+	require.Empty(t, names)
+
+	_, _, err = f.get("http://" + f.published() + "/")
+	require.Error(t, err)
 }
 
 // hammer asks without a pause, each time on a new connection, until stopped; the first request that is lost is kept.
