@@ -199,7 +199,7 @@ while True:
 const runs = "for n in $(seq 300); do systemctl is-system-running >/dev/null 2>&1 && break; sleep 0.1; done; " +
 	"systemctl is-system-running || systemctl --failed"
 
-// serviceOff is how far from the truth a service that runs sees time and monotonic clock.
+// serviceOff is how far from the true time a service that runs sees time and monotonic clock.
 func (b *bench) serviceOff(droplet *godo.Droplet) (wall, monotonic int) {
 	b.Helper()
 

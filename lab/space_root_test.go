@@ -264,7 +264,7 @@ func (b *bench) marksOfACrashAreRead(one, two *godo.Droplet) {
 	folder, old := b.folderOf(one), b.folderOf(two)
 	begun := []byte(`{"leave":0,"done":false}`)
 
-	// A lab that is killed while it lifts a fault, or strikes, leaves the mark of it.
+	// A lab that is killed while it lifts a fault, or gives one, leaves the mark of it.
 	b.kill()
 
 	require.NoError(b, os.WriteFile(

@@ -5,6 +5,7 @@ package machine_test
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,11 +114,15 @@ func TestADropletSendsOnlyAsItself(t *testing.T) {
 
 		time.Sleep(time.Second) // until its python listens
 
-		l.run(
-			sender,
-			"python3 /root/send.py "+one.link+" "+machine.MAC(one.from).String()+" "+one.from.String()+" "+one.other.String()+" "+machine.MAC(one.to).String()+" "+
-				one.to.String(),
-		)
+		l.run(sender, strings.Join([]string{
+			"python3 /root/send.py",
+			one.link,
+			machine.MAC(one.from).String(),
+			one.from.String(),
+			one.other.String(),
+			machine.MAC(one.to).String(),
+			one.to.String(),
+		}, " "))
 
 		want := "hornero-guard own"
 		if one.receiverIsOutside {

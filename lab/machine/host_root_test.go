@@ -134,6 +134,7 @@ func (l *testLab) leavesNothing() {
 
 func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 	last := byte(id - 100000 + 10)
+
 	return machine.Droplet{
 		ID:       id,
 		Hostname: fmt.Sprintf("node-%d", id),
@@ -226,8 +227,8 @@ func (l *testLab) base(release string) []string {
 	return image.Layers
 }
 
-// settled waits for cloud-init and systemd, and requires that both are content.
-func (l *testLab) settled(client *ssh.Client) {
+// untilBooted waits for cloud-init and systemd, and requires that both are content.
+func (l *testLab) untilBooted(client *ssh.Client) {
 	l.t.Helper()
 	text, err := try(client, "cloud-init status --wait --long")
 	require.NoError(l.t, err, text)
@@ -273,7 +274,7 @@ func TestDropletOfEachReleaseBoots(t *testing.T) {
 			require.Equal(t, "node-100001", l.run(client, "hostname"))
 			require.Equal(t, "by user-data", l.run(client, "cat /root/told"))
 			require.Equal(t, "1024", l.run(client, "free -m | awk '/^Mem/ {print $2}'"))
-			l.settled(client)
+			l.untilBooted(client)
 
 			l.run(
 				client,
@@ -420,7 +421,7 @@ func TestLifeOfADroplet(t *testing.T) {
 
 	client = l.connect(d)
 	l.run(client, "test -e /root/kept")
-	l.settled(client)
+	l.untilBooted(client)
 
 	require.NoError(t, l.Freeze(d.ID))
 
@@ -463,7 +464,7 @@ func TestSnapshots(t *testing.T) {
 	base := l.base("debian-13")
 	first := l.droplet(100001, base)
 	client := l.start(first)
-	l.settled(client)
+	l.untilBooted(client)
 
 	was := l.run(client, identity)
 	l.run(client, "echo one > /root/made && test -e /"+mirror.AptFile)
@@ -489,7 +490,7 @@ func TestSnapshots(t *testing.T) {
 	require.Equal(t, "one", l.run(client, "cat /root/made"))
 	require.Equal(t, "node-100002", l.run(client, "hostname"))
 	require.Empty(t, l.run(client, "ls /usr/share/doc"), "a folder made anew hides what was in it")
-	l.settled(client)
+	l.untilBooted(client)
 	require.NotEqual(t, was, l.run(client, identity))
 	require.Equal(t, "one", l.run(l.start(third), "cat /root/made"))
 	require.NoError(t, l.Start(t.Context(), first.ID))

@@ -28,7 +28,7 @@ func (h *Host) Up(ctx context.Context) error {
 
 	if err := errors.Join(
 		h.makeFabric(),
-		h.settleDelays(),
+		h.restoreDelays(),
 		h.sweep(),
 		os.RemoveAll(h.imports()),
 		h.releaseAll(),
