@@ -54,9 +54,15 @@ const defaultRouteBits = 1
 func (n HostNetwork) Overlap(public, ipv6 netip.Prefix) string {
 	published := loopbackRange(public)
 
-	for _, route := range n.Routes {
-		if what := route.overlap(public, ipv6, published); what != "" {
-			return what
+	// a lab has more routes than the one that is marked: name the lab, not its link
+	for _, ofLabs := range []bool{true, false} {
+		for _, route := range n.Routes {
+			if route.Lab != ofLabs {
+				continue
+			}
+			if what := route.overlap(public, ipv6, published); what != "" {
+				return what
+			}
 		}
 	}
 

@@ -77,6 +77,10 @@ func TestARangeThatThisComputerUsesIsFound(t *testing.T) {
 			network: routes(rangeOfAnotherLab("198.51.100.0/24")),
 			want:    "range 198.51.100.0/24 of another lab",
 		},
+		"another lab that runs": {
+			network: routes(route("198.51.100.0/24", "hr0"), rangeOfAnotherLab("198.51.100.0/24")),
+			want:    "range 198.51.100.0/24 of another lab",
+		},
 		"another lab that publishes at the same addresses": {
 			network: routes(rangeOfAnotherLab("203.51.100.0/24")),
 			want:    "range 203.51.100.0/24 of another lab by 127.51.100.0/24, where both publish their load balancers",
