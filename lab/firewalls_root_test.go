@@ -132,19 +132,7 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	b.inForce(firewall)
 	require.True(t, b.opensFrom(db, webPrivate, 80), "to a tag")
 
-	reserved, answer, err := b.client.ReservedIPs.Create(
-		t.Context(),
-		&godo.ReservedIPCreateRequest{DropletID: db.ID},
-	)
-	require.NoError(t, err)
-
-	b.done(&godo.Action{
-		ID:   answer.Links.Actions[0].ID,
-		Type: "assign_ip",
-	})
-
-	require.True(t, opens(reserved.IP, 81), "through the reserved IP")
-	require.False(t, opens(reserved.IP, 80))
+	b.firewallHoldsForAReservedIP(db)
 
 	b.kill()
 	require.False(t, opens(public, 80), "it stands without its lab")
@@ -161,4 +149,23 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 
 		return nil
 	})
+}
+
+// firewallHoldsForAReservedIP gives a Droplet that is open on port 81 only another address.
+func (b *bench) firewallHoldsForAReservedIP(db *godo.Droplet) {
+	b.Helper()
+
+	reserved, answer, err := b.client.ReservedIPs.Create(
+		b.Context(),
+		&godo.ReservedIPCreateRequest{DropletID: db.ID},
+	)
+	require.NoError(b, err)
+
+	b.done(&godo.Action{
+		ID:   answer.Links.Actions[0].ID,
+		Type: "assign_ip",
+	})
+
+	require.True(b, opens(reserved.IP, 81), "through the reserved IP")
+	require.False(b, opens(reserved.IP, 80))
 }
