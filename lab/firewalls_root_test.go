@@ -139,8 +139,15 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	require.True(t, b.start())
 	require.False(t, opens(public, 80))
 
-	_, err = b.client.Firewalls.Delete(t.Context(), firewall.ID)
-	require.NoError(t, err)
+	b.deletedFirewallOpens(firewall, public)
+}
+
+// deletedFirewallOpens waits until everybody reaches all ports of an address.
+func (b *bench) deletedFirewallOpens(firewall *godo.Firewall, public string) {
+	b.Helper()
+
+	_, err := b.client.Firewalls.Delete(b.Context(), firewall.ID)
+	require.NoError(b, err)
 
 	b.until(10*time.Second, "open again", func() error {
 		if !opens(public, 80) || !opens(public, 22) {
