@@ -39,7 +39,7 @@ func (b *bench) trip(from, to *godo.Droplet) time.Duration {
 func (b *bench) links() string {
 	b.Helper()
 	out, err := exec.Command("ip", "netns", "exec", "hornero-"+testLab, "sh", "-c",
-		"ip -o link | sort; ip link | grep alias; grep . /proc/sys/net/ipv4/conf/*/arp_ignore; nft "+
+		"exec 2>/dev/null; ip -o link | sort; ip link | grep alias; grep . /proc/sys/net/ipv4/conf/*/arp_ignore; nft "+
 			"list ruleset").CombinedOutput()
 	require.NoError(b, err, "%s", out)
 

@@ -256,7 +256,9 @@ func (f Folder) claimAny(claim claimer) (netip.Prefix, error) {
 		}
 	}
 
-	return netip.Prefix{}, errors.New("no range is left for another lab: reset one, or name a range with --public-range")
+	return netip.Prefix{}, errors.New(
+		"no range is left for another lab: reset one, or name a range with --public-range",
+	)
 }
 
 // candidates are the ranges that a lab chooses from: the default lab's own, and all of 198.18.0.0/15, which is for

@@ -27,7 +27,8 @@ var (
 	// ErrRuns is the error of starting a lab that runs.
 	ErrRuns = errors.New("the lab runs already")
 	// errNameInUse is the error of touching a lab while one of the same name, but in another folder, is in use.
-	errNameInUse = errors.New("a lab of that name runs from another folder (" + FolderVariable + "): use another --name")
+	errNameInUse = errors.New("a lab of that name runs from another folder (" + FolderVariable + "): " +
+		"use another --name")
 	// errAbandoned ends a lab without ending its Droplets: somebody else is about to remove them.
 	errAbandoned = errors.New("the lab is to be reset")
 )

@@ -92,7 +92,11 @@ func TestARangeThatThisComputerUsesIsRefusedAndNothingChanged(t *testing.T) {
 	address := netip.AddrFrom4([4]byte{203, byte(os.Getpid() >> 8), byte(os.Getpid()), 1})
 	network := netip.PrefixFrom(address, 24).Masked()
 
-	shell(t, `ip link add "$1" type bridge; ip link set "$1" up; ip address add "$2/28" dev "$1"`, link, address.String())
+	shell(t,
+		`ip link add "$1" type bridge; ip link set "$1" up; ip address add "$2/28" dev "$1"`,
+		link,
+		address.String(),
+	)
 	t.Cleanup(func() { shell(t, `ip link del "$1"`, link) })
 
 	name := testLab + "-four"

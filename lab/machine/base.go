@@ -57,7 +57,8 @@ func baseFiles() map[string]string {
 func baseLeftovers() []string {
 	return []string{
 		"etc/ssh/ssh_host_*", "etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap",
-		"var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/lib/apt/lists/*", "var/cache/apt/*.bin", "var/cache/apt/archives/*.deb",
+		"var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/lib/apt/lists/*",
+		"var/cache/apt/*.bin", "var/cache/apt/archives/*.deb",
 		"var/log/*.log", "var/log/apt/*", "var/cache/ldconfig/*", "tmp/*", "run/*",
 	}
 }

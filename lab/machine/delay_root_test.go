@@ -127,7 +127,9 @@ func (l *testLab) inFabric(line string) string {
 // ports is all that is to be seen of the fabric's links. What ip says of peers that it cannot name changes while
 // other labs come and go.
 func (l *testLab) ports() string {
-	return l.inFabric("ip -o link 2>/dev/null | sort; ip link 2>/dev/null | grep alias; grep . /proc/sys/net/ipv4/conf/*/arp_ignore")
+	return l.inFabric(
+		"exec 2>/dev/null; ip -o link | sort; ip link | grep alias; grep . /proc/sys/net/ipv4/conf/*/arp_ignore",
+	)
 }
 
 func TestLateLinks(t *testing.T) {

@@ -30,20 +30,22 @@ type source struct {
 func newSource(t *testing.T, answer http.HandlerFunc) *source {
 	t.Helper()
 	s := &source{folder: t.TempDir()}
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	counted := func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		answer(w, r)
-	}))
+	}
+
+	upstream := httptest.NewServer(http.HandlerFunc(counted))
 	t.Cleanup(upstream.Close)
 
 	s.url = upstream.URL
 	host := strings.TrimPrefix(upstream.URL, "http://")
-	proxy := httptest.NewServer(
-		mirror.New(mirror.Config{
-			Folder: s.folder,
-			Hosts:  func() []string { return []string{host} },
-		}),
-	)
+	handler := mirror.New(mirror.Config{
+		Folder: s.folder,
+		Hosts:  func() []string { return []string{host} },
+	})
+
+	proxy := httptest.NewServer(handler)
 	t.Cleanup(proxy.Close)
 
 	through, err := url.Parse(proxy.URL)
