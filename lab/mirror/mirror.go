@@ -104,10 +104,14 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // lasting tells whether what is asked for never changes: a package file.
 func lasting(r *http.Request) bool {
 	p, host := r.URL.Path, r.URL.Host
-	isPackage := strings.Contains(p, "/pool/") && strings.HasSuffix(p, ".deb") && r.URL.RawQuery == ""
+	isPackage := strings.Contains(p, "/pool/") &&
+		strings.HasSuffix(p, ".deb") &&
+		r.URL.RawQuery == ""
 
 	// both become part of a path in the folder, which they must not lead out of
-	isClean := path.Clean(p) == p && !strings.ContainsAny(host, "/\\") && !strings.HasPrefix(host, ".")
+	isClean := path.Clean(p) == p &&
+		!strings.ContainsAny(host, "/\\") &&
+		!strings.HasPrefix(host, ".")
 
 	return isPackage && isClean
 }
