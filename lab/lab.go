@@ -86,14 +86,8 @@ type lab struct {
 func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	l := &lab{folder: folder, logger: options.Logger}
 	var err error
-	claim := func(public netip.Prefix) error {
-		host, err := folder.host(settings{Public: public}, options.Launcher, options.Logger)
-		if err != nil {
-			return err
-		}
 
-		return host.Claim(ctx)
-	}
+	claim := folder.claimer(ctx, options)
 	if l.settings, err = folder.chooseSettings(options.Public, claim); err != nil {
 		return nil, err
 	}
@@ -156,6 +150,18 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	}
 
 	return l, l.serveInside()
+}
+
+// claimer claims public ranges for the lab on this computer.
+func (f Folder) claimer(ctx context.Context, options Options) claimer {
+	return func(public netip.Prefix) error {
+		host, err := f.host(settings{Public: public}, options.Launcher, options.Logger)
+		if err != nil {
+			return err
+		}
+
+		return host.Claim(ctx)
+	}
 }
 
 // host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are
