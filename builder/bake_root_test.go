@@ -25,7 +25,7 @@ const selfTestPassed = "self-test passed: packages, files, units, texts, record,
 
 func TestABakedImageIsSealedAndComplete(t *testing.T) {
 	t.Parallel()
-	l := newBakeLab(t, labOptions{name: "baketest", public: "198.18.97.0/24"})
+	l := newBakeLab(t, labOptions{name: "baketest"})
 	l.role("echo from the bake > /usr/share/baked")
 
 	artifact, text, err := l.bake(t.Context(), nil)
@@ -136,7 +136,7 @@ func (l *bakeLab) checkSums(on func(string) string, sums map[string]string) {
 // What goes wrong ends a bake with its cause, and there is no image but the layer beneath, which is baked once.
 func TestAFailedBakePublishesNothing(t *testing.T) {
 	t.Parallel()
-	l := newBakeLab(t, labOptions{name: "faulttest", public: "198.18.98.0/24"})
+	l := newBakeLab(t, labOptions{name: "faulttest"})
 
 	l.options["role"] = "common"
 	_, text, err := l.bake(t.Context(), nil)
@@ -255,7 +255,6 @@ func TestInterruptingARealBakeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	l := newBakeLab(t, labOptions{
 		name:    "interrupttest",
-		public:  "198.18.99.0/24",
 		profile: api.ProfileReal, // the lab must still be at it when the build is interrupted
 	})
 	l.role()

@@ -6,8 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,29 +25,24 @@ import (
 	labmachine "github.com/hornero/hornero/lab/machine"
 )
 
-// labOptions are what a test's lab is started with. Tests run beside each other, so each lab has a name and a
-// public range of its own. A lab answers at once unless its test is about the moments between two answers.
+// labOptions are what a test's lab is started with. Tests run beside each other, so each lab has a name of its own,
+// and takes a public range that is free. A lab answers at once unless its test is about the moments between two
+// answers.
 type labOptions struct {
-	name, public string
-	profile      string // of delays; empty means instant
-	delays       []string
+	name    string
+	profile string // of delays; empty means instant
+	delays  []string
 }
 
 func init() {
 	setups = append(setups, shareFolder, runMoreAtOnce)
 
 	programs["serve-lab"] = func(args []string) error {
-		public, err := netip.ParsePrefix(args[1])
-		if err != nil {
-			return err
-		}
-
 		options := lab.Options{
-			Name:   args[0],
-			Public: public,
+			Name: args[0],
 			Pace: lab.Pace{
-				Profile: args[2],
-				Delays:  args[3:],
+				Profile: args[1],
+				Delays:  args[2:],
 			},
 			Launcher: []string{os.Args[0], "launch-droplet"},
 		}
@@ -107,6 +102,9 @@ type bakeLab struct {
 func newBakeLab(t *testing.T, options labOptions) *bakeLab {
 	t.Helper()
 
+	// Two runs on one computer do not meet.
+	options.name = fmt.Sprintf("p%d-%s", os.Getpid(), options.name)
+
 	l := &bakeLab{
 		T:       t,
 		started: options,
@@ -158,7 +156,7 @@ func (l *bakeLab) server() []string {
 		profile = api.ProfileInstant
 	}
 
-	command := []string{program, "serve-lab", l.started.name, l.started.public, profile}
+	command := []string{program, "serve-lab", l.started.name, profile}
 
 	return append(command, l.started.delays...)
 }

@@ -14,7 +14,7 @@ import (
 // Every role of this checkout bakes on Debian 12, on the layer that they share, and passes its self-test there.
 func TestEveryRoleBakesForDebian12(t *testing.T) {
 	t.Parallel()
-	l := newBakeLab(t, labOptions{name: "twelvetest", public: "198.18.96.0/24"})
+	l := newBakeLab(t, labOptions{name: "twelvetest"})
 	started := time.Now()
 
 	said, err := l.script(l.url(), "images.sh", []string{"RELEASE=debian-12"})

@@ -286,7 +286,7 @@ var kills = []struct {
 	kills []kill
 }{
 	{
-		lab: labOptions{name: "killpackertest", public: "198.18.92.0/24"},
+		lab: labOptions{name: "killpackertest"},
 		kills: []kill{
 			{"interrupt", "POST droplets/N/actions snapshot"},
 			{"packer", "on the Droplet"},
@@ -295,7 +295,7 @@ var kills = []struct {
 		},
 	},
 	{
-		lab: labOptions{name: "killalltest", public: "198.18.91.0/24"},
+		lab: labOptions{name: "killalltest"},
 		kills: []kill{
 			{"both", "POST droplets"},
 			{"both", "POST droplets/N/actions snapshot"},
@@ -304,7 +304,7 @@ var kills = []struct {
 		},
 	},
 	{
-		lab: labOptions{name: "killlabtest", public: "198.18.90.0/24"},
+		lab: labOptions{name: "killlabtest"},
 		kills: []kill{
 			{"plugin", "on the Droplet"},
 			{"lab", "POST droplets"},

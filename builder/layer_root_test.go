@@ -123,7 +123,7 @@ func newestOf(images []godo.Image) godo.Image {
 // What roles share is baked once, and only what changed is baked again.
 func TestLayers(t *testing.T) {
 	t.Parallel()
-	l := newBakeLab(t, labOptions{name: "layertest", public: "198.18.93.0/24"})
+	l := newBakeLab(t, labOptions{name: "layertest"})
 	l.role("echo from the role > /usr/share/baked")
 
 	other := filepath.Join(l.roles, "other/role.yaml")

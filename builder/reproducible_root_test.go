@@ -16,7 +16,7 @@ import (
 // writes otherwise each time and does not own up to.
 func TestTwoBakesOfTheSameInputsAreTheSame(t *testing.T) {
 	t.Parallel()
-	l := newBakeLab(t, labOptions{name: "twicetest", public: "198.18.95.0/24"})
+	l := newBakeLab(t, labOptions{name: "twicetest"})
 	made(t, "bin/hornero")
 
 	l.role(

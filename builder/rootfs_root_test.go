@@ -141,7 +141,7 @@ func (l *bakeLab) nothingOfRootfs(work string, space *minio.Client) {
 // image of which the lab makes a Droplet.
 func TestADiskBootsByItselfAndAsADroplet(t *testing.T) {
 	t.Parallel()
-	l := newBakeLab(t, labOptions{name: "rootfstest", public: "198.18.82.0/24"})
+	l := newBakeLab(t, labOptions{name: "rootfstest"})
 
 	address, key, space := l.bucket("bakery")
 	output, work := t.TempDir(), t.TempDir()

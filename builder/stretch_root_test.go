@@ -50,7 +50,7 @@ func TestARoleBakesForDebian9(t *testing.T) {
 		},
 	})
 
-	l := newBakeLab(t, labOptions{name: "stretchtest", public: "198.18.94.0/24"})
+	l := newBakeLab(t, labOptions{name: "stretchtest"})
 
 	for name, value := range (object{
 		"role":      "proxy",

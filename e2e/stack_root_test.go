@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The lab of this test alone: its name, its public range and where its API listens. E2E_LAB="name range
+// The lab of this checkout's tests alone: its name, its public range and where its API listens. E2E_LAB="name range
 // address" names another.
 var labName, labRange, labAddr = lab()
 
@@ -29,7 +30,17 @@ func lab() (name, public, address string) {
 		return fields[0], fields[1], fields[2]
 	}
 
-	return "e2e", "198.18.77.0/24", "127.0.0.1:7797"
+	checkout, err := filepath.Abs("..")
+	if err != nil {
+		panic(err)
+	}
+
+	// the same in each run, so that a run finds the lab that an earlier one kept
+	own := crc32.ChecksumIEEE([]byte(checkout))
+
+	return fmt.Sprintf("e2e%08x", own),
+		fmt.Sprintf("198.19.%d.0/24", own%256),
+		fmt.Sprintf("127.0.0.1:%d", 20000+own%10000)
 }
 
 // site is one stack in a lab of its own.

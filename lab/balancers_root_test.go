@@ -58,7 +58,8 @@ class Web(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write("|".join([name] + [self.headers.get("X-Forwarded-" + x, "") for x in ("For", "Proto", "Port")]).encode())
+        told = [self.headers.get("X-Forwarded-" + x, "") for x in ("For", "Proto", "Port")]
+        self.wfile.write("|".join([name] + told).encode())
 class Line(socketserver.StreamRequestHandler):
     def handle(self):
         self.wfile.write(self.rfile.readline())
@@ -107,141 +108,154 @@ func TestLoadBalancersOfDroplets(t *testing.T) {
 	}}
 
 	t.Run("an internal one is reached from its VPC and from nowhere else", func(t *testing.T) {
-		inner := b.balancer(&godo.LoadBalancerRequest{
-			Name:            "inner",
-			Network:         "INTERNAL",
-			ForwardingRules: web,
-			HealthCheck:     quick(80),
-		})
-
-		private, err := one.PrivateIPv4()
-		require.NoError(t, err)
-
-		require.Equal(t,
-			private[:strings.LastIndex(private, ".")],
-			inner.IP[:strings.LastIndex(inner.IP, ".")],
-		)
-
-		b.until(time.Minute, "served in the VPC", func() error {
-			if got := b.run(one,
-				"curl -sf -m 2 http://"+inner.IP+"/ || true",
-			); !strings.HasSuffix(got, "|"+private+"|http|80") {
-				return fmt.Errorf("got %q", got)
-			}
-
-			return nil
-		})
-
-		address, err := one.PublicIPv4()
-		require.NoError(t, err)
-
-		require.Contains(t,
-			b.run(one, "curl -sS -m 2 --interface "+address+" http://"+inner.IP+"/ 2>&1 || true"),
-			"curl: (",
-			"not from a public address",
-		)
-
-		endpoint, err := lab.Locate(testLab)
-		require.NoError(t, err)
-
-		_, err = endpoint.Published(t.Context(), inner.IP)
-		require.ErrorIs(t, err, lab.ErrNotPublished)
-
-		_, err = b.client.LoadBalancers.Delete(t.Context(), inner.ID)
-		require.NoError(t, err)
-
-		b.until(30*time.Second, "gone", func() error {
-			if got := b.run(one,
-				"curl -sS -m 2 http://"+inner.IP+"/ 2>&1 || true",
-			); !strings.Contains(got, "curl: (") {
-				return fmt.Errorf("got %q", got)
-			}
-
-			return nil
-		})
+		b.within(t).internalBalancer(one, web)
 	})
 
 	t.Run("PROXY protocol, datagrams and a firewall, changed while it runs", func(t *testing.T) {
-		ask := &godo.LoadBalancerRequest{
-			Name: "outer",
-			ForwardingRules: append(web,
-				godo.ForwardingRule{
-					EntryProtocol:  "tcp",
-					EntryPort:      3306,
-					TargetProtocol: "tcp",
-					TargetPort:     3306,
-				},
-				godo.ForwardingRule{
-					EntryProtocol:  "udp",
-					EntryPort:      5300,
-					TargetProtocol: "udp",
-					TargetPort:     5353,
-				}),
-			HealthCheck: quick(80),
+		b.within(t).changingBalancer(two, web)
+	})
+}
+
+// within is the same bench in a subtest.
+func (b *bench) within(t *testing.T) *bench {
+	inner := *b
+	inner.T = t
+	return &inner
+}
+
+func (b *bench) internalBalancer(one *godo.Droplet, web []godo.ForwardingRule) {
+	inner := b.balancer(&godo.LoadBalancerRequest{
+		Name:            "inner",
+		Network:         "INTERNAL",
+		ForwardingRules: web,
+		HealthCheck:     quick(80),
+	})
+
+	private, err := one.PrivateIPv4()
+	require.NoError(b, err)
+
+	require.Equal(b,
+		private[:strings.LastIndex(private, ".")],
+		inner.IP[:strings.LastIndex(inner.IP, ".")],
+	)
+
+	b.until(time.Minute, "served in the VPC", func() error {
+		got := b.run(one, "curl -sf -m 2 http://"+inner.IP+"/ || true")
+		if !strings.HasSuffix(got, "|"+private+"|http|80") {
+			return fmt.Errorf("got %q", got)
 		}
 
-		outer := b.balancer(ask)
-		b.until(time.Minute, "both serve", func() error {
-			return answeredBy(outer.IP, "one", "two")
-		})
+		return nil
+	})
 
-		got, err := page("http://" + outer.IP + "/")
-		require.NoError(t, err)
-		require.Contains(t, got, "|http|80")
+	address, err := one.PublicIPv4()
+	require.NoError(b, err)
 
-		require.NoError(t, faultKill(t, b, two.ID))
-		b.until(time.Minute, "only the other serves", func() error {
-			return answeredBy(outer.IP, "one")
-		})
+	require.Contains(b,
+		b.run(one, "curl -sS -m 2 --interface "+address+" http://"+inner.IP+"/ 2>&1 || true"),
+		"curl: (",
+		"not from a public address",
+	)
 
-		ask.EnableProxyProtocol, ask.HealthCheck = true, quick(3306)
-		_, _, err = b.client.LoadBalancers.Update(t.Context(), outer.ID, ask)
-		require.NoError(t, err)
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
 
-		b.until(time.Minute, "the PROXY protocol's line comes", func() error {
-			connection, err := net.DialTimeout("tcp", outer.IP+":3306", time.Second)
-			if err != nil {
-				return err
-			}
-			defer connection.Close()
+	_, err = endpoint.Published(b.Context(), inner.IP)
+	require.ErrorIs(b, err, lab.ErrNotPublished)
 
-			connection.SetDeadline(time.Now().Add(time.Second))
+	_, err = b.client.LoadBalancers.Delete(b.Context(), inner.ID)
+	require.NoError(b, err)
 
-			line, err := io.ReadAll(connection)
-			if err == nil && !strings.HasPrefix(string(line), "PROXY TCP4 ") {
-				err = fmt.Errorf("got %q", line)
-			}
+	b.until(30*time.Second, "gone", func() error {
+		got := b.run(one, "curl -sS -m 2 http://"+inner.IP+"/ 2>&1 || true")
+		if !strings.Contains(got, "curl: (") {
+			return fmt.Errorf("got %q", got)
+		}
 
+		return nil
+	})
+}
+
+func (b *bench) changingBalancer(two *godo.Droplet, web []godo.ForwardingRule) {
+	ask := &godo.LoadBalancerRequest{
+		Name: "outer",
+		ForwardingRules: append(web,
+			godo.ForwardingRule{
+				EntryProtocol:  "tcp",
+				EntryPort:      3306,
+				TargetProtocol: "tcp",
+				TargetPort:     3306,
+			},
+			godo.ForwardingRule{
+				EntryProtocol:  "udp",
+				EntryPort:      5300,
+				TargetProtocol: "udp",
+				TargetPort:     5353,
+			}),
+		HealthCheck: quick(80),
+	}
+
+	outer := b.balancer(ask)
+	b.until(time.Minute, "both serve", func() error {
+		return answeredBy(outer.IP, "one", "two")
+	})
+
+	got, err := page("http://" + outer.IP + "/")
+	require.NoError(b, err)
+	require.Contains(b, got, "|http|80")
+
+	require.NoError(b, faultKill(b, two.ID))
+	b.until(time.Minute, "only the other serves", func() error {
+		return answeredBy(outer.IP, "one")
+	})
+
+	ask.EnableProxyProtocol, ask.HealthCheck = true, quick(3306)
+	_, _, err = b.client.LoadBalancers.Update(b.Context(), outer.ID, ask)
+	require.NoError(b, err)
+
+	b.until(time.Minute, "the PROXY protocol's line comes", func() error {
+		connection, err := net.DialTimeout("tcp", outer.IP+":3306", time.Second)
+		if err != nil {
 			return err
-		})
+		}
+		defer connection.Close()
 
-		ask.EnableProxyProtocol, ask.HealthCheck = false, quick(80)
-		ask.Firewall = &godo.LBFirewall{Deny: []string{"cidr:" + b.public}}
-		_, _, err = b.client.LoadBalancers.Update(t.Context(), outer.ID, ask)
-		require.NoError(t, err)
+		connection.SetDeadline(time.Now().Add(time.Second))
 
-		b.until(time.Minute, "denied", func() error {
-			_, err := page("http://" + outer.IP + "/")
-			if err == nil {
-				err = errors.New("it serves")
-			} else if strings.Contains(
-				err.Error(),
-				"reset",
-			) || strings.Contains(err.Error(), "EOF") {
-				return nil
-			}
+		line, err := io.ReadAll(connection)
+		if err == nil && !strings.HasPrefix(string(line), "PROXY TCP4 ") {
+			err = fmt.Errorf("got %q", line)
+		}
 
-			return err
-		})
+		return err
+	})
+
+	ask.EnableProxyProtocol, ask.HealthCheck = false, quick(80)
+	ask.Firewall = &godo.LBFirewall{Deny: []string{"cidr:" + b.public}}
+	_, _, err = b.client.LoadBalancers.Update(b.Context(), outer.ID, ask)
+	require.NoError(b, err)
+
+	b.until(time.Minute, "denied", func() error {
+		_, err := page("http://" + outer.IP + "/")
+		if err == nil {
+			return errors.New("it serves")
+		}
+
+		cutOff := strings.Contains(err.Error(), "reset") || strings.Contains(err.Error(), "EOF")
+		if cutOff {
+			return nil
+		}
+
+		return err
 	})
 }
 
 // faultKill loses a Droplet.
-func faultKill(t *testing.T, b *bench, id int) error {
+func faultKill(b *bench, id int) error {
 	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
+	require.NoError(b, err)
 
-	err = endpoint.Kill(t.Context(), id)
+	err = endpoint.Kill(b.Context(), id)
 	b.status(id, "off")
 
 	return err

@@ -39,7 +39,7 @@ func (b *bench) trip(from, to *godo.Droplet) time.Duration {
 func (b *bench) links() string {
 	b.Helper()
 	out, err := exec.Command("ip", "netns", "exec", "hornero-"+testLab, "sh", "-c",
-		"ip -o link | sort; ip link | grep alias; grep . /proc/sys/net/ipv4/conf/*/arp_ignore; nft "+
+		"exec 2>/dev/null; ip -o link | sort; ip link | grep alias; grep . /proc/sys/net/ipv4/conf/*/arp_ignore; nft "+
 			"list ruleset").CombinedOutput()
 	require.NoError(b, err, "%s", out)
 
@@ -54,21 +54,17 @@ func TestLateDroplets(t *testing.T) {
 	b.run(one, "true") // its network is up
 	b.run(two, "true")
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
-
 	before := b.links()
 	straight := b.trip(one, two)
 	require.Less(t, straight, by)
 
-	fault, err := endpoint.Break(t.Context(), api.FaultRequest{
+	fault := b.harm(api.FaultRequest{
 		Kind:    "delay",
 		Groups:  [][]int{{one.ID}},
 		Delay:   by.String(),
 		Jitter:  "2ms",
 		Network: "vpc",
 	})
-	require.NoError(t, err)
 
 	isLate := func() {
 		t.Helper()
@@ -76,6 +72,7 @@ func TestLateDroplets(t *testing.T) {
 		require.GreaterOrEqual(t, trip, 2*(by-2*time.Millisecond))
 		require.Less(t, trip, 2*(by+2*time.Millisecond)+slack)
 	}
+
 	isLate()
 	b.bulk(one, two)
 	b.bulk(two, one)
@@ -100,29 +97,51 @@ func TestLateDroplets(t *testing.T) {
 	b.power(b.client.DropletActions.PowerOn, one)
 	b.run(one, "true")
 	isLate()
-	require.NoError(t, endpoint.Lift(t.Context(), fault.Name))
+	b.mend(fault)
 	require.Less(t, b.trip(one, two), by)
 	require.Equal(t, before, b.links(), "lifted without trace")
 
-	_, err = endpoint.Break(t.Context(), api.FaultRequest{
+	b.delayGoesWithItsDroplet(one, by)
+}
+
+// delayGoesWithItsDroplet deletes a Droplet that is late.
+func (b *bench) delayGoesWithItsDroplet(one *godo.Droplet, by time.Duration) {
+	b.Helper()
+
+	b.harm(api.FaultRequest{
 		Kind:   "delay",
 		Groups: [][]int{{one.ID}},
 		Delay:  by.String(),
 	})
-	require.NoError(t, err)
 
-	_, err = b.client.Droplets.Delete(t.Context(), one.ID)
-	require.NoError(t, err)
+	_, err := b.client.Droplets.Delete(b.Context(), one.ID)
+	require.NoError(b, err)
+
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
 
 	b.until(bootWithin, "gone with its Droplet", func() error {
-		if faults, err := endpoint.Faults(t.Context()); err != nil || len(faults) > 0 {
+		faults, err := endpoint.Faults(b.Context())
+		if err != nil || len(faults) > 0 {
 			return fmt.Errorf("%v %v", faults, err)
 		}
 
 		return nil
 	})
 
-	require.NotContains(t, b.links(), fmt.Sprintf("v%d", one.ID))
+	require.NotContains(b, b.links(), fmt.Sprintf("v%d", one.ID))
+}
+
+// harm gives Droplets a fault, and returns its name.
+func (b *bench) harm(ask api.FaultRequest) string {
+	b.Helper()
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+
+	fault, err := endpoint.Break(b.Context(), ask)
+	require.NoError(b, err)
+
+	return fault.Name
 }
 
 func (b *bench) power(do func(context.Context, int) (*godo.Action, *godo.Response, error), droplet *godo.Droplet) {
@@ -180,7 +199,7 @@ while True:
 const runs = "for n in $(seq 300); do systemctl is-system-running >/dev/null 2>&1 && break; sleep 0.1; done; " +
 	"systemctl is-system-running || systemctl --failed"
 
-// serviceOff is how far from the truth a service that runs sees time and monotonic clock.
+// serviceOff is how far from the true time a service that runs sees time and monotonic clock.
 func (b *bench) serviceOff(droplet *godo.Droplet) (wall, monotonic int) {
 	b.Helper()
 
@@ -206,7 +225,8 @@ func (b *bench) serviceSees(droplet *godo.Droplet, off int) {
 	b.Helper()
 
 	b.until(5*time.Second, "the service follows", func() error {
-		if wall, _ := b.serviceOff(droplet); wall < off-5 || wall > off+5 {
+		wall, _ := b.serviceOff(droplet)
+		if wall < off-5 || wall > off+5 {
 			return fmt.Errorf("it is off by %d", wall)
 		}
 
@@ -220,8 +240,25 @@ func TestSteppedClocks(t *testing.T) {
 	}
 }
 
+const hour = 3600 // in seconds
+
+// stepClock steps a Droplet's clock, and returns the fault's name.
+func (b *bench) stepClock(droplet *godo.Droplet, step string) string {
+	b.Helper()
+
+	return b.harm(api.FaultRequest{
+		Kind:   "clock",
+		Groups: [][]int{{droplet.ID}},
+		Step:   step,
+	})
+}
+
+// clockTraces lists the files of stepped clocks in a Droplet.
+func (b *bench) clockTraces(droplet *godo.Droplet) string {
+	return b.inside(droplet, "ls -d /etc/ld.so.preload /run/hornero-clock 2>/dev/null || true")
+}
+
 func (b *bench) stepClocks(release string) {
-	t := b.T
 	one := b.create("one", godo.DropletCreateImage{Slug: release}, "")
 	b.run(one,
 		"cat > /root/clock.py <<'END'\n"+clockService+
@@ -233,128 +270,131 @@ func (b *bench) stepClocks(release string) {
 			"daemon-reload; systemctl start clock",
 	)
 
-	traces := func() string {
-		return b.inside(one, "ls -d /etc/ld.so.preload /run/hornero-clock 2>/dev/null || true")
-	}
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
-	const hour = 3600
+	fault := b.stepClock(one, "-1h")
+	b.newProgramsSeeTheStep(one)
+	b.secondStepAddsUp(one)
+	two := b.stepOutlivesABootAndNoSnapshotHasIt(one)
 
-	fault, err := endpoint.Break(t.Context(), api.FaultRequest{
-		Kind:   "clock",
-		Groups: [][]int{{one.ID}},
-		Step:   "-1h",
-	})
-	require.NoError(t, err)
-	require.InDelta(t, -hour, b.secondsOff(one), 5)
-
-	seen, err := strconv.Atoi(b.run(one, "date +%s"))
-	require.NoError(t, err)
-	require.InDelta(t, time.Now().Unix()-hour, seen, 5, "over SSH")
-
-	wall, _ := b.serviceOff(one)
-	require.InDelta(t, 0, wall, 5, "what runs is not told")
-	b.inside(one, "systemctl stop clock; rm -f /run/times; systemctl start clock")
-
-	wall, monotonic := b.serviceOff(one)
-	require.InDelta(t, -hour, wall, 5)
-	require.InDelta(t, 0, monotonic, 5, "a step does not touch the monotonic clock")
-	require.Equal(t, "running", b.inside(one, runs))
-
-	t.Log("another on top, and the lab's process killed")
-
-	more, err := endpoint.Break(t.Context(), api.FaultRequest{
-		Kind:   "clock",
-		Groups: [][]int{{one.ID}},
-		Step:   "3h",
-	})
-	require.NoError(t, err)
-	b.serviceSees(one, 2*hour)
-	require.NoError(t, endpoint.Lift(t.Context(), more.Name))
-	b.kill()
-	require.True(t, b.start())
-	require.InDelta(t, -hour, b.secondsOff(one), 5)
-
-	t.Log("a reboot from inside, a snapshot")
-	b.inside(one, "touch /run/before; systemctl reboot")
-
-	b.until(bootWithin, "stepped after a boot", func() error {
-		status, err := lab.StatusOf(t.Context(), testLab)
-		if err != nil || len(status.Droplets) != 1 || status.Droplets[0].PID == 0 {
-			return fmt.Errorf("%v %w", status.Droplets, err)
-		}
-
-		out, err := b.enter(
-			status.Droplets[0].PID,
-			"sh",
-			"-c",
-			"test ! -e /run/before && echo booted; date +%s",
-		)
-
-		seen := strings.Fields(out)
-		if err != nil || len(seen) != 2 {
-			return fmt.Errorf("%s %w", out, err)
-		}
-
-		if at, err := strconv.Atoi(seen[1]); err != nil || at-int(time.Now().Unix()) > -hour+5 {
-			return fmt.Errorf("%s %w", out, err)
-		}
-
-		return nil
-	})
-
-	require.Equal(t, "running", b.inside(one, runs))
-
-	action, _, err := b.client.DropletActions.Snapshot(t.Context(), one.ID, "snap")
-	require.NoError(t, err)
-	b.done(action)
-
-	snapshots, _, err := b.client.Droplets.Snapshots(t.Context(), one.ID, nil)
-	require.NoError(t, err)
-
-	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
-	b.run(two, "true")
-
-	require.Empty(t,
-		b.inside(two, "ls -d /etc/ld.so.preload 2>/dev/null || true"),
-		"never part of a snapshot",
-	)
-
-	require.InDelta(t, 0, b.secondsOff(two), 5)
-
-	t.Log("lifted")
+	b.Log("lifted")
 	b.inside(one, "systemctl start clock")
 
-	wall, _ = b.serviceOff(one)
-	require.InDelta(t, -hour, wall, 5)
-	require.NoError(t, endpoint.Lift(t.Context(), fault.Name))
-	require.Empty(t, traces(), "lifted without trace")
-	require.InDelta(t, 0, b.secondsOff(one), 5)
+	wall, _ := b.serviceOff(one)
+	require.InDelta(b, -hour, wall, 5)
+	b.mend(fault)
+	require.Empty(b, b.clockTraces(one), "lifted without trace")
+	require.InDelta(b, 0, b.secondsOff(one), 5)
 	b.serviceSees(one, 0)
 
-	t.Log("lifted while it is off")
+	b.stepIsLiftedWhileOff(one)
 
-	fault, err = endpoint.Break(t.Context(), api.FaultRequest{
-		Kind:   "clock",
-		Groups: [][]int{{one.ID}},
-		Step:   "-1h",
-	})
-	require.NoError(t, err)
-	require.NotEmpty(t, traces())
-	b.power(b.client.DropletActions.PowerOff, one)
-	require.NoError(t, endpoint.Lift(t.Context(), fault.Name))
-	b.power(b.client.DropletActions.PowerOn, one)
-	b.run(one, "true")
-	require.Empty(t, traces())
-	require.InDelta(t, 0, b.secondsOff(one), 5)
-
-	t.Log("one that preloads something itself")
+	b.Log("one that preloads something itself")
 	b.inside(two, "echo > /etc/ld.so.preload")
 
-	_, err = endpoint.Break(t.Context(), api.FaultRequest{
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+
+	_, err = endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "clock",
 		Groups: [][]int{{two.ID}},
 		Step:   "-1h",
 	})
-	require.ErrorContains(t, err, "of its own")
+	require.ErrorContains(b, err, "of its own")
+}
+
+// newProgramsSeeTheStep looks at a Droplet whose clock is an hour behind.
+func (b *bench) newProgramsSeeTheStep(one *godo.Droplet) {
+	b.Helper()
+	require.InDelta(b, -hour, b.secondsOff(one), 5)
+
+	seen, err := strconv.Atoi(b.run(one, "date +%s"))
+	require.NoError(b, err)
+	require.InDelta(b, time.Now().Unix()-hour, seen, 5, "over SSH")
+
+	wall, _ := b.serviceOff(one)
+	require.InDelta(b, 0, wall, 5, "what runs is not told")
+	b.inside(one, "systemctl stop clock; rm -f /run/times; systemctl start clock")
+
+	wall, monotonic := b.serviceOff(one)
+	require.InDelta(b, -hour, wall, 5)
+	require.InDelta(b, 0, monotonic, 5, "a step does not touch the monotonic clock")
+	require.Equal(b, "running", b.inside(one, runs))
+}
+
+func (b *bench) secondStepAddsUp(one *godo.Droplet) {
+	b.Helper()
+	b.Log("another on top, and the lab's process killed")
+
+	more := b.stepClock(one, "3h")
+	b.serviceSees(one, 2*hour)
+	b.mend(more)
+
+	b.kill()
+	require.True(b, b.start())
+	require.InDelta(b, -hour, b.secondsOff(one), 5)
+}
+
+// stepOutlivesABootAndNoSnapshotHasIt returns the Droplet that it makes of the snapshot.
+func (b *bench) stepOutlivesABootAndNoSnapshotHasIt(one *godo.Droplet) *godo.Droplet {
+	b.Helper()
+	b.Log("a reboot from inside, a snapshot")
+	b.inside(one, "touch /run/before; systemctl reboot")
+	b.until(bootWithin, "stepped after a boot", b.bootedWithStep)
+	require.Equal(b, "running", b.inside(one, runs))
+
+	action, _, err := b.client.DropletActions.Snapshot(b.Context(), one.ID, "snap")
+	require.NoError(b, err)
+	b.done(action)
+
+	snapshots, _, err := b.client.Droplets.Snapshots(b.Context(), one.ID, nil)
+	require.NoError(b, err)
+
+	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
+	b.run(two, "true")
+
+	require.Empty(b,
+		b.inside(two, "ls -d /etc/ld.so.preload 2>/dev/null || true"),
+		"never part of a snapshot",
+	)
+	require.InDelta(b, 0, b.secondsOff(two), 5)
+
+	return two
+}
+
+// bootedWithStep tells whether the only Droplet has booted again and is an hour behind.
+func (b *bench) bootedWithStep() error {
+	status, err := lab.StatusOf(b.Context(), testLab)
+	if err != nil || len(status.Droplets) != 1 || status.Droplets[0].PID == 0 {
+		return fmt.Errorf("%v %w", status.Droplets, err)
+	}
+
+	look := "test ! -e /run/before && echo booted; date +%s"
+	out, err := b.enter(status.Droplets[0].PID, "sh", "-c", look)
+
+	seen := strings.Fields(out)
+	if err != nil || len(seen) != 2 {
+		return fmt.Errorf("%s %w", out, err)
+	}
+
+	at, err := strconv.Atoi(seen[1])
+	if err != nil || at-int(time.Now().Unix()) > -hour+5 {
+		return fmt.Errorf("%s %w", out, err)
+	}
+
+	return nil
+}
+
+func (b *bench) stepIsLiftedWhileOff(one *godo.Droplet) {
+	b.Helper()
+	b.Log("lifted while it is off")
+
+	fault := b.stepClock(one, "-1h")
+	require.NotEmpty(b, b.clockTraces(one))
+
+	b.power(b.client.DropletActions.PowerOff, one)
+	b.mend(fault)
+	b.power(b.client.DropletActions.PowerOn, one)
+
+	b.run(one, "true")
+	require.Empty(b, b.clockTraces(one))
+	require.InDelta(b, 0, b.secondsOff(one), 5)
 }

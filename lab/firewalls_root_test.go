@@ -35,10 +35,50 @@ func (b *bench) opensFrom(from *godo.Droplet, address string, port int) bool {
 	)) == "yes"
 }
 
+// wall lets one Droplet in on port 80 of another, and everybody on port 81.
+func (b *bench) wall(web, db *godo.Droplet) *godo.Firewall {
+	b.Helper()
+
+	firewall, _, err := b.client.Firewalls.Create(b.Context(), &godo.FirewallRequest{
+		Name:       "wall",
+		DropletIDs: []int{db.ID},
+		InboundRules: []godo.InboundRule{
+			{
+				Protocol:  "tcp",
+				PortRange: "80",
+				Sources:   &godo.Sources{DropletIDs: []int{web.ID}},
+			},
+			{
+				Protocol:  "tcp",
+				PortRange: "81",
+				Sources:   &godo.Sources{Addresses: []string{"0.0.0.0/0"}},
+			},
+		},
+	})
+	require.NoError(b, err)
+
+	return firewall
+}
+
+// inForce waits until the Droplets are held to a firewall as it is now.
+func (b *bench) inForce(firewall *godo.Firewall) {
+	b.Helper()
+
+	b.until(10*time.Second, "firewall in force", func() error {
+		now, _, err := b.client.Firewalls.Get(b.Context(), firewall.ID)
+		if err == nil && now.Status != "succeeded" {
+			err = fmt.Errorf("it is %s", now.Status)
+		}
+
+		return err
+	})
+}
+
 func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	b := newBench(t)
 	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
 	web, db := b.create("web", debian, ""), b.create("db", debian, "")
+
 	for _, one := range []*godo.Droplet{web, db} {
 		b.run(one, "systemd-run python3 -m http.server 80; systemd-run python3 -m http.server 81")
 	}
@@ -57,35 +97,8 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 		return nil
 	})
 
-	firewall, _, err := b.client.Firewalls.Create(t.Context(), &godo.FirewallRequest{
-		Name:       "wall",
-		DropletIDs: []int{db.ID},
-		InboundRules: []godo.InboundRule{{
-			Protocol:  "tcp",
-			PortRange: "80",
-			Sources:   &godo.Sources{DropletIDs: []int{web.ID}},
-		},
-			{
-				Protocol:  "tcp",
-				PortRange: "81",
-				Sources:   &godo.Sources{Addresses: []string{"0.0.0.0/0"}},
-			}},
-	})
-	require.NoError(t, err)
-
-	inForce := func() {
-		t.Helper()
-
-		b.until(10*time.Second, "firewall in force", func() error {
-			now, _, err := b.client.Firewalls.Get(t.Context(), firewall.ID)
-			if err == nil && now.Status != "succeeded" {
-				err = fmt.Errorf("it is %s", now.Status)
-			}
-
-			return err
-		})
-	}
-	inForce()
+	firewall := b.wall(web, db)
+	b.inForce(firewall)
 	require.True(t, b.opensFrom(web, private, 80), "in the VPC, by Droplet")
 	require.True(t, b.opensFrom(web, public, 80), "over the public network, too")
 	require.False(t, opens(public, 80), "from elsewhere")
@@ -105,37 +118,36 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	b.inside(db, "nft flush ruleset; iptables -F 2>/dev/null; true")
 	require.False(t, opens(public, 80), "a guest's root lifts nothing")
 
-	_, err = b.client.Firewalls.AddRules(t.Context(), firewall.ID, &godo.FirewallRulesRequest{
-		OutboundRules: []godo.OutboundRule{{
-			Protocol:     "tcp",
-			PortRange:    "all",
-			Destinations: &godo.Destinations{Tags: []string{"test"}},
-		}}})
-	require.NoError(t, err)
-	inForce()
-	require.True(t, b.opensFrom(db, webPrivate, 80), "to a tag")
-
-	reserved, answer, err := b.client.ReservedIPs.Create(
+	toTag := []godo.OutboundRule{{
+		Protocol:     "tcp",
+		PortRange:    "all",
+		Destinations: &godo.Destinations{Tags: []string{"test"}},
+	}}
+	_, err = b.client.Firewalls.AddRules(
 		t.Context(),
-		&godo.ReservedIPCreateRequest{DropletID: db.ID},
+		firewall.ID,
+		&godo.FirewallRulesRequest{OutboundRules: toTag},
 	)
 	require.NoError(t, err)
+	b.inForce(firewall)
+	require.True(t, b.opensFrom(db, webPrivate, 80), "to a tag")
 
-	b.done(&godo.Action{
-		ID:   answer.Links.Actions[0].ID,
-		Type: "assign_ip",
-	})
-
-	require.True(t, opens(reserved.IP, 81), "through the reserved IP")
-	require.False(t, opens(reserved.IP, 80))
+	b.firewallHoldsForAReservedIP(db)
 
 	b.kill()
 	require.False(t, opens(public, 80), "it stands without its lab")
 	require.True(t, b.start())
 	require.False(t, opens(public, 80))
 
-	_, err = b.client.Firewalls.Delete(t.Context(), firewall.ID)
-	require.NoError(t, err)
+	b.deletedFirewallOpens(firewall, public)
+}
+
+// deletedFirewallOpens waits until everybody reaches all ports of an address.
+func (b *bench) deletedFirewallOpens(firewall *godo.Firewall, public string) {
+	b.Helper()
+
+	_, err := b.client.Firewalls.Delete(b.Context(), firewall.ID)
+	require.NoError(b, err)
 
 	b.until(10*time.Second, "open again", func() error {
 		if !opens(public, 80) || !opens(public, 22) {
@@ -144,4 +156,23 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 
 		return nil
 	})
+}
+
+// firewallHoldsForAReservedIP gives a Droplet that is open on port 81 only another address.
+func (b *bench) firewallHoldsForAReservedIP(db *godo.Droplet) {
+	b.Helper()
+
+	reserved, answer, err := b.client.ReservedIPs.Create(
+		b.Context(),
+		&godo.ReservedIPCreateRequest{DropletID: db.ID},
+	)
+	require.NoError(b, err)
+
+	b.done(&godo.Action{
+		ID:   answer.Links.Actions[0].ID,
+		Type: "assign_ip",
+	})
+
+	require.True(b, opens(reserved.IP, 81), "through the reserved IP")
+	require.False(b, opens(reserved.IP, 80))
 }

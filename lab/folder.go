@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/internal/file"
@@ -33,7 +33,7 @@ const (
 	defaultCache  = "/var/cache/hornero"
 )
 
-// defaultPublic is the default lab's public range; other labs get 198.18.N.0/24.
+// defaultPublic is the default lab's public range, as long as it is free; other labs get one of 198.18.0.0/15.
 func defaultPublic() netip.Prefix { return netip.MustParsePrefix("198.51.100.0/24") }
 
 // Folder is where one lab keeps everything.
@@ -144,8 +144,12 @@ func (f Folder) keepSettings(s settings) error {
 	return err
 }
 
-// settle reads the lab's settings, or chooses them: two labs that start for the first time at once choose in turn.
-func (f Folder) settle(public netip.Prefix) (settings, error) {
+// claimer takes a public range for a lab on this computer, or returns machine.ErrRangeInUse.
+type claimer func(public netip.Prefix) error
+
+// chooseSettings reads the lab's settings, or makes them. It claims the public range first: a range that is refused is
+// not kept. Two labs of one folder that start for the first time at once choose in turn.
+func (f Folder) chooseSettings(public netip.Prefix, claim claimer) (settings, error) {
 	unlock, err := lockFolder(f.Parent)
 	if err != nil {
 		return settings{}, err
@@ -154,31 +158,21 @@ func (f Folder) settle(public netip.Prefix) (settings, error) {
 
 	kept, err := f.settings()
 	if err == nil {
-		if public.IsValid() && public != kept.Public {
-			return kept, fmt.Errorf(
-				"lab %s has the public range %s: `hornero lab reset --name %s` before it gets another",
-				f.Name,
-				kept.Public,
-				f.Name,
-			)
-		}
-
-		return kept, nil
+		return kept, f.claimAgain(kept.Public, public, claim)
 	}
 
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kept, err
 	}
 
-	if !public.IsValid() {
-		if public, err = f.choosePublic(); err != nil {
-			return kept, err
-		}
+	if public.IsValid() {
+		err = f.claimNamed(public, claim)
+	} else {
+		public, err = f.claimAny(claim)
 	}
 
-	// before it is kept: a lab that cannot start could not be reset either
-	if err := machine.CheckPublic(public); err != nil {
-		return kept, fmt.Errorf("lab %s: %w", f.Name, err)
+	if err != nil {
+		return kept, err
 	}
 
 	kept = settings{Public: public}
@@ -186,54 +180,122 @@ func (f Folder) settle(public netip.Prefix) (settings, error) {
 	return kept, f.keepSettings(kept)
 }
 
-// choosePublic takes the default lab's range, or the first 198.18.N.0/24 that no other lab and no route has.
-func (f Folder) choosePublic() (netip.Prefix, error) {
-	if f.Name == DefaultName {
-		return defaultPublic(), nil
+// claimAgain takes the range that the lab had before. Another one may be asked for only after a reset.
+func (f Folder) claimAgain(kept, asked netip.Prefix, claim claimer) error {
+	if asked.IsValid() && asked != kept {
+		return fmt.Errorf(
+			"lab %s has the public range %s: `hornero lab reset --name %s` before it gets another",
+			f.Name,
+			kept,
+			f.Name,
+		)
 	}
 
+	err := claim(kept)
+	if errors.Is(err, machine.ErrRangeInUse) {
+		return fmt.Errorf(
+			"lab %s: %w; free it there, or `hornero lab reset --name %s` and start the lab with another",
+			f.Name,
+			err,
+			f.Name,
+		)
+	}
+
+	return err
+}
+
+// claimNamed takes the range that somebody asked for.
+func (f Folder) claimNamed(public netip.Prefix, claim claimer) error {
+	// before it is kept: a lab that cannot start could not be reset either
+	if err := machine.CheckPublic(public); err != nil {
+		return fmt.Errorf("lab %s: %w", f.Name, err)
+	}
+
+	taken, err := f.takenRanges()
+	if err != nil {
+		return err
+	}
+
+	for _, other := range taken {
+		if other.Overlaps(public) {
+			return fmt.Errorf(
+				"lab %s: public range %s is that of another lab; name another with --public-range, or none",
+				f.Name,
+				public,
+			)
+		}
+	}
+
+	err = claim(public)
+	if errors.Is(err, machine.ErrRangeInUse) {
+		return fmt.Errorf(
+			"lab %s: %w; name another /24 with --public-range, or none and the lab takes a free one",
+			f.Name,
+			err,
+		)
+	}
+
+	return err
+}
+
+// claimAny takes the first range that no other lab has and nothing else on this computer uses.
+func (f Folder) claimAny(claim claimer) (netip.Prefix, error) {
 	taken, err := f.takenRanges()
 	if err != nil {
 		return netip.Prefix{}, err
 	}
 
-	for n := range 256 {
-		candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(n), 0}), 24)
-		if !slices.ContainsFunc(taken, candidate.Overlaps) {
-			return candidate, nil
+	for _, candidate := range f.candidates() {
+		if slices.ContainsFunc(taken, candidate.Overlaps) {
+			continue // of a lab that may not run now
+		}
+
+		err := claim(candidate)
+		if !errors.Is(err, machine.ErrRangeInUse) {
+			return candidate, err
 		}
 	}
 
-	return netip.Prefix{}, errors.New("no range is left for another lab: reset one")
+	return netip.Prefix{}, errors.New(
+		"no range is left for another lab: reset one, or name a range with --public-range",
+	)
 }
 
+// candidates are the ranges that a lab chooses from: the default lab's own, and all of 198.18.0.0/15, which is for
+// tests of networks and never on the internet (RFC 2544). Where a lab begins to look depends on where it is kept: one
+// that is stopped finds its range free again although another folder's labs do not know of it.
+func (f Folder) candidates() []netip.Prefix {
+	var all []netip.Prefix
+	if f.Name == DefaultName {
+		all = append(all, defaultPublic())
+	}
+
+	const count = 2 * 256
+	begin := fnv.New32a()
+	begin.Write([]byte(f.path()))
+
+	for n := range uint32(count) {
+		at := (begin.Sum32() + n) % count
+		address := netip.AddrFrom4([4]byte{198, 18 + byte(at/256), byte(at % 256), 0})
+		all = append(all, netip.PrefixFrom(address, 24))
+	}
+
+	return all
+}
+
+// takenRanges are the ranges of the other labs in the same folder, of those that do not run, too.
 func (f Folder) takenRanges() ([]netip.Prefix, error) {
-	taken := []netip.Prefix{}
 	others, err := os.ReadDir(f.Parent)
 	if err != nil {
 		return nil, fmt.Errorf("list the labs: %w", err)
 	}
 
+	taken := []netip.Prefix{}
+
 	for _, other := range others {
-		if kept, err := (Folder{
-			Parent: f.Parent,
-			Name:   other.Name(),
-		}).settings(); err == nil {
+		folder := Folder{Parent: f.Parent, Name: other.Name()}
+		if kept, err := folder.settings(); err == nil {
 			taken = append(taken, kept.Public)
-		}
-	}
-
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
-	}
-
-	for _, route := range routes {
-		if route.Dst == nil {
-			continue
-		}
-		if prefix, err := netip.ParsePrefix(route.Dst.String()); err == nil && prefix.Bits() > 0 {
-			taken = append(taken, prefix)
 		}
 	}
 

@@ -79,8 +79,15 @@ func TestCustomImageBoots(t *testing.T) {
 	qcow := filepath.Join(folder, "disk.qcow2")
 	b.shell(`qemu-img convert -O qcow2 "$1" "$2"`, raw, qcow)
 	gzipped(t, qcow)
-	b.shell(`qemu-img create -q -f qcow2 -F raw -b /etc/shadow "$1" 2>/dev/null; printf 'no disk at all, only text that goes on for a while: %0100d' 0 > "$2"; truncate -s 1M "$3"; head -c 3000000 /dev/urandom | gzip | head -c 2000000 > "$4"`,
-		filepath.Join(folder, "thief.qcow2"), filepath.Join(folder, "text"), filepath.Join(folder, "empty"), filepath.Join(folder, "cut.gz"))
+	b.shell(`qemu-img create -q -f qcow2 -F raw -b /etc/shadow "$1" 2>/dev/null
+printf 'no disk at all, only text that goes on for a while: %0100d' 0 > "$2"
+truncate -s 1M "$3"
+head -c 3000000 /dev/urandom | gzip | head -c 2000000 > "$4"`,
+		filepath.Join(folder, "thief.qcow2"),
+		filepath.Join(folder, "text"),
+		filepath.Join(folder, "empty"),
+		filepath.Join(folder, "cut.gz"),
+	)
 
 	files := httptest.NewServer(http.FileServer(http.Dir(folder)))
 	defer files.Close()

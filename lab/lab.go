@@ -26,6 +26,9 @@ import (
 var (
 	// ErrRuns is the error of starting a lab that runs.
 	ErrRuns = errors.New("the lab runs already")
+	// errNameInUse is the error of touching a lab while one of the same name, but in another folder, is in use.
+	errNameInUse = errors.New("a lab of that name runs from another folder (" + FolderVariable + "): " +
+		"use another --name")
 	// errAbandoned ends a lab without ending its Droplets: somebody else is about to remove them.
 	errAbandoned = errors.New("the lab is to be reset")
 )
@@ -83,7 +86,9 @@ type lab struct {
 func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	l := &lab{folder: folder, logger: options.Logger}
 	var err error
-	if l.settings, err = folder.settle(options.Public); err != nil {
+
+	claim := folder.claimer(ctx, options)
+	if l.settings, err = folder.chooseSettings(options.Public, claim); err != nil {
 		return nil, err
 	}
 
@@ -145,6 +150,18 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	}
 
 	return l, l.serveInside()
+}
+
+// claimer claims public ranges for the lab on this computer.
+func (f Folder) claimer(ctx context.Context, options Options) claimer {
+	return func(public netip.Prefix) error {
+		host, err := f.host(settings{Public: public}, options.Launcher, options.Logger)
+		if err != nil {
+			return err
+		}
+
+		return host.Claim(ctx)
+	}
 }
 
 // host is the lab's machine host; it is made the same way for a lab that runs and for one whose leftovers are
@@ -324,17 +341,44 @@ func (f Folder) lockServer() (unlock func(), err error) {
 
 	for range 50 { // whoever looks whether the lab runs holds the lock for an instant
 		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-			return func() { lock.Close() }, nil
+			break
 		}
 
 		time.Sleep(10 * time.Millisecond)
 	}
 
-	lock.Close()
-
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrRuns
 	}
 
-	return nil, fmt.Errorf("lock lab %s: %w", f.Name, err)
+	releaseName := func() {}
+	if err == nil {
+		releaseName, err = claimName(f.Name)
+	}
+
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("lock lab %s: %w", f.Name, err)
+	}
+
+	return func() {
+		releaseName()
+		lock.Close()
+	}, nil
+}
+
+// claimName makes sure that no lab of that name in another folder runs: namespaces, cgroups and guests are found by
+// the lab's name alone. The name of an abstract socket goes with the process that holds it, however that ends.
+func claimName(name string) (release func(), err error) {
+	address := &net.UnixAddr{Name: "@hornero-lab-" + name, Net: "unix"}
+	socket, err := net.ListenUnix("unix", address)
+	if errors.Is(err, unix.EADDRINUSE) {
+		return nil, errNameInUse
+	}
+
+	if err != nil {
+		return nil, err
+	}
+
+	return func() { socket.Close() }, nil
 }

@@ -3,9 +3,6 @@
 package lab_test
 
 import (
-	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -21,261 +18,9 @@ import (
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/crypto/ssh"
-	"golang.org/x/oauth2"
 
 	"github.com/hornero/hornero/lab"
-	"github.com/hornero/hornero/lab/machine"
 )
-
-// TestMain lets the test's own program be the lab and the launcher of its Droplets.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 2 {
-		var err error
-		switch os.Args[1] {
-		case "serve-lab":
-			options := lab.Options{
-				Name:     os.Args[2],
-				Pace:     lab.Pace{Profile: "instant"},
-				Launcher: []string{os.Args[0], "launch-droplet"},
-			}
-
-			err = lab.ServeForeground(
-				context.Background(),
-				options,
-				os.Stderr,
-				func(lab.Endpoint) {},
-			)
-
-		case "launch-droplet":
-			err = machine.Launch(os.Args[2])
-		default:
-			os.Exit(m.Run())
-		}
-
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-
-		os.Exit(0)
-	}
-
-	os.Exit(m.Run())
-}
-
-// testLab is this run's own: two runs on one computer do not meet.
-var testLab = fmt.Sprintf("root%d", os.Getpid())
-
-const bootWithin = 2 * time.Minute // a cold cache makes a base image first
-
-// bench is a lab of real parts.
-type bench struct {
-	*testing.T
-	client *godo.Client
-	public string
-	signer ssh.Signer
-	key    *godo.Key
-}
-
-func newBench(t *testing.T) *bench {
-	b := &bench{T: t}
-	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
-
-	t.Cleanup(func() {
-		require.NoError(t, lab.Reset(
-			context.Background(),
-			testLab,
-			slog.New(slog.NewTextHandler(t.Output(), nil)),
-		))
-
-		nothingLeft(t, b.public)
-	})
-
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
-
-	b.signer, err = ssh.NewSignerFromSigner(private)
-	require.NoError(t, err)
-	require.True(t, b.start())
-
-	status, err := lab.StatusOf(t.Context(), testLab)
-	require.NoError(t, err)
-
-	b.public = status.PublicRange
-
-	b.key, _, err = b.client.Keys.Create(t.Context(), &godo.KeyCreateRequest{
-		Name:      "test",
-		PublicKey: string(ssh.MarshalAuthorizedKey(b.signer.PublicKey())),
-	})
-	require.NoError(t, err)
-
-	return b
-}
-
-func (b *bench) start() bool {
-	b.Helper()
-	program, err := os.Executable()
-	require.NoError(b, err)
-
-	endpoint, started, err := lab.Start(
-		b.Context(),
-		testLab,
-		[]string{program, "serve-lab", testLab},
-	)
-	require.NoError(b, err, "%s", labLog())
-
-	b.client, err = godo.New(
-		oauth2.NewClient(
-			b.Context(),
-			oauth2.StaticTokenSource(&oauth2.Token{AccessToken: endpoint.Token}),
-		),
-		godo.SetBaseURL(endpoint.URL),
-	)
-	require.NoError(b, err)
-
-	return started
-}
-
-func labLog() string {
-	log, _ := os.ReadFile(lab.FolderOf(testLab).LogFile())
-	return string(log)
-}
-
-// until asks again until there is no error.
-func (b *bench) until(within time.Duration, what string, ask func() error) {
-	b.Helper()
-	deadline := time.Now().Add(within)
-
-	for {
-		err := ask()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			require.NoError(b, err, "%s\n%s", what, labLog())
-		}
-
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-func (b *bench) create(name string, image godo.DropletCreateImage, userData string) *godo.Droplet {
-	b.Helper()
-
-	droplet, _, err := b.client.Droplets.Create(b.Context(), &godo.DropletCreateRequest{
-		Name:     name,
-		Region:   "nyc3",
-		Size:     "s-1vcpu-1gb",
-		Image:    image,
-		SSHKeys:  []godo.DropletCreateSSHKey{{ID: b.key.ID}},
-		UserData: userData,
-		Tags:     []string{"test"},
-	})
-	require.NoError(b, err)
-
-	return b.status(droplet.ID, "active")
-}
-
-func (b *bench) status(id int, status string) *godo.Droplet {
-	b.Helper()
-	var droplet *godo.Droplet
-	b.until(bootWithin, fmt.Sprintf("droplet %d %s", id, status), func() (err error) {
-		droplet, _, err = b.client.Droplets.Get(b.Context(), id)
-		if err == nil && (droplet.Status != status || droplet.Locked) {
-			err = fmt.Errorf("it is %s, locked=%t", droplet.Status, droplet.Locked)
-		}
-
-		return err
-	})
-
-	return droplet
-}
-
-func (b *bench) done(action *godo.Action) {
-	b.Helper()
-
-	b.until(bootWithin, action.Type, func() error {
-		got, _, err := b.client.Actions.Get(b.Context(), action.ID)
-		if err == nil && got.Status != godo.ActionCompleted {
-			err = errors.New(got.Status)
-		}
-
-		return err
-	})
-}
-
-// run runs a command in a Droplet over SSH, waiting for sshd and for the key.
-func (b *bench) run(droplet *godo.Droplet, command string) string {
-	b.Helper()
-	address, err := droplet.PublicIPv4()
-	require.NoError(b, err)
-	var output []byte
-	b.until(30*time.Second, "ssh "+address+" "+command, func() error {
-		client, err := ssh.Dial("tcp", address+":22", &ssh.ClientConfig{
-			User:            "root",
-			Auth:            []ssh.AuthMethod{ssh.PublicKeys(b.signer)},
-			HostKeyCallback: ssh.InsecureIgnoreHostKey(),
-			Timeout:         2 * time.Second,
-		})
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-
-		session, err := client.NewSession()
-		if err != nil {
-			return err
-		}
-
-		output, err = session.CombinedOutput(command)
-		if err != nil {
-			return fmt.Errorf("%w: %s", err, output)
-		}
-
-		return nil
-	})
-
-	return strings.TrimSpace(string(output))
-}
-
-// nothingLeft looks for anything of the lab on this computer.
-func nothingLeft(t *testing.T, public string) {
-	folder := os.Getenv(lab.FolderVariable)
-	require.NoDirExists(t, folder)
-
-	for _, pattern := range []string{
-		"/run/netns/hornero-" + testLab + "*",
-		"/sys/fs/cgroup/*/hornero*" + testLab + "*",
-		"/sys/fs/cgroup/*/hornero*/" + testLab + "*",
-	} {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		require.Empty(t, found)
-	}
-
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	require.NotContains(t, string(mounts), folder)
-	require.NotContains(t, loops(), folder, "a loop device is left")
-
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	require.NoError(t, err)
-
-	for _, route := range routes {
-		require.NotContains(t, route.String(), public)
-	}
-
-	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	require.NoError(t, err)
-
-	for _, process := range processes {
-		line, _ := os.ReadFile(process)
-		require.NotContains(t, string(line), folder, process)
-		require.NotContains(t, string(line), "serve-lab\x00"+testLab, process)
-	}
-}
 
 func TestLifeOfALab(t *testing.T) {
 	b := newBench(t)
@@ -297,73 +42,12 @@ func TestLifeOfALab(t *testing.T) {
 	)
 	b.run(one, "echo kept > /root/kept && sync")
 
-	action, _, err := b.client.DropletActions.Snapshot(t.Context(), one.ID, "snap")
-	require.NoError(t, err)
-	b.done(action)
+	two := b.snapshotBecomesADroplet(one)
+	b.dropletsOutliveTheLab(one)
+	b.dropletIsPowered(two)
+	b.labIsStoppedAndStarted(one, two)
 
-	snapshots, _, err := b.client.Droplets.Snapshots(t.Context(), one.ID, nil)
-	require.NoError(t, err)
-	require.Len(t, snapshots, 1)
-
-	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
-	require.Equal(t, "kept", b.run(two, "cat /root/kept"))
-	require.Equal(t, "two", b.run(two, "hostname"))
-
-	private, err := one.PrivateIPv4()
-	require.NoError(t, err)
-	b.run(two, "bash -c 'exec 3<>/dev/tcp/"+private+"/22'")
-
-	t.Log("killing the lab's process")
-
-	before, err := lab.StatusOf(t.Context(), testLab)
-	require.NoError(t, err)
-	b.kill()
-	require.Equal(t, "one", b.run(one, "hostname"))
-	require.True(t, b.start())
-
-	after, err := lab.StatusOf(t.Context(), testLab)
-	require.NoError(t, err)
-	require.Equal(t, before.Droplets, after.Droplets)
-	require.Equal(t, before.URL, after.URL)
-
-	t.Log("power")
-
-	action, _, err = b.client.DropletActions.Shutdown(t.Context(), two.ID)
-	require.NoError(t, err)
-	b.done(action)
-	b.status(two.ID, "off")
-
-	action, _, err = b.client.DropletActions.PowerOn(t.Context(), two.ID)
-	require.NoError(t, err)
-	b.done(action)
-	b.run(two, "systemd-run --no-block systemctl poweroff")
-	b.status(two.ID, "off") // a guest that powers itself off is off
-
-	action, _, err = b.client.DropletActions.PowerOn(t.Context(), two.ID)
-	require.NoError(t, err)
-	b.done(action)
-	require.Equal(t, "kept", b.run(two, "cat /root/kept"))
-
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
-	require.NoError(t, endpoint.Kill(t.Context(), two.ID))
-	b.status(two.ID, "off")
-
-	t.Log("stop and start")
-
-	ended, err := lab.Stop(t.Context(), testLab, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	require.NoError(t, err)
-	require.True(t, ended)
-
-	left, err := filepath.Glob("/run/netns/hornero-" + testLab + "*")
-	require.NoError(t, err)
-	require.Empty(t, left)
-	require.True(t, b.start())
-	b.status(one.ID, "active")
-	require.Equal(t, "by user-data", b.run(one, "cat /root/told"))
-	b.status(two.ID, "off")
-
-	_, err = b.client.Droplets.DeleteByTag(t.Context(), "test")
+	_, err := b.client.Droplets.DeleteByTag(t.Context(), "test")
 	require.NoError(t, err)
 
 	b.until(30*time.Second, "droplets gone", func() error {
@@ -374,6 +58,87 @@ func TestLifeOfALab(t *testing.T) {
 
 		return err
 	})
+}
+
+func (b *bench) snapshotBecomesADroplet(one *godo.Droplet) *godo.Droplet {
+	b.Helper()
+
+	action, _, err := b.client.DropletActions.Snapshot(b.Context(), one.ID, "snap")
+	require.NoError(b, err)
+	b.done(action)
+
+	snapshots, _, err := b.client.Droplets.Snapshots(b.Context(), one.ID, nil)
+	require.NoError(b, err)
+	require.Len(b, snapshots, 1)
+
+	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
+	require.Equal(b, "kept", b.run(two, "cat /root/kept"))
+	require.Equal(b, "two", b.run(two, "hostname"))
+
+	private, err := one.PrivateIPv4()
+	require.NoError(b, err)
+	b.run(two, "bash -c 'exec 3<>/dev/tcp/"+private+"/22'")
+
+	return two
+}
+
+func (b *bench) dropletsOutliveTheLab(one *godo.Droplet) {
+	b.Helper()
+	b.Log("killing the lab's process")
+
+	before, err := lab.StatusOf(b.Context(), testLab)
+	require.NoError(b, err)
+	b.kill()
+	require.Equal(b, "one", b.run(one, "hostname"))
+	require.True(b, b.start())
+
+	after, err := lab.StatusOf(b.Context(), testLab)
+	require.NoError(b, err)
+	require.Equal(b, before.Droplets, after.Droplets)
+	require.Equal(b, before.URL, after.URL)
+}
+
+func (b *bench) dropletIsPowered(two *godo.Droplet) {
+	b.Helper()
+	b.Log("power")
+
+	action, _, err := b.client.DropletActions.Shutdown(b.Context(), two.ID)
+	require.NoError(b, err)
+	b.done(action)
+	b.status(two.ID, "off")
+
+	action, _, err = b.client.DropletActions.PowerOn(b.Context(), two.ID)
+	require.NoError(b, err)
+	b.done(action)
+	b.run(two, "systemd-run --no-block systemctl poweroff")
+	b.status(two.ID, "off") // a guest that powers itself off is off
+
+	action, _, err = b.client.DropletActions.PowerOn(b.Context(), two.ID)
+	require.NoError(b, err)
+	b.done(action)
+	require.Equal(b, "kept", b.run(two, "cat /root/kept"))
+
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+	require.NoError(b, endpoint.Kill(b.Context(), two.ID))
+	b.status(two.ID, "off")
+}
+
+func (b *bench) labIsStoppedAndStarted(one, two *godo.Droplet) {
+	b.Helper()
+	b.Log("stop and start")
+
+	ended, err := lab.Stop(b.Context(), testLab, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	require.NoError(b, err)
+	require.True(b, ended)
+
+	left, err := filepath.Glob("/run/netns/hornero-" + testLab + "*")
+	require.NoError(b, err)
+	require.Empty(b, left)
+	require.True(b, b.start())
+	b.status(one.ID, "active")
+	require.Equal(b, "by user-data", b.run(one, "cat /root/told"))
+	b.status(two.ID, "off")
 }
 
 func TestLoadBalancerOutlivesTheLab(t *testing.T) {
@@ -462,22 +227,6 @@ func served(url string) error {
 	}
 
 	return err
-}
-
-// kill ends the lab's process as a crash does, and waits until it is known to be gone.
-func (b *bench) kill() {
-	b.Helper()
-	status, err := lab.StatusOf(b.Context(), testLab)
-	require.NoError(b, err)
-	require.NoError(b, syscall.Kill(status.PID, syscall.SIGKILL))
-
-	b.until(10*time.Second, "lab dead", func() error {
-		if _, err := lab.Locate(testLab); !errors.Is(err, lab.ErrNotRunning) {
-			return errors.New("it still runs")
-		}
-
-		return nil
-	})
 }
 
 func TestResetOfACrashedLab(t *testing.T) {

@@ -322,6 +322,12 @@ func Reset(ctx context.Context, name string, logger *slog.Logger) error {
 			return err
 		}
 		defer unlock()
+	} else {
+		release, err := claimName(name)
+		if err != nil {
+			return fmt.Errorf("reset lab %s: %w", name, err)
+		}
+		defer release()
 	}
 
 	kept, err := folder.settings()

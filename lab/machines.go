@@ -101,26 +101,30 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 
 // droplet is a Droplet as the host makes it.
 func (m *hostMachines) droplet(droplet api.Machine, image machine.Image) machine.Droplet {
+	attachment := machine.Attachment{
+		Public:   droplet.Public,
+		IPv6:     droplet.IPv6,
+		Private:  droplet.Private,
+		VPC:      droplet.VPC,
+		VPCRange: droplet.VPCRange,
+	}
+
+	seed := machine.Seed{
+		InstanceID: strconv.Itoa(droplet.ID),
+		UserData:   droplet.UserData,
+		VendorData: m.vendorData,
+		PublicKeys: droplet.PublicKeys,
+	}
+
 	return machine.Droplet{
-		ID:       droplet.ID,
-		Hostname: droplet.Name,
-		Memory:   droplet.Memory,
-		CPUs:     droplet.CPUs,
-		Disk:     droplet.Disk,
-		Layers:   image.Layers,
-		Attachment: machine.Attachment{
-			Public:   droplet.Public,
-			IPv6:     droplet.IPv6,
-			Private:  droplet.Private,
-			VPC:      droplet.VPC,
-			VPCRange: droplet.VPCRange,
-		},
-		Seed: machine.Seed{
-			InstanceID: strconv.Itoa(droplet.ID),
-			UserData:   droplet.UserData,
-			VendorData: m.vendorData,
-			PublicKeys: droplet.PublicKeys,
-		},
+		ID:         droplet.ID,
+		Hostname:   droplet.Name,
+		Memory:     droplet.Memory,
+		CPUs:       droplet.CPUs,
+		Disk:       droplet.Disk,
+		Layers:     image.Layers,
+		Attachment: attachment,
+		Seed:       seed,
 	}
 }
 

@@ -43,9 +43,9 @@ func (b *bench) capacity(droplet *godo.Droplet) (size, free int) {
 func taken(t *testing.T) (total int64) {
 	t.Helper()
 
-	err := filepath.Walk(filepath.Dir(
-		lab.FolderOf(testLab).TokenFile(),
-	), func(path string, info os.FileInfo, err error) error {
+	folder := filepath.Dir(lab.FolderOf(testLab).TokenFile())
+
+	err := filepath.Walk(folder, func(path string, info os.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,8 @@ func (b *bench) folderOf(droplet *godo.Droplet) string {
 
 // appendRecords adds records to a file as a database does, each synced, until one does not fit.
 const appendRecords = `perl -MIO::Handle -e 'open my $log, ">>", "/root/log" or die "open: $!"; for (1 .. 100) {
-	syswrite($log, "x" x 16384) == 16384 or die "write: $!"; $log->sync or die "sync: $!" } print "all written"' 2>&1 || true`
+	syswrite($log, "x" x 16384) == 16384 or die "write: $!"; $log->sync or die "sync: $!" }
+	print "all written"' 2>&1 || true`
 
 func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	b := newBench(t)
@@ -157,13 +158,19 @@ func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "disk", "fill"))
 	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "fill.json"))
 
+	b.deletedBytesAreGivenBack(droplet)
+}
+
+func (b *bench) deletedBytesAreGivenBack(droplet *godo.Droplet) {
+	b.Helper()
 	b.inside(droplet, "head -c 300M /dev/urandom > /root/large && sync")
 
-	large := taken(t)
+	large := taken(b.T)
 	b.inside(droplet, "rm /root/large && sync")
 
 	b.until(bootWithin, "what the guest deletes is given back", func() error {
-		if back := large - taken(t); back < 250<<20 {
+		back := large - taken(b.T)
+		if back < 250<<20 {
 			return fmt.Errorf("only %d bytes of it", back)
 		}
 
@@ -225,11 +232,8 @@ func TestADiskGrowsWithItsSize(t *testing.T) {
 
 func TestADiskIsFoundAgain(t *testing.T) {
 	b := newBench(t)
-	one, two := b.create(
-		"one",
-		godo.DropletCreateImage{Slug: "debian-13-x64"},
-		"",
-	), b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
+	one, two := b.create("one", debian, ""), b.create("two", debian, "")
 
 	for _, droplet := range []*godo.Droplet{one, two} {
 		b.run(droplet, "cloud-init status --wait >/dev/null; echo kept > /root/kept && sync")
@@ -237,84 +241,102 @@ func TestADiskIsFoundAgain(t *testing.T) {
 
 	b.fill(one, 0)
 
-	folder := b.folderOf(one)
+	b.marksOfACrashAreRead(one, two)
+	b.dropletWithoutADiskGoesOn(one, two)
+	b.full(one)
 
-	// A lab that is killed while it lifts a fault, or strikes, leaves the mark of it.
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+
+	_, err = endpoint.Break(b.Context(), api.FaultRequest{
+		Kind:   "fill",
+		Groups: [][]int{{two.ID}},
+	})
+	require.ErrorContains(b, err, "no disk of its own")
+
+	b.removalIsEndedByTheNextStart(one)
+}
+
+// marksOfACrashAreRead kills the lab while it lifts one Droplet's fault and gives another Droplet one.
+func (b *bench) marksOfACrashAreRead(one, two *godo.Droplet) {
+	b.Helper()
+
+	folder, old := b.folderOf(one), b.folderOf(two)
+	begun := []byte(`{"leave":0,"done":false}`)
+
+	// A lab that is killed while it lifts a fault, or gives one, leaves the mark of it.
 	b.kill()
 
-	old := b.folderOf(two)
-	require.NoError(t, os.WriteFile(
+	require.NoError(b, os.WriteFile(
 		filepath.Join(old, "disk", "fill"),
 		make([]byte, 1<<20),
 		0o600,
 	))
 
-	require.NoError(t, os.WriteFile(
+	require.NoError(b, os.WriteFile(
 		filepath.Join(old, "fill.json"),
-		[]byte(`{"leave":0,"done":false}`),
+		begun,
 		0o600,
 	))
 
-	require.NoError(t, os.Remove(filepath.Join(folder, "disk", "fill")))
+	require.NoError(b, os.Remove(filepath.Join(folder, "disk", "fill")))
 
-	require.NoError(t, os.WriteFile(
+	require.NoError(b, os.WriteFile(
 		filepath.Join(folder, "fill.json"),
-		[]byte(`{"leave":0,"done":false}`),
+		begun,
 		0o600,
 	))
 
-	require.True(t, b.start())
-	require.NoFileExists(t, filepath.Join(old, "disk", "fill"), "no fault wants it")
-	require.NoFileExists(t, filepath.Join(old, "fill.json"))
+	require.True(b, b.start())
+	require.NoFileExists(b, filepath.Join(old, "disk", "fill"), "no fault wants it")
+	require.NoFileExists(b, filepath.Join(old, "fill.json"))
 	b.full(one)
+}
+
+// dropletWithoutADiskGoesOn makes the second Droplet one of a lab that gave Droplets no disks.
+func (b *bench) dropletWithoutADiskGoesOn(one, two *godo.Droplet) {
+	b.Helper()
+
+	folder, old := b.folderOf(one), b.folderOf(two)
 
 	// What a lab without disks left: the folder above the layers lies in the Droplet's.
-	require.NoError(t, os.WriteFile(filepath.Join(old, "disk.ext4.part1"), nil, 0o600))
+	require.NoError(b, os.WriteFile(filepath.Join(old, "disk.ext4.part1"), nil, 0o600))
 
-	kept := filepath.Join(t.TempDir(), "upper")
-	output, err := exec.Command(
-		"cp",
-		"-a",
-		filepath.Join(old, "disk", "upper"),
-		kept,
-	).CombinedOutput()
-	require.NoError(t, err, "%s", output)
+	kept := filepath.Join(b.TempDir(), "upper")
+	upper := filepath.Join(old, "disk", "upper")
+	output, err := exec.Command("cp", "-a", upper, kept).CombinedOutput()
+	require.NoError(b, err, "%s", output)
 
-	_, err = lab.Stop(t.Context(), testLab, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	require.NotContains(t, loops(), folder, "a lab that is stopped has no loop device")
+	_, err = lab.Stop(b.Context(), testLab, slog.New(slog.DiscardHandler))
+	require.NoError(b, err)
+	require.NotContains(b, loops(), folder, "a lab that is stopped has no loop device")
 
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	require.NotContains(t, string(mounts), folder)
-	require.NoError(t, os.RemoveAll(filepath.Join(old, "disk.ext4")))
+	require.NoError(b, err)
+	require.NotContains(b, string(mounts), folder)
+	require.NoError(b, os.RemoveAll(filepath.Join(old, "disk.ext4")))
 
 	output, err = exec.Command("cp", "-a", kept, filepath.Join(old, "upper")).CombinedOutput()
-	require.NoError(t, err, "%s", output)
+	require.NoError(b, err, "%s", output)
 
-	require.True(t, b.start())
+	require.True(b, b.start())
 
 	for _, droplet := range []*godo.Droplet{one, two} {
-		require.Equal(t,
+		require.Equal(b,
 			"kept",
 			b.run(b.status(droplet.ID, "active"), "cat /root/kept"),
 		)
 	}
+}
 
-	b.full(one)
+func (b *bench) removalIsEndedByTheNextStart(one *godo.Droplet) {
+	b.Helper()
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
-
-	_, err = endpoint.Break(t.Context(), api.FaultRequest{
-		Kind:   "fill",
-		Groups: [][]int{{two.ID}},
-	})
-	require.ErrorContains(t, err, "no disk of its own")
+	folder := b.folderOf(one)
 
 	// A removal that is cut short is ended by the next start.
-	_, err = b.client.Droplets.Delete(t.Context(), one.ID)
-	require.NoError(t, err)
+	_, err := b.client.Droplets.Delete(b.Context(), one.ID)
+	require.NoError(b, err)
 
 	b.until(bootWithin, "removed", func() error {
 		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
@@ -324,13 +346,13 @@ func TestADiskIsFoundAgain(t *testing.T) {
 		return nil
 	})
 
-	require.NotContains(t, loops(), folder)
+	require.NotContains(b, loops(), folder)
 
 	three := b.create("three", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
-	b.act(b.client.DropletActions.PowerOff(t.Context(), three.ID))
+	b.act(b.client.DropletActions.PowerOff(b.Context(), three.ID))
 	b.kill()
-	require.NoError(t, os.Remove(filepath.Join(b.folderOf(three), "droplet.json")))
-	require.True(t, b.start())
-	require.NoDirExists(t, b.folderOf(three))
-	require.NotContains(t, loops(), b.folderOf(three))
+	require.NoError(b, os.Remove(filepath.Join(b.folderOf(three), "droplet.json")))
+	require.True(b, b.start())
+	require.NoDirExists(b, b.folderOf(three))
+	require.NotContains(b, loops(), b.folderOf(three))
 }

@@ -28,39 +28,33 @@ func TestVolumeInADroplet(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	work := func(action *godo.Action, _ *godo.Response, err error) {
-		t.Helper()
-		require.NoError(t, err)
-		b.done(action)
-	}
-
 	const disk = "/dev/disk/by-id/scsi-0DO_Volume_data"
-	work(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
+	b.act(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
 
 	b.run(droplet, fmt.Sprintf(
 		"mkdir -p /mnt/data && mount %s /mnt/data && echo kept > /mnt/data/file && umount /mnt/data",
 		disk,
 	))
 
-	work(b.client.DropletActions.Reboot(t.Context(), droplet.ID))
+	b.act(b.client.DropletActions.Reboot(t.Context(), droplet.ID))
 
 	require.Equal(t,
 		"kept",
 		b.run(droplet, fmt.Sprintf("mount %s /mnt/data && cat /mnt/data/file", disk)),
 	)
 
-	work(b.client.StorageActions.Resize(t.Context(), volume.ID, 2, "nyc3"))
+	b.act(b.client.StorageActions.Resize(t.Context(), volume.ID, 2, "nyc3"))
 	require.Equal(t, "2147483648", b.run(droplet, "blockdev --getsize64 "+disk))
 
 	b.kill()
 	require.True(t, b.start())
 	require.Equal(t, "kept", b.run(droplet, "cat /mnt/data/file"))
 	b.run(droplet, "sync; umount /mnt/data")
-	work(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, droplet.ID))
+	b.act(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, droplet.ID))
 	require.Equal(t, "gone", b.run(droplet, "test -e "+disk+" || echo gone"))
 	require.NotContains(t, loops(), volume.ID+".volume", "no loop device is left")
 
-	work(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
+	b.act(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
 	b.kill() // the clean-up's reset frees the device of a crashed lab
 }
 
@@ -77,19 +71,17 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	work := func(action *godo.Action, _ *godo.Response, err error) {
-		t.Helper()
-		require.NoError(t, err)
-		b.done(action)
-	}
-	work(b.client.StorageActions.Attach(t.Context(), volume.ID, one.ID))
+	b.act(b.client.StorageActions.Attach(t.Context(), volume.ID, one.ID))
 
 	b.run(one,
 		"mkdir -p '/mnt/my data' && mount /dev/disk/by-id/scsi-0DO_Volume_data '/mnt/my data' && echo kept > "+
 			"'/mnt/my data/file'",
 	)
 
-	snapshot, _, err := b.client.Storage.CreateSnapshot(t.Context(), &godo.SnapshotCreateRequest{VolumeID: volume.ID, Name: "moment"})
+	snapshot, _, err := b.client.Storage.CreateSnapshot(t.Context(), &godo.SnapshotCreateRequest{
+		VolumeID: volume.ID,
+		Name:     "moment",
+	})
 	require.NoError(t, err)
 
 	b.run(one,
@@ -99,17 +91,21 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 
 	// A disk that is pulled while it is mounted and in use: one's file system is gone, and another Droplet has
 	// the disk to itself.
-	work(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, one.ID))
+	b.act(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, one.ID))
 	require.Equal(t, "gone", b.run(one, "grep -q '/mnt/my' /proc/mounts || echo gone"))
 
 	require.Equal(t,
 		"I/O error",
 		b.run(one,
-			`ls /proc/$(pgrep -xo sleep)/cwd/ 2>&1 | grep -o "I/O error\|Input/output error" | sed "s,Input/output,I/O," | head -1`,
+			`ls /proc/$(pgrep -xo sleep)/cwd/ 2>&1 |
+	grep -o "I/O error\|Input/output error" | sed "s,Input/output,I/O," | head -1`,
 		),
 	)
 
-	twin, _, err := b.client.Storage.CreateVolume(t.Context(), &godo.VolumeCreateRequest{Name: "twin", SnapshotID: snapshot.ID})
+	twin, _, err := b.client.Storage.CreateVolume(t.Context(), &godo.VolumeCreateRequest{
+		Name:       "twin",
+		SnapshotID: snapshot.ID,
+	})
 	require.NoError(t, err)
 
 	two, _, err := b.client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{
@@ -127,34 +123,31 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 
 	two = b.status(two.ID, "active")
 	const read = "mount -o nouuid /dev/disk/by-id/scsi-0DO_Volume_%s /mnt && cat /mnt/file && umount /mnt"
-	require.Equal(t,
-		"lost",
-		b.run(two, fmt.Sprintf(read, "data")),
-	)
-
-	require.Equal(t,
-		"kept",
-		b.run(two, fmt.Sprintf(read, "twin")),
-	)
+	require.Equal(t, "lost", b.run(two, fmt.Sprintf(read, "data")))
+	require.Equal(t, "kept", b.run(two, fmt.Sprintf(read, "twin")))
 
 	b.run(two, "mount -o nouuid /dev/disk/by-id/scsi-0DO_Volume_data /mnt")
 
+	b.volumesOutliveTheirDroplets([]*godo.Droplet{one, two}, volume, twin)
+}
+
+func (b *bench) volumesOutliveTheirDroplets(droplets []*godo.Droplet, volume, twin *godo.Volume) {
+	b.Helper()
+
 	// What a Droplet had is free once it is gone: its volumes stay, 409 until then, and no device of them is left.
-	for _, droplet := range []*godo.Droplet{one, two} {
-		_, err := b.client.Droplets.Delete(t.Context(), droplet.ID)
-		require.NoError(t, err)
+	for _, droplet := range droplets {
+		_, err := b.client.Droplets.Delete(b.Context(), droplet.ID)
+		require.NoError(b, err)
 	}
 
-	_, answer, _ := b.client.Storage.GetVolume(t.Context(), volume.ID)
-	require.Equal(t, 200, answer.StatusCode)
+	_, answer, _ := b.client.Storage.GetVolume(b.Context(), volume.ID)
+	require.Equal(b, 200, answer.StatusCode)
 
 	b.until(30*time.Second, "volumes deleted", func() error {
 		for _, id := range []string{volume.ID, twin.ID} {
-			if answer, err := b.client.Storage.DeleteVolume(
-				t.Context(),
-				id,
-			); err != nil && answer.StatusCode != 404 {
-				require.Equal(t, 409, answer.StatusCode)
+			answer, err := b.client.Storage.DeleteVolume(b.Context(), id)
+			if err != nil && answer.StatusCode != 404 {
+				require.Equal(b, 409, answer.StatusCode)
 				return err
 			}
 		}

@@ -1,11 +1,11 @@
 #!/bin/bash
 # Measure what the shared layer saves: all roles baked cold in a lab of their own, on the layer and each from the base image.
 set -euo pipefail
-export CLOUD=lab LAB=bench-images RELEASE=${RELEASE:-debian-13}
+export CLOUD=lab LAB=bench$$-images RELEASE=${RELEASE:-debian-13}
 scratch=$(mktemp -d)
 export XDG_DATA_HOME=$scratch
 trap 'bin/hornero lab reset --yes --name "$LAB" >/dev/null 2>&1; rm -rf "$scratch"' EXIT
-bin/hornero lab start --name "$LAB" --addr 127.0.0.1:7713 --public-range 198.18.94.0/24 >/dev/null
+bin/hornero lab start --name "$LAB" >/dev/null
 
 timed() { # timed COMMAND...: how many seconds it took
 	local begin=$EPOCHREALTIME

@@ -11,14 +11,16 @@ if [ "$(id -u)" != 0 ]; then
 	echo "these Debian packages are missing; run as root: apt-get install$missing" >&2
 	exit 1
 fi
+# One at a time: two that run at once would take each other's policy away.
+exec 9>/run/lock/hornero-deps.lock
+flock 9
 echo "install from Debian:$missing" >&2
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 # A policy of "no" keeps packages from starting daemons on this machine.
 policy=/usr/sbin/policy-rc.d
 made=""
+trap 'rm -f "$log"; [ -z "$made" ] || rm -f $policy' EXIT
 if [ ! -e $policy ]; then printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; made=yes; fi
 status=0
-{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing; } >"$log" 2>&1 </dev/null || status=$?
-[ -z "$made" ] || rm -f $policy
+{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing; } >"$log" 2>&1 </dev/null 9>&- || status=$?
 [ $status = 0 ] || { cat "$log" >&2; echo "apt-get did not install$missing; see above" >&2; exit $status; }

@@ -17,7 +17,7 @@ echo "== config drives, read by a kernel that has their filesystems"
 real ./cloudinit
 echo "== /usr read-only, the bootstrap in an empty root, and real agents: a peer set lost and rebuilt, one of two versions"
 real ./internal/cgroup ./internal/guest
-real -p 1 -timeout 10m ./bootstrap/immutable ./cmd/hornero-bootstrap
+real -p 1 -timeout 10m -exec "$PWD/scripts/alone.sh" ./bootstrap/immutable ./cmd/hornero-bootstrap
 echo "== dqlite members whose disks are full"
 real -run TestWritesEnd ./bootstrap/peers
 echo "== real MariaDB and garbd: an arbitrator's vote, a backup that breaks, who gives whom its state, users that change"

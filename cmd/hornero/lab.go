@@ -24,7 +24,8 @@ func newLabCommand() *cobra.Command {
 	}
 
 	flags := command.PersistentFlags()
-	name := flags.String("name", lab.DefaultName, "the lab's name; each has its own Droplets and public range")
+	usage := "the lab's name (default: the environment's LAB); each has its own Droplets and public range"
+	name := flags.String("name", labName(), usage)
 
 	command.AddCommand(
 		newLabStartCommand(name),

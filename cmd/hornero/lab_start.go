@@ -47,7 +47,8 @@ func (f *labStartFlags) define(flags *pflag.FlagSet) {
 	const (
 		addressHelp = "where the API listens, on loopback (default: where it did before, " + lab.DefaultAddress +
 			" at first)"
-		publicHelp  = "a /24 for public addresses (default: what it was before, 198.51.100.0/24 at first)"
+		publicHelp  = "a /24 for public addresses that this computer does not use (default: what it was before, " +
+			"a free one at first)"
 		profileHelp = "how slow the lab is: " + api.ProfileReal + ", like a cloud but shorter, or " +
 			api.ProfileInstant + " (default: what it was before, " + api.ProfileReal + " at first)"
 		delayHelp = "one delay that differs, as in create=3s: create, network, action, snapshot, transfer, delete, " +

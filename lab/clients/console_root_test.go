@@ -41,7 +41,8 @@ func TestConsole(t *testing.T) {
 	typed := exec.Command(
 		"sh",
 		"-c",
-		`(sleep 2; printf 'stty size; tty; hostname; id -u\n'; sleep 1; printf 'exit 7\n'; sleep 1) | script -qec "stty rows 33 cols 101; `+hornero+`" /dev/null`,
+		`(sleep 2; printf 'stty size; tty; hostname; id -u\n'; sleep 1; printf 'exit 7\n'; sleep 1) |
+	script -qec "stty rows 33 cols 101; `+hornero+`" /dev/null`,
 	)
 
 	typed.Env = b.env

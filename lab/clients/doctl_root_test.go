@@ -78,7 +78,8 @@ func TestDoctl(t *testing.T) {
 
 	key := b.importKey()
 	droplet := b.doctl("compute", "droplet", "create", "web-1", "--wait", "--region", "fra1", "--size", "s-1vcpu-1gb",
-		"--image", "debian-13-x64", "--ssh-keys", key["fingerprint"].(string), "--tag-names", "web", "--user-data", "#cloud-config\n{}\n")[0]
+		"--image", "debian-13-x64", "--ssh-keys", key["fingerprint"].(string), "--tag-names", "web",
+		"--user-data", "#cloud-config\n{}\n")[0]
 	require.Equal(t, "active", droplet["status"])
 	t.Run("Droplet", func(t *testing.T) {
 		b.within(t).dropletLife(droplet)
@@ -227,7 +228,8 @@ func (b *bench) reservedIPLife(droplet thing) {
 }
 
 func (b *bench) balancerLife() {
-	balancer := b.doctl("compute", "load-balancer", "create", "--name", "front", "--region", "fra1", "--tag-name", "web", "--wait",
+	balancer := b.doctl("compute", "load-balancer", "create", "--wait",
+		"--name", "front", "--region", "fra1", "--tag-name", "web",
 		"--forwarding-rules", "entry_protocol:http,entry_port:80,target_protocol:http,target_port:80")[0]
 	require.Equal(b.t, "active", balancer["status"])
 
@@ -340,7 +342,8 @@ func (b *bench) smallLives(droplet thing) {
 	b.do("vpcs", "delete", vpc.id(), "--force")
 
 	firewall := b.doctl("compute", "firewall", "create", "--name", "wall", "--tag-names", "web",
-		"--inbound-rules", "protocol:tcp,ports:22,address:0.0.0.0/0", "--outbound-rules", "protocol:tcp,ports:all,address:0.0.0.0/0")[0]
+		"--inbound-rules", "protocol:tcp,ports:22,address:0.0.0.0/0",
+		"--outbound-rules", "protocol:tcp,ports:all,address:0.0.0.0/0")[0]
 	require.Equal(
 		b.t,
 		firewall.id(),
@@ -444,5 +447,6 @@ func (b *bench) certificate() thing {
 	))
 
 	return b.doctl("compute", "certificate", "create", "--name", "own", "--type", "custom",
-		"--private-key-path", filepath.Join(folder, "key.pem"), "--leaf-certificate-path", filepath.Join(folder, "leaf.pem"))[0]
+		"--private-key-path", filepath.Join(folder, "key.pem"),
+		"--leaf-certificate-path", filepath.Join(folder, "leaf.pem"))[0]
 }

@@ -5,6 +5,7 @@ package clients_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const labName = "clients"
+// labName is this run's own: two runs on one computer do not meet.
+var labName = fmt.Sprintf("p%d-clients", os.Getpid())
 
 // bench is a lab of this test's own, and the clients.
 type bench struct {

@@ -65,11 +65,17 @@ func TestTerraform(t *testing.T) {
 
 	b.run(folder, b.client("terraform"), "destroy", "-auto-approve", "-no-color", "-input=false")
 
-	for _, args := range [][]string{
-		{"compute", "droplet", "list"}, {"compute", "load-balancer", "list"}, {"compute", "firewall", "list"}, {"compute", "volume", "list"},
-		{"compute", "reserved-ip", "list"}, {"compute", "domain", "list"}, {"compute", "certificate", "list"}, {"compute", "ssh-key", "list"},
+	for _, kind := range []string{
+		"droplet",
+		"load-balancer",
+		"firewall",
+		"volume",
+		"reserved-ip",
+		"domain",
+		"certificate",
+		"ssh-key",
 	} {
-		require.Emptyf(t, b.doctl(args...), "%v", args)
+		require.Empty(t, b.doctl("compute", kind, "list"), kind)
 	}
 }
 

@@ -28,6 +28,7 @@ func site() loadbalancer.Balancer {
 			VPC:      "vpc",
 			VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
 		},
+
 		Rules: []loadbalancer.Rule{
 			{
 				EntryProtocol:  "http",
@@ -152,7 +153,7 @@ func resolver() loadbalancer.Balancer {
 }
 
 func TestConfig(t *testing.T) {
-	for name, balancer := range map[string]loadbalancer.Balancer{
+	balancers := map[string]loadbalancer.Balancer{
 		"site":       site(),
 		"everything": everything(),
 		"internal":   internal(),
@@ -162,7 +163,9 @@ func TestConfig(t *testing.T) {
 			b.Targets = nil
 			return b
 		}(),
-	} {
+	}
+
+	for name, balancer := range balancers {
 		t.Run(name, func(t *testing.T) {
 			text, digest, err := loadbalancer.Config(balancer)
 			require.NoError(t, err)
@@ -234,7 +237,7 @@ func TestADifferentCertificateIsADifferentConfiguration(t *testing.T) {
 }
 
 func TestWrongBalancersAreRefused(t *testing.T) {
-	for want, change := range map[string]func(*loadbalancer.Balancer){
+	refused := map[string]func(*loadbalancer.Balancer){
 		"there is no forwarding rule": func(b *loadbalancer.Balancer) {
 			b.Rules = nil
 		},
@@ -262,7 +265,9 @@ func TestWrongBalancersAreRefused(t *testing.T) {
 		`id "../x"`: func(b *loadbalancer.Balancer) {
 			b.ID = "../x"
 		},
-	} {
+	}
+
+	for want, change := range refused {
 		b := site()
 		change(&b)
 		_, _, err := loadbalancer.Config(b)

@@ -11,22 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/netip"
 	"net/url"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/lab/loadbalancer"
 )
-
-const public = "198.19.78.20"
 
 // checked is a health check by connections to a port, fast enough for a test.
 func checked(port int) loadbalancer.Health {
@@ -102,12 +95,12 @@ func TestHeadersAndProtocols(t *testing.T) {
 	f.tls(func(c *tls.Config) { c.NextProtos = nil })
 
 	for entry, want := range map[string][]string{
-		"http://" + public:            {"http", "80", "HTTP/1.1"},
-		"https://" + public:           {"https", "443", "HTTP/1.1"}, // a rule for https offers no HTTP/2
-		"https://" + public + ":8443": {"https", "8443", "HTTP/2.0"},
+		"http://" + f.public():            {"http", "80", "HTTP/1.1"},
+		"https://" + f.public():           {"https", "443", "HTTP/1.1"}, // a rule for https offers no HTTP/2
+		"https://" + f.public() + ":8443": {"https", "8443", "HTTP/2.0"},
 	} {
 		answer, response := f.ask(t, entry+"/")
-		require.Equal(t, []string{"198.19.78.2"}, answer.Header["X-Forwarded-For"], entry)
+		require.Equal(t, []string{f.host.Self().String()}, answer.Header["X-Forwarded-For"], entry)
 
 		got := []string{
 			answer.Header.Get("X-Forwarded-Proto"),
@@ -152,21 +145,21 @@ func TestHeadersAndProtocols(t *testing.T) {
 
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
-	answer, _ := f.ask(t, "http://"+public+"/")
+	answer, _ := f.ask(t, "http://"+f.public()+"/")
 	require.True(t, answer.TLS, "encrypted towards the target")
 	require.Equal(t, "HTTP/1.1", answer.HTTP)
 
-	answer, _ = f.ask(t, "https://"+public+"/")
+	answer, _ = f.ask(t, "https://"+f.public()+"/")
 	require.Equal(t, []any{true, "HTTP/2.0"}, []any{answer.TLS, answer.HTTP})
 	f.tls(func(c *tls.Config) { c.InsecureSkipVerify = true })
 
-	answer, response := f.ask(t, "https://"+public+":444/")
+	answer, response := f.ask(t, "https://"+f.public()+":444/")
 	require.Equal(t, "HTTP/2.0", response.Proto, "passed through, the target's TLS is the client's")
 	require.Empty(t, answer.Header["X-Forwarded-For"])
 
 	require.NotEqual(t,
-		f.leaf(t, public+":443"),
-		f.leaf(t, public+":444"),
+		f.leaf(t, f.public()+":443"),
+		f.leaf(t, f.public()+":444"),
 		"the certificate is the target's own",
 	)
 }
@@ -185,10 +178,10 @@ func TestCipherPolicy(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	f.ask(t, "https://"+public+"/")
+	f.ask(t, "https://"+f.public()+"/")
 
 	offer := func(version uint16, cipher uint16) error {
-		connection, err := tls.Dial("tcp", public+":443", &tls.Config{
+		connection, err := tls.Dial("tcp", f.public()+":443", &tls.Config{
 			InsecureSkipVerify: true,
 			MinVersion:         version,
 			MaxVersion:         version,
@@ -240,7 +233,7 @@ func TestProxyProtocol(t *testing.T) {
 
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
-	answer, _ := f.ask(t, "http://"+public+"/")
+	answer, _ := f.ask(t, "http://"+f.public()+"/")
 	require.Regexp(t, `^PROXY TCP4 198\.19\.78\.2 198\.19\.78\.20 \d+ 80$`, answer.Proxy)
 
 	no := false
@@ -248,7 +241,7 @@ func TestProxyProtocol(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		code, _, err := f.get("http://" + public + "/")
+		code, _, err := f.get("http://" + f.public() + "/")
 		require.NoError(c, err)
 
 		require.Equal(c,
@@ -263,7 +256,7 @@ func TestProxyProtocol(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		connection, err := net.Dial("tcp", public+":3306")
+		connection, err := net.Dial("tcp", f.public()+":3306")
 		require.NoError(c, err)
 		defer connection.Close()
 
@@ -293,12 +286,12 @@ func TestStickySessions(t *testing.T) {
 
 	names := map[string]bool{}
 	require.Eventually(t, func() bool {
-		answer, _ := f.ask(t, "http://"+public+"/")
+		answer, _ := f.ask(t, "http://"+f.public()+"/")
 		names[answer.Name] = true
 		return len(names) == 2
 	}, 10*time.Second, 20*time.Millisecond, "without a cookie the targets take turns")
 
-	_, response := f.ask(t, "http://"+public+"/")
+	_, response := f.ask(t, "http://"+f.public()+"/")
 	cookies := response.Cookies()
 	require.Len(t, cookies, 1)
 	require.Equal(t, []any{"NODE", 2, true}, []any{
@@ -309,16 +302,16 @@ func TestStickySessions(t *testing.T) {
 	require.NoError(t, err)
 
 	f.client.Jar = jar
-	first, _ := f.ask(t, "http://"+public+"/")
+	first, _ := f.ask(t, "http://"+f.public()+"/")
 
 	for range 10 {
-		again, response := f.ask(t, "http://"+public+"/")
+		again, response := f.ask(t, "http://"+f.public()+"/")
 		require.Equal(t, first.Name, again.Name)
 		require.Empty(t, again.Header["Cookie"], "the target does not see the cookie")
 		require.Empty(t, response.Cookies())
 	}
 
-	where := &url.URL{Scheme: "http", Host: public}
+	where := &url.URL{Scheme: "http", Host: f.public()}
 	kept := jar.Cookies(where)
 	f.client.Jar = nil
 
@@ -339,7 +332,7 @@ func TestFirewallOfABalancer(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	f.ask(t, "http://"+public+"/")
+	f.ask(t, "http://"+f.public()+"/")
 
 	f.client.Transport.(*http.Transport).DisableKeepAlives = true
 
@@ -349,32 +342,32 @@ func TestFirewallOfABalancer(t *testing.T) {
 	}{
 		"one denied": {
 			allow:  nil,
-			deny:   []string{"ip:198.19.78.2"},
+			deny:   []string{"ip:" + f.host.Self().String()},
 			served: false,
 		},
 		"a range denied": {
 			allow:  nil,
-			deny:   []string{"cidr:198.19.78.0/24"},
+			deny:   []string{"cidr:" + f.host.Public.String()},
 			served: false,
 		},
 		"another denied": {
 			allow:  nil,
-			deny:   []string{"ip:198.19.78.3"},
+			deny:   []string{"ip:" + f.inPublic(3).String()},
 			served: true,
 		},
 		"only others allowed": {
-			allow:  []string{"ip:198.19.78.3"},
+			allow:  []string{"ip:" + f.inPublic(3).String()},
 			deny:   nil,
 			served: false,
 		},
 		"allowed": {
-			allow:  []string{"ip:198.19.78.3", "cidr:198.19.78.0/28"},
+			allow:  []string{"ip:" + f.inPublic(3).String(), "cidr:" + f.inPublic(0).String() + "/28"},
 			deny:   nil,
 			served: true,
 		},
 		"allowed, yet denied": {
-			allow:  []string{"cidr:198.19.78.0/24"},
-			deny:   []string{"ip:198.19.78.2"},
+			allow:  []string{"cidr:" + f.host.Public.String()},
+			deny:   []string{"ip:" + f.host.Self().String()},
 			served: false,
 		},
 		"neither, as at first": {nil, nil, true},
@@ -384,7 +377,7 @@ func TestFirewallOfABalancer(t *testing.T) {
 		require.NoError(t, f.Apply(t.Context(), f.site))
 
 		require.EventuallyWithT(t, func(col *assert.CollectT) { // a reload leaves the old one a moment
-			_, _, err := f.get("http://" + public + "/")
+			_, _, err := f.get("http://" + f.public() + "/")
 			require.Equal(col, c.served, err == nil, "%s: %v", name, err)
 		}, 5*time.Second, 50*time.Millisecond)
 	}
@@ -404,15 +397,15 @@ func TestRedirectAndIdleTimeout(t *testing.T) {
 	f.site.RedirectToHTTPS = true
 	f.site.IdleTimeout = time.Second
 	require.NoError(t, f.Apply(t.Context(), f.site))
-	f.ask(t, "http://"+public+":8080/")
+	f.ask(t, "http://"+f.public()+":8080/")
 
-	response, err := f.client.Get("http://" + public + "/a?b=c")
+	response, err := f.client.Get("http://" + f.public() + "/a?b=c")
 	require.NoError(t, err)
 	response.Body.Close()
 	require.Equal(t, http.StatusTemporaryRedirect, response.StatusCode)
-	require.Equal(t, "https://"+public+"/a?b=c", response.Header.Get("Location"))
+	require.Equal(t, "https://"+f.public()+"/a?b=c", response.Header.Get("Location"))
 
-	connection, err := net.Dial("tcp", public+":8080")
+	connection, err := net.Dial("tcp", f.public()+":8080")
 	require.NoError(t, err)
 	defer connection.Close()
 
@@ -435,242 +428,6 @@ func TestRedirectAndIdleTimeout(t *testing.T) {
 	require.InDelta(t, 1, time.Since(begun).Seconds(), 0.9)
 }
 
-func TestInternalBalancer(t *testing.T) {
-	f := newFarm(t)
-	f.site.At.Private, f.site.At.Public = netip.MustParseAddr("10.108.0.20"), netip.Addr{}
-	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
-	f.site.Rules = f.site.Rules[:1]
-	require.NoError(t, f.Apply(t.Context(), f.site))
-
-	neighbour, stranger := f.at(51), f.at(52)
-	stranger.VPC, stranger.VPCRange, stranger.Private = "another", netip.MustParsePrefix("10.109.0.0/20"), netip.MustParseAddr("10.109.0.52")
-	require.NoError(t, f.host.Attach("neighbour", neighbour))
-	require.NoError(t, f.host.Attach("stranger", stranger))
-
-	from := func(place string) (string, error) {
-		return command.Run(t.Context(), command.Command{Args: []string{"nsenter", "--net=/run/netns/" +
-			f.host.Namespace(place), "--",
-			"curl", "-sS", "-m", "1", "http://10.108.0.20/"}})
-	}
-
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		body, err := from("neighbour")
-		require.NoError(c, err)
-		require.Contains(c, body, `"X-Forwarded-For":["10.108.0.51"]`)
-	}, 10*time.Second, 50*time.Millisecond)
-
-	_, err := from("stranger")
-	require.Error(t, err, "another VPC does not reach it")
-
-	_, err = command.Run(
-		t.Context(),
-		command.Command{Args: []string{"ip", "route", "get", "10.108.0.20"}},
-	)
-
-	require.ErrorContains(t,
-		err,
-		"Invalid argument",
-		"this computer has no way there but the blackhole",
-	)
-
-	addresses, err := command.Run(
-		t.Context(),
-		command.Command{Args: []string{
-			"ip",
-			"-n",
-			f.host.Namespace("lb-" + f.site.ID),
-			"-4",
-			"-o",
-			"address",
-		}},
-	)
-	require.NoError(t, err)
-	require.NotContains(t, addresses, "198.19.78.", "nothing of it is in the public network")
-	require.Contains(t, addresses, "10.108.0.20/20")
-
-	_, published := f.Published(f.site.At.Private)
-	require.False(t, published)
-	require.NoError(t, f.Remove(t.Context(), f.site.ID))
-
-	_, err = from("neighbour")
-	require.Error(t, err)
-}
-
-// datagram asks from a new port each time, so that each is a new flow.
-func datagram(address, said string) (string, error) {
-	connection, err := net.Dial("udp", address)
-	if err != nil {
-		return "", err
-	}
-	defer connection.Close()
-
-	connection.SetDeadline(time.Now().Add(300 * time.Millisecond))
-
-	return converse(connection, said)
-}
-
-func converse(connection net.Conn, said string) (string, error) {
-	if _, err := io.WriteString(connection, said); err != nil {
-		return "", err
-	}
-
-	buffer := make([]byte, 1500)
-	n, err := connection.Read(buffer)
-
-	return string(buffer[:n]), err
-}
-
-func TestDatagrams(t *testing.T) {
-	f, whole := newFarm(t), t
-	f.site.Rules = []loadbalancer.Rule{{
-		EntryProtocol:  "udp",
-		EntryPort:      5300,
-		TargetProtocol: "udp",
-		TargetPort:     5353,
-	}}
-
-	f.site.Health = checked(5353)
-
-	f.site.Targets = []loadbalancer.Target{
-		f.kind(t, "datagrams", 41, 5353),
-		f.kind(t, "datagrams", 42, 5353),
-	}
-
-	require.NoError(t, f.Apply(t.Context(), f.site))
-
-	answers := func(t *testing.T, names ...string) {
-		t.Helper()
-
-		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			got := map[string]bool{}
-			for range 6 {
-				answer, err := datagram(public+":5300", "asked")
-				require.NoError(c, err)
-
-				name, rest, _ := strings.Cut(answer, " ")
-				require.Equal(c,
-					"asked "+loadbalancer.PrivateAddress(
-						f.site.At.VPCRange,
-						f.site.At.Public,
-					).String(),
-					rest,
-					"the target sees the load balancer",
-				)
-
-				got[name] = true
-			}
-
-			require.Len(c, got, len(names))
-
-			for _, name := range names {
-				require.True(c, got[name], name)
-			}
-		}, 15*time.Second, 100*time.Millisecond)
-	}
-	answers(t, "target-41", "target-42")
-
-	t.Run("a flow keeps its target while it is healthy, and has another after", func(t *testing.T) {
-		flow, err := net.Dial("udp", public+":5300")
-		require.NoError(t, err)
-		defer flow.Close()
-
-		flow.SetDeadline(time.Now().Add(20 * time.Second))
-
-		first, err := converse(flow, "one")
-		require.NoError(t, err)
-
-		name, _, _ := strings.Cut(first, " ")
-
-		for range 5 {
-			again, err := converse(flow, "one")
-			require.NoError(t, err)
-			require.Equal(t, first, again)
-		}
-
-		other := map[string]string{"target-41": "target-42", "target-42": "target-41"}[name]
-		f.end(t, name)
-		answers(t, other)
-
-		require.EventuallyWithT(t, func(c *assert.CollectT) { // what the lost one did not answer may be told of first
-			flow.SetDeadline(time.Now().Add(time.Second))
-			moved, err := converse(flow, "one")
-			require.NoError(c, err)
-			require.Contains(c, moved, other)
-		}, 10*time.Second, 50*time.Millisecond)
-
-		f.kind(t, "datagrams", number(t, name), 5353)
-	})
-
-	answers(t, "target-41", "target-42")
-
-	t.Run("the firewall holds for them", func(t *testing.T) {
-		f.site.Deny = []string{"ip:198.19.78.2"}
-		require.NoError(t, f.Apply(t.Context(), f.site))
-
-		_, err := datagram(public+":5300", "asked")
-		require.ErrorContains(t, err, "timeout")
-
-		f.site.Deny = nil
-		f.site.Allow = []string{"cidr:198.19.78.0/24"}
-		require.NoError(t, f.Apply(t.Context(), f.site))
-		answers(t, "target-41", "target-42")
-	})
-
-	t.Run("they go on without the lab", func(t *testing.T) {
-		f.Runner.Close()
-		answer, err := datagram(public+":5300", "asked")
-		require.NoError(t, err)
-		require.Contains(t, answer, "asked")
-		f.restart(whole)
-		require.NoError(t, f.Apply(t.Context(), f.site))
-		answers(t, "target-41", "target-42")
-	})
-
-	t.Run("without a rule for them none is passed on", func(t *testing.T) {
-		f.site.Rules = []loadbalancer.Rule{{
-			EntryProtocol:  "tcp",
-			EntryPort:      5300,
-			TargetProtocol: "tcp",
-			TargetPort:     5353,
-		}}
-
-		require.NoError(t, f.Apply(t.Context(), f.site))
-
-		_, err := datagram(public+":5300", "asked")
-		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-
-		rules, err := command.Run(
-			t.Context(),
-			command.Command{Args: []string{
-				"ip",
-				"netns",
-				"exec",
-				f.host.Namespace("lb-" + f.site.ID),
-				"nft",
-				"list",
-				"ruleset",
-			}},
-		)
-		require.NoError(t, err)
-		require.Empty(t, strings.TrimSpace(rules))
-	})
-}
-
-// end takes a target away, as a Droplet that is lost.
-func (f *farm) end(t *testing.T, name string) {
-	t.Helper()
-	require.NoError(t, f.host.Detach(t.Context(), name, f.at(byte(number(t, name)))))
-}
-
-// number is that of a target.
-func number(t *testing.T, name string) int {
-	t.Helper()
-	id, err := strconv.Atoi(strings.TrimPrefix(name, "target-"))
-	require.NoError(t, err)
-
-	return id
-}
-
 func TestManyChangesOneAfterAnother(t *testing.T) {
 	f := newFarm(t)
 	f.site.Targets, f.site.Health = []loadbalancer.Target{f.kind(t, "http", 41, 80)}, checked(80)
@@ -680,5 +437,5 @@ func TestManyChangesOneAfterAnother(t *testing.T) {
 		require.NoError(t, f.Apply(t.Context(), f.site))
 	}
 
-	f.ask(t, "http://"+public+"/")
+	f.ask(t, "http://"+f.public()+"/")
 }

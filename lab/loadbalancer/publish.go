@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/hornero/hornero/lab/machine"
 )
 
 // dialTimeout is how long a published address' other side may take to answer.
@@ -18,11 +20,9 @@ const dialTimeout = 5 * time.Second
 // acceptPause is how long nothing is accepted after accepting went wrong: mostly there are too many open files.
 const acceptPause = 100 * time.Millisecond
 
-// Loopback is where a public address of the lab is published: the same but for the first number.
+// Loopback is where a public address of the lab is published.
 func Loopback(public netip.Addr) netip.Addr {
-	bytes := public.As4()
-	bytes[0] = 127
-	return netip.AddrFrom4(bytes)
+	return machine.Loopback(public)
 }
 
 // Publisher relays ports of loopback to the lab's public addresses, so that a person's browser finds them.

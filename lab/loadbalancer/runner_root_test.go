@@ -5,6 +5,7 @@ package loadbalancer_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -56,7 +57,7 @@ func serveTarget(address, name, ready string) error {
 	}))
 }
 
-// farm is a lab with a load balancer and web servers behind it. Its range is none that a lab chooses by itself.
+// farm is a lab of this run's own with a load balancer and web servers behind it.
 type farm struct {
 	*loadbalancer.Runner
 	host   *machine.Host
@@ -68,13 +69,11 @@ type farm struct {
 func newFarm(t *testing.T) *farm {
 	t.Helper()
 
-	host, err := machine.New(machine.Config{
-		Name:   "balancertest",
-		State:  t.TempDir(),
-		Cache:  t.TempDir(),
-		Public: netip.MustParsePrefix("198.19.78.0/24"),
+	host := claimHost(t, machine.Config{
+		Name:  fmt.Sprintf("p%d-balancer", os.Getpid()),
+		State: t.TempDir(),
+		Cache: t.TempDir(),
 	})
-	require.NoError(t, err)
 
 	// also of one that comes up half
 	t.Cleanup(func() {
@@ -131,9 +130,48 @@ func (f *farm) restart(t *testing.T) {
 	t.Cleanup(f.Runner.Close)
 }
 
+// claimHost makes a host with the first public range that nothing on this computer uses.
+func claimHost(t *testing.T, config machine.Config) *machine.Host {
+	t.Helper()
+
+	for n := range 256 {
+		third := byte(os.Getpid() + n) // runs that begin at different ranges seldom try the same
+		config.Public = netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 19, third, 0}), 24)
+
+		host, err := machine.New(config)
+		require.NoError(t, err)
+
+		err = host.Claim(t.Context())
+		if errors.Is(err, machine.ErrRangeInUse) {
+			continue
+		}
+
+		require.NoError(t, err)
+
+		return host
+	}
+
+	require.Fail(t, "no range is free")
+
+	return nil
+}
+
+// inPublic is an address of the public range.
+func (f *farm) inPublic(last byte) netip.Addr {
+	bytes := f.host.Public.Addr().As4()
+	bytes[3] = last
+	return netip.AddrFrom4(bytes)
+}
+
+// public is the load balancer's public address.
+func (f *farm) public() string { return f.inPublic(20).String() }
+
+// published is where that address is found on loopback.
+func (f *farm) published() string { return loadbalancer.Loopback(f.inPublic(20)).String() }
+
 func (f *farm) at(last byte) machine.Attachment {
 	return machine.Attachment{
-		Public:   netip.AddrFrom4([4]byte{198, 19, 78, last}),
+		Public:   f.inPublic(last),
 		Private:  netip.AddrFrom4([4]byte{10, 108, 0, last}),
 		VPC:      "the-vpc",
 		VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
@@ -215,44 +253,9 @@ func TestBalancer(t *testing.T) {
 	f.site.Targets = []loadbalancer.Target{f.target(t, 31, true)}
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
-	public := "http://198.19.78.20/"
+	t.Run("serves plain and encrypted, on its address and on loopback", f.servesEverywhere)
 
-	t.Run("serves plain and encrypted, on its address and on loopback", func(t *testing.T) {
-		f.serves(t, public, "web-31")
-		_, body, err := f.get("http://127.19.78.20/")
-		require.NoError(t, err)
-		require.Equal(t, "web-31 for 198.19.78.2 over http", body)
-
-		_, body, err = f.get("https://127.19.78.20/")
-		require.NoError(t, err)
-		require.Equal(t, "web-31 for 198.19.78.2 over https", body)
-
-		address, ok := f.Published(f.site.At.Public)
-		require.True(t, ok)
-		require.Equal(t, "127.19.78.20", address.String())
-	})
-
-	t.Run("a new target is asked nothing before it is healthy, and no request is lost "+
-		"meanwhile", func(t *testing.T) {
-		stop, lost := f.hammer(public)
-		f.site.Targets = append(f.site.Targets, f.target(t, 32, false))
-		require.NoError(t, f.Apply(t.Context(), f.site))
-
-		for range 50 {
-			_, body, err := f.get(public)
-			require.NoError(t, err)
-			require.Contains(t, body, "web-31 ")
-		}
-
-		f.ready(t, 32)
-		f.serves(t, public, "web-31", "web-32")
-
-		f.site.Targets = f.site.Targets[1:]
-		require.NoError(t, f.Apply(t.Context(), f.site))
-		f.serves(t, public, "web-32")
-		require.NotZero(t, stop())
-		require.Empty(t, lost.Load())
-	})
+	t.Run("a new target is asked nothing before it is healthy, and no request is lost meanwhile", f.targetsChange)
 
 	t.Run("the same again changes nothing, and a new lab finds it", func(t *testing.T) {
 		before := f.host.Processes("lb-" + f.site.ID)
@@ -263,14 +266,14 @@ func TestBalancer(t *testing.T) {
 		require.False(t, ok)
 		require.NoError(t, f.Apply(t.Context(), f.site))
 		require.Subset(t, before, f.host.Processes("lb-"+f.site.ID))
-		f.serves(t, "http://127.19.78.20/", "web-32")
+		f.serves(t, "http://"+f.published()+"/", "web-32")
 	})
 
 	t.Run("redirects to https when told to", func(t *testing.T) {
 		f.site.RedirectToHTTPS = true
 		require.NoError(t, f.Apply(t.Context(), f.site))
 
-		code, _, err := f.get(public)
+		code, _, err := f.get("http://" + f.public() + "/")
 		require.NoError(t, err)
 		require.Equal(t, http.StatusTemporaryRedirect, code)
 	})
@@ -286,21 +289,60 @@ func TestBalancer(t *testing.T) {
 		}}
 
 		require.ErrorContains(t, f.Apply(t.Context(), wrong), "unable to load")
-		f.serves(t, "https://198.19.78.20/", "web-32")
+		f.serves(t, "https://"+f.public()+"/", "web-32")
 	})
 
-	t.Run("removed, nothing of it is left", func(t *testing.T) {
-		require.NoError(t, f.Remove(t.Context(), f.site.ID))
-		require.NoError(t, f.Remove(t.Context(), f.site.ID))
-		require.Empty(t, f.host.Processes("lb-"+f.site.ID))
+	t.Run("removed, nothing of it is left", f.removedWithoutTrace)
+}
 
-		names, err := f.List()
+func (f *farm) servesEverywhere(t *testing.T) {
+	f.serves(t, "http://"+f.public()+"/", "web-31")
+	_, body, err := f.get("http://" + f.published() + "/")
+	require.NoError(t, err)
+	require.Equal(t, "web-31 for "+f.host.Self().String()+" over http", body)
+
+	_, body, err = f.get("https://" + f.published() + "/")
+	require.NoError(t, err)
+	require.Equal(t, "web-31 for "+f.host.Self().String()+" over https", body)
+
+	address, ok := f.Published(f.site.At.Public)
+	require.True(t, ok)
+	require.Equal(t, f.published(), address.String())
+}
+
+func (f *farm) targetsChange(t *testing.T) {
+	public := "http://" + f.public() + "/"
+	stop, lost := f.hammer(public)
+	f.site.Targets = append(f.site.Targets, f.target(t, 32, false))
+	require.NoError(t, f.Apply(t.Context(), f.site))
+
+	for range 50 {
+		_, body, err := f.get(public)
 		require.NoError(t, err)
-		require.Empty(t, names)
+		require.Contains(t, body, "web-31 ")
+	}
 
-		_, _, err = f.get("http://127.19.78.20/")
-		require.Error(t, err)
-	})
+	f.ready(t, 32)
+	f.serves(t, public, "web-31", "web-32")
+
+	f.site.Targets = f.site.Targets[1:]
+	require.NoError(t, f.Apply(t.Context(), f.site))
+	f.serves(t, public, "web-32")
+	require.NotZero(t, stop())
+	require.Empty(t, lost.Load())
+}
+
+func (f *farm) removedWithoutTrace(t *testing.T) {
+	require.NoError(t, f.Remove(t.Context(), f.site.ID))
+	require.NoError(t, f.Remove(t.Context(), f.site.ID))
+	require.Empty(t, f.host.Processes("lb-"+f.site.ID))
+
+	names, err := f.List()
+	require.NoError(t, err)
+	require.Empty(t, names)
+
+	_, _, err = f.get("http://" + f.published() + "/")
+	require.Error(t, err)
 }
 
 // hammer asks without a pause, each time on a new connection, until stopped; the first request that is lost is kept.

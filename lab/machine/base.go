@@ -56,8 +56,9 @@ func baseFiles() map[string]string {
 // baseLeftovers are what an image must not carry: it would be the same on each Droplet, or this computer's.
 func baseLeftovers() []string {
 	return []string{
-		"etc/ssh/ssh_host_*", "etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap", "var/lib/dbus/machine-id",
-		"var/lib/systemd/random-seed", "var/lib/apt/lists/*", "var/cache/apt/*.bin", "var/cache/apt/archives/*.deb",
+		"etc/ssh/ssh_host_*", "etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap",
+		"var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/lib/apt/lists/*",
+		"var/cache/apt/*.bin", "var/cache/apt/archives/*.deb",
 		"var/log/*.log", "var/log/apt/*", "var/cache/ldconfig/*", "tmp/*", "run/*",
 	}
 }
@@ -114,7 +115,7 @@ func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
 
-	if err := errors.Join(settleBase(temporary), rememberSize(temporary, layer)); err != nil {
+	if err := errors.Join(finishBase(temporary), rememberSize(temporary, layer)); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
 
@@ -140,8 +141,8 @@ func rememberSize(folder, layer string) error {
 	return writeJSON(layer+".size", size)
 }
 
-// settleBase makes a fresh root file system a base image.
-func settleBase(root string) error {
+// finishBase makes a fresh root file system a base image.
+func finishBase(root string) error {
 	for _, pattern := range baseLeftovers() {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

@@ -55,7 +55,7 @@ func (h *Host) SetClocks(ctx context.Context, steps map[int]time.Duration) error
 
 	ids, err := h.Droplets()
 	for _, id := range ids {
-		if problem := h.settleClock(ctx, id); problem != nil {
+		if problem := h.reconcileClock(ctx, id); problem != nil {
 			err = errors.Join(err, fmt.Errorf("step the clock of Droplet %d: %w", id, problem))
 		}
 	}
@@ -92,7 +92,7 @@ func (h *Host) keepClocks() {
 				continue
 			}
 
-			if err := h.settleClock(
+			if err := h.reconcileClock(
 				context.Background(),
 				id,
 			); err != nil && !errors.Is(err, ErrNotRunning) && told[id] != pid {
@@ -103,8 +103,8 @@ func (h *Host) keepClocks() {
 	}
 }
 
-// settleClock brings one Droplet to the time that it is to have.
-func (h *Host) settleClock(ctx context.Context, id int) error {
+// reconcileClock brings one Droplet to the time that it is to have.
+func (h *Host) reconcileClock(ctx context.Context, id int) error {
 	defer h.lock(number(id))()
 
 	step, stepped := h.step(id)

@@ -65,7 +65,7 @@ func TestAKilledLabFindsItsDroplets(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{d.ID}, ids)
 	require.True(t, again.Running(d.ID))
-	l.settled(l.connect(d))
+	l.untilBooted(l.connect(d))
 
 	place, err := again.Place(d.ID)
 	require.NoError(t, err)

@@ -54,7 +54,7 @@ func (h *Host) SetDelays(delays []Delay) error {
 	slices.Sort(ports)
 
 	for _, port := range slices.Compact(ports) {
-		if late := h.settleDelay(fabric, port); late != nil {
+		if late := h.reconcileDelay(fabric, port); late != nil {
 			err = errors.Join(err, fmt.Errorf("delay frames at %s: %w", port, late))
 		}
 	}
@@ -86,8 +86,8 @@ func pacesOf(delays []Delay) map[string]pace {
 	return paces
 }
 
-// settleDelay makes the link of a port as late as it is to be. The fabric is locked; no link is fine.
-func (h *Host) settleDelay(fabric *wire, port string) error {
+// reconcileDelay makes the link of a port as late as it is to be. The fabric is locked; no link is fine.
+func (h *Host) reconcileDelay(fabric *wire, port string) error {
 	wanted, late := h.paces[port]
 	if !late {
 		return h.straighten(fabric, port)
@@ -233,8 +233,8 @@ func (h *Host) straighten(fabric *wire, port string) error {
 	return nil
 }
 
-// settleDelays puts back the cables that a killed lab left loose.
-func (h *Host) settleDelays() error {
+// restoreDelays puts back the cables that a killed lab left loose.
+func (h *Host) restoreDelays() error {
 	fabric, err := openWire(h.fabric())
 	if err != nil {
 		return err
@@ -248,7 +248,7 @@ func (h *Host) settleDelays() error {
 
 	for _, link := range links {
 		if strings.HasPrefix(link.Attrs().Alias, lateMark) {
-			err = errors.Join(err, h.settleDelay(fabric, strings.TrimPrefix(
+			err = errors.Join(err, h.reconcileDelay(fabric, strings.TrimPrefix(
 				link.Attrs().Name,
 				latePrefix,
 			)))
@@ -270,7 +270,7 @@ func (h *Host) cable(fabric *wire, port, bridge string, end *wire, name string, 
 		return err
 	}
 
-	if err := h.settleDelay(fabric, port); err != nil {
+	if err := h.reconcileDelay(fabric, port); err != nil {
 		return err
 	}
 

@@ -101,17 +101,9 @@ func (h *Host) makeFabric() error {
 	return h.joinIPv6(fabric)
 }
 
-// joinHost links this computer to the public network. The blackhole beneath the route catches what would otherwise
-// leave by this computer's default route while the lab's link is gone.
+// joinHost links this computer to the public network. The blackhole beneath the route, which Claim made, catches what
+// would otherwise leave by this computer's default route while the lab's link is gone.
 func (h *Host) joinHost(fabric *wire) error {
-	if err := h.refuseForeignRoute(); err != nil {
-		return err
-	}
-
-	if err := h.addBlackhole(h.Public); err != nil {
-		return err
-	}
-
 	end, err := here()
 	if err != nil {
 		return err
@@ -133,37 +125,6 @@ func (h *Host) joinHost(fabric *wire) error {
 	}
 
 	return end.route(h.hostLink(), h.Public, netip.Addr{}, h.Self())
-}
-
-// refuseForeignRoute finds out whether the lab's public network is somebody else's already.
-func (h *Host) refuseForeignRoute() error {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	if err != nil {
-		return fmt.Errorf("list routes: %w", err)
-	}
-
-	for _, route := range routes {
-		if prefix, ok := prefixOf(route.Dst); !ok ||
-			prefix.Bits() == 0 ||
-			!prefix.Overlaps(h.Public) ||
-			route.Priority == h.metric() {
-			continue
-		}
-
-		link, err := netlink.LinkByIndex(route.LinkIndex)
-		if err == nil && link.Attrs().Name == h.hostLink() {
-			continue
-		}
-
-		return fmt.Errorf(
-			"lab %s: %s is in use on this computer already (route %v): give the lab another public network",
-			h.Name,
-			h.Public,
-			route.Dst,
-		)
-	}
-
-	return nil
 }
 
 // addBlackhole keeps packets for a network of the lab from leaving this computer.

@@ -44,7 +44,7 @@ func (h *Host) SetFills(leaves map[int]int64) error {
 	ids, err := h.Droplets()
 	for _, id := range ids {
 		leave, wanted := leaves[id]
-		if problem := h.settleFill(id, leave, wanted); problem != nil {
+		if problem := h.reconcileFill(id, leave, wanted); problem != nil {
 			err = errors.Join(err, fmt.Errorf("fill the disk of Droplet %d: %w", id, problem))
 		}
 	}
@@ -52,8 +52,8 @@ func (h *Host) SetFills(leaves map[int]int64) error {
 	return err
 }
 
-// settleFill brings one Droplet's disk to what it is to be.
-func (h *Host) settleFill(id int, leave int64, wanted bool) error {
+// reconcileFill brings one Droplet's disk to what it is to be.
+func (h *Host) reconcileFill(id int, leave int64, wanted bool) error {
 	defer h.lock(number(id))()
 
 	droplet, err := h.Droplet(id)

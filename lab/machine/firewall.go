@@ -37,7 +37,11 @@ func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 
 	err := within(h.fabric(), func() error {
 		if len(shields) > 0 {
-			if err := setSysctls(map[string]string{"bridge/bridge-nf-call-iptables": "1", "bridge/bridge-nf-call-ip6tables": "1"}); err != nil {
+			err := setSysctls(map[string]string{
+				"bridge/bridge-nf-call-iptables":  "1",
+				"bridge/bridge-nf-call-ip6tables": "1",
+			})
+			if err != nil {
 				return fmt.Errorf(
 					"%w: `modprobe br_netfilter` gives the kernel what firewalls need",
 					err,
@@ -112,10 +116,22 @@ func (f family) rules(shields []Shield) string {
 		return text
 	}
 
-	return text + fmt.Sprintf("table %[5]s %[1]s {\n%[2]s\tchain forward {\n\t\ttype filter hook forward "+
-		"priority 10;\n\t\tct state established,related accept\n%[6]s"+
-		"\t\t%[5]s saddr vmap { %[3]s }\n\t\t%[5]s daddr vmap { %[4]s "+
-		"}\n\t}\n}\n", firewallTable, chains.String(), strings.Join(out, ", "), strings.Join(in, ", "), f.name, f.always)
+	return text + fmt.Sprintf("table %[5]s %[1]s {\n"+
+		"%[2]s"+
+		"\tchain forward {\n"+
+		"\t\ttype filter hook forward priority 10;\n"+
+		"\t\tct state established,related accept\n"+
+		"%[6]s"+
+		"\t\t%[5]s saddr vmap { %[3]s }\n"+
+		"\t\t%[5]s daddr vmap { %[4]s }\n"+
+		"\t}\n}\n",
+		firewallTable,
+		chains.String(),
+		strings.Join(out, ", "),
+		strings.Join(in, ", "),
+		f.name,
+		f.always,
+	)
 }
 
 // withAnchor are the addresses of a Droplet, and the anchor address that belongs to its public one.

@@ -122,24 +122,12 @@ func (g guard) rules() []string {
 
 // linkLocal is the address that the kernel gives an interface by its hardware address (RFC 4291, appendix A).
 func linkLocal(mac net.HardwareAddr) netip.Addr {
-	return netip.AddrFrom16([16]byte{
-		0xfe,
-		0x80,
-		0,
-		0,
-		0,
-		0,
-		0,
-		0,
-		mac[0] ^ 2,
-		mac[1],
-		mac[2],
-		0xff,
-		0xfe,
-		mac[3],
-		mac[4],
-		mac[5],
-	})
+	address := [16]byte{0: 0xfe, 1: 0x80, 11: 0xff, 12: 0xfe}
+	copy(address[8:], mac[:3])
+	copy(address[13:], mac[3:])
+	address[8] ^= 2 // the bit that says whether a hardware address is unique in the world
+
+	return netip.AddrFrom16(address)
 }
 
 // nft puts rules in force in the fabric, all of them or none.

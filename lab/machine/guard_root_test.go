@@ -5,6 +5,7 @@ package machine_test
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/lab/machine"
+	"github.com/hornero/hornero/lab/state"
 )
 
 // listenRaw makes a Droplet write down, for three seconds, the sources of frames that reach its interface: what
@@ -112,11 +114,15 @@ func TestADropletSendsOnlyAsItself(t *testing.T) {
 
 		time.Sleep(time.Second) // until its python listens
 
-		l.run(
-			sender,
-			"python3 /root/send.py "+one.link+" "+machine.MAC(one.from).String()+" "+one.from.String()+" "+one.other.String()+" "+machine.MAC(one.to).String()+" "+
-				one.to.String(),
-		)
+		l.run(sender, strings.Join([]string{
+			"python3 /root/send.py",
+			one.link,
+			machine.MAC(one.from).String(),
+			one.from.String(),
+			one.other.String(),
+			machine.MAC(one.to).String(),
+			one.to.String(),
+		}, " "))
 
 		want := "hornero-guard own"
 		if one.receiverIsOutside {
@@ -149,7 +155,7 @@ func TestIPv6(t *testing.T) {
 	l := newLab(t)
 	layers := l.base("debian-13")
 	a, b, c := l.droplet(100001, layers), l.droplet(100002, layers), l.droplet(100003, layers)
-	a.IPv6, b.IPv6 = netip.MustParseAddr("2001:db8:c612:4d00::b"), netip.MustParseAddr("2001:db8:c612:4d00::c")
+	a.IPv6, b.IPv6 = state.IPv6Beside(a.Public), state.IPv6Beside(b.Public)
 	one, three := l.start(a), l.start(c)
 	l.start(b)
 
@@ -178,19 +184,20 @@ func TestIPv6(t *testing.T) {
 		"nothing leaves the lab",
 	)
 
-	l.run(one, "ip -6 address add 2001:db8:c612:4d00::77/64 dev eth0 nodad")
+	another := state.IPv6Beside(l.address(0x77)).String()
+	l.run(one, "ip -6 address add "+another+"/64 dev eth0 nodad")
 
 	require.Equal(t,
 		"lost",
 		l.run(one,
-			"ping -6 -c 1 -W 1 -I 2001:db8:c612:4d00::77 "+b.IPv6.String()+
+			"ping -6 -c 1 -W 1 -I "+another+" "+b.IPv6.String()+
 				" >/dev/null && echo answered || echo lost",
 		),
 	)
 
-	l.run(one, "ip -6 address del 2001:db8:c612:4d00::77/64 dev eth0")
+	l.run(one, "ip -6 address del "+another+"/64 dev eth0")
 
-	require.NoError(t, l.EnableIPv6(c.ID, netip.MustParseAddr("2001:db8:c612:4d00::d")))
+	require.NoError(t, l.EnableIPv6(c.ID, state.IPv6Beside(c.Public)))
 	require.Equal(t, "yes", from(three, b.IPv6), "given later")
 	require.NoError(t, l.Up(t.Context()))
 	require.True(t, opens(a.IPv6), "a lab that is started again leaves it alone")

@@ -26,13 +26,16 @@ import (
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/lab/machine"
 	"github.com/hornero/hornero/lab/mirror"
+	"github.com/hornero/hornero/lab/state"
 )
 
 const (
 	vpc      = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"
 	otherVPC = "c33931f2-a26a-4e61-b85c-4e95a2ec431b"
-	lab      = "machinetest"
 )
+
+// labName is this run's own: two runs on one computer do not meet.
+var labName = fmt.Sprintf("p%d-machine", os.Getpid())
 
 // testLab is a lab of the test's own, which leaves nothing behind.
 type testLab struct {
@@ -47,7 +50,6 @@ func newLab(t *testing.T) *testLab {
 	executable, err := os.Executable()
 	require.NoError(t, err)
 
-	before := footprint(t)
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 
@@ -56,26 +58,21 @@ func newLab(t *testing.T) *testLab {
 
 	l := &testLab{t: t, signer: signer}
 
-	config := machine.Config{
-		Name:     lab,
+	l.Host = claimHost(t, machine.Config{
+		Name:     labName,
 		State:    t.TempDir(),
 		Cache:    "/var/cache/hornero",
-		Public:   netip.MustParsePrefix("198.18.77.0/24"),
-		IPv6:     netip.MustParsePrefix("2001:db8:c612:4d00::/64"),
 		Launcher: []string{executable, "launch-droplet"},
 		Logger: slog.New(slog.NewTextHandler(
 			t.Output(),
 			nil,
 		)),
-	}
-
-	l.Host, err = machine.New(config)
-	require.NoError(t, err)
+	})
 
 	t.Cleanup(func() {
 		require.NoError(t, l.Reset(context.Background()))
-		require.Equal(t, before, footprint(t))
-		require.NoDirExists(t, config.State)
+		l.leavesNothing()
+		require.NoDirExists(t, l.State)
 	})
 
 	require.NoError(t, l.Up(t.Context()))
@@ -84,56 +81,60 @@ func newLab(t *testing.T) *testLab {
 	return l
 }
 
-// footprint is what of the lab is to be seen on this computer.
-func footprint(t *testing.T) map[string]string {
+// claimHost makes a host with the first public range that nothing on this computer uses.
+func claimHost(t *testing.T, config machine.Config) *machine.Host {
 	t.Helper()
-	seen := map[string]string{}
 
-	for name, script := range map[string]string{
-		"namespaces": "ls /run/netns 2>/dev/null | grep -w hornero-" + lab + " || true",
-		"routes": "{ ip route show; ip -6 route show; } | grep -F -e 198.18.77 -e 10.108.0 -e " +
-			"2001:db8:c612:4d00 || true",
-		"links":     "ip -o link show | grep -F hr || true",
-		"mounts":    "grep -F " + lab + " /proc/mounts || true",
-		"cgroups":   "find /sys/fs/cgroup -type d -path '*hornero/" + lab + "*' || true",
-		"processes": "pgrep -fa '[s]ystemd-nspawn.*hornero-" + lab + "-' || true",
-		"nspawn":    "ls /run/systemd/nspawn/propagate 2>/dev/null | grep " + lab + " || true",
-	} {
-		text, err := command.Run(t.Context(), command.Command{Args: []string{"sh", "-c", script}})
-		if t.Context().Err() != nil { // in a clean-up
-			text, err = command.Run(
-				context.Background(),
-				command.Command{Args: []string{"sh", "-c", script}},
-			)
+	for n := range 256 {
+		third := byte(os.Getpid() + n) // runs that begin at different ranges seldom try the same
+		config.Public = netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 19, third, 0}), 24)
+		config.IPv6 = state.IPv6Network(config.Public)
+
+		host, err := machine.New(config)
+		require.NoError(t, err)
+
+		err = host.Claim(t.Context())
+		if errors.Is(err, machine.ErrRangeInUse) {
+			continue
 		}
 
 		require.NoError(t, err)
 
-		seen[name] = ownLinks(name, text)
+		return host
 	}
 
-	return seen
+	require.Fail(t, "no range is free")
+
+	return nil
 }
 
-// ownLinks keeps other labs' links, which come and go, out of the comparison.
-func ownLinks(name, text string) string {
-	if name != "links" {
-		return text
+// leavesNothing looks for what of the lab is to be seen on this computer. Names and the routes' metric are the lab's
+// own, so that other labs may come and go meanwhile.
+func (l *testLab) leavesNothing() {
+	l.t.Helper()
+
+	metric := fmt.Sprintf("'metric %d '", l.Metric())
+
+	for what, look := range map[string]string{
+		"namespaces": "ls /run/netns 2>/dev/null | grep -w hornero-" + labName + " || true",
+		"routes": "{ ip route show; ip -6 route show; } | sed 's/$/ /' | grep -F -e " + metric +
+			" -e " + l.HostLink() + " || true",
+		"links":     "ip -o link show | grep -F " + l.HostLink() + " || true",
+		"mounts":    "grep -F " + labName + " /proc/mounts || true",
+		"cgroups":   "find /sys/fs/cgroup -type d -path '*hornero/" + labName + "*' || true",
+		"processes": "pgrep -fa '[s]ystemd-nspawn.*hornero-" + labName + "-' || true",
+		"nspawn":    "ls /run/systemd/nspawn/propagate 2>/dev/null | grep " + labName + " || true",
+	} {
+		// the test's own context is over in a clean-up
+		text, err := command.Run(context.Background(), command.Command{Args: []string{"sh", "-c", look}})
+		require.NoError(l.t, err)
+		require.Emptyf(l.t, text, "%s left by the lab", what)
 	}
-
-	var own []string
-
-	for line := range strings.Lines(text) {
-		if strings.Contains(line, "02:00:c6:12:4d:02") {
-			own = append(own, line)
-		}
-	}
-
-	return strings.Join(own, "")
 }
 
 func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 	last := byte(id - 100000 + 10)
+
 	return machine.Droplet{
 		ID:       id,
 		Hostname: fmt.Sprintf("node-%d", id),
@@ -141,7 +142,7 @@ func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 		CPUs:     1,
 		Layers:   layers,
 		Attachment: machine.Attachment{
-			Public:   netip.AddrFrom4([4]byte{198, 18, 77, last}),
+			Public:   l.address(last),
 			Private:  netip.AddrFrom4([4]byte{10, 108, 0, last}),
 			VPC:      vpc,
 			VPCRange: netip.MustParsePrefix("10.108.0.0/20"),
@@ -152,6 +153,13 @@ func (l *testLab) droplet(id int, layers []string) machine.Droplet {
 			PublicKeys: []string{string(ssh.MarshalAuthorizedKey(l.signer.PublicKey()))},
 		},
 	}
+}
+
+// address is one of the public range.
+func (l *testLab) address(last byte) netip.Addr {
+	bytes := l.Public.Addr().As4()
+	bytes[3] = last
+	return netip.AddrFrom4(bytes)
 }
 
 func (l *testLab) start(d machine.Droplet) *ssh.Client {
@@ -219,8 +227,8 @@ func (l *testLab) base(release string) []string {
 	return image.Layers
 }
 
-// settled waits for cloud-init and systemd, and requires that both are content.
-func (l *testLab) settled(client *ssh.Client) {
+// untilBooted waits for cloud-init and systemd, and requires that both are content.
+func (l *testLab) untilBooted(client *ssh.Client) {
 	l.t.Helper()
 	text, err := try(client, "cloud-init status --wait --long")
 	require.NoError(l.t, err, text)
@@ -236,11 +244,12 @@ func (l *testLab) settled(client *ssh.Client) {
 func TestTheEndOfALabLeavesTheRoutesOfOthers(t *testing.T) {
 	l := newLab(t)
 
+	metric := fmt.Sprint(os.Getpid()) // two runs on one computer do not meet
 	route := func(do string) string {
 		text, err := command.Run(
 			t.Context(),
 			command.Command{Args: []string{
-				"ip", "route", do, "blackhole", "10.108.255.0/24", "metric", "7", "proto", "72",
+				"ip", "route", do, "blackhole", "10.108.255.0/24", "metric", metric, "proto", "72",
 			}},
 		)
 		require.NoError(t, err)
@@ -265,7 +274,7 @@ func TestDropletOfEachReleaseBoots(t *testing.T) {
 			require.Equal(t, "node-100001", l.run(client, "hostname"))
 			require.Equal(t, "by user-data", l.run(client, "cat /root/told"))
 			require.Equal(t, "1024", l.run(client, "free -m | awk '/^Mem/ {print $2}'"))
-			l.settled(client)
+			l.untilBooted(client)
 
 			l.run(
 				client,
@@ -412,7 +421,7 @@ func TestLifeOfADroplet(t *testing.T) {
 
 	client = l.connect(d)
 	l.run(client, "test -e /root/kept")
-	l.settled(client)
+	l.untilBooted(client)
 
 	require.NoError(t, l.Freeze(d.ID))
 
@@ -451,11 +460,11 @@ const seal = "rm /etc/ssh/ssh_host_* && truncate -s0 /etc/machine-id && cloud-in
 
 func TestSnapshots(t *testing.T) {
 	l := newLab(t)
-	l.vendor = mirror.VendorData("http://198.18.77.1:3128")
+	l.vendor = mirror.VendorData("http://" + l.Gateway().String() + ":3128")
 	base := l.base("debian-13")
 	first := l.droplet(100001, base)
 	client := l.start(first)
-	l.settled(client)
+	l.untilBooted(client)
 
 	was := l.run(client, identity)
 	l.run(client, "echo one > /root/made && test -e /"+mirror.AptFile)
@@ -481,7 +490,7 @@ func TestSnapshots(t *testing.T) {
 	require.Equal(t, "one", l.run(client, "cat /root/made"))
 	require.Equal(t, "node-100002", l.run(client, "hostname"))
 	require.Empty(t, l.run(client, "ls /usr/share/doc"), "a folder made anew hides what was in it")
-	l.settled(client)
+	l.untilBooted(client)
 	require.NotEqual(t, was, l.run(client, identity))
 	require.Equal(t, "one", l.run(l.start(third), "cat /root/made"))
 	require.NoError(t, l.Start(t.Context(), first.ID))

@@ -21,7 +21,7 @@ func config(name string) machine.Config {
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
-	for want, change := range map[string]func(*machine.Config){
+	refused := map[string]func(*machine.Config){
 		`lab "a_b": a name is at most`: func(c *machine.Config) { c.Name = "a_b" },
 		`does not end with '-' and a number`: func(c *machine.Config) {
 			c.Name = "test-100001"
@@ -41,7 +41,9 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"without ':', ',' and": func(c *machine.Config) {
 			c.Cache = "/a:b"
 		},
-	} {
+	}
+
+	for want, change := range refused {
 		c := config("fine")
 		change(&c)
 		_, err := machine.New(c)

@@ -148,8 +148,12 @@ func Launch(path string) error {
 	}
 
 	args := append([]string{"sh", "-c", rebootLoop, "sh"}, nspawnArgs(spec)...)
-	environment := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0",
-		"SYSTEMD_NSPAWN_API_VFS_WRITABLE=network"}
+	environment := []string{
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+		"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
+		"SYSTEMD_NSPAWN_LOCK=0",
+		"SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
+	}
 
 	return fmt.Errorf(
 		"launch %s: run %s: %w",

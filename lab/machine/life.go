@@ -11,8 +11,8 @@ import (
 
 // Up makes the lab's fabric. What is there stays as it is, Droplets that run included.
 func (h *Host) Up(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("lab %s: networks and Droplets need root", h.Name)
+	if err := h.Claim(ctx); err != nil {
+		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
 
 	if err := os.MkdirAll(h.State, 0o755); err != nil {
@@ -28,7 +28,7 @@ func (h *Host) Up(ctx context.Context) error {
 
 	if err := errors.Join(
 		h.makeFabric(),
-		h.settleDelays(),
+		h.restoreDelays(),
 		h.sweep(),
 		os.RemoveAll(h.imports()),
 		h.releaseAll(),

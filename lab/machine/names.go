@@ -46,6 +46,18 @@ func Anchor(public netip.Addr) netip.Prefix {
 	}), 16)
 }
 
+// Loopback is where a public address of a lab is published: the same but for the first number.
+func Loopback(public netip.Addr) netip.Addr {
+	bytes := public.As4()
+	bytes[0] = 127
+	return netip.AddrFrom4(bytes)
+}
+
+// loopbackRange is where all of a public range is published.
+func loopbackRange(public netip.Prefix) netip.Prefix {
+	return netip.PrefixFrom(Loopback(public.Addr()), public.Bits())
+}
+
 // fabric is the name of the lab's own namespace.
 func (h *Host) fabric() string { return "hornero-" + h.Name }
 

@@ -16,7 +16,9 @@ import (
 func TestDigitalOceansOwnClient(t *testing.T) {
 	told := info()
 	told.ReservedIP = netip.MustParseAddr("198.51.100.77")
-	told.Public.IPv6, told.Public.GatewayIPv6 = netip.MustParsePrefix("2001:db8::a/64"), netip.MustParseAddr("2001:db8::1")
+	told.Public.IPv6 = netip.MustParsePrefix("2001:db8::a/64")
+	told.Public.GatewayIPv6 = netip.MustParseAddr("2001:db8::1")
+
 	server := httptest.NewServer(metadata.Handler(func(netip.Addr) (metadata.Info, bool) {
 		return told, true
 	}))

@@ -163,10 +163,12 @@ func tree(info Info) folder {
 		{"vendor-data", leaf(info.VendorData)},
 		{"public-keys", lines(info.PublicKeys)},
 		{"region", leaf(info.Region)},
+
 		{"interfaces", interfaces(info)},
 		{"dns", folder{{"nameservers", leaf("")}}},
 		{"floating_ip", reservedIP(info)},
 		{"reserved_ip", reservedIP(info)},
+
 		{"tags", tags(info.Tags)},
 		{"features", features(info.Features)},
 	}

@@ -23,6 +23,7 @@ func info() metadata.Info {
 		PublicKeys: []string{"ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"},
 		Tags:       []string{"hornero", "hornero:blog:role:web"},
 		Features:   []string{"private_networking"},
+
 		Public: metadata.Interface{
 			Address: netip.MustParsePrefix("198.51.100.10/24"),
 			Gateway: netip.MustParseAddr("198.51.100.1"),
@@ -52,14 +53,17 @@ func get(method, path, from string) *httptest.ResponseRecorder {
 
 func TestLeavesAndIndexes(t *testing.T) {
 	for path, want := range map[string]string{
-		"/metadata/v1/":                                        "id\nhostname\nuser-data\nvendor-data\npublic-keys\nregion\ninterfaces/\ndns/\nfloating_ip/\nreserved_ip/\ntags/\nfeatures/",
-		"/metadata/v1/id":                                      "100001",
-		"/metadata/v1/hostname":                                "blog-web-1",
-		"/metadata/v1/user-data":                               "#cloud-config\n",
-		"/metadata/v1/vendor-data":                             "#cloud-boothook\n",
-		"/metadata/v1/public-keys":                             "ssh-ed25519 AAAA one\nssh-rsa BBBB two",
-		"/metadata/v1/region":                                  "nyc3",
-		"/metadata/v1/tags/":                                   "hornero\nhornero:blog:role:web",
+		"/metadata/v1/": "id\nhostname\nuser-data\nvendor-data\npublic-keys\nregion\ninterfaces/\ndns/\n" +
+			"floating_ip/\nreserved_ip/\ntags/\nfeatures/",
+
+		"/metadata/v1/id":          "100001",
+		"/metadata/v1/hostname":    "blog-web-1",
+		"/metadata/v1/user-data":   "#cloud-config\n",
+		"/metadata/v1/vendor-data": "#cloud-boothook\n",
+		"/metadata/v1/public-keys": "ssh-ed25519 AAAA one\nssh-rsa BBBB two",
+		"/metadata/v1/region":      "nyc3",
+		"/metadata/v1/tags/":       "hornero\nhornero:blog:role:web",
+
 		"/metadata/v1/interfaces/":                             "public/\nprivate/",
 		"/metadata/v1/interfaces/public/":                      "0/",
 		"/metadata/v1/interfaces/public/0/":                    "ipv4/\nanchor_ipv4/\nmac\ntype",
@@ -70,8 +74,9 @@ func TestLeavesAndIndexes(t *testing.T) {
 		"/metadata/v1/interfaces/private/0/ipv4/address":       "10.108.0.10",
 		"/metadata/v1/interfaces/private/0/ipv4/netmask":       "255.255.240.0",
 		"/metadata/v1/interfaces/private/0/mac":                "02:00:0a:6c:00:0a",
-		"/metadata/v1/reserved_ip/ipv4/active":                 "false",
-		"/metadata/v1/features/private_networking":             "true",
+
+		"/metadata/v1/reserved_ip/ipv4/active":     "false",
+		"/metadata/v1/features/private_networking": "true",
 	} {
 		answer := get(http.MethodGet, path, "198.51.100.10")
 		require.Equal(t, http.StatusOK, answer.Code, path)
@@ -116,8 +121,13 @@ func TestDocument(t *testing.T) {
 	require.Equal(t, "application/json", answer.Header().Get("Content-Type"))
 
 	require.JSONEq(t, `{
-		"droplet_id": 100001, "hostname": "blog-web-1", "user_data": "#cloud-config\n", "vendor_data": "#cloud-boothook\n",
-		"public_keys": ["ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"], "region": "nyc3", "tags": ["hornero", "hornero:blog:role:web"],
+		"droplet_id": 100001,
+		"hostname": "blog-web-1",
+		"user_data": "#cloud-config\n",
+		"vendor_data": "#cloud-boothook\n",
+		"public_keys": ["ssh-ed25519 AAAA one\n", "ssh-rsa BBBB two"],
+		"region": "nyc3",
+		"tags": ["hornero", "hornero:blog:role:web"],
 		"interfaces": {
 			"public": [{"mac": "02:00:c6:33:64:0a", "type": "public",
 				"ipv4": {"ip_address": "198.51.100.10", "netmask": "255.255.255.0", "gateway": "198.51.100.1"},
@@ -125,7 +135,9 @@ func TestDocument(t *testing.T) {
 			"private": [{"mac": "02:00:0a:6c:00:0a", "type": "private",
 				"ipv4": {"ip_address": "10.108.0.10", "netmask": "255.255.240.0", "gateway": "10.108.0.1"}}]
 		},
-		"dns": {"nameservers": []}, "floating_ip": {"ipv4": {"active": false}}, "reserved_ip": {"ipv4": {"active": false}},
+		"dns": {"nameservers": []},
+		"floating_ip": {"ipv4": {"active": false}},
+		"reserved_ip": {"ipv4": {"active": false}},
 		"features": {"dhcp_enabled": false, "private_networking": true}
 	}`, answer.Body.String())
 }

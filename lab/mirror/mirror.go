@@ -103,9 +103,17 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // lasting tells whether what is asked for never changes: a package file.
 func lasting(r *http.Request) bool {
-	p := r.URL.Path
-	return strings.Contains(p, "/pool/") && strings.HasSuffix(p, ".deb") && path.Clean(p) == p && r.URL.RawQuery == "" &&
-		!strings.ContainsAny(r.URL.Host, "/\\") && !strings.HasPrefix(r.URL.Host, ".")
+	p, host := r.URL.Path, r.URL.Host
+	isPackage := strings.Contains(p, "/pool/") &&
+		strings.HasSuffix(p, ".deb") &&
+		r.URL.RawQuery == ""
+
+	// both become part of a path in the folder, which they must not lead out of
+	isClean := path.Clean(p) == p &&
+		!strings.ContainsAny(host, "/\\") &&
+		!strings.HasPrefix(host, ".")
+
+	return isPackage && isClean
 }
 
 func (m *Mirror) file(r *http.Request) string {

@@ -30,20 +30,22 @@ type source struct {
 func newSource(t *testing.T, answer http.HandlerFunc) *source {
 	t.Helper()
 	s := &source{folder: t.TempDir()}
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	counted := func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		answer(w, r)
-	}))
+	}
+
+	upstream := httptest.NewServer(http.HandlerFunc(counted))
 	t.Cleanup(upstream.Close)
 
 	s.url = upstream.URL
 	host := strings.TrimPrefix(upstream.URL, "http://")
-	proxy := httptest.NewServer(
-		mirror.New(mirror.Config{
-			Folder: s.folder,
-			Hosts:  func() []string { return []string{host} },
-		}),
-	)
+	handler := mirror.New(mirror.Config{
+		Folder: s.folder,
+		Hosts:  func() []string { return []string{host} },
+	})
+
+	proxy := httptest.NewServer(handler)
 	t.Cleanup(proxy.Close)
 
 	through, err := url.Parse(proxy.URL)
@@ -152,8 +154,9 @@ func TestAPartIsNeverKept(t *testing.T) {
 	require.Error(t, err)
 	whole.Store(true)
 
+	// one more may be cut off: the fetch that was is still being forgotten
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		answer, err := s.Get(s.url + deb) // one more may be cut off: the fetch that was is still being forgotten
+		answer, err := s.Get(s.url + deb)
 		require.NoError(c, err)
 		defer answer.Body.Close()
 
@@ -163,7 +166,8 @@ func TestAPartIsNeverKept(t *testing.T) {
 		require.Equal(c, "halfmore", string(body))
 	}, 5*time.Second, 10*time.Millisecond)
 
-	parts, err := filepath.Glob(filepath.Join(s.folder, "*", filepath.Dir(deb), ".part-*"))
+	kept := filepath.Join(s.folder, "*", filepath.Dir(deb))
+	parts, err := filepath.Glob(kept + "/.part-*")
 	require.NoError(t, err)
 	require.Empty(t, parts)
 }
@@ -173,14 +177,13 @@ func TestListsAreNotKept(t *testing.T) {
 		io.WriteString(w, r.Host+r.URL.Path)
 	})
 
-	for range 2 {
-		code, body := s.get(t, s.url+"/debian/dists/trixie/InRelease")
-		require.Equal(t, http.StatusOK, code)
+	const list = "/debian/dists/trixie/InRelease"
+	host := strings.TrimPrefix(s.url, "http://")
 
-		require.Equal(t,
-			strings.TrimPrefix(s.url, "http://")+"/debian/dists/trixie/InRelease",
-			body,
-		)
+	for range 2 {
+		code, body := s.get(t, s.url+list)
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, host+list, body)
 	}
 
 	require.EqualValues(t, 2, s.asked.Load())
@@ -224,7 +227,8 @@ func TestAPathThatClimbsIsNotKept(t *testing.T) {
 }
 
 func TestVendorDataIsABoothook(t *testing.T) {
-	require.Equal(t, "#cloud-boothook\n#!/bin/sh\nprintf 'Acquire::http::Proxy \"%s\";\\n' "+
-		"'http://198.51.100.1:3128' > /"+mirror.AptFile+"\n",
-		mirror.VendorData("http://198.51.100.1:3128"))
+	want := "#cloud-boothook\n#!/bin/sh\n" +
+		"printf 'Acquire::http::Proxy \"%s\";\\n' 'http://198.51.100.1:3128' > /" + mirror.AptFile + "\n"
+
+	require.Equal(t, want, mirror.VendorData("http://198.51.100.1:3128"))
 }

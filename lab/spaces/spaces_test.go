@@ -252,7 +252,12 @@ func TestWhatACrashLeftHalfDoneIsRemoved(t *testing.T) {
 	b.makeBucket("photos")
 	b.put("photos", "kept", "kept", minio.PutObjectOptions{})
 
-	for _, leftover := range []string{"photos/blobs/ORPHAN", "photos/objects/.abc.json.123", "photos/uploads/GONE/1.abc", "half/objects/x"} {
+	for _, leftover := range []string{
+		"photos/blobs/ORPHAN",
+		"photos/objects/.abc.json.123",
+		"photos/uploads/GONE/1.abc",
+		"half/objects/x",
+	} {
 		path := filepath.Join(b.folder, leftover)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte("half"), 0o600))

@@ -1,0 +1,7 @@
+package machine
+
+// Metric is the priority of the lab's routes, by which tests tell them from other labs'.
+func (h *Host) Metric() int { return h.metric() }
+
+// HostLink is the name of the lab's interface on this computer.
+func (h *Host) HostLink() string { return h.hostLink() }
