@@ -47,7 +47,7 @@ func (f *labStartFlags) define(flags *pflag.FlagSet) {
 	const (
 		addressHelp = "where the API listens, on loopback (default: where it did before, " + lab.DefaultAddress +
 			" at first)"
-		publicHelp  = "a /24 for public addresses that this computer does not use (default: what it was before, " +
+		publicHelp = "a /24 for public addresses that this computer does not use (default: what it was before, " +
 			"a free one at first)"
 		profileHelp = "how slow the lab is: " + api.ProfileReal + ", like a cloud but shorter, or " +
 			api.ProfileInstant + " (default: what it was before, " + api.ProfileReal + " at first)"
