@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ import (
 // fault is something that breaks, and is over when mended is called.
 type fault struct {
 	name   string
-	strike func(s *site, d *draw) (what string, mended func())
+	strike func(s *stack, d *draw) (what string, mended func())
 }
 
 // draw is what is drawn for one round: no two faults hit one node.
@@ -32,19 +31,19 @@ func faults() []fault {
 	return []fault{
 		{
 			name: "kill -9 mariadbd",
-			strike: func(s *site, d *draw) (string, func()) {
+			strike: func(s *stack, d *draw) (string, func()) {
 				return s.killed(d, "db", "mariadbd")
 			},
 		},
 		{
 			name: "kill -9 bootstrap",
-			strike: func(s *site, d *draw) (string, func()) {
+			strike: func(s *stack, d *draw) (string, func()) {
 				return s.killed(d, []string{"db", "proxy", "web"}[d.IntN(3)], "hornero-bootstr")
 			},
 		},
 		{
 			name: "kill -9 haproxy",
-			strike: func(s *site, d *draw) (string, func()) {
+			strike: func(s *stack, d *draw) (string, func()) {
 				return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
 			},
 		},
@@ -78,7 +77,7 @@ func faults() []fault {
 }
 
 // some is a node of a role, or of any, that no other fault of the round has hit; there may be none.
-func (s *site) some(d *draw, role string) (node, bool) {
+func (s *stack) some(d *draw, role string) (node, bool) {
 	s.t.Helper()
 	found := []node{}
 
@@ -105,46 +104,22 @@ func (s *site) some(d *draw, role string) (node, bool) {
 func nothing() {}
 
 // killed ends a program of a node from outside, where nothing of the node can refuse it.
-func (s *site) killed(d *draw, role, program string) (string, func()) {
+func (s *stack) killed(d *draw, role, program string) (string, func()) {
 	n, _ := s.some(d, role)
 	s.end(n, program)
 	return n.Name, nothing
 }
 
-func (s *site) end(n node, program string) {
+// end ends a program of a node from outside.
+func (s *stack) end(n node, program string) {
 	s.t.Helper()
 
-	script := fmt.Sprintf(
-		`for p in $(ip netns pids hornero-%s-%d); do [ "$(cat /proc/$p/comm 2>/dev/null)" = %s ] && kill -9 $p; done; true`,
-		labName,
-		n.DropletID,
-		program,
-	)
-
-	out, err := exec.Command("sh", "-c", script).CombinedOutput()
-	require.NoError(s.t, err, string(out))
+	s.fromOutside(n.DropletID, `for p in $(ip netns pids "$1"); do
+	[ "$(cat /proc/$p/comm 2>/dev/null)" = `+program+` ] && kill -9 $p
+done; true`)
 }
 
-// inflict asks the lab for a fault that lasts until it is lifted.
-func (s *site) inflict(body map[string]any) func() {
-	s.t.Helper()
-	var answer struct{ Fault struct{ Name string } }
-	require.Equal(
-		s.t,
-		http.StatusCreated,
-		s.api("POST", "/lab/v1/faults", body, &answer),
-	)
-
-	return func() {
-		require.Equal(
-			s.t,
-			http.StatusNoContent,
-			s.api("DELETE", "/lab/v1/faults/"+answer.Fault.Name, nil, nil),
-		)
-	}
-}
-
-func freeze(s *site, d *draw) (string, func()) {
+func freeze(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -156,7 +131,7 @@ func freeze(s *site, d *draw) (string, func()) {
 	})
 }
 
-func cutOff(s *site, d *draw) (string, func()) {
+func cutOff(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -169,7 +144,7 @@ func cutOff(s *site, d *draw) (string, func()) {
 }
 
 // split puts each of the database and proxy nodes on one of two sides that do not reach each other.
-func split(s *site, d *draw) (string, func()) {
+func split(s *stack, d *draw) (string, func()) {
 	sides, names := [2][]int{}, [2][]string{}
 	nodes := s.nodes()
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
@@ -193,7 +168,7 @@ func split(s *site, d *draw) (string, func()) {
 		" from the rest", s.inflict(map[string]any{"kind": "partition", "groups": sides})
 }
 
-func loss(s *site, d *draw) (string, func()) {
+func loss(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -214,7 +189,7 @@ func loss(s *site, d *draw) (string, func()) {
 }
 
 // full leaves no room on a node's disk.
-func full(s *site, d *draw) (string, func()) {
+func full(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -228,7 +203,7 @@ func full(s *site, d *draw) (string, func()) {
 
 // clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of
 // the lab.
-func clock(s *site, d *draw) (string, func()) {
+func clock(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -243,7 +218,7 @@ func clock(s *site, d *draw) (string, func()) {
 	})
 }
 
-func late(s *site, d *draw) (string, func()) {
+func late(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -259,7 +234,7 @@ func late(s *site, d *draw) (string, func()) {
 }
 
 // powerOff pulls a node's plug, and presses its button later.
-func powerOff(s *site, d *draw) (string, func()) {
+func powerOff(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
 		return n.Name, nothing
@@ -270,7 +245,7 @@ func powerOff(s *site, d *draw) (string, func()) {
 	return n.Name, func() { s.press(n) }
 }
 
-func (s *site) pull(n node) {
+func (s *stack) pull(n node) {
 	s.t.Helper()
 
 	require.Equal(
@@ -282,7 +257,7 @@ func (s *site) pull(n node) {
 }
 
 // press turns a node on, unless it is; one that is busy is asked again.
-func (s *site) press(n node) {
+func (s *stack) press(n node) {
 	s.t.Helper()
 	path := fmt.Sprintf("/v2/droplets/%d", n.DropletID)
 	require.Eventually(s.t, func() bool {
@@ -300,7 +275,7 @@ func (s *site) press(n node) {
 	}, 30*time.Second, 200*time.Millisecond, n.Name)
 }
 
-func allOff(s *site, d *draw) (string, func()) {
+func allOff(s *stack, d *draw) (string, func()) {
 	all := s.nodes()
 	for _, n := range all {
 		d.hit[n.Name] = true

@@ -92,7 +92,7 @@ type tenure struct {
 // oneWriterAnEpoch holds the rows against the peer set's own record of who was the writer: in the order in
 // which the client was told of them, the nodes that took rows are among the holders of the lease, in the order
 // of their epochs. Two nodes that took rows in one epoch, or one that went on after its epoch, break that.
-func (s *site) oneWriterAnEpoch(l *load) {
+func (s *stack) oneWriterAnEpoch(l *load) {
 	s.t.Helper()
 
 	for line := range strings.Lines(s.must("events", "--json", "-n", "0")) {

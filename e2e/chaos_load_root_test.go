@@ -27,7 +27,7 @@ const (
 // load is clients of the database, through the proxies: one that writes rows with keys of their own, one that
 // moves money between accounts, and some that read and write one register.
 type load struct {
-	site    *site
+	site    *stack
 	proxies []*sql.DB
 	mutex   sync.Mutex
 	rows    []acknowledged
@@ -50,7 +50,7 @@ type acknowledged struct {
 }
 
 // newLoad connects and makes its tables.
-func newLoad(t *testing.T, s *site) *load {
+func newLoad(t *testing.T, s *stack) *load {
 	l := &load{
 		site:    s,
 		proxies: s.through("writer", map[string]string{"wsrep_sync_wait": "1"}),

@@ -107,7 +107,7 @@ func number(t *testing.T, name string, otherwise int64) int64 {
 }
 
 // strike breaks what was drawn under load, mends it after a few seconds, and waits until the stack is whole.
-func (s *site) strike(
+func (s *stack) strike(
 	l *load,
 	round int,
 	drawn []fault,
@@ -148,68 +148,31 @@ func (s *site) strike(
 	return stop(), heals, strings.Join(names, ", ")
 }
 
-// whole tells whether all nodes serve and one takes the writes.
-func (s *site) whole() bool {
-	healthy, writers := 0, 0
-	nodes := s.nodes()
-	for _, n := range nodes {
-		if n.Healthy {
-			healthy++
-		}
-		if n.Writer {
-			writers++
-		}
-	}
-
-	return healthy == len(nodes) && len(nodes) == 7 && writers == 1
-}
-
 // keeps looks on every database node for every acknowledged row, and counts the money.
-func (s *site) keeps(l *load) {
+func (s *stack) keeps(l *load) {
 	s.t.Helper()
 
-	for _, db := range []string{"db-1", "db-2", "db-3"} {
-		there := map[string]bool{}
-		for id := range strings.FieldsSeq(s.tells(db, "select id from chaos_rows")) {
-			there[id] = true
-		}
+	rows := make([]string, len(l.rows))
+	for i, row := range l.rows {
+		rows[i] = row.id
+	}
 
-		missing := []string{}
+	for _, db := range databases {
+		s.hasAll(db, s.tells(db, "select id from chaos_rows"), rows)
 
-		for _, row := range l.rows {
-			if !there[row.id] {
-				missing = append(missing, row.id)
-			}
-		}
-
-		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
-
-		require.Equal(
-			s.t,
-			strconv.Itoa(accounts*balance),
-			s.tells(db, "select sum(balance) from chaos_accounts"),
-			db,
-		)
+		sum := s.tells(db, "select sum(balance) from chaos_accounts")
+		require.Equal(s.t, strconv.Itoa(accounts*balance), sum, db)
 	}
 }
 
 // tells asks a database node for what is in it when all that was written before is. A server that was frozen
 // finds a second or two after it thawed that it was shut out, and answers nothing then until it is synced
 // again.
-func (s *site) tells(db, question string) (answer string) {
+func (s *stack) tells(db, question string) (answer string) {
 	s.t.Helper()
 
 	require.Eventually(s.t, func() bool {
-		out, err := s.run(
-			s.t.Context(),
-			"exec",
-			db,
-			"--",
-			"sh",
-			"-c",
-			"mariadb -N wordpress -e 'set session wsrep_sync_wait=1; "+question+"'",
-		)
-
+		out, err := s.tryOn(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; "+question+"'")
 		answer = strings.TrimSpace(out)
 
 		if err != nil {

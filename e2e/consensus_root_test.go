@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -72,7 +71,7 @@ func TestConsensusLost(t *testing.T) {
 }
 
 // leader is the node that leads consensus.
-func (s *site) leader() node {
+func (s *stack) leader() node {
 	s.t.Helper()
 	var status struct {
 		PeerSet struct{ Leader string } `json:"peer_set"`
@@ -97,7 +96,7 @@ func (s *site) leader() node {
 }
 
 // members are the nodes of consensus.
-func (s *site) members() []node {
+func (s *stack) members() []node {
 	var members []node
 	for _, n := range s.nodes() {
 		if n.Role != "web" {
@@ -109,13 +108,11 @@ func (s *site) members() []node {
 }
 
 // silence drops all packets of consensus, and no others, at some nodes.
-func (s *site) silence(nodes []node) (mend func()) {
+func (s *stack) silence(nodes []node) (mend func()) {
 	s.t.Helper()
 
 	in := func(n node, rules string) {
-		script := fmt.Sprintf("ip netns exec hornero-%s-%d nft '%s'", labName, n.DropletID, rules)
-		out, err := exec.Command("sh", "-c", script).CombinedOutput()
-		require.NoError(s.t, err, string(out))
+		s.fromOutside(n.DropletID, `ip netns exec "$1" nft '`+rules+`'`)
 	}
 
 	for _, n := range nodes {

@@ -21,23 +21,23 @@ import (
 // way is how the writer's work ends in the middle of a client's.
 type way struct {
 	name string
-	do   func(s *site, writer node)
-	heal func(s *site, writer node)
+	do   func(s *stack, writer node)
+	heal func(s *stack, writer node)
 }
 
 var ways = []way{
-	{"machine off", (*site).pull, (*site).press},
+	{"machine off", (*stack).pull, (*stack).press},
 	{
 		name: "mariadbd kill -9",
-		do:   func(s *site, writer node) { s.end(writer, "mariadbd") },
-		heal: func(*site, node) {},
+		do:   func(s *stack, writer node) { s.end(writer, "mariadbd") },
+		heal: func(*stack, node) {},
 	},
 	{
 		name: "planned move",
-		do: func(s *site, writer node) {
+		do: func(s *stack, writer node) {
 			s.on(writer.Name, "hornero-bootstrap drain")
 		},
-		heal: func(s *site, writer node) {
+		heal: func(s *stack, writer node) {
 			s.on(writer.Name, "systemctl restart hornero-bootstrap")
 		},
 	},
@@ -94,7 +94,7 @@ func chosen(t *testing.T, variable string) []way {
 }
 
 // lose ends the writer's work once and waits until the stack is whole again.
-func (s *site) lose(c *clients, w way) (gap time.Duration, twice int) {
+func (s *stack) lose(c *clients, w way) (gap time.Duration, twice int) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole before %s", w.name)
 
@@ -140,7 +140,7 @@ type clients struct {
 	story   []string
 }
 
-func newClients(s *site) *clients {
+func newClients(s *stack) *clients {
 	c := &clients{proxies: s.through("writer", nil)}
 	_, err := c.proxies[0].Exec("create table if not exists failover (id varchar(60) primary key) engine=InnoDB")
 	require.NoError(s.t, err)
@@ -294,23 +294,13 @@ func (c *clients) fail(proxy, attempt int, asked time.Time, err error) {
 }
 
 // keepsRows looks on every database node for every acknowledged row.
-func (s *site) keepsRows(c *clients) {
+func (s *stack) keepsRows(c *clients) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond)
 
-	for _, db := range []string{"db-1", "db-2", "db-3"} {
-		there := map[string]bool{}
-		for id := range strings.FieldsSeq(s.on(db,
-			"mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from failover'",
-		)) {
-			there[id] = true
-		}
-
-		missing := slices.DeleteFunc(
-			slices.Clone(c.rows),
-			func(id string) bool { return there[id] },
-		)
-		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
+	for _, db := range databases {
+		there := s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from failover'")
+		s.hasAll(db, there, c.rows)
 	}
 
 	fmt.Printf("%d acknowledged rows are on every database node\n", len(c.rows))

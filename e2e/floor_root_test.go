@@ -17,7 +17,7 @@ import (
 // node's own name and address. Its first boot is its first start. Nobody has the third's address: a machine in
 // its place would have another.
 type floor struct {
-	*site
+	*stack
 	image   int
 	vpc     string
 	servers []*server
@@ -77,9 +77,9 @@ sync
 systemctl poweroff
 `
 
-func newFloor(s *site) *floor {
+func newFloor(s *stack) *floor {
 	f := &floor{
-		site:  s,
+		stack: s,
 		image: s.imageOf("hornero-db-"),
 	}
 
@@ -119,7 +119,7 @@ func newFloor(s *site) *floor {
 }
 
 // imageOf returns the newest image whose name begins like that; 0 when there is none.
-func (s *site) imageOf(name string) (newest int) {
+func (s *stack) imageOf(name string) (newest int) {
 	s.t.Helper()
 
 	var images struct {

@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -51,12 +49,15 @@ const (
 // `hornero up` is told to stop looking when all machines are on, `hornero replace` looks to the end.
 func TestJoin(t *testing.T) {
 	rounds := int(number(t, "JOIN_ROUNDS", 5))
-	s := prepare(t, databasesOnly, []string{"--profile", "instant"}, "-var", `roles=["db"]`)
-	t.Cleanup(func() {
-		_, _ = s.run(context.Background(), "destroy", "--yes")
+	h := newHarness(t, setup{
+		StackFile: databasesOnly,
+		LabFlags:  []string{"--profile", "instant"},
+		BakeFlags: []string{"-var", `roles=["db"]`},
 	})
+	s := h.baked(t)
+	t.Cleanup(func() { _, _ = s.try("destroy", "--yes") })
 
-	sides := []contestant{newFloor(s), &ours{site: s}}
+	sides := []contestant{newFloor(s), &ours{stack: s}}
 	figures := map[string][]time.Duration{}
 	fmt.Printf("%-6s %-8s %10s %10s\n", "round", "side", "three", "one")
 
@@ -115,7 +116,7 @@ type contestant interface {
 }
 
 // joins exchanges a machine under load and returns how long the new one took.
-func (s *site) joins(side contestant) time.Duration {
+func (s *stack) joins(side contestant) time.Duration {
 	survivor := side.survivor()
 	stop := survivor.adds()
 	time.Sleep(2 * time.Second) // of a load that nothing disturbs
@@ -131,7 +132,7 @@ func (s *site) joins(side contestant) time.Duration {
 
 // ours is a stack of Hornero.
 type ours struct {
-	*site
+	*stack
 	servers map[string]*server
 }
 
@@ -203,7 +204,7 @@ func (o *ours) end() {
 }
 
 // droplet waits for a Droplet by its name that is another than one before, and returns its number.
-func (s *site) droplet(name string, before int) (id int) {
+func (s *stack) droplet(name string, before int) (id int) {
 	s.t.Helper()
 
 	require.Eventually(s.t, func() bool {
@@ -225,15 +226,10 @@ func (s *site) droplet(name string, before int) (id int) {
 // program is a bin/hornero that runs beside the test.
 type program struct{ stop func() }
 
-func (s *site) background(args ...string) program {
+func (s *stack) background(args ...string) program {
 	s.t.Helper()
 
-	command := exec.Command(
-		filepath.Join(s.root, "bin/hornero"),
-		append([]string{"-f", s.file}, args...)...,
-	)
-
-	command.Env = s.env
+	command := s.command(context.Background(), args...)
 	var out strings.Builder
 	command.Stdout, command.Stderr = &out, &out
 	require.NoError(s.t, command.Start())

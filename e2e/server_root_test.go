@@ -30,12 +30,12 @@ type server struct {
 }
 
 // powered waits for a Droplet's PID 1.
-func (s *site) powered(id int) *server {
+func (s *stack) powered(id int) *server {
 	s.t.Helper()
 	m := &server{t: s.t, id: id}
 	pid := 0
 	require.Eventually(s.t, func() bool {
-		pid = initOf(fmt.Sprintf("hornero-%s-%d", labName, id))
+		pid = initOf(fmt.Sprintf("hornero-%s-%d", s.lab, id))
 		return pid != 0
 	}, time.Minute, 20*time.Millisecond, "Droplet %d is on", id)
 

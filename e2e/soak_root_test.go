@@ -65,11 +65,11 @@ func TestNoFalseEvictions(t *testing.T) {
 }
 
 // memberships is the number of the cluster's last change of membership, as each node saw it.
-func (s *site) memberships() map[string]string {
+func (s *stack) memberships() map[string]string {
 	s.t.Helper()
 	numbers := map[string]string{}
 
-	for _, db := range []string{"db-1", "db-2", "db-3"} {
+	for _, db := range databases {
 		numbers[db] = s.on(db, `mariadb -N -e "show status like 'wsrep_cluster_conf_id'"`)
 	}
 

@@ -90,7 +90,7 @@ func as(n node) string {
 type started struct{ configured, healthy time.Duration }
 
 // started reads systemd's and the journal's stamps, which are of one clock.
-func (s *site) started(node string) started {
+func (s *stack) started(node string) started {
 	s.t.Helper()
 
 	out := s.on(node, `systemctl show -p ExecMainStartTimestampMonotonic --value hornero-bootstrap
@@ -122,7 +122,7 @@ func sorted(all []started, of func(started) time.Duration) []time.Duration {
 }
 
 // idle prints what the agents cost while nobody asks for anything.
-func (s *site) idle() {
+func (s *stack) idle() {
 	s.t.Helper()
 	const span = 60
 	nodes := s.nodes()
@@ -199,7 +199,7 @@ func (s *site) idle() {
 
 // outage takes the power from all nodes in the middle of writes and gives it back: the stack serves again by
 // itself, with every acknowledged row.
-func (s *site) outage(c *clients) (write, whole time.Duration) {
+func (s *stack) outage(c *clients) (write, whole time.Duration) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole before the outage")
 
