@@ -29,50 +29,18 @@ type draw struct {
 // faults are drawn from evenly. Nothing but what is named here is ever done to a node: no restart, no help.
 func faults() []fault {
 	return []fault{
-		{
-			name: "kill -9 mariadbd",
-			strike: func(s *stack, d *draw) (string, func()) {
-				return s.killed(d, "db", "mariadbd")
-			},
-		},
-		{
-			name: "kill -9 bootstrap",
-			strike: func(s *stack, d *draw) (string, func()) {
-				return s.killed(d, []string{"db", "proxy", "web"}[d.IntN(3)], "hornero-bootstr")
-			},
-		},
-		{
-			name: "kill -9 haproxy",
-			strike: func(s *stack, d *draw) (string, func()) {
-				return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
-			},
-		},
-		{
-			name:   "power off",
-			strike: powerOff,
-		}, {
-			name:   "freeze",
-			strike: freeze,
-		}, {
-			name:   "cut off",
-			strike: cutOff,
-		}, {
-			name:   "split in two",
-			strike: split,
-		}, {
-			name:   "lossy links",
-			strike: loss,
-		}, {
-			name:   "disk full",
-			strike: full,
-		}, {
-			name:   "clock an hour off",
-			strike: clock,
-		}, {
-			name:   "late links",
-			strike: late,
-		},
-		{"all off at once", allOff},
+		{name: "kill -9 mariadbd", strike: kill("mariadbd", "db")},
+		{name: "kill -9 bootstrap", strike: kill("hornero-bootstr", "db", "proxy", "web")}, // as the kernel cuts its name
+		{name: "kill -9 haproxy", strike: kill("haproxy", "proxy", "web")},
+		{name: "power off", strike: powerOff},
+		{name: "freeze", strike: freeze},
+		{name: "cut off", strike: cutOff},
+		{name: "split in two", strike: split},
+		{name: "lossy links", strike: loss},
+		{name: "disk full", strike: full},
+		{name: "clock an hour off", strike: clock},
+		{name: "late links", strike: late},
+		{name: "all off at once", strike: allOff},
 	}
 }
 
@@ -101,13 +69,22 @@ func (s *stack) some(d *draw, role string) (node, bool) {
 	return one, true
 }
 
-func nothing() {}
+// mendsItself is what ends a fault that nobody has to end.
+func mendsItself() {}
 
-// killed ends a program of a node from outside, where nothing of the node can refuse it.
-func (s *stack) killed(d *draw, role, program string) (string, func()) {
-	n, _ := s.some(d, role)
-	s.end(n, program)
-	return n.Name, nothing
+// kill ends a program of a node from outside, where nothing of the node can refuse it. Of several roles one is drawn.
+func kill(program string, roles ...string) func(*stack, *draw) (string, func()) {
+	return func(s *stack, d *draw) (string, func()) {
+		role := roles[0]
+		if len(roles) > 1 {
+			role = roles[d.IntN(len(roles))]
+		}
+
+		n, _ := s.some(d, role)
+		s.end(n, program)
+
+		return n.Name, mendsItself
+	}
 }
 
 // end ends a program of a node from outside.
@@ -119,28 +96,40 @@ func (s *stack) end(n node, program string) {
 done; true`)
 }
 
-func freeze(s *stack, d *draw) (string, func()) {
+// onOne has the lab inflict a fault on one node.
+func (s *stack) onOne(d *draw, kind string, more map[string]any) (string, func()) {
+	s.t.Helper()
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
-	return n.Name, s.inflict(map[string]any{
-		"kind":   "freeze",
-		"groups": [][]int{{n.DropletID}},
-	})
+	return n.Name, s.inflictOn(n, kind, more)
+}
+
+func (s *stack) inflictOn(n node, kind string, more map[string]any) (lift func()) {
+	s.t.Helper()
+	body := map[string]any{"kind": kind, "groups": [][]int{{n.DropletID}}}
+	maps.Copy(body, more)
+
+	return s.inflict(body)
+}
+
+func freeze(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "freeze", nil)
 }
 
 func cutOff(s *stack, d *draw) (string, func()) {
-	n, ok := s.some(d, "")
-	if !ok {
-		return n.Name, nothing
-	}
+	return s.onOne(d, "cut", nil)
+}
 
-	return n.Name, s.inflict(map[string]any{
-		"kind":   "cut",
-		"groups": [][]int{{n.DropletID}},
-	})
+// full leaves no room on a node's disk.
+func full(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "fill", nil)
+}
+
+func late(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "delay", map[string]any{"delay": "40ms", "jitter": "10ms", "network": "vpc"})
 }
 
 // split puts each of the database and proxy nodes on one of two sides that do not reach each other.
@@ -163,42 +152,21 @@ func split(s *stack, d *draw) (string, func()) {
 	}
 
 	slices.Sort(names[0])
+	what := strings.Join(names[0], "+") + " from the rest"
 
-	return strings.Join(names[0], "+") +
-		" from the rest", s.inflict(map[string]any{"kind": "partition", "groups": sides})
+	return what, s.inflict(map[string]any{"kind": "partition", "groups": sides})
 }
 
 func loss(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
 	percent := 5 + d.IntN(25)
+	what := fmt.Sprintf("%s %d %%", n.Name, percent)
 
-	return fmt.Sprintf(
-			"%s %d %%",
-			n.Name,
-			percent,
-		), s.inflict(map[string]any{
-			"kind":    "loss",
-			"groups":  [][]int{{n.DropletID}},
-			"percent": percent,
-			"network": "vpc",
-		})
-}
-
-// full leaves no room on a node's disk.
-func full(s *stack, d *draw) (string, func()) {
-	n, ok := s.some(d, "")
-	if !ok {
-		return n.Name, nothing
-	}
-
-	return n.Name, s.inflict(map[string]any{
-		"kind":   "fill",
-		"groups": [][]int{{n.DropletID}},
-	})
+	return what, s.inflictOn(n, "loss", map[string]any{"percent": percent, "network": "vpc"})
 }
 
 // clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of
@@ -206,38 +174,19 @@ func full(s *stack, d *draw) (string, func()) {
 func clock(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
 	step := []string{"1h", "-1h"}[d.IntN(2)]
 
-	return n.Name + " " + step, s.inflict(map[string]any{
-		"kind":   "clock",
-		"groups": [][]int{{n.DropletID}},
-		"step":   step,
-	})
-}
-
-func late(s *stack, d *draw) (string, func()) {
-	n, ok := s.some(d, "")
-	if !ok {
-		return n.Name, nothing
-	}
-
-	return n.Name, s.inflict(map[string]any{
-		"kind":    "delay",
-		"groups":  [][]int{{n.DropletID}},
-		"delay":   "40ms",
-		"jitter":  "10ms",
-		"network": "vpc",
-	})
+	return n.Name + " " + step, s.inflictOn(n, "clock", map[string]any{"step": step})
 }
 
 // powerOff pulls a node's plug, and presses its button later.
 func powerOff(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
 	s.pull(n)
@@ -245,36 +194,28 @@ func powerOff(s *stack, d *draw) (string, func()) {
 	return n.Name, func() { s.press(n) }
 }
 
+// pull takes the power from a node at once.
 func (s *stack) pull(n node) {
 	s.t.Helper()
-
-	require.Equal(
-		s.t,
-		http.StatusNoContent,
-		s.api("POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID), nil, nil),
-		n.Name,
-	)
+	path := fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID)
+	require.Equal(s.t, http.StatusNoContent, s.api("POST", path, nil, nil), n.Name)
 }
 
 // press turns a node on, unless it is; one that is busy is asked again.
 func (s *stack) press(n node) {
 	s.t.Helper()
-	path := fmt.Sprintf("/v2/droplets/%d", n.DropletID)
+
 	require.Eventually(s.t, func() bool {
-		var now struct{ Droplet struct{ Status string } }
-		if s.api("GET", path, nil, &now) == http.StatusOK && now.Droplet.Status == "active" {
+		var now struct{ Droplet droplet }
+		if s.api("GET", dropletPath(n.DropletID), nil, &now) == http.StatusOK && now.Droplet.Status == "active" {
 			return true
 		}
 
-		return s.api(
-			"POST",
-			path+"/actions",
-			map[string]any{"type": "power_on"},
-			nil,
-		) == http.StatusCreated
+		return s.power(n.DropletID, "power_on") == http.StatusCreated
 	}, 30*time.Second, 200*time.Millisecond, n.Name)
 }
 
+// allOff takes the power from all nodes.
 func allOff(s *stack, d *draw) (string, func()) {
 	all := s.nodes()
 	for _, n := range all {

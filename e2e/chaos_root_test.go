@@ -23,6 +23,8 @@ const (
 	pairsIn = 3
 )
 
+const roundLine = "%-5v %-60s %6v %8s %8s %8v  %v\n"
+
 // TestChaos breaks things at random under load, singly and in pairs, and looks after each whether the stack is
 // whole again by itself; in the end every acknowledged row must be on every node and no money lost.
 // CHAOS_FAULTS says how many faults (200), CHAOS_SEED repeats the draws of an earlier run.
@@ -35,56 +37,13 @@ func TestChaos(t *testing.T) {
 	s.untilHealthy()
 
 	l := newLoad(t, s)
-
-	fmt.Printf(
-		"%-5s %-60s %6s %8s %8s %8s  %s\n",
-		"round",
-		"fault",
-		"rows",
-		"gap",
-		"heals",
-		"writers",
-		"register",
-	)
-
 	t.Cleanup(func() { fmt.Print(tally(l)) })
+	fmt.Printf(roundLine, "round", "fault", "rows", "gap", "heals", "writers", "register")
 
 	for round := 1; count > 0; round++ {
-		drawn := []fault{faults()[dice.IntN(len(faults()))]}
-		if dice.IntN(pairsIn) == 0 {
-			drawn = append(drawn, faults()[dice.IntN(len(faults()))])
-		}
-
+		drawn := drawFaults(dice)
 		count -= int64(len(drawn))
-		r, took, what := s.strike(l, round, drawn, dice)
-		l.outcomes = append(l.outcomes, outcome{
-			kind:  kind(drawn),
-			gap:   r.gap,
-			heals: took,
-		})
-
-		fmt.Printf(
-			"%-5d %-60s %6d %7.1fs %7.1fs %8d  %s\n",
-			round,
-			what,
-			r.rows,
-			r.gap.Seconds(),
-			took.Seconds(),
-			r.writers,
-			r.linearizable,
-		)
-
-		require.NotEqual(t,
-			porcupine.Illegal,
-			r.linearizable,
-			"the register's history is not one that a single copy could have",
-		)
-
-		s.oneWriterAnEpoch(l)
-
-		if wrong := l.wrong.Load(); wrong != nil {
-			t.Fatal(*wrong)
-		}
+		s.oneRound(l, round, drawn, dice)
 
 		if round%10 == 0 {
 			s.keeps(l)
@@ -92,6 +51,36 @@ func TestChaos(t *testing.T) {
 	}
 
 	s.keeps(l)
+}
+
+// drawFaults draws one fault, and now and then two.
+func drawFaults(dice *rand.Rand) []fault {
+	drawn := []fault{faults()[dice.IntN(len(faults()))]}
+	if dice.IntN(pairsIn) == 0 {
+		drawn = append(drawn, faults()[dice.IntN(len(faults()))])
+	}
+
+	return drawn
+}
+
+// oneRound strikes, and judges what the clients saw.
+func (s *stack) oneRound(l *load, round int, drawn []fault, dice *rand.Rand) {
+	s.t.Helper()
+	r, heals, what := s.strike(l, round, drawn, dice)
+	l.outcomes = append(l.outcomes, outcome{kind: kind(drawn), gap: r.gap, heals: heals})
+	fmt.Printf(roundLine, round, what, r.rows, seconds(r.gap), seconds(heals), r.writers, r.linearizable)
+
+	const impossible = "the register's history is not one that a single copy could have"
+	require.NotEqual(s.t, porcupine.Illegal, r.linearizable, impossible)
+	s.oneWriterAnEpoch(l)
+
+	if wrong := l.wrong.Load(); wrong != nil {
+		s.t.Fatal(*wrong)
+	}
+}
+
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%.1fs", d.Seconds())
 }
 
 func number(t *testing.T, name string, otherwise int64) int64 {
@@ -107,14 +96,11 @@ func number(t *testing.T, name string, otherwise int64) int64 {
 }
 
 // strike breaks what was drawn under load, mends it after a few seconds, and waits until the stack is whole.
-func (s *stack) strike(
-	l *load,
-	round int,
-	drawn []fault,
-	dice *rand.Rand,
-) (r result, heals time.Duration, what string) {
+func (s *stack) strike(l *load, round int, drawn []fault, dice *rand.Rand) (
+	r result, heals time.Duration, what string,
+) {
 	stop := l.round(round)
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // of a load that nothing disturbs
 
 	names, mends := []string{}, []func(){}
 	d := &draw{dice, map[string]bool{}}
@@ -125,6 +111,7 @@ func (s *stack) strike(
 		time.Sleep(time.Duration(dice.IntN(1500)) * time.Millisecond)
 	}
 
+	// Long enough for the peer set and Galera to act on what they miss.
 	time.Sleep(time.Duration(3+dice.IntN(6)) * time.Second)
 
 	for _, mended := range mends {
@@ -132,18 +119,11 @@ func (s *stack) strike(
 	}
 
 	mended := time.Now()
-
-	require.Eventually(
-		s.t,
-		s.whole,
-		healsWithin,
-		500*time.Millisecond,
-		"whole again by itself after %s",
-		strings.Join(names, " and "),
-	)
+	struck := strings.Join(names, " and ")
+	require.Eventually(s.t, s.whole, healsWithin, 500*time.Millisecond, "whole again by itself after %s", struck)
 
 	heals = time.Since(mended)
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // of a load on a stack that is whole
 
 	return stop(), heals, strings.Join(names, ", ")
 }

@@ -31,9 +31,7 @@ func TestConsensusLost(t *testing.T) {
 		{
 			name: "the leader of consensus",
 			span: 5 * time.Second,
-			of: func() []node {
-				return []node{s.leader()}
-			},
+			of:   func() []node { return []node{s.leader()} },
 		},
 		{
 			name: "the quorum of consensus",
@@ -51,15 +49,8 @@ func TestConsensusLost(t *testing.T) {
 		mend()
 
 		r := stop()
-		fmt.Printf(
-			"without %s for %s: gap %.2f s, %d rows, %d attempts failed%s\n",
-			loss.name,
-			loss.span,
-			r.gap.Seconds(),
-			r.rows,
-			r.failed,
-			r.story,
-		)
+		fmt.Printf("without %s for %s: gap %.2f s, %d rows, %d attempts failed%s\n",
+			loss.name, loss.span, r.gap.Seconds(), r.rows, r.failed, r.story)
 
 		require.Less(t, r.gap, unharmed, loss.name)
 		require.Zero(t, r.failed, loss.name)
@@ -76,10 +67,8 @@ func (s *stack) leader() node {
 	var status struct {
 		PeerSet struct{ Leader string } `json:"peer_set"`
 	}
-	require.NoError(s.t, json.Unmarshal(
-		[]byte(s.on("proxy-1", "hornero-bootstrap status --json")),
-		&status,
-	))
+	said := s.on("proxy-1", "hornero-bootstrap status --json")
+	require.NoError(s.t, json.Unmarshal([]byte(said), &status))
 
 	host, _, err := net.SplitHostPort(status.PeerSet.Leader)
 	require.NoError(s.t, err, "leader %q", status.PeerSet.Leader)
@@ -115,12 +104,11 @@ func (s *stack) silence(nodes []node) (mend func()) {
 		s.fromOutside(n.DropletID, `ip netns exec "$1" nft '`+rules+`'`)
 	}
 
+	const drop = "tcp dport 9202 drop; tcp sport 9202 drop;"
 	for _, n := range nodes {
-		in(n,
-			"table inet silence { chain in { type filter hook input priority 0; tcp dport 9202 drop; tcp sport "+
-				"9202 drop; }; chain out { type filter hook output priority 0; tcp dport 9202 drop; tcp sport "+
-				"9202 drop; }; }",
-		)
+		in(n, "table inet silence { "+
+			"chain in { type filter hook input priority 0; "+drop+" }; "+
+			"chain out { type filter hook output priority 0; "+drop+" }; }")
 	}
 
 	return func() {

@@ -54,7 +54,8 @@ func (s *stack) override(node, unit, text string) (restored func()) {
 	s.t.Helper()
 	folder := "/run/systemd/system/" + unit + ".service.d"
 	file := folder + "/soon.conf"
-	s.on(node, fmt.Sprintf("mkdir -p %s && printf '[Service]\n%s\n' >%s && systemctl daemon-reload", folder, text, file))
+	write := fmt.Sprintf("mkdir -p %s && printf '[Service]\n%s\n' >%s", folder, text, file)
+	s.on(node, write+" && systemctl daemon-reload")
 
 	return func() {
 		s.t.Helper()

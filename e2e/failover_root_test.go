@@ -26,22 +26,24 @@ type way struct {
 }
 
 var ways = []way{
-	{"machine off", (*stack).pull, (*stack).press},
+	{
+		name: "machine off",
+		do:   (*stack).pull,
+		heal: (*stack).press,
+	},
 	{
 		name: "mariadbd kill -9",
 		do:   func(s *stack, writer node) { s.end(writer, "mariadbd") },
 		heal: func(*stack, node) {},
 	},
 	{
-		name: "planned move",
-		do: func(s *stack, writer node) {
-			s.on(writer.Name, "hornero-bootstrap drain")
-		},
-		heal: func(s *stack, writer node) {
-			s.on(writer.Name, "systemctl restart hornero-bootstrap")
-		},
+		name: plannedMove,
+		do:   func(s *stack, writer node) { s.on(writer.Name, "hornero-bootstrap drain") },
+		heal: func(s *stack, writer node) { s.on(writer.Name, "systemctl restart hornero-bootstrap") },
 	},
 }
+
+const plannedMove = "planned move"
 
 // TestFailover measures the longest time that a client of the proxies waits for an acknowledged row when the
 // writer is lost or moved: FAILOVER_ROUNDS times (20) in each way, or in those that FAILOVER_WAYS names
@@ -63,11 +65,11 @@ func TestFailover(t *testing.T) {
 		}
 
 		slices.Sort(gaps)
-		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed "+
-			"twice: %d\n", w.name, len(gaps),
-			gaps[len(gaps)/2].Seconds(), gaps[len(gaps)*95/100].Seconds(), gaps[len(gaps)-1].Seconds(), failed)
+		median, p95, worst := gaps[len(gaps)/2], gaps[len(gaps)*95/100], gaps[len(gaps)-1]
+		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed twice: %d\n",
+			w.name, len(gaps), median.Seconds(), p95.Seconds(), worst.Seconds(), failed)
 
-		if w.name == "planned move" {
+		if w.name == plannedMove {
 			require.Zero(t, failed, "a client that retries once loses nothing to a planned move")
 		}
 	}
@@ -105,25 +107,14 @@ func (s *stack) lose(c *clients, w way) (gap time.Duration, twice int) {
 	struck := time.Now()
 	w.do(s, writer)
 
-	require.Eventually(
-		s.t,
-		func() bool {
-			now := s.writer()
-			return now != "" && now != writer.Name
-		},
-		30*time.Second,
-		200*time.Millisecond,
-		"another writer",
-	)
-
+	s.untilAnotherWrites(writer.Name)
 	time.Sleep(time.Second)
 	w.heal(s, writer)
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole again by itself")
 
 	r := stop()
-	fmt.Printf("%s  %s of %s: gap %.2f s, %d rows, %d attempts failed, %d transactions failed "+
-		"twice%s\n", struck.Format("15:04:05.000"), w.name, writer.Name,
-		r.gap.Seconds(), r.rows, r.failed, r.twice, r.story)
+	fmt.Printf("%s  %s of %s: gap %.2f s, %d rows, %d attempts failed, %d transactions failed twice%s\n",
+		struck.Format("15:04:05.000"), w.name, writer.Name, r.gap.Seconds(), r.rows, r.failed, r.twice, r.story)
 
 	return r.gap, r.twice
 }
@@ -165,9 +156,7 @@ func (c *clients) start() (stop func() told) {
 	var group sync.WaitGroup
 
 	for i := range c.proxies {
-		group.Go(func() {
-			gaps[i] = c.write(ctx, i)
-		})
+		group.Go(func() { gaps[i] = c.write(ctx, i) })
 	}
 
 	return func() told {
@@ -199,12 +188,12 @@ func (c *clients) write(ctx context.Context, proxy int) (longest time.Duration) 
 			if err == nil || duplicate(err) {
 				longest, last = max(longest, time.Since(last)), time.Now()
 				c.acknowledge(id)
+
 				break
 			}
 
 			c.fail(proxy, attempt, asked, err)
 			drop(conn)
-
 			conn = nil
 
 			if attempt == 2 {
@@ -281,16 +270,12 @@ func (c *clients) fail(proxy, attempt int, asked time.Time, err error) {
 		c.twice++
 	}
 
-	if len(c.story) < 12 {
-		c.story = append(c.story, fmt.Sprintf(
-			"\n    %s proxy-%d attempt %d, after %.2f s: %.90s",
-			time.Now().Format("05.000"),
-			proxy+1,
-			attempt,
-			time.Since(asked).Seconds(),
-			err,
-		))
+	if len(c.story) >= 12 {
+		return
 	}
+
+	c.story = append(c.story, fmt.Sprintf("\n    %s proxy-%d attempt %d, after %.2f s: %.90s",
+		time.Now().Format("05.000"), proxy+1, attempt, time.Since(asked).Seconds(), err))
 }
 
 // keepsRows looks on every database node for every acknowledged row.

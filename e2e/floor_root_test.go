@@ -84,36 +84,24 @@ func newFloor(s *stack) *floor {
 	}
 
 	id := f.create(map[string]any{"name": "floor", "user_data": floorScript})[0]
-	path := fmt.Sprintf("/v2/droplets/%d", id)
+	path := dropletPath(id)
 	require.Eventually(s.t, func() bool {
-		var now struct{ Droplet struct{ Status string } }
+		var now struct{ Droplet droplet }
 		s.api("GET", path, nil, &now)
+
 		return now.Droplet.Status == "off"
 	}, 3*time.Minute, 200*time.Millisecond, "the floor's machine is configured and off")
 
 	name := fmt.Sprintf("floor-%d", id)
-	require.Equal(
-		s.t,
-		http.StatusCreated,
-		s.api("POST", path+"/actions", map[string]any{"type": "snapshot", "name": name}, nil),
-	)
+	snapshot := map[string]any{"type": "snapshot", "name": name}
+	require.Equal(s.t, http.StatusCreated, s.api("POST", path+"/actions", snapshot, nil))
 
-	require.Eventually(
-		s.t,
-		func() bool {
-			f.image = s.imageOf(name)
-			return f.image != 0
-		},
-		2*time.Minute,
-		200*time.Millisecond,
-		"snapshot of the floor",
-	)
+	require.Eventually(s.t, func() bool {
+		f.image = s.imageOf(name)
+		return f.image != 0
+	}, 2*time.Minute, 200*time.Millisecond, "snapshot of the floor")
 
-	require.Equal(
-		s.t,
-		http.StatusNoContent,
-		s.api("DELETE", path, nil, nil),
-	)
+	require.Equal(s.t, http.StatusNoContent, s.api("DELETE", path, nil, nil))
 
 	return f
 }
@@ -129,11 +117,7 @@ func (s *stack) imageOf(name string) (newest int) {
 		}
 	}
 
-	require.Equal(
-		s.t,
-		http.StatusOK,
-		s.api("GET", "/v2/images?private=true&per_page=200", nil, &images),
-	)
+	require.Equal(s.t, http.StatusOK, s.api("GET", "/v2/images?private=true&per_page=200", nil, &images))
 
 	for _, image := range images.Images {
 		if strings.HasPrefix(image.Name, name) {
@@ -153,18 +137,12 @@ func (f *floor) create(request map[string]any) (ids []int) {
 		request["vpc_uuid"] = f.vpc
 	}
 
-	type droplet struct{ ID int }
-
 	var made struct {
 		Droplet  droplet
 		Droplets []droplet
 	}
 
-	require.Equal(
-		f.t,
-		http.StatusAccepted,
-		f.api("POST", "/v2/droplets", request, &made),
-	)
+	require.Equal(f.t, http.StatusAccepted, f.api("POST", "/v2/droplets", request, &made))
 
 	if made.Droplet.ID != 0 {
 		return []int{made.Droplet.ID}
@@ -181,20 +159,8 @@ func (*floor) String() string { return "floor" }
 
 func (f *floor) three() time.Duration {
 	var vpc struct{ VPC struct{ ID string } }
-	require.Equal(
-		f.t,
-		http.StatusCreated,
-		f.api(
-			"POST",
-			"/v2/vpcs",
-			map[string]any{
-				"name":     "floor",
-				"region":   "nyc3",
-				"ip_range": floorRange,
-			},
-			&vpc,
-		),
-	)
+	request := map[string]any{"name": "floor", "region": "nyc3", "ip_range": floorRange}
+	require.Equal(f.t, http.StatusCreated, f.api("POST", "/v2/vpcs", request, &vpc))
 
 	f.vpc, f.servers = vpc.VPC.ID, nil
 
@@ -205,12 +171,8 @@ func (f *floor) three() time.Duration {
 	took := untilSynced(f.servers)
 
 	for i, m := range f.servers {
-		require.Equal(
-			f.t,
-			floorAddress(i),
-			m.ask("select @@wsrep_node_address"),
-			"the addresses are as they were written before",
-		)
+		address := m.ask("select @@wsrep_node_address")
+		require.Equal(f.t, floorAddress(i), address, "the addresses are as they were written before")
 	}
 
 	return took
@@ -232,12 +194,7 @@ func (f *floor) exchange() *server {
 
 func (f *floor) remove(m *server) {
 	f.t.Helper()
-
-	require.Equal(
-		f.t,
-		http.StatusNoContent,
-		f.api("DELETE", fmt.Sprintf("/v2/droplets/%d", m.id), nil, nil),
-	)
+	require.Equal(f.t, http.StatusNoContent, f.api("DELETE", dropletPath(m.id), nil, nil))
 }
 
 func (f *floor) end() {
@@ -245,15 +202,9 @@ func (f *floor) end() {
 		f.remove(m)
 	}
 
-	require.Eventually(
-		f.t,
-		func() bool {
-			return f.api("DELETE", "/v2/vpcs/"+f.vpc, nil, nil) == http.StatusNoContent
-		},
-		time.Minute,
-		200*time.Millisecond,
-		"the VPC goes",
-	)
+	require.Eventually(f.t, func() bool {
+		return f.api("DELETE", "/v2/vpcs/"+f.vpc, nil, nil) == http.StatusNoContent
+	}, time.Minute, 200*time.Millisecond, "the VPC goes")
 
 	f.vpc = ""
 }

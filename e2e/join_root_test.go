@@ -34,9 +34,11 @@ const (
 // TestJoin measures how long blank database nodes take until they are Synced, in turn without Hornero
 // (floor_root_test.go) and with it, JOIN_ROUNDS times (5):
 //
-//   - three: from the moment at which the first of three machines is on until the last says that it is Synced in a cluster of three;
-//   - one: a third of a cluster leaves in peace and its machine is deleted; from the moment at which a blank machine in its place is on
-//     until that says that it is Synced in a cluster of three. One client adds rows to the cluster all the time, 5 ms apart.
+//   - three: from the moment at which the first of three machines is on until the last says that it is Synced in a
+//     cluster of three;
+//   - one: a third of a cluster leaves in peace and its machine is deleted; from the moment at which a blank machine in
+//     its place is on until that says that it is Synced in a cluster of three. One client adds rows to the cluster all
+//     the time, 5 ms apart.
 //
 // Both run in the same lab, in machines of the same size, on the same baked image of role db. A machine is on
 // when its PID 1 is there; what the lab does before is in neither. One client looks at every server in the same
@@ -80,9 +82,9 @@ func TestJoin(t *testing.T) {
 		most float64
 	}{{"three", mostOfThree}, {"one", mostOfOne}} {
 		floor, ours := summary(figures["floor "+what.name]), summary(figures["hornero "+what.name])
-		fmt.Printf("%-6s floor %s, Hornero %s: ratio of the medians %.2f, wanted at "+
-			"most %.2f\n", what.name, floor, ours,
-			ours.median.Seconds()/floor.median.Seconds(), what.most)
+		ratio := ours.median.Seconds() / floor.median.Seconds()
+		fmt.Printf("%-6s floor %s, Hornero %s: ratio of the medians %.2f, wanted at most %.2f\n",
+			what.name, floor, ours, ratio, what.most)
 	}
 }
 
@@ -95,12 +97,7 @@ func summary(of []time.Duration) figure {
 }
 
 func (f figure) String() string {
-	return fmt.Sprintf(
-		"median %.2f s (%.2f to %.2f)",
-		f.median.Seconds(),
-		f.min.Seconds(),
-		f.max.Seconds(),
-	)
+	return fmt.Sprintf("median %.2f s (%.2f to %.2f)", f.median.Seconds(), f.min.Seconds(), f.max.Seconds())
 }
 
 // contestant makes clusters of three.
@@ -149,12 +146,7 @@ func (o *ours) three() time.Duration {
 
 	up.stop()
 
-	all := []*server{
-		o.servers["db-1"],
-		o.servers["db-2"],
-		o.servers["db-3"],
-	}
-
+	all := []*server{o.servers["db-1"], o.servers["db-2"], o.servers["db-3"]}
 	took := untilSynced(all)
 
 	require.Eventually(o.t, func() bool {
@@ -169,12 +161,8 @@ func (o *ours) three() time.Duration {
 	}, 90*time.Second, 300*time.Millisecond, "all database nodes healthy")
 
 	for _, m := range all {
-		require.Equal(
-			o.t,
-			"1",
-			m.ask("select count(*) from mysql.global_priv where user = 'wordpress'"),
-			"the users are on every node",
-		)
+		users := m.ask("select count(*) from mysql.global_priv where user = 'wordpress'")
+		require.Equal(o.t, "1", users, "the users are on every node")
 	}
 
 	return took

@@ -33,8 +33,8 @@ func replaceUnderLoad(t *testing.T, s *stack) {
 		acknowledged, gap := rows()
 		failed := page()
 		after := s.nodes()[name]
-		t.Logf("%s replaced in %.1f s: page without an answer for %.1f s at most, writes for %.1f s, %d rows acknowledged",
-			name, took.Seconds(), failed.Seconds(), gap.Seconds(), len(acknowledged))
+		t.Logf("%s replaced in %.1f s, %d rows acknowledged; without an answer: page %.1f s at most, writes %.1f s",
+			name, took.Seconds(), len(acknowledged), failed.Seconds(), gap.Seconds())
 
 		require.LessOrEqual(t, failed, longestFailure, name)
 		require.NotEqual(t, before.DropletID, after.DropletID)

@@ -41,7 +41,9 @@ func (s *stack) powered(id int) *server {
 
 	m.on = began(s.t, pid)
 	config := mysql.NewConfig()
-	config.User, config.Net, config.Addr = "root", "unix", fmt.Sprintf("/proc/%d/root/run/mysqld/mysqld.sock", pid)
+	config.User = "root"
+	config.Net = "unix"
+	config.Addr = fmt.Sprintf("/proc/%d/root/run/mysqld/mysqld.sock", pid)
 	config.Timeout = time.Second
 	config.Logger = quiet{}
 	connector, err := mysql.NewConnector(config)
@@ -123,13 +125,7 @@ func untilSynced(all []*server) time.Duration {
 	first, last := all[0].on, all[0].synced
 
 	for _, m := range all {
-		require.Falsef(
-			m.t,
-			m.synced.IsZero(),
-			"Droplet %d is not Synced after %s",
-			m.id,
-			syncedWithin,
-		)
+		require.Falsef(m.t, m.synced.IsZero(), "Droplet %d is not Synced after %s", m.id, syncedWithin)
 
 		if m.on.Before(first) {
 			first = m.on
@@ -161,16 +157,9 @@ func (m *server) ask(statement string) (value string) {
 func (m *server) untilDown() {
 	m.t.Helper()
 
-	require.Eventually(
-		m.t,
-		func() bool {
-			return m.db.Ping() != nil
-		},
-		time.Minute,
-		lookEvery,
-		"the server of Droplet %d is down",
-		m.id,
-	)
+	require.Eventually(m.t, func() bool {
+		return m.db.Ping() != nil
+	}, time.Minute, lookEvery, "the server of Droplet %d is down", m.id)
 }
 
 // count returns how many rows are there, once all that was committed before is.
@@ -191,12 +180,10 @@ func (m *server) count() string {
 
 // adds writes rows, 5 ms apart, until stop is called, which tells how many were acknowledged.
 func (m *server) adds() (stop func() string) {
+	m.t.Helper()
 	m.ask("create database joins")
-
-	m.ask(
-		"create table joins.added (id bigint auto_increment primary key, at timestamp(6) default " +
-			"current_timestamp(6), what char(100) default 'a row')",
-	)
+	m.ask("create table joins.added (id bigint auto_increment primary key, " +
+		"at timestamp(6) default current_timestamp(6), what char(100) default 'a row')")
 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan int, 1)

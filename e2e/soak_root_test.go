@@ -45,22 +45,16 @@ func TestNoFalseEvictions(t *testing.T) {
 		})
 	}
 
-	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(min(
-		10*time.Second,
-		time.Until(end),
-	)) {
-		require.Equal(t,
-			before,
-			s.memberships(),
-			"the cluster's membership changed %s before the end",
-			time.Until(end).Round(time.Second),
-		)
+	for end := time.Now().Add(span); time.Now().Before(end); {
+		left := time.Until(end).Round(time.Second)
+		require.Equal(t, before, s.memberships(), "the cluster's membership changed %s before the end", left)
+		time.Sleep(min(10*time.Second, time.Until(end)))
 	}
 
 	r := stop()
-	fmt.Printf("%s of full load by %d burners on %d cores: no eviction; %d rows, longest gap %.2f s, %d "+
-		"attempts failed\n",
-		span, burnersPerCore*runtime.NumCPU(), runtime.NumCPU(), r.rows, r.gap.Seconds(), r.failed)
+	cores := runtime.NumCPU()
+	fmt.Printf("%s of full load by %d burners on %d cores: no eviction; %d rows, longest gap %.2f s, %d attempts failed\n",
+		span, burnersPerCore*cores, cores, r.rows, r.gap.Seconds(), r.failed)
 	s.keepsRows(c)
 }
 
