@@ -27,21 +27,56 @@ type draw struct {
 }
 
 // faults are drawn from evenly. Nothing but what is named here is ever done to a node: no restart, no help.
-func faults() []fault {
-	return []fault{
-		{name: "kill -9 mariadbd", strike: kill("mariadbd", "db")},
-		{name: "kill -9 bootstrap", strike: kill("hornero-bootstr", "db", "proxy", "web")}, // as the kernel cuts its name
-		{name: "kill -9 haproxy", strike: kill("haproxy", "proxy", "web")},
-		{name: "power off", strike: powerOff},
-		{name: "freeze", strike: freeze},
-		{name: "cut off", strike: cutOff},
-		{name: "split in two", strike: split},
-		{name: "lossy links", strike: loss},
-		{name: "disk full", strike: full},
-		{name: "clock an hour off", strike: clock},
-		{name: "late links", strike: late},
-		{name: "all off at once", strike: allOff},
-	}
+var faults = []fault{
+	{
+		name:   "kill -9 mariadbd",
+		strike: kill("mariadbd", "db"),
+	},
+	{
+		name: "kill -9 bootstrap",
+		// its name as the kernel cuts it
+		strike: kill("hornero-bootstr", "db", "proxy", "web"),
+	},
+	{
+		name:   "kill -9 haproxy",
+		strike: kill("haproxy", "proxy", "web"),
+	},
+	{
+		name:   "power off",
+		strike: powerOff,
+	},
+	{
+		name:   "freeze",
+		strike: freeze,
+	},
+	{
+		name:   "cut off",
+		strike: cutOff,
+	},
+	{
+		name:   "split in two",
+		strike: split,
+	},
+	{
+		name:   "lossy links",
+		strike: loss,
+	},
+	{
+		name:   "disk full",
+		strike: full,
+	},
+	{
+		name:   "clock an hour off",
+		strike: clock,
+	},
+	{
+		name:   "late links",
+		strike: late,
+	},
+	{
+		name:   "all off at once",
+		strike: allOff,
+	},
 }
 
 // some is a node of a role, or of any, that no other fault of the round has hit; there may be none.
@@ -109,7 +144,10 @@ func (s *stack) onOne(d *draw, kind string, more map[string]any) (string, func()
 
 func (s *stack) inflictOn(n node, kind string, more map[string]any) (lift func()) {
 	s.t.Helper()
-	body := map[string]any{"kind": kind, "groups": [][]int{{n.DropletID}}}
+	body := map[string]any{
+		"kind":   kind,
+		"groups": [][]int{{n.DropletID}},
+	}
 	maps.Copy(body, more)
 
 	return s.inflict(body)
@@ -129,12 +167,17 @@ func full(s *stack, d *draw) (string, func()) {
 }
 
 func late(s *stack, d *draw) (string, func()) {
-	return s.onOne(d, "delay", map[string]any{"delay": "40ms", "jitter": "10ms", "network": "vpc"})
+	return s.onOne(d, "delay", map[string]any{
+		"delay":   "40ms",
+		"jitter":  "10ms",
+		"network": "vpc",
+	})
 }
 
 // split puts each of the database and proxy nodes on one of two sides that do not reach each other.
 func split(s *stack, d *draw) (string, func()) {
-	sides, names := [2][]int{}, [2][]string{}
+	sides := [2][]int{}
+	names := [2][]string{}
 	nodes := s.nodes()
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		n := nodes[name]
@@ -144,7 +187,8 @@ func split(s *stack, d *draw) (string, func()) {
 
 		d.hit[n.Name] = true
 		side := d.IntN(2)
-		sides[side], names[side] = append(sides[side], n.DropletID), append(names[side], n.Name)
+		sides[side] = append(sides[side], n.DropletID)
+		names[side] = append(names[side], n.Name)
 	}
 
 	if len(sides[0]) == 0 || len(sides[1]) == 0 {
@@ -154,7 +198,10 @@ func split(s *stack, d *draw) (string, func()) {
 	slices.Sort(names[0])
 	what := strings.Join(names[0], "+") + " from the rest"
 
-	return what, s.inflict(map[string]any{"kind": "partition", "groups": sides})
+	return what, s.inflict(map[string]any{
+		"kind":   "partition",
+		"groups": sides,
+	})
 }
 
 func loss(s *stack, d *draw) (string, func()) {
@@ -166,7 +213,10 @@ func loss(s *stack, d *draw) (string, func()) {
 	percent := 5 + d.IntN(25)
 	what := fmt.Sprintf("%s %d %%", n.Name, percent)
 
-	return what, s.inflictOn(n, "loss", map[string]any{"percent": percent, "network": "vpc"})
+	return what, s.inflictOn(n, "loss", map[string]any{
+		"percent": percent,
+		"network": "vpc",
+	})
 }
 
 // clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of
@@ -198,7 +248,8 @@ func powerOff(s *stack, d *draw) (string, func()) {
 func (s *stack) pull(n node) {
 	s.t.Helper()
 	path := fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID)
-	require.Equal(s.t, http.StatusNoContent, s.api("POST", path, nil, nil), n.Name)
+	code := s.api("POST", path, nil, nil)
+	require.Equal(s.t, http.StatusNoContent, code, n.Name)
 }
 
 // press turns a node on, unless it is; one that is busy is asked again.
@@ -207,7 +258,8 @@ func (s *stack) press(n node) {
 
 	require.Eventually(s.t, func() bool {
 		var now struct{ Droplet droplet }
-		if s.api("GET", dropletPath(n.DropletID), nil, &now) == http.StatusOK && now.Droplet.Status == "active" {
+		code := s.api("GET", dropletPath(n.DropletID), nil, &now)
+		if code == http.StatusOK && now.Droplet.Status == "active" {
 			return true
 		}
 

@@ -45,12 +45,21 @@ func tally(l *load) string {
 	fmt.Fprintf(&text, line, "fault", "rounds", "gap median/worst", "heals median/worst")
 
 	for _, name := range slices.Sorted(maps.Keys(by)) {
-		gaps, heals := []time.Duration{}, []time.Duration{}
+		gaps := []time.Duration{}
+		heals := []time.Duration{}
 		for _, one := range by[name] {
-			gaps, heals = append(gaps, one.gap), append(heals, one.heals)
+			gaps = append(gaps, one.gap)
+			heals = append(heals, one.heals)
 		}
 
-		fmt.Fprintf(&text, line, name, len(gaps), medianAndWorst(gaps), medianAndWorst(heals))
+		fmt.Fprintf(
+			&text,
+			line,
+			name,
+			len(gaps),
+			medianAndWorst(gaps),
+			medianAndWorst(heals),
+		)
 	}
 
 	return text.String()
@@ -58,7 +67,8 @@ func tally(l *load) string {
 
 func medianAndWorst(of []time.Duration) string {
 	slices.Sort(of)
-	median, worst := of[len(of)/2], of[len(of)-1]
+	median := of[len(of)/2]
+	worst := of[len(of)-1]
 
 	return fmt.Sprintf("%.1f s / %.1f s", median.Seconds(), worst.Seconds())
 }

@@ -90,7 +90,9 @@ func (l *load) round(number int) (stop func() result) {
 	group.Go(func() { l.transfer(ctx) })
 
 	for client := range 3 {
-		group.Go(func() { l.register(ctx, number, client, begun) })
+		group.Go(func() {
+			l.register(ctx, number, client, begun)
+		})
 	}
 
 	return func() result {
@@ -125,7 +127,10 @@ func (l *load) write(ctx context.Context) {
 
 // add is one row; the node that took it is asked for in the same transaction.
 func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, error) {
-	row := acknowledged{id: id, begun: time.Now()}
+	row := acknowledged{
+		id:    id,
+		begun: time.Now(),
+	}
 
 	// The end of a round ends no transaction.
 	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
@@ -138,7 +143,8 @@ func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, er
 		return row, err
 	}
 
-	if _, err := tx.Exec("insert into chaos_rows values (?, ?)", id, row.host); err != nil {
+	_, err = tx.Exec("insert into chaos_rows values (?, ?)", id, row.host)
+	if err != nil {
 		return row, err
 	}
 
@@ -153,7 +159,10 @@ func (l *load) transfer(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		db := l.proxies[n/50%2]
 
-		err := move(db, rand.IntN(accounts), rand.IntN(accounts), rand.IntN(20))
+		from := rand.IntN(accounts)
+		to := rand.IntN(accounts)
+
+		err := move(db, from, to, rand.IntN(20))
 		if err == nil {
 			l.moved.Add(1)
 		}
@@ -194,12 +203,17 @@ func move(db *sql.DB, from, to, amount int) error {
 		return errTooLittle
 	}
 
-	for id, by := range map[int]int{from: -amount, to: amount} {
+	changes := map[int]int{
+		from: -amount,
+		to:   amount,
+	}
+	for id, by := range changes {
 		if from == to {
 			by = 0
 		}
 
-		if _, err := tx.Exec("update chaos_accounts set balance = balance + ? where id = ?", by, id); err != nil {
+		_, err := tx.Exec("update chaos_accounts set balance = balance + ? where id = ?", by, id)
+		if err != nil {
 			return err
 		}
 	}
@@ -219,12 +233,20 @@ func (l *load) register(ctx context.Context, key, client int, begun time.Time) {
 		db := l.proxies[(client+n/20)%2]
 		asked := access{}
 		if n%2 == 0 {
-			asked = access{write: true, value: client + 3*n + 1}
+			asked = access{
+				write: true,
+				value: client + 3*n + 1,
+			}
 		}
 
-		op := porcupine.Operation{ClientId: client, Input: asked, Call: time.Since(begun).Nanoseconds()}
+		op := porcupine.Operation{
+			ClientId: client,
+			Input:    asked,
+			Call:     time.Since(begun).Nanoseconds(),
+		}
 		read, err := asked.of(db, key)
-		op.Output, op.Return = read, time.Since(begun).Nanoseconds()
+		op.Output = read
+		op.Return = time.Since(begun).Nanoseconds()
 
 		// A write without an answer may happen at any time after it was asked for.
 		if err != nil && asked.write {
@@ -266,7 +288,8 @@ type result struct {
 
 func (l *load) judge(first int, begun time.Time) result {
 	r := result{rows: len(l.rows) - first}
-	last, host := begun, ""
+	last := begun
+	host := ""
 
 	for _, row := range l.rows[first:] {
 		r.gap = max(r.gap, row.end.Sub(last))

@@ -29,7 +29,8 @@ const roundLine = "%-5v %-60s %6v %8s %8s %8v  %v\n"
 // whole again by itself; in the end every acknowledged row must be on every node and no money lost.
 // CHAOS_FAULTS says how many faults (200), CHAOS_SEED repeats the draws of an earlier run.
 func TestChaos(t *testing.T) {
-	count, seed := number(t, "CHAOS_FAULTS", 200), number(t, "CHAOS_SEED", time.Now().UnixNano())
+	count := number(t, "CHAOS_FAULTS", 200)
+	seed := number(t, "CHAOS_SEED", time.Now().UnixNano())
 	fmt.Printf("CHAOS_SEED=%d CHAOS_FAULTS=%d\n", seed, count)
 
 	dice := rand.New(rand.NewPCG(uint64(seed), 0))
@@ -55,9 +56,9 @@ func TestChaos(t *testing.T) {
 
 // drawFaults draws one fault, and now and then two.
 func drawFaults(dice *rand.Rand) []fault {
-	drawn := []fault{faults()[dice.IntN(len(faults()))]}
+	drawn := []fault{faults[dice.IntN(len(faults))]}
 	if dice.IntN(pairsIn) == 0 {
-		drawn = append(drawn, faults()[dice.IntN(len(faults()))])
+		drawn = append(drawn, faults[dice.IntN(len(faults))])
 	}
 
 	return drawn
@@ -67,8 +68,21 @@ func drawFaults(dice *rand.Rand) []fault {
 func (s *stack) oneRound(l *load, round int, drawn []fault, dice *rand.Rand) {
 	s.t.Helper()
 	r, heals, what := s.strike(l, round, drawn, dice)
-	l.outcomes = append(l.outcomes, outcome{kind: kind(drawn), gap: r.gap, heals: heals})
-	fmt.Printf(roundLine, round, what, r.rows, seconds(r.gap), seconds(heals), r.writers, r.linearizable)
+	l.outcomes = append(l.outcomes, outcome{
+		kind:  kind(drawn),
+		gap:   r.gap,
+		heals: heals,
+	})
+	fmt.Printf(
+		roundLine,
+		round,
+		what,
+		r.rows,
+		seconds(r.gap),
+		seconds(heals),
+		r.writers,
+		r.linearizable,
+	)
 
 	const impossible = "the register's history is not one that a single copy could have"
 	require.NotEqual(s.t, porcupine.Illegal, r.linearizable, impossible)
@@ -102,12 +116,14 @@ func (s *stack) strike(l *load, round int, drawn []fault, dice *rand.Rand) (
 	stop := l.round(round)
 	time.Sleep(time.Second) // of a load that nothing disturbs
 
-	names, mends := []string{}, []func(){}
+	names := []string{}
+	mends := []func(){}
 	d := &draw{dice, map[string]bool{}}
 
 	for _, one := range drawn {
 		on, mended := one.strike(s, d)
-		names, mends = append(names, one.name+" "+on), append(mends, mended)
+		names = append(names, one.name+" "+on)
+		mends = append(mends, mended)
 		time.Sleep(time.Duration(dice.IntN(1500)) * time.Millisecond)
 	}
 

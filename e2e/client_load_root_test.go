@@ -96,7 +96,9 @@ func (s *stack) inserts(from string) (stop func() ([]string, time.Duration)) {
 	const table = "create table if not exists probe (id varchar(60) primary key) engine=InnoDB"
 	program := fmt.Sprintf(insertRows, strings.Join(proxies, " "), s.databasePassword())
 	s.on(from, "rm -f /run/stop-inserts; mariadb wordpress -e '"+table+"'")
-	s.t.Cleanup(func() { _, _ = s.try("db", "-e", "drop table if exists wordpress.probe") })
+	s.t.Cleanup(func() {
+		_, _ = s.try("db", "-e", "drop table if exists wordpress.probe")
+	})
 
 	type result struct {
 		out string

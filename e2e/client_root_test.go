@@ -19,7 +19,10 @@ import (
 )
 
 // ports of a proxy, by what they lead to.
-var proxyPorts = map[string]string{"writer": ":3306", "readers": ":3307"}
+var proxyPorts = map[string]string{
+	"writer":  ":3306",
+	"readers": ":3307",
+}
 
 type quiet struct{}
 

@@ -31,7 +31,9 @@ func TestConsensusLost(t *testing.T) {
 		{
 			name: "the leader of consensus",
 			span: 5 * time.Second,
-			of:   func() []node { return []node{s.leader()} },
+			of: func() []node {
+				return []node{s.leader()}
+			},
 		},
 		{
 			name: "the quorum of consensus",

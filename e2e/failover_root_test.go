@@ -38,8 +38,12 @@ var ways = []way{
 	},
 	{
 		name: plannedMove,
-		do:   func(s *stack, writer node) { s.on(writer.Name, "hornero-bootstrap drain") },
-		heal: func(s *stack, writer node) { s.on(writer.Name, "systemctl restart hornero-bootstrap") },
+		do: func(s *stack, writer node) {
+			s.on(writer.Name, "hornero-bootstrap drain")
+		},
+		heal: func(s *stack, writer node) {
+			s.on(writer.Name, "systemctl restart hornero-bootstrap")
+		},
 	},
 }
 
@@ -61,11 +65,14 @@ func TestFailover(t *testing.T) {
 
 		for range rounds {
 			gap, twice := s.lose(c, w)
-			gaps, failed = append(gaps, gap), failed+twice
+			gaps = append(gaps, gap)
+			failed += twice
 		}
 
 		slices.Sort(gaps)
-		median, p95, worst := gaps[len(gaps)/2], gaps[len(gaps)*95/100], gaps[len(gaps)-1]
+		median := gaps[len(gaps)/2]
+		p95 := gaps[len(gaps)*95/100]
+		worst := gaps[len(gaps)-1]
 		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed twice: %d\n",
 			w.name, len(gaps), median.Seconds(), p95.Seconds(), worst.Seconds(), failed)
 
@@ -156,7 +163,9 @@ func (c *clients) start() (stop func() told) {
 	var group sync.WaitGroup
 
 	for i := range c.proxies {
-		group.Go(func() { gaps[i] = c.write(ctx, i) })
+		group.Go(func() {
+			gaps[i] = c.write(ctx, i)
+		})
 	}
 
 	return func() told {
@@ -186,7 +195,8 @@ func (c *clients) write(ctx context.Context, proxy int) (longest time.Duration) 
 			asked := time.Now()
 			err := c.add(&conn, c.proxies[proxy], id)
 			if err == nil || duplicate(err) {
-				longest, last = max(longest, time.Since(last)), time.Now()
+				longest = max(longest, time.Since(last))
+				last = time.Now()
 				c.acknowledge(id)
 
 				break
@@ -223,7 +233,8 @@ func (c *clients) add(conn **sql.Conn, db *sql.DB, id string) (err error) {
 	}
 	defer tx.Rollback()
 
-	if _, err := tx.Exec("insert into failover values (?)", id); err != nil {
+	_, err = tx.Exec("insert into failover values (?)", id)
+	if err != nil {
 		return err
 	}
 

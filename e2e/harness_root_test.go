@@ -32,7 +32,10 @@ func wholeStack(t *testing.T) setup {
 	text, err := os.ReadFile("../stack.yaml")
 	require.NoError(t, err)
 
-	return setup{StackFile: string(text), ReservedIP: true}
+	return setup{
+		StackFile:  string(text),
+		ReservedIP: true,
+	}
 }
 
 // stage is how far the harness has come.
@@ -97,7 +100,9 @@ func lockRun(t *testing.T, folder string) {
 	require.NoError(t, err)
 
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	require.NotErrorIs(t, err, unix.EWOULDBLOCK, "another end-to-end run of this checkout goes on: wait for its end")
+
+	const busy = "another end-to-end run of this checkout goes on: wait for its end"
+	require.NotErrorIs(t, err, unix.EWOULDBLOCK, busy)
 	require.NoError(t, err)
 	t.Cleanup(func() { lock.Close() })
 }
@@ -148,8 +153,8 @@ func (h *harness) pristine(t *testing.T) *stack {
 	return h.launched(t)
 }
 
-// step takes the harness one stage further. A step that fails is not tried again by the next section: it would take as
-// long and fail in the same way.
+// step takes the harness one stage further. A step that fails is not tried again by the next section: it would
+// take as long and fail in the same way.
 func (h *harness) step(t *testing.T, what string, next stage, do func(*stack, setup)) {
 	t.Helper()
 	require.Emptyf(t, h.broken, "there is no stack, because an earlier attempt failed: %s", h.broken)
@@ -167,7 +172,8 @@ func (h *harness) step(t *testing.T, what string, next stage, do func(*stack, se
 
 // destroyStack takes the harness back to the images.
 func (h *harness) destroyStack() error {
-	if out, err := h.stack.tryFor(5*time.Minute, "destroy", "--yes"); err != nil {
+	out, err := h.stack.tryFor(5*time.Minute, "destroy", "--yes")
+	if err != nil {
 		return fmt.Errorf("destroy the stack: %w\n%s", err, out)
 	}
 
@@ -179,7 +185,8 @@ func (h *harness) destroyStack() error {
 // discard removes the lab and all that belongs to it, also when a run that was killed left it.
 func (h *harness) discard() error {
 	s := h.stack
-	if out, err := s.tryFor(5*time.Minute, "lab", "reset", "--yes", "--name", s.lab); err != nil {
+	out, err := s.tryFor(5*time.Minute, "lab", "reset", "--yes", "--name", s.lab)
+	if err != nil {
 		return fmt.Errorf("reset the lab: %w\n%s", err, out)
 	}
 
@@ -221,7 +228,8 @@ func (s *stack) startLab(of setup) {
 // bake has Packer bake what the images there are not made from already.
 func (s *stack) bake(of setup) {
 	command := exec.Command(filepath.Join(s.root, "scripts/images.sh"), of.BakeFlags...)
-	command.Dir, command.Env = s.root, s.env
+	command.Dir = s.root
+	command.Env = s.env
 	out, err := command.CombinedOutput()
 	require.NoError(s.t, err, string(out))
 }

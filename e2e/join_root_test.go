@@ -57,7 +57,9 @@ func TestJoin(t *testing.T) {
 		BakeFlags: []string{"-var", `roles=["db"]`},
 	})
 	s := h.baked(t)
-	t.Cleanup(func() { _, _ = s.try("destroy", "--yes") })
+	t.Cleanup(func() {
+		_, _ = s.try("destroy", "--yes")
+	})
 
 	sides := []contestant{newFloor(s), &ours{stack: s}}
 	figures := map[string][]time.Duration{}
@@ -81,7 +83,8 @@ func TestJoin(t *testing.T) {
 		name string
 		most float64
 	}{{"three", mostOfThree}, {"one", mostOfOne}} {
-		floor, ours := summary(figures["floor "+what.name]), summary(figures["hornero "+what.name])
+		floor := summary(figures["floor "+what.name])
+		ours := summary(figures["hornero "+what.name])
 		ratio := ours.median.Seconds() / floor.median.Seconds()
 		fmt.Printf("%-6s floor %s, Hornero %s: ratio of the medians %.2f, wanted at most %.2f\n",
 			what.name, floor, ours, ratio, what.most)
@@ -146,7 +149,11 @@ func (o *ours) three() time.Duration {
 
 	up.stop()
 
-	all := []*server{o.servers["db-1"], o.servers["db-2"], o.servers["db-3"]}
+	all := []*server{
+		o.servers["db-1"],
+		o.servers["db-2"],
+		o.servers["db-3"],
+	}
 	took := untilSynced(all)
 
 	require.Eventually(o.t, func() bool {
@@ -219,7 +226,8 @@ func (s *stack) background(args ...string) program {
 
 	command := s.command(context.Background(), args...)
 	var out strings.Builder
-	command.Stdout, command.Stderr = &out, &out
+	command.Stdout = &out
+	command.Stderr = &out
 	require.NoError(s.t, command.Start())
 
 	done := make(chan error, 1)

@@ -38,7 +38,8 @@ func (s *stack) findLab() error {
 		return errNoLab
 	}
 
-	s.apiURL, s.labRange = found.URL, found.PublicRange
+	s.apiURL = found.URL
+	s.labRange = found.PublicRange
 
 	return nil
 }
@@ -72,10 +73,18 @@ func (s *stack) api(method, path string, body any, answer any) int {
 	require.NoError(s.t, err)
 
 	if answer != nil && response.StatusCode < 300 {
-		require.NoError(s.t, json.Unmarshal(got, answer), string(got))
+		err := json.Unmarshal(got, answer)
+		require.NoError(s.t, err, string(got))
 	}
 
 	return response.StatusCode
+}
+
+// call calls the lab, which must answer with a status.
+func (s *stack) call(want int, method, path string, body any, answer any) {
+	s.t.Helper()
+	got := s.api(method, path, body, answer)
+	require.Equal(s.t, want, got, "%s %s", method, path)
 }
 
 // droplet is what these tests read of one.
@@ -97,7 +106,7 @@ type droplet struct {
 func (s *stack) droplets() []droplet {
 	s.t.Helper()
 	var list struct{ Droplets []droplet }
-	require.Equal(s.t, http.StatusOK, s.api("GET", "/v2/droplets?per_page=200", nil, &list))
+	s.call(http.StatusOK, "GET", "/v2/droplets?per_page=200", nil, &list)
 
 	return list.Droplets
 }
@@ -117,11 +126,11 @@ func (s *stack) power(id int, action string) int {
 func (s *stack) inflict(body map[string]any) (lift func()) {
 	s.t.Helper()
 	var answer struct{ Fault struct{ Name string } }
-	require.Equal(s.t, http.StatusCreated, s.api("POST", "/lab/v1/faults", body, &answer))
+	s.call(http.StatusCreated, "POST", "/lab/v1/faults", body, &answer)
 
 	return func() {
 		path := "/lab/v1/faults/" + answer.Fault.Name
-		require.Equal(s.t, http.StatusNoContent, s.api("DELETE", path, nil, nil))
+		s.call(http.StatusNoContent, "DELETE", path, nil, nil)
 	}
 }
 
@@ -129,7 +138,7 @@ func (s *stack) inflict(body map[string]any) (lift func()) {
 func (s *stack) faultsInForce() (names []string) {
 	s.t.Helper()
 	var list struct{ Faults []struct{ Name string } }
-	require.Equal(s.t, http.StatusOK, s.api("GET", "/lab/v1/faults", nil, &list))
+	s.call(http.StatusOK, "GET", "/lab/v1/faults", nil, &list)
 
 	for _, fault := range list.Faults {
 		names = append(names, fault.Name)

@@ -96,7 +96,8 @@ func (h *harness) takeOver() {
 		reason = "FRESH=1"
 	case kept.Lab != h.stack.lab:
 		reason = "the checkout has moved"
-	case !slices.Equal(kept.Setup.LabFlags, h.setup.LabFlags) || !slices.Equal(kept.Setup.BakeFlags, h.setup.BakeFlags):
+	case !slices.Equal(kept.Setup.LabFlags, h.setup.LabFlags) ||
+		!slices.Equal(kept.Setup.BakeFlags, h.setup.BakeFlags):
 		reason = "this test needs another lab"
 	default:
 		if err := h.stack.findLab(); err != nil {
@@ -121,7 +122,9 @@ func (h *harness) adopt(kept record) (problem string) {
 	require.NoError(h.t, err)
 
 	h.stage = kept.Stage
-	h.stack.address, h.stack.reserved, h.stack.launchedFrom = kept.Address, kept.Reserved, kept.Launched
+	h.stack.address = kept.Address
+	h.stack.reserved = kept.Reserved
+	h.stack.launchedFrom = kept.Launched
 
 	changed := changes(kept.Parts, parts)
 	if len(changed) == 0 && reflect.DeepEqual(kept.Setup, h.setup) {
@@ -144,7 +147,8 @@ func (h *harness) adopt(kept record) (problem string) {
 	}
 
 	// The lab is a program of the checkout, too. It keeps its images; the bake knows which of them still fit.
-	if out, err := h.stack.tryFor(2*time.Minute, "lab", "stop", "--name", h.stack.lab); err != nil {
+	out, err := h.stack.tryFor(2*time.Minute, "lab", "stop", "--name", h.stack.lab)
+	if err != nil {
 		return fmt.Sprintf("stop the lab: %v\n%s", err, out)
 	}
 

@@ -16,7 +16,7 @@ import (
 // strangeUserDataJoinsNothing launches Droplets of our image with user-data that is not fit for it.
 func strangeUserDataJoinsNothing(t *testing.T, s *stack) {
 	var web struct{ Droplet droplet }
-	require.Equal(t, http.StatusOK, s.api("GET", dropletPath(s.nodes()["web-1"].DropletID), nil, &web))
+	s.call(http.StatusOK, "GET", dropletPath(s.nodes()["web-1"].DropletID), nil, &web)
 
 	whole := s.must("userdata", "web-1")
 	for name, data := range map[string]string{
@@ -32,30 +32,34 @@ func strangeUserDataJoinsNothing(t *testing.T, s *stack) {
 	}
 
 	// More is refused by the API here as on DigitalOcean; a node refuses it by itself in the unit tests of cloudinit.
-	require.Equal(t, http.StatusUnprocessableEntity, s.api("POST", "/v2/droplets", map[string]any{
+	code := s.api("POST", "/v2/droplets", map[string]any{
 		"name":      "fat",
 		"region":    "nyc3",
 		"size":      "s-1vcpu-1gb",
 		"image":     web.Droplet.Image.ID,
 		"user_data": strings.Repeat("x", 65<<10),
-	}, nil), "more than 64 KiB of user-data")
+	}, nil)
+	require.Equal(t, http.StatusUnprocessableEntity, code, "more than 64 KiB of user-data")
 }
 
 // createStranger makes a Droplet beside one of the stack, which goes when the test ends.
 func (s *stack) createStranger(name string, beside droplet, userData string) (id int) {
 	s.t.Helper()
 	var made struct{ Droplet droplet }
-	require.Equal(s.t, http.StatusAccepted, s.api("POST", "/v2/droplets", map[string]any{
+	request := map[string]any{
 		"name":      name,
 		"region":    "nyc3",
 		"size":      "s-1vcpu-1gb",
 		"image":     beside.Image.ID,
 		"vpc_uuid":  beside.VPC,
 		"user_data": userData,
-	}, &made))
+	}
+	s.call(http.StatusAccepted, "POST", "/v2/droplets", request, &made)
 
 	path := dropletPath(made.Droplet.ID)
-	s.t.Cleanup(func() { s.api("DELETE", path, nil, nil) })
+	s.t.Cleanup(func() {
+		s.api("DELETE", path, nil, nil)
+	})
 
 	return made.Droplet.ID
 }

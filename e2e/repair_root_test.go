@@ -61,7 +61,13 @@ var (
 	}
 
 	// everything is what a launched stack has.
-	everything = []need{threeDatabases, twoProxies, twoWebs, oneWriter, heldReservedIP}
+	everything = []need{
+		threeDatabases,
+		twoProxies,
+		twoWebs,
+		oneWriter,
+		heldReservedIP,
+	}
 	// aStack is enough for a section that asks only commands, or the API.
 	aStack = []need{oneWriter}
 )
@@ -80,7 +86,13 @@ func healthy(role string, count int) need {
 				case n.Healthy && n.Drift == 0:
 					there++
 				default:
-					ill = append(ill, fmt.Sprintf("%s (%s, %d files drifted: %s)", n.Name, n.State, n.Drift, n.Reason))
+					ill = append(ill, fmt.Sprintf(
+						"%s (%s, %d files drifted: %s)",
+						n.Name,
+						n.State,
+						n.Drift,
+						n.Reason,
+					))
 				}
 			}
 
@@ -173,8 +185,8 @@ func (h *harness) restore(t *testing.T, section string) {
 	h.repair(t)
 }
 
-// repair brings the stack back to health, as an operator would; when that does not help, it is launched anew, and when
-// that fails, too, on a new lab.
+// repair brings the stack back to health, as an operator would; when that does not help, it is launched anew,
+// and when that fails, too, on a new lab.
 func (h *harness) repair(t *testing.T) {
 	t.Helper()
 

@@ -18,14 +18,22 @@ const longestFailure = 5 * time.Second
 func replaceUnderLoad(t *testing.T, s *stack) {
 	writer := s.writer()
 
-	for _, name := range []string{nextDatabase(writer), writer, "proxy-1", "web-1"} {
+	order := []string{
+		nextDatabase(writer),
+		writer,
+		"proxy-1",
+		"web-1",
+	}
+
+	for _, name := range order {
 		before := s.nodes()[name]
 		from := "db-1"
 		if name == from {
 			from = nextDatabase(name)
 		}
 
-		page, rows := s.page(), s.inserts(from)
+		page := s.page()
+		rows := s.inserts(from)
 		started := time.Now()
 		s.must("replace", name)
 
@@ -48,7 +56,8 @@ func replaceUnderLoad(t *testing.T, s *stack) {
 func killTheWriter(t *testing.T, s *stack) {
 	s.untilHealthy()
 	writer := s.writer()
-	page, rows := s.page(), s.inserts(nextDatabase(writer))
+	page := s.page()
+	rows := s.inserts(nextDatabase(writer))
 
 	time.Sleep(2 * time.Second) // of writes that nothing disturbs
 	s.killAll(s.nodes()[writer].DropletID)

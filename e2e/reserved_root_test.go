@@ -32,7 +32,10 @@ func (s *stack) heldBy(notBy string) string {
 }
 
 func otherProxy(name string) string {
-	return map[string]string{"proxy-1": "proxy-2", "proxy-2": "proxy-1"}[name]
+	return map[string]string{
+		"proxy-1": "proxy-2",
+		"proxy-2": "proxy-1",
+	}[name]
 }
 
 // theReservedIPMoves loses the machine of its holder, and then replaces the holder: each time the other proxy

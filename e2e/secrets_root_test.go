@@ -48,12 +48,17 @@ func secretLines(secret string) (lines []string) {
 	return lines
 }
 
-// secretsAreRootsOnly looks on the disks of nodes for the stack's secrets: there is root's copy of the node's document,
-// for a boot without the metadata service, and nothing that anybody else may read.
+// secretsAreRootsOnly looks on the disks of nodes for the stack's secrets: there is root's copy of the node's
+// document, for a boot without the metadata service, and nothing that anybody else may read.
 func secretsAreRootsOnly(s *stack) {
 	s.t.Helper()
 
-	names := []string{"wordpress.db_password", "wordpress.admin_password", "wordpress.salt", "proxy.stats_password"}
+	names := []string{
+		"wordpress.db_password",
+		"wordpress.admin_password",
+		"wordpress.salt",
+		"proxy.stats_password",
+	}
 	var patterns []string
 
 	for _, name := range names {

@@ -133,8 +133,8 @@ var sections = []section{
 	},
 }
 
-// TestStack runs the sections that E2E_RUN names, all of them when it is empty, one by one on one stack. With E2E_LIST
-// it prints them.
+// TestStack runs the sections that E2E_RUN names, all of them when it is empty, one by one on one stack. With
+// E2E_LIST it prints them.
 func TestStack(t *testing.T) {
 	chosen, err := choose(sections, os.Getenv("E2E_RUN"))
 	require.NoError(t, err)

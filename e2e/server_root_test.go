@@ -32,7 +32,10 @@ type server struct {
 // powered waits for a Droplet's PID 1.
 func (s *stack) powered(id int) *server {
 	s.t.Helper()
-	m := &server{t: s.t, id: id}
+	m := &server{
+		t:  s.t,
+		id: id,
+	}
 	pid := 0
 	require.Eventually(s.t, func() bool {
 		pid = initOf(fmt.Sprintf("hornero-%s-%d", s.lab, id))
@@ -122,7 +125,8 @@ func untilSynced(all []*server) time.Duration {
 
 	group.Wait()
 
-	first, last := all[0].on, all[0].synced
+	first := all[0].on
+	last := all[0].synced
 
 	for _, m := range all {
 		require.Falsef(m.t, m.synced.IsZero(), "Droplet %d is not Synced after %s", m.id, syncedWithin)

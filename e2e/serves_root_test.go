@@ -70,9 +70,14 @@ func nodesAreThemselves(t *testing.T, s *stack) {
 		"hostname",
 	}
 
-	for _, pair := range [][2]string{{"web-1", "web-2"}, {"proxy-1", "proxy-2"}, {"db-1", "db-2"}} {
+	for _, pair := range [][2]string{
+		{"web-1", "web-2"},
+		{"proxy-1", "proxy-2"},
+		{"db-1", "db-2"},
+	} {
 		for _, what := range own {
-			one, two := s.on(pair[0], what), s.on(pair[1], what)
+			one := s.on(pair[0], what)
+			two := s.on(pair[1], what)
 			require.NotEmpty(t, one)
 			require.NotEqualf(t, one, two, "%s of %v", what, pair)
 		}

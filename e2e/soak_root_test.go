@@ -53,7 +53,8 @@ func TestNoFalseEvictions(t *testing.T) {
 
 	r := stop()
 	cores := runtime.NumCPU()
-	fmt.Printf("%s of full load by %d burners on %d cores: no eviction; %d rows, longest gap %.2f s, %d attempts failed\n",
+	fmt.Printf("%s of full load by %d burners on %d cores: no eviction; %d rows, longest gap %.2f s, %d "+
+		"attempts failed\n",
 		span, burnersPerCore*cores, cores, r.rows, r.gap.Seconds(), r.failed)
 	s.keepsRows(c)
 }

@@ -211,7 +211,11 @@ func (s *stack) untilAnotherWrites(before string) {
 
 // nextDatabase is another database node than one.
 func nextDatabase(name string) string {
-	return map[string]string{"db-1": "db-2", "db-2": "db-3", "db-3": "db-1"}[name]
+	return map[string]string{
+		"db-1": "db-2",
+		"db-2": "db-3",
+		"db-3": "db-1",
+	}[name]
 }
 
 const nodeCount = 7

@@ -19,7 +19,8 @@ import (
 // from the power's return after it went in the middle of writes. It also tells what the agents of an idle stack
 // cost.
 func TestStart(t *testing.T) {
-	launches, rounds := int(number(t, "START_LAUNCHES", 3)), int(number(t, "START_ROUNDS", 5))
+	launches := int(number(t, "START_LAUNCHES", 3))
+	rounds := int(number(t, "START_ROUNDS", 5))
 	s := launch(t)
 	starts := map[string][]started{}
 
@@ -41,8 +42,12 @@ func TestStart(t *testing.T) {
 	}
 
 	for _, role := range slices.Sorted(maps.Keys(starts)) {
-		configured := sorted(starts[role], func(one started) time.Duration { return one.configured })
-		healthy := sorted(starts[role], func(one started) time.Duration { return one.healthy })
+		configured := sorted(starts[role], func(one started) time.Duration {
+			return one.configured
+		})
+		healthy := sorted(starts[role], func(one started) time.Duration {
+			return one.healthy
+		})
 		fmt.Printf("%-10s n=%d  exec to configured: %s; to a healthy state: %s\n",
 			role, len(configured), medianAndMax(configured, 2), medianAndMax(healthy, 2))
 	}
@@ -54,7 +59,8 @@ func TestStart(t *testing.T) {
 
 	for range rounds {
 		write, all := s.outage(c)
-		writes, whole = append(writes, write), append(whole, all)
+		writes = append(writes, write)
+		whole = append(whole, all)
 	}
 
 	slices.Sort(writes)
@@ -65,7 +71,8 @@ func TestStart(t *testing.T) {
 
 // medianAndMax prints what stands in the middle and at the end of times in order, with so many digits.
 func medianAndMax(times []time.Duration, digits int) string {
-	median, longest := times[len(times)/2], times[len(times)-1]
+	median := times[len(times)/2]
+	longest := times[len(times)-1]
 
 	return fmt.Sprintf("median %.*f s, max %.*f s", digits, median.Seconds(), digits, longest.Seconds())
 }
@@ -155,12 +162,18 @@ func (s *stack) idle() {
 			is = append(is, "writer")
 		}
 
-		fmt.Printf("%-8s idle agent: CPU %.2f %%, memory %.1f MiB  %s\n", name, cpu, memory, strings.Join(is, ", "))
+		fmt.Printf(
+			"%-8s idle agent: CPU %.2f %%, memory %.1f MiB  %s\n",
+			name,
+			cpu,
+			memory,
+			strings.Join(is, ", "),
+		)
 	}
 }
 
-// untilImageCompared waits for the agent's first look at the whole image, a minute after the boot, which takes a share
-// of a core for a while.
+// untilImageCompared waits for the agent's first look at the whole image, a minute after the boot, which takes
+// a share of a core for a while.
 func (s *stack) untilImageCompared(name string) {
 	s.t.Helper()
 

@@ -34,7 +34,11 @@ func newVisitor(s *stack) visitor {
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 	}
 
-	return visitor{stack: s, Client: client, home: "https" + strings.TrimPrefix(s.address, "http")}
+	return visitor{
+		stack:  s,
+		Client: client,
+		home:   "https" + strings.TrimPrefix(s.address, "http"),
+	}
 }
 
 // ask sends a request with headers that a visitor may have made up, and follows where it leads.
@@ -178,7 +182,7 @@ func (v visitor) ownAddress() string {
 	var balancers struct {
 		LoadBalancers []struct{ IP string } `json:"load_balancers"`
 	}
-	require.Equal(v.t, http.StatusOK, v.api("GET", "/v2/load_balancers", nil, &balancers))
+	v.call(http.StatusOK, "GET", "/v2/load_balancers", nil, &balancers)
 	require.Len(v.t, balancers.LoadBalancers, 1)
 
 	route, err := net.Dial("udp", net.JoinHostPort(balancers.LoadBalancers[0].IP, "443"))
