@@ -205,8 +205,10 @@ func (h *harness) discard() error {
 func (h *harness) end() {
 	if h.keep && h.broken == "" && h.stage > noLab {
 		require.NoError(h.t, h.writeRecord())
-		h.t.Logf("kept for the next run: lab %s at %s, %s; `make e2e` takes it over, and removes it unless KEEP=1 is "+
-			"said again", h.stack.lab, h.stack.apiURL, h.stage)
+		h.t.Logf("kept for the next run: lab %s at %s, %s; the next `make e2e` takes it over, and removes it at its "+
+			"end unless it has KEEP=1, too", h.stack.lab, h.stack.apiURL, h.stage)
+		h.t.Logf("to look at it: LAB=%s HORNERO_AGE_KEY_FILE=%s/age.key bin/hornero -f %s status",
+			h.stack.lab, h.stack.folder, h.stack.file)
 
 		return
 	}

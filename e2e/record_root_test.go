@@ -95,7 +95,9 @@ func (h *harness) takeOver() {
 	case os.Getenv("E2E_FRESH") != "":
 		reason = "FRESH=1"
 	case kept.Lab != h.stack.lab:
-		reason = "the checkout has moved"
+		// The lab of the other place is not removed: this checkout may be a copy of one that uses it.
+		reason = fmt.Sprintf("the checkout was moved or copied; `bin/hornero lab reset --name %s` removes what the "+
+			"one in the other place kept", kept.Lab)
 	case !slices.Equal(kept.Setup.LabFlags, h.setup.LabFlags) ||
 		!slices.Equal(kept.Setup.BakeFlags, h.setup.BakeFlags):
 		reason = "this test needs another lab"
@@ -131,7 +133,7 @@ func (h *harness) adopt(kept record) (problem string) {
 		h.t.Logf("taken over from the run of %s: lab %s at %s, %s",
 			kept.At.Format(time.DateTime), h.stack.lab, h.stack.apiURL, h.stage)
 
-		return ""
+		return h.dropIll()
 	}
 
 	h.t.Logf("the stack that was kept is replaced: changed since are %s", strings.Join(changed, ", "))
@@ -153,6 +155,28 @@ func (h *harness) adopt(kept record) (problem string) {
 	}
 
 	h.stage = noLab
+
+	return ""
+}
+
+// dropIll destroys a stack that is not healthy any more: a bench may have kept it as it left it.
+func (h *harness) dropIll() (problem string) {
+	h.t.Helper()
+
+	if h.stage < launched {
+		return ""
+	}
+
+	left := h.stack.left()
+	if len(left) == 0 {
+		return ""
+	}
+
+	h.t.Logf("the stack that was kept is replaced: %s", strings.Join(left, "; "))
+
+	if err := h.destroyStack(); err != nil {
+		return err.Error()
+	}
 
 	return ""
 }
