@@ -76,6 +76,17 @@ bench-bootstrap: build ## measure the bootstrap: its size, memory, idle CPU, and
 	cd cmd/hornero-bootstrap
 	unshare --net sh -c 'ip link set lo up && exec ../../.cache/bench-bootstrap -test.v -test.run TestFigures -test.timeout 15m' | grep -E "figure:|FAIL|Error|^ok|PASS" | sed 's/^.*figure: //'
 
+# What the tests of the whole stack are asked for (e2e/doc.go). With KEEP=1 the benches below leave lab and images, too.
+export E2E_RUN   := $(RUN)
+export E2E_LIST  := $(LIST)
+export E2E_KEEP  := $(KEEP)
+export E2E_FRESH := $(FRESH)
+
+.PHONY: e2e
+e2e: $(if $(LIST),deps,build packer) ## prove the whole stack in sections: RUN=replace (a regexp over their names), LIST=1 lists them, KEEP=1 leaves lab and stack for the next run, FRESH=1 takes over nothing (root)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	go test -v -count 1 -timeout 40m -tags root,libsqlite3,nosqlite3,netgo,osusergo ./e2e | grep --line-buffered -vE '$(if $(LIST),^(=== |--- |PASS|ok ),^=== (RUN|NAME) )'
+
 CHAOS_FAULTS ?= 200
 .PHONY: chaos
 chaos: build packer ## break the stack at random under load, and prove that it heals and keeps every row (root; CHAOS_FAULTS=200, CHAOS_SEED)

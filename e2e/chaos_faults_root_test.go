@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ import (
 // fault is something that breaks, and is over when mended is called.
 type fault struct {
 	name   string
-	strike func(s *site, d *draw) (what string, mended func())
+	strike func(s *stack, d *draw) (what string, mended func())
 }
 
 // draw is what is drawn for one round: no two faults hit one node.
@@ -28,57 +27,60 @@ type draw struct {
 }
 
 // faults are drawn from evenly. Nothing but what is named here is ever done to a node: no restart, no help.
-func faults() []fault {
-	return []fault{
-		{
-			name: "kill -9 mariadbd",
-			strike: func(s *site, d *draw) (string, func()) {
-				return s.killed(d, "db", "mariadbd")
-			},
-		},
-		{
-			name: "kill -9 bootstrap",
-			strike: func(s *site, d *draw) (string, func()) {
-				return s.killed(d, []string{"db", "proxy", "web"}[d.IntN(3)], "hornero-bootstr")
-			},
-		},
-		{
-			name: "kill -9 haproxy",
-			strike: func(s *site, d *draw) (string, func()) {
-				return s.killed(d, []string{"proxy", "web"}[d.IntN(2)], "haproxy")
-			},
-		},
-		{
-			name:   "power off",
-			strike: powerOff,
-		}, {
-			name:   "freeze",
-			strike: freeze,
-		}, {
-			name:   "cut off",
-			strike: cutOff,
-		}, {
-			name:   "split in two",
-			strike: split,
-		}, {
-			name:   "lossy links",
-			strike: loss,
-		}, {
-			name:   "disk full",
-			strike: full,
-		}, {
-			name:   "clock an hour off",
-			strike: clock,
-		}, {
-			name:   "late links",
-			strike: late,
-		},
-		{"all off at once", allOff},
-	}
+var faults = []fault{
+	{
+		name:   "kill -9 mariadbd",
+		strike: kill("mariadbd", "db"),
+	},
+	{
+		name: "kill -9 bootstrap",
+		// its name as the kernel cuts it
+		strike: kill("hornero-bootstr", "db", "proxy", "web"),
+	},
+	{
+		name:   "kill -9 haproxy",
+		strike: kill("haproxy", "proxy", "web"),
+	},
+	{
+		name:   "power off",
+		strike: powerOff,
+	},
+	{
+		name:   "freeze",
+		strike: freeze,
+	},
+	{
+		name:   "cut off",
+		strike: cutOff,
+	},
+	{
+		name:   "split in two",
+		strike: split,
+	},
+	{
+		name:   "lossy links",
+		strike: loss,
+	},
+	{
+		name:   "disk full",
+		strike: full,
+	},
+	{
+		name:   "clock an hour off",
+		strike: clock,
+	},
+	{
+		name:   "late links",
+		strike: late,
+	},
+	{
+		name:   "all off at once",
+		strike: allOff,
+	},
 }
 
 // some is a node of a role, or of any, that no other fault of the round has hit; there may be none.
-func (s *site) some(d *draw, role string) (node, bool) {
+func (s *stack) some(d *draw, role string) (node, bool) {
 	s.t.Helper()
 	found := []node{}
 
@@ -102,75 +104,80 @@ func (s *site) some(d *draw, role string) (node, bool) {
 	return one, true
 }
 
-func nothing() {}
+// mendsItself is what ends a fault that nobody has to end.
+func mendsItself() {}
 
-// killed ends a program of a node from outside, where nothing of the node can refuse it.
-func (s *site) killed(d *draw, role, program string) (string, func()) {
-	n, _ := s.some(d, role)
-	s.end(n, program)
-	return n.Name, nothing
+// kill ends a program of a node from outside, where nothing of the node can refuse it. Of several roles one is drawn.
+func kill(program string, roles ...string) func(*stack, *draw) (string, func()) {
+	return func(s *stack, d *draw) (string, func()) {
+		role := roles[0]
+		if len(roles) > 1 {
+			role = roles[d.IntN(len(roles))]
+		}
+
+		n, _ := s.some(d, role)
+		s.end(n, program)
+
+		return n.Name, mendsItself
+	}
 }
 
-func (s *site) end(n node, program string) {
+// end ends a program of a node from outside.
+func (s *stack) end(n node, program string) {
 	s.t.Helper()
 
-	script := fmt.Sprintf(
-		`for p in $(ip netns pids hornero-%s-%d); do [ "$(cat /proc/$p/comm 2>/dev/null)" = %s ] && kill -9 $p; done; true`,
-		labName,
-		n.DropletID,
-		program,
-	)
-
-	out, err := exec.Command("sh", "-c", script).CombinedOutput()
-	require.NoError(s.t, err, string(out))
+	s.fromOutside(n.DropletID, `for p in $(ip netns pids "$1"); do
+	[ "$(cat /proc/$p/comm 2>/dev/null)" = `+program+` ] && kill -9 $p
+done; true`)
 }
 
-// inflict asks the lab for a fault that lasts until it is lifted.
-func (s *site) inflict(body map[string]any) func() {
+// onOne has the lab inflict a fault on one node.
+func (s *stack) onOne(d *draw, kind string, more map[string]any) (string, func()) {
 	s.t.Helper()
-	var answer struct{ Fault struct{ Name string } }
-	require.Equal(
-		s.t,
-		http.StatusCreated,
-		s.api("POST", "/lab/v1/faults", body, &answer),
-	)
-
-	return func() {
-		require.Equal(
-			s.t,
-			http.StatusNoContent,
-			s.api("DELETE", "/lab/v1/faults/"+answer.Fault.Name, nil, nil),
-		)
-	}
-}
-
-func freeze(s *site, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
-	return n.Name, s.inflict(map[string]any{
-		"kind":   "freeze",
-		"groups": [][]int{{n.DropletID}},
-	})
+	return n.Name, s.inflictOn(n, kind, more)
 }
 
-func cutOff(s *site, d *draw) (string, func()) {
-	n, ok := s.some(d, "")
-	if !ok {
-		return n.Name, nothing
-	}
-
-	return n.Name, s.inflict(map[string]any{
-		"kind":   "cut",
+func (s *stack) inflictOn(n node, kind string, more map[string]any) (lift func()) {
+	s.t.Helper()
+	body := map[string]any{
+		"kind":   kind,
 		"groups": [][]int{{n.DropletID}},
+	}
+	maps.Copy(body, more)
+
+	return s.inflict(body)
+}
+
+func freeze(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "freeze", nil)
+}
+
+func cutOff(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "cut", nil)
+}
+
+// full leaves no room on a node's disk.
+func full(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "fill", nil)
+}
+
+func late(s *stack, d *draw) (string, func()) {
+	return s.onOne(d, "delay", map[string]any{
+		"delay":   "40ms",
+		"jitter":  "10ms",
+		"network": "vpc",
 	})
 }
 
 // split puts each of the database and proxy nodes on one of two sides that do not reach each other.
-func split(s *site, d *draw) (string, func()) {
-	sides, names := [2][]int{}, [2][]string{}
+func split(s *stack, d *draw) (string, func()) {
+	sides := [2][]int{}
+	names := [2][]string{}
 	nodes := s.nodes()
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		n := nodes[name]
@@ -180,7 +187,8 @@ func split(s *site, d *draw) (string, func()) {
 
 		d.hit[n.Name] = true
 		side := d.IntN(2)
-		sides[side], names[side] = append(sides[side], n.DropletID), append(names[side], n.Name)
+		sides[side] = append(sides[side], n.DropletID)
+		names[side] = append(names[side], n.Name)
 	}
 
 	if len(sides[0]) == 0 || len(sides[1]) == 0 {
@@ -188,81 +196,47 @@ func split(s *site, d *draw) (string, func()) {
 	}
 
 	slices.Sort(names[0])
+	what := strings.Join(names[0], "+") + " from the rest"
 
-	return strings.Join(names[0], "+") +
-		" from the rest", s.inflict(map[string]any{"kind": "partition", "groups": sides})
+	return what, s.inflict(map[string]any{
+		"kind":   "partition",
+		"groups": sides,
+	})
 }
 
-func loss(s *site, d *draw) (string, func()) {
+func loss(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
 	percent := 5 + d.IntN(25)
+	what := fmt.Sprintf("%s %d %%", n.Name, percent)
 
-	return fmt.Sprintf(
-			"%s %d %%",
-			n.Name,
-			percent,
-		), s.inflict(map[string]any{
-			"kind":    "loss",
-			"groups":  [][]int{{n.DropletID}},
-			"percent": percent,
-			"network": "vpc",
-		})
-}
-
-// full leaves no room on a node's disk.
-func full(s *site, d *draw) (string, func()) {
-	n, ok := s.some(d, "")
-	if !ok {
-		return n.Name, nothing
-	}
-
-	return n.Name, s.inflict(map[string]any{
-		"kind":   "fill",
-		"groups": [][]int{{n.DropletID}},
+	return what, s.inflictOn(n, "loss", map[string]any{
+		"percent": percent,
+		"network": "vpc",
 	})
 }
 
 // clock steps what is started on a node from now on an hour away: the kernel has one clock for all Droplets of
 // the lab.
-func clock(s *site, d *draw) (string, func()) {
+func clock(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
 	step := []string{"1h", "-1h"}[d.IntN(2)]
 
-	return n.Name + " " + step, s.inflict(map[string]any{
-		"kind":   "clock",
-		"groups": [][]int{{n.DropletID}},
-		"step":   step,
-	})
-}
-
-func late(s *site, d *draw) (string, func()) {
-	n, ok := s.some(d, "")
-	if !ok {
-		return n.Name, nothing
-	}
-
-	return n.Name, s.inflict(map[string]any{
-		"kind":    "delay",
-		"groups":  [][]int{{n.DropletID}},
-		"delay":   "40ms",
-		"jitter":  "10ms",
-		"network": "vpc",
-	})
+	return n.Name + " " + step, s.inflictOn(n, "clock", map[string]any{"step": step})
 }
 
 // powerOff pulls a node's plug, and presses its button later.
-func powerOff(s *site, d *draw) (string, func()) {
+func powerOff(s *stack, d *draw) (string, func()) {
 	n, ok := s.some(d, "")
 	if !ok {
-		return n.Name, nothing
+		return n.Name, mendsItself
 	}
 
 	s.pull(n)
@@ -270,37 +244,31 @@ func powerOff(s *site, d *draw) (string, func()) {
 	return n.Name, func() { s.press(n) }
 }
 
-func (s *site) pull(n node) {
+// pull takes the power from a node at once.
+func (s *stack) pull(n node) {
 	s.t.Helper()
-
-	require.Equal(
-		s.t,
-		http.StatusNoContent,
-		s.api("POST", fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID), nil, nil),
-		n.Name,
-	)
+	path := fmt.Sprintf("/lab/v1/droplets/%d/kill", n.DropletID)
+	code := s.api("POST", path, nil, nil)
+	require.Equal(s.t, http.StatusNoContent, code, n.Name)
 }
 
 // press turns a node on, unless it is; one that is busy is asked again.
-func (s *site) press(n node) {
+func (s *stack) press(n node) {
 	s.t.Helper()
-	path := fmt.Sprintf("/v2/droplets/%d", n.DropletID)
+
 	require.Eventually(s.t, func() bool {
-		var now struct{ Droplet struct{ Status string } }
-		if s.api("GET", path, nil, &now) == http.StatusOK && now.Droplet.Status == "active" {
+		var now struct{ Droplet droplet }
+		code := s.api("GET", dropletPath(n.DropletID), nil, &now)
+		if code == http.StatusOK && now.Droplet.Status == "active" {
 			return true
 		}
 
-		return s.api(
-			"POST",
-			path+"/actions",
-			map[string]any{"type": "power_on"},
-			nil,
-		) == http.StatusCreated
+		return s.power(n.DropletID, "power_on") == http.StatusCreated
 	}, 30*time.Second, 200*time.Millisecond, n.Name)
 }
 
-func allOff(s *site, d *draw) (string, func()) {
+// allOff takes the power from all nodes.
+func allOff(s *stack, d *draw) (string, func()) {
 	all := s.nodes()
 	for _, n := range all {
 		d.hit[n.Name] = true

@@ -38,49 +38,39 @@ func tally(l *load) string {
 	}
 
 	var text strings.Builder
-	fmt.Fprintf(
-		&text,
-		"%d rows acknowledged, %d transfers, %d epochs of the writer\n",
-		len(l.rows),
-		l.moved.Load(),
-		len(l.epochs),
-	)
+	fmt.Fprintf(&text, "%d rows acknowledged, %d transfers, %d epochs of the writer\n",
+		len(l.rows), l.moved.Load(), len(l.epochs))
 
-	fmt.Fprintf(
-		&text,
-		"%-20s %6s %18s %18s\n",
-		"fault",
-		"rounds",
-		"gap median/worst",
-		"heals median/worst",
-	)
+	const line = "%-20s %6v %18s %18s\n"
+	fmt.Fprintf(&text, line, "fault", "rounds", "gap median/worst", "heals median/worst")
 
 	for _, name := range slices.Sorted(maps.Keys(by)) {
-		gaps, heals := []time.Duration{}, []time.Duration{}
+		gaps := []time.Duration{}
+		heals := []time.Duration{}
 		for _, one := range by[name] {
-			gaps, heals = append(gaps, one.gap), append(heals, one.heals)
+			gaps = append(gaps, one.gap)
+			heals = append(heals, one.heals)
 		}
 
 		fmt.Fprintf(
 			&text,
-			"%-20s %6d %18s %18s\n",
+			line,
 			name,
 			len(gaps),
-			middleAndWorst(gaps),
-			middleAndWorst(heals),
+			medianAndWorst(gaps),
+			medianAndWorst(heals),
 		)
 	}
 
 	return text.String()
 }
 
-func middleAndWorst(of []time.Duration) string {
+func medianAndWorst(of []time.Duration) string {
 	slices.Sort(of)
-	return fmt.Sprintf(
-		"%.1f s / %.1f s",
-		of[len(of)/2].Seconds(),
-		of[len(of)-1].Seconds(),
-	)
+	median := of[len(of)/2]
+	worst := of[len(of)-1]
+
+	return fmt.Sprintf("%.1f s / %.1f s", median.Seconds(), worst.Seconds())
 }
 
 // tenure is who held the lease of the writer in one epoch.
@@ -92,7 +82,23 @@ type tenure struct {
 // oneWriterAnEpoch holds the rows against the peer set's own record of who was the writer: in the order in
 // which the client was told of them, the nodes that took rows are among the holders of the lease, in the order
 // of their epochs. Two nodes that took rows in one epoch, or one that went on after its epoch, break that.
-func (s *site) oneWriterAnEpoch(l *load) {
+func (s *stack) oneWriterAnEpoch(l *load) {
+	s.t.Helper()
+	s.readEpochs(l)
+
+	for ; l.judged < len(l.rows); l.judged++ {
+		row := l.rows[l.judged]
+		for l.epoch < len(l.epochs) && l.epochs[l.epoch].Node != row.host {
+			l.epoch++
+		}
+
+		require.Lessf(s.t, l.epoch, len(l.epochs), "%s took row %s (the %dth), and was not the writer then: %v",
+			row.host, row.id, l.judged+1, l.epochs)
+	}
+}
+
+// readEpochs adds the writers that the peer set has recorded since it was asked last.
+func (s *stack) readEpochs(l *load) {
 	s.t.Helper()
 
 	for line := range strings.Lines(s.must("events", "--json", "-n", "0")) {
@@ -101,11 +107,7 @@ func (s *site) oneWriterAnEpoch(l *load) {
 			tenure
 		}
 
-		require.NoError(
-			s.t,
-			json.Unmarshal([]byte(line), &event),
-			line,
-		)
+		require.NoError(s.t, json.Unmarshal([]byte(line), &event), line)
 
 		if event.Kind != "writer" {
 			continue
@@ -115,35 +117,10 @@ func (s *site) oneWriterAnEpoch(l *load) {
 			return cmp.Compare(one.Epoch, epoch)
 		})
 		if known {
-			require.Equalf(
-				s.t,
-				l.epochs[at].Node,
-				event.Node,
-				"two writers in epoch %d",
-				event.Epoch,
-			)
-
+			require.Equalf(s.t, l.epochs[at].Node, event.Node, "two writers in epoch %d", event.Epoch)
 			continue
 		}
 
 		l.epochs = slices.Insert(l.epochs, at, event.tenure)
-	}
-
-	for ; l.judged < len(l.rows); l.judged++ {
-		row := l.rows[l.judged]
-		for l.epoch < len(l.epochs) && l.epochs[l.epoch].Node != row.host {
-			l.epoch++
-		}
-
-		require.Lessf(
-			s.t,
-			l.epoch,
-			len(l.epochs),
-			"%s took row %s (the %dth), and was not the writer then: %v",
-			row.host,
-			row.id,
-			l.judged+1,
-			l.epochs,
-		)
 	}
 }

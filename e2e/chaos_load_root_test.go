@@ -27,7 +27,7 @@ const (
 // load is clients of the database, through the proxies: one that writes rows with keys of their own, one that
 // moves money between accounts, and some that read and write one register.
 type load struct {
-	site    *site
+	site    *stack
 	proxies []*sql.DB
 	mutex   sync.Mutex
 	rows    []acknowledged
@@ -50,7 +50,7 @@ type acknowledged struct {
 }
 
 // newLoad connects and makes its tables.
-func newLoad(t *testing.T, s *site) *load {
+func newLoad(t *testing.T, s *stack) *load {
 	l := &load{
 		site:    s,
 		proxies: s.through("writer", map[string]string{"wsrep_sync_wait": "1"}),
@@ -66,12 +66,7 @@ func newLoad(t *testing.T, s *site) *load {
 	}
 
 	for id := range accounts {
-		_, err := l.proxies[0].ExecContext(
-			t.Context(),
-			"insert into chaos_accounts values (?, ?)",
-			id,
-			balance,
-		)
+		_, err := l.proxies[0].ExecContext(t.Context(), "insert into chaos_accounts values (?, ?)", id, balance)
 		require.NoError(t, err)
 	}
 
@@ -84,12 +79,9 @@ func (l *load) round(number int) (stop func() result) {
 	first := len(l.rows)
 	l.history = nil
 
-	if _, err := l.proxies[0].ExecContext(ctx,
-		"insert into chaos_registers values (?, 0)",
-		number,
-	); err != nil {
-		message := fmt.Sprintf("register of round %d: %v", number, err)
-		l.wrong.Store(&message)
+	_, err := l.proxies[0].ExecContext(ctx, "insert into chaos_registers values (?, 0)", number)
+	if err != nil {
+		l.found("register of round %d: %v", number, err)
 	}
 
 	begun := time.Now()
@@ -108,6 +100,12 @@ func (l *load) round(number int) (stop func() result) {
 		group.Wait()
 		return l.judge(first, begun)
 	}
+}
+
+// found keeps something that must never be; the round ends before it is reported.
+func (l *load) found(format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	l.wrong.Store(&message)
 }
 
 // write adds rows with keys that nobody else has, over the other proxy after each failure.
@@ -134,6 +132,7 @@ func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, er
 		begun: time.Now(),
 	}
 
+	// The end of a round ends no transaction.
 	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return row, err
@@ -144,7 +143,8 @@ func (l *load) add(ctx context.Context, db *sql.DB, id string) (acknowledged, er
 		return row, err
 	}
 
-	if _, err := tx.Exec("insert into chaos_rows values (?, ?)", id, row.host); err != nil {
+	_, err = tx.Exec("insert into chaos_rows values (?, ?)", id, row.host)
+	if err != nil {
 		return row, err
 	}
 
@@ -159,26 +159,32 @@ func (l *load) transfer(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		db := l.proxies[n/50%2]
 
-		if err := move(db,
-			rand.IntN(accounts),
-			rand.IntN(accounts),
-			rand.IntN(20),
-		); err == nil {
+		from := rand.IntN(accounts)
+		to := rand.IntN(accounts)
+
+		err := move(db, from, to, rand.IntN(20))
+		if err == nil {
 			l.moved.Add(1)
 		}
 
 		if n%10 == 0 {
-			var sum int
-			if err := db.QueryRow("select sum(balance) from " +
-				"chaos_accounts").Scan(&sum); err == nil && sum != accounts*balance {
-				message := fmt.Sprintf("the accounts hold %d, not %d", sum, accounts*balance)
-				l.wrong.Store(&message)
-			}
+			l.count(db)
 		}
 
 		time.Sleep(pause)
 	}
 }
+
+// count adds the money up. A database that does not answer is no finding here.
+func (l *load) count(db *sql.DB) {
+	var sum int
+	err := db.QueryRow("select sum(balance) from chaos_accounts").Scan(&sum)
+	if err == nil && sum != accounts*balance {
+		l.found("the accounts hold %d, not %d", sum, accounts*balance)
+	}
+}
+
+var errTooLittle = errors.New("too little in the account")
 
 func move(db *sql.DB, from, to, amount int) error {
 	tx, err := db.Begin()
@@ -188,28 +194,26 @@ func move(db *sql.DB, from, to, amount int) error {
 	defer tx.Rollback()
 
 	var has int
-
-	if err := tx.QueryRow(
-		"select balance from chaos_accounts where id = ? for update",
-		from,
-	).Scan(&has); err != nil {
+	row := tx.QueryRow("select balance from chaos_accounts where id = ? for update", from)
+	if err := row.Scan(&has); err != nil {
 		return err
 	}
 
 	if has < amount {
-		return errors.New("too little")
+		return errTooLittle
 	}
 
-	for id, by := range map[int]int{from: -amount, to: amount} {
+	changes := map[int]int{
+		from: -amount,
+		to:   amount,
+	}
+	for id, by := range changes {
 		if from == to {
 			by = 0
 		}
 
-		if _, err := tx.Exec(
-			"update chaos_accounts set balance = balance + ? where id = ?",
-			by,
-			id,
-		); err != nil {
+		_, err := tx.Exec("update chaos_accounts set balance = balance + ? where id = ?", by, id)
+		if err != nil {
 			return err
 		}
 	}
@@ -223,40 +227,33 @@ type access struct {
 	value int
 }
 
-// register reads and writes one register, and remembers what it was told and when. A write without an answer
-// may happen at any time after it was asked for.
+// register reads and writes one register in turn, and remembers what it was told and when.
 func (l *load) register(ctx context.Context, key, client int, begun time.Time) {
 	for n := 0; ctx.Err() == nil; n++ {
 		db := l.proxies[(client+n/20)%2]
+		asked := access{}
+		if n%2 == 0 {
+			asked = access{
+				write: true,
+				value: client + 3*n + 1,
+			}
+		}
 
 		op := porcupine.Operation{
 			ClientId: client,
-			Input: access{
-				write: n%2 == 0,
-				value: client + 3*n + 1,
-			},
-			Call: time.Since(begun).Nanoseconds(),
+			Input:    asked,
+			Call:     time.Since(begun).Nanoseconds(),
 		}
+		read, err := asked.of(db, key)
+		op.Output = read
+		op.Return = time.Since(begun).Nanoseconds()
 
-		var read int
-		var err error
-		if n%2 == 0 {
-			_, err = db.Exec(
-				"update chaos_registers set value = ? where id = ?",
-				op.Input.(access).value,
-				key,
-			)
-		} else {
-			err = db.QueryRow("select value from chaos_registers where id = ?", key).Scan(&read)
-			op.Input = access{}
-		}
-
-		op.Output, op.Return = read, time.Since(begun).Nanoseconds()
-		if err != nil && n%2 == 0 {
+		// A write without an answer may happen at any time after it was asked for.
+		if err != nil && asked.write {
 			op.Return = time.Hour.Nanoseconds()
 		}
 
-		if err == nil || n%2 == 0 {
+		if err == nil || asked.write {
 			l.mutex.Lock()
 			l.history = append(l.history, op)
 			l.mutex.Unlock()
@@ -270,6 +267,17 @@ func (l *load) register(ctx context.Context, key, client int, begun time.Time) {
 	}
 }
 
+// of accesses a register, and returns what was read.
+func (a access) of(db *sql.DB, key int) (read int, err error) {
+	if a.write {
+		_, err = db.Exec("update chaos_registers set value = ? where id = ?", a.value, key)
+	} else {
+		err = db.QueryRow("select value from chaos_registers where id = ?", key).Scan(&read)
+	}
+
+	return read, err
+}
+
 // result is what a round showed.
 type result struct {
 	rows         int
@@ -280,7 +288,8 @@ type result struct {
 
 func (l *load) judge(first int, begun time.Time) result {
 	r := result{rows: len(l.rows) - first}
-	last, host := begun, ""
+	last := begun
+	host := ""
 
 	for _, row := range l.rows[first:] {
 		r.gap = max(r.gap, row.end.Sub(last))

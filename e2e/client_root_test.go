@@ -19,7 +19,10 @@ import (
 )
 
 // ports of a proxy, by what they lead to.
-var proxyPorts = map[string]string{"writer": ":3306", "readers": ":3307"}
+var proxyPorts = map[string]string{
+	"writer":  ":3306",
+	"readers": ":3307",
+}
 
 type quiet struct{}
 
@@ -27,14 +30,14 @@ func (quiet) Print(...any) {}
 
 // through connects to the database through each proxy, from the lab's own network, as a Droplet in the VPC
 // would. Params are session variables.
-func (s *site) through(port string, params map[string]string) []*sql.DB {
+func (s *stack) through(port string, params map[string]string) []*sql.DB {
 	s.t.Helper()
 
 	host, err := machine.New(machine.Config{
-		Name:   labName,
+		Name:   s.lab,
 		State:  "/nowhere",
 		Cache:  "/nowhere",
-		Public: netip.MustParsePrefix(labRange),
+		Public: netip.MustParsePrefix(s.labRange),
 	})
 	require.NoError(s.t, err)
 	mysql.RegisterDialContext("vpc", func(ctx context.Context, address string) (net.Conn, error) {
@@ -42,11 +45,7 @@ func (s *site) through(port string, params map[string]string) []*sql.DB {
 	})
 	mysql.SetLogger(quiet{})
 
-	password := s.on(
-		"web-1",
-		`sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`,
-	)
-
+	password := s.databasePassword()
 	var proxies []*sql.DB
 
 	for _, n := range slices.SortedFunc(

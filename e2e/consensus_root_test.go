@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -52,15 +51,8 @@ func TestConsensusLost(t *testing.T) {
 		mend()
 
 		r := stop()
-		fmt.Printf(
-			"without %s for %s: gap %.2f s, %d rows, %d attempts failed%s\n",
-			loss.name,
-			loss.span,
-			r.gap.Seconds(),
-			r.rows,
-			r.failed,
-			r.story,
-		)
+		fmt.Printf("without %s for %s: gap %.2f s, %d rows, %d attempts failed%s\n",
+			loss.name, loss.span, r.gap.Seconds(), r.rows, r.failed, r.story)
 
 		require.Less(t, r.gap, unharmed, loss.name)
 		require.Zero(t, r.failed, loss.name)
@@ -72,15 +64,13 @@ func TestConsensusLost(t *testing.T) {
 }
 
 // leader is the node that leads consensus.
-func (s *site) leader() node {
+func (s *stack) leader() node {
 	s.t.Helper()
 	var status struct {
 		PeerSet struct{ Leader string } `json:"peer_set"`
 	}
-	require.NoError(s.t, json.Unmarshal(
-		[]byte(s.on("proxy-1", "hornero-bootstrap status --json")),
-		&status,
-	))
+	said := s.on("proxy-1", "hornero-bootstrap status --json")
+	require.NoError(s.t, json.Unmarshal([]byte(said), &status))
 
 	host, _, err := net.SplitHostPort(status.PeerSet.Leader)
 	require.NoError(s.t, err, "leader %q", status.PeerSet.Leader)
@@ -97,7 +87,7 @@ func (s *site) leader() node {
 }
 
 // members are the nodes of consensus.
-func (s *site) members() []node {
+func (s *stack) members() []node {
 	var members []node
 	for _, n := range s.nodes() {
 		if n.Role != "web" {
@@ -109,21 +99,18 @@ func (s *site) members() []node {
 }
 
 // silence drops all packets of consensus, and no others, at some nodes.
-func (s *site) silence(nodes []node) (mend func()) {
+func (s *stack) silence(nodes []node) (mend func()) {
 	s.t.Helper()
 
 	in := func(n node, rules string) {
-		script := fmt.Sprintf("ip netns exec hornero-%s-%d nft '%s'", labName, n.DropletID, rules)
-		out, err := exec.Command("sh", "-c", script).CombinedOutput()
-		require.NoError(s.t, err, string(out))
+		s.fromOutside(n.DropletID, `ip netns exec "$1" nft '`+rules+`'`)
 	}
 
+	const drop = "tcp dport 9202 drop; tcp sport 9202 drop;"
 	for _, n := range nodes {
-		in(n,
-			"table inet silence { chain in { type filter hook input priority 0; tcp dport 9202 drop; tcp sport "+
-				"9202 drop; }; chain out { type filter hook output priority 0; tcp dport 9202 drop; tcp sport "+
-				"9202 drop; }; }",
-		)
+		in(n, "table inet silence { "+
+			"chain in { type filter hook input priority 0; "+drop+" }; "+
+			"chain out { type filter hook output priority 0; "+drop+" }; }")
 	}
 
 	return func() {

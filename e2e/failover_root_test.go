@@ -21,27 +21,33 @@ import (
 // way is how the writer's work ends in the middle of a client's.
 type way struct {
 	name string
-	do   func(s *site, writer node)
-	heal func(s *site, writer node)
+	do   func(s *stack, writer node)
+	heal func(s *stack, writer node)
 }
 
 var ways = []way{
-	{"machine off", (*site).pull, (*site).press},
 	{
-		name: "mariadbd kill -9",
-		do:   func(s *site, writer node) { s.end(writer, "mariadbd") },
-		heal: func(*site, node) {},
+		name: "machine off",
+		do:   (*stack).pull,
+		heal: (*stack).press,
 	},
 	{
-		name: "planned move",
-		do: func(s *site, writer node) {
+		name: "mariadbd kill -9",
+		do:   func(s *stack, writer node) { s.end(writer, "mariadbd") },
+		heal: func(*stack, node) {},
+	},
+	{
+		name: plannedMove,
+		do: func(s *stack, writer node) {
 			s.on(writer.Name, "hornero-bootstrap drain")
 		},
-		heal: func(s *site, writer node) {
+		heal: func(s *stack, writer node) {
 			s.on(writer.Name, "systemctl restart hornero-bootstrap")
 		},
 	},
 }
+
+const plannedMove = "planned move"
 
 // TestFailover measures the longest time that a client of the proxies waits for an acknowledged row when the
 // writer is lost or moved: FAILOVER_ROUNDS times (20) in each way, or in those that FAILOVER_WAYS names
@@ -59,15 +65,18 @@ func TestFailover(t *testing.T) {
 
 		for range rounds {
 			gap, twice := s.lose(c, w)
-			gaps, failed = append(gaps, gap), failed+twice
+			gaps = append(gaps, gap)
+			failed += twice
 		}
 
 		slices.Sort(gaps)
-		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed "+
-			"twice: %d\n", w.name, len(gaps),
-			gaps[len(gaps)/2].Seconds(), gaps[len(gaps)*95/100].Seconds(), gaps[len(gaps)-1].Seconds(), failed)
+		median := gaps[len(gaps)/2]
+		p95 := gaps[len(gaps)*95/100]
+		worst := gaps[len(gaps)-1]
+		fmt.Printf("%-18s n=%d  gap median %.2f s, p95 %.2f s, max %.2f s; transactions that failed twice: %d\n",
+			w.name, len(gaps), median.Seconds(), p95.Seconds(), worst.Seconds(), failed)
 
-		if w.name == "planned move" {
+		if w.name == plannedMove {
 			require.Zero(t, failed, "a client that retries once loses nothing to a planned move")
 		}
 	}
@@ -94,7 +103,7 @@ func chosen(t *testing.T, variable string) []way {
 }
 
 // lose ends the writer's work once and waits until the stack is whole again.
-func (s *site) lose(c *clients, w way) (gap time.Duration, twice int) {
+func (s *stack) lose(c *clients, w way) (gap time.Duration, twice int) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole before %s", w.name)
 
@@ -105,25 +114,14 @@ func (s *site) lose(c *clients, w way) (gap time.Duration, twice int) {
 	struck := time.Now()
 	w.do(s, writer)
 
-	require.Eventually(
-		s.t,
-		func() bool {
-			now := s.writer()
-			return now != "" && now != writer.Name
-		},
-		30*time.Second,
-		200*time.Millisecond,
-		"another writer",
-	)
-
+	s.untilAnotherWrites(writer.Name)
 	time.Sleep(time.Second)
 	w.heal(s, writer)
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond, "whole again by itself")
 
 	r := stop()
-	fmt.Printf("%s  %s of %s: gap %.2f s, %d rows, %d attempts failed, %d transactions failed "+
-		"twice%s\n", struck.Format("15:04:05.000"), w.name, writer.Name,
-		r.gap.Seconds(), r.rows, r.failed, r.twice, r.story)
+	fmt.Printf("%s  %s of %s: gap %.2f s, %d rows, %d attempts failed, %d transactions failed twice%s\n",
+		struck.Format("15:04:05.000"), w.name, writer.Name, r.gap.Seconds(), r.rows, r.failed, r.twice, r.story)
 
 	return r.gap, r.twice
 }
@@ -140,7 +138,7 @@ type clients struct {
 	story   []string
 }
 
-func newClients(s *site) *clients {
+func newClients(s *stack) *clients {
 	c := &clients{proxies: s.through("writer", nil)}
 	_, err := c.proxies[0].Exec("create table if not exists failover (id varchar(60) primary key) engine=InnoDB")
 	require.NoError(s.t, err)
@@ -197,14 +195,15 @@ func (c *clients) write(ctx context.Context, proxy int) (longest time.Duration) 
 			asked := time.Now()
 			err := c.add(&conn, c.proxies[proxy], id)
 			if err == nil || duplicate(err) {
-				longest, last = max(longest, time.Since(last)), time.Now()
+				longest = max(longest, time.Since(last))
+				last = time.Now()
 				c.acknowledge(id)
+
 				break
 			}
 
 			c.fail(proxy, attempt, asked, err)
 			drop(conn)
-
 			conn = nil
 
 			if attempt == 2 {
@@ -234,7 +233,8 @@ func (c *clients) add(conn **sql.Conn, db *sql.DB, id string) (err error) {
 	}
 	defer tx.Rollback()
 
-	if _, err := tx.Exec("insert into failover values (?)", id); err != nil {
+	_, err = tx.Exec("insert into failover values (?)", id)
+	if err != nil {
 		return err
 	}
 
@@ -281,36 +281,22 @@ func (c *clients) fail(proxy, attempt int, asked time.Time, err error) {
 		c.twice++
 	}
 
-	if len(c.story) < 12 {
-		c.story = append(c.story, fmt.Sprintf(
-			"\n    %s proxy-%d attempt %d, after %.2f s: %.90s",
-			time.Now().Format("05.000"),
-			proxy+1,
-			attempt,
-			time.Since(asked).Seconds(),
-			err,
-		))
+	if len(c.story) >= 12 {
+		return
 	}
+
+	c.story = append(c.story, fmt.Sprintf("\n    %s proxy-%d attempt %d, after %.2f s: %.90s",
+		time.Now().Format("05.000"), proxy+1, attempt, time.Since(asked).Seconds(), err))
 }
 
 // keepsRows looks on every database node for every acknowledged row.
-func (s *site) keepsRows(c *clients) {
+func (s *stack) keepsRows(c *clients) {
 	s.t.Helper()
 	require.Eventually(s.t, s.whole, healsWithin, 300*time.Millisecond)
 
-	for _, db := range []string{"db-1", "db-2", "db-3"} {
-		there := map[string]bool{}
-		for id := range strings.FieldsSeq(s.on(db,
-			"mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from failover'",
-		)) {
-			there[id] = true
-		}
-
-		missing := slices.DeleteFunc(
-			slices.Clone(c.rows),
-			func(id string) bool { return there[id] },
-		)
-		require.Emptyf(s.t, missing, "acknowledged rows that %s has not", db)
+	for _, db := range databases {
+		there := s.on(db, "mariadb -N wordpress -e 'set session wsrep_sync_wait=1; select id from failover'")
+		s.hasAll(db, there, c.rows)
 	}
 
 	fmt.Printf("%d acknowledged rows are on every database node\n", len(c.rows))

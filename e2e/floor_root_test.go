@@ -17,7 +17,7 @@ import (
 // node's own name and address. Its first boot is its first start. Nobody has the third's address: a machine in
 // its place would have another.
 type floor struct {
-	*site
+	*stack
 	image   int
 	vpc     string
 	servers []*server
@@ -40,7 +40,8 @@ systemctl disable hornero-bootstrap.service
 rm -f /etc/systemd/system/mariadb.service
 touch /etc/cloud/cloud-init.disabled
 find /var/lib/mysql -mindepth 1 -delete
-mariadb-install-db --auth-root-authentication-method=socket --skip-test-db --user=mysql --datadir=/var/lib/mysql >/dev/null
+mariadb-install-db --auth-root-authentication-method=socket --skip-test-db \
+	--user=mysql --datadir=/var/lib/mysql >/dev/null
 cat >/etc/mysql/mariadb.conf.d/90-floor.cnf <<'END'
 [mysqld]
 bind-address = 0.0.0.0
@@ -58,7 +59,8 @@ cat >/usr/local/sbin/floor <<'END'
 #!/bin/sh
 name=$(cat /etc/hostname)
 address=$(ip -4 -o address show eth1 | sed 's/.* inet \([0-9.]*\).*/\1/')
-printf '[mysqld]\nwsrep_node_name = %s\nwsrep_node_address = %s\n' "$name" "$address" >/etc/mysql/mariadb.conf.d/91-node.cnf
+printf '[mysqld]\nwsrep_node_name = %s\nwsrep_node_address = %s\n' "$name" "$address" \
+	>/etc/mysql/mariadb.conf.d/91-node.cnf
 # For one start: /run is empty after the next boot.
 if [ "$name" = floor-1 ]; then echo _WSREP_NEW_CLUSTER=--wsrep-new-cluster >/run/mariadb-wsrep-new-cluster; fi
 END
@@ -77,49 +79,43 @@ sync
 systemctl poweroff
 `
 
-func newFloor(s *site) *floor {
+func newFloor(s *stack) *floor {
 	f := &floor{
-		site:  s,
+		stack: s,
 		image: s.imageOf("hornero-db-"),
 	}
 
-	id := f.create(map[string]any{"name": "floor", "user_data": floorScript})[0]
-	path := fmt.Sprintf("/v2/droplets/%d", id)
+	id := f.create(map[string]any{
+		"name":      "floor",
+		"user_data": floorScript,
+	})[0]
+	path := dropletPath(id)
 	require.Eventually(s.t, func() bool {
-		var now struct{ Droplet struct{ Status string } }
+		var now struct{ Droplet droplet }
 		s.api("GET", path, nil, &now)
+
 		return now.Droplet.Status == "off"
 	}, 3*time.Minute, 200*time.Millisecond, "the floor's machine is configured and off")
 
 	name := fmt.Sprintf("floor-%d", id)
-	require.Equal(
-		s.t,
-		http.StatusCreated,
-		s.api("POST", path+"/actions", map[string]any{"type": "snapshot", "name": name}, nil),
-	)
+	snapshot := map[string]any{
+		"type": "snapshot",
+		"name": name,
+	}
+	s.call(http.StatusCreated, "POST", path+"/actions", snapshot, nil)
 
-	require.Eventually(
-		s.t,
-		func() bool {
-			f.image = s.imageOf(name)
-			return f.image != 0
-		},
-		2*time.Minute,
-		200*time.Millisecond,
-		"snapshot of the floor",
-	)
+	require.Eventually(s.t, func() bool {
+		f.image = s.imageOf(name)
+		return f.image != 0
+	}, 2*time.Minute, 200*time.Millisecond, "snapshot of the floor")
 
-	require.Equal(
-		s.t,
-		http.StatusNoContent,
-		s.api("DELETE", path, nil, nil),
-	)
+	s.call(http.StatusNoContent, "DELETE", path, nil, nil)
 
 	return f
 }
 
 // imageOf returns the newest image whose name begins like that; 0 when there is none.
-func (s *site) imageOf(name string) (newest int) {
+func (s *stack) imageOf(name string) (newest int) {
 	s.t.Helper()
 
 	var images struct {
@@ -129,11 +125,7 @@ func (s *site) imageOf(name string) (newest int) {
 		}
 	}
 
-	require.Equal(
-		s.t,
-		http.StatusOK,
-		s.api("GET", "/v2/images?private=true&per_page=200", nil, &images),
-	)
+	s.call(http.StatusOK, "GET", "/v2/images?private=true&per_page=200", nil, &images)
 
 	for _, image := range images.Images {
 		if strings.HasPrefix(image.Name, name) {
@@ -153,18 +145,12 @@ func (f *floor) create(request map[string]any) (ids []int) {
 		request["vpc_uuid"] = f.vpc
 	}
 
-	type droplet struct{ ID int }
-
 	var made struct {
 		Droplet  droplet
 		Droplets []droplet
 	}
 
-	require.Equal(
-		f.t,
-		http.StatusAccepted,
-		f.api("POST", "/v2/droplets", request, &made),
-	)
+	f.call(http.StatusAccepted, "POST", "/v2/droplets", request, &made)
 
 	if made.Droplet.ID != 0 {
 		return []int{made.Droplet.ID}
@@ -181,22 +167,15 @@ func (*floor) String() string { return "floor" }
 
 func (f *floor) three() time.Duration {
 	var vpc struct{ VPC struct{ ID string } }
-	require.Equal(
-		f.t,
-		http.StatusCreated,
-		f.api(
-			"POST",
-			"/v2/vpcs",
-			map[string]any{
-				"name":     "floor",
-				"region":   "nyc3",
-				"ip_range": floorRange,
-			},
-			&vpc,
-		),
-	)
+	request := map[string]any{
+		"name":     "floor",
+		"region":   "nyc3",
+		"ip_range": floorRange,
+	}
+	f.call(http.StatusCreated, "POST", "/v2/vpcs", request, &vpc)
 
-	f.vpc, f.servers = vpc.VPC.ID, nil
+	f.vpc = vpc.VPC.ID
+	f.servers = nil
 
 	for _, id := range f.create(map[string]any{"names": []string{"floor-1", "floor-2", "floor-3"}}) {
 		f.servers = append(f.servers, f.powered(id))
@@ -205,12 +184,8 @@ func (f *floor) three() time.Duration {
 	took := untilSynced(f.servers)
 
 	for i, m := range f.servers {
-		require.Equal(
-			f.t,
-			floorAddress(i),
-			m.ask("select @@wsrep_node_address"),
-			"the addresses are as they were written before",
-		)
+		address := m.ask("select @@wsrep_node_address")
+		require.Equal(f.t, floorAddress(i), address, "the addresses are as they were written before")
 	}
 
 	return took
@@ -232,12 +207,7 @@ func (f *floor) exchange() *server {
 
 func (f *floor) remove(m *server) {
 	f.t.Helper()
-
-	require.Equal(
-		f.t,
-		http.StatusNoContent,
-		f.api("DELETE", fmt.Sprintf("/v2/droplets/%d", m.id), nil, nil),
-	)
+	f.call(http.StatusNoContent, "DELETE", dropletPath(m.id), nil, nil)
 }
 
 func (f *floor) end() {
@@ -245,15 +215,9 @@ func (f *floor) end() {
 		f.remove(m)
 	}
 
-	require.Eventually(
-		f.t,
-		func() bool {
-			return f.api("DELETE", "/v2/vpcs/"+f.vpc, nil, nil) == http.StatusNoContent
-		},
-		time.Minute,
-		200*time.Millisecond,
-		"the VPC goes",
-	)
+	require.Eventually(f.t, func() bool {
+		return f.api("DELETE", "/v2/vpcs/"+f.vpc, nil, nil) == http.StatusNoContent
+	}, time.Minute, 200*time.Millisecond, "the VPC goes")
 
 	f.vpc = ""
 }

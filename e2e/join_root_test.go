@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,9 +34,11 @@ const (
 // TestJoin measures how long blank database nodes take until they are Synced, in turn without Hornero
 // (floor_root_test.go) and with it, JOIN_ROUNDS times (5):
 //
-//   - three: from the moment at which the first of three machines is on until the last says that it is Synced in a cluster of three;
-//   - one: a third of a cluster leaves in peace and its machine is deleted; from the moment at which a blank machine in its place is on
-//     until that says that it is Synced in a cluster of three. One client adds rows to the cluster all the time, 5 ms apart.
+//   - three: from the moment at which the first of three machines is on until the last says that it is Synced in a
+//     cluster of three;
+//   - one: a third of a cluster leaves in peace and its machine is deleted; from the moment at which a blank machine in
+//     its place is on until that says that it is Synced in a cluster of three. One client adds rows to the cluster all
+//     the time, 5 ms apart.
 //
 // Both run in the same lab, in machines of the same size, on the same baked image of role db. A machine is on
 // when its PID 1 is there; what the lab does before is in neither. One client looks at every server in the same
@@ -51,12 +51,17 @@ const (
 // `hornero up` is told to stop looking when all machines are on, `hornero replace` looks to the end.
 func TestJoin(t *testing.T) {
 	rounds := int(number(t, "JOIN_ROUNDS", 5))
-	s := prepare(t, databasesOnly, []string{"--profile", "instant"}, "-var", `roles=["db"]`)
+	h := newHarness(t, setup{
+		StackFile: databasesOnly,
+		LabFlags:  []string{"--profile", "instant"},
+		BakeFlags: []string{"-var", `roles=["db"]`},
+	})
+	s := h.baked(t)
 	t.Cleanup(func() {
-		_, _ = s.run(context.Background(), "destroy", "--yes")
+		_, _ = s.try("destroy", "--yes")
 	})
 
-	sides := []contestant{newFloor(s), &ours{site: s}}
+	sides := []contestant{newFloor(s), &ours{stack: s}}
 	figures := map[string][]time.Duration{}
 	fmt.Printf("%-6s %-8s %10s %10s\n", "round", "side", "three", "one")
 
@@ -78,10 +83,11 @@ func TestJoin(t *testing.T) {
 		name string
 		most float64
 	}{{"three", mostOfThree}, {"one", mostOfOne}} {
-		floor, ours := summary(figures["floor "+what.name]), summary(figures["hornero "+what.name])
-		fmt.Printf("%-6s floor %s, Hornero %s: ratio of the medians %.2f, wanted at "+
-			"most %.2f\n", what.name, floor, ours,
-			ours.median.Seconds()/floor.median.Seconds(), what.most)
+		floor := summary(figures["floor "+what.name])
+		ours := summary(figures["hornero "+what.name])
+		ratio := ours.median.Seconds() / floor.median.Seconds()
+		fmt.Printf("%-6s floor %s, Hornero %s: ratio of the medians %.2f, wanted at most %.2f\n",
+			what.name, floor, ours, ratio, what.most)
 	}
 }
 
@@ -94,12 +100,7 @@ func summary(of []time.Duration) figure {
 }
 
 func (f figure) String() string {
-	return fmt.Sprintf(
-		"median %.2f s (%.2f to %.2f)",
-		f.median.Seconds(),
-		f.min.Seconds(),
-		f.max.Seconds(),
-	)
+	return fmt.Sprintf("median %.2f s (%.2f to %.2f)", f.median.Seconds(), f.min.Seconds(), f.max.Seconds())
 }
 
 // contestant makes clusters of three.
@@ -115,7 +116,7 @@ type contestant interface {
 }
 
 // joins exchanges a machine under load and returns how long the new one took.
-func (s *site) joins(side contestant) time.Duration {
+func (s *stack) joins(side contestant) time.Duration {
 	survivor := side.survivor()
 	stop := survivor.adds()
 	time.Sleep(2 * time.Second) // of a load that nothing disturbs
@@ -131,7 +132,7 @@ func (s *site) joins(side contestant) time.Duration {
 
 // ours is a stack of Hornero.
 type ours struct {
-	*site
+	*stack
 	servers map[string]*server
 }
 
@@ -153,7 +154,6 @@ func (o *ours) three() time.Duration {
 		o.servers["db-2"],
 		o.servers["db-3"],
 	}
-
 	took := untilSynced(all)
 
 	require.Eventually(o.t, func() bool {
@@ -168,12 +168,8 @@ func (o *ours) three() time.Duration {
 	}, 90*time.Second, 300*time.Millisecond, "all database nodes healthy")
 
 	for _, m := range all {
-		require.Equal(
-			o.t,
-			"1",
-			m.ask("select count(*) from mysql.global_priv where user = 'wordpress'"),
-			"the users are on every node",
-		)
+		users := m.ask("select count(*) from mysql.global_priv where user = 'wordpress'")
+		require.Equal(o.t, "1", users, "the users are on every node")
 	}
 
 	return took
@@ -203,7 +199,7 @@ func (o *ours) end() {
 }
 
 // droplet waits for a Droplet by its name that is another than one before, and returns its number.
-func (s *site) droplet(name string, before int) (id int) {
+func (s *stack) droplet(name string, before int) (id int) {
 	s.t.Helper()
 
 	require.Eventually(s.t, func() bool {
@@ -225,17 +221,13 @@ func (s *site) droplet(name string, before int) (id int) {
 // program is a bin/hornero that runs beside the test.
 type program struct{ stop func() }
 
-func (s *site) background(args ...string) program {
+func (s *stack) background(args ...string) program {
 	s.t.Helper()
 
-	command := exec.Command(
-		filepath.Join(s.root, "bin/hornero"),
-		append([]string{"-f", s.file}, args...)...,
-	)
-
-	command.Env = s.env
+	command := s.command(context.Background(), args...)
 	var out strings.Builder
-	command.Stdout, command.Stderr = &out, &out
+	command.Stdout = &out
+	command.Stderr = &out
 	require.NoError(s.t, command.Start())
 
 	done := make(chan error, 1)

@@ -3,13 +3,8 @@
 package e2e_test
 
 import (
-	"crypto/tls"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,189 +19,102 @@ const (
 	longestHandOver = 5 * time.Second
 )
 
-type reservedIP struct {
-	Address, Holder, Problem string
-	AssignedTo               string `json:"assigned_to"`
-}
-
-// reservedIP is what status says of the reserved IP.
-func (s *site) reservedIP() reservedIP {
-	s.t.Helper()
-	var status struct {
-		ReservedIP reservedIP `json:"reserved_ip"`
-	}
-	command := exec.Command(filepath.Join(s.root, "bin/hornero"), "-f", s.file, "status", "--json")
-	command.Env = s.env
-	out, err := command.Output()
-	if len(out) == 0 {
-		require.NoError(s.t, err)
-	}
-
-	require.NoError(s.t, json.Unmarshal(out, &status))
-
-	return status.ReservedIP
-}
-
 // heldBy waits until a node other than one holds the reserved IP and has it.
-func (s *site) heldBy(notBy string) string {
+func (s *stack) heldBy(notBy string) string {
 	s.t.Helper()
 	var said reservedIP
 	require.Eventually(s.t, func() bool {
-		said = s.reservedIP()
+		said = s.status().ReservedIP
 		return said.Holder != "" && said.Holder != notBy && said.AssignedTo == said.Holder && said.Problem == ""
 	}, 60*time.Second, 500*time.Millisecond, "the reserved IP is held, and not by %q: %+v", notBy, &said)
 
 	return said.Holder
 }
 
-func other(proxy string) string {
-	return map[string]string{"proxy-1": "proxy-2", "proxy-2": "proxy-1"}[proxy]
+func otherProxy(name string) string {
+	return map[string]string{
+		"proxy-1": "proxy-2",
+		"proxy-2": "proxy-1",
+	}[name]
 }
 
 // theReservedIPMoves loses the machine of its holder, and then replaces the holder: each time the other proxy
 // has it soon, and whoever comes back takes nothing away.
-func theReservedIPMoves(t *testing.T, s *site) {
-	require.NotEmpty(t, s.floats, "the stack asks for a reserved IP")
+func theReservedIPMoves(t *testing.T, s *stack) {
+	require.NotEmpty(t, s.reserved, "the stack asks for a reserved IP")
 	s.untilHealthy()
 
 	first := s.heldBy("")
-
-	client := &http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-		},
-	}
-
-	answers := func() {
-		for _, scheme := range []string{"http", "https"} {
-			response, err := client.Get(scheme + "://" + s.floats + "/")
-			require.NoError(t, err)
-
-			body, err := io.ReadAll(response.Body)
-			response.Body.Close()
-			require.NoError(t, err)
-			require.Equal(t, http.StatusOK, response.StatusCode)
-			require.Contains(t, string(body), "<title>Hornero</title>")
-		}
-	}
-	answers()
+	s.answers(s.reserved)
 
 	said := s.must("status")
-	require.Contains(t,
-		said,
-		fmt.Sprintf("reserved IP %s, held by %s, assigned to %s\n", s.floats, first, first),
-	)
-
+	line := fmt.Sprintf("reserved IP %s, held by %s, assigned to %s\n", s.reserved, first, first)
+	require.Contains(t, said, line)
 	require.NotContains(t, said, "the token", "it is as narrow as it is to be")
+
 	s.onlyProxiesHaveTheToken()
 	s.theAPIIsThereForDroplets()
 
-	droplet := s.nodes()[first].DropletID
-	page := pageAt("http://" + s.floats + "/")
-
-	require.Equal(t,
-		201,
-		s.api(
-			"POST",
-			fmt.Sprintf("/v2/droplets/%d/actions", droplet),
-			map[string]any{"type": "power_off"},
-			nil,
-		),
-	)
-
-	second := s.heldBy(first)
-	answers()
-
-	gap := page()
-	t.Logf("machine of %s lost: the reserved IP without an answer for %.1f s", first, gap.Seconds())
-	require.Equal(t, other(first), second)
-	require.Less(t, gap, longestMove)
-
-	require.Equal(t,
-		201,
-		s.api(
-			"POST",
-			fmt.Sprintf("/v2/droplets/%d/actions", droplet),
-			map[string]any{"type": "power_on"},
-			nil,
-		),
-	)
-
-	s.untilHealthy()
+	second := s.loseHolder(first)
 	require.Equal(t, second, s.heldBy(""), "who comes back takes nothing away")
 
-	page = pageAt("http://" + s.floats + "/")
-	s.must("replace", second)
-
-	gap = page()
-	t.Logf("%s replaced: the reserved IP without an answer for %.1f s", second, gap.Seconds())
-	require.Less(t, gap, longestHandOver)
-	s.untilHealthy()
+	s.replaceHolder(second)
 	require.Equal(t, first, s.heldBy(""), "its successor takes nothing away")
-	answers()
+	s.answers(s.reserved)
 
+	s.moveIsTold(first, second)
+}
+
+// loseHolder turns the holder's machine off, and on again when another holds the reserved IP.
+func (s *stack) loseHolder(first string) (second string) {
+	s.t.Helper()
+	id := s.nodes()[first].DropletID
+	page := s.pageAt("http://" + s.reserved + "/")
+	require.Equal(s.t, http.StatusCreated, s.power(id, "power_off"))
+
+	second = s.heldBy(first)
+	s.answers(s.reserved)
+
+	gap := page()
+	s.t.Logf("machine of %s lost: the reserved IP without an answer for %.1f s", first, gap.Seconds())
+	require.Equal(s.t, otherProxy(first), second)
+	require.Less(s.t, gap, longestMove)
+
+	require.Equal(s.t, http.StatusCreated, s.power(id, "power_on"))
+	s.untilHealthy()
+
+	return second
+}
+
+// replaceHolder replaces the holder, which hands the reserved IP over.
+func (s *stack) replaceHolder(holder string) {
+	s.t.Helper()
+	page := s.pageAt("http://" + s.reserved + "/")
+	s.must("replace", holder)
+
+	gap := page()
+	s.t.Logf("%s replaced: the reserved IP without an answer for %.1f s", holder, gap.Seconds())
+	require.Less(s.t, gap, longestHandOver)
+	s.untilHealthy()
+}
+
+// moveIsTold looks for the move in the stack's events and in the metrics of who holds it now.
+func (s *stack) moveIsTold(first, second string) {
+	s.t.Helper()
 	events := s.must("events")
-	require.Regexp(t,
-		second+" holds proxy.reserved-ip at epoch [0-9]+, after "+first+": "+first+" did not renew it in time",
-		events,
-	)
+	taken := " holds proxy.reserved-ip at epoch [0-9]+, after "
+	require.Regexp(s.t, second+taken+first+": "+first+" did not renew it in time", events)
+	require.Regexp(s.t, "reserved-ip +"+second+" +"+s.reserved+" reaches "+second, events)
 
-	require.Regexp(t, "reserved-ip +"+second+" +"+s.floats+" reaches "+second, events)
-
-	require.Contains(t,
-		s.on(
-			first,
-			"curl -s $(hornero-bootstrap status --json | sed -n "+
-				"'s/.*\"address\":\"\\([0-9.]*\\)\",\"phase\".*/\\1/p'):9200/metrics",
-		),
-		fmt.Sprintf(`hornero_reserved_ip_active{address=%q} 1`, s.floats),
-	)
-}
-
-// mover is the token that moves the reserved IP.
-func (s *site) mover() string {
-	s.t.Helper()
-	return strings.TrimSpace(s.must("secrets", "show", "digitalocean.reserved_ip_token"))
-}
-
-// onlyProxiesHaveTheToken looks for it wherever a node keeps what it was given.
-func (s *site) onlyProxiesHaveTheToken() {
-	s.t.Helper()
-
-	for name, node := range s.nodes() {
-		look := exec.Command(
-			filepath.Join(s.root, "bin/hornero"),
-			"-f",
-			s.file,
-			"exec",
-			name,
-			"--",
-			"sh",
-			"-c",
-			"cat >/dev/shm/token; grep -rlF -f /dev/shm/token /etc /run /var/lib/hornero /var/lib/cloud "+
-				"/var/log 2>/dev/null; rm /dev/shm/token",
-		)
-
-		look.Env, look.Stdin = s.env, strings.NewReader(s.mover())
-		out, err := look.CombinedOutput()
-		require.NoError(s.t, err, string(out))
-
-		require.Equal(
-			s.t,
-			node.Role == "proxy",
-			strings.Contains(string(out), "/"),
-			"where %s has the token: %s",
-			name,
-			out,
-		)
-	}
+	const metrics = `curl -s $(hornero-bootstrap status --json |
+	sed -n 's/.*"address":"\([0-9.]*\)","phase".*/\1/p'):9200/metrics`
+	active := fmt.Sprintf(`hornero_reserved_ip_active{address=%q} 1`, s.reserved)
+	require.Contains(s.t, s.on(first, metrics), active)
 }
 
 // theAPIIsThereForDroplets asks the API from a node that has no token: it answers, and what only the lab has is
 // not there.
-func (s *site) theAPIIsThereForDroplets() {
+func (s *stack) theAPIIsThereForDroplets() {
 	s.t.Helper()
 	document := s.must("userdata", "proxy-1")
 	_, rest, found := strings.Cut(document, "reserved_ip.api: ")
@@ -223,12 +131,6 @@ func (s *site) theAPIIsThereForDroplets() {
 	}
 	require.Equal(s.t, "401", status("/v2/account", "none"))
 	require.Equal(s.t, "403", status("/v2/account", s.mover()))
-
-	require.Equal(
-		s.t,
-		"200",
-		status("/v2/reserved_ips/"+s.floats, s.mover()),
-	)
-
+	require.Equal(s.t, "200", status("/v2/reserved_ips/"+s.reserved, s.mover()))
 	require.Equal(s.t, "404", status("/lab/v1/status", s.token()))
 }

@@ -30,18 +30,23 @@ type server struct {
 }
 
 // powered waits for a Droplet's PID 1.
-func (s *site) powered(id int) *server {
+func (s *stack) powered(id int) *server {
 	s.t.Helper()
-	m := &server{t: s.t, id: id}
+	m := &server{
+		t:  s.t,
+		id: id,
+	}
 	pid := 0
 	require.Eventually(s.t, func() bool {
-		pid = initOf(fmt.Sprintf("hornero-%s-%d", labName, id))
+		pid = initOf(fmt.Sprintf("hornero-%s-%d", s.lab, id))
 		return pid != 0
 	}, time.Minute, 20*time.Millisecond, "Droplet %d is on", id)
 
 	m.on = began(s.t, pid)
 	config := mysql.NewConfig()
-	config.User, config.Net, config.Addr = "root", "unix", fmt.Sprintf("/proc/%d/root/run/mysqld/mysqld.sock", pid)
+	config.User = "root"
+	config.Net = "unix"
+	config.Addr = fmt.Sprintf("/proc/%d/root/run/mysqld/mysqld.sock", pid)
 	config.Timeout = time.Second
 	config.Logger = quiet{}
 	connector, err := mysql.NewConnector(config)
@@ -120,16 +125,11 @@ func untilSynced(all []*server) time.Duration {
 
 	group.Wait()
 
-	first, last := all[0].on, all[0].synced
+	first := all[0].on
+	last := all[0].synced
 
 	for _, m := range all {
-		require.Falsef(
-			m.t,
-			m.synced.IsZero(),
-			"Droplet %d is not Synced after %s",
-			m.id,
-			syncedWithin,
-		)
+		require.Falsef(m.t, m.synced.IsZero(), "Droplet %d is not Synced after %s", m.id, syncedWithin)
 
 		if m.on.Before(first) {
 			first = m.on
@@ -161,16 +161,9 @@ func (m *server) ask(statement string) (value string) {
 func (m *server) untilDown() {
 	m.t.Helper()
 
-	require.Eventually(
-		m.t,
-		func() bool {
-			return m.db.Ping() != nil
-		},
-		time.Minute,
-		lookEvery,
-		"the server of Droplet %d is down",
-		m.id,
-	)
+	require.Eventually(m.t, func() bool {
+		return m.db.Ping() != nil
+	}, time.Minute, lookEvery, "the server of Droplet %d is down", m.id)
 }
 
 // count returns how many rows are there, once all that was committed before is.
@@ -191,12 +184,10 @@ func (m *server) count() string {
 
 // adds writes rows, 5 ms apart, until stop is called, which tells how many were acknowledged.
 func (m *server) adds() (stop func() string) {
+	m.t.Helper()
 	m.ask("create database joins")
-
-	m.ask(
-		"create table joins.added (id bigint auto_increment primary key, at timestamp(6) default " +
-			"current_timestamp(6), what char(100) default 'a row')",
-	)
+	m.ask("create table joins.added (id bigint auto_increment primary key, " +
+		"at timestamp(6) default current_timestamp(6), what char(100) default 'a row')")
 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan int, 1)

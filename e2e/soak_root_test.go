@@ -45,31 +45,26 @@ func TestNoFalseEvictions(t *testing.T) {
 		})
 	}
 
-	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(min(
-		10*time.Second,
-		time.Until(end),
-	)) {
-		require.Equal(t,
-			before,
-			s.memberships(),
-			"the cluster's membership changed %s before the end",
-			time.Until(end).Round(time.Second),
-		)
+	for end := time.Now().Add(span); time.Now().Before(end); {
+		left := time.Until(end).Round(time.Second)
+		require.Equal(t, before, s.memberships(), "the cluster's membership changed %s before the end", left)
+		time.Sleep(min(10*time.Second, time.Until(end)))
 	}
 
 	r := stop()
+	cores := runtime.NumCPU()
 	fmt.Printf("%s of full load by %d burners on %d cores: no eviction; %d rows, longest gap %.2f s, %d "+
 		"attempts failed\n",
-		span, burnersPerCore*runtime.NumCPU(), runtime.NumCPU(), r.rows, r.gap.Seconds(), r.failed)
+		span, burnersPerCore*cores, cores, r.rows, r.gap.Seconds(), r.failed)
 	s.keepsRows(c)
 }
 
 // memberships is the number of the cluster's last change of membership, as each node saw it.
-func (s *site) memberships() map[string]string {
+func (s *stack) memberships() map[string]string {
 	s.t.Helper()
 	numbers := map[string]string{}
 
-	for _, db := range []string{"db-1", "db-2", "db-3"} {
+	for _, db := range databases {
 		numbers[db] = s.on(db, `mariadb -N -e "show status like 'wsrep_cluster_conf_id'"`)
 	}
 

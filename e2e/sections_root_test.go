@@ -1,0 +1,256 @@
+//go:build root
+
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// section is a part of the end-to-end test. It leaves the stack as it found it.
+type section struct {
+	name   string
+	proves string
+	needs  []need // none: the section needs no stack at all
+	test   func(*testing.T, *stack)
+	last   bool // it ends the stack
+}
+
+// sections run in this order.
+var sections = []section{
+	{
+		name:   "serves",
+		proves: "the page over HTTP and HTTPS, seven healthy nodes, a database of three, WordPress' administrator",
+		needs:  everything,
+		test:   itServes,
+	},
+	{
+		name:   "up-again",
+		proves: "hornero up on a stack that is as it should be changes no Droplet",
+		needs:  everything,
+		test:   upAgainChangesNothing,
+	},
+	{
+		name:   "identity",
+		proves: "nodes of one image share no machine id, host key or name",
+		needs:  []need{threeDatabases, twoProxies, twoWebs},
+		test:   nodesAreThemselves,
+	},
+	{
+		name:   "images",
+		proves: "an image's record is the same where it was baked and inside of a node",
+		needs:  aStack,
+		test:   imagesTellWhatTheyAre,
+	},
+	{
+		name:   "visitors",
+		proves: "scheme, host and address of visitors behind TLS; a login; WordPress changes no code and runs no cron",
+		needs:  []need{twoProxies, twoWebs, oneWriter},
+		test:   itKnowsItsVisitors,
+	},
+	{
+		name:   "immutable",
+		proves: "a node cannot be changed; what is changed all the same is reported; secrets are root's only",
+		needs:  everything,
+		test:   heldToTheImage,
+	},
+	{
+		name:   "replace",
+		proves: "nodes of each role are replaced under load: the page answers, no acknowledged row is lost",
+		needs:  everything,
+		test:   replaceUnderLoad,
+	},
+	{
+		name:   "quarantine",
+		proves: "with drift: quarantine a changed web node leaves the load balancer, and comes back when it is mended",
+		needs:  everything,
+		test:   quarantineTakesANodeOut,
+	},
+	{
+		name:   "full-disk",
+		proves: "a disk that is nearly full moves the writes to another node; the node goes on serving",
+		needs:  []need{threeDatabases, oneWriter},
+		test:   aFullDiskMovesTheWriter,
+	},
+	{
+		name:   "hung-server",
+		proves: "a database server that hangs while it stops is killed, and comes back by itself",
+		needs:  []need{threeDatabases, oneWriter},
+		test:   aServerThatHangsIsKilled,
+	},
+	{
+		name:   "hung-agent",
+		proves: "an agent that hangs is ended and started again; its database server runs through it",
+		needs:  []need{threeDatabases, oneWriter},
+		test:   anAgentThatHangsIsRestarted,
+	},
+	{
+		name:   "kill-writer",
+		proves: "the writer's machine dies under load: another writes soon, no acknowledged row is lost",
+		needs:  everything,
+		test:   killTheWriter,
+	},
+	{
+		name:   "reserved-ip",
+		proves: "the reserved IP moves when its holder's machine is lost or replaced; only proxies have its token",
+		needs:  []need{twoProxies, twoWebs, heldReservedIP},
+		test:   theReservedIPMoves,
+	},
+	{
+		name:   "reboot",
+		proves: "a node of each role reboots: the same Droplet, incarnation and addresses, healthy again",
+		needs:  everything,
+		test:   reboot,
+	},
+	{
+		name:   "user-data",
+		proves: "Droplets with foreign, cut or too much user-data join nothing, and say why",
+		needs:  []need{twoWebs, oneWriter},
+		test:   strangeUserDataJoinsNothing,
+	},
+	{
+		name:   "stack-files",
+		proves: "mistakes in stack.yaml are reported with line and column",
+		test:   wrongStackFiles,
+	},
+	{
+		name:   "secrets",
+		proves: "no node's logs hold a secret of the stack",
+		needs:  []need{threeDatabases, twoProxies, twoWebs},
+		test:   logsHoldNoSecret,
+	},
+	{
+		name:   "destroy",
+		proves: "hornero destroy leaves no Droplet",
+		needs:  aStack,
+		test:   destroy,
+		last:   true,
+	},
+}
+
+// TestStack runs the sections that E2E_RUN names, all of them when it is empty, one by one on one stack. With
+// E2E_LIST it prints them.
+func TestStack(t *testing.T) {
+	chosen, err := choose(sections, os.Getenv("E2E_RUN"))
+	require.NoError(t, err)
+
+	if os.Getenv("E2E_LIST") != "" {
+		fmt.Print(list(chosen))
+		return
+	}
+
+	h := newHarness(t, wholeStack(t))
+
+	for _, one := range chosen {
+		t.Run(one.name, func(t *testing.T) { h.run(t, one) })
+	}
+}
+
+// run runs one section, when what it needs is there.
+func (h *harness) run(t *testing.T, one section) {
+	if len(one.needs) == 0 {
+		one.test(t, h.stack.with(t))
+		return
+	}
+
+	s := h.launched(t)
+
+	// Before the needs are asked for: when they do not come, the next section shall find them.
+	t.Cleanup(func() {
+		if one.last {
+			h.ended(t)
+		} else {
+			h.restore(t, one.name)
+		}
+	})
+
+	missing := s.missing(one.needs, comesWithin)
+	require.Emptyf(t, missing, "section %s needs what is not there", one.name)
+
+	one.test(t, s)
+}
+
+// ended notes that a section has destroyed the stack. One that did not come to its end left some of it.
+func (h *harness) ended(t *testing.T) {
+	h.stage = min(h.stage, baked)
+
+	if t.Failed() {
+		require.NoError(t, h.discard())
+	}
+}
+
+// choose returns the sections whose name a regular expression matches.
+func choose(all []section, expression string) (chosen []section, err error) {
+	wanted, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("RUN: %w", err)
+	}
+
+	for _, one := range all {
+		if wanted.MatchString(one.name) {
+			chosen = append(chosen, one)
+		}
+	}
+
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("RUN: no section matches %q; there are:\n%s", expression, list(all))
+	}
+
+	return chosen, nil
+}
+
+// list is a table of sections for a person.
+func list(of []section) string {
+	var text strings.Builder
+	for _, one := range of {
+		fmt.Fprintf(&text, "%-12s %s\n%-12s needs: %s\n", one.name, one.proves, "", describe(one.needs))
+	}
+
+	return text.String()
+}
+
+// describe names needs for a person.
+func describe(needs []need) string {
+	switch len(needs) {
+	case 0:
+		return "nothing"
+	case len(everything):
+		return "the whole stack: every node healthy, one writer, the reserved IP held"
+	}
+
+	names := make([]string, len(needs))
+	for i, need := range needs {
+		names[i] = need.name
+	}
+
+	return strings.Join(names, ", ")
+}
+
+func TestSectionsAreChosenByTheirNames(t *testing.T) {
+	names := func(expression string) (names []string) {
+		chosen, err := choose(sections, expression)
+		require.NoError(t, err)
+
+		for _, one := range chosen {
+			names = append(names, one.name)
+		}
+
+		return names
+	}
+
+	require.Len(t, names(""), len(sections))
+	require.Equal(t, []string{"hung-server", "hung-agent"}, names("hung"))
+	require.Equal(t, []string{"replace"}, names("^replace$"))
+
+	_, err := choose(sections, "repalce")
+	require.ErrorContains(t, err, `no section matches "repalce"; there are:`)
+	require.ErrorContains(t, err, "replace      nodes of each role are replaced under load")
+
+	_, err = choose(sections, "(")
+	require.ErrorContains(t, err, "RUN: error parsing regexp")
+}
