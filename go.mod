@@ -154,3 +154,6 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
+
+// Two functions over yaml.v3 for go-dqlite; see the package.
+replace gopkg.in/yaml.v2 => ./internal/yamlv2

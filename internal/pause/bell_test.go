@@ -13,8 +13,10 @@ func TestABellThatWasNotHeardRingsOnce(t *testing.T) {
 	bell.Ring()
 	bell.Ring()
 	require.Len(t, bell, 1)
+
 	<-bell
 	require.Empty(t, bell)
+
 	bell.Ring()
 	require.Len(t, bell, 1)
 }

@@ -105,6 +105,11 @@ func (p *page) faults(allowed *longFiles) []fault {
 	var faults []fault
 
 	for i, line := range p.lines {
+		// A directive to a tool, as go:generate, cannot be broken.
+		if strings.HasPrefix(line, "//go:") {
+			continue
+		}
+
 		if width := columns(line); width > maxColumns {
 			faults = append(faults, fault{p.path, i + 1, maxColumns + 1, fmt.Sprintf(
 				"%d columns, at most %d: break the line, or name a part of it", width, maxColumns)})

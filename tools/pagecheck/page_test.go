@@ -71,10 +71,15 @@ func TestFaultsOfAFile(t *testing.T) {
 			want:   []string{"p.go:4:121: 121 columns, at most 120: break the line, or name a part of it"},
 		},
 		{
+			name:   "a directive cannot be broken",
+			source: "//go:generate " + strings.Repeat("x", 120) + "\n\npackage p\n",
+		},
+		{
 			name:   "a file that is too long",
 			source: "package p\n\nvar (\n" + strings.Repeat("\t_ = 1\n", 398) + ")\n",
 			want: []string{
-				"p.go:1:1: 401 lines of code, at most 400: split the file by noun, or give a reason in " + longFilesPath,
+				"p.go:1:1: 401 lines of code, at most 400: split the file by noun, or give a reason in " +
+					longFilesPath,
 			},
 		},
 		{

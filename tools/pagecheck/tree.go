@@ -97,7 +97,8 @@ func (l *longFiles) unused() []fault {
 
 	for path, line := range l.lines {
 		if !l.met[path] {
-			faults = append(faults, fault{longFilesPath, line, 1, path + " is not that long, or not there: remove the line"})
+			text := path + " is not that long, or not there: remove the line"
+			faults = append(faults, fault{longFilesPath, line, 1, text})
 		}
 	}
 
