@@ -67,7 +67,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-changed:
 		case <-d.wake:
-		case <-d.Told:
+		case <-d.Notified:
 			d.polling.notified()
 		case member := <-d.Database.Ended():
 			d.serverEnded(member)

@@ -14,14 +14,14 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// ToldFile is what the server touches at each change of its state or its view (wsrep_notify_cmd in its configuration).
-const ToldFile = "/run/mysqld/hornero-told"
+// NotifyFile is what the server touches at each change of its state or its view (wsrep_notify_cmd in its configuration).
+const NotifyFile = "/run/mysqld/hornero-told"
 
 var errEventsLost = errors.New("events of the file may be lost")
 
-// Told returns a channel that gets word when the server touched the file. It is nil on a kernel that does not tell of
+// Notifications returns a channel that gets word when the server touched the file. It is nil on a kernel that does not tell of
 // the server's end: there the driver finds it by looking.
-func (s *Server) Told(ctx context.Context, file string) <-chan struct{} {
+func (s *Server) Notifications(ctx context.Context, file string) <-chan struct{} {
 	if !endsAreTold() {
 		return nil
 	}

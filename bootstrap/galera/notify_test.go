@@ -19,7 +19,7 @@ func probes(s *server) int { return s.probes }
 func quiet(t *testing.T) (*rig, chan struct{}) {
 	r := newRig(t, whole("12"))
 	told := make(chan struct{}, 1)
-	r.config.Told = told
+	r.config.Notified = told
 	r.config.Times.IdlePoll = time.Minute
 	r.config.Times.IdleAfter = 20 * time.Millisecond
 	r.server.process = galera.ProcessRunning
@@ -101,7 +101,7 @@ func watched(t *testing.T, file string) <-chan struct{} {
 	require.NoError(t, err)
 	t.Cleanup(func() { server.Close() })
 
-	return server.Told(t.Context(), file)
+	return server.Notifications(t.Context(), file)
 }
 
 // touch is what wsrep_notify_cmd does, and its word.
