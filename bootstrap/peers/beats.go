@@ -106,7 +106,7 @@ func (s *Store) passOn(ctx context.Context) bool {
 	leader := s.snapshot.Leader
 	s.mu.Unlock()
 
-	if s.config.Pass == nil || leader == "" || leader == s.config.endpoint(s.config.Address) {
+	if s.config.PassHeartbeats == nil || leader == "" || leader == s.config.endpoint(s.config.Address) {
 		return false
 	}
 
@@ -115,7 +115,7 @@ func (s *Store) passOn(ctx context.Context) bool {
 		return true
 	}
 
-	if err := s.config.Pass(ctx, s.host(leader), heard); err != nil {
+	if err := s.config.PassHeartbeats(ctx, s.host(leader), heard); err != nil {
 		s.config.Log.Debug("pass heartbeats on", "to", leader, "err", err)
 		s.merge(heard)
 

@@ -41,7 +41,7 @@ func (p *passing) open(name string, number int, join ...string) *peers.Store {
 	config := p.config("test", name, number, 1, join...)
 	config.Node = name
 	config.Leadership = 50 * time.Millisecond
-	config.Pass = p.pass
+	config.PassHeartbeats = p.pass
 	store := p.start(config)
 
 	p.mu.Lock()

@@ -69,15 +69,15 @@ type Config struct {
 	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS
 	// itself tells of the rest.
 	Refused func(peerset.Refusal)
-	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must
+	// NotifyChange is called after this member changed something, so that the others are told; nil for nobody. It must
 	// not block.
-	Tell func()
-	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there
+	NotifyChange func()
+	// PassHeartbeats gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there
 	// is no way to.
-	Pass func(ctx context.Context, member string, beats map[string]int) error
-	// Shun names the nodes that should not lead while another voter can, so that one fault takes no leader
+	PassHeartbeats func(ctx context.Context, member string, beats map[string]int) error
+	// AvoidLeading names the nodes that should not lead while another voter can, so that one fault takes no leader
 	// along; nil for none.
-	Shun func(peerset.Snapshot) []string
+	AvoidLeading func(peerset.Snapshot) []string
 
 	Refresh        time.Duration
 	Leadership     time.Duration
@@ -107,16 +107,16 @@ func (c *Config) defaults() {
 		}
 	}
 
-	if c.Tell == nil {
-		c.Tell = func() {}
+	if c.NotifyChange == nil {
+		c.NotifyChange = func() {}
 	}
 
 	if c.Refused == nil {
 		c.Refused = func(peerset.Refusal) {}
 	}
 
-	if c.Shun == nil {
-		c.Shun = func(peerset.Snapshot) []string { return nil }
+	if c.AvoidLeading == nil {
+		c.AvoidLeading = func(peerset.Snapshot) []string { return nil }
 	}
 }
 

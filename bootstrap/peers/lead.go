@@ -77,7 +77,7 @@ func whoLeads(
 	return leader, nodes, err
 }
 
-// handOver gives the leadership up when this member should not have it and another voter may. What is shunned
+// handOver gives the leadership up when this member should not have it and another voter may. What is avoided
 // moves for a reason: the peer set is left alone for a while after that, and when nobody would do better.
 func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
 	if leader != s.app.ID() {
@@ -87,8 +87,8 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 
 	snapshot := s.Snapshot()
 
-	shunned := s.config.Shun(snapshot)
-	if !slices.Contains(shunned, s.config.Node) {
+	avoided := s.config.AvoidLeading(snapshot)
+	if !slices.Contains(avoided, s.config.Node) {
 		s.leads.unfit = time.Time{}
 		return
 	}
@@ -103,7 +103,7 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 
 	s.leads.unfit = time.Now() // a transfer that fails is tried again, and not at once
 
-	successors := s.successors(snapshot, shunned, voters)
+	successors := s.successors(snapshot, avoided, voters)
 	if len(successors) == 0 {
 		return
 	}
@@ -118,13 +118,13 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 // successors are the voters that may lead instead of this member, in the order of their addresses.
 func (s *Store) successors(
 	snapshot peerset.Snapshot,
-	shunned []string,
+	avoided []string,
 	voters []client.NodeInfo,
 ) []client.NodeInfo {
 	may := map[string]bool{}
 
 	for _, peer := range snapshot.Peers {
-		other := peer.Name != s.config.Node && !slices.Contains(shunned, peer.Name)
+		other := peer.Name != s.config.Node && !slices.Contains(avoided, peer.Name)
 		may[s.config.endpoint(peer.Address)] = peer.Alive && other
 	}
 

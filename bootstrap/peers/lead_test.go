@@ -23,7 +23,7 @@ func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.S
 		name := fmt.Sprintf("db-%d", n)
 		config := c.config("test", name, n, 1)
 		config.Node = name
-		config.Shun = shun
+		config.AvoidLeading = shun
 		config.Leadership = 50 * time.Millisecond
 		config.HandOver = 200 * time.Millisecond
 		config.NetworkLatency = peers.DefaultNetworkLatency // as it is on a node
@@ -191,7 +191,7 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 		another,
 		time.Second,
 		20*time.Millisecond,
-		"all are shunned: who leads goes on",
+		"all are avoided: who leads goes on",
 	)
 }
 

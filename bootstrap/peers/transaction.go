@@ -34,7 +34,7 @@ func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.
 	})
 	if err == nil && news {
 		s.Refresh()
-		s.config.Tell()
+		s.config.NotifyChange()
 	}
 
 	return err
