@@ -45,8 +45,8 @@ type Survivor struct {
 	id      uint64
 }
 
-// Look reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is added.
-func Look(dir string) (Survivor, error) {
+// ReadFolder reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is added.
+func ReadFolder(dir string) (Survivor, error) {
 	if !known(dir) {
 		return Survivor{}, fmt.Errorf("look at %s: %w", dir, ErrNoMember)
 	}
@@ -61,11 +61,11 @@ func Look(dir string) (Survivor, error) {
 		return Survivor{}, fmt.Errorf("look at %s: %w", dir, err)
 	}
 
-	return look(scratch)
+	return readFolder(scratch)
 }
 
-// look reads a folder that no member has open.
-func look(dir string) (Survivor, error) {
+// readFolder reads a folder that no member has open.
+func readFolder(dir string) (Survivor, error) {
 	var self client.NodeInfo
 	if err := readYAML(filepath.Join(dir, "info.yaml"), &self); err != nil {
 		return Survivor{}, err
@@ -186,7 +186,7 @@ func rebuild(ctx context.Context, dir string) (Survivor, error) {
 		return Survivor{}, err
 	}
 
-	basis, err := look(dir + rebuilding)
+	basis, err := readFolder(dir + rebuilding)
 	if err != nil {
 		return Survivor{}, err
 	}
@@ -299,7 +299,7 @@ func stillBasis(dir string) (bool, error) {
 		return false, err
 	}
 
-	now, err := Look(dir)
+	now, err := ReadFolder(dir)
 	if err != nil {
 		return false, err
 	}
