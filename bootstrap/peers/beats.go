@@ -125,8 +125,8 @@ func (s *Store) passOn(ctx context.Context) bool {
 	return true
 }
 
-// Heard takes heartbeats that another member passed on, by name and incarnation.
-func (s *Store) Heard(beats map[string]int) {
+// TakeHeartbeats takes heartbeats that another member passed on, by name and incarnation.
+func (s *Store) TakeHeartbeats(beats map[string]int) {
 	s.merge(beats)
 	s.passedOn.Ring()
 }

@@ -32,7 +32,7 @@ func (p *passing) pass(_ context.Context, member string, beats map[string]int) e
 	}
 
 	p.passed.Add(1)
-	p.at[member].Heard(beats)
+	p.at[member].TakeHeartbeats(beats)
 
 	return nil
 }
