@@ -128,6 +128,7 @@ const foundingFile = "founding"
 func (c Config) founds() (bool, error) {
 	path := filepath.Join(c.Dir, foundingFile)
 
+	// A founder that died before its founding was written still has the note, and continues.
 	if known(c.Dir) {
 		_, err := os.Stat(path)
 		return err == nil, nil
@@ -137,6 +138,7 @@ func (c Config) founds() (bool, error) {
 		return false, nil
 	}
 
+	// The note must be on disk before dqlite's files are: they do not tell that the founding is still to be written.
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return true, err
 	}
@@ -146,6 +148,7 @@ func (c Config) founds() (bool, error) {
 
 // enterEra keeps the era of a peer set that is joined, and returns that of one that is there.
 func (c Config) enterEra() (int, error) {
+	// A folder's log belongs to one era for good. Only a member that joins takes the era that it is told.
 	if known(c.Dir) || c.Era == 0 {
 		return eraOf(c.Dir)
 	}

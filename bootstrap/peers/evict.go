@@ -18,6 +18,7 @@ func (s *Store) evictIfFree(ctx context.Context, address, name string) error {
 		return nil
 	}
 
+	// Members are names, not addresses: another node may have got this address since.
 	var others int
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		query := `SELECT COUNT(*) FROM peers WHERE address = ? AND name <> ?`
@@ -71,7 +72,7 @@ func (s *Store) tryEvict(ctx context.Context, address string) error {
 	return nil
 }
 
-// errLeads is passing: the member to remove led, and another takes over.
+// errLeads is passing: the member to remove leads, and another one takes over.
 var errLeads = errors.New("the leader hands over before it is removed")
 
 // remove removes a member. One that leads hands over first: without that the others would have to find out that
@@ -105,6 +106,7 @@ func (s *Store) remove(
 			continue
 		}
 
+		// The caller tries again, and finds the new leader. A voter that is gone refuses, and the next one is asked.
 		refused := leader.Transfer(ctx, other.ID)
 		if refused == nil {
 			return errLeads

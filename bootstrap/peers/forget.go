@@ -17,12 +17,14 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 		return err
 	}
 
+	// A node that lives is not what is missing: its predecessor's data may be.
 	if successor, _ := s.Snapshot().Peer(name); successor.Alive {
 		if done, err := s.forgetReplaced(ctx, name); err != nil || done {
 			return err
 		}
 	}
 
+	// If this fails the node is still recorded, and the command can be repeated.
 	if known {
 		if err := s.evict(ctx, peer.Address); err != nil {
 			return fmt.Errorf("forget %s: %w", name, err)
@@ -43,6 +45,7 @@ func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarna
 		return err
 	}
 
+	// Nobody should wait until the leases of a node that is gone expire.
 	_, err := tx.ExecContext(ctx,
 		`UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`,
 		name,
@@ -51,6 +54,7 @@ func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarna
 		return err
 	}
 
+	// The declaration covers the incarnations before this one, too.
 	if err := deleteSetting(ctx, tx, peerset.ReplacedPrefix+name); err != nil {
 		return err
 	}

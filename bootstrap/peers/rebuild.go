@@ -45,10 +45,11 @@ type Survivor struct {
 	id      uint64
 }
 
-// ReadFolder reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is added.
+// ReadFolder reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is
+// added to the folder meanwhile.
 func ReadFolder(dir string) (Survivor, error) {
 	if !known(dir) {
-		return Survivor{}, fmt.Errorf("look at %s: %w", dir, ErrNoMember)
+		return Survivor{}, fmt.Errorf("read member folder %s: %w", dir, ErrNoMember)
 	}
 
 	scratch, err := os.MkdirTemp(filepath.Dir(dir), "look-")
@@ -58,7 +59,7 @@ func ReadFolder(dir string) (Survivor, error) {
 	defer os.RemoveAll(scratch)
 
 	if err := copyFolder(dir, scratch); err != nil {
-		return Survivor{}, fmt.Errorf("look at %s: %w", dir, err)
+		return Survivor{}, fmt.Errorf("read member folder %s: %w", dir, err)
 	}
 
 	return readFolder(scratch)
@@ -111,8 +112,11 @@ func readFolder(dir string) (Survivor, error) {
 // Answering returns those of the voters that answer at dqlite's port: this member itself counts as one.
 func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
 	config = inEra(config, s.Era)
+
+	// go-dqlite takes a configuration with ClientCAs for a server's.
 	config.ClientCAs = nil
 
+	// A voter that is gone takes the whole timeout, so all are asked at once.
 	answers := make([]bool, len(s.Voters))
 	var all sync.WaitGroup
 
@@ -186,6 +190,7 @@ func rebuild(ctx context.Context, dir string) (Survivor, error) {
 		return Survivor{}, err
 	}
 
+	// The copy is the basis: the old peer set may still add to the folder.
 	basis, err := readFolder(dir + rebuilding)
 	if err != nil {
 		return Survivor{}, err
@@ -232,6 +237,7 @@ func reshape(ctx context.Context, dir string, basis Survivor) error {
 		return err
 	}
 
+	// Without it install could not tell what was prepared before the machine's last start.
 	boot, err := bootID()
 	if err != nil {
 		return err
@@ -270,6 +276,7 @@ func install(dir string) error {
 		return nil
 	}
 
+	// There is no folder when a start was broken off after it was set aside: then only the second step is left.
 	if _, err := os.Stat(dir); err == nil {
 		if stands, err := stillBasis(dir); err != nil || !stands {
 			return errors.Join(err, os.RemoveAll(dir+rebuilt))
@@ -299,6 +306,7 @@ func stillBasis(dir string) (bool, error) {
 		return false, err
 	}
 
+	// An entry more than the basis has means that the old peer set still works.
 	now, err := ReadFolder(dir)
 	if err != nil {
 		return false, err

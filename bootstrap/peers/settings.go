@@ -50,6 +50,8 @@ const maxOwn = 100
 // checkRoom refuses one more of a role's own when it has enough.
 func checkRoom(ctx context.Context, tx *sql.Tx, count, role, name string) error {
 	prefix := role + "."
+
+	// The other names are Hornero's, and there are few of them.
 	if !strings.HasPrefix(name, prefix) {
 		return nil
 	}
