@@ -12,8 +12,10 @@ import (
 // decided at the next look.
 func (d *Driver) serverEnded(member string) {
 	local := d.known()
+
+	// It is known already, or another server runs by now.
 	if local.Member != member || !local.Ended.IsZero() {
-		return // it is known already, or another runs by now
+		return
 	}
 
 	local.Process, local.Wsrep, local.Synced = ProcessFailed, Wsrep{}, false
@@ -94,6 +96,7 @@ func (d *Driver) evictEnded(ctx context.Context, in Input) {
 		return
 	}
 
+	// The view takes a moment to change, so each eviction is asked for once. If it fails, Galera finds out by itself.
 	for node, member := range ended {
 		if d.evicted[node] != member {
 			d.evicted[node] = member

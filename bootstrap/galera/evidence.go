@@ -69,6 +69,7 @@ func (e nodeEvidence) String() string {
 func (in Input) allEvidence() []nodeEvidence {
 	byName := map[string]nodeEvidence{}
 
+	// A node that never came is waited for as well, unless somebody declared it gone.
 	for _, name := range in.Expected {
 		if in.Peers.Settings[peerset.ForgottenPrefix+name] == "" {
 			byName[name] = nodeEvidence{name: name}
@@ -124,6 +125,7 @@ func evidenceOf(peer peerset.Peer) nodeEvidence {
 }
 
 func factPosition(peer peerset.Peer) Position {
+	// Without a number nobody knows how far the data got: that is not the same as its beginning.
 	seqno, err := strconv.ParseInt(peer.Facts[FactSeqno], 10, 64)
 	if err != nil {
 		seqno = UnknownSeqno
@@ -156,6 +158,8 @@ func (l Local) blank() bool {
 func (l Local) evidence() (Evidence, Position) {
 	if l.Process == ProcessRunning {
 		position := Position{UUID: l.Wsrep.UUID, Seqno: l.Wsrep.Seqno}
+
+		// The position of a primary component moves with each write.
 		if l.Wsrep.primary() || !position.Known() {
 			return EvidenceNone, position
 		}

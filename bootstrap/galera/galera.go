@@ -56,6 +56,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	defer writer.Wait()
 
 	for ctx.Err() == nil {
+		// Taken before the step, so that a change during the step wakes the loop.
 		changed := d.Set.Changed()
 
 		if err := d.step(ctx); err != nil && ctx.Err() == nil {
@@ -104,14 +105,17 @@ func (d *Driver) step(ctx context.Context) error {
 			return err
 		}
 
+		// What the node last said of itself holds no longer.
 		in := d.input()
-		d.publish(in, Decide(in)) // what it last said holds no longer
+		d.publish(in, Decide(in))
 
 		return err
 	}
 
-	in := d.resetOnNews(d.input())
+	in := d.resetOnChange(d.input())
 	d.rememberGone(in)
+
+	// Nobody can commit while a member that ended is in the view, so this does not wait for a decision.
 	d.evictEnded(ctx, in)
 
 	action := Decide(in)

@@ -65,6 +65,7 @@ func (d *Driver) look(ctx context.Context) error {
 		return fmt.Errorf("look at the server: %w", context.Cause(ctx))
 	}
 
+	// A server that nobody can see is not synced, whatever it was before: it must not stay the writer.
 	if err != nil {
 		local.Process, local.Synced = ProcessUnknown, false
 		d.remember(local)
@@ -72,8 +73,9 @@ func (d *Driver) look(ctx context.Context) error {
 		return err
 	}
 
+	// systemd may not have noticed yet that the process has ended.
 	if local.Process == ProcessStarting && local.Served && time.Since(local.Ended) < d.Times.ViewTimeout {
-		local.Process = ProcessStopping // systemd has not noticed yet
+		local.Process = ProcessStopping
 	}
 
 	if local.down() {
@@ -122,6 +124,7 @@ func (d *Driver) inspect(local *Local, unread error) {
 		local.Content, local.Position, local.InspectError = "", Position{}, err.Error()
 	case content == ContentCrashed && d.dataUnreadable():
 		local.Content = ContentUnreadable
+	// Whatever is there now, the recoveries that failed were of something else.
 	case content != ContentCrashed:
 		d.recovery, local.RecoveryFailures = recoveryFailures{}, 0
 	}
@@ -140,6 +143,7 @@ func (d *Driver) remember(local Local) {
 	d.local = local
 	d.mu.Unlock()
 
+	// The writer lease depends on the view and on whether this server is synced.
 	now := local.Wsrep
 	if !slices.Equal(before.Incoming, now.Incoming) || before.synced() != now.synced() {
 		d.seen.Ring()

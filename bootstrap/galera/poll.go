@@ -34,8 +34,9 @@ func (d *Driver) pollInterval() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
+	// The server tells of a change before all of it can be seen.
 	if time.Since(d.polling.lastNotified) < 2*d.Times.Tick {
-		return d.Times.Tick / 5 // the server tells of a change before all of it can be seen
+		return d.Times.Tick / 5
 	}
 
 	serves := d.pending.Kind == Serve && d.status.State == StateSynced && d.status.Healthy

@@ -42,8 +42,9 @@ func below(free, total, least, most int64, was bool) bool {
 }
 
 func (s Space) String() string {
+	// The figures are coarse, because every status that differs is reported.
 	if s.shortOfFiles(true) {
-		return fmt.Sprintf("%d files", s.FreeFiles/16*16) // coarse: a status that differs is told
+		return fmt.Sprintf("%d files", s.FreeFiles/16*16)
 	}
 
 	if s.Free >= 1<<30 {

@@ -31,6 +31,7 @@ func (d *Driver) keepWriter(ctx context.Context) {
 	defer k.dropMove()
 
 	for ctx.Err() == nil {
+		// Taken before the look, so that a change during a move wakes the loop.
 		changed := d.Set.Changed()
 		in := d.input()
 		status := d.Status()

@@ -72,8 +72,8 @@ type Config struct {
 	// NotifyChange is called after this member changed something, so that the others are told; nil for nobody. It must
 	// not block.
 	NotifyChange func()
-	// PassHeartbeats gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there
-	// is no way to.
+	// PassHeartbeats gives heartbeats, by name and incarnation, to the agent at another member's address; nil when
+	// there is no way to.
 	PassHeartbeats func(ctx context.Context, member string, beats map[string]int) error
 	// AvoidLeading names the nodes that should not lead while another voter can, so that one fault takes no leader
 	// along; nil for none.
