@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// act does what was decided. Each action can run twice; one that breaks is decided anew.
+// act carries out a decision. Each action can run twice; when one fails, the next look decides again.
 func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 	switch action.Kind {
 	case Recover:

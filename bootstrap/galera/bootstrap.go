@@ -119,7 +119,7 @@ func (d *Driver) conclude(ctx context.Context) error {
 	})
 }
 
-// finishBootstrap makes the users, and then records the UUID. Whoever is interrupted in between does both again.
+// finishBootstrap makes the users, and then records the UUID. A node that is interrupted in between does both again.
 func (d *Driver) finishBootstrap(ctx context.Context, lease peerset.Lease, record Record) error {
 	// The UUID comes last: it tells the others that they may serve.
 	if err := d.makeUsers(ctx, lease); err != nil {

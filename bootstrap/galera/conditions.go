@@ -21,7 +21,7 @@ func (d *Driver) resetOnChange(in Input) Input {
 		return in
 	}
 
-	d.Log.Info("begin to count failed starts anew",
+	d.Log.Info("reset the count of failed starts",
 		"failures", in.Local.Failures,
 		"damage", in.Local.Damage,
 		"reason", change,

@@ -137,8 +137,8 @@ func (d DataDir) write(name string, data []byte) error {
 	return file.Sync(d.Path)
 }
 
-// ForgetView lets the next server begin as another member of Galera's views than the last, and in none of them. Who was
-// evicted is not let in again, and a view that the others have left behind must not be formed again.
+// ForgetView lets the next server begin as another member of Galera's views than the last, and in none of them. A
+// member that was evicted is not let in again, and a view that the others have left behind must not be formed again.
 func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
 // EndTransfer removes the mark: the server is Synced.

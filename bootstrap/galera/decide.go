@@ -126,8 +126,8 @@ func (in Input) mine(record Record) bool {
 	return record.Node == in.Node && record.Incarnation == in.Incarnation
 }
 
-// inNewCluster decides for a member of a cluster without users: the node that began it makes them. Galera's quorum
-// tells when that one is not in the cluster any more; whoever is makes them then.
+// inNewCluster decides for a member of a cluster without users. The node that began the cluster makes them. When
+// Galera's view is without that node, every member of the view may make them.
 func (in Input) inNewCluster(record Record) Action {
 	if in.mine(record) || !in.inView(record.Node) {
 		return Action{

@@ -88,8 +88,8 @@ func (in Input) allEvidence() []nodeEvidence {
 	})
 }
 
-// discountReplaced takes the word of a new incarnation that has nothing yet for what it is: it says nothing of the data
-// that the one before it had, unless that one was declared gone.
+// discountReplaced drops the evidence of a new incarnation that has nothing yet. It says nothing of the data that the
+// incarnation before it held, unless that one was declared gone.
 func (in Input) discountReplaced(e nodeEvidence) nodeEvidence {
 	before := in.Peers.Settings[peerset.ReplacedPrefix+e.name]
 	hasNothing := e.kind == EvidenceEmpty || e.kind == EvidenceTorn

@@ -1,5 +1,5 @@
 // Package galera owns the database node's life: it looks at the server, the data directory and the peer set, decides
-// purely (Decide, Writer), and acts dully: start, bootstrap, join, stop. A bootstrap is written to the store before it
+// purely (Decide, Writer), and acts: start, bootstrap, join, stop. A bootstrap is written to the store before it
 // is acted on, and only ever from data at a known position, when every known database node has reported.
 //
 // It must not know how the peer set works, how configuration is rendered, or what the database is used for.

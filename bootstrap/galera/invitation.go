@@ -10,12 +10,12 @@ import (
 )
 
 // A new cluster begins in a directory that is as it was baked, and the other database nodes have the same one. As long
-// as nothing was written, whoever has it holds what the cluster holds, and can come in without a state transfer, if it
-// declares the number that the history has reached just then: each node that comes in takes the next. So the node that
-// began the cluster invites the others one after the other, before it makes the first user. Who is late, or has another
-// directory, gets the whole state as ever.
+// as nothing was written, a node with that directory holds what the cluster holds. It can come in without a state
+// transfer if it declares the number that the history has reached just then. Each node that comes in takes the next
+// number. So the node that began the cluster invites the others one after the other, before it makes the first user. A
+// node that is late, or has another directory, gets the whole state as always.
 
-// inviteEvery is how often a new cluster looks who has come.
+// inviteEvery is how often a new cluster looks for nodes that came in or can be invited.
 const inviteEvery = 20 * time.Millisecond
 
 // Invitation asks a node whose directory is the same as the one in which the history began to come in before anything
@@ -27,7 +27,7 @@ type Invitation struct {
 	Seqno       int64  `json:"seqno"`
 }
 
-// invite lets those in that have the same directory. It returns when nobody is left who could come.
+// invite lets the nodes in that have the same directory, one after the other. It returns when no other can come.
 func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record) error {
 	began, asked, unwritten := time.Now(), time.Time{}, time.Now()
 	invited := map[string]bool{}

@@ -44,8 +44,8 @@ func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
 	d.measure(&local)
 
-	gone, unread := d.Data.GoneReason(d.Incarnation)
-	if unread == nil {
+	gone, goneErr := d.Data.GoneReason(d.Incarnation)
+	if goneErr == nil {
 		local.Gone = gone
 	}
 
@@ -60,7 +60,7 @@ func (d *Driver) look(ctx context.Context) error {
 	local.Process, err = d.Unit.State(ctx)
 
 	// Questions that the agent itself broke off say nothing of the server. An agent that is stopped in the middle of
-	// a probe would leave its peers the word that its server does not answer.
+	// a probe would leave its peers with a report that its server does not answer.
 	if ctx.Err() != nil {
 		return fmt.Errorf("look at the server: %w", context.Cause(ctx))
 	}
@@ -81,7 +81,7 @@ func (d *Driver) look(ctx context.Context) error {
 	if local.down() {
 		local.Served, local.Synced = false, false
 		local.markEnded()
-		d.inspect(&local, unread)
+		d.inspect(&local, goneErr)
 	}
 
 	d.remember(local)
@@ -106,9 +106,9 @@ func (d *Driver) answered(local Local, wsrep Wsrep) Local {
 
 // inspect reads the data directory anew at every look. It is cheap, and between two looks a wipe may have broken off or
 // an operator may have emptied it. What cannot be read is evidence of nothing.
-func (d *Driver) inspect(local *Local, unread error) {
+func (d *Driver) inspect(local *Local, goneErr error) {
 	content, position, err := d.Data.Inspect()
-	err = cmp.Or(unread, err)
+	err = cmp.Or(goneErr, err)
 
 	local.Content = content
 	local.Position = position

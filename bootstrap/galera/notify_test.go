@@ -61,7 +61,9 @@ func TestAServerThatServesAndTellsWhatChangesIsLeftAlone(t *testing.T) {
 func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := quiet(t)
-		time.Sleep(r.config.Times.IdleAfter) // the word of before is over
+
+		// After this long the server's last notification explains no change any more.
+		time.Sleep(r.config.Times.IdleAfter)
 		r.server.edit(func(s *server) {
 			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
 		})

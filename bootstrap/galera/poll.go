@@ -15,7 +15,7 @@ func (p *polling) notified() {
 	p.lastNotified, p.missedSince, p.changed = now, time.Time{}, now
 }
 
-// observed notes a change that was seen. One that nobody told of means that nobody may tell of the next one.
+// observed notes a change that the driver saw itself. A server that did not tell of it may not tell of the next one.
 func (p *polling) observed(within time.Duration) {
 	p.changed = time.Now()
 	if time.Since(p.lastNotified) > within {

@@ -278,7 +278,7 @@ func (s *Server) Reform(ctx context.Context) error {
 }
 
 // Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were evicted (Galera
-// documentation, evs.evict). Whoever starts anew on its node is another member.
+// documentation, evs.evict). The next server on its node is another member.
 func (s *Server) Evict(ctx context.Context, member string) error {
 	variable := "wsrep_provider_evs_evict='" + member + "'"
 	option := "evs.evict=" + member

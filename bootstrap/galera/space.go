@@ -21,8 +21,8 @@ const (
 	floorShare    = 50 // of the total, between the two
 )
 
-// short tells whether there is too little space to take writes. A node that was short is so until it has twice
-// the floor: the writer does not go to and fro with what the server writes and removes.
+// short tells whether there is too little space to take writes. A node that was short stays so until it has twice the
+// floor, so that the writer does not move back and forth with what the server writes and removes.
 func (s Space) short(was bool) bool {
 	return below(s.Free, s.Total, minFloor, maxFloor, was) || s.shortOfFiles(was)
 }

@@ -305,9 +305,8 @@ func (d *Driver) checkProgress(ctx context.Context, s *startup, in Input) error 
 	return nil
 }
 
-// checkJoinable stops a start that nobody is there for. A server that waits for the members of its last view, whom it
-// does not meet, would wait for ever, and its node's evidence would be missing to those that could decide who
-// bootstraps.
+// checkJoinable ends a start when there is nothing to join. The server would wait for ever for the members of its last
+// view, and its node's evidence would be missing to those that decide who bootstraps.
 func (d *Driver) checkJoinable(ctx context.Context, s *startup, in Input) error {
 	joins := s.state == StateJoining && !s.served && !in.Local.Wsrep.primary()
 	nobody := in.Peers.Quorum && len(in.otherPrimaries()) == 0

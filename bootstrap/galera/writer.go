@@ -11,7 +11,7 @@ type WriterMove string
 
 // The moves. The lease is sticky: a holder keeps it until it must not be the writer.
 const (
-	WriterKeep  WriterMove = "keep"  // hold it: take, renew, or try in vain until the holder's time is up
+	WriterKeep  WriterMove = "keep"  // hold it: take, renew, or try until the holder's time is up
 	WriterSeize WriterMove = "seize" // take it at once: Galera's quorum has excluded the holder
 	WriterYield WriterMove = "yield" // give it up
 	WriterPass  WriterMove = "pass"  // leave it alone

@@ -169,8 +169,8 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 	})
 }
 
-// noteReplaced writes down which incarnation a node replaces, and tells whether it replaces one. The same
-// incarnation that said something already asks anew when its disk is new: its Droplet was rebuilt in place.
+// noteReplaced writes down which incarnation a node replaces, and tells whether it replaces one. An incarnation that
+// has reported before asks again when its Droplet was rebuilt in place, with a new disk.
 func noteReplaced(ctx context.Context, tx *sql.Tx, join peerset.Join) (bool, error) {
 	result, err := tx.ExecContext(ctx,
 		`INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers

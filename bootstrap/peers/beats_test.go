@@ -14,7 +14,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// passing is a cluster whose members pass heartbeats on to each other, while the one that is told is not deaf.
+// passing is a cluster whose members send heartbeats to the leader's agent, which takes none while it is deaf.
 type passing struct {
 	*cluster
 	mu     sync.Mutex

@@ -49,7 +49,7 @@ const (
 
 	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB,
 	// with 200 nodes of 40: its defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1
-	// MiB, so who lags behind gets it whole. With 32 of them a member that joined with an empty disk once died
+	// MiB, so a member that lags behind gets it whole. With 32 of them a member that joined with an empty disk once died
 	// of an assertion in raft (log.c, refs_get).
 	snapshotAfter = 128
 	logKept       = 128 // no less than snapshotAfter
@@ -156,7 +156,7 @@ func (c Config) enterEra() (int, error) {
 	return c.Era, writeEra(c.Dir, c.Era)
 }
 
-// options are the app's. It takes its connections from nobody: the listener does.
+// options are those of go-dqlite's app. The app accepts no connections itself: the listener does.
 func (c Config) options(dial client.DialFunc, socket string) []app.Option {
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),

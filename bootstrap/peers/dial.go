@@ -106,7 +106,7 @@ func (c Config) database(dial client.DialFunc) (*sql.DB, error) {
 
 // bounded is a connection whose last deadline stands until there is another. go-dqlite sets one for each
 // statement and takes it back after it, but commits and rolls back without any: a leader that vanishes then, or
-// that has no majority to write with, would hold whoever waits for it for ever, and this member's next
+// that has no majority to write with, would hold its caller for ever, and this member's next
 // transaction behind it.
 type bounded struct{ net.Conn }
 

@@ -53,9 +53,9 @@ func (s *Store) Hold(
 	return lease, ok, nil
 }
 
-// holdByOneStatement answers the usual cases without a transaction: the holder renews, by one statement that does
-// nothing when it is the holder no more, and the others are told that somebody holds the lease, as far as this
-// member has seen. known is false when that is not enough to answer.
+// holdByOneStatement answers the usual cases without a transaction. The holder renews by one statement, which changes
+// nothing if it has lost the lease. Others are told who holds it, as far as this member has seen. known is false when
+// that is not enough to answer.
 func (s *Store) holdByOneStatement(
 	ctx context.Context,
 	who peerset.Identity,

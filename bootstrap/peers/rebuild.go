@@ -157,10 +157,10 @@ func answersAt(ctx context.Context, address string, config *tls.Config) bool {
 	return err == nil
 }
 
-// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched:
-// the next Open puts the new one in its place, if nothing was added to the old one meanwhile. Interrupted or
-// repeated, it begins anew. The caller knows that no majority of the old peer set is left, nor will come back
-// as such.
+// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched: the
+// next Open puts the new one in its place, if nothing was added to the old one meanwhile. When it is interrupted or
+// repeated, it starts from the beginning. The caller must know that no majority of the old peer set is left or will
+// come back.
 func Rebuild(ctx context.Context, dir string) (Survivor, error) {
 	basis, err := rebuild(ctx, dir)
 	if err != nil {
@@ -267,10 +267,9 @@ func bootID() (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved
-// on is out of date: the old peer set lives. So is one that was prepared before the machine's last start:
-// whoever waited for it in vain may have rebuilt the peer set from another survivor, and there would be two of
-// one era.
+// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved on is
+// out of date: the old peer set lives. So is one that was prepared before the machine's last start: an operator who
+// waited for it may have rebuilt the peer set from another survivor, and there would be two of one era.
 func install(dir string) error {
 	if _, err := os.Stat(dir + rebuilt); errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -54,7 +54,7 @@ func (c Config) listenTLS() *tls.Config {
 	return config
 }
 
-// otherEra refuses whoever names eras, and not this one, before TLS finds no protocol in common.
+// otherEra refuses a caller that names eras but not this one, before TLS finds no protocol in common.
 func otherEra(names []string, era int) error {
 	named := slices.ContainsFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, eraProtocol)

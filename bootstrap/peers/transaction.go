@@ -17,7 +17,7 @@ import (
 const writeDeadline = 5 * time.Second
 
 // attemptDeadline is how long the first attempt may take; each next one gets twice as long. A connection to a
-// leader that vanished answers nothing: whoever waits on it for long misses the new leader, which is there
+// leader that vanished answers nothing: a caller that waits for long misses the new leader, which is there
 // after 0.6 s.
 const attemptDeadline = 400 * time.Millisecond
 

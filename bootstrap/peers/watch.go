@@ -51,9 +51,9 @@ func (s *Store) Refresh() {
 	s.refreshNow.Ring()
 }
 
-// refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer
-// than a write's first attempt does, for the same reason; a member that is only slow gets twice as long after
-// each time that this was too short.
+// refresh reads the counters, and the whole peer set only when its generation is another. It waits no longer than a
+// write's first attempt does, for the same reason. A member that is only slow gets twice as long after each time that
+// this was too short.
 func (s *Store) refresh(ctx context.Context) error {
 	// Three looks fit into the time after which the snapshot is only a memory.
 	longest := s.config.QuorumFor / 3
