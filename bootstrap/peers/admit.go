@@ -32,12 +32,7 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	// The eviction comes first: a node that is let in counts on its older incarnation being out.
 	for _, address := range gone {
 		if err := s.evictIfFree(ctx, address, join.Name); err != nil {
-			return peerset.Welcome{}, fmt.Errorf(
-				"admit %s: evict %s: %w",
-				join.Name,
-				address,
-				err,
-			)
+			return peerset.Welcome{}, fmt.Errorf("admit %s: evict %s: %w", join.Name, address, err)
 		}
 	}
 

@@ -49,8 +49,8 @@ const (
 
 	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB,
 	// with 200 nodes of 40: its defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1
-	// MiB, so a member that lags behind gets it whole. With 32 of them a member that joined with an empty disk once died
-	// of an assertion in raft (log.c, refs_get).
+	// MiB, so a member that lags behind gets it whole. With 32 of them a member that joined with an empty disk once
+	// died of an assertion in raft (log.c, refs_get).
 	snapshotAfter = 128
 	logKept       = 128 // no less than snapshotAfter
 )

@@ -49,12 +49,7 @@ func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) e
 // Note adds an event about a node, on its own word.
 func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Note) error {
 	if !peerset.MayNote(who.Role, note.Kind) {
-		return fmt.Errorf(
-			"add event %s as role %s: %w",
-			note.Kind,
-			who.Role,
-			peerset.ErrForbidden,
-		)
+		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
 	}
 
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {

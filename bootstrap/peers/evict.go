@@ -84,10 +84,7 @@ func (s *Store) remove(
 	all []client.NodeInfo,
 ) error {
 	if node.Address == s.config.endpoint(s.config.Address) {
-		return fmt.Errorf(
-			"remove %s from consensus: it is this node itself",
-			node.Address,
-		)
+		return fmt.Errorf("remove %s from consensus: it is this node itself", node.Address)
 	}
 
 	leads, err := leader.Leader(ctx)

@@ -38,15 +38,13 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 
 // deletePeer removes all that there is of a node, and writes down which of its incarnations is gone.
 func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarnation int) error {
-	if _, err := tx.ExecContext(ctx,
-		`DELETE FROM peers WHERE name = ?`,
-		name,
-	); err != nil {
+	_, err := tx.ExecContext(ctx, `DELETE FROM peers WHERE name = ?`, name)
+	if err != nil {
 		return err
 	}
 
 	// Nobody should wait until the leases of a node that is gone expire.
-	_, err := tx.ExecContext(ctx,
+	_, err = tx.ExecContext(ctx,
 		`UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`,
 		name,
 	)
@@ -70,11 +68,8 @@ func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarna
 	}
 
 	// Gone and never seen are not the same to those who count evidence.
-	if err := putSetting(ctx,
-		tx,
-		peerset.ForgottenPrefix+name,
-		strconv.Itoa(incarnation),
-	); err != nil {
+	err = putSetting(ctx, tx, peerset.ForgottenPrefix+name, strconv.Itoa(incarnation))
+	if err != nil {
 		return err
 	}
 

@@ -171,10 +171,8 @@ func Rebuild(ctx context.Context, dir string) (Survivor, error) {
 }
 
 func rebuild(ctx context.Context, dir string) (Survivor, error) {
-	if err := errors.Join(
-		os.RemoveAll(dir+rebuilding),
-		os.RemoveAll(dir+rebuilt),
-	); err != nil {
+	err := errors.Join(os.RemoveAll(dir+rebuilding), os.RemoveAll(dir+rebuilt))
+	if err != nil {
 		return Survivor{}, err
 	}
 

@@ -63,12 +63,7 @@ func otherEra(names []string, era int) error {
 		return nil
 	}
 
-	return fmt.Errorf(
-		"%w: it speaks %q here, %q there",
-		ErrOtherEra,
-		protocol(era),
-		names,
-	)
+	return fmt.Errorf("%w: it speaks %q here, %q there", ErrOtherEra, protocol(era), names)
 }
 
 func (c Config) refuse(from net.Addr, err error) {

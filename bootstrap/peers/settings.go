@@ -57,22 +57,13 @@ func checkRoom(ctx context.Context, tx *sql.Tx, count, role, name string) error 
 	}
 
 	var others int
-	if err := tx.QueryRowContext(ctx,
-		count,
-		name,
-		prefix,
-		prefix,
-	).Scan(&others); err != nil {
+	err := tx.QueryRowContext(ctx, count, name, prefix, prefix).Scan(&others)
+	if err != nil {
 		return err
 	}
 
 	if others >= maxOwn {
-		return fmt.Errorf(
-			"%w: role %s has %d of its own already",
-			peerset.ErrForbidden,
-			role,
-			others,
-		)
+		return fmt.Errorf("%w: role %s has %d of its own already", peerset.ErrForbidden, role, others)
 	}
 
 	return nil

@@ -240,8 +240,9 @@ func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 		var peer peerset.Peer
 		var facts string
 
-		if err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind,
-			&peer.State, &peer.Healthy, &peer.Draining, &facts); err != nil {
+		err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind,
+			&peer.State, &peer.Healthy, &peer.Draining, &facts)
+		if err != nil {
 			return err
 		}
 
