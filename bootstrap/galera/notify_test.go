@@ -29,6 +29,7 @@ func quiet(t *testing.T) (*rig, chan struct{}) {
 	told <- struct{}{}
 
 	r.eventually("quiet", func() bool {
+		// A server that is looked at at every tick would be asked meanwhile.
 		before := r.server.count(probes)
 		time.Sleep(30 * time.Millisecond)
 		return r.server.count(probes) == before
@@ -67,7 +68,9 @@ func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 		r.server.edit(func(s *server) {
 			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
 		})
-		r.say(at("db-1", ours, "7")) // any change of the peer set has it looked at once
+
+		// Any change of the peer set has the server looked at, once.
+		r.say(at("db-1", ours, "7"))
 		r.says(galera.FactSize, "2")
 		time.Sleep(2 * r.config.Times.IdleAfter)
 

@@ -56,6 +56,8 @@ func TestUsersAndMemory(t *testing.T) {
 	record, entry := granted(), second.usersEntry()
 	require.NotEmpty(t, record)
 	first.renewed("100%", time.Now())
+
+	// Nothing is to happen, so there is nothing else to wait for.
 	time.Sleep(time.Second)
 	require.Equal(t, record, granted())
 	require.Equal(t, entry, second.usersEntry())

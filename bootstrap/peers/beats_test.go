@@ -88,6 +88,7 @@ func TestTheLeaderWritesHeartbeatsDownForAll(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		p.deaf.Store(deaf)
 
+		// Without a heartbeat a peer counts as dead after one second here.
 		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
 			require.True(t, alive(), "deaf: %v", deaf)
 			time.Sleep(20 * time.Millisecond)

@@ -248,7 +248,8 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 			time.Since(died),
 		)
 
-		time.Sleep(ttl / 6) // the pace of renewals
+		// Holders renew at this pace.
+		time.Sleep(ttl / 6)
 	}
 
 	t.Logf("the first write after the leader's death: %v", back)

@@ -389,6 +389,7 @@ func TestTheOldPeerSetAndTheRebuiltNeverMeet(t *testing.T) {
 	require.NoError(t, second.Forget(c.within(10*time.Second), "db-9"))
 	require.NoError(t, store.Forget(c.within(10*time.Second), "db-8"))
 
+	// Members of two eras must not meet: neither sees what the other wrote.
 	require.Never(t, func() bool {
 		_, theirs := store.Snapshot().Forgotten()["db-9"]
 		_, ours := second.Snapshot().Forgotten()["db-8"]
