@@ -226,7 +226,7 @@ func (a *Agent) opening(e entry, welcome peerset.Welcome) Opening {
 		TLS:     e.tls,
 		Tell:    a.changed.Ring,
 		Refused: a.recordRefusal,
-		Pass:    e.client.Beats,
+		Pass:    e.client.SendHeartbeats,
 		Shun:    writer,
 	}
 }

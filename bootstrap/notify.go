@@ -20,7 +20,7 @@ func writer(snapshot peerset.Snapshot) []string {
 // keepNotifying notifies the other members of changes that this one made, so that they need not look for them all
 // the time.
 func (a *Agent) keepNotifying(ctx context.Context, client *api.Client, member Member) {
-	n := newNotifier(client.News)
+	n := newNotifier(client.NotifyChange)
 	defer n.stop()
 
 	for {

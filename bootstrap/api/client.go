@@ -88,16 +88,16 @@ func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 	return welcome, err
 }
 
-// News tells a member that there is something new to read. Whoever does not hear it finds out a little later.
-func (c *Client) News(ctx context.Context, member string) {
+// NotifyChange tells a member that there is something new to read. Whoever does not hear it finds out a little later.
+func (c *Client) NotifyChange(ctx context.Context, member string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 
 	_ = c.post(ctx, member, "/v1/news", []byte("{}"), &struct{}{})
 }
 
-// Beats gives a member the heartbeats that this one got, by name and incarnation, to write them down.
-func (c *Client) Beats(ctx context.Context, member string, got map[string]int) error {
+// SendHeartbeats gives a member the heartbeats that this one got, by name and incarnation, to write them down.
+func (c *Client) SendHeartbeats(ctx context.Context, member string, got map[string]int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 

@@ -100,7 +100,7 @@ func (r *registry) Events(context.Context, int64, int) ([]peerset.Event, error) 
 
 func (r *registry) Refresh() { r.t.Error("a client told news") }
 
-func (r *registry) Heard(map[string]int) { r.t.Error("a client passed heartbeats on") }
+func (r *registry) TakeHeartbeats(map[string]int) { r.t.Error("a client passed heartbeats on") }
 
 func (r *registry) Forget(context.Context, string) error { return nil }
 

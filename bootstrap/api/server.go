@@ -128,7 +128,7 @@ func (s Server) Handler() http.Handler {
 			return nil, err
 		}
 
-		s.Registry.Heard(body)
+		s.Registry.TakeHeartbeats(body)
 
 		return struct{}{}, nil
 	})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// act does what was decided. Each action can run twice; one that breaks is decided anew.
+// act carries out a decision. Each action can run twice; when one fails, the next look decides again.
 func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 	switch action.Kind {
 	case Recover:
@@ -35,6 +35,7 @@ func (d *Driver) act(ctx context.Context, in Input, action Action) error {
 func (d *Driver) serve(ctx context.Context, in Input) error {
 	d.update(func(local *Local) { local.resetFailures() })
 
+	// A server that is Synced has all that the transfer was to bring.
 	if err := d.Data.EndTransfer(); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (d *Driver) serve(ctx context.Context, in Input) error {
 }
 
 func (d *Driver) stop(ctx context.Context, action Action) error {
-	// A server takes its time to stop: it is not asked again at every look.
+	// A server takes its time to stop, so it is not asked again at every look.
 	if time.Since(d.stopping) < d.Times.LeaseTTL {
 		return nil
 	}

@@ -59,6 +59,7 @@ func NewArbiter(config ArbiterConfig) *Arbiter {
 // Run drives the arbitrator until ctx ends; garbd goes on without its driver.
 func (a *Arbiter) Run(ctx context.Context) error {
 	for {
+		// Taken before the step, so that a change during the step wakes the loop.
 		changed := a.Set.Changed()
 
 		if err := a.step(ctx); err != nil && ctx.Err() == nil {
@@ -76,6 +77,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 
 // Drain has nothing to hand over: garbd leaves the cluster when it is stopped, and the others count one vote less.
 func (a *Arbiter) Drain(ctx context.Context) error {
+	// Without this the next step would find garbd down and start it again.
 	a.leave.Store(true)
 	return a.Unit.Stop(ctx)
 }
@@ -89,8 +91,9 @@ func (a *Arbiter) step(ctx context.Context) error {
 	snapshot := a.Set.Snapshot()
 	move, status := Arbitrate(snapshot, process, a.isOrphaned(snapshot))
 
+	// Without a quorum no database node says anything new, and garbd goes on as it was.
 	if !snapshot.Quorum && process == ProcessStarting && a.reported.State == StateVoting {
-		status = a.reported // nobody can say anything else of it
+		status = a.reported
 	}
 
 	// A start may have been under way when it was told to leave.
@@ -112,6 +115,7 @@ func (a *Arbiter) step(ctx context.Context) error {
 
 // isOrphaned tells whether no database node has been in a primary component for long enough.
 func (a *Arbiter) isOrphaned(snapshot peerset.Snapshot) bool {
+	// Without a quorum nobody can tell, and an arbitrator that runs keeps its vote.
 	if !snapshot.Quorum || somePrimary(snapshot) {
 		a.orphaned = time.Time{}
 		return false
@@ -155,6 +159,7 @@ func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind,
 	down := process == ProcessStopped || process == ProcessFailed
 
 	switch {
+	// garbd would hold on to a component of its own, beside the one that is formed anew.
 	case orphaned && !down:
 		return Stop, Status{State: StateWaiting, Reason: "no database node is in a primary component"}
 	case orphaned:

@@ -18,6 +18,7 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 			return err
 		}
 
+		// Another node may have begun a component before it gave the lease up, or one with more data may be back.
 		if action.Kind != Bootstrap || action.Position != decided.Position {
 			return nil
 		}
@@ -41,11 +42,13 @@ func (d *Driver) bootstrap(ctx context.Context, decided Action) error {
 			return err
 		}
 
+		// A history that goes on has its users. A new one that is not synced yet is concluded at a later look.
 		begunAnew := !action.Position.Named()
 		if !begunAnew || !d.known().Wsrep.synced() {
 			return nil
 		}
 
+		// Nodes can be invited only as long as nothing is written, and the users are the first write.
 		if err := d.invite(ctx, lease, &record); err != nil {
 			return err
 		}
@@ -106,6 +109,7 @@ func (d *Driver) conclude(ctx context.Context) error {
 	}
 
 	return d.withLease(ctx, peerset.LeaseGaleraBootstrap, func(ctx context.Context, lease peerset.Lease) error {
+		// Another node may have made the users since.
 		record, found, err := recordOf(d.Set.Snapshot())
 		if err != nil || !found || record.UUID != "" {
 			return err
@@ -115,7 +119,7 @@ func (d *Driver) conclude(ctx context.Context) error {
 	})
 }
 
-// finishBootstrap makes the users, and then records the UUID. Whoever is interrupted in between does both again.
+// finishBootstrap makes the users, and then records the UUID. A node that is interrupted in between does both again.
 func (d *Driver) finishBootstrap(ctx context.Context, lease peerset.Lease, record Record) error {
 	// The UUID comes last: it tells the others that they may serve.
 	if err := d.makeUsers(ctx, lease); err != nil {
@@ -133,6 +137,7 @@ func (d *Driver) finishBootstrap(ctx context.Context, lease peerset.Lease, recor
 
 	d.Log.Info("the cluster's history has begun", "uuid", record.UUID, "epoch", record.Epoch)
 
+	// Until the snapshot has the UUID, the next look would decide to conclude once more.
 	return d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		r, _, err := recordOf(s)
 		return err == nil && r.UUID != ""
@@ -153,6 +158,7 @@ func (d *Driver) makeUsers(ctx context.Context, lease peerset.Lease) error {
 		return err
 	}
 
+	// This keeps the next writer from applying the same statements again.
 	return d.granted(ctx, string(text), lease)
 }
 
@@ -168,6 +174,7 @@ func (d *Driver) reform(ctx context.Context, decided Action) error {
 			return nil
 		}
 
+		// Like a bootstrap, it is on record before the server does it.
 		if _, err := d.record(ctx, lease, in, action); err != nil {
 			return err
 		}

@@ -12,19 +12,19 @@ type conditions struct {
 	primaries map[string]bool // incarnations that were seen in the primary component
 }
 
-// resetOnNews counts failed starts anew when the conditions are others than those under which starts failed: the peer
-// set has its quorum again, another bootstrap was recorded, or somebody is primary who was not before. The same nodes
-// going in and out of the primary component are no news: a joiner whose data is bad may be what shakes them.
-func (d *Driver) resetOnNews(in Input) Input {
-	news := d.conditions.update(in)
-	if news == "" || in.Local.Failures == 0 {
+// resetOnChange counts failed starts anew when the conditions are no longer those under which starts failed: the peer
+// set has its quorum again, another bootstrap was recorded, or a node is primary that was not before. The same nodes
+// going in and out of the primary component change nothing: a joiner whose data is bad may be the cause.
+func (d *Driver) resetOnChange(in Input) Input {
+	change := d.conditions.update(in)
+	if change == "" || in.Local.Failures == 0 {
 		return in
 	}
 
-	d.Log.Info("begin to count failed starts anew",
+	d.Log.Info("reset the count of failed starts",
 		"failures", in.Local.Failures,
 		"damage", in.Local.Damage,
-		"reason", news,
+		"reason", change,
 	)
 
 	d.retryAt = time.Time{}
@@ -34,14 +34,15 @@ func (d *Driver) resetOnNews(in Input) Input {
 }
 
 // update takes the conditions over from the peers, and says what is new; "" when nothing is.
-func (c *conditions) update(in Input) (news string) {
-	record, _, _ := recordOf(in.Peers) // decisions complain of one that cannot be read
+func (c *conditions) update(in Input) (change string) {
+	// Decisions complain of a record that cannot be read.
+	record, _, _ := recordOf(in.Peers)
 
 	switch {
 	case in.Peers.Quorum && !c.quorum:
-		news = "the peer set has a quorum"
+		change = "the peer set has a quorum"
 	case record.Epoch != c.epoch:
-		news = "another bootstrap was recorded"
+		change = "another bootstrap was recorded"
 	}
 
 	c.quorum = in.Peers.Quorum
@@ -57,11 +58,11 @@ func (c *conditions) update(in Input) (news string) {
 
 		if !c.primaries[key] {
 			c.primaries[key] = true
-			news = name + " is in the primary component"
+			change = name + " is in the primary component"
 		}
 	}
 
-	return news
+	return change
 }
 
 func (l *Local) resetFailures() {

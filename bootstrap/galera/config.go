@@ -124,12 +124,12 @@ type Config struct {
 	Data        Data
 	ClusterFile string // where the server reads the cluster's addresses
 	GrantsFile  string // users and grants; "" for none
-	// Told gets word when the server's state or view may be another. It is nil when nobody tells: then the driver
+	// Notified gets word when the server's state or view may be another. It is nil when nobody tells: then the driver
 	// looks at the server every Tick.
-	Told   <-chan struct{}
-	Report func(Status)
-	Log    *slog.Logger
-	Times  Times
+	Notified <-chan struct{}
+	Report   func(Status)
+	Log      *slog.Logger
+	Times    Times
 }
 
 // New makes a driver. Run runs it.

@@ -58,6 +58,7 @@ func (d DataDir) Inspect() (Content, Position, error) {
 		return ContentTorn, Position{}, nil
 	}
 
+	// Without the file there is still data, and only a recovery can tell how far it got.
 	text, err := os.ReadFile(filepath.Join(d.Path, grastate))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ContentCrashed, Position{}, nil
@@ -70,10 +71,12 @@ func (d DataDir) Inspect() (Content, Position, error) {
 	position, err := ParseGrastate(string(text))
 
 	switch {
+	// A loss of power may have cut the file off.
 	case err != nil:
 		return ContentCrashed, Position{}, nil
 	case !position.Named():
 		return ContentBlank, Position{}, nil
+	// The server writes its number when it stops, and -1 while it runs.
 	case !position.Known():
 		return ContentCrashed, position, nil
 	default:
@@ -130,11 +133,12 @@ func (d DataDir) write(name string, data []byte) error {
 		return nil
 	}
 
-	return file.Sync(d.Path) // what a mark says must outlive what is done because of it
+	// What a mark says must outlive what is done because of it.
+	return file.Sync(d.Path)
 }
 
-// ForgetView lets the next server begin as another member of Galera's views than the last, and in none of them. Who was
-// evicted is not let in again, and a view that the others have left behind must not be formed again.
+// ForgetView lets the next server begin as another member of Galera's views than the last, and in none of them. A
+// member that was evicted is not let in again, and a view that the others have left behind must not be formed again.
 func (d DataDir) ForgetView() error { return d.remove(lastView) }
 
 // EndTransfer removes the mark: the server is Synced.
@@ -163,6 +167,7 @@ func readIfThere(dir, name string) (string, error) {
 
 // Recover lets the server find its position in InnoDB. It starts no network and takes no part in a cluster.
 func (d DataDir) Recover(ctx context.Context) (Position, error) {
+	// Without a log file the server writes its position and its errors to its output.
 	var said bytes.Buffer
 	args := append(slices.Clone(d.Server), "--user=mysql", "--wsrep-recover", "--disable-log-error")
 	_, err := command.Run(ctx, command.Command{Args: args, Output: &said})
@@ -263,6 +268,7 @@ func (d DataDir) remove(mark string) error {
 		return nil
 	}
 
+	// A mark that came back after a loss of power would be believed.
 	if err == nil {
 		err = file.Sync(d.Path)
 	}
@@ -280,13 +286,14 @@ func (d DataDir) Progress() (string, error) {
 	var latest time.Time
 
 	err := filepath.WalkDir(d.Path, func(_ string, entry fs.DirEntry, err error) error {
+		// The server removes files while they are counted.
 		if err != nil {
 			return ignoreGone(err)
 		}
 
 		info, err := entry.Info()
 		if err != nil {
-			return ignoreGone(err) // the server removes files while they are counted
+			return ignoreGone(err)
 		}
 
 		total += info.Size()

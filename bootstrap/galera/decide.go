@@ -10,7 +10,7 @@ import (
 // Decide is pure: it looks at the input and says what to do. Inputs are sorted by name; ties go to a running server,
 // then to the lowest name.
 func Decide(in Input) Action {
-	// Who is gone takes part in nothing, whatever else is the case.
+	// An incarnation that is gone takes part in nothing, whatever else is the case.
 	if why := in.gone(); why != "" {
 		return in.retire(why)
 	}
@@ -24,6 +24,7 @@ func Decide(in Input) Action {
 		return in.running()
 
 	case ProcessStarting:
+		// systemd calls it active, and it answered before: it hangs.
 		if in.Local.Served {
 			return Action{Kind: Watch, State: StateWaiting, Reason: "the server runs and does not answer"}
 		}
@@ -57,7 +58,8 @@ func (in Input) running() Action {
 	}
 
 	state := in.serving()
-	// One that has yet to receive its state says nothing of its history.
+
+	// A server that has yet to receive its state says nothing of its history.
 	serves := state == StateSynced || state == StateDonor
 
 	if serves && w.foreignTo(record) {
@@ -93,7 +95,9 @@ func (in Input) syncedReason() string {
 // serving is the state of a running server, from its own words.
 func (in Input) serving() State {
 	w := in.Local.Wsrep
-	catchesUp := w.LocalState == wsrepJoined && in.Local.Synced // a donor that gave its state is "joined" until then
+
+	// A donor that gave its state is "joined" to Galera until it has caught up.
+	catchesUp := w.LocalState == wsrepJoined && in.Local.Synced
 
 	switch {
 	case in.Local.Process != ProcessRunning:
@@ -122,8 +126,8 @@ func (in Input) mine(record Record) bool {
 	return record.Node == in.Node && record.Incarnation == in.Incarnation
 }
 
-// inNewCluster decides for a member of a cluster without users: the node that began it makes them. Galera's quorum
-// tells when that one is not in the cluster any more; whoever is makes them then.
+// inNewCluster decides for a member of a cluster without users. The node that began the cluster makes them. When
+// Galera's view is without that node, every member of the view may make them.
 func (in Input) inNewCluster(record Record) Action {
 	if in.mine(record) || !in.inView(record.Node) {
 		return Action{
@@ -138,6 +142,7 @@ func (in Input) inNewCluster(record Record) Action {
 
 // nonPrimary decides for a server that runs outside the primary component.
 func (in Input) nonPrimary() Action {
+	// Galera brings a server back whose members meet again. A server that is out for longer has to join anew.
 	if others := in.otherPrimaries(); len(others) > 0 {
 		return Action{
 			Kind:  Stop,
@@ -181,6 +186,7 @@ func (in Input) stopped() Action {
 		return waiting("cannot tell what the data directory holds: " + in.Local.InspectError)
 	}
 
+	// Data that cannot be read is not given up before others hold it for certain.
 	if content == ContentCrashed || content == ContentUnreadable && !in.replaceable() {
 		return in.recover()
 	}
@@ -189,6 +195,7 @@ func (in Input) stopped() Action {
 		return in.join()
 	}
 
+	// A new cluster says nowhere that it is primary before its users are made.
 	if position := in.invited(); position.Named() {
 		return Action{
 			Kind:     Join,
@@ -256,6 +263,7 @@ func (in Input) bootstrap() Action {
 		return action
 	}
 
+	// A peer set that has just its quorum back shows the dead as alive for a while.
 	action.Delay = DelayEvidence
 	if in.QuorumLost {
 		action.Delay = DelayQuorumLost
@@ -270,6 +278,7 @@ func (in Input) bootstrap() Action {
 // otherPrimaries returns the names of the other database nodes that are in the primary component and can give their
 // state, sorted.
 func (in Input) otherPrimaries() []string {
+	// What a peer set without a quorum shows may be long over.
 	if !in.Peers.Quorum {
 		return nil
 	}

@@ -17,7 +17,9 @@ func (in Input) donors() []string {
 
 	for _, peer := range in.Peers.Role(Role) {
 		spared := peer.Name == in.Node || peer.Name == writer
-		alive := peer.Alive || !in.Peers.Quorum // without a quorum it is what was last known
+
+		// Without a quorum nobody can tell who is alive, and what was last known has to do.
+		alive := peer.Alive || !in.Peers.Quorum
 		stays := State(peer.State) == StateSynced && !leaves(peer)
 
 		if !spared && alive && stays {

@@ -160,6 +160,8 @@ func TestANodeThatWasDeclaredGoneNeverMeetsTheClusterAgain(t *testing.T) {
 		r.server.onStart = serve
 		r.start()
 		r.reason("it was declared gone")
+
+		// Many looks later it is still not started.
 		time.Sleep(50 * r.config.Times.Tick)
 		require.Zero(t, r.server.count(starts))
 

@@ -10,7 +10,7 @@ import (
 
 func (m *memory) Refresh() {}
 
-func (m *memory) Heard(map[string]int) {}
+func (m *memory) TakeHeartbeats(map[string]int) {}
 
 func (m *memory) Note(context.Context, peerset.Identity, peerset.Note) error {
 	return nil

@@ -12,19 +12,21 @@ import (
 // decided at the next look.
 func (d *Driver) serverEnded(member string) {
 	local := d.known()
+
+	// It is known already, or another server runs by now.
 	if local.Member != member || !local.Ended.IsZero() {
-		return // it is known already, or another runs by now
+		return
 	}
 
 	local.Process, local.Wsrep, local.Synced = ProcessFailed, Wsrep{}, false
 	local.markEnded()
 
-	gone, unread := d.Data.GoneReason(d.Incarnation)
-	if unread == nil {
+	gone, goneErr := d.Data.GoneReason(d.Incarnation)
+	if goneErr == nil {
 		local.Gone = gone
 	}
 
-	d.inspect(&local, unread)
+	d.inspect(&local, goneErr)
 	d.remember(local)
 
 	in := d.input()
@@ -76,7 +78,7 @@ func (in Input) endedMembers() map[string]string {
 
 // evictEnded has the server take members out of the view that are known to have ended. By itself Galera waits for
 // evs.suspect_timeout, and nobody can commit meanwhile. The new view needs a quorum like any other. Each member of the
-// view does it: whoever hears first begins.
+// view does it, so that the first to hear begins.
 func (d *Driver) evictEnded(ctx context.Context, in Input) {
 	if !in.Local.Wsrep.primary() {
 		return
@@ -94,6 +96,7 @@ func (d *Driver) evictEnded(ctx context.Context, in Input) {
 		return
 	}
 
+	// The view takes a moment to change, so each eviction is asked for once. If it fails, Galera finds out by itself.
 	for node, member := range ended {
 		if d.evicted[node] != member {
 			d.evicted[node] = member

@@ -69,6 +69,7 @@ func (e nodeEvidence) String() string {
 func (in Input) allEvidence() []nodeEvidence {
 	byName := map[string]nodeEvidence{}
 
+	// A node that never came is waited for as well, unless somebody declared it gone.
 	for _, name := range in.Expected {
 		if in.Peers.Settings[peerset.ForgottenPrefix+name] == "" {
 			byName[name] = nodeEvidence{name: name}
@@ -87,8 +88,8 @@ func (in Input) allEvidence() []nodeEvidence {
 	})
 }
 
-// discountReplaced takes the word of a new incarnation that has nothing yet for what it is: it says nothing of the data
-// that the one before it had, unless that one was declared gone.
+// discountReplaced drops the evidence of a new incarnation that has nothing yet. It says nothing of the data that the
+// incarnation before it held, unless that one was declared gone.
 func (in Input) discountReplaced(e nodeEvidence) nodeEvidence {
 	before := in.Peers.Settings[peerset.ReplacedPrefix+e.name]
 	hasNothing := e.kind == EvidenceEmpty || e.kind == EvidenceTorn
@@ -124,6 +125,7 @@ func evidenceOf(peer peerset.Peer) nodeEvidence {
 }
 
 func factPosition(peer peerset.Peer) Position {
+	// Without a number nobody knows how far the data got: that is not the same as its beginning.
 	seqno, err := strconv.ParseInt(peer.Facts[FactSeqno], 10, 64)
 	if err != nil {
 		seqno = UnknownSeqno
@@ -156,6 +158,8 @@ func (l Local) blank() bool {
 func (l Local) evidence() (Evidence, Position) {
 	if l.Process == ProcessRunning {
 		position := Position{UUID: l.Wsrep.UUID, Seqno: l.Wsrep.Seqno}
+
+		// The position of a primary component moves with each write.
 		if l.Wsrep.primary() || !position.Known() {
 			return EvidenceNone, position
 		}

@@ -1,5 +1,5 @@
 // Package galera owns the database node's life: it looks at the server, the data directory and the peer set, decides
-// purely (Decide, Writer), and acts dully: start, bootstrap, join, stop. A bootstrap is written to the store before it
+// purely (Decide, Writer), and acts: start, bootstrap, join, stop. A bootstrap is written to the store before it
 // is acted on, and only ever from data at a known position, when every known database node has reported.
 //
 // It must not know how the peer set works, how configuration is rendered, or what the database is used for.
@@ -56,6 +56,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	defer writer.Wait()
 
 	for ctx.Err() == nil {
+		// Taken before the step, so that a change during the step wakes the loop.
 		changed := d.Set.Changed()
 
 		if err := d.step(ctx); err != nil && ctx.Err() == nil {
@@ -67,7 +68,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-changed:
 		case <-d.wake:
-		case <-d.Told:
+		case <-d.Notified:
 			d.polling.notified()
 		case member := <-d.Database.Ended():
 			d.serverEnded(member)
@@ -104,14 +105,17 @@ func (d *Driver) step(ctx context.Context) error {
 			return err
 		}
 
+		// What the node last said of itself holds no longer.
 		in := d.input()
-		d.publish(in, Decide(in)) // what it last said holds no longer
+		d.publish(in, Decide(in))
 
 		return err
 	}
 
-	in := d.resetOnNews(d.input())
+	in := d.resetOnChange(d.input())
 	d.rememberGone(in)
+
+	// Nobody can commit while a member that ended is in the view, so this does not wait for a decision.
 	d.evictEnded(ctx, in)
 
 	action := Decide(in)

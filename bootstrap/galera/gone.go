@@ -10,6 +10,7 @@ import (
 // else has, and the cluster may have gone on without them. It must not meet the cluster again, whether it can ask
 // anybody or not.
 func (in Input) gone() string {
+	// The disk remembers it: after a reboot there may be nobody to ask.
 	if in.Local.Gone != "" {
 		return in.Local.Gone
 	}
@@ -48,7 +49,8 @@ func (d *Driver) rememberGone(in Input) {
 		d.Log.Warn("remember that this incarnation is gone", "reason", why, "err", err)
 	}
 
-	d.goneMarked = true // it is tried at every look, and complained of once
+	// It is tried at every look, and complained of once.
+	d.goneMarked = true
 }
 
 // MarkGone leaves the mark that an incarnation is gone.

@@ -89,6 +89,7 @@ func (d *Driver) regrant(ctx context.Context, in Input) error {
 		return err
 	}
 
+	// The next look compares with the record in the snapshot, and must not find the old one.
 	return d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		return s.Settings[SettingGrants] != now.record
 	})

@@ -10,12 +10,12 @@ import (
 )
 
 // A new cluster begins in a directory that is as it was baked, and the other database nodes have the same one. As long
-// as nothing was written, whoever has it holds what the cluster holds, and can come in without a state transfer, if it
-// declares the number that the history has reached just then: each node that comes in takes the next. So the node that
-// began the cluster invites the others one after the other, before it makes the first user. Who is late, or has another
-// directory, gets the whole state as ever.
+// as nothing was written, a node with that directory holds what the cluster holds. It can come in without a state
+// transfer if it declares the number that the history has reached just then. Each node that comes in takes the next
+// number. So the node that began the cluster invites the others one after the other, before it makes the first user. A
+// node that is late, or has another directory, gets the whole state as always.
 
-// inviteEvery is how often a new cluster looks who has come.
+// inviteEvery is how often a new cluster looks for nodes that came in or can be invited.
 const inviteEvery = 20 * time.Millisecond
 
 // Invitation asks a node whose directory is the same as the one in which the history began to come in before anything
@@ -27,7 +27,7 @@ type Invitation struct {
 	Seqno       int64  `json:"seqno"`
 }
 
-// invite lets those in that have the same directory. It returns when nobody is left who could come.
+// invite lets the nodes in that have the same directory, one after the other. It returns when no other can come.
 func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record) error {
 	began, asked, unwritten := time.Now(), time.Time{}, time.Now()
 	invited := map[string]bool{}
@@ -46,12 +46,15 @@ func (d *Driver) invite(ctx context.Context, lease peerset.Lease, record *Record
 
 		guest, wait := in.nextGuest(*record, invited, d.Times.Invite)
 		expected := !in.came(record.Invited) && time.Since(asked) < d.Times.Invite && in.alive(record.Invited.Node)
-		written := !blank && time.Since(unwritten) > d.Times.Pause // a view and its number are not seen at once
-		everybody := guest == "" && time.Since(began) >= wait
+		nobodyElse := guest == "" && time.Since(began) >= wait
+
+		// A view and its number are not seen at once, which looks like a write for a moment.
+		written := !blank && time.Since(unwritten) > d.Times.Pause
 
 		switch {
-		case expected: // one at a time: each takes the next number
-		case written, everybody:
+		// One at a time: each node that comes in takes the next number.
+		case expected:
+		case written, nobodyElse:
 			return nil
 
 		case guest != "" && blank:
@@ -91,8 +94,7 @@ func (in Input) came(i *Invitation) bool {
 	return i == nil || in.inView(i.Node) && in.Local.Wsrep.Seqno > i.Seqno
 }
 
-// nextGuest returns the first node that can be invited, and how long it is worth waiting for those that cannot yet. Who
-// has joined the peer set says soon what it holds; who has not may be long in coming.
+// nextGuest returns the first node that can be invited, and how long it is worth waiting for those that cannot yet.
 func (in Input) nextGuest(
 	record Record,
 	invited map[string]bool,
@@ -103,6 +105,7 @@ func (in Input) nextGuest(
 		return "", 0
 	}
 
+	// A node that has not joined the peer set may be long in coming, so it is worth less of a wait.
 	if in.expectsStranger() {
 		wait = patience / 2
 	}
@@ -112,6 +115,7 @@ func (in Input) nextGuest(
 			continue
 		}
 
+		// A node that is in the peer set says soon what it holds.
 		hasSpoken := peer.Facts[FactAddress] != ""
 		if !hasSpoken {
 			wait = patience
@@ -152,6 +156,7 @@ func (in Input) alive(name string) bool {
 // invited is what this node's directory is in the history that another node has begun; zero unless that one says so.
 func (in Input) invited() Position {
 	record, found, err := recordOf(in.Peers)
+
 	// Without a quorum the record may be an old one: the history may have gone on.
 	if err != nil || !found || record.UUID != "" || record.Invited == nil || !in.Peers.Quorum {
 		return Position{}

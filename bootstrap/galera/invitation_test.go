@@ -94,6 +94,8 @@ func TestNodesAreInvitedOneAfterTheOtherBeforeAnythingIsWritten(t *testing.T) {
 		r.server.edit(func(s *server) {
 			s.wsrep.Incoming = []string{"10.0.0.1", "10.0.0.2"}
 		})
+
+		// The driver looks at it several times meanwhile.
 		time.Sleep(10 * times.Tick)
 
 		invited := r.decision().Invited.Node

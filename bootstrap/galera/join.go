@@ -41,6 +41,7 @@ func (in Input) join() Action {
 	damaged := in.Local.Content == ContentKnown && in.Local.Damage >= WipeAfter
 
 	switch {
+	// Nothing of it is of any use, so nothing is waited for.
 	case in.Local.Content == ContentTorn:
 		action.Wipe = true
 	case in.Local.Content == ContentUnreadable, damaged:
@@ -83,10 +84,12 @@ func (in Input) joinsLater() string {
 		return in.tryAgain()
 	}
 
+	// A start in the middle of their change of view can cost the others the primary component.
 	if counting := in.stillCounting(); in.JustEnded && len(counting) > 0 {
 		return "waits until " + list(counting) + " no longer counts the server that ended here"
 	}
 
+	// If the writer gives its state, its writes may wait for the time of the transfer.
 	busy := in.busyDonors()
 	if len(busy) > 0 && len(in.otherPrimaries()) > len(busy) {
 		return "waits for " + list(busy) + " to have given its state to another node: the writer is spared"
@@ -126,8 +129,9 @@ func (in Input) joinBlindly() Action {
 }
 
 // join starts the server as a member, in turn with other joiners: a donor serves one at a time, and simultaneous joins
-// cost rounds of membership. Without quorum there is no turn to take.
+// cost rounds of membership.
 func (d *Driver) join(ctx context.Context, in Input, action Action) error {
+	// There are no turns without a quorum.
 	if !in.Peers.Quorum {
 		if err := d.prepare(ctx, in, action); err != nil {
 			return err
@@ -186,6 +190,7 @@ func (d *Driver) joinInTurn(ctx context.Context, decided Action) error {
 
 // prepare makes the data directory and the server's addresses ready for a start.
 func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
+	// A driver that was told to end, or lost its lease, must not touch the directory any more.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -200,7 +205,7 @@ func (d *Driver) prepare(ctx context.Context, in Input, action Action) error {
 		return err
 	}
 
-	// Who joins a primary component has no view to form again.
+	// A node that joins a primary component has no view to form again. In its last one it may have been evicted.
 	if action.Kind == Join && len(in.otherPrimaries()) > 0 {
 		if err := d.Data.ForgetView(); err != nil {
 			return err
@@ -235,6 +240,7 @@ func (d *Driver) preparePosition(in Input, action Action) error {
 	bootstrap := action.Kind == Bootstrap
 	keeps := in.Local.Content == ContentKnown && !action.Wipe
 
+	// The unit recovers no position before a start: the server takes it from this file.
 	if bootstrap || keeps {
 		if err := d.Data.SetPosition(in.Local.Position, bootstrap); err != nil {
 			return err

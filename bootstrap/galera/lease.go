@@ -22,6 +22,7 @@ const renewals = 4
 // withLease runs work while it holds a lease, renewed all the time, and gives it up afterwards. Work begins when the
 // snapshot has caught up with the lease: whatever was written before it can be seen. It ends when the lease is lost.
 func (d *Driver) withLease(ctx context.Context, name string, work func(context.Context, peerset.Lease) error) error {
+	// The lease's time counts from before the request: the answer may have been long on its way.
 	asked := time.Now()
 	lease, ok, err := d.Set.Hold(ctx, name, d.Times.LeaseTTL)
 	if err != nil {
@@ -45,10 +46,13 @@ func (d *Driver) withLease(ctx context.Context, name string, work func(context.C
 
 	defer func() {
 		cancel(nil)
-		<-renewed // a renewal that comes after the release would take the lease again
+
+		// A renewal that comes after the release would take the lease again.
+		<-renewed
 		d.release(ctx, lease)
 	}()
 
+	// Work must see all that the lease's last holder wrote.
 	err = d.waitFor(ctx, func(s peerset.Snapshot) bool {
 		return s.Leases[name].Epoch >= lease.Epoch
 	})
@@ -56,6 +60,7 @@ func (d *Driver) withLease(ctx context.Context, name string, work func(context.C
 		return err
 	}
 
+	// Work that broke off says only that its context ended. The cause says why.
 	err = work(ctx, lease)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errLost) {
 		return cause
@@ -138,6 +143,7 @@ func (d *Driver) waitFor(ctx context.Context, wanted func(peerset.Snapshot) bool
 	defer cancel()
 
 	for {
+		// Taken before the snapshot, so that no change is missed in between.
 		changed := d.Set.Changed()
 
 		if wanted(d.Set.Snapshot()) {

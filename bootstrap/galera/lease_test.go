@@ -95,6 +95,8 @@ func TestAJoinGoesOnWhenThePeerSetFallsSilent(t *testing.T) {
 		r.counts(starts, 1)
 
 		r.quorum(false)
+
+		// A bootstrap's lease would be lost by now, and its server stopped.
 		time.Sleep(2 * r.config.Times.LeaseTTL)
 		require.Zero(t, r.server.count(stops))
 	})

@@ -23,6 +23,7 @@ func (in Input) leave() Action {
 		return stop
 	}
 
+	// The old writer stays open until there is a new one, so that clients have somewhere to go.
 	writer := in.Peers.Holder(peerset.LeaseWriter)
 	if writer == "" || writer == in.Node {
 		return wait(in.serving(), "draining: another node is to take the writes first")

@@ -44,8 +44,8 @@ func (d *Driver) look(ctx context.Context) error {
 	local := d.known()
 	d.measure(&local)
 
-	gone, unread := d.Data.GoneReason(d.Incarnation)
-	if unread == nil {
+	gone, goneErr := d.Data.GoneReason(d.Incarnation)
+	if goneErr == nil {
 		local.Gone = gone
 	}
 
@@ -60,11 +60,12 @@ func (d *Driver) look(ctx context.Context) error {
 	local.Process, err = d.Unit.State(ctx)
 
 	// Questions that the agent itself broke off say nothing of the server. An agent that is stopped in the middle of
-	// a probe would leave its peers the word that its server does not answer.
+	// a probe would leave its peers with a report that its server does not answer.
 	if ctx.Err() != nil {
 		return fmt.Errorf("look at the server: %w", context.Cause(ctx))
 	}
 
+	// A server that nobody can see is not synced, whatever it was before: it must not stay the writer.
 	if err != nil {
 		local.Process, local.Synced = ProcessUnknown, false
 		d.remember(local)
@@ -72,14 +73,15 @@ func (d *Driver) look(ctx context.Context) error {
 		return err
 	}
 
+	// systemd may not have noticed yet that the process has ended.
 	if local.Process == ProcessStarting && local.Served && time.Since(local.Ended) < d.Times.ViewTimeout {
-		local.Process = ProcessStopping // systemd has not noticed yet
+		local.Process = ProcessStopping
 	}
 
 	if local.down() {
 		local.Served, local.Synced = false, false
 		local.markEnded()
-		d.inspect(&local, unread)
+		d.inspect(&local, goneErr)
 	}
 
 	d.remember(local)
@@ -104,9 +106,9 @@ func (d *Driver) answered(local Local, wsrep Wsrep) Local {
 
 // inspect reads the data directory anew at every look. It is cheap, and between two looks a wipe may have broken off or
 // an operator may have emptied it. What cannot be read is evidence of nothing.
-func (d *Driver) inspect(local *Local, unread error) {
+func (d *Driver) inspect(local *Local, goneErr error) {
 	content, position, err := d.Data.Inspect()
-	err = cmp.Or(unread, err)
+	err = cmp.Or(goneErr, err)
 
 	local.Content = content
 	local.Position = position
@@ -122,6 +124,7 @@ func (d *Driver) inspect(local *Local, unread error) {
 		local.Content, local.Position, local.InspectError = "", Position{}, err.Error()
 	case content == ContentCrashed && d.dataUnreadable():
 		local.Content = ContentUnreadable
+	// Whatever is there now, the recoveries that failed were of something else.
 	case content != ContentCrashed:
 		d.recovery, local.RecoveryFailures = recoveryFailures{}, 0
 	}
@@ -140,6 +143,7 @@ func (d *Driver) remember(local Local) {
 	d.local = local
 	d.mu.Unlock()
 
+	// The writer lease depends on the view and on whether this server is synced.
 	now := local.Wsrep
 	if !slices.Equal(before.Incoming, now.Incoming) || before.synced() != now.synced() {
 		d.seen.Ring()

@@ -14,21 +14,23 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// ToldFile is what the server touches at each change of its state or its view (wsrep_notify_cmd in its configuration).
-const ToldFile = "/run/mysqld/hornero-told"
+// NotifyFile is the file that the server touches at each change of its state or its view (wsrep_notify_cmd in its
+// configuration).
+const NotifyFile = "/run/mysqld/hornero-told"
 
 var errEventsLost = errors.New("events of the file may be lost")
 
-// Told returns a channel that gets word when the server touched the file. It is nil on a kernel that does not tell of
-// the server's end: there the driver finds it by looking.
-func (s *Server) Told(ctx context.Context, file string) <-chan struct{} {
-	if !endsAreTold() {
+// Notifications returns a channel that gets word when the server touched the file. It is nil on a kernel that does not
+// tell when a process ends: there the driver finds the server's end by looking.
+func (s *Server) Notifications(ctx context.Context, file string) <-chan struct{} {
+	if !hasPidfd() {
 		return nil
 	}
 
 	go func() {
 		for ctx.Err() == nil {
-			_ = s.watchFile(ctx, file) // the folder is not there yet, or no more
+			// The folder may not be there yet, or not any more.
+			_ = s.watchFile(ctx, file)
 			pause.For(ctx, time.Second)
 		}
 	}()
@@ -68,6 +70,8 @@ func (s *Server) watchFile(ctx context.Context, file string) error {
 		}
 
 		touched, lost := parseEvents(buffer[:n], name)
+
+		// What was lost may have been a touch.
 		if touched || lost {
 			s.touched.Ring()
 		}
@@ -87,7 +91,9 @@ func parseEvents(events []byte, file string) (touched, lost bool) {
 		name := string(events[unix.SizeofInotifyEvent:end])
 
 		lost = lost || event.Mask&(unix.IN_IGNORED|unix.IN_Q_OVERFLOW) != 0
-		touched = touched || strings.TrimRight(name, "\x00") == file // the kernel pads names with zeros
+
+		// The kernel pads names with zeros.
+		touched = touched || strings.TrimRight(name, "\x00") == file
 
 		events = events[end:]
 	}

@@ -19,7 +19,7 @@ func probes(s *server) int { return s.probes }
 func quiet(t *testing.T) (*rig, chan struct{}) {
 	r := newRig(t, whole("12"))
 	told := make(chan struct{}, 1)
-	r.config.Told = told
+	r.config.Notified = told
 	r.config.Times.IdlePoll = time.Minute
 	r.config.Times.IdleAfter = 20 * time.Millisecond
 	r.server.process = galera.ProcessRunning
@@ -29,6 +29,7 @@ func quiet(t *testing.T) (*rig, chan struct{}) {
 	told <- struct{}{}
 
 	r.eventually("quiet", func() bool {
+		// A server that is looked at at every tick would be asked meanwhile.
 		before := r.server.count(probes)
 		time.Sleep(30 * time.Millisecond)
 		return r.server.count(probes) == before
@@ -61,11 +62,15 @@ func TestAServerThatServesAndTellsWhatChangesIsLeftAlone(t *testing.T) {
 func TestAServerWhoseChangeNobodyToldIsLookedAtAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := quiet(t)
-		time.Sleep(r.config.Times.IdleAfter) // the word of before is over
+
+		// After this long the server's last notification explains no change any more.
+		time.Sleep(r.config.Times.IdleAfter)
 		r.server.edit(func(s *server) {
 			s.wsrep.Size, s.wsrep.Incoming = 2, s.wsrep.Incoming[1:]
 		})
-		r.say(at("db-1", ours, "7")) // any change of the peer set has it looked at once
+
+		// Any change of the peer set has the server looked at, once.
+		r.say(at("db-1", ours, "7"))
 		r.says(galera.FactSize, "2")
 		time.Sleep(2 * r.config.Times.IdleAfter)
 
@@ -101,7 +106,7 @@ func watched(t *testing.T, file string) <-chan struct{} {
 	require.NoError(t, err)
 	t.Cleanup(func() { server.Close() })
 
-	return server.Told(t.Context(), file)
+	return server.Notifications(t.Context(), file)
 }
 
 // touch is what wsrep_notify_cmd does, and its word.

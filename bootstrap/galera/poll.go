@@ -15,7 +15,7 @@ func (p *polling) notified() {
 	p.lastNotified, p.missedSince, p.changed = now, time.Time{}, now
 }
 
-// observed notes a change that was seen. One that nobody told of means that nobody may tell of the next one.
+// observed notes a change that the driver saw itself. A server that did not tell of it may not tell of the next one.
 func (p *polling) observed(within time.Duration) {
 	p.changed = time.Now()
 	if time.Since(p.lastNotified) > within {
@@ -34,8 +34,9 @@ func (d *Driver) pollInterval() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
+	// The server tells of a change before all of it can be seen.
 	if time.Since(d.polling.lastNotified) < 2*d.Times.Tick {
-		return d.Times.Tick / 5 // the server tells of a change before all of it can be seen
+		return d.Times.Tick / 5
 	}
 
 	serves := d.pending.Kind == Serve && d.status.State == StateSynced && d.status.Healthy

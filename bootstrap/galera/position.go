@@ -45,9 +45,8 @@ var grastateLine = regexp.MustCompile(`(?m)^(uuid|seqno|safe_to_bootstrap):\s*(\
 // validUUID is how Galera writes the UUID of a cluster and of a member.
 var validUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// ParseGrastate reads Galera's grastate.dat. Its safe_to_bootstrap is a hint that nobody here follows, and the
-// last line: without it the file was cut off, and its number may be half of one. Who has no whole file is asked
-// by recovery.
+// ParseGrastate reads Galera's grastate.dat. Nothing here follows its safe_to_bootstrap, but that is the last line:
+// without it the file was cut off, and its number may be half of one. Then a recovery finds the position.
 func ParseGrastate(text string) (Position, error) {
 	position, whole := Position{Seqno: UnknownSeqno}, false
 

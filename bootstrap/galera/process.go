@@ -20,8 +20,8 @@ type process struct {
 	member string // as it said last
 }
 
-// endsAreTold tells whether the kernel has pidfd_open(2).
-func endsAreTold() bool {
+// hasPidfd tells whether the kernel has pidfd_open(2).
+func hasPidfd() bool {
 	fd, err := unix.PidfdOpen(os.Getpid(), unix.PIDFD_NONBLOCK)
 	if err == nil {
 		_ = unix.Close(fd)
@@ -37,9 +37,10 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 
+	// Without this the server can still be asked, and only its end is not told.
 	raw, err := connection.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return connection, nil // it can be asked, and nobody tells of its end
+		return connection, nil
 	}
 
 	_ = raw.Control(func(fd uintptr) {
@@ -61,6 +62,7 @@ func (p *process) watch(pid int) {
 		return
 	}
 
+	// The new server says at its first probe which member it is.
 	p.pid, p.member = pid, ""
 
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
@@ -91,19 +93,20 @@ func (p *process) await(pid int, file *os.File) {
 		return
 	}
 
-	member := p.forget(pid)
+	member := p.memberThatEnded(pid)
 	if member == "" {
 		return
 	}
 
 	select {
 	case p.ended <- member:
-	case <-time.After(probeTimeout): // nobody drives the node, and by now it shows by itself
+	// Nobody drives the node just now, and the next probe finds out by itself.
+	case <-time.After(probeTimeout):
 	}
 }
 
-// forget returns which member a process was that has ended; "" when another runs by now, or it never said.
-func (p *process) forget(pid int) string {
+// memberThatEnded returns which member a process was that has ended; "" when another runs by now, or it never said.
+func (p *process) memberThatEnded(pid int) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 

@@ -49,7 +49,8 @@ func (n *node) writing() (rows, giving *atomic.Int64, stop func()) {
 			before := n.driver.Status().State
 
 			if _, err := db.Exec("INSERT INTO wordpress.t (text) VALUES ('row')"); err != nil {
-				time.Sleep(10 * time.Millisecond) // outside a primary component for a moment
+				// The node may be outside a primary component for a moment.
+				time.Sleep(10 * time.Millisecond)
 				continue
 			}
 

@@ -50,7 +50,9 @@ func TestTheLifeOfACluster(t *testing.T) {
 func threeNodes(t *testing.T) *world {
 	w := newWorld(t)
 	w.launch("db-1", 1, 1, true)
-	w.synced(60*time.Second, "db-1") // who comes with it may be the first that takes the lease
+
+	// A node that comes up beside it might take the writer lease first.
+	w.synced(60*time.Second, "db-1")
 
 	w.launch("db-2", 2, 1, false)
 	w.launch("db-3", 3, 1, false)

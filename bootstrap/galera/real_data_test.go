@@ -49,7 +49,9 @@ func (n *node) login(secret string) error {
 func TestWhatARealServerSaysOfItsData(t *testing.T) {
 	w := newWorld(t)
 	w.launch("db-1", 21, 1, true)
-	w.synced(60*time.Second, "db-1") // who comes with it may be the first that takes the lease
+
+	// A node that comes up beside it might take the writer lease first.
+	w.synced(60*time.Second, "db-1")
 	w.launch("db-2", 22, 1, false)
 	w.launch("db-3", 23, 1, false)
 	w.synced(90*time.Second, "db-1", "db-2", "db-3")

@@ -44,7 +44,8 @@ func TestAServerThatIsKilledIsShutOutAtOnce(t *testing.T) {
 
 	var took []time.Duration
 
-	for range 3 { // Galera must not remember at the next death whom it evicted at the last
+	// At the next death Galera must not remember whom it evicted at the last one.
+	for range 3 {
 		was, holder := outside(), w.set.Snapshot().Holder(peerset.LeaseWriter)
 		struck := time.Now()
 		w.nodes[holder].unit.kill()

@@ -38,7 +38,9 @@ func TestUsersAndMemory(t *testing.T) {
 	w := newWorld(t)
 	w.stack = []string{"db-1", "db-2"}
 	first := w.launch("db-1", 1, 1, true)
-	w.synced(60*time.Second, "db-1") // who comes with it may be the first that takes the lease
+
+	// A node that comes up beside it might take the writer lease first.
+	w.synced(60*time.Second, "db-1")
 
 	second := w.launch("db-2", 2, 1, false)
 	w.synced(60*time.Second, "db-1", "db-2")
@@ -54,6 +56,8 @@ func TestUsersAndMemory(t *testing.T) {
 	record, entry := granted(), second.usersEntry()
 	require.NotEmpty(t, record)
 	first.renewed("100%", time.Now())
+
+	// Nothing is to happen, so there is nothing else to wait for.
 	time.Sleep(time.Second)
 	require.Equal(t, record, granted())
 	require.Equal(t, entry, second.usersEntry())

@@ -18,6 +18,8 @@ type recoveryFailures struct {
 
 func (d *Driver) recover(ctx context.Context) error {
 	position, err := d.Data.Recover(ctx)
+
+	// A history without a number tells nobody how far the data got.
 	if err == nil && position.Named() && !position.Known() {
 		err = fmt.Errorf("recover position: %w", errNoPosition)
 	}
@@ -28,6 +30,7 @@ func (d *Driver) recover(ctx context.Context) error {
 	}
 
 	if err != nil {
+		// A recovery that the agent itself broke off says nothing of the data.
 		if ctx.Err() == nil {
 			d.recoveryFailed(err)
 		}

@@ -46,6 +46,7 @@ func Dial(socket string) (*Server, error) {
 		return nil, err
 	}
 
+	// The one connection also tells which process is the server.
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
 
@@ -120,6 +121,7 @@ func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
 		return Wsrep{}, fmt.Errorf("read wsrep status: %w", err)
 	}
 
+	// Once the server has ended it cannot be asked any more which member it was.
 	w := parseStatus(status)
 	s.process.setMember(w.Member)
 
@@ -141,6 +143,7 @@ func parseStatus(status map[string]string) Wsrep {
 		Seqno:         UnknownSeqno,
 	}
 
+	// What is missing, or no number, reads as 0: no state or size of a server that serves.
 	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
 	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
 	w.Views, _ = strconv.ParseInt(status["wsrep_cluster_conf_id"], 10, 64)
@@ -155,7 +158,9 @@ func parseStatus(status map[string]string) Wsrep {
 		switch {
 		case err == nil:
 			w.Incoming = append(w.Incoming, host)
-		case strings.TrimSpace(address) == "" && w.Size > 0: // an arbitrator takes no clients
+
+		// An arbitrator takes no clients, so its place in the list is empty.
+		case strings.TrimSpace(address) == "" && w.Size > 0:
 			w.Arbiters++
 		}
 	}
@@ -171,7 +176,7 @@ func (s *Server) Apply(ctx context.Context, path string) error {
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 
-	// The file has many statements, which the kept connection does not take at once.
+	// The file has many statements, and the kept connection takes one at a time.
 	db, err := open(s.socket, true, nil)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
@@ -246,9 +251,11 @@ func (s *Server) Disconnect(ctx context.Context) (left int, err error) {
 		return 0, fmt.Errorf("look for clients: %w", err)
 	}
 
+	// The kept connection is free for other statements only now that all rows are read.
 	for _, id := range idle {
 		_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
-		// A session that went by itself meanwhile is no failure.
+
+		// A session may have gone by itself meanwhile.
 		if err != nil && !refusedWith(err, unknownThread) {
 			return left, fmt.Errorf("end a client's session: %w", err)
 		}
@@ -271,7 +278,7 @@ func (s *Server) Reform(ctx context.Context) error {
 }
 
 // Evict takes a member out of Galera's view at once, by its UUID, and "" forgets all who were evicted (Galera
-// documentation, evs.evict). Whoever starts anew on its node is another member.
+// documentation, evs.evict). The next server on its node is another member.
 func (s *Server) Evict(ctx context.Context, member string) error {
 	variable := "wsrep_provider_evs_evict='" + member + "'"
 	option := "evs.evict=" + member

@@ -21,8 +21,8 @@ const (
 	floorShare    = 50 // of the total, between the two
 )
 
-// short tells whether there is too little space to take writes. A node that was short is so until it has twice
-// the floor: the writer does not go to and fro with what the server writes and removes.
+// short tells whether there is too little space to take writes. A node that was short stays so until it has twice the
+// floor, so that the writer does not move back and forth with what the server writes and removes.
 func (s Space) short(was bool) bool {
 	return below(s.Free, s.Total, minFloor, maxFloor, was) || s.shortOfFiles(was)
 }
@@ -42,8 +42,9 @@ func below(free, total, least, most int64, was bool) bool {
 }
 
 func (s Space) String() string {
+	// The figures are coarse, because every status that differs is reported.
 	if s.shortOfFiles(true) {
-		return fmt.Sprintf("%d files", s.FreeFiles/16*16) // coarse: a status that differs is told
+		return fmt.Sprintf("%d files", s.FreeFiles/16*16)
 	}
 
 	if s.Free >= 1<<30 {

@@ -44,6 +44,7 @@ func (d *Driver) start(ctx context.Context, s *startup, begin func(context.Conte
 	s.since, s.moved, s.asked = time.Now(), time.Now(), true
 	d.update(func(local *Local) { local.forgetMember() })
 
+	// A bootstrap returns only when the server is up, and must be watched meanwhile.
 	began := make(chan error, 1)
 	go func() {
 		defer close(began)
@@ -83,6 +84,7 @@ func (d *Driver) adopt(ctx context.Context, in Input, action Action) error {
 		}
 	}
 
+	// Without the turn it is followed for a while only, so that the turn is asked for again.
 	s.until = now.Add(d.Times.LeaseTTL / renewals)
 
 	return d.followToEnd(ctx, s, nil)
@@ -96,15 +98,18 @@ func (d *Driver) followToEnd(ctx context.Context, s *startup, began <-chan error
 		return nil
 	}
 
+	// Another node may start its server by now, so this one must not go on.
 	if errors.Is(context.Cause(ctx), errLost) {
+		// A start that is asked for later than the stop would win.
 		if began != nil {
-			for range began { // a start that is asked for later than the stop would win
+			for range began {
 			}
 		}
 
 		return errors.Join(err, d.abort(ctx, s))
 	}
 
+	// The agent ends, and the server goes on without it.
 	if ctx.Err() != nil {
 		return err
 	}
@@ -168,9 +173,10 @@ func (d *Driver) advance(ctx context.Context, s *startup) (over bool, err error)
 		return true, d.end(ctx, s, in)
 	}
 
-	// There are turns again now that the peer set has its quorum.
+	// There are turns again now that the peer set has its quorum. The start goes on in its turn, like one that was
+	// found.
 	if s.unleased && s.seen && in.Peers.Quorum {
-		d.found = s // it goes on in its turn, like one that was found
+		d.found = s
 		return true, nil
 	}
 
@@ -211,6 +217,7 @@ func (d *Driver) outcome(s *startup, local Local) (over bool, err error) {
 		return time.Since(s.outside) > d.Times.Grace, nil
 
 	case ProcessStopped, ProcessFailed:
+		// It hung after it had served: its end is no start that failed.
 		if s.served {
 			return true, nil
 		}
@@ -267,6 +274,7 @@ func (d *Driver) abort(ctx context.Context, s *startup) error {
 // end ends a start. A server that answers already is stopped, like any other, and so is one that may only not answer
 // now.
 func (d *Driver) end(ctx context.Context, s *startup, in Input) error {
+	// A server that does not serve yet hears no request to stop, and may hang at one for ever.
 	if s.asked && in.Local.Process == ProcessStarting && !in.Local.Served {
 		return d.Unit.Kill(ctx)
 	}
@@ -289,6 +297,7 @@ func (d *Driver) checkProgress(ctx context.Context, s *startup, in Input) error 
 		return errors.Join(errStalled, d.end(ctx, s, in))
 	}
 
+	// Galera's scripts drop their own mark even when the transfer broke.
 	if d.Data.Transferring() {
 		return d.Data.BeginTransfer()
 	}
@@ -296,9 +305,8 @@ func (d *Driver) checkProgress(ctx context.Context, s *startup, in Input) error 
 	return nil
 }
 
-// checkJoinable stops a start that nobody is there for. A server that waits for the members of its last view, whom it
-// does not meet, would wait for ever, and its node's evidence would be missing to those that could decide who
-// bootstraps.
+// checkJoinable ends a start when there is nothing to join. The server would wait for ever for the members of its last
+// view, and its node's evidence would be missing to those that decide who bootstraps.
 func (d *Driver) checkJoinable(ctx context.Context, s *startup, in Input) error {
 	joins := s.state == StateJoining && !s.served && !in.Local.Wsrep.primary()
 	nobody := in.Peers.Quorum && len(in.otherPrimaries()) == 0

@@ -101,6 +101,7 @@ func TestANewPrimaryBeginsTheCountAnew(t *testing.T) {
 		r.counts(starts, 2)
 		r.reason("start 1 failed")
 
+		// Each state lasts for several looks.
 		r.say(peer("db-3", galera.StateNonPrimary))
 		time.Sleep(10 * r.config.Times.Tick)
 		r.say(primary("db-3", ours))
@@ -173,6 +174,8 @@ func TestATransferThatARestartedAgentFindsIsWatchedUnderTheLease(t *testing.T) {
 		still := r.moves()
 		r.start()
 		r.holds(peerset.LeaseGaleraJoin)
+
+		// Without a moving byte it would be stopped in this time.
 		time.Sleep(2 * r.config.Times.Stall)
 		require.Zero(t, r.server.count(stops), "bytes move")
 		require.Equal(t, "db-2", r.holder(peerset.LeaseGaleraJoin))

@@ -46,6 +46,7 @@ func (s Systemd) State(ctx context.Context) (Process, error) {
 		return "", err
 	}
 
+	// An active unit may still be receiving its state: that it runs, its answer to SQL tells.
 	switch state {
 	case "active", "activating", "reloading", "refreshing":
 		return ProcessStarting, nil
@@ -66,6 +67,7 @@ func (s Systemd) Start(ctx context.Context) error {
 		return fmt.Errorf("start %s: %w", s.Name, err)
 	}
 
+	// A start may take as long as a state transfer, so it is not waited for here.
 	_, err := s.systemctl(ctx, "start", "--no-block", s.Name)
 
 	return err
@@ -80,6 +82,7 @@ func (s Systemd) clearNewCluster(ctx context.Context) error {
 		return err
 	}
 
+	// The script of Debian 9 leaves the option in systemd's environment when it is killed.
 	_, err := s.systemctl(ctx, "unset-environment", newCluster)
 
 	return err
@@ -132,9 +135,10 @@ func (s Systemd) Trouble(ctx context.Context, since time.Time) Trouble {
 		"--output", "cat", "--no-pager",
 	}
 
+	// Without the journal the start's own error is told.
 	out, err := command.Run(ctx, command.Command{Args: args})
 	if err != nil {
-		return Trouble{} // the start's own error is told then
+		return Trouble{}
 	}
 
 	return TroubleOf(out)

@@ -40,7 +40,8 @@ func sortEvidence(all []nodeEvidence) sortedEvidence {
 		case e.kind.positioned():
 			s.positioned = append(s.positioned, e)
 
-		case e.kind != EvidenceEmpty: // a word of a later version
+		// A later version of this program may know more kinds of evidence.
+		case e.kind != EvidenceEmpty:
 			missing := fmt.Sprintf("%s (it says %q, which this node does not understand)", e.name, e.kind)
 			s.missing = append(s.missing, missing)
 		}
@@ -75,6 +76,7 @@ func (in Input) weigh() verdict {
 		v.best = in.Node
 	case len(s.missing) > 0:
 		v.refusal = waitsForFirst(record, s.missing)
+	// All have spoken and nobody has data: any node may begin, and the first by name does.
 	default:
 		v.best = all[0].name
 	}

@@ -11,7 +11,7 @@ type WriterMove string
 
 // The moves. The lease is sticky: a holder keeps it until it must not be the writer.
 const (
-	WriterKeep  WriterMove = "keep"  // hold it: take, renew, or try in vain until the holder's time is up
+	WriterKeep  WriterMove = "keep"  // hold it: take, renew, or try until the holder's time is up
 	WriterSeize WriterMove = "seize" // take it at once: Galera's quorum has excluded the holder
 	WriterYield WriterMove = "yield" // give it up
 	WriterPass  WriterMove = "pass"  // leave it alone
@@ -23,8 +23,9 @@ func Writer(in Input, state State) WriterMove {
 	mine := in.holdsWriter()
 
 	switch {
+	// An agent that just started has not looked yet, and the server may serve as it did.
 	case state == "":
-		return WriterPass // an agent that just started has not looked yet: the server may serve as it did
+		return WriterPass
 	case !in.mayWrite(state) && mine:
 		return WriterYield
 	case !in.mayWrite(state):
@@ -58,6 +59,7 @@ func (in Input) mustReplace(holder string) bool {
 // room, or as a donor, it may only when nobody else can.
 func (in Input) mayWrite(state State) bool {
 	switch {
+	// A node that leaves keeps the writes only until another can take them.
 	case in.Leave:
 		serves := in.Local.Process == ProcessRunning && in.Local.Wsrep.synced()
 		return serves && in.holdsWriter() && len(in.otherWriters()) == 0

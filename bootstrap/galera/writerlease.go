@@ -31,6 +31,7 @@ func (d *Driver) keepWriter(ctx context.Context) {
 	defer k.dropMove()
 
 	for ctx.Err() == nil {
+		// Taken before the look, so that a change during a move wakes the loop.
 		changed := d.Set.Changed()
 		in := d.input()
 		status := d.Status()
@@ -84,7 +85,8 @@ func (d *Driver) writerTurn(k *writerKeeper, in Input, state State) writerTurn {
 	return turn
 }
 
-// nextTurn is when the next turn comes if nobody wakes the keeper: with a state that stands, when a move is due again.
+// nextTurn is how long the keeper waits when nothing wakes it. While the state stays as it is, that is until a move is
+// due again.
 func (d *Driver) nextTurn(now writerTurn, state State, acted time.Time) time.Duration {
 	if now.move == WriterYield || state != StateSynced {
 		return d.Times.Tick
@@ -93,8 +95,8 @@ func (d *Driver) nextTurn(now writerTurn, state State, acted time.Time) time.Dur
 	return max(d.Times.Tick, d.repeatAfter(now)-time.Since(acted))
 }
 
-// repeatAfter is after what a move is made again. A renewal is written into the log of all members, and there is time
-// for three before the lease is another's.
+// repeatAfter is how long after a move it is made again. A renewal is written into the log of all members, and three
+// of them fit into the lease's time.
 func (d *Driver) repeatAfter(now writerTurn) time.Duration {
 	mine := now.lease.Holder == d.Node && now.lease.Incarnation == d.Incarnation
 	if mine && now.move == WriterKeep {

@@ -23,20 +23,16 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 		return peerset.Welcome{}, err
 	}
 
-	// Who asks holds nothing of consensus yet: whoever was a member at its address is gone.
+	// The node that asks holds nothing of consensus yet. A member that is recorded at its address is gone.
 	gone := []string{join.Address}
 	if known && old.Incarnation < join.Incarnation {
 		gone = append(gone, old.Address)
 	}
 
+	// The eviction comes first: a node that is let in counts on its older incarnation being out.
 	for _, address := range gone {
 		if err := s.evictIfFree(ctx, address, join.Name); err != nil {
-			return peerset.Welcome{}, fmt.Errorf(
-				"admit %s: evict %s: %w",
-				join.Name,
-				address,
-				err,
-			)
+			return peerset.Welcome{}, fmt.Errorf("admit %s: evict %s: %w", join.Name, address, err)
 		}
 	}
 
@@ -50,6 +46,8 @@ func (s *Store) Admit(ctx context.Context, join peerset.Join) (peerset.Welcome, 
 // mayJoin refuses an incarnation that was replaced, or declared gone.
 func (s *Store) mayJoin(ctx context.Context, join peerset.Join, old peerset.Peer, known bool) error {
 	newer := old.Incarnation > join.Incarnation
+
+	// A Droplet that is rebuilt in place keeps its incarnation and its address.
 	elsewhere := old.Incarnation == join.Incarnation && old.Address != join.Address
 
 	if known && (newer || elsewhere) {
@@ -61,6 +59,7 @@ func (s *Store) mayJoin(ctx context.Context, join peerset.Join, old peerset.Peer
 		return nil
 	}
 
+	// An incarnation that was declared gone may hold commits that nobody else has. It never comes back.
 	forgotten, err := s.forgotten(ctx, join.Name)
 	if err != nil {
 		return fmt.Errorf("admit %s: %w", join.Name, err)
@@ -122,6 +121,7 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 			return err
 		}
 
+		// This reads the row of the incarnation before, which insertPeer replaces.
 		replaces, err := noteReplaced(ctx, tx, join)
 		if err != nil {
 			return err
@@ -132,6 +132,7 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 			return err
 		}
 
+		// A joiner asks again before each try. That is news only when its Droplet was rebuilt in place.
 		if !fresh {
 			if !replaces {
 				return nil
@@ -144,6 +145,7 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 			return err
 		}
 
+		// Nobody should wait until the leases of the dead incarnation expire.
 		_, err = tx.ExecContext(ctx,
 			`UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ? AND incarnation < ?`,
 			join.Name,
@@ -153,6 +155,7 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 			return err
 		}
 
+		// The name is in use again, so those who count evidence wait for it again.
 		if err := deleteSetting(ctx, tx, peerset.ForgottenPrefix+join.Name); err != nil {
 			return err
 		}
@@ -161,8 +164,8 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 	})
 }
 
-// noteReplaced writes down which incarnation a node replaces, and tells whether it replaces one. The same
-// incarnation that said something already asks anew when its disk is new: its Droplet was rebuilt in place.
+// noteReplaced writes down which incarnation a node replaces, and tells whether it replaces one. An incarnation that
+// has reported before asks again when its Droplet was rebuilt in place, with a new disk.
 func noteReplaced(ctx context.Context, tx *sql.Tx, join peerset.Join) (bool, error) {
 	result, err := tx.ExecContext(ctx,
 		`INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers
@@ -233,6 +236,7 @@ func (s *Store) addJoinEvents(ctx context.Context, tx *sql.Tx, join peerset.Join
 }
 
 func (s *Store) welcome(ctx context.Context) (peerset.Welcome, error) {
+	// A leader that vanished answers nothing, and the joiner waits for this.
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
 
@@ -242,6 +246,7 @@ func (s *Store) welcome(ctx context.Context) (peerset.Welcome, error) {
 	}
 	defer leader.Close()
 
+	// Consensus is asked, not the registry: a node that has registered may still be on its way into consensus.
 	nodes, err := leader.Cluster(ctx)
 	if err != nil {
 		return peerset.Welcome{}, fmt.Errorf("%w: %w", peerset.ErrUnavailable, err)

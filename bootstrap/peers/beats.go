@@ -11,32 +11,36 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// takeHeartbeat takes one that says nothing new: it is written down with those of others, once in BeatEvery, so
-// that many nodes write no more than few. It tells whether that is enough.
-func (s *Store) takeHeartbeat(who peerset.Identity, report peerset.Report) bool {
+// deferHeartbeat takes a heartbeat that says nothing new. It is written down together with those of other nodes, once
+// in BeatEvery, so that many nodes cost no more writes than few. It returns false when the report must be written now.
+func (s *Store) deferHeartbeat(who peerset.Identity, report peerset.Report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	// The snapshot may be older than what this member wrote last for the node.
-	last, wrote := s.wrote[who.Name]
-	s.wrote[who.Name] = report
+	// The snapshot may be older than what this member wrote last for the node, so both are compared.
+	last, wrote := s.reported[who.Name]
+	s.reported[who.Name] = report
+	differs := wrote && !alike(last, report)
 
-	if wrote && !alike(last, report) || time.Since(s.fresh) >= s.config.QuorumFor {
+	// A snapshot that was not refreshed for so long cannot say that a report is nothing new.
+	stale := time.Since(s.fresh) >= s.config.QuorumFor
+
+	if differs || stale {
 		return false
 	}
 
 	peer, known := s.snapshot.Peer(who.Name)
-	if !known || peer.Incarnation != who.Incarnation || !alike(report, reported(peer)) {
+	if !known || peer.Incarnation != who.Incarnation || !alike(report, reportOf(peer)) {
 		return false
 	}
 
-	s.heard[who.Name] = who.Incarnation
+	s.pending[who.Name] = who.Incarnation
 
 	return true
 }
 
-// reported is the report that a peer's entry in a snapshot came from.
-func reported(peer peerset.Peer) peerset.Report {
+// reportOf is the report that a peer's entry in a snapshot came from.
+func reportOf(peer peerset.Peer) peerset.Report {
 	return peerset.Report{State: peer.State, Healthy: peer.Healthy, Draining: peer.Draining, Facts: peer.Facts}
 }
 
@@ -50,11 +54,12 @@ func alike(a, b peerset.Report) bool {
 // collectPart is the part of BeatEvery for which a member that writes heartbeats down waits for those of others.
 const collectPart = 10
 
-// keepHeartbeats has the heartbeats that came to this member written down: by the leader, for all members with
-// one statement, as each is written into the log of all. All pass theirs on at the same moments, by their clocks;
-// where those differ there are more statements, not later ones.
+// keepHeartbeats has the heartbeats that came to this member written down. The leader writes them for all members with
+// one statement, because each statement goes into the log of every member.
 func (s *Store) keepHeartbeats(ctx context.Context) {
 	for {
+		// By the clock, all members send theirs at the same moment. Clocks that differ make for more statements, not
+		// for later ones.
 		next := time.Now().Truncate(s.config.BeatEvery).Add(s.config.BeatEvery)
 		timer := time.NewTimer(time.Until(next))
 		own := false
@@ -65,59 +70,61 @@ func (s *Store) keepHeartbeats(ctx context.Context) {
 			return
 		case <-timer.C:
 			own = true
-		case <-s.passedOn:
+		case <-s.received:
 			timer.Stop()
 		}
 
-		if own && s.passOn(ctx) {
+		if own && s.sendToLeader(ctx) {
 			continue
 		}
 
+		// What the others send arrives meanwhile, and goes into the same statement.
 		pause.For(ctx, s.config.BeatEvery/collectPart)
 
 		select {
-		case <-s.passedOn: // they are among those that are taken now
+		case <-s.received: // they are among those that are written now
 		default:
 		}
 
-		if heard := s.takeHeard(); len(heard) > 0 {
-			if err := s.writeHeartbeats(ctx, heard); err != nil && ctx.Err() == nil {
+		if beats := s.takePending(); len(beats) > 0 {
+			// What this statement misses the next one has, as nodes keep reporting.
+			if err := s.writeHeartbeats(ctx, beats); err != nil && ctx.Err() == nil {
 				s.config.Log.Debug("write heartbeats down", "err", err)
 			}
 		}
 	}
 }
 
-// takeHeard returns the heartbeats that are not written down yet, and leaves none.
-func (s *Store) takeHeard() map[string]int {
+// takePending returns the heartbeats that are not written down yet, and leaves none.
+func (s *Store) takePending() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	heard := s.heard
-	s.heard = map[string]int{}
+	beats := s.pending
+	s.pending = map[string]int{}
 
-	return heard
+	return beats
 }
 
-// passOn gives the heartbeats to the leader's agent; false when this member is to write them down itself: it
-// leads, or that one did not take them.
-func (s *Store) passOn(ctx context.Context) bool {
+// sendToLeader gives the heartbeats to the leader's agent. It returns false when this member must write them down
+// itself, because it leads or because that agent did not take them.
+func (s *Store) sendToLeader(ctx context.Context) bool {
 	s.mu.Lock()
 	leader := s.snapshot.Leader
 	s.mu.Unlock()
 
-	if s.config.Pass == nil || leader == "" || leader == s.config.endpoint(s.config.Address) {
+	if s.config.PassHeartbeats == nil || leader == "" || leader == s.config.endpoint(s.config.Address) {
 		return false
 	}
 
-	heard := s.takeHeard()
-	if len(heard) == 0 {
+	beats := s.takePending()
+	if len(beats) == 0 {
 		return true
 	}
 
-	if err := s.config.Pass(ctx, s.host(leader), heard); err != nil {
-		s.config.Log.Debug("pass heartbeats on", "to", leader, "err", err)
-		s.merge(heard)
+	if err := s.config.PassHeartbeats(ctx, s.host(leader), beats); err != nil {
+		s.config.Log.Debug("send heartbeats to the leader", "to", leader, "err", err)
+		s.addPending(beats)
 
 		return false
 	}
@@ -125,31 +132,34 @@ func (s *Store) passOn(ctx context.Context) bool {
 	return true
 }
 
-// Heard takes heartbeats that another member passed on, by name and incarnation.
-func (s *Store) Heard(beats map[string]int) {
-	s.merge(beats)
-	s.passedOn.Ring()
+// TakeHeartbeats takes heartbeats that another member got, by name and incarnation.
+func (s *Store) TakeHeartbeats(beats map[string]int) {
+	s.addPending(beats)
+	s.received.Ring()
 }
 
-func (s *Store) merge(beats map[string]int) {
+func (s *Store) addPending(beats map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
+	// A late heartbeat of an older incarnation must not hide the newer one's.
 	for name, incarnation := range beats {
-		s.heard[name] = max(s.heard[name], incarnation)
+		s.pending[name] = max(s.pending[name], incarnation)
 	}
 }
 
-// writeHeartbeats is one statement; what it misses the next one has, as nodes keep reporting.
-func (s *Store) writeHeartbeats(ctx context.Context, heard map[string]int) error {
-	names := slices.Sorted(maps.Keys(heard))
+// writeHeartbeats counts the heartbeats in one statement.
+func (s *Store) writeHeartbeats(ctx context.Context, beats map[string]int) error {
+	names := slices.Sorted(maps.Keys(beats))
 	values := make([]any, 0, 2*len(names))
 
 	for _, name := range names {
-		values = append(values, name, heard[name])
+		values = append(values, name, beats[name])
 	}
 
 	pairs := strings.TrimSuffix(strings.Repeat("(?, ?), ", len(names)), ", ")
+
+	// An incarnation that was replaced meanwhile has no row any more, and counts nothing.
 	statement := `UPDATE peers SET beats = beats + 1 WHERE (name, incarnation) IN (VALUES ` + pairs + `)`
 
 	return s.repeat(ctx, func(ctx context.Context) error {

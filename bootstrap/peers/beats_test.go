@@ -14,7 +14,7 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// passing is a cluster whose members pass heartbeats on to each other, while the one that is told is not deaf.
+// passing is a cluster whose members send heartbeats to the leader's agent, which takes none while it is deaf.
 type passing struct {
 	*cluster
 	mu     sync.Mutex
@@ -32,7 +32,7 @@ func (p *passing) pass(_ context.Context, member string, beats map[string]int) e
 	}
 
 	p.passed.Add(1)
-	p.at[member].Heard(beats)
+	p.at[member].TakeHeartbeats(beats)
 
 	return nil
 }
@@ -41,7 +41,7 @@ func (p *passing) open(name string, number int, join ...string) *peers.Store {
 	config := p.config("test", name, number, 1, join...)
 	config.Node = name
 	config.Leadership = 50 * time.Millisecond
-	config.Pass = p.pass
+	config.PassHeartbeats = p.pass
 	store := p.start(config)
 
 	p.mu.Lock()
@@ -88,6 +88,7 @@ func TestTheLeaderWritesHeartbeatsDownForAll(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		p.deaf.Store(deaf)
 
+		// Without a heartbeat a peer counts as dead after one second here.
 		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
 			require.True(t, alive(), "deaf: %v", deaf)
 			time.Sleep(20 * time.Millisecond)

@@ -49,8 +49,8 @@ const (
 
 	// snapshotAfter and logKept bound what dqlite keeps in memory and on disk, in log entries of some 8 KiB,
 	// with 200 nodes of 40: its defaults, 1024 and 8192, come to 70 MiB and more. The store itself is under 1
-	// MiB, so who lags behind gets it whole. With 32 of them a member that joined with an empty disk once died
-	// of an assertion in raft (log.c, refs_get).
+	// MiB, so a member that lags behind gets it whole. With 32 of them a member that joined with an empty disk once
+	// died of an assertion in raft (log.c, refs_get).
 	snapshotAfter = 128
 	logKept       = 128 // no less than snapshotAfter
 )
@@ -69,15 +69,15 @@ type Config struct {
 	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS
 	// itself tells of the rest.
 	Refused func(peerset.Refusal)
-	// Tell is called after this member changed something, so that the others are told; nil for nobody. It must
+	// NotifyChange is called after this member changed something, so that the others are told; nil for nobody. It must
 	// not block.
-	Tell func()
-	// Pass gives heartbeats, by name and incarnation, to the agent at another member's address; nil when there
-	// is no way to.
-	Pass func(ctx context.Context, member string, beats map[string]int) error
-	// Shun names the nodes that should not lead while another voter can, so that one fault takes no leader
+	NotifyChange func()
+	// PassHeartbeats gives heartbeats, by name and incarnation, to the agent at another member's address; nil when
+	// there is no way to.
+	PassHeartbeats func(ctx context.Context, member string, beats map[string]int) error
+	// AvoidLeading names the nodes that should not lead while another voter can, so that one fault takes no leader
 	// along; nil for none.
-	Shun func(peerset.Snapshot) []string
+	AvoidLeading func(peerset.Snapshot) []string
 
 	Refresh        time.Duration
 	Leadership     time.Duration
@@ -107,16 +107,16 @@ func (c *Config) defaults() {
 		}
 	}
 
-	if c.Tell == nil {
-		c.Tell = func() {}
+	if c.NotifyChange == nil {
+		c.NotifyChange = func() {}
 	}
 
 	if c.Refused == nil {
 		c.Refused = func(peerset.Refusal) {}
 	}
 
-	if c.Shun == nil {
-		c.Shun = func(peerset.Snapshot) []string { return nil }
+	if c.AvoidLeading == nil {
+		c.AvoidLeading = func(peerset.Snapshot) []string { return nil }
 	}
 }
 
@@ -128,6 +128,7 @@ const foundingFile = "founding"
 func (c Config) founds() (bool, error) {
 	path := filepath.Join(c.Dir, foundingFile)
 
+	// A founder that died before its founding was written still has the note, and continues.
 	if known(c.Dir) {
 		_, err := os.Stat(path)
 		return err == nil, nil
@@ -137,6 +138,7 @@ func (c Config) founds() (bool, error) {
 		return false, nil
 	}
 
+	// The note must be on disk before dqlite's files are: they do not tell that the founding is still to be written.
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return true, err
 	}
@@ -146,6 +148,7 @@ func (c Config) founds() (bool, error) {
 
 // enterEra keeps the era of a peer set that is joined, and returns that of one that is there.
 func (c Config) enterEra() (int, error) {
+	// A folder's log belongs to one era for good. Only a member that joins takes the era that it is told.
 	if known(c.Dir) || c.Era == 0 {
 		return eraOf(c.Dir)
 	}
@@ -153,7 +156,7 @@ func (c Config) enterEra() (int, error) {
 	return c.Era, writeEra(c.Dir, c.Era)
 }
 
-// options are the app's. It takes its connections from nobody: the listener does.
+// options are those of go-dqlite's app. The app accepts no connections itself: the listener does.
 func (c Config) options(dial client.DialFunc, socket string) []app.Option {
 	options := []app.Option{
 		app.WithAddress(c.endpoint(c.Address)),

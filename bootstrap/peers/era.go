@@ -30,6 +30,7 @@ const (
 var ErrOtherEra = errors.New("the peer set was rebuilt: it is of another era")
 
 func eraOf(dir string) (int, error) {
+	// The first era has no file: versions of this program that knew no eras left none.
 	text, err := os.ReadFile(filepath.Join(dir, eraFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -52,6 +53,7 @@ func writeEra(dir string, era int) error {
 	text := []byte(strconv.Itoa(era) + "\n")
 	_, err := file.Write(filepath.Join(dir, eraFile), text, file.Options{Mode: 0o600})
 
+	// Without its name on disk the file is lost with the power, and the member would be of the first era.
 	return errors.Join(err, file.Sync(dir))
 }
 
@@ -68,6 +70,7 @@ func inEra(config *tls.Config, era int) *tls.Config {
 	config = config.Clone()
 	want := protocol(era)
 
+	// What GetConfigForClient returns replaces the whole configuration, so it must ask for the era as well.
 	if choose := config.GetConfigForClient; choose != nil {
 		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			chosen, err := choose(hello)
@@ -109,6 +112,7 @@ func requireProtocol(config *tls.Config, want string) {
 
 // declareEra writes a rebuilt peer set's era into itself, where all nodes see it.
 func (s *Store) declareEra(ctx context.Context, era int) {
+	// The rest of the old peer set finds out about the new one by its era, so this is tried until it is written.
 	for ctx.Err() == nil {
 		err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 			return s.writeDeclaration(ctx, tx, era)
@@ -132,6 +136,7 @@ func (s *Store) writeDeclaration(ctx context.Context, tx *sql.Tx, era int) error
 		return err
 	}
 
+	// Every member of the era declares it. The event is for the first one only.
 	if declared >= era {
 		return nil
 	}

@@ -37,6 +37,7 @@ func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) e
 		return fmt.Errorf("write event: %w", err)
 	}
 
+	// Nothing else removes events, and a member that lags behind gets the whole store.
 	_, err = tx.ExecContext(ctx,
 		`DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)`,
 		peerset.MaxEvents,
@@ -48,12 +49,7 @@ func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) e
 // Note adds an event about a node, on its own word.
 func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Note) error {
 	if !peerset.MayNote(who.Role, note.Kind) {
-		return fmt.Errorf(
-			"add event %s as role %s: %w",
-			note.Kind,
-			who.Role,
-			peerset.ErrForbidden,
-		)
+		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
 	}
 
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -91,6 +87,7 @@ func pruneNotes(ctx context.Context, tx *sql.Tx, node string) error {
 
 // Events returns the newest of the events after an id, at most limit of them, in order.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.Event, error) {
+	// A query to a leader that is not there would wait for ever.
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
 
@@ -116,6 +113,7 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]peerset.E
 		events = append(events, event)
 	}
 
+	// The newest come first in the query, so that the limit cuts off the oldest.
 	slices.Reverse(events)
 
 	return events, rows.Err()
@@ -147,8 +145,9 @@ func scanEvent(rows *sql.Rows) (event peerset.Event, err error) {
 
 // addHolderEvent tells that a lease has another holder.
 func (s *Store) addHolderEvent(ctx context.Context, tx *sql.Tx, lease peerset.Lease, reason string) error {
+	// This lease is taken for every transfer, and the transfers say themselves how they end.
 	if lease.Name == peerset.LeaseGaleraJoin {
-		return nil // taken for every transfer: the transfers say themselves how they end
+		return nil
 	}
 
 	kind, what := peerset.EventLease, "holds "+lease.Name
@@ -156,7 +155,7 @@ func (s *Store) addHolderEvent(ctx context.Context, tx *sql.Tx, lease peerset.Le
 		kind, what = peerset.EventWriter, "takes the writes"
 	}
 
-	// Who held it last is in the events: a released lease says nobody.
+	// The events say who held it last: a released lease names nobody.
 	var before string
 	err := tx.QueryRowContext(ctx,
 		`SELECT node FROM events WHERE kind = ? AND lease = ? ORDER BY id DESC LIMIT 1`,

@@ -18,6 +18,7 @@ func (s *Store) evictIfFree(ctx context.Context, address, name string) error {
 		return nil
 	}
 
+	// Members are names, not addresses: another node may have got this address since.
 	var others int
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		query := `SELECT COUNT(*) FROM peers WHERE address = ? AND name <> ?`
@@ -71,7 +72,7 @@ func (s *Store) tryEvict(ctx context.Context, address string) error {
 	return nil
 }
 
-// errLeads is passing: the member to remove led, and another takes over.
+// errLeads is passing: the member to remove leads, and another one takes over.
 var errLeads = errors.New("the leader hands over before it is removed")
 
 // remove removes a member. One that leads hands over first: without that the others would have to find out that
@@ -83,10 +84,7 @@ func (s *Store) remove(
 	all []client.NodeInfo,
 ) error {
 	if node.Address == s.config.endpoint(s.config.Address) {
-		return fmt.Errorf(
-			"remove %s from consensus: it is this node itself",
-			node.Address,
-		)
+		return fmt.Errorf("remove %s from consensus: it is this node itself", node.Address)
 	}
 
 	leads, err := leader.Leader(ctx)
@@ -105,6 +103,7 @@ func (s *Store) remove(
 			continue
 		}
 
+		// The caller tries again, and finds the new leader. A voter that is gone refuses, and the next one is asked.
 		refused := leader.Transfer(ctx, other.ID)
 		if refused == nil {
 			return errLeads

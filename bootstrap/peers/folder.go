@@ -20,6 +20,7 @@ func Known(dir string) bool {
 }
 
 func known(dir string) bool {
+	// go-dqlite writes one file after the other, so a crash may leave the first alone.
 	for _, name := range []string{"info.yaml", "cluster.yaml"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return false
@@ -42,7 +43,7 @@ func prepare(dir string) error {
 		return nil
 	}
 
-	// A founder that lost its whole folder would found again.
+	// A founder that lost its whole folder with the power would found again.
 	if err := file.Sync(filepath.Dir(dir)); err != nil {
 		return err
 	}
@@ -60,6 +61,7 @@ func prepare(dir string) error {
 		return err
 	}
 
+	// What is left is of a join that did not come to its end. The member joins anew.
 	for _, entry := range entries {
 		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
 			return err
@@ -105,7 +107,7 @@ func copyFolder(from, to string) error {
 
 		name := entry.Name()
 
-		// A segment that goes while it is copied was superseded by another.
+		// A running member removes segments of its log that newer ones replace.
 		err := copyFile(filepath.Join(from, name), filepath.Join(to, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

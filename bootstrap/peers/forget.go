@@ -17,12 +17,14 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 		return err
 	}
 
+	// A node that lives is not what is missing: its predecessor's data may be.
 	if successor, _ := s.Snapshot().Peer(name); successor.Alive {
 		if done, err := s.forgetReplaced(ctx, name); err != nil || done {
 			return err
 		}
 	}
 
+	// If this fails the node is still recorded, and the command can be repeated.
 	if known {
 		if err := s.evict(ctx, peer.Address); err != nil {
 			return fmt.Errorf("forget %s: %w", name, err)
@@ -36,14 +38,13 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 
 // deletePeer removes all that there is of a node, and writes down which of its incarnations is gone.
 func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarnation int) error {
-	if _, err := tx.ExecContext(ctx,
-		`DELETE FROM peers WHERE name = ?`,
-		name,
-	); err != nil {
+	_, err := tx.ExecContext(ctx, `DELETE FROM peers WHERE name = ?`, name)
+	if err != nil {
 		return err
 	}
 
-	_, err := tx.ExecContext(ctx,
+	// Nobody should wait until the leases of a node that is gone expire.
+	_, err = tx.ExecContext(ctx,
 		`UPDATE leases SET holder = '', incarnation = 0 WHERE holder = ?`,
 		name,
 	)
@@ -51,6 +52,7 @@ func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarna
 		return err
 	}
 
+	// The declaration covers the incarnations before this one, too.
 	if err := deleteSetting(ctx, tx, peerset.ReplacedPrefix+name); err != nil {
 		return err
 	}
@@ -66,11 +68,8 @@ func (s *Store) deletePeer(ctx context.Context, tx *sql.Tx, name string, incarna
 	}
 
 	// Gone and never seen are not the same to those who count evidence.
-	if err := putSetting(ctx,
-		tx,
-		peerset.ForgottenPrefix+name,
-		strconv.Itoa(incarnation),
-	); err != nil {
+	err = putSetting(ctx, tx, peerset.ForgottenPrefix+name, strconv.Itoa(incarnation))
+	if err != nil {
 		return err
 	}
 

@@ -21,18 +21,21 @@ type leadership struct {
 // transferDeadline is longer than dqlite takes to end a transfer: it must not lose its client before.
 const transferDeadline = 5 * time.Second
 
-// lookAtLeadership looks who leads and who votes, now and then.
+// lookAtLeadership finds out who leads and who votes, now and then.
 func (s *Store) lookAtLeadership(ctx context.Context) {
 	if time.Since(s.leads.looked) < s.config.Leadership {
 		return
 	}
 
-	// The own dqlite costs no connection to another member, and knows who leads when it votes.
+	// This member's own dqlite costs no connection to another one, and knows who leads when it votes.
 	leader, nodes, err := whoLeads(ctx, s.app.Client)
+
+	// A stand-by's own dqlite does not know who leads.
 	if err != nil || leader == nil {
 		leader, nodes, err = whoLeads(ctx, s.app.FindLeader)
 	}
 
+	// An election may be under way: the next refresh asks again.
 	if err != nil || leader == nil {
 		return
 	}
@@ -77,8 +80,9 @@ func whoLeads(
 	return leader, nodes, err
 }
 
-// handOver gives the leadership up when this member should not have it and another voter may. What is shunned
-// moves for a reason: the peer set is left alone for a while after that, and when nobody would do better.
+// handOver gives the leadership up when this member should not have it and another voter may. Which nodes
+// should not lead changes for a reason, so the peer set is left alone for a while after that. It is also left alone
+// when no other voter would do better.
 func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.NodeInfo) {
 	if leader != s.app.ID() {
 		s.leads.unfit = time.Time{}
@@ -87,8 +91,8 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 
 	snapshot := s.Snapshot()
 
-	shunned := s.config.Shun(snapshot)
-	if !slices.Contains(shunned, s.config.Node) {
+	avoided := s.config.AvoidLeading(snapshot)
+	if !slices.Contains(avoided, s.config.Node) {
 		s.leads.unfit = time.Time{}
 		return
 	}
@@ -101,15 +105,19 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 		return
 	}
 
-	s.leads.unfit = time.Now() // a transfer that fails is tried again, and not at once
+	// A transfer that fails is tried again, but not at once.
+	s.leads.unfit = time.Now()
 
-	successors := s.successors(snapshot, shunned, voters)
+	successors := s.successors(snapshot, avoided, voters)
 	if len(successors) == 0 {
 		return
 	}
 
-	to := successors[s.leads.asked%len(successors)] // one that did not take it is not the only one
+	// A successor that did not take it is not asked again before the others.
+	to := successors[s.leads.asked%len(successors)]
 	s.leads.asked++
+
+	// The deadline of this refresh is shorter than a transfer may take.
 	s.done.Go(func() {
 		s.transfer(context.WithoutCancel(ctx), to)
 	})
@@ -118,13 +126,13 @@ func (s *Store) handOver(ctx context.Context, leader uint64, voters []client.Nod
 // successors are the voters that may lead instead of this member, in the order of their addresses.
 func (s *Store) successors(
 	snapshot peerset.Snapshot,
-	shunned []string,
+	avoided []string,
 	voters []client.NodeInfo,
 ) []client.NodeInfo {
 	may := map[string]bool{}
 
 	for _, peer := range snapshot.Peers {
-		other := peer.Name != s.config.Node && !slices.Contains(shunned, peer.Name)
+		other := peer.Name != s.config.Node && !slices.Contains(avoided, peer.Name)
 		may[s.config.endpoint(peer.Address)] = peer.Alive && other
 	}
 

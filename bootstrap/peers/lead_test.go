@@ -16,14 +16,14 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// shunning starts three members, of which those that shun names should not lead, and returns what ends each
+// avoiding starts three members, of which those that avoid names should not lead, and returns what ends each
 // without a word.
-func (c *cluster) shunning(shun func(peerset.Snapshot) []string) (all []*peers.Store, crash []func() error) {
+func (c *cluster) avoiding(avoid func(peerset.Snapshot) []string) (all []*peers.Store, crash []func() error) {
 	for n := 1; n <= 3; n++ {
 		name := fmt.Sprintf("db-%d", n)
 		config := c.config("test", name, n, 1)
 		config.Node = name
-		config.Shun = shun
+		config.AvoidLeading = avoid
 		config.Leadership = 50 * time.Millisecond
 		config.HandOver = 200 * time.Millisecond
 		config.NetworkLatency = peers.DefaultNetworkLatency // as it is on a node
@@ -90,11 +90,11 @@ func (c *cluster) beat(ctx context.Context, store *peers.Store, name string) (to
 	return told
 }
 
-func TestWhoIsShunnedHandsTheLeadershipOver(t *testing.T) {
+func TestAMemberThatShouldNotLeadHandsOver(t *testing.T) {
 	t.Parallel()
 
 	c := newCluster(t)
-	all, _ := c.shunning(func(s peerset.Snapshot) []string {
+	all, _ := c.avoiding(func(s peerset.Snapshot) []string {
 		return []string{s.Holder(peerset.LeaseWriter)}
 	})
 
@@ -161,7 +161,7 @@ func TestAStandByKnowsWhoLeads(t *testing.T) {
 	t.Parallel()
 
 	c := newCluster(t)
-	all, _ := c.shunning(nil)
+	all, _ := c.avoiding(nil)
 	c.admit(all[0], "db-4", 4, 1)
 
 	config := c.config("test", "db-4", 4, 1, c.address(1))
@@ -180,7 +180,7 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 	t.Parallel()
 
 	c := newCluster(t)
-	all, _ := c.shunning(func(peerset.Snapshot) []string {
+	all, _ := c.avoiding(func(peerset.Snapshot) []string {
 		return []string{"db-1", "db-2", "db-3"}
 	})
 
@@ -191,7 +191,7 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 		another,
 		time.Second,
 		20*time.Millisecond,
-		"all are shunned: who leads goes on",
+		"all are avoided: who leads goes on",
 	)
 }
 
@@ -199,7 +199,7 @@ func TestNobodyHandsOverToTheUnwilling(t *testing.T) {
 func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 	// It measures time: no other test runs beside it.
 	c := newCluster(t)
-	all, crash := c.shunning(nil)
+	all, crash := c.avoiding(nil)
 
 	const ttl = 3 * time.Second
 
@@ -248,7 +248,8 @@ func TestALeaderThatDiesCostsNobodyALease(t *testing.T) {
 			time.Since(died),
 		)
 
-		time.Sleep(ttl / 6) // the pace of renewals
+		// Holders renew at this pace.
+		time.Sleep(ttl / 6)
 	}
 
 	t.Logf("the first write after the leader's death: %v", back)

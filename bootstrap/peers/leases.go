@@ -27,6 +27,7 @@ func (s *Store) Hold(
 		)
 	}
 
+	// Nearly all requests are renewals by the holder and refusals to the others.
 	if lease, held, known := s.holdByOneStatement(ctx, who, name, ttl); known {
 		return lease, held, nil
 	}
@@ -52,9 +53,9 @@ func (s *Store) Hold(
 	return lease, ok, nil
 }
 
-// holdByOneStatement answers the usual cases without a transaction: the holder renews, by one statement that does
-// nothing when it is the holder no more, and the others are told that somebody holds the lease, as far as this
-// member has seen. known is false when that is not enough to answer.
+// holdByOneStatement answers the usual cases without a transaction. The holder renews by one statement, which changes
+// nothing if it has lost the lease. Others are told who holds it, as far as this member has seen. known is false when
+// that is not enough to answer.
 func (s *Store) holdByOneStatement(
 	ctx context.Context,
 	who peerset.Identity,
@@ -71,10 +72,13 @@ func (s *Store) holdByOneStatement(
 		return lease, false, false
 	}
 
+	// Only a lease whose time is up can change hands, so a refusal needs no write.
 	if lease.Holder != who.Name || lease.Incarnation != who.Incarnation {
 		return lease, false, !s.expired(lease, renewals, ttl)
 	}
 
+	// A holder that lost the lease since the snapshot, or was evicted, hits no row. The transaction tells it who
+	// holds the lease.
 	hit := int64(0)
 	err := s.repeat(ctx, func(ctx context.Context) error {
 		result, err := s.db.ExecContext(ctx,
@@ -115,6 +119,7 @@ func (s *Store) Seize(
 		)
 	}
 
+	// A seizure that comes late must not take the lease from the node that followed the lost holder.
 	unchanged := func(now peerset.Lease, _ int64) bool {
 		return now.Epoch == seen.Epoch
 	}
@@ -189,6 +194,7 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, want request) (peerset.Lea
 		return lease, false, nil
 	}
 
+	// A renewal needs no room, so this is asked only of those that take a lease.
 	count := `SELECT COUNT(*) FROM leases WHERE name <> ? AND substr(name, 1, length(?)) = ?`
 	if err := checkRoom(ctx, tx, count, want.who.Role, want.name); err != nil {
 		return peerset.Lease{}, false, err
@@ -233,7 +239,7 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, before peerset.Lease, want
 		Epoch:       max(before.Epoch, int64(s.config.Era)*epochsApart) + 1,
 	}
 
-	// A row of its own: what a newer version keeps beside was about the holder before.
+	// The row is replaced: a newer version's columns in it are about the holder before.
 	_, err := tx.ExecContext(ctx,
 		`INSERT OR REPLACE INTO leases (name, holder, incarnation, epoch) VALUES (?, ?, ?, ?)`,
 		lease.Name,
@@ -286,6 +292,7 @@ func (s *Store) expired(lease peerset.Lease, renewals int64, ttl time.Duration) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
+	// A lease expires only for a member that saw it stand unrenewed for the whole time.
 	seen, ok := s.renewals[sightingKey(lease.Name, lease.Epoch)]
 
 	return ok && seen.value == renewals && time.Since(seen.since) >= ttl
@@ -298,7 +305,7 @@ func (s *Store) Release(ctx context.Context, who peerset.Identity, lease peerset
 			return fmt.Errorf("release lease %s: %w", lease.Name, err)
 		}
 
-		// The row stays: it has the epoch.
+		// The row stays: it has the epoch, and no epoch is given out twice.
 		_, err := tx.ExecContext(ctx,
 			`UPDATE leases SET holder = '', incarnation = 0 WHERE name = ?`,
 			lease.Name,

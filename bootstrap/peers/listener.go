@@ -59,9 +59,10 @@ func (c Config) listen() (*listener, error) {
 		config:    c.listenTLS(),
 		handshake: c.Handshake,
 		refused:   c.Refused,
-		socket:    fmt.Sprintf("@hornero-dqlite-%s-%d", endpoint, os.Getpid()),
-		ended:     ended,
-		stop:      stop,
+		// go-dqlite would name the socket of every first member alike.
+		socket: fmt.Sprintf("@hornero-dqlite-%s-%d", endpoint, os.Getpid()),
+		ended:  ended,
+		stop:   stop,
 	}, nil
 }
 
@@ -73,7 +74,8 @@ func (l *listener) serve() {
 				return
 			}
 
-			if err != nil { // too many open files, for a while
+			// Too many files may be open for a while.
+			if err != nil {
 				time.Sleep(retryRead)
 				continue
 			}
@@ -94,8 +96,10 @@ func (l *listener) handle(conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(l.ended, func() { conn.Close() })()
 
-	_ = setUserTimeout(conn) // without it, keep-alives find out
+	// An error costs little: keep-alives find a machine that vanished, too.
+	_ = setUserTimeout(conn)
 
+	// A stranger who connects and says nothing would stay for ever.
 	ctx, cancel := context.WithTimeout(l.ended, l.handshake)
 	member := tls.Server(conn, l.config)
 	err := member.HandshakeContext(ctx)
@@ -106,9 +110,10 @@ func (l *listener) handle(conn net.Conn) {
 		return
 	}
 
+	// dqlite may not be there yet, or not any more: the other side tries again.
 	own, err := net.Dial("unix", l.socket)
 	if err != nil {
-		return // dqlite is not there yet, or not any more
+		return
 	}
 
 	relay(member, own)
@@ -140,6 +145,7 @@ func relay(a, b net.Conn) {
 	go copyTo(a, b)
 	go copyTo(b, a)
 
+	// The other direction would wait in its read.
 	<-ended
 	a.Close()
 	b.Close()

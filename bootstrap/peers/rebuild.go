@@ -45,10 +45,11 @@ type Survivor struct {
 	id      uint64
 }
 
-// Look reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is added.
-func Look(dir string) (Survivor, error) {
+// ReadFolder reads a member's folder, also while the member runs: it reads a copy, and without a quorum nothing is
+// added to the folder meanwhile.
+func ReadFolder(dir string) (Survivor, error) {
 	if !known(dir) {
-		return Survivor{}, fmt.Errorf("look at %s: %w", dir, ErrNoMember)
+		return Survivor{}, fmt.Errorf("read member folder %s: %w", dir, ErrNoMember)
 	}
 
 	scratch, err := os.MkdirTemp(filepath.Dir(dir), "look-")
@@ -58,14 +59,14 @@ func Look(dir string) (Survivor, error) {
 	defer os.RemoveAll(scratch)
 
 	if err := copyFolder(dir, scratch); err != nil {
-		return Survivor{}, fmt.Errorf("look at %s: %w", dir, err)
+		return Survivor{}, fmt.Errorf("read member folder %s: %w", dir, err)
 	}
 
-	return look(scratch)
+	return readFolder(scratch)
 }
 
-// look reads a folder that no member has open.
-func look(dir string) (Survivor, error) {
+// readFolder reads a folder that no member has open.
+func readFolder(dir string) (Survivor, error) {
 	var self client.NodeInfo
 	if err := readYAML(filepath.Join(dir, "info.yaml"), &self); err != nil {
 		return Survivor{}, err
@@ -111,8 +112,11 @@ func look(dir string) (Survivor, error) {
 // Answering returns those of the voters that answer at dqlite's port: this member itself counts as one.
 func (s Survivor) Answering(ctx context.Context, config *tls.Config) []string {
 	config = inEra(config, s.Era)
+
+	// go-dqlite takes a configuration with ClientCAs for a server's.
 	config.ClientCAs = nil
 
+	// A voter that is gone takes the whole timeout, so all are asked at once.
 	answers := make([]bool, len(s.Voters))
 	var all sync.WaitGroup
 
@@ -153,10 +157,10 @@ func answersAt(ctx context.Context, address string, config *tls.Config) bool {
 	return err == nil
 }
 
-// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched:
-// the next Open puts the new one in its place, if nothing was added to the old one meanwhile. Interrupted or
-// repeated, it begins anew. The caller knows that no majority of the old peer set is left, nor will come back
-// as such.
+// Rebuild prepares a peer set of this one member from what its folder holds. The folder itself is not touched: the
+// next Open puts the new one in its place, if nothing was added to the old one meanwhile. When it is interrupted or
+// repeated, it starts from the beginning. The caller must know that no majority of the old peer set is left or will
+// come back.
 func Rebuild(ctx context.Context, dir string) (Survivor, error) {
 	basis, err := rebuild(ctx, dir)
 	if err != nil {
@@ -167,10 +171,8 @@ func Rebuild(ctx context.Context, dir string) (Survivor, error) {
 }
 
 func rebuild(ctx context.Context, dir string) (Survivor, error) {
-	if err := errors.Join(
-		os.RemoveAll(dir+rebuilding),
-		os.RemoveAll(dir+rebuilt),
-	); err != nil {
+	err := errors.Join(os.RemoveAll(dir+rebuilding), os.RemoveAll(dir+rebuilt))
+	if err != nil {
 		return Survivor{}, err
 	}
 
@@ -186,7 +188,8 @@ func rebuild(ctx context.Context, dir string) (Survivor, error) {
 		return Survivor{}, err
 	}
 
-	basis, err := look(dir + rebuilding)
+	// The copy is the basis: the old peer set may still add to the folder.
+	basis, err := readFolder(dir + rebuilding)
 	if err != nil {
 		return Survivor{}, err
 	}
@@ -232,6 +235,7 @@ func reshape(ctx context.Context, dir string, basis Survivor) error {
 		return err
 	}
 
+	// Without it install could not tell what was prepared before the machine's last start.
 	boot, err := bootID()
 	if err != nil {
 		return err
@@ -261,15 +265,15 @@ func bootID() (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved
-// on is out of date: the old peer set lives. So is one that was prepared before the machine's last start:
-// whoever waited for it in vain may have rebuilt the peer set from another survivor, and there would be two of
-// one era.
+// install puts a rebuilt peer set in the place of the one that it was rebuilt from. One whose basis has moved on is
+// out of date: the old peer set lives. So is one that was prepared before the machine's last start: an operator who
+// waited for it may have rebuilt the peer set from another survivor, and there would be two of one era.
 func install(dir string) error {
 	if _, err := os.Stat(dir + rebuilt); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 
+	// There is no folder when a start was broken off after it was set aside: then only the second step is left.
 	if _, err := os.Stat(dir); err == nil {
 		if stands, err := stillBasis(dir); err != nil || !stands {
 			return errors.Join(err, os.RemoveAll(dir+rebuilt))
@@ -299,7 +303,8 @@ func stillBasis(dir string) (bool, error) {
 		return false, err
 	}
 
-	now, err := Look(dir)
+	// An entry more than the basis has means that the old peer set still works.
+	now, err := ReadFolder(dir)
 	if err != nil {
 		return false, err
 	}

@@ -80,7 +80,7 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 	all := three(c)
 	survivor := c.config("test", "db-2", 2, 1)
 	founded := all[1].Snapshot().Founded
-	before, err := peers.Look(survivor.Dir)
+	before, err := peers.ReadFolder(survivor.Dir)
 	require.NoError(t, err)
 	require.Len(t, before.Voters, 3)
 	require.Positive(t, before.Index)
@@ -135,7 +135,7 @@ func TestAPeerSetIsRebuiltFromOneSurvivor(t *testing.T) {
 		return len(store.Snapshot().Voters) == 3
 	})
 
-	again, err := peers.Look(survivor.Dir)
+	again, err := peers.ReadFolder(survivor.Dir)
 	require.NoError(t, err)
 	require.Equal(t, 1, again.Era)
 }
@@ -389,6 +389,7 @@ func TestTheOldPeerSetAndTheRebuiltNeverMeet(t *testing.T) {
 	require.NoError(t, second.Forget(c.within(10*time.Second), "db-9"))
 	require.NoError(t, store.Forget(c.within(10*time.Second), "db-8"))
 
+	// Members of two eras must not meet: neither sees what the other wrote.
 	require.Never(t, func() bool {
 		_, theirs := store.Snapshot().Forgotten()["db-9"]
 		_, ours := second.Snapshot().Forgotten()["db-8"]
@@ -424,7 +425,7 @@ func (c *cluster) ask(own *tls.Config, number int) error {
 func TestThereIsNothingToRebuildFrom(t *testing.T) {
 	t.Parallel()
 
-	_, err := peers.Look(t.TempDir())
+	_, err := peers.ReadFolder(t.TempDir())
 	require.ErrorIs(t, err, peers.ErrNoMember)
 
 	_, err = peers.Rebuild(t.Context(), t.TempDir())

@@ -20,6 +20,8 @@ func (c Config) listenTLS() *tls.Config {
 	choose := config.GetConfigForClient
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		from := hello.Conn.RemoteAddr()
+
+		// TLS would only say that there is no protocol in common.
 		if err := otherEra(hello.SupportedProtos, c.Era); err != nil {
 			c.refuse(from, err)
 			return nil, err
@@ -38,7 +40,8 @@ func (c Config) listenTLS() *tls.Config {
 		verify := one.VerifyConnection
 		one.VerifyConnection = func(state tls.ConnectionState) error {
 			err := verify(state)
-			if errors.Is(err, ErrOtherEra) { // it named none at all, and showed a certificate of this stack
+			// It named no era at all, and showed a certificate of this stack.
+			if errors.Is(err, ErrOtherEra) {
 				c.refuse(from, err)
 			}
 
@@ -51,7 +54,7 @@ func (c Config) listenTLS() *tls.Config {
 	return config
 }
 
-// otherEra refuses whoever names eras, and not this one, before TLS finds no protocol in common.
+// otherEra refuses a caller that names eras but not this one, before TLS finds no protocol in common.
 func otherEra(names []string, era int) error {
 	named := slices.ContainsFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, eraProtocol)
@@ -60,12 +63,7 @@ func otherEra(names []string, era int) error {
 		return nil
 	}
 
-	return fmt.Errorf(
-		"%w: it speaks %q here, %q there",
-		ErrOtherEra,
-		protocol(era),
-		names,
-	)
+	return fmt.Errorf("%w: it speaks %q here, %q there", ErrOtherEra, protocol(era), names)
 }
 
 func (c Config) refuse(from net.Addr, err error) {

@@ -54,6 +54,7 @@ func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("read the schema's number: %w", err)
 	}
 
+	// A newer version has only added things, which this one passes over.
 	if number >= len(additions) {
 		return nil
 	}
@@ -80,6 +81,7 @@ func (s *Store) writeFounding(ctx context.Context) error {
 	}
 
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		// A founder that died in between does this again: its first founding stands.
 		_, err := tx.ExecContext(ctx,
 			`INSERT OR IGNORE INTO meta (key, value) VALUES ('founded', ?)`,
 			hex.EncodeToString(id),

@@ -50,27 +50,20 @@ const maxOwn = 100
 // checkRoom refuses one more of a role's own when it has enough.
 func checkRoom(ctx context.Context, tx *sql.Tx, count, role, name string) error {
 	prefix := role + "."
+
+	// The other names are Hornero's, and there are few of them.
 	if !strings.HasPrefix(name, prefix) {
 		return nil
 	}
 
 	var others int
-	if err := tx.QueryRowContext(ctx,
-		count,
-		name,
-		prefix,
-		prefix,
-	).Scan(&others); err != nil {
+	err := tx.QueryRowContext(ctx, count, name, prefix, prefix).Scan(&others)
+	if err != nil {
 		return err
 	}
 
 	if others >= maxOwn {
-		return fmt.Errorf(
-			"%w: role %s has %d of its own already",
-			peerset.ErrForbidden,
-			role,
-			others,
-		)
+		return fmt.Errorf("%w: role %s has %d of its own already", peerset.ErrForbidden, role, others)
 	}
 
 	return nil

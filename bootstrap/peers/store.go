@@ -40,7 +40,7 @@ type Store struct {
 	migrated bool // the schema is this version's, or a newer one's
 
 	refreshNow pause.Bell // the peer set changed
-	passedOn   pause.Bell // another member passed heartbeats on
+	received   pause.Bell // another member sent heartbeats
 
 	mu       sync.Mutex
 	snapshot peerset.Snapshot
@@ -48,8 +48,8 @@ type Store struct {
 	fresh    time.Time
 	beats    map[string]sighting       // by peer and incarnation
 	renewals map[string]sighting       // by lease and epoch
-	wrote    map[string]peerset.Report // by node: what it reported last to this member
-	heard    map[string]int            // incarnations, by name: who gave a heartbeat that is not written down yet
+	reported map[string]peerset.Report // by node: what it reported last to this member
+	pending  map[string]int            // incarnations by name: their heartbeats are not written down yet
 }
 
 // sighting is a counter and when this process first saw it at that value, on its own monotonic clock.
@@ -63,6 +63,7 @@ type sighting struct {
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config.defaults()
 
+	// A rebuilt peer set goes in place first: prepare removes what is no member's folder.
 	if err := install(config.Dir); err != nil {
 		return nil, fmt.Errorf("open peer set: %w", err)
 	}
@@ -86,6 +87,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 
+	// Nobody can be let in before Open returns, so a founder that dies here just goes on when it is back.
 	if founding {
 		if err := s.found(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("found peer set: %w", err), s.disconnect())
@@ -103,18 +105,17 @@ func newStore(config Config) *Store {
 		departed:   &departed{addresses: map[string]bool{}},
 		writing:    make(chan struct{}, 1),
 		refreshNow: pause.NewBell(),
-		passedOn:   pause.NewBell(),
+		received:   pause.NewBell(),
 		changed:    make(chan struct{}),
-		heard:      map[string]int{},
-		wrote:      map[string]peerset.Report{},
+		pending:    map[string]int{},
+		reported:   map[string]peerset.Report{},
 		beats:      map[string]sighting{},
 		renewals:   map[string]sighting{},
 		snapshot:   peerset.Snapshot{Stack: config.Stack},
 	}
 }
 
-// connect starts dqlite, and its door, and opens the store. A member that comes back does not wait to be ready:
-// it may be the first of those that make a quorum.
+// connect starts dqlite and the listener before it, and opens the store.
 func (s *Store) connect(ctx context.Context, founding bool) error {
 	listener, err := s.config.listen()
 	if err != nil {
@@ -130,8 +131,11 @@ func (s *Store) connect(ctx context.Context, founding bool) error {
 	}
 
 	s.listener, s.app = listener, node
+
+	// Only now is dqlite's own socket there.
 	listener.serve()
 
+	// A member that comes back does not wait for a leader: it may be the first of those that make a quorum.
 	if !known(s.config.Dir) || founding {
 		if err := node.Ready(ctx); err != nil {
 			return errors.Join(fmt.Errorf("join peer set: %w", err), s.disconnect())
@@ -163,6 +167,7 @@ func (s *Store) found(ctx context.Context) error {
 
 // run starts what goes on until Close.
 func (s *Store) run(ctx context.Context) {
+	// The context of Open bounds only the joining.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 
 	s.stop = stop
@@ -181,6 +186,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.stop()
 	s.done.Wait()
 
+	// The others must still reach this member while it hands over.
 	handover := s.app.Handover(ctx)
 	closed := s.db.Close()
 	s.listener.close()
@@ -194,6 +200,8 @@ func (s *Store) Snapshot() peerset.Snapshot {
 	defer s.mu.Unlock()
 
 	snapshot := s.snapshot.Clone()
+
+	// Nothing is published when the quorum is lost, so its loss shows by the snapshot's age.
 	snapshot.Quorum = time.Since(s.fresh) < s.config.QuorumFor
 
 	return snapshot

@@ -51,7 +51,8 @@ func TestTheLastReportCounts(t *testing.T) {
 
 	c.admit(store, "db-1", 1, 1)
 
-	for n := range 30 { // faster than this member reads
+	// These follow each other faster than this member reads.
+	for n := range 30 {
 		c.report(store, "db-1", 1, peerset.Report{
 			State:   "synced",
 			Healthy: n%2 == 0,

@@ -17,24 +17,24 @@ import (
 const writeDeadline = 5 * time.Second
 
 // attemptDeadline is how long the first attempt may take; each next one gets twice as long. A connection to a
-// leader that vanished answers nothing: whoever waits on it for long misses the new leader, which is there
+// leader that vanished answers nothing: a caller that waits for long misses the new leader, which is there
 // after 0.6 s.
 const attemptDeadline = 400 * time.Millisecond
 
 // write runs a transaction, again while dqlite says what passes by itself. A new generation is read at once,
 // here and by the others.
 func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
-	news := false
+	changed := false
 	err := s.repeat(ctx, func(ctx context.Context) error {
 		s.bumped = false
 		err := s.try(ctx, do)
-		news = s.bumped
+		changed = s.bumped
 
 		return err
 	})
-	if err == nil && news {
+	if err == nil && changed {
 		s.Refresh()
-		s.config.Tell()
+		s.config.NotifyChange()
 	}
 
 	return err
@@ -59,8 +59,9 @@ func (s *Store) repeat(ctx context.Context, attempt func(ctx context.Context) er
 		trying, drop := context.WithTimeout(ctx, timeout)
 		err := attempt(trying)
 
+		// This member may only be slow.
 		if trying.Err() != nil {
-			timeout *= 2 // this member is only slow, perhaps
+			timeout *= 2
 		}
 
 		drop()
@@ -91,6 +92,7 @@ func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx
 		return err
 	}
 
+	// A transaction that is not committed takes the schema's additions back.
 	s.migrated = true
 
 	return nil
@@ -98,7 +100,8 @@ func (s *Store) try(ctx context.Context, do func(ctx context.Context, tx *sql.Tx
 
 // apply does what a transaction is for, with the write lock and on this version's schema.
 func (s *Store) apply(ctx context.Context, tx *sql.Tx, do func(ctx context.Context, tx *sql.Tx) error) error {
-	// The first statement takes the write lock: one that is taken after a read fails when another wrote in between.
+	// The first statement takes the write lock: one that is taken after a read fails when another wrote in
+	// between. A store that was just founded has no table yet.
 	_, err := tx.ExecContext(ctx,
 		`UPDATE meta SET value = value WHERE key = 'generation'`,
 	)

@@ -87,6 +87,8 @@ func TestMembersThatVanishedHoldUpNobody(t *testing.T) {
 
 		require.NoError(t, third.Crash())
 		c.swallow(number)
-		time.Sleep(time.Second) // the others try to connect meanwhile
+
+		// The others try to connect meanwhile.
+		time.Sleep(time.Second)
 	}
 }

@@ -31,7 +31,9 @@ func (s *Store) watch(ctx context.Context) {
 
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Debug("refresh peer set", "err", err)
-			again = time.After(retryRead) // another leader may be there already
+
+			// Another leader may be there already.
+			again = time.After(retryRead)
 		}
 
 		select {
@@ -49,10 +51,11 @@ func (s *Store) Refresh() {
 	s.refreshNow.Ring()
 }
 
-// refresh looks at the counters, and reads the whole only when they say that it is another. It waits no longer
-// than a write's first attempt does, for the same reason; a member that is only slow gets twice as long after
-// each time that this was too short.
+// refresh reads the counters, and the whole peer set only when its generation is another. It waits no longer than a
+// write's first attempt does, for the same reason. A member that is only slow gets twice as long after each time that
+// this was too short.
 func (s *Store) refresh(ctx context.Context) error {
+	// Three looks fit into the time after which the snapshot is only a memory.
 	longest := s.config.QuorumFor / 3
 	s.readTimeout = max(s.readTimeout, min(attemptDeadline, longest))
 
@@ -88,6 +91,7 @@ func (s *Store) readAndPublish(ctx context.Context) error {
 			return err
 		}
 
+		// The store does not say who leads: lookAtLeadership keeps that.
 		next.Leader, next.Voters = was.Leader, was.Voters
 	}
 
@@ -162,6 +166,7 @@ func (s *Store) read(ctx context.Context) (peerset.Snapshot, error) {
 		Settings: map[string]string{},
 	}
 
+	// One transaction: all of a snapshot is of one generation.
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return next, err
@@ -219,6 +224,8 @@ func readMeta(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 
 		return nil
 	})
+
+	// The columns and tables that this version reads may not be there yet.
 	if err == nil && next.Schema < len(additions) {
 		err = errBehind
 	}
@@ -233,8 +240,9 @@ func readPeers(ctx context.Context, tx *sql.Tx, next *peerset.Snapshot) error {
 		var peer peerset.Peer
 		var facts string
 
-		if err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind,
-			&peer.State, &peer.Healthy, &peer.Draining, &facts); err != nil {
+		err := rows.Scan(&peer.Name, &peer.Role, &peer.Incarnation, &peer.Address, &peer.Kind,
+			&peer.State, &peer.Healthy, &peer.Draining, &facts)
+		if err != nil {
 			return err
 		}
 
@@ -285,7 +293,7 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 
 	now := time.Now()
 	if now.Sub(s.fresh) > s.config.QuorumFor/blindPart {
-		// Nobody could renew anything while there was no leader: all get their time once more.
+		// Nobody could renew anything while there was no leader, so all get their whole time again.
 		restart(s.beats, now)
 		restart(s.renewals, now)
 	}
@@ -298,13 +306,18 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 
 	s.beats = advance(s.beats, seen.beats, now)
 	s.renewals = advance(s.renewals, seen.renewals, now)
-	next.Peers = slices.Clone(next.Peers) // they may be those of the snapshot before
 
+	// They may be those of the snapshot before, which others read.
+	next.Peers = slices.Clone(next.Peers)
+
+	// A counter that moved is no change: a heartbeat must not wake those that wait for one.
 	differs := next.Generation != s.snapshot.Generation || next.Founded != s.snapshot.Founded
 
 	for i := range next.Peers {
 		peer := &next.Peers[i]
 		sight := s.beats[sightingKey(peer.Name, int64(peer.Incarnation))]
+
+		// A counter that was never seen to move may have stood there for days.
 		peer.Alive = sight.moved && now.Sub(sight.since) < s.config.AliveFor
 
 		if was, ok := s.snapshot.Peer(peer.Name); !ok || was.Alive != peer.Alive {

@@ -244,8 +244,8 @@ type Registry interface {
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)
 	// Refresh makes the member read the peer set at once: another member changed it.
 	Refresh()
-	// Heard has the member write heartbeats down that another one got, by name and incarnation.
-	Heard(beats map[string]int)
+	// TakeHeartbeats has the member write heartbeats down that another one got, by name and incarnation.
+	TakeHeartbeats(beats map[string]int)
 }
 
 // Set is the peer set as one node uses it.

@@ -59,7 +59,7 @@ func newGalera(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error)
 		Unit:        galera.Systemd{Name: "mariadb.service", NewCluster: "/run/mariadb-wsrep-new-cluster"},
 		Database:    database,
 		Data:        data,
-		Told:        database.Told(ctx, galera.ToldFile),
+		Notified:    database.Notifications(ctx, galera.NotifyFile),
 		ClusterFile: "/etc/mysql/mariadb.conf.d/91-hornero-cluster.cnf",
 		GrantsFile:  "/etc/mysql/hornero/grants.sql",
 		Report: func(s galera.Status) {

@@ -143,19 +143,19 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 // openMember opens this node's part of consensus, in a folder of its own.
 func openMember(ctx context.Context, dir string, log *slog.Logger, o bootstrap.Opening) (bootstrap.Member, error) {
 	config := peers.Config{
-		Dir:     dir,
-		Stack:   o.Node.Stack,
-		Node:    o.Node.Node,
-		Address: o.Address,
-		Port:    roles.PeersPort,
-		Join:    o.Join,
-		Era:     o.Era,
-		TLS:     o.TLS,
-		Tell:    o.Tell,
-		Refused: o.Refused,
-		Pass:    o.Pass,
-		Shun:    o.Shun,
-		Log:     log,
+		Dir:            dir,
+		Stack:          o.Node.Stack,
+		Node:           o.Node.Node,
+		Address:        o.Address,
+		Port:           roles.PeersPort,
+		Join:           o.Join,
+		Era:            o.Era,
+		TLS:            o.TLS,
+		NotifyChange:   o.Tell,
+		Refused:        o.Refused,
+		PassHeartbeats: o.Pass,
+		AvoidLeading:   o.Shun,
+		Log:            log,
 	}
 
 	return peers.Open(ctx, config)

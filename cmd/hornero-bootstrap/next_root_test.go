@@ -69,12 +69,12 @@ var nextEdits = []struct{ path, before, after string }{
 		after:  "peerset.Report{Zone: peer.Zone, State: peer.State",
 	},
 	{
-		path:   "bootstrap/peers/registry.go",
+		path:   "bootstrap/peers/report.go",
 		before: "facts = ?4\n\t\t\tWHERE name = ?5 AND NOT (",
 		after:  "facts = ?4, zone = ?6\n\t\t\tWHERE name = ?5 AND NOT (zone = ?6 AND ",
 	},
 	{
-		path:   "bootstrap/peers/registry.go",
+		path:   "bootstrap/peers/report.go",
 		before: "string(facts), who.Name)",
 		after:  "string(facts), who.Name, report.Zone)",
 	},

@@ -196,7 +196,7 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 		return status.Recovery{}, err
 	}
 
-	survivor, err := peers.Look(r.dir)
+	survivor, err := peers.ReadFolder(r.dir)
 	if err != nil {
 		return status.Recovery{}, err
 	}

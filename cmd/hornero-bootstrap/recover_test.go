@@ -58,7 +58,7 @@ func newTrio(t *testing.T) *trio {
 	}
 
 	require.Eventually(t, func() bool {
-		seen, err := peers.Look(s.configs[0].Dir)
+		seen, err := peers.ReadFolder(s.configs[0].Dir)
 		return err == nil && len(seen.Voters) == 3
 	}, 15*time.Second, 50*time.Millisecond)
 

@@ -20,7 +20,8 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 		}
 	}
 
-	if s.takeHeartbeat(who, report) {
+	// Most reports say nothing new, and need no transaction of their own.
+	if s.deferHeartbeat(who, report) {
 		return nil
 	}
 
@@ -34,16 +35,19 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 			return err
 		}
 
+		// The node was replaced or declared gone, and must hear of it.
 		if hit, err := result.RowsAffected(); err != nil || hit == 0 {
 			return errors.Join(err, peerset.ErrEvicted)
 		}
 
+		// The next statement overwrites whether the node was draining already.
 		if report.Draining {
 			if err := s.addDrainingEvent(ctx, tx, who, report.State); err != nil {
 				return err
 			}
 		}
 
+		// A row that is as reported is left alone, so that no new generation wakes all watchers.
 		result, err = tx.ExecContext(ctx, `UPDATE peers SET state = ?1, healthy = ?2, draining = ?3, facts = ?4
 			WHERE name = ?5 AND NOT (state = ?1 AND healthy = ?2 AND draining = ?3 AND facts = ?4)`,
 			report.State, report.Healthy, report.Draining, string(facts), who.Name)
@@ -55,7 +59,8 @@ func (s *Store) Report(ctx context.Context, who peerset.Identity, report peerset
 			return err
 		}
 
-		if report.Healthy { // what its predecessor held, it has or needs no more
+		// A healthy node has what its predecessor held, or needs it no more.
+		if report.Healthy {
 			if err := deleteSetting(ctx, tx, peerset.ReplacedPrefix+who.Name); err != nil {
 				return err
 			}
