@@ -35,6 +35,7 @@ func datagramChains(b Balancer, healthy []netip.Addr) string {
 	for _, rule := range rules {
 		fmt.Fprintf(&gates, "\t\tip daddr %s udp dport %d jump gate\n", b.front(), rule.EntryPort)
 
+		// numgen cannot count modulo 0; without a target the datagrams are not translated, and end here.
 		if len(healthy) == 0 {
 			continue
 		}
@@ -103,6 +104,7 @@ func sources(of []string) []netip.Prefix {
 	for _, text := range of {
 		prefix, err := netip.ParsePrefix(source(text))
 
+		// ip:ADDRESS has no length of a prefix.
 		if address, single := netip.ParseAddr(source(text)); single == nil {
 			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}

@@ -61,6 +61,7 @@ func (h *Host) removeGroups() error {
 		return err
 	}
 
+	// The folder above is shared by all labs: ENOTEMPTY and EBUSY mean that another lab still runs.
 	all := filepath.Dir(string(lab))
 
 	if err := os.Remove(all); err != nil {
@@ -73,6 +74,7 @@ func (h *Host) removeGroups() error {
 		return fmt.Errorf("remove cgroup: %w", err)
 	}
 
+	// A hierarchy that this computer mounted itself is not ours to unmount.
 	if filepath.Dir(all) != privateCgroups {
 		return nil
 	}

@@ -40,6 +40,7 @@ func (h *Host) AttachVolume(ctx context.Context, id, name string, droplet int) e
 		return fmt.Errorf("attach volume %s: %w", name, err)
 	}
 
+	// A volume may be on its loop device already: a second device on one file would spoil it.
 	device, err := h.loop(ctx, id)
 	if err == nil && device == "" {
 		device, err = command.Run(ctx,
@@ -95,6 +96,7 @@ func makeNode(path string, device uint64) error {
 		return nil
 	}
 
+	// Mknod fails on a path that exists: the node of another device goes first.
 	if err := errors.Join(
 		os.MkdirAll(filepath.Dir(path), 0o755),
 		ignoreMissing(os.Remove(path)),
@@ -115,6 +117,7 @@ func makeNode(path string, device uint64) error {
 func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) error {
 	defer h.lock(number(droplet))()
 
+	// The node goes first, so that the guest opens nothing new on the volume meanwhile.
 	if err := ignoreMissing(os.Remove(h.diskNode(droplet, name))); err != nil {
 		return fmt.Errorf("detach volume %s: %w", name, err)
 	}
@@ -124,6 +127,7 @@ func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) e
 		return err
 	}
 
+	// The node alone does not unmount anything: the guest would go on writing to a volume that was detached.
 	if pid, err := h.PID(droplet); err == nil {
 		if err := pull(pid, device); err != nil {
 			return fmt.Errorf("detach volume %s: %w", name, err)
@@ -153,12 +157,14 @@ func pull(pid int, device string) error {
 		return nil
 	}
 
+	// A guest that ended meanwhile took its mounts with it.
 	guest, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	defer guest.Close()
 
+	// Setns to a mount namespace is refused to a thread that shares its file system state with others.
 	return onThread(func() error {
 		if err := errors.Join(
 			unix.Unshare(unix.CLONE_FS),
@@ -170,11 +176,13 @@ func pull(pid int, device string) error {
 		var problems []error
 
 		for _, point := range points {
+			// Only the top mount can be reached by a path.
 			var seen unix.Stat_t
 			if unix.Stat(point, &seen) != nil || seen.Dev != unix.Mkdev(loopMajor, minor) {
 				continue // something else is mounted above it
 			}
 
+			// Shutting down comes first: a lazy unmount alone leaves files that are open usable.
 			problems = append(
 				problems,
 				shutDown(point),
@@ -243,6 +251,7 @@ func (h *Host) loop(ctx context.Context, id string) (string, error) {
 	)
 
 	for line := range strings.Lines(found) {
+		// A detached device that is still mounted waits with AUTOCLEAR set; it is not used again.
 		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == "0" {
 			return fields[0], err
 		}

@@ -91,6 +91,7 @@ func New(config Config) (*Host, error) {
 		)
 	}
 
+	// overlayfs separates its options by ',' and its layers by ':', and escapes both by '\'.
 	if !filepath.IsAbs(config.State) ||
 		!filepath.IsAbs(config.Cache) ||
 		strings.ContainsAny(config.State+config.Cache, ":,\\") {
@@ -131,6 +132,7 @@ func (h *Host) lock(name string) func() {
 		h.locks[name] = lock
 	}
 
+	// The map's mutex is released first: whoever holds a Droplet's lock for long stops nobody else's.
 	h.mutex.Unlock()
 	lock.Lock()
 	return lock.Unlock

@@ -60,6 +60,7 @@ func (h *Host) launch(id int) error {
 		return err
 	}
 
+	// nspawn refuses to bind a folder that is missing, as this one is until a volume is attached.
 	if err := os.MkdirAll(h.disks(id), 0o755); err != nil {
 		return fmt.Errorf("make the folder of disks: %w", err)
 	}
@@ -92,6 +93,7 @@ func (h *Host) spawn(station string, args []string, log string) error {
 		return err
 	}
 
+	// A cgroup that was killed may still hold empty folders of the guest's units.
 	if err := errors.Join(group.Remove(), group.Make()); err != nil {
 		return err
 	}
@@ -108,11 +110,13 @@ func (h *Host) spawn(station string, args []string, log string) error {
 	}
 	defer output.Close()
 
+	// Not bound to a context: the program is to outlive this process.
 	program := exec.Command(args[0], args[1:]...)
 	program.Stdout = output
 	program.Stderr = output
 	program.Dir = "/"
 
+	// The program is born in its cgroup: nothing that it forks can be outside, however early.
 	program.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:      true,
 		UseCgroupFD: true,
@@ -137,8 +141,10 @@ func Launch(path string) error {
 		return fmt.Errorf("launch: %w", err)
 	}
 
+	// A mount namespace belongs to a thread: unshare, mounts and exec must happen on the same one.
 	runtime.LockOSThread()
 
+	// The groups of cgroup v1 come first: isolate covers the mounts by which they are reached.
 	if err := enter(spec.Groups); err != nil {
 		return fmt.Errorf("launch %s: %w", spec.Machine, err)
 	}
@@ -148,6 +154,8 @@ func Launch(path string) error {
 	}
 
 	args := append([]string{"sh", "-c", rebootLoop, "sh"}, nspawnArgs(spec)...)
+
+	// API_VFS_WRITABLE=network lets guests set the sysctls of their own network.
 	environment := []string{
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
 		"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
@@ -170,10 +178,12 @@ func isolate(spec launchSpec) error {
 		return fmt.Errorf("leave the mount namespace: %w", err)
 	}
 
+	// Slave and not private: what this computer unmounts later is unmounted here, too.
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 
+	// The copy of the mount table holds every Droplet's disk, and would keep them in use.
 	if err := forgetDisks(spec.Disk); err != nil {
 		return err
 	}
@@ -182,6 +192,7 @@ func isolate(spec launchSpec) error {
 		return err
 	}
 
+	// A fresh mount of cgroup v2 gives nspawn a unified hierarchy, whatever this computer mounts there.
 	if err := unix.Mount(
 		"none",
 		"/sys/fs/cgroup",
@@ -197,6 +208,7 @@ func isolate(spec launchSpec) error {
 
 // coverRun puts an empty /run over the computer's, with nothing in it but the Droplet's own network namespace.
 func coverRun(namespace string) error {
+	// Opened before /run is covered: afterwards the path leads nowhere.
 	source, err := os.Open(namespace)
 	if err != nil {
 		return fmt.Errorf("open namespace: %w", err)
@@ -246,11 +258,14 @@ func mountDisk(spec launchSpec) error {
 		return fmt.Errorf("mount disk: %w", err)
 	}
 
+	// overlayfs names the topmost layer first.
 	lower := slices.Clone(spec.Layers)
 	slices.Reverse(lower)
 
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off,metacopy=off,redirect_dir=off,xino=off",
 		strings.Join(lower, ":"), filepath.Join(spec.Disk, "upper"), work)
+
+	// The kernel takes one page of mount options and cuts off the rest without an error.
 	if limit := os.Getpagesize(); len(options) >= limit {
 		return fmt.Errorf(
 			"mount disk: %d layers: their paths are longer than %d bytes together",

@@ -73,6 +73,7 @@ func lossRules(losses []Loss) string {
 			verdict = fmt.Sprintf("numgen random mod 100 < %d drop", loss.Percent)
 		}
 
+		// A frame between two ports passes forward; one for or from the fabric's own stack passes input or output.
 		fmt.Fprintf(chains["forward"], "\t\t%s%s%s\n", from, to, verdict)
 
 		if to == "" {

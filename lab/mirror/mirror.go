@@ -93,7 +93,8 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if r.Method == http.MethodGet && lasting(r) {
+	// Lists of packages change and must be the source's own; a HEAD brings nothing to keep.
+	if r.Method == http.MethodGet && cacheable(r) {
 		m.serveFile(w, r)
 		return
 	}
@@ -101,9 +102,10 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.pass.ServeHTTP(w, r)
 }
 
-// lasting tells whether what is asked for never changes: a package file.
-func lasting(r *http.Request) bool {
-	p, host := r.URL.Path, r.URL.Host
+// cacheable tells whether what is asked for never changes: a package file.
+func cacheable(r *http.Request) bool {
+	p := r.URL.Path
+	host := r.URL.Host
 	isPackage := strings.Contains(p, "/pool/") &&
 		strings.HasSuffix(p, ".deb") &&
 		r.URL.RawQuery == ""

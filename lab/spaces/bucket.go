@@ -168,10 +168,12 @@ func (b *bucket) putLocked(ctx context.Context, o *object) error {
 		etag = before.MD5
 	}
 
+	// If-Match and If-None-Match are checked under the lock: of two writers one must lose.
 	if err := gofakes3.CheckWriteConditions(ctx, before != nil, etag); err != nil {
 		return err
 	}
 
+	// The document is the object: until it is renamed into place the old one is answered, also after a crash.
 	if err := keep(b.objectFile(o.Key), o); err != nil {
 		return fmt.Errorf("keep object %s: %w", o.Key, err)
 	}
@@ -214,6 +216,7 @@ func (b *bucket) delete(key string) error {
 		return nil
 	}
 
+	// The document goes first: bytes without one are removed at the next start.
 	if err := os.Remove(b.objectFile(key)); err != nil {
 		return fmt.Errorf("delete object %s: %w", key, err)
 	}
@@ -246,6 +249,7 @@ func (b *bucket) setACL(acl string) error {
 	b.ACL = acl
 
 	if err := keep(b.document(), b); err != nil {
+		// What was not written must not be answered: after a restart it would be gone.
 		b.ACL = before
 		return fmt.Errorf("keep bucket %s: %w", b.Name, err)
 	}

@@ -33,6 +33,7 @@ func receive(path string, from io.Reader, size int64) (written int64, digest str
 		return 0, "", err // as it is: it may be an answer for the client, which gofakes3 knows by its type
 	}
 
+	// The client broke off: what came is not the object.
 	if size >= 0 && written != size {
 		return 0, "", gofakes3.ErrIncompleteBody
 	}
@@ -73,6 +74,7 @@ func (b *bucket) open(
 		return nil, nil, nil, err
 	}
 
+	// Opened under the lock: a writer removes the blob as soon as another takes its place.
 	from, err := os.Open(b.blobFile(o.Blob))
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("read object %s: %w", key, err)

@@ -67,6 +67,7 @@ func Open(config Config) (*Spaces, error) {
 		backend.forget = protocol.ForgetMultipartUpload
 		handler := protocol.Server()
 
+		// Past the gate, which would ask for a signature.
 		if err := backend.resumeUploads(handler); err != nil {
 			return nil, fmt.Errorf("open the Spaces of %s: %w", region, err)
 		}

@@ -42,6 +42,7 @@ func openStore(folder string) (*store, error) {
 		path := filepath.Join(folder, entry.Name())
 
 		if _, err := os.Stat(filepath.Join(path, bucketDocument)); errors.Is(err, fs.ErrNotExist) {
+			// Its document is written last and removed first.
 			removeAll(path)
 			continue
 		}
@@ -93,6 +94,7 @@ func (s *store) create(region, name, acl string) error {
 		}
 	}
 
+	// The document comes last: a crash before it leaves a folder that the next start removes.
 	if err := keep(made.document(), made); err != nil {
 		return fmt.Errorf("make bucket %s: %w", name, err)
 	}
@@ -107,6 +109,7 @@ func (s *store) remove(b *bucket) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 
+	// Both locks: no object can come between the check that there is none and the end of the bucket.
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 
@@ -121,6 +124,7 @@ func (s *store) remove(b *bucket) error {
 		return fmt.Errorf("remove bucket %s: %w", b.Name, err)
 	}
 
+	// Whoever found the bucket before waits for its lock, and must not write to it then.
 	b.gone = true
 	delete(s.buckets, b.Name)
 	removeAll(b.folder)
