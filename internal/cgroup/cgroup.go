@@ -28,6 +28,7 @@ func Hierarchy() (string, error) {
 		return "", fmt.Errorf("find cgroup v2: %w", err)
 	}
 
+	// Beside cgroup v1 the v2 hierarchy has no fixed place: the mount table tells.
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
 		if len(fields) > 2 && fields[2] == "cgroup2" {

@@ -25,6 +25,8 @@ func Enter(pid int, args ...string) []string {
 		"--no-fork",
 		"--",
 	}
+
+	// "guest" is the shell's $0: the program and its arguments are "$@".
 	shell := []string{"/bin/sh", "-c", waitingShell, "guest"}
 
 	return slices.Concat(enter, shell, args)

@@ -156,6 +156,7 @@ func (b Balancer) withDefaults() Balancer {
 }
 
 func (b Balancer) check() error {
+	// The id becomes the name of a folder and of a place in the networks.
 	if !regexp.MustCompile(`^[a-zA-Z0-9-]{1,60}$`).MatchString(b.ID) {
 		return fmt.Errorf("id %q: must be letters, digits and '-'", b.ID)
 	}

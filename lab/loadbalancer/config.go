@@ -16,7 +16,7 @@ const (
 	socketFile = "admin.sock"
 	pidFile    = "haproxy.pid"
 	logFile    = "haproxy.log"
-	// datagramFile holds nftables' chains, for those who look.
+	// datagramFile holds nftables' chains, for a person to read.
 	datagramFile = "datagrams.nft"
 )
 

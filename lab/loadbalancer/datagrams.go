@@ -33,6 +33,7 @@ func datagramChains(b Balancer, healthy []netip.Addr) string {
 	var gates, turns strings.Builder
 
 	for _, rule := range rules {
+		// A nat chain sees only the first datagram of a flow; the gate must see each one.
 		fmt.Fprintf(&gates, "\t\tip daddr %s udp dport %d jump gate\n", b.front(), rule.EntryPort)
 
 		// numgen cannot count modulo 0; without a target the datagrams are not translated, and end here.

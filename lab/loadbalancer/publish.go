@@ -96,7 +96,7 @@ func (p *Publisher) serve(listener net.Listener, at netip.AddrPort) {
 	}
 }
 
-// relay copies both ways until both sides have said all. Where nobody listens the client's connection is closed.
+// relay copies both ways until both sides have sent all. Where nobody listens the client's connection is closed.
 func relay(client net.Conn, to netip.AddrPort) {
 	defer client.Close()
 

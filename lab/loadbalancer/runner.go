@@ -338,6 +338,7 @@ func (r *Runner) Remove(ctx context.Context, id string) error {
 		return fmt.Errorf("remove load balancer %s: %w", id, err)
 	}
 
+	// The folder goes last: until then List names the load balancer, and Remove can be called again.
 	return os.RemoveAll(r.path(id, ""))
 }
 

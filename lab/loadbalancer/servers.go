@@ -32,6 +32,7 @@ func serverStates(balancer Balancer, running string) string {
 		// A new Droplet may have an old one's address: it is known only if its name is the same as well.
 		line, ok := known[fmt.Sprintf("droplet-%d %s", target.ID, target.Address)]
 		if !ok {
+			// Operational state 0 is down: HAProxy sends it no request before its checks have passed.
 			line = fmt.Sprintf("2 health %d droplet-%[1]d %s 0 0 1 1 0 1 0 0 6 0 0 1 - %d - 0 0 - - 0",
 				target.ID, target.Address, balancer.Health.Port)
 		}

@@ -32,6 +32,8 @@ func (r *Runner) followDatagrams(ctx context.Context, balancer Balancer) error {
 	// The old watch ends first: it would put the old rules in force again.
 	r.unwatch(balancer.ID)
 	mark := r.path(balancer.ID, datagramFile)
+
+	// The file tells that an earlier configuration had such rules, which may still be in force.
 	if len(balancer.datagramRules()) == 0 {
 		if _, err := os.Stat(mark); errors.Is(err, fs.ErrNotExist) {
 			return nil // it never had any

@@ -97,10 +97,8 @@ func (h *Host) keepClocks() {
 			}
 
 			// A Droplet that refuses the library would do so every 200 ms: one warning for each boot is enough.
-			if err := h.reconcileClock(
-				context.Background(),
-				id,
-			); err != nil && !errors.Is(err, ErrNotRunning) && warned[id] != pid {
+			err = h.reconcileClock(context.Background(), id)
+			if err != nil && !errors.Is(err, ErrNotRunning) && warned[id] != pid {
 				h.Logger.Warn("clock not stepped", "droplet", id, "err", err)
 				warned[id] = pid
 			}

@@ -24,8 +24,8 @@ type Delay struct {
 
 // A late link has its port's name in the fabric taken by a TAP, so that every rule that names the port still
 // holds. The cable itself is off the bridge, called after its port and marked with its bridge, and this process
-// carries the frames between the two. When the process is gone so is the TAP: the cable hangs loose until the
-// next Up.
+// carries the frames between the two. When the process is gone so is the TAP: the cable stays off its bridge
+// until the next Up.
 const (
 	latePrefix = "d"
 	lateMark   = "hornero late, of bridge "
@@ -257,6 +257,7 @@ func (h *Host) restoreDelays() error {
 		return fmt.Errorf("list links: %w", err)
 	}
 
+	// A new process knows of no delays: the marks in the kernel tell which cables are loose.
 	for _, link := range links {
 		if strings.HasPrefix(link.Attrs().Alias, lateMark) {
 			err = errors.Join(err, h.reconcileDelay(fabric, strings.TrimPrefix(

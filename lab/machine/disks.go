@@ -89,10 +89,10 @@ func loopNumber(device string) (uint32, error) {
 // for an instant.
 func makeNode(path string, device uint64) error {
 	var there unix.Stat_t
-	if unix.Lstat(
-		path,
-		&there,
-	) == nil && there.Mode&unix.S_IFMT == unix.S_IFBLK && there.Rdev == device {
+	err := unix.Lstat(path, &there)
+	isBlock := there.Mode&unix.S_IFMT == unix.S_IFBLK
+
+	if err == nil && isBlock && there.Rdev == device {
 		return nil
 	}
 
@@ -112,8 +112,8 @@ func makeNode(path string, device uint64) error {
 }
 
 // DetachVolume takes the volume away from a Droplet, one that is mounted, too: its file systems answer with I/O
-// errors from then on, as when a disk is pulled, and are out of the Droplet's sight. Droplet 0 is for a volume
-// that nobody has.
+// errors from then on, as when a disk is pulled, and the Droplet no longer sees them. Droplet 0 is for a volume
+// that no Droplet has.
 func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) error {
 	defer h.lock(number(droplet))()
 
@@ -213,8 +213,8 @@ const (
 	shutdownNow = 2
 )
 
-// shutDown makes a file system answer everything with an I/O error. What does not know the request stays usable
-// to who has files open in it.
+// shutDown makes a file system answer everything with an I/O error. A file system that does not know
+// the request stays usable for processes that have files open in it.
 func shutDown(point string) error {
 	folder, err := os.Open(point)
 	if err != nil {

@@ -21,7 +21,7 @@ const (
 	bootTimeout = 30 * time.Second
 	// killTimeout is how long killed processes may take to be gone.
 	killTimeout = 30 * time.Second
-	// askInterval is how often PID 1 is asked again to power off: it is deaf to it while it starts.
+	// askInterval is how often PID 1 is asked again to power off: it ignores the signal while it starts.
 	askInterval = 2 * time.Second
 )
 

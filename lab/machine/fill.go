@@ -90,6 +90,7 @@ func (h *Host) reconcileFill(id int, leave int64, wanted bool) error {
 		return err
 	}
 
+	// The mark goes last: after a crash the next call removes the file again.
 	return os.Remove(h.fillMark(id))
 }
 

@@ -291,9 +291,8 @@ func copyRoot(ctx context.Context, raw, mount, into string) error {
 
 		// Any other exit code is this computer's trouble, not the image's.
 		var failed *command.Error
-		if !errors.As(err,
-			&failed,
-		) || failed.ExitCode != noFileSystem && failed.ExitCode != noRoot {
+		ended := errors.As(err, &failed)
+		if !ended || failed.ExitCode != noFileSystem && failed.ExitCode != noRoot {
 			return fmt.Errorf("copy the image's files: %w", err)
 		}
 	}

@@ -40,15 +40,14 @@ func (h *Host) launch(id int) error {
 		return err
 	}
 
+	name := h.Namespace(number(id))
 	spec := launchSpec{
-		Machine: h.Namespace(
-			number(id),
-		),
+		Machine:   name,
 		Hostname:  droplet.Hostname,
 		Folder:    h.folder(id),
 		Layers:    droplet.Layers,
 		Disk:      filepath.Dir(h.upper(id)),
-		Namespace: namespacePath(h.Namespace(number(id))),
+		Namespace: namespacePath(name),
 		Memory:    droplet.Memory,
 	}
 
@@ -132,8 +131,8 @@ func (h *Host) spawn(station string, args []string, log string) error {
 	return nil
 }
 
-// Launch becomes a Droplet: in a mount namespace of its own it mounts the disk, and gives way to systemd-nspawn. It
-// returns only when that did not work out.
+// Launch becomes a Droplet: in a mount namespace of its own it mounts the disk, and executes systemd-nspawn. It
+// returns only when that fails.
 func Launch(path string) error {
 	var spec launchSpec
 
@@ -295,57 +294,22 @@ func memoryInfo(megabytes int) string {
 		name  string
 		value int
 	}{
-		{
-			name:  "MemTotal",
-			value: kilobytes,
-		}, {
-			name:  "MemFree",
-			value: kilobytes / 2,
-		}, {
-			name:  "MemAvailable",
-			value: kilobytes * 3 / 4,
-		}, {
-			name:  "Buffers",
-			value: 0,
-		}, {
-			name:  "Cached",
-			value: kilobytes / 4,
-		},
-		{
-			name:  "SwapCached",
-			value: 0,
-		}, {
-			name:  "Active",
-			value: kilobytes / 4,
-		}, {
-			name:  "Inactive",
-			value: kilobytes / 4,
-		}, {
-			name:  "SwapTotal",
-			value: 0,
-		}, {
-			name:  "SwapFree",
-			value: 0,
-		}, {
-			name:  "Dirty",
-			value: 0,
-		},
-		{
-			name:  "Shmem",
-			value: 0,
-		}, {
-			name:  "Slab",
-			value: 0,
-		}, {
-			name:  "SReclaimable",
-			value: 0,
-		}, {
-			name:  "CommitLimit",
-			value: kilobytes,
-		}, {
-			name:  "Committed_AS",
-			value: kilobytes / 4,
-		},
+		{"MemTotal", kilobytes},
+		{"MemFree", kilobytes / 2},
+		{"MemAvailable", kilobytes * 3 / 4},
+		{"Buffers", 0},
+		{"Cached", kilobytes / 4},
+		{"SwapCached", 0},
+		{"Active", kilobytes / 4},
+		{"Inactive", kilobytes / 4},
+		{"SwapTotal", 0},
+		{"SwapFree", 0},
+		{"Dirty", 0},
+		{"Shmem", 0},
+		{"Slab", 0},
+		{"SReclaimable", 0},
+		{"CommitLimit", kilobytes},
+		{"Committed_AS", kilobytes / 4},
 	} {
 		fmt.Fprintf(&text, "%-16s%8d kB\n", line.name+":", line.value)
 	}

@@ -150,8 +150,8 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 	return h.keepImage(image, append(slices.Clone(droplet.Layers), layer))
 }
 
-// hold makes a Droplet's processes stand still, unless they do, and returns what lets them go on. A mark on disk
-// lets the next Up do so when this process does not live to.
+// hold makes a Droplet's processes stand still, unless they do, and returns the function that lets them go on.
+// A mark on disk lets the next Up do so when this process ends before.
 func (h *Host) hold(id int) (func() error, error) {
 	group, err := h.group(number(id))
 	if err != nil {

@@ -52,9 +52,8 @@ func (h *Host) sweep() error {
 		folder := filepath.Join(h.State, "droplets", entry.Name())
 
 		// The document is written first and removed first: without it nothing else counts.
-		if _, err := os.Stat(filepath.Join(folder, "droplet.json")); !errors.Is(err,
-			fs.ErrNotExist,
-		) {
+		_, err := os.Stat(filepath.Join(folder, "droplet.json"))
+		if !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 

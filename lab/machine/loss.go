@@ -62,11 +62,8 @@ func lossRules(losses []Loss) string {
 	}
 
 	for _, loss := range losses {
-		from, to := match(
-			"iifname",
-			loss.From,
-			loss.Network,
-		), match("oifname", loss.To, loss.Network)
+		from := match("iifname", loss.From, loss.Network)
+		to := match("oifname", loss.To, loss.Network)
 
 		verdict := "drop"
 		if loss.Percent < 100 {

@@ -69,7 +69,7 @@ func unescapeMount(path string) string {
 }
 
 // forgetDisks takes the disks of other Droplets, of any lab, out of this process' own mount namespace: one that
-// is still seen from here could not be let go of.
+// is still mounted here would stay in use.
 func forgetDisks(own string) error {
 	own, err := asMounted(own)
 	if err != nil {

@@ -42,7 +42,7 @@ type relay struct {
 	pace  atomic.Pointer[pace]
 	quit  chan struct{} // closed: what waits is handed on at once, and nothing more is read
 	once  sync.Once
-	ended chan struct{} // closed: both links are let go of
+	ended chan struct{} // closed: both links are closed
 }
 
 // startRelay takes both files over. It ends by itself when one of the links is gone.
@@ -83,7 +83,7 @@ type frame struct {
 }
 
 // receive reads frames until the link is gone or the relay ends. A link that is down, or a frame that the kernel
-// can't tell of, is no end.
+// cannot describe, does not end it.
 func (r *relay) receive(from *os.File, queue chan<- frame, queued *atomic.Int64) {
 	defer close(queue)
 	defer r.end()
@@ -151,7 +151,7 @@ func (r *relay) end() {
 	})
 }
 
-// stop ends the relay, and returns when both links are let go of.
+// stop ends the relay, and returns when both links are closed.
 func (r *relay) stop() {
 	r.end()
 	<-r.ended

@@ -30,6 +30,7 @@ const defaultDisk = 25
 func (h *Host) space(id int) string {
 	return filepath.Join(h.folder(id), diskFolder)
 }
+
 func (h *Host) spaceFile(id int) string {
 	return filepath.Join(h.folder(id), diskFile)
 }
@@ -112,11 +113,8 @@ func (h *Host) goDirect(id int) error {
 	defer loop.Close()
 
 	// EINVAL: the file system that holds the sparse file has no direct I/O.
-	if err := unix.IoctlSetInt(
-		int(loop.Fd()),
-		unix.LOOP_SET_DIRECT_IO,
-		1,
-	); err != nil && !errors.Is(err, unix.EINVAL) {
+	err = unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_DIRECT_IO, 1)
+	if err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("write past the cache: %w", err)
 	}
 

@@ -24,9 +24,11 @@ type Volume struct {
 func (h *Host) volumes() string {
 	return filepath.Join(h.State, "volumes")
 }
+
 func (h *Host) volume(id string) string {
 	return filepath.Join(h.volumes(), id+".volume")
 }
+
 func (h *Host) volumeImage(id string) string {
 	return filepath.Join(h.volumes(), id+".snapshot")
 }

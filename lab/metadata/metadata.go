@@ -70,7 +70,7 @@ func Handler(lookup Lookup) http.Handler {
 }
 
 func answer(w http.ResponseWriter, r *http.Request, info Info) {
-	// What a client misses that is gone is no error of the service: the results of writing are ignored.
+	// A client that is gone misses its answer: the results of writing are ignored.
 	if r.URL.Path == root+".json" {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(document(info))
@@ -254,6 +254,7 @@ func interfaces(info Info) folder {
 			entry{"type", leaf(kind.name)},
 		)
 
+		// DigitalOcean numbers the interfaces of each kind; a Droplet of the lab has one of each at most.
 		f = append(f, entry{kind.name, folder{{"0", one}}})
 	}
 

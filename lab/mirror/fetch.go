@@ -159,6 +159,7 @@ func create(path string) (*os.File, error) {
 		return nil, err
 	}
 
+	// In the folder of the file itself, because no rename leads from one file system to another.
 	return os.CreateTemp(filepath.Dir(path), ".part-*")
 }
 

@@ -36,8 +36,8 @@ func aclOf(ctx context.Context) string {
 	return private
 }
 
-// cannedACL reads the name of an access control list. What gives a bucket's owner rights gives him nothing that
-// he has not.
+// cannedACL reads the name of an access control list. A list that gives rights to the bucket's owner
+// changes nothing: the owner has them all.
 func cannedACL(name string) (string, error) {
 	switch name {
 	case "", private, "bucket-owner-read", "bucket-owner-full-control":

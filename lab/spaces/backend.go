@@ -37,6 +37,7 @@ func (r *backend) ListBuckets(context.Context) ([]gofakes3.BucketInfo, error) {
 		}
 	}
 
+	// S3 lists buckets by name, and a map has no order.
 	slices.SortFunc(listed, func(a, b gofakes3.BucketInfo) int {
 		return strings.Compare(a.Name, b.Name)
 	})

@@ -61,9 +61,11 @@ func (o *object) modified() time.Time {
 func (b *bucket) document() string {
 	return filepath.Join(b.folder, bucketDocument)
 }
+
 func (b *bucket) blobFile(blob string) string {
 	return filepath.Join(b.folder, blobsFolder, blob)
 }
+
 func (b *bucket) uploadFolder(id string) string {
 	return filepath.Join(b.folder, uploadsFolder, id)
 }
@@ -181,6 +183,7 @@ func (b *bucket) putLocked(ctx context.Context, o *object) error {
 	b.objects[o.Key] = o
 
 	if before == nil {
+		// The keys stay sorted: a listing finds the beginning of its page by that.
 		i, _ := slices.BinarySearch(b.keys, o.Key)
 		b.keys = slices.Insert(b.keys, i, o.Key)
 	} else if before.Blob != o.Blob {

@@ -130,7 +130,7 @@ func (g *gate) serveLocation(w http.ResponseWriter, r *http.Request, t target) {
 }
 
 // serveAnonymous answers who shows no key: the bytes of public objects and the listing of public buckets.
-// Nobody learns from it whether an object is there that he may not read.
+// The answer does not tell whether an object exists that the sender may not read.
 func (g *gate) serveAnonymous(w http.ResponseWriter, r *http.Request, t target) {
 	if t.bucket == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		deny(w, r)
@@ -145,7 +145,7 @@ func (g *gate) serveAnonymous(w http.ResponseWriter, r *http.Request, t target) 
 
 	listable := b.acl() == publicRead
 	if t.key == "" {
-		// Other queries ask for settings of the bucket, which are nobody else's business.
+		// Other queries ask for settings of the bucket, which take a key.
 		if !listable || !only(r, listing) {
 			deny(w, r)
 			return
@@ -212,20 +212,16 @@ func (k Key) allows(r *http.Request, t target) bool {
 
 	// The one change of objects that is sent to the bucket deletes several of them.
 	case t.key == "":
-		return r.Method == http.MethodPost && r.URL.Query().Has("delete") && k.has(
-			ReadWrite,
-			t.bucket,
-		)
+		deletes := r.Method == http.MethodPost && r.URL.Query().Has("delete")
+		return deletes && k.has(ReadWrite, t.bucket)
 
 	case reads:
 		return k.has(Read, t.bucket)
 	}
 
 	// A copy reads another bucket as well: writing to one must not open all others.
-	if source := r.Header.Get("X-Amz-Copy-Source"); source != "" && !k.has(
-		Read,
-		targetOf(source).bucket,
-	) {
+	source := r.Header.Get("X-Amz-Copy-Source")
+	if source != "" && !k.has(Read, targetOf(source).bucket) {
 		return false
 	}
 

@@ -64,12 +64,10 @@ func rollUp(key string, prefix gofakes3.Prefix) (name string, rolled bool) {
 
 func (o *object) content() *gofakes3.Content {
 	return &gofakes3.Content{
-		Key:  o.Key,
-		Size: o.Size,
-		ETag: `"` + o.MD5 + `"`,
-		LastModified: gofakes3.NewContentTime(
-			o.modified(),
-		),
+		Key:          o.Key,
+		Size:         o.Size,
+		ETag:         `"` + o.MD5 + `"`,
+		LastModified: gofakes3.NewContentTime(o.modified()),
 		StorageClass: gofakes3.StorageStandard,
 		Owner:        &gofakes3.UserInfo{ID: ownerID, DisplayName: ownerID},
 	}

@@ -63,6 +63,7 @@ func (s *store) find(region, name string) (*bucket, error) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 
+	// Names are unique over all regions, but only its own region answers for a bucket.
 	if b := s.buckets[name]; b != nil && b.Region == region {
 		return b, nil
 	}

@@ -236,6 +236,7 @@ func (r *backend) CompleteMultipartUpload(
 		return "", "", err
 	}
 
+	// Only an upload's parts change, and those are copied here: the rest is read without the lock.
 	b.mutex.RLock()
 	u, err := b.upload(key, id)
 	var parts []part
