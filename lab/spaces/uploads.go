@@ -375,7 +375,7 @@ func (a *assembly) Read(into []byte) (int, error) {
 
 		a.close()
 
-		// A reader must not return 0 bytes without an error: the next part begins at once.
+		// io.Reader discourages 0 bytes without an error: the next part is read at once.
 		if n > 0 {
 			return n, nil
 		}
