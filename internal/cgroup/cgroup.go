@@ -28,6 +28,7 @@ func Hierarchy() (string, error) {
 		return "", fmt.Errorf("find cgroup v2: %w", err)
 	}
 
+	// Beside cgroup v1 the v2 hierarchy has no fixed place: the mount table tells.
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
 		if len(fields) > 2 && fields[2] == "cgroup2" {
@@ -101,6 +102,7 @@ func (g Group) Processes() []int {
 // Init finds the PID 1 of the container in the group. It is the process whose innermost number is 1 and that is in
 // so many more PID namespaces than this process.
 func (g Group) Init(namespaces int) (int, bool) {
+	// The lab itself may run in a PID namespace, so that its own depth is counted in.
 	own := nestedPIDs(os.Getpid())
 	depth := len(own) + namespaces
 
@@ -117,6 +119,7 @@ func (g Group) Init(namespaces int) (int, bool) {
 // Kill ends all processes in the group, frozen ones too, and waits until they are gone. A kernel that ends no
 // groups (before Linux 5.14) leaves that to the caller, and to its wait.
 func (g Group) Kill(ctx context.Context) error {
+	// One write kills processes that are only just forked as well, which signals one by one would miss.
 	err := g.Set("cgroup.kill", "1")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -132,6 +135,7 @@ func (g Group) Freeze(ctx context.Context, frozen bool) error {
 		value = "1"
 	}
 
+	// The kernel only begins to freeze with this write; processes in a system call take a moment.
 	err := g.Set("cgroup.freeze", value)
 	if err != nil {
 		return err
@@ -144,6 +148,7 @@ func (g Group) Freeze(ctx context.Context, frozen bool) error {
 func (g Group) Remove() error {
 	folders := g.folders()
 
+	// The kernel removes a group only when no other is beneath it.
 	for _, folder := range slices.Backward(folders) {
 		err := os.Remove(folder)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -190,6 +195,7 @@ func (g Group) await(ctx context.Context, event, doing string) error {
 	defer ticker.Stop()
 
 	for {
+		// A group that is gone has no processes: whoever waits for an event has it.
 		_, gone := os.Stat(g.file("cgroup.events"))
 		if gone != nil || g.reports(event) {
 			return nil

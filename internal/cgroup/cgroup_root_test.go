@@ -28,6 +28,8 @@ func groupOf(t *testing.T, args ...string) (cgroup.Group, *exec.Cmd) {
 	outer := filepath.Join(above, "hornero-test-"+number)
 	inner := filepath.Join(outer, "inner")
 	group := cgroup.Group(outer)
+
+	// In a group of its own beneath the other, as a guest's systemd makes them.
 	require.NoError(t, cgroup.Group(inner).Make())
 
 	folder, err := os.Open(inner)

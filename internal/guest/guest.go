@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// waiting is a shell that waits for the program it is given, so that it never becomes that program.
-const waiting = `"$@"; exit $?`
+// waitingShell is a shell that waits for the program it is given, so that it never becomes that program.
+const waitingShell = `"$@"; exit $?`
 
 // Enter is the arguments that run a program in all namespaces of a guest's PID 1, with that guest's files.
 //
@@ -25,7 +25,9 @@ func Enter(pid int, args ...string) []string {
 		"--no-fork",
 		"--",
 	}
-	shell := []string{"/bin/sh", "-c", waiting, "guest"}
+
+	// "guest" is the shell's $0: the program and its arguments are "$@".
+	shell := []string{"/bin/sh", "-c", waitingShell, "guest"}
 
 	return slices.Concat(enter, shell, args)
 }

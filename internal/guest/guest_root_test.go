@@ -92,6 +92,7 @@ func TestAGuestThatShutsDownHoldsNobody(t *testing.T) {
 		"the program stops",
 	)
 
+	// The end of PID 1 kills the whole guest, the stopped program included.
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 
 	select {

@@ -82,6 +82,8 @@ type Target struct {
 // the public address' last number, where Droplets, counted up, come last.
 func PrivateAddress(vpc netip.Prefix, public netip.Addr) netip.Addr {
 	bytes := vpc.Masked().Addr().As4()
+
+	// A small VPC has no room for all last numbers: they wrap within its upper half.
 	size := uint32(1) << (32 - vpc.Bits())
 	down := 1 + uint32(public.As4()[3])%max(size/2, 1)
 	address := uint32(bytes[0])<<24 | uint32(bytes[1])<<16 | uint32(bytes[2])<<8 | uint32(bytes[3])
@@ -112,8 +114,8 @@ func (b Balancer) proxyChecks() bool {
 	return b.ProxyProtocol
 }
 
-// filled puts in what was left out.
-func (b Balancer) filled() Balancer {
+// withDefaults sets what was left out.
+func (b Balancer) withDefaults() Balancer {
 	if !b.At.Private.IsValid() && b.At.Public.IsValid() && b.At.VPCRange.IsValid() {
 		b.At.Private = PrivateAddress(b.At.VPCRange, b.At.Public)
 	}
@@ -154,6 +156,7 @@ func (b Balancer) filled() Balancer {
 }
 
 func (b Balancer) check() error {
+	// The id becomes the name of a folder and of a place in the networks.
 	if !regexp.MustCompile(`^[a-zA-Z0-9-]{1,60}$`).MatchString(b.ID) {
 		return fmt.Errorf("id %q: must be letters, digits and '-'", b.ID)
 	}
@@ -172,6 +175,7 @@ func (b Balancer) check() error {
 		}
 	}
 
+	// Both end up in HAProxy's configuration, where these characters would begin something else.
 	for _, text := range []string{b.Health.Path, b.Sticky.Cookie} {
 		if strings.ContainsFunc(text, func(r rune) bool {
 			return r <= ' ' || r > '~' || strings.ContainsRune(`"'\#`, r)

@@ -16,7 +16,7 @@ const (
 	socketFile = "admin.sock"
 	pidFile    = "haproxy.pid"
 	logFile    = "haproxy.log"
-	// datagramFile holds nftables' chains, for those who look.
+	// datagramFile holds nftables' chains, for a person to read.
 	datagramFile = "datagrams.nft"
 )
 
@@ -26,7 +26,7 @@ const showHealth = "show servers state health"
 // Config writes HAProxy's configuration. Targets are checked once, in the backend "health"; the rules' own backends
 // follow it.
 func Config(balancer Balancer) (text, digest string, err error) {
-	balancer = balancer.filled()
+	balancer = balancer.withDefaults()
 
 	if err := balancer.check(); err != nil {
 		return "", "", err
@@ -38,6 +38,7 @@ func Config(balancer Balancer) (text, digest string, err error) {
 		return "", "", fmt.Errorf("write the configuration: %w", err)
 	}
 
+	// The digest is taken with the mark still in the text: it cannot hold its own digest.
 	sum := sha256.Sum256([]byte(body.String()))
 	digest = hex.EncodeToString(sum[:16])
 
@@ -48,29 +49,36 @@ func Config(balancer Balancer) (text, digest string, err error) {
 const digestMark = "@digest@"
 
 func configTemplate() *template.Template {
-	return template.Must(template.New("haproxy").Funcs(template.FuncMap{
+	return template.Must(template.New("haproxy").Funcs(configFunctions()).Parse(configText))
+}
+
+func configFunctions() template.FuncMap {
+	return template.FuncMap{
 		"ms": func(d time.Duration) string {
 			return fmt.Sprintf("%dms", d.Milliseconds())
 		},
-		"seconds":     func(d time.Duration) int { return int(d.Seconds()) },
-		"certificate": certificateFile,
-		"plain":       Rule.plain,
-		"encrypted":   Rule.encrypted,
+		"seconds": func(d time.Duration) int { return int(d.Seconds()) },
+
+		"front":       Balancer.front,
 		"source":      source,
-		"checkTLS":    func(h Health) bool { return h.Protocol == HTTPS },
-		"datagrams":   func(r Rule) bool { return r.EntryProtocol == UDP },
+		"certificate": certificateFile,
+
+		"plain":     Rule.plain,
+		"encrypted": Rule.encrypted,
+		"datagrams": func(r Rule) bool { return r.EntryProtocol == UDP },
 		"redirects": func(b Balancer, r Rule) bool {
 			return b.RedirectToHTTPS && r.EntryProtocol == HTTP && r.EntryPort == 80
-		},
-		"front":       Balancer.front,
-		"proxyChecks": Balancer.proxyChecks,
-		"checkHTTP": func(h Health) bool {
-			return h.Protocol == HTTP || h.Protocol == HTTPS
 		},
 		"targetTLS": func(r Rule) bool {
 			return !r.plain() && r.TargetProtocol != HTTP
 		},
-	}).Parse(configText))
+
+		"proxyChecks": Balancer.proxyChecks,
+		"checkTLS":    func(h Health) bool { return h.Protocol == HTTPS },
+		"checkHTTP": func(h Health) bool {
+			return h.Protocol == HTTP || h.Protocol == HTTPS
+		},
+	}
 }
 
 // source takes the kind off ip:ADDRESS and cidr:RANGE.
@@ -82,6 +90,22 @@ func source(text string) string {
 
 	return address
 }
+
+// strongCiphers of TLS 1.2 have forward secrecy and authenticated encryption. Those of TLS 1.3 all have.
+const strongCiphers = "ECDHE-ECDSA-AES128-GCM-SHA256:" +
+	"ECDHE-RSA-AES128-GCM-SHA256:" +
+	"ECDHE-ECDSA-AES256-GCM-SHA384:" +
+	"ECDHE-RSA-AES256-GCM-SHA384:" +
+	"ECDHE-ECDSA-CHACHA20-POLY1305:" +
+	"ECDHE-RSA-CHACHA20-POLY1305"
+
+// checkedServer is a target in the backend "health".
+const checkedServer = "server droplet-{{.ID}} {{.Address}}:{{$.Health.Port}} id {{.ID}} " +
+	"check inter {{ms $.Health.Interval}} rise {{$.Health.Healthy}} fall {{$.Health.Unhealthy}}"
+
+// stickyCookie names the target that a client came to, and is kept from the targets themselves.
+const stickyCookie = "cookie {{$.Sticky.Cookie}} insert indirect nocache httponly " +
+	"maxlife {{seconds $.Sticky.TTL}}s attr Max-Age={{seconds $.Sticky.TTL}}"
 
 const configText = `global
     description ` + digestMark + `
@@ -96,7 +120,7 @@ const configText = `global
     ssl-default-bind-options ssl-min-ver TLSv1.2
     ssl-default-server-options ssl-min-ver TLSv1.2
 {{- if .StrongCiphers}}
-    ssl-default-bind-ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305
+    ssl-default-bind-ciphers ` + strongCiphers + `
     ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256
 {{- end}}
 
@@ -123,7 +147,7 @@ backend health
     mode tcp
 {{- end}}
 {{- range .Targets}}
-    server droplet-{{.ID}} {{.Address}}:{{$.Health.Port}} id {{.ID}} check inter {{ms $.Health.Interval}} rise {{$.Health.Healthy}} fall {{$.Health.Unhealthy}}
+    ` + checkedServer + `
 {{- if proxyChecks $}} check-send-proxy{{end}}
 {{- if checkTLS $.Health}} check-ssl verify none{{end}}
 {{- end}}
@@ -161,7 +185,7 @@ backend to-{{.EntryProtocol}}-{{.EntryPort}}
     option http-server-close
 {{- end}}
 {{- if $.Sticky.Cookie}}
-    cookie {{$.Sticky.Cookie}} insert indirect nocache httponly maxlife {{seconds $.Sticky.TTL}}s attr Max-Age={{seconds $.Sticky.TTL}}
+    ` + stickyCookie + `
 {{- end}}
 {{- end}}
     balance roundrobin

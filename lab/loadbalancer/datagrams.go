@@ -33,8 +33,10 @@ func datagramChains(b Balancer, healthy []netip.Addr) string {
 	var gates, turns strings.Builder
 
 	for _, rule := range rules {
+		// A nat chain sees only the first datagram of a flow; the gate must see each one.
 		fmt.Fprintf(&gates, "\t\tip daddr %s udp dport %d jump gate\n", b.front(), rule.EntryPort)
 
+		// numgen cannot count modulo 0; without a target the datagrams are not translated, and end here.
 		if len(healthy) == 0 {
 			continue
 		}
@@ -103,6 +105,7 @@ func sources(of []string) []netip.Prefix {
 	for _, text := range of {
 		prefix, err := netip.ParsePrefix(source(text))
 
+		// ip:ADDRESS has no length of a prefix.
 		if address, single := netip.ParseAddr(source(text)); single == nil {
 			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}

@@ -137,6 +137,7 @@ func (f *farm) flowKeepsItsTarget(t *testing.T) {
 		require.Contains(c, moved, other)
 	}, 10*time.Second, 50*time.Millisecond)
 
+	// The steps that follow need both targets.
 	f.kind(t, "datagrams", number(t, name), 5353)
 }
 
@@ -164,6 +165,8 @@ func (f *farm) noRuleNoDatagrams(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
 	_, err := datagram(f.public()+":5300", "asked")
+
+	// Refused and not lost: the datagram reached the load balancer, where nobody listens.
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 
 	rules, err := command.Run(t.Context(), command.Command{Args: []string{

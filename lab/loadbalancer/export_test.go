@@ -4,7 +4,7 @@ import "net/netip"
 
 // DatagramChains shows the tests what nftables is given.
 func DatagramChains(b Balancer, healthy []netip.Addr) string {
-	return datagramChains(b.filled(), healthy)
+	return datagramChains(b.withDefaults(), healthy)
 }
 
 // HealthyTargets shows the tests what is made of HAProxy's answer.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"testing"
 	"time"
 
@@ -234,7 +235,7 @@ func TestProxyProtocol(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
 	answer, _ := f.ask(t, "http://"+f.public()+"/")
-	require.Regexp(t, `^PROXY TCP4 198\.19\.78\.2 198\.19\.78\.20 \d+ 80$`, answer.Proxy)
+	require.Regexp(t, f.proxyLine(80), answer.Proxy)
 
 	no := false
 	f.site.Health.ProxyProtocol = &no
@@ -264,10 +265,16 @@ func TestProxyProtocol(t *testing.T) {
 
 		lines := bufio.NewScanner(connection)
 		require.True(c, lines.Scan())
-		require.Regexp(c, `^PROXY TCP4 198\.19\.78\.2 198\.19\.78\.20 \d+ 3306$`, lines.Text())
+		require.Regexp(c, f.proxyLine(3306), lines.Text())
 		require.True(c, lines.Scan())
 		require.Equal(c, "said", lines.Text())
 	}, 10*time.Second, 50*time.Millisecond)
+}
+
+// proxyLine matches the line by which the PROXY protocol names a client on this computer.
+func (f *farm) proxyLine(port int) string {
+	self, public := regexp.QuoteMeta(f.host.Self().String()), regexp.QuoteMeta(f.public())
+	return fmt.Sprintf(`^PROXY TCP4 %s %s \d+ %d$`, self, public, port)
 }
 
 func TestStickySessions(t *testing.T) {
@@ -334,6 +341,7 @@ func TestFirewallOfABalancer(t *testing.T) {
 	require.NoError(t, f.Apply(t.Context(), f.site))
 	f.ask(t, "http://"+f.public()+"/")
 
+	// The firewall looks at new connections only.
 	f.client.Transport.(*http.Transport).DisableKeepAlives = true
 
 	for name, c := range map[string]struct {

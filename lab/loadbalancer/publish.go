@@ -52,6 +52,7 @@ func (p *Publisher) Publish(public netip.Addr, ports []int) error {
 		at := netip.AddrPortFrom(public, uint16(port))
 		wanted[at] = true
 
+		// A port that is published already keeps its connections.
 		if p.listeners[at] != nil {
 			continue
 		}
@@ -60,6 +61,7 @@ func (p *Publisher) Publish(public netip.Addr, ports []int) error {
 		}
 	}
 
+	// Ports of rules that are gone must not stay open on loopback.
 	p.drop(func(at netip.AddrPort) bool {
 		return at.Addr() == public && !wanted[at]
 	})
@@ -94,7 +96,7 @@ func (p *Publisher) serve(listener net.Listener, at netip.AddrPort) {
 	}
 }
 
-// relay copies both ways until both sides have said all. Where nobody listens the client's connection is closed.
+// relay copies both ways until both sides have sent all. Where nobody listens the client's connection is closed.
 func relay(client net.Conn, to netip.AddrPort) {
 	defer client.Close()
 
@@ -107,6 +109,7 @@ func relay(client net.Conn, to netip.AddrPort) {
 	var both sync.WaitGroup
 
 	for from, into := range map[net.Conn]net.Conn{client: server, server: client} {
+		// One direction may end before the other: only the end of sending is passed on.
 		both.Go(func() {
 			io.Copy(into, from)
 			into.(*net.TCPConn).CloseWrite()

@@ -85,12 +85,14 @@ func (r *Runner) apply(ctx context.Context, balancer Balancer) error {
 		return err
 	}
 
-	balancer = balancer.filled()
+	balancer = balancer.withDefaults()
 
+	// HAProxy can bind its address only once the place in the networks is there.
 	if err := r.places.Attach(station(balancer.ID), balancer.At); err != nil {
 		return err
 	}
 
+	// HAProxy itself says what it runs with: a record on disk could be older or newer than the process.
 	if r.configured(balancer.ID) != digest {
 		if err := r.write(ctx, balancer, text); err != nil {
 			return err
@@ -107,6 +109,7 @@ func (r *Runner) apply(ctx context.Context, balancer Balancer) error {
 		)
 	}
 
+	// After HAProxy has its new configuration, because its checks say who is healthy.
 	if err := r.followDatagrams(ctx, balancer); err != nil {
 		return err
 	}
@@ -121,6 +124,7 @@ func (r *Runner) publish(balancer Balancer) error {
 		return nil
 	}
 
+	// TCP is relayed by this process; datagrams would need a table of clients.
 	ports := []int{}
 
 	for _, rule := range balancer.Rules {
@@ -140,6 +144,7 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 		return err
 	}
 
+	// HAProxy reads the state file when it starts anew: targets that are healthy stay so over a reload.
 	files := map[string]string{
 		configFile:        text,
 		stateFile:         serverStates(balancer, running),
@@ -162,6 +167,7 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 		}
 	}
 
+	// A reload with a bad file would leave the old configuration in force without an answer to anybody.
 	folder := r.path(balancer.ID, "")
 	_, err = command.Run(ctx,
 		command.Command{Args: []string{"haproxy", "-c", "-C", folder, "-f", configFile}},
@@ -170,12 +176,13 @@ func (r *Runner) write(ctx context.Context, balancer Balancer, text string) erro
 	return err
 }
 
-// tellAgain is how long HAProxy may take until it is told to reload once more: its master does not hear of it in the
-// moment after a reload when it begins anew itself.
-const tellAgain = time.Second
+// reloadAgain is how long HAProxy may take until it gets the signal to reload once more. Its master starts anew after
+// each reload, and loses a signal that comes at that moment.
+const reloadAgain = time.Second
 
-// tell makes HAProxy start, or read its files again.
-func (r *Runner) tell(id string) error {
+// reload makes HAProxy start, or read its files again.
+func (r *Runner) reload(id string) error {
+	// SIGUSR2 makes the master read its files and start new workers; the old ones finish their connections.
 	if pid, ok := r.master(id); ok {
 		if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
 			return fmt.Errorf("reload HAProxy: %w", err)
@@ -184,6 +191,7 @@ func (r *Runner) tell(id string) error {
 		return nil
 	}
 
+	// -W runs a master, which outlives each reload of its workers.
 	args := []string{
 		"haproxy",
 		"-W",
@@ -204,7 +212,7 @@ func (r *Runner) tell(id string) error {
 
 // load makes HAProxy take the files, and waits until it says that it has.
 func (r *Runner) load(ctx context.Context, id, digest string) error {
-	if err := r.tell(id); err != nil {
+	if err := r.reload(id); err != nil {
 		return err
 	}
 
@@ -214,7 +222,7 @@ func (r *Runner) load(ctx context.Context, id, digest string) error {
 	)
 	defer cancel()
 
-	ticker, again := time.NewTicker(20*time.Millisecond), time.NewTicker(tellAgain)
+	ticker, again := time.NewTicker(20*time.Millisecond), time.NewTicker(reloadAgain)
 	defer ticker.Stop()
 	defer again.Stop()
 
@@ -237,6 +245,7 @@ func (r *Runner) load(ctx context.Context, id, digest string) error {
 
 // master finds HAProxy's master process among what runs in the load balancer's place.
 func (r *Runner) master(id string) (int, bool) {
+	// The pid file may be of a process that ended, whose number is somebody else's by now.
 	running := r.places.Processes(station(id))
 	text, err := os.ReadFile(r.path(id, pidFile))
 	if err != nil {
@@ -289,6 +298,7 @@ func (r *Runner) ask(id, command string) (string, error) {
 	}
 	defer connection.Close()
 
+	// HAProxy may be stopped, or between two workers: nobody waits for ever for its answer.
 	connection.SetDeadline(time.Now().Add(5 * time.Second))
 
 	if _, err := io.WriteString(connection, command+"\n"); err != nil {
@@ -311,20 +321,24 @@ func (r *Runner) Remove(ctx context.Context, id string) error {
 		err = json.Unmarshal(text, &at)
 	}
 
+	// Without the file it was never started completely, but its place may be there.
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove load balancer %s: %w", id, err)
 	}
 
+	// New connections from here end first.
 	if at.Public.IsValid() {
 		r.published.Withdraw(at.Public)
 	}
 
+	// The watch would put chains in force in a place that is going away.
 	r.unwatch(id)
 
 	if err := r.places.Detach(ctx, station(id), at); err != nil {
 		return fmt.Errorf("remove load balancer %s: %w", id, err)
 	}
 
+	// The folder goes last: until then List names the load balancer, and Remove can be called again.
 	return os.RemoveAll(r.path(id, ""))
 }
 

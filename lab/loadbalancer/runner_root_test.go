@@ -316,6 +316,7 @@ func (f *farm) targetsChange(t *testing.T) {
 	f.site.Targets = append(f.site.Targets, f.target(t, 32, false))
 	require.NoError(t, f.Apply(t.Context(), f.site))
 
+	// HAProxy takes targets by turns: 50 requests would meet the new one if it counted.
 	for range 50 {
 		_, body, err := f.get(public)
 		require.NoError(t, err)

@@ -19,6 +19,8 @@ func serverStates(balancer Balancer, running string) string {
 	known := map[string]string{}
 	for line := range strings.Lines(running) {
 		fields := strings.Fields(line)
+
+		// Only the backend "health" checks; the others follow it.
 		if len(fields) > 12 && fields[1] == "health" {
 			known[fields[3]+" "+fields[4]] = strings.TrimSpace(line)
 		}
@@ -27,8 +29,10 @@ func serverStates(balancer Balancer, running string) string {
 	lines := []string{"1", stateColumns}
 
 	for _, target := range balancer.Targets {
+		// A new Droplet may have an old one's address: it is known only if its name is the same as well.
 		line, ok := known[fmt.Sprintf("droplet-%d %s", target.ID, target.Address)]
 		if !ok {
+			// Operational state 0 is down: HAProxy sends it no request before its checks have passed.
 			line = fmt.Sprintf("2 health %d droplet-%[1]d %s 0 0 1 1 0 1 0 0 6 0 0 1 - %d - 0 0 - - 0",
 				target.ID, target.Address, balancer.Health.Port)
 		}

@@ -29,8 +29,11 @@ func (w *watch) stop() {
 
 // followDatagrams puts a load balancer's rules for datagrams in force, and keeps them so.
 func (r *Runner) followDatagrams(ctx context.Context, balancer Balancer) error {
+	// The old watch ends first: it would put the old rules in force again.
 	r.unwatch(balancer.ID)
 	mark := r.path(balancer.ID, datagramFile)
+
+	// The file tells that an earlier configuration had such rules, which may still be in force.
 	if len(balancer.datagramRules()) == 0 {
 		if _, err := os.Stat(mark); errors.Is(err, fs.ErrNotExist) {
 			return nil // it never had any
@@ -44,10 +47,11 @@ func (r *Runner) followDatagrams(ctx context.Context, balancer Balancer) error {
 
 	healthy := r.healthy(balancer)
 
-	if err := r.passOn(ctx, balancer, healthy); err != nil {
+	if err := r.forward(ctx, balancer, healthy); err != nil {
 		return err
 	}
 
+	// The watch goes on after the call that started it; Close and Remove end it.
 	following, cancel := context.WithCancel(context.Background())
 	w := &watch{
 		cancel: cancel,
@@ -81,8 +85,8 @@ func (r *Runner) healthy(balancer Balancer) []netip.Addr {
 	return healthyTargets(balancer, states)
 }
 
-// passOn writes the chains down, for a person to read and to know that there are some, and puts them in force.
-func (r *Runner) passOn(ctx context.Context, balancer Balancer, healthy []netip.Addr) error {
+// forward writes the chains down, for a person to read and to know that there are some, and puts them in force.
+func (r *Runner) forward(ctx context.Context, balancer Balancer, healthy []netip.Addr) error {
 	chains := datagramChains(balancer, healthy)
 
 	if _, err := file.Write(
@@ -119,7 +123,7 @@ func (r *Runner) watchHealth(ctx context.Context, balancer Balancer, last []neti
 			continue
 		}
 
-		if err := r.passOn(ctx, balancer, healthy); err != nil {
+		if err := r.forward(ctx, balancer, healthy); err != nil {
 			if ctx.Err() == nil {
 				r.logger.Error("datagrams not passed on to the healthy targets",
 					"balancer", balancer.ID,

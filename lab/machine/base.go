@@ -73,6 +73,8 @@ func (h *Host) Base(ctx context.Context, release string, progress io.Writer) (Im
 
 	name := release + "-" + recipeDigest(suite)
 	layer := filepath.Join(h.Cache, "base", name)
+
+	// Labs share the cache: only one of them makes an image, the others wait and find it.
 	unlock, err := lockFile(ctx, layer+".lock")
 	if err != nil {
 		return Image{}, fmt.Errorf("base image %s: %w", release, err)
@@ -101,6 +103,7 @@ func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.
 		return err
 	}
 
+	// The image appears under its name by rename only, so that a crash leaves no half image in the cache.
 	args := []string{"mmdebstrap", "--mode=root", "--variant=minbase", "--include=" +
 		strings.Join(basePackages(), ","),
 		suites()[release], temporary}
@@ -115,6 +118,7 @@ func (h *Host) makeBase(ctx context.Context, release, layer string, progress io.
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
 
+	// The size is written before the rename: whoever finds the layer finds its size as well.
 	if err := errors.Join(finishBase(temporary), rememberSize(temporary, layer)); err != nil {
 		return errors.Join(err, os.RemoveAll(temporary))
 	}
@@ -178,6 +182,7 @@ func recipeDigest(suite string) string {
 		names = append(names, name)
 	}
 
+	// Map order would make another digest, and so another base image, at each start.
 	slices.Sort(names)
 
 	hash := sha256.New()

@@ -18,7 +18,7 @@ import (
 // privateCgroups is where the cgroup v2 hierarchy is mounted on a computer that has it nowhere.
 const privateCgroups = sharedFolder + "/cgroup"
 
-// pollInterval is how often something that ends outside our sight is looked at.
+// pollInterval is how often a condition is polled that nothing reports.
 const pollInterval = 20 * time.Millisecond
 
 // cgroups finds the v2 hierarchy; it is mounted when this computer has not done so.
@@ -61,6 +61,7 @@ func (h *Host) removeGroups() error {
 		return err
 	}
 
+	// The folder above is shared by all labs: ENOTEMPTY and EBUSY mean that another lab still runs.
 	all := filepath.Dir(string(lab))
 
 	if err := os.Remove(all); err != nil {
@@ -73,6 +74,7 @@ func (h *Host) removeGroups() error {
 		return fmt.Errorf("remove cgroup: %w", err)
 	}
 
+	// A hierarchy that this computer mounted itself is not ours to unmount.
 	if filepath.Dir(all) != privateCgroups {
 		return nil
 	}
@@ -87,7 +89,7 @@ func (h *Host) removeGroups() error {
 	)
 }
 
-// until waits for a condition outside our sight; the error is the context's cause.
+// until polls a condition that nothing reports; the error is the context's cause.
 func until(ctx context.Context, met func() bool) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()

@@ -49,6 +49,7 @@ func (h *Host) SetClocks(ctx context.Context, steps map[int]time.Duration) error
 	h.keeping = h.keeping || begin
 	h.mutex.Unlock()
 
+	// One goroutine is enough for all Droplets; it ends by itself when no step is left.
 	if begin {
 		go h.keepClocks()
 	}
@@ -74,11 +75,13 @@ func (h *Host) step(id int) (time.Duration, bool) {
 
 // keepClocks steps Droplets that booted, until none is to be stepped.
 func (h *Host) keepClocks() {
-	told := map[int]int{} // the PID 1 whose trouble was told
+	warned := map[int]int{} // by Droplet: the PID 1 about which a warning was logged
 	for {
 		time.Sleep(clockInterval)
 		h.mutex.Lock()
 		steps := maps.Clone(h.steps)
+
+		// Set under the lock that SetClocks takes: a step that is added after it starts a new goroutine.
 		h.keeping = len(steps) > 0
 		h.mutex.Unlock()
 
@@ -87,17 +90,17 @@ func (h *Host) keepClocks() {
 		}
 
 		for id := range steps {
+			// The preload file lies in the guest's /run, so that its absence means that the Droplet booted again.
 			pid, err := h.PID(id)
 			if err != nil || exists(inRoot(pid, clockPreload)) {
 				continue
 			}
 
-			if err := h.reconcileClock(
-				context.Background(),
-				id,
-			); err != nil && !errors.Is(err, ErrNotRunning) && told[id] != pid {
+			// A Droplet that refuses the library would do so every 200 ms: one warning for each boot is enough.
+			err = h.reconcileClock(context.Background(), id)
+			if err != nil && !errors.Is(err, ErrNotRunning) && warned[id] != pid {
 				h.Logger.Warn("clock not stepped", "droplet", id, "err", err)
-				told[id] = pid
+				warned[id] = pid
 			}
 		}
 	}
@@ -114,6 +117,8 @@ func (h *Host) reconcileClock(ctx context.Context, id int) error {
 	switch {
 	case running && stepped:
 		return stepClock(ctx, pid, step)
+
+	// The link or the folder tells of a step from an earlier lab process, too.
 	case running && (ownLink(h.upper(id)) || exists(inRoot(pid, clockFolder))):
 		return inGuest(pid, restoreClock)
 	case !running && !stepped:
@@ -140,10 +145,12 @@ func stepClock(ctx context.Context, pid int, step time.Duration) error {
 	}
 
 	err = inGuest(pid, func() error {
+		// A preload file of the guest's own may be vital to it: it is never replaced.
 		if exists(clockLink) && !ownLink("/") {
 			return fmt.Errorf("%w: it has a file %s of its own", ErrClock, clockLink)
 		}
 
+		// Programs of all users must be able to open the library: the folder is readable whatever the umask says.
 		_, err := file.Write(clockLibrary, library, file.Options{Mode: 0o755})
 
 		return errors.Join(err,
@@ -155,11 +162,13 @@ func stepClock(ctx context.Context, pid int, step time.Duration) error {
 		return err
 	}
 
+	// The library is tried before the link makes every new program load it.
 	if err := tryLibrary(ctx, pid); err != nil {
 		return errors.Join(err, inGuest(pid, restoreClock))
 	}
 
 	return inGuest(pid, func() error {
+		// The link comes last: until it exists no program of the guest reads the preload file.
 		if _, err := file.Write(
 			clockPreload,
 			[]byte(clockLibrary+"\n"),
@@ -230,6 +239,7 @@ func tryLibrary(ctx context.Context, pid int) error {
 func restoreClock() error {
 	var problem error
 	if exists(clockStep) {
+		// Running programs keep the file mapped after it is removed: zero must be in it before.
 		problem = writeStep(0)
 	}
 
@@ -282,6 +292,7 @@ func inGuest(pid int, f func() error) error {
 			return fmt.Errorf("enter the guest's mounts: %w", err)
 		}
 
+		// Right after its start PID 1 still shares this computer's root: writing then would change this computer.
 		var here unix.Stat_t
 		if err := unix.Stat("/", &here); err != nil || here.Dev == outside.Dev {
 			return errors.Join(ErrNotRunning, err)

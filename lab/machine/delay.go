@@ -24,8 +24,8 @@ type Delay struct {
 
 // A late link has its port's name in the fabric taken by a TAP, so that every rule that names the port still
 // holds. The cable itself is off the bridge, called after its port and marked with its bridge, and this process
-// carries the frames between the two. When the process is gone so is the TAP: the cable hangs loose until the
-// next Up.
+// carries the frames between the two. When the process is gone so is the TAP: the cable stays off its bridge
+// until the next Up.
 const (
 	latePrefix = "d"
 	lateMark   = "hornero late, of bridge "
@@ -38,6 +38,7 @@ func (h *Host) SetDelays(delays []Delay) error {
 	h.net.Lock()
 	defer h.net.Unlock()
 
+	// Kept also without a fabric: links that are made later take their delay from here.
 	h.paces = pacesOf(delays)
 	fabric, err := openWire(h.fabric())
 	if errors.Is(err, fs.ErrNotExist) && len(delays) == 0 {
@@ -47,12 +48,14 @@ func (h *Host) SetDelays(delays []Delay) error {
 	}
 	defer fabric.close()
 
+	// Ports that are late now but are not to be any more must be visited as well.
 	ports := slices.Concat(
 		slices.Collect(maps.Keys(h.paces)),
 		slices.Collect(maps.Keys(h.relays)),
 	)
 	slices.Sort(ports)
 
+	// One port that fails does not keep the others from their delay.
 	for _, port := range slices.Compact(ports) {
 		if late := h.reconcileDelay(fabric, port); late != nil {
 			err = errors.Join(err, fmt.Errorf("delay frames at %s: %w", port, late))
@@ -90,15 +93,16 @@ func pacesOf(delays []Delay) map[string]pace {
 func (h *Host) reconcileDelay(fabric *wire, port string) error {
 	wanted, late := h.paces[port]
 	if !late {
-		return h.straighten(fabric, port)
+		return h.removeRelay(fabric, port)
 	}
 
+	// A new pace needs no new relay: no frame in the queue is lost.
 	if running, ok := h.relays[port]; ok && running.alive() {
 		running.pace.Store(&wanted)
 		return nil
 	}
 
-	if err := h.straighten(fabric, port); err != nil { // one that ended
+	if err := h.removeRelay(fabric, port); err != nil { // one that ended
 		return err
 	}
 
@@ -109,21 +113,22 @@ func (h *Host) reconcileDelay(fabric *wire, port string) error {
 		return fmt.Errorf("find link %s: %w", port, err)
 	}
 
-	if err := h.bend(fabric, link, wanted); err != nil {
-		return errors.Join(err, h.straighten(fabric, port))
+	if err := h.insertRelay(fabric, link, wanted); err != nil {
+		return errors.Join(err, h.removeRelay(fabric, port))
 	}
 
 	return nil
 }
 
-// bend takes a cable off its bridge and puts a relay between the two.
-func (h *Host) bend(fabric *wire, link netlink.Link, wanted pace) error {
+// insertRelay takes a cable off its bridge and puts a relay between the two.
+func (h *Host) insertRelay(fabric *wire, link netlink.Link, wanted pace) error {
 	port, up := link.Attrs().Name, link.Attrs().Flags&net.FlagUp != 0
 	bridge, err := fabric.LinkByIndex(link.Attrs().MasterIndex)
 	if err != nil {
 		return fmt.Errorf("find the bridge of %s: %w", port, err)
 	}
 
+	// The mark comes first: a crash at any later step leaves a cable that the next Up puts back.
 	if err := fabric.LinkSetAlias(link, lateMark+bridge.Attrs().Name); err != nil {
 		return fmt.Errorf("mark link %s: %w", port, err)
 	}
@@ -132,6 +137,7 @@ func (h *Host) bend(fabric *wire, link netlink.Link, wanted pace) error {
 		return fmt.Errorf("take link %s off its bridge: %w", port, err)
 	}
 
+	// The name must be free before the TAP takes it.
 	if err := fabric.rename(link, lateName(port)); err != nil {
 		return err
 	}
@@ -146,6 +152,7 @@ func (h *Host) bend(fabric *wire, link netlink.Link, wanted pace) error {
 			return err
 		}
 
+		// The relay closes both files; until it exists the TAP must be closed here.
 		if cable, err = openLink(link.Attrs().Index); err != nil {
 			tap.Close()
 		}
@@ -156,12 +163,14 @@ func (h *Host) bend(fabric *wire, link netlink.Link, wanted pace) error {
 		return err
 	}
 
+	// The relay runs before the port is on its bridge, so that no frame meets an end that nobody reads.
 	h.relays[port] = startRelay(tap, cable, wanted)
 	end, err := fabric.LinkByName(port)
 	if err == nil {
 		err = fabric.LinkSetMaster(end, bridge)
 	}
 
+	// A cable that was pulled stays down when its link becomes late.
 	if err == nil && up {
 		err = fabric.LinkSetUp(end)
 	}
@@ -183,14 +192,15 @@ func answersNothing(link string, nothing bool) map[string]string {
 	return map[string]string{"ipv4/conf/" + link + "/arp_ignore": value}
 }
 
-// straighten ends a port's relay, frames that wait in it go on at once, and puts the cable back where it was.
+// removeRelay ends a port's relay, frames that wait in it go on at once, and puts the cable back where it was.
 // Each step can be done again after a crash; the mark goes last.
-func (h *Host) straighten(fabric *wire, port string) error {
+func (h *Host) removeRelay(fabric *wire, port string) error {
 	if running, ok := h.relays[port]; ok {
 		running.stop()
 		delete(h.relays, port)
 	}
 
+	// A crash may have come before or after the rename: the cable has one of two names.
 	link, err := fabric.LinkByName(lateName(port))
 	if missing(err) {
 		link, err = fabric.LinkByName(port)
@@ -202,6 +212,7 @@ func (h *Host) straighten(fabric *wire, port string) error {
 		return fmt.Errorf("find link %s: %w", port, err)
 	}
 
+	// Without the mark the link is an ordinary cable, which is where it belongs.
 	bridge, marked := strings.CutPrefix(link.Attrs().Alias, lateMark)
 	if !marked {
 		return nil
@@ -246,6 +257,7 @@ func (h *Host) restoreDelays() error {
 		return fmt.Errorf("list links: %w", err)
 	}
 
+	// A new process knows of no delays: the marks in the kernel tell which cables are loose.
 	for _, link := range links {
 		if strings.HasPrefix(link.Attrs().Alias, lateMark) {
 			err = errors.Join(err, h.reconcileDelay(fabric, strings.TrimPrefix(
@@ -260,8 +272,9 @@ func (h *Host) restoreDelays() error {
 
 // cable makes a station's cable as makeCable does, and as late as it is to be.
 func (h *Host) cable(fabric *wire, port, bridge string, end *wire, name string, mac net.HardwareAddr) error {
+	// The cable of a relay that ended is loose; makeCable would take it for half-made.
 	if running, ok := h.relays[port]; !ok || !running.alive() {
-		if err := h.straighten(fabric, port); err != nil {
+		if err := h.removeRelay(fabric, port); err != nil {
 			return err
 		}
 	}
@@ -270,6 +283,7 @@ func (h *Host) cable(fabric *wire, port, bridge string, end *wire, name string, 
 		return err
 	}
 
+	// A new cable is not late yet, although its port may have a delay.
 	if err := h.reconcileDelay(fabric, port); err != nil {
 		return err
 	}
@@ -280,7 +294,7 @@ func (h *Host) cable(fabric *wire, port, bridge string, end *wire, name string, 
 // uncable removes a station's cable; nil when there is none.
 func (h *Host) uncable(fabric *wire, port string) error {
 	return errors.Join(
-		h.straighten(fabric, port),
+		h.removeRelay(fabric, port),
 		fabric.removeLink(port),
 	)
 }

@@ -40,6 +40,7 @@ func (h *Host) AttachVolume(ctx context.Context, id, name string, droplet int) e
 		return fmt.Errorf("attach volume %s: %w", name, err)
 	}
 
+	// A volume may be on its loop device already: a second device on one file would spoil it.
 	device, err := h.loop(ctx, id)
 	if err == nil && device == "" {
 		device, err = command.Run(ctx,
@@ -88,13 +89,14 @@ func loopNumber(device string) (uint32, error) {
 // for an instant.
 func makeNode(path string, device uint64) error {
 	var there unix.Stat_t
-	if unix.Lstat(
-		path,
-		&there,
-	) == nil && there.Mode&unix.S_IFMT == unix.S_IFBLK && there.Rdev == device {
+	err := unix.Lstat(path, &there)
+	isBlock := there.Mode&unix.S_IFMT == unix.S_IFBLK
+
+	if err == nil && isBlock && there.Rdev == device {
 		return nil
 	}
 
+	// Mknod fails on a path that exists: the node of another device goes first.
 	if err := errors.Join(
 		os.MkdirAll(filepath.Dir(path), 0o755),
 		ignoreMissing(os.Remove(path)),
@@ -110,11 +112,12 @@ func makeNode(path string, device uint64) error {
 }
 
 // DetachVolume takes the volume away from a Droplet, one that is mounted, too: its file systems answer with I/O
-// errors from then on, as when a disk is pulled, and are out of the Droplet's sight. Droplet 0 is for a volume
-// that nobody has.
+// errors from then on, as when a disk is pulled, and the Droplet no longer sees them. Droplet 0 is for a volume
+// that no Droplet has.
 func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) error {
 	defer h.lock(number(droplet))()
 
+	// The node goes first, so that the guest opens nothing new on the volume meanwhile.
 	if err := ignoreMissing(os.Remove(h.diskNode(droplet, name))); err != nil {
 		return fmt.Errorf("detach volume %s: %w", name, err)
 	}
@@ -124,6 +127,7 @@ func (h *Host) DetachVolume(ctx context.Context, id, name string, droplet int) e
 		return err
 	}
 
+	// The node alone does not unmount anything: the guest would go on writing to a volume that was detached.
 	if pid, err := h.PID(droplet); err == nil {
 		if err := pull(pid, device); err != nil {
 			return fmt.Errorf("detach volume %s: %w", name, err)
@@ -153,12 +157,14 @@ func pull(pid int, device string) error {
 		return nil
 	}
 
+	// A guest that ended meanwhile took its mounts with it.
 	guest, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	defer guest.Close()
 
+	// Setns to a mount namespace is refused to a thread that shares its file system state with others.
 	return onThread(func() error {
 		if err := errors.Join(
 			unix.Unshare(unix.CLONE_FS),
@@ -170,11 +176,13 @@ func pull(pid int, device string) error {
 		var problems []error
 
 		for _, point := range points {
+			// Only the top mount can be reached by a path.
 			var seen unix.Stat_t
 			if unix.Stat(point, &seen) != nil || seen.Dev != unix.Mkdev(loopMajor, minor) {
 				continue // something else is mounted above it
 			}
 
+			// Shutting down comes first: a lazy unmount alone leaves files that are open usable.
 			problems = append(
 				problems,
 				shutDown(point),
@@ -205,8 +213,8 @@ const (
 	shutdownNow = 2
 )
 
-// shutDown makes a file system answer everything with an I/O error. What does not know the request stays usable
-// to who has files open in it.
+// shutDown makes a file system answer everything with an I/O error. A file system that does not know
+// the request stays usable for processes that have files open in it.
 func shutDown(point string) error {
 	folder, err := os.Open(point)
 	if err != nil {
@@ -243,6 +251,7 @@ func (h *Host) loop(ctx context.Context, id string) (string, error) {
 	)
 
 	for line := range strings.Lines(found) {
+		// A detached device that is still mounted waits with AUTOCLEAR set; it is not used again.
 		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == "0" {
 			return fields[0], err
 		}

@@ -21,7 +21,7 @@ const (
 	bootTimeout = 30 * time.Second
 	// killTimeout is how long killed processes may take to be gone.
 	killTimeout = 30 * time.Second
-	// askInterval is how often PID 1 is asked again to power off: it is deaf to it while it starts.
+	// askInterval is how often PID 1 is asked again to power off: it ignores the signal while it starts.
 	askInterval = 2 * time.Second
 )
 
@@ -63,7 +63,7 @@ func (h *Host) console(id int) string {
 	return filepath.Join(h.folder(id), "console.log")
 }
 
-// Create makes the Droplet's disk, seed and network. Nothing boots. Made again with the same number it is mended.
+// Create makes the Droplet's disk, seed and network. Nothing boots. A Droplet of that number must not exist.
 func (h *Host) Create(ctx context.Context, droplet Droplet) error {
 	defer h.lock(number(droplet.ID))()
 
@@ -78,6 +78,7 @@ func (h *Host) Create(ctx context.Context, droplet Droplet) error {
 		return fmt.Errorf("create Droplet %d: %w", droplet.ID, fs.ErrExist)
 	}
 
+	// droplet.json is what makes it a Droplet: from here on Start completes what a crash leaves out.
 	if err := h.saveDroplet(droplet); err != nil {
 		return err
 	}
@@ -94,6 +95,7 @@ func (h *Host) Create(ctx context.Context, droplet Droplet) error {
 func (h *Host) Rebuild(droplet Droplet) error {
 	defer h.lock(number(droplet.ID))()
 
+	// Exclusive, because deleteUnused must not see a layer that somebody is about to use.
 	h.disk.Lock()
 	defer h.disk.Unlock()
 
@@ -105,6 +107,7 @@ func (h *Host) Rebuild(droplet Droplet) error {
 		return err
 	}
 
+	// The old image's layers may have had their last user.
 	return h.deleteUnused()
 }
 
@@ -190,11 +193,13 @@ func (h *Host) freshUpper(droplet Droplet) error {
 		return fmt.Errorf("make the disk of Droplet %d: %w", droplet.ID, err)
 	}
 
+	// The old files gave space back, which a filled disk must not have.
 	return h.fillAgain(droplet.ID)
 }
 
-// mend brings a Droplet's disk and network to what Create left, after a crash or a Down.
-func (h *Host) mend(droplet Droplet) error {
+// restore brings a Droplet's disk and network to what Create left, after a crash or a Down.
+func (h *Host) restore(droplet Droplet) error {
+	// Earlier labs listed a layer before they made it: after a crash in between it is not there.
 	droplet.Layers = slices.DeleteFunc(slices.Clone(droplet.Layers), func(layer string) bool {
 		_, err := os.Stat(layer)
 		return errors.Is(err, fs.ErrNotExist) && filepath.Dir(layer) == h.layers()
@@ -208,6 +213,7 @@ func (h *Host) mend(droplet Droplet) error {
 		return err
 	}
 
+	// A crash in freshUpper leaves no folder at all: the old one is removed, the new one not yet renamed.
 	if _, err := os.Stat(h.upper(droplet.ID)); errors.Is(err, fs.ErrNotExist) {
 		if err := h.freshUpper(droplet); err != nil {
 			return err
@@ -235,7 +241,7 @@ func (h *Host) Start(ctx context.Context, id int) error {
 		return fmt.Errorf("start: %w", err)
 	}
 
-	if err := h.mend(droplet); err != nil {
+	if err := h.restore(droplet); err != nil {
 		return fmt.Errorf("start Droplet %d: %w", id, err)
 	}
 
@@ -246,6 +252,7 @@ func (h *Host) Start(ctx context.Context, id int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errors.New("its PID 1 does not run"))
 	defer cancel()
 
+	// The caller's context may be over, and what half started must be ended all the same.
 	if err := h.awaitInit(ctx, id); err != nil {
 		return errors.Join(
 			fmt.Errorf("start Droplet %d: %w: %s", id, err, tailOf(h.console(id))),
@@ -280,6 +287,7 @@ func (h *Host) Shutdown(ctx context.Context, id int) error {
 
 	var asked time.Time
 	err := until(ctx, func() bool {
+		// systemd ignores the signal while it starts, so that asking once is not enough.
 		pid, err := h.PID(id)
 		if err == nil && time.Since(asked) > askInterval {
 			asked = time.Now()
@@ -322,6 +330,7 @@ func (h *Host) end(ctx context.Context, station string) error {
 	)
 	defer cancel()
 
+	// The cgroup is killed, not single processes: a fork in between would be missed.
 	if err := group.Kill(ctx); err != nil {
 		return err
 	}
@@ -353,11 +362,13 @@ func (h *Host) Destroy(ctx context.Context, id int) error {
 func (h *Host) destroy(ctx context.Context, id int) error {
 	defer h.lock(number(id))()
 
+	// A Droplet without its document is half destroyed: what is left of it is removed below.
 	droplet, err := h.Droplet(id)
 	if err != nil && !errors.Is(err, ErrNoDroplet) {
 		return err
 	}
 
+	// Processes end first: they use the network and the disk that are removed next.
 	if err := h.powerOff(ctx, id); err != nil {
 		return err
 	}
@@ -451,6 +462,8 @@ func (h *Host) Droplets() ([]int, error) {
 		if err != nil {
 			continue
 		}
+
+		// A folder without its document is being made or removed.
 		if _, err := os.Stat(filepath.Join(h.folder(id), "droplet.json")); err == nil {
 			ids = append(ids, id)
 		}

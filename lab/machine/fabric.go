@@ -52,6 +52,7 @@ func (h *Host) makeFabric() error {
 		return err
 	}
 
+	// Without forwarding a packet for another network ends here, even when a route leads to it.
 	err := within(h.fabric(), func() error {
 		return setSysctls(map[string]string{
 			"ipv4/ip_forward":                "0",
@@ -73,6 +74,7 @@ func (h *Host) makeFabric() error {
 		return err
 	}
 
+	// The metadata service listens on the bridge itself, beside the gateway.
 	gateway := netip.PrefixFrom(h.Gateway(), h.Public.Bits())
 
 	if err := fabric.makeBridge(
@@ -90,6 +92,7 @@ func (h *Host) makeFabric() error {
 		return fmt.Errorf("close the fabric's way out: %w", err)
 	}
 
+	// The guards stand before this computer or any Droplet is linked to the bridge.
 	if err := h.makeGuards(); err != nil {
 		return fmt.Errorf("guard the fabric: %w", err)
 	}
@@ -174,6 +177,7 @@ func (h *Host) dropVPC(fabric *wire, vpc string, prefix netip.Prefix) error {
 		return fmt.Errorf("remove VPC %s: %w", vpc, err)
 	}
 
+	// Other Droplets of the VPC still use it; the last one to go removes it.
 	if slices.ContainsFunc(links, func(l netlink.Link) bool {
 		return l.Attrs().MasterIndex == bridge.Attrs().Index
 	}) {
@@ -189,6 +193,7 @@ func (h *Host) dropVPC(fabric *wire, vpc string, prefix netip.Prefix) error {
 
 // removeFabric removes the lab's own namespace and its routes on this computer.
 func (h *Host) removeFabric() error {
+	// Removing the namespace would remove the link as well, but only once its last process is gone.
 	if link, err := netlink.LinkByName(h.hostLink()); err == nil {
 		if err := netlink.LinkDel(link); err != nil {
 			return fmt.Errorf("remove link %s: %w", h.hostLink(), err)
@@ -201,6 +206,7 @@ func (h *Host) removeFabric() error {
 
 	filter := &netlink.Route{Protocol: protocol, Type: unix.RTN_BLACKHOLE}
 
+	// The routes go last: until the link is gone they keep packets for the lab on this computer.
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		routes, err := netlink.RouteListFiltered(
 			family,
@@ -253,6 +259,7 @@ func (w *wire) makeCable(port, bridge string, end *wire, name string, mac net.Ha
 
 	here, err := w.LinkByName(port)
 	if err == nil {
+		// Both ends and the bridge are as wanted: a Droplet that runs keeps its link without a break.
 		if _, err := end.LinkByName(name); err == nil && here.Attrs().MasterIndex == master.Attrs().Index {
 			return errors.Join(
 				w.raise(port),
@@ -268,6 +275,7 @@ func (w *wire) makeCable(port, bridge string, end *wire, name string, mac net.Ha
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.MasterIndex = port, master.Attrs().Index
 
+	// One request makes both ends, the far one in its namespace, so that a crash leaves all or nothing.
 	pair := &netlink.Veth{
 		LinkAttrs:        attributes,
 		PeerName:         name,

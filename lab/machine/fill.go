@@ -56,6 +56,7 @@ func (h *Host) SetFills(leaves map[int]int64) error {
 func (h *Host) reconcileFill(id int, leave int64, wanted bool) error {
 	defer h.lock(number(id))()
 
+	// The list of Droplets was read before their locks were taken.
 	droplet, err := h.Droplet(id)
 	if errors.Is(err, ErrNoDroplet) {
 		return nil // it was destroyed meanwhile
@@ -67,6 +68,7 @@ func (h *Host) reconcileFill(id int, leave int64, wanted bool) error {
 		return err
 	}
 
+	// Only a mark that is done counts: one that is not belongs to a fill that was cut short.
 	if wanted == filled && (!wanted || mark == fillMark{leave, true}) {
 		return nil
 	}
@@ -75,6 +77,7 @@ func (h *Host) reconcileFill(id int, leave int64, wanted bool) error {
 		return ErrDisk
 	}
 
+	// The file lies on the Droplet's disk, which Down unmounts.
 	if err := h.ensureSpace(droplet); err != nil {
 		return err
 	}
@@ -87,6 +90,7 @@ func (h *Host) reconcileFill(id int, leave int64, wanted bool) error {
 		return err
 	}
 
+	// The mark goes last: after a crash the next call removes the file again.
 	return os.Remove(h.fillMark(id))
 }
 
@@ -101,6 +105,7 @@ func (h *Host) fillAgain(id int) error {
 }
 
 func (h *Host) fill(id int, leave int64) error {
+	// The mark comes before the file: a crash between the two leaves something to find.
 	if err := writeJSON(h.fillMark(id), fillMark{leave, false}); err != nil {
 		return err
 	}
@@ -135,6 +140,7 @@ func takeFree(file *os.File, leave int64) error {
 			return fmt.Errorf("ask what is free: %w", err)
 		}
 
+		// Too little is free already, and nothing was added yet: the file gives the difference back.
 		free := int64(stat.Bavail)*stat.Bsize - leave
 		if free < 0 && step == 1<<62 {
 			return file.Truncate(max(0, size+free))
@@ -144,6 +150,7 @@ func takeFree(file *os.File, leave int64) error {
 			return nil
 		}
 
+		// Allocated and never written: the guest's disk is full, and this computer's hardly used.
 		switch err := unix.Fallocate(int(file.Fd()), 0, size, step); {
 		case err == nil:
 			size += step

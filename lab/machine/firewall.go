@@ -36,6 +36,7 @@ func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 	defer h.net.Unlock()
 
 	err := within(h.fabric(), func() error {
+		// Without firewalls frames need not pass the ip hooks, and the kernel's module need not be there.
 		if len(shields) > 0 {
 			err := setSysctls(map[string]string{
 				"bridge/bridge-nf-call-iptables":  "1",
@@ -96,6 +97,7 @@ func familyOf6() family {
 // rules is a family's table. A packet passes when the sender's firewalls let it out and the receiver's let it
 // in; a chain returns what it lets through and drops the rest.
 func (f family) rules(shields []Shield) string {
+	// nft fails to delete a table that is not there: naming it first makes it.
 	text := fmt.Sprintf("table %[2]s %[1]s\ndelete table %[2]s %[1]s\n", firewallTable, f.name)
 	var chains strings.Builder
 	out, in := []string{}, []string{}
@@ -104,6 +106,7 @@ func (f family) rules(shields []Shield) string {
 		f.writeChain(&chains, fmt.Sprintf("out_%d", shield.Droplet), "daddr", shield.Outbound)
 		f.writeChain(&chains, fmt.Sprintf("in_%d", shield.Droplet), "saddr", shield.Inbound)
 
+		// Packets for a reserved IP pass the firewalls with the Droplet's anchor address.
 		for _, address := range shield.withAnchor() {
 			if f.owns(address) {
 				out = append(out, fmt.Sprintf("%s : jump out_%d", address, shield.Droplet))

@@ -22,6 +22,7 @@ const forwardTable = "hornero_forward"
 func (h *Host) Forward(ctx context.Context, name, chains string, targets []netip.Addr) error {
 	defer h.lock(name)()
 
+	// Naming the table first makes it, because nft fails to delete one that is not there.
 	rules, forward := fmt.Sprintf("table ip %[1]s\ndelete table ip %[1]s\n", forwardTable), "0"
 	if chains != "" {
 		rules, forward = rules+fmt.Sprintf("table ip %s {\n%s}\n", forwardTable, chains), "1"
@@ -35,6 +36,7 @@ func (h *Host) Forward(ctx context.Context, name, chains string, targets []netip
 			return err
 		}
 
+		// An ICMP redirect would tell a client to send to the target itself, past the load balancer.
 		return setSysctls(map[string]string{
 			"ipv4/ip_forward":               forward,
 			"ipv4/conf/all/send_redirects":  "0",
@@ -67,6 +69,7 @@ func forgetDatagrams(namespace string, targets []netip.Addr) error {
 	}
 	defer handle.Close()
 
+	// A client that goes on sending would otherwise reach its old target for as long as it does.
 	_, err = handle.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, elsewhere(targets))
 
 	return err
@@ -77,6 +80,7 @@ type elsewhere []netip.Addr
 
 // MatchConntrackFlow tells whether a flow is to be forgotten.
 func (e elsewhere) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	// The source of the replies is the target that the kernel chose for the client.
 	answers, _ := netip.AddrFromSlice(flow.Reverse.SrcIP)
 	return flow.Forward.Protocol == unix.IPPROTO_UDP && !slices.Contains(e, answers.Unmap())
 }

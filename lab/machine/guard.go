@@ -29,6 +29,7 @@ type guard struct {
 
 // makeGuards makes the table, or leaves the guards that stand in it as they are.
 func (h *Host) makeGuards() error {
+	// The chain is flushed first: at each Up the rule would otherwise stand in it once more.
 	return h.nft(fmt.Sprintf(`table bridge %[1]s {
 	map guards { type ifname : verdict; }
 	chain prerouting { type filter hook prerouting priority %[2]d; }
@@ -40,6 +41,7 @@ add rule bridge %[1]s prerouting iifname vmap @guards
 
 // setGuard puts a guard before a port, in the place of the one that stood there.
 func (h *Host) setGuard(g guard) error {
+	// One transaction: no frame passes between the old rules and the new ones.
 	chain := guardChain(g.port)
 	rules := fmt.Sprintf(
 		"add chain bridge %[1]s %[2]s\nflush chain bridge %[1]s %[2]s\n",
@@ -81,8 +83,9 @@ func guardChain(port string) string { return "from_" + port }
 // rules let pass what is the station's own, in their order, and drop the rest. IPv6 finds its neighbours by
 // multicast: questions and answers pass, the answers only for the station's own addresses.
 func (g guard) rules() []string {
+	// The kernel gives an interface with IPv6 a link-local address by itself: it is the station's own, too.
 	four, six := []string{}, []string{"fe80::/64"}
-	told := []string{"0x" + hex.EncodeToString(linkLocal(g.mac).AsSlice())}
+	advertised := []string{"0x" + hex.EncodeToString(linkLocal(g.mac).AsSlice())}
 
 	for _, address := range g.addresses {
 		if address.Is4() {
@@ -91,9 +94,10 @@ func (g guard) rules() []string {
 		}
 
 		six = append(six, address.String())
-		told = append(told, "0x"+hex.EncodeToString(address.AsSlice()))
+		advertised = append(advertised, "0x"+hex.EncodeToString(address.AsSlice()))
 	}
 
+	// 0.0.0.0 is the sender of an ARP probe, which asks whether an address is in use.
 	rules := []string{
 		fmt.Sprintf("ether saddr != %s drop", g.mac),
 		fmt.Sprintf(
@@ -104,11 +108,13 @@ func (g guard) rules() []string {
 		"ip daddr 224.0.0.0/4 drop",
 		fmt.Sprintf("ip saddr { %s } return", strings.Join(four, ", ")),
 	}
+
+	// Without an IPv6 address of its own a station has no rule for IPv6, and all of it is dropped.
 	if len(six) > 1 {
 		rules = append(rules,
 			fmt.Sprintf(
 				"icmpv6 type nd-neighbor-advert @th,64,128 { %s } ip6 saddr { %s } return",
-				strings.Join(told, ", "),
+				strings.Join(advertised, ", "),
 				strings.Join(six, ", "),
 			),
 			fmt.Sprintf("icmpv6 type nd-neighbor-solicit ip6 saddr { ::, %s } return", strings.Join(six, ", ")),

@@ -132,6 +132,7 @@ func TestADropletSendsOnlyAsItself(t *testing.T) {
 		require.Equal(t, want, <-heard, one.link)
 	}
 
+	// The guest may give itself any address; the guard in the fabric drops what it sends from there.
 	l.run(sender, "ip address add 10.108.0.99/20 dev eth1")
 
 	require.Equal(t,
@@ -184,6 +185,7 @@ func TestIPv6(t *testing.T) {
 		"nothing leaves the lab",
 	)
 
+	// nodad, because a tentative address could not be used for sending at once.
 	another := state.IPv6Beside(l.address(0x77)).String()
 	l.run(one, "ip -6 address add "+another+"/64 dev eth0 nodad")
 

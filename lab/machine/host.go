@@ -40,7 +40,7 @@ func HostPackages() []string {
 type Config struct {
 	Name     string       // of the lab: letters, digits and '-', at most 20
 	State    string       // its folder, such as /var/lib/hornero/lab/default
-	Cache    string       // what labs share and is dear to make: base images, packages
+	Cache    string       // what labs share and takes long to make: base images, packages
 	Public   netip.Prefix // a /24: .1 is the gateway, .2 this computer; Droplets and load balancers get .10 and up
 	IPv6     netip.Prefix // a /64 for public IPv6 addresses, with the same two; the zero Prefix: none
 	Launcher []string     // the program that calls Launch with the path appended, such as hornero lab launch-droplet
@@ -54,7 +54,7 @@ type Host struct {
 	locks map[string]*sync.Mutex // one for each Droplet and station
 
 	steps   map[int]time.Duration // of the Droplets' clocks
-	keeping bool                  // somebody looks after them
+	keeping bool                  // keepClocks runs
 
 	disk sync.RWMutex // written by what deletes layers, read by what begins to use them
 	net  sync.Mutex   // one change of the fabric at a time; it holds the two below as well
@@ -91,6 +91,7 @@ func New(config Config) (*Host, error) {
 		)
 	}
 
+	// overlayfs separates its options by ',' and its layers by ':', and escapes both by '\'.
 	if !filepath.IsAbs(config.State) ||
 		!filepath.IsAbs(config.Cache) ||
 		strings.ContainsAny(config.State+config.Cache, ":,\\") {
@@ -122,7 +123,7 @@ func New(config Config) (*Host, error) {
 	}, nil
 }
 
-// lock takes the lock of one Droplet or station and returns what lets go of it.
+// lock takes the lock of one Droplet or station and returns the function that unlocks it.
 func (h *Host) lock(name string) func() {
 	h.mutex.Lock()
 	lock, ok := h.locks[name]
@@ -131,6 +132,7 @@ func (h *Host) lock(name string) func() {
 		h.locks[name] = lock
 	}
 
+	// The map's mutex is released first: whoever holds a Droplet's lock for long stops nobody else's.
 	h.mutex.Unlock()
 	lock.Lock()
 	return lock.Unlock

@@ -281,9 +281,12 @@ func TestDropletOfEachReleaseBoots(t *testing.T) {
 				"nft add table inet t && nft delete table inet t && sysctl -q -w net.core.somaxconn=1024",
 			)
 
+			// A database asks for as many requests: the kernel's limit for all Droplets together is raised.
 			l.run(client, `python3 -c 'import ctypes
 x = ctypes.c_ulong(0)
 assert ctypes.CDLL(None).syscall(206, 128, ctypes.byref(x)) == 0, "io_setup"'`)
+
+			// The image must not carry the resolver of the computer that it was made on.
 			require.Empty(t, l.run(client, "ls -A /etc/resolv.conf 2>/dev/null || true"))
 			l.run(client, "apt-get -q update && apt-get -q -y install hello && hello")
 			l.run(client, "cloud-init schema --system")
@@ -430,6 +433,7 @@ func TestLifeOfADroplet(t *testing.T) {
 	require.NoError(t, l.Thaw(d.ID))
 	l.run(client, "true")
 
+	// In the background and a moment later, so that SSH can still answer.
 	l.run(client, "(sleep 0.2; systemctl poweroff) >/dev/null 2>&1 &")
 	require.Equal(t, d.ID, <-stopped)
 	require.NoError(t, l.Start(t.Context(), d.ID))

@@ -82,6 +82,7 @@ func (n HostNetwork) Overlap(public, ipv6 netip.Prefix) string {
 }
 
 func (r HostRoute) overlap(public, ipv6, published netip.Prefix) string {
+	// A hidden gateway breaks its route, whatever that leads to.
 	for _, gateway := range r.Gateways {
 		if public.Contains(gateway) || ipv6.Contains(gateway) {
 			return fmt.Sprintf("gateway %s of route %s", gateway, r.To)
@@ -123,8 +124,11 @@ func (h *Host) Claim(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+
+	// Removed while it is still held: whoever waits checks that the file it locked is the one at the path.
 	defer os.Remove(claimLock)
 
+	// Nothing of the lab itself counts as an overlap, so that a running lab can claim its range again.
 	network, err := h.hostNetwork()
 	if err != nil {
 		return err
@@ -134,6 +138,7 @@ func (h *Host) Claim(ctx context.Context) error {
 		return fmt.Errorf("public range %s overlaps %s: %w", h.Public, what, ErrRangeInUse)
 	}
 
+	// The route is added under the lock: the next lab that looks for a range sees it.
 	return h.addBlackhole(h.Public)
 }
 
@@ -165,6 +170,7 @@ func (h *Host) hostNetwork() (n HostNetwork, err error) {
 	}
 
 	for _, path := range resolverFiles() {
+		// A computer without systemd-resolved has only one of the two files.
 		text, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return n, fmt.Errorf("read the name servers: %w", err)
@@ -188,6 +194,8 @@ func (h *Host) hostRoutes(links map[int]string) ([]HostRoute, error) {
 
 	for _, route := range listed {
 		blackhole := route.Protocol == protocol && route.Type == unix.RTN_BLACKHOLE
+
+		// The metric tells this lab's blackholes from those of other labs.
 		if blackhole && route.Priority == h.metric() || links[route.LinkIndex] == h.hostLink() {
 			continue
 		}
@@ -197,6 +205,7 @@ func (h *Host) hostRoutes(links map[int]string) ([]HostRoute, error) {
 			to = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 		}
 
+		// A route over several hops has them in MultiPath, and none of its own.
 		gateways := []netip.Addr{}
 		for _, hop := range append(route.MultiPath, &netlink.NexthopInfo{Gw: route.Gw}) {
 			if gateway, ok := netip.AddrFromSlice(hop.Gw); ok {

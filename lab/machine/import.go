@@ -39,6 +39,7 @@ func (h *Host) imports() string {
 func (h *Host) Import(ctx context.Context, name, url string) (image Image, disk int, err error) {
 	folder := filepath.Join(h.imports(), name)
 
+	// What an earlier import of that name left is of no use: fetching begins anew.
 	if err := errors.Join(
 		os.RemoveAll(folder),
 		os.MkdirAll(filepath.Join(folder, "root"), 0o700),
@@ -64,6 +65,7 @@ func (h *Host) Import(ctx context.Context, name, url string) (image Image, disk 
 		return Image{}, 0, err
 	}
 
+	// From the copy to the record no layer may be deleted: nothing lists the new one yet.
 	h.disk.RLock()
 	defer h.disk.RUnlock()
 
@@ -96,6 +98,7 @@ func (h *Host) fetchDisk(ctx context.Context, folder, url string) (raw string, e
 		return packed, err
 	}
 
+	// qemu-img must not guess the format: it might find another one than diskFormat did.
 	described, err := command.Run(ctx,
 		command.Command{Args: []string{"qemu-img", "info", "--output=json", "-f", format, packed}},
 	)
@@ -112,10 +115,12 @@ func (h *Host) fetchDisk(ctx context.Context, folder, url string) (raw string, e
 		return "", fmt.Errorf("read what qemu-img says: %w", err)
 	}
 
+	// Such an image could name any file of this computer, which the import would then copy.
 	if told.Backing != "" || strings.Contains(described, `"data-file"`) {
 		return "", badImage("the image refers to another file")
 	}
 
+	// The unpacked size is checked before the conversion fills this computer's disk.
 	if told.Size > maxImport {
 		return "", badImage("the image is larger than %d GB", maxImport>>30)
 	}
@@ -168,6 +173,7 @@ func unpack(stream io.Reader, path string) error {
 		return badImage("the image is empty or cut off")
 	}
 
+	// The first bytes are read already; whoever unpacks needs them again.
 	whole := io.MultiReader(strings.NewReader(string(head[:n])), stream)
 
 	switch {
@@ -188,6 +194,7 @@ func unpack(stream io.Reader, path string) error {
 	}
 	defer file.Close()
 
+	// One byte more than allowed tells an image that is too large from one that just fits.
 	size, err := io.Copy(&sparse{file: file}, io.LimitReader(whole, maxImport+1))
 	if err != nil {
 		return badImage("the image is cut off or damaged: %v", err)
@@ -197,6 +204,7 @@ func unpack(stream io.Reader, path string) error {
 		return badImage("the image is larger than %d GB", maxImport>>30)
 	}
 
+	// Zeros at the end were skipped, so that the file may still be too short.
 	return file.Truncate(size)
 }
 
@@ -241,6 +249,7 @@ func diskFormat(path string) (string, error) {
 		}
 	}
 
+	// A VDI begins with free text; its magic follows at byte 64.
 	if string(head[0x40:0x44]) == "\x7f\x10\xda\xbe" {
 		return "vdi", nil
 	}
@@ -271,6 +280,7 @@ func copyRoot(ctx context.Context, raw, mount, into string) error {
 		return fmt.Errorf("copy the image's files: %w", err)
 	}
 
+	// The first partition with a system wins; a boot or EFI partition answers with one of the two codes.
 	for _, span := range spans {
 		args := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", copyScript, "sh", raw,
 			strconv.FormatInt(span.start, 10), strconv.FormatInt(span.size, 10), mount, into}
@@ -279,10 +289,10 @@ func copyRoot(ctx context.Context, raw, mount, into string) error {
 			return checkRoot(into)
 		}
 
+		// Any other exit code is this computer's trouble, not the image's.
 		var failed *command.Error
-		if !errors.As(err,
-			&failed,
-		) || failed.ExitCode != noFileSystem && failed.ExitCode != noRoot {
+		ended := errors.As(err, &failed)
+		if !ended || failed.ExitCode != noFileSystem && failed.ExitCode != noRoot {
 			return fmt.Errorf("copy the image's files: %w", err)
 		}
 	}
@@ -318,6 +328,7 @@ func partitions(ctx context.Context, raw string) ([]span, error) {
 			return nil, fmt.Errorf("read the image's partitions: %w", err)
 		}
 
+		// partx counts in sectors of 512 bytes, whatever the disk's own are.
 		spans = append(spans, span{
 			start: one.start * 512,
 			size:  one.size * 512,

@@ -39,6 +39,7 @@ func (h *Host) joinIPv6(fabric *wire) error {
 		return err
 	}
 
+	// makeFabric switches IPv6 off for all new links: this one needs it.
 	if err := within(h.fabric(), func() error {
 		return setSysctls(knowsIPv6(publicBridge))
 	}); err != nil {
@@ -108,6 +109,7 @@ func (h *Host) attachIPv6(inside *wire, station string, at Attachment) error {
 		return nil
 	}
 
+	// New links of a station have IPv6 switched off; eth0 is to have it.
 	if err := within(
 		h.Namespace(station),
 		func() error { return setSysctls(knowsIPv6("eth0")) },
@@ -137,5 +139,6 @@ func (h *Host) EnableIPv6(id int, address netip.Addr) error {
 		return err
 	}
 
+	// Attaching again adds what is missing and leaves the rest as it is: the Droplet may run.
 	return h.attach(number(id), droplet.Attachment)
 }

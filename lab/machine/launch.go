@@ -40,15 +40,14 @@ func (h *Host) launch(id int) error {
 		return err
 	}
 
+	name := h.Namespace(number(id))
 	spec := launchSpec{
-		Machine: h.Namespace(
-			number(id),
-		),
+		Machine:   name,
 		Hostname:  droplet.Hostname,
 		Folder:    h.folder(id),
 		Layers:    droplet.Layers,
 		Disk:      filepath.Dir(h.upper(id)),
-		Namespace: namespacePath(h.Namespace(number(id))),
+		Namespace: namespacePath(name),
 		Memory:    droplet.Memory,
 	}
 
@@ -60,6 +59,7 @@ func (h *Host) launch(id int) error {
 		return err
 	}
 
+	// nspawn refuses to bind a folder that is missing, as this one is until a volume is attached.
 	if err := os.MkdirAll(h.disks(id), 0o755); err != nil {
 		return fmt.Errorf("make the folder of disks: %w", err)
 	}
@@ -92,6 +92,7 @@ func (h *Host) spawn(station string, args []string, log string) error {
 		return err
 	}
 
+	// A cgroup that was killed may still hold empty folders of the guest's units.
 	if err := errors.Join(group.Remove(), group.Make()); err != nil {
 		return err
 	}
@@ -108,11 +109,13 @@ func (h *Host) spawn(station string, args []string, log string) error {
 	}
 	defer output.Close()
 
+	// Not bound to a context: the program is to outlive this process.
 	program := exec.Command(args[0], args[1:]...)
 	program.Stdout = output
 	program.Stderr = output
 	program.Dir = "/"
 
+	// The program is born in its cgroup: nothing that it forks can be outside, however early.
 	program.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:      true,
 		UseCgroupFD: true,
@@ -128,8 +131,8 @@ func (h *Host) spawn(station string, args []string, log string) error {
 	return nil
 }
 
-// Launch becomes a Droplet: in a mount namespace of its own it mounts the disk, and gives way to systemd-nspawn. It
-// returns only when that did not work out.
+// Launch becomes a Droplet: in a mount namespace of its own it mounts the disk, and executes systemd-nspawn. It
+// returns only when that fails.
 func Launch(path string) error {
 	var spec launchSpec
 
@@ -137,8 +140,10 @@ func Launch(path string) error {
 		return fmt.Errorf("launch: %w", err)
 	}
 
+	// A mount namespace belongs to a thread: unshare, mounts and exec must happen on the same one.
 	runtime.LockOSThread()
 
+	// The groups of cgroup v1 come first: isolate covers the mounts by which they are reached.
 	if err := enter(spec.Groups); err != nil {
 		return fmt.Errorf("launch %s: %w", spec.Machine, err)
 	}
@@ -148,6 +153,8 @@ func Launch(path string) error {
 	}
 
 	args := append([]string{"sh", "-c", rebootLoop, "sh"}, nspawnArgs(spec)...)
+
+	// API_VFS_WRITABLE=network lets guests set the sysctls of their own network.
 	environment := []string{
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
 		"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
@@ -170,10 +177,12 @@ func isolate(spec launchSpec) error {
 		return fmt.Errorf("leave the mount namespace: %w", err)
 	}
 
+	// Slave and not private: what this computer unmounts later is unmounted here, too.
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 
+	// The copy of the mount table holds every Droplet's disk, and would keep them in use.
 	if err := forgetDisks(spec.Disk); err != nil {
 		return err
 	}
@@ -182,6 +191,7 @@ func isolate(spec launchSpec) error {
 		return err
 	}
 
+	// A fresh mount of cgroup v2 gives nspawn a unified hierarchy, whatever this computer mounts there.
 	if err := unix.Mount(
 		"none",
 		"/sys/fs/cgroup",
@@ -197,6 +207,7 @@ func isolate(spec launchSpec) error {
 
 // coverRun puts an empty /run over the computer's, with nothing in it but the Droplet's own network namespace.
 func coverRun(namespace string) error {
+	// Opened before /run is covered: afterwards the path leads nowhere.
 	source, err := os.Open(namespace)
 	if err != nil {
 		return fmt.Errorf("open namespace: %w", err)
@@ -246,11 +257,14 @@ func mountDisk(spec launchSpec) error {
 		return fmt.Errorf("mount disk: %w", err)
 	}
 
+	// overlayfs names the topmost layer first.
 	lower := slices.Clone(spec.Layers)
 	slices.Reverse(lower)
 
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off,metacopy=off,redirect_dir=off,xino=off",
 		strings.Join(lower, ":"), filepath.Join(spec.Disk, "upper"), work)
+
+	// The kernel takes one page of mount options and cuts off the rest without an error.
 	if limit := os.Getpagesize(); len(options) >= limit {
 		return fmt.Errorf(
 			"mount disk: %d layers: their paths are longer than %d bytes together",
@@ -280,57 +294,22 @@ func memoryInfo(megabytes int) string {
 		name  string
 		value int
 	}{
-		{
-			name:  "MemTotal",
-			value: kilobytes,
-		}, {
-			name:  "MemFree",
-			value: kilobytes / 2,
-		}, {
-			name:  "MemAvailable",
-			value: kilobytes * 3 / 4,
-		}, {
-			name:  "Buffers",
-			value: 0,
-		}, {
-			name:  "Cached",
-			value: kilobytes / 4,
-		},
-		{
-			name:  "SwapCached",
-			value: 0,
-		}, {
-			name:  "Active",
-			value: kilobytes / 4,
-		}, {
-			name:  "Inactive",
-			value: kilobytes / 4,
-		}, {
-			name:  "SwapTotal",
-			value: 0,
-		}, {
-			name:  "SwapFree",
-			value: 0,
-		}, {
-			name:  "Dirty",
-			value: 0,
-		},
-		{
-			name:  "Shmem",
-			value: 0,
-		}, {
-			name:  "Slab",
-			value: 0,
-		}, {
-			name:  "SReclaimable",
-			value: 0,
-		}, {
-			name:  "CommitLimit",
-			value: kilobytes,
-		}, {
-			name:  "Committed_AS",
-			value: kilobytes / 4,
-		},
+		{"MemTotal", kilobytes},
+		{"MemFree", kilobytes / 2},
+		{"MemAvailable", kilobytes * 3 / 4},
+		{"Buffers", 0},
+		{"Cached", kilobytes / 4},
+		{"SwapCached", 0},
+		{"Active", kilobytes / 4},
+		{"Inactive", kilobytes / 4},
+		{"SwapTotal", 0},
+		{"SwapFree", 0},
+		{"Dirty", 0},
+		{"Shmem", 0},
+		{"Slab", 0},
+		{"SReclaimable", 0},
+		{"CommitLimit", kilobytes},
+		{"Committed_AS", kilobytes / 4},
 	} {
 		fmt.Fprintf(&text, "%-16s%8d kB\n", line.name+":", line.value)
 	}

@@ -41,6 +41,7 @@ func (h *Host) newLayer(image string) (path string, err error) {
 		return "", fmt.Errorf("make layer: %w", err)
 	}
 
+	// A name that comes back would let an old record list the new layer.
 	suffix := make([]byte, 4)
 	rand.Read(suffix)
 
@@ -91,6 +92,7 @@ func (h *Host) Snapshot(ctx context.Context, id int, image string) (Image, error
 	h.disk.RLock()
 	defer h.disk.RUnlock()
 
+	// An image is immutable: Droplets and other images may stand on it.
 	if _, err := h.Image(image); err == nil {
 		return Image{}, fmt.Errorf("snapshot Droplet %d: image %s: %w", id, image, fs.ErrExist)
 	}
@@ -114,9 +116,11 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 		return Image{}, err
 	}
 
+	// A folder that is no image's layer yet is removed by the next deleteUnused if a crash leaves it.
 	temporary := layer + ".part"
 	defer os.RemoveAll(temporary)
 
+	// All processes stand still during the copy, so that it is one moment of the disk.
 	thaw := func() error { return nil }
 	if h.Running(droplet.ID) {
 		if thaw, err = h.hold(droplet.ID); err != nil {
@@ -133,6 +137,8 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 			temporary,
 		}},
 	)
+
+	// Thawed before anything else can fail: a Droplet must not stay frozen because a copy did.
 	if err := errors.Join(err, thaw()); err != nil {
 		return Image{}, fmt.Errorf("copy the disk of Droplet %d: %w", droplet.ID, err)
 	}
@@ -144,17 +150,20 @@ func (h *Host) copyDisk(ctx context.Context, droplet Droplet, image string) (res
 	return h.keepImage(image, append(slices.Clone(droplet.Layers), layer))
 }
 
-// hold makes a Droplet's processes stand still, unless they do, and returns what lets them go on. A mark on disk
-// lets the next Up do so when this process does not live to.
+// hold makes a Droplet's processes stand still, unless they do, and returns the function that lets them go on.
+// A mark on disk lets the next Up do so when this process ends before.
 func (h *Host) hold(id int) (func() error, error) {
 	group, err := h.group(number(id))
 	if err != nil {
 		return nil, err
 	}
+
+	// A fault froze it: whoever lifts the fault thaws it, not the copy.
 	if group.Frozen() {
 		return func() error { return nil }, nil
 	}
 
+	// The mark comes before the freeze: a crash in between thaws what is not frozen, which does no harm.
 	if err := os.WriteFile(h.heldMark(id), nil, 0o600); err != nil {
 		return nil, err
 	}
@@ -177,6 +186,7 @@ func (h *Host) release(id int) error {
 		}
 	}
 
+	// The mark goes last: if thawing fails the next Up tries again.
 	return os.Remove(h.heldMark(id))
 }
 
@@ -186,6 +196,7 @@ func finishLayer(folder, layer string) error {
 		return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
 	}
 
+	// No image lists the layer yet: after a crash here deleteUnused removes it.
 	for _, own := range []string{seedFolder, mirror.AptFile} {
 		if err := os.RemoveAll(filepath.Join(layer, own)); err != nil {
 			return fmt.Errorf("make layer %s: %w", filepath.Base(layer), err)
@@ -223,6 +234,7 @@ func (h *Host) keepImage(name string, layers []string) (Image, error) {
 		image.Bytes += size
 	}
 
+	// The image's document must not reach the disk before the layer's files do.
 	if err := syncBelow(h.layers()); err != nil {
 		return Image{}, err
 	}
@@ -232,6 +244,7 @@ func (h *Host) keepImage(name string, layers []string) (Image, error) {
 
 // deleteUnused deletes the layers of this lab that neither an image nor a Droplet lists.
 func (h *Host) deleteUnused() error {
+	// If one list cannot be read nothing is deleted.
 	used, err := h.usedLayers()
 	if err != nil {
 		return err
@@ -319,6 +332,7 @@ func diskUsage(folder string) (int64, error) {
 			return err
 		}
 
+		// Hard links share their blocks, which count once; st_blocks is in units of 512 bytes.
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok && !seen[stat.Ino] {
 			seen[stat.Ino] = true
 			total += stat.Blocks * 512

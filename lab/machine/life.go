@@ -11,6 +11,7 @@ import (
 
 // Up makes the lab's fabric. What is there stays as it is, Droplets that run included.
 func (h *Host) Up(ctx context.Context) error {
+	// The range is claimed first: if something else uses it nothing must have been made.
 	if err := h.Claim(ctx); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
@@ -26,6 +27,7 @@ func (h *Host) Up(ctx context.Context) error {
 	h.net.Lock()
 	defer h.net.Unlock()
 
+	// Cables that a killed lab left loose can be put back only once the fabric is there.
 	if err := errors.Join(
 		h.makeFabric(),
 		h.restoreDelays(),
@@ -49,9 +51,9 @@ func (h *Host) sweep() error {
 	for _, entry := range entries {
 		folder := filepath.Join(h.State, "droplets", entry.Name())
 
-		if _, err := os.Stat(filepath.Join(folder, "droplet.json")); !errors.Is(err,
-			fs.ErrNotExist,
-		) {
+		// The document is written first and removed first: without it nothing else counts.
+		_, err := os.Stat(filepath.Join(folder, "droplet.json"))
+		if !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 
@@ -96,10 +98,12 @@ func (h *Host) Down(ctx context.Context) error {
 	h.net.Lock()
 	defer h.net.Unlock()
 
+	// The lab's own cgroup catches what no station's namespace told of.
 	if err := h.end(ctx, ""); err != nil {
 		return fmt.Errorf("lab %s: %w", h.Name, err)
 	}
 
+	// Mounts first, then their loop devices; the fabric and the groups are empty by now.
 	return errors.Join(
 		unmountBelow(h.State),
 		h.freeLoops(ctx),
@@ -116,6 +120,7 @@ func (h *Host) clear(ctx context.Context, station string) error {
 		return err
 	}
 
+	// The VPC is not named: removeFabric removes all bridges at once.
 	return h.detach(station, Attachment{})
 }
 

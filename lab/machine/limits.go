@@ -48,6 +48,7 @@ func (h *Host) raiseLimits(ctx context.Context) error {
 				continue
 			}
 
+			// Only the first lab sees the value that this computer had before.
 			if _, ok := state.Before[name]; !ok {
 				state.Before[name] = now
 			}
@@ -66,6 +67,8 @@ func (h *Host) restoreLimits(ctx context.Context) error {
 		state.Labs = slices.DeleteFunc(state.Labs, func(name string) bool {
 			return name == h.Name
 		})
+
+		// Another lab is still up and needs the raised limits.
 		if len(state.Labs) > 0 {
 			return nil
 		}
@@ -82,6 +85,7 @@ func (h *Host) restoreLimits(ctx context.Context) error {
 
 // changeRaised changes what is remembered under a lock that all labs take. With the last lab all of it goes.
 func changeRaised(ctx context.Context, change func(*raised) error) error {
+	// Under /run: a reboot resets the limits, and forgets what they were.
 	path := filepath.Join(sharedFolder, "limits.json")
 	lock := filepath.Join(sharedFolder, "limits.lock")
 	unlock, err := lockFile(ctx, lock)

@@ -41,17 +41,18 @@ func tryLock(path string) (*os.File, error) {
 	}
 
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil && stands(lock, path) {
+	if err == nil && stillAt(lock, path) {
 		return lock, nil
 	}
 
+	// Taken by somebody else, or removed meanwhile: nil without an error makes lockFile try again.
 	lock.Close()
 
 	return nil, ignore(err, unix.EWOULDBLOCK)
 }
 
-// stands tells whether the open file is the one at path.
-func stands(open *os.File, path string) bool {
+// stillAt tells whether the open file is the one at path.
+func stillAt(open *os.File, path string) bool {
 	mine, err := open.Stat()
 	if err != nil {
 		return false

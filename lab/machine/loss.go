@@ -62,17 +62,15 @@ func lossRules(losses []Loss) string {
 	}
 
 	for _, loss := range losses {
-		from, to := match(
-			"iifname",
-			loss.From,
-			loss.Network,
-		), match("oifname", loss.To, loss.Network)
+		from := match("iifname", loss.From, loss.Network)
+		to := match("oifname", loss.To, loss.Network)
 
 		verdict := "drop"
 		if loss.Percent < 100 {
 			verdict = fmt.Sprintf("numgen random mod 100 < %d drop", loss.Percent)
 		}
 
+		// A frame between two ports passes forward; one for or from the fabric's own stack passes input or output.
 		fmt.Fprintf(chains["forward"], "\t\t%s%s%s\n", from, to, verdict)
 
 		if to == "" {

@@ -24,6 +24,7 @@ func mountsBelow(folder string) ([]string, error) {
 
 	for _, mount := range mounts {
 		if mount == folder || strings.HasPrefix(mount, folder+"/") {
+			// The last mounted is unmounted first: others may lie beneath it.
 			found = append([]string{mount}, found...)
 		}
 	}
@@ -68,7 +69,7 @@ func unescapeMount(path string) string {
 }
 
 // forgetDisks takes the disks of other Droplets, of any lab, out of this process' own mount namespace: one that
-// is still seen from here could not be let go of.
+// is still mounted here would stay in use.
 func forgetDisks(own string) error {
 	own, err := asMounted(own)
 	if err != nil {
@@ -84,6 +85,8 @@ func forgetDisks(own string) error {
 		if mount == own || !isSpace.MatchString(mount) {
 			continue
 		}
+
+		// EINVAL: it is no mount any more. It went meanwhile, or with one that it was mounted on.
 		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("forget the disk %s: %w", mount, err)
 		}
@@ -102,6 +105,7 @@ func unmountBelow(folder string) error {
 	}
 
 	for _, mount := range mounts {
+		// A plain unmount writes everything back before it returns; the lazy one is the last resort.
 		if err := unix.Unmount(mount, 0); err == nil {
 			continue
 		}

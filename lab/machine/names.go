@@ -105,6 +105,7 @@ func vpcBridge(vpc string) string { return "vpc" + short(vpc) }
 
 // short makes a name of any length fit into an interface's; a Droplet's number stays readable.
 func short(name string) string {
+	// Linux allows 15 bytes for an interface's name, and a prefix is still to come.
 	if isNumber(name) && len(name) <= 10 {
 		return name
 	}
@@ -120,7 +121,7 @@ func (h *Host) metric() int {
 	return 1<<24 + int(sum[0])<<16 + int(sum[1])<<8 + int(sum[2])
 }
 
-// checkName refuses what could be taken for something of another lab.
+// checkName refuses a name whose namespaces could be mistaken for another lab's.
 func checkName(lab string) error {
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,19}$`).MatchString(lab) {
 		return fmt.Errorf("lab %q: a name is at most 20 small letters, digits and '-'", lab)

@@ -26,6 +26,7 @@ func makeNamespace(name string) error {
 		return fmt.Errorf("make namespace %s: %w", name, err)
 	}
 
+	// A bind mount needs a file to lie on, as ip netns makes it.
 	if err := os.WriteFile(path, nil, 0o444); err != nil {
 		return fmt.Errorf("make namespace %s: %w", name, err)
 	}
@@ -35,6 +36,7 @@ func makeNamespace(name string) error {
 			return err
 		}
 
+		// The mount keeps the namespace alive when this thread ends and no process is in it yet.
 		return unix.Mount(
 			fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()),
 			path,
@@ -53,6 +55,8 @@ func makeNamespace(name string) error {
 // removeNamespace takes the name away; the namespace goes with the last process in it.
 func removeNamespace(name string) error {
 	path := namespacePath(name)
+
+	// Mounts may be stacked at the path: each unmount takes one off.
 	for isNamespace(path) {
 		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("remove namespace %s: %w", name, err)
@@ -123,6 +127,7 @@ func (h *Host) DialIn(ctx context.Context, id int, network, address string) (net
 // dial connects from a namespace to an address that needs no look-up: the dialer stays on its thread then.
 func dial(ctx context.Context, namespace, network, address string) (connection net.Conn, err error) {
 	err = within(namespace, func() error {
+		// A fallback would dial in a goroutine of its own, on a thread outside of the namespace.
 		connection, err = (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, network, address)
 		return err
 	})

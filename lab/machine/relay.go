@@ -26,10 +26,10 @@ func (p pace) draw() time.Duration {
 }
 
 const (
-	// mostHeld is how many bytes wait in one direction at most; frames beyond are lost, as in any full queue.
-	mostHeld = 64 << 20
-	// mostFrames is how many frames wait in one direction at most.
-	mostFrames = 1 << 14
+	// maxQueuedBytes is how many bytes wait in one direction at most; frames beyond are lost, as in any full queue.
+	maxQueuedBytes = 64 << 20
+	// maxQueuedFrames is how many frames wait in one direction at most.
+	maxQueuedFrames = 1 << 14
 	// frameSize holds the largest frame before it is cut into packets, with the header that says how to cut it.
 	frameSize = 1<<16 + 64
 	// drainTime is how long what waits may take to be handed on when the delay ends.
@@ -40,9 +40,9 @@ const (
 type relay struct {
 	ends  [2]*os.File
 	pace  atomic.Pointer[pace]
-	quit  chan struct{} // closed: what waits is handed on at once, and nothing more is taken
+	quit  chan struct{} // closed: what waits is handed on at once, and nothing more is read
 	once  sync.Once
-	ended chan struct{} // closed: both links are let go of
+	ended chan struct{} // closed: both links are closed
 }
 
 // startRelay takes both files over. It ends by itself when one of the links is gone.
@@ -56,16 +56,17 @@ func startRelay(one, other *os.File, p pace) *relay {
 	var work sync.WaitGroup
 
 	for from, to := range map[*os.File]*os.File{one: other, other: one} {
-		held := make(chan frame, mostFrames)
-		waiting := &atomic.Int64{}
+		queue := make(chan frame, maxQueuedFrames)
+		queued := &atomic.Int64{}
 		work.Go(func() {
-			r.take(from, held, waiting)
+			r.receive(from, queue, queued)
 		})
 		work.Go(func() {
-			r.give(to, held, waiting)
+			r.send(to, queue, queued)
 		})
 	}
 
+	// Each direction uses both links: they are closed when the second one has ended.
 	go func() {
 		work.Wait()
 		one.Close()
@@ -81,10 +82,10 @@ type frame struct {
 	data []byte
 }
 
-// take reads frames until the link is gone or the relay ends. A link that is down, or a frame that the kernel
-// can't tell of, is no end.
-func (r *relay) take(from *os.File, held chan<- frame, waiting *atomic.Int64) {
-	defer close(held)
+// receive reads frames until the link is gone or the relay ends. A link that is down, or a frame that the kernel
+// cannot describe, does not end it.
+func (r *relay) receive(from *os.File, queue chan<- frame, queued *atomic.Int64) {
+	defer close(queue)
 	defer r.end()
 
 	buffer := make([]byte, frameSize)
@@ -100,29 +101,31 @@ func (r *relay) take(from *os.File, held chan<- frame, waiting *atomic.Int64) {
 			return
 		}
 
-		if waiting.Load() > mostHeld {
+		if queued.Load() > maxQueuedBytes {
 			continue
 		}
 
+		// A frame is never due before the one ahead of it: jitter must not change their order.
 		if due := time.Now().Add(r.pace.Load().draw()); due.After(last) {
 			last = due
 		}
 
+		// The next read overwrites the buffer: a frame in the queue needs a copy.
 		select {
-		case held <- frame{
+		case queue <- frame{
 			due:  last,
 			data: append([]byte(nil), buffer[:n]...),
 		}:
-			waiting.Add(int64(n))
+			queued.Add(int64(n))
 
 		default: // too many
 		}
 	}
 }
 
-// give writes frames when they are due. What a link that is down does not take is lost, as on a cable.
-func (r *relay) give(to *os.File, held <-chan frame, waiting *atomic.Int64) {
-	for one := range held {
+// send writes frames when they are due. What a link that is down does not take is lost, as on a cable.
+func (r *relay) send(to *os.File, queue <-chan frame, queued *atomic.Int64) {
+	for one := range queue {
 		if wait := time.Until(one.due); wait > 0 {
 			select {
 			case <-time.After(wait):
@@ -131,7 +134,7 @@ func (r *relay) give(to *os.File, held <-chan frame, waiting *atomic.Int64) {
 		}
 
 		to.Write(one.data)
-		waiting.Add(-int64(len(one.data)))
+		queued.Add(-int64(len(one.data)))
 	}
 }
 
@@ -140,6 +143,7 @@ func (r *relay) end() {
 	r.once.Do(func() {
 		close(r.quit)
 
+		// Deadlines wake readers at once and give writers a moment for what is queued.
 		for _, end := range r.ends {
 			end.SetReadDeadline(time.Now())
 			end.SetWriteDeadline(time.Now().Add(drainTime))
@@ -147,7 +151,7 @@ func (r *relay) end() {
 	})
 }
 
-// stop ends the relay, and returns when both links are let go of.
+// stop ends the relay, and returns when both links are closed.
 func (r *relay) stop() {
 	r.end()
 	<-r.ended
@@ -210,6 +214,7 @@ func openLink(index int) (*os.File, error) {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
 
+	// Without IGNORE_OUTGOING the relay would carry back each frame that it wrote.
 	for _, option := range []struct{ level, name, value int }{
 		{
 			level: unix.SOL_PACKET,

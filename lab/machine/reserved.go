@@ -66,6 +66,7 @@ func (h *Host) SetReserved(ctx context.Context, holders map[netip.Addr]int) erro
 			return fmt.Errorf("move reserved IPs: %w", err)
 		}
 
+		// Forwarding is on only while a reserved IP needs it.
 		forward := "0"
 		if len(anchors) > 0 {
 			forward = "1"
@@ -92,6 +93,7 @@ func (h *Host) answerFor(fabric *wire, anchors map[netip.Addr]netip.Addr) error 
 	}
 
 	for _, one := range there {
+		// Reserved IPs are the only /32 of the public range on the bridge; the gateway has the range's length.
 		prefix, ok := prefixOf(one.IPNet)
 		if _, wanted := anchors[prefix.Addr()]; !ok ||
 			wanted ||
@@ -105,6 +107,7 @@ func (h *Host) answerFor(fabric *wire, anchors map[netip.Addr]netip.Addr) error 
 		}
 	}
 
+	// Droplets answer from their anchor address by way of this gateway.
 	if err := fabric.addAddress(publicBridge, netip.PrefixFrom(
 		anchorNetwork().Addr().Next(),
 		anchorNetwork().Bits(),
@@ -124,7 +127,7 @@ func (h *Host) answerFor(fabric *wire, anchors map[netip.Addr]netip.Addr) error 
 // reservedRules is the whole of both tables, put in force in one transaction. The fabric passes on what is for
 // a reserved IP, or from one to the public network, and nothing else. What it must not pass on is marked as it
 // leaves the bridge for the fabric's own stack: frames that a bridge only carries can pass the ip hooks as
-// well, and must not be taken for routed ones.
+// well, and must not be dropped as if they were routed.
 func (h *Host) reservedRules(holders map[netip.Addr]int, anchors map[netip.Addr]netip.Addr) string {
 	inward, outward, addresses, from := []string{}, []string{}, []string{}, []string{}
 	for address, anchor := range anchors {

@@ -53,6 +53,7 @@ func writeSeed(root string, droplet Droplet) error {
 		}
 	}
 
+	// User-data holds secrets: only root in the Droplet may read it, and layers keep nothing of it.
 	if err := os.Chmod(filepath.Join(root, seedFolder), 0o700); err != nil {
 		return fmt.Errorf("write seed: %w", err)
 	}

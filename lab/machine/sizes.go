@@ -66,6 +66,7 @@ func (h *Host) makeOldGroups(droplet Droplet) ([]string, error) {
 			},
 		},
 	} {
+		// A computer with cgroup v2 has the controller there: limitGroup sets it.
 		old := h.oldGroup(controller, number(droplet.ID))
 		if old == "" {
 			continue
@@ -95,6 +96,7 @@ func (h *Host) limitGroup(droplet Droplet) error {
 		return err
 	}
 
+	// A controller works in a group only if every group above passes it on.
 	all := filepath.Dir(filepath.Dir(string(own)))
 	for _, above := range []cgroup.Group{
 		cgroup.Group(filepath.Dir(all)),
@@ -111,6 +113,7 @@ func (h *Host) limitGroup(droplet Droplet) error {
 		"memory.max": strconv.Itoa(droplet.Memory << 20),
 		"cpu.max":    fmt.Sprintf("%d %d", max(droplet.CPUs, 1)*cpuPeriod, cpuPeriod),
 	} {
+		// The file is missing where the controller is in v1, or not in this kernel.
 		if _, err := os.Stat(filepath.Join(string(own), file)); err != nil {
 			continue
 		}
@@ -145,6 +148,7 @@ func (h *Host) removeOldGroups(station string) error {
 
 		problems = append(problems, old.Remove())
 		if station == "" {
+			// EBUSY and ENOTEMPTY: other labs have groups there.
 			err := os.Remove(filepath.Dir(string(old)))
 			if !errors.Is(err, fs.ErrNotExist) &&
 				!errors.Is(err, syscall.EBUSY) &&

@@ -30,6 +30,7 @@ const defaultDisk = 25
 func (h *Host) space(id int) string {
 	return filepath.Join(h.folder(id), diskFolder)
 }
+
 func (h *Host) spaceFile(id int) string {
 	return filepath.Join(h.folder(id), diskFile)
 }
@@ -46,6 +47,7 @@ func (h *Host) ensureSpace(droplet Droplet) error {
 		return nil
 	}
 
+	// Growing unmounts the disk, so that it waits until the Droplet is off.
 	err := h.makeSpace(droplet)
 	if err == nil && !h.Running(droplet.ID) {
 		err = h.growSpace(droplet)
@@ -110,11 +112,9 @@ func (h *Host) goDirect(id int) error {
 	}
 	defer loop.Close()
 
-	if err := unix.IoctlSetInt(
-		int(loop.Fd()),
-		unix.LOOP_SET_DIRECT_IO,
-		1,
-	); err != nil && !errors.Is(err, unix.EINVAL) {
+	// EINVAL: the file system that holds the sparse file has no direct I/O.
+	err = unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_DIRECT_IO, 1)
+	if err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("write past the cache: %w", err)
 	}
 
@@ -197,11 +197,14 @@ func (h *Host) growMark(id int) string {
 // mounted again, lets the next one who looks end what was cut short.
 func (h *Host) growSpace(droplet Droplet) error {
 	path, mark := h.spaceFile(droplet.ID), h.growMark(droplet.ID)
+
+	// A disk that is large enough may still be half grown: then the mark is there.
 	info, err := os.Stat(path)
 	if err != nil || info.Size() >= droplet.diskBytes() && !exists(mark) {
 		return err
 	}
 
+	// The mark is the file that flock takes, too: a process that still grows the disk holds it.
 	if _, err := file.Write(mark, nil, file.Options{}); err != nil {
 		return err
 	}
@@ -210,10 +213,12 @@ func (h *Host) growSpace(droplet Droplet) error {
 		return err
 	}
 
+	// Other Droplets' mount namespaces may still see the disk for a moment after the unmount.
 	if err := h.awaitUnused(path); err != nil {
 		return err
 	}
 
+	// A disk never shrinks: after an interrupted growth the file may be larger than the Droplet says.
 	size := max(info.Size(), droplet.diskBytes())
 	_, err = command.Run(
 		context.Background(),

@@ -34,6 +34,7 @@ func (h *Host) attach(station string, at Attachment) error {
 		return err
 	}
 
+	// Set before the links exist: an interface makes itself a link-local address as soon as it is up.
 	err := within(
 		h.Namespace(station),
 		func() error { return setSysctls(quietIPv6()) },
@@ -125,6 +126,7 @@ func (h *Host) attachPublic(fabric, inside *wire, station string, at Attachment)
 		own.addresses = append(own.addresses, at.IPv6)
 	}
 
+	// The guard comes before the cable, so that the first frame is already checked.
 	if err := h.setGuard(own); err != nil {
 		return fmt.Errorf("guard %s: %w", station, err)
 	}
@@ -144,6 +146,7 @@ func (h *Host) attachPublic(fabric, inside *wire, station string, at Attachment)
 		return err
 	}
 
+	// A VPC may use 10.10.0.0/16 itself; its Droplets could not reach each other through eth1 then.
 	if anchor := Anchor(at.Public); !anchor.Overlaps(at.VPCRange) {
 		if err := inside.addAddress("eth0", anchor); err != nil {
 			return err
@@ -184,6 +187,7 @@ func (h *Host) attachPrivate(fabric, inside *wire, station string, at Attachment
 		return fmt.Errorf("guard %s: %w", station, err)
 	}
 
+	// A Droplet with nothing but its VPC has it on eth0, as on DigitalOcean.
 	link := "eth1"
 	if !at.Public.IsValid() {
 		link = "eth0"
@@ -223,6 +227,7 @@ func (h *Host) detach(station string, at Attachment) error {
 	}
 	defer fabric.close()
 
+	// Cables go before guards: no port is ever on the bridge without one.
 	if err := errors.Join(
 		h.uncable(fabric, publicPort(station)),
 		h.uncable(fabric, privatePort(station)),
@@ -261,6 +266,7 @@ func (h *Host) Links(id int, up bool) error {
 		public = nil // one that has only its VPC
 	}
 
+	// A late port has two links: the TAP under its name, and the cable itself.
 	late := errors.Join(
 		fabric.raiseLate(publicPort(number(id)), up),
 		fabric.raiseLate(privatePort(number(id)), up),

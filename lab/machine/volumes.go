@@ -24,9 +24,11 @@ type Volume struct {
 func (h *Host) volumes() string {
 	return filepath.Join(h.State, "volumes")
 }
+
 func (h *Host) volume(id string) string {
 	return filepath.Join(h.volumes(), id+".volume")
 }
+
 func (h *Host) volumeImage(id string) string {
 	return filepath.Join(h.volumes(), id+".snapshot")
 }
@@ -40,6 +42,7 @@ func (h *Host) CreateVolume(ctx context.Context, volume Volume) error {
 		return nil
 	}
 
+	// The volume appears by rename: Create returns nil for one that is there, so that it must be whole.
 	temporary := path + ".part"
 
 	if err := errors.Join(
@@ -77,6 +80,7 @@ func (h *Host) fillVolume(ctx context.Context, volume Volume, path string) error
 		return err
 	}
 
+	// A snapshot brings its own file system, which mkfs would erase.
 	if volume.Filesystem == "" || volume.Snapshot != "" {
 		return nil
 	}
@@ -122,6 +126,7 @@ func (h *Host) ResizeVolume(ctx context.Context, id string, size int) error {
 		return err
 	}
 
+	// The loop device keeps its old size until it is told.
 	_, err = command.Run(ctx, command.Command{Args: []string{"losetup", "--set-capacity", device}})
 
 	return err
@@ -136,6 +141,7 @@ func (h *Host) SnapshotVolume(ctx context.Context, id, snapshot string, droplet 
 		defer h.lock(number(droplet))()
 	}
 
+	// The Droplet's processes write to the volume: they stand still while it is copied.
 	if droplet != 0 && h.Running(droplet) {
 		var err error
 		if thaw, err = h.hold(droplet); err != nil {
@@ -163,6 +169,7 @@ func (h *Host) SnapshotVolume(ctx context.Context, id, snapshot string, droplet 
 func (h *Host) copyVolume(ctx context.Context, id, to string) error {
 	device, err := h.loop(ctx, id)
 	if err == nil && device != "" {
+		// The copy reads the file, which lacks what the kernel still holds for the device.
 		_, err = command.Run(ctx,
 			command.Command{Args: []string{"blockdev", "--flushbufs", device}},
 		)
@@ -196,6 +203,8 @@ func (h *Host) KeepVolumes(ctx context.Context, volumes, snapshots []string) err
 		if kept[path] {
 			continue
 		}
+
+		// A file that is removed while a loop device is on it keeps its space until the device goes.
 		if id, ok := strings.CutSuffix(filepath.Base(path), ".volume"); ok {
 			err = errors.Join(err, h.freeLoop(ctx, id))
 		}

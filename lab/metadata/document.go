@@ -52,11 +52,13 @@ type wireActive struct {
 }
 
 func document(info Info) wire {
+	// Floating IP is the old name of a reserved IP: DigitalOcean shows it under both.
 	reserved := wireReserved{wireActive{
 		Active:  info.ReservedIP.IsValid(),
 		Address: text(info.ReservedIP),
 	}}
 
+	// The lab serves no names, and gives a Droplet its addresses before it boots instead of by DHCP.
 	d := wire{
 		DropletID:  info.ID,
 		Hostname:   info.Hostname,
@@ -113,6 +115,8 @@ func wireAddressOf(prefix netip.Prefix, gateway netip.Addr) *wireAddress {
 	if !prefix.IsValid() {
 		return nil
 	}
+
+	// The lab's gateways are the first address of their network.
 	if !gateway.IsValid() {
 		gateway = gatewayOf(prefix)
 	}

@@ -51,12 +51,14 @@ func Handler(lookup Lookup) http.Handler {
 			return
 		}
 
+		// A Droplet is known by its address alone, which a guest cannot forge in the lab's networks.
 		source, err := netip.ParseAddrPort(r.RemoteAddr)
 		if err != nil {
 			http.NotFound(w, r)
 			return
 		}
 
+		// A listener for both families shows an IPv4 address as an IPv6 one.
 		info, ok := lookup(source.Addr().Unmap())
 		if !ok {
 			http.NotFound(w, r)
@@ -68,6 +70,7 @@ func Handler(lookup Lookup) http.Handler {
 }
 
 func answer(w http.ResponseWriter, r *http.Request, info Info) {
+	// A client that is gone misses its answer: the results of writing are ignored.
 	if r.URL.Path == root+".json" {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(document(info))
@@ -87,6 +90,8 @@ func answer(w http.ResponseWriter, r *http.Request, info Info) {
 	}
 
 	folder, isFolder := found.(folder)
+
+	// An index names paths relative to itself, which needs the '/' at its end.
 	if isFolder && !strings.HasSuffix(path, "/") {
 		http.Redirect(w, r, r.URL.Path+"/", http.StatusMovedPermanently)
 		return
@@ -194,6 +199,7 @@ func features(names []string) folder {
 }
 
 func lines(values []string) leaf {
+	// A key that ends its own line would leave an empty line in the list.
 	trimmed := make([]string, len(values))
 	for i, value := range values {
 		trimmed[i] = strings.TrimSpace(value)
@@ -248,6 +254,7 @@ func interfaces(info Info) folder {
 			entry{"type", leaf(kind.name)},
 		)
 
+		// DigitalOcean numbers the interfaces of each kind; a Droplet of the lab has one of each at most.
 		f = append(f, entry{kind.name, folder{{"0", one}}})
 	}
 

@@ -41,6 +41,7 @@ func (m *Mirror) serveFile(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 
+		// A kept file is sent in ranges, too; one that is on its way is only sent whole.
 		http.ServeContent(w, r, "", info.ModTime(), kept)
 
 		return
@@ -92,6 +93,7 @@ func (m *Mirror) join(path, url string) *fetch {
 		return f
 	}
 
+	// Two readers from the beginning: the request, and the fetch itself.
 	f := &fetch{
 		headers: make(chan struct{}),
 		length:  -1,
@@ -104,6 +106,7 @@ func (m *Mirror) join(path, url string) *fetch {
 	go func() {
 		defer f.leave()
 
+		// Finished before it is forgotten: a request that joins in between reads what is there, or the error.
 		f.finish(m.run(f, path, url))
 		m.mutex.Lock()
 		delete(m.fetches, path)
@@ -115,11 +118,13 @@ func (m *Mirror) join(path, url string) *fetch {
 
 // run brings the file to the disk, under its name only when it is whole.
 func (m *Mirror) run(f *fetch, path, url string) (err error) {
+	// Not the context of the request that began it: others may read the file when that one is cancelled.
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
 	if err != nil {
 		return f.answer(0, -1, nil, err)
 	}
 
+	// RoundTrip follows no redirect, which could lead to a host that is not allowed.
 	response, err := m.Transport.RoundTrip(request)
 	if err != nil {
 		return f.answer(0, -1, nil, err)
@@ -154,13 +159,17 @@ func create(path string) (*os.File, error) {
 		return nil, err
 	}
 
+	// In the folder of the file itself, because no rename leads from one file system to another.
 	return os.CreateTemp(filepath.Dir(path), ".part-*")
 }
 
 // answer tells the waiting requests what the source said.
 func (f *fetch) answer(status int, length int64, file *os.File, err error) error {
 	f.mutex.Lock()
-	f.status, f.length, f.file, f.err = status, length, file, err
+	f.status = status
+	f.length = length
+	f.file = file
+	f.err = err
 	f.mutex.Unlock()
 	close(f.headers)
 
@@ -180,7 +189,8 @@ func (f *fetch) Write(data []byte) (int, error) {
 
 func (f *fetch) finish(err error) {
 	f.mutex.Lock()
-	f.done, f.err = true, err
+	f.done = true
+	f.err = err
 	f.mutex.Unlock()
 	f.grown.Broadcast()
 }
@@ -194,6 +204,7 @@ func (f *fetch) copyTo(w io.Writer) error {
 			return err
 		}
 
+		// Each reader has its own offset: the file's own belongs to the fetch that writes it.
 		n, err := io.Copy(w, io.NewSectionReader(f.file, offset, size-offset))
 		offset += n
 		if err != nil || done && offset == size {
@@ -219,6 +230,7 @@ func (f *fetch) enter() bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 
+	// The last one closed the file.
 	if f.readers == 0 {
 		return false
 	}

@@ -21,7 +21,7 @@ import (
 // Port is where the proxy listens on the lab's gateway.
 const Port = 3128
 
-// DefaultHeaderTimeout is how long a package source may think before it answers.
+// DefaultHeaderTimeout is how long a package source may take until it answers.
 const DefaultHeaderTimeout = 60 * time.Second
 
 // Config is what a mirror needs.
@@ -93,7 +93,8 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if r.Method == http.MethodGet && lasting(r) {
+	// Lists of packages change and must be the source's own; a HEAD brings nothing to keep.
+	if r.Method == http.MethodGet && cacheable(r) {
 		m.serveFile(w, r)
 		return
 	}
@@ -101,9 +102,10 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.pass.ServeHTTP(w, r)
 }
 
-// lasting tells whether what is asked for never changes: a package file.
-func lasting(r *http.Request) bool {
-	p, host := r.URL.Path, r.URL.Host
+// cacheable tells whether what is asked for never changes: a package file.
+func cacheable(r *http.Request) bool {
+	p := r.URL.Path
+	host := r.URL.Host
 	isPackage := strings.Contains(p, "/pool/") &&
 		strings.HasSuffix(p, ".deb") &&
 		r.URL.RawQuery == ""
@@ -130,7 +132,7 @@ func (m *Mirror) fail(w http.ResponseWriter, err error) {
 }
 
 // VendorData is the vendor-data that tells a Droplet's apt of the proxy. A boothook runs before sshd starts,
-// and stands in nobody's way: a user's own cloud-config may say what it likes.
+// and does not conflict with a user's own cloud-config.
 func VendorData(proxy string) string {
 	return fmt.Sprintf("#cloud-boothook\n#!/bin/sh\n"+
 		"printf 'Acquire::http::Proxy \"%%s\";\\n' '%s' > /%s\n", proxy, AptFile)

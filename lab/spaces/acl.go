@@ -36,8 +36,8 @@ func aclOf(ctx context.Context) string {
 	return private
 }
 
-// cannedACL reads the name of an access control list. What gives a bucket's owner rights gives him nothing that
-// he has not.
+// cannedACL reads the name of an access control list. A list that gives rights to the bucket's owner
+// changes nothing: the owner has them all.
 func cannedACL(name string) (string, error) {
 	switch name {
 	case "", private, "bucket-owner-read", "bucket-owner-full-control":
@@ -51,6 +51,7 @@ func cannedACL(name string) (string, error) {
 
 // aclName is the canned list that a request names: in a header, which a URL signed beforehand has in its query.
 func aclName(r *http.Request) string {
+	// Unlike a header's, a query's names come in any case.
 	for name, values := range r.URL.Query() {
 		if http.CanonicalHeaderKey(name) == aclHeader {
 			return values[0]
@@ -122,10 +123,12 @@ func readACL(r *http.Request) (string, error) {
 		return "", refuse("MalformedACLError", "%s", err)
 	}
 
+	// Two canned lists are all that there is: a document is accepted only if it means one of them.
 	acl := private
 
 	for _, grant := range document.Grants {
 		switch {
+		// The owner has everything already, so that what a list gives him changes nothing.
 		case grant.Grantee.ID == ownerID:
 		case grant.Grantee.URI == everyone && grant.Permission == "READ":
 			acl = publicRead

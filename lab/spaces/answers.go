@@ -38,6 +38,8 @@ type errorDocument struct {
 // stays here.
 func (g *gate) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	var known gofakes3.Error
+
+	// The client must not read paths of this computer.
 	if !errors.As(err, &known) {
 		g.logger.Print(gofakes3.LogErr, err)
 
@@ -54,6 +56,7 @@ func (g *gate) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		Resource: r.URL.Path,
 	}
 
+	// A refusal borrows its status from a code that gofakes3 knows, but shows its own code.
 	var own *refusal
 	if errors.As(err, &own) {
 		document.Code, document.Message = string(own.Code), own.Message
@@ -66,6 +69,7 @@ func writeErrorDocument(w http.ResponseWriter, r *http.Request, status int, docu
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 
+	// An answer to HEAD has no body.
 	if r.Method == http.MethodHead {
 		return
 	}

@@ -37,6 +37,7 @@ func (r *backend) ListBuckets(context.Context) ([]gofakes3.BucketInfo, error) {
 		}
 	}
 
+	// S3 lists buckets by name, and a map has no order.
 	slices.SortFunc(listed, func(a, b gofakes3.BucketInfo) int {
 		return strings.Compare(a.Name, b.Name)
 	})
@@ -87,6 +88,7 @@ func (r *backend) DeleteBucket(ctx context.Context, name string) error {
 	b.mutex.RLock()
 	defer b.mutex.RUnlock()
 
+	// gofakes3 keeps its own list of uploads, which would outlive the bucket.
 	for id, u := range b.uploads {
 		// one that gofakes3 does not know is forgotten already
 		r.forget(ctx, name, u.Key, gofakes3.UploadID(id))
@@ -112,7 +114,8 @@ func (r *backend) GetObject(
 	}
 
 	shown := o.show()
-	shown.Range, shown.Contents = span, contents
+	shown.Range = span
+	shown.Contents = contents
 
 	return shown, nil
 }
@@ -190,12 +193,15 @@ func (r *backend) PutObject(
 		return gofakes3.PutObjectResult{}, err
 	}
 
+	// The bytes arrive before the bucket is locked: a slow client stops nobody else.
 	o, err := b.receiveBlob(input, size)
 	if err != nil {
 		return gofakes3.PutObjectResult{}, err
 	}
 
-	o.Key, o.Metadata, o.ACL = key, metadata, aclOf(ctx)
+	o.Key = key
+	o.Metadata = metadata
+	o.ACL = aclOf(ctx)
 
 	return gofakes3.PutObjectResult{}, b.put(ctx, o)
 }
@@ -216,6 +222,7 @@ func (r *backend) CopyObject(
 		return gofakes3.CopyObjectResult{}, err
 	}
 
+	// The bytes are copied and not shared: deleting one object must not take those of the other.
 	source, _, contents, err := from.open(fromKey, nil)
 	if err != nil {
 		return gofakes3.CopyObjectResult{}, err
@@ -227,7 +234,10 @@ func (r *backend) CopyObject(
 		return gofakes3.CopyObjectResult{}, err
 	}
 
-	o.Key, o.Metadata, o.ACL, o.Parts = key, metadata, aclOf(ctx), source.Parts
+	o.Key = key
+	o.Metadata = metadata
+	o.ACL = aclOf(ctx)
+	o.Parts = source.Parts
 
 	if err := into.put(ctx, o); err != nil {
 		return gofakes3.CopyObjectResult{}, err
@@ -247,6 +257,7 @@ func (r *backend) SetObjectTagging(_ context.Context, name, key, tagging string)
 	}
 
 	return b.change(key, func(o *object) {
+		// An object that is in a bucket is never changed: readers hold it without a lock.
 		metadata := map[string]string{}
 		for header, value := range o.Metadata {
 			metadata[header] = value

@@ -61,9 +61,11 @@ func (o *object) modified() time.Time {
 func (b *bucket) document() string {
 	return filepath.Join(b.folder, bucketDocument)
 }
+
 func (b *bucket) blobFile(blob string) string {
 	return filepath.Join(b.folder, blobsFolder, blob)
 }
+
 func (b *bucket) uploadFolder(id string) string {
 	return filepath.Join(b.folder, uploadsFolder, id)
 }
@@ -168,10 +170,12 @@ func (b *bucket) putLocked(ctx context.Context, o *object) error {
 		etag = before.MD5
 	}
 
+	// If-Match and If-None-Match are checked under the lock: of two writers one must lose.
 	if err := gofakes3.CheckWriteConditions(ctx, before != nil, etag); err != nil {
 		return err
 	}
 
+	// The document is the object: until it is renamed into place the old one is answered, also after a crash.
 	if err := keep(b.objectFile(o.Key), o); err != nil {
 		return fmt.Errorf("keep object %s: %w", o.Key, err)
 	}
@@ -179,6 +183,7 @@ func (b *bucket) putLocked(ctx context.Context, o *object) error {
 	b.objects[o.Key] = o
 
 	if before == nil {
+		// The keys stay sorted: a listing finds the beginning of its page by that.
 		i, _ := slices.BinarySearch(b.keys, o.Key)
 		b.keys = slices.Insert(b.keys, i, o.Key)
 	} else if before.Blob != o.Blob {
@@ -214,6 +219,7 @@ func (b *bucket) delete(key string) error {
 		return nil
 	}
 
+	// The document goes first: bytes without one are removed at the next start.
 	if err := os.Remove(b.objectFile(key)); err != nil {
 		return fmt.Errorf("delete object %s: %w", key, err)
 	}
@@ -246,6 +252,7 @@ func (b *bucket) setACL(acl string) error {
 	b.ACL = acl
 
 	if err := keep(b.document(), b); err != nil {
+		// What was not written must not be answered: after a restart it would be gone.
 		b.ACL = before
 		return fmt.Errorf("keep bucket %s: %w", b.Name, err)
 	}

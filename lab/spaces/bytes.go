@@ -33,10 +33,12 @@ func receive(path string, from io.Reader, size int64) (written int64, digest str
 		return 0, "", err // as it is: it may be an answer for the client, which gofakes3 knows by its type
 	}
 
+	// The client broke off: what came is not the object.
 	if size >= 0 && written != size {
 		return 0, "", gofakes3.ErrIncompleteBody
 	}
 
+	// The bytes must be on disk before a document names them.
 	return written, hex.EncodeToString(hash.Sum(nil)), into.Sync()
 }
 
@@ -73,6 +75,7 @@ func (b *bucket) open(
 		return nil, nil, nil, err
 	}
 
+	// Opened under the lock: a writer removes the blob as soon as it has put another in its place.
 	from, err := os.Open(b.blobFile(o.Blob))
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("read object %s: %w", key, err)

@@ -42,6 +42,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	// The look-up keeps the key: its grants are needed once the signature is found right.
 	var key Key
 	verified := signature.V4SignVerifyWithLookup(r, func(access string) (secret string, ok bool) {
 		key, ok = g.keys(access)
@@ -96,6 +97,7 @@ func (g *gate) serveAllowed(w http.ResponseWriter, r *http.Request, t target) {
 		g.serveLocation(w, r, t)
 
 	default:
+		// The list travels in the context, because gofakes3 hands a backend no headers.
 		acl, err := cannedACL(aclName(r))
 		if err != nil {
 			g.writeError(w, r, err)
@@ -128,7 +130,7 @@ func (g *gate) serveLocation(w http.ResponseWriter, r *http.Request, t target) {
 }
 
 // serveAnonymous answers who shows no key: the bytes of public objects and the listing of public buckets.
-// Nobody learns from it whether an object is there that he may not read.
+// The answer does not tell whether an object exists that the sender may not read.
 func (g *gate) serveAnonymous(w http.ResponseWriter, r *http.Request, t target) {
 	if t.bucket == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		deny(w, r)
@@ -143,6 +145,7 @@ func (g *gate) serveAnonymous(w http.ResponseWriter, r *http.Request, t target) 
 
 	listable := b.acl() == publicRead
 	if t.key == "" {
+		// Other queries ask for settings of the bucket, which take a key.
 		if !listable || !only(r, listing) {
 			deny(w, r)
 			return
@@ -153,6 +156,7 @@ func (g *gate) serveAnonymous(w http.ResponseWriter, r *http.Request, t target) 
 		return
 	}
 
+	// Where the listing is public a missing object may answer 404; elsewhere it looks like a private one.
 	o, err := b.object(t.key)
 	if err != nil && !listable || err == nil && o.ACL != publicRead {
 		deny(w, r)
@@ -201,23 +205,23 @@ func (k Key) allows(r *http.Request, t target) bool {
 	switch {
 	case t.bucket == "":
 		return false
+
+	// A GET of a bucket with another query reads its settings, which takes full access.
 	case t.key == "" && reads:
 		return only(r, reading) && k.has(Read, t.bucket)
 
+	// The one change of objects that is sent to the bucket deletes several of them.
 	case t.key == "":
-		return r.Method == http.MethodPost && r.URL.Query().Has("delete") && k.has(
-			ReadWrite,
-			t.bucket,
-		)
+		deletes := r.Method == http.MethodPost && r.URL.Query().Has("delete")
+		return deletes && k.has(ReadWrite, t.bucket)
 
 	case reads:
 		return k.has(Read, t.bucket)
 	}
 
-	if source := r.Header.Get("X-Amz-Copy-Source"); source != "" && !k.has(
-		Read,
-		targetOf(source).bucket,
-	) {
+	// A copy reads another bucket as well: writing to one must not open all others.
+	source := r.Header.Get("X-Amz-Copy-Source")
+	if source != "" && !k.has(Read, targetOf(source).bucket) {
 		return false
 	}
 

@@ -142,7 +142,7 @@ func TestGrants(t *testing.T) {
 
 	b.grant("DO00FULL", "x", spaces.Grant{Permission: spaces.FullAccess})
 
-	deeds := clientCalls(t)
+	calls := clientCalls(t)
 
 	for _, c := range []struct {
 		key     string
@@ -172,22 +172,22 @@ func TestGrants(t *testing.T) {
 		},
 	} {
 		t.Run(c.key, func(t *testing.T) {
-			for deed, do := range deeds {
+			for call, do := range calls {
 				b.put("mine", "kept", "x", minio.PutObjectOptions{})
 				b.put("other", "kept", "x", minio.PutObjectOptions{})
 
 				err := do(b.as(c.key, "x"))
 				code := minio.ToErrorResponse(err).Code
-				if contains(c.allowed, deed) {
-					require.NotEqual(t, "AccessDenied", code, deed)
-					if deed != "settings" { // of those there are none; asking is allowed
-						require.NoError(t, err, deed)
+				if contains(c.allowed, call) {
+					require.NotEqual(t, "AccessDenied", code, call)
+					if call != "settings" { // of those there are none; asking is allowed
+						require.NoError(t, err, call)
 					}
 
 					continue
 				}
 
-				require.Equal(t, "AccessDenied", code, deed)
+				require.Equal(t, "AccessDenied", code, call)
 			}
 		})
 	}

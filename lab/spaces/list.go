@@ -14,6 +14,8 @@ func (b *bucket) list(prefix gofakes3.Prefix, page gofakes3.ListBucketPage) *gof
 
 	listed := gofakes3.NewObjectList()
 	count, last := int64(0), ""
+
+	// The keys are sorted: a page begins at its marker without a walk over those before.
 	first, _ := slices.BinarySearch(b.keys, max(prefix.Prefix, page.Marker))
 	for _, key := range b.keys[first:] {
 		if !strings.HasPrefix(key, prefix.Prefix) {
@@ -21,10 +23,13 @@ func (b *bucket) list(prefix gofakes3.Prefix, page gofakes3.ListBucketPage) *gof
 		}
 
 		name, rolled := rollUp(key, prefix)
+
+		// The marker itself was on the page before, and a prefix is listed once for all its keys.
 		if name == page.Marker && page.Marker != "" || rolled && name == last {
 			continue
 		}
 
+		// A page is cut off only when one more name follows: the last page must not say that there are others.
 		if page.MaxKeys > 0 && count == page.MaxKeys {
 			listed.IsTruncated, listed.NextMarker = true, last
 			break
@@ -59,12 +64,10 @@ func rollUp(key string, prefix gofakes3.Prefix) (name string, rolled bool) {
 
 func (o *object) content() *gofakes3.Content {
 	return &gofakes3.Content{
-		Key:  o.Key,
-		Size: o.Size,
-		ETag: `"` + o.MD5 + `"`,
-		LastModified: gofakes3.NewContentTime(
-			o.modified(),
-		),
+		Key:          o.Key,
+		Size:         o.Size,
+		ETag:         `"` + o.MD5 + `"`,
+		LastModified: gofakes3.NewContentTime(o.modified()),
 		StorageClass: gofakes3.StorageStandard,
 		Owner:        &gofakes3.UserInfo{ID: ownerID, DisplayName: ownerID},
 	}

@@ -19,6 +19,7 @@ type resumedUpload struct {
 // has no other way in than requests, so they are sent once more, without their bytes.
 func (r *backend) resumeUploads(protocol http.Handler) error {
 	for _, b := range r.store.buckets {
+		// Each region has a gofakes3 of its own, with a list of its own.
 		if b.Region != r.region {
 			continue
 		}
@@ -82,11 +83,13 @@ func resend(
 		return err
 	}
 
+	// The path is set unparsed: a key may hold what a URL must escape.
 	request.URL = &url.URL{
 		Path:     "/" + bucket + "/" + key,
 		RawQuery: query.Encode(),
 	}
 
+	// gofakes3 remembers a part's size by this header; the bytes themselves are on disk.
 	request.Header.Set("Content-Length", strconv.FormatInt(size, 10))
 
 	answer := &answer{

@@ -64,9 +64,12 @@ func Open(config Config) (*Spaces, error) {
 		backend := &backend{store: store, region: region}
 		log := logger{config.Logger.With("region", region)}
 		protocol := gofakes3.New(backend, gofakes3.WithLogger(log))
+
+		// The backend and gofakes3 need each other: one of the two must be told later.
 		backend.forget = protocol.ForgetMultipartUpload
 		handler := protocol.Server()
 
+		// Past the gate, which would ask for a signature.
 		if err := backend.resumeUploads(handler); err != nil {
 			return nil, fmt.Errorf("open the Spaces of %s: %w", region, err)
 		}

@@ -42,6 +42,7 @@ func openStore(folder string) (*store, error) {
 		path := filepath.Join(folder, entry.Name())
 
 		if _, err := os.Stat(filepath.Join(path, bucketDocument)); errors.Is(err, fs.ErrNotExist) {
+			// Its document is written last and removed first.
 			removeAll(path)
 			continue
 		}
@@ -62,6 +63,7 @@ func (s *store) find(region, name string) (*bucket, error) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 
+	// Names are unique over all regions, but only its own region answers for a bucket.
 	if b := s.buckets[name]; b != nil && b.Region == region {
 		return b, nil
 	}
@@ -93,6 +95,7 @@ func (s *store) create(region, name, acl string) error {
 		}
 	}
 
+	// The document comes last: a crash before it leaves a folder that the next start removes.
 	if err := keep(made.document(), made); err != nil {
 		return fmt.Errorf("make bucket %s: %w", name, err)
 	}
@@ -107,6 +110,7 @@ func (s *store) remove(b *bucket) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 
+	// Both locks: no object can come between the check that there is none and the end of the bucket.
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 
@@ -121,6 +125,7 @@ func (s *store) remove(b *bucket) error {
 		return fmt.Errorf("remove bucket %s: %w", b.Name, err)
 	}
 
+	// Whoever found the bucket before waits for its lock, and must not write to it then.
 	b.gone = true
 	delete(s.buckets, b.Name)
 	removeAll(b.folder)

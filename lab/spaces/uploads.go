@@ -141,6 +141,7 @@ func (r *backend) CreateMultipartUpload(
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 
+	// The bucket may have been removed since it was found.
 	if b.gone {
 		return "", gofakes3.BucketNotFound(name)
 	}
@@ -172,6 +173,7 @@ func (r *backend) UploadPart(
 		return "", err
 	}
 
+	// Asked before the bytes come, so that a client with a wrong id need not send them all.
 	b.mutex.RLock()
 	_, err = b.upload(key, id)
 	b.mutex.RUnlock()
@@ -188,6 +190,7 @@ func (r *backend) UploadPart(
 
 	received := part{digest: digest, size: written}
 
+	// The upload may have ended while the bytes came: it is looked up once more.
 	if err := b.putPart(key, id, number, received, arriving); err != nil {
 		os.Remove(arriving)
 		return "", err
@@ -211,6 +214,7 @@ func (b *bucket) putPart(key string, id gofakes3.UploadID, number int, received 
 		return fmt.Errorf("keep part %d of %s: %w", number, key, err)
 	}
 
+	// A part with the same digest has the same file, which the rename has just replaced.
 	if before, replaced := u.parts[number]; replaced && before.digest != received.digest {
 		os.Remove(filepath.Join(folder, before.file(number)))
 	}
@@ -232,6 +236,7 @@ func (r *backend) CompleteMultipartUpload(
 		return "", "", err
 	}
 
+	// Only an upload's parts change, and those are copied here: the rest is read without the lock.
 	b.mutex.RLock()
 	u, err := b.upload(key, id)
 	var parts []part
@@ -252,12 +257,15 @@ func (r *backend) CompleteMultipartUpload(
 	}
 	defer assembly.close()
 
+	// Copied without the lock: parts of some gigabytes take long.
 	o, err := b.receiveBlob(assembly, -1)
 	if err != nil {
 		return "", "", fmt.Errorf("assemble %s: %w", key, err)
 	}
 
-	o.Key, o.Metadata, o.ACL = key, maps.Clone(u.Metadata), u.ACL
+	o.Key = key
+	o.Metadata = maps.Clone(u.Metadata)
+	o.ACL = u.ACL
 
 	for _, p := range parts {
 		o.Parts = append(o.Parts, p.size)
@@ -267,6 +275,7 @@ func (r *backend) CompleteMultipartUpload(
 		return "", "", err
 	}
 
+	// The object is in place before the parts go: a crash in between leaves both.
 	b.endUpload(string(id))
 
 	return "", `"` + o.MD5 + `"`, nil
@@ -329,6 +338,8 @@ func (b *bucket) endUpload(id string) {
 	delete(b.uploads, id)
 	os.Remove(b.uploadFile(id)) // the rest is nothing without it
 	b.mutex.Unlock()
+
+	// Without the lock: removing many parts takes a while, and nobody finds them any more.
 	removeAll(b.uploadFolder(id))
 }
 
@@ -352,7 +363,9 @@ func (a *assembly) Read(into []byte) (int, error) {
 				return 0, err
 			}
 
-			a.open, a.parts, a.wanted = next, a.parts[1:], a.wanted[1:]
+			a.open = next
+			a.parts = a.parts[1:]
+			a.wanted = a.wanted[1:]
 		}
 
 		n, err := a.open.Read(into)
@@ -362,6 +375,7 @@ func (a *assembly) Read(into []byte) (int, error) {
 
 		a.close()
 
+		// io.Reader discourages 0 bytes without an error: the next part is read at once.
 		if n > 0 {
 			return n, nil
 		}

@@ -45,6 +45,8 @@ func TestAnUploadInPartsOutlivesTheProcess(t *testing.T) {
 	b.sendPart("long ä.mp4", id, 1, []byte("to be replaced"))
 
 	one := b.sendPart("long ä.mp4", id, 1, first)
+
+	// A server that never saw the upload must know it from the disk.
 	b.open()
 
 	uploads, err := b.owner().ListMultipartUploads(t.Context(), "films", "", "", "", "", 10)
