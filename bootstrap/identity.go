@@ -28,7 +28,7 @@ func (a *Agent) peerTLS() (*tls.Config, error) {
 		return nil, err
 	}
 
-	return pki.Guard(config, api.StrangerAt("the agents' API", a.recordRefusal)), nil
+	return pki.Guard(config, api.RefusalAt("the agents' API", a.recordRefusal)), nil
 }
 
 // memberTLS is this node's towards members only: on dqlite's port, and when it asks them.
@@ -42,7 +42,7 @@ func (a *Agent) memberTLS() (*tls.Config, error) {
 		return nil, err
 	}
 
-	return pki.Guard(config, api.StrangerAt("dqlite", a.recordRefusal)), nil
+	return pki.Guard(config, api.RefusalAt("dqlite", a.recordRefusal)), nil
 }
 
 // identify checks that the certificate says what the document says.

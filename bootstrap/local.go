@@ -44,7 +44,7 @@ func (a *Agent) Status() status.Status {
 	}
 
 	// until it is in consensus itself it is as lost without the others
-	s.Stranger = a.stranger && (set == nil || a.entering)
+	s.UnknownPeer = a.unknownPeer && (set == nil || a.entering)
 	self := a.self()
 	a.mu.Unlock()
 

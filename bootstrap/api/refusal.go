@@ -19,14 +19,14 @@ var certificateReasons = map[error]string{
 	peerset.ErrForbidden: peerset.ReasonForbidden,
 }
 
-// StrangerAt tells refused of each connection to a door that pki.Guard refuses.
-func StrangerAt(door string, refused func(peerset.Refusal)) func(net.Addr, pki.Name, error) {
+// RefusalAt makes what pki.Guard calls for a connection that it refuses: it passes a Refusal that names the listener.
+func RefusalAt(listener string, refused func(peerset.Refusal)) func(net.Addr, pki.Name, error) {
 	return func(from net.Addr, name pki.Name, err error) {
 		refusal := peerset.Refusal{
 			From:   from.String(),
 			Node:   name.Node,
 			Role:   name.Role,
-			Tried:  "connect to " + door,
+			Tried:  "connect to " + listener,
 			Reason: peerset.ReasonUntrusted,
 			Err:    err,
 		}
