@@ -27,10 +27,10 @@ const (
 	DefaultTick        = 100 * time.Millisecond
 	DefaultReloadEvery = time.Second
 	// DefaultSteady is how often a process is looked at that serves and of which it is told when it ends, once
-	// no check of its servers had another result for DefaultCalm: the first failure is seen before a server is
+	// no check of its servers had another result for DefaultStable: the first failure is seen before a server is
 	// down, which takes three of them.
 	DefaultSteady = 500 * time.Millisecond
-	DefaultCalm   = 3 * time.Second
+	DefaultStable = 3 * time.Second
 	// DefaultSweepEvery is how often sessions are looked at when nothing changes.
 	DefaultSweepEvery = 5 * time.Second
 	// DefaultLinger is for how long sessions are looked at again and again after a server closed: longer than
@@ -40,11 +40,11 @@ const (
 	DefaultNotice = 2 * time.Second
 	// DefaultAnswer is how long the process has to answer one look at its servers or sessions.
 	DefaultAnswer = 3 * time.Second
-	// DefaultPatience is how long a process may not answer before its unit is asked to start.
-	DefaultPatience = 5 * time.Second
-	// DefaultHang is how long one may not answer before it is killed: a start does nothing for a unit that runs.
-	DefaultHang    = 30 * time.Second
-	commandTimeout = 10 * time.Second
+	// DefaultStartAfter is how long a process may not answer before its unit is asked to start.
+	DefaultStartAfter = 5 * time.Second
+	// DefaultKillAfter is how long one may not answer before it is killed: a start does nothing for a unit that runs.
+	DefaultKillAfter = 30 * time.Second
+	commandTimeout   = 10 * time.Second
 )
 
 // States of a proxy, as it says them.
@@ -105,14 +105,14 @@ type Status struct {
 type Times struct {
 	Tick        time.Duration
 	Steady      time.Duration
-	Calm        time.Duration
+	Stable      time.Duration
 	ReloadEvery time.Duration
 	SweepEvery  time.Duration
 	Linger      time.Duration
 	Notice      time.Duration
 	Answer      time.Duration
-	Patience    time.Duration
-	Hang        time.Duration
+	StartAfter  time.Duration
+	KillAfter   time.Duration
 }
 
 // Config is what a driver needs.
@@ -157,14 +157,14 @@ func (t *Times) defaults() {
 	fallbacks := map[*time.Duration]time.Duration{
 		&t.Tick:        DefaultTick,
 		&t.Steady:      DefaultSteady,
-		&t.Calm:        DefaultCalm,
+		&t.Stable:      DefaultStable,
 		&t.ReloadEvery: DefaultReloadEvery,
 		&t.SweepEvery:  DefaultSweepEvery,
 		&t.Linger:      DefaultLinger,
 		&t.Notice:      DefaultNotice,
 		&t.Answer:      DefaultAnswer,
-		&t.Patience:    DefaultPatience,
-		&t.Hang:        DefaultHang,
+		&t.StartAfter:  DefaultStartAfter,
+		&t.KillAfter:   DefaultKillAfter,
 	}
 
 	for value, fallback := range fallbacks {
@@ -204,7 +204,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-changed:
 			d.watchClosely(5 * d.Times.Tick) // the agent writes what it says into the file
 		case <-d.Ended:
-			d.watchClosely(d.Times.Calm)
+			d.watchClosely(d.Times.Stable)
 		case <-time.After(d.pace(status)):
 		}
 	}
@@ -252,11 +252,11 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 
 	if !slices.Equal(servers, d.before) {
 		d.before = servers
-		d.watchClosely(d.Times.Calm)
+		d.watchClosely(d.Times.Stable)
 	}
 
 	if d.reload(ctx, servers) {
-		d.watchClosely(d.Times.Calm)
+		d.watchClosely(d.Times.Stable)
 		return d.reported(), nil // whom the new process serves is seen at the next step
 	}
 
@@ -266,7 +266,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		return StatusOf(servers, snapshot), servers
 	}
 
-	d.watchClosely(d.Times.Calm)
+	d.watchClosely(d.Times.Stable)
 
 	for _, server := range plan.Moved {
 		d.cut[server] = true
@@ -393,11 +393,11 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 // restart asks for a start when the process has been silent for too long, and kills one that hangs.
 func (d *Driver) restart(ctx context.Context) {
 	silent := time.Since(d.answered)
-	if silent < d.Times.Patience || time.Since(d.asked) < d.Times.Patience {
+	if silent < d.Times.StartAfter || time.Since(d.asked) < d.Times.StartAfter {
 		return
 	}
 
-	if silent >= d.Times.Hang {
+	if silent >= d.Times.KillAfter {
 		d.Log.Warn("HAProxy hangs: it is killed", "silent", silent.Round(time.Second))
 		d.answered = time.Now()
 

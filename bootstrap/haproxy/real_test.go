@@ -340,8 +340,8 @@ func TestAHungProcessIsKilled(t *testing.T) {
 		database("db-1", n+".1", 1),
 	), func(p *proxy) {
 		p.times.Answer = 500 * time.Millisecond
-		p.times.Patience = 500 * time.Millisecond
-		p.times.Hang = 3 * time.Second
+		p.times.StartAfter = 500 * time.Millisecond
+		p.times.KillAfter = 3 * time.Second
 	})
 	p.serving("db-1")
 

@@ -96,7 +96,7 @@ func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {
 		Times: haproxy.Times{
 			Tick:   2 * time.Millisecond,
 			Steady: 100 * time.Millisecond,
-			Calm:   50 * time.Millisecond,
+			Stable: 50 * time.Millisecond,
 			Linger: time.Millisecond,
 		},
 	})

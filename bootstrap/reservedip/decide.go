@@ -43,7 +43,7 @@ func (c Circumstances) keeps(times Times) (bool, string) {
 		return true, "this node serves"
 	case c.fitOthers() == 0:
 		return true, "this node is not fit, and no other is"
-	case c.Steady < times.Patience:
+	case c.Steady < times.Grace:
 		return true, "this node was fit a moment ago"
 	case c.Unable:
 		return false, "the API does not let this node move the address"

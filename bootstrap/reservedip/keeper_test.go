@@ -52,7 +52,7 @@ func TestWhoDoesNotServeGivesItUpAndWhoLeavesWaits(t *testing.T) {
 	one := w.start("proxy-1", 11)
 	w.heldBy("proxy-1")
 	w.set(func() { one.healthy = false })
-	time.Sleep(3 * quick().Patience)
+	time.Sleep(3 * quick().Grace)
 
 	require.True(t,
 		w.read(func() bool { return w.lease.Holder == "proxy-1" }),

@@ -63,7 +63,7 @@ func (k *Keeper) stepLease(ctx context.Context) error {
 }
 
 func (k *Keeper) circumstances() Circumstances {
-	healthy, leaving := k.Fit()
+	healthy, leaving := k.Health()
 	snapshot := k.Set.Snapshot()
 
 	k.mu.Lock()
