@@ -48,27 +48,27 @@ type Agent struct {
 	watch    *imageWatch
 	webCheck webCheck
 
-	mu       sync.Mutex
-	node     cloudinit.Node
-	address  string
-	network  string
-	origin   origin
-	anchor   string // where packets for the reserved IP come in
-	droplet  int
-	manifest *roles.Manifest
-	phase    string
-	reason   string
-	entering bool // it is registered, and on its way into consensus
-	status   DriverStatus
-	draining bool
-	stranger bool      // it was never in a peer set, and founds none
-	beat     time.Time // the last heartbeat was begun
-	evicted  string    // why this incarnation is no longer in the peer set
-	marks    map[string]float64
-	set      peerset.Set
-	driver   Driver
-	keeper   *reservedip.Keeper // nil where the stack's reserved IP is of no matter
-	applied  error              // what the last round of templates said
+	mu          sync.Mutex
+	node        cloudinit.Node
+	address     string
+	network     string
+	origin      origin
+	anchor      string // where packets for the reserved IP come in
+	droplet     int
+	manifest    *roles.Manifest
+	phase       string
+	reason      string
+	entering    bool // it is registered, and on its way into consensus
+	status      DriverStatus
+	draining    bool
+	unknownPeer bool      // it was never in a peer set, and founds none
+	beat        time.Time // the last heartbeat was begun
+	evicted     string    // why this incarnation is no longer in the peer set
+	marks       map[string]float64
+	set         peerset.Set
+	driver      Driver
+	keeper      *reservedip.Keeper // nil where the stack's reserved IP is of no matter
+	applied     error              // what the last round of templates said
 }
 
 // New makes an agent. Run runs it.
@@ -103,7 +103,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.leave(nil)
 	a.work.Wait()
 
-	if cause := context.Cause(ctx); errors.Is(cause, ErrOutlived) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrSetRebuilt) {
 		return errors.Join(cause, a.SetAside())
 	}
 

@@ -13,8 +13,9 @@ import (
 // DefaultLookAround is how often a member looks whether the peer set goes on without it.
 const DefaultLookAround = 5 * time.Second
 
-// ErrOutlived ends an agent whose part of consensus is of a peer set that was rebuilt since. The next one joins anew.
-var ErrOutlived = errors.New("the peer set was rebuilt without this member; it joins anew")
+// ErrSetRebuilt ends an agent whose part of consensus is of a peer set that was rebuilt since. The next start joins
+// the rebuilt one.
+var ErrSetRebuilt = errors.New("the peer set was rebuilt without this member; it joins anew")
 
 // watchEra asks the members that this one does not hear whether they are of a later era. Whoever was away,
 // alone or with others, while the peer set was rebuilt finds it so.
@@ -44,7 +45,7 @@ func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member,
 				"own", own.Era(),
 				"told by", address,
 			)
-			a.leave(ErrOutlived)
+			a.leave(ErrSetRebuilt)
 
 			return
 		}

@@ -172,7 +172,7 @@ func TestAMemberFindsThatThePeerSetWasRebuiltWithoutIt(t *testing.T) {
 			})
 			agent.Served(&fixedSet{}, "db-1")
 
-			wait, want := patience, bootstrap.ErrOutlived
+			wait, want := patience, bootstrap.ErrSetRebuilt
 			if !c.outlived {
 				wait, want = 300*time.Millisecond, context.DeadlineExceeded
 			}

@@ -26,18 +26,19 @@ const (
 
 // Image is what the node runs on. Its adapter is bootstrap/immutable.
 type Image interface {
-	// Settled tells whether what else writes at boot has come to its end.
-	Settled() bool
+	// BootFinished tells whether cloud-init, which also writes at boot, has ended or does not run.
+	BootFinished() bool
 	// Refuse makes package managers refuse.
 	Refuse(node, role string) error
-	// Held notes that the node is held to its image from now on, once in its life.
-	Held() error
+	// MarkLocked notes, once in a node's life, since when files that appear are drift.
+	MarkLocked() error
 	// ReadOnly mounts /usr read-only where it is not.
 	ReadOnly() error
 	// Writable lists what ReadOnly should have mounted.
 	Writable() ([]string, error)
-	// Guard tells what is wrong with the rules before the metadata service, and loads them again; "" when nothing is.
-	Guard(ctx context.Context) string
+	// EnsureMetadataGuard loads the rules before the metadata service again when they are gone, and says what was
+	// wrong; "" when nothing was.
+	EnsureMetadataGuard(ctx context.Context) string
 	// CheckOwn compares what takes no time.
 	CheckOwn(ctx context.Context) (immutable.Pass, error)
 	// Check compares the files with the record, taking a share of one core.
@@ -46,18 +47,18 @@ type Image interface {
 
 // ImageTimes are when a node looks at its image; the zero value means the defaults.
 type ImageTimes struct {
-	Patience time.Duration // how long cloud-init may take before the node is held to its image all the same
-	Glance   time.Duration // between looks at the files that the agent wrote, at the mount and at the metadata guard
-	First    time.Duration // from the first look to the first whole pass: a node that boots has better to do
-	Every    time.Duration // between whole passes, unless the stack says otherwise
+	BootTimeout time.Duration // how long cloud-init may take before the node is locked to its image all the same
+	QuickEvery  time.Duration // between quick checks: the files that the agent wrote, the mount, the metadata guard
+	First       time.Duration // from the first look to the first whole pass: a node that boots has better to do
+	Every       time.Duration // between whole passes, unless the stack says otherwise
 }
 
 // Defaults, which a test shortens.
 const (
-	DefaultPatience   = 2 * time.Minute
-	DefaultGlance     = 10 * time.Second
-	DefaultFirst      = time.Minute
-	DefaultDriftEvery = 6 * time.Hour
+	DefaultBootTimeout = 2 * time.Minute
+	DefaultQuickEvery  = 10 * time.Second
+	DefaultFirst       = time.Minute
+	DefaultDriftEvery  = 6 * time.Hour
 )
 
 // Shares of one core that a comparison of the whole image takes.
@@ -67,8 +68,8 @@ const (
 )
 
 func (t *ImageTimes) complete() {
-	t.Patience = cmp.Or(t.Patience, DefaultPatience)
-	t.Glance = cmp.Or(t.Glance, DefaultGlance)
+	t.BootTimeout = cmp.Or(t.BootTimeout, DefaultBootTimeout)
+	t.QuickEvery = cmp.Or(t.QuickEvery, DefaultQuickEvery)
 	t.First = cmp.Or(t.First, DefaultFirst)
 	t.Every = cmp.Or(t.Every, DefaultDriftEvery)
 }
@@ -172,7 +173,7 @@ func (w *imageWatch) run(ctx context.Context, self peerset.Identity, settings ma
 		select {
 		case <-ctx.Done():
 		case <-w.asked:
-		case <-time.After(w.times.Glance):
+		case <-time.After(w.times.QuickEvery):
 		}
 	}
 }
@@ -188,10 +189,10 @@ func (w *imageWatch) interval(settings map[string]string) time.Duration {
 
 // awaitBoot waits for what else writes at boot: cloud-init is not to find a read-only disk.
 func (w *imageWatch) awaitBoot(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, w.times.Patience)
+	ctx, cancel := context.WithTimeout(ctx, w.times.BootTimeout)
 	defer cancel()
 
-	for !w.image.Settled() && ctx.Err() == nil {
+	for !w.image.BootFinished() && ctx.Err() == nil {
 		pause.For(ctx, w.retry)
 	}
 }
@@ -209,7 +210,7 @@ func (w *imageWatch) lock(self peerset.Identity) {
 
 	err := w.image.Refuse(self.Name, self.Role)
 	if err == nil {
-		err = errors.Join(w.image.Held(), w.image.ReadOnly())
+		err = errors.Join(w.image.MarkLocked(), w.image.ReadOnly())
 	}
 
 	w.mu.Lock()
@@ -283,7 +284,7 @@ func (w *imageWatch) checkQuickly(ctx context.Context) {
 	writable, err := w.image.Writable()
 	found := w.node.fileDrift()
 
-	if what := w.image.Guard(ctx); what != "" {
+	if what := w.image.EnsureMetadataGuard(ctx); what != "" {
 		found = append(found, status.Finding{Path: immutable.GuardFile, What: what})
 	}
 

@@ -42,7 +42,7 @@ func (i *fakeImage) do(f func()) {
 	f()
 }
 
-func (i *fakeImage) Settled() (yes bool) {
+func (i *fakeImage) BootFinished() (yes bool) {
 	i.do(func() { yes = i.settled })
 	return yes
 }
@@ -52,7 +52,7 @@ func (i *fakeImage) Refuse(node, role string) error {
 	return nil
 }
 
-func (i *fakeImage) Held() error {
+func (i *fakeImage) MarkLocked() error {
 	i.do(func() { i.noted = true })
 	return nil
 }
@@ -76,7 +76,7 @@ func (i *fakeImage) Writable() (paths []string, _ error) {
 	return paths, nil
 }
 
-func (i *fakeImage) Guard(context.Context) (what string) {
+func (i *fakeImage) EnsureMetadataGuard(context.Context) (what string) {
 	i.do(func() { what = i.guard })
 	return what
 }
@@ -146,10 +146,10 @@ func serving(t *testing.T, action string, image *fakeImage) watchedAgent {
 			Retry:     5 * time.Millisecond,
 			Roles:     webRoles(path),
 			Times: bootstrap.ImageTimes{
-				Patience: time.Minute,
-				Glance:   5 * time.Millisecond,
-				First:    time.Millisecond,
-				Every:    10 * time.Millisecond,
+				BootTimeout: time.Minute,
+				QuickEvery:  5 * time.Millisecond,
+				First:       time.Millisecond,
+				Every:       10 * time.Millisecond,
 			},
 			Log: slog.New(slog.NewTextHandler(&lockedWriter{to: log}, nil)),
 		}),

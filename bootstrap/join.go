@@ -38,7 +38,7 @@ func (a *Agent) join(ctx context.Context) error {
 	}
 
 	a.mu.Lock()
-	a.stranger = remembered.Founded == "" && !a.node.Found && !a.Known()
+	a.unknownPeer = remembered.Founded == "" && !a.node.Found && !a.Known()
 	a.mu.Unlock()
 
 	join := a.joinAsClient
@@ -245,7 +245,7 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 
 func (a *Agent) closeMember(member Member, why error) {
 	patience := checkTimeout
-	if errors.Is(why, ErrOutlived) {
+	if errors.Is(why, ErrSetRebuilt) {
 		patience = 0 // there is nobody to hand over to
 	}
 

@@ -19,8 +19,8 @@ type origin struct {
 	First   time.Time // when this disk first saw the document
 }
 
-// Kept is the user-data that a node's agent found at its first boot and goes on with, from its folder.
-func Kept(state string) (cloudinit.Found, bool) {
+// StoredUserData is the user-data that a node's agent found at its first boot and goes on with, from its folder.
+func StoredUserData(state string) (cloudinit.Found, bool) {
 	o, known := loadOrigin(state)
 	return o.Found, known
 }

@@ -16,23 +16,23 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// heldFile is there since the node was first held to its image: what cloud-init and the system's first boot
-// left in the sealed folders before is the node's own, and what came later is not.
-const heldFile = "held"
+// lockedFile is there since the node was first locked to its image: what cloud-init and the system's first boot
+// left in the sealed folders before is the node's own, and what came later is drift.
+const lockedFile = "held" // nodes that were baked before have it under this name
 
-// Held notes, once in a node's life, that it is held to its image from now on.
-func (i *Image) Held() error {
-	if _, err := i.heldSince(); err == nil || !errors.Is(err, fs.ErrNotExist) {
+// MarkLocked notes, once in a node's life, that it is locked to its image: files that appear later are drift.
+func (i *Image) MarkLocked() error {
+	if _, err := i.lockedSince(); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 
-	_, err := file.Write(filepath.Join(i.State, heldFile), nil, file.Options{Mode: 0o600})
+	_, err := file.Write(filepath.Join(i.State, lockedFile), nil, file.Options{Mode: 0o600})
 
 	return err
 }
 
-func (i *Image) heldSince() (time.Time, error) {
-	info, err := os.Stat(filepath.Join(i.State, heldFile))
+func (i *Image) lockedSince() (time.Time, error) {
+	info, err := os.Stat(filepath.Join(i.State, lockedFile))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -48,7 +48,7 @@ func (i *Image) watched() []string {
 // added finds what was not in the image when it was sealed, and came after the node was first held to it. An
 // image without a list of its files, and a node that was not held yet, have nothing to compare.
 func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error) {
-	since, err := i.heldSince()
+	since, err := i.lockedSince()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

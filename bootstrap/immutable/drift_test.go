@@ -314,11 +314,11 @@ func TestTheMarkSaysWhichNodeRefuses(t *testing.T) {
 
 func TestANodeIsSettledWhenCloudInitIsDone(t *testing.T) {
 	b := bake(t)
-	require.True(t, b.Settled(), "it does not run")
+	require.True(t, b.BootFinished(), "it does not run")
 	b.write("/run/cloud-init/enabled", "")
-	require.False(t, b.Settled())
+	require.False(t, b.BootFinished())
 	b.write("/run/cloud-init/result.json", "{}")
-	require.True(t, b.Settled())
+	require.True(t, b.BootFinished())
 }
 
 func TestANoteTellsWhatBecameOfAFile(t *testing.T) {

@@ -16,10 +16,10 @@ const GuardFile = "/usr/lib/hornero/metadata-guard.nft"
 // guardTimeout bounds a call of nft.
 const guardTimeout = 5 * time.Second
 
-// Guard tells what is wrong with the rules that keep all but root from the metadata service, and loads them
-// again; "" when nothing is. They do not outlive whoever flushes the ruleset, a firewall of the user's own for
-// one.
-func (i *Image) Guard(ctx context.Context) string {
+// EnsureMetadataGuard loads the rules that keep all but root from the metadata service again when they are gone, and
+// says what was wrong; "" when nothing was. Whoever flushes the ruleset removes them, too: a firewall of the user's
+// own does so.
+func (i *Image) EnsureMetadataGuard(ctx context.Context) string {
 	if _, err := os.Stat(i.at(GuardFile)); err != nil {
 		return "" // the image's record tells
 	}

@@ -50,9 +50,9 @@ func (i *Image) Refuse(node, role string) error {
 	return err
 }
 
-// Settled tells whether cloud-init has come to its end in this boot, or does not run: what user-data has it do
-// may write to /usr, and does so before the node is held to its image.
-func (i *Image) Settled() bool {
+// BootFinished tells whether cloud-init has ended in this boot, or does not run: what user-data has it do may write
+// to /usr, and does so before the node is locked to its image.
+func (i *Image) BootFinished() bool {
 	if _, err := os.Stat(i.at("/run/cloud-init/enabled")); err != nil {
 		return true
 	}

@@ -120,7 +120,7 @@ func (i inspector) inspect(ctx context.Context) inspection {
 		seen.read(found)
 	}
 
-	if kept, known := bootstrap.Kept(i.state); known {
+	if kept, known := bootstrap.StoredUserData(i.state); known {
 		seen.Kept = &keptData{
 			Source: kept.Source,
 			SHA256: digest(kept.Data),
