@@ -21,16 +21,15 @@ const guardTimeout = 5 * time.Second
 // own does so.
 func (i *Image) EnsureMetadataGuard(ctx context.Context) string {
 	if _, err := os.Stat(i.at(GuardFile)); err != nil {
-		return "" // the image's record tells
+		// An image without the file has another finding: its record lists it.
+		return ""
 	}
 
-	if rules, err := nft(ctx,
-		"list",
-		"table",
-		"ip",
-		"hornero_metadata",
-	); ctx.Err() != nil ||
-		err == nil && strings.Contains(rules, "169.254.169.254") && strings.Contains(rules, "drop") {
+	rules, err := nft(ctx, "list", "table", "ip", "hornero_metadata")
+	inForce := err == nil && strings.Contains(rules, "169.254.169.254") && strings.Contains(rules, "drop")
+
+	// A call that the agent's own end cut off tells nothing of the rules.
+	if ctx.Err() != nil || inForce {
 		return ""
 	}
 
@@ -46,6 +45,7 @@ func (i *Image) EnsureMetadataGuard(ctx context.Context) string {
 func nft(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, guardTimeout, errors.New("nft did not end"))
 	defer cancel()
+
 	return command.Run(ctx, command.Command{Args: append([]string{"/usr/sbin/nft"}, args...)})
 }
 

@@ -80,11 +80,13 @@ func (i *Image) readOnly(path string) error {
 		return err
 	}
 
+	// A remount drops every flag that it does not name.
 	readOnly := unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY | kept(path)
 	if err := unix.Mount("", aside, "", readOnly, ""); err != nil {
 		return err
 	}
 
+	// A new mount, unlike a changed flag, reaches the namespaces that take mounts from this one.
 	return unix.Mount(aside, path, "", unix.MS_BIND|unix.MS_REC, "")
 }
 

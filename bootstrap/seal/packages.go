@@ -72,10 +72,12 @@ func (n *inspection) checkPackages(ctx context.Context) {
 		return
 	}
 
+	// checkRecord compares the same list with the record.
 	n.packages = packages
 
 	for _, manifest := range n.manifests {
 		for _, wanted := range manifest.PackagesFor(n.record.Release) {
+			// A manifest may pin a version, as apt takes it: name=version.
 			name, _, _ := strings.Cut(wanted, "=")
 			if !packages[name].present() {
 				n.fault("name the package that provides it, for this release, or keep bake commands from removing it",
