@@ -94,10 +94,10 @@ func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {
 		Report:  func(haproxy.Status) {},
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Times: haproxy.Times{
-			Tick:   2 * time.Millisecond,
-			Steady: 100 * time.Millisecond,
-			Stable: 50 * time.Millisecond,
-			Linger: time.Millisecond,
+			Tick:        2 * time.Millisecond,
+			Steady:      100 * time.Millisecond,
+			StableAfter: 50 * time.Millisecond,
+			Linger:      time.Millisecond,
 		},
 	})
 

@@ -165,6 +165,7 @@ func named(droplet int) string {
 func backoff(failures int, times Times) time.Duration {
 	wait := times.Retry
 
+	// After ten doublings the bound below holds anyway; more would overflow.
 	for range min(failures-1, 10) {
 		wait *= 2
 	}

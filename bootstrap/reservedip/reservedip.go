@@ -222,6 +222,7 @@ func (k *Keeper) change(what func()) {
 	after := k.fact()
 	k.mu.Unlock()
 
+	// The callback comes after the mutex is free: it may read the fact.
 	if before != after {
 		k.Changed()
 	}
