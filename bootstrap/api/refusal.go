@@ -74,6 +74,8 @@ func (h handshakes) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	said, isHandshake := strings.CutPrefix(text, "http: TLS handshake error from ")
 	from, why, _ := strings.Cut(said, ": ")
+
+	// pki.Guard has told of these with the certificate's name, which net/http does not know.
 	told := strings.Contains(why, pki.ErrStranger.Error()) ||
 		strings.Contains(why, peerset.ErrForbidden.Error())
 	reason, refused := peerset.ReasonOfHandshake(why)
