@@ -97,12 +97,17 @@ func New(config Config) *Agent {
 // Run takes the node through its phases and serves until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, a.leave = context.WithCancelCause(ctx)
+
+	// systemd counts from the agent's start: it is notified in every phase, also while there is no user-data.
 	a.work.Go(func() { a.notifyWatchdog(ctx) })
 
 	a.runPhases(ctx)
+
+	// A cause that was given before stays: this only releases the context.
 	a.leave(nil)
 	a.work.Wait()
 
+	// The member is closed by now, so its folder may move. The next start finds none and joins anew.
 	if cause := context.Cause(ctx); errors.Is(cause, ErrSetRebuilt) {
 		return errors.Join(cause, a.SetAside())
 	}
@@ -123,6 +128,7 @@ func (a *Agent) runPhases(ctx context.Context) {
 		a.enterPhase(phase.name, "")
 		err := phase.run(ctx)
 
+		// An error after ctx ended comes from the shutdown. It is no refusal.
 		if ctx.Err() != nil {
 			return
 		}
@@ -151,6 +157,8 @@ func (a *Agent) runPhases(ctx context.Context) {
 func (a *Agent) refuse(ctx context.Context, phase string, err error) {
 	a.enterPhase(PhaseRefused, err.Error())
 	a.Log.Error("node refused", "phase", phase, "err", err)
+
+	// The agent stays up, so that /healthz and `hornero-bootstrap status` can say why.
 	<-ctx.Done()
 }
 
@@ -168,6 +176,7 @@ func (a *Agent) setReason(reason string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 
+	// Each attempt comes here, twice a second. Only a new reason is worth a line in the journal.
 	if a.reason != reason {
 		a.Log.Info("waiting", "phase", a.phase, "reason", reason)
 	}

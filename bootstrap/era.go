@@ -21,12 +21,16 @@ var ErrSetRebuilt = errors.New("the peer set was rebuilt without this member; it
 // alone or with others, while the peer set was rebuilt finds it so.
 func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member, remembered peerset.Snapshot) {
 	for pause.For(ctx, a.LookAround) {
+		// A member that has not caught up yet compares by what it remembered.
 		own := member.Snapshot()
 		if own.Founded == "" {
 			own = remembered
-			own.Quorum = false // whom it heard then does not count
+
+			// Whom it heard before the restart may be gone: every member counts as silent.
+			own.Quorum = false
 		}
 
+		// Members that this one hears are of its own era.
 		for _, address := range silentMembers(own, a.node.Node) {
 			theirs, err := client.Peers(ctx, address)
 			a.Log.Debug("asked for the era",
@@ -63,6 +67,7 @@ func isRebuilt(own, theirs peerset.Snapshot) bool {
 func silentMembers(snapshot peerset.Snapshot, self string) []string {
 	var addresses []string
 	for _, peer := range snapshot.Peers {
+		// Without a quorum nobody renews Alive.
 		heard := snapshot.Quorum && peer.Alive
 
 		if peer.Kind == peerset.KindMember && peer.Name != self && !heard {

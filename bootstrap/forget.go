@@ -44,6 +44,7 @@ func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error
 
 	peer, known := snapshot.Peer(name)
 	if !known {
+		// A node that never came can be forgotten: the others wait for every node that is expected.
 		if isExpected(expected, name) {
 			return set, name + ", which never came, with whatever it has", nil
 		}
@@ -51,6 +52,7 @@ func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error
 		return nil, "", fmt.Errorf("forget %q: %w, and the stack expects none", name, peerset.ErrUnknown)
 	}
 
+	// When a newer incarnation lives, the one before it is forgotten: only what that one held is lost.
 	before, replaced := snapshot.Settings[peerset.ReplacedPrefix+name]
 
 	switch {
@@ -110,7 +112,9 @@ func isAhead(snapshot peerset.Snapshot, peer peerset.Peer) bool {
 
 	hasAsMuch := func(other peerset.Peer) bool {
 		its, reached := other.Position()
-		if other.Name == peer.Name || its != uuid { // positions of two clusters cannot be compared
+
+		// Positions of two clusters cannot be compared.
+		if other.Name == peer.Name || its != uuid {
 			return false
 		}
 

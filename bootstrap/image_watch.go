@@ -149,8 +149,11 @@ func (w *imageWatch) run(ctx context.Context, self peerset.Identity, settings ma
 	w.state.Action = cmp.Or(settings[SettingDrift], immutable.Report)
 	w.mu.Unlock()
 
-	w.checkQuickly(ctx) // the rules before the metadata service wait for nobody
+	// User-data holds secrets: the guard before the metadata service is checked before anything is waited for.
+	w.checkQuickly(ctx)
 	w.awaitBoot(ctx)
+
+	// This takes no time: a node that just booted has a first result soon.
 	w.checkOwn(ctx)
 
 	every := w.interval(settings)
@@ -225,6 +228,7 @@ func (w *imageWatch) lock(self peerset.Identity) {
 		return
 	}
 
+	// It is tried at every quick check: the same failure is logged once.
 	if w.state.Problem != err.Error() {
 		w.log.Warn("hold the node to its image", "err", err)
 	}
@@ -249,7 +253,8 @@ func (w *imageWatch) checkOwn(ctx context.Context) {
 func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
 	pass, err := w.image.Check(ctx, share)
 	if ctx.Err() != nil {
-		return // half a comparison says nothing
+		// Half a comparison says nothing.
+		return
 	}
 
 	w.log.Info("image compared with its record",
@@ -303,6 +308,7 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 		w.state.Problem = err.Error()
 	}
 
+	// Before the node is locked, a writable /usr is no drift.
 	if w.locked {
 		w.state.ReadOnly = len(writable) == 0
 
@@ -319,7 +325,9 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 	shown := all[:min(len(all), status.MaxFindings)]
 
 	w.state.DriftFiles = len(all)
-	w.state.Findings = append([]status.Finding{}, shown...) // never null in JSON
+
+	// An empty list must not become null in JSON.
+	w.state.Findings = append([]status.Finding{}, shown...)
 
 	known := w.logged
 	w.logged = map[status.Finding]bool{}
@@ -347,6 +355,8 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 func (w *imageWatch) checkNow(ctx context.Context) (status.Image, error) {
 	w.checkWhole(ctx, wholeCore)
 	w.checkQuickly(ctx)
+
+	// Only the loop acts on drift: to act twice at once would drain the node twice.
 	w.asked.Ring()
 
 	w.mu.Lock()
@@ -375,6 +385,7 @@ func (w *imageWatch) decide() (immutable.Move, string) {
 func (w *imageWatch) act(ctx context.Context) {
 	move, reason := w.decide()
 
+	// Giving the work up takes minutes: no mutex is held meanwhile.
 	if move == immutable.Leave {
 		if err := w.node.giveUpWork(ctx, reason); err != nil && ctx.Err() == nil {
 			move, reason = immutable.Hold, err.Error()

@@ -30,7 +30,8 @@ func loadOrigin(state string) (origin, bool) {
 
 	data, err := os.ReadFile(filepath.Join(state, originFile))
 	if err != nil || json.Unmarshal(data, &o) != nil {
-		return origin{}, false // a first boot has kept nothing
+		// A first boot has kept nothing. There is no half of a file: it is written by a rename.
+		return origin{}, false
 	}
 
 	return o, true

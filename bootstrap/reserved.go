@@ -64,7 +64,8 @@ func (a *Agent) reportedFacts() map[string]string {
 		return facts
 	}
 
-	facts = maps.Clone(facts) // the driver's own map is not ours to change
+	// The driver goes on using its map.
+	facts = maps.Clone(facts)
 	if facts == nil {
 		facts = map[string]string{}
 	}
