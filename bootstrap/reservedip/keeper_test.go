@@ -26,6 +26,8 @@ func TestOneHoldsTheAddressAndAnotherTakesItOver(t *testing.T) {
 	require.Equal(t, []string{"11 at epoch 1"}, w.moves)
 	one.stop() // dead: it gives nothing up
 	w.heldBy("proxy-2")
+
+	// The same name on a new Droplet: it comes back while another holds the lease.
 	w.start("proxy-1", 13)
 	time.Sleep(quick().TTL)
 
@@ -52,6 +54,8 @@ func TestWhoDoesNotServeGivesItUpAndWhoLeavesWaits(t *testing.T) {
 	one := w.start("proxy-1", 11)
 	w.heldBy("proxy-1")
 	w.set(func() { one.healthy = false })
+
+	// Longer than the grace period: the lease would have been given up by now.
 	time.Sleep(3 * quick().Grace)
 
 	require.True(t,
@@ -100,6 +104,8 @@ func TestNothingMovesWithoutQuorum(t *testing.T) {
 	)
 
 	w.set(func() { w.droplet = 0 }) // whatever happens to it
+
+	// Longer than the lease lives, so that a second holder would have come.
 	time.Sleep(2 * quick().TTL)
 	require.Equal(t, []string{"11 at epoch 1"}, w.moves)
 	w.set(func() { w.quorum = true })
@@ -112,6 +118,8 @@ func TestALateHolderMovesNothing(t *testing.T) {
 	one := w.start("proxy-1", 11)
 	w.heldBy("proxy-1")
 	w.until("it is seen", func() bool { return len(one.notes) == 1 })
+
+	// Another took the lease and the address while this one did not look; it renews for ever.
 	w.set(func() {
 		w.lease.Holder, w.lease.Epoch, w.renewed, w.droplet = "proxy-9", 2, time.Now().Add(time.Hour), 19
 	})
@@ -207,6 +215,8 @@ func TestATokenThatOnlyReads(t *testing.T) {
 	})
 
 	w.until("it says so, once", func() bool { return len(one.notes) == 2 })
+
+	// Long enough for many attempts: none of them may tell the same again.
 	time.Sleep(10 * quick().LongestRetry)
 	require.True(t, w.read(func() bool { return len(one.notes) == 2 }))
 }

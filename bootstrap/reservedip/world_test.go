@@ -116,6 +116,7 @@ func (w *world) start(name string, droplet int) *node {
 		r.keeper.Run(ctx)
 	}()
 
+	// A dead node does not release its lease: only its heartbeat ends.
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		<-done
