@@ -47,10 +47,7 @@ func (f *Failure) Error() string {
 // Unwrap is the kind of failure.
 func (f *Failure) Unwrap() error {
 	// The API answers 422 for a change that is under way and for a wrong request: only the text differs.
-	pending := f.Status == http.StatusUnprocessableEntity && strings.Contains(
-		f.Message,
-		"pending event",
-	)
+	pending := f.Status == http.StatusUnprocessableEntity && strings.Contains(f.Message, "pending event")
 
 	switch {
 	case f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden:
@@ -111,13 +108,8 @@ func (c Client) Assign(ctx context.Context, droplet int) (Action, error) {
 
 	// The API needs no unassignment first: it takes the address from whoever has it.
 	body := map[string]any{"type": "assign", "droplet_id": droplet}
-	err := c.call(ctx,
-		fmt.Sprintf("assign reserved IP %s to Droplet %d", c.Address, droplet),
-		http.MethodPost,
-		c.path("actions"),
-		body,
-		&answer,
-	)
+	what := fmt.Sprintf("assign reserved IP %s to Droplet %d", c.Address, droplet)
+	err := c.call(ctx, what, http.MethodPost, c.path("actions"), body, &answer)
 
 	return answer.Action, err
 }
@@ -125,13 +117,11 @@ func (c Client) Assign(ctx context.Context, droplet int) (Action, error) {
 // Follow reads how far a change is.
 func (c Client) Follow(ctx context.Context, id int) (Action, error) {
 	var answer struct{ Action Action }
-	return answer.Action, c.call(ctx,
-		fmt.Sprintf("get action %d of reserved IP %s", id, c.Address),
-		http.MethodGet,
-		c.path("actions", strconv.Itoa(id)),
-		nil,
-		&answer,
-	)
+
+	what := fmt.Sprintf("get action %d of reserved IP %s", id, c.Address)
+	err := c.call(ctx, what, http.MethodGet, c.path("actions", strconv.Itoa(id)), nil, &answer)
+
+	return answer.Action, err
 }
 
 // Broad tells whether the token can do more than it is for: it reads the account, which "reserved_ip:update"
@@ -149,10 +139,9 @@ func (c Client) Broad(ctx context.Context) (bool, error) {
 }
 
 func (c Client) path(parts ...string) string {
-	return "/v2/reserved_ips/" + url.PathEscape(c.Address) + strings.Join(
-		append([]string{""}, parts...),
-		"/",
-	)
+	all := append([]string{"/v2/reserved_ips", url.PathEscape(c.Address)}, parts...)
+
+	return strings.Join(all, "/")
 }
 
 // largest bounds an answer: it holds a whole Droplet.
@@ -174,11 +163,9 @@ func (c Client) call(ctx context.Context, what, method, path string, body, answe
 		endpoint = DefaultEndpoint
 	}
 
-	request, err := http.NewRequestWithContext(ctx,
-		method,
-		strings.TrimSuffix(endpoint, "/")+path,
-		text,
-	)
+	address := strings.TrimSuffix(endpoint, "/") + path
+
+	request, err := http.NewRequestWithContext(ctx, method, address, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

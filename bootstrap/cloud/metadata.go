@@ -46,11 +46,9 @@ func (m Metadata) read(ctx context.Context, name string) (string, error) {
 		url = MetadataURL
 	}
 
-	request, err := http.NewRequestWithContext(ctx,
-		http.MethodGet,
-		url+"/metadata/v1/reserved_ip/ipv4/"+name,
-		nil,
-	)
+	path := "/metadata/v1/reserved_ip/ipv4/" + name
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, nil)
 	if err != nil {
 		return "", err
 	}

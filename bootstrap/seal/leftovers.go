@@ -158,14 +158,9 @@ func (n *inspection) checkTemplateFiles(ctx context.Context) {
 
 func (n *inspection) packaged(ctx context.Context, template roles.Template) bool {
 	// dpkg-query fails for a path that no package has.
-	_, err := command.Run(ctx,
-		command.Command{Args: []string{
-			"dpkg-query",
-			"--admindir=" + n.at("/var/lib/dpkg"),
-			"-S",
-			template.Path,
-		}},
-	)
+	_, err := command.Run(ctx, command.Command{
+		Args: []string{"dpkg-query", "--admindir=" + n.at("/var/lib/dpkg"), "-S", template.Path},
+	})
 
 	return err == nil
 }

@@ -30,15 +30,9 @@ func (d debian) broken() bool {
 
 // listPackages asks dpkg for all that it knows, by name.
 func (i *Image) listPackages(ctx context.Context) (map[string]debian, error) {
-	out, err := command.Run(ctx,
-		command.Command{Args: []string{
-			"dpkg-query",
-			"--admindir=" + i.at("/var/lib/dpkg"),
-			"-W",
-			"-f",
-			debianFields,
-		}},
-	)
+	out, err := command.Run(ctx, command.Command{
+		Args: []string{"dpkg-query", "--admindir=" + i.at("/var/lib/dpkg"), "-W", "-f", debianFields},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -107,9 +107,8 @@ func (t trial) prepare(ctx context.Context) error {
 			return err
 		}
 
-		if _, err := command.Run(ctx,
-			command.Command{Args: []string{"cp", "-a", folder, parent}},
-		); err != nil {
+		copying := command.Command{Args: []string{"cp", "-a", folder, parent}}
+		if _, err := command.Run(ctx, copying); err != nil {
 			return err
 		}
 	}
