@@ -67,7 +67,7 @@ type Agent struct {
 	marks       map[string]float64
 	set         peerset.Set
 	driver      Driver
-	keeper      *reservedip.Keeper // nil where the stack's reserved IP is of no matter
+	keeper      *reservedip.Keeper // nil where this node may not hold the stack's reserved IP
 	applied     error              // what the last round of templates said
 }
 

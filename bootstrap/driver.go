@@ -36,7 +36,7 @@ type Env struct {
 	Set      peerset.Set
 	Facts    func() roles.Facts // of now
 	Report   func(DriverStatus)
-	Note     func(kind, text string) // adds an event about this node, in its own time
+	Note     func(kind, text string) // adds an event about this node, and does not wait
 	Metrics  *metrics.Registry
 	Log      *slog.Logger
 }

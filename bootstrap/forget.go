@@ -29,8 +29,8 @@ func (a *Agent) serveForget(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, what)
 }
 
-// forgettable says what a declaration takes: a node that the peer set has or the stack is to have. Anything
-// else is a slip of the pen, and so may be a node that lives, or one whose data nobody else is known to have.
+// forgettable says what a declaration takes: a node that the peer set has or the stack is to have. Any other name is
+// probably mistyped, and so may be that of a node that lives, or one whose data nobody else is known to have.
 func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error) {
 	a.mu.Lock()
 	set, expected := a.set, a.node.Expected

@@ -144,7 +144,7 @@ func (a *Agent) unhealthyCode() int {
 	return http.StatusServiceUnavailable
 }
 
-// Ready tells whether the node is all that it is to be: healthy, in a peer set that has a quorum, and with
+// Ready tells whether the node is complete: healthy, in a peer set that has a quorum, and with
 // every template's file up to date. Traffic does not ask for as much (Health does): it goes on while the peer set
 // has no quorum.
 func (a *Agent) Ready() (bool, string) {

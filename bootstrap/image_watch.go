@@ -190,7 +190,7 @@ func (w *imageWatch) interval(settings map[string]string) time.Duration {
 	return every
 }
 
-// awaitBoot waits for what else writes at boot: cloud-init is not to find a read-only disk.
+// awaitBoot waits for what else writes at boot: cloud-init must not find /usr read-only.
 func (w *imageWatch) awaitBoot(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, w.times.BootTimeout)
 	defer cancel()
@@ -200,8 +200,8 @@ func (w *imageWatch) awaitBoot(ctx context.Context) {
 	}
 }
 
-// lock makes package managers refuse and mounts /usr read-only, once. Who makes it writable later means it, which is
-// reported as drift. What fails is tried again.
+// lock makes package managers refuse and mounts /usr read-only, once. A later remount is reported as drift, and not
+// undone. What fails is tried again.
 func (w *imageWatch) lock(self peerset.Identity) {
 	w.mu.Lock()
 	locked := w.locked
@@ -236,7 +236,7 @@ func (w *imageWatch) lock(self peerset.Identity) {
 	w.state.Problem = err.Error()
 }
 
-// checkOwn compares what takes no time, so that a node which just booted says something.
+// checkOwn compares what takes no time, so that a node that just booted has a result.
 func (w *imageWatch) checkOwn(ctx context.Context) {
 	pass, err := w.image.CheckOwn(ctx)
 	if ctx.Err() != nil {
@@ -271,7 +271,7 @@ func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
 	w.state.CheckedAt = time.Now().UTC().Format(time.RFC3339)
 }
 
-// findings are those of a comparison. That it cannot be made is one as well: a record that is gone is drift, too.
+// findings are those of a comparison. A comparison that fails is a finding as well: a missing record is drift, too.
 func findings(pass immutable.Pass, err error) []status.Finding {
 	if err == nil {
 		return pass.Findings
@@ -284,7 +284,7 @@ func findings(pass immutable.Pass, err error) []status.Finding {
 }
 
 // checkQuickly looks at what can be seen without reading the image: the files that the agent wrote, the mount, and
-// the rules before the metadata service. That those were gone is a finding also when they are back.
+// the rules before the metadata service. Rules that were gone are a finding also when they are back.
 func (w *imageWatch) checkQuickly(ctx context.Context) {
 	writable, err := w.image.Writable()
 	found := w.node.fileDrift()

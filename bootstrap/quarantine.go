@@ -26,8 +26,7 @@ const quarantineLease = "quarantine"
 
 const (
 	quarantineTTL = 10 * time.Second
-	// drainPatience bounds how long a node in quarantine takes to give its work up; it is out of everybody's
-	// way by then.
+	// drainPatience bounds how long a node in quarantine takes to give its work up; by then nobody uses it any more.
 	drainPatience = 5 * time.Minute
 )
 

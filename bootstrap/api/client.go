@@ -29,7 +29,7 @@ const (
 type Client struct {
 	http *http.Client
 	port int
-	own  string // this node's address, which is asked by nobody here
+	own  string // this node's address, which is never asked
 
 	mu      sync.Mutex
 	members []string

@@ -15,8 +15,8 @@ import (
 const (
 	// longestPoll is the longest that a watcher waits for an answer.
 	longestPoll = 30 * time.Second
-	// textFor is how long a text stands when nothing is told: whether there is a quorum, and who leads,
-	// changes silently.
+	// textFor is how long an encoded snapshot is used when no change is announced: the quorum and the leader change
+	// silently.
 	textFor = 250 * time.Millisecond
 )
 

@@ -298,8 +298,7 @@ func (d *Driver) look(ctx context.Context) ([]Server, error) {
 }
 
 // tell gives the commands and reads the result back: all in one go, so that there is a writer all the time, unless
-// sessions must end in between. Commands that did not take are given again at the next step, and complained
-// about once.
+// sessions must end in between. Commands without effect are given again at the next step, and logged once.
 func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 	commands := slices.Concat(plan.Close, plan.Open)
 	again := slices.Equal(d.told, commands)

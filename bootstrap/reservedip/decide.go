@@ -20,9 +20,9 @@ type Circumstances struct {
 	Gave    bool          // this node gave the lease up because it was not fit
 }
 
-// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a
-// holder who is fit, and who is not fit keeps it when nobody else would be better. A moment's trouble moves
-// nothing, and who gave it up must be well for a while before he takes it again: the address never flaps.
+// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a holder
+// who is fit, and one who is not keeps it while no other node is fit. Trouble that passes at once moves nothing, and
+// a node that gave the lease up must be well for a while before it takes it again: the address never flaps.
 func Wants(c Circumstances, times Times) (bool, string) {
 	switch {
 	case c.Leaving:

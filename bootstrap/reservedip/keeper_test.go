@@ -85,7 +85,7 @@ func TestWhoDoesNotServeGivesItUpAndWhoLeavesWaits(t *testing.T) {
 	w.heldBy("proxy-1")
 }
 
-// Without a quorum nothing moves, and what was so stays so.
+// Without a quorum nothing moves. What happened meanwhile is repaired when there is one.
 func TestNothingMovesWithoutQuorum(t *testing.T) {
 	w := newWorld(t)
 	one := w.start("proxy-1", 11)
@@ -112,7 +112,7 @@ func TestNothingMovesWithoutQuorum(t *testing.T) {
 	w.until("it is repaired then", func() bool { return len(w.moves) == 2 })
 }
 
-// The address is not given to who holds the lease no more, whatever it has seen before.
+// A node that lost the lease does not move the address, whatever it has seen before.
 func TestALateHolderMovesNothing(t *testing.T) {
 	w := newWorld(t)
 	one := w.start("proxy-1", 11)
@@ -175,7 +175,7 @@ func TestATokenThatIsRefused(t *testing.T) {
 	require.Len(t, w.moves, 1, "only proxy-2 moved it")
 }
 
-// Busy is no problem of anybody's until it lasts; the holder then has the address all the same.
+// A busy API is a problem only when it lasts. The holder gets the address in the end.
 func TestTheAPIIsBusyForAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.refuse[11] = &cloud.Failure{Status: 422, Message: "Droplet already has a pending event."}
@@ -202,7 +202,7 @@ func TestTheAPIIsBusyForAWhile(t *testing.T) {
 	require.Equal(t, []string{"11 at epoch 1"}, w.moves)
 }
 
-// A token that reads and may not change is a problem that no look makes forget.
+// A token that may read and not change is a problem that a successful read does not end.
 func TestATokenThatOnlyReads(t *testing.T) {
 	w := newWorld(t)
 	one := w.start("proxy-1", 11)

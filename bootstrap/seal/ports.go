@@ -39,8 +39,8 @@ var tables = []struct{ file, protocol, waiting string }{
 // Ports where a client of DHCP hears its server's answer.
 var dhcpClients = []int{68, 546}
 
-// checkPorts looks for who listens besides sshd and what the manifests name. Loopback is nobody's business but the
-// machine's own.
+// checkPorts looks for who listens besides sshd and what the manifests name. Loopback is not checked: no other
+// machine reaches it.
 func (n *inspection) checkPorts(context.Context) {
 	named := map[int]bool{}
 	for _, manifest := range n.manifests {
