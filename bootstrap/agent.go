@@ -48,27 +48,27 @@ type Agent struct {
 	watch    *imageWatch
 	webCheck webCheck
 
-	mu       sync.Mutex
-	node     cloudinit.Node
-	address  string
-	network  string
-	origin   origin
-	anchor   string // where packets for the reserved IP come in
-	droplet  int
-	manifest *roles.Manifest
-	phase    string
-	reason   string
-	entering bool // it is registered, and on its way into consensus
-	status   DriverStatus
-	draining bool
-	stranger bool      // it was never in a peer set, and founds none
-	beat     time.Time // the last heartbeat was begun
-	evicted  string    // why this incarnation is no longer in the peer set
-	marks    map[string]float64
-	set      peerset.Set
-	driver   Driver
-	keeper   *reservedip.Keeper // nil where the stack's reserved IP is of no matter
-	applied  error              // what the last round of templates said
+	mu          sync.Mutex
+	node        cloudinit.Node
+	address     string
+	network     string
+	origin      origin
+	anchor      string // where packets for the reserved IP come in
+	droplet     int
+	manifest    *roles.Manifest
+	phase       string
+	reason      string
+	entering    bool // it is registered, and on its way into consensus
+	status      DriverStatus
+	draining    bool
+	unknownPeer bool      // it was never in a peer set, and founds none
+	beat        time.Time // the last heartbeat was begun
+	evicted     string    // why this incarnation is no longer in the peer set
+	marks       map[string]float64
+	set         peerset.Set
+	driver      Driver
+	keeper      *reservedip.Keeper // nil where this node may not hold the stack's reserved IP
+	applied     error              // what the last round of templates said
 }
 
 // New makes an agent. Run runs it.
@@ -97,13 +97,18 @@ func New(config Config) *Agent {
 // Run takes the node through its phases and serves until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, a.leave = context.WithCancelCause(ctx)
+
+	// systemd counts from the agent's start: it is notified in every phase, also while there is no user-data.
 	a.work.Go(func() { a.notifyWatchdog(ctx) })
 
 	a.runPhases(ctx)
+
+	// A cause that was given before stays: this only releases the context.
 	a.leave(nil)
 	a.work.Wait()
 
-	if cause := context.Cause(ctx); errors.Is(cause, ErrOutlived) {
+	// The member is closed by now, so its folder may move. The next start finds none and joins anew.
+	if cause := context.Cause(ctx); errors.Is(cause, ErrSetRebuilt) {
 		return errors.Join(cause, a.SetAside())
 	}
 
@@ -123,6 +128,7 @@ func (a *Agent) runPhases(ctx context.Context) {
 		a.enterPhase(phase.name, "")
 		err := phase.run(ctx)
 
+		// An error after ctx ended comes from the shutdown. It is no refusal.
 		if ctx.Err() != nil {
 			return
 		}
@@ -151,6 +157,8 @@ func (a *Agent) runPhases(ctx context.Context) {
 func (a *Agent) refuse(ctx context.Context, phase string, err error) {
 	a.enterPhase(PhaseRefused, err.Error())
 	a.Log.Error("node refused", "phase", phase, "err", err)
+
+	// The agent stays up, so that /healthz and `hornero-bootstrap status` can say why.
 	<-ctx.Done()
 }
 
@@ -168,6 +176,7 @@ func (a *Agent) setReason(reason string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 
+	// Each attempt comes here, twice a second. Only a new reason is worth a line in the journal.
 	if a.reason != reason {
 		a.Log.Info("waiting", "phase", a.phase, "reason", reason)
 	}

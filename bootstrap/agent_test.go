@@ -86,6 +86,8 @@ func TestANodeWaitsForADiskThatFailsForAMoment(t *testing.T) {
 	for _, broken := range []string{"state", "pki"} {
 		t.Run(broken, func(t *testing.T) {
 			folder := t.TempDir()
+
+			// A file in the folder's place: no folder can be made there, even by root.
 			obstacle := filepath.Join(folder, broken)
 			require.NoError(t, os.WriteFile(obstacle, nil, 0o600))
 
@@ -96,6 +98,7 @@ func TestANodeWaitsForADiskThatFailsForAMoment(t *testing.T) {
 			found := make(chan error, 1)
 			go func() { found <- agent.Find(ctx) }()
 
+			// The agent must still be waiting: an answer now would mean that it did without the disk.
 			select {
 			case err := <-found:
 				require.NoError(t, err, "while the disk fails")
@@ -148,6 +151,8 @@ func TestALocalSocketThatCannotBeMadeIsTriedAgain(t *testing.T) {
 
 	socket := filepath.Join(obstacle, "agent.sock")
 	background(t, func(ctx context.Context) { agent.ServeLocal(ctx, socket) })
+
+	// The first attempts must fail, so the obstacle goes only after some of them.
 	time.AfterFunc(20*time.Millisecond, func() { os.Remove(obstacle) })
 
 	eventually(t, func() bool {

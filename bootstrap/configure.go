@@ -26,6 +26,7 @@ func (a *Agent) configure(ctx context.Context) error {
 		return err
 	}
 
+	// Services start only when every template has its file: none starts with a package's own configuration.
 	return retry(ctx, a, "start services", func(ctx context.Context) error {
 		return a.pending.start(ctx, a.manifest.Services)
 	})
@@ -34,6 +35,7 @@ func (a *Agent) configure(ctx context.Context) error {
 // apply brings every template's file up to date, each on its own: one that cannot be rendered does not hold the
 // others up. The units that must read what is new do so once they run.
 func (a *Agent) apply(ctx context.Context, running bool) error {
+	// All files of a round come from one snapshot, so that no two of them disagree.
 	facts := a.facts()
 	var errs []error
 
@@ -48,6 +50,7 @@ func (a *Agent) apply(ctx context.Context, running bool) error {
 	err := errors.Join(errs...)
 	a.counted.applies.Add(1, resultOf(err))
 
+	// Readiness reports the last round's error.
 	a.mu.Lock()
 	a.applied = err
 	a.mu.Unlock()
@@ -75,6 +78,8 @@ func (a *Agent) install(ctx context.Context, template roles.Template, facts role
 		return err
 	}
 
+	// The units are noted before the file is written. After a crash in between one is reloaded once too often; in the
+	// other order it would never read the file.
 	if err := a.pending.add(template); err != nil {
 		return err
 	}
@@ -88,6 +93,7 @@ func (a *Agent) checkText(ctx context.Context, template roles.Template, text []b
 		return nil
 	}
 
+	// The trial file is on a tmpfs, with the real file's mode and owner: the text may hold secrets.
 	trial := filepath.Join(a.Trial, filepath.Base(template.Path))
 
 	if _, err := file.Write(trial, text, file.Options{Mode: mode, Owner: template.Owner}); err != nil {

@@ -36,7 +36,7 @@ type Env struct {
 	Set      peerset.Set
 	Facts    func() roles.Facts // of now
 	Report   func(DriverStatus)
-	Note     func(kind, text string) // adds an event about this node, in its own time
+	Note     func(kind, text string) // adds an event about this node, and does not wait
 	Metrics  *metrics.Registry
 	Log      *slog.Logger
 }
@@ -71,6 +71,7 @@ func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
 	a.mu.Unlock()
 
 	work.Go(func() {
+		// The server goes on without its driver, so the agent does not end with it.
 		if err := driver.Run(ctx); err != nil && ctx.Err() == nil {
 			a.Log.Error("driver ended", "driver", a.manifest.Driver, "err", err)
 		}
@@ -101,6 +102,7 @@ func (a *Agent) setStatus(now DriverStatus) {
 		)
 	}
 
+	// Other nodes act on state and facts: they must not wait for the next heartbeat.
 	if changed || !maps.Equal(was.Facts, now.Facts) {
 		a.reportNow.Ring()
 	}

@@ -13,19 +13,24 @@ import (
 // DefaultLookAround is how often a member looks whether the peer set goes on without it.
 const DefaultLookAround = 5 * time.Second
 
-// ErrOutlived ends an agent whose part of consensus is of a peer set that was rebuilt since. The next one joins anew.
-var ErrOutlived = errors.New("the peer set was rebuilt without this member; it joins anew")
+// ErrSetRebuilt ends an agent whose part of consensus is of a peer set that was rebuilt since. The next start joins
+// the rebuilt one.
+var ErrSetRebuilt = errors.New("the peer set was rebuilt without this member; it joins anew")
 
 // watchEra asks the members that this one does not hear whether they are of a later era. Whoever was away,
 // alone or with others, while the peer set was rebuilt finds it so.
 func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member, remembered peerset.Snapshot) {
 	for pause.For(ctx, a.LookAround) {
+		// A member that has not caught up yet compares by what it remembered.
 		own := member.Snapshot()
 		if own.Founded == "" {
 			own = remembered
-			own.Quorum = false // whom it heard then does not count
+
+			// Whom it heard before the restart may be gone: every member counts as silent.
+			own.Quorum = false
 		}
 
+		// Members that this one hears are of its own era.
 		for _, address := range silentMembers(own, a.node.Node) {
 			theirs, err := client.Peers(ctx, address)
 			a.Log.Debug("asked for the era",
@@ -44,7 +49,7 @@ func (a *Agent) watchEra(ctx context.Context, client *api.Client, member Member,
 				"own", own.Era(),
 				"told by", address,
 			)
-			a.leave(ErrOutlived)
+			a.leave(ErrSetRebuilt)
 
 			return
 		}
@@ -62,6 +67,7 @@ func isRebuilt(own, theirs peerset.Snapshot) bool {
 func silentMembers(snapshot peerset.Snapshot, self string) []string {
 	var addresses []string
 	for _, peer := range snapshot.Peers {
+		// Without a quorum nobody renews Alive.
 		heard := snapshot.Quorum && peer.Alive
 
 		if peer.Kind == peerset.KindMember && peer.Name != self && !heard {

@@ -78,6 +78,7 @@ func (l *eventLog) note(kind, text string) {
 		Time: time.Now(),
 	}
 
+	// The callers drive servers and must not wait. An event that finds the queue full is only in the journal.
 	select {
 	case l.waiting <- note:
 	default:
@@ -87,6 +88,7 @@ func (l *eventLog) note(kind, text string) {
 
 // printable is a text that the peer set takes.
 func printable(text string) string {
+	// The agents' API refuses an event with a character that is not printable.
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -95,6 +97,7 @@ func printable(text string) string {
 		return ' '
 	}, strings.ToValidUTF8(text, "?"))
 
+	// The cut may fall inside a character: its first bytes go, too.
 	if len(text) > maxNoteText {
 		text = strings.ToValidUTF8(text[:maxNoteText], "") + "..."
 	}
@@ -122,6 +125,7 @@ func (l *eventLog) sendOne(ctx context.Context, note peerset.Note) {
 			return
 		}
 
+		// Only these two stay refused however often they are tried.
 		if errors.Is(err, peerset.ErrForbidden) || errors.Is(err, peerset.ErrEvicted) {
 			l.log.Warn("event not kept", "kind", note.Kind, "text", note.Text, "err", err)
 			return
@@ -139,6 +143,8 @@ func (l *eventLog) read(ctx context.Context, quorum bool, after int64, limit int
 	}
 
 	list, err := readNow(ctx, events, quorum, after, limit)
+
+	// Events are asked for when there is trouble: what is remembered is better than an error.
 	if err != nil && l.recent.any() {
 		return l.recent.since(after, limit), true, nil
 	}
@@ -153,6 +159,7 @@ func readNow(
 	after int64,
 	limit int,
 ) ([]peerset.Event, error) {
+	// Without a quorum the call would only wait for its timeout.
 	if !quorum {
 		return nil, fmt.Errorf("%w: it has no quorum that this node sees", peerset.ErrUnavailable)
 	}
@@ -171,7 +178,9 @@ func (a *Agent) note(kind, text string) {
 // serveEvents answers the node's own root.
 func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
 	set := a.peerSet()
-	quorum := set == nil || set.Snapshot().Quorum // without a set the events themselves know better
+
+	// Before the node has joined there is no snapshot to tell: the call itself finds out.
+	quorum := set == nil || set.Snapshot().Quorum
 	after, limit := api.EventsQuery(r.URL.Query())
 
 	list, remembered, err := a.events.read(r.Context(), quorum, after, limit)
@@ -192,5 +201,7 @@ func (a *Agent) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(events) // the caller went away: nobody is left to tell
+
+	// An error means that the caller went away.
+	_ = json.NewEncoder(w).Encode(events)
 }

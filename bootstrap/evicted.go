@@ -28,6 +28,7 @@ func (a *Agent) takeAnswer(ctx context.Context, err error) {
 		return
 	}
 
+	// The peer set may have been rebuilt from a member that did not know this node yet: then it is let in again.
 	if a.rejoin != nil && time.Since(a.rejectedAt) >= rejoinEvery {
 		err = a.rejoin(ctx)
 		if err == nil {
@@ -36,7 +37,8 @@ func (a *Agent) takeAnswer(ctx context.Context, err error) {
 		}
 
 		if !errors.Is(err, peerset.ErrEvicted) && !errors.Is(err, peerset.ErrForbidden) {
-			return // nobody answers: the next heartbeat tries again
+			// Nobody answered: the next heartbeat tries again.
+			return
 		}
 
 		a.rejectedAt = time.Now()
@@ -70,6 +72,7 @@ func (a *Agent) isCutOff() bool {
 		return false
 	}
 
+	// A member stops at once: its successor may hold its leases already.
 	replaced := a.manifest.Peers == roles.Client && a.isSucceeded(a.set.Snapshot())
 
 	return !replaced

@@ -91,6 +91,7 @@ func TestAClientThatWasReplacedServesUntilItIsDrained(t *testing.T) {
 	set := &strangeSet{snapshot: withSuccessor, refused: peerset.ErrEvicted}
 	agent := reporting(t, set)
 
+	// The refused join comes first: only from then on could the node count as cut off.
 	eventually(t, func() bool { return set.joins.Load() > 0 })
 	require.Never(t,
 		func() bool { return !isHealthy(agent) },

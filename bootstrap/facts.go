@@ -64,6 +64,7 @@ func (a *Agent) facts() roles.Facts {
 func memoryBytes() int64 {
 	memory, limit := machineMemory(), memoryLimit()
 
+	// In a container the control group allows less than /proc/meminfo says.
 	if memory == 0 || limit > 0 && limit < memory {
 		memory = limit
 	}

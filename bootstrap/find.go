@@ -26,6 +26,7 @@ func (a *Agent) find(ctx context.Context) error {
 		return fmt.Errorf("%w: this image has no role %q: %w", ErrRefused, node.Role, err)
 	}
 
+	// Without its driver the role would be configured and never run.
 	if _, ok := a.Drivers[manifest.Driver]; manifest.Driver != "" && !ok {
 		return fmt.Errorf("%w: role %s wants driver %q, which this bootstrap has not",
 			ErrRefused, node.Role, manifest.Driver)
@@ -43,6 +44,7 @@ func (a *Agent) find(ctx context.Context) error {
 		"incarnation", node.Incarnation,
 	)
 
+	// The certificate is checked before anything is done in the document's name.
 	if err := a.identify(); err != nil {
 		return err
 	}
@@ -74,11 +76,13 @@ func (a *Agent) findUserData(ctx context.Context) (cloudinit.Found, error) {
 
 	a.origin = origin{Droplet: droplet, First: time.Now()}
 
+	// The id tells a reboot from a disk that was copied to another Droplet.
 	if known && kept.Droplet.ID == droplet.ID {
 		a.origin.First = kept.First
 
 		if a.UserData == "" {
-			return kept.Found, nil // user-data cannot change after a Droplet's creation
+			// User-data cannot change after a Droplet's creation.
+			return kept.Found, nil
 		}
 	}
 
@@ -87,6 +91,7 @@ func (a *Agent) findUserData(ctx context.Context) (cloudinit.Found, error) {
 		return found, err
 	}
 
+	// It is kept before it is used: the node must come back also while the metadata service is away.
 	a.origin.Found = found
 	err = retry(ctx, a, "keep the user-data", func(context.Context) error {
 		return a.origin.save(a.State)
@@ -100,9 +105,11 @@ func (a *Agent) describe(ctx context.Context, kept origin, known bool) (cloudini
 	ask := func(ctx context.Context) (cloudinit.Droplet, error) {
 		droplet, err := a.sources().Describe(ctx)
 		if err == nil {
-			_, err = droplet.VPCAddress() // it may be attached a moment later
+			// The VPC's interface may be attached a moment after the service answers.
+			_, err = droplet.VPCAddress()
 		}
 
+		// A reboot must not depend on the metadata service.
 		if err != nil && known {
 			return kept.Droplet, nil
 		}

@@ -29,8 +29,8 @@ func (a *Agent) serveForget(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, what)
 }
 
-// forgettable says what a declaration takes: a node that the peer set has or the stack is to have. Anything
-// else is a slip of the pen, and so may be a node that lives, or one whose data nobody else is known to have.
+// forgettable says what a declaration takes: a node that the peer set has or the stack is to have. Any other name is
+// probably mistyped, and so may be that of a node that lives, or one whose data nobody else is known to have.
 func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error) {
 	a.mu.Lock()
 	set, expected := a.set, a.node.Expected
@@ -44,6 +44,7 @@ func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error
 
 	peer, known := snapshot.Peer(name)
 	if !known {
+		// A node that never came can be forgotten: the others wait for every node that is expected.
 		if isExpected(expected, name) {
 			return set, name + ", which never came, with whatever it has", nil
 		}
@@ -51,6 +52,7 @@ func (a *Agent) forgettable(name string, force bool) (peerset.Set, string, error
 		return nil, "", fmt.Errorf("forget %q: %w, and the stack expects none", name, peerset.ErrUnknown)
 	}
 
+	// When a newer incarnation lives, the one before it is forgotten: only what that one held is lost.
 	before, replaced := snapshot.Settings[peerset.ReplacedPrefix+name]
 
 	switch {
@@ -110,7 +112,9 @@ func isAhead(snapshot peerset.Snapshot, peer peerset.Peer) bool {
 
 	hasAsMuch := func(other peerset.Peer) bool {
 		its, reached := other.Position()
-		if other.Name == peer.Name || its != uuid { // positions of two clusters cannot be compared
+
+		// Positions of two clusters cannot be compared.
+		if other.Name == peer.Name || its != uuid {
 			return false
 		}
 

@@ -36,11 +36,14 @@ func (a *Agent) founds() (bool, string) {
 			"a member to look for it here"
 	}
 
+	// The certificate tells the document's age: both are made at the same time.
 	certificate, err := pki.ParseCertificate(a.node.TLS.Certificate)
 	if err != nil || a.origin.First.IsZero() {
-		return err == nil, "" // the certificate was read before; a node of an older version kept no time
+		// The certificate was read before, so it is valid. A node of an older version kept no time of its first boot.
+		return err == nil, ""
 	}
 
+	// A certificate begins that much before it was issued, for clocks that differ.
 	issued := certificate.NotBefore.Add(pki.Skew)
 
 	if age := a.origin.First.Sub(issued); age > a.FoundWithin {
@@ -64,6 +67,7 @@ func (a *Agent) listenForMembers(ctx context.Context, client *api.Client) (stop 
 		return nil, ctx.Err()
 	}
 
+	// This is not the agents' API yet: every call fails, and only its sender's address matters.
 	server := &http.Server{
 		TLSConfig:         config,
 		ReadHeaderTimeout: checkTimeout,
@@ -90,6 +94,7 @@ func (a *Agent) listenForMembers(ctx context.Context, client *api.Client) (stop 
 	}()
 
 	return func() {
+		// The agents' API needs the same port: it must be free before this returns.
 		server.Close()
 		<-ended
 	}, nil

@@ -51,6 +51,7 @@ func (a *Agent) keepChecking(ctx context.Context) {
 		return
 	}
 
+	// No proxy from the environment may answer in the server's place.
 	client := &http.Client{
 		Timeout:   checkTimeout,
 		Transport: &http.Transport{Proxy: nil},
@@ -89,6 +90,7 @@ func checkHealth(ctx context.Context, client *http.Client, health roles.Health) 
 
 // Health tells whether the node serves, and why not.
 func (a *Agent) Health() (bool, string) {
+	// These take locks of their own, so they come before the agent's mutex.
 	cutOff := a.isCutOff()
 	quarantine := a.watch.quarantine()
 	checked, checkReason := a.webCheck.get()
@@ -142,7 +144,7 @@ func (a *Agent) unhealthyCode() int {
 	return http.StatusServiceUnavailable
 }
 
-// Ready tells whether the node is all that it is to be: healthy, in a peer set that has a quorum, and with
+// Ready tells whether the node is complete: healthy, in a peer set that has a quorum, and with
 // every template's file up to date. Traffic does not ask for as much (Health does): it goes on while the peer set
 // has no quorum.
 func (a *Agent) Ready() (bool, string) {
@@ -176,6 +178,7 @@ func (a *Agent) healthHandler() http.Handler {
 
 		fmt.Fprintln(w, reason)
 
+		// Drift is told and does not fail the check: a drifted node is better than none.
 		if drift := a.watch.status().DriftFiles; drift > 0 {
 			fmt.Fprintf(w,
 				"drift: %d files are not as they were baked or written; `hornero-bootstrap drift` lists them\n",
@@ -201,7 +204,9 @@ func (a *Agent) healthHandler() http.Handler {
 // serveHealth answers load balancers, HAProxy and Prometheus on the VPC address.
 func (a *Agent) serveHealth(ctx context.Context) error {
 	host := a.address
-	if host == "" { // a node that was refused before it knew its address
+
+	// A node that was refused before it knew its address answers on loopback only.
+	if host == "" {
 		host = "127.0.0.1"
 	}
 

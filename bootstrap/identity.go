@@ -28,7 +28,7 @@ func (a *Agent) peerTLS() (*tls.Config, error) {
 		return nil, err
 	}
 
-	return pki.Guard(config, api.StrangerAt("the agents' API", a.recordRefusal)), nil
+	return pki.Guard(config, api.RefusalAt("the agents' API", a.recordRefusal)), nil
 }
 
 // memberTLS is this node's towards members only: on dqlite's port, and when it asks them.
@@ -42,7 +42,7 @@ func (a *Agent) memberTLS() (*tls.Config, error) {
 		return nil, err
 	}
 
-	return pki.Guard(config, api.StrangerAt("dqlite", a.recordRefusal)), nil
+	return pki.Guard(config, api.RefusalAt("dqlite", a.recordRefusal)), nil
 }
 
 // identify checks that the certificate says what the document says.
@@ -68,6 +68,7 @@ func (a *Agent) identify() error {
 		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
 	}
 
+	// A role that became a member needs a certificate that says so, which only the operator's tool can issue.
 	if !peerset.MayBe(a.manifest.Peers, name.Kind, name.Role) {
 		return fmt.Errorf("%w: role %s is a %s of the peer set, its certificate is not for one; "+
 			"`hornero replace %s` gives it one that is",
@@ -79,6 +80,7 @@ func (a *Agent) identify() error {
 
 // writeIdentity leaves the certificate for the services of the node.
 func (a *Agent) writeIdentity() error {
+	// The user-data, with all its secrets, lies in this folder.
 	if err := os.MkdirAll(a.State, 0o700); err != nil {
 		return err
 	}
@@ -111,6 +113,7 @@ func network(droplet cloudinit.Droplet) string {
 		return ""
 	}
 
+	// The metadata gives the mask as an address: 255.255.240.0, for instance.
 	bits := 0
 
 	for _, octet := range mask.As4() {

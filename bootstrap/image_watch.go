@@ -26,18 +26,19 @@ const (
 
 // Image is what the node runs on. Its adapter is bootstrap/immutable.
 type Image interface {
-	// Settled tells whether what else writes at boot has come to its end.
-	Settled() bool
+	// BootFinished tells whether cloud-init, which also writes at boot, has ended or does not run.
+	BootFinished() bool
 	// Refuse makes package managers refuse.
 	Refuse(node, role string) error
-	// Held notes that the node is held to its image from now on, once in its life.
-	Held() error
+	// MarkLocked notes, once in a node's life, since when files that appear are drift.
+	MarkLocked() error
 	// ReadOnly mounts /usr read-only where it is not.
 	ReadOnly() error
 	// Writable lists what ReadOnly should have mounted.
 	Writable() ([]string, error)
-	// Guard tells what is wrong with the rules before the metadata service, and loads them again; "" when nothing is.
-	Guard(ctx context.Context) string
+	// EnsureMetadataGuard loads the rules before the metadata service again when they are gone, and says what was
+	// wrong; "" when nothing was.
+	EnsureMetadataGuard(ctx context.Context) string
 	// CheckOwn compares what takes no time.
 	CheckOwn(ctx context.Context) (immutable.Pass, error)
 	// Check compares the files with the record, taking a share of one core.
@@ -46,18 +47,18 @@ type Image interface {
 
 // ImageTimes are when a node looks at its image; the zero value means the defaults.
 type ImageTimes struct {
-	Patience time.Duration // how long cloud-init may take before the node is held to its image all the same
-	Glance   time.Duration // between looks at the files that the agent wrote, at the mount and at the metadata guard
-	First    time.Duration // from the first look to the first whole pass: a node that boots has better to do
-	Every    time.Duration // between whole passes, unless the stack says otherwise
+	BootTimeout time.Duration // how long cloud-init may take before the node is locked to its image all the same
+	QuickEvery  time.Duration // between quick checks: the files that the agent wrote, the mount, the metadata guard
+	First       time.Duration // from the first look to the first whole pass: a node that boots has better to do
+	Every       time.Duration // between whole passes, unless the stack says otherwise
 }
 
 // Defaults, which a test shortens.
 const (
-	DefaultPatience   = 2 * time.Minute
-	DefaultGlance     = 10 * time.Second
-	DefaultFirst      = time.Minute
-	DefaultDriftEvery = 6 * time.Hour
+	DefaultBootTimeout = 2 * time.Minute
+	DefaultQuickEvery  = 10 * time.Second
+	DefaultFirst       = time.Minute
+	DefaultDriftEvery  = 6 * time.Hour
 )
 
 // Shares of one core that a comparison of the whole image takes.
@@ -67,8 +68,8 @@ const (
 )
 
 func (t *ImageTimes) complete() {
-	t.Patience = cmp.Or(t.Patience, DefaultPatience)
-	t.Glance = cmp.Or(t.Glance, DefaultGlance)
+	t.BootTimeout = cmp.Or(t.BootTimeout, DefaultBootTimeout)
+	t.QuickEvery = cmp.Or(t.QuickEvery, DefaultQuickEvery)
 	t.First = cmp.Or(t.First, DefaultFirst)
 	t.Every = cmp.Or(t.Every, DefaultDriftEvery)
 }
@@ -148,8 +149,11 @@ func (w *imageWatch) run(ctx context.Context, self peerset.Identity, settings ma
 	w.state.Action = cmp.Or(settings[SettingDrift], immutable.Report)
 	w.mu.Unlock()
 
-	w.checkQuickly(ctx) // the rules before the metadata service wait for nobody
+	// User-data holds secrets: the guard before the metadata service is checked before anything is waited for.
+	w.checkQuickly(ctx)
 	w.awaitBoot(ctx)
+
+	// This takes no time: a node that just booted has a first result soon.
 	w.checkOwn(ctx)
 
 	every := w.interval(settings)
@@ -172,7 +176,7 @@ func (w *imageWatch) run(ctx context.Context, self peerset.Identity, settings ma
 		select {
 		case <-ctx.Done():
 		case <-w.asked:
-		case <-time.After(w.times.Glance):
+		case <-time.After(w.times.QuickEvery):
 		}
 	}
 }
@@ -186,18 +190,18 @@ func (w *imageWatch) interval(settings map[string]string) time.Duration {
 	return every
 }
 
-// awaitBoot waits for what else writes at boot: cloud-init is not to find a read-only disk.
+// awaitBoot waits for what else writes at boot: cloud-init must not find /usr read-only.
 func (w *imageWatch) awaitBoot(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, w.times.Patience)
+	ctx, cancel := context.WithTimeout(ctx, w.times.BootTimeout)
 	defer cancel()
 
-	for !w.image.Settled() && ctx.Err() == nil {
+	for !w.image.BootFinished() && ctx.Err() == nil {
 		pause.For(ctx, w.retry)
 	}
 }
 
-// lock makes package managers refuse and mounts /usr read-only, once. Who makes it writable later means it, which is
-// reported as drift. What fails is tried again.
+// lock makes package managers refuse and mounts /usr read-only, once. A later remount is reported as drift, and not
+// undone. What fails is tried again.
 func (w *imageWatch) lock(self peerset.Identity) {
 	w.mu.Lock()
 	locked := w.locked
@@ -209,7 +213,7 @@ func (w *imageWatch) lock(self peerset.Identity) {
 
 	err := w.image.Refuse(self.Name, self.Role)
 	if err == nil {
-		err = errors.Join(w.image.Held(), w.image.ReadOnly())
+		err = errors.Join(w.image.MarkLocked(), w.image.ReadOnly())
 	}
 
 	w.mu.Lock()
@@ -224,6 +228,7 @@ func (w *imageWatch) lock(self peerset.Identity) {
 		return
 	}
 
+	// It is tried at every quick check: the same failure is logged once.
 	if w.state.Problem != err.Error() {
 		w.log.Warn("hold the node to its image", "err", err)
 	}
@@ -231,7 +236,7 @@ func (w *imageWatch) lock(self peerset.Identity) {
 	w.state.Problem = err.Error()
 }
 
-// checkOwn compares what takes no time, so that a node which just booted says something.
+// checkOwn compares what takes no time, so that a node that just booted has a result.
 func (w *imageWatch) checkOwn(ctx context.Context) {
 	pass, err := w.image.CheckOwn(ctx)
 	if ctx.Err() != nil {
@@ -248,7 +253,8 @@ func (w *imageWatch) checkOwn(ctx context.Context) {
 func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
 	pass, err := w.image.Check(ctx, share)
 	if ctx.Err() != nil {
-		return // half a comparison says nothing
+		// Half a comparison says nothing.
+		return
 	}
 
 	w.log.Info("image compared with its record",
@@ -265,7 +271,7 @@ func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
 	w.state.CheckedAt = time.Now().UTC().Format(time.RFC3339)
 }
 
-// findings are those of a comparison. That it cannot be made is one as well: a record that is gone is drift, too.
+// findings are those of a comparison. A comparison that fails is a finding as well: a missing record is drift, too.
 func findings(pass immutable.Pass, err error) []status.Finding {
 	if err == nil {
 		return pass.Findings
@@ -278,12 +284,12 @@ func findings(pass immutable.Pass, err error) []status.Finding {
 }
 
 // checkQuickly looks at what can be seen without reading the image: the files that the agent wrote, the mount, and
-// the rules before the metadata service. That those were gone is a finding also when they are back.
+// the rules before the metadata service. Rules that were gone are a finding also when they are back.
 func (w *imageWatch) checkQuickly(ctx context.Context) {
 	writable, err := w.image.Writable()
 	found := w.node.fileDrift()
 
-	if what := w.image.Guard(ctx); what != "" {
+	if what := w.image.EnsureMetadataGuard(ctx); what != "" {
 		found = append(found, status.Finding{Path: immutable.GuardFile, What: what})
 	}
 
@@ -302,6 +308,7 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 		w.state.Problem = err.Error()
 	}
 
+	// Before the node is locked, a writable /usr is no drift.
 	if w.locked {
 		w.state.ReadOnly = len(writable) == 0
 
@@ -318,7 +325,9 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 	shown := all[:min(len(all), status.MaxFindings)]
 
 	w.state.DriftFiles = len(all)
-	w.state.Findings = append([]status.Finding{}, shown...) // never null in JSON
+
+	// An empty list must not become null in JSON.
+	w.state.Findings = append([]status.Finding{}, shown...)
 
 	known := w.logged
 	w.logged = map[status.Finding]bool{}
@@ -346,6 +355,8 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 func (w *imageWatch) checkNow(ctx context.Context) (status.Image, error) {
 	w.checkWhole(ctx, wholeCore)
 	w.checkQuickly(ctx)
+
+	// Only the loop acts on drift: to act twice at once would drain the node twice.
 	w.asked.Ring()
 
 	w.mu.Lock()
@@ -374,6 +385,7 @@ func (w *imageWatch) decide() (immutable.Move, string) {
 func (w *imageWatch) act(ctx context.Context) {
 	move, reason := w.decide()
 
+	// Giving the work up takes minutes: no mutex is held meanwhile.
 	if move == immutable.Leave {
 		if err := w.node.giveUpWork(ctx, reason); err != nil && ctx.Err() == nil {
 			move, reason = immutable.Hold, err.Error()

@@ -24,15 +24,15 @@ import (
 
 // fakeImage is an image whose state the test sets.
 type fakeImage struct {
-	mu       sync.Mutex
-	settled  bool
-	refused  string
-	noted    bool // that it is held
-	mount    error
-	readOnly bool
-	guard    string
-	drift    []status.Finding
-	broken   error
+	mu           sync.Mutex
+	bootFinished bool
+	refused      string
+	locked       bool // MarkLocked was called
+	mount        error
+	readOnly     bool
+	guard        string
+	drift        []status.Finding
+	broken       error
 }
 
 func (i *fakeImage) do(f func()) {
@@ -42,8 +42,8 @@ func (i *fakeImage) do(f func()) {
 	f()
 }
 
-func (i *fakeImage) Settled() (yes bool) {
-	i.do(func() { yes = i.settled })
+func (i *fakeImage) BootFinished() (yes bool) {
+	i.do(func() { yes = i.bootFinished })
 	return yes
 }
 
@@ -52,8 +52,8 @@ func (i *fakeImage) Refuse(node, role string) error {
 	return nil
 }
 
-func (i *fakeImage) Held() error {
-	i.do(func() { i.noted = true })
+func (i *fakeImage) MarkLocked() error {
+	i.do(func() { i.locked = true })
 	return nil
 }
 
@@ -76,7 +76,7 @@ func (i *fakeImage) Writable() (paths []string, _ error) {
 	return paths, nil
 }
 
-func (i *fakeImage) Guard(context.Context) (what string) {
+func (i *fakeImage) EnsureMetadataGuard(context.Context) (what string) {
 	i.do(func() { what = i.guard })
 	return what
 }
@@ -146,10 +146,10 @@ func serving(t *testing.T, action string, image *fakeImage) watchedAgent {
 			Retry:     5 * time.Millisecond,
 			Roles:     webRoles(path),
 			Times: bootstrap.ImageTimes{
-				Patience: time.Minute,
-				Glance:   5 * time.Millisecond,
-				First:    time.Millisecond,
-				Every:    10 * time.Millisecond,
+				BootTimeout: time.Minute,
+				QuickEvery:  5 * time.Millisecond,
+				First:       time.Millisecond,
+				Every:       10 * time.Millisecond,
 			},
 			Log: slog.New(slog.NewTextHandler(&lockedWriter{to: log}, nil)),
 		}),
@@ -206,11 +206,11 @@ func TestANodeIsHeldToItsImageOnceCloudInitIsDone(t *testing.T) {
 
 	a.do(func() {
 		require.Empty(t, a.refused)
-		require.False(t, a.noted, "what cloud-init does is the node's own")
+		require.False(t, a.locked, "what cloud-init does is the node's own")
 	})
 	require.False(t, a.Status().Image.ReadOnly)
 
-	a.do(func() { a.settled = true })
+	a.do(func() { a.bootFinished = true })
 	a.until(t, "a failure is reported", func(s status.Image) bool {
 		return s.Problem == "mount /usr read-only: no"
 	})
@@ -223,7 +223,7 @@ func TestANodeIsHeldToItsImageOnceCloudInitIsDone(t *testing.T) {
 
 	a.do(func() {
 		require.Equal(t, "web-1 web", a.refused)
-		require.True(t, a.noted)
+		require.True(t, a.locked)
 		a.readOnly = false
 	})
 	a.until(t, "an undone mount is reported", func(s status.Image) bool {
@@ -234,7 +234,7 @@ func TestANodeIsHeldToItsImageOnceCloudInitIsDone(t *testing.T) {
 func TestDriftIsReportedAndOverWhenItIsMended(t *testing.T) {
 	changed := status.Finding{Path: "/usr/bin/php", What: "is changed"}
 
-	a := serving(t, "", &fakeImage{settled: true})
+	a := serving(t, "", &fakeImage{bootFinished: true})
 	a.until(t, "a whole comparison", func(s status.Image) bool {
 		return s.Checked == 9 && s.DriftFiles == 0
 	})
@@ -269,7 +269,7 @@ func TestDriftIsReportedAndOverWhenItIsMended(t *testing.T) {
 }
 
 func TestThatTheMetadataGuardWasGoneIsDrift(t *testing.T) {
-	a := serving(t, "", &fakeImage{settled: true})
+	a := serving(t, "", &fakeImage{bootFinished: true})
 	a.until(t, "nothing", func(s status.Image) bool {
 		return s.Checked == 9 && s.DriftFiles == 0
 	})
@@ -288,7 +288,7 @@ func TestThatTheMetadataGuardWasGoneIsDrift(t *testing.T) {
 func TestAFileThatSomebodyChangedIsReportedAndWrittenAnewAtTheNextChange(t *testing.T) {
 	const own = "node web-1\n"
 
-	a := serving(t, "", &fakeImage{settled: true})
+	a := serving(t, "", &fakeImage{bootFinished: true})
 	target, err := os.Readlink(a.path)
 	require.NoError(t, err)
 
@@ -297,6 +297,7 @@ func TestAFileThatSomebodyChangedIsReportedAndWrittenAnewAtTheNextChange(t *test
 		return s.DriftFiles == 1 && s.Findings[0].What == "is changed since the agent wrote it"
 	})
 
+	// Templates are applied only when the peer set changes.
 	a.change(func(s *peerset.Snapshot) { s.Generation++ })
 	a.untilApplied(t, 3)
 	a.until(t, "the agent's text is back", func(s status.Image) bool {
@@ -313,7 +314,9 @@ func TestAFileThatSomebodyChangedIsReportedAndWrittenAnewAtTheNextChange(t *test
 }
 
 func TestANodeInQuarantineGivesItsWorkUpWhileAnotherServes(t *testing.T) {
-	a := serving(t, "quarantine", &fakeImage{settled: true})
+	a := serving(t, "quarantine", &fakeImage{bootFinished: true})
+
+	// The other node is down first: this one is the last that serves.
 	a.change(func(s *peerset.Snapshot) { s.Peers[1].Healthy = false })
 	a.do(func() {
 		a.drift = []status.Finding{{Path: "/usr/bin/php", What: "is changed"}}
@@ -334,6 +337,7 @@ func TestANodeInQuarantineGivesItsWorkUpWhileAnotherServes(t *testing.T) {
 	require.Equal(t, "quarantined: 1 files are not as the image has them", reason)
 	require.Equal(t, http.StatusNotFound, a.UnhealthyCode(), "its connections may end by themselves")
 
+	// The heartbeat comes after the decision: the peer set hears of it a little later.
 	eventually(t, func() bool { return a.Snapshot().Peers[0].Draining })
 	require.Contains(t, a.heldLeases(), "web.quarantine")
 

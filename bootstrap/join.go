@@ -30,6 +30,7 @@ func (a *Agent) join(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 
+	// The document names the members of the node's launch; those of today are in the snapshot.
 	remembered := loadSnapshot(a.State)
 	e := entry{
 		tls:        config,
@@ -37,8 +38,9 @@ func (a *Agent) join(ctx context.Context) error {
 		remembered: remembered,
 	}
 
+	// `hornero` tells by it that a founder was lost before it founded: then no waiting helps.
 	a.mu.Lock()
-	a.stranger = remembered.Founded == "" && !a.node.Found && !a.Known()
+	a.unknownPeer = remembered.Founded == "" && !a.node.Found && !a.Known()
 	a.mu.Unlock()
 
 	join := a.joinAsClient
@@ -51,6 +53,7 @@ func (a *Agent) join(ctx context.Context) error {
 		return err
 	}
 
+	// After a reboot without a quorum the node goes on with what it knew last.
 	set = withMemory(set, remembered)
 
 	a.mu.Lock()
@@ -77,6 +80,7 @@ func (a *Agent) candidates(remembered peerset.Snapshot) []string {
 		}
 	}
 
+	// Remembered members come first: the document's list is as old as the node.
 	return append(addresses, a.node.Join...)
 }
 
@@ -84,6 +88,7 @@ func (a *Agent) candidates(remembered peerset.Snapshot) []string {
 func (a *Agent) joinAsClient(ctx context.Context, e entry) (peerset.Set, error) {
 	known := e.remembered
 
+	// A client that comes back is registered already and needs no quorum to start.
 	if known.Founded == "" {
 		welcome, err := a.askToJoin(ctx, e.client, "ask to join the peer set")
 		if err != nil {
@@ -111,6 +116,7 @@ func (a *Agent) joinAsMember(ctx context.Context, e entry) (peerset.Set, error) 
 		return nil, err
 	}
 
+	// Consensus takes a new member seconds. Its server can use them for its own start.
 	if len(welcome.Members) > 0 {
 		return a.joinInBackground(ctx, e, welcome), nil
 	}
@@ -133,6 +139,7 @@ func (a *Agent) findEntry(ctx context.Context, e entry) (peerset.Welcome, error)
 		return peerset.Welcome{}, nil
 	}
 
+	// A founder's document names no members: they must find the founder.
 	if a.node.Found {
 		stop, err := a.listenForMembers(ctx, e.client)
 		if err != nil {
@@ -180,7 +187,8 @@ func (a *Agent) openMember(ctx context.Context, e entry, welcome peerset.Welcome
 	again := false
 
 	err := retry(ctx, a, "join the peer set", func(ctx context.Context) error {
-		if again { // meanwhile the members may be others, or in another era
+		// The members may be others by now, or in another era.
+		if again {
 			welcome, refused = a.findEntry(ctx, e)
 			if refused != nil {
 				return nil
@@ -188,6 +196,8 @@ func (a *Agent) openMember(ctx context.Context, e entry, welcome peerset.Welcome
 		}
 
 		again = true
+
+		// The members that it was shown may all be gone: one attempt must end.
 		ctx, cancel := context.WithTimeout(ctx, openTimeout)
 		defer cancel()
 
@@ -210,6 +220,7 @@ func (a *Agent) openMember(ctx context.Context, e entry, welcome peerset.Welcome
 	a.work.Go(func() { a.watchEra(ctx, e.client, member, e.remembered) })
 
 	a.work.Go(func() {
+		// A member that leaves hands its part of consensus over: the others need not notice its loss first.
 		<-ctx.Done()
 		a.closeMember(member, context.Cause(ctx))
 	})
@@ -245,10 +256,12 @@ func (a *Agent) admitSelf(ctx context.Context, member Member, remembered peerset
 
 func (a *Agent) closeMember(member Member, why error) {
 	patience := checkTimeout
-	if errors.Is(why, ErrOutlived) {
-		patience = 0 // there is nobody to hand over to
+	if errors.Is(why, ErrSetRebuilt) {
+		// The rebuilt peer set does not know this member: there is nobody to hand over to.
+		patience = 0
 	}
 
+	// The agent's own ctx has ended by now.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 

@@ -56,6 +56,7 @@ func newJoiningSet(outside view) *joiningSet {
 // relay passes on that the peer set changed as the other member sees it, until ctx ends.
 func (j *joiningSet) relay(ctx context.Context, outside peerset.Set) {
 	for {
+		// The channel is taken before the others are woken, so that no change falls in between.
 		changed := outside.Changed()
 		j.wake()
 
@@ -196,7 +197,8 @@ func (a *Agent) joinInBackground(ctx context.Context, e entry, welcome peerset.W
 			return
 		}
 
-		if err != nil { // the name was given to a newer incarnation meanwhile, or declared gone
+		// The name was given to a newer incarnation meanwhile, or declared gone.
+		if err != nil {
 			a.Log.Error("not let into consensus", "err", err)
 			a.setReason("evicted: " + err.Error())
 			a.setEvicted(err.Error())
@@ -204,6 +206,7 @@ func (a *Agent) joinInBackground(ctx context.Context, e entry, welcome peerset.W
 			return
 		}
 
+		// The relay ends before the view changes: it must wake nobody for the old one.
 		stop()
 		<-relayed
 
@@ -227,6 +230,8 @@ func (a *Agent) entered() {
 	a.mu.Unlock()
 
 	a.Log.Info("in consensus")
+
+	// The node counts as healthy from now on: the others need not wait for the next heartbeat.
 	a.reportNow.Ring()
 }
 

@@ -93,6 +93,7 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 	require.ErrorIs(t, set.Forget(ctx, "db-2"), peerset.ErrUnavailable)
 	require.Zero(t, outside.seized)
 
+	// Whoever waits on the other member's view must be woken when the own one takes its place.
 	waiting := set.Changed()
 	enter(own)
 
@@ -116,6 +117,8 @@ func TestUntilANodeIsInConsensusItHoldsNothingButItsTurnToJoin(t *testing.T) {
 func TestAChangeThatAnotherMemberSeesIsPassedOn(t *testing.T) {
 	outside := newSideSet(7)
 	set, _ := bootstrap.JoiningSet(outside)
+
+	// The channel is taken before the relay begins: its first waking could be missed otherwise.
 	first := set.Changed()
 
 	stop := background(t, func(ctx context.Context) { bootstrap.Relay(ctx, set, outside) })

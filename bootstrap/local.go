@@ -21,6 +21,7 @@ const SocketPath = "/run/hornero/agent.sock"
 
 // Status is the node's account of itself.
 func (a *Agent) Status() status.Status {
+	// These take locks of their own, so they come before the agent's mutex.
 	healthy, reason := a.Health()
 	image, draining, set := a.watch.status(), a.isLeaving(), a.peerSet()
 
@@ -44,7 +45,7 @@ func (a *Agent) Status() status.Status {
 	}
 
 	// until it is in consensus itself it is as lost without the others
-	s.Stranger = a.stranger && (set == nil || a.entering)
+	s.UnknownPeer = a.unknownPeer && (set == nil || a.entering)
 	self := a.self()
 	a.mu.Unlock()
 
@@ -106,6 +107,7 @@ func (a *Agent) Drain(ctx context.Context) error {
 	driver, keeper := a.driver, a.keeper
 	first := !a.draining
 
+	// With a driver the health check is the driver's to fail: it may have to hand over first.
 	if driver == nil {
 		a.draining = true
 	}
@@ -116,7 +118,8 @@ func (a *Agent) Drain(ctx context.Context) error {
 	}
 
 	if keeper != nil {
-		keeper.Leave(ctx) // while this node still serves who comes by the address
+		// The address moves while this node still serves who comes by it.
+		keeper.Leave(ctx)
 	}
 
 	if driver == nil {
@@ -154,6 +157,7 @@ func (a *Agent) serveLocal(ctx context.Context, path string) error {
 		return fmt.Errorf("listen on %s: %w", path, err)
 	}
 
+	// Who may write to the socket may drain this node and forget others: root only.
 	if err := os.Chmod(path, 0o600); err != nil {
 		return err
 	}
@@ -178,7 +182,9 @@ func (a *Agent) localHandler() http.Handler {
 
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(a.Status()) // the caller went away: nobody is left to tell
+
+		// An error means that the caller went away.
+		_ = json.NewEncoder(w).Encode(a.Status())
 	})
 
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {

@@ -47,6 +47,8 @@ func (a *Agent) register() {
 		[]string{"reason"},
 		func(set setter) {
 			counts := a.refused.byReason()
+
+			// All reasons are series from the start, so that an alert sees the first refusal as a change.
 			for _, reason := range peerset.Reasons {
 				set(float64(counts[reason]), reason)
 			}
@@ -254,6 +256,7 @@ func (a *Agent) registerPeerSet(m *metrics.Registry) {
 	m.Read("hornero_peer_set_store_bytes", "What this member's part of the store takes on its disk.",
 		nil,
 		func(set setter) {
+			// A client has no store.
 			if size := folderSize(filepath.Join(a.State, "dqlite")); size > 0 {
 				set(float64(size))
 			}
@@ -266,7 +269,8 @@ func folderSize(path string) int64 {
 
 	_ = filepath.WalkDir(path, func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
-			if info, err := entry.Info(); err == nil { // a segment may go while it is looked at
+			// dqlite may remove a segment while it is looked at.
+			if info, err := entry.Info(); err == nil {
 				size += info.Size()
 			}
 		}

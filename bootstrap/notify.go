@@ -33,6 +33,7 @@ func (a *Agent) keepNotifying(ctx context.Context, client *api.Client, member Me
 		var others []string
 
 		for _, peer := range member.Snapshot().Peers {
+			// Clients hear of it from the member that they poll.
 			if peer.Kind == peerset.KindMember && peer.Alive && peer.Name != a.node.Node {
 				others = append(others, peer.Address)
 			}
@@ -79,6 +80,7 @@ func (n *notifier) notify(ctx context.Context, members []string) {
 			})
 		}
 
+		// Changes that come while one is sent count once: a member that hears of them reads everything.
 		bell.Ring()
 	}
 }

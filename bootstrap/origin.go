@@ -19,8 +19,8 @@ type origin struct {
 	First   time.Time // when this disk first saw the document
 }
 
-// Kept is the user-data that a node's agent found at its first boot and goes on with, from its folder.
-func Kept(state string) (cloudinit.Found, bool) {
+// StoredUserData is the user-data that a node's agent found at its first boot and goes on with, from its folder.
+func StoredUserData(state string) (cloudinit.Found, bool) {
 	o, known := loadOrigin(state)
 	return o.Found, known
 }
@@ -30,7 +30,8 @@ func loadOrigin(state string) (origin, bool) {
 
 	data, err := os.ReadFile(filepath.Join(state, originFile))
 	if err != nil || json.Unmarshal(data, &o) != nil {
-		return origin{}, false // a first boot has kept nothing
+		// A first boot has kept nothing. There is no half of a file: it is written by a rename.
+		return origin{}, false
 	}
 
 	return o, true

@@ -57,7 +57,8 @@ func (p *pendingUnits) add(template roles.Template) error {
 	pending := p.load()
 
 	for _, unit := range template.Reload {
-		if pending[unit] == "" { // a restart that is pending reloads as well
+		// A pending restart makes the unit read its files as well.
+		if pending[unit] == "" {
 			pending[unit] = pendingReload
 		}
 	}
@@ -85,6 +86,7 @@ func (p *pendingUnits) apply(ctx context.Context) error {
 	var errs []error
 
 	for _, unit := range slices.Sorted(maps.Keys(pending)) {
+		// A unit that hangs must not keep the next one from its reload.
 		bounded, cancel := context.WithTimeout(ctx, unitTimeout)
 		err := p.systemctl.Apply(bounded, pending[unit], unit)
 		cancel()
@@ -94,6 +96,7 @@ func (p *pendingUnits) apply(ctx context.Context) error {
 			continue
 		}
 
+		// This is kept after each unit: an agent that ends here does not restart it again.
 		delete(pending, unit)
 
 		errs = append(errs, p.save(pending))
@@ -112,7 +115,8 @@ func (p *pendingUnits) start(ctx context.Context, services []roles.Service) erro
 	var names []string
 
 	for _, service := range services {
-		if service.Managed { // its driver starts it
+		// Its driver starts it.
+		if service.Managed {
 			continue
 		}
 
@@ -148,7 +152,8 @@ func (p *pendingUnits) load() map[string]string {
 
 	data, err := os.ReadFile(p.path)
 	if err != nil || json.Unmarshal(data, &pending) != nil {
-		return map[string]string{} // nothing was ever pending
+		// No unit was ever pending.
+		return map[string]string{}
 	}
 
 	return pending

@@ -26,8 +26,7 @@ const quarantineLease = "quarantine"
 
 const (
 	quarantineTTL = 10 * time.Second
-	// drainPatience bounds how long a node in quarantine takes to give its work up; it is out of everybody's
-	// way by then.
+	// drainPatience bounds how long a node in quarantine takes to give its work up; by then nobody uses it any more.
 	drainPatience = 5 * time.Minute
 )
 
@@ -81,6 +80,7 @@ func (a *Agent) giveUpWork(ctx context.Context, reason string) error {
 // giveUpUnder decides again from what the peer set says after the lease was taken, leaves, and waits until that
 // is known.
 func (a *Agent) giveUpUnder(ctx context.Context, lease peerset.Lease, reason string) error {
+	// Another node may have left under the lease before: a snapshot as new as the lease shows that.
 	err := a.awaitSnapshot(ctx, func(s peerset.Snapshot) bool {
 		return s.Leases[lease.Name].Epoch >= lease.Epoch
 	})
@@ -99,7 +99,8 @@ func (a *Agent) giveUpUnder(ctx context.Context, lease peerset.Lease, reason str
 	driven := a.driver != nil
 	a.mu.Unlock()
 
-	if driven { // it hands over first, and only then stops to serve
+	// It hands over first, and only then stops to serve.
+	if driven {
 		if err := a.Drain(ctx); err != nil {
 			a.Log.Warn("drain", "err", err)
 		}
@@ -107,6 +108,7 @@ func (a *Agent) giveUpUnder(ctx context.Context, lease peerset.Lease, reason str
 
 	a.watch.setQuarantine(reason)
 
+	// The next node decides by the peer set: the lease is kept until that knows of this one.
 	return a.awaitSnapshot(ctx, func(s peerset.Snapshot) bool {
 		peer, ok := s.Peer(a.node.Node)
 		return ok && peer.Draining && !peer.Healthy
@@ -116,6 +118,7 @@ func (a *Agent) giveUpUnder(ctx context.Context, lease peerset.Lease, reason str
 // awaitSnapshot waits until the peer set is as wanted.
 func (a *Agent) awaitSnapshot(ctx context.Context, wanted func(peerset.Snapshot) bool) error {
 	for {
+		// The channel is taken before the snapshot is read, so that no change falls in between.
 		changed := a.set.Changed()
 
 		if wanted(a.set.Snapshot()) {
@@ -153,5 +156,7 @@ func (a *Agent) serveDrift(w http.ResponseWriter, r *http.Request) {
 	}
 
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(found) // the caller went away: nobody is left to tell
+
+	// An error means that the caller went away.
+	_ = json.NewEncoder(w).Encode(found)
 }

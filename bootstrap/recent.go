@@ -44,7 +44,8 @@ func (r *recentEvents) load(path string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	_ = json.Unmarshal(data, r) // what cannot be read is read anew from the peer set
+	// What cannot be read is read anew from the peer set.
+	_ = json.Unmarshal(data, r)
 }
 
 // last is the id of the newest; 0 when the ids began anew since.
@@ -70,7 +71,9 @@ func (r *recentEvents) add(era int, events []peerset.Event) ([]byte, error) {
 
 	all := append(r.Events, events...)
 	newest := all[max(0, len(all)-maxRecent):]
-	r.Events = append([]peerset.Event(nil), newest...) // a copy: the old ones are not to stay in memory
+
+	// A copy: the slice would keep the old events in memory.
+	r.Events = append([]peerset.Event(nil), newest...)
 
 	return json.Marshal(r)
 }

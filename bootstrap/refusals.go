@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// logAgainAfter is how long the same refusal of the same caller is only counted: a stranger fills no journal.
+	// logAgainAfter is how long the same refusal of the same caller is only counted: an unknown caller must not fill
+	// the journal.
 	logAgainAfter = time.Minute
 	// maxLogged bounds how many are remembered for it.
 	maxLogged = 1000
@@ -38,6 +39,7 @@ type repeated struct {
 
 // count adds a refusal, and tells whether it is to be logged, with how many like it were not.
 func (r *refusals) count(refusal peerset.Refusal, now time.Time) (unlogged int, log bool) {
+	// Each connection comes from another port: attempts of one host count as the same.
 	host, _, err := net.SplitHostPort(refusal.From)
 	if err != nil {
 		host = refusal.From

@@ -20,7 +20,8 @@ type rememberedSet struct {
 }
 
 func withMemory(set peerset.Set, remembered peerset.Snapshot) peerset.Set {
-	remembered.Quorum = false // whether there is one now, nobody knows
+	// Whether there is a quorum now, nobody knows yet.
+	remembered.Quorum = false
 	return rememberedSet{set, remembered}
 }
 
@@ -40,7 +41,8 @@ func loadSnapshot(state string) peerset.Snapshot {
 
 	data, err := os.ReadFile(filepath.Join(state, snapshotFile))
 	if err != nil || json.Unmarshal(data, &snapshot) != nil {
-		return peerset.Snapshot{} // nothing remembered is what a new node has
+		// A new node has nothing to remember.
+		return peerset.Snapshot{}
 	}
 
 	return snapshot
@@ -65,7 +67,8 @@ func (a *Agent) keepSnapshot(ctx context.Context, set peerset.Set) {
 
 func saveSnapshot(state string, snapshot peerset.Snapshot) error {
 	if snapshot.Founded == "" {
-		return nil // the peer set has said nothing yet
+		// An empty snapshot must not replace what is remembered: the peer set has said nothing yet.
+		return nil
 	}
 
 	data, err := json.Marshal(snapshot)

@@ -47,6 +47,8 @@ func (r renewer) during(
 	}()
 
 	err := do(ctx)
+
+	// The renewal ends before the caller releases the lease: it would take it again.
 	lose(nil)
 	<-renewed
 

@@ -33,7 +33,7 @@ func (a *Agent) startKeeper(ctx context.Context, work *sync.WaitGroup) {
 			Agent:    "hornero-bootstrap/" + a.Version,
 		},
 		Metadata: cloud.Metadata{URL: a.Metadata},
-		Fit:      a.fit,
+		Health:   a.servingState,
 		Note:     func(text string) { a.note(peerset.EventReservedIP, text) },
 		Changed:  a.reportNow.Ring,
 		Count:    func(result string) { a.counted.moves.Add(1, result) },
@@ -48,8 +48,8 @@ func (a *Agent) startKeeper(ctx context.Context, work *sync.WaitGroup) {
 	work.Go(func() { keeper.Run(ctx) })
 }
 
-// fit is how the node is, to whoever decides what it is to hold.
-func (a *Agent) fit() (healthy, leaving bool) {
+// servingState is what decides whether this node may hold the reserved IP.
+func (a *Agent) servingState() (healthy, leaving bool) {
 	healthy, _ = a.Health()
 	return healthy, a.isLeaving()
 }
@@ -64,7 +64,8 @@ func (a *Agent) reportedFacts() map[string]string {
 		return facts
 	}
 
-	facts = maps.Clone(facts) // the driver's own map is not ours to change
+	// The driver goes on using its map.
+	facts = maps.Clone(facts)
 	if facts == nil {
 		facts = map[string]string{}
 	}

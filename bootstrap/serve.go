@@ -46,6 +46,8 @@ func (a *Agent) keepApplying(ctx context.Context) {
 
 		if err := a.apply(ctx, true); err != nil && ctx.Err() == nil {
 			a.Log.Warn("apply templates", "err", err)
+
+			// The next change of the peer set may be hours away.
 			again = time.After(a.Retry)
 		}
 
@@ -65,6 +67,7 @@ func (a *Agent) keepReporting(ctx context.Context) {
 		draining := a.isLeaving()
 		facts := a.reportedFacts()
 
+		// The watchdog counts from here: a heartbeat that never ends must show.
 		a.mu.Lock()
 		a.beat = time.Now()
 

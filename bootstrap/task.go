@@ -23,6 +23,7 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 	leases := a.renewer()
 
 	for ctx.Err() == nil {
+		// A node that gives its work up takes no lease: another one of the role runs the task.
 		if a.watch.quarantine() != "" {
 			pause.For(ctx, a.Heartbeat)
 			continue
@@ -41,6 +42,7 @@ func (a *Agent) runTask(ctx context.Context, task roles.Task) {
 				return
 			}
 
+			// The lease is kept between two runs, so that the task stays with one node.
 			if err := leases.renew(ctx, lease, task.Every); err != nil {
 				a.Log.Debug("keep task's lease", "task", task.Name, "err", err)
 			}

@@ -43,6 +43,7 @@ func attempt(t *testing.T, set *leaseSet, seconds string) bool {
 	})
 	agent.Served(set, "web-1")
 
+	// A task that ends with its lease is killed long before its sleep is over.
 	task := roles.Task{
 		Name: "install",
 		Run:  []string{"sleep", seconds},

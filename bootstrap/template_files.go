@@ -45,6 +45,7 @@ func (f *templateFiles) write(template roles.Template, text []byte, mode fs.File
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
+	// The agent's text takes the file's place. This line is all that is left of what somebody did.
 	if what := f.touched(template, f.notes[template.Path]); what != "" {
 		f.log.Warn("a file that somebody touched is written anew",
 			"path", template.Path,
@@ -105,6 +106,8 @@ func (f *templateFiles) touched(template roles.Template, note *immutable.Note) s
 	}
 
 	what := note.Since(now)
+
+	// The daemon reads a volatile file through its link: a link elsewhere is drift as well.
 	if what == "" && f.checkLink(template) != nil {
 		what = "is no link to " + f.place(template)
 	}
@@ -156,6 +159,8 @@ func replaceByLink(path, target string) error {
 	}
 
 	beside := filepath.Join(folder, "."+name+".hornero")
+
+	// An agent that ended before the rename left one behind.
 	if err := os.Remove(beside); err != nil && !os.IsNotExist(err) {
 		return err
 	}

@@ -89,6 +89,7 @@ func TestAnAgentThatHangsSendsSystemdNothing(t *testing.T) {
 	agent.Beat(time.Now())
 	heardSoon("heartbeats go on again")
 
+	// The agent's mutex is held from here on.
 	release := agent.Stuck()
 	silent := dog.silence()
 	release()

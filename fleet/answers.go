@@ -92,7 +92,7 @@ var ErrUnfounded = errors.New("no node founds the peer set: the one that was to 
 // unfounded tells that all nodes ask to join a peer set that was never founded.
 func unfounded(answers []answer) error {
 	for _, a := range answers {
-		if a.err != nil || !a.status.Stranger {
+		if a.err != nil || !a.status.UnknownPeer {
 			return nil
 		}
 	}

@@ -229,7 +229,7 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	if w.strangers {
 		said.Phase = "joining"
 		said.Healthy = false
-		said.Stranger = !document.Found
+		said.UnknownPeer = !document.Found
 		said.PeerSet = status.PeerSet{}
 	}
 

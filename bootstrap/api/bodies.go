@@ -63,6 +63,7 @@ func read(from io.Reader, body any) error {
 		return err
 	}
 
+	// A second object would be dropped silently.
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the first object")
 	}
@@ -116,7 +117,8 @@ func checkReport(report peerset.Report) error {
 		return fmt.Errorf("facts: must be at most %d bytes, got %d", factBytes, size)
 	}
 	if report.State == "" {
-		return nil // a node that has just joined has no state yet
+		// A node that has just joined has no state yet.
+		return nil
 	}
 
 	return checkName("state", report.State)
@@ -127,6 +129,7 @@ func checkNote(note peerset.Note) error {
 		return fmt.Errorf("text: must be at most %d bytes, got %d", maxReason, len(note.Text))
 	}
 
+	// Events are printed on operators' terminals: no control character may pass.
 	for _, r := range note.Text {
 		if !unicode.IsPrint(r) {
 			return fmt.Errorf("text: must be printable, got %q", note.Text)
@@ -168,6 +171,7 @@ func checkName(path, name string) error {
 		return fmt.Errorf("%s: must have 1 to %d bytes, got %d", path, maxName, len(name))
 	}
 
+	// Names end in logs and configuration files of other nodes: a line's end would begin a line of the caller's.
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
 			return fmt.Errorf("%s: must be printable, got %q", path, name)

@@ -29,7 +29,7 @@ const (
 type Client struct {
 	http *http.Client
 	port int
-	own  string // this node's address, which is asked by nobody here
+	own  string // this node's address, which is never asked
 
 	mu      sync.Mutex
 	members []string
@@ -38,9 +38,12 @@ type Client struct {
 // NewClient prepares calls to the members' VPC addresses, from this node's own: members let nobody join at another.
 func NewClient(config *tls.Config, from string, port int, members []string) *Client {
 	config = config.Clone()
+
+	// This side only calls: it judges no client.
 	config.ClientCAs = nil
 	dialer := &net.Dialer{Timeout: time.Second}
 
+	// Members compare the address in a join with the one that it comes from.
 	if own := net.ParseIP(from); own != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: own}
 	}
@@ -93,6 +96,7 @@ func (c *Client) NotifyChange(ctx context.Context, member string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 
+	// An error is of no matter: the member reads the change a little later by itself.
 	_ = c.post(ctx, member, "/v1/news", []byte("{}"), &struct{}{})
 }
 
@@ -157,6 +161,7 @@ func (c *Client) call(ctx context.Context, path string, body, answer any) error 
 // each tries the members in turn; one that answers moves to the front, a refusal ends the round. A member of an
 // older version forbids what it does not know: that is the last word when it is everybody's.
 func (c *Client) each(try func(member string) error) error {
+	// The calls are made without the mutex: each may take seconds.
 	c.mu.Lock()
 	members := slices.Clone(c.members)
 	c.mu.Unlock()
@@ -169,6 +174,8 @@ func (c *Client) each(try func(member string) error) error {
 
 	for _, member := range members {
 		err := try(member)
+
+		// A refusal is the peer set's word: every other member would say the same.
 		if err == nil || refusal(err) {
 			c.prefer(member)
 			return err
@@ -177,6 +184,7 @@ func (c *Client) each(try func(member string) error) error {
 		errs = append(errs, err)
 	}
 
+	// No member took it: one that forbids says more than one that does not answer.
 	if at := slices.IndexFunc(errs, forbidden); at >= 0 {
 		return errs[at]
 	}
@@ -221,6 +229,7 @@ func (c *Client) fetch(request *http.Request, answer any) (string, error) {
 	}
 	defer response.Body.Close()
 
+	// This answer has no body that could be read.
 	if response.StatusCode == http.StatusNotModified {
 		return "", errSame
 	}
@@ -242,6 +251,7 @@ func readAnswer(request *http.Request, response *http.Response, answer any) erro
 		return fmt.Errorf("%s: %s", request.URL.Host, response.Status)
 	}
 
+	// Callers tell an eviction or a stale epoch from trouble that passes.
 	if sentinel, ok := kinds[said.Kind]; ok {
 		return fmt.Errorf("%s: %w (%s)", request.URL.Host, sentinel, said.Message)
 	}

@@ -15,8 +15,8 @@ import (
 const (
 	// longestPoll is the longest that a watcher waits for an answer.
 	longestPoll = 30 * time.Second
-	// textFor is how long a text stands when nothing is told: whether there is a quorum, and who leads,
-	// changes silently.
+	// textFor is how long an encoded snapshot is used when no change is announced: the quorum and the leader change
+	// silently.
 	textFor = 250 * time.Millisecond
 )
 
@@ -42,6 +42,7 @@ func (p *poll) newest() (encoded, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
+	// The channel is taken before the snapshot: a change in between has the next call encode it anew.
 	changed := p.registry.Changed()
 	if p.text != nil && p.changed == changed && time.Since(p.written) < textFor {
 		return p.encoded, nil
@@ -53,6 +54,7 @@ func (p *poll) newest() (encoded, error) {
 		return encoded{}, fmt.Errorf("write snapshot: %w", err)
 	}
 
+	// The tag is made of the text, because the quorum and the leader change without a new generation.
 	sum := fnv.New64a()
 	sum.Write(text)
 
@@ -72,6 +74,8 @@ func (p *poll) newest() (encoded, error) {
 // caller tells what it has by its text's tag, or, in older versions, by its generation.
 func (p *poll) serve(w http.ResponseWriter, r *http.Request) {
 	tag := r.Header.Get("If-None-Match")
+
+	// What cannot be read counts as 0: the caller is answered at once.
 	generation, _ := strconv.ParseUint(r.URL.Query().Get("generation"), 10, 64)
 	wait, _ := time.ParseDuration(r.URL.Query().Get("wait"))
 
@@ -86,6 +90,8 @@ func (p *poll) serve(w http.ResponseWriter, r *http.Request) {
 		}
 
 		same := now.tag == tag || tag == "" && now.generation == generation
+
+		// A member without a quorum answers at once, so that the caller tries another.
 		if !same || !now.quorum || over {
 			now.send(w, tag)
 			return
@@ -112,5 +118,6 @@ func (e encoded) send(w http.ResponseWriter, tag string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(e.text)))
 
-	_, _ = w.Write(e.text) // the caller went away: nobody is left to tell
+	// An error means that the caller went away.
+	_, _ = w.Write(e.text)
 }

@@ -19,14 +19,14 @@ var certificateReasons = map[error]string{
 	peerset.ErrForbidden: peerset.ReasonForbidden,
 }
 
-// StrangerAt tells refused of each connection to a door that pki.Guard refuses.
-func StrangerAt(door string, refused func(peerset.Refusal)) func(net.Addr, pki.Name, error) {
+// RefusalAt makes what pki.Guard calls for a connection that it refuses: it passes a Refusal that names the listener.
+func RefusalAt(listener string, refused func(peerset.Refusal)) func(net.Addr, pki.Name, error) {
 	return func(from net.Addr, name pki.Name, err error) {
 		refusal := peerset.Refusal{
 			From:   from.String(),
 			Node:   name.Node,
 			Role:   name.Role,
-			Tried:  "connect to " + door,
+			Tried:  "connect to " + listener,
 			Reason: peerset.ReasonUntrusted,
 			Err:    err,
 		}
@@ -74,6 +74,8 @@ func (h handshakes) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	said, isHandshake := strings.CutPrefix(text, "http: TLS handshake error from ")
 	from, why, _ := strings.Cut(said, ": ")
+
+	// pki.Guard has told of these with the certificate's name, which net/http does not know.
 	told := strings.Contains(why, pki.ErrStranger.Error()) ||
 		strings.Contains(why, peerset.ErrForbidden.Error())
 	reason, refused := peerset.ReasonOfHandshake(why)

@@ -99,6 +99,7 @@ func TestAWatcherKeepsItsConnection(t *testing.T) {
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 
+	// Each connection is counted as it is accepted.
 	listener := &counting{Listener: plain}
 
 	set := &moving{

@@ -118,6 +118,7 @@ func (s Server) Handler() http.Handler {
 			return nil, err
 		}
 
+		// The request says only that something changed: the store says what.
 		s.Registry.Refresh()
 
 		return struct{}{}, nil
@@ -173,8 +174,10 @@ func (c caller) mayJoin(join peerset.Join) error {
 			join.Kind, peerset.ErrForbidden, kind, c.Role)
 	}
 
-	address := netip.MustParseAddr(join.Address) // the body was checked
+	// The address was parsed when the body was read.
+	address := netip.MustParseAddr(join.Address)
 
+	// The address goes into every node's configuration: nobody may name another's.
 	from, err := netip.ParseAddrPort(c.from)
 	if err != nil || from.Addr().Unmap() != address.Unmap() {
 		return fmt.Errorf("join at %s: %w: the request comes from %s", join.Address, peerset.ErrForbidden, c.from)
@@ -208,6 +211,7 @@ func handle[Body any](
 
 		answer, err := do(r.Context(), who, body)
 		if err != nil {
+			// A peer set that cannot answer now refuses nobody: that is no attempt to report.
 			if reason, refused := reasonOf(err); refused {
 				s.refuse(who, pattern, reason, err)
 			} else {
@@ -273,5 +277,7 @@ func fail(w http.ResponseWriter, status int, err error) {
 func write(w http.ResponseWriter, status int, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // the caller went away: nobody is left to tell
+
+	// An error means that the caller went away.
+	_ = json.NewEncoder(w).Encode(answer)
 }

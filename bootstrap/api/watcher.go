@@ -48,6 +48,7 @@ func (w *Watcher) run(ctx context.Context) {
 		if err := w.poll(ctx); err != nil && ctx.Err() == nil {
 			w.log.Debug("watch peer set", "err", err)
 
+			// From here on the snapshot is only remembered.
 			w.mu.Lock()
 			w.snapshot.Quorum = false
 			w.mu.Unlock()
@@ -62,7 +63,8 @@ func (w *Watcher) poll(ctx context.Context) error {
 	generation, tag := w.snapshot.Generation, w.tag
 
 	if !w.snapshot.Quorum {
-		generation, tag = 0, "" // what is only remembered is to be confirmed at once
+		// What is only remembered must be confirmed at once.
+		generation, tag = 0, ""
 	}
 	w.mu.Unlock()
 
@@ -72,6 +74,7 @@ func (w *Watcher) poll(ctx context.Context) error {
 	}
 
 	return w.client.each(func(member string) error {
+		// The member uses all of the wait when nothing changes; the rest is for the call itself.
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+callTimeout)
 		defer cancel()
 
@@ -109,7 +112,8 @@ func (w *Watcher) poll(ctx context.Context) error {
 
 func (w *Watcher) publish(next peerset.Snapshot, tag string) {
 	if next.Founded == "" {
-		return // a member that has not caught up yet knows less than we do
+		// A member that has not caught up yet knows less than this node.
+		return
 	}
 
 	var members []string
@@ -120,16 +124,19 @@ func (w *Watcher) publish(next peerset.Snapshot, tag string) {
 		}
 	}
 
+	// Members that joined since are asked, too.
 	w.client.SetMembers(members)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
+	// Generations begin anew with an era: only within one can they be compared.
 	era, known := next.Era(), w.snapshot.Era()
 	lags := era < known || era == known && next.Generation < w.snapshot.Generation
 
 	if next.Founded == w.snapshot.Founded && lags {
-		return // a member that lags behind
+		// The member lags behind.
+		return
 	}
 
 	w.snapshot, w.tag = next, tag

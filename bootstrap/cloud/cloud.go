@@ -46,10 +46,8 @@ func (f *Failure) Error() string {
 
 // Unwrap is the kind of failure.
 func (f *Failure) Unwrap() error {
-	pending := f.Status == http.StatusUnprocessableEntity && strings.Contains(
-		f.Message,
-		"pending event",
-	)
+	// The API answers 422 for a change that is under way and for a wrong request: only the text differs.
+	pending := f.Status == http.StatusUnprocessableEntity && strings.Contains(f.Message, "pending event")
 
 	switch {
 	case f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden:
@@ -107,14 +105,11 @@ func (c Client) Holder(ctx context.Context) (droplet int, locked bool, err error
 // Assign begins to assign the address to a Droplet, whoever has it now.
 func (c Client) Assign(ctx context.Context, droplet int) (Action, error) {
 	var answer struct{ Action Action }
+
+	// The API needs no unassignment first: it takes the address from whoever has it.
 	body := map[string]any{"type": "assign", "droplet_id": droplet}
-	err := c.call(ctx,
-		fmt.Sprintf("assign reserved IP %s to Droplet %d", c.Address, droplet),
-		http.MethodPost,
-		c.path("actions"),
-		body,
-		&answer,
-	)
+	what := fmt.Sprintf("assign reserved IP %s to Droplet %d", c.Address, droplet)
+	err := c.call(ctx, what, http.MethodPost, c.path("actions"), body, &answer)
 
 	return answer.Action, err
 }
@@ -122,19 +117,19 @@ func (c Client) Assign(ctx context.Context, droplet int) (Action, error) {
 // Follow reads how far a change is.
 func (c Client) Follow(ctx context.Context, id int) (Action, error) {
 	var answer struct{ Action Action }
-	return answer.Action, c.call(ctx,
-		fmt.Sprintf("get action %d of reserved IP %s", id, c.Address),
-		http.MethodGet,
-		c.path("actions", strconv.Itoa(id)),
-		nil,
-		&answer,
-	)
+
+	what := fmt.Sprintf("get action %d of reserved IP %s", id, c.Address)
+	err := c.call(ctx, what, http.MethodGet, c.path("actions", strconv.Itoa(id)), nil, &answer)
+
+	return answer.Action, err
 }
 
 // Broad tells whether the token can do more than it is for: it reads the account, which "reserved_ip:update"
 // and the reads that come with it do not. A token with other rights but without that one is not found out.
 func (c Client) Broad(ctx context.Context) (bool, error) {
 	err := c.call(ctx, "read the account", http.MethodGet, "/v2/account", nil, nil)
+
+	// Both are answers to a token without the scope for it.
 	if failure := new(Failure); errors.As(err, &failure) &&
 		(failure.Status == http.StatusForbidden || failure.Status == http.StatusNotFound) {
 		return false, nil
@@ -144,10 +139,9 @@ func (c Client) Broad(ctx context.Context) (bool, error) {
 }
 
 func (c Client) path(parts ...string) string {
-	return "/v2/reserved_ips/" + url.PathEscape(c.Address) + strings.Join(
-		append([]string{""}, parts...),
-		"/",
-	)
+	all := append([]string{"/v2/reserved_ips", url.PathEscape(c.Address)}, parts...)
+
+	return strings.Join(all, "/")
 }
 
 // largest bounds an answer: it holds a whole Droplet.
@@ -169,11 +163,9 @@ func (c Client) call(ctx context.Context, what, method, path string, body, answe
 		endpoint = DefaultEndpoint
 	}
 
-	request, err := http.NewRequestWithContext(ctx,
-		method,
-		strings.TrimSuffix(endpoint, "/")+path,
-		text,
-	)
+	address := strings.TrimSuffix(endpoint, "/") + path
+
+	request, err := http.NewRequestWithContext(ctx, method, address, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -193,6 +185,7 @@ func (c Client) call(ctx context.Context, what, method, path string, body, answe
 		return fmt.Errorf("%s: %w", what, err)
 	}
 
+	// A redirect is a failure, too: the token is for one host.
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return failed(what, response, data)
 	}
@@ -214,6 +207,7 @@ func (c Client) client() *http.Client {
 		return c.HTTP
 	}
 
+	// Calls are seconds or minutes apart: a connection would only wait.
 	return &http.Client{
 		Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -232,6 +226,7 @@ func failed(what string, response *http.Response, data []byte) error {
 		Message: http.StatusText(response.StatusCode),
 	}
 
+	// A proxy or a broken gateway answers without the API's JSON.
 	var said struct{ Message string }
 	if json.Unmarshal(data, &said) == nil && said.Message != "" {
 		failure.Message = said.Message

@@ -31,6 +31,7 @@ type Metadata struct {
 
 // Active returns the reserved IP that reaches this Droplet; "" for none.
 func (m Metadata) Active(ctx context.Context) (string, error) {
+	// An address may be assigned already and not reach the Droplet yet: "active" says when it does.
 	active, err := m.read(ctx, "active")
 	if err != nil || active != "true" {
 		return "", err
@@ -45,11 +46,9 @@ func (m Metadata) read(ctx context.Context, name string) (string, error) {
 		url = MetadataURL
 	}
 
-	request, err := http.NewRequestWithContext(ctx,
-		http.MethodGet,
-		url+"/metadata/v1/reserved_ip/ipv4/"+name,
-		nil,
-	)
+	path := "/metadata/v1/reserved_ip/ipv4/" + name
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, nil)
 	if err != nil {
 		return "", err
 	}
@@ -60,6 +59,7 @@ func (m Metadata) read(ctx context.Context, name string) (string, error) {
 	}
 	defer response.Body.Close()
 
+	// The path is not there for a Droplet without a reserved IP.
 	if response.StatusCode == http.StatusNotFound {
 		return "", nil
 	}

@@ -60,7 +60,8 @@ type Plan struct {
 // taken in the process' order.
 func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	if snapshot.Founded == "" {
-		return Plan{} // nothing is known, which is not the same as: nobody is there
+		// To know nothing is not the same as to know that nobody is there: the servers stay as they are.
+		return Plan{}
 	}
 
 	var plan Plan
@@ -139,7 +140,8 @@ func (w want) read(server Server) []string {
 		return []string{set(server, "weight 0")}
 
 	case !leaves && server.Weight == 0:
-		return []string{set(server, "weight 100%")} // an agent ended in the middle of openForReads
+		// An agent ended in the middle of openForReads.
+		return []string{set(server, "weight 100%")}
 	}
 
 	return nil
@@ -161,6 +163,7 @@ func openForReads(server Server, doubt bool) []string {
 		return []string{set(server, "state ready")}
 	}
 
+	// With weight 0 no session comes between "ready" and "down".
 	return []string{
 		set(server, "weight 0"),
 		set(server, "state ready"),

@@ -62,6 +62,7 @@ func (g *greeter) talk(connection net.Conn) {
 func (g *greeter) swallow(t *testing.T) {
 	g.listener.Close()
 
+	// Go's net package cannot make a queue of length 0, so this socket is made by hand.
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { syscall.Close(fd) })
@@ -78,6 +79,7 @@ func (g *greeter) swallow(t *testing.T) {
 	require.NoError(t, syscall.Bind(fd, at))
 	require.NoError(t, syscall.Listen(fd, 0))
 
+	// Connections are made until the queue is full: the kernel takes one more than asked.
 	require.Eventually(t, func() bool {
 		connection, err := net.DialTimeout(
 			"tcp",
@@ -97,6 +99,7 @@ func (g *greeter) startHealth(t *testing.T) {
 	require.NoError(t, err)
 
 	answer := func(w http.ResponseWriter, _ *http.Request) {
+		// The panic closes the connection without an answer.
 		if g.refuses.Load() > 0 {
 			g.refuses.Add(-1)
 			panic(http.ErrAbortHandler)

@@ -27,10 +27,10 @@ const (
 	DefaultTick        = 100 * time.Millisecond
 	DefaultReloadEvery = time.Second
 	// DefaultSteady is how often a process is looked at that serves and of which it is told when it ends, once
-	// no check of its servers had another result for DefaultCalm: the first failure is seen before a server is
+	// no check of its servers had another result for DefaultStableAfter: the first failure is seen before a server is
 	// down, which takes three of them.
-	DefaultSteady = 500 * time.Millisecond
-	DefaultCalm   = 3 * time.Second
+	DefaultSteady      = 500 * time.Millisecond
+	DefaultStableAfter = 3 * time.Second
 	// DefaultSweepEvery is how often sessions are looked at when nothing changes.
 	DefaultSweepEvery = 5 * time.Second
 	// DefaultLinger is for how long sessions are looked at again and again after a server closed: longer than
@@ -40,11 +40,11 @@ const (
 	DefaultNotice = 2 * time.Second
 	// DefaultAnswer is how long the process has to answer one look at its servers or sessions.
 	DefaultAnswer = 3 * time.Second
-	// DefaultPatience is how long a process may not answer before its unit is asked to start.
-	DefaultPatience = 5 * time.Second
-	// DefaultHang is how long one may not answer before it is killed: a start does nothing for a unit that runs.
-	DefaultHang    = 30 * time.Second
-	commandTimeout = 10 * time.Second
+	// DefaultStartAfter is how long a process may not answer before its unit is asked to start.
+	DefaultStartAfter = 5 * time.Second
+	// DefaultKillAfter is how long one may not answer before it is killed: a start does nothing for a unit that runs.
+	DefaultKillAfter = 30 * time.Second
+	commandTimeout   = 10 * time.Second
 )
 
 // States of a proxy, as it says them.
@@ -105,14 +105,14 @@ type Status struct {
 type Times struct {
 	Tick        time.Duration
 	Steady      time.Duration
-	Calm        time.Duration
+	StableAfter time.Duration
 	ReloadEvery time.Duration
 	SweepEvery  time.Duration
 	Linger      time.Duration
 	Notice      time.Duration
 	Answer      time.Duration
-	Patience    time.Duration
-	Hang        time.Duration
+	StartAfter  time.Duration
+	KillAfter   time.Duration
 }
 
 // Config is what a driver needs.
@@ -157,14 +157,14 @@ func (t *Times) defaults() {
 	fallbacks := map[*time.Duration]time.Duration{
 		&t.Tick:        DefaultTick,
 		&t.Steady:      DefaultSteady,
-		&t.Calm:        DefaultCalm,
+		&t.StableAfter: DefaultStableAfter,
 		&t.ReloadEvery: DefaultReloadEvery,
 		&t.SweepEvery:  DefaultSweepEvery,
 		&t.Linger:      DefaultLinger,
 		&t.Notice:      DefaultNotice,
 		&t.Answer:      DefaultAnswer,
-		&t.Patience:    DefaultPatience,
-		&t.Hang:        DefaultHang,
+		&t.StartAfter:  DefaultStartAfter,
+		&t.KillAfter:   DefaultKillAfter,
 	}
 
 	for value, fallback := range fallbacks {
@@ -193,6 +193,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	d.answered = time.Now()
 
 	for {
+		// The channel is taken before the snapshot is read, so that no change falls in between.
 		changed := d.Peers.Changed()
 		status, servers := d.step(ctx)
 		d.report(status)
@@ -202,9 +203,10 @@ func (d *Driver) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-			d.watchClosely(5 * d.Times.Tick) // the agent writes what it says into the file
+			// The agent writes the same change into the file, which may need a reload.
+			d.watchClosely(5 * d.Times.Tick)
 		case <-d.Ended:
-			d.watchClosely(d.Times.Calm)
+			d.watchClosely(d.Times.StableAfter)
 		case <-time.After(d.pace(status)):
 		}
 	}
@@ -221,6 +223,8 @@ func (d *Driver) watchClosely(span time.Duration) {
 func (d *Driver) pace(status Status) time.Duration {
 	now := time.Now()
 	serves := status.State == StateServing && d.reported().State == StateServing
+
+	// After a change the process is looked at every Tick: more changes may follow at once.
 	busy := len(d.cut) > 0 || now.Before(d.closely) || now.Before(d.lingers)
 
 	if d.Ended != nil && serves && !busy {
@@ -250,14 +254,17 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 
 	d.answered = time.Now()
 
+	// The health of a server changes with the first check that fails, before it counts as down.
 	if !slices.Equal(servers, d.before) {
 		d.before = servers
-		d.watchClosely(d.Times.Calm)
+		d.watchClosely(d.Times.StableAfter)
 	}
 
 	if d.reload(ctx, servers) {
-		d.watchClosely(d.Times.Calm)
-		return d.reported(), nil // whom the new process serves is seen at the next step
+		d.watchClosely(d.Times.StableAfter)
+
+		// The next step sees whom the new process serves.
+		return d.reported(), nil
 	}
 
 	plan := Decide(servers, snapshot)
@@ -266,8 +273,9 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		return StatusOf(servers, snapshot), servers
 	}
 
-	d.watchClosely(d.Times.Calm)
+	d.watchClosely(d.Times.StableAfter)
 
+	// Old processes know the server by its old address: their sessions to it must end, too.
 	for _, server := range plan.Moved {
 		d.cut[server] = true
 	}
@@ -290,13 +298,13 @@ func (d *Driver) look(ctx context.Context) ([]Server, error) {
 }
 
 // tell gives the commands and reads the result back: all in one go, so that there is a writer all the time, unless
-// sessions must end in between. Commands that did not take are given again at the next step, and complained
-// about once.
+// sessions must end in between. Commands without effect are given again at the next step, and logged once.
 func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 	commands := slices.Concat(plan.Close, plan.Open)
 	again := slices.Equal(d.told, commands)
 	rounds := [][]string{commands}
 
+	// Sessions to the old address end before the new one opens.
 	if len(plan.Moved) > 0 {
 		rounds = [][]string{plan.Close, plan.Open}
 	}
@@ -322,6 +330,7 @@ func (d *Driver) tell(ctx context.Context, plan Plan) ([]Server, error) {
 
 	d.told = commands
 
+	// What the process says is read back: an answer alone proves no change.
 	return d.Runtime.State(ctx)
 }
 
@@ -357,10 +366,12 @@ func (d *Driver) end(ctx context.Context, sessions []Session) error {
 // process that accepts connections, and to the same in processes that a reload left behind, which do not check
 // their servers any more and know them only by the addresses of their time.
 func (d *Driver) sweep(ctx context.Context, servers []Server) {
+	// Without the servers nobody knows which sessions are wrong.
 	if servers == nil {
 		return
 	}
 
+	// A session that is being connected is not seen yet: the sweeps go on for a while.
 	if open := openServers(servers); !slices.Equal(open, d.open) {
 		d.open = open
 		d.lingers = time.Now().Add(d.Times.Linger)
@@ -387,18 +398,21 @@ func (d *Driver) sweep(ctx context.Context, servers []Server) {
 		return
 	}
 
+	// A sweep without an error has seen every old process.
 	clear(d.cut)
 }
 
 // restart asks for a start when the process has been silent for too long, and kills one that hangs.
 func (d *Driver) restart(ctx context.Context) {
 	silent := time.Since(d.answered)
-	if silent < d.Times.Patience || time.Since(d.asked) < d.Times.Patience {
+	if silent < d.Times.StartAfter || time.Since(d.asked) < d.Times.StartAfter {
 		return
 	}
 
-	if silent >= d.Times.Hang {
+	if silent >= d.Times.KillAfter {
 		d.Log.Warn("HAProxy hangs: it is killed", "silent", silent.Round(time.Second))
+
+		// The next process has as long to answer.
 		d.answered = time.Now()
 
 		if err := d.Unit.Kill(ctx); err != nil && ctx.Err() == nil {
@@ -406,6 +420,7 @@ func (d *Driver) restart(ctx context.Context) {
 		}
 	}
 
+	// A start that fails is asked for again only after a while.
 	d.asked = time.Now()
 
 	if err := d.Unit.Start(ctx); err != nil && ctx.Err() == nil {
@@ -425,9 +440,11 @@ func (d *Driver) reload(ctx context.Context, servers []Server) bool {
 	shape := Shape(text)
 	loaded, err := os.ReadFile(d.Loaded)
 
+	// A process with other servers than the file's needs a reload, whatever the note says.
 	if slices.Equal(Slots(text), names(servers)) {
 		if err != nil {
-			d.note(shape) // the agent started it from this file, just now
+			// There is no note: the agent started it from this file just now.
+			d.note(shape)
 			return false
 		}
 
@@ -495,6 +512,7 @@ func (d *Driver) Drain(ctx context.Context) error {
 
 	d.report(status)
 
+	// Clients go elsewhere only after their health checks have failed.
 	if !pause.For(ctx, d.Times.Notice) {
 		return ctx.Err()
 	}
@@ -502,7 +520,8 @@ func (d *Driver) Drain(ctx context.Context) error {
 	for {
 		sessions, err := d.Runtime.Sessions(ctx)
 		if err != nil || sessions == 0 {
-			return nil // a process that does not answer has no clients to wait for
+			// A process that does not answer has no clients to wait for.
+			return nil
 		}
 
 		if !pause.For(ctx, d.Times.Tick) {

@@ -134,6 +134,7 @@ func newProxyWith(
 	p.put(start)
 	p.startHAProxy()
 
+	// The driver must run until the clean-up, when the test's own context has ended.
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 

@@ -65,6 +65,7 @@ func TestNoWriterNoService(t *testing.T) {
 		"a writer that gave its lease up serves until there is another",
 	)
 
+	// The last writer keeps its sessions only while it is well.
 	p.put(snapshot("", 0, sick(one)))
 	require.NoError(t, session.ended())
 
@@ -95,6 +96,7 @@ func TestClientBetweenTwoWriters(t *testing.T) {
 		greeted <- fmt.Sprint(s.server, err)
 	}()
 
+	// The client must be in HAProxy's queue before the new writer comes.
 	p.until("have it wait", func() bool {
 		sessions, err := haproxy.Socket{Path: p.path("admin.sock")}.Current(t.Context())
 		return err == nil &&
@@ -159,6 +161,7 @@ func TestUnhealthyNodeIsNeverUsed(t *testing.T) {
 		return err == nil
 	})
 
+	// One session in two would go to the node that joins, if it were used.
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {
 		require.Equal(t, "db-1", p.mustConnect(3307).server)
 	}
@@ -184,6 +187,7 @@ func TestAgentRestartIsNoFailure(t *testing.T) {
 	session := p.mustConnect(3306)
 
 	for range 3 {
+		// Two failed checks in a row are one fewer than what takes a server down.
 		db.refuses.Store(2)
 
 		for db.refuses.Load() > 0 {
@@ -193,6 +197,7 @@ func TestAgentRestartIsNoFailure(t *testing.T) {
 			another.Close() // HAProxy takes some thousands at once
 		}
 
+		// The checks must pass again before the next two may fail.
 		for up := db.answers.Load() + 3; db.answers.Load() < up; {
 			require.NoError(t, session.echoes())
 		}
@@ -253,11 +258,9 @@ func TestNewAddressOfAName(t *testing.T) {
 
 func TestNewNodeIsOneReload(t *testing.T) {
 	n := newNetwork()
-	one, two, three := database(
-		"db-1",
-		n+".1",
-		1,
-	), database("db-2", n+".2", 1), database("db-3", n+".3", 1)
+	one := database("db-1", n+".1", 1)
+	two := database("db-2", n+".2", 1)
+	three := database("db-3", n+".3", 1)
 
 	for i, name := range []string{"db-1", "db-2", "db-3"} {
 		newGreeter(t, name, fmt.Sprintf("%s.%d", n, i+1))
@@ -334,14 +337,11 @@ func TestAHungProcessIsKilled(t *testing.T) {
 	n := newNetwork()
 	newGreeter(t, "db-1", n+".1")
 
-	p := newProxyWith(t, n, []string{"db-1"}, snapshot(
-		"db-1",
-		1,
-		database("db-1", n+".1", 1),
-	), func(p *proxy) {
+	start := snapshot("db-1", 1, database("db-1", n+".1", 1))
+	p := newProxyWith(t, n, []string{"db-1"}, start, func(p *proxy) {
 		p.times.Answer = 500 * time.Millisecond
-		p.times.Patience = 500 * time.Millisecond
-		p.times.Hang = 3 * time.Second
+		p.times.StartAfter = 500 * time.Millisecond
+		p.times.KillAfter = 3 * time.Second
 	})
 	p.serving("db-1")
 
@@ -349,10 +349,11 @@ func TestAHungProcessIsKilled(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, workers, 1)
 
-	// its master waits for it
+	// The master waits for its worker: a stopped one would keep it from ending.
 	t.Cleanup(func() {
 		syscall.Kill(workers[0], syscall.SIGCONT)
 	})
+
 	require.NoError(t, syscall.Kill(workers[0], syscall.SIGSTOP))
 	p.until("see that it is silent", func() bool { return !p.state().Healthy })
 	require.Zero(t, p.kills.Load(), "not at once")
@@ -377,6 +378,7 @@ func TestDrain(t *testing.T) {
 
 	session := p.mustConnect(3306)
 
+	// A second driver, which only drains: the first one runs until the test ends.
 	driver := haproxy.New(haproxy.Config{
 		Peers:   p.peers,
 		Runtime: haproxy.Socket{Path: p.path("admin.sock")},

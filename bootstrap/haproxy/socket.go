@@ -58,7 +58,8 @@ func (s Socket) Current(ctx context.Context) ([]Session, error) {
 
 // Sessions counts the connections of clients.
 func (s Socket) Sessions(ctx context.Context) (int, error) {
-	text, err := ask(ctx, s.Path, "show stat -1 1 -1") // every frontend
+	// All proxies (-1), frontends only (1), all servers (-1).
+	text, err := ask(ctx, s.Path, "show stat -1 1 -1")
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +82,8 @@ func (s Socket) Sessions(ctx context.Context) (int, error) {
 func (s Socket) Left(ctx context.Context) ([]Session, error) {
 	text, err := ask(ctx, s.Master, "show proc")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // no master to ask: HAProxy before 1.9, whose old processes end by hard-stop-after
+		// There is no master to ask: before HAProxy 1.9, hard-stop-after ends the old processes.
+		return nil, nil
 	}
 
 	if err != nil {
@@ -93,6 +95,8 @@ func (s Socket) Left(ctx context.Context) ([]Session, error) {
 
 	for _, pid := range oldProcesses(text) {
 		text, err := ask(ctx, s.Master, fmt.Sprintf("@!%d show sess", pid))
+
+		// An old process may end while it is asked: the others still answer.
 		errs = append(errs, err)
 		left = append(left, parseSessions(pid, text)...)
 	}
@@ -126,7 +130,8 @@ func (s Socket) untilEnded(ctx context.Context) {
 	defer connection.Close()
 	defer context.AfterFunc(ctx, func() { connection.Close() })()
 
-	_, _ = io.Copy(io.Discard, connection) // it says nothing unless it is asked
+	// The master says nothing unless it is asked, so this returns when the connection ends.
+	_, _ = io.Copy(io.Discard, connection)
 }
 
 // mostEnds is how many sessions are ended with one line: HAProxy reads at most 16 KiB of one (tune.bufsize).
@@ -144,6 +149,7 @@ func (s Socket) End(ctx context.Context, sessions []Session) error {
 			continue
 		}
 
+		// The master passes one command at a time to an old process.
 		_, err := ask(ctx, s.Master, fmt.Sprintf("@!%d %s", session.PID, command))
 		errs = append(errs, err)
 	}
@@ -165,6 +171,7 @@ func ask(ctx context.Context, path, command string) (string, error) {
 	}
 	defer connection.Close()
 
+	// A read does not heed ctx: a deadline in the past ends it.
 	stop := context.AfterFunc(ctx, func() { connection.SetDeadline(time.Now()) })
 	defer stop()
 
@@ -172,6 +179,7 @@ func ask(ctx context.Context, path, command string) (string, error) {
 		return "", fmt.Errorf("ask HAProxy: %w", err)
 	}
 
+	// The master closes the connection only when no further command can come.
 	if err := connection.CloseWrite(); err != nil {
 		return "", fmt.Errorf("ask HAProxy: %w", err)
 	}

@@ -94,10 +94,10 @@ func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {
 		Report:  func(haproxy.Status) {},
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Times: haproxy.Times{
-			Tick:   2 * time.Millisecond,
-			Steady: 100 * time.Millisecond,
-			Calm:   50 * time.Millisecond,
-			Linger: time.Millisecond,
+			Tick:        2 * time.Millisecond,
+			Steady:      100 * time.Millisecond,
+			StableAfter: 50 * time.Millisecond,
+			Linger:      time.Millisecond,
 		},
 	})
 
@@ -113,6 +113,7 @@ func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {
 		<-done
 	}()
 
+	// In 60 ms there are about 30 looks at every Tick, and at most one at the steady pace.
 	seldom := func() bool {
 		before := s.looks.Load()
 		time.Sleep(60 * time.Millisecond)

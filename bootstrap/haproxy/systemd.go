@@ -16,6 +16,7 @@ func (s Systemd) Reload(ctx context.Context) error {
 
 // Start forgets the unit's failures and asks for a start.
 func (s Systemd) Start(ctx context.Context) error {
+	// After too many failures systemd refuses to start a unit.
 	if _, err := systemd.Systemctl(ctx, "reset-failed", s.Name); err != nil {
 		return err
 	}

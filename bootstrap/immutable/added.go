@@ -16,23 +16,24 @@ import (
 	"github.com/hornero/hornero/internal/status"
 )
 
-// heldFile is there since the node was first held to its image: what cloud-init and the system's first boot
-// left in the sealed folders before is the node's own, and what came later is not.
-const heldFile = "held"
+// lockedFile is there since the node was first locked to its image: what cloud-init and the system's first boot
+// left in the sealed folders before is the node's own, and what came later is drift.
+const lockedFile = "held" // nodes that were baked before have it under this name
 
-// Held notes, once in a node's life, that it is held to its image from now on.
-func (i *Image) Held() error {
-	if _, err := i.heldSince(); err == nil || !errors.Is(err, fs.ErrNotExist) {
+// MarkLocked notes, once in a node's life, that it is locked to its image: files that appear later are drift.
+func (i *Image) MarkLocked() error {
+	// The first time stands: a later one would take files that were added since for the image's own.
+	if _, err := i.lockedSince(); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 
-	_, err := file.Write(filepath.Join(i.State, heldFile), nil, file.Options{Mode: 0o600})
+	_, err := file.Write(filepath.Join(i.State, lockedFile), nil, file.Options{Mode: 0o600})
 
 	return err
 }
 
-func (i *Image) heldSince() (time.Time, error) {
-	info, err := os.Stat(filepath.Join(i.State, heldFile))
+func (i *Image) lockedSince() (time.Time, error) {
+	info, err := os.Stat(filepath.Join(i.State, lockedFile))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -48,7 +49,7 @@ func (i *Image) watched() []string {
 // added finds what was not in the image when it was sealed, and came after the node was first held to it. An
 // image without a list of its files, and a node that was not held yet, have nothing to compare.
 func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error) {
-	since, err := i.heldSince()
+	since, err := i.lockedSince()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -79,6 +80,7 @@ func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error)
 				return nil
 
 			case entry.IsDir():
+				// One finding stands for the folder: a package's whole tree would fill the list.
 				if count := i.later(path, since); count > 0 {
 					found = append(found, status.Finding{
 						Path: path,
@@ -110,6 +112,7 @@ func (i *Image) contents() (map[string]bool, error) {
 	}
 	defer list.Close()
 
+	// The list cannot hold itself.
 	known := map[string]bool{record.ContentsPath: true}
 	watched := i.watched()
 
@@ -125,7 +128,9 @@ func (i *Image) contents() (map[string]bool, error) {
 // later counts the files in a folder that came after a moment.
 func (i *Image) later(folder string, since time.Time) int {
 	count := 0
-	_ = i.walk(folder, func(path string, entry fs.DirEntry) error { // what cannot be read is not counted
+
+	// What cannot be read is not counted.
+	_ = i.walk(folder, func(path string, entry fs.DirEntry) error {
 		if !entry.IsDir() && later(path, entry, since) {
 			count++
 		}
@@ -145,7 +150,8 @@ func later(path string, entry fs.DirEntry, since time.Time) bool {
 
 	info, err := entry.Info()
 	if err != nil {
-		return false // it is gone again
+		// It is gone again.
+		return false
 	}
 
 	stat, ok := info.Sys().(*syscall.Stat_t)
@@ -159,11 +165,13 @@ func (i *Image) walk(folder string, visit func(path string, entry fs.DirEntry) e
 	return filepath.WalkDir(i.at(folder), func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			// It went while the folder was read.
 			return nil
 		case err != nil:
 			return fmt.Errorf("look for added files: %w", err)
 		case entry.IsDir() && deviceOf(name) != device:
-			return fs.SkipDir // a volume of the node's
+			// Another file system is a volume of the node's.
+			return fs.SkipDir
 		}
 
 		within, err := filepath.Rel(i.Root, name)

@@ -35,7 +35,7 @@ func sealed(t *testing.T) baked {
 // hold holds the node to its image, later than all that is there: the clock of files is coarse.
 func (b baked) hold() {
 	b.Helper()
-	require.NoError(b, b.Held())
+	require.NoError(b, b.MarkLocked())
 
 	mark := filepath.Join(b.State, "held")
 	info, err := os.Stat(mark)
@@ -88,7 +88,7 @@ func TestWhatIsAddedIsFound(t *testing.T) {
 
 	old := time.Now().Add(-24 * time.Hour)
 	require.NoError(t, os.Chtimes(b.at("/usr/bin/backdoor"), old, old))
-	require.NoError(t, b.Held())
+	require.NoError(t, b.MarkLocked())
 	require.Len(t, findings(), 5)
 
 	own, err := b.CheckOwn(t.Context())

@@ -52,6 +52,7 @@ func (i *Image) check(
 	expect func(record.Image) ([]expected, error),
 	whole bool,
 ) (Pass, error) {
+	// A slow pass in the background sees that somebody waits, and rests no more.
 	i.waiting.Add(1)
 	i.once.Lock()
 	i.waiting.Add(-1)
@@ -89,7 +90,7 @@ func (i *Image) check(
 
 // compare runs on a thread of its own, which ends with it. A whole comparison looks for files that are added, too.
 func (i *Image) compare(ctx context.Context, list []expected, share float64, whole bool, pass *Pass) error {
-	lowest()
+	lowerPriority()
 	pace := newPace(share)
 
 	for _, want := range list {
@@ -123,24 +124,24 @@ func (i *Image) awaited() bool { return i.waiting.Load() > 0 }
 
 // actual is how a file is found.
 type actual struct {
-	stand string
+	attrs string
 	same  bool // its bytes are those expected, or none are
 }
 
 func (i *Image) look(want expected) (actual, error) {
 	name := i.at(want.path)
 
-	stood, err := stand(name)
+	attrs, err := attributesOf(name)
 	if err != nil {
 		return actual{}, err
 	}
 
-	have := actual{stand: stood}
+	have := actual{attrs: attrs}
 
-	if want.sum == "" || have.stand == absent || strings.HasPrefix(have.stand, "link ") {
+	if want.sum == "" || have.attrs == absent || strings.HasPrefix(have.attrs, "link ") {
 		// A link is judged by where it leads to, when the record has what is behind it.
 		have.same = want.sum == ""
-		if len(want.sum) == sha256Size && have.stand != absent {
+		if len(want.sum) == sha256Size && have.attrs != absent {
 			sum, err := sumOf(name, sha256Size)
 			have.same = err == nil && sum == want.sum
 		}
@@ -149,8 +150,10 @@ func (i *Image) look(want expected) (actual, error) {
 	}
 
 	sum, err := sumOf(name, len(want.sum))
+
+	// It went between the two looks.
 	if errors.Is(err, os.ErrNotExist) {
-		have.stand = absent
+		have.attrs = absent
 		return have, nil
 	}
 
@@ -168,18 +171,18 @@ func differences(want expected, have actual) []status.Finding {
 		}}
 	}
 
-	stands := want.stand == "" || have.stand == want.stand
-	changed := !have.same && !strings.HasPrefix(want.stand, "link ")
+	sameAttrs := want.attrs == "" || have.attrs == want.attrs
+	changed := !have.same && !strings.HasPrefix(want.attrs, "link ")
 
 	switch {
-	case want.stand == absent:
+	case want.attrs == absent:
 		return nil
-	case have.stand == absent:
+	case have.attrs == absent:
 		return tell("is missing")
-	case !stands && changed:
-		return tell("is changed, and is %s instead of %s", have.stand, want.stand)
-	case !stands:
-		return tell("is %s instead of %s", have.stand, want.stand)
+	case !sameAttrs && changed:
+		return tell("is changed, and is %s instead of %s", have.attrs, want.attrs)
+	case !sameAttrs:
+		return tell("is %s instead of %s", have.attrs, want.attrs)
 	case changed:
 		return tell("is changed")
 	}
@@ -195,6 +198,8 @@ func (i *Image) comparePackages(image record.Image) ([]status.Finding, error) {
 	}
 
 	have := installed(string(data))
+
+	// Packages of either list are compared: one may be added, one may be gone.
 	names := maps.Clone(have)
 	maps.Copy(names, image.Packages)
 	var found []status.Finding
@@ -235,6 +240,7 @@ func installed(text string) map[string]string {
 			}
 		}
 
+		// A package that was removed keeps its paragraph: the status tells.
 		if strings.HasSuffix(fields["Status"], " installed") {
 			versions[fields["Package"]] = fields["Version"]
 		}
@@ -244,18 +250,19 @@ func installed(text string) map[string]string {
 }
 
 // Note is how a file is: what tells that somebody touched it.
-type Note struct{ Sum, Stand string }
+type Note struct{ Sum, Attrs string }
 
 // NoteOf looks at a file.
 func NoteOf(name string) (Note, error) {
-	stood, err := stand(name)
-	if err != nil || stood == absent {
-		return Note{Stand: stood}, err
+	attrs, err := attributesOf(name)
+	if err != nil || attrs == absent {
+		return Note{Attrs: attrs}, err
 	}
 
+	// The note needs the bytes, too: a text editor leaves mode and owner as they were.
 	sum, err := sumOf(name, sha256Size)
 
-	return Note{Sum: sum, Stand: stood}, err
+	return Note{Sum: sum, Attrs: attrs}, err
 }
 
 // Since tells what became of a file since it was noted; "" when nothing did.
@@ -263,10 +270,10 @@ func (n Note) Since(now Note) string {
 	switch {
 	case now == n:
 		return ""
-	case now.Stand == absent:
+	case now.Attrs == absent:
 		return "is missing"
 	case now.Sum == n.Sum:
-		return "is " + now.Stand + " instead of " + n.Stand
+		return "is " + now.Attrs + " instead of " + n.Attrs
 	}
 
 	return "is changed"
@@ -288,6 +295,7 @@ func sumOf(name string, length int) (string, error) {
 		return "", err
 	}
 
+	// A device or a pipe may never come to its end.
 	if !info.Mode().IsRegular() {
 		return "", errNotPlain
 	}

@@ -296,6 +296,7 @@ func TestAPassTakesItsShareOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, slow.Took, 3*whole.Took, "the work is the same")
 
+	// With this share the pass would rest for minutes.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 
@@ -312,13 +313,13 @@ func TestTheMarkSaysWhichNodeRefuses(t *testing.T) {
 	require.Equal(t, "web-1 web\n", string(mark))
 }
 
-func TestANodeIsSettledWhenCloudInitIsDone(t *testing.T) {
+func TestTheBootIsFinishedWhenCloudInitIsDone(t *testing.T) {
 	b := bake(t)
-	require.True(t, b.Settled(), "it does not run")
+	require.True(t, b.BootFinished(), "it does not run")
 	b.write("/run/cloud-init/enabled", "")
-	require.False(t, b.Settled())
+	require.False(t, b.BootFinished())
 	b.write("/run/cloud-init/result.json", "{}")
-	require.True(t, b.Settled())
+	require.True(t, b.BootFinished())
 }
 
 func TestANoteTellsWhatBecameOfAFile(t *testing.T) {

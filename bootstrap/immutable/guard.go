@@ -16,21 +16,20 @@ const GuardFile = "/usr/lib/hornero/metadata-guard.nft"
 // guardTimeout bounds a call of nft.
 const guardTimeout = 5 * time.Second
 
-// Guard tells what is wrong with the rules that keep all but root from the metadata service, and loads them
-// again; "" when nothing is. They do not outlive whoever flushes the ruleset, a firewall of the user's own for
-// one.
-func (i *Image) Guard(ctx context.Context) string {
+// EnsureMetadataGuard loads the rules that keep all but root from the metadata service again when they are gone, and
+// says what was wrong; "" when nothing was. Whoever flushes the ruleset removes them, too: a firewall of the user's
+// own does so.
+func (i *Image) EnsureMetadataGuard(ctx context.Context) string {
 	if _, err := os.Stat(i.at(GuardFile)); err != nil {
-		return "" // the image's record tells
+		// An image without the file has another finding: its record lists it.
+		return ""
 	}
 
-	if rules, err := nft(ctx,
-		"list",
-		"table",
-		"ip",
-		"hornero_metadata",
-	); ctx.Err() != nil ||
-		err == nil && strings.Contains(rules, "169.254.169.254") && strings.Contains(rules, "drop") {
+	rules, err := nft(ctx, "list", "table", "ip", "hornero_metadata")
+	inForce := err == nil && strings.Contains(rules, "169.254.169.254") && strings.Contains(rules, "drop")
+
+	// A call that the agent's own end cut off tells nothing of the rules.
+	if ctx.Err() != nil || inForce {
 		return ""
 	}
 
@@ -46,6 +45,7 @@ func (i *Image) Guard(ctx context.Context) string {
 func nft(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, guardTimeout, errors.New("nft did not end"))
 	defer cancel()
+
 	return command.Run(ctx, command.Command{Args: append([]string{"/usr/sbin/nft"}, args...)})
 }
 

@@ -24,7 +24,7 @@ func TestTheGuardIsLoadedAgain(t *testing.T) {
 	require.NoError(t, err)
 
 	image := &immutable.Image{Root: t.TempDir()}
-	require.Empty(t, image.Guard(t.Context()), "an image without one")
+	require.Empty(t, image.EnsureMetadataGuard(t.Context()), "an image without one")
 
 	path := filepath.Join(image.Root, immutable.GuardFile)
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -43,18 +43,18 @@ func TestTheGuardIsLoadedAgain(t *testing.T) {
 
 		require.Equal(t,
 			"is not in force: any program on this node could ask for its user-data; loaded again",
-			image.Guard(t.Context()),
+			image.EnsureMetadataGuard(t.Context()),
 			undo,
 		)
 
-		require.Empty(t, image.Guard(t.Context()))
+		require.Empty(t, image.EnsureMetadataGuard(t.Context()))
 	}
 
 	require.NoError(t, exec.Command("nft", "flush", "ruleset").Run())
 	require.NoError(t, os.WriteFile(path, []byte("table of nothing\n"), 0o644))
 
-	what := image.Guard(t.Context())
+	what := image.EnsureMetadataGuard(t.Context())
 	require.Contains(t, what, "loading it again: ")
 	require.Contains(t, what, "syntax error")
-	require.Equal(t, what, image.Guard(t.Context()), "the same again")
+	require.Equal(t, what, image.EnsureMetadataGuard(t.Context()), "the same again")
 }

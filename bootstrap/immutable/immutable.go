@@ -50,13 +50,15 @@ func (i *Image) Refuse(node, role string) error {
 	return err
 }
 
-// Settled tells whether cloud-init has come to its end in this boot, or does not run: what user-data has it do
-// may write to /usr, and does so before the node is held to its image.
-func (i *Image) Settled() bool {
+// BootFinished tells whether cloud-init has ended in this boot, or does not run: what user-data has it do may write
+// to /usr, and does so before the node is locked to its image.
+func (i *Image) BootFinished() bool {
+	// Where this is absent, cloud-init does not run in this boot.
 	if _, err := os.Stat(i.at("/run/cloud-init/enabled")); err != nil {
 		return true
 	}
 
+	// cloud-init writes it last.
 	_, err := os.Stat(i.at("/run/cloud-init/result.json"))
 
 	return err == nil

@@ -17,10 +17,12 @@ const (
 	ioprioIdle       = 3 << 13
 )
 
-// lowest gives the calling goroutine a thread of the lowest priority. The thread ends with the goroutine. Where
+// lowerPriority gives the calling goroutine a thread of the lowest priority. The thread ends with the goroutine. Where
 // the kernel does not let it, the pace alone bounds the work.
-func lowest() {
+func lowerPriority() {
 	runtime.LockOSThread()
+
+	// Errors are ignored: where the kernel allows neither, the pauses have to do.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, ioprioWhoProcess, 0, ioprioIdle)
 }
@@ -53,6 +55,7 @@ func (p *pace) rest(ctx context.Context, waited func() bool) error {
 		return nil
 	}
 
+	// The pause is slept in pieces, so that it ends when somebody comes to wait.
 	for end := time.Now().Add(pause); time.Now().Before(end) && !waited(); {
 		select {
 		case <-ctx.Done():

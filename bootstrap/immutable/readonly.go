@@ -60,7 +60,7 @@ func (i *Image) ReadOnly() error {
 	return errors.Join(errs...)
 }
 
-// readOnly mounts a read-only picture of a folder over it. The picture is made aside, because the flag of a
+// readOnly mounts a read-only copy of a folder's mount over it. The copy is made aside, because the flag of a
 // mount that is shared already would reach no other namespace: systemd gives services such ones
 // (mount_namespaces(7)). Whoever has a file open for writing goes on writing it.
 func (i *Image) readOnly(path string) error {
@@ -80,11 +80,13 @@ func (i *Image) readOnly(path string) error {
 		return err
 	}
 
+	// A remount drops every flag that it does not name.
 	readOnly := unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY | kept(path)
 	if err := unix.Mount("", aside, "", readOnly, ""); err != nil {
 		return err
 	}
 
+	// A new mount, unlike a changed flag, reaches the namespaces that take mounts from this one.
 	return unix.Mount(aside, path, "", unix.MS_BIND|unix.MS_REC, "")
 }
 

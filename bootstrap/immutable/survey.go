@@ -16,14 +16,14 @@ import (
 	"github.com/hornero/hornero/internal/record"
 )
 
-// usual is how nearly every file of a Debian package stands: mode and owner.
-const usual = "0644 0:0"
+// defaultAttrs are the mode and the owner of nearly every file of a Debian package.
+const defaultAttrs = "0644 0:0"
 
 // absent stands for a file that is not there.
 const absent = "absent"
 
-// stand tells how a file is: its mode and the numbers of its owner and group, a link's target, or that it is absent.
-func stand(name string) (string, error) {
+// attributesOf are a file's mode and the numbers of its owner and group, a link's target, or that it is absent.
+func attributesOf(name string) (string, error) {
 	info, err := os.Lstat(name)
 	if os.IsNotExist(err) {
 		return absent, nil
@@ -50,7 +50,7 @@ func stand(name string) (string, error) {
 type expected struct {
 	path  string
 	sum   string // hex: MD5 of a package's file, SHA-256 of what the record has; empty: whatever
-	stand string // empty: whatever
+	attrs string // empty: whatever
 }
 
 // expectOwn lists what the record has the SHA-256 of: Hornero's own files and the daemons.
@@ -73,6 +73,7 @@ func (i *Image) expect(image record.Image) ([]expected, error) {
 		return nil, err
 	}
 
+	// These have a SHA-256 in the record, which goes before the package's MD5.
 	own, err := i.expectOwn(image)
 	for _, file := range own {
 		delete(packaged, file.path)
@@ -96,12 +97,13 @@ func expectOne(image record.Image, name, sum string) expected {
 		return expected{path: name, sum: sum}
 	}
 
-	stood, other, _ := strings.Cut(cmp.Or(image.Standing[name], usual), " sha256:")
+	// After "sha256:" comes the sum of a file that the bake changed.
+	attrs, other, _ := strings.Cut(cmp.Or(image.Standing[name], defaultAttrs), " sha256:")
 
 	return expected{
 		path:  name,
 		sum:   cmp.Or(other, sum),
-		stand: stood,
+		attrs: attrs,
 	}
 }
 
@@ -156,6 +158,8 @@ func readSums(list string, into map[string]string, sums map[string]string) error
 	for lines.Scan() {
 		sum, name, ok := strings.Cut(lines.Text(), "  ")
 		top, rest, below := strings.Cut(name, "/")
+
+		// Files elsewhere, such as those of /etc, may differ on each node.
 		if folder := into["/"+top]; ok && below && folder != "" {
 			sums[path.Join(folder, rest)] = sum
 		}
@@ -164,10 +168,11 @@ func readSums(list string, into map[string]string, sums map[string]string) error
 	return lines.Err()
 }
 
-// Survey notes how the files stand in an image that is being baked, where that is not mode 0644, root's, and
+// Survey notes the attributes of the files of an image that is being baked, where that is not mode 0644, root's, and
 // the bytes that the package says: "0755 0:0", with " sha256:..." after it for other bytes, "absent", "link
 // ...". What a bake command or the package's own script did to a file is the image's word, and no drift.
 func (i *Image) Survey(ctx context.Context, image record.Image) (map[string]string, error) {
+	// Nothing is expected of modes and owners yet: this pass notes them.
 	image.Standing = nil
 	list, err := i.expect(image)
 	if err != nil {
@@ -186,17 +191,18 @@ func (i *Image) Survey(ctx context.Context, image record.Image) (map[string]stri
 			return nil, err
 		}
 
-		if !have.same && have.stand != absent && !strings.HasPrefix(have.stand, "link ") {
+		// A bake command changed the package's bytes: from now on these are the right ones.
+		if !have.same && have.attrs != absent && !strings.HasPrefix(have.attrs, "link ") {
 			sum, err := sumOf(i.at(want.path), sha256Size)
 			if err != nil {
 				return nil, err
 			}
 
-			have.stand += " sha256:" + sum
+			have.attrs += " sha256:" + sum
 		}
 
-		if have.stand != usual {
-			standing[want.path] = have.stand
+		if have.attrs != defaultAttrs {
+			standing[want.path] = have.attrs
 		}
 	}
 

@@ -47,7 +47,7 @@ func openDoors(t *testing.T) *doors {
 
 	config := d.config("test", "db-1", 1, 1)
 	config.Handshake = 300 * time.Millisecond
-	config.TLS = pki.Guard(config.TLS, api.StrangerAt("dqlite", refused))
+	config.TLS = pki.Guard(config.TLS, api.RefusalAt("dqlite", refused))
 	config.Refused = refused
 
 	d.store = d.start(config)
@@ -62,7 +62,7 @@ func openDoors(t *testing.T) *doors {
 	require.NoError(t, err)
 
 	d.api = "https://" + listener.Addr().String()
-	guarded := pki.Guard(anybody, api.StrangerAt("the agents' API", refused))
+	guarded := pki.Guard(anybody, api.RefusalAt("the agents' API", refused))
 	server := api.Server{
 		Registry: d.store,
 		Refused:  refused,

@@ -56,11 +56,13 @@ func MayHold(role, lease string) bool {
 		return owner == role
 	}
 
+	// A role's own leases begin with its name: no other role can take them.
 	return strings.HasPrefix(lease, role+".")
 }
 
 // TaskLease names the lease under which a role's task runs.
 func TaskLease(role, task string) string {
+	// Hornero names this task's lease itself: under a second name, two versions would each have a holder.
 	if leaseRoles[task] == role {
 		return task
 	}
@@ -94,6 +96,7 @@ func MayPut(role, key, fence string) bool {
 		return slices.Contains(leases, fence)
 	}
 
+	// A role that has the name of one of these prefixes does not get Hornero's settings by it.
 	ours := slices.ContainsFunc(reserved, func(prefix string) bool {
 		return strings.HasPrefix(key, prefix)
 	})

@@ -159,7 +159,8 @@ func (s Snapshot) Forgotten() map[string]int {
 		if name, ok := strings.CutPrefix(key, ForgottenPrefix); ok {
 			incarnation, err := strconv.Atoi(value)
 			if err != nil {
-				continue // nobody writes anything else there
+				// Only members write here, and only numbers.
+				continue
 			}
 
 			gone[name] = incarnation
@@ -171,12 +172,14 @@ func (s Snapshot) Forgotten() map[string]int {
 
 // Era is how often the peer set was rebuilt.
 func (s Snapshot) Era() int {
-	era, _ := strconv.Atoi(s.Settings[SettingEra]) // nobody writes anything else there
+	// Only members write here, and only numbers. No setting means era 0.
+	era, _ := strconv.Atoi(s.Settings[SettingEra])
 	return era
 }
 
 // ReservedIPHolder returns who holds the stack's reserved IP, or "": one role at most has the lease.
 func (s Snapshot) ReservedIPHolder() string {
+	// Sorted, so that all nodes name the same one.
 	for _, name := range slices.Sorted(maps.Keys(s.Leases)) {
 		if strings.HasSuffix(name, reservedIPLease) && s.Leases[name].Holder != "" {
 			return s.Leases[name].Holder
@@ -189,6 +192,8 @@ func (s Snapshot) ReservedIPHolder() string {
 // Clone copies the snapshot, so that a reader may keep it.
 func (s Snapshot) Clone() Snapshot {
 	s.Peers = slices.Clone(s.Peers)
+
+	// The facts are a map: a copy of the slice would share it.
 	for i := range s.Peers {
 		s.Peers[i].Facts = maps.Clone(s.Peers[i].Facts)
 	}

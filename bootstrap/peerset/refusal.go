@@ -48,6 +48,7 @@ var Reasons = []string{
 // why the other side was refused. False when that was not this side's doing, or nothing was tried: a connection
 // that was only opened and closed, one that the other side gave up.
 func ReasonOfHandshake(said string) (string, bool) {
+	// crypto/tls has no error values for these: there is only the text.
 	switch {
 	case strings.Contains(said, "does not look like a TLS handshake"), strings.Contains(said, "sent an HTTP request"):
 		return ReasonNoTLS, true

@@ -12,8 +12,8 @@ import (
 // idleLooks is how many ticks pass between two looks at the metadata of a node that does not hold the lease.
 const idleLooks = 6
 
-// fewFailures in a row are nobody's business: the API may be busy.
-const fewFailures = 3
+// toleratedFailures is how many failures in a row are not reported: the API may only be busy.
+const toleratedFailures = 3
 
 // keepAddress has the address assigned to this node while it holds the lease, until ctx ends.
 func (k *Keeper) keepAddress(ctx context.Context) {
@@ -22,7 +22,8 @@ func (k *Keeper) keepAddress(ctx context.Context) {
 		k.checkToken(ctx)
 
 		if k.step(ctx) == StepLook {
-			k.step(ctx) // what was looked for is known: no need to wait before it is put right
+			// What was asked is known now: the address need not wait for the next tick.
+			k.step(ctx)
 		}
 
 		select {
@@ -50,7 +51,9 @@ func (k *Keeper) watch(ctx context.Context) {
 	found, err := k.Metadata.Active(ctx)
 	if err != nil {
 		k.Log.Debug("look whether the reserved IP is here", "err", err)
-		return // as it was
+
+		// No answer is no news: the last one stands.
+		return
 	}
 
 	now, first := found == k.Address, !k.watched
@@ -60,11 +63,13 @@ func (k *Keeper) watch(ctx context.Context) {
 		return
 	}
 
+	// The address moved since the API was asked: that answer is out of date.
 	k.look = Look{}
 	k.change(func() { k.active = now })
 	k.Log.Info("reserved IP", "address", k.Address, "here", now)
 
-	if now && holds && !first { // at the first look it may have been here all along
+	// At the first look the address may have been here all along.
+	if now && holds && !first {
 		k.arrived()
 	}
 }
@@ -126,11 +131,13 @@ func (k *Keeper) step(ctx context.Context) Step {
 		Unable:   k.unable,
 	}
 
+	// A change is begun only at the epoch at which it was decided.
 	epoch := k.held.Epoch
 	k.mu.Unlock()
 
 	if k.action != 0 && (!view.Holds || epoch != k.under) {
-		k.action, view.Action = 0, 0 // whoever holds the lease now looks for himself
+		// The change was begun under another epoch: whoever holds the lease now looks for himself.
+		k.action, view.Action = 0, 0
 	}
 
 	next, why := Next(view, k.Times)
@@ -159,11 +166,13 @@ func (k *Keeper) step(ctx context.Context) Step {
 		return next
 	}
 
+	// The API was not asked: this is no failure of it.
 	if errors.Is(err, errFenced) {
 		k.Log.Info("reserved IP is not moved", "err", err)
 		return next
 	}
 
+	// A token may be allowed to read and not to change: only a change that succeeds ends the trouble.
 	if next == StepAssign {
 		k.stuck = err != nil
 	}
@@ -213,13 +222,15 @@ func (k *Keeper) assign(ctx context.Context, epoch int64) error {
 	until := k.until
 	k.mu.Unlock()
 
+	// The API cannot refuse a late call: this one must end while the lease is still this node's.
 	ctx, cancel := context.WithDeadlineCause(ctx,
 		until,
 		errors.New("the lease would end before it is known to have succeeded"),
 	)
 	defer cancel()
 
-	k.look = Look{} // whatever comes of it, it is looked at anew
+	// Whatever comes of it, the API is asked anew.
+	k.look = Look{}
 	action, err := k.API.Assign(ctx, k.Droplet)
 	if err != nil {
 		k.Count("failed")
@@ -232,10 +243,10 @@ func (k *Keeper) assign(ctx context.Context, epoch int64) error {
 }
 
 var (
-	// errErrored is a change that DigitalOcean gave up.
-	errErrored = errors.New("DigitalOcean gave the change up")
-	// errEndless is a change that is followed no longer.
-	errEndless = errors.New("the change does not come to its end")
+	// errChangeFailed is a change that DigitalOcean gave up.
+	errChangeFailed = errors.New("DigitalOcean gave the change up")
+	// errChangeTimeout is a change that is followed no longer.
+	errChangeTimeout = errors.New("the change does not come to its end")
 )
 
 func (k *Keeper) follow(ctx context.Context) error {
@@ -244,7 +255,8 @@ func (k *Keeper) follow(ctx context.Context) error {
 
 	action, err := k.API.Follow(ctx, k.action)
 	if errors.Is(err, cloud.ErrMissing) {
-		k.action = 0 // where the address is tells how it ended
+		// The API does not know the action any more: where the address is tells how it ended.
+		k.action = 0
 		return nil
 	}
 
@@ -259,9 +271,9 @@ func (k *Keeper) follow(ctx context.Context) error {
 		return nil
 
 	case action.Status == cloud.ActionErrored:
-		err = errErrored
+		err = errChangeFailed
 	case time.Since(k.assigned) >= k.Times.LookEvery:
-		err = errEndless
+		err = errChangeTimeout
 	default:
 		return nil
 	}
@@ -287,16 +299,18 @@ func (k *Keeper) failed(err error) {
 	wait := backoff(k.failures, k.Times)
 	final := errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrMissing)
 
+	// The answer may ask for a longer pause than this node would make.
 	if failure := new(cloud.Failure); errors.As(err, &failure) {
 		wait = max(wait, failure.After)
 	}
 
+	// A token that is refused stays so until somebody replaces it.
 	if final {
 		wait = k.Times.LongestRetry
 	}
 
 	k.retry = time.Now().Add(wait)
-	unable := final || k.failures > fewFailures
+	unable := final || k.failures > toleratedFailures
 	problem := explained(err)
 	k.mu.Lock()
 	news := unable && !k.unable
@@ -306,6 +320,7 @@ func (k *Keeper) failed(err error) {
 	})
 	k.Log.Debug("reserved IP", "err", err, "failures", k.failures, "again", wait)
 
+	// One warning for each trouble, however often the call is tried.
 	if news {
 		k.Log.Warn("reserved IP", "problem", problem)
 		k.Note(problem)

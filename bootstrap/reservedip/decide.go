@@ -20,9 +20,9 @@ type Circumstances struct {
 	Gave    bool          // this node gave the lease up because it was not fit
 }
 
-// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a
-// holder who is fit, and who is not fit keeps it when nobody else would be better. A moment's trouble moves
-// nothing, and who gave it up must be well for a while before he takes it again: the address never flaps.
+// Wants decides whether this node is to hold the lease, and why. The lease is sticky: nobody takes it from a holder
+// who is fit, and one who is not keeps it while no other node is fit. Trouble that passes at once moves nothing, and
+// a node that gave the lease up must be well for a while before it takes it again: the address never flaps.
 func Wants(c Circumstances, times Times) (bool, string) {
 	switch {
 	case c.Leaving:
@@ -43,7 +43,7 @@ func (c Circumstances) keeps(times Times) (bool, string) {
 		return true, "this node serves"
 	case c.fitOthers() == 0:
 		return true, "this node is not fit, and no other is"
-	case c.Steady < times.Patience:
+	case c.Steady < times.Grace:
 		return true, "this node was fit a moment ago"
 	case c.Unable:
 		return false, "the API does not let this node move the address"
@@ -165,6 +165,7 @@ func named(droplet int) string {
 func backoff(failures int, times Times) time.Duration {
 	wait := times.Retry
 
+	// After ten doublings the bound below holds anyway; more would overflow.
 	for range min(failures-1, 10) {
 		wait *= 2
 	}

@@ -13,7 +13,7 @@ import (
 func standard() reservedip.Times {
 	return reservedip.Times{
 		TTL:       4 * time.Second,
-		Patience:  2 * time.Second,
+		Grace:     2 * time.Second,
 		Cooldown:  15 * time.Second,
 		LookEvery: time.Minute,
 		Fresh:     time.Second,

@@ -26,6 +26,8 @@ func TestOneHoldsTheAddressAndAnotherTakesItOver(t *testing.T) {
 	require.Equal(t, []string{"11 at epoch 1"}, w.moves)
 	one.stop() // dead: it gives nothing up
 	w.heldBy("proxy-2")
+
+	// The same name on a new Droplet: it comes back while another holds the lease.
 	w.start("proxy-1", 13)
 	time.Sleep(quick().TTL)
 
@@ -52,7 +54,9 @@ func TestWhoDoesNotServeGivesItUpAndWhoLeavesWaits(t *testing.T) {
 	one := w.start("proxy-1", 11)
 	w.heldBy("proxy-1")
 	w.set(func() { one.healthy = false })
-	time.Sleep(3 * quick().Patience)
+
+	// Longer than the grace period: the lease would have been given up by now.
+	time.Sleep(3 * quick().Grace)
 
 	require.True(t,
 		w.read(func() bool { return w.lease.Holder == "proxy-1" }),
@@ -81,7 +85,7 @@ func TestWhoDoesNotServeGivesItUpAndWhoLeavesWaits(t *testing.T) {
 	w.heldBy("proxy-1")
 }
 
-// Without a quorum nothing moves, and what was so stays so.
+// Without a quorum nothing moves. What happened meanwhile is repaired when there is one.
 func TestNothingMovesWithoutQuorum(t *testing.T) {
 	w := newWorld(t)
 	one := w.start("proxy-1", 11)
@@ -100,18 +104,22 @@ func TestNothingMovesWithoutQuorum(t *testing.T) {
 	)
 
 	w.set(func() { w.droplet = 0 }) // whatever happens to it
+
+	// Longer than the lease lives, so that a second holder would have come.
 	time.Sleep(2 * quick().TTL)
 	require.Equal(t, []string{"11 at epoch 1"}, w.moves)
 	w.set(func() { w.quorum = true })
 	w.until("it is repaired then", func() bool { return len(w.moves) == 2 })
 }
 
-// The address is not given to who holds the lease no more, whatever it has seen before.
+// A node that lost the lease does not move the address, whatever it has seen before.
 func TestALateHolderMovesNothing(t *testing.T) {
 	w := newWorld(t)
 	one := w.start("proxy-1", 11)
 	w.heldBy("proxy-1")
 	w.until("it is seen", func() bool { return len(one.notes) == 1 })
+
+	// Another took the lease and the address while this one did not look; it renews for ever.
 	w.set(func() {
 		w.lease.Holder, w.lease.Epoch, w.renewed, w.droplet = "proxy-9", 2, time.Now().Add(time.Hour), 19
 	})
@@ -167,7 +175,7 @@ func TestATokenThatIsRefused(t *testing.T) {
 	require.Len(t, w.moves, 1, "only proxy-2 moved it")
 }
 
-// Busy is no problem of anybody's until it lasts; the holder then has the address all the same.
+// A busy API is a problem only when it lasts. The holder gets the address in the end.
 func TestTheAPIIsBusyForAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.refuse[11] = &cloud.Failure{Status: 422, Message: "Droplet already has a pending event."}
@@ -194,7 +202,7 @@ func TestTheAPIIsBusyForAWhile(t *testing.T) {
 	require.Equal(t, []string{"11 at epoch 1"}, w.moves)
 }
 
-// A token that reads and may not change is a problem that no look makes forget.
+// A token that may read and not change is a problem that a successful read does not end.
 func TestATokenThatOnlyReads(t *testing.T) {
 	w := newWorld(t)
 	one := w.start("proxy-1", 11)
@@ -207,6 +215,8 @@ func TestATokenThatOnlyReads(t *testing.T) {
 	})
 
 	w.until("it says so, once", func() bool { return len(one.notes) == 2 })
+
+	// Long enough for many attempts: none of them may tell the same again.
 	time.Sleep(10 * quick().LongestRetry)
 	require.True(t, w.read(func() bool { return len(one.notes) == 2 }))
 }

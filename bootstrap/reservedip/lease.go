@@ -20,7 +20,8 @@ func (k *Keeper) keepLease(ctx context.Context) {
 		wait := k.Times.TTL / renewals
 
 		if err := k.stepLease(ctx); err == nil {
-			changed = nil // this node has the lease: what the others do is of no matter
+			// This node has the lease: what the others do does not matter to it.
+			changed = nil
 		} else {
 			// A renewal that nobody answered is made up for; another's time may be up.
 			wait = min(wait, k.Times.Tick)
@@ -40,6 +41,8 @@ func (k *Keeper) stepLease(ctx context.Context) error {
 	c := k.circumstances()
 
 	want, why := Wants(c, k.Times)
+
+	// This is decided several times a second: only a new reason is logged.
 	if why != k.why {
 		k.Log.Debug("reserved IP's lease", "holds", c.Holds, "wants", want, "reason", why)
 		k.why = why
@@ -63,12 +66,13 @@ func (k *Keeper) stepLease(ctx context.Context) error {
 }
 
 func (k *Keeper) circumstances() Circumstances {
-	healthy, leaving := k.Fit()
+	healthy, leaving := k.Health()
 	snapshot := k.Set.Snapshot()
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 
+	// A node that has the address serves by it, whatever the API says.
 	unable := k.unable && !k.active
 
 	if fit := healthy && !unable; fit != k.fit {
@@ -93,9 +97,11 @@ var errNotHeld = errors.New("this node does not hold the lease")
 
 // hold takes or renews the lease. No answer is no loss before another may take it.
 func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
+	// The members may have begun to count at the call, however late their answer comes.
 	asked := time.Now()
 	silent := errors.New("the peer set did not answer")
 
+	// Half the time to live leaves room for one more attempt.
 	ctx, cancel := context.WithTimeoutCause(ctx, k.Times.TTL/2, silent)
 	defer cancel()
 
@@ -123,7 +129,8 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 	until := asked.Add(k.Times.TTL)
 
 	if before.Epoch == lease.Epoch {
-		if until.After(k.until) { // another call may have asked later
+		// Another call may have asked later and been answered sooner.
+		if until.After(k.until) {
 			k.until = until
 		}
 
@@ -139,6 +146,7 @@ func (k *Keeper) hold(ctx context.Context) (peerset.Lease, error) {
 
 // release gives the lease up; unfit says that it is for this node's own trouble.
 func (k *Keeper) release(ctx context.Context, unfit bool) {
+	// Nothing is done under the lease from here on, whether the peer set hears of it or not.
 	k.mu.Lock()
 	lease := k.held
 	k.held = peerset.Lease{}
@@ -149,7 +157,8 @@ func (k *Keeper) release(ctx context.Context, unfit bool) {
 	defer cancel()
 
 	if err := k.Set.Release(ctx, lease); err != nil && !errors.Is(err, peerset.ErrStaleEpoch) {
-		k.Log.Warn("release reserved IP's lease", "err", err) // its time is up soon
+		// The lease expires by itself soon.
+		k.Log.Warn("release reserved IP's lease", "err", err)
 	}
 }
 

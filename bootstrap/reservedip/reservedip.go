@@ -26,7 +26,7 @@ const (
 	// DefaultTTL is for how long a holder may be silent: the most of what a dead holder costs.
 	DefaultTTL       = 4 * time.Second
 	DefaultTick      = 500 * time.Millisecond
-	DefaultPatience  = 2 * time.Second
+	DefaultGrace     = 2 * time.Second
 	DefaultCooldown  = 15 * time.Second
 	DefaultLookEvery = time.Minute
 	DefaultFresh     = time.Second
@@ -41,7 +41,7 @@ const (
 type Times struct {
 	TTL          time.Duration // of the lease
 	Tick         time.Duration // between two steps
-	Patience     time.Duration // for how long a holder may be unfit before it gives the lease up
+	Grace        time.Duration // for how long a holder may be unfit before it gives the lease up
 	Cooldown     time.Duration // between two changes by one node, and before who gave the lease up may take it again
 	LookEvery    time.Duration // between two looks at an address that is where it is to be
 	Fresh        time.Duration // for how long a look is good enough to change something
@@ -55,7 +55,7 @@ func (t *Times) defaults() {
 	fallbacks := map[*time.Duration]time.Duration{
 		&t.TTL:          DefaultTTL,
 		&t.Tick:         DefaultTick,
-		&t.Patience:     DefaultPatience,
+		&t.Grace:        DefaultGrace,
 		&t.Cooldown:     DefaultCooldown,
 		&t.LookEvery:    DefaultLookEvery,
 		&t.Fresh:        DefaultFresh,
@@ -102,7 +102,7 @@ type Config struct {
 	Set      Set
 	API      API
 	Metadata Metadata
-	Fit      func() (healthy, leaving bool) // how the node is now
+	Health   func() (healthy, leaving bool) // how the node is now
 	Note     func(text string)              // adds an event about this node
 	Changed  func()                         // told when the node's fact is another
 	Count    func(result string)            // told of each change of the address that ended: ok, failed
@@ -222,6 +222,7 @@ func (k *Keeper) change(what func()) {
 	after := k.fact()
 	k.mu.Unlock()
 
+	// The callback comes after the mutex is free: it may read the fact.
 	if before != after {
 		k.Changed()
 	}

@@ -21,7 +21,7 @@ func quick() reservedip.Times {
 	return reservedip.Times{
 		TTL:          200 * time.Millisecond,
 		Tick:         5 * time.Millisecond,
-		Patience:     20 * time.Millisecond,
+		Grace:        20 * time.Millisecond,
 		Cooldown:     300 * time.Millisecond,
 		LookEvery:    50 * time.Millisecond,
 		Fresh:        10 * time.Millisecond,
@@ -86,7 +86,7 @@ func (w *world) start(name string, droplet int) *node {
 		Set:      set{r, name},
 		API:      api{r},
 		Metadata: metadata{r},
-		Fit: func() (bool, bool) {
+		Health: func() (bool, bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			return r.healthy, false
@@ -116,6 +116,7 @@ func (w *world) start(name string, droplet int) *node {
 		r.keeper.Run(ctx)
 	}()
 
+	// A dead node does not release its lease: only its heartbeat ends.
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		<-done

@@ -15,11 +15,14 @@ func (i *Image) WriteContents() error {
 	contents := record.Contents{}
 	var failed error
 	i.walk("/", func(path string, info fs.FileInfo) {
+		// The list cannot hold its own sum.
 		if path == record.ContentsPath {
 			return
 		}
 
 		entry, err := i.entry(path, info)
+
+		// The walk goes on to its end: the first error is told.
 		if err != nil && failed == nil {
 			failed = fmt.Errorf("list the image's files: %w", err)
 		}

@@ -58,12 +58,14 @@ func (n *inspection) checkFiles(context.Context) {
 	for _, file := range n.brought() {
 		info, err := os.Stat(n.at(file.Path))
 		if err != nil {
-			continue // told above: the record has every file of the manifests
+			// The record has every file of the manifests, so the loop above has told of it.
+			continue
 		}
 
 		mode, err := roles.ParseMode(file.Mode, 0o644)
 		if err != nil {
-			continue // no manifest is read with such a mode
+			// No manifest with such a mode is read.
+			continue
 		}
 
 		want, have := cmp.Or(file.Owner, "root:root"), ownerOf(info)
@@ -101,6 +103,7 @@ func ownerOf(info fs.FileInfo) string {
 
 	owner, group := strconv.Itoa(int(stat.Uid)), strconv.Itoa(int(stat.Gid))
 
+	// Manifests name users and groups. An id without a name stays a number, and is a fault.
 	if known, err := user.LookupId(owner); err == nil {
 		owner = known.Username
 	}
@@ -129,6 +132,7 @@ func (n *inspection) checkRecord(context.Context) {
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(n.record.Packages)) {
+		// Without dpkg's list every package would be a fault: checkPackages has told of that.
 		if n.packages != nil && !n.packages[name].present() {
 			n.fault(again, "the record has package %s, which is not installed", name)
 		}
@@ -150,6 +154,7 @@ func (n *inspection) checkRecord(context.Context) {
 func (i *Image) walk(folder string, visit func(path string, info fs.FileInfo)) {
 	device := deviceOf(i.at("/"))
 	_ = filepath.WalkDir(i.at(folder), func(path string, entry fs.DirEntry, err error) error {
+		// The visit goes on: one entry that went must not hide the others.
 		if err != nil {
 			return nil
 		}
@@ -163,7 +168,8 @@ func (i *Image) walk(folder string, visit func(path string, info fs.FileInfo)) {
 			return fs.SkipDir
 		}
 
-		within, _ := filepath.Rel(i.Root, path) // both are absolute or both are not
+		// This fails only when one of the two is absolute and the other is not.
+		within, _ := filepath.Rel(i.Root, path)
 		visit(filepath.Join("/", within), info)
 
 		return nil
@@ -181,7 +187,8 @@ func deviceOf(path string) uint64 {
 
 // glob lists the image's paths that match a pattern.
 func (i *Image) glob(pattern string) []string {
-	found, _ := filepath.Glob(i.at(pattern)) // fails only on a malformed pattern
+	// Glob fails only on a malformed pattern.
+	found, _ := filepath.Glob(i.at(pattern))
 	for at, path := range found {
 		within, _ := filepath.Rel(i.Root, path)
 		found[at] = filepath.Join("/", within)

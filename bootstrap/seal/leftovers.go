@@ -46,10 +46,12 @@ func (n *inspection) checkIdentity(context.Context) {
 		n.fault("leave it there, and empty", "/etc/machine-id holds an identity or is absent")
 	}
 
+	// Debian has a link to /etc/machine-id there. A file is an identity of its own.
 	if info, err := os.Lstat(n.at("/var/lib/dbus/machine-id")); err == nil && info.Mode().IsRegular() {
 		n.fault(cameBack, "machine id /var/lib/dbus/machine-id is in the image")
 	}
 
+	// Two machines that start with one seed could draw the same keys.
 	n.absent("seed", cameBack, "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret")
 
 	noNode := "nothing of a node belongs into an image: " + takeOut
@@ -64,6 +66,7 @@ func (n *inspection) checkPasswords() {
 		n.fault("a bake command must leave it", "/etc/shadow cannot be read: %v", err)
 	}
 
+	// A password that is set here would be the same on every Droplet of the image.
 	for line := range strings.Lines(string(data)) {
 		fields := strings.Split(line, ":")
 		if len(fields) > 1 && !locked(fields[1]) {
@@ -117,7 +120,7 @@ func (n *inspection) checkSecrets(ctx context.Context) {
 		n.absent("history", takeOut, path.Join(home, ".*_history"))
 	}
 
-	n.checkGiven(ctx)
+	n.checkTemplateFiles(ctx)
 }
 
 func (n *inspection) checkSecret(name string) {
@@ -133,15 +136,15 @@ func (n *inspection) checkSecret(name string) {
 	}
 }
 
-var givenSecret = regexp.MustCompile(`\b(secret|pki) "`)
+var templateSecret = regexp.MustCompile(`\b(secret|pki) "`)
 
-// checkGiven looks for files that only a node may have: those of templates that read secrets. What a package
+// checkTemplateFiles looks for files that only a node may have: those of templates that read secrets. What a package
 // has in the template's place holds none.
-func (n *inspection) checkGiven(ctx context.Context) {
+func (n *inspection) checkTemplateFiles(ctx context.Context) {
 	for _, manifest := range n.manifests {
 		for _, template := range manifest.Templates {
 			text, err := fs.ReadFile(manifest.FS(), template.Source)
-			if err != nil || !givenSecret.Match(text) {
+			if err != nil || !templateSecret.Match(text) {
 				continue
 			}
 
@@ -154,30 +157,30 @@ func (n *inspection) checkGiven(ctx context.Context) {
 }
 
 func (n *inspection) packaged(ctx context.Context, template roles.Template) bool {
-	_, err := command.Run(ctx,
-		command.Command{Args: []string{
-			"dpkg-query",
-			"--admindir=" + n.at("/var/lib/dpkg"),
-			"-S",
-			template.Path,
-		}},
-	)
+	// dpkg-query fails for a path that no package has.
+	_, err := command.Run(ctx, command.Command{
+		Args: []string{"dpkg-query", "--admindir=" + n.at("/var/lib/dpkg"), "-S", template.Path},
+	})
 
 	return err == nil
 }
 
 // checkLeftovers looks for what the bake used, and what grows.
 func (n *inspection) checkLeftovers(context.Context) {
+	// policy-rc.d keeps packages from starting services in the bake. On a node it would do the same.
 	n.absent("bake-time file", takeOut, "/usr/sbin/policy-rc.d")
-	n.remains("log", "/var/log", func(string) bool { return true })
-	n.remains("package list", "/var/lib/apt/lists", func(name string) bool {
-		return path.Base(name) != "lock"
-	})
-	n.remains("package archive", "/var/cache/apt/archives", func(name string) bool {
-		return path.Base(name) != "lock"
-	})
-	n.remains("temporary file", "/var/tmp", func(string) bool { return true })
+	n.filesLeft("log", "/var/log", func(string) bool { return true })
 
+	// apt leaves its lock files there; they hold nothing.
+	n.filesLeft("package list", "/var/lib/apt/lists", func(name string) bool {
+		return path.Base(name) != "lock"
+	})
+	n.filesLeft("package archive", "/var/cache/apt/archives", func(name string) bool {
+		return path.Base(name) != "lock"
+	})
+	n.filesLeft("temporary file", "/var/tmp", func(string) bool { return true })
+
+	// A line that is no comment and sets a proxy.
 	proxy := regexp.MustCompile(`(?mi)^[^/#\n]*Proxy`)
 
 	files := append(n.glob("/etc/apt/apt.conf"), n.glob("/etc/apt/apt.conf.d/*")...)
@@ -189,8 +192,8 @@ func (n *inspection) checkLeftovers(context.Context) {
 	}
 }
 
-// remains tells the files below a folder in one fault, as there may be many.
-func (n *inspection) remains(what, folder string, ours func(string) bool) {
+// filesLeft tells the files below a folder in one fault, as there may be many.
+func (n *inspection) filesLeft(what, folder string, ours func(string) bool) {
 	var found []string
 	n.walk(folder, func(name string, info fs.FileInfo) {
 		if info.Mode().IsRegular() && ours(name) {
@@ -199,7 +202,7 @@ func (n *inspection) remains(what, folder string, ours func(string) bool) {
 	})
 
 	if len(found) > 0 {
-		n.fault(cameBack, "%s is in the image: %s", what, few(found))
+		n.fault(cameBack, "%s is in the image: %s", what, abbreviate(found))
 	}
 }
 
@@ -224,7 +227,7 @@ func (n *inspection) checkPermissions(context.Context) {
 
 	if len(writable) > 0 {
 		n.fault("take the permission away with chmod o-w in a bake command",
-			"everybody may write %s", few(writable))
+			"everybody may write %s", abbreviate(writable))
 	}
 }
 

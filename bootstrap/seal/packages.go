@@ -30,15 +30,9 @@ func (d debian) broken() bool {
 
 // listPackages asks dpkg for all that it knows, by name.
 func (i *Image) listPackages(ctx context.Context) (map[string]debian, error) {
-	out, err := command.Run(ctx,
-		command.Command{Args: []string{
-			"dpkg-query",
-			"--admindir=" + i.at("/var/lib/dpkg"),
-			"-W",
-			"-f",
-			debianFields,
-		}},
-	)
+	out, err := command.Run(ctx, command.Command{
+		Args: []string{"dpkg-query", "--admindir=" + i.at("/var/lib/dpkg"), "-W", "-f", debianFields},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +66,12 @@ func (n *inspection) checkPackages(ctx context.Context) {
 		return
 	}
 
+	// checkRecord compares the same list with the record.
 	n.packages = packages
 
 	for _, manifest := range n.manifests {
 		for _, wanted := range manifest.PackagesFor(n.record.Release) {
+			// A manifest may pin a version, as apt takes it: name=version.
 			name, _, _ := strings.Cut(wanted, "=")
 			if !packages[name].present() {
 				n.fault("name the package that provides it, for this release, or keep bake commands from removing it",

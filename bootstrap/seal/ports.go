@@ -39,8 +39,8 @@ var tables = []struct{ file, protocol, waiting string }{
 // Ports where a client of DHCP hears its server's answer.
 var dhcpClients = []int{68, 546}
 
-// checkPorts looks for who listens besides sshd and what the manifests name. Loopback is nobody's business but the
-// machine's own.
+// checkPorts looks for who listens besides sshd and what the manifests name. Loopback is not checked: no other
+// machine reaches it.
 func (n *inspection) checkPorts(context.Context) {
 	named := map[int]bool{}
 	for _, manifest := range n.manifests {
@@ -49,6 +49,7 @@ func (n *inspection) checkPorts(context.Context) {
 		}
 	}
 
+	// A daemon that listens on IPv4 and IPv6 is in two tables.
 	told := map[string]bool{}
 
 	for _, socket := range n.sockets() {
@@ -77,10 +78,12 @@ func (i *Image) sockets() []socket {
 	for _, table := range tables {
 		data, err := os.ReadFile(i.at(filepath.Join("/proc/net", table.file)))
 		if err != nil {
-			continue // without IPv6 there is no such table
+			// Without IPv6 there is no such table.
+			continue
 		}
 
 		for line := range strings.Lines(string(data)) {
+			// The header of the table is no socket either.
 			one, ok := parseSocket(line, table.waiting)
 
 			// A client waits for its answer on a port that the kernel chose.
@@ -137,7 +140,8 @@ func parseAddress(text string) (netip.Addr, bool) {
 
 // ephemeral is the range that the kernel takes clients' ports from.
 func (i *Image) ephemeral() (least, most int) {
-	least, most = 32768, 60999 // the kernel's default
+	// These are the kernel's defaults.
+	least, most = 32768, 60999
 	if data, err := os.ReadFile(i.at("/proc/sys/net/ipv4/ip_local_port_range")); err == nil {
 		_, _ = fmt.Sscan(string(data), &least, &most)
 	}
@@ -147,7 +151,8 @@ func (i *Image) ephemeral() (least, most int) {
 
 // holder is the name of the process that has a socket open.
 func (i *Image) holder(inode string) string {
-	links, _ := filepath.Glob(i.at("/proc/[0-9]*/fd/*")) // fails only on a malformed pattern
+	// Glob fails only on a malformed pattern. A process may end while its links are read.
+	links, _ := filepath.Glob(i.at("/proc/[0-9]*/fd/*"))
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && target == "socket:["+inode+"]" {
 			name, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "comm"))

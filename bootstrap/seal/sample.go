@@ -31,6 +31,7 @@ var pemSecrets = map[string]string{"site.certificate": "certificate", "site.key"
 // samples makes two nodes of the role, with an authority, keys and secrets of this moment: one of a whole
 // stack, and one that is the first to start and knows nobody yet, on the smallest Droplet.
 func (i *Image) samples() ([]sample, error) {
+	// The role's manifest comes after common's.
 	role := i.manifests[len(i.manifests)-1]
 	identity, err := samplePKI(role.Name)
 	if err != nil {
@@ -73,6 +74,7 @@ func (i *Image) samples() ([]sample, error) {
 		}
 	}
 
+	// Programs parse these: a random text would fail every check.
 	for name, part := range pemSecrets {
 		if _, asked := whole.Secrets[name]; asked {
 			whole.Secrets[name] = report.Secret(identity[part])
@@ -85,6 +87,8 @@ func (i *Image) samples() ([]sample, error) {
 		for k := range samplePeers {
 			name := fmt.Sprintf("%s-%d", peer, k+1)
 			whole.Expected[peer] = append(whole.Expected[peer], name)
+
+			// The second peer is not healthy: templates must render that case, too.
 			whole.Peers[peer] = append(whole.Peers[peer], roles.PeerFact{
 				Name:        name,
 				Address:     fmt.Sprintf("127.0.%d.%d", at+1, k+1),
@@ -94,6 +98,7 @@ func (i *Image) samples() ([]sample, error) {
 		}
 	}
 
+	// The first node has its settings and secrets, and knows no peer yet.
 	alone := whole
 	alone.Peers = nil
 	alone.Writer = ""

@@ -143,6 +143,7 @@ func (i *Image) Verify(ctx context.Context) (record.Report, error) {
 		},
 	}
 
+	// Every check runs, whatever the others found: all faults are told in one bake.
 	for _, check := range checks {
 		before := len(n.report.Faults)
 		n.check = check.name
@@ -153,6 +154,7 @@ func (i *Image) Verify(ctx context.Context) (record.Report, error) {
 		}
 	}
 
+	// Checks that were cut off report faults that are none.
 	if err := ctx.Err(); err != nil {
 		return record.Report{}, fmt.Errorf("test the image: %w", context.Cause(ctx))
 	}
@@ -160,8 +162,8 @@ func (i *Image) Verify(ctx context.Context) (record.Report, error) {
 	return n.report, nil
 }
 
-// few writes a list that may be long as its beginning and how many more there are.
-func few(list []string) string {
+// abbreviate writes a list that may be long as its beginning and how many more there are.
+func abbreviate(list []string) string {
 	const shown = 3
 	if len(list) <= shown {
 		return strings.Join(list, ", ")

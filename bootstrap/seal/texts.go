@@ -40,6 +40,8 @@ func (n *inspection) checkTexts(ctx context.Context) {
 	for _, sample := range samples {
 		before := len(n.report.Faults)
 		n.tryTexts(ctx, sample)
+
+		// The next sample would fail for the same reason.
 		if len(n.report.Faults) > before {
 			return
 		}
@@ -69,6 +71,7 @@ func (n *inspection) tryTexts(ctx context.Context, sample sample) {
 			written[at] = t.write(manifest, template)
 		}
 
+		// All texts are written before one is judged: a checker may read several of them.
 		for at, template := range manifest.Templates {
 			if written[at] {
 				t.judge(ctx, template.Path, filepath.Join(root, template.Path), template.Check)
@@ -76,6 +79,7 @@ func (n *inspection) tryTexts(ctx context.Context, sample sample) {
 			}
 		}
 
+		// Baked files have checkers, too. They are judged where they lie.
 		for _, file := range manifest.Files {
 			t.judge(ctx, file.Path, n.at(file.Path), file.Check)
 		}
@@ -91,6 +95,7 @@ const isolate = `mount -t tmpfs none /tmp && mount -t tmpfs none /var/tmp && ` +
 	`mount --bind "$1/etc" /etc && mount --bind "$1/var/log" /var/log && shift && exec "$@"`
 
 func (t trial) prepare(ctx context.Context) error {
+	// A test's folder is not this machine's root: its checkers run without a namespace.
 	if !t.real() {
 		return nil
 	}
@@ -102,9 +107,8 @@ func (t trial) prepare(ctx context.Context) error {
 			return err
 		}
 
-		if _, err := command.Run(ctx,
-			command.Command{Args: []string{"cp", "-a", folder, parent}},
-		); err != nil {
+		copying := command.Command{Args: []string{"cp", "-a", folder, parent}}
+		if _, err := command.Run(ctx, copying); err != nil {
 			return err
 		}
 	}
@@ -164,11 +168,14 @@ func (t trial) judge(ctx context.Context, path, file string, check []string) {
 	}
 
 	args := roles.Checker(check, file)
+
+	// A checker also reads files beside its argument: it runs where the sample's are the machine's.
 	if t.real() {
 		apart := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", isolate, "sh", t.root}
 		args = append(apart, args...)
 	}
 
+	// A checker that waits for something would stop the bake.
 	late := errors.New("it did not end in " + checkerTimeout.String())
 	ctx, cancel := context.WithTimeoutCause(ctx, checkerTimeout, late)
 	defer cancel()
@@ -179,8 +186,8 @@ func (t trial) judge(ctx context.Context, path, file string, check []string) {
 	}
 }
 
-// loud are the lines in which programs complain; what else they say is about the machine that they run on.
-var loud = regexp.MustCompile(`(?i)error|emerg|alert|fatal|invalid|unknown`)
+// complaint matches the lines in which programs complain; what else they say is about the machine that they run on.
+var complaint = regexp.MustCompile(`(?i)error|emerg|alert|fatal|invalid|unknown`)
 
 // plain is what a program complained of, with the image's paths instead of the trial's.
 func (t trial) plain(err error) string {
@@ -199,11 +206,12 @@ func (t trial) plain(err error) string {
 func complaints(said string) string {
 	var lines []string
 	for line := range strings.Lines(said) {
-		if loud.MatchString(line) {
+		if complaint.MatchString(line) {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
 
+	// A program that complains in other words is quoted whole.
 	if len(lines) == 0 {
 		return said
 	}

@@ -92,10 +92,12 @@ func (n *inspection) checkUnits(ctx context.Context) {
 func (n *inspection) checkEnabled(ctx context.Context) {
 	services, err := n.services()
 	if err != nil {
-		return // told by checkUnits, which names the same units
+		// checkUnits names the same units, and has told of it.
+		return
 	}
 
 	for _, unit := range services {
+		// An enabled service would start before the bootstrap has written its configuration.
 		switch state := n.enabled(ctx, unit); state {
 		case "enabled", "enabled-runtime", "linked-runtime":
 			n.fault("the bootstrap starts it: disable it in a bake command",
@@ -129,6 +131,7 @@ var (
 func programs(text string) []string {
 	found := map[string]string{}
 	for _, match := range unitExec.FindAllStringSubmatch(text, -1) {
+		// What a variable stands for is known only when the unit runs.
 		if !strings.ContainsAny(match[2], "$%") {
 			found[match[2]] = match[2]
 		}
@@ -179,6 +182,8 @@ func (i *Image) daemons(ctx context.Context) (map[string]string, error) {
 		for _, name := range programs(text) {
 			if found := i.find(name); found != "" {
 				paths[found] = true
+
+				// A link and what it leads to can each be replaced.
 				paths[i.resolved(found)] = true
 			}
 		}
@@ -203,6 +208,8 @@ func (i *Image) resolved(path string) string {
 	}
 
 	within, err := filepath.Rel(i.Root, target)
+
+	// A link that leaves the root is taken as it is.
 	if err != nil || strings.HasPrefix(within, "..") {
 		return path
 	}

@@ -16,6 +16,7 @@ const bootstrapName = "hornero-bootstrap"
 // Write completes the record that the builder began with what only the image knows, and leaves it in the image.
 // It returns the image's packages, by name, for the bill of materials.
 func (i *Image) Write(ctx context.Context, begun io.Reader, version string) ([]record.Package, error) {
+	// The decoder leaves a field alone that the new record does not have.
 	i.record = record.Image{}
 
 	if err := json.NewDecoder(begun).Decode(&i.record); err != nil {
@@ -51,6 +52,7 @@ func (i *Image) Write(ctx context.Context, begun io.Reader, version string) ([]r
 
 	i.record.Programs[bootstrapName] = version
 
+	// This comes last: it looks at all files that the record names by now.
 	if i.record.Standing, err = (&immutable.Image{Root: i.Root}).Survey(ctx, i.record); err != nil {
 		return nil, err
 	}

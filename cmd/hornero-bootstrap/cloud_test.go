@@ -162,6 +162,7 @@ func TestTheClientAssignsAReservedIP(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, locked)
 
+		// The lab's actions take 300 ms: this one is still under way.
 		_, err = client.Assign(ctx, one)
 		require.ErrorIs(t, err, cloud.ErrBusy)
 		require.ErrorContains(t, err, "422 The reserved IP already has a pending event.")

@@ -42,6 +42,7 @@ func driftCommand(stdout io.Writer) *cobra.Command {
 
 			printImage(stdout, image)
 
+			// Scripts go by the exit code.
 			if image.DriftFiles > 0 {
 				return errDrift
 			}

@@ -37,6 +37,7 @@ func newGalera(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error)
 		return nil, err
 	}
 
+	// The certificate tells when this incarnation was made.
 	certificate, err := pki.ParseCertificate(env.Node.TLS.Certificate)
 	if err != nil {
 		return nil, err
@@ -134,6 +135,7 @@ func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func
 			of:   func(s galera.Space) int64 { return s.Total },
 		},
 	} {
+		// The disk is asked at each scrape: no loop has to keep the values fresh.
 		m.Read(name, metric.help, nil, func(set func(float64, ...string)) {
 			if now, err := space(); err == nil {
 				set(float64(metric.of(now)))
@@ -150,6 +152,7 @@ func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func
 			"0 when it does not answer.")
 
 	return func(s galera.Status) {
+		// A gauge keeps its last value: without this a lost primary component would show as 1.
 		primary.Set(0)
 
 		if s.Facts[galera.FactClusterStatus] == "Primary" {
@@ -160,7 +163,8 @@ func galeraMetrics(m *metrics.Registry, space func() (galera.Space, error)) func
 			size:  galera.FactSize,
 			local: galera.FactState,
 		} {
-			value, _ := strconv.Atoi(s.Facts[fact]) // a server that does not answer has none: 0
+			// A server that does not answer reports no such fact: that is 0.
+			value, _ := strconv.Atoi(s.Facts[fact])
 			gauge.Set(float64(value))
 		}
 	}
@@ -189,12 +193,15 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 	var before, trouble galera.State
 
 	return func(s galera.Status) {
+		// The status comes often: only a change of state is an event.
 		if s.State == before {
 			return
 		}
 
 		if kind := galeraEvent(before, trouble, s.State); kind != "" {
 			after := cmp.Or(before, "the start")
+
+			// A recovery is told from its trouble on, not from the state before the last.
 			if kind == peerset.EventRecovered {
 				after = trouble
 			}
@@ -233,6 +240,7 @@ func galeraEvent(before, trouble, now galera.State) string {
 
 // printable is a text as one line.
 func printable(text string) string {
+	// The peer set refuses events with line ends, which a server's words may have.
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

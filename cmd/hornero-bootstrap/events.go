@@ -56,6 +56,7 @@ func (r *eventReader) run(ctx context.Context) error {
 			return err
 		}
 
+		// Once for each outage: --follow asks every second.
 		if remembered && !warned {
 			fmt.Fprintln(r.stderr, "the peer set does not answer: this is what this node remembers of it")
 		}
@@ -72,7 +73,8 @@ func (r *eventReader) run(ctx context.Context) error {
 			return nil
 		}
 
-		r.number = 0 // from here on all
+		// -n counts only for the first answer: from here on all events are new.
+		r.number = 0
 
 		if !pause.For(ctx, followEvery) {
 			return nil
@@ -82,13 +84,15 @@ func (r *eventReader) run(ctx context.Context) error {
 
 // ask asks for what was not printed yet, and tells whether the answer is only remembered.
 func (r *eventReader) ask(ctx context.Context) ([]status.Event, bool, error) {
+	// A single answer needs no era: nothing was printed before it.
 	if r.follow {
 		said, err := askStatus(ctx)
 		if err != nil {
 			return nil, false, err
 		}
 
-		r.follower.In(said.PeerSet.Era) // ids begin anew with an era
+		// Ids begin anew when the peer set is rebuilt.
+		r.follower.In(said.PeerSet.Era)
 	}
 
 	query := url.Values{"after": {strconv.FormatInt(r.follower.After, 10)}}

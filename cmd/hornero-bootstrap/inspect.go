@@ -90,6 +90,7 @@ func inspectCommand(stdout io.Writer) *cobra.Command {
 				return err
 			}
 
+			// The result was printed already: the error only sets the exit code.
 			if seen.Document == nil {
 				return errInspect
 			}
@@ -120,7 +121,8 @@ func (i inspector) inspect(ctx context.Context) inspection {
 		seen.read(found)
 	}
 
-	if kept, known := bootstrap.Kept(i.state); known {
+	// The agent goes on with what it found first: what differs now has no effect.
+	if kept, known := bootstrap.StoredUserData(i.state); known {
 		seen.Kept = &keptData{
 			Source: kept.Source,
 			SHA256: digest(kept.Data),
@@ -133,10 +135,13 @@ func (i inspector) inspect(ctx context.Context) inspection {
 
 func (s *inspection) read(found cloudinit.Found) {
 	s.UserData.Bytes, s.UserData.SHA256 = len(found.Data), digest(found.Data)
-	s.UserData.Parts, _ = cloudinit.Parts(found.Data) // what is wrong with them Decode says too
+
+	// Decode tells what is wrong with the parts.
+	s.UserData.Parts, _ = cloudinit.Parts(found.Data)
 
 	node, err := cloudinit.Decode(found.Source, found.Data)
 	if err == nil {
+		// The document is masked before anything keeps it: --json prints it whole.
 		node = node.Masked()
 		s.node = &node
 		s.Document, err = node.Fields()
@@ -154,11 +159,13 @@ func digest(data []byte) string {
 
 // agent asks the agent on its socket, and systemd why it does not answer.
 func (i inspector) agent(ctx context.Context) agentAnswer {
+	// An agent that hangs must not keep this from printing what it found.
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 
 	answer := agentAnswer{Unit: "unknown"}
 
+	// An agent that is down cannot say so: systemd can.
 	if state, err := i.ctl.State(ctx, agentUnit); err == nil {
 		answer.Unit = state
 	}
@@ -169,6 +176,7 @@ func (i inspector) agent(ctx context.Context) agentAnswer {
 		err = json.Unmarshal(body, answer.Status)
 	}
 
+	// A broken answer is no answer.
 	if err != nil {
 		answer.Status, answer.Problem = nil, err.Error()
 	}
@@ -183,6 +191,7 @@ func (s inspection) print(w io.Writer, asJSON bool) error {
 		return encoder.Encode(s)
 	}
 
+	// The text is written at once: an error in the middle prints no half of it.
 	var out strings.Builder
 	s.printUserData(&out)
 

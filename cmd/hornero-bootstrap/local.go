@@ -57,7 +57,8 @@ func exchange(ctx context.Context, socket, method, path string) ([]byte, http.He
 	}
 
 	if response.StatusCode != http.StatusOK {
-		return nil, nil, errors.New(strings.TrimSpace(string(body))) // the agent's own words
+		// The body is the agent's own explanation.
+		return nil, nil, errors.New(strings.TrimSpace(string(body)))
 	}
 
 	return body, response.Header, nil
@@ -87,6 +88,7 @@ func statusCommand(stdout io.Writer) *cobra.Command {
 
 			printStatus(stdout, s)
 
+			// Scripts go by the exit code.
 			if !s.Healthy {
 				return fmt.Errorf("not healthy: %s", s.Reason)
 			}
@@ -185,6 +187,7 @@ func forgetCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 				query.Set("force", "")
 			}
 
+			// GET only tells what would go: that is what the question is about.
 			what, _, err := askSoon(cmd.Context(), "/forget?"+query.Encode())
 			if err != nil {
 				return err

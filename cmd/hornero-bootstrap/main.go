@@ -30,6 +30,7 @@ var version = "dev"
 const stateDir = "/var/lib/hornero"
 
 func main() {
+	// systemd ends the agent with SIGTERM: consensus is then left in order.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
@@ -108,8 +109,10 @@ func withoutTime(groups []string, attr slog.Attr) slog.Attr {
 }
 
 func serve(ctx context.Context, log *slog.Logger, userData string) error {
+	// This comes first: it bounds the threads and the memory of all that follows.
 	limitResources(ctx)
 
+	// A role's manifest may differ by the release that the image is made of.
 	release, err := imageRelease(record.Path)
 	if err != nil {
 		return err
@@ -135,6 +138,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 		},
 	})
 
+	// root can ask from the start, also while the agent waits for user-data.
 	go agent.ServeLocal(ctx, bootstrap.SocketPath)
 
 	return agent.Run(ctx)

@@ -61,6 +61,7 @@ const (
 // to find nothing left to do; dqlite has its own. C's memory lies in one place, not in one for each of dqlite's
 // threads. What of the program only its start needed is unmapped once: whatever is used again is mapped again.
 func limitResources(ctx context.Context) {
+	// What somebody set in the environment stays.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -70,12 +71,14 @@ func limitResources(ctx context.Context) {
 	}
 
 	go func() {
+		// The start needs the pages that are given back here.
 		if !pause.For(ctx, startTime) {
 			return
 		}
 
 		C.unmapProgram()
 
+		// Memory that was freed stays with the process until it is given back.
 		for again := true; again; again = pause.For(ctx, trimEvery) {
 			C.trim()
 			debug.FreeOSMemory()

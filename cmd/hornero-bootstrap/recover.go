@@ -125,12 +125,14 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 		return errNotAgreed
 	}
 
+	// Nothing was changed so far, so the question could wait without the lock.
 	done, err := r.alone(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
 
+	// The person took time to answer, and a busy voter may answer by now.
 	if err := r.stillLost(ctx); err != nil {
 		return err
 	}
@@ -139,10 +141,12 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 		return err
 	}
 
+	// The agent puts the rebuilt copy in place when it starts: it has the old one open.
 	if _, err := r.ctl(ctx, "restart", agentUnit); err != nil {
 		return fmt.Errorf("restart %s (the rebuilt peer set takes its place at its next start): %w", agentUnit, err)
 	}
 
+	// A restart alone proves nothing: done is when there is a quorum in the new era.
 	if err := r.await(ctx, plan.Era+1); err != nil {
 		return err
 	}
@@ -157,6 +161,7 @@ func (r recoverer) run(ctx context.Context, asJSON, dry, yes bool) error {
 
 // alone waits for another recovery of this node to end: two would prepare the same folder at once.
 func (r recoverer) alone(ctx context.Context) (done func(), err error) {
+	// The state folder itself is locked: a lock file could be left behind.
 	folder, err := os.Open(filepath.Dir(r.dir))
 	if err != nil {
 		return nil, err
@@ -165,7 +170,8 @@ func (r recoverer) alone(ctx context.Context) (done func(), err error) {
 	for {
 		err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { folder.Close() }, nil // which gives the lock back
+			// Closing the folder gives the lock back.
+			return func() { folder.Close() }, nil
 		}
 
 		if !errors.Is(err, unix.EWOULDBLOCK) || !pause.For(ctx, lockEvery) {
@@ -203,7 +209,8 @@ func (r recoverer) plan(ctx context.Context) (status.Recovery, error) {
 
 	said, statusErr := r.status(ctx)
 	if statusErr == nil && len(said.PeerSet.Voters) > 0 {
-		survivor.Voters = said.PeerSet.Voters // the agent asks for them more often than dqlite writes them down
+		// The agent asks for the voters more often than dqlite writes them down.
+		survivor.Voters = said.PeerSet.Voters
 	}
 
 	plan := status.Recovery{
@@ -234,6 +241,7 @@ func refusal(plan status.Recovery) string {
 	case plan.Quorum:
 		return "the peer set has a quorum"
 	case plan.Index == 0:
+		// A spare of dqlite keeps no copy of the store.
 		return "this node, a " + plan.Role + ", holds no copy of the peer set; rebuild it from another"
 	case len(plan.Answering) >= majority:
 		return fmt.Sprintf("%d of %d voters answer (%s), which is a majority: they find a quorum by "+
@@ -280,6 +288,7 @@ func (r recoverer) identity() (*tls.Config, pki.Name, error) {
 		return nil, pki.Name{}, err
 	}
 
+	// Only a member's certificate may answer for a voter.
 	member := func(name pki.Name) error {
 		return peerset.MemberOnly(name.Kind, name.Role)
 	}
@@ -300,6 +309,8 @@ func (r recoverer) await(ctx context.Context, era int) error {
 
 	for {
 		said, err := r.status(ctx)
+
+		// An answer from before the restart still has the old era.
 		if err == nil && said.PeerSet.Quorum && said.PeerSet.Era >= era {
 			return nil
 		}
@@ -319,6 +330,7 @@ func agreed(stdin io.Reader, stdout io.Writer, question string) bool {
 	fmt.Fprint(stdout, question)
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 
+	// A "y" may be a slip: only the whole word counts.
 	return err == nil && strings.TrimSpace(line) == "yes"
 }
 

@@ -57,6 +57,7 @@ func newTrio(t *testing.T) *trio {
 		}
 	}
 
+	// dqlite makes voters of the others one after the other.
 	require.Eventually(t, func() bool {
 		seen, err := peers.ReadFolder(s.configs[0].Dir)
 		return err == nil && len(seen.Voters) == 3
@@ -146,6 +147,8 @@ func (s *trio) open(n int) *peers.Store {
 // end stops a member that has nobody to hand over to.
 func (s *trio) end(store *peers.Store) {
 	ctx, cancel := context.WithCancel(context.Background())
+
+	// A context that has ended: the member leaves without handing anything over, as in a crash.
 	cancel()
 	_ = store.Close(ctx)
 }
@@ -207,6 +210,7 @@ func TestRecoverRebuildsOnlyWhatIsLost(t *testing.T) {
 	// One of three is gone: no quorum is seen yet, and two answer.
 	s.lose(2)
 
+	// The agent's word is taken away: what is left is to ask the voters themselves.
 	blind := s.recoverer("", &strings.Builder{})
 	blind.status = func(context.Context) (status.Status, error) {
 		return status.Status{}, nil
@@ -266,6 +270,8 @@ func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	first := s.recoverer("", &strings.Builder{})
 	restart := first.ctl
+
+	// The first recovery stops in its restart, with the lock held.
 	first.ctl = func(ctx context.Context, args ...string) (string, error) {
 		close(entered)
 		<-leave
@@ -283,6 +289,8 @@ func TestTwoThatRecoverAtOnceTakeTurns(t *testing.T) {
 	go func() {
 		results <- second.run(t.Context(), false, false, true)
 	}()
+
+	// The second one has printed its plan, so it waits for the lock now.
 	<-planned.open
 
 	require.DirExists(t, s.configs[0].Dir+".rebuilt")

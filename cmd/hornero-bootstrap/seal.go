@@ -25,6 +25,7 @@ func recordCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 				return err
 			}
 
+			// The builder makes the bill of materials from this list.
 			return json.NewEncoder(stdout).Encode(packages)
 		},
 	}
@@ -59,6 +60,7 @@ func verifyCommand(stdout io.Writer) *cobra.Command {
 				err = printResult(stdout, result)
 			}
 
+			// The bake goes by the exit code; the faults are printed above.
 			if err == nil && len(result.Faults) > 0 {
 				err = fmt.Errorf("%w: %d faults", seal.ErrFaults, len(result.Faults))
 			}

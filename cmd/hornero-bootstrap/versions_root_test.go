@@ -216,6 +216,8 @@ func (r *rolling) replace(name, program string) {
 		return p == old
 	})
 	fresh := r.add(role, number, incarnation+1, program)
+
+	// A client is replaced while it runs: the old one ends only when the new one serves.
 	_ = old.end(syscall.SIGKILL)
 
 	fresh.eventually("three voters, it among them when it is a member", func(s status.Status) bool {
@@ -395,6 +397,7 @@ func (r *rolling) zones(member *process) map[string]string {
 	require.NoError(r, err)
 	defer response.Body.Close()
 
+	// The snapshot's type of this version has no such field: the answer is read by itself.
 	var said struct{ Peers []struct{ Name, Zone string } }
 	require.NoError(r, json.NewDecoder(response.Body).Decode(&said))
 

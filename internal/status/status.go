@@ -25,10 +25,10 @@ type Status struct {
 	Reason      string `json:"reason"` // why it is where it is; what it waits for
 	Writer      bool   `json:"writer"` // holds the writer lease
 	Draining    bool   `json:"draining"`
-	// Stranger is a node that asks to join, was never in a peer set and founds none.
-	Stranger bool    `json:"stranger,omitempty"`
-	PeerSet  PeerSet `json:"peer_set"`
-	Image    Image   `json:"image"`
+	// UnknownPeer is a node that asks to join, was never in a peer set and founds none.
+	UnknownPeer bool    `json:"stranger,omitempty"`
+	PeerSet     PeerSet `json:"peer_set"`
+	Image       Image   `json:"image"`
 	// ReservedIP is this node's part in keeping the stack's reserved IP; null where it has none.
 	ReservedIP *ReservedIP `json:"reserved_ip,omitempty"`
 	// Marks are the seconds from the agent's start to each phase's end.
