@@ -15,16 +15,22 @@ import (
 // maxAhead is how far a node's clock may be ahead before its time is not taken.
 const maxAhead = time.Minute
 
-// addEvent writes an event into the transaction that it is about, and prunes the oldest.
-func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) error {
-	if event.Time.IsZero() || time.Until(event.Time) > maxAhead {
-		event.Time = time.Now()
+// eventTime is the time that a node gave, or now when it gave none that can be right.
+func eventTime(given time.Time) time.Time {
+	if given.IsZero() || time.Until(given) > maxAhead {
+		return time.Now()
 	}
 
+	return given
+}
+
+// addEvent writes an event into the transaction that it is about, unless it is there, and prunes the oldest.
+func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) error {
 	_, err := tx.ExecContext(ctx,
 		`INSERT INTO events (time, kind, node, incarnation, holder_before, lease, epoch, text)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		event.Time.UTC().Format(time.RFC3339Nano),
+			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS
+			(SELECT 1 FROM events WHERE time = ?1 AND kind = ?2 AND node = ?3 AND text = ?8)`,
+		eventTime(event.Time).UTC().Format(time.RFC3339Nano),
 		event.Kind,
 		event.Node,
 		event.Incarnation,
@@ -51,6 +57,9 @@ func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Not
 	if !peerset.MayNote(who.Role, note.Kind) {
 		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
 	}
+
+	// An attempt whose answer was lost may have been written. All attempts have one time, which tells it.
+	note.Time = eventTime(note.Time)
 
 	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := checkRegistered(ctx, tx, who); err != nil {

@@ -141,6 +141,33 @@ func TestWhatHappensIsRemembered(t *testing.T) {
 	)
 }
 
+// The answer to a write that went through may be lost. The node then says the same again, of the same moment.
+func TestAnEventThatIsSaidAgainIsThereOnce(t *testing.T) {
+	t.Parallel()
+
+	c := newCluster(t)
+	store := c.founder()
+	defer c.stop(store)
+
+	before := len(c.texts(store))
+	note := peerset.Note{
+		Time: time.Now(),
+		Kind: peerset.EventDrift,
+		Text: "/etc/motd",
+	}
+
+	for range 2 {
+		require.NoError(t, store.Note(t.Context(), who("db-1", 1), note))
+	}
+
+	require.Len(t, c.texts(store), before+1)
+
+	// A moment later it is another event.
+	note.Time = note.Time.Add(time.Millisecond)
+	require.NoError(t, store.Note(t.Context(), who("db-1", 1), note))
+	require.Len(t, c.texts(store), before+2)
+}
+
 func TestNoNodePushesOutWhatTheOthersSay(t *testing.T) {
 	t.Parallel()
 
