@@ -39,6 +39,7 @@ type Options struct {
 	Address  string       // where to listen, on loopback; empty means where it listened before, or its default
 	Public   netip.Prefix // its public range; the zero value means the range it had before, or its default
 	Launcher []string     // the program that calls machine.Launch, and its arguments
+	Stack    string       // the stack's file that starts it, absolute; its folder owns a lab that nobody has
 	Pace     Pace
 	Logger   *slog.Logger
 }
@@ -96,6 +97,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		l.settings.Address = options.Address
 	}
 
+	l.settings.Owner = ownerAfter(l.settings.Owner, options.Stack)
 	l.settings.Pace = options.Pace.over(l.settings.Pace)
 	delays, err := l.settings.delays()
 	if err != nil {

@@ -379,6 +379,7 @@ func (f Folder) lockForReset(ctx context.Context, logger *slog.Logger) (unlock f
 // Status is a lab as `hornero lab status` shows it.
 type Status struct {
 	Name      string `json:"name"`
+	Owner     string `json:"owner"` // the folder of the stack that it belongs to
 	Running   bool   `json:"running"`
 	PID       int    `json:"pid"`
 	URL       string `json:"url"`
@@ -402,6 +403,7 @@ func StatusOf(ctx context.Context, name string) (Status, error) {
 	}
 
 	if kept, err := folder.settings(); err == nil {
+		status.Owner = folderOf(kept.Owner)
 		status.PublicRange, status.Pace = kept.Public.String(), kept.Pace
 	}
 
