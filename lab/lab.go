@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -159,6 +160,10 @@ func (f Folder) claimer(ctx context.Context, options Options) claimer {
 	return func(public netip.Prefix) error {
 		host, err := f.host(settings{Public: public}, options.Launcher, options.Logger)
 		if err != nil {
+			return err
+		}
+
+		if err := f.checkElsewhere(host); err != nil {
 			return err
 		}
 
@@ -383,4 +388,25 @@ func claimName(name string) (release func(), err error) {
 	}
 
 	return func() { socket.Close() }, nil
+}
+
+// checkElsewhere refuses to touch what a lab of the same name left running in another folder when it crashed. A lab
+// that runs is kept from by its name's socket.
+func (f Folder) checkElsewhere(host *machine.Host) error {
+	machines, err := host.Elsewhere()
+	if err != nil || machines == "" {
+		return err
+	}
+
+	parent := filepath.Dir(filepath.Dir(machines))
+
+	return fmt.Errorf(
+		"lab %s: one of that name in %s crashed and is not ended: `%s=%s hornero lab stop --name %s`, "+
+			"or use another --name",
+		f.Name,
+		parent,
+		FolderVariable,
+		parent,
+		f.Name,
+	)
 }

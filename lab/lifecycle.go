@@ -288,6 +288,10 @@ func (f Folder) endLeftovers(ctx context.Context, logger *slog.Logger) (bool, er
 		return false, err
 	}
 
+	if err := f.checkElsewhere(host); err != nil {
+		return false, err
+	}
+
 	store, err := state.Open(f.stateFile(), api.Fresh(time.Now()))
 	if err != nil {
 		return false, err
@@ -338,6 +342,10 @@ func Reset(ctx context.Context, name string, logger *slog.Logger) error {
 
 	host, err := folder.host(kept, nil, logger)
 	if err != nil {
+		return err
+	}
+
+	if err := folder.checkElsewhere(host); err != nil {
 		return err
 	}
 
