@@ -25,19 +25,19 @@ up: images ## build, start the lab, bake the images, launch the stack, print its
 
 .PHONY: images
 images: build packer lab ## bake what all roles share, and on it one snapshot per role (only what changed)
-	@CLOUD=$(CLOUD) RELEASE=$(RELEASE) scripts/images.sh
+	@CLOUD=$(CLOUD) RELEASE=$(RELEASE) STACK=$(STACK) scripts/images.sh
 
 .PHONY: rootfs
 rootfs: build packer ## bake one role with no Droplet, ROLE=common, to a disk in output/ (root; docs/rootfs.md)
-	@RELEASE=$(RELEASE) ROLE=$(or $(ROLE),common) scripts/rootfs.sh
+	@RELEASE=$(RELEASE) STACK=$(STACK) ROLE=$(or $(ROLE),common) scripts/rootfs.sh
 
 .PHONY: lab
 lab: build
-	@if [ "$(CLOUD)" = lab ]; then bin/hornero lab start; fi
+	@if [ "$(CLOUD)" = lab ]; then bin/hornero -f $(STACK) lab start; fi
 
 .PHONY: down
 down: ## destroy the stack and stop the lab; images and secrets are kept
-	@if [ -x bin/hornero ]; then bin/hornero -f $(STACK) destroy --yes; bin/hornero lab stop; fi
+	@if [ -x bin/hornero ]; then bin/hornero -f $(STACK) destroy --yes; bin/hornero -f $(STACK) lab stop; fi
 
 .PHONY: test
 test: build packer ## prove everything: unit tests, real daemons, and the whole stack in a lab of its own

@@ -116,6 +116,7 @@ type settings struct {
 	Public  netip.Prefix      `json:"public_range"`
 	Address string            `json:"address"`          // where it listens; tried again at each start
 	Spaces  map[string]string `json:"spaces,omitempty"` // where each region's Spaces listen; likewise
+	Owner   string            `json:"owner,omitempty"`  // the stack's file whose folder it belongs to
 	Pace
 }
 

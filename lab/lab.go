@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,7 @@ type Options struct {
 	Address  string       // where to listen, on loopback; empty means where it listened before, or its default
 	Public   netip.Prefix // its public range; the zero value means the range it had before, or its default
 	Launcher []string     // the program that calls machine.Launch, and its arguments
+	Stack    string       // the stack's file that starts it, absolute; its folder owns a lab that nobody has
 	Pace     Pace
 	Logger   *slog.Logger
 }
@@ -96,6 +98,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		l.settings.Address = options.Address
 	}
 
+	l.settings.Owner = ownerAfter(l.settings.Owner, options.Stack)
 	l.settings.Pace = options.Pace.over(l.settings.Pace)
 	delays, err := l.settings.delays()
 	if err != nil {
@@ -157,6 +160,10 @@ func (f Folder) claimer(ctx context.Context, options Options) claimer {
 	return func(public netip.Prefix) error {
 		host, err := f.host(settings{Public: public}, options.Launcher, options.Logger)
 		if err != nil {
+			return err
+		}
+
+		if err := f.checkElsewhere(host); err != nil {
 			return err
 		}
 
@@ -381,4 +388,25 @@ func claimName(name string) (release func(), err error) {
 	}
 
 	return func() { socket.Close() }, nil
+}
+
+// checkElsewhere refuses to touch what a lab of the same name left running in another folder when it crashed. A lab
+// that runs is kept from by its name's socket.
+func (f Folder) checkElsewhere(host *machine.Host) error {
+	machines, err := host.Elsewhere()
+	if err != nil || machines == "" {
+		return err
+	}
+
+	parent := filepath.Dir(filepath.Dir(machines))
+
+	return fmt.Errorf(
+		"lab %s: one of that name in %s crashed and is not ended: `%s=%s hornero lab stop --name %s`, "+
+			"or use another --name",
+		f.Name,
+		parent,
+		FolderVariable,
+		parent,
+		f.Name,
+	)
 }

@@ -288,6 +288,10 @@ func (f Folder) endLeftovers(ctx context.Context, logger *slog.Logger) (bool, er
 		return false, err
 	}
 
+	if err := f.checkElsewhere(host); err != nil {
+		return false, err
+	}
+
 	store, err := state.Open(f.stateFile(), api.Fresh(time.Now()))
 	if err != nil {
 		return false, err
@@ -341,6 +345,10 @@ func Reset(ctx context.Context, name string, logger *slog.Logger) error {
 		return err
 	}
 
+	if err := folder.checkElsewhere(host); err != nil {
+		return err
+	}
+
 	if err := host.Reset(ctx); err != nil {
 		return err
 	}
@@ -379,6 +387,7 @@ func (f Folder) lockForReset(ctx context.Context, logger *slog.Logger) (unlock f
 // Status is a lab as `hornero lab status` shows it.
 type Status struct {
 	Name      string `json:"name"`
+	Owner     string `json:"owner"` // the folder of the stack that it belongs to
 	Running   bool   `json:"running"`
 	PID       int    `json:"pid"`
 	URL       string `json:"url"`
@@ -402,6 +411,7 @@ func StatusOf(ctx context.Context, name string) (Status, error) {
 	}
 
 	if kept, err := folder.settings(); err == nil {
+		status.Owner = folderOf(kept.Owner)
 		status.PublicRange, status.Pace = kept.Public.String(), kept.Pace
 	}
 

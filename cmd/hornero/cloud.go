@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/digitalocean/godo"
@@ -14,12 +15,18 @@ import (
 	"github.com/hornero/hornero/stack"
 )
 
-// connect makes a client for a cloud; for the lab, which it starts where it must, it returns where that answers, too.
-func connect(ctx context.Context, cloud string) (*godo.Client, lab.Endpoint, error) {
+// connect makes a client for a cloud; for the lab of the stack's file, which it starts where it must, it returns where
+// that answers, too.
+func connect(
+	ctx context.Context,
+	cloud string,
+	file string,
+	progress io.Writer,
+) (*godo.Client, lab.Endpoint, error) {
 	found, token := lab.Endpoint{}, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN")
 	if cloud == stack.CloudLab {
 		var err error
-		if found, err = ensureLab(ctx, labName()); err != nil {
+		if found, err = ensureLab(ctx, file, progress); err != nil {
 			return nil, found, err
 		}
 

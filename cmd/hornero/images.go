@@ -68,13 +68,15 @@ func newImagesCommand(file *string) *cobra.Command {
 }
 
 // open reads the list of images from the cloud.
-func (c *imagesCommands) open(ctx context.Context) (*godo.Client, []catalog.Image, error) {
+func (c *imagesCommands) open(cmd *cobra.Command) (*godo.Client, []catalog.Image, error) {
+	ctx := cmd.Context()
+
 	cloud, err := cloudOf(*c.file)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	client, _, err := connect(ctx, cloud)
+	client, _, err := connect(ctx, cloud, *c.file, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,7 +98,7 @@ func (c *imagesCommands) folder() (record.Folder, error) {
 }
 
 func (c *imagesCommands) list(cmd *cobra.Command, _ []string) error {
-	_, images, err := c.open(cmd.Context())
+	_, images, err := c.open(cmd)
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func (c *imagesCommands) list(cmd *cobra.Command, _ []string) error {
 }
 
 func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
-	_, images, err := c.open(cmd.Context())
+	_, images, err := c.open(cmd)
 	if err != nil {
 		return err
 	}
@@ -236,7 +238,7 @@ func (c *imagesCommands) complete(most int) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 
-		_, images, err := c.open(cmd.Context())
+		_, images, err := c.open(cmd)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -51,7 +51,7 @@ func (c *imagesCommands) diffCommand() *cobra.Command {
 }
 
 func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
-	_, images, err := c.open(cmd.Context())
+	_, images, err := c.open(cmd)
 	if err != nil {
 		return err
 	}

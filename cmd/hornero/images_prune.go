@@ -29,7 +29,7 @@ func (c *imagesCommands) pruneCommand() *cobra.Command {
 			return fmt.Errorf("--keep: must be 0 or more, got %d", keep)
 		}
 
-		client, images, err := c.open(cmd.Context())
+		client, images, err := c.open(cmd)
 		if err != nil {
 			return err
 		}

@@ -15,17 +15,22 @@ import (
 )
 
 // newLabCommand is `hornero lab`: the DigitalOcean on this computer.
-func newLabCommand() *cobra.Command {
+func newLabCommand(file *string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lab",
 		Short: "A DigitalOcean on this computer: its API on loopback, its Droplets in containers",
-		Args:  cobra.NoArgs,
-		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
+		Long: "A DigitalOcean on this computer: its API on loopback, its Droplets in containers.\n\n" +
+			"Each lab has its own Droplets and public range. --name or the environment's LAB names the one that is " +
+			"meant. Without them it is\nthat of the folder of the stack's file (-f, or the nearest stack.yaml " +
+			"upwards from the current folder): lab default for the first\nfolder that starts one, and a lab " +
+			"called after the folder for each other. `hornero lab status` shows the name and the owner.",
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 
-	flags := command.PersistentFlags()
-	usage := "the lab's name (default: the environment's LAB); each has its own Droplets and public range"
-	name := flags.String("name", labName(), usage)
+	name := &labFlag{file: file}
+	usage := "the lab's name (default: the environment's LAB, or the lab of the stack's folder)"
+	command.PersistentFlags().StringVar(&name.name, "name", "", usage)
 
 	command.AddCommand(
 		newLabStartCommand(name),
@@ -61,51 +66,66 @@ func labLogger(command *cobra.Command) *slog.Logger {
 	))
 }
 
-func newLabStopCommand(name *string) *cobra.Command {
+func newLabStopCommand(name *labFlag) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Power off all Droplets and end the lab; its state is kept",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			ended, err := lab.Stop(command.Context(), *name, labLogger(command))
+			choice, err := name.choose()
+			if err != nil {
+				return err
+			}
+
+			ended, err := lab.Stop(command.Context(), choice.Name, labLogger(command))
 			if err != nil {
 				return err
 			}
 
 			if !ended {
-				fmt.Fprintf(command.OutOrStdout(), "lab %s is not running\n", *name)
+				fmt.Fprintf(command.OutOrStdout(), "lab %s is not running\n", choice.Name)
 				return nil
 			}
 
 			const stopped = "lab %s stopped: its Droplets are off, its state is kept; " +
 				"`hornero lab start` boots them again\n"
-			fmt.Fprintf(command.OutOrStdout(), stopped, *name)
+			fmt.Fprintf(command.OutOrStdout(), stopped, choice.Name)
 
 			return nil
 		},
 	}
 }
 
-func newLabResetCommand(name *string) *cobra.Command {
+func newLabResetCommand(name *labFlag) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
 		Use:   "reset",
 		Short: "Remove the lab: Droplets, snapshots, networks, files",
 		Long: "Remove all of the lab: Droplets, snapshots, networks, state. Base images stay in the cache that " +
-			"labs share. It works on a lab\nthat runs, that crashed, or that an interrupted reset left.",
+			"labs share. It works on a lab\nthat runs, that crashed, or that an interrupted reset left. One that " +
+			"belongs to another folder must be named.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			choice, err := name.choose()
+			if err != nil {
+				return err
+			}
+
+			if err := choice.mayReset(); err != nil {
+				return err
+			}
+
 			if !yes {
-				if err := confirmReset(command, *name); err != nil {
+				if err := confirmReset(command, choice.Name); err != nil {
 					return err
 				}
 			}
 
-			if err := lab.Reset(command.Context(), *name, labLogger(command)); err != nil {
+			if err := lab.Reset(command.Context(), choice.Name, labLogger(command)); err != nil {
 				return err
 			}
 
-			fmt.Fprintf(command.OutOrStdout(), "lab %s is gone\n", *name)
+			fmt.Fprintf(command.OutOrStdout(), "lab %s is gone\n", choice.Name)
 
 			return nil
 		},

@@ -14,7 +14,7 @@ import (
 	"github.com/hornero/hornero/lab/api"
 )
 
-func newLabConsoleCommand(name *string) *cobra.Command {
+func newLabConsoleCommand(name *labFlag) *cobra.Command {
 	var follow, attach bool
 	command := &cobra.Command{
 		Use:   "console DROPLET",
@@ -26,10 +26,16 @@ func newLabConsoleCommand(name *string) *cobra.Command {
 		Example: "  hornero lab console db-1 --follow\n  hornero lab console db-1 --attach",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			droplet, err := findLabDroplet(command.Context(), *name, arguments[0])
+			choice, err := name.choose()
 			if err != nil {
 				return err
 			}
+
+			droplet, err := findLabDroplet(command.Context(), choice.Name, arguments[0])
+			if err != nil {
+				return err
+			}
+
 			if attach {
 				return attachConsole(droplet)
 			}

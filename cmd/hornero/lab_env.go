@@ -4,19 +4,17 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/hornero/hornero/lab"
 )
 
 // newLabEnvCommand prints what doctl, Terraform, Packer and any godo program need to talk to the lab.
-func newLabEnvCommand(name *string) *cobra.Command {
+func newLabEnvCommand(name *labFlag) *cobra.Command {
 	return &cobra.Command{
 		Use:     "env",
 		Args:    cobra.NoArgs,
 		Short:   "Print shell variables that point DigitalOcean's clients at the lab",
 		Example: `  eval "$(hornero lab env)"; doctl compute droplet list`,
 		RunE: func(command *cobra.Command, _ []string) error {
-			endpoint, err := lab.Locate(*name)
+			endpoint, err := name.locate()
 			if err != nil {
 				return err
 			}
@@ -36,7 +34,7 @@ func newLabEnvCommand(name *string) *cobra.Command {
 }
 
 // newLabTokenCommand prints a token that may do less than the lab's own.
-func newLabTokenCommand(name *string) *cobra.Command {
+func newLabTokenCommand(name *labFlag) *cobra.Command {
 	var scopes []string
 	cmd := &cobra.Command{
 		Use:     "token",
@@ -44,7 +42,7 @@ func newLabTokenCommand(name *string) *cobra.Command {
 		Short:   "Print a token of the lab that may do only what the scopes say",
 		Example: `  hornero lab token --scope reserved_ip:update | hornero secrets set digitalocean.reserved_ip_token`,
 		RunE: func(command *cobra.Command, _ []string) error {
-			endpoint, err := lab.Locate(*name)
+			endpoint, err := name.locate()
 			if err != nil {
 				return err
 			}

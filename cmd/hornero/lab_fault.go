@@ -12,7 +12,7 @@ import (
 )
 
 // newLabFaultCommand is `hornero lab fault`: what can be broken on purpose.
-func newLabFaultCommand(name *string) *cobra.Command {
+func newLabFaultCommand(name *labFlag) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "fault",
 		Short: "Break something on purpose: Droplets, their network, their clocks, the API",
@@ -87,12 +87,12 @@ func newLabFaultCommand(name *string) *cobra.Command {
 
 // faultCommands make the commands for the faults of a lab.
 type faultCommands struct {
-	lab *string
+	lab *labFlag
 }
 
 // inflict breaks something and says by what name it is lifted.
 func (f *faultCommands) inflict(command *cobra.Command, request api.FaultRequest) error {
-	endpoint, err := lab.Locate(*f.lab)
+	endpoint, err := f.lab.locate()
 	if err != nil {
 		return err
 	}
@@ -185,9 +185,15 @@ func (f *faultCommands) droplets(use, short, kind string, arguments cobra.Positi
 
 // group finds the Droplets of an argument such as db-1,db-2.
 func (f *faultCommands) group(command *cobra.Command, argument string) ([]int, error) {
+	choice, err := f.lab.choose()
+	if err != nil {
+		return nil, err
+	}
+
 	group := []int{}
+
 	for wanted := range strings.SplitSeq(argument, ",") {
-		droplet, err := findLabDroplet(command.Context(), *f.lab, strings.TrimSpace(wanted))
+		droplet, err := findLabDroplet(command.Context(), choice.Name, strings.TrimSpace(wanted))
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +209,12 @@ func (f *faultCommands) completeDroplets(
 	_ []string,
 	_ string,
 ) ([]string, cobra.ShellCompDirective) {
-	status, err := lab.StatusOf(command.Context(), *f.lab)
+	choice, err := f.lab.choose()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+
+	status, err := lab.StatusOf(command.Context(), choice.Name)
 	names := []string{}
 
 	for _, droplet := range status.Droplets {
@@ -230,7 +241,7 @@ func (f *faultCommands) kill() *cobra.Command {
 				return err
 			}
 
-			endpoint, err := lab.Locate(*f.lab)
+			endpoint, err := f.lab.locate()
 			if err != nil {
 				return err
 			}

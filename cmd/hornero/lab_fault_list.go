@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hornero/hornero/lab"
 	"github.com/hornero/hornero/lab/state"
 )
 
@@ -20,7 +19,7 @@ func (f *faultCommands) list() *cobra.Command {
 		Short: "Show what is broken",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			endpoint, err := lab.Locate(*f.lab)
+			endpoint, err := f.lab.locate()
 			if err != nil {
 				return err
 			}
@@ -91,7 +90,7 @@ func (f *faultCommands) lift() *cobra.Command {
 				return fmt.Errorf("say which faults to lift, or --all; `hornero lab fault list` names them")
 			}
 
-			endpoint, err := lab.Locate(*f.lab)
+			endpoint, err := f.lab.locate()
 			if err != nil {
 				return err
 			}
@@ -119,7 +118,7 @@ func (f *faultCommands) completeFaults(
 	given []string,
 	_ string,
 ) ([]string, cobra.ShellCompDirective) {
-	endpoint, err := lab.Locate(*f.lab)
+	endpoint, err := f.lab.locate()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

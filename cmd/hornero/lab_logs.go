@@ -15,17 +15,22 @@ import (
 	"github.com/hornero/hornero/lab/api"
 )
 
-func newLabLogsCommand(name *string) *cobra.Command {
+func newLabLogsCommand(name *labFlag) *cobra.Command {
 	var follow bool
 	command := &cobra.Command{
 		Use:   "logs",
 		Short: "Print the lab's log",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			choice, err := name.choose()
+			if err != nil {
+				return err
+			}
+
 			return printFile(
 				command.Context(),
 				command.OutOrStdout(),
-				lab.FolderOf(*name).LogFile(),
+				lab.FolderOf(choice.Name).LogFile(),
 				follow,
 			)
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 
@@ -20,7 +21,7 @@ type labStartFlags struct {
 	pace       lab.Pace
 }
 
-func newLabStartCommand(name *string) *cobra.Command {
+func newLabStartCommand(name *labFlag) *cobra.Command {
 	var flags labStartFlags
 	command := &cobra.Command{
 		Use:   "start",
@@ -30,11 +31,16 @@ func newLabStartCommand(name *string) *cobra.Command {
 			"when the lab was stopped boot again; those that a crashed lab left running are found.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if flags.foreground {
-				return serveLab(command, *name, flags)
+			choice, err := name.choose()
+			if err != nil {
+				return err
 			}
 
-			return startLab(command, *name, flags)
+			if flags.foreground {
+				return serveLab(command, choice, flags)
+			}
+
+			return startLab(command, choice, flags)
 		},
 	}
 
@@ -77,7 +83,7 @@ func (f labStartFlags) publicRange() (netip.Prefix, error) {
 	return public, nil
 }
 
-func serveLab(command *cobra.Command, name string, flags labStartFlags) error {
+func serveLab(command *cobra.Command, choice labChoice, flags labStartFlags) error {
 	public, err := flags.publicRange()
 	if err != nil {
 		return err
@@ -89,23 +95,25 @@ func serveLab(command *cobra.Command, name string, flags labStartFlags) error {
 	}
 
 	options := lab.Options{
-		Name:     name,
+		Name:     choice.Name,
 		Address:  flags.address,
 		Public:   public,
 		Launcher: []string{program, "lab", "launch-droplet"},
+		Stack:    choice.stack,
 		Pace:     flags.pace,
 	}
 
 	ready := func(endpoint lab.Endpoint) {
-		tokenFile := lab.FolderOf(name).TokenFile()
+		tokenFile := lab.FolderOf(choice.Name).TokenFile()
 		out := command.OutOrStdout()
-		fmt.Fprintf(out, "lab %s serves at %s, token in %s; Ctrl-C stops it\n", name, endpoint.URL, tokenFile)
+		fmt.Fprintf(out, "lab %s serves at %s, token in %s; Ctrl-C stops it\n", choice.Name, endpoint.URL, tokenFile)
+		choice.tell(command.ErrOrStderr(), true)
 	}
 
 	return lab.ServeForeground(command.Context(), options, command.ErrOrStderr(), ready)
 }
 
-func startLab(command *cobra.Command, name string, flags labStartFlags) error {
+func startLab(command *cobra.Command, choice labChoice, flags labStartFlags) error {
 	if _, err := flags.publicRange(); err != nil {
 		return err
 	}
@@ -114,7 +122,7 @@ func startLab(command *cobra.Command, name string, flags labStartFlags) error {
 		return err
 	}
 
-	endpoint, started, err := startLabNamed(command.Context(), name, flags)
+	endpoint, started, err := startChosenLab(command.Context(), choice, flags, command.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -125,23 +133,70 @@ func startLab(command *cobra.Command, name string, flags labStartFlags) error {
 	}
 
 	out := command.OutOrStdout()
-	fmt.Fprintf(out, "lab %s %s\n", name, how)
+	fmt.Fprintf(out, "lab %s %s\n", endpoint.Name, how)
 	fmt.Fprintf(out, "url    %s\n", endpoint.URL)
-	fmt.Fprintf(out, "token  %s\n", lab.FolderOf(name).TokenFile())
+	fmt.Fprintf(out, "token  %s\n", lab.FolderOf(endpoint.Name).TokenFile())
 
 	return nil
 }
 
-// ensureLab finds the lab of a name, starting it when it does not run.
-func ensureLab(ctx context.Context, name string) (lab.Endpoint, error) {
-	endpoint, _, err := startLabNamed(ctx, name, labStartFlags{})
+// ensureLab finds the lab of a stack, starting it when it does not run.
+func ensureLab(ctx context.Context, file string, progress io.Writer) (lab.Endpoint, error) {
+	choice, err := chooseLab(environmentLab(), file)
+	if err != nil {
+		return lab.Endpoint{}, err
+	}
+
+	endpoint, _, err := startChosenLab(ctx, choice, labStartFlags{}, progress)
+
 	return endpoint, err
 }
 
-func startLabNamed(ctx context.Context, name string, flags labStartFlags) (lab.Endpoint, bool, error) {
-	if endpoint, err := lab.Locate(name); err == nil {
-		return endpoint, false, nil
+// startChosenLab finds the chosen lab, starting it when it does not run. Of two folders that start the default lab at
+// once one owns it afterwards; the other goes on to a lab of its own.
+func startChosenLab(
+	ctx context.Context,
+	choice labChoice,
+	flags labStartFlags,
+	progress io.Writer,
+) (lab.Endpoint, bool, error) {
+	for {
+		endpoint, started, err := startOnce(ctx, choice, flags)
+		if err != nil {
+			return endpoint, false, err
+		}
+
+		next, err := choice.again()
+		if err != nil {
+			return endpoint, false, err
+		}
+
+		if next.Name == choice.Name {
+			choice.tell(progress, started)
+			return endpoint, started, nil
+		}
+
+		choice = next
 	}
+}
+
+// startOnce finds or starts one lab, and makes the stack's folder its owner if nobody is.
+func startOnce(ctx context.Context, choice labChoice, flags labStartFlags) (lab.Endpoint, bool, error) {
+	endpoint, err := lab.Locate(choice.Name)
+	started := false
+
+	if err != nil {
+		endpoint, started, err = startDetached(ctx, choice, flags)
+	}
+
+	if err != nil {
+		return endpoint, started, err
+	}
+
+	return endpoint, started, lab.Adopt(choice.Name, choice.stack)
+}
+
+func startDetached(ctx context.Context, choice labChoice, flags labStartFlags) (lab.Endpoint, bool, error) {
 
 	if findings := lab.Examine(ctx); len(findings) > 0 {
 		return lab.Endpoint{}, false, labFindings(findings)
@@ -152,7 +207,11 @@ func startLabNamed(ctx context.Context, name string, flags labStartFlags) (lab.E
 		return lab.Endpoint{}, false, err
 	}
 
-	arguments := []string{program, "lab", "start", "--foreground", "--name", name}
+	arguments := []string{program, "lab", "start", "--foreground", "--name", choice.Name}
+	if choice.stack != "" {
+		arguments = append(arguments, "--file", choice.stack)
+	}
+
 	if flags.address != "" {
 		arguments = append(arguments, "--addr", flags.address)
 	}
@@ -161,7 +220,7 @@ func startLabNamed(ctx context.Context, name string, flags labStartFlags) (lab.E
 		arguments = append(arguments, "--public-range", flags.public)
 	}
 
-	return lab.Start(ctx, name, append(arguments, flags.paceArguments()...))
+	return lab.Start(ctx, choice.Name, append(arguments, flags.paceArguments()...))
 }
 
 func (f labStartFlags) paceArguments() []string {

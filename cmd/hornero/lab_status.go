@@ -12,14 +12,19 @@ import (
 	"github.com/hornero/hornero/lab"
 )
 
-func newLabStatusCommand(name *string) *cobra.Command {
+func newLabStatusCommand(name *labFlag) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show whether the lab runs, and its Droplets and load balancers",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			status, err := lab.StatusOf(command.Context(), *name)
+			choice, err := name.choose()
+			if err != nil {
+				return err
+			}
+
+			status, err := lab.StatusOf(command.Context(), choice.Name)
 			if err != nil {
 				return err
 			}
@@ -39,10 +44,13 @@ func newLabStatusCommand(name *string) *cobra.Command {
 func showLabStatus(out io.Writer, status lab.Status) error {
 	if !status.Running {
 		fmt.Fprintf(out, "lab %s is not running; `hornero lab start` starts it\n", status.Name)
+		showOwner(out, status)
+
 		return nil
 	}
 
 	fmt.Fprintf(out, "lab %s runs (process %d)\n", status.Name, status.PID)
+	showOwner(out, status)
 	fmt.Fprintf(out, "url     %s\n", status.URL)
 	fmt.Fprintf(out, "token   %s\n", status.TokenFile)
 	fmt.Fprintf(out, "public  %s\n", status.PublicRange)
@@ -85,6 +93,13 @@ func showLabStatus(out io.Writer, status lab.Status) error {
 	}
 
 	return showSpaces(table, status.SpacesURLs)
+}
+
+// showOwner tells whose the lab is. A lab that was started where there is no stack has no owner.
+func showOwner(out io.Writer, status lab.Status) {
+	if status.Owner != "" {
+		fmt.Fprintf(out, "owner   %s\n", status.Owner)
+	}
 }
 
 func showSpaces(table *tabwriter.Writer, urls lab.SpacesURLs) error {

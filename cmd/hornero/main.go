@@ -47,8 +47,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			"DigitalOcean's token.",
 	}
 
-	file := root.PersistentFlags().StringP("file", "f", "stack.yaml", "the stack's file")
-	root.AddCommand(newLabCommand())
+	file := root.PersistentFlags().StringP("file", "f", defaultStackFile, "the stack's file")
+	root.AddCommand(newLabCommand(file))
 	root.AddCommand(stackCommands(file)...)
 	root.AddCommand(newImagesCommand(file))
 	root.SetArgs(arguments)

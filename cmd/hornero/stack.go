@@ -13,7 +13,6 @@ import (
 
 	"github.com/hornero/hornero/fleet"
 	"github.com/hornero/hornero/internal/command"
-	"github.com/hornero/hornero/lab"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -106,7 +105,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 		Progress:  func(line string) { fmt.Fprintln(progress, line) },
 	}
 
-	client, found, err := connect(ctx, s.Cloud)
+	client, found, err := connect(ctx, s.Cloud, file, progress)
 	if err != nil {
 		return err
 	}
@@ -125,15 +124,6 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 	defer f.Close()
 
 	return work(ctx, f)
-}
-
-// labName is the lab that `cloud: lab` means; LAB names another than the default.
-func labName() string {
-	if name := os.Getenv("LAB"); name != "" {
-		return name
-	}
-
-	return lab.DefaultName
 }
 
 func upCommand(file *string) *cobra.Command {

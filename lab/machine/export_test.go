@@ -5,3 +5,8 @@ func (h *Host) Metric() int { return h.metric() }
 
 // HostLink is the name of the lab's interface on this computer.
 func (h *Host) HostLink() string { return h.hostLink() }
+
+// Elsewhere is where another lab of that name keeps its Droplets, by what the labs that are up have written down.
+func Elsewhere(up map[string]string, name, state string) string {
+	return raised{States: up}.elsewhere(name, state)
+}

@@ -100,3 +100,19 @@ func write(t *testing.T, path, text string) {
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }
+
+func TestALabThatCrashedKeepsItsName(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(one, link))
+
+	up := map[string]string{"site": one, "lost": "/nowhere/machines"}
+
+	require.Equal(t, one, machine.Elsewhere(up, "site", two))
+	require.Equal(t, one, machine.Elsewhere(up, "site", "/nowhere/machines"), "before its first start")
+	require.Empty(t, machine.Elsewhere(up, "site", one), "it is the same lab")
+	require.Empty(t, machine.Elsewhere(up, "site", link), "by another path, too")
+	require.Empty(t, machine.Elsewhere(up, "other", two))
+	require.Empty(t, machine.Elsewhere(up, "lost", two), "its folder was removed: somebody must be able to clean up")
+	require.Empty(t, machine.Elsewhere(nil, "site", two), "written by an older release")
+}

@@ -26,10 +26,14 @@ func limits() map[string]int {
 	}
 }
 
+// limitsFile keeps what is raised, for all labs.
+const limitsFile = sharedFolder + "/limits.json"
+
 // raised is what was changed for the labs that are up, and what it was before.
 type raised struct {
-	Labs   []string       `json:"labs"`
-	Before map[string]int `json:"before"`
+	Labs   []string          `json:"labs"`
+	States map[string]string `json:"states,omitempty"` // where each of them keeps its Droplets
+	Before map[string]int    `json:"before"`
 }
 
 // raiseLimits raises the limits that are too low. The last lab to go down puts them back.
@@ -38,6 +42,12 @@ func (h *Host) raiseLimits(ctx context.Context) error {
 		if !slices.Contains(state.Labs, h.Name) {
 			state.Labs = append(state.Labs, h.Name)
 		}
+
+		if state.States == nil {
+			state.States = map[string]string{}
+		}
+
+		state.States[h.Name] = h.State
 
 		for name, least := range limits() {
 			now, err := readLimit(name)
@@ -67,6 +77,7 @@ func (h *Host) restoreLimits(ctx context.Context) error {
 		state.Labs = slices.DeleteFunc(state.Labs, func(name string) bool {
 			return name == h.Name
 		})
+		delete(state.States, h.Name)
 
 		// Another lab is still up and needs the raised limits.
 		if len(state.Labs) > 0 {
@@ -85,8 +96,6 @@ func (h *Host) restoreLimits(ctx context.Context) error {
 
 // changeRaised changes what is remembered under a lock that all labs take. With the last lab all of it goes.
 func changeRaised(ctx context.Context, change func(*raised) error) error {
-	// Under /run: a reboot resets the limits, and forgets what they were.
-	path := filepath.Join(sharedFolder, "limits.json")
 	lock := filepath.Join(sharedFolder, "limits.lock")
 	unlock, err := lockFile(ctx, lock)
 	if err != nil {
@@ -96,7 +105,7 @@ func changeRaised(ctx context.Context, change func(*raised) error) error {
 
 	state := raised{Before: map[string]int{}}
 
-	if err := readJSON(path, &state); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := readJSON(limitsFile, &state); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 
@@ -105,11 +114,11 @@ func changeRaised(ctx context.Context, change func(*raised) error) error {
 	}
 
 	if len(state.Labs) > 0 {
-		return writeJSON(path, state)
+		return writeJSON(limitsFile, state)
 	}
 
 	return errors.Join(
-		ignoreMissing(os.Remove(path)),
+		ignoreMissing(os.Remove(limitsFile)),
 		os.Remove(lock),
 		ignore(os.Remove(sharedFolder), syscall.ENOTEMPTY),
 	)
