@@ -236,31 +236,31 @@ func (m *hostMachines) SetDelays(_ context.Context, delays []api.LinkDelay) erro
 func (m *hostMachines) SetClocks(ctx context.Context, steps map[int]time.Duration) error {
 	err := m.host.SetClocks(ctx, steps)
 	if errors.Is(err, machine.ErrClock) {
-		return errors.Join(api.ErrUnfit, err)
+		return errors.Join(api.ErrUnsupported, err)
 	}
 
 	return err
 }
 
-func (m *hostMachines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
-	all := []machine.Shield{}
-	for _, shield := range shields {
-		all = append(all, machine.Shield{
-			Droplet:   shield.Droplet,
-			Public:    shield.Public,
-			Addresses: shield.Addresses,
-			Inbound:   passages(shield.Inbound),
-			Outbound:  passages(shield.Outbound),
+func (m *hostMachines) SetFirewalls(ctx context.Context, firewalls []api.DropletFirewall) error {
+	all := []machine.DropletFirewall{}
+	for _, firewall := range firewalls {
+		all = append(all, machine.DropletFirewall{
+			Droplet:   firewall.Droplet,
+			Public:    firewall.Public,
+			Addresses: firewall.Addresses,
+			Inbound:   machineRules(firewall.Inbound),
+			Outbound:  machineRules(firewall.Outbound),
 		})
 	}
 
 	return m.host.SetFirewalls(ctx, all)
 }
 
-func passages(of []api.Passage) []machine.Passage {
-	all := []machine.Passage{}
-	for _, passage := range of {
-		all = append(all, machine.Passage(passage))
+func machineRules(of []api.FirewallRule) []machine.FirewallRule {
+	all := []machine.FirewallRule{}
+	for _, rule := range of {
+		all = append(all, machine.FirewallRule(rule))
 	}
 
 	return all
@@ -269,7 +269,7 @@ func passages(of []api.Passage) []machine.Passage {
 func (m *hostMachines) SetFills(_ context.Context, leaves map[int]int64) error {
 	err := m.host.SetFills(leaves)
 	if errors.Is(err, machine.ErrDisk) {
-		return errors.Join(api.ErrUnfit, err)
+		return errors.Join(api.ErrUnsupported, err)
 	}
 
 	return err

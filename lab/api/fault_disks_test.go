@@ -48,7 +48,7 @@ func TestFaultsOfTheDisk(t *testing.T) {
 		return w.store.View().Fault("mine") == nil
 	})
 
-	w.machines.breakCall("SetFills", fmt.Errorf("%w: it is old", api.ErrUnfit))
+	w.machines.breakCall("SetFills", fmt.Errorf("%w: it is old", api.ErrUnsupported))
 
 	status, body, _ = w.raw(
 		"POST",

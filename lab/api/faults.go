@@ -43,7 +43,7 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 	s.Logger.Info("fault", "name", fault.Name, "kind", fault.Kind, "groups", fault.Groups)
 
 	if err := s.applyFault(r.Context(), fault); err != nil {
-		if errors.Is(err, ErrUnfit) {
+		if errors.Is(err, ErrUnsupported) {
 			err = invalid("%v", err)
 		}
 

@@ -10,17 +10,17 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// Shield is what all firewalls of a Droplet together let through. A Droplet without one has no firewall.
-type Shield struct {
+// DropletFirewall is what all firewalls of a Droplet together let through. A Droplet without one has no firewall.
+type DropletFirewall struct {
 	Droplet   int
 	Public    netip.Addr   // the zero Addr: it has its VPC only
 	Addresses []netip.Addr // all others: IPv6, VPC, reserved
-	Inbound   []Passage
-	Outbound  []Passage
+	Inbound   []FirewallRule
+	Outbound  []FirewallRule
 }
 
-// Passage lets packets of a protocol through, from or to some networks.
-type Passage struct {
+// FirewallRule lets packets of a protocol through, from or to some networks.
+type FirewallRule struct {
 	Protocol    string
 	First, Last int // ports; both 0 for all
 	Peers       []netip.Prefix
@@ -55,34 +55,34 @@ func prefixFrom(text string) (netip.Prefix, bool) {
 	return prefix.Masked(), err == nil
 }
 
-// shields are the firewalls as they are now: tags looked up, and several on one Droplet put together.
-func (s *Server) shields(d *state.Document) []Shield {
-	shields := []Shield{}
+// dropletFirewalls are the firewalls as they are now: tags looked up, and several on one Droplet put together.
+func (s *Server) dropletFirewalls(d *state.Document) []DropletFirewall {
+	firewalls := []DropletFirewall{}
 	for _, droplet := range d.Droplets {
-		shield := Shield{
+		own := DropletFirewall{
 			Droplet:   droplet.ID,
 			Public:    droplet.Public,
 			Addresses: otherAddresses(d, droplet),
 		}
 
-		guarded := false
+		hasFirewall := false
 		for _, firewall := range d.Firewalls {
 			if !slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
 				continue
 			}
 
-			guarded = true
-			shield.Inbound = append(shield.Inbound, passages(d, firewall.Inbound)...)
-			shield.Outbound = append(shield.Outbound, passages(d, firewall.Outbound)...)
+			hasFirewall = true
+			own.Inbound = append(own.Inbound, rulesInForce(d, firewall.Inbound)...)
+			own.Outbound = append(own.Outbound, rulesInForce(d, firewall.Outbound)...)
 		}
 
-		// without a shield everything is let through
-		if guarded {
-			shields = append(shields, shield)
+		// without a firewall everything is let through
+		if hasFirewall {
+			firewalls = append(firewalls, own)
 		}
 	}
 
-	return shields
+	return firewalls
 }
 
 // addressesOf are the addresses that a Droplet's packets carry in the lab's networks.
@@ -108,11 +108,11 @@ func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 	return addresses
 }
 
-func passages(d *state.Document, rules []state.FirewallRule) []Passage {
-	all := []Passage{}
+func rulesInForce(d *state.Document, rules []state.FirewallRule) []FirewallRule {
+	all := []FirewallRule{}
 	for _, rule := range rules {
 		first, last, _ := portRange(rule.Ports) // it was checked when the rule was made
-		all = append(all, Passage{
+		all = append(all, FirewallRule{
 			Protocol: rule.Protocol,
 			First:    first,
 			Last:     last,
@@ -160,8 +160,8 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 // syncFirewalls puts the firewalls in force when they changed, and returns what is in force.
 func (s *Server) syncFirewalls(applied string) (string, error) {
 	d := s.Store.View()
-	shields := s.shields(d)
-	wanted := fmt.Sprint(shields)
+	firewalls := s.dropletFirewalls(d)
+	wanted := fmt.Sprint(firewalls)
 
 	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool {
 		return f.Status != firewallSucceeded
@@ -170,7 +170,7 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 		return applied, nil
 	}
 
-	err := s.Machines.SetFirewalls(s.context, shields)
+	err := s.Machines.SetFirewalls(s.context, firewalls)
 	if s.context.Err() != nil {
 		return applied, s.context.Err()
 	}

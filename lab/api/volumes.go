@@ -32,7 +32,7 @@ func (s *Server) removeStrayVolumes(ctx context.Context, d *state.Document) erro
 		snapshots = append(snapshots, snapshot.ID)
 	}
 
-	return s.Volumes.Keep(ctx, volumes, snapshots)
+	return s.Volumes.RemoveAllBut(ctx, volumes, snapshots)
 }
 
 func (s *Server) volumeRoutes() map[string]handler {
