@@ -61,7 +61,7 @@ var (
 	ErrGone = errors.New("the Droplet is gone")
 	// ErrOff says that a machine must run for this.
 	ErrOff = errors.New("the Droplet is off")
-	// ErrUnsupported says that a machine is such that it can't have a fault.
+	// ErrUnsupported says that a fault can't be given to this machine.
 	ErrUnsupported = errors.New("the Droplet can't have this fault")
 )
 
@@ -101,8 +101,8 @@ type Machines interface {
 	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
 	// SetDelays puts these delays on links, and no others.
 	SetDelays(ctx context.Context, delays []LinkDelay) error
-	// SetClocks steps the clocks of machines by that much, and sets those of all others right; ErrUnsupported when one can't
-	// be stepped. One that is off gets its step when it boots.
+	// SetClocks steps the clocks of machines by that much, and sets those of all others right; ErrUnsupported when
+	// one can't be stepped. One that is off gets its step when it boots.
 	SetClocks(ctx context.Context, steps map[int]time.Duration) error
 	// SetFills fills the disks of machines until that many bytes are free, and empties those of all others of what it
 	// filled them with; ErrUnsupported when one has no disk of its own.
