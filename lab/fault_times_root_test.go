@@ -57,7 +57,7 @@ func TestLateDroplets(t *testing.T) {
 	straight := b.trip(one, two)
 	require.Less(straight, by)
 
-	fault := b.harm(api.FaultRequest{
+	fault := b.giveFault(api.FaultRequest{
 		Kind:    "delay",
 		Groups:  [][]int{{one.ID}},
 		Delay:   by.String(),
@@ -94,7 +94,7 @@ func TestLateDroplets(t *testing.T) {
 	b.powerOn(one)
 	b.run(one, "true")
 	isLate()
-	b.mend(fault)
+	b.lift(fault)
 	require.Less(b.trip(one, two), by)
 	require.Equal(before, b.links(), "lifted without trace")
 
@@ -105,7 +105,7 @@ func TestLateDroplets(t *testing.T) {
 func (b *bench) delayGoesWithItsDroplet(one *godo.Droplet, by time.Duration) {
 	b.Helper()
 
-	b.harm(api.FaultRequest{
+	b.giveFault(api.FaultRequest{
 		Kind:   "delay",
 		Groups: [][]int{{one.ID}},
 		Delay:  by.String(),
@@ -131,8 +131,8 @@ func (b *bench) delayGoesWithItsDroplet(one *godo.Droplet, by time.Duration) {
 	)
 }
 
-// harm gives Droplets a fault, and returns its name.
-func (b *bench) harm(ask api.FaultRequest) string {
+// giveFault gives Droplets a fault, and returns its name.
+func (b *bench) giveFault(ask api.FaultRequest) string {
 	b.Helper()
 	endpoint := b.endpoint()
 
@@ -244,7 +244,7 @@ const hour = 3600 // in seconds
 func (b *bench) stepClock(droplet *godo.Droplet, step string) string {
 	b.Helper()
 
-	return b.harm(api.FaultRequest{
+	return b.giveFault(api.FaultRequest{
 		Kind:   "clock",
 		Groups: [][]int{{droplet.ID}},
 		Step:   step,
@@ -282,7 +282,7 @@ func (b *bench) stepClocks(release string) {
 
 	wall, _ := b.serviceOff(one)
 	require.InDelta(b, -hour, wall, 5)
-	b.mend(fault)
+	b.lift(fault)
 	require.Empty(b, b.clockTraces(one), "lifted without trace")
 	b.clockIsOff(one, 0)
 	b.serviceSees(one, 0)
@@ -333,7 +333,7 @@ func (b *bench) secondStepAddsUp(one *godo.Droplet) {
 
 	more := b.stepClock(one, "3h")
 	b.serviceSees(one, 2*hour)
-	b.mend(more)
+	b.lift(more)
 
 	b.kill()
 	b.startAgain()
@@ -394,7 +394,7 @@ func (b *bench) stepIsLiftedWhileOff(one *godo.Droplet) {
 	require.NotEmpty(b, b.clockTraces(one))
 
 	b.powerOff(one)
-	b.mend(fault)
+	b.lift(fault)
 	b.powerOn(one)
 
 	b.run(one, "true")

@@ -35,8 +35,8 @@ func (b *bench) opensFrom(from *godo.Droplet, address string, port int) bool {
 	)) == "yes"
 }
 
-// wall lets one Droplet in on port 80 of another, and everybody on port 81.
-func (b *bench) wall(web, db *godo.Droplet) *godo.Firewall {
+// createFirewall lets one Droplet in on port 80 of another, and everybody on port 81.
+func (b *bench) createFirewall(web, db *godo.Droplet) *godo.Firewall {
 	b.Helper()
 
 	firewall, _, err := b.client.Firewalls.Create(b.Context(), &godo.FirewallRequest{
@@ -96,7 +96,7 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 		return nil
 	})
 
-	firewall := b.wall(web, db)
+	firewall := b.createFirewall(web, db)
 	b.inForce(firewall)
 	require.True(b.opensFrom(web, private, 80), "in the VPC, by Droplet")
 	require.True(b.opensFrom(web, public, 80), "over the public network, too")

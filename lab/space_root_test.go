@@ -77,7 +77,7 @@ func (b *bench) fill(droplet *godo.Droplet, leave int64) string {
 	return fault.Name
 }
 
-func (b *bench) mend(fault string) {
+func (b *bench) lift(fault string) {
 	b.Helper()
 	endpoint := b.endpoint()
 	require.NoError(b, endpoint.Lift(b.Context(), fault))
@@ -138,11 +138,11 @@ func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	b.run(droplet, "true")
 	b.full(droplet)
 
-	b.mend(all)
+	b.lift(all)
 
 	_, free = b.capacity(droplet)
 	require.InDelta(64<<20, free, 1<<20, "the other fault is still there")
-	b.mend(first)
+	b.lift(first)
 	require.Equal("all written", b.inside(droplet, appendRecords))
 
 	_, after := b.capacity(droplet)
@@ -209,7 +209,7 @@ func TestADiskGrowsWithItsSize(t *testing.T) {
 	size, free := b.capacity(droplet)
 	require.InDelta(50*gigabyte, size, 2*gigabyte)
 	require.Less(free, 1<<16, "what it grew by is full too")
-	b.mend(fault)
+	b.lift(fault)
 
 	_, free = b.capacity(droplet)
 	require.Greater(free, 46*gigabyte)
