@@ -36,6 +36,7 @@ func portRange(text string) (first, last int, ok bool) {
 
 	last = first
 	if isRange {
+		// "0" means all ports, so that no range begins with it
 		if last, err = strconv.Atoi(to); err != nil || first == 0 {
 			return 0, 0, false
 		}
@@ -46,6 +47,7 @@ func portRange(text string) (first, last int, ok bool) {
 
 // prefixFrom reads an address or a network.
 func prefixFrom(text string) (netip.Prefix, bool) {
+	// rules name single addresses without a mask
 	if address, err := netip.ParseAddr(text); err == nil {
 		return netip.PrefixFrom(address, address.BitLen()), true
 	}
@@ -72,6 +74,8 @@ func (s *Server) dropletFirewalls(d *state.Document) []DropletFirewall {
 			}
 
 			hasFirewall = true
+
+			// the rules of several firewalls add up: each lets through what it names
 			own.Inbound = append(own.Inbound, rulesInForce(d, firewall.Inbound)...)
 			own.Outbound = append(own.Outbound, rulesInForce(d, firewall.Outbound)...)
 		}
@@ -101,6 +105,7 @@ func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 		addresses = append(addresses, six)
 	}
 
+	// packets for the reserved IP are held to the same rules
 	if reserved := d.ReservedIPOf(droplet.ID); reserved != nil {
 		addresses = append(addresses, reserved.Address)
 	}
@@ -139,6 +144,7 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 		}
 	}
 
+	// tags are looked up each time: Droplets come and go without a change of the rule
 	for _, droplet := range d.Droplets {
 		tagged := slices.ContainsFunc(peers.Tags, func(tag string) bool {
 			return state.Tagged(droplet.Tags, tag)
@@ -150,6 +156,7 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 
 	for _, balancer := range d.LoadBalancers {
 		if slices.Contains(peers.LoadBalancerIDs, balancer.ID) {
+			// an internal load balancer has its private address only
 			add(balancer.Address, balancer.Private)
 		}
 	}
@@ -163,6 +170,7 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 	firewalls := s.dropletFirewalls(d)
 	wanted := fmt.Sprint(firewalls)
 
+	// rules that did not change may still have to be reported as in force
 	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool {
 		return f.Status != firewallSucceeded
 	})
@@ -177,6 +185,7 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 
 	status := firewallSucceeded
 	if err != nil {
+		// what was in force before stays so: nothing was replaced
 		status, wanted = firewallFailed, applied
 	}
 
@@ -193,6 +202,8 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 
 		return nil
 	})
+
+	// the rules are in force even when their status was not written
 	if err == nil {
 		err = kept
 	}
