@@ -137,9 +137,7 @@ func (b *bench) passesNothingElse(droplet *godo.Droplet) {
 	b.run(far, "hostname") // sshd answers
 
 	private := b.privateAddress(far)
-
 	own := b.privateAddress(droplet)
-
 	vpc := netip.PrefixFrom(netip.MustParseAddr(own), 20).Masked().Addr().Next().String()
 	for _, gateway := range []string{
 		netip.MustParsePrefix(b.public).Addr().Next().String(),

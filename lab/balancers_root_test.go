@@ -157,7 +157,6 @@ func (b *bench) internalBalancer(one *godo.Droplet, web []godo.ForwardingRule) {
 	)
 
 	endpoint := b.endpoint()
-
 	_, err := endpoint.Published(b.Context(), inner.IP)
 	require.ErrorIs(err, lab.ErrNotPublished)
 
@@ -264,7 +263,6 @@ func (b *bench) changingBalancer(two *godo.Droplet, web []godo.ForwardingRule) {
 // faultKill loses a Droplet.
 func faultKill(b *bench, id int) error {
 	endpoint := b.endpoint()
-
 	err := endpoint.Kill(b.Context(), id)
 	b.status(id, "off")
 

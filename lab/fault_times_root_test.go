@@ -22,7 +22,6 @@ import (
 func (b *bench) trip(from, to *godo.Droplet) time.Duration {
 	b.Helper()
 	address := b.privateAddress(to)
-
 	said := b.inside(from, "ping -c 5 -i 0.2 -W 2 "+address)
 	found := regexp.MustCompile(`rtt min/avg/max/mdev = ([0-9.]+)/`).FindStringSubmatch(said)
 	require.NotNil(b, found, said)
@@ -79,7 +78,6 @@ func TestLateDroplets(t *testing.T) {
 	t.Log("killing the lab's process")
 
 	address := b.privateAddress(two)
-
 	status := b.labStatus()
 	b.kill()
 
@@ -135,7 +133,6 @@ func (b *bench) delayGoesWithItsDroplet(one *godo.Droplet, by time.Duration) {
 func (b *bench) giveFault(ask api.FaultRequest) string {
 	b.Helper()
 	endpoint := b.endpoint()
-
 	fault, err := endpoint.Break(b.Context(), ask)
 	require.NoError(b, err)
 
@@ -293,7 +290,6 @@ func (b *bench) stepClocks(release string) {
 	b.inside(two, "echo > /etc/ld.so.preload")
 
 	endpoint := b.endpoint()
-
 	_, err := endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "clock",
 		Groups: [][]int{{two.ID}},

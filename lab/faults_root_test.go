@@ -145,7 +145,7 @@ func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 			},
 			[]int{4, 4, 4, 4},
 		},
-		// its kernel answers
+		// a frozen Droplet's kernel goes on answering
 		{
 			api.FaultRequest{
 				Kind:   "freeze",

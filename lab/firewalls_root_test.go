@@ -85,7 +85,6 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	}
 
 	public := b.publicAddress(db)
-
 	private := b.privateAddress(db)
 
 	b.until(20*time.Second, "both serve", func() error {

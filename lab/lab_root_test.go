@@ -181,7 +181,6 @@ func TestLoadBalancerOutlivesTheLab(t *testing.T) {
 	})
 
 	endpoint := b.endpoint()
-
 	published, err := endpoint.Published(t.Context(), balancer.IP)
 	require.NoError(err)
 	require.NoError(served("http://" + published + "/"))

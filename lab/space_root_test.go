@@ -66,7 +66,6 @@ func taken(t *testing.T) (total int64) {
 func (b *bench) fill(droplet *godo.Droplet, leave int64) string {
 	b.Helper()
 	endpoint := b.endpoint()
-
 	fault, err := endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "fill",
 		Groups: [][]int{{droplet.ID}},
@@ -235,7 +234,6 @@ func TestADiskIsFoundAgain(t *testing.T) {
 	b := newBench(t)
 	one := b.createDebian("one")
 	two := b.createDebian("two")
-
 	for _, droplet := range []*godo.Droplet{one, two} {
 		b.run(droplet, "cloud-init status --wait >/dev/null; echo kept > /root/kept && sync")
 	}
@@ -247,7 +245,6 @@ func TestADiskIsFoundAgain(t *testing.T) {
 	b.full(one)
 
 	endpoint := b.endpoint()
-
 	_, err := endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "fill",
 		Groups: [][]int{{two.ID}},

@@ -108,7 +108,6 @@ func newBench(t *testing.T) *bench {
 	b.startAgain()
 
 	status := b.labStatus()
-
 	b.public = status.PublicRange
 	b.metric = metricOf(t, b.public)
 
