@@ -75,6 +75,7 @@ func examineKernel() []Finding {
 		})
 	}
 
+	// a module that can be loaded is as good as one that is
 	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil &&
 		exec.Command("modprobe", "br_netfilter").Run() != nil {
 		findings = append(findings, Finding{

@@ -56,6 +56,7 @@ const maxLog = 8 << 20
 // openLog opens the lab's log to add to.
 func (f Folder) openLog() (*os.File, error) {
 	if info, err := os.Stat(f.LogFile()); err == nil && info.Size() > maxLog {
+		// one old log is kept: two files bound what a lab's log can fill
 		if err := os.Rename(f.LogFile(), f.LogFile()+".1"); err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func (f Folder) launch(ctx context.Context, arguments []string) error {
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = process.Start()
 
-	// the lab has its own copy now: ours must be closed, or its end would not end the read below
+	// with our copy still open, the end of the lab would not end the read below
 	tell.Close()
 
 	if err != nil {
@@ -203,6 +204,7 @@ func untilSignalled(ctx context.Context) (context.Context, func()) {
 		case <-ctx.Done():
 
 		case received := <-signals:
+			// a context keeps its first cause: the second cancel changes nothing then
 			if received == abandonSignal {
 				cancel(errAbandoned)
 			}
@@ -267,7 +269,7 @@ func (f Folder) endServer(ctx context.Context, with syscall.Signal, within time.
 	)
 	defer cancel()
 
-	// the lock goes with the process, so that its release tells the end even of a process that is no child
+	// the lock goes with the process: its release tells the end even of one that is no child
 	for {
 		held, err := lockHeld(f.serverLock())
 		if err != nil || !held {
