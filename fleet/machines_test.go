@@ -67,7 +67,7 @@ func (w *world) SetFills(context.Context, map[int]int64) error {
 	return nil
 }
 
-func (w *world) SetFirewalls(context.Context, []api.Shield) error {
+func (w *world) SetFirewalls(context.Context, []api.DropletFirewall) error {
 	return nil
 }
 
@@ -142,6 +142,6 @@ func (balancers) Published(netip.Addr) (string, bool) {
 // volumes are none: no stack asks for one.
 type volumes struct{ api.Volumes }
 
-func (volumes) Keep(context.Context, []string, []string) error {
+func (volumes) RemoveAllBut(context.Context, []string, []string) error {
 	return nil
 }

@@ -24,41 +24,46 @@ func (b *bench) at(address, command string) string {
 
 func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 	b := newBench(t)
-	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
-	two := b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	require := require.New(t)
+	one := b.createDebian("one")
+	two := b.createDebian("two")
 
 	reserved, _, err := b.client.ReservedIPs.Create(
 		t.Context(),
 		&godo.ReservedIPCreateRequest{Region: "nyc3"},
 	)
-	require.NoError(t, err)
+	require.NoError(err)
 	const active = "curl -sf http://169.254.169.254/metadata/v1/reserved_ip/ipv4/active"
 	b.run(two, "hostname") // sshd answers in both before the move is timed
 
 	for _, holder := range []*godo.Droplet{one, two, one} {
-		action, _, err := b.client.ReservedIPActions.Assign(t.Context(), reserved.IP, holder.ID)
-		require.NoError(t, err)
+		action, _, err := b.client.ReservedIPActions.Assign(
+			t.Context(),
+			reserved.IP,
+			holder.ID,
+		)
+		require.NoError(err)
 		b.done(action)
 
 		moved := time.Now()
-		require.Equal(t, holder.Name, b.at(reserved.IP, "hostname"))
+		require.Equal(holder.Name, b.at(reserved.IP, "hostname"))
 
 		t.Logf(
 			"the Droplet answers %s after the action's end",
 			time.Since(moved).Round(time.Millisecond),
 		)
 
-		require.Equal(t, "true", b.run(holder, active))
+		b.prints(holder, active, "true")
 
 		seen := b.at(reserved.IP, `echo "${SSH_CONNECTION}" | cut -d " " -f 3`)
-		require.Regexp(t, `^10\.10\.`, seen, "packets come to the anchor address")
+		require.Regexp(`^10\.10\.`, seen, "packets come to the anchor address")
 	}
 
-	require.Equal(t, "false", b.run(two, active))
+	b.prints(two, active, "false")
 	b.leavesFromReserved(one, reserved.IP)
 	b.passesNothingElse(two)
 
-	require.Equal(t,
+	require.Equal(
 		"one",
 		b.run(two,
 			"ssh-keyscan -t ed25519 "+reserved.IP+" 2>/dev/null | grep -c ed25519 >/dev/null && echo one",
@@ -67,17 +72,18 @@ func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 	)
 
 	b.kill()
-	require.Equal(t, "one", b.at(reserved.IP, "hostname"), "packets flow while the lab is down")
-	require.True(t, b.start())
-	require.Equal(t, "one", b.at(reserved.IP, "hostname"))
+	require.Equal(
+		"one",
+		b.at(reserved.IP, "hostname"),
+		"packets flow while the lab is down",
+	)
+	b.startAgain()
+	require.Equal("one", b.at(reserved.IP, "hostname"))
 
-	action, _, err := b.client.DropletActions.Reboot(t.Context(), one.ID)
-	require.NoError(t, err)
-	b.done(action)
-	require.Equal(t, "one", b.at(reserved.IP, "hostname"))
+	b.reboot(one)
+	require.Equal("one", b.at(reserved.IP, "hostname"))
 
-	_, err = b.client.Droplets.Delete(t.Context(), one.ID)
-	require.NoError(t, err)
+	b.delete(one)
 
 	b.until(30*time.Second, "reserved IP free", func() error {
 		now, _, err := b.client.ReservedIPs.Get(t.Context(), reserved.IP)
@@ -122,7 +128,7 @@ func (b *bench) passesNothingElse(droplet *godo.Droplet) {
 		Name:    "far",
 		Region:  "fra1",
 		Size:    "s-1vcpu-1gb",
-		Image:   godo.DropletCreateImage{Slug: "debian-13-x64"},
+		Image:   debian13,
 		SSHKeys: []godo.DropletCreateSSHKey{{ID: b.key.ID}},
 	})
 	require.NoError(b, err)
@@ -130,12 +136,8 @@ func (b *bench) passesNothingElse(droplet *godo.Droplet) {
 	far = b.status(far.ID, "active")
 	b.run(far, "hostname") // sshd answers
 
-	private, err := far.PrivateIPv4()
-	require.NoError(b, err)
-
-	own, err := droplet.PrivateIPv4()
-	require.NoError(b, err)
-
+	private := b.privateAddress(far)
+	own := b.privateAddress(droplet)
 	vpc := netip.PrefixFrom(netip.MustParseAddr(own), 20).Masked().Addr().Next().String()
 	for _, gateway := range []string{
 		netip.MustParsePrefix(b.public).Addr().Next().String(),
@@ -150,7 +152,7 @@ func (b *bench) passesNothingElse(droplet *godo.Droplet) {
 
 func TestRebuildAndResize(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	droplet := b.createDebian("one")
 	b.run(droplet, "echo lost > /root/lost")
 
 	action, _, err := b.client.DropletActions.RebuildByImageSlug(
@@ -160,24 +162,22 @@ func TestRebuildAndResize(t *testing.T) {
 	)
 	require.NoError(t, err)
 	b.done(action)
-	require.Equal(t, "12", b.run(droplet, `. /etc/os-release; echo "$VERSION_ID"`))
-	require.Equal(t, "gone", b.run(droplet, "test -e /root/lost || echo gone"))
+	b.prints(droplet, `. /etc/os-release; echo "$VERSION_ID"`, "12")
+	b.prints(droplet, "test -e /root/lost || echo gone", "gone")
 
-	action, _, err = b.client.DropletActions.PowerOff(t.Context(), droplet.ID)
-	require.NoError(t, err)
-	b.done(action)
+	b.powerOff(droplet)
 
-	action, _, err = b.client.DropletActions.Resize(t.Context(), droplet.ID, "s-1vcpu-2gb", false)
+	action, _, err = b.client.DropletActions.Resize(
+		t.Context(),
+		droplet.ID,
+		"s-1vcpu-2gb",
+		false,
+	)
 	require.NoError(t, err)
 	b.done(action)
 	b.status(droplet.ID, "off")
 
-	action, _, err = b.client.DropletActions.PowerOn(t.Context(), droplet.ID)
-	require.NoError(t, err)
-	b.done(action)
+	b.powerOn(droplet)
 
-	require.Equal(t,
-		"2097152",
-		b.run(droplet, "sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"),
-	)
+	b.prints(droplet, "sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo", "2097152")
 }

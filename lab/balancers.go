@@ -35,6 +35,8 @@ func (b *hostBalancers) Apply(ctx context.Context, wanted api.Balancer) error {
 		Deny:             wanted.Deny,
 		StrongCiphers:    wanted.TLSCipherPolicy == api.StrongCiphers,
 	}
+
+	// no cookie means that clients are not kept with one Droplet
 	if wanted.Sticky.Cookie != "" {
 		balancer.Sticky = loadbalancer.Sticky{
 			Cookie: wanted.Sticky.Cookie,

@@ -95,8 +95,8 @@ func TestLoadBalancersOfDroplets(t *testing.T) {
 	userData := "#cloud-config\nwrite_files:\n- path: /root/serve\n  permissions: '0755'\n  " +
 		"content: |\n    " + strings.ReplaceAll(whoServes, "\n", "\n    ") +
 		"\nruncmd:\n- systemd-run /root/serve\n"
-	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
-	two := b.create("two", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
+	one := b.create("one", debian13, userData)
+	two := b.create("two", debian13, userData)
 	b.run(one, "cloud-init status --wait >/dev/null; hostname")
 	b.run(two, "cloud-init status --wait >/dev/null; hostname")
 
@@ -124,6 +124,7 @@ func (b *bench) within(t *testing.T) *bench {
 }
 
 func (b *bench) internalBalancer(one *godo.Droplet, web []godo.ForwardingRule) {
+	require := require.New(b)
 	inner := b.balancer(&godo.LoadBalancerRequest{
 		Name:            "inner",
 		Network:         "INTERNAL",
@@ -131,10 +132,9 @@ func (b *bench) internalBalancer(one *godo.Droplet, web []godo.ForwardingRule) {
 		HealthCheck:     quick(80),
 	})
 
-	private, err := one.PrivateIPv4()
-	require.NoError(b, err)
+	private := b.privateAddress(one)
 
-	require.Equal(b,
+	require.Equal(
 		private[:strings.LastIndex(private, ".")],
 		inner.IP[:strings.LastIndex(inner.IP, ".")],
 	)
@@ -148,23 +148,20 @@ func (b *bench) internalBalancer(one *godo.Droplet, web []godo.ForwardingRule) {
 		return nil
 	})
 
-	address, err := one.PublicIPv4()
-	require.NoError(b, err)
+	address := b.publicAddress(one)
 
-	require.Contains(b,
+	require.Contains(
 		b.run(one, "curl -sS -m 2 --interface "+address+" http://"+inner.IP+"/ 2>&1 || true"),
 		"curl: (",
 		"not from a public address",
 	)
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
-
-	_, err = endpoint.Published(b.Context(), inner.IP)
-	require.ErrorIs(b, err, lab.ErrNotPublished)
+	endpoint := b.endpoint()
+	_, err := endpoint.Published(b.Context(), inner.IP)
+	require.ErrorIs(err, lab.ErrNotPublished)
 
 	_, err = b.client.LoadBalancers.Delete(b.Context(), inner.ID)
-	require.NoError(b, err)
+	require.NoError(err)
 
 	b.until(30*time.Second, "gone", func() error {
 		got := b.run(one, "curl -sS -m 2 http://"+inner.IP+"/ 2>&1 || true")
@@ -177,6 +174,7 @@ func (b *bench) internalBalancer(one *godo.Droplet, web []godo.ForwardingRule) {
 }
 
 func (b *bench) changingBalancer(two *godo.Droplet, web []godo.ForwardingRule) {
+	require := require.New(b)
 	ask := &godo.LoadBalancerRequest{
 		Name: "outer",
 		ForwardingRules: append(web,
@@ -201,20 +199,28 @@ func (b *bench) changingBalancer(two *godo.Droplet, web []godo.ForwardingRule) {
 	})
 
 	got, err := page("http://" + outer.IP + "/")
-	require.NoError(b, err)
-	require.Contains(b, got, "|http|80")
+	require.NoError(err)
+	require.Contains(got, "|http|80")
 
-	require.NoError(b, faultKill(b, two.ID))
+	require.NoError(faultKill(b, two.ID))
 	b.until(time.Minute, "only the other serves", func() error {
 		return answeredBy(outer.IP, "one")
 	})
 
 	ask.EnableProxyProtocol, ask.HealthCheck = true, quick(3306)
-	_, _, err = b.client.LoadBalancers.Update(b.Context(), outer.ID, ask)
-	require.NoError(b, err)
+	_, _, err = b.client.LoadBalancers.Update(
+		b.Context(),
+		outer.ID,
+		ask,
+	)
+	require.NoError(err)
 
 	b.until(time.Minute, "the PROXY protocol's line comes", func() error {
-		connection, err := net.DialTimeout("tcp", outer.IP+":3306", time.Second)
+		connection, err := net.DialTimeout(
+			"tcp",
+			outer.IP+":3306",
+			time.Second,
+		)
 		if err != nil {
 			return err
 		}
@@ -232,8 +238,12 @@ func (b *bench) changingBalancer(two *godo.Droplet, web []godo.ForwardingRule) {
 
 	ask.EnableProxyProtocol, ask.HealthCheck = false, quick(80)
 	ask.Firewall = &godo.LBFirewall{Deny: []string{"cidr:" + b.public}}
-	_, _, err = b.client.LoadBalancers.Update(b.Context(), outer.ID, ask)
-	require.NoError(b, err)
+	_, _, err = b.client.LoadBalancers.Update(
+		b.Context(),
+		outer.ID,
+		ask,
+	)
+	require.NoError(err)
 
 	b.until(time.Minute, "denied", func() error {
 		_, err := page("http://" + outer.IP + "/")
@@ -252,10 +262,8 @@ func (b *bench) changingBalancer(two *godo.Droplet, web []godo.ForwardingRule) {
 
 // faultKill loses a Droplet.
 func faultKill(b *bench, id int) error {
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
-
-	err = endpoint.Kill(b.Context(), id)
+	endpoint := b.endpoint()
+	err := endpoint.Kill(b.Context(), id)
 	b.status(id, "off")
 
 	return err

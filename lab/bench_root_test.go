@@ -22,7 +22,7 @@ import (
 func TestFigures(t *testing.T) {
 	b := newBench(t)
 	// the base image is in the cache from here on
-	b.create("warm", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	b.createDebian("warm")
 
 	b.figure("create to active with addresses, median of ten", "1.5 s", func() string {
 		active, ssh := []time.Duration{}, []time.Duration{}
@@ -81,13 +81,16 @@ func median(of []time.Duration) time.Duration {
 // launched makes a Droplet and tells how long it took until it was active with addresses, and until sshd answered.
 func (b *bench) launched(name string) (active, ssh time.Duration) {
 	begun := time.Now()
-	droplet := b.create(name, godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	droplet := b.createDebian(name)
 	active = time.Since(begun)
-	address, err := droplet.PublicIPv4()
-	require.NoError(b, err)
+	address := b.publicAddress(droplet)
 
 	b.until(time.Minute, "sshd answers", func() error {
-		connection, err := net.DialTimeout("tcp", address+":22", time.Second)
+		connection, err := net.DialTimeout(
+			"tcp",
+			address+":22",
+			time.Second,
+		)
 		if err != nil {
 			return err
 		}
@@ -105,12 +108,16 @@ func (b *bench) launched(name string) (active, ssh time.Duration) {
 
 // snapshots takes them of a Droplet with a GiB of its own on its disk, running and off.
 func (b *bench) snapshots() {
-	droplet := b.create("full", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	droplet := b.createDebian("full")
 	b.run(droplet, "head -c 1G /dev/urandom > /root/gigabyte && sync")
 
 	take := func(name string) string {
 		begun := time.Now()
-		action, _, err := b.client.DropletActions.Snapshot(b.Context(), droplet.ID, name)
+		action, _, err := b.client.DropletActions.Snapshot(
+			b.Context(),
+			droplet.ID,
+			name,
+		)
 		require.NoError(b, err)
 		b.done(action)
 
@@ -121,9 +128,7 @@ func (b *bench) snapshots() {
 		return take("running")
 	})
 
-	action, _, err := b.client.DropletActions.PowerOff(b.Context(), droplet.ID)
-	require.NoError(b, err)
-	b.done(action)
+	b.powerOff(droplet)
 	b.figure("snapshot of 1 GiB, off", "3 s", func() string { return take("off") })
 }
 

@@ -71,6 +71,7 @@ func Locate(name string) (Endpoint, error) {
 // running tells which process serves the lab. That it holds the server's lock is what counts, not what was written:
 // a lab that crashed is not running.
 func (f Folder) running() (process, error) {
+	// a crash leaves the file behind, but never the lock
 	held, err := lockHeld(f.serverLock())
 	if err != nil {
 		return process{}, err
@@ -105,6 +106,7 @@ func lockHeld(path string) (bool, error) {
 	}
 	defer lock.Close()
 
+	// a shared lock is taken: two that look at once must not see each other as the lab
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return true, nil

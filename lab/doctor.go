@@ -41,6 +41,7 @@ func Examine(ctx context.Context) []Finding {
 func missingPackages(ctx context.Context, wanted []string) []string {
 	missing := []string{}
 	for _, name := range wanted {
+		// dpkg knows removed packages, too: only "installed" counts
 		status, err := command.Run(ctx,
 			command.Command{Args: []string{"dpkg-query", "-W", "-f", "${db:Status-Status}", name}},
 		)
@@ -74,6 +75,7 @@ func examineKernel() []Finding {
 		})
 	}
 
+	// a module that can be loaded is as good as one that is
 	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil &&
 		exec.Command("modprobe", "br_netfilter").Run() != nil {
 		findings = append(findings, Finding{
@@ -120,6 +122,7 @@ func effectiveCapabilities() uint64 {
 const neededDisk = 6 << 30
 
 func examineDisk(folder string) []Finding {
+	// the lab's folder may not exist yet: its parent is on the same file system
 	for ; folder != "/"; folder = folder[:max(strings.LastIndex(folder, "/"), 1)] {
 		if _, err := os.Stat(folder); err == nil {
 			break
@@ -128,6 +131,7 @@ func examineDisk(folder string) []Finding {
 
 	var stat unix.Statfs_t
 
+	// what can't be measured is not held against the computer
 	if err := unix.Statfs(folder, &stat); err != nil {
 		return nil
 	}

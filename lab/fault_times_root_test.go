@@ -3,7 +3,6 @@
 package lab_test
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -22,9 +21,7 @@ import (
 // trip is the shortest of some round trips from one Droplet's VPC address to another's.
 func (b *bench) trip(from, to *godo.Droplet) time.Duration {
 	b.Helper()
-	address, err := to.PrivateIPv4()
-	require.NoError(b, err)
-
+	address := b.privateAddress(to)
 	said := b.inside(from, "ping -c 5 -i 0.2 -W 2 "+address)
 	found := regexp.MustCompile(`rtt min/avg/max/mdev = ([0-9.]+)/`).FindStringSubmatch(said)
 	require.NotNil(b, found, said)
@@ -47,18 +44,19 @@ func (b *bench) links() string {
 }
 
 func TestLateDroplets(t *testing.T) {
+	require := require.New(t)
 	const by, slack = 40 * time.Millisecond, 25 * time.Millisecond
 	b := newBench(t)
-	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
-	one, two := b.create("one", debian, ""), b.create("two", debian, "")
+	one := b.createDebian("one")
+	two := b.createDebian("two")
 	b.run(one, "true") // its network is up
 	b.run(two, "true")
 
 	before := b.links()
 	straight := b.trip(one, two)
-	require.Less(t, straight, by)
+	require.Less(straight, by)
 
-	fault := b.harm(api.FaultRequest{
+	fault := b.giveFault(api.FaultRequest{
 		Kind:    "delay",
 		Groups:  [][]int{{one.ID}},
 		Delay:   by.String(),
@@ -69,8 +67,8 @@ func TestLateDroplets(t *testing.T) {
 	isLate := func() {
 		t.Helper()
 		trip := b.trip(one, two)
-		require.GreaterOrEqual(t, trip, 2*(by-2*time.Millisecond))
-		require.Less(t, trip, 2*(by+2*time.Millisecond)+slack)
+		require.GreaterOrEqual(trip, 2*(by-2*time.Millisecond))
+		require.Less(trip, 2*(by+2*time.Millisecond)+slack)
 	}
 
 	isLate()
@@ -79,27 +77,24 @@ func TestLateDroplets(t *testing.T) {
 
 	t.Log("killing the lab's process")
 
-	address, err := two.PrivateIPv4()
-	require.NoError(t, err)
-
-	status, err := lab.StatusOf(t.Context(), testLab)
-	require.NoError(t, err)
+	address := b.privateAddress(two)
+	status := b.labStatus()
 	b.kill()
 
 	out, err := b.enter(status.Droplets[0].PID, "ping", "-c", "2", "-i", "0.2", "-W", "1", address)
-	require.Error(t, err)
-	require.Contains(t, out, "100% packet loss", "nobody carries its frames")
-	require.True(t, b.start())
+	require.Error(err)
+	require.Contains(out, "100% packet loss", "nobody carries its frames")
+	b.startAgain()
 	isLate()
 
 	t.Log("off and on")
-	b.power(b.client.DropletActions.PowerOff, one)
-	b.power(b.client.DropletActions.PowerOn, one)
+	b.powerOff(one)
+	b.powerOn(one)
 	b.run(one, "true")
 	isLate()
-	b.mend(fault)
-	require.Less(t, b.trip(one, two), by)
-	require.Equal(t, before, b.links(), "lifted without trace")
+	b.lift(fault)
+	require.Less(b.trip(one, two), by)
+	require.Equal(before, b.links(), "lifted without trace")
 
 	b.delayGoesWithItsDroplet(one, by)
 }
@@ -108,17 +103,15 @@ func TestLateDroplets(t *testing.T) {
 func (b *bench) delayGoesWithItsDroplet(one *godo.Droplet, by time.Duration) {
 	b.Helper()
 
-	b.harm(api.FaultRequest{
+	b.giveFault(api.FaultRequest{
 		Kind:   "delay",
 		Groups: [][]int{{one.ID}},
 		Delay:  by.String(),
 	})
 
-	_, err := b.client.Droplets.Delete(b.Context(), one.ID)
-	require.NoError(b, err)
+	b.delete(one)
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
+	endpoint := b.endpoint()
 
 	b.until(bootWithin, "gone with its Droplet", func() error {
 		faults, err := endpoint.Faults(b.Context())
@@ -129,33 +122,27 @@ func (b *bench) delayGoesWithItsDroplet(one *godo.Droplet, by time.Duration) {
 		return nil
 	})
 
-	require.NotContains(b, b.links(), fmt.Sprintf("v%d", one.ID))
+	require.NotContains(
+		b,
+		b.links(),
+		fmt.Sprintf("v%d", one.ID),
+	)
 }
 
-// harm gives Droplets a fault, and returns its name.
-func (b *bench) harm(ask api.FaultRequest) string {
+// giveFault gives Droplets a fault, and returns its name.
+func (b *bench) giveFault(ask api.FaultRequest) string {
 	b.Helper()
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
-
+	endpoint := b.endpoint()
 	fault, err := endpoint.Break(b.Context(), ask)
 	require.NoError(b, err)
 
 	return fault.Name
 }
 
-func (b *bench) power(do func(context.Context, int) (*godo.Action, *godo.Response, error), droplet *godo.Droplet) {
-	b.Helper()
-	action, _, err := do(b.Context(), droplet.ID)
-	require.NoError(b, err)
-	b.done(action)
-}
-
 // bulk sends 20 MB from one Droplet to another in their VPC.
 func (b *bench) bulk(from, to *godo.Droplet) {
 	b.Helper()
-	address, err := from.PrivateIPv4()
-	require.NoError(b, err)
+	address := b.privateAddress(from)
 
 	sum := b.inside(from, "head -c 20M /dev/urandom > /root/bulk; sha256sum < /root/bulk")
 
@@ -184,6 +171,14 @@ func (b *bench) secondsOff(droplet *godo.Droplet) int {
 	require.NoError(b, err)
 
 	return seen - int(time.Now().Unix())
+}
+
+// clockIsOff wants a Droplet's date to be that many seconds from the true time.
+func (b *bench) clockIsOff(droplet *godo.Droplet, seconds int) {
+	b.Helper()
+
+	off := b.secondsOff(droplet)
+	require.InDelta(b, seconds, off, 5)
 }
 
 // clockService writes down the time each second, and how long the computer runs by the monotonic clock.
@@ -246,7 +241,7 @@ const hour = 3600 // in seconds
 func (b *bench) stepClock(droplet *godo.Droplet, step string) string {
 	b.Helper()
 
-	return b.harm(api.FaultRequest{
+	return b.giveFault(api.FaultRequest{
 		Kind:   "clock",
 		Groups: [][]int{{droplet.ID}},
 		Step:   step,
@@ -259,7 +254,11 @@ func (b *bench) clockTraces(droplet *godo.Droplet) string {
 }
 
 func (b *bench) stepClocks(release string) {
-	one := b.create("one", godo.DropletCreateImage{Slug: release}, "")
+	one := b.create(
+		"one",
+		godo.DropletCreateImage{Slug: release},
+		"",
+	)
 	b.run(one,
 		"cat > /root/clock.py <<'END'\n"+clockService+
 			"END\nchmod +x /root/clock.py; cat /etc/ld.so.preload 2>/dev/null || true",
@@ -280,9 +279,9 @@ func (b *bench) stepClocks(release string) {
 
 	wall, _ := b.serviceOff(one)
 	require.InDelta(b, -hour, wall, 5)
-	b.mend(fault)
+	b.lift(fault)
 	require.Empty(b, b.clockTraces(one), "lifted without trace")
-	require.InDelta(b, 0, b.secondsOff(one), 5)
+	b.clockIsOff(one, 0)
 	b.serviceSees(one, 0)
 
 	b.stepIsLiftedWhileOff(one)
@@ -290,10 +289,8 @@ func (b *bench) stepClocks(release string) {
 	b.Log("one that preloads something itself")
 	b.inside(two, "echo > /etc/ld.so.preload")
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
-
-	_, err = endpoint.Break(b.Context(), api.FaultRequest{
+	endpoint := b.endpoint()
+	_, err := endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "clock",
 		Groups: [][]int{{two.ID}},
 		Step:   "-1h",
@@ -304,20 +301,26 @@ func (b *bench) stepClocks(release string) {
 // newProgramsSeeTheStep looks at a Droplet whose clock is an hour behind.
 func (b *bench) newProgramsSeeTheStep(one *godo.Droplet) {
 	b.Helper()
-	require.InDelta(b, -hour, b.secondsOff(one), 5)
+	require := require.New(b)
+	b.clockIsOff(one, -hour)
 
 	seen, err := strconv.Atoi(b.run(one, "date +%s"))
-	require.NoError(b, err)
-	require.InDelta(b, time.Now().Unix()-hour, seen, 5, "over SSH")
+	require.NoError(err)
+	require.InDelta(
+		time.Now().Unix()-hour,
+		seen,
+		5,
+		"over SSH",
+	)
 
 	wall, _ := b.serviceOff(one)
-	require.InDelta(b, 0, wall, 5, "what runs is not told")
+	require.InDelta(0, wall, 5, "what runs is not told")
 	b.inside(one, "systemctl stop clock; rm -f /run/times; systemctl start clock")
 
 	wall, monotonic := b.serviceOff(one)
-	require.InDelta(b, -hour, wall, 5)
-	require.InDelta(b, 0, monotonic, 5, "a step does not touch the monotonic clock")
-	require.Equal(b, "running", b.inside(one, runs))
+	require.InDelta(-hour, wall, 5)
+	require.InDelta(0, monotonic, 5, "a step does not touch the monotonic clock")
+	require.Equal("running", b.inside(one, runs))
 }
 
 func (b *bench) secondStepAddsUp(one *godo.Droplet) {
@@ -326,36 +329,32 @@ func (b *bench) secondStepAddsUp(one *godo.Droplet) {
 
 	more := b.stepClock(one, "3h")
 	b.serviceSees(one, 2*hour)
-	b.mend(more)
+	b.lift(more)
 
 	b.kill()
-	require.True(b, b.start())
-	require.InDelta(b, -hour, b.secondsOff(one), 5)
+	b.startAgain()
+	b.clockIsOff(one, -hour)
 }
 
 // stepOutlivesABootAndNoSnapshotHasIt returns the Droplet that it makes of the snapshot.
 func (b *bench) stepOutlivesABootAndNoSnapshotHasIt(one *godo.Droplet) *godo.Droplet {
 	b.Helper()
+	require := require.New(b)
 	b.Log("a reboot from inside, a snapshot")
 	b.inside(one, "touch /run/before; systemctl reboot")
 	b.until(bootWithin, "stepped after a boot", b.bootedWithStep)
-	require.Equal(b, "running", b.inside(one, runs))
+	require.Equal("running", b.inside(one, runs))
 
-	action, _, err := b.client.DropletActions.Snapshot(b.Context(), one.ID, "snap")
-	require.NoError(b, err)
-	b.done(action)
+	image := b.snapshotOf(one)
 
-	snapshots, _, err := b.client.Droplets.Snapshots(b.Context(), one.ID, nil)
-	require.NoError(b, err)
-
-	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
+	two := b.create("two", image, "")
 	b.run(two, "true")
 
-	require.Empty(b,
+	require.Empty(
 		b.inside(two, "ls -d /etc/ld.so.preload 2>/dev/null || true"),
 		"never part of a snapshot",
 	)
-	require.InDelta(b, 0, b.secondsOff(two), 5)
+	b.clockIsOff(two, 0)
 
 	return two
 }
@@ -390,11 +389,11 @@ func (b *bench) stepIsLiftedWhileOff(one *godo.Droplet) {
 	fault := b.stepClock(one, "-1h")
 	require.NotEmpty(b, b.clockTraces(one))
 
-	b.power(b.client.DropletActions.PowerOff, one)
-	b.mend(fault)
-	b.power(b.client.DropletActions.PowerOn, one)
+	b.powerOff(one)
+	b.lift(fault)
+	b.powerOn(one)
 
 	b.run(one, "true")
 	require.Empty(b, b.clockTraces(one))
-	require.InDelta(b, 0, b.secondsOff(one), 5)
+	b.clockIsOff(one, 0)
 }

@@ -15,15 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/internal/guest"
-	"github.com/hornero/hornero/lab"
 	"github.com/hornero/hornero/lab/api"
 )
 
 // reaches tells how many of some pings from one Droplet's VPC address to another's were answered.
 func (b *bench) reaches(from, to *godo.Droplet, pings int) int {
 	b.Helper()
-	address, err := to.PrivateIPv4()
-	require.NoError(b, err)
+	address := b.privateAddress(to)
 
 	text := b.inside(from, fmt.Sprintf(
 		"ping -c %d -i 0.01 -W 0.3 %s | sed -n 's/.* \\([0-9]*\\) received.*/\\1/p'",
@@ -56,8 +54,7 @@ func (b *bench) enter(pid int, args ...string) (string, error) {
 // inside runs a shell line in a Droplet's namespaces, whatever its network is like.
 func (b *bench) inside(droplet *godo.Droplet, line string) string {
 	b.Helper()
-	status, err := lab.StatusOf(b.Context(), testLab)
-	require.NoError(b, err)
+	status := b.labStatus()
 
 	for _, one := range status.Droplets {
 		if one.ID == droplet.ID {
@@ -74,16 +71,13 @@ func (b *bench) inside(droplet *godo.Droplet, line string) string {
 
 func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 	b := newBench(t)
-	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
-	one, two, three := b.create(
-		"one",
-		debian,
-		"",
-	), b.create("two", debian, ""), b.create("three", debian, "")
+	require := require.New(t)
+	one := b.createDebian("one")
+	two := b.createDebian("two")
+	three := b.createDebian("three")
 	b.run(one, "true") // its network is up
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
+	endpoint := b.endpoint()
 
 	tables := func() string {
 		out, err := exec.Command(
@@ -95,7 +89,7 @@ func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 			"list",
 			"tables",
 		).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		require.NoError(err, "%s", out)
 
 		return string(out)
 	}
@@ -112,7 +106,7 @@ func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 			b.reaches(two, three, pings),
 		}
 	}
-	require.Equal(t, []int{4, 4, 4, 4}, seen())
+	require.Equal([]int{4, 4, 4, 4}, seen())
 
 	for _, fault := range []struct {
 		api.FaultRequest
@@ -151,7 +145,7 @@ func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 			},
 			[]int{4, 4, 4, 4},
 		},
-		// its kernel answers
+		// a frozen Droplet's kernel goes on answering
 		{
 			api.FaultRequest{
 				Kind:   "freeze",
@@ -161,26 +155,30 @@ func TestFaultsOfTheNetworkAreFeltAndLiftedWithoutTrace(t *testing.T) {
 		},
 	} {
 		broken, err := endpoint.Break(t.Context(), fault.FaultRequest)
-		require.NoError(t, err)
-		require.Equal(t, fault.want, seen(), broken.Name)
-		require.NoError(t, endpoint.Lift(t.Context(), broken.Name))
-		require.Equal(t, before, tables(), "%s is lifted without trace", broken.Name)
+		require.NoError(err)
+		require.Equal(fault.want, seen(), broken.Name)
+		require.NoError(endpoint.Lift(t.Context(), broken.Name))
+		require.Equal(before, tables(), "%s is lifted without trace", broken.Name)
 	}
 
-	require.Equal(t, []int{4, 4, 4, 4}, seen())
+	require.Equal([]int{4, 4, 4, 4}, seen())
 
 	broken, err := endpoint.Break(t.Context(), api.FaultRequest{
 		Kind:    "loss",
 		Groups:  [][]int{{one.ID}, {two.ID}},
 		Percent: 30,
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
 	answered := b.reaches(one, two, 200) // each is lost on one of two ways: 49 of 100 come back
-	require.InDelta(t, 98, answered, 40)
+	require.InDelta(98, answered, 40)
 	b.kill()
-	require.True(t, b.start())
-	require.Less(t, b.reaches(one, two, 200), 150, "a fault outlives the lab's process")
-	require.NoError(t, endpoint.Lift(t.Context(), broken.Name))
-	require.Equal(t, 4, b.reaches(one, two, 4))
+	b.startAgain()
+	require.Less(
+		b.reaches(one, two, 200),
+		150,
+		"a fault outlives the lab's process",
+	)
+	require.NoError(endpoint.Lift(t.Context(), broken.Name))
+	require.Equal(4, b.reaches(one, two, 4))
 }

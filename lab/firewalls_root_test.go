@@ -35,8 +35,8 @@ func (b *bench) opensFrom(from *godo.Droplet, address string, port int) bool {
 	)) == "yes"
 }
 
-// wall lets one Droplet in on port 80 of another, and everybody on port 81.
-func (b *bench) wall(web, db *godo.Droplet) *godo.Firewall {
+// createFirewall lets one Droplet in on port 80 of another, and everybody on port 81.
+func (b *bench) createFirewall(web, db *godo.Droplet) *godo.Firewall {
 	b.Helper()
 
 	firewall, _, err := b.client.Firewalls.Create(b.Context(), &godo.FirewallRequest{
@@ -76,18 +76,16 @@ func (b *bench) inForce(firewall *godo.Firewall) {
 
 func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 	b := newBench(t)
-	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
-	web, db := b.create("web", debian, ""), b.create("db", debian, "")
+	require := require.New(t)
+	web := b.createDebian("web")
+	db := b.createDebian("db")
 
 	for _, one := range []*godo.Droplet{web, db} {
 		b.run(one, "systemd-run python3 -m http.server 80; systemd-run python3 -m http.server 81")
 	}
 
-	public, err := db.PublicIPv4()
-	require.NoError(t, err)
-
-	private, err := db.PrivateIPv4()
-	require.NoError(t, err)
+	public := b.publicAddress(db)
+	private := b.privateAddress(db)
 
 	b.until(20*time.Second, "both serve", func() error {
 		if !opens(public, 80) || !b.opensFrom(web, private, 81) {
@@ -97,47 +95,46 @@ func TestFirewallsStandOutsideOfTheDroplet(t *testing.T) {
 		return nil
 	})
 
-	firewall := b.wall(web, db)
+	firewall := b.createFirewall(web, db)
 	b.inForce(firewall)
-	require.True(t, b.opensFrom(web, private, 80), "in the VPC, by Droplet")
-	require.True(t, b.opensFrom(web, public, 80), "over the public network, too")
-	require.False(t, opens(public, 80), "from elsewhere")
-	require.True(t, opens(public, 81))
-	require.False(t, opens(public, 22))
+	require.True(b.opensFrom(web, private, 80), "in the VPC, by Droplet")
+	require.True(b.opensFrom(web, public, 80), "over the public network, too")
+	require.False(opens(public, 80), "from elsewhere")
+	require.True(opens(public, 81))
+	require.False(opens(public, 22))
 
-	webPrivate, err := web.PrivateIPv4()
-	require.NoError(t, err)
-	require.False(t, b.opensFrom(db, webPrivate, 80), "nothing is let out")
+	webPrivate := b.privateAddress(web)
+	require.False(b.opensFrom(db, webPrivate, 80), "nothing is let out")
 
-	require.Equal(t,
+	require.Equal(
 		fmt.Sprint(db.ID),
 		b.inside(db, "curl -sf http://169.254.169.254/metadata/v1/id"),
 		"the metadata service is always there",
 	)
 
 	b.inside(db, "nft flush ruleset; iptables -F 2>/dev/null; true")
-	require.False(t, opens(public, 80), "a guest's root lifts nothing")
+	require.False(opens(public, 80), "a guest's root lifts nothing")
 
 	toTag := []godo.OutboundRule{{
 		Protocol:     "tcp",
 		PortRange:    "all",
 		Destinations: &godo.Destinations{Tags: []string{"test"}},
 	}}
-	_, err = b.client.Firewalls.AddRules(
+	_, err := b.client.Firewalls.AddRules(
 		t.Context(),
 		firewall.ID,
 		&godo.FirewallRulesRequest{OutboundRules: toTag},
 	)
-	require.NoError(t, err)
+	require.NoError(err)
 	b.inForce(firewall)
-	require.True(t, b.opensFrom(db, webPrivate, 80), "to a tag")
+	require.True(b.opensFrom(db, webPrivate, 80), "to a tag")
 
 	b.firewallHoldsForAReservedIP(db)
 
 	b.kill()
-	require.False(t, opens(public, 80), "it stands without its lab")
-	require.True(t, b.start())
-	require.False(t, opens(public, 80))
+	require.False(opens(public, 80), "it stands without its lab")
+	b.startAgain()
+	require.False(opens(public, 80))
 
 	b.deletedFirewallOpens(firewall, public)
 }
@@ -173,6 +170,10 @@ func (b *bench) firewallHoldsForAReservedIP(db *godo.Droplet) {
 		Type: "assign_ip",
 	})
 
-	require.True(b, opens(reserved.IP, 81), "through the reserved IP")
+	require.True(
+		b,
+		opens(reserved.IP, 81),
+		"through the reserved IP",
+	)
 	require.False(b, opens(reserved.IP, 80))
 }

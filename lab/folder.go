@@ -104,6 +104,7 @@ func (f Folder) remove() error {
 
 	os.Remove(f.Parent) // only when it is empty
 
+	// a folder that somebody named with the variable is theirs, and so is what is above it
 	if f.Parent == defaultFolder {
 		os.Remove(filepath.Dir(f.Parent))
 	}
@@ -151,6 +152,7 @@ type claimer func(public netip.Prefix) error
 // chooseSettings reads the lab's settings, or makes them. It claims the public range first: a range that is refused is
 // not kept. Two labs of one folder that start for the first time at once choose in turn.
 func (f Folder) chooseSettings(public netip.Prefix, claim claimer) (settings, error) {
+	// two first starts would find the same range free
 	unlock, err := lockFolder(f.Parent)
 	if err != nil {
 		return settings{}, err
@@ -183,6 +185,7 @@ func (f Folder) chooseSettings(public netip.Prefix, claim claimer) (settings, er
 
 // claimAgain takes the range that the lab had before. Another one may be asked for only after a reset.
 func (f Folder) claimAgain(kept, asked netip.Prefix, claim claimer) error {
+	// Droplets have addresses of the old range, and keep them
 	if asked.IsValid() && asked != kept {
 		return fmt.Errorf(
 			"lab %s has the public range %s: `hornero lab reset --name %s` before it gets another",
@@ -251,6 +254,7 @@ func (f Folder) claimAny(claim claimer) (netip.Prefix, error) {
 			continue // of a lab that may not run now
 		}
 
+		// only a range in use is passed over: any other error would meet all of them
 		err := claim(candidate)
 		if !errors.Is(err, machine.ErrRangeInUse) {
 			return candidate, err
@@ -295,6 +299,8 @@ func (f Folder) takenRanges() ([]netip.Prefix, error) {
 
 	for _, other := range others {
 		folder := Folder{Parent: f.Parent, Name: other.Name()}
+
+		// a folder without settings was never started, and has no range
 		if kept, err := folder.settings(); err == nil {
 			taken = append(taken, kept.Public)
 		}
@@ -313,6 +319,7 @@ func (f Folder) token() (string, error) {
 		return "", fmt.Errorf("read the lab's token: %w", err)
 	}
 
+	// every user of this computer reaches loopback: only the token keeps them out of the API
 	var random [32]byte
 	rand.Read(random[:])
 
@@ -351,10 +358,12 @@ func lockFolder(path string) (unlock func(), err error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 
+	// the wait may be long: a reset holds the lock until it has removed the folder
 	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), folder.Close())
 	}
 
+	// a lock on a folder that was removed meanwhile keeps nobody away from the new one
 	locked, err := folder.Stat()
 	if there, missing := os.Stat(path); err != nil || missing != nil || !os.SameFile(locked, there) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, errFolderGone), folder.Close())

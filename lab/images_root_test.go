@@ -32,7 +32,11 @@ func (b *bench) disk(folder string) string {
 	})
 	require.NoError(b, err)
 
-	base, err := host.Base(b.Context(), "debian-13", nil)
+	base, err := host.Base(
+		b.Context(),
+		"debian-13",
+		nil,
+	)
 	require.NoError(b, err)
 
 	raw := filepath.Join(folder, "disk.raw")
@@ -56,24 +60,26 @@ func (b *bench) shell(script string, args ...string) {
 
 func gzipped(t *testing.T, path string) {
 	t.Helper()
+	require := require.New(t)
 	from, err := os.Open(path)
-	require.NoError(t, err)
+	require.NoError(err)
 	defer from.Close()
 
 	to, err := os.Create(path + ".gz")
-	require.NoError(t, err)
+	require.NoError(err)
 	defer to.Close()
 
 	packed, err := gzip.NewWriterLevel(to, gzip.BestSpeed)
-	require.NoError(t, err)
+	require.NoError(err)
 
 	_, err = io.Copy(packed, from)
-	require.NoError(t, err)
-	require.NoError(t, packed.Close())
+	require.NoError(err)
+	require.NoError(packed.Close())
 }
 
 func TestCustomImageBoots(t *testing.T) {
 	b := newBench(t)
+	require := require.New(t)
 	folder := t.TempDir()
 	raw := b.disk(folder)
 	qcow := filepath.Join(folder, "disk.qcow2")
@@ -93,11 +99,15 @@ head -c 3000000 /dev/urandom | gzip | head -c 2000000 > "$4"`,
 	defer files.Close()
 
 	image := b.imports(files.URL + "/disk.qcow2.gz")
-	require.Equal(t, "available", image.Status, image.ErrorMessage)
-	require.Equal(t, 2, image.MinDiskSize)
+	require.Equal("available", image.Status, image.ErrorMessage)
+	require.Equal(2, image.MinDiskSize)
 
-	droplet := b.create("from-it", godo.DropletCreateImage{ID: image.ID}, "")
-	require.Equal(t, "from-it", b.run(droplet, "hostname"))
+	droplet := b.create(
+		"from-it",
+		godo.DropletCreateImage{ID: image.ID},
+		"",
+	)
+	b.prints(droplet, "hostname", "from-it")
 
 	for path, reason := range map[string]string{
 		"/thief.qcow2": "refers to another file",
@@ -107,8 +117,8 @@ head -c 3000000 /dev/urandom | gzip | head -c 2000000 > "$4"`,
 		"/not-there":   "404",
 	} {
 		refused := b.imports(files.URL + path)
-		require.Equal(t, "deleted", refused.Status, path)
-		require.Contains(t, refused.ErrorMessage, reason, path)
+		require.Equal("deleted", refused.Status, path)
+		require.Contains(refused.ErrorMessage, reason, path)
 	}
 }
 

@@ -99,6 +99,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	}
 
 	l.settings.Owner = ownerAfter(l.settings.Owner, options.Stack)
+	// a lab keeps its pace until it is given another (docs/lab.md)
 	l.settings.Pace = options.Pace.over(l.settings.Pace)
 	delays, err := l.settings.delays()
 	if err != nil {
@@ -117,10 +118,12 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		return nil, err
 	}
 
+	// the networks come before all that listens in them: the gateway's address is theirs
 	if err := l.host.Up(ctx); err != nil {
 		return nil, err
 	}
 
+	// the server needs the vendor data and the package sources that the services collect
 	if l.services, err = l.startServices(); err != nil {
 		return nil, err
 	}
@@ -148,6 +151,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		Logger:          l.logger,
 	})
 
+	// the server makes machines and state agree before anybody can ask it
 	if err := l.server.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -199,6 +203,7 @@ func (l *lab) serve(ctx context.Context, ready func(Endpoint)) error {
 		Token:  l.token,
 	}
 
+	// the address is written down before the lab is ready: a starter locates it by that file
 	if err := l.announce(endpoint); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -209,6 +214,7 @@ func (l *lab) serve(ctx context.Context, ready func(Endpoint)) error {
 		ErrorLog:          slog.NewLogLogger(l.logger.Handler(), slog.LevelWarn),
 	}
 
+	// the buffer lets the goroutine end when nobody reads: Close is the usual end
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
@@ -250,6 +256,8 @@ func (l *lab) listenAt(address string) (net.Listener, error) {
 	}
 
 	listener, err := net.Listen("tcp", address)
+
+	// another lab, or another program, may have taken the port since the last start
 	if errors.Is(err, unix.EADDRINUSE) {
 		l.logger.Warn("address is in use; taking any free port", "address", address)
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -284,12 +292,14 @@ func checkLoopback(address string) error {
 
 // announce writes down where the lab is to be found.
 func (l *lab) announce(endpoint Endpoint) error {
+	// clients keep the URL in their environment, so that the next start tries the same port
 	l.settings.Address = endpoint.URL[len("http://"):]
 
 	if err := l.folder.keepSettings(l.settings); err != nil {
 		return err
 	}
 
+	// a running lab is found by this file and by the server's lock
 	data, err := json.Marshal(process{
 		PID:        os.Getpid(),
 		URL:        endpoint.URL,
@@ -311,13 +321,16 @@ const downTime = time.Minute
 // close ends the lab: guests first, then what serves them, then the networks. Only a reset leaves all that to
 // whoever resets.
 func (l *lab) close(ctx context.Context) error {
+	// actions under way are cut short here; the next start takes them up again
 	l.server.Close()
 
+	// a reset removes the machines itself: waiting for guests would only delay it
 	if errors.Is(context.Cause(ctx), errAbandoned) {
 		l.services.close()
 		return nil
 	}
 
+	// ctx has ended already: the end of the lab needs a deadline of its own
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), guestTime+downTime)
 	defer cancel()
 
@@ -354,10 +367,12 @@ func (f Folder) lockServer() (unlock func(), err error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 
+	// half a second is longer than anybody looks: the lock is a running lab's
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrRuns
 	}
 
+	// the folder's lock does not keep a lab of the same name in another folder away
 	releaseName := func() {}
 	if err == nil {
 		releaseName, err = claimName(f.Name)

@@ -27,16 +27,17 @@ func TestLifeOfALab(t *testing.T) {
 	require.False(t, b.start(), "a lab that runs is found")
 
 	userData := "#cloud-config\nwrite_files:\n- path: /root/told\n  content: by user-data\n"
-	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, userData)
-	require.Equal(t, "one", b.run(one, "hostname"))
-	require.Equal(t, "by user-data", b.run(one, "cat /root/told"))
+	one := b.create("one", debian13, userData)
+	b.prints(one, "hostname", "one")
+	b.prints(one, "cat /root/told", "by user-data")
 
-	require.Equal(t,
+	b.prints(
+		one,
+		"curl -sf http://169.254.169.254/metadata/v1/id",
 		fmt.Sprint(one.ID),
-		b.run(one, "curl -sf http://169.254.169.254/metadata/v1/id"),
 	)
 
-	require.Equal(t, "test", b.run(one, "curl -sf http://169.254.169.254/metadata/v1/tags/"))
+	b.prints(one, "curl -sf http://169.254.169.254/metadata/v1/tags/", "test")
 	b.run(one,
 		"apt-get -qq update && apt-get install -y -qq --no-install-recommends hello && hello",
 	)
@@ -63,20 +64,13 @@ func TestLifeOfALab(t *testing.T) {
 func (b *bench) snapshotBecomesADroplet(one *godo.Droplet) *godo.Droplet {
 	b.Helper()
 
-	action, _, err := b.client.DropletActions.Snapshot(b.Context(), one.ID, "snap")
-	require.NoError(b, err)
-	b.done(action)
+	image := b.snapshotOf(one)
 
-	snapshots, _, err := b.client.Droplets.Snapshots(b.Context(), one.ID, nil)
-	require.NoError(b, err)
-	require.Len(b, snapshots, 1)
+	two := b.create("two", image, "")
+	b.prints(two, "cat /root/kept", "kept")
+	b.prints(two, "hostname", "two")
 
-	two := b.create("two", godo.DropletCreateImage{ID: snapshots[0].ID}, "")
-	require.Equal(b, "kept", b.run(two, "cat /root/kept"))
-	require.Equal(b, "two", b.run(two, "hostname"))
-
-	private, err := one.PrivateIPv4()
-	require.NoError(b, err)
+	private := b.privateAddress(one)
 	b.run(two, "bash -c 'exec 3<>/dev/tcp/"+private+"/22'")
 
 	return two
@@ -84,18 +78,19 @@ func (b *bench) snapshotBecomesADroplet(one *godo.Droplet) *godo.Droplet {
 
 func (b *bench) dropletsOutliveTheLab(one *godo.Droplet) {
 	b.Helper()
+	require := require.New(b)
 	b.Log("killing the lab's process")
 
 	before, err := lab.StatusOf(b.Context(), testLab)
-	require.NoError(b, err)
+	require.NoError(err)
 	b.kill()
-	require.Equal(b, "one", b.run(one, "hostname"))
-	require.True(b, b.start())
+	b.prints(one, "hostname", "one")
+	b.startAgain()
 
 	after, err := lab.StatusOf(b.Context(), testLab)
-	require.NoError(b, err)
-	require.Equal(b, before.Droplets, after.Droplets)
-	require.Equal(b, before.URL, after.URL)
+	require.NoError(err)
+	require.Equal(before.Droplets, after.Droplets)
+	require.Equal(before.URL, after.URL)
 }
 
 func (b *bench) dropletIsPowered(two *godo.Droplet) {
@@ -107,43 +102,44 @@ func (b *bench) dropletIsPowered(two *godo.Droplet) {
 	b.done(action)
 	b.status(two.ID, "off")
 
-	action, _, err = b.client.DropletActions.PowerOn(b.Context(), two.ID)
-	require.NoError(b, err)
-	b.done(action)
+	b.powerOn(two)
 	b.run(two, "systemd-run --no-block systemctl poweroff")
 	b.status(two.ID, "off") // a guest that powers itself off is off
 
-	action, _, err = b.client.DropletActions.PowerOn(b.Context(), two.ID)
-	require.NoError(b, err)
-	b.done(action)
-	require.Equal(b, "kept", b.run(two, "cat /root/kept"))
+	b.powerOn(two)
+	b.prints(two, "cat /root/kept", "kept")
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
+	endpoint := b.endpoint()
 	require.NoError(b, endpoint.Kill(b.Context(), two.ID))
 	b.status(two.ID, "off")
 }
 
 func (b *bench) labIsStoppedAndStarted(one, two *godo.Droplet) {
 	b.Helper()
+	require := require.New(b)
 	b.Log("stop and start")
 
-	ended, err := lab.Stop(b.Context(), testLab, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	require.NoError(b, err)
-	require.True(b, ended)
+	ended, err := lab.Stop(
+		b.Context(),
+		testLab,
+		slog.New(slog.DiscardHandler),
+	)
+	require.NoError(err)
+	require.True(ended)
 
 	left, err := filepath.Glob("/run/netns/hornero-" + testLab + "*")
-	require.NoError(b, err)
-	require.Empty(b, left)
-	require.True(b, b.start())
+	require.NoError(err)
+	require.Empty(left)
+	b.startAgain()
 	b.status(one.ID, "active")
-	require.Equal(b, "by user-data", b.run(one, "cat /root/told"))
+	b.prints(one, "cat /root/told", "by user-data")
 	b.status(two.ID, "off")
 }
 
 func TestLoadBalancerOutlivesTheLab(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("web", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	require := require.New(t)
+	droplet := b.createDebian("web")
 	b.run(
 		droplet,
 		"echo served > /srv/index.html && systemd-run python3 -m http.server 80 --directory /srv",
@@ -169,7 +165,7 @@ func TestLoadBalancerOutlivesTheLab(t *testing.T) {
 			UnhealthyThreshold:     2,
 		},
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
 	b.until(bootWithin, "load balancer active", func() (err error) {
 		balancer, _, err = b.client.LoadBalancers.Get(t.Context(), balancer.ID)
@@ -184,25 +180,23 @@ func TestLoadBalancerOutlivesTheLab(t *testing.T) {
 		return served("http://" + balancer.IP + "/")
 	})
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(t, err)
-
+	endpoint := b.endpoint()
 	published, err := endpoint.Published(t.Context(), balancer.IP)
-	require.NoError(t, err)
-	require.NoError(t, served("http://"+published+"/"))
+	require.NoError(err)
+	require.NoError(served("http://" + published + "/"))
 
 	_, err = endpoint.Published(t.Context(), "198.18.255.9")
-	require.ErrorIs(t, err, lab.ErrNotPublished)
+	require.ErrorIs(err, lab.ErrNotPublished)
 
 	b.kill()
-	require.NoError(t, served("http://"+balancer.IP+"/"), "a load balancer runs on without its lab")
-	require.True(t, b.start())
+	require.NoError(served("http://"+balancer.IP+"/"), "a load balancer runs on without its lab")
+	b.startAgain()
 	b.until(time.Minute, "published again", func() error {
 		return served("http://" + published + "/")
 	})
 
 	_, err = b.client.LoadBalancers.Delete(t.Context(), balancer.ID)
-	require.NoError(t, err)
+	require.NoError(err)
 
 	b.until(time.Minute, "no longer published", func() error {
 		if served("http://"+published+"/") == nil {
@@ -231,14 +225,18 @@ func served(url string) error {
 
 func TestResetOfACrashedLab(t *testing.T) {
 	b := newBench(t)
-	b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	b.createDebian("one")
 	b.kill()
 	// The rest is the clean-up's: a reset, and nothing left.
 }
 
 func TestTwoStartsAtOnce(t *testing.T) {
 	b := newBench(t)
-	_, err := lab.Stop(t.Context(), testLab, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	_, err := lab.Stop(
+		t.Context(),
+		testLab,
+		slog.New(slog.DiscardHandler),
+	)
 	require.NoError(t, err)
 
 	program, err := os.Executable()
@@ -248,7 +246,11 @@ func TestTwoStartsAtOnce(t *testing.T) {
 
 	for range 2 {
 		go func() {
-			_, did, err := lab.Start(b.Context(), testLab, []string{program, "serve-lab", testLab})
+			_, did, err := lab.Start(
+				b.Context(),
+				testLab,
+				[]string{program, "serve-lab", testLab},
+			)
 			if err != nil {
 				t.Error(err)
 			}
@@ -266,14 +268,17 @@ func TestPitfall3ActiveIsNotReady(t *testing.T) {
 	b := newBench(t)
 	droplet := b.create(
 		"one",
-		godo.DropletCreateImage{Slug: "debian-13-x64"},
+		debian13,
 		"#cloud-config\nwrite_files:\n- path: /root/told\n  content: late\n",
 	)
 
-	address, err := droplet.PublicIPv4()
-	require.NoError(t, err)
+	address := b.publicAddress(droplet)
 
-	_, err = net.DialTimeout("tcp", address+":22", time.Second)
+	_, err := net.DialTimeout(
+		"tcp",
+		address+":22",
+		time.Second,
+	)
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	require.Equal(t, "late", b.run(droplet, "cat /root/told"))
+	b.prints(droplet, "cat /root/told", "late")
 }

@@ -2,7 +2,6 @@ package lab_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -35,123 +34,150 @@ func uses(used string) func(netip.Prefix) error {
 	}
 }
 
+// chosen is the range that a lab of that name takes: the one that is asked for, or any when none is.
+func chosen(t *testing.T, name, asked string, claim func(netip.Prefix) error) netip.Prefix {
+	t.Helper()
+
+	public, err := choose(name, asked, claim)
+	require.NoError(t, err)
+
+	return public
+}
+
+// refusal is why a lab of that name does not get a range.
+func refusal(name, asked string, claim func(netip.Prefix) error) error {
+	_, err := choose(name, asked, claim)
+	return err
+}
+
+func choose(name, asked string, claim func(netip.Prefix) error) (netip.Prefix, error) {
+	var public netip.Prefix
+	if asked != "" {
+		public = netip.MustParsePrefix(asked)
+	}
+
+	return lab.FolderOf(name).ChooseRange(public, claim)
+}
+
+// within tells whether a range is part of another.
+func within(outer string, inner netip.Prefix) bool {
+	return netip.MustParsePrefix(outer).Overlaps(inner)
+}
+
 func TestEachLabHasARangeOfItsOwn(t *testing.T) {
 	folders(t)
-	first, err := lab.FolderOf("default").ChooseRange(netip.Prefix{}, free)
-	require.NoError(t, err)
+	first := chosen(t, "default", "", free)
 	require.Equal(t, "198.51.100.0/24", first.String())
 
-	one, err := lab.FolderOf("one").ChooseRange(netip.Prefix{}, free)
-	require.NoError(t, err)
-
-	two, err := lab.FolderOf("two").ChooseRange(netip.Prefix{}, free)
-	require.NoError(t, err)
+	one := chosen(t, "one", "", free)
+	two := chosen(t, "two", "", free)
 	require.False(t, one.Overlaps(two))
-	require.True(t, netip.MustParsePrefix("198.18.0.0/15").Overlaps(one))
+	require.True(t, within("198.18.0.0/15", one))
 
-	again, err := lab.FolderOf("one").ChooseRange(netip.Prefix{}, free)
-	require.NoError(t, err)
+	again := chosen(t, "one", "", free)
 	require.Equal(t, one, again, "remembered")
 
-	_, err = lab.FolderOf("three").ChooseRange(netip.MustParsePrefix("192.0.2.32/27"), free)
+	err := refusal("three", "192.0.2.32/27", free)
 	require.ErrorContains(t, err, "must be an IPv4 /24")
 
-	_, err = lab.FolderOf("three").ChooseRange(one, free)
-	require.ErrorContains(t, err, one.String()+" is that of another lab", "of one that does not run, too")
+	err = refusal("three", one.String(), free)
+	taken := one.String() + " is that of another lab"
+	require.ErrorContains(t, err, taken, "of one that does not run, too")
 
-	_, err = lab.FolderOf("three").ChooseRange(netip.MustParsePrefix("192.0.2.0/24"), free)
+	err = refusal("three", "192.0.2.0/24", free)
 	require.NoError(t, err, "what was refused is not remembered")
 
-	_, err = lab.FolderOf("one").ChooseRange(netip.MustParsePrefix("192.0.2.0/24"), free)
+	err = refusal("one", "192.0.2.0/24", free)
 	require.ErrorContains(t, err, "hornero lab reset --name one")
 }
 
 func TestARangeInUseIsPassedOverOrRefused(t *testing.T) {
 	folders(t)
 
-	other, err := lab.FolderOf("default").ChooseRange(netip.Prefix{}, uses("198.51.100.0/22"))
-	require.NoError(t, err)
-	require.True(t, netip.MustParsePrefix("198.18.0.0/15").Overlaps(other), "the default lab's own is in use")
+	other := chosen(t, "default", "", uses("198.51.100.0/22"))
+	require.True(t, within("198.18.0.0/15", other), "the default lab's own is in use")
 
-	after, err := lab.FolderOf("one").ChooseRange(netip.Prefix{}, uses("198.18.0.0/16"))
-	require.NoError(t, err)
-	require.True(t, netip.MustParsePrefix("198.19.0.0/16").Overlaps(after))
+	after := chosen(t, "one", "", uses("198.18.0.0/16"))
+	require.True(t, within("198.19.0.0/16", after))
 
-	_, err = lab.FolderOf("two").ChooseRange(netip.Prefix{}, uses("198.18.0.0/15"))
+	err := refusal("two", "", uses("198.18.0.0/15"))
 	require.ErrorContains(t, err, "no range is left")
 
-	asked := netip.MustParsePrefix("192.0.2.0/24")
-	_, err = lab.FolderOf("two").ChooseRange(asked, uses("192.0.2.0/28"))
+	const asked = "192.0.2.0/24"
+	err = refusal("two", asked, uses("192.0.2.0/28"))
 	require.ErrorIs(t, err, machine.ErrRangeInUse)
 	require.ErrorContains(t, err, "range 192.0.2.0/24 overlaps route 192.0.2.0/28")
 	require.ErrorContains(t, err, "name another /24 with --public-range, or none")
 
-	chosen, err := lab.FolderOf("two").ChooseRange(netip.Prefix{}, free)
-	require.NoError(t, err)
-	require.NotEqual(t, asked, chosen, "what was refused is not remembered")
+	free := chosen(t, "two", "", free)
+	require.NotEqual(t, asked, free.String(), "what was refused is not remembered")
 
-	_, err = lab.FolderOf("one").ChooseRange(netip.Prefix{}, uses("198.19.0.0/16"))
+	err = refusal("one", "", uses("198.19.0.0/16"))
 	require.ErrorIs(t, err, machine.ErrRangeInUse, "what is remembered is claimed at each start")
 	require.ErrorContains(t, err, "free it there, or `hornero lab reset --name one`")
 }
 
 func TestLabsOfOneNameInTwoFoldersDoNotMeet(t *testing.T) {
 	folders(t)
+	require := require.New(t)
 	name := fmt.Sprintf("same%d", os.Getpid())
 
 	release, err := lab.ClaimName(name)
-	require.NoError(t, err)
+	require.NoError(err)
 
 	quiet := slog.New(slog.DiscardHandler)
 	err = lab.Reset(t.Context(), name, quiet)
-	require.ErrorContains(t, err, "a lab of that name runs from another folder", "it would remove the other's Droplets")
+	require.ErrorContains(err, "a lab of that name runs from another folder", "it would remove the other's Droplets")
 
-	err = lab.Serve(t.Context(), lab.Options{Name: name, Logger: quiet}, func(lab.Endpoint) {})
-	require.ErrorContains(t, err, "use another --name")
+	options := lab.Options{Name: name, Logger: quiet}
+	err = lab.Serve(t.Context(), options, func(lab.Endpoint) {})
+	require.ErrorContains(err, "use another --name")
 
 	release()
 
 	release, err = lab.ClaimName(name)
-	require.NoError(t, err, "the name is free again")
+	require.NoError(err, "the name is free again")
 	release()
 }
 
 func TestTokenIsMadeOnceAndForRootOnly(t *testing.T) {
+	require := require.New(t)
 	folder := folders(t)
 	f := lab.FolderOf("default")
 	_, err := f.ChooseRange(netip.Prefix{}, free)
-	require.NoError(t, err)
+	require.NoError(err)
 
 	token, err := f.Secret()
-	require.NoError(t, err)
-	require.Len(t, token, 64)
+	require.NoError(err)
+	require.Len(token, 64)
 
 	again, err := f.Secret()
-	require.NoError(t, err)
-	require.Equal(t, token, again)
+	require.NoError(err)
+	require.Equal(token, again)
 
 	info, err := os.Stat(f.TokenFile())
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.NoError(err)
+	require.Equal(os.FileMode(0o600), info.Mode().Perm())
 
 	info, err = os.Stat(filepath.Join(folder, "default"))
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	require.NoError(err)
+	require.Equal(os.FileMode(0o700), info.Mode().Perm())
 }
 
 func TestALabThatDoesNotRun(t *testing.T) {
 	folders(t)
+	require := require.New(t)
 	_, err := lab.Locate("default")
-	require.ErrorIs(t, err, lab.ErrNotRunning)
+	require.ErrorIs(err, lab.ErrNotRunning)
 
 	status, err := lab.StatusOf(t.Context(), "default")
-	require.NoError(t, err)
-	require.False(t, status.Running)
-	require.NotNil(t, status.Droplets)
+	require.NoError(err)
+	require.False(status.Running)
+	require.NotNil(status.Droplets)
 
-	ended, err := lab.Stop(t.Context(), "default", slog.New(slog.NewTextHandler(io.Discard, nil)))
-	require.NoError(t, err)
-	require.False(t, ended)
+	ended, err := lab.Stop(t.Context(), "default", slog.New(slog.DiscardHandler))
+	require.NoError(err)
+	require.False(ended)
 }
 
 func TestAStartThatFailsSaysWhy(t *testing.T) {

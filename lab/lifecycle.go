@@ -35,6 +35,7 @@ func Start(ctx context.Context, name string, arguments []string) (endpoint Endpo
 	}
 	defer unlock()
 
+	// the folder's lock is held: of two starts at once the second finds the lab of the first
 	if endpoint, err := Locate(name); !errors.Is(err, ErrNotRunning) {
 		return endpoint, false, err
 	}
@@ -43,6 +44,7 @@ func Start(ctx context.Context, name string, arguments []string) (endpoint Endpo
 		return endpoint, false, err
 	}
 
+	// a process that only says "ready" is not believed: it must hold the server's lock
 	endpoint, err = Locate(name)
 
 	return endpoint, err == nil, err
@@ -54,6 +56,7 @@ const maxLog = 8 << 20
 // openLog opens the lab's log to add to.
 func (f Folder) openLog() (*os.File, error) {
 	if info, err := os.Stat(f.LogFile()); err == nil && info.Size() > maxLog {
+		// one old log is kept: two files bound what a lab's log can fill
 		if err := os.Rename(f.LogFile(), f.LogFile()+".1"); err != nil {
 			return nil, err
 		}
@@ -77,13 +80,19 @@ func (f Folder) launch(ctx context.Context, arguments []string) error {
 	defer ready.Close()
 
 	process := exec.Command(arguments[0], arguments[1:]...)
+
+	// a lab that stays for weeks must not keep the starter's folder busy
 	process.Dir = "/"
 	process.Stdout = log
 	process.Stderr = log
 	process.ExtraFiles = []*os.File{tell}
 	process.Env = append(os.Environ(), readyVariable+"=3")
+
+	// a session of its own keeps the terminal's signals away from the lab
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = process.Start()
+
+	// with our copy still open, the end of the lab would not end the read below
 	tell.Close()
 
 	if err != nil {
@@ -91,6 +100,8 @@ func (f Folder) launch(ctx context.Context, arguments []string) error {
 	}
 
 	go process.Wait() // no zombie while the caller lives on
+
+	// a read of a pipe knows no context: a deadline in the past ends it
 	stop := context.AfterFunc(ctx, func() {
 		ready.SetReadDeadline(time.Now())
 	})
@@ -134,12 +145,14 @@ func ServeForeground(ctx context.Context, options Options, stderr io.Writer, rea
 			return
 		}
 
+		// the starter reads one line and goes: nothing more can be said to it
 		fmt.Fprintln(tell, "ready")
 		tell.Close()
 	})
 	if err != nil {
 		logger.Error("lab ended", "err", err)
 		if tell != nil {
+			// the starter shows one line to its user: an error of several must fit into it
 			fmt.Fprintln(tell, strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
@@ -153,6 +166,7 @@ func readyPipe() *os.File {
 		return nil
 	}
 
+	// what the lab starts must neither think that it is a lab nor keep the pipe open
 	os.Unsetenv(readyVariable)
 	syscall.CloseOnExec(3)
 
@@ -190,6 +204,7 @@ func untilSignalled(ctx context.Context) (context.Context, func()) {
 		case <-ctx.Done():
 
 		case received := <-signals:
+			// a context keeps its first cause: the second cancel changes nothing then
 			if received == abandonSignal {
 				cancel(errAbandoned)
 			}
@@ -226,6 +241,7 @@ func Stop(ctx context.Context, name string, logger *slog.Logger) (bool, error) {
 		return ran, err
 	}
 
+	// a lab that crashed leaves its guests running: they are ended here
 	left, err := folder.endLeftovers(ctx, logger)
 
 	return ran || left, err
@@ -242,6 +258,7 @@ func (f Folder) endServer(ctx context.Context, with syscall.Signal, within time.
 		return false, err
 	}
 
+	// the process may have ended since it was looked up: that is what was wanted
 	if err := syscall.Kill(running.PID, with); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return true, fmt.Errorf("end lab %s (process %d): %w", f.Name, running.PID, err)
 	}
@@ -252,6 +269,7 @@ func (f Folder) endServer(ctx context.Context, with syscall.Signal, within time.
 	)
 	defer cancel()
 
+	// the lock goes with the process: its release tells the end even of one that is no child
 	for {
 		held, err := lockHeld(f.serverLock())
 		if err != nil || !held {
@@ -268,12 +286,14 @@ func (f Folder) endServer(ctx context.Context, with syscall.Signal, within time.
 
 // endLeftovers ends what a crashed lab left running, guests first.
 func (f Folder) endLeftovers(ctx context.Context, logger *slog.Logger) (bool, error) {
+	// without the server's lock a start could boot the guests that are ended here
 	unlock, err := f.lockServer()
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
 
+	// a lab without settings never got as far as having machines
 	kept, err := f.settings()
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -297,6 +317,7 @@ func (f Folder) endLeftovers(ctx context.Context, logger *slog.Logger) (bool, er
 		return false, err
 	}
 
+	// this server only powers off: it is never started, and needs neither balancers nor a token
 	server := api.New(api.Options{
 		Store:           store,
 		Machines:        &hostMachines{host: host, logger: logger},
@@ -321,12 +342,14 @@ const abandonTime = 10 * time.Second
 func Reset(ctx context.Context, name string, logger *slog.Logger) error {
 	folder := FolderOf(name)
 	if folder.exists() {
+		// both locks are held until the folder is gone: no start can come between
 		unlock, err := folder.lockForReset(ctx, logger)
 		if err != nil {
 			return err
 		}
 		defer unlock()
 	} else {
+		// namespaces and guests are found by name: another folder's running lab would lose them
 		release, err := claimName(name)
 		if err != nil {
 			return fmt.Errorf("reset lab %s: %w", name, err)
@@ -363,6 +386,7 @@ func (f Folder) lockForReset(ctx context.Context, logger *slog.Logger) (unlock f
 		return nil, err
 	}
 
+	// the guests are about to be removed: asking each to shut down would take time only
 	if _, err = f.endServer(ctx, abandonSignal, abandonTime); err != nil {
 		logger.Warn("lab did not end by itself; killing it", "err", err)
 		_, err = f.endServer(ctx, syscall.SIGKILL, abandonTime)
@@ -410,6 +434,7 @@ func StatusOf(ctx context.Context, name string) (Status, error) {
 		},
 	}
 
+	// a lab that was never started has no settings, and a status all the same
 	if kept, err := folder.settings(); err == nil {
 		status.Owner = folderOf(kept.Owner)
 		status.PublicRange, status.Pace = kept.Public.String(), kept.Pace

@@ -35,6 +35,7 @@ func (m *hostMachines) image(ctx context.Context, root string) (machine.Image, e
 		return m.host.Image(root)
 	}
 
+	// the first use of a release downloads and unpacks it: minutes that must not be silent
 	progress, done := logLines(m.logger, "base image", "release", release)
 	defer done()
 
@@ -55,6 +56,7 @@ func logLines(logger *slog.Logger, message string, args ...any) (io.Writer, func
 	})
 
 	return writer, func() {
+		// all lines are in the log before the caller says how it ended
 		writer.Close()
 		group.Wait()
 	}
@@ -67,6 +69,8 @@ func (m *hostMachines) EnsureImage(ctx context.Context, root string) error {
 
 func (m *hostMachines) DeleteImage(_ context.Context, root string) error {
 	err := m.host.DeleteImage(root)
+
+	// a deletion that a crash cut short is made again
 	if errors.Is(err, machine.ErrNoImage) {
 		return nil
 	}
@@ -80,6 +84,7 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 		return err
 	}
 
+	// the mirror lets through to known hosts only, and apt may run at the first boot
 	if err := m.sources.add(image); err != nil {
 		return err
 	}
@@ -90,6 +95,7 @@ func (m *hostMachines) Create(ctx context.Context, droplet api.Machine) error {
 	}
 
 	if err != nil {
+		// the API promises that nothing is left after an error, even when the lab is closing
 		return errors.Join(
 			fmt.Errorf("make droplet %s: %w", droplet.Name, err),
 			m.host.Destroy(context.WithoutCancel(ctx), droplet.ID),
@@ -133,6 +139,8 @@ func (m *hostMachines) Rebuild(ctx context.Context, droplet api.Machine) error {
 	if err != nil {
 		return err
 	}
+
+	// another release has other package sources
 	if err := m.sources.add(image); err != nil {
 		return err
 	}
@@ -180,7 +188,7 @@ func (m *hostMachines) Snapshot(ctx context.Context, id int, root string) (int64
 
 // Fault gives a Droplet a fault. A lost machine says nothing more to its peers: links first, then the processes.
 func (m *hostMachines) Fault(ctx context.Context, id int, fault string) error {
-	err := m.hurt(ctx, id, fault)
+	err := m.applyFault(ctx, id, fault)
 	for cause, known := range map[error]error{
 		machine.ErrNoDroplet:  api.ErrGone,
 		machine.ErrNotRunning: api.ErrOff,
@@ -193,13 +201,14 @@ func (m *hostMachines) Fault(ctx context.Context, id int, fault string) error {
 	return err
 }
 
-func (m *hostMachines) hurt(ctx context.Context, id int, fault string) error {
+func (m *hostMachines) applyFault(ctx context.Context, id int, fault string) error {
 	if _, err := m.host.Droplet(id); err != nil {
 		return err
 	}
 
 	switch fault {
 	case api.FaultKill:
+		// a process that ends closes its connections; peers of a lost machine hear nothing
 		if err := m.host.Links(id, false); err != nil {
 			return err
 		}
@@ -225,42 +234,42 @@ func (m *hostMachines) SetNetworkFaults(ctx context.Context, faults []api.Networ
 }
 
 func (m *hostMachines) SetDelays(_ context.Context, delays []api.LinkDelay) error {
-	late := []machine.Delay{}
+	all := []machine.Delay{}
 	for _, delay := range delays {
-		late = append(late, machine.Delay(delay))
+		all = append(all, machine.Delay(delay))
 	}
 
-	return m.host.SetDelays(late)
+	return m.host.SetDelays(all)
 }
 
 func (m *hostMachines) SetClocks(ctx context.Context, steps map[int]time.Duration) error {
 	err := m.host.SetClocks(ctx, steps)
 	if errors.Is(err, machine.ErrClock) {
-		return errors.Join(api.ErrUnfit, err)
+		return errors.Join(api.ErrUnsupported, err)
 	}
 
 	return err
 }
 
-func (m *hostMachines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
-	all := []machine.Shield{}
-	for _, shield := range shields {
-		all = append(all, machine.Shield{
-			Droplet:   shield.Droplet,
-			Public:    shield.Public,
-			Addresses: shield.Addresses,
-			Inbound:   passages(shield.Inbound),
-			Outbound:  passages(shield.Outbound),
+func (m *hostMachines) SetFirewalls(ctx context.Context, firewalls []api.DropletFirewall) error {
+	all := []machine.DropletFirewall{}
+	for _, firewall := range firewalls {
+		all = append(all, machine.DropletFirewall{
+			Droplet:   firewall.Droplet,
+			Public:    firewall.Public,
+			Addresses: firewall.Addresses,
+			Inbound:   machineRules(firewall.Inbound),
+			Outbound:  machineRules(firewall.Outbound),
 		})
 	}
 
 	return m.host.SetFirewalls(ctx, all)
 }
 
-func passages(of []api.Passage) []machine.Passage {
-	all := []machine.Passage{}
-	for _, passage := range of {
-		all = append(all, machine.Passage(passage))
+func machineRules(of []api.FirewallRule) []machine.FirewallRule {
+	all := []machine.FirewallRule{}
+	for _, rule := range of {
+		all = append(all, machine.FirewallRule(rule))
 	}
 
 	return all
@@ -269,7 +278,7 @@ func passages(of []api.Passage) []machine.Passage {
 func (m *hostMachines) SetFills(_ context.Context, leaves map[int]int64) error {
 	err := m.host.SetFills(leaves)
 	if errors.Is(err, machine.ErrDisk) {
-		return errors.Join(api.ErrUnfit, err)
+		return errors.Join(api.ErrUnsupported, err)
 	}
 
 	return err

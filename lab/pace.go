@@ -36,6 +36,8 @@ func (p Pace) over(before Pace) Pace {
 	if before.Profile == "" {
 		before.Profile = api.ProfileReal
 	}
+
+	// a start that says nothing about pace leaves it as it was
 	if p.Profile == "" && len(p.Delays) == 0 && !p.RateLimit {
 		return before
 	}

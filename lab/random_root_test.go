@@ -84,7 +84,7 @@ func TestRandomCallsOnRealDroplets(t *testing.T) {
 		})
 
 		b.kill()
-		require.True(t, b.start())
+		b.startAgain()
 	}
 
 	clients.Wait()
@@ -179,19 +179,19 @@ func (b *bench) rests() {
 // holds looks at what must be true of every lab at rest.
 func (b *bench) holds() {
 	b.Helper()
+	require := require.New(b)
 	droplets, _, err := b.client.Droplets.List(b.Context(), &godo.ListOptions{PerPage: 200})
-	require.NoError(b, err)
+	require.NoError(err)
 
-	status, err := lab.StatusOf(b.Context(), testLab)
-	require.NoError(b, err)
-	require.Len(b, status.Droplets, len(droplets))
+	status := b.labStatus()
+	require.Len(status.Droplets, len(droplets))
 
 	owners := map[string]int{}
 	wanted := []string{}
 
 	for _, droplet := range droplets {
 		for _, address := range droplet.Networks.V4 {
-			require.Zero(b,
+			require.Zero(
 				owners[address.IPAddress],
 				"%s belongs to %d and %d",
 				address.IPAddress,
@@ -206,7 +206,7 @@ func (b *bench) holds() {
 	}
 
 	for _, droplet := range status.Droplets {
-		require.Equal(b,
+		require.Equal(
 			droplet.Status == "active",
 			droplet.PID != 0,
 			"Droplet %d is %s",
@@ -216,7 +216,7 @@ func (b *bench) holds() {
 	}
 
 	namespaces, err := filepath.Glob("/run/netns/hornero-" + testLab + "-*")
-	require.NoError(b, err)
+	require.NoError(err)
 
 	there := []string{}
 
@@ -227,7 +227,7 @@ func (b *bench) holds() {
 	slices.Sort(wanted)
 	slices.Sort(there)
 
-	require.Equal(b,
+	require.Equal(
 		wanted,
 		there,
 		"networks of Droplets that are gone, or none of one that is there",

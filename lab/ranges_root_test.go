@@ -25,7 +25,11 @@ func startNamed(t *testing.T, name string, public ...string) error {
 	program, err := os.Executable()
 	require.NoError(t, err)
 
-	_, _, err = lab.Start(t.Context(), name, append([]string{program, "serve-lab", name}, public...))
+	_, _, err = lab.Start(
+		t.Context(),
+		name,
+		append([]string{program, "serve-lab", name}, public...),
+	)
 
 	return err
 }
@@ -71,7 +75,11 @@ func TestTwoLabsThatStartAtOnceHaveRangesOfTheirOwn(t *testing.T) {
 	}
 
 	group.Wait()
-	require.Equal(t, []error{nil, nil}, problems)
+	require.Equal(
+		t,
+		[]error{nil, nil},
+		problems,
+	)
 	require.False(t, rangeOf(t, one).Overlaps(rangeOf(t, two)))
 
 	// Labs of another folder are known by their routes only.
@@ -81,12 +89,17 @@ func TestTwoLabsThatStartAtOnceHaveRangesOfTheirOwn(t *testing.T) {
 	resetAtEnd(t, other)
 
 	err := startNamed(t, other, taken.String())
-	require.ErrorContains(t, err, fmt.Sprintf("public range %s overlaps range %s of another lab", taken, taken))
+	require.ErrorContains(
+		t,
+		err,
+		fmt.Sprintf("public range %s overlaps range %s of another lab", taken, taken),
+	)
 }
 
 func TestARangeThatThisComputerUsesIsRefusedAndNothingChanged(t *testing.T) {
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
 
+	require := require.New(t)
 	// a network of this computer that no other run of the test has
 	link := fmt.Sprintf("hr%dt", os.Getpid())
 	address := netip.AddrFrom4([4]byte{203, byte(os.Getpid() >> 8), byte(os.Getpid()), 1})
@@ -111,10 +124,10 @@ func TestARangeThatThisComputerUsesIsRefusedAndNothingChanged(t *testing.T) {
 	before := look()
 
 	err := startNamed(t, name, network.String())
-	require.ErrorContains(t, err, fmt.Sprintf("public range %s overlaps route", network))
-	require.ErrorContains(t, err, "name another /24 with --public-range, or none")
-	require.Equal(t, before, look())
+	require.ErrorContains(err, fmt.Sprintf("public range %s overlaps route", network))
+	require.ErrorContains(err, "name another /24 with --public-range, or none")
+	require.Equal(before, look())
 
-	require.NoError(t, startNamed(t, name), "it takes a free one")
-	require.False(t, network.Overlaps(rangeOf(t, name)))
+	require.NoError(startNamed(t, name), "it takes a free one")
+	require.False(network.Overlaps(rangeOf(t, name)))
 }

@@ -41,6 +41,7 @@ func (l *lab) startServices() (*services, error) {
 		)},
 	}
 
+	// Droplets of an earlier run need their package sources as well
 	if err := s.sources.addDroplets(l.host); err != nil {
 		return nil, err
 	}
@@ -83,6 +84,7 @@ func (l *lab) insideAddress() string {
 func (l *lab) serveInside() error {
 	whole := l.server.Handler()
 	return l.services.serve(l.host, l.insideAddress(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// a guest that could kill Droplets or lift faults would undo a test
 		if !strings.HasPrefix(r.URL.Path, "/v2/") {
 			http.NotFound(w, r)
 			return
@@ -125,6 +127,7 @@ func (s *services) close() {
 
 // lookup finds what the Droplet of an address is told about itself.
 func lookup(host *machine.Host, d *state.Document, address netip.Addr, vendorData string) (metadata.Info, bool) {
+	// the metadata service knows a Droplet by the address that it asks from
 	i := slices.IndexFunc(d.Droplets, func(x state.Droplet) bool {
 		return x.Public == address || x.Private == address
 	})
@@ -200,6 +203,7 @@ func (s *sources) add(image machine.Image) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 
+	// images of one release have the same hosts
 	s.known = append(s.known, hosts...)
 	slices.Sort(s.known)
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 )
 
@@ -15,11 +14,16 @@ import (
 // cgroups.
 func TestADropletIsHeldToItsSize(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("small", godo.DropletCreateImage{Slug: "debian-13-x64"}, "") // 1 CPU, 1 GB
+	require := require.New(t)
+	droplet := b.createDebian("small") // 1 CPU, 1 GB
 	greedy := "python3 -c 'x = bytearray(1536 << 20); print(len(x))' 2>&1 || echo ended"
-	require.Contains(t, b.run(droplet, greedy), "ended", "1.5 GB do not fit into 1 GB")
+	require.Contains(
+		b.run(droplet, greedy),
+		"ended",
+		"1.5 GB do not fit into 1 GB",
+	)
 
-	require.Equal(t,
+	require.Equal(
 		strconv.Itoa(600<<20),
 		b.run(droplet, "python3 -c 'x = bytearray(600 << 20); print(len(x))'"),
 		"600 MB do, and it lives on",
@@ -38,6 +42,6 @@ all = [multiprocessing.Process(target=spin, args=(q,)) for _ in range(2)]
 print(q.get() + q.get())'`)
 
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(spent), 64)
-	require.NoError(t, err, spent)
-	require.Less(t, seconds, 2.6)
+	require.NoError(err, spent)
+	require.Less(seconds, 2.6)
 }

@@ -65,9 +65,7 @@ func taken(t *testing.T) (total int64) {
 // fill fills a Droplet's disk but for some bytes, and returns the fault's name.
 func (b *bench) fill(droplet *godo.Droplet, leave int64) string {
 	b.Helper()
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
-
+	endpoint := b.endpoint()
 	fault, err := endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "fill",
 		Groups: [][]int{{droplet.ID}},
@@ -78,18 +76,10 @@ func (b *bench) fill(droplet *godo.Droplet, leave int64) string {
 	return fault.Name
 }
 
-func (b *bench) mend(fault string) {
+func (b *bench) lift(fault string) {
 	b.Helper()
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
+	endpoint := b.endpoint()
 	require.NoError(b, endpoint.Lift(b.Context(), fault))
-}
-
-// act does something to a Droplet and waits until it is done.
-func (b *bench) act(action *godo.Action, _ *godo.Response, err error) {
-	b.Helper()
-	require.NoError(b, err)
-	b.done(action)
 }
 
 // folderOf is where a Droplet lies on this computer.
@@ -109,54 +99,55 @@ const appendRecords = `perl -MIO::Handle -e 'open my $log, ">>", "/root/log" or 
 
 func TestADiskIsAsLargeAsItsSizeAndCanBeFull(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	require := require.New(t)
+	droplet := b.createDebian("one")
 	b.run(droplet, "cloud-init status --wait >/dev/null; true")
 
 	size, before := b.capacity(droplet)
-	require.InDelta(t, 25*gigabyte, size, gigabyte)
-	require.Greater(t, before, 23*gigabyte)
-	require.Equal(t, "all written", b.inside(droplet, appendRecords))
+	require.InDelta(25*gigabyte, size, gigabyte)
+	require.Greater(before, 23*gigabyte)
+	require.Equal("all written", b.inside(droplet, appendRecords))
 	b.inside(droplet, "echo kept > /root/kept && sync")
 
 	onComputer := taken(t)
 
 	first := b.fill(droplet, 64<<20)
 	_, free := b.capacity(droplet)
-	require.InDelta(t, 64<<20, free, 1<<20, "what was to be left")
+	require.InDelta(64<<20, free, 1<<20, "what was to be left")
 
 	all := b.fill(droplet, 0)
 	_, free = b.capacity(droplet)
-	require.Less(t, free, 1<<16)
+	require.Less(free, 1<<16)
 	b.full(droplet)
 
-	require.Less(t,
+	require.Less(
 		taken(t)-onComputer,
 		int64(gigabyte/4),
 		"this computer's disk is not filled",
 	)
 
 	b.kill()
-	require.True(t, b.start())
+	b.startAgain()
 	b.full(droplet)
-	b.act(b.client.DropletActions.Reboot(t.Context(), droplet.ID))
+	b.reboot(droplet)
 	b.run(droplet, "true")
 	b.full(droplet)
-	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
-	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
+	b.powerOff(droplet)
+	b.powerOn(droplet)
 	b.run(droplet, "true")
 	b.full(droplet)
 
-	b.mend(all)
+	b.lift(all)
 
 	_, free = b.capacity(droplet)
-	require.InDelta(t, 64<<20, free, 1<<20, "the other fault is still there")
-	b.mend(first)
-	require.Equal(t, "all written", b.inside(droplet, appendRecords))
+	require.InDelta(64<<20, free, 1<<20, "the other fault is still there")
+	b.lift(first)
+	require.Equal("all written", b.inside(droplet, appendRecords))
 
 	_, after := b.capacity(droplet)
-	require.InDelta(t, before, after, 64<<20, "nothing of it is left")
-	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "disk", "fill"))
-	require.NoFileExists(t, filepath.Join(b.folderOf(droplet), "fill.json"))
+	require.InDelta(before, after, 64<<20, "nothing of it is left")
+	require.NoFileExists(filepath.Join(b.folderOf(droplet), "disk", "fill"))
+	require.NoFileExists(filepath.Join(b.folderOf(droplet), "fill.json"))
 
 	b.deletedBytesAreGivenBack(droplet)
 }
@@ -190,51 +181,59 @@ func (b *bench) full(droplet *godo.Droplet) {
 		"No space left on device",
 	)
 
-	require.Contains(b, b.inside(droplet, appendRecords), "No space left on device")
-	require.Equal(b, "kept", b.inside(droplet, "cat /root/kept"))
+	require.Contains(
+		b,
+		b.inside(droplet, appendRecords),
+		"No space left on device",
+	)
+	require.Equal(
+		b,
+		"kept",
+		b.inside(droplet, "cat /root/kept"),
+	)
 }
 
 func TestADiskGrowsWithItsSize(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	require := require.New(t)
+	droplet := b.createDebian("one")
 	b.run(droplet, "echo kept > /root/kept && sync")
 
 	fault := b.fill(droplet, 0)
-	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
+	b.powerOff(droplet)
 	b.act(b.client.DropletActions.Resize(t.Context(), droplet.ID, "s-1vcpu-2gb", true))
-	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
+	b.powerOn(droplet)
 	b.run(droplet, "true")
 
 	size, free := b.capacity(droplet)
-	require.InDelta(t, 50*gigabyte, size, 2*gigabyte)
-	require.Less(t, free, 1<<16, "what it grew by is full too")
-	b.mend(fault)
+	require.InDelta(50*gigabyte, size, 2*gigabyte)
+	require.Less(free, 1<<16, "what it grew by is full too")
+	b.lift(fault)
 
 	_, free = b.capacity(droplet)
-	require.Greater(t, free, 46*gigabyte)
+	require.Greater(free, 46*gigabyte)
 
 	// A lab that is killed while the disk grows leaves a mark, and a file that may be larger than what is in it.
-	b.act(b.client.DropletActions.PowerOff(t.Context(), droplet.ID))
+	b.powerOff(droplet)
 
 	disk := filepath.Join(b.folderOf(droplet), "disk.ext4")
 	b.kill()
-	require.NoError(t, os.WriteFile(disk+".grows", nil, 0o600))
-	require.NoError(t, os.Truncate(disk, 60*gigabyte))
-	require.True(t, b.start())
-	b.act(b.client.DropletActions.PowerOn(t.Context(), droplet.ID))
+	require.NoError(os.WriteFile(disk+".grows", nil, 0o600))
+	require.NoError(os.Truncate(disk, 60*gigabyte))
+	b.startAgain()
+	b.powerOn(droplet)
 	b.run(droplet, "true")
 
 	size, _ = b.capacity(droplet)
-	require.InDelta(t, 60*gigabyte, size, 2*gigabyte)
-	require.NoFileExists(t, disk+".grows")
-	require.Equal(t, "kept", b.inside(droplet, "cat /root/kept"))
+	require.InDelta(60*gigabyte, size, 2*gigabyte)
+	require.NoFileExists(disk + ".grows")
+	require.Equal("kept", b.inside(droplet, "cat /root/kept"))
 }
 
 func TestADiskIsFoundAgain(t *testing.T) {
 	b := newBench(t)
-	debian := godo.DropletCreateImage{Slug: "debian-13-x64"}
-	one, two := b.create("one", debian, ""), b.create("two", debian, "")
-
+	one := b.createDebian("one")
+	two := b.createDebian("two")
 	for _, droplet := range []*godo.Droplet{one, two} {
 		b.run(droplet, "cloud-init status --wait >/dev/null; echo kept > /root/kept && sync")
 	}
@@ -245,10 +244,8 @@ func TestADiskIsFoundAgain(t *testing.T) {
 	b.dropletWithoutADiskGoesOn(one, two)
 	b.full(one)
 
-	endpoint, err := lab.Locate(testLab)
-	require.NoError(b, err)
-
-	_, err = endpoint.Break(b.Context(), api.FaultRequest{
+	endpoint := b.endpoint()
+	_, err := endpoint.Break(b.Context(), api.FaultRequest{
 		Kind:   "fill",
 		Groups: [][]int{{two.ID}},
 	})
@@ -261,35 +258,36 @@ func TestADiskIsFoundAgain(t *testing.T) {
 func (b *bench) marksOfACrashAreRead(one, two *godo.Droplet) {
 	b.Helper()
 
+	require := require.New(b)
 	folder, old := b.folderOf(one), b.folderOf(two)
 	begun := []byte(`{"leave":0,"done":false}`)
 
 	// A lab that is killed while it lifts a fault, or gives one, leaves the mark of it.
 	b.kill()
 
-	require.NoError(b, os.WriteFile(
+	require.NoError(os.WriteFile(
 		filepath.Join(old, "disk", "fill"),
 		make([]byte, 1<<20),
 		0o600,
 	))
 
-	require.NoError(b, os.WriteFile(
+	require.NoError(os.WriteFile(
 		filepath.Join(old, "fill.json"),
 		begun,
 		0o600,
 	))
 
-	require.NoError(b, os.Remove(filepath.Join(folder, "disk", "fill")))
+	require.NoError(os.Remove(filepath.Join(folder, "disk", "fill")))
 
-	require.NoError(b, os.WriteFile(
+	require.NoError(os.WriteFile(
 		filepath.Join(folder, "fill.json"),
 		begun,
 		0o600,
 	))
 
-	require.True(b, b.start())
-	require.NoFileExists(b, filepath.Join(old, "disk", "fill"), "no fault wants it")
-	require.NoFileExists(b, filepath.Join(old, "fill.json"))
+	b.startAgain()
+	require.NoFileExists(filepath.Join(old, "disk", "fill"), "no fault wants it")
+	require.NoFileExists(filepath.Join(old, "fill.json"))
 	b.full(one)
 }
 
@@ -297,32 +295,37 @@ func (b *bench) marksOfACrashAreRead(one, two *godo.Droplet) {
 func (b *bench) dropletWithoutADiskGoesOn(one, two *godo.Droplet) {
 	b.Helper()
 
+	require := require.New(b)
 	folder, old := b.folderOf(one), b.folderOf(two)
 
 	// What a lab without disks left: the folder above the layers lies in the Droplet's.
-	require.NoError(b, os.WriteFile(filepath.Join(old, "disk.ext4.part1"), nil, 0o600))
+	require.NoError(os.WriteFile(filepath.Join(old, "disk.ext4.part1"), nil, 0o600))
 
 	kept := filepath.Join(b.TempDir(), "upper")
 	upper := filepath.Join(old, "disk", "upper")
 	output, err := exec.Command("cp", "-a", upper, kept).CombinedOutput()
-	require.NoError(b, err, "%s", output)
+	require.NoError(err, "%s", output)
 
-	_, err = lab.Stop(b.Context(), testLab, slog.New(slog.DiscardHandler))
-	require.NoError(b, err)
-	require.NotContains(b, loops(), folder, "a lab that is stopped has no loop device")
+	_, err = lab.Stop(
+		b.Context(),
+		testLab,
+		slog.New(slog.DiscardHandler),
+	)
+	require.NoError(err)
+	require.NotContains(loops(), folder, "a lab that is stopped has no loop device")
 
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(b, err)
-	require.NotContains(b, string(mounts), folder)
-	require.NoError(b, os.RemoveAll(filepath.Join(old, "disk.ext4")))
+	require.NoError(err)
+	require.NotContains(string(mounts), folder)
+	require.NoError(os.RemoveAll(filepath.Join(old, "disk.ext4")))
 
 	output, err = exec.Command("cp", "-a", kept, filepath.Join(old, "upper")).CombinedOutput()
-	require.NoError(b, err, "%s", output)
+	require.NoError(err, "%s", output)
 
-	require.True(b, b.start())
+	b.startAgain()
 
 	for _, droplet := range []*godo.Droplet{one, two} {
-		require.Equal(b,
+		require.Equal(
 			"kept",
 			b.run(b.status(droplet.ID, "active"), "cat /root/kept"),
 		)
@@ -332,11 +335,11 @@ func (b *bench) dropletWithoutADiskGoesOn(one, two *godo.Droplet) {
 func (b *bench) removalIsEndedByTheNextStart(one *godo.Droplet) {
 	b.Helper()
 
+	require := require.New(b)
 	folder := b.folderOf(one)
 
 	// A removal that is cut short is ended by the next start.
-	_, err := b.client.Droplets.Delete(b.Context(), one.ID)
-	require.NoError(b, err)
+	b.delete(one)
 
 	b.until(bootWithin, "removed", func() error {
 		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
@@ -346,13 +349,13 @@ func (b *bench) removalIsEndedByTheNextStart(one *godo.Droplet) {
 		return nil
 	})
 
-	require.NotContains(b, loops(), folder)
+	require.NotContains(loops(), folder)
 
-	three := b.create("three", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
-	b.act(b.client.DropletActions.PowerOff(b.Context(), three.ID))
+	three := b.createDebian("three")
+	b.powerOff(three)
 	b.kill()
-	require.NoError(b, os.Remove(filepath.Join(b.folderOf(three), "droplet.json")))
-	require.True(b, b.start())
-	require.NoDirExists(b, b.folderOf(three))
-	require.NotContains(b, loops(), b.folderOf(three))
+	require.NoError(os.Remove(filepath.Join(b.folderOf(three), "droplet.json")))
+	b.startAgain()
+	require.NoDirExists(b.folderOf(three))
+	require.NotContains(loops(), b.folderOf(three))
 }

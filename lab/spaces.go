@@ -54,6 +54,7 @@ func (l *lab) startSpaces() error {
 			return err
 		}
 
+		// clients and signed URLs hold the port, so that the next start asks for it again
 		kept[region] = listener.Addr().String()
 		l.spaces.FromHost[region], l.spaces.FromDroplets[region] = "http://"+kept[region], "http://"+inside
 	}

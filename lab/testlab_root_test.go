@@ -70,6 +70,9 @@ func TestMain(m *testing.M) {
 // testLab is this run's own: two runs on one computer do not meet.
 var testLab = fmt.Sprintf("p%d-root", os.Getpid())
 
+// debian13 is the image of most Droplets here.
+var debian13 = godo.DropletCreateImage{Slug: "debian-13-x64"}
+
 const bootWithin = 2 * time.Minute // a cold cache makes a base image first
 
 // bench is a lab of real parts.
@@ -83,11 +86,12 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
+	require := require.New(t)
 	b := &bench{T: t}
 	t.Setenv(lab.FolderVariable, filepath.Join(t.TempDir(), "labs"))
 
 	t.Cleanup(func() {
-		require.NoError(t, lab.Reset(
+		require.NoError(lab.Reset(
 			context.Background(),
 			testLab,
 			slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -97,15 +101,13 @@ func newBench(t *testing.T) *bench {
 	})
 
 	_, private, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
+	require.NoError(err)
 
 	b.signer, err = ssh.NewSignerFromSigner(private)
-	require.NoError(t, err)
-	require.True(t, b.start())
+	require.NoError(err)
+	b.startAgain()
 
-	status, err := lab.StatusOf(t.Context(), testLab)
-	require.NoError(t, err)
-
+	status := b.labStatus()
 	b.public = status.PublicRange
 	b.metric = metricOf(t, b.public)
 
@@ -113,7 +115,7 @@ func newBench(t *testing.T) *bench {
 		Name:      "test",
 		PublicKey: string(ssh.MarshalAuthorizedKey(b.signer.PublicKey())),
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
 	return b
 }
@@ -158,6 +160,14 @@ func (b *bench) start() bool {
 	return started
 }
 
+// startAgain starts a lab that does not run.
+func (b *bench) startAgain() {
+	b.Helper()
+
+	started := b.start()
+	require.True(b, started)
+}
+
 func labLog() string {
 	log, _ := os.ReadFile(lab.FolderOf(testLab).LogFile())
 	return string(log)
@@ -198,6 +208,13 @@ func (b *bench) create(name string, image godo.DropletCreateImage, userData stri
 	return b.status(droplet.ID, "active")
 }
 
+// createDebian makes a Droplet without user-data.
+func (b *bench) createDebian(name string) *godo.Droplet {
+	b.Helper()
+
+	return b.create(name, debian13, "")
+}
+
 func (b *bench) status(id int, status string) *godo.Droplet {
 	b.Helper()
 	var droplet *godo.Droplet
@@ -226,11 +243,100 @@ func (b *bench) done(action *godo.Action) {
 	})
 }
 
+// act does something to a Droplet and waits until it is done.
+func (b *bench) act(action *godo.Action, _ *godo.Response, err error) {
+	b.Helper()
+	require.NoError(b, err)
+	b.done(action)
+}
+
+func (b *bench) reboot(droplet *godo.Droplet) {
+	b.Helper()
+	b.act(b.client.DropletActions.Reboot(b.Context(), droplet.ID))
+}
+
+func (b *bench) powerOff(droplet *godo.Droplet) {
+	b.Helper()
+	b.act(b.client.DropletActions.PowerOff(b.Context(), droplet.ID))
+}
+
+func (b *bench) powerOn(droplet *godo.Droplet) {
+	b.Helper()
+	b.act(b.client.DropletActions.PowerOn(b.Context(), droplet.ID))
+}
+
+func (b *bench) delete(droplet *godo.Droplet) {
+	b.Helper()
+
+	_, err := b.client.Droplets.Delete(b.Context(), droplet.ID)
+	require.NoError(b, err)
+}
+
+// snapshotOf is the one snapshot that is made of a Droplet.
+func (b *bench) snapshotOf(droplet *godo.Droplet) godo.DropletCreateImage {
+	b.Helper()
+	b.act(b.client.DropletActions.Snapshot(b.Context(), droplet.ID, "snap"))
+
+	snapshots, _, err := b.client.Droplets.Snapshots(
+		b.Context(),
+		droplet.ID,
+		nil,
+	)
+	require.NoError(b, err)
+	require.Len(b, snapshots, 1)
+
+	return godo.DropletCreateImage{ID: snapshots[0].ID}
+}
+
+// endpoint is where the lab that runs answers.
+func (b *bench) endpoint() lab.Endpoint {
+	b.Helper()
+
+	endpoint, err := lab.Locate(testLab)
+	require.NoError(b, err)
+
+	return endpoint
+}
+
+func (b *bench) labStatus() lab.Status {
+	b.Helper()
+
+	status, err := lab.StatusOf(b.Context(), testLab)
+	require.NoError(b, err)
+
+	return status
+}
+
+func (b *bench) publicAddress(droplet *godo.Droplet) string {
+	b.Helper()
+
+	address, err := droplet.PublicIPv4()
+	require.NoError(b, err)
+
+	return address
+}
+
+func (b *bench) privateAddress(droplet *godo.Droplet) string {
+	b.Helper()
+
+	address, err := droplet.PrivateIPv4()
+	require.NoError(b, err)
+
+	return address
+}
+
+// prints wants a command in a Droplet to print just this.
+func (b *bench) prints(droplet *godo.Droplet, command, want string) {
+	b.Helper()
+
+	got := b.run(droplet, command)
+	require.Equal(b, want, got)
+}
+
 // run runs a command in a Droplet over SSH, waiting for sshd and for the key.
 func (b *bench) run(droplet *godo.Droplet, command string) string {
 	b.Helper()
-	address, err := droplet.PublicIPv4()
-	require.NoError(b, err)
+	address := b.publicAddress(droplet)
 	var output []byte
 	b.until(30*time.Second, "ssh "+address+" "+command, func() error {
 		client, err := ssh.Dial("tcp", address+":22", &ssh.ClientConfig{
@@ -262,8 +368,9 @@ func (b *bench) run(droplet *godo.Droplet, command string) string {
 
 // nothingLeft looks for anything of the lab on this computer.
 func nothingLeft(t *testing.T, metric int) {
+	require := require.New(t)
 	folder := os.Getenv(lab.FolderVariable)
-	require.NoDirExists(t, folder)
+	require.NoDirExists(folder)
 
 	for _, pattern := range []string{
 		"/run/netns/hornero-" + testLab + "*",
@@ -271,37 +378,36 @@ func nothingLeft(t *testing.T, metric int) {
 		"/sys/fs/cgroup/*/hornero*/" + testLab + "*",
 	} {
 		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		require.Empty(t, found)
+		require.NoError(err)
+		require.Empty(found)
 	}
 
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	require.NotContains(t, string(mounts), folder)
-	require.NotContains(t, loops(), folder, "a loop device is left")
+	require.NoError(err)
+	require.NotContains(string(mounts), folder)
+	require.NotContains(loops(), folder, "a loop device is left")
 
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	require.NoError(t, err)
+	require.NoError(err)
 
 	for _, route := range routes {
-		require.NotEqual(t, metric, route.Priority, route)
+		require.NotEqual(metric, route.Priority, route)
 	}
 
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	require.NoError(t, err)
+	require.NoError(err)
 
 	for _, process := range processes {
 		line, _ := os.ReadFile(process)
-		require.NotContains(t, string(line), folder, process)
-		require.NotContains(t, string(line), "serve-lab\x00"+testLab, process)
+		require.NotContains(string(line), folder, process)
+		require.NotContains(string(line), "serve-lab\x00"+testLab, process)
 	}
 }
 
 // kill ends the lab's process as a crash does, and waits until it is known to be gone.
 func (b *bench) kill() {
 	b.Helper()
-	status, err := lab.StatusOf(b.Context(), testLab)
-	require.NoError(b, err)
+	status := b.labStatus()
 	require.NoError(b, syscall.Kill(status.PID, syscall.SIGKILL))
 
 	b.until(10*time.Second, "lab dead", func() error {

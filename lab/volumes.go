@@ -54,6 +54,6 @@ func (v *hostVolumes) DeleteSnapshot(_ context.Context, id string) error {
 	return v.host.DeleteVolumeSnapshot(id)
 }
 
-func (v *hostVolumes) Keep(ctx context.Context, volumes, snapshots []string) error {
+func (v *hostVolumes) RemoveAllBut(ctx context.Context, volumes, snapshots []string) error {
 	return v.host.KeepVolumes(ctx, volumes, snapshots)
 }

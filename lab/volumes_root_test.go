@@ -18,7 +18,7 @@ import (
 
 func TestVolumeInADroplet(t *testing.T) {
 	b := newBench(t)
-	droplet := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	droplet := b.createDebian("one")
 
 	volume, _, err := b.client.Storage.CreateVolume(t.Context(), &godo.VolumeCreateRequest{
 		Region:         "nyc3",
@@ -29,38 +29,63 @@ func TestVolumeInADroplet(t *testing.T) {
 	require.NoError(t, err)
 
 	const disk = "/dev/disk/by-id/scsi-0DO_Volume_data"
-	b.act(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
+	b.attach(volume, droplet)
 
 	b.run(droplet, fmt.Sprintf(
 		"mkdir -p /mnt/data && mount %s /mnt/data && echo kept > /mnt/data/file && umount /mnt/data",
 		disk,
 	))
 
-	b.act(b.client.DropletActions.Reboot(t.Context(), droplet.ID))
+	b.reboot(droplet)
 
-	require.Equal(t,
+	b.prints(
+		droplet,
+		fmt.Sprintf("mount %s /mnt/data && cat /mnt/data/file", disk),
 		"kept",
-		b.run(droplet, fmt.Sprintf("mount %s /mnt/data && cat /mnt/data/file", disk)),
 	)
 
 	b.act(b.client.StorageActions.Resize(t.Context(), volume.ID, 2, "nyc3"))
-	require.Equal(t, "2147483648", b.run(droplet, "blockdev --getsize64 "+disk))
+	b.prints(droplet, "blockdev --getsize64 "+disk, "2147483648")
 
 	b.kill()
-	require.True(t, b.start())
-	require.Equal(t, "kept", b.run(droplet, "cat /mnt/data/file"))
+	b.startAgain()
+	b.prints(droplet, "cat /mnt/data/file", "kept")
 	b.run(droplet, "sync; umount /mnt/data")
-	b.act(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, droplet.ID))
-	require.Equal(t, "gone", b.run(droplet, "test -e "+disk+" || echo gone"))
-	require.NotContains(t, loops(), volume.ID+".volume", "no loop device is left")
+	b.detach(volume, droplet)
+	b.prints(droplet, "test -e "+disk+" || echo gone", "gone")
+	require.NotContains(
+		t,
+		loops(),
+		volume.ID+".volume",
+		"no loop device is left",
+	)
 
-	b.act(b.client.StorageActions.Attach(t.Context(), volume.ID, droplet.ID))
+	b.attach(volume, droplet)
 	b.kill() // the clean-up's reset frees the device of a crashed lab
+}
+
+func (b *bench) attach(volume *godo.Volume, droplet *godo.Droplet) {
+	b.Helper()
+	b.act(b.client.StorageActions.Attach(
+		b.Context(),
+		volume.ID,
+		droplet.ID,
+	))
+}
+
+func (b *bench) detach(volume *godo.Volume, droplet *godo.Droplet) {
+	b.Helper()
+	b.act(b.client.StorageActions.DetachByDropletID(
+		b.Context(),
+		volume.ID,
+		droplet.ID,
+	))
 }
 
 func TestVolumeIsPulledAndCopied(t *testing.T) {
 	b := newBench(t)
-	one := b.create("one", godo.DropletCreateImage{Slug: "debian-13-x64"}, "")
+	require := require.New(t)
+	one := b.createDebian("one")
 
 	volume, _, err := b.client.Storage.CreateVolume(t.Context(), &godo.VolumeCreateRequest{
 		Region:          "nyc3",
@@ -69,9 +94,9 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 		FilesystemType:  "xfs",
 		FilesystemLabel: "data",
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
-	b.act(b.client.StorageActions.Attach(t.Context(), volume.ID, one.ID))
+	b.attach(volume, one)
 
 	b.run(one,
 		"mkdir -p '/mnt/my data' && mount /dev/disk/by-id/scsi-0DO_Volume_data '/mnt/my data' && echo kept > "+
@@ -82,7 +107,7 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 		VolumeID: volume.ID,
 		Name:     "moment",
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
 	b.run(one,
 		"echo lost > '/mnt/my data/file'; sync; systemd-run --quiet --service-type=exec "+
@@ -91,10 +116,10 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 
 	// A disk that is pulled while it is mounted and in use: one's file system is gone, and another Droplet has
 	// the disk to itself.
-	b.act(b.client.StorageActions.DetachByDropletID(t.Context(), volume.ID, one.ID))
-	require.Equal(t, "gone", b.run(one, "grep -q '/mnt/my' /proc/mounts || echo gone"))
+	b.detach(volume, one)
+	b.prints(one, "grep -q '/mnt/my' /proc/mounts || echo gone", "gone")
 
-	require.Equal(t,
+	require.Equal(
 		"I/O error",
 		b.run(one,
 			`ls /proc/$(pgrep -xo sleep)/cwd/ 2>&1 |
@@ -106,29 +131,41 @@ func TestVolumeIsPulledAndCopied(t *testing.T) {
 		Name:       "twin",
 		SnapshotID: snapshot.ID,
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
 	two, _, err := b.client.Droplets.Create(t.Context(), &godo.DropletCreateRequest{
 		Name:    "two",
 		Region:  "nyc3",
 		Size:    "s-1vcpu-1gb",
-		Image:   godo.DropletCreateImage{Slug: "debian-13-x64"},
+		Image:   debian13,
 		SSHKeys: []godo.DropletCreateSSHKey{{ID: b.key.ID}},
 		Volumes: []godo.DropletCreateVolume{
 			{ID: volume.ID},
 			{ID: twin.ID},
 		},
 	})
-	require.NoError(t, err)
+	require.NoError(err)
 
 	two = b.status(two.ID, "active")
 	const read = "mount -o nouuid /dev/disk/by-id/scsi-0DO_Volume_%s /mnt && cat /mnt/file && umount /mnt"
-	require.Equal(t, "lost", b.run(two, fmt.Sprintf(read, "data")))
-	require.Equal(t, "kept", b.run(two, fmt.Sprintf(read, "twin")))
+	b.prints(
+		two,
+		fmt.Sprintf(read, "data"),
+		"lost",
+	)
+	b.prints(
+		two,
+		fmt.Sprintf(read, "twin"),
+		"kept",
+	)
 
 	b.run(two, "mount -o nouuid /dev/disk/by-id/scsi-0DO_Volume_data /mnt")
 
-	b.volumesOutliveTheirDroplets([]*godo.Droplet{one, two}, volume, twin)
+	b.volumesOutliveTheirDroplets(
+		[]*godo.Droplet{one, two},
+		volume,
+		twin,
+	)
 }
 
 func (b *bench) volumesOutliveTheirDroplets(droplets []*godo.Droplet, volume, twin *godo.Volume) {
@@ -136,8 +173,7 @@ func (b *bench) volumesOutliveTheirDroplets(droplets []*godo.Droplet, volume, tw
 
 	// What a Droplet had is free once it is gone: its volumes stay, 409 until then, and no device of them is left.
 	for _, droplet := range droplets {
-		_, err := b.client.Droplets.Delete(b.Context(), droplet.ID)
-		require.NoError(b, err)
+		b.delete(droplet)
 	}
 
 	_, answer, _ := b.client.Storage.GetVolume(b.Context(), volume.ID)

@@ -34,7 +34,7 @@ func (machines) SetReserved(context.Context, map[netip.Addr]int) error {
 	return nil
 }
 
-func (machines) SetFirewalls(context.Context, []api.Shield) error {
+func (machines) SetFirewalls(context.Context, []api.DropletFirewall) error {
 	return nil
 }
 
@@ -74,7 +74,7 @@ func (balancers) List() ([]string, error) {
 
 type volumes struct{ api.Volumes }
 
-func (volumes) Keep(context.Context, []string, []string) error {
+func (volumes) RemoveAllBut(context.Context, []string, []string) error {
 	return nil
 }
 

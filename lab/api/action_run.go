@@ -21,6 +21,7 @@ func (s *Server) spawn(name string, work func() error) {
 
 func safely(work func() error) (err error) {
 	defer func() {
+		// a panic in the background would end the lab, and with it all that a test runs
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 		}
@@ -59,6 +60,7 @@ func (s *Server) runAction(action state.Action) {
 			"err", err,
 		)
 
+		// clients wait for the action: it must end, or they wait until their own timeout
 		if err := s.fail(action, err); err != nil {
 			s.Logger.Error("action not marked errored", "action", action.ID, "err", err)
 		}
@@ -68,6 +70,7 @@ func (s *Server) runAction(action state.Action) {
 // finish marks an action completed and its Droplet unlocked, together with what else changed.
 func (s *Server) finish(action state.Action, change func(*state.Document)) error {
 	err := s.commit(func(d *state.Document) error {
+		// lock and status change together: Terraform skips the status of a locked Droplet
 		s.end(d, action.ID, state.ActionCompleted, "")
 		change(d)
 		d.TrimActions(keptActions)
@@ -86,6 +89,7 @@ func (s *Server) fail(action state.Action, cause error) error {
 		s.end(d, action.ID, state.ActionErrored, cause.Error())
 
 		if action.Type == "create" {
+			// a create that fails leaves no machine, so that its Droplet would never be active
 			forgetDroplet(d, action.ResourceID)
 			releaseHeld(d)
 		}
@@ -103,6 +107,8 @@ func (s *Server) end(d *state.Document, id int, status, reason string) {
 
 	action.Status = status
 	action.Reason = reason
+
+	// Terraform waits for completed_at, not for the status
 	action.Completed = s.now()
 
 	if droplet := d.Droplet(lockedBy(*action)); droplet != nil {
@@ -119,6 +125,8 @@ func lockedBy(action state.Action) int {
 	switch {
 	case action.ResourceType == "droplet":
 		return action.ResourceID
+
+	// a resize of a volume concerns no Droplet: only attach and detach name one
 	case action.ResourceType == volumeType && action.Type != "resize":
 		droplet, _ := strconv.Atoi(action.Argument)
 		return droplet
@@ -138,6 +146,7 @@ func (s *Server) commit(change func(*state.Document) error) error {
 			return nil
 		}
 
+		// the machine has changed already: a state that does not say so would be wrong for good
 		s.Logger.Error("state not kept; trying again", "err", err)
 
 		if s.sleep(commitRetry) != nil {
@@ -164,6 +173,7 @@ var errUnknownAction = errors.New("the lab does not know this action")
 
 // perform does one action to its end, also one that an earlier run of the lab began.
 func (s *Server) perform(action state.Action) error {
+	// a fault comes before the work, so that an action that errs has changed nothing
 	if err := s.applyActionFault(action); err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ func (s *Server) showAction(action state.Action) actionShape {
 
 	shown.Region, _ = findRegion(action.Region)
 
+	// completed_at is null while the action runs: Terraform takes a time for its end
 	if !action.Completed.IsZero() {
 		completed := showTime(action.Completed)
 		shown.CompletedAt = &completed
@@ -58,6 +59,8 @@ func showTime(t time.Time) string {
 // actionsOf lists actions newest first.
 func (s *Server) actionsOf(wanted func(state.Action) bool) []actionShape {
 	shown := []actionShape{}
+
+	// DigitalOcean lists actions newest first
 	for _, action := range slices.Backward(s.Store.View().Actions) {
 		if wanted(action) {
 			shown = append(shown, s.showAction(action))

@@ -41,6 +41,7 @@ func (c *faultCounts) meet(fault state.Fault) bool {
 		c.met = map[string]int{}
 	}
 
+	// the count rises for requests that pass as well: after counts from the first match
 	met := c.met[fault.Name]
 	c.met[fault.Name]++
 
@@ -67,6 +68,8 @@ func (s *Server) answerWithFaults(w http.ResponseWriter, r *http.Request, handle
 
 	if fault.Hang {
 		s.wait(r, longestHang)
+
+		// net/http closes the connection without an answer
 		panic(http.ErrAbortHandler)
 	}
 
@@ -75,6 +78,7 @@ func (s *Server) answerWithFaults(w http.ResponseWriter, r *http.Request, handle
 	switch {
 	case fault.Status != 0:
 		if fault.Status == http.StatusTooManyRequests {
+			// godo waits as long as this says; without it a test would wait for its back-off
 			w.Header().Set("retry-after", "1")
 		}
 
@@ -93,6 +97,7 @@ func (s *Server) faultOf(r *http.Request) (state.Fault, bool) {
 		return state.Fault{}, false
 	}
 
+	// of several faults the first that applies answers the request
 	for _, fault := range s.Store.View().Faults {
 		if fault.Kind == state.FaultAPI && matches(fault.Match, r) && s.faults.meet(fault) {
 			return fault, true
@@ -117,11 +122,15 @@ func cutShort(w http.ResponseWriter, r *http.Request, handler http.Handler) {
 		ResponseWriter: w,
 		status:         http.StatusOK,
 	}
+
+	// the work is done all the same: clients that try again must cope with that
 	handler.ServeHTTP(whole, r)
 
 	w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()))
 	w.WriteHeader(whole.status)
 	w.Write(whole.body.Bytes()[:whole.body.Len()/2])
+
+	// without the flush nothing would be sent before the connection is closed
 	http.NewResponseController(w).Flush()
 
 	panic(http.ErrAbortHandler)
@@ -147,6 +156,7 @@ func matches(match string, r *http.Request) bool {
 		return false
 	}
 
+	// path.Match does not let * match a slash
 	if prefix, all := strings.CutSuffix(pattern, "/**"); all {
 		return r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/")
 	}
@@ -163,6 +173,7 @@ const hangInterval = 50 * time.Millisecond
 // it errs.
 func (s *Server) applyActionFault(action state.Action) error {
 	for {
+		// the state is read each time: a fault that is lifted lets the action go on
 		faults := s.Store.View().Faults
 		i := slices.IndexFunc(faults, func(x state.Fault) bool {
 			return x.Kind == state.FaultAction && x.Action == action.Type
@@ -175,6 +186,7 @@ func (s *Server) applyActionFault(action state.Action) error {
 			return fmt.Errorf("the fault %s makes it fail", faults[i].Name)
 		}
 
+		// a lab that closes leaves the action in progress for the next start
 		if err := s.sleep(hangInterval); err != nil {
 			return err
 		}

@@ -59,7 +59,12 @@ func TestFaultsOfTheAPI(t *testing.T) {
 
 	_, _, err := w.Tags.Create(t.Context(), &godo.TagCreateRequest{Name: "done"})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	require.Equal(t, []string{"done"}, w.store.View().Tags, "what was asked is done")
+	require.Equal(
+		t,
+		[]string{"done"},
+		w.store.View().Tags,
+		"what was asked is done",
+	)
 	w.lift(name)
 
 	name = w.fault(`{"kind":"api","match":"GET /v2/account","hang":true}`)
@@ -89,7 +94,11 @@ func TestFaultsOfActions(t *testing.T) {
 	require.Equal(t, "completed", w.done(action).Status)
 
 	name = w.fault(`{"kind":"action","action":"snapshot","outcome":"errs"}`)
-	require.Equal(t, "errored", w.did(w.DropletActions.Snapshot(ctx, droplet.ID, "never")).Status)
+	require.Equal(
+		t,
+		"errored",
+		w.did(w.DropletActions.Snapshot(ctx, droplet.ID, "never")).Status,
+	)
 	require.False(t, w.active(droplet.ID).Locked)
 	w.lift(name)
 

@@ -72,6 +72,7 @@ func signCertificate(template, parent *x509.Certificate, signer any) (certificat
 		signer = own
 	}
 
+	// the serial numbers of one authority must differ (RFC 5280)
 	serials := new(big.Int).Lsh(big.NewInt(1), 120)
 
 	template.SerialNumber, err = rand.Int(rand.Reader, serials)
@@ -149,6 +150,8 @@ func issueCertificate(authority state.Authority, certificate *state.Certificate,
 
 	certificate.Chain = authority.Certificate
 	certificate.Fingerprint = hex.EncodeToString(fingerprint[:])
+
+	// the API shows whole seconds
 	certificate.NotAfter = template.NotAfter.UTC().Truncate(time.Second)
 	certificate.State = certificateVerified
 
@@ -158,6 +161,7 @@ func issueCertificate(authority state.Authority, certificate *state.Certificate,
 // allInDomains tells whether all names are of domains of the account: only those can be verified.
 func allInDomains(d *state.Document, names []string) bool {
 	for _, name := range names {
+		// on DigitalOcean, too, such a certificate needs a domain in the account
 		held := slices.ContainsFunc(d.Domains, func(domain state.Domain) bool {
 			return name == domain.Name || strings.HasSuffix(name, "."+domain.Name)
 		})
@@ -172,16 +176,19 @@ func allInDomains(d *state.Document, names []string) bool {
 // verifyCertificate ends a pending certificate: verified and issued, or in error.
 func (s *Server) verifyCertificate(id string) {
 	s.spawn("verify certificate", func() error {
+		// clients must be able to see the certificate pending
 		if err := s.sleep(s.Delays.Action); err != nil {
 			return err
 		}
 
 		err := s.commit(func(d *state.Document) error {
+			// it may have been deleted while it was pending
 			certificate := d.Certificate(id)
 			if certificate == nil || certificate.State != certificatePending {
 				return nil
 			}
 
+			// an error is the answer unless all that follows works out
 			certificate.State = certificateError
 			if !allInDomains(d, certificate.DNSNames) {
 				return nil
@@ -227,6 +234,8 @@ func (s *Server) renewDue() error {
 			c.State == certificateVerified &&
 			c.NotAfter.Sub(s.now()) < letsEncryptRenew
 	}
+
+	// most of the time none is due, and the state need not be written
 	if !slices.ContainsFunc(s.Store.View().Certificates, due) {
 		return nil
 	}
@@ -239,6 +248,8 @@ func (s *Server) renewDue() error {
 			}
 
 			old := certificate.ID
+
+			// DigitalOcean gives a renewed certificate another id, and lets it keep its name
 			certificate.ID = newUUID()
 			certificate.Created = s.now()
 
@@ -246,6 +257,7 @@ func (s *Server) renewDue() error {
 				return err
 			}
 
+			// a load balancer that keeps the old id would serve a certificate that is gone
 			replaceInRules(d, old, certificate.ID)
 
 			s.Logger.Info("certificate renewed",

@@ -133,7 +133,12 @@ func TestPitfall18Renewal(t *testing.T) {
 	balancer, _, err = w.LoadBalancers.Get(ctx, balancer.ID)
 	require.NoError(t, err)
 
-	require.Equal(t, named()[0].ID, balancer.ForwardingRules[0].CertificateID, "its load balancers follow")
+	require.Equal(
+		t,
+		named()[0].ID,
+		balancer.ForwardingRules[0].CertificateID,
+		"its load balancers follow",
+	)
 }
 
 func TestRequestsForCertificatesAreRefused(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 // wakeFollower tells the follower that a load balancer, or a Droplet behind one, may have changed.
 func (s *Server) wakeFollower() {
+	// the follower reads the whole state: one pending wake-up stands for many
 	select {
 	case s.changed <- struct{}{}:
 	default:
@@ -24,6 +25,7 @@ const balancerRetry = 2 * time.Second
 func (s *Server) followBalancers() {
 	applied := map[string]string{}
 
+	// load balancers run on without the lab, also those that were deleted meanwhile
 	running, err := s.Balancers.List()
 	if err != nil {
 		s.Logger.Error("load balancers of an earlier run not found", "err", err)
@@ -44,6 +46,7 @@ func (s *Server) followBalancers() {
 		case <-retry:
 		}
 
+		// a change that woke the follower makes the retry needless
 		retry = nil
 
 		err := safely(func() (err error) {
@@ -76,6 +79,8 @@ func (s *Server) syncBalancers(applied map[string]string) error {
 
 		if err := s.applyBalancer(wanted); err != nil {
 			problem = err
+
+			// what is in force after an error is not known, so that the next round applies it again
 			delete(applied, balancer.ID)
 			continue
 		}
@@ -108,11 +113,13 @@ func desired(d *state.Document, balancer state.LoadBalancer) Balancer {
 		Certificates: map[string]state.Certificate{},
 	}
 
+	// a balancer's own address needs the prefix of its VPC
 	if vpc := d.VPC(balancer.VPC); vpc != nil {
 		wanted.VPCRange = vpc.Range
 	}
 
 	for _, id := range balancerDroplets(d, balancer) {
+		// a Droplet is a target once its addresses are shown
 		droplet := d.Droplet(id)
 		if droplet == nil || !droplet.Ready || droplet.Deleting || droplet.VPC != balancer.VPC {
 			continue
@@ -141,6 +148,7 @@ func (s *Server) applyBalancer(wanted Balancer) error {
 		return s.context.Err()
 	}
 
+	// clients wait until the status is no longer new: an error must show as one
 	status, reason := balancerActive, ""
 	if err != nil {
 		status, reason = balancerErrored, err.Error()
@@ -154,6 +162,7 @@ func (s *Server) applyBalancer(wanted Balancer) error {
 	)
 
 	kept := s.Store.Update(func(d *state.Document) error {
+		// it may have been deleted while it was applied
 		if balancer := d.LoadBalancer(wanted.ID); balancer != nil {
 			balancer.Status = status
 			balancer.Reason = reason

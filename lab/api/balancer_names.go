@@ -20,6 +20,7 @@ func nameBalancer(d *state.Document, balancer state.LoadBalancer, before []state
 			continue
 		}
 
+		// only a certificate that was just added gets records: a user may have removed the others
 		had := slices.ContainsFunc(before, func(x state.Rule) bool {
 			return x.CertificateID == rule.CertificateID
 		})
@@ -38,6 +39,7 @@ func addBalancerRecord(d *state.Document, name, address string) {
 	var domain *state.Domain
 
 	for i := range d.Domains {
+		// records of a name belong into the narrowest zone, where resolvers look
 		held := name == d.Domains[i].Name || strings.HasSuffix(name, "."+d.Domains[i].Name)
 		if held && (domain == nil || len(d.Domains[i].Name) > len(domain.Name)) {
 			domain = &d.Domains[i]
@@ -58,6 +60,7 @@ func addBalancerRecord(d *state.Document, name, address string) {
 		record.Name = "@"
 	}
 
+	// a name that points elsewhere is left alone; a CNAME can't have an A beside it
 	taken := slices.ContainsFunc(domain.Records, func(x state.Record) bool {
 		return x.Name == record.Name && (x.Type == "A" || x.Type == "CNAME")
 	})

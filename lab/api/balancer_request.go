@@ -80,6 +80,7 @@ func balancerSizes() map[string]int {
 
 // keep takes over from the load balancer that is replaced what the request leaves out and what can't be changed.
 func (b *balancerRequest) keep(balancer state.LoadBalancer) {
+	// a PUT replaces all else, but clients leave out what can't be changed
 	b.VPCUUID = cmp.Or(b.VPCUUID, balancer.VPC)
 	b.Network = cmp.Or(b.Network, balancer.Network)
 	b.Type = cmp.Or(b.Type, balancer.Type)
@@ -98,6 +99,8 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 
 	target.Name = b.Name
 	target.SizeSlug = b.Size
+
+	// the old size slugs mean a number of nodes
 	target.SizeUnit = max(b.SizeUnit, balancerSizes()[b.Size], 1)
 	target.Type = cmp.Or(strings.ToUpper(b.Type), regionalBalancer)
 	target.Network = cmp.Or(strings.ToUpper(b.Network), externalNetwork)
@@ -125,6 +128,7 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 	target.DropletIDs = sortedIDs(b.DropletIDs)
 
 	if b.Tag != "" {
+		// DigitalOcean makes a tag by its first use, in its first spelling
 		target.Tag = d.UseTags([]string{b.Tag})[0]
 	}
 
@@ -134,6 +138,8 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 // sortedIDs are ids in order, each once.
 func sortedIDs(ids []int) []int {
 	sorted := slices.Clone(orEmpty(ids))
+
+	// Compact drops neighbours only
 	slices.Sort(sorted)
 
 	return slices.Compact(sorted)
@@ -180,6 +186,7 @@ func (b *balancerRequest) checkName() error {
 }
 
 func (b *balancerRequest) checkTags() error {
+	// the tag decides which Droplets are behind it: a list beside it would never count
 	if b.Tag != "" && len(b.DropletIDs) > 0 {
 		return invalid("droplet_ids and tag can't both be given")
 	}
@@ -287,6 +294,7 @@ func (b *balancerRequest) checkSize() error {
 }
 
 func (b *balancerRequest) idleTimeout() int {
+	// godo sends 0 for a value that was not given
 	if b.HTTPIdleTimeoutSeconds == nil || *b.HTTPIdleTimeoutSeconds == 0 {
 		return defaultIdleTimeout
 	}
@@ -301,6 +309,7 @@ func (b *balancerRequest) place(d *state.Document, target *state.LoadBalancer) e
 		vpc = d.VPC(b.VPCUUID)
 	}
 
+	// a load balancer reaches its Droplets over their VPC, which is in one region
 	if vpc == nil || b.Region != "" && vpc.Region != b.Region {
 		return invalid("region is invalid, or the VPC is not in it")
 	}
@@ -332,6 +341,7 @@ func (b *balancerRequest) health() state.HealthCheck {
 		ProxyProtocol: asked.ProxyProtocol,
 	}
 
+	// a TCP check asks for no path
 	if check.Protocol == protocolTCP {
 		check.Path = ""
 	}
@@ -346,6 +356,8 @@ func (b *balancerRequest) checkHealth() error {
 		return invalid("health_check.protocol must be http, https or tcp")
 	case check.Port < 1 || check.Port > maxPort:
 		return invalid("health_check.port must be from 1 to 65535")
+
+	// the path is written into HAProxy's configuration: white space would begin another word
 	case check.Path != "" && !strings.HasPrefix(check.Path, "/"), !printable(check.Path):
 		return invalid("health_check.path must begin with / and hold no white space, quote or #")
 	case check.Interval < 3*time.Second || check.Interval > 300*time.Second:
@@ -367,6 +379,7 @@ func printable(text string) bool {
 }
 
 func (b *balancerRequest) sticky() state.Sticky {
+	// left out means none: a PUT without them turns them off
 	if b.StickySessions == nil || b.StickySessions.Type != "cookies" {
 		return state.Sticky{Type: "none"}
 	}
@@ -384,6 +397,8 @@ func (b *balancerRequest) checkSticky() error {
 	}
 
 	asked := *b.StickySessions
+
+	// the name ends up in HAProxy's configuration and in a header
 	nameFits := len(asked.CookieName) >= minCookieName &&
 		len(asked.CookieName) <= maxCookieName &&
 		validName(asked.CookieName, "!$%&*+-.^_|~")
@@ -444,6 +459,7 @@ func (b *balancerRequest) checkFirewall() error {
 
 // checkDroplets looks whether these Droplets can be behind a load balancer.
 func checkDroplets(d *state.Document, balancer state.LoadBalancer, ids []int) error {
+	// DigitalOcean's limit is for lists only; a tag may have more
 	if len(ids) > maxBalancerDroplets {
 		return invalid("a load balancer takes at most %d droplet_ids: use a tag for more", maxBalancerDroplets)
 	}
@@ -454,6 +470,7 @@ func checkDroplets(d *state.Document, balancer state.LoadBalancer, ids []int) er
 			return invalid("there is no Droplet %d in the region %s", id, balancer.Region)
 		}
 
+		// the balancer reaches its Droplets by their private addresses
 		if droplet.VPC != balancer.VPC {
 			return invalid("some of the specified target droplets don't belong to the same VPC as the Load Balancer")
 		}

@@ -39,6 +39,7 @@ func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 			return err
 		}
 
+		// a network load balancer forwards packets and looks into none
 		datagrams := rule.EntryProtocol == protocolUDP
 		if kind == networkBalancer && !datagrams && rule.EntryProtocol != protocolTCP {
 			return invalid(
@@ -86,6 +87,8 @@ func checkRule(d *state.Document, rule state.Rule) error {
 
 	case !validPorts:
 		return invalid("a forwarding rule's ports must be from 1 to 65535")
+
+	// nothing translates between datagrams and streams
 	case (rule.EntryProtocol == protocolUDP) != (rule.TargetProtocol == protocolUDP):
 		return invalid("if you set the entry_protocol or the target_protocol to udp, the other must be set to udp")
 	case (rule.EntryProtocol == protocolTCP) != (rule.TargetProtocol == protocolTCP):
@@ -134,6 +137,8 @@ func (s *Server) addBalancerRules(r *http.Request) (*reply, error) {
 		}
 
 		before := balancer.Rules
+
+		// the rules are checked together with the old ones: two may want one port
 		rules := slices.Clone(balancer.Rules)
 
 		for _, rule := range body.ForwardingRules {
@@ -159,6 +164,7 @@ func (s *Server) removeBalancerRules(r *http.Request) (*reply, error) {
 		}
 
 		for _, gone := range body.ForwardingRules {
+			// DeleteFunc works in place, and the old list is still needed to compare
 			kept := slices.DeleteFunc(slices.Clone(balancer.Rules), gone.names)
 			if len(kept) == len(balancer.Rules) {
 				return invalid(
@@ -171,6 +177,7 @@ func (s *Server) removeBalancerRules(r *http.Request) (*reply, error) {
 			balancer.Rules = kept
 		}
 
+		// DigitalOcean refuses a load balancer without rules
 		if len(balancer.Rules) == 0 {
 			return invalid("a load balancer needs at least one forwarding rule")
 		}

@@ -61,7 +61,12 @@ func TestDropletsBehindALoadBalancer(t *testing.T) {
 	_, err = balancers.AddDroplets(ctx, made.ID, ids[9:]...)
 	refused(t, err, 422, "at most 10 droplet_ids")
 
-	_, err = balancers.AddDroplets(ctx, made.ID, ids[8], ids[9])
+	_, err = balancers.AddDroplets(
+		ctx,
+		made.ID,
+		ids[8],
+		ids[9],
+	)
 	require.NoError(t, err)
 
 	_, err = balancers.RemoveDroplets(ctx, made.ID, ids[1:]...)

@@ -38,6 +38,7 @@ func balancerDroplets(d *state.Document, b state.LoadBalancer) []int {
 
 	ids := []int{}
 
+	// the tag is looked up each time: Droplets that are tagged later join by themselves
 	for _, droplet := range d.Droplets {
 		if droplet.VPC == b.VPC && !droplet.Deleting && state.Tagged(droplet.Tags, b.Tag) {
 			ids = append(ids, droplet.ID)
@@ -93,6 +94,7 @@ func (s *Server) writeBalancer(
 
 		shown = showBalancer(d, *balancer)
 
+		// an error keeps the store from writing what was only to be checked
 		if body.ValidateOnly {
 			return errOnlyValidated
 		}
@@ -103,6 +105,7 @@ func (s *Server) writeBalancer(
 		return nil, err
 	}
 
+	// the answer does not wait: status is new until the follower has applied it
 	s.wakeFollower()
 
 	return one(status, "load_balancer", shown), nil
@@ -144,6 +147,7 @@ func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 func (s *Server) address(d *state.Document, balancer *state.LoadBalancer) error {
 	var free bool
 
+	// Droplets see the balancer's private address as the source of its connections
 	balancer.Private, free = d.TakePrivate(d.VPC(balancer.VPC))
 	if !free {
 		return invalid("no free address is left in the VPC")
@@ -175,10 +179,12 @@ func (s *Server) assignBalancer(d *state.Document, id, project string) error {
 		return invalid("project_id is invalid: there is no project %s", project)
 	}
 
+	// assigning again would show a later time than the first
 	if projectOf(d, balancerURN(id)) == project {
 		return nil
 	}
 
+	// a resource is in one project at a time
 	unassignURN(d, balancerURN(id))
 
 	d.Projects[i].Resources = append(d.Projects[i].Resources, state.Assignment{
@@ -203,6 +209,7 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 			return nil, notFound()
 		}
 
+		// what the request leaves out and can't change comes from the balancer itself
 		body.keep(*balancer)
 
 		replaced := state.LoadBalancer{
@@ -218,6 +225,7 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 			return nil, err
 		}
 
+		// the whole is built beside the old one: an error must leave that as it is
 		if err := checkUnchanged(*balancer, replaced); err != nil {
 			return nil, err
 		}
@@ -312,6 +320,7 @@ func (s *Server) changeBalancerDroplets(
 	var body dropletIDs
 
 	return s.changeBalancer(r, &body, func(d *state.Document, balancer *state.LoadBalancer) error {
+		// a change of the list would be lost at the next look at the tag
 		if balancer.Tag != "" {
 			return invalid("the load balancer follows the tag %s: tag the Droplets instead", balancer.Tag)
 		}
@@ -326,6 +335,7 @@ func (s *Server) changeBalancerDroplets(
 
 func (s *Server) addBalancerDroplets(r *http.Request) (*reply, error) {
 	return s.changeBalancerDroplets(r, func(d *state.Document, balancer *state.LoadBalancer, ids []int) error {
+		// adding one that is there already is no error
 		wanted := sortedIDs(slices.Concat(balancer.DropletIDs, ids))
 
 		if err := checkDroplets(d, *balancer, wanted); err != nil {
@@ -340,6 +350,7 @@ func (s *Server) addBalancerDroplets(r *http.Request) (*reply, error) {
 
 func (s *Server) removeBalancerDroplets(r *http.Request) (*reply, error) {
 	return s.changeBalancerDroplets(r, func(_ *state.Document, balancer *state.LoadBalancer, ids []int) error {
+		// removing one that is not there is no error
 		balancer.DropletIDs = slices.DeleteFunc(balancer.DropletIDs, func(id int) bool {
 			return slices.Contains(ids, id)
 		})

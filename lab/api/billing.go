@@ -35,10 +35,12 @@ func (s *Server) getBalance(*http.Request) (*reply, error) {
 	usage := 0.0
 
 	add := func(monthly float64, since time.Time) {
+		// the balance is that of the current month
 		if since.Before(month) {
 			since = month
 		}
 
+		// an hour costs a 672th of a month, and no month costs more than its price
 		usage += monthly * min(1, now.Sub(since).Hours()/monthHours)
 	}
 
@@ -56,6 +58,7 @@ func (s *Server) getBalance(*http.Request) (*reply, error) {
 	}
 
 	for _, image := range d.Images {
+		// base images are DigitalOcean's own, and free
 		if image.Type != state.ImageBase {
 			add(snapshotPrice*gigabytes(image.Bytes), image.Created)
 		}
@@ -99,6 +102,7 @@ func (s *Server) listAssociated(r *http.Request) (*reply, error) {
 
 	d := s.Store.View()
 
+	// clients want an empty list, never null or none at all
 	all := map[string][]associatedShape{
 		"reserved_ips":     {},
 		"floating_ips":     {},
@@ -127,6 +131,7 @@ func (s *Server) listAssociated(r *http.Request) (*reply, error) {
 		}
 	}
 
+	// a snapshot of a volume does not name the Droplet, only its volume
 	own := map[string]bool{}
 	for _, volume := range d.Volumes {
 		if volume.DropletID == droplet.ID {

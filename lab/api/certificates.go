@@ -34,6 +34,8 @@ type certificateShape struct {
 
 func showCertificate(c state.Certificate) certificateShape {
 	end := ""
+
+	// a pending certificate has no end yet
 	if !c.NotAfter.IsZero() {
 		end = showTime(c.NotAfter)
 	}
@@ -51,6 +53,7 @@ func showCertificate(c state.Certificate) certificateShape {
 }
 
 func (s *Server) listCertificates(r *http.Request) (*reply, error) {
+	// Terraform looks a certificate up by its name
 	name := r.URL.Query().Get("name")
 	shown := []certificateShape{}
 
@@ -103,6 +106,7 @@ func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 	certificate.Created = s.now()
 
 	err = s.Store.Update(func(d *state.Document) error {
+		// Terraform looks certificates up by name, and takes the first
 		taken := slices.ContainsFunc(d.Certificates, func(other state.Certificate) bool {
 			return other.Name == body.Name
 		})
@@ -118,6 +122,7 @@ func (s *Server) createCertificate(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// verifying comes after the state is written: it looks the certificate up there
 	if certificate.State == certificatePending {
 		s.verifyCertificate(certificate.ID)
 	}
@@ -167,6 +172,7 @@ func (b *certificateRequest) letsEncrypt() (state.Certificate, error) {
 	}
 
 	for _, name := range b.DNSNames {
+		// a wildcard stands in front of a name that must be valid itself
 		if !domainPattern.MatchString(strings.TrimPrefix(name, "*.")) {
 			return state.Certificate{}, invalid("dns_names: %q is no name of a host", name)
 		}
@@ -181,6 +187,7 @@ func (b *certificateRequest) letsEncrypt() (state.Certificate, error) {
 
 // leaf reads the certificate that was sent, and checks that its key and its chain go with it.
 func (b *certificateRequest) leaf() (*x509.Certificate, error) {
+	// HAProxy would refuse a pair that does not fit, and with it the whole load balancer
 	pair, err := tls.X509KeyPair([]byte(b.LeafCertificate), []byte(b.PrivateKey))
 	if err != nil {
 		return nil, invalid("leaf_certificate and private_key do not fit: %v", err)
@@ -211,6 +218,7 @@ func (s *Server) deleteCertificate(r *http.Request) (*reply, error) {
 				return rule.CertificateID == certificate.ID
 			})
 			if used {
+				// Terraform waits for the load balancer as long as it reads these words
 				return failure(http.StatusForbidden, "Make sure the certificate is not in use before deleting it")
 			}
 		}

@@ -39,6 +39,7 @@ func (b *imageRequest) check() error {
 		return invalid("url must be a valid HTTP or HTTPS address")
 	}
 
+	// the field is optional
 	if b.Distribution == "" {
 		b.Distribution = "Unknown"
 	}
@@ -84,6 +85,8 @@ func (s *Server) createImage(r *http.Request) (*reply, error) {
 
 	err := s.Store.Update(func(d *state.Document) error {
 		image.ID = d.NextID()
+
+		// names are not unique among images: the files are named after the number
 		image.Root = fmt.Sprintf("custom-%d", image.ID)
 		image.Tags = d.UseTags(body.Tags)
 		d.Images = append(d.Images, image)
@@ -106,11 +109,13 @@ func (s *Server) importImage(id int) {
 			return err
 		}
 
+		// it may have been deleted before its import began
 		image := s.Store.View().Image(id)
 		if image == nil {
 			return nil
 		}
 
+		// a client sees NEW, then pending, then available
 		err := s.changeImage(id, func(image *state.Image) {
 			image.Status = state.ImagePending
 		})
@@ -140,6 +145,8 @@ func (s *Server) importImage(id int) {
 			image.Status = state.ImageAvailable
 			image.Bytes = imported.Bytes
 			image.MinDisk = imported.Disk
+
+			// regions and size are known only now; the API shows [] until then
 			image.Regions = []string{image.HomeRegion}
 		})
 	})

@@ -69,6 +69,7 @@ func (d *Delays) Set(text string) error {
 		return fmt.Errorf("there is no delay %q: %s", name, strings.Join(names, ", "))
 	}
 
+	// 0 is a delay, too: it turns one of the real profile off
 	delay, err := time.ParseDuration(value)
 	if err != nil || delay < 0 {
 		return fmt.Errorf("delay %s: %q is no duration: as in %s=1.5s", name, value, name)

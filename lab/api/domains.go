@@ -79,6 +79,8 @@ func zoneData(domain string, record state.Record) string {
 	data := record.Data
 	if namesHost(record.Type) {
 		data = fullName(domain, data) + "."
+
+		// the API shows names of hosts without the last dot
 		if record.Data != "@" {
 			data = record.Data + "."
 		}
@@ -156,6 +158,7 @@ func (z *zones) createDomain(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// names of domains know no case
 	name := strings.ToLower(strings.TrimSuffix(body.Name, "."))
 	if len(name) > maxDomainName || !domainPattern.MatchString(name) {
 		return nil, invalid("Name Only valid hostname characters are allowed. (a-z, 0-9, . and -)")
@@ -178,6 +181,7 @@ func (z *zones) createDomain(r *http.Request) (*reply, error) {
 			Records: []state.Record{},
 		}
 
+		// DigitalOcean's own name servers are in each zone from the start
 		for n := 1; n <= 3; n++ {
 			domain.Records = append(domain.Records, state.Record{
 				ID:   d.NextID(),

@@ -20,6 +20,7 @@ func (s *Server) performDroplet(action state.Action) error {
 		delay = s.Delays.Snapshot
 	}
 
+	// clients must be able to see the action in progress and the Droplet locked
 	if err := s.sleep(delay); err != nil {
 		return err
 	}
@@ -48,6 +49,7 @@ func (s *Server) performDroplet(action state.Action) error {
 // changeDroplet makes the change of an action that is one of the state alone: no machine takes part in it.
 func changeDroplet(droplet *state.Droplet, action state.Action) {
 	feature := func(name string, on bool) {
+		// a feature that is enabled twice is listed once
 		droplet.Features = slices.DeleteFunc(droplet.Features, func(x string) bool {
 			return x == name
 		})
@@ -105,10 +107,12 @@ func (s *Server) rebuild(action state.Action) error {
 		return notFound()
 	}
 
+	// the image is fetched first: a download that fails must not cost the disk
 	if err := s.Machines.EnsureImage(s.context, image.Root); err != nil {
 		return err
 	}
 
+	// the disk goes away beneath the guest: asking it to end would save nothing
 	if err := s.Machines.PowerOff(s.context, droplet.ID); err != nil {
 		return err
 	}
@@ -153,6 +157,7 @@ func (s *Server) resize(action state.Action) error {
 		return notFound()
 	}
 
+	// without disk: true only memory and CPUs grow, so that the Droplet can shrink again
 	disk := diskOf(*droplet)
 	if action.Disk {
 		disk = wanted.Disk
@@ -177,6 +182,7 @@ func (s *Server) takeSnapshot(action state.Action) error {
 		return notFound()
 	}
 
+	// the action's number names the files, so that a crash leaves them to be found as strays
 	root := fmt.Sprintf("snapshot-%d", action.ID)
 	bytes, err := s.Machines.Snapshot(s.context, droplet.ID, root)
 	if err != nil {
@@ -193,11 +199,12 @@ func (s *Server) takeSnapshot(action state.Action) error {
 			Regions:      []string{droplet.Region},
 			MinDisk:      max(diskOf(*droplet), droplet.Image.MinDisk),
 			Bytes:        bytes,
-			Created:      action.Started,
-			Tags:         []string{},
-			DropletID:    droplet.ID,
-			Status:       state.ImageAvailable,
-			Root:         root,
+			// Terraform finds the snapshot of an action by its time: created_at equals started_at
+			Created:   action.Started,
+			Tags:      []string{},
+			DropletID: droplet.ID,
+			Status:    state.ImageAvailable,
+			Root:      root,
 		}
 
 		d.Images = append(d.Images, image)

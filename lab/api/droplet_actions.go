@@ -66,6 +66,7 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// with no Droplet of that tag nothing else would look at the type
 	if _, known := dropletActions()[body.Type]; !known {
 		return nil, unknownAction(body.Type)
 	}
@@ -77,6 +78,7 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 				continue
 			}
 
+			// one Droplet that is locked refuses all: none of them is half done
 			action, err := s.recordAction(d, &d.Droplets[i], body)
 			if err != nil {
 				return err
@@ -93,6 +95,7 @@ func (s *Server) createDropletActionsByTag(r *http.Request) (*reply, error) {
 
 	shown := []actionShape{}
 
+	// actions run after the state is written, since they look themselves up there
 	for _, action := range actions {
 		s.runAction(action)
 		shown = append(shown, s.showAction(action))
@@ -107,6 +110,7 @@ func (s *Server) recordAction(d *state.Document, droplet *state.Droplet, body ac
 		return state.Action{}, err
 	}
 
+	// the lock is taken with the check: two requests at once can't both pass it
 	droplet.Locked = true
 
 	action := state.Action{
@@ -144,10 +148,12 @@ func (s *Server) allowAction(d *state.Document, droplet *state.Droplet, body act
 		return unknownAction(body.Type)
 	}
 
+	// packer sends shutdown twice at once, and takes this refusal for normal
 	if droplet.Locked {
 		return pendingEvent()
 	}
 
+	// a guest can power itself off, so that the machine is asked and not the state
 	refusal := rule.refusedOn
 	if s.status(*droplet) == state.DropletOff {
 		refusal = rule.refusedOff
@@ -177,6 +183,7 @@ type actionRule struct {
 
 // dropletActions are the actions that there are. A shutdown of a Droplet that is off changes nothing, and is no error.
 func dropletActions() map[string]actionRule {
+	// Terraform takes the refusal of power_off for success, by its exact words
 	off := "Droplet is powered off"
 
 	return map[string]actionRule{
@@ -221,6 +228,7 @@ func checkResize(_ *state.Document, droplet *state.Droplet, body actionRequest) 
 		return invalid("You specified an invalid size for Droplet resize.")
 	}
 
+	// with disk: true the same size may still grow a disk that was left behind
 	if body.Size == droplet.Size && !body.Disk {
 		return invalid("Droplet is already the size %s", body.Size)
 	}
@@ -250,6 +258,8 @@ func diskOf(droplet state.Droplet) int {
 
 func checkRebuild(d *state.Document, droplet *state.Droplet, body actionRequest) error {
 	size, _ := findSize(droplet.Size)
+
+	// the disk may be smaller than its size says: resize leaves it unless asked
 	size.Disk = diskOf(*droplet)
 	_, err := resolveImage(d, string(body.Image), droplet.Region, size)
 
@@ -277,6 +287,7 @@ func checkBackups(_ *state.Document, droplet *state.Droplet, _ actionRequest) er
 }
 
 func checkIPv6(_ *state.Document, droplet *state.Droplet, _ actionRequest) error {
+	// the IPv6 address stands beside the public one
 	if !droplet.Public.IsValid() {
 		return invalid("IPv6 needs public networking, which this Droplet does not have.")
 	}

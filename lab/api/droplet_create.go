@@ -26,6 +26,7 @@ func (n *idOrName) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 
+	// images and keys come as numbers or as strings, mixed in one list
 	var id int
 	if err := json.Unmarshal(data, &id); err != nil {
 		return invalid("%s is neither a number nor a name", data)
@@ -75,6 +76,7 @@ func (s *Server) createDroplets(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// the actions look their Droplets up in the state, and begin after it is written
 	for _, action := range actions {
 		s.runAction(action)
 	}
@@ -94,6 +96,8 @@ func (b *dropletRequest) check() error {
 		return invalid("You can only create %d droplets at once", maxAtOnce)
 	case len(b.UserData) > maxUserData:
 		return invalid("User data is too long (maximum is %d bytes)", maxUserData)
+
+	// a volume is attached to one Droplet at a time
 	case len(b.Volumes) > 0 && len(names) > 1:
 		return invalid("volumes can't be attached to more than one Droplet")
 	case b.private() && b.IPv6:
@@ -139,6 +143,7 @@ func (s *Server) recordDroplets(d *state.Document, body dropletRequest) ([]state
 	var actions []state.Action
 
 	for _, name := range body.names() {
+		// all share what was resolved once: the request succeeds or fails as a whole
 		droplet := pattern
 		droplet.ID = d.NextID()
 		droplet.Name = name
@@ -182,6 +187,7 @@ func (s *Server) assignAddresses(d *state.Document, droplet *state.Droplet, priv
 		droplet.Public, inPublic = d.TakePublic(s.Public)
 	}
 
+	// each Droplet is in a VPC, also one that has a public address
 	droplet.Private, inVPC = d.TakePrivate(d.VPC(droplet.VPC))
 
 	if !inPublic || !inVPC {
@@ -214,6 +220,7 @@ func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.D
 		return none, err
 	}
 
+	// DigitalOcean puts Droplets without vpc_uuid into the region's default VPC
 	vpc := d.DefaultVPC(body.Region)
 	if body.VPCUUID != "" {
 		vpc = d.VPC(body.VPCUUID)
@@ -265,10 +272,12 @@ func resolveImage(d *state.Document, name, inRegion string, size size) (*state.I
 		return nil, invalid("You specified an invalid image for Droplet creation.")
 	}
 
+	// a snapshot is in its Droplet's region only, until it is transferred
 	if !slices.Contains(image.Regions, inRegion) {
 		return nil, invalid("The image is not available in the region %s: transfer it first.", inRegion)
 	}
 
+	// a disk never shrinks, so that a snapshot needs one as large as its own
 	if size.Disk < image.MinDisk {
 		return nil, invalid(
 			"This size is not available because it has a smaller disk: the image needs %d GB, %s has %d GB.",
@@ -312,6 +321,7 @@ func (s *Server) showCreated(
 	for i, droplet := range made {
 		shown = append(shown, s.showDroplet(droplet))
 
+		// doctl --wait follows the link of each create action
 		links = append(links, linkShape{
 			ID:   actions[i].ID,
 			Rel:  "create",

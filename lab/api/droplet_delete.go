@@ -15,6 +15,7 @@ func (s *Server) deleteDroplet(r *http.Request) (*reply, error) {
 	}
 
 	err = s.Store.Update(func(d *state.Document) error {
+		// deleting twice is 404, although GET still shows the Droplet for a while
 		droplet := d.Droplet(id)
 		if droplet == nil || droplet.Deleting {
 			return notFound()
@@ -44,6 +45,7 @@ func (s *Server) markDeleting(droplet *state.Droplet) error {
 }
 
 func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
+	// without a tag the request would be for all Droplets
 	tag := r.URL.Query().Get("tag_name")
 	if tag == "" {
 		return nil, invalid("tag_name is needed")
@@ -80,6 +82,7 @@ func (s *Server) deleteDropletsByTag(r *http.Request) (*reply, error) {
 
 // destroyInBackground destroys a Droplet that is marked deleting. The API shows it until it is gone.
 func (s *Server) destroyInBackground(id int) {
+	// load balancers leave out a Droplet that is being deleted
 	s.wakeFollower()
 
 	s.spawn("destroy droplet", func() error {
@@ -88,6 +91,7 @@ func (s *Server) destroyInBackground(id int) {
 		}
 
 		for {
+			// a client was told 204: this goes on until it is true
 			destroyed := s.Machines.Destroy(s.context, id)
 			detached := s.detachVolumes(s.context, s.Store.View(), id)
 
@@ -112,12 +116,14 @@ func (s *Server) forget(id int) error {
 	var root string
 
 	err := s.commit(func(d *state.Document) error {
+		// a snapshot that was deleted meanwhile was kept for this Droplet's disk
 		if droplet := d.Droplet(id); droplet != nil && droplet.Image.Type != state.ImageBase {
 			root = droplet.Image.Root
 		}
 
 		forgetDroplet(d, id)
 
+		// without a delay both are one change: nobody sees the time between
 		if s.Delays.Release == 0 {
 			releaseHeld(d)
 		}
@@ -144,6 +150,7 @@ func forgetDroplet(d *state.Document, id int) {
 		return x.ID == id
 	})
 
+	// an id that stays behind would name a Droplet that answers 404
 	for i := range d.Firewalls {
 		firewall := &d.Firewalls[i]
 		firewall.DropletIDs = slices.DeleteFunc(firewall.DropletIDs, same)
@@ -181,12 +188,14 @@ func (s *Server) release() error {
 func releaseHeld(d *state.Document) {
 	removeGoneFromFaults(d)
 
+	// a reserved IP outlives its Droplet, and is free again
 	for i := range d.ReservedIPs {
 		if d.Droplet(d.ReservedIPs[i].DropletID) == nil {
 			d.ReservedIPs[i].DropletID = 0
 		}
 	}
 
+	// a volume outlives its Droplet; deleting it is 409 until then
 	for i := range d.Volumes {
 		if d.Droplet(d.Volumes[i].DropletID) == nil {
 			d.Volumes[i].DropletID = 0

@@ -43,6 +43,7 @@ func (s *Server) power(action state.Action) (string, error) {
 		return state.DropletActive, s.Machines.Boot(s.context, id)
 
 	case "reboot":
+		// a reboot asks the guest first, a power cycle does not
 		if err := s.shutdown(id); err != nil {
 			return "", err
 		}
@@ -55,10 +56,12 @@ func (s *Server) power(action state.Action) (string, error) {
 
 // shutdown asks a guest to power itself off, and waits for it as long as ShutdownTimeout.
 func (s *Server) shutdown(id int) error {
+	// a shutdown of one that is off is no error on DigitalOcean
 	if !s.Machines.Running(id) {
 		return nil
 	}
 
+	// the action errs then: clients fall back to power_off
 	tooLate := fmt.Errorf("the guest did not power itself off within %s", s.ShutdownTimeout)
 
 	ctx, cancel := context.WithTimeoutCause(s.context, s.ShutdownTimeout, tooLate)
@@ -88,11 +91,13 @@ func (s *Server) PowerOffAll(ctx context.Context) (int, error) {
 		return nil
 	})
 
+	// guests end at the same time: one after the other would add up their timeouts
 	return len(ids), joinEach(ids, err, func(id int) error { return s.endGuest(ctx, id) })
 }
 
 // endGuest asks a guest to power itself off, and ends it when it has not after ShutdownTimeout.
 func (s *Server) endGuest(ctx context.Context, id int) error {
+	// the limit is for the guest's answer alone: powering it off must still have time
 	asked, cancel := context.WithTimeout(ctx, s.ShutdownTimeout)
 	defer cancel()
 

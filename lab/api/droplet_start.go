@@ -30,6 +30,7 @@ func (s *Server) performCreate(action state.Action) error {
 		return err
 	}
 
+	// volumes and the reserved IP are there before the Droplet is shown as active
 	if err := s.attachExtras(droplet.ID); err != nil {
 		return err
 	}
@@ -38,6 +39,8 @@ func (s *Server) performCreate(action state.Action) error {
 	err = s.finish(action, func(d *state.Document) {
 		if droplet := d.Droplet(action.ResourceID); droplet != nil {
 			droplet.Status = state.DropletActive
+
+			// DigitalOcean may show a Droplet active before its addresses
 			droplet.Ready = !late
 		}
 	})
@@ -61,6 +64,7 @@ func (s *Server) attachExtras(id int) error {
 		return nil
 	}
 
+	// volumes are freed last: a machine that still runs would hold their devices
 	return errors.Join(err,
 		s.Machines.Destroy(s.context, id),
 		s.detachVolumes(s.context, d, id),
@@ -103,6 +107,7 @@ func (s *Server) showAddresses(id int) error {
 		return nil
 	})
 
+	// load balancers take a Droplet once its addresses are shown
 	s.wakeFollower()
 
 	return err

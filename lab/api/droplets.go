@@ -66,6 +66,7 @@ type dropletShape struct {
 
 // showDroplet shows a Droplet as the API does.
 func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
+	// Terraform reads backups, IPv6 and monitoring off the features
 	shown := dropletShape{
 		ID:          droplet.ID,
 		Name:        droplet.Name,
@@ -83,6 +84,7 @@ func (s *Server) showDroplet(droplet state.Droplet) dropletShape {
 		VPCUUID:     droplet.VPC,
 	}
 
+	// Terraform takes region, size, image and networks for objects without a look
 	shown.Region, _ = findRegion(droplet.Region)
 	shown.Size, _ = findSize(droplet.Size)
 	shown.Memory = shown.Size.Memory
@@ -121,6 +123,7 @@ func (s *Server) networks(droplet state.Droplet) networksShape {
 		return shown
 	}
 
+	// the private gateway is empty, as it may be on DigitalOcean
 	shown.V4 = append(shown.V4, addressShape{
 		IPAddress: droplet.Private.String(),
 		Netmask:   netmask(droplet.Network),
@@ -149,6 +152,7 @@ func (s *Server) networks(droplet state.Droplet) networksShape {
 		Type:      "public",
 	})
 
+	// a reserved IP is listed as one more public address, after the Droplet's own
 	if held := s.Store.View().ReservedIPOf(droplet.ID); held != nil {
 		shown.V4 = append(shown.V4, addressShape{
 			IPAddress: held.Address.String(),
@@ -181,6 +185,8 @@ func netmask(prefix netip.Prefix) string {
 func (s *Server) listDroplets(r *http.Request) (*reply, error) {
 	query := r.URL.Query()
 	tag, name := query.Get("tag_name"), query.Get("name")
+
+	// a tag that nothing has is an empty list on DigitalOcean, not 404
 	wanted := []state.Droplet{}
 
 	for _, droplet := range s.Store.View().Droplets {
@@ -223,6 +229,7 @@ func (s *Server) dropletIn(r *http.Request) (*state.Droplet, error) {
 // emptyDropletList answers for what the lab's Droplets never have.
 func (s *Server) emptyDropletList(key string) handler {
 	return func(r *http.Request) (*reply, error) {
+		// an empty list of a Droplet that is not there would hide that it is gone
 		if _, err := s.dropletIn(r); err != nil {
 			return nil, err
 		}
@@ -237,6 +244,7 @@ func (s *Server) listDropletSnapshots(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// DigitalOcean shows these as images, with numbers
 	shown := []imageShape{}
 
 	for _, image := range s.Store.View().Images {

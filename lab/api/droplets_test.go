@@ -80,7 +80,11 @@ func TestAnActiveDropletIsWhatWasAskedFor(t *testing.T) {
 	machine := w.machines.machine(droplet.ID)
 	require.Equal(t, "demo-db-1", machine.Name)
 	require.Equal(t, "#cloud-config\n", machine.UserData)
-	require.Equal(t, []string{strings.TrimSpace(key.PublicKey)}, machine.PublicKeys)
+	require.Equal(
+		t,
+		[]string{strings.TrimSpace(key.PublicKey)},
+		machine.PublicKeys,
+	)
 
 	byName, _, err := w.Droplets.ListByName(ctx, "demo-db-1", nil)
 	require.NoError(t, err)
@@ -264,11 +268,19 @@ func TestGuestThatIgnoresShutdown(t *testing.T) {
 	release := w.machines.hold()
 	defer release()
 
-	require.Equal(t, "errored", w.did(w.DropletActions.Shutdown(t.Context(), id)).Status)
+	require.Equal(
+		t,
+		"errored",
+		w.did(w.DropletActions.Shutdown(t.Context(), id)).Status,
+	)
 	release()
 	w.until(id, "active")
 
-	require.Equal(t, godo.ActionCompleted, w.did(w.DropletActions.PowerOff(t.Context(), id)).Status)
+	require.Equal(
+		t,
+		godo.ActionCompleted,
+		w.did(w.DropletActions.PowerOff(t.Context(), id)).Status,
+	)
 }
 
 func TestACreateThatFailsLeavesNothing(t *testing.T) {

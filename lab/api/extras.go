@@ -71,6 +71,7 @@ func (s *Server) Status() Status {
 			Tags:    orEmpty(droplet.Tags),
 		}
 
+		// a Droplet that is being made has no machine yet
 		shown.Inspection, _ = s.Machines.Inspect(droplet.ID)
 		status.Droplets = append(status.Droplets, shown)
 	}

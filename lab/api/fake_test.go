@@ -15,19 +15,19 @@ import (
 
 // machines pretends to run Droplets. A gate, when set, holds every slow call until it is closed.
 type machines struct {
-	mutex   sync.Mutex
-	exists  map[int]api.Machine
-	running map[int]bool
-	images  map[string]bool
-	faults  []string
-	lost    []api.NetworkFault
-	late    []api.LinkDelay
-	steps   map[int]time.Duration
-	leaves  map[int]int64 // of SetFills
-	shields []api.Shield
-	holders map[netip.Addr]int // of reserved IPs
-	gate    chan struct{}
-	broken  map[string]error // by the name of the call
+	mutex     sync.Mutex
+	exists    map[int]api.Machine
+	running   map[int]bool
+	images    map[string]bool
+	faults    []string
+	lost      []api.NetworkFault
+	late      []api.LinkDelay
+	steps     map[int]time.Duration
+	leaves    map[int]int64 // of SetFills
+	firewalls []api.DropletFirewall
+	holders   map[netip.Addr]int // of reserved IPs
+	gate      chan struct{}
+	broken    map[string]error // by the name of the call
 }
 
 func newMachines() *machines {
@@ -253,7 +253,7 @@ func (m *machines) EnableIPv6(ctx context.Context, id int, address netip.Addr) e
 	})
 }
 
-func (m *machines) SetFirewalls(ctx context.Context, shields []api.Shield) error {
+func (m *machines) SetFirewalls(ctx context.Context, firewalls []api.DropletFirewall) error {
 	if err := m.pass(ctx, "SetFirewalls"); err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (m *machines) SetFirewalls(ctx context.Context, shields []api.Shield) error
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 
-	m.shields = shields
+	m.firewalls = firewalls
 
 	return nil
 }

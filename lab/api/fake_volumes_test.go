@@ -118,7 +118,7 @@ func (v *volumes) DeleteSnapshot(_ context.Context, id string) error {
 	return nil
 }
 
-func (v *volumes) Keep(_ context.Context, volumes, snapshots []string) error {
+func (v *volumes) RemoveAllBut(_ context.Context, volumes, snapshots []string) error {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 

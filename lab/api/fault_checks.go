@@ -88,6 +88,7 @@ func (b *FaultRequest) fault(d *state.Document, now time.Time) (state.Fault, err
 		return fault, invalid("there is no fault %q: %s", b.Kind, strings.Join(kinds, ", "))
 	}
 
+	// empty means both networks
 	if !slices.Contains([]string{"", "public", "vpc"}, b.Network) {
 		return fault, invalid("network must be public or vpc, not %q", b.Network)
 	}
@@ -158,6 +159,7 @@ func checkPartition(d *state.Document, fault *state.Fault) error {
 		return err
 	}
 
+	// a Droplet in two groups would be cut off from itself
 	all := slices.Concat(fault.Groups...)
 	if len(sortedIDs(all)) != len(all) {
 		return invalid("partition: a Droplet is in two groups")
@@ -187,6 +189,8 @@ func checkAPIFault(_ *state.Document, fault *state.Fault) error {
 
 	case fault.Status == 0 && fault.Delay == 0 && !fault.Cut && !fault.Hang:
 		return invalid("an api fault needs a status, a delay, cut or hang")
+
+	// a fault that answers 2xx would be a success that did nothing
 	case fault.Status != 0 && (fault.Status < 400 || fault.Status > 599):
 		return invalid("status must be between 400 and 599, got %d", fault.Status)
 	case fault.Chance < 0 || fault.Chance > 100 || fault.Count < 0 || fault.After < 0:

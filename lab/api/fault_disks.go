@@ -30,6 +30,7 @@ func checkFill(d *state.Document, fault *state.Fault) error {
 // fillDisks fills the disks of a new fault.
 func (s *Server) fillDisks(ctx context.Context, fault state.Fault) error {
 	for _, id := range fault.Groups[0] {
+		// the machines fill only disks that they have: the fault would say more than is true
 		if _, there := s.Machines.Inspect(id); !there {
 			return notFound() // the machine is being made, or removed
 		}
@@ -43,6 +44,7 @@ func (s *Server) applyFills(ctx context.Context) error {
 	s.faults.filling.Lock()
 	defer s.faults.filling.Unlock()
 
+	// the state is read under the mutex, so that the last call applies the last state
 	return s.Machines.SetFills(ctx, fills(s.Store.View()))
 }
 
@@ -56,6 +58,7 @@ func fills(d *state.Document) map[int]int64 {
 		}
 
 		for _, id := range slices.Concat(fault.Groups...) {
+			// adding up would fill a disk more than any of the faults asks for
 			if least, filled := leaves[id]; !filled || fault.Leave < least {
 				leaves[id] = fault.Leave
 			}

@@ -22,21 +22,39 @@ func TestFaultsOfTheDisk(t *testing.T) {
 
 	some := w.fault(fmt.Sprintf(`{"kind":"fill","groups":[[%d,%d]],"leave":4096,"for":"1h"}`, a, b))
 	all := w.fault(fmt.Sprintf(`{"kind":"fill","groups":[[%d]]}`, a))
-	require.Equal(t, map[int]int64{a: 0, b: 4096}, full(), "the one that leaves least counts")
+	require.Equal(
+		t,
+		map[int]int64{a: 0, b: 4096},
+		full(),
+		"the one that leaves least counts",
+	)
 	w.stop()
 	w.machines.mutex.Lock()
 	w.machines.leaves = nil
 	w.machines.mutex.Unlock()
 	w.start()
-	require.Equal(t, map[int]int64{a: 0, b: 4096}, full(), "a fault outlives the lab")
+	require.Equal(
+		t,
+		map[int]int64{a: 0, b: 4096},
+		full(),
+		"a fault outlives the lab",
+	)
 
 	status, body, _ := w.raw("GET", "/lab/v1/faults/"+some, "")
 	require.Equal(t, 200, status)
 
-	require.Equal(t, float64(4096), body["fault"].(map[string]any)["leave"])
+	require.Equal(
+		t,
+		float64(4096),
+		body["fault"].(map[string]any)["leave"],
+	)
 
 	w.lift(all)
-	require.Equal(t, map[int]int64{a: 4096, b: 4096}, full())
+	require.Equal(
+		t,
+		map[int]int64{a: 4096, b: 4096},
+		full(),
+	)
 	w.lift(some)
 	require.Empty(t, full())
 
@@ -48,7 +66,7 @@ func TestFaultsOfTheDisk(t *testing.T) {
 		return w.store.View().Fault("mine") == nil
 	})
 
-	w.machines.breakCall("SetFills", fmt.Errorf("%w: it is old", api.ErrUnfit))
+	w.machines.breakCall("SetFills", fmt.Errorf("%w: it is old", api.ErrUnsupported))
 
 	status, body, _ = w.raw(
 		"POST",

@@ -28,6 +28,7 @@ func (b *FaultRequest) spans(fault *state.Fault, now time.Time) error {
 			continue
 		}
 
+		// a clock may go back, but nothing waits for less than no time
 		read, err := time.ParseDuration(field.text)
 		if err != nil || read <= 0 && !field.backward {
 			return invalid("%q is no duration: as in 1.5s or 2m", field.text)
@@ -55,6 +56,7 @@ func checkDelay(d *state.Document, fault *state.Fault) error {
 		return invalid("delay needs a delay of at most %s, as in 40ms", maxDelay)
 	}
 
+	// a frame can't arrive before it was sent
 	if fault.Jitter > fault.Delay {
 		return invalid("delay: a jitter of %s is more than the delay of %s", fault.Jitter, fault.Delay)
 	}
@@ -94,6 +96,7 @@ func (s *Server) applyClocks(ctx context.Context) error {
 	s.faults.stepping.Lock()
 	defer s.faults.stepping.Unlock()
 
+	// the state is read under the mutex, so that the last call applies the last state
 	return s.Machines.SetClocks(ctx, clockSteps(s.Store.View()))
 }
 

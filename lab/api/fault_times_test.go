@@ -67,7 +67,7 @@ func TestFaultsOfTime(t *testing.T) {
 	}
 	require.Equal(t, left, steps)
 
-	w.machines.breakCall("SetClocks", fmt.Errorf("%w: it is odd", api.ErrUnfit))
+	w.machines.breakCall("SetClocks", fmt.Errorf("%w: it is odd", api.ErrUnsupported))
 
 	status, answer, _ := w.raw(
 		"POST",

@@ -43,7 +43,8 @@ func (s *Server) createFault(r *http.Request) (*reply, error) {
 	s.Logger.Info("fault", "name", fault.Name, "kind", fault.Kind, "groups", fault.Groups)
 
 	if err := s.applyFault(r.Context(), fault); err != nil {
-		if errors.Is(err, ErrUnfit) {
+		// the machine is at fault here, not the lab: 422 and no retry
+		if errors.Is(err, ErrUnsupported) {
 			err = invalid("%v", err)
 		}
 
@@ -65,6 +66,7 @@ func (s *Server) applyFault(ctx context.Context, fault state.Fault) error {
 		return s.fillDisks(ctx, fault)
 
 	case state.FaultFreeze:
+		// freezing is done to each machine; all other faults are set as a whole
 		for _, id := range slices.Concat(fault.Groups...) {
 			if err := s.faultMachine(ctx, id, FaultFreeze); err != nil {
 				return err
@@ -148,6 +150,8 @@ func (s *Server) lift(ctx context.Context, name string) error {
 	}
 
 	s.Logger.Info("fault lifted", "name", name)
+
+	// a new fault of the same name counts from 0
 	s.faults.forget(name)
 
 	switch fault.Kind {

@@ -10,17 +10,17 @@ import (
 	"github.com/hornero/hornero/lab/state"
 )
 
-// Shield is what all firewalls of a Droplet together let through. A Droplet without one has no firewall.
-type Shield struct {
+// DropletFirewall is what all firewalls of a Droplet together let through. A Droplet without one has no firewall.
+type DropletFirewall struct {
 	Droplet   int
 	Public    netip.Addr   // the zero Addr: it has its VPC only
 	Addresses []netip.Addr // all others: IPv6, VPC, reserved
-	Inbound   []Passage
-	Outbound  []Passage
+	Inbound   []FirewallRule
+	Outbound  []FirewallRule
 }
 
-// Passage lets packets of a protocol through, from or to some networks.
-type Passage struct {
+// FirewallRule lets packets of a protocol through, from or to some networks.
+type FirewallRule struct {
 	Protocol    string
 	First, Last int // ports; both 0 for all
 	Peers       []netip.Prefix
@@ -36,6 +36,7 @@ func portRange(text string) (first, last int, ok bool) {
 
 	last = first
 	if isRange {
+		// "0" means all ports, so that no range begins with it
 		if last, err = strconv.Atoi(to); err != nil || first == 0 {
 			return 0, 0, false
 		}
@@ -46,6 +47,7 @@ func portRange(text string) (first, last int, ok bool) {
 
 // prefixFrom reads an address or a network.
 func prefixFrom(text string) (netip.Prefix, bool) {
+	// rules name single addresses without a mask
 	if address, err := netip.ParseAddr(text); err == nil {
 		return netip.PrefixFrom(address, address.BitLen()), true
 	}
@@ -55,34 +57,36 @@ func prefixFrom(text string) (netip.Prefix, bool) {
 	return prefix.Masked(), err == nil
 }
 
-// shields are the firewalls as they are now: tags looked up, and several on one Droplet put together.
-func (s *Server) shields(d *state.Document) []Shield {
-	shields := []Shield{}
+// dropletFirewalls are the firewalls as they are now: tags looked up, and several on one Droplet put together.
+func (s *Server) dropletFirewalls(d *state.Document) []DropletFirewall {
+	firewalls := []DropletFirewall{}
 	for _, droplet := range d.Droplets {
-		shield := Shield{
+		own := DropletFirewall{
 			Droplet:   droplet.ID,
 			Public:    droplet.Public,
 			Addresses: otherAddresses(d, droplet),
 		}
 
-		guarded := false
+		hasFirewall := false
 		for _, firewall := range d.Firewalls {
 			if !slices.Contains(firewallDroplets(d, firewall), droplet.ID) {
 				continue
 			}
 
-			guarded = true
-			shield.Inbound = append(shield.Inbound, passages(d, firewall.Inbound)...)
-			shield.Outbound = append(shield.Outbound, passages(d, firewall.Outbound)...)
+			hasFirewall = true
+
+			// the rules of several firewalls add up: each lets through what it names
+			own.Inbound = append(own.Inbound, rulesInForce(d, firewall.Inbound)...)
+			own.Outbound = append(own.Outbound, rulesInForce(d, firewall.Outbound)...)
 		}
 
-		// without a shield everything is let through
-		if guarded {
-			shields = append(shields, shield)
+		// without a firewall everything is let through
+		if hasFirewall {
+			firewalls = append(firewalls, own)
 		}
 	}
 
-	return shields
+	return firewalls
 }
 
 // addressesOf are the addresses that a Droplet's packets carry in the lab's networks.
@@ -101,6 +105,7 @@ func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 		addresses = append(addresses, six)
 	}
 
+	// packets for the reserved IP are held to the same rules
 	if reserved := d.ReservedIPOf(droplet.ID); reserved != nil {
 		addresses = append(addresses, reserved.Address)
 	}
@@ -108,11 +113,11 @@ func otherAddresses(d *state.Document, droplet state.Droplet) []netip.Addr {
 	return addresses
 }
 
-func passages(d *state.Document, rules []state.FirewallRule) []Passage {
-	all := []Passage{}
+func rulesInForce(d *state.Document, rules []state.FirewallRule) []FirewallRule {
+	all := []FirewallRule{}
 	for _, rule := range rules {
 		first, last, _ := portRange(rule.Ports) // it was checked when the rule was made
-		all = append(all, Passage{
+		all = append(all, FirewallRule{
 			Protocol: rule.Protocol,
 			First:    first,
 			Last:     last,
@@ -139,6 +144,7 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 		}
 	}
 
+	// tags are looked up each time: Droplets come and go without a change of the rule
 	for _, droplet := range d.Droplets {
 		tagged := slices.ContainsFunc(peers.Tags, func(tag string) bool {
 			return state.Tagged(droplet.Tags, tag)
@@ -150,6 +156,7 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 
 	for _, balancer := range d.LoadBalancers {
 		if slices.Contains(peers.LoadBalancerIDs, balancer.ID) {
+			// an internal load balancer has its private address only
 			add(balancer.Address, balancer.Private)
 		}
 	}
@@ -160,9 +167,10 @@ func peerNetworks(d *state.Document, peers state.FirewallPeers) []netip.Prefix {
 // syncFirewalls puts the firewalls in force when they changed, and returns what is in force.
 func (s *Server) syncFirewalls(applied string) (string, error) {
 	d := s.Store.View()
-	shields := s.shields(d)
-	wanted := fmt.Sprint(shields)
+	firewalls := s.dropletFirewalls(d)
+	wanted := fmt.Sprint(firewalls)
 
+	// rules that did not change may still have to be reported as in force
 	waiting := slices.ContainsFunc(d.Firewalls, func(f state.Firewall) bool {
 		return f.Status != firewallSucceeded
 	})
@@ -170,13 +178,14 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 		return applied, nil
 	}
 
-	err := s.Machines.SetFirewalls(s.context, shields)
+	err := s.Machines.SetFirewalls(s.context, firewalls)
 	if s.context.Err() != nil {
 		return applied, s.context.Err()
 	}
 
 	status := firewallSucceeded
 	if err != nil {
+		// what was in force before stays so: nothing was replaced
 		status, wanted = firewallFailed, applied
 	}
 
@@ -193,6 +202,8 @@ func (s *Server) syncFirewalls(applied string) (string, error) {
 
 		return nil
 	})
+
+	// the rules are in force even when their status was not written
 	if err == nil {
 		err = kept
 	}

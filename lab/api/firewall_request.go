@@ -54,6 +54,7 @@ func (b *firewallRequest) addTo(d *state.Document, firewall *state.Firewall) err
 		return err
 	}
 
+	// it waits until the follower has put it in force, as on DigitalOcean
 	firewall.Status = firewallWaiting
 	firewall.DropletIDs = union(firewall.DropletIDs, b.DropletIDs)
 	firewall.Tags = union(firewall.Tags, d.UseTags(b.Tags))
@@ -77,6 +78,7 @@ func union[T comparable](some, more []T) []T {
 
 func (b *firewallRequest) rules(d *state.Document) (inbound, outbound []state.FirewallRule, err error) {
 	for _, rule := range b.InboundRules {
+		// rules are kept in the form that is shown: Terraform compares what comes back
 		checked, err := checkFirewallRule(d, rule.Protocol, rule.Ports, rule.Sources)
 		if err != nil {
 			return nil, nil, err
@@ -113,6 +115,7 @@ func checkFirewallRule(d *state.Document, protocol, ports string, peers firewall
 
 	switch rule.Protocol {
 	case "icmp":
+		// icmp has no ports: DigitalOcean shows 0, and Terraform drift for anything else
 		rule.Ports = "0"
 
 	case "tcp", "udp":

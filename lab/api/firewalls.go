@@ -99,6 +99,7 @@ func showFirewall(d *state.Document, f state.Firewall) firewallAnswer {
 		})
 	}
 
+	// clients see which Droplets are not held to the rules yet
 	if f.Status == firewallWaiting {
 		for _, id := range firewallDroplets(d, f) {
 			shown.PendingChanges = append(shown.PendingChanges, pendingChange{
@@ -190,6 +191,7 @@ func (s *Server) createFirewall(r *http.Request) (*reply, error) {
 			Created: s.now(),
 		})
 
+		// the pointer must be into the list: append has copied the value
 		return &d.Firewalls[len(d.Firewalls)-1], nil
 	})
 }
@@ -223,6 +225,7 @@ func (s *Server) writeFirewall(
 			return err
 		}
 
+		// a PUT replaces all: what the request leaves out is gone
 		*firewall = state.Firewall{
 			ID:      firewall.ID,
 			Name:    body.Name,
@@ -333,6 +336,8 @@ func (s *Server) removeFirewallRules(r *http.Request) (*reply, error) {
 		}
 
 		f.Status = firewallWaiting
+
+		// rules that are not there are no error
 		f.Inbound, f.Outbound = withoutRules(f.Inbound, inbound), withoutRules(f.Outbound, outbound)
 		if len(f.Inbound)+len(f.Outbound) == 0 {
 			return invalid("must have at least one rule")
@@ -345,6 +350,7 @@ func (s *Server) removeFirewallRules(r *http.Request) (*reply, error) {
 func withoutRules(rules, gone []state.FirewallRule) []state.FirewallRule {
 	return slices.DeleteFunc(rules, func(rule state.FirewallRule) bool {
 		return slices.ContainsFunc(gone, func(x state.FirewallRule) bool {
+			// rules have no id: the whole rule names itself
 			return reflect.DeepEqual(x, rule)
 		})
 	})

@@ -10,10 +10,10 @@ import (
 	"github.com/hornero/hornero/lab/api"
 )
 
-func (w *world) shields() []api.Shield {
+func (w *world) firewalls() []api.DropletFirewall {
 	w.machines.mutex.Lock()
 	defer w.machines.mutex.Unlock()
-	return w.machines.shields
+	return w.machines.firewalls
 }
 
 func (w *world) succeeded(id string) *godo.Firewall {
@@ -88,10 +88,10 @@ func TestFirewallComesIntoForce(t *testing.T) {
 	require.Equal(t, "0", firewall.InboundRules[1].PortRange, "icmp's ports come back as 0")
 	require.Equal(t, "0", firewall.OutboundRules[0].PortRange, "all comes back as 0")
 
-	require.Len(t, w.shields(), 1)
-	inbound := w.shields()[0].Inbound
+	require.Len(t, w.firewalls(), 1)
+	inbound := w.firewalls()[0].Inbound
 
-	ssh := api.Passage{
+	ssh := api.FirewallRule{
 		Protocol: "tcp",
 		First:    22,
 		Last:     22,
@@ -108,7 +108,7 @@ func TestFirewallComesIntoForce(t *testing.T) {
 	require.Equal(t, 200, answer.StatusCode)
 	require.Empty(t, replaced.Tags, "what is left out is gone")
 	w.eventually("nothing is guarded", func() bool {
-		return len(w.shields()) == 0
+		return len(w.firewalls()) == 0
 	})
 
 	_, err = w.Firewalls.Delete(ctx, made.ID)
@@ -127,7 +127,7 @@ func TestFirewallFollowsTags(t *testing.T) {
 
 	w.tag("guarded", db.ID)
 	w.eventually("a Droplet tagged later comes in", func() bool {
-		return len(w.shields()) == 2
+		return len(w.firewalls()) == 2
 	})
 
 	listed, _, err := w.Firewalls.ListByDroplet(ctx, db.ID, nil)
@@ -138,12 +138,12 @@ func TestFirewallFollowsTags(t *testing.T) {
 	friend.Tags = []string{"friends"}
 	w.create(friend)
 	w.eventually("a source's tag is followed", func() bool {
-		return len(w.shields()[0].Inbound[1].Peers) == 2
+		return len(w.firewalls()[0].Inbound[1].Peers) == 2
 	})
 
 	w.untag("guarded", db.ID)
 	w.eventually("one untagged leaves", func() bool {
-		return len(w.shields()) == 1
+		return len(w.firewalls()) == 1
 	})
 }
 
@@ -163,12 +163,12 @@ func TestSeveralFirewallsOfADroplet(t *testing.T) {
 			Sources:   &godo.Sources{DropletIDs: []int{db.ID}},
 		}},
 	})
-	require.Len(t, w.shields()[0].Inbound, 3, "the union of both")
+	require.Len(t, w.firewalls()[0].Inbound, 3, "the union of both")
 
 	_, err := w.Firewalls.RemoveDroplets(ctx, second.ID, web.ID)
 	require.NoError(t, err)
 	w.eventually("one off again", func() bool {
-		return len(w.shields()[0].Inbound) == 2
+		return len(w.firewalls()[0].Inbound) == 2
 	})
 
 	rules := &godo.FirewallRulesRequest{OutboundRules: wall(web.ID).OutboundRules}

@@ -88,6 +88,7 @@ func (s *Server) answer(handle handler) http.Handler {
 			return
 		}
 
+		// the state is written by now: a client never sees what is not kept
 		writeReply(w, answer)
 	})
 }
@@ -96,6 +97,8 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	var known *Error
 	if !errors.As(err, &known) {
 		s.Logger.Error("request not answered", "method", r.Method, "path", r.URL.Path, "err", err)
+
+		// clients repeat a 5xx, so that only what the lab does not understand itself is one
 		known = failure(http.StatusInternalServerError, "%s", err)
 	}
 
@@ -139,6 +142,7 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recoverPanic(w, r)
 
+		// godo shows the id of each failed request
 		w.Header().Set("x-request-id", newUUID())
 
 		// before the token is looked at: a 401 tells the limits in its headers as well
@@ -149,14 +153,17 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 			return
 		}
 
+		// the lab's own paths have no limits: tests lift faults by them
 		if over && s.RateLimit && !strings.HasPrefix(r.URL.Path, "/lab/") {
 			s.writeError(w, r, failure(http.StatusTooManyRequests, "API Rate limit exceeded."))
 			return
 		}
 
+		// the limiter sets it for every request that is over, and this one is let through
 		w.Header().Del("retry-after")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 
+		// the mux's own 404 is plain text, which breaks the clients' messages
 		if _, pattern := mux.Handler(r); pattern == "" {
 			s.writeError(w, r, noRoute(mux, r))
 			return
@@ -212,12 +219,15 @@ func (s *Server) authorize(r *http.Request) error {
 	token = strings.TrimSpace(token)
 
 	bearer := strings.EqualFold(kind, "Bearer")
+
+	// the comparison takes the same time however much of a guess is right
 	whole := subtle.ConstantTimeCompare([]byte(token), []byte(s.Token)) == 1
 
 	if bearer && whole {
 		return nil
 	}
 
+	// any other token may still be one that the lab made with fewer rights
 	scopes, known := scopesOf(s.Token, token)
 
 	switch {
@@ -246,6 +256,8 @@ func decode(r *http.Request, target any) error {
 	err = json.Unmarshal(data, target)
 
 	var wrongType *json.UnmarshalTypeError
+
+	// a wrong type is 422 like all other values that are refused
 	if errors.As(err, &wrongType) {
 		return invalid("%s has the wrong type: a JSON %s", wrongType.Field, wrongType.Value)
 	}
@@ -280,6 +292,7 @@ func readBody(r *http.Request) ([]byte, error) {
 
 // number reads a path segment that is a number. Any other segment names nothing, and is not found.
 func number(r *http.Request, name string) (int, error) {
+	// DigitalOcean answers 404 and not 400 for a name where a number belongs
 	id, err := strconv.Atoi(r.PathValue(name))
 	if err != nil {
 		return 0, notFound()
@@ -301,6 +314,8 @@ func list[T any](r *http.Request, key string, all []T) *reply {
 // listed is a list that shows only the elements on the page: showing one may cost more than finding it.
 func listed[T, S any](r *http.Request, key string, all []T, show func(T) S) *reply {
 	page := pageNumber(r, "page", 1)
+
+	// DigitalOcean gives at most 200 on a page, whatever is asked for
 	perPage := min(pageNumber(r, "per_page", defaultPerPage), maxPerPage)
 
 	// an empty list has one page too; a page past the last is empty
@@ -324,6 +339,7 @@ func listed[T, S any](r *http.Request, key string, all []T, show func(T) S) *rep
 }
 
 func pageNumber(r *http.Request, name string, otherwise int) int {
+	// the upper limit keeps page times per_page from overflowing
 	if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil && n > 0 && n < 1<<20 {
 		return n
 	}
@@ -334,6 +350,7 @@ func pageNumber(r *http.Request, name string, otherwise int) int {
 func pageLinks(r *http.Request, page, last int) map[string]any {
 	pages := map[string]string{}
 
+	// godo takes the last page for what has no next; doctl counts pages by last
 	if page > 1 {
 		pages["first"] = pageURL(r, 1)
 		pages["prev"] = pageURL(r, min(page-1, last))
@@ -352,12 +369,14 @@ func pageLinks(r *http.Request, page, last int) map[string]any {
 }
 
 func pageURL(r *http.Request, page int) string {
+	// all other filters stay in the link
 	query := r.URL.Query()
 	query.Set("page", strconv.Itoa(page))
 	return absolute(r, r.URL.Path+"?"+query.Encode())
 }
 
 func absolute(r *http.Request, path string) string {
+	// godo reads the page's number out of an absolute URL only
 	return (&url.URL{Scheme: "http", Host: r.Host}).String() + path
 }
 

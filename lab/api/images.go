@@ -63,6 +63,8 @@ func showImage(image state.Image) imageShape {
 		Status:        image.Status,
 		ErrorMessage:  image.Error,
 	}
+
+	// DigitalOcean shows null for the slug of a private image
 	if image.Slug != "" {
 		shown.Slug = &image.Slug
 	}
@@ -126,6 +128,7 @@ func imageWanted(r *http.Request, image state.Image) bool {
 		return false
 	}
 
+	// private images are snapshots and custom images
 	if query.Get("private") == "true" && image.Type == state.ImageBase {
 		return false
 	}
@@ -141,6 +144,7 @@ func imageWanted(r *http.Request, image state.Image) bool {
 
 // imageNamed finds an image by its number or its slug.
 func imageNamed(d *state.Document, name string) *state.Image {
+	// no slug is a number
 	if id, err := strconv.Atoi(name); err == nil {
 		return d.Image(id)
 	}
@@ -178,6 +182,7 @@ func (s *Server) updateImage(r *http.Request) (*reply, error) {
 			return failure(http.StatusForbidden, "You do not have access for the attempted action.")
 		}
 
+		// godo sends "" for what was not given
 		set(&found.Name, body.Name)
 		set(&found.Description, body.Description)
 		set(&found.Distribution, body.Distribution)
@@ -231,6 +236,7 @@ func (s *Server) removeImage(name string) (*reply, error) {
 			return failure(http.StatusForbidden, "You do not have access for the attempted action.")
 		}
 
+		// an import that runs would write into files that are gone
 		if image.Status != state.ImageAvailable && image.Status != state.ImageDeleted {
 			return invalid("Image already has a pending event.")
 		}
@@ -244,6 +250,7 @@ func (s *Server) removeImage(name string) (*reply, error) {
 		return nil, err
 	}
 
+	// the client is answered at once: removing large files takes a while
 	s.spawn("delete image", func() error { return s.freeRoot(root) })
 
 	return noContent(), nil
@@ -251,6 +258,7 @@ func (s *Server) removeImage(name string) (*reply, error) {
 
 // freeRoot removes an image's files once no image and no Droplet uses them.
 func (s *Server) freeRoot(root string) error {
+	// a Droplet goes on using its image's files after the image is deleted
 	if rootUsed(s.Store.View(), root) {
 		return nil
 	}
@@ -275,6 +283,7 @@ func forgetImage(d *state.Document, id int) {
 		return x.ID == id
 	})
 
+	// snapshot_ids must name no image that is 404
 	for i := range d.Droplets {
 		droplet := &d.Droplets[i]
 		droplet.SnapshotIDs = slices.DeleteFunc(droplet.SnapshotIDs, func(x int) bool {
@@ -306,6 +315,7 @@ func (s *Server) listSnapshots(r *http.Request) (*reply, error) {
 func (s *Server) getSnapshot(r *http.Request) (*reply, error) {
 	d := s.Store.View()
 
+	// a volume's snapshot has a UUID, a Droplet's a number
 	if snapshot := d.VolumeSnapshot(r.PathValue("snapshot")); snapshot != nil {
 		return one(http.StatusOK, "snapshot", showVolumeSnapshot(*snapshot)), nil
 	}
@@ -349,6 +359,7 @@ func (s *Server) createImageAction(r *http.Request) (*reply, error) {
 			return notFound()
 		}
 
+		// one that is still imported has no files to transfer
 		if image.Status != state.ImageAvailable {
 			return invalid("Image is not available yet.")
 		}
@@ -384,6 +395,7 @@ func (s *Server) performTransfer(action state.Action) error {
 	}
 
 	return s.finish(action, func(d *state.Document) {
+		// the image may be deleted, or transferred by another action meanwhile
 		image := d.Image(action.ResourceID)
 		if image != nil && !slices.Contains(image.Regions, action.Argument) {
 			image.Regions = append(image.Regions, action.Argument)

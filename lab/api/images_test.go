@@ -11,7 +11,11 @@ import (
 // snapshot takes one of a Droplet and waits until it is done.
 func (w *world) snapshot(droplet int, name string) *godo.Action {
 	w.t.Helper()
-	action, _, err := w.DropletActions.Snapshot(w.t.Context(), droplet, name)
+	action, _, err := w.DropletActions.Snapshot(
+		w.t.Context(),
+		droplet,
+		name,
+	)
 	require.NoError(w.t, err)
 	require.Equal(w.t, "snapshot", action.Type)
 
@@ -38,7 +42,11 @@ func TestSnapshotIsImageAndSnapshot(t *testing.T) {
 	require.Equal(t, action.StartedAt.Format(time.RFC3339), image.Created)
 	require.Equal(t, 25, image.MinDiskSize)
 	require.InDelta(t, 1.24, image.SizeGigaBytes, 0.02)
-	require.Equal(t, []int{image.ID}, w.active(droplet.ID).SnapshotIDs)
+	require.Equal(
+		t,
+		[]int{image.ID},
+		w.active(droplet.ID).SnapshotIDs,
+	)
 
 	snapshot, _, err := w.Snapshots.Get(ctx, itoa(image.ID))
 	require.NoError(t, err)
@@ -48,7 +56,11 @@ func TestSnapshotIsImageAndSnapshot(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, private, 1)
 
-	renamed, _, err := w.Images.Update(ctx, image.ID, &godo.ImageUpdateRequest{Name: "renamed"})
+	renamed, _, err := w.Images.Update(
+		ctx,
+		image.ID,
+		&godo.ImageUpdateRequest{Name: "renamed"},
+	)
 	require.NoError(t, err)
 	require.Equal(t, "renamed", renamed.Name)
 }
@@ -67,7 +79,11 @@ func TestSnapshotIsTagged(t *testing.T) {
 		Type: godo.ImageResourceType,
 	}}
 
-	_, err = w.Tags.TagResources(ctx, "hornero:role:db", &godo.TagResourcesRequest{Resources: resources})
+	_, err = w.Tags.TagResources(
+		ctx,
+		"hornero:role:db",
+		&godo.TagResourcesRequest{Resources: resources},
+	)
 	require.NoError(t, err)
 
 	tagged, _, err := w.Images.ListByTag(ctx, "hornero:role:db", nil)

@@ -63,6 +63,7 @@ func (k *sshKeys) createKey(r *http.Request) (*reply, error) {
 		return nil, invalid("Name can't be blank")
 	}
 
+	// DigitalOcean refuses rubbish with 422
 	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(body.PublicKey))
 	if err != nil {
 		return nil, invalid("Key invalid, key should be in OpenSSH format")
@@ -75,6 +76,7 @@ func (k *sshKeys) createKey(r *http.Request) (*reply, error) {
 	}
 
 	err = k.store.Update(func(d *state.Document) error {
+		// keys are unique by fingerprint: the same key again is 422
 		if keyAt(d, key.Fingerprint) >= 0 {
 			return invalid("SSH Key is already in use on your account")
 		}

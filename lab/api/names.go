@@ -21,6 +21,7 @@ func validName(name, alsoAllowed string) bool {
 }
 
 func validHostname(name string) bool {
+	// a Droplet's name becomes its host's name
 	return validName(name, ".-") &&
 		!strings.HasPrefix(name, "-") &&
 		!strings.HasPrefix(name, ".") &&

@@ -19,19 +19,31 @@ func TestIPv6OfDroplets(t *testing.T) {
 	require.Equal(t, 64, droplet.Networks.V6[0].Netmask)
 	require.Equal(t, "2001:db8:c633:6400::1", droplet.Networks.V6[0].Gateway)
 
-	require.Equal(t, address, w.machines.machine(droplet.ID).IPv6.String())
+	require.Equal(
+		t,
+		address,
+		w.machines.machine(droplet.ID).IPv6.String(),
+	)
 
 	plain := w.create(request("plain"))
 	require.Empty(t, plain.Networks.V6)
 	require.False(t, w.machines.machine(plain.ID).IPv6.IsValid())
 
-	require.Equal(t, godo.ActionCompleted, w.did(w.DropletActions.EnableIPv6(t.Context(), plain.ID)).Status)
+	require.Equal(
+		t,
+		godo.ActionCompleted,
+		w.did(w.DropletActions.EnableIPv6(t.Context(), plain.ID)).Status,
+	)
 
 	later, err := w.active(plain.ID).PublicIPv6()
 	require.NoError(t, err)
 	require.NotEqual(t, address, later)
 
-	require.Equal(t, later, w.machines.machine(plain.ID).IPv6.String())
+	require.Equal(
+		t,
+		later,
+		w.machines.machine(plain.ID).IPv6.String(),
+	)
 }
 
 func TestDropletsWithTheirVPCOnly(t *testing.T) {

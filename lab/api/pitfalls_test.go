@@ -23,7 +23,11 @@ func TestPitfall01InstantSuccess(t *testing.T) {
 	droplet, answer, err := w.Droplets.Create(ctx, request("web"))
 	require.NoError(t, err)
 	require.Equal(t, 202, answer.StatusCode)
-	require.Equal(t, []any{"new", true}, []any{droplet.Status, droplet.Locked})
+	require.Equal(
+		t,
+		[]any{"new", true},
+		[]any{droplet.Status, droplet.Locked},
+	)
 	require.Empty(t, droplet.Networks.V4)
 
 	action, _, err := w.Actions.Get(ctx, answer.Links.Actions[0].ID)
@@ -149,7 +153,11 @@ func TestPitfall08ImageInOneRegion(t *testing.T) {
 	_, _, err = w.Droplets.Create(ctx, byName)
 	refused(t, err, 422, "invalid image")
 
-	transfer, _, err := w.ImageActions.Transfer(ctx, id, &godo.ActionRequest{"type": "transfer", "region": "fra1"})
+	transfer, _, err := w.ImageActions.Transfer(
+		ctx,
+		id,
+		&godo.ActionRequest{"type": "transfer", "region": "fra1"},
+	)
 	require.NoError(t, err)
 	require.Equal(t, "completed", w.done(transfer).Status)
 

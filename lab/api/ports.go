@@ -61,8 +61,8 @@ var (
 	ErrGone = errors.New("the Droplet is gone")
 	// ErrOff says that a machine must run for this.
 	ErrOff = errors.New("the Droplet is off")
-	// ErrUnfit says that a machine is such that it can't have a fault.
-	ErrUnfit = errors.New("the Droplet can't have this fault")
+	// ErrUnsupported says that a fault can't be given to this machine.
+	ErrUnsupported = errors.New("the Droplet can't have this fault")
 )
 
 // Machines runs Droplets and keeps the images they start from. Each call may take long and ends early with ctx.
@@ -96,16 +96,16 @@ type Machines interface {
 	// Fault gives the machine one of the faults; ErrGone and ErrOff when it can't have it.
 	Fault(ctx context.Context, id int, fault string) error
 	// SetFirewalls puts these firewalls in force, and no others.
-	SetFirewalls(ctx context.Context, shields []Shield) error
+	SetFirewalls(ctx context.Context, firewalls []DropletFirewall) error
 	// SetNetworkFaults puts these faults in force, and no others.
 	SetNetworkFaults(ctx context.Context, faults []NetworkFault) error
 	// SetDelays puts these delays on links, and no others.
 	SetDelays(ctx context.Context, delays []LinkDelay) error
-	// SetClocks steps the clocks of machines by that much, and sets those of all others right; ErrUnfit when one can't
-	// be stepped. One that is off gets its step when it boots.
+	// SetClocks steps the clocks of machines by that much, and sets those of all others right; ErrUnsupported when
+	// one can't be stepped. One that is off gets its step when it boots.
 	SetClocks(ctx context.Context, steps map[int]time.Duration) error
 	// SetFills fills the disks of machines until that many bytes are free, and empties those of all others of what it
-	// filled them with; ErrUnfit when one has no disk of its own.
+	// filled them with; ErrUnsupported when one has no disk of its own.
 	SetFills(ctx context.Context, leaves map[int]int64) error
 	// SetReserved makes the reserved IPs reach the Droplets that hold them, and no others.
 	SetReserved(ctx context.Context, holders map[netip.Addr]int) error
@@ -166,6 +166,6 @@ type Volumes interface {
 	Snapshot(ctx context.Context, volume state.Volume, snapshot string) (bytes int64, err error)
 	// DeleteSnapshot removes a snapshot; nil when there is none.
 	DeleteSnapshot(ctx context.Context, id string) error
-	// Keep removes all volumes and snapshots but these.
-	Keep(ctx context.Context, volumes, snapshots []string) error
+	// RemoveAllBut removes all volumes and snapshots but these.
+	RemoveAllBut(ctx context.Context, volumes, snapshots []string) error
 }

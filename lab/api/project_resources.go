@@ -72,6 +72,8 @@ func inProjects(d *state.Document) map[string]time.Time {
 // resourcesOf lists what a project holds, as assigned. The default one holds all that no other does.
 func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 	there := inProjects(d)
+
+	// what was deleted may still be assigned: only what there is counts
 	held := slices.DeleteFunc(slices.Clone(project.Resources), func(x state.Assignment) bool {
 		return there[x.URN].IsZero()
 	})
@@ -79,6 +81,7 @@ func resourcesOf(d *state.Document, project state.Project) []state.Assignment {
 		return held
 	}
 
+	// the default project holds what nobody assigned elsewhere
 	for _, other := range d.Projects {
 		for _, assignment := range other.Resources {
 			delete(there, assignment.URN)
@@ -142,6 +145,7 @@ func (p *projects) assignResources(r *http.Request) (*reply, error) {
 				return invalid("resource not found: %s", sent)
 			}
 
+			// assigning moves a resource from its old project
 			unassignURN(d, urn)
 
 			assignment := state.Assignment{
@@ -169,6 +173,7 @@ func (p *projects) assignResources(r *http.Request) (*reply, error) {
 func canonicalURN(urn string) string {
 	urn = strings.ToLower(urn)
 
+	// floatingip is the older name of the same address
 	if address, old := strings.CutPrefix(urn, "do:floatingip:"); old {
 		if _, err := netip.ParseAddr(address); err == nil {
 			return "do:reservedip:" + address
@@ -199,6 +204,7 @@ func projectOf(d *state.Document, urn string) string {
 			return project.ID
 		}
 
+		// an assignment counts more than the default, wherever it stands in the list
 		if project.Default {
 			holder = project.ID
 		}

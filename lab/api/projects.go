@@ -92,6 +92,7 @@ func (p *projects) listProjects(r *http.Request) (*reply, error) {
 func projectIn(r *http.Request, d *state.Document) (*state.Project, error) {
 	id := r.PathValue("project")
 	for i := range d.Projects {
+		// clients name the default project by its id or by the word
 		if d.Projects[i].ID == id || id == "default" && d.Projects[i].Default {
 			return &d.Projects[i], nil
 		}
@@ -120,6 +121,7 @@ type projectRequest struct {
 
 // apply changes a project to what the request says, and checks the result.
 func (b *projectRequest) apply(d *state.Document, p *state.Project) error {
+	// godo sends null for fields that are not to change
 	setGiven(&p.Name, b.Name)
 	setGiven(&p.Description, b.Description)
 	setGiven(&p.Purpose, b.Purpose)
@@ -237,6 +239,7 @@ func (p *projects) changeProject(r *http.Request, whole bool) (*reply, error) {
 		return nil, err
 	}
 
+	// a PUT replaces the whole, so that nothing may be missing
 	if whole && !body.complete() {
 		return nil, invalid("name, description, purpose, environment and is_default are all needed")
 	}
@@ -272,6 +275,7 @@ func (p *projects) deleteProject(r *http.Request) (*reply, error) {
 		}
 
 		if project.Default || len(resourcesOf(d, *project)) > 0 {
+			// Terraform tries again as long as it reads these words
 			return failure(http.StatusPreconditionFailed, "cannot delete a project with resources, nor the default one")
 		}
 

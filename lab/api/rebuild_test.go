@@ -44,7 +44,12 @@ func TestResize(t *testing.T) {
 		memory:   4096,
 		disk:     80,
 	}} {
-		action, _, err := w.DropletActions.Resize(ctx, droplet.ID, c.size, c.withDisk)
+		action, _, err := w.DropletActions.Resize(
+			ctx,
+			droplet.ID,
+			c.size,
+			c.withDisk,
+		)
 		require.NoError(t, err)
 		require.Equal(t, "completed", w.done(action).Status)
 
@@ -83,7 +88,11 @@ func TestRebuild(t *testing.T) {
 	_, _, err = w.DropletActions.RebuildByImageID(ctx, droplet.ID, 1)
 	refused(t, err, 422, "invalid image")
 
-	_, _, err = w.DropletActions.Restore(ctx, droplet.ID, got.Image.ID)
+	_, _, err = w.DropletActions.Restore(
+		ctx,
+		droplet.ID,
+		got.Image.ID,
+	)
 	refused(t, err, 422, "no backup or snapshot of this Droplet")
 }
 
@@ -97,20 +106,36 @@ func TestActionsThatChangeWhatIsWrittenDown(t *testing.T) {
 		return w.active(droplet.ID)
 	}
 
-	require.Contains(t, do(w.DropletActions.EnableBackups(ctx, droplet.ID)).Features, "backups")
+	require.Contains(
+		t,
+		do(w.DropletActions.EnableBackups(ctx, droplet.ID)).Features,
+		"backups",
+	)
 
-	require.NotContains(t, do(w.DropletActions.DisableBackups(ctx, droplet.ID)).Features, "backups")
+	require.NotContains(
+		t,
+		do(w.DropletActions.DisableBackups(ctx, droplet.ID)).Features,
+		"backups",
+	)
 
 	_, _, err := w.DropletActions.DisableBackups(ctx, droplet.ID)
 	refused(t, err, 422, "not enabled")
 
-	require.Contains(t, do(w.DropletActions.EnableIPv6(ctx, droplet.ID)).Features, "ipv6")
+	require.Contains(
+		t,
+		do(w.DropletActions.EnableIPv6(ctx, droplet.ID)).Features,
+		"ipv6",
+	)
 
 	_, _, err = w.DropletActions.EnableIPv6(ctx, droplet.ID)
 	refused(t, err, 422, "already enabled")
 	do(w.DropletActions.PasswordReset(ctx, droplet.ID))
 
-	require.Equal(t, "renamed", do(w.DropletActions.Rename(ctx, droplet.ID, "renamed")).Name)
+	require.Equal(
+		t,
+		"renamed",
+		do(w.DropletActions.Rename(ctx, droplet.ID, "renamed")).Name,
+	)
 
 	_, _, err = w.DropletActions.ChangeKernel(ctx, droplet.ID, 7)
 	refused(t, err, 422, "kernel")

@@ -12,6 +12,7 @@ import (
 // them errored, finishes deletions, ends machines that the state does not know, and boots the Droplets that a stop
 // powered off.
 func (s *Server) reconcile(ctx context.Context) error {
+	// strays go first: their addresses may belong to others by now
 	if err := s.removeStrays(ctx); err != nil {
 		return err
 	}
@@ -20,6 +21,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 		return err
 	}
 
+	// after interrupted snapshots are ended, what they left is a stray
 	if err := s.removeStrayImages(ctx); err != nil {
 		return err
 	}
@@ -30,6 +32,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 		return err
 	}
 
+	// what boots below needs the devices of its volumes
 	s.reattachVolumes(ctx, d)
 
 	for _, action := range d.Actions {
@@ -45,6 +48,7 @@ func (s *Server) reconcile(ctx context.Context) error {
 	}
 
 	for _, droplet := range d.Droplets {
+		// the client was told 204 before the lab ended
 		if droplet.Deleting {
 			s.destroyInBackground(droplet.ID)
 		}
@@ -67,6 +71,7 @@ func (s *Server) removeStrayImages(ctx context.Context) error {
 	var problems []error
 
 	for _, root := range roots {
+		// an image may be gone while a Droplet's disk still stands on it
 		if rootUsed(s.Store.View(), root) {
 			continue
 		}
@@ -112,6 +117,7 @@ func (s *Server) endInterrupted(d *state.Document) error {
 			continue
 		}
 
+		// the guest has run on since: a snapshot now would be of another moment
 		if action.Type == "snapshot" {
 			s.end(d, action.ID, state.ActionErrored, "the lab ended meanwhile")
 		}
@@ -123,6 +129,8 @@ func (s *Server) endInterrupted(d *state.Document) error {
 
 	for i := range d.Droplets {
 		droplet := &d.Droplets[i]
+
+		// the delay until addresses are shown is not waited for a second time
 		droplet.Ready = droplet.Status != state.DropletNew
 
 		underWay := slices.ContainsFunc(d.Actions, func(a state.Action) bool {
@@ -142,6 +150,7 @@ func (s *Server) resume(action state.Action) {
 	}
 
 	s.spawn("resume create", func() error {
+		// the lab ended between the machine's boot and the action's end
 		if s.Machines.Running(action.ResourceID) {
 			return s.finish(action, func(d *state.Document) {
 				if droplet := d.Droplet(action.ResourceID); droplet != nil {
@@ -168,6 +177,8 @@ func (s *Server) bootResumed() error {
 	err := s.Store.Update(func(d *state.Document) error {
 		for i := range d.Droplets {
 			droplet := &d.Droplets[i]
+
+			// one that runs already, or that an action is about to change, is left alone
 			resume := droplet.Resume && !droplet.Locked && !s.Machines.Running(droplet.ID)
 			droplet.Resume = false
 
@@ -177,6 +188,7 @@ func (s *Server) bootResumed() error {
 
 			droplet.Locked = true
 
+			// clients see the boot as any other power_on
 			action := state.Action{
 				ID:           d.NextID(),
 				Type:         "power_on",

@@ -36,14 +36,17 @@ func (b *recordRequest) apply(domain *state.Domain, record state.Record) (state.
 		record.Tag = b.Tag
 	}
 
+	// godo sends 0 for a TTL that was not given
 	if b.TTL != 0 {
 		record.TTL = b.TTL
 	}
 
+	// DigitalOcean shows names of hosts without the last dot; Terraform adds it again
 	if namesHost(record.Type) && record.Data != "@" {
 		record.Data = strings.TrimSuffix(record.Data, ".")
 	}
 
+	// the domain's own name is shown as @
 	if record.Name == domain.Name || record.Name == "" {
 		record.Name = "@"
 	}
@@ -134,6 +137,7 @@ func checkRecordValues(domain *state.Domain, record state.Record) error {
 		return invalid("Name is not valid.")
 	}
 
+	// a CNAME stands alone at its name (RFC 1034)
 	shared := slices.ContainsFunc(domain.Records, func(x state.Record) bool {
 		alias := x.Type == "CNAME" || record.Type == "CNAME"
 		return alias && x.ID != record.ID && x.Name == record.Name
@@ -153,6 +157,8 @@ func (z *zones) listRecords(r *http.Request) (*reply, error) {
 
 	query := r.URL.Query()
 	kind := query.Get("type")
+
+	// the filter takes the full name, as in db.example.com
 	name := strings.TrimSuffix(strings.ToLower(query.Get("name")), ".")
 	shown := []state.Record{}
 
@@ -249,6 +255,7 @@ func (z *zones) updateRecord(r *http.Request) (*reply, error) {
 			return err
 		}
 
+		// clients send the type along, though it can't change
 		if body.Type != "" && !strings.EqualFold(body.Type, domain.Records[i].Type) {
 			return invalid("A record's type can't be changed.")
 		}

@@ -19,6 +19,7 @@ func (s *Server) recordReserved(
 	kind string,
 	droplet int,
 ) state.Action {
+	// two moves at once could end with the packets at one Droplet and the state at another
 	reserved.Locked = true
 	bytes := reserved.Address.As4()
 
@@ -81,6 +82,7 @@ func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, i
 
 	switch kind {
 	case "unassign":
+		// Terraform's delete counts on 422 here
 		if reserved.DropletID == 0 {
 			return invalid("The reserved IP is not assigned.")
 		}
@@ -96,6 +98,7 @@ func allowReserved(d *state.Document, reserved *state.ReservedIP, kind string, i
 			return err
 		}
 
+		// an address is routed within its region
 		if d.Droplet(id).Region != reserved.Region {
 			return invalid("The reserved IP and the droplet must be in the same region.")
 		}
@@ -118,6 +121,7 @@ func allowHolder(d *state.Document, id int) error {
 		return invalid("The droplet has no public networking: it can't have a reserved IP.")
 	}
 
+	// an action in progress counts: a Droplet has one reserved IP at most
 	coming := slices.ContainsFunc(d.Actions, func(a state.Action) bool {
 		return a.ResourceType == reservedIPType &&
 			a.Type == "assign_ip" &&
@@ -153,6 +157,8 @@ func (s *Server) performReserved(action state.Action) error {
 	defer s.reserve.Unlock()
 
 	d := s.Store.View()
+
+	// the machines take all holders at once: this one is changed among them
 	holders := reservedHolders(d)
 
 	if holder == 0 {
@@ -171,6 +177,8 @@ func (s *Server) performReserved(action state.Action) error {
 
 	return s.finish(action, func(d *state.Document) {
 		reserved := d.ReservedIP(address)
+
+		// the Droplet may be destroyed while its address is moved
 		gone := holder != 0 && d.Droplet(holder) == nil
 
 		if reserved != nil && !gone {
@@ -205,6 +213,7 @@ func reservedHolders(d *state.Document) map[netip.Addr]int {
 
 // applyReserved makes the packets for reserved IPs reach the Droplets that hold them in the state.
 func (s *Server) applyReserved(ctx context.Context) error {
+	// two calls at once could leave the older state in force
 	s.reserve.Lock()
 	defer s.reserve.Unlock()
 

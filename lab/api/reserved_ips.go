@@ -28,6 +28,7 @@ func (s *Server) reservedIPRoutes() map[string]handler {
 		return func(r *http.Request) (*reply, error) { return handle(r, key) }
 	}
 
+	// clients that know the old name only still work
 	for path, key := range keys {
 		routes["GET "+path] = keyed(s.listReserved, key)
 		routes["POST "+path] = keyed(s.createReserved, key)
@@ -58,6 +59,7 @@ func (s *Server) showReserved(d *state.Document, reserved state.ReservedIP) rese
 
 	shown.Region, _ = findRegion(reserved.Region)
 
+	// clients read the whole Droplet, or null
 	if droplet := d.Droplet(reserved.DropletID); droplet != nil {
 		holder := s.showDroplet(*droplet)
 		shown.Droplet = &holder
@@ -123,6 +125,7 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 				return err
 			}
 
+			// an address for a Droplet is of the Droplet's region
 			body.Region = d.Droplet(body.DropletID).Region
 		}
 
@@ -139,6 +142,7 @@ func (s *Server) createReserved(r *http.Request, key string) (*reply, error) {
 			return invalid("no free address is left in the lab's range %s", s.Public)
 		}
 
+		// it is recorded first: the action needs its place in the list
 		d.ReservedIPs = append(d.ReservedIPs, state.ReservedIP{
 			Address: address,
 			Region:  body.Region,
@@ -186,6 +190,7 @@ func (s *Server) deleteReserved(r *http.Request) (*reply, error) {
 			return err
 		}
 
+		// an action that runs would assign an address that is gone
 		if reserved.Locked {
 			return invalid("The reserved IP already has a pending event.")
 		}
@@ -202,5 +207,6 @@ func (s *Server) deleteReserved(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// the packets stop as well: the address may be given to another Droplet
 	return noContent(), s.applyReserved(s.context)
 }

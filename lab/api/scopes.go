@@ -31,6 +31,8 @@ func sign(whole, payload string) string {
 func scopesOf(whole, token string) ([]string, bool) {
 	rest, scoped := strings.CutPrefix(token, scopedPrefix)
 	payload, signature, _ := strings.Cut(rest, ".")
+
+	// the signature is checked before anything in the token is believed
 	genuine := hmac.Equal([]byte(signature), []byte(sign(whole, payload)))
 
 	if !scoped || !genuine {
@@ -70,6 +72,8 @@ var scopeNames = map[string]string{
 // allowed tells whether a token with these scopes may make a request.
 func allowed(scopes []string, r *http.Request) bool {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/")
+
+	// what is not in the table is closed to all tokens with scopes
 	name, known := scopeNames[parts[0]]
 	if !known || !strings.HasPrefix(r.URL.Path, "/v2/") {
 		return false

@@ -56,12 +56,14 @@ func New(options Options) *Server {
 		options.ShutdownTimeout = DefaultShutdownTimeout
 	}
 
+	// the background work outlives each request: its context is the server's
 	ctx, cancel := context.WithCancel(context.Background())
 
 	return &Server{
 		Options: options,
 		context: ctx,
 		cancel:  cancel,
+		// one place is enough: the follower reads the whole state
 		changed: make(chan struct{}, 1),
 	}
 }
@@ -72,6 +74,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 
+	// the follower starts after the state is right, or it would apply what is about to change
 	s.begin(s.followBalancers)
 	s.begin(s.renewCertificates)
 
@@ -83,6 +86,8 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 
 	s.resumeImports()
+
+	// what changed while the lab was down must be applied, too
 	s.wakeFollower()
 
 	return nil
@@ -90,6 +95,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 // Close ends the background work and waits for it. Machines run on; actions cut short are taken up by the next Start.
 func (s *Server) Close() {
+	// the mutex keeps begin from adding a task while Wait looks
 	s.closing.Lock()
 	s.cancel()
 	s.closing.Unlock()
@@ -110,6 +116,7 @@ func (s *Server) begin(work func()) {
 
 // now is the time as the API shows it: UTC, whole seconds.
 func (s *Server) now() time.Time {
+	// Terraform finds a snapshot by its action's time, and compares whole seconds
 	return s.Now().UTC().Truncate(time.Second)
 }
 

@@ -85,6 +85,7 @@ type spacesKeyRequest struct {
 func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 	set(&key.Name, b.Name)
 
+	// a PATCH may leave the grants as they are
 	if b.Grants != nil {
 		key.Grants = *b.Grants
 	}
@@ -105,6 +106,7 @@ func (b *spacesKeyRequest) apply(key *state.SpacesKey) error {
 func checkGrant(grant state.SpacesGrant) error {
 	switch grant.Permission {
 	case "fullaccess":
+		// full access is to all buckets, and to the list of them
 		if grant.Bucket != "" {
 			return invalid("a fullaccess grant is for all buckets: leave bucket empty")
 		}
@@ -157,6 +159,7 @@ func (k *spacesKeys) createSpacesKey(r *http.Request) (*reply, error) {
 		return nil, err
 	}
 
+	// DigitalOcean shows the secret once, in this answer
 	shown := showSpacesKey(key)
 	shown.SecretKey = key.Secret
 

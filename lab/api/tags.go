@@ -114,6 +114,7 @@ func (s *Server) createTag(r *http.Request) (*reply, error) {
 
 	var shown tagShape
 	err := s.Store.Update(func(d *state.Document) error {
+		// a tag that is there already is no error: Terraform creates before it tags
 		shown = showTag(r, d, d.UseTags([]string{body.Name})[0])
 		return nil
 	})
@@ -144,6 +145,7 @@ func (s *Server) deleteTag(r *http.Request) (*reply, error) {
 
 		d.Tags = slices.DeleteFunc(d.Tags, func(tag string) bool { return tag == name })
 
+		// the things themselves stay
 		for i := range d.Droplets {
 			d.Droplets[i].Tags = without(d.Droplets[i].Tags, name)
 		}
@@ -175,6 +177,7 @@ func without(tags []string, name string) []string {
 }
 
 func with(tags []string, name string) []string {
+	// tagging twice leaves one tag
 	return append(without(tags, name), name)
 }
 
@@ -200,6 +203,7 @@ func (s *Server) retagResources(r *http.Request, change func(tags []string, name
 	}
 
 	return s.changeBalancers(func(d *state.Document) error {
+		// packer creates the tag when it reads 404, and tries again
 		name, known := d.Tag(r.PathValue("tag"))
 		if !known {
 			return notFound()

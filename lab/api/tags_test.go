@@ -56,11 +56,19 @@ func TestTags(t *testing.T) {
 	_, _, err = w.Tags.Create(ctx, &godo.TagCreateRequest{Name: "with space"})
 	refused(t, err, 422, "no tag")
 
-	_, err = w.Tags.TagResources(ctx, "nothing", &godo.TagResourcesRequest{Resources: dropletResource(1)})
+	_, err = w.Tags.TagResources(
+		ctx,
+		"nothing",
+		&godo.TagResourcesRequest{Resources: dropletResource(1)},
+	)
 	refused(t, err, 404, "")
 
 	w.untag("hornero", droplet.ID)
-	require.Equal(t, []string{"hornero:demo"}, w.active(droplet.ID).Tags)
+	require.Equal(
+		t,
+		[]string{"hornero:demo"},
+		w.active(droplet.ID).Tags,
+	)
 
 	_, err = w.Tags.Delete(ctx, "hornero:demo")
 	require.NoError(t, err)

@@ -74,6 +74,7 @@ func (s *Server) actOnVolume(
 
 		d.Actions = append(d.Actions, action)
 
+		// the Droplet's devices change: no other action may run beside it
 		if droplet := d.Droplet(lockedBy(action)); droplet != nil {
 			droplet.Locked = true
 		}
@@ -91,6 +92,7 @@ func (s *Server) actOnVolume(
 
 // allowVolumeAction returns why a volume can't have an action now; nil when it can.
 func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActionRequest) error {
+	// Terraform compares these words
 	if pending(d, volumeType, volume.ID) {
 		return pendingEvent()
 	}
@@ -113,6 +115,7 @@ func allowVolumeAction(d *state.Document, volume *state.Volume, body volumeActio
 		return nil
 
 	case "resize":
+		// a file system on it may use all of the disk: it never shrinks
 		if body.Size <= volume.Size || body.Size > maxVolumeSize {
 			return invalid("invalid volume size: must be larger than %d and at most %d GB", volume.Size, maxVolumeSize)
 		}

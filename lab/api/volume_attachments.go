@@ -16,6 +16,8 @@ func allowAttach(d *state.Document, volume *state.Volume, droplet *state.Droplet
 		return invalid("This volume is already attached")
 	case volume.DropletID != 0:
 		return invalid("This volume is already attached to another Droplet")
+
+	// a volume is block storage of one region
 	case droplet.Region != volume.Region:
 		return invalid("The volume and the Droplet must be in the same region")
 	case droplet.Locked:
@@ -37,6 +39,7 @@ func (v *volumeRef) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 
+	// DigitalOcean's description says strings, and godo sends objects
 	var object struct {
 		ID string `json:"id"`
 	}
@@ -78,6 +81,7 @@ func assignVolumes(d *state.Document, droplet state.Droplet, ids []volumeRef) er
 // it is done.
 func (s *Server) reattachVolumes(ctx context.Context, d *state.Document) {
 	for _, volume := range d.Volumes {
+		// an action in progress detaches the volume itself when it is taken up again
 		var err error
 		if volume.DropletID != 0 {
 			err = s.Volumes.Attach(ctx, volume, volume.DropletID)
@@ -85,6 +89,7 @@ func (s *Server) reattachVolumes(ctx context.Context, d *state.Document) {
 			err = s.Volumes.Detach(ctx, volume, 0)
 		}
 
+		// a volume that does not attach is no reason not to start the lab
 		if err != nil && !errors.Is(err, ErrGone) {
 			s.Logger.Error("volume not attached again",
 				"volume", volume.Name,

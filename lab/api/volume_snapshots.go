@@ -74,6 +74,7 @@ func (s *Server) createVolumeSnapshot(r *http.Request) (*reply, error) {
 		Created:        s.now(),
 	}
 
+	// it is taken before it is in the state: one that is cut short is removed as a stray
 	snapshot.Bytes, err = s.Volumes.Snapshot(s.context, *volume, snapshot.ID)
 	if err != nil {
 		_, gone := volumeIn(r, s.Store.View())

@@ -32,7 +32,7 @@ func (s *Server) removeStrayVolumes(ctx context.Context, d *state.Document) erro
 		snapshots = append(snapshots, snapshot.ID)
 	}
 
-	return s.Volumes.Keep(ctx, volumes, snapshots)
+	return s.Volumes.RemoveAllBut(ctx, volumes, snapshots)
 }
 
 func (s *Server) volumeRoutes() map[string]handler {
@@ -79,6 +79,7 @@ func showVolume(v state.Volume) volumeShape {
 
 	shown.Region, _ = findRegion(v.Region)
 
+	// the API has a list, although a volume is attached to one Droplet at most
 	if v.DropletID != 0 {
 		shown.DropletIDs = []int{v.DropletID}
 	}
@@ -166,6 +167,7 @@ func (b *volumeRequest) takeFromSnapshot(d *state.Document) error {
 		return invalid("snapshot_id: there is no such snapshot of a volume")
 	}
 
+	// a snapshot is in its volume's region, and a volume never smaller than what is on it
 	elsewhere := b.Region != "" && b.Region != snapshot.Region
 	tooSmall := b.Size != 0 && b.Size < snapshot.Size
 
@@ -179,6 +181,8 @@ func (b *volumeRequest) takeFromSnapshot(d *state.Document) error {
 
 	b.Region = snapshot.Region
 	b.Size = max(b.Size, snapshot.Size)
+
+	// the file system comes with the data
 	b.FilesystemType = snapshot.FilesystemType
 
 	return nil
@@ -212,6 +216,7 @@ func (b *volumeRequest) check(d *state.Document) error {
 		return failure(http.StatusForbidden, "failed to create volume: volume limit exceeded")
 	}
 
+	// names are unique in a region: clients find volumes by them
 	if _, err := volumeNamed(d, b.Name, b.Region); err == nil {
 		return failure(http.StatusConflict, "a volume with the name %q exists already in %s", b.Name, b.Region)
 	}
@@ -297,6 +302,7 @@ func (s *Server) removeVolume(find func(*state.Document) (*state.Volume, error))
 			return err
 		}
 
+		// DigitalOcean answers 409 for an attached volume
 		if volume.DropletID != 0 || pending(d, volumeType, volume.ID) {
 			return failure(http.StatusConflict, "failed to delete volume: volume is attached to a Droplet")
 		}

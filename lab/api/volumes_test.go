@@ -94,7 +94,11 @@ func TestVolumeIsAttachedResizedAndDetached(t *testing.T) {
 
 	w.completed(actions.Attach(ctx, volume.ID, droplet.ID))
 	require.Equal(t, droplet.ID, w.volumes.holder(volume.ID))
-	require.Equal(t, []string{volume.ID}, w.active(droplet.ID).VolumeIDs)
+	require.Equal(
+		t,
+		[]string{volume.ID},
+		w.active(droplet.ID).VolumeIDs,
+	)
 
 	_, _, err := actions.Attach(ctx, volume.ID, droplet.ID)
 	refused(t, err, 422, "already attached")
@@ -235,7 +239,11 @@ func TestAVolumesActionLocksItsDroplet(t *testing.T) {
 
 	w.volumes.breakAttach(errBroken)
 
-	require.Equal(t, "errored", w.did(w.StorageActions.Attach(ctx, two.ID, droplet.ID)).Status)
+	require.Equal(
+		t,
+		"errored",
+		w.did(w.StorageActions.Attach(ctx, two.ID, droplet.ID)).Status,
+	)
 
 	require.Equal(t,
 		[]string{one.ID},

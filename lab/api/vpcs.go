@@ -63,6 +63,7 @@ func Fresh(now time.Time) func(*state.Document) {
 			d.Images = append(d.Images, image)
 		}
 
+		// DigitalOcean has a default VPC in each region from the start
 		for i, region := range Regions() {
 			first := netip.AddrFrom4([4]byte{10, byte(firstVPC + i), 0, 0})
 
@@ -166,6 +167,7 @@ func chooseRange(d *state.Document, asked string) (netip.Prefix, error) {
 	for second := firstVPC + len(Regions()); second < 256; second++ {
 		first := netip.AddrFrom4([4]byte{10, byte(second), 0, 0})
 
+		// a user may have asked for a range among the lab's own
 		candidate := netip.PrefixFrom(first, vpcBits)
 		if !overlaps(d, candidate) {
 			return candidate, nil
@@ -192,6 +194,7 @@ func checkRange(d *state.Document, asked string) (netip.Prefix, error) {
 		return none, invalid("ip_range must be a range within 10.0.0.0/8 from /16 to /26 (in the lab)")
 	}
 
+	// reserved IPs reach Droplets through these addresses
 	if wanted.Overlaps(anchors()) {
 		return none, invalid("ip_range must not overlap with %s: the anchor addresses are there", anchors())
 	}
@@ -223,6 +226,8 @@ func (s *Server) replaceVPC(r *http.Request) (*reply, error) {
 		if body.Name == nil {
 			return invalid("name is needed")
 		}
+
+		// a PUT replaces: what is left out is blank
 		if body.Description == nil {
 			body.Description = new(string)
 		}
@@ -281,6 +286,7 @@ func (b *vpcUpdate) apply(d *state.Document, vpc *state.VPC) error {
 	}
 
 	if b.Default != nil && *b.Default {
+		// a region has one default VPC
 		if other := d.DefaultVPC(vpc.Region); other != nil {
 			other.Default = false
 		}
@@ -299,6 +305,8 @@ func (s *Server) deleteVPC(r *http.Request) (*reply, error) {
 			return notFound()
 		case vpc.Default:
 			return failure(http.StatusForbidden, "Can not delete the default VPC")
+
+		// Terraform tries again on 403, until the Droplets are gone
 		case len(vpcMembers(d, vpc.ID)) > 0:
 			return failure(http.StatusForbidden, "Can not delete VPC with members")
 		}

@@ -44,7 +44,11 @@ func TestVPCs(t *testing.T) {
 	free := w.vpc("demo-3", "")
 	require.NotEmpty(t, free.IPRange)
 
-	set, _, err := w.VPCs.Set(ctx, vpc.ID, godo.VPCSetName("renamed"))
+	set, _, err := w.VPCs.Set(
+		ctx,
+		vpc.ID,
+		godo.VPCSetName("renamed"),
+	)
 	require.NoError(t, err)
 	require.Equal(t, "renamed", set.Name)
 }

@@ -37,7 +37,7 @@ func TestConsole(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, said, "no terminal")
 
-	// script is the terminal that somebody sits at.
+	// script is the terminal; the shell must be there before anything is typed
 	typed := exec.Command(
 		"sh",
 		"-c",

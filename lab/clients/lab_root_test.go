@@ -39,6 +39,7 @@ func newBench(t *testing.T) *bench {
 	b.clients = filepath.Join(cache, "hornero", "clients")
 	b.run(root, "scripts/clients.sh", b.clients)
 
+	// clients keep settings and plugins in the home: this run must not see another's
 	home := t.TempDir()
 	b.env = append(
 		os.Environ(),
@@ -48,6 +49,7 @@ func newBench(t *testing.T) *bench {
 		"CHECKPOINT_DISABLE=1",
 	)
 
+	// the log is read before the reset removes it
 	hornero := filepath.Join(root, "bin/hornero")
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -23,6 +23,7 @@ func TestPacker(t *testing.T) {
 		"PACKER_CONFIG_DIR="+folder,
 	)
 
+	// a local plugin needs no registry
 	packer := filepath.Join(b.root, ".cache/packer")
 	b.run(
 		folder,
@@ -42,6 +43,7 @@ func TestPacker(t *testing.T) {
 	require.ElementsMatch(t, []any{"fra1", "nyc3"}, image["regions"])
 	require.Contains(t, image["tags"], "baked-by-packer")
 
+	// Packer does not wait for the end of what it deletes
 	require.Eventually(t,
 		func() bool {
 			return len(b.doctl("compute", "droplet", "list")) == 0

@@ -28,6 +28,7 @@ func TestTerraform(t *testing.T) {
 	b := newBench(t)
 	folder := b.write("main.tf", terraformConfiguration)
 
+	// with dev_overrides Terraform takes the local provider, without init and registry
 	settings := fmt.Sprintf(
 		"provider_installation {\n  dev_overrides { \"digitalocean/digitalocean\" = %q }\n  direct {}\n}\n",
 		b.clients,

@@ -9,17 +9,17 @@ import (
 	"github.com/hornero/hornero/internal/command"
 )
 
-// Shield is what may reach a Droplet and leave it. A Droplet without one has no firewall.
-type Shield struct {
+// DropletFirewall is what may reach a Droplet and leave it. A Droplet without one has no firewall.
+type DropletFirewall struct {
 	Droplet   int
 	Public    netip.Addr   // the zero Addr: it has its VPC only
 	Addresses []netip.Addr // all others: IPv6, VPC, reserved
-	Inbound   []Passage
-	Outbound  []Passage
+	Inbound   []FirewallRule
+	Outbound  []FirewallRule
 }
 
-// Passage lets packets of a protocol (tcp, udp, icmp) through, from or to some networks.
-type Passage struct {
+// FirewallRule lets packets of a protocol (tcp, udp, icmp) through, from or to some networks.
+type FirewallRule struct {
 	Protocol    string
 	First, Last int // ports; both 0 for all
 	Peers       []netip.Prefix
@@ -31,13 +31,13 @@ const firewallTable = "hornero_firewall"
 // SetFirewalls puts these firewalls in force at once, and no others. They stand in the fabric, where no guest
 // reaches them, and remember connections: frames on the bridges pass the ip hooks there (br_netfilter). What
 // the fabric itself sends and gets, metadata and packages, passes none.
-func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
+func (h *Host) SetFirewalls(ctx context.Context, firewalls []DropletFirewall) error {
 	h.net.Lock()
 	defer h.net.Unlock()
 
 	err := within(h.fabric(), func() error {
 		// Without firewalls frames need not pass the ip hooks, and the kernel's module need not be there.
-		if len(shields) > 0 {
+		if len(firewalls) > 0 {
 			err := setSysctls(map[string]string{
 				"bridge/bridge-nf-call-iptables":  "1",
 				"bridge/bridge-nf-call-ip6tables": "1",
@@ -52,7 +52,7 @@ func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 
 		_, err := command.Run(ctx, command.Command{
 			Args:  []string{"nft", "-f", "-"},
-			Input: firewallRules(shields),
+			Input: firewallRules(firewalls),
 		})
 
 		return err
@@ -65,8 +65,8 @@ func (h *Host) SetFirewalls(ctx context.Context, shields []Shield) error {
 }
 
 // firewallRules is the whole of both tables, put in force in one transaction.
-func firewallRules(shields []Shield) string {
-	return familyOf4().rules(shields) + familyOf6().rules(shields)
+func firewallRules(firewalls []DropletFirewall) string {
+	return familyOf4().rules(firewalls) + familyOf6().rules(firewalls)
 }
 
 // family is what differs between the rules for IPv4 and for IPv6.
@@ -96,21 +96,21 @@ func familyOf6() family {
 
 // rules is a family's table. A packet passes when the sender's firewalls let it out and the receiver's let it
 // in; a chain returns what it lets through and drops the rest.
-func (f family) rules(shields []Shield) string {
+func (f family) rules(firewalls []DropletFirewall) string {
 	// nft fails to delete a table that is not there: naming it first makes it.
 	text := fmt.Sprintf("table %[2]s %[1]s\ndelete table %[2]s %[1]s\n", firewallTable, f.name)
 	var chains strings.Builder
 	out, in := []string{}, []string{}
 
-	for _, shield := range shields {
-		f.writeChain(&chains, fmt.Sprintf("out_%d", shield.Droplet), "daddr", shield.Outbound)
-		f.writeChain(&chains, fmt.Sprintf("in_%d", shield.Droplet), "saddr", shield.Inbound)
+	for _, firewall := range firewalls {
+		f.writeChain(&chains, fmt.Sprintf("out_%d", firewall.Droplet), "daddr", firewall.Outbound)
+		f.writeChain(&chains, fmt.Sprintf("in_%d", firewall.Droplet), "saddr", firewall.Inbound)
 
 		// Packets for a reserved IP pass the firewalls with the Droplet's anchor address.
-		for _, address := range shield.withAnchor() {
+		for _, address := range firewall.withAnchor() {
 			if f.owns(address) {
-				out = append(out, fmt.Sprintf("%s : jump out_%d", address, shield.Droplet))
-				in = append(in, fmt.Sprintf("%s : jump in_%d", address, shield.Droplet))
+				out = append(out, fmt.Sprintf("%s : jump out_%d", address, firewall.Droplet))
+				in = append(in, fmt.Sprintf("%s : jump in_%d", address, firewall.Droplet))
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (f family) rules(shields []Shield) string {
 }
 
 // withAnchor are the addresses of a Droplet, and the anchor address that belongs to its public one.
-func (s Shield) withAnchor() []netip.Addr {
+func (s DropletFirewall) withAnchor() []netip.Addr {
 	if !s.Public.IsValid() {
 		return s.Addresses
 	}
@@ -149,17 +149,17 @@ func (s Shield) withAnchor() []netip.Addr {
 	}, s.Addresses...)
 }
 
-func (f family) writeChain(text *strings.Builder, name, side string, passages []Passage) {
+func (f family) writeChain(text *strings.Builder, name, side string, rules []FirewallRule) {
 	fmt.Fprintf(text, "\tchain %s {\n", name)
 
-	for _, passage := range passages {
-		for _, peer := range passage.Peers {
+	for _, rule := range rules {
+		for _, peer := range rule.Peers {
 			if f.owns(peer.Addr()) {
 				fmt.Fprintf(
 					text,
 					"\t\t%s%s return\n",
 					f.peer(side, peer),
-					f.match(passage),
+					f.match(rule),
 				)
 			}
 		}
@@ -176,7 +176,7 @@ func (f family) peer(side string, peer netip.Prefix) string {
 	return fmt.Sprintf("%s %s %s ", f.name, side, peer)
 }
 
-func (f family) match(p Passage) string {
+func (f family) match(p FirewallRule) string {
 	switch {
 	case p.Protocol == "icmp":
 		return "meta l4proto " + f.icmp

@@ -204,11 +204,11 @@ func TestIPv6(t *testing.T) {
 	require.NoError(t, l.Up(t.Context()))
 	require.True(t, opens(a.IPv6), "a lab that is started again leaves it alone")
 
-	require.NoError(t, l.SetFirewalls(t.Context(), []machine.Shield{{
+	require.NoError(t, l.SetFirewalls(t.Context(), []machine.DropletFirewall{{
 		Droplet:   b.ID,
 		Public:    b.Public,
 		Addresses: []netip.Addr{b.Private, b.IPv6},
-		Inbound: []machine.Passage{{
+		Inbound: []machine.FirewallRule{{
 			Protocol: "tcp",
 			First:    22,
 			Last:     22,

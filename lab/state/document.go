@@ -68,6 +68,7 @@ func (d *Document) Tag(name string) (string, bool) {
 func (d *Document) UseTags(names []string) []string {
 	used := []string{}
 	for _, name := range names {
+		// DigitalOcean keeps a tag's first spelling and finds it in any other
 		tag, known := d.Tag(name)
 		if !known {
 			tag = name

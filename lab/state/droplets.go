@@ -119,6 +119,7 @@ func (d *Document) Image(id int) *Image {
 // ImageBySlug finds a base image; nil when there is none.
 func (d *Document) ImageBySlug(slug string) *Image {
 	return find(d.Images, func(x *Image) bool {
+		// snapshots and custom images have no slug: an empty name must not find one
 		return x.Slug == slug && slug != ""
 	})
 }
@@ -131,6 +132,7 @@ func (d *Document) Action(id int) *Action {
 // TrimActions forgets the oldest finished actions beyond what is kept.
 func (d *Document) TrimActions(keep int) {
 	for i := 0; len(d.Actions) > keep && i < len(d.Actions); {
+		// the next start takes up what is in progress, so that it must not be forgotten
 		if d.Actions[i].Status == ActionInProgress {
 			i++
 			continue

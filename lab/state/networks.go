@@ -40,6 +40,7 @@ func IPv6Network(public netip.Prefix) netip.Prefix {
 
 // IPv6 is a Droplet's public IPv6 address; the zero Addr when it has none. Its last byte is the IPv4 address's.
 func (d *Droplet) IPv6() netip.Addr {
+	// the address follows from the public one: without that there is none
 	if !slices.Contains(d.Features, "ipv6") || !d.Public.IsValid() {
 		return netip.Addr{}
 	}
@@ -67,11 +68,14 @@ func (d *Document) TakePublic(public netip.Prefix) (netip.Addr, bool) {
 		taken[balancer.Address] = true
 	}
 
+	// load balancers and reserved IPs take their addresses from the same range as Droplets
 	for _, reserved := range d.ReservedIPs {
 		taken[reserved.Address] = true
 	}
 
 	address, ok := next(public, d.LastPublic, taken)
+
+	// the last address is kept with the state: it goes round after a start, too
 	if ok {
 		d.LastPublic = address
 	}
@@ -108,11 +112,15 @@ const reserved = 10
 // next is the first address after the last one that nobody has.
 func next(within netip.Prefix, last netip.Addr, taken map[netip.Addr]bool) (netip.Addr, bool) {
 	first := within.Masked().Addr()
+
+	// the first addresses are the network's, the gateways' and the load balancers'
 	for range reserved {
 		first = first.Next()
 	}
 
 	candidate := first
+
+	// a range that changed since leaves the last address outside of it
 	if last.IsValid() && within.Contains(last) {
 		candidate = last.Next()
 	}

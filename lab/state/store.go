@@ -46,12 +46,14 @@ func Open(path string, fresh func(*Document)) (*Store, error) {
 	}
 
 	if document.Version == Version {
+		// the file is as this version writes it, and need not be written again
 		store.written = data
 		store.current.Store(document)
 
 		return store, nil
 	}
 
+	// an upgraded document is written at once: an older lab refuses it from here on
 	if err := upgrade(document); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -109,6 +111,7 @@ func (s *Store) publish(document *Document) error {
 		return fmt.Errorf("keep the lab's state: %w", err)
 	}
 
+	// the file comes first: after an error readers go on with the state before
 	s.written = data
 	s.current.Store(document)
 

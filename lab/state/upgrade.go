@@ -15,6 +15,7 @@ func upgrades() map[int]func(*Document) {
 // upgrade brings a document that was read to this version.
 func upgrade(d *Document) error {
 	for d.Version != Version {
+		// a newer lab's document may hold what this one would lose
 		step, known := upgrades()[d.Version]
 		if !known {
 			return fmt.Errorf(

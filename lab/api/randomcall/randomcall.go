@@ -26,6 +26,7 @@ type guesses struct {
 }
 
 func pick[T any](g *guesses, all []T) (one T, some bool) {
+	// one guess in twenty names what is not there: refusals are tested as well
 	if len(all) == 0 || g.IntN(20) == 0 {
 		return one, false
 	}
@@ -34,6 +35,7 @@ func pick[T any](g *guesses, all []T) (one T, some bool) {
 }
 
 func (g *guesses) droplet() int {
+	// ids begin high above this one, so that it is never a Droplet's
 	if droplet, some := pick(g, g.d.Droplets); some {
 		return droplet.ID
 	}
@@ -102,10 +104,12 @@ func (g *guesses) one(of ...string) string {
 }
 
 func (g *guesses) tag() string {
+	// Web and web are one tag: its case does not matter
 	return g.one("web", "db", "Web", "other")
 }
 
 func (g *guesses) region() string {
+	// mars1 is no region; one that is named twice is tried more often
 	return g.one("fra1", "nyc3", "fra1", "mars1")
 }
 
@@ -404,6 +408,7 @@ func randomCalls(g *guesses, droplets int) []Call {
 	calls = append(calls, dropletActions(g)...)
 
 	if len(g.d.Droplets) < droplets {
+		// among so many kinds of calls a single create would leave the lab nearly empty
 		for range 8 {
 			calls = append(calls, createDroplet(g))
 		}
@@ -429,6 +434,7 @@ func dropletActions(g *guesses) []Call {
 
 	calls := []Call{}
 	for _, kind := range kinds {
+		// each kind is for a Droplet of its own guess: two may meet in one
 		path := fmt.Sprintf("/v2/droplets/%d/actions", g.droplet())
 		body := fmt.Sprintf(`{"type":%q,"name":"named","size":"s-1vcpu-2gb","image":%d}`, kind, g.image())
 
@@ -445,6 +451,8 @@ func dropletActions(g *guesses) []Call {
 func createDroplet(g *guesses) Call {
 	name := fmt.Sprintf("d-%d", g.IntN(9))
 	region := g.region()
+
+	// huge is no size
 	size := g.one("s-1vcpu-1gb", "s-1vcpu-2gb", "huge")
 	image := g.one(`"debian-13-x64"`, fmt.Sprint(g.image()))
 	tag := g.tag()
