@@ -99,6 +99,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 	}
 
 	l.settings.Owner = ownerAfter(l.settings.Owner, options.Stack)
+
 	// a lab keeps its pace until it is given another (docs/lab.md)
 	l.settings.Pace = options.Pace.over(l.settings.Pace)
 	delays, err := l.settings.delays()
