@@ -41,7 +41,7 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 		document.Settings[name] = settings[name]
 	}
 
-	if f.Stack.MayHold(node.Role) {
+	if f.Stack.MayHoldReservedIP(node.Role) {
 		if err := f.checkGiven(); err != nil {
 			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 		}

@@ -24,7 +24,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	}
 
 	// Checked here, because after this the node that is there is drained.
-	if f.Stack.MayHold(node.Role) {
+	if f.Stack.MayHoldReservedIP(node.Role) {
 		if err := f.checkReserved(ctx); err != nil {
 			return err
 		}

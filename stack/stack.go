@@ -242,15 +242,15 @@ func (s *Stack) Settings() map[string]string {
 	}
 }
 
-// MayHold tells whether the nodes of a role may hold the stack's reserved IP.
-func (s *Stack) MayHold(role string) bool {
+// MayHoldReservedIP tells whether the nodes of a role may hold the stack's reserved IP.
+func (s *Stack) MayHoldReservedIP(role string) bool {
 	return s.ReservedIP != nil && s.ReservedIP.Nodes == role
 }
 
 // SecretsOf are the secrets that a node of a role is given.
 func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
 	names := slices.Clone(manifest.Secrets)
-	if s.MayHold(manifest.Name) && manifest.ReservedIP != nil {
+	if s.MayHoldReservedIP(manifest.Name) && manifest.ReservedIP != nil {
 		names = append(names, manifest.ReservedIP.Secrets...)
 		names = append(names, cloudinit.SecretReservedIPToken)
 	}
