@@ -38,8 +38,8 @@ type Config struct {
 	Manifests map[string]*roles.Manifest
 	// Published maps the load balancer's address to one that reaches it from here.
 	Published func(ctx context.Context, ip string) (string, error)
-	// Inside is where a Droplet reaches the API; empty for DigitalOcean's own.
-	Inside string
+	// APIInside is where a Droplet reaches the API; empty for DigitalOcean's own.
+	APIInside string
 	// Dial reaches a node; nil means a plain connection from here.
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Progress func(string)

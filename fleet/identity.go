@@ -45,8 +45,8 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 		if err := f.checkGiven(); err != nil {
 			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 		}
-		if f.Inside != "" {
-			document.Settings[cloudinit.SettingReservedIPAPI] = f.Inside
+		if f.APIInside != "" {
+			document.Settings[cloudinit.SettingReservedIPAPI] = f.APIInside
 		}
 	}
 

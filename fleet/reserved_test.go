@@ -106,7 +106,7 @@ func (w *world) upWithReservedIP() string {
 	require.NoError(w.t, err)
 
 	w.config.Stack.ReservedIP = &stack.ReservedIP{Nodes: "proxy", Address: address}
-	w.config.Inside = apiInside
+	w.config.APIInside = apiInside
 	w.giveToken()
 	require.NoError(w.t, w.up())
 

@@ -115,7 +115,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 
 	if s.Cloud == stack.CloudLab {
 		config.Published = found.Published
-		config.Inside = found.Inside
+		config.APIInside = found.Inside
 	}
 
 	f, err := fleet.New(config)
