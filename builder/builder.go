@@ -68,7 +68,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 
 	artifact, err := b.run(ctx, build, hook)
 	if err != nil {
-		return nil, do.Explained(err)
+		return nil, do.ExplainRefusal(err)
 	}
 
 	return artifact, nil

@@ -120,7 +120,7 @@ func (d *Datasource) Execute() (cty.Value, error) {
 
 	images, err := catalog.List(context.Background(), client)
 	if err != nil {
-		return cty.NullVal(hcldec.ImpliedType(spec)), do.Explained(err)
+		return cty.NullVal(hcldec.ImpliedType(spec)), do.ExplainRefusal(err)
 	}
 
 	image, err := d.config.pick(images)

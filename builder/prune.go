@@ -102,7 +102,7 @@ func (p *PrunePostProcessor) PostProcess(
 	}
 
 	if err != nil {
-		return artifact, true, true, fmt.Errorf("prune images: %w", do.Explained(err))
+		return artifact, true, true, fmt.Errorf("prune images: %w", do.ExplainRefusal(err))
 	}
 
 	return artifact, true, true, nil

@@ -74,7 +74,7 @@ func (b *RootfsBuilder) run(
 ) (made *RootfsArtifact, err error) {
 	ctx, done := withParent(ctx)
 	defer done()
-	defer func() { err = do.Explained(err) }()
+	defer func() { err = do.ExplainRefusal(err) }()
 
 	owner := thisProcess()
 	build := &rootBuild{

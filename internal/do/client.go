@@ -167,8 +167,8 @@ func Status(err error) int {
 	return 0
 }
 
-// Explained adds to an API's refusal of the token (401) what to do about it.
-func Explained(err error) error {
+// ExplainRefusal adds to an API's refusal of the token (401) what to do about it.
+func ExplainRefusal(err error) error {
 	if Status(err) != http.StatusUnauthorized || errors.Is(err, ErrRefused) {
 		return err
 	}

@@ -72,11 +72,11 @@ func TestARefusedTokenIsExplained(t *testing.T) {
 	const want = "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: " +
 		"list Droplets: GET "
 	_, err := do.Droplets(t.Context(), client)
-	err = do.Explained(err)
+	err = do.ExplainRefusal(err)
 	require.ErrorIs(t, err, do.ErrRefused)
 	require.ErrorContains(t, err, want)
-	require.Equal(t, err, do.Explained(err))
-	require.NoError(t, do.Explained(nil))
+	require.Equal(t, err, do.ExplainRefusal(err))
+	require.NoError(t, do.ExplainRefusal(nil))
 }
 
 func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
