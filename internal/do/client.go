@@ -21,18 +21,18 @@ import (
 // DefaultURL is where DigitalOcean answers.
 const DefaultURL = "https://api.digitalocean.com"
 
-// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Most times, and
-// from Shortest to Longest apart, or as Retry-After says.
+// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Max times, and
+// from MinWait to MaxWait apart, or as Retry-After says.
 type Retries struct {
-	Most              int
-	Shortest, Longest time.Duration
+	Max              int
+	MinWait, MaxWait time.Duration
 }
 
 // DefaultRetries outlast the minute-long burst limit.
 var DefaultRetries = Retries{
-	Most:     5,
-	Shortest: 500 * time.Millisecond,
-	Longest:  30 * time.Second,
+	Max:     5,
+	MinWait: 500 * time.Millisecond,
+	MaxWait: 30 * time.Second,
 }
 
 // requestTimeout bounds one try of one request.
@@ -104,9 +104,9 @@ func loopback(host string) bool {
 func (r Retries) retrying() *retryablehttp.Client {
 	client := retryablehttp.NewClient()
 	client.HTTPClient.Timeout = requestTimeout
-	client.RetryMax = r.Most
-	client.RetryWaitMin = r.Shortest
-	client.RetryWaitMax = r.Longest
+	client.RetryMax = r.Max
+	client.RetryWaitMin = r.MinWait
+	client.RetryWaitMax = r.MaxWait
 	client.Logger = nil
 	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	client.CheckRetry = mayRepeat

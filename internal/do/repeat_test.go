@@ -45,9 +45,9 @@ func TestRetriesAreTold(t *testing.T) {
 	})
 
 	three := do.Retries{
-		Most:     3,
-		Shortest: time.Millisecond,
-		Longest:  2 * time.Millisecond,
+		Max:     3,
+		MinWait: time.Millisecond,
+		MaxWait: 2 * time.Millisecond,
 	}
 	other, err := three.NewClient(client.BaseURL.String(), "token", "test")
 	require.NoError(t, err)
