@@ -184,7 +184,7 @@ func keep(folder record.Folder, recipe Recipe, written, contents string, bom []b
 		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
 	}
 
-	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents), bom)
+	return folder.Save(recipe.ImageName(), []byte(written), []byte(contents), bom)
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.

@@ -173,7 +173,7 @@ func (c *imagesCommands) record(cmd *cobra.Command, image catalog.Image) (record
 			return written, err
 		}
 
-		return written, folder.KeepAs(image.RecordName(), image.ID, data)
+		return written, folder.SaveAs(image.RecordName(), image.ID, data)
 	}
 
 	return find(c, cmd, image, record.Path, read, keep)
@@ -190,7 +190,7 @@ func (c *imagesCommands) contents(cmd *cobra.Command, image catalog.Image) (reco
 			return nil, err
 		}
 
-		return contents, folder.KeepContentsAs(image.RecordName(), image.ID, data)
+		return contents, folder.SaveContentsAs(image.RecordName(), image.ID, data)
 	}
 
 	return find(c, cmd, image, record.ContentsPath, read, keep)

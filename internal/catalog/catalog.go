@@ -235,7 +235,7 @@ func Prune(
 			continue
 		}
 
-		if err := folder.Forget(image.RecordName(), image.ID); err != nil {
+		if err := folder.Delete(image.RecordName(), image.ID); err != nil {
 			return gone, err
 		}
 
