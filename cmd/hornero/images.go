@@ -200,7 +200,7 @@ var errNoNode = errors.New("no node of the stack runs the image")
 
 // fromNode reads a file inside a Droplet of the stack that was made from the image.
 func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path string) ([]byte, error) {
-	if len(image.Runs) == 0 {
+	if len(image.Droplets) == 0 {
 		return nil, errNoNode
 	}
 
@@ -208,7 +208,7 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path 
 	print := command.Quote([]string{"cat", path})
 
 	err := withFleet(cmd, *c.file, func(ctx context.Context, f *fleet.Fleet) error {
-		for _, droplet := range image.Runs {
+		for _, droplet := range image.Droplets {
 			node, ours := strings.CutPrefix(droplet.Name, f.Stack.Name+"-")
 			if _, err := f.Stack.Node(node); !ours || err != nil {
 				continue

@@ -37,8 +37,8 @@ func printImages(w io.Writer, images []catalog.Image) error {
 }
 
 func users(image catalog.Image) string {
-	names := make([]string, len(image.Runs))
-	for i, droplet := range image.Runs {
+	names := make([]string, len(image.Droplets))
+	for i, droplet := range image.Droplets {
 		names[i] = droplet.Name
 	}
 

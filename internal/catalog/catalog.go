@@ -25,16 +25,16 @@ var ErrNoImage = errors.New("no such image")
 
 // Image is a published image of a role.
 type Image struct {
-	ID      int       `json:"id"`
-	Name    string    `json:"name"`
-	Role    string    `json:"role"`
-	Release string    `json:"release"`
-	Digest  string    `json:"digest"` // its first 32 digits
-	Created time.Time `json:"created_at"`
-	Regions []string  `json:"regions"`
-	Size    float64   `json:"size_gigabytes"`
-	MinDisk int       `json:"min_disk_size"`
-	Runs    []Droplet `json:"droplets"` // those that were made from it
+	ID       int       `json:"id"`
+	Name     string    `json:"name"`
+	Role     string    `json:"role"`
+	Release  string    `json:"release"`
+	Digest   string    `json:"digest"` // its first 32 digits
+	Created  time.Time `json:"created_at"`
+	Regions  []string  `json:"regions"`
+	Size     float64   `json:"size_gigabytes"`
+	MinDisk  int       `json:"min_disk_size"`
+	Droplets []Droplet `json:"droplets"` // those that were made from it
 }
 
 // Droplet is who runs an image.
@@ -73,7 +73,7 @@ func List(ctx context.Context, client *godo.Client) ([]Image, error) {
 
 	for _, image := range found {
 		if one := read(image); one.Role != "" && one.Digest != "" {
-			one.Runs = running(droplets, one.ID)
+			one.Droplets = running(droplets, one.ID)
 			images = append(images, one)
 		}
 	}
@@ -180,7 +180,7 @@ func Surplus(images []Image, keep int) []Image {
 
 	for _, image := range newest {
 		published := len(image.Regions) > 0 // one whose regions do not show yet is being published
-		stays := len(image.Runs) > 0 || !published
+		stays := len(image.Droplets) > 0 || !published
 
 		for _, region := range image.Regions {
 			at := place{
