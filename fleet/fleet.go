@@ -83,6 +83,16 @@ type member struct {
 	Incarnation int
 }
 
+// manifest is the manifest of a role. For a role that the stack has not it is empty: neither a member's nor a
+// database's. The role of a Droplet comes from its tags, which anybody may edit.
+func (f *Fleet) manifest(role string) *roles.Manifest {
+	if known := f.Manifests[role]; known != nil {
+		return known
+	}
+
+	return &roles.Manifest{}
+}
+
 func (m member) public() string {
 	address, _ := m.Droplet.PublicIPv4() // "" while it has none
 	return address

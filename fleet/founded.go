@@ -21,8 +21,7 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 	var resources []godo.Resource
 
 	for _, m := range members {
-		manifest := f.Manifests[m.Role]
-		mayFound := manifest != nil && manifest.Peers == roles.Member
+		mayFound := f.manifest(m.Role).Peers == roles.Member
 		tagged := slices.Contains(m.Droplet.Tags, tag)
 
 		if known.Founded != "" && mayFound && !tagged {

@@ -90,7 +90,7 @@ func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error
 		Role:        node.Role,
 		Node:        node.Name,
 		Incarnation: incarnation,
-		Kind:        f.Manifests[node.Role].Peers,
+		Kind:        f.manifest(node.Role).Peers,
 	})
 
 	return cloudinit.TLS{

@@ -64,14 +64,14 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 // founder picks the first database node, or the first node that joins consensus; -1 when there is none.
 func (f *Fleet) founder(missing []stack.Node) int {
 	isDatabase := func(node stack.Node) bool {
-		return f.Manifests[node.Role].Driver == "galera"
+		return f.manifest(node.Role).Driver == "galera"
 	}
 	if i := slices.IndexFunc(missing, isDatabase); i >= 0 {
 		return i
 	}
 
 	return slices.IndexFunc(missing, func(node stack.Node) bool {
-		return f.Manifests[node.Role].Peers == roles.Member
+		return f.manifest(node.Role).Peers == roles.Member
 	})
 }
 
@@ -79,9 +79,7 @@ func (f *Fleet) founder(missing []stack.Node) int {
 func (f *Fleet) consensus(members []member) []string {
 	var addresses []string
 	for _, m := range members {
-		// The role of a Droplet is read from its tags, which may name one that the stack does not have any more.
-		manifest := f.Manifests[m.Role]
-		if manifest == nil || manifest.Peers != roles.Member {
+		if f.manifest(m.Role).Peers != roles.Member {
 			continue
 		}
 

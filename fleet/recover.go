@@ -207,7 +207,7 @@ type survivorAnswer struct {
 func (f *Fleet) survivors(ctx context.Context, members []member) []survivorAnswer {
 	var asked []member
 	for _, m := range members {
-		if f.Manifests[m.Role].Peers == roles.Member {
+		if f.manifest(m.Role).Peers == roles.Member {
 			asked = append(asked, m)
 		}
 	}
@@ -237,7 +237,7 @@ func (f *Fleet) missingMembers(members []member) []string {
 	var names []string
 	for _, node := range f.Stack.All() {
 		_, there := find(members, node.Name)
-		if !there && f.Manifests[node.Role].Peers == roles.Member {
+		if !there && f.manifest(node.Role).Peers == roles.Member {
 			names = append(names, node.Name)
 		}
 	}

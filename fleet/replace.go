@@ -50,7 +50,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 
 	incarnation := next(known, all, name)
 	old, there := find(members, name)
-	client := f.Manifests[node.Role].Peers == roles.Client
+	client := f.manifest(node.Role).Peers == roles.Client
 
 	// A member is drained and gone before its successor takes the name: two of a name never serve.
 	if there && !client {
@@ -102,7 +102,7 @@ func without(members []member, node string) []member {
 // checkSafe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
 // declared loss.
 func (f *Fleet) checkSafe(name, role string, answers []answer, known status.PeerSet) error {
-	if f.Manifests[role].Driver != "galera" {
+	if f.manifest(role).Driver != "galera" {
 		return nil
 	}
 
