@@ -74,6 +74,7 @@ func Ensure[T any](
 	options WaitOptions,
 	look, create func(context.Context) (*T, error),
 ) (*T, error) {
+	// A request that has just failed is not polled as quickly as a state is.
 	options = options.withDefaults()
 	options.Interval *= pause
 
@@ -81,12 +82,14 @@ func Ensure[T any](
 	asked := 0
 
 	poll := func(ctx context.Context) (State, error) {
+		// Before the first request nothing can be there.
 		if asked > 0 {
 			found, err := look(ctx)
 			if err != nil {
 				return Pending, err
 			}
 
+			// The thing may be there although its creation's answer was lost.
 			made = found
 			if found != nil {
 				return Done, nil

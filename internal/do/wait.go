@@ -76,6 +76,7 @@ func Wait(
 	poll func(context.Context) (State, error),
 	options WaitOptions,
 ) error {
+	// The cause tells a timeout from the caller's own end; context.Cause gives it back.
 	options = options.withDefaults()
 	timedOut := fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout)
 	expired, cancel := context.WithTimeoutCause(ctx, options.Timeout, timedOut)
@@ -94,6 +95,7 @@ func Wait(
 			last = err
 		}
 
+		// A few 403 in a row are taken for a poll that saw nothing.
 		refusals = refused403(refusals, err)
 		if state == Pending && refusals > 0 && refusals <= patience {
 			err = Seen("%v", err)
@@ -110,6 +112,7 @@ func Wait(
 		case <-time.After(interval):
 		}
 
+		// Slow things are asked for less often, as all waits share the token's rate limit.
 		grown := time.Duration(float64(interval) * growth)
 		interval = min(grown, options.Longest)
 	}
@@ -135,6 +138,8 @@ func verdict(state State, err error) (over bool, result error) {
 		return true, because(ErrErrored, err)
 	case state == Gone:
 		return true, because(ErrGone, err)
+
+	// What was only observed, and what may pass by itself, is polled again.
 	case err == nil, errors.As(err, &observation), IsTransient(err):
 		return false, nil
 	}

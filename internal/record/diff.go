@@ -32,6 +32,7 @@ func (i Image) files() map[string]string {
 		all = map[string]string{}
 	}
 
+	// Hornero's own files win where a daemon's unit is one of them.
 	maps.Copy(all, i.Files)
 
 	return all

@@ -88,6 +88,7 @@ func (s PeerSet) Lines() []string {
 		}
 	}
 
+	// The map above has no order; the first line stays first.
 	slices.Sort(lines[1:])
 
 	return lines
