@@ -40,6 +40,7 @@ func (f *Fleet) ensureCertificate(ctx context.Context) (string, error) {
 		return "", err
 	}
 
+	// An earlier run that was killed may have uploaded it already.
 	if len(have) > 0 {
 		return have[0].ID, nil
 	}
@@ -79,6 +80,7 @@ func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
 	}
 
 	_, _, err = f.Client.LoadBalancers.Create(ctx, &godo.LoadBalancerRequest{
+		// By tag, so that a node that is replaced is behind it from its launch on.
 		Name:            f.resourceName(),
 		Region:          f.Stack.Region,
 		VPCUUID:         vpc,

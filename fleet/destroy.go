@@ -59,6 +59,7 @@ func (f *Fleet) destroyBalancer(ctx context.Context) error {
 		return err
 	}
 
+	// Two operators, or a destroy that is run again, may meet here.
 	_, err = f.Client.LoadBalancers.Delete(ctx, balancer.ID)
 	if do.IsNotFound(err) {
 		return nil
@@ -74,6 +75,7 @@ func (f *Fleet) destroyCertificates(ctx context.Context) error {
 	}
 
 	for _, certificate := range certificates {
+		// The API refuses it while the load balancer that used it is being deleted.
 		err := retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
 			_, err := f.Client.Certificates.Delete(ctx, certificate.ID)
 			return err
@@ -93,10 +95,12 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 	}
 
 	for _, vpc := range vpcs {
+		// A default VPC cannot be deleted, whatever it is called.
 		if vpc.Name != f.resourceName() || vpc.Default {
 			continue
 		}
 
+		// Deleted Droplets and load balancers count as members of the VPC for a while.
 		err := retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
 			_, err := f.Client.VPCs.Delete(ctx, vpc.ID)
 			return err

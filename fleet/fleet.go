@@ -131,6 +131,7 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 		all = append(all, f.member(droplet))
 	}
 
+	// The Droplet's number breaks ties, so that two operators see the same order and keep the same one.
 	slices.SortFunc(all, func(a, b member) int {
 		return cmp.Or(
 			cmp.Compare(a.Node, b.Node),
@@ -191,6 +192,7 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 		return godo.Image{}, err
 	}
 
+	// An image that is not in the stack's region cannot be launched there.
 	release := "hornero:release:" + f.Stack.Release
 	images = slices.DeleteFunc(images, func(image godo.Image) bool {
 		usable := slices.Contains(image.Tags, release) && slices.Contains(image.Regions, f.Stack.Region)
@@ -206,6 +208,7 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 		)
 	}
 
+	// The API numbers images as they are made: the highest is the newest bake.
 	return slices.MaxFunc(images, func(a, b godo.Image) int {
 		return cmp.Compare(a.ID, b.ID)
 	}), nil

@@ -27,9 +27,11 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		return err
 	}
 
+	// Incarnations of lost nodes are known to the peer set, and to no tag any more.
 	known := newest(answers)
 	join := f.consensus(kept)
 
+	// Two founders would make two peer sets: one node is launched alone, and all others join it.
 	if len(join) == 0 {
 		founder := f.founder(missing)
 		if founder < 0 {
@@ -41,6 +43,7 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 			return err
 		}
 
+		// Another operator may have launched a founder at once: both see it now and agree on one.
 		if kept, err = f.reconcile(ctx); err != nil {
 			return err
 		}
@@ -49,6 +52,7 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		missing = slices.Delete(slices.Clone(missing), founder, founder+1)
 	}
 
+	// All others at once: each has a member's address to join by.
 	group, ctx := errgroup.WithContext(ctx)
 
 	for _, node := range missing {
@@ -93,6 +97,7 @@ func (f *Fleet) consensus(members []member) []string {
 
 // next is the incarnation after every one that the tags and the peer set know.
 func next(known status.PeerSet, members []member, node string) int {
+	// An incarnation that was declared gone is not admitted again.
 	last := known.Forgotten[node]
 	for _, m := range members {
 		if m.Node == node {
@@ -148,6 +153,7 @@ func (f *Fleet) launch(
 
 	f.say("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
 
+	// Its address is what those that are launched next are told to join.
 	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})
 	if err != nil {
 		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)

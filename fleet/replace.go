@@ -44,10 +44,12 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
 
+	// Before anything is touched: when this refuses, the old node serves on.
 	if err := f.checkSafe(name, node.Role, answers, known); err != nil {
 		return err
 	}
 
+	// Of all Droplets, also surplus ones: no incarnation may be given out twice.
 	incarnation := next(known, all, name)
 	old, there := find(members, name)
 	client := f.manifest(node.Role).Peers == roles.Client
@@ -59,6 +61,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		}
 	}
 
+	// It never founds: the peer set may be out of reach, and a second one would split the stack.
 	fresh, err := f.launch(ctx, vpc, node, incarnation, false, f.consensus(without(members, name)))
 	if err != nil {
 		return err
@@ -115,6 +118,7 @@ func (f *Fleet) checkSafe(name, role string, answers []answer, known status.Peer
 		}
 	}
 
+	// Nodes that were declared gone cannot be waited for; one synced node must be left in any case.
 	need := max(1, min(minSynced, remain))
 	synced := 0
 
@@ -163,6 +167,7 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 			f.say("%s: %s", m.Node, last)
 		}
 
+		// User-data does not change: waiting cannot help.
 		if said.Phase == "refused" {
 			return do.Errored, fmt.Errorf("the node refused: %s", said.Reason)
 		}

@@ -181,7 +181,9 @@ func lineOf(a answer) NodeLine {
 		line.Image = m.Droplet.Image.Name
 	}
 
+	// The API's view is all there is when the agent does not answer.
 	if a.err != nil {
+		// The Droplet runs, so that what is wrong is inside it or on the way.
 		line.Reason = a.err.Error()
 		if m.Droplet.Status == "active" {
 			line.State = "unreachable"
@@ -190,6 +192,7 @@ func lineOf(a answer) NodeLine {
 		return line
 	}
 
+	// A role's driver has no state before the node is configured.
 	line.State = cmp.Or(a.status.State, a.status.Phase)
 	line.Healthy = a.status.Healthy
 	line.Writer = a.status.Writer

@@ -15,6 +15,7 @@ func (f *Fleet) resourceName() string {
 }
 
 func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
+	// Found by its name, it is not made twice when a run was killed after making it.
 	vpcs, err := do.VPCs(ctx, f.Client)
 	if err != nil {
 		return "", err

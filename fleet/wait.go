@@ -30,6 +30,7 @@ func (b *Breakdown) mark(answers []answer, now float64) {
 	joined, databases, healthy := true, true, true
 
 	for _, a := range answers {
+		// A node that does not answer has a zero status, and counts as not there.
 		joined = joined && a.status.PeerSet.Founded != ""
 		healthy = healthy && a.status.Healthy
 		databases = databases && (a.member.Role != "db" || a.status.Healthy)
@@ -117,6 +118,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	s.reportChanges(answers)
 	s.took.mark(answers, s.seconds())
 
+	// Waiting does not help a node that refuses its user-data: the operator is told at once.
 	if err := refused(answers); err != nil {
 		return false, err
 	}
@@ -129,6 +131,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 		return false, err
 	}
 
+	// Looked up once more before it is done: a Droplet that is being deleted may still have answered.
 	done := s.took.Healthy > 0 && s.took.First > 0
 	if done || time.Since(s.looked) > lookPause {
 		relaunched, err := s.relaunch(ctx)
@@ -188,10 +191,12 @@ func (s *startup) relaunch(ctx context.Context) (bool, error) {
 	members, relaunched, err := s.fleet.relaunchGone(ctx, s.vpc, s.members)
 	s.members = members
 
+	// When the context ended, the next poll says what the stack was waiting for.
 	if err != nil && ctx.Err() == nil {
 		return false, err
 	}
 
+	// The new node has to join and be healthy; when the site first answered stays true.
 	if relaunched {
 		s.took.Galera = 0
 		s.took.Healthy = 0
