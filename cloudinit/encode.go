@@ -52,6 +52,7 @@ func Encode(node Node) ([]byte, error) {
 		return nil, fmt.Errorf("write user-data of %s: %w", node.Node, err)
 	}
 
+	// The API would refuse it in the middle of a launch.
 	data := []byte(Header + "\n" + string(body) + trailer + "\n")
 	if len(data) > MaxUserData {
 		return nil, fmt.Errorf(

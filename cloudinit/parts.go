@@ -99,6 +99,7 @@ func Parts(userData []byte) ([]Part, error) {
 		}
 	}
 
+	// Text that begins as a known type is that type, whatever it says of MIME further down.
 	window := bytes.ToLower(userData[:min(len(userData), mimeWindow)])
 	if bytes.Contains(window, []byte("mime-version:")) && guess(userData) == "" {
 		err := u.message(userData)
@@ -152,6 +153,7 @@ func (u *unfolding) multipart(place, boundary string, body io.Reader, depth int)
 	reader := multipart.NewReader(body, boundary)
 
 	for number := 1; ; number++ {
+		// Raw: NextPart would undo quoted-printable by itself and hide that it did.
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -245,6 +247,7 @@ func (u *unfolding) leaf(place, mediaType string, data []byte) error {
 			return err
 		}
 
+		// What is inside has no declared type: its first characters tell.
 		mediaType = ""
 	}
 
@@ -310,6 +313,7 @@ func (u *unfolding) archive(place string, data []byte) error {
 		}
 
 		if entry.Type == "" {
+			// cloud-init takes an entry of no known beginning for #cloud-config.
 			if entry.Type = guess([]byte(entry.Content)); entry.Type == "" {
 				entry.Type = TypeConfig
 			}
@@ -339,6 +343,7 @@ func unquoted(err error) error {
 
 // guess tells a part's type by how it begins, or "".
 func guess(data []byte) string {
+	// 32 bytes are more than any of the beginnings has.
 	data = bytes.TrimLeft(data, " \t\r\n\v\f")
 	start := strings.ToLower(string(data[:min(len(data), 32)]))
 
@@ -369,6 +374,7 @@ func (u *unfolding) gunzip(data []byte) ([]byte, error) {
 
 // read reads all of it, or as much as may still be unfolded.
 func (u *unfolding) read(from io.Reader) ([]byte, error) {
+	// One byte more than is left tells too much from just enough.
 	data, err := io.ReadAll(io.LimitReader(from, int64(u.left)+1))
 	if err != nil {
 		return nil, err

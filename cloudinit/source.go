@@ -113,6 +113,7 @@ func (s Sources) file(path string) source {
 func (s Sources) Find(ctx context.Context) (Found, error) {
 	var found Found
 	for _, source := range s.list() {
+		// A source that is there and empty is no answer: the next may have it.
 		data, name, err := source.read(ctx)
 		if err == nil && len(data) == 0 {
 			err = errEmpty
@@ -158,6 +159,7 @@ func (n none) Is(target error) bool {
 func wonders(tried []Attempt) string {
 	var said []string
 	for _, attempt := range tried {
+		// Most machines lack most sources: only what is there and unusable tells something.
 		if !attempt.absent {
 			said = append(said, attempt.Source+": "+attempt.Problem)
 		}
@@ -205,6 +207,8 @@ func readOpen(file *os.File, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	// A device may never come to an end.
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read %s: it is no plain file", file.Name())
 	}
