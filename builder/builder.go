@@ -38,6 +38,7 @@ func (b *Builder) ConfigSpec() hcldec.ObjectSpec {
 
 // Prepare reads and checks the configuration. It touches nothing.
 func (b *Builder) Prepare(raws ...any) (variables, warnings []string, err error) {
+	// Also when the configuration is wrong: what is logged next may show it.
 	warnings, err = b.config.Prepare(raws...)
 	b.config.hide()
 	return []string{generatedDigest, generatedBase}, warnings, err
@@ -79,6 +80,7 @@ func (b *Builder) run(ctx context.Context, build *build, hook packersdk.Hook) (*
 		return nil, err
 	}
 
+	// Before the question whether anything is to be baked: leftovers cost money either way.
 	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
 		return nil, err
 	} else if err != nil {
@@ -249,6 +251,7 @@ func (b *Builder) unchanged(ctx context.Context, build *build) (*Artifact, error
 		image.Name,
 	))
 
+	// An earlier build may have been interrupted while it transferred the image.
 	artifact, err := build.transfer(ctx, newArtifact(build.client, *image, b.config.recipe))
 
 	return b.withRecord(build.ui, artifact, false), err

@@ -62,6 +62,7 @@ func (c CloudConfig) client() (*godo.Client, error) {
 func (c CloudConfig) check() []error {
 	var wrong problems
 
+	// Making a client asks nobody: it checks the token and the address.
 	if _, err := c.client(); errors.Is(err, do.ErrNoToken) {
 		wrong.add("api_token", "%w", err)
 	} else if err != nil {

@@ -27,6 +27,7 @@ func (h *headlines) Write(data []byte) (int, error) {
 	h.rest = append(h.rest, data...)
 
 	for {
+		// A write may end in the middle of a line.
 		line, rest, whole := bytes.Cut(h.rest, []byte("\n"))
 		if !whole {
 			return len(data), nil

@@ -146,6 +146,7 @@ func addToManifest(path string, entry ManifestBuild) error {
 		return err
 	}
 
+	// A build that found nothing to bake gives the same artifact again.
 	manifest.Version = ManifestVersion
 	at := slices.IndexFunc(manifest.Builds, func(b ManifestBuild) bool {
 		return b.Build == entry.Build && b.Artifact == entry.Artifact

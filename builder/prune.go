@@ -70,6 +70,7 @@ func (p *PrunePostProcessor) Configure(raws ...any) error {
 		wrong.add("keep", "must be 1 or more, got %d", c.keep())
 	}
 
+	// The token must not be in Packer's log, whoever writes to it.
 	packersdk.LogSecretFilter.Set(c.APIToken)
 
 	return errors.Join(wrong...)
@@ -109,6 +110,7 @@ func (p *PrunePostProcessor) PostProcess(
 }
 
 func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client *godo.Client, told Built) error {
+	// Before anything is deleted: an image's record goes with it.
 	folder, err := RecipeConfig{RecordsDir: p.config.RecordsDir}.records()
 	if err != nil {
 		return err

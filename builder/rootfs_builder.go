@@ -88,6 +88,7 @@ func (b *RootfsBuilder) run(
 		return nil, err
 	}
 
+	// A wrong region is told now, not after the bake and the import.
 	if err := build.checkRegions(ctx); err != nil {
 		return nil, err
 	}
@@ -116,6 +117,7 @@ func (b *rootBuild) outcome(ctx context.Context, state multistep.StateBag) (*Roo
 		return nil, causeOf(ctx, state)
 	}
 
+	// The runner marks no error for what Ctrl-C cut off: the regions tell.
 	if made.Image != nil && len(made.Image.lacks(b.config.ImageRegions)) > 0 {
 		return nil, causeOf(ctx, state)
 	}

@@ -136,6 +136,7 @@ func (c *RootfsConfig) setDefaults() {
 	c.WorkDir = cmp.Or(c.WorkDir, DefaultWorkDir)
 
 	if c.Compress == nil {
+		// It saves time on the way to the Space; a disk that stays here has no such way.
 		packed := c.imports()
 		c.Compress = &packed
 	}
@@ -150,6 +151,7 @@ func (c *RootfsConfig) setDefaults() {
 		c.ImageRegions = []string{c.SpacesRegion}
 	}
 
+	// Named twice, a region would get two transfers.
 	c.ImageRegions = unique(c.ImageRegions)
 
 	if !c.imports() {
@@ -352,6 +354,7 @@ func (c *RootfsConfig) checkRelease() []error {
 // diskParts are what makes another disk of the same system, besides its size. In which format DigitalOcean got
 // it the image does not tell; a disk's file does by its name.
 func (c *RootfsConfig) diskParts() map[string][]byte {
+	// No other input of the digest shows them.
 	parts := map[string][]byte{"ext4_features": []byte(strings.Join(c.release.Ext4Features, ","))}
 	if c.imports() {
 		parts["format"] = []byte(c.Format)

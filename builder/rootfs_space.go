@@ -128,6 +128,7 @@ func (s *space) sweep(ctx context.Context, dead func(id string) bool) error {
 	var err error
 
 	for key := range keys {
+		// The owner's id is in the key: the Space itself tells whose object it is.
 		id, _, _ := strings.Cut(strings.TrimPrefix(key, objects), "/")
 		if dead(id) {
 			err = errors.Join(err, s.remove(ctx, key))

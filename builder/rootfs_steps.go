@@ -47,6 +47,7 @@ func (b *rootBuild) cleanup(what string, remove func(context.Context) error) {
 
 // sweep removes what builds that died left on this machine and in the cloud.
 func (b *rootBuild) sweep(ctx context.Context) error {
+	// Machines first: what runs in a folder holds it.
 	err := errors.Join(rootfs.Sweep(b.ofDeadBuild), b.sweepFolders(), b.sweepParts())
 	if b.client != nil {
 		err = errors.Join(err,
@@ -196,6 +197,7 @@ type stepDisk struct {
 func (s *stepDisk) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	began := time.Now()
 
+	// The disk is made of the folder: nothing may write to it any more.
 	if err := state.Get("machine").(*rootfs.Machine).Stop(); err != nil {
 		return halt(state, fmt.Errorf("end the container: %w", err))
 	}
@@ -261,6 +263,7 @@ func (s *stepDisk) keep(ctx context.Context, path string) (string, error) {
 	}
 	defer os.Remove(part) // there only when it did not get its name
 
+	// mv copies where a rename cannot reach; the rename below is within one file system.
 	move := command.Command{Args: []string{"mv", "--", path, part}}
 
 	if _, err := command.Run(ctx, move); err != nil {

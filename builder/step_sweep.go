@@ -32,6 +32,7 @@ func (b *build) sweepDroplets(ctx context.Context) error {
 		return err
 	}
 
+	// Each failure is kept, and the rest is swept all the same.
 	for _, droplet := range droplets {
 		if !slices.ContainsFunc(droplet.Tags, b.ofDeadBuild) {
 			continue
@@ -67,6 +68,8 @@ func (b *build) sweepKeys(ctx context.Context) error {
 		}
 
 		_, failure := b.client.Keys.DeleteByID(ctx, key.ID)
+
+		// Another build may sweep at the same time.
 		if failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete SSH key %d: %w", key.ID, failure))
 		}
@@ -85,6 +88,8 @@ func (b *build) sweepImages(ctx context.Context) error {
 
 	for _, image := range images {
 		left := b.ofDeadBuild(image.Name) || slices.ContainsFunc(image.Tags, b.ofDeadBuild)
+
+		// A build may die between the digest's tag and taking its own off: that image is whole.
 		if !left || isPublished(image) {
 			continue
 		}

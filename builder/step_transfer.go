@@ -27,6 +27,8 @@ type stepTransfer struct{ *build }
 
 func (s *stepTransfer) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	artifact, err := s.transfer(ctx, state.Get("artifact").(*Artifact))
+
+	// Also after an error: the image is published, and must not be deleted by the snapshot's cleanup.
 	state.Put("artifact", artifact)
 
 	if err != nil {
@@ -84,6 +86,7 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 
 	_ = group.Wait() // the causes are told region by region: one that fails stops no other
 
+	// Read back even after a failure: the error names the regions where the image is.
 	if image, _, err := t.client.Images.GetByID(ctx, artifact.ImageID); err == nil {
 		artifact = newArtifact(t.client, *image, t.recipe)
 	} else {
@@ -144,6 +147,7 @@ func checkRegions(ctx context.Context, client *godo.Client, option string, wante
 		known = append(known, region.Slug)
 	}
 
+	// The API gives regions in no order; people look them up by name.
 	slices.Sort(known)
 
 	var wrong []error

@@ -59,6 +59,7 @@ func listenIn(namespace string) (listener net.Listener, err error) {
 	}
 	defer own.Close()
 
+	// nspawn's child is in this machine's network for a moment; its loopback would be ours.
 	if target.Equal(own) {
 		return nil, errors.New("it is this machine's own")
 	}
@@ -121,6 +122,7 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	// The server no longer counts a hijacked connection: close waits for these two.
 	p.tunnels.Go(func() { carry(in, out) })
 	p.tunnels.Go(func() { carry(out, in) })
 }
