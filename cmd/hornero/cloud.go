@@ -16,6 +16,7 @@ import (
 
 // connect makes a client for a cloud; for the lab, which it starts where it must, it returns where that answers, too.
 func connect(ctx context.Context, cloud string) (*godo.Client, lab.Endpoint, error) {
+	// A token of DigitalOcean in the environment is never used for a lab, nor a lab's for DigitalOcean.
 	found, token := lab.Endpoint{}, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN")
 	if cloud == stack.CloudLab {
 		var err error
@@ -39,6 +40,7 @@ func connect(ctx context.Context, cloud string) (*godo.Client, lab.Endpoint, err
 func cloudOf(file string) (string, error) {
 	cloud := os.Getenv("CLOUD")
 	if cloud == "" {
+		// Images can be listed without any stack.
 		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 			return stack.CloudLab, nil
 		}

@@ -149,6 +149,7 @@ func find[T any](
 		return none, err
 	}
 
+	// A record that is there and cannot be read is told, and not covered by another.
 	written, err := read(folder)
 	if !errors.Is(err, record.ErrNoRecord) {
 		return written, err
@@ -159,6 +160,7 @@ func find[T any](
 		return written, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
 	}
 
+	// Kept here, so that the next call needs no node, and the record outlives the last one.
 	return keep(folder, data)
 }
 
@@ -209,6 +211,7 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path 
 
 	err := withFleet(cmd, *c.file, func(ctx context.Context, f *fleet.Fleet) error {
 		for _, droplet := range image.Droplets {
+			// Other stacks of the account may run the image; their nodes do not know our key.
 			node, ours := strings.CutPrefix(droplet.Name, f.Stack.Name+"-")
 			if _, err := f.Stack.Node(node); !ours || err != nil {
 				continue
@@ -238,6 +241,7 @@ func (c *imagesCommands) complete(most int) cobra.CompletionFunc {
 
 		_, images, err := c.open(cmd.Context())
 		if err != nil {
+			// A shell that waits for a completion shows no message.
 			return nil, cobra.ShellCompDirectiveError
 		}
 

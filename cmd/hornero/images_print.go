@@ -47,6 +47,7 @@ func users(image catalog.Image) string {
 
 // age is how long ago a moment was, in its largest unit.
 func age(then, now time.Time) string {
+	// The API's clock may be ahead of this one.
 	gone := max(now.Sub(then), 0)
 	switch {
 	case then.IsZero():

@@ -36,6 +36,7 @@ func reservedIPCommand(file *string) *cobra.Command {
 						address,
 					)
 
+					// Alone on standard output, for scripts.
 					fmt.Fprintln(cmd.OutOrStdout(), address)
 
 					return nil
@@ -80,6 +81,7 @@ func checkSecrets(s *stack.Stack) error {
 		return err
 	}
 
+	// Opened without Ensure: to validate changes nothing.
 	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, nil)
 	if err != nil {
 		return err

@@ -91,6 +91,7 @@ func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
 				return fmt.Errorf("read the secret: %w", err)
 			}
 
+			// echo and editors end a line; one line's end more may be part of the secret.
 			value := strings.TrimSuffix(string(text), "\n")
 			if value == "" {
 				return errors.New(

@@ -57,6 +57,7 @@ func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 		return nil, nil, err
 	}
 
+	// After the file is checked: its own cloud must be right, too.
 	if cloud := os.Getenv("CLOUD"); cloud != "" {
 		if err := checkCloud(cloud); err != nil {
 			return nil, nil, err
@@ -81,6 +82,7 @@ func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress 
 		return nil, err
 	}
 
+	// A role that was added to the stack may need secrets that nobody made yet.
 	return secrets, secrets.Ensure(s, manifests)
 }
 
@@ -106,6 +108,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 		Progress:  func(line string) { fmt.Fprintln(progress, line) },
 	}
 
+	// The cloud comes last: it may start a lab, and nothing of that is needed for a wrong file.
 	client, found, err := connect(ctx, s.Cloud)
 	if err != nil {
 		return err
@@ -113,6 +116,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 
 	config.Client = client
 
+	// On DigitalOcean nodes and this machine reach everything at the same addresses.
 	if s.Cloud == stack.CloudLab {
 		config.Published = found.Published
 		config.APIInside = found.Inside
@@ -162,6 +166,7 @@ func upCommand(file *string) *cobra.Command {
 					took.Healthy,
 				)
 
+				// The URL alone is on standard output, for scripts.
 				fmt.Fprintln(cmd.OutOrStdout(), url)
 
 				return nil
@@ -207,6 +212,7 @@ func execCommand(file *string) *cobra.Command {
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.
 				words := command.Quote(args[1:])
 				code, err := f.Exec(ctx, args[0], words, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 
@@ -281,6 +287,7 @@ func validateCommand(file *string) *cobra.Command {
 				return err
 			}
 
+			// The file can be right while `hornero up` would still stop for a secret.
 			if err := checkSecrets(s); err != nil {
 				return fmt.Errorf("%s is right, and something else is missing: %w", *file, err)
 			}
