@@ -43,6 +43,7 @@ func (f ImageFilter) check() []error {
 		return nil
 	}
 
+	// A type alone names every image of it.
 	if f.Name == "" && f.NameRegex == "" && len(f.Tags) == 0 {
 		wrong.add("image_filter", "must have a name, a name_regex or tags")
 	}

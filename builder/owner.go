@@ -75,6 +75,7 @@ func (o owner) tag() string {
 
 // ownerOf reads what tag wrote.
 func ownerOf(tag string) (owner, bool) {
+	// People may put tags of the same beginning on things of their own; those are never swept.
 	text, ok := strings.CutPrefix(tag, buildTag+":")
 	parts := strings.Split(text, "-")
 	if !ok || len(parts) != 5 {

@@ -108,6 +108,7 @@ func (r Recipe) files() ([]installed, error) {
 			}
 		}
 
+		// The node renders the role's templates itself: the whole folder goes into the image.
 		folder := map[string][]byte{}
 
 		if err := addFolder(
@@ -242,6 +243,7 @@ func archive(parts map[string][]byte) ([]byte, error) {
 
 // record begins the image's record with what the recipe knows; the bootstrap completes it inside the image.
 func (r Recipe) record(plugin, packer string, now time.Time) ([]byte, error) {
+	// All files, also those of the layer beneath: the record is of the whole image.
 	files, err := r.files()
 	if err != nil {
 		return nil, err

@@ -103,6 +103,7 @@ func (p *PrunePostProcessor) PostProcess(
 	}
 
 	if err != nil {
+		// The new image is published, and stays the build's result.
 		return artifact, true, true, fmt.Errorf("prune images: %w", do.ExplainRefusal(err))
 	}
 

@@ -106,6 +106,7 @@ func (r Release) check(doc *report.Document, name string) {
 		doc.Add("name", "must be the file's name, %q, got %q", name, r.Name)
 	}
 
+	// The report sorts problems by line: the map's order does not matter.
 	for key, suite := range map[string]string{
 		"suite":          r.Suite,
 		"updates_suite":  r.UpdatesSuite,

@@ -190,6 +190,7 @@ func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 	}
 
 	if !b.config.imports() {
+		// The digest is part of the name: a file of this name has this content.
 		path := filepath.Join(b.config.OutputDir, b.diskName())
 
 		if _, err := os.Stat(path); err != nil {
@@ -231,6 +232,7 @@ func (b *rootBuild) artifact(image *godo.Image, disk string, baked bool) *Rootfs
 	}
 	made.told.Name = name
 
+	// A disk that stays here has no number; its record is kept without one.
 	id := 0
 	if image != nil {
 		made.Image, id = newArtifact(b.client, *image, b.config.recipe), image.ID

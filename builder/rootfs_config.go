@@ -107,6 +107,7 @@ func (c *RootfsConfig) Prepare(raws ...any) error {
 
 	c.setDefaults()
 
+	// Before the recipe is loaded: checkRelease names the base, which the digest covers.
 	wrong := append(c.check(), c.checkRelease()...)
 
 	recipe, err := c.RecipeConfig.Load()
@@ -229,6 +230,7 @@ var (
 func (c *RootfsConfig) checkPackages() []error {
 	var wrong problems
 
+	// Ignored they would leave an image whose packages come from elsewhere than told.
 	for option, told := range map[string]string{
 		"mirror":          c.Mirror,
 		"security_mirror": c.SecurityMirror,

@@ -310,10 +310,12 @@ func pack(ctx context.Context, path, into string) (err error) {
 		return err
 	}
 
+	// Copying knows no context, and a disk takes minutes.
 	if _, err := io.Copy(packed, whileOpen{ctx, from}); err != nil {
 		return err
 	}
 
+	// Both would take the space of two disks for the rest of the build.
 	return errors.Join(packed.Close(), os.Remove(path))
 }
 

@@ -153,6 +153,7 @@ func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
 			return err
 		}
 
+		// The Droplet is the build's own: every snapshot of it is this step's.
 		for _, image := range images {
 			if err := do.DeleteImage(ctx, s.client, image.ID, options); err != nil {
 				return err

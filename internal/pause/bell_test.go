@@ -10,11 +10,14 @@ import (
 
 func TestABellThatWasNotHeardRingsOnce(t *testing.T) {
 	bell := pause.NewBell()
+
 	bell.Ring()
 	bell.Ring()
 	require.Len(t, bell, 1)
+
 	<-bell
 	require.Empty(t, bell)
+
 	bell.Ring()
 	require.Len(t, bell, 1)
 }
