@@ -109,7 +109,7 @@ func (b *Builder) run(ctx context.Context, build *build, hook packersdk.Hook) (*
 	return b.withRecord(build.ui, published, true), err
 }
 
-// find asks the API for what the configuration names by what it is like.
+// find asks the API for the base image that image_filter describes.
 func (c *Config) find(ctx context.Context, client *godo.Client) error {
 	if err := c.checkRegions(ctx, client); err != nil || c.ImageFilter.isEmpty() {
 		return err

@@ -178,7 +178,7 @@ func (c *Config) checkDurations() []error {
 }
 
 // hide keeps the token and the user-data out of Packer's logs, whoever writes them. A few bytes are no secret,
-// and would be blackened wherever they stand.
+// and would be masked wherever they stand.
 func (c *Config) hide() {
 	// User-data often holds passwords.
 	const least = 8

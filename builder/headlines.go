@@ -8,7 +8,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-// tailLines is how much of a failed command's output its error carries: apt's last words and what led to them.
+// tailLines is how much of a failed command's output its error carries: apt's last messages and what led to them.
 const tailLines = 40
 
 // headlines is the output of a command on the Droplet: lines that start with "== " are shown as they come, the

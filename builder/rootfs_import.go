@@ -160,7 +160,7 @@ func (s *stepImport) Cleanup(state multistep.StateBag) {
 	})
 }
 
-// sweepImages deletes images that a build began to import and did not live to publish. One that is complete
+// sweepImages deletes images that a build began to import and ended before publishing. One that is complete
 // only loses the build's tags.
 func (b *rootBuild) sweepImages(ctx context.Context) error {
 	images, err := do.ImagesByTag(ctx, b.client, buildTag)
@@ -188,7 +188,7 @@ func (b *rootBuild) sweepImages(ctx context.Context) error {
 			err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))
 		}
 
-		err = errors.Join(err, b.disown(ctx, image.ID, image.Tags[at]))
+		err = errors.Join(err, b.removeBuildTags(ctx, image.ID, image.Tags[at]))
 	}
 
 	return err
@@ -219,7 +219,7 @@ func (s *stepRootPublish) Run(ctx context.Context, state multistep.StateBag) mul
 	s.ui.Say(fmt.Sprintf("published image %d, %s", image.ID, image.Name))
 
 	// Not the build's failure: the image is published, and the next sweep takes the tags off.
-	if err := s.disown(ctx, id, s.owner.tag()); err != nil {
+	if err := s.removeBuildTags(ctx, id, s.owner.tag()); err != nil {
 		s.ui.Error(fmt.Sprintf("the next build does so: %v", err))
 	}
 
@@ -270,8 +270,8 @@ func (s *stepRootPublish) tag(ctx context.Context, id int) error {
 	return do.TagImage(ctx, s.client, id, unique(tags), s.config.wait(s.config.ImportTimeout))
 }
 
-// disown takes the build's own tags off a complete image.
-func (b *rootBuild) disown(ctx context.Context, id int, owner string) error {
+// removeBuildTags takes the build's own tags off a complete image.
+func (b *rootBuild) removeBuildTags(ctx context.Context, id int, owner string) error {
 	resource := godo.Resource{
 		ID:   strconv.Itoa(id),
 		Type: godo.ImageResourceType,

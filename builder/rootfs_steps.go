@@ -311,7 +311,7 @@ func pack(ctx context.Context, path, into string) (err error) {
 	}
 
 	// Copying knows no context, and a disk takes minutes.
-	if _, err := io.Copy(packed, whileOpen{ctx, from}); err != nil {
+	if _, err := io.Copy(packed, contextReader{ctx, from}); err != nil {
 		return err
 	}
 
@@ -319,13 +319,13 @@ func pack(ctx context.Context, path, into string) (err error) {
 	return errors.Join(packed.Close(), os.Remove(path))
 }
 
-// whileOpen is a reader that ends with a context.
-type whileOpen struct {
+// contextReader is a reader that ends with a context.
+type contextReader struct {
 	context.Context
 	io.Reader
 }
 
-func (w whileOpen) Read(data []byte) (int, error) {
+func (w contextReader) Read(data []byte) (int, error) {
 	if err := context.Cause(w.Context); err != nil {
 		return 0, err
 	}
@@ -333,7 +333,7 @@ func (w whileOpen) Read(data []byte) (int, error) {
 	return w.Reader.Read(data)
 }
 
-// stepKeep calls a disk that goes nowhere done.
+// stepKeep ends a build whose disk stays on this machine.
 type stepKeep struct{ *rootBuild }
 
 func (s *stepKeep) Run(_ context.Context, state multistep.StateBag) multistep.StepAction {

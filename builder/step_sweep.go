@@ -78,7 +78,7 @@ func (b *build) sweepKeys(ctx context.Context) error {
 	return err
 }
 
-// sweepImages removes snapshots that a build made and did not live to publish: until then their name, or a tag
+// sweepImages removes snapshots that a build made and ended before publishing: until then their name, or a tag
 // of theirs, is the build's own.
 func (b *build) sweepImages(ctx context.Context) error {
 	images, err := do.UserImages(ctx, b.client)

@@ -79,7 +79,7 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 
 	for i, region := range missing {
 		group.Go(func() error {
-			causes[i] = t.bring(ctx, artifact.ImageID, region)
+			causes[i] = t.transferTo(ctx, artifact.ImageID, region)
 			return nil
 		})
 	}
@@ -102,8 +102,8 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 	return artifact, nil
 }
 
-// bring brings an image to one region, or only begins to.
-func (t transfers) bring(ctx context.Context, id int, region string) error {
+// transferTo brings an image to one region, or only begins to.
+func (t transfers) transferTo(ctx context.Context, id int, region string) error {
 	if !t.wait {
 		_, err := do.BeginTransfer(ctx, t.client, id, region, t.options)
 		return err

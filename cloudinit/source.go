@@ -43,7 +43,7 @@ type Found struct {
 type Attempt struct {
 	Source  string `json:"source"`
 	Problem string `json:"problem"`
-	absent  bool   // there is no such thing on this node, which is nothing to wonder at
+	absent  bool   // there is no such thing on this node, which is common and no fault
 }
 
 // source is one place to look at. read returns what is there, and a name more exact than the source's own or "".
@@ -129,7 +129,7 @@ func (s Sources) Find(ctx context.Context) (Found, error) {
 		found.Tried = append(found.Tried, attempt(name, err))
 	}
 
-	return found, fmt.Errorf("%w: %s", ErrNotFound, wonders(found.Tried))
+	return found, fmt.Errorf("%w: %s", ErrNotFound, problemsOf(found.Tried))
 }
 
 func attempt(name string, err error) Attempt {
@@ -155,8 +155,8 @@ func (n none) Is(target error) bool {
 	return target == fs.ErrNotExist
 }
 
-// wonders says what the sources said that are there, or that there is none.
-func wonders(tried []Attempt) string {
+// problemsOf joins the problems of the sources that are there, or says that there is none.
+func problemsOf(tried []Attempt) string {
 	var said []string
 	for _, attempt := range tried {
 		// Most machines lack most sources: only what is there and unusable tells something.

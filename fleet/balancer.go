@@ -101,7 +101,7 @@ func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
 		return fmt.Errorf("create load balancer %s: %w", f.resourceName(), err)
 	}
 
-	f.say("load balancer %s made", f.resourceName())
+	f.progress("load balancer %s made", f.resourceName())
 
 	return nil
 }

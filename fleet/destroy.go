@@ -25,7 +25,7 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 	errs = append(errs, f.destroyVPC(ctx))
 
 	if f.Stack.ReservedIP != nil {
-		f.say(
+		f.progress(
 			"reserved IP %s is kept, and is paid for while no Droplet has it; "+
 				"`hornero reserved-ip release --yes` gives it back",
 			f.Stack.ReservedIP.Address,
@@ -43,7 +43,7 @@ func (f *Fleet) destroyDroplets(ctx context.Context, members []member) []error {
 		group.Go(func() {
 			errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
 			if errs[i] == nil {
-				f.say("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
+				f.progress("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
 			}
 		})
 	}

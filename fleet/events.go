@@ -22,7 +22,7 @@ var ErrNoEvents = errors.New("no node tells what happened; `hornero status` says
 func (f *Fleet) Events(ctx context.Context, number int) ([]status.Event, error) {
 	answer, err := f.askEvents(ctx, 0, number)
 	if answer.note != "" {
-		f.say("%s: %s", answer.by.Node, answer.note)
+		f.progress("%s: %s", answer.by.Node, answer.note)
 	}
 
 	return answer.events, err
@@ -103,9 +103,9 @@ func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) 
 		}
 
 		if err != nil {
-			f.say("events: %v", err)
+			f.progress("events: %v", err)
 		} else if now.note != last.note && now.note != "" {
-			f.say("%s: %s", now.by.Node, now.note)
+			f.progress("%s: %s", now.by.Node, now.note)
 		}
 
 		last = now

@@ -214,7 +214,7 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 	}), nil
 }
 
-func (f *Fleet) say(format string, args ...any) {
+func (f *Fleet) progress(format string, args ...any) {
 	if f.Progress != nil {
 		f.Progress(fmt.Sprintf(format, args...))
 	}

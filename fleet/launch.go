@@ -39,7 +39,7 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		}
 
 		node := missing[founder]
-		if _, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), true, nil); err != nil {
+		if _, err := f.launch(ctx, vpc, node, nextIncarnation(known, kept, node.Name), true, nil); err != nil {
 			return err
 		}
 
@@ -57,7 +57,7 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 
 	for _, node := range missing {
 		group.Go(func() error {
-			_, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), false, join)
+			_, err := f.launch(ctx, vpc, node, nextIncarnation(known, kept, node.Name), false, join)
 			return err
 		})
 	}
@@ -95,8 +95,8 @@ func (f *Fleet) consensus(members []member) []string {
 	return addresses
 }
 
-// next is the incarnation after every one that the tags and the peer set know.
-func next(known status.PeerSet, members []member, node string) int {
+// nextIncarnation is the incarnation after every one that the tags and the peer set know.
+func nextIncarnation(known status.PeerSet, members []member, node string) int {
 	// An incarnation that was declared gone is not admitted again.
 	last := known.Forgotten[node]
 	for _, m := range members {
@@ -151,7 +151,7 @@ func (f *Fleet) launch(
 		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
 	}
 
-	f.say("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
+	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
 
 	// Its address is what those that are launched next are told to join.
 	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})

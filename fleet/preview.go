@@ -40,5 +40,5 @@ func (f *Fleet) Preview(ctx context.Context, node stack.Node) (cloudinit.Node, e
 		}
 	}
 
-	return f.Document(node, next(known, all, node.Name), founds, join)
+	return f.Document(node, nextIncarnation(known, all, node.Name), founds, join)
 }

@@ -169,7 +169,7 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 		return plan, fmt.Errorf("recover from %s: %w", plan.From, ErrNoDroplet)
 	}
 
-	f.say("%s: rebuilds the peer set", m.Node)
+	f.progress("%s: rebuilds the peer set", m.Node)
 
 	var stderr bytes.Buffer
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap recover --yes --json", nil, nil, &stderr)

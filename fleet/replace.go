@@ -50,7 +50,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	}
 
 	// Of all Droplets, also surplus ones: no incarnation may be given out twice.
-	incarnation := next(known, all, name)
+	incarnation := nextIncarnation(known, all, name)
 	old, there := find(members, name)
 	client := f.manifest(node.Role).Peers == roles.Client
 
@@ -86,7 +86,7 @@ func (f *Fleet) drainAndDestroy(ctx context.Context, m member) error {
 		return err
 	}
 
-	f.say("%s: Droplet %d destroyed", m.Node, m.Droplet.ID)
+	f.progress("%s: Droplet %d destroyed", m.Node, m.Droplet.ID)
 
 	return nil
 }
@@ -144,11 +144,11 @@ func (f *Fleet) drain(ctx context.Context, m member) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 
-	f.say("%s: drains", m.Node)
+	f.progress("%s: drains", m.Node)
 
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap drain", nil, nil, nil)
 	if err != nil || code != 0 {
-		f.say("%s: did not drain (exit %d, %v); it goes all the same", m.Node, code, err)
+		f.progress("%s: did not drain (exit %d, %v); it is destroyed all the same", m.Node, code, err)
 	}
 }
 
@@ -164,7 +164,7 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 
 		if said.State != last {
 			last = said.State
-			f.say("%s: %s", m.Node, last)
+			f.progress("%s: %s", m.Node, last)
 		}
 
 		// User-data does not change: waiting cannot help.

@@ -135,7 +135,7 @@ func (f *Fleet) Unreserve(ctx context.Context) error {
 		return fmt.Errorf("give reserved IP %s back: %w", reserved.IP, err)
 	}
 
-	f.say("reserved IP %s is given back", reserved.IP)
+	f.progress("reserved IP %s is given back", reserved.IP)
 
 	return nil
 }

@@ -102,7 +102,7 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 
 	kept, surplus := current(all)
 	for _, m := range surplus {
-		f.say("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
+		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
 		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
 			return nil, err

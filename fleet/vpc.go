@@ -35,7 +35,7 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
 	}
 
-	f.say("VPC %s made, %s", vpc.Name, vpc.IPRange)
+	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
 
 	return vpc.ID, nil
 }

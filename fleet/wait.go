@@ -164,7 +164,7 @@ func (s *startup) askSite(ctx context.Context) error {
 
 	s.site = site
 	s.took.First = s.seconds()
-	s.fleet.say("site: answers at %s after %.1f s", site, s.took.First)
+	s.fleet.progress("site: answers at %s after %.1f s", site, s.took.First)
 
 	return nil
 }
@@ -224,7 +224,7 @@ func (s *startup) reportChanges(answers []answer) {
 
 		if s.states[a.member.Node] != state {
 			s.states[a.member.Node] = state
-			s.fleet.say("%5.1f s  %s: %s", s.seconds(), a.member.Node, state)
+			s.fleet.progress("%5.1f s  %s: %s", s.seconds(), a.member.Node, state)
 		}
 	}
 }

@@ -126,15 +126,15 @@ func (c *check) stack(s *Stack) {
 	c.reserved(s)
 }
 
-// leastDriftEvery keeps a node from reading its disk all the time.
-const leastDriftEvery = time.Minute
+// minDriftEvery keeps a node from reading its disk all the time.
+const minDriftEvery = time.Minute
 
 func (c *check) drift(s *Stack) {
 	if c.doc.Has("drift") {
 		c.oneOf("drift", s.Drift, []string{DriftQuarantine, DriftReport})
 	}
-	if c.doc.Has("drift_every") && s.DriftEvery < leastDriftEvery {
-		c.add("drift_every", "must be at least %s, as in 6h, got %s", leastDriftEvery, s.DriftEvery)
+	if c.doc.Has("drift_every") && s.DriftEvery < minDriftEvery {
+		c.add("drift_every", "must be at least %s, as in 6h, got %s", minDriftEvery, s.DriftEvery)
 	}
 }
 

@@ -123,12 +123,12 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	}
 
 	// The server no longer counts a hijacked connection: close waits for these two.
-	p.tunnels.Go(func() { carry(in, out) })
-	p.tunnels.Go(func() { carry(out, in) })
+	p.tunnels.Go(func() { copyAndClose(in, out) })
+	p.tunnels.Go(func() { copyAndClose(out, in) })
 }
 
-// carry copies one way until either end is closed, and closes both.
-func carry(to, from net.Conn) {
+// copyAndClose copies one way until either end is closed, and closes both.
+func copyAndClose(to, from net.Conn) {
 	_, _ = io.Copy(to, from)
 	to.Close()
 	from.Close()

@@ -141,7 +141,7 @@ func labName() string {
 }
 
 func upCommand(file *string) *cobra.Command {
-	var patience time.Duration
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -150,7 +150,7 @@ func upCommand(file *string) *cobra.Command {
 			"address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				f.Timeout = patience
+				f.Timeout = timeout
 				url, took, err := f.Up(ctx)
 				if err != nil {
 					return err
@@ -173,14 +173,14 @@ func upCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	timeoutFlag(cmd, &patience)
+	timeoutFlag(cmd, &timeout)
 
 	return cmd
 }
 
-func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
+func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
 	cmd.Flags().DurationVar(
-		patience,
+		timeout,
 		"timeout",
 		fleet.DefaultTimeout,
 		"how long nodes may take to become healthy",
@@ -188,19 +188,19 @@ func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
 }
 
 func replaceCommand(file *string) *cobra.Command {
-	var patience time.Duration
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				f.Timeout = patience
+				f.Timeout = timeout
 				return f.Replace(ctx, args[0])
 			})
 		},
 	}
-	timeoutFlag(cmd, &patience)
+	timeoutFlag(cmd, &timeout)
 
 	return cmd
 }

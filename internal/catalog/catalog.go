@@ -37,7 +37,7 @@ type Image struct {
 	Droplets []Droplet `json:"droplets"` // those that were made from it
 }
 
-// Droplet is who runs an image.
+// Droplet is a Droplet that runs an image.
 type Droplet struct {
 	ID   int    `json:"id"`
 	Name string `json:"name"`
@@ -223,7 +223,7 @@ func Delete(ctx context.Context, client *godo.Client, image Image) (bool, error)
 }
 
 // Prune deletes images and forgets their records, and returns those that are gone. One that a Droplet runs by
-// now is kept and told.
+// now is kept, and handed to kept.
 func Prune(
 	ctx context.Context,
 	client *godo.Client,

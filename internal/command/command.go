@@ -67,7 +67,7 @@ func Run(ctx context.Context, c Command) (string, error) {
 	cmd.Stderr = &stderr
 
 	if c.Output != nil {
-		both := &shared{to: c.Output}
+		both := &lockedWriter{to: c.Output}
 		cmd.Stdout = io.MultiWriter(&stdout, both)
 		cmd.Stderr = io.MultiWriter(&stderr, both)
 	}
@@ -131,13 +131,13 @@ func (c Command) prepare(ctx context.Context) *exec.Cmd {
 	return cmd
 }
 
-// shared lets the two that copy a program's outputs write to one writer.
-type shared struct {
+// lockedWriter lets the two that copy a program's outputs write to one writer.
+type lockedWriter struct {
 	mu sync.Mutex
 	to io.Writer
 }
 
-func (s *shared) Write(data []byte) (int, error) {
+func (s *lockedWriter) Write(data []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 

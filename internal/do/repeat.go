@@ -33,7 +33,7 @@ func afterPending(
 		return nil
 	}
 
-	return fmt.Errorf("%s: %w", what, unwaited(err))
+	return fmt.Errorf("%s: %w", what, apiAnswer(err))
 }
 
 // tries is how often a request that may hide that its work was done is made, and pause how much longer than a poll's
@@ -112,14 +112,14 @@ func Ensure[T any](
 
 	err := Wait(ctx, "an answer", poll, options)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, unwaited(err))
+		return nil, fmt.Errorf("%s: %w", what, apiAnswer(err))
 	}
 
 	return made, nil
 }
 
-// unwaited gives the API's own answer when the wait ended because of it: nobody waited for anything then.
-func unwaited(err error) error {
+// apiAnswer returns the API's own answer when the wait ended because of it, without the words about a wait.
+func apiAnswer(err error) error {
 	var answer *godo.ErrorResponse
 	if errors.As(err, &answer) {
 		return answer
