@@ -67,6 +67,7 @@ func (r Recipe) newFiles() ([]installed, error) {
 		return files, err
 	}
 
+	// What the layer has already is neither sent nor written again.
 	there, err := r.Layer.files()
 
 	return slices.DeleteFunc(files, func(file installed) bool {

@@ -202,6 +202,7 @@ func readBootstrap(path string) ([]byte, error) {
 		)
 	}
 
+	// A program that does not run would be found out only on the first Droplet of the image.
 	if err := checkProgram(path); err != nil {
 		return nil, fmt.Errorf("bootstrap_binary: %w: %s: %w", ErrConfig, path, err)
 	}

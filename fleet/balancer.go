@@ -120,6 +120,7 @@ func (f *Fleet) forwardingRules(ctx context.Context) ([]godo.ForwardingRule, err
 	}
 
 	if port := f.Stack.LoadBalancer.HTTPS; port != 0 {
+		// Only where HTTPS is asked for: nothing else uses the certificate.
 		certificate, err := f.ensureCertificate(ctx)
 		if err != nil {
 			return nil, err

@@ -88,6 +88,7 @@ func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error
 		Key:         key,
 	}
 
+	// Anew for each launch: the incarnation is in it, and no node ever has another's key.
 	pair, err := ca.Issue(pki.Name{
 		Stack:       f.Stack.Name,
 		Role:        node.Role,

@@ -173,6 +173,7 @@ func (s *shell) run(
 
 // status asks a node's agent how it is.
 func (s *shell) status(ctx context.Context, m member) (status.Status, error) {
+	// One dial and one answer: all nodes are asked at once, and the slowest holds the result up.
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 

@@ -94,6 +94,7 @@ func (f *Fleet) await(
 		}
 
 		select {
+		// The next poll returns the error, with what it waited for.
 		case <-ctx.Done():
 		case <-time.After(pollPause):
 		}
@@ -222,6 +223,7 @@ func (s *startup) reportChanges(answers []answer) {
 			}
 		}
 
+		// Only changes: with a line for each poll nobody would see them.
 		if s.states[a.member.Node] != state {
 			s.states[a.member.Node] = state
 			s.fleet.progress("%5.1f s  %s: %s", s.seconds(), a.member.Node, state)

@@ -115,6 +115,7 @@ func (c *imagesCommands) printContents(w io.Writer, found comparison, reasons ma
 	fmt.Fprintf(table, "\nall files\t%d changed, and %d that the records name as varying\n", changed, varying)
 
 	for at, change := range found.Contents {
+		// Images of different days may differ in thousands of files.
 		if at == shown && !c.all {
 			fmt.Fprintf(table, "and %d more; --all names them\n", changed-shown)
 			break

@@ -56,6 +56,7 @@ func releaseReservedIPCommand(file *string) *cobra.Command {
 		Short: "give back for good the reserved IP that stack.yaml names",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// DigitalOcean gives a released address to whoever asks next.
 			if !yes {
 				return errors.New("release gives the address up, and somebody else may get it; say --yes to do it")
 			}

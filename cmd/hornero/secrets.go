@@ -33,6 +33,7 @@ func secretsCommand(file *string) *cobra.Command {
 				return err
 			}
 
+			// Opening makes what is missing: a list shows all that the stack needs.
 			secrets, err := openSecrets(s, manifests, cmd.ErrOrStderr())
 			if err != nil {
 				return err

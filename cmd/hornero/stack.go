@@ -239,6 +239,7 @@ func dbCommand(file *string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				// Both ways end in standard input: SQL may hold passwords, and arguments are seen by all users.
 				input := cmd.InOrStdin()
 				if sql != "" {
 					input = strings.NewReader(sql)

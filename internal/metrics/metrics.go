@@ -166,6 +166,7 @@ func (r *Registry) Write(w io.Writer) error {
 		return cmp.Compare(a.name, b.name)
 	})
 
+	// Not under the lock: a client that reads slowly would hold up whoever counts.
 	out := bufio.NewWriter(w)
 
 	for _, v := range families {
@@ -176,6 +177,7 @@ func (r *Registry) Write(w io.Writer) error {
 }
 
 func (v *Vec) write(out *bufio.Writer) {
+	// A metric without values would be a HELP line that tells nothing.
 	values := v.now()
 	if len(values) == 0 {
 		return

@@ -26,6 +26,7 @@ func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls
 		return nil, errors.New("read the stack's authority: not PEM")
 	}
 
+	// Run for resumed sessions, too, unlike VerifyPeerCertificate (crypto/tls).
 	check := func(state tls.ConnectionState) error {
 		return verify(state.PeerCertificates, roots, stack, allow)
 	}

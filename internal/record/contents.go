@@ -61,6 +61,7 @@ func ReadPaths(list io.Reader, visit func(path string)) error {
 		return fmt.Errorf("read the list of files: %w", err)
 	}
 
+	// Token by token: nodes read this list beside their daemons.
 	tokens := json.NewDecoder(io.LimitReader(packed, maxContents))
 
 	if _, err := tokens.Token(); err != nil {

@@ -157,6 +157,7 @@ func child(node *yaml.Node, part string) *yaml.Node {
 		}
 
 	case yaml.SequenceNode:
+		// A path of a problem may name an item that is not there.
 		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(node.Content) {
 			return node.Content[i]
 		}
@@ -262,6 +263,7 @@ func (d *Document) eachKey(node *yaml.Node, path string, visit func(key, value *
 }
 
 func (d *Document) decodeSlice(node *yaml.Node, target reflect.Value, path string) {
+	// A key with nothing behind it is an empty list.
 	if node.Tag == "!!null" {
 		return
 	}
