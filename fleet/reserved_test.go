@@ -34,6 +34,7 @@ func (w *world) assign(address string, droplet int) {
 
 	require.NoError(w.t, err)
 
+	// The API does it in an action: until that ends the address is locked.
 	assigned := func() bool {
 		got, _, err := client.ReservedIPs.Get(w.t.Context(), address)
 		require.NoError(w.t, err)

@@ -161,6 +161,7 @@ func (w *world) retag(node, from, to string) {
 		Type: godo.DropletResourceType,
 	}}
 
+	// First, as the last role among a Droplet's tags is the one that counts.
 	_, err = client.Tags.UntagResources(w.t.Context(), "hornero:blog:"+from, &godo.UntagResourcesRequest{
 		Resources: resources,
 	})

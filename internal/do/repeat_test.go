@@ -84,6 +84,7 @@ func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
 		refuse(w, http.StatusBadGateway, "lost")
 	})
 
+	// Without the client's own retries each request is one that Ensure made.
 	once, err := do.Retries{}.NewClient(lost.BaseURL.String(), "token", "test")
 	require.NoError(t, err)
 
@@ -109,6 +110,7 @@ func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
 		return nil, nil
 	}
 
+	// One of the first Ensure, and all the tries of the second.
 	_, err = do.Ensure(t.Context(), "make it", quick, isMissing, create)
 	require.Equal(t, http.StatusBadGateway, do.Status(err))
 	require.True(t, strings.HasPrefix(err.Error(), "make it: DELETE "), err)
