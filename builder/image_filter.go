@@ -95,6 +95,7 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 }
 
 func (f ImageFilter) matches(image godo.Image, region string) bool {
+	// Checked before: an empty one matches every name.
 	like, err := regexp.Compile(f.NameRegex)
 	lacks := func(tag string) bool {
 		return !slices.Contains(image.Tags, tag)

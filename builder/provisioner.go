@@ -258,6 +258,7 @@ func (r *remote) run(ctx context.Context, what, command string, input io.Reader)
 }
 
 func (r *remote) capture(ctx context.Context, what, command string, input io.Reader, into io.Writer) error {
+	// Standard error only: standard output is what is asked for.
 	output := &headlines{ui: r.ui}
 	remote := &packersdk.RemoteCmd{
 		Command: command,

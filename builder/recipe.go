@@ -266,6 +266,7 @@ func addFolder(parts map[string][]byte, prefix string, folder fs.FS) error {
 			return err
 		}
 
+		// By its path in the recipe: the digest is the same from any folder of this machine.
 		data, err := fs.ReadFile(folder, name)
 		parts[path.Join(prefix, name)] = data
 

@@ -150,6 +150,7 @@ func checkList(doc *report.Document, key string, list []string, kind *regexp.Reg
 	}
 
 	for i, item := range list {
+		// Items become words of a command line and lines of sources.list.
 		at := fmt.Sprintf("%s[%d]", key, i)
 		if !kind.MatchString(item) {
 			doc.Add(at, "must be %s, got %q", what, item)

@@ -77,6 +77,7 @@ func (b *rootBuild) sweepParts() (err error) {
 	// fails only on a malformed pattern
 	parts, _ := filepath.Glob(filepath.Join(b.config.OutputDir, ".*"+partSuffix))
 	for _, part := range parts {
+		// The owner's id has no dot, the disk's name has.
 		name := strings.TrimSuffix(filepath.Base(part), partSuffix)
 		if b.ofDeadBuild(name[strings.LastIndex(name, ".")+1:]) {
 			err = errors.Join(err, os.Remove(part))
@@ -94,6 +95,7 @@ func (s *stepWork) Run(_ context.Context, state multistep.StateBag) multistep.St
 		return halt(state, fmt.Errorf("%s: %w", RootfsID, err))
 	}
 
+	// Mkdir, not MkdirAll: a folder that is there already would be another build's.
 	err := errors.Join(
 		os.MkdirAll(s.config.WorkDir, 0o755),
 		os.Mkdir(s.work, 0o700),
@@ -174,6 +176,8 @@ func (s *stepBoot) Run(ctx context.Context, state multistep.StateBag) multistep.
 
 	s.machine = machine
 	state.Put("machine", machine)
+
+	// Under this name Packer's own steps look for how the system is reached.
 	state.Put("communicator", inRoot{machine})
 
 	return multistep.ActionContinue

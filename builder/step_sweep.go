@@ -122,6 +122,7 @@ func (b *build) sweepTags(ctx context.Context) error {
 	}
 
 	for _, tag := range tags {
+		// The API keeps a tag that nothing bears.
 		if b.ofDeadBuild(tag.Name) {
 			err = errors.Join(err, b.deleteTag(ctx, tag.Name))
 		}

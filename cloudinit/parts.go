@@ -363,6 +363,7 @@ func isGzip(data []byte) bool {
 func (u *unfolding) gunzip(data []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
+		// Through u, which counts what all parts together unfold to.
 		data, err = u.read(reader)
 	}
 	if err != nil {

@@ -235,6 +235,7 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path 
 // complete offers the images' names and roles, up to this many.
 func (c *imagesCommands) complete(most int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		// Without this the shell would offer files.
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -195,6 +195,7 @@ func parseKey(text report.Secret) (crypto.Signer, error) {
 		return nil, errors.New("read key: not PEM")
 	}
 
+	// The only form in which keys are written here.
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, err

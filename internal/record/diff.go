@@ -51,6 +51,7 @@ func changes(from, to map[string]string) []Change {
 	list := []Change{}
 
 	for _, name := range slices.Sorted(maps.Keys(names)) {
+		// A name that one side lacks reads as empty there, which no digest is.
 		if from[name] != to[name] {
 			list = append(list, Change{
 				Name: name,
