@@ -29,6 +29,7 @@ func (r Release) Sources(mirrors Mirrors, keyring string) string {
 		{mirror: mirrors.Main, suite: r.UpdatesSuite},
 		{mirror: mirrors.Security, suite: r.SecuritySuite},
 	} {
+		// With no mirror at all the list is empty, and the base image's own sources stay.
 		if source.mirror != "" && source.suite != "" {
 			fmt.Fprintf(&b, "deb %s%s %s %s\n", options, source.mirror, source.suite, components)
 		}
@@ -58,6 +59,7 @@ func (m Mirrors) check() error {
 		"mirror":          m.Main,
 		"security_mirror": m.Security,
 	} {
+		// A bracket or a space would be read as an option of the source's line.
 		address, err := url.Parse(text)
 		if text != "" && (err != nil || address.Scheme == "" || strings.ContainsAny(text, " []\n")) {
 			const form = "must be an address that apt knows, as in \"http://mirror.example/debian\""

@@ -63,6 +63,7 @@ func (a *Artifact) State(name string) any {
 
 // Destroy deletes the image.
 func (a *Artifact) Destroy() error {
+	// Packer gives no context here.
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultCleanupTimeout)
 	defer cancel()
 

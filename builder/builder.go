@@ -38,6 +38,7 @@ func (b *Builder) ConfigSpec() hcldec.ObjectSpec {
 
 // Prepare reads and checks the configuration. It touches nothing.
 func (b *Builder) Prepare(raws ...any) (variables, warnings []string, err error) {
+	// Also when the configuration is wrong: what is logged next may show it.
 	warnings, err = b.config.Prepare(raws...)
 	b.config.hide()
 	return []string{generatedDigest, generatedBase}, warnings, err
@@ -56,6 +57,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		return nil, err
 	}
 
+	// A killed Packer tells its plugins nothing.
 	ctx, done := withParent(ctx)
 	defer done()
 
@@ -68,7 +70,8 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 
 	artifact, err := b.run(ctx, build, hook)
 	if err != nil {
-		return nil, do.Explained(err)
+		// A nil *Artifact in the interface would not be nil to Packer.
+		return nil, do.ExplainRefusal(err)
 	}
 
 	return artifact, nil
@@ -79,6 +82,7 @@ func (b *Builder) run(ctx context.Context, build *build, hook packersdk.Hook) (*
 		return nil, err
 	}
 
+	// Before the question whether anything is to be baked: leftovers cost money either way.
 	if err := build.sweep(ctx); do.Status(err) == http.StatusUnauthorized {
 		return nil, err
 	} else if err != nil {
@@ -105,7 +109,7 @@ func (b *Builder) run(ctx context.Context, build *build, hook packersdk.Hook) (*
 	return b.withRecord(build.ui, published, true), err
 }
 
-// find asks the API for what the configuration names by what it is like.
+// find asks the API for the base image that image_filter describes.
 func (c *Config) find(ctx context.Context, client *godo.Client) error {
 	if err := c.checkRegions(ctx, client); err != nil || c.ImageFilter.isEmpty() {
 		return err
@@ -121,6 +125,7 @@ func (c *Config) find(ctx context.Context, client *godo.Client) error {
 
 // rebase reads the recipe anew, for another base image. A name that the template gave stays.
 func (c *Config) rebase(base string) error {
+	// The digest, and with it the default name, covers the base image.
 	named := c.SnapshotName != c.recipe.ImageName()
 	recipe, err := c.RecipeConfig.on(base)
 	if err != nil {
@@ -138,6 +143,7 @@ func (c *Config) rebase(base string) error {
 // withRecord adds the image's record to the artifact, where this machine has it; a new image's gets its number.
 // The image is published by now, so what goes wrong with the record is only told.
 func (b *Builder) withRecord(ui packersdk.Ui, artifact *Artifact, baked bool) *Artifact {
+	// An image that was there already has its number.
 	folder, err := b.config.records()
 	name := b.config.recipe.ImageName()
 	if err == nil && baked {
@@ -170,6 +176,7 @@ func (b *Builder) newState(build *build, hook packersdk.Hook) multistep.StateBag
 // outcome turns the runner's marks into one result. A published image is a result even when Ctrl-C came after
 // it, unless it is still to be transferred.
 func (b *Builder) outcome(ctx context.Context, state multistep.StateBag) (*Artifact, error) {
+	// The runner tells of Ctrl-C in its own mark, not as an error.
 	artifact, _ := state.Get("artifact").(*Artifact)
 	cause, _ := state.Get("error").(error)
 	if artifact != nil && cause == nil {
@@ -209,6 +216,7 @@ func (b *Builder) steps(build *build) []multistep.Step {
 		SSHConfig: b.config.Comm.SSHConfigFunc(),
 	}
 
+	// The runner cleans up in the opposite order: the snapshot first, then the Droplet and its tag, then the key.
 	return []multistep.Step{
 		makeKey,
 		&stepKey{build: build},
@@ -249,6 +257,7 @@ func (b *Builder) unchanged(ctx context.Context, build *build) (*Artifact, error
 		image.Name,
 	))
 
+	// An earlier build may have been interrupted while it transferred the image.
 	artifact, err := build.transfer(ctx, newArtifact(build.client, *image, b.config.recipe))
 
 	return b.withRecord(build.ui, artifact, false), err
@@ -267,6 +276,7 @@ func published(ctx context.Context, client *godo.Client, recipe Recipe, regions 
 		return len(regions) - len((&Artifact{Regions: image.Regions}).lacks(regions))
 	}
 
+	// An image that is being deleted or retired still bears its tags.
 	found = slices.DeleteFunc(found, func(image godo.Image) bool {
 		return image.Status != imageAvailable || in(image) == 0
 	})

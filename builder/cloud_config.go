@@ -39,13 +39,13 @@ func (c *CloudConfig) setDefaults() {
 func (c CloudConfig) retries() do.Retries {
 	retries := do.DefaultRetries
 	if c.HTTPRetryMax != nil {
-		retries.Most = *c.HTTPRetryMax
+		retries.Max = *c.HTTPRetryMax
 	}
 	if c.HTTPRetryWaitMin != nil {
-		retries.Shortest = seconds(*c.HTTPRetryWaitMin)
+		retries.MinWait = seconds(*c.HTTPRetryWaitMin)
 	}
 	if c.HTTPRetryWaitMax != nil {
-		retries.Longest = seconds(*c.HTTPRetryWaitMax)
+		retries.MaxWait = seconds(*c.HTTPRetryWaitMax)
 	}
 
 	return retries
@@ -62,6 +62,7 @@ func (c CloudConfig) client() (*godo.Client, error) {
 func (c CloudConfig) check() []error {
 	var wrong problems
 
+	// Making a client asks nobody: it checks the token and the address.
 	if _, err := c.client(); errors.Is(err, do.ErrNoToken) {
 		wrong.add("api_token", "%w", err)
 	} else if err != nil {
@@ -69,17 +70,17 @@ func (c CloudConfig) check() []error {
 	}
 
 	retries := c.retries()
-	if retries.Most < 0 {
-		wrong.add("http_retry_max", "must be 0 or more, got %d", retries.Most)
+	if retries.Max < 0 {
+		wrong.add("http_retry_max", "must be 0 or more, got %d", retries.Max)
 	}
 
-	if retries.Shortest < 0 {
-		wrong.add("http_retry_wait_min", "must be 0 seconds or more, got %s", retries.Shortest)
+	if retries.MinWait < 0 {
+		wrong.add("http_retry_wait_min", "must be 0 seconds or more, got %s", retries.MinWait)
 	}
 
-	if retries.Longest < retries.Shortest {
+	if retries.MaxWait < retries.MinWait {
 		wrong.add("http_retry_wait_max",
-			"must be at least http_retry_wait_min, %s, got %s", retries.Shortest, retries.Longest)
+			"must be at least http_retry_wait_min, %s, got %s", retries.MinWait, retries.MaxWait)
 	}
 
 	return wrong

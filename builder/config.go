@@ -107,6 +107,7 @@ func (c *Config) Prepare(raws ...any) (warnings []string, err error) {
 
 	var wrong []error
 
+	// Not the end: the other options are checked as well, so that one run tells all.
 	if err := config.Decode(c, options, raws...); err != nil {
 		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
 	}
@@ -132,6 +133,7 @@ func (c *Config) Prepare(raws ...any) (warnings []string, err error) {
 		return nil, err
 	}
 
+	// The names come last: they are made of the recipe's digest.
 	c.recipe = recipe
 	c.setNames()
 

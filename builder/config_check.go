@@ -42,6 +42,7 @@ func (c *Config) check() []error {
 		wrong.add("communicator", "must be \"ssh\", got %q", c.Comm.Type)
 	}
 
+	// Either would be ignored in silence.
 	if c.Image != "" && !c.ImageFilter.isEmpty() {
 		wrong.add("image_filter", "must not stand beside image")
 	}
@@ -62,6 +63,7 @@ func (c *Config) checkNames() []error {
 		wrong.add("droplet_name", "letters, digits, dots and dashes only, got %q", c.DropletName)
 	}
 
+	// A control character in a name would break the lines of every list and log.
 	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if len(c.SnapshotName) > maxName || strings.ContainsFunc(c.SnapshotName, isControl) {
 		wrong.add(
@@ -176,8 +178,9 @@ func (c *Config) checkDurations() []error {
 }
 
 // hide keeps the token and the user-data out of Packer's logs, whoever writes them. A few bytes are no secret,
-// and would be blackened wherever they stand.
+// and would be masked wherever they stand.
 func (c *Config) hide() {
+	// User-data often holds passwords.
 	const least = 8
 	for _, secret := range []string{c.APIToken, c.userData} {
 		if len(secret) >= least || secret != "" && secret == c.APIToken {

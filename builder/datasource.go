@@ -86,6 +86,7 @@ func (d *Datasource) Configure(raws ...any) error {
 		wrong = append(wrong, fmt.Errorf("read configuration: %w", err))
 	}
 
+	// The token may come from the environment: it is checked after the defaults.
 	c.CloudConfig.setDefaults()
 
 	if c.Release == "" {
@@ -118,9 +119,10 @@ func (d *Datasource) Execute() (cty.Value, error) {
 		return cty.NullVal(hcldec.ImpliedType(spec)), err
 	}
 
+	// Packer gives data sources no context.
 	images, err := catalog.List(context.Background(), client)
 	if err != nil {
-		return cty.NullVal(hcldec.ImpliedType(spec)), do.Explained(err)
+		return cty.NullVal(hcldec.ImpliedType(spec)), do.ExplainRefusal(err)
 	}
 
 	image, err := d.config.pick(images)

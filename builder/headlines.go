@@ -8,7 +8,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-// tailLines is how much of a failed command's output its error carries: apt's last words and what led to them.
+// tailLines is how much of a failed command's output its error carries: apt's last messages and what led to them.
 const tailLines = 40
 
 // headlines is the output of a command on the Droplet: lines that start with "== " are shown as they come, the
@@ -27,6 +27,7 @@ func (h *headlines) Write(data []byte) (int, error) {
 	h.rest = append(h.rest, data...)
 
 	for {
+		// A write may end in the middle of a line.
 		line, rest, whole := bytes.Cut(h.rest, []byte("\n"))
 		if !whole {
 			return len(data), nil

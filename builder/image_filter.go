@@ -43,6 +43,7 @@ func (f ImageFilter) check() []error {
 		return nil
 	}
 
+	// A type alone names every image of it.
 	if f.Name == "" && f.NameRegex == "" && len(f.Tags) == 0 {
 		wrong.add("image_filter", "must have a name, a name_regex or tags")
 	}
@@ -94,6 +95,7 @@ func (f ImageFilter) find(ctx context.Context, client *godo.Client, region strin
 }
 
 func (f ImageFilter) matches(image godo.Image, region string) bool {
+	// Checked before: an empty one matches every name.
 	like, err := regexp.Compile(f.NameRegex)
 	lacks := func(tag string) bool {
 		return !slices.Contains(image.Tags, tag)

@@ -81,11 +81,11 @@ func checkImagesCommand(l *bakeLab, oldest int, written string) {
 	require.Equal(t, "debian-13", newest.Release)
 	require.Equal(t, []string{"nyc3"}, newest.Regions)
 	require.Positive(t, newest.Size)
-	require.Equal(t, "tiny", newest.Runs[0].Name)
+	require.Equal(t, "tiny", newest.Droplets[0].Name)
 
 	require.Equal(t,
 		"old",
-		images[len(images)-1].Runs[0].Name,
+		images[len(images)-1].Droplets[0].Name,
 	)
 
 	var shown struct {

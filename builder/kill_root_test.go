@@ -202,6 +202,7 @@ func (r *run) killPacker() {
 
 // waitForOrphans waits until the plugins of a killed Packer have cleared away what they made, and ended.
 func (r *run) waitForOrphans() {
+	// They are nobody's children here, so that they can only be looked at, not waited for.
 	for deadline := time.Now().Add(goneWithin); ; time.Sleep(lookingEach) {
 		r.orphans = slices.DeleteFunc(r.orphans, func(pid int) bool {
 			return !alive(pid)

@@ -67,6 +67,7 @@ func (r Recipe) newFiles() ([]installed, error) {
 		return files, err
 	}
 
+	// What the layer has already is neither sent nor written again.
 	there, err := r.Layer.files()
 
 	return slices.DeleteFunc(files, func(file installed) bool {
@@ -88,6 +89,7 @@ func (b *Builder) startImage(ctx context.Context, client *godo.Client) (godo.Dro
 		return imageOf(recipe.Base), nil
 	}
 
+	// Only in the bake's region: a Droplet is made of an image that is where it is.
 	image, err := published(ctx, client, *recipe.Layer, []string{b.config.Region})
 	if err == nil && image == nil {
 		err = fmt.Errorf("%w: no image %s in %s: bake it first, as `make images` does (packer build "+

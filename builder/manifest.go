@@ -88,6 +88,7 @@ func (m *ManifestPostProcessor) Configure(raws ...any) error {
 
 	m.config.Output = cmp.Or(m.config.Output, DefaultManifest)
 
+	// Told now: after the bake its result would be lost.
 	if info, err := os.Stat(m.config.Output); err == nil && info.IsDir() {
 		return fmt.Errorf("output: %w: must be a file, %s is a folder", ErrConfig, m.config.Output)
 	}
@@ -116,6 +117,7 @@ func (m *ManifestPostProcessor) PostProcess(
 	}
 
 	if err := addToManifest(m.config.Output, entry); err != nil {
+		// The artifact is kept whatever becomes of the file: the image is published.
 		return artifact, true, true, err
 	}
 
@@ -146,6 +148,7 @@ func addToManifest(path string, entry ManifestBuild) error {
 		return err
 	}
 
+	// A build that found nothing to bake gives the same artifact again.
 	manifest.Version = ManifestVersion
 	at := slices.IndexFunc(manifest.Builds, func(b ManifestBuild) bool {
 		return b.Build == entry.Build && b.Artifact == entry.Artifact
@@ -197,6 +200,7 @@ func ReadManifest(path string) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: %s: %w: move it away", ErrManifest, path, err)
 	}
 
+	// A newer version's fields would be lost when the file is written again.
 	if manifest.Version != ManifestVersion {
 		return Manifest{}, fmt.Errorf(
 			"%w: %s has version %d, not %d: move it away",

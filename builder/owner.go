@@ -35,6 +35,7 @@ func thisProcess() owner {
 }
 
 func thisHost() string {
+	// Any of the three may be unreadable; the others still tell most machines apart.
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	name, _ := os.Hostname()
 	space, _ := os.Readlink("/proc/self/ns/pid")
@@ -74,6 +75,7 @@ func (o owner) tag() string {
 
 // ownerOf reads what tag wrote.
 func ownerOf(tag string) (owner, bool) {
+	// People may put tags of the same beginning on things of their own; those are never swept.
 	text, ok := strings.CutPrefix(tag, buildTag+":")
 	parts := strings.Split(text, "-")
 	if !ok || len(parts) != 5 {
@@ -102,6 +104,7 @@ func ownerOf(tag string) (owner, bool) {
 // dead tells whether the owner's build has ended without cleaning up: at once for processes of this host, by
 // age for others.
 func (o owner) dead(age time.Duration) bool {
+	// The start tells a new process under an old number.
 	if o.host == thisHost() {
 		return startOf(o.pid) != o.start
 	}

@@ -19,6 +19,7 @@ const parentInterval = 500 * time.Millisecond
 // killed would go on building for nobody, or die of the next line that it logs, as its standard error has no
 // reader any more: so it stops by itself, and lives until it has cleared away what it made.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
+	// The next write to a log that nobody reads would kill the plugin before it cleared away.
 	signal.Ignore(syscall.SIGPIPE)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -34,6 +35,7 @@ func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 				return
 
 			case <-ticks.C:
+				// An orphan gets another parent, init or a subreaper.
 				if os.Getppid() != parent {
 					cancel(errOrphaned)
 				}

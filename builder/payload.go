@@ -65,6 +65,7 @@ func (r Recipe) payload() ([]byte, error) {
 	list := make([]string, len(files))
 
 	for i, file := range files {
+		// By number: a path may hold any character, and two files may have one name.
 		parts[fmt.Sprintf("files/%d", i)] = file.data
 
 		list[i] = fmt.Sprintf(
@@ -107,6 +108,7 @@ func (r Recipe) files() ([]installed, error) {
 			}
 		}
 
+		// The node renders the role's templates itself: the whole folder goes into the image.
 		folder := map[string][]byte{}
 
 		if err := addFolder(
@@ -164,6 +166,7 @@ func (r Recipe) commands() (string, error) {
 				return "", err
 			}
 			if text != "" { // one that is not for this release
+				// In a subshell, so that a cd or an exit of one command is not the next one's.
 				fmt.Fprintf(&script, "(\n%s\n)\n", text)
 			}
 		}
@@ -209,6 +212,7 @@ func archive(parts map[string][]byte) ([]byte, error) {
 
 	writer := tar.NewWriter(packed)
 
+	// Sorted, so that the same recipe gives the same archive.
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		header := &tar.Header{
 			Name:     name,
@@ -239,6 +243,7 @@ func archive(parts map[string][]byte) ([]byte, error) {
 
 // record begins the image's record with what the recipe knows; the bootstrap completes it inside the image.
 func (r Recipe) record(plugin, packer string, now time.Time) ([]byte, error) {
+	// All files, also those of the layer beneath: the record is of the whole image.
 	files, err := r.files()
 	if err != nil {
 		return nil, err

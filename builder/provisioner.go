@@ -65,6 +65,7 @@ func (p *Provisioner) Provision(
 		return err
 	}
 
+	// The image would bear the digest of something else.
 	if digest, ok := generated[generatedDigest].(string); ok && digest != recipe.Digest {
 		return fmt.Errorf("%w: builder and provisioner are told different recipes (%.12s and %.12s): give both "+
 			"the same role, release, image, roles_dir and bootstrap_binary",
@@ -92,6 +93,7 @@ func (p *Provisioner) Provision(
 		return err
 	}
 
+	// Before the image is sealed: whatever writes to it comes before that.
 	written, bom, err := p.record(ctx, remote, recipe)
 	if err != nil {
 		return err
@@ -101,6 +103,7 @@ func (p *Provisioner) Provision(
 		return err
 	}
 
+	// After the image is sealed, which removes and changes files.
 	if err := remote.run(ctx, "list the files", BootstrapPath+" contents", nil); err != nil {
 		return err
 	}
@@ -141,6 +144,7 @@ func (p *Provisioner) record(
 		return "", nil, err
 	}
 
+	// The bootstrap completed it inside the image: what stands there is what is kept here.
 	if err := remote.capture(ctx, "read the record", "cat "+record.Path, nil, &whole); err != nil {
 		return "", nil, err
 	}
@@ -180,11 +184,12 @@ func (p *Provisioner) record(
 // keep leaves the image's record, the list of its files and its bill of materials on this machine; the builder
 // numbers it once the image is published.
 func keep(folder record.Folder, recipe Recipe, written, contents string, bom []byte) error {
+	// A list that is cut would show up only when two images are compared.
 	if _, err := record.UnpackContents([]byte(contents)); err != nil {
 		return fmt.Errorf("%w: the list of files in the image cannot be used: %w", ErrUnsealed, err)
 	}
 
-	return folder.Keep(recipe.ImageName(), []byte(written), []byte(contents), bom)
+	return folder.Save(recipe.ImageName(), []byte(written), []byte(contents), bom)
 }
 
 // verify lets the sealed image test itself. Nothing runs on it after that but its shutdown.
@@ -199,6 +204,7 @@ func verify(ctx context.Context, remote *remote) error {
 
 	var result record.Report
 
+	// The command fails when the test does: its report comes first.
 	if failure := json.Unmarshal([]byte(said.String()), &result); failure != nil {
 		return fmt.Errorf("%w: %w", ErrUnsealed, cmp.Or(err, failure))
 	}
@@ -252,6 +258,7 @@ func (r *remote) run(ctx context.Context, what, command string, input io.Reader)
 }
 
 func (r *remote) capture(ctx context.Context, what, command string, input io.Reader, into io.Writer) error {
+	// Standard error only: standard output is what is asked for.
 	output := &headlines{ui: r.ui}
 	remote := &packersdk.RemoteCmd{
 		Command: command,
@@ -268,6 +275,7 @@ func (r *remote) start(ctx context.Context, what string, command *packersdk.Remo
 		return fmt.Errorf("%s: %w", what, err)
 	}
 
+	// Wait knows no context: Ctrl-C must not wait for a command on the Droplet.
 	exited := make(chan int, 1)
 	go func() { exited <- command.Wait() }()
 

@@ -31,6 +31,7 @@ func (c *ProvisionerConfig) Prepare(raws ...any) error {
 
 	c.RecipeConfig.setDefaults(c.PackerBuildName)
 
+	// hornero-rootfs tells its base only when it runs.
 	recipe, err := c.RecipeConfig.loadLater()
 	if err != nil {
 		return err

@@ -70,6 +70,7 @@ func (p *PrunePostProcessor) Configure(raws ...any) error {
 		wrong.add("keep", "must be 1 or more, got %d", c.keep())
 	}
 
+	// The token must not be in Packer's log, whoever writes to it.
 	packersdk.LogSecretFilter.Set(c.APIToken)
 
 	return errors.Join(wrong...)
@@ -102,13 +103,15 @@ func (p *PrunePostProcessor) PostProcess(
 	}
 
 	if err != nil {
-		return artifact, true, true, fmt.Errorf("prune images: %w", do.Explained(err))
+		// The new image is published, and stays the build's result.
+		return artifact, true, true, fmt.Errorf("prune images: %w", do.ExplainRefusal(err))
 	}
 
 	return artifact, true, true, nil
 }
 
 func (p *PrunePostProcessor) prune(ctx context.Context, ui packersdk.Ui, client *godo.Client, told Built) error {
+	// Before anything is deleted: an image's record goes with it.
 	folder, err := RecipeConfig{RecordsDir: p.config.RecordsDir}.records()
 	if err != nil {
 		return err

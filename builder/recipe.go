@@ -110,6 +110,7 @@ func (c RecipeConfig) Load() (Recipe, error) {
 		},
 	}
 
+	// All parts are read before any error is returned: one run tells all that is wrong.
 	bootstrap, unread := readBootstrap(c.BootstrapBinary)
 	wrong := errors.Join(
 		recipe.loadRelease(),
@@ -163,6 +164,7 @@ func (r *Recipe) loadManifests(dir string) error {
 		folders = os.DirFS(dir)
 	}
 
+	// The role is a folder's name: it must not lead out of the folder of roles.
 	if r.Role == "" || strings.ContainsAny(r.Role, "/\\") {
 		return fmt.Errorf(
 			"role: %w: %q is no role that an image can have; name a folder of roles/",
@@ -171,6 +173,7 @@ func (r *Recipe) loadManifests(dir string) error {
 		)
 	}
 
+	// Common first: a role's own files take the place of common's.
 	for _, name := range unique([]string{roles.Common, r.Role}) {
 		manifest, err := roles.Load(folders, name)
 		if err != nil {
@@ -199,6 +202,7 @@ func readBootstrap(path string) ([]byte, error) {
 		)
 	}
 
+	// A program that does not run would be found out only on the first Droplet of the image.
 	if err := checkProgram(path); err != nil {
 		return nil, fmt.Errorf("bootstrap_binary: %w: %s: %w", ErrConfig, path, err)
 	}
@@ -219,6 +223,7 @@ func checkProgram(path string) error {
 	}
 
 	for _, part := range program.Progs {
+		// Its libraries would have to be in the image, in the version that it was linked with.
 		if part.Type == elf.PT_INTERP {
 			return errors.New("is linked dynamically; link it statically, as make build does")
 		}
@@ -236,6 +241,8 @@ func (r *Recipe) parts() (map[string][]byte, error) {
 		"role":      []byte(r.Role),
 		"bootstrap": r.Bootstrap,
 	}
+
+	// Another layer beneath makes another image, though the role's own parts are the same.
 	if r.Layer != nil {
 		parts["layer"] = []byte(r.Layer.Digest)
 	}
@@ -259,6 +266,7 @@ func addFolder(parts map[string][]byte, prefix string, folder fs.FS) error {
 			return err
 		}
 
+		// By its path in the recipe: the digest is the same from any folder of this machine.
 		data, err := fs.ReadFile(folder, name)
 		parts[path.Join(prefix, name)] = data
 
@@ -284,6 +292,7 @@ func sums(parts map[string][]byte) map[string]string {
 func digestOf(inputs map[string]string) string {
 	lines := make([]string, 0, len(inputs))
 	for name, sum := range inputs {
+		// Names are quoted: a line's end in one cannot look like another line.
 		lines = append(lines, fmt.Sprintf("%s  %q\n", sum, name))
 	}
 

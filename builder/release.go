@@ -106,6 +106,7 @@ func (r Release) check(doc *report.Document, name string) {
 		doc.Add("name", "must be the file's name, %q, got %q", name, r.Name)
 	}
 
+	// The report sorts problems by line: the map's order does not matter.
 	for key, suite := range map[string]string{
 		"suite":          r.Suite,
 		"updates_suite":  r.UpdatesSuite,
@@ -149,6 +150,7 @@ func checkList(doc *report.Document, key string, list []string, kind *regexp.Reg
 	}
 
 	for i, item := range list {
+		// Items become words of a command line and lines of sources.list.
 		at := fmt.Sprintf("%s[%d]", key, i)
 		if !kind.MatchString(item) {
 			doc.Add(at, "must be %s, got %q", what, item)

@@ -74,7 +74,7 @@ func (b *RootfsBuilder) run(
 ) (made *RootfsArtifact, err error) {
 	ctx, done := withParent(ctx)
 	defer done()
-	defer func() { err = do.Explained(err) }()
+	defer func() { err = do.ExplainRefusal(err) }()
 
 	owner := thisProcess()
 	build := &rootBuild{
@@ -88,6 +88,7 @@ func (b *RootfsBuilder) run(
 		return nil, err
 	}
 
+	// A wrong region is told now, not after the bake and the import.
 	if err := build.checkRegions(ctx); err != nil {
 		return nil, err
 	}
@@ -116,6 +117,7 @@ func (b *rootBuild) outcome(ctx context.Context, state multistep.StateBag) (*Roo
 		return nil, causeOf(ctx, state)
 	}
 
+	// The runner marks no error for what Ctrl-C cut off: the regions tell.
 	if made.Image != nil && len(made.Image.lacks(b.config.ImageRegions)) > 0 {
 		return nil, causeOf(ctx, state)
 	}
@@ -188,6 +190,7 @@ func (b *rootBuild) unchanged(ctx context.Context) (*RootfsArtifact, error) {
 	}
 
 	if !b.config.imports() {
+		// The digest is part of the name: a file of this name has this content.
 		path := filepath.Join(b.config.OutputDir, b.diskName())
 
 		if _, err := os.Stat(path); err != nil {
@@ -229,6 +232,7 @@ func (b *rootBuild) artifact(image *godo.Image, disk string, baked bool) *Rootfs
 	}
 	made.told.Name = name
 
+	// A disk that stays here has no number; its record is kept without one.
 	id := 0
 	if image != nil {
 		made.Image, id = newArtifact(b.client, *image, b.config.recipe), image.ID

@@ -25,6 +25,7 @@ const didNotRun = 126
 // Start runs a command, and returns while it does.
 func (r inRoot) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
 	go func() {
+		// Packer waits for the exit status alone: an error has to become one.
 		status, err := r.machine.Run(ctx,
 			remote.Command,
 			remote.Stdin,
@@ -86,6 +87,7 @@ func (r inRoot) DownloadDir(source, into string, exclude []string) error {
 		return fmt.Errorf("download %s: %w", source, err)
 	}
 
+	// The pipe is closed after it, which tells tar that there is no more.
 	err = r.do("download "+source, command.Quote(tarOf(from, exclude, name)), nil, pipe)
 
 	return errors.Join(err, pipe.Close(), unpack.Wait())
@@ -103,6 +105,7 @@ func (r inRoot) packed(what string, args []string, take func(io.Reader) error) e
 		return fmt.Errorf("%s: %w", what, err)
 	}
 
+	// Wait comes after take: it closes the pipe (os/exec, StdoutPipe).
 	return errors.Join(take(pipe), program.Wait())
 }
 

@@ -107,6 +107,7 @@ func (c *RootfsConfig) Prepare(raws ...any) error {
 
 	c.setDefaults()
 
+	// Before the recipe is loaded: checkRelease names the base, which the digest covers.
 	wrong := append(c.check(), c.checkRelease()...)
 
 	recipe, err := c.RecipeConfig.Load()
@@ -136,6 +137,7 @@ func (c *RootfsConfig) setDefaults() {
 	c.WorkDir = cmp.Or(c.WorkDir, DefaultWorkDir)
 
 	if c.Compress == nil {
+		// It saves time on the way to the Space; a disk that stays here has no such way.
 		packed := c.imports()
 		c.Compress = &packed
 	}
@@ -150,6 +152,7 @@ func (c *RootfsConfig) setDefaults() {
 		c.ImageRegions = []string{c.SpacesRegion}
 	}
 
+	// Named twice, a region would get two transfers.
 	c.ImageRegions = unique(c.ImageRegions)
 
 	if !c.imports() {
@@ -165,8 +168,8 @@ func (c *RootfsConfig) setDefaults() {
 // sizeForm is a number of megabytes or gigabytes.
 var sizeForm = regexp.MustCompile(`^([1-9][0-9]{0,6})([MG])$`)
 
-// mostBytes is how large a custom image may be (DigitalOcean, "Custom Images Limits").
-const mostBytes = 100 << 30
+// maxBytes is how large a custom image may be (DigitalOcean, "Custom Images Limits").
+const maxBytes = 100 << 30
 
 func (c *RootfsConfig) check() []error {
 	var wrong problems
@@ -179,7 +182,7 @@ func (c *RootfsConfig) check() []error {
 		c.bytes = number << map[string]int{"M": 20, "G": 30}[parts[2]]
 	}
 
-	if c.bytes < rootfs.LeastSize || c.bytes > mostBytes {
+	if c.bytes < rootfs.LeastSize || c.bytes > maxBytes {
 		wrong.add(
 			"size",
 			"must be a size from 64M to 100G such as \"3G\" or \"2500M\", got %q",
@@ -211,14 +214,14 @@ func (c *RootfsConfig) check() []error {
 	return append(wrong, c.checkDurations()...)
 }
 
-// sourceForm is a line of sources.list(5) in its one-line form, of packages; carelessForm and carelessOption
+// sourceForm is a line of sources.list(5) in its one-line form, of packages; unsignedForm and unsignedOption
 // are what lets apt take packages that nobody signed, there and in apt.conf(5).
 var (
 	sourceForm   = regexp.MustCompile(`^deb(\s+\[[^\]]+\])?\s+[a-z+]+:\S+\s+\S+(\s+\S+)*$`)
-	carelessForm = regexp.MustCompile(
+	unsignedForm = regexp.MustCompile(
 		`(?i)^deb\s+\[([^\]]*\s)?(trusted|allow-(insecure|weak|downgrade-to-insecure))\s*=`,
 	)
-	carelessOption = regexp.MustCompile(
+	unsignedOption = regexp.MustCompile(
 		`(?i)AllowUnauthenticated|AllowInsecureRepositories|AllowWeakRepositories|AllowDowngradeToInsecureRepositories`,
 	)
 )
@@ -227,6 +230,7 @@ var (
 func (c *RootfsConfig) checkPackages() []error {
 	var wrong problems
 
+	// Ignored they would leave an image whose packages come from elsewhere than told.
 	for option, told := range map[string]string{
 		"mirror":          c.Mirror,
 		"security_mirror": c.SecurityMirror,
@@ -246,14 +250,14 @@ func (c *RootfsConfig) checkPackages() []error {
 			wrong.add("sources",
 				"must be lines of sources.list, \"deb [OPTIONS] ADDRESS SUITE COMPONENT...\", got %q", line)
 
-		case carelessForm.MatchString(line):
+		case unsignedForm.MatchString(line):
 			wrong.add("sources", "signatures are always checked: leave trusted= and allow-...= out, and name "+
 				"the archive's keys by keyring, got %q", line)
 		}
 	}
 
 	for _, line := range c.AptOptions {
-		if carelessOption.MatchString(line) {
+		if unsignedOption.MatchString(line) {
 			wrong.add("apt_options",
 				"signatures are always checked: leave it out, and name the archive's keys by keyring, got %q", line)
 		}
@@ -352,6 +356,7 @@ func (c *RootfsConfig) checkRelease() []error {
 // diskParts are what makes another disk of the same system, besides its size. In which format DigitalOcean got
 // it the image does not tell; a disk's file does by its name.
 func (c *RootfsConfig) diskParts() map[string][]byte {
+	// No other input of the digest shows them.
 	parts := map[string][]byte{"ext4_features": []byte(strings.Join(c.release.Ext4Features, ","))}
 	if c.imports() {
 		parts["format"] = []byte(c.Format)

@@ -24,6 +24,7 @@ func (s *stepUpload) Run(ctx context.Context, state multistep.StateBag) multiste
 	disk := state.Get("disk").(string)
 	s.ui.Say("uploading it to the Space " + s.space.bucket)
 
+	// Noted before the upload: a part of the object may be there when it fails.
 	s.key = keyOf(s.owner, disk)
 
 	if err := s.space.put(ctx, s.key, disk); err != nil {
@@ -53,6 +54,7 @@ func (s *stepImport) Run(ctx context.Context, state multistep.StateBag) multiste
 	region := s.config.ImageRegions[0]
 	s.ui.Say(fmt.Sprintf("importing the image %s into %s", s.config.ImageName, region))
 
+	// Set before the request: its answer may be lost, and the import begun.
 	s.began = true
 
 	request := &godo.CustomImageCreateRequest{
@@ -105,6 +107,7 @@ func (b *rootBuild) available(ctx context.Context, id int, region string) (*godo
 			return do.Pending, err
 
 		case image.ErrorMessage != "" || image.Status == "deleted" || image.Status == "retired":
+			// A failed import ends as "deleted", with the reason in the message.
 			said := cmp.Or(image.ErrorMessage, "nothing")
 			return do.Errored, do.Seen("the API says: %s (status %s)", said, image.Status)
 
@@ -125,6 +128,7 @@ func (b *rootBuild) available(ctx context.Context, id int, region string) (*godo
 
 // Cleanup deletes every image that bears this build's tag, also one whose creation's answer was lost.
 func (s *stepImport) Cleanup(state multistep.StateBag) {
+	// Once the artifact is there the image is published, and stays.
 	if !s.began || marked(state, "artifact") {
 		return
 	}
@@ -156,7 +160,7 @@ func (s *stepImport) Cleanup(state multistep.StateBag) {
 	})
 }
 
-// sweepImages deletes images that a build began to import and did not live to publish. One that is complete
+// sweepImages deletes images that a build began to import and ended before publishing. One that is complete
 // only loses the build's tags.
 func (b *rootBuild) sweepImages(ctx context.Context) error {
 	images, err := do.ImagesByTag(ctx, b.client, buildTag)
@@ -184,7 +188,7 @@ func (b *rootBuild) sweepImages(ctx context.Context) error {
 			err = errors.Join(err, do.DeleteImage(ctx, b.client, image.ID, options))
 		}
 
-		err = errors.Join(err, b.disown(ctx, image.ID, image.Tags[at]))
+		err = errors.Join(err, b.removeBuildTags(ctx, image.ID, image.Tags[at]))
 	}
 
 	return err
@@ -214,7 +218,8 @@ func (s *stepRootPublish) Run(ctx context.Context, state multistep.StateBag) mul
 	state.Put("artifact", s.artifact(image, disk, true))
 	s.ui.Say(fmt.Sprintf("published image %d, %s", image.ID, image.Name))
 
-	if err := s.disown(ctx, id, s.owner.tag()); err != nil {
+	// Not the build's failure: the image is published, and the next sweep takes the tags off.
+	if err := s.removeBuildTags(ctx, id, s.owner.tag()); err != nil {
 		s.ui.Error(fmt.Sprintf("the next build does so: %v", err))
 	}
 
@@ -265,14 +270,15 @@ func (s *stepRootPublish) tag(ctx context.Context, id int) error {
 	return do.TagImage(ctx, s.client, id, unique(tags), s.config.wait(s.config.ImportTimeout))
 }
 
-// disown takes the build's own tags off a complete image.
-func (b *rootBuild) disown(ctx context.Context, id int, owner string) error {
+// removeBuildTags takes the build's own tags off a complete image.
+func (b *rootBuild) removeBuildTags(ctx context.Context, id int, owner string) error {
 	resource := godo.Resource{
 		ID:   strconv.Itoa(id),
 		Type: godo.ImageResourceType,
 	}
 	request := &godo.UntagResourcesRequest{Resources: []godo.Resource{resource}}
 
+	// buildTag is every build's: only this image is taken off it. The owner's tag goes as a whole.
 	_, err := b.client.Tags.UntagResources(ctx, buildTag, request)
 	if err == nil {
 		_, err = b.client.Tags.Delete(ctx, owner)

@@ -28,6 +28,7 @@ func openSpace(c *RootfsConfig) (*space, error) {
 		return nil, fmt.Errorf("spaces_url: %w", err)
 	}
 
+	// minio wants the host alone; the scheme is Secure's.
 	client, err := minio.New(address.Host, &minio.Options{
 		Creds:        credentials.NewStaticV4(c.SpacesKey, c.SpacesSecret, ""),
 		Secure:       address.Scheme == "https",
@@ -90,6 +91,7 @@ func (s *space) address(key string) string {
 
 // remove removes an object, and what was uploaded of it.
 func (s *space) remove(ctx context.Context, key string) error {
+	// Both, whatever there is: neither is an error when it is not there.
 	err := errors.Join(
 		s.client.RemoveIncompleteUpload(ctx, s.bucket, key),
 		s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}),
@@ -122,12 +124,14 @@ func (s *space) sweep(ctx context.Context, dead func(id string) bool) error {
 			return fmt.Errorf("list uploads of Space %s: %w", s.bucket, begun.Err)
 		}
 
+		// Parts of an upload take space, and no list of objects shows them.
 		keys[begun.Key] = true
 	}
 
 	var err error
 
 	for key := range keys {
+		// The owner's id is in the key: the Space itself tells whose object it is.
 		id, _, _ := strings.Cut(strings.TrimPrefix(key, objects), "/")
 		if dead(id) {
 			err = errors.Join(err, s.remove(ctx, key))

@@ -47,6 +47,7 @@ func (b *rootBuild) cleanup(what string, remove func(context.Context) error) {
 
 // sweep removes what builds that died left on this machine and in the cloud.
 func (b *rootBuild) sweep(ctx context.Context) error {
+	// Machines first: what runs in a folder holds it.
 	err := errors.Join(rootfs.Sweep(b.ofDeadBuild), b.sweepFolders(), b.sweepParts())
 	if b.client != nil {
 		err = errors.Join(err,
@@ -76,6 +77,7 @@ func (b *rootBuild) sweepParts() (err error) {
 	// fails only on a malformed pattern
 	parts, _ := filepath.Glob(filepath.Join(b.config.OutputDir, ".*"+partSuffix))
 	for _, part := range parts {
+		// The owner's id has no dot, the disk's name has.
 		name := strings.TrimSuffix(filepath.Base(part), partSuffix)
 		if b.ofDeadBuild(name[strings.LastIndex(name, ".")+1:]) {
 			err = errors.Join(err, os.Remove(part))
@@ -93,6 +95,7 @@ func (s *stepWork) Run(_ context.Context, state multistep.StateBag) multistep.St
 		return halt(state, fmt.Errorf("%s: %w", RootfsID, err))
 	}
 
+	// Mkdir, not MkdirAll: a folder that is there already would be another build's.
 	err := errors.Join(
 		os.MkdirAll(s.config.WorkDir, 0o755),
 		os.Mkdir(s.work, 0o700),
@@ -173,6 +176,8 @@ func (s *stepBoot) Run(ctx context.Context, state multistep.StateBag) multistep.
 
 	s.machine = machine
 	state.Put("machine", machine)
+
+	// Under this name Packer's own steps look for how the system is reached.
 	state.Put("communicator", inRoot{machine})
 
 	return multistep.ActionContinue
@@ -196,6 +201,7 @@ type stepDisk struct {
 func (s *stepDisk) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	began := time.Now()
 
+	// The disk is made of the folder: nothing may write to it any more.
 	if err := state.Get("machine").(*rootfs.Machine).Stop(); err != nil {
 		return halt(state, fmt.Errorf("end the container: %w", err))
 	}
@@ -261,6 +267,7 @@ func (s *stepDisk) keep(ctx context.Context, path string) (string, error) {
 	}
 	defer os.Remove(part) // there only when it did not get its name
 
+	// mv copies where a rename cannot reach; the rename below is within one file system.
 	move := command.Command{Args: []string{"mv", "--", path, part}}
 
 	if _, err := command.Run(ctx, move); err != nil {
@@ -307,20 +314,22 @@ func pack(ctx context.Context, path, into string) (err error) {
 		return err
 	}
 
-	if _, err := io.Copy(packed, whileOpen{ctx, from}); err != nil {
+	// Copying knows no context, and a disk takes minutes.
+	if _, err := io.Copy(packed, contextReader{ctx, from}); err != nil {
 		return err
 	}
 
+	// Both would take the space of two disks for the rest of the build.
 	return errors.Join(packed.Close(), os.Remove(path))
 }
 
-// whileOpen is a reader that ends with a context.
-type whileOpen struct {
+// contextReader is a reader that ends with a context.
+type contextReader struct {
 	context.Context
 	io.Reader
 }
 
-func (w whileOpen) Read(data []byte) (int, error) {
+func (w contextReader) Read(data []byte) (int, error) {
 	if err := context.Cause(w.Context); err != nil {
 		return 0, err
 	}
@@ -328,7 +337,7 @@ func (w whileOpen) Read(data []byte) (int, error) {
 	return w.Reader.Read(data)
 }
 
-// stepKeep calls a disk that goes nowhere done.
+// stepKeep ends a build whose disk stays on this machine.
 type stepKeep struct{ *rootBuild }
 
 func (s *stepKeep) Run(_ context.Context, state multistep.StateBag) multistep.StepAction {

@@ -54,6 +54,7 @@ func billOfMaterials(image record.Image, packages []record.Package, bootstrap []
 		Dependencies: refs(components),
 	}}
 
+	// Package URLs hold "&", which would become an escape that people cannot read.
 	var out bytes.Buffer
 	encoder := cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON)
 	encoder.SetPretty(true)
@@ -100,6 +101,7 @@ func system(image record.Image) cyclonedx.Component {
 
 // packageComponent tells a package as scanners look it up: by its source package, and its distribution.
 func packageComponent(image record.Image, found record.Package) cyclonedx.Component {
+	// Vulnerabilities are listed by source package, and its version may differ (a binary rebuild).
 	upstream := found.Source
 	if found.SourceVersion != found.Version {
 		upstream += "@" + found.SourceVersion
@@ -138,6 +140,7 @@ func bootstrapComponents(image record.Image, bootstrap []byte) []cyclonedx.Compo
 	}
 
 	for _, module := range info.Deps {
+		// The replacement is what was linked.
 		if module.Replace != nil {
 			module = module.Replace
 		}

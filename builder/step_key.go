@@ -24,6 +24,8 @@ type stepKey struct {
 
 func (s *stepKey) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	keys := s.config.extraKeys()
+
+	// With a key file and named keys the user vouches that the file's key is among them.
 	if s.config.Comm.SSHPrivateKeyFile == "" || len(keys) == 0 {
 		own, err := s.ownKey(ctx)
 		if err != nil {
@@ -67,6 +69,7 @@ func (s *stepKey) ownKey(ctx context.Context) (godo.DropletCreateSSHKey, error) 
 		}
 	}
 
+	// Set before the request: its answer may be lost, and the key there.
 	s.began = true
 
 	request := &godo.KeyCreateRequest{
@@ -106,6 +109,7 @@ func (s *stepKey) inAccount(ctx context.Context) (godo.DropletCreateSSHKey, erro
 
 	keys, err := do.Keys(ctx, s.client)
 	at := slices.IndexFunc(keys, func(key godo.Key) bool {
+		// MD5 is the fingerprint that the API shows.
 		return key.Fingerprint == ssh.FingerprintLegacyMD5(public)
 	})
 	if err != nil || at < 0 {

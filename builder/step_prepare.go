@@ -60,6 +60,7 @@ func (s *stepDroplet) Run(ctx context.Context, state multistep.StateBag) multist
 		s.config.Region,
 	))
 
+	// Set before the request: its answer may be lost, and the Droplet there.
 	s.began = true
 
 	what := "create Droplet " + s.config.DropletName
@@ -75,6 +76,8 @@ func (s *stepDroplet) Run(ctx context.Context, state multistep.StateBag) multist
 	}
 
 	state.Put("droplet", droplet.ID)
+
+	// Packer tells provisioners this as build.ID.
 	state.Put("instance_id", strconv.Itoa(droplet.ID))
 
 	address, err := s.address(ctx, droplet.ID)
@@ -157,6 +160,7 @@ func (s *stepDroplet) Cleanup(state multistep.StateBag) {
 			ids[id] = true
 		}
 
+		// By tag as well: after a lost answer the id was never known, and a repeated request may have made two.
 		tagged, err := do.DropletsByTag(ctx, s.client, s.owner.tag())
 		for _, droplet := range tagged {
 			ids[droplet.ID] = true
@@ -184,6 +188,8 @@ type stepReachable struct{ *build }
 
 func (s *stepReachable) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	comm := &s.config.Comm
+
+	// Behind a bastion or a proxy the Droplet cannot be dialled from here: Packer's own step waits alone.
 	if comm.SSHBastionHost != "" || comm.SSHProxyHost != "" {
 		return multistep.ActionContinue
 	}
@@ -233,6 +239,7 @@ func login(ctx context.Context, address string, config *ssh.ClientConfig) error 
 	}
 	defer connection.Close()
 
+	// The handshake knows no context, and a Droplet that boots may accept and say nothing.
 	deadline, _ := ctx.Deadline()
 
 	if err := connection.SetDeadline(deadline); err != nil {

@@ -19,10 +19,13 @@ func (s *stepShutdown) Run(ctx context.Context, state multistep.StateBag) multis
 	id := state.Get("droplet").(int)
 	s.ui.Say("shutting down")
 
+	// A shutdown asks the system to write out what it holds; only one that does not end is cut off.
 	err := s.shutDown(ctx, id)
 	if err == nil {
 		return multistep.ActionContinue
 	}
+
+	// After Ctrl-C the Droplet is deleted anyway: nothing is to be saved by powering it off.
 	if ctx.Err() != nil {
 		return halt(state, err)
 	}
@@ -47,6 +50,7 @@ func (s *stepShutdown) shutDown(ctx context.Context, id int) error {
 		return err
 	}
 
+	// The action only sent the request: the system itself ends in its own time.
 	_, err := do.WaitDropletStatus(ctx, s.client, id, "off", options)
 
 	return err
@@ -82,6 +86,7 @@ func (s *stepSnapshot) Run(ctx context.Context, state multistep.StateBag) multis
 	id := state.Get("droplet").(int)
 	s.ui.Say("taking the snapshot " + s.config.SnapshotName)
 
+	// Set before the request: its answer may be lost, and the snapshot there.
 	s.began = true
 	options := s.config.wait(s.config.SnapshotTimeout)
 
@@ -89,6 +94,7 @@ func (s *stepSnapshot) Run(ctx context.Context, state multistep.StateBag) multis
 		return halt(state, err)
 	}
 
+	// The action tells no image: the Droplet lists its snapshots.
 	image, err := s.find(ctx, id, options)
 	if err != nil {
 		return halt(state, err)
@@ -147,6 +153,7 @@ func (s *stepSnapshot) Cleanup(state multistep.StateBag) {
 			return err
 		}
 
+		// The Droplet is the build's own: every snapshot of it is this step's.
 		for _, image := range images {
 			if err := do.DeleteImage(ctx, s.client, image.ID, options); err != nil {
 				return err
@@ -181,6 +188,8 @@ func (s *stepPublish) Run(ctx context.Context, state multistep.StateBag) multist
 
 func (s *stepPublish) publish(ctx context.Context, id int) (*godo.Image, error) {
 	options := s.config.wait(s.config.SnapshotTimeout)
+
+	// The build's own tag goes on first, while the name still is the build's: a dead build stays known by either.
 	tags := slices.Concat([]string{s.owner.tag()}, s.config.recipe.Tags(), s.config.SnapshotTags)
 
 	if err := do.TagImage(ctx, s.client, id, unique(tags), options); err != nil {
@@ -198,6 +207,7 @@ func (s *stepPublish) publish(ctx context.Context, id int) (*godo.Image, error) 
 		return nil, err
 	}
 
+	// Last: an image with both tags is whole, and a sweep leaves it alone.
 	if err := do.UntagImage(ctx, s.client, id, s.owner.tag()); err != nil {
 		return nil, err
 	}
@@ -217,7 +227,9 @@ func (s *stepPublish) readBack(ctx context.Context, id int) (*godo.Image, error)
 			return do.Pending, err
 		case image.Status == "deleted" || image.Status == "retired":
 			return do.Errored, do.Seen("status %s %s", image.Status, image.ErrorMessage)
+
 		case !s.isPublished(image):
+			// The API may show an older state for a moment.
 			return do.Pending, do.Seen(
 				"status %s, regions %v, name %s",
 				image.Status,

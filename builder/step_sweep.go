@@ -32,6 +32,7 @@ func (b *build) sweepDroplets(ctx context.Context) error {
 		return err
 	}
 
+	// Each failure is kept, and the rest is swept all the same.
 	for _, droplet := range droplets {
 		if !slices.ContainsFunc(droplet.Tags, b.ofDeadBuild) {
 			continue
@@ -67,6 +68,8 @@ func (b *build) sweepKeys(ctx context.Context) error {
 		}
 
 		_, failure := b.client.Keys.DeleteByID(ctx, key.ID)
+
+		// Another build may sweep at the same time.
 		if failure != nil && !do.IsNotFound(failure) {
 			err = errors.Join(err, fmt.Errorf("delete SSH key %d: %w", key.ID, failure))
 		}
@@ -75,7 +78,7 @@ func (b *build) sweepKeys(ctx context.Context) error {
 	return err
 }
 
-// sweepImages removes snapshots that a build made and did not live to publish: until then their name, or a tag
+// sweepImages removes snapshots that a build made and ended before publishing: until then their name, or a tag
 // of theirs, is the build's own.
 func (b *build) sweepImages(ctx context.Context) error {
 	images, err := do.UserImages(ctx, b.client)
@@ -85,6 +88,8 @@ func (b *build) sweepImages(ctx context.Context) error {
 
 	for _, image := range images {
 		left := b.ofDeadBuild(image.Name) || slices.ContainsFunc(image.Tags, b.ofDeadBuild)
+
+		// A build may die between the digest's tag and taking its own off: that image is whole.
 		if !left || isPublished(image) {
 			continue
 		}
@@ -117,6 +122,7 @@ func (b *build) sweepTags(ctx context.Context) error {
 	}
 
 	for _, tag := range tags {
+		// The API keeps a tag that nothing bears.
 		if b.ofDeadBuild(tag.Name) {
 			err = errors.Join(err, b.deleteTag(ctx, tag.Name))
 		}

@@ -27,6 +27,8 @@ type stepTransfer struct{ *build }
 
 func (s *stepTransfer) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	artifact, err := s.transfer(ctx, state.Get("artifact").(*Artifact))
+
+	// Also after an error: the image is published, and must not be deleted by the snapshot's cleanup.
 	state.Put("artifact", artifact)
 
 	if err != nil {
@@ -77,13 +79,14 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 
 	for i, region := range missing {
 		group.Go(func() error {
-			causes[i] = t.bring(ctx, artifact.ImageID, region)
+			causes[i] = t.transferTo(ctx, artifact.ImageID, region)
 			return nil
 		})
 	}
 
 	_ = group.Wait() // the causes are told region by region: one that fails stops no other
 
+	// Read back even after a failure: the error names the regions where the image is.
 	if image, _, err := t.client.Images.GetByID(ctx, artifact.ImageID); err == nil {
 		artifact = newArtifact(t.client, *image, t.recipe)
 	} else {
@@ -99,8 +102,8 @@ func (t transfers) of(ctx context.Context, artifact *Artifact) (*Artifact, error
 	return artifact, nil
 }
 
-// bring brings an image to one region, or only begins to.
-func (t transfers) bring(ctx context.Context, id int, region string) error {
+// transferTo brings an image to one region, or only begins to.
+func (t transfers) transferTo(ctx context.Context, id int, region string) error {
 	if !t.wait {
 		_, err := do.BeginTransfer(ctx, t.client, id, region, t.options)
 		return err
@@ -144,6 +147,7 @@ func checkRegions(ctx context.Context, client *godo.Client, option string, wante
 		known = append(known, region.Slug)
 	}
 
+	// The API gives regions in no order; people look them up by name.
 	slices.Sort(known)
 
 	var wrong []error

@@ -53,6 +53,7 @@ func carriedBy(parts []Part) (document, error) {
 
 		texts, err := documentsIn(part.Data)
 		if err != nil {
+			// A part that cannot be read may be the one that was meant: no other is taken instead.
 			errs = append(errs, fmt.Errorf("%s: %w", named(part), err))
 		}
 
@@ -126,10 +127,12 @@ func documentsIn(config []byte) ([][]byte, error) {
 	var texts [][]byte
 
 	for i, f := range carrier.WriteFiles {
+		// Other files are cloud-init's; only the node document is ours.
 		if f.Path == "" || path.Clean(f.Path) != NodePath {
 			continue
 		}
 
+		// YAML that is cut between two lines still parses, with half of the document.
 		if !strings.HasSuffix(strings.TrimSpace(string(config)), trailer) {
 			return nil, fmt.Errorf("it is cut short: its last line is not %q", trailer)
 		}
@@ -157,6 +160,7 @@ func written(encoding, content string) ([]byte, error) {
 	encoding = strings.ToLower(strings.TrimSpace(encoding))
 	packed := strings.HasPrefix(encoding, "gz")
 
+	// cloud-init's spellings: gz, gzip, b64, base64, gz+b64, gz+base64 and so on.
 	switch strings.TrimPrefix(strings.TrimPrefix(encoding, "gzip"), "gz") {
 	case "b64", "base64", "+b64", "+base64":
 		var err error
@@ -250,6 +254,7 @@ func (n Node) check(doc *report.Document) {
 		doc.Add("incarnation", "must be at least 1, got %d", n.Incarnation)
 	}
 
+	// It would wait for ever: it knows nobody and may not begin alone.
 	if !n.Found && len(n.Join) == 0 {
 		doc.Add("join", "must name at least one member when the node may not found the peer set")
 	}

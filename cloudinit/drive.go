@@ -63,6 +63,7 @@ func (s Sources) drive() (drive, error) {
 		errs = append(errs, fmt.Errorf("%s: %w", device, err))
 	}
 
+	// No drive at all is common, and no fault.
 	if len(errs) == 0 {
 		return drive{}, errNoDrive
 	}
@@ -96,6 +97,7 @@ func (d *drive) read(root *os.Root) error {
 
 	switch {
 	case err == nil:
+		// DigitalOcean's own file may hold the user-data, where OpenStack's has none.
 		if err := json.Unmarshal(metadata, &droplet); err != nil {
 			return fmt.Errorf("read %s: %w", dropletFile, err)
 		}
@@ -106,6 +108,7 @@ func (d *drive) read(root *os.Root) error {
 		return err
 
 	default:
+		// A label is no proof: any disk may be called config-2.
 		if _, err := root.Stat(metadataFile); err != nil {
 			return fmt.Errorf("it has neither %s nor %s", metadataFile, dropletFile)
 		}
@@ -149,6 +152,7 @@ func onOwnThread(work func() error) error {
 	}
 	defer runtime.UnlockOSThread()
 
+	// The goroutine that waits here keeps the first thread locked, so that the other gets another thread.
 	done := make(chan error)
 	go func() { done <- onOwnThread(work) }()
 
@@ -160,6 +164,7 @@ func mountAlone(device, filesystem string, read func(*os.Root) error) (err error
 		return fmt.Errorf("make a mount namespace: %w", err)
 	}
 
+	// systemd makes / shared: without this the mount would show in every other namespace.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make the mount namespace private: %w", err)
 	}

@@ -41,6 +41,7 @@ type config struct {
 // Encode writes a node's user-data: a plain #cloud-config with the document in write_files. It refuses, before
 // any launch, one that DigitalOcean would refuse for its size.
 func Encode(node Node) ([]byte, error) {
+	// Whoever makes a document need not know its version.
 	node.Version = Version
 	document, err := yaml.Marshal(node)
 	if err != nil {
@@ -52,6 +53,7 @@ func Encode(node Node) ([]byte, error) {
 		return nil, fmt.Errorf("write user-data of %s: %w", node.Node, err)
 	}
 
+	// The API would refuse it in the middle of a launch.
 	data := []byte(Header + "\n" + string(body) + trailer + "\n")
 	if len(data) > MaxUserData {
 		return nil, fmt.Errorf(

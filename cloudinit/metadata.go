@@ -73,6 +73,7 @@ func (s Sources) Describe(ctx context.Context) (Droplet, error) {
 		return droplet(data)
 	}
 
+	// DigitalOcean's config drive has the same description.
 	drive, driveErr := s.drive()
 	if driveErr == nil && drive.metadata == nil {
 		driveErr = fmt.Errorf("%s has no %s", drive.name, dropletFile)
@@ -104,8 +105,10 @@ func get(ctx context.Context, url string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 
+	// Asked for by hand, so that a body that was packed unasked is unpacked by the same code.
 	request.Header.Set("Accept-Encoding", "gzip")
 
+	// Never through a proxy: only the Droplet itself reaches the service at this address.
 	client := &http.Client{
 		Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
 		// it is this address or none

@@ -88,6 +88,7 @@ func (n Node) Masked() Node {
 
 // Fields is the document by the names that it has in YAML, as JSON is to show it.
 func (n Node) Fields() (map[string]any, error) {
+	// By way of YAML, as JSON would hide every secret.
 	data, err := yaml.Marshal(n)
 	if err != nil {
 		return nil, err

@@ -56,8 +56,8 @@ type Part struct {
 	Data []byte `json:"-"` // it may hold secrets
 }
 
-// beginnings tell a part's type by its first characters; the longest is compared first.
-var beginnings = []struct{ text, mediaType string }{
+// typePrefixes tell a part's type by its first characters; the longest is compared first.
+var typePrefixes = []struct{ text, mediaType string }{
 	{"#cloud-config-archive", TypeArchive},
 	{"#cloud-config-jsonp", "text/cloud-config-jsonp"},
 	{"## template: jinja", TypeJinja},
@@ -69,8 +69,8 @@ var beginnings = []struct{ text, mediaType string }{
 	{"#!", TypeScript},
 }
 
-// guessed are the declared types that cloud-init does not believe: the content decides.
-var guessed = map[string]bool{
+// sniffed are the declared types that cloud-init does not believe: the content decides.
+var sniffed = map[string]bool{
 	"":         true,
 	TypePlain:  true,
 	TypeScript: true,
@@ -99,6 +99,7 @@ func Parts(userData []byte) ([]Part, error) {
 		}
 	}
 
+	// Text that begins as a known type is that type, whatever it says of MIME further down.
 	window := bytes.ToLower(userData[:min(len(userData), mimeWindow)])
 	if bytes.Contains(window, []byte("mime-version:")) && guess(userData) == "" {
 		err := u.message(userData)
@@ -132,7 +133,7 @@ func (u *unfolding) entity(place string, header textproto.MIMEHeader, body io.Re
 		return u.multipart(place, parameters["boundary"], body, depth+1)
 	}
 
-	data, err := u.read(transferred(header.Get("Content-Transfer-Encoding"), body))
+	data, err := u.read(transferDecoder(header.Get("Content-Transfer-Encoding"), body))
 	if err != nil {
 		return fmt.Errorf("read MIME part %s: %w", place, err)
 	}
@@ -152,6 +153,7 @@ func (u *unfolding) multipart(place, boundary string, body io.Reader, depth int)
 	reader := multipart.NewReader(body, boundary)
 
 	for number := 1; ; number++ {
+		// Raw: NextPart would undo quoted-printable by itself and hide that it did.
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -204,10 +206,10 @@ func contentType(header textproto.MIMEHeader) (string, map[string]string) {
 	return mediaType, parameters
 }
 
-func transferred(encoding string, body io.Reader) io.Reader {
+func transferDecoder(encoding string, body io.Reader) io.Reader {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "base64":
-		return base64.NewDecoder(base64.StdEncoding, withoutBlanks{body})
+		return base64.NewDecoder(base64.StdEncoding, spaceSkipper{body})
 	case "quoted-printable":
 		return quotedprintable.NewReader(body)
 	}
@@ -215,11 +217,11 @@ func transferred(encoding string, body io.Reader) io.Reader {
 	return body
 }
 
-// withoutBlanks drops the white space that mail programs put into base64.
-type withoutBlanks struct{ from io.Reader }
+// spaceSkipper drops the white space that mail programs put into base64.
+type spaceSkipper struct{ from io.Reader }
 
 // Read reads what is not white space.
-func (w withoutBlanks) Read(buffer []byte) (int, error) {
+func (w spaceSkipper) Read(buffer []byte) (int, error) {
 	for {
 		n, err := w.from.Read(buffer)
 		kept := 0
@@ -245,10 +247,11 @@ func (u *unfolding) leaf(place, mediaType string, data []byte) error {
 			return err
 		}
 
+		// What is inside has no declared type: its first characters tell.
 		mediaType = ""
 	}
 
-	if guessed[mediaType] {
+	if sniffed[mediaType] {
 		if known := guess(data); known != "" {
 			mediaType = known
 		} else if mediaType == "" {
@@ -310,6 +313,7 @@ func (u *unfolding) archive(place string, data []byte) error {
 		}
 
 		if entry.Type == "" {
+			// cloud-init takes an entry of no known beginning for #cloud-config.
 			if entry.Type = guess([]byte(entry.Content)); entry.Type == "" {
 				entry.Type = TypeConfig
 			}
@@ -339,10 +343,11 @@ func unquoted(err error) error {
 
 // guess tells a part's type by how it begins, or "".
 func guess(data []byte) string {
+	// 32 bytes are more than any of the prefixes has.
 	data = bytes.TrimLeft(data, " \t\r\n\v\f")
 	start := strings.ToLower(string(data[:min(len(data), 32)]))
 
-	for _, beginning := range beginnings {
+	for _, beginning := range typePrefixes {
 		if strings.HasPrefix(start, beginning.text) {
 			return beginning.mediaType
 		}
@@ -358,6 +363,7 @@ func isGzip(data []byte) bool {
 func (u *unfolding) gunzip(data []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(data))
 	if err == nil {
+		// Through u, which counts what all parts together unfold to.
 		data, err = u.read(reader)
 	}
 	if err != nil {
@@ -369,6 +375,7 @@ func (u *unfolding) gunzip(data []byte) ([]byte, error) {
 
 // read reads all of it, or as much as may still be unfolded.
 func (u *unfolding) read(from io.Reader) ([]byte, error) {
+	// One byte more than is left tells too much from just enough.
 	data, err := io.ReadAll(io.LimitReader(from, int64(u.left)+1))
 	if err != nil {
 		return nil, err

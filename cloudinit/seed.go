@@ -53,6 +53,7 @@ func (s Sources) fromCloudConfig(context.Context) ([]byte, string, error) {
 		errs = append(errs, err)
 	}
 
+	// A file that cannot be read is told only when no other has a seed.
 	if err := errors.Join(errs...); err != nil {
 		return nil, "", err
 	}

@@ -43,7 +43,7 @@ type Found struct {
 type Attempt struct {
 	Source  string `json:"source"`
 	Problem string `json:"problem"`
-	absent  bool   // there is no such thing on this node, which is nothing to wonder at
+	absent  bool   // there is no such thing on this node, which is common and no fault
 }
 
 // source is one place to look at. read returns what is there, and a name more exact than the source's own or "".
@@ -113,6 +113,7 @@ func (s Sources) file(path string) source {
 func (s Sources) Find(ctx context.Context) (Found, error) {
 	var found Found
 	for _, source := range s.list() {
+		// A source that is there and empty is no answer: the next may have it.
 		data, name, err := source.read(ctx)
 		if err == nil && len(data) == 0 {
 			err = errEmpty
@@ -128,7 +129,7 @@ func (s Sources) Find(ctx context.Context) (Found, error) {
 		found.Tried = append(found.Tried, attempt(name, err))
 	}
 
-	return found, fmt.Errorf("%w: %s", ErrNotFound, wonders(found.Tried))
+	return found, fmt.Errorf("%w: %s", ErrNotFound, problemsOf(found.Tried))
 }
 
 func attempt(name string, err error) Attempt {
@@ -154,10 +155,11 @@ func (n none) Is(target error) bool {
 	return target == fs.ErrNotExist
 }
 
-// wonders says what the sources said that are there, or that there is none.
-func wonders(tried []Attempt) string {
+// problemsOf joins the problems of the sources that are there, or says that there is none.
+func problemsOf(tried []Attempt) string {
 	var said []string
 	for _, attempt := range tried {
+		// Most machines lack most sources: only what is there and unusable tells something.
 		if !attempt.absent {
 			said = append(said, attempt.Source+": "+attempt.Problem)
 		}
@@ -205,6 +207,8 @@ func readOpen(file *os.File, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	// A device may never come to an end.
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read %s: it is no plain file", file.Name())
 	}

@@ -27,6 +27,7 @@ const (
 
 // volume tells what filesystem begins at the start of a device and its label; "" when it is none of a config drive.
 func volume(device io.ReaderAt) (filesystem, label string) {
+	// ISO first: a hybrid disk has a boot sector, too.
 	descriptor := make([]byte, isoLabel+isoLabelSize)
 	if _, err := device.ReadAt(descriptor, isoDescriptor); err == nil &&
 		descriptor[0] == 1 &&

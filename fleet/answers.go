@@ -97,6 +97,7 @@ func unfounded(answers []answer) error {
 		}
 	}
 
+	// Nobody was asked: that is no proof that nobody founds.
 	if len(answers) == 0 {
 		return nil
 	}

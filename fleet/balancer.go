@@ -40,6 +40,7 @@ func (f *Fleet) ensureCertificate(ctx context.Context) (string, error) {
 		return "", err
 	}
 
+	// An earlier run that was killed may have uploaded it already.
 	if len(have) > 0 {
 		return have[0].ID, nil
 	}
@@ -79,6 +80,7 @@ func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
 	}
 
 	_, _, err = f.Client.LoadBalancers.Create(ctx, &godo.LoadBalancerRequest{
+		// By tag, so that a node that is replaced is behind it from its launch on.
 		Name:            f.resourceName(),
 		Region:          f.Stack.Region,
 		VPCUUID:         vpc,
@@ -99,7 +101,7 @@ func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
 		return fmt.Errorf("create load balancer %s: %w", f.resourceName(), err)
 	}
 
-	f.say("load balancer %s made", f.resourceName())
+	f.progress("load balancer %s made", f.resourceName())
 
 	return nil
 }
@@ -118,6 +120,7 @@ func (f *Fleet) forwardingRules(ctx context.Context) ([]godo.ForwardingRule, err
 	}
 
 	if port := f.Stack.LoadBalancer.HTTPS; port != 0 {
+		// Only where HTTPS is asked for: nothing else uses the certificate.
 		certificate, err := f.ensureCertificate(ctx)
 		if err != nil {
 			return nil, err

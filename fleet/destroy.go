@@ -25,7 +25,7 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 	errs = append(errs, f.destroyVPC(ctx))
 
 	if f.Stack.ReservedIP != nil {
-		f.say(
+		f.progress(
 			"reserved IP %s is kept, and is paid for while no Droplet has it; "+
 				"`hornero reserved-ip release --yes` gives it back",
 			f.Stack.ReservedIP.Address,
@@ -43,7 +43,7 @@ func (f *Fleet) destroyDroplets(ctx context.Context, members []member) []error {
 		group.Go(func() {
 			errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
 			if errs[i] == nil {
-				f.say("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
+				f.progress("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
 			}
 		})
 	}
@@ -59,6 +59,7 @@ func (f *Fleet) destroyBalancer(ctx context.Context) error {
 		return err
 	}
 
+	// Two operators, or a destroy that is run again, may meet here.
 	_, err = f.Client.LoadBalancers.Delete(ctx, balancer.ID)
 	if do.IsNotFound(err) {
 		return nil
@@ -74,6 +75,7 @@ func (f *Fleet) destroyCertificates(ctx context.Context) error {
 	}
 
 	for _, certificate := range certificates {
+		// The API refuses it while the load balancer that used it is being deleted.
 		err := retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
 			_, err := f.Client.Certificates.Delete(ctx, certificate.ID)
 			return err
@@ -93,10 +95,12 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 	}
 
 	for _, vpc := range vpcs {
+		// A default VPC cannot be deleted, whatever it is called.
 		if vpc.Name != f.resourceName() || vpc.Default {
 			continue
 		}
 
+		// Deleted Droplets and load balancers count as members of the VPC for a while.
 		err := retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
 			_, err := f.Client.VPCs.Delete(ctx, vpc.ID)
 			return err

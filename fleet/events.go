@@ -22,7 +22,7 @@ var ErrNoEvents = errors.New("no node tells what happened; `hornero status` says
 func (f *Fleet) Events(ctx context.Context, number int) ([]status.Event, error) {
 	answer, err := f.askEvents(ctx, 0, number)
 	if answer.note != "" {
-		f.say("%s: %s", answer.by.Node, answer.note)
+		f.progress("%s: %s", answer.by.Node, answer.note)
 	}
 
 	return answer.events, err
@@ -44,10 +44,12 @@ func (f *Fleet) askEvents(ctx context.Context, after int64, number int) (eventsA
 		return eventsAnswer{}, err
 	}
 
+	// The first good answer ends the questions to nodes that hang.
 	members, _ := current(all)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
+	// With room for all, so that no goroutine is left waiting when the first answer is taken.
 	answers := make(chan eventsAnswer, len(members))
 
 	for _, m := range members {
@@ -94,15 +96,16 @@ func (f *Fleet) Follow(ctx context.Context, number int, each func(status.Event) 
 	var last eventsAnswer
 
 	for {
+		// The end of the context is how a follower ends: no error.
 		now, err := f.nextEvents(ctx, last.by, &follower, number)
 		if ctx.Err() != nil {
 			return nil
 		}
 
 		if err != nil {
-			f.say("events: %v", err)
+			f.progress("events: %v", err)
 		} else if now.note != last.note && now.note != "" {
-			f.say("%s: %s", now.by.Node, now.note)
+			f.progress("%s: %s", now.by.Node, now.note)
 		}
 
 		last = now
@@ -133,6 +136,7 @@ func (f *Fleet) nextEvents(
 	follower *status.Follower,
 	number int,
 ) (eventsAnswer, error) {
+	// The era first: events of a later era are numbered anew, and the question must begin earlier.
 	if by.Node != "" && f.readEra(ctx, by, follower) == nil {
 		answer := f.shell.events(ctx, by, follower.After, number)
 		if answer.err == nil && answer.note == "" {
@@ -166,6 +170,7 @@ func (f *Fleet) readEra(ctx context.Context, m member, follower *status.Follower
 }
 
 func (s *shell) events(ctx context.Context, m member, after int64, number int) eventsAnswer {
+	// One dial and one answer: a node that hangs must not hold the others up.
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 
@@ -175,6 +180,7 @@ func (s *shell) events(ctx context.Context, m member, after int64, number int) e
 		return answer
 	}
 
+	// The agent says on standard error when it only remembers the events.
 	command := fmt.Sprintf("hornero-bootstrap events --json --after %d -n %d", after, number)
 	var stdout, stderr bytes.Buffer
 	code, err := s.run(ctx, m, command, nil, &stdout, &stderr)

@@ -15,6 +15,7 @@ func (f *Fleet) Exec(
 	stdin io.Reader,
 	stdout, stderr io.Writer,
 ) (int, error) {
+	// A mistyped name is told with the nearest name, not as a node without a Droplet.
 	if _, err := f.Stack.Node(name); err != nil {
 		return 0, err
 	}
@@ -55,6 +56,7 @@ func (f *Fleet) DB(ctx context.Context, sql io.Reader, stdout, stderr io.Writer)
 // writerOf finds who takes writes.
 func writerOf(answers []answer) (member, status.Status, bool) {
 	for _, a := range answers {
+		// The lease may still be with a node that cannot take writes any more.
 		if a.err == nil && a.status.Writer && a.status.Healthy {
 			return a.member, a.status, true
 		}

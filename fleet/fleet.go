@@ -38,8 +38,8 @@ type Config struct {
 	Manifests map[string]*roles.Manifest
 	// Published maps the load balancer's address to one that reaches it from here.
 	Published func(ctx context.Context, ip string) (string, error)
-	// Inside is where a Droplet reaches the API; empty for DigitalOcean's own.
-	Inside string
+	// APIInside is where a Droplet reaches the API; empty for DigitalOcean's own.
+	APIInside string
 	// Dial reaches a node; nil means a plain connection from here.
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Progress func(string)
@@ -83,6 +83,16 @@ type member struct {
 	Incarnation int
 }
 
+// manifest is the manifest of a role. For a role that the stack has not it is empty: neither a member's nor a
+// database's. The role of a Droplet comes from its tags, which anybody may edit.
+func (f *Fleet) manifest(role string) *roles.Manifest {
+	if known := f.Manifests[role]; known != nil {
+		return known
+	}
+
+	return &roles.Manifest{}
+}
+
 func (m member) public() string {
 	address, _ := m.Droplet.PublicIPv4() // "" while it has none
 	return address
@@ -121,6 +131,7 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 		all = append(all, f.member(droplet))
 	}
 
+	// The Droplet's number breaks ties, so that two operators see the same order and keep the same one.
 	slices.SortFunc(all, func(a, b member) int {
 		return cmp.Or(
 			cmp.Compare(a.Node, b.Node),
@@ -181,6 +192,7 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 		return godo.Image{}, err
 	}
 
+	// An image that is not in the stack's region cannot be launched there.
 	release := "hornero:release:" + f.Stack.Release
 	images = slices.DeleteFunc(images, func(image godo.Image) bool {
 		usable := slices.Contains(image.Tags, release) && slices.Contains(image.Regions, f.Stack.Region)
@@ -196,12 +208,13 @@ func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
 		)
 	}
 
+	// The API numbers images as they are made: the highest is the newest bake.
 	return slices.MaxFunc(images, func(a, b godo.Image) int {
 		return cmp.Compare(a.ID, b.ID)
 	}), nil
 }
 
-func (f *Fleet) say(format string, args ...any) {
+func (f *Fleet) progress(format string, args ...any) {
 	if f.Progress != nil {
 		f.Progress(fmt.Sprintf(format, args...))
 	}

@@ -130,6 +130,7 @@ func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 }
 
 func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
+	// Killed after the founder alone, after the first that joins it, and among the others.
 	for _, after := range []int32{1, 2, 4} {
 		w := newWorld(t)
 		ctx, kill := context.WithCancel(t.Context())

@@ -21,8 +21,7 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 	var resources []godo.Resource
 
 	for _, m := range members {
-		manifest := f.Manifests[m.Role]
-		mayFound := manifest != nil && manifest.Peers == roles.Member
+		mayFound := f.manifest(m.Role).Peers == roles.Member
 		tagged := slices.Contains(m.Droplet.Tags, tag)
 
 		if known.Founded != "" && mayFound && !tagged {
@@ -37,6 +36,7 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 		return nil
 	}
 
+	// A tag must be there before it is put on something; to create one twice is no error.
 	if _, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag}); err != nil {
 		return fmt.Errorf("create tag %s: %w", tag, err)
 	}

@@ -41,12 +41,15 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 		document.Settings[name] = settings[name]
 	}
 
-	if f.Stack.MayHold(node.Role) {
+	if f.Stack.MayHoldReservedIP(node.Role) {
+		// A node without the token would hold an address that it cannot move.
 		if err := f.checkGiven(); err != nil {
 			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 		}
-		if f.Inside != "" {
-			document.Settings[cloudinit.SettingReservedIPAPI] = f.Inside
+
+		// Without the setting a node asks DigitalOcean's own API.
+		if f.APIInside != "" {
+			document.Settings[cloudinit.SettingReservedIPAPI] = f.APIInside
 		}
 	}
 
@@ -85,12 +88,13 @@ func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error
 		Key:         key,
 	}
 
+	// Anew for each launch: the incarnation is in it, and no node ever has another's key.
 	pair, err := ca.Issue(pki.Name{
 		Stack:       f.Stack.Name,
 		Role:        node.Role,
 		Node:        node.Name,
 		Incarnation: incarnation,
-		Kind:        f.Manifests[node.Role].Peers,
+		Kind:        f.manifest(node.Role).Peers,
 	})
 
 	return cloudinit.TLS{
@@ -112,6 +116,7 @@ func (s *shell) hostIdentity(node string) (cloudinit.SSH, error) {
 		return cloudinit.SSH{}, err
 	}
 
+	// For the node's name, not its address: the next Droplet of the node has another.
 	certificate := &ssh.Certificate{
 		Key:             key,
 		CertType:        ssh.HostCert,
@@ -144,6 +149,7 @@ func authorizedKey(key ssh.PublicKey) string {
 
 // settingNames are the settings of a role and those that every role has.
 func (f *Fleet) settingNames(manifest *roles.Manifest) []string {
+	// A stack's own folder of roles may be without common.
 	common := f.Manifests[roles.Common]
 	if common == nil {
 		return manifest.Settings

@@ -27,9 +27,11 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		return err
 	}
 
+	// Incarnations of lost nodes are known to the peer set, and to no tag any more.
 	known := newest(answers)
 	join := f.consensus(kept)
 
+	// Two founders would make two peer sets: one node is launched alone, and all others join it.
 	if len(join) == 0 {
 		founder := f.founder(missing)
 		if founder < 0 {
@@ -37,10 +39,11 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		}
 
 		node := missing[founder]
-		if _, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), true, nil); err != nil {
+		if _, err := f.launch(ctx, vpc, node, nextIncarnation(known, kept, node.Name), true, nil); err != nil {
 			return err
 		}
 
+		// Another operator may have launched a founder at once: both see it now and agree on one.
 		if kept, err = f.reconcile(ctx); err != nil {
 			return err
 		}
@@ -49,11 +52,12 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 		missing = slices.Delete(slices.Clone(missing), founder, founder+1)
 	}
 
+	// All others at once: each has a member's address to join by.
 	group, ctx := errgroup.WithContext(ctx)
 
 	for _, node := range missing {
 		group.Go(func() error {
-			_, err := f.launch(ctx, vpc, node, next(known, kept, node.Name), false, join)
+			_, err := f.launch(ctx, vpc, node, nextIncarnation(known, kept, node.Name), false, join)
 			return err
 		})
 	}
@@ -64,14 +68,14 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 // founder picks the first database node, or the first node that joins consensus; -1 when there is none.
 func (f *Fleet) founder(missing []stack.Node) int {
 	isDatabase := func(node stack.Node) bool {
-		return f.Manifests[node.Role].Driver == "galera"
+		return f.manifest(node.Role).Driver == "galera"
 	}
 	if i := slices.IndexFunc(missing, isDatabase); i >= 0 {
 		return i
 	}
 
 	return slices.IndexFunc(missing, func(node stack.Node) bool {
-		return f.Manifests[node.Role].Peers == roles.Member
+		return f.manifest(node.Role).Peers == roles.Member
 	})
 }
 
@@ -79,9 +83,7 @@ func (f *Fleet) founder(missing []stack.Node) int {
 func (f *Fleet) consensus(members []member) []string {
 	var addresses []string
 	for _, m := range members {
-		// The role of a Droplet is read from its tags, which may name one that the stack does not have any more.
-		manifest := f.Manifests[m.Role]
-		if manifest == nil || manifest.Peers != roles.Member {
+		if f.manifest(m.Role).Peers != roles.Member {
 			continue
 		}
 
@@ -93,8 +95,9 @@ func (f *Fleet) consensus(members []member) []string {
 	return addresses
 }
 
-// next is the incarnation after every one that the tags and the peer set know.
-func next(known status.PeerSet, members []member, node string) int {
+// nextIncarnation is the incarnation after every one that the tags and the peer set know.
+func nextIncarnation(known status.PeerSet, members []member, node string) int {
+	// An incarnation that was declared gone is not admitted again.
 	last := known.Forgotten[node]
 	for _, m := range members {
 		if m.Node == node {
@@ -148,8 +151,9 @@ func (f *Fleet) launch(
 		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
 	}
 
-	f.say("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
+	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
 
+	// Its address is what those that are launched next are told to join.
 	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})
 	if err != nil {
 		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)

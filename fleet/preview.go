@@ -17,6 +17,7 @@ func (f *Fleet) Preview(ctx context.Context, node stack.Node) (cloudinit.Node, e
 		return cloudinit.Node{}, err
 	}
 
+	// A launch would find the node's own Droplet gone.
 	kept, _ := current(all)
 	known := f.peerSet(ctx, kept)
 	others := without(kept, node.Name)
@@ -39,5 +40,5 @@ func (f *Fleet) Preview(ctx context.Context, node stack.Node) (cloudinit.Node, e
 		}
 	}
 
-	return f.Document(node, next(known, all, node.Name), founds, join)
+	return f.Document(node, nextIncarnation(known, all, node.Name), founds, join)
 }

@@ -81,6 +81,7 @@ func (f *Fleet) planRecovery(ctx context.Context, members []member) (Recovery, e
 
 	plan.From = newest.Node
 
+	// The node itself judges whether a majority is lost: it knows the voters.
 	if newest.Refused != "" {
 		return plan, fmt.Errorf("recover: %w: on %s: %s", ErrMajority, newest.Node, newest.Refused)
 	}
@@ -95,6 +96,7 @@ func newestSurvivor(survivors []status.Recovery) (*status.Recovery, error) {
 	var newest *status.Recovery
 
 	for i, survivor := range survivors {
+		// One that sees a quorum is enough: rebuilding beside it would make two peer sets.
 		if survivor.Quorum {
 			return nil, fmt.Errorf(
 				"recover: %w: %s sees a quorum; `hornero status` says who is missing, `hornero replace NODE` "+
@@ -140,6 +142,7 @@ func recoverySteps(plan Recovery, newest status.Recovery) []string {
 	)}
 	steps = append(steps, newest.Steps...)
 
+	// What only the unanswering knew is lost for good; the operator must agree to that.
 	if len(plan.Unanswered) > 0 {
 		lost := slices.Sorted(maps.Keys(plan.Unanswered))
 		steps = append(steps, fmt.Sprintf(
@@ -154,6 +157,7 @@ func recoverySteps(plan Recovery, newest status.Recovery) []string {
 
 // Recover rebuilds the peer set as planned, and waits until it has a quorum.
 func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
+	// The plan may be minutes old by the time the operator agreed to it.
 	all, err := f.members(ctx)
 	if err != nil {
 		return plan, err
@@ -165,7 +169,7 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 		return plan, fmt.Errorf("recover from %s: %w", plan.From, ErrNoDroplet)
 	}
 
-	f.say("%s: rebuilds the peer set", m.Node)
+	f.progress("%s: rebuilds the peer set", m.Node)
 
 	var stderr bytes.Buffer
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap recover --yes --json", nil, nil, &stderr)
@@ -177,6 +181,7 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 		return plan, fmt.Errorf("recover from %s (to run it again does no harm): %w", m.Node, err)
 	}
 
+	// It is done only when the node itself reports a quorum.
 	err = f.awaitQuorum(ctx, m)
 	plan.Done = err == nil
 
@@ -207,7 +212,7 @@ type survivorAnswer struct {
 func (f *Fleet) survivors(ctx context.Context, members []member) []survivorAnswer {
 	var asked []member
 	for _, m := range members {
-		if f.Manifests[m.Role].Peers == roles.Member {
+		if f.manifest(m.Role).Peers == roles.Member {
 			asked = append(asked, m)
 		}
 	}
@@ -225,6 +230,7 @@ func (f *Fleet) survivors(ctx context.Context, members []member) []survivorAnswe
 
 	_ = group.Wait() // each answer carries its own error
 
+	// A member without a Droplet is lost as well, and must be named to whoever agrees.
 	for _, name := range f.missingMembers(members) {
 		said = append(said, survivorAnswer{node: name, err: ErrNoDroplet})
 	}
@@ -237,7 +243,7 @@ func (f *Fleet) missingMembers(members []member) []string {
 	var names []string
 	for _, node := range f.Stack.All() {
 		_, there := find(members, node.Name)
-		if !there && f.Manifests[node.Role].Peers == roles.Member {
+		if !there && f.manifest(node.Role).Peers == roles.Member {
 			names = append(names, node.Name)
 		}
 	}

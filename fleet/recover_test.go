@@ -145,3 +145,20 @@ func TestRecoverRebuildsFromTheNewestSurvivor(t *testing.T) {
 	require.True(t, plan.Done)
 	require.Equal(t, []string{"db-2"}, w.rebuilt)
 }
+
+// A Droplet may bear a role that the stack had once, or that somebody mistyped.
+func TestRecoverPassesOverARoleThatTheStackHasNot(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+
+	w.survivors = map[string]status.Recovery{"db-2": voter(3, 10)}
+	w.retag("web-1", "role:web", "role:cache")
+
+	plan, err := w.fleet().PlanRecovery(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "db-2", plan.From)
+	require.Len(t, plan.Survivors, 5, "who is of no known role is not asked")
+
+	require.NoError(t, w.up())
+	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
+}

@@ -24,7 +24,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	}
 
 	// Checked here, because after this the node that is there is drained.
-	if f.Stack.MayHold(node.Role) {
+	if f.Stack.MayHoldReservedIP(node.Role) {
 		if err := f.checkReserved(ctx); err != nil {
 			return err
 		}
@@ -44,13 +44,15 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
 
+	// Before anything is touched: when this refuses, the old node serves on.
 	if err := f.checkSafe(name, node.Role, answers, known); err != nil {
 		return err
 	}
 
-	incarnation := next(known, all, name)
+	// Of all Droplets, also surplus ones: no incarnation may be given out twice.
+	incarnation := nextIncarnation(known, all, name)
 	old, there := find(members, name)
-	client := f.Manifests[node.Role].Peers == roles.Client
+	client := f.manifest(node.Role).Peers == roles.Client
 
 	// A member is drained and gone before its successor takes the name: two of a name never serve.
 	if there && !client {
@@ -59,6 +61,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		}
 	}
 
+	// It never founds: the peer set may be out of reach, and a second one would split the stack.
 	fresh, err := f.launch(ctx, vpc, node, incarnation, false, f.consensus(without(members, name)))
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (f *Fleet) drainAndDestroy(ctx context.Context, m member) error {
 		return err
 	}
 
-	f.say("%s: Droplet %d destroyed", m.Node, m.Droplet.ID)
+	f.progress("%s: Droplet %d destroyed", m.Node, m.Droplet.ID)
 
 	return nil
 }
@@ -102,7 +105,7 @@ func without(members []member, node string) []member {
 // checkSafe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
 // declared loss.
 func (f *Fleet) checkSafe(name, role string, answers []answer, known status.PeerSet) error {
-	if f.Manifests[role].Driver != "galera" {
+	if f.manifest(role).Driver != "galera" {
 		return nil
 	}
 
@@ -115,6 +118,7 @@ func (f *Fleet) checkSafe(name, role string, answers []answer, known status.Peer
 		}
 	}
 
+	// Nodes that were declared gone cannot be waited for; one synced node must be left in any case.
 	need := max(1, min(minSynced, remain))
 	synced := 0
 
@@ -140,11 +144,11 @@ func (f *Fleet) drain(ctx context.Context, m member) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 
-	f.say("%s: drains", m.Node)
+	f.progress("%s: drains", m.Node)
 
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap drain", nil, nil, nil)
 	if err != nil || code != 0 {
-		f.say("%s: did not drain (exit %d, %v); it goes all the same", m.Node, code, err)
+		f.progress("%s: did not drain (exit %d, %v); it is destroyed all the same", m.Node, code, err)
 	}
 }
 
@@ -160,9 +164,10 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 
 		if said.State != last {
 			last = said.State
-			f.say("%s: %s", m.Node, last)
+			f.progress("%s: %s", m.Node, last)
 		}
 
+		// User-data does not change: waiting cannot help.
 		if said.Phase == "refused" {
 			return do.Errored, fmt.Errorf("the node refused: %s", said.Reason)
 		}

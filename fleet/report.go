@@ -112,6 +112,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 		return report, err
 	}
 
+	// Surplus Droplets are left out: the next `hornero up` destroys them.
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
@@ -120,6 +121,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	report.PeerSet = peerSetLine(known)
 	report.ReservedIP = f.reservedLine(ctx, answers, known)
 
+	// There is none before the first `hornero up`; that is nothing wrong.
 	balancer, there, err := f.balancer(ctx)
 	if err != nil {
 		return report, err
@@ -145,6 +147,7 @@ func (f *Fleet) nodeLines(answers []answer) []NodeLine {
 		byName[a.member.Node] = lineOf(a)
 	}
 
+	// In stack.yaml's order, which people know.
 	var lines []NodeLine
 	for _, node := range f.Stack.All() {
 		line, there := byName[node.Name]
@@ -181,7 +184,9 @@ func lineOf(a answer) NodeLine {
 		line.Image = m.Droplet.Image.Name
 	}
 
+	// The API's view is all there is when the agent does not answer.
 	if a.err != nil {
+		// The Droplet runs, so that what is wrong is inside it or on the way.
 		line.Reason = a.err.Error()
 		if m.Droplet.Status == "active" {
 			line.State = "unreachable"
@@ -190,6 +195,7 @@ func lineOf(a answer) NodeLine {
 		return line
 	}
 
+	// A role's driver has no state before the node is configured.
 	line.State = cmp.Or(a.status.State, a.status.Phase)
 	line.Healthy = a.status.Healthy
 	line.Writer = a.status.Writer
@@ -215,6 +221,7 @@ func notesOf(said status.Status) string {
 func imageNote(image status.Image) string {
 	switch {
 	case len(image.Findings) > 0:
+		// One finding is enough for a line; the node itself lists all.
 		note := fmt.Sprintf("drift: %s %s", image.Findings[0].Path, image.Findings[0].What)
 		if image.DriftFiles > 1 {
 			note += fmt.Sprintf(", and %d more", image.DriftFiles-1)

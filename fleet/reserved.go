@@ -48,6 +48,7 @@ func (f *Fleet) checkReserved(ctx context.Context) error {
 		)
 	}
 
+	// The nodes would take it from a stranger's Droplet: their token can move any address.
 	if holder := reserved.Droplet; holder != nil && !slices.Contains(holder.Tags, f.tag()) {
 		return fmt.Errorf(
 			"%w: %s is assigned to Droplet %d (%s), which is not of this stack; unassign it first",
@@ -119,6 +120,7 @@ func (f *Fleet) Unreserve(ctx context.Context) error {
 		return err
 	}
 
+	// An address in use is what visitors come by.
 	if holder := reserved.Droplet; holder != nil {
 		return fmt.Errorf(
 			"%w: %s is assigned to Droplet %d (%s); destroy the stack or unassign it first",
@@ -133,7 +135,7 @@ func (f *Fleet) Unreserve(ctx context.Context) error {
 		return fmt.Errorf("give reserved IP %s back: %w", reserved.IP, err)
 	}
 
-	f.say("reserved IP %s is given back", reserved.IP)
+	f.progress("reserved IP %s is given back", reserved.IP)
 
 	return nil
 }
@@ -168,6 +170,7 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 		line.AssignedTo = f.ownerOf(*reserved.Droplet)
 	}
 
+	// Nodes launched before stack.yaml named the address know nothing of it.
 	configured := slices.ContainsFunc(answers, func(a answer) bool {
 		return a.err == nil && a.status.ReservedIP != nil
 	})

@@ -34,6 +34,7 @@ func (w *world) assign(address string, droplet int) {
 
 	require.NoError(w.t, err)
 
+	// The API does it in an action: until that ends the address is locked.
 	assigned := func() bool {
 		got, _, err := client.ReservedIPs.Get(w.t.Context(), address)
 		require.NoError(w.t, err)
@@ -106,7 +107,7 @@ func (w *world) upWithReservedIP() string {
 	require.NoError(w.t, err)
 
 	w.config.Stack.ReservedIP = &stack.ReservedIP{Nodes: "proxy", Address: address}
-	w.config.Inside = apiInside
+	w.config.APIInside = apiInside
 	w.giveToken()
 	require.NoError(w.t, w.up())
 

@@ -71,6 +71,7 @@ func (s *shell) config() *ssh.ClientConfig {
 	}}
 
 	return &ssh.ClientConfig{
+		// Certificates only: a plain host key would have to be trusted on first use.
 		User:              "root",
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(s.operator)},
 		HostKeyCallback:   checker.CheckHostKey,
@@ -82,6 +83,7 @@ func (s *shell) config() *ssh.ClientConfig {
 func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	address := m.public()
 
+	// Not held while dialling: one node that does not answer would hold up all others.
 	s.mu.Lock()
 	client := s.clients[address]
 	s.mu.Unlock()
@@ -105,6 +107,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
 
+	// A command may run for long; its own context bounds it.
 	_ = connection.SetDeadline(time.Time{})
 	client = ssh.NewClient(inner, channels, requests)
 
@@ -170,6 +173,7 @@ func (s *shell) run(
 
 // status asks a node's agent how it is.
 func (s *shell) status(ctx context.Context, m member) (status.Status, error) {
+	// One dial and one answer: all nodes are asked at once, and the slowest holds the result up.
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 

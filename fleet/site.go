@@ -48,6 +48,7 @@ func (f *Fleet) serves(ctx context.Context) (string, error) {
 		return "", err
 	}
 
+	// A page without the title is an error page or an installer that answers 200.
 	titled := strings.Contains(html.UnescapeString(string(body)), f.Stack.Site.Title)
 	if response.StatusCode != http.StatusOK || !titled {
 		return "", fmt.Errorf("the front page answers %s", response.Status)
@@ -77,6 +78,7 @@ func (f *Fleet) url(ctx context.Context) (string, error) {
 		return "", err
 	}
 
+	// A lab's load balancer may have to be reached at another address than its own.
 	address := balancer.IP
 	if f.Published != nil {
 		if address, err = f.Published(ctx, address); err != nil {
@@ -84,6 +86,7 @@ func (f *Fleet) url(ctx context.Context) (string, error) {
 		}
 	}
 
+	// The load balancer may speak HTTPS only.
 	scheme, port, usual := "http", f.Stack.LoadBalancer.HTTP, 80
 	if port == 0 {
 		scheme = "https"

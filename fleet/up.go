@@ -16,6 +16,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	start := time.Now()
 	var took Breakdown
 
+	// Before anything is made that costs money.
 	if err := f.checkReserved(ctx); err != nil {
 		return "", took, err
 	}
@@ -25,6 +26,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
+	// Before the nodes: it comes up while they boot.
 	if err := f.ensureBalancer(ctx, vpc); err != nil {
 		return "", took, err
 	}
@@ -74,6 +76,7 @@ func (f *Fleet) relaunchGone(ctx context.Context, vpc string, members []member) 
 		return members, false, err
 	}
 
+	// By number: a node's next Droplet bears the same name.
 	exists := map[int]bool{}
 	for _, m := range all {
 		exists[m.Droplet.ID] = true
@@ -99,7 +102,7 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 
 	kept, surplus := current(all)
 	for _, m := range surplus {
-		f.say("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
+		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
 		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
 			return nil, err

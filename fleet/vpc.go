@@ -15,6 +15,7 @@ func (f *Fleet) resourceName() string {
 }
 
 func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
+	// Found by its name, it is not made twice when a run was killed after making it.
 	vpcs, err := do.VPCs(ctx, f.Client)
 	if err != nil {
 		return "", err
@@ -34,7 +35,7 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
 	}
 
-	f.say("VPC %s made, %s", vpc.Name, vpc.IPRange)
+	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
 
 	return vpc.ID, nil
 }

@@ -30,6 +30,7 @@ func (b *Breakdown) mark(answers []answer, now float64) {
 	joined, databases, healthy := true, true, true
 
 	for _, a := range answers {
+		// A node that does not answer has a zero status, and counts as not there.
 		joined = joined && a.status.PeerSet.Founded != ""
 		healthy = healthy && a.status.Healthy
 		databases = databases && (a.member.Role != "db" || a.status.Healthy)
@@ -93,6 +94,7 @@ func (f *Fleet) await(
 		}
 
 		select {
+		// The next poll returns the error, with what it waited for.
 		case <-ctx.Done():
 		case <-time.After(pollPause):
 		}
@@ -117,6 +119,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	s.reportChanges(answers)
 	s.took.mark(answers, s.seconds())
 
+	// Waiting does not help a node that refuses its user-data: the operator is told at once.
 	if err := refused(answers); err != nil {
 		return false, err
 	}
@@ -129,6 +132,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 		return false, err
 	}
 
+	// Looked up once more before it is done: a Droplet that is being deleted may still have answered.
 	done := s.took.Healthy > 0 && s.took.First > 0
 	if done || time.Since(s.looked) > lookPause {
 		relaunched, err := s.relaunch(ctx)
@@ -161,7 +165,7 @@ func (s *startup) askSite(ctx context.Context) error {
 
 	s.site = site
 	s.took.First = s.seconds()
-	s.fleet.say("site: answers at %s after %.1f s", site, s.took.First)
+	s.fleet.progress("site: answers at %s after %.1f s", site, s.took.First)
 
 	return nil
 }
@@ -188,10 +192,12 @@ func (s *startup) relaunch(ctx context.Context) (bool, error) {
 	members, relaunched, err := s.fleet.relaunchGone(ctx, s.vpc, s.members)
 	s.members = members
 
+	// When the context ended, the next poll says what the stack was waiting for.
 	if err != nil && ctx.Err() == nil {
 		return false, err
 	}
 
+	// The new node has to join and be healthy; when the site first answered stays true.
 	if relaunched {
 		s.took.Galera = 0
 		s.took.Healthy = 0
@@ -217,9 +223,10 @@ func (s *startup) reportChanges(answers []answer) {
 			}
 		}
 
+		// Only changes: with a line for each poll nobody would see them.
 		if s.states[a.member.Node] != state {
 			s.states[a.member.Node] = state
-			s.fleet.say("%5.1f s  %s: %s", s.seconds(), a.member.Node, state)
+			s.fleet.progress("%5.1f s  %s: %s", s.seconds(), a.member.Node, state)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/cloudinit"
@@ -146,6 +147,33 @@ func (w *world) destroyDroplet(node string, left int) {
 
 	gone := func() bool { return len(w.names()) == left }
 	require.Eventually(w.t, gone, waitLimit, waitTick)
+}
+
+// retag takes a tag of the stack from a node's Droplet, and gives it another, as somebody else may.
+func (w *world) retag(node, from, to string) {
+	client := w.config.Client
+	droplets, _, err := client.Droplets.ListByTag(w.t.Context(), "hornero:blog:node:"+node, nil)
+	require.NoError(w.t, err)
+	require.Len(w.t, droplets, 1)
+
+	resources := []godo.Resource{{
+		ID:   strconv.Itoa(droplets[0].ID),
+		Type: godo.DropletResourceType,
+	}}
+
+	// First, as the last role among a Droplet's tags is the one that counts.
+	_, err = client.Tags.UntagResources(w.t.Context(), "hornero:blog:"+from, &godo.UntagResourcesRequest{
+		Resources: resources,
+	})
+	require.NoError(w.t, err)
+
+	_, _, err = client.Tags.Create(w.t.Context(), &godo.TagCreateRequest{Name: "hornero:blog:" + to})
+	require.NoError(w.t, err)
+
+	_, err = client.Tags.TagResources(w.t.Context(), "hornero:blog:"+to, &godo.TagResourcesRequest{
+		Resources: resources,
+	})
+	require.NoError(w.t, err)
 }
 
 // status is what the fleet reports.

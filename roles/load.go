@@ -45,6 +45,7 @@ func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 			continue // a folder that is no role's
 		}
 
+		// Problems are collected, so that one run tells those of all manifests.
 		switch found, ok := report.Of(err); {
 		case ok:
 			problems = append(problems, found...)
@@ -78,6 +79,7 @@ func Load(fsys fs.FS, folder string) (*Manifest, error) {
 		return nil, fmt.Errorf("read role %s: %w", folder, err)
 	}
 
+	// The folder is needed first: the check looks for the files that the manifest names.
 	manifest.check(doc, folder)
 
 	return manifest, doc.Problems()
@@ -104,6 +106,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
 	}
 
+	// An abstract role never runs by itself, so that it is no peer.
 	if !m.Abstract && m.Peers != Member && m.Peers != Client {
 		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
 	}
@@ -118,6 +121,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 		checkSecrets(doc, "reserved_ip.secrets", m.ReservedIP.Secrets)
 	}
 
+	// A sample of another name would never be used: most likely it is misspelt.
 	for _, setting := range slices.Sorted(maps.Keys(m.Samples)) {
 		if !slices.Contains(m.Settings, setting) {
 			doc.Add("samples", "%q is none of the manifest's settings", setting)
@@ -146,6 +150,7 @@ func (m *Manifest) checkPorts(doc *report.Document) {
 			doc.Add(at+".port", "must be from 1 to 65535, got %d", port.Port)
 		}
 
+		// The port would be open to anybody at an address that the role never has.
 		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
 			doc.Add(at+".from", "the role cannot hold the reserved IP; say so with reserved_ip: {}")
 		}
@@ -197,6 +202,7 @@ func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode stri
 		doc.Add(at+".source", "no file %q in the role's folder", source)
 	}
 
+	// Files are compared by path: one path must have one spelling.
 	if !path.IsAbs(target) || path.Clean(target) != target {
 		doc.Add(at+".path", "must be a clean absolute path, got %q", target)
 	}
@@ -212,6 +218,7 @@ func ParseMode(mode string, fallback fs.FileMode) (fs.FileMode, error) {
 		return fallback, nil
 	}
 
+	// Twelve bits: permissions, setuid, setgid and sticky.
 	bits, err := strconv.ParseUint(mode, 8, 12)
 	if err != nil {
 		return 0, fmt.Errorf("read mode %q: %w", mode, err)

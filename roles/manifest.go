@@ -169,6 +169,7 @@ func (m *Manifest) On(release string) *Manifest {
 		return !appliesTo(release, template.Only, template.Except)
 	}
 
+	// A copy: the manifest itself may be asked for another release.
 	filtered := *m
 	filtered.Files = slices.DeleteFunc(slices.Clone(m.Files), otherFile)
 	filtered.Templates = slices.DeleteFunc(slices.Clone(m.Templates), otherTemplate)

@@ -58,6 +58,7 @@ func (m *Manifest) Render(t Template, facts Facts) ([]byte, error) {
 
 // RenderText writes any template text of the role with the facts; name is for error messages.
 func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
+	// A missing key would become "<no value>" in a daemon's configuration: it is an error.
 	parsed := template.New(name)
 	parsed.Option("missingkey=error")
 	parsed.Funcs(m.functions(facts))
@@ -129,6 +130,7 @@ func (f Facts) slots(role string) []PeerFact {
 	}
 
 	slices.SortFunc(places, func(a, b PeerFact) int {
+		// Shorter names first: that is the order of their numbers.
 		byLength := cmp.Compare(len(a.Name), len(b.Name))
 		return cmp.Or(byLength, cmp.Compare(a.Name, b.Name))
 	})
@@ -137,6 +139,7 @@ func (f Facts) slots(role string) []PeerFact {
 }
 
 func (m *Manifest) variable(release, name string) (string, error) {
+	// What a release says of its own goes before what holds for all.
 	if value, ok := m.Variables[release][name]; ok {
 		return value, nil
 	}
@@ -169,6 +172,7 @@ func lookup[V any](kind string, values map[string]V, name string) (V, error) {
 }
 
 func sum(parts ...string) string {
+	// The zero byte keeps ("ab", "c") and ("a", "bc") apart.
 	digest := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(digest[:])
 }
@@ -200,6 +204,7 @@ func haproxyQuote(text string) string {
 func Spellings(secret report.Secret) []string {
 	spellings := []string{secret.Reveal()}
 	for _, quote := range []func(string) string{phpQuote, sqlQuote, haproxyQuote} {
+		// Without the quotes: a program that repeats the word may leave them out.
 		quoted := quote(secret.Reveal())
 		spellings = append(spellings, quoted[1:len(quoted)-1])
 	}

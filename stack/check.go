@@ -44,6 +44,7 @@ func newCheck(doc *report.Document, manifests map[string]*roles.Manifest) *check
 		roles: manifests,
 	}
 
+	// What the reader has told of a place is not told again in other words.
 	problems, _ := report.Of(doc.Problems())
 	for _, problem := range problems {
 		c.taken[problem.Path] = true
@@ -72,6 +73,7 @@ func misspelt(problem report.Problem) string {
 }
 
 func (c *check) add(path, format string, args ...any) {
+	// The first problem at a place is the one to mend; more would only distract.
 	if !c.taken[path] {
 		c.taken[path] = true
 		c.doc.Add(path, format, args...)
@@ -124,15 +126,15 @@ func (c *check) stack(s *Stack) {
 	c.reserved(s)
 }
 
-// leastDriftEvery keeps a node from reading its disk all the time.
-const leastDriftEvery = time.Minute
+// minDriftEvery keeps a node from reading its disk all the time.
+const minDriftEvery = time.Minute
 
 func (c *check) drift(s *Stack) {
 	if c.doc.Has("drift") {
 		c.oneOf("drift", s.Drift, []string{DriftQuarantine, DriftReport})
 	}
-	if c.doc.Has("drift_every") && s.DriftEvery < leastDriftEvery {
-		c.add("drift_every", "must be at least %s, as in 6h, got %s", leastDriftEvery, s.DriftEvery)
+	if c.doc.Has("drift_every") && s.DriftEvery < minDriftEvery {
+		c.add("drift_every", "must be at least %s, as in 6h, got %s", minDriftEvery, s.DriftEvery)
 	}
 }
 
@@ -213,6 +215,7 @@ func (c *check) groups(groups []Group) {
 		c.group(path, group)
 		total += group.Count
 
+		// Nodes are named after their group: two groups of a name would make the same nodes.
 		first, twice := names[group.Name]
 		if twice && group.Name != "" {
 			c.add(path+".name", "%q is taken by nodes[%d]; give each group a name of its own", group.Name, first)
@@ -277,6 +280,7 @@ func (c *check) quorum(groups []Group) {
 		case "arbitrator":
 			arbitrators += group.Count
 		case "galera":
+			// A count below 1 has its own problem.
 			if group.Count > 0 {
 				counts[group.Role] += group.Count
 				last[group.Role] = i
@@ -289,6 +293,7 @@ func (c *check) quorum(groups []Group) {
 		path := groupPath(last[role]) + ".count"
 
 		switch {
+		// The arbitrator has a vote of its own, so that the databases must be even for the sum to be odd.
 		case arbitrators == 1 && count%2 == 1:
 			c.add(path, "must be an even number of %s nodes beside an arbitrator, so that half of the votes is "+
 				"never a tie, got %d; write %d, or remove the arbitrator", role, count, count+1)
@@ -318,6 +323,7 @@ func (c *check) arbitrator(groups []Group) {
 			continue
 		}
 
+		// At the group that is too many, not at the first.
 		arbitrators += group.Count
 		if arbitrators > 1 {
 			c.add(groupPath(i)+".count", "must be 1: one arbitrator at most makes the number of votes odd, got %d",
@@ -342,6 +348,7 @@ func (c *check) usedRole(path, role string, s *Stack, fits func(*roles.Manifest)
 		}
 	}
 
+	// Without any fitting role the groups have a problem of their own.
 	if len(used) > 0 {
 		c.oneOf(path, role, slices.Sorted(maps.Keys(used)))
 	}
@@ -355,6 +362,7 @@ func (c *check) reserved(s *Stack) {
 		return
 	}
 
+	// The key is there and holds nothing: YAML's null.
 	if s.ReservedIP == nil {
 		c.add("reserved_ip", "must name the role that holds it and the address, as in {nodes: proxy, address: "+
 			"203.0.113.9}; remove it when there is to be none")
@@ -392,6 +400,7 @@ func (c *check) reservedIPRole(s *Stack) {
 }
 
 func (c *check) port(path string, port int) {
+	// Zero stands for a port that is left out; written, it is a mistake.
 	if c.doc.Has(path) && (port < 1 || port > 65535) {
 		c.add(path, "must be a port from 1 to 65535, got %d", port)
 	}

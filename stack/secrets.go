@@ -86,6 +86,7 @@ func (s *Secrets) Get(name string) (report.Secret, error) {
 		return value, nil
 	}
 
+	// Names are no secrets; only values are kept out of messages.
 	if near := report.Nearest(name, s.Names()); near != "" {
 		return "", fmt.Errorf("%w: %q in %s; did you mean %q?", ErrNoSecret, name, s.path, near)
 	}
@@ -107,6 +108,7 @@ func (s *Secrets) Set(name string, value report.Secret) error {
 }
 
 func (s *Secrets) read() error {
+	// A new stack has no file yet, and its key may not be made yet either.
 	sealed, err := os.ReadFile(s.path)
 	if os.IsNotExist(err) {
 		s.values = map[string]report.Secret{}
@@ -152,6 +154,7 @@ func unseal(sealed []byte, identity *age.X25519Identity) (map[string]report.Secr
 
 	values := map[string]report.Secret{}
 	if err := yaml.Unmarshal(text, &values); err != nil {
+		// The cause is left out: it may quote a value.
 		return nil, errors.New("it holds no mapping of names to values")
 	}
 
@@ -166,10 +169,12 @@ func (s *Secrets) update(change func(map[string]report.Secret) error) error {
 	}
 	defer unlock()
 
+	// Somebody else may have changed the file since it was opened.
 	if err := s.read(); err != nil {
 		return err
 	}
 
+	// Sealing the same values gives other bytes each time, which would look like a change.
 	before := maps.Clone(s.values)
 	if err := change(s.values); err != nil || maps.Equal(before, s.values) {
 		return err
@@ -199,6 +204,7 @@ func (s *Secrets) write() error {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
 
+	// The last chunk is sealed by Close: without it the file would not open.
 	if err := plain.Close(); err != nil {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
@@ -218,11 +224,13 @@ func lockFolder(folder string) (func(), error) {
 		return nil, err
 	}
 
+	// The folder, not the file: a rename replaces the file, and with it a lock on it.
 	if err := unix.Flock(int(handle.Fd()), unix.LOCK_EX); err != nil {
 		handle.Close()
 		return nil, err
 	}
 
+	// The kernel drops the lock with the descriptor, also when this process is killed.
 	return func() { handle.Close() }, nil
 }
 
@@ -247,6 +255,7 @@ func (s *Secrets) identity() (*age.X25519Identity, error) {
 		identity,
 	)
 
+	// An identity that is written over would lock every file that it sealed.
 	switch err := writeNew(s.key, text); {
 	case errors.Is(err, fs.ErrExist):
 		return readIdentity(s.key) // somebody else made it meanwhile
@@ -273,6 +282,7 @@ func writeNew(path, text string) error {
 		return err
 	}
 
+	// Unlike a rename, a link never replaces what is there.
 	return os.Link(draft.Name(), path)
 }
 

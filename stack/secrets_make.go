@@ -90,6 +90,7 @@ func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]
 	var made []string
 
 	for _, maker := range makers(values, of) {
+		// Running nodes know the one that is there: it is never made anew by itself.
 		if _, there := values[maker.name]; there {
 			continue
 		}
@@ -103,6 +104,7 @@ func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]
 
 	for _, name := range names {
 		if _, there := values[name]; !there {
+			// Letters and digits only: such a secret needs no quoting anywhere.
 			values[name] = random()
 			made = append(made, "the secret "+name)
 		}
@@ -115,11 +117,13 @@ func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]
 func (s *Secrets) Rotate(name string, of *Stack) error {
 	return s.update(func(values map[string]report.Secret) error {
 		if _, there := values[name]; !there {
+			// Get's error suggests the nearest name.
 			_, err := s.Get(name)
 			return err
 		}
 
 		switch name {
+		// Nodes that run trust only the old one: with a new one nobody could reach them.
 		case CACertificate, CAKey, SSHCA, SSHKey:
 			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
 				name, ErrFixed)
@@ -127,6 +131,7 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 		case SiteCertificate, SiteKey:
 			return makeSite(values, of)
 
+		// A token that is made up opens nothing.
 		case cloudinit.SecretReservedIPToken:
 			return fmt.Errorf("rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`",
 				name, ErrForeign, name)
@@ -155,6 +160,7 @@ func (s *Secrets) Missing(of *Stack) []string {
 }
 
 func random() report.Secret {
+	// limit is the largest multiple of the alphabet's length that a byte can hold.
 	const letters = len(randomAlphabet)
 	const limit = byte(256 - 256%letters)
 
@@ -204,6 +210,7 @@ func makeSite(values map[string]report.Secret, of *Stack) error {
 func siteNames(of *Stack) []string {
 	names := []string{of.Name + ".hornero", "localhost"}
 
+	// The certificate's common name is the first: the name that visitors use.
 	parsed, err := url.Parse(of.Site.URL)
 	if err == nil && parsed.Hostname() != "" {
 		names = append([]string{parsed.Hostname()}, names...)

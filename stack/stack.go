@@ -144,6 +144,7 @@ func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Sta
 	c := newCheck(doc, manifests)
 	c.stack(s)
 
+	// Defaults come after the checks, which tell a missing value from an empty one.
 	if err := doc.Problems(); err != nil {
 		return nil, err
 	}
@@ -225,6 +226,7 @@ func (s *Stack) Expected() map[string][]string {
 
 // Settings are what manifests may ask for, by name.
 func (s *Stack) Settings() map[string]string {
+	// A setting is always there, as a template that asks for a missing one is an error.
 	address := ""
 	if s.ReservedIP != nil {
 		address = s.ReservedIP.Address
@@ -242,15 +244,16 @@ func (s *Stack) Settings() map[string]string {
 	}
 }
 
-// MayHold tells whether the nodes of a role may hold the stack's reserved IP.
-func (s *Stack) MayHold(role string) bool {
+// MayHoldReservedIP tells whether the nodes of a role may hold the stack's reserved IP.
+func (s *Stack) MayHoldReservedIP(role string) bool {
 	return s.ReservedIP != nil && s.ReservedIP.Nodes == role
 }
 
 // SecretsOf are the secrets that a node of a role is given.
 func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
+	// Only nodes that may hold the address get the token that moves it.
 	names := slices.Clone(manifest.Secrets)
-	if s.MayHold(manifest.Name) && manifest.ReservedIP != nil {
+	if s.MayHoldReservedIP(manifest.Name) && manifest.ReservedIP != nil {
 		names = append(names, manifest.ReservedIP.Secrets...)
 		names = append(names, cloudinit.SecretReservedIPToken)
 	}
@@ -262,6 +265,7 @@ func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
 func (s *Stack) SecretNames(manifests map[string]*roles.Manifest) []string {
 	names := map[string]bool{}
 	for _, group := range s.Nodes {
+		// The token of the reserved IP is not among them: only the operator can give it.
 		for _, name := range manifests[group.Role].Secrets {
 			names[name] = true
 		}

@@ -58,11 +58,13 @@ func UUIDOf(text string) string {
 // Write makes a disk of the system in a folder, which it leaves as it is: a partition table, one ext4 file
 // system, and GRUB for a BIOS. temporary is a folder for its files.
 func (d Disk) Write(ctx context.Context, root, path, temporary string) error {
+	// Before the disk is filled: a system without GRUB is found out at once.
 	core, err := d.grubCore(ctx, root, temporary)
 	if err != nil {
 		return fmt.Errorf("make disk: %w", err)
 	}
 
+	// A qcow2 is converted from a raw disk, as mke2fs and GRUB are written by offset.
 	raw := path
 	if d.Format == QCow2 {
 		raw = filepath.Join(temporary, "disk.raw")
@@ -101,6 +103,7 @@ func (d Disk) partition(ctx context.Context, raw string) error {
 		return err
 	}
 
+	// A file with a hole as large as the disk costs no space.
 	if err := errors.Join(file.Truncate(d.Size), file.Close()); err != nil {
 		return err
 	}
@@ -112,6 +115,7 @@ func (d Disk) partition(ctx context.Context, raw string) error {
 	)
 
 	_, err = command.Run(ctx, command.Command{
+		// It is a file, no device: there is no kernel to tell of it.
 		Args:  []string{"sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", raw},
 		Input: table,
 	})
@@ -134,6 +138,7 @@ func (d Disk) fill(ctx context.Context, root, raw string) error {
 		raw, fmt.Sprintf("%dk", blocks),
 	}
 
+	// By -d mke2fs copies the folder itself: no loop device, no mount.
 	err := run(ctx, jail{args: args})
 	if err != nil && strings.Contains(err.Error(), "Could not allocate") {
 		return fmt.Errorf(
@@ -165,6 +170,7 @@ func (d Disk) grubCore(ctx context.Context, root, temporary string) ([]byte, err
 		return nil, err
 	}
 
+	// By the file system's UUID, GRUB finds it on whatever disk the BIOS shows.
 	early := "search.fs_uuid " + d.UUID + " root\nset prefix=($root)/boot/grub\n"
 
 	if err := os.WriteFile(filepath.Join(folder, "early.cfg"), []byte(early), 0o600); err != nil {
@@ -180,6 +186,7 @@ func (d Disk) grubCore(ctx context.Context, root, temporary string) ([]byte, err
 		"--output=/mnt/core.img",
 	}
 
+	// The system's own grub-mkimage: modules and core must be of one version.
 	if err := run(ctx, jail{args: slices.Concat(script, mkimage, grubModules)}); err != nil {
 		return nil, err
 	}
@@ -211,6 +218,7 @@ func installGRUB(path string, boot, core []byte) (err error) {
 		err = cmp.Or(err, disk.Close())
 	}()
 
+	// Only the program: the partition table stands in the same sector.
 	if _, err := disk.WriteAt(boot[:bootCode], 0); err != nil {
 		return err
 	}

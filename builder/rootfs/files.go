@@ -103,6 +103,7 @@ func copyModules(root string) error {
 	}
 
 	for _, entry := range entries {
+		// The folder also has images of GRUB's own, which only its installer reads.
 		if !strings.HasSuffix(entry.Name(), ".mod") && !strings.HasSuffix(entry.Name(), ".lst") {
 			continue
 		}

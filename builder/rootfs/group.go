@@ -44,6 +44,7 @@ const emptyTimeout = 20 * time.Second
 
 // endGroup ends what is left in a group, and removes it. The group above goes with the last.
 func endGroup(g cgroup.Group) error {
+	// A context of its own: a group is ended also after Ctrl-C.
 	ctx, cancel := context.WithTimeoutCause(
 		context.Background(),
 		emptyTimeout,

@@ -62,6 +62,7 @@ func (j jail) start() (*started, error) {
 		ended: make(chan struct{}),
 	}
 
+	// One writer for both, so that os/exec copies them with one goroutine.
 	program.Stdout = s.tail
 	program.Stderr = s.tail
 	program.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -69,6 +70,7 @@ func (j jail) start() (*started, error) {
 		program.SysProcAttr.UseCgroupFD, program.SysProcAttr.CgroupFD = true, int(j.group.Fd())
 	}
 
+	// Buffered: the goroutine must not wait for whoever asked, but for the program.
 	begun := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, which outlives the program

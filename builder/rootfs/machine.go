@@ -44,6 +44,7 @@ func Boot(ctx context.Context, root, name, host string) (*Machine, error) {
 	m := &Machine{group: group}
 
 	if err := m.boot(ctx, root, host); err != nil {
+		// What was begun is ended here: the caller gets no machine to stop.
 		return nil, errors.Join(fmt.Errorf("boot root: %w", err), m.Stop())
 	}
 
@@ -79,6 +80,7 @@ func (m *Machine) boot(ctx context.Context, root, host string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, tooLate)
 	defer cancel()
 
+	// nspawn tells nobody when its container has a PID 1.
 	if err := m.until(ctx, m.hasInit); err != nil {
 		return err
 	}
@@ -129,6 +131,7 @@ func (m *Machine) until(ctx context.Context, met func() bool) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 
+		// A container that ended will never be what is waited for.
 		case <-m.jail.ended:
 			cause := cmp.Or(m.jail.err, errors.New("it ended"))
 			return fmt.Errorf("%w: %w: %s", ErrNoBoot, cause, m.jail.tail)
@@ -168,6 +171,7 @@ func (m *Machine) Run(ctx context.Context, script string, stdin io.Reader, stdou
 	var exited *exec.ExitError
 
 	switch {
+	// The program was killed because the context ended; its status says only that.
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	case errors.As(err, &exited) && exited.Exited():
@@ -182,6 +186,7 @@ func (m *Machine) Run(ctx context.Context, script string, stdin io.Reader, stdou
 // Stop ends everything in the machine at once: there is no service to shut down in a system that only was
 // changed, and its files need no unmounting. It can be called again.
 func (m *Machine) Stop() error {
+	// The machine may have stopped half way through its boot.
 	if m.jail != nil {
 		m.jail.kill()
 	}

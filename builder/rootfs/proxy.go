@@ -59,6 +59,7 @@ func listenIn(namespace string) (listener net.Listener, err error) {
 	}
 	defer own.Close()
 
+	// nspawn's child is in this machine's network for a moment; its loopback would be ours.
 	if target.Equal(own) {
 		return nil, errors.New("it is this machine's own")
 	}
@@ -121,12 +122,13 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	p.tunnels.Go(func() { carry(in, out) })
-	p.tunnels.Go(func() { carry(out, in) })
+	// The server no longer counts a hijacked connection: close waits for these two.
+	p.tunnels.Go(func() { copyAndClose(in, out) })
+	p.tunnels.Go(func() { copyAndClose(out, in) })
 }
 
-// carry copies one way until either end is closed, and closes both.
-func carry(to, from net.Conn) {
+// copyAndClose copies one way until either end is closed, and closes both.
+func copyAndClose(to, from net.Conn) {
 	_, _ = io.Copy(to, from)
 	to.Close()
 	from.Close()

@@ -48,6 +48,7 @@ func (s Spec) Name() string {
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %q %q %q %q\n", version, s.Suite, s.Components, s.Packages, s.AptOptions)
 
+	// Without the UUID: it comes from the image's digest, which covers this name.
 	for _, one := range files("") {
 		fmt.Fprintf(hash, "%q %q %q\n", one.path, one.text, one.link)
 	}
@@ -130,6 +131,7 @@ func (s Spec) Make(ctx context.Context, root, temporary string, progress io.Writ
 		return fmt.Errorf("make root: %w", err)
 	}
 
+	// After mmdebstrap, whose packages would write over the files.
 	if err := s.prepare(root); err != nil {
 		return fmt.Errorf("make root: %w", err)
 	}
@@ -172,6 +174,7 @@ func (t text) write(root string) error {
 		return err
 	}
 
+	// A link cannot be made over what a package brought.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

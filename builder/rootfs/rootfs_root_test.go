@@ -76,6 +76,7 @@ func TestAJailEndsWithItsMaker(t *testing.T) {
 
 	require.NoError(t, maker.Process.Signal(syscall.SIGKILL))
 
+	// Its error is the kill itself.
 	_ = maker.Wait()
 
 	gone := func() bool { return len(alive(started)) == 0 }

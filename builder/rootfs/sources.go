@@ -46,6 +46,7 @@ func (s Suites) Lines(sites []string) []string {
 		{suite: s.Updates, ending: "/debian"},
 		{suite: s.Security, ending: "/debian-security"},
 	} {
+		// Without the main suite there is nothing to make a system from.
 		at := slices.IndexFunc(sites, func(site string) bool {
 			return strings.HasSuffix(strings.TrimSuffix(site, "/"), one.ending)
 		})

@@ -19,6 +19,7 @@ func Remove(folder string) error {
 		return fmt.Errorf("remove %s: %w", folder, err)
 	}
 
+	// RemoveAll would empty what is mounted, which may be a folder of this machine's.
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line) // the fifth is the mount point (proc(5))
 		if len(fields) > 4 && strings.HasPrefix(fields[4], folder+"/") {
@@ -40,6 +41,7 @@ func Sweep(dead func(name string) bool) error {
 		return fmt.Errorf("look for machines: %w", err)
 	}
 
+	// The group above is there only while a machine is in it.
 	entries, err := os.ReadDir(above)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for machines: %w", err)

@@ -23,6 +23,7 @@ func connect(
 	file string,
 	progress io.Writer,
 ) (*godo.Client, lab.Endpoint, error) {
+	// A token of DigitalOcean in the environment is never used for a lab, nor a lab's for DigitalOcean.
 	found, token := lab.Endpoint{}, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN")
 	if cloud == stack.CloudLab {
 		var err error
@@ -46,6 +47,7 @@ func connect(
 func cloudOf(file string) (string, error) {
 	cloud := os.Getenv("CLOUD")
 	if cloud == "" {
+		// Images can be listed without any stack.
 		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 			return stack.CloudLab, nil
 		}

@@ -53,6 +53,7 @@ func eventsCommand(file *string) *cobra.Command {
 
 func printEvent(w io.Writer, event status.Event, asJSON bool) error {
 	if asJSON {
+		// One line an event: a follower's output has no end that could close a list.
 		return json.NewEncoder(w).Encode(event)
 	}
 

@@ -151,6 +151,7 @@ func find[T any](
 		return none, err
 	}
 
+	// A record that is there and cannot be read is told, and not covered by another.
 	written, err := read(folder)
 	if !errors.Is(err, record.ErrNoRecord) {
 		return written, err
@@ -161,6 +162,7 @@ func find[T any](
 		return written, fmt.Errorf("%w: %w; copy it from the machine that baked image %d", err, failure, image.ID)
 	}
 
+	// Kept here, so that the next call needs no node, and the record outlives the last one.
 	return keep(folder, data)
 }
 
@@ -175,7 +177,7 @@ func (c *imagesCommands) record(cmd *cobra.Command, image catalog.Image) (record
 			return written, err
 		}
 
-		return written, folder.KeepAs(image.RecordName(), image.ID, data)
+		return written, folder.SaveAs(image.RecordName(), image.ID, data)
 	}
 
 	return find(c, cmd, image, record.Path, read, keep)
@@ -192,7 +194,7 @@ func (c *imagesCommands) contents(cmd *cobra.Command, image catalog.Image) (reco
 			return nil, err
 		}
 
-		return contents, folder.KeepContentsAs(image.RecordName(), image.ID, data)
+		return contents, folder.SaveContentsAs(image.RecordName(), image.ID, data)
 	}
 
 	return find(c, cmd, image, record.ContentsPath, read, keep)
@@ -202,7 +204,7 @@ var errNoNode = errors.New("no node of the stack runs the image")
 
 // fromNode reads a file inside a Droplet of the stack that was made from the image.
 func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path string) ([]byte, error) {
-	if len(image.Runs) == 0 {
+	if len(image.Droplets) == 0 {
 		return nil, errNoNode
 	}
 
@@ -210,7 +212,8 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path 
 	print := command.Quote([]string{"cat", path})
 
 	err := withFleet(cmd, *c.file, func(ctx context.Context, f *fleet.Fleet) error {
-		for _, droplet := range image.Runs {
+		for _, droplet := range image.Droplets {
+			// Other stacks of the account may run the image; their nodes do not know our key.
 			node, ours := strings.CutPrefix(droplet.Name, f.Stack.Name+"-")
 			if _, err := f.Stack.Node(node); !ours || err != nil {
 				continue
@@ -234,12 +237,14 @@ func (c *imagesCommands) fromNode(cmd *cobra.Command, image catalog.Image, path 
 // complete offers the images' names and roles, up to this many.
 func (c *imagesCommands) complete(most int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		// Without this the shell would offer files.
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 
 		_, images, err := c.open(cmd)
 		if err != nil {
+			// A shell that waits for a completion shows no message.
 			return nil, cobra.ShellCompDirectiveError
 		}
 

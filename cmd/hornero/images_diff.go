@@ -69,6 +69,7 @@ func (c *imagesCommands) diff(cmd *cobra.Command, args []string) error {
 			return err
 		}
 
+		// No error: images of older versions have no list, and packages can still be compared.
 		side.contents, side.missing = c.contents(cmd, side.image)
 	}
 
@@ -82,6 +83,7 @@ func (c *imagesCommands) compare(w io.Writer, from, to side) error {
 		Difference: record.Diff(from.record, to.record),
 	}
 
+	// One list alone compares with nothing.
 	missing := errors.Join(from.missing, to.missing)
 	if missing == nil {
 		found.Contents, found.Varying = record.DiffContents(from.record, to.record, from.contents, to.contents)
@@ -113,6 +115,7 @@ func (c *imagesCommands) printContents(w io.Writer, found comparison, reasons ma
 	fmt.Fprintf(table, "\nall files\t%d changed, and %d that the records name as varying\n", changed, varying)
 
 	for at, change := range found.Contents {
+		// Images of different days may differ in thousands of files.
 		if at == shown && !c.all {
 			fmt.Fprintf(table, "and %d more; --all names them\n", changed-shown)
 			break

@@ -37,8 +37,8 @@ func printImages(w io.Writer, images []catalog.Image) error {
 }
 
 func users(image catalog.Image) string {
-	names := make([]string, len(image.Runs))
-	for i, droplet := range image.Runs {
+	names := make([]string, len(image.Droplets))
+	for i, droplet := range image.Droplets {
 		names[i] = droplet.Name
 	}
 
@@ -47,6 +47,7 @@ func users(image catalog.Image) string {
 
 // age is how long ago a moment was, in its largest unit.
 func age(then, now time.Time) string {
+	// The API's clock may be ahead of this one.
 	gone := max(now.Sub(then), 0)
 	switch {
 	case then.IsZero():

@@ -34,6 +34,7 @@ func (c *imagesCommands) pruneCommand() *cobra.Command {
 			return err
 		}
 
+		// gone is not nil, so that JSON has an empty list.
 		surplus := catalog.Surplus(images, keep)
 		gone := []catalog.Image{}
 
@@ -60,12 +61,14 @@ func (c *imagesCommands) pruneCommand() *cobra.Command {
 
 // agreed shows what is to go and asks; whoever does not say y has not agreed.
 func agreed(cmd *cobra.Command, surplus []catalog.Image) bool {
+	// Whoever cannot see the list cannot agree to it.
 	if err := printImages(cmd.ErrOrStderr(), surplus); err != nil {
 		return false
 	}
 
 	fmt.Fprintf(cmd.ErrOrStderr(), "delete %s? [y/N] ", count(len(surplus), "image"))
 
+	// The end of the input is no answer, which is a no.
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 
 	answer = strings.TrimSpace(answer)

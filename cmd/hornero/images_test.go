@@ -24,7 +24,7 @@ func TestImagesAreListed(t *testing.T) {
 			Created: time.Now().Add(-90 * time.Minute),
 			Regions: []string{"nyc3", "ams3"},
 			Size:    0.7,
-			Runs: []catalog.Droplet{
+			Droplets: []catalog.Droplet{
 				{ID: 1, Name: "demo-web-1"},
 				{ID: 2, Name: "demo-web-2"},
 			},

@@ -51,11 +51,13 @@ func initCommand(file *string) *cobra.Command {
 			return err
 		}
 
+		// Read back as any stack: what a flag said is checked by the same rules.
 		s, manifests, err := loadStack(*file)
 		if err != nil {
 			return errors.Join(err, os.Remove(*file)) // what a flag said is unfit
 		}
 
+		// Made now, so that the operator copies the key before there is a stack to lose.
 		if _, err := openSecrets(s, manifests, cmd.ErrOrStderr()); err != nil {
 			return err
 		}
@@ -82,6 +84,7 @@ func initCommand(file *string) *cobra.Command {
 }
 
 func writeFirst(path, text string) error {
+	// O_EXCL: a stack.yaml that is there is somebody's work.
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s is there already; edit it, or name another with -f", path)

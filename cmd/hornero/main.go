@@ -61,9 +61,12 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	switch {
 	case err == nil:
 		return 0
+
+	// What there was to say is said already, as by `hornero status`.
 	case errors.As(err, &code):
 		return int(code)
 	case ctx.Err() != nil:
+		// Ctrl-C is no error of the program; 130 is the shell's own code for it (128 + SIGINT).
 		fmt.Fprintln(stderr, "hornero: interrupted; run the same command again to finish")
 		return 130
 	}

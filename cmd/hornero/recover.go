@@ -68,11 +68,13 @@ func recoverCommand(file *string) *cobra.Command {
 }
 
 func agreedToRebuild(stdin io.Reader, stderr io.Writer) bool {
+	// Asked on standard error: standard output may be read by a program.
 	const question = "Are the voters that do not answer lost for good? Type yes to rebuild the peer set without them: "
 	fmt.Fprint(stderr, question)
 
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 
+	// Only the whole word: a stray Return must not rebuild anything.
 	return err == nil && strings.TrimSpace(line) == "yes"
 }
 

@@ -36,6 +36,7 @@ func reservedIPCommand(file *string) *cobra.Command {
 						address,
 					)
 
+					// Alone on standard output, for scripts.
 					fmt.Fprintln(cmd.OutOrStdout(), address)
 
 					return nil
@@ -55,6 +56,7 @@ func releaseReservedIPCommand(file *string) *cobra.Command {
 		Short: "give back for good the reserved IP that stack.yaml names",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// DigitalOcean gives a released address to whoever asks next.
 			if !yes {
 				return errors.New("release gives the address up, and somebody else may get it; say --yes to do it")
 			}
@@ -80,6 +82,7 @@ func checkSecrets(s *stack.Stack) error {
 		return err
 	}
 
+	// Opened without Ensure: to validate changes nothing.
 	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, nil)
 	if err != nil {
 		return err

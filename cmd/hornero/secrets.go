@@ -33,6 +33,7 @@ func secretsCommand(file *string) *cobra.Command {
 				return err
 			}
 
+			// Opening makes what is missing: a list shows all that the stack needs.
 			secrets, err := openSecrets(s, manifests, cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -91,6 +92,7 @@ func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
 				return fmt.Errorf("read the secret: %w", err)
 			}
 
+			// echo and editors end a line; one line's end more may be part of the secret.
 			value := strings.TrimSuffix(string(text), "\n")
 			if value == "" {
 				return errors.New(

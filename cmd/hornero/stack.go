@@ -56,6 +56,7 @@ func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 		return nil, nil, err
 	}
 
+	// After the file is checked: its own cloud must be right, too.
 	if cloud := os.Getenv("CLOUD"); cloud != "" {
 		if err := checkCloud(cloud); err != nil {
 			return nil, nil, err
@@ -80,6 +81,7 @@ func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress 
 		return nil, err
 	}
 
+	// A role that was added to the stack may need secrets that nobody made yet.
 	return secrets, secrets.Ensure(s, manifests)
 }
 
@@ -105,6 +107,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 		Progress:  func(line string) { fmt.Fprintln(progress, line) },
 	}
 
+	// The cloud comes last: it may start a lab, and nothing of that is needed for a wrong file.
 	client, found, err := connect(ctx, s.Cloud, file, progress)
 	if err != nil {
 		return err
@@ -112,9 +115,10 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 
 	config.Client = client
 
+	// On DigitalOcean nodes and this machine reach everything at the same addresses.
 	if s.Cloud == stack.CloudLab {
 		config.Published = found.Published
-		config.Inside = found.Inside
+		config.APIInside = found.Inside
 	}
 
 	f, err := fleet.New(config)
@@ -127,7 +131,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 }
 
 func upCommand(file *string) *cobra.Command {
-	var patience time.Duration
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -136,7 +140,7 @@ func upCommand(file *string) *cobra.Command {
 			"address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				f.Timeout = patience
+				f.Timeout = timeout
 				url, took, err := f.Up(ctx)
 				if err != nil {
 					return err
@@ -152,20 +156,21 @@ func upCommand(file *string) *cobra.Command {
 					took.Healthy,
 				)
 
+				// The URL alone is on standard output, for scripts.
 				fmt.Fprintln(cmd.OutOrStdout(), url)
 
 				return nil
 			})
 		},
 	}
-	timeoutFlag(cmd, &patience)
+	timeoutFlag(cmd, &timeout)
 
 	return cmd
 }
 
-func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
+func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
 	cmd.Flags().DurationVar(
-		patience,
+		timeout,
 		"timeout",
 		fleet.DefaultTimeout,
 		"how long nodes may take to become healthy",
@@ -173,19 +178,19 @@ func timeoutFlag(cmd *cobra.Command, patience *time.Duration) {
 }
 
 func replaceCommand(file *string) *cobra.Command {
-	var patience time.Duration
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				f.Timeout = patience
+				f.Timeout = timeout
 				return f.Replace(ctx, args[0])
 			})
 		},
 	}
-	timeoutFlag(cmd, &patience)
+	timeoutFlag(cmd, &timeout)
 
 	return cmd
 }
@@ -197,6 +202,7 @@ func execCommand(file *string) *cobra.Command {
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.
 				words := command.Quote(args[1:])
 				code, err := f.Exec(ctx, args[0], words, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 
@@ -223,6 +229,7 @@ func dbCommand(file *string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				// Both ways end in standard input: SQL may hold passwords, and arguments are seen by all users.
 				input := cmd.InOrStdin()
 				if sql != "" {
 					input = strings.NewReader(sql)
@@ -271,6 +278,7 @@ func validateCommand(file *string) *cobra.Command {
 				return err
 			}
 
+			// The file can be right while `hornero up` would still stop for a secret.
 			if err := checkSecrets(s); err != nil {
 				return fmt.Errorf("%s is right, and something else is missing: %w", *file, err)
 			}

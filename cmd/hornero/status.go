@@ -25,6 +25,7 @@ func statusCommand(file *string) *cobra.Command {
 					return err
 				}
 
+				// The report first: an unhealthy stack is what people want to read about.
 				if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
 					return err
 				}
@@ -101,6 +102,7 @@ func printNodes(w io.Writer, nodes []fleet.NodeLine) {
 		}
 
 		if node.Note != "" {
+			// The note's commands name NODE; with the name in its place they can be copied.
 			fmt.Fprintf(w, "           %s\n", strings.ReplaceAll(node.Note, "NODE", node.Name))
 		}
 	}

@@ -55,12 +55,14 @@ type preview struct {
 }
 
 func printUserData(stdout io.Writer, document cloudinit.Node, reveal, asJSON bool) error {
+	// Encode sets the version in its own copy; the fields below are printed from this one.
 	document.Version = cloudinit.Version
 	data, err := cloudinit.Encode(document)
 	if err != nil {
 		return err
 	}
 
+	// Before the masking: the limit counts what is launched.
 	size := len(data)
 
 	if !reveal {

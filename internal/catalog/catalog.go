@@ -25,19 +25,19 @@ var ErrNoImage = errors.New("no such image")
 
 // Image is a published image of a role.
 type Image struct {
-	ID      int       `json:"id"`
-	Name    string    `json:"name"`
-	Role    string    `json:"role"`
-	Release string    `json:"release"`
-	Digest  string    `json:"digest"` // its first 32 digits
-	Created time.Time `json:"created_at"`
-	Regions []string  `json:"regions"`
-	Size    float64   `json:"size_gigabytes"`
-	MinDisk int       `json:"min_disk_size"`
-	Runs    []Droplet `json:"droplets"` // those that were made from it
+	ID       int       `json:"id"`
+	Name     string    `json:"name"`
+	Role     string    `json:"role"`
+	Release  string    `json:"release"`
+	Digest   string    `json:"digest"` // its first 32 digits
+	Created  time.Time `json:"created_at"`
+	Regions  []string  `json:"regions"`
+	Size     float64   `json:"size_gigabytes"`
+	MinDisk  int       `json:"min_disk_size"`
+	Droplets []Droplet `json:"droplets"` // those that were made from it
 }
 
-// Droplet is who runs an image.
+// Droplet is a Droplet that runs an image.
 type Droplet struct {
 	ID   int    `json:"id"`
 	Name string `json:"name"`
@@ -72,12 +72,14 @@ func List(ctx context.Context, client *godo.Client) ([]Image, error) {
 	images := []Image{}
 
 	for _, image := range found {
+		// The builder sets the digest's tag last: without it the image is still being published.
 		if one := read(image); one.Role != "" && one.Digest != "" {
-			one.Runs = running(droplets, one.ID)
+			one.Droplets = running(droplets, one.ID)
 			images = append(images, one)
 		}
 	}
 
+	// The API numbers images in the order of their making: a higher number is a later bake.
 	slices.SortFunc(images, func(a, b Image) int {
 		return cmp.Or(
 			cmp.Compare(a.Role, b.Role),
@@ -90,7 +92,8 @@ func List(ctx context.Context, client *godo.Client) ([]Image, error) {
 }
 
 func read(image godo.Image) Image {
-	created, _ := time.Parse(time.RFC3339, image.Created) // the zero time when the API writes it otherwise
+	// A time in another form becomes the zero time, which is shown as unknown; nothing is decided by it.
+	created, _ := time.Parse(time.RFC3339, image.Created)
 	one := Image{
 		ID:      image.ID,
 		Name:    image.Name,
@@ -179,8 +182,9 @@ func Surplus(images []Image, keep int) []Image {
 	surplus := []Image{}
 
 	for _, image := range newest {
-		published := len(image.Regions) > 0 // one whose regions do not show yet is being published
-		stays := len(image.Runs) > 0 || !published
+		// What is being published shows no region yet, and what runs could not be made again.
+		published := len(image.Regions) > 0
+		stays := len(image.Droplets) > 0 || !published
 
 		for _, region := range image.Regions {
 			at := place{
@@ -188,6 +192,8 @@ func Surplus(images []Image, keep int) []Image {
 				release: image.Release,
 				region:  region,
 			}
+
+			// An image counts in each region by itself: the newest of one region may be in no other.
 			kept[at]++
 			stays = stays || kept[at] <= keep
 		}
@@ -202,6 +208,7 @@ func Surplus(images []Image, keep int) []Image {
 
 // Delete deletes an image unless a Droplet runs it by now; it tells whether the image is gone.
 func Delete(ctx context.Context, client *godo.Client, image Image) (bool, error) {
+	// The list was read a while ago; a Droplet may have been made of the image since.
 	droplets, err := do.Droplets(ctx, client)
 	if err != nil {
 		return false, err
@@ -216,7 +223,7 @@ func Delete(ctx context.Context, client *godo.Client, image Image) (bool, error)
 }
 
 // Prune deletes images and forgets their records, and returns those that are gone. One that a Droplet runs by
-// now is kept and told.
+// now is kept, and handed to kept.
 func Prune(
 	ctx context.Context,
 	client *godo.Client,
@@ -235,7 +242,7 @@ func Prune(
 			continue
 		}
 
-		if err := folder.Forget(image.RecordName(), image.ID); err != nil {
+		if err := folder.Delete(image.RecordName(), image.ID); err != nil {
 			return gone, err
 		}
 

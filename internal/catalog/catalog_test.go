@@ -30,7 +30,7 @@ func ids(images []catalog.Image) []int {
 
 func TestSurplus(t *testing.T) {
 	run := func(image catalog.Image) catalog.Image {
-		image.Runs = []catalog.Droplet{{ID: 7, Name: "web-1"}}
+		image.Droplets = []catalog.Droplet{{ID: 7, Name: "web-1"}}
 		return image
 	}
 

@@ -67,7 +67,7 @@ func Run(ctx context.Context, c Command) (string, error) {
 	cmd.Stderr = &stderr
 
 	if c.Output != nil {
-		both := &shared{to: c.Output}
+		both := &lockedWriter{to: c.Output}
 		cmd.Stdout = io.MultiWriter(&stdout, both)
 		cmd.Stderr = io.MultiWriter(&stderr, both)
 	}
@@ -91,11 +91,13 @@ func Run(ctx context.Context, c Command) (string, error) {
 		err = cause
 	}
 
+	// Some programs report what is wrong on standard output; without this the error would say nothing.
 	said := stderr.String()
 	if strings.TrimSpace(said) == "" {
 		said = stdout.String()
 	}
 
+	// Hidden before it is cut: a secret cut in two would not be found.
 	shown := hide(said, c.Hidden)
 	failure := &Error{
 		Args:     c.Args,
@@ -119,6 +121,8 @@ func (c Command) prepare(ctx context.Context) *exec.Cmd {
 	cmd.Stdin = strings.NewReader(c.Input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = killDelay
+
+	// SIGTERM first, and to the whole group: each program in it has killDelay to clean up.
 	cmd.Cancel = func() error {
 		group := -cmd.Process.Pid
 		return syscall.Kill(group, syscall.SIGTERM)
@@ -127,13 +131,13 @@ func (c Command) prepare(ctx context.Context) *exec.Cmd {
 	return cmd
 }
 
-// shared lets the two that copy a program's outputs write to one writer.
-type shared struct {
+// lockedWriter lets the two that copy a program's outputs write to one writer.
+type lockedWriter struct {
 	mu sync.Mutex
 	to io.Writer
 }
 
-func (s *shared) Write(data []byte) (int, error) {
+func (s *lockedWriter) Write(data []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 

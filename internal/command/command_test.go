@@ -106,6 +106,7 @@ func runBriefly(t *testing.T, script string) {
 
 // requireGone waits until no process has this command line.
 func requireGone(t *testing.T, line string) {
+	// The kernel takes a moment to end a process that was killed.
 	t.Helper()
 	pattern := "^" + line + "$"
 	gone := func() bool {

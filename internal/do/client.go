@@ -21,18 +21,18 @@ import (
 // DefaultURL is where DigitalOcean answers.
 const DefaultURL = "https://api.digitalocean.com"
 
-// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Most times, and
-// from Shortest to Longest apart, or as Retry-After says.
+// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Max times, and
+// from MinWait to MaxWait apart, or as Retry-After says.
 type Retries struct {
-	Most              int
-	Shortest, Longest time.Duration
+	Max              int
+	MinWait, MaxWait time.Duration
 }
 
 // DefaultRetries outlast the minute-long burst limit.
 var DefaultRetries = Retries{
-	Most:     5,
-	Shortest: 500 * time.Millisecond,
-	Longest:  30 * time.Second,
+	Max:     5,
+	MinWait: 500 * time.Millisecond,
+	MaxWait: 30 * time.Second,
 }
 
 // requestTimeout bounds one try of one request.
@@ -57,11 +57,13 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 		return nil, err
 	}
 
+	// A token that was copied out of a shell's file may still have its quotes and its line's end.
 	token = strings.Trim(strings.TrimSpace(token), "'")
 	if token == "" {
 		return nil, fmt.Errorf("%w: set DIGITALOCEAN_ACCESS_TOKEN or api_token", ErrNoToken)
 	}
 
+	// The token is added outside of the retries: each try of a request bears it.
 	retrying := r.retrying().StandardClient()
 	bearer := &oauth2.Token{AccessToken: token}
 	authorized := &http.Client{
@@ -85,6 +87,7 @@ func checkEndpoint(endpoint string) error {
 		return fmt.Errorf("read API address %q: %w", endpoint, err)
 	}
 
+	// Each request carries the token: over plain HTTP it would be readable on the way.
 	switch {
 	case parsed.Host == "":
 		return fmt.Errorf("%w: %q: write it as https://host", ErrEndpoint, endpoint)
@@ -104,9 +107,11 @@ func loopback(host string) bool {
 func (r Retries) retrying() *retryablehttp.Client {
 	client := retryablehttp.NewClient()
 	client.HTTPClient.Timeout = requestTimeout
-	client.RetryMax = r.Most
-	client.RetryWaitMin = r.Shortest
-	client.RetryWaitMax = r.Longest
+	client.RetryMax = r.Max
+	client.RetryWaitMin = r.MinWait
+	client.RetryWaitMax = r.MaxWait
+
+	// It writes no log of its own, and the API's last answer is the error, not that the tries ended.
 	client.Logger = nil
 	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	client.CheckRetry = mayRepeat
@@ -115,6 +120,7 @@ func (r Retries) retrying() *retryablehttp.Client {
 }
 
 func mayRepeat(ctx context.Context, response *http.Response, err error) (bool, error) {
+	// A 429 was refused before any work was done, so that a POST may be repeated, too.
 	if err == nil && response.StatusCode == http.StatusTooManyRequests {
 		return ctx.Err() == nil, ctx.Err()
 	}
@@ -132,6 +138,7 @@ func posted(response *http.Response, err error) bool {
 		return strings.EqualFold(failure.Op, http.MethodPost)
 	}
 
+	// Without an error the answer tells what was asked.
 	if response == nil || response.Request == nil {
 		return false
 	}
@@ -167,8 +174,8 @@ func Status(err error) int {
 	return 0
 }
 
-// Explained adds to an API's refusal of the token (401) what to do about it.
-func Explained(err error) error {
+// ExplainRefusal adds to an API's refusal of the token (401) what to do about it.
+func ExplainRefusal(err error) error {
 	if Status(err) != http.StatusUnauthorized || errors.Is(err, ErrRefused) {
 		return err
 	}
@@ -186,6 +193,7 @@ func IsPending(err error) bool {
 		return false
 	}
 
+	// The API has no status of its own for it: only the text tells it from other refusals.
 	switch Status(err) {
 	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked:
 		message := strings.ToLower(failure.Message)
@@ -201,6 +209,7 @@ func IsTransient(err error) bool {
 	case status == http.StatusTooManyRequests:
 		return true
 	case status == http.StatusNotImplemented:
+		// The API does not know the request; it will not know it in a moment either.
 		return false
 	case status != 0:
 		return status >= 500
@@ -211,6 +220,7 @@ func IsTransient(err error) bool {
 		return false
 	}
 
+	// Without a status no answer came: what is left is the network's failure.
 	var failure net.Error
 
 	return errors.As(err, &failure)

@@ -40,6 +40,7 @@ func waitActive(
 	look := func(d *godo.Droplet) (State, error) {
 		address, _ := addressOf(d) // its error says that there is none yet
 
+		// Off without a lock: no event is under way that would start it again.
 		switch {
 		case d.Status == "off" && !d.Locked:
 			return Errored, Seen("the Droplet went off")
@@ -83,6 +84,7 @@ func waitDroplet(
 ) (*godo.Droplet, error) {
 	var found *godo.Droplet
 	poll := func(ctx context.Context) (State, error) {
+		// It was there: a Droplet that vanishes while it is waited for was deleted by somebody.
 		droplet, _, err := client.Droplets.Get(ctx, id)
 		if IsNotFound(err) {
 			return Gone, err
@@ -150,6 +152,7 @@ func WaitAction(
 		case godo.ActionCompleted:
 			return Done, nil
 
+		// An action that errored stays in the list for ever: polling on would only end at the timeout.
 		case "errored":
 			return Errored, fmt.Errorf("%s of %s %d", action.Type, action.ResourceType, action.ResourceID)
 		}
@@ -185,6 +188,7 @@ func Act(
 		return nil, err
 	}
 
+	// The API takes an action before it does it: only its end tells whether it worked.
 	done, err := WaitAction(ctx, client, asked.ID, options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -210,6 +214,7 @@ func Snapshot(
 		return action, err
 	}
 
+	// A second snapshot costs minutes and money; a running one is looked for when an answer is lost.
 	what := fmt.Sprintf("snapshot Droplet %d", droplet)
 	action, err := Ensure(ctx, what, options, look, create)
 	if err != nil {
@@ -238,6 +243,7 @@ func snapshotUnderWay(
 	var newest *godo.Action
 
 	for i, action := range actions {
+		// One that errored left no image, so that another is to be taken.
 		if action.Type != "snapshot" || action.Status == "errored" {
 			continue
 		}
@@ -267,5 +273,6 @@ func DeleteDroplet(
 		return err
 	}
 
+	// The API confirms a deletion before it is done, and lists the Droplet for a while.
 	return WaitDropletGone(ctx, client, id, options)
 }

@@ -51,6 +51,7 @@ func TagImage(
 	options WaitOptions,
 ) error {
 	for _, tag := range tags {
+		// Only a tag that exists can be put on something.
 		err := repeated(ctx, "create tag "+tag, options, func(ctx context.Context) error {
 			_, _, err := client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag})
 			return err
@@ -70,6 +71,7 @@ func TagImage(
 		}
 	}
 
+	// That the calls succeeded is no proof: only the image itself tells.
 	image, _, err := client.Images.GetByID(ctx, id)
 	if err != nil {
 		return fmt.Errorf("read image %d: %w", id, err)
@@ -126,6 +128,8 @@ func BeginTransfer(
 
 		return err
 	})
+
+	// After a lost answer the repeated request meets the transfer that the first one began.
 	if underWay(err) {
 		return nil, nil
 	}
@@ -158,8 +162,11 @@ func TransferImage(
 		_, err = WaitAction(ctx, client, action.ID, options)
 	}
 	if err == nil {
+		// A completed action is no proof: the image must show the region.
 		err = waitRegion(ctx, client, id, region, options)
 	}
+
+	// BeginTransfer's errors say so already.
 	if err != nil && !strings.HasPrefix(err.Error(), what) {
 		return fmt.Errorf("%s: %w", what, err)
 	}

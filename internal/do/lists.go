@@ -27,6 +27,7 @@ func Pages[T any](
 			return nil, err
 		}
 
+		// Some lists come without links when they fit on one page.
 		all = append(all, items...)
 		if response == nil || response.Links == nil || response.Links.IsLastPage() {
 			return all, nil

@@ -33,7 +33,7 @@ func afterPending(
 		return nil
 	}
 
-	return fmt.Errorf("%s: %w", what, unwaited(err))
+	return fmt.Errorf("%s: %w", what, apiAnswer(err))
 }
 
 // tries is how often a request that may hide that its work was done is made, and pause how much longer than a poll's
@@ -74,6 +74,7 @@ func Ensure[T any](
 	options WaitOptions,
 	look, create func(context.Context) (*T, error),
 ) (*T, error) {
+	// A request that has just failed is not polled as quickly as a state is.
 	options = options.withDefaults()
 	options.Interval *= pause
 
@@ -81,12 +82,14 @@ func Ensure[T any](
 	asked := 0
 
 	poll := func(ctx context.Context) (State, error) {
+		// Before the first request nothing can be there.
 		if asked > 0 {
 			found, err := look(ctx)
 			if err != nil {
 				return Pending, err
 			}
 
+			// The thing may be there although its creation's answer was lost.
 			made = found
 			if found != nil {
 				return Done, nil
@@ -109,14 +112,14 @@ func Ensure[T any](
 
 	err := Wait(ctx, "an answer", poll, options)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, unwaited(err))
+		return nil, fmt.Errorf("%s: %w", what, apiAnswer(err))
 	}
 
 	return made, nil
 }
 
-// unwaited gives the API's own answer when the wait ended because of it: nobody waited for anything then.
-func unwaited(err error) error {
+// apiAnswer returns the API's own answer when the wait ended because of it, without the words about a wait.
+func apiAnswer(err error) error {
 	var answer *godo.ErrorResponse
 	if errors.As(err, &answer) {
 		return answer

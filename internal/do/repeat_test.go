@@ -45,9 +45,9 @@ func TestRetriesAreTold(t *testing.T) {
 	})
 
 	three := do.Retries{
-		Most:     3,
-		Shortest: time.Millisecond,
-		Longest:  2 * time.Millisecond,
+		Max:     3,
+		MinWait: time.Millisecond,
+		MaxWait: 2 * time.Millisecond,
 	}
 	other, err := three.NewClient(client.BaseURL.String(), "token", "test")
 	require.NoError(t, err)
@@ -72,11 +72,11 @@ func TestARefusedTokenIsExplained(t *testing.T) {
 	const want = "the API refused the token: set DIGITALOCEAN_ACCESS_TOKEN or api_token to one that is valid: " +
 		"list Droplets: GET "
 	_, err := do.Droplets(t.Context(), client)
-	err = do.Explained(err)
+	err = do.ExplainRefusal(err)
 	require.ErrorIs(t, err, do.ErrRefused)
 	require.ErrorContains(t, err, want)
-	require.Equal(t, err, do.Explained(err))
-	require.NoError(t, do.Explained(nil))
+	require.Equal(t, err, do.ExplainRefusal(err))
+	require.NoError(t, do.ExplainRefusal(nil))
 }
 
 func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
@@ -84,6 +84,7 @@ func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
 		refuse(w, http.StatusBadGateway, "lost")
 	})
 
+	// Without the client's own retries each request is one that Ensure made.
 	once, err := do.Retries{}.NewClient(lost.BaseURL.String(), "token", "test")
 	require.NoError(t, err)
 
@@ -109,6 +110,7 @@ func TestEnsureLooksBeforeItAsksAgain(t *testing.T) {
 		return nil, nil
 	}
 
+	// One of the first Ensure, and all the tries of the second.
 	_, err = do.Ensure(t.Context(), "make it", quick, isMissing, create)
 	require.Equal(t, http.StatusBadGateway, do.Status(err))
 	require.True(t, strings.HasPrefix(err.Error(), "make it: DELETE "), err)

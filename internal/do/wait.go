@@ -30,7 +30,7 @@ const (
 // growth is what each interval is multiplied by.
 const growth = 1.5
 
-// WaitOptions says how patiently to wait. Its zero value is the defaults.
+// WaitOptions says how long and how often to poll. Its zero value is the defaults.
 type WaitOptions struct {
 	Timeout  time.Duration // 0 means DefaultTimeout
 	Interval time.Duration // before the second poll; 0 means DefaultInterval
@@ -61,10 +61,10 @@ func Seen(format string, args ...any) error {
 	return seen(fmt.Sprintf(format, args...))
 }
 
-// patience is how many refusals (403) in a row a wait bears before it believes them: about ten seconds with the
+// maxRefusals is how many refusals (403) in a row a wait takes for passing ones: about ten seconds with the
 // default intervals. The API is known to refuse single polls of a token that may; builds lost good snapshots to
 // that.
-const patience = 8
+const maxRefusals = 8
 
 // Wait polls until what is waited for is done, and returns nil only then. Otherwise its error wraps ErrErrored,
 // ErrGone or ErrTimedOut, or the cause that ended ctx, and tells what was seen last. A transient API error
@@ -76,6 +76,7 @@ func Wait(
 	poll func(context.Context) (State, error),
 	options WaitOptions,
 ) error {
+	// The cause tells a timeout from the caller's own end; context.Cause gives it back.
 	options = options.withDefaults()
 	timedOut := fmt.Errorf("%w after %s", ErrTimedOut, options.Timeout)
 	expired, cancel := context.WithTimeoutCause(ctx, options.Timeout, timedOut)
@@ -94,8 +95,9 @@ func Wait(
 			last = err
 		}
 
+		// A few 403 in a row are taken for a poll that saw nothing.
 		refusals = refused403(refusals, err)
-		if state == Pending && refusals > 0 && refusals <= patience {
+		if state == Pending && refusals > 0 && refusals <= maxRefusals {
 			err = Seen("%v", err)
 		}
 
@@ -110,6 +112,7 @@ func Wait(
 		case <-time.After(interval):
 		}
 
+		// Slow things are asked for less often, as all waits share the token's rate limit.
 		grown := time.Duration(float64(interval) * growth)
 		interval = min(grown, options.Longest)
 	}
@@ -132,9 +135,11 @@ func verdict(state State, err error) (over bool, result error) {
 	case state == Done && err == nil:
 		return true, nil
 	case state == Errored:
-		return true, because(ErrErrored, err)
+		return true, withCause(ErrErrored, err)
 	case state == Gone:
-		return true, because(ErrGone, err)
+		return true, withCause(ErrGone, err)
+
+	// What was only observed, and what may pass by itself, is polled again.
 	case err == nil, errors.As(err, &observation), IsTransient(err):
 		return false, nil
 	}
@@ -142,7 +147,7 @@ func verdict(state State, err error) (over bool, result error) {
 	return true, err
 }
 
-func because(kind, cause error) error {
+func withCause(kind, cause error) error {
 	if cause == nil {
 		return kind
 	}

@@ -39,6 +39,7 @@ func Write(path string, data []byte, options Options) (changed bool, err error) 
 		return false, fmt.Errorf("write %s: %w", path, err)
 	}
 
+	// Nothing is to be reloaded, and nobody who watches the file is to be woken, for the same bytes.
 	if Holds(path, data) {
 		return false, wanted.set(path)
 	}
@@ -100,6 +101,7 @@ func replace(path string, data []byte, wanted permissions) error {
 	folder := filepath.Dir(path)
 	pattern := "." + filepath.Base(path) + ".*"
 
+	// In the same folder: a rename is atomic only within one file system.
 	temporary, err := os.CreateTemp(folder, pattern)
 	if err != nil {
 		return err
@@ -110,6 +112,7 @@ func replace(path string, data []byte, wanted permissions) error {
 		err = os.Rename(temporary.Name(), path)
 	}
 
+	// After the rename: the file's bytes are synced, so that a close can lose nothing.
 	closed := temporary.Close()
 	if err != nil {
 		os.Remove(temporary.Name())
@@ -125,6 +128,7 @@ func fill(f *os.File, data []byte, wanted permissions) error {
 		return err
 	}
 
+	// Before the rename, so that no reader sees the file with another owner or mode.
 	err = wanted.set(f.Name())
 	if err != nil {
 		return err
@@ -147,6 +151,7 @@ func (p permissions) set(path string) error {
 		}
 	}
 
+	// After chown, which may take bits off the mode (chown(2)).
 	if info.Mode().Perm() != p.mode {
 		return os.Chmod(path, p.mode)
 	}

@@ -98,6 +98,7 @@ func (r *Registry) add(v *Vec) *Vec {
 		return was
 	}
 
+	// A counter that was never added to shows 0: rate() needs a first value.
 	v.values = map[string]float64{}
 	if len(v.labels) == 0 && v.read == nil {
 		v.values[""] = 0
@@ -142,6 +143,7 @@ func (v *Vec) key(values []string) string {
 	for at, label := range v.labels {
 		value := ""
 		if at < len(values) {
+			// The text format is UTF-8; one bad label would make the whole answer unreadable.
 			value = strings.ToValidUTF8(values[at], "?")
 		}
 
@@ -164,6 +166,7 @@ func (r *Registry) Write(w io.Writer) error {
 		return cmp.Compare(a.name, b.name)
 	})
 
+	// Not under the lock: a client that reads slowly would hold up whoever counts.
 	out := bufio.NewWriter(w)
 
 	for _, v := range families {
@@ -174,6 +177,7 @@ func (r *Registry) Write(w io.Writer) error {
 }
 
 func (v *Vec) write(out *bufio.Writer) {
+	// A metric without values would be a HELP line that tells nothing.
 	values := v.now()
 	if len(values) == 0 {
 		return
@@ -187,6 +191,7 @@ func (v *Vec) write(out *bufio.Writer) {
 		v.kind,
 	)
 
+	// In order, so that two answers can be compared.
 	keys := make([]string, 0, len(values))
 
 	for key := range values {
@@ -203,6 +208,7 @@ func (v *Vec) write(out *bufio.Writer) {
 func (v *Vec) now() map[string]float64 {
 	values := map[string]float64{}
 	if v.read != nil {
+		// The lock guards only what was set and added.
 		v.read(func(value float64, labels ...string) {
 			values[v.key(labels)] = value
 		})

@@ -12,6 +12,7 @@ import (
 // Process adds what every Prometheus client says of its own process, under the customary names.
 func (r *Registry) Process(start time.Time) {
 	read := func(name, help string, value func() (float64, bool)) {
+		// A value that cannot be read is left out rather than shown as 0.
 		r.Read(name, help, nil, func(set func(float64, ...string)) {
 			if v, ok := value(); ok {
 				set(v)

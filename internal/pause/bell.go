@@ -1,7 +1,7 @@
 package pause
 
-// Bell wakes one loop, which waits for it with a receive. One that rings while the last ring was not heard yet
-// rings once.
+// Bell wakes one loop, which waits for it with a receive. Rings that come before
+// the loop has received one count as one.
 type Bell chan struct{}
 
 // NewBell makes a bell that has not rung.

@@ -10,6 +10,7 @@ import (
 
 func TestABellThatWasNotHeardRingsOnce(t *testing.T) {
 	bell := pause.NewBell()
+
 	bell.Ring()
 	bell.Ring()
 	require.Len(t, bell, 1)

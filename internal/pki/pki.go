@@ -72,7 +72,8 @@ func NewCA(stack string) (Pair, error) {
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		MaxPathLenZero:        true,
+		// It signs nodes only; a node's certificate can never sign another.
+		MaxPathLenZero: true,
 	}
 
 	return sign(template, template, key, key)
@@ -97,6 +98,8 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
+
+	// As a URI among the alternative names older versions pass it over.
 	if name.Kind != "" {
 		template.URIs = []*url.URL{{Scheme: kindScheme, Opaque: name.Kind}}
 	}
@@ -137,6 +140,7 @@ func (ca Pair) issue(template *x509.Certificate) (Pair, error) {
 }
 
 func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey crypto.Signer) (Pair, error) {
+	// Random and positive, at most 20 octets (RFC 5280, 4.1.2.2): nobody keeps a list of serial numbers.
 	limit := new(big.Int)
 	limit.SetBit(limit, 127, 1)
 
@@ -191,6 +195,7 @@ func parseKey(text report.Secret) (crypto.Signer, error) {
 		return nil, errors.New("read key: not PEM")
 	}
 
+	// The only form in which keys are written here.
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, err
@@ -209,6 +214,7 @@ func NameOf(certificate *x509.Certificate) (Name, error) {
 	subject := certificate.Subject
 	incarnation, err := strconv.Atoi(subject.SerialNumber)
 
+	// Two organisations or units would leave open which one counts.
 	complete := subject.CommonName != "" &&
 		len(subject.Organization) == 1 &&
 		len(subject.OrganizationalUnit) == 1

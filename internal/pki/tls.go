@@ -26,6 +26,7 @@ func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls
 		return nil, errors.New("read the stack's authority: not PEM")
 	}
 
+	// Run for resumed sessions, too, unlike VerifyPeerCertificate (crypto/tls).
 	check := func(state tls.ConnectionState) error {
 		return verify(state.PeerCertificates, roots, stack, allow)
 	}
@@ -45,6 +46,7 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 		return fmt.Errorf("%w: %w", ErrStranger, ErrNoCertificate)
 	}
 
+	// Before the chain: another stack's certificate is signed by another authority, and is to be named so.
 	leaf := chain[0]
 	organization := leaf.Subject.Organization
 	if !slices.Equal(organization, []string{stack}) {
@@ -52,7 +54,8 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 	}
 
 	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots:     roots,
+		Roots: roots,
+		// Each side is a server and a client to the other.
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
@@ -64,6 +67,7 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 		return err
 	}
 
+	// Only now, as these judge what the certificate says.
 	for _, check := range allow {
 		err := check(name)
 		if err != nil {
@@ -88,6 +92,7 @@ func invalid(err error) error {
 func Guard(config *tls.Config, refused func(from net.Addr, name Name, err error)) *tls.Config {
 	guarded := config.Clone()
 	guarded.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		// A configuration of its own for each connection: the address is known only here.
 		from := hello.Conn.RemoteAddr()
 		one := config.Clone()
 		one.ClientAuth = tls.RequestClientCert // who shows none is refused below, where it is reported

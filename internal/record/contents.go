@@ -46,6 +46,7 @@ func UnpackContents(data []byte) (Contents, error) {
 
 	var contents Contents
 
+	// The list comes from a machine: a few bytes of gzip can unpack to any size.
 	if err := json.NewDecoder(io.LimitReader(packed, maxContents)).Decode(&contents); err != nil {
 		return nil, fmt.Errorf("read the list of files: %w", err)
 	}
@@ -60,6 +61,7 @@ func ReadPaths(list io.Reader, visit func(path string)) error {
 		return fmt.Errorf("read the list of files: %w", err)
 	}
 
+	// Token by token: nodes read this list beside their daemons.
 	tokens := json.NewDecoder(io.LimitReader(packed, maxContents))
 
 	if _, err := tokens.Token(); err != nil {
@@ -121,6 +123,7 @@ func varies(named map[string]string, file string) bool {
 		return true
 	}
 
+	// Names are compared first: a path may itself have a pattern's characters.
 	patterns := make([]string, 0, len(named))
 
 	for pattern := range named {

@@ -32,6 +32,7 @@ func (i Image) files() map[string]string {
 		all = map[string]string{}
 	}
 
+	// Hornero's own files win where a daemon's unit is one of them.
 	maps.Copy(all, i.Files)
 
 	return all
@@ -50,6 +51,7 @@ func changes(from, to map[string]string) []Change {
 	list := []Change{}
 
 	for _, name := range slices.Sorted(maps.Keys(names)) {
+		// A name that one side lacks reads as empty there, which no digest is.
 		if from[name] != to[name] {
 			list = append(list, Change{
 				Name: name,

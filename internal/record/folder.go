@@ -66,8 +66,8 @@ func (f Folder) write(path string, data []byte) error {
 	return err
 }
 
-// Keep writes the record, the list of files and the bill of materials of an image that has no number yet.
-func (f Folder) Keep(name string, data, contents, bom []byte) error {
+// Save writes the record, the list of files and the bill of materials of an image that has no number yet.
+func (f Folder) Save(name string, data, contents, bom []byte) error {
 	if err := f.write(f.path(name, 0, sbomKind), bom); err != nil {
 		return err
 	}
@@ -75,22 +75,24 @@ func (f Folder) Keep(name string, data, contents, bom []byte) error {
 		return err
 	}
 
+	// Last: whoever finds the record finds the rest, too.
 	return f.write(f.path(name, 0, recordKind), data)
 }
 
-// KeepAs writes the record of an image that is there.
-func (f Folder) KeepAs(name string, id int, data []byte) error {
+// SaveAs writes the record of an image that is there.
+func (f Folder) SaveAs(name string, id int, data []byte) error {
 	return f.write(f.path(name, id, recordKind), data)
 }
 
-// KeepContentsAs writes the list of files of an image that is there.
-func (f Folder) KeepContentsAs(name string, id int, contents []byte) error {
+// SaveContentsAs writes the list of files of an image that is there.
+func (f Folder) SaveContentsAs(name string, id int, contents []byte) error {
 	return f.write(f.path(name, id, contentsKind), contents)
 }
 
-// Publish gives what Keep wrote its image's number. A bake that kept nothing has nothing to number.
+// Publish gives what Save wrote its image's number. A bake that saved nothing has nothing to number.
 func (f Folder) Publish(name string, id int) error {
 	for _, kind := range kinds {
+		// In the same order: the record appears under the number when the others have it.
 		err := os.Rename(
 			f.path(name, 0, kind),
 			f.path(name, id, kind),
@@ -146,9 +148,10 @@ func (f Folder) read(name string, id int, kind string) ([]byte, error) {
 	return data, nil
 }
 
-// Forget removes what the folder has of an image that is deleted.
-func (f Folder) Forget(name string, id int) error {
+// Delete removes what the folder has of an image that is deleted.
+func (f Folder) Delete(name string, id int) error {
 	for _, kind := range kinds {
+		// This machine may never have had the record: the image was baked on another.
 		if err := os.Remove(f.path(name, id, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the record of image %d: %w", id, err)
 		}
@@ -164,6 +167,8 @@ func Parse(data []byte) (Image, error) {
 	if err := json.Unmarshal(data, &image); err != nil {
 		return Image{}, fmt.Errorf("read image record: %w", err)
 	}
+
+	// Any JSON object would pass so far.
 	if image.Version < 1 || image.Digest == "" {
 		return Image{}, fmt.Errorf("read image record: it names no version and digest")
 	}

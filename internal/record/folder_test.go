@@ -26,7 +26,7 @@ func TestARecordGetsItsImagesNumber(t *testing.T) {
 	require.ErrorIs(t, err, record.ErrNoRecord)
 	require.Empty(t, folder.File(name, 7))
 
-	require.NoError(t, folder.Keep(
+	require.NoError(t, folder.Save(
 		name,
 		[]byte(text),
 		packed,
@@ -47,12 +47,12 @@ func TestARecordGetsItsImagesNumber(t *testing.T) {
 	require.Equal(t, record.Contents{"/etc/a": "aa 0644 0:0"}, contents)
 
 	require.NoError(t,
-		folder.KeepAs(name, 8, []byte(text)),
+		folder.SaveAs(name, 8, []byte(text)),
 		"the same content, baked twice, is two images",
 	)
 
-	require.NoError(t, folder.Forget(name, 7))
-	require.NoError(t, folder.Forget(name, 7))
+	require.NoError(t, folder.Delete(name, 7))
+	require.NoError(t, folder.Delete(name, 7))
 
 	left, err := os.ReadDir(string(folder))
 	require.NoError(t, err)

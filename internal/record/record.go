@@ -49,6 +49,7 @@ type Image struct {
 // Serial is the serial number of the image's bill of materials: a UUID (RFC 9562, version 8: of our own making)
 // from what the image is and when it was baked.
 func (i Image) Serial() string {
+	// RFC 9562 marks version and variant in these two bytes.
 	id := sha256.Sum256([]byte(i.Digest + " " + i.BuiltAt))
 	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])

@@ -28,6 +28,7 @@ func (p Problem) String() string {
 		b.WriteByte(':')
 	}
 
+	// Editors jump to file:line:column only when both numbers are there.
 	if p.Line > 0 {
 		fmt.Fprintf(&b, "%d:%d:", p.Line, max(p.Column, 1))
 	}

@@ -48,6 +48,7 @@ func Parse(file string, data []byte) (*Document, error) {
 		return nil, Problems{syntaxProblem(file, err)}
 	}
 
+	// The decoder would pass over a second document in silence.
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, Problems{{
 			File:    file,
@@ -66,6 +67,7 @@ func syntaxProblem(file string, err error) Problem {
 	text := err.Error()
 	line := 1
 
+	// The library tells a syntax error's line only in its text.
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
@@ -155,6 +157,7 @@ func child(node *yaml.Node, part string) *yaml.Node {
 		}
 
 	case yaml.SequenceNode:
+		// A path of a problem may name an item that is not there.
 		if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(node.Content) {
 			return node.Content[i]
 		}
@@ -165,6 +168,7 @@ func child(node *yaml.Node, part string) *yaml.Node {
 
 func (d *Document) decode(node *yaml.Node, target reflect.Value, path string) {
 	if d.visited++; d.visited > maxVisits {
+		// Said once, however deep the aliases are nested.
 		if d.visited == maxVisits+1 {
 			d.addAt(
 				node,
@@ -190,6 +194,7 @@ func (d *Document) decode(node *yaml.Node, target reflect.Value, path string) {
 		target = target.Elem()
 	}
 
+	// Types that read themselves come first: some of them are structs or slices.
 	switch {
 	case target.Addr().Type().Implements(unmarshaler):
 		d.decodeScalar(node, target, path)
@@ -212,6 +217,7 @@ func (d *Document) decodeStruct(node *yaml.Node, target reflect.Value, path stri
 		return
 	}
 
+	// A key that no field has would be ignored by the library.
 	fields := structFields(target.Type())
 	d.eachKey(node, path, func(key, value *yaml.Node, keyPath string) {
 		index, known := fields[key.Value]
@@ -245,6 +251,7 @@ func (d *Document) eachKey(node *yaml.Node, path string, visit func(key, value *
 		key := node.Content[i]
 		keyPath := join(path, key.Value)
 
+		// The library's own error for a repeated key would end the reading there.
 		if first, twice := seen[key.Value]; twice {
 			d.addAt(key, keyPath, fmt.Sprintf("given twice; the first is on line %d", first))
 			continue
@@ -256,6 +263,7 @@ func (d *Document) eachKey(node *yaml.Node, path string, visit func(key, value *
 }
 
 func (d *Document) decodeSlice(node *yaml.Node, target reflect.Value, path string) {
+	// A key with nothing behind it is an empty list.
 	if node.Tag == "!!null" {
 		return
 	}
@@ -351,6 +359,7 @@ func unknownKey(key string, fields map[string]int) string {
 		known = append(known, name)
 	}
 
+	// Sorted, as a map has another order each time.
 	slices.Sort(known)
 
 	if near := Nearest(key, known); near != "" {
@@ -364,6 +373,7 @@ func unknownKey(key string, fields map[string]int) string {
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", maxSuggestionDistance+1
 	for _, candidate := range candidates {
+		// A distance as long as the word would suggest anything for a short word.
 		if distance := levenshtein.Distance(
 			word,
 			candidate,

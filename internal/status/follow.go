@@ -15,6 +15,7 @@ const remembered = 1000
 
 // In tells of which era the peer set is that is asked next.
 func (f *Follower) In(era int) {
+	// In a later era ids begin anew, and may be lower than the last one seen.
 	if f.begun && era > f.era {
 		f.After = 0
 	}
@@ -31,6 +32,7 @@ func (f *Follower) Fresh(events []Event) []Event {
 	var fresh []Event
 
 	for _, event := range events {
+		// The same event has another id in the next era: without it the two are equal.
 		f.After = max(f.After, event.ID)
 		known := event
 		known.ID = 0
@@ -44,6 +46,7 @@ func (f *Follower) Fresh(events []Event) []Event {
 		fresh = append(fresh, event)
 	}
 
+	// A follower may run for months.
 	for len(f.order) > remembered {
 		delete(f.seen, f.order[0])
 		f.order = f.order[1:]

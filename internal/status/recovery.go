@@ -17,9 +17,12 @@ type Recovery struct {
 
 // Newer tells whether this node's part is more advanced than another's.
 func (r Recovery) Newer(other Recovery) bool {
+	// Terms and indexes of different eras cannot be compared: they are not of one log.
 	if r.Era != other.Era {
 		return r.Era > other.Era
 	}
+
+	// Raft's rule: a later term wins over a longer log.
 	if r.Term != other.Term {
 		return r.Term > other.Term
 	}

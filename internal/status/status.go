@@ -88,6 +88,7 @@ func (s PeerSet) Lines() []string {
 		}
 	}
 
+	// The map above has no order; the first line stays first.
 	slices.Sort(lines[1:])
 
 	return lines
@@ -152,7 +153,7 @@ type Peer struct {
 	Facts       map[string]string `json:"facts,omitempty"`
 }
 
-// Image is how true the node is to its image.
+// Image tells in what the node differs from its image.
 type Image struct {
 	ReadOnly bool   `json:"read_only"`         // /usr is mounted read-only and package managers refuse
 	Problem  string `json:"problem,omitempty"` // why not, when it should be

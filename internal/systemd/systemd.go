@@ -37,6 +37,7 @@ func (ctl Ctl) Apply(ctx context.Context, verb, unit string) error {
 		return err
 	}
 
+	// A unit that is stopped, too, is given the verb: systemctl's own error tells why not.
 	switch state {
 	case "activating", "deactivating":
 		return fmt.Errorf("%s %s: %w", verb, unit, ErrStarting)
