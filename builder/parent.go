@@ -10,7 +10,7 @@ import (
 )
 
 // errOrphaned is the cause of a build's end when its Packer was killed.
-var errOrphaned = errors.New("Packer ended in the middle of the build")
+var errOrphaned = errors.New("its Packer ended in the middle of the build")
 
 // parentInterval is how often a build looks whether its Packer still lives.
 const parentInterval = 500 * time.Millisecond

@@ -176,7 +176,7 @@ func TestTheMetadataServiceIsTakenAsItIs(t *testing.T) {
 		},
 		"a redirection": {
 			answer: func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, "/elsewhere", 302)
+				http.Redirect(w, r, "/elsewhere", http.StatusFound)
 			},
 			want: "302 Found",
 		},

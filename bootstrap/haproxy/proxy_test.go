@@ -365,7 +365,8 @@ func (s *session) ended() error {
 	s.SetDeadline(time.Now().Add(patience))
 	_, err := s.reader.ReadString('\n')
 
-	if network, ok := err.(net.Error); ok && network.Timeout() {
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() {
 		return fmt.Errorf("still open after %s", patience)
 	}
 
