@@ -160,12 +160,17 @@ func (w *world) run(args ...string) {
 	require.NoError(w.t, err)
 }
 
+// slowest is how many times slower than usual a machine may be. What is waited for here is no claim about time, and the
+// scripts of a state transfer start a hundred programs.
+const slowest = 4
+
+// eventually waits for what usually takes less than within.
 func (w *world) eventually(within time.Duration, what string, check func() error) {
 	w.t.Helper()
 	var last error
 	began := time.Now()
 
-	for deadline := time.After(within); ; {
+	for deadline := time.After(slowest * within); ; {
 		if last = check(); last == nil {
 			w.t.Logf("%s after %s", what, time.Since(began).Round(10*time.Millisecond))
 			return
