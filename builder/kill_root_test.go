@@ -287,7 +287,7 @@ var kills = []struct {
 	kills []kill
 }{
 	{
-		lab: labOptions{name: "killpackertest"},
+		lab: labOptions{name: "killpacker"},
 		kills: []kill{
 			{"interrupt", "POST droplets/N/actions snapshot"},
 			{"packer", "on the Droplet"},
@@ -296,7 +296,7 @@ var kills = []struct {
 		},
 	},
 	{
-		lab: labOptions{name: "killalltest"},
+		lab: labOptions{name: "killall"},
 		kills: []kill{
 			{"both", "POST droplets"},
 			{"both", "POST droplets/N/actions snapshot"},
@@ -305,7 +305,7 @@ var kills = []struct {
 		},
 	},
 	{
-		lab: labOptions{name: "killlabtest"},
+		lab: labOptions{name: "killlab"},
 		kills: []kill{
 			{"plugin", "on the Droplet"},
 			{"lab", "POST droplets"},

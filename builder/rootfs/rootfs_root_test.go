@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,23 +32,31 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// descendants lists the processes beneath one.
+// descendants lists the processes beneath one, whichever of its threads started them.
 func descendants(pid int) (found []int) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, task := range tasks {
-		more, _ := os.ReadFile(task)
-		text = append(append(text, ' '), more...)
-	}
 
-	for field := range strings.FieldsSeq(string(text)) {
-		child, err := strconv.Atoi(field)
-		if err == nil {
-			found = append(append(found, child), descendants(child)...)
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+
+		for field := range strings.FieldsSeq(string(text)) {
+			child, err := strconv.Atoi(field)
+			if err == nil {
+				found = append(append(found, child), descendants(child)...)
+			}
 		}
 	}
 
 	return found
+}
+
+// runs tells whether one of the processes is of that name.
+func runs(name string, pids []int) bool {
+	return slices.ContainsFunc(pids, func(pid int) bool {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+
+		return strings.TrimSpace(string(comm)) == name
+	})
 }
 
 func alive(pids []int) (living []int) {
@@ -68,11 +77,16 @@ func TestAJailEndsWithItsMaker(t *testing.T) {
 
 	maker := exec.Command(program, "sleep-in-jail")
 	require.NoError(t, maker.Start())
+
 	var started []int
-	require.Eventually(t, func() bool {
+
+	// Until its program runs, unshare's child may not have asked yet to be killed with its parent.
+	asleep := func() bool {
 		started = descendants(maker.Process.Pid)
-		return len(started) >= 3 // unshare, the shell, sleep
-	}, within, 10*time.Millisecond)
+
+		return runs("sleep", started)
+	}
+	require.Eventually(t, asleep, within, 10*time.Millisecond)
 
 	require.NoError(t, maker.Process.Signal(syscall.SIGKILL))
 
