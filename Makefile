@@ -18,7 +18,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -funcalign=16
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: up
 up: images ## build, start the lab, bake the images, launch the stack, print its address
