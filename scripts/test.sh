@@ -21,7 +21,6 @@ lint_and_compile() {
 whole_stack() { E2E_RUN='' E2E_LIST='' E2E_KEEP='' E2E_FRESH=1 real -timeout 40m -v ./e2e; }
 
 part "the page: gofmt and pagecheck" scripts/lint.sh page
-part "vet" go vet ./...
 beside "linters, and the programs of the later parts" lint_and_compile
 part "unit tests, and dqlite members on loopback" env HORNERO_FUZZ_SEQUENCES=100 go test -timeout 10m ./...
 joined
