@@ -374,16 +374,16 @@ func TestAStopPowersOffAndTheNextStartBootsAgain(t *testing.T) {
 	w.until(off.ID, "off")
 }
 
-func TestAStateThatCanNotBeKeptChangesNothing(t *testing.T) {
+func TestAChangeThatFailsIsNotSeen(t *testing.T) {
 	w := newWorld(t)
-	before := w.store.View()
 
 	require.ErrorIs(t, w.store.Update(func(d *state.Document) error {
 		d.Tags = append(d.Tags, "half")
 		return errBroken
 	}), errBroken)
 
-	require.Same(t, before, w.store.View())
+	// The document itself may be another by now: the server's own work changes it meanwhile.
+	require.NotContains(t, w.store.View().Tags, "half")
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
