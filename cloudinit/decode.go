@@ -120,7 +120,7 @@ func documentsIn(config []byte) ([][]byte, error) {
 		} `yaml:"write_files"`
 	}
 
-	if err := yaml.Unmarshal(config, &carrier); err != nil {
+	if err := report.Unmarshal(config, &carrier); err != nil {
 		return nil, fmt.Errorf("it is cut short or not YAML: %w", unquoted(err))
 	}
 
@@ -139,7 +139,7 @@ func documentsIn(config []byte) ([][]byte, error) {
 
 		var content string
 
-		if err := f.Content.Decode(&content); err != nil && f.Content.Kind != 0 {
+		if err := report.DecodeNode(&f.Content, &content); err != nil && f.Content.Kind != 0 {
 			return nil, fmt.Errorf("write_files[%d].content: %w", i, unquoted(err))
 		}
 
@@ -207,10 +207,10 @@ func checkVersion(file string, data []byte) error {
 		Version yaml.Node `yaml:"version"`
 	}
 	var version int
-	if err := yaml.Unmarshal(
+	if err := report.Unmarshal(
 		data,
 		&head,
-	); err != nil || head.Version.Decode(&version) != nil || version == Version || version == 0 {
+	); err != nil || report.DecodeNode(&head.Version, &version) != nil || version == Version || version == 0 {
 		return nil // what is wrong here the strict reader says, with everything else
 	}
 

@@ -17,6 +17,8 @@ import (
 	"unicode"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/internal/report"
 )
 
 // Limits on what 64 KiB of user-data may unfold to.
@@ -285,7 +287,7 @@ func (u *unfolding) add(place, mediaType string, data []byte) error {
 func (u *unfolding) archive(place string, data []byte) error {
 	var entries []yaml.Node
 
-	if err := yaml.Unmarshal(data, &entries); err != nil {
+	if err := report.Unmarshal(data, &entries); err != nil {
 		return fmt.Errorf("read #cloud-config-archive: it is no YAML list: %w", unquoted(err))
 	}
 
@@ -303,7 +305,7 @@ func (u *unfolding) archive(place string, data []byte) error {
 
 		if node.Kind == yaml.ScalarNode {
 			entry.Content = node.Value
-		} else if err := node.Decode(&entry); err != nil {
+		} else if err := report.DecodeNode(node, &entry); err != nil {
 			return fmt.Errorf("read #cloud-config-archive: entry %d: %w", i+1, unquoted(err))
 		}
 

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"github.com/hornero/hornero/internal/report"
 )
 
 // seedFiles are what somebody put on the disk for cloud-init to find.
@@ -69,7 +69,7 @@ func (s Sources) seedIn(name string) (data []byte, source string, err error) {
 
 	var config cloudConfig
 
-	if err := yaml.Unmarshal(text, &config); err != nil {
+	if err := report.Unmarshal(text, &config); err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", name, unquoted(err))
 	}
 

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 
@@ -18,7 +17,7 @@ import (
 // Common is the abstract role that is part of every image.
 const Common = "common"
 
-//go:embed arbitrator common db proxy web
+//go:embed arbitrator common database-client db node-certificate proxy web
 var embedded embed.FS
 
 // Embedded returns the role folders that come with Hornero.
@@ -59,8 +58,13 @@ func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 	return manifests, problems.Err()
 }
 
-// Load reads the manifest of one role's folder.
+// Load reads the manifest of one role's folder, with all that it includes.
 func Load(fsys fs.FS, folder string) (*Manifest, error) {
+	return load(fsys, folder, nil)
+}
+
+// load reads a manifest; including names the folders that include it, the outermost first.
+func load(fsys fs.FS, folder string, including []string) (*Manifest, error) {
 	name := path.Join(folder, "role.yaml")
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
@@ -75,142 +79,90 @@ func Load(fsys fs.FS, folder string) (*Manifest, error) {
 	manifest := &Manifest{}
 	doc.Decode(manifest)
 
-	if manifest.dir, err = fs.Sub(fsys, folder); err != nil {
-		return nil, fmt.Errorf("read role %s: %w", folder, err)
+	// The folder is needed first: the check looks for the files that the manifest names.
+	if err := manifest.open(fsys, folder); err != nil {
+		return nil, err
 	}
 
-	// The folder is needed first: the check looks for the files that the manifest names.
+	// What it includes comes before its check: a file may be in a piece's folder.
+	pieces, err := manifest.loadPieces(doc, fsys, including)
+	if err != nil {
+		return nil, err
+	}
+
 	manifest.check(doc, folder)
+	manifest.place()
+
+	for _, piece := range slices.Backward(pieces) {
+		manifest.include(piece)
+	}
+
+	// Half a manifest would be told of what its missing half declares.
+	if err := doc.Problems(); err != nil {
+		return nil, err
+	}
+
+	manifest.complete()
+
+	if err := manifest.checkWhole(doc); err != nil {
+		return nil, err
+	}
 
 	return manifest, doc.Problems()
 }
 
-// FS returns the role's folder.
-func (m *Manifest) FS() fs.FS { return m.dir }
-
-var (
-	limitName  = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	secretName = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
-	drivers    = []string{"", "arbitrator", "galera", "haproxy"}
-)
-
-// fromReservedIP, in a port's from, is anybody who comes by the stack's reserved IP.
-const fromReservedIP = "reserved_ip"
-
-func (m *Manifest) check(doc *report.Document, folder string) {
-	if m.Version != 1 {
-		doc.Add("version", "must be 1, got %d", m.Version)
+// open gives the manifest its folder.
+func (m *Manifest) open(fsys fs.FS, name string) error {
+	sub, err := fs.Sub(fsys, name)
+	if err != nil {
+		return fmt.Errorf("read role %s: %w", name, err)
 	}
 
-	if m.Name != folder {
-		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
-	}
+	m.folders = []Folder{{Name: name, FS: sub}}
 
-	// An abstract role never runs by itself, so that it is no peer.
-	if !m.Abstract && m.Peers != Member && m.Peers != Client {
-		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
-	}
-
-	if !slices.Contains(drivers, m.Driver) {
-		doc.Add("driver", "must be arbitrator, galera, haproxy or left out, got %q", m.Driver)
-	}
-
-	checkSecrets(doc, "secrets", m.Secrets)
-
-	if m.ReservedIP != nil {
-		checkSecrets(doc, "reserved_ip.secrets", m.ReservedIP.Secrets)
-	}
-
-	// A sample of another name would never be used: most likely it is misspelt.
-	for _, setting := range slices.Sorted(maps.Keys(m.Samples)) {
-		if !slices.Contains(m.Settings, setting) {
-			doc.Add("samples", "%q is none of the manifest's settings", setting)
-		}
-	}
-
-	m.checkLimits(doc)
-	m.checkVaries(doc)
-	m.checkFiles(doc)
-	m.checkPorts(doc)
+	return nil
 }
 
-func checkSecrets(doc *report.Document, path string, secrets []string) {
-	for i, secret := range secrets {
-		if !secretName.MatchString(secret) {
-			doc.Add(fmt.Sprintf("%s[%d]", path, i), "must look like part.name, got %q", secret)
-		}
-	}
-}
-
-func (m *Manifest) checkPorts(doc *report.Document) {
-	for i, port := range m.Ports {
-		at := fmt.Sprintf("ports[%d]", i)
-
-		if port.Port < 1 || port.Port > 65535 {
-			doc.Add(at+".port", "must be from 1 to 65535, got %d", port.Port)
-		}
-
-		// The port would be open to anybody at an address that the role never has.
-		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
-			doc.Add(at+".from", "the role cannot hold the reserved IP; say so with reserved_ip: {}")
-		}
-	}
-}
-
-func (m *Manifest) checkLimits(doc *report.Document) {
-	for _, release := range slices.Sorted(maps.Keys(m.Limits)) {
-		for i, limit := range m.Limits[release] {
-			if !limitName.MatchString(limit) {
-				at := fmt.Sprintf("limits.%s[%d]", release, i)
-				doc.Add(at, "must be lower-case words and hyphens, got %q", limit)
-			}
-		}
-	}
-}
-
-func (m *Manifest) checkVaries(doc *report.Document) {
-	for _, name := range slices.Sorted(maps.Keys(m.Bake.Varies)) {
-		why := m.Bake.Varies[name]
-		if !path.IsAbs(name) || why == "" {
-			doc.Add("bake.varies", "must name absolute paths, and why each varies, got %q: %q", name, why)
-		}
-	}
-}
-
-func (m *Manifest) checkFiles(doc *report.Document) {
+// place gives each of the manifest's own files the folder that it is in: the role's own, or a piece's.
+func (m *Manifest) place() {
 	for i, file := range m.Files {
-		at := fmt.Sprintf("files[%d]", i)
-		m.checkFile(doc, at, file.Source, file.Path, file.Mode)
-		checkReleases(doc, at, file.Only, file.Except)
+		m.Files[i].folder = m.holder(file.Source)
 	}
 
 	for i, template := range m.Templates {
-		at := fmt.Sprintf("templates[%d]", i)
-		m.checkFile(doc, at, template.Source, template.Path, template.Mode)
-		checkReleases(doc, at, template.Only, template.Except)
+		m.Templates[i].folder = m.holder(template.Source)
 	}
 }
 
-func checkReleases(doc *report.Document, at string, only, except []string) {
-	if len(only) > 0 && len(except) > 0 {
-		doc.Add(at+".except", "cannot stand beside only; keep one")
+// holder is the first folder that has a file: the role's own when none has.
+func (m *Manifest) holder(source string) Folder {
+	for _, folder := range m.folders {
+		if info, err := fs.Stat(folder.FS, source); err == nil && !info.IsDir() {
+			return folder
+		}
+	}
+
+	return m.folders[0]
+}
+
+// complete fills in what was left to the defaults.
+func (m *Manifest) complete() {
+	for i := range m.Databases {
+		m.Databases[i].complete()
 	}
 }
 
-func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode string) {
-	if info, err := fs.Stat(m.dir, source); err != nil || info.IsDir() {
-		doc.Add(at+".source", "no file %q in the role's folder", source)
-	}
+// Folders are the role's own folder and those of its pieces.
+func (m *Manifest) Folders() []Folder { return slices.Clone(m.folders) }
 
-	// Files are compared by path: one path must have one spelling.
-	if !path.IsAbs(target) || path.Clean(target) != target {
-		doc.Add(at+".path", "must be a clean absolute path, got %q", target)
-	}
+// Data reads the file in the folder of its role.
+func (f File) Data() ([]byte, error) { return fs.ReadFile(f.folder.FS, f.Source) }
 
-	if _, err := ParseMode(mode, 0); err != nil {
-		doc.Add(at+".mode", "must be octal, as in \"0644\", got %q", mode)
-	}
-}
+// Text reads the template in the folder of its role.
+func (t Template) Text() ([]byte, error) { return fs.ReadFile(t.folder.FS, t.Source) }
+
+// File names the template's file in the folder of roles.
+func (t Template) File() string { return path.Join(t.folder.Name, t.Source) }
 
 // ParseMode reads an octal file mode; an empty one is fallback.
 func ParseMode(mode string, fallback fs.FileMode) (fs.FileMode, error) {

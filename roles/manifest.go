@@ -23,13 +23,17 @@ const (
 	Client = "client" // registers with the agents' API and watches
 )
 
-// Manifest is a role's role.yaml.
+// Manifest is a role's role.yaml, with what its pieces (Includes) add.
 type Manifest struct {
 	Version int    `yaml:"version"`
 	Name    string `yaml:"name"`
 	Summary string `yaml:"summary"` // one line, for lists
-	// Abstract marks a role that is only a part of others; "common" is part of every image.
+	// Abstract marks a piece: a folder that no Droplet is launched with. "common" is part of every image; others
+	// are part of the roles that include them.
 	Abstract bool `yaml:"abstract"`
+	// Includes names folders of roles whose manifests become part of this one. What this one says goes before what
+	// they say; the later of two pieces goes before the earlier.
+	Includes []string `yaml:"includes"`
 	// Peers is Member or Client.
 	Peers string `yaml:"peers"`
 	// Driver names the Go code that runs the role where a template cannot say it: "arbitrator", "galera",
@@ -45,18 +49,32 @@ type Manifest struct {
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
 	Ports     []Port              `yaml:"ports"`
-	Secrets   []string            `yaml:"secrets"` // names in the secrets file, as in "galera.sst_password"
+	// Secrets are the role's secrets by their name in the secrets file, as in "wordpress.salt".
+	Secrets map[string]SecretRule `yaml:"secrets"`
 	// ReservedIP says that a node of the role may hold the stack's reserved IP, and what it serves there needs;
 	// nil: it may not.
 	ReservedIP *ReservedIP `yaml:"reserved_ip"`
-	Settings   []string    `yaml:"settings"` // names of stack settings, as in "site.title"
-	Samples    Values      `yaml:"samples"`  // what the image's self-test has for a setting; by default "sample"
-	Watches    []string    `yaml:"watches"`  // roles whose peers this role's templates use
-	Tasks      []Task      `yaml:"tasks"`
-	Health     Health      `yaml:"health"`
-	Bake       Bake        `yaml:"bake"`
+	// Settings are what stack.yaml may say under roles.NAME, by name.
+	Settings map[string]Setting `yaml:"settings"`
+	// Watches are the roles whose peers this role's templates and driver use, by the word that they call them: a
+	// role that stands in another's place needs no other template.
+	Watches   map[string]string `yaml:"watches"`
+	Serves    []Serve           `yaml:"serves"`
+	Databases []Database        `yaml:"databases"`
+	// Leases gives leases a name in the peer set that is not ROLE.NAME, by NAME: what older versions of the role
+	// hold them under. It is not inherited: two roles would take turns.
+	Leases   map[string]string `yaml:"leases"`
+	Tasks    []Task            `yaml:"tasks"`
+	Commands []Command         `yaml:"commands"`
+	Bake     Bake              `yaml:"bake"`
 
-	dir fs.FS
+	folders []Folder
+}
+
+// Folder is a folder of a role: its own, or that of a piece.
+type Folder struct {
+	Name string
+	FS   fs.FS
 }
 
 // Values is what differs between releases: paths, unit names, limits. Templates read them as .Var.name.
@@ -73,6 +91,8 @@ type File struct {
 	// Only and Except name releases; at most one of them is given.
 	Only   []string `yaml:"only"`
 	Except []string `yaml:"except"`
+
+	folder Folder
 }
 
 // Template is baked as text and rendered by the bootstrap on the node, again whenever what it reads changes.
@@ -93,6 +113,8 @@ type Template struct {
 	Restart []string `yaml:"restart"`
 	Only    []string `yaml:"only"` // releases, as in a File
 	Except  []string `yaml:"except"`
+
+	folder Folder
 }
 
 // Service is a unit of the role. The image holds it disabled; the bootstrap starts it once its files are there.
@@ -105,8 +127,8 @@ type Service struct {
 // Port is something that the role listens on, and who may reach it.
 type Port struct {
 	Port int `yaml:"port"`
-	// roles, or "load_balancer", "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that
-	// address)
+	// roles, or "self" (the role's own nodes), "watchers" (nodes of roles that watch this one), "load_balancer",
+	// "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address)
 	From []string `yaml:"from"`
 	Name string   `yaml:"name"`
 }
@@ -118,18 +140,11 @@ type ReservedIP struct {
 
 // Task is a command that exactly one node of the role runs, under a lease.
 type Task struct {
-	Name    string        `yaml:"name"` // also the lease's name
-	Run     []string      `yaml:"run"`
-	Every   time.Duration `yaml:"every"`   // 0: until it once succeeds on this node
-	Timeout time.Duration `yaml:"timeout"` // default one minute
-	// Needs names what must be healthy first: "self" waits until the role's own check passes.
-	Env map[string]string `yaml:"env"` // values are templates
-}
-
-// Health says when a node of the role serves. A driver may add its own condition.
-type Health struct {
-	URL    string `yaml:"url"`    // GET from the node itself; a template. Empty: only the driver decides
-	Expect string `yaml:"expect"` // text that the body must hold
+	Name    string            `yaml:"name"` // also the lease's
+	Run     []string          `yaml:"run"`
+	Every   time.Duration     `yaml:"every"`   // 0: until it once succeeds on this node
+	Timeout time.Duration     `yaml:"timeout"` // default one minute
+	Env     map[string]string `yaml:"env"`     // values are templates
 }
 
 // Bake is what the image build does besides packages and files.

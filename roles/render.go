@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"text/template"
@@ -28,13 +27,22 @@ type Facts struct {
 	Memory      int64  // bytes
 	CPUs        int
 	RealTime    bool   // processes may run before all others (SCHED_RR)
-	Writer      string // the database node that takes writes; empty when unknown
+	Writers     map[string]string // who takes the writes, by the role of the database; empty when unknown
+	Databases   []Database        // of the roles that watch this one
 	Settings    map[string]string
 	Secrets     map[string]report.Secret
 	Peers       map[string][]PeerFact // by role, sorted by name
 	Expected    map[string][]string   // by role, sorted
 	PKI         map[string]string     // "ca", "certificate", "key": PEM
 }
+
+// Settings of every node, whatever its role: what the bootstrap itself is told.
+const (
+	SettingDrift      = "drift"
+	SettingDriftEvery = "drift_every"
+	// SettingReservedIP is the address that nodes of a role with reserved_ip may hold; empty where there is none.
+	SettingReservedIP = "reserved_ip.address"
+)
 
 // PeerFact is one peer, as templates see it.
 type PeerFact struct {
@@ -48,12 +56,12 @@ type PeerFact struct {
 // Render writes one template of the role with the facts. A name that the facts lack is an error with the
 // template's line.
 func (m *Manifest) Render(t Template, facts Facts) ([]byte, error) {
-	text, err := fs.ReadFile(m.dir, t.Source)
+	text, err := t.Text()
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", t.Path, err)
 	}
 
-	return m.RenderText(t.Source, string(text), facts)
+	return m.RenderText(t.File(), string(text), facts)
 }
 
 // RenderText writes any template text of the role with the facts; name is for error messages.
@@ -105,15 +113,42 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		return lookup("pki", facts.PKI, name)
 	}
 
+	// A word that the manifest does not watch would be a role without a peer, for ever.
+	watched := func(word string) (string, error) {
+		return lookup("watched role", m.Watches, word)
+	}
+
 	return template.FuncMap{
+		"role":     watched,
 		"setting":  setting,
 		"secret":   secret,
 		"pki":      pki,
 		"var":      func(name string) (string, error) { return m.variable(facts.Release, name) },
 		"can":      func(name string) (bool, error) { return m.can(facts.Release, name) },
-		"peers":    func(role string) []PeerFact { return facts.Peers[role] },
-		"expected": func(role string) []string { return facts.Expected[role] },
-		"slots":    facts.slots,
+		"enabled": func(name string) (bool, error) {
+			value, err := setting(name)
+			return value == "true", err
+		},
+		"list": func(name string) ([]string, error) {
+			value, err := setting(name)
+			return splitList(value), err
+		},
+		"peers": func(word string) ([]PeerFact, error) {
+			role, err := watched(word)
+			return facts.Peers[role], err
+		},
+		"expected": func(word string) ([]string, error) {
+			role, err := watched(word)
+			return facts.Expected[role], err
+		},
+		"slots": func(word string) ([]PeerFact, error) {
+			role, err := watched(word)
+			return facts.slots(role), err
+		},
+		"writer": func(word string) (string, error) {
+			role, err := watched(word)
+			return facts.Writers[role], err
+		},
 	}
 }
 
@@ -136,6 +171,14 @@ func (f Facts) slots(role string) []PeerFact {
 	})
 
 	return places
+}
+
+func splitList(value string) []string {
+	if value == "" {
+		return nil
+	}
+
+	return strings.Split(value, "\n")
 }
 
 func (m *Manifest) variable(release, name string) (string, error) {
@@ -198,16 +241,4 @@ func sqlQuote(text string) string {
 // quote itself and the line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
 func haproxyQuote(text string) string {
 	return "'" + haproxyEscapes.Replace(text) + "'"
-}
-
-// Spellings are the forms in which a template may have written a secret.
-func Spellings(secret report.Secret) []string {
-	spellings := []string{secret.Reveal()}
-	for _, quote := range []func(string) string{phpQuote, sqlQuote, haproxyQuote} {
-		// Without the quotes: a program that repeats the word may leave them out.
-		quoted := quote(secret.Reveal())
-		spellings = append(spellings, quoted[1:len(quoted)-1])
-	}
-
-	return spellings
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"gopkg.in/yaml.v3"
@@ -104,6 +105,18 @@ func (d *Document) Add(path, format string, args ...any) {
 	d.addAt(node, path, fmt.Sprintf(format, args...))
 }
 
+// AddKey notes a problem with a key of a mapping, at the key and not at its value.
+func (d *Document) AddKey(path, format string, args ...any) {
+	dot := strings.LastIndex(path, ".")
+	node := d.find(path[:max(dot, 0)])
+
+	if key := keyOf(node, path[dot+1:]); key != nil {
+		node = key
+	}
+
+	d.addAt(node, path, fmt.Sprintf(format, args...))
+}
+
 // Has tells whether the document holds something at a path.
 func (d *Document) Has(path string) bool {
 	node := d.root.Content[0]
@@ -128,16 +141,28 @@ func (d *Document) addAt(node *yaml.Node, path, message string) {
 
 func (d *Document) find(path string) *yaml.Node {
 	node := d.root.Content[0]
-	for _, part := range splitPath(path) {
-		next := child(node, part)
+
+	for parts := splitPath(path); len(parts) > 0; {
+		next, used := descend(node, parts)
 		if next == nil {
 			break
 		}
 
-		node = next
+		node, parts = next, parts[used:]
 	}
 
 	return node
+}
+
+// descend goes one step down a path, and tells how many of its parts that took: a key may have dots in it.
+func descend(node *yaml.Node, parts []string) (*yaml.Node, int) {
+	for used := 1; used <= len(parts); used++ {
+		if next := child(node, strings.Join(parts[:used], ".")); next != nil {
+			return next, used
+		}
+	}
+
+	return nil, 0
 }
 
 func splitPath(path string) []string {
@@ -147,7 +172,26 @@ func splitPath(path string) []string {
 	})
 }
 
+// keyOf is a key of a mapping; nil when the mapping lacks it.
+func keyOf(node *yaml.Node, name string) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == name {
+			return node.Content[i]
+		}
+	}
+
+	return nil
+}
+
 func child(node *yaml.Node, part string) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+
 	switch node.Kind {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
@@ -300,9 +344,33 @@ func (d *Document) decodeScalar(node *yaml.Node, target reflect.Value, path stri
 		return
 	}
 
-	if err := node.Decode(target.Addr().Interface()); err != nil {
+	// The library reads 010 as 8 and 3.9 as 3.
+	if isWholeNumber(target) {
+		if _, err := ParseNumber(node.Value); err != nil || node.Tag != "!!int" {
+			d.wrongType(node, path, wanted(target))
+			return
+		}
+	}
+
+	if err := DecodeNode(node, target.Addr().Interface()); err != nil {
 		d.wrongType(node, path, wanted(target))
 	}
+}
+
+var decimal = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
+
+// ParseNumber reads a whole number in decimal digits, with no zeros before it.
+func ParseNumber(text string) (int, error) {
+	if !decimal.MatchString(text) {
+		return 0, fmt.Errorf("%q is no whole number in decimal digits", text)
+	}
+
+	return strconv.Atoi(text)
+}
+
+// isWholeNumber tells a number from a duration, which is one for Go only.
+func isWholeNumber(target reflect.Value) bool {
+	return target.CanInt() && target.Type() != reflect.TypeFor[time.Duration]()
 }
 
 func (d *Document) wrongType(node *yaml.Node, path, want string) {

@@ -5,7 +5,7 @@ define('DB_NAME', 'wordpress');
 define('DB_USER', 'wordpress');
 define('DB_PASSWORD', {{secret "wordpress.db_password" | phpquote}});
 // /etc/hosts has it at 127.0.0.1, where HAProxy listens. TLS goes through to MariaDB, whose certificate bears the name.
-define('DB_HOST', 'db.hornero');
+define('DB_HOST', '{{role "database"}}.hornero');
 define('DB_CHARSET', 'utf8mb4');
 define('DB_COLLATE', '');
 define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
@@ -27,7 +27,11 @@ define('AUTOMATIC_UPDATER_DISABLED', true);
 define('DISABLE_WP_CRON', true);
 define('WP_ALLOW_MULTISITE', false);
 define('WP_DEBUG', false);
-{{with index .Settings "site.url"}}
+{{with setting "config_extra"}}
+// The stack's own (config_extra).
+{{.}}
+{{end -}}
+{{with setting "url"}}
 define('WP_HOME', rtrim({{phpquote .}}, '/'));
 define('WP_SITEURL', WP_HOME);
 {{else}}

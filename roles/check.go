@@ -1,0 +1,336 @@
+package roles
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hornero/hornero/internal/report"
+)
+
+var (
+	folderName   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
+	limitName    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	secretName   = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
+	settingName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
+	databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	grantList    = regexp.MustCompile(`^[A-Z]+( [A-Z]+)*(, [A-Z]+( [A-Z]+)*)*$`)
+	commandName  = regexp.MustCompile(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)?$`)
+	drivers      = []string{"", "arbitrator", "galera", "haproxy"}
+)
+
+// Who may reach a port besides the nodes of a role.
+const (
+	fromSelf         = "self"
+	fromWatchers     = "watchers"
+	fromLoadBalancer = "load_balancer"
+	fromOperator     = "operator"
+	fromPeers        = "peers"
+	// fromReservedIP is anybody who comes by the stack's reserved IP.
+	fromReservedIP = "reserved_ip"
+)
+
+var anybody = []string{fromSelf, fromWatchers, fromLoadBalancer, fromOperator, fromPeers, fromReservedIP}
+
+// check looks at what the manifest itself says, without what it includes.
+func (m *Manifest) check(doc *report.Document, folder string) {
+	if m.Version != 1 {
+		doc.Add("version", "must be 1, got %d", m.Version)
+	}
+
+	if m.Name != folder {
+		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
+	}
+
+	if !slices.Contains(drivers, m.Driver) {
+		doc.Add("driver", "must be arbitrator, galera, haproxy or left out, got %q", m.Driver)
+	}
+
+	m.checkSecrets(doc)
+	m.checkSettings(doc)
+	m.checkLimits(doc)
+	m.checkVaries(doc)
+	m.checkFiles(doc)
+	m.checkPorts(doc)
+	m.checkServes(doc)
+	m.checkDatabases(doc)
+	m.checkTasks(doc)
+	m.checkCommands(doc)
+}
+
+func (m *Manifest) checkSecrets(doc *report.Document) {
+	for _, name := range slices.Sorted(maps.Keys(m.Secrets)) {
+		at := "secrets." + name
+		rule := m.Secrets[name]
+
+		if !secretName.MatchString(name) {
+			doc.Add("secrets", "a secret's name must look like part.name, got %q", name)
+		}
+		if rule.Make != "" && rule.Make != MakeRandom && rule.Make != MakeGiven {
+			doc.Add(at+".make", "must be %s or %s, got %q", MakeRandom, MakeGiven, rule.Make)
+		}
+		if rule.Length != 0 && (rule.Length < 8 || rule.Length > 256) {
+			doc.Add(at+".length", "must be from 8 to 256, got %d", rule.Length)
+		}
+	}
+
+	if m.ReservedIP == nil {
+		return
+	}
+
+	for i, name := range m.ReservedIP.Secrets {
+		if !secretName.MatchString(name) {
+			doc.Add(fmt.Sprintf("reserved_ip.secrets[%d]", i), "must look like part.name, got %q", name)
+		}
+	}
+}
+
+func (m *Manifest) checkSettings(doc *report.Document) {
+	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
+		at := "settings." + name
+		setting := m.Settings[name]
+
+		if !settingName.MatchString(name) {
+			doc.Add(at, "a setting's name must be lower-case letters, digits and _, got %q", name)
+		}
+
+		if !slices.Contains(SettingTypes(), setting.Type) {
+			doc.Add(at+".type", "must be one of %s, got %q", strings.Join(SettingTypes(), ", "), setting.Type)
+			continue
+		}
+
+		if _, err := regexp.Compile(setting.Match); err != nil {
+			doc.Add(at+".match", "must be a regular expression: %v", err)
+			continue
+		}
+
+		setting.checkBounds(doc, at)
+	}
+}
+
+func (s Setting) checkBounds(doc *report.Document, at string) {
+	measured := slices.Contains([]string{TypeNumber, TypeDuration, TypeSize}, s.Type)
+	free := Setting{Type: s.Type}
+
+	for _, bound := range []struct {
+		key   string
+		value *Value
+	}{
+		{".min", s.Min},
+		{".max", s.Max},
+	} {
+		switch {
+		case bound.value == nil:
+		case !measured:
+			doc.Add(at+bound.key, "stands with a number, a duration or a size only")
+		default:
+			if _, err := free.Parse(*bound.value); err != nil {
+				doc.Add(at+bound.key, "%v", err)
+			}
+		}
+	}
+
+	if s.Type != TypeText && (len(s.OneOf) > 0 || s.Match != "") {
+		doc.Add(at+".type", "must be text where one_of or match stand, got %q", s.Type)
+	}
+
+	switch {
+	case s.Default == nil:
+	case s.Required:
+		doc.Add(at+".default", "cannot stand beside required; keep one")
+	default:
+		if _, err := s.Parse(*s.Default); err != nil {
+			doc.Add(at+".default", "%v", err)
+		}
+	}
+}
+
+func (m *Manifest) checkPorts(doc *report.Document) {
+	for i, port := range m.Ports {
+		checkPort(doc, fmt.Sprintf("ports[%d].port", i), port.Port)
+	}
+}
+
+func checkPort(doc *report.Document, at string, port int) {
+	if port < 1 || port > 65535 {
+		doc.Add(at, "must be from 1 to 65535, got %d", port)
+	}
+}
+
+func (m *Manifest) checkServes(doc *report.Document) {
+	for i, serve := range m.Serves {
+		at := fmt.Sprintf("serves[%d]", i)
+		checkPort(doc, at+".port", serve.Port)
+
+		if serve.Name == "" {
+			doc.Add(at+".name", "is missing; write what is served, as in name: http")
+		}
+		if serve.Protocol != "" && serve.Protocol != ProtocolHTTP && serve.Protocol != ProtocolTCP {
+			doc.Add(at+".protocol", "must be %s or %s, got %q", ProtocolHTTP, ProtocolTCP, serve.Protocol)
+		}
+		if serve.Health != nil && serve.Health.Port != 0 {
+			checkPort(doc, at+".health.port", serve.Health.Port)
+		}
+		if serve.Health != nil && serve.Health.Path != "" && !strings.HasPrefix(serve.Health.Path, "/") {
+			doc.Add(at+".health.path", "must begin with /, got %q", serve.Health.Path)
+		}
+		if serve.Ready.Path != "" && !strings.HasPrefix(serve.Ready.Path, "/") {
+			doc.Add(at+".ready.path", "must begin with /, got %q", serve.Ready.Path)
+		}
+	}
+}
+
+func (m *Manifest) checkDatabases(doc *report.Document) {
+	for i, database := range m.Databases {
+		at := fmt.Sprintf("databases[%d]", i)
+
+		if !databaseName.MatchString(database.Name) {
+			doc.Add(at+".name", "must be lower-case letters, digits and _, got %q", database.Name)
+		}
+		if database.User != "" && !databaseName.MatchString(database.User) {
+			doc.Add(at+".user", "must be lower-case letters, digits and _, got %q", database.User)
+		}
+		if database.Grants != "" && !grantList.MatchString(database.Grants) {
+			doc.Add(at+".grants", "must be privileges, as in SELECT, INSERT, got %q", database.Grants)
+		}
+	}
+}
+
+func (m *Manifest) checkTasks(doc *report.Document) {
+	for i, task := range m.Tasks {
+		at := fmt.Sprintf("tasks[%d]", i)
+
+		if !limitName.MatchString(task.Name) {
+			doc.Add(at+".name", "must be lower-case words and hyphens, got %q", task.Name)
+		}
+		if len(task.Run) == 0 {
+			doc.Add(at+".run", "is missing; write the program and its words, as in run: [/usr/bin/true]")
+		}
+	}
+}
+
+func (m *Manifest) checkCommands(doc *report.Document) {
+	for i, command := range m.Commands {
+		at := fmt.Sprintf("commands[%d]", i)
+
+		if !commandName.MatchString(command.Name) {
+			doc.Add(at+".name", "must be one or two lower-case words, got %q", command.Name)
+		}
+		if command.Help == "" {
+			doc.Add(at+".help", "is missing; write a line of what it does")
+		}
+		if len(command.Run) == 0 {
+			doc.Add(at+".run", "is missing; write the program and its words, as in run: [mariadb]")
+		}
+		if command.On != "" && command.On != OnOne && command.On != OnAll {
+			doc.Add(at+".on", "must be %s or %s, got %q", OnOne, OnAll, command.On)
+		}
+		if command.On != "" && command.Lease != "" {
+			doc.Add(at+".lease", "cannot stand beside on; keep one")
+		}
+		if !slices.Contains([]string{"", InputNone, InputStdin, InputTerminal}, command.Input) {
+			doc.Add(at+".input", "must be %s, %s or %s, got %q", InputNone, InputStdin, InputTerminal, command.Input)
+		}
+	}
+}
+
+func (m *Manifest) checkLimits(doc *report.Document) {
+	for _, release := range slices.Sorted(maps.Keys(m.Limits)) {
+		for i, limit := range m.Limits[release] {
+			if !limitName.MatchString(limit) {
+				at := fmt.Sprintf("limits.%s[%d]", release, i)
+				doc.Add(at, "must be lower-case words and hyphens, got %q", limit)
+			}
+		}
+	}
+}
+
+func (m *Manifest) checkVaries(doc *report.Document) {
+	for _, name := range slices.Sorted(maps.Keys(m.Bake.Varies)) {
+		why := m.Bake.Varies[name]
+		if !path.IsAbs(name) || why == "" {
+			doc.Add("bake.varies", "must name absolute paths, and why each varies, got %q: %q", name, why)
+		}
+	}
+}
+
+func (m *Manifest) checkFiles(doc *report.Document) {
+	for i, file := range m.Files {
+		at := fmt.Sprintf("files[%d]", i)
+		m.checkFile(doc, at, file.Source, file.Path, file.Mode)
+		checkReleases(doc, at, file.Only, file.Except)
+	}
+
+	for i, template := range m.Templates {
+		at := fmt.Sprintf("templates[%d]", i)
+		m.checkFile(doc, at, template.Source, template.Path, template.Mode)
+		checkReleases(doc, at, template.Only, template.Except)
+	}
+}
+
+func checkReleases(doc *report.Document, at string, only, except []string) {
+	if len(only) > 0 && len(except) > 0 {
+		doc.Add(at+".except", "cannot stand beside only; keep one")
+	}
+}
+
+func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode string) {
+	if !fs.ValidPath(source) || source == "." {
+		doc.Add(at+".source", "must be a path inside of the role's folder, got %q", source)
+	} else if info, err := fs.Stat(m.holder(source).FS, source); err != nil || info.IsDir() {
+		doc.Add(at+".source", "no file %q in the role's folder, nor in one that it includes", source)
+	}
+
+	// Files are compared by path: one path must have one spelling.
+	if !path.IsAbs(target) || path.Clean(target) != target {
+		doc.Add(at+".path", "must be a clean absolute path, got %q", target)
+	}
+
+	if _, err := ParseMode(mode, 0); err != nil {
+		doc.Add(at+".mode", "must be octal, as in \"0644\", got %q", mode)
+	}
+}
+
+// checkWhole looks at the manifest with all that it includes. A piece is judged where it is included only: it may ask
+// for what the role declares.
+func (m *Manifest) checkWhole(doc *report.Document) error {
+	if m.Abstract {
+		return nil
+	}
+
+	if m.Peers != Member && m.Peers != Client {
+		doc.Add("peers", "must be %q or %q, got %q", Member, Client, m.Peers)
+	}
+
+	for i, port := range m.Ports {
+		// The port would be open to anybody at an address that the role never has.
+		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
+			doc.Add(
+				fmt.Sprintf("ports[%d].from", i),
+				"the role cannot hold the reserved IP; say so with reserved_ip: {}",
+			)
+		}
+	}
+
+	m.checkNeeds(doc)
+
+	return m.checkTexts(doc)
+}
+
+// checkNeeds looks for what one part of the manifest needs of another.
+func (m *Manifest) checkNeeds(doc *report.Document) {
+	for i, database := range m.Databases {
+		at := fmt.Sprintf("databases[%d]", i)
+
+		if _, declared := m.Secrets[database.Secret]; !declared {
+			doc.Add(at+".secret", "must be one of the role's secrets, got %q", database.Secret)
+		}
+		if m.Watches[DatabaseRole] == "" {
+			doc.Add(at, "needs to know who keeps it: write watches: {%s: ROLE}", DatabaseRole)
+		}
+	}
+}

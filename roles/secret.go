@@ -1,0 +1,35 @@
+package roles
+
+import "github.com/hornero/hornero/internal/report"
+
+// How a secret comes to be.
+const (
+	MakeRandom = "random" // letters and digits, drawn on first use
+	MakeGiven  = "given"  // by the operator: `hornero secrets set`
+)
+
+// DefaultSecretLength is how many letters and digits a secret has that says nothing of its length.
+const DefaultSecretLength = 28
+
+// SecretRule is how a secret of a role comes to be.
+type SecretRule struct {
+	Make   string `yaml:"make"`   // MakeRandom (the default) or MakeGiven
+	Length int    `yaml:"length"` // of a random one; default DefaultSecretLength
+	Help   string `yaml:"help"`   // what it is for
+	Sample string `yaml:"sample"` // what the image's self-test has; default something that needs quoting
+}
+
+// Given tells whether only the operator can give the secret.
+func (r SecretRule) Given() bool { return r.Make == MakeGiven }
+
+// Spellings are the forms in which a template may have written a secret.
+func Spellings(secret report.Secret) []string {
+	spellings := []string{secret.Reveal()}
+	for _, quote := range []func(string) string{phpQuote, sqlQuote, haproxyQuote} {
+		// Without the quotes: a program that repeats the word may leave them out.
+		quoted := quote(secret.Reveal())
+		spellings = append(spellings, quoted[1:len(quoted)-1])
+	}
+
+	return spellings
+}

@@ -1,0 +1,110 @@
+package roles
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Protocols of what a role serves.
+const (
+	ProtocolHTTP = "http"
+	ProtocolTCP  = "tcp"
+)
+
+// DefaultHealthInterval is between two checks that a node makes of itself.
+const DefaultHealthInterval = time.Second
+
+// Serve is something that the role offers: what a load balancer may point at.
+type Serve struct {
+	Name string `yaml:"name"`
+	Port int    `yaml:"port"`
+	// Protocol is ProtocolHTTP (the default) or ProtocolTCP.
+	Protocol string `yaml:"protocol"`
+	// URL is the address that visitors use, a template over the role's settings; empty: the load balancer's own.
+	URL string `yaml:"url"`
+	// Health is how the node asks itself whether it serves; nil: what runs is healthy.
+	Health *Health `yaml:"health"`
+	// Ready is what `hornero up` asks for through the load balancer.
+	Ready Ready `yaml:"ready"`
+}
+
+// Health is a question that a node asks itself on loopback. A driver may add its own condition.
+type Health struct {
+	Port     int           `yaml:"port"`     // default: the port that is served
+	Path     string        `yaml:"path"`     // default "/"
+	Status   int           `yaml:"status"`   // default 200
+	Text     string        `yaml:"text"`     // what the answer must hold; default anything
+	Interval time.Duration `yaml:"interval"` // default DefaultHealthInterval
+}
+
+// Ready is a page that a stack must answer before `hornero up` calls it served. Its text is nobody's business: editors
+// change it.
+type Ready struct {
+	Path   string `yaml:"path"`   // default "/"
+	Status int    `yaml:"status"` // default: any below 400
+}
+
+// Check is a health check with its defaults filled in.
+type Check struct {
+	URL      string
+	Status   int
+	Text     string
+	Interval time.Duration
+}
+
+// Checks are the health checks of all that the role serves, in the manifest's order.
+func (m *Manifest) Checks() []Check {
+	var checks []Check
+
+	for _, serve := range m.Serves {
+		if serve.Health == nil {
+			continue
+		}
+
+		port := cmp.Or(serve.Health.Port, serve.Port)
+		host := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+
+		checks = append(checks, Check{
+			URL:      "http://" + host + cmp.Or(serve.Health.Path, "/"),
+			Status:   cmp.Or(serve.Health.Status, http.StatusOK),
+			Text:     serve.Health.Text,
+			Interval: cmp.Or(serve.Health.Interval, DefaultHealthInterval),
+		})
+	}
+
+	return checks
+}
+
+// Balanced is what the role offers to a load balancer: what is named, or the first that speaks HTTP.
+func (m *Manifest) Balanced(name string) (Serve, bool) {
+	at := slices.IndexFunc(m.Serves, func(serve Serve) bool {
+		if name != "" {
+			return serve.Name == name
+		}
+
+		return serve.HTTP()
+	})
+	if at < 0 {
+		return Serve{}, false
+	}
+
+	return m.Serves[at], true
+}
+
+// HTTP tells whether it speaks HTTP.
+func (s Serve) HTTP() bool {
+	return cmp.Or(s.Protocol, ProtocolHTTP) == ProtocolHTTP
+}
+
+// Answers tells whether a status code is one of a stack that serves.
+func (r Ready) Answers(status int) bool {
+	if r.Status != 0 {
+		return status == r.Status
+	}
+
+	return status < http.StatusBadRequest
+}

@@ -1,0 +1,308 @@
+package roles
+
+import (
+	"fmt"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/internal/report"
+)
+
+// Types of settings.
+const (
+	TypeText     = "text"     // one line
+	TypeLines    = "lines"    // any text, as a template's extra lines
+	TypeNumber   = "number"   // a whole number
+	TypeBoolean  = "boolean"  // true or false
+	TypeDuration = "duration" // as in 90s or 6h
+	TypeSize     = "size"     // bytes, as in 64M
+	TypeURL      = "url"      // scheme and host, a path perhaps, and nothing else
+	TypeEmail    = "email"    // a bare address
+	TypeList     = "list"     // of words
+)
+
+// SettingTypes are all types, sorted.
+func SettingTypes() []string {
+	return []string{
+		TypeBoolean, TypeDuration, TypeEmail, TypeLines, TypeList, TypeNumber, TypeSize, TypeText, TypeURL,
+	}
+}
+
+// Setting is something that stack.yaml may say of a role.
+type Setting struct {
+	Type     string   `yaml:"type"`
+	Default  *Value   `yaml:"default"`  // none: "" or false, 0 for what counts
+	Required bool     `yaml:"required"` // stack.yaml must say it
+	OneOf    []string `yaml:"one_of"`   // of a text: the only values
+	Match    string   `yaml:"match"`    // of a text: a regular expression for the whole of it
+	Min      *Value   `yaml:"min"`      // of a number, duration or size
+	Max      *Value   `yaml:"max"`
+	Help     string   `yaml:"help"`   // one line
+	Sample   string   `yaml:"sample"` // what the image's self-test has; default: the default, or something of the type
+}
+
+// Value is a value as YAML has it: a scalar's text, or a list's.
+type Value struct {
+	Scalar string
+	Items  []string // of a list; nil for a scalar
+	Kind   string   // "text", "number", "boolean", "list", "mapping" or "null"
+}
+
+// UnmarshalYAML keeps a value as it stands in the file: what it may be is its setting's to say.
+func (v *Value) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+
+	switch node.Kind {
+	case yaml.MappingNode:
+		*v = Value{Kind: "mapping"}
+
+	case yaml.SequenceNode:
+		*v = Value{Kind: "list", Items: []string{}}
+
+		for _, item := range node.Content {
+			v.Items = append(v.Items, item.Value)
+		}
+
+	default:
+		*v = Value{Scalar: node.Value, Kind: scalarKind(node.Tag)}
+	}
+
+	return nil
+}
+
+func scalarKind(tag string) string {
+	switch tag {
+	case "!!null":
+		return "null"
+	case "!!bool":
+		return "boolean"
+	case "!!int", "!!float":
+		return "number"
+	}
+
+	return "text"
+}
+
+var sizePattern = regexp.MustCompile(`^([1-9][0-9]*)([KMG]?)$`)
+
+// sizeUnits are powers of two, as the daemons that read them have it.
+var sizeUnits = map[string]int64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+// Parse reads a value of the setting and returns it as templates see it: a duration as Go writes it, a size in bytes as
+// it was written, a list one word a line. What is wrong is told without the setting's name.
+func (s Setting) Parse(value Value) (string, error) {
+	if s.Type == TypeList {
+		return parseList(value)
+	}
+
+	if value.Kind == "list" || value.Kind == "mapping" {
+		return "", fmt.Errorf("must be %s, got a %s", s.described(), value.Kind)
+	}
+
+	text := value.Scalar
+
+	// Nothing at all is what a text may be; all others say something.
+	if text == "" && s.mayBeEmpty() {
+		return "", nil
+	}
+
+	if err := s.check(text, value.Kind); err != nil {
+		return "", err
+	}
+
+	return text, s.checkLimits(text)
+}
+
+func (s Setting) mayBeEmpty() bool {
+	if s.Required || len(s.OneOf) > 0 {
+		return false
+	}
+
+	return slices.Contains([]string{TypeText, TypeLines, TypeURL, TypeEmail}, s.Type)
+}
+
+func (s Setting) check(text, kind string) error {
+	wrong := fmt.Errorf("must be %s, got %q", s.described(), text)
+
+	switch s.Type {
+	case TypeText:
+		return s.checkText(text)
+	case TypeNumber:
+		if _, err := report.ParseNumber(text); err != nil || kind == "text" {
+			return wrong
+		}
+	case TypeBoolean:
+		if kind != "boolean" {
+			return wrong
+		}
+	case TypeDuration:
+		if d, err := time.ParseDuration(text); err != nil || d < 0 {
+			return wrong
+		}
+	case TypeSize:
+		if !sizePattern.MatchString(text) {
+			return wrong
+		}
+	case TypeURL:
+		if !isWebAddress(text) {
+			return wrong
+		}
+	case TypeEmail:
+		if parsed, err := mail.ParseAddress(text); err != nil || parsed.Address != text {
+			return wrong
+		}
+	}
+
+	return nil
+}
+
+func (s Setting) checkText(text string) error {
+	switch {
+	case text == "":
+		return fmt.Errorf("must not be empty")
+	case strings.ContainsFunc(text, isControl):
+		return fmt.Errorf("must be one line without control characters, got %q", text)
+	case len(s.OneOf) > 0 && !slices.Contains(s.OneOf, text):
+		if near := report.Nearest(text, s.OneOf); near != "" {
+			return fmt.Errorf("there is no %q; did you mean %q?", text, near)
+		}
+
+		return fmt.Errorf("there is no %q; write one of %s", text, strings.Join(s.OneOf, ", "))
+	}
+
+	// The manifest's own check has compiled it already.
+	if matches, err := regexp.MatchString("^(?:"+s.Match+")$", text); s.Match != "" && (err != nil || !matches) {
+		return fmt.Errorf("must match %s, got %q", s.Match, text)
+	}
+
+	return nil
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+func (s Setting) checkLimits(text string) error {
+	if s.Min != nil && s.measure(text) < s.measure(s.Min.Scalar) {
+		return fmt.Errorf("must be at least %s, got %s", s.Min.Scalar, text)
+	}
+	if s.Max != nil && s.measure(text) > s.measure(s.Max.Scalar) {
+		return fmt.Errorf("must be at most %s, got %s", s.Max.Scalar, text)
+	}
+
+	return nil
+}
+
+// measure is a value as a number that others of its type compare with.
+func (s Setting) measure(text string) int64 {
+	switch s.Type {
+	case TypeDuration:
+		d, _ := time.ParseDuration(text) // checked before
+		return int64(d)
+	case TypeSize:
+		parts := sizePattern.FindStringSubmatch(text)
+		if parts == nil {
+			return 0
+		}
+
+		number, _ := strconv.ParseInt(parts[1], 10, 64)
+
+		return number * sizeUnits[parts[2]]
+	}
+
+	number, _ := report.ParseNumber(text)
+
+	return int64(number)
+}
+
+func (s Setting) described() string {
+	switch s.Type {
+	case TypeNumber:
+		return "a whole number"
+	case TypeBoolean:
+		return "true or false"
+	case TypeDuration:
+		return "a duration, as in 90s or 6h"
+	case TypeSize:
+		return "a size, as in 64M"
+	case TypeURL:
+		return "a full address of letters, digits and . - _ / only, as in https://example.org"
+	case TypeEmail:
+		return "a mail address, as in admin@example.org"
+	case TypeList:
+		return "a list"
+	}
+
+	return "text"
+}
+
+func parseList(value Value) (string, error) {
+	if value.Kind != "list" {
+		return "", fmt.Errorf("must be a list, got %q", value.Scalar)
+	}
+
+	for _, item := range value.Items {
+		if item == "" || strings.ContainsFunc(item, isControl) {
+			return "", fmt.Errorf("must be a list of words of one line each, got %q", item)
+		}
+	}
+
+	return strings.Join(value.Items, "\n"), nil
+}
+
+// addressPath is what may stand behind a host: nothing that means something to a configuration or to a shell.
+var addressPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*/?$`)
+
+// addressHost is a name or an IPv4 address, and a port perhaps.
+var addressHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+
+func isWebAddress(text string) bool {
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.ForceQuery {
+		return false
+	}
+
+	if parsed.Scheme != "http" && parsed.Scheme != "https" {
+		return false
+	}
+
+	return addressHost.MatchString(parsed.Host) && addressPath.MatchString(parsed.EscapedPath())
+}
+
+// Fallback is the setting's value where stack.yaml says nothing.
+func (s Setting) Fallback() string {
+	if s.Default == nil {
+		return map[string]string{TypeBoolean: "false", TypeNumber: "0", TypeDuration: "0s", TypeSize: "0"}[s.Type]
+	}
+
+	text, _ := s.Parse(*s.Default) // the manifest's check has read it
+
+	return text
+}
+
+// SampleValue is what the image's self-test has for the setting.
+func (s Setting) SampleValue() string {
+	switch {
+	case s.Sample != "":
+		return s.Sample
+	case s.Default != nil:
+		return s.Fallback()
+	case len(s.OneOf) > 0:
+		return s.OneOf[0]
+	case s.Type == TypeURL:
+		return "https://www.example.org"
+	case s.Type == TypeEmail:
+		return "admin@example.org"
+	case s.Type == TypeText:
+		return "sample"
+	}
+
+	return s.Fallback()
+}
