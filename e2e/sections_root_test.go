@@ -125,6 +125,13 @@ var sections = []section{
 		test:   logsHoldNoSecret,
 	},
 	{
+		name: "application",
+		proves: "an application of one's own from an empty folder, on a database and a proxy of other names: baked, " +
+			"launched, replaced without a failed request",
+		needs: aStack,
+		test:  itRunsAnApplicationOfOnesOwn,
+	},
+	{
 		name:   "destroy",
 		proves: "hornero destroy leaves no Droplet",
 		needs:  aStack,

@@ -1,0 +1,268 @@
+//go:build root
+
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// application is a user's own folder, on a machine that has the three programs and Packer and nothing else of ours.
+type application struct {
+	*stack
+	work     string // the folder
+	programs string
+	home     string
+}
+
+// applicationStack has the user's own role on a database and a proxy of other names than the built-in ones, beside a
+// built-in database: two clusters in one peer set.
+const applicationStack = `version: 1
+name: notes
+cloud: lab
+region: nyc3
+
+nodes:
+  - {name: orders, role: orders, count: 1}
+  - {name: router, role: router, count: 1}
+  - {name: db, role: db, count: 1}
+  - {name: api, role: api, count: 2}
+
+roles:
+  api:
+    greeting: good morning
+
+balancers:
+  - {name: api, nodes: api, http: 8080}
+`
+
+// ownRoles are the roles of other names, as a user would write them.
+var ownRoles = map[string]string{
+	"orders": `version: 1
+name: orders
+summary: the database of the orders
+includes: [db]
+`,
+	"router": `version: 1
+name: router
+summary: the way to the orders
+includes: [proxy]
+watches: {database: orders, site: api}
+`,
+}
+
+// itRunsAnApplicationOfOnesOwn begins with an empty folder.
+func itRunsAnApplicationOfOnesOwn(t *testing.T, s *stack) {
+	a := newApplication(t, s)
+
+	a.command("init", "--name", "notes")
+	a.command("roles", "new", "api", "--with", "database,balanced")
+	a.describe()
+	a.command("roles", "check")
+	a.command("validate")
+
+	t.Cleanup(func() { a.command("destroy", "--yes") })
+
+	began := time.Now()
+	a.command("images", "bake")
+	t.Logf("images of three roles: %.1f s", time.Since(began).Seconds())
+
+	began = time.Now()
+	out := a.command("up")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	address := lines[len(lines)-1]
+	t.Logf("up: %.1f s, %s", time.Since(began).Seconds(), address)
+
+	var said struct {
+		Greeting, Node string
+		Notes          int
+	}
+
+	a.get(address, &said)
+	require.Equal(t, "good morning", said.Greeting)
+	require.Contains(t, said.Node, "api-")
+
+	a.keepsItsDataApart()
+	a.replacesANode(address)
+
+	began = time.Now()
+	a.command("up")
+	require.Less(t, time.Since(began), 20*time.Second, "a stack that is as it should be")
+}
+
+func newApplication(t *testing.T, s *stack) *application {
+	t.Helper()
+	folder := t.TempDir()
+	a := &application{
+		stack:    s.with(t),
+		work:     filepath.Join(folder, "shop"),
+		programs: filepath.Join(folder, "bin"),
+		home:     filepath.Join(folder, "home"),
+	}
+
+	for _, made := range []string{a.work, a.programs, a.home} {
+		require.NoError(t, os.Mkdir(made, 0o755))
+	}
+
+	for name, from := range map[string]string{
+		"hornero":               "bin/hornero",
+		"hornero-bootstrap":     "bin/hornero-bootstrap",
+		"packer-plugin-hornero": "bin/packer-plugin-hornero",
+		"packer":                ".cache/packer",
+	} {
+		data, err := os.ReadFile(filepath.Join(s.root, from))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(a.programs, name), data, 0o755))
+	}
+
+	return a
+}
+
+// describe puts the application's program in the place of the placeholder, and writes the two other roles.
+func (a *application) describe() {
+	a.t.Helper()
+	write := func(name, text string) {
+		path := filepath.Join(a.work, name)
+		require.NoError(a.t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(a.t, os.WriteFile(path, []byte(text), 0o644))
+	}
+
+	write("stack.yaml", applicationStack)
+
+	for role, text := range ownRoles {
+		write("roles/"+role+"/role.yaml", text)
+	}
+
+	manifest := filepath.Join(a.work, "roles/api/role.yaml")
+	text, err := os.ReadFile(manifest)
+	require.NoError(a.t, err)
+	write("roles/api/role.yaml", string(text)+"\nwatches: {proxy: router, database: orders}\n")
+
+	program := filepath.Join(a.work, "roles/api/api")
+	require.NoError(a.t, os.Remove(program), "the placeholder")
+
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "./examples/api/service")
+	build.Dir = a.root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(a.t, err, string(out))
+}
+
+// command runs hornero in a mount namespace where Go and the checkout's sources are not, from the user's folder.
+func (a *application) command(args ...string) string {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+
+	const hidden = `set -e
+for folder in "$(go env GOROOT)" "$ROOT/roles" "$ROOT/images" "$ROOT/cmd" "$ROOT/builder"; do
+	mount -t tmpfs -o ro none "$folder"
+done
+cd "$WORK"
+exec env -i HOME="$USER_HOME" PATH="$PROGRAMS" LAB="$LAB" ` + runVariable + `="$LAB" hornero "$@"`
+
+	line := append([]string{"--mount", "sh", "-c", hidden, "hornero"}, args...)
+	command := exec.CommandContext(ctx, "unshare", line...)
+	command.Env = append(os.Environ(),
+		"ROOT="+a.root,
+		"WORK="+a.work,
+		"USER_HOME="+a.home,
+		"PROGRAMS="+a.programs,
+		"LAB="+a.lab,
+	)
+
+	out, err := output(command)
+	require.NoErrorf(a.t, err, "hornero %s\n%s", strings.Join(args, " "), out)
+
+	return out
+}
+
+// get asks for a page, which must be there.
+func (a *application) get(address string, answer any) {
+	a.t.Helper()
+	response, err := http.Get(address)
+	require.NoError(a.t, err)
+	defer response.Body.Close()
+
+	body, err := io.ReadAll(response.Body)
+	require.NoError(a.t, err)
+	require.Equal(a.t, http.StatusOK, response.StatusCode, string(body))
+	require.NoError(a.t, json.Unmarshal(body, answer), string(body))
+}
+
+// keepsItsDataApart looks for the application's database where it is to be, and nowhere else.
+func (a *application) keepsItsDataApart() {
+	a.t.Helper()
+	ask := func(role string) string {
+		return a.command("db", "--role", role, "-e", "SHOW DATABASES; SELECT @@wsrep_cluster_name")
+	}
+
+	orders, db := ask("orders"), ask("db")
+	require.Contains(a.t, orders, "\napi\n")
+	require.Contains(a.t, orders, "notes-orders")
+	require.NotContains(a.t, db, "\napi\n")
+	require.NotContains(a.t, db, "notes-orders", "each database is a cluster of its own")
+}
+
+// replacesANode replaces a node of the application while a client asks for the page.
+func (a *application) replacesANode(address string) {
+	a.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	failed := make(chan []string, 1)
+
+	go func() {
+		var list []string
+		asked := 0
+
+		for ctx.Err() == nil {
+			asked++
+			if err := ask(address); err != nil {
+				list = append(list, err.Error())
+			}
+
+			time.Sleep(50 * time.Millisecond) // a client that is no flood
+		}
+
+		a.t.Logf("%d requests while a node was replaced, %d failed", asked, len(list))
+		failed <- list
+	}()
+
+	a.command("replace", "api-1")
+	cancel()
+	require.Empty(a.t, <-failed)
+}
+
+// ask asks once, over a connection of its own.
+func ask(address string) error {
+	client := &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true},
+	}
+
+	response, err := client.Get(address)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = &unexpectedAnswer{response.Status, string(body)}
+	}
+
+	return err
+}
+
+type unexpectedAnswer struct{ status, body string }
+
+func (u *unexpectedAnswer) Error() string { return u.status + ": " + u.body }
