@@ -7,7 +7,6 @@ SHELL := /bin/bash
 CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hornero
 DQLITE   := $(CACHE)/dqlite-1.18.1
 CLOUD    ?= lab
-RELEASE  ?= debian-13
 STACK    ?= stack.yaml
 VERSION  := 0.1.0
 
@@ -25,7 +24,7 @@ up: images ## build, start the lab, bake the images, launch the stack, print its
 	@bin/hornero -f $(STACK) up
 
 .PHONY: images
-images: build packer lab ## bake what all roles share, and on it one snapshot per role (only what changed)
+images: build packer lab ## bake what all roles share, and on it one snapshot per role of the stack (only what changed)
 	@CLOUD=$(CLOUD) RELEASE=$(RELEASE) STACK=$(STACK) scripts/images.sh
 
 .PHONY: rootfs
@@ -132,7 +131,7 @@ bench-images: build packer ## measure what the roles' shared layer saves: cold b
 build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap ## build the three programs into bin/
 
 GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum)
-DATA     := $(shell git ls-files -co --exclude-standard roles images)
+DATA     := $(shell git ls-files -co --exclude-standard roles images cmd/hornero/scaffold)
 
 bin/hornero: $(GO_FILES) $(DATA)
 	@echo "build  $@"
@@ -152,6 +151,15 @@ $(BOOTSTRAP): $(GO_FILES) $(DATA)
 	eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go build -trimpath $(BOOTSTRAP_FLAGS) -tags $(BOOTSTRAP_TAGS) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static -Wl,--no-warnings,--gc-sections"' -o $@ ./cmd/hornero-bootstrap 2> >(grep -vE "statically linked|in function|internal/|hornero-bootstrap$$" >&2 || true)
 
+.PHONY: release
+release: build ## make what a release publishes, in dist/: archive, Debian package, the plugin for packer init, sums, bill of materials
+	@scripts/release.sh $(VERSION) $(DQLITE)
+
+BAKE ?= common
+.PHONY: test-release
+test-release: release packer ## prove the release: install the package in an empty Debian 12, look at all of it, bake from there (root; BAKE= bakes nothing)
+	@BAKE=$(BAKE) scripts/test-release.sh $(VERSION)
+
 .PHONY: deps
 deps: ## install what is needed from Debian, and the dqlite archives into the cache
 	@scripts/deps.sh
@@ -168,4 +176,4 @@ packer: ## find Packer in PATH, or build it once from its pinned module
 
 .PHONY: clean
 clean: ## remove what was built in this checkout (caches, lab and secrets are kept)
-	@rm -rf bin .cache
+	@rm -rf bin dist .cache

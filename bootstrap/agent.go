@@ -40,16 +40,17 @@ type Agent struct {
 	rejoin     func(context.Context) error
 	rejectedAt time.Time // rejoin was refused last; only keepReporting touches it
 
-	counted  counters
-	refused  refusals
-	events   *eventLog
-	files    *templateFiles
-	pending  *pendingUnits
-	watch    *imageWatch
-	webCheck webCheck
+	counted counters
+	refused refusals
+	events  *eventLog
+	files   *templateFiles
+	pending *pendingUnits
+	watch   *imageWatch
+	checks  serveChecks
 
 	mu          sync.Mutex
 	node        cloudinit.Node
+	rights      peerset.Rights // of the stack's roles
 	address     string
 	network     string
 	origin      origin

@@ -41,6 +41,7 @@ type Member interface {
 // Opening is what a member needs to found, join or come back.
 type Opening struct {
 	Node    cloudinit.Node
+	Rights  peerset.Rights
 	Address string
 	Join    []string // members' addresses; none to found or to come back
 	Era     int      // of the peer set that is joined

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -33,7 +34,8 @@ type Env struct {
 	Node     cloudinit.Node
 	Address  string // in the VPC
 	Manifest *roles.Manifest
-	Set      peerset.Set
+	Set      peerset.Set // with the leases of the databases that it keeps or watches by their own names
+	Rights   peerset.Rights
 	Facts    func() roles.Facts // of now
 	Report   func(DriverStatus)
 	Note     func(kind, text string) // adds an event about this node, and does not wait
@@ -55,7 +57,8 @@ func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
 		Node:     a.node,
 		Address:  a.address,
 		Manifest: a.manifest,
-		Set:      a.set,
+		Set:      peerset.Scope(a.set, a.rights, a.databaseRole()),
+		Rights:   a.rights,
 		Facts:    a.facts,
 		Report:   a.setStatus,
 		Note:     a.note,
@@ -78,6 +81,11 @@ func (a *Agent) startDriver(ctx context.Context, work *sync.WaitGroup) error {
 	})
 
 	return nil
+}
+
+// databaseRole is the role that keeps the databases that this node has to do with.
+func (a *Agent) databaseRole() string {
+	return cmp.Or(a.manifest.Watches[roles.DatabaseRole], a.node.Role)
 }
 
 // setStatus records a driver's status, and has it sent at once when others must know it.

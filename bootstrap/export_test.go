@@ -59,11 +59,19 @@ func (a *Agent) Among(set peerset.Set, expected map[string][]string) {
 	a.set, a.node.Expected = set, expected
 }
 
+// databaseRights are those of a database role whose leases have the names that older members know.
+var databaseRights = peerset.Rights{"db": {Driver: "galera", Leases: map[string]string{
+	peerset.LeaseWriter:          peerset.LeaseWriter,
+	peerset.LeaseGaleraBootstrap: peerset.LeaseGaleraBootstrap,
+	peerset.LeaseGaleraJoin:      peerset.LeaseGaleraJoin,
+}}}
+
 // Served makes the agent one that serves, with this peer set.
 func (a *Agent) Served(set peerset.Set, node string) {
 	a.manifest, a.phase, a.set = &roles.Manifest{}, PhaseServing, set
 	a.node.Node = node
 	a.node.Role = "db"
+	a.rights = databaseRights
 	a.node.Incarnation = 1
 	a.setStatus(DriverStatus{State: "synced", Healthy: true})
 }
@@ -170,7 +178,7 @@ func Notifier(send func(ctx context.Context, member string)) (notify func(contex
 
 // JoiningSet is the peer set of a node on its way into consensus; enter makes it the member's own.
 func JoiningSet(outside view) (set peerset.Set, enter func(view)) {
-	j := newJoiningSet(outside)
+	j := newJoiningSet(outside, databaseRights)
 	return j, j.enter
 }
 

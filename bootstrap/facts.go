@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -34,18 +35,28 @@ func (a *Agent) facts() roles.Facts {
 		Secrets:     a.node.Secrets,
 		Expected:    a.node.Expected,
 		Peers:       map[string][]roles.PeerFact{},
+		Writers:     map[string]string{},
+		Leases:      map[string]map[string]string{},
+		Databases:   a.databases(),
 		PKI: map[string]string{
 			"ca":          a.node.TLS.CA,
 			"certificate": a.node.TLS.Certificate,
 			"key":         a.node.TLS.Key.Reveal(),
 		},
 	}
+	for role, rights := range a.rights {
+		facts.Leases[role] = rights.Leases
+	}
+
 	if a.set == nil {
 		return facts
 	}
 
 	snapshot := a.set.Snapshot()
-	facts.Writer = snapshot.Holder(peerset.LeaseWriter)
+
+	for _, role := range a.manifest.Watches {
+		facts.Writers[role] = snapshot.Holder(a.rights.Lease(role, peerset.LeaseWriter))
+	}
 
 	for _, peer := range snapshot.Peers {
 		facts.Peers[peer.Role] = append(facts.Peers[peer.Role], roles.PeerFact{
@@ -58,6 +69,26 @@ func (a *Agent) facts() roles.Facts {
 	}
 
 	return facts
+}
+
+// databases are what this node keeps for other roles.
+func (a *Agent) databases() []roles.Database {
+	var list []roles.Database
+	for _, database := range a.node.Databases {
+		list = append(list, roles.Database(database))
+	}
+
+	return list
+}
+
+// rightsOf are the rights that a document names.
+func rightsOf(node cloudinit.Node) peerset.Rights {
+	rights := peerset.Rights{}
+	for role, of := range node.Roles {
+		rights[role] = peerset.RoleRights{Driver: of.Driver, Leases: of.Leases}
+	}
+
+	return rights
 }
 
 // memoryBytes is the machine's memory or its control group's limit, whichever is less.

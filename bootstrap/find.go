@@ -33,7 +33,7 @@ func (a *Agent) find(ctx context.Context) error {
 	}
 
 	a.mu.Lock()
-	a.node, a.manifest = node, manifest.On(a.Release)
+	a.node, a.manifest, a.rights = node, manifest.On(a.Release), rightsOf(node)
 	a.mu.Unlock()
 
 	a.Log.Info("document found",

@@ -21,50 +21,64 @@ const (
 	idleTimeout = 2 * time.Minute
 )
 
-// webCheck is the last result of the manifest's own health check.
-type webCheck struct {
+// serveChecks are the last results of the manifest's own health checks.
+type serveChecks struct {
 	mu     sync.Mutex
-	ok     bool
-	reason string
+	failed map[string]string // by address: why; "" for one that passed
 }
 
-func (c *webCheck) set(err error) {
+func (c *serveChecks) set(check roles.Check, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	c.ok, c.reason = err == nil, ""
+	if c.failed == nil {
+		c.failed = map[string]string{}
+	}
+
+	c.failed[check.URL] = ""
 	if err != nil {
-		c.reason = err.Error()
+		c.failed[check.URL] = err.Error()
 	}
 }
 
-func (c *webCheck) get() (ok bool, reason string) {
+// failing tells why the first check that did not pass did not; "" when all passed.
+func (c *serveChecks) failing(checks []roles.Check) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	return c.ok, c.reason
-}
+	for _, check := range checks {
+		reason, asked := c.failed[check.URL]
 
-// keepChecking runs the manifest's own health check.
-func (a *Agent) keepChecking(ctx context.Context) {
-	if a.manifest.Health.URL == "" {
-		return
+		switch {
+		case !asked:
+			return "not checked yet: " + check.URL
+		case reason != "":
+			return reason
+		}
 	}
 
-	// No proxy from the environment may answer in the server's place.
+	return ""
+}
+
+// keepChecking runs one of the manifest's health checks.
+func (a *Agent) keepChecking(ctx context.Context, check roles.Check) {
+	// No proxy from the environment may answer in the server's place, and a redirect is an answer.
 	client := &http.Client{
 		Timeout:   checkTimeout,
 		Transport: &http.Transport{Proxy: nil},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 
 	for ctx.Err() == nil {
-		a.webCheck.set(checkHealth(ctx, client, a.manifest.Health))
-		pause.For(ctx, a.Heartbeat)
+		a.checks.set(check, checkHealth(ctx, client, check))
+		pause.For(ctx, check.Interval)
 	}
 }
 
-func checkHealth(ctx context.Context, client *http.Client, health roles.Health) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, health.URL, nil)
+func checkHealth(ctx context.Context, client *http.Client, check roles.Check) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, check.URL, nil)
 	if err != nil {
 		return err
 	}
@@ -80,9 +94,9 @@ func checkHealth(ctx context.Context, client *http.Client, health roles.Health) 
 		return fmt.Errorf("health check: %w", err)
 	}
 
-	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), health.Expect) {
-		return fmt.Errorf("health check: %s: want %q answers %s: %.200s",
-			health.URL, health.Expect, response.Status, body)
+	if response.StatusCode != check.Status || !strings.Contains(string(body), check.Text) {
+		return fmt.Errorf("health check: %s: want %d %q, answers %s: %.200s",
+			check.URL, check.Status, check.Text, response.Status, body)
 	}
 
 	return nil
@@ -93,7 +107,15 @@ func (a *Agent) Health() (bool, string) {
 	// These take locks of their own, so they come before the agent's mutex.
 	cutOff := a.isCutOff()
 	quarantine := a.watch.quarantine()
-	checked, checkReason := a.webCheck.get()
+
+	a.mu.Lock()
+	manifest := a.manifest
+	a.mu.Unlock()
+
+	failing := ""
+	if manifest != nil {
+		failing = a.checks.failing(manifest.Checks())
+	}
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,8 +135,8 @@ func (a *Agent) Health() (bool, string) {
 		return false, "draining"
 	case !a.status.Healthy:
 		return false, a.status.State + ": " + a.status.Reason
-	case a.manifest.Health.URL != "" && !checked:
-		return false, "not checked yet or failing: " + checkReason
+	case failing != "":
+		return false, failing
 	}
 
 	return true, a.status.State

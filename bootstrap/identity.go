@@ -69,7 +69,7 @@ func (a *Agent) identify() error {
 	}
 
 	// A role that became a member needs a certificate that says so, which only the operator's tool can issue.
-	if !peerset.MayBe(a.manifest.Peers, name.Kind, name.Role) {
+	if !peerset.MayBe(a.manifest.Peers, name.Kind) {
 		return fmt.Errorf("%w: role %s is a %s of the peer set, its certificate is not for one; "+
 			"`hornero replace %s` gives it one that is",
 			ErrRefused, a.node.Role, a.manifest.Peers, a.node.Node)

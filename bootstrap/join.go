@@ -231,6 +231,7 @@ func (a *Agent) openMember(ctx context.Context, e entry, welcome peerset.Welcome
 func (a *Agent) opening(e entry, welcome peerset.Welcome) Opening {
 	return Opening{
 		Node:    a.node,
+		Rights:  a.rights,
 		Address: a.address,
 		Join:    welcome.Members,
 		Era:     welcome.Snapshot.Era(),
@@ -238,7 +239,7 @@ func (a *Agent) opening(e entry, welcome peerset.Welcome) Opening {
 		Tell:    a.changed.Ring,
 		Refused: a.recordRefusal,
 		Pass:    e.client.SendHeartbeats,
-		Shun:    writer,
+		Shun:    a.writers,
 	}
 }
 

@@ -42,13 +42,15 @@ type setEvents = peerset.Events
 type joiningSet struct {
 	mu      sync.Mutex
 	view    view
+	rights  peerset.Rights
 	entered bool
 	changed chan struct{} // until it has entered
 }
 
-func newJoiningSet(outside view) *joiningSet {
+func newJoiningSet(outside view, rights peerset.Rights) *joiningSet {
 	return &joiningSet{
 		view:    outside,
+		rights:  rights,
 		changed: make(chan struct{}),
 	}
 }
@@ -114,7 +116,7 @@ func (j *joiningSet) Report(ctx context.Context, report peerset.Report) error {
 
 func (j *joiningSet) Hold(ctx context.Context, lease string, ttl time.Duration) (peerset.Lease, bool, error) {
 	view, entered := j.now()
-	if !entered && lease != peerset.LeaseGaleraJoin {
+	if !entered && j.rights.Local(lease) != peerset.LeaseGaleraJoin {
 		return peerset.Lease{}, false, nil
 	}
 
@@ -173,7 +175,7 @@ func (j *joiningSet) Events(ctx context.Context, after int64, limit int) ([]peer
 func (a *Agent) joinInBackground(ctx context.Context, e entry, welcome peerset.Welcome) *joiningSet {
 	watching, stop := context.WithCancel(ctx)
 	watcher := api.Watch(watching, e.client, welcome.Snapshot, a.Log)
-	set := newJoiningSet(watcher)
+	set := newJoiningSet(watcher, a.rights)
 	a.events.use(set)
 
 	a.mu.Lock()

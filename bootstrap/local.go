@@ -54,11 +54,12 @@ func (a *Agent) Status() status.Status {
 	}
 
 	snapshot := set.Snapshot()
-	writer := snapshot.Leases[peerset.LeaseWriter]
+	writer := snapshot.Leases[a.rights.Lease(a.node.Role, peerset.LeaseWriter)]
 
 	s.Writer = writer.Holder == self.Name && writer.Incarnation == self.Incarnation
 	s.ReservedIP = a.reservedIP(snapshot)
 	s.PeerSet = peerSetStatus(snapshot)
+	s.PeerSet.Writer = snapshot.Holder(a.rights.Lease(a.databaseRole(), peerset.LeaseWriter))
 
 	return s
 }
@@ -73,7 +74,6 @@ func peerSetStatus(snapshot peerset.Snapshot) status.PeerSet {
 		Schema:     snapshot.Schema,
 		Leader:     snapshot.Leader,
 		Voters:     snapshot.Voters,
-		Writer:     snapshot.Leases[peerset.LeaseWriter].Holder,
 		ReservedIP: snapshot.ReservedIPHolder(),
 		Forgotten:  snapshot.Forgotten(),
 		Leases:     map[string]string{},

@@ -10,11 +10,16 @@ import (
 	"github.com/hornero/hornero/internal/pause"
 )
 
-// writer names the node that takes the writes: when its machine is lost, the lease moves at once only if a
+// writers names the nodes that take the writes: when such a machine is lost, the lease moves at once only if a
 // leader is left. The reserved IP's holder is not named: its lease outlives its loss by three seconds or four,
 // and a new leader is there within two.
-func writer(snapshot peerset.Snapshot) []string {
-	return []string{snapshot.Holder(peerset.LeaseWriter)}
+func (a *Agent) writers(snapshot peerset.Snapshot) []string {
+	var names []string
+	for _, lease := range a.rights.Writers(snapshot) {
+		names = append(names, lease.Holder)
+	}
+
+	return names
 }
 
 // keepNotifying notifies the other members of changes that this one made, so that they need not look for them all

@@ -29,7 +29,10 @@ func (a *Agent) serve(ctx context.Context) error {
 		work.Go(func() { a.runTask(ctx, task) })
 	}
 
-	work.Go(func() { a.keepChecking(ctx) })
+	for _, check := range a.manifest.Checks() {
+		work.Go(func() { a.keepChecking(ctx, check) })
+	}
+
 	work.Go(func() { a.keepReporting(ctx) })
 	work.Go(func() { a.watch.run(ctx, a.self(), a.node.Settings) })
 

@@ -19,7 +19,7 @@ const (
 
 // runTask runs a task of the role on one node at a time: this one, whenever it holds the task's lease.
 func (a *Agent) runTask(ctx context.Context, task roles.Task) {
-	name := peerset.TaskLease(a.node.Role, task.Name)
+	name := a.rights.Lease(a.node.Role, task.Name)
 	leases := a.renewer()
 
 	for ctx.Err() == nil {

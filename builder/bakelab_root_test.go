@@ -184,7 +184,7 @@ peers: client
 packages: {all: [cron]}
 excluded: {all: [exim4]}
 services: [{unit: cron.service}]
-secrets: [tiny.word]
+secrets: {tiny.word: {}}
 files:
   - source: motd
     path: /etc/motd

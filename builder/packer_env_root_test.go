@@ -114,7 +114,7 @@ var scriptsPlugin = sync.OnceValue(func() error {
 // script runs a script that bakes in the lab, which it reaches at url, and returns what it said.
 func (l *bakeLab) script(url, name string, environment []string, args ...string) (string, error) {
 	l.Helper()
-	made(l.T, "bin/packer-plugin-hornero", "bin/hornero-bootstrap", "packer")
+	made(l.T, "bin/hornero", "bin/packer-plugin-hornero", "bin/hornero-bootstrap", "packer")
 	require.NoError(l, scriptsPlugin())
 
 	var said strings.Builder

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -95,7 +94,7 @@ func (r Recipe) files() ([]installed, error) {
 
 	for _, manifest := range r.Manifests {
 		for _, file := range manifest.Files {
-			data, err := fs.ReadFile(manifest.FS(), file.Source)
+			data, err := file.Data()
 			if err != nil {
 				return nil, fmt.Errorf("read %s of role %s: %w", file.Source, manifest.Name, err)
 			}
@@ -108,18 +107,12 @@ func (r Recipe) files() ([]installed, error) {
 			}
 		}
 
-		// The node renders the role's templates itself: the whole folder goes into the image.
-		folder := map[string][]byte{}
-
-		if err := addFolder(
-			folder,
-			path.Join(record.RolesPath, manifest.Name),
-			manifest.FS(),
-		); err != nil {
-			return nil, fmt.Errorf("read role %s: %w", manifest.Name, err)
+		baked, err := bakedFolders(manifest)
+		if err != nil {
+			return nil, err
 		}
 
-		for name, data := range folder {
+		for name, data := range baked {
 			byPath[name] = installed{
 				path:  name,
 				mode:  "0644",
@@ -135,6 +128,20 @@ func (r Recipe) files() ([]installed, error) {
 			return cmp.Compare(a.path, b.path)
 		},
 	), nil
+}
+
+// bakedFolders is what the image has of the role itself, by path: the node renders the templates. So its folder goes
+// into the image, and those of its pieces.
+func bakedFolders(manifest *roles.Manifest) (map[string][]byte, error) {
+	baked := map[string][]byte{}
+
+	for _, folder := range manifest.Folders() {
+		if err := addFolder(baked, path.Join(record.RolesPath, folder.Name), folder.FS); err != nil {
+			return nil, fmt.Errorf("read role %s: %w", folder.Name, err)
+		}
+	}
+
+	return baked, nil
 }
 
 // units lists the manifests' services: they are disabled in the image.

@@ -22,6 +22,7 @@ import (
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
 )
 
 // bootWithin is how long a computer without hardware's help may take from its power button to a node that serves,
@@ -193,7 +194,8 @@ func lonelyProxy(t *testing.T) cloudinit.Node {
 			"proxy": {"proxy-1"},
 			"db":    {"db-1"},
 		},
-		Settings: map[string]string{},
+		Roles:    map[string]cloudinit.Rights{"proxy": {Peers: roles.Member, Driver: "haproxy"}},
+		Settings: map[string]string{roles.SettingReservedIP: "", "haproxy_extra": ""},
 		Secrets:  map[string]report.Secret{"proxy.stats_password": "word"},
 		TLS: cloudinit.TLS{
 			CA:          authority.Certificate,

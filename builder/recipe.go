@@ -31,7 +31,7 @@ const BootstrapPath = record.BootstrapPath
 
 // RecipeConfig is what both components are told about an image's content.
 type RecipeConfig struct {
-	// Role is the role to bake: a folder of roles_dir. Default: the build's name.
+	// Role is the role to bake: a built-in one, or a folder of roles_dir. Default: the build's name.
 	Role string `mapstructure:"role"`
 	// Release is the Debian release, as in "debian-13" (the default): a file of images/releases.
 	Release string `mapstructure:"release"`
@@ -40,7 +40,8 @@ type RecipeConfig struct {
 	// Layer is "common" to bake the role on the image of that role, which must be there, instead of on the base
 	// image.
 	Layer string `mapstructure:"layer"`
-	// RolesDir is a folder of roles. Default: the roles that the plugin was built with.
+	// RolesDir is a folder of roles over those that the plugin was built with: a file in it takes the place of the
+	// built-in one at the same path. Default: the built-in ones alone.
 	RolesDir string `mapstructure:"roles_dir"`
 	// BootstrapBinary is the hornero-bootstrap program on this machine, static, for linux/amd64.
 	BootstrapBinary string `mapstructure:"bootstrap_binary"`
@@ -159,9 +160,9 @@ func (r *Recipe) loadRelease() error {
 }
 
 func (r *Recipe) loadManifests(dir string) error {
-	folders := roles.Embedded()
-	if dir != "" {
-		folders = os.DirFS(dir)
+	folders, err := openRoles(dir)
+	if err != nil {
+		return err
 	}
 
 	// The role is a folder's name: it must not lead out of the folder of roles.
@@ -192,6 +193,21 @@ func (r *Recipe) loadManifests(dir string) error {
 	}
 
 	return nil
+}
+
+// openRoles is the built-in roles, with a user's own over them.
+func openRoles(dir string) (fs.FS, error) {
+	if dir == "" {
+		return roles.Embedded(), nil
+	}
+
+	// No link in it leads out of it. It stays open: manifests read their files when these are asked for.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("roles_dir: %w: %w", ErrConfig, err)
+	}
+
+	return roles.Overlay(root.FS()), nil
 }
 
 func readBootstrap(path string) ([]byte, error) {
@@ -252,8 +268,10 @@ func (r *Recipe) parts() (map[string][]byte, error) {
 	}
 
 	for _, manifest := range r.Manifests {
-		if err := addFolder(parts, "roles/"+manifest.Name, manifest.FS()); err != nil {
-			return nil, err
+		for _, folder := range manifest.Folders() {
+			if err := addFolder(parts, "roles/"+folder.Name, folder.FS); err != nil {
+				return nil, err
+			}
 		}
 	}
 
@@ -319,6 +337,7 @@ func (r Recipe) Tags() []string {
 		"hornero",
 		"hornero:role:" + r.Role,
 		"hornero:release:" + r.Release,
+		record.DocumentTag,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hornero/hornero/builder"
 	"github.com/hornero/hornero/images"
+	"github.com/hornero/hornero/roles"
 )
 
 func TestTheTemplateNamesOptionsThatExist(t *testing.T) {
@@ -45,4 +46,41 @@ func TestTheTemplateNamesOptionsThatExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A bare `packer build` bakes what there is.
+func TestTheTemplateNamesTheBuiltInRoles(t *testing.T) {
+	manifests, err := roles.LoadDir(roles.Embedded())
+	require.NoError(t, err)
+
+	var want []string
+	for _, manifest := range roles.Deployable(manifests) {
+		want = append(want, manifest.Name)
+	}
+
+	text, err := fs.ReadFile(images.FS(), "roles.pkr.hcl")
+	require.NoError(t, err)
+
+	file, problems := hclsyntax.ParseConfig(text, "roles.pkr.hcl", hcl.InitialPos)
+	require.False(t, problems.HasErrors(), problems.Error())
+
+	for _, block := range file.Body.(*hclsyntax.Body).Blocks {
+		if block.Type != "variable" || block.Labels[0] != "roles" {
+			continue
+		}
+
+		value, problems := block.Body.Attributes["default"].Expr.Value(nil)
+		require.False(t, problems.HasErrors(), problems.Error())
+
+		var got []string
+		for _, name := range value.AsValueSlice() {
+			got = append(got, name.AsString())
+		}
+
+		require.Equal(t, want, got)
+
+		return
+	}
+
+	require.Fail(t, "the template has no variable roles")
 }

@@ -39,11 +39,32 @@ type Node struct {
 	// Join lists the VPC addresses of members known at launch. Empty only with Found.
 	Join []string `yaml:"join"`
 	// Expected names every node of the stack, by role: who is to be there, not who is.
-	Expected map[string][]string      `yaml:"expected"`
-	Settings map[string]string        `yaml:"settings"` // "site.title", ...: what the role's templates may read
-	Secrets  map[string]report.Secret `yaml:"secrets"`  // "galera.sst_password", ...: those of the role's manifest
-	TLS      TLS                      `yaml:"tls"`
-	SSH      SSH                      `yaml:"ssh"`
+	Expected map[string][]string `yaml:"expected"`
+	// Roles says what the nodes of each role of the stack may do in the peer set. A role that is not named was added
+	// to the stack later: it has the rights that every role has.
+	Roles map[string]Rights `yaml:"roles,omitempty"`
+	// Databases are what this node is to make and keep for other roles; none where it keeps no databases.
+	Databases []Database               `yaml:"databases,omitempty"`
+	Settings  map[string]string        `yaml:"settings"` // what the role's templates may read, by the manifest's names
+	Secrets   map[string]report.Secret `yaml:"secrets"`  // those of the role's manifest and of Databases
+	TLS       TLS                      `yaml:"tls"`
+	SSH       SSH                      `yaml:"ssh"`
+}
+
+// Rights are what the nodes of a role may do in the peer set.
+type Rights struct {
+	Peers  string `yaml:"peers"`            // "member" or "client"
+	Driver string `yaml:"driver,omitempty"` // of its manifest
+	// Leases are those of the role that have another name in the peer set than ROLE.NAME, by NAME.
+	Leases map[string]string `yaml:"leases,omitempty"`
+}
+
+// Database is a database with its user, as a role asks for it.
+type Database struct {
+	Name   string `yaml:"name"`
+	User   string `yaml:"user"`
+	Secret string `yaml:"secret"` // the user's password, by its name among the document's secrets
+	Grants string `yaml:"grants"`
 }
 
 // TLS is a node's identity among its peers. Its certificate's subject names stack (organisation), role

@@ -14,15 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// databasesOnly is a stack of nothing but database nodes. Nobody answers behind its load balancer.
+// databasesOnly is a stack of nothing but database nodes.
 const databasesOnly = `version: 1
 name: join
 cloud: lab
 region: nyc3
-site: {title: Join, admin_user: admin, admin_email: admin@example.org}
 nodes:
   - {name: db, role: db, count: 3}
-load_balancer: {nodes: db, http: 80}
 `
 
 // What Hornero's times may be of the floor's.

@@ -3,88 +3,128 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/digitalocean/godo"
 
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/roles"
-	"github.com/hornero/hornero/stack"
 )
 
-func (f *Fleet) balancer(ctx context.Context) (godo.LoadBalancer, bool, error) {
-	balancers, err := do.LoadBalancers(ctx, f.Client)
-	if err != nil {
-		return godo.LoadBalancer{}, false, err
+// balancerName is what a load balancer of stack.yaml is called at DigitalOcean; the short form of one has no name.
+func (f *Fleet) balancerName(name string) string {
+	if name == "" {
+		return f.resourceName()
 	}
 
-	for _, balancer := range balancers {
-		if balancer.Name == f.resourceName() {
-			return balancer, true, nil
+	return f.resourceName() + "-" + name
+}
+
+// balancers are the load balancers of the stack, also those that stack.yaml does not name any more.
+func (f *Fleet) balancers(ctx context.Context) ([]godo.LoadBalancer, error) {
+	all, err := do.LoadBalancers(ctx, f.Client)
+	if err != nil {
+		return nil, err
+	}
+
+	return slices.DeleteFunc(all, func(balancer godo.LoadBalancer) bool {
+		return !f.ours(balancer)
+	}), nil
+}
+
+// ours tells a load balancer of this stack from all others. The name alone cannot: the balancer api of stack blog
+// and the only one of stack blog-api are both called hornero-blog-api. The tag of its targets names the stack whole.
+// The tag alone cannot, either: the operator may have made a balancer of his own for the same nodes.
+func (f *Fleet) ours(balancer godo.LoadBalancer) bool {
+	name, begins := strings.CutPrefix(balancer.Name, f.resourceName())
+	named := begins && (name == "" || strings.HasPrefix(name, "-"))
+
+	return named && strings.HasPrefix(balancer.Tag, f.tag("role", ""))
+}
+
+// balancerNamed finds one of the stack's by its name in stack.yaml.
+func (f *Fleet) balancerNamed(have []godo.LoadBalancer, name string) (godo.LoadBalancer, bool) {
+	i := slices.IndexFunc(have, func(balancer godo.LoadBalancer) bool {
+		return balancer.Name == f.balancerName(name)
+	})
+	if i < 0 {
+		return godo.LoadBalancer{}, false
+	}
+
+	return have[i], true
+}
+
+// ensureBalancers makes the load balancers that are not there.
+func (f *Fleet) ensureBalancers(ctx context.Context, vpc string) error {
+	wanted, err := f.allBalanced()
+	if err != nil {
+		return err
+	}
+
+	have, err := f.balancers(ctx)
+	if err != nil {
+		return err
+	}
+
+	f.reportOdd(have, wanted)
+
+	for _, b := range wanted {
+		if _, there := f.balancerNamed(have, b.Name); there {
+			continue
+		}
+
+		if err := f.createBalancer(ctx, vpc, b); err != nil {
+			return err
 		}
 	}
 
-	return godo.LoadBalancer{}, false, nil
+	return nil
 }
 
-func (f *Fleet) certificates(ctx context.Context) ([]godo.Certificate, error) {
-	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.Certificate, *godo.Response, error) {
-		return f.Client.Certificates.ListByName(ctx, f.resourceName(), page)
+// reportOdd tells of load balancers that are there and not as stack.yaml says: one that is there is left as it is.
+func (f *Fleet) reportOdd(have []godo.LoadBalancer, wanted []balanced) {
+	roles := map[string]string{}
+	for _, b := range wanted {
+		roles[f.balancerName(b.Name)] = b.Nodes
 	}
 
-	return do.Pages(ctx, read)
+	for _, balancer := range have {
+		role, named := roles[balancer.Name]
+
+		switch {
+		case !named:
+			f.progress(
+				"load balancer %s is not in stack.yaml any more and is paid for; delete it at DigitalOcean, or with "+
+					"the whole stack by `hornero destroy`",
+				balancer.Name,
+			)
+
+		case balancer.Tag != f.tag("role", role):
+			f.progress(
+				"load balancer %s sends to %s, not to nodes of role %s; delete it at DigitalOcean, and `hornero up` "+
+					"makes it anew",
+				balancer.Name,
+				balancer.Tag,
+				role,
+			)
+		}
+	}
 }
 
-func (f *Fleet) ensureCertificate(ctx context.Context) (string, error) {
-	have, err := f.certificates(ctx)
-	if err != nil {
-		return "", err
-	}
-
-	// An earlier run that was killed may have uploaded it already.
-	if len(have) > 0 {
-		return have[0].ID, nil
-	}
-
-	leaf, err := f.Secrets.Get(stack.SiteCertificate)
-	if err != nil {
-		return "", err
-	}
-
-	key, err := f.Secrets.Get(stack.SiteKey)
-	if err != nil {
-		return "", err
-	}
-
-	certificate, _, err := f.Client.Certificates.Create(ctx, &godo.CertificateRequest{
-		Name:            f.resourceName(),
-		Type:            "custom",
-		PrivateKey:      key.Reveal(),
-		LeafCertificate: leaf.Reveal(),
-	})
-	if err != nil {
-		return "", fmt.Errorf("upload certificate: %w", err)
-	}
-
-	return certificate.ID, nil
-}
-
-func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
-	_, there, err := f.balancer(ctx)
-	if err != nil || there {
-		return err
-	}
-
-	rules, err := f.forwardingRules(ctx)
+func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) error {
+	rules, err := f.forwardingRules(ctx, b)
 	if err != nil {
 		return err
 	}
 
+	name := f.balancerName(b.Name)
 	_, _, err = f.Client.LoadBalancers.Create(ctx, &godo.LoadBalancerRequest{
 		// By tag, so that a node that is replaced is behind it from its launch on.
-		Name:            f.resourceName(),
+		Name:            name,
 		Region:          f.Stack.Region,
 		VPCUUID:         vpc,
-		Tag:             f.tag("role", f.Stack.LoadBalancer.Nodes),
+		Tag:             f.tag("role", b.Nodes),
 		SizeUnit:        1,
 		ForwardingRules: rules,
 		HealthCheck: &godo.HealthCheck{
@@ -98,28 +138,28 @@ func (f *Fleet) ensureBalancer(ctx context.Context, vpc string) error {
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("create load balancer %s: %w", f.resourceName(), err)
+		return fmt.Errorf("create load balancer %s: %w", name, err)
 	}
 
-	f.progress("load balancer %s made", f.resourceName())
+	f.progress("load balancer %s made", name)
 
 	return nil
 }
 
 // forwardingRules are a rule for each port that the stack names; HTTPS ends at the load balancer.
-func (f *Fleet) forwardingRules(ctx context.Context) ([]godo.ForwardingRule, error) {
+func (f *Fleet) forwardingRules(ctx context.Context, b balanced) ([]godo.ForwardingRule, error) {
 	var rules []godo.ForwardingRule
 
-	if port := f.Stack.LoadBalancer.HTTP; port != 0 {
+	if b.HTTP != 0 {
 		rules = append(rules, godo.ForwardingRule{
 			EntryProtocol:  "http",
-			EntryPort:      port,
+			EntryPort:      b.HTTP,
 			TargetProtocol: "http",
-			TargetPort:     80,
+			TargetPort:     b.serve.Port,
 		})
 	}
 
-	if port := f.Stack.LoadBalancer.HTTPS; port != 0 {
+	if b.HTTPS != 0 {
 		// Only where HTTPS is asked for: nothing else uses the certificate.
 		certificate, err := f.ensureCertificate(ctx)
 		if err != nil {
@@ -128,9 +168,9 @@ func (f *Fleet) forwardingRules(ctx context.Context) ([]godo.ForwardingRule, err
 
 		rules = append(rules, godo.ForwardingRule{
 			EntryProtocol:  "https",
-			EntryPort:      port,
+			EntryPort:      b.HTTPS,
 			TargetProtocol: "http",
-			TargetPort:     80,
+			TargetPort:     b.serve.Port,
 			CertificateID:  certificate,
 		})
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,7 +21,7 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 
 	// A load balancer or VPC that is not deleted costs money: the first error does not end it.
 	errs := f.destroyDroplets(ctx, members)
-	errs = append(errs, f.destroyBalancer(ctx))
+	errs = append(errs, f.destroyBalancers(ctx))
 	errs = append(errs, f.destroyCertificates(ctx))
 	errs = append(errs, f.destroyVPC(ctx))
 
@@ -53,19 +54,23 @@ func (f *Fleet) destroyDroplets(ctx context.Context, members []member) []error {
 	return errs
 }
 
-func (f *Fleet) destroyBalancer(ctx context.Context) error {
-	balancer, there, err := f.balancer(ctx)
-	if err != nil || !there {
+func (f *Fleet) destroyBalancers(ctx context.Context) error {
+	balancers, err := f.balancers(ctx)
+	if err != nil {
 		return err
 	}
 
-	// Two operators, or a destroy that is run again, may meet here.
-	_, err = f.Client.LoadBalancers.Delete(ctx, balancer.ID)
-	if do.IsNotFound(err) {
-		return nil
+	var errs []error
+
+	for _, balancer := range balancers {
+		// Two operators, or a destroy that is run again, may meet here.
+		_, err := f.Client.LoadBalancers.Delete(ctx, balancer.ID)
+		if err != nil && !do.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete load balancer %s: %w", balancer.Name, err))
+		}
 	}
 
-	return err
+	return errors.Join(errs...)
 }
 
 func (f *Fleet) destroyCertificates(ctx context.Context) error {

@@ -22,8 +22,6 @@ import (
 )
 
 var (
-	// ErrNoImage means that a role has no snapshot yet.
-	ErrNoImage = errors.New("no image")
 	// ErrUnsafe refuses what would endanger data.
 	ErrUnsafe = errors.New("not safe now")
 	// ErrNoDroplet means that a node of the stack has no Droplet.
@@ -36,7 +34,7 @@ type Config struct {
 	Stack     *stack.Stack
 	Secrets   *stack.Secrets
 	Manifests map[string]*roles.Manifest
-	// Published maps the load balancer's address to one that reaches it from here.
+	// Published maps a load balancer's address to one that reaches it from here.
 	Published func(ctx context.Context, ip string) (string, error)
 	// APIInside is where a Droplet reaches the API; empty for DigitalOcean's own.
 	APIInside string
@@ -45,6 +43,9 @@ type Config struct {
 	Progress func(string)
 	Timeout  time.Duration // for a node to become healthy
 }
+
+// galera is the driver of the roles whose nodes hold databases.
+const galera = "galera"
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
 const DefaultTimeout = 10 * time.Minute
@@ -92,6 +93,9 @@ func (f *Fleet) manifest(role string) *roles.Manifest {
 
 	return &roles.Manifest{}
 }
+
+// isDatabase tells whether the nodes of a role hold the stack's data.
+func (f *Fleet) isDatabase(role string) bool { return f.manifest(role).Driver == galera }
 
 func (m member) public() string {
 	address, _ := m.Droplet.PublicIPv4() // "" while it has none
@@ -183,35 +187,6 @@ func find(members []member, node string) (member, bool) {
 	}
 
 	return members[i], true
-}
-
-// image finds the newest snapshot of a role.
-func (f *Fleet) image(ctx context.Context, role string) (godo.Image, error) {
-	images, err := do.ImagesByTag(ctx, f.Client, "hornero:role:"+role)
-	if err != nil {
-		return godo.Image{}, err
-	}
-
-	// An image that is not in the stack's region cannot be launched there.
-	release := "hornero:release:" + f.Stack.Release
-	images = slices.DeleteFunc(images, func(image godo.Image) bool {
-		usable := slices.Contains(image.Tags, release) && slices.Contains(image.Regions, f.Stack.Region)
-		return !usable
-	})
-	if len(images) == 0 {
-		return godo.Image{}, fmt.Errorf(
-			"%w of role %s on %s in %s; bake one with `make images`",
-			ErrNoImage,
-			role,
-			f.Stack.Release,
-			f.Stack.Region,
-		)
-	}
-
-	// The API numbers images as they are made: the highest is the newest bake.
-	return slices.MaxFunc(images, func(a, b godo.Image) int {
-		return cmp.Compare(a.ID, b.ID)
-	}), nil
 }
 
 func (f *Fleet) progress(format string, args ...any) {

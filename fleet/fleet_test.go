@@ -111,24 +111,6 @@ func TestUpEndsWhereNobodyFounds(t *testing.T) {
 	require.Len(t, w.names(), 6, "nothing is destroyed unasked, and nothing launched that could not join")
 }
 
-func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
-	w := newWorld(t)
-	require.NoError(t, w.up())
-
-	for _, document := range w.documents() {
-		var names []string
-		for name := range document.Secrets {
-			names = append(names, name)
-		}
-
-		require.ElementsMatch(t, w.config.Manifests[document.Role].Secrets, names)
-
-		drift := w.config.Stack.Settings()["drift"]
-		require.Equal(t, drift, document.Settings["drift"], "every role's node is told")
-		require.Contains(t, document.Settings, "drift_every")
-	}
-}
-
 func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 	// Killed after the founder alone, after the first that joins it, and among the others.
 	for _, after := range []int32{1, 2, 4} {
@@ -183,27 +165,4 @@ func TestAMissingNodeComesBackAsTheNextIncarnation(t *testing.T) {
 	require.NoError(t, w.up())
 	require.Contains(t, w.names(), "db-1/2", "the peer set remembers the first")
 	require.Zero(t, founders(w), "a stack that has a peer set founds no other")
-}
-
-func TestDestroyLeavesNothingButImages(t *testing.T) {
-	w := newWorld(t)
-	require.NoError(t, w.up())
-	require.NoError(t, w.fleet().Destroy(t.Context()))
-	require.NoError(t, w.fleet().Destroy(t.Context()), "what is gone is no error")
-
-	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
-	require.NoError(t, err)
-	require.Empty(t, droplets)
-
-	balancers, _, err := w.config.Client.LoadBalancers.List(t.Context(), nil)
-	require.NoError(t, err)
-	require.Empty(t, balancers)
-}
-
-func TestAMissingImageSaysHowToBakeIt(t *testing.T) {
-	w := newWorld(t)
-	w.config.Stack.Release = "debian-12"
-	err := w.up()
-	require.ErrorIs(t, err, fleet.ErrNoImage)
-	require.ErrorContains(t, err, "bake one with `make images`")
 }

@@ -1,11 +1,11 @@
 package fleet
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -32,37 +32,21 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 		Found:       founds,
 		Join:        join,
 		Expected:    f.Stack.Expected(),
-		Settings:    map[string]string{},
-		Secrets:     map[string]report.Secret{},
+		Roles:       f.Stack.Rights(f.Manifests),
+		Databases:   f.databases(node.Role),
+		Settings:    f.Stack.SettingsOf(node, manifest),
 	}
 
-	settings := f.Stack.Settings()
-	for _, name := range f.settingNames(manifest) {
-		document.Settings[name] = settings[name]
-	}
-
-	if f.Stack.MayHoldReservedIP(node.Role) {
-		// A node without the token would hold an address that it cannot move.
-		if err := f.checkGiven(); err != nil {
-			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
-		}
-
-		// Without the setting a node asks DigitalOcean's own API.
-		if f.APIInside != "" {
-			document.Settings[cloudinit.SettingReservedIPAPI] = f.APIInside
-		}
-	}
-
-	for _, name := range f.Stack.SecretsOf(manifest) {
-		secret, err := f.Secrets.Get(name)
-		if err != nil {
-			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
-		}
-
-		document.Secrets[name] = secret
+	// Without the setting a node asks DigitalOcean's own API.
+	if f.Stack.MayHoldReservedIP(node.Role) && f.APIInside != "" {
+		document.Settings[cloudinit.SettingReservedIPAPI] = f.APIInside
 	}
 
 	var err error
+	if document.Secrets, err = f.secrets(manifest); err != nil {
+		return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
+	}
+
 	if document.TLS, err = f.issueTLS(node, incarnation); err != nil {
 		return cloudinit.Node{}, err
 	}
@@ -70,6 +54,39 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 	document.SSH, err = f.shell.hostIdentity(node.Name)
 
 	return document, err
+}
+
+// databases are those that the nodes of a role make and keep for others.
+func (f *Fleet) databases(role string) []cloudinit.Database {
+	var kept []cloudinit.Database
+
+	for _, database := range f.Stack.DatabasesOf(role, f.Manifests) {
+		kept = append(kept, cloudinit.Database{
+			Name:   database.Name,
+			User:   database.User,
+			Secret: database.Secret,
+			Grants: database.Grants,
+		})
+	}
+
+	return kept
+}
+
+// secrets are those that a node of the role is given, and no other.
+func (f *Fleet) secrets(manifest *roles.Manifest) (map[string]report.Secret, error) {
+	secrets := map[string]report.Secret{}
+
+	for _, name := range f.Stack.SecretsOf(manifest, f.Manifests) {
+		secret, err := f.Secrets.Get(name)
+		if err != nil {
+			// If it is for the operator to give, he is told so.
+			return nil, cmp.Or(f.checkGiven(), err)
+		}
+
+		secrets[name] = secret
+	}
+
+	return secrets, nil
 }
 
 func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error) {
@@ -145,15 +162,4 @@ func (s *shell) hostIdentity(node string) (cloudinit.SSH, error) {
 // authorizedKey is a key as a line of an authorized_keys file.
 func authorizedKey(key ssh.PublicKey) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-}
-
-// settingNames are the settings of a role and those that every role has.
-func (f *Fleet) settingNames(manifest *roles.Manifest) []string {
-	// A stack's own folder of roles may be without common.
-	common := f.Manifests[roles.Common]
-	if common == nil {
-		return manifest.Settings
-	}
-
-	return slices.Concat(common.Settings, manifest.Settings)
 }

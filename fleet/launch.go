@@ -17,7 +17,8 @@ import (
 )
 
 // errNoFounder means that none of the nodes to launch may found a peer set.
-var errNoFounder = errors.New("the stack has no node of a role that can found a peer set; add a group with role db")
+var errNoFounder = errors.New("the stack has no node of a role that can found a peer set; " +
+	"add a group of a role with peers: member")
 
 // launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
 func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
@@ -31,6 +32,23 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 	known := newest(answers)
 	join := f.consensus(kept)
 
+	images, err := f.imagesOf(ctx, missing)
+	if err != nil {
+		return err
+	}
+
+	launch := func(ctx context.Context, node stack.Node, founds bool, join []string) error {
+		incarnation := nextIncarnation(known, kept, node.Name)
+		next, err := f.order(node, images[choiceOf(node)], incarnation, founds, join)
+		if err != nil {
+			return err
+		}
+
+		_, err = f.launch(ctx, vpc, next)
+
+		return err
+	}
+
 	// Two founders would make two peer sets: one node is launched alone, and all others join it.
 	if len(join) == 0 {
 		founder := f.founder(missing)
@@ -38,8 +56,7 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 			return fmt.Errorf("launch %s: %w", f.Stack.Name, errNoFounder)
 		}
 
-		node := missing[founder]
-		if _, err := f.launch(ctx, vpc, node, nextIncarnation(known, kept, node.Name), true, nil); err != nil {
+		if err := launch(ctx, missing[founder], true, nil); err != nil {
 			return err
 		}
 
@@ -57,8 +74,7 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 
 	for _, node := range missing {
 		group.Go(func() error {
-			_, err := f.launch(ctx, vpc, node, nextIncarnation(known, kept, node.Name), false, join)
-			return err
+			return launch(ctx, node, false, join)
 		})
 	}
 
@@ -67,10 +83,8 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 
 // founder picks the first database node, or the first node that joins consensus; -1 when there is none.
 func (f *Fleet) founder(missing []stack.Node) int {
-	isDatabase := func(node stack.Node) bool {
-		return f.manifest(node.Role).Driver == "galera"
-	}
-	if i := slices.IndexFunc(missing, isDatabase); i >= 0 {
+	database := func(node stack.Node) bool { return f.isDatabase(node.Role) }
+	if i := slices.IndexFunc(missing, database); i >= 0 {
 		return i
 	}
 
@@ -114,44 +128,57 @@ func nextIncarnation(known status.PeerSet, members []member, node string) int {
 	return last + 1
 }
 
-// launch creates a node's Droplet and waits until it has its addresses.
-func (f *Fleet) launch(
-	ctx context.Context,
-	vpc string,
+// order is what a node's Droplet is launched from.
+type order struct {
+	node        stack.Node
+	image       godo.Image
+	incarnation int
+	userData    []byte
+}
+
+// order makes ready what a node's Droplet is launched from.
+func (f *Fleet) order(
 	node stack.Node,
+	image godo.Image,
 	incarnation int,
 	founds bool,
 	join []string,
-) (member, error) {
-	image, err := f.image(ctx, node.Role)
-	if err != nil {
-		return member{}, err
-	}
-
+) (order, error) {
 	document, err := f.Document(node, incarnation, founds, join)
 	if err != nil {
-		return member{}, err
+		return order{}, err
 	}
 
 	data, err := cloudinit.Encode(document)
 	if err != nil {
-		return member{}, err
+		return order{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 	}
 
+	return order{
+		node:        node,
+		image:       image,
+		incarnation: incarnation,
+		userData:    data,
+	}, nil
+}
+
+// launch creates a node's Droplet and waits until it has its addresses.
+func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, error) {
+	node := next.node
 	droplet, _, err := f.Client.Droplets.Create(ctx, &godo.DropletCreateRequest{
 		Name:     f.Stack.Name + "-" + node.Name,
 		Region:   f.Stack.Region,
 		Size:     node.Size,
-		Image:    godo.DropletCreateImage{ID: image.ID},
+		Image:    godo.DropletCreateImage{ID: next.image.ID},
 		VPCUUID:  vpc,
-		UserData: string(data),
-		Tags:     f.tags(node, incarnation),
+		UserData: string(next.userData),
+		Tags:     f.tags(node, next.incarnation),
 	})
 	if err != nil {
 		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
 	}
 
-	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, image.Name, incarnation)
+	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, next.image.Name, next.incarnation)
 
 	// Its address is what those that are launched next are told to join.
 	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})

@@ -132,12 +132,36 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		}
 
 		command := string(request.Payload[4:]) // after its length
-		success := ssh.Marshal(struct{ Code uint32 }{0})
-		_, _ = io.WriteString(session, w.command(document, address, command))
-		_, _ = session.SendRequest("exit-status", false, success)
+		var code uint32
+
+		if strings.HasPrefix(command, "hornero-bootstrap ") {
+			_, _ = io.WriteString(session, w.command(document, address, command))
+		} else {
+			code = w.roleCommand(document.Node, command, session)
+		}
+
+		exit := ssh.Marshal(struct{ Code uint32 }{code})
+		_, _ = session.SendRequest("exit-status", false, exit)
 
 		return
 	}
+}
+
+// roleCommand runs a command of a role: it notes the command with its input, and prints two lines, one without an end.
+func (w *world) roleCommand(node, command string, session ssh.Channel) uint32 {
+	input, err := io.ReadAll(session)
+	if err != nil {
+		w.t.Error(err)
+	}
+
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+
+	w.ran = append(w.ran, node+": "+command+" <"+string(input))
+	_, _ = io.WriteString(session, "one\ntwo")
+	_, _ = io.WriteString(session.Stderr(), "aside\n")
+
+	return w.exits[node]
 }
 
 // command is what a node's program prints.
@@ -204,7 +228,7 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 		Phase:       "serving",
 		State:       "synced",
 		Healthy:     !w.unhealthy[node],
-		Writer:      node == "db-1",
+		Writer:      slices.Contains(w.writers, node),
 		Image:       w.images[node],
 		PeerSet:     w.peerSet(),
 	}
@@ -252,14 +276,14 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 func (w *world) peerSet() status.PeerSet {
 	return status.PeerSet{
 		Founded:    "f",
-		Quorum:     true,
+		Quorum:     !w.lost,
 		Era:        w.era,
 		Forgotten:  w.forgotten,
 		Writer:     "db-1",
 		ReservedIP: w.holder,
 		Leader:     "10.0.0.9:9202",
 		Voters:     []string{"10.0.0.9:9202"},
-		Leases:     map[string]string{"writer": "db-1"},
+		Leases:     maps.Clone(w.leases),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
 )
 
 // drainTimeout bounds how long a node may drain: it may be dead.
@@ -40,17 +41,13 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		return err
 	}
 
-	members, _ := current(all)
-	answers := f.askAll(ctx, members)
-	known := newest(answers)
-
 	// Before anything is touched: when this refuses, the old node serves on.
-	if err := f.checkSafe(name, node.Role, answers, known); err != nil {
+	next, err := f.successor(ctx, node, all)
+	if err != nil {
 		return err
 	}
 
-	// Of all Droplets, also surplus ones: no incarnation may be given out twice.
-	incarnation := nextIncarnation(known, all, name)
+	members, _ := current(all)
 	old, there := find(members, name)
 	client := f.manifest(node.Role).Peers == roles.Client
 
@@ -61,8 +58,7 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		}
 	}
 
-	// It never founds: the peer set may be out of reach, and a second one would split the stack.
-	fresh, err := f.launch(ctx, vpc, node, incarnation, false, f.consensus(without(members, name)))
+	fresh, err := f.launch(ctx, vpc, next)
 	if err != nil {
 		return err
 	}
@@ -77,6 +73,29 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	}
 
 	return nil
+}
+
+// successor makes ready what a node's next Droplet is launched from, if it is safe to recreate the node now.
+func (f *Fleet) successor(ctx context.Context, node stack.Node, all []member) (order, error) {
+	members, _ := current(all)
+	answers := f.askAll(ctx, members)
+	known := newest(answers)
+
+	if err := f.checkSafe(node.Name, node.Role, answers, known); err != nil {
+		return order{}, err
+	}
+
+	image, err := f.image(ctx, node)
+	if err != nil {
+		return order{}, err
+	}
+
+	// Of all Droplets, also surplus ones: no incarnation may be given out twice.
+	incarnation := nextIncarnation(known, all, node.Name)
+	join := f.consensus(without(members, node.Name))
+
+	// It never founds: the peer set may be out of reach, and a second one would split the stack.
+	return f.order(node, image, incarnation, false, join)
 }
 
 func (f *Fleet) drainAndDestroy(ctx context.Context, m member) error {
@@ -105,7 +124,7 @@ func without(members []member, node string) []member {
 // checkSafe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
 // declared loss.
 func (f *Fleet) checkSafe(name, role string, answers []answer, known status.PeerSet) error {
-	if f.manifest(role).Driver != "galera" {
+	if !f.isDatabase(role) {
 		return nil
 	}
 
@@ -135,7 +154,7 @@ func (f *Fleet) checkSafe(name, role string, answers []answer, known status.Peer
 
 	return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; "+
 		"`hornero status` says what they wait for. "+
-		"A node that is lost with its data is declared gone on any other database node or proxy: "+
+		"A node that is lost with its data is declared gone on any other member of the peer set: "+
 		"hornero-bootstrap forget NAME", name, ErrUnsafe, synced, need)
 }
 

@@ -12,10 +12,12 @@ import (
 
 // Report is what `hornero status --json` prints.
 type Report struct {
-	Stack        string       `json:"stack"`
-	Cloud        string       `json:"cloud"`
-	URL          string       `json:"url"`
-	LoadBalancer BalancerLine `json:"load_balancer"`
+	Stack string `json:"stack"`
+	Cloud string `json:"cloud"`
+	// URL and LoadBalancer are those of the first load balancer; empty where there is none.
+	URL          string         `json:"url"`
+	LoadBalancer BalancerLine   `json:"load_balancer"`
+	Balancers    []BalancerLine `json:"load_balancers"` // those that stack.yaml names, in its order
 	// ReservedIP is null where the stack has none.
 	ReservedIP *ReservedLine `json:"reserved_ip,omitempty"`
 	Writer     string        `json:"writer"`
@@ -23,10 +25,13 @@ type Report struct {
 	Nodes      []NodeLine    `json:"nodes"`
 }
 
-// BalancerLine is the load balancer.
+// BalancerLine is a load balancer of stack.yaml.
 type BalancerLine struct {
-	ID string `json:"id"`
-	IP string `json:"ip"`
+	Name  string `json:"name"`  // in stack.yaml; empty for the short form of one
+	Nodes string `json:"nodes"` // the role behind it
+	ID    string `json:"id"`    // empty before it is made
+	IP    string `json:"ip"`
+	URL   string `json:"url"` // from here; empty while it has no address
 }
 
 // PeerSetLine is the peer set as the best informed node knows it.
@@ -121,23 +126,54 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	report.PeerSet = peerSetLine(known)
 	report.ReservedIP = f.reservedLine(ctx, answers, known)
 
-	// There is none before the first `hornero up`; that is nothing wrong.
-	balancer, there, err := f.balancer(ctx)
-	if err != nil {
+	if report.Balancers, err = f.balancerLines(ctx); err != nil {
 		return report, err
 	}
 
-	if there {
-		report.LoadBalancer = BalancerLine{balancer.ID, balancer.IP}
-	}
-
-	if report.URL, err = f.url(ctx); err != nil {
-		return report, err
+	if len(report.Balancers) > 0 {
+		report.LoadBalancer = report.Balancers[0]
+		report.URL = report.LoadBalancer.URL
 	}
 
 	report.Nodes = f.nodeLines(answers)
 
 	return report, nil
+}
+
+// balancerLines are all load balancers of stack.yaml, also those that are not made yet.
+func (f *Fleet) balancerLines(ctx context.Context) ([]BalancerLine, error) {
+	wanted, err := f.allBalanced()
+	if err != nil {
+		return nil, err
+	}
+
+	have, err := f.balancers(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	lines := []BalancerLine{}
+
+	for _, b := range wanted {
+		line := BalancerLine{
+			Name:  b.Name,
+			Nodes: b.Nodes,
+		}
+
+		// There is none before the first `hornero up`; that is nothing wrong.
+		if balancer, there := f.balancerNamed(have, b.Name); there {
+			line.ID = balancer.ID
+			line.IP = balancer.IP
+		}
+
+		if line.URL, err = f.address(ctx, have, b); err != nil {
+			return nil, err
+		}
+
+		lines = append(lines, line)
+	}
+
+	return lines, nil
 }
 
 // nodeLines are all nodes of the stack, also those that have no Droplet.

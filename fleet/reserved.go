@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/digitalocean/godo"
 
@@ -27,10 +26,6 @@ var (
 func (f *Fleet) checkReserved(ctx context.Context) error {
 	if f.Stack.ReservedIP == nil {
 		return nil
-	}
-
-	if err := f.checkGiven(); err != nil {
-		return err
 	}
 
 	reserved, err := f.reserved(ctx)
@@ -57,15 +52,6 @@ func (f *Fleet) checkReserved(ctx context.Context) error {
 			holder.ID,
 			holder.Name,
 		)
-	}
-
-	return nil
-}
-
-// checkGiven looks for the secrets that only the operator can give.
-func (f *Fleet) checkGiven() error {
-	if missing := f.Secrets.Missing(f.Stack); len(missing) > 0 {
-		return errors.New(strings.Join(missing, "\n"))
 	}
 
 	return nil

@@ -184,11 +184,10 @@ func TestTheReservedIPOutlivesTheStack(t *testing.T) {
 	_, err := w.fleet().Reserve(t.Context())
 	require.ErrorContains(t, err, "names the reserved IP "+address+" already")
 
-	var said []string
-	w.config.Progress = func(line string) { said = append(said, line) }
+	said := w.hear()
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 
-	require.Contains(t, said, "reserved IP "+address+" is kept, and is paid for while no Droplet has it; "+
+	require.Contains(t, said(), "reserved IP "+address+" is kept, and is paid for while no Droplet has it; "+
 		"`hornero reserved-ip release --yes` gives it back")
 
 	require.NoError(t, w.fleet().Unreserve(t.Context()))

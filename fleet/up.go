@@ -2,22 +2,24 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/stack"
 )
 
-// Up makes what exists equal what the stack says, waits until it serves, and returns the site's URL. It may be
-// killed at any moment and run again; run twice, it changes nothing.
+// Up makes what exists equal what the stack says, waits until it serves, and returns the address of its first load
+// balancer, or "" when it has none. It may be killed at any moment and run again; run twice, it changes nothing.
 func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	start := time.Now()
 	var took Breakdown
 
 	// Before anything is made that costs money.
-	if err := f.checkReserved(ctx); err != nil {
+	if err := f.checkUp(ctx); err != nil {
 		return "", took, err
 	}
 
@@ -26,8 +28,8 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
-	// Before the nodes: it comes up while they boot.
-	if err := f.ensureBalancer(ctx, vpc); err != nil {
+	// Before the nodes: they come up while those boot.
+	if err := f.ensureBalancers(ctx, vpc); err != nil {
 		return "", took, err
 	}
 
@@ -40,6 +42,37 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	url, err := f.await(ctx, vpc, members, start, &took)
 
 	return url, took, err
+}
+
+// checkUp looks for what would end an Up halfway.
+func (f *Fleet) checkUp(ctx context.Context) error {
+	if err := f.checkGiven(); err != nil {
+		return err
+	}
+
+	if err := f.checkReserved(ctx); err != nil {
+		return err
+	}
+
+	all, err := f.members(ctx)
+	if err != nil {
+		return err
+	}
+
+	// Nodes that run need no image: theirs may be pruned.
+	kept, _ := current(all)
+	_, err = f.imagesOf(ctx, f.missing(kept))
+
+	return err
+}
+
+// checkGiven looks for the secrets that only the operator can give.
+func (f *Fleet) checkGiven() error {
+	if missing := f.Secrets.Missing(f.Stack, f.Manifests); len(missing) > 0 {
+		return errors.New(strings.Join(missing, "\n"))
+	}
+
+	return nil
 }
 
 // ensureNodes launches what is missing until one look finds every node: a Droplet that is being deleted is

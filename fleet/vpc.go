@@ -9,7 +9,7 @@ import (
 	"github.com/hornero/hornero/internal/do"
 )
 
-// resourceName is the name of what the stack has one of: VPC, load balancer, certificate.
+// resourceName is the name of what the stack has one of: VPC, certificate, a load balancer without a name of its own.
 func (f *Fleet) resourceName() string {
 	return "hornero-" + f.Stack.Name
 }

@@ -21,19 +21,19 @@ type Breakdown struct {
 	Launched float64 // every Droplet has an address
 	Peers    float64 // every node is in the peer set
 	Galera   float64 // every database node is healthy
-	First    float64 // the site answers through the load balancer
+	First    float64 // every load balancer answers; 0 where there is none
 	Healthy  float64 // every node is healthy
 }
 
 // mark notes the time of each milestone when the answers show it for the first time.
-func (b *Breakdown) mark(answers []answer, now float64) {
+func (b *Breakdown) mark(answers []answer, isDatabase func(role string) bool, now float64) {
 	joined, databases, healthy := true, true, true
 
 	for _, a := range answers {
 		// A node that does not answer has a zero status, and counts as not there.
 		joined = joined && a.status.PeerSet.Founded != ""
 		healthy = healthy && a.status.Healthy
-		databases = databases && (a.member.Role != "db" || a.status.Healthy)
+		databases = databases && (!isDatabase(a.member.Role) || a.status.Healthy)
 	}
 
 	first := func(at *float64, reached bool) {
@@ -55,14 +55,14 @@ type startup struct {
 	start   time.Time
 	took    *Breakdown
 
-	site    string            // its URL, once it answers
-	states  map[string]string // the last one that was reported, by node
-	pending string            // what the last poll waited for
-	marked  bool              // that the peer set is founded
-	looked  time.Time         // when all Droplets were last looked up
+	balancers []*awaited        // of stack.yaml, in its order
+	states    map[string]string // the last one that was reported, by node
+	pending   string            // what the last poll waited for
+	marked    bool              // that the peer set is founded
+	looked    time.Time         // when all Droplets were last looked up
 }
 
-// await waits until every node is healthy and the site answers, and reports what changes. A Droplet that
+// await waits until every node is healthy and every load balancer answers, and reports what changes. A Droplet that
 // vanishes meanwhile, because it was being deleted all along, is launched anew.
 func (f *Fleet) await(
 	ctx context.Context,
@@ -74,6 +74,11 @@ func (f *Fleet) await(
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
 
+	wanted, err := f.allBalanced()
+	if err != nil {
+		return "", err
+	}
+
 	s := &startup{
 		fleet:   f,
 		vpc:     vpc,
@@ -84,13 +89,17 @@ func (f *Fleet) await(
 		looked:  time.Now(),
 	}
 
+	for _, b := range wanted {
+		s.balancers = append(s.balancers, &awaited{balanced: b})
+	}
+
 	for {
 		done, err := s.poll(ctx)
 		if err != nil {
 			return "", err
 		}
 		if done {
-			return s.site, nil
+			return s.address(), nil
 		}
 
 		select {
@@ -104,7 +113,7 @@ func (f *Fleet) await(
 // poll asks everybody once, and tells whether the stack serves.
 func (s *startup) poll(ctx context.Context) (bool, error) {
 	answers := s.fleet.askAll(ctx, s.members)
-	down := s.askSite(ctx)
+	down := s.askBalancers(ctx)
 
 	// Answers that the end of the context cut off say nothing: the error tells what the poll before them saw.
 	if ctx.Err() != nil {
@@ -117,7 +126,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	}
 
 	s.reportChanges(answers)
-	s.took.mark(answers, s.seconds())
+	s.took.mark(answers, s.fleet.isDatabase, s.seconds())
 
 	// Waiting does not help a node that refuses its user-data: the operator is told at once.
 	if err := refused(answers); err != nil {
@@ -133,7 +142,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	}
 
 	// Looked up once more before it is done: a Droplet that is being deleted may still have answered.
-	done := s.took.Healthy > 0 && s.took.First > 0
+	done := s.took.Healthy > 0 && len(down) == 0
 	if done || time.Since(s.looked) > lookPause {
 		relaunched, err := s.relaunch(ctx)
 		if err != nil {
@@ -150,24 +159,6 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 
 func (s *startup) seconds() float64 {
 	return time.Since(s.start).Seconds()
-}
-
-// askSite asks the site until it answered once, and returns why it does not.
-func (s *startup) askSite(ctx context.Context) error {
-	if s.took.First != 0 {
-		return nil
-	}
-
-	site, err := s.fleet.serves(ctx)
-	if err != nil {
-		return err
-	}
-
-	s.site = site
-	s.took.First = s.seconds()
-	s.fleet.progress("site: answers at %s after %.1f s", site, s.took.First)
-
-	return nil
 }
 
 // markFounded tags the founder once the peer set is there.
@@ -197,7 +188,7 @@ func (s *startup) relaunch(ctx context.Context) (bool, error) {
 		return false, err
 	}
 
-	// The new node has to join and be healthy; when the site first answered stays true.
+	// The new node has to join and be healthy; when the load balancers first answered stays true.
 	if relaunched {
 		s.took.Galera = 0
 		s.took.Healthy = 0
@@ -232,7 +223,7 @@ func (s *startup) reportChanges(answers []answer) {
 }
 
 // pendingLines lists what is not healthy, a line each.
-func pendingLines(answers []answer, down error) string {
+func pendingLines(answers []answer, down []error) string {
 	var lines []string
 	for _, a := range answers {
 		line := lineOf(a)
@@ -243,8 +234,8 @@ func pendingLines(answers []answer, down error) string {
 		lines = append(lines, fmt.Sprintf("\n  %s is %s: %s", line.Name, line.State, line.Reason))
 	}
 
-	if down != nil {
-		lines = append(lines, "\n  the site: "+down.Error())
+	for _, err := range down {
+		lines = append(lines, "\n  "+err.Error())
 	}
 
 	return strings.Join(lines, "")

@@ -2,18 +2,17 @@ package fleet_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/http"
+	"maps"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/digitalocean/godo"
@@ -33,7 +32,8 @@ const text = `version: 1
 name: blog
 cloud: lab
 region: fra1
-site: {title: "Tom & Ann", admin_user: admin, admin_email: admin@example.org}
+roles:
+  web: {title: "Tom & Ann", admin_user: admin, admin_email: admin@example.org}
 nodes:
   - {name: db, role: db, count: 3}
   - {name: proxy, role: proxy, count: 2}
@@ -47,11 +47,13 @@ type world struct {
 	t            *testing.T
 	config       fleet.Config
 	created      func(api.Machine) // is called with each new machine, before it is there
+	site         *site
 
 	mutex    sync.Mutex
 	machines map[int]api.Machine
 	history  []string       // what was drained and destroyed, in order
 	rebuilt  []string       // on which nodes the peer set was rebuilt
+	ran      []string       // what commands were run, with their standard input
 	asked    map[string]int // how often each node was asked how it is
 
 	// What nodes say.
@@ -63,6 +65,10 @@ type world struct {
 	survivors map[string]status.Recovery // what members say that they hold of the peer set
 	holder    string                     // of the reserved IP
 	problems  map[string]string          // that nodes have with it
+	writers   []string                   // who say that they take the writes
+	leases    map[string]string          // who holds them
+	exits     map[string]uint32          // what commands of roles end with, by node
+	lost      bool                       // the peer set has no quorum
 
 	// What is wrong with nodes.
 	unhealthy map[string]bool
@@ -74,23 +80,26 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	return newWorldOf(t, text, nil)
+}
+
+// newWorldOf has a stack of its own, with roles of its own; PORT and TLSPORT in its text are where the site answers.
+func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 	w := &world{
 		t:         t,
+		site:      serveSite(t),
 		machines:  map[int]api.Machine{},
 		known:     map[string]int{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},
+		writers:   []string{"db-1"},
+		leases:    map[string]string{"writer": "db-1"},
 	}
 
-	site := serveSite(t)
-
-	manifests, err := roles.LoadDir(roles.Embedded())
+	manifests, err := roles.LoadDir(roles.Overlay(own))
 	require.NoError(t, err)
 
-	yaml := strings.Replace(text, "PORT", site.Port(), 1)
-	s, err := stack.Parse("stack.yaml", []byte(yaml), manifests)
-	require.NoError(t, err)
-
+	s := w.parse(text, manifests)
 	folder := t.TempDir()
 	file := filepath.Join(folder, "secrets.age")
 	key := filepath.Join(folder, "age.key")
@@ -99,7 +108,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(s, manifests))
 
-	client, err := do.NewClient(w.serve(folder), "token", "test")
+	client, err := do.NewClient(w.serve(folder, s), "token", "test")
 	require.NoError(t, err)
 
 	w.config = fleet.Config{
@@ -110,26 +119,20 @@ func newWorld(t *testing.T) *world {
 		Timeout:   20 * time.Second,
 		Dial:      w.dial,
 		Published: func(context.Context, string) (string, error) {
-			return site.Hostname(), nil
+			return w.site.plain.Hostname(), nil
 		},
 	}
 
 	return w
 }
 
-// serveSite stands in for the site behind the load balancer, and returns its URL.
-func serveSite(t *testing.T) *url.URL {
-	page := func(out http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(out, "<title>Tom &amp; Ann</title>")
-	}
+// parse reads a stack.yaml whose load balancers are the site.
+func (w *world) parse(text string, manifests map[string]*roles.Manifest) *stack.Stack {
+	ports := strings.NewReplacer("TLSPORT", w.site.tls.Port(), "PORT", w.site.plain.Port())
+	s, err := stack.Parse("stack.yaml", []byte(ports.Replace(text)), manifests)
+	require.NoError(w.t, err)
 
-	site := httptest.NewServer(http.HandlerFunc(page))
-	t.Cleanup(site.Close)
-
-	at, err := url.Parse(site.URL)
-	require.NoError(t, err)
-
-	return at
+	return s
 }
 
 // set changes what the nodes say while they may be asked.
@@ -140,6 +143,22 @@ func (w *world) set(change func()) {
 	change()
 }
 
+// hear returns what tells all progress from now on, a line each.
+func (w *world) hear() func() string {
+	var said strings.Builder
+
+	w.config.Progress = func(line string) {
+		w.set(func() { said.WriteString(line + "\n") })
+	}
+
+	return func() string {
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+
+		return said.String()
+	}
+}
+
 // destroyDroplet deletes a node's Droplet behind the fleet's back, and waits until left others are there.
 func (w *world) destroyDroplet(node string, left int) {
 	_, err := w.config.Client.Droplets.DeleteByTag(w.t.Context(), "hornero:blog:node:"+node)
@@ -147,6 +166,17 @@ func (w *world) destroyDroplet(node string, left int) {
 
 	gone := func() bool { return len(w.names()) == left }
 	require.Eventually(w.t, gone, waitLimit, waitTick)
+}
+
+// awaitDroplets waits until the API lists so many Droplets of the stack: one that is deleted is listed for a while.
+func (w *world) awaitDroplets(number int) {
+	listed := func() bool {
+		droplets, err := do.DropletsByTag(w.t.Context(), w.config.Client, "hornero:blog")
+		require.NoError(w.t, err)
+
+		return len(droplets) == number
+	}
+	require.Eventually(w.t, listed, waitLimit, waitTick)
 }
 
 // retag takes a tag of the stack from a node's Droplet, and gives it another, as somebody else may.
@@ -167,11 +197,17 @@ func (w *world) retag(node, from, to string) {
 	})
 	require.NoError(w.t, err)
 
-	_, _, err = client.Tags.Create(w.t.Context(), &godo.TagCreateRequest{Name: "hornero:blog:" + to})
+	w.tag("hornero:blog:"+to, resources[0])
+}
+
+// tag puts a tag on something.
+func (w *world) tag(name string, resource godo.Resource) {
+	tags := w.config.Client.Tags
+	_, _, err := tags.Create(w.t.Context(), &godo.TagCreateRequest{Name: name})
 	require.NoError(w.t, err)
 
-	_, err = client.Tags.TagResources(w.t.Context(), "hornero:blog:"+to, &godo.TagResourcesRequest{
-		Resources: resources,
+	_, err = tags.TagResources(w.t.Context(), name, &godo.TagResourcesRequest{
+		Resources: []godo.Resource{resource},
 	})
 	require.NoError(w.t, err)
 }
@@ -184,13 +220,13 @@ func (w *world) status() fleet.Report {
 	return report
 }
 
-// serve starts the API with an image of each role, and returns its address.
-func (w *world) serve(folder string) string {
+// serve starts the API with an image of each role of the stack, and returns its address.
+func (w *world) serve(folder string, s *stack.Stack) string {
 	store, err := state.Open(filepath.Join(folder, "state.json"), func(d *state.Document) {
 		api.Fresh(time.Now())(d)
 
-		for _, role := range []string{"db", "proxy", "web"} {
-			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13"}
+		for _, role := range slices.Sorted(maps.Keys(s.Expected())) {
+			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:2"}
 
 			d.Images = append(d.Images, state.Image{
 				ID:           d.NextID(),

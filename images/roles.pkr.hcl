@@ -9,7 +9,7 @@
 # unless api_url says otherwise.
 
 variable "roles" {
-  description = "The roles to bake: folders of roles_dir."
+  description = "The roles to bake. `hornero images bake` names those of the stack; these are all that are built in."
   type        = list(string)
   default     = ["arbitrator", "db", "proxy", "web"]
 }
@@ -21,7 +21,7 @@ variable "layer" {
 }
 
 variable "roles_dir" {
-  description = "A folder of roles; empty: those that the plugin was built with."
+  description = "A folder of roles over those that the plugin was built with; empty: those alone."
   type        = string
   default     = ""
 }

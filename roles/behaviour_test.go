@@ -44,7 +44,7 @@ func TestASiteByHTTPSSendsVisitorsThere(t *testing.T) {
 	facts := nodeFacts("web", "debian-13")
 	require.NotContains(t, render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"], sends)
 
-	facts.Settings["site.url"] = "https://www.example.org/"
+	facts.Settings["url"] = "https://www.example.org/"
 	text := render(t, "web", facts)["/etc/nginx/sites-enabled/hornero"]
 	require.Contains(t, text, sends)
 	require.Contains(t, text, `map "https://www.example.org/" $hornero_site {`)

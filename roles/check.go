@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -42,8 +43,11 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 		doc.Add("version", "must be 1, got %d", m.Version)
 	}
 
-	if m.Name != folder {
+	switch {
+	case m.Name != folder:
 		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
+	case !folderName.MatchString(m.Name):
+		doc.Add("name", "must be at most 32 lower-case letters, digits and hyphens, got %q", m.Name)
 	}
 
 	if !slices.Contains(drivers, m.Driver) {
@@ -56,6 +60,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkVaries(doc)
 	m.checkFiles(doc)
 	m.checkPorts(doc)
+	m.checkLeases(doc)
 	m.checkServes(doc)
 	m.checkDatabases(doc)
 	m.checkTasks(doc)
@@ -97,6 +102,9 @@ func (m *Manifest) checkSettings(doc *report.Document) {
 		if !settingName.MatchString(name) {
 			doc.Add(at, "a setting's name must be lower-case letters, digits and _, got %q", name)
 		}
+		if name == SettingDrift || name == SettingDriftEvery {
+			doc.Add(at, "every node has a setting of this name; call it otherwise")
+		}
 
 		if !slices.Contains(SettingTypes(), setting.Type) {
 			doc.Add(at+".type", "must be one of %s, got %q", strings.Join(SettingTypes(), ", "), setting.Type)
@@ -113,33 +121,21 @@ func (m *Manifest) checkSettings(doc *report.Document) {
 }
 
 func (s Setting) checkBounds(doc *report.Document, at string) {
-	measured := slices.Contains([]string{TypeNumber, TypeDuration, TypeSize}, s.Type)
-	free := Setting{Type: s.Type}
-
-	for _, bound := range []struct {
-		key   string
-		value *Value
-	}{
-		{".min", s.Min},
-		{".max", s.Max},
-	} {
-		switch {
-		case bound.value == nil:
-		case !measured:
-			doc.Add(at+bound.key, "stands with a number, a duration or a size only")
-		default:
-			if _, err := free.Parse(*bound.value); err != nil {
-				doc.Add(at+bound.key, "%v", err)
-			}
-		}
-	}
+	s.checkBound(doc, at+".min", s.Min)
+	s.checkBound(doc, at+".max", s.Max)
 
 	if s.Type != TypeText && (len(s.OneOf) > 0 || s.Match != "") {
 		doc.Add(at+".type", "must be text where one_of or match stand, got %q", s.Type)
 	}
 
+	if s.Min != nil && s.Max != nil && s.measure(s.Min.Scalar) > s.measure(s.Max.Scalar) {
+		doc.Add(at+".min", "is more than max, %s", s.Max.Scalar)
+	}
+
 	switch {
+	case s.Default == nil && s.Required:
 	case s.Default == nil:
+		s.checkFallback(doc, at)
 	case s.Required:
 		doc.Add(at+".default", "cannot stand beside required; keep one")
 	default:
@@ -149,9 +145,60 @@ func (s Setting) checkBounds(doc *report.Document, at string) {
 	}
 }
 
+func (s Setting) checkBound(doc *report.Document, at string, bound *Value) {
+	if bound == nil {
+		return
+	}
+
+	if !slices.Contains([]string{TypeNumber, TypeDuration, TypeSize}, s.Type) {
+		doc.Add(at, "stands with a number, a duration or a size only")
+		return
+	}
+
+	free := Setting{Type: s.Type}
+	if _, err := free.Parse(*bound); err != nil {
+		doc.Add(at, "%v", err)
+	}
+}
+
+// checkFallback looks at what the setting is where nobody says anything.
+func (s Setting) checkFallback(doc *report.Document, at string) {
+	fallback := s.Fallback()
+
+	switch {
+	case len(s.OneOf) > 0:
+		doc.Add(at+".default", "is missing; write one of one_of, or required: true")
+	case s.checkLimits(fallback) != nil:
+		doc.Add(at+".default", "is missing: without one it would be %s, which the limits refuse", fallback)
+	}
+}
+
 func (m *Manifest) checkPorts(doc *report.Document) {
 	for i, port := range m.Ports {
-		checkPort(doc, fmt.Sprintf("ports[%d].port", i), port.Port)
+		at := fmt.Sprintf("ports[%d]", i)
+		checkPort(doc, at+".port", port.Port)
+
+		if port.Name == "" {
+			doc.Add(at+".name", "is missing; write what it is for, as in name: http")
+		}
+	}
+}
+
+// checkLeases holds names in the peer set to a form that no ROLE.NAME has.
+func (m *Manifest) checkLeases(doc *report.Document) {
+	seen := map[string]string{}
+
+	for _, name := range slices.Sorted(maps.Keys(m.Leases)) {
+		at, lease := "leases."+name, m.Leases[name]
+
+		switch {
+		case !limitName.MatchString(lease):
+			doc.Add(at, "must be lower-case words and hyphens, got %q", lease)
+		case seen[lease] != "":
+			doc.Add(at, "%s has the name %q already", seen[lease], lease)
+		}
+
+		seen[lease] = name
 	}
 }
 
@@ -272,6 +319,18 @@ func (m *Manifest) checkFiles(doc *report.Document) {
 	}
 }
 
+func (m *Manifest) checkSource(doc *report.Document, at, source string) {
+	info, err := fs.Stat(m.holder(source).FS, source)
+
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		// As for a link that leads out of the folder.
+		doc.Add(at, "cannot be read: %v", err)
+	case err != nil || info.IsDir():
+		doc.Add(at, "no file %q in the role's folder, nor in one that it includes", source)
+	}
+}
+
 func checkReleases(doc *report.Document, at string, only, except []string) {
 	if len(only) > 0 && len(except) > 0 {
 		doc.Add(at+".except", "cannot stand beside only; keep one")
@@ -281,8 +340,8 @@ func checkReleases(doc *report.Document, at string, only, except []string) {
 func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode string) {
 	if !fs.ValidPath(source) || source == "." {
 		doc.Add(at+".source", "must be a path inside of the role's folder, got %q", source)
-	} else if info, err := fs.Stat(m.holder(source).FS, source); err != nil || info.IsDir() {
-		doc.Add(at+".source", "no file %q in the role's folder, nor in one that it includes", source)
+	} else {
+		m.checkSource(doc, at+".source", source)
 	}
 
 	// Files are compared by path: one path must have one spelling.
@@ -297,7 +356,7 @@ func (m *Manifest) checkFile(doc *report.Document, at, source, target, mode stri
 
 // checkWhole looks at the manifest with all that it includes. A piece is judged where it is included only: it may ask
 // for what the role declares.
-func (m *Manifest) checkWhole(doc *report.Document) error {
+func (m *Manifest) checkWhole(doc *report.Document, own *Manifest) error {
 	if m.Abstract {
 		return nil
 	}
@@ -310,27 +369,47 @@ func (m *Manifest) checkWhole(doc *report.Document) error {
 		// The port would be open to anybody at an address that the role never has.
 		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
 			doc.Add(
-				fmt.Sprintf("ports[%d].from", i),
+				standing("ports", i, len(m.Ports), len(own.Ports), ".from"),
 				"the role cannot hold the reserved IP; say so with reserved_ip: {}",
 			)
 		}
 	}
 
-	m.checkNeeds(doc)
+	m.checkNeeds(doc, own)
 
-	return m.checkTexts(doc)
+	templates, err := m.checkTexts(doc, own)
+	if err != nil {
+		return err
+	}
+
+	// Those of templates stand in other files.
+	inManifest, _ := report.Of(doc.Problems())
+
+	return append(inManifest, templates...).Err()
+}
+
+// standing is where a key of an item of a merged list stands: the manifest's own are the last of it. For those of its
+// pieces it is where they are included.
+func standing(list string, at, all, own int, key string) string {
+	if at -= all - own; at >= 0 {
+		return fmt.Sprintf("%s[%d]%s", list, at, key)
+	}
+
+	return "includes"
 }
 
 // checkNeeds looks for what one part of the manifest needs of another.
-func (m *Manifest) checkNeeds(doc *report.Document) {
+func (m *Manifest) checkNeeds(doc *report.Document, own *Manifest) {
 	for i, database := range m.Databases {
-		at := fmt.Sprintf("databases[%d]", i)
+		at := func(key string) string {
+			return standing("databases", i, len(m.Databases), len(own.Databases), key)
+		}
 
 		if _, declared := m.Secrets[database.Secret]; !declared {
-			doc.Add(at+".secret", "must be one of the role's secrets, got %q", database.Secret)
+			doc.Add(at(".secret"), "must be one of the role's secrets, got %q", database.Secret)
 		}
 		if m.Watches[DatabaseRole] == "" {
-			doc.Add(at, "needs to know who keeps it: write watches: {%s: ROLE}", DatabaseRole)
+			doc.Add(at(""), "needs to know who keeps it: write watches: {%s: ROLE}", DatabaseRole)
 		}
 	}
 }

@@ -11,7 +11,7 @@ const DatabaseRole = "database"
 // Database is a database that the role needs, with its user: the role that it watches as "database" makes and keeps
 // both.
 type Database struct {
-	Name   string `yaml:"name"`
+	Name   string `yaml:"name"`   // of the schema
 	User   string `yaml:"user"`   // default: the database's name
 	Secret string `yaml:"secret"` // the user's password: one of the manifest's secrets
 	Grants string `yaml:"grants"` // default AllPrivileges, as in "SELECT, INSERT"

@@ -17,7 +17,7 @@ var goName = regexp.MustCompile(`\b(roles|report|reflect|yaml)\.[A-Z]|map\[strin
 
 // A role.yaml of whatever bytes is a manifest, or a list of problems that have a place in it.
 func FuzzLoad(f *testing.F) {
-	for _, role := range []string{"common", "db", "proxy", "web"} {
+	for _, role := range []string{"common", "arbitrator", "db", "haproxy", "proxy", "web"} {
 		text, err := fs.ReadFile(roles.Embedded(), role+"/role.yaml")
 		require.NoError(f, err)
 		f.Add(text)
@@ -59,7 +59,7 @@ bake: {commands: ['{{var "x"}}']}
 			_, err := roles.ParseMode(file.Mode, 0)
 			require.NoError(t, err)
 
-			_, err = fs.ReadFile(manifest.FS(), file.Source)
+			_, err = file.Data()
 			require.NoError(t, err, "a file that was checked is there")
 		}
 	})

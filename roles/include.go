@@ -11,9 +11,12 @@ import (
 	"github.com/hornero/hornero/internal/report"
 )
 
-// loadPieces reads what the manifest includes, in its order. A piece may include others.
+// loadPieces reads what the manifest includes, in its order. A piece may include others: all of them come back, each
+// once, and before those that include it.
 func (m *Manifest) loadPieces(doc *report.Document, fsys fs.FS, including []string) ([]*Manifest, error) {
-	var pieces []*Manifest
+	var parts []*Manifest
+	var problems report.Problems
+
 	chain := append(slices.Clone(including), m.folders[0].Name)
 
 	for i, name := range m.Includes {
@@ -34,17 +37,30 @@ func (m *Manifest) loadPieces(doc *report.Document, fsys fs.FS, including []stri
 			continue
 		}
 
+		// Problems are collected, so that one run tells those of all pieces.
 		piece, err := load(fsys, name, chain)
+		if found, ok := report.Of(err); ok {
+			problems = append(problems, found...)
+			continue
+		}
+
 		if err != nil {
 			return nil, err
 		}
 
-		pieces = append(pieces, piece)
+		for _, part := range piece.parts {
+			if !slices.ContainsFunc(parts, part.sameAs) {
+				parts = append(parts, part)
+			}
+		}
+
 		m.addFolders(piece)
 	}
 
-	return pieces, nil
+	return parts, problems.Err()
 }
+
+func (m *Manifest) sameAs(other *Manifest) bool { return m.Name == other.Name }
 
 // include makes a piece part of the manifest. What the manifest says already stays: a file at the same path, a setting
 // of the same name.
@@ -55,9 +71,11 @@ func (m *Manifest) include(piece *Manifest) {
 	m.Variables = mergeValues(piece.Variables, m.Variables)
 
 	m.Files = mergeNamed(piece.Files, m.Files, func(f File) string {
-		return strings.Join(slices.Concat([]string{f.Path}, f.Only, []string{"except"}, f.Except), " ")
+		return variant(f.Path, f.Only, f.Except)
 	})
-	m.Templates = mergeNamed(piece.Templates, m.Templates, func(t Template) string { return t.Path })
+	m.Templates = mergeNamed(piece.Templates, m.Templates, func(t Template) string {
+		return variant(t.Path, t.Only, t.Except)
+	})
 	m.Services = mergeNamed(piece.Services, m.Services, func(s Service) string { return s.Unit })
 	m.Ports = mergeNamed(piece.Ports, m.Ports, func(p Port) string { return p.Name })
 	m.Serves = mergeNamed(piece.Serves, m.Serves, func(s Serve) string { return s.Name })
@@ -80,6 +98,11 @@ func (m *Manifest) include(piece *Manifest) {
 	if m.ReservedIP == nil {
 		m.ReservedIP = piece.ReservedIP
 	}
+}
+
+// variant names what is at a path on some releases.
+func variant(path string, only, except []string) string {
+	return strings.Join(slices.Concat([]string{path}, only, []string{"except"}, except), " ")
 }
 
 // addFolders adds the folders of a piece. One that two others include is there once.

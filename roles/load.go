@@ -17,7 +17,7 @@ import (
 // Common is the abstract role that is part of every image.
 const Common = "common"
 
-//go:embed arbitrator common database-client db node-certificate proxy web
+//go:embed arbitrator common database-client db haproxy node-certificate proxy web
 var embedded embed.FS
 
 // Embedded returns the role folders that come with Hornero.
@@ -31,36 +31,35 @@ func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 		return nil, fmt.Errorf("read roles: %w", err)
 	}
 
-	manifests := map[string]*Manifest{}
-	var problems report.Problems
+	all := directory{manifests: map[string]*Manifest{}}
 
 	for _, entry := range entries {
-		if !entry.IsDir() {
+		// Asked of the folder and not of its entry: a link to a folder is one.
+		info, err := fs.Stat(fsys, entry.Name())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read roles: %w", err)
+		}
+
+		if err != nil || !info.IsDir() {
 			continue
 		}
 
-		manifest, err := Load(fsys, entry.Name())
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a folder that is no role's
-		}
-
-		// Problems are collected, so that one run tells those of all manifests.
-		switch found, ok := report.Of(err); {
-		case ok:
-			problems = append(problems, found...)
-		case err != nil:
+		if err := all.load(fsys, entry.Name()); err != nil {
 			return nil, err
-		default:
-			manifests[manifest.Name] = manifest
 		}
 	}
 
-	return manifests, problems.Err()
+	all.check()
+
+	return all.manifests, all.problems.Err()
 }
 
 // Load reads the manifest of one role's folder, with all that it includes.
 func Load(fsys fs.FS, folder string) (*Manifest, error) {
-	return load(fsys, folder, nil)
+	manifest, err := load(fsys, folder, nil)
+	manifest.forget()
+
+	return manifest, err
 }
 
 // load reads a manifest; including names the folders that include it, the outermost first.
@@ -86,6 +85,11 @@ func load(fsys fs.FS, folder string, including []string) (*Manifest, error) {
 
 	// What it includes comes before its check: a file may be in a piece's folder.
 	pieces, err := manifest.loadPieces(doc, fsys, including)
+	if problems, ok := report.Of(err); ok {
+		own, _ := report.Of(doc.Problems())
+		return nil, append(own, problems...)
+	}
+
 	if err != nil {
 		return nil, err
 	}
@@ -93,22 +97,51 @@ func load(fsys fs.FS, folder string, including []string) (*Manifest, error) {
 	manifest.check(doc, folder)
 	manifest.place()
 
-	for _, piece := range slices.Backward(pieces) {
-		manifest.include(piece)
-	}
-
 	// Half a manifest would be told of what its missing half declares.
 	if err := doc.Problems(); err != nil {
 		return nil, err
 	}
 
+	own := *manifest
+	own.doc = doc
+
+	for _, piece := range slices.Backward(pieces) {
+		manifest.include(piece)
+	}
+
+	manifest.parts = append(pieces, &own)
 	manifest.complete()
 
-	if err := manifest.checkWhole(doc); err != nil {
+	if err := manifest.checkWhole(doc, &own); err != nil {
 		return nil, err
 	}
 
-	return manifest, doc.Problems()
+	// Not in a piece: a role that includes it watches itself, not the piece.
+	if len(including) == 0 {
+		manifest.watchItself()
+	}
+
+	return manifest, nil
+}
+
+// watchItself puts the role's name in the place of "self".
+func (m *Manifest) watchItself() {
+	for word, role := range m.Watches {
+		if role == fromSelf {
+			m.Watches = mergeMaps(m.Watches, map[string]string{word: m.Name})
+		}
+	}
+}
+
+// forget lets go of the files that the manifest was read from.
+func (m *Manifest) forget() {
+	if m == nil {
+		return
+	}
+
+	for _, part := range m.parts {
+		part.doc = nil
+	}
 }
 
 // open gives the manifest its folder.
@@ -157,6 +190,9 @@ func (m *Manifest) Folders() []Folder { return slices.Clone(m.folders) }
 
 // Data reads the file in the folder of its role.
 func (f File) Data() ([]byte, error) { return fs.ReadFile(f.folder.FS, f.Source) }
+
+// File names the file in the folder of roles.
+func (f File) File() string { return path.Join(f.folder.Name, f.Source) }
 
 // Text reads the template in the folder of its role.
 func (t Template) Text() ([]byte, error) { return fs.ReadFile(t.folder.FS, t.Source) }

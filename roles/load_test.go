@@ -19,18 +19,6 @@ func loadShop(manifest string) (*roles.Manifest, error) {
 	return roles.Load(folder, "shop")
 }
 
-func TestASampleIsOfASetting(t *testing.T) {
-	_, err := loadShop(`version: 1
-name: shop
-summary: sells
-peers: client
-settings: [shop.limit]
-samples: {shop.limt: "1"}
-`)
-	require.ErrorContains(t, err, `shop/role.yaml:6:`)
-	require.ErrorContains(t, err, `"shop.limt" is none of the manifest's settings`)
-}
-
 func TestCheckerNamesTheFile(t *testing.T) {
 	check := []string{"php", "-l", "{file}", "--from={file}"}
 	want := []string{"php", "-l", "/run/x", "--from=/run/x"}

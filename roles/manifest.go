@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hornero/hornero/internal/report"
 )
 
 // Ports that the bootstrap itself serves, on the VPC address only.
@@ -25,8 +27,8 @@ const (
 
 // Manifest is a role's role.yaml, with what its pieces (Includes) add.
 type Manifest struct {
-	Version int    `yaml:"version"`
-	Name    string `yaml:"name"`
+	Version int    `yaml:"version"` // of this form: 1
+	Name    string `yaml:"name"`    // the folder's name
 	Summary string `yaml:"summary"` // one line, for lists
 	// Abstract marks a piece: a folder that no Droplet is launched with. "common" is part of every image; others
 	// are part of the roles that include them.
@@ -39,9 +41,9 @@ type Manifest struct {
 	// Driver names the Go code that runs the role where a template cannot say it: "arbitrator", "galera",
 	// "haproxy" or none.
 	Driver    string              `yaml:"driver"`
-	Packages  map[string][]string `yaml:"packages"` // by release; "all" is for every release
-	Excluded  map[string][]string `yaml:"excluded"` // packages never to be drawn in, by release or "all"
-	Variables map[string]Values   `yaml:"variables"`
+	Packages  map[string][]string `yaml:"packages"`  // by release; "all" is for every release
+	Excluded  map[string][]string `yaml:"excluded"`  // packages never to be drawn in, by release or "all"
+	Variables map[string]Values   `yaml:"variables"` // by release, or "all"
 	// Limits names what the programs of a release cannot, by release: templates and bake commands ask {{if can
 	// "name"}}.
 	Limits    map[string][]string `yaml:"limits"`
@@ -57,7 +59,7 @@ type Manifest struct {
 	// Settings are what stack.yaml may say under roles.NAME, by name.
 	Settings map[string]Setting `yaml:"settings"`
 	// Watches are the roles whose peers this role's templates and driver use, by the word that they call them: a
-	// role that stands in another's place needs no other template.
+	// role that stands in another's place needs no other template. "self" is the role itself.
 	Watches   map[string]string `yaml:"watches"`
 	Serves    []Serve           `yaml:"serves"`
 	Databases []Database        `yaml:"databases"`
@@ -69,6 +71,10 @@ type Manifest struct {
 	Bake     Bake              `yaml:"bake"`
 
 	folders []Folder
+	// parts are the manifests that this one was made of, each as its file has it and once: pieces first.
+	parts []*Manifest
+	// doc is the manifest's file, until it is checked.
+	doc *report.Document
 }
 
 // Folder is a folder of a role: its own, or that of a piece.
@@ -77,71 +83,69 @@ type Folder struct {
 	FS   fs.FS
 }
 
-// Values is what differs between releases: paths, unit names, limits. Templates read them as .Var.name.
+// Values is what differs between releases: paths, unit names, limits. Templates read them as {{var "name"}}.
 type Values map[string]string
 
 // File is baked into the image as it is.
 type File struct {
-	Source string `yaml:"source"` // in the role's folder
-	Path   string `yaml:"path"`
-	Mode   string `yaml:"mode"`  // octal; default 0644
-	Owner  string `yaml:"owner"` // user:group; default root:root
+	Source string `yaml:"source"` // in the role's folder, or in a piece's
+	Path   string `yaml:"path"`   // in the image
+	Mode   string `yaml:"mode"`   // octal; default 0644
+	Owner  string `yaml:"owner"`  // user:group; default root:root
 	// Check is run by the image's self-test; "{file}" is the file's path.
-	Check []string `yaml:"check"`
-	// Only and Except name releases; at most one of them is given.
-	Only   []string `yaml:"only"`
-	Except []string `yaml:"except"`
+	Check  []string `yaml:"check"`
+	Only   []string `yaml:"only"`   // the releases that it is for; default all
+	Except []string `yaml:"except"` // the releases that it is not for; not beside only
 
 	folder Folder
 }
 
 // Template is baked as text and rendered by the bootstrap on the node, again whenever what it reads changes.
 type Template struct {
-	Source string `yaml:"source"`
-	Path   string `yaml:"path"`
-	Mode   string `yaml:"mode"`  // octal; default 0640
-	Owner  string `yaml:"owner"` // user:group; default root:root
+	Source string `yaml:"source"` // in the role's folder, or in a piece's
+	Path   string `yaml:"path"`   // on the node
+	Mode   string `yaml:"mode"`   // octal; default 0640
+	Owner  string `yaml:"owner"`  // user:group; default root:root
 	// Check is run before a new text takes the file's place; "{file}" is the new text's path.
 	Check []string `yaml:"check"`
 	// BakeCheck is run by the image's self-test only, with every template of the role in its place as a sample
 	// node has it: for programs that judge their whole configuration and not one file.
 	BakeCheck []string `yaml:"bake_check"`
-	// Volatile puts the file on a tmpfs, and a link to it at Path: for secrets. It is written anew at each boot.
-	Volatile bool `yaml:"volatile"`
-	// Reload and Restart name units to reload or restart when the bytes changed.
-	Reload  []string `yaml:"reload"`
-	Restart []string `yaml:"restart"`
-	Only    []string `yaml:"only"` // releases, as in a File
-	Except  []string `yaml:"except"`
+	// Volatile puts the file on a tmpfs, and a link to it at its path: for secrets. It is written anew at each boot.
+	Volatile bool     `yaml:"volatile"`
+	Reload   []string `yaml:"reload"`  // units to reload when the text changed
+	Restart  []string `yaml:"restart"` // units to restart when the text changed
+	Only     []string `yaml:"only"`    // the releases that it is for; default all
+	Except   []string `yaml:"except"`  // the releases that it is not for; not beside only
 
 	folder Folder
 }
 
 // Service is a unit of the role. The image holds it disabled; the bootstrap starts it once its files are there.
 type Service struct {
-	Unit string `yaml:"unit"`
-	// Managed services are started and stopped by the role's driver, not by the bootstrap's list.
+	Unit string `yaml:"unit"` // a template
+	// Managed is true for a unit that the role's driver starts and stops, not the bootstrap.
 	Managed bool `yaml:"managed"`
 }
 
 // Port is something that the role listens on, and who may reach it.
 type Port struct {
-	Port int `yaml:"port"`
+	Port int `yaml:"port"` // on the VPC address
 	// roles, or "self" (the role's own nodes), "watchers" (nodes of roles that watch this one), "load_balancer",
 	// "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address)
 	From []string `yaml:"from"`
-	Name string   `yaml:"name"`
+	Name string   `yaml:"name"` // what it is for
 }
 
 // ReservedIP is what a role needs only where its nodes may hold the stack's reserved IP.
 type ReservedIP struct {
-	Secrets []string `yaml:"secrets"`
+	Secrets []string `yaml:"secrets"` // by their names in the secrets file
 }
 
 // Task is a command that exactly one node of the role runs, under a lease.
 type Task struct {
-	Name    string            `yaml:"name"` // also the lease's
-	Run     []string          `yaml:"run"`
+	Name    string            `yaml:"name"`    // also the lease's
+	Run     []string          `yaml:"run"`     // the program and its words
 	Every   time.Duration     `yaml:"every"`   // 0: until it once succeeds on this node
 	Timeout time.Duration     `yaml:"timeout"` // default one minute
 	Env     map[string]string `yaml:"env"`     // values are templates
@@ -189,7 +193,29 @@ func (m *Manifest) On(release string) *Manifest {
 	filtered.Files = slices.DeleteFunc(slices.Clone(m.Files), otherFile)
 	filtered.Templates = slices.DeleteFunc(slices.Clone(m.Templates), otherTemplate)
 
+	// The role's own stands behind a piece's.
+	filtered.Files = lastOf(filtered.Files, func(f File) string { return f.Path })
+	filtered.Templates = lastOf(filtered.Templates, func(t Template) string { return t.Path })
+
 	return &filtered
+}
+
+// lastOf leaves out what a later item of the same name takes the place of.
+func lastOf[T any](list []T, name func(T) string) []T {
+	last := map[string]int{}
+	for i, item := range list {
+		last[name(item)] = i
+	}
+
+	var kept []T
+
+	for i, item := range list {
+		if last[name(item)] == i {
+			kept = append(kept, item)
+		}
+	}
+
+	return kept
 }
 
 func appliesTo(release string, only, except []string) bool {

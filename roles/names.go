@@ -14,29 +14,36 @@ import (
 
 // checkTexts looks through the role's templates for names that no manifest declares: a node would find them out, one by
 // one, after it was launched.
-func (m *Manifest) checkTexts(doc *report.Document) error {
+func (m *Manifest) checkTexts(doc *report.Document, own *Manifest) (report.Problems, error) {
 	var found report.Problems
 
 	for _, template := range m.Templates {
 		text, err := template.Text()
 		if err != nil {
-			return fmt.Errorf("read template of role %s: %w", m.Name, err)
+			return nil, fmt.Errorf("read template of role %s: %w", m.Name, err)
 		}
 
 		found = append(found, m.checkText(template.File(), string(text))...)
 	}
 
 	for i, serve := range m.Serves {
-		m.checkInline(doc, fmt.Sprintf("serves[%d].url", i), serve.URL)
+		at := standing("serves", i, len(m.Serves), len(own.Serves), ".url")
+		m.checkInline(doc, at, serve.URL)
 	}
 
 	for i, task := range m.Tasks {
 		for _, name := range slices.Sorted(maps.Keys(task.Env)) {
-			m.checkInline(doc, fmt.Sprintf("tasks[%d].env.%s", i, name), task.Env[name])
+			at := standing("tasks", i, len(m.Tasks), len(own.Tasks), ".env."+name)
+			m.checkInline(doc, at, task.Env[name])
 		}
 	}
 
-	return found.Err()
+	for i, command := range m.Bake.Commands {
+		at := standing("bake.commands", i, len(m.Bake.Commands), len(own.Bake.Commands), "")
+		m.checkInline(doc, at, command)
+	}
+
+	return found, nil
 }
 
 // checkInline looks at a template that stands in the manifest itself.
@@ -130,19 +137,30 @@ func (w *nameWalk) command(command *parse.CommandNode) {
 		w.visit(argument)
 	}
 
-	if len(command.Args) < 2 {
+	words := command.Args
+	if len(words) < 2 {
 		return
 	}
 
-	function, isFunction := command.Args[0].(*parse.IdentifierNode)
-	name, isName := command.Args[1].(*parse.StringNode)
+	function, isFunction := words[0].(*parse.IdentifierNode)
+	if !isFunction {
+		return
+	}
+
+	kind := function.Ident
+
+	// The long way to say it: index .Settings "title".
+	if kind == "index" && len(words) > 2 {
+		kind, words = indexed(words[1]), words[1:]
+	}
 
 	// A name that is worked out is the template's own affair.
-	if !isFunction || !isName {
+	name, isName := words[1].(*parse.StringNode)
+	if !isName {
 		return
 	}
 
-	if problem := w.manifest.undeclared(function.Ident, name.Text); problem != "" {
+	if problem := w.manifest.undeclared(kind, name.Text); problem != "" {
 		line, column := w.place(int(name.Pos))
 		w.found = append(w.found, report.Problem{
 			File:    w.file,
@@ -151,6 +169,20 @@ func (w *nameWalk) command(command *parse.CommandNode) {
 			Message: problem,
 		})
 	}
+}
+
+// indexed is the function that reads what a field of Facts holds; "" for other fields.
+func indexed(node parse.Node) string {
+	switch strings.TrimPrefix(node.String(), "$") {
+	case ".Settings":
+		return "setting"
+	case ".Secrets":
+		return "secret"
+	case ".PKI":
+		return "pki"
+	}
+
+	return ""
 }
 
 // place is a byte's line and column, each from 1.
@@ -169,8 +201,14 @@ func (m *Manifest) undeclared(function, name string) string {
 		kind, known = "setting", m.settingNames()
 	case "secret":
 		kind, known = "secret", m.secretNames()
-	case "role", "peers", "slots", "expected", "writer":
+	case "role", "peers", "slots", "expected", "writer", "lease":
 		kind, known = "watched role", slices.Sorted(maps.Keys(m.Watches))
+	case "pki":
+		kind, known = "part of the node's identity", []string{"ca", "certificate", "key"}
+	case "var":
+		kind, known = "variable", m.variableNames()
+	case "can":
+		kind, known = "limit", m.limitNames()
 	default:
 		return ""
 	}
@@ -194,6 +232,20 @@ func (m *Manifest) settingNames() []string {
 	}
 
 	return names
+}
+
+// variableNames are those of any release: a release that lacks one is found out where it is baked.
+func (m *Manifest) variableNames() []string {
+	var names []string
+	for _, values := range m.Variables {
+		names = slices.AppendSeq(names, maps.Keys(values))
+	}
+
+	return names
+}
+
+func (m *Manifest) limitNames() []string {
+	return slices.Concat(slices.Collect(maps.Values(m.Limits))...)
 }
 
 // secretNames are the secrets that the role's templates may ask for.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,14 +27,16 @@ type Facts struct {
 	Anchor      string // where packets for the stack's reserved IP come in; empty when the Droplet cannot have one
 	Memory      int64  // bytes
 	CPUs        int
-	RealTime    bool   // processes may run before all others (SCHED_RR)
+	RealTime    bool              // processes may run before all others (SCHED_RR)
 	Writers     map[string]string // who takes the writes, by the role of the database; empty when unknown
-	Databases   []Database        // of the roles that watch this one
-	Settings    map[string]string
-	Secrets     map[string]report.Secret
-	Peers       map[string][]PeerFact // by role, sorted by name
-	Expected    map[string][]string   // by role, sorted
-	PKI         map[string]string     // "ca", "certificate", "key": PEM
+	// Leases are names of leases in the peer set that are not ROLE.NAME, by role and NAME.
+	Leases    map[string]map[string]string
+	Databases []Database // of the roles that watch this one
+	Settings  map[string]string
+	Secrets   map[string]report.Secret
+	Peers     map[string][]PeerFact // by role, sorted by name
+	Expected  map[string][]string   // by role, sorted
+	PKI       map[string]string     // "ca", "certificate", "key": PEM
 }
 
 // Settings of every node, whatever its role: what the bootstrap itself is told.
@@ -90,6 +93,7 @@ var pure = template.FuncMap{
 	"phpquote":     phpQuote,
 	"sqlquote":     sqlQuote,
 	"haproxyquote": haproxyQuote,
+	"jsonquote":    jsonQuote,
 	"join":         strings.Join,
 	"mebi":         func(bytes int64) int64 { return bytes >> 20 },
 	"percent":      func(part int, of int64) int64 { return of * int64(part) / 100 },
@@ -119,12 +123,12 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 	}
 
 	return template.FuncMap{
-		"role":     watched,
-		"setting":  setting,
-		"secret":   secret,
-		"pki":      pki,
-		"var":      func(name string) (string, error) { return m.variable(facts.Release, name) },
-		"can":      func(name string) (bool, error) { return m.can(facts.Release, name) },
+		"role":    watched,
+		"setting": setting,
+		"secret":  secret,
+		"pki":     pki,
+		"var":     func(name string) (string, error) { return m.variable(facts.Release, name) },
+		"can":     func(name string) (bool, error) { return m.can(facts.Release, name) },
 		"enabled": func(name string) (bool, error) {
 			value, err := setting(name)
 			return value == "true", err
@@ -145,11 +149,20 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 			role, err := watched(word)
 			return facts.slots(role), err
 		},
+		"lease": func(word, name string) (string, error) {
+			role, err := watched(word)
+			return facts.lease(role, name), err
+		},
 		"writer": func(word string) (string, error) {
 			role, err := watched(word)
 			return facts.Writers[role], err
 		},
 	}
+}
+
+// lease is the name in the peer set of a role's lease.
+func (f Facts) lease(role, name string) string {
+	return cmp.Or(f.Leases[role][name], role+"."+name)
 }
 
 // slots returns one place for each node of a role that is expected or present, in order of name (db-2 before
@@ -241,4 +254,10 @@ func sqlQuote(text string) string {
 // quote itself and the line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
 func haproxyQuote(text string) string {
 	return "'" + haproxyEscapes.Replace(text) + "'"
+}
+
+// jsonQuote writes a JSON string (RFC 8259, 7).
+func jsonQuote(text string) (string, error) {
+	quoted, err := json.Marshal(text)
+	return string(quoted), err
 }

@@ -31,5 +31,10 @@ func Spellings(secret report.Secret) []string {
 		spellings = append(spellings, quoted[1:len(quoted)-1])
 	}
 
+	// A Go string never fails to be one of JSON.
+	if quoted, err := jsonQuote(secret.Reveal()); err == nil {
+		spellings = append(spellings, quoted[1:len(quoted)-1])
+	}
+
 	return spellings
 }

@@ -17,8 +17,8 @@ import (
 const awkward = `it's "5 $HOME" \ # 100%: {x} -- ünd; <?php`
 
 // awkwardFacts have it for every password.
-func awkwardFacts() roles.Facts {
-	facts := nodeFacts("proxy", "debian-12")
+func awkwardFacts(role string) roles.Facts {
+	facts := nodeFacts(role, "debian-12")
 	facts.Secrets["proxy.stats_password"] = awkward
 	facts.Secrets["wordpress.db_password"] = awkward
 	facts.Anchor = "" // no reserved IP, so HAProxy's configuration names no certificate, which is not here
@@ -28,7 +28,7 @@ func awkwardFacts() roles.Facts {
 
 // What HAProxy reads of a text with a password in it is the password.
 func TestAnyPasswordReachesHAProxy(t *testing.T) {
-	text := render(t, "proxy", awkwardFacts())["/etc/haproxy/haproxy.cfg"]
+	text := render(t, "proxy", awkwardFacts("proxy"))["/etc/haproxy/haproxy.cfg"]
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")
 
 	check := func(text string) (string, error) {
@@ -54,14 +54,12 @@ func TestAnyPasswordReachesHAProxy(t *testing.T) {
 }
 
 func TestSpellingsAreWhatTextsHave(t *testing.T) {
-	facts := awkwardFacts()
-
 	for role, path := range map[string]string{
 		"proxy": "/etc/haproxy/haproxy.cfg",
 		"web":   "/etc/wordpress/config-default.php",
 		"db":    "/etc/mysql/hornero/grants.sql",
 	} {
-		text := render(t, role, facts)[path]
+		text := render(t, role, awkwardFacts(role))[path]
 		for _, spelling := range roles.Spellings(report.Secret(awkward)) {
 			text = strings.ReplaceAll(text, spelling, "")
 		}

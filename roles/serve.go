@@ -3,7 +3,6 @@ package roles
 import (
 	"cmp"
 	"net"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -15,13 +14,19 @@ const (
 	ProtocolTCP  = "tcp"
 )
 
+// Status codes of HTTP (RFC 9110, 15): this package opens no connection, and does without net/http.
+const (
+	statusOK         = 200
+	statusBadRequest = 400
+)
+
 // DefaultHealthInterval is between two checks that a node makes of itself.
 const DefaultHealthInterval = time.Second
 
 // Serve is something that the role offers: what a load balancer may point at.
 type Serve struct {
-	Name string `yaml:"name"`
-	Port int    `yaml:"port"`
+	Name string `yaml:"name"` // what stack.yaml calls it
+	Port int    `yaml:"port"` // on the VPC address
 	// Protocol is ProtocolHTTP (the default) or ProtocolTCP.
 	Protocol string `yaml:"protocol"`
 	// URL is the address that visitors use, a template over the role's settings; empty: the load balancer's own.
@@ -70,7 +75,7 @@ func (m *Manifest) Checks() []Check {
 
 		checks = append(checks, Check{
 			URL:      "http://" + host + cmp.Or(serve.Health.Path, "/"),
-			Status:   cmp.Or(serve.Health.Status, http.StatusOK),
+			Status:   cmp.Or(serve.Health.Status, statusOK),
 			Text:     serve.Health.Text,
 			Interval: cmp.Or(serve.Health.Interval, DefaultHealthInterval),
 		})
@@ -106,5 +111,5 @@ func (r Ready) Answers(status int) bool {
 		return status == r.Status
 	}
 
-	return status < http.StatusBadRequest
+	return status < statusBadRequest
 }

@@ -2,8 +2,8 @@ package roles
 
 import (
 	"fmt"
+	"math"
 	"net/mail"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,15 +37,18 @@ func SettingTypes() []string {
 
 // Setting is something that stack.yaml may say of a role.
 type Setting struct {
+	// Type is text, lines (any text, as a template's extra lines), number, boolean, duration (90s), size (64M), url,
+	// email or list.
 	Type     string   `yaml:"type"`
-	Default  *Value   `yaml:"default"`  // none: "" or false, 0 for what counts
+	Default  *Value   `yaml:"default"`  // without one: "" or false, 0 for what counts
 	Required bool     `yaml:"required"` // stack.yaml must say it
 	OneOf    []string `yaml:"one_of"`   // of a text: the only values
 	Match    string   `yaml:"match"`    // of a text: a regular expression for the whole of it
 	Min      *Value   `yaml:"min"`      // of a number, duration or size
-	Max      *Value   `yaml:"max"`
-	Help     string   `yaml:"help"`   // one line
-	Sample   string   `yaml:"sample"` // what the image's self-test has; default: the default, or something of the type
+	Max      *Value   `yaml:"max"`      // likewise
+	Help     string   `yaml:"help"`     // one line
+	// Sample is what the image's self-test has; without one: the default, or something of the type.
+	Sample string `yaml:"sample"`
 }
 
 // Value is a value as YAML has it: a scalar's text, or a list's.
@@ -69,6 +72,10 @@ func (v *Value) UnmarshalYAML(node *yaml.Node) error {
 		*v = Value{Kind: "list", Items: []string{}}
 
 		for _, item := range node.Content {
+			if item.Kind == yaml.AliasNode {
+				item = item.Alias
+			}
+
 			v.Items = append(v.Items, item.Value)
 		}
 
@@ -97,8 +104,9 @@ var sizePattern = regexp.MustCompile(`^([1-9][0-9]*)([KMG]?)$`)
 // sizeUnits are powers of two, as the daemons that read them have it.
 var sizeUnits = map[string]int64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
-// Parse reads a value of the setting and returns it as templates see it: a duration as Go writes it, a size in bytes as
-// it was written, a list one word a line. What is wrong is told without the setting's name.
+// Parse reads a value of the setting and returns it as templates see it: as it was written, but for a boolean (true
+// or false, however YAML lets one write it), lines (without the last one's end) and a list (one word a line). What is
+// wrong is told without the setting's name.
 func (s Setting) Parse(value Value) (string, error) {
 	if s.Type == TypeList {
 		return parseList(value)
@@ -119,6 +127,13 @@ func (s Setting) Parse(value Value) (string, error) {
 		return "", err
 	}
 
+	switch s.Type {
+	case TypeBoolean:
+		text = strings.ToLower(text)
+	case TypeLines:
+		text = strings.TrimRight(text, "\n")
+	}
+
 	return text, s.checkLimits(text)
 }
 
@@ -131,38 +146,47 @@ func (s Setting) mayBeEmpty() bool {
 }
 
 func (s Setting) check(text, kind string) error {
-	wrong := fmt.Errorf("must be %s, got %q", s.described(), text)
-
 	switch s.Type {
 	case TypeText:
 		return s.checkText(text)
-	case TypeNumber:
-		if _, err := report.ParseNumber(text); err != nil || kind == "text" {
-			return wrong
-		}
-	case TypeBoolean:
-		if kind != "boolean" {
-			return wrong
-		}
-	case TypeDuration:
-		if d, err := time.ParseDuration(text); err != nil || d < 0 {
-			return wrong
-		}
-	case TypeSize:
-		if !sizePattern.MatchString(text) {
-			return wrong
-		}
-	case TypeURL:
-		if !isWebAddress(text) {
-			return wrong
-		}
-	case TypeEmail:
-		if parsed, err := mail.ParseAddress(text); err != nil || parsed.Address != text {
-			return wrong
-		}
+	case TypeLines:
+		return checkLines(text)
+	}
+
+	if !isOf(s.Type, text, kind) {
+		return fmt.Errorf("must be %s, got %q", s.described(), text)
 	}
 
 	return nil
+}
+
+// isOf tells whether a scalar is of a type that has a form.
+func isOf(kind, text, written string) bool {
+	switch kind {
+	case TypeNumber:
+		_, err := report.ParseNumber(text)
+		return err == nil && written != "text"
+
+	case TypeBoolean:
+		return written == "boolean"
+
+	case TypeDuration:
+		duration, err := time.ParseDuration(text)
+		return err == nil && duration >= 0
+
+	case TypeSize:
+		_, ok := parseSize(text)
+		return ok
+
+	case TypeURL:
+		return webAddress.MatchString(text)
+
+	case TypeEmail:
+		parsed, err := mail.ParseAddress(text)
+		return err == nil && parsed.Address == text
+	}
+
+	return true
 }
 
 func (s Setting) checkText(text string) error {
@@ -182,6 +206,19 @@ func (s Setting) checkText(text string) error {
 	// The manifest's own check has compiled it already.
 	if matches, err := regexp.MatchString("^(?:"+s.Match+")$", text); s.Match != "" && (err != nil || !matches) {
 		return fmt.Errorf("must match %s, got %q", s.Match, text)
+	}
+
+	return nil
+}
+
+func checkLines(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return fmt.Errorf("must not be empty")
+	}
+
+	// A carriage return or a zero byte in a daemon's configuration is never meant.
+	if strings.ContainsFunc(text, func(r rune) bool { return isControl(r) && r != '\n' && r != '\t' }) {
+		return fmt.Errorf("must have no control characters but tabs, got %q", text)
 	}
 
 	return nil
@@ -207,19 +244,26 @@ func (s Setting) measure(text string) int64 {
 		d, _ := time.ParseDuration(text) // checked before
 		return int64(d)
 	case TypeSize:
-		parts := sizePattern.FindStringSubmatch(text)
-		if parts == nil {
-			return 0
-		}
-
-		number, _ := strconv.ParseInt(parts[1], 10, 64)
-
-		return number * sizeUnits[parts[2]]
+		size, _ := parseSize(text)
+		return size
 	}
 
 	number, _ := report.ParseNumber(text)
 
 	return int64(number)
+}
+
+// parseSize reads a size that an int64 can hold.
+func parseSize(text string) (int64, bool) {
+	parts := sizePattern.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, false
+	}
+
+	unit := sizeUnits[parts[2]]
+	number, err := strconv.ParseInt(parts[1], 10, 64)
+
+	return number * unit, err == nil && number <= math.MaxInt64/unit
 }
 
 func (s Setting) described() string {
@@ -257,24 +301,11 @@ func parseList(value Value) (string, error) {
 	return strings.Join(value.Items, "\n"), nil
 }
 
-// addressPath is what may stand behind a host: nothing that means something to a configuration or to a shell.
-var addressPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*/?$`)
-
-// addressHost is a name or an IPv4 address, and a port perhaps.
-var addressHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
-
-func isWebAddress(text string) bool {
-	parsed, err := url.Parse(text)
-	if err != nil || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.ForceQuery {
-		return false
-	}
-
-	if parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return false
-	}
-
-	return addressHost.MatchString(parsed.Host) && addressPath.MatchString(parsed.EscapedPath())
-}
+// webAddress is a scheme, a name or an IPv4 address, a port perhaps, and a path: nothing that means something to a
+// configuration or to a shell.
+var webAddress = regexp.MustCompile(
+	`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*/?$`,
+)
 
 // Fallback is the setting's value where stack.yaml says nothing.
 func (s Setting) Fallback() string {

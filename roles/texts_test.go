@@ -2,7 +2,6 @@ package roles_test
 
 import (
 	"flag"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,12 +48,15 @@ func nodeFacts(role, release string) roles.Facts {
 		Memory:      2 << 30,
 		CPUs:        1,
 		RealTime:    true,
-		Writer:      "db-2",
-		Settings: map[string]string{
-			"site.title":          "Hornero",
-			"galera.sst_method":   "rsync",
-			"reserved_ip.address": "203.0.113.9",
-		},
+		Writers:     map[string]string{"db": "db-2"},
+		Leases:      map[string]map[string]string{"db": {"writer": "writer"}},
+		Databases: []roles.Database{{
+			Name:   "wordpress",
+			User:   "wordpress",
+			Secret: "wordpress.db_password",
+			Grants: roles.AllPrivileges,
+		}},
+		Settings: nodeSettings(role),
 		Secrets: map[string]report.Secret{
 			"wordpress.db_password":    `it's \ "quoted" $HOME`,
 			"wordpress.salt":           "salt",
@@ -79,6 +81,27 @@ func nodeFacts(role, release string) roles.Facts {
 			"key":         "key\n",
 		},
 	}
+}
+
+// nodeSettings are a role's settings as a stack has them that says little.
+func nodeSettings(role string) map[string]string {
+	settings := map[string]string{roles.SettingReservedIP: "203.0.113.9"}
+
+	// A test that reads the manifest itself tells what is wrong with it.
+	manifest, err := roles.Load(roles.Embedded(), role)
+	if err != nil {
+		return settings
+	}
+
+	for name, setting := range manifest.Settings {
+		settings[name] = setting.Fallback()
+	}
+
+	if _, asked := settings["title"]; asked {
+		settings["title"] = "Hornero"
+	}
+
+	return settings
 }
 
 func render(t *testing.T, role string, facts roles.Facts) map[string]string {
@@ -200,14 +223,59 @@ func TestNothingListensAtAReservedIPThatNobodyAskedFor(t *testing.T) {
 	}
 }
 
-// Two roles run HAProxy, and each carries its own files.
-func TestHAProxyUnitIsOne(t *testing.T) {
-	proxy, err := fs.ReadFile(roles.Embedded(), "proxy/haproxy.service")
-	require.NoError(t, err)
+// Every built-in text that is a configuration has a place for lines of the stack's own, and shows nothing of it when
+// there are none.
+func TestAStacksOwnLinesAreInTheText(t *testing.T) {
+	for role, places := range map[string]map[string]string{
+		"db":    {"mariadb_extra": databaseConfig},
+		"proxy": {"haproxy_extra": "/etc/haproxy/haproxy.cfg"},
+		"web": {
+			"haproxy_extra": "/etc/haproxy/haproxy.cfg",
+			"nginx_extra":   "/etc/nginx/sites-enabled/hornero",
+			"php_extra":     "/etc/hornero-web/php-fpm.conf",
+			"config_extra":  "/etc/wordpress/config-default.php",
+		},
+	} {
+		plain := render(t, role, nodeFacts(role, "debian-13"))
 
-	web, err := fs.ReadFile(roles.Embedded(), "web/files/haproxy.service")
-	require.NoError(t, err)
-	require.Equal(t, string(proxy), string(web))
+		for setting, path := range places {
+			facts := nodeFacts(role, "debian-13")
+			require.Contains(t, facts.Settings, setting)
+
+			facts.Settings[setting] = "first = \"{{x}}\"\nsecond"
+			text := render(t, role, facts)[path]
+			require.Contains(t, text, "("+setting+").\nfirst = \"{{x}}\"\nsecond\n", path)
+			require.NotContains(t, plain[path], "_extra", path)
+			require.NotContains(t, plain[path], "\n\n\n", path)
+		}
+	}
+}
+
+// They belong to the server, not to the transfer's script.
+func TestMariaDBsOwnLinesAreTheServers(t *testing.T) {
+	facts := nodeFacts("db", "debian-13")
+	facts.Settings["mariadb_extra"] = "max_allowed_packet = 64M"
+	text := render(t, "db", facts)[databaseConfig]
+	require.Less(t, strings.Index(text, "[mysqld]"), strings.Index(text, "max_allowed_packet"))
+	require.Less(t, strings.Index(text, "max_allowed_packet"), strings.Index(text, "[sst]"))
+}
+
+func TestHAProxyAcceptsAStacksOwnLines(t *testing.T) {
+	facts := nodeFacts("proxy", "debian-13")
+	facts.Anchor = ""
+
+	for lines, fine := range map[string]bool{
+		"frontend own\n\tbind 127.0.0.1:8405\n\tdefault_backend readers": true,
+		"frontend own\n\tbnd 127.0.0.1:8405":                             false,
+	} {
+		facts.Settings["haproxy_extra"] = lines
+		path := filepath.Join(t.TempDir(), "haproxy.cfg")
+		text := render(t, "proxy", facts)["/etc/haproxy/haproxy.cfg"]
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+
+		out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
+		require.Equal(t, fine, err == nil, string(out))
+	}
 }
 
 // A slot is a place in the file: nodes that come, go or move change addresses in it, never lines.
@@ -228,7 +296,7 @@ func TestSlotsKeepTheirPlaces(t *testing.T) {
 
 func TestSiteURL(t *testing.T) {
 	facts := nodeFacts("web", "debian-13")
-	facts.Settings["site.url"] = "https://www.example.org/it's"
+	facts.Settings["url"] = "https://www.example.org/it's"
 	text := render(t, "web", facts)["/etc/wordpress/config-default.php"]
 	require.Contains(t, text, `define('WP_HOME', rtrim('https://www.example.org/it\'s', '/'));`)
 	require.NotContains(t, text, "HTTP_HOST")
@@ -340,7 +408,7 @@ func TestTheArbitratorKnowsTheDatabases(t *testing.T) {
 func TestTransferMethods(t *testing.T) {
 	facts := nodeFacts("db", "debian-13")
 	for method, login := range map[string]bool{"rsync": false, "mariabackup": true} {
-		facts.Settings["galera.sst_method"] = method
+		facts.Settings["sst_method"] = method
 		text := render(t, "db", facts)[databaseConfig]
 		require.Contains(t, text, "wsrep_sst_method = "+method+"\n")
 		require.Equal(t, login, strings.Contains(text, "\nwsrep_sst_auth = mysql:\n"), method)

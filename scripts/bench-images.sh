@@ -12,18 +12,19 @@ timed() { # timed COMMAND...: how many seconds it took
 	"$@" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; return 1; }
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
 }
-flat() { LAYER='' scripts/images.sh -var force=true "$@"; }
+roles=(arbitrator db proxy web)
+flat() { LAYER='' scripts/images.sh --force "$@"; } # flat ROLE...
 one_by_one() {
 	local role
-	for role in arbitrator db proxy web; do flat -var "roles=[\"$role\"]"; done
+	for role in "${roles[@]}"; do flat "$role"; done
 }
 
 # The base image and the packages may have to come from afar once, which is not what is measured.
-timed flat >/dev/null
-layered=$(timed scripts/images.sh)
-nothing=$(timed scripts/images.sh)
+timed flat "${roles[@]}" >/dev/null
+layered=$(timed scripts/images.sh "${roles[@]}")
+nothing=$(timed scripts/images.sh "${roles[@]}")
 separate=$(timed one_by_one)
-together=$(timed flat)
+together=$(timed flat "${roles[@]}")
 printf 'layer, then all roles on it at once  %6.1f s\n' "$layered"
 printf 'nothing changed                      %6.1f s (at most 5)\n' "$nothing"
 awk -v l="$layered" -v s="$separate" 'BEGIN { printf "each role from the base, one by one  %6.1f s, ratio %.2f (at most 0.60)\n", s, l / s }'

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -26,17 +28,14 @@ const (
 	SiteKey         = "site.key"
 )
 
-const (
-	randomLength   = 28
-	randomAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-)
+const randomAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 // Ensure makes what the stack needs and the file lacks. What is there is never changed.
 func (s *Secrets) Ensure(of *Stack, manifests map[string]*roles.Manifest) error {
 	var made []string
 	err := s.update(func(values map[string]report.Secret) error {
 		var err error
-		made, err = makeMissing(values, of, of.SecretNames(manifests))
+		made, err = makeMissing(values, of, manifests)
 
 		return err
 	})
@@ -56,7 +55,7 @@ type maker struct {
 }
 
 // makers are in the order in which they must run: the authority signs the site's certificate.
-func makers(values map[string]report.Secret, of *Stack) []maker {
+func makers(values map[string]report.Secret, of *Stack, manifests map[string]*roles.Manifest) []maker {
 	sshKey := func(name, comment string) func() error {
 		return func() error { return makeSSHKey(values, name, comment) }
 	}
@@ -80,16 +79,20 @@ func makers(values map[string]report.Secret, of *Stack) []maker {
 		{
 			name: SiteCertificate,
 			what: "the site's certificate",
-			make: func() error { return makeSite(values, of) },
+			make: func() error { return makeSite(values, of, of.URLs(manifests)) },
 		},
 	}
 }
 
 // makeMissing makes what the values lack, and returns a line about each.
-func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]string, error) {
+func makeMissing(
+	values map[string]report.Secret,
+	of *Stack,
+	manifests map[string]*roles.Manifest,
+) ([]string, error) {
 	var made []string
 
-	for _, maker := range makers(values, of) {
+	for _, maker := range makers(values, of, manifests) {
 		// Running nodes know the one that is there: it is never made anew by itself.
 		if _, there := values[maker.name]; there {
 			continue
@@ -102,10 +105,11 @@ func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]
 		made = append(made, maker.what+" "+maker.name)
 	}
 
-	for _, name := range names {
+	rules := of.secretRules(manifests)
+	for _, name := range of.SecretNames(manifests) {
 		if _, there := values[name]; !there {
 			// Letters and digits only: such a secret needs no quoting anywhere.
-			values[name] = random()
+			values[name] = random(lengthOf(rules[name]))
 			made = append(made, "the secret "+name)
 		}
 	}
@@ -114,7 +118,9 @@ func makeMissing(values map[string]report.Secret, of *Stack, names []string) ([]
 }
 
 // Rotate makes a secret anew. Running nodes keep the old one until they are replaced.
-func (s *Secrets) Rotate(name string, of *Stack) error {
+func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Manifest) error {
+	rule := of.secretRules(manifests)[name]
+
 	return s.update(func(values map[string]report.Secret) error {
 		if _, there := values[name]; !there {
 			// Get's error suggests the nearest name.
@@ -129,7 +135,7 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 				name, ErrFixed)
 
 		case SiteCertificate, SiteKey:
-			return makeSite(values, of)
+			return makeSite(values, of, of.URLs(manifests))
 
 		// A token that is made up opens nothing.
 		case cloudinit.SecretReservedIPToken:
@@ -137,35 +143,66 @@ func (s *Secrets) Rotate(name string, of *Stack) error {
 				name, ErrForeign, name)
 		}
 
-		values[name] = random()
+		if rule.Given() {
+			return fmt.Errorf("rotate %s: %w; make another where it comes from, and `hornero secrets set %s`",
+				name, ErrForeign, name)
+		}
+
+		values[name] = random(lengthOf(rule))
 
 		return nil
 	})
 }
 
 // Missing names what the stack asks for and only its operator can give, with what to do about it, a line each.
-func (s *Secrets) Missing(of *Stack) []string {
+func (s *Secrets) Missing(of *Stack, manifests map[string]*roles.Manifest) []string {
+	var lines []string
+
 	_, there := s.values[cloudinit.SecretReservedIPToken]
-	if of.ReservedIP == nil || there {
-		return nil
+	if of.ReservedIP != nil && !there {
+		lines = append(lines, fmt.Sprintf(
+			"the nodes that hold reserved_ip need a token of DigitalOcean's with the scope reserved_ip:update and "+
+				"what that needs, and no more: `hornero secrets set %s` reads it from standard input",
+			cloudinit.SecretReservedIPToken,
+		))
 	}
 
-	line := fmt.Sprintf(
-		"the nodes that hold reserved_ip need a token of DigitalOcean's with the scope reserved_ip:update and what "+
-			"that needs, and no more: `hornero secrets set %s` reads it from standard input",
-		cloudinit.SecretReservedIPToken,
-	)
+	rules := of.secretRules(manifests)
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
+		if _, there := s.values[name]; !there && rules[name].Given() {
+			lines = append(lines, missingLine(name, rules[name], of, manifests))
+		}
+	}
 
-	return []string{line}
+	return lines
 }
 
-func random() report.Secret {
+// missingLine says who needs a secret, what it is for and how it is given.
+func missingLine(name string, rule roles.SecretRule, of *Stack, manifests map[string]*roles.Manifest) string {
+	var who []string
+	for _, manifest := range of.usedManifests(manifests) {
+		if _, asks := manifest.Secrets[name]; asks {
+			who = append(who, manifest.Name)
+		}
+	}
+
+	what := name
+	if rule.Help != "" {
+		what += " (" + rule.Help + ")"
+	}
+
+	return fmt.Sprintf("the nodes of role %s need %s: `hornero secrets set %s` reads it from standard input",
+		strings.Join(who, " and "), what, name)
+}
+
+// random draws letters and digits.
+func random(length int) report.Secret {
 	// limit is the largest multiple of the alphabet's length that a byte can hold.
 	const letters = len(randomAlphabet)
 	const limit = byte(256 - 256%letters)
 
 	var text strings.Builder
-	for text.Len() < randomLength {
+	for text.Len() < length {
 		var draw [1]byte
 		_, _ = rand.Read(draw[:]) // never fails
 
@@ -190,13 +227,13 @@ func makeAuthority(values map[string]report.Secret, name string) error {
 	return nil
 }
 
-func makeSite(values map[string]report.Secret, of *Stack) error {
+func makeSite(values map[string]report.Secret, of *Stack, urls []string) error {
 	ca := pki.Pair{
 		Certificate: values[CACertificate].Reveal(),
 		Key:         values[CAKey],
 	}
 
-	pair, err := ca.IssueSite(of.Name, siteNames(of)...)
+	pair, err := ca.IssueSite(of.Name, siteNames(of, urls)...)
 	if err != nil {
 		return err
 	}
@@ -207,13 +244,14 @@ func makeSite(values map[string]report.Secret, of *Stack) error {
 	return nil
 }
 
-func siteNames(of *Stack) []string {
-	names := []string{of.Name + ".hornero", "localhost"}
-
-	// The certificate's common name is the first: the name that visitors use.
-	parsed, err := url.Parse(of.Site.URL)
-	if err == nil && parsed.Hostname() != "" {
-		names = append([]string{parsed.Hostname()}, names...)
+// siteNames are the names of the site's certificate. Its common name is the first: one that visitors use.
+func siteNames(of *Stack, urls []string) []string {
+	var names []string
+	for _, text := range append(slices.Clone(urls), "//"+of.Name+".hornero", "//localhost") {
+		parsed, err := url.Parse(text)
+		if err == nil && parsed.Hostname() != "" && !slices.Contains(names, parsed.Hostname()) {
+			names = append(names, parsed.Hostname())
+		}
 	}
 
 	return names

@@ -155,12 +155,108 @@ func TestRotate(t *testing.T) {
 
 	before, err := secrets.Get("wordpress.salt")
 	require.NoError(t, err)
-	require.NoError(t, secrets.Rotate("wordpress.salt", loaded(t)))
+	require.NoError(t, secrets.Rotate("wordpress.salt", loaded(t), manifests(t)))
 
 	after, err := secrets.Get("wordpress.salt")
 	require.NoError(t, err)
 	require.NotEqual(t, before.Reveal(), after.Reveal())
 
-	require.ErrorIs(t, secrets.Rotate(stack.CAKey, loaded(t)), stack.ErrFixed)
-	require.ErrorIs(t, secrets.Rotate("wordpress.sald", loaded(t)), stack.ErrNoSecret)
+	require.ErrorIs(t, secrets.Rotate(stack.CAKey, loaded(t), manifests(t)), stack.ErrFixed)
+	require.ErrorIs(t, secrets.Rotate("wordpress.sald", loaded(t), manifests(t)), stack.ErrNoSecret)
+}
+
+func TestSecretsOfARoleOfOnesOwn(t *testing.T) {
+	all := withRoles(t, apiRole)
+	s, err := parseAPI(t, all)
+	require.NoError(t, err)
+	require.NotContains(t, s.SecretNames(all), "api.token", "nobody makes it")
+
+	secrets := openSecrets(t)
+	require.NoError(t, secrets.Ensure(s, all))
+
+	password, err := secrets.Get("api.db_password")
+	require.NoError(t, err)
+	require.Regexp(t, `^[A-Za-z0-9]{40}$`, password.Reveal(), "as long as the manifest says")
+
+	_, err = secrets.Get("api.token")
+	require.ErrorIs(t, err, stack.ErrNoSecret)
+
+	want := "the nodes of role api need api.token (of who takes the money): `hornero secrets set api.token` reads it " +
+		"from standard input"
+	require.Equal(t, []string{want}, secrets.Missing(s, all))
+
+	require.NoError(t, secrets.Set("api.token", "given"))
+	require.Empty(t, secrets.Missing(s, all))
+
+	require.ErrorIs(t, secrets.Rotate("api.token", s, all), stack.ErrForeign)
+	require.NoError(t, secrets.Rotate("api.db_password", s, all))
+
+	after, err := secrets.Get("api.db_password")
+	require.NoError(t, err)
+	require.Regexp(t, `^[A-Za-z0-9]{40}$`, after.Reveal())
+	require.NotEqual(t, password.Reveal(), after.Reveal())
+
+	token, err := secrets.Get("api.token")
+	require.NoError(t, err)
+	require.Equal(t, "given", token.Reveal(), "the rotation left it alone")
+}
+
+func TestASecretOfTwoRolesServesBoth(t *testing.T) {
+	manifest := func(name, rule string) string {
+		return "version: 1\nname: " + name + "\npeers: client\nsecrets:\n  shared.word: " + rule + "\n"
+	}
+
+	for _, c := range []struct {
+		name        string
+		first       string
+		second      string
+		wantMissing int
+		wantLength  int // of the one that is made
+	}{
+		{name: "the longer", first: "{length: 12}", second: "{length: 50}", wantLength: 50},
+		{name: "the default is longer", first: "{}", second: "{length: 9}", wantLength: 28},
+		{name: "given to one", first: "{}", second: "{make: given}", wantMissing: 1},
+		{name: "given to the other", first: "{make: given}", second: "{}", wantMissing: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			all := withRoles(t, apiRole, manifest("one", c.first), manifest("two", c.second))
+			s, err := parseAPI(t, all,
+				"  - {name: api, role: api, count: 2}\n",
+				"  - {name: one, role: one, count: 1}\n  - {name: two, role: two, count: 1}\n",
+			)
+			require.NoError(t, err)
+
+			secrets := openSecrets(t)
+			require.NoError(t, secrets.Ensure(s, all))
+			require.Len(t, secrets.Missing(s, all), c.wantMissing)
+
+			if c.wantMissing > 0 {
+				require.Contains(t, secrets.Missing(s, all)[0], "the nodes of role one and two need shared.word: ")
+				return
+			}
+
+			value, err := secrets.Get("shared.word")
+			require.NoError(t, err)
+			require.Len(t, value.Reveal(), c.wantLength)
+		})
+	}
+}
+
+func TestTheSitesCertificateHasTheNamesThatVisitorsUse(t *testing.T) {
+	all := withRoles(t, apiRole)
+	s, err := parseAPI(t, all, "greeting: Hello", "greeting: Hello, address: 'https://api.example.org:8443'")
+	require.NoError(t, err)
+
+	secrets := openSecrets(t)
+	require.NoError(t, secrets.Ensure(s, all))
+
+	text, err := secrets.Get(stack.SiteCertificate)
+	require.NoError(t, err)
+
+	certificate, err := pki.ParseCertificate(text.Reveal())
+	require.NoError(t, err)
+	require.Equal(t, "www.example.org", certificate.Subject.CommonName)
+
+	want := []string{"www.example.org", "api.example.org", "shop.hornero", "localhost"}
+	require.Equal(t, want, certificate.DNSNames)
 }

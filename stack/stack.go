@@ -6,14 +6,12 @@ package stack
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
@@ -43,44 +41,25 @@ const (
 	DriftQuarantine = "quarantine" // also stop serving, unless no other node of its role serves
 )
 
-// How a database node gets its first data from another. Rsync is the default: it is the fastest for small data,
-// but the donor takes no writes meanwhile.
-const (
-	TransferRsync       = "rsync"
-	TransferMariabackup = "mariabackup"
-)
-
 // Stack is a stack.yaml.
 type Stack struct {
-	Version      int          `yaml:"version"`
-	Name         string       `yaml:"name"`
-	Cloud        string       `yaml:"cloud"`
-	Region       string       `yaml:"region"`
-	Release      string       `yaml:"release"`
-	Secrets      string       `yaml:"secrets"` // as written; SecretsPath is where it is
-	Site         Site         `yaml:"site"`
-	Nodes        []Group      `yaml:"nodes"`
-	LoadBalancer LoadBalancer `yaml:"load_balancer"`
-	ReservedIP   *ReservedIP  `yaml:"reserved_ip"` // nil: none
+	Version int    `yaml:"version"`
+	Name    string `yaml:"name"`
+	Cloud   string `yaml:"cloud"`
+	Region  string `yaml:"region"`
+	Release string `yaml:"release"`
+	Secrets string `yaml:"secrets"` // as written; SecretsPath is where it is
+	// Roles are the settings of the stack's roles, by role and by the manifest's name.
+	Roles        map[string]map[string]roles.Value `yaml:"roles"`
+	Nodes        []Group                           `yaml:"nodes"`
+	LoadBalancer *Balancer                         `yaml:"load_balancer"` // the only one, without a name; nil: none
+	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
+	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
-	Galera     Galera        `yaml:"galera"`
 
 	folder string
-}
-
-// Site is what the web nodes show.
-type Site struct {
-	Title      string `yaml:"title"`
-	AdminUser  string `yaml:"admin_user"`
-	AdminEmail string `yaml:"admin_email"`
-	URL        string `yaml:"url"` // empty: the load balancer's address
-}
-
-// Galera is what the database's replication can be told.
-type Galera struct {
-	SSTMethod string `yaml:"sst_method"` // TransferRsync or TransferMariabackup
 }
 
 // Group is a number of equal nodes.
@@ -89,13 +68,9 @@ type Group struct {
 	Role  string `yaml:"role"`
 	Count int    `yaml:"count"`
 	Size  string `yaml:"size"`
-}
-
-// LoadBalancer is what visitors reach.
-type LoadBalancer struct {
-	Nodes string `yaml:"nodes"` // the role of the nodes behind it
-	HTTP  int    `yaml:"http"`  // 0: none
-	HTTPS int    `yaml:"https"` // 0: none
+	Image int    `yaml:"image"` // a snapshot's number, which the nodes are launched from; 0: the newest of the role
+	// Settings are the group's own, over those of its role.
+	Settings map[string]roles.Value `yaml:"settings"`
 }
 
 // ReservedIP is an address of the account that one node of a role holds, and another when that one cannot.
@@ -106,9 +81,11 @@ type ReservedIP struct {
 
 // Node is one node of the stack.
 type Node struct {
-	Name string
-	Role string
-	Size string
+	Name  string
+	Role  string
+	Size  string
+	Group string // the name of the group that it is one of
+	Image int    // as in Group
 }
 
 // Load reads a stack.yaml. All that is wrong with it comes back together, as report.Problems.
@@ -142,14 +119,20 @@ func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Sta
 	doc.Decode(s)
 
 	c := newCheck(doc, manifests)
+	c.moved(data, s)
 	c.stack(s)
 
 	// Defaults come after the checks, which tell a missing value from an empty one.
-	if err := doc.Problems(); err != nil {
+	if err := c.problems(); err != nil {
 		return nil, err
 	}
 
 	s.complete()
+
+	// Last, as an address is made of settings that are right.
+	if _, err := s.renderURLs(manifests); err != nil {
+		return nil, err
+	}
 
 	return s, nil
 }
@@ -160,7 +143,6 @@ func (s *Stack) complete() {
 	s.Release = cmp.Or(s.Release, DefaultRelease)
 	s.Drift = cmp.Or(s.Drift, DefaultDrift)
 	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
-	s.Galera.SSTMethod = cmp.Or(s.Galera.SSTMethod, TransferRsync)
 
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)
@@ -182,9 +164,11 @@ func (s *Stack) All() []Node {
 	for _, group := range s.Nodes {
 		for number := range group.Count {
 			all = append(all, Node{
-				Name: group.Name + "-" + strconv.Itoa(number+1),
-				Role: group.Role,
-				Size: group.Size,
+				Name:  group.Name + "-" + strconv.Itoa(number+1),
+				Role:  group.Role,
+				Size:  group.Size,
+				Group: group.Name,
+				Image: group.Image,
 			})
 		}
 	}
@@ -224,52 +208,32 @@ func (s *Stack) Expected() map[string][]string {
 	return expected
 }
 
-// Settings are what manifests may ask for, by name.
-func (s *Stack) Settings() map[string]string {
-	// A setting is always there, as a template that asks for a missing one is an error.
-	address := ""
-	if s.ReservedIP != nil {
-		address = s.ReservedIP.Address
-	}
-
-	return map[string]string{
-		cloudinit.SettingReservedIP: address,
-		"site.title":                s.Site.Title,
-		"site.url":                  s.Site.URL,
-		"site.admin_user":           s.Site.AdminUser,
-		"site.admin_email":          s.Site.AdminEmail,
-		"drift":                     s.Drift,
-		"drift_every":               s.DriftEvery.String(),
-		"galera.sst_method":         s.Galera.SSTMethod,
-	}
-}
-
 // MayHoldReservedIP tells whether the nodes of a role may hold the stack's reserved IP.
 func (s *Stack) MayHoldReservedIP(role string) bool {
 	return s.ReservedIP != nil && s.ReservedIP.Nodes == role
 }
 
-// SecretsOf are the secrets that a node of a role is given.
-func (s *Stack) SecretsOf(manifest *roles.Manifest) []string {
-	// Only nodes that may hold the address get the token that moves it.
-	names := slices.Clone(manifest.Secrets)
-	if s.MayHoldReservedIP(manifest.Name) && manifest.ReservedIP != nil {
-		names = append(names, manifest.ReservedIP.Secrets...)
-		names = append(names, cloudinit.SecretReservedIPToken)
-	}
-
-	return names
-}
-
-// SecretNames are the secrets that the manifests of the stack's roles ask for, sorted: those that are made.
-func (s *Stack) SecretNames(manifests map[string]*roles.Manifest) []string {
-	names := map[string]bool{}
+// usedRoles are the roles of the stack's groups, in the order of the file.
+func (s *Stack) usedRoles() []string {
+	var used []string
 	for _, group := range s.Nodes {
-		// The token of the reserved IP is not among them: only the operator can give it.
-		for _, name := range manifests[group.Role].Secrets {
-			names[name] = true
+		if !slices.Contains(used, group.Role) {
+			used = append(used, group.Role)
 		}
 	}
 
-	return slices.Sorted(maps.Keys(names))
+	return used
+}
+
+// usedManifests are the manifests of the stack's roles, in the order of the file.
+func (s *Stack) usedManifests(manifests map[string]*roles.Manifest) []*roles.Manifest {
+	var used []*roles.Manifest
+	for _, role := range s.usedRoles() {
+		// A role that is not known is a problem of the check, which asks as well.
+		if manifest := manifests[role]; manifest != nil {
+			used = append(used, manifest)
+		}
+	}
+
+	return used
 }

@@ -167,7 +167,7 @@ func (c caller) mayJoin(join peerset.Join) error {
 		return fmt.Errorf("join as %s: %w: it names %s", join.Name, peerset.ErrForbidden, c.Name)
 	}
 
-	if !peerset.MayBe(join.Kind, c.kind, c.Role) {
+	if !peerset.MayBe(join.Kind, c.kind) {
 		kind := cmp.Or(c.kind, peerset.KindClient)
 
 		return fmt.Errorf("join as a %s: %w: it is for a %s of role %s",

@@ -9,16 +9,18 @@ import (
 // Input is everything that a decision depends on.
 type Input struct {
 	Node        string
+	Role        string // whose peers are the database nodes
 	Incarnation int
 	Founder     bool     // this incarnation's document told it to found the peer set
 	Expected    []string // database nodes that the stack is to have
 	Local       Local
 	Peers       peerset.Snapshot
-	Leave       bool // the node is to give up its work
-	DrainGrace  bool // it was told so a moment ago: proxies may still send it writes
-	BackingOff  bool // the last start failed a moment ago
-	JustEnded   bool // the server ended a moment ago: the others may count it still
-	QuorumLost  bool // the peer set lost its quorum under this agent: what looks alive may have died meanwhile
+	Arbitrators []string // roles whose peers are arbitrators of this database
+	Leave       bool     // the node is to give up its work
+	DrainGrace  bool     // it was told so a moment ago: proxies may still send it writes
+	BackingOff  bool     // the last start failed a moment ago
+	JustEnded   bool     // the server ended a moment ago: the others may count it still
+	QuorumLost  bool     // the peer set lost its quorum under this agent: what looks alive may have died meanwhile
 }
 
 // Kind is what to do next.

@@ -25,6 +25,7 @@ type ArbiterUnit interface {
 
 // ArbiterConfig is what an arbiter needs.
 type ArbiterConfig struct {
+	Role   string // whose peers are the database nodes
 	Set    peerset.Set
 	Unit   ArbiterUnit
 	Report func(Status)
@@ -89,7 +90,7 @@ func (a *Arbiter) step(ctx context.Context) error {
 	}
 
 	snapshot := a.Set.Snapshot()
-	move, status := Arbitrate(snapshot, process, a.isOrphaned(snapshot))
+	move, status := Arbitrate(snapshot, a.Role, process, a.isOrphaned(snapshot))
 
 	// Without a quorum no database node says anything new, and garbd goes on as it was.
 	if !snapshot.Quorum && process == ProcessStarting && a.reported.State == StateVoting {
@@ -116,7 +117,7 @@ func (a *Arbiter) step(ctx context.Context) error {
 // isOrphaned tells whether no database node has been in a primary component for long enough.
 func (a *Arbiter) isOrphaned(snapshot peerset.Snapshot) bool {
 	// Without a quorum nobody can tell, and an arbitrator that runs keeps its vote.
-	if !snapshot.Quorum || somePrimary(snapshot) {
+	if !snapshot.Quorum || somePrimary(snapshot, a.Role) {
 		a.orphaned = time.Time{}
 		return false
 	}
@@ -155,7 +156,7 @@ func depart(process Process) (Kind, Status) {
 
 // Arbitrate is pure: garbd runs while a database node is in the primary component, and when nobody can tell. It
 // never makes a primary component, so it may always look for one.
-func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind, Status) {
+func Arbitrate(snapshot peerset.Snapshot, role string, process Process, orphaned bool) (Kind, Status) {
 	down := process == ProcessStopped || process == ProcessFailed
 
 	switch {
@@ -166,7 +167,7 @@ func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind,
 		return Wait, Status{State: StateWaiting, Reason: "no database node is in a primary component"}
 	case down:
 		return Join, Status{State: StateJoining, Reason: "garbd starts"}
-	case !counted(snapshot):
+	case !counted(snapshot, role):
 		return Wait, Status{State: StateJoining, Reason: "garbd runs, and no database node counts its vote yet"}
 	}
 
@@ -177,8 +178,8 @@ func Arbitrate(snapshot peerset.Snapshot, process Process, orphaned bool) (Kind,
 	}
 }
 
-func somePrimary(snapshot peerset.Snapshot) bool {
-	for _, peer := range snapshot.Role(Role) {
+func somePrimary(snapshot peerset.Snapshot, role string) bool {
+	for _, peer := range snapshot.Role(role) {
 		if peer.Alive && inPrimary(peer) {
 			return true
 		}
@@ -188,8 +189,8 @@ func somePrimary(snapshot peerset.Snapshot) bool {
 }
 
 // counted tells whether a database node has an arbitrator in its primary component. A stack has one at most.
-func counted(snapshot peerset.Snapshot) bool {
-	for _, peer := range snapshot.Role(Role) {
+func counted(snapshot peerset.Snapshot, role string) bool {
+	for _, peer := range snapshot.Role(role) {
 		if peer.Alive && inPrimary(peer) && peer.Facts[FactArbiters] != "" {
 			return true
 		}

@@ -102,7 +102,7 @@ func TestArbitrate(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			kind, status := galera.Arbitrate(c.snapshot, c.process, c.orphaned)
+			kind, status := galera.Arbitrate(c.snapshot, "db", c.process, c.orphaned)
 			require.Equal(t, c.want, kind)
 			require.Equal(t, c.state, status.State)
 			require.Equal(t, c.state == galera.StateVoting, status.Healthy)
@@ -149,6 +149,7 @@ func TestArbiterFollowsThePrimaryComponent(t *testing.T) {
 		set, unit := newMemory(), &switched{}
 		said := make(chan galera.Status, 100)
 		arbiter := galera.NewArbiter(galera.ArbiterConfig{
+			Role: "db",
 			Set: peerset.Bind(set, peerset.Identity{
 				Name:        "arbitrator-1",
 				Role:        "arbitrator",
@@ -222,6 +223,7 @@ func TestAnArbitratorThatIsDrainedStaysDown(t *testing.T) {
 
 		said := make(chan galera.Status, 100)
 		arbiter := galera.NewArbiter(galera.ArbiterConfig{
+			Role: "db",
 			Set: peerset.Bind(set, peerset.Identity{
 				Name:        "arbitrator-1",
 				Role:        "arbitrator",

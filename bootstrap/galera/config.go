@@ -113,6 +113,8 @@ func (t Times) withDefaults() Times {
 // Config is what a driver needs.
 type Config struct {
 	Node        string
+	Role        string   // whose peers are the database nodes: the node's own
+	Arbitrators []string // roles whose peers are arbitrators
 	Incarnation int
 	Founder     bool
 	Issued      time.Time // when the node's document was made: the newest has the passwords that count

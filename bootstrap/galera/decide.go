@@ -284,7 +284,7 @@ func (in Input) otherPrimaries() []string {
 	}
 
 	var names []string
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		if peer.Name != in.Node && peer.Alive && inPrimary(peer) {
 			names = append(names, peer.Name)
 		}

@@ -15,7 +15,7 @@ func (in Input) donors() []string {
 	var names []string
 	writer := in.Peers.Holder(peerset.LeaseWriter)
 
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		spared := peer.Name == in.Node || peer.Name == writer
 
 		// Without a quorum nobody can tell who is alive, and what was last known has to do.

@@ -63,7 +63,7 @@ func (in Input) stillCounting() []string {
 func (in Input) endedMembers() map[string]string {
 	members := map[string]string{}
 
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		member := peer.Facts[FactEnded]
 		inView := slices.Contains(in.Local.Wsrep.Incoming, peer.Address)
 

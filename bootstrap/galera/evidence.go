@@ -76,7 +76,7 @@ func (in Input) allEvidence() []nodeEvidence {
 		}
 	}
 
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		byName[peer.Name] = in.discountReplaced(evidenceOf(peer))
 	}
 

@@ -163,6 +163,8 @@ func (d *Driver) input() Input {
 
 	return Input{
 		Node:        d.Node,
+		Role:        d.Role,
+		Arbitrators: d.Arbitrators,
 		Incarnation: d.Incarnation,
 		Founder:     d.Founder,
 		Expected:    d.Expected,

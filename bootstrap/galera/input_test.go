@@ -97,6 +97,8 @@ func record(t *testing.T, r galera.Record) map[string]string {
 func in(change ...func(*galera.Input)) galera.Input {
 	input := galera.Input{
 		Node:        "db-2",
+		Role:        "db",
+		Arbitrators: []string{"arbitrator"},
 		Incarnation: 1,
 		Expected:    []string{"db-1", "db-2", "db-3"},
 		Local: galera.Local{

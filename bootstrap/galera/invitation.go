@@ -110,7 +110,7 @@ func (in Input) nextGuest(
 		wait = patience / 2
 	}
 
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		if peer.Name == in.Node || invited[peer.Name] || in.inView(peer.Name) || leaves(peer) {
 			continue
 		}

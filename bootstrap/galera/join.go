@@ -259,7 +259,7 @@ func (d *Driver) preparePosition(in Input, action Action) error {
 // to give its state.
 func ClusterConfig(in Input) string {
 	var addresses []string
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		if peer.Name != in.Node && peer.Address != "" {
 			addresses = append(addresses, peer.Address)
 		}

@@ -69,6 +69,7 @@ func (w *world) arbitrate(number int, nodes ...string) *arbitrator {
 		Memory:      512 << 20,
 		CPUs:        1,
 		Peers:       map[string][]roles.PeerFact{},
+		Leases:      map[string]map[string]string{"db": {"writer": "writer"}},
 		PKI:         w.issue("arbitrator-1", "arbitrator"),
 	}
 
@@ -132,6 +133,7 @@ func (a *arbitrator) boot() {
 	ctx, cancel := context.WithCancel(context.Background())
 	set := peerset.Bind(a.w.set, a.who())
 	a.driver = galera.NewArbiter(galera.ArbiterConfig{
+		Role: "db",
 		Set:  set,
 		Unit: a.unit,
 		Log:  slog.New(slog.NewTextHandler(a.w.t.Output(), nil)).With("node", "arbitrator-1"),

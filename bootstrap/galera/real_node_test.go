@@ -157,8 +157,15 @@ func (n *node) render() {
 		CPUs:        2,
 		RealTime:    realTime(),
 		Secrets:     map[string]report.Secret{"wordpress.db_password": password},
-		Settings:    map[string]string{"galera.sst_method": n.w.method},
-		PKI:         n.w.pki(n.name),
+		Settings:    map[string]string{"sst_method": n.w.method, "mariadb_extra": ""},
+		Leases:      map[string]map[string]string{"db": {"writer": "writer"}},
+		Databases: []roles.Database{{
+			Name:   "wordpress",
+			User:   "wordpress",
+			Secret: "wordpress.db_password",
+			Grants: roles.AllPrivileges,
+		}},
+		PKI: n.w.pki(n.name),
 	}
 
 	for _, t := range manifest.Templates {
@@ -199,6 +206,8 @@ func (n *node) boot() {
 	set := peerset.Bind(n.w.set, n.who())
 	log := slog.New(slog.NewTextHandler(n.w.t.Output(), nil)).With("node", n.name)
 	n.driver = galera.New(galera.Config{
+		Role:        "db",
+		Arbitrators: []string{"arbitrator"},
 		Node:        n.name,
 		Issued:      n.issued,
 		Incarnation: n.incarnation,

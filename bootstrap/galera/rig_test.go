@@ -66,6 +66,8 @@ func newRig(t *testing.T, files map[string]string) *rig {
 
 	r.config = galera.Config{
 		Node:        "db-2",
+		Role:        "db",
+		Arbitrators: []string{"arbitrator"},
 		Incarnation: 1,
 		Address:     "10.0.0.2",
 		Expected:    []string{"db-1", "db-2", "db-3"},

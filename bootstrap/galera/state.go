@@ -1,8 +1,5 @@
 package galera
 
-// Role is the role whose peers are database nodes.
-const Role = "db"
-
 // State is the word for what a database node is doing; the peer set and people read it.
 type State string
 

@@ -50,9 +50,18 @@ func (in Input) mustReplace(holder string) bool {
 
 	// A member without an address is an arbitrator only where the stack has one: the holder may be without an address
 	// for a moment.
-	arbiters := min(in.Local.Wsrep.Arbiters, len(in.Peers.Role("arbitrator")))
+	arbiters := min(in.Local.Wsrep.Arbiters, in.arbitrators())
 
 	return len(view)+arbiters == in.Local.Wsrep.Size
+}
+
+func (in Input) arbitrators() int {
+	count := 0
+	for _, role := range in.Arbitrators {
+		count += len(in.Peers.Role(role))
+	}
+
+	return count
 }
 
 // mayWrite tells whether this node can take the writes: Primary, Synced, staying, with room on its disk. Without
@@ -81,7 +90,7 @@ func (in Input) holdsWriter() bool {
 // otherWriters returns the other nodes that could take the writes now.
 func (in Input) otherWriters() []string {
 	var names []string
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		serves := peer.Alive && peer.Healthy && State(peer.State) == StateSynced
 		if serves && peer.Name != in.Node && !leaves(peer) {
 			names = append(names, peer.Name)
@@ -104,7 +113,7 @@ func (in Input) roomElsewhere() bool {
 // incarnation has another one.
 func (in Input) view() []string {
 	var names []string
-	for _, peer := range in.Peers.Role(Role) {
+	for _, peer := range in.Peers.Role(in.Role) {
 		if slices.Contains(in.Local.Wsrep.Incoming, peer.Address) {
 			names = append(names, peer.Name)
 		}

@@ -64,6 +64,12 @@ type Peers interface {
 	Changed() <-chan struct{}
 }
 
+// Roles are whose nodes the servers are.
+type Roles struct {
+	Database string
+	Site     string // "" where the proxies serve no site
+}
+
 // Times are the driver's times; the zero value means the defaults.
 type Times struct {
 	Tick        time.Duration
@@ -84,6 +90,7 @@ type Config struct {
 	// Loaded is where the driver notes the shape of the file that the process read last; gone at a reboot.
 	Loaded  string
 	Peers   Peers
+	Roles   Roles
 	Runtime Runtime
 	Unit    Unit
 	Report  func(Status)

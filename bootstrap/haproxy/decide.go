@@ -7,13 +7,11 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// Backends of roles/proxy/haproxy.cfg.
+// Backends of the template that the driver is made for.
 const (
 	writerBackend  = "writer"
 	readersBackend = "readers"
 	siteBackend    = "site" // only where the stack has a reserved IP
-	databaseRole   = "db"
-	webRole        = "web"
 	// nobody is the server where clients wait while no writer is open. No node has that name: it is closed and
 	// opened by none.
 	nobody = "nobody"
@@ -35,13 +33,13 @@ func (s Server) id() string {
 	return s.Backend + "/" + s.Name
 }
 
-// role is whose nodes a backend's servers are.
-func (s Server) role() string {
+// of is whose nodes a backend's servers are.
+func (r Roles) of(s Server) string {
 	if s.Backend == siteBackend {
-		return webRole
+		return r.Site
 	}
 
-	return databaseRole
+	return r.Database
 }
 
 // Plan is what to tell the process: Close, then the end of the sessions to Moved, then Open. Servers that are
@@ -58,7 +56,7 @@ type Plan struct {
 // last writer open as long as it is well: it waits for its successor. What closes comes before what moves, and
 // that before what opens; "readers", where servers are checked, opens before "writer". Beyond that servers are
 // taken in the process' order.
-func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
+func Decide(servers []Server, roles Roles, snapshot peerset.Snapshot) Plan {
 	if snapshot.Founded == "" {
 		// To know nothing is not the same as to know that nobody is there: the servers stay as they are.
 		return Plan{}
@@ -68,7 +66,7 @@ func Decide(servers []Server, snapshot peerset.Snapshot) Plan {
 	var moving, reading, writing []string
 
 	for _, server := range servers {
-		want := wanted(server, snapshot)
+		want := wanted(server, roles, snapshot)
 
 		if want.closed(server) {
 			plan.Close = append(plan.Close, set(server, "state maint"))
@@ -104,9 +102,9 @@ type want struct {
 	writer bool
 }
 
-func wanted(server Server, snapshot peerset.Snapshot) want {
+func wanted(server Server, roles Roles, snapshot peerset.Snapshot) want {
 	peer, present := snapshot.Peer(server.Name)
-	if !present || peer.Role != server.role() || peer.Address == "" {
+	if !present || peer.Role != roles.of(server) || peer.Address == "" {
 		return want{}
 	}
 

@@ -85,6 +85,9 @@ func opened(server string) []string {
 	}
 }
 
+// testRoles are whose nodes the tests' servers are.
+var testRoles = haproxy.Roles{Database: "db", Site: "web"}
+
 func TestDecide(t *testing.T) {
 	one := database("db-1", "10.0.0.1", 1)
 	two := database("db-2", "10.0.0.2", 1)
@@ -271,7 +274,7 @@ func TestDecide(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, c.want, haproxy.Decide(c.servers, c.snapshot))
+			require.Equal(t, c.want, haproxy.Decide(c.servers, testRoles, c.snapshot))
 		})
 	}
 }

@@ -157,7 +157,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		return d.reported(), nil
 	}
 
-	plan := Decide(servers, snapshot)
+	plan := Decide(servers, d.Roles, snapshot)
 	if len(plan.Close)+len(plan.Open) == 0 {
 		d.told = nil
 		return StatusOf(servers, snapshot), servers

@@ -127,6 +127,7 @@ func newProxyWith(
 		Release:  "debian-13",
 		Address:  network + ".21",
 		Secrets:  map[string]report.Secret{"proxy.stats_password": "secret"},
+		Settings: map[string]string{"haproxy_extra": "", roles.SettingReservedIP: ""},
 		Expected: map[string][]string{"db": expected},
 	}
 
@@ -139,6 +140,7 @@ func newProxyWith(
 	done := make(chan struct{})
 
 	driver := haproxy.New(haproxy.Config{
+		Roles:  testRoles,
 		File:   p.path("haproxy.cfg"),
 		Loaded: p.path("loaded"),
 		Peers:  p.peers,
@@ -189,7 +191,7 @@ func (p *proxy) state() haproxy.Status {
 
 // put gives the node a snapshot, and renders the file as the agent does.
 func (p *proxy) put(snapshot peerset.Snapshot) {
-	p.facts.Writer = snapshot.Holder(peerset.LeaseWriter)
+	p.facts.Writers = map[string]string{"db": snapshot.Holder(peerset.LeaseWriter)}
 	p.facts.Peers = map[string][]roles.PeerFact{}
 
 	for _, peer := range snapshot.Peers {

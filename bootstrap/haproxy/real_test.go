@@ -304,6 +304,7 @@ func TestDriverStartsAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	again := make(chan haproxy.Status, 100)
 	driver := haproxy.New(haproxy.Config{
+		Roles:  testRoles,
 		File:   p.path("haproxy.cfg"),
 		Loaded: p.path("loaded"),
 		Peers:  p.peers,
@@ -380,6 +381,7 @@ func TestDrain(t *testing.T) {
 
 	// A second driver, which only drains: the first one runs until the test ends.
 	driver := haproxy.New(haproxy.Config{
+		Roles:   testRoles,
 		Peers:   p.peers,
 		Runtime: haproxy.Socket{Path: p.path("admin.sock")},
 		Report:  p.report,

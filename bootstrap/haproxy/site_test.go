@@ -15,6 +15,7 @@ import (
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/roles"
 )
 
 // webNode is a web node: it answers with its name and what it was told of the visitor, and health checks with a
@@ -145,7 +146,7 @@ func TestTheSiteAtTheReservedIP(t *testing.T) {
 		first,
 	), func(p *proxy) {
 		p.facts.Anchor = n + ".22"
-		p.facts.Settings = map[string]string{"reserved_ip.address": "203.0.113.9"}
+		p.facts.Settings[roles.SettingReservedIP] = "203.0.113.9"
 		p.facts.Expected["web"] = []string{"web-1", "web-2"}
 
 		require.NoError(t, os.WriteFile(p.path("site.pem"), []byte(pem), 0o600))

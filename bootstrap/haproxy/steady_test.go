@@ -85,6 +85,7 @@ func TestAProcessInWhichNothingChangesIsLookedAtSeldom(t *testing.T) {
 
 	ended := make(chan struct{})
 	driver := haproxy.New(haproxy.Config{
+		Roles:   testRoles,
 		File:    file,
 		Loaded:  file + ".loaded",
 		Peers:   s,

@@ -109,6 +109,7 @@ func (c *cluster) config(stack, name string, number, incarnation int, join ...st
 		Port:           c.port,
 		Join:           join,
 		TLS:            config,
+		Rights:         testRights,
 		Log:            debugLog(c.t),
 		Refresh:        50 * time.Millisecond,
 		NetworkLatency: 20 * time.Millisecond,
@@ -116,6 +117,16 @@ func (c *cluster) config(stack, name string, number, incarnation int, join ...st
 		BeatEvery:      300 * time.Millisecond,
 		AliveFor:       time.Second,
 	}
+}
+
+// testRights are those of the built-in roles: the leases have the names that older members know.
+var testRights = peerset.Rights{
+	"db": {Driver: "galera", Leases: map[string]string{
+		peerset.LeaseWriter:          peerset.LeaseWriter,
+		peerset.LeaseGaleraBootstrap: peerset.LeaseGaleraBootstrap,
+		peerset.LeaseGaleraJoin:      peerset.LeaseGaleraJoin,
+	}},
+	"web": {Leases: map[string]string{"wordpress-cron": "wordpress-cron"}},
 }
 
 func debugLog(t *testing.T) *slog.Logger {

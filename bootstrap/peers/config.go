@@ -65,6 +65,7 @@ type Config struct {
 	Port    int         // dqlite's
 	Join    []string    // VPC addresses of members; empty founds, or reopens what Dir holds
 	TLS     *tls.Config // from pki.PeerTLS
+	Rights  peerset.Rights
 	Log     *slog.Logger
 	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS
 	// itself tells of the rest.

@@ -54,7 +54,7 @@ func (s *Store) addEvent(ctx context.Context, tx *sql.Tx, event peerset.Event) e
 
 // Note adds an event about a node, on its own word.
 func (s *Store) Note(ctx context.Context, who peerset.Identity, note peerset.Note) error {
-	if !peerset.MayNote(who.Role, note.Kind) {
+	if !s.config.Rights.MayNote(who.Role, note.Kind) {
 		return fmt.Errorf("add event %s as role %s: %w", note.Kind, who.Role, peerset.ErrForbidden)
 	}
 
@@ -155,12 +155,13 @@ func scanEvent(rows *sql.Rows) (event peerset.Event, err error) {
 // addHolderEvent tells that a lease has another holder.
 func (s *Store) addHolderEvent(ctx context.Context, tx *sql.Tx, lease peerset.Lease, reason string) error {
 	// This lease is taken for every transfer, and the transfers say themselves how they end.
-	if lease.Name == peerset.LeaseGaleraJoin {
+	local := s.config.Rights.Local(lease.Name)
+	if local == peerset.LeaseGaleraJoin {
 		return nil
 	}
 
 	kind, what := peerset.EventLease, "holds "+lease.Name
-	if lease.Name == peerset.LeaseWriter {
+	if local == peerset.LeaseWriter {
 		kind, what = peerset.EventWriter, "takes the writes"
 	}
 

@@ -18,7 +18,7 @@ func (s *Store) Hold(
 	name string,
 	ttl time.Duration,
 ) (peerset.Lease, bool, error) {
-	if !peerset.MayHold(who.Role, name) {
+	if !s.config.Rights.MayHold(who.Role, name) {
 		return peerset.Lease{}, false, fmt.Errorf(
 			"hold lease %s as role %s: %w",
 			name,
@@ -110,7 +110,7 @@ func (s *Store) Seize(
 	reason string,
 ) (peerset.Lease, error) {
 	name := seen.Name
-	if name != peerset.LeaseWriter || !peerset.MayHold(who.Role, name) {
+	if s.config.Rights.Local(name) != peerset.LeaseWriter || !s.config.Rights.MayHold(who.Role, name) {
 		return peerset.Lease{}, fmt.Errorf(
 			"seize lease %s as role %s: %w",
 			name,

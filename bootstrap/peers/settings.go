@@ -11,7 +11,7 @@ import (
 
 // Put writes a setting under a lease, in one transaction with the check of its epoch.
 func (s *Store) Put(ctx context.Context, who peerset.Identity, key, value string, fence peerset.Lease) error {
-	if !peerset.MayPut(who.Role, key, fence.Name) {
+	if !s.config.Rights.MayPut(who.Role, key, fence.Name) {
 		return fmt.Errorf(
 			"put %s as role %s under lease %s: %w",
 			key,

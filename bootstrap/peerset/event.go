@@ -65,22 +65,16 @@ type Events interface {
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)
 }
 
-// noteRoles says which role's nodes may add events of a kind; "" is any.
-var noteRoles = map[string]string{
-	EventBootstrapped: "db",
-	EventRecovered:    "db",
-	EventSynced:       "db",
-	EventDonor:        "db",
-	EventNonPrimary:   "db",
+// noteDrivers says which driver's roles may add events of a kind; "" is any.
+var noteDrivers = map[string]string{
+	EventBootstrapped: driverGalera,
+	EventRecovered:    driverGalera,
+	EventSynced:       driverGalera,
+	EventDonor:        driverGalera,
+	EventNonPrimary:   driverGalera,
 	EventDrift:        "",
 	EventQuarantine:   "",
 	EventReservedIP:   "",
-}
-
-// MayNote tells whether a role's certificate entitles to add events of a kind.
-func MayNote(role, kind string) bool {
-	owner, known := noteRoles[kind]
-	return known && (owner == "" || owner == role)
 }
 
 // EventKinds are all kinds, sorted.
@@ -102,7 +96,7 @@ func EventKinds() []string {
 
 // NoteKinds are the kinds of events that nodes add, sorted.
 func NoteKinds() []string {
-	return slices.Sorted(maps.Keys(noteRoles))
+	return slices.Sorted(maps.Keys(noteDrivers))
 }
 
 // BindEvents is the events of a registry as one node uses them.

@@ -13,13 +13,12 @@ import (
 	"time"
 )
 
-// Leases by name. Each decides something that must be one.
+// Leases of the drivers, by their name within a role (Rights.Lease gives the name in the peer set). Each decides
+// something that must be one.
 const (
-	LeaseWriter           = "writer"            // which database node takes writes
-	LeaseGaleraBootstrap  = "galera-bootstrap"  // who bootstraps Galera
-	LeaseGaleraJoin       = "galera-join"       // joiners in turn, not in a race
-	LeaseWordPressInstall = "wordpress-install" // who runs WordPress' installer
-	LeaseWordPressCron    = "wordpress-cron"    // who runs WordPress' cron
+	LeaseWriter          = "writer"           // which database node takes writes
+	LeaseGaleraBootstrap = "galera-bootstrap" // who bootstraps Galera
+	LeaseGaleraJoin      = "galera-join"      // joiners in turn, not in a race
 )
 
 // FactSendsTo is what a proxy reports: the database node that it sends writes to, "" for none.

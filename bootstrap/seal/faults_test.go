@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	shopRole     = "/usr/lib/hornero/roles/shop/role.yaml"
-	shopTemplate = "/usr/lib/hornero/roles/shop/shop.conf"
-	privateKey   = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+	shopRole         = "/usr/lib/hornero/roles/shop/role.yaml"
+	shopTemplate     = "/usr/lib/hornero/roles/shop/shop.conf"
+	greetingRole     = "/usr/lib/hornero/roles/greeting/role.yaml"
+	greetingTemplate = "/usr/lib/hornero/roles/greeting/greeting.conf"
+	privateKey       = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
 )
 
 func write(path, text string) func(root) {
@@ -101,16 +103,20 @@ var damages = []struct {
 		want:   "units: fault: unit hornero-bootstrap.service is not enabled: ",
 	},
 	{
-		name:   "template lacks a secret",
-		damage: edit(shopRole, "[shop.password]", "[shop.pass]"),
+		name: "template lacks a secret",
+		damage: edit(
+			shopTemplate,
+			"{{secret \"shop.password\"}}",
+			"{{secret (print \"shop.\" \"pass\")}}",
+		),
 		want: "texts: fault: /etc/shop/shop.conf does not render for a node of a whole stack: render " +
-			"template of role shop: template: shop.conf:3:",
+			"template of role shop: template: shop/shop.conf:3:",
 	},
 	{
 		name: "template not for a lone node",
 		damage: write(
 			shopTemplate,
-			"listen {{(index (peers \"db\") 0).Name}} {{secret \"shop.password\"}}",
+			"listen {{(index (peers \"store\") 0).Name}} {{secret \"shop.password\"}}",
 		),
 		want: "texts: fault: /etc/shop/shop.conf does not render for the first node of a stack: ",
 	},
@@ -144,9 +150,25 @@ var damages = []struct {
 		want: "texts: fault: /etc/shop/shop.conf cannot be written: ",
 	},
 	{
-		name:   "health",
+		name:   "what is served",
 		damage: edit(shopRole, "{{.Address}}:8080", "{{.Adress}}:8080"),
-		want:   "texts: fault: health.url of role shop does not render for ",
+		want:   "texts: fault: url of http of role shop does not render for ",
+	},
+	{
+		name:   "a piece's template",
+		damage: write(greetingTemplate, "hello {{.Nobody}}"),
+		want: "texts: fault: /etc/shop/greeting.conf does not render for a node of a whole stack: render " +
+			"template of role shop: template: greeting/greeting.conf:1:8: ",
+	},
+	{
+		name:   "a piece's template, where to mend it",
+		damage: write(greetingTemplate, "hello {{.Nobody}}"),
+		want:   ": correct roles/greeting/greeting.conf, or ",
+	},
+	{
+		name:   "a piece's template is refused",
+		damage: edit(greetingRole, "default: hello", "default: good day"),
+		want:   "texts: fault: /etc/shop/greeting.conf is refused by grep for a node of a whole stack: ",
 	},
 	{
 		name:   "package after the record",

@@ -39,16 +39,23 @@ templates:
   - {source: shop.conf, path: /etc/shop/shop.conf, check: [grep, -q, listen, "{file}"], reload: [shopd.service]}
 services: [{unit: '{{var "unit"}}'}]
 ports: [{port: 8080, name: http, from: [load_balancer]}]
-secrets: [shop.password]
-settings: [shop.limit]
-samples: {shop.limit: "12"}
-watches: [db]
-health: {url: 'http://{{.Address}}:8080/'}
+secrets: {shop.password: {}}
+settings: {limit: {type: number, sample: "12"}, title: {type: text, required: true}}
+watches: {store: db}
+serves: [{name: http, port: 8080, url: 'http://{{.Address}}:8080/', health: {path: /health}}]
+includes: [greeting]
+`
+	greetingManifest = `version: 1
+name: greeting
+summary: says hello
+abstract: true
+templates: [{source: greeting.conf, path: /etc/shop/greeting.conf, check: [grep, -q, hello, "{file}"]}]
+settings: {greeting: {type: text, default: hello}}
 `
 	shopConf = `listen {{.Address}}
-limit {{setting "shop.limit"}}
+limit {{setting "limit"}} of {{setting "title"}}
 password {{secret "shop.password"}}
-{{range slots "db"}}peer {{.Name}}
+{{range slots "store"}}peer {{.Name}}
 {{end}}{{pki "key"}}`
 	shopUnit = `[Service]
 ExecStartPre=-/usr/sbin/shopd --check
@@ -88,6 +95,8 @@ func newRoot(t *testing.T) root {
 		"/usr/lib/hornero/roles/common/role.yaml": commonManifest,
 		"/usr/lib/hornero/roles/shop/role.yaml":   fmt.Sprintf(shopManifest, me.Username+":"+group.Name),
 		"/usr/lib/hornero/roles/shop/motd":        "welcome\n",
+		greetingRole:                              greetingManifest,
+		greetingTemplate:                          "{{setting \"greeting\"}}\n",
 		"/usr/lib/hornero/roles/shop/shop.conf":   shopConf,
 		"/etc/motd":                               "welcome\n",
 		"/etc/machine-id":                         "",

@@ -143,7 +143,7 @@ var templateSecret = regexp.MustCompile(`\b(secret|pki) "`)
 func (n *inspection) checkTemplateFiles(ctx context.Context) {
 	for _, manifest := range n.manifests {
 		for _, template := range manifest.Templates {
-			text, err := fs.ReadFile(manifest.FS(), template.Source)
+			text, err := template.Text()
 			if err != nil || !templateSecret.Match(text) {
 				continue
 			}

@@ -1,9 +1,9 @@
 package seal
 
 import (
-	"cmp"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hornero/hornero/internal/pki"
@@ -23,7 +23,17 @@ const (
 	sampleAnchor  = "127.0.0.3"
 	sampleNetwork = "127.0.0.0/8"
 	samplePeers   = 3
+	// an address of documentation (RFC 5737)
+	sampleReservedIP = "192.0.2.9"
 )
+
+// sampleDatabase is one that another role has this one keep.
+var sampleDatabase = roles.Database{
+	Name:   "sample",
+	User:   "sample",
+	Secret: "sample.password",
+	Grants: roles.AllPrivileges,
+}
 
 // pemSecrets are the secrets that programs read as PEM, and which part of the sample's identity stands for each.
 var pemSecrets = map[string]string{"site.certificate": "certificate", "site.key": "key"}
@@ -49,29 +59,19 @@ func (i *Image) samples() ([]sample, error) {
 		Anchor:      sampleAnchor,
 		Memory:      4 << 30,
 		CPUs:        2,
-		Writer:      "db-1",
+		Writers:     map[string]string{},
+		Leases:      map[string]map[string]string{role.Name: role.Leases},
+		Databases:   []roles.Database{sampleDatabase},
 		Settings:    map[string]string{},
-		Secrets:     map[string]report.Secret{},
+		Secrets:     map[string]report.Secret{sampleDatabase.Secret: sampleSecret()},
 		PKI:         identity,
 		Peers:       map[string][]roles.PeerFact{},
 		Expected:    map[string][]string{},
 	}
 
 	for _, manifest := range i.manifests {
-		for _, name := range manifest.Settings {
-			whole.Settings[name] = cmp.Or(manifest.Samples[name], "sample")
-		}
-
-		for _, name := range manifest.Secrets {
-			// With what is special to most programs: a template that does not quote its secrets fails its check.
-			whole.Secrets[name] = report.Secret(rand.Text() + ` it's "$1" \ #`)
-		}
-
-		if manifest.ReservedIP != nil {
-			for _, name := range manifest.ReservedIP.Secrets {
-				whole.Secrets[name] = report.Secret(rand.Text())
-			}
-		}
+		addSettings(whole.Settings, manifest)
+		addSecrets(whole.Secrets, manifest)
 	}
 
 	// Programs parse these: a random text would fail every check.
@@ -81,8 +81,9 @@ func (i *Image) samples() ([]sample, error) {
 		}
 	}
 
-	for at, peer := range slices.Concat([]string{role.Name}, role.Watches) {
+	for at, peer := range watched(role) {
 		whole.Expected[peer], whole.Peers[peer] = nil, nil
+		whole.Writers[peer] = peer + "-1"
 
 		for k := range samplePeers {
 			name := fmt.Sprintf("%s-%d", peer, k+1)
@@ -101,7 +102,7 @@ func (i *Image) samples() ([]sample, error) {
 	// The first node has its settings and secrets, and knows no peer yet.
 	alone := whole
 	alone.Peers = nil
-	alone.Writer = ""
+	alone.Writers = nil
 	alone.Network = ""
 	alone.Memory = 512 << 20
 	alone.CPUs = 1
@@ -110,6 +111,48 @@ func (i *Image) samples() ([]sample, error) {
 		{"a node of a whole stack", whole},
 		{"the first node of a stack", alone},
 	}, nil
+}
+
+// watched are the roles whose peers the role's templates may read, its own first.
+func watched(role *roles.Manifest) []string {
+	others := slices.Sorted(maps.Values(role.Watches))
+	others = slices.DeleteFunc(slices.Compact(others), func(other string) bool { return other == role.Name })
+
+	return append([]string{role.Name}, others...)
+}
+
+// addSettings gives the sample what its document would say.
+func addSettings(settings map[string]string, manifest *roles.Manifest) {
+	settings[roles.SettingDrift] = "report"
+	settings[roles.SettingDriftEvery] = "5m0s"
+
+	for name, setting := range manifest.Settings {
+		settings[name] = setting.SampleValue()
+	}
+
+	if manifest.ReservedIP != nil {
+		settings[roles.SettingReservedIP] = sampleReservedIP
+	}
+}
+
+func addSecrets(secrets map[string]report.Secret, manifest *roles.Manifest) {
+	for name, rule := range manifest.Secrets {
+		secrets[name] = report.Secret(rule.Sample)
+		if rule.Sample == "" {
+			secrets[name] = sampleSecret()
+		}
+	}
+
+	if manifest.ReservedIP != nil {
+		for _, name := range manifest.ReservedIP.Secrets {
+			secrets[name] = report.Secret(rand.Text())
+		}
+	}
+}
+
+// sampleSecret has what is special to most programs: a template that does not quote its secrets fails its check.
+func sampleSecret() report.Secret {
+	return report.Secret(rand.Text() + ` it's "$1" \ #`)
 }
 
 func samplePKI(role string) (map[string]string, error) {

@@ -45,7 +45,7 @@ func TestAllFaultsComeInOneRun(t *testing.T) {
 	}
 
 	r.write("/etc/left.key", "-----BEGIN PRIVATE KEY-----\n")
-	r.write("/usr/lib/hornero/roles/shop/shop.conf", "{{nonsense")
+	r.write("/usr/lib/hornero/roles/shop/shop.conf", "{{.Nonsense}}")
 
 	result := r.verify()
 	said := map[string]string{}
@@ -67,12 +67,46 @@ func TestAllFaultsComeInOneRun(t *testing.T) {
 	)
 
 	require.Equal(t, "private key in /etc/left.key\n", said["secrets"])
-	require.Contains(t, said["texts"], `function "nonsense" not defined`)
+	require.Contains(t, said["texts"], "can't evaluate field Nonsense")
 
 	require.Equal(t,
 		[]string{"packages", "units", "record", "identity", "permissions", "ports"},
 		result.Passed,
 	)
+}
+
+// Nothing can be tried of a role that cannot be read: the place is told instead.
+func TestABrokenTemplateIsTold(t *testing.T) {
+	r := newRoot(t)
+	r.bake()
+	r.write("/usr/lib/hornero/roles/shop/shop.conf", "listen\n{{nonsense}}\n")
+
+	_, err := r.image().Verify(t.Context())
+	require.EqualError(t, err, `shop/shop.conf:2:1: error: not a valid template: function "nonsense" not defined`)
+}
+
+// What a role's templates may ask for, the sample node has.
+func TestTheSampleHasAllThatTemplatesMayAsk(t *testing.T) {
+	const question = `{{range .Databases}}{{.Name}} {{.User}} {{.Grants}} {{secret .Secret | sqlquote}}{{end}}
+writer {{writer "store"}}, drift {{setting "drift"}} every {{setting "drift_every"}}
+address {{setting "reserved_ip.address"}}, key {{secret "site.key"}}
+`
+
+	r := newRoot(t)
+	r.write("/usr/lib/hornero/roles/shop/shop.conf", question)
+	r.edit(shopRole, "includes:", "reserved_ip: {secrets: [site.key]}\nincludes:")
+	r.edit(shopRole, "-q, listen", `-q, "^address 192.0.2.9, key -----BEGIN"`)
+	r.bake()
+	require.Empty(t, r.verify().Faults)
+
+	r.edit(shopRole, `"^address 192.0.2.9, key -----BEGIN"`, "^sample sample ALL PRIVILEGES '.* it''s")
+	require.Empty(t, r.verify().Faults)
+
+	// Who begins a stack knows no writer.
+	r.edit(shopRole, "^sample sample ALL PRIVILEGES '.* it''s", `"^writer db-1, drift report every"`)
+	faults := r.verify().Faults
+	require.Len(t, faults, 1)
+	require.Contains(t, faults[0].What, "/etc/shop/shop.conf is refused by grep for the first node of a stack")
 }
 
 func TestAPackagesOwnFileInATemplatesPlaceIsNoLeftover(t *testing.T) {

@@ -120,7 +120,7 @@ func (t trial) prepare(ctx context.Context) error {
 func (t trial) write(manifest *roles.Manifest, template roles.Template) bool {
 	text, err := manifest.Render(template, t.sample.facts)
 	if err != nil {
-		t.fault("correct roles/"+manifest.Name+"/"+template.Source+
+		t.fault("correct roles/"+template.File()+
 			", or the manifest's secrets, settings or variables",
 			"%s does not render for %s: %v", template.Path, t.sample.name, err)
 
@@ -143,10 +143,14 @@ func (t trial) write(manifest *roles.Manifest, template roles.Template) bool {
 	return true
 }
 
-// renderFacts renders what a manifest has in templates besides files: the health check's URL, and tasks'
+// renderFacts renders what a manifest has in templates besides files: the addresses of what it serves, and tasks'
 // environments.
 func (t trial) renderFacts(manifest *roles.Manifest) {
-	texts := map[string]string{"health.url": manifest.Health.URL}
+	texts := map[string]string{}
+	for _, serve := range manifest.Serves {
+		texts["url of "+serve.Name] = serve.URL
+	}
+
 	for _, task := range manifest.Tasks {
 		for name, text := range task.Env {
 			texts["task "+task.Name+", "+name] = text

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,8 +13,10 @@ import (
 	"github.com/hornero/hornero/bootstrap/galera"
 	"github.com/hornero/hornero/bootstrap/haproxy"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/metrics"
 	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/roles"
 )
 
 // drivers are the roles' Go parts by the name that a manifest gives.
@@ -51,6 +54,8 @@ func newGalera(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error)
 
 	return galera.New(galera.Config{
 		Node:        env.Node.Node,
+		Role:        env.Node.Role,
+		Arbitrators: arbitrators(env.Node),
 		Issued:      certificate.NotBefore,
 		Incarnation: env.Node.Incarnation,
 		Founder:     env.Node.Found,
@@ -72,6 +77,20 @@ func newGalera(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error)
 	}), nil
 }
 
+// arbitrators are the roles whose nodes vote in a cluster without holding data.
+func arbitrators(node cloudinit.Node) []string {
+	var names []string
+	for role, rights := range node.Roles {
+		if rights.Driver == "arbitrator" {
+			names = append(names, role)
+		}
+	}
+
+	slices.Sort(names)
+
+	return names
+}
+
 func galeraStatus(s galera.Status) bootstrap.DriverStatus {
 	return bootstrap.DriverStatus{
 		State:   string(s.State),
@@ -83,6 +102,7 @@ func galeraStatus(s galera.Status) bootstrap.DriverStatus {
 
 func newArbitrator(env bootstrap.Env) bootstrap.Driver {
 	return galera.NewArbiter(galera.ArbiterConfig{
+		Role: env.Manifest.Watches[roles.DatabaseRole],
 		Set:  env.Set,
 		Unit: galera.Systemd{Name: "hornero-garbd.service"},
 		Report: func(s galera.Status) {
@@ -100,10 +120,14 @@ func newHAProxy(ctx context.Context, env bootstrap.Env) bootstrap.Driver {
 	socket := haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}
 
 	return haproxy.New(haproxy.Config{
-		Count:   haproxyMetrics(env.Metrics),
-		File:    "/etc/haproxy/haproxy.cfg",
-		Loaded:  "/run/hornero/haproxy.loaded",
-		Peers:   env.Set,
+		Count:  haproxyMetrics(env.Metrics),
+		File:   "/etc/haproxy/haproxy.cfg",
+		Loaded: "/run/hornero/haproxy.loaded",
+		Peers:  env.Set,
+		Roles: haproxy.Roles{
+			Database: env.Manifest.Watches[roles.DatabaseRole],
+			Site:     env.Manifest.Watches["site"],
+		},
 		Runtime: socket,
 		Ended:   socket.Ended(ctx),
 		Unit:    haproxy.Systemd{Name: "haproxy.service"},

@@ -153,6 +153,7 @@ func openMember(ctx context.Context, dir string, log *slog.Logger, o bootstrap.O
 		Address:        o.Address,
 		Port:           roles.PeersPort,
 		Join:           o.Join,
+		Rights:         o.Rights,
 		Era:            o.Era,
 		TLS:            o.TLS,
 		NotifyChange:   o.Tell,

@@ -16,8 +16,8 @@ import (
 // What the next version of the program may be like: of each kind of thing that a version adds, one.
 const (
 	nextEvent   = "weathered"     // every node says so as it begins to serve
-	nextLease   = "season-change" // a lease that Hornero names, for web nodes
-	nextSetting = "season"        // written under that lease
+	nextLease   = "season-change" // a lease that the next version's documents give web nodes
+	nextSetting = "web.season"    // written under that lease
 	nextOwn     = "peers.season"  // comes with the schema
 )
 
@@ -38,9 +38,7 @@ func init() {
 	"bootstrap/peerset/next.go": `package peerset
 
 func init() {
-	noteRoles["` + nextEvent + `"] = ""
-	leaseRoles["` + nextLease + `"] = "web"
-	fences["` + nextSetting + `"] = []string{"` + nextLease + `"}
+	noteDrivers["` + nextEvent + `"] = ""
 }
 `,
 }

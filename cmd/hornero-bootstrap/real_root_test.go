@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -40,6 +41,8 @@ type realSet struct {
 	with     func(*cloudinit.Node)
 	// manifests are what the roles' manifests have besides.
 	manifests map[string]string
+	// leases are what a program's documents give web nodes besides, by program.
+	leases map[string]map[string]string
 }
 
 func newRealSet(t *testing.T) *realSet {
@@ -129,7 +132,7 @@ func (s *realSet) launch(role string, number, incarnation int, program string) *
 		s.manifests[role],
 	)
 	write(filepath.Join(record.RolesPath, role, "role.yaml"), manifest, 0o644)
-	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number, incarnation), 0o600)
+	write("/var/lib/hornero/origin.json", s.origin(role, node, address, number, incarnation, program), 0o600)
 
 	p := &process{
 		T:       s.T,
@@ -208,8 +211,36 @@ func (p *process) end(signal syscall.Signal) error {
 	return err
 }
 
+// rights are what documents for a program say of the roles; a program of an earlier version refuses to read them.
+func (s *realSet) rights(program string) map[string]cloudinit.Rights {
+	if older := os.Getenv("HORNERO_OLDER"); older != "" && program == older {
+		return nil
+	}
+
+	plain := func(names ...string) map[string]string {
+		leases := map[string]string{}
+		for _, name := range names {
+			leases[name] = name
+		}
+
+		return leases
+	}
+
+	web := plain("wordpress-cron")
+	maps.Copy(web, s.leases[program])
+
+	return map[string]cloudinit.Rights{
+		"db": {
+			Peers:  "member",
+			Driver: "galera",
+			Leases: plain("writer", "galera-bootstrap", "galera-join"),
+		},
+		"web": {Peers: "client", Leases: web},
+	}
+}
+
 // origin is what a node keeps of its first boot: there is no metadata service here.
-func (s *realSet) origin(role, node, address string, number, incarnation int) []byte {
+func (s *realSet) origin(role, node, address string, number, incarnation int, program string) []byte {
 	pair := s.issueTo(role, node, incarnation)
 	document := cloudinit.Node{
 		Version:     1,
@@ -219,6 +250,7 @@ func (s *realSet) origin(role, node, address string, number, incarnation int) []
 		Incarnation: incarnation,
 		Found:       role == "db" && number == 1 && incarnation == 1,
 		Join:        s.members,
+		Roles:       s.rights(program),
 		TLS: cloudinit.TLS{
 			CA:          s.ca.Certificate,
 			Certificate: pair.Certificate,

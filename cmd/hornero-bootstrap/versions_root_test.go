@@ -35,13 +35,16 @@ func TestTwoVersionsOfTheProgramInOnePeerSet(t *testing.T) {
 		realSet: newRealSet(t),
 		clients: map[string]*api.Client{},
 	}
+	r.leases = map[string]map[string]string{
+		next: {nextLease: nextLease},
+	}
 
 	r.launchOlder(older)
 
 	first := r.node("db-1")
 	before := r.snapshot(first)
 
-	for _, lease := range []string{"db.watch", peerset.LeaseWordPressCron} {
+	for _, lease := range []string{"db.watch", "wordpress-cron"} {
 		require.NotEmpty(t, before.Holder(lease))
 	}
 

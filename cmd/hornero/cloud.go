@@ -15,6 +15,8 @@ import (
 	"github.com/hornero/hornero/stack"
 )
 
+var errNoToken = errors.New("cloud digitalocean needs a token; set DIGITALOCEAN_ACCESS_TOKEN, or use CLOUD=lab")
+
 // connect makes a client for a cloud; for the lab of the stack's file, which it starts where it must, it returns where
 // that answers, too.
 func connect(
@@ -24,7 +26,7 @@ func connect(
 	progress io.Writer,
 ) (*godo.Client, lab.Endpoint, error) {
 	// A token of DigitalOcean in the environment is never used for a lab, nor a lab's for DigitalOcean.
-	found, token := lab.Endpoint{}, os.Getenv("DIGITALOCEAN_ACCESS_TOKEN")
+	found, token := lab.Endpoint{}, os.Getenv(tokenVariable)
 	if cloud == stack.CloudLab {
 		var err error
 		if found, err = ensureLab(ctx, file, progress); err != nil {
@@ -33,9 +35,7 @@ func connect(
 
 		token = found.Token
 	} else if token == "" {
-		return nil, found, errors.New(
-			"cloud digitalocean needs a token; set DIGITALOCEAN_ACCESS_TOKEN, or use CLOUD=lab",
-		)
+		return nil, found, errNoToken
 	}
 
 	client, err := do.NewClient(found.URL, token, "hornero/"+version)

@@ -33,8 +33,8 @@ func newImagesCommand(file *string) *cobra.Command {
 
 	images := &cobra.Command{
 		Use:   "images",
-		Short: "list, show, compare and prune the baked images of roles",
-		Long: "Lists, shows, compares and prunes the baked images of roles, the layer that they share (role common) " +
+		Short: "bake, list, show, compare and prune the images of roles",
+		Long: "Bakes, lists, shows, compares and prunes the images of roles, the layer that they share (role common) " +
 			"among them.\n\n" +
 			"An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one " +
 			"before it. What is inside an\nimage is in its record, which a bake leaves on the machine that it " +
@@ -44,7 +44,7 @@ func newImagesCommand(file *string) *cobra.Command {
 	flags := images.PersistentFlags()
 	flags.BoolVar(&c.json, "json", false, "print JSON")
 	flags.StringVar(&c.records, "records", "", "the folder of image records (default ~/.local/share/hornero/images)")
-	flags.StringVar(&c.release, "release", "", "only images of this release, as in debian-13")
+	flags.StringVar(&c.release, "release", "", "the release, as in debian-13 (default: all; of bake: the stack's)")
 
 	images.AddCommand(
 		&cobra.Command{
@@ -60,6 +60,7 @@ func newImagesCommand(file *string) *cobra.Command {
 			ValidArgsFunction: c.complete(1),
 			RunE:              c.show,
 		},
+		c.bakeCommand(),
 		c.diffCommand(),
 		c.pruneCommand(),
 	)

@@ -39,10 +39,9 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Long: "Hornero launches a stack of immutable Droplets (a load balancer, web nodes, proxies, a Galera " +
-			"cluster) from images\nbaked once per role, and replaces what fails instead of repairing " +
-			"it. stack.yaml says what " +
-			"is to be.\n\n" +
+		Long: "Hornero launches a stack of immutable Droplets (load balancers, web nodes, proxies, a Galera " +
+			"cluster, applications of your\nown) from images baked once per role, and replaces what fails " +
+			"instead of repairing it. stack.yaml says what is to be.\n\n" +
 			"CLOUD=lab or CLOUD=digitalocean overrides the cloud of stack.yaml; DIGITALOCEAN_ACCESS_TOKEN is " +
 			"DigitalOcean's token.",
 	}
@@ -51,6 +50,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	root.AddCommand(newLabCommand(file))
 	root.AddCommand(stackCommands(file)...)
 	root.AddCommand(newImagesCommand(file))
+	addVerbs(root, file, arguments, askRole)
 	root.SetArgs(arguments)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -31,8 +32,9 @@ func reservedIPCommand(file *string) *cobra.Command {
 					fmt.Fprintf(
 						cmd.ErrOrStderr(),
 						"reserved, and paid for while no Droplet has it; write this into %s:\nreserved_ip:\n  "+
-							"nodes: proxy\n  address: %s\n",
+							"nodes: %s\n  address: %s\n",
 						*file,
+						reservedRole(f.Stack, f.Manifests),
 						address,
 					)
 
@@ -72,8 +74,8 @@ func releaseReservedIPCommand(file *string) *cobra.Command {
 }
 
 // checkSecrets looks for what only the operator can give, and makes nothing.
-func checkSecrets(s *stack.Stack) error {
-	if s.ReservedIP == nil {
+func checkSecrets(s *stack.Stack, manifests map[string]*roles.Manifest) error {
+	if !wantsGiven(s, manifests) {
 		return nil
 	}
 
@@ -88,11 +90,40 @@ func checkSecrets(s *stack.Stack) error {
 		return err
 	}
 
-	if missing := secrets.Missing(s); len(missing) > 0 {
+	if missing := secrets.Missing(s, manifests); len(missing) > 0 {
 		return errors.New(strings.Join(missing, "\n"))
 	}
 
 	return nil
+}
+
+// wantsGiven tells whether the stack needs a secret that only the operator can give: without one nobody has to have the
+// key of the secrets file to check a stack.
+func wantsGiven(s *stack.Stack, manifests map[string]*roles.Manifest) bool {
+	if s.ReservedIP != nil {
+		return true
+	}
+
+	for _, node := range s.All() {
+		for _, rule := range manifests[node.Role].Secrets {
+			if rule.Given() {
+				return true
+			}
+		}
+	}
+
+	return false
+}
+
+// reservedRole is a role of the stack whose nodes may hold a reserved IP.
+func reservedRole(s *stack.Stack, manifests map[string]*roles.Manifest) string {
+	for _, node := range s.All() {
+		if manifests[node.Role].ReservedIP != nil {
+			return node.Role
+		}
+	}
+
+	return "ROLE"
 }
 
 func printReserved(w io.Writer, reserved fleet.ReservedLine) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -17,8 +18,15 @@ type (
 	runE = func(*cobra.Command, []string) error
 
 	// secretsWork is what a command does with the opened secrets file.
-	secretsWork = func(cmd *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error
+	secretsWork = func(cmd *cobra.Command, opened openedSecrets, args []string) error
 )
+
+// openedSecrets are a stack's secrets, and what they are for.
+type openedSecrets struct {
+	*stack.Secrets
+	stack     *stack.Stack
+	manifests map[string]*roles.Manifest
+}
 
 func secretsCommand(file *string) *cobra.Command {
 	cmd := &cobra.Command{
@@ -39,7 +47,7 @@ func secretsCommand(file *string) *cobra.Command {
 				return err
 			}
 
-			return work(cmd, s, secrets, args)
+			return work(cmd, openedSecrets{secrets, s, manifests}, args)
 		}
 	}
 
@@ -49,7 +57,7 @@ func secretsCommand(file *string) *cobra.Command {
 			Use:   "list",
 			Short: "name the secrets",
 			Args:  cobra.NoArgs,
-			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, _ []string) error {
+			RunE: with(func(cmd *cobra.Command, secrets openedSecrets, _ []string) error {
 				fmt.Fprintln(cmd.OutOrStdout(), strings.Join(secrets.Names(), "\n"))
 				return nil
 			}),
@@ -58,7 +66,7 @@ func secretsCommand(file *string) *cobra.Command {
 			Use:   "show NAME",
 			Short: "print one secret",
 			Args:  cobra.ExactArgs(1),
-			RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+			RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
 				value, err := secrets.Get(args[0])
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), value.Reveal())
@@ -71,8 +79,8 @@ func secretsCommand(file *string) *cobra.Command {
 			Use:   "rotate NAME",
 			Short: "make a secret anew; nodes keep the old one until they are replaced",
 			Args:  cobra.ExactArgs(1),
-			RunE: with(func(_ *cobra.Command, s *stack.Stack, secrets *stack.Secrets, args []string) error {
-				return secrets.Rotate(args[0], s)
+			RunE: with(func(_ *cobra.Command, secrets openedSecrets, args []string) error {
+				return secrets.Rotate(args[0], secrets.stack, secrets.manifests)
 			}),
 		},
 	)
@@ -86,7 +94,7 @@ func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
 		Use:   "set NAME",
 		Short: "set a secret from standard input",
 		Args:  cobra.ExactArgs(1),
-		RunE: with(func(cmd *cobra.Command, _ *stack.Stack, secrets *stack.Secrets, args []string) error {
+		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
 			text, err := io.ReadAll(cmd.InOrStdin())
 			if err != nil {
 				return fmt.Errorf("read the secret: %w", err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,10 +24,10 @@ func stackCommands(file *string) []*cobra.Command {
 		recoverCommand(file),
 		replaceCommand(file),
 		execCommand(file),
-		dbCommand(file),
 		destroyCommand(file),
 
 		validateCommand(file),
+		rolesCommand(file),
 		secretsCommand(file),
 		reservedIPCommand(file),
 		initCommand(file),
@@ -37,16 +36,14 @@ func stackCommands(file *string) []*cobra.Command {
 	}
 }
 
-// rolesFolder is read instead of the built-in roles where a checkout has one.
-const rolesFolder = "roles"
-
+// loadStack reads a stack's file, and the roles that its nodes may have.
 func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
-	fsys := roles.Embedded()
-	if info, err := os.Stat(rolesFolder); err == nil && info.IsDir() {
-		fsys = os.DirFS(rolesFolder)
+	folders, err := openRoles(file)
+	if err != nil {
+		return nil, nil, err
 	}
 
-	manifests, err := roles.LoadDir(fsys)
+	manifests, err := folders.load()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,8 +133,9 @@ func upCommand(file *string) *cobra.Command {
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
 		Args:  cobra.NoArgs,
-		Long: "Launches what is missing, waits until every node is healthy and the site answers, and prints its " +
-			"address. Run twice, the second\nchanges nothing; killed halfway and run again, it finishes.",
+		Long: "Launches what is missing, waits until every node is healthy and every load balancer answers, and " +
+			"prints the first one's address.\nRun twice, the second changes nothing; killed halfway and run " +
+			"again, it finishes.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
@@ -156,8 +154,10 @@ func upCommand(file *string) *cobra.Command {
 					took.Healthy,
 				)
 
-				// The URL alone is on standard output, for scripts.
-				fmt.Fprintln(cmd.OutOrStdout(), url)
+				// The URL alone is on standard output, for scripts. A stack without a load balancer has none.
+				if url != "" {
+					fmt.Fprintln(cmd.OutOrStdout(), url)
+				}
 
 				return nil
 			})
@@ -221,36 +221,11 @@ func exitOf(code int, err error) error {
 	return err
 }
 
-func dbCommand(file *string) *cobra.Command {
-	var sql string
-	cmd := &cobra.Command{
-		Use:   "db [-e SQL]",
-		Short: "run SQL as root on the database node that takes writes",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				// Both ways end in standard input: SQL may hold passwords, and arguments are seen by all users.
-				input := cmd.InOrStdin()
-				if sql != "" {
-					input = strings.NewReader(sql)
-				}
-
-				code, err := f.DB(ctx, input, cmd.OutOrStdout(), cmd.ErrOrStderr())
-
-				return exitOf(code, err)
-			})
-		},
-	}
-	cmd.Flags().StringVarP(&sql, "execute", "e", "", "the SQL; without it, standard input")
-
-	return cmd
-}
-
 func destroyCommand(file *string) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "destroy",
-		Short: "remove the stack's Droplets, load balancer and network; images and secrets are kept",
+		Short: "remove the stack's Droplets, load balancers and network; images and secrets are kept",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
@@ -273,13 +248,13 @@ func validateCommand(file *string) *cobra.Command {
 		Short: "check stack.yaml and say everything that is wrong with it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := loadStack(*file)
+			s, manifests, err := loadStack(*file)
 			if err != nil {
 				return err
 			}
 
 			// The file can be right while `hornero up` would still stop for a secret.
-			if err := checkSecrets(s); err != nil {
+			if err := checkSecrets(s, manifests); err != nil {
 				return fmt.Errorf("%s is right, and something else is missing: %w", *file, err)
 			}
 

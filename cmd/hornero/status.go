@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 
 	peers := report.PeerSet
 	fmt.Fprintf(w, "stack %s on %s\n", report.Stack, report.Cloud)
-	fmt.Fprintf(w, "site  %s\n", report.URL)
+	printBalancers(w, report.Balancers)
 	fmt.Fprintf(w, "peers quorum %v, generation %d, writer %s\n", peers.Quorum, peers.Generation, report.WriterLine())
 
 	if reserved := report.ReservedIP; reserved != nil {
@@ -66,12 +67,34 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 	return nil
 }
 
+// printBalancers prints where visitors come in: the one load balancer of a stack, or each by its name.
+func printBalancers(w io.Writer, balancers []fleet.BalancerLine) {
+	for _, balancer := range balancers {
+		where := cmp.Or(balancer.URL, "not made yet")
+
+		if balancer.Name == "" {
+			fmt.Fprintf(w, "site  %s\n", where)
+			continue
+		}
+
+		fmt.Fprintf(w, "load balancer %s of role %s  %s\n", balancer.Name, balancer.Nodes, where)
+	}
+}
+
 // printNodes prints a table whose columns keep their places from one call to the next.
 func printNodes(w io.Writer, nodes []fleet.NodeLine) {
+	wide, role := 10, 6
+	for _, node := range nodes {
+		wide = max(wide, len(node.Name))
+		role = max(role, len(node.Role))
+	}
+
 	fmt.Fprintf(
 		w,
-		"\n%-10s %-6s %3s  %-9s %-15s %-15s %-12s %-8s %s\n",
+		"\n%-*s %-*s %3s  %-9s %-15s %-15s %-12s %-8s %s\n",
+		wide,
 		"NODE",
+		role,
 		"ROLE",
 		"INC",
 		"DROPLET",
@@ -85,8 +108,10 @@ func printNodes(w io.Writer, nodes []fleet.NodeLine) {
 	for _, node := range nodes {
 		fmt.Fprintf(
 			w,
-			"%-10s %-6s %3d  %-9d %-15s %-15s %-12s %-8v %s\n",
+			"%-*s %-*s %3d  %-9d %-15s %-15s %-12s %-8v %s\n",
+			wide,
 			node.Name,
+			role,
 			node.Role,
 			node.Incarnation,
 			node.DropletID,

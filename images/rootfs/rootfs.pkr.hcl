@@ -8,13 +8,13 @@
 # token from DIGITALOCEAN_ACCESS_TOKEN.
 
 variable "role" {
-  description = "The role to bake: a folder of roles_dir."
+  description = "The role to bake: a built-in one, or a folder of roles_dir."
   type        = string
   default     = "common"
 }
 
 variable "roles_dir" {
-  description = "A folder of roles; empty: those that the plugin was built with."
+  description = "A folder of roles over those that the plugin was built with; empty: those alone."
   type        = string
   default     = ""
 }

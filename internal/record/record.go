@@ -16,6 +16,10 @@ const (
 	BootstrapPath = "/usr/bin/hornero-bootstrap"
 )
 
+// DocumentTag is on every image whose bootstrap knows the node documents of this version. A new key in them that an
+// earlier bootstrap refuses is a new number here: no node is launched from an image that would refuse its document.
+const DocumentTag = "hornero:document:2"
+
 // Version is the version of the record that this code writes.
 const Version = 1
 

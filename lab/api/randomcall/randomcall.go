@@ -104,8 +104,8 @@ func (g *guesses) one(of ...string) string {
 }
 
 func (g *guesses) tag() string {
-	// Web and web are one tag: its case does not matter
-	return g.one("web", "db", "Web", "other")
+	// Front and front are one tag: its case does not matter
+	return g.one("front", "back", "Front", "other")
 }
 
 func (g *guesses) region() string {

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+func TestAFirstStack(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		title string
+	}{
+		"without a flag": {title: "Hornero"},
+		"with flags": {
+			flags: []string{
+				"--name", "blog-2", "--cloud", "digitalocean", "--region", "fra1",
+				"--title", `Ñandú: "the" \ #1`, "--email", "ana@example.org",
+			},
+			title: `Ñandú: "the" \ #1`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			emptyFolder(t)
+
+			made := hornero(t, append([]string{"init"}, c.flags...)...)
+			require.Zero(t, made.code, made.stderr)
+			require.Contains(t, made.stdout, "7 nodes; next: `hornero images bake`, then `hornero up`")
+
+			s, manifests, err := loadStack("stack.yaml")
+			require.NoError(t, err)
+
+			titles := []string{}
+
+			for _, node := range s.All() {
+				manifest := manifests[node.Role]
+				if _, titled := manifest.Settings["title"]; titled {
+					titles = append(titles, s.SettingsOf(node, manifest)["title"])
+				}
+			}
+
+			require.Equal(t, []string{c.title, c.title}, titles)
+			require.FileExists(t, "secrets.age")
+
+			validated := hornero(t, "validate")
+			require.Zero(t, validated.code, validated.stderr)
+		})
+	}
+}
+
+func TestAnUnfitFlagLeavesNothing(t *testing.T) {
+	folder := emptyFolder(t)
+
+	made := hornero(t, "init", "--email", "nobody")
+	require.Equal(t, 1, made.code)
+	require.Contains(t, made.stderr, "admin_email")
+
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestInitKeepsWhatIsThere(t *testing.T) {
+	folder := emptyFolder(t)
+	write(t, folder, ".gitignore", "mine\n")
+
+	made := hornero(t, "init")
+	require.Zero(t, made.code, made.stderr)
+	require.Contains(t, made.stderr, ".gitignore is there already, and left as it is\n")
+	require.Contains(t, made.stderr, ".github/workflows/hornero.yml is written\n")
+
+	kept, err := os.ReadFile(".gitignore")
+	require.NoError(t, err)
+	require.Equal(t, "mine\n", string(kept))
+
+	first, err := os.ReadFile("stack.yaml")
+	require.NoError(t, err)
+
+	again := hornero(t, "init", "--name", "other")
+	require.Equal(t, 1, again.code)
+	require.Contains(t, again.stderr, "stack.yaml is there already; edit it, or name another with -f")
+
+	second, err := os.ReadFile("stack.yaml")
+	require.NoError(t, err)
+	require.Equal(t, string(first), string(second))
+}
+
+// workflow is what a test reads of a workflow of GitHub's.
+type workflow struct {
+	Jobs map[string]struct {
+		If    string
+		Env   map[string]string
+		Steps []struct{ Run, Uses string }
+	}
+}
+
+// The workflow runs commands that there are, and a pull request changes nothing.
+func TestTheWorkflow(t *testing.T) {
+	folder := emptyFolder(t)
+	require.Zero(t, hornero(t, "init").code)
+
+	text, err := os.ReadFile(filepath.Join(folder, ".github/workflows/hornero.yml"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "VERSION: \""+version+"\"\n")
+
+	var read workflow
+	require.NoError(t, yaml.Unmarshal(text, &read))
+
+	runs := map[string][]string{}
+
+	for name, job := range read.Jobs {
+		for _, step := range job.Steps {
+			if words, ours := strings.CutPrefix(step.Run, "hornero "); ours {
+				runs[name] = append(runs[name], words)
+				help := hornero(t, append(strings.Fields(words), "--help")...)
+				require.Zero(t, help.code, words)
+			}
+		}
+	}
+
+	require.Equal(t, map[string][]string{
+		"validate": {"roles check", "validate"},
+		"up":       {"images bake", "up"},
+	}, runs)
+
+	require.Equal(t, "github.event_name == 'pull_request'", read.Jobs["validate"].If)
+	require.Equal(t, "github.event_name == 'push'", read.Jobs["up"].If)
+	require.NotContains(t, read.Jobs["validate"].Env, tokenVariable, "a pull request may be a stranger's")
+	require.Contains(t, read.Jobs["up"].Env, tokenVariable)
+}
+
+func TestNoKeyIsCommitted(t *testing.T) {
+	emptyFolder(t)
+	require.Zero(t, hornero(t, "init").code)
+
+	ignored, err := os.ReadFile(".gitignore")
+	require.NoError(t, err)
+
+	lines := strings.Split(string(ignored), "\n")
+	require.True(t, slices.Contains(lines, "*.key"))
+	require.False(t, slices.Contains(lines, "secrets.age"), "it is encrypted, and needed where the stack is launched")
+}

@@ -1,0 +1,150 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
+	"github.com/hornero/hornero/stack"
+)
+
+var (
+	// ErrNoImage means that a role has no snapshot yet.
+	ErrNoImage = errors.New("no image")
+	// ErrPinned refuses the image that stack.yaml names for a group.
+	ErrPinned = errors.New("the image that stack.yaml names cannot be used")
+)
+
+// imageChoice is what a node's image depends on.
+type imageChoice struct {
+	role   string
+	pinned int // a snapshot's number; 0: the newest of the role
+}
+
+func choiceOf(node stack.Node) imageChoice {
+	return imageChoice{role: node.Role, pinned: node.Image}
+}
+
+// imagesOf finds the images of nodes: those of one role get the same, and none is launched before all are found.
+func (f *Fleet) imagesOf(ctx context.Context, nodes []stack.Node) (map[imageChoice]godo.Image, error) {
+	images := map[imageChoice]godo.Image{}
+
+	for _, node := range nodes {
+		choice := choiceOf(node)
+		if _, known := images[choice]; known {
+			continue
+		}
+
+		image, err := f.image(ctx, node)
+		if err != nil {
+			return nil, err
+		}
+
+		images[choice] = image
+	}
+
+	return images, nil
+}
+
+// image finds a node's image: the one that stack.yaml names, or the newest of the role.
+func (f *Fleet) image(ctx context.Context, node stack.Node) (godo.Image, error) {
+	if node.Image != 0 {
+		return f.pinnedImage(ctx, node)
+	}
+
+	return f.newestImage(ctx, node.Role)
+}
+
+// roleTag and releaseTag are those that a bake puts on a role's image.
+func roleTag(role string) string { return "hornero:role:" + role }
+
+func (f *Fleet) releaseTag() string { return "hornero:release:" + f.Stack.Release }
+
+func (f *Fleet) newestImage(ctx context.Context, role string) (godo.Image, error) {
+	images, err := do.ImagesByTag(ctx, f.Client, roleTag(role))
+	if err != nil {
+		return godo.Image{}, err
+	}
+
+	// An image that is not in the stack's region cannot be launched there.
+	images = slices.DeleteFunc(images, func(image godo.Image) bool {
+		usable := slices.Contains(image.Tags, f.releaseTag()) && slices.Contains(image.Regions, f.Stack.Region)
+		return !usable
+	})
+	if len(images) == 0 {
+		return godo.Image{}, f.noImage(role, "")
+	}
+
+	// A node from an earlier version's image would refuse its document: what it is to take the place of would be gone.
+	images = slices.DeleteFunc(images, func(image godo.Image) bool {
+		return !slices.Contains(image.Tags, record.DocumentTag)
+	})
+	if len(images) == 0 {
+		return godo.Image{}, f.noImage(role, " but of an earlier version of Hornero, which would refuse its user-data")
+	}
+
+	// The API numbers images as they are made: the highest is the newest bake.
+	return slices.MaxFunc(images, func(a, b godo.Image) int {
+		return cmp.Compare(a.ID, b.ID)
+	}), nil
+}
+
+func (f *Fleet) noImage(role, but string) error {
+	return fmt.Errorf(
+		"%w of role %s on %s in %s%s; bake one with `hornero images bake`",
+		ErrNoImage,
+		role,
+		f.Stack.Release,
+		f.Stack.Region,
+		but,
+	)
+}
+
+// pinnedImage gets the image that stack.yaml names, and tells all that is wrong with it.
+func (f *Fleet) pinnedImage(ctx context.Context, node stack.Node) (godo.Image, error) {
+	const help = "`hornero images list` names those that there are; without `image:` the group gets the newest"
+
+	image, _, err := f.Client.Images.GetByID(ctx, node.Image)
+	if do.IsNotFound(err) {
+		return godo.Image{}, fmt.Errorf("%w: the account has no image %d (of %s); %s",
+			ErrPinned, node.Image, node.Name, help)
+	}
+
+	if err != nil {
+		return godo.Image{}, fmt.Errorf("get image %d of %s: %w", node.Image, node.Name, err)
+	}
+
+	if wrong := f.misfits(*image, node.Role); len(wrong) > 0 {
+		return godo.Image{}, fmt.Errorf("%w: image %d (%s) of %s is not %s; %s",
+			ErrPinned, image.ID, image.Name, node.Name, strings.Join(wrong, ", nor "), help)
+	}
+
+	return *image, nil
+}
+
+// misfits tells what an image is not, for a node of a role of this stack.
+func (f *Fleet) misfits(image godo.Image, role string) []string {
+	var wrong []string
+
+	if !slices.Contains(image.Tags, roleTag(role)) {
+		wrong = append(wrong, "of role "+role)
+	}
+	if !slices.Contains(image.Tags, f.releaseTag()) {
+		wrong = append(wrong, "of release "+f.Stack.Release)
+	}
+	if !slices.Contains(image.Tags, record.DocumentTag) {
+		wrong = append(wrong, "of this version of Hornero")
+	}
+	if !slices.Contains(image.Regions, f.Stack.Region) {
+		wrong = append(wrong, "in region "+f.Stack.Region)
+	}
+
+	return wrong
+}

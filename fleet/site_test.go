@@ -1,0 +1,72 @@
+package fleet_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// site stands in for what answers behind a load balancer, with and without TLS.
+type site struct {
+	plain *url.URL
+	tls   *url.URL
+
+	mutex sync.Mutex
+	page  http.HandlerFunc
+	asked []string // scheme, name of the TLS handshake, host and path of each question
+}
+
+func serveSite(t *testing.T) *site {
+	s := &site{}
+	s.answer(func(out http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(out, "<title>Tom &amp; Ann</title>")
+	})
+
+	plain := httptest.NewServer(s)
+	t.Cleanup(plain.Close)
+
+	tls := httptest.NewTLSServer(s)
+	t.Cleanup(tls.Close)
+
+	var err error
+	s.plain, err = url.Parse(plain.URL)
+	require.NoError(t, err)
+	s.tls, err = url.Parse(tls.URL)
+	require.NoError(t, err)
+
+	return s
+}
+
+// answer is what it answers from now on.
+func (s *site) answer(page http.HandlerFunc) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	s.page = page
+}
+
+func (s *site) ServeHTTP(out http.ResponseWriter, request *http.Request) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	asked := "http " + request.Host + request.URL.Path
+	if request.TLS != nil {
+		asked = "https " + request.TLS.ServerName + " " + request.Host + request.URL.Path
+	}
+
+	s.asked = append(s.asked, asked)
+	s.page(out, request)
+}
+
+// lastAsked is what it was asked last.
+func (s *site) lastAsked() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	return s.asked[len(s.asked)-1]
+}

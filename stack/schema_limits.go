@@ -1,0 +1,173 @@
+package stack
+
+import (
+	"strconv"
+
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+const (
+	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+)$`
+	sizePattern     = `^[1-9][0-9]*[KMG]?$`
+	maxPort         = 65535
+)
+
+// schemaHelp says in a line what stands at each place of stack.yaml.
+var schemaHelp = map[string]string{
+	"version":              "of this file's format",
+	"name":                 "the stack's name, part of every tag and Droplet name on the cloud",
+	"cloud":                "lab: a DigitalOcean on this computer; digitalocean: the real one",
+	"region":               "a DigitalOcean region's slug; the images must be there",
+	"release":              "which images the nodes start from",
+	"secrets":              "the encrypted secrets, beside this file",
+	"roles":                "what the roles of the stack are told: the settings that their manifests declare",
+	"nodes":                "groups of equal nodes",
+	"nodes[].name":         "the group's name; its nodes are this and a number",
+	"nodes[].role":         "a folder of roles",
+	"nodes[].count":        "how many nodes",
+	"nodes[].size":         "a DigitalOcean size's slug",
+	"nodes[].image":        "a snapshot's number, which the nodes are launched from; without it the newest of the role",
+	"nodes[].settings":     "the group's own settings, over those of its role",
+	"load_balancer":        "the only load balancer; several stand under balancers",
+	"load_balancer.nodes":  "the role behind it",
+	"load_balancer.serves": "what of the role's manifest it points at; without it the first that speaks HTTP",
+	"load_balancer.http":   "the port for HTTP",
+	"load_balancer.https":  "the port for HTTPS, with the stack's own certificate",
+	"balancers":            "load balancers, one a role in public",
+	"balancers[].name":     "the load balancer's name in the stack",
+	"balancers[].nodes":    "the role behind it",
+	"balancers[].serves":   "what of the role's manifest it points at; without it the first that speaks HTTP",
+	"balancers[].http":     "the port for HTTP",
+	"balancers[].https":    "the port for HTTPS, with the stack's own certificate",
+	"reserved_ip":          "an address of the account that one node of a role holds",
+	"reserved_ip.nodes":    "the role whose nodes hold it",
+	"reserved_ip.address":  "a reserved IP of the account, in the stack's region",
+	"drift":                "what a node does whose files are not as they were baked",
+	"drift_every":          "how often a node compares its whole disk with its image's record",
+}
+
+// schemaLimits are what values may be, by their place in stack.yaml.
+func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
+	anyRole := func(*roles.Manifest) bool { return true }
+	name := schema{"pattern": namePattern.String()}
+	slug := schema{"pattern": slugPattern.String()}
+	port := schema{"minimum": 1, "maximum": maxPort}
+	balanced := schema{"enum": roleNames(manifests, speaksHTTP)}
+	aPort := []schema{{"required": []string{"http"}}, {"required": []string{"https"}}}
+
+	return map[string]schema{
+		"": {
+			"required": []string{"version", "name", "cloud", "region", "nodes"},
+			"not":      schema{"required": []string{"load_balancer", "balancers"}},
+		},
+		"version":     {"const": Version},
+		"name":        name,
+		"cloud":       {"enum": []string{CloudDigitalOcean, CloudLab}},
+		"region":      slug,
+		"release":     {"enum": releases(), "default": DefaultRelease},
+		"secrets":     {"minLength": 1, "default": DefaultSecrets},
+		"drift":       {"enum": []string{DriftQuarantine, DriftReport}, "default": DefaultDrift},
+		"drift_every": {"default": DefaultDriftEvery.String()},
+
+		"nodes": {"minItems": 1, "maxItems": maxNodes},
+		"nodes[]": {
+			"required": []string{"name", "role", "count"},
+			"allOf":    groupSettings(manifests),
+		},
+		"nodes[].name":  name,
+		"nodes[].role":  {"enum": roleNames(manifests, anyRole)},
+		"nodes[].count": {"minimum": 1, "maximum": maxNodes},
+		"nodes[].size":  {"pattern": slugPattern.String(), "default": DefaultSize},
+		"nodes[].image": {"minimum": 1},
+
+		"load_balancer":       {"required": []string{"nodes"}, "anyOf": aPort},
+		"load_balancer.nodes": balanced,
+		"load_balancer.http":  port,
+		"load_balancer.https": port,
+		"balancers[]":         {"required": []string{"name", "nodes"}, "anyOf": aPort},
+		"balancers[].name":    name,
+		"balancers[].nodes":   balanced,
+		"balancers[].http":    port,
+		"balancers[].https":   port,
+
+		"reserved_ip":         {"required": []string{"nodes", "address"}},
+		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},
+		"reserved_ip.address": {"format": "ipv4"},
+	}
+}
+
+// settingSchema is the schema of a setting's value.
+func settingSchema(rule roles.Setting) schema {
+	found := settingType(rule)
+	if rule.Help != "" {
+		found["description"] = rule.Help
+	}
+
+	if len(rule.OneOf) > 0 {
+		found["enum"] = rule.OneOf
+	}
+	// What is not required may be empty.
+	switch {
+	case rule.Match == "":
+	case rule.Required:
+		found["pattern"] = "^(?:" + rule.Match + ")$"
+	default:
+		found["pattern"] = "^(?:" + rule.Match + ")?$"
+	}
+
+	if rule.Default != nil && rule.Type != roles.TypeList {
+		found["default"] = typed(rule.Type, rule.Fallback())
+	}
+
+	return found
+}
+
+func settingType(rule roles.Setting) schema {
+	// Unquoted, a text may look like something else.
+	scalar := []string{"string", "number", "boolean"}
+
+	switch rule.Type {
+	case roles.TypeNumber:
+		number := schema{"type": "integer"}
+		for key, bound := range map[string]*roles.Value{
+			"minimum": rule.Min,
+			"maximum": rule.Max,
+		} {
+			if bound != nil {
+				number[key] = typed(rule.Type, bound.Scalar)
+			}
+		}
+
+		return number
+
+	case roles.TypeBoolean:
+		return schema{"type": "boolean"}
+	case roles.TypeDuration:
+		return schema{"type": "string", "pattern": durationPattern}
+	case roles.TypeSize:
+		return schema{"type": []string{"string", "integer"}, "pattern": sizePattern}
+	case roles.TypeList:
+		return schema{"type": "array", "items": schema{"type": scalar}}
+	case roles.TypeText, roles.TypeLines:
+		return schema{"type": scalar}
+	}
+
+	return schema{"type": "string"}
+}
+
+// typed is a setting's text as JSON has it.
+func typed(kind, text string) any {
+	switch kind {
+	case roles.TypeNumber:
+		if number, err := report.ParseNumber(text); err == nil {
+			return number
+		}
+	case roles.TypeBoolean:
+		if value, err := strconv.ParseBool(text); err == nil {
+			return value
+		}
+	}
+
+	return text
+}

@@ -1,0 +1,279 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/stack"
+)
+
+// part is a JSON Schema, or a part of one.
+type part = map[string]any
+
+// judge tells whether a value is as a schema says, as far as stack.yaml's schema goes.
+type judge struct {
+	t     *testing.T
+	whole part
+}
+
+func schemaJudge(t *testing.T, text []byte) judge {
+	t.Helper()
+	j := judge{t: t}
+	require.NoError(t, json.Unmarshal(text, &j.whole))
+
+	return j
+}
+
+// allows tells whether a YAML text is as the schema says.
+func (j judge) allows(text string) bool {
+	j.t.Helper()
+
+	var value any
+	require.NoError(j.t, yaml.Unmarshal([]byte(text), &value))
+
+	// By way of JSON, whose numbers are all of one type.
+	encoded, err := json.Marshal(value)
+	require.NoError(j.t, err)
+	require.NoError(j.t, json.Unmarshal(encoded, &value))
+
+	return j.fits(j.whole, value)
+}
+
+func (j judge) fits(schema part, value any) bool {
+	for key, rule := range schema {
+		if !j.rule(schema, key, rule, value) {
+			return false
+		}
+	}
+
+	return true
+}
+
+// rule judges by one keyword. An unknown one fails the test: it would judge nothing.
+func (j judge) rule(schema part, key string, rule, value any) bool {
+	mapping, isMapping := value.(part)
+
+	switch key {
+	case "$schema", "title", "description", "default", "definitions", "then", "format":
+		return true
+	case "properties", "additionalProperties":
+		return !isMapping || j.properties(schema, mapping)
+	case "if":
+		return !j.fits(rule.(part), value) || j.fits(schema["then"].(part), value)
+	}
+
+	require.Contains(j.t, keywords, key, "the judge does not know it")
+
+	return keywords[key](j, rule, value)
+}
+
+// keywords are those that judge alone.
+var keywords map[string]func(j judge, rule, value any) bool
+
+func init() {
+	keywords = map[string]func(j judge, rule, value any) bool{
+		"$ref": func(j judge, rule, value any) bool {
+			name := rule.(string)[len("#/definitions/"):]
+			return j.fits(j.whole["definitions"].(part)[name].(part), value)
+		},
+		"type":  func(_ judge, rule, value any) bool { return isType(rule, value) },
+		"const": func(_ judge, rule, value any) bool { return rule == value },
+		"enum":  func(_ judge, rule, value any) bool { return slices.Contains(rule.([]any), value) },
+		"pattern": func(_ judge, rule, value any) bool {
+			text, isText := value.(string)
+			return !isText || regexp.MustCompile(rule.(string)).MatchString(text)
+		},
+		"minLength": func(_ judge, rule, value any) bool { return !isShort(rule, value) },
+		"minItems":  func(_ judge, rule, value any) bool { return !isShort(rule, value) },
+		"maxItems": func(_ judge, rule, value any) bool {
+			list, _ := value.([]any)
+			return len(list) <= int(rule.(float64))
+		},
+		"minimum": func(_ judge, rule, value any) bool {
+			number, isNumber := value.(float64)
+			return !isNumber || number >= rule.(float64)
+		},
+		"maximum": func(_ judge, rule, value any) bool {
+			number, isNumber := value.(float64)
+			return !isNumber || number <= rule.(float64)
+		},
+		"required": func(_ judge, rule, value any) bool {
+			mapping, _ := value.(part)
+			lacks := func(name any) bool { return mapping[name.(string)] == nil }
+
+			return !slices.ContainsFunc(rule.([]any), lacks)
+		},
+		"items": func(j judge, rule, value any) bool {
+			list, _ := value.([]any)
+			return !slices.ContainsFunc(list, func(item any) bool { return !j.fits(rule.(part), item) })
+		},
+		"not": func(j judge, rule, value any) bool { return !j.fits(rule.(part), value) },
+		"anyOf": func(j judge, rule, value any) bool {
+			return slices.ContainsFunc(rule.([]any), func(one any) bool { return j.fits(one.(part), value) })
+		},
+		"allOf": func(j judge, rule, value any) bool {
+			return !slices.ContainsFunc(rule.([]any), func(one any) bool { return !j.fits(one.(part), value) })
+		},
+	}
+}
+
+// isShort tells whether a text or a list is shorter than it may be.
+func isShort(rule, value any) bool {
+	switch value := value.(type) {
+	case string:
+		return len(value) < int(rule.(float64))
+	case []any:
+		return len(value) < int(rule.(float64))
+	}
+
+	return false
+}
+
+func (j judge) properties(schema, mapping part) bool {
+	properties, _ := schema["properties"].(part)
+
+	for name, value := range mapping {
+		rule, known := properties[name].(part)
+
+		if known && !j.fits(rule, value) || !known && schema["additionalProperties"] == false {
+			return false
+		}
+	}
+
+	return true
+}
+
+func isType(rule, value any) bool {
+	if types, several := rule.([]any); several {
+		return slices.ContainsFunc(types, func(one any) bool { return isType(one, value) })
+	}
+
+	switch value := value.(type) {
+	case string:
+		return rule == "string"
+	case bool:
+		return rule == "boolean"
+	case float64:
+		return rule == "number" || rule == "integer" && value == float64(int(value))
+	case []any:
+		return rule == "array"
+	case part:
+		return rule == "object"
+	}
+
+	return false
+}
+
+func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
+	all := withRoles(t, apiRole)
+	text, err := stack.Schema(all)
+	require.NoError(t, err)
+
+	checkedIn, err := os.ReadFile("../stack.yaml")
+	require.NoError(t, err)
+
+	j := schemaJudge(t, text)
+	require.True(t, j.allows(string(checkedIn)))
+	require.True(t, j.allows(apiText))
+
+	type change struct{ name, old, new string }
+
+	for _, c := range []change{
+		{"several balancers", "nodes:\n", "balancers: [{name: a, nodes: api, serves: admin, https: 443}]\nnodes:\n"},
+		{"the short form", "nodes:\n", "load_balancer: {nodes: web, http: 80}\nnodes:\n"},
+		{"a reserved IP", "nodes:\n", "reserved_ip: {nodes: proxy, address: 203.0.113.9}\nnodes:\n"},
+		{"drift", "nodes:\n", "drift: quarantine\ndrift_every: 1h30m\nsecrets: s.age\nrelease: debian-12\nnodes:\n"},
+		{"settings", "greeting: Hello", "greeting: 12, workers: 3, upload: 64M, debug: true, hosts: [a, 1]"},
+		{"a group's own", "api, count: 2", "api, count: 2, image: 7, settings: {patience: 1m30s, mode: fast}"},
+	} {
+		_, err := parseAPI(t, all, c.old, c.new)
+		require.NoError(t, err, c.name)
+		require.True(t, j.allows(changed(t, c.old, c.new)), c.name)
+	}
+}
+
+func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
+	all := withRoles(t, apiRole)
+	text, err := stack.Schema(all)
+	require.NoError(t, err)
+
+	j := schemaJudge(t, text)
+
+	type change struct{ name, old, new string }
+
+	for _, c := range []change{
+		{"an unknown key", "region: fra1", "region: fra1\nregoin: fra1"},
+		{"a key that has moved", "nodes:\n", "site: {title: Blog}\nnodes:\n"},
+		{"no region", "region: fra1\n", ""},
+		{"another version", "version: 1", "version: 2"},
+		{"no such cloud", "cloud: lab", "cloud: aws"},
+		{"a name that is none", "name: shop", "name: Shop"},
+		{"no such role", "role: api", "role: apy"},
+		{"a part of roles", "role: api", "role: haproxy"},
+		{"a text for a number", "count: 3", "count: three"},
+		{"a broken number", "count: 3", "count: 3.9"},
+		{"no node", "count: 3", "count: 0"},
+		{"settings of no role", "  api: {greeting: Hello}", "  apy: {greeting: Hello}"},
+		{"no such setting", "greeting: Hello", "greeting: Hello, cardinality: 3"},
+		{"a wrong setting", "greeting: Hello", "greeting: Hello, workers: many"},
+		{"too many", "greeting: Hello", "greeting: Hello, workers: 65"},
+		{"none of the choices", "greeting: Hello", "greeting: Hello, mode: quick"},
+		{"no match", "admin_user: admin", "admin_user: two words"},
+		{"a group's settings are its role's", "role: api, count: 2", "role: api, count: 2, settings: {title: Blog}"},
+		{"a group's image", "role: api, count: 2", "role: api, count: 2, image: newest"},
+		{"two roles on one balancer", "nodes:\n", "load_balancer: {nodes: [web, api], http: 80}\nnodes:\n"},
+		{"nothing to balance", "nodes:\n", "load_balancer: {nodes: db, http: 80}\nnodes:\n"},
+		{"no port", "nodes:\n", "load_balancer: {nodes: api}\nnodes:\n"},
+		{"a name for the only one", "nodes:\n", "load_balancer: {name: a, nodes: api, http: 80}\nnodes:\n"},
+		{"a balancer without a name", "nodes:\n", "balancers: [{nodes: api, http: 80}]\nnodes:\n"},
+		{"a role that holds no address", "nodes:\n", "reserved_ip: {nodes: web, address: 203.0.113.9}\nnodes:\n"},
+	} {
+		_, err := parseAPI(t, all, c.old, c.new)
+		require.Error(t, err, c.name)
+		require.False(t, j.allows(changed(t, c.old, c.new)), c.name)
+	}
+}
+
+func TestTheSchemaSaysWhatEachKeyIsFor(t *testing.T) {
+	text, err := stack.Schema(withRoles(t, apiRole))
+	require.NoError(t, err)
+
+	whole := schemaJudge(t, text).whole
+	require.Empty(t, undescribed(whole, ""))
+
+	api := whole["definitions"].(part)["api"].(part)["properties"].(part)
+	require.Equal(t, part{"type": "integer", "default": 4.0, "minimum": 1.0, "maximum": 64.0}, api["workers"])
+	require.Equal(t, "what it says first", api["greeting"].(part)["description"])
+	require.Equal(t, "30s", api["patience"].(part)["default"])
+}
+
+// undescribed are the keys of a schema that nothing is said of. What roles say of their own is theirs.
+func undescribed(schema part, path string) []string {
+	var found []string
+
+	properties, _ := schema["properties"].(part)
+	for name, rule := range properties {
+		rule := rule.(part)
+		if rule["$ref"] != nil {
+			continue
+		}
+
+		if rule["description"] == nil {
+			found = append(found, path+name)
+		}
+
+		found = append(found, undescribed(rule, path+name+".")...)
+
+		if items, ok := rule["items"].(part); ok {
+			found = append(found, undescribed(items, path+name+".")...)
+		}
+	}
+
+	return found
+}
