@@ -81,9 +81,10 @@ export E2E_RUN   := $(RUN)
 export E2E_LIST  := $(LIST)
 export E2E_KEEP  := $(KEEP)
 export E2E_FRESH := $(FRESH)
+export E2E_RENAMED := $(RENAMED)
 
 .PHONY: e2e
-e2e: $(if $(LIST),deps,build packer) ## prove the whole stack in sections: RUN=replace (a regexp over their names), LIST=1 lists them, KEEP=1 leaves lab and stack for the next run, FRESH=1 takes over nothing (root)
+e2e: $(if $(LIST),deps,build packer) ## prove the whole stack in sections: RUN=replace (a regexp over their names), LIST=1 lists them, KEEP=1 leaves lab and stack for the next run, FRESH=1 takes over nothing, RENAMED=1 has the built-in roles by other names (root)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test -v -count 1 -timeout 40m -tags root,libsqlite3,nosqlite3,netgo,osusergo ./e2e | grep --line-buffered -vE '$(if $(LIST),^(=== |--- |PASS|ok ),^=== (RUN|NAME) )'
 
@@ -155,7 +156,7 @@ $(BOOTSTRAP): $(GO_FILES) $(DATA)
 release: build ## make what a release publishes, in dist/: archive, Debian package, the plugin for packer init, sums, bill of materials
 	@scripts/release.sh $(VERSION) $(DQLITE)
 
-BAKE ?= common
+BAKE ?= proxy
 .PHONY: test-release
 test-release: release packer ## prove the release: install the package in an empty Debian 12, look at all of it, bake from there (root; BAKE= bakes nothing)
 	@BAKE=$(BAKE) scripts/test-release.sh $(VERSION)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
@@ -37,6 +38,7 @@ type Agent struct {
 	work      sync.WaitGroup // what goes on beside the phases; Run ends after it
 	leave     context.CancelCauseFunc
 	// rejoin asks the members to let this node in once more; nil for a member.
+	admitted   atomic.Bool // into the peer set, since the agent started
 	rejoin     func(context.Context) error
 	rejectedAt time.Time // rejoin was refused last; only keepReporting touches it
 

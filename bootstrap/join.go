@@ -166,6 +166,10 @@ func (a *Agent) askToJoin(ctx context.Context, client *api.Client, what string) 
 			return nil
 		}
 
+		if err == nil {
+			a.admitted.Store(true)
+		}
+
 		return err
 	})
 
@@ -177,6 +181,7 @@ func (a *Agent) joining() peerset.Join {
 		Identity: a.self(),
 		Address:  a.address,
 		Kind:     a.manifest.Peers,
+		Again:    a.admitted.Load(),
 	}
 }
 

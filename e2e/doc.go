@@ -8,6 +8,7 @@
 //	make e2e RUN=replace        those whose name matches a regular expression
 //	make e2e RUN=quar KEEP=1    the same, and the lab and the stack stay for the next run
 //	make e2e FRESH=1            a kept stack is not taken over
+//	make e2e RENAMED=1          the built-in roles are the user's own, by other names
 //
 // Before a section the harness waits until what the section needs is there, and says what is missing when it does not
 // come. After it the stack must be as it was found: the same nodes, all healthy, one writer, no other Droplet, no fault

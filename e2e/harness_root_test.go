@@ -24,6 +24,7 @@ type setup struct {
 	LabFlags   []string // for `hornero lab start`
 	BakeFlags  []string // for scripts/images.sh
 	ReservedIP bool     // the stack asks for one
+	RolesFrom  string   // the built-in roles' folder, where the stack has them by other names
 }
 
 // wholeStack is the checked-in stack.yaml, with a reserved IP.
@@ -32,10 +33,16 @@ func wholeStack(t *testing.T) setup {
 	text, err := os.ReadFile("../stack.yaml")
 	require.NoError(t, err)
 
-	return setup{
+	whole := setup{
 		StackFile:  string(text),
 		ReservedIP: true,
 	}
+
+	if isRenamed() {
+		whole.rename(t, "..")
+	}
+
+	return whole
 }
 
 // stage is how far the harness has come.
@@ -81,6 +88,7 @@ func newHarness(t *testing.T, setup setup) *harness {
 
 	if h.stage < launched {
 		require.NoError(t, os.WriteFile(h.stack.file, []byte(setup.StackFile), 0o600))
+		setup.writeRoles(t, h.stack.file)
 	}
 
 	return h
@@ -286,6 +294,6 @@ func (s *stack) askForReservedIP() {
 	text, err := os.ReadFile(s.file)
 	require.NoError(s.t, err)
 
-	text = fmt.Appendf(text, "\nreserved_ip:\n  nodes: proxy\n  address: %s\n", s.reserved)
+	text = fmt.Appendf(text, "\nreserved_ip:\n  nodes: %s\n  address: %s\n", called("proxy"), s.reserved)
 	require.NoError(s.t, os.WriteFile(s.file, text, 0o600))
 }

@@ -59,6 +59,11 @@ func (s *stack) createStranger(name string, beside droplet, userData string) (id
 	path := dropletPath(made.Droplet.ID)
 	s.t.Cleanup(func() {
 		s.api("DELETE", path, nil, nil)
+
+		// A deletion takes a moment, and who looks next must not find it.
+		require.Eventually(s.t, func() bool {
+			return s.api("GET", path, nil, nil) == http.StatusNotFound
+		}, 60*time.Second, 200*time.Millisecond, "%s is gone", name)
 	})
 
 	return made.Droplet.ID
@@ -105,7 +110,7 @@ func wrongStackFiles(t *testing.T, s *stack) {
 		},
 		{
 			name: "missing role",
-			old:  "    role: proxy ",
+			old:  "    role: " + called("proxy") + " ",
 			new:  "    # ",
 			want: `:\d+:\d+: error: .*role`,
 		},

@@ -92,10 +92,10 @@ func imagesTellWhatTheyAre(t *testing.T, s *stack) {
 		require.Contains(t, list, droplet)
 	}
 
-	kept := s.must("images", "show", "web")
+	kept := s.must("images", "show", called("web"))
 	require.Contains(t, kept, "nginx-light")
 
-	inside := s.must("images", "show", "web", "--records", t.TempDir())
+	inside := s.must("images", "show", called("web"), "--records", t.TempDir())
 	require.Equal(t, kept, inside)
 }
 

@@ -47,6 +47,7 @@ func newStack(t *testing.T, root, folder string) *stack {
 		env: append(
 			os.Environ(),
 			"LAB="+lab,
+			"STACK="+filepath.Join(folder, "stack.yaml"),
 			runVariable+"="+lab,
 			"XDG_CONFIG_HOME="+folder,
 			"XDG_DATA_HOME="+folder,
@@ -161,7 +162,15 @@ func (s *stack) look() (found report, err error) {
 		return found, err
 	}
 
-	return found, json.Unmarshal(out, &found)
+	if err := json.Unmarshal(out, &found); err != nil {
+		return found, err
+	}
+
+	for i := range found.Nodes {
+		found.Nodes[i].Role = builtIn(found.Nodes[i].Role)
+	}
+
+	return found, nil
 }
 
 func (s *stack) status() report {

@@ -165,15 +165,16 @@ func (s *Store) register(ctx context.Context, join peerset.Join) error {
 }
 
 // noteReplaced writes down which incarnation a node replaces, and tells whether it replaces one. An incarnation that
-// has reported before asks again when its Droplet was rebuilt in place, with a new disk.
+// has reported before, and asks for the first time since its agent started, was rebuilt in place, with a new disk.
 func noteReplaced(ctx context.Context, tx *sql.Tx, join peerset.Join) (bool, error) {
 	result, err := tx.ExecContext(ctx,
 		`INSERT INTO settings (key, value) SELECT ?1, CAST(incarnation AS TEXT) FROM peers
-			WHERE name = ?2 AND (incarnation < ?3 OR incarnation = ?3 AND facts NOT IN ('{}', 'null', ''))
+			WHERE name = ?2 AND (incarnation < ?3 OR incarnation = ?3 AND NOT ?4 AND facts NOT IN ('{}', 'null', ''))
 			ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
 		peerset.ReplacedPrefix+join.Name,
 		join.Name,
 		join.Incarnation,
+		join.Again,
 	)
 	if err != nil {
 		return false, err

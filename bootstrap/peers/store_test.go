@@ -192,6 +192,20 @@ func TestWhatAnIncarnationHeldIsAccountedFor(t *testing.T) {
 		Facts:   map[string]string{"galera.seqno": "7"},
 	})
 
+	t.Log("an agent that was let in and asks again, as each does on its way into consensus, was not rebuilt")
+	_, err := store.Admit(c.within(5*time.Second), peerset.Join{
+		Identity: peerset.Identity{
+			Name:        "db-2",
+			Role:        "db",
+			Incarnation: 2,
+		},
+		Address: c.address(3),
+		Kind:    peerset.KindMember,
+		Again:   true,
+	})
+	require.NoError(t, err)
+	require.Empty(t, before())
+
 	c.admit(store, "db-2", 3, 2)
 	becomes("2")
 	require.Empty(t,

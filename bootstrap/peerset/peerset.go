@@ -224,6 +224,9 @@ type Join struct {
 	Identity
 	Address string `json:"address"`
 	Kind    string `json:"kind"`
+	// Again says that this agent was let in before, since it started: its disk is the one that it had then. An
+	// incarnation that asks for the first time, and has reported before, was rebuilt in place.
+	Again bool `json:"again,omitempty"`
 }
 
 // Welcome answers a Join.
