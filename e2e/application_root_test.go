@@ -37,13 +37,17 @@ nodes:
   - {name: router, role: router, count: 1}
   - {name: db, role: db, count: 1}
   - {name: api, role: api, count: 2}
+  - {name: shop, role: shop, count: 1}
 
 roles:
   api:
     greeting: good morning
+  shop:
+    greeting: welcome
 
 balancers:
   - {name: api, nodes: api, http: 8080}
+  - {name: shop, nodes: shop, http: 8081}
 `
 
 // ownRoles are the roles of other names, as a user would write them.
@@ -66,7 +70,7 @@ func itRunsAnApplicationOfOnesOwn(t *testing.T, s *stack) {
 	a := newApplication(t, s)
 
 	a.command("init", "--name", "notes")
-	a.command("roles", "new", "api", "--with", "database,balanced")
+	a.command("roles", "new", "shop", "--with", "database,balanced")
 	a.describe()
 	a.command("roles", "check")
 	a.command("validate")
@@ -75,7 +79,7 @@ func itRunsAnApplicationOfOnesOwn(t *testing.T, s *stack) {
 
 	began := time.Now()
 	a.command("images", "bake")
-	t.Logf("images of three roles: %.1f s", time.Since(began).Seconds())
+	t.Logf("images of four roles: %.1f s", time.Since(began).Seconds())
 
 	began = time.Now()
 	out := a.command("up")
@@ -83,16 +87,10 @@ func itRunsAnApplicationOfOnesOwn(t *testing.T, s *stack) {
 	address := lines[len(lines)-1]
 	t.Logf("up: %.1f s, %s", time.Since(began).Seconds(), address)
 
-	var said struct {
-		Greeting, Node string
-		Notes          int
-	}
-
-	a.get(address, &said)
-	require.Equal(t, "good morning", said.Greeting)
-	require.Contains(t, said.Node, "api-")
-
+	a.serves(address, "good morning", "api-")
+	a.serves(a.address("shop"), "welcome", "shop-")
 	a.keepsItsDataApart()
+	a.keepsNotes(address)
 	a.replacesANode(address)
 
 	began = time.Now()
@@ -143,19 +141,25 @@ func (a *application) describe() {
 		write("roles/"+role+"/role.yaml", text)
 	}
 
-	manifest := filepath.Join(a.work, "roles/api/role.yaml")
-	text, err := os.ReadFile(manifest)
-	require.NoError(a.t, err)
-	write("roles/api/role.yaml", string(text)+"\nwatches: {proxy: router, database: orders}\n")
+	example := os.DirFS(filepath.Join(a.root, "examples/api/roles/api"))
+	require.NoError(a.t, os.CopyFS(filepath.Join(a.work, "roles/api"), example))
 
-	program := filepath.Join(a.work, "roles/api/api")
-	require.NoError(a.t, os.Remove(program), "the placeholder")
+	for _, role := range []string{"api", "shop"} {
+		manifest := filepath.Join(a.work, "roles", role, "role.yaml")
+		text, err := os.ReadFile(manifest)
+		require.NoError(a.t, err)
+		write("roles/"+role+"/role.yaml", string(text)+"\nwatches: {proxy: router, database: orders}\n")
 
-	build := exec.Command("go", "build", "-trimpath", "-o", program, "./examples/api/service")
-	build.Dir = a.root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(a.t, err, string(out))
+		// In the place of the placeholder, or of what `go build` left in the checkout.
+		program := filepath.Join(a.work, "roles", role, role)
+		require.NoError(a.t, os.RemoveAll(program))
+
+		build := exec.Command("go", "build", "-trimpath", "-o", program, "./examples/api/service")
+		build.Dir = a.root
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		out, err := build.CombinedOutput()
+		require.NoError(a.t, err, string(out))
+	}
 }
 
 // command runs hornero in a mount namespace where Go and the checkout's sources are not, from the user's folder.
@@ -187,6 +191,42 @@ exec env -i HOME="$USER_HOME" PATH="$PROGRAMS" LAB="$LAB" ` + runVariable + `="$
 	return out
 }
 
+// address is where one of the stack's load balancers is reached from here.
+func (a *application) address(balancer string) string {
+	a.t.Helper()
+
+	var said struct {
+		Balancers []struct{ Name, URL string } `json:"load_balancers"`
+	}
+
+	text := a.command("status", "--json")
+	require.NoError(a.t, json.Unmarshal([]byte(text), &said), text)
+
+	for _, one := range said.Balancers {
+		if one.Name == balancer {
+			return one.URL
+		}
+	}
+
+	require.Failf(a.t, "no load balancer", "%s in %s", balancer, text)
+
+	return ""
+}
+
+// serves wants the front page of an application: it reads its database.
+func (a *application) serves(address, greeting, node string) {
+	a.t.Helper()
+
+	var said struct {
+		Greeting, Node string
+		Notes          int
+	}
+
+	a.get(address, &said)
+	require.Equal(a.t, greeting, said.Greeting)
+	require.Contains(a.t, said.Node, node)
+}
+
 // get asks for a page, which must be there.
 func (a *application) get(address string, answer any) {
 	a.t.Helper()
@@ -209,9 +249,36 @@ func (a *application) keepsItsDataApart() {
 
 	orders, db := ask("orders"), ask("db")
 	require.Contains(a.t, orders, "\napi\n")
+	require.Contains(a.t, orders, "\nshop\n")
 	require.Contains(a.t, orders, "notes-orders")
 	require.NotContains(a.t, db, "\napi\n")
 	require.NotContains(a.t, db, "notes-orders", "each database is a cluster of its own")
+}
+
+// keepsNotes writes a note with the application's own secret, reads it with its own command, and waits until its task has
+// counted it.
+func (a *application) keepsNotes(address string) {
+	a.t.Helper()
+	token := strings.TrimSpace(a.command("secrets", "show", "api.token"))
+
+	for shown, want := range map[string]int{"wrong": http.StatusUnauthorized, token: http.StatusCreated} {
+		request, err := http.NewRequest(http.MethodPost, address+"notes", strings.NewReader("it's 5 o'clock"))
+		require.NoError(a.t, err)
+		request.Header.Set("Authorization", "Bearer "+shown)
+
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(a.t, err)
+		response.Body.Close()
+		require.Equal(a.t, want, response.StatusCode)
+	}
+
+	require.Contains(a.t, a.command("notes", "3"), "it's 5 o'clock")
+
+	require.Eventually(a.t, func() bool {
+		const counted = "SELECT COUNT(*) > 0 AS counted FROM api.counts WHERE notes = 1"
+
+		return strings.Contains(a.command("db", "--role", "orders", "-e", counted), "\n1\n")
+	}, 30*time.Second, time.Second, "the task runs on one node, under its lease")
 }
 
 // replacesANode replaces a node of the application while a client asks for the page.

@@ -37,9 +37,6 @@ type newRole struct {
 // Key is the name where it may have no dashes: of a database, and of secrets.
 func (n newRole) Key() string { return strings.ReplaceAll(n.Name, "-", "_") }
 
-// Variable is what the names of the program's variables begin with.
-func (n newRole) Variable() string { return strings.ToUpper(n.Key()) }
-
 func rolesNewCommand(file *string) *cobra.Command {
 	var with []string
 	command := &cobra.Command{

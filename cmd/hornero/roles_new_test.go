@@ -141,7 +141,7 @@ func TestTheVariablesOfANewRole(t *testing.T) {
 		Secrets:  map[string]report.Secret{"pay_api.db_password": "pass'word"},
 	})
 	require.NoError(t, err)
-	require.Contains(t, string(text), `PAY_API_GREETING="say \"hi\" \\ $HOME"`+"\n")
+	require.Contains(t, string(text), `GREETING="say \"hi\" \\ $HOME"`+"\n")
 	require.Contains(t, string(text), "DATABASE_HOST=db.hornero\n")
 	require.Contains(t, string(text), "DATABASE_NAME=pay_api\n")
 	require.Contains(t, string(text), `DATABASE_PASSWORD="pass'word"`+"\n")
@@ -160,7 +160,7 @@ func TestThePlaceholderServes(t *testing.T) {
 	require.NoError(t, free.Close())
 
 	program := exec.CommandContext(t.Context(), filepath.Join(folder, "roles/api/api"))
-	program.Env = append(os.Environ(), "PORT="+port, "API_GREETING=good day")
+	program.Env = append(os.Environ(), "PORT="+port, "GREETING=good day")
 	program.Stderr = t.Output()
 	require.NoError(t, program.Start())
 

@@ -42,8 +42,8 @@ func findConfig() (config, error) {
 	return config{
 		Listen:   ":" + port,
 		Node:     node,
-		Greeting: os.Getenv("API_GREETING"),
-		Token:    os.Getenv("API_TOKEN"),
+		Greeting: os.Getenv("GREETING"),
+		Token:    os.Getenv("TOKEN"),
 		Database: database{
 			Name:     os.Getenv("DATABASE_NAME"),
 			User:     os.Getenv("DATABASE_USER"),
