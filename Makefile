@@ -94,6 +94,16 @@ chaos: build packer ## break the stack at random under load, and prove that it h
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	CHAOS_FAULTS=$(CHAOS_FAULTS) go test -v -count 1 -timeout 12h -tags root,chaos,libsqlite3,nosqlite3,netgo,osusergo -run TestChaos ./e2e
 
+FROM ?= HEAD~1
+.PHONY: takeover
+takeover: build packer ## launch a stack with an earlier version, and take it over under load by replacing its nodes (root; FROM=COMMIT)
+	@rm -rf .cache/takeover
+	git clone -q . .cache/takeover
+	git -C .cache/takeover checkout -q $(FROM)
+	$(MAKE) -s -C .cache/takeover build packer
+	eval "$$(scripts/dqlite.sh $(DQLITE))"
+	TAKEOVER_FROM=$$PWD/.cache/takeover go test -v -count 1 -timeout 1h -tags root,takeover,libsqlite3,nosqlite3,netgo,osusergo -run TestTakeover ./e2e
+
 FAILOVER_ROUNDS ?= 20
 .PHONY: bench-failover
 bench-failover: build packer ## measure how long clients wait when the writer is lost or moved (root; FAILOVER_ROUNDS=20, FAILOVER_WAYS="machine off,mariadbd kill -9,planned move")

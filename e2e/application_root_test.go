@@ -83,8 +83,7 @@ func itRunsAnApplicationOfOnesOwn(t *testing.T, s *stack) {
 
 	began = time.Now()
 	out := a.command("up")
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	address := lines[len(lines)-1]
+	address := lastLine(out)
 	t.Logf("up: %.1f s, %s", time.Since(began).Seconds(), address)
 
 	a.serves(address, "good morning", "api-")

@@ -257,8 +257,7 @@ func (s *stack) launch(of setup) {
 	out := s.must("up")
 	s.t.Log(out)
 
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	s.address = lines[len(lines)-1]
+	s.address = lastLine(out)
 	require.Regexp(s.t, `^http://127\.[0-9.]+/$`, s.address, "the last line is the address")
 
 	text, err := os.ReadFile(s.file)
@@ -267,12 +266,18 @@ func (s *stack) launch(of setup) {
 	s.launchedFrom = string(text)
 }
 
+// lastLine is what a command says at the end: its result.
+func lastLine(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+
+	return lines[len(lines)-1]
+}
+
 // reserve has the stack ask for a reserved IP, as its operator would.
 func (s *stack) reserve() {
 	s.t.Helper()
-	lines := strings.Split(strings.TrimSpace(s.must("reserved-ip", "create")), "\n")
-	s.reserved = lines[len(lines)-1]
-	require.NotNil(s.t, net.ParseIP(s.reserved), "the last line is the address: %q", lines)
+	s.reserved = lastLine(s.must("reserved-ip", "create"))
+	require.NotNil(s.t, net.ParseIP(s.reserved), "the last line is the address: %q", s.reserved)
 
 	s.askForReservedIP()
 

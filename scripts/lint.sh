@@ -5,7 +5,7 @@
 #   linters  go vet, staticcheck (staticcheck.conf) and errorlint, over all build tags: a minute, more the first time
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tags=root,bench,chaos,realdb,libsqlite3,nosqlite3,netgo,osusergo
+tags=root,bench,chaos,takeover,realdb,libsqlite3,nosqlite3,netgo,osusergo
 programs=$PWD/.cache/lint
 
 page() {
