@@ -111,6 +111,7 @@ func newApplication(t *testing.T, s *stack) *application {
 		require.NoError(t, os.Mkdir(made, 0o755))
 	}
 
+	// All that a user has who unpacked a release, and Packer.
 	for name, from := range map[string]string{
 		"hornero":               "bin/hornero",
 		"hornero-bootstrap":     "bin/hornero-bootstrap",
@@ -194,8 +195,13 @@ exec env -i HOME="$USER_HOME" PATH="$PROGRAMS" LAB="$LAB" ` + runVariable + `="$
 func (a *application) address(balancer string) string {
 	a.t.Helper()
 
+	type balancerLine struct {
+		Name string
+		URL  string
+	}
+
 	var said struct {
-		Balancers []struct{ Name, URL string } `json:"load_balancers"`
+		Balancers []balancerLine `json:"load_balancers"`
 	}
 
 	text := a.command("status", "--json")
@@ -231,10 +237,12 @@ func (a *application) get(address string, answer any) {
 	a.t.Helper()
 	response, err := http.Get(address)
 	require.NoError(a.t, err)
+
 	defer response.Body.Close()
 
 	body, err := io.ReadAll(response.Body)
 	require.NoError(a.t, err)
+
 	require.Equal(a.t, http.StatusOK, response.StatusCode, string(body))
 	require.NoError(a.t, json.Unmarshal(body, answer), string(body))
 }
@@ -254,14 +262,18 @@ func (a *application) keepsItsDataApart() {
 	require.NotContains(a.t, db, "notes-orders", "each database is a cluster of its own")
 }
 
-// keepsNotes writes a note with the application's own secret, reads it with its own command, and waits until its task has
-// counted it.
+// keepsNotes writes a note with the application's own secret, reads it with its own command, and waits until its task
+// has counted it.
 func (a *application) keepsNotes(address string) {
 	a.t.Helper()
 	token := strings.TrimSpace(a.command("secrets", "show", "api.token"))
 
-	for shown, want := range map[string]int{"wrong": http.StatusUnauthorized, token: http.StatusCreated} {
-		request, err := http.NewRequest(http.MethodPost, address+"notes", strings.NewReader("it's 5 o'clock"))
+	for shown, want := range map[string]int{
+		"wrong": http.StatusUnauthorized,
+		token:   http.StatusCreated,
+	} {
+		note := strings.NewReader("it's 5 o'clock")
+		request, err := http.NewRequest(http.MethodPost, address+"notes", note)
 		require.NoError(a.t, err)
 		request.Header.Set("Authorization", "Bearer "+shown)
 
@@ -271,12 +283,15 @@ func (a *application) keepsNotes(address string) {
 		require.Equal(a.t, want, response.StatusCode)
 	}
 
-	require.Contains(a.t, a.command("notes", "3"), "it's 5 o'clock")
+	list := a.command("notes", "3")
+	require.Contains(a.t, list, "it's 5 o'clock")
+
+	const counted = "SELECT COUNT(*) > 0 AS counted FROM api.counts WHERE notes = 1"
 
 	require.Eventually(a.t, func() bool {
-		const counted = "SELECT COUNT(*) > 0 AS counted FROM api.counts WHERE notes = 1"
+		said := a.command("db", "--role", "orders", "-e", counted)
 
-		return strings.Contains(a.command("db", "--role", "orders", "-e", counted), "\n1\n")
+		return strings.Contains(said, "\n1\n")
 	}, 30*time.Second, time.Second, "the task runs on one node, under its lease")
 }
 
@@ -296,7 +311,8 @@ func (a *application) replacesANode(address string) {
 				list = append(list, err.Error())
 			}
 
-			time.Sleep(50 * time.Millisecond) // a client that is no flood
+			// A client that is no flood.
+			time.Sleep(50 * time.Millisecond)
 		}
 
 		a.t.Logf("%d requests while a node was replaced, %d failed", asked, len(list))

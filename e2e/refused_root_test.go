@@ -121,7 +121,13 @@ func wrongStackFiles(t *testing.T, s *stack) {
 			want: `:\d+:\d+: error: .*db`,
 		},
 	} {
-		path := filepath.Join(t.TempDir(), "stack.yaml")
+		folder := t.TempDir()
+		path := filepath.Join(folder, "stack.yaml")
+
+		// The stack's own roles are those beside its file; there are none in most runs.
+		beside := filepath.Join(s.folder, "roles")
+		require.NoError(t, os.Symlink(beside, filepath.Join(folder, "roles")))
+
 		broken := strings.Replace(string(text), wrong.old, wrong.new, 1)
 		require.NotEqual(t, string(text), broken)
 		require.NoError(t, os.WriteFile(path, []byte(broken), 0o644))

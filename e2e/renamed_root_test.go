@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// renamed are the built-in roles by what they are called in a run with E2E_RENAMED: nothing may depend on a role's name.
+// renamed are the built-in roles by what they are called in a run with E2E_RENAMED: nothing may depend on a role's
+// name.
 var renamed = map[string]string{
 	"db":    "store",
 	"proxy": "router",
@@ -66,12 +67,16 @@ func (s *setup) writeRoles(t *testing.T, beside string) {
 	require.NoError(t, os.RemoveAll(folder))
 
 	for name, other := range renamed {
-		require.NoError(t, os.CopyFS(filepath.Join(folder, other), os.DirFS(filepath.Join(s.RolesFrom, name))))
+		own := filepath.Join(folder, other)
+		builtIn := os.DirFS(filepath.Join(s.RolesFrom, name))
+		require.NoError(t, os.CopyFS(own, builtIn))
 
-		manifest := filepath.Join(folder, other, "role.yaml")
+		manifest := filepath.Join(own, "role.yaml")
 		text, err := os.ReadFile(manifest)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(manifest, []byte(renameIn(string(text), name)), 0o644))
+
+		changed := renameIn(string(text), name)
+		require.NoError(t, os.WriteFile(manifest, []byte(changed), 0o644))
 	}
 }
 
@@ -95,7 +100,9 @@ func renameIn(text, name string) string {
 
 	// Web nodes watch by what they include.
 	if name == "web" {
-		text += "\nwatches:\n  proxy: " + renamed["proxy"] + "\n  database: " + renamed["db"] + "\n"
+		text += "\nwatches:\n"
+		text += "  proxy: " + renamed["proxy"] + "\n"
+		text += "  database: " + renamed["db"] + "\n"
 	}
 
 	return text
