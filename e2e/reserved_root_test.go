@@ -112,7 +112,7 @@ func (s *stack) replaceHolder(holder string) {
 func (s *stack) moveIsTold(first, second string) {
 	s.t.Helper()
 	events := s.must("events")
-	taken := " holds proxy.reserved-ip at epoch [0-9]+, after "
+	taken := " holds " + called("proxy") + ".reserved-ip at epoch [0-9]+, after "
 	require.Regexp(s.t, second+taken+first+": "+first+" did not renew it in time", events)
 	require.Regexp(s.t, "reserved-ip +"+second+" +"+s.reserved+" reaches "+second, events)
 

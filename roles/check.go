@@ -78,8 +78,8 @@ func (m *Manifest) checkSecrets(doc *report.Document) {
 		if rule.Make != "" && rule.Make != MakeRandom && rule.Make != MakeGiven {
 			doc.Add(at+".make", "must be %s or %s, got %q", MakeRandom, MakeGiven, rule.Make)
 		}
-		if rule.Length != 0 && (rule.Length < 8 || rule.Length > 256) {
-			doc.Add(at+".length", "must be from 8 to 256, got %d", rule.Length)
+		if rule.Length != 0 && (rule.Length < minSecretLength || rule.Length > maxSecretLength) {
+			doc.Add(at+".length", "must be from %d to %d, got %d", minSecretLength, maxSecretLength, rule.Length)
 		}
 	}
 

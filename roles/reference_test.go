@@ -27,6 +27,10 @@ const (
 	rolesPage      = "../docs/roles.md"
 	referenceBegin = "<!-- keys: written by go test ./roles -run TestTheReference -update -->\n"
 	referenceEnd   = "<!-- end of keys -->\n"
+
+	// referenceText is what the JSON Schema of role.yaml says of its keys.
+	referenceText = "reference.txt"
+	referenceHead = "# What each key of role.yaml is for; written by go test ./roles -run TestTheReference -update\n"
 )
 
 // source is what the package's own text says: of types, of their fields, and what constants are.
@@ -119,12 +123,24 @@ func (s source) describe(owner, field, kind string) string {
 	})
 	text = strings.ReplaceAll(text, "nil:", "left out:")
 
-	return strings.ReplaceAll(strings.TrimSuffix(text, "."), "|", `\|`)
+	return strings.TrimSuffix(text, ".")
 }
 
-// rows are the table's lines for the keys of a type, and of those beneath.
-func (s source) rows(of reflect.Type, path string) []string {
-	var rows []string
+// row is what is said of a key.
+type row struct {
+	path string
+	kind string
+	text string
+}
+
+// String is the row as the page has it.
+func (r row) String() string {
+	return fmt.Sprintf("| `%s` | %s | %s |", r.path, r.kind, strings.ReplaceAll(r.text, "|", `\|`))
+}
+
+// rows are those of the keys of a type, and of those beneath.
+func (s source) rows(of reflect.Type, path string) []row {
+	var rows []row
 
 	for i := range of.NumField() {
 		field := of.Field(i)
@@ -143,7 +159,11 @@ func (s source) rows(of reflect.Type, path string) []string {
 		}
 
 		text := s.describe(of.Name(), field.Name, named)
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |", at, kind, text))
+		rows = append(rows, row{
+			path: at,
+			kind: kind,
+			text: text,
+		})
 
 		if below != nil {
 			rows = append(rows, s.rows(below, at+suffix+".")...)
@@ -186,14 +206,19 @@ func plural(kind string) string {
 	return cmp.Or(plurals[kind], kind)
 }
 
-// The page's table of keys is made of the types that role.yaml is read into, and of what is written beside them.
+// The page's table of keys is made of the types that role.yaml is read into, and of what is written beside them. So is
+// what the JSON Schema says of them.
 func TestTheReferenceIsOfTheTypes(t *testing.T) {
 	rows := readSource(t).rows(reflect.TypeFor[roles.Manifest](), "")
-	table := "| key | is | what it says |\n|---|---|---|\n" + strings.Join(rows, "\n") + "\n"
+	table := "| key | is | what it says |\n|---|---|---|\n"
+	text := referenceHead
 
 	for _, row := range rows {
-		require.NotRegexp(t, `\| *\|$`, row, "nothing is said of it")
-		require.NotRegexp(t, `\b(Default|Input|Make|On|Protocol|Type)[A-Z]|map\[|\bnil\b`, row, "a name of Go's")
+		require.NotEmpty(t, row.text, "nothing is said of %s", row.path)
+		require.NotRegexp(t, `\b(Default|Input|Make|On|Protocol|Type)[A-Z]|map\[|\bnil\b`, row.text, "a name of Go's")
+
+		table += row.String() + "\n"
+		text += row.path + "\t" + row.text + "\n"
 	}
 
 	page, err := os.ReadFile(rolesPage)
@@ -206,12 +231,17 @@ func TestTheReferenceIsOfTheTypes(t *testing.T) {
 	require.True(t, found, "the page has no end of the keys")
 
 	if *update {
-		text := before + referenceBegin + "\n" + table + "\n" + referenceEnd + after
-		require.NoError(t, os.WriteFile(rolesPage, []byte(text), 0o644))
-		t.Fatalf("%s is rewritten; run again without -update", rolesPage)
+		page := before + referenceBegin + "\n" + table + "\n" + referenceEnd + after
+		require.NoError(t, os.WriteFile(rolesPage, []byte(page), 0o644))
+		require.NoError(t, os.WriteFile(referenceText, []byte(text), 0o644))
+		t.Fatalf("%s and %s are rewritten; run again without -update", rolesPage, referenceText)
 	}
 
 	require.Equal(t, table, strings.TrimLeft(strings.TrimSuffix(inside, "\n"), "\n"), "run with -update")
+
+	kept, err := os.ReadFile(referenceText)
+	require.NoError(t, err)
+	require.Equal(t, text, string(kept), "run with -update")
 }
 
 // A function that templates have is on the page, and none that they do not have.

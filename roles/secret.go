@@ -11,6 +11,12 @@ const (
 // DefaultSecretLength is how many letters and digits a secret has that says nothing of its length.
 const DefaultSecretLength = 28
 
+// How long a random secret may be.
+const (
+	minSecretLength = 8
+	maxSecretLength = 256
+)
+
 // SecretRule is how a secret of a role comes to be.
 type SecretRule struct {
 	Make   string `yaml:"make"`   // MakeRandom (the default) or MakeGiven

@@ -1,131 +1,62 @@
 package stack
 
 import (
-	"encoding/json"
-	"maps"
 	"reflect"
 	"slices"
-	"strings"
-	"time"
 
+	"github.com/hornero/hornero/internal/jsonschema"
 	"github.com/hornero/hornero/roles"
 )
+
+type schema = jsonschema.Schema
 
 // Schema is the JSON Schema of stack.yaml, for editors: its keys, what they may hold, and the settings of the roles
 // that there are. It says less than the check, which knows how one place bears on another.
 func Schema(manifests map[string]*roles.Manifest) ([]byte, error) {
-	b := schemaBuilder{
-		manifests: manifests,
-		limits:    schemaLimits(manifests),
+	b := jsonschema.Builder{
+		Help:   schemaHelp,
+		Limits: schemaLimits(manifests),
+		Hidden: []string{"load_balancer.name"}, // the short form has none
+		Known: func(kind reflect.Type, _ string) schema {
+			switch kind {
+			case reflect.TypeFor[map[string]map[string]roles.Value]():
+				return settingsByRole(manifests)
+			case reflect.TypeFor[map[string]roles.Value]():
+				return schema{"type": "object"} // its keys are those of the group's role
+			}
+
+			return nil
+		},
 	}
 
-	whole := b.of(reflect.TypeFor[Stack](), "")
-	whole["$schema"] = "http://json-schema.org/draft-07/schema#"
-	whole["title"] = "stack.yaml of Hornero"
-	whole["definitions"] = b.definitions()
+	whole := b.Whole(reflect.TypeFor[Stack](), "stack.yaml of Hornero")
+	whole["definitions"] = definitions(manifests)
 
-	text, err := json.MarshalIndent(whole, "", "  ")
-
-	return append(text, '\n'), err
-}
-
-// schema is a JSON Schema, or a part of one.
-type schema map[string]any
-
-type schemaBuilder struct {
-	manifests map[string]*roles.Manifest
-	limits    map[string]schema // by path
-}
-
-// of is the schema of a type at a path, as in "nodes[].count".
-func (b schemaBuilder) of(kind reflect.Type, path string) schema {
-	if kind.Kind() == reflect.Pointer {
-		kind = kind.Elem()
-	}
-
-	found := b.plain(kind, path)
-	maps.Copy(found, b.limits[path])
-
-	if help := schemaHelp[path]; help != "" {
-		found["description"] = help
-	}
-
-	return found
-}
-
-// plain is what the type alone says.
-func (b schemaBuilder) plain(kind reflect.Type, path string) schema {
-	switch {
-	case kind == reflect.TypeFor[time.Duration]():
-		return schema{"type": "string", "pattern": durationPattern}
-
-	case kind == reflect.TypeFor[map[string]map[string]roles.Value]():
-		return b.settingsByRole()
-
-	case kind == reflect.TypeFor[map[string]roles.Value]():
-		return schema{"type": "object"} // its keys are those of the group's role
-
-	case kind.Kind() == reflect.Struct:
-		return b.mapping(kind, path)
-
-	case kind.Kind() == reflect.Slice:
-		return schema{"type": "array", "items": b.of(kind.Elem(), path+"[]")}
-
-	case kind.Kind() == reflect.Int:
-		return schema{"type": "integer"}
-	}
-
-	return schema{"type": "string"}
-}
-
-func (b schemaBuilder) mapping(kind reflect.Type, path string) schema {
-	properties := schema{}
-	for _, field := range reflect.VisibleFields(kind) {
-		key := field.Tag.Get("yaml")
-		at := strings.TrimPrefix(path+"."+key, ".")
-
-		// The short form of a load balancer has no name.
-		if key != "" && at != "load_balancer.name" {
-			properties[key] = b.of(field.Type, at)
-		}
-	}
-
-	return schema{
-		"type":                 "object",
-		"properties":           properties,
-		"additionalProperties": false,
-	}
+	return jsonschema.Encode(whole)
 }
 
 // settingsByRole is the schema of what is said of roles.
-func (b schemaBuilder) settingsByRole() schema {
+func settingsByRole(manifests map[string]*roles.Manifest) schema {
 	properties := schema{}
-	for _, manifest := range roles.Deployable(b.manifests) {
+	for _, manifest := range roles.Deployable(manifests) {
 		properties[manifest.Name] = schema{"$ref": definition(manifest.Name)}
 	}
 
-	return schema{
-		"type":                 "object",
-		"properties":           properties,
-		"additionalProperties": false,
-	}
+	return jsonschema.Closed(properties)
 }
 
 // definitions are the settings of each role, which stand in two places.
-func (b schemaBuilder) definitions() schema {
+func definitions(manifests map[string]*roles.Manifest) schema {
 	all := schema{}
-	for _, manifest := range roles.Deployable(b.manifests) {
+	for _, manifest := range roles.Deployable(manifests) {
 		properties := schema{}
 		for name, rule := range manifest.Settings {
-			properties[name] = settingSchema(rule)
+			properties[name] = roles.SettingSchema(rule)
 		}
 
-		all[manifest.Name] = schema{
-			"type":                 "object",
-			"description":          manifest.Summary,
-			"properties":           properties,
-			"additionalProperties": false,
-		}
+		settings := jsonschema.Closed(properties)
+		settings["description"] = manifest.Summary
+		all[manifest.Name] = settings
 	}
 
 	return all

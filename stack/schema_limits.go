@@ -1,16 +1,8 @@
 package stack
 
 import (
-	"strconv"
-
-	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/internal/jsonschema"
 	"github.com/hornero/hornero/roles"
-)
-
-const (
-	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+)$`
-	sizePattern     = `^[1-9][0-9]*[KMG]?$`
-	maxPort         = 65535
 )
 
 // schemaHelp says in a line what stands at each place of stack.yaml.
@@ -52,7 +44,7 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 	anyRole := func(*roles.Manifest) bool { return true }
 	name := schema{"pattern": namePattern.String()}
 	slug := schema{"pattern": slugPattern.String()}
-	port := schema{"minimum": 1, "maximum": maxPort}
+	port := jsonschema.Port()
 	balanced := schema{"enum": roleNames(manifests, speaksHTTP)}
 	aPort := []schema{{"required": []string{"http"}}, {"required": []string{"https"}}}
 
@@ -95,79 +87,4 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},
 		"reserved_ip.address": {"format": "ipv4"},
 	}
-}
-
-// settingSchema is the schema of a setting's value.
-func settingSchema(rule roles.Setting) schema {
-	found := settingType(rule)
-	if rule.Help != "" {
-		found["description"] = rule.Help
-	}
-
-	if len(rule.OneOf) > 0 {
-		found["enum"] = rule.OneOf
-	}
-	// What is not required may be empty.
-	switch {
-	case rule.Match == "":
-	case rule.Required:
-		found["pattern"] = "^(?:" + rule.Match + ")$"
-	default:
-		found["pattern"] = "^(?:" + rule.Match + ")?$"
-	}
-
-	if rule.Default != nil && rule.Type != roles.TypeList {
-		found["default"] = typed(rule.Type, rule.Fallback())
-	}
-
-	return found
-}
-
-func settingType(rule roles.Setting) schema {
-	// Unquoted, a text may look like something else.
-	scalar := []string{"string", "number", "boolean"}
-
-	switch rule.Type {
-	case roles.TypeNumber:
-		number := schema{"type": "integer"}
-		for key, bound := range map[string]*roles.Value{
-			"minimum": rule.Min,
-			"maximum": rule.Max,
-		} {
-			if bound != nil {
-				number[key] = typed(rule.Type, bound.Scalar)
-			}
-		}
-
-		return number
-
-	case roles.TypeBoolean:
-		return schema{"type": "boolean"}
-	case roles.TypeDuration:
-		return schema{"type": "string", "pattern": durationPattern}
-	case roles.TypeSize:
-		return schema{"type": []string{"string", "integer"}, "pattern": sizePattern}
-	case roles.TypeList:
-		return schema{"type": "array", "items": schema{"type": scalar}}
-	case roles.TypeText, roles.TypeLines:
-		return schema{"type": scalar}
-	}
-
-	return schema{"type": "string"}
-}
-
-// typed is a setting's text as JSON has it.
-func typed(kind, text string) any {
-	switch kind {
-	case roles.TypeNumber:
-		if number, err := report.ParseNumber(text); err == nil {
-			return number
-		}
-	case roles.TypeBoolean:
-		if value, err := strconv.ParseBool(text); err == nil {
-			return value
-		}
-	}
-
-	return text
 }

@@ -1,173 +1,20 @@
 package stack_test
 
 import (
-	"encoding/json"
 	"os"
-	"regexp"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gopkg.in/yaml.v3"
 
+	"github.com/hornero/hornero/internal/jsonschema/judge"
 	"github.com/hornero/hornero/stack"
 )
 
-// part is a JSON Schema, or a part of one.
-type part = map[string]any
+type part = judge.Part
 
-// judge tells whether a value is as a schema says, as far as stack.yaml's schema goes.
-type judge struct {
-	t     *testing.T
-	whole part
-}
-
-func schemaJudge(t *testing.T, text []byte) judge {
+// schemaJudge judges by the schema of a stack with these roles.
+func schemaJudge(t *testing.T) (all manifestMap, allows func(text string) bool) {
 	t.Helper()
-	j := judge{t: t}
-	require.NoError(t, json.Unmarshal(text, &j.whole))
-
-	return j
-}
-
-// allows tells whether a YAML text is as the schema says.
-func (j judge) allows(text string) bool {
-	j.t.Helper()
-
-	var value any
-	require.NoError(j.t, yaml.Unmarshal([]byte(text), &value))
-
-	// By way of JSON, whose numbers are all of one type.
-	encoded, err := json.Marshal(value)
-	require.NoError(j.t, err)
-	require.NoError(j.t, json.Unmarshal(encoded, &value))
-
-	return j.fits(j.whole, value)
-}
-
-func (j judge) fits(schema part, value any) bool {
-	for key, rule := range schema {
-		if !j.rule(schema, key, rule, value) {
-			return false
-		}
-	}
-
-	return true
-}
-
-// rule judges by one keyword. An unknown one fails the test: it would judge nothing.
-func (j judge) rule(schema part, key string, rule, value any) bool {
-	mapping, isMapping := value.(part)
-
-	switch key {
-	case "$schema", "title", "description", "default", "definitions", "then", "format":
-		return true
-	case "properties", "additionalProperties":
-		return !isMapping || j.properties(schema, mapping)
-	case "if":
-		return !j.fits(rule.(part), value) || j.fits(schema["then"].(part), value)
-	}
-
-	require.Contains(j.t, keywords, key, "the judge does not know it")
-
-	return keywords[key](j, rule, value)
-}
-
-// keywords are those that judge alone.
-var keywords map[string]func(j judge, rule, value any) bool
-
-func init() {
-	keywords = map[string]func(j judge, rule, value any) bool{
-		"$ref": func(j judge, rule, value any) bool {
-			name := rule.(string)[len("#/definitions/"):]
-			return j.fits(j.whole["definitions"].(part)[name].(part), value)
-		},
-		"type":  func(_ judge, rule, value any) bool { return isType(rule, value) },
-		"const": func(_ judge, rule, value any) bool { return rule == value },
-		"enum":  func(_ judge, rule, value any) bool { return slices.Contains(rule.([]any), value) },
-		"pattern": func(_ judge, rule, value any) bool {
-			text, isText := value.(string)
-			return !isText || regexp.MustCompile(rule.(string)).MatchString(text)
-		},
-		"minLength": func(_ judge, rule, value any) bool { return !isShort(rule, value) },
-		"minItems":  func(_ judge, rule, value any) bool { return !isShort(rule, value) },
-		"maxItems": func(_ judge, rule, value any) bool {
-			list, _ := value.([]any)
-			return len(list) <= int(rule.(float64))
-		},
-		"minimum": func(_ judge, rule, value any) bool {
-			number, isNumber := value.(float64)
-			return !isNumber || number >= rule.(float64)
-		},
-		"maximum": func(_ judge, rule, value any) bool {
-			number, isNumber := value.(float64)
-			return !isNumber || number <= rule.(float64)
-		},
-		"required": func(_ judge, rule, value any) bool {
-			mapping, _ := value.(part)
-			lacks := func(name any) bool { return mapping[name.(string)] == nil }
-
-			return !slices.ContainsFunc(rule.([]any), lacks)
-		},
-		"items": func(j judge, rule, value any) bool {
-			list, _ := value.([]any)
-			return !slices.ContainsFunc(list, func(item any) bool { return !j.fits(rule.(part), item) })
-		},
-		"not": func(j judge, rule, value any) bool { return !j.fits(rule.(part), value) },
-		"anyOf": func(j judge, rule, value any) bool {
-			return slices.ContainsFunc(rule.([]any), func(one any) bool { return j.fits(one.(part), value) })
-		},
-		"allOf": func(j judge, rule, value any) bool {
-			return !slices.ContainsFunc(rule.([]any), func(one any) bool { return !j.fits(one.(part), value) })
-		},
-	}
-}
-
-// isShort tells whether a text or a list is shorter than it may be.
-func isShort(rule, value any) bool {
-	switch value := value.(type) {
-	case string:
-		return len(value) < int(rule.(float64))
-	case []any:
-		return len(value) < int(rule.(float64))
-	}
-
-	return false
-}
-
-func (j judge) properties(schema, mapping part) bool {
-	properties, _ := schema["properties"].(part)
-
-	for name, value := range mapping {
-		rule, known := properties[name].(part)
-
-		if known && !j.fits(rule, value) || !known && schema["additionalProperties"] == false {
-			return false
-		}
-	}
-
-	return true
-}
-
-func isType(rule, value any) bool {
-	if types, several := rule.([]any); several {
-		return slices.ContainsFunc(types, func(one any) bool { return isType(one, value) })
-	}
-
-	switch value := value.(type) {
-	case string:
-		return rule == "string"
-	case bool:
-		return rule == "boolean"
-	case float64:
-		return rule == "number" || rule == "integer" && value == float64(int(value))
-	case []any:
-		return rule == "array"
-	case part:
-		return rule == "object"
-	}
-
-	return false
 }
 
 func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
