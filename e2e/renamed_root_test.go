@@ -16,7 +16,7 @@ import (
 // name.
 var renamed = map[string]string{
 	"db":    "store",
-	"proxy": "router",
+	"proxy": "gateway",
 	"web":   "pages",
 }
 
