@@ -150,7 +150,7 @@ func (s Setting) checkBound(doc *report.Document, at string, bound *Value) {
 		return
 	}
 
-	if !slices.Contains([]string{TypeNumber, TypeDuration, TypeSize}, s.Type) {
+	if !slices.Contains(countedTypes(), s.Type) {
 		doc.Add(at, "stands with a number, a duration or a size only")
 		return
 	}

@@ -35,6 +35,9 @@ func SettingTypes() []string {
 	}
 }
 
+// countedTypes are those that may have bounds.
+func countedTypes() []string { return []string{TypeDuration, TypeNumber, TypeSize} }
+
 // Setting is something that stack.yaml may say of a role.
 type Setting struct {
 	// Type is text, lines (any text, as a template's extra lines), number, boolean, duration (90s), size (64M), url,

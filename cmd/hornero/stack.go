@@ -28,6 +28,7 @@ func stackCommands(file *string) []*cobra.Command {
 
 		validateCommand(file),
 		rolesCommand(file),
+		schemaCommand(file),
 		secretsCommand(file),
 		reservedIPCommand(file),
 		initCommand(file),
