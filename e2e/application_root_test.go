@@ -107,7 +107,11 @@ func newApplication(t *testing.T, s *stack) *application {
 		home:     filepath.Join(folder, "home"),
 	}
 
-	for _, made := range []string{a.work, a.programs, a.home} {
+	for _, made := range []string{
+		a.work,
+		a.programs,
+		a.home,
+	} {
 		require.NoError(t, os.Mkdir(made, 0o755))
 	}
 
@@ -154,7 +158,14 @@ func (a *application) describe() {
 		program := filepath.Join(a.work, "roles", role, role)
 		require.NoError(a.t, os.RemoveAll(program))
 
-		build := exec.Command("go", "build", "-trimpath", "-o", program, "./examples/api/service")
+		build := exec.Command(
+			"go",
+			"build",
+			"-trimpath",
+			"-o",
+			program,
+			"./examples/api/service",
+		)
 		build.Dir = a.root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		out, err := build.CombinedOutput()
@@ -175,8 +186,14 @@ done
 cd "$WORK"
 exec env -i HOME="$USER_HOME" PATH="$PROGRAMS" LAB="$LAB" ` + runVariable + `="$LAB" hornero "$@"`
 
-	line := append([]string{"--mount", "sh", "-c", hidden, "hornero"}, args...)
-	command := exec.CommandContext(ctx, "unshare", line...)
+	line := []string{
+		"--mount",
+		"sh",
+		"-c",
+		hidden,
+		"hornero",
+	}
+	command := exec.CommandContext(ctx, "unshare", append(line, args...)...)
 	command.Env = append(os.Environ(),
 		"ROOT="+a.root,
 		"WORK="+a.work,

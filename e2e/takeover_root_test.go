@@ -53,7 +53,10 @@ func TestTakeover(t *testing.T) {
 func (s *stack) takeOver() {
 	s.t.Helper()
 	writer := s.writer()
-	order := []string{"proxy-1", "proxy-2"}
+	order := []string{
+		"proxy-1",
+		"proxy-2",
+	}
 
 	for _, name := range databases {
 		if name != writer {
