@@ -37,7 +37,7 @@ nodes:
   - {name: router, role: router, count: 1}
   - {name: db, role: db, count: 1}
   - {name: api, role: api, count: 2}
-  - {name: shop, role: shop, count: 1}
+  - {name: shop, role: shop, count: 2}
 
 roles:
   api:
@@ -65,36 +65,73 @@ watches: {database: orders, site: api}
 `,
 }
 
-// itRunsAnApplicationOfOnesOwn begins with an empty folder.
+// itRunsAnApplicationOfOnesOwn begins with an empty folder, and runs the commands of docs/roles.md word for word.
 func itRunsAnApplicationOfOnesOwn(t *testing.T, s *stack) {
 	a := newApplication(t, s)
+	var done []string
 
-	a.command("init", "--name", "notes")
-	a.command("roles", "new", "shop", "--with", "database,balanced")
-	a.describe()
-	a.command("roles", "check")
-	a.command("validate")
+	for _, words := range a.documented() {
+		began := time.Now()
+		line := strings.Join(words, " ")
 
-	t.Cleanup(func() { a.command("destroy", "--yes") })
+		switch words[0] {
+		case "replace":
+			a.replaces(words[1])
+		default:
+			a.command(words...)
+		}
+
+		t.Logf("hornero %s: %.1f s", line, time.Since(began).Seconds())
+		done = append(done, words[0])
+
+		// What the page tells its reader to do between two commands.
+		switch {
+		case words[0] == "roles" && words[1] == "new":
+			a.describe()
+			t.Cleanup(func() { a.command("destroy", "--yes") })
+		case words[0] == "up":
+			a.answers()
+		}
+	}
+
+	require.Equal(t, []string{"init", "roles", "roles", "validate", "images", "up", "replace"}, done)
 
 	began := time.Now()
-	a.command("images", "bake")
-	t.Logf("images of four roles: %.1f s", time.Since(began).Seconds())
-
-	began = time.Now()
-	out := a.command("up")
-	address := lastLine(out)
-	t.Logf("up: %.1f s, %s", time.Since(began).Seconds(), address)
-
-	a.serves(address, "good morning", "api-")
-	a.serves(a.address("shop"), "welcome", "shop-")
-	a.keepsItsDataApart()
-	a.keepsNotes(address)
-	a.replacesANode(address)
-
-	began = time.Now()
 	a.command("up")
 	require.Less(t, time.Since(began), 20*time.Second, "a stack that is as it should be")
+}
+
+// documented are the commands of docs/roles.md, from an empty folder on.
+func (a *application) documented() (commands [][]string) {
+	a.t.Helper()
+	page, err := os.ReadFile(filepath.Join(a.root, "docs/roles.md"))
+	require.NoError(a.t, err)
+
+	_, part, found := strings.Cut(string(page), "\n## From an empty folder\n")
+	require.True(a.t, found)
+
+	part, _, _ = strings.Cut(part, "\n## ")
+
+	for line := range strings.Lines(part) {
+		command, isCommand := strings.CutPrefix(line, "    hornero ")
+		if isCommand {
+			command, _, _ = strings.Cut(command, "#")
+			commands = append(commands, strings.Fields(command))
+		}
+	}
+
+	return commands
+}
+
+// answers looks at both applications: each has its page, its database and what else is its own.
+func (a *application) answers() {
+	a.t.Helper()
+	api := a.address("api")
+
+	a.serves(api, "good morning", "api-")
+	a.serves(a.address("shop"), "welcome", "shop-")
+	a.keepsItsDataApart()
+	a.keepsNotes(api)
 }
 
 func newApplication(t *testing.T, s *stack) *application {
@@ -312,9 +349,10 @@ func (a *application) keepsNotes(address string) {
 	}, 30*time.Second, time.Second, "the task runs on one node, under its lease")
 }
 
-// replacesANode replaces a node of the application while a client asks for the page.
-func (a *application) replacesANode(address string) {
+// replaces replaces a node of the shop while a client asks for its page.
+func (a *application) replaces(node string) {
 	a.t.Helper()
+	address := a.address("shop")
 	ctx, cancel := context.WithCancel(context.Background())
 	failed := make(chan []string, 1)
 
@@ -336,7 +374,7 @@ func (a *application) replacesANode(address string) {
 		failed <- list
 	}()
 
-	a.command("replace", "api-1")
+	a.command("replace", node)
 	cancel()
 	require.Empty(a.t, <-failed)
 }
