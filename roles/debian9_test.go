@@ -71,7 +71,7 @@ func TestDebian13sTextsAreRefused(t *testing.T) {
 			"/etc/haproxy/haproxy.cfg": "expose-fd log stdout short srvtcpka-cnt srvtcpka-idle " +
 				"srvtcpka-intvl",
 			"/etc/nginx/sites-enabled/hornero":  "absolute_redirect",
-			"/etc/hornero-web/php-fpm.conf":     "decorate_workers_output",
+			"/etc/hornero-php/php-fpm.conf":     "decorate_workers_output",
 			"/etc/systemd/system/nginx.service": "Type=exec",
 		},
 	} {
@@ -194,8 +194,8 @@ func TestUnitsOfDebian9(t *testing.T) {
 			differ: "ExecStartPre RuntimeDirectory RuntimeDirectoryPreserve StateDirectory StateDirectoryMode",
 		},
 		{
-			now:    "web/files/nginx.service",
-			then:   "web/files/debian-9/nginx.service",
+			now:    "nginx/nginx.service",
+			then:   "nginx/debian-9/nginx.service",
 			differ: "Type",
 		},
 		{

@@ -232,7 +232,7 @@ func TestAStacksOwnLinesAreInTheText(t *testing.T) {
 		"web": {
 			"haproxy_extra": "/etc/haproxy/haproxy.cfg",
 			"nginx_extra":   "/etc/nginx/sites-enabled/hornero",
-			"php_extra":     "/etc/hornero-web/php-fpm.conf",
+			"php_extra":     "/etc/hornero-php/php-fpm.conf",
 			"config_extra":  "/etc/wordpress/config-default.php",
 		},
 	} {
