@@ -34,6 +34,11 @@ func LoadDir(fsys fs.FS) (map[string]*Manifest, error) {
 	all := directory{manifests: map[string]*Manifest{}}
 
 	for _, entry := range entries {
+		// A socket or a pipe is nobody's role, and is not opened.
+		if !entry.IsDir() && entry.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+
 		// Asked of the folder and not of its entry: a link to a folder is one.
 		info, err := fs.Stat(fsys, entry.Name())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -95,6 +100,7 @@ func load(fsys fs.FS, folder string, including []string) (*Manifest, error) {
 	}
 
 	manifest.check(doc, folder)
+	manifest.checkValues(doc)
 	manifest.place()
 
 	// Half a manifest would be told of what its missing half declares.

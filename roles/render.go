@@ -208,7 +208,7 @@ func (m *Manifest) variable(release, name string) (string, error) {
 func (m *Manifest) can(release, name string) (bool, error) {
 	for _, limits := range m.Limits {
 		if slices.Contains(limits, name) {
-			return !slices.Contains(m.Limits[release], name), nil
+			return !slices.Contains(m.Limits[release], name) && !slices.Contains(m.Limits[everyRelease], name), nil
 		}
 	}
 

@@ -17,9 +17,7 @@ var (
 )
 
 // releases that images/ has a file for.
-func releases() []string {
-	return []string{"debian-9", "debian-12", "debian-13"}
-}
+func releases() []string { return roles.Releases() }
 
 // check walks a decoded stack and adds a problem for each thing that cannot be; never two at one place.
 type check struct {
