@@ -52,10 +52,36 @@ func openRoles(file string) (roleFolders, error) {
 
 	return roleFolders{
 		path: folder,
-		own:  root.FS(),
-		all:  roles.Overlay(root.FS()),
+		own:  regularFiles{root.FS()},
+		all:  roles.Overlay(regularFiles{root.FS()}),
 	}, nil
 }
+
+// errIrregular is a pipe, a socket or a device: to read one may wait forever, and nobody bakes one.
+var errIrregular = errors.New("it is neither a file nor a folder")
+
+// regularFiles are the files and folders of a file system, and nothing else.
+type regularFiles struct{ fs.FS }
+
+// Open asks what it is before it opens: to open a pipe waits for somebody who writes to it.
+func (f regularFiles) Open(name string) (fs.File, error) {
+	info, err := fs.Stat(f.FS, name)
+	if err != nil {
+		return nil, err
+	}
+
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errIrregular}
+	}
+
+	return f.FS.Open(name)
+}
+
+// Lstat tells of a link what it is itself (fs.ReadLinkFS).
+func (f regularFiles) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(f.FS, name) }
+
+// ReadLink tells where a link leads (fs.ReadLinkFS).
+func (f regularFiles) ReadLink(name string) (string, error) { return fs.ReadLink(f.FS, name) }
 
 // load reads all manifests.
 func (r roleFolders) load() (map[string]*roles.Manifest, error) {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
@@ -101,6 +100,8 @@ func (r roleFolders) check(named, taken []string) (report.Problems, error) {
 		if problems, err = problemsOf(err); err != nil {
 			return nil, err
 		}
+
+		problems = append(problems, r.misnamed()...)
 	} else if problems, err = r.checkNamed(named, known); err != nil {
 		return nil, err
 	}
@@ -120,6 +121,27 @@ func (r roleFolders) check(named, taken []string) (report.Problems, error) {
 	return slices.Compact(found.Sorted()), nil
 }
 
+// misnamed are manifests that nobody reads, for how YAML's files are called elsewhere.
+func (r roleFolders) misnamed() report.Problems {
+	if r.own == nil {
+		return nil
+	}
+
+	var problems report.Problems
+
+	files, _ := fs.Glob(r.own, "*/role.yml") // fails for a wrong pattern only
+	for _, file := range files {
+		problems = append(problems, report.Problem{
+			File:    file,
+			Line:    1,
+			Column:  1,
+			Message: "is not read; call it " + manifestFile,
+		})
+	}
+
+	return problems
+}
+
 func (r roleFolders) checkNamed(named, known []string) (report.Problems, error) {
 	var problems report.Problems
 
@@ -136,6 +158,21 @@ func (r roleFolders) checkNamed(named, known []string) (report.Problems, error) 
 		}
 
 		problems = append(problems, found...)
+	}
+
+	// What they say of others is seen only among all.
+	_, err := roles.LoadDir(r.all)
+
+	found, err := problemsOf(err)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, problem := range found {
+		folder, _, _ := strings.Cut(problem.File, "/")
+		if slices.Contains(named, folder) && !slices.Contains(problems, problem) {
+			problems = append(problems, problem)
+		}
 	}
 
 	return problems, nil
@@ -177,7 +214,7 @@ func (r roleFolders) clashes(role string, taken []string) (report.Problems, erro
 			Name string `yaml:"name"`
 		} `yaml:"commands"`
 	}
-	_ = yaml.Unmarshal(data, &manifest)
+	_ = report.Unmarshal(data, &manifest)
 
 	for i, command := range manifest.Commands {
 		word, _, _ := strings.Cut(command.Name, " ")

@@ -74,7 +74,10 @@ func newRoleOf(name string, with []string) (newRole, error) {
 	role := newRole{Name: name}
 
 	if !newName.MatchString(name) {
-		return role, fmt.Errorf("role %q: a name is lower-case letters, digits and dashes, as in api", name)
+		return role, fmt.Errorf(
+			"role %q: a name is at most 32 lower-case letters, digits and dashes, and begins with a letter, as in api",
+			name,
+		)
 	}
 
 	// One without a change would be the built-in role; a changed file or two is written by hand.

@@ -190,10 +190,10 @@ func TestANewRoleIsRefused(t *testing.T) {
 	}{
 		"a built-in role":   {line: "web", want: "role web is built in"},
 		"a piece":           {line: "haproxy", want: "role haproxy is built in"},
-		"a capital":         {line: "Api", want: `role "Api": a name is lower-case letters`},
+		"a capital":         {line: "Api", want: `role "Api": a name is at most 32 lower-case letters`},
 		"a path":            {line: "../api", want: `role "../api": a name is`},
 		"a dash at the end": {line: "api-", want: `role "api-": a name is`},
-		"too long":          {line: strings.Repeat("a", 33), want: "a name is lower-case letters"},
+		"too long":          {line: strings.Repeat("a", 33), want: "a name is at most 32 lower-case letters"},
 		"an unknown addition": {
 			line: "api --with balanced,databse",
 			want: `there is no "databse"; did you mean "database"?`,

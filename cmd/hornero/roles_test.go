@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	"gopkg.in/yaml.v3"
 
 	"github.com/hornero/hornero/roles"
@@ -214,4 +215,61 @@ func TestALinkOutOfTheFolderIsNotFollowed(t *testing.T) {
 	checked := hornero(t, "roles", "check", "mine")
 	require.Equal(t, 1, checked.code)
 	require.Contains(t, checked.stdout, "roles/mine/role.yaml:4:18: error: files[0].source")
+}
+
+// What a role says of others is looked at where it is named, too.
+func TestANamedRoleIsCheckedAmongAll(t *testing.T) {
+	folder := emptyFolder(t)
+	write(t, folder, "roles/mine/role.yaml", "version: 1\nname: mine\npeers: client\nwatches: {database: dbs}\n")
+	write(t, folder, "roles/other/role.yaml", "version: 1\nname: other\npeers: client\nwatches: {database: no-such}\n")
+
+	checked := hornero(t, "roles", "check", "mine")
+	require.Equal(t, 1, checked.code)
+	require.Equal(t,
+		"roles/mine/role.yaml:4:21: error: watches.database: there is no role \"dbs\"; did you mean \"db\"?\n",
+		checked.stdout,
+	)
+}
+
+// To open a pipe waits for somebody who writes to it: nobody does.
+func TestAPipeIsNotRead(t *testing.T) {
+	const start = "version: 1\nname: mine\npeers: client\n"
+
+	for at, want := range map[string]string{
+		"roles/pipe":           "all roles are right\n",
+		"roles/mine/role.yaml": "hornero: read role mine: open mine/role.yaml: it is neither a file nor a folder\n",
+		"roles/mine/program": "roles/mine/role.yaml:4:18: error: files[0].source: cannot be read: " +
+			"open mine/program: it is neither a file nor a folder\n",
+	} {
+		folder := emptyFolder(t)
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, "roles/mine"), 0o700))
+		require.NoError(t, unix.Mkfifo(filepath.Join(folder, at), 0o600))
+
+		if filepath.Base(at) == "program" {
+			write(t, folder, "roles/mine/role.yaml", start+"files: [{source: program, path: /srv/program}]\n")
+		}
+
+		checked := hornero(t, "roles", "check")
+		require.Equal(t, want, checked.stdout+checked.stderr, at)
+	}
+}
+
+// The library panics on such a document.
+func TestAManifestThatTheLibraryCannotRead(t *testing.T) {
+	folder := emptyFolder(t)
+	write(t, folder, "roles/mine/role.yaml", "version: 1\nname: mine\npeers: client\n? &x {}\n<<:\n")
+
+	checked := hornero(t, "roles", "check")
+	require.Equal(t, 1, checked.code)
+	require.Contains(t, checked.stdout, "roles/mine/role.yaml:5:1: error: <<: unknown key")
+}
+
+// Nobody is told otherwise why his role is not there.
+func TestAManifestByAnotherName(t *testing.T) {
+	folder := emptyFolder(t)
+	write(t, folder, "roles/mine/role.yml", "version: 1\nname: mine\npeers: client\n")
+
+	checked := hornero(t, "roles", "check")
+	require.Equal(t, 1, checked.code)
+	require.Equal(t, "roles/mine/role.yml:1:1: error: is not read; call it role.yaml\n", checked.stdout)
 }

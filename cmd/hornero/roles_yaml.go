@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -130,7 +131,7 @@ func scalar(text string) *yaml.Node {
 
 	// A line's end, a colon or a quote inside has to be quoted, and the encoder knows how.
 	var back any
-	if err := yaml.Unmarshal([]byte(text), &back); err != nil || fmt.Sprint(back) != text {
+	if err := report.Unmarshal([]byte(text), &back); err != nil || fmt.Sprint(back) != text {
 		node.SetString(text)
 	}
 
