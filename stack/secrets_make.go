@@ -40,11 +40,16 @@ func (s *Secrets) Ensure(of *Stack, manifests map[string]*roles.Manifest) error 
 		return err
 	})
 
+	// What could not be written is lost again.
+	if err != nil {
+		return err
+	}
+
 	for _, line := range made {
 		s.notify("made " + line + " (" + s.path + ")")
 	}
 
-	return err
+	return nil
 }
 
 // maker makes one of the keys and certificates that every stack has.

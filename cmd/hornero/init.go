@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +23,18 @@ type firstStack struct {
 	Title   string
 	Email   string
 	Version string // of Hornero
+}
+
+// plainWord is what YAML reads as text, or as what is text to a stack, without quotes.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9@.+_-]*$`)
+
+// Word writes what a flag said as one value, whatever it is: a colon or a line's end would be YAML of its own.
+func (firstStack) Word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+
+	return strconv.Quote(text)
 }
 
 func initCommand(file *string) *cobra.Command {
@@ -56,16 +70,18 @@ func (f firstStack) run(cmd *cobra.Command, file string) error {
 	// Read back as any stack: what a flag said is checked by the same rules.
 	s, manifests, err := loadStack(file)
 	if err != nil {
-		return errors.Join(err, os.Remove(file)) // what a flag said is unfit
+		// What a flag said is unfit. The lines are those of a file that is there no more.
+		err = fmt.Errorf("a stack.yaml with these flags is wrong, and nothing is written:\n%w", err)
+		return errors.Join(err, os.Remove(file))
 	}
 
 	// Made now, so that the operator copies the key before there is a stack to lose.
-	if _, err := openSecrets(s, manifests, cmd.ErrOrStderr()); err != nil {
-		return err
+	_, err = openSecrets(s, manifests, cmd.ErrOrStderr())
+	if err == nil {
+		err = f.writeRepository(filepath.Dir(file), cmd.ErrOrStderr())
 	}
-
-	if err := f.writeRepository(filepath.Dir(file), cmd.ErrOrStderr()); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(file)) // it would be in the way of the next try
 	}
 
 	fmt.Fprintf(

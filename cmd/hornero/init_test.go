@@ -56,13 +56,40 @@ func TestAFirstStack(t *testing.T) {
 func TestAnUnfitFlagLeavesNothing(t *testing.T) {
 	folder := emptyFolder(t)
 
-	made := hornero(t, "init", "--email", "nobody")
-	require.Equal(t, 1, made.code)
-	require.Contains(t, made.stderr, "admin_email")
+	for flag, want := range map[string]string{
+		"--email=nobody":                      "roles.web.admin_email: must be a mail address",
+		"--name=shop: x":                      `name: must be lower-case letters, digits and dashes`,
+		"--region=nyc3\nsecrets: /etc/passwd": `region: must be a slug of DigitalOcean's`,
+		"--cloud=lab\"":                       `cloud: there is no "lab\"";`,
+	} {
+		made := hornero(t, "init", flag)
+		require.Equal(t, 1, made.code, flag)
+		require.Contains(t, made.stderr, "nothing is written:\nstack.yaml:", flag)
+		require.Contains(t, made.stderr, want, flag)
 
-	left, err := os.ReadDir(folder)
-	require.NoError(t, err)
-	require.Empty(t, left)
+		left, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		require.Empty(t, left, flag)
+	}
+}
+
+// As on a full disk: nothing is said to be made, and the next try finds nothing in its way.
+func TestInitCanBeTriedAgain(t *testing.T) {
+	folder := emptyFolder(t)
+	write(t, folder, "file", "where the key's folder would be")
+	t.Setenv("HORNERO_AGE_KEY_FILE", filepath.Join(folder, "file", "age.key"))
+
+	made := hornero(t, "init")
+	require.Equal(t, 1, made.code)
+	require.NotContains(t, made.stderr, "made the")
+	require.Contains(t, made.stderr, "not a directory")
+	require.NoFileExists(t, filepath.Join(folder, "stack.yaml"))
+
+	t.Setenv("HORNERO_AGE_KEY_FILE", filepath.Join(folder, "age.key"))
+
+	again := hornero(t, "init")
+	require.Zero(t, again.code, again.stderr)
+	require.Contains(t, again.stderr, "made the stack's authority")
 }
 
 func TestInitKeepsWhatIsThere(t *testing.T) {

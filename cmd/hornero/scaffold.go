@@ -55,5 +55,10 @@ func writeScaffold(name, to string, mode fs.FileMode, values any) error {
 
 	_, err = out.Write(text)
 
-	return errors.Join(err, out.Close())
+	// Half a file would be in the way of the next try, as on a full disk.
+	if err := errors.Join(err, out.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", to, err), os.Remove(to))
+	}
+
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -88,6 +89,28 @@ func secretsCommand(file *string) *cobra.Command {
 	return cmd
 }
 
+// readAll reads to the end, or until the context ends: a read of a terminal waits for a person, who may press Ctrl-C.
+func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
+	type outcome struct {
+		text []byte
+		err  error
+	}
+
+	done := make(chan outcome, 1)
+
+	go func() {
+		text, err := io.ReadAll(from)
+		done <- outcome{text, err}
+	}()
+
+	select {
+	case got := <-done:
+		return got.text, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // secretsSetCommand takes the value from standard input: arguments are seen by every user of this computer.
 func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
 	return &cobra.Command{
@@ -95,7 +118,7 @@ func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
 		Short: "set a secret from standard input",
 		Args:  cobra.ExactArgs(1),
 		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
-			text, err := io.ReadAll(cmd.InOrStdin())
+			text, err := readAll(cmd.Context(), cmd.InOrStdin())
 			if err != nil {
 				return fmt.Errorf("read the secret: %w", err)
 			}
