@@ -55,7 +55,13 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	err := root.ExecuteContext(ctx)
+	tellUsage(root)
+
+	err := checkSubcommand(root, arguments)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
+
 	var code exit
 
 	switch {

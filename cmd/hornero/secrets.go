@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -89,6 +91,18 @@ func secretsCommand(file *string) *cobra.Command {
 	return cmd
 }
 
+// asked tells whether the stack or a role of it has a use for a secret.
+func (o openedSecrets) asked(name string) bool {
+	kept := []string{
+		stack.CACertificate, stack.CAKey, stack.SSHKey, stack.SSHCA, stack.SiteCertificate, stack.SiteKey,
+		cloudinit.SecretReservedIPToken,
+	}
+
+	return slices.Contains(kept, name) || slices.ContainsFunc(o.stack.All(), func(node stack.Node) bool {
+		return slices.Contains(o.stack.SecretsOf(o.manifests[node.Role], o.manifests), name)
+	})
+}
+
 // readAll reads to the end, or until the context ends: a read of a terminal waits for a person, who may press Ctrl-C.
 func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
 	type outcome struct {
@@ -129,6 +143,11 @@ func secretsSetCommand(with func(secretsWork) runE) *cobra.Command {
 				return errors.New(
 					"the secret is empty; pipe it in, as in `printf %s ... | hornero secrets set NAME`",
 				)
+			}
+
+			if !secrets.asked(args[0]) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "no role of stack %s asks for %s; is it spelt right?\n",
+					secrets.stack.Name, args[0])
 			}
 
 			return secrets.Set(args[0], report.Secret(value))

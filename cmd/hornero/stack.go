@@ -184,6 +184,8 @@ func replaceCommand(file *string) *cobra.Command {
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
 		Args:  cobra.ExactArgs(1),
+
+		ValidArgsFunction: completeNode(file),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
@@ -201,6 +203,8 @@ func execCommand(file *string) *cobra.Command {
 		Use:   "exec NODE -- COMMAND [ARG...]",
 		Short: "run a command on a node as root, by SSH, with this one's standard input",
 		Args:  cobra.MinimumNArgs(2),
+
+		ValidArgsFunction: completeNode(file),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.

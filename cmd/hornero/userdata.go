@@ -16,6 +16,8 @@ func userdataCommand(file *string) *cobra.Command {
 		Use:   "userdata NODE",
 		Short: "print the user-data that a node would be launched with now, its secrets masked",
 		Args:  cobra.ExactArgs(1),
+
+		ValidArgsFunction: completeNode(file),
 		Long: "Prints the #cloud-config that the node's next Droplet would be given: its incarnation, whom it " +
 			"joins, and what its role needs.\nKeys and certificates are made for this answer, as " +
 			"they are made anew for each " +
