@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,4 +119,22 @@ func TestNearest(t *testing.T) {
 	)
 
 	require.Empty(t, report.Nearest("xylophone", []string{"name", "region", "size"}))
+}
+
+// A duration is a number for Go only.
+func TestAWrongDurationIsToldAsOne(t *testing.T) {
+	for text, want := range map[string]string{
+		"every: 5":    `a.yaml:1:8: error: every: must be a duration, as in 90s or 6h, got "5"`,
+		"every: soon": `a.yaml:1:8: error: every: must be a duration, as in 90s or 6h, got "soon"`,
+		"every: [1s]": "a.yaml:1:8: error: every: must be a duration, as in 90s or 6h, got a list",
+	} {
+		document, err := report.Parse("a.yaml", []byte(text))
+		require.NoError(t, err)
+
+		var held struct {
+			Every time.Duration `yaml:"every"`
+		}
+		document.Decode(&held)
+		require.EqualError(t, document.Problems(), want)
+	}
 }

@@ -378,6 +378,11 @@ func (d *Document) wrongType(node *yaml.Node, path, want string) {
 }
 
 func wanted(target reflect.Value) string {
+	// A number for Go, and text for a person.
+	if target.Type() == reflect.TypeFor[time.Duration]() {
+		return "a duration, as in 90s or 6h"
+	}
+
 	switch target.Kind() {
 	case reflect.Bool:
 		return "true or false"
