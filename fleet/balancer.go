@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -121,12 +122,13 @@ func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) erro
 	name := f.balancerName(b.Name)
 	_, _, err = f.Client.LoadBalancers.Create(ctx, &godo.LoadBalancerRequest{
 		// By tag, so that a node that is replaced is behind it from its launch on.
-		Name:            name,
-		Region:          f.Stack.Region,
-		VPCUUID:         vpc,
-		Tag:             f.tag("role", b.Nodes),
-		SizeUnit:        1,
-		ForwardingRules: rules,
+		Name:                   name,
+		Region:                 f.Stack.Region,
+		VPCUUID:                vpc,
+		Tag:                    f.tag("role", b.Nodes),
+		SizeUnit:               1,
+		ForwardingRules:        rules,
+		HTTPIdleTimeoutSeconds: idleSeconds(b.serve),
 		HealthCheck: &godo.HealthCheck{
 			Protocol:               "http",
 			Port:                   roles.HealthPort,
@@ -144,6 +146,12 @@ func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) erro
 	f.progress("load balancer %s made", name)
 
 	return nil
+}
+
+// idleSeconds is how long a load balancer waits for an answer's next byte.
+func idleSeconds(serve roles.Serve) *uint64 {
+	seconds := uint64(cmp.Or(serve.Timeout, roles.DefaultServeTimeout).Seconds())
+	return &seconds
 }
 
 // forwardingRules are a rule for each port that the stack names; HTTPS ends at the load balancer.

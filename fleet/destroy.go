@@ -14,6 +14,10 @@ import (
 
 // Destroy removes everything of the stack but images and secrets. What is gone already is no error.
 func (f *Fleet) Destroy(ctx context.Context) error {
+	if err := f.tellStrays(ctx); err != nil {
+		return err
+	}
+
 	members, err := f.members(ctx)
 	if err != nil {
 		return err
@@ -24,6 +28,7 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 	errs = append(errs, f.destroyBalancers(ctx))
 	errs = append(errs, f.destroyCertificates(ctx))
 	errs = append(errs, f.destroyVPC(ctx))
+	errs = append(errs, f.destroyTags(ctx))
 
 	if f.Stack.ReservedIP != nil {
 		f.progress(

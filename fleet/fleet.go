@@ -107,22 +107,7 @@ func (m member) private() string {
 	return address
 }
 
-// tag joins the parts of a tag of the stack; without any it is the tag that all its Droplets have.
-func (f *Fleet) tag(parts ...string) string {
-	return strings.Join(append([]string{"hornero", f.Stack.Name}, parts...), ":")
-}
-
-func (f *Fleet) tags(node stack.Node, incarnation int) []string {
-	return []string{
-		"hornero",
-		f.tag(),
-		f.tag("role", node.Role),
-		f.tag("node", node.Name),
-		f.tag("incarnation", strconv.Itoa(incarnation)),
-	}
-}
-
-// members lists the stack's Droplets, newest incarnation first within a node, by name.
+// members lists the Droplets of the stack's nodes, newest incarnation first within a node, by name.
 func (f *Fleet) members(ctx context.Context) ([]member, error) {
 	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
 	if err != nil {
@@ -132,7 +117,9 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 	var all []member
 
 	for _, droplet := range droplets {
-		all = append(all, f.member(droplet))
+		if m := f.member(droplet); !m.isStray() {
+			all = append(all, m)
+		}
 	}
 
 	// The Droplet's number breaks ties, so that two operators see the same order and keep the same one.

@@ -81,7 +81,7 @@ func (w *world) Running(id int) bool {
 
 	_, there := w.machines[id]
 
-	return there
+	return there && !w.off[id]
 }
 
 func (w *world) List() ([]int, error) {
@@ -99,7 +99,8 @@ func (w *world) DeleteImage(context.Context, string) error {
 	return nil
 }
 
-func (w *world) Boot(context.Context, int) error {
+func (w *world) Boot(_ context.Context, id int) error {
+	w.set(func() { delete(w.off, id) })
 	return nil
 }
 
@@ -107,7 +108,8 @@ func (w *world) Shutdown(context.Context, int) error {
 	return nil
 }
 
-func (w *world) PowerOff(context.Context, int) error {
+func (w *world) PowerOff(_ context.Context, id int) error {
+	w.set(func() { w.off[id] = true })
 	return nil
 }
 

@@ -54,6 +54,10 @@ func (f *Fleet) checkUp(ctx context.Context) error {
 		return err
 	}
 
+	if err := f.tellStrays(ctx); err != nil {
+		return err
+	}
+
 	all, err := f.members(ctx)
 	if err != nil {
 		return err
@@ -142,6 +146,10 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 		}
 	}
 
+	if err := f.turnOn(ctx, kept); err != nil {
+		return nil, err
+	}
+
 	for i, m := range kept {
 		if m.public() != "" && m.private() != "" {
 			continue
@@ -158,4 +166,35 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	}
 
 	return kept, nil
+}
+
+// turnOn starts the Droplets that are off: a node that nobody turned off on purpose is to run, and one that somebody did
+// would be waited for in vain.
+func (f *Fleet) turnOn(ctx context.Context, members []member) error {
+	for i, m := range members {
+		// A locked one has an event under way, which may start it.
+		if m.Droplet.Status != "off" || m.Droplet.Locked {
+			continue
+		}
+
+		f.progress("%s: Droplet %d is off and is turned on", m.Node, m.Droplet.ID)
+
+		_, _, err := f.Client.DropletActions.PowerOn(ctx, m.Droplet.ID)
+		if do.IsNotFound(err) {
+			continue // it was being deleted, and the next look launches the node anew
+		}
+
+		if err != nil {
+			return fmt.Errorf("turn on %s: %w", m.Node, err)
+		}
+
+		droplet, err := do.WaitDropletStatus(ctx, f.Client, m.Droplet.ID, "active", do.WaitOptions{})
+		if err != nil {
+			return fmt.Errorf("turn on %s: %w", m.Node, err)
+		}
+
+		members[i] = f.member(*droplet)
+	}
+
+	return nil
 }

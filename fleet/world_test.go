@@ -50,6 +50,7 @@ type world struct {
 	site         *site
 
 	mutex    sync.Mutex
+	off      map[int]bool // machines whose power is off
 	machines map[int]api.Machine
 	history  []string       // what was drained and destroyed, in order
 	rebuilt  []string       // on which nodes the peer set was rebuilt
@@ -89,6 +90,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		t:         t,
 		site:      serveSite(t),
 		machines:  map[int]api.Machine{},
+		off:       map[int]bool{},
 		known:     map[string]int{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},

@@ -219,6 +219,9 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		if serve.Protocol != "" && serve.Protocol != ProtocolHTTP && serve.Protocol != ProtocolTCP {
 			doc.Add(at+".protocol", "must be %s or %s, got %q", ProtocolHTTP, ProtocolTCP, serve.Protocol)
 		}
+		if serve.Timeout != 0 && (serve.Timeout < minServeTimeout || serve.Timeout > maxServeTimeout) {
+			doc.Add(at+".timeout", "must be from %s to %s, got %s", minServeTimeout, maxServeTimeout, serve.Timeout)
+		}
 		if serve.Health != nil && serve.Health.Port != 0 {
 			checkPort(doc, at+".health.port", serve.Health.Port)
 		}

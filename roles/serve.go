@@ -23,6 +23,15 @@ const (
 // DefaultHealthInterval is between two checks that a node makes of itself.
 const DefaultHealthInterval = time.Second
 
+// DefaultServeTimeout is DigitalOcean's own for a load balancer (its API description: http_idle_timeout_seconds).
+const DefaultServeTimeout = time.Minute
+
+// Limits of a load balancer's patience (its API description: http_idle_timeout_seconds).
+const (
+	minServeTimeout = 30 * time.Second
+	maxServeTimeout = 10 * time.Minute
+)
+
 // Serve is something that the role offers: what a load balancer may point at.
 type Serve struct {
 	Name string `yaml:"name"` // what stack.yaml calls it
@@ -33,6 +42,9 @@ type Serve struct {
 	URL string `yaml:"url"`
 	// Health is how the node asks itself whether it serves; nil: what runs is healthy.
 	Health *Health `yaml:"health"`
+	// Timeout is how long an answer may take: a load balancer waits that long for its next byte. Default one minute,
+	// from 30 s to ten minutes.
+	Timeout time.Duration `yaml:"timeout"`
 	// Ready is what `hornero up` asks for through the load balancer.
 	Ready Ready `yaml:"ready"`
 }

@@ -1,0 +1,53 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/stack"
+)
+
+// tag joins the parts of a tag of the stack; without any it is the tag that all its Droplets have.
+func (f *Fleet) tag(parts ...string) string {
+	return strings.Join(append([]string{"hornero", f.Stack.Name}, parts...), ":")
+}
+
+func (f *Fleet) tags(node stack.Node, incarnation int) []string {
+	return []string{
+		"hornero",
+		f.tag(),
+		f.tag("role", node.Role),
+		f.tag("node", node.Name),
+		f.tag("incarnation", strconv.Itoa(incarnation)),
+	}
+}
+
+// destroyTags deletes the stack's tags that nothing bears any more: the account would keep them for ever.
+func (f *Fleet) destroyTags(ctx context.Context) error {
+	tags, err := do.Tags(ctx, f.Client)
+	if err != nil {
+		return err
+	}
+
+	var errs []error
+
+	for _, tag := range tags {
+		ours := tag.Name == f.tag() || strings.HasPrefix(tag.Name, f.tag()+":")
+		borne := tag.Resources != nil && tag.Resources.Count > 0
+
+		if !ours || borne {
+			continue
+		}
+
+		_, err := f.Client.Tags.Delete(ctx, tag.Name)
+		if err != nil && !do.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete tag %s: %w", tag.Name, err))
+		}
+	}
+
+	return errors.Join(errs...)
+}
