@@ -168,8 +168,8 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	return kept, nil
 }
 
-// turnOn starts the Droplets that are off: a node that nobody turned off on purpose is to run, and one that somebody did
-// would be waited for in vain.
+// turnOn starts the Droplets that are off: a node that nobody turned off on purpose is to run, and one that somebody
+// did would be waited for in vain.
 func (f *Fleet) turnOn(ctx context.Context, members []member) error {
 	for i, m := range members {
 		// A locked one has an event under way, which may start it.

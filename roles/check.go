@@ -222,15 +222,21 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		if serve.Timeout != 0 && (serve.Timeout < minServeTimeout || serve.Timeout > maxServeTimeout) {
 			doc.Add(at+".timeout", "must be from %s to %s, got %s", minServeTimeout, maxServeTimeout, serve.Timeout)
 		}
-		if serve.Health != nil && serve.Health.Port != 0 {
-			checkPort(doc, at+".health.port", serve.Health.Port)
-		}
-		if serve.Health != nil && serve.Health.Path != "" && !strings.HasPrefix(serve.Health.Path, "/") {
-			doc.Add(at+".health.path", "must begin with /, got %q", serve.Health.Path)
+		if serve.Health != nil {
+			serve.Health.check(doc, at+".health")
 		}
 		if serve.Ready.Path != "" && !strings.HasPrefix(serve.Ready.Path, "/") {
 			doc.Add(at+".ready.path", "must begin with /, got %q", serve.Ready.Path)
 		}
+	}
+}
+
+func (h *Health) check(doc *report.Document, at string) {
+	if h.Port != 0 {
+		checkPort(doc, at+".port", h.Port)
+	}
+	if h.Path != "" && !strings.HasPrefix(h.Path, "/") {
+		doc.Add(at+".path", "must begin with /, got %q", h.Path)
 	}
 }
 
