@@ -165,7 +165,9 @@ func (o *ours) three() time.Duration {
 		return healthy == len(names) && o.writer() != ""
 	}, 90*time.Second, 300*time.Millisecond, "all database nodes healthy")
 
-	const size = "select variable_value from information_schema.global_status where variable_name = 'wsrep_cluster_size'"
+	const size = "select variable_value from information_schema.global_status" +
+		" where variable_name = 'wsrep_cluster_size'"
+
 	for _, m := range all {
 		require.Equal(o.t, "3", m.ask(size), "one cluster")
 	}

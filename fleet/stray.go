@@ -6,8 +6,8 @@ import (
 	"github.com/hornero/hornero/internal/do"
 )
 
-// isStray tells a Droplet that has the stack's tag and is no node's: somebody tagged it, or edited its tags. Nobody knows
-// what it is, so it is left alone.
+// isStray tells a Droplet that has the stack's tag and is no node's: somebody tagged it, or edited its tags. Nobody
+// knows what it is, so it is left alone.
 func (m member) isStray() bool { return m.Node == "" || m.Role == "" }
 
 // tellStrays names the Droplets that have the stack's tag and are left alone.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,4 +138,10 @@ func TestAWrongDurationIsToldAsOne(t *testing.T) {
 		document.Decode(&held)
 		require.EqualError(t, document.Problems(), want)
 	}
+}
+
+func TestALargeFileIsRefusedAtOnce(t *testing.T) {
+	large := []byte("a:\n" + strings.Repeat("  - x\n", 200_000))
+	_, err := report.Parse("large.yaml", large)
+	require.EqualError(t, err, "large.yaml:1:1: error: holds 1200003 bytes, at most 1048576; is it the right file?")
 }

@@ -27,8 +27,21 @@ type Document struct {
 // maxVisits bounds what aliases may unfold to: a short document can name a long list very often.
 const maxVisits = 100_000
 
+// maxDocument is the largest document that is read, in bytes. What people write by hand is a hundredth of it, and what
+// is told of each key of more takes minutes.
+const maxDocument = 1 << 20
+
 // Parse reads one YAML document. A syntax error comes back as Problems with its line.
 func Parse(file string, data []byte) (*Document, error) {
+	if len(data) > maxDocument {
+		return nil, Problems{{
+			File:    file,
+			Line:    1,
+			Column:  1,
+			Message: fmt.Sprintf("holds %d bytes, at most %d; is it the right file?", len(data), maxDocument),
+		}}
+	}
+
 	doc := &Document{
 		File: file,
 		root: &yaml.Node{},
