@@ -19,6 +19,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
+	// The first signal is for what a command cleans up; the second ends one that does not heed the first.
+	context.AfterFunc(ctx, stop)
+
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
