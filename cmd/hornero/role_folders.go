@@ -98,8 +98,17 @@ func (r roleFolders) located(err error) error {
 
 	var located report.Problems
 
+	// A file is looked at once, however much is wrong with it.
+	places := map[string]string{}
+
 	for _, problem := range problems {
-		problem.File = r.place(problem.File)
+		place, known := places[problem.File]
+		if !known {
+			place = r.place(problem.File)
+			places[problem.File] = place
+		}
+
+		problem.File = place
 		located = append(located, problem)
 	}
 
