@@ -69,16 +69,23 @@ func compare(want wanted, have found) []Difference {
 
 	all = append(all, compareNodes(want, have)...)
 
-	// In another region than the network's nothing can be made.
 	if have.elsewhere(want) {
-		for i := range all {
-			if !strings.HasPrefix(all[i].By, NothingYet) && all[i].Kind != KindSecret {
-				all[i].By = NothingYet + "the stack is in another region than stack.yaml says"
-			}
-		}
+		blockMaking(all)
 	}
 
 	return all
+}
+
+// blockMaking says of what no command can make: in another region than the network's nothing is.
+func blockMaking(all []Difference) {
+	makes := []string{ActionCreate, ActionLaunch, ActionReplace}
+
+	for i, one := range all {
+		blocked := slices.Contains(makes, one.Action) && one.Kind != KindSecret
+		if blocked && !strings.HasPrefix(one.By, NothingYet) {
+			all[i].By = NothingYet + "the stack is in another region than stack.yaml says"
+		}
+	}
 }
 
 // elsewhere tells that the stack is in another region than the one that is wanted.

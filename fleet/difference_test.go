@@ -99,6 +99,7 @@ type comparison struct {
 	change func(*wanted, *found)
 	want   []string // action, kind, name and reason
 	by     string   // how that of the first begins
+	all    bool     // and of all others
 }
 
 // nodeComparisons are of nodes and their Droplets.
@@ -196,6 +197,32 @@ func stackComparisons() map[string]comparison {
 				"replace network hornero-x: region fra1 -> nyc3",
 				missing,
 				"replace node shop-1: settings, secrets or rights",
+			},
+			by: NothingYet,
+		},
+		"in another region nothing can be made": {
+			change: func(_ *wanted, have *found) {
+				have.network.RegionSlug = "nyc3"
+				have.members = nil
+				have.balancers = nil
+			},
+			want: []string{
+				"replace network hornero-x: region nyc3 -> fra1",
+				missing,
+				"launch node shop-1: it has no Droplet",
+			},
+			by:  NothingYet,
+			all: true,
+		},
+		"what is there can be turned on in another region": {
+			change: func(want *wanted, have *found) {
+				want.region = "nyc3"
+				want.nodes[0].spec.Region = "nyc3"
+				have.members[0].Droplet.Status = "off"
+			},
+			want: []string{
+				"replace network hornero-x: region fra1 -> nyc3",
+				"turn on node shop-1: Droplet 1 is off",
 			},
 			by: NothingYet,
 		},
@@ -337,7 +364,9 @@ func (c comparison) run(t *testing.T) {
 
 	require.Equal(t, c.want, lines)
 
-	if len(all) > 0 {
-		require.True(t, strings.HasPrefix(all[0].By, c.by), all[0].By)
+	for i, one := range all {
+		if i == 0 || c.all {
+			require.True(t, strings.HasPrefix(one.By, c.by), one.By)
+		}
 	}
 }

@@ -33,7 +33,8 @@ comparable" until it is replaced.
 Not compared yet: firewalls, domain records, projects, SSH keys and Spaces; who holds the reserved IP; size, network,
 project, sticky sessions and redirect of load balancers; certificates of nodes, and those that nothing needs any more;
 files that changed on a node ("hornero-bootstrap drift"); prices. Where a line says "nothing yet", no command of this
-version brings the change about.
+version brings the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up"
+and "replace" stop before they change anything.
 
 Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does.`
 
