@@ -72,12 +72,18 @@ func (f *Fleet) spec(node stack.Node, image int) (spec, error) {
 		authorities = append(authorities, authority)
 	}
 
+	// Of the node's own role only: a role that is added to the stack has the rights that every role has, and no running
+	// node has to know of it.
+	rights := map[string]cloudinit.Rights{
+		node.Role: lasting.Roles[node.Role],
+	}
+
 	return spec{
 		Image:       image,
 		Size:        node.Size,
 		Region:      f.Stack.Region,
 		Authorities: authorities,
-		Roles:       lasting.Roles,
+		Roles:       rights,
 		Databases:   lasting.Databases,
 		Settings:    lasting.Settings,
 		Secrets:     lasting.Secrets,
