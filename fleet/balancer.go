@@ -129,15 +129,7 @@ func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) erro
 		SizeUnit:               1,
 		ForwardingRules:        rules,
 		HTTPIdleTimeoutSeconds: idleSeconds(b.serve),
-		HealthCheck: &godo.HealthCheck{
-			Protocol:               "http",
-			Port:                   roles.HealthPort,
-			Path:                   "/healthz",
-			CheckIntervalSeconds:   3,
-			ResponseTimeoutSeconds: 3,
-			UnhealthyThreshold:     2,
-			HealthyThreshold:       2,
-		},
+		HealthCheck:            healthCheck(),
 	})
 	if err != nil {
 		return fmt.Errorf("create load balancer %s: %w", name, err)
@@ -154,8 +146,36 @@ func idleSeconds(serve roles.Serve) *uint64 {
 	return &seconds
 }
 
-// forwardingRules are a rule for each port that the stack names; HTTPS ends at the load balancer.
+// healthCheck asks each node's bootstrap.
+func healthCheck() *godo.HealthCheck {
+	return &godo.HealthCheck{
+		Protocol:               "http",
+		Port:                   roles.HealthPort,
+		Path:                   "/healthz",
+		CheckIntervalSeconds:   3,
+		ResponseTimeoutSeconds: 3,
+		UnhealthyThreshold:     2,
+		HealthyThreshold:       2,
+	}
+}
+
+// forwardingRules are a rule for each port that the stack names.
 func (f *Fleet) forwardingRules(ctx context.Context, b balanced) ([]godo.ForwardingRule, error) {
+	// Only where HTTPS is asked for: nothing else uses the certificate.
+	if b.HTTPS == 0 {
+		return b.rules(""), nil
+	}
+
+	certificate, err := f.ensureCertificate(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	return b.rules(certificate), nil
+}
+
+// rules are the forwarding rules with the number of the certificate; HTTPS ends at the load balancer.
+func (b balanced) rules(certificate string) []godo.ForwardingRule {
 	var rules []godo.ForwardingRule
 
 	if b.HTTP != 0 {
@@ -168,12 +188,6 @@ func (f *Fleet) forwardingRules(ctx context.Context, b balanced) ([]godo.Forward
 	}
 
 	if b.HTTPS != 0 {
-		// Only where HTTPS is asked for: nothing else uses the certificate.
-		certificate, err := f.ensureCertificate(ctx)
-		if err != nil {
-			return nil, err
-		}
-
 		rules = append(rules, godo.ForwardingRule{
 			EntryProtocol:  "https",
 			EntryPort:      b.HTTPS,
@@ -183,5 +197,5 @@ func (f *Fleet) forwardingRules(ctx context.Context, b balanced) ([]godo.Forward
 		})
 	}
 
-	return rules, nil
+	return rules
 }

@@ -81,7 +81,8 @@ type member struct {
 	Droplet     godo.Droplet
 	Node        string
 	Role        string
-	Incarnation int
+	Incarnation int    // 0 where the tag is gone or was edited
+	Made        string // what its spec came to at its launch; "" where the tag is gone, or was never there
 }
 
 // manifest is the manifest of a role. For a role that the stack has not it is empty: neither a member's nor a
@@ -114,12 +115,21 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 		return nil, err
 	}
 
-	var all []member
+	all, _ := f.sorted(droplets)
 
+	return all, nil
+}
+
+// sorted are the members among Droplets with the stack's tag, in order, and those that are no node's.
+func (f *Fleet) sorted(droplets []godo.Droplet) (all, strays []member) {
 	for _, droplet := range droplets {
-		if m := f.member(droplet); !m.isStray() {
-			all = append(all, m)
+		m := f.member(droplet)
+		if m.isStray() {
+			strays = append(strays, m)
+			continue
 		}
+
+		all = append(all, m)
 	}
 
 	// The Droplet's number breaks ties, so that two operators see the same order and keep the same one.
@@ -131,12 +141,17 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 		)
 	})
 
-	return all, nil
+	return all, strays
 }
 
 func (f *Fleet) member(droplet godo.Droplet) member {
 	m := member{Droplet: droplet}
+
 	for _, tag := range droplet.Tags {
+		if made, ok := strings.CutPrefix(tag, f.tag("spec")+":"); ok {
+			m.Made = made
+		}
+
 		if node, ok := strings.CutPrefix(tag, f.tag("node")+":"); ok {
 			m.Node = node
 		}

@@ -19,32 +19,19 @@ import (
 
 // Document makes a node's document: its identity, and no secret that its role does not ask for.
 func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []string) (cloudinit.Node, error) {
-	manifest, ok := f.Manifests[node.Role]
-	if !ok {
-		return cloudinit.Node{}, fmt.Errorf("write document of %s: no role %q", node.Name, node.Role)
+	document, err := f.lasting(node)
+	if err != nil {
+		return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 	}
 
-	document := cloudinit.Node{
-		Stack:       f.Stack.Name,
-		Role:        node.Role,
-		Node:        node.Name,
-		Incarnation: incarnation,
-		Found:       founds,
-		Join:        join,
-		Expected:    f.Stack.Expected(),
-		Roles:       f.Stack.Rights(f.Manifests),
-		Databases:   f.databases(node.Role),
-		Settings:    f.Stack.SettingsOf(node, manifest),
-	}
+	document.Incarnation = incarnation
+	document.Found = founds
+	document.Join = join
+	document.Expected = f.Stack.Expected()
 
 	// Without the setting a node asks DigitalOcean's own API.
 	if f.Stack.MayHoldReservedIP(node.Role) && f.APIInside != "" {
 		document.Settings[cloudinit.SettingReservedIPAPI] = f.APIInside
-	}
-
-	var err error
-	if document.Secrets, err = f.secrets(manifest); err != nil {
-		return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 	}
 
 	if document.TLS, err = f.issueTLS(node, incarnation); err != nil {
@@ -54,6 +41,26 @@ func (f *Fleet) Document(node stack.Node, incarnation int, founds bool, join []s
 	document.SSH, err = f.shell.hostIdentity(node.Name)
 
 	return document, err
+}
+
+// lasting is the part of a node's document that stays as it is from one launch to the next.
+func (f *Fleet) lasting(node stack.Node) (cloudinit.Node, error) {
+	manifest, ok := f.Manifests[node.Role]
+	if !ok {
+		return cloudinit.Node{}, fmt.Errorf("no role %q", node.Role)
+	}
+
+	secrets, err := f.secrets(manifest)
+
+	return cloudinit.Node{
+		Stack:     f.Stack.Name,
+		Role:      node.Role,
+		Node:      node.Name,
+		Roles:     f.Stack.Rights(f.Manifests),
+		Databases: f.databases(node.Role),
+		Settings:  f.Stack.SettingsOf(node, manifest),
+		Secrets:   secrets,
+	}, err
 }
 
 // databases are those that the nodes of a role make and keep for others.

@@ -133,6 +133,7 @@ type order struct {
 	node        stack.Node
 	image       godo.Image
 	incarnation int
+	made        string // what its spec comes to
 	userData    []byte
 }
 
@@ -154,10 +155,16 @@ func (f *Fleet) order(
 		return order{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 	}
 
+	made, err := f.made(node, image)
+	if err != nil {
+		return order{}, err
+	}
+
 	return order{
 		node:        node,
 		image:       image,
 		incarnation: incarnation,
+		made:        made,
 		userData:    data,
 	}, nil
 }
@@ -172,7 +179,7 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 		Image:    godo.DropletCreateImage{ID: next.image.ID},
 		VPCUUID:  vpc,
 		UserData: string(next.userData),
-		Tags:     f.tags(node, next.incarnation),
+		Tags:     f.tags(node, next.incarnation, next.made),
 	})
 	if err != nil {
 		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)

@@ -13,16 +13,21 @@ import (
 
 // tag joins the parts of a tag of the stack; without any it is the tag that all its Droplets have.
 func (f *Fleet) tag(parts ...string) string {
-	return strings.Join(append([]string{"hornero", f.Stack.Name}, parts...), ":")
+	return strings.Join(append([]string{productTag, f.Stack.Name}, parts...), ":")
 }
 
-func (f *Fleet) tags(node stack.Node, incarnation int) []string {
+// productTag is on all that is Hornero's, of every stack.
+const productTag = "hornero"
+
+// tags are those of a node's Droplet. made is what its spec comes to.
+func (f *Fleet) tags(node stack.Node, incarnation int, made string) []string {
 	return []string{
-		"hornero",
+		productTag,
 		f.tag(),
 		f.tag("role", node.Role),
 		f.tag("node", node.Name),
 		f.tag("incarnation", strconv.Itoa(incarnation)),
+		f.tag("spec", made),
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // secrets checks that no role asks for what its nodes must not have: who holds the stack's authorities is any node.
 func (c *check) secrets(s *Stack) {
-	kept := []string{CAKey, SSHKey, SSHCA, cloudinit.SecretReservedIPToken}
+	kept := []string{CAKey, SSHKey, SSHCA, PlanKey, cloudinit.SecretReservedIPToken}
 
 	for _, manifest := range s.usedManifests(c.roles) {
 		names := slices.Sorted(maps.Keys(manifest.Secrets))

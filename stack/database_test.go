@@ -185,7 +185,7 @@ func TestWithoutARoleThatArbitratesNoneIsSuggested(t *testing.T) {
 }
 
 func TestNoRoleGetsWhatIsTheStacksOwn(t *testing.T) {
-	for _, secret := range []string{"ca.key", "ssh.key", "ssh.ca", "digitalocean.reserved_ip_token"} {
+	for _, secret := range []string{"ca.key", "ssh.key", "ssh.ca", "plan.key", "digitalocean.reserved_ip_token"} {
 		all := withRoles(t, strings.Replace(apiRole, "api.token:", secret+":", 1))
 		_, err := parseAPI(t, all)
 		require.EqualError(t, err, `s.yaml:12:23: error: nodes[3].role: role api asks for `+secret+

@@ -26,7 +26,13 @@ const (
 	SSHCA           = "ssh.ca"
 	SiteCertificate = "site.certificate"
 	SiteKey         = "site.key"
+	// PlanKey is the key of the specs in Droplets' tags. Without one, whoever may read tags could guess a password, and
+	// compare. It is no authority's key, so that authorities may change while tags stay comparable.
+	PlanKey = "plan.key"
 )
+
+// planKeyLength makes it as hard to guess as SHA-256 is to break.
+const planKeyLength = 43
 
 const randomAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -86,6 +92,14 @@ func makers(values map[string]report.Secret, of *Stack, manifests map[string]*ro
 			what: "the site's certificate",
 			make: func() error { return makeSite(values, of, of.URLs(manifests)) },
 		},
+		{
+			name: PlanKey,
+			what: "the key of `hornero plan`",
+			make: func() error {
+				values[PlanKey] = random(planKeyLength)
+				return nil
+			},
+		},
 	}
 }
 
@@ -139,6 +153,10 @@ func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Man
 			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
 				name, ErrFixed)
 
+		case PlanKey:
+			return fmt.Errorf("rotate %s: %w; with another one every node would look changed to `hornero plan`",
+				name, ErrFixed)
+
 		case SiteCertificate, SiteKey:
 			return makeSite(values, of, of.URLs(manifests))
 
@@ -159,27 +177,58 @@ func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Man
 	})
 }
 
-// Missing names what the stack asks for and only its operator can give, with what to do about it, a line each.
+// Unmade names what Ensure would make, sorted.
+func (s *Secrets) Unmade(of *Stack, manifests map[string]*roles.Manifest) []string {
+	names := of.SecretNames(manifests)
+	for _, maker := range makers(nil, of, manifests) {
+		names = append(names, maker.name)
+	}
+
+	slices.Sort(names)
+
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool {
+		_, there := s.values[name]
+		return there
+	})
+}
+
+// Missing tells what the stack asks for and only its operator can give, with what to do about it, a line each.
 func (s *Secrets) Missing(of *Stack, manifests map[string]*roles.Manifest) []string {
 	var lines []string
+	for _, secret := range s.Ungiven(of, manifests) {
+		lines = append(lines, secret.Line)
+	}
+
+	return lines
+}
+
+// Ungiven is a secret that only the operator can give, and did not yet.
+type Ungiven struct {
+	Name string
+	Line string // who needs it, what for, and how it is given
+}
+
+// Ungiven names what the stack asks for and only its operator can give.
+func (s *Secrets) Ungiven(of *Stack, manifests map[string]*roles.Manifest) []Ungiven {
+	var ungiven []Ungiven
 
 	_, there := s.values[cloudinit.SecretReservedIPToken]
 	if of.ReservedIP != nil && !there {
-		lines = append(lines, fmt.Sprintf(
+		ungiven = append(ungiven, Ungiven{cloudinit.SecretReservedIPToken, fmt.Sprintf(
 			"the nodes that hold reserved_ip need a token of DigitalOcean's with the scope reserved_ip:update and "+
 				"what that needs, and no more: `hornero secrets set %s` reads it from standard input",
 			cloudinit.SecretReservedIPToken,
-		))
+		)})
 	}
 
 	rules := of.secretRules(manifests)
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
 		if _, there := s.values[name]; !there && rules[name].Given() {
-			lines = append(lines, missingLine(name, rules[name], of, manifests))
+			ungiven = append(ungiven, Ungiven{name, missingLine(name, rules[name], of, manifests)})
 		}
 	}
 
-	return lines
+	return ungiven
 }
 
 // missingLine says who needs a secret, what it is for and how it is given.

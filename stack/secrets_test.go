@@ -46,7 +46,7 @@ func TestSecretsAreMadeOnceAndKeptSealed(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(loaded(t), manifests(t)))
-	require.Len(t, told, 9) // the age key, four keys and certificates, four secrets
+	require.Len(t, told, 10) // the age key, five keys and certificates, four secrets
 	require.Contains(t, told[0], "made the age key "+key)
 
 	again, err := stack.OpenSecrets(path, key, func(line string) {
@@ -85,6 +85,21 @@ func TestSecretsAreMadeOnceAndKeptSealed(t *testing.T) {
 
 	_, err = ssh.ParsePrivateKey([]byte(operator.Reveal()))
 	require.NoError(t, err)
+}
+
+func TestWhatIsUnmadeIsNamedAndNotMade(t *testing.T) {
+	secrets := openSecrets(t)
+	s := loaded(t)
+	all := manifests(t)
+
+	unmade := secrets.Unmade(s, all)
+	require.Contains(t, unmade, stack.PlanKey)
+	require.Contains(t, unmade, "wordpress.salt")
+	require.Empty(t, secrets.Names())
+
+	require.NoError(t, secrets.Ensure(s, all))
+	require.Empty(t, secrets.Unmade(s, all))
+	require.Subset(t, secrets.Names(), unmade)
 }
 
 func TestAWrongKeyNeverOverwrites(t *testing.T) {
@@ -161,7 +176,9 @@ func TestRotate(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, before.Reveal(), after.Reveal())
 
-	require.ErrorIs(t, secrets.Rotate(stack.CAKey, loaded(t), manifests(t)), stack.ErrFixed)
+	for _, name := range []string{stack.CAKey, stack.PlanKey} {
+		require.ErrorIs(t, secrets.Rotate(name, loaded(t), manifests(t)), stack.ErrFixed, name)
+	}
 	require.ErrorIs(t, secrets.Rotate("wordpress.sald", loaded(t), manifests(t)), stack.ErrNoSecret)
 }
 

@@ -33,7 +33,10 @@ func (e exit) Error() string {
 }
 
 // Exit codes beside 0 and 1.
-const exitUnhealthy = exit(3) // `hornero status`: not every node serves
+const (
+	exitDifferences = exit(2) // `hornero plan --detailed-exitcode`: something is not as it is wanted
+	exitUnhealthy   = exit(3) // `hornero status`: not every node serves
+)
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{

@@ -95,7 +95,7 @@ func secretsCommand(file *string) *cobra.Command {
 func (o openedSecrets) asked(name string) bool {
 	kept := []string{
 		stack.CACertificate, stack.CAKey, stack.SSHKey, stack.SSHCA, stack.SiteCertificate, stack.SiteKey,
-		cloudinit.SecretReservedIPToken,
+		stack.PlanKey, cloudinit.SecretReservedIPToken,
 	}
 
 	return slices.Contains(kept, name) || slices.ContainsFunc(o.stack.All(), func(node stack.Node) bool {

@@ -18,6 +18,7 @@ import (
 
 func stackCommands(file *string) []*cobra.Command {
 	return []*cobra.Command{
+		planCommand(file),
 		upCommand(file),
 		statusCommand(file),
 		eventsCommand(file),
@@ -66,15 +67,20 @@ func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 	return s, manifests, nil
 }
 
-func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress io.Writer) (*stack.Secrets, error) {
+// readSecrets opens the secrets file, and makes nothing that is missing from it.
+func readSecrets(s *stack.Stack, progress io.Writer) (*stack.Secrets, error) {
 	keyFile, err := stack.DefaultKeyFile()
 	if err != nil {
 		return nil, err
 	}
 
-	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) {
+	return stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) {
 		fmt.Fprintln(progress, line)
 	})
+}
+
+func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress io.Writer) (*stack.Secrets, error) {
+	secrets, err := readSecrets(s, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -85,17 +91,35 @@ func openSecrets(s *stack.Stack, manifests map[string]*roles.Manifest, progress 
 
 // withFleet wires a fleet to its cloud and hands it to work.
 func withFleet(cmd *cobra.Command, file string, work func(context.Context, *fleet.Fleet) error) error {
-	ctx := cmd.Context()
-	progress := cmd.ErrOrStderr()
-
-	s, manifests, err := loadStack(file)
+	config, err := fleetConfig(cmd, file, openSecrets)
 	if err != nil {
 		return err
 	}
 
-	secrets, err := openSecrets(s, manifests, progress)
+	f, err := fleet.New(config)
 	if err != nil {
 		return err
+	}
+	defer f.Close()
+
+	return work(cmd.Context(), f)
+}
+
+// secretsOpener opens a stack's secrets file.
+type secretsOpener = func(*stack.Stack, map[string]*roles.Manifest, io.Writer) (*stack.Secrets, error)
+
+// fleetConfig reads a stack and its secrets, and finds its cloud.
+func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Config, error) {
+	progress := cmd.ErrOrStderr()
+
+	s, manifests, err := loadStack(file)
+	if err != nil {
+		return fleet.Config{}, err
+	}
+
+	secrets, err := open(s, manifests, progress)
+	if err != nil {
+		return fleet.Config{}, err
 	}
 
 	config := fleet.Config{
@@ -106,9 +130,9 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 	}
 
 	// The cloud comes last: it may start a lab, and nothing of that is needed for a wrong file.
-	client, found, err := connect(ctx, s.Cloud, file, progress)
+	client, found, err := connect(cmd.Context(), s.Cloud, file, progress)
 	if err != nil {
-		return err
+		return fleet.Config{}, err
 	}
 
 	config.Client = client
@@ -119,13 +143,7 @@ func withFleet(cmd *cobra.Command, file string, work func(context.Context, *flee
 		config.APIInside = found.Inside
 	}
 
-	f, err := fleet.New(config)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-
-	return work(ctx, f)
+	return config, nil
 }
 
 func upCommand(file *string) *cobra.Command {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
+)
+
+const planHelp = `Compares stack.yaml, the secrets file and the newest images with what the cloud has. Prints a line
+for each difference: what is to be done, why, and which command does it. It changes nothing and makes no secret. It asks
+the API and no node: how healthy nodes are is for "hornero status". With cloud: lab it starts the lab, as all do.
+
+  +  to be made           ~  to be changed, replaced or turned on
+  -  to be removed        !  nothing is done, and somebody should know
+
+Compared are
+- nodes: is each there and on, does its group still exist, its image, size and region, and the settings, secrets,
+  databases and rights of roles that it was launched with;
+- load balancers: rules, target, health check, idle time and certificate;
+- the site's certificate, the network and its region;
+- images and secrets that are missing, and whether the reserved IP can be used.
+
+A Droplet's user-data cannot be read back. A tag of each Droplet, hornero:STACK:spec:1-..., tells what it was made from
+without showing it: it is keyed with the secret plan.key. A Droplet of an earlier version has no such tag, and is "not
+comparable" until it is replaced.
+
+Not compared yet: firewalls, domain records, projects, SSH keys and Spaces; who holds the reserved IP; size, network,
+project, sticky sessions and redirect of load balancers; certificates of nodes, and those that nothing needs any more;
+files that changed on a node ("hornero-bootstrap drift"); prices. Where a line says "nothing yet", no command of this
+version brings the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up"
+and "replace" stop before they change anything.
+
+Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does.`
+
+// planNothing is what is printed where nothing differs.
+const planNothing = "Nothing to do: the cloud is as stack.yaml says. `hornero plan --help` tells what was compared."
+
+func planCommand(file *string) *cobra.Command {
+	var asJSON, detailed bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "show what differs between stack.yaml and the cloud, and what each command would do about it",
+		Long:  planHelp,
+		Example: "  hornero plan\n" +
+			"  hornero plan --detailed-exitcode || echo \"something differs, or could not be compared\"\n" +
+			"  hornero plan --json | jq -r '.differences[] | select(.action == \"replace\") | .name'",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := fleetConfig(cmd, *file, leaveSecrets)
+			if err != nil {
+				return err
+			}
+
+			plan, err := fleet.ReadPlan(cmd.Context(), config)
+			if err != nil {
+				return err
+			}
+
+			if err := printPlan(cmd.OutOrStdout(), plan, asJSON); err != nil {
+				return err
+			}
+
+			return planExit(plan, detailed)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is a difference")
+
+	return cmd
+}
+
+// planExit is 2 for differences only where that was asked for: CI takes any other number than 0 for a failure.
+func planExit(plan fleet.Plan, detailed bool) error {
+	if detailed && len(plan.Differences) > 0 {
+		return exitDifferences
+	}
+
+	return nil
+}
+
+// leaveSecrets opens the secrets file as it is: a plan makes nothing.
+func leaveSecrets(s *stack.Stack, _ map[string]*roles.Manifest, progress io.Writer) (*stack.Secrets, error) {
+	return readSecrets(s, progress)
+}
+
+// signs are what stands before a line, as Terraform's users know it.
+var signs = map[string]string{
+	fleet.ActionCreate:  "+",
+	fleet.ActionLaunch:  "+",
+	fleet.ActionTurnOn:  "~",
+	fleet.ActionChange:  "~",
+	fleet.ActionReplace: "~",
+	fleet.ActionRemove:  "-",
+	fleet.ActionNothing: "!",
+}
+
+// totals are in the order of the last line.
+var totals = []struct{ action, text string }{
+	{fleet.ActionCreate, "to create"},
+	{fleet.ActionLaunch, "to launch"},
+	{fleet.ActionTurnOn, "to turn on"},
+	{fleet.ActionChange, "to change"},
+	{fleet.ActionReplace, "to replace"},
+	{fleet.ActionRemove, "to remove"},
+	{fleet.ActionNothing, "to know"},
+}
+
+func printPlan(w io.Writer, plan fleet.Plan, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, plan)
+	}
+
+	fmt.Fprintf(w, "stack %s on %s\n", plan.Stack, plan.Cloud)
+
+	if len(plan.Differences) == 0 {
+		fmt.Fprintln(w, planNothing)
+		return nil
+	}
+
+	wide, last := 0, ""
+	for _, one := range plan.Differences {
+		wide = max(wide, len(one.Name))
+	}
+
+	count := map[string]int{}
+
+	for _, one := range plan.Differences {
+		// They come sorted by kind.
+		if one.Kind != last {
+			fmt.Fprintf(w, "\n%s\n", one.Kind)
+			last = one.Kind
+		}
+
+		count[one.Action]++
+		printPlanLine(w, one, wide)
+	}
+
+	fmt.Fprintf(w, "\nPlan: %s.\n", totalsText(count))
+
+	return nil
+}
+
+// printPlanLine keeps to one line what a command does, and puts below it what somebody has to do himself.
+func printPlanLine(w io.Writer, one fleet.Difference, wide int) {
+	fmt.Fprintf(w, "  %s %-*s  %s: %s", signs[one.Action], wide, one.Name, one.Action, one.Reason)
+
+	if strings.HasPrefix(one.By, fleet.NothingYet) {
+		fmt.Fprintf(w, "\n    %-*s  %s\n", wide, "", one.By)
+		return
+	}
+
+	fmt.Fprintf(w, " (`%s`)\n", one.By)
+}
+
+func totalsText(count map[string]int) string {
+	var texts []string
+
+	for _, total := range totals {
+		if number := count[total.action]; number > 0 {
+			texts = append(texts, fmt.Sprintf("%d %s", number, total.text))
+		}
+	}
+
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,301 @@
+package fleet_test
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/stack"
+)
+
+const keysText = `version: 1
+name: blog
+cloud: lab
+region: fra1
+release: debian-13
+roles:
+  api: {greeting: hello}
+  web: {title: "Tom & Ann", admin_user: admin, admin_email: admin@example.org}
+nodes:
+  - {name: db, role: db, count: 3}
+  - {name: proxy, role: proxy, count: 2}
+  - {name: api, role: api, count: 2}
+  - {name: late, role: api, count: 1}
+  - {name: web, role: web, count: 1}
+load_balancer: {nodes: api, http: PORT, https: TLSPORT}
+drift: report
+drift_every: 6h
+`
+
+// keyChange changes one key of keysText.
+type keyChange struct {
+	from, to string
+	want     []string // beginnings of the plan's lines
+	why      string   // why there is no change
+}
+
+// replaced are the lines of nodes that were given something else.
+func replaced(nodes ...string) []string {
+	var lines []string
+	for _, node := range nodes {
+		lines = append(lines, "replace node "+node+": settings, secrets or rights")
+	}
+
+	return lines
+}
+
+// keyChanges have a row for each key of stack.yaml. ADDRESS is a reserved IP of the account.
+func keyChanges() map[string]keyChange {
+	everybody := replaced("db-1", "db-2", "db-3", "proxy-1", "proxy-2", "api-1", "api-2", "late-1", "web-1")
+
+	changes := map[string]keyChange{
+		"version": {why: "no other can be read"},
+		"cloud":   {why: "it says who is asked"},
+		"secrets": {why: "it names the file; what is in it has a test of its own"},
+		"name": {
+			from: "name: blog",
+			to:   "name: shop",
+			want: []string{
+				"create network hornero-shop: ",
+				"create certificate hornero-shop: ",
+				"create load balancer hornero-shop: ",
+				"launch node db-1: ",
+				"launch node db-2: ",
+				"launch node db-3: ",
+				"launch node proxy-1: ",
+				"launch node proxy-2: ",
+				"launch node api-1: ",
+				"launch node api-2: ",
+				"launch node late-1: ",
+				"launch node web-1: ",
+			},
+		},
+		"region": {
+			from: "fra1",
+			to:   "nyc3",
+			want: []string{"replace network hornero-blog: region fra1 -> nyc3"},
+		},
+		"release": {
+			from: "debian-13",
+			to:   "debian-12",
+			want: []string{
+				"nothing image db: no image of role db on debian-12 in fra1",
+				"nothing image proxy: ",
+				"nothing image api: ",
+				"nothing image web: ",
+			},
+		},
+		"roles": {
+			from: "Tom & Ann",
+			to:   "Ann & Tom",
+			want: replaced("web-1"),
+		},
+		"drift": {
+			from: "drift: report",
+			to:   "drift: quarantine",
+			want: everybody,
+		},
+		"drift_every": {
+			from: "6h",
+			to:   "7h",
+			want: everybody,
+		},
+		"reserved_ip": {
+			from: "drift: report\n",
+			to:   "drift: report\nreserved_ip: {nodes: proxy, address: ADDRESS}\n",
+			want: replaced("proxy-1", "proxy-2"),
+		},
+		"reserved_ip.nodes": {why: "one role alone can hold it: the row above"},
+		"reserved_ip.address": {
+			from: "drift: report\n",
+			to:   "drift: report\nreserved_ip: {nodes: proxy, address: 198.51.100.250}\n",
+			want: append(
+				[]string{"nothing reserved IP 198.51.100.250: the reserved IP cannot be used: the account has no "},
+				replaced("proxy-1", "proxy-2")...,
+			),
+		},
+	}
+
+	for key, change := range groupChanges() {
+		changes["nodes"+key] = change
+	}
+
+	for key, change := range balancerChanges() {
+		changes[key] = change
+	}
+
+	return changes
+}
+
+func groupChanges() map[string]keyChange {
+	const late = "{name: late, role: api, count: 1}"
+
+	return map[string]keyChange{
+		"": {
+			from: "  - " + late + "\n",
+			to:   "",
+			want: []string{"remove node late-1: of no group of stack.yaml any more; "},
+		},
+		".name": {
+			from: late,
+			to:   "{name: later, role: api, count: 1}",
+			want: []string{"launch node later-1: it has no Droplet", "remove node late-1: of no group"},
+		},
+		".role": {
+			from: late,
+			to:   "{name: late, role: web, count: 1}",
+			want: []string{
+				"replace node late-1: role api -> web; image hornero-api -> hornero-web; settings, secrets or rights",
+			},
+		},
+		".count": {
+			from: late,
+			to:   "{name: late, role: api, count: 2}",
+			want: []string{"launch node late-2: it has no Droplet"},
+		},
+		".size": {
+			from: late,
+			to:   "{name: late, role: api, count: 1, size: s-2vcpu-2gb}",
+			want: []string{"replace node late-1: size s-1vcpu-1gb -> s-2vcpu-2gb"},
+		},
+		".image": {
+			from: late,
+			to:   "{name: late, role: api, count: 1, image: 123456789}",
+			want: []string{"nothing image 123456789 of group late: the image that stack.yaml names cannot be used: "},
+		},
+		".settings": {
+			from: late,
+			to:   "{name: late, role: api, count: 1, settings: {greeting: bye}}",
+			want: replaced("late-1"),
+		},
+	}
+}
+
+func balancerChanges() map[string]keyChange {
+	const (
+		short = "load_balancer: {nodes: api, http: PORT, https: TLSPORT}"
+		line  = "change load balancer hornero-blog: "
+	)
+
+	named := keyChange{
+		from: short,
+		to:   "balancers: [{name: front, nodes: api, http: PORT, https: TLSPORT}]",
+		want: []string{
+			"create load balancer hornero-blog-front: it is not there",
+			"remove load balancer hornero-blog: ",
+		},
+	}
+
+	return map[string]keyChange{
+		"balancers":          named,
+		"load_balancer.name": named,
+		"load_balancer": {
+			from: short,
+			to:   "",
+			want: []string{"remove load balancer hornero-blog: "},
+		},
+		"load_balancer.nodes": {
+			from: short,
+			to:   "load_balancer: {nodes: web, http: PORT, https: TLSPORT}",
+			want: []string{line + "target hornero:blog:role:api -> hornero:blog:role:web; rules ["},
+		},
+		"load_balancer.serves": {
+			from: short,
+			to:   "load_balancer: {nodes: api, serves: pages, http: PORT, https: TLSPORT}",
+			want: []string{line + "rules ["},
+		},
+		"load_balancer.http": {
+			from: "http: PORT",
+			to:   "http: 8081",
+			want: []string{line + "rules ["},
+		},
+		"load_balancer.https": {
+			from: ", https: TLSPORT",
+			to:   "",
+			want: []string{line + "rules ["},
+		},
+	}
+}
+
+// keysOf are the keys of a part of stack.yaml, those of its parts included. A part that stands in two places is looked
+// at in the first.
+func keysOf(kind reflect.Type, path string, seen map[reflect.Type]bool) []string {
+	var keys []string
+
+	for field := range kind.Fields() {
+		key := field.Tag.Get("yaml")
+		if key == "" {
+			continue
+		}
+
+		keys = append(keys, path+key)
+
+		part := field.Type
+		for part.Kind() == reflect.Pointer || part.Kind() == reflect.Slice {
+			part = part.Elem()
+		}
+
+		if part.Kind() == reflect.Struct && !seen[part] {
+			seen[part] = true
+			keys = append(keys, keysOf(part, path+key+".", seen)...)
+		}
+	}
+
+	return keys
+}
+
+// A key that is added has to be thought of: does plan show that it changed?
+func TestThePlanShowsEachKeyThatChanged(t *testing.T) {
+	changes := keyChanges()
+	keys := keysOf(reflect.TypeFor[stack.Stack](), "", map[reflect.Type]bool{})
+
+	w := newAPIWorld(t, keysText)
+	w.giveToken()
+	w.site.answer(answerReady)
+	require.NoError(t, w.up())
+	require.Empty(t, w.plan())
+
+	w.transferImages("nyc3")
+
+	reserved, _, err := w.config.Client.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{Region: "fra1"})
+	require.NoError(t, err)
+
+	for _, key := range keys {
+		change, there := changes[key]
+		require.True(t, there, "%s has no row in the table of changes", key)
+
+		if change.why != "" {
+			continue
+		}
+
+		require.Contains(t, keysText, change.from, key)
+		to := strings.ReplaceAll(change.to, "ADDRESS", reserved.IP)
+		w.config.Stack = w.parse(strings.Replace(keysText, change.from, to, 1), w.config.Manifests)
+
+		lines := w.plan()
+		require.Len(t, lines, len(change.want), "%s: %q", key, lines)
+
+		for i, want := range change.want {
+			require.True(t, strings.HasPrefix(lines[i], want), "%s: %q is not %q", key, lines[i], want)
+		}
+	}
+
+	for key := range changes {
+		require.True(t, slices.Contains(keys, key), "%s is no key of stack.yaml", key)
+	}
+}
+
+// transferImages has every image in one more region.
+func (w *world) transferImages(region string) {
+	images, err := do.ImagesByTag(w.t.Context(), w.config.Client, "hornero")
+	require.NoError(w.t, err)
+
+	for _, image := range images {
+		require.NoError(w.t, do.TransferImage(w.t.Context(), w.config.Client, image.ID, region, do.WaitOptions{}))
+	}
+}

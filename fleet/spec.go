@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/digitalocean/godo"
+	"gopkg.in/yaml.v3"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/stack"
+)
+
+// specVersion stands before the digits in the tag. It changes with what a spec holds and how it is written: Droplets
+// with another one are not comparable.
+const specVersion = "1-"
+
+// specDigits are enough that no two specs of one stack ever have the same ones by chance.
+const specDigits = 12
+
+// spec is what a node's Droplet is made from, as far as another Droplet has to take its place when it changes.
+// User-data cannot be read back from the cloud: a tag made of the spec tells what a Droplet was launched with.
+//
+// What each launch makes anew is left out (certificates, host keys), and so is who else is there: nodes learn that from
+// each other.
+type spec struct {
+	Image  int    `yaml:"image"` // the snapshot's number: two bakes of one digest have other packages
+	Size   string `yaml:"size"`
+	Region string `yaml:"region"`
+	// Authorities are those that the node trusts: the stack's, that of host keys, the operator's key.
+	Authorities []report.Secret `yaml:"authorities"`
+
+	// Written as in the node's document, where a new key with nothing to say is left out.
+	Roles     map[string]cloudinit.Rights `yaml:"roles"`
+	Databases []cloudinit.Database        `yaml:"databases"`
+	Settings  map[string]string           `yaml:"settings"`
+	Secrets   map[string]report.Secret    `yaml:"secrets"`
+}
+
+// sum is what the tag tells of a spec. It is keyed: a plain digest in a tag would let its readers try passwords.
+func (s spec) sum(key report.Secret) string {
+	text, _ := yaml.Marshal(s) // sorted by key; plain values can always be written
+
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	mac.Write(text)
+
+	return specVersion + hex.EncodeToString(mac.Sum(nil))[:specDigits]
+}
+
+// comparableSum tells whether a Droplet's sum is of this version.
+func comparableSum(made string) bool { return strings.HasPrefix(made, specVersion) }
+
+// spec is what a node would be launched from now.
+func (f *Fleet) spec(node stack.Node, image int) (spec, error) {
+	lasting, err := f.lasting(node)
+	if err != nil {
+		return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
+	}
+
+	var authorities []report.Secret
+
+	for _, name := range []string{stack.CACertificate, stack.SSHCA, stack.SSHKey} {
+		authority, err := f.Secrets.Get(name)
+		if err != nil {
+			return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
+		}
+
+		authorities = append(authorities, authority)
+	}
+
+	// Of the node's own role only: a role that is added to the stack has the rights that every role has, and no running
+	// node has to know of it.
+	rights := map[string]cloudinit.Rights{
+		node.Role: lasting.Roles[node.Role],
+	}
+
+	return spec{
+		Image:       image,
+		Size:        node.Size,
+		Region:      f.Stack.Region,
+		Authorities: authorities,
+		Roles:       rights,
+		Databases:   lasting.Databases,
+		Settings:    lasting.Settings,
+		Secrets:     lasting.Secrets,
+	}, nil
+}
+
+// made is what the spec of a node comes to that is launched from an image.
+func (f *Fleet) made(node stack.Node, image godo.Image) (string, error) {
+	key, err := f.Secrets.Get(stack.PlanKey)
+	if err != nil {
+		return "", err
+	}
+
+	made, err := f.spec(node, image.ID)
+	if err != nil {
+		return "", err
+	}
+
+	return made.sum(key), nil
+}
