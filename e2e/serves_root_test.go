@@ -67,6 +67,7 @@ func upAgainChangesNothing(t *testing.T, s *stack) {
 	began := time.Now()
 	s.must("up")
 	require.Less(t, time.Since(began), 20*time.Second, "of a stack that is as it should be")
+	s.must("plan", "--detailed-exitcode")
 
 	for name, n := range s.nodes() {
 		require.Equal(t, before[name].DropletID, n.DropletID, name)

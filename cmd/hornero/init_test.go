@@ -151,13 +151,13 @@ func TestTheWorkflow(t *testing.T) {
 	}
 
 	require.Equal(t, map[string][]string{
-		"validate": {"roles check", "validate"},
-		"up":       {"images bake", "up"},
+		"plan": {"roles check", "validate", "plan"},
+		"up":   {"images bake", "up"},
 	}, runs)
 
-	require.Equal(t, "github.event_name == 'pull_request'", read.Jobs["validate"].If)
+	require.Equal(t, "github.event_name == 'pull_request'", read.Jobs["plan"].If)
 	require.Equal(t, "github.event_name == 'push'", read.Jobs["up"].If)
-	require.NotContains(t, read.Jobs["validate"].Env, tokenVariable, "a pull request may be a stranger's")
+	require.NotContains(t, read.Jobs["plan"].Env, tokenVariable, "only the step that asks has it")
 	require.Contains(t, read.Jobs["up"].Env, tokenVariable)
 }
 
