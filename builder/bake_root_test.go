@@ -169,7 +169,7 @@ func (l *bakeLab) checkFaults() {
 			"2>&1 </dev/null &",
 	)
 
-	writeFile(l.T, filepath.Join(l.roles, "tiny/tiny.conf"), "word {{secret \"tiny.work\"}}\n")
+	writeFile(l.T, filepath.Join(l.roles, "tiny/tiny.conf"), "word {{.Nobody}}\n")
 
 	_, _, err := l.bake(l.Context(), nil)
 	require.ErrorIs(l, err, builder.ErrUnsealed)
@@ -184,7 +184,7 @@ func (l *bakeLab) checkFaults() {
 		"unit cron.service is unknown to systemd",
 		"python3 listens on tcp port 8765",
 		"/etc/tiny/tiny.conf does not render for a node of a whole stack: " +
-			"render template of role tiny: template: tiny.conf:1:7: ",
+			"render template of role tiny: template: tiny/tiny.conf:1:7: ",
 	} {
 		require.ErrorContains(l, err, "\nfault: "+fault)
 	}
@@ -209,7 +209,7 @@ var bakeFailures = []bakeFailure{
 			writeFile(l.T, template, "word {{secret \"tiny.word\"}}\n{{.Nobody}}\n")
 		},
 		want: "fault: /etc/tiny/tiny.conf does not render for a node of a whole stack: render template of " +
-			"role tiny: template: tiny.conf:2:2: ",
+			"role tiny: template: tiny/tiny.conf:2:2: ",
 		lines: 6,
 	},
 	{

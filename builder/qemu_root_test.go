@@ -180,6 +180,7 @@ func lonelyProxy(t *testing.T) cloudinit.Node {
 		Role:        "proxy",
 		Node:        "proxy-1",
 		Incarnation: 1,
+		Kind:        roles.Member,
 	})
 	require.NoError(t, err)
 
