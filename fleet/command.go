@@ -99,7 +99,7 @@ func noHolder(lease, role string) error {
 
 // leaseName is what a role's lease is called in the peer set.
 func (f *Fleet) leaseName(role, name string) string {
-	return cmp.Or(f.manifest(role).Leases[name], role+"."+name)
+	return roles.LeaseName(role, f.manifest(role).Leases, name)
 }
 
 // writerOf finds who of a role takes the writes.

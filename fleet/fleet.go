@@ -44,9 +44,6 @@ type Config struct {
 	Timeout  time.Duration // for a node to become healthy
 }
 
-// galera is the driver of the roles whose nodes hold databases.
-const galera = "galera"
-
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
 const DefaultTimeout = 10 * time.Minute
 
@@ -96,7 +93,7 @@ func (f *Fleet) manifest(role string) *roles.Manifest {
 }
 
 // isDatabase tells whether the nodes of a role hold the stack's data.
-func (f *Fleet) isDatabase(role string) bool { return f.manifest(role).Driver == galera }
+func (f *Fleet) isDatabase(role string) bool { return f.manifest(role).Driver == roles.DriverGalera }
 
 func (m member) public() string {
 	address, _ := m.Droplet.PublicIPv4() // "" while it has none

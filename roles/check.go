@@ -21,8 +21,11 @@ var (
 	databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 	grantList    = regexp.MustCompile(`^[A-Z]+( [A-Z]+)*(, [A-Z]+( [A-Z]+)*)*$`)
 	commandName  = regexp.MustCompile(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)?$`)
-	drivers      = []string{"", "arbitrator", "galera", "haproxy"}
+	drivers      = []string{"", DriverArbitrator, DriverGalera, DriverHAProxy}
 )
+
+// IsName tells whether a role, and so its folder, may be called so.
+func IsName(name string) bool { return folderName.MatchString(name) }
 
 // Who may reach a port besides the nodes of a role.
 const (
@@ -46,7 +49,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	switch {
 	case m.Name != folder:
 		doc.Add("name", "must be the folder's name, %q, got %q", folder, m.Name)
-	case !folderName.MatchString(m.Name):
+	case !IsName(m.Name):
 		doc.Add("name", "must be at most 32 lower-case letters, digits and hyphens, got %q", m.Name)
 	}
 

@@ -27,7 +27,7 @@ func (m *Manifest) loadPieces(doc *report.Document, fsys fs.FS, including []stri
 			continue
 		}
 
-		if !folderName.MatchString(name) {
+		if !IsName(name) {
 			doc.Add(at, "must be the name of a folder of roles, got %q", name)
 			continue
 		}

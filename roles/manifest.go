@@ -25,6 +25,13 @@ const (
 	Client = "client" // registers with the agents' API and watches
 )
 
+// The drivers: Go code that runs a role where a template cannot say it.
+const (
+	DriverArbitrator = "arbitrator" // a vote in a database cluster, without data
+	DriverGalera     = "galera"     // a database node
+	DriverHAProxy    = "haproxy"
+)
+
 // Manifest is a role's role.yaml, with what its pieces (Includes) add.
 type Manifest struct {
 	Version int    `yaml:"version"` // of this form: 1

@@ -162,7 +162,12 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 
 // lease is the name in the peer set of a role's lease.
 func (f Facts) lease(role, name string) string {
-	return cmp.Or(f.Leases[role][name], role+"."+name)
+	return LeaseName(role, f.Leases[role], name)
+}
+
+// LeaseName is the name in the peer set of a role's lease; named are those that have another than ROLE.NAME.
+func LeaseName(role string, named map[string]string, name string) string {
+	return cmp.Or(named[name], role+"."+name)
 }
 
 // slots returns one place for each node of a role that is expected or present, in order of name (db-2 before

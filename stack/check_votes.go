@@ -8,12 +8,6 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// Drivers whose nodes have a vote in a database cluster.
-const (
-	driverDatabase   = "galera"
-	driverArbitrator = "arbitrator"
-)
-
 // votes are those of one database cluster: of a database role and of the arbitrators that watch it.
 type votes struct {
 	nodes       int
@@ -34,13 +28,13 @@ func (c *check) votes(groups []Group) {
 		}
 
 		switch manifest.Driver {
-		case driverDatabase:
+		case roles.DriverGalera:
 			cluster := clusters[group.Role]
 			cluster.nodes += group.Count
 			cluster.last = i
 			clusters[group.Role] = cluster
 
-		case driverArbitrator:
+		case roles.DriverArbitrator:
 			keeper := manifest.Watches[roles.DatabaseRole]
 			cluster := clusters[keeper]
 			cluster.arbitrators += group.Count
@@ -81,7 +75,7 @@ func (c *check) quorum(role string, cluster votes) {
 // orArbitrator is the way out for an even number of database nodes, when a role is one.
 func (c *check) orArbitrator(keeper string) string {
 	arbitrates := func(manifest *roles.Manifest) bool {
-		return manifest.Driver == driverArbitrator && manifest.Watches[roles.DatabaseRole] == keeper
+		return manifest.Driver == roles.DriverArbitrator && manifest.Watches[roles.DatabaseRole] == keeper
 	}
 
 	if !slices.ContainsFunc(c.launch, func(name string) bool { return arbitrates(c.roles[name]) }) {

@@ -52,32 +52,35 @@ func (r Rights) Lease(role, name string) string {
 	return role + "." + name
 }
 
-// Local is a lease's name within its role.
-func (r Rights) Local(lease string) string {
-	for _, of := range r {
+// owner is the role whose lease it is, and the lease's name within that role.
+func (r Rights) owner(lease string) (role, name string) {
+	for role, of := range r {
 		for name, as := range of.Leases {
 			if as == lease {
-				return name
+				return role, name
 			}
 		}
 	}
 
-	_, name, _ := strings.Cut(lease, ".")
+	// No role's name has a dot. A name without one is nobody's.
+	role, name, dotted := strings.Cut(lease, ".")
+	if !dotted {
+		return "", ""
+	}
 
+	return role, name
+}
+
+// Local is a lease's name within its role.
+func (r Rights) Local(lease string) string {
+	_, name := r.owner(lease)
 	return name
 }
 
 // MayHold tells whether a role's certificate entitles to a lease.
 func (r Rights) MayHold(role, lease string) bool {
-	for owner, of := range r {
-		for _, as := range of.Leases {
-			if as == lease {
-				return owner == role
-			}
-		}
-	}
-
-	return strings.HasPrefix(lease, role+".")
+	owner, _ := r.owner(lease)
+	return owner != "" && owner == role
 }
 
 // reservedIPLease ends the name of the lease of a role that may hold the stack's reserved IP.

@@ -22,13 +22,13 @@ import (
 // drivers are the roles' Go parts by the name that a manifest gives.
 func drivers(ctx context.Context) bootstrap.Drivers {
 	return bootstrap.Drivers{
-		"galera": func(env bootstrap.Env) (bootstrap.Driver, error) {
+		roles.DriverGalera: func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return newGalera(ctx, env)
 		},
-		"haproxy": func(env bootstrap.Env) (bootstrap.Driver, error) {
+		roles.DriverHAProxy: func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return newHAProxy(ctx, env), nil
 		},
-		"arbitrator": func(env bootstrap.Env) (bootstrap.Driver, error) {
+		roles.DriverArbitrator: func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return newArbitrator(env), nil
 		},
 	}
@@ -81,7 +81,7 @@ func newGalera(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error)
 func arbitrators(node cloudinit.Node) []string {
 	var names []string
 	for role, rights := range node.Roles {
-		if rights.Driver == "arbitrator" {
+		if rights.Driver == roles.DriverArbitrator {
 			names = append(names, role)
 		}
 	}

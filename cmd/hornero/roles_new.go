@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,9 +22,6 @@ const (
 )
 
 var withs = []string{withBalanced, withDatabase}
-
-// newName is what a folder of roles may be called.
-var newName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // newRole is what the scaffold of a role is filled in with.
 type newRole struct {
@@ -73,7 +69,7 @@ func rolesNewCommand(file *string) *cobra.Command {
 func newRoleOf(name string, with []string) (newRole, error) {
 	role := newRole{Name: name}
 
-	if !newName.MatchString(name) {
+	if !roles.IsName(name) {
 		return role, fmt.Errorf(
 			"role %q: a name is at most 32 lower-case letters, digits and dashes, and begins with a letter, as in api",
 			name,
