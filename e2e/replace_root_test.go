@@ -26,30 +26,36 @@ func replaceUnderLoad(t *testing.T, s *stack) {
 	}
 
 	for _, name := range order {
-		before := s.nodes()[name]
-		from := "db-1"
-		if name == from {
-			from = nextDatabase(name)
-		}
-
-		page := s.page()
-		rows := s.inserts(from)
-		started := time.Now()
-		s.must("replace", name)
-
-		took := time.Since(started)
-		acknowledged, gap := rows()
-		failed := page()
-		after := s.nodes()[name]
-		t.Logf("%s replaced in %.1f s, %d rows acknowledged; without an answer: page %.1f s at most, writes %.1f s",
-			name, took.Seconds(), len(acknowledged), failed.Seconds(), gap.Seconds())
-
-		require.LessOrEqual(t, failed, longestFailure, name)
-		require.NotEqual(t, before.DropletID, after.DropletID)
-		require.Greater(t, after.Incarnation, before.Incarnation)
-		s.untilHealthy()
-		s.holds(acknowledged)
+		s.replaceInUse(name)
 	}
+}
+
+// replaceInUse replaces a node while one client reads the page and another writes through the proxies.
+func (s *stack) replaceInUse(name string) {
+	s.t.Helper()
+	before := s.nodes()[name]
+	from := "db-1"
+	if name == from {
+		from = nextDatabase(name)
+	}
+
+	page := s.page()
+	rows := s.inserts(from)
+	started := time.Now()
+	s.must("replace", name)
+
+	took := time.Since(started)
+	acknowledged, gap := rows()
+	failed := page()
+	after := s.nodes()[name]
+	s.t.Logf("%s replaced in %.1f s, %d rows acknowledged; without an answer: page %.1f s at most, writes %.1f s",
+		name, took.Seconds(), len(acknowledged), failed.Seconds(), gap.Seconds())
+
+	require.LessOrEqual(s.t, failed, longestFailure, name)
+	require.NotEqual(s.t, before.DropletID, after.DropletID)
+	require.Greater(s.t, after.Incarnation, before.Incarnation)
+	s.untilHealthy()
+	s.holds(acknowledged)
 }
 
 // killTheWriter ends every process of the writer's machine at once; its successor takes the writes.

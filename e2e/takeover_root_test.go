@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -65,25 +64,7 @@ func (s *stack) takeOver() {
 	}
 
 	for _, name := range append(order, writer, "web-1", "web-2") {
-		from := "db-1"
-		if name == from {
-			from = nextDatabase(name)
-		}
-
-		page := s.page()
-		rows := s.inserts(from)
-		began := time.Now()
-		s.must("replace", name)
-
-		took := time.Since(began)
-		acknowledged, gap := rows()
-		failed := page()
-		s.t.Logf("%s taken over in %.1f s, %d rows acknowledged; without an answer: page %.1f s at most, writes %.1f s",
-			name, took.Seconds(), len(acknowledged), failed.Seconds(), gap.Seconds())
-
-		require.LessOrEqual(s.t, failed, longestFailure, name)
-		s.untilHealthy()
-		s.holds(acknowledged)
+		s.replaceInUse(name)
 	}
 }
 
