@@ -33,7 +33,7 @@ func (f *Fleet) Command(
 	input io.Reader,
 	stdout, stderr io.Writer,
 ) (int, error) {
-	all, err := f.members(ctx)
+	members, err := f.reachable(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -45,7 +45,6 @@ func (f *Fleet) Command(
 
 	// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.
 	line := command.Quote(slices.Concat(asked.Run, words))
-	members, _ := current(all)
 
 	if asked.On == roles.OnAll {
 		return f.onAll(ctx, role, members, line, input, stdout, stderr)

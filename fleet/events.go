@@ -39,13 +39,12 @@ type eventsAnswer struct {
 // askEvents asks all nodes at once, because many may not answer. It returns the first answer from the peer set,
 // or else that of the node which remembers the most.
 func (f *Fleet) askEvents(ctx context.Context, after int64, number int) (eventsAnswer, error) {
-	all, err := f.members(ctx)
+	members, err := f.reachable(ctx)
 	if err != nil {
 		return eventsAnswer{}, err
 	}
 
 	// The first good answer ends the questions to nodes that hang.
-	members, _ := current(all)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 

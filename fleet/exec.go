@@ -17,12 +17,11 @@ func (f *Fleet) Exec(
 		return 0, err
 	}
 
-	all, err := f.members(ctx)
+	members, err := f.reachable(ctx)
 	if err != nil {
 		return 0, err
 	}
 
-	members, _ := current(all)
 	m, there := find(members, name)
 	if !there {
 		return 0, ErrNoDroplet

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/fleet"
 )
 
 var version = "dev"
@@ -34,9 +36,30 @@ func (e exit) Error() string {
 
 // Exit codes beside 0 and 1.
 const (
-	exitDifferences = exit(2) // `hornero plan --detailed-exitcode`: something is not as it is wanted
-	exitUnhealthy   = exit(3) // `hornero status`: not every node serves
+	exitDifferences = exit(2)   // `hornero plan --detailed-exitcode`: something is not as it is wanted
+	exitUnhealthy   = exit(3)   // `hornero status`: not every node serves
+	exitUnsafe      = exit(4)   // refused as unsafe: nothing was touched
+	exitInterrupted = exit(130) // Ctrl-C; the shell's own code for it (128 + SIGINT)
 )
+
+// exitCodes are of errors that scripts have to tell apart.
+var exitCodes = []struct {
+	sentinel error
+	code     exit
+}{
+	{fleet.ErrUnsafe, exitUnsafe},
+}
+
+// codeOf is the exit code of an error: 1 unless scripts have to tell it apart.
+func codeOf(err error) exit {
+	for _, one := range exitCodes {
+		if errors.Is(err, one.sentinel) {
+			return one.code
+		}
+	}
+
+	return exit(1)
+}
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
@@ -78,14 +101,14 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	case errors.As(err, &code):
 		return int(code)
 	case ctx.Err() != nil:
-		// Ctrl-C is no error of the program; 130 is the shell's own code for it (128 + SIGINT).
+		// Ctrl-C is no error of the program.
 		fmt.Fprintln(stderr, "hornero: interrupted; run the same command again to finish")
-		return 130
+		return int(exitInterrupted)
 	}
 
 	fmt.Fprintln(stderr, "hornero:", err)
 
-	return 1
+	return int(codeOf(err))
 }
 
 func versionCommand() *cobra.Command {
