@@ -41,7 +41,10 @@ type Config struct {
 	// Dial reaches a node; nil means a plain connection from here.
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Progress func(string)
-	Timeout  time.Duration // for a node to become healthy
+	// Confirm asks the operator whether what is named may go for good, and returns ErrNotConfirmed when not. Nil
+	// refuses all.
+	Confirm func(ctx context.Context, removals []Removal) error
+	Timeout time.Duration // for a node to become healthy
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.

@@ -48,6 +48,7 @@ var exitCodes = []struct {
 	code     exit
 }{
 	{fleet.ErrUnsafe, exitUnsafe},
+	{fleet.ErrNotConfirmed, exitUnsafe},
 }
 
 // codeOf is the exit code of an error: 1 unless scripts have to tell it apart.

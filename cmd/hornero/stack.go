@@ -148,6 +148,7 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var confirmed *confirmation
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -158,6 +159,7 @@ func upCommand(file *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
+				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
 				url, took, err := f.Up(ctx)
 				if err != nil {
 					return err
@@ -183,6 +185,7 @@ func upCommand(file *string) *cobra.Command {
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	confirmed = confirmFlags(cmd)
 
 	return cmd
 }
