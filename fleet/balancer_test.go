@@ -70,7 +70,7 @@ func TestEachLoadBalancerOfTheStackIsMade(t *testing.T) {
 	ports := map[string][]int{}
 
 	for _, balancer := range all {
-		require.Equal(t, "hornero:blog:role:api", balancer.Tag)
+		require.Equal(t, "hornero:blog:lb:"+strings.TrimPrefix(balancer.Name, "hornero-blog-"), balancer.Tag)
 
 		for _, rule := range balancer.ForwardingRules {
 			ports[balancer.Name] = append(ports[balancer.Name], rule.TargetPort)
@@ -123,6 +123,7 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	w.createBalancer("hornero-blog-2-pages", "hornero:blog-2:role:web")
 	w.createBalancer("inside", "hornero:blog:role:web") // the operator's own
 	w.createBalancer("hornero-blogger", "hornero:blog:role:web")
+	w.createBalancer("hornero-blog-now", "hornero:blog:lb:now")
 
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 	left := []string{"hornero-blog-2", "hornero-blog-2-pages", "hornero-blogger", "inside"}
@@ -138,20 +139,6 @@ func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 	require.Equal(t, []string{"hornero-blog-edge"}, w.balancers())
-}
-
-func TestUpTellsOfLoadBalancersThatAreNotAsStackYamlSays(t *testing.T) {
-	w := newAPIWorld(t, apiText+"balancers: [{name: front, nodes: api, http: PORT}]\n")
-	w.site.answer(answerReady)
-	w.createBalancer("hornero-blog-once", "hornero:blog:role:api")
-	w.createBalancer("hornero-blog-front", "hornero:blog:role:db")
-
-	said := w.hear()
-
-	require.NoError(t, w.up())
-	require.Contains(t, said(), "hornero-blog-once is not in stack.yaml any more and is paid for; ")
-	require.Contains(t, said(), "hornero-blog-front sends to hornero:blog:role:db, not to nodes of role api; ")
-	require.Len(t, w.balancers(), 2, "they are left as they are")
 }
 
 func TestUpOfAStackWithoutALoadBalancerEndsWhenAllNodesAreHealthy(t *testing.T) {

@@ -1,13 +1,13 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hornero/hornero/internal/do"
 )
@@ -86,7 +86,7 @@ func (f *Fleet) destroyCertificates(ctx context.Context) error {
 
 	for _, certificate := range certificates {
 		// The API refuses it while the load balancer that used it is being deleted.
-		err := retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
+		err := f.retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
 			_, err := f.Client.Certificates.Delete(ctx, certificate.ID)
 			return err
 		})
@@ -111,7 +111,7 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 		}
 
 		// Deleted Droplets and load balancers count as members of the VPC for a while.
-		err := retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
+		err := f.retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
 			_, err := f.Client.VPCs.Delete(ctx, vpc.ID)
 			return err
 		})
@@ -124,7 +124,7 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 }
 
 // retryWhileInUse repeats what the API refuses while a resource has members (403, 409, 422).
-func retryWhileInUse(ctx context.Context, what string, try func(context.Context) error) error {
+func (f *Fleet) retryWhileInUse(ctx context.Context, what string, try func(context.Context) error) error {
 	poll := func(ctx context.Context) (do.State, error) {
 		err := try(ctx)
 
@@ -140,5 +140,5 @@ func retryWhileInUse(ctx context.Context, what string, try func(context.Context)
 		return do.Errored, err
 	}
 
-	return do.Wait(ctx, what, poll, do.WaitOptions{Timeout: time.Minute})
+	return do.Wait(ctx, what, poll, do.WaitOptions{Timeout: cmp.Or(f.InUseWait, DefaultInUseWait)})
 }

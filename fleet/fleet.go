@@ -45,6 +45,10 @@ type Config struct {
 	// refuses all.
 	Confirm func(ctx context.Context, removals []Removal) error
 	Timeout time.Duration // for a node to become healthy
+	// ReplaceBalancers names load balancers of stack.yaml (one without a name: its role) that Up makes anew.
+	ReplaceBalancers []string
+	Admission        time.Duration // for a load balancer to send to a node; 0: what its health check takes
+	InUseWait        time.Duration // for what is in use to be deletable; 0: DefaultInUseWait
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.

@@ -67,6 +67,11 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		return err
 	}
 
+	// The old one serves until the load balancer sends to the new one.
+	if err := f.admitAndWait(ctx, fresh); err != nil {
+		return err
+	}
+
 	// A web node has no data: it serves until its successor does, although its name is taken already.
 	if there && client {
 		return f.drainAndDestroy(ctx, old)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,32 @@ func (f *Fleet) tags(node stack.Node, incarnation int, made string) []string {
 		f.tag("spec", made),
 	}
 }
+
+// trafficTag is what a load balancer sends to: hornero:STACK:lb:NAME, where NAME is the load balancer's in stack.yaml.
+// The short form has no name: there it is the role behind it. A Droplet gets traffic by bearing the tag, never by a
+// change of the load balancer's target.
+func (f *Fleet) trafficTag(balancer stack.Balancer) string {
+	return f.tag("lb", called(balancer))
+}
+
+// called is the name of a load balancer in tags and in arguments of commands.
+func called(balancer stack.Balancer) string { return cmp.Or(balancer.Name, balancer.Nodes) }
+
+// trafficTags are those that nodes of a role are to bear, in the order of stack.yaml.
+func (f *Fleet) trafficTags(role string) []string {
+	var tags []string
+
+	for _, balancer := range f.Stack.AllBalancers() {
+		if balancer.Nodes == role {
+			tags = append(tags, f.trafficTag(balancer))
+		}
+	}
+
+	return tags
+}
+
+// isTrafficTag tells whether a tag is, or was, the target of a load balancer of the stack.
+func (f *Fleet) isTrafficTag(tag string) bool { return strings.HasPrefix(tag, f.tag("lb", "")) }
 
 // destroyTags deletes the stack's tags that nothing bears any more: the account would keep them for ever.
 func (f *Fleet) destroyTags(ctx context.Context) error {

@@ -23,13 +23,24 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
+	leaving, err := f.leavingBalancers(ctx)
+	if err != nil {
+		return "", took, err
+	}
+
+	// Asked before anything is touched.
+	if err := f.confirm(ctx, leaving.removals()...); err != nil {
+		return "", took, err
+	}
+
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return "", took, err
 	}
 
 	// Before the nodes: they come up while those boot.
-	if err := f.ensureBalancers(ctx, vpc); err != nil {
+	waiting, err := f.renewBalancers(ctx, vpc, leaving)
+	if err != nil {
 		return "", took, err
 	}
 
@@ -39,9 +50,14 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	}
 
 	took.Launched = time.Since(start).Seconds()
-	url, err := f.await(ctx, vpc, members, start, &took)
 
-	return url, took, err
+	url, err := f.await(ctx, vpc, members, waiting, start, &took)
+	if err != nil {
+		return "", took, err
+	}
+
+	// Last, when nobody needs it any more.
+	return url, took, f.removeTraffic(ctx, leaving)
 }
 
 // checkUp looks for what would end an Up halfway.

@@ -119,6 +119,8 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		Secrets:   secrets,
 		Manifests: manifests,
 		Timeout:   20 * time.Second,
+		Admission: time.Millisecond,
+		InUseWait: time.Second,
 		Dial:      w.dial,
 		Published: func(context.Context, string) (string, error) {
 			return w.site.plain.Hostname(), nil

@@ -146,19 +146,29 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 	return config, nil
 }
 
+const upHelp = `Launches what is missing, changes load balancers and their certificate in place, waits until every node
+is healthy and every load balancer answers, and prints the first one's address. Run twice, the second changes nothing;
+killed halfway and run again, it finishes.
+
+A node gets traffic when it is healthy: by the tag hornero:STACK:lb:NAME, which up puts on it again when it is missing.
+A load balancer that stack.yaml does not name any more is removed when all else serves. Its address is lost for good, so
+up asks before it does anything; --yes answers. What a load balancer has and stack.yaml cannot say (sticky sessions, its
+firewall, its size) is left. It cannot move to another network: "up --replace-balancer NAME" makes it anew, at another
+address.`
+
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
 	var confirmed *confirmation
+	var replaced []string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
 		Args:  cobra.NoArgs,
-		Long: "Launches what is missing, waits until every node is healthy and every load balancer answers, and " +
-			"prints the first one's address.\nRun twice, the second changes nothing; killed halfway and run " +
-			"again, it finishes.",
+		Long:  upHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
+				f.ReplaceBalancers = replaced
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
 				url, took, err := f.Up(ctx)
 				if err != nil {
@@ -186,6 +196,8 @@ func upCommand(file *string) *cobra.Command {
 	}
 	timeoutFlag(cmd, &timeout)
 	confirmed = confirmFlags(cmd)
+	cmd.Flags().StringArrayVar(&replaced, "replace-balancer", nil,
+		"make the load balancer `NAME` anew, at another address; the short form's NAME is the role behind it")
 
 	return cmd
 }

@@ -1,0 +1,116 @@
+package fleet_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/do"
+)
+
+func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
+	for name, balancers := range map[string]string{
+		"none":         "",
+		"another name": "balancers: [{name: front, nodes: web, http: PORT}]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.NoError(t, w.up())
+
+			old := w.balancer()
+			w.config.Stack = w.parse(withBalancers(text, balancers), w.config.Manifests)
+
+			err := w.up()
+			require.ErrorIs(t, err, fleet.ErrNotConfirmed)
+			require.ErrorContains(t, err, "load balancer hornero-blog, with its address "+old.IP)
+			require.Equal(t, old, w.balancer(), "nothing is touched before")
+
+			asked := w.agree()
+			require.NoError(t, w.up())
+			require.Equal(t, []fleet.Removal{{
+				What:  "load balancer hornero-blog",
+				Loses: "its address " + old.IP,
+			}}, *asked)
+			require.Empty(t, w.plan())
+			require.NotContains(t, w.balancers(), "hornero-blog")
+			require.NotContains(t, w.droplet("web-1").Tags, "hornero:blog:lb:web")
+		})
+	}
+}
+
+// Of two of a name one is kept, whoever asks.
+func TestOneOfTwoLoadBalancersOfANameIsKept(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.createBalancer("hornero-blog", "hornero:blog:lb:web")
+
+	lines := w.plan()
+	require.Contains(t, lines[len(lines)-1], "is not in stack.yaml, or the name is there twice; it is paid for")
+}
+
+func TestALoadBalancerIsMadeAnew(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	old := w.balancer()
+
+	w.config.ReplaceBalancers = []string{"wbe"}
+	err := w.up()
+	require.ErrorIs(t, err, fleet.ErrNoBalancer)
+	require.ErrorContains(t, err, "replace load balancer wbe: stack.yaml has no such load balancer; it has: web")
+
+	w.config.ReplaceBalancers = []string{"web"}
+	require.ErrorIs(t, w.up(), fleet.ErrNotConfirmed)
+	require.Equal(t, old, w.balancer())
+
+	asked := w.agree()
+	require.NoError(t, w.up())
+	require.Len(t, *asked, 1)
+	require.NotEqual(t, old.ID, w.balancer().ID)
+	require.Empty(t, w.plan())
+}
+
+// A load balancer reaches nodes over their network, and moves to no other.
+func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.deleteBalancer()
+	w.createBalancer("hornero-blog", "hornero:blog:lb:web")
+
+	lines := w.plan()
+	require.Len(t, lines, 1)
+	require.Contains(t, lines[0], "replace load balancer hornero-blog: ")
+	require.Contains(t, lines[0], "; network ")
+
+	err := w.up()
+	require.ErrorIs(t, err, fleet.ErrFixed)
+	require.ErrorContains(t, err, "`hornero up --replace-balancer web` makes it anew, at another address")
+
+	w.agree()
+	w.config.ReplaceBalancers = []string{"web"}
+	require.NoError(t, w.up())
+	require.Empty(t, w.plan())
+}
+
+// Somebody took the tag by which it was known: its network tells whose it is.
+func TestALoadBalancerIsKnownByItsNetwork(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+
+	before := w.balancer()
+	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
+		request.Name += "-once"
+		request.Tag = "mine"
+	})
+
+	w.agree()
+	require.NoError(t, w.up())
+	require.Equal(t, []string{"hornero-blog"}, w.balancers())
+	require.NotEqual(t, before.ID, w.balancer().ID)
+
+	all, err := do.LoadBalancers(t.Context(), w.config.Client)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(all[0].Tag, "hornero:blog:lb:"))
+}
