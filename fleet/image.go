@@ -90,11 +90,20 @@ func (f *Fleet) newestImage(ctx context.Context, role string) (godo.Image, error
 		return godo.Image{}, f.noImage(role, " but of an earlier version of Hornero, which would refuse its user-data")
 	}
 
+	// A roll went back from it: the next must not go the same way.
+	images = slices.DeleteFunc(images, isRejected)
+	if len(images) == 0 {
+		return godo.Image{}, f.noImage(role, " but one that a roll went back from, which `hornero images accept` "+
+			"takes back")
+	}
+
 	// The API numbers images as they are made: the highest is the newest bake.
 	return slices.MaxFunc(images, func(a, b godo.Image) int {
 		return cmp.Compare(a.ID, b.ID)
 	}), nil
 }
+
+func isRejected(image godo.Image) bool { return slices.Contains(image.Tags, rejectedTag) }
 
 func (f *Fleet) noImage(role, but string) error {
 	return fmt.Errorf(
@@ -119,6 +128,11 @@ func (f *Fleet) pinnedImage(ctx context.Context, node stack.Node) (godo.Image, e
 
 	if err != nil {
 		return godo.Image{}, fmt.Errorf("get image %d of %s: %w", node.Image, node.Name, err)
+	}
+
+	if isRejected(*image) {
+		return godo.Image{}, fmt.Errorf("%w: a roll went back from image %d (%s) of %s; `hornero images accept %d` "+
+			"takes that back", ErrPinned, image.ID, image.Name, node.Name, image.ID)
 	}
 
 	if wrong := f.misfits(*image, node.Role); len(wrong) > 0 {
