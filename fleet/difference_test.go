@@ -104,6 +104,8 @@ type comparison struct {
 
 // nodeComparisons are of nodes and their Droplets.
 func nodeComparisons() map[string]comparison {
+	const up = "hornero up"
+
 	return map[string]comparison{
 		"a Droplet was resized, and stack.yaml says so, too": {
 			change: func(want *wanted, have *found) {

@@ -71,7 +71,8 @@ func (f *Fleet) checkCatalogue(ctx context.Context, nodes []stack.Node, beside i
 		problem := have.sizeProblem(node, images[choiceOf(node)], f.Stack.Region)
 
 		// The nodes of a group all have the same one.
-		if problem != nil && !slices.ContainsFunc(problems, func(err error) bool { return err.Error() == problem.Error() }) {
+		said := func(err error) bool { return err.Error() == problem.Error() }
+		if problem != nil && !slices.ContainsFunc(problems, said) {
 			problems = append(problems, problem)
 		}
 	}
@@ -91,8 +92,8 @@ func (c catalogue) accountProblems(beside int) []error {
 	limit := c.account.DropletLimit
 	if limit > 0 && c.droplets+beside > limit {
 		problems = append(problems, fmt.Errorf(
-			"launch %d more Droplets: %w: the account has %d and may have %d; ask DigitalOcean for more, or delete some",
-			beside, ErrUnlaunchable, c.droplets, limit,
+			"launch %d more Droplets: %w: the account has %d and may have %d; ask DigitalOcean for more, "+
+				"or delete some", beside, ErrUnlaunchable, c.droplets, limit,
 		))
 	}
 
@@ -116,7 +117,8 @@ func (c catalogue) regionProblems(name string) []error {
 func (c catalogue) sizeProblem(node stack.Node, image godo.Image, region string) error {
 	at := slices.IndexFunc(c.sizes, func(size godo.Size) bool { return size.Slug == node.Size })
 	if at < 0 {
-		return fmt.Errorf("nodes %s: size %s: %w: DigitalOcean has no such size", node.Group, node.Size, ErrUnlaunchable)
+		return fmt.Errorf("nodes %s: size %s: %w: DigitalOcean has no such size",
+			node.Group, node.Size, ErrUnlaunchable)
 	}
 
 	size := c.sizes[at]

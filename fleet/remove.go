@@ -63,7 +63,7 @@ func (f *Fleet) removals(leftovers []member) []Removal {
 		// Any other node of its role does what it did; only data go for good.
 		if f.isDatabase(m.Role) {
 			all = append(all, Removal{
-				What:  fmt.Sprintf("node %s (Droplet %d), which stack.yaml does not name any more", m.Node, m.Droplet.ID),
+				What:  fmt.Sprintf("node %s (Droplet %d), which stack.yaml names no more", m.Node, m.Droplet.ID),
 				Loses: "its copy of the data",
 				Data:  true,
 			})

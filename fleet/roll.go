@@ -168,7 +168,8 @@ func (f *Fleet) standingRoll(ctx context.Context, role string) (*rollState, erro
 	}
 
 	if s.strategy == "" {
-		return nil, fmt.Errorf("role %s has no roll that stands; `hornero roll %s --strategy canary` begins one", role, role)
+		return nil, fmt.Errorf("role %[1]s has no roll that stands; `hornero roll %[1]s --strategy canary` begins one",
+			role)
 	}
 
 	return s, nil
@@ -176,8 +177,8 @@ func (f *Fleet) standingRoll(ctx context.Context, role string) (*rollState, erro
 
 // isStanding says how a roll that stands is ended.
 func (s *rollState) isStanding() error {
-	return fmt.Errorf("role %[1]s: %[2]w (%[3]s): `hornero roll %[1]s --promote` goes on, `hornero roll %[1]s --abort` "+
-		"goes back", s.Role, ErrStanding, s.strategy)
+	return fmt.Errorf("role %[1]s: %[2]w (%[3]s): `hornero roll %[1]s --promote` goes on, "+
+		"`hornero roll %[1]s --abort` goes back", s.Role, ErrStanding, s.strategy)
 }
 
 // outdatedNodes are the nodes whose Droplets another has to take the place of, and why: the same that a plan names.

@@ -19,7 +19,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	var took Breakdown
 
 	// Before anything is made that costs money.
-	if err := f.checkUp(ctx); err != nil {
+	if err := f.Check(ctx); err != nil {
 		return "", took, err
 	}
 
@@ -53,8 +53,8 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	return url, took, f.removeLeftovers(ctx)
 }
 
-// checkUp looks for what would end an Up halfway.
-func (f *Fleet) checkUp(ctx context.Context) error {
+// Check looks for what would end an Up halfway, and asks whether what holds data may go. It changes nothing.
+func (f *Fleet) Check(ctx context.Context) error {
 	if err := f.checkGiven(); err != nil {
 		return err
 	}
