@@ -100,7 +100,9 @@ func (f *Fleet) putBalancer(ctx context.Context, is godo.LoadBalancer, request *
 		}
 
 		return do.Errored, err
-	}, do.WaitOptions{Timeout: readBackLimit})
+	}, do.WaitOptions{
+		Timeout: readBackLimit,
+	})
 }
 
 // readBackLimit is how long the API may take to show what it accepted.
@@ -126,5 +128,7 @@ func (f *Fleet) readBalancerBack(
 		return do.Done, nil
 	}
 
-	return do.Wait(ctx, "load balancer "+was.Name+" to be changed", poll, do.WaitOptions{Timeout: readBackLimit})
+	return do.Wait(ctx, "load balancer "+was.Name+" to be changed", poll, do.WaitOptions{
+		Timeout: readBackLimit,
+	})
 }

@@ -133,7 +133,9 @@ func (f *Fleet) removeBalancers(ctx context.Context, balancers []godo.LoadBalanc
 			}
 
 			return do.Pending, err
-		}, do.WaitOptions{Timeout: readBackLimit})
+		}, do.WaitOptions{
+			Timeout: readBackLimit,
+		})
 		if err != nil {
 			return err
 		}

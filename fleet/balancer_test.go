@@ -35,6 +35,12 @@ func (w *world) balancers() []string {
 	return names
 }
 
+// haveBalancers fails unless the account has load balancers of just these names.
+func (w *world) haveBalancers(names ...string) {
+	w.t.Helper()
+	require.Equal(w.t, names, w.balancers())
+}
+
 // createBalancer makes one behind the fleet's back.
 func (w *world) createBalancer(name, tag string) {
 	_, _, err := w.config.Client.LoadBalancers.Create(w.t.Context(), &godo.LoadBalancerRequest{
@@ -109,7 +115,7 @@ func TestDestroyLeavesNothingButImages(t *testing.T) {
 	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, droplets)
-	require.Empty(t, w.balancers())
+	w.haveBalancers()
 }
 
 func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
@@ -126,8 +132,12 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	w.createBalancer("hornero-blog-now", "hornero:blog:lb:now")
 
 	require.NoError(t, w.fleet().Destroy(t.Context()))
-	left := []string{"hornero-blog-2", "hornero-blog-2-pages", "hornero-blogger", "inside"}
-	require.Equal(t, left, w.balancers())
+	w.haveBalancers(
+		"hornero-blog-2",
+		"hornero-blog-2-pages",
+		"hornero-blogger",
+		"inside",
+	)
 }
 
 // Names of load balancers may meet: balancer edge of stack blog, and the only one of stack blog-edge.
@@ -135,10 +145,10 @@ func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 	w := newWorldOf(t, withBalancers(text, `balancers: [{name: edge, nodes: web, http: PORT}]`), nil)
 	w.createBalancer("hornero-blog-edge", "hornero:blog-edge:role:web")
 	require.NoError(t, w.up())
-	require.Equal(t, []string{"hornero-blog-edge", "hornero-blog-edge"}, w.balancers())
+	w.haveBalancers("hornero-blog-edge", "hornero-blog-edge")
 
 	require.NoError(t, w.fleet().Destroy(t.Context()))
-	require.Equal(t, []string{"hornero-blog-edge"}, w.balancers())
+	w.haveBalancers("hornero-blog-edge")
 }
 
 func TestUpOfAStackWithoutALoadBalancerEndsWhenAllNodesAreHealthy(t *testing.T) {
@@ -148,7 +158,7 @@ func TestUpOfAStackWithoutALoadBalancerEndsWhenAllNodesAreHealthy(t *testing.T) 
 	require.Empty(t, url)
 	require.Zero(t, took.First)
 	require.NotZero(t, took.Healthy)
-	require.Empty(t, w.balancers())
+	w.haveBalancers()
 	require.Empty(t, w.status().URL)
 	require.Equal(t, []fleet.BalancerLine{}, w.status().Balancers)
 

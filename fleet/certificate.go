@@ -192,7 +192,9 @@ func (f *Fleet) awaitCertificate(ctx context.Context, certificate *godo.Certific
 		return do.Pending, do.Seen("state %s", state)
 	}
 
-	return certificate, do.Wait(ctx, "certificate "+certificate.Name, poll, do.WaitOptions{Timeout: readBackLimit})
+	return certificate, do.Wait(ctx, "certificate "+certificate.Name, poll, do.WaitOptions{
+		Timeout: readBackLimit,
+	})
 }
 
 // DefaultInUseWait is how long an Up waits for what the API refuses to delete because it is in use. The API is known to

@@ -20,7 +20,7 @@ func Newest(said ...status.PeerSet) status.PeerSet {
 
 // Admit gives nodes the traffic of their roles.
 func (f *Fleet) Admit(ctx context.Context, nodes ...string) error {
-	members, err := f.named(ctx, nodes)
+	members, err := f.membersOf(ctx, nodes)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (f *Fleet) Admit(ctx context.Context, nodes ...string) error {
 
 // Withhold takes all traffic from nodes.
 func (f *Fleet) Withhold(ctx context.Context, nodes ...string) error {
-	members, err := f.named(ctx, nodes)
+	members, err := f.membersOf(ctx, nodes)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (f *Fleet) Withhold(ctx context.Context, nodes ...string) error {
 	return f.withhold(ctx, members)
 }
 
-func (f *Fleet) named(ctx context.Context, nodes []string) ([]member, error) {
+func (f *Fleet) membersOf(ctx context.Context, nodes []string) ([]member, error) {
 	all, err := f.members(ctx)
 	return slices.DeleteFunc(all, func(m member) bool { return !slices.Contains(nodes, m.Node) }), err
 }

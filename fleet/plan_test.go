@@ -157,24 +157,17 @@ func (w *world) turnOff(node string) {
 
 // changeBalancer changes the stack's load balancer behind the fleet's back.
 func (w *world) changeBalancer(change func(*godo.LoadBalancerRequest)) {
-	all, err := do.LoadBalancers(w.t.Context(), w.config.Client)
-	require.NoError(w.t, err)
-	require.Len(w.t, all, 1)
-
-	request := all[0].AsRequest()
+	is := w.balancer()
+	request := is.AsRequest()
 	request.DropletIDs = nil // filled in from the tag, and excludes it
 	change(request)
 
-	_, _, err = w.config.Client.LoadBalancers.Update(w.t.Context(), all[0].ID, request)
+	_, _, err := w.config.Client.LoadBalancers.Update(w.t.Context(), is.ID, request)
 	require.NoError(w.t, err)
 }
 
 func (w *world) deleteBalancer() {
-	all, err := do.LoadBalancers(w.t.Context(), w.config.Client)
-	require.NoError(w.t, err)
-	require.Len(w.t, all, 1)
-
-	_, err = w.config.Client.LoadBalancers.Delete(w.t.Context(), all[0].ID)
+	_, err := w.config.Client.LoadBalancers.Delete(w.t.Context(), w.balancer().ID)
 	require.NoError(w.t, err)
 	require.Empty(w.t, w.balancers())
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/digitalocean/godo"
+
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/stack"
 )
@@ -20,16 +22,22 @@ func (f *Fleet) tag(parts ...string) string {
 // productTag is on all that is Hornero's, of every stack.
 const productTag = "hornero"
 
-// tags are those of a node's Droplet. made is what its spec comes to.
-func (f *Fleet) tags(node stack.Node, incarnation int, made string) []string {
-	return []string{
+// tags are those of a Droplet that is launched.
+func (f *Fleet) tags(next order) []string {
+	tags := []string{
 		productTag,
 		f.tag(),
-		f.tag("role", node.Role),
-		f.tag("node", node.Name),
-		f.tag("incarnation", strconv.Itoa(incarnation)),
-		f.tag("spec", made),
+		f.tag("role", next.node.Role),
+		f.tag("node", next.node.Name),
+		f.tag("incarnation", strconv.Itoa(next.incarnation)),
+		f.tag("spec", next.made),
 	}
+
+	if next.extra != "" {
+		tags = append(tags, f.tag(extraTag, next.extra))
+	}
+
+	return tags
 }
 
 // trafficTag is what a load balancer sends to: hornero:STACK:lb:NAME, where NAME is the load balancer's in stack.yaml.
@@ -57,6 +65,56 @@ func (f *Fleet) trafficTags(role string) []string {
 
 // isTrafficTag tells whether a tag is, or was, the target of a load balancer of the stack.
 func (f *Fleet) isTrafficTag(tag string) bool { return strings.HasPrefix(tag, f.tag("lb", "")) }
+
+// extraTag begins the part of a tag that says which strategy of a roll made a node beside those of stack.yaml.
+const extraTag = "extra"
+
+// putTag puts a tag on the Droplets of members.
+func (f *Fleet) putTag(ctx context.Context, tag string, members []member) error {
+	// It must be there before it is put on something; to create one twice is no error.
+	_, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{
+		Name: tag,
+	})
+	if err != nil {
+		return fmt.Errorf("create tag %s: %w", tag, err)
+	}
+
+	_, err = f.Client.Tags.TagResources(ctx, tag, &godo.TagResourcesRequest{
+		Resources: dropletResources(members),
+	})
+	if err != nil {
+		return fmt.Errorf("tag %s with %s: %w", nodeNames(members), tag, err)
+	}
+
+	return nil
+}
+
+// untag takes a tag from the Droplets of members.
+func (f *Fleet) untag(ctx context.Context, tag string, members []member) error {
+	_, err := f.Client.Tags.UntagResources(ctx, tag, &godo.UntagResourcesRequest{
+		Resources: dropletResources(members),
+	})
+
+	// Without the tag nobody bears it.
+	if err == nil || do.IsNotFound(err) {
+		return nil
+	}
+
+	return fmt.Errorf("take tag %s from %s: %w", tag, nodeNames(members), err)
+}
+
+func dropletResources(members []member) []godo.Resource {
+	var resources []godo.Resource
+
+	for _, m := range members {
+		resources = append(resources, godo.Resource{
+			ID:   strconv.Itoa(m.Droplet.ID),
+			Type: godo.DropletResourceType,
+		})
+	}
+
+	return resources
+}
 
 // destroyTags deletes the stack's tags that nothing bears any more: the account would keep them for ever.
 func (f *Fleet) destroyTags(ctx context.Context) error {

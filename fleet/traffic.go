@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/digitalocean/godo"
 
 	"github.com/hornero/hornero/internal/do"
 )
@@ -34,17 +31,13 @@ func (m member) bears(tag string) bool { return slices.Contains(m.Droplet.Tags, 
 // admit gives members the traffic of the load balancers of their roles: from now on those check them, and send to those
 // that are healthy. What is admitted already is no error.
 func (f *Fleet) admit(ctx context.Context, members []member) error {
-	return f.retag(ctx, members, true, func(m member) []string {
-		return slices.DeleteFunc(f.trafficTags(m.Role), m.bears)
-	})
+	return f.retag(ctx, members, true, f.missingTraffic)
 }
 
 // withhold takes the traffic of every load balancer of the stack from members. What they answer just now ends as the
 // load balancer likes: who must not be cut off is drained first.
 func (f *Fleet) withhold(ctx context.Context, members []member) error {
-	return f.retag(ctx, members, false, func(m member) []string {
-		return slices.DeleteFunc(slices.Clone(m.Droplet.Tags), func(tag string) bool { return !f.isTrafficTag(tag) })
-	})
+	return f.retag(ctx, members, false, f.trafficOf)
 }
 
 // withholdForeign takes the traffic of load balancers from members whose role is not, or no more, behind them.
@@ -52,10 +45,30 @@ func (f *Fleet) withholdForeign(ctx context.Context, members []member) error {
 	return f.retag(ctx, members, false, f.foreignTraffic)
 }
 
+// trafficOf are the tags of a member that give it traffic.
+func (f *Fleet) trafficOf(m member) []string {
+	var tags []string
+
+	for _, tag := range m.Droplet.Tags {
+		if f.isTrafficTag(tag) {
+			tags = append(tags, tag)
+		}
+	}
+
+	return tags
+}
+
+// missingTraffic are the tags that a member lacks.
+func (f *Fleet) missingTraffic(m member) []string {
+	return slices.DeleteFunc(f.trafficTags(m.Role), m.bears)
+}
+
 // foreignTraffic are the tags that give a member traffic of load balancers that are not for its role.
 func (f *Fleet) foreignTraffic(m member) []string {
-	return slices.DeleteFunc(slices.Clone(m.Droplet.Tags), func(tag string) bool {
-		return !f.isTrafficTag(tag) || slices.Contains(f.trafficTags(m.Role), tag)
+	wanted := f.trafficTags(m.Role)
+
+	return slices.DeleteFunc(f.trafficOf(m), func(tag string) bool {
+		return slices.Contains(wanted, tag)
 	})
 }
 
@@ -75,59 +88,25 @@ func (f *Fleet) retag(ctx context.Context, members []member, on bool, of func(me
 	}
 
 	for _, tag := range tags {
-		change := f.untag
+		names := nodeNames(bearers[tag])
+
 		if on {
-			change = f.putTag
+			if err := f.putTag(ctx, tag, bearers[tag]); err != nil {
+				return err
+			}
+
+			f.progress("%s: gets traffic (tag %s)", names, tag)
+			continue
 		}
 
-		if err := change(ctx, tag, bearers[tag]); err != nil {
+		if err := f.untag(ctx, tag, bearers[tag]); err != nil {
 			return err
 		}
+
+		f.progress("%s: gets no traffic any more (tag %s)", names, tag)
 	}
 
 	return nil
-}
-
-func (f *Fleet) putTag(ctx context.Context, tag string, members []member) error {
-	// A tag must be there before it is put on something; to create one twice is no error.
-	if _, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag}); err != nil {
-		return fmt.Errorf("create tag %s: %w", tag, err)
-	}
-
-	request := &godo.TagResourcesRequest{Resources: dropletResources(members)}
-	if _, err := f.Client.Tags.TagResources(ctx, tag, request); err != nil {
-		return fmt.Errorf("tag %s with %s: %w", nodeNames(members), tag, err)
-	}
-
-	f.progress("%s: gets traffic (tag %s)", nodeNames(members), tag)
-
-	return nil
-}
-
-func (f *Fleet) untag(ctx context.Context, tag string, members []member) error {
-	request := &godo.UntagResourcesRequest{Resources: dropletResources(members)}
-
-	// Without the tag nobody bears it.
-	_, err := f.Client.Tags.UntagResources(ctx, tag, request)
-	if err != nil && !do.IsNotFound(err) {
-		return fmt.Errorf("take tag %s from %s: %w", tag, nodeNames(members), err)
-	}
-
-	f.progress("%s: gets no traffic any more (tag %s)", nodeNames(members), tag)
-
-	return nil
-}
-
-func dropletResources(members []member) []godo.Resource {
-	var resources []godo.Resource
-	for _, m := range members {
-		resources = append(resources, godo.Resource{
-			ID:   strconv.Itoa(m.Droplet.ID),
-			Type: godo.DropletResourceType,
-		})
-	}
-
-	return resources
 }
 
 func nodeNames(members []member) string {
@@ -139,9 +118,15 @@ func nodeNames(members []member) string {
 	return strings.Join(names, ", ")
 }
 
-// admitAndWait gives a node its traffic, and returns when the load balancers of its role had the time to see it.
-func (f *Fleet) admitAndWait(ctx context.Context, m member) error {
-	if len(f.trafficTags(m.Role)) == 0 {
+// awaitServing waits until a node is healthy, gives it its traffic, and returns when the load balancers of its role had
+// the time to see it.
+func (f *Fleet) awaitServing(ctx context.Context, m member) error {
+	if err := f.awaitNode(ctx, m); err != nil {
+		return err
+	}
+
+	// No load balancer is for it, or it had its traffic before.
+	if len(f.missingTraffic(m)) == 0 {
 		return nil
 	}
 

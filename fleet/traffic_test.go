@@ -14,8 +14,10 @@ import (
 
 const webTraffic = "hornero:blog:lb:web"
 
-// admitted are the nodes that bear a traffic tag, sorted.
-func (w *world) admitted(tag string) []string {
+// haveTraffic fails unless just these nodes bear a traffic tag.
+func (w *world) haveTraffic(tag string, nodes ...string) {
+	w.t.Helper()
+
 	droplets, err := do.DropletsByTag(w.t.Context(), w.config.Client, tag)
 	require.NoError(w.t, err)
 
@@ -25,8 +27,19 @@ func (w *world) admitted(tag string) []string {
 	}
 
 	slices.Sort(names)
+	require.Equal(w.t, nodes, names)
+}
 
-	return names
+func (w *world) sicken(node string) {
+	w.set(func() {
+		w.unhealthy[node] = true
+	})
+}
+
+func (w *world) cure(node string) {
+	w.set(func() {
+		delete(w.unhealthy, node)
+	})
 }
 
 // order fails unless the lines were said in that order.
@@ -44,14 +57,14 @@ func order(t *testing.T, said string, lines ...string) {
 func TestNodesGetTrafficWhenTheyAreHealthy(t *testing.T) {
 	w := newWorld(t)
 	w.config.Timeout = time.Second
-	w.set(func() { w.unhealthy["web-1"] = true })
+	w.sicken("web-1")
 
 	require.ErrorContains(t, w.up(), "web-1 is synced")
-	require.Equal(t, []string{"web-2"}, w.admitted(webTraffic))
+	w.haveTraffic(webTraffic, "web-2")
 
-	w.set(func() { w.unhealthy["web-1"] = false })
+	w.cure("web-1")
 	require.NoError(t, w.up())
-	require.Equal(t, []string{"web-1", "web-2"}, w.admitted(webTraffic))
+	w.haveTraffic(webTraffic, "web-1", "web-2")
 }
 
 // A stack of an earlier version sends by the role's tag, and has a certificate without digits in its name.
@@ -60,7 +73,9 @@ func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 	require.NoError(t, w.up())
 
 	w.useCertificate("hornero-blog")
-	w.changeBalancer(func(request *godo.LoadBalancerRequest) { request.Tag = "hornero:blog:role:web" })
+	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
+		request.Tag = "hornero:blog:role:web"
+	})
 	_, err := w.config.Client.Tags.Delete(t.Context(), webTraffic)
 	require.NoError(t, err)
 	before := w.balancer()
@@ -69,12 +84,12 @@ func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 
 	// A node that is not healthy yet would leave the load balancer with fewer nodes than it has.
 	w.config.Timeout = time.Second
-	w.set(func() { w.unhealthy["web-1"] = true })
+	w.sicken("web-1")
 	require.Error(t, w.up())
 	require.Equal(t, before, w.balancer())
 
 	w.config.Timeout = 20 * time.Second
-	w.set(func() { w.unhealthy["web-1"] = false })
+	w.cure("web-1")
 	said := w.hear()
 	require.NoError(t, w.up())
 	order(t, said(),
@@ -85,7 +100,7 @@ func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 	)
 
 	require.Equal(t, before.IP, w.balancer().IP)
-	require.Equal(t, []string{w.certificateName()}, w.certificateNames())
+	w.haveOneCertificate()
 	require.Empty(t, w.plan())
 }
 
@@ -95,7 +110,12 @@ func TestASuccessorGetsTrafficBeforeTheOldOneLeaves(t *testing.T) {
 
 	said := w.hear()
 	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
-	order(t, said(), "web-1: Droplet ", "web-1: gets traffic", "web-1: waits 1ms", "web-1: drains")
+	order(t, said(),
+		"web-1: Droplet ",
+		"web-1: gets traffic",
+		"web-1: waits 1ms",
+		"web-1: drains",
+	)
 
 	require.NoError(t, w.fleet().Replace(t.Context(), "db-1"))
 	require.NotContains(t, said(), "db-1: gets traffic", "no load balancer sends to it")
@@ -109,20 +129,28 @@ func TestAdmitAndWithhold(t *testing.T) {
 	w.site.answer(answerReady)
 	require.NoError(t, w.up())
 
-	everybody := []string{"api-1", "api-2", "late-1"}
-	for _, tag := range []string{"hornero:blog:lb:pages", "hornero:blog:lb:api"} {
-		require.Equal(t, everybody, w.admitted(tag))
+	const (
+		pages = "hornero:blog:lb:pages"
+		api   = "hornero:blog:lb:api"
+	)
+
+	everybody := []string{
+		"api-1",
+		"api-2",
+		"late-1",
 	}
+	w.haveTraffic(pages, everybody...)
+	w.haveTraffic(api, everybody...)
 
 	f := w.fleet()
 	require.NoError(t, f.Withhold(t.Context(), "api-1", "db-1", "late-1"))
-	require.Equal(t, []string{"api-2"}, w.admitted("hornero:blog:lb:pages"))
-	require.Equal(t, []string{"api-2"}, w.admitted("hornero:blog:lb:api"))
+	w.haveTraffic(pages, "api-2")
+	w.haveTraffic(api, "api-2")
 	require.NoError(t, f.Withhold(t.Context(), "api-1"), "and again")
 
 	require.NoError(t, f.Admit(t.Context(), "api-1", "db-1", "api-2", "late-1"))
-	require.Equal(t, everybody, w.admitted("hornero:blog:lb:pages"))
-	require.Equal(t, everybody, w.admitted("hornero:blog:lb:api"))
+	w.haveTraffic(pages, everybody...)
+	w.haveTraffic(api, everybody...)
 	require.NoError(t, f.Admit(t.Context(), "late-1"), "and again")
 }
 

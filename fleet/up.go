@@ -19,17 +19,8 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	var took Breakdown
 
 	// Before anything is made that costs money.
-	if err := f.checkUp(ctx); err != nil {
-		return "", took, err
-	}
-
-	leaving, err := f.leavingBalancers(ctx)
+	leaving, err := f.check(ctx)
 	if err != nil {
-		return "", took, err
-	}
-
-	// Asked before anything is touched.
-	if err := f.confirm(ctx, leaving.removals()...); err != nil {
 		return "", took, err
 	}
 
@@ -53,37 +44,63 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 
 	url, err := f.await(ctx, vpc, members, waiting, start, &took)
 	if err != nil {
-		return "", took, err
+		return url, took, err
 	}
 
-	// Last, when nobody needs it any more.
+	// Only a stack that serves is changed: each of these takes a node away.
+	if err := f.rollAll(ctx); err != nil {
+		return url, took, err
+	}
+
+	if err := f.removeLeftovers(ctx); err != nil {
+		return url, took, err
+	}
+
 	return url, took, f.removeTraffic(ctx, leaving)
 }
 
-// checkUp looks for what would end an Up halfway.
-func (f *Fleet) checkUp(ctx context.Context) error {
+// Check looks for what would end an Up halfway, and asks whether what cannot be made again may go. It changes nothing.
+func (f *Fleet) Check(ctx context.Context) error {
+	_, err := f.check(ctx)
+	return err
+}
+
+func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
+	var leaving leavingBalancers
+
 	if err := f.checkGiven(); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.checkReserved(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.tellStrays(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	all, err := f.members(ctx)
 	if err != nil {
-		return err
+		return leaving, err
 	}
 
 	// Nodes that run need no image: theirs may be pruned.
 	kept, _ := current(all)
-	_, err = f.imagesOf(ctx, f.missing(kept))
+	missing := f.missing(kept)
 
-	return err
+	if err := f.checkCatalogue(ctx, missing, len(missing)); err != nil {
+		return leaving, err
+	}
+
+	if leaving, err = f.leavingBalancers(ctx); err != nil {
+		return leaving, err
+	}
+
+	// Asked now, although they go last: who says no has lost nothing.
+	removals := append(f.removals(f.leftovers(kept)), leaving.removals()...)
+
+	return leaving, f.confirm(ctx, removals...)
 }
 
 // checkGiven looks for the secrets that only the operator can give.
@@ -106,7 +123,7 @@ func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
 
 		missing := f.missing(kept)
 		if len(missing) == 0 {
-			return kept, nil
+			return f.named(kept), nil
 		}
 
 		if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
@@ -120,6 +137,11 @@ func (f *Fleet) missing(kept []member) []stack.Node {
 		_, there := find(kept, node.Name)
 		return there
 	})
+}
+
+// named are the members that stack.yaml names; the others are waited for by nobody.
+func (f *Fleet) named(members []member) []member {
+	return slices.DeleteFunc(slices.Clone(members), f.leftover)
 }
 
 // relaunchGone launches the members whose Droplet is gone, and tells whether there was any.

@@ -23,6 +23,8 @@ func stackCommands(file *string) []*cobra.Command {
 		statusCommand(file),
 		eventsCommand(file),
 		recoverCommand(file),
+		scaleCommand(file),
+		rollCommand(file),
 		replaceCommand(file),
 		execCommand(file),
 		destroyCommand(file),
@@ -146,18 +148,23 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 	return config, nil
 }
 
-const upHelp = `Launches what is missing, changes load balancers and their certificate in place, waits until every node
-is healthy and every load balancer answers, and prints the first one's address. Run twice, the second changes nothing;
-killed halfway and run again, it finishes.
+const upHelp = `Brings about what "hornero plan" shows: launches what is missing, changes load balancers and their
+certificate in place, waits until every node is healthy and every load balancer answers, replaces nodes that are not as
+wanted (image, size, settings, secrets), removes those that no group has any more, and prints the first load balancer's
+address.
+
+Nodes are replaced role by role as "hornero roll" does it: behind an extra node that goes first. A database node that
+was scaled away takes its copy of the data along, so that is asked for (--confirm=STACK). Run twice, the second changes
+nothing; killed halfway and run again, it finishes.
 
 A node gets traffic when it is healthy: by the tag hornero:STACK:lb:NAME, which up puts on it again when it is missing.
-A load balancer that stack.yaml does not name any more is removed when all else serves. Its address is lost for good, so
-up asks before it does anything; --yes answers. What a load balancer has and stack.yaml cannot say (sticky sessions, its
-firewall, its size) is left. It cannot move to another network: "up --replace-balancer NAME" makes it anew, at another
-address.`
+A load balancer that stack.yaml does not name any more is removed last. Its address is lost for good, so that is asked
+for before anything is done (--yes). What stack.yaml cannot say of a load balancer (sticky sessions, firewall, size) is
+left. None moves to another network: "up --replace-balancer NAME" makes it anew, at another address.`
 
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var soak time.Duration
 	var confirmed *confirmation
 	var replaced []string
 	cmd := &cobra.Command{
@@ -169,37 +176,44 @@ func upCommand(file *string) *cobra.Command {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
 				f.ReplaceBalancers = replaced
+				f.Soak = soak
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
-				url, took, err := f.Up(ctx)
-				if err != nil {
-					return err
-				}
-
-				fmt.Fprintf(
-					cmd.ErrOrStderr(),
-					"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n",
-					took.Launched,
-					took.Peers,
-					took.Galera,
-					took.First,
-					took.Healthy,
-				)
-
-				// The URL alone is on standard output, for scripts. A stack without a load balancer has none.
-				if url != "" {
-					fmt.Fprintln(cmd.OutOrStdout(), url)
-				}
-
-				return nil
+				return runUp(ctx, cmd, f)
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	soakFlag(cmd, &soak)
 	confirmed = confirmFlags(cmd)
 	cmd.Flags().StringArrayVar(&replaced, "replace-balancer", nil,
 		"make the load balancer `NAME` anew, at another address; the short form's NAME is the role behind it")
 
 	return cmd
+}
+
+// runUp makes what exists equal what a fleet's stack says, and prints how that went.
+func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet) error {
+	url, took, err := f.Up(ctx)
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintf(
+		cmd.ErrOrStderr(),
+		"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n",
+		took.Launched,
+		took.Peers,
+		took.Galera,
+		took.First,
+		took.Healthy,
+	)
+
+	// The URL alone is on standard output, for scripts. A stack without a load balancer has none.
+	if url != "" {
+		fmt.Fprintln(cmd.OutOrStdout(), url)
+	}
+
+	return nil
 }
 
 func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
@@ -208,6 +222,15 @@ func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
 		"timeout",
 		fleet.DefaultTimeout,
 		"how long nodes may take to become healthy",
+	)
+}
+
+func soakFlag(cmd *cobra.Command, soak *time.Duration) {
+	cmd.Flags().DurationVar(
+		soak,
+		"soak",
+		fleet.DefaultSoak,
+		"how long the first new node of a role is watched before the others are replaced",
 	)
 }
 
