@@ -52,6 +52,8 @@ var exitCodes = []struct {
 	{fleet.ErrUnsafe, exitUnsafe},
 	{fleet.ErrNotConfirmed, exitUnsafe},
 	{fleet.ErrStanding, exitUnsafe},
+	{fleet.ErrMeltdown, exitUnsafe},
+	{fleet.ErrGivenUp, exitUnsafe},
 	{fleet.ErrRolledBack, exitRolledBack},
 	{fleet.ErrHalfway, exitHalfway},
 }

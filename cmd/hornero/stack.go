@@ -26,6 +26,7 @@ func stackCommands(file *string) []*cobra.Command {
 		scaleCommand(file),
 		rollCommand(file),
 		replaceCommand(file),
+		healCommand(file),
 		execCommand(file),
 		destroyCommand(file),
 
