@@ -253,7 +253,7 @@ func (h *Healer) turnOn(ctx context.Context, node stack.Node) error {
 		return err
 	}
 
-	return h.Fleet.awaitNode(ctx, m)
+	return h.Fleet.awaitServing(ctx, m)
 }
 
 // relaunch launches a node that has no Droplet, as its next incarnation, and waits until it serves.
@@ -273,5 +273,5 @@ func (f *Fleet) relaunch(ctx context.Context, node stack.Node) error {
 		return fmt.Errorf("launch %s: %w", node.Name, ErrNoDroplet)
 	}
 
-	return f.awaitNode(ctx, m)
+	return f.awaitServing(ctx, m)
 }
