@@ -63,6 +63,10 @@ func (f *Fleet) Check(ctx context.Context) error {
 		return err
 	}
 
+	if err := f.checkPlanned(ctx); err != nil {
+		return err
+	}
+
 	if err := f.tellStrays(ctx); err != nil {
 		return err
 	}

@@ -160,6 +160,7 @@ nothing; killed halfway and run again, it finishes.`
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
 	var soak time.Duration
+	var planned string
 	var confirmed *confirmation
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -167,7 +168,13 @@ func upCommand(file *string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		Long:  upHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			plan, err := readPlan(planned)
+			if err != nil {
+				return err
+			}
+
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				f.Planned = plan
 				f.Timeout = timeout
 				f.Soak = soak
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
@@ -177,6 +184,7 @@ func upCommand(file *string) *cobra.Command {
 	}
 	timeoutFlag(cmd, &timeout)
 	soakFlag(cmd, &soak)
+	cmd.Flags().StringVar(&planned, "plan", "", "a file of `hornero plan --out`: bring about nothing that it has not")
 	confirmed = confirmFlags(cmd)
 
 	return cmd
