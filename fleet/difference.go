@@ -270,6 +270,7 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		// No reason to replace it, by itself.
 		if len(reasons) == 0 {
 			replace.Action = ActionNothing
+			replace.By = "hornero replace " + node.Name
 		}
 
 		reasons = append(reasons, notComparable)

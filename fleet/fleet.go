@@ -44,6 +44,8 @@ type Config struct {
 	// Confirm asks the operator whether what is named may go for good, and returns ErrNotConfirmed when not. Nil
 	// refuses all.
 	Confirm func(ctx context.Context, removals []Removal) error
+	// Planned is the plan that an operator has read: Up brings about nothing else. Nil allows all.
+	Planned *Plan
 	Timeout time.Duration // for a node to become healthy
 	Soak    time.Duration // for which the first new node of a roll is watched; DefaultSoak where 0
 	// ReplaceBalancers names load balancers of stack.yaml (one without a name: its role) that Up makes anew.

@@ -76,6 +76,10 @@ func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
 		return leaving, err
 	}
 
+	if err := f.checkPlanned(ctx); err != nil {
+		return err
+	}
+
 	if err := f.tellStrays(ctx); err != nil {
 		return leaving, err
 	}

@@ -52,6 +52,7 @@ var exitCodes = []struct {
 	{fleet.ErrUnsafe, exitUnsafe},
 	{fleet.ErrNotConfirmed, exitUnsafe},
 	{fleet.ErrStanding, exitUnsafe},
+	{fleet.ErrUnplanned, exitUnsafe},
 	{fleet.ErrMeltdown, exitUnsafe},
 	{fleet.ErrGivenUp, exitUnsafe},
 	{fleet.ErrRolledBack, exitRolledBack},

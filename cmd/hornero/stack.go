@@ -166,6 +166,7 @@ left. None moves to another network: "up --replace-balancer NAME" makes it anew,
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
 	var soak time.Duration
+	var planned string
 	var confirmed *confirmation
 	var replaced []string
 	cmd := &cobra.Command{
@@ -174,7 +175,13 @@ func upCommand(file *string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		Long:  upHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			plan, err := readPlan(planned)
+			if err != nil {
+				return err
+			}
+
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				f.Planned = plan
 				f.Timeout = timeout
 				f.ReplaceBalancers = replaced
 				f.Soak = soak
@@ -185,6 +192,7 @@ func upCommand(file *string) *cobra.Command {
 	}
 	timeoutFlag(cmd, &timeout)
 	soakFlag(cmd, &soak)
+	cmd.Flags().StringVar(&planned, "plan", "", "a file of `hornero plan --out`: bring about nothing that it has not")
 	confirmed = confirmFlags(cmd)
 	cmd.Flags().StringArrayVar(&replaced, "replace-balancer", nil,
 		"make the load balancer `NAME` anew, at another address; the short form's NAME is the role behind it")
