@@ -60,6 +60,43 @@ func (f *Fleet) changeBalancer(ctx context.Context, b balanced) error {
 	return nil
 }
 
+// tryChange asks the API whether it would take a change, and changes nothing. Target and certificate stay as they are
+// in the question: nodes and the next certificate are not there yet.
+func (f *Fleet) tryChange(ctx context.Context, b balanced, is godo.LoadBalancer) error {
+	certificate := usedBy(is)
+
+	want := f.wantedBalancer(b)
+	if len(compareBalancer(want, is)) == 0 || b.HTTPS != 0 && certificate == nil {
+		return nil
+	}
+
+	request := b.request(is, want, certificate)
+	request.ValidateOnly = true
+	request.Tag = is.Tag
+
+	if is.Tag == "" {
+		request.DropletIDs = is.DropletIDs
+	}
+
+	_, _, err := f.Client.LoadBalancers.Update(ctx, is.ID, request)
+	if do.IsPending(err) || do.IsTransient(err) {
+		return nil // the change itself waits for that
+	}
+
+	return err
+}
+
+// usedBy is the certificate that a load balancer uses; nil where it uses none.
+func usedBy(is godo.LoadBalancer) *godo.Certificate {
+	for _, rule := range is.ForwardingRules {
+		if rule.CertificateID != "" {
+			return &godo.Certificate{ID: rule.CertificateID}
+		}
+	}
+
+	return nil
+}
+
 // request is the whole of a load balancer: a PUT sets what it leaves out to its default. It begins with what is there,
 // so that what stack.yaml cannot say survives: sticky sessions, the firewall, the size and so on.
 func (b balanced) request(

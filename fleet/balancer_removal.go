@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -44,23 +45,28 @@ func (f *Fleet) leavingBalancers(ctx context.Context) (leavingBalancers, error) 
 		return leaving, err
 	}
 
+	wanted, err := f.allBalanced()
+	if err != nil {
+		return leaving, err
+	}
+
 	kept := map[string]bool{} // by the number
 
-	for _, balancer := range f.Stack.AllBalancers() {
-		is, there := f.balancerNamed(have, balancer.Name)
+	for _, b := range wanted {
+		is, there := f.balancerNamed(have, b.Name)
 		if !there {
 			continue
 		}
 
 		kept[is.ID] = true
-		reason := fixedReason(is, vpc)
 
-		switch {
-		case slices.Contains(f.ReplaceBalancers, called(balancer)):
+		if slices.Contains(f.ReplaceBalancers, called(b.Balancer)) {
 			leaving.replaced = append(leaving.replaced, is)
-		case reason != "":
-			return leaving, fmt.Errorf("change load balancer %s: %w: %s; `%s` makes it anew, at another address",
-				is.Name, ErrFixed, reason, replaceBalancer(called(balancer)))
+			continue
+		}
+
+		if err := f.checkChange(ctx, b, is, vpc); err != nil {
+			return leaving, err
 		}
 	}
 
@@ -71,6 +77,29 @@ func (f *Fleet) leavingBalancers(ctx context.Context) (leavingBalancers, error) 
 	}
 
 	return leaving, nil
+}
+
+// checkChange refuses what the API would refuse, before anything else is changed.
+func (f *Fleet) checkChange(ctx context.Context, b balanced, is godo.LoadBalancer, vpc *godo.VPC) error {
+	reason := fixedReason(is, vpc)
+
+	if reason == "" {
+		err := f.tryChange(ctx, b, is)
+
+		switch {
+		case do.Status(err) == http.StatusUnprocessableEntity && !do.IsPending(err):
+			reason = err.Error()
+		case err != nil:
+			return fmt.Errorf("look whether load balancer %s can be changed: %w", is.Name, err)
+		}
+	}
+
+	if reason == "" {
+		return nil
+	}
+
+	return fmt.Errorf("change load balancer %s: %w: %s; `%s` makes it anew, at another address",
+		is.Name, ErrFixed, reason, replaceBalancer(called(b.Balancer)))
 }
 
 // checkReplaceBalancers refuses names that no load balancer of stack.yaml has.

@@ -97,6 +97,35 @@ func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
 	require.Empty(t, w.plan())
 }
 
+// The API is asked before anything else is changed.
+func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+
+	old := w.balancer()
+	w.deleteBalancer()
+
+	// One that forwards packets, and looks into none.
+	request := old.AsRequest()
+	request.Type = godo.LoadBalancerTypeRegionalNetwork
+	request.DropletIDs = nil
+	request.ForwardingRules[0].EntryProtocol = "tcp"
+	request.ForwardingRules[0].TargetProtocol = "tcp"
+	_, _, err := w.config.Client.LoadBalancers.Create(t.Context(), request)
+	require.NoError(t, err)
+
+	before := w.balancer()
+	w.destroyDroplet("web-2", 6)
+	w.awaitDroplets(6)
+
+	err = w.up()
+	require.ErrorIs(t, err, fleet.ErrFixed)
+	require.ErrorContains(t, err, "routes tcp and udp only, not http; ")
+	require.ErrorContains(t, err, "`hornero up --replace-balancer web` makes it anew")
+	require.Equal(t, before.ForwardingRules, w.balancer().ForwardingRules)
+	require.Len(t, w.names(), 6, "nothing is launched")
+}
+
 // Somebody took the tag by which it was known: its network tells whose it is.
 func TestALoadBalancerIsKnownByItsNetwork(t *testing.T) {
 	w := newWorld(t)

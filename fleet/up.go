@@ -77,7 +77,7 @@ func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
 	}
 
 	if err := f.checkPlanned(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.tellStrays(ctx); err != nil {
