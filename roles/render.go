@@ -102,7 +102,7 @@ var pure = template.FuncMap{
 	"min":          func(a, b int64) int64 { return min(a, b) },
 }
 
-// PreviousSecret names the value of a secret that it had before it was rotated. Only nodes that keep a database have it.
+// PreviousSecret names the value that a secret had before it was rotated. Only nodes that keep a database have it.
 func PreviousSecret(name string) string { return name + ".previous" }
 
 // functions are those that read the facts.
