@@ -66,9 +66,11 @@ func secretsCommand(file *string) *cobra.Command {
 	cmd.AddCommand(
 		secretsListCommand(with),
 		secretsShowCommand(with, file),
+		secretsMakeCommand(with),
 		secretsSetCommand(with, file),
 		secretsRotateCommand(with, file),
 		secretsEditCommand(with),
+		secretsImportCommand(with),
 		recipientsCommand(with),
 	)
 
@@ -201,6 +203,33 @@ func secretsShowCommand(with func(secretsWork) runE, file *string) *cobra.Comman
 	}
 }
 
+// secretsMakeCommand is for whoever adds a role and lets CI run `hornero up`: what CI makes is gone with its machine.
+func secretsMakeCommand(with func(secretsWork) runE) *cobra.Command {
+	return &cobra.Command{
+		Use:   "make",
+		Short: "make what the stack asks for and the file has not, as `hornero up` does",
+		Args:  cobra.NoArgs,
+		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, _ []string) error {
+			before := secrets.All()
+
+			// Each that is made is told.
+			if err := secrets.Ensure(secrets.stack, secrets.manifests); err != nil {
+				return err
+			}
+
+			if len(stack.Changed(before, secrets.All())) == 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "nothing is missing in %s\n", secrets.stack.SecretsPath())
+			}
+
+			for _, line := range secrets.Missing(secrets.stack, secrets.manifests) {
+				fmt.Fprintln(cmd.ErrOrStderr(), line)
+			}
+
+			return nil
+		}),
+	}
+}
+
 // held is the value of a secret that is there.
 func (o openedSecrets) held(name string) (report.Secret, error) {
 	secret, err := o.Named(name, o.stack, o.manifests)
@@ -216,7 +245,7 @@ func (o openedSecrets) held(name string) (report.Secret, error) {
 		return "", fmt.Errorf("%s is not given yet; `hornero secrets set %[1]s` reads it from standard input", name)
 	}
 
-	return "", fmt.Errorf("%s is not made yet; `hornero up` makes it", name)
+	return "", fmt.Errorf("%s is not made yet; `hornero up` or `hornero secrets make` makes it", name)
 }
 
 func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Command {

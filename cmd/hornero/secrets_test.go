@@ -147,7 +147,13 @@ func TestSecretsAreListedWithWhatTheyAreFor(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(folder, "secrets.age"))
 
 	got := hornero(t, "secrets", "show", "wordpress.salt")
-	require.Equal(t, "hornero: wordpress.salt is not made yet; `hornero up` makes it\n", got.stderr)
+	require.Contains(t, got.stderr, "wordpress.salt is not made yet; `hornero up` or `hornero secrets make` makes it\n")
+
+	got = hornero(t, "secrets", "make")
+	require.Zero(t, got.code, got.stderr)
+	require.Contains(t, got.stderr, "made the secret wordpress.salt (secrets.age)\n")
+	require.Equal(t, names, strings.Fields(hornero(t, "secrets", "list").stdout))
+	require.Equal(t, "nothing is missing in secrets.age\n", hornero(t, "secrets", "make").stderr)
 }
 
 func TestNamesOfSecretsAreCompleted(t *testing.T) {
