@@ -272,6 +272,11 @@ func (e Editing) checkName(key *yaml.Node, p *editProblems) bool {
 
 // checkKept looks for names that were taken away.
 func (e Editing) checkKept(values map[string]report.Secret, document *yaml.Node, p *editProblems) {
+	// One that is misspelt is told already.
+	if len(p.all) > 0 {
+		return
+	}
+
 	for _, name := range slices.Sorted(maps.Keys(e.Shown)) {
 		_, kept := values[name]
 		if _, named := e.named[name]; kept || !named {

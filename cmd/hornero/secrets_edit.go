@@ -46,7 +46,7 @@ func secretsEditCommand(with func(secretsWork) runE) *cobra.Command {
 			edit := secretsEdit{
 				opened: secrets,
 				cmd:    cmd,
-				again:  func(problem error) (bool, error) { return askAgain(ctx, cmd, problem) },
+				again:  func(problem error) error { return askAgain(ctx, cmd, problem) },
 			}
 
 			return edit.run(ctx)
@@ -58,8 +58,8 @@ func secretsEditCommand(with func(secretsWork) runE) *cobra.Command {
 type secretsEdit struct {
 	opened openedSecrets
 	cmd    *cobra.Command
-	// again shows what is wrong with the text, and asks whether the editor is to be opened once more.
-	again func(problem error) (bool, error)
+	// again shows what is wrong with the text, and returns nil when the editor is to be opened once more.
+	again func(problem error) error
 }
 
 func (e secretsEdit) run(ctx context.Context) error {
@@ -104,12 +104,8 @@ func (e secretsEdit) run(ctx context.Context) error {
 			return nil
 		}
 
-		again, err := e.again(problem)
-		if err != nil {
+		if err := e.again(problem); err != nil {
 			return err
-		}
-		if !again {
-			return fmt.Errorf("%w\nnothing is written", problem)
 		}
 	}
 }
@@ -163,11 +159,14 @@ func findEditor() (string, error) {
 	return "", errors.New("edit secrets: there is no editor; name one in EDITOR, or use `hornero secrets set NAME`")
 }
 
+// errNotEdited ends an edit whose text is wrong.
+var errNotEdited = errors.New("edit secrets: nothing is written")
+
 // askAgain shows what is wrong. Without a terminal nobody is asked.
-func askAgain(ctx context.Context, cmd *cobra.Command, problem error) (bool, error) {
+func askAgain(ctx context.Context, cmd *cobra.Command, problem error) error {
 	input, isFile := cmd.InOrStdin().(*os.File)
 	if !isFile || !term.IsTerminal(int(input.Fd())) {
-		return false, nil
+		return fmt.Errorf("%w:\n%w", errNotEdited, problem)
 	}
 
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s\nEdit again? [Y/n] ", problem)
@@ -185,9 +184,13 @@ func askAgain(ctx context.Context, cmd *cobra.Command, problem error) (bool, err
 
 	select {
 	case said := <-answer:
-		return said == "" || strings.EqualFold(said, "y") || strings.EqualFold(said, "yes"), nil
+		if said == "" || strings.EqualFold(said, "y") || strings.EqualFold(said, "yes") {
+			return nil
+		}
+
+		return errNotEdited
 	case <-ctx.Done():
-		return false, fmt.Errorf("edit secrets: %w; nothing is written", ctx.Err())
+		return fmt.Errorf("%w: %w", errNotEdited, ctx.Err())
 	}
 }
 

@@ -122,9 +122,9 @@ fi`)
 	edit := secretsEdit{
 		opened: openedSecrets{secrets, s, manifests},
 		cmd:    cmd,
-		again: func(problem error) (bool, error) {
+		again: func(problem error) error {
 			problems = append(problems, problem.Error())
-			return true, nil
+			return nil
 		},
 	}
 	require.NoError(t, edit.run(t.Context()))
@@ -154,7 +154,7 @@ func TestCtrlCInTheEditorLeavesNothing(t *testing.T) {
 		edit := secretsEdit{
 			opened: openedSecrets{secrets, s, manifests},
 			cmd:    cmd,
-			again:  func(error) (bool, error) { return false, errors.New("nobody is asked") },
+			again:  func(error) error { return errors.New("nobody is asked") },
 		}
 		ended <- edit.run(ctx)
 	}()
