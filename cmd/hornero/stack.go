@@ -72,12 +72,12 @@ func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 
 // readSecrets opens the secrets file, and makes nothing that is missing from it.
 func readSecrets(s *stack.Stack, progress io.Writer) (*stack.Secrets, error) {
-	keyFile, err := stack.DefaultKeyFile()
+	key, err := stack.DefaultKey()
 	if err != nil {
 		return nil, err
 	}
 
-	return stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) {
+	return stack.OpenSecretsWith(s.SecretsPath(), key, func(line string) {
 		fmt.Fprintln(progress, line)
 	})
 }
