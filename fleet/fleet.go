@@ -45,6 +45,7 @@ type Config struct {
 	// refuses all.
 	Confirm func(ctx context.Context, removals []Removal) error
 	Timeout time.Duration // for a node to become healthy
+	Lock    LockConfig
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
@@ -53,7 +54,8 @@ const DefaultTimeout = 10 * time.Minute
 // Fleet is one stack on one cloud.
 type Fleet struct {
 	Config
-	shell *shell
+	shell  *shell
+	change *change // the command that has the stack's lock; nil where none takes it
 }
 
 // New makes a fleet.
@@ -70,7 +72,7 @@ func New(config Config) (*Fleet, error) {
 		return nil, err
 	}
 
-	return &Fleet{config, shell}, nil
+	return &Fleet{Config: config, shell: shell}, nil
 }
 
 // Close ends the connections to nodes.
@@ -192,7 +194,12 @@ func find(members []member, node string) (member, bool) {
 }
 
 func (f *Fleet) progress(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if held := f.held(); held != nil {
+		held.Step(line)
+	}
+
 	if f.Progress != nil {
-		f.Progress(fmt.Sprintf(format, args...))
+		f.Progress(line)
 	}
 }

@@ -141,7 +141,7 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	for _, m := range surplus {
 		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
-		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+		if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
 			return nil, err
 		}
 	}

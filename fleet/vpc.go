@@ -23,11 +23,11 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 
 	for _, vpc := range vpcs {
 		if vpc.Name == f.resourceName() {
-			return vpc.ID, nil
+			return vpc.ID, f.awaitLock(ctx, vpc.ID)
 		}
 	}
 
-	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
+	vpc, err := f.createVPC(ctx, &godo.VPCCreateRequest{
 		Name:       f.resourceName(),
 		RegionSlug: f.Stack.Region,
 	})
