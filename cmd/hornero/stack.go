@@ -26,6 +26,7 @@ func stackCommands(file *string) []*cobra.Command {
 		replaceCommand(file),
 		execCommand(file),
 		destroyCommand(file),
+		lockCommand(file),
 
 		validateCommand(file),
 		rolesCommand(file),
@@ -149,6 +150,7 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
 	var confirmed *confirmation
+	var locked *changing
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -160,7 +162,14 @@ func upCommand(file *string) *cobra.Command {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
-				url, took, err := f.Up(ctx)
+
+				var url string
+				var took fleet.Breakdown
+
+				err := locked.change(ctx, cmd, f, func(ctx context.Context) (err error) {
+					url, took, err = f.Up(ctx)
+					return err
+				})
 				if err != nil {
 					return err
 				}
@@ -186,6 +195,7 @@ func upCommand(file *string) *cobra.Command {
 	}
 	timeoutFlag(cmd, &timeout)
 	confirmed = confirmFlags(cmd)
+	locked = lockFlags(cmd)
 
 	return cmd
 }
@@ -201,6 +211,7 @@ func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
 
 func replaceCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var locked *changing
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
@@ -210,11 +221,12 @@ func replaceCommand(file *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
-				return f.Replace(ctx, args[0])
+				return locked.change(ctx, cmd, f, func(ctx context.Context) error { return f.Replace(ctx, args[0]) })
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	locked = lockFlags(cmd)
 
 	return cmd
 }
@@ -249,6 +261,7 @@ func exitOf(code int, err error) error {
 
 func destroyCommand(file *string) *cobra.Command {
 	var yes bool
+	var locked *changing
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "remove the stack's Droplets, load balancers and network; images and secrets are kept",
@@ -259,10 +272,12 @@ func destroyCommand(file *string) *cobra.Command {
 			}
 
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				return f.Destroy(ctx)
+				return locked.change(ctx, cmd, f, f.Destroy)
 			})
 		},
 	}
+	locked = lockFlags(cmd)
+	locked.leaving = true
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
 
 	return cmd
