@@ -66,6 +66,13 @@ var sections = []section{
 		test:   replaceUnderLoad,
 	},
 	{
+		name: "lock",
+		proves: "of two commands at once one is refused by name; the lock of a killed one is taken over; a command " +
+			"whose lock is broken ends",
+		needs: everything,
+		test:  oneCommandAtATime,
+	},
+	{
 		name:   "quarantine",
 		proves: "with drift: quarantine a changed web node leaves the load balancer, and comes back when it is mended",
 		needs:  everything,

@@ -97,11 +97,15 @@ func (r *register) change(how func()) {
 }
 
 func (r *register) wait() time.Duration {
-	if r.delay == nil {
+	r.mutex.Lock()
+	delay := r.delay
+	r.mutex.Unlock()
+
+	if delay == nil {
 		return time.Millisecond
 	}
 
-	return r.delay()
+	return delay()
 }
 
 func (r *register) travel(ctx context.Context) error {

@@ -246,8 +246,17 @@ func (h *Held) settle(ctx context.Context, asked time.Time) (bool, error) {
 	}
 
 	found, _, err := h.locker.read(ctx)
-	if err != nil || found.claim.Nonce != h.claim.Nonce {
+
+	switch {
+	case err != nil:
 		return false, err
+
+	// Broken: to claim it anew would break whoever breaks it.
+	case !found.held:
+		return false, lost("somebody took it away")
+
+	case found.claim.Nonce != h.claim.Nonce:
+		return false, nil
 	}
 
 	h.renewed(asked)
