@@ -130,19 +130,24 @@ func (f *Fleet) deleteDroplet(ctx context.Context, id int) error {
 
 // createVPC makes the stack's VPC with the command's claim in its description: its name is taken from then on, so that
 // who made it has the lock. Where another command was quicker it waits for that one's lock.
-func (f *Fleet) createVPC(ctx context.Context, request *godo.VPCCreateRequest) (*godo.VPC, error) {
+func (f *Fleet) createVPC(ctx context.Context, request *godo.VPCCreateRequest) (string, error) {
 	vpc, err := f.change.create(ctx, f.Client, request)
-	if do.Status(err) != http.StatusUnprocessableEntity {
-		return vpc, err
+	if err == nil {
+		f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
+		return vpc.ID, nil
 	}
 
 	// Refused: is it because the name was taken meanwhile?
-	other, _, findErr := findVPC(ctx, f.Client, request.Name)
-	if findErr != nil || other == nil {
-		return nil, errors.Join(err, findErr)
+	if do.Status(err) == http.StatusUnprocessableEntity {
+		other, _, findErr := findVPC(ctx, f.Client, request.Name)
+		if other != nil {
+			return other.ID, f.awaitLock(ctx, other.ID)
+		}
+
+		err = errors.Join(err, findErr)
 	}
 
-	return other, f.awaitLock(ctx, other.ID)
+	return "", fmt.Errorf("create VPC %s: %w", request.Name, err)
 }
 
 // create makes a VPC; c is nil where no command takes the lock.

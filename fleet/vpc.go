@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/digitalocean/godo"
 
@@ -27,15 +26,8 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 		}
 	}
 
-	vpc, err := f.createVPC(ctx, &godo.VPCCreateRequest{
+	return f.createVPC(ctx, &godo.VPCCreateRequest{
 		Name:       f.resourceName(),
 		RegionSlug: f.Stack.Region,
 	})
-	if err != nil {
-		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
-	}
-
-	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
-
-	return vpc.ID, nil
 }

@@ -90,6 +90,11 @@ func TestCommandsOfTheLockAreKnown(t *testing.T) {
 	require.Equal(t, 1, mistyped.code)
 	require.Contains(t, mistyped.stderr, `unknown command "brake" for "hornero lock"`)
 
+	// Whoever types starts no lab by it.
+	completed := hornero(t, "__complete", "lock", "break", "")
+	require.Zero(t, completed.code)
+	require.Equal(t, ":4\n", completed.stdout, "no file, and no nonce")
+
 	nothing := hornero(t, "lock", "break")
 	require.Equal(t, 1, nothing.code)
 	require.Contains(t, nothing.stderr, "usage: hornero lock break NONCE")
