@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hornero/hornero/fleet/lock"
 	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/stack"
@@ -223,14 +224,22 @@ func (h *Healer) heal(ctx context.Context, next treatment) error {
 		return err
 	}
 
-	switch next.state {
-	case patientOff:
-		return h.turnOn(ctx, node)
-	case patientMissing:
-		return f.relaunch(ctx, node)
-	}
+	request := lock.Request{Command: "heal " + next.node}
 
-	return f.replace(ctx, node)
+	return f.Change(ctx, request, func(ctx context.Context) error {
+		if err := f.awaitTakenLock(ctx); err != nil {
+			return err
+		}
+
+		switch next.state {
+		case patientOff:
+			return h.turnOn(ctx, node)
+		case patientMissing:
+			return f.relaunch(ctx, node)
+		}
+
+		return f.replace(ctx, node)
+	})
 }
 
 // turnOn turns a Droplet on once: the second time another takes its place.

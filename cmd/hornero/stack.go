@@ -29,6 +29,7 @@ func stackCommands(file *string) []*cobra.Command {
 		healCommand(file),
 		execCommand(file),
 		destroyCommand(file),
+		lockCommand(file),
 
 		validateCommand(file),
 		rolesCommand(file),
@@ -169,6 +170,7 @@ func upCommand(file *string) *cobra.Command {
 	var planned string
 	var confirmed *confirmation
 	var replaced []string
+	var locked *changing
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -186,7 +188,7 @@ func upCommand(file *string) *cobra.Command {
 				f.ReplaceBalancers = replaced
 				f.Soak = soak
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
-				return runUp(ctx, cmd, f)
+				return runUp(ctx, cmd, f, locked)
 			})
 		},
 	}
@@ -196,13 +198,20 @@ func upCommand(file *string) *cobra.Command {
 	confirmed = confirmFlags(cmd)
 	cmd.Flags().StringArrayVar(&replaced, "replace-balancer", nil,
 		"make the load balancer `NAME` anew, at another address; the short form's NAME is the role behind it")
+	locked = lockFlags(cmd)
 
 	return cmd
 }
 
 // runUp makes what exists equal what a fleet's stack says, and prints how that went.
-func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet) error {
-	url, took, err := f.Up(ctx)
+func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet, locked *changing) error {
+	var url string
+	var took fleet.Breakdown
+
+	err := locked.change(ctx, cmd, f, func(ctx context.Context) (err error) {
+		url, took, err = f.Up(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -245,6 +254,7 @@ func soakFlag(cmd *cobra.Command, soak *time.Duration) {
 
 func replaceCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var locked *changing
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
@@ -254,11 +264,12 @@ func replaceCommand(file *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
-				return f.Replace(ctx, args[0])
+				return locked.change(ctx, cmd, f, func(ctx context.Context) error { return f.Replace(ctx, args[0]) })
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	locked = lockFlags(cmd)
 
 	return cmd
 }
@@ -293,6 +304,7 @@ func exitOf(code int, err error) error {
 
 func destroyCommand(file *string) *cobra.Command {
 	var yes bool
+	var locked *changing
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "remove the stack's Droplets, load balancers and network; images and secrets are kept",
@@ -303,10 +315,12 @@ func destroyCommand(file *string) *cobra.Command {
 			}
 
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				return f.Destroy(ctx)
+				return locked.change(ctx, cmd, f, f.Destroy)
 			})
 		},
 	}
+	locked = lockFlags(cmd)
+	locked.leaving = true
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
 
 	return cmd
