@@ -134,9 +134,12 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		command := string(request.Payload[4:]) // after its length
 		var code uint32
 
-		if strings.HasPrefix(command, "hornero-bootstrap ") {
+		switch {
+		case strings.HasPrefix(command, "hornero-bootstrap "):
 			_, _ = io.WriteString(session, w.command(document, address, command))
-		} else {
+		case strings.Contains(command, "journalctl"):
+			code = w.journals.run(document.Node, command, session)
+		default:
 			code = w.roleCommand(document.Node, command, session)
 		}
 

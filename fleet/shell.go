@@ -129,6 +129,22 @@ func (s *shell) drop(m member) {
 	}
 }
 
+// session opens one on a node.
+func (s *shell) session(ctx context.Context, m member) (*ssh.Session, error) {
+	client, err := s.dial(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+
+	session, err := client.NewSession()
+	if err != nil {
+		s.drop(m)
+		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
+	}
+
+	return session, nil
+}
+
 // run runs a command on a node and returns its exit code.
 func (s *shell) run(
 	ctx context.Context,
@@ -137,15 +153,9 @@ func (s *shell) run(
 	stdin io.Reader,
 	stdout, stderr io.Writer,
 ) (int, error) {
-	client, err := s.dial(ctx, m)
+	session, err := s.session(ctx, m)
 	if err != nil {
 		return 0, err
-	}
-
-	session, err := client.NewSession()
-	if err != nil {
-		s.drop(m)
-		return 0, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
 	defer session.Close()
 
@@ -156,8 +166,12 @@ func (s *shell) run(
 	session.Stdin = stdin
 	session.Stdout = stdout
 	session.Stderr = stderr
-	err = session.Run(command)
 
+	return s.ended(ctx, m, session.Run(command))
+}
+
+// ended makes of how a session ended an exit code.
+func (s *shell) ended(ctx context.Context, m member, err error) (int, error) {
 	var exited *ssh.ExitError
 	if errors.As(err, &exited) {
 		return exited.ExitStatus(), nil

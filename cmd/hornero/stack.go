@@ -22,6 +22,7 @@ func stackCommands(file *string) []*cobra.Command {
 		upCommand(file),
 		statusCommand(file),
 		eventsCommand(file),
+		logsCommand(file),
 		recoverCommand(file),
 		replaceCommand(file),
 		execCommand(file),
