@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/stack"
@@ -39,6 +40,16 @@ func (f *Fleet) choose(ctx context.Context, words []string) (choice, error) {
 	}
 
 	return chosen, nil
+}
+
+// names are those of the chosen nodes, for a person.
+func (c choice) names() string {
+	var names []string
+	for _, node := range c.nodes {
+		names = append(names, node.Name)
+	}
+
+	return strings.Join(names, ", ")
 }
 
 // missing are the chosen nodes that have no Droplet.

@@ -209,7 +209,7 @@ func (l *logs) place(ctx context.Context, node string) (member, error) {
 	}
 
 	if m.public() == "" {
-		return member{}, errors.New("it has no address yet")
+		return member{}, errUnaddressed
 	}
 
 	return m, nil

@@ -72,7 +72,7 @@ func (s *shell) config() *ssh.ClientConfig {
 
 	return &ssh.ClientConfig{
 		// Certificates only: a plain host key would have to be trusted on first use.
-		User:              "root",
+		User:              loginUser,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(s.operator)},
 		HostKeyCallback:   checker.CheckHostKey,
 		HostKeyAlgorithms: []string{ssh.CertAlgoED25519v01},
@@ -92,7 +92,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 		return client, nil
 	}
 
-	connection, err := s.reach(ctx, "tcp", net.JoinHostPort(address, "22"))
+	connection, err := s.reach(ctx, "tcp", net.JoinHostPort(address, loginPort))
 	if err != nil {
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
@@ -100,7 +100,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	_ = connection.SetDeadline(time.Now().Add(dialTimeout)) // only the handshake is bounded
 
 	// The host certificate vouches for the name of the node, not for its address.
-	host := net.JoinHostPort(m.Node, "22")
+	host := net.JoinHostPort(m.Node, loginPort)
 	inner, channels, requests, err := ssh.NewClientConn(connection, host, s.config())
 	if err != nil {
 		connection.Close()

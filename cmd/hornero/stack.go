@@ -26,6 +26,7 @@ func stackCommands(file *string) []*cobra.Command {
 		recoverCommand(file),
 		replaceCommand(file),
 		execCommand(file),
+		sshCommand(file),
 		destroyCommand(file),
 
 		validateCommand(file),
