@@ -45,6 +45,8 @@ type Config struct {
 	// refuses all.
 	Confirm func(ctx context.Context, removals []Removal) error
 	Timeout time.Duration // for a node to become healthy
+	// Terminal is the operator's, for commands that want one; nil where there is none.
+	Terminal *Terminal
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.

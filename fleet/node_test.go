@@ -110,10 +110,21 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 	defer session.Close()
 
 	for request := range asked {
+		if request.Type == "pty-req" {
+			w.noteTerminal(document.Node, request)
+			continue
+		}
+
 		if request.Type != "exec" {
 			_ = request.Reply(false, nil)
 			continue
 		}
+
+		go func() {
+			for request := range asked {
+				w.noteTerminal(document.Node, request)
+			}
+		}()
 
 		_ = request.Reply(true, nil)
 
@@ -147,6 +158,32 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		_, _ = session.SendRequest("exit-status", false, exit)
 
 		return
+	}
+}
+
+// noteTerminal notes what is asked of a terminal: its type and size, or a new size.
+func (w *world) noteTerminal(node string, request *ssh.Request) {
+	var size struct{ Columns, Rows, Width, Height uint32 }
+
+	var opened struct {
+		Type                         string
+		Columns, Rows, Width, Height uint32
+		Modes                        string
+	}
+
+	said := node + ": terminal"
+	if ssh.Unmarshal(request.Payload, &opened) == nil {
+		size.Columns = opened.Columns
+		size.Rows = opened.Rows
+		said += " " + opened.Type
+	} else if ssh.Unmarshal(request.Payload, &size) != nil {
+		return
+	}
+
+	w.set(func() { w.ran = append(w.ran, fmt.Sprintf("%s %dx%d", said, size.Columns, size.Rows)) })
+
+	if request.WantReply {
+		_ = request.Reply(true, nil)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
-	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -219,25 +218,6 @@ func replaceCommand(file *string) *cobra.Command {
 	timeoutFlag(cmd, &timeout)
 
 	return cmd
-}
-
-func execCommand(file *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "exec NODE -- COMMAND [ARG...]",
-		Short: "run a command on a node as root, by SSH, with this one's standard input",
-		Args:  cobra.MinimumNArgs(2),
-
-		ValidArgsFunction: completeNode(file),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.
-				words := command.Quote(args[1:])
-				code, err := f.Exec(ctx, args[0], words, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-
-				return exitOf(code, err)
-			})
-		},
-	}
 }
 
 // exitOf makes a command's exit code that of this program.
