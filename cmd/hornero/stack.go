@@ -22,6 +22,7 @@ func stackCommands(file *string) []*cobra.Command {
 		statusCommand(file),
 		eventsCommand(file),
 		logsCommand(file),
+		openCommand(file),
 		recoverCommand(file),
 		replaceCommand(file),
 		execCommand(file),
