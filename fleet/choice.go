@@ -28,7 +28,7 @@ func (f *Fleet) choose(ctx context.Context, words []string) (choice, error) {
 	chosen := choice{nodes: known}
 
 	if len(words) > 0 {
-		if chosen.nodes, err = f.named(known, words); err != nil {
+		if chosen.nodes, err = f.match(known, words); err != nil {
 			return choice{}, err
 		}
 	}
@@ -78,8 +78,8 @@ func (f *Fleet) knownNodes(members []member) []stack.Node {
 	return nodes
 }
 
-// named keeps the nodes that the words name. A node goes before a role of the same name.
-func (f *Fleet) named(known []stack.Node, words []string) ([]stack.Node, error) {
+// match keeps the nodes that the words name. A node goes before a role of the same name.
+func (f *Fleet) match(known []stack.Node, words []string) ([]stack.Node, error) {
 	chosen := map[string]bool{}
 
 	for _, word := range words {
