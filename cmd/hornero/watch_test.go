@@ -84,7 +84,3 @@ func TestABlockIsDrawnInPlace(t *testing.T) {
 		"\x1b[2A\r\x1b[J1\n2\n... an…\n"+
 		"\x1b[3A\r\x1b[Jend\n", out.String())
 }
-
-func TestABlockNeedsATerminal(t *testing.T) {
-	require.Nil(t, newBlock(&bytes.Buffer{}))
-}
