@@ -42,6 +42,12 @@ var sections = []section{
 		test:   nodesAreThemselves,
 	},
 	{
+		name:   "operating",
+		proves: "journals are merged and followed, commands run on roles and in terminals, ssh checks who a node is",
+		needs:  everything,
+		test:   operatorsReachTheNodes,
+	},
+	{
 		name:   "images",
 		proves: "an image's record is the same where it was baked and inside of a node",
 		needs:  aStack,

@@ -53,6 +53,8 @@ type Config struct {
 	Admission        time.Duration // for a load balancer to send to a node; 0: what its health check takes
 	InUseWait        time.Duration // for what is in use to be deletable; 0: DefaultInUseWait
 	Lock             LockConfig
+	// Terminal is the operator's, for commands that want one; nil where there is none.
+	Terminal *Terminal
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.

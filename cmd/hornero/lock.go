@@ -158,15 +158,15 @@ func timeText(at, now time.Time) string {
 	return fmt.Sprintf("%s (%s ago)", local, -distance)
 }
 
-// changing is a command that takes the stack's lock.
-type changing struct {
+// locking is how a command takes the stack's lock.
+type locking struct {
 	wait    time.Duration
 	leaving bool // it removes the stack
 }
 
 // lockFlags are those of every command that changes the stack.
-func lockFlags(cmd *cobra.Command) *changing {
-	c := &changing{}
+func lockFlags(cmd *cobra.Command) *locking {
+	c := &locking{}
 	cmd.Flags().DurationVar(
 		&c.wait,
 		"lock-wait",
@@ -178,7 +178,7 @@ func lockFlags(cmd *cobra.Command) *changing {
 }
 
 // change does work that changes the stack, while no other command does.
-func (c *changing) change(
+func (c *locking) change(
 	ctx context.Context,
 	cmd *cobra.Command,
 	f *fleet.Fleet,

@@ -76,6 +76,7 @@ func codeOf(err error) exit {
 }
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	arguments = longFileFlag(arguments)
 	root := &cobra.Command{
 		Use:           "hornero",
 		Short:         "highly available stacks of immutable Droplets, on DigitalOcean and in the lab",

@@ -20,7 +20,7 @@ var errNotAgreed = errors.New("nothing was done: say yes, or give --yes")
 
 func recoverCommand(file *string) *cobra.Command {
 	var asJSON, dry, yes bool
-	var locked *changing
+	var locked *locking
 	command := &cobra.Command{
 		Use:   "recover",
 		Short: "rebuild the peer set, when the majority of its voters is lost for good",

@@ -35,7 +35,7 @@ type rollFlags struct {
 	image          string
 	promote, abort bool
 	timeout, soak  time.Duration
-	locked         *changing
+	locked         *locking
 }
 
 func rollCommand(file *string) *cobra.Command {

@@ -23,7 +23,7 @@ The copy of the data of a database node goes with it: that is asked for, or said
 func scaleCommand(file *string) *cobra.Command {
 	var timeout, soak time.Duration
 	var confirmed *confirmation
-	var locked *changing
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:     "scale GROUP=COUNT...",
 		Short:   "change how many nodes a group has: in stack.yaml, and in the cloud",
@@ -86,7 +86,7 @@ func withEdits(
 	cmd *cobra.Command,
 	file string,
 	edits []stack.Edit,
-	locked *changing,
+	locked *locking,
 	prepare func(*fleet.Fleet),
 ) error {
 	return withFleet(cmd, file, func(ctx context.Context, f *fleet.Fleet) error {

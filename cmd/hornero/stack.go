@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
-	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -19,17 +18,21 @@ import (
 func stackCommands(file *string) []*cobra.Command {
 	return []*cobra.Command{
 		planCommand(file),
-		upCommand(file),
+		changing(file, upCommand(file)),
 		statusCommand(file),
 		eventsCommand(file),
+		logsCommand(file),
+		openCommand(file),
 		recoverCommand(file),
-		scaleCommand(file),
-		rollCommand(file),
-		replaceCommand(file),
-		healCommand(file),
+		changing(file, scaleCommand(file)),
+		changing(file, rollCommand(file)),
+		changing(file, replaceCommand(file)),
+		changing(file, healCommand(file)),
 		execCommand(file),
-		destroyCommand(file),
+		sshCommand(file),
+		changing(file, destroyCommand(file)),
 		lockCommand(file),
+		runsCommand(file),
 
 		validateCommand(file),
 		rolesCommand(file),
@@ -170,7 +173,7 @@ func upCommand(file *string) *cobra.Command {
 	var planned string
 	var confirmed *confirmation
 	var replaced []string
-	var locked *changing
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -204,7 +207,7 @@ func upCommand(file *string) *cobra.Command {
 }
 
 // runUp makes what exists equal what a fleet's stack says, and prints how that went.
-func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet, locked *changing) error {
+func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet, locked *locking) error {
 	var url string
 	var took fleet.Breakdown
 
@@ -254,7 +257,7 @@ func soakFlag(cmd *cobra.Command, soak *time.Duration) {
 
 func replaceCommand(file *string) *cobra.Command {
 	var timeout time.Duration
-	var locked *changing
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
@@ -274,25 +277,6 @@ func replaceCommand(file *string) *cobra.Command {
 	return cmd
 }
 
-func execCommand(file *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "exec NODE -- COMMAND [ARG...]",
-		Short: "run a command on a node as root, by SSH, with this one's standard input",
-		Args:  cobra.MinimumNArgs(2),
-
-		ValidArgsFunction: completeNode(file),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.
-				words := command.Quote(args[1:])
-				code, err := f.Exec(ctx, args[0], words, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-
-				return exitOf(code, err)
-			})
-		},
-	}
-}
-
 // exitOf makes a command's exit code that of this program.
 func exitOf(code int, err error) error {
 	if err == nil && code != 0 {
@@ -304,7 +288,7 @@ func exitOf(code int, err error) error {
 
 func destroyCommand(file *string) *cobra.Command {
 	var yes bool
-	var locked *changing
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "remove the stack's Droplets, load balancers and network; images and secrets are kept",
