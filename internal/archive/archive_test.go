@@ -174,6 +174,12 @@ func TestTheMirrorIsAskedOnceAnHour(t *testing.T) {
 	ask()
 	require.Len(t, w.mirror.Asked(), 2, "the clock was set back")
 
+	w.publish("3.5.1-1+deb13u1", published)
+	w.now = w.now.Add(2 * time.Hour)
+	lists = ask()
+	require.Len(t, w.mirror.Asked(), 2)
+	require.Equal(t, published.Add(2*time.Hour), lists.Published, "an older list takes nothing back")
+
 	kept, err := w.Kept(release)
 	require.NoError(t, err)
 	require.Equal(t, lists.Published, kept.Published)
@@ -282,7 +288,7 @@ func TestAKeptListIsCheckedAgain(t *testing.T) {
 		require.NoError(t, err)
 		w.mirror.Asked()
 
-		files, err := filepath.Glob(filepath.Join(w.Folder, "trixie-security-*", kept))
+		files, err := filepath.Glob(filepath.Join(w.Folder, "trixie-security", kept))
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
 

@@ -44,15 +44,9 @@ const (
 	askedFile  = "asked.json"
 )
 
-// folder is where a suite's files are kept.
+// folder is where a suite's files are kept, whatever mirror they came from: they are Debian's.
 func (a *Archive) folder(s source) string {
-	sum := sha256.Sum256([]byte(s.mirror))
-	suite := strings.ReplaceAll(s.suite, "/", "_")
-
-	return filepath.Join(
-		a.Folder,
-		suite+"-"+hex.EncodeToString(sum[:6]),
-	)
+	return filepath.Join(a.Folder, strings.ReplaceAll(s.suite, "/", "_"))
 }
 
 // read reads one of a suite's files in the folder.
@@ -209,6 +203,11 @@ func (a *Archive) fetch(ctx context.Context, s source, keys keyring, kept list, 
 	found.signed, err = verify(data, s.suite, keys, a.Now())
 	if err != nil {
 		return list{}, refused(base+signedFile, err)
+	}
+
+	// A mirror that lags behind another, or shows an old list again, would take updates back.
+	if good && found.signed.date.Before(kept.signed.date) {
+		return kept, a.noteAsked(s, &kept, modified)
 	}
 
 	for _, component := range s.components {
