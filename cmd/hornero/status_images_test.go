@@ -52,7 +52,8 @@ func TestTheStatusTellsWhatIsOutdated(t *testing.T) {
 	a.mirror.Stop()
 	a.mirror.Asked()
 
-	const known = "\nimage 100002 of api-1, api-2: 12 days old, 1 security update (openssl 3.5.1-1 -> 3.5.1-1+deb13u1)\n" +
+	const known = "\nimage 100002 of api-1, api-2: 12 days old, " +
+		"1 security update (openssl 3.5.1-1 -> 3.5.1-1+deb13u1)\n" +
 		"image 7 of vault-1: 3 days old, updates not known\n"
 	require.Equal(t, known, said())
 	require.Empty(t, a.mirror.Asked())
