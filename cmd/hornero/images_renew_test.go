@@ -250,6 +250,16 @@ func TestListsThatAreRefusedBakeNothing(t *testing.T) {
 	}
 }
 
+func TestKeysThatAreNotThereAreTold(t *testing.T) {
+	a := newAged(t)
+	t.Setenv(keyringVariable, "no-such")
+
+	refused := hornero(t, a.line...)
+	require.Equal(t, 1, refused.code)
+	require.Contains(t, refused.stderr, "HORNERO_ARCHIVE_KEYRING: stat no-such")
+	require.Empty(t, a.builds(t))
+}
+
 func TestTheMirrorIsNotAskedForEachBake(t *testing.T) {
 	a := newAged(t)
 

@@ -28,6 +28,10 @@ func newArchive() (*archive.Archive, error) {
 
 	debian := archive.New(filepath.Join(cache, "hornero", "archive"))
 	if more := os.Getenv(keyringVariable); more != "" {
+		if _, err := os.Stat(more); err != nil {
+			return nil, fmt.Errorf("%s: %w", keyringVariable, err)
+		}
+
 		debian.Keys = []string{more}
 	}
 

@@ -36,7 +36,7 @@ const DefaultInterval = time.Hour
 
 // The limits of one request, so that a machine without a network says so soon.
 const (
-	dialTimeout    = 5 * time.Second
+	dialTimeout    = 3 * time.Second
 	requestTimeout = 30 * time.Second
 )
 
@@ -45,10 +45,10 @@ const Architecture = "amd64"
 
 // Archive is where a release's newer packages are looked up.
 type Archive struct {
-	Mirror         string // of the update suite
-	SecurityMirror string // of the security suite; empty: the bake knows none
-	Folder         string // what was read is kept here
-	Keys           []string
+	Mirror         string           // of the update suite
+	SecurityMirror string           // of the security suite; empty: the bake knows none
+	Folder         string           // what was read is kept here
+	Keys           []string         // files of keys that are trusted beside Debian's
 	Interval       time.Duration    // between questions to the mirror
 	Now            func() time.Time // the clock, which tests set
 
