@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -355,9 +356,6 @@ func (s *rollState) undo(ctx context.Context, reason string) error {
 	return fmt.Errorf("roll %s: %w: %s", s.Role, ErrRolledBack, reason)
 }
 
-// rejectedTag is on images that a roll went back from: no node is launched from them until `hornero images accept`.
-const rejectedTag = "hornero:rejected"
-
 // reject marks the image of a node that was bad, unless the nodes that serve well have the same: then it was something
 // else.
 func (s *rollState) reject(ctx context.Context, m member) error {
@@ -374,7 +372,7 @@ func (s *rollState) reject(ctx context.Context, m member) error {
 		}
 	}
 
-	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{rejectedTag}, do.WaitOptions{})
+	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{record.RejectedTag}, do.WaitOptions{})
 	if err != nil {
 		return fmt.Errorf("reject image %s: %w", image.Name, err)
 	}
