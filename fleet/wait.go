@@ -94,6 +94,10 @@ func (f *Fleet) await(
 		admitted: map[int]bool{},
 	}
 
+	if err := s.leaveStanding(ctx); err != nil {
+		return "", err
+	}
+
 	for _, b := range wanted {
 		s.balancers = append(s.balancers, &awaited{
 			balanced: b,
@@ -116,6 +120,24 @@ func (f *Fleet) await(
 		case <-time.After(pollPause):
 		}
 	}
+}
+
+// leaveStanding leaves the traffic of nodes as it is whose roll stands: it gives and takes it itself.
+func (s *startup) leaveStanding(ctx context.Context) error {
+	all, err := s.fleet.members(ctx)
+	if err != nil {
+		return err
+	}
+
+	standing := byStrategy(all, StrategyBlueGreen)
+
+	for _, m := range s.members {
+		if standing[m.Role] {
+			s.admitted[m.Droplet.ID] = true
+		}
+	}
+
+	return nil
 }
 
 // poll asks everybody once, and tells whether the stack serves.
