@@ -58,7 +58,7 @@ func newImagesCommand(file *string) *cobra.Command {
 		},
 		&cobra.Command{
 			Use:               "show IMAGE",
-			Short:             "show an image and its record: what it was baked from, packages, files",
+			Short:             "show an image and its record: what it was baked from, packages, files, updates",
 			Args:              cobra.ExactArgs(1),
 			ValidArgsFunction: c.complete(1),
 			RunE:              c.show,
@@ -136,14 +136,23 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 		return err
 	}
 
-	if c.json {
-		return printJSON(cmd.OutOrStdout(), struct {
-			Image  catalog.Image `json:"image"`
-			Record record.Image  `json:"record"`
-		}{image, written})
+	// The record is in the folder by now.
+	listed, err := c.current(cmd, []catalog.Image{image})
+	if err != nil {
+		return err
 	}
 
-	return printRecord(cmd.OutOrStdout(), image, written)
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), struct {
+			Image  listedImage  `json:"image"`
+			Record record.Image `json:"record"`
+		}{listed[0], written})
+	}
+
+	return errors.Join(
+		printRecord(cmd.OutOrStdout(), image, written),
+		printUpdates(cmd.OutOrStdout(), listed[0]),
+	)
 }
 
 // find looks for something of an image in the folder, and else for its file on a node of the stack that runs

@@ -19,6 +19,15 @@ type listedImage struct {
 	Updates []archive.Update `json:"updates"` // null: not known
 }
 
+// state is what is wrong with an image, in a line.
+func (l listedImage) state() string {
+	if l.Rejected {
+		return "rejected, " + updatesLine(l.Updates)
+	}
+
+	return updatesLine(l.Updates)
+}
+
 // withUpdates looks up what is newer than the images whose records are in the folder.
 func withUpdates(newer *updates, folder record.Folder, all []catalog.Image) []listedImage {
 	listed := []listedImage{}
@@ -63,12 +72,24 @@ func printListed(w io.Writer, listed []listedImage) error {
 	fmt.Fprintln(table, imageColumns+"\tSTATE")
 
 	for _, image := range listed {
-		state := updatesLine(image.Updates)
-		if image.Rejected {
-			state = "rejected, " + state
+		fmt.Fprintln(table, imageRow(image.Image)+"\t"+image.state())
+	}
+
+	return table.Flush()
+}
+
+// printUpdates names all that is newer than an image.
+func printUpdates(w io.Writer, image listedImage) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "\nstate\t%s\n", image.state())
+
+	for _, update := range image.Updates {
+		kind := ""
+		if update.Security {
+			kind = "security"
 		}
 
-		fmt.Fprintln(table, imageRow(image.Image)+"\t"+state)
+		fmt.Fprintf(table, "  %s\t%s -> %s\t%s\n", update.Source, update.From, update.To, kind)
 	}
 
 	return table.Flush()

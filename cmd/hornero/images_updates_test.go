@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -262,6 +263,15 @@ func TestWhatIsOutdatedIsListed(t *testing.T) {
 		rejected:        "rejected, no updates",
 		unknown:         "updates not known",
 	}, states)
+
+	out.Reset()
+	require.NoError(t, printUpdates(&out, listed[slices.IndexFunc(listed, func(one listedImage) bool {
+		return one.ID == a.ids["vault"]
+	})]))
+	require.Equal(t,
+		"\nstate      "+outdated+"\n  openssl  3.5.1-1 -> 3.5.1-1+deb13u1  security\n",
+		out.String(),
+	)
 
 	text, err := json.Marshal(listed)
 	require.NoError(t, err)

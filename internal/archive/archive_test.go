@@ -62,23 +62,35 @@ func newWorld(t *testing.T) *world {
 
 // publish has the security suite offer a version of OpenSSL.
 func (w *world) publish(version string, date time.Time) {
-	packages := []mirror.Package{
+	offered := []mirror.Package{
 		{
 			Name:    "libssl3t64",
 			Version: version,
 			Source:  "openssl",
 		},
-		{Name: "openssl", Version: version},
-		{Name: "linux-image", Version: "6.12.9-1"},
-		{Name: "linux-image", Version: "6.12.10-1"},
-		{Name: "unwanted", Version: "9"},
+		{
+			Name:    "openssl",
+			Version: version,
+		},
+		{
+			Name:    "linux-image",
+			Version: "6.12.9-1",
+		},
+		{
+			Name:    "linux-image",
+			Version: "6.12.10-1",
+		},
+		{
+			Name:    "unwanted",
+			Version: "9",
+		},
 	}
 
 	w.mirror.Publish(mirror.Suite{
 		Name:       "trixie-security",
 		Date:       date,
 		ValidUntil: date.AddDate(0, 0, 7),
-		Packages:   packages,
+		Packages:   offered,
 	})
 }
 
@@ -343,6 +355,28 @@ func TestAReleaseWithoutUpdates(t *testing.T) {
 	_, err = w.Lists(t.Context(), release)
 	require.ErrorIs(t, err, archive.ErrNoSecurity, "a bake from this mirror would not get them")
 	require.Empty(t, w.mirror.Asked())
+}
+
+// The file of testdata is what Debian signed on 29 November 2026. The keys that are built in are all that is trusted.
+func TestDebiansOwnSignaturesAreGood(t *testing.T) {
+	w := newWorld(t)
+	w.Keys = nil
+	w.now = time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+
+	signed, err := os.ReadFile("testdata/trixie-security.InRelease")
+	require.NoError(t, err)
+
+	w.mirror.Put("trixie-security", "InRelease", signed, w.now)
+	_, err = w.Lists(t.Context(), release)
+
+	// It was believed: the list that it names, which is not here, was asked for.
+	require.ErrorIs(t, err, archive.ErrUnreachable)
+	require.ErrorContains(t, err, "/main/binary-amd64/by-hash/SHA256/73a053d2")
+
+	spoilt := bytes.Replace(signed, []byte("73a053d2"), []byte("73a053d3"), 1)
+	w.mirror.Put("trixie-security", "InRelease", spoilt, w.now)
+	_, err = w.Lists(t.Context(), release)
+	require.ErrorIs(t, err, archive.ErrRefused)
 }
 
 func TestAReleasesFileIsRead(t *testing.T) {
