@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -113,7 +114,7 @@ func (a *Agent) stand(ctx context.Context, look *search, own *candidacy) (peerse
 		if look.network.IsValid() {
 			// Without a pause it would not be heard of before somebody else begins.
 			if !look.isDue() {
-				return welcome, errOtherFounds
+				return welcome, look.said
 			}
 
 			welcome, err = look.sweep(ctx, func(ctx context.Context, seen sighting) (peerset.Welcome, error) {
@@ -128,7 +129,8 @@ func (a *Agent) stand(ctx context.Context, look *search, own *candidacy) (peerse
 			return peerset.Welcome{}, nil
 		}
 
-		return welcome, errOtherFounds
+		// It heard of somebody who goes first, now or before.
+		return welcome, cmp.Or(err, errOtherFounds)
 	})
 }
 
@@ -149,6 +151,11 @@ func (a *Agent) meet(ctx context.Context, look *search, own *candidacy, seen sig
 		"founds", theirs.Founds,
 	)
 	own.meet(theirs)
+
+	if look.isTwin(seen) {
+		return peerset.Welcome{}, errTwin
+	}
+
 	look.client.AddMember(seen.address)
 
 	return peerset.Welcome{}, errOtherFounds

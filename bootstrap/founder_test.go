@@ -76,8 +76,12 @@ func (s stackOf) seek(node cloudinit.Node, droplet, host int) *seeker {
 	return one
 }
 
-func founder(incarnation int) cloudinit.Node {
-	return cloudinit.Node{Node: "db-1", Incarnation: incarnation, Found: true}
+func founder(name string, incarnation int) cloudinit.Node {
+	return cloudinit.Node{
+		Node:        name,
+		Incarnation: incarnation,
+		Found:       true,
+	}
 }
 
 // end waits until the look ends.
@@ -106,8 +110,8 @@ func TestOfTwoThatMayFoundOneDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t)
-			second := s.seek(founder(c.second), 9, 12)
-			first := s.seek(founder(c.first), 7, 11)
+			second := s.seek(founder("db-2", c.second), 9, 12)
+			first := s.seek(founder("db-1", c.first), 7, 11)
 
 			// Whoever comes late finds the other begun: the order decides between those that look at once.
 			founds, joins := first, second
@@ -152,16 +156,24 @@ func TestTheOrderOfCandidates(t *testing.T) {
 }
 
 func TestACandidateFoundsWhenTheOneBeforeItIsLost(t *testing.T) {
-	s := newStack(t)
-	first := s.seek(founder(2), 7, 21)
-	require.True(t, first.end().founds)
+	for says, second := range map[string]cloudinit.Node{
+		"another node is to found it": founder("db-1", 1),
 
-	second := s.seek(founder(1), 9, 22)
-	second.says("another node is to found it")
-	require.Empty(t, second.ended)
+		// As when two operators launch it at once: the younger is destroyed, although it came first.
+		"another Droplet is this node, too": founder("db-1", 2),
+	} {
+		s := newStack(t)
+		begun := s.seek(founder("db-1", 2), 9, 21)
+		require.True(t, begun.end().founds)
 
-	first.stop()
-	require.True(t, second.end().founds)
+		waits := s.seek(second, 7, 22)
+		waits.says(says)
+		require.Empty(t, waits.ended)
+
+		begun.stop()
+		require.True(t, waits.end().founds)
+		waits.stop()
+	}
 }
 
 func TestANodeThatKnowsNobodyWaitsForTheFounder(t *testing.T) {
@@ -169,7 +181,7 @@ func TestANodeThatKnowsNobodyWaitsForTheFounder(t *testing.T) {
 	waits := s.seek(cloudinit.Node{Node: "db-2", Incarnation: 1}, 8, 32)
 	waits.says("no node of the stack answers in " + loopback(0) + "/24")
 
-	founds := s.seek(founder(1), 7, 31)
+	founds := s.seek(founder("db-1", 1), 7, 31)
 	require.True(t, founds.end().founds)
 	background(t, func(ctx context.Context) { _ = founds.ServeAPI(ctx, admitting{}) })
 
@@ -178,7 +190,7 @@ func TestANodeThatKnowsNobodyWaitsForTheFounder(t *testing.T) {
 	require.Equal(t, []string{"10.0.0.1"}, e.welcome.Members)
 
 	// Who may found joins the peer set that is there.
-	late := s.seek(founder(2), 9, 33)
+	late := s.seek(founder("db-1", 2), 9, 33)
 	require.False(t, late.end().founds)
 
 	// An address that was told and does not answer is no hindrance.

@@ -126,8 +126,23 @@ func (s *search) wait() {
 	}
 }
 
+// errTwin is another Droplet that was launched as this very node, when two operators did so at once. One of the two is
+// about to be destroyed. It would refuse this one for good, so it is not asked.
+var errTwin = fmt.Errorf("%w: another Droplet is this node, too; `hornero up` keeps one", peerset.ErrUnavailable)
+
+// isTwin tells whether a peer that answered was launched as this very node.
+func (s *search) isTwin(seen sighting) bool {
+	own := s.agent.self()
+
+	return seen.name.Node == own.Name && seen.name.Incarnation == own.Incarnation
+}
+
 // join asks a peer that answered a sweep to let this node in.
 func (s *search) join(ctx context.Context, seen sighting) (peerset.Welcome, error) {
+	if s.isTwin(seen) {
+		return peerset.Welcome{}, errTwin
+	}
+
 	welcome, err := s.client.JoinAt(ctx, seen.address, s.agent.joining())
 
 	switch {

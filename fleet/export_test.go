@@ -1,6 +1,10 @@
 package fleet
 
-import "github.com/hornero/hornero/internal/status"
+import (
+	"net/netip"
+
+	"github.com/hornero/hornero/internal/status"
+)
 
 // Newest is what is believed of what nodes say, in their order.
 func Newest(said ...status.PeerSet) status.PeerSet {
@@ -10,4 +14,9 @@ func Newest(said ...status.PeerSet) status.PeerSet {
 	}
 
 	return newest(answers)
+}
+
+// FreeRange is a free range for a network of a name.
+func FreeRange(name string, taken ...netip.Prefix) (netip.Prefix, bool) {
+	return freeRange(name, taken)
 }

@@ -281,7 +281,7 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	if w.strangers {
 		said.Phase = "joining"
 		said.Healthy = false
-		said.UnknownPeer = !document.Found
+		said.UnknownPeer = !w.mayFound(document)
 		said.PeerSet = status.PeerSet{}
 	}
 

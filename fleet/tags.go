@@ -29,12 +29,19 @@ func (f *Fleet) tags(next order) []string {
 		f.tag("spec", next.made),
 	}
 
+	if next.founds {
+		tags = append(tags, f.tag(founderTag))
+	}
+
 	if next.extra != "" {
 		tags = append(tags, f.tag(extraTag, next.extra))
 	}
 
 	return tags
 }
+
+// founderTag is the part of a tag that says that a Droplet's document lets it found the peer set.
+const founderTag = "founder"
 
 // extraTag begins the part of a tag that says which strategy of a roll made a node beside those of stack.yaml.
 const extraTag = "extra"

@@ -81,6 +81,7 @@ type world struct {
 	silent    string // a node whose commands never end
 	remembers bool   // the nodes cannot read the peer set, and only remember the events
 	strangers bool   // the nodes were never in a peer set, but for one that founds it
+	mayFound  func(cloudinit.Node) bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -97,6 +98,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		known:     map[string]int{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},
+		mayFound:  func(document cloudinit.Node) bool { return document.Found },
 
 		restarts:   map[string]int{},
 		restarting: map[string]int{},
