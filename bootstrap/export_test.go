@@ -195,6 +195,11 @@ func SweepRound(own, network string, round int) []netip.Addr {
 	return sweepRound(netip.MustParseAddr(own), netip.MustParsePrefix(network), round)
 }
 
+// Nearest is the addresses of a subnet at which a node of the stack most likely is.
+func Nearest(own, network string) []netip.Addr {
+	return nearest(netip.MustParseAddr(own), netip.MustParsePrefix(network))
+}
+
 // Sweep dials addresses until met, which gets the node and where it answered, returns true.
 func Sweep(
 	ctx context.Context,

@@ -117,7 +117,7 @@ func (a *Agent) stand(ctx context.Context, look *search, own *candidacy) (peerse
 				return welcome, look.said
 			}
 
-			welcome, err = look.sweep(ctx, func(ctx context.Context, seen sighting) (peerset.Welcome, error) {
+			welcome, err = look.whole(ctx, func(ctx context.Context, seen sighting) (peerset.Welcome, error) {
 				return a.meet(ctx, look, own, seen)
 			})
 			if err == nil || isFinal(err) || ctx.Err() != nil {

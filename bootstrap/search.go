@@ -20,6 +20,7 @@ const DefaultSweepPause = time.Second
 // Later pauses grow by half each, to ten times the first, and differ by up to a quarter: nodes that booted together do
 // not sweep together for ever. The rounds that a large subnet takes have the same pause between them.
 const (
+	nearRounds   = 4 // of so many sweeps at least one is of more than the nearest addresses
 	sweepGrowth  = 1.5
 	sweepLongest = 10
 	sweepJitter  = 0.25
@@ -35,9 +36,11 @@ type search struct {
 	own     netip.Addr
 
 	round int
-	pause time.Duration // after the next round
+	near  int           // how many sweeps in a row were of the nearest addresses
+	seen  bool          // the last one met a node of the stack
+	pause time.Duration // after the next one
 	next  time.Time     // when that is
-	said  error         // why the last round found no member
+	said  error         // why the last one found no member
 }
 
 func (a *Agent) newSearch(e entry) *search {
@@ -74,7 +77,24 @@ func (s *search) ask(ctx context.Context) (peerset.Welcome, error) {
 		return welcome, err
 	}
 
-	return s.sweep(ctx, s.join)
+	// Where a node of the stack waits, too, the founder will not be far.
+	if s.near++; s.near == 1 || s.near < nearRounds && s.seen {
+		return s.sweep(ctx, nearest(s.own, s.network), s.join)
+	}
+
+	s.near = 0
+
+	return s.whole(ctx, s.join)
+}
+
+// whole dials every address of the subnet, or all of a round.
+func (s *search) whole(
+	ctx context.Context,
+	ask func(context.Context, sighting) (peerset.Welcome, error),
+) (peerset.Welcome, error) {
+	defer s.turn()
+
+	return s.sweep(ctx, sweepRound(s.own, s.network, s.round), ask)
 }
 
 // isDue tells whether it is time for a sweep.
@@ -86,6 +106,7 @@ func (s *search) isDue() bool {
 // good.
 func (s *search) sweep(
 	ctx context.Context,
+	addresses []netip.Addr,
 	ask func(context.Context, sighting) (peerset.Welcome, error),
 ) (peerset.Welcome, error) {
 	var welcome peerset.Welcome
@@ -98,7 +119,10 @@ func (s *search) sweep(
 		port: roles.AgentPort,
 	}
 
-	sweeper.sweep(ctx, sweepRound(s.own, s.network, s.round), func(ctx context.Context, seen sighting) bool {
+	s.seen = false
+
+	sweeper.sweep(ctx, addresses, func(ctx context.Context, seen sighting) bool {
+		s.seen = true
 		s.agent.Log.Debug("a node of the stack answers",
 			"node", seen.name.Node,
 			"incarnation", seen.name.Incarnation,
@@ -116,11 +140,14 @@ func (s *search) sweep(
 	return welcome, err
 }
 
-// wait sets when the next round is. The pause grows when every address was dialed.
+// wait sets when the next sweep is.
 func (s *search) wait() {
 	jitter := 1 + sweepJitter*(2*rand.Float64()-1)
 	s.next = time.Now().Add(time.Duration(float64(s.pause) * jitter))
+}
 
+// turn goes on to the next round, and lets the pause grow when every address was dialed.
+func (s *search) turn() {
 	if s.round++; s.round%sweepRounds(s.network) == 0 {
 		s.pause = min(time.Duration(float64(s.pause)*sweepGrowth), sweepLongest*s.agent.SweepPause)
 	}

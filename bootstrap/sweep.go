@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -26,6 +27,28 @@ const (
 	sweepAround = 128  // addresses on either side of the node's own: Droplets made together have neighbouring ones
 	sweepSlice  = 1024 // of the others
 )
+
+// The nearest addresses are dialed alone now and then: Droplets get low addresses, and those made together neighbouring
+// ones. The kernel keeps an entry for each address that does not answer, a thousand in all; in the lab all Droplets share
+// one kernel, and they boot together.
+const (
+	nearLow    = 64
+	nearAround = 16
+)
+
+// nearest is the addresses of a subnet at which a node of the stack most likely is.
+func nearest(own netip.Addr, network netip.Prefix) []netip.Addr {
+	whole := sweepRound(own, network, 0)
+	self := number(own)
+
+	return slices.DeleteFunc(whole, func(address netip.Addr) bool {
+		place := number(address)
+		low := place-number(network.Masked().Addr()) < nearLow
+		around := place+nearAround >= self && place <= self+nearAround
+
+		return !low && !around
+	})
+}
 
 // sweepRound is the addresses of a subnet that one round of a sweep dials, in order: the likely ones from low to high,
 // then this round's slice of the others. The node's own, and those that no host has, are left out.

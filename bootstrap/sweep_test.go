@@ -117,6 +117,21 @@ func TestTheOrderOfASweep(t *testing.T) {
 	require.Len(t, rounds, 4096-3, "all but the node, the subnet and everybody")
 }
 
+func TestTheNearestAddresses(t *testing.T) {
+	require.Equal(t,
+		slices.Concat(
+			between("10.1.2.1", "10.1.2.63"),
+			between("10.1.2.184", "10.1.2.199"),
+			between("10.1.2.201", "10.1.2.216"),
+		),
+		bootstrap.Nearest("10.1.2.200", "10.1.2.0/24"),
+	)
+	require.Equal(t,
+		slices.Concat(between("10.1.0.1", "10.1.0.63"), between("10.1.255.238", "10.1.255.253")),
+		bootstrap.Nearest("10.1.255.254", "10.1.0.0/16"),
+	)
+}
+
 // loopback is an address of this test process' own, on loopback: others may run the same test.
 func loopback(host int) string {
 	return fmt.Sprintf("127.%d.%d.%d", 100+os.Getpid()>>8%100, os.Getpid()%256, host)
