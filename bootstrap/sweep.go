@@ -29,8 +29,8 @@ const (
 )
 
 // The nearest addresses are dialed alone now and then: Droplets get low addresses, and those made together neighbouring
-// ones. The kernel keeps an entry for each address that does not answer, a thousand in all; in the lab all Droplets share
-// one kernel, and they boot together.
+// ones. The kernel keeps an entry for each address that does not answer, a thousand in all; in the lab all Droplets
+// share one kernel, and they boot together.
 const (
 	nearLow    = 64
 	nearAround = 16

@@ -159,6 +159,16 @@ func TestTwoUpsAtOnceEndWithTheSameNodes(t *testing.T) {
 	require.Equal(t, 1, founders(w))
 }
 
+func TestANodeThatIsRefusedForATwinIsLaunchedAnew(t *testing.T) {
+	w := newWorld(t)
+	w.twin = "db-2"
+	w.known["db-2"] = 1
+	require.NoError(t, w.up())
+	require.Contains(t, w.names(), "db-2/2")
+	require.Len(t, w.names(), len(whole))
+	require.Equal(t, []string{"destroy db-2/1"}, w.history)
+}
+
 func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 	// Killed after the first, whichever that is, and among the others.
 	for _, after := range []int32{1, 2, 4} {

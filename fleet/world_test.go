@@ -79,6 +79,7 @@ type world struct {
 	refused   string // a node that refuses its user-data
 	cutOff    string // a node that we reach and its peers do not
 	silent    string // a node whose commands never end
+	twin      string // a node whose first incarnation another Droplet was, too, and that one came first
 	remembers bool   // the nodes cannot read the peer set, and only remember the events
 	strangers bool   // the nodes were never in a peer set, but for one that founds it
 	mayFound  func(cloudinit.Node) bool
