@@ -200,7 +200,8 @@ func Nearest(own, network string) []netip.Addr {
 	return nearest(netip.MustParseAddr(own), netip.MustParsePrefix(network))
 }
 
-// Sweep dials addresses until met, which gets the node and where it answered, returns true.
+// Sweep dials addresses until met, which gets the node and where it answered, returns true. It tells whether met did,
+// and whether somebody was too busy to say who it is.
 func Sweep(
 	ctx context.Context,
 	config *tls.Config,
@@ -208,12 +209,18 @@ func Sweep(
 	port int,
 	addresses []netip.Addr,
 	met func(node, address string) bool,
-) bool {
-	s := sweeper{tls: config, from: from, port: port}
+) (over, slow bool) {
+	s := &sweeper{
+		tls:  config,
+		from: from,
+		port: port,
+	}
 
-	return s.sweep(ctx, addresses, func(_ context.Context, seen sighting) bool {
+	over = s.sweep(ctx, addresses, func(_ context.Context, seen sighting) bool {
 		return met(seen.name.Node, seen.address)
 	})
+
+	return over, s.slow.Load()
 }
 
 // Placed makes the agent a member with this document, on a Droplet at this address.

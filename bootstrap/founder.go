@@ -102,6 +102,12 @@ func (c *candidacy) begin() bool {
 // errOtherFounds is what a candidate waits for that is not the one to found.
 var errOtherFounds = fmt.Errorf("%w: another node is to found it", peerset.ErrUnavailable)
 
+// errSlow is what a candidate waits for when somebody did not say who it is.
+var errSlow = fmt.Errorf("%w: a node in the subnet is too busy to say who it is", peerset.ErrUnavailable)
+
+// slowRounds is how often a candidate looks again because of such a node.
+const slowRounds = 3
+
 // stand looks for members and other candidates until this node is let in, or is to found the peer set: when one look
 // finds nobody who goes first.
 func (a *Agent) stand(ctx context.Context, look *search, own *candidacy) (peerset.Welcome, error) {
@@ -123,6 +129,11 @@ func (a *Agent) stand(ctx context.Context, look *search, own *candidacy) (peerse
 			if err == nil || isFinal(err) || ctx.Err() != nil {
 				return welcome, err
 			}
+		}
+
+		// It may be in a peer set. Who never answers is no node of this stack.
+		if look.slow && look.round <= slowRounds {
+			return welcome, errSlow
 		}
 
 		if a.founding = own.begin(); a.founding {

@@ -38,6 +38,7 @@ type search struct {
 	round int
 	near  int           // how many sweeps in a row were of the nearest addresses
 	seen  bool          // the last one met a node of the stack
+	slow  bool          // somebody may be one, and was too busy to say so
 	pause time.Duration // after the next one
 	next  time.Time     // when that is
 	said  error         // why the last one found no member
@@ -113,7 +114,7 @@ func (s *search) sweep(
 
 	err := fmt.Errorf("%w: no node of the stack answers in %s", peerset.ErrUnavailable, s.network)
 
-	sweeper := sweeper{
+	sweeper := &sweeper{
 		tls:  s.tls,
 		from: s.agent.address,
 		port: roles.AgentPort,
@@ -135,6 +136,7 @@ func (s *search) sweep(
 	})
 
 	s.said = err
+	s.slow = sweeper.slow.Load()
 	s.wait()
 
 	return welcome, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hornero/hornero/internal/pki"
@@ -129,6 +130,7 @@ type sweeper struct {
 	tls  *tls.Config
 	from string // the node's own address
 	port int
+	slow atomic.Bool // somebody took the connection and was too busy to show a certificate
 }
 
 // sighting is a peer that answered, as its certificate names it.
@@ -139,7 +141,7 @@ type sighting struct {
 
 // sweep dials addresses in their order, and gives met each peer that answers, one after the other, until met returns
 // true. It returns whether met did.
-func (s sweeper) sweep(
+func (s *sweeper) sweep(
 	ctx context.Context,
 	addresses []netip.Addr,
 	met func(context.Context, sighting) bool,
@@ -195,7 +197,7 @@ func (s sweeper) sweep(
 }
 
 // dial tells who answers at an address.
-func (s sweeper) dial(ctx context.Context, address string) (sighting, bool) {
+func (s *sweeper) dial(ctx context.Context, address string) (sighting, bool) {
 	dialer := net.Dialer{Timeout: sweepReach}
 
 	// A node may have a public address besides, from which no peer may come.
@@ -211,10 +213,14 @@ func (s sweeper) dial(ctx context.Context, address string) (sighting, bool) {
 	peer := tls.Client(connection, s.tls)
 	defer peer.Close()
 
-	ctx, cancel := context.WithTimeout(ctx, sweepHandshake)
+	limited, cancel := context.WithTimeout(ctx, sweepHandshake)
 	defer cancel()
 
-	if err := peer.HandshakeContext(ctx); err != nil {
+	if err := peer.HandshakeContext(limited); err != nil {
+		if limited.Err() != nil && ctx.Err() == nil {
+			s.slow.Store(true)
+		}
+
 		return sighting{}, false
 	}
 

@@ -214,7 +214,7 @@ func TestASweepFindsTheStacksOwn(t *testing.T) {
 	answer(t, loopback(4), port, client)
 
 	var met []string
-	sweep := func(enough int) bool {
+	sweep := func(enough int) (over, slow bool) {
 		met = nil
 		own, network := loopback(9), loopback(0)+"/24"
 
@@ -227,15 +227,27 @@ func TestASweepFindsTheStacksOwn(t *testing.T) {
 		)
 	}
 
-	require.False(t, sweep(1), "strangers are passed over")
+	over, slow := sweep(1)
+	require.False(t, over, "strangers are passed over")
+	require.False(t, slow)
 	require.Empty(t, met)
 
 	answer(t, loopback(200), port, s.tls("db-2"))
 	answer(t, loopback(100), port, s.tls("db-3"))
 
-	require.True(t, sweep(1), "the first ends it")
+	over, _ = sweep(1)
+	require.True(t, over, "the first ends it")
 	require.Len(t, met, 1)
 
-	require.False(t, sweep(3))
+	over, _ = sweep(3)
+	require.False(t, over)
 	require.ElementsMatch(t, []string{"db-2 " + loopback(200), "db-3 " + loopback(100)}, met)
+
+	// The kernel takes connections also for a program that is too busy.
+	busy, err := net.Listen("tcp", net.JoinHostPort(loopback(5), strconv.Itoa(port)))
+	require.NoError(t, err)
+	t.Cleanup(func() { busy.Close() })
+
+	_, slow = sweep(3)
+	require.True(t, slow)
 }
