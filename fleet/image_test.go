@@ -69,7 +69,7 @@ func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 	pinned := w.newestOf("web")
 	require.NoError(t, w.up())
 
-	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:2")
+	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
 	require.Greater(t, newer, pinned.ID)
 
 	for _, c := range []struct {
@@ -154,7 +154,7 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 	require.NoError(t, w.up())
 
 	old := w.newestOf("web")
-	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:2", &godo.UntagResourcesRequest{
+	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:3", &godo.UntagResourcesRequest{
 		Resources: []godo.Resource{{ID: strconv.Itoa(old.ID), Type: godo.ImageResourceType}},
 	})
 	require.NoError(t, err)

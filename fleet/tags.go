@@ -33,6 +33,10 @@ func (f *Fleet) tags(next order) []string {
 		f.tag("spec", next.made),
 	}
 
+	if next.founds {
+		tags = append(tags, f.tag(founderTag))
+	}
+
 	if next.extra != "" {
 		tags = append(tags, f.tag(extraTag, next.extra))
 	}
@@ -65,6 +69,9 @@ func (f *Fleet) trafficTags(role string) []string {
 
 // isTrafficTag tells whether a tag is, or was, the target of a load balancer of the stack.
 func (f *Fleet) isTrafficTag(tag string) bool { return strings.HasPrefix(tag, f.tag("lb", "")) }
+
+// founderTag is the part of a tag that says that a Droplet's document lets it found the peer set.
+const founderTag = "founder"
 
 // extraTag begins the part of a tag that says which strategy of a roll made a node beside those of stack.yaml.
 const extraTag = "extra"

@@ -158,7 +158,11 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	s.reportChanges(answers)
 	s.took.mark(answers, s.fleet.isDatabase, s.seconds())
 
-	// Waiting does not help a node that refuses its user-data: the operator is told at once.
+	// Waiting does not help a node that refuses its user-data: the operator is told at once. A twin can be made anew.
+	if replaced, err := s.replaceTwins(ctx, answers); replaced || err != nil {
+		return false, err
+	}
+
 	if err := refused(answers); err != nil {
 		return false, err
 	}
