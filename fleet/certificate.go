@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/digitalocean/godo"
 
@@ -39,14 +38,14 @@ func (f *Fleet) ensureCertificate(ctx context.Context) (string, error) {
 		return "", err
 	}
 
-	certificate, _, err := f.Client.Certificates.Create(ctx, &godo.CertificateRequest{
+	certificate, err := f.createCertificate(ctx, &godo.CertificateRequest{
 		Name:            f.resourceName(),
 		Type:            "custom",
 		PrivateKey:      key.Reveal(),
 		LeafCertificate: leaf.Reveal(),
 	})
 	if err != nil {
-		return "", fmt.Errorf("upload certificate: %w", err)
+		return "", err
 	}
 
 	return certificate.ID, nil

@@ -48,6 +48,8 @@ type Config struct {
 	Planned *Plan
 	Timeout time.Duration // for a node to become healthy
 	Soak    time.Duration // for which the first new node of a roll is watched; DefaultSoak where 0
+	// Unclear is how often a thing is looked for whose creation the API did not answer. The zero value has defaults.
+	Unclear do.WaitOptions
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.

@@ -36,13 +36,7 @@ func (f *Fleet) markFounded(ctx context.Context, members []member, known status.
 		return nil
 	}
 
-	// A tag must be there before it is put on something; to create one twice is no error.
-	if _, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag}); err != nil {
-		return fmt.Errorf("create tag %s: %w", tag, err)
-	}
-
-	request := &godo.TagResourcesRequest{Resources: resources}
-	if _, err := f.Client.Tags.TagResources(ctx, tag, request); err != nil {
+	if err := f.putTag(ctx, tag, resources); err != nil {
 		return fmt.Errorf("tag the founder of the peer set: %w", err)
 	}
 

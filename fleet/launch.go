@@ -173,7 +173,7 @@ func (f *Fleet) order(
 // launch creates a node's Droplet and waits until it has its addresses.
 func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, error) {
 	node := next.node
-	droplet, _, err := f.Client.Droplets.Create(ctx, &godo.DropletCreateRequest{
+	droplet, err := f.createDroplet(ctx, &godo.DropletCreateRequest{
 		Name:     f.Stack.Name + "-" + node.Name,
 		Region:   f.Stack.Region,
 		Size:     node.Size,
@@ -183,13 +183,13 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 		Tags:     f.tags(next),
 	})
 	if err != nil {
-		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
+		return member{}, err
 	}
 
 	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, next.image.Name, next.incarnation)
 
 	// Its address is what those that are launched next are told to join.
-	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})
+	droplet, err = do.WaitDropletAddressed(ctx, f.Client, droplet.ID, do.WaitOptions{})
 	if err != nil {
 		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)
 	}

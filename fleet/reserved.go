@@ -86,10 +86,9 @@ func (f *Fleet) Reserve(ctx context.Context) (string, error) {
 		)
 	}
 
-	request := &godo.ReservedIPCreateRequest{Region: f.Stack.Region}
-	reserved, _, err := f.Client.ReservedIPs.Create(ctx, request)
+	reserved, err := f.createReserved(ctx)
 	if err != nil {
-		return "", fmt.Errorf("reserve an IP in %s: %w", f.Stack.Region, err)
+		return "", err
 	}
 
 	return reserved.IP, nil

@@ -180,7 +180,7 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 
 		// A Droplet that was launched a moment ago may be the founder, and every node that is launched now
 		// must be told the founder's address.
-		droplet, err := do.WaitDropletActive(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+		droplet, err := do.WaitDropletAddressed(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("launch %s: %w", m.Node, err)
 		}
@@ -202,7 +202,7 @@ func (f *Fleet) turnOn(ctx context.Context, members []member) error {
 
 		f.progress("%s: Droplet %d is off and is turned on", m.Node, m.Droplet.ID)
 
-		_, _, err := f.Client.DropletActions.PowerOn(ctx, m.Droplet.ID)
+		err := f.powerOn(ctx, m.Droplet.ID)
 		if do.IsNotFound(err) {
 			continue // it was being deleted, and the next look launches the node anew
 		}

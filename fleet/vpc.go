@@ -2,11 +2,8 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/digitalocean/godo"
-
-	"github.com/hornero/hornero/internal/do"
 )
 
 // resourceName is the name of what the stack has one of: VPC, certificate, a load balancer without a name of its own.
@@ -16,23 +13,21 @@ func (f *Fleet) resourceName() string {
 
 func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 	// Found by its name, it is not made twice when a run was killed after making it.
-	vpcs, err := do.VPCs(ctx, f.Client)
+	have, err := f.findVPC(ctx, f.resourceName())
 	if err != nil {
 		return "", err
 	}
 
-	for _, vpc := range vpcs {
-		if vpc.Name == f.resourceName() {
-			return vpc.ID, nil
-		}
+	if have != nil {
+		return have.ID, nil
 	}
 
-	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
+	vpc, err := f.createVPC(ctx, &godo.VPCCreateRequest{
 		Name:       f.resourceName(),
 		RegionSlug: f.Stack.Region,
 	})
 	if err != nil {
-		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
+		return "", err
 	}
 
 	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
