@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/digitalocean/godo"
@@ -50,6 +51,8 @@ type Config struct {
 	Soak    time.Duration // for which the first new node of a roll is watched; DefaultSoak where 0
 	// Unclear is how often a thing is looked for whose creation the API did not answer. The zero value has defaults.
 	Unclear do.WaitOptions
+	// Cache keeps where nodes were last seen. Nil keeps nothing.
+	Cache Cache
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
@@ -59,6 +62,8 @@ const DefaultTimeout = 10 * time.Minute
 type Fleet struct {
 	Config
 	shell *shell
+	told  told
+	seen  sync.Mutex // one change of the cache at a time
 }
 
 // New makes a fleet.
@@ -78,7 +83,10 @@ func New(config Config) (*Fleet, error) {
 		return nil, err
 	}
 
-	return &Fleet{config, shell}, nil
+	return &Fleet{
+		Config: config,
+		shell:  shell,
+	}, nil
 }
 
 // Close ends the connections to nodes.
@@ -125,6 +133,7 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 	}
 
 	all, _ := f.sorted(droplets)
+	f.keepSeen(all)
 
 	return all, nil
 }

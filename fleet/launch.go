@@ -194,5 +194,8 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)
 	}
 
-	return f.member(*droplet), nil
+	fresh := f.member(*droplet)
+	f.keepLaunched(fresh)
+
+	return fresh, nil
 }

@@ -268,6 +268,7 @@ func (f *Fleet) found(ctx context.Context) (found, error) {
 	var members []member
 	members, have.strays = f.sorted(droplets)
 	have.members, have.surplus = current(members)
+	f.keepSeen(members)
 
 	vpcs, err := do.VPCs(ctx, f.Client)
 	if err != nil {

@@ -172,20 +172,8 @@ func TestUpThroughAnAPIThatFailsAtRandom(t *testing.T) {
 			b := w.faulty(eager)
 			b.set(drawn(seed, 15+10*int(seed%3)))
 
-			// An error names the call, and the next run goes on from there.
-			const runs = 4
-			err := w.up()
-
-			for range runs {
-				if err == nil {
-					break
-				}
-
-				require.True(t, do.IsDown(err), "%v", err)
-				require.Regexp(t, `(?i)(GET|POST|PUT|DELETE) "?http://[^ ]*/v2/`, err.Error())
-
-				err = w.up()
-			}
+			// The next run goes on where one ended.
+			_ = persist(t, w.up)
 
 			b.set(nil)
 			require.NoError(t, w.up())
@@ -230,7 +218,9 @@ func TestAnAnswerThatIsLostMakesNothingTwice(t *testing.T) {
 
 			require.NoError(t, w.up())
 			require.Equal(t, whole, w.names())
-			require.Subset(t, slices.Collect(maps.Keys(met)), []string{"/v2/droplets", "/v2/vpcs", "/v2/load_balancers"})
+
+			made := []string{"/v2/droplets", "/v2/vpcs", "/v2/load_balancers"}
+			require.Subset(t, slices.Collect(maps.Keys(met)), made)
 
 			vpcs, err := do.VPCs(t.Context(), w.config.Client)
 			require.NoError(t, err)
@@ -253,6 +243,64 @@ func TestAnAnswerThatIsLostMakesNothingTwice(t *testing.T) {
 					require.Equal(t, 1, times, node)
 				}
 			})
+		})
+	}
+}
+
+// persist does something until it works, but at most a few times; each error names the call that failed.
+func persist(t *testing.T, try func() error) error {
+	err := try()
+
+	for range 4 {
+		if err == nil {
+			return nil
+		}
+
+		require.True(t, do.IsDown(err), "%v", err)
+		require.Regexp(t, `(?i)(GET|POST|PUT|DELETE) "?http://[^ ]*/v2/`, err.Error())
+
+		err = try()
+	}
+
+	return err
+}
+
+func TestReplaceAndDestroyThroughAnAPIThatFailsAtRandom(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+
+			w := newWorld(t)
+			b := w.faulty(eager)
+			require.NoError(t, w.up())
+
+			count := w.launches()
+			b.set(drawn(seed, 30))
+
+			replaced := w.fleet().Replace(t.Context(), "web-2")
+			if replaced != nil {
+				require.True(t, do.IsDown(replaced), "%v", replaced)
+			}
+
+			// The node is there once: the old one, or the new one.
+			b.set(nil)
+			require.NoError(t, w.up())
+			require.Len(t, w.names(), len(whole))
+
+			w.set(func() {
+				for node, times := range count {
+					require.Equal(t, 1, times, "%s: %v", node, b.log)
+				}
+			})
+
+			b.set(drawn(seed, 30))
+
+			destroy := func() error { return w.fleet().Destroy(t.Context()) }
+			_ = persist(t, destroy)
+
+			b.set(nil)
+			require.NoError(t, destroy())
+			require.Empty(t, w.names())
 		})
 	}
 }
