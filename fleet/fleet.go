@@ -127,7 +127,7 @@ func (m member) private() string {
 
 // members lists the Droplets of the stack's nodes, newest incarnation first within a node, by name.
 func (f *Fleet) members(ctx context.Context) ([]member, error) {
-	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
+	droplets, err := f.droplets(ctx)
 	if err != nil {
 		return nil, err
 	}

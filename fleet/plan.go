@@ -260,7 +260,7 @@ func (f *Fleet) wantedReserved(ctx context.Context, w *wanted) error {
 func (f *Fleet) found(ctx context.Context) (found, error) {
 	var have found
 
-	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
+	droplets, err := f.droplets(ctx)
 	if err != nil {
 		return have, err
 	}

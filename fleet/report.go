@@ -14,7 +14,7 @@ import (
 type Report struct {
 	Stack string `json:"stack"`
 	Cloud string `json:"cloud"`
-	// API is null when it answered. When it did not, load balancers and the reserved IP are left out.
+	// API is null when it answered. When it did not, load balancers are left out.
 	API *APILine `json:"api,omitempty"`
 	// URL and LoadBalancer are those of the first load balancer; empty where there is none.
 	URL          string         `json:"url"`
@@ -130,6 +130,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	if found.down != nil {
 		report.API = found.apiLine()
 		report.Balancers = []BalancerLine{}
+		report.ReservedIP = f.reservedUnasked(known)
 		report.Nodes = found.unsure(f.nodeLines(answers))
 
 		return report, nil

@@ -177,6 +177,19 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 	return line
 }
 
+// reservedUnasked tells who is to hold the address, when the API cannot be asked where it is.
+func (f *Fleet) reservedUnasked(known status.PeerSet) *ReservedLine {
+	if f.Stack.ReservedIP == nil {
+		return nil
+	}
+
+	return &ReservedLine{
+		Address: f.Stack.ReservedIP.Address,
+		Holder:  known.ReservedIP,
+		Problem: "the API does not say where it is",
+	}
+}
+
 // ownerOf is the node whose Droplet it is, or the Droplet's name when it is not of this stack.
 func (f *Fleet) ownerOf(droplet godo.Droplet) string {
 	if m := f.member(droplet); m.Node != "" {

@@ -162,6 +162,37 @@ func TestAStaleAddressIsRefusedAndNotTrusted(t *testing.T) {
 	require.ErrorContains(t, w.exec("web-2"), "reach web-2 by SSH: ssh: handshake failed")
 }
 
+func TestAListThatLacksWhatIsThereLaunchesNothing(t *testing.T) {
+	w, cache, b := seenWorld(t)
+	count := w.launches()
+
+	b.set(func(r *http.Request) fault {
+		if r.URL.Path == "/v2/droplets" && r.Method == http.MethodGet {
+			return fault{
+				status: http.StatusOK,
+				body:   `{"droplets": [], "links": {}, "meta": {"total": 0}}`,
+			}
+		}
+
+		return fault{}
+	})
+
+	require.NoError(t, w.up())
+	require.Empty(t, count)
+	require.Len(t, cache.names(), len(whole))
+
+	_, err := fleet.ReadPlan(t.Context(), w.config)
+	require.NoError(t, err)
+	require.Len(t, cache.names(), len(whole))
+
+	// What is gone is gone, whatever was seen.
+	b.set(nil)
+	w.destroyDroplet("web-2", len(whole)-1)
+	w.awaitDroplets(len(whole) - 1)
+	require.NoError(t, w.up())
+	require.Equal(t, map[string]int{"web-2/2": 1}, count)
+}
+
 func TestANodeThatWasNotSeenIsNotCalledMissing(t *testing.T) {
 	w, cache, b := seenWorld(t)
 	cache.seen.Nodes = cache.seen.Nodes[:6]

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -34,6 +35,7 @@ type fault struct {
 	done   bool   // it is carried out all the same
 	status int    // the answer; 0: none
 	how    string // what happens where there is none: hang, cut
+	body   string // of the answer; "" for an error's
 }
 
 func (b *between) set(next func(*http.Request) fault) {
@@ -79,7 +81,7 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case one.status != 0:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(one.status)
-		_, _ = io.WriteString(w, `{"id": "server_error", "message": "told to", "request_id": "abc"}`)
+		_, _ = io.WriteString(w, cmp.Or(one.body, `{"id": "server_error", "message": "told to", "request_id": "abc"}`))
 
 		return
 
