@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -24,6 +25,7 @@ import (
 // between stands before the lab's API and does to requests what it is told.
 type between struct {
 	behind http.Handler
+	making sync.RWMutex // nothing is read while something is made: what was asked before is there or never will be
 
 	mutex sync.Mutex
 	next  func(*http.Request) fault // nil: what is asked is done and answered
@@ -64,14 +66,14 @@ func (b *between) faultOf(r *http.Request) fault {
 func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	one := b.faultOf(r)
 	if one == (fault{}) {
-		b.behind.ServeHTTP(w, r)
+		b.forward(w, r)
 		return
 	}
 
 	answer := httptest.NewRecorder()
 
 	if one.done {
-		b.behind.ServeHTTP(answer, r)
+		b.forward(answer, r)
 	} else {
 		// Without its body read, net/http does not notice that the client is gone.
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -98,13 +100,31 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// forward has the lab answer a request. One whose client does not wait any more comes to nothing, unlike on a network:
+// however busy this machine is, nothing is made later than it is looked for.
+func (b *between) forward(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		b.making.RLock()
+		defer b.making.RUnlock()
+	} else {
+		b.making.Lock()
+		defer b.making.Unlock()
+	}
+
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+
+	b.behind.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+}
+
 // eager are retries for an API that fails often, and soon.
 var eager = do.Retries{
 	Max:     3,
 	MinWait: time.Millisecond,
 	MaxWait: 5 * time.Millisecond,
-	Reading: 300 * time.Millisecond,
-	Writing: 300 * time.Millisecond,
+	Reading: 500 * time.Millisecond,
+	Writing: time.Second,
 	Burst:   1_000_000,
 }
 
@@ -119,8 +139,8 @@ func (w *world) faulty(retries do.Retries) *between {
 
 	w.config.Client = client
 	w.config.Unclear = do.WaitOptions{
-		Interval: time.Millisecond,
-		Longest:  10 * time.Millisecond,
+		Interval: 10 * time.Millisecond,
+		Longest:  100 * time.Millisecond,
 	}
 
 	return b
