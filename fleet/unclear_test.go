@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -103,6 +104,14 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // forward has the lab answer a request. One whose client does not wait any more comes to nothing, unlike on a network:
 // however busy this machine is, nothing is made later than it is looked for.
 func (b *between) forward(w http.ResponseWriter, r *http.Request) {
+	// Without its body read, net/http does not notice that the client is gone.
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+
+	r.Body = io.NopCloser(bytes.NewReader(body))
+
 	if r.Method == http.MethodGet {
 		b.making.RLock()
 		defer b.making.RUnlock()
@@ -124,7 +133,7 @@ var eager = do.Retries{
 	MinWait: time.Millisecond,
 	MaxWait: 5 * time.Millisecond,
 	Reading: 500 * time.Millisecond,
-	Writing: time.Second,
+	Writing: 3 * time.Second, // what is made must be made by then, however busy this machine is
 	Burst:   1_000_000,
 }
 
