@@ -72,6 +72,20 @@ var sections = []section{
 		test:   replaceUnderLoad,
 	},
 	{
+		name: "lock",
+		proves: "of two commands at once one is refused by name; the lock of a killed one is taken over; a command " +
+			"whose lock is broken ends",
+		needs: everything,
+		test:  oneCommandAtATime,
+	},
+	{
+		name: "balancer",
+		proves: "a rotated certificate and another HTTPS port reach the load balancer in place: no request fails, " +
+			"its address stays, the old certificate goes, the plan is empty",
+		needs: everything,
+		test:  theBalancerChanges,
+	},
+	{
 		name: "life",
 		proves: "the stack is scaled and rolled under load, by a canary and behind extra nodes: no page fails, " +
 			"no acknowledged row is lost, and the plan is empty after each",

@@ -54,7 +54,7 @@ func compare(want wanted, have found) []Difference {
 	all := []Difference{}
 	all = append(all, compareNetwork(want, have)...)
 	all = append(all, compareSecrets(want)...)
-	all = append(all, compareCertificate(want, have)...)
+	all = append(all, compareCertificates(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
 
 	for _, one := range want.unusable {
@@ -244,6 +244,8 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		})
 	}
 
+	all = append(all, compareTraffic(want, node, m)...)
+
 	reasons := outdated(want, have, node, m)
 	replace := Difference{
 		Kind:   KindNode,
@@ -268,6 +270,7 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		// No reason to replace it, by itself.
 		if len(reasons) == 0 {
 			replace.Action = ActionNothing
+			replace.By = "hornero replace " + node.Name
 		}
 
 		reasons = append(reasons, notComparable)

@@ -128,6 +128,8 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		Secrets:   secrets,
 		Manifests: manifests,
 		Timeout:   20 * time.Second,
+		Admission: time.Millisecond,
+		InUseWait: time.Second,
 		Soak:      100 * time.Millisecond,
 		Dial:      w.dial,
 		Published: func(context.Context, string) (string, error) {

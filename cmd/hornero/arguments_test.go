@@ -35,19 +35,3 @@ func TestNodesAreCompleted(t *testing.T) {
 		require.Contains(t, hornero(t, "__complete", command, "").stdout, "vault-1\tvault\n", command)
 	}
 }
-
-// A misspelt name is kept, as a role may come to ask for it, and is told of.
-func TestASecretThatNobodyAsksFor(t *testing.T) {
-	emptyFolder(t)
-	require.Zero(t, hornero(t, "init").code)
-
-	for name, told := range map[string]bool{"wordpress.slat": true, "wordpress.salt": false} {
-		var opened openedSecrets
-
-		s, manifests, err := loadStack("stack.yaml")
-		require.NoError(t, err)
-
-		opened.stack, opened.manifests = s, manifests
-		require.Equal(t, told, !opened.asked(name), name)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,8 +54,9 @@ func statusCommand(file *string) *cobra.Command {
 }
 
 func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
+	images := runningImages(report)
 	if asJSON {
-		return printJSON(w, report)
+		return printJSON(w, statusOutput{report, images})
 	}
 
 	peers := report.PeerSet
@@ -67,6 +69,7 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 	}
 
 	printNodes(w, report.Nodes)
+	printRunning(w, images, time.Now())
 
 	if len(peers.Lines) > 0 {
 		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(peers.Lines, "\n          "))
