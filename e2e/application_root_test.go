@@ -352,31 +352,12 @@ func (a *application) keepsNotes(address string) {
 // replaces replaces a node of the shop while a client asks for its page.
 func (a *application) replaces(node string) {
 	a.t.Helper()
-	address := a.address("shop")
-	ctx, cancel := context.WithCancel(context.Background())
-	failed := make(chan []string, 1)
-
-	go func() {
-		var list []string
-		asked := 0
-
-		for ctx.Err() == nil {
-			asked++
-			if err := ask(address); err != nil {
-				list = append(list, err.Error())
-			}
-
-			// A client that is no flood.
-			time.Sleep(50 * time.Millisecond)
-		}
-
-		a.t.Logf("%d requests while a node was replaced, %d failed", asked, len(list))
-		failed <- list
-	}()
-
+	visited := visit(a.t, a.address("shop"))
 	a.command("replace", node)
-	cancel()
-	require.Empty(a.t, <-failed)
+
+	asked, failed := visited()
+	a.t.Logf("%d requests while a node was replaced, %d failed", asked, len(failed))
+	require.Empty(a.t, failed)
 }
 
 // ask asks once, over a connection of its own.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,43 @@ func longestGap(ctx context.Context, address string) (longest time.Duration) {
 	}
 
 	return max(longest, time.Since(last))
+}
+
+// visit asks for a page ten times a second, each time over a connection of its own, until stop is called, which tells
+// how often it asked and which requests failed.
+func visit(t *testing.T, address string) (stop func() (asked int, failed []string)) {
+	type result struct {
+		asked  int
+		failed []string
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+
+	done := make(chan result, 1)
+
+	go func() {
+		var r result
+
+		for ctx.Err() == nil {
+			r.asked++
+			if err := ask(address); err != nil {
+				r.failed = append(r.failed, time.Now().UTC().Format("15:04:05.000 ")+err.Error())
+			}
+
+			// A client that is no flood.
+			time.Sleep(100 * time.Millisecond)
+		}
+
+		done <- r
+	}()
+
+	return func() (int, []string) {
+		cancel()
+		r := <-done
+
+		return r.asked, r.failed
+	}
 }
 
 // databasePassword is WordPress' own, from where PHP reads it.

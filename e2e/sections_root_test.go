@@ -66,6 +66,13 @@ var sections = []section{
 		test:   replaceUnderLoad,
 	},
 	{
+		name: "life",
+		proves: "the stack is scaled and rolled under load, by a canary and behind extra nodes: no page fails, " +
+			"no acknowledged row is lost, and the plan is empty after each",
+		needs: everything,
+		test:  theStackChanges,
+	},
+	{
 		name:   "quarantine",
 		proves: "with drift: quarantine a changed web node leaves the load balancer, and comes back when it is mended",
 		needs:  everything,

@@ -155,19 +155,9 @@ func compareNodes(want wanted, have found) []Difference {
 	}
 
 	for _, m := range have.members {
-		if !slices.ContainsFunc(want.nodes, func(node wantedNode) bool { return node.Name == m.Node }) {
-			all = append(all, Difference{
-				Kind:   KindNode,
-				Name:   m.Node,
-				Action: ActionRemove,
-				Reason: "of no group of stack.yaml any more; it runs on and is paid for",
-				By: fmt.Sprintf(
-					NothingYet+"delete Droplet %d at DigitalOcean; if it was a member of the peer set, then run "+
-						"`hornero-bootstrap forget %s` on another",
-					m.Droplet.ID,
-					m.Node,
-				),
-			})
+		named := func(node wantedNode) bool { return node.Name == m.Node }
+		if !slices.ContainsFunc(want.nodes, named) {
+			all = append(all, unnamedNode(m))
 		}
 	}
 
@@ -194,6 +184,29 @@ func compareNodes(want wanted, have found) []Difference {
 	return all
 }
 
+// unnamedNode is a node that stack.yaml has not: it was scaled away, or a roll made it.
+func unnamedNode(m member) Difference {
+	one := Difference{
+		Kind:   KindNode,
+		Name:   m.Node,
+		Action: ActionRemove,
+		Reason: "of no group of stack.yaml any more; it runs on and is paid for",
+		By:     up,
+	}
+
+	switch m.Extra {
+	case "":
+	case StrategyRolling:
+		one.Reason = "a roll of role " + m.Role + " made it and did not end"
+	default:
+		one.Action = ActionNothing
+		one.Reason = fmt.Sprintf("a roll of role %s stands (%s)", m.Role, m.Extra)
+		one.By = fmt.Sprintf("hornero roll %[1]s --promote, or hornero roll %[1]s --abort", m.Role)
+	}
+
+	return one
+}
+
 func missingNode(node wantedNode) Difference {
 	by := up
 	if node.image == nil {
@@ -207,6 +220,13 @@ func missingNode(node wantedNode) Difference {
 		Reason: "it has no Droplet",
 		By:     by,
 	}
+}
+
+// stands tells whether a roll of a role waits for its operator.
+func (h found) stands(role string) bool {
+	return slices.ContainsFunc(h.members, func(m member) bool {
+		return m.Role == role && m.Extra != "" && m.Extra != StrategyRolling
+	})
 }
 
 // compareNode compares a node with the Droplet that it has.
@@ -229,7 +249,12 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		Kind:   KindNode,
 		Name:   node.Name,
 		Action: ActionReplace,
-		By:     "hornero replace " + node.Name,
+		By:     up,
+	}
+
+	// Its operator said that it waits for him.
+	if have.stands(node.Role) {
+		replace.By = "hornero roll " + node.Role + " --promote"
 	}
 
 	if node.image == nil {
@@ -243,6 +268,7 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		// No reason to replace it, by itself.
 		if len(reasons) == 0 {
 			replace.Action = ActionNothing
+			replace.By = "hornero replace " + node.Name
 		}
 
 		reasons = append(reasons, notComparable)

@@ -104,7 +104,7 @@ type comparison struct {
 
 // nodeComparisons are of nodes and their Droplets.
 func nodeComparisons() map[string]comparison {
-	const byReplace = "hornero replace shop-1"
+	const up = "hornero up"
 
 	return map[string]comparison{
 		"a Droplet was resized, and stack.yaml says so, too": {
@@ -114,12 +114,12 @@ func nodeComparisons() map[string]comparison {
 				have.members[0].Droplet.SizeSlug = "s-2vcpu-2gb"
 			},
 			want: []string{"replace node shop-1: settings, secrets or rights"},
-			by:   byReplace,
+			by:   up,
 		},
 		"a Droplet was resized": {
 			change: func(_ *wanted, have *found) { have.members[0].Droplet.SizeSlug = "s-2vcpu-2gb" },
 			want:   []string{"replace node shop-1: size s-2vcpu-2gb -> s-1vcpu-1gb"},
-			by:     byReplace,
+			by:     up,
 		},
 		"all at once": {
 			change: func(want *wanted, _ *found) {
@@ -131,7 +131,7 @@ func nodeComparisons() map[string]comparison {
 			},
 			want: []string{"replace node shop-1: size s-1vcpu-1gb -> s-2vcpu-2gb; " +
 				"image shop (11) -> shop (12); settings, secrets or rights"},
-			by: byReplace,
+			by: up,
 		},
 		"of an earlier version, and of another size": {
 			change: func(_ *wanted, have *found) {
@@ -139,12 +139,12 @@ func nodeComparisons() map[string]comparison {
 				have.members[0].Droplet.SizeSlug = "s-2vcpu-2gb"
 			},
 			want: []string{"replace node shop-1: size s-2vcpu-2gb -> s-1vcpu-1gb; " + notComparable},
-			by:   byReplace,
+			by:   up,
 		},
 		"of a later version": {
 			change: func(_ *wanted, have *found) { have.members[0].Made = "10-0123456789ab" },
 			want:   []string{"nothing node shop-1: " + notComparable},
-			by:     byReplace,
+			by:     up,
 		},
 		"no image, and another setting": {
 			change: func(want *wanted, _ *found) {
@@ -240,8 +240,7 @@ func stackComparisons() map[string]comparison {
 		"a node of no group": {
 			change: func(want *wanted, _ *found) { want.nodes = nil },
 			want:   []string{"remove node shop-1: of no group of stack.yaml any more; it runs on and is paid for"},
-			by: NothingYet + "delete Droplet 1 at DigitalOcean; if it was a member of the peer set, then run " +
-				"`hornero-bootstrap forget shop-1` on another",
+			by:     up,
 		},
 		"strays and surplus": {
 			change: func(_ *wanted, have *found) {

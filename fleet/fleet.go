@@ -44,7 +44,10 @@ type Config struct {
 	// Confirm asks the operator whether what is named may go for good, and returns ErrNotConfirmed when not. Nil
 	// refuses all.
 	Confirm func(ctx context.Context, removals []Removal) error
+	// Planned is the plan that an operator has read: Up brings about nothing else. Nil allows all.
+	Planned *Plan
 	Timeout time.Duration // for a node to become healthy
+	Soak    time.Duration // for which the first new node of a roll is watched; DefaultSoak where 0
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
@@ -60,6 +63,9 @@ type Fleet struct {
 func New(config Config) (*Fleet, error) {
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
+	}
+	if config.Soak == 0 {
+		config.Soak = DefaultSoak
 	}
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
@@ -83,6 +89,7 @@ type member struct {
 	Role        string
 	Incarnation int    // 0 where the tag is gone or was edited
 	Made        string // what its spec came to at its launch; "" where the tag is gone, or was never there
+	Extra       string // the strategy of the roll that made it beside the nodes of stack.yaml; "" for any other
 }
 
 // manifest is the manifest of a role. For a role that the stack has not it is empty: neither a member's nor a
@@ -160,6 +167,10 @@ func (f *Fleet) member(droplet godo.Droplet) member {
 			m.Role = role
 		}
 
+		if strategy, ok := strings.CutPrefix(tag, f.tag(extraTag)+":"); ok {
+			m.Extra = strategy
+		}
+
 		if number, ok := strings.CutPrefix(tag, f.tag("incarnation")+":"); ok {
 			m.Incarnation, _ = strconv.Atoi(number) // 0, older than any, when somebody edited the tag
 		}
@@ -180,6 +191,16 @@ func current(all []member) (kept, surplus []member) {
 	}
 
 	return kept, surplus
+}
+
+// nodeNamed tells a node of stack.yaml by its name.
+func nodeNamed(name string) func(stack.Node) bool {
+	return func(node stack.Node) bool { return node.Name == name }
+}
+
+// nodeOf tells the nodes of a role.
+func nodeOf(role string) func(stack.Node) bool {
+	return func(node stack.Node) bool { return node.Role == role }
 }
 
 func find(members []member, node string) (member, bool) {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -91,6 +92,22 @@ func (f *Fleet) secrets(manifest *roles.Manifest) (map[string]report.Secret, err
 		}
 
 		secrets[name] = secret
+	}
+
+	// While a password is rotated the old one works, too, for the nodes that still have it.
+	for _, database := range f.Stack.DatabasesOf(manifest.Name, f.Manifests) {
+		name := roles.PreviousSecret(database.Secret)
+
+		previous, err := f.Secrets.Get(name)
+		if errors.Is(err, stack.ErrNoSecret) {
+			continue
+		}
+
+		if err != nil {
+			return nil, err
+		}
+
+		secrets[name] = previous
 	}
 
 	return secrets, nil

@@ -68,33 +68,56 @@ func roleTag(role string) string { return "hornero:role:" + role }
 func (f *Fleet) releaseTag() string { return "hornero:release:" + f.Stack.Release }
 
 func (f *Fleet) newestImage(ctx context.Context, role string) (godo.Image, error) {
-	images, err := do.ImagesByTag(ctx, f.Client, roleTag(role))
+	images, err := f.usableImages(ctx, role)
 	if err != nil {
 		return godo.Image{}, err
 	}
 
-	// An image that is not in the stack's region cannot be launched there.
-	images = slices.DeleteFunc(images, func(image godo.Image) bool {
-		usable := slices.Contains(image.Tags, f.releaseTag()) && slices.Contains(image.Regions, f.Stack.Region)
-		return !usable
-	})
-	if len(images) == 0 {
-		return godo.Image{}, f.noImage(role, "")
+	return images[0], nil
+}
+
+// usableImages are the images of a role that a node can be launched from, the newest first; there is at least one.
+func (f *Fleet) usableImages(ctx context.Context, role string) ([]godo.Image, error) {
+	images, err := do.ImagesByTag(ctx, f.Client, roleTag(role))
+	if err != nil {
+		return nil, err
 	}
 
-	// A node from an earlier version's image would refuse its document: what it is to take the place of would be gone.
-	images = slices.DeleteFunc(images, func(image godo.Image) bool {
-		return !slices.Contains(image.Tags, record.DocumentTag)
-	})
-	if len(images) == 0 {
-		return godo.Image{}, f.noImage(role, " but of an earlier version of Hornero, which would refuse its user-data")
+	for _, sieve := range []struct {
+		useless func(godo.Image) bool
+		but     string
+	}{
+		{
+			// An image that is not in the stack's region cannot be launched there.
+			useless: func(image godo.Image) bool {
+				here := slices.Contains(image.Regions, f.Stack.Region)
+				return !here || !slices.Contains(image.Tags, f.releaseTag())
+			},
+		},
+		{
+			// Its node would refuse its document: what that is to take the place of would be gone.
+			useless: func(image godo.Image) bool { return !slices.Contains(image.Tags, record.DocumentTag) },
+			but:     " but of an earlier version of Hornero, which would refuse its user-data",
+		},
+		{
+			// The next roll must not go the same way.
+			useless: isRejected,
+			but:     " but one that a roll went back from, which `hornero images accept` takes back",
+		},
+	} {
+		images = slices.DeleteFunc(images, sieve.useless)
+		if len(images) == 0 {
+			return nil, f.noImage(role, sieve.but)
+		}
 	}
 
 	// The API numbers images as they are made: the highest is the newest bake.
-	return slices.MaxFunc(images, func(a, b godo.Image) int {
-		return cmp.Compare(a.ID, b.ID)
-	}), nil
+	slices.SortFunc(images, func(a, b godo.Image) int { return cmp.Compare(b.ID, a.ID) })
+
+	return images, nil
 }
+
+func isRejected(image godo.Image) bool { return slices.Contains(image.Tags, rejectedTag) }
 
 func (f *Fleet) noImage(role, but string) error {
 	return fmt.Errorf(
@@ -119,6 +142,11 @@ func (f *Fleet) pinnedImage(ctx context.Context, node stack.Node) (godo.Image, e
 
 	if err != nil {
 		return godo.Image{}, fmt.Errorf("get image %d of %s: %w", node.Image, node.Name, err)
+	}
+
+	if isRejected(*image) {
+		return godo.Image{}, fmt.Errorf("%w: a roll went back from image %d (%s) of %s; `hornero images accept %d` "+
+			"takes that back", ErrPinned, image.ID, image.Name, node.Name, image.ID)
 	}
 
 	if wrong := f.misfits(*image, node.Role); len(wrong) > 0 {

@@ -134,6 +134,7 @@ type order struct {
 	image       godo.Image
 	incarnation int
 	made        string // what its spec comes to
+	extra       string // the strategy of the roll that makes it beside the nodes of stack.yaml; "" for any other
 	userData    []byte
 }
 
@@ -179,7 +180,7 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 		Image:    godo.DropletCreateImage{ID: next.image.ID},
 		VPCUUID:  vpc,
 		UserData: string(next.userData),
-		Tags:     f.tags(node, next.incarnation, next.made),
+		Tags:     f.tags(next),
 	})
 	if err != nil {
 		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)

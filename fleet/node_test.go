@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -134,7 +135,7 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		command := string(request.Payload[4:]) // after its length
 		var code uint32
 
-		if strings.HasPrefix(command, "hornero-bootstrap ") {
+		if strings.HasPrefix(command, "hornero-bootstrap ") || strings.HasPrefix(command, "systemctl show ") {
 			_, _ = io.WriteString(session, w.command(document, address, command))
 		} else {
 			code = w.roleCommand(document.Node, command, session)
@@ -185,6 +186,15 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 		return "{}"
 	}
 
+	if name, ok := strings.CutPrefix(command, "hornero-bootstrap forget --yes --force "); ok {
+		return w.forget(name)
+	}
+
+	if strings.HasPrefix(command, "systemctl show ") {
+		w.restarts[document.Node] += w.restarting[document.Node]
+		return "0\n" + strconv.Itoa(w.restarts[document.Node]) + "\n"
+	}
+
 	var after int64
 	var number int
 	const eventsFormat = "hornero-bootstrap events --json --after %d -n %d"
@@ -194,6 +204,20 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 	}
 
 	return encode(w.statusOf(document, address))
+}
+
+// forget declares a node gone.
+func (w *world) forget(name string) string {
+	w.history = append(w.history, "forget "+name)
+
+	if w.forgotten == nil {
+		w.forgotten = map[string]int{}
+	}
+
+	w.forgotten[name] = w.known[name]
+	delete(w.known, name)
+
+	return "gone for good will be " + name + "\n"
 }
 
 func encode(value any) string {
@@ -217,7 +241,11 @@ func (w *world) eventsAfter(after int64) string {
 func (w *world) statusOf(document cloudinit.Node, address string) status.Status {
 	node := document.Node
 	w.asked[node]++
-	w.known[node] = max(w.known[node], document.Incarnation)
+
+	// One that was declared gone is not taken in again.
+	if w.forgotten[node] < document.Incarnation {
+		w.known[node] = max(w.known[node], document.Incarnation)
+	}
 
 	said := status.Status{
 		Stack:       document.Stack,

@@ -25,6 +25,7 @@ type Plan struct {
 	Stack       string       `json:"stack"`
 	Cloud       string       `json:"cloud"`
 	Differences []Difference `json:"differences"` // by kind, then in the order of stack.yaml; never nil
+	Price       Price        `json:"price"`
 }
 
 // ReadPlan compares the cloud with what is wanted, and changes neither. It asks the API alone, no node. Secrets may be
@@ -42,11 +43,17 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		return Plan{}, err
 	}
 
+	sizes, err := do.Sizes(ctx, f.Client)
+	if err != nil {
+		return Plan{}, err
+	}
+
 	return Plan{
 		Version:     PlanVersion,
 		Stack:       f.Stack.Name,
 		Cloud:       f.Stack.Cloud,
 		Differences: compare(want, have),
+		Price:       priceOf(want, have, sizes),
 	}, nil
 }
 

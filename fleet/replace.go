@@ -3,19 +3,16 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
 // drainTimeout bounds how long a node may drain: it may be dead.
 const drainTimeout = 15 * time.Second
-
-// minSynced is how many database nodes must be Primary and Synced before one is recreated.
-const minSynced = 2
 
 // Replace recreates a node. Interrupted halfway, Up or another Replace finishes it.
 func (f *Fleet) Replace(ctx context.Context, name string) error {
@@ -31,6 +28,27 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		}
 	}
 
+	if err := f.checkCatalogue(ctx, []stack.Node{node}, 1); err != nil {
+		return err
+	}
+
+	// The only one of its role that hands over to nobody gets an extra one beside it for as long as it takes.
+	if f.isAlone(node) {
+		return f.replaceBesideExtra(ctx, node)
+	}
+
+	return f.replace(ctx, node)
+}
+
+// isAlone tells a member of the peer set that is the only node of its role.
+func (f *Fleet) isAlone(node stack.Node) bool {
+	others := func(other stack.Node) bool { return other.Role == node.Role && other.Name != node.Name }
+
+	return f.manifest(node.Role).Peers == roles.Member && !slices.ContainsFunc(f.Stack.All(), others)
+}
+
+// replace recreates a node, and waits until the new one serves.
+func (f *Fleet) replace(ctx context.Context, node stack.Node) error {
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return err
@@ -44,11 +62,11 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 	// Before anything is touched: when this refuses, the old node serves on.
 	next, err := f.successor(ctx, node, all)
 	if err != nil {
-		return err
+		return fmt.Errorf("replace %s: %w", node.Name, err)
 	}
 
 	members, _ := current(all)
-	old, there := find(members, name)
+	old, there := find(members, node.Name)
 	client := f.manifest(node.Role).Peers == roles.Client
 
 	// A member is drained and gone before its successor takes the name: two of a name never serve.
@@ -81,7 +99,7 @@ func (f *Fleet) successor(ctx context.Context, node stack.Node, all []member) (o
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
 
-	if err := f.checkSafe(node.Name, node.Role, answers, known); err != nil {
+	if err := f.checkLeave(node.Name, node.Role, answers, known); err != nil {
 		return order{}, err
 	}
 
@@ -119,43 +137,6 @@ func without(members []member, node string) []member {
 	}
 
 	return rest
-}
-
-// checkSafe refuses to recreate a database node unless two others hold the data for sure, or all that remain after a
-// declared loss.
-func (f *Fleet) checkSafe(name, role string, answers []answer, known status.PeerSet) error {
-	if !f.isDatabase(role) {
-		return nil
-	}
-
-	remain := 0
-
-	for _, node := range f.Stack.All() {
-		_, gone := known.Forgotten[node.Name]
-		if node.Role == role && node.Name != name && !gone {
-			remain++
-		}
-	}
-
-	// Nodes that were declared gone cannot be waited for; one synced node must be left in any case.
-	need := max(1, min(minSynced, remain))
-	synced := 0
-
-	for _, a := range answers {
-		other := a.member.Role == role && a.member.Node != name
-		if other && a.err == nil && a.status.Healthy {
-			synced++
-		}
-	}
-
-	if synced >= need {
-		return nil
-	}
-
-	return fmt.Errorf("replace %s: %w: %d of the other database nodes are Primary and Synced, %d must be; "+
-		"`hornero status` says what they wait for. "+
-		"A node that is lost with its data is declared gone on any other member of the peer set: "+
-		"hornero-bootstrap forget NAME", name, ErrUnsafe, synced, need)
 }
 
 // drain lets a node hand over its work; a dead node has none to hand over.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/stack"
 )
 
 // tag joins the parts of a tag of the stack; without any it is the tag that all its Droplets have.
@@ -19,17 +18,26 @@ func (f *Fleet) tag(parts ...string) string {
 // productTag is on all that is Hornero's, of every stack.
 const productTag = "hornero"
 
-// tags are those of a node's Droplet. made is what its spec comes to.
-func (f *Fleet) tags(node stack.Node, incarnation int, made string) []string {
-	return []string{
+// tags are those of a Droplet that is launched.
+func (f *Fleet) tags(next order) []string {
+	tags := []string{
 		productTag,
 		f.tag(),
-		f.tag("role", node.Role),
-		f.tag("node", node.Name),
-		f.tag("incarnation", strconv.Itoa(incarnation)),
-		f.tag("spec", made),
+		f.tag("role", next.node.Role),
+		f.tag("node", next.node.Name),
+		f.tag("incarnation", strconv.Itoa(next.incarnation)),
+		f.tag("spec", next.made),
 	}
+
+	if next.extra != "" {
+		tags = append(tags, f.tag(extraTag, next.extra))
+	}
+
+	return tags
 }
+
+// extraTag begins the part of a tag that says which strategy of a roll made a node beside those of stack.yaml.
+const extraTag = "extra"
 
 // destroyTags deletes the stack's tags that nothing bears any more: the account would keep them for ever.
 func (f *Fleet) destroyTags(ctx context.Context) error {

@@ -19,7 +19,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	var took Breakdown
 
 	// Before anything is made that costs money.
-	if err := f.checkUp(ctx); err != nil {
+	if err := f.Check(ctx); err != nil {
 		return "", took, err
 	}
 
@@ -39,18 +39,31 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	}
 
 	took.Launched = time.Since(start).Seconds()
-	url, err := f.await(ctx, vpc, members, start, &took)
 
-	return url, took, err
+	url, err := f.await(ctx, vpc, members, start, &took)
+	if err != nil {
+		return url, took, err
+	}
+
+	// Only a stack that serves is changed: each of these takes a node away.
+	if err := f.rollAll(ctx); err != nil {
+		return url, took, err
+	}
+
+	return url, took, f.removeLeftovers(ctx)
 }
 
-// checkUp looks for what would end an Up halfway.
-func (f *Fleet) checkUp(ctx context.Context) error {
+// Check looks for what would end an Up halfway, and asks whether what holds data may go. It changes nothing.
+func (f *Fleet) Check(ctx context.Context) error {
 	if err := f.checkGiven(); err != nil {
 		return err
 	}
 
 	if err := f.checkReserved(ctx); err != nil {
+		return err
+	}
+
+	if err := f.checkPlanned(ctx); err != nil {
 		return err
 	}
 
@@ -65,9 +78,14 @@ func (f *Fleet) checkUp(ctx context.Context) error {
 
 	// Nodes that run need no image: theirs may be pruned.
 	kept, _ := current(all)
-	_, err = f.imagesOf(ctx, f.missing(kept))
+	missing := f.missing(kept)
 
-	return err
+	if err := f.checkCatalogue(ctx, missing, len(missing)); err != nil {
+		return err
+	}
+
+	// Asked now, although they go last: who says no has lost nothing.
+	return f.confirm(ctx, f.removals(f.leftovers(kept))...)
 }
 
 // checkGiven looks for the secrets that only the operator can give.
@@ -90,7 +108,7 @@ func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
 
 		missing := f.missing(kept)
 		if len(missing) == 0 {
-			return kept, nil
+			return f.named(kept), nil
 		}
 
 		if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
@@ -104,6 +122,11 @@ func (f *Fleet) missing(kept []member) []stack.Node {
 		_, there := find(kept, node.Name)
 		return there
 	})
+}
+
+// named are the members that stack.yaml names; the others are waited for by nobody.
+func (f *Fleet) named(members []member) []member {
+	return slices.DeleteFunc(slices.Clone(members), f.leftover)
 }
 
 // relaunchGone launches the members whose Droplet is gone, and tells whether there was any.

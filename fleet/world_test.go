@@ -71,6 +71,9 @@ type world struct {
 	exits     map[string]uint32          // what commands of roles end with, by node
 	lost      bool                       // the peer set has no quorum
 
+	restarts   map[string]int // of a node's services
+	restarting map[string]int // how many more at each look
+
 	// What is wrong with nodes.
 	unhealthy map[string]bool
 	refused   string // a node that refuses its user-data
@@ -94,8 +97,12 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		known:     map[string]int{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},
-		writers:   []string{"db-1"},
-		leases:    map[string]string{"writer": "db-1"},
+
+		restarts:   map[string]int{},
+		restarting: map[string]int{},
+
+		writers: []string{"db-1"},
+		leases:  map[string]string{"writer": "db-1"},
 	}
 
 	manifests, err := roles.LoadDir(roles.Overlay(own))
@@ -119,6 +126,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		Secrets:   secrets,
 		Manifests: manifests,
 		Timeout:   20 * time.Second,
+		Soak:      100 * time.Millisecond,
 		Dial:      w.dial,
 		Published: func(context.Context, string) (string, error) {
 			return w.site.plain.Hostname(), nil

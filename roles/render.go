@@ -102,6 +102,9 @@ var pure = template.FuncMap{
 	"min":          func(a, b int64) int64 { return min(a, b) },
 }
 
+// PreviousSecret names the value that a secret had before it was rotated. Only nodes that keep a database have it.
+func PreviousSecret(name string) string { return name + ".previous" }
+
 // functions are those that read the facts.
 func (m *Manifest) functions(facts Facts) template.FuncMap {
 	setting := func(name string) (string, error) {
@@ -117,6 +120,11 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		return lookup("pki", facts.PKI, name)
 	}
 
+	// While a password is rotated the one before it works, too: "" where there is none.
+	previous := func(name string) string {
+		return facts.Secrets[PreviousSecret(name)].Reveal()
+	}
+
 	// A word that the manifest does not watch would be a role without a peer, for ever.
 	watched := func(word string) (string, error) {
 		return lookup("watched role", m.Watches, word)
@@ -126,9 +134,12 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		"role":    watched,
 		"setting": setting,
 		"secret":  secret,
-		"pki":     pki,
-		"var":     func(name string) (string, error) { return m.variable(facts.Release, name) },
-		"can":     func(name string) (bool, error) { return m.can(facts.Release, name) },
+
+		"previous": previous,
+
+		"pki": pki,
+		"var": func(name string) (string, error) { return m.variable(facts.Release, name) },
+		"can": func(name string) (bool, error) { return m.can(facts.Release, name) },
 		"enabled": func(name string) (bool, error) {
 			value, err := setting(name)
 			return value == "true", err

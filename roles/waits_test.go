@@ -82,24 +82,40 @@ func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			folder := t.TempDir()
-			script := filepath.Join(folder, "script")
-			require.NoError(t, os.WriteFile(script, []byte(transferScript+c.script), 0o600))
 
-			command := exec.Command("bash", script)
-			command.Env = append(
-				os.Environ(),
-				"BASH_ENV=db/transfer-waits.bash",
-				"MAGIC_FILE="+filepath.Join(folder, "rsync_sst_complete"),
-			)
+			// A machine that is busy makes it longer, and never shorter: one try of some is quick.
+			var took time.Duration
+			for range 10 {
+				if took = waits(t, c.script); took < c.to {
+					break
+				}
+			}
 
-			began := time.Now()
-			out, err := command.CombinedOutput()
-			took := time.Since(began)
-			require.NoError(t, err, string(out))
-			require.Empty(t, string(out))
 			require.GreaterOrEqual(t, took, c.from)
 			require.Less(t, took, c.to)
 		})
 	}
+}
+
+// waits runs a part of a transfer's script and returns how long that took.
+func waits(t *testing.T, part string) time.Duration {
+	folder := t.TempDir()
+	script := filepath.Join(folder, "script")
+	require.NoError(t, os.WriteFile(script, []byte(transferScript+part), 0o600))
+
+	command := exec.Command("bash", script)
+	command.Env = append(
+		os.Environ(),
+		"BASH_ENV=db/transfer-waits.bash",
+		"MAGIC_FILE="+filepath.Join(folder, "rsync_sst_complete"),
+	)
+
+	began := time.Now()
+	out, err := command.CombinedOutput()
+	took := time.Since(began)
+
+	require.NoError(t, err, string(out))
+	require.Empty(t, string(out))
+
+	return took
 }

@@ -106,6 +106,12 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 
 	for _, node := range s.All() {
 		asked := s.SecretsOf(manifests[node.Role], manifests)
+
+		// While a password is rotated who keeps the database takes the one before, too.
+		for _, database := range s.DatabasesOf(node.Role, manifests) {
+			asked = append(asked, roles.PreviousSecret(database.Secret))
+		}
+
 		if slices.ContainsFunc(asked, func(name string) bool { return slices.Contains(names, name) }) {
 			given = append(given, node)
 		}
@@ -117,6 +123,9 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 
 	return given
 }
+
+// IsPrevious tells whether a secret is what another was before a rotation: it comes and goes with that.
+func IsPrevious(name string) bool { return strings.HasSuffix(name, roles.PreviousSecret("")) }
 
 // rank is the place of a role's nodes when they are replaced.
 func rank(manifest *roles.Manifest) int {

@@ -103,10 +103,13 @@ func Load(path string, manifests map[string]*roles.Manifest) (*Stack, error) {
 		return nil, err
 	}
 
-	s.folder = filepath.Dir(path)
+	s.folder = folderOf(path)
 
 	return s, nil
 }
+
+// folderOf is what a stack.yaml's other paths are relative to.
+func folderOf(path string) string { return filepath.Dir(path) }
 
 // Parse reads the text of a stack.yaml; file names it in problems.
 func Parse(file string, data []byte, manifests map[string]*roles.Manifest) (*Stack, error) {

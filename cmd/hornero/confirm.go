@@ -31,11 +31,14 @@ func confirmFlags(cmd *cobra.Command) *confirmation {
 	return c
 }
 
+// confirmer asks whether all of it may go for good.
+type confirmer = func(context.Context, []fleet.Removal) error
+
 // errWrongName is an answer that is not the stack's name.
 var errWrongName = errors.New("that is not the stack's name")
 
 // of asks for a stack: the more is lost, the more has to be typed. Without a terminal nobody is asked.
-func (c *confirmation) of(stack string, input io.Reader, output io.Writer) func(context.Context, []fleet.Removal) error {
+func (c *confirmation) of(stack string, input io.Reader, output io.Writer) confirmer {
 	return func(_ context.Context, removals []fleet.Removal) error {
 		severe := slices.ContainsFunc(removals, func(one fleet.Removal) bool { return one.Data })
 

@@ -39,6 +39,8 @@ const (
 	exitDifferences = exit(2)   // `hornero plan --detailed-exitcode`: something is not as it is wanted
 	exitUnhealthy   = exit(3)   // `hornero status`: not every node serves
 	exitUnsafe      = exit(4)   // refused as unsafe: nothing was touched
+	exitRolledBack  = exit(6)   // a roll went back: the site is as before
+	exitHalfway     = exit(7)   // stopped halfway: the same command goes on
 	exitInterrupted = exit(130) // Ctrl-C; the shell's own code for it (128 + SIGINT)
 )
 
@@ -49,6 +51,12 @@ var exitCodes = []struct {
 }{
 	{fleet.ErrUnsafe, exitUnsafe},
 	{fleet.ErrNotConfirmed, exitUnsafe},
+	{fleet.ErrStanding, exitUnsafe},
+	{fleet.ErrUnplanned, exitUnsafe},
+	{fleet.ErrMeltdown, exitUnsafe},
+	{fleet.ErrGivenUp, exitUnsafe},
+	{fleet.ErrRolledBack, exitRolledBack},
+	{fleet.ErrHalfway, exitHalfway},
 }
 
 // codeOf is the exit code of an error: 1 unless scripts have to tell it apart.

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -32,7 +35,7 @@ comparable" until it is replaced.
 
 Not compared yet: firewalls, domain records, projects, SSH keys and Spaces; who holds the reserved IP; size, network,
 project, sticky sessions and redirect of load balancers; certificates of nodes, and those that nothing needs any more;
-files that changed on a node ("hornero-bootstrap drift"); prices. Where a line says "nothing yet", no command of this
+files that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this
 version brings the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up"
 and "replace" stop before they change anything.
 
@@ -43,11 +46,13 @@ const planNothing = "Nothing to do: the cloud is as stack.yaml says. `hornero pl
 
 func planCommand(file *string) *cobra.Command {
 	var asJSON, detailed bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "show what differs between stack.yaml and the cloud, and what each command would do about it",
 		Long:  planHelp,
 		Example: "  hornero plan\n" +
+			"  hornero plan --out plan.json && hornero up --plan plan.json\n" +
 			"  hornero plan --detailed-exitcode || echo \"something differs, or could not be compared\"\n" +
 			"  hornero plan --json | jq -r '.differences[] | select(.action == \"replace\") | .name'",
 		Args: cobra.NoArgs,
@@ -62,6 +67,10 @@ func planCommand(file *string) *cobra.Command {
 				return err
 			}
 
+			if err := writePlan(out, plan); err != nil {
+				return err
+			}
+
 			if err := printPlan(cmd.OutOrStdout(), plan, asJSON); err != nil {
 				return err
 			}
@@ -70,9 +79,50 @@ func planCommand(file *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&out, "out", "", "also write it to this file, for `hornero up --plan FILE`")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there is a difference")
 
 	return cmd
+}
+
+// writePlan keeps a plan for `hornero up --plan`.
+func writePlan(path string, plan fleet.Plan) error {
+	if path == "" {
+		return nil
+	}
+
+	text, err := json.MarshalIndent(plan, "", "  ")
+	if err != nil {
+		return err
+	}
+
+	_, err = file.Write(path, append(text, '\n'), file.Options{})
+
+	return err
+}
+
+// readPlan reads what writePlan wrote; nil where no file is named.
+func readPlan(path string) (*fleet.Plan, error) {
+	if path == "" {
+		return nil, nil
+	}
+
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+
+	var plan fleet.Plan
+	if err := json.Unmarshal(text, &plan); err != nil {
+		return nil, fmt.Errorf("read plan %s: %w; `hornero plan --out %s` writes one", path, err, path)
+	}
+
+	if plan.Version != fleet.PlanVersion {
+		return nil, fmt.Errorf("read plan %s: it is of version %d, and this is version %d; make a new one",
+			path, plan.Version, fleet.PlanVersion)
+	}
+
+	return &plan, nil
 }
 
 // planExit is 2 for differences only where that was asked for: CI takes any other number than 0 for a failure.
@@ -119,7 +169,7 @@ func printPlan(w io.Writer, plan fleet.Plan, asJSON bool) error {
 	fmt.Fprintf(w, "stack %s on %s\n", plan.Stack, plan.Cloud)
 
 	if len(plan.Differences) == 0 {
-		fmt.Fprintln(w, planNothing)
+		fmt.Fprintf(w, "%s\n%s\n", planNothing, priceText(plan.Price))
 		return nil
 	}
 
@@ -141,9 +191,23 @@ func printPlan(w io.Writer, plan fleet.Plan, asJSON bool) error {
 		printPlanLine(w, one, wide)
 	}
 
-	fmt.Fprintf(w, "\nPlan: %s.\n", totalsText(count))
+	fmt.Fprintf(w, "\nPlan: %s. %s\n", totalsText(count), priceText(plan.Price))
 
 	return nil
+}
+
+// priceText tells what the stack costs.
+func priceText(price fleet.Price) string {
+	text := fmt.Sprintf("It costs about $%.0f a month", price.Now)
+	if price.After != price.Now {
+		text += fmt.Sprintf(", and $%.0f afterwards", price.After)
+	}
+
+	if len(price.Unknown) > 0 {
+		text += " (without " + strings.Join(price.Unknown, ", ") + ", whose price the API does not tell)"
+	}
+
+	return text + "."
 }
 
 // printPlanLine keeps to one line what a command does, and puts below it what somebody has to do himself.

@@ -16,6 +16,7 @@ func TestAPlanIsPrintedByKind(t *testing.T) {
 		Version: fleet.PlanVersion,
 		Stack:   "shop",
 		Cloud:   "lab",
+		Price:   fleet.Price{Now: 84, After: 96},
 		Differences: []fleet.Difference{
 			{
 				Kind:   fleet.KindBalancer,
@@ -53,7 +54,7 @@ node
   ~ stock-1       replace: size s-1vcpu-1gb -> s-2vcpu-2gb (`+"`hornero replace stock-1`"+`)
   + stock-2       launch: it has no Droplet (`+"`hornero up`"+`)
 
-Plan: 1 to launch, 1 to change, 1 to replace.
+Plan: 1 to launch, 1 to change, 1 to replace. It costs about $84 a month, and $96 afterwards.
 `, out.String())
 
 	out.Reset()
@@ -82,7 +83,8 @@ func TestAPlanWithoutDifferences(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, printPlan(&out, plan, false))
 	require.Equal(t, "stack shop on lab\nNothing to do: the cloud is as stack.yaml says. "+
-		"`hornero plan --help` tells what was compared.\n", out.String())
+		"`hornero plan --help` tells what was compared.\n"+
+		"It costs about $0 a month.\n", out.String())
 
 	out.Reset()
 	require.NoError(t, printPlan(&out, plan, true))

@@ -36,8 +36,8 @@ with age. Its key is ~/.config/hornero/age.key, the file that HORNERO_AGE_KEY_FI
 HORNERO_AGE_KEY.
 Several keys may open it: "hornero secrets recipients".
 
-A running node keeps the secrets that it was launched with. After a change replace the nodes that have the secret: each
-command names them, and "hornero plan" shows those that are left.`
+A running node keeps the secrets that it was launched with. After a change the nodes that have the secret are to be
+replaced: each command names them, "hornero plan" shows those that are left, and "hornero up" replaces them.`
 
 func secretsCommand(file *string) *cobra.Command {
 	cmd := &cobra.Command{
@@ -92,6 +92,8 @@ const (
 	secretUnmade  = "not made"
 	secretUngiven = "not given"
 	secretUnused  = "unused" // held, and no role asks for it any more
+	// What another was before its rotation, for as long as nodes have it.
+	secretPrevious = "previous"
 )
 
 func secretsListCommand(with func(secretsWork) runE) *cobra.Command {
@@ -156,9 +158,14 @@ func (o openedSecrets) lines() []SecretLine {
 
 	for _, name := range held {
 		if !slices.Contains(named, name) {
+			state := secretUnused
+			if stack.IsPrevious(name) {
+				state = secretPrevious
+			}
+
 			lines = append(lines, SecretLine{
 				Name:  name,
-				State: secretUnused,
+				State: state,
 				Roles: []string{},
 			})
 		}
@@ -252,8 +259,8 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 	return &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "make a secret anew; nodes keep the old one until they are replaced",
-		Long: "Makes a secret anew in the secrets file, and names the nodes that are to be replaced, in the order in " +
-			"which to do it.\nNothing is changed on a running node.",
+		Long: "Makes a secret anew in the secrets file, and names the nodes that are to be replaced. `hornero plan` " +
+			"shows them,\n`hornero up` replaces them one by one. Nothing is changed on a running node.",
 		Args: cobra.ExactArgs(1),
 
 		ValidArgsFunction: completeSecret(file, func(secret stack.NamedSecret) bool {
@@ -262,6 +269,9 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
 			if _, err := secrets.held(args[0]); err != nil {
 				return err
+			}
+			if stack.IsPrevious(args[0]) {
+				return fmt.Errorf("%s comes and goes with the rotation of another secret; rotate that one", args[0])
 			}
 
 			before := secrets.All()
@@ -286,16 +296,17 @@ func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret)
 
 	fmt.Fprintf(w, "changed in %s: %s\n", o.stack.SecretsPath(), strings.Join(names, ", "))
 
-	nodes := o.stack.NodesGiven(names, o.manifests)
+	var nodes []string
+	for _, node := range o.stack.NodesGiven(names, o.manifests) {
+		nodes = append(nodes, node.Name)
+	}
+
 	if len(nodes) > 0 {
-		fmt.Fprintln(w, "Nodes that run keep what was before until they are replaced, one by one, in this order:")
+		fmt.Fprintf(w, "To be replaced, as nodes that run keep what was before: %s\n", strings.Join(nodes, ", "))
 	}
 
-	for _, node := range nodes {
-		fmt.Fprintf(w, "  hornero replace %s\n", node.Name)
-	}
-
-	fmt.Fprintln(w, "`hornero plan` shows what is still to be done.")
+	fmt.Fprintln(w, "`hornero plan` shows what is still to be done; `hornero up` does it, or `hornero replace NODE` "+
+		"for each node, in this order")
 }
 
 // readAll reads to the end, or until the context ends: a read of a terminal waits for a person, who may press Ctrl-C.
@@ -374,6 +385,10 @@ func (o openedSecrets) checkSettable(name string) error {
 
 	if _, there := o.All()[name]; there && secret.Fixed {
 		return stack.FixedError("set", name)
+	}
+
+	if stack.IsPrevious(name) {
+		return fmt.Errorf("%s comes and goes with the rotation of another secret; nobody sets it", name)
 	}
 
 	return nil

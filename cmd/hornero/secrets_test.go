@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -100,16 +101,14 @@ func TestAChangedSecretNamesTheNodesToReplace(t *testing.T) {
 	require.Equal(t, "pa55 word", value(t, "wordpress.db_password"))
 	require.NotContains(t, got.stderr, "pa55")
 	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.db_password\n")
-	require.Contains(t, got.stderr, "  hornero replace db-1\n  hornero replace db-2\n  hornero replace db-3\n"+
-		"  hornero replace web-1\n  hornero replace web-2\n`hornero plan` shows")
+	require.Contains(t, got.stderr, ": db-1, db-2, db-3, web-1, web-2\n`hornero plan` shows")
 
 	got = horneroWith(t, "pa55 word\n", "secrets", "set", "wordpress.db_password")
 	require.Contains(t, got.stderr, "nothing is changed in secrets.age\n")
 
 	got = hornero(t, "secrets", "rotate", "proxy.stats_password")
 	require.Zero(t, got.code, got.stderr)
-	require.Contains(t, got.stderr, "in this order:\n"+
-		"  hornero replace proxy-1\n  hornero replace proxy-2\n`hornero plan`")
+	require.Contains(t, got.stderr, ": proxy-1, proxy-2\n`hornero plan`")
 
 	got = horneroWith(t, "no PEM", "secrets", "set", stack.SiteCertificate)
 	require.Equal(t, 1, got.code)
@@ -202,4 +201,36 @@ func TestRecipientsOfTheSecretsFile(t *testing.T) {
 	removed := hornero(t, "secrets", "recipients", "remove", "ben")
 	require.Zero(t, removed.code, removed.stderr)
 	require.Contains(t, removed.stderr, "`hornero secrets rotate NAME` makes others")
+}
+
+// While a password is rotated the file holds the one before, which nobody changes by hand.
+func TestThePasswordBeforeARotationIsLeftAlone(t *testing.T) {
+	secretsStack(t)
+
+	s, manifests, err := loadStack("stack.yaml")
+	require.NoError(t, err)
+
+	secrets, err := readSecrets(s, io.Discard)
+	require.NoError(t, err)
+
+	name := roles.PreviousSecret("wordpress.db_password")
+	require.NoError(t, secrets.Set(name, "before"))
+
+	var given []string
+	for _, node := range s.NodesGiven([]string{name}, manifests) {
+		given = append(given, node.Name)
+	}
+
+	require.Equal(t, []string{"db-1", "db-2", "db-3"}, given)
+	require.Regexp(t, `(?m)^wordpress.db_password.previous +previous `, hornero(t, "secrets", "list", "--long").stdout)
+
+	for _, verb := range []string{"set", "rotate"} {
+		got := horneroWith(t, "typed", "secrets", verb, name)
+		require.Contains(t, got.stderr, "comes and goes with the rotation of another secret", verb)
+	}
+
+	editing, err := secrets.Edit(s, manifests)
+	require.NoError(t, err)
+	require.NotContains(t, string(editing.Text), "\n"+name+":")
+	require.Equal(t, "before", value(t, name))
 }

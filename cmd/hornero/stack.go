@@ -23,7 +23,10 @@ func stackCommands(file *string) []*cobra.Command {
 		statusCommand(file),
 		eventsCommand(file),
 		recoverCommand(file),
+		scaleCommand(file),
+		rollCommand(file),
 		replaceCommand(file),
+		healCommand(file),
 		execCommand(file),
 		destroyCommand(file),
 
@@ -146,48 +149,70 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 	return config, nil
 }
 
+const upHelp = `Brings about what "hornero plan" shows: launches what is missing, waits until every node is healthy and
+every load balancer answers, replaces nodes that are not as wanted (image, size, settings, secrets), removes those that
+no group has any more, and prints the first load balancer's address.
+
+Nodes are replaced role by role as "hornero roll" does it: behind an extra node that goes first. A database node that
+was scaled away takes its copy of the data along, so that is asked for (--confirm=STACK). Run twice, the second changes
+nothing; killed halfway and run again, it finishes.`
+
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var soak time.Duration
+	var planned string
 	var confirmed *confirmation
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
 		Args:  cobra.NoArgs,
-		Long: "Launches what is missing, waits until every node is healthy and every load balancer answers, and " +
-			"prints the first one's address.\nRun twice, the second changes nothing; killed halfway and run " +
-			"again, it finishes.",
+		Long:  upHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			plan, err := readPlan(planned)
+			if err != nil {
+				return err
+			}
+
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				f.Planned = plan
 				f.Timeout = timeout
+				f.Soak = soak
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
-				url, took, err := f.Up(ctx)
-				if err != nil {
-					return err
-				}
-
-				fmt.Fprintf(
-					cmd.ErrOrStderr(),
-					"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n",
-					took.Launched,
-					took.Peers,
-					took.Galera,
-					took.First,
-					took.Healthy,
-				)
-
-				// The URL alone is on standard output, for scripts. A stack without a load balancer has none.
-				if url != "" {
-					fmt.Fprintln(cmd.OutOrStdout(), url)
-				}
-
-				return nil
+				return runUp(ctx, cmd, f)
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	soakFlag(cmd, &soak)
+	cmd.Flags().StringVar(&planned, "plan", "", "a file of `hornero plan --out`: bring about nothing that it has not")
 	confirmed = confirmFlags(cmd)
 
 	return cmd
+}
+
+// runUp makes what exists equal what a fleet's stack says, and prints how that went.
+func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet) error {
+	url, took, err := f.Up(ctx)
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintf(
+		cmd.ErrOrStderr(),
+		"launch %.1f s, peers formed %.1f s, Galera formed %.1f s, first 200 %.1f s, all healthy %.1f s\n",
+		took.Launched,
+		took.Peers,
+		took.Galera,
+		took.First,
+		took.Healthy,
+	)
+
+	// The URL alone is on standard output, for scripts. A stack without a load balancer has none.
+	if url != "" {
+		fmt.Fprintln(cmd.OutOrStdout(), url)
+	}
+
+	return nil
 }
 
 func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
@@ -196,6 +221,15 @@ func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
 		"timeout",
 		fleet.DefaultTimeout,
 		"how long nodes may take to become healthy",
+	)
+}
+
+func soakFlag(cmd *cobra.Command, soak *time.Duration) {
+	cmd.Flags().DurationVar(
+		soak,
+		"soak",
+		fleet.DefaultSoak,
+		"how long the first new node of a role is watched before the others are replaced",
 	)
 }
 

@@ -97,6 +97,12 @@ func Regions(ctx context.Context, client *godo.Client) ([]godo.Region, error) {
 	return list, listed("regions", err)
 }
 
+// Sizes lists the sizes that Droplets may have.
+func Sizes(ctx context.Context, client *godo.Client) ([]godo.Size, error) {
+	list, err := Pages(ctx, client.Sizes.List)
+	return list, listed("sizes", err)
+}
+
 // Tags lists the account's tags.
 func Tags(ctx context.Context, client *godo.Client) ([]godo.Tag, error) {
 	list, err := Pages(ctx, client.Tags.List)

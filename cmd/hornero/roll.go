@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/stack"
+)
+
+const rollHelp = `Replaces the nodes of a role that are not as stack.yaml, the secrets and the newest image have them:
+those that "hornero plan" says are to be replaced. The site serves meanwhile.
+
+  rolling      an extra node comes first, beside the others, and is watched (--soak). If it is bad it is removed, its
+               image is marked, and the command exits with 6: nothing else was touched. Else the nodes are replaced one
+               after the other, and the extra one goes.
+  canary       ends after the extra node, which gets its part of the traffic: with --share at least so many percent,
+               by as many extra nodes as that takes. --promote goes on, --abort goes back.
+
+Bad is a node that refuses its user-data, is not healthy by --timeout or not any more, whose services are started again
+three times, whose files change, or during whose watch the site fails for five seconds.
+
+--image names another image and writes it into stack.yaml: a number, ROLE~1 for the one before the newest, or "newest",
+which takes the line out again. An image that was marked is used again after "hornero images accept".`
+
+// rollFlags are what a roll can be told.
+type rollFlags struct {
+	fleet.Roll
+	image          string
+	promote, abort bool
+	timeout, soak  time.Duration
+}
+
+func rollCommand(file *string) *cobra.Command {
+	var asked rollFlags
+	cmd := &cobra.Command{
+		Use:   "roll ROLE",
+		Short: "replace the nodes of a role one after the other, behind one that goes first",
+		Long:  rollHelp,
+		Example: "  hornero roll web\n" +
+			"  hornero roll web --strategy canary --share 30\n" +
+			"  hornero roll web --image web~1   # back to the image before",
+		Args: cobra.ExactArgs(1),
+
+		ValidArgsFunction: completeStackRole(file),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			asked.Role = args[0]
+
+			if err := asked.check(); err != nil {
+				return err
+			}
+
+			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				f.Timeout = asked.timeout
+				f.Soak = asked.soak
+
+				return asked.run(ctx, cmd, *file, f)
+			})
+		},
+	}
+	asked.add(cmd)
+
+	return cmd
+}
+
+func (r *rollFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&r.Strategy, "strategy", fleet.StrategyRolling, "rolling or canary")
+	flags.IntVar(&r.Share, "share", 0, "what part of the traffic a canary gets at least, in percent")
+	flags.BoolVar(&r.All, "all", false, "replace also the nodes that are as wanted")
+	flags.BoolVar(&r.NoExtra, "no-extra", false, "launch no extra node first: less cost, and no way back")
+	flags.StringVar(&r.image, "image", "", "write this image into stack.yaml first: NUMBER, ROLE~1 or newest")
+	flags.BoolVar(&r.promote, "promote", false, "go on with a roll that stands")
+	flags.BoolVar(&r.abort, "abort", false, "go back from a roll that stands")
+	timeoutFlag(cmd, &r.timeout)
+	soakFlag(cmd, &r.soak)
+
+	cmd.MarkFlagsMutuallyExclusive("promote", "abort", "image")
+	cmd.MarkFlagsMutuallyExclusive("promote", "abort", "strategy")
+
+	_ = cmd.RegisterFlagCompletionFunc("strategy", cobra.FixedCompletions(
+		[]string{fleet.StrategyRolling, fleet.StrategyCanary},
+		cobra.ShellCompDirectiveNoFileComp,
+	))
+}
+
+// check refuses what cannot be meant.
+func (r *rollFlags) check() error {
+	switch {
+	case r.Strategy != fleet.StrategyRolling && r.Strategy != fleet.StrategyCanary:
+		return fmt.Errorf("--strategy %s: it is %s or %s", r.Strategy, fleet.StrategyRolling, fleet.StrategyCanary)
+	case r.Share < 0 || r.Share > 50:
+		return fmt.Errorf("--share %d: it is 1 to 50 percent", r.Share)
+	case r.Share > 0 && r.Strategy != fleet.StrategyCanary:
+		return errors.New("--share is of a canary: say --strategy canary, too")
+	case r.NoExtra && r.Strategy == fleet.StrategyCanary:
+		return errors.New("a canary is an extra node: --no-extra does not go with it")
+	}
+
+	return nil
+}
+
+func (r *rollFlags) run(ctx context.Context, cmd *cobra.Command, file string, f *fleet.Fleet) error {
+	switch {
+	case r.promote:
+		return f.Promote(ctx, r.Role)
+	case r.abort:
+		return f.Abort(ctx, r.Role)
+	case r.image != "":
+		if err := r.writeImage(ctx, cmd, file, f); err != nil {
+			return err
+		}
+	}
+
+	return f.Roll(ctx, r.Roll)
+}
+
+// writeImage makes all groups of the role name the image.
+func (r *rollFlags) writeImage(ctx context.Context, cmd *cobra.Command, file string, f *fleet.Fleet) error {
+	image, err := f.ImageNamed(ctx, r.Role, r.image)
+	if err != nil {
+		return err
+	}
+
+	var edits []stack.Edit
+
+	for _, group := range f.Stack.Nodes {
+		if group.Role == r.Role && group.Image != image {
+			edits = append(edits, stack.Edit{
+				Group: group.Name,
+				Key:   "image",
+				Value: image,
+			})
+		}
+	}
+
+	edited, err := editStack(f, file, edits)
+	if err != nil {
+		return err
+	}
+
+	if err := f.Check(ctx); err != nil {
+		return fmt.Errorf("%w; %s is as it was", err, file)
+	}
+
+	return writeEdits(cmd, file, edited, edits)
+}
+
+// completeStackRole completes the roles of the stack.
+func completeStackRole(file *string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		s, _, err := loadStack(*file)
+		if err != nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+
+		return slices.Sorted(maps.Keys(s.Expected())), cobra.ShellCompDirectiveNoFileComp
+	}
+}

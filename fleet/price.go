@@ -1,0 +1,60 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/digitalocean/godo"
+)
+
+// balancerMonthly is what one unit of a load balancer costs a month, in dollars. The API has no price of it:
+// https://www.digitalocean.com/pricing/load-balancers, looked at in 2025.
+const balancerMonthly = 12
+
+// Price is what a stack costs a month, in dollars, without traffic, images, Spaces and taxes. It is about right: the
+// API tells the prices of Droplets only.
+type Price struct {
+	Now   float64 `json:"monthly_now"`
+	After float64 `json:"monthly_after"`
+	// Unknown are sizes whose price the API does not tell.
+	Unknown []string `json:"unknown,omitempty"`
+}
+
+// priceOf sums up what is there and what is wanted. A roll that stands is paid for in both.
+func priceOf(want wanted, have found, sizes []godo.Size) Price {
+	var price Price
+	monthly := map[string]float64{}
+
+	for _, size := range sizes {
+		monthly[size.Slug] = size.PriceMonthly
+	}
+
+	costs := func(size string) float64 {
+		cost, known := monthly[size]
+		if !known && !slices.Contains(price.Unknown, size) {
+			price.Unknown = append(price.Unknown, size)
+		}
+
+		return cost
+	}
+
+	for _, m := range append(have.members[:len(have.members):len(have.members)], have.surplus...) {
+		price.Now += costs(m.Droplet.SizeSlug)
+
+		if m.Extra != "" && m.Extra != StrategyRolling {
+			price.After += costs(m.Droplet.SizeSlug)
+		}
+	}
+
+	for _, node := range want.nodes {
+		price.After += costs(node.Size)
+	}
+
+	for _, balancer := range have.balancers {
+		price.Now += balancerMonthly * float64(cmp.Or(balancer.SizeUnit, 1))
+	}
+
+	price.After += balancerMonthly * float64(len(want.balancers))
+
+	return price
+}

@@ -1,0 +1,190 @@
+package fleet_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/status"
+	"github.com/hornero/hornero/lab/api"
+)
+
+var webTags = []string{"hornero:role:web", "hornero:release:debian-13", "hornero:document:2"}
+
+// recovers makes a node healthy when its Droplet is made anew.
+func (w *world) recovers(node string) func(api.Machine) {
+	return func(machine api.Machine) {
+		w.set(func() {
+			if w.document(machine).Node == node {
+				delete(w.unhealthy, node)
+			}
+		})
+	}
+}
+
+func TestUpReplacesWhatIsNotAsWanted(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
+	require.NoError(t, w.up())
+	w.snapshot("web-1", webTags...)
+
+	require.NoError(t, w.up())
+	require.Equal(t, []string{
+		"drain web-1", "destroy web-1/1",
+		"drain web-2", "destroy web-2/1",
+		"drain web-3", "forget web-3", "destroy web-3/1",
+	}, w.history)
+	w.awaitDroplets(7)
+	require.Empty(t, w.plan())
+
+	// A size is a reason for every role: members of the peer set first, who takes the writes last.
+	for i := range w.config.Stack.Nodes {
+		w.config.Stack.Nodes[i].Size = "s-1vcpu-2gb"
+	}
+
+	w.set(func() { w.history = nil })
+	require.NoError(t, w.up())
+
+	var destroyed []string
+	for _, line := range w.history {
+		if node, ok := strings.CutPrefix(line, "destroy "); ok {
+			destroyed = append(destroyed, node)
+		}
+	}
+
+	require.Equal(t, []string{
+		"proxy-1/1", "proxy-2/1", "proxy-3/1",
+		"db-2/1", "db-3/1", "db-1/1", "db-4/1",
+		"web-1/2", "web-2/2", "web-3/2",
+	}, destroyed)
+	w.awaitDroplets(7)
+	require.Empty(t, w.plan())
+}
+
+// The database never has fewer nodes than stack.yaml says: the extra one is there before the first goes.
+func TestARollOfTheDatabaseHasAnExtraNode(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
+	require.NoError(t, w.up())
+
+	var databases []int // how many there were when the next came
+	w.created = func(api.Machine) {
+		databases = append(databases, len(slices.DeleteFunc(w.names(), func(name string) bool {
+			return !strings.HasPrefix(name, "db-")
+		})))
+	}
+
+	require.NoError(t, w.fleet().Roll(t.Context(), fleet.Roll{Role: "db", All: true}))
+	require.Equal(t, []int{3, 3, 3, 3}, databases)
+	w.awaitDroplets(7)
+	require.Empty(t, w.plan())
+}
+
+func TestABadImageIsRolledBackByItself(t *testing.T) {
+	for name, c := range map[string]struct {
+		goesBad func(*world)
+		want    string
+	}{
+		"it refuses its document": {
+			goesBad: func(w *world) { w.refused = "web-3" },
+			want:    "refused",
+		},
+		"it is never healthy": {
+			goesBad: func(w *world) { w.unhealthy["web-3"] = true },
+			want:    "it was told to be",
+		},
+		"its services are started again and again": {
+			goesBad: func(w *world) { w.restarting["web-3"] = 4 },
+			want:    "were started again 4 times",
+		},
+		"its files change": {
+			goesBad: func(w *world) { w.images = map[string]status.Image{"web-3": {DriftFiles: 2}} },
+			want:    "2 of its files are not as they were baked or written",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOf(t, tlsText, nil)
+			require.NoError(t, w.up())
+			w.config.Timeout = 2 * time.Second
+
+			image := w.snapshot("web-1", webTags...)
+			w.set(func() { c.goesBad(w) })
+
+			err := w.up()
+			require.ErrorIs(t, err, fleet.ErrRolledBack)
+			require.ErrorContains(t, err, c.want)
+
+			w.awaitDroplets(7)
+			require.Equal(t, whole, w.names(), "nothing but the extra node was touched")
+			require.Empty(t, w.plan(), "the next up does not roll again")
+			require.NoError(t, w.up())
+
+			rejected, _, err := w.config.Client.Images.GetByID(t.Context(), image)
+			require.NoError(t, err)
+			require.Contains(t, rejected.Tags, "hornero:rejected")
+		})
+	}
+}
+
+func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
+	for _, promote := range []bool{true, false} {
+		w := newWorldOf(t, tlsText, nil)
+		require.NoError(t, w.up())
+		w.snapshot("web-1", webTags...)
+
+		roll := fleet.Roll{
+			Role:     "web",
+			Strategy: fleet.StrategyCanary,
+		}
+		require.NoError(t, w.fleet().Roll(t.Context(), roll))
+		require.Contains(t, w.names(), "web-3/1")
+		require.Empty(t, w.history)
+
+		require.NoError(t, w.up(), "it stands")
+		require.Contains(t, w.names(), "web-3/1")
+		require.Empty(t, w.history)
+		require.Contains(t, w.plan(), "nothing node web-3: a roll of role web stands (canary)")
+		require.ErrorIs(t, w.fleet().Roll(t.Context(), roll), fleet.ErrStanding)
+
+		want := []string{"web-1/1", "web-2/1"}
+		if promote {
+			want = []string{"web-1/2", "web-2/2"}
+			require.NoError(t, w.fleet().Promote(t.Context(), "web"))
+		} else {
+			require.NoError(t, w.fleet().Abort(t.Context(), "web"))
+		}
+
+		w.awaitDroplets(7)
+		require.Equal(t, want, w.names()[5:])
+		require.Empty(t, w.plan())
+	}
+}
+
+func TestARollThatWasKilledIsFinishedByTheNextUp(t *testing.T) {
+	// Killed when the extra node comes, when the first successor does, when the second does.
+	for kills := 1; kills <= 3; kills++ {
+		w := newWorldOf(t, tlsText, nil)
+		require.NoError(t, w.up())
+		w.snapshot("web-1", webTags...)
+
+		ctx, kill := context.WithCancel(t.Context())
+		made := 0
+		w.created = func(api.Machine) {
+			if made++; made == kills {
+				kill()
+			}
+		}
+
+		_, _, err := w.fleet().Up(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+
+		w.created = nil
+
+		require.NoError(t, w.up())
+		w.awaitDroplets(7)
+		require.Empty(t, w.plan(), "killed at Droplet %d", kills)
+	}
+}
