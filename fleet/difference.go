@@ -54,7 +54,7 @@ func compare(want wanted, have found) []Difference {
 	all := []Difference{}
 	all = append(all, compareNetwork(want, have)...)
 	all = append(all, compareSecrets(want)...)
-	all = append(all, compareCertificate(want, have)...)
+	all = append(all, compareCertificates(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
 
 	for _, one := range want.unusable {
@@ -243,6 +243,8 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 			By:     up,
 		})
 	}
+
+	all = append(all, compareTraffic(want, node, m)...)
 
 	reasons := outdated(want, have, node, m)
 	replace := Difference{

@@ -62,7 +62,7 @@ func keyChanges() map[string]keyChange {
 			to:   "name: shop",
 			want: []string{
 				"create network hornero-shop: ",
-				"create certificate hornero-shop: ",
+				"create certificate hornero-shop-",
 				"create load balancer hornero-shop: ",
 				"launch node db-1: ",
 				"launch node db-2: ",
@@ -105,6 +105,8 @@ func keyChanges() map[string]keyChange {
 			to:   "7h",
 			want: everybody,
 		},
+		"images":         {why: "it tells when a bake makes new ones; the image that comes of it shows by itself"},
+		"images.max_age": {why: "as above"},
 		"reserved_ip": {
 			from: "drift: report\n",
 			to:   "drift: report\nreserved_ip: {nodes: proxy, address: ADDRESS}\n",
@@ -182,12 +184,23 @@ func balancerChanges() map[string]keyChange {
 		line  = "change load balancer hornero-blog: "
 	)
 
+	moved := func(node, tags string) string { return "change node " + node + ": " + tags }
+	without := func(node string) string {
+		return moved(node, "tag hornero:blog:lb:api is of no load balancer of its role")
+	}
+	renamed := func(node string) string {
+		return moved(node, "no traffic: tag hornero:blog:lb:front is missing; tag hornero:blog:lb:api is of no ")
+	}
+
 	named := keyChange{
 		from: short,
 		to:   "balancers: [{name: front, nodes: api, http: PORT, https: TLSPORT}]",
 		want: []string{
 			"create load balancer hornero-blog-front: it is not there",
 			"remove load balancer hornero-blog: ",
+			renamed("api-1"),
+			renamed("api-2"),
+			renamed("late-1"),
 		},
 	}
 
@@ -197,12 +210,24 @@ func balancerChanges() map[string]keyChange {
 		"load_balancer": {
 			from: short,
 			to:   "",
-			want: []string{"remove load balancer hornero-blog: "},
+			want: []string{
+				"remove certificate hornero-blog-",
+				"remove load balancer hornero-blog: ",
+				without("api-1"),
+				without("api-2"),
+				without("late-1"),
+			},
 		},
 		"load_balancer.nodes": {
 			from: short,
 			to:   "load_balancer: {nodes: web, http: PORT, https: TLSPORT}",
-			want: []string{line + "target hornero:blog:role:api -> hornero:blog:role:web; rules ["},
+			want: []string{
+				line + "target hornero:blog:lb:api -> hornero:blog:lb:web; rules [",
+				without("api-1"),
+				without("api-2"),
+				without("late-1"),
+				moved("web-1", "no traffic: tag hornero:blog:lb:web is missing"),
+			},
 		},
 		"load_balancer.serves": {
 			from: short,
@@ -217,7 +242,7 @@ func balancerChanges() map[string]keyChange {
 		"load_balancer.https": {
 			from: ", https: TLSPORT",
 			to:   "",
-			want: []string{line + "rules ["},
+			want: []string{"remove certificate hornero-blog-", line + "rules ["},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -47,6 +48,10 @@ func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
 
 	if s.strategy != "" {
 		return s.isStanding()
+	}
+
+	if err := f.awaitTakenLock(ctx); err != nil {
+		return err
 	}
 
 	if len(s.outdated) == 0 {
@@ -159,6 +164,10 @@ func (f *Fleet) rollState(ctx context.Context, roll Roll) (*rollState, error) {
 
 func (f *Fleet) standingRoll(ctx context.Context, role string) (*rollState, error) {
 	if err := f.checkRole(role); err != nil {
+		return nil, err
+	}
+
+	if err := f.awaitTakenLock(ctx); err != nil {
 		return nil, err
 	}
 
@@ -347,9 +356,6 @@ func (s *rollState) undo(ctx context.Context, reason string) error {
 	return fmt.Errorf("roll %s: %w: %s", s.Role, ErrRolledBack, reason)
 }
 
-// rejectedTag is on images that a roll went back from: no node is launched from them until `hornero images accept`.
-const rejectedTag = "hornero:rejected"
-
 // reject marks the image of a node that was bad, unless the nodes that serve well have the same: then it was something
 // else.
 func (s *rollState) reject(ctx context.Context, m member) error {
@@ -366,7 +372,7 @@ func (s *rollState) reject(ctx context.Context, m member) error {
 		}
 	}
 
-	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{rejectedTag}, do.WaitOptions{})
+	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{record.RejectedTag}, do.WaitOptions{})
 	if err != nil {
 		return fmt.Errorf("reject image %s: %w", image.Name, err)
 	}

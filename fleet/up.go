@@ -19,7 +19,8 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	var took Breakdown
 
 	// Before anything is made that costs money.
-	if err := f.Check(ctx); err != nil {
+	leaving, err := f.check(ctx)
+	if err != nil {
 		return "", took, err
 	}
 
@@ -29,7 +30,8 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	}
 
 	// Before the nodes: they come up while those boot.
-	if err := f.ensureBalancers(ctx, vpc); err != nil {
+	waiting, err := f.renewBalancers(ctx, vpc, leaving)
+	if err != nil {
 		return "", took, err
 	}
 
@@ -40,7 +42,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 
 	took.Launched = time.Since(start).Seconds()
 
-	url, err := f.await(ctx, vpc, members, start, &took)
+	url, err := f.await(ctx, vpc, members, waiting, start, &took)
 	if err != nil {
 		return url, took, err
 	}
@@ -50,30 +52,45 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
-	return url, took, f.removeLeftovers(ctx)
+	if err := f.removeLeftovers(ctx); err != nil {
+		return url, took, err
+	}
+
+	return url, took, f.removeTraffic(ctx, leaving)
 }
 
-// Check looks for what would end an Up halfway, and asks whether what holds data may go. It changes nothing.
+// Check looks for what would end an Up halfway, and asks whether what cannot be made again may go. It changes nothing.
+// Where it returns nil no other command changes the stack.
 func (f *Fleet) Check(ctx context.Context) error {
-	if err := f.checkGiven(); err != nil {
+	if _, err := f.check(ctx); err != nil {
 		return err
+	}
+
+	return f.awaitTakenLock(ctx)
+}
+
+func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
+	var leaving leavingBalancers
+
+	if err := f.checkGiven(); err != nil {
+		return leaving, err
 	}
 
 	if err := f.checkReserved(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.checkPlanned(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.tellStrays(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	all, err := f.members(ctx)
 	if err != nil {
-		return err
+		return leaving, err
 	}
 
 	// Nodes that run need no image: theirs may be pruned.
@@ -81,11 +98,17 @@ func (f *Fleet) Check(ctx context.Context) error {
 	missing := f.missing(kept)
 
 	if err := f.checkCatalogue(ctx, missing, len(missing)); err != nil {
-		return err
+		return leaving, err
+	}
+
+	if leaving, err = f.leavingBalancers(ctx); err != nil {
+		return leaving, err
 	}
 
 	// Asked now, although they go last: who says no has lost nothing.
-	return f.confirm(ctx, f.removals(f.leftovers(kept))...)
+	removals := append(f.removals(f.leftovers(kept)), leaving.removals()...)
+
+	return leaving, f.confirm(ctx, removals...)
 }
 
 // checkGiven looks for the secrets that only the operator can give.
@@ -164,7 +187,7 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	for _, m := range surplus {
 		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
-		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+		if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
 			return nil, err
 		}
 	}

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/digitalocean/godo"
 
@@ -14,28 +13,35 @@ func (f *Fleet) resourceName() string {
 	return "hornero-" + f.Stack.Name
 }
 
-func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
-	// Found by its name, it is not made twice when a run was killed after making it.
+// findVPC finds the stack's network by its name; nil where there is none.
+func (f *Fleet) findVPC(ctx context.Context) (*godo.VPC, error) {
 	vpcs, err := do.VPCs(ctx, f.Client)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 
 	for _, vpc := range vpcs {
 		if vpc.Name == f.resourceName() {
-			return vpc.ID, nil
+			return vpc, nil
 		}
 	}
 
-	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
+	return nil, nil
+}
+
+func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
+	// Found by its name, it is not made twice when a run was killed after making it.
+	vpc, err := f.findVPC(ctx)
+	if err != nil {
+		return "", err
+	}
+
+	if vpc != nil {
+		return vpc.ID, f.awaitLock(ctx, vpc.ID)
+	}
+
+	return f.createVPC(ctx, &godo.VPCCreateRequest{
 		Name:       f.resourceName(),
 		RegionSlug: f.Stack.Region,
 	})
-	if err != nil {
-		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
-	}
-
-	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
-
-	return vpc.ID, nil
 }

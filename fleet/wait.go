@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,14 +61,17 @@ type startup struct {
 	pending   string            // what the last poll waited for
 	marked    bool              // that the peer set is founded
 	looked    time.Time         // when all Droplets were last looked up
+	admitted  map[int]bool      // that a Droplet has its traffic, by number
 }
 
-// await waits until every node is healthy and every load balancer answers, and reports what changes. A Droplet that
+// await waits until every node is healthy and every load balancer answers, and reports what changes. Nodes get their
+// traffic when they are healthy; the load balancers that waited for that are changed then. A Droplet that
 // vanishes meanwhile, because it was being deleted all along, is launched anew.
 func (f *Fleet) await(
 	ctx context.Context,
 	vpc string,
 	members []member,
+	waiting []string,
 	start time.Time,
 	took *Breakdown,
 ) (string, error) {
@@ -80,17 +84,21 @@ func (f *Fleet) await(
 	}
 
 	s := &startup{
-		fleet:   f,
-		vpc:     vpc,
-		members: members,
-		start:   start,
-		took:    took,
-		states:  map[string]string{},
-		looked:  time.Now(),
+		fleet:    f,
+		vpc:      vpc,
+		members:  members,
+		start:    start,
+		took:     took,
+		states:   map[string]string{},
+		looked:   time.Now(),
+		admitted: map[int]bool{},
 	}
 
 	for _, b := range wanted {
-		s.balancers = append(s.balancers, &awaited{balanced: b})
+		s.balancers = append(s.balancers, &awaited{
+			balanced: b,
+			waits:    slices.Contains(waiting, b.Name),
+		})
 	}
 
 	for {
@@ -133,6 +141,11 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 		return false, err
 	}
 
+	waits := slices.ContainsFunc(s.balancers, func(b *awaited) bool { return b.waits })
+	if err := s.admitHealthy(ctx, answers); err != nil {
+		return false, err
+	}
+
 	if err := s.markFounded(ctx, newest(answers)); err != nil {
 		return false, err
 	}
@@ -142,7 +155,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	}
 
 	// Looked up once more before it is done: a Droplet that is being deleted may still have answered.
-	done := s.took.Healthy > 0 && len(down) == 0
+	done := s.took.Healthy > 0 && len(down) == 0 && !waits
 	if done || time.Since(s.looked) > lookPause {
 		relaunched, err := s.relaunch(ctx)
 		if err != nil {

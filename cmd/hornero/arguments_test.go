@@ -16,7 +16,7 @@ func TestWordsThatNoCommandTakes(t *testing.T) {
 		"-f x secrets shwo": `unknown command "shwo" for "hornero secrets"; did you mean "show"?`,
 		"images xyzzy1":     "unknown command \"xyzzy1\" for \"hornero images\"; `hornero images --help` lists them",
 		"roles show":        "accepts 1 arg(s), received 0; usage: hornero roles show ROLE",
-		"exec web-1":        "requires at least 2 arg(s), only received 1; usage: hornero exec NODE -- COMMAND",
+		"exec web-1":        "requires at least 2 arg(s), only received 1; usage: hornero exec NODE|ROLE -- COMMAND",
 	} {
 		got := hornero(t, strings.Fields(line)...)
 		require.Equal(t, 1, got.code, line)

@@ -33,7 +33,7 @@ func newImagesCommand(file *string) *cobra.Command {
 
 	images := &cobra.Command{
 		Use:   "images",
-		Short: "bake, list, show, compare and prune the images of roles",
+		Short: "bake, list, show, compare, accept and prune the images of roles",
 		Long: "Bakes, lists, shows, compares and prunes the images of roles, the layer that they share (role common) " +
 			"among them.\n\n" +
 			"An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one " +
@@ -49,9 +49,12 @@ func newImagesCommand(file *string) *cobra.Command {
 	images.AddCommand(
 		&cobra.Command{
 			Use:   "list",
-			Short: "list the images: digest, release, age, regions, size, and who runs them",
-			Args:  cobra.NoArgs,
-			RunE:  c.list,
+			Short: "list the images: digest, release, age, regions, size, who runs them, and what is outdated in them",
+			Long: "Lists the images. What is outdated in an image is told by its record (--records) and Debian's " +
+				"package lists, which are asked\nfor at most once an hour. `hornero images show IMAGE` reads a " +
+				"record that is not here from a node, and keeps it.",
+			Args: cobra.NoArgs,
+			RunE: c.list,
 		},
 		&cobra.Command{
 			Use:               "show IMAGE",
@@ -61,6 +64,7 @@ func newImagesCommand(file *string) *cobra.Command {
 			RunE:              c.show,
 		},
 		c.bakeCommand(),
+		c.acceptCommand(),
 		c.diffCommand(),
 		c.pruneCommand(),
 	)
@@ -103,11 +107,17 @@ func (c *imagesCommands) list(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return printJSON(cmd.OutOrStdout(), images)
+
+	listed, err := c.current(cmd, images)
+	if err != nil {
+		return err
 	}
 
-	return printImages(cmd.OutOrStdout(), images)
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), listed)
+	}
+
+	return printListed(cmd.OutOrStdout(), listed)
 }
 
 func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {

@@ -24,8 +24,8 @@ the API and no node: how healthy nodes are is for "hornero status". With cloud: 
 
 Compared are
 - nodes: is each there and on, does its group still exist, its image, size and region, and the settings, secrets,
-  databases and rights of roles that it was launched with;
-- load balancers: rules, target, health check, idle time and certificate;
+  databases and rights of roles that it was launched with, and the tags that give it traffic;
+- load balancers: rules, target, health check, idle time, certificate and network;
 - the site's certificate, the network and its region;
 - images and secrets that are missing, and whether the reserved IP can be used.
 
@@ -34,10 +34,10 @@ without showing it: it is keyed with the secret plan.key. A Droplet of an earlie
 comparable" until it is replaced.
 
 Not compared yet: firewalls, domain records, projects, SSH keys and Spaces; who holds the reserved IP; size, network,
-project, sticky sessions and redirect of load balancers; certificates of nodes, and those that nothing needs any more;
-files that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this
-version brings the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up"
-and "replace" stop before they change anything.
+project, sticky sessions and redirect of load balancers, which "up" leaves as they are; certificates of nodes; files
+that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version brings
+the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and "replace"
+stop before they change anything.
 
 Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does.`
 

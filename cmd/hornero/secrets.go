@@ -36,8 +36,8 @@ with age. Its key is ~/.config/hornero/age.key, the file that HORNERO_AGE_KEY_FI
 HORNERO_AGE_KEY.
 Several keys may open it: "hornero secrets recipients".
 
-A running node keeps the secrets that it was launched with. After a change the nodes that have the secret are to be
-replaced: each command names them, "hornero plan" shows those that are left, and "hornero up" replaces them.`
+A running node keeps the secrets that it was launched with. After a change replace the nodes that have the secret: each
+command names them, and "hornero plan" shows those that are left.`
 
 func secretsCommand(file *string) *cobra.Command {
 	cmd := &cobra.Command{
@@ -69,6 +69,7 @@ func secretsCommand(file *string) *cobra.Command {
 		secretsMakeCommand(with),
 		secretsSetCommand(with, file),
 		secretsRotateCommand(with, file),
+		secretsRetireCommand(with, file),
 		secretsEditCommand(with),
 		secretsImportCommand(with),
 		recipientsCommand(with),
@@ -92,8 +93,8 @@ const (
 	secretUnmade  = "not made"
 	secretUngiven = "not given"
 	secretUnused  = "unused" // held, and no role asks for it any more
-	// What another was before its rotation, for as long as nodes have it.
-	secretPrevious = "previous"
+
+	secretPrevious = "previous" // what a password was before it was rotated
 )
 
 func secretsListCommand(with func(secretsWork) runE) *cobra.Command {
@@ -157,15 +158,23 @@ func (o openedSecrets) lines() []SecretLine {
 	}
 
 	for _, name := range held {
-		if !slices.Contains(named, name) {
-			state := secretUnused
-			if stack.IsPrevious(name) {
-				state = secretPrevious
-			}
-
+		// The old value of a rotation belongs to the new one.
+		of, previous := strings.CutSuffix(name, roles.PreviousSecret(""))
+		if previous && slices.Contains(named, of) {
 			lines = append(lines, SecretLine{
 				Name:  name,
-				State: state,
+				State: secretPrevious,
+				Roles: []string{},
+				Help:  "works, too, until `hornero secrets retire " + of + "`",
+			})
+
+			continue
+		}
+
+		if !slices.Contains(named, name) {
+			lines = append(lines, SecretLine{
+				Name:  name,
+				State: secretUnused,
 				Roles: []string{},
 			})
 		}
@@ -259,8 +268,8 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 	return &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "make a secret anew; nodes keep the old one until they are replaced",
-		Long: "Makes a secret anew in the secrets file, and names the nodes that are to be replaced. `hornero plan` " +
-			"shows them,\n`hornero up` replaces them one by one. Nothing is changed on a running node.",
+		Long: "Makes a secret anew in the secrets file, and names the nodes that are to be replaced, in the order in " +
+			"which to do it.\nNothing is changed on a running node.",
 		Args: cobra.ExactArgs(1),
 
 		ValidArgsFunction: completeSecret(file, func(secret stack.NamedSecret) bool {
@@ -286,6 +295,35 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 	}
 }
 
+const retireHelp = `Ends the rotation of a database's password. From "hornero secrets rotate" and "hornero up" on the
+database takes both values. When "hornero plan" is empty no node has the old one any more; retire it, and "hornero up"
+replaces the database nodes by such that refuse it.`
+
+func secretsRetireCommand(with func(secretsWork) runE, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "retire NAME",
+		Short: "let the value that a database's password had before it was rotated work no more",
+		Long:  retireHelp,
+		Args:  cobra.ExactArgs(1),
+
+		ValidArgsFunction: completeSecret(file, func(secret stack.NamedSecret) bool { return !secret.Fixed }),
+		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
+			if _, err := secrets.held(args[0]); err != nil {
+				return err
+			}
+
+			before := secrets.All()
+			if err := secrets.Retire(args[0]); err != nil {
+				return err
+			}
+
+			secrets.tellChanged(cmd.ErrOrStderr(), before)
+
+			return nil
+		}),
+	}
+}
+
 // tellChanged says what is in the secrets file now, and what is to be done for it.
 func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret) {
 	names := stack.Changed(before, o.All())
@@ -296,17 +334,26 @@ func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret)
 
 	fmt.Fprintf(w, "changed in %s: %s\n", o.stack.SecretsPath(), strings.Join(names, ", "))
 
-	var nodes []string
-	for _, node := range o.stack.NodesGiven(names, o.manifests) {
-		nodes = append(nodes, node.Name)
-	}
-
+	nodes := o.stack.NodesGiven(names, o.manifests)
 	if len(nodes) > 0 {
-		fmt.Fprintf(w, "To be replaced, as nodes that run keep what was before: %s\n", strings.Join(nodes, ", "))
+		var list []string
+		for _, node := range nodes {
+			list = append(list, node.Name)
+		}
+
+		fmt.Fprintln(w, "Nodes that run keep what was before until they are replaced: `hornero up` does it, and "+
+			"`hornero replace NODE` for one at a time, in this order:")
+		fmt.Fprintf(w, "  %s\n", strings.Join(list, " "))
 	}
 
-	fmt.Fprintln(w, "`hornero plan` shows what is still to be done; `hornero up` does it, or `hornero replace NODE` "+
-		"for each node, in this order")
+	for _, name := range names {
+		if after, there := strings.CutSuffix(name, roles.PreviousSecret("")); there && o.All()[name] != "" {
+			fmt.Fprintf(w, "Its old value works, too, until `hornero secrets retire %s` and another `hornero up`.\n",
+				after)
+		}
+	}
+
+	fmt.Fprintln(w, "`hornero plan` shows what is still to be done.")
 }
 
 // readAll reads to the end, or until the context ends: a read of a terminal waits for a person, who may press Ctrl-C.
@@ -365,7 +412,7 @@ func secretsSetCommand(with func(secretsWork) runE, file *string) *cobra.Command
 			}
 
 			before := secrets.All()
-			if err := secrets.Set(args[0], value); err != nil {
+			if err := secrets.Replace(args[0], value, secrets.stack, secrets.manifests); err != nil {
 				return err
 			}
 
@@ -374,6 +421,11 @@ func secretsSetCommand(with func(secretsWork) runE, file *string) *cobra.Command
 			return nil
 		}),
 	}
+}
+
+// replaceAll puts an operator's own values in place of those of one moment.
+func (o openedSecrets) replaceAll(before, after map[string]report.Secret) error {
+	return o.ReplaceAll(before, after, o.stack, o.manifests)
 }
 
 // checkSettable refuses names that nobody asks for, and what the whole stack lives by.

@@ -54,7 +54,7 @@ sed -i "s/^wordpress.salt: .*/wordpress.salt: 'it''s: new # here'/" "$1"`)
 	require.Zero(t, got.code, got.stderr)
 	require.Equal(t, "it's: new # here", value(t, "wordpress.salt"))
 	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.salt\n")
-	require.Contains(t, got.stderr, ": web-1, web-2\n")
+	require.Contains(t, got.stderr, "in this order:\n  web-1 web-2\n")
 	require.NotContains(t, got.stderr, "it's: new")
 	require.Equal(t, 1, goneAfter(t, notes))
 
@@ -162,13 +162,13 @@ func TestCtrlCInTheEditorLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(notes)
 		return err == nil
-	}, time.Minute, 10*time.Millisecond)
+	}, 10*time.Second, 10*time.Millisecond)
 	interrupt()
 
 	select {
 	case err := <-ended:
 		require.ErrorIs(t, err, context.Canceled)
-	case <-time.After(time.Minute):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the editor holds it up")
 	}
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -100,15 +99,18 @@ func TestAChangedSecretNamesTheNodesToReplace(t *testing.T) {
 	require.Zero(t, got.code, got.stderr)
 	require.Equal(t, "pa55 word", value(t, "wordpress.db_password"))
 	require.NotContains(t, got.stderr, "pa55")
-	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.db_password\n")
-	require.Contains(t, got.stderr, ": db-1, db-2, db-3, web-1, web-2\n`hornero plan` shows")
+	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.db_password, "+
+		"wordpress.db_password.previous\n")
+	require.Contains(t, got.stderr, "in this order:\n  db-1 db-2 db-3 web-1 web-2\n")
+	require.Contains(t, got.stderr, "until `hornero secrets retire wordpress.db_password`")
 
 	got = horneroWith(t, "pa55 word\n", "secrets", "set", "wordpress.db_password")
 	require.Contains(t, got.stderr, "nothing is changed in secrets.age\n")
 
 	got = hornero(t, "secrets", "rotate", "proxy.stats_password")
 	require.Zero(t, got.code, got.stderr)
-	require.Contains(t, got.stderr, ": proxy-1, proxy-2\n`hornero plan`")
+	require.Contains(t, got.stderr, "in this order:\n"+
+		"  proxy-1 proxy-2\n`hornero plan`")
 
 	got = horneroWith(t, "no PEM", "secrets", "set", stack.SiteCertificate)
 	require.Equal(t, 1, got.code)
@@ -205,32 +207,35 @@ func TestRecipientsOfTheSecretsFile(t *testing.T) {
 
 // While a password is rotated the file holds the one before, which nobody changes by hand.
 func TestThePasswordBeforeARotationIsLeftAlone(t *testing.T) {
-	secretsStack(t)
+	folder := secretsStack(t)
 
-	s, manifests, err := loadStack("stack.yaml")
-	require.NoError(t, err)
+	const name = "wordpress.db_password"
 
-	secrets, err := readSecrets(s, io.Discard)
-	require.NoError(t, err)
+	first := value(t, name)
+	editor(t, folder, `sed -i "s/^`+name+`: .*/`+name+`: second/" "$1"`)
 
-	name := roles.PreviousSecret("wordpress.db_password")
-	require.NoError(t, secrets.Set(name, "before"))
-
-	var given []string
-	for _, node := range s.NodesGiven([]string{name}, manifests) {
-		given = append(given, node.Name)
-	}
-
-	require.Equal(t, []string{"db-1", "db-2", "db-3"}, given)
-	require.Regexp(t, `(?m)^wordpress.db_password.previous +previous `, hornero(t, "secrets", "list", "--long").stdout)
+	edited := hornero(t, "secrets", "edit")
+	require.Zero(t, edited.code, edited.stderr)
+	require.Contains(t, edited.stderr, "until `hornero secrets retire wordpress.db_password`")
+	require.Equal(t, first, value(t, name+".previous"), "nodes that run still have it")
 
 	for _, verb := range []string{"set", "rotate"} {
-		got := horneroWith(t, "typed", "secrets", verb, name)
+		got := horneroWith(t, "typed", "secrets", verb, name+".previous")
 		require.Contains(t, got.stderr, "comes and goes with the rotation of another secret", verb)
 	}
 
-	editing, err := secrets.Edit(s, manifests)
-	require.NoError(t, err)
-	require.NotContains(t, string(editing.Text), "\n"+name+":")
-	require.Equal(t, "before", value(t, name))
+	// The text of an editor has no line for it; and a third value is one too many.
+	editor(t, folder, `! grep -q '^`+name+`.previous' "$1"
+sed -i "s/^`+name+`: .*/`+name+`: third/" "$1"`)
+	edited = hornero(t, "secrets", "edit")
+	require.Contains(t, edited.stderr, "`hornero secrets retire wordpress.db_password` ends that")
+
+	imported := horneroWith(t, "vault_wp_db_pass: third\n", "secrets", "import", "--from-ansible", "-")
+	require.Contains(t, imported.stderr, "`hornero secrets retire wordpress.db_password` ends that")
+	require.Equal(t, "second", value(t, name))
+
+	require.Zero(t, hornero(t, "secrets", "retire", name).code)
+	require.Zero(t, horneroWith(t, "vault_wp_db_pass: third\n", "secrets", "import", "--from-ansible", "-").code)
+	require.Equal(t, "third", value(t, name))
+	require.Equal(t, "second", value(t, name+".previous"))
 }

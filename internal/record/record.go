@@ -20,6 +20,9 @@ const (
 // earlier bootstrap refuses is a new number here: no node is launched from an image that would refuse its document.
 const DocumentTag = "hornero:document:2"
 
+// RejectedTag is on an image that a roll went back from: no node is launched from it until a person accepts it.
+const RejectedTag = "hornero:rejected"
+
 // Version is the version of the record that this code writes.
 const Version = 1
 
