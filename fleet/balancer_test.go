@@ -88,7 +88,7 @@ func TestEachLoadBalancerOfTheStackIsMade(t *testing.T) {
 		"hornero-blog-api":   {8080, 8080},
 	}, ports)
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Len(t, w.balancers(), 2, "the second up changes nothing")
 
 	lines := w.status().Balancers
@@ -108,7 +108,7 @@ func answerReady(out http.ResponseWriter, request *http.Request) {
 
 func TestDestroyLeavesNothingButImages(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 	require.NoError(t, w.fleet().Destroy(t.Context()), "what is gone is no error")
 
@@ -121,7 +121,7 @@ func TestDestroyLeavesNothingButImages(t *testing.T) {
 func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.site.answer(answerReady)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.createBalancer("hornero-blog-once", "hornero:blog:role:web") // stack.yaml named it once
 	w.createBalancer("hornero-blog", "hornero:blog:role:web")      // and had one without a name before that
@@ -144,7 +144,7 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 	w := newWorldOf(t, withBalancers(text, `balancers: [{name: edge, nodes: web, http: PORT}]`), nil)
 	w.createBalancer("hornero-blog-edge", "hornero:blog-edge:role:web")
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.haveBalancers("hornero-blog-edge", "hornero-blog-edge")
 
 	require.NoError(t, w.fleet().Destroy(t.Context()))
@@ -237,7 +237,7 @@ func TestUpAsksASiteAsItsVisitorsDo(t *testing.T) {
 // Without an address of its own a site is asked under the load balancer's.
 func TestUpAsksASiteWithoutANameUnderTheLoadBalancersAddress(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, "http "+w.site.plain.Host+"/", w.site.lastAsked())
 }
 

@@ -37,7 +37,7 @@ func (w *world) run(role string, command roles.Command, words ...string) outcome
 
 func TestTheDatabasesCommandRunsOnTheWriter(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	commands := w.config.Manifests["db"].Commands
 	require.Equal(t, "db", commands[0].Name)
@@ -61,7 +61,7 @@ func TestTheDatabasesCommandRunsOnTheWriter(t *testing.T) {
 
 func TestACommandUnderALeaseRunsOnItsHolder(t *testing.T) {
 	w := newAPIWorld(t, apiText)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for name, c := range map[string]struct {
 		leases map[string]string
@@ -137,7 +137,7 @@ func TestACommandUnderALeaseRunsOnItsHolder(t *testing.T) {
 
 func TestACommandOnOneRunsOnTheFirstHealthyNode(t *testing.T) {
 	w := newAPIWorld(t, apiText)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	command := w.config.Manifests["api"].Commands[0]
 	got := w.run("api", command, "you")
@@ -163,7 +163,7 @@ func TestACommandOnOneRunsOnTheFirstHealthyNode(t *testing.T) {
 func TestACommandOnAllNamesWhoSaysWhat(t *testing.T) {
 	own := strings.Replace(apiText, "count: 2", "count: 10", 1)
 	w := newAPIWorld(t, own)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	command := roles.Command{
 		Name:  "greet",
@@ -193,7 +193,7 @@ func TestACommandOnAllNamesWhoSaysWhat(t *testing.T) {
 
 func TestTheOutputOfOneNodeIsPassedOnAsItIs(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.destroyDroplet("proxy-2", 6)
 	w.awaitDroplets(6)
 	w.config.Stack.Nodes[1].Count = 1

@@ -12,7 +12,7 @@ import (
 
 func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	secrets := map[string][]string{
 		"db":    {"wordpress.db_password"},
@@ -45,7 +45,7 @@ func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 
 func TestADocumentHasTheSettingsOfItsRoleAndGroup(t *testing.T) {
 	w := newAPIWorld(t, apiText)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	seen := map[string]map[string]string{}
 	for _, document := range w.documents() {
@@ -79,7 +79,7 @@ func TestUpWantsTheSecretsThatAreGiven(t *testing.T) {
 	}
 
 	require.NoError(t, w.config.Secrets.Set("api.token", "t0ken"))
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for _, document := range w.documents() {
 		token := document.Secrets["api.token"]
@@ -89,12 +89,12 @@ func TestUpWantsTheSecretsThatAreGiven(t *testing.T) {
 
 func TestReplaceLeavesANodeAloneWhoseSecretIsMissing(t *testing.T) {
 	w := newAPIWorld(t, apiText)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	empty := newWorldOf(t, apiText, apiRole())
 	w.config.Secrets = empty.config.Secrets
 
-	require.ErrorContains(t, w.fleet().Replace(t.Context(), "api-2"), "`hornero secrets set api.token`")
+	require.ErrorContains(t, w.replace("api-2"), "`hornero secrets set api.token`")
 	require.Contains(t, w.names(), "api-2/1")
 	require.Equal(t, "db-1", w.preview("db-1").Node, "who is not given it does without")
 }

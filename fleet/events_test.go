@@ -13,7 +13,7 @@ import (
 
 func TestEventsAreFollowed(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.happen("joined", "db-1")
 
 	events, err := w.fleet().Events(t.Context(), 0)
@@ -41,7 +41,7 @@ func TestEventsAreFollowed(t *testing.T) {
 
 func TestEventsComeFromWhoeverKnows(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.happen("joined", "db-1")
 	w.set(func() {
 		w.silent = "db-1"
@@ -66,7 +66,7 @@ func TestEventsComeFromWhoeverKnows(t *testing.T) {
 
 func TestAFollowerHearsOfARebuild(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for _, node := range []string{"db-1", "db-2", "db-3"} {
 		w.happen("joined", node)

@@ -32,7 +32,7 @@ func (w *world) exec(name string, stdin io.Reader) outcome {
 
 func TestACommandRunsOnANodeOrOnARole(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	got := w.exec("web-2", strings.NewReader("input"))
 	require.NoError(t, got.err)
@@ -74,7 +74,7 @@ func TestACommandRunsOnANodeOrOnARole(t *testing.T) {
 
 func TestACommandRunsOnWhatStackYAMLNamesNoMore(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.config.Stack.Nodes[2].Count = 1
 
 	require.NoError(t, w.exec("web-2", nil).err)
@@ -83,7 +83,7 @@ func TestACommandRunsOnWhatStackYAMLNamesNoMore(t *testing.T) {
 
 func TestANodeWithoutADropletKeepsACommandFromNoOther(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.destroyDroplet("db-2", 6)
 	w.awaitDroplets(6)
 
@@ -118,7 +118,7 @@ func TestANodeWithoutADropletKeepsACommandFromNoOther(t *testing.T) {
 
 func TestACommandHasATerminal(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	resized := make(chan os.Signal, 1)
 	size := fleet.TerminalSize{Columns: 100, Rows: 30}

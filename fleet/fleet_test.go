@@ -38,7 +38,7 @@ func founders(w *world) int {
 
 func TestUpLaunchesTheStackOnce(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, whole, w.names())
 	require.Equal(t, 1, founders(w))
 
@@ -48,14 +48,14 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 	}
 
 	before := w.documents()
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, before, w.documents(), "the second up changes nothing")
 	require.Empty(t, w.history)
 }
 
 func TestUpMarksWhoMayHaveFoundedThePeerSet(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	tagged := func() []string {
 		tag := cloudinit.FoundedTag("blog")
@@ -77,7 +77,7 @@ func TestUpMarksWhoMayHaveFoundedThePeerSet(t *testing.T) {
 
 	_, err := w.config.Client.Droplets.DeleteByTag(t.Context(), "hornero:blog:node:db-1")
 	require.NoError(t, err)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, members, tagged())
 }
 
@@ -114,7 +114,7 @@ func TestAFounderThatIsLostIsLaunchedAnew(t *testing.T) {
 		require.True(t, document.Found)
 		w.set(func() { w.strangers = false })
 	}
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Len(t, w.names(), 7)
 	require.Equal(t, 1, founders(w))
 
@@ -142,7 +142,7 @@ func TestAllDropletsAreCreatedAtOnce(t *testing.T) {
 		together.Done()
 		together.Wait()
 	}
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, whole, w.names())
 }
 
@@ -163,7 +163,7 @@ func TestANodeThatIsRefusedForATwinIsLaunchedAnew(t *testing.T) {
 	w := newWorld(t)
 	w.twin = "db-2"
 	w.known["db-2"] = 1
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Contains(t, w.names(), "db-2/2")
 	require.Len(t, w.names(), len(whole))
 	require.Equal(t, []string{"destroy db-2/1"}, w.history)
@@ -184,7 +184,7 @@ func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 
 		_, _, err := w.fleet().Up(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		require.NoError(t, w.up())
+		w.mustUp()
 		require.Equal(t, whole, w.names())
 		require.Equal(t, 1, founders(w))
 	}
@@ -192,7 +192,7 @@ func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 
 func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	client := w.config.Client
 	droplets, _, err := client.Droplets.ListByTag(t.Context(), "hornero:blog:node:proxy-2", nil)
@@ -209,18 +209,18 @@ func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
 		UserData: w.machines[elder.ID].UserData,
 	})
 	require.NoError(t, err)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, whole, w.names())
 	require.Contains(t, w.documents(), elder.ID)
 }
 
 func TestAMissingNodeComesBackAsTheNextIncarnation(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.destroyDroplet("db-1", 6)
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Contains(t, w.names(), "db-1/2", "the peer set remembers the first")
 	require.Zero(t, founders(w), "a stack that has a peer set founds no other")
 }

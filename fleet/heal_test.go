@@ -19,7 +19,7 @@ func (w *world) healer() *fleet.Healer {
 
 func TestHealMakesAnewWhatDied(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	healed, err := w.healer().Once(t.Context())
 	require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestHealMakesAnewWhatDied(t *testing.T) {
 
 func TestHealTurnsADropletOnOnce(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 	healer := w.healer()
 
 	w.turnOff("web-1")
@@ -53,7 +53,7 @@ func TestHealTurnsADropletOnOnce(t *testing.T) {
 
 func TestHealStopsWhenTooMuchIsDown(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for i, node := range []string{"db-1", "web-1", "web-2"} {
 		w.destroyDroplet(node, 6-i)

@@ -67,7 +67,7 @@ func (w *world) snapshot(node string, tags ...string) int {
 func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 	w := newWorld(t)
 	pinned := w.newestOf("web")
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
 	require.Greater(t, newer, pinned.ID)
@@ -86,7 +86,7 @@ func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 		},
 	} {
 		w.config.Stack.Nodes[2].Image = c.image
-		require.NoError(t, w.fleet().Replace(t.Context(), "web-2"))
+		require.NoError(t, w.replace("web-2"))
 
 		droplets, _, err := w.config.Client.Droplets.ListByTag(t.Context(), "hornero:blog:node:web-2", nil)
 		require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 
 func TestAPinnedImageHasToFit(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	db := strconv.Itoa(w.newestOf("db").ID)
 	own := strconv.Itoa(w.snapshot("web-1", "hornero:release:debian-12"))
@@ -134,7 +134,7 @@ func TestAPinnedImageHasToFit(t *testing.T) {
 		w.config.Stack.Nodes[2].Image = image
 		w.config.Stack.Region = c.region
 
-		err = w.fleet().Replace(t.Context(), "web-1")
+		err = w.replace("web-1")
 		require.ErrorIs(t, err, fleet.ErrPinned, name)
 		require.ErrorContains(t, err, c.want, name)
 		require.Contains(t, w.names(), "web-1/1", name)
@@ -151,7 +151,7 @@ func TestUpMakesNothingWhereAPinnedImageDoesNotFit(t *testing.T) {
 
 func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	old := w.newestOf("web")
 	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:3", &godo.UntagResourcesRequest{
@@ -159,7 +159,7 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	err = w.fleet().Replace(t.Context(), "web-1")
+	err = w.replace("web-1")
 	require.ErrorIs(t, err, fleet.ErrNoImage)
 	require.ErrorContains(t, err, "of an earlier version of Hornero")
 	require.Contains(t, w.names(), "web-1/1", "what it was to take the place of is there")
@@ -169,7 +169,7 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 func TestARejectedImageIsPassedOver(t *testing.T) {
 	w := newWorld(t)
 	good := w.newestOf("web")
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	const rejected = "hornero:rejected"
 	bad := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3", rejected)
@@ -178,7 +178,7 @@ func TestARejectedImageIsPassedOver(t *testing.T) {
 
 	launched := func(want int) {
 		t.Helper()
-		require.NoError(t, w.fleet().Replace(t.Context(), "web-2"))
+		require.NoError(t, w.replace("web-2"))
 
 		droplets, _, err := w.config.Client.Droplets.ListByTag(t.Context(), "hornero:blog:node:web-2", nil)
 		require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestARejectedImageIsPassedOver(t *testing.T) {
 	launched(good.ID)
 
 	w.config.Stack.Nodes[2].Image = bad
-	err := w.fleet().Replace(t.Context(), "web-2")
+	err := w.replace("web-2")
 	require.ErrorIs(t, err, fleet.ErrPinned)
 	require.ErrorContains(t, err, "a roll went back from image "+strconv.Itoa(bad)+" (mine) of web-")
 	require.ErrorContains(t, err, "; `hornero images accept "+strconv.Itoa(bad)+"` takes that back")
@@ -196,7 +196,7 @@ func TestARejectedImageIsPassedOver(t *testing.T) {
 	w.config.Stack.Nodes[2].Image = 0
 	w.tag(rejected, godo.Resource{ID: strconv.Itoa(good.ID), Type: godo.ImageResourceType})
 
-	err = w.fleet().Replace(t.Context(), "web-2")
+	err = w.replace("web-2")
 	require.ErrorIs(t, err, fleet.ErrNoImage)
 	require.ErrorContains(t, err, "but one that a roll went back from, which `hornero images accept` takes back")
 

@@ -72,6 +72,11 @@ func (w *world) lock() fleet.LockLine {
 	return line
 }
 
+// replaceAsAnn recreates a node as an operator who waits for nobody.
+func (w *world) replaceAsAnn(node string) error {
+	return replace(w.t.Context(), w.operator("ann"), node, 0)
+}
+
 // replace is a command that replaces a node.
 func replace(ctx context.Context, f *fleet.Fleet, node string, wait time.Duration) error {
 	request := lock.Request{
@@ -96,7 +101,7 @@ func up(ctx context.Context, f *fleet.Fleet, wait time.Duration) error {
 
 func TestOfTwoReplacesOneIsRefusedByName(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	var group sync.WaitGroup
 	errs := make([]error, 2)
@@ -119,7 +124,7 @@ func TestOfTwoReplacesOneIsRefusedByName(t *testing.T) {
 
 func TestOfTwoReplacesOneWaitsForTheOther(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	var group sync.WaitGroup
 
@@ -182,7 +187,7 @@ func TestTwoFirstUpsLaunchTheStackOnce(t *testing.T) {
 
 func TestALostLockRemovesNothing(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	// Between the drain and the removal somebody takes the lock away.
 	w.config.Progress = func(line string) {
@@ -224,13 +229,13 @@ func left(w *world, process lock.Process, term time.Duration) lock.Claim {
 
 func TestTheLockOfAKilledRunIsTakenOver(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	command := exec.Command("sleep", "60")
 	require.NoError(t, command.Start())
 	process := lock.ProcessOf(command.Process.Pid)
 	left(w, process, time.Hour)
-	require.ErrorIs(t, replace(t.Context(), w.operator("ann"), "web-1", 0), lock.ErrLocked)
+	require.ErrorIs(t, w.replaceAsAnn("web-1"), lock.ErrLocked)
 	require.Equal(t, lock.Taken, w.lock().State)
 
 	require.NoError(t, command.Process.Kill())
@@ -238,13 +243,13 @@ func TestTheLockOfAKilledRunIsTakenOver(t *testing.T) {
 	require.Equal(t, lock.Dead, w.lock().State)
 
 	said := w.hear()
-	require.NoError(t, replace(t.Context(), w.operator("ann"), "web-1", 0))
+	require.NoError(t, w.replaceAsAnn("web-1"))
 	require.Contains(t, said(), "takes over the lock of tom@laptop (`hornero up`), which ended without giving it back")
 
 	// Of another machine nobody knows: its claim ends by itself.
 	process.Machine = "elsewhere"
 	left(w, process, 3*time.Second)
-	require.ErrorIs(t, replace(t.Context(), w.operator("ann"), "web-1", 0), lock.ErrLocked)
+	require.ErrorIs(t, w.replaceAsAnn("web-1"), lock.ErrLocked)
 	require.NoError(t, replace(t.Context(), w.operator("ann"), "web-1", waitLimit))
 	require.Contains(t, w.names(), "web-1/3")
 }
@@ -252,7 +257,7 @@ func TestTheLockOfAKilledRunIsTakenOver(t *testing.T) {
 func TestALockIsBrokenByItsNameAlone(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, fleet.BreakLock(t.Context(), w.config, "0badcafe"), "there is no network yet")
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.config.Lock.Times = quickTimes
 	w.describe("the blog's network")
@@ -262,15 +267,15 @@ func TestALockIsBrokenByItsNameAlone(t *testing.T) {
 
 	require.NoError(t, fleet.BreakLock(t.Context(), w.config, claim.Nonce))
 	require.Equal(t, lock.Free, w.lock().State)
-	require.NoError(t, replace(t.Context(), w.operator("ann"), "web-1", 0))
+	require.NoError(t, w.replaceAsAnn("web-1"))
 }
 
 func TestADescriptionIsPutBack(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.describe("the blog's network")
 
-	require.NoError(t, replace(t.Context(), w.operator("ann"), "web-1", 0))
+	require.NoError(t, w.replaceAsAnn("web-1"))
 	require.Equal(t, "the blog's network", w.vpc().Description)
 
 	// Also by a command that was interrupted while it waited for the lock, or later; on a quick machine it may be done.
@@ -287,7 +292,7 @@ func TestADescriptionIsPutBack(t *testing.T) {
 
 func TestADestroyHasTheLockUntilTheNetworkIsGone(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	destroy := func(f *fleet.Fleet) error {
 		request := lock.Request{

@@ -12,7 +12,7 @@ import (
 
 func TestALoginIsWhatSSHNeeds(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	login, err := w.fleet().Login(t.Context(), "web-2")
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 func newLogWorld(t *testing.T) *world {
 	w := newWorld(t)
 	w.journals.install(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for _, node := range w.config.Stack.All() {
 		file := filepath.Join(w.journals.folder, node.Name)

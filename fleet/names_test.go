@@ -52,7 +52,7 @@ func TestADatabaseMayHaveAnyName(t *testing.T) {
 		require.Equal(t, document.Node == "data-1", document.Found, "a database founds")
 	}
 
-	require.ErrorIs(t, w.fleet().Replace(t.Context(), "data-2"), fleet.ErrUnsafe)
+	require.ErrorIs(t, w.replace("data-2"), fleet.ErrUnsafe)
 
 	w.set(func() {
 		delete(w.unhealthy, "data-3")
@@ -61,7 +61,7 @@ func TestADatabaseMayHaveAnyName(t *testing.T) {
 	_, took, err = w.fleet().Up(t.Context())
 	require.ErrorContains(t, err, "front-1 is synced")
 	require.NotZero(t, took.Galera)
-	require.NoError(t, w.fleet().Replace(t.Context(), "data-2"))
+	require.NoError(t, w.replace("data-2"))
 }
 
 func TestAStackOfClientsHasNobodyWhoFounds(t *testing.T) {

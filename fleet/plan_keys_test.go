@@ -282,8 +282,8 @@ func TestThePlanShowsEachKeyThatChanged(t *testing.T) {
 	w := newAPIWorld(t, keysText)
 	w.giveToken()
 	w.site.answer(answerReady)
-	require.NoError(t, w.up())
-	require.Empty(t, w.plan())
+	w.mustUp()
+	w.nothingToDo()
 
 	w.transferImages("nyc3")
 

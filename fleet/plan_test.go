@@ -72,20 +72,20 @@ func TestThePlanOfAStackThatIsNotThereIsWhatUpMakes(t *testing.T) {
 	}, w.plan())
 	require.Empty(t, w.documents(), "a plan makes nothing")
 
-	require.NoError(t, w.up())
-	require.Empty(t, w.plan())
+	w.mustUp()
+	w.nothingToDo()
 
-	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
+	require.NoError(t, w.replace("web-1"))
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 // What is changed by hand is one line each, and up mends what it can.
 func TestThePlanShowsWhatWasChangedInTheCloud(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
-	up := func() { require.NoError(t, w.up()) }
+	up := func() { w.mustUp() }
 	made := w.specTag("web-1")
 
 	for _, c := range []struct {
@@ -174,21 +174,21 @@ func (w *world) deleteBalancer() {
 
 func TestThePlanShowsANewImage(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
 
 	want := "replace node web-2: image hornero-web -> mine"
 	require.Equal(t, []string{strings.Replace(want, "web-2", "web-1", 1), want}, w.plan())
 
-	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
+	require.NoError(t, w.replace("web-1"))
 	w.awaitDroplets(7)
 	require.Equal(t, []string{want}, w.plan())
 }
 
 func TestThePlanShowsSurplusAndNodesOfNoGroup(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.retag("web-1", "node:web-1", "node:web-2")
 	require.Equal(t, []string{
@@ -212,7 +212,7 @@ func (w *world) second(node string) int {
 // Secrets that are missing are told, and not made.
 func TestThePlanMakesNoSecret(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	file := filepath.Join(t.TempDir(), "secrets.age")
 	none, err := stack.OpenSecrets(file, file+".key", nil)
@@ -230,7 +230,7 @@ func TestThePlanMakesNoSecret(t *testing.T) {
 // Each secret in turn is changed: what was launched with the old one is to be replaced.
 func TestThePlanShowsEachSecretThatChanged(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	everybody := []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"}
 	replaced := map[string][]string{
@@ -277,5 +277,5 @@ func TestThePlanShowsEachSecretThatChanged(t *testing.T) {
 		require.NoError(t, secrets.Set(name, before))
 	}
 
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }

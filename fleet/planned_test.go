@@ -17,7 +17,7 @@ func (w *world) readPlan() *fleet.Plan {
 
 func TestUpBringsAboutNothingThatThePlanHasNot(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.scale("web", 3)
 	w.config.Planned = w.readPlan()
@@ -30,7 +30,7 @@ func TestUpBringsAboutNothingThatThePlanHasNot(t *testing.T) {
 	require.Equal(t, whole, w.names())
 
 	w.scale("proxy", 2)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.NoError(t, w.up(), "less than the plan has is left")
 }
 
@@ -40,7 +40,7 @@ func TestAPlanTellsWhatTheStackCosts(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	require.Equal(t, fleet.Price{After: 7*droplet + balancer}, w.readPlan().Price)
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.scale("web", 4)
 	require.Equal(t, fleet.Price{
 		Now:   7*droplet + balancer,

@@ -33,12 +33,12 @@ func TestPreviewOfAStackThatIsNotThere(t *testing.T) {
 
 func TestPreviewIsWhatALaunchGives(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	want := w.preview("db-2")
 	require.Equal(t, 2, want.Incarnation)
 	require.False(t, want.Found)
-	require.NoError(t, w.fleet().Replace(t.Context(), "db-2"))
+	require.NoError(t, w.replace("db-2"))
 
 	for _, got := range w.documents() {
 		if got.Node != "db-2" {

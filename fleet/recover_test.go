@@ -23,7 +23,7 @@ func voter(term, index uint64) status.Recovery {
 
 func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	quorate := voter(9, 9)
 	quorate.Quorum = true
@@ -115,7 +115,7 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 
 func TestRecoveryNamesWhoDoesNotAnswer(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.config.Dial = func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("a firewall is in the way")
@@ -129,7 +129,7 @@ func TestRecoveryNamesWhoDoesNotAnswer(t *testing.T) {
 
 func TestRecoverRebuildsFromTheNewestSurvivor(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.survivors = map[string]status.Recovery{
 		"db-1": voter(2, 50),
@@ -149,7 +149,7 @@ func TestRecoverRebuildsFromTheNewestSurvivor(t *testing.T) {
 // A Droplet may bear a role that the stack had once, or that somebody mistyped.
 func TestRecoverPassesOverARoleThatTheStackHasNot(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.survivors = map[string]status.Recovery{"db-2": voter(3, 10)}
 	w.retag("web-1", "role:web", "role:cache")
@@ -159,6 +159,6 @@ func TestRecoverPassesOverARoleThatTheStackHasNot(t *testing.T) {
 	require.Equal(t, "db-2", plan.From)
 	require.Len(t, plan.Survivors, 5, "who is of no known role is not asked")
 
-	require.NoError(t, w.up())
-	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
+	w.mustUp()
+	require.NoError(t, w.replace("web-1"))
 }

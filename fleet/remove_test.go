@@ -32,76 +32,76 @@ func (w *world) scale(group string, count int) {
 
 func TestANodeThatWasScaledAwayGoes(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.scale("web", 1)
 	require.NoError(t, w.up(), "a web node holds no data: nobody is asked")
 	require.Equal(t, []string{"drain web-2", "forget web-2", "destroy web-2/1"}, w.history)
 	w.awaitDroplets(6)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 
 	w.scale("web", 2)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Contains(t, w.names(), "web-2/2", "the peer set takes none that was declared gone")
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 func TestADatabaseNodeIsNotScaledAwayUnasked(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	w.scale("db", 5)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.scale("db", 3)
 	require.ErrorIs(t, w.up(), fleet.ErrNotConfirmed)
 	require.Empty(t, w.history)
 
 	asked := w.agree()
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Len(t, *asked, 2)
 	require.Equal(t, []string{
 		"drain db-5", "forget db-5", "destroy db-5/1",
 		"drain db-4", "forget db-4", "destroy db-4/1",
 	}, w.history, "the highest number first, one after the other")
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 // Killed after a node was declared gone: it is only deleted, whatever the others are like.
 func TestARemovalThatWasKilledIsFinished(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	w.scale("db", 4)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.scale("db", 3)
 	w.agree()
 	w.set(func() { w.forgotten = map[string]int{"db-4": 1} })
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, []string{"destroy db-4/1"}, w.history)
 }
 
 func TestTheLastNodeThatServesIsNotTaken(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.set(func() { w.unhealthy["proxy-2"] = true })
 
-	err := w.fleet().Replace(t.Context(), "proxy-1")
+	err := w.replace("proxy-1")
 	require.ErrorIs(t, err, fleet.ErrUnsafe)
 	require.ErrorContains(t, err, "the last node of role proxy that serves")
 	require.Empty(t, w.history)
 
 	// One that does not serve is not missed.
 	w.created = w.recovers("proxy-2")
-	require.NoError(t, w.fleet().Replace(t.Context(), "proxy-2"))
+	require.NoError(t, w.replace("proxy-2"))
 }
 
 func TestTheOnlyNodeOfARoleIsReplacedBesideAnExtraOne(t *testing.T) {
 	for _, group := range []string{"db", "proxy"} {
 		w := newWorldOf(t, tlsText, nil)
 		w.scale(group, 1)
-		require.NoError(t, w.up())
+		w.mustUp()
 		w.awaitDroplets(len(w.names()))
 
-		require.NoError(t, w.fleet().Replace(t.Context(), group+"-1"))
+		require.NoError(t, w.replace(group+"-1"))
 		require.Equal(t, []string{
 			"drain " + group + "-1", "destroy " + group + "-1/1",
 			"drain " + group + "-2", "forget " + group + "-2", "destroy " + group + "-2/1",
@@ -119,10 +119,10 @@ func TestNothingIsRemovedThatCouldNotBeMadeAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldOf(t, tlsText, nil)
-			require.NoError(t, w.up())
+			w.mustUp()
 
 			change(w)
-			require.Error(t, w.fleet().Replace(t.Context(), "db-2"))
+			require.Error(t, w.replace("db-2"))
 			require.Error(t, w.fleet().Roll(t.Context(), fleet.Roll{Role: "db", All: true}))
 			require.Empty(t, w.history)
 			require.Equal(t, whole, w.names())

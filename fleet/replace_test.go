@@ -28,14 +28,14 @@ func TestReplace(t *testing.T) {
 		},
 	} {
 		w := newWorld(t)
-		require.NoError(t, w.up())
+		w.mustUp()
 
 		var seen []string // who was there when the successor came
 		w.created = func(api.Machine) {
 			seen = append(seen, w.names()...)
 		}
 
-		require.NoError(t, w.fleet().Replace(t.Context(), c.node))
+		require.NoError(t, w.replace(c.node))
 		require.Equal(t, c.want, w.history)
 		require.Contains(t, w.names(), c.node+"/2")
 		require.NotContains(t, w.names(), c.node+"/1")
@@ -50,27 +50,27 @@ func TestReplace(t *testing.T) {
 
 func TestReplaceIsRefusedWhereDataIsAtStake(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.set(func() { w.unhealthy["db-3"] = true })
 
-	err := w.fleet().Replace(t.Context(), "db-2")
+	err := w.replace("db-2")
 	require.ErrorIs(t, err, fleet.ErrUnsafe)
 	require.ErrorContains(t, err, "1 of the other database nodes")
 	require.Equal(t, whole, w.names())
 
-	err = w.fleet().Replace(t.Context(), "proxy-1")
+	err = w.replace("proxy-1")
 	require.NoError(t, err, "a proxy has no data")
 }
 
 func TestReplaceCountsAllThatRemainAfterADeclaredLoss(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.set(func() { w.unhealthy["db-3"] = true })
 
-	err := w.fleet().Replace(t.Context(), "db-2")
+	err := w.replace("db-2")
 	require.ErrorContains(t, err, "hornero-bootstrap forget NAME")
 
 	w.set(func() { w.forgotten = map[string]int{"db-2": 4, "db-3": 0} })
-	require.NoError(t, w.fleet().Replace(t.Context(), "db-2"))
+	require.NoError(t, w.replace("db-2"))
 	require.Contains(t, w.names(), "db-2/5", "the peer set takes none that was declared gone")
 }

@@ -201,12 +201,12 @@ func TestTheReservedIPOutlivesTheStack(t *testing.T) {
 // A stack that ran before it asked for an address has proxies that were launched without it.
 func TestNodesLaunchedBeforeTheReservedIPDoNotKnowIt(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	const hint = "`hornero secrets set digitalocean.reserved_ip_token`"
 	address := w.asksFor("fra1")
 
-	err := w.fleet().Replace(t.Context(), "proxy-1")
+	err := w.replace("proxy-1")
 	require.ErrorContains(t, err, hint)
 	require.Contains(t, w.names(), "proxy-1/1", "the node that is there is left alone")
 

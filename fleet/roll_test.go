@@ -30,17 +30,17 @@ func (w *world) recovers(node string) func(api.Machine) {
 
 func TestUpReplacesWhatIsNotAsWanted(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.snapshot("web-1", webTags...)
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, []string{
 		"drain web-1", "destroy web-1/1",
 		"drain web-2", "destroy web-2/1",
 		"drain web-3", "forget web-3", "destroy web-3/1",
 	}, w.history)
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 
 	// A size is a reason for every role: members of the peer set first, who takes the writes last.
 	for i := range w.config.Stack.Nodes {
@@ -48,7 +48,7 @@ func TestUpReplacesWhatIsNotAsWanted(t *testing.T) {
 	}
 
 	w.set(func() { w.history = nil })
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	var destroyed []string
 	for _, line := range w.history {
@@ -63,13 +63,13 @@ func TestUpReplacesWhatIsNotAsWanted(t *testing.T) {
 		"web-1/2", "web-2/2", "web-3/2",
 	}, destroyed)
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 // The database never has fewer nodes than stack.yaml says: the extra one is there before the first goes.
 func TestARollOfTheDatabaseHasAnExtraNode(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	var databases []int // how many there were when the next came
 	w.created = func(api.Machine) {
@@ -81,7 +81,7 @@ func TestARollOfTheDatabaseHasAnExtraNode(t *testing.T) {
 	require.NoError(t, w.fleet().Roll(t.Context(), fleet.Roll{Role: "db", All: true}))
 	require.Equal(t, []int{3, 3, 3, 3}, databases)
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 func TestABadImageIsRolledBackByItself(t *testing.T) {
@@ -108,7 +108,7 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldOf(t, tlsText, nil)
-			require.NoError(t, w.up())
+			w.mustUp()
 			w.config.Timeout = 2 * time.Second
 
 			image := w.snapshot("web-1", webTags...)
@@ -121,7 +121,7 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 			w.awaitDroplets(7)
 			require.Equal(t, whole, w.names(), "nothing but the extra node was touched")
 			require.Empty(t, w.plan(), "the next up does not roll again")
-			require.NoError(t, w.up())
+			w.mustUp()
 
 			rejected, _, err := w.config.Client.Images.GetByID(t.Context(), image)
 			require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 	for _, promote := range []bool{true, false} {
 		w := newWorldOf(t, tlsText, nil)
-		require.NoError(t, w.up())
+		w.mustUp()
 		w.snapshot("web-1", webTags...)
 
 		roll := fleet.Roll{
@@ -160,7 +160,7 @@ func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 
 		w.awaitDroplets(7)
 		require.Equal(t, want, w.names()[5:])
-		require.Empty(t, w.plan())
+		w.nothingToDo()
 	}
 }
 
@@ -182,7 +182,7 @@ func (w *world) traffic() []string {
 func TestBlueAndGreenChangePlacesAtOnce(t *testing.T) {
 	for _, promote := range []bool{true, false} {
 		w := newWorldOf(t, tlsText, nil)
-		require.NoError(t, w.up())
+		w.mustUp()
 		w.snapshot("web-1", webTags...)
 		require.Equal(t, []string{"web-1", "web-2"}, w.traffic())
 
@@ -211,13 +211,13 @@ func TestBlueAndGreenChangePlacesAtOnce(t *testing.T) {
 		w.awaitDroplets(7)
 		require.Equal(t, want, w.names()[5:])
 		require.Equal(t, []string{"web-1", "web-2"}, w.traffic())
-		require.Empty(t, w.plan())
+		w.nothingToDo()
 	}
 }
 
 func TestMembersRollOneByOne(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for role, strategy := range map[string]string{
 		"proxy": fleet.StrategyBlueGreen,
@@ -237,7 +237,7 @@ func TestARollThatWasKilledIsFinishedByTheNextUp(t *testing.T) {
 	// Killed when the extra node comes, when the first successor does, when the second does.
 	for kills := 1; kills <= 3; kills++ {
 		w := newWorldOf(t, tlsText, nil)
-		require.NoError(t, w.up())
+		w.mustUp()
 		w.snapshot("web-1", webTags...)
 
 		ctx, kill := context.WithCancel(t.Context())
@@ -253,7 +253,7 @@ func TestARollThatWasKilledIsFinishedByTheNextUp(t *testing.T) {
 
 		w.created = nil
 
-		require.NoError(t, w.up())
+		w.mustUp()
 		w.awaitDroplets(7)
 		require.Empty(t, w.plan(), "killed at Droplet %d", kills)
 	}

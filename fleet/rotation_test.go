@@ -11,7 +11,7 @@ import (
 // `hornero secrets rotate` names nodes without a look at the cloud: they are those that the plan replaces.
 func TestARotationNamesTheNodesThatThePlanReplaces(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	stack := w.config.Stack
 	manifests := w.config.Manifests
@@ -44,7 +44,7 @@ func TestARotationNamesTheNodesThatThePlanReplaces(t *testing.T) {
 		require.NoError(t, w.config.Secrets.Change(w.config.Secrets.All(), before))
 	}
 
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 // The nodes that keep the database take both values; those that use it have the new one alone.
@@ -52,13 +52,13 @@ func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
 	const name, previous = "wordpress.db_password", "wordpress.db_password.previous"
 
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	old := w.config.Secrets.All()[name]
 	require.NoError(t, w.config.Secrets.Rotate(name, w.config.Stack, w.config.Manifests))
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 
 	replaced := func() (nodes []string) {
 		for _, line := range w.history {
@@ -82,7 +82,7 @@ func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
 
 	w.set(func() { w.history = nil })
 	require.NoError(t, w.config.Secrets.Retire(name))
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, []string{"db-2/2", "db-3/2", "db-1/2", "db-4/2"}, replaced())
 
 	for _, document := range w.documents() {

@@ -62,7 +62,7 @@ func seenWorld(t *testing.T) (*world, *memory, *between) {
 	cache := &memory{}
 	w.config.Cache = cache
 	b := w.faulty(eager)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	return w, cache, b
 }
@@ -171,7 +171,7 @@ func TestAListThatLacksWhatIsThereLaunchesNothing(t *testing.T) {
 		return fault{}
 	})
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Empty(t, count)
 	require.Len(t, cache.names(), len(whole))
 
@@ -183,7 +183,7 @@ func TestAListThatLacksWhatIsThereLaunchesNothing(t *testing.T) {
 	b.set(nil)
 	w.destroyDroplet("web-2", len(whole)-1)
 	w.awaitDroplets(len(whole) - 1)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, map[string]int{"web-2/2": 1}, count)
 }
 
@@ -208,7 +208,7 @@ func TestWhatIsSeenFollowsTheStack(t *testing.T) {
 	}
 
 	before := seen("web-1")
-	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
+	require.NoError(t, w.replace("web-1"))
 	require.Equal(t, 2, seen("web-1").Incarnation)
 	require.NotEqual(t, before.DropletID, seen("web-1").DropletID)
 
@@ -220,6 +220,6 @@ func TestWhatIsSeenFollowsTheStack(t *testing.T) {
 	// A full disk is no reason to stop.
 	cache.err = errors.New("disk full")
 	said := w.hear()
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, 1, bytes.Count([]byte(said()), []byte("where nodes are is not kept")))
 }

@@ -11,7 +11,7 @@ import (
 
 func TestStatus(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	report := w.status()
 	require.True(t, report.Healthy())
@@ -29,7 +29,7 @@ func TestStatus(t *testing.T) {
 
 func TestStatusSaysWhatIsWrong(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.set(func() {
 		w.unhealthy["web-2"] = true
@@ -65,7 +65,7 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 
 func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	onceEach := map[string]int{
 		"db-1":    1,
@@ -92,7 +92,7 @@ func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
 
 func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	other := newWorld(t)
 	operator, err := w.config.Secrets.Get(stack.SSHKey)

@@ -41,7 +41,7 @@ func TestDropletsOfNoNodeAreLeftAlone(t *testing.T) {
 		})
 	}
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 
 	for _, stray := range strays {
@@ -55,7 +55,7 @@ func TestDropletsOfNoNodeAreLeftAlone(t *testing.T) {
 
 func TestDestroyLeavesNoTag(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.NotEmpty(t, w.stackTags())
 
 	// Another stack's, whose name begins like this one's.
@@ -70,7 +70,7 @@ func TestDestroyLeavesNoTag(t *testing.T) {
 
 func TestADropletThatIsOffIsTurnedOn(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	before, err := do.DropletsByTag(t.Context(), w.config.Client, "hornero:blog:node:web-1")
 	require.NoError(t, err)
 
@@ -87,7 +87,7 @@ func TestADropletThatIsOffIsTurnedOn(t *testing.T) {
 	require.Eventually(t, isOff, waitLimit, waitTick)
 
 	said := w.hear()
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.False(t, isOff())
 	require.Contains(t, said(), "web-1: Droplet "+strconv.Itoa(id)+" is off and is turned on")
 
@@ -100,7 +100,7 @@ func TestADropletThatIsOffIsTurnedOn(t *testing.T) {
 // A page that takes PHP's whole time was cut off by the load balancer at 60 seconds.
 func TestALoadBalancerWaitsAsLongAsTheRoleMayTake(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	balancer := w.balancer()
 	require.Equal(t, uint64(150), *balancer.HTTPIdleTimeoutSeconds)

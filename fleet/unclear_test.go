@@ -207,7 +207,7 @@ func TestUpThroughAnAPIThatFailsAtRandom(t *testing.T) {
 			_ = persist(t, w.up)
 
 			b.set(nil)
-			require.NoError(t, w.up())
+			w.mustUp()
 			require.Equal(t, whole, w.names(), "%v", b.log)
 
 			w.set(func() {
@@ -247,7 +247,7 @@ func TestAnAnswerThatIsLostMakesNothingTwice(t *testing.T) {
 				return lost
 			})
 
-			require.NoError(t, w.up())
+			w.mustUp()
 			require.Equal(t, whole, w.names())
 
 			made := []string{"/v2/droplets", "/v2/vpcs", "/v2/load_balancers"}
@@ -303,19 +303,19 @@ func TestReplaceAndDestroyThroughAnAPIThatFailsAtRandom(t *testing.T) {
 
 			w := newWorld(t)
 			b := w.faulty(eager)
-			require.NoError(t, w.up())
+			w.mustUp()
 
 			count := w.launches()
 			b.set(drawn(seed, 30))
 
-			replaced := w.fleet().Replace(t.Context(), "web-2")
+			replaced := w.replace("web-2")
 			if replaced != nil {
 				require.True(t, do.IsDown(replaced), "%v", replaced)
 			}
 
 			// The node is there once: the old one, or the new one.
 			b.set(nil)
-			require.NoError(t, w.up())
+			w.mustUp()
 			require.Len(t, w.names(), len(whole))
 
 			w.set(func() {

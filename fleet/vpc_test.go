@@ -62,7 +62,7 @@ func TestUpMakesANetworkThatIsFree(t *testing.T) {
 		IPRange:    netip.PrefixFrom(wanted.Addr(), 20).Masked().String(),
 	})
 	require.NoError(t, err)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	vpcs, err := do.VPCs(t.Context(), w.config.Client)
 	require.NoError(t, err)

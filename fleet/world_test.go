@@ -297,6 +297,23 @@ func (w *world) fleet() *fleet.Fleet {
 	return f
 }
 
+// mustUp makes what exists equal what the stack says.
+func (w *world) mustUp() {
+	w.t.Helper()
+	require.NoError(w.t, w.up())
+}
+
+// nothingToDo tells that the plan is empty.
+func (w *world) nothingToDo() {
+	w.t.Helper()
+	require.Empty(w.t, w.plan())
+}
+
+// replace recreates a node.
+func (w *world) replace(node string) error {
+	return w.fleet().Replace(w.t.Context(), node)
+}
+
 func (w *world) up() error {
 	_, _, err := w.fleet().Up(w.t.Context())
 	return err

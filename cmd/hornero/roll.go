@@ -83,7 +83,7 @@ func (r *rollFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&r.NoExtra, "no-extra", false, "launch no extra node first: less cost, and no way back")
 	flags.StringVar(&r.image, "image", "", "write this image into stack.yaml first: NUMBER, ROLE~1 or newest")
 	flags.BoolVar(&r.promote, "promote", false, "go on with a roll that stands")
-	flags.BoolVar(&r.promote, "drop-old", false, "the same as --promote: replace the nodes that have no traffic any more")
+	flags.BoolVar(&r.promote, "drop-old", false, "the same as --promote: replace the nodes without traffic")
 	flags.BoolVar(&r.abort, "abort", false, "go back from a roll that stands")
 	timeoutFlag(cmd, &r.timeout)
 	soakFlag(cmd, &r.soak)
