@@ -43,17 +43,29 @@ func TestACommandRunsOnANodeOrOnARole(t *testing.T) {
 	got = w.exec("db", nil)
 	require.NoError(t, got.err)
 	require.Equal(t, 4, got.code, "the first that is not 0, whoever was the first to end")
-	require.ElementsMatch(t, []string{"db-1: look <", "db-2: look <", "db-3: look <"}, w.ran)
+	require.ElementsMatch(t, []string{
+		"db-1: look <",
+		"db-2: look <",
+		"db-3: look <",
+	}, w.ran)
 
 	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
 	require.ElementsMatch(t, []string{
-		"db-1: one", "db-1: two", "db-2: one", "db-2: two", "db-3: one", "db-3: two",
+		"db-1: one",
+		"db-1: two",
+		"db-2: one",
+		"db-2: two",
+		"db-3: one",
+		"db-3: two",
 	}, lines)
 	require.Equal(t, 3, strings.Count(got.stderr, ": aside\n"))
 
 	// Each node is given the whole of the input.
 	w.exec("web", strings.NewReader("input"))
-	require.ElementsMatch(t, []string{"web-1: look <input", "web-2: look <input"}, w.ran)
+	require.ElementsMatch(t, []string{
+		"web-1: look <input",
+		"web-2: look <input",
+	}, w.ran)
 
 	got = w.exec("wed", nil)
 	require.EqualError(t, got.err, `the stack blog has no node or role "wed"; did you mean "web"?`)
@@ -77,7 +89,10 @@ func TestANodeWithoutADropletKeepsACommandFromNoOther(t *testing.T) {
 
 	got := w.exec("db", nil)
 	require.EqualError(t, got.err, "run on db-2: "+fleet.ErrNoDroplet.Error())
-	require.ElementsMatch(t, []string{"db-1: look <", "db-3: look <"}, w.ran)
+	require.ElementsMatch(t, []string{
+		"db-1: look <",
+		"db-3: look <",
+	}, w.ran)
 	require.ErrorIs(t, w.exec("db-2", nil).err, fleet.ErrNoDroplet)
 
 	w.exits = map[string]uint32{"db-3": 5}
@@ -92,7 +107,11 @@ func TestANodeWithoutADropletKeepsACommandFromNoOther(t *testing.T) {
 
 	slices.SortFunc(executed, func(a, b fleet.Executed) int { return strings.Compare(a.Node, b.Node) })
 	require.Len(t, executed, 3)
-	require.Equal(t, fleet.Executed{Node: "db-1", Stdout: "one\ntwo", Stderr: "aside\n"}, executed[0])
+	require.Equal(t, fleet.Executed{
+		Node:   "db-1",
+		Stdout: "one\ntwo",
+		Stderr: "aside\n",
+	}, executed[0])
 	require.Equal(t, fleet.ErrNoDroplet.Error(), executed[1].Error)
 	require.Equal(t, 5, executed[2].Code)
 }
@@ -147,5 +166,8 @@ func TestACommandHasATerminal(t *testing.T) {
 
 	command.Input = roles.InputTerminal
 	require.NoError(t, w.run("web", command).err)
-	require.Equal(t, []string{"web-1: terminal xterm 100x30", "web-1: look <input"}, w.ran)
+	require.Equal(t, []string{
+		"web-1: terminal xterm 100x30",
+		"web-1: look <input",
+	}, w.ran)
 }

@@ -172,7 +172,7 @@ func TestARejectedImageIsPassedOver(t *testing.T) {
 	require.NoError(t, w.up())
 
 	const rejected = "hornero:rejected"
-	bad := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:2", rejected)
+	bad := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3", rejected)
 	require.Greater(t, bad, good.ID)
 	require.Empty(t, w.plan(), "no node is to be made from it")
 

@@ -269,10 +269,13 @@ func TestADescriptionIsPutBack(t *testing.T) {
 	require.NoError(t, replace(t.Context(), w.operator("ann"), "web-1", 0))
 	require.Equal(t, "the blog's network", w.vpc().Description)
 
-	// Also by a command that was interrupted while it waited for the lock, or right after.
+	// Also by a command that was interrupted while it waited for the lock, or later; on a quick machine it may be done.
 	for _, after := range []time.Duration{200 * time.Millisecond, 1500 * time.Millisecond} {
 		ctx, interrupt := context.WithTimeout(t.Context(), after)
-		require.Error(t, replace(ctx, w.operator("ann"), "db-1", 0))
+		if err := replace(ctx, w.operator("ann"), "db-1", 0); err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+
 		interrupt()
 		require.Equal(t, "the blog's network", w.vpc().Description)
 	}

@@ -115,7 +115,10 @@ func TestANodeThatDoesNotTellItsJournalKeepsNoOtherFromIt(t *testing.T) {
 
 	said := w.hear()
 	lines, err := w.logs(fleet.LogQuery{Silence: 5 * time.Second})
-	require.Equal(t, []string{"web-2: b", "db-3: c"}, lines)
+	require.Equal(t, []string{
+		"web-2: b",
+		"db-3: c",
+	}, lines)
 	require.ErrorIs(t, err, fleet.ErrLogsMissing)
 	require.ErrorContains(t, err, "read the journals of db-1, db-2, web-1: ")
 	require.Contains(t, said(), "db-1: "+fleet.ErrNoDroplet.Error()+"\n")
@@ -137,8 +140,16 @@ func TestAManyTimesLongerJournalIsMergedWhole(t *testing.T) {
 	lines, err := w.logs(fleet.LogQuery{Names: []string{"web"}})
 	require.NoError(t, err)
 	require.Len(t, lines, 3002)
-	require.Equal(t, []string{"web-1: 4", "web-2: 5", "web-1: 6"}, lines[2:5])
-	require.Equal(t, []string{"web-1: 5994", "web-2: 5995", "web-1: 5996"}, lines[2998:3001])
+	require.Equal(t, []string{
+		"web-1: 4",
+		"web-2: 5",
+		"web-1: 6",
+	}, lines[2:5])
+	require.Equal(t, []string{
+		"web-1: 5994",
+		"web-2: 5995",
+		"web-1: 5996",
+	}, lines[2998:3001])
 }
 
 func TestJournalsAreFollowed(t *testing.T) {
@@ -169,7 +180,12 @@ func TestJournalsAreFollowed(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, []string{"web-2: before a", "web-1: a", "web-1: b", "web-1: c"}, lines)
+	require.Equal(t, []string{
+		"web-2: before a",
+		"web-1: a",
+		"web-1: b",
+		"web-1: c",
+	}, lines)
 	require.Contains(t, said(), "web-1: run on web-1: ")
 	require.Contains(t, said(), "; it is asked again until it answers\nweb-")
 	require.Contains(t, said(), "web-1: answers again\n")

@@ -73,7 +73,6 @@ func (s *shell) runInTerminal(
 
 	session.Stdin = stdin
 	session.Stdout = stdout
-	session.Stderr = stdout
 
 	return s.ended(ctx, m, session.Run(command))
 }

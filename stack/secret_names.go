@@ -123,6 +123,9 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 	return given
 }
 
+// IsPrevious tells whether a secret is what another was before a rotation: it comes and goes with that.
+func IsPrevious(name string) bool { return strings.HasSuffix(name, roles.PreviousSecret("")) }
+
 // rank is the place of a role's nodes when they are replaced.
 func rank(manifest *roles.Manifest) int {
 	switch {
@@ -161,6 +164,28 @@ func FixedError(verb, name string) error {
 // Change brings the values of one moment to others of the same names. What somebody else changed since is an error, and
 // nothing is written then.
 func (s *Secrets) Change(before, after map[string]report.Secret) error {
+	return s.change(before, after, func(values map[string]report.Secret, name string, value report.Secret) error {
+		values[name] = value
+		return nil
+	})
+}
+
+// ReplaceAll is Change for an operator's own values: as with Replace, a database's password works on while nodes have
+// it.
+func (s *Secrets) ReplaceAll(
+	before, after map[string]report.Secret,
+	of *Stack,
+	manifests map[string]*roles.Manifest,
+) error {
+	return s.change(before, after, func(values map[string]report.Secret, name string, value report.Secret) error {
+		return keepPrevious(values, name, value, of, manifests)
+	})
+}
+
+func (s *Secrets) change(
+	before, after map[string]report.Secret,
+	put func(values map[string]report.Secret, name string, value report.Secret) error,
+) error {
 	return s.update(func(values map[string]report.Secret) error {
 		for _, name := range Changed(before, after) {
 			was, had := before[name]
@@ -170,10 +195,14 @@ func (s *Secrets) Change(before, after map[string]report.Secret) error {
 				return fmt.Errorf("change %s: %w; run the same command again", name, ErrMeanwhile)
 			}
 
-			if next, kept := after[name]; kept {
-				values[name] = next
-			} else {
+			next, kept := after[name]
+			if !kept {
 				delete(values, name)
+				continue
+			}
+
+			if err := put(values, name, next); err != nil {
+				return err
 			}
 		}
 

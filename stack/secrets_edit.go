@@ -56,7 +56,7 @@ func (s *Secrets) Edit(of *Stack, manifests map[string]*roles.Manifest) (Editing
 		value, held := s.values[name]
 
 		// An editor may change bytes that are no text.
-		if e.named[name].Fixed || !utf8.ValidString(value.Reveal()) {
+		if e.named[name].Fixed || IsPrevious(name) || !utf8.ValidString(value.Reveal()) {
 			hidden = append(hidden, name)
 			continue
 		}

@@ -56,6 +56,12 @@ func mend(cmd *cobra.Command) error {
 	return fmt.Errorf("mend: %w", fleet.ErrUnsafe)
 }
 
+// tell tells a line, and ends well.
+func tell(cmd *cobra.Command) error {
+	fmt.Fprintln(cmd.ErrOrStderr(), "VPC made")
+	return nil
+}
+
 func TestALongCommandTellsPlainLines(t *testing.T) {
 	toolStack(t)
 
@@ -156,6 +162,7 @@ func TestRunsAreKept(t *testing.T) {
 	require.Contains(t, hornero(t, "runs", "show", "last").stderr, "there is no run of this stack yet")
 
 	runLong(t, mend)
+	runLong(t, tell)
 	runLong(t, func(*cobra.Command) error { return nil })
 
 	got := hornero(t, "runs")
@@ -187,7 +194,7 @@ func TestOnlyTheLastRunsAreKept(t *testing.T) {
 	toolStack(t)
 
 	for range keptRuns + 3 {
-		runLong(t, func(*cobra.Command) error { return nil })
+		runLong(t, tell)
 	}
 
 	folder, err := runsFolder("shop")
@@ -206,10 +213,29 @@ func TestARunThatWasKilledHasNoEnd(t *testing.T) {
 	record.write(progressEvent{Event: progressBegin, Command: []string{"hornero", "up"}})
 	_, err = record.file.WriteString(`{"event":"li`)
 	require.NoError(t, err)
-	record.close()
+	require.NoError(t, record.file.Close())
 
 	require.Contains(t, hornero(t, "runs").stdout, "     -  hornero up\n")
 	require.Contains(t, hornero(t, "runs", "--json").stdout, `"code": null`)
+}
+
+func TestALongRunIsKeptInPart(t *testing.T) {
+	toolStack(t)
+
+	runLong(t, func(cmd *cobra.Command) error {
+		for range 3 {
+			fmt.Fprintln(cmd.ErrOrStderr(), strings.Repeat("x", maxRecord))
+		}
+
+		return nil
+	})
+
+	folder, err := runsFolder("shop")
+	require.NoError(t, err)
+	events, err := readRun(folder, 1)
+	require.NoError(t, err)
+	require.Len(t, events, 3, "the beginning, a line and the end")
+	require.Zero(t, *events[2].Code)
 }
 
 func TestARunThatCannotBeKeptRunsAllTheSame(t *testing.T) {

@@ -22,8 +22,15 @@ const keptRuns = 50
 // runSuffix ends the name of a run's file, which begins with its number.
 const runSuffix = ".jsonl"
 
+// maxRecord is how many bytes of a run are kept: `hornero heal --watch` has no end.
+const maxRecord = 1 << 20
+
 // runRecord keeps what a run told, a progressEvent a line. Nil keeps nothing.
-type runRecord struct{ file *os.File }
+type runRecord struct {
+	file    *os.File
+	written int
+	told    bool // something happened, or went wrong
+}
 
 // stateFolder is where a program keeps what it can do without (XDG Base Directory Specification).
 func stateFolder() (string, error) {
@@ -85,20 +92,40 @@ func beginRecord(stack string) (*runRecord, error) {
 			numbers = numbers[1:]
 		}
 
-		return &runRecord{file}, nil
+		return &runRecord{file: file}, nil
 	}
 }
 
 // write keeps an event. A disk that is full must not keep a stack from being mended.
 func (r *runRecord) write(event progressEvent) {
-	if r != nil {
-		_ = json.NewEncoder(r.file).Encode(event)
+	if r == nil {
+		return
 	}
+
+	failed := event.Code != nil && *event.Code != 0
+	r.told = r.told || failed || event.Event == progressLine
+
+	// How it ended is kept in any case.
+	line, err := json.Marshal(event)
+	if err != nil || r.written > maxRecord && event.Event != progressEnd {
+		return
+	}
+
+	r.written += len(line) + 1
+	_, _ = r.file.Write(append(line, '\n'))
 }
 
+// close ends the record. A run in which nothing happened is forgotten: one of `hornero heal` every minute would leave
+// no room for others.
 func (r *runRecord) close() {
-	if r != nil {
-		_ = r.file.Close()
+	if r == nil {
+		return
+	}
+
+	_ = r.file.Close()
+
+	if !r.told {
+		_ = os.Remove(r.file.Name()) // it is only of no use
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/hornero/hornero/internal/command"
 )
 
-const runsHelp = `Commands that change a stack (up, scale, roll, replace, destroy) leave what they told in
+const runsHelp = `Commands that change a stack (up, scale, roll, replace, heal, destroy) leave what they told in
 $XDG_STATE_HOME/hornero/STACK/runs, or below ~/.local/state, for the one who ran them: the last fifty of each stack, on
-this machine. It is what was on the screen, so there is no secret in it.`
+this machine. It is what was on the screen, so there is no secret in it. A run in which nothing happened is not kept.`
 
 func runsCommand(file *string) *cobra.Command {
 	var asJSON bool

@@ -279,6 +279,9 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 			if _, err := secrets.held(args[0]); err != nil {
 				return err
 			}
+			if stack.IsPrevious(args[0]) {
+				return fmt.Errorf("%s comes and goes with the rotation of another secret; rotate that one", args[0])
+			}
 
 			before := secrets.All()
 			if err := secrets.Rotate(args[0], secrets.stack, secrets.manifests); err != nil {
@@ -345,7 +348,8 @@ func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret)
 
 	for _, name := range names {
 		if after, there := strings.CutSuffix(name, roles.PreviousSecret("")); there && o.All()[name] != "" {
-			fmt.Fprintf(w, "Its old value works, too, until `hornero secrets retire %s` and another `hornero up`.\n", after)
+			fmt.Fprintf(w, "Its old value works, too, until `hornero secrets retire %s` and another `hornero up`.\n",
+				after)
 		}
 	}
 
@@ -419,6 +423,11 @@ func secretsSetCommand(with func(secretsWork) runE, file *string) *cobra.Command
 	}
 }
 
+// replaceAll puts an operator's own values in place of those of one moment.
+func (o openedSecrets) replaceAll(before, after map[string]report.Secret) error {
+	return o.ReplaceAll(before, after, o.stack, o.manifests)
+}
+
 // checkSettable refuses names that nobody asks for, and what the whole stack lives by.
 func (o openedSecrets) checkSettable(name string) error {
 	secret, err := o.Named(name, o.stack, o.manifests)
@@ -428,6 +437,10 @@ func (o openedSecrets) checkSettable(name string) error {
 
 	if _, there := o.All()[name]; there && secret.Fixed {
 		return stack.FixedError("set", name)
+	}
+
+	if stack.IsPrevious(name) {
+		return fmt.Errorf("%s comes and goes with the rotation of another secret; nobody sets it", name)
 	}
 
 	return nil

@@ -95,7 +95,7 @@ func (e secretsEdit) run(ctx context.Context) error {
 		edited, problem := editing.Parse(path, text)
 		if problem == nil {
 			before := e.opened.All()
-			if err := e.opened.Change(editing.Shown, edited); err != nil {
+			if err := e.opened.replaceAll(editing.Shown, edited); err != nil {
 				return err
 			}
 

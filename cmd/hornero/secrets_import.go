@@ -79,7 +79,7 @@ func (i *secretsImport) run(cmd *cobra.Command, secrets openedSecrets, _ []strin
 		return nil
 	}
 
-	if err := secrets.Change(before, after); err != nil {
+	if err := secrets.replaceAll(before, after); err != nil {
 		return err
 	}
 

@@ -34,7 +34,7 @@ func TestAVaultIsImportedFromStandardInput(t *testing.T) {
 	require.Contains(t, got.stdout, "vault_wp_db_pass            -> secret wordpress.db_password\n")
 	require.Contains(t, got.stdout, "vault_galera_root_password  -  root logs in to MariaDB through its socket")
 	require.Contains(t, got.stdout, "-> roles.web.url of stack.yaml: it is no secret")
-	require.Contains(t, got.stderr, "  hornero replace db-1\n")
+	require.Contains(t, got.stderr, "  db-1 db-2 db-3 web-1 web-2\n")
 	require.NotContains(t, got.stdout+got.stderr, "pa55")
 	require.Equal(t, "db-#pa55", value(t, "wordpress.db_password"))
 

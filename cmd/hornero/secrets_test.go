@@ -204,3 +204,38 @@ func TestRecipientsOfTheSecretsFile(t *testing.T) {
 	require.Zero(t, removed.code, removed.stderr)
 	require.Contains(t, removed.stderr, "`hornero secrets rotate NAME` makes others")
 }
+
+// While a password is rotated the file holds the one before, which nobody changes by hand.
+func TestThePasswordBeforeARotationIsLeftAlone(t *testing.T) {
+	folder := secretsStack(t)
+
+	const name = "wordpress.db_password"
+
+	first := value(t, name)
+	editor(t, folder, `sed -i "s/^`+name+`: .*/`+name+`: second/" "$1"`)
+
+	edited := hornero(t, "secrets", "edit")
+	require.Zero(t, edited.code, edited.stderr)
+	require.Contains(t, edited.stderr, "until `hornero secrets retire wordpress.db_password`")
+	require.Equal(t, first, value(t, name+".previous"), "nodes that run still have it")
+
+	for _, verb := range []string{"set", "rotate"} {
+		got := horneroWith(t, "typed", "secrets", verb, name+".previous")
+		require.Contains(t, got.stderr, "comes and goes with the rotation of another secret", verb)
+	}
+
+	// The text of an editor has no line for it; and a third value is one too many.
+	editor(t, folder, `! grep -q '^`+name+`.previous' "$1"
+sed -i "s/^`+name+`: .*/`+name+`: third/" "$1"`)
+	edited = hornero(t, "secrets", "edit")
+	require.Contains(t, edited.stderr, "`hornero secrets retire wordpress.db_password` ends that")
+
+	imported := horneroWith(t, "vault_wp_db_pass: third\n", "secrets", "import", "--from-ansible", "-")
+	require.Contains(t, imported.stderr, "`hornero secrets retire wordpress.db_password` ends that")
+	require.Equal(t, "second", value(t, name))
+
+	require.Zero(t, hornero(t, "secrets", "retire", name).code)
+	require.Zero(t, horneroWith(t, "vault_wp_db_pass: third\n", "secrets", "import", "--from-ansible", "-").code)
+	require.Equal(t, "third", value(t, name))
+	require.Equal(t, "second", value(t, name+".previous"))
+}

@@ -115,7 +115,7 @@ func (w *watch) change(node, text string, now time.Time) error {
 
 // encode prints a report that is not the last one.
 func (w *watch) encode(report fleet.Report) error {
-	line, err := json.Marshal(report)
+	line, err := json.Marshal(statusOutput{report, runningImages(report)})
 	if err != nil || string(line) == w.report {
 		return err
 	}
