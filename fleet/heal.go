@@ -34,6 +34,9 @@ type Healer struct {
 	Silence time.Duration // DefaultDeadAfter where 0
 	Pause   time.Duration // DefaultHealPause where 0
 
+	// LockWait is how long another command may have the stack's lock; 0 refuses at once.
+	LockWait time.Duration
+
 	silent map[string]time.Time // since when each node is
 	turned map[int]bool         // Droplets that were turned on once
 	tries  tries
@@ -71,11 +74,14 @@ func (h *Healer) Once(ctx context.Context) ([]string, error) {
 		case next.err != nil:
 			return healed, next.err
 		case next.node != "":
-			if err := h.heal(ctx, next); err != nil {
+			done, err := h.healLocked(ctx, next)
+			if err != nil {
 				return healed, err
 			}
 
-			healed = append(healed, next.node)
+			if done {
+				healed = append(healed, next.node)
+			}
 
 		case !next.wait:
 			return healed, nil
@@ -212,6 +218,37 @@ func (h *Healer) silence(a answer) (state, reason string) {
 	return patientDead, a.err.Error()
 }
 
+// healLocked takes a step while no other command changes the stack, if it is still the one to be taken: what seemed to
+// be dead may be a node that an operator has just replaced. A step that another command keeps it from is no try.
+func (h *Healer) healLocked(ctx context.Context, next treatment) (done bool, err error) {
+	request := lock.Request{
+		Command: "heal " + next.node,
+		Wait:    h.LockWait,
+	}
+
+	err = h.Fleet.Change(ctx, request, func(ctx context.Context) error {
+		if err := h.Fleet.awaitTakenLock(ctx); err != nil {
+			return err
+		}
+
+		found, err := h.look(ctx)
+		if err != nil {
+			return err
+		}
+
+		again := diagnose(found, time.Now(), h.tries)
+		done = again.err == nil && again.node == next.node && again.state == next.state
+
+		if !done {
+			return again.err
+		}
+
+		return h.heal(ctx, again)
+	})
+
+	return done, err
+}
+
 // heal takes the one step that was decided on.
 func (h *Healer) heal(ctx context.Context, next treatment) error {
 	f := h.Fleet
@@ -224,22 +261,14 @@ func (h *Healer) heal(ctx context.Context, next treatment) error {
 		return err
 	}
 
-	request := lock.Request{Command: "heal " + next.node}
+	switch next.state {
+	case patientOff:
+		return h.turnOn(ctx, node)
+	case patientMissing:
+		return f.relaunch(ctx, node)
+	}
 
-	return f.Change(ctx, request, func(ctx context.Context) error {
-		if err := f.awaitTakenLock(ctx); err != nil {
-			return err
-		}
-
-		switch next.state {
-		case patientOff:
-			return h.turnOn(ctx, node)
-		case patientMissing:
-			return f.relaunch(ctx, node)
-		}
-
-		return f.replace(ctx, node)
-	})
+	return f.replace(ctx, node)
 }
 
 // turnOn turns a Droplet on once: the second time another takes its place.

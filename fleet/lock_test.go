@@ -64,9 +64,7 @@ func (w *world) describe(text string) {
 }
 
 func (w *world) lock() fleet.LockLine {
-	config := w.config
-	config.Lock.Times = quickTimes
-	line, err := fleet.ReadLock(w.t.Context(), config)
+	line, err := fleet.ReadLock(w.t.Context(), w.config)
 	require.NoError(w.t, err)
 
 	return line
@@ -193,7 +191,6 @@ func TestALostLockRemovesNothing(t *testing.T) {
 	w.config.Progress = func(line string) {
 		if strings.HasSuffix(line, "drains") {
 			config := w.config
-			config.Lock.Times = quickTimes
 			config.Progress = nil
 
 			if err := fleet.BreakLock(t.Context(), config, w.lock().Nonce); err != nil {
@@ -259,7 +256,6 @@ func TestALockIsBrokenByItsNameAlone(t *testing.T) {
 	require.NoError(t, fleet.BreakLock(t.Context(), w.config, "0badcafe"), "there is no network yet")
 	w.mustUp()
 
-	w.config.Lock.Times = quickTimes
 	w.describe("the blog's network")
 	claim := left(w, lock.Process{}, time.Hour)
 	require.ErrorIs(t, fleet.BreakLock(t.Context(), w.config, "deadbeef"), lock.ErrOther)

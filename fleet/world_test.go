@@ -139,6 +139,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		Secrets:   secrets,
 		Manifests: manifests,
 		Timeout:   20 * time.Second,
+		Lock:      fleet.LockConfig{Times: quickTimes},
 		Admission: time.Millisecond,
 		InUseWait: time.Second,
 		Soak:      100 * time.Millisecond,

@@ -25,6 +25,7 @@ Run it outside of the stack: in CI, from cron (--once), or as a service of a mac
 func healCommand(file *string) *cobra.Command {
 	var timeout, silence time.Duration
 	var once, watch bool
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:     "heal",
 		Short:   "make nodes anew that died, within limits",
@@ -35,8 +36,9 @@ func healCommand(file *string) *cobra.Command {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
 				healer := &fleet.Healer{
-					Fleet:   f,
-					Silence: silence,
+					Fleet:    f,
+					Silence:  silence,
+					LockWait: locked.wait,
 				}
 
 				if watch {
@@ -48,6 +50,7 @@ func healCommand(file *string) *cobra.Command {
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	locked = lockFlags(cmd)
 	cmd.Flags().BoolVar(&once, "once", false, "heal what is dead now, and end (what it does without --watch)")
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on until it is interrupted")
 	cmd.Flags().DurationVar(&silence, "silence", fleet.DefaultDeadAfter, "how long a node has to be silent to be dead")

@@ -18,8 +18,8 @@ import (
 	"github.com/hornero/hornero/stack"
 )
 
-const lockHelp = `One command at a time changes a stack: "up", "replace", "recover" and "destroy" take its
-lock, and give it back when they end. Commands that only read take none.
+const lockHelp = `One command at a time changes a stack: "up", "scale", "roll", "replace", "recover" and "destroy" take
+its lock, and give it back when they end; "heal" does so for each step. Commands that only read take none.
 
 The lock is a claim in the description of the stack's VPC. It is renewed every 20 s and is over 60 s after the last
 renewal. The claim of a command that was killed is over by then; on the machine where it ran the next command takes it

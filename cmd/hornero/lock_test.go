@@ -80,7 +80,7 @@ func TestALockedStackHasAnExitCodeOfItsOwn(t *testing.T) {
 func TestCommandsOfTheLockAreKnown(t *testing.T) {
 	toolStack(t)
 
-	for _, command := range []string{"up", "replace", "recover", "destroy"} {
+	for _, command := range []string{"up", "scale", "roll", "replace", "heal", "recover", "destroy"} {
 		require.Contains(t, hornero(t, command, "--help").stdout, "--lock-wait duration", command)
 	}
 
