@@ -151,7 +151,7 @@ func nodeComparisons() map[string]comparison {
 		"of a later version": {
 			change: func(_ *wanted, have *found) { have.members[0].Made = "10-0123456789ab" },
 			want:   []string{"nothing node shop-1: " + notComparable},
-			by:     up,
+			by:     "hornero replace shop-1",
 		},
 		"no image, and another setting": {
 			change: func(want *wanted, _ *found) {
