@@ -195,7 +195,12 @@ func (o *ours) exchange() *server {
 }
 
 func (o *ours) end() {
-	o.must("destroy", "--yes")
+	// A replace may be about to end.
+	o.must(
+		"destroy",
+		"--yes",
+		"--lock-wait=1m",
+	)
 }
 
 // droplet waits for a Droplet by its name that is another than one before, and returns its number.

@@ -14,6 +14,10 @@ import (
 
 // Destroy removes everything of the stack but images and secrets. What is gone already is no error.
 func (f *Fleet) Destroy(ctx context.Context) error {
+	if err := f.awaitTakenLock(ctx); err != nil {
+		return err
+	}
+
 	if err := f.tellStrays(ctx); err != nil {
 		return err
 	}
@@ -47,7 +51,7 @@ func (f *Fleet) destroyDroplets(ctx context.Context, members []member) []error {
 
 	for i, m := range members {
 		group.Go(func() {
-			errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+			errs[i] = f.deleteDroplet(ctx, m.Droplet.ID)
 			if errs[i] == nil {
 				f.progress("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
 			}

@@ -49,6 +49,10 @@ func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
 		return s.isStanding()
 	}
 
+	if err := f.awaitTakenLock(ctx); err != nil {
+		return err
+	}
+
 	if len(s.outdated) == 0 {
 		f.progress("every node of role %s is as wanted", roll.Role)
 		return s.finish(ctx)
@@ -159,6 +163,10 @@ func (f *Fleet) rollState(ctx context.Context, roll Roll) (*rollState, error) {
 
 func (f *Fleet) standingRoll(ctx context.Context, role string) (*rollState, error) {
 	if err := f.checkRole(role); err != nil {
+		return nil, err
+	}
+
+	if err := f.awaitTakenLock(ctx); err != nil {
 		return nil, err
 	}
 

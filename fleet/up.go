@@ -60,9 +60,13 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 }
 
 // Check looks for what would end an Up halfway, and asks whether what cannot be made again may go. It changes nothing.
+// Where it returns nil no other command changes the stack.
 func (f *Fleet) Check(ctx context.Context) error {
-	_, err := f.check(ctx)
-	return err
+	if _, err := f.check(ctx); err != nil {
+		return err
+	}
+
+	return f.awaitTakenLock(ctx)
 }
 
 func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
@@ -183,7 +187,7 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	for _, m := range surplus {
 		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
-		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+		if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
 			return nil, err
 		}
 	}

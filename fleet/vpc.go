@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/digitalocean/godo"
 
@@ -38,18 +37,11 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 	}
 
 	if vpc != nil {
-		return vpc.ID, nil
+		return vpc.ID, f.awaitLock(ctx, vpc.ID)
 	}
 
-	vpc, _, err = f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
+	return f.createVPC(ctx, &godo.VPCCreateRequest{
 		Name:       f.resourceName(),
 		RegionSlug: f.Stack.Region,
 	})
-	if err != nil {
-		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
-	}
-
-	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
-
-	return vpc.ID, nil
 }

@@ -48,6 +48,7 @@ type world struct {
 	config       fleet.Config
 	created      func(api.Machine) // is called with each new machine, before it is there
 	site         *site
+	journals     journals
 
 	mutex    sync.Mutex
 	off      map[int]bool // machines whose power is off
@@ -92,6 +93,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 	w := &world{
 		t:         t,
 		site:      serveSite(t),
+		journals:  journals{t.TempDir()},
 		machines:  map[int]api.Machine{},
 		off:       map[int]bool{},
 		known:     map[string]int{},

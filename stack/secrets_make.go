@@ -150,8 +150,7 @@ func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Man
 		switch name {
 		// Nodes that run trust only the old one: with a new one nobody could reach them.
 		case CACertificate, CAKey, SSHCA, SSHKey:
-			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
-				name, ErrFixed)
+			return FixedError("rotate", name)
 
 		case PlanKey:
 			return fmt.Errorf("rotate %s: %w; with another one every node would look changed to `hornero plan`",

@@ -35,6 +35,7 @@ type rollFlags struct {
 	image          string
 	promote, abort bool
 	timeout, soak  time.Duration
+	locked         *locking
 }
 
 func rollCommand(file *string) *cobra.Command {
@@ -60,7 +61,9 @@ func rollCommand(file *string) *cobra.Command {
 				f.Timeout = asked.timeout
 				f.Soak = asked.soak
 
-				return asked.run(ctx, cmd, *file, f)
+				return asked.locked.change(ctx, cmd, f, func(ctx context.Context) error {
+					return asked.run(ctx, cmd, *file, f)
+				})
 			})
 		},
 	}
@@ -80,6 +83,7 @@ func (r *rollFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&r.abort, "abort", false, "go back from a roll that stands")
 	timeoutFlag(cmd, &r.timeout)
 	soakFlag(cmd, &r.soak)
+	r.locked = lockFlags(cmd)
 
 	cmd.MarkFlagsMutuallyExclusive("promote", "abort", "image")
 	cmd.MarkFlagsMutuallyExclusive("promote", "abort", "strategy")
