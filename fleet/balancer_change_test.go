@@ -269,7 +269,7 @@ func certificateChanges() []handChange {
 
 func TestUpMendsWhatSomebodyChanged(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	for _, c := range slices.Concat(fieldChanges(), certificateChanges()) {
 		t.Run(c.what, func(t *testing.T) {
@@ -284,8 +284,8 @@ func TestUpMendsWhatSomebodyChanged(t *testing.T) {
 				require.True(t, strings.HasPrefix(lines[i], want), "%q is not %q", lines[i], want)
 			}
 
-			require.NoError(t, w.up())
-			require.Empty(t, w.plan())
+			w.mustUp()
+			w.nothingToDo()
 
 			if !strings.HasPrefix(c.want[0], "create load balancer") {
 				require.Equal(t, before.ID, w.balancer().ID, "it keeps its address")
@@ -296,7 +296,7 @@ func TestUpMendsWhatSomebodyChanged(t *testing.T) {
 
 func TestAChangeLeavesWhatStackYamlCannotSay(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
 		request.StickySessions = &godo.StickySessions{
@@ -314,7 +314,7 @@ func TestAChangeLeavesWhatStackYamlCannotSay(t *testing.T) {
 
 	before := w.balancer()
 	w.rotateCertificate()
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	after := w.balancer()
 	require.NotEqual(t, before.ForwardingRules, after.ForwardingRules)
@@ -327,7 +327,7 @@ func TestAChangeLeavesWhatStackYamlCannotSay(t *testing.T) {
 // The API is known to hold on to a certificate for minutes after its last use.
 func TestACertificateThatIsInUseIsLeftToTheNextUp(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	old := w.certificateName()
 	request := w.balancer().AsRequest()
@@ -340,13 +340,13 @@ func TestACertificateThatIsInUseIsLeftToTheNextUp(t *testing.T) {
 	w.rotateCertificate()
 
 	said := w.hear()
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Contains(t, said(), "certificate "+old+" is in use still, and the next `hornero up` removes it")
 	require.Equal(t, []string{"remove certificate " + old + ": not the one in the secrets file"}, w.plan())
 
 	_, err = w.config.Client.LoadBalancers.Delete(t.Context(), other.ID)
 	require.NoError(t, err)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.haveOneCertificate()
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }

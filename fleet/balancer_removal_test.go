@@ -16,7 +16,7 @@ func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			require.NoError(t, w.up())
+			w.mustUp()
 
 			old := w.balancer()
 			w.config.Stack = w.parse(withBalancers(text, balancers), w.config.Manifests)
@@ -27,7 +27,7 @@ func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
 			require.Equal(t, old, w.balancer(), "nothing is touched before")
 
 			asked := w.agree()
-			require.NoError(t, w.up())
+			w.mustUp()
 
 			lost := fleet.Removal{
 				What:  "load balancer hornero-blog",
@@ -35,7 +35,7 @@ func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
 			}
 			require.Equal(t, []fleet.Removal{lost}, *asked)
 
-			require.Empty(t, w.plan())
+			w.nothingToDo()
 			require.NotContains(t, w.balancers(), "hornero-blog")
 
 			web := w.droplet("web-1")
@@ -47,7 +47,7 @@ func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
 // Of two of a name one is kept, whoever asks.
 func TestOneOfTwoLoadBalancersOfANameIsKept(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.createBalancer("hornero-blog", webTraffic)
 
 	lines := w.plan()
@@ -56,7 +56,7 @@ func TestOneOfTwoLoadBalancersOfANameIsKept(t *testing.T) {
 
 func TestALoadBalancerIsMadeAnew(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	old := w.balancer()
 
 	w.config.ReplaceBalancers = []string{"wbe"}
@@ -69,16 +69,16 @@ func TestALoadBalancerIsMadeAnew(t *testing.T) {
 	require.Equal(t, old, w.balancer())
 
 	asked := w.agree()
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Len(t, *asked, 1)
 	require.NotEqual(t, old.ID, w.balancer().ID)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 // A load balancer reaches nodes over their network, and moves to no other.
 func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.deleteBalancer()
 	w.createBalancer("hornero-blog", webTraffic)
 
@@ -93,14 +93,14 @@ func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
 
 	w.agree()
 	w.config.ReplaceBalancers = []string{"web"}
-	require.NoError(t, w.up())
-	require.Empty(t, w.plan())
+	w.mustUp()
+	w.nothingToDo()
 }
 
 // The API is asked before anything else is changed.
 func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	old := w.balancer()
 	w.deleteBalancer()
@@ -129,7 +129,7 @@ func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
 // Somebody took the tag by which it was known: its network tells whose it is.
 func TestALoadBalancerIsKnownByItsNetwork(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	before := w.balancer()
 	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
@@ -138,7 +138,7 @@ func TestALoadBalancerIsKnownByItsNetwork(t *testing.T) {
 	})
 
 	w.agree()
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.haveBalancers("hornero-blog")
 	require.NotEqual(t, before.ID, w.balancer().ID)
 }

@@ -35,6 +35,24 @@ func (w *world) balancers() []string {
 	return names
 }
 
+// mustUp makes what exists equal what the stack says.
+func (w *world) mustUp() {
+	w.t.Helper()
+	require.NoError(w.t, w.up())
+}
+
+// mustDestroy removes the stack.
+func (w *world) mustDestroy() {
+	w.t.Helper()
+	require.NoError(w.t, w.fleet().Destroy(w.t.Context()))
+}
+
+// nothingToDo fails unless the cloud is as the stack says.
+func (w *world) nothingToDo() {
+	w.t.Helper()
+	require.Empty(w.t, w.plan())
+}
+
 // haveBalancers fails unless the account has load balancers of just these names.
 func (w *world) haveBalancers(names ...string) {
 	w.t.Helper()
@@ -88,7 +106,7 @@ func TestEachLoadBalancerOfTheStackIsMade(t *testing.T) {
 		"hornero-blog-api":   {8080, 8080},
 	}, ports)
 
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Len(t, w.balancers(), 2, "the second up changes nothing")
 
 	lines := w.status().Balancers
@@ -108,8 +126,8 @@ func answerReady(out http.ResponseWriter, request *http.Request) {
 
 func TestDestroyLeavesNothingButImages(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
-	require.NoError(t, w.fleet().Destroy(t.Context()))
+	w.mustUp()
+	w.mustDestroy()
 	require.NoError(t, w.fleet().Destroy(t.Context()), "what is gone is no error")
 
 	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
@@ -121,7 +139,7 @@ func TestDestroyLeavesNothingButImages(t *testing.T) {
 func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.site.answer(answerReady)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.createBalancer("hornero-blog-once", "hornero:blog:role:web") // stack.yaml named it once
 	w.createBalancer("hornero-blog", "hornero:blog:role:web")      // and had one without a name before that
@@ -131,7 +149,7 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	w.createBalancer("hornero-blogger", "hornero:blog:role:web")
 	w.createBalancer("hornero-blog-now", "hornero:blog:lb:now")
 
-	require.NoError(t, w.fleet().Destroy(t.Context()))
+	w.mustDestroy()
 	w.haveBalancers(
 		"hornero-blog-2",
 		"hornero-blog-2-pages",
@@ -144,10 +162,10 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 	w := newWorldOf(t, withBalancers(text, `balancers: [{name: edge, nodes: web, http: PORT}]`), nil)
 	w.createBalancer("hornero-blog-edge", "hornero:blog-edge:role:web")
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.haveBalancers("hornero-blog-edge", "hornero-blog-edge")
 
-	require.NoError(t, w.fleet().Destroy(t.Context()))
+	w.mustDestroy()
 	w.haveBalancers("hornero-blog-edge")
 }
 
@@ -237,7 +255,7 @@ func TestUpAsksASiteAsItsVisitorsDo(t *testing.T) {
 // Without an address of its own a site is asked under the load balancer's.
 func TestUpAsksASiteWithoutANameUnderTheLoadBalancersAddress(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 	require.Equal(t, "http "+w.site.plain.Host+"/", w.site.lastAsked())
 }
 

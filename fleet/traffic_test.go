@@ -63,14 +63,14 @@ func TestNodesGetTrafficWhenTheyAreHealthy(t *testing.T) {
 	w.haveTraffic(webTraffic, "web-2")
 
 	w.cure("web-1")
-	require.NoError(t, w.up())
+	w.mustUp()
 	w.haveTraffic(webTraffic, "web-1", "web-2")
 }
 
 // A stack of an earlier version sends by the role's tag, and has a certificate without digits in its name.
 func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	w.useCertificate("hornero-blog")
 	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
@@ -91,7 +91,7 @@ func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 	w.config.Timeout = 20 * time.Second
 	w.cure("web-1")
 	said := w.hear()
-	require.NoError(t, w.up())
+	w.mustUp()
 	order(t, said(),
 		"web-1: gets traffic (tag "+webTraffic+")",
 		"load balancer hornero-blog changed: target hornero:blog:role:web -> "+webTraffic,
@@ -101,12 +101,12 @@ func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 
 	require.Equal(t, before.IP, w.balancer().IP)
 	w.haveOneCertificate()
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 func TestASuccessorGetsTrafficBeforeTheOldOneLeaves(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	said := w.hear()
 	require.NoError(t, w.fleet().Replace(t.Context(), "web-1"))
@@ -121,13 +121,13 @@ func TestASuccessorGetsTrafficBeforeTheOldOneLeaves(t *testing.T) {
 	require.NotContains(t, said(), "db-1: gets traffic", "no load balancer sends to it")
 
 	w.awaitDroplets(7)
-	require.Empty(t, w.plan())
+	w.nothingToDo()
 }
 
 func TestAdmitAndWithhold(t *testing.T) {
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.site.answer(answerReady)
-	require.NoError(t, w.up())
+	w.mustUp()
 
 	const (
 		pages = "hornero:blog:lb:pages"
