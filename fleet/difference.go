@@ -244,7 +244,10 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		})
 	}
 
-	all = append(all, compareTraffic(want, node, m)...)
+	// There it is given and taken on purpose.
+	if !byStrategy(have.members, StrategyBlueGreen)[node.Role] {
+		all = append(all, compareTraffic(want, node, m)...)
+	}
 
 	reasons := outdated(want, have, node, m)
 	replace := Difference{

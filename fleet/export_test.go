@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -45,3 +46,8 @@ func (f *Fleet) membersOf(ctx context.Context, nodes []string) ([]member, error)
 
 // AdmissionWait is how long a load balancer may take to send to a node.
 func (f *Fleet) AdmissionWait() time.Duration { return f.admissionWait() }
+
+// FreeRange is a free range for a network of a name.
+func FreeRange(name string, taken ...netip.Prefix) (netip.Prefix, bool) {
+	return freeRange(name, taken)
+}

@@ -91,6 +91,11 @@ func (f *Fleet) launchExtra(ctx context.Context, like stack.Node, strategy strin
 		return member{}, err
 	}
 
+	// Until the switch it has no traffic.
+	if strategy == StrategyBlueGreen {
+		return fresh, f.awaitNode(ctx, fresh)
+	}
+
 	return fresh, f.awaitServing(ctx, fresh)
 }
 

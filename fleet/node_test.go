@@ -321,7 +321,7 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	if w.strangers {
 		said.Phase = "joining"
 		said.Healthy = false
-		said.UnknownPeer = !document.Found
+		said.UnknownPeer = !w.mayFound(document)
 		said.PeerSet = status.PeerSet{}
 	}
 
@@ -330,11 +330,24 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 		said.Healthy = false
 	}
 
+	if w.twin == node && document.Incarnation == 1 {
+		said.Phase = "refused"
+		said.Healthy = false
+		said.PeerSet = status.PeerSet{}
+
+		return said
+	}
+
 	for _, name := range slices.Sorted(maps.Keys(w.known)) {
-		said.PeerSet.Peers = append(said.PeerSet.Peers, status.Peer{
+		peer := status.Peer{
 			Name:        name,
 			Incarnation: w.known[name],
-		})
+		}
+		if name == w.twin {
+			peer.Address = "10.9.9.9"
+		}
+
+		said.PeerSet.Peers = append(said.PeerSet.Peers, peer)
 	}
 
 	return said

@@ -105,6 +105,8 @@ func keyChanges() map[string]keyChange {
 			to:   "7h",
 			want: everybody,
 		},
+		"images":         {why: "it tells when a bake makes new ones; the image that comes of it shows by itself"},
+		"images.max_age": {why: "as above"},
 		"reserved_ip": {
 			from: "drift: report\n",
 			to:   "drift: report\nreserved_ip: {nodes: proxy, address: ADDRESS}\n",

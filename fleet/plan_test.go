@@ -176,7 +176,7 @@ func TestThePlanShowsANewImage(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	require.NoError(t, w.up())
 
-	w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:2")
+	w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
 
 	want := "replace node web-2: image hornero-web -> mine"
 	require.Equal(t, []string{strings.Replace(want, "web-2", "web-1", 1), want}, w.plan())

@@ -14,6 +14,8 @@ import (
 type Report struct {
 	Stack string `json:"stack"`
 	Cloud string `json:"cloud"`
+	// API is null when it answered. When it did not, load balancers are left out.
+	API *APILine `json:"api,omitempty"`
 	// URL and LoadBalancer are those of the first load balancer; empty where there is none.
 	URL          string         `json:"url"`
 	LoadBalancer BalancerLine   `json:"load_balancer"`
@@ -69,6 +71,8 @@ type NodeLine struct {
 	DropletID   int       `json:"droplet_id"` // 0: it has none
 	Addresses   Addresses `json:"addresses"`
 	Image       string    `json:"image"`
+	ImageID     int       `json:"image_id"`
+	ImageMade   string    `json:"image_created_at"` // as the API writes it (RFC 3339)
 	State       string    `json:"state"`
 	Healthy     bool      `json:"healthy"`
 	Writer      bool      `json:"writer"`
@@ -112,18 +116,28 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 		Cloud: f.Stack.Cloud,
 	}
 
-	all, err := f.members(ctx)
+	// Surplus Droplets are left out: the next `hornero up` destroys them.
+	found, err := f.sight(ctx)
 	if err != nil {
 		return report, err
 	}
 
-	// Surplus Droplets are left out: the next `hornero up` destroys them.
-	members, _ := current(all)
-	answers := f.askAll(ctx, members)
+	answers := f.askAll(ctx, found.members)
 	known := newest(answers)
 
 	report.Writer = known.Writer
 	report.PeerSet = peerSetLine(known)
+
+	// What only the API knows is not asked for again.
+	if found.down != nil {
+		report.API = found.apiLine()
+		report.Balancers = []BalancerLine{}
+		report.ReservedIP = f.reservedUnasked(known)
+		report.Nodes = found.unsure(f.nodeLines(answers))
+
+		return report, nil
+	}
+
 	report.ReservedIP = f.reservedLine(ctx, answers, known)
 
 	if report.Balancers, err = f.balancerLines(ctx); err != nil {
@@ -218,6 +232,8 @@ func lineOf(a answer) NodeLine {
 	}
 	if m.Droplet.Image != nil {
 		line.Image = m.Droplet.Image.Name
+		line.ImageID = m.Droplet.Image.ID
+		line.ImageMade = m.Droplet.Image.Created
 	}
 
 	// The API's view is all there is when the agent does not answer.

@@ -46,3 +46,46 @@ func TestARotationNamesTheNodesThatThePlanReplaces(t *testing.T) {
 
 	require.Empty(t, w.plan())
 }
+
+// The nodes that keep the database take both values; those that use it have the new one alone.
+func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
+	const name, previous = "wordpress.db_password", "wordpress.db_password.previous"
+
+	w := newWorldOf(t, tlsText, nil)
+	require.NoError(t, w.up())
+
+	old := w.config.Secrets.All()[name]
+	require.NoError(t, w.config.Secrets.Rotate(name, w.config.Stack, w.config.Manifests))
+	require.NoError(t, w.up())
+	w.awaitDroplets(7)
+	require.Empty(t, w.plan())
+
+	replaced := func() (nodes []string) {
+		for _, line := range w.history {
+			if node, ok := strings.CutPrefix(line, "destroy "); ok {
+				nodes = append(nodes, node)
+			}
+		}
+
+		return nodes
+	}
+	require.Equal(t, []string{
+		"db-2/1", "db-3/1", "db-1/1", "db-4/1",
+		"web-1/1", "web-2/1", "web-3/1",
+	}, replaced(), "the database is first")
+
+	for _, document := range w.documents() {
+		value, has := document.Secrets[previous]
+		require.Equal(t, document.Role == "db", has, document.Node)
+		require.Equal(t, document.Role == "db", value == old, document.Node)
+	}
+
+	w.set(func() { w.history = nil })
+	require.NoError(t, w.config.Secrets.Retire(name))
+	require.NoError(t, w.up())
+	require.Equal(t, []string{"db-2/2", "db-3/2", "db-1/2", "db-4/2"}, replaced())
+
+	for _, document := range w.documents() {
+		require.NotContains(t, document.Secrets, previous)
+	}
+}

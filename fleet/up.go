@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,11 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	}
 
 	// Before the nodes: they come up while those boot.
-	waiting, err := f.renewBalancers(ctx, vpc, leaving)
+	var waiting []string
+	err = ensured(func() (err error) {
+		waiting, err = f.renewBalancers(ctx, vpc, leaving)
+		return err
+	})
 	if err != nil {
 		return "", took, err
 	}
@@ -129,13 +134,17 @@ func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
 			return nil, err
 		}
 
-		missing := f.missing(kept)
-		if len(missing) == 0 {
-			return f.named(kept), nil
+		if missing := f.missing(kept); len(missing) > 0 {
+			if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
+				return nil, err
+			}
+
+			continue
 		}
 
-		if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
-			return nil, err
+		kept, err = f.awaitAddresses(ctx, kept)
+		if err != nil || kept != nil {
+			return f.named(kept), err
 		}
 	}
 }
@@ -175,8 +184,8 @@ func (f *Fleet) relaunchGone(ctx context.Context, vpc string, members []member) 
 	return members, gone, err
 }
 
-// reconcile destroys what is surplus, waits until the others have their addresses, and returns them. When two
-// operators launch the same node at once, the later sees both Droplets, and both operators keep the same one.
+// reconcile destroys what is surplus, and returns the others. When two operators launch the same node at once, the
+// later sees both Droplets, and both operators keep the same one.
 func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	all, err := f.members(ctx)
 	if err != nil {
@@ -196,21 +205,6 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 		return nil, err
 	}
 
-	for i, m := range kept {
-		if m.public() != "" && m.private() != "" {
-			continue
-		}
-
-		// A Droplet that was launched a moment ago may be the founder, and every node that is launched now
-		// must be told the founder's address.
-		droplet, err := do.WaitDropletActive(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("launch %s: %w", m.Node, err)
-		}
-
-		kept[i] = f.member(*droplet)
-	}
-
 	return kept, nil
 }
 
@@ -225,12 +219,13 @@ func (f *Fleet) turnOn(ctx context.Context, members []member) error {
 
 		f.progress("%s: Droplet %d is off and is turned on", m.Node, m.Droplet.ID)
 
-		_, _, err := f.Client.DropletActions.PowerOn(ctx, m.Droplet.ID)
+		err := f.powerOn(ctx, m.Droplet.ID)
 		if do.IsNotFound(err) {
 			continue // it was being deleted, and the next look launches the node anew
 		}
 
-		if err != nil {
+		// Somebody else turned it on meanwhile.
+		if err != nil && do.Status(err) != http.StatusUnprocessableEntity {
 			return fmt.Errorf("turn on %s: %w", m.Node, err)
 		}
 

@@ -94,6 +94,10 @@ func (f *Fleet) await(
 		admitted: map[int]bool{},
 	}
 
+	if err := s.leaveStanding(ctx); err != nil {
+		return "", err
+	}
+
 	for _, b := range wanted {
 		s.balancers = append(s.balancers, &awaited{
 			balanced: b,
@@ -118,6 +122,24 @@ func (f *Fleet) await(
 	}
 }
 
+// leaveStanding leaves the traffic of nodes as it is whose roll stands: it gives and takes it itself.
+func (s *startup) leaveStanding(ctx context.Context) error {
+	all, err := s.fleet.members(ctx)
+	if err != nil {
+		return err
+	}
+
+	standing := byStrategy(all, StrategyBlueGreen)
+
+	for _, m := range s.members {
+		if standing[m.Role] {
+			s.admitted[m.Droplet.ID] = true
+		}
+	}
+
+	return nil
+}
+
 // poll asks everybody once, and tells whether the stack serves.
 func (s *startup) poll(ctx context.Context) (bool, error) {
 	answers := s.fleet.askAll(ctx, s.members)
@@ -136,7 +158,11 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	s.reportChanges(answers)
 	s.took.mark(answers, s.fleet.isDatabase, s.seconds())
 
-	// Waiting does not help a node that refuses its user-data: the operator is told at once.
+	// Waiting does not help a node that refuses its user-data: the operator is told at once. A twin can be made anew.
+	if replaced, err := s.replaceTwins(ctx, answers); replaced || err != nil {
+		return false, err
+	}
+
 	if err := refused(answers); err != nil {
 		return false, err
 	}

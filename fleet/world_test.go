@@ -41,6 +41,14 @@ nodes:
 load_balancer: {nodes: web, http: PORT}
 `
 
+// unbounded is a client that makes as many requests as the tests' polls want.
+var unbounded = do.Retries{
+	Max:     do.DefaultRetries.Max,
+	MinWait: do.DefaultRetries.MinWait,
+	MaxWait: do.DefaultRetries.MaxWait,
+	Burst:   1_000_000,
+}
+
 // world is the lab's API over pretended machines: each Droplet is an SSH server that answers for its agent.
 type world struct {
 	api.Machines // what no stack asks for
@@ -80,8 +88,10 @@ type world struct {
 	refused   string // a node that refuses its user-data
 	cutOff    string // a node that we reach and its peers do not
 	silent    string // a node whose commands never end
+	twin      string // a node whose first incarnation another Droplet was, too, and that one came first
 	remembers bool   // the nodes cannot read the peer set, and only remember the events
 	strangers bool   // the nodes were never in a peer set, but for one that founds it
+	mayFound  func(cloudinit.Node) bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -99,6 +109,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		known:     map[string]int{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},
+		mayFound:  func(document cloudinit.Node) bool { return document.Found },
 
 		restarts:   map[string]int{},
 		restarting: map[string]int{},
@@ -119,7 +130,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(s, manifests))
 
-	client, err := do.NewClient(w.serve(folder, s), "token", "test")
+	client, err := unbounded.NewClient(w.serve(folder, s), "token", "test")
 	require.NoError(t, err)
 
 	w.config = fleet.Config{
@@ -240,7 +251,7 @@ func (w *world) serve(folder string, s *stack.Stack) string {
 		api.Fresh(time.Now())(d)
 
 		for _, role := range slices.Sorted(maps.Keys(s.Expected())) {
-			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:2"}
+			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:3"}
 
 			d.Images = append(d.Images, state.Image{
 				ID:           d.NextID(),

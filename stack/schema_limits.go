@@ -37,6 +37,8 @@ var schemaHelp = map[string]string{
 	"reserved_ip.address":  "a reserved IP of the account, in the stack's region",
 	"drift":                "what a node does whose files are not as they were baked",
 	"drift_every":          "how often a node compares its whole disk with its image's record",
+	"images":               "what holds for the images of the stack's roles",
+	"images.max_age":       "how old an image may be before a bake makes another, as in 30d; without it any age",
 }
 
 // schemaLimits are what values may be, by their place in stack.yaml.
@@ -82,6 +84,8 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"balancers[].nodes":   balanced,
 		"balancers[].http":    port,
 		"balancers[].https":   port,
+
+		"images.max_age": {"pattern": agePattern.String()},
 
 		"reserved_ip":         {"required": []string{"nodes", "address"}},
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},

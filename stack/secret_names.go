@@ -106,6 +106,11 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 
 	for _, node := range s.All() {
 		asked := s.SecretsOf(manifests[node.Role], manifests)
+
+		for _, database := range s.DatabasesOf(node.Role, manifests) {
+			asked = append(asked, roles.PreviousSecret(database.Secret))
+		}
+
 		if slices.ContainsFunc(asked, func(name string) bool { return slices.Contains(names, name) }) {
 			given = append(given, node)
 		}

@@ -58,6 +58,7 @@ type Stack struct {
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
+	Images     Images        `yaml:"images"`
 
 	folder string
 }

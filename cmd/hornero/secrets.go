@@ -69,6 +69,7 @@ func secretsCommand(file *string) *cobra.Command {
 		secretsMakeCommand(with),
 		secretsSetCommand(with, file),
 		secretsRotateCommand(with, file),
+		secretsRetireCommand(with, file),
 		secretsEditCommand(with),
 		secretsImportCommand(with),
 		recipientsCommand(with),
@@ -92,6 +93,8 @@ const (
 	secretUnmade  = "not made"
 	secretUngiven = "not given"
 	secretUnused  = "unused" // held, and no role asks for it any more
+
+	secretPrevious = "previous" // what a password was before it was rotated
 )
 
 func secretsListCommand(with func(secretsWork) runE) *cobra.Command {
@@ -155,6 +158,19 @@ func (o openedSecrets) lines() []SecretLine {
 	}
 
 	for _, name := range held {
+		// The old value of a rotation belongs to the new one.
+		of, previous := strings.CutSuffix(name, roles.PreviousSecret(""))
+		if previous && slices.Contains(named, of) {
+			lines = append(lines, SecretLine{
+				Name:  name,
+				State: secretPrevious,
+				Roles: []string{},
+				Help:  "works, too, until `hornero secrets retire " + of + "`",
+			})
+
+			continue
+		}
+
 		if !slices.Contains(named, name) {
 			lines = append(lines, SecretLine{
 				Name:  name,
@@ -276,6 +292,35 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 	}
 }
 
+const retireHelp = `Ends the rotation of a database's password. From "hornero secrets rotate" and "hornero up" on the
+database takes both values. When "hornero plan" is empty no node has the old one any more; retire it, and "hornero up"
+replaces the database nodes by such that refuse it.`
+
+func secretsRetireCommand(with func(secretsWork) runE, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "retire NAME",
+		Short: "let the value that a database's password had before it was rotated work no more",
+		Long:  retireHelp,
+		Args:  cobra.ExactArgs(1),
+
+		ValidArgsFunction: completeSecret(file, func(secret stack.NamedSecret) bool { return !secret.Fixed }),
+		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
+			if _, err := secrets.held(args[0]); err != nil {
+				return err
+			}
+
+			before := secrets.All()
+			if err := secrets.Retire(args[0]); err != nil {
+				return err
+			}
+
+			secrets.tellChanged(cmd.ErrOrStderr(), before)
+
+			return nil
+		}),
+	}
+}
+
 // tellChanged says what is in the secrets file now, and what is to be done for it.
 func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret) {
 	names := stack.Changed(before, o.All())
@@ -288,11 +333,20 @@ func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret)
 
 	nodes := o.stack.NodesGiven(names, o.manifests)
 	if len(nodes) > 0 {
-		fmt.Fprintln(w, "Nodes that run keep what was before until they are replaced, one by one, in this order:")
+		var list []string
+		for _, node := range nodes {
+			list = append(list, node.Name)
+		}
+
+		fmt.Fprintln(w, "Nodes that run keep what was before until they are replaced: `hornero up` does it, and "+
+			"`hornero replace NODE` for one at a time, in this order:")
+		fmt.Fprintf(w, "  %s\n", strings.Join(list, " "))
 	}
 
-	for _, node := range nodes {
-		fmt.Fprintf(w, "  hornero replace %s\n", node.Name)
+	for _, name := range names {
+		if after, there := strings.CutSuffix(name, roles.PreviousSecret("")); there && o.All()[name] != "" {
+			fmt.Fprintf(w, "Its old value works, too, until `hornero secrets retire %s` and another `hornero up`.\n", after)
+		}
 	}
 
 	fmt.Fprintln(w, "`hornero plan` shows what is still to be done.")
@@ -354,7 +408,7 @@ func secretsSetCommand(with func(secretsWork) runE, file *string) *cobra.Command
 			}
 
 			before := secrets.All()
-			if err := secrets.Set(args[0], value); err != nil {
+			if err := secrets.Replace(args[0], value, secrets.stack, secrets.manifests); err != nil {
 				return err
 			}
 

@@ -54,7 +54,7 @@ sed -i "s/^wordpress.salt: .*/wordpress.salt: 'it''s: new # here'/" "$1"`)
 	require.Zero(t, got.code, got.stderr)
 	require.Equal(t, "it's: new # here", value(t, "wordpress.salt"))
 	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.salt\n")
-	require.Contains(t, got.stderr, "  hornero replace web-1\n  hornero replace web-2\n")
+	require.Contains(t, got.stderr, "in this order:\n  web-1 web-2\n")
 	require.NotContains(t, got.stderr, "it's: new")
 	require.Equal(t, 1, goneAfter(t, notes))
 

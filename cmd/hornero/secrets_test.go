@@ -99,9 +99,10 @@ func TestAChangedSecretNamesTheNodesToReplace(t *testing.T) {
 	require.Zero(t, got.code, got.stderr)
 	require.Equal(t, "pa55 word", value(t, "wordpress.db_password"))
 	require.NotContains(t, got.stderr, "pa55")
-	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.db_password\n")
-	require.Contains(t, got.stderr, "  hornero replace db-1\n  hornero replace db-2\n  hornero replace db-3\n"+
-		"  hornero replace web-1\n  hornero replace web-2\n`hornero plan` shows")
+	require.Contains(t, got.stderr, "changed in secrets.age: wordpress.db_password, "+
+		"wordpress.db_password.previous\n")
+	require.Contains(t, got.stderr, "in this order:\n  db-1 db-2 db-3 web-1 web-2\n")
+	require.Contains(t, got.stderr, "until `hornero secrets retire wordpress.db_password`")
 
 	got = horneroWith(t, "pa55 word\n", "secrets", "set", "wordpress.db_password")
 	require.Contains(t, got.stderr, "nothing is changed in secrets.age\n")
@@ -109,7 +110,7 @@ func TestAChangedSecretNamesTheNodesToReplace(t *testing.T) {
 	got = hornero(t, "secrets", "rotate", "proxy.stats_password")
 	require.Zero(t, got.code, got.stderr)
 	require.Contains(t, got.stderr, "in this order:\n"+
-		"  hornero replace proxy-1\n  hornero replace proxy-2\n`hornero plan`")
+		"  proxy-1 proxy-2\n`hornero plan`")
 
 	got = horneroWith(t, "no PEM", "secrets", "set", stack.SiteCertificate)
 	require.Equal(t, 1, got.code)

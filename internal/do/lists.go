@@ -142,6 +142,12 @@ func LoadBalancers(ctx context.Context, client *godo.Client) ([]godo.LoadBalance
 	return list, listed("load balancers", err)
 }
 
+// ReservedIPs lists the account's reserved addresses.
+func ReservedIPs(ctx context.Context, client *godo.Client) ([]godo.ReservedIP, error) {
+	list, err := Pages(ctx, client.ReservedIPs.List)
+	return list, listed("reserved IPs", err)
+}
+
 func listed(what string, err error) error {
 	if err == nil {
 		return nil
