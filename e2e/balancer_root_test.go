@@ -80,9 +80,11 @@ func (s *stack) bringsAbout(certificate, at string, pages ...string) {
 	time.Sleep(2 * time.Second) // of requests to what is new
 
 	for i, stop := range loads {
+		page := pages[i]
 		asked, failed := stop()
-		s.t.Logf("%s: %d requests, %d failed", pages[i], asked, len(failed))
-		require.Empty(s.t, failed, pages[i])
+
+		s.t.Logf("%s: %d requests, %d failed", page, asked, len(failed))
+		require.Empty(s.t, failed, page)
 	}
 
 	r := <-done
@@ -101,11 +103,18 @@ func secured(page string) error {
 	defer response.Body.Close()
 
 	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = &unexpectedAnswer{response.Status, string(body)}
+	if err != nil {
+		return err
 	}
 
-	return err
+	if response.StatusCode != http.StatusOK {
+		return &unexpectedAnswer{
+			response.Status,
+			string(body),
+		}
+	}
+
+	return nil
 }
 
 // served is the SHA-256 of the certificate that is served at an address; "" when none is.
@@ -122,8 +131,13 @@ func served(at string) string {
 	}
 	defer connection.Close()
 
-	sum := sha256.Sum256(connection.ConnectionState().PeerCertificates[0].Raw)
+	leaf := connection.ConnectionState().PeerCertificates[0]
 
+	return sumOf(leaf.Raw)
+}
+
+func sumOf(certificate []byte) string {
+	sum := sha256.Sum256(certificate)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -131,11 +145,11 @@ func served(at string) string {
 func (s *stack) siteCertificate() string {
 	s.t.Helper()
 
-	block, _ := pem.Decode([]byte(s.must("secrets", "show", "site.certificate")))
+	text := s.must("secrets", "show", "site.certificate")
+	block, _ := pem.Decode([]byte(text))
 	require.NotNil(s.t, block)
-	sum := sha256.Sum256(block.Bytes)
 
-	return hex.EncodeToString(sum[:])
+	return sumOf(block.Bytes)
 }
 
 // accountBalancer is a load balancer of the account.

@@ -149,6 +149,10 @@ func (l leavingBalancers) removals() []Removal {
 // removeBalancers deletes load balancers, and waits until the API shows them no more.
 func (f *Fleet) removeBalancers(ctx context.Context, balancers []godo.LoadBalancer) error {
 	for _, is := range balancers {
+		if err := f.checkLock(ctx); err != nil {
+			return fmt.Errorf("delete load balancer %s: %w", is.Name, err)
+		}
+
 		// Two operators may meet here.
 		_, err := f.Client.LoadBalancers.Delete(ctx, is.ID)
 		if err != nil && !do.IsNotFound(err) {

@@ -35,6 +35,24 @@ func (w *world) balancers() []string {
 	return names
 }
 
+// mustUp makes what exists equal what the stack says.
+func (w *world) mustUp() {
+	w.t.Helper()
+	require.NoError(w.t, w.up())
+}
+
+// mustDestroy removes the stack.
+func (w *world) mustDestroy() {
+	w.t.Helper()
+	require.NoError(w.t, w.fleet().Destroy(w.t.Context()))
+}
+
+// nothingToDo fails unless the cloud is as the stack says.
+func (w *world) nothingToDo() {
+	w.t.Helper()
+	require.Empty(w.t, w.plan())
+}
+
 // haveBalancers fails unless the account has load balancers of just these names.
 func (w *world) haveBalancers(names ...string) {
 	w.t.Helper()
@@ -109,7 +127,7 @@ func answerReady(out http.ResponseWriter, request *http.Request) {
 func TestDestroyLeavesNothingButImages(t *testing.T) {
 	w := newWorld(t)
 	w.mustUp()
-	require.NoError(t, w.fleet().Destroy(t.Context()))
+	w.mustDestroy()
 	require.NoError(t, w.fleet().Destroy(t.Context()), "what is gone is no error")
 
 	droplets, _, err := w.config.Client.Droplets.List(t.Context(), nil)
@@ -131,7 +149,7 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	w.createBalancer("hornero-blogger", "hornero:blog:role:web")
 	w.createBalancer("hornero-blog-now", "hornero:blog:lb:now")
 
-	require.NoError(t, w.fleet().Destroy(t.Context()))
+	w.mustDestroy()
 	w.haveBalancers(
 		"hornero-blog-2",
 		"hornero-blog-2-pages",
@@ -147,7 +165,7 @@ func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 	w.mustUp()
 	w.haveBalancers("hornero-blog-edge", "hornero-blog-edge")
 
-	require.NoError(t, w.fleet().Destroy(t.Context()))
+	w.mustDestroy()
 	w.haveBalancers("hornero-blog-edge")
 }
 

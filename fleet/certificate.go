@@ -6,6 +6,7 @@ import (
 	"crypto/sha1" // the API names certificates by it
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"regexp"
@@ -149,12 +150,14 @@ func (f *Fleet) uploadCertificate(
 	}
 
 	name := site.free(have)
+	own, chain := cutChain(leaf.Reveal())
 
 	certificate, err := f.createCertificate(ctx, &godo.CertificateRequest{
-		Name:            name,
-		Type:            "custom",
-		PrivateKey:      key.Reveal(),
-		LeafCertificate: leaf.Reveal(),
+		Name:             name,
+		Type:             "custom",
+		PrivateKey:       key.Reveal(),
+		LeafCertificate:  own,
+		CertificateChain: chain,
 	})
 	if err == nil {
 		f.progress("certificate %s uploaded", name)
@@ -168,6 +171,16 @@ func (f *Fleet) uploadCertificate(
 	}
 
 	return nil, errors.Join(fmt.Errorf("upload certificate %s: %w", name, err), listed)
+}
+
+// cutChain cuts a certificate from those of its authorities that follow it: the API takes them apart.
+func cutChain(text string) (leaf, chain string) {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil {
+		return text, ""
+	}
+
+	return string(pem.EncodeToMemory(block)), strings.TrimLeft(string(rest), "\r\n\t ")
 }
 
 // awaitCertificate waits until load balancers may use a certificate.

@@ -146,8 +146,10 @@ func (f *Fleet) awaitServing(ctx context.Context, m member) error {
 }
 
 // admitHealthy gives traffic to the nodes that are healthy, and then makes the load balancers send to those that bear
-// their tags, where they do not yet.
-func (s *startup) admitHealthy(ctx context.Context, answers []answer) error {
+// their tags, where they do not yet. It tells whether there was nothing to change at a load balancer, and nothing is
+// left to do for these nodes.
+func (s *startup) admitHealthy(ctx context.Context, answers []answer) (bool, error) {
+	waited := slices.ContainsFunc(s.balancers, func(b *awaited) bool { return b.waits })
 	var healthy []member
 
 	for _, a := range answers {
@@ -168,15 +170,15 @@ func (s *startup) admitHealthy(ctx context.Context, answers []answer) error {
 	switch {
 	// When the context ended, the next poll says what the stack was waiting for.
 	case ctx.Err() != nil:
-		return nil
+		return false, nil
 
 	// One of them was being deleted all along. The next look finds out which.
 	case do.IsNotFound(err):
 		s.looked = time.Time{}
-		return nil
+		return false, nil
 	}
 
-	return err
+	return !waited, err
 }
 
 // retarget changes the load balancers that waited for all nodes of their roles to bear their tags: at no moment has

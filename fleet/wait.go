@@ -167,8 +167,8 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 		return false, err
 	}
 
-	waits := slices.ContainsFunc(s.balancers, func(b *awaited) bool { return b.waits })
-	if err := s.admitHealthy(ctx, answers); err != nil {
+	admitted, err := s.admitHealthy(ctx, answers)
+	if err != nil {
 		return false, err
 	}
 
@@ -181,7 +181,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	}
 
 	// Looked up once more before it is done: a Droplet that is being deleted may still have answered.
-	done := s.took.Healthy > 0 && len(down) == 0 && !waits
+	done := s.took.Healthy > 0 && len(down) == 0 && admitted
 	if done || time.Since(s.looked) > lookPause {
 		relaunched, err := s.relaunch(ctx)
 		if err != nil {
