@@ -35,22 +35,10 @@ func (w *world) balancers() []string {
 	return names
 }
 
-// mustUp makes what exists equal what the stack says.
-func (w *world) mustUp() {
-	w.t.Helper()
-	require.NoError(w.t, w.up())
-}
-
 // mustDestroy removes the stack.
 func (w *world) mustDestroy() {
 	w.t.Helper()
 	require.NoError(w.t, w.fleet().Destroy(w.t.Context()))
-}
-
-// nothingToDo fails unless the cloud is as the stack says.
-func (w *world) nothingToDo() {
-	w.t.Helper()
-	require.Empty(w.t, w.plan())
 }
 
 // haveBalancers fails unless the account has load balancers of just these names.
