@@ -3,9 +3,7 @@
 package e2e_test
 
 import (
-	"errors"
 	"net/http"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -49,14 +47,4 @@ func theAPIIsDown(t *testing.T, s *stack) {
 	}
 
 	require.NotContains(t, s.must("status"), "the API does not answer")
-}
-
-// exitCode is a command's; 0 when it worked, -1 when it was ended from outside.
-func exitCode(err error) int {
-	var exited *exec.ExitError
-	if errors.As(err, &exited) {
-		return exited.ExitCode()
-	}
-
-	return 0
 }
