@@ -93,6 +93,13 @@ var sections = []section{
 		test:  theStackChanges,
 	},
 	{
+		name: "rotation",
+		proves: "the database's password is rotated under load: no page fails, both values work meanwhile, " +
+			"the old one is refused when it is retired",
+		needs: everything,
+		test:  thePasswordRotates,
+	},
+	{
 		name:   "quarantine",
 		proves: "with drift: quarantine a changed web node leaves the load balancer, and comes back when it is mended",
 		needs:  everything,
