@@ -53,6 +53,11 @@ check: deps ## the form of the code, vet, linters and unit tests only (minutes, 
 test-galera: deps ## run every test that has real MariaDB servers on loopback, some not in make test (root, two minutes)
 	@scripts/galera.sh
 
+.PHONY: kills
+kills: deps ## kill up, scale, roll, replace and destroy before and after each change they ask the API for (no root, many minutes)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	HORNERO_KILLS=all go test -v -count 1 -timeout 2h -run TestTheNextRunEnds ./fleet
+
 FUZZTIME ?= 10m
 .PHONY: fuzz
 fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m, or 10000000x) each: user-data, node documents, the bodies of both APIs, roles' manifests, an image's digest
