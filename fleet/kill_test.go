@@ -35,6 +35,8 @@ func replaces(node string) func(context.Context, *fleet.Fleet) error {
 
 // killedCommands are one of each kind.
 func killedCommands() map[string]killed {
+	destroy := func(ctx context.Context, f *fleet.Fleet) error { return f.Destroy(ctx) }
+
 	return map[string]killed{
 		"up": {
 			before: func(*world) {},
@@ -82,14 +84,14 @@ func killedCommands() map[string]killed {
 		},
 		"destroy": {
 			before: (*world).mustUp,
-			run:    func(ctx context.Context, f *fleet.Fleet) error { return f.Destroy(ctx) },
+			run:    destroy,
 			gone:   true,
 		},
 	}
 }
 
-// killsOfEach is how many kills of each command are drawn; with HORNERO_KILLS=all each is killed before and after each of
-// its changes (make kills).
+// killsOfEach is how many kills of each command are drawn; with HORNERO_KILLS=all each is killed before and after each
+// of its changes (make kills).
 const killsOfEach = 2
 
 func TestTheNextRunEndsWhereAnUnkilledOneDoes(t *testing.T) {
