@@ -16,6 +16,7 @@ const (
 	KindSecret      = "secret"
 	KindCertificate = "certificate"
 	KindBalancer    = "load balancer"
+	KindFirewall    = "firewall"
 	KindImage       = "image"
 	KindReservedIP  = "reserved IP"
 	KindNode        = "node"
@@ -56,6 +57,7 @@ func compare(want wanted, have found) []Difference {
 	all = append(all, compareSecrets(want)...)
 	all = append(all, compareCertificate(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
+	all = append(all, compareFirewalls(want, have)...)
 
 	for _, one := range want.unusable {
 		all = append(all, Difference{

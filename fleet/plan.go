@@ -26,6 +26,7 @@ type Plan struct {
 	Cloud       string       `json:"cloud"`
 	Differences []Difference `json:"differences"` // by kind, then in the order of stack.yaml; never nil
 	Price       Price        `json:"price"`
+	Warnings    []string     `json:"warnings"` // what is legal and unwise: no difference; never nil
 }
 
 // ReadPlan compares the cloud with what is wanted, and changes neither. It asks the API alone, no node. Secrets may be
@@ -43,6 +44,12 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		return Plan{}, err
 	}
 
+	// They name the load balancers that are there, and follow the nodes that are.
+	want.firewalls, err = f.wantedFirewalls(have.balancers, have.members)
+	if err != nil {
+		return Plan{}, err
+	}
+
 	sizes, err := do.Sizes(ctx, f.Client)
 	if err != nil {
 		return Plan{}, err
@@ -54,6 +61,7 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		Cloud:       f.Stack.Cloud,
 		Differences: compare(want, have),
 		Price:       priceOf(want, have, sizes),
+		Warnings:    f.warnings(have),
 	}, nil
 }
 
@@ -66,6 +74,7 @@ type wanted struct {
 	// fingerprint is that of the leaf in the secrets file; "" where no certificate is asked for, or it is not made yet.
 	fingerprint string
 	balancers   []wantedBalancer
+	firewalls   []wantedFirewall
 	unmade      []string // secrets that are made at the next up
 	ungiven     []stack.Ungiven
 	unusable    []unusable
@@ -102,6 +111,9 @@ type found struct {
 	strays      []member
 	balancers   []godo.LoadBalancer
 	certificate *godo.Certificate // nil: none
+	firewalls   []godo.Firewall   // of the whole account
+	// goneFirewalls are the stack's, of roles that nothing has any more.
+	goneFirewalls []godo.Firewall
 }
 
 // wanted asks the cloud only for what stack.yaml leaves open or names: images, and the reserved IP.
@@ -284,9 +296,16 @@ func (f *Fleet) found(ctx context.Context) (found, error) {
 	}
 
 	certificates, err := f.certificates(ctx)
+	if err != nil {
+		return have, err
+	}
+
 	if len(certificates) > 0 {
 		have.certificate = &certificates[0]
 	}
+
+	have.firewalls, err = do.Firewalls(ctx, f.Client)
+	have.goneFirewalls = f.goneFirewalls(have.firewalls, have.members)
 
 	return have, err
 }

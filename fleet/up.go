@@ -33,6 +33,10 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
+	if err := f.reconcileFirewalls(ctx); err != nil {
+		return "", took, err
+	}
+
 	members, err := f.ensureNodes(ctx, vpc)
 	if err != nil {
 		return "", took, err
@@ -50,7 +54,12 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
-	return url, took, f.removeLeftovers(ctx)
+	if err := f.removeLeftovers(ctx); err != nil {
+		return url, took, err
+	}
+
+	// Those of roles that are gone go after the nodes, and the others' rules no longer name them.
+	return url, took, f.reconcileFirewalls(ctx)
 }
 
 // Check looks for what would end an Up halfway, and asks whether what holds data may go. It changes nothing.
@@ -68,6 +77,10 @@ func (f *Fleet) Check(ctx context.Context) error {
 	}
 
 	if err := f.tellStrays(ctx); err != nil {
+		return err
+	}
+
+	if err := f.tellForeignFirewalls(ctx); err != nil {
 		return err
 	}
 

@@ -139,6 +139,7 @@ func (c *check) stack(s *Stack) {
 	c.settings(s)
 	c.balancers(s)
 	c.reserved(s)
+	c.operators(s)
 }
 
 // minDriftEvery keeps a node from reading its disk all the time.

@@ -35,6 +35,7 @@ var schemaHelp = map[string]string{
 	"reserved_ip":          "an address of the account that one node of a role holds",
 	"reserved_ip.nodes":    "the role whose nodes hold it",
 	"reserved_ip.address":  "a reserved IP of the account, in the stack's region",
+	"operator_addresses":   "who may reach port 22: addresses and networks; without it everybody",
 	"drift":                "what a node does whose files are not as they were baked",
 	"drift_every":          "how often a node compares its whole disk with its image's record",
 }
@@ -86,5 +87,8 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"reserved_ip":         {"required": []string{"nodes", "address"}},
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},
 		"reserved_ip.address": {"format": "ipv4"},
+
+		"operator_addresses":   {"minItems": 1},
+		"operator_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},
 	}
 }

@@ -55,6 +55,8 @@ type Stack struct {
 	LoadBalancer *Balancer                         `yaml:"load_balancer"` // the only one, without a name; nil: none
 	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
+	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
+	OperatorAddresses []string `yaml:"operator_addresses"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image

@@ -142,6 +142,12 @@ func LoadBalancers(ctx context.Context, client *godo.Client) ([]godo.LoadBalance
 	return list, listed("load balancers", err)
 }
 
+// Firewalls lists the account's Cloud Firewalls.
+func Firewalls(ctx context.Context, client *godo.Client) ([]godo.Firewall, error) {
+	list, err := Pages(ctx, client.Firewalls.List)
+	return list, listed("firewalls", err)
+}
+
 func listed(what string, err error) error {
 	if err == nil {
 		return nil
