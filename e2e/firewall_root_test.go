@@ -19,15 +19,14 @@ import (
 // scanned are the ports that anything of the stack listens on, and some where somebody might.
 const scanned = "22 25 53 80 111 443 3306 3307 4444 4567 4568 8080 8081 8404 9200 9201 9202"
 
-// scan has a shell try ports of addresses, those of one address at once: what is dropped gets no answer.
+// scan has a shell try ports of addresses, all at once: what is dropped gets no answer.
 const scan = `ip netns exec "$1" bash -c '
 for address in $1; do
 	for port in $2; do
-		timeout 3 bash -c "exec 3<>/dev/tcp/$address/$port" 2>/dev/null && echo "$address:$port" &
+		timeout 5 bash -c "exec 3<>/dev/tcp/$address/$port" 2>/dev/null && echo "$address:$port" &
 	done
-	wait
 done
-true' scan '%s' '%s'`
+wait' scan '%s' '%s'`
 
 // openFrom are the ports that a Droplet reaches, sorted.
 func (s *stack) openFrom(id int, addresses ...string) []string {
