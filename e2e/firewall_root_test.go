@@ -86,7 +86,13 @@ func (s *stack) outsider() int {
 
 		return len(s.openFrom(id, balancer)) > 0
 	}
-	require.Eventually(s.t, reaches, time.Minute, time.Second, "the outsider reaches the load balancer")
+	require.Eventually(
+		s.t,
+		reaches,
+		time.Minute,
+		time.Second,
+		"the outsider reaches the load balancer",
+	)
 
 	return id
 }
@@ -110,7 +116,9 @@ func onlyWhatIsDeclaredIsOpen(t *testing.T, s *stack) {
 	})
 
 	// A lab's second address is that of the computer that it runs on.
-	operator := netip.MustParsePrefix(s.labRange).Masked().Addr().Next().Next()
+	gateway := netip.MustParsePrefix(s.labRange).Masked().Addr().Next()
+	operator := gateway.Next()
+
 	narrow := fmt.Appendf(nil, "%s\noperator_addresses: [%s]\n", text, operator)
 	require.NoError(t, os.WriteFile(s.file, narrow, 0o600))
 	require.Contains(t, s.must("plan"), "change: port 22 from 0.0.0.0/0, ::/0 -> "+operator.String())
@@ -119,7 +127,9 @@ func onlyWhatIsDeclaredIsOpen(t *testing.T, s *stack) {
 	require.NotContains(t, s.must("plan", "--detailed-exitcode"), "warning")
 	s.opensToOutsider(outsider)
 	s.untilHealthy() // asked by SSH
-	s.answers(strings.Trim(strings.TrimPrefix(s.address, "http://"), "/"))
+
+	page := strings.TrimPrefix(s.address, "http://")
+	s.answers(page)
 	s.answers(s.reserved)
 
 	s.mendsAFirewall(outsider)
@@ -177,7 +187,13 @@ func (s *stack) mendsAFirewall(outsider int) {
 	open := func() bool {
 		return slices.Equal(at(database, "3306"), s.openFrom(outsider, database))
 	}
-	require.Eventually(s.t, open, 30*time.Second, time.Second, "the rule is in force")
+	require.Eventually(
+		s.t,
+		open,
+		30*time.Second,
+		time.Second,
+		"the rule is in force",
+	)
 
 	said, err := s.try("plan", "--detailed-exitcode")
 	require.Error(s.t, err)
