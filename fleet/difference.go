@@ -110,6 +110,11 @@ func compareNetwork(want wanted, have found) []Difference {
 		one.Action = ActionReplace
 		one.Reason = changed("region", have.network.RegionSlug, want.region)
 		one.By = NothingYet + "no stack moves; under another name it is launched there beside this one"
+	case want.vpc != "" && have.network.IPRange != want.vpc:
+		one.Action = ActionReplace
+		one.Reason = changed("range", have.network.IPRange, want.vpc)
+		one.By = NothingYet + "no VPC's range can be changed; write the one that it has into stack.yaml, or launch " +
+			"the stack under another name"
 	default:
 		return nil
 	}

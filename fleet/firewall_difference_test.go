@@ -56,11 +56,15 @@ func TestCompareFirewall(t *testing.T) {
 		target:  "hornero:x:role:shop",
 		inbound: open.rules("hornero:x"),
 	}
+
+	refused := godo.Sources{
+		Addresses: []string{"10.0.0.0/8"},
+	}
 	refusal := godo.InboundRule{
 		Protocol:  "tcp",
 		PortRange: "80",
 		Action:    godo.FirewallRuleActionDeny,
-		Sources:   &godo.Sources{Addresses: []string{"10.0.0.0/8"}},
+		Sources:   &refused,
 	}
 
 	for name, c := range map[string]struct {

@@ -203,8 +203,11 @@ func TestThePlanShowsWhatWasChangedOfAFirewall(t *testing.T) {
 	require.NoError(t, w.up())
 
 	web := func(change func(*godo.FirewallRequest)) func() {
-		return func() { w.changeFirewall("hornero-blog-web", change) }
+		return func() {
+			w.changeFirewall("hornero-blog-web", change)
+		}
 	}
+
 	const line = "change firewall hornero-blog-web: "
 
 	for _, c := range []struct {
@@ -215,7 +218,8 @@ func TestThePlanShowsWhatWasChangedOfAFirewall(t *testing.T) {
 		{
 			what: "it is deleted",
 			do: func() {
-				_, err := w.config.Client.Firewalls.Delete(t.Context(), w.firewalls()["hornero-blog-web"].ID)
+				id := w.firewalls()["hornero-blog-web"].ID
+				_, err := w.config.Client.Firewalls.Delete(t.Context(), id)
 				require.NoError(t, err)
 			},
 			want: []string{"create firewall hornero-blog-web: it is not there"},
@@ -245,22 +249,27 @@ func TestThePlanShowsWhatWasChangedOfAFirewall(t *testing.T) {
 		{
 			what: "rules are removed",
 			do: web(func(request *godo.FirewallRequest) {
-				request.InboundRules = slices.DeleteFunc(request.InboundRules, func(rule godo.InboundRule) bool {
+				gone := func(rule godo.InboundRule) bool {
 					return rule.PortRange == "80" || rule.PortRange == "9201"
-				})
+				}
+				request.InboundRules = slices.DeleteFunc(request.InboundRules, gone)
 			}),
 			want: []string{line + "port 80 from nobody -> load balancer hornero-blog, tag hornero:blog:role:proxy; " +
 				"port 9201 from nobody -> tag hornero:blog"},
 		},
 		{
 			what: "nothing goes out",
-			do:   web(func(request *godo.FirewallRequest) { request.OutboundRules = nil }),
+			do: web(func(request *godo.FirewallRequest) {
+				request.OutboundRules = nil
+			}),
 			want: []string{line + "outbound all tcp to nobody -> 0.0.0.0/0, ::/0; outbound all udp to nobody -> " +
 				"0.0.0.0/0, ::/0; outbound icmp to nobody -> 0.0.0.0/0, ::/0"},
 		},
 		{
 			what: "its tag is removed",
-			do:   web(func(request *godo.FirewallRequest) { request.Tags = nil }),
+			do: web(func(request *godo.FirewallRequest) {
+				request.Tags = nil
+			}),
 			want: []string{line + "target none -> hornero:blog:role:web"},
 		},
 		{
@@ -269,12 +278,17 @@ func TestThePlanShowsWhatWasChangedOfAFirewall(t *testing.T) {
 				request.Tags = []string{"mine", "hornero:blog:role:db"}
 				request.DropletIDs = []int{w.droplet("proxy-1").ID}
 			}),
-			want: []string{fmt.Sprintf("%starget hornero:blog:role:db, mine, Droplet %d -> hornero:blog:role:web",
-				line, w.droplet("proxy-1").ID)},
+			want: []string{fmt.Sprintf(
+				"%starget hornero:blog:role:db, mine, Droplet %d -> hornero:blog:role:web",
+				line,
+				w.droplet("proxy-1").ID,
+			)},
 		},
 		{
 			what: "its name",
-			do:   web(func(request *godo.FirewallRequest) { request.Name = "mine" }),
+			do: web(func(request *godo.FirewallRequest) {
+				request.Name = "mine"
+			}),
 			want: []string{"create firewall hornero-blog-web: it is not there"},
 		},
 		{

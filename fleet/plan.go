@@ -69,6 +69,7 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 type wanted struct {
 	name   string // of what the stack has one of
 	region string
+	vpc    string // its range; "" where any will do
 	nodes  []wantedNode
 	key    report.Secret // of specs
 	// fingerprint is that of the leaf in the secrets file; "" where no certificate is asked for, or it is not made yet.
@@ -121,6 +122,7 @@ func (f *Fleet) wanted(ctx context.Context) (wanted, error) {
 	w := wanted{
 		name:    f.resourceName(),
 		region:  f.Stack.Region,
+		vpc:     f.wantedRange(),
 		unmade:  f.Secrets.Unmade(f.Stack, f.Manifests),
 		ungiven: f.Secrets.Ungiven(f.Stack, f.Manifests),
 	}

@@ -111,6 +111,12 @@ func keyChanges() map[string]keyChange {
 			to:   "7h",
 			want: everybody,
 		},
+		"vpc": {
+			from: "drift: report\n",
+			to:   "drift: report\nvpc: {range: 10.200.0.0/20}\n",
+			want: []string{"replace network hornero-blog: range 10."},
+		},
+		"vpc.range": {why: "all that it has: the row above"},
 		"reserved_ip": {
 			from: "drift: report\n",
 			to:   "drift: report\nreserved_ip: {nodes: proxy, address: ADDRESS}\n",

@@ -23,6 +23,7 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 
 	for _, vpc := range vpcs {
 		if vpc.Name == f.resourceName() {
+			f.tellRange(vpc)
 			return vpc.ID, nil
 		}
 	}
@@ -30,6 +31,7 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 	vpc, _, err := f.Client.VPCs.Create(ctx, &godo.VPCCreateRequest{
 		Name:       f.resourceName(),
 		RegionSlug: f.Stack.Region,
+		IPRange:    f.wantedRange(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), err)
@@ -38,4 +40,25 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 	f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
 
 	return vpc.ID, nil
+}
+
+// wantedRange is what stack.yaml says of the VPC's addresses; "" where DigitalOcean chooses them.
+func (f *Fleet) wantedRange() string {
+	if f.Stack.VPC == nil {
+		return ""
+	}
+
+	return f.Stack.VPC.Range
+}
+
+// tellRange tells of a VPC that was made before stack.yaml said otherwise.
+func (f *Fleet) tellRange(vpc *godo.VPC) {
+	if want := f.wantedRange(); want != "" && vpc.IPRange != want {
+		f.progress(
+			"VPC %s has the range %s, not %s, and keeps it: no VPC's can be changed; write the one that it has",
+			vpc.Name,
+			vpc.IPRange,
+			want,
+		)
+	}
 }

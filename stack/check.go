@@ -140,6 +140,7 @@ func (c *check) stack(s *Stack) {
 	c.balancers(s)
 	c.reserved(s)
 	c.operators(s)
+	c.vpc(s)
 }
 
 // minDriftEvery keeps a node from reading its disk all the time.

@@ -35,6 +35,8 @@ var schemaHelp = map[string]string{
 	"reserved_ip":          "an address of the account that one node of a role holds",
 	"reserved_ip.nodes":    "the role whose nodes hold it",
 	"reserved_ip.address":  "a reserved IP of the account, in the stack's region",
+	"vpc":                  "the stack's own network; it cannot be changed afterwards",
+	"vpc.range":            "its private addresses; without it DigitalOcean chooses",
 	"operator_addresses":   "who may reach port 22: addresses and networks; without it everybody",
 	"drift":                "what a node does whose files are not as they were baked",
 	"drift_every":          "how often a node compares its whole disk with its image's record",
@@ -87,6 +89,9 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"reserved_ip":         {"required": []string{"nodes", "address"}},
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},
 		"reserved_ip.address": {"format": "ipv4"},
+
+		"vpc":       {"required": []string{"range"}},
+		"vpc.range": {"pattern": `^[0-9]{1,3}(\.[0-9]{1,3}){3}/(1[6-9]|2[0-8])$`},
 
 		"operator_addresses":   {"minItems": 1},
 		"operator_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},

@@ -55,6 +55,7 @@ type Stack struct {
 	LoadBalancer *Balancer                         `yaml:"load_balancer"` // the only one, without a name; nil: none
 	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
+	VPC          *VPC                              `yaml:"vpc"`           // nil: DigitalOcean chooses its range
 	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
 	OperatorAddresses []string `yaml:"operator_addresses"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
@@ -79,6 +80,11 @@ type Group struct {
 type ReservedIP struct {
 	Nodes   string `yaml:"nodes"` // the role
 	Address string `yaml:"address"`
+}
+
+// VPC is the stack's own network.
+type VPC struct {
+	Range string `yaml:"range"` // of private addresses, as in 10.108.0.0/20
 }
 
 // Node is one node of the stack.
