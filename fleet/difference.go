@@ -17,6 +17,7 @@ const (
 	KindCertificate = "certificate"
 	KindBalancer    = "load balancer"
 	KindFirewall    = "firewall"
+	KindRecord      = "record"
 	KindImage       = "image"
 	KindReservedIP  = "reserved IP"
 	KindNode        = "node"
@@ -58,6 +59,7 @@ func compare(want wanted, have found) []Difference {
 	all = append(all, compareCertificate(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
 	all = append(all, compareFirewalls(want, have)...)
+	all = append(all, compareRecords(want, have)...)
 
 	for _, one := range want.unusable {
 		all = append(all, Difference{

@@ -44,6 +44,11 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		return Plan{}, err
 	}
 
+	want.records, have.records, err = f.readRecords(ctx, &want, have.balancers)
+	if err != nil {
+		return Plan{}, err
+	}
+
 	// They name the load balancers that are there, and follow the nodes that are.
 	want.firewalls, err = f.wantedFirewalls(have.balancers, have.members)
 	if err != nil {
@@ -76,6 +81,7 @@ type wanted struct {
 	fingerprint string
 	balancers   []wantedBalancer
 	firewalls   []wantedFirewall
+	records     []wantedRecord
 	unmade      []string // secrets that are made at the next up
 	ungiven     []stack.Ungiven
 	unusable    []unusable
@@ -113,6 +119,7 @@ type found struct {
 	balancers   []godo.LoadBalancer
 	certificate *godo.Certificate // nil: none
 	firewalls   []godo.Firewall   // of the whole account
+	records     []godo.DomainRecord
 	// goneFirewalls are the stack's, of roles that nothing has any more.
 	goneFirewalls []godo.Firewall
 }

@@ -111,6 +111,16 @@ func keyChanges() map[string]keyChange {
 			to:   "7h",
 			want: everybody,
 		},
+		"domain": {
+			from: "drift: report\n",
+			to:   "drift: report\ndomain: {name: example.org, records: [{name: www}]}\n",
+			want: []string{"nothing record example.org: the domain cannot be used: the account has no example.org; "},
+		},
+		"domain.name":         {why: "the row above"},
+		"domain.records":      {why: "a test of records, in which the account has the domain"},
+		"domain.records.name": {why: "the same"},
+		"domain.records.to":   {why: "the same"},
+		"domain.records.ttl":  {why: "the same"},
 		"vpc": {
 			from: "drift: report\n",
 			to:   "drift: report\nvpc: {range: 10.200.0.0/20}\n",

@@ -49,6 +49,10 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
+	if err := f.ensureRecords(ctx); err != nil {
+		return url, took, err
+	}
+
 	// Only a stack that serves is changed: each of these takes a node away.
 	if err := f.rollAll(ctx); err != nil {
 		return url, took, err
@@ -73,6 +77,10 @@ func (f *Fleet) Check(ctx context.Context) error {
 	}
 
 	if err := f.checkPlanned(ctx); err != nil {
+		return err
+	}
+
+	if err := f.checkDomain(ctx); err != nil {
 		return err
 	}
 

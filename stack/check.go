@@ -141,6 +141,7 @@ func (c *check) stack(s *Stack) {
 	c.reserved(s)
 	c.operators(s)
 	c.vpc(s)
+	c.domain(s)
 }
 
 // minDriftEvery keeps a node from reading its disk all the time.

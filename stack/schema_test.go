@@ -48,6 +48,8 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		{"the short form", "nodes:\n", "load_balancer: {nodes: web, http: 80}\nnodes:\n"},
 		{"a reserved IP", "nodes:\n", "reserved_ip: {nodes: proxy, address: 203.0.113.9}\nnodes:\n"},
 		{"operators", "nodes:\n", "operator_addresses: [203.0.113.7, 198.51.100.0/24, '2001:db8::/48']\nnodes:\n"},
+		{"records", "nodes:\n", "load_balancer: {nodes: web, http: 80}\n" +
+			"domain: {name: example.org, records: [{name: '@'}, {name: a.www, to: load_balancer, ttl: 60}]}\nnodes:\n"},
 		{"a VPC", "nodes:\n", "vpc: {range: 10.108.0.0/20}\nnodes:\n"},
 		{"drift", "nodes:\n", "drift: quarantine\ndrift_every: 1h30m\nsecrets: s.age\nrelease: debian-12\nnodes:\n"},
 		{"settings", "greeting: Hello", "greeting: 12, workers: 3, upload: 64M, debug: true, hosts: [a, 1]"},
@@ -95,6 +97,8 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		{"a balancer without a name", "nodes:\n", "balancers: [{nodes: api, http: 80}]\nnodes:\n"},
 		{"a role that holds no address", "nodes:\n", "reserved_ip: {nodes: web, address: 203.0.113.9}\nnodes:\n"},
 		{"a VPC that is too small", "nodes:\n", "vpc: {range: 10.108.0.0/29}\nnodes:\n"},
+		{"a domain without records", "nodes:\n", "domain: {name: example.org}\nnodes:\n"},
+		{"a name that is none", "nodes:\n", "domain: {name: example.org, records: [{name: 'a b'}]}\nnodes:\n"},
 		{"a VPC without a range", "nodes:\n", "vpc: {}\nnodes:\n"},
 		{"no operator", "nodes:\n", "operator_addresses: []\nnodes:\n"},
 		{"an operator's name", "nodes:\n", "operator_addresses: [office.example.org]\nnodes:\n"},

@@ -55,6 +55,7 @@ type Stack struct {
 	LoadBalancer *Balancer                         `yaml:"load_balancer"` // the only one, without a name; nil: none
 	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
+	Domain       *Domain                           `yaml:"domain"`        // nil: no record is the stack's
 	VPC          *VPC                              `yaml:"vpc"`           // nil: DigitalOcean chooses its range
 	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
 	OperatorAddresses []string `yaml:"operator_addresses"`
@@ -154,6 +155,8 @@ func (s *Stack) complete() {
 	s.Release = cmp.Or(s.Release, DefaultRelease)
 	s.Drift = cmp.Or(s.Drift, DefaultDrift)
 	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
+
+	s.completeDomain()
 
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)

@@ -27,6 +27,7 @@ Compared are
   databases and rights of roles that it was launched with;
 - load balancers: rules, target, health check, idle time and certificate;
 - firewalls, one a role: who may reach which port (the manifests' ports, and operator_addresses), and their target;
+- records of the domain that stack.yaml names: address and ttl;
 - the site's certificate, the network and its region;
 - images and secrets that are missing, and whether the reserved IP can be used.
 
@@ -34,7 +35,7 @@ A Droplet's user-data cannot be read back. A tag of each Droplet, hornero:STACK:
 without showing it: it is keyed with the secret plan.key. A Droplet of an earlier version has no such tag, and is "not
 comparable" until it is replaced.
 
-Not compared yet: domain records, projects, SSH keys and Spaces; who holds the reserved IP; size, network, project,
+Not compared yet: projects, SSH keys and Spaces; who holds the reserved IP; size, network, project,
 sticky sessions and redirect of load balancers; certificates of nodes, and those that nothing needs any more; files
 that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version
 brings the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and
