@@ -152,15 +152,15 @@ bin/packer-plugin-hornero: $(GO_FILES) $(DATA)
 	@echo "build  $@"
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/packer-plugin-hornero
 
-# Static, so that one file runs on every release, and small: no HTTP/2, which nobody speaks to it, and no second binding of
-# SQLite; see docs/architecture.md.
+# Static, so that one file runs on every release, and small: no HTTP/2, which nobody speaks to it, no second binding of
+# SQLite, and no tables to unwind C by; see docs/architecture.md.
 BOOTSTRAP_TAGS := libsqlite3,nosqlite3,netgo,osusergo,nethttpomithttp2
 BOOTSTRAP := bin/hornero-bootstrap
 BOOTSTRAP_FLAGS :=
-$(BOOTSTRAP): $(GO_FILES) $(DATA)
+$(BOOTSTRAP): $(GO_FILES) $(DATA) scripts/bootstrap.ld
 	@echo "build  $@ (static)"
 	eval "$$(scripts/dqlite.sh $(DQLITE))"
-	go build -trimpath $(BOOTSTRAP_FLAGS) -tags $(BOOTSTRAP_TAGS) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static -Wl,--no-warnings,--gc-sections"' -o $@ ./cmd/hornero-bootstrap 2> >(grep -vE "statically linked|in function|internal/|hornero-bootstrap$$" >&2 || true)
+	go build -trimpath $(BOOTSTRAP_FLAGS) -tags $(BOOTSTRAP_TAGS) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static -Wl,--no-warnings,--gc-sections,-T,$(CURDIR)/scripts/bootstrap.ld"' -o $@ ./cmd/hornero-bootstrap 2> >(grep -vE "statically linked|in function|internal/|hornero-bootstrap$$" >&2 || true)
 
 .PHONY: release
 release: build ## make what a release publishes, in dist/: archive, Debian package, the plugin for packer init, sums, bill of materials

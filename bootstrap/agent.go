@@ -39,6 +39,7 @@ type Agent struct {
 	leave     context.CancelCauseFunc
 	// rejoin asks the members to let this node in once more; nil for a member.
 	admitted   atomic.Bool // into the peer set, since the agent started
+	founding   bool        // it has begun to found the peer set; only the phases' goroutine touches it
 	rejoin     func(context.Context) error
 	rejectedAt time.Time // rejoin was refused last; only keepReporting touches it
 
@@ -65,6 +66,7 @@ type Agent struct {
 	status      DriverStatus
 	draining    bool
 	unknownPeer bool      // it was never in a peer set, and founds none
+	door        *door     // while it may found the peer set and is in none
 	beat        time.Time // the last heartbeat was begun
 	evicted     string    // why this incarnation is no longer in the peer set
 	marks       map[string]float64

@@ -86,6 +86,10 @@ type Config struct {
 	TaskTTL    time.Duration
 	// FoundWithin is for how long after it was made a document lets its node found the peer set.
 	FoundWithin time.Duration
+	// FoundAfter is for how long a node that may found hears nothing of the one that went first, before it founds.
+	FoundAfter time.Duration
+	// SweepPause is between a node's first two sweeps of its subnet.
+	SweepPause time.Duration
 	// ReloadPause is between two rounds of units' reloads, at least.
 	ReloadPause time.Duration
 }
@@ -102,6 +106,8 @@ func (c *Config) complete() {
 	c.LookAround = cmp.Or(c.LookAround, DefaultLookAround)
 	c.TaskTTL = cmp.Or(c.TaskTTL, DefaultTaskTTL)
 	c.FoundWithin = cmp.Or(c.FoundWithin, DefaultFoundWithin)
+	c.FoundAfter = cmp.Or(c.FoundAfter, DefaultFoundAfter)
+	c.SweepPause = cmp.Or(c.SweepPause, DefaultSweepPause)
 	c.ReloadPause = cmp.Or(c.ReloadPause, DefaultReloadPause)
 	c.Times.complete()
 

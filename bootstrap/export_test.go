@@ -2,11 +2,14 @@ package bootstrap
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 )
@@ -185,4 +188,62 @@ func JoiningSet(outside view) (set peerset.Set, enter func(view)) {
 // Relay passes changes on to a joining set until ctx ends.
 func Relay(ctx context.Context, set peerset.Set, outside peerset.Set) {
 	set.(*joiningSet).relay(ctx, outside)
+}
+
+// SweepRound is the addresses of a subnet that one round of a sweep dials.
+func SweepRound(own, network string, round int) []netip.Addr {
+	return sweepRound(netip.MustParseAddr(own), netip.MustParsePrefix(network), round)
+}
+
+// Nearest is the addresses of a subnet at which a node of the stack most likely is.
+func Nearest(own, network string) []netip.Addr {
+	return nearest(netip.MustParseAddr(own), netip.MustParsePrefix(network))
+}
+
+// Sweep dials addresses until met, which gets the node and where it answered, returns true. It tells whether met did,
+// and whether somebody was too busy to say who it is.
+func Sweep(
+	ctx context.Context,
+	config *tls.Config,
+	from string,
+	port int,
+	addresses []netip.Addr,
+	met func(node, address string) bool,
+) (over, slow bool) {
+	s := &sweeper{
+		tls:  config,
+		from: from,
+		port: port,
+	}
+
+	over = s.sweep(ctx, addresses, func(_ context.Context, seen sighting) bool {
+		return met(seen.name.Node, seen.address)
+	})
+
+	return over, s.slow.Load()
+}
+
+// Placed makes the agent a member with this document, on a Droplet at this address.
+func (a *Agent) Placed(node cloudinit.Node, droplet int, address, network string) {
+	a.node, a.droplet, a.address, a.network = node, droplet, address, network
+	a.manifest = &roles.Manifest{Peers: roles.Member}
+	a.origin.First = time.Now()
+}
+
+// FindEntry looks for a way into the peer set, and tells whether the agent is to found it.
+func (a *Agent) FindEntry(ctx context.Context) (peerset.Welcome, bool, error) {
+	config, err := a.memberTLS()
+	if err != nil {
+		return peerset.Welcome{}, false, err
+	}
+
+	client := api.NewClient(config, a.address, roles.AgentPort, a.candidates(peerset.Snapshot{}))
+	welcome, err := a.findEntry(ctx, entry{tls: config, client: client})
+
+	return welcome, a.founding, err
+}
+
+// ServeAPI serves the agents' API until ctx ends.
+func (a *Agent) ServeAPI(ctx context.Context, registry peerset.Registry) error {
+	return a.serveAPI(ctx, registry)
 }

@@ -1,26 +1,26 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
-	"errors"
-	"io"
-	"log"
-	"net"
-	"net/http"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/pki"
-	"github.com/hornero/hornero/roles"
 )
 
 // DefaultFoundWithin is for how long after it was made a document lets its node found the peer set: an hour for the
 // launch, and one for clocks that differ.
 const DefaultFoundWithin = 2 * time.Hour
+
+// DefaultFoundAfter is for how long a node that may found the peer set hears nothing of the one that went first, before
+// it founds itself: three sweeps at least.
+const DefaultFoundAfter = 40 * time.Second
 
 // founds tells whether this node may found the peer set, and otherwise why not.
 //
@@ -33,7 +33,7 @@ func (a *Agent) founds() (bool, string) {
 		return false, "ask to join the peer set"
 	case slices.Contains(a.origin.Droplet.Tags, cloudinit.FoundedTag(a.node.Stack)):
 		return false, "this Droplet founded the peer set already (it has the tag) and its disk is new; wait for " +
-			"a member to look for it here"
+			"a member"
 	}
 
 	// The certificate tells the document's age: both are made at the same time.
@@ -48,69 +48,126 @@ func (a *Agent) founds() (bool, string) {
 
 	if age := a.origin.First.Sub(issued); age > a.FoundWithin {
 		return false, "this node's document is too old to found a peer set by (" + age.Round(time.Minute).String() +
-			" when its disk first saw it); wait for a member to look for it here"
+			" when its disk first saw it); wait for a member"
 	}
 
 	return true, ""
 }
 
-// listenForMembers lets members that look for this node at its address, as they do every few seconds, tell the
-// client where they are. The document of a founder names none: there was none when it was made.
-func (a *Agent) listenForMembers(ctx context.Context, client *api.Client) (stop func(), err error) {
-	config, err := a.peerTLS()
-	if err != nil {
-		return nil, err
-	}
+// candidacy is a node's wish to found the peer set. Of several nodes that may, one founds: each listens before it looks
+// for others, so that of two at least one hears of the other before it begins.
+type candidacy struct {
+	own     api.Candidate
+	silence time.Duration
 
-	listener := a.listen(ctx, roles.AgentPort, a.address)
-	if listener == nil {
-		return nil, ctx.Err()
-	}
-
-	// This is not the agents' API yet: every call fails, and only its sender's address matters.
-	server := &http.Server{
-		TLSConfig:         config,
-		ReadHeaderTimeout: checkTimeout,
-		ErrorLog:          log.New(io.Discard, "", 0),
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if name, address, ok := callingMember(r); ok {
-				a.Log.Info("a member looked for this node", "member", name, "address", address)
-				client.SetMembers([]string{address})
-			}
-
-			http.Error(w, "this node is not in the peer set yet", http.StatusServiceUnavailable)
-		}),
-	}
-
-	ended := make(chan struct{})
-
-	go func() {
-		defer close(ended)
-
-		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			a.Log.Warn("listen for members", "err", err)
-		}
-	}()
-
-	return func() {
-		// The agents' API needs the same port: it must be free before this returns.
-		server.Close()
-		<-ended
-	}, nil
+	mu     sync.Mutex
+	yields time.Time // when it last heard of somebody who goes first; zero for never
+	begun  bool
 }
 
-// callingMember names the member that sent a request; anybody else is not ok.
-func callingMember(r *http.Request) (name, address string, ok bool) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// meet is told of another candidate, and returns this one.
+func (c *candidacy) meet(other api.Candidate) api.Candidate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	// Equals cannot be; if they are, neither founds, which shows.
+	if other.Founds || !c.own.Before(other) {
+		c.yields = time.Now()
+	}
+
+	own := c.own
+	own.Founds = c.begun
+
+	return own
+}
+
+// yield notes that there is somebody who was in the peer set, or is.
+func (c *candidacy) yield() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.yields = time.Now()
+}
+
+// begin decides to found, unless somebody goes first. Whoever did and was not heard of for a while is lost.
+func (c *candidacy) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.begun = c.begun || c.yields.IsZero() || time.Since(c.yields) > c.silence
+
+	return c.begun
+}
+
+// errOtherFounds is what a candidate waits for that is not the one to found.
+var errOtherFounds = fmt.Errorf("%w: another node is to found it", peerset.ErrUnavailable)
+
+// errSlow is what a candidate waits for when somebody did not say who it is.
+var errSlow = fmt.Errorf("%w: a node in the subnet is too busy to say who it is", peerset.ErrUnavailable)
+
+// slowRounds is how often a candidate looks again because of such a node.
+const slowRounds = 3
+
+// stand looks for members and other candidates until this node is let in, or is to found the peer set: when one look
+// finds nobody who goes first.
+func (a *Agent) stand(ctx context.Context, look *search, own *candidacy) (peerset.Welcome, error) {
+	return a.askUntil(ctx, "found the peer set, or join it", func(ctx context.Context) (peerset.Welcome, error) {
+		welcome, err := look.client.Join(ctx, a.joining())
+		if err == nil || isFinal(err) {
+			return welcome, err
+		}
+
+		if look.network.IsValid() {
+			// Without a pause it would not be heard of before somebody else begins.
+			if !look.isDue() {
+				return welcome, look.said
+			}
+
+			welcome, err = look.whole(ctx, func(ctx context.Context, seen sighting) (peerset.Welcome, error) {
+				return a.meet(ctx, look, own, seen)
+			})
+			if err == nil || isFinal(err) || ctx.Err() != nil {
+				return welcome, err
+			}
+		}
+
+		// It may be in a peer set. Who never answers is no node of this stack.
+		if look.slow && look.round <= slowRounds {
+			return welcome, errSlow
+		}
+
+		if a.founding = own.begin(); a.founding {
+			return peerset.Welcome{}, nil
+		}
+
+		// It heard of somebody who goes first, now or before.
+		return welcome, cmp.Or(err, errOtherFounds)
+	})
+}
+
+// meet tells a node that answered a sweep of this candidate, and asks to join where that is none.
+func (a *Agent) meet(ctx context.Context, look *search, own *candidacy, seen sighting) (peerset.Welcome, error) {
+	theirs, err := look.client.MeetCandidate(ctx, seen.address, own.own)
 	if err != nil {
-		return "", "", false
+		// A member, without a quorum maybe, or a node that lost its disk: there is a peer set, or was.
+		own.yield()
+		return look.join(ctx, seen)
 	}
 
-	caller, err := pki.NameOf(r.TLS.PeerCertificates[0])
-	if err != nil || peerset.MemberOnly(caller.Kind, caller.Role) != nil {
-		return "", "", false
+	a.Log.Info("another node may found the peer set, too",
+		"node", seen.name.Node,
+		"incarnation", theirs.Incarnation,
+		"droplet", theirs.Droplet,
+		"address", seen.address,
+		"founds", theirs.Founds,
+	)
+	own.meet(theirs)
+
+	if look.isTwin(seen) {
+		return peerset.Welcome{}, errTwin
 	}
 
-	return caller.Node, host, true
+	look.client.AddMember(seen.address)
+
+	return peerset.Welcome{}, errOtherFounds
 }

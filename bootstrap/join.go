@@ -90,7 +90,7 @@ func (a *Agent) joinAsClient(ctx context.Context, e entry) (peerset.Set, error) 
 
 	// A client that comes back is registered already and needs no quorum to start.
 	if known.Founded == "" {
-		welcome, err := a.askToJoin(ctx, e.client, "ask to join the peer set")
+		welcome, err := a.askToJoin(ctx, a.newSearch(e), "ask to join the peer set")
 		if err != nil {
 			return nil, err
 		}
@@ -134,39 +134,89 @@ func (a *Agent) joinAsMember(ctx context.Context, e entry) (peerset.Set, error) 
 // findEntry finds members to join through: none for the founder of what was never founded and for a member that
 // comes back.
 func (a *Agent) findEntry(ctx context.Context, e entry) (peerset.Welcome, error) {
-	founds, otherwise := a.founds()
-	if a.Known() || founds && e.remembered.Founded == "" {
+	if a.Known() || a.founding {
 		return peerset.Welcome{}, nil
 	}
 
-	// A founder's document names no members: they must find the founder.
-	if a.node.Found {
-		stop, err := a.listenForMembers(ctx, e.client)
-		if err != nil {
-			return peerset.Welcome{}, err
-		}
-		defer stop()
+	look := a.newSearch(e)
+	if !a.node.Found {
+		return a.askToJoin(ctx, look, "ask to join the peer set")
 	}
 
-	return a.askToJoin(ctx, e.client, cmp.Or(otherwise, "ask to join the peer set"))
+	return a.findEntryOrFound(ctx, e, look)
 }
 
-// askToJoin asks the known members to let this node in, until one does or refuses for good.
-func (a *Agent) askToJoin(ctx context.Context, client *api.Client, what string) (peerset.Welcome, error) {
+// findEntryOrFound is findEntry for a node whose document says that it may found.
+func (a *Agent) findEntryOrFound(ctx context.Context, e entry, look *search) (peerset.Welcome, error) {
+	own := &candidacy{
+		own: api.Candidate{
+			Incarnation: a.node.Incarnation,
+			Droplet:     a.droplet,
+		},
+		silence: a.FoundAfter,
+	}
+
+	waiting := api.Waiting{Looked: func(name, address string) {
+		a.Log.Info("a member looked for this node", "member", name, "address", address)
+		own.yield()
+		e.client.SetMembers([]string{address})
+	}}
+
+	founds, otherwise := a.founds()
+	founds = founds && e.remembered.Founded == ""
+	if founds {
+		waiting.Meet = own.meet
+	}
+
+	// Open before it looks for others: who looks later finds it.
+	if err := a.openDoor(ctx, waiting); err != nil {
+		return peerset.Welcome{}, err
+	}
+
+	if founds {
+		welcome, err := a.stand(ctx, look, own)
+
+		// The founder's stays open until the agents' API takes its place.
+		if !a.founding {
+			a.shutDoor()
+		}
+
+		return welcome, err
+	}
+
+	defer a.shutDoor()
+
+	a.Log.Info("this node founds no peer set", "reason", otherwise)
+
+	return a.askToJoin(ctx, look, cmp.Or(otherwise, "ask to join the peer set"))
+}
+
+// askToJoin looks for members that let this node in, until one does or refuses for good.
+func (a *Agent) askToJoin(ctx context.Context, look *search, what string) (peerset.Welcome, error) {
+	return a.askUntil(ctx, what, look.ask)
+}
+
+// askUntil asks until this node is let in, or refused for good.
+func (a *Agent) askUntil(
+	ctx context.Context,
+	what string,
+	ask func(context.Context) (peerset.Welcome, error),
+) (peerset.Welcome, error) {
 	var welcome peerset.Welcome
 	var refused error
 
 	err := retry(ctx, a, what, func(ctx context.Context) error {
 		var err error
-		welcome, err = client.Join(ctx, a.joining())
+		welcome, err = ask(ctx)
 
 		// Asking again would not change a refusal: end the attempts with it.
-		if errors.Is(err, peerset.ErrEvicted) || errors.Is(err, peerset.ErrForbidden) {
+		if isFinal(err) {
 			refused = fmt.Errorf("%w: %w", ErrRefused, err)
 			return nil
 		}
 
-		if err == nil {
+		// The founder was let in by nobody.
+		if err == nil && !a.founding {
 			a.admitted.Store(true)
 		}
 

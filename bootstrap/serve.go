@@ -133,7 +133,12 @@ func (a *Agent) serveAPI(ctx context.Context, registry peerset.Registry) error {
 		return err
 	}
 
-	listener := a.listen(ctx, roles.AgentPort, a.address)
+	// Others found the founder by its door: they must not find it closed now.
+	listener := a.takeDoor()
+	if listener == nil {
+		listener = a.listen(ctx, roles.AgentPort, a.address)
+	}
+
 	if listener == nil {
 		return nil
 	}

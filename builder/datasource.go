@@ -162,7 +162,9 @@ func (c *DatasourceConfig) pick(images []catalog.Image) (catalog.Image, error) {
 func (c *DatasourceConfig) fits(image catalog.Image) bool {
 	digest := c.Digest[:min(len(c.Digest), len(image.Digest))]
 
+	// One that a roll went back from is given only to who asks for its content.
 	return image.Role == c.Role &&
+		(!image.Rejected || digest != "") &&
 		image.Release == c.Release &&
 		(c.Region == "" || slices.Contains(image.Regions, c.Region)) &&
 		strings.HasPrefix(image.Digest, digest)

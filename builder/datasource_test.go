@@ -12,17 +12,22 @@ import (
 
 // baked adds a published image of a role and returns its id.
 func baked(c *cloud, role, release, digest string, regions ...string) int {
+	return bakedWith(c, nil, role, release, digest, regions...)
+}
+
+// bakedWith is baked with tags more.
+func bakedWith(c *cloud, tags []any, role, release, digest string, regions ...string) int {
 	return c.add("images", object{
 		"name":       role + " " + digest,
 		"created_at": "2026-01-02T03:04:05Z",
 		"regions":    regions,
 		"status":     "available",
-		"tags": []any{
+		"tags": append(tags,
 			"hornero",
-			"hornero:role:" + role,
-			"hornero:release:" + release,
-			"hornero:digest:" + digest,
-		},
+			"hornero:role:"+role,
+			"hornero:release:"+release,
+			"hornero:digest:"+digest,
+		),
 	})["id"].(int)
 }
 
@@ -35,6 +40,7 @@ func TestAnImageIsLookedUp(t *testing.T) {
 	c := newCloud(t)
 	first := baked(c, "web", "debian-13", oldDigest, "nyc3", "ams3")
 	newest := baked(c, "web", "debian-13", newDigest, "nyc3")
+	rejected := bakedWith(c, []any{"hornero:rejected"}, "web", "debian-13", "bb"+newDigest[2:], "nyc3")
 	twelve := baked(c, "web", "debian-12", newDigest, "nyc3")
 	baked(c, "db", "debian-13", "aa"+newDigest[2:], "nyc3")
 
@@ -59,6 +65,10 @@ func TestAnImageIsLookedUp(t *testing.T) {
 		"by more digits": {
 			more: object{"digest": oldDigest + oldDigest},
 			want: first,
+		},
+		"a rejected one, by digest only": {
+			more: object{"digest": "bb" + newDigest[2:]},
+			want: rejected,
 		},
 		"another release": {
 			more: object{"release": "debian-12"},

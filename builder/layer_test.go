@@ -111,11 +111,26 @@ func TestARoleIsBakedOnItsLayersImage(t *testing.T) {
 
 	role, err := run(object{"layer": "common"})
 	require.NoError(t, err)
+	require.NotEmpty(t, role.Id())
 	require.Len(t, c.started, 2)
 	require.Equal(t, "debian-13-x64", c.started[0]["image"])
 	require.EqualValues(t, layer.(*builder.Artifact).ImageID, c.started[1]["image"])
 
+	// A bake for updates: the same content by name, with newer packages.
+	renewed, err := run(object{"role": "common", "layer": "common", "force": true})
+	require.NoError(t, err)
+	require.NotEqual(t, layer.Id(), renewed.Id())
+
+	_, err = run(object{"layer": "common", "force": true})
+	require.NoError(t, err)
+	require.EqualValues(t, renewed.(*builder.Artifact).ImageID, c.started[3]["image"], "on the newest of its layer")
+
+	role, err = run(object{"layer": "common"})
+	require.NoError(t, err)
+	require.Len(t, c.started, 4)
+
 	require.NoError(t, layer.Destroy())
+	require.NoError(t, renewed.Destroy())
 
 	again, err := run(object{"layer": "common"})
 	require.NoError(t, err, "what is baked needs its layer no more")

@@ -36,7 +36,8 @@ type Node struct {
 	Node        string `yaml:"node"`        // the node's name in the stack, as in db-2
 	Incarnation int    `yaml:"incarnation"` // from 1; each Droplet that bears the name has the next
 	Found       bool   `yaml:"found"`       // this node may found the peer set; exactly one of a new stack may
-	// Join lists the VPC addresses of members known at launch. Empty only with Found.
+	// Join lists the VPC addresses of members known at launch, which are asked first. Without any, and when none of
+	// them answers, the node asks every address of its subnet.
 	Join []string `yaml:"join"`
 	// Expected names every node of the stack, by role: who is to be there, not who is.
 	Expected map[string][]string `yaml:"expected"`

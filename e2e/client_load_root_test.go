@@ -63,6 +63,13 @@ func longestGap(ctx context.Context, address string) (longest time.Duration) {
 // visit asks for a page ten times a second, each time over a connection of its own, until stop is called, which tells
 // how often it asked and which requests failed.
 func visit(t *testing.T, address string) (stop func() (asked int, failed []string)) {
+	return repeat(t, func() error {
+		return ask(address)
+	})
+}
+
+// repeat does something ten times a second until stop is called, which tells how often it did and what failed.
+func repeat(t *testing.T, try func() error) (stop func() (tried int, failed []string)) {
 	type result struct {
 		asked  int
 		failed []string
@@ -78,7 +85,7 @@ func visit(t *testing.T, address string) (stop func() (asked int, failed []strin
 
 		for ctx.Err() == nil {
 			r.asked++
-			if err := ask(address); err != nil {
+			if err := try(); err != nil {
 				r.failed = append(r.failed, time.Now().UTC().Format("15:04:05.000 ")+err.Error())
 			}
 

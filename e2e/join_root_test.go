@@ -44,8 +44,8 @@ const (
 //
 // The floor has nothing in it but the database: no installer, no cloud-init, the addresses known before
 // power-on, all three machines on at once, MariaDB started by systemd. Hornero's side has everything in it that
-// a user waits for: `hornero up` launches the founder before the others, which are told its address; the nodes
-// find their user-data, form the peer set, decide who begins, and talk TLS; cloud-init runs beside them.
+// a user waits for: `hornero up` creates all Droplets at once, and the nodes are told no address; they find their
+// user-data and each other, form the peer set, decide who begins, and talk TLS; cloud-init runs beside them.
 // `hornero up` is told to stop looking when all machines are on, `hornero replace` looks to the end.
 func TestJoin(t *testing.T) {
 	rounds := int(number(t, "JOIN_ROUNDS", 5))
@@ -195,7 +195,12 @@ func (o *ours) exchange() *server {
 }
 
 func (o *ours) end() {
-	o.must("destroy", "--yes")
+	// A replace may be about to end.
+	o.must(
+		"destroy",
+		"--yes",
+		"--lock-wait=1m",
+	)
 }
 
 // droplet waits for a Droplet by its name that is another than one before, and returns its number.

@@ -42,6 +42,12 @@ var sections = []section{
 		test:   nodesAreThemselves,
 	},
 	{
+		name:   "operating",
+		proves: "journals are merged and followed, commands run on roles and in terminals, ssh checks who a node is",
+		needs:  everything,
+		test:   operatorsReachTheNodes,
+	},
+	{
 		name:   "images",
 		proves: "an image's record is the same where it was baked and inside of a node",
 		needs:  aStack,
@@ -64,6 +70,20 @@ var sections = []section{
 		proves: "nodes of each role are replaced under load: the page answers, no acknowledged row is lost",
 		needs:  everything,
 		test:   replaceUnderLoad,
+	},
+	{
+		name: "lock",
+		proves: "of two commands at once one is refused by name; the lock of a killed one is taken over; a command " +
+			"whose lock is broken ends",
+		needs: everything,
+		test:  oneCommandAtATime,
+	},
+	{
+		name: "balancer",
+		proves: "a rotated certificate and another HTTPS port reach the load balancer in place: no request fails, " +
+			"its address stays, the old certificate goes, the plan is empty",
+		needs: everything,
+		test:  theBalancerChanges,
 	},
 	{
 		name: "life",

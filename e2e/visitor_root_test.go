@@ -184,13 +184,11 @@ func (v visitor) addressIsTheVisitors() {
 // ownAddress is the address from which this machine reaches the load balancer.
 func (v visitor) ownAddress() string {
 	v.t.Helper()
-	var balancers struct {
-		LoadBalancers []struct{ IP string } `json:"load_balancers"`
-	}
-	v.call(http.StatusOK, "GET", "/v2/load_balancers", nil, &balancers)
-	require.Len(v.t, balancers.LoadBalancers, 1)
 
-	route, err := net.Dial("udp", net.JoinHostPort(balancers.LoadBalancers[0].IP, "443"))
+	balancers := v.balancers()
+	require.Len(v.t, balancers, 1)
+
+	route, err := net.Dial("udp", net.JoinHostPort(balancers[0].IP, "443"))
 	require.NoError(v.t, err)
 	defer route.Close()
 

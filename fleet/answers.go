@@ -83,11 +83,9 @@ func refused(answers []answer) error {
 	return nil
 }
 
-// ErrUnfounded means that nobody founds the peer set, and that nobody who is there was ever in one. Waiting
-// does not help.
-var ErrUnfounded = errors.New("no node founds the peer set: the one that was to was lost before it did. " +
-	"The others know only its address; they hold nothing of the peer set, so make them anew, too: " +
-	"`hornero destroy`, then `hornero up`")
+// ErrUnfounded means that nobody there may found the peer set, and that nobody was ever in one. Waiting does not help.
+var ErrUnfounded = errors.New("no node may found the peer set: all were launched to join one that is there. " +
+	"They hold nothing of a peer set: `hornero destroy`, then `hornero up`")
 
 // unfounded tells that all nodes ask to join a peer set that was never founded.
 func unfounded(answers []answer) error {

@@ -12,6 +12,7 @@ import (
 type awaited struct {
 	balanced
 	address string // where it is reached from here; "" until that is known
+	waits   bool   // it has another target still, until all nodes of its role bear their tag
 	answers bool   // it did once
 	down    error  // why it did not when it was last asked
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,6 +95,15 @@ func (b balanced) endpoint() (scheme string, port int) {
 	return "http", b.HTTP
 }
 
+// otherPort is the one that endpoint does not name; 0 where there is none.
+func (b balanced) otherPort() int {
+	if _, port := b.endpoint(); port == b.HTTP {
+		return b.HTTPS
+	}
+
+	return b.HTTP
+}
+
 // address is where the load balancer is reached from here; "" while it has no address.
 func (f *Fleet) address(ctx context.Context, have []godo.LoadBalancer, b balanced) (string, error) {
 	balancer, there := f.balancerNamed(have, b.Name)
@@ -149,7 +160,30 @@ func (b balanced) ask(ctx context.Context, address string) error {
 		return fmt.Errorf("%s answers %s", page, response.Status)
 	}
 
-	return nil
+	return b.connect(ctx, request.URL.Hostname())
+}
+
+// connect tells whether the load balancer listens at its other port, too. Nothing is asked for there: a site may send
+// all who come by HTTP elsewhere.
+func (b balanced) connect(ctx context.Context, host string) error {
+	port := b.otherPort()
+	if port == 0 {
+		return nil
+	}
+
+	at := net.JoinHostPort(host, strconv.Itoa(port))
+	dial := new(net.Dialer).DialContext
+
+	if port == b.HTTPS {
+		dial = (&tls.Dialer{Config: b.tls()}).DialContext
+	}
+
+	connection, err := dial(ctx, "tcp", at)
+	if err != nil {
+		return err
+	}
+
+	return connection.Close()
 }
 
 // client asks whether the stack serves, not whether its certificate is trusted here: it is the stack's own. A redirect
@@ -162,10 +196,14 @@ func (b balanced) client() *http.Client {
 		Transport: &http.Transport{
 			Proxy:             nil,
 			DisableKeepAlives: true,
-			TLSClientConfig: &tls.Config{
-				InsecureSkipVerify: true,
-				ServerName:         b.visited.Hostname(),
-			},
+			TLSClientConfig:   b.tls(),
 		},
+	}
+}
+
+func (b balanced) tls() *tls.Config {
+	return &tls.Config{
+		InsecureSkipVerify: true,
+		ServerName:         b.visited.Hostname(),
 	}
 }

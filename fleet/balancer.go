@@ -22,26 +22,49 @@ func (f *Fleet) balancerName(name string) string {
 	return f.resourceName() + "-" + name
 }
 
-// balancers are the load balancers of the stack, also those that stack.yaml does not name any more.
+// balancers are the load balancers of the stack, also those that stack.yaml does not name any more. Of two of a name
+// the elder is the first, for every operator.
 func (f *Fleet) balancers(ctx context.Context) ([]godo.LoadBalancer, error) {
 	all, err := do.LoadBalancers(ctx, f.Client)
 	if err != nil {
 		return nil, err
 	}
 
+	all = slices.DeleteFunc(all, func(balancer godo.LoadBalancer) bool { return !f.isNamed(balancer) })
+
+	slices.SortFunc(all, func(a, b godo.LoadBalancer) int {
+		return cmp.Or(
+			cmp.Compare(a.Created, b.Created),
+			cmp.Compare(a.ID, b.ID),
+		)
+	})
+
+	// Asked for only where a tag does not tell.
+	if !slices.ContainsFunc(all, func(balancer godo.LoadBalancer) bool { return !f.sendsToOurs(balancer) }) {
+		return all, nil
+	}
+
+	vpc, err := f.findVPC(ctx)
+
 	return slices.DeleteFunc(all, func(balancer godo.LoadBalancer) bool {
-		return !f.ours(balancer)
-	}), nil
+		inside := vpc != nil && balancer.VPCUUID == vpc.ID
+		return !inside && !f.sendsToOurs(balancer)
+	}), err
 }
 
-// ours tells a load balancer of this stack from all others. The name alone cannot: the balancer api of stack blog
-// and the only one of stack blog-api are both called hornero-blog-api. The tag of its targets names the stack whole.
-// The tag alone cannot, either: the operator may have made a balancer of his own for the same nodes.
-func (f *Fleet) ours(balancer godo.LoadBalancer) bool {
+// isNamed tells whether a load balancer has a name as those of the stack have. The name alone tells nothing: the
+// balancer api of stack blog and the only one of stack blog-api are both called hornero-blog-api. The tag of its
+// targets and its network name the stack whole. Those alone do not either: the operator may have made a balancer of
+// his own for the same nodes.
+func (f *Fleet) isNamed(balancer godo.LoadBalancer) bool {
 	name, begins := strings.CutPrefix(balancer.Name, f.resourceName())
-	named := begins && (name == "" || strings.HasPrefix(name, "-"))
+	return begins && (name == "" || strings.HasPrefix(name, "-"))
+}
 
-	return named && strings.HasPrefix(balancer.Tag, f.tag("role", ""))
+// sendsToOurs tells whether a load balancer sends to nodes of this stack by their traffic tag, or by their role's, as
+// it was in earlier versions.
+func (f *Fleet) sendsToOurs(balancer godo.LoadBalancer) bool {
+	return f.isTrafficTag(balancer.Tag) || strings.HasPrefix(balancer.Tag, f.tag("role", ""))
 }
 
 // balancerNamed finds one of the stack's by its name in stack.yaml.
@@ -56,78 +79,54 @@ func (f *Fleet) balancerNamed(have []godo.LoadBalancer, name string) (godo.LoadB
 	return have[i], true
 }
 
-// ensureBalancers makes the load balancers that are not there.
-func (f *Fleet) ensureBalancers(ctx context.Context, vpc string) error {
+// ensureBalancers makes the load balancers that are not there, and changes those that are not as stack.yaml says. It
+// returns the names of those that have another target: they are changed when there are nodes at the new one.
+func (f *Fleet) ensureBalancers(ctx context.Context, vpc string) (waiting []string, err error) {
 	wanted, err := f.allBalanced()
 	if err != nil {
-		return err
+		return nil, err
 	}
 
 	have, err := f.balancers(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-
-	f.reportOdd(have, wanted)
 
 	for _, b := range wanted {
-		if _, there := f.balancerNamed(have, b.Name); there {
-			continue
-		}
-
-		if err := f.createBalancer(ctx, vpc, b); err != nil {
-			return err
-		}
-	}
-
-	return nil
-}
-
-// reportOdd tells of load balancers that are there and not as stack.yaml says: one that is there is left as it is.
-func (f *Fleet) reportOdd(have []godo.LoadBalancer, wanted []balanced) {
-	roles := map[string]string{}
-	for _, b := range wanted {
-		roles[f.balancerName(b.Name)] = b.Nodes
-	}
-
-	for _, balancer := range have {
-		role, named := roles[balancer.Name]
+		is, there := f.balancerNamed(have, b.Name)
 
 		switch {
-		case !named:
-			f.progress(
-				"load balancer %s is not in stack.yaml any more and is paid for; delete it at DigitalOcean, or with "+
-					"the whole stack by `hornero destroy`",
-				balancer.Name,
-			)
+		case !there:
+			err = f.createBalancer(ctx, vpc, b)
+		case is.Tag != f.trafficTag(b.Balancer):
+			waiting = append(waiting, b.Name)
+		default:
+			err = f.changeBalancer(ctx, b)
+		}
 
-		case balancer.Tag != f.tag("role", role):
-			f.progress(
-				"load balancer %s sends to %s, not to nodes of role %s; delete it at DigitalOcean, and `hornero up` "+
-					"makes it anew",
-				balancer.Name,
-				balancer.Tag,
-				role,
-			)
+		if err != nil {
+			return nil, err
 		}
 	}
+
+	return waiting, nil
 }
 
 func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) error {
-	rules, err := f.forwardingRules(ctx, b)
+	certificate, err := f.certificateFor(ctx, b)
 	if err != nil {
 		return err
 	}
 
 	name := f.balancerName(b.Name)
 	_, _, err = f.Client.LoadBalancers.Create(ctx, &godo.LoadBalancerRequest{
-		// By tag, so that a node that is replaced is behind it from its launch on.
-		Name:                   name,
-		Region:                 f.Stack.Region,
-		VPCUUID:                vpc,
-		Tag:                    f.tag("role", b.Nodes),
+		Name:    name,
+		Region:  f.Stack.Region,
+		VPCUUID: vpc,
+		// Nodes get it when they are healthy, and the operator may keep it from one.
+		Tag:                    f.trafficTag(b.Balancer),
 		SizeUnit:               1,
-		ForwardingRules:        rules,
+		ForwardingRules:        b.rules(idOf(certificate)),
 		HTTPIdleTimeoutSeconds: idleSeconds(b.serve),
 		HealthCheck:            healthCheck(),
 	})
@@ -157,21 +156,6 @@ func healthCheck() *godo.HealthCheck {
 		UnhealthyThreshold:     2,
 		HealthyThreshold:       2,
 	}
-}
-
-// forwardingRules are a rule for each port that the stack names.
-func (f *Fleet) forwardingRules(ctx context.Context, b balanced) ([]godo.ForwardingRule, error) {
-	// Only where HTTPS is asked for: nothing else uses the certificate.
-	if b.HTTPS == 0 {
-		return b.rules(""), nil
-	}
-
-	certificate, err := f.ensureCertificate(ctx)
-	if err != nil {
-		return nil, err
-	}
-
-	return b.rules(certificate), nil
 }
 
 // rules are the forwarding rules with the number of the certificate; HTTPS ends at the load balancer.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/digitalocean/godo"
+
+	"github.com/hornero/hornero/stack"
 )
 
 // defaultIdle is what the API fills in where nobody said how long a load balancer waits for an answer.
@@ -16,50 +18,54 @@ func (b wantedBalancer) endsTLS() bool {
 	return slices.ContainsFunc(b.rules, func(rule godo.ForwardingRule) bool { return rule.EntryProtocol == "https" })
 }
 
-func compareCertificate(want wanted, have found) []Difference {
-	// It is not asked for, or not made yet, which is a difference of its own.
-	if want.fingerprint == "" {
+// site is the certificate in the account that load balancers are to use; nil where there is none.
+func (h found) site(want wanted) *godo.Certificate {
+	if want.certificate == nil {
 		return nil
 	}
 
-	one := Difference{
-		Kind: KindCertificate,
-		Name: want.name,
+	return want.certificate.among(h.certificates)
+}
+
+func compareCertificates(want wanted, have found) []Difference {
+	// Which one it will be is not known.
+	if slices.Contains(want.unmade, stack.SiteCertificate) {
+		return nil
 	}
 
-	switch {
-	case have.certificate == nil:
-		one.Action = ActionCreate
-		one.Reason = "it is not there"
-		one.By = NothingYet + "it is uploaded with a load balancer; delete one that uses it, then `hornero up`"
+	var all []Difference
+	site := have.site(want)
 
-		if missesTLS(want, have) {
-			one.By = up
+	if want.certificate != nil && site == nil {
+		all = append(all, Difference{
+			Kind:   KindCertificate,
+			Name:   want.certificate.free(have.certificates),
+			Action: ActionCreate,
+			Reason: "it is not there",
+			By:     up,
+		})
+	}
+
+	for _, is := range have.certificates {
+		if is.ID == idOf(site) {
+			continue
 		}
 
-	case fingerprint(*have.certificate) != want.fingerprint:
-		one.Action = ActionChange
-		one.Reason = "the account's is not the one in the secrets file"
-		one.By = NothingYet + "delete the load balancers that use it, then the certificate, at DigitalOcean; " +
-			"`hornero up` makes them anew, at other addresses"
+		reason := "no load balancer is to use one"
+		if want.certificate != nil {
+			reason = "not the one in the secrets file"
+		}
 
-	default:
-		return nil
+		all = append(all, Difference{
+			Kind:   KindCertificate,
+			Name:   is.Name,
+			Action: ActionRemove,
+			Reason: reason,
+			By:     up,
+		})
 	}
 
-	return []Difference{one}
-}
-
-// missesTLS tells whether a load balancer that uses the certificate is still to be made.
-func missesTLS(want wanted, have found) bool {
-	return slices.ContainsFunc(want.balancers, func(b wantedBalancer) bool {
-		return b.endsTLS() && len(named(have.balancers, b.name)) == 0
-	})
-}
-
-// fingerprint is a certificate's, written as digits alone.
-func fingerprint(certificate godo.Certificate) string {
-	return strings.ToLower(strings.ReplaceAll(certificate.SHA1Fingerprint, ":", ""))
+	return all
 }
 
 // named are the load balancers of a name: the API lets many have the same.
@@ -93,17 +99,29 @@ func compareBalancers(want wanted, have found) []Difference {
 		}
 
 		kept[is[0].ID] = true
-		reasons := compareBalancer(b, is[0], have.certificate)
+		one := Difference{
+			Kind:   KindBalancer,
+			Name:   b.name,
+			Action: ActionChange,
+			By:     up,
+		}
+
+		reasons := compareBalancer(b, is[0])
+
+		// Which certificate it is to have is not known before that is made.
+		if want.certificate != nil {
+			reasons = append(reasons, compareUse(is[0], have.site(want))...)
+		}
+
+		if fixed := fixedReason(is[0], have.network); fixed != "" {
+			one.Action = ActionReplace
+			one.By = replaceBalancer(b.called)
+			reasons = append(reasons, fixed)
+		}
 
 		if len(reasons) > 0 {
-			all = append(all, Difference{
-				Kind:   KindBalancer,
-				Name:   b.name,
-				Action: ActionChange,
-				Reason: strings.Join(reasons, "; "),
-				By: NothingYet + "change it at DigitalOcean, or delete it there, and `hornero up` makes it anew, " +
-					"at another address",
-			})
+			one.Reason = strings.Join(reasons, "; ")
+			all = append(all, one)
 		}
 	}
 
@@ -113,8 +131,8 @@ func compareBalancers(want wanted, have found) []Difference {
 				Kind:   KindBalancer,
 				Name:   is.Name,
 				Action: ActionRemove,
-				Reason: "not in stack.yaml, or there twice; it is paid for",
-				By:     NothingYet + "delete load balancer " + is.ID + " at DigitalOcean",
+				Reason: fmt.Sprintf("%s is not in stack.yaml, or the name is there twice; it is paid for", is.ID),
+				By:     up,
 			})
 		}
 	}
@@ -123,7 +141,7 @@ func compareBalancers(want wanted, have found) []Difference {
 }
 
 // compareBalancer tells what is otherwise, both sides in the same words: the API fills in what nobody said.
-func compareBalancer(want wantedBalancer, is godo.LoadBalancer, certificate *godo.Certificate) []string {
+func compareBalancer(want wantedBalancer, is godo.LoadBalancer) []string {
 	var reasons []string
 
 	differ := func(what, from, to string) {
@@ -137,10 +155,17 @@ func compareBalancer(want wantedBalancer, is godo.LoadBalancer, certificate *god
 	differ("health check", healthText(is.HealthCheck), healthText(want.health))
 	differ("idle time", idleText(is.HTTPIdleTimeoutSeconds), idleText(want.idle))
 
+	return reasons
+}
+
+// compareUse tells which ports of a load balancer use another certificate than they are to.
+func compareUse(is godo.LoadBalancer, certificate *godo.Certificate) []string {
+	var reasons []string
+
 	for _, rule := range is.ForwardingRules {
-		if certificate != nil && rule.CertificateID != "" && rule.CertificateID != certificate.ID {
-			reasons = append(reasons, fmt.Sprintf("the certificate of port %d is another than %s",
-				rule.EntryPort, certificate.Name))
+		if rule.CertificateID != "" && rule.CertificateID != idOf(certificate) {
+			reasons = append(reasons, fmt.Sprintf("the certificate of port %d is another than the secrets file's",
+				rule.EntryPort))
 		}
 	}
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/roles"
@@ -53,6 +54,10 @@ func (f *Fleet) Command(
 	m, err := f.whoRuns(ctx, role, asked, members)
 	if err != nil {
 		return 0, fmt.Errorf("run %s: %w", asked.Name, err)
+	}
+
+	if asked.Input == roles.InputTerminal {
+		return f.runOn(ctx, m, line, input, stdout, stderr)
 	}
 
 	return f.shell.run(ctx, m, line, input, stdout, stderr)
@@ -167,7 +172,7 @@ func (f *Fleet) onAll(
 	// The output of one node is passed on as it is.
 	run := f.shell.run
 	if len(own) > 1 {
-		run = f.shell.runLabelled
+		run = f.shell.labelledBy(&sync.Mutex{})
 	}
 
 	first := 0

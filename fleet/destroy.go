@@ -1,19 +1,23 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hornero/hornero/internal/do"
 )
 
 // Destroy removes everything of the stack but images and secrets. What is gone already is no error.
 func (f *Fleet) Destroy(ctx context.Context) error {
+	if err := f.awaitTakenLock(ctx); err != nil {
+		return err
+	}
+
 	if err := f.tellStrays(ctx); err != nil {
 		return err
 	}
@@ -49,7 +53,7 @@ func (f *Fleet) destroyDroplets(ctx context.Context, members []member) []error {
 
 	for i, m := range members {
 		group.Go(func() {
-			errs[i] = do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+			errs[i] = f.deleteDroplet(ctx, m.Droplet.ID)
 			if errs[i] == nil {
 				f.progress("%s: destroyed (Droplet %d)", m.Node, m.Droplet.ID)
 			}
@@ -88,7 +92,7 @@ func (f *Fleet) destroyCertificates(ctx context.Context) error {
 
 	for _, certificate := range certificates {
 		// The API refuses it while the load balancer that used it is being deleted.
-		err := retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
+		err := f.retryWhileInUse(ctx, "delete certificate "+certificate.Name, func(ctx context.Context) error {
 			_, err := f.Client.Certificates.Delete(ctx, certificate.ID)
 			return err
 		})
@@ -113,7 +117,7 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 		}
 
 		// Deleted Droplets and load balancers count as members of the VPC for a while.
-		err := retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
+		err := f.retryWhileInUse(ctx, "delete VPC "+vpc.Name, func(ctx context.Context) error {
 			_, err := f.Client.VPCs.Delete(ctx, vpc.ID)
 			return err
 		})
@@ -126,7 +130,7 @@ func (f *Fleet) destroyVPC(ctx context.Context) error {
 }
 
 // retryWhileInUse repeats what the API refuses while a resource has members (403, 409, 422).
-func retryWhileInUse(ctx context.Context, what string, try func(context.Context) error) error {
+func (f *Fleet) retryWhileInUse(ctx context.Context, what string, try func(context.Context) error) error {
 	poll := func(ctx context.Context) (do.State, error) {
 		err := try(ctx)
 
@@ -142,5 +146,5 @@ func retryWhileInUse(ctx context.Context, what string, try func(context.Context)
 		return do.Errored, err
 	}
 
-	return do.Wait(ctx, what, poll, do.WaitOptions{Timeout: time.Minute})
+	return do.Wait(ctx, what, poll, do.WaitOptions{Timeout: cmp.Or(f.InUseWait, DefaultInUseWait)})
 }

@@ -56,7 +56,7 @@ func compare(want wanted, have found) []Difference {
 	all := []Difference{}
 	all = append(all, compareNetwork(want, have)...)
 	all = append(all, compareSecrets(want)...)
-	all = append(all, compareCertificate(want, have)...)
+	all = append(all, compareCertificates(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
 	all = append(all, compareFirewalls(want, have)...)
 	all = append(all, compareRecords(want, have)...)
@@ -251,6 +251,11 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 			Reason: fmt.Sprintf("Droplet %d is off", m.Droplet.ID),
 			By:     up,
 		})
+	}
+
+	// There it is given and taken on purpose.
+	if !byStrategy(have.members, StrategyBlueGreen)[node.Role] {
+		all = append(all, compareTraffic(want, node, m)...)
 	}
 
 	reasons := outdated(want, have, node, m)

@@ -49,11 +49,17 @@ func equals() (wanted, found) {
 			image: image,
 			spec:  made,
 		}},
-		key:         "key",
-		fingerprint: "abcdef",
+		key: "key",
+		certificate: &siteCertificate{
+			names: []string{"hornero-x-01234567", "hornero-x-0123456789abcdef"},
+			sum:   "abcdef",
+		},
+		traffic:       map[string][]string{"shop": {"hornero:x:lb:shop"}},
+		trafficPrefix: "hornero:x:lb:",
 		balancers: []wantedBalancer{{
 			name:   "hornero-x",
-			target: "hornero:x:role:shop",
+			called: "shop",
+			target: "hornero:x:lb:shop",
 			rules:  testRules(""),
 			health: healthCheck(),
 			idle:   &idle,
@@ -70,6 +76,7 @@ func equals() (wanted, found) {
 				Region:   &godo.Region{Slug: "fra1"},
 				Image:    image,
 				Status:   "active",
+				Tags:     []string{"hornero:x:role:shop", "hornero:x:lb:shop"},
 			},
 			Node:        "shop-1",
 			Role:        "shop",
@@ -79,16 +86,16 @@ func equals() (wanted, found) {
 		balancers: []godo.LoadBalancer{{
 			ID:                     "b",
 			Name:                   "hornero-x",
-			Tag:                    "hornero:x:role:shop",
+			Tag:                    "hornero:x:lb:shop",
 			ForwardingRules:        testRules("c"),
 			HealthCheck:            healthCheck(),
 			HTTPIdleTimeoutSeconds: &idle,
 		}},
-		certificate: &godo.Certificate{
+		certificates: []godo.Certificate{{
 			ID:              "c",
-			Name:            "hornero-x",
+			Name:            "hornero-x-01234567",
 			SHA1Fingerprint: "abcdef",
-		},
+		}},
 	}
 
 	return want, have
@@ -144,7 +151,7 @@ func nodeComparisons() map[string]comparison {
 		"of a later version": {
 			change: func(_ *wanted, have *found) { have.members[0].Made = "10-0123456789ab" },
 			want:   []string{"nothing node shop-1: " + notComparable},
-			by:     up,
+			by:     "hornero replace shop-1",
 		},
 		"no image, and another setting": {
 			change: func(want *wanted, _ *found) {
@@ -267,82 +274,12 @@ func stackComparisons() map[string]comparison {
 	}
 }
 
-// balancerComparisons are of load balancers and the certificate.
-func balancerComparisons() map[string]comparison {
-	const balancer = "change load balancer hornero-x: "
-
-	return map[string]comparison{
-		"the API fills in and writes as it likes": {
-			change: func(_ *wanted, have *found) {
-				no := false
-				is := &have.balancers[0]
-				is.HTTPIdleTimeoutSeconds = nil
-				is.HealthCheck.ProxyProtocol = &no
-				is.ForwardingRules[0], is.ForwardingRules[1] = is.ForwardingRules[1], is.ForwardingRules[0]
-				have.certificate.SHA1Fingerprint = "AB:CD:EF"
-			},
-		},
-		"no certificate": {
-			change: func(_ *wanted, have *found) { have.certificate = nil },
-			want:   []string{"create certificate hornero-x: it is not there"},
-			by:     NothingYet,
-		},
-		"no certificate, and no load balancer": {
-			change: func(_ *wanted, have *found) {
-				have.certificate = nil
-				have.balancers = nil
-			},
-			want: []string{
-				"create certificate hornero-x: it is not there",
-				"create load balancer hornero-x: it is not there",
-			},
-			by: up,
-		},
-		"another certificate in the account": {
-			change: func(_ *wanted, have *found) { have.certificate.SHA1Fingerprint = "123456" },
-			want:   []string{"change certificate hornero-x: the account's is not the one in the secrets file"},
-			by:     NothingYet,
-		},
-		"another certificate at the load balancer": {
-			change: func(_ *wanted, have *found) { have.balancers[0].ForwardingRules[1].CertificateID = "mine" },
-			want:   []string{balancer + "the certificate of port 443 is another than hornero-x"},
-			by:     NothingYet,
-		},
-		"another target, and another check": {
-			change: func(_ *wanted, have *found) {
-				have.balancers[0].Tag = ""
-				have.balancers[0].HealthCheck.Path = "/"
-			},
-			want: []string{balancer + "target none -> hornero:x:role:shop; " +
-				"health check http:9200/ every 3 s (waits 3 s, bad after 2, good after 2) -> " +
-				"http:9200/healthz every 3 s (waits 3 s, bad after 2, good after 2)"},
-			by: NothingYet,
-		},
-		"other rules": {
-			change: func(_ *wanted, have *found) {
-				have.balancers[0].ForwardingRules = have.balancers[0].ForwardingRules[:1]
-			},
-			want: []string{balancer + "rules [http:80 to http:8080] -> " +
-				"[http:80 to http:8080, https:443 to http:8080]"},
-			by: NothingYet,
-		},
-		"two load balancers of a name": {
-			change: func(_ *wanted, have *found) {
-				other := have.balancers[0]
-				other.ID = "c"
-				have.balancers = append(have.balancers, other)
-			},
-			want: []string{"remove load balancer hornero-x: not in stack.yaml, or there twice; it is paid for"},
-			by:   NothingYet + "delete load balancer c ",
-		},
-	}
-}
-
 func TestCompare(t *testing.T) {
 	for _, table := range []map[string]comparison{
 		nodeComparisons(),
 		stackComparisons(),
 		balancerComparisons(),
+		certificateComparisons(),
 	} {
 		for name, c := range table {
 			t.Run(name, c.run)

@@ -1,6 +1,13 @@
 package fleet
 
-import "github.com/hornero/hornero/internal/status"
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/hornero/hornero/internal/status"
+)
 
 // Newest is what is believed of what nodes say, in their order.
 func Newest(said ...status.PeerSet) status.PeerSet {
@@ -10,4 +17,37 @@ func Newest(said ...status.PeerSet) status.PeerSet {
 	}
 
 	return newest(answers)
+}
+
+// Admit gives nodes the traffic of their roles.
+func (f *Fleet) Admit(ctx context.Context, nodes ...string) error {
+	members, err := f.membersOf(ctx, nodes)
+	if err != nil {
+		return err
+	}
+
+	return f.admit(ctx, members)
+}
+
+// Withhold takes all traffic from nodes.
+func (f *Fleet) Withhold(ctx context.Context, nodes ...string) error {
+	members, err := f.membersOf(ctx, nodes)
+	if err != nil {
+		return err
+	}
+
+	return f.withhold(ctx, members)
+}
+
+func (f *Fleet) membersOf(ctx context.Context, nodes []string) ([]member, error) {
+	all, err := f.members(ctx)
+	return slices.DeleteFunc(all, func(m member) bool { return !slices.Contains(nodes, m.Node) }), err
+}
+
+// AdmissionWait is how long a load balancer may take to send to a node.
+func (f *Fleet) AdmissionWait() time.Duration { return f.admissionWait() }
+
+// FreeRange is a free range for a network of a name.
+func FreeRange(name string, taken ...netip.Prefix) (netip.Prefix, bool) {
+	return freeRange(name, taken)
 }

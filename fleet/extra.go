@@ -91,7 +91,12 @@ func (f *Fleet) launchExtra(ctx context.Context, like stack.Node, strategy strin
 		return member{}, err
 	}
 
-	return fresh, f.awaitNode(ctx, fresh)
+	// Until the switch it has no traffic.
+	if strategy == StrategyBlueGreen {
+		return fresh, f.awaitNode(ctx, fresh)
+	}
+
+	return fresh, f.awaitServing(ctx, fresh)
 }
 
 // replaceBesideExtra recreates the only node of its role: an extra one does its work meanwhile.
@@ -125,7 +130,7 @@ func (f *Fleet) ensureExtra(ctx context.Context, node stack.Node) (member, error
 		}
 
 		if m.Extra == StrategyRolling && asWanted {
-			return m, f.awaitNode(ctx, m)
+			return m, f.awaitServing(ctx, m)
 		}
 
 		// It is of an earlier roll: from another image, or with other settings.

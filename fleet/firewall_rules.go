@@ -132,7 +132,9 @@ func (f *Fleet) wantedFirewalls(have []godo.LoadBalancer, members []member) ([]w
 	var wanted []wantedFirewall
 
 	for _, role := range w.roles {
-		inbound := w.doorsOf(role).rules(f.tag())
+		open := w.doorsOf(role)
+		f.keepOpen(open, role, have, members)
+		inbound := open.rules(f.tag())
 
 		if number := len(inbound) + len(outbound()); number > firewallRules {
 			return nil, fmt.Errorf("%w of role %s: they come to %d rules, and DigitalOcean allows %d; declare fewer "+
@@ -148,6 +150,40 @@ func (f *Fleet) wantedFirewalls(have []godo.LoadBalancer, members []member) ([]w
 	}
 
 	return wanted, nil
+}
+
+// keepOpen lets load balancers go on that send to a role and shall not any more: they are turned or removed later, and
+// the last look at the firewalls shuts them out.
+func (f *Fleet) keepOpen(open doors, role string, have []godo.LoadBalancer, members []member) {
+	for _, balancer := range have {
+		sends := slices.ContainsFunc(members, func(m member) bool {
+			return m.Role == role && slices.Contains(m.Droplet.Tags, balancer.Tag)
+		})
+
+		if !sends || f.isBalanced(balancer.Name, role) {
+			continue
+		}
+
+		let := func(port int) {
+			sources := open.at(port)
+			sources.LoadBalancerUIDs = append(sources.LoadBalancerUIDs, balancer.ID)
+		}
+
+		for _, rule := range balancer.ForwardingRules {
+			let(rule.TargetPort)
+		}
+
+		if balancer.HealthCheck != nil {
+			let(balancer.HealthCheck.Port)
+		}
+	}
+}
+
+// isBalanced tells whether stack.yaml has a load balancer of a name in the account send to a role.
+func (f *Fleet) isBalanced(name, role string) bool {
+	return slices.ContainsFunc(f.Stack.AllBalancers(), func(b stack.Balancer) bool {
+		return f.balancerName(b.Name) == name && b.Nodes == role
+	})
 }
 
 // walledRoles are the roles of stack.yaml, and those of nodes that are there all the same.

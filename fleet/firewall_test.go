@@ -1,11 +1,11 @@
 package fleet_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/assert"
@@ -146,7 +146,11 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 
 	for name, firewall := range w.firewalls() {
 		role := strings.TrimPrefix(name, "hornero-blog-")
-		require.Equal(t, []string{"hornero:blog:role:" + role}, firewall.Tags)
+		require.Equal(
+			t,
+			[]string{"hornero:blog:role:" + role},
+			firewall.Tags,
+		)
 		require.Empty(t, firewall.DropletIDs)
 		require.Len(t, firewall.OutboundRules, 3)
 	}
@@ -156,7 +160,12 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 
 	said := w.hear()
 	require.NoError(t, w.up())
-	require.NotContains(t, said(), "firewall", "the second up changes nothing")
+	require.NotContains(
+		t,
+		said(),
+		"firewall",
+		"the second up changes nothing",
+	)
 }
 
 // A stack that was launched by an earlier version gets its firewalls while it runs.
@@ -184,16 +193,32 @@ func TestUpGivesARunningStackItsFirewalls(t *testing.T) {
 func TestWithoutOperatorAddressesEverybodyMayTryToLogIn(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
-	require.Contains(t, w.lets("hornero-blog-web"), "tcp 22 from 0.0.0.0/0, ::/0")
+	require.Contains(
+		t,
+		w.lets("hornero-blog-web"),
+		"tcp 22 from 0.0.0.0/0, ::/0",
+	)
 
 	require.Empty(t, w.plan(), "a warning is no difference")
 	require.Len(t, w.warnings(), 1)
-	require.Contains(t, w.warnings()[0], "port 22 of every node is open to everybody; ")
+	require.Contains(
+		t,
+		w.warnings()[0],
+		"port 22 of every node is open to everybody; ",
+	)
 
 	w.config.Stack.OperatorAddresses = []string{"203.0.113.0/24"}
-	require.Contains(t, w.plan(), "change firewall hornero-blog-web: port 22 from 0.0.0.0/0, ::/0 -> 203.0.113.0/24")
+	require.Contains(
+		t,
+		w.plan(),
+		"change firewall hornero-blog-web: port 22 from 0.0.0.0/0, ::/0 -> 203.0.113.0/24",
+	)
 	require.NoError(t, w.up())
-	require.Contains(t, w.lets("hornero-blog-web"), "tcp 22 from 203.0.113.0/24")
+	require.Contains(
+		t,
+		w.lets("hornero-blog-web"),
+		"tcp 22 from 203.0.113.0/24",
+	)
 	require.Empty(t, w.plan())
 }
 
@@ -331,7 +356,11 @@ func TestAFirewallOfSomebodyElseIsToldAndLeftAlone(t *testing.T) {
 	said := w.hear()
 	require.NoError(t, w.up())
 	require.Contains(t, said(), want)
-	require.Equal(t, before["watch"].InboundRules, w.firewalls()["watch"].InboundRules)
+	require.Equal(
+		t,
+		before["watch"].InboundRules,
+		w.firewalls()["watch"].InboundRules,
+	)
 
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 	require.Len(t, w.firewalls(), 2)
@@ -345,6 +374,8 @@ func TestTheFirewallOfARoleThatIsGoneIsDeleted(t *testing.T) {
 	own := strings.Replace(withBalancers(text, ""), "  - {name: web, role: web, count: 2}\n", "", 1)
 	w.config.Stack = w.parse(own, w.config.Manifests)
 
+	w.config.Confirm = func(context.Context, []fleet.Removal) error { return nil }
+
 	// While its nodes run they are behind it, and are served.
 	for _, line := range w.plan() {
 		require.NotContains(t, line, "firewall hornero-blog-proxy")
@@ -353,7 +384,11 @@ func TestTheFirewallOfARoleThatIsGoneIsDeleted(t *testing.T) {
 
 	require.NoError(t, w.up())
 	require.NotContains(t, w.firewalls(), "hornero-blog-web")
-	require.NotContains(t, w.lets("hornero-blog-proxy"), "tcp 3306 from hornero:blog:role:web")
+	require.NotContains(
+		t,
+		w.lets("hornero-blog-proxy"),
+		"tcp 3306 from hornero:blog:role:web",
+	)
 
 	for _, line := range w.plan() {
 		require.NotContains(t, line, "firewall")
@@ -397,66 +432,13 @@ func TestTheFirewallOfAnotherStackIsNotTaken(t *testing.T) {
 func TestTheReservedIPIsOpenToEverybody(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
-	require.NotContains(t, w.lets("hornero-blog-proxy"), "tcp 443 from 0.0.0.0/0, ::/0")
+	require.NotContains(
+		t,
+		w.lets("hornero-blog-proxy"),
+		"tcp 443 from 0.0.0.0/0, ::/0",
+	)
 
 	w.config.Stack.ReservedIP = &stack.ReservedIP{Nodes: "proxy", Address: "198.51.100.250"}
 	require.Contains(t, w.plan(), "change firewall hornero-blog-proxy: port 443 from nobody -> 0.0.0.0/0, ::/0; "+
 		"port 80 from nobody -> 0.0.0.0/0, ::/0")
-}
-
-// A role of the user's own that declares no port is reached where it serves.
-func TestWhatARoleServesIsOpen(t *testing.T) {
-	w := newAPIWorld(t, apiText+"balancers: [{name: front, nodes: api, http: PORT}]\n")
-	w.site.answer(answerReady)
-	require.NoError(t, w.up())
-	require.Contains(t, w.lets("hornero-blog-api"), "tcp 8080 from hornero-blog-front")
-	require.Contains(t, w.lets("hornero-blog-api"), "tcp 9200 from hornero:blog, hornero-blog-front")
-	require.Len(t, w.lets("hornero-blog-api"), 5, "nobody asks for the pages")
-}
-
-// ownRole is a role with ports.
-func ownRole(name, ports, watches string) string {
-	return "version: 1\nname: " + name + "\nsummary: of the user's own\npeers: client\n" + ports + watches
-}
-
-func TestLimitsOfFirewalls(t *testing.T) {
-	own := fstest.MapFS{}
-	nodes := "nodes:\n  - {name: db, role: db, count: 1}\n  - {name: hub, role: hub, count: 1}\n"
-
-	for number := range 7 {
-		name := fmt.Sprintf("leaf-%d", number)
-		manifest := ownRole(name, "", "watches: {hub: hub}\n")
-		own[name+"/role.yaml"] = &fstest.MapFile{Data: []byte(manifest)}
-		nodes += "  - {name: " + name + ", role: " + name + ", count: 1}\n"
-	}
-
-	hub := ownRole("hub", "ports: [{port: 5000, name: hub, from: [watchers]}]\n", "")
-	own["hub/role.yaml"] = &fstest.MapFile{Data: []byte(hub)}
-
-	const head = "version: 1\nname: blog\ncloud: lab\nregion: fra1\n"
-	w := newWorldOf(t, head+nodes, own)
-	require.NoError(t, w.up())
-	require.Empty(t, w.plan())
-
-	rules := slices.DeleteFunc(w.lets("hornero-blog-hub"), func(line string) bool {
-		return !strings.HasPrefix(line, "tcp 5000 ")
-	})
-	require.Equal(t, []string{
-		"tcp 5000 from hornero:blog:role:leaf-0, hornero:blog:role:leaf-1, hornero:blog:role:leaf-2, " +
-			"hornero:blog:role:leaf-3, hornero:blog:role:leaf-4",
-		"tcp 5000 from hornero:blog:role:leaf-5, hornero:blog:role:leaf-6",
-	}, rules, "five tags a rule")
-
-	ports := "ports:\n"
-	for number := range 50 {
-		ports += fmt.Sprintf("  - {port: %d, name: p%d, from: [self]}\n", 6000+number, number)
-	}
-
-	many := fstest.MapFS{"hub/role.yaml": &fstest.MapFile{Data: []byte(ownRole("hub", ports, ""))}}
-	w = newWorldOf(t, head+nodes[:strings.Index(nodes, "  - {name: leaf-0")], many)
-
-	err := w.up()
-	require.ErrorIs(t, err, fleet.ErrFirewall)
-	require.ErrorContains(t, err, "of role hub: they come to 57 rules, and DigitalOcean allows 50; declare fewer ports")
-	require.Empty(t, w.names())
 }

@@ -48,6 +48,13 @@ type Config struct {
 	Planned *Plan
 	Timeout time.Duration // for a node to become healthy
 	Soak    time.Duration // for which the first new node of a roll is watched; DefaultSoak where 0
+	// ReplaceBalancers names load balancers of stack.yaml (one without a name: its role) that Up makes anew.
+	ReplaceBalancers []string
+	Admission        time.Duration // for a load balancer to send to a node; 0: what its health check takes
+	InUseWait        time.Duration // for what is in use to be deletable; 0: DefaultInUseWait
+	Lock             LockConfig
+	// Terminal is the operator's, for commands that want one; nil where there is none.
+	Terminal *Terminal
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
@@ -56,7 +63,8 @@ const DefaultTimeout = 10 * time.Minute
 // Fleet is one stack on one cloud.
 type Fleet struct {
 	Config
-	shell *shell
+	shell  *shell
+	change *change // the command that has the stack's lock; nil where none takes it
 }
 
 // New makes a fleet.
@@ -76,7 +84,7 @@ func New(config Config) (*Fleet, error) {
 		return nil, err
 	}
 
-	return &Fleet{config, shell}, nil
+	return &Fleet{Config: config, shell: shell}, nil
 }
 
 // Close ends the connections to nodes.
@@ -213,7 +221,12 @@ func find(members []member, node string) (member, bool) {
 }
 
 func (f *Fleet) progress(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if held := f.held(); held != nil {
+		held.Step(line)
+	}
+
 	if f.Progress != nil {
-		f.Progress(fmt.Sprintf(format, args...))
+		f.Progress(line)
 	}
 }

@@ -3,12 +3,14 @@ package fleet_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/fleet"
@@ -42,10 +44,7 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 
 	for id, document := range w.documents() {
 		require.Equal(t, document.Node == "db-1", document.Found)
-
-		if !document.Found {
-			require.Len(t, document.Join, 1, "Droplet %d joins the founder", id)
-		}
+		require.Empty(t, document.Join, "Droplet %d was launched with the others", id)
 	}
 
 	before := w.documents()
@@ -98,21 +97,80 @@ func TestUpEndsAtARefusedNode(t *testing.T) {
 	require.ErrorIs(t, w.up(), fleet.ErrRefused)
 }
 
-func TestUpEndsWhereNobodyFounds(t *testing.T) {
+func TestAFounderThatIsLostIsLaunchedAnew(t *testing.T) {
 	w := newWorld(t)
 	w.strangers = true
 	w.config.Timeout = time.Second
 	require.ErrorIs(t, w.up(), context.DeadlineExceeded, "the founder is there")
 
 	w.destroyDroplet("db-1", 6)
+	waiting := w.documents()
 
-	w.config.Timeout = waitLimit
+	// While one up waits for the stack, too.
+	w.config.Timeout = 20 * time.Second
+	w.created = func(machine api.Machine) {
+		document := w.document(machine)
+		require.Equal(t, "db-1", document.Node)
+		require.True(t, document.Found)
+		w.set(func() { w.strangers = false })
+	}
+	require.NoError(t, w.up())
+	require.Len(t, w.names(), 7)
+	require.Equal(t, 1, founders(w))
+
+	for id, document := range waiting {
+		require.Equal(t, document, w.documents()[id], "those that waited find it")
+	}
+}
+
+func TestUpEndsWhereNobodyMayFound(t *testing.T) {
+	w := newWorld(t)
+	w.strangers = true
+	w.mayFound = func(cloudinit.Node) bool { return false }
 	require.ErrorIs(t, w.up(), fleet.ErrUnfounded)
-	require.Len(t, w.names(), 6, "nothing is destroyed unasked, and nothing launched that could not join")
+	require.Empty(t, w.history, "nothing is destroyed unasked")
+}
+
+func TestAllDropletsAreCreatedAtOnce(t *testing.T) {
+	w := newWorld(t)
+
+	// None is created before all are asked for.
+	var together sync.WaitGroup
+	together.Add(len(whole))
+
+	w.created = func(api.Machine) {
+		together.Done()
+		together.Wait()
+	}
+	require.NoError(t, w.up())
+	require.Equal(t, whole, w.names())
+}
+
+func TestTwoUpsAtOnceEndWithTheSameNodes(t *testing.T) {
+	w := newWorld(t)
+
+	var both errgroup.Group
+	for range 2 {
+		both.Go(w.up)
+	}
+
+	require.NoError(t, both.Wait())
+	require.Equal(t, whole, w.names())
+	require.Equal(t, 1, founders(w))
+}
+
+func TestANodeThatIsRefusedForATwinIsLaunchedAnew(t *testing.T) {
+	w := newWorld(t)
+	w.twin = "db-2"
+	w.known["db-2"] = 1
+	require.NoError(t, w.up())
+	require.Contains(t, w.names(), "db-2/2")
+	require.Len(t, w.names(), len(whole))
+	require.Equal(t, []string{"destroy db-2/1"}, w.history)
 }
 
 func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
-	// Killed after the founder alone, after the first that joins it, and among the others.
+	// Killed after the first, whichever that is, and among the others.
 	for _, after := range []int32{1, 2, 4} {
 		w := newWorld(t)
 		ctx, kill := context.WithCancel(t.Context())

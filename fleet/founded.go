@@ -2,11 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strconv"
-
-	"github.com/digitalocean/godo"
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/status"
@@ -18,33 +13,19 @@ import (
 // tag.
 func (f *Fleet) markFounded(ctx context.Context, members []member, known status.PeerSet) error {
 	tag := cloudinit.FoundedTag(f.Stack.Name)
-	var resources []godo.Resource
+	var founders []member
 
 	for _, m := range members {
 		mayFound := f.manifest(m.Role).Peers == roles.Member
-		tagged := slices.Contains(m.Droplet.Tags, tag)
 
-		if known.Founded != "" && mayFound && !tagged {
-			resources = append(resources, godo.Resource{
-				ID:   strconv.Itoa(m.Droplet.ID),
-				Type: godo.DropletResourceType,
-			})
+		if known.Founded != "" && mayFound && !m.bears(tag) {
+			founders = append(founders, m)
 		}
 	}
 
-	if len(resources) == 0 {
+	if len(founders) == 0 {
 		return nil
 	}
 
-	// A tag must be there before it is put on something; to create one twice is no error.
-	if _, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag}); err != nil {
-		return fmt.Errorf("create tag %s: %w", tag, err)
-	}
-
-	request := &godo.TagResourcesRequest{Resources: resources}
-	if _, err := f.Client.Tags.TagResources(ctx, tag, request); err != nil {
-		return fmt.Errorf("tag the founder of the peer set: %w", err)
-	}
-
-	return nil
+	return f.putTag(ctx, tag, founders)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hornero/hornero/fleet/lock"
 	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/stack"
@@ -20,8 +21,8 @@ var (
 )
 
 const (
-	// DefaultSilence is how long a node has to be silent, to its peers and to the healer, before it is dead.
-	DefaultSilence = 60 * time.Second
+	// DefaultDeadAfter is how long a node has to be silent, to its peers and to the healer, before it is dead.
+	DefaultDeadAfter = 60 * time.Second
 	// DefaultHealPause is between two looks of a healer that watches.
 	DefaultHealPause = 10 * time.Second
 )
@@ -30,7 +31,7 @@ const (
 // do no harm, as each asks how everything is before it takes a step.
 type Healer struct {
 	Fleet   *Fleet
-	Silence time.Duration // DefaultSilence where 0
+	Silence time.Duration // DefaultDeadAfter where 0
 	Pause   time.Duration // DefaultHealPause where 0
 
 	silent map[string]time.Time // since when each node is
@@ -40,7 +41,7 @@ type Healer struct {
 
 func (h *Healer) begin() {
 	if h.Silence == 0 {
-		h.Silence = DefaultSilence
+		h.Silence = DefaultDeadAfter
 	}
 	if h.Pause == 0 {
 		h.Pause = DefaultHealPause
@@ -223,14 +224,22 @@ func (h *Healer) heal(ctx context.Context, next treatment) error {
 		return err
 	}
 
-	switch next.state {
-	case patientOff:
-		return h.turnOn(ctx, node)
-	case patientMissing:
-		return f.relaunch(ctx, node)
-	}
+	request := lock.Request{Command: "heal " + next.node}
 
-	return f.replace(ctx, node)
+	return f.Change(ctx, request, func(ctx context.Context) error {
+		if err := f.awaitTakenLock(ctx); err != nil {
+			return err
+		}
+
+		switch next.state {
+		case patientOff:
+			return h.turnOn(ctx, node)
+		case patientMissing:
+			return f.relaunch(ctx, node)
+		}
+
+		return f.replace(ctx, node)
+	})
 }
 
 // turnOn turns a Droplet on once: the second time another takes its place.
@@ -253,7 +262,7 @@ func (h *Healer) turnOn(ctx context.Context, node stack.Node) error {
 		return err
 	}
 
-	return h.Fleet.awaitNode(ctx, m)
+	return h.Fleet.awaitServing(ctx, m)
 }
 
 // relaunch launches a node that has no Droplet, as its next incarnation, and waits until it serves.
@@ -273,5 +282,5 @@ func (f *Fleet) relaunch(ctx context.Context, node stack.Node) error {
 		return fmt.Errorf("launch %s: %w", node.Name, ErrNoDroplet)
 	}
 
-	return f.awaitNode(ctx, m)
+	return f.awaitServing(ctx, m)
 }

@@ -117,7 +117,7 @@ func (f *Fleet) usableImages(ctx context.Context, role string) ([]godo.Image, er
 	return images, nil
 }
 
-func isRejected(image godo.Image) bool { return slices.Contains(image.Tags, rejectedTag) }
+func isRejected(image godo.Image) bool { return slices.Contains(image.Tags, record.RejectedTag) }
 
 func (f *Fleet) noImage(role, but string) error {
 	return fmt.Errorf(

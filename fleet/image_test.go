@@ -69,7 +69,7 @@ func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 	pinned := w.newestOf("web")
 	require.NoError(t, w.up())
 
-	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:2")
+	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
 	require.Greater(t, newer, pinned.ID)
 
 	for _, c := range []struct {
@@ -154,7 +154,7 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 	require.NoError(t, w.up())
 
 	old := w.newestOf("web")
-	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:2", &godo.UntagResourcesRequest{
+	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:3", &godo.UntagResourcesRequest{
 		Resources: []godo.Resource{{ID: strconv.Itoa(old.ID), Type: godo.ImageResourceType}},
 	})
 	require.NoError(t, err)
@@ -164,4 +164,46 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 	require.ErrorContains(t, err, "of an earlier version of Hornero")
 	require.Contains(t, w.names(), "web-1/1", "what it was to take the place of is there")
 	require.NotContains(t, w.history, "drain web-1")
+}
+
+func TestARejectedImageIsPassedOver(t *testing.T) {
+	w := newWorld(t)
+	good := w.newestOf("web")
+	require.NoError(t, w.up())
+
+	const rejected = "hornero:rejected"
+	bad := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:2", rejected)
+	require.Greater(t, bad, good.ID)
+	require.Empty(t, w.plan(), "no node is to be made from it")
+
+	launched := func(want int) {
+		t.Helper()
+		require.NoError(t, w.fleet().Replace(t.Context(), "web-2"))
+
+		droplets, _, err := w.config.Client.Droplets.ListByTag(t.Context(), "hornero:blog:node:web-2", nil)
+		require.NoError(t, err)
+		require.Len(t, droplets, 1)
+		require.Equal(t, want, droplets[0].Image.ID)
+	}
+	launched(good.ID)
+
+	w.config.Stack.Nodes[2].Image = bad
+	err := w.fleet().Replace(t.Context(), "web-2")
+	require.ErrorIs(t, err, fleet.ErrPinned)
+	require.ErrorContains(t, err, "a roll went back from image "+strconv.Itoa(bad)+" (mine) of web-")
+	require.ErrorContains(t, err, "; `hornero images accept "+strconv.Itoa(bad)+"` takes that back")
+
+	w.config.Stack.Nodes[2].Image = 0
+	w.tag(rejected, godo.Resource{ID: strconv.Itoa(good.ID), Type: godo.ImageResourceType})
+
+	err = w.fleet().Replace(t.Context(), "web-2")
+	require.ErrorIs(t, err, fleet.ErrNoImage)
+	require.ErrorContains(t, err, "but one that a roll went back from, which `hornero images accept` takes back")
+
+	// Accepted.
+	_, err = w.config.Client.Tags.UntagResources(t.Context(), rejected, &godo.UntagResourcesRequest{
+		Resources: []godo.Resource{{ID: strconv.Itoa(bad), Type: godo.ImageResourceType}},
+	})
+	require.NoError(t, err)
+	launched(bad)
 }

@@ -51,27 +51,37 @@ func (l *labelled) pass(line []byte) error {
 	return err
 }
 
-// runLabelled runs a command on a node with the node's name before each line of its output.
-func (s *shell) runLabelled(
+// runner runs a command on a node, and returns its exit code.
+type runner = func(
 	ctx context.Context,
 	m member,
 	command string,
 	stdin io.Reader,
 	stdout, stderr io.Writer,
-) (int, error) {
-	var mutex sync.Mutex
+) (int, error)
 
-	out := &labelled{
-		mutex: &mutex,
-		to:    stdout,
-		label: m.Node,
-	}
-	errOut := &labelled{
-		mutex: &mutex,
-		to:    stderr,
-		label: m.Node,
-	}
-	code, err := s.run(ctx, m, command, stdin, out, errOut)
+// labelledBy runs a command on a node with the node's name before each line of its output; under a mutex, which those
+// share that write to the same outputs.
+func (s *shell) labelledBy(mutex *sync.Mutex) runner {
+	return func(
+		ctx context.Context,
+		m member,
+		command string,
+		stdin io.Reader,
+		stdout, stderr io.Writer,
+	) (int, error) {
+		out := &labelled{
+			mutex: mutex,
+			to:    stdout,
+			label: m.Node,
+		}
+		errOut := &labelled{
+			mutex: mutex,
+			to:    stderr,
+			label: m.Node,
+		}
+		code, err := s.run(ctx, m, command, stdin, out, errOut)
 
-	return code, errors.Join(err, out.end(), errOut.end())
+		return code, errors.Join(err, out.end(), errOut.end())
+	}
 }

@@ -20,10 +20,20 @@ import (
 var errNoFounder = errors.New("the stack has no node of a role that can found a peer set; " +
 	"add a group of a role with peers: member")
 
-// launchMissing launches the founder alone when there is nobody to join, and everybody else at once.
+// launchesAtOnce is how many Droplets are being created at the same time: more are refused now and then.
+const launchesAtOnce = 10
+
+// launchMissing creates the Droplets of all missing nodes at once. Nodes find each other: none waits for another's
+// address.
 func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
 	answers := f.askAll(ctx, kept)
-	err := unfounded(answers)
+
+	founder, err := f.founder(answers, missing)
+	if err != nil {
+		return fmt.Errorf("launch %s: %w", f.Stack.Name, err)
+	}
+
+	images, err := f.imagesOf(ctx, missing)
 	if err != nil {
 		return err
 	}
@@ -32,65 +42,62 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 	known := newest(answers)
 	join := f.consensus(kept)
 
-	images, err := f.imagesOf(ctx, missing)
-	if err != nil {
-		return err
-	}
-
-	launch := func(ctx context.Context, node stack.Node, founds bool, join []string) error {
-		incarnation := nextIncarnation(known, kept, node.Name)
-		next, err := f.order(node, images[choiceOf(node)], incarnation, founds, join)
-		if err != nil {
-			return err
-		}
-
-		_, err = f.launch(ctx, vpc, next)
-
-		return err
-	}
-
-	// Two founders would make two peer sets: one node is launched alone, and all others join it.
-	if len(join) == 0 {
-		founder := f.founder(missing)
-		if founder < 0 {
-			return fmt.Errorf("launch %s: %w", f.Stack.Name, errNoFounder)
-		}
-
-		if err := launch(ctx, missing[founder], true, nil); err != nil {
-			return err
-		}
-
-		// Another operator may have launched a founder at once: both see it now and agree on one.
-		if kept, err = f.reconcile(ctx); err != nil {
-			return err
-		}
-
-		join = f.consensus(kept)
-		missing = slices.Delete(slices.Clone(missing), founder, founder+1)
-	}
-
-	// All others at once: each has a member's address to join by.
-	group, ctx := errgroup.WithContext(ctx)
+	// One that is refused stops no other: what is created is known by its tags.
+	var group errgroup.Group
+	group.SetLimit(launchesAtOnce)
 
 	for _, node := range missing {
 		group.Go(func() error {
-			return launch(ctx, node, false, join)
+			incarnation := nextIncarnation(known, kept, node.Name)
+
+			next, err := f.order(node, images[choiceOf(node)], incarnation, node.Name == founder, join)
+			if err != nil {
+				return err
+			}
+
+			_, err = f.create(ctx, vpc, next)
+
+			return err
 		})
 	}
 
 	return group.Wait()
 }
 
-// founder picks the first database node, or the first node that joins consensus; -1 when there is none.
-func (f *Fleet) founder(missing []stack.Node) int {
-	database := func(node stack.Node) bool { return f.isDatabase(node.Role) }
-	if i := slices.IndexFunc(missing, database); i >= 0 {
-		return i
+// founder names the missing node that is to found the peer set; "" where there is one, or a node that may found it. Two
+// operators who launch the stack at once name the same one.
+func (f *Fleet) founder(answers []answer, missing []stack.Node) (string, error) {
+	if slices.ContainsFunc(answers, f.hasFounder) {
+		return "", nil
 	}
 
-	return slices.IndexFunc(missing, func(node stack.Node) bool {
-		return f.manifest(node.Role).Peers == roles.Member
-	})
+	database := func(node stack.Node) bool { return f.isDatabase(node.Role) }
+	member := func(node stack.Node) bool { return f.manifest(node.Role).Peers == roles.Member }
+
+	for _, may := range []func(stack.Node) bool{database, member} {
+		if i := slices.IndexFunc(missing, may); i >= 0 {
+			return missing[i].Name, nil
+		}
+	}
+
+	if !slices.ContainsFunc(f.Stack.All(), member) {
+		return "", errNoFounder
+	}
+
+	// Members that do not answer may be in one. All that answer and ask to join one prove that there is none.
+	return "", unfounded(answers)
+}
+
+// hasFounder tells a member of consensus that may found the peer set, or is in one that was founded.
+func (f *Fleet) hasFounder(a answer) bool {
+	if f.manifest(a.member.Role).Peers != roles.Member {
+		return false
+	}
+
+	tags := a.member.Droplet.Tags
+	tagged := slices.Contains(tags, f.tag(founderTag)) || slices.Contains(tags, cloudinit.FoundedTag(f.Stack.Name))
+
+	return tagged || a.err == nil && a.status.PeerSet.Founded != ""
 }
 
 // consensus lists the VPC addresses of Droplets that are or will be members of consensus.
@@ -135,6 +142,7 @@ type order struct {
 	incarnation int
 	made        string // what its spec comes to
 	extra       string // the strategy of the roll that makes it beside the nodes of stack.yaml; "" for any other
+	founds      bool   // its document says that it may found the peer set
 	userData    []byte
 }
 
@@ -166,12 +174,13 @@ func (f *Fleet) order(
 		image:       image,
 		incarnation: incarnation,
 		made:        made,
+		founds:      founds,
 		userData:    data,
 	}, nil
 }
 
-// launch creates a node's Droplet and waits until it has its addresses.
-func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, error) {
+// create creates a node's Droplet, and waits for nothing.
+func (f *Fleet) create(ctx context.Context, vpc string, next order) (member, error) {
 	node := next.node
 	droplet, _, err := f.Client.Droplets.Create(ctx, &godo.DropletCreateRequest{
 		Name:     f.Stack.Name + "-" + node.Name,
@@ -188,10 +197,19 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 
 	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, next.image.Name, next.incarnation)
 
-	// Its address is what those that are launched next are told to join.
-	droplet, err = do.WaitDropletActive(ctx, f.Client, droplet.ID, do.WaitOptions{})
+	return f.member(*droplet), nil
+}
+
+// launch creates a node's Droplet and waits until it has its addresses.
+func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, error) {
+	m, err := f.create(ctx, vpc, next)
 	if err != nil {
-		return member{}, fmt.Errorf("launch %s: %w", node.Name, err)
+		return member{}, err
+	}
+
+	droplet, err := do.WaitDropletActive(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+	if err != nil {
+		return member{}, fmt.Errorf("launch %s: %w", m.Node, err)
 	}
 
 	return f.member(*droplet), nil

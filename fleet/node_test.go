@@ -111,10 +111,21 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 	defer session.Close()
 
 	for request := range asked {
+		if request.Type == "pty-req" {
+			w.noteTerminal(document.Node, request)
+			continue
+		}
+
 		if request.Type != "exec" {
 			_ = request.Reply(false, nil)
 			continue
 		}
+
+		go func() {
+			for request := range asked {
+				w.noteTerminal(document.Node, request)
+			}
+		}()
 
 		_ = request.Reply(true, nil)
 
@@ -135,9 +146,12 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		command := string(request.Payload[4:]) // after its length
 		var code uint32
 
-		if strings.HasPrefix(command, "hornero-bootstrap ") || strings.HasPrefix(command, "systemctl show ") {
+		switch {
+		case strings.HasPrefix(command, "hornero-bootstrap "), strings.HasPrefix(command, "systemctl show "):
 			_, _ = io.WriteString(session, w.command(document, address, command))
-		} else {
+		case strings.Contains(command, "journalctl"):
+			code = w.journals.run(document.Node, command, session)
+		default:
 			code = w.roleCommand(document.Node, command, session)
 		}
 
@@ -145,6 +159,32 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		_, _ = session.SendRequest("exit-status", false, exit)
 
 		return
+	}
+}
+
+// noteTerminal notes what is asked of a terminal: its type and size, or a new size.
+func (w *world) noteTerminal(node string, request *ssh.Request) {
+	var size struct{ Columns, Rows, Width, Height uint32 }
+
+	var opened struct {
+		Type                         string
+		Columns, Rows, Width, Height uint32
+		Modes                        string
+	}
+
+	said := node + ": terminal"
+	if ssh.Unmarshal(request.Payload, &opened) == nil {
+		size.Columns = opened.Columns
+		size.Rows = opened.Rows
+		said += " " + opened.Type
+	} else if ssh.Unmarshal(request.Payload, &size) != nil {
+		return
+	}
+
+	w.set(func() { w.ran = append(w.ran, fmt.Sprintf("%s %dx%d", said, size.Columns, size.Rows)) })
+
+	if request.WantReply {
+		_ = request.Reply(true, nil)
 	}
 }
 
@@ -281,7 +321,7 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	if w.strangers {
 		said.Phase = "joining"
 		said.Healthy = false
-		said.UnknownPeer = !document.Found
+		said.UnknownPeer = !w.mayFound(document)
 		said.PeerSet = status.PeerSet{}
 	}
 
@@ -290,11 +330,24 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 		said.Healthy = false
 	}
 
+	if w.twin == node && document.Incarnation == 1 {
+		said.Phase = "refused"
+		said.Healthy = false
+		said.PeerSet = status.PeerSet{}
+
+		return said
+	}
+
 	for _, name := range slices.Sorted(maps.Keys(w.known)) {
-		said.PeerSet.Peers = append(said.PeerSet.Peers, status.Peer{
+		peer := status.Peer{
 			Name:        name,
 			Incarnation: w.known[name],
-		})
+		}
+		if name == w.twin {
+			peer.Address = "10.9.9.9"
+		}
+
+		said.PeerSet.Peers = append(said.PeerSet.Peers, peer)
 	}
 
 	return said

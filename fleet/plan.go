@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"context"
-	"crypto/sha1" // the API names certificates by it
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +9,6 @@ import (
 	"github.com/digitalocean/godo"
 
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/stack"
 )
@@ -77,14 +74,17 @@ type wanted struct {
 	vpc    string // its range; "" where any will do
 	nodes  []wantedNode
 	key    report.Secret // of specs
-	// fingerprint is that of the leaf in the secrets file; "" where no certificate is asked for, or it is not made yet.
-	fingerprint string
+	// certificate is the one in the secrets file; nil where none is asked for, or it is not made yet.
+	certificate *siteCertificate
 	balancers   []wantedBalancer
 	firewalls   []wantedFirewall
 	records     []wantedRecord
 	unmade      []string // secrets that are made at the next up
 	ungiven     []stack.Ungiven
 	unusable    []unusable
+
+	traffic       map[string][]string // the tags that nodes of a role are to bear
+	trafficPrefix string              // that all such tags of the stack have
 }
 
 // wantedNode is a node with what its Droplet would be launched from now.
@@ -97,6 +97,7 @@ type wantedNode struct {
 // wantedBalancer is a load balancer as it would be made now, without the certificate's number.
 type wantedBalancer struct {
 	name   string
+	called string // in arguments of commands
 	target string // the tag
 	rules  []godo.ForwardingRule
 	health *godo.HealthCheck
@@ -112,16 +113,16 @@ type unusable struct {
 
 // found is what the cloud has of the stack.
 type found struct {
-	network     *godo.VPC // nil: none
-	members     []member  // one a node
-	surplus     []member
-	strays      []member
-	balancers   []godo.LoadBalancer
-	certificate *godo.Certificate // nil: none
-	firewalls   []godo.Firewall   // of the whole account
-	records     []godo.DomainRecord
+	network      *godo.VPC // nil: none
+	members      []member  // one a node
+	surplus      []member
+	strays       []member
+	balancers    []godo.LoadBalancer // the elder first
+	certificates []godo.Certificate
+	firewalls    []godo.Firewall // of the whole account
 	// goneFirewalls are the stack's, of roles that nothing has any more.
 	goneFirewalls []godo.Firewall
+	records       []godo.DomainRecord
 }
 
 // wanted asks the cloud only for what stack.yaml leaves open or names: images, and the reserved IP.
@@ -158,14 +159,12 @@ func (f *Fleet) wanted(ctx context.Context) (wanted, error) {
 func (f *Fleet) wantedBalancers(_ context.Context, w *wanted) error {
 	all, err := f.allBalanced()
 
+	w.traffic = map[string][]string{}
+	w.trafficPrefix = f.tag("lb", "")
+
 	for _, b := range all {
-		w.balancers = append(w.balancers, wantedBalancer{
-			name:   f.balancerName(b.Name),
-			target: f.tag("role", b.Nodes),
-			rules:  b.rules(""),
-			health: healthCheck(),
-			idle:   idleSeconds(b.serve),
-		})
+		w.balancers = append(w.balancers, f.wantedBalancer(b))
+		w.traffic[b.Nodes] = f.trafficTags(b.Nodes)
 	}
 
 	return err
@@ -177,20 +176,10 @@ func (f *Fleet) wantedCertificate(_ context.Context, w *wanted) error {
 		return nil
 	}
 
-	text, err := f.Secrets.Get(stack.SiteCertificate)
-	if err != nil {
-		return err
-	}
+	site, err := f.siteCertificate()
+	w.certificate = &site
 
-	leaf, err := pki.ParseCertificate(text.Reveal())
-	if err != nil {
-		return fmt.Errorf("read secret %s: %w", stack.SiteCertificate, err)
-	}
-
-	sum := sha1.Sum(leaf.Raw)
-	w.fingerprint = hex.EncodeToString(sum[:])
-
-	return nil
+	return err
 }
 
 func (f *Fleet) wantedNodes(ctx context.Context, w *wanted) error {
@@ -290,27 +279,17 @@ func (f *Fleet) found(ctx context.Context) (found, error) {
 	members, have.strays = f.sorted(droplets)
 	have.members, have.surplus = current(members)
 
-	vpcs, err := do.VPCs(ctx, f.Client)
-	if err != nil {
+	if have.network, err = f.findVPC(ctx); err != nil {
 		return have, err
-	}
-
-	at := slices.IndexFunc(vpcs, func(vpc *godo.VPC) bool { return vpc.Name == f.resourceName() })
-	if at >= 0 {
-		have.network = vpcs[at]
 	}
 
 	if have.balancers, err = f.balancers(ctx); err != nil {
 		return have, err
 	}
 
-	certificates, err := f.certificates(ctx)
+	have.certificates, err = f.certificates(ctx)
 	if err != nil {
 		return have, err
-	}
-
-	if len(certificates) > 0 {
-		have.certificate = &certificates[0]
 	}
 
 	have.firewalls, err = do.Firewalls(ctx, f.Client)

@@ -64,7 +64,7 @@ func keyChanges() map[string]keyChange {
 			to:   "name: shop",
 			want: []string{
 				"create network hornero-shop: ",
-				"create certificate hornero-shop: ",
+				"create certificate hornero-shop-",
 				"create load balancer hornero-shop: ",
 				"create firewall hornero-shop-db: ",
 				"create firewall hornero-shop-proxy: ",
@@ -126,7 +126,9 @@ func keyChanges() map[string]keyChange {
 			to:   "drift: report\nvpc: {range: 10.200.0.0/20}\n",
 			want: []string{"replace network hornero-blog: range 10."},
 		},
-		"vpc.range": {why: "all that it has: the row above"},
+		"vpc.range":      {why: "all that it has: the row above"},
+		"images":         {why: "it tells when a bake makes new ones; the image that comes of it shows by itself"},
+		"images.max_age": {why: "as above"},
 		"reserved_ip": {
 			from: "drift: report\n",
 			to:   "drift: report\nreserved_ip: {nodes: proxy, address: ADDRESS}\n",
@@ -218,13 +220,24 @@ func balancerChanges() map[string]keyChange {
 		wall  = "change firewall hornero-blog-api: "
 	)
 
+	moved := func(node, tags string) string { return "change node " + node + ": " + tags }
+	without := func(node string) string {
+		return moved(node, "tag hornero:blog:lb:api is of no load balancer of its role")
+	}
+	renamed := func(node string) string {
+		return moved(node, "no traffic: tag hornero:blog:lb:front is missing; tag hornero:blog:lb:api is of no ")
+	}
+
 	named := keyChange{
 		from: short,
 		to:   "balancers: [{name: front, nodes: api, http: PORT, https: TLSPORT}]",
 		want: []string{
 			"create load balancer hornero-blog-front: it is not there",
 			"remove load balancer hornero-blog: ",
-			wall + "port 8080 from load balancer hornero-blog -> load balancer hornero-blog-front; port 9200 from ",
+			wall + "port 8080 from load balancer hornero-blog -> load balancer hornero-blog, load balancer ",
+			renamed("api-1"),
+			renamed("api-2"),
+			renamed("late-1"),
 		},
 	}
 
@@ -235,17 +248,23 @@ func balancerChanges() map[string]keyChange {
 			from: short,
 			to:   "",
 			want: []string{
+				"remove certificate hornero-blog-",
 				"remove load balancer hornero-blog: ",
-				wall + "port 8080 from load balancer hornero-blog -> nobody; port 9200 from load balancer ",
+				without("api-1"),
+				without("api-2"),
+				without("late-1"),
 			},
 		},
 		"load_balancer.nodes": {
 			from: short,
 			to:   "load_balancer: {nodes: web, http: PORT, https: TLSPORT}",
 			want: []string{
-				line + "target hornero:blog:role:api -> hornero:blog:role:web; rules [",
-				wall + "port 8080 from load balancer hornero-blog -> nobody; port 9200 from load balancer ",
+				line + "target hornero:blog:lb:api -> hornero:blog:lb:web; rules [",
 				"change firewall hornero-blog-web: port 80 from tag hornero:blog:role:proxy -> load balancer ",
+				without("api-1"),
+				without("api-2"),
+				without("late-1"),
+				moved("web-1", "no traffic: tag hornero:blog:lb:web is missing"),
 			},
 		},
 		"load_balancer.serves": {
@@ -264,7 +283,7 @@ func balancerChanges() map[string]keyChange {
 		"load_balancer.https": {
 			from: ", https: TLSPORT",
 			to:   "",
-			want: []string{line + "rules ["},
+			want: []string{"remove certificate hornero-blog-", line + "rules ["},
 		},
 	}
 }

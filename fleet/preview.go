@@ -9,8 +9,7 @@ import (
 )
 
 // Preview is the document that a node would be launched with now, as if its Droplet were gone; keys and
-// certificates are made for it as for any launch. Where the member to join is not launched yet, its address is
-// a word that names it.
+// certificates are made for it as for any launch.
 func (f *Fleet) Preview(ctx context.Context, node stack.Node) (cloudinit.Node, error) {
 	all, err := f.members(ctx)
 	if err != nil {
@@ -22,23 +21,12 @@ func (f *Fleet) Preview(ctx context.Context, node stack.Node) (cloudinit.Node, e
 	known := f.peerSet(ctx, kept)
 	others := without(kept, node.Name)
 
-	join := f.consensus(others)
-	founds := false
-
-	if len(join) == 0 {
-		missing := f.missing(others)
-		founder := f.founder(missing)
-		if founder < 0 {
-			return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, errNoFounder)
-		}
-
-		name := missing[founder].Name
-		founds = name == node.Name
-
-		if !founds {
-			join = []string{"ADDRESS-OF-" + name}
-		}
+	founder, err := f.founder(f.askAll(ctx, others), f.missing(others))
+	if err != nil {
+		return cloudinit.Node{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 	}
 
-	return f.Document(node, nextIncarnation(known, all, node.Name), founds, join)
+	incarnation := nextIncarnation(known, all, node.Name)
+
+	return f.Document(node, incarnation, founder == node.Name, f.consensus(others))
 }

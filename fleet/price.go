@@ -54,7 +54,15 @@ func priceOf(want wanted, have found, sizes []godo.Size) Price {
 		price.Now += balancerMonthly * float64(cmp.Or(balancer.SizeUnit, 1))
 	}
 
-	price.After += balancerMonthly * float64(len(want.balancers))
+	// One that is changed in place keeps its size.
+	for _, b := range want.balancers {
+		units := uint32(1)
+		if is := named(have.balancers, b.name); len(is) > 0 {
+			units = max(units, is[0].SizeUnit)
+		}
+
+		price.After += balancerMonthly * float64(units)
+	}
 
 	return price
 }

@@ -96,7 +96,11 @@ func TestTheNamesOfStackYamlPointAtTheStack(t *testing.T) {
 
 	lines := w.plan()
 	require.Contains(t, lines, "create record example.org: it is not there")
-	require.Contains(t, lines, "create record www.example.org: it is not there")
+	require.Contains(
+		t,
+		lines,
+		"create record www.example.org: it is not there",
+	)
 
 	require.NoError(t, w.up())
 
@@ -178,7 +182,11 @@ func TestARecordFollowsWhatItPointsAt(t *testing.T) {
 
 	w.config.Stack.ReservedIP = &stack.ReservedIP{Nodes: "proxy", Address: "198.51.100.250"}
 	w.config.Stack.Domain.Records[1].To = stack.ToReservedIP
-	require.Contains(t, w.plan(), "change record www.example.org: address "+before+" -> 198.51.100.250")
+	require.Contains(
+		t,
+		w.plan(),
+		"change record www.example.org: address "+before+" -> 198.51.100.250",
+	)
 }
 
 func TestADomainThatTheAccountHasNotIsToldBeforeAnythingIsMade(t *testing.T) {
@@ -186,10 +194,18 @@ func TestADomainThatTheAccountHasNotIsToldBeforeAnythingIsMade(t *testing.T) {
 
 	err := w.up()
 	require.ErrorIs(t, err, fleet.ErrDomain)
-	require.ErrorContains(t, err, "the account has no example.org; add it at DigitalOcean, or by `doctl compute ")
+	require.ErrorContains(
+		t,
+		err,
+		"the account has no example.org; add it at DigitalOcean, or by `doctl compute ",
+	)
 	require.Empty(t, w.names())
 	require.Empty(t, w.network())
 
-	require.Contains(t, w.plan(), "nothing record example.org: "+err.Error())
+	require.Contains(
+		t,
+		w.plan(),
+		"nothing record example.org: "+err.Error(),
+	)
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 }

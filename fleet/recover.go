@@ -157,6 +157,10 @@ func recoverySteps(plan Recovery, newest status.Recovery) []string {
 
 // Recover rebuilds the peer set as planned, and waits until it has a quorum.
 func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
+	if err := f.awaitTakenLock(ctx); err != nil {
+		return plan, err
+	}
+
 	// The plan may be minutes old by the time the operator agreed to it.
 	all, err := f.members(ctx)
 	if err != nil {

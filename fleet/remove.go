@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/roles"
 )
@@ -121,7 +120,7 @@ func (f *Fleet) remove(ctx context.Context, m member) error {
 		}
 	}
 
-	if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+	if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
 		return err
 	}
 

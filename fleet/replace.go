@@ -81,7 +81,8 @@ func (f *Fleet) replace(ctx context.Context, node stack.Node) error {
 		return err
 	}
 
-	if err := f.awaitNode(ctx, fresh); err != nil {
+	// The old one serves until the load balancer sends to the new one.
+	if err := f.awaitServing(ctx, fresh); err != nil {
 		return err
 	}
 
@@ -119,7 +120,7 @@ func (f *Fleet) successor(ctx context.Context, node stack.Node, all []member) (o
 func (f *Fleet) drainAndDestroy(ctx context.Context, m member) error {
 	f.drain(ctx, m)
 
-	if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+	if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
 		return err
 	}
 

@@ -69,6 +69,8 @@ type NodeLine struct {
 	DropletID   int       `json:"droplet_id"` // 0: it has none
 	Addresses   Addresses `json:"addresses"`
 	Image       string    `json:"image"`
+	ImageID     int       `json:"image_id"`
+	ImageMade   string    `json:"image_created_at"` // as the API writes it (RFC 3339)
 	State       string    `json:"state"`
 	Healthy     bool      `json:"healthy"`
 	Writer      bool      `json:"writer"`
@@ -218,6 +220,8 @@ func lineOf(a answer) NodeLine {
 	}
 	if m.Droplet.Image != nil {
 		line.Image = m.Droplet.Image.Name
+		line.ImageID = m.Droplet.Image.ID
+		line.ImageMade = m.Droplet.Image.Created
 	}
 
 	// The API's view is all there is when the agent does not answer.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -36,7 +37,7 @@ type Roll struct {
 // Roll replaces the nodes of a role that are not as wanted, one after the other. An extra node goes first, beside them:
 // while it is bad nothing else was touched, and it is removed again.
 func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
-	if err := f.checkRole(roll.Role); err != nil {
+	if err := f.checkRoll(roll); err != nil {
 		return err
 	}
 
@@ -47,6 +48,10 @@ func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
 
 	if s.strategy != "" {
 		return s.isStanding()
+	}
+
+	if err := f.awaitTakenLock(ctx); err != nil {
+		return err
 	}
 
 	if len(s.outdated) == 0 {
@@ -64,9 +69,20 @@ func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
 		}
 	}
 
-	if roll.Strategy == StrategyCanary {
+	switch roll.Strategy {
+	case StrategyCanary:
 		f.progress("the canary stands; `hornero roll %[1]s --promote` rolls all nodes, `hornero roll %[1]s --abort` "+
 			"removes it", roll.Role)
+
+		return nil
+
+	case StrategyBlueGreen:
+		if err := s.switchOver(ctx); err != nil {
+			return err
+		}
+
+		f.progress("the new nodes have all traffic, and the old ones run without; `hornero roll %[1]s --drop-old` "+
+			"replaces those, `hornero roll %[1]s --abort` switches back", roll.Role)
 
 		return nil
 	}
@@ -91,9 +107,36 @@ func (f *Fleet) Abort(ctx context.Context, role string) error {
 		return err
 	}
 
+	if s.strategy == StrategyBlueGreen {
+		if err := s.switchBack(ctx); err != nil {
+			return err
+		}
+	}
+
 	// To go back is what was asked for.
 	if err := s.undo(ctx, "its operator aborted the roll"); !errors.Is(err, ErrRolledBack) {
 		return err
+	}
+
+	return nil
+}
+
+// checkRoll refuses what cannot be: members of the peer set take their names over from each other, one by one.
+func (f *Fleet) checkRoll(roll Roll) error {
+	if err := f.checkRole(roll.Role); err != nil {
+		return err
+	}
+
+	member := f.manifest(roll.Role).Peers == roles.Member
+	balanced := len(f.trafficTags(roll.Role)) > 0
+
+	switch {
+	case roll.Strategy == StrategyBlueGreen && (member || !balanced):
+		return fmt.Errorf("roll %s: %s is for roles behind a load balancer; this one rolls by %s",
+			roll.Role, StrategyBlueGreen, StrategyRolling)
+	case roll.Strategy == StrategyCanary && f.isDatabase(roll.Role):
+		return fmt.Errorf("roll %s: a database has no part of the traffic to give; its first new node is watched by "+
+			"%s, too", roll.Role, StrategyRolling)
 	}
 
 	return nil
@@ -159,6 +202,10 @@ func (f *Fleet) rollState(ctx context.Context, roll Roll) (*rollState, error) {
 
 func (f *Fleet) standingRoll(ctx context.Context, role string) (*rollState, error) {
 	if err := f.checkRole(role); err != nil {
+		return nil, err
+	}
+
+	if err := f.awaitTakenLock(ctx); err != nil {
 		return nil, err
 	}
 
@@ -261,7 +308,11 @@ func (s *rollState) check(ctx context.Context) error {
 func (s *rollState) wantedExtras() int {
 	// With one extra beside n nodes a share of 1/(n+1) is what it gets.
 	number := len(s.outdated)
-	if s.Strategy != StrategyCanary || s.Share == 0 {
+
+	switch {
+	case s.Strategy == StrategyBlueGreen:
+		return number
+	case s.Strategy != StrategyCanary, s.Share == 0:
 		return 1
 	}
 
@@ -334,7 +385,13 @@ func (s *rollState) undo(ctx context.Context, reason string) error {
 	f := s.fleet
 	f.progress("roll %s: goes back: %s", s.Role, reason)
 
-	for _, m := range s.extras {
+	// As the cloud has them: one may be there of which its launch did not tell.
+	_, extras, err := s.sides(ctx)
+	if err != nil {
+		return err
+	}
+
+	for _, m := range extras {
 		if err := s.reject(ctx, m); err != nil {
 			return err
 		}
@@ -346,9 +403,6 @@ func (s *rollState) undo(ctx context.Context, reason string) error {
 
 	return fmt.Errorf("roll %s: %w: %s", s.Role, ErrRolledBack, reason)
 }
-
-// rejectedTag is on images that a roll went back from: no node is launched from them until `hornero images accept`.
-const rejectedTag = "hornero:rejected"
 
 // reject marks the image of a node that was bad, unless the nodes that serve well have the same: then it was something
 // else.
@@ -366,7 +420,7 @@ func (s *rollState) reject(ctx context.Context, m member) error {
 		}
 	}
 
-	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{rejectedTag}, do.WaitOptions{})
+	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{record.RejectedTag}, do.WaitOptions{})
 	if err != nil {
 		return fmt.Errorf("reject image %s: %w", image.Name, err)
 	}

@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/status"
 	"github.com/hornero/hornero/lab/api"
 )
 
-var webTags = []string{"hornero:role:web", "hornero:release:debian-13", "hornero:document:2"}
+var webTags = []string{"hornero:role:web", "hornero:release:debian-13", "hornero:document:3"}
 
 // recovers makes a node healthy when its Droplet is made anew.
 func (w *world) recovers(node string) func(api.Machine) {
@@ -160,6 +161,75 @@ func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 		w.awaitDroplets(7)
 		require.Equal(t, want, w.names()[5:])
 		require.Empty(t, w.plan())
+	}
+}
+
+// traffic lists the nodes that load balancers send to.
+func (w *world) traffic() []string {
+	droplets, err := do.DropletsByTag(w.t.Context(), w.config.Client, "hornero:blog:lb:web")
+	require.NoError(w.t, err)
+
+	var nodes []string
+	for _, droplet := range droplets {
+		nodes = append(nodes, strings.TrimPrefix(droplet.Name, "blog-"))
+	}
+
+	slices.Sort(nodes)
+
+	return nodes
+}
+
+func TestBlueAndGreenChangePlacesAtOnce(t *testing.T) {
+	for _, promote := range []bool{true, false} {
+		w := newWorldOf(t, tlsText, nil)
+		require.NoError(t, w.up())
+		w.snapshot("web-1", webTags...)
+		require.Equal(t, []string{"web-1", "web-2"}, w.traffic())
+
+		require.NoError(t, w.fleet().Roll(t.Context(), fleet.Roll{
+			Role:     "web",
+			Strategy: fleet.StrategyBlueGreen,
+		}))
+		require.Equal(t, []string{"web-3", "web-4"}, w.traffic())
+		require.Subset(t, w.names(), []string{"web-1/1", "web-2/1"}, "the old ones run on")
+
+		require.NoError(t, w.up(), "it stands")
+		require.Equal(t, []string{"web-3", "web-4"}, w.traffic())
+
+		for _, line := range w.plan() {
+			require.NotContains(t, line, "no traffic")
+		}
+
+		want := []string{"web-1/1", "web-2/1"}
+		if promote {
+			want = []string{"web-1/2", "web-2/2"}
+			require.NoError(t, w.fleet().Promote(t.Context(), "web"))
+		} else {
+			require.NoError(t, w.fleet().Abort(t.Context(), "web"))
+		}
+
+		w.awaitDroplets(7)
+		require.Equal(t, want, w.names()[5:])
+		require.Equal(t, []string{"web-1", "web-2"}, w.traffic())
+		require.Empty(t, w.plan())
+	}
+}
+
+func TestMembersRollOneByOne(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
+	require.NoError(t, w.up())
+
+	for role, strategy := range map[string]string{
+		"proxy": fleet.StrategyBlueGreen,
+		"db":    fleet.StrategyCanary,
+	} {
+		err := w.fleet().Roll(t.Context(), fleet.Roll{
+			Role:     role,
+			Strategy: strategy,
+			All:      true,
+		})
+		require.ErrorContains(t, err, "rolling", role)
+		require.Empty(t, w.history)
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *shell) config() *ssh.ClientConfig {
 
 	return &ssh.ClientConfig{
 		// Certificates only: a plain host key would have to be trusted on first use.
-		User:              "root",
+		User:              loginUser,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(s.operator)},
 		HostKeyCallback:   checker.CheckHostKey,
 		HostKeyAlgorithms: []string{ssh.CertAlgoED25519v01},
@@ -92,7 +92,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 		return client, nil
 	}
 
-	connection, err := s.reach(ctx, "tcp", net.JoinHostPort(address, "22"))
+	connection, err := s.reach(ctx, "tcp", net.JoinHostPort(address, loginPort))
 	if err != nil {
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
@@ -100,7 +100,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 	_ = connection.SetDeadline(time.Now().Add(dialTimeout)) // only the handshake is bounded
 
 	// The host certificate vouches for the name of the node, not for its address.
-	host := net.JoinHostPort(m.Node, "22")
+	host := net.JoinHostPort(m.Node, loginPort)
 	inner, channels, requests, err := ssh.NewClientConn(connection, host, s.config())
 	if err != nil {
 		connection.Close()
@@ -129,6 +129,22 @@ func (s *shell) drop(m member) {
 	}
 }
 
+// session opens one on a node.
+func (s *shell) session(ctx context.Context, m member) (*ssh.Session, error) {
+	client, err := s.dial(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+
+	session, err := client.NewSession()
+	if err != nil {
+		s.drop(m)
+		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
+	}
+
+	return session, nil
+}
+
 // run runs a command on a node and returns its exit code.
 func (s *shell) run(
 	ctx context.Context,
@@ -137,15 +153,9 @@ func (s *shell) run(
 	stdin io.Reader,
 	stdout, stderr io.Writer,
 ) (int, error) {
-	client, err := s.dial(ctx, m)
+	session, err := s.session(ctx, m)
 	if err != nil {
 		return 0, err
-	}
-
-	session, err := client.NewSession()
-	if err != nil {
-		s.drop(m)
-		return 0, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
 	defer session.Close()
 
@@ -156,8 +166,12 @@ func (s *shell) run(
 	session.Stdin = stdin
 	session.Stdout = stdout
 	session.Stderr = stderr
-	err = session.Run(command)
 
+	return s.ended(ctx, m, session.Run(command))
+}
+
+// ended makes of how a session ended an exit code.
+func (s *shell) ended(ctx context.Context, m member, err error) (int, error) {
 	var exited *ssh.ExitError
 	if errors.As(err, &exited) {
 		return exited.ExitStatus(), nil

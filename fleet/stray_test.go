@@ -102,8 +102,6 @@ func TestALoadBalancerWaitsAsLongAsTheRoleMayTake(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.up())
 
-	balancers, err := do.LoadBalancers(t.Context(), w.config.Client)
-	require.NoError(t, err)
-	require.Len(t, balancers, 1)
-	require.Equal(t, uint64(150), *balancers[0].HTTPIdleTimeoutSeconds)
+	balancer := w.balancer()
+	require.Equal(t, uint64(150), *balancer.HTTPIdleTimeoutSeconds)
 }

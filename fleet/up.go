@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,8 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	var took Breakdown
 
 	// Before anything is made that costs money.
-	if err := f.Check(ctx); err != nil {
+	leaving, err := f.check(ctx)
+	if err != nil {
 		return "", took, err
 	}
 
@@ -29,7 +31,12 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	}
 
 	// Before the nodes: they come up while those boot.
-	if err := f.ensureBalancers(ctx, vpc); err != nil {
+	var waiting []string
+	err = ensured(func() (err error) {
+		waiting, err = f.renewBalancers(ctx, vpc, leaving)
+		return err
+	})
+	if err != nil {
 		return "", took, err
 	}
 
@@ -44,7 +51,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 
 	took.Launched = time.Since(start).Seconds()
 
-	url, err := f.await(ctx, vpc, members, start, &took)
+	url, err := f.await(ctx, vpc, members, waiting, start, &took)
 	if err != nil {
 		return url, took, err
 	}
@@ -62,39 +69,54 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
-	// Those of roles that are gone go after the nodes, and the others' rules no longer name them.
+	if err := f.removeTraffic(ctx, leaving); err != nil {
+		return url, took, err
+	}
+
+	// Last, as firewalls of roles that are gone go after the nodes, and no rule names any more what is gone.
 	return url, took, f.reconcileFirewalls(ctx)
 }
 
-// Check looks for what would end an Up halfway, and asks whether what holds data may go. It changes nothing.
+// Check looks for what would end an Up halfway, and asks whether what cannot be made again may go. It changes nothing.
+// Where it returns nil no other command changes the stack.
 func (f *Fleet) Check(ctx context.Context) error {
-	if err := f.checkGiven(); err != nil {
+	if _, err := f.check(ctx); err != nil {
 		return err
+	}
+
+	return f.awaitTakenLock(ctx)
+}
+
+func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
+	var leaving leavingBalancers
+
+	if err := f.checkGiven(); err != nil {
+		return leaving, err
 	}
 
 	if err := f.checkReserved(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.checkPlanned(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.checkDomain(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.tellStrays(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	if err := f.tellForeignFirewalls(ctx); err != nil {
-		return err
+		return leaving, err
 	}
 
 	all, err := f.members(ctx)
 	if err != nil {
-		return err
+		return leaving, err
 	}
 
 	// Nodes that run need no image: theirs may be pruned.
@@ -102,11 +124,17 @@ func (f *Fleet) Check(ctx context.Context) error {
 	missing := f.missing(kept)
 
 	if err := f.checkCatalogue(ctx, missing, len(missing)); err != nil {
-		return err
+		return leaving, err
+	}
+
+	if leaving, err = f.leavingBalancers(ctx); err != nil {
+		return leaving, err
 	}
 
 	// Asked now, although they go last: who says no has lost nothing.
-	return f.confirm(ctx, f.removals(f.leftovers(kept))...)
+	removals := append(f.removals(f.leftovers(kept)), leaving.removals()...)
+
+	return leaving, f.confirm(ctx, removals...)
 }
 
 // checkGiven looks for the secrets that only the operator can give.
@@ -127,13 +155,17 @@ func (f *Fleet) ensureNodes(ctx context.Context, vpc string) ([]member, error) {
 			return nil, err
 		}
 
-		missing := f.missing(kept)
-		if len(missing) == 0 {
-			return f.named(kept), nil
+		if missing := f.missing(kept); len(missing) > 0 {
+			if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
+				return nil, err
+			}
+
+			continue
 		}
 
-		if err := f.launchMissing(ctx, vpc, kept, missing); err != nil {
-			return nil, err
+		kept, err = f.awaitAddresses(ctx, kept)
+		if err != nil || kept != nil {
+			return f.named(kept), err
 		}
 	}
 }
@@ -173,8 +205,8 @@ func (f *Fleet) relaunchGone(ctx context.Context, vpc string, members []member) 
 	return members, gone, err
 }
 
-// reconcile destroys what is surplus, waits until the others have their addresses, and returns them. When two
-// operators launch the same node at once, the later sees both Droplets, and both operators keep the same one.
+// reconcile destroys what is surplus, and returns the others. When two operators launch the same node at once, the
+// later sees both Droplets, and both operators keep the same one.
 func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	all, err := f.members(ctx)
 	if err != nil {
@@ -185,28 +217,13 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	for _, m := range surplus {
 		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
-		if err := do.DeleteDroplet(ctx, f.Client, m.Droplet.ID, do.WaitOptions{}); err != nil {
+		if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
 			return nil, err
 		}
 	}
 
 	if err := f.turnOn(ctx, kept); err != nil {
 		return nil, err
-	}
-
-	for i, m := range kept {
-		if m.public() != "" && m.private() != "" {
-			continue
-		}
-
-		// A Droplet that was launched a moment ago may be the founder, and every node that is launched now
-		// must be told the founder's address.
-		droplet, err := do.WaitDropletActive(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("launch %s: %w", m.Node, err)
-		}
-
-		kept[i] = f.member(*droplet)
 	}
 
 	return kept, nil
@@ -228,7 +245,8 @@ func (f *Fleet) turnOn(ctx context.Context, members []member) error {
 			continue // it was being deleted, and the next look launches the node anew
 		}
 
-		if err != nil {
+		// Somebody else turned it on meanwhile.
+		if err != nil && do.Status(err) != http.StatusUnprocessableEntity {
 			return fmt.Errorf("turn on %s: %w", m.Node, err)
 		}
 

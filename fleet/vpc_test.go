@@ -1,50 +1,76 @@
 package fleet_test
 
 import (
+	"net/netip"
 	"testing"
 
+	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/fleet"
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/stack"
 )
 
-// network is the range of the stack's VPC.
-func (w *world) network() string {
-	all, err := do.VPCs(w.t.Context(), w.config.Client)
-	require.NoError(w.t, err)
+func TestTheRangeOfAStacksNetwork(t *testing.T) {
+	first, ok := fleet.FreeRange("hornero-blog")
+	require.True(t, ok)
+	require.Equal(t, 24, first.Bits())
 
-	for _, vpc := range all {
-		if vpc.Name == "hornero-blog" {
-			return vpc.IPRange
+	again, _ := fleet.FreeRange("hornero-blog")
+	require.Equal(t, first, again)
+
+	other, _ := fleet.FreeRange("hornero-shop")
+	require.NotEqual(t, first, other, "two stacks that are launched at once")
+
+	next, _ := fleet.FreeRange("hornero-blog", first, other)
+	require.False(t, next.Overlaps(first))
+
+	// All but one /24 are taken: of 10.50.0.0/16 the lower half, of its upper half the lower half, and so on.
+	taken := []netip.Prefix{
+		netip.MustParsePrefix("10.50.0.0/17"),
+		netip.MustParsePrefix("10.50.128.0/18"),
+		netip.MustParsePrefix("10.50.192.0/19"),
+		netip.MustParsePrefix("10.50.224.0/20"),
+		netip.MustParsePrefix("10.50.240.0/21"),
+		netip.MustParsePrefix("10.50.248.0/22"),
+		netip.MustParsePrefix("10.50.252.0/23"),
+		netip.MustParsePrefix("10.50.254.0/24"),
+	}
+
+	for second := 16; second < 100; second++ {
+		if second != 50 {
+			taken = append(taken, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), 0, 0}), 16))
 		}
 	}
 
-	return ""
+	last, ok := fleet.FreeRange("hornero-blog", taken...)
+	require.True(t, ok)
+	require.Equal(t, "10.50.255.0/24", last.String())
+
+	_, ok = fleet.FreeRange("hornero-blog", append(taken, last)...)
+	require.False(t, ok)
 }
 
-func TestTheVPCHasTheRangeThatStackYamlSays(t *testing.T) {
-	w := newWorldOf(t, text+"vpc: {range: 10.200.16.0/24}\n", nil)
+func TestUpMakesANetworkThatIsFree(t *testing.T) {
+	w := newWorld(t)
+	wanted, _ := fleet.FreeRange("hornero-blog")
+
+	// Somebody else has what would be taken.
+	_, _, err := w.config.Client.VPCs.Create(t.Context(), &godo.VPCCreateRequest{
+		Name:       "another",
+		RegionSlug: "fra1",
+		IPRange:    netip.PrefixFrom(wanted.Addr(), 20).Masked().String(),
+	})
+	require.NoError(t, err)
 	require.NoError(t, w.up())
-	require.Equal(t, "10.200.16.0/24", w.network())
-	require.Empty(t, w.plan())
 
-	// It stays what it was made with.
-	w.config.Stack.VPC = &stack.VPC{Range: "10.200.32.0/24"}
-	require.Equal(t, []string{"replace network hornero-blog: range 10.200.16.0/24 -> 10.200.32.0/24"}, w.plan())
+	vpcs, err := do.VPCs(t.Context(), w.config.Client)
+	require.NoError(t, err)
 
-	said := w.hear()
-	require.NoError(t, w.up())
-	require.Contains(t, said(), "VPC hornero-blog has the range 10.200.16.0/24, not 10.200.32.0/24, and keeps it: ")
-	require.Equal(t, "10.200.16.0/24", w.network())
-
-	w.config.Stack.VPC = nil
-	require.Empty(t, w.plan(), "any will do")
-}
-
-func TestARangeThatIsTakenIsRefusedBeforeAnythingIsMade(t *testing.T) {
-	w := newWorldOf(t, text+"vpc: {range: 10.100.0.0/20}\n", nil) // that of a region's default VPC
-	require.ErrorContains(t, w.up(), "create VPC hornero-blog: ")
-	require.Empty(t, w.balancers())
-	require.Empty(t, w.names())
+	for _, vpc := range vpcs {
+		if vpc.Name == "hornero-blog" {
+			require.Regexp(t, `^10\.[1-9][0-9]\.[0-9]+\.0/24$`, vpc.IPRange)
+			require.NotEqual(t, wanted.String(), vpc.IPRange)
+		}
+	}
 }

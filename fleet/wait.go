@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,14 +61,17 @@ type startup struct {
 	pending   string            // what the last poll waited for
 	marked    bool              // that the peer set is founded
 	looked    time.Time         // when all Droplets were last looked up
+	admitted  map[int]bool      // that a Droplet has its traffic, by number
 }
 
-// await waits until every node is healthy and every load balancer answers, and reports what changes. A Droplet that
+// await waits until every node is healthy and every load balancer answers, and reports what changes. Nodes get their
+// traffic when they are healthy; the load balancers that waited for that are changed then. A Droplet that
 // vanishes meanwhile, because it was being deleted all along, is launched anew.
 func (f *Fleet) await(
 	ctx context.Context,
 	vpc string,
 	members []member,
+	waiting []string,
 	start time.Time,
 	took *Breakdown,
 ) (string, error) {
@@ -80,17 +84,25 @@ func (f *Fleet) await(
 	}
 
 	s := &startup{
-		fleet:   f,
-		vpc:     vpc,
-		members: members,
-		start:   start,
-		took:    took,
-		states:  map[string]string{},
-		looked:  time.Now(),
+		fleet:    f,
+		vpc:      vpc,
+		members:  members,
+		start:    start,
+		took:     took,
+		states:   map[string]string{},
+		looked:   time.Now(),
+		admitted: map[int]bool{},
+	}
+
+	if err := s.leaveStanding(ctx); err != nil {
+		return "", err
 	}
 
 	for _, b := range wanted {
-		s.balancers = append(s.balancers, &awaited{balanced: b})
+		s.balancers = append(s.balancers, &awaited{
+			balanced: b,
+			waits:    slices.Contains(waiting, b.Name),
+		})
 	}
 
 	for {
@@ -108,6 +120,24 @@ func (f *Fleet) await(
 		case <-time.After(pollPause):
 		}
 	}
+}
+
+// leaveStanding leaves the traffic of nodes as it is whose roll stands: it gives and takes it itself.
+func (s *startup) leaveStanding(ctx context.Context) error {
+	all, err := s.fleet.members(ctx)
+	if err != nil {
+		return err
+	}
+
+	standing := byStrategy(all, StrategyBlueGreen)
+
+	for _, m := range s.members {
+		if standing[m.Role] {
+			s.admitted[m.Droplet.ID] = true
+		}
+	}
+
+	return nil
 }
 
 // poll asks everybody once, and tells whether the stack serves.
@@ -128,8 +158,17 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	s.reportChanges(answers)
 	s.took.mark(answers, s.fleet.isDatabase, s.seconds())
 
-	// Waiting does not help a node that refuses its user-data: the operator is told at once.
+	// Waiting does not help a node that refuses its user-data: the operator is told at once. A twin can be made anew.
+	if replaced, err := s.replaceTwins(ctx, answers); replaced || err != nil {
+		return false, err
+	}
+
 	if err := refused(answers); err != nil {
+		return false, err
+	}
+
+	waits := slices.ContainsFunc(s.balancers, func(b *awaited) bool { return b.waits })
+	if err := s.admitHealthy(ctx, answers); err != nil {
 		return false, err
 	}
 
@@ -142,7 +181,7 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 	}
 
 	// Looked up once more before it is done: a Droplet that is being deleted may still have answered.
-	done := s.took.Healthy > 0 && len(down) == 0
+	done := s.took.Healthy > 0 && len(down) == 0 && !waits
 	if done || time.Since(s.looked) > lookPause {
 		relaunched, err := s.relaunch(ctx)
 		if err != nil {

@@ -48,6 +48,7 @@ type world struct {
 	config       fleet.Config
 	created      func(api.Machine) // is called with each new machine, before it is there
 	site         *site
+	journals     journals
 
 	mutex    sync.Mutex
 	off      map[int]bool // machines whose power is off
@@ -79,8 +80,10 @@ type world struct {
 	refused   string // a node that refuses its user-data
 	cutOff    string // a node that we reach and its peers do not
 	silent    string // a node whose commands never end
+	twin      string // a node whose first incarnation another Droplet was, too, and that one came first
 	remembers bool   // the nodes cannot read the peer set, and only remember the events
 	strangers bool   // the nodes were never in a peer set, but for one that founds it
+	mayFound  func(cloudinit.Node) bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -92,11 +95,13 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 	w := &world{
 		t:         t,
 		site:      serveSite(t),
+		journals:  journals{t.TempDir()},
 		machines:  map[int]api.Machine{},
 		off:       map[int]bool{},
 		known:     map[string]int{},
 		asked:     map[string]int{},
 		unhealthy: map[string]bool{},
+		mayFound:  func(document cloudinit.Node) bool { return document.Found },
 
 		restarts:   map[string]int{},
 		restarting: map[string]int{},
@@ -126,6 +131,8 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 		Secrets:   secrets,
 		Manifests: manifests,
 		Timeout:   20 * time.Second,
+		Admission: time.Millisecond,
+		InUseWait: time.Second,
 		Soak:      100 * time.Millisecond,
 		Dial:      w.dial,
 		Published: func(context.Context, string) (string, error) {
@@ -236,7 +243,7 @@ func (w *world) serve(folder string, s *stack.Stack) string {
 		api.Fresh(time.Now())(d)
 
 		for _, role := range slices.Sorted(maps.Keys(s.Expected())) {
-			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:2"}
+			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:3"}
 
 			d.Images = append(d.Images, state.Image{
 				ID:           d.NextID(),

@@ -92,6 +92,12 @@ variable "force" {
   default     = false
 }
 
+variable "renew" {
+  description = "Roles, the layer's among them, to bake even when unchanged: `hornero images bake` names those with outdated packages."
+  type        = list(string)
+  default     = []
+}
+
 source "hornero-droplet" "role" {
   api_url          = var.api_url
   region           = var.region
@@ -103,7 +109,6 @@ source "hornero-droplet" "role" {
   roles_dir        = var.roles_dir
   bootstrap_binary = var.bootstrap_binary
   records_dir      = var.records_dir
-  force            = var.force
   ssh_username     = "root"
 }
 
@@ -111,8 +116,9 @@ build {
   name = "common"
 
   source "hornero-droplet.role" {
-    name = "common"
-    role = "common"
+    name  = "common"
+    role  = "common"
+    force = var.force || contains(var.renew, "common")
   }
 
   provisioner "hornero-role" {
@@ -138,6 +144,7 @@ build {
       role             = source.value
       layer            = var.layer
       snapshot_regions = var.snapshot_regions
+      force            = var.force || contains(var.renew, source.value)
     }
   }
 

@@ -133,6 +133,7 @@ func (c *check) stack(s *Stack) {
 	}
 
 	c.drift(s)
+	c.images(s.Images)
 	c.groups(s.Nodes)
 	c.databases(s)
 	c.secrets(s)

@@ -20,7 +20,7 @@ func (c *check) vpc(s *Stack) {
 
 	// The key is there and holds nothing: YAML's null.
 	if s.VPC == nil {
-		c.add("vpc", "must say %s; remove it, and DigitalOcean chooses one", example)
+		c.add("vpc", "must say %s; remove it, and a free /24 is chosen", example)
 		return
 	}
 

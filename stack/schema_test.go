@@ -52,6 +52,8 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 			"domain: {name: example.org, records: [{name: '@'}, {name: a.www, to: load_balancer, ttl: 60}]}\nnodes:\n"},
 		{"a VPC", "nodes:\n", "vpc: {range: 10.108.0.0/20}\nnodes:\n"},
 		{"drift", "nodes:\n", "drift: quarantine\ndrift_every: 1h30m\nsecrets: s.age\nrelease: debian-12\nnodes:\n"},
+		{"an age", "nodes:\n", "images: {max_age: 30d}\nnodes:\n"},
+		{"no age", "nodes:\n", "images: {}\nnodes:\n"},
 		{"settings", "greeting: Hello", "greeting: 12, workers: 3, upload: 64M, debug: true, hosts: [a, 1]"},
 		{"a group's own", "api, count: 2", "api, count: 2, image: 7, settings: {patience: 1m30s, mode: fast}"},
 	} {
@@ -73,6 +75,8 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 	for _, c := range []change{
 		{"an unknown key", "region: fra1", "region: fra1\nregoin: fra1"},
 		{"a key that has moved", "nodes:\n", "site: {title: Blog}\nnodes:\n"},
+		{"an age without a unit", "nodes:\n", "images: {max_age: 30}\nnodes:\n"},
+		{"an age of nothing", "nodes:\n", "images: {max_age: 0d}\nnodes:\n"},
 		{"no region", "region: fra1\n", ""},
 		{"another version", "version: 1", "version: 2"},
 		{"no such cloud", "cloud: lab", "cloud: aws"},

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"filippo.io/age"
 	"golang.org/x/sys/unix"
@@ -19,9 +17,6 @@ import (
 	"github.com/hornero/hornero/internal/file"
 	"github.com/hornero/hornero/internal/report"
 )
-
-// KeyVariable names the environment variable that says where the age identity is.
-const KeyVariable = "HORNERO_AGE_KEY_FILE"
 
 var (
 	// ErrLocked is a secrets file that the identity at hand does not open.
@@ -32,6 +27,8 @@ var (
 	ErrNoSecret = errors.New("no such secret")
 	// ErrFixed is a secret that cannot be rotated, because all nodes trust it.
 	ErrFixed = errors.New("the whole stack lives by it")
+	// ErrMeanwhile is a secret that somebody else changed in between.
+	ErrMeanwhile = errors.New("somebody else changed it meanwhile")
 	// ErrForeign is a secret that is made elsewhere.
 	ErrForeign = errors.New("it is not made here")
 )
@@ -40,35 +37,27 @@ var (
 // hornero at once end with the same values.
 type Secrets struct {
 	path   string
-	key    string
+	key    Key
 	notify func(string)
 	values map[string]report.Secret
-}
-
-// DefaultKeyFile is where the age identity is when nothing else says so.
-func DefaultKeyFile() (string, error) {
-	if path := os.Getenv(KeyVariable); path != "" {
-		return path, nil
-	}
-
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("find the age key: %w; name the key file in %s", err, KeyVariable)
-	}
-
-	return filepath.Join(home, ".config", "hornero", "age.key"), nil
+	sealed []Recipient // those whom the file is sealed to; none while there is no file
 }
 
 // OpenSecrets reads the secrets file. A file that is not there is an empty one; nothing is written before the first
 // Ensure or Set. notify is told, in a line each, of everything made on first use; nil tells nobody.
 func OpenSecrets(path, keyFile string, notify func(string)) (*Secrets, error) {
+	return OpenSecretsWith(path, Key{File: keyFile}, notify)
+}
+
+// OpenSecretsWith is OpenSecrets with a key that need not be a file's.
+func OpenSecretsWith(path string, key Key, notify func(string)) (*Secrets, error) {
 	if notify == nil {
 		notify = func(string) {}
 	}
 
 	s := &Secrets{
 		path:   path,
-		key:    keyFile,
+		key:    key,
 		notify: notify,
 	}
 
@@ -112,13 +101,15 @@ func (s *Secrets) read() error {
 	sealed, err := os.ReadFile(s.path)
 	if os.IsNotExist(err) {
 		s.values = map[string]report.Secret{}
+		s.sealed = nil
+
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read secrets: %w", err)
 	}
 
-	identity, err := readIdentity(s.key)
+	identities, err := s.key.identities()
 	if os.IsNotExist(err) {
 		return fmt.Errorf("open %s: %w: %s; put the key back, or name it in %s", s.path, ErrNoKey, s.key, KeyVariable)
 	}
@@ -126,10 +117,11 @@ func (s *Secrets) read() error {
 		return err
 	}
 
-	s.values, err = unseal(sealed, identity)
+	text, err := unseal(sealed, identities)
 	if err != nil {
 		return fmt.Errorf(
-			"open %s: %w: %s: %w; name the right key in %s; the file is left as it is",
+			"open %s: %w: %s: %w; name the right key in %s, or ask whoever can open it to add yours: "+
+				"`hornero secrets recipients key` prints it; the file is left as it is",
 			s.path,
 			ErrLocked,
 			s.key,
@@ -138,31 +130,57 @@ func (s *Secrets) read() error {
 		)
 	}
 
-	return nil
-}
-
-func unseal(sealed []byte, identity *age.X25519Identity) (map[string]report.Secret, error) {
-	plain, err := age.Decrypt(bytes.NewReader(sealed), identity)
-	if err != nil {
-		return nil, err
-	}
-
-	text, err := io.ReadAll(plain)
-	if err != nil {
-		return nil, err
-	}
-
 	values := map[string]report.Secret{}
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		// The cause is left out: it may quote a value.
-		return nil, errors.New("it holds no mapping of names to values")
+		return fmt.Errorf("open %s: %w: it holds no mapping of names to values", s.path, ErrLocked)
 	}
 
-	return values, nil
+	s.values = values
+	s.sealed = sealedTo(text, identities[0])
+
+	return nil
+}
+
+func unseal(sealed []byte, identities []*age.X25519Identity) ([]byte, error) {
+	var keys []age.Identity
+	for _, identity := range identities {
+		keys = append(keys, identity)
+	}
+
+	plain, err := age.Decrypt(bytes.NewReader(sealed), keys...)
+	if err != nil {
+		return nil, err
+	}
+
+	return io.ReadAll(plain)
 }
 
 // update changes the file under a lock on its folder, from what it holds by then.
 func (s *Secrets) update(change func(map[string]report.Secret) error) error {
+	return s.locked(func() error {
+		// Sealing the same values gives other bytes each time, which would look like a change.
+		before := maps.Clone(s.values)
+		if err := change(s.values); err != nil || maps.Equal(before, s.values) {
+			return err
+		}
+
+		identities, err := s.identities()
+		if err != nil {
+			return err
+		}
+
+		to, err := s.recipients(identities)
+		if err != nil {
+			return err
+		}
+
+		return s.write(to)
+	})
+}
+
+// locked runs work while nobody else changes the file, with what the file holds by then.
+func (s *Secrets) locked(work func() error) error {
 	unlock, err := lockFolder(filepath.Dir(s.path))
 	if err != nil {
 		return fmt.Errorf("lock secrets: %w", err)
@@ -174,33 +192,34 @@ func (s *Secrets) update(change func(map[string]report.Secret) error) error {
 		return err
 	}
 
-	// Sealing the same values gives other bytes each time, which would look like a change.
-	before := maps.Clone(s.values)
-	if err := change(s.values); err != nil || maps.Equal(before, s.values) {
-		return err
-	}
-
-	return s.write()
+	return work()
 }
 
-func (s *Secrets) write() error {
-	identity, err := s.identity()
-	if err != nil {
-		return err
-	}
-
+// write seals the values to recipients, and puts the file in the old one's place whole or not at all.
+func (s *Secrets) write(to []Recipient) error {
 	text, err := yaml.Marshal(s.values)
 	if err != nil {
 		return fmt.Errorf("write secrets: %w", err)
 	}
 
+	var keys []age.Recipient
+	for _, recipient := range to {
+		key, err := age.ParseX25519Recipient(recipient.Key)
+		if err != nil {
+			return fmt.Errorf("seal secrets to %s: %w", recipient.Key, err)
+		}
+
+		keys = append(keys, key)
+	}
+
 	sealed := &bytes.Buffer{}
-	plain, err := age.Encrypt(sealed, identity.Recipient())
+	plain, err := age.Encrypt(sealed, keys...)
 	if err != nil {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
 
-	if _, err := plain.Write(text); err != nil {
+	// The list is sealed, too: whoever may only change the file of recipients must not become one of them unseen.
+	if _, err := plain.Write(append(sealedNote(to), text...)); err != nil {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
 
@@ -209,9 +228,19 @@ func (s *Secrets) write() error {
 		return fmt.Errorf("seal secrets: %w", err)
 	}
 
-	_, err = file.Write(s.path, sealed.Bytes(), file.Options{Mode: 0o600})
+	// The drafts of writers that were killed: under the lock nobody else has one.
+	drafts, _ := filepath.Glob(filepath.Join(filepath.Dir(s.path), "."+filepath.Base(s.path)+".*"))
+	for _, draft := range drafts {
+		os.Remove(draft)
+	}
 
-	return err
+	if _, err := file.Write(s.path, sealed.Bytes(), file.Options{Mode: 0o600}); err != nil {
+		return err
+	}
+
+	s.sealed = to
+
+	return nil
 }
 
 func lockFolder(folder string) (func(), error) {
@@ -232,81 +261,4 @@ func lockFolder(folder string) (func(), error) {
 
 	// The kernel drops the lock with the descriptor, also when this process is killed.
 	return func() { handle.Close() }, nil
-}
-
-// identity reads the age identity, making one when there is none.
-func (s *Secrets) identity() (*age.X25519Identity, error) {
-	identity, err := readIdentity(s.key)
-	if !os.IsNotExist(err) {
-		return identity, err
-	}
-
-	if err := os.MkdirAll(filepath.Dir(s.key), 0o700); err != nil {
-		return nil, fmt.Errorf("make age key: %w", err)
-	}
-
-	if identity, err = age.GenerateX25519Identity(); err != nil {
-		return nil, fmt.Errorf("make age key: %w", err)
-	}
-
-	text := fmt.Sprintf(
-		"# opens the secrets files of Hornero's stacks; keep a copy in a safe place\n# public key: %s\n%s\n",
-		identity.Recipient(),
-		identity,
-	)
-
-	// An identity that is written over would lock every file that it sealed.
-	switch err := writeNew(s.key, text); {
-	case errors.Is(err, fs.ErrExist):
-		return readIdentity(s.key) // somebody else made it meanwhile
-	case err != nil:
-		return nil, fmt.Errorf("make age key: %w", err)
-	}
-
-	s.notify("made the age key " + s.key + "; keep a copy: without it the secrets cannot be read")
-
-	return identity, nil
-}
-
-// writeNew writes a file that must not be there yet. It appears whole or not at all, and of two writers one wins: the
-// other gets fs.ErrExist.
-func writeNew(path, text string) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), ".age-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(draft.Name())
-
-	_, err = draft.WriteString(text)
-	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return err
-	}
-
-	// Unlike a rename, a link never replaces what is there.
-	return os.Link(draft.Name(), path)
-}
-
-func readIdentity(path string) (*age.X25519Identity, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-
-		// The cause is left out: it may quote the line, which may be a damaged key.
-		identity, err := age.ParseX25519Identity(line)
-		if err != nil {
-			return nil, fmt.Errorf("read age key %s: it is no age identity; name the right one in %s",
-				path, KeyVariable)
-		}
-
-		return identity, nil
-	}
-
-	return nil, fmt.Errorf("read age key %s: it holds no identity; name the right one in %s", path, KeyVariable)
 }

@@ -136,47 +136,6 @@ func makeMissing(
 	return made, nil
 }
 
-// Rotate makes a secret anew. Running nodes keep the old one until they are replaced.
-func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Manifest) error {
-	rule := of.secretRules(manifests)[name]
-
-	return s.update(func(values map[string]report.Secret) error {
-		if _, there := values[name]; !there {
-			// Get's error suggests the nearest name.
-			_, err := s.Get(name)
-			return err
-		}
-
-		switch name {
-		// Nodes that run trust only the old one: with a new one nobody could reach them.
-		case CACertificate, CAKey, SSHCA, SSHKey:
-			return fmt.Errorf("rotate %s: %w; destroy the stack and remove the secrets file to begin anew",
-				name, ErrFixed)
-
-		case PlanKey:
-			return fmt.Errorf("rotate %s: %w; with another one every node would look changed to `hornero plan`",
-				name, ErrFixed)
-
-		case SiteCertificate, SiteKey:
-			return makeSite(values, of, of.URLs(manifests))
-
-		// A token that is made up opens nothing.
-		case cloudinit.SecretReservedIPToken:
-			return fmt.Errorf("rotate %s: %w; make another at DigitalOcean, and `hornero secrets set %s`",
-				name, ErrForeign, name)
-		}
-
-		if rule.Given() {
-			return fmt.Errorf("rotate %s: %w; make another where it comes from, and `hornero secrets set %s`",
-				name, ErrForeign, name)
-		}
-
-		values[name] = random(lengthOf(rule))
-
-		return nil
-	})
-}
-
 // Unmade names what Ensure would make, sorted.
 func (s *Secrets) Unmade(of *Stack, manifests map[string]*roles.Manifest) []string {
 	names := of.SecretNames(manifests)

@@ -56,12 +56,13 @@ type Stack struct {
 	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
 	Domain       *Domain                           `yaml:"domain"`        // nil: no record is the stack's
-	VPC          *VPC                              `yaml:"vpc"`           // nil: DigitalOcean chooses its range
+	VPC          *VPC                              `yaml:"vpc"`           // nil: its range is one that is free
 	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
 	OperatorAddresses []string `yaml:"operator_addresses"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
+	Images     Images        `yaml:"images"`
 
 	folder string
 }

@@ -25,8 +25,8 @@ func TestTheRangeOfTheVPC(t *testing.T) {
 		"{range: 10.10.4.0/22}": "22:14: error: vpc.range: 10.10.4.0/22 meets 10.10.0.0/16, which DigitalOcean keeps " +
 			"for itself; choose another",
 		"{}": "22:6: error: vpc.range: is missing; write a private range, as in range: 10.108.0.0/20",
-		"": "22:5: error: vpc: must say a private range, as in range: 10.108.0.0/20; remove it, and DigitalOcean " +
-			"chooses one",
+		"": "22:5: error: vpc: must say a private range, as in range: 10.108.0.0/20; remove it, and a free /24 " +
+			"is chosen",
 	} {
 		_, err := parse(t, "https: 443", "https: 443\nvpc: "+written)
 		require.EqualError(t, err, "s.yaml:"+want, written)

@@ -25,6 +25,9 @@ const (
 	idleConnection = time.Minute
 )
 
+// ErrNoMember means that there is nobody to ask.
+var ErrNoMember = fmt.Errorf("%w: no member is known", peerset.ErrUnavailable)
+
 // Client asks members for what it needs, one after the other until one answers.
 type Client struct {
 	http *http.Client
@@ -79,6 +82,16 @@ func (c *Client) SetMembers(members []string) {
 	}
 }
 
+// AddMember adds a member's address, as that of one to be asked last.
+func (c *Client) AddMember(member string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if member != c.own && !slices.Contains(c.members, member) {
+		c.members = append(slices.Clone(c.members), member)
+	}
+}
+
 func sameMembers(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
@@ -87,6 +100,14 @@ func sameMembers(a, b []string) bool {
 func (c *Client) Join(ctx context.Context, join peerset.Join) (peerset.Welcome, error) {
 	var welcome peerset.Welcome
 	err := c.call(ctx, "/v1/join", join, &welcome)
+
+	return welcome, err
+}
+
+// JoinAt asks one member to be let in.
+func (c *Client) JoinAt(ctx context.Context, member string, join peerset.Join) (peerset.Welcome, error) {
+	var welcome peerset.Welcome
+	err := c.postWithin(ctx, member, "/v1/join", join, &welcome)
 
 	return welcome, err
 }
@@ -144,6 +165,19 @@ func (c *Client) post(ctx context.Context, member, path string, body []byte, ans
 	return c.do(request, answer)
 }
 
+// postWithin is post to one member, with the time that any call has.
+func (c *Client) postWithin(ctx context.Context, member, path string, body, answer any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+
+	return c.post(ctx, member, path, data, answer)
+}
+
 func (c *Client) call(ctx context.Context, path string, body, answer any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -167,7 +201,7 @@ func (c *Client) each(try func(member string) error) error {
 	c.mu.Unlock()
 
 	if len(members) == 0 {
-		return fmt.Errorf("%w: no member is known", peerset.ErrUnavailable)
+		return ErrNoMember
 	}
 
 	var errs []error

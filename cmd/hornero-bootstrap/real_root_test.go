@@ -268,7 +268,7 @@ func (s *realSet) origin(role, node, address string, number, incarnation int, pr
 	droplet.ID = cmp.Or(s.droplets[number], number)
 	droplet.Networks.Private = make([]cloudinit.Interface, 1)
 	droplet.Networks.Private[0].IPv4.Address = address
-	droplet.Networks.Private[0].IPv4.Netmask = "255.255.0.0"
+	droplet.Networks.Private[0].IPv4.Netmask = "255.255.248.0"
 
 	kept, err := json.Marshal(map[string]any{
 		"Droplet": droplet,

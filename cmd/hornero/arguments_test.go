@@ -16,7 +16,7 @@ func TestWordsThatNoCommandTakes(t *testing.T) {
 		"-f x secrets shwo": `unknown command "shwo" for "hornero secrets"; did you mean "show"?`,
 		"images xyzzy1":     "unknown command \"xyzzy1\" for \"hornero images\"; `hornero images --help` lists them",
 		"roles show":        "accepts 1 arg(s), received 0; usage: hornero roles show ROLE",
-		"exec web-1":        "requires at least 2 arg(s), only received 1; usage: hornero exec NODE -- COMMAND",
+		"exec web-1":        "requires at least 2 arg(s), only received 1; usage: hornero exec NODE|ROLE -- COMMAND",
 	} {
 		got := hornero(t, strings.Fields(line)...)
 		require.Equal(t, 1, got.code, line)
@@ -33,21 +33,5 @@ func TestNodesAreCompleted(t *testing.T) {
 
 	for _, command := range []string{"replace", "exec", "userdata"} {
 		require.Contains(t, hornero(t, "__complete", command, "").stdout, "vault-1\tvault\n", command)
-	}
-}
-
-// A misspelt name is kept, as a role may come to ask for it, and is told of.
-func TestASecretThatNobodyAsksFor(t *testing.T) {
-	emptyFolder(t)
-	require.Zero(t, hornero(t, "init").code)
-
-	for name, told := range map[string]bool{"wordpress.slat": true, "wordpress.salt": false} {
-		var opened openedSecrets
-
-		s, manifests, err := loadStack("stack.yaml")
-		require.NoError(t, err)
-
-		opened.stack, opened.manifests = s, manifests
-		require.Equal(t, told, !opened.asked(name), name)
 	}
 }

@@ -48,6 +48,7 @@ func emptyFolder(t *testing.T) string {
 
 	t.Setenv("HORNERO_AGE_KEY_FILE", filepath.Join(folder, "keys", "age.key"))
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(folder, "cache"))
+	t.Setenv("XDG_STATE_HOME", filepath.Join(folder, "state"))
 	t.Setenv("CLOUD", "")
 	t.Chdir(folder)
 

@@ -50,7 +50,7 @@ func healCommand(file *string) *cobra.Command {
 	timeoutFlag(cmd, &timeout)
 	cmd.Flags().BoolVar(&once, "once", false, "heal what is dead now, and end (what it does without --watch)")
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on until it is interrupted")
-	cmd.Flags().DurationVar(&silence, "silence", fleet.DefaultSilence, "how long a node has to be silent to be dead")
+	cmd.Flags().DurationVar(&silence, "silence", fleet.DefaultDeadAfter, "how long a node has to be silent to be dead")
 	cmd.MarkFlagsMutuallyExclusive("once", "watch")
 
 	return cmd

@@ -33,7 +33,7 @@ func newImagesCommand(file *string) *cobra.Command {
 
 	images := &cobra.Command{
 		Use:   "images",
-		Short: "bake, list, show, compare and prune the images of roles",
+		Short: "bake, list, show, compare, accept and prune the images of roles",
 		Long: "Bakes, lists, shows, compares and prunes the images of roles, the layer that they share (role common) " +
 			"among them.\n\n" +
 			"An image is named by its number, by its name, or as ROLE for the role's newest and ROLE~1 for the one " +
@@ -49,18 +49,22 @@ func newImagesCommand(file *string) *cobra.Command {
 	images.AddCommand(
 		&cobra.Command{
 			Use:   "list",
-			Short: "list the images: digest, release, age, regions, size, and who runs them",
-			Args:  cobra.NoArgs,
-			RunE:  c.list,
+			Short: "list the images: digest, release, age, regions, size, who runs them, and what is outdated in them",
+			Long: "Lists the images. What is outdated in an image is told by its record (--records) and Debian's " +
+				"package lists, which are asked\nfor at most once an hour. `hornero images show IMAGE` reads a " +
+				"record that is not here from a node, and keeps it.",
+			Args: cobra.NoArgs,
+			RunE: c.list,
 		},
 		&cobra.Command{
 			Use:               "show IMAGE",
-			Short:             "show an image and its record: what it was baked from, packages, files",
+			Short:             "show an image and its record: what it was baked from, packages, files, updates",
 			Args:              cobra.ExactArgs(1),
 			ValidArgsFunction: c.complete(1),
 			RunE:              c.show,
 		},
 		c.bakeCommand(),
+		c.acceptCommand(),
 		c.diffCommand(),
 		c.pruneCommand(),
 	)
@@ -103,11 +107,17 @@ func (c *imagesCommands) list(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return printJSON(cmd.OutOrStdout(), images)
+
+	listed, err := c.current(cmd, images)
+	if err != nil {
+		return err
 	}
 
-	return printImages(cmd.OutOrStdout(), images)
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), listed)
+	}
+
+	return printListed(cmd.OutOrStdout(), listed)
 }
 
 func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
@@ -126,14 +136,23 @@ func (c *imagesCommands) show(cmd *cobra.Command, args []string) error {
 		return err
 	}
 
-	if c.json {
-		return printJSON(cmd.OutOrStdout(), struct {
-			Image  catalog.Image `json:"image"`
-			Record record.Image  `json:"record"`
-		}{image, written})
+	// The record is in the folder by now.
+	listed, err := c.current(cmd, []catalog.Image{image})
+	if err != nil {
+		return err
 	}
 
-	return printRecord(cmd.OutOrStdout(), image, written)
+	if c.json {
+		return printJSON(cmd.OutOrStdout(), struct {
+			Image  listedImage  `json:"image"`
+			Record record.Image `json:"record"`
+		}{listed[0], written})
+	}
+
+	return errors.Join(
+		printRecord(cmd.OutOrStdout(), image, written),
+		printUpdates(cmd.OutOrStdout(), listed[0]),
+	)
 }
 
 // find looks for something of an image in the folder, and else for its file on a node of the stack that runs

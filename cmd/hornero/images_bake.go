@@ -39,6 +39,7 @@ type bake struct {
 	variables []string // for the templates, as NAME=VALUE
 	parallel  int
 	force     bool
+	unchecked bool // neither packages nor ages are looked at
 	flat      bool // no layer
 }
 
@@ -49,6 +50,10 @@ func (c *imagesCommands) bakeCommand() *cobra.Command {
 		Short: "bake the images of the stack's roles that changed, or of the roles that are named",
 		Long: "Bakes with Packer what changed: first the layer that all roles share (role common), then the roles on " +
 			"it, all at once. The folder\nroles/ beside stack.yaml adds roles, or changes built-in ones.\n\n" +
+			"What is unchanged is baked again when Debian has a security update for a package of its newest image, " +
+			"or when that is older than\nimages.max_age of stack.yaml. Debian's signed package lists are asked for " +
+			"at most once an hour. What is in an image is known from\nits record (--records), or from a node of the " +
+			"stack that runs it.\n\n" +
 			"Packer is the one that " + packerVariable + " names, or the first in PATH; its plugin and the program " +
 			"that goes into every image\n(hornero-bootstrap) are found beside hornero, in PATH or in /usr/lib/hornero.",
 		RunE:              b.run,
@@ -61,11 +66,13 @@ func (c *imagesCommands) bakeCommand() *cobra.Command {
 		mirrorHelp    = "where packages are fetched from; empty: as the base image's own sources say"
 		securityHelp  = "where security updates are fetched from; only beside --mirror"
 		variableHelp  = "one more variable of the Packer templates, as `NAME=VALUE`; may be repeated"
+		uncheckedHelp = "do not look for security updates, nor at images.max_age"
 		flatHelp      = "bake each role from the base image, without the layer that they share"
 	)
 
 	flags := command.Flags()
 	flags.BoolVar(&b.force, "force", false, "bake what is unchanged, too")
+	flags.BoolVar(&b.unchecked, "no-updates-check", false, uncheckedHelp)
 	flags.IntVar(&b.parallel, "parallel", 0, "how many roles at once; 0 for all")
 	flags.StringVar(&b.bootstrap, "bootstrap", "", bootstrapHelp)
 	flags.StringVar(&b.image, "image", "", imageHelp)
@@ -103,13 +110,23 @@ func (b *bake) run(cmd *cobra.Command, named []string) error {
 
 	p.environment = append(environment, p.environment...)
 
+	outdated, err := b.outdated(cmd, order, environment)
+	if err != nil {
+		return err
+	}
+
+	renew, err := renewVariable(outdated)
+	if err != nil {
+		return err
+	}
+
 	templates, err := writeTemplates()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(templates)
 
-	return b.build(ctx, p, order, append(variables, templates))
+	return b.build(ctx, p, order, slices.Concat(variables, renew, []string{templates}))
 }
 
 // build bakes the layer first: the roles are baked on it.
@@ -136,6 +153,8 @@ type bakeOrder struct {
 	folder  string // of the user's roles; empty where there is none
 	release string // empty: the templates' own
 	region  string // empty: the templates' own
+	stack   string // empty: there is none
+	maxAge  stack.Age
 }
 
 // order tells what to bake: the roles of the stack, or those that are named, for which there need be no stack.
@@ -186,6 +205,8 @@ func (o *bakeOrder) of(s *stack.Stack, all bool) {
 	}
 
 	o.region = s.Region
+	o.stack = s.Name
+	o.maxAge = s.Images.MaxAge
 }
 
 // bakeable are the named roles, once each; the layer is baked before any.

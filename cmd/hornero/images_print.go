@@ -14,26 +14,32 @@ import (
 	"github.com/hornero/hornero/internal/record"
 )
 
+const imageColumns = "ID\tROLE\tRELEASE\tDIGEST\tAGE\tREGIONS\tSIZE\tDROPLETS"
+
 func printImages(w io.Writer, images []catalog.Image) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tROLE\tRELEASE\tDIGEST\tAGE\tREGIONS\tSIZE\tDROPLETS")
+	fmt.Fprintln(table, imageColumns)
 
 	for _, image := range images {
-		fmt.Fprintf(
-			table,
-			"%d\t%s\t%s\t%.12s\t%s\t%s\t%.2f GB\t%s\n",
-			image.ID,
-			image.Role,
-			image.Release,
-			image.Digest,
-			age(image.Created, time.Now()),
-			strings.Join(image.Regions, ","),
-			image.Size,
-			users(image),
-		)
+		fmt.Fprintln(table, imageRow(image))
 	}
 
 	return table.Flush()
+}
+
+// imageRow is an image in the columns of a table.
+func imageRow(image catalog.Image) string {
+	return fmt.Sprintf(
+		"%d\t%s\t%s\t%.12s\t%s\t%s\t%.2f GB\t%s",
+		image.ID,
+		image.Role,
+		image.Release,
+		image.Digest,
+		age(image.Created, time.Now()),
+		strings.Join(image.Regions, ","),
+		image.Size,
+		users(image),
+	)
 }
 
 func users(image catalog.Image) string {

@@ -25,8 +25,9 @@ func (c *imagesCommands) pruneCommand() *cobra.Command {
 	}
 
 	prune.RunE = func(cmd *cobra.Command, _ []string) error {
-		if keep < 0 {
-			return fmt.Errorf("--keep: must be 0 or more, got %d", keep)
+		if keep < 1 {
+			const what = "--keep: must be 1 or more, got %d: without its newest image no node of a role can be replaced"
+			return fmt.Errorf(what, keep)
 		}
 
 		client, images, err := c.open(cmd)

@@ -124,10 +124,13 @@ func TestPruneRefusesNonsense(t *testing.T) {
 	var out, said bytes.Buffer
 	require.Equal(t,
 		1,
-		run(t.Context(), []string{"images", "prune", "--keep", "-1"}, &out, &said),
+		run(t.Context(), []string{"images", "prune", "--keep", "0"}, &out, &said),
 	)
 
-	require.Equal(t, "hornero: --keep: must be 0 or more, got -1\n", said.String())
+	require.Equal(t,
+		"hornero: --keep: must be 1 or more, got 0: without its newest image no node of a role can be replaced\n",
+		said.String(),
+	)
 	said.Reset()
 	t.Setenv("CLOUD", "elsewhere")
 

@@ -156,7 +156,8 @@ func TestTheWorkflow(t *testing.T) {
 	}, runs)
 
 	require.Equal(t, "github.event_name == 'pull_request'", read.Jobs["plan"].If)
-	require.Equal(t, "github.event_name == 'push'", read.Jobs["up"].If)
+	require.Equal(t, "github.event_name != 'pull_request'", read.Jobs["up"].If, "a push, or once a week")
+	require.Contains(t, string(text), "- cron: ")
 	require.NotContains(t, read.Jobs["plan"].Env, tokenVariable, "only the step that asks has it")
 	require.Contains(t, read.Jobs["up"].Env, tokenVariable)
 }

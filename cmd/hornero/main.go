@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/fleet/lock"
 )
 
 var version = "dev"
@@ -39,6 +40,7 @@ const (
 	exitDifferences = exit(2)   // `hornero plan --detailed-exitcode`: something is not as it is wanted
 	exitUnhealthy   = exit(3)   // `hornero status`: not every node serves
 	exitUnsafe      = exit(4)   // refused as unsafe: nothing was touched
+	exitLocked      = exit(5)   // another command has the stack's lock, or took it
 	exitRolledBack  = exit(6)   // a roll went back: the site is as before
 	exitHalfway     = exit(7)   // stopped halfway: the same command goes on
 	exitInterrupted = exit(130) // Ctrl-C; the shell's own code for it (128 + SIGINT)
@@ -57,6 +59,9 @@ var exitCodes = []struct {
 	{fleet.ErrGivenUp, exitUnsafe},
 	{fleet.ErrRolledBack, exitRolledBack},
 	{fleet.ErrHalfway, exitHalfway},
+	{lock.ErrLocked, exitLocked},
+	{lock.ErrLost, exitLocked},
+	{lock.ErrOther, exitLocked},
 }
 
 // codeOf is the exit code of an error: 1 unless scripts have to tell it apart.
@@ -71,6 +76,7 @@ func codeOf(err error) exit {
 }
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	arguments = longFileFlag(arguments)
 	root := &cobra.Command{
 		Use:           "hornero",
 		Short:         "highly available stacks of immutable Droplets, on DigitalOcean and in the lab",

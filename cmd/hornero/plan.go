@@ -24,8 +24,8 @@ the API and no node: how healthy nodes are is for "hornero status". With cloud: 
 
 Compared are
 - nodes: is each there and on, does its group still exist, its image, size and region, and the settings, secrets,
-  databases and rights of roles that it was launched with;
-- load balancers: rules, target, health check, idle time and certificate;
+  databases and rights of roles that it was launched with, and the tags that give it traffic;
+- load balancers: rules, target, health check, idle time, certificate and network;
 - firewalls, one a role: who may reach which port (the manifests' ports, and operator_addresses), and their target;
 - records of the domain that stack.yaml names: address and ttl;
 - the site's certificate, the network and its region;
@@ -35,11 +35,11 @@ A Droplet's user-data cannot be read back. A tag of each Droplet, hornero:STACK:
 without showing it: it is keyed with the secret plan.key. A Droplet of an earlier version has no such tag, and is "not
 comparable" until it is replaced.
 
-Not compared yet: projects, SSH keys and Spaces; who holds the reserved IP; size, network, project,
-sticky sessions and redirect of load balancers; certificates of nodes, and those that nothing needs any more; files
-that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version
-brings the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and
-"replace" stop before they change anything.
+Not compared yet: projects, SSH keys and Spaces; who holds the reserved IP; size, network,
+project, sticky sessions and redirect of load balancers, which "up" leaves as they are; certificates of nodes; files
+that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version brings
+the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and "replace"
+stop before they change anything.
 
 A warning is what is legal and unwise. It is no difference: no command changes it by itself.
 

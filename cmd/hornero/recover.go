@@ -20,6 +20,7 @@ var errNotAgreed = errors.New("nothing was done: say yes, or give --yes")
 
 func recoverCommand(file *string) *cobra.Command {
 	var asJSON, dry, yes bool
+	var locked *locking
 	command := &cobra.Command{
 		Use:   "recover",
 		Short: "rebuild the peer set, when the majority of its voters is lost for good",
@@ -50,7 +51,10 @@ func recoverCommand(file *string) *cobra.Command {
 				return errNotAgreed
 			}
 
-			plan, err = f.Recover(ctx, plan)
+			err = locked.change(ctx, cmd, f, func(ctx context.Context) (err error) {
+				plan, err = f.Recover(ctx, plan)
+				return err
+			})
 			if err != nil || !asJSON {
 				return err
 			}
@@ -59,6 +63,7 @@ func recoverCommand(file *string) *cobra.Command {
 		})
 	}
 
+	locked = lockFlags(command)
 	flags := command.Flags()
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	flags.BoolVar(&dry, "dry-run", false, "only say what would be done")

@@ -79,13 +79,13 @@ func checkSecrets(s *stack.Stack, manifests map[string]*roles.Manifest) error {
 		return nil
 	}
 
-	keyFile, err := stack.DefaultKeyFile()
+	key, err := stack.DefaultKey()
 	if err != nil {
 		return err
 	}
 
 	// Opened without Ensure: to validate changes nothing.
-	secrets, err := stack.OpenSecrets(s.SecretsPath(), keyFile, nil)
+	secrets, err := stack.OpenSecretsWith(s.SecretsPath(), key, nil)
 	if err != nil {
 		return err
 	}

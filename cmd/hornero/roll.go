@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,8 @@ those that "hornero plan" says are to be replaced. The site serves meanwhile.
                after the other, and the extra one goes.
   canary       ends after the extra node, which gets its part of the traffic: with --share at least so many percent,
                by as many extra nodes as that takes. --promote goes on, --abort goes back.
+  blue-green   launches as many new nodes as there are, without traffic. When all are good they get all of it at once,
+               and the old ones run on without: --abort switches back, --drop-old (or --promote) replaces them.
 
 Bad is a node that refuses its user-data, is not healthy by --timeout or not any more, whose services are started again
 three times, whose files change, or during whose watch the site fails for five seconds.
@@ -35,6 +38,7 @@ type rollFlags struct {
 	image          string
 	promote, abort bool
 	timeout, soak  time.Duration
+	locked         *locking
 }
 
 func rollCommand(file *string) *cobra.Command {
@@ -60,7 +64,9 @@ func rollCommand(file *string) *cobra.Command {
 				f.Timeout = asked.timeout
 				f.Soak = asked.soak
 
-				return asked.run(ctx, cmd, *file, f)
+				return asked.locked.change(ctx, cmd, f, func(ctx context.Context) error {
+					return asked.run(ctx, cmd, *file, f)
+				})
 			})
 		},
 	}
@@ -71,36 +77,42 @@ func rollCommand(file *string) *cobra.Command {
 
 func (r *rollFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&r.Strategy, "strategy", fleet.StrategyRolling, "rolling or canary")
+	flags.StringVar(&r.Strategy, "strategy", fleet.StrategyRolling, "rolling, canary or blue-green")
 	flags.IntVar(&r.Share, "share", 0, "what part of the traffic a canary gets at least, in percent")
 	flags.BoolVar(&r.All, "all", false, "replace also the nodes that are as wanted")
 	flags.BoolVar(&r.NoExtra, "no-extra", false, "launch no extra node first: less cost, and no way back")
 	flags.StringVar(&r.image, "image", "", "write this image into stack.yaml first: NUMBER, ROLE~1 or newest")
 	flags.BoolVar(&r.promote, "promote", false, "go on with a roll that stands")
+	flags.BoolVar(&r.promote, "drop-old", false, "the same as --promote: replace the nodes that have no traffic any more")
 	flags.BoolVar(&r.abort, "abort", false, "go back from a roll that stands")
 	timeoutFlag(cmd, &r.timeout)
 	soakFlag(cmd, &r.soak)
+	r.locked = lockFlags(cmd)
 
-	cmd.MarkFlagsMutuallyExclusive("promote", "abort", "image")
-	cmd.MarkFlagsMutuallyExclusive("promote", "abort", "strategy")
+	for _, other := range []string{"image", "strategy"} {
+		cmd.MarkFlagsMutuallyExclusive("promote", "drop-old", "abort", other)
+	}
 
 	_ = cmd.RegisterFlagCompletionFunc("strategy", cobra.FixedCompletions(
-		[]string{fleet.StrategyRolling, fleet.StrategyCanary},
+		strategies,
 		cobra.ShellCompDirectiveNoFileComp,
 	))
 }
 
+// strategies are those of --strategy.
+var strategies = []string{fleet.StrategyRolling, fleet.StrategyCanary, fleet.StrategyBlueGreen}
+
 // check refuses what cannot be meant.
 func (r *rollFlags) check() error {
 	switch {
-	case r.Strategy != fleet.StrategyRolling && r.Strategy != fleet.StrategyCanary:
-		return fmt.Errorf("--strategy %s: it is %s or %s", r.Strategy, fleet.StrategyRolling, fleet.StrategyCanary)
+	case !slices.Contains(strategies, r.Strategy):
+		return fmt.Errorf("--strategy %s: it is one of %s", r.Strategy, strings.Join(strategies, ", "))
 	case r.Share < 0 || r.Share > 50:
 		return fmt.Errorf("--share %d: it is 1 to 50 percent", r.Share)
 	case r.Share > 0 && r.Strategy != fleet.StrategyCanary:
 		return errors.New("--share is of a canary: say --strategy canary, too")
-	case r.NoExtra && r.Strategy == fleet.StrategyCanary:
-		return errors.New("a canary is an extra node: --no-extra does not go with it")
+	case r.NoExtra && r.Strategy != fleet.StrategyRolling:
+		return fmt.Errorf("%s is by extra nodes: --no-extra does not go with it", r.Strategy)
 	}
 
 	return nil

@@ -23,6 +23,7 @@ The copy of the data of a database node goes with it: that is asked for, or said
 func scaleCommand(file *string) *cobra.Command {
 	var timeout, soak time.Duration
 	var confirmed *confirmation
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:     "scale GROUP=COUNT...",
 		Short:   "change how many nodes a group has: in stack.yaml, and in the cloud",
@@ -37,18 +38,17 @@ func scaleCommand(file *string) *cobra.Command {
 				return err
 			}
 
-			return withEdits(cmd, *file, edits, func(ctx context.Context, f *fleet.Fleet) error {
+			return withEdits(cmd, *file, edits, locked, func(f *fleet.Fleet) {
 				f.Timeout = timeout
 				f.Soak = soak
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
-
-				return nil
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
 	soakFlag(cmd, &soak)
 	confirmed = confirmFlags(cmd)
+	locked = lockFlags(cmd)
 
 	return cmd
 }
@@ -86,7 +86,8 @@ func withEdits(
 	cmd *cobra.Command,
 	file string,
 	edits []stack.Edit,
-	prepare func(context.Context, *fleet.Fleet) error,
+	locked *locking,
+	prepare func(*fleet.Fleet),
 ) error {
 	return withFleet(cmd, file, func(ctx context.Context, f *fleet.Fleet) error {
 		edited, err := editStack(f, file, edits)
@@ -94,19 +95,19 @@ func withEdits(
 			return err
 		}
 
-		if err := prepare(ctx, f); err != nil {
-			return err
-		}
+		prepare(f)
 
-		if err := f.Check(ctx); err != nil {
-			return fmt.Errorf("%w; %s is as it was", err, file)
-		}
+		return locked.change(ctx, cmd, f, func(ctx context.Context) error {
+			if err := f.Check(ctx); err != nil {
+				return fmt.Errorf("%w; %s is as it was", err, file)
+			}
 
-		if err := writeEdits(cmd, file, edited, edits); err != nil {
-			return err
-		}
+			if err := writeEdits(cmd, file, edited, edits); err != nil {
+				return err
+			}
 
-		return runUp(ctx, cmd, f)
+			return runUp(ctx, cmd, f, locked)
+		})
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
-	"github.com/hornero/hornero/internal/command"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -19,16 +18,21 @@ import (
 func stackCommands(file *string) []*cobra.Command {
 	return []*cobra.Command{
 		planCommand(file),
-		upCommand(file),
+		changing(file, upCommand(file)),
 		statusCommand(file),
 		eventsCommand(file),
+		logsCommand(file),
+		openCommand(file),
 		recoverCommand(file),
-		scaleCommand(file),
-		rollCommand(file),
-		replaceCommand(file),
-		healCommand(file),
+		changing(file, scaleCommand(file)),
+		changing(file, rollCommand(file)),
+		changing(file, replaceCommand(file)),
+		changing(file, healCommand(file)),
 		execCommand(file),
-		destroyCommand(file),
+		sshCommand(file),
+		changing(file, destroyCommand(file)),
+		lockCommand(file),
+		runsCommand(file),
 
 		validateCommand(file),
 		rolesCommand(file),
@@ -72,12 +76,12 @@ func loadStack(file string) (*stack.Stack, map[string]*roles.Manifest, error) {
 
 // readSecrets opens the secrets file, and makes nothing that is missing from it.
 func readSecrets(s *stack.Stack, progress io.Writer) (*stack.Secrets, error) {
-	keyFile, err := stack.DefaultKeyFile()
+	key, err := stack.DefaultKey()
 	if err != nil {
 		return nil, err
 	}
 
-	return stack.OpenSecrets(s.SecretsPath(), keyFile, func(line string) {
+	return stack.OpenSecretsWith(s.SecretsPath(), key, func(line string) {
 		fmt.Fprintln(progress, line)
 	})
 }
@@ -149,19 +153,27 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 	return config, nil
 }
 
-const upHelp = `Brings about what "hornero plan" shows: launches what is missing, waits until every node is healthy and
-every load balancer answers, replaces nodes that are not as wanted (image, size, settings, secrets), removes those that
-no group has any more, and prints the first load balancer's address.
+const upHelp = `Brings about what "hornero plan" shows: launches what is missing, changes load balancers and their
+certificate in place, waits until every node is healthy and every load balancer answers, replaces nodes that are not as
+wanted (image, size, settings, secrets), removes those that no group has any more, and prints the first load balancer's
+address.
 
 Nodes are replaced role by role as "hornero roll" does it: behind an extra node that goes first. A database node that
 was scaled away takes its copy of the data along, so that is asked for (--confirm=STACK). Run twice, the second changes
-nothing; killed halfway and run again, it finishes.`
+nothing; killed halfway and run again, it finishes.
+
+A node gets traffic when it is healthy: by the tag hornero:STACK:lb:NAME, which up puts on it again when it is missing.
+A load balancer that stack.yaml does not name any more is removed last. Its address is lost for good, so that is asked
+for before anything is done (--yes). What stack.yaml cannot say of a load balancer (sticky sessions, firewall, size) is
+left. None moves to another network: "up --replace-balancer NAME" makes it anew, at another address.`
 
 func upCommand(file *string) *cobra.Command {
 	var timeout time.Duration
 	var soak time.Duration
 	var planned string
 	var confirmed *confirmation
+	var replaced []string
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "make what exists equal stack.yaml, and wait until it serves",
@@ -176,9 +188,10 @@ func upCommand(file *string) *cobra.Command {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Planned = plan
 				f.Timeout = timeout
+				f.ReplaceBalancers = replaced
 				f.Soak = soak
 				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
-				return runUp(ctx, cmd, f)
+				return runUp(ctx, cmd, f, locked)
 			})
 		},
 	}
@@ -186,13 +199,22 @@ func upCommand(file *string) *cobra.Command {
 	soakFlag(cmd, &soak)
 	cmd.Flags().StringVar(&planned, "plan", "", "a file of `hornero plan --out`: bring about nothing that it has not")
 	confirmed = confirmFlags(cmd)
+	cmd.Flags().StringArrayVar(&replaced, "replace-balancer", nil,
+		"make the load balancer `NAME` anew, at another address; the short form's NAME is the role behind it")
+	locked = lockFlags(cmd)
 
 	return cmd
 }
 
 // runUp makes what exists equal what a fleet's stack says, and prints how that went.
-func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet) error {
-	url, took, err := f.Up(ctx)
+func runUp(ctx context.Context, cmd *cobra.Command, f *fleet.Fleet, locked *locking) error {
+	var url string
+	var took fleet.Breakdown
+
+	err := locked.change(ctx, cmd, f, func(ctx context.Context) (err error) {
+		url, took, err = f.Up(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -235,6 +257,7 @@ func soakFlag(cmd *cobra.Command, soak *time.Duration) {
 
 func replaceCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
@@ -244,32 +267,14 @@ func replaceCommand(file *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
-				return f.Replace(ctx, args[0])
+				return locked.change(ctx, cmd, f, func(ctx context.Context) error { return f.Replace(ctx, args[0]) })
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	locked = lockFlags(cmd)
 
 	return cmd
-}
-
-func execCommand(file *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "exec NODE -- COMMAND [ARG...]",
-		Short: "run a command on a node as root, by SSH, with this one's standard input",
-		Args:  cobra.MinimumNArgs(2),
-
-		ValidArgsFunction: completeNode(file),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				// SSH carries one string, which a shell on the node splits: quoted, the words arrive as they are.
-				words := command.Quote(args[1:])
-				code, err := f.Exec(ctx, args[0], words, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-
-				return exitOf(code, err)
-			})
-		},
-	}
 }
 
 // exitOf makes a command's exit code that of this program.
@@ -283,6 +288,7 @@ func exitOf(code int, err error) error {
 
 func destroyCommand(file *string) *cobra.Command {
 	var yes bool
+	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "remove the stack's Droplets, load balancers and network; images and secrets are kept",
@@ -293,10 +299,12 @@ func destroyCommand(file *string) *cobra.Command {
 			}
 
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
-				return f.Destroy(ctx)
+				return locked.change(ctx, cmd, f, f.Destroy)
 			})
 		},
 	}
+	locked = lockFlags(cmd)
+	locked.leaving = true
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
 
 	return cmd

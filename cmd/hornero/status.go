@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,14 +14,21 @@ import (
 )
 
 func statusCommand(file *string) *cobra.Command {
-	var asJSON bool
+	var asJSON, watching bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "show what runs, from which image, how healthy, who writes, and who holds the address",
 		Args:  cobra.NoArgs,
-		Long:  "Exits 0 when every node serves, 3 when one does not.",
+		Long: "Exits 0 when every node serves, 3 when one does not.\n\n" +
+			"With --watch it looks every five seconds until Ctrl-C, and exits 0 then: on a terminal the picture is " +
+			"drawn again in place;\nelsewhere, in CI and with NO_COLOR set, each change is a line. With --json each " +
+			"report that is not the last is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
+				if watching {
+					return newWatch(cmd.OutOrStdout(), asJSON).run(ctx, f.Status)
+				}
+
 				report, err := f.Status(ctx)
 				if err != nil {
 					return err
@@ -40,13 +48,15 @@ func statusCommand(file *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVarP(&watching, "watch", "w", false, "look again and again, until Ctrl-C")
 
 	return cmd
 }
 
 func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
+	images := runningImages(report)
 	if asJSON {
-		return printJSON(w, report)
+		return printJSON(w, statusOutput{report, images})
 	}
 
 	peers := report.PeerSet
@@ -59,6 +69,7 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 	}
 
 	printNodes(w, report.Nodes)
+	printRunning(w, images, time.Now())
 
 	if len(peers.Lines) > 0 {
 		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(peers.Lines, "\n          "))

@@ -45,6 +45,17 @@ func askRole(cmd *cobra.Command, file string, asked question) error {
 			return fmt.Errorf("stack %s has no node of role %s, whose command this is", f.Stack.Name, asked.role)
 		}
 
+		// A verb for a terminal may be given a file as well, and reads that then.
+		if asked.Command.Input == roles.InputTerminal && isTerminal(asked.input) {
+			terminal, done, err := openTerminal(asked.input)
+			if err != nil {
+				return err
+			}
+			defer done()
+
+			f.Terminal = terminal
+		}
+
 		code, err := f.Command(
 			ctx,
 			asked.role,

@@ -22,6 +22,7 @@ var forbidden = map[string][]string{
 		"hornero/bootstrap",
 	},
 	"fleet":          {"hornero/builder", "hornero/bootstrap", "hornero/lab", "go-dqlite"},
+	"fleet/lock":     {"godo", "hornero/stack", "hornero/roles", "hornero/cloudinit", "hornero/internal/do"},
 	"cloudinit":      {"godo", "go-dqlite", "hornero/roles", "hornero/fleet", "hornero/lab"},
 	"roles":          {"os/exec", "net/http", "godo", "go-dqlite"},
 	"images":         {"hornero/internal", "hornero/roles", "hornero/builder"},

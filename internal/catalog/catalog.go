@@ -35,6 +35,7 @@ type Image struct {
 	Size     float64   `json:"size_gigabytes"`
 	MinDisk  int       `json:"min_disk_size"`
 	Droplets []Droplet `json:"droplets"` // those that were made from it
+	Rejected bool      `json:"rejected"` // no node is launched from it (record.RejectedTag)
 }
 
 // Droplet is a Droplet that runs an image.
@@ -103,6 +104,8 @@ func read(image godo.Image) Image {
 		MinDisk: image.MinDiskSize,
 	}
 
+	one.Rejected = slices.Contains(image.Tags, record.RejectedTag)
+
 	for _, tag := range image.Tags {
 		for prefix, field := range map[string]*string{
 			tagRole:    &one.Role,
@@ -166,7 +169,8 @@ func Pick(images []Image, name string) (Image, error) {
 const DefaultKeep = 2
 
 // Surplus lists the images that may go: all but the newest of each role and release in each region, and those
-// that a Droplet runs. An image that is in several regions goes when none of them keeps it.
+// that a Droplet runs. An image that is in several regions goes when none of them keeps it. A rejected image takes no
+// other's place, and goes when so many better ones are newer: without the newest, a bake would make it again.
 func Surplus(images []Image, keep int) []Image {
 	newest := slices.Clone(images)
 	slices.SortFunc(newest, func(a, b Image) int {
@@ -194,8 +198,11 @@ func Surplus(images []Image, keep int) []Image {
 			}
 
 			// An image counts in each region by itself: the newest of one region may be in no other.
-			kept[at]++
-			stays = stays || kept[at] <= keep
+			stays = stays || kept[at] < keep
+
+			if !image.Rejected {
+				kept[at]++
+			}
 		}
 
 		if !stays {

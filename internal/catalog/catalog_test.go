@@ -34,11 +34,34 @@ func TestSurplus(t *testing.T) {
 		return image
 	}
 
+	rejected := func(image catalog.Image) catalog.Image {
+		image.Rejected = true
+		return image
+	}
+
 	for name, test := range map[string]struct {
 		images []catalog.Image
 		keep   int
 		want   []int
 	}{
+		"a rejected one takes no other's place": {
+			images: []catalog.Image{
+				image(1, "web", "debian-13", "nyc3"),
+				image(2, "web", "debian-13", "nyc3"),
+				rejected(image(3, "web", "debian-13", "nyc3")),
+				rejected(image(4, "web", "debian-13", "nyc3")),
+			},
+			keep: 1,
+			want: []int{1},
+		},
+		"a rejected one goes when it is old": {
+			images: []catalog.Image{
+				rejected(image(1, "web", "debian-13", "nyc3")),
+				image(2, "web", "debian-13", "nyc3"),
+			},
+			keep: 1,
+			want: []int{1},
+		},
 		"the newest stay": {
 			images: []catalog.Image{
 				image(1, "web", "debian-13", "nyc3"),

@@ -4,6 +4,7 @@ package deps
 
 import (
 	_ "filippo.io/age"
+	_ "github.com/ProtonMail/go-crypto/openpgp"
 	_ "github.com/canonical/go-dqlite/v2/app"
 	_ "github.com/digitalocean/godo"
 	_ "github.com/go-sql-driver/mysql"
@@ -17,6 +18,7 @@ import (
 	_ "github.com/spf13/cobra"
 	_ "github.com/spf13/pflag"
 	_ "github.com/stretchr/testify/require"
+	_ "github.com/ulikunitz/xz"
 	_ "github.com/vishvananda/netlink"
 	_ "github.com/vishvananda/netns"
 	_ "github.com/zclconf/go-cty/cty"
@@ -27,4 +29,5 @@ import (
 	_ "golang.org/x/term"
 	_ "gopkg.in/yaml.v3"
 	_ "modernc.org/sqlite"
+	_ "pault.ag/go/debian/version"
 )

@@ -17,8 +17,12 @@ const (
 )
 
 // DocumentTag is on every image whose bootstrap knows the node documents of this version. A new key in them that an
-// earlier bootstrap refuses is a new number here: no node is launched from an image that would refuse its document.
-const DocumentTag = "hornero:document:2"
+// earlier bootstrap refuses, or a key that it misses, is a new number here: no node is launched from an image that
+// would refuse its document.
+const DocumentTag = "hornero:document:3"
+
+// RejectedTag is on an image that a roll went back from: no node is launched from it until a person accepts it.
+const RejectedTag = "hornero:rejected"
 
 // Version is the version of the record that this code writes.
 const Version = 1

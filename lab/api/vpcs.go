@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hornero/hornero/lab/state"
 )
@@ -113,6 +114,10 @@ func (s *Server) createVPC(r *http.Request) (*reply, error) {
 		return nil, invalid("region is invalid")
 	}
 
+	if err := checkDescription(body.Description); err != nil {
+		return nil, err
+	}
+
 	vpc := state.VPC{
 		ID:          newUUID(),
 		Name:        body.Name,
@@ -152,6 +157,17 @@ func checkVPCName(d *state.Document, id, name string) error {
 	})
 	if taken {
 		return invalid("name must be unique for your account")
+	}
+
+	return nil
+}
+
+// maxDescription is how many characters a VPC's description may have, by DigitalOcean's description of its API.
+const maxDescription = 255
+
+func checkDescription(description string) error {
+	if utf8.RuneCountInString(description) > maxDescription {
+		return invalid("description is too long (maximum is %d characters)", maxDescription)
 	}
 
 	return nil
@@ -282,6 +298,10 @@ func (b *vpcUpdate) apply(d *state.Document, vpc *state.VPC) error {
 	}
 
 	if b.Description != nil {
+		if err := checkDescription(*b.Description); err != nil {
+			return err
+		}
+
 		vpc.Description = *b.Description
 	}
 

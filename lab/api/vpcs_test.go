@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/digitalocean/godo"
@@ -83,4 +85,40 @@ func TestMembersOfAVPC(t *testing.T) {
 		_, err := w.VPCs.Delete(ctx, vpc.ID)
 		return err == nil
 	})
+}
+
+// A stack's lock is kept in the description, and ends by the clock of the header Date.
+func TestADescriptionIsChangedAlone(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+
+	vpc, _, err := w.VPCs.Create(ctx, &godo.VPCCreateRequest{
+		Name:        "shop",
+		RegionSlug:  "fra1",
+		Description: "first",
+	})
+	require.NoError(t, err)
+	require.Equal(t, "first", vpc.Description)
+
+	longest := strings.Repeat("ü", 255)
+	_, _, err = w.VPCs.Set(ctx, vpc.ID, godo.VPCSetDescription(longest))
+	require.NoError(t, err)
+
+	_, _, err = w.VPCs.Set(ctx, vpc.ID, godo.VPCSetDescription(longest+"."))
+	require.ErrorContains(t, err, "description is too long")
+
+	_, _, err = w.VPCs.Create(ctx, &godo.VPCCreateRequest{
+		Name:        "other",
+		RegionSlug:  "fra1",
+		Description: longest + ".",
+	})
+	require.ErrorContains(t, err, "description is too long")
+
+	found, response, err := w.VPCs.Get(ctx, vpc.ID)
+	require.NoError(t, err)
+	require.Equal(t, longest, found.Description)
+	require.Equal(t, "shop", found.Name)
+
+	_, err = http.ParseTime(response.Header.Get("Date"))
+	require.NoError(t, err)
 }

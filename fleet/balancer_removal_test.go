@@ -1,0 +1,144 @@
+package fleet_test
+
+import (
+	"testing"
+
+	"github.com/digitalocean/godo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/fleet"
+)
+
+func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
+	for name, balancers := range map[string]string{
+		"none":         "",
+		"another name": "balancers: [{name: front, nodes: web, http: PORT}]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.NoError(t, w.up())
+
+			old := w.balancer()
+			w.config.Stack = w.parse(withBalancers(text, balancers), w.config.Manifests)
+
+			err := w.up()
+			require.ErrorIs(t, err, fleet.ErrNotConfirmed)
+			require.ErrorContains(t, err, "load balancer hornero-blog, with its address "+old.IP)
+			require.Equal(t, old, w.balancer(), "nothing is touched before")
+
+			asked := w.agree()
+			require.NoError(t, w.up())
+
+			lost := fleet.Removal{
+				What:  "load balancer hornero-blog",
+				Loses: "its address " + old.IP,
+			}
+			require.Equal(t, []fleet.Removal{lost}, *asked)
+
+			require.Empty(t, w.plan())
+			require.NotContains(t, w.balancers(), "hornero-blog")
+
+			web := w.droplet("web-1")
+			require.NotContains(t, web.Tags, webTraffic)
+		})
+	}
+}
+
+// Of two of a name one is kept, whoever asks.
+func TestOneOfTwoLoadBalancersOfANameIsKept(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.createBalancer("hornero-blog", webTraffic)
+
+	lines := w.plan()
+	require.Contains(t, lines[len(lines)-1], "is not in stack.yaml, or the name is there twice; it is paid for")
+}
+
+func TestALoadBalancerIsMadeAnew(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	old := w.balancer()
+
+	w.config.ReplaceBalancers = []string{"wbe"}
+	err := w.up()
+	require.ErrorIs(t, err, fleet.ErrNoBalancer)
+	require.ErrorContains(t, err, "replace load balancer wbe: stack.yaml has no such load balancer; it has: web")
+
+	w.config.ReplaceBalancers = []string{"web"}
+	require.ErrorIs(t, w.up(), fleet.ErrNotConfirmed)
+	require.Equal(t, old, w.balancer())
+
+	asked := w.agree()
+	require.NoError(t, w.up())
+	require.Len(t, *asked, 1)
+	require.NotEqual(t, old.ID, w.balancer().ID)
+	require.Empty(t, w.plan())
+}
+
+// A load balancer reaches nodes over their network, and moves to no other.
+func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+	w.deleteBalancer()
+	w.createBalancer("hornero-blog", webTraffic)
+
+	lines := w.plan()
+	require.Len(t, lines, 1)
+	require.Contains(t, lines[0], "replace load balancer hornero-blog: ")
+	require.Contains(t, lines[0], "; network ")
+
+	err := w.up()
+	require.ErrorIs(t, err, fleet.ErrFixed)
+	require.ErrorContains(t, err, "`hornero up --replace-balancer web` makes it anew, at another address")
+
+	w.agree()
+	w.config.ReplaceBalancers = []string{"web"}
+	require.NoError(t, w.up())
+	require.Empty(t, w.plan())
+}
+
+// The API is asked before anything else is changed.
+func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+
+	old := w.balancer()
+	w.deleteBalancer()
+
+	// One that forwards packets, and looks into none.
+	request := old.AsRequest()
+	request.Type = godo.LoadBalancerTypeRegionalNetwork
+	request.DropletIDs = nil
+	request.ForwardingRules[0].EntryProtocol = "tcp"
+	request.ForwardingRules[0].TargetProtocol = "tcp"
+	_, _, err := w.config.Client.LoadBalancers.Create(t.Context(), request)
+	require.NoError(t, err)
+
+	before := w.balancer()
+	w.destroyDroplet("web-2", 6)
+	w.awaitDroplets(6)
+
+	err = w.up()
+	require.ErrorIs(t, err, fleet.ErrFixed)
+	require.ErrorContains(t, err, "routes tcp and udp only, not http; ")
+	require.ErrorContains(t, err, "`hornero up --replace-balancer web` makes it anew")
+	require.Equal(t, before.ForwardingRules, w.balancer().ForwardingRules)
+	require.Len(t, w.names(), 6, "nothing is launched")
+}
+
+// Somebody took the tag by which it was known: its network tells whose it is.
+func TestALoadBalancerIsKnownByItsNetwork(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.up())
+
+	before := w.balancer()
+	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
+		request.Name += "-once"
+		request.Tag = "mine"
+	})
+
+	w.agree()
+	require.NoError(t, w.up())
+	w.haveBalancers("hornero-blog")
+	require.NotEqual(t, before.ID, w.balancer().ID)
+}

@@ -1,0 +1,238 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hornero/hornero/internal/do"
+)
+
+// admissionMargin is added to what the health check of a load balancer takes, for the way of a tag to it.
+const admissionMargin = 3 * time.Second
+
+// admissionWait is how long a load balancer may take to send to a node that got its tag: the API does not tell when it
+// does. It is as many checks as it wants good answers, the last of which may take its whole time.
+func (f *Fleet) admissionWait() time.Duration {
+	if f.Admission != 0 {
+		return f.Admission
+	}
+
+	check := healthCheck()
+	seconds := check.CheckIntervalSeconds*check.HealthyThreshold + check.ResponseTimeoutSeconds
+
+	return time.Duration(seconds)*time.Second + admissionMargin
+}
+
+func (m member) bears(tag string) bool { return slices.Contains(m.Droplet.Tags, tag) }
+
+// admit gives members the traffic of the load balancers of their roles: from now on those check them, and send to those
+// that are healthy. What is admitted already is no error.
+func (f *Fleet) admit(ctx context.Context, members []member) error {
+	return f.retag(ctx, members, true, f.missingTraffic)
+}
+
+// withhold takes the traffic of every load balancer of the stack from members. What they answer just now ends as the
+// load balancer likes: who must not be cut off is drained first.
+func (f *Fleet) withhold(ctx context.Context, members []member) error {
+	return f.retag(ctx, members, false, f.trafficOf)
+}
+
+// withholdForeign takes the traffic of load balancers from members whose role is not, or no more, behind them.
+func (f *Fleet) withholdForeign(ctx context.Context, members []member) error {
+	return f.retag(ctx, members, false, f.foreignTraffic)
+}
+
+// trafficOf are the tags of a member that give it traffic.
+func (f *Fleet) trafficOf(m member) []string {
+	var tags []string
+
+	for _, tag := range m.Droplet.Tags {
+		if f.isTrafficTag(tag) {
+			tags = append(tags, tag)
+		}
+	}
+
+	return tags
+}
+
+// missingTraffic are the tags that a member lacks.
+func (f *Fleet) missingTraffic(m member) []string {
+	return slices.DeleteFunc(f.trafficTags(m.Role), m.bears)
+}
+
+// foreignTraffic are the tags that give a member traffic of load balancers that are not for its role.
+func (f *Fleet) foreignTraffic(m member) []string {
+	wanted := f.trafficTags(m.Role)
+
+	return slices.DeleteFunc(f.trafficOf(m), func(tag string) bool {
+		return slices.Contains(wanted, tag)
+	})
+}
+
+// retag puts tags on members, or takes them off: one request a tag.
+func (f *Fleet) retag(ctx context.Context, members []member, on bool, of func(member) []string) error {
+	var tags []string
+	bearers := map[string][]member{}
+
+	for _, m := range members {
+		for _, tag := range of(m) {
+			if bearers[tag] == nil {
+				tags = append(tags, tag)
+			}
+
+			bearers[tag] = append(bearers[tag], m)
+		}
+	}
+
+	for _, tag := range tags {
+		names := nodeNames(bearers[tag])
+
+		if on {
+			if err := f.putTag(ctx, tag, bearers[tag]); err != nil {
+				return err
+			}
+
+			f.progress("%s: gets traffic (tag %s)", names, tag)
+			continue
+		}
+
+		if err := f.untag(ctx, tag, bearers[tag]); err != nil {
+			return err
+		}
+
+		f.progress("%s: gets no traffic any more (tag %s)", names, tag)
+	}
+
+	return nil
+}
+
+func nodeNames(members []member) string {
+	var names []string
+	for _, m := range members {
+		names = append(names, m.Node)
+	}
+
+	return strings.Join(names, ", ")
+}
+
+// awaitServing waits until a node is healthy, gives it its traffic, and returns when the load balancers of its role had
+// the time to see it.
+func (f *Fleet) awaitServing(ctx context.Context, m member) error {
+	if err := f.awaitNode(ctx, m); err != nil {
+		return err
+	}
+
+	// No load balancer is for it, or it had its traffic before.
+	if len(f.missingTraffic(m)) == 0 {
+		return nil
+	}
+
+	if err := f.admit(ctx, []member{m}); err != nil {
+		return err
+	}
+
+	wait := f.admissionWait()
+	f.progress("%s: waits %s until the load balancer sends to it", m.Node, wait)
+
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("wait for traffic to %s: %w", m.Node, context.Cause(ctx))
+	case <-time.After(wait):
+		return nil
+	}
+}
+
+// admitHealthy gives traffic to the nodes that are healthy, and then makes the load balancers send to those that bear
+// their tags, where they do not yet.
+func (s *startup) admitHealthy(ctx context.Context, answers []answer) error {
+	var healthy []member
+
+	for _, a := range answers {
+		if a.err == nil && a.status.Healthy && !s.admitted[a.member.Droplet.ID] {
+			healthy = append(healthy, a.member)
+		}
+	}
+
+	err := s.fleet.admit(ctx, healthy)
+	if err == nil {
+		for _, m := range healthy {
+			s.admitted[m.Droplet.ID] = true
+		}
+
+		err = s.retarget(ctx)
+	}
+
+	switch {
+	// When the context ended, the next poll says what the stack was waiting for.
+	case ctx.Err() != nil:
+		return nil
+
+	// One of them was being deleted all along. The next look finds out which.
+	case do.IsNotFound(err):
+		s.looked = time.Time{}
+		return nil
+	}
+
+	return err
+}
+
+// retarget changes the load balancers that waited for all nodes of their roles to bear their tags: at no moment has
+// one nobody to send to.
+func (s *startup) retarget(ctx context.Context) error {
+	for _, b := range s.balancers {
+		admitted := !slices.ContainsFunc(s.members, func(m member) bool {
+			return m.Role == b.Nodes && !s.admitted[m.Droplet.ID]
+		})
+		if !b.waits || !admitted {
+			continue
+		}
+
+		if err := s.fleet.changeBalancer(ctx, b.balanced); err != nil {
+			return err
+		}
+
+		// Asked once more: it answered as it was before.
+		b.waits = false
+		b.answers = false
+	}
+
+	return nil
+}
+
+// compareTraffic tells which traffic a node lacks, or has and is not to have.
+func compareTraffic(want wanted, node wantedNode, m member) []Difference {
+	// It is replaced, by one with the tags of the other role.
+	if m.Role != node.Role {
+		return nil
+	}
+
+	var reasons []string
+
+	wanted := want.traffic[node.Role]
+	for _, tag := range wanted {
+		if !m.bears(tag) {
+			reasons = append(reasons, "no traffic: tag "+tag+" is missing")
+		}
+	}
+
+	for _, tag := range m.Droplet.Tags {
+		if strings.HasPrefix(tag, want.trafficPrefix) && !slices.Contains(wanted, tag) {
+			reasons = append(reasons, "tag "+tag+" is of no load balancer of its role")
+		}
+	}
+
+	if len(reasons) == 0 {
+		return nil
+	}
+
+	return []Difference{{
+		Kind:   KindNode,
+		Name:   node.Name,
+		Action: ActionChange,
+		Reason: strings.Join(reasons, "; "),
+		By:     up,
+	}}
+}

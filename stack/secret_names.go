@@ -1,0 +1,206 @@
+package stack
+
+import (
+	"cmp"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hornero/hornero/cloudinit"
+	"github.com/hornero/hornero/internal/pki"
+	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/roles"
+)
+
+// NamedSecret is a secret that a stack has a use for.
+type NamedSecret struct {
+	Name  string
+	Help  string   // what it is for
+	Roles []string // whose nodes are given it, sorted
+	Given bool     // only the operator can give it
+	Fixed bool     // the whole stack lives by it: it is made once, and nobody changes it
+}
+
+// ownSecrets are those that every stack has.
+func ownSecrets() []NamedSecret {
+	return []NamedSecret{
+		{Name: CACertificate, Help: "the stack's authority", Fixed: true},
+		{Name: CAKey, Help: "the key of the stack's authority", Fixed: true},
+		{Name: SSHKey, Help: "the operator's SSH key", Fixed: true},
+		{Name: SSHCA, Help: "the authority of SSH host keys", Fixed: true},
+		{Name: PlanKey, Help: "the key of `hornero plan`", Fixed: true},
+		{Name: SiteCertificate, Help: "the site's certificate, and the chain that vouches for it"},
+		{Name: SiteKey, Help: "the key of the site's certificate"},
+	}
+}
+
+// NamedSecrets are the secrets that the stack has a use for, by name.
+func (s *Stack) NamedSecrets(manifests map[string]*roles.Manifest) []NamedSecret {
+	all := map[string]NamedSecret{}
+	for _, own := range ownSecrets() {
+		all[own.Name] = own
+	}
+
+	rules := s.secretRules(manifests)
+
+	for _, manifest := range s.usedManifests(manifests) {
+		for _, name := range s.SecretsOf(manifest, manifests) {
+			secret, known := all[name]
+			if !known {
+				rule := rules[name]
+				secret = NamedSecret{
+					Name:  name,
+					Help:  rule.Help,
+					Given: rule.Given(),
+				}
+			}
+
+			secret.Roles = append(secret.Roles, manifest.Name)
+			slices.Sort(secret.Roles)
+			all[name] = secret
+		}
+	}
+
+	if token, there := all[cloudinit.SecretReservedIPToken]; there {
+		token.Help = "a token of DigitalOcean's that moves the reserved IP, and may do no more"
+		token.Given = true
+		all[token.Name] = token
+	}
+
+	return slices.SortedFunc(maps.Values(all), func(a, b NamedSecret) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Named finds what a name stands for. One that the stack has no use for is known while the file holds it; any other is
+// an error that suggests the nearest.
+func (s *Secrets) Named(name string, of *Stack, manifests map[string]*roles.Manifest) (NamedSecret, error) {
+	all := of.NamedSecrets(manifests)
+
+	var names []string
+	for _, secret := range all {
+		if secret.Name == name {
+			return secret, nil
+		}
+
+		names = append(names, secret.Name)
+	}
+
+	if _, held := s.values[name]; held {
+		return NamedSecret{Name: name}, nil
+	}
+
+	if near := report.Nearest(name, append(names, s.Names()...)); near != "" {
+		return NamedSecret{}, fmt.Errorf("%w: no role of stack %s asks for %q; did you mean %q?",
+			ErrNoSecret, of.Name, name, near)
+	}
+
+	return NamedSecret{}, fmt.Errorf("%w: no role of stack %s asks for %q; "+
+		"`hornero secrets list --long` tells what is asked for", ErrNoSecret, of.Name, name)
+}
+
+// NodesGiven are the nodes that are given one of the secrets, in the order in which they are to be replaced: who keeps
+// the data and lets the others in comes before them.
+func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest) []Node {
+	var given []Node
+
+	for _, node := range s.All() {
+		asked := s.SecretsOf(manifests[node.Role], manifests)
+
+		for _, database := range s.DatabasesOf(node.Role, manifests) {
+			asked = append(asked, roles.PreviousSecret(database.Secret))
+		}
+
+		if slices.ContainsFunc(asked, func(name string) bool { return slices.Contains(names, name) }) {
+			given = append(given, node)
+		}
+	}
+
+	slices.SortStableFunc(given, func(a, b Node) int {
+		return cmp.Compare(rank(manifests[a.Role]), rank(manifests[b.Role]))
+	})
+
+	return given
+}
+
+// rank is the place of a role's nodes when they are replaced.
+func rank(manifest *roles.Manifest) int {
+	switch {
+	case manifest.Driver == roles.DriverGalera:
+		return 0
+	case manifest.Peers == roles.Member:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// CheckSecret refuses a value that a secret of this name cannot have.
+func CheckSecret(name string, value report.Secret) error {
+	switch name {
+	case SiteCertificate:
+		if _, err := pki.ParseCertificate(value.Reveal()); err != nil {
+			return fmt.Errorf("%s: it is no certificate in PEM (-----BEGIN CERTIFICATE-----)", name)
+		}
+
+	case SiteKey:
+		block, _ := pem.Decode([]byte(value.Reveal()))
+		if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return fmt.Errorf("%s: it is no private key in PEM (-----BEGIN PRIVATE KEY-----)", name)
+		}
+	}
+
+	return nil
+}
+
+// FixedError refuses to change what the stack lives by.
+func FixedError(verb, name string) error {
+	return fmt.Errorf("%s %s: %w; destroy the stack and remove the secrets file to begin anew", verb, name, ErrFixed)
+}
+
+// Change brings the values of one moment to others of the same names. What somebody else changed since is an error, and
+// nothing is written then.
+func (s *Secrets) Change(before, after map[string]report.Secret) error {
+	return s.update(func(values map[string]report.Secret) error {
+		for _, name := range Changed(before, after) {
+			was, had := before[name]
+			is, has := values[name]
+
+			if had != has || was != is {
+				return fmt.Errorf("change %s: %w; run the same command again", name, ErrMeanwhile)
+			}
+
+			if next, kept := after[name]; kept {
+				values[name] = next
+			} else {
+				delete(values, name)
+			}
+		}
+
+		return nil
+	})
+}
+
+// Changed names what differs, sorted.
+func Changed(before, after map[string]report.Secret) []string {
+	var names []string
+
+	for name, value := range after {
+		if was, there := before[name]; !there || was != value {
+			names = append(names, name)
+		}
+	}
+
+	for name := range before {
+		if _, there := after[name]; !there {
+			names = append(names, name)
+		}
+	}
+
+	slices.Sort(names)
+
+	return names
+}
+
+// All are the values by name: a copy.
+func (s *Secrets) All() map[string]report.Secret { return maps.Clone(s.values) }
