@@ -141,6 +141,12 @@ var sections = []section{
 		test:   reboot,
 	},
 	{
+		name:   "api-down",
+		proves: "the API answers 503, then not at all: it is said within 20 s, and nodes are reached all the same",
+		needs:  everything,
+		test:   theAPIIsDown,
+	},
+	{
 		name:   "user-data",
 		proves: "Droplets with foreign, cut or too much user-data join nothing, and say why",
 		needs:  []need{twoWebs, oneWriter},

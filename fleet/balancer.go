@@ -3,7 +3,6 @@ package fleet
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -119,7 +118,7 @@ func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) erro
 	}
 
 	name := f.balancerName(b.Name)
-	_, _, err = f.Client.LoadBalancers.Create(ctx, &godo.LoadBalancerRequest{
+	_, err = f.createLoadBalancer(ctx, &godo.LoadBalancerRequest{
 		Name:    name,
 		Region:  f.Stack.Region,
 		VPCUUID: vpc,
@@ -131,7 +130,7 @@ func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) erro
 		HealthCheck:            healthCheck(),
 	})
 	if err != nil {
-		return fmt.Errorf("create load balancer %s: %w", name, err)
+		return err
 	}
 
 	f.progress("load balancer %s made", name)

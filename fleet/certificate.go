@@ -150,7 +150,7 @@ func (f *Fleet) uploadCertificate(
 
 	name := site.free(have)
 
-	certificate, _, err := f.Client.Certificates.Create(ctx, &godo.CertificateRequest{
+	certificate, err := f.createCertificate(ctx, &godo.CertificateRequest{
 		Name:            name,
 		Type:            "custom",
 		PrivateKey:      key.Reveal(),

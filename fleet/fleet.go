@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/digitalocean/godo"
@@ -55,6 +56,10 @@ type Config struct {
 	Lock             LockConfig
 	// Terminal is the operator's, for commands that want one; nil where there is none.
 	Terminal *Terminal
+	// Unclear is how often a thing is looked for whose creation the API did not answer. The zero value has defaults.
+	Unclear do.WaitOptions
+	// Cache keeps where nodes were last seen. Nil keeps nothing.
+	Cache Cache
 }
 
 // DefaultTimeout is how long a node may take to serve: a state transfer of a large data set is not waited for.
@@ -65,6 +70,8 @@ type Fleet struct {
 	Config
 	shell  *shell
 	change *change // the command that has the stack's lock; nil where none takes it
+	told   told
+	seen   sync.Mutex // one change of the cache at a time
 }
 
 // New makes a fleet.
@@ -84,7 +91,10 @@ func New(config Config) (*Fleet, error) {
 		return nil, err
 	}
 
-	return &Fleet{Config: config, shell: shell}, nil
+	return &Fleet{
+		Config: config,
+		shell:  shell,
+	}, nil
 }
 
 // Close ends the connections to nodes.
@@ -125,12 +135,13 @@ func (m member) private() string {
 
 // members lists the Droplets of the stack's nodes, newest incarnation first within a node, by name.
 func (f *Fleet) members(ctx context.Context) ([]member, error) {
-	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
+	droplets, err := f.droplets(ctx)
 	if err != nil {
 		return nil, err
 	}
 
 	all, _ := f.sorted(droplets)
+	f.keepSeen(all)
 
 	return all, nil
 }

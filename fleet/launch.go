@@ -182,7 +182,7 @@ func (f *Fleet) order(
 // create creates a node's Droplet, and waits for nothing.
 func (f *Fleet) create(ctx context.Context, vpc string, next order) (member, error) {
 	node := next.node
-	droplet, _, err := f.Client.Droplets.Create(ctx, &godo.DropletCreateRequest{
+	droplet, err := f.createDroplet(ctx, &godo.DropletCreateRequest{
 		Name:     f.Stack.Name + "-" + node.Name,
 		Region:   f.Stack.Region,
 		Size:     node.Size,
@@ -192,7 +192,7 @@ func (f *Fleet) create(ctx context.Context, vpc string, next order) (member, err
 		Tags:     f.tags(next),
 	})
 	if err != nil {
-		return member{}, fmt.Errorf("create Droplet of %s: %w", node.Name, err)
+		return member{}, err
 	}
 
 	f.progress("%s: Droplet %d from %s, incarnation %d", node.Name, droplet.ID, next.image.Name, next.incarnation)
@@ -207,10 +207,13 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 		return member{}, err
 	}
 
-	droplet, err := do.WaitDropletActive(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
+	droplet, err := do.WaitDropletAddressed(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
 	if err != nil {
 		return member{}, fmt.Errorf("launch %s: %w", m.Node, err)
 	}
 
-	return f.member(*droplet), nil
+	fresh := f.member(*droplet)
+	f.keepLaunched(fresh)
+
+	return fresh, nil
 }

@@ -131,7 +131,7 @@ func (f *Fleet) deleteDroplet(ctx context.Context, id int) error {
 // createVPC makes the stack's VPC with the command's claim in its description: its name is taken from then on, so that
 // who made it has the lock. Where another command was quicker it waits for that one's lock.
 func (f *Fleet) createVPC(ctx context.Context, request *godo.VPCCreateRequest) (string, error) {
-	vpc, err := f.change.create(ctx, f.Client, request)
+	vpc, err := f.change.create(ctx, f, request)
 	if err == nil {
 		f.progress("VPC %s made, %s", vpc.Name, vpc.IPRange)
 		return vpc.ID, nil
@@ -147,18 +147,13 @@ func (f *Fleet) createVPC(ctx context.Context, request *godo.VPCCreateRequest) (
 		err = errors.Join(err, findErr)
 	}
 
-	return "", fmt.Errorf("create VPC %s: %w", request.Name, err)
+	return "", err
 }
 
 // create makes a VPC; c is nil where no command takes the lock.
-func (c *change) create(
-	ctx context.Context,
-	client *godo.Client,
-	request *godo.VPCCreateRequest,
-) (*godo.VPC, error) {
+func (c *change) create(ctx context.Context, f *Fleet, request *godo.VPCCreateRequest) (*godo.VPC, error) {
 	if c == nil {
-		vpc, _, err := client.VPCs.Create(ctx, request)
-		return vpc, err
+		return f.createOneVPC(ctx, request)
 	}
 
 	var vpc *godo.VPC
@@ -167,11 +162,11 @@ func (c *change) create(
 		request.Description = text
 
 		var err error
-		if vpc, _, err = client.VPCs.Create(ctx, request); err != nil {
+		if vpc, err = f.createOneVPC(ctx, request); err != nil {
 			return nil, err
 		}
 
-		return &description{client, vpc.ID}, nil
+		return &description{f.Client, vpc.ID}, nil
 	}
 
 	held, err := c.locker(nil).Make(ctx, c.request, c.now(), bearing)
@@ -185,6 +180,25 @@ func (c *change) create(
 	c.held = held
 
 	return vpc, nil
+}
+
+// createOneVPC makes one network, also when the API's answer is lost: one of its name and description is ours.
+func (f *Fleet) createOneVPC(ctx context.Context, request *godo.VPCCreateRequest) (*godo.VPC, error) {
+	look := func(ctx context.Context) (*godo.VPC, error) {
+		vpc, err := f.findVPC(ctx)
+		if vpc != nil && vpc.Description != request.Description {
+			return nil, err
+		}
+
+		return vpc, err
+	}
+
+	create := func(ctx context.Context) (*godo.VPC, error) {
+		vpc, _, err := f.Client.VPCs.Create(ctx, request)
+		return vpc, err
+	}
+
+	return do.Ensure(ctx, "create VPC "+request.Name, f.Unclear, look, create)
 }
 
 // take begins to take the lock, unless that was begun.

@@ -270,7 +270,7 @@ func (f *Fleet) wantedReserved(ctx context.Context, w *wanted) error {
 func (f *Fleet) found(ctx context.Context) (found, error) {
 	var have found
 
-	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
+	droplets, err := f.droplets(ctx)
 	if err != nil {
 		return have, err
 	}
@@ -278,6 +278,7 @@ func (f *Fleet) found(ctx context.Context) (found, error) {
 	var members []member
 	members, have.strays = f.sorted(droplets)
 	have.members, have.surplus = current(members)
+	f.keepSeen(members)
 
 	if have.network, err = f.findVPC(ctx); err != nil {
 		return have, err

@@ -2,14 +2,17 @@ package fleet
 
 import "context"
 
-// reachable lists where the stack's nodes are, one Droplet a node: for commands that only talk to nodes.
+// reachable lists where the stack's nodes are, one Droplet a node: for commands that only talk to nodes. They work
+// without the API, from what was seen last.
 func (f *Fleet) reachable(ctx context.Context) ([]member, error) {
-	all, err := f.members(ctx)
+	found, err := f.sight(ctx)
 	if err != nil {
 		return nil, err
 	}
 
-	members, _ := current(all)
+	if found.down != nil {
+		f.tellOnce("down", "%s", found.line())
+	}
 
-	return members, nil
+	return found.members, nil
 }

@@ -14,6 +14,8 @@ import (
 type Report struct {
 	Stack string `json:"stack"`
 	Cloud string `json:"cloud"`
+	// API is null when it answered. When it did not, load balancers are left out.
+	API *APILine `json:"api,omitempty"`
 	// URL and LoadBalancer are those of the first load balancer; empty where there is none.
 	URL          string         `json:"url"`
 	LoadBalancer BalancerLine   `json:"load_balancer"`
@@ -114,18 +116,28 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 		Cloud: f.Stack.Cloud,
 	}
 
-	all, err := f.members(ctx)
+	// Surplus Droplets are left out: the next `hornero up` destroys them.
+	found, err := f.sight(ctx)
 	if err != nil {
 		return report, err
 	}
 
-	// Surplus Droplets are left out: the next `hornero up` destroys them.
-	members, _ := current(all)
-	answers := f.askAll(ctx, members)
+	answers := f.askAll(ctx, found.members)
 	known := newest(answers)
 
 	report.Writer = known.Writer
 	report.PeerSet = peerSetLine(known)
+
+	// What only the API knows is not asked for again.
+	if found.down != nil {
+		report.API = found.apiLine()
+		report.Balancers = []BalancerLine{}
+		report.ReservedIP = f.reservedUnasked(known)
+		report.Nodes = found.unsure(f.nodeLines(answers))
+
+		return report, nil
+	}
+
 	report.ReservedIP = f.reservedLine(ctx, answers, known)
 
 	if report.Balancers, err = f.balancerLines(ctx); err != nil {

@@ -86,10 +86,9 @@ func (f *Fleet) Reserve(ctx context.Context) (string, error) {
 		)
 	}
 
-	request := &godo.ReservedIPCreateRequest{Region: f.Stack.Region}
-	reserved, _, err := f.Client.ReservedIPs.Create(ctx, request)
+	reserved, err := f.createReserved(ctx)
 	if err != nil {
-		return "", fmt.Errorf("reserve an IP in %s: %w", f.Stack.Region, err)
+		return "", err
 	}
 
 	return reserved.IP, nil
@@ -176,6 +175,19 @@ func (f *Fleet) reservedLine(ctx context.Context, answers []answer, known status
 	}
 
 	return line
+}
+
+// reservedUnasked tells who is to hold the address, when the API cannot be asked where it is.
+func (f *Fleet) reservedUnasked(known status.PeerSet) *ReservedLine {
+	if f.Stack.ReservedIP == nil {
+		return nil
+	}
+
+	return &ReservedLine{
+		Address: f.Stack.ReservedIP.Address,
+		Holder:  known.ReservedIP,
+		Problem: "the API does not say where it is",
+	}
 }
 
 // ownerOf is the node whose Droplet it is, or the Droplet's name when it is not of this stack.

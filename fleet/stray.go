@@ -1,10 +1,6 @@
 package fleet
 
-import (
-	"context"
-
-	"github.com/hornero/hornero/internal/do"
-)
+import "context"
 
 // isStray tells a Droplet that has the stack's tag and is no node's: somebody tagged it, or edited its tags. Nobody
 // knows what it is, so it is left alone.
@@ -12,7 +8,7 @@ func (m member) isStray() bool { return m.Node == "" || m.Role == "" }
 
 // tellStrays names the Droplets that have the stack's tag and are left alone.
 func (f *Fleet) tellStrays(ctx context.Context) error {
-	droplets, err := do.DropletsByTag(ctx, f.Client, f.tag())
+	droplets, err := f.droplets(ctx)
 	if err != nil {
 		return err
 	}

@@ -76,24 +76,24 @@ const founderTag = "founder"
 // extraTag begins the part of a tag that says which strategy of a roll made a node beside those of stack.yaml.
 const extraTag = "extra"
 
-// putTag puts a tag on the Droplets of members.
+// putTag puts a tag on the Droplets of members. To do it twice is no error.
 func (f *Fleet) putTag(ctx context.Context, tag string, members []member) error {
-	// It must be there before it is put on something; to create one twice is no error.
-	_, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{
-		Name: tag,
+	// It must be there before it is put on something.
+	err := do.Repeat(ctx, "create tag "+tag, f.Unclear, func(ctx context.Context) error {
+		_, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag})
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("create tag %s: %w", tag, err)
+		return err
 	}
 
-	_, err = f.Client.Tags.TagResources(ctx, tag, &godo.TagResourcesRequest{
-		Resources: dropletResources(members),
+	what := fmt.Sprintf("tag %s with %s", nodeNames(members), tag)
+	request := &godo.TagResourcesRequest{Resources: dropletResources(members)}
+
+	return do.Repeat(ctx, what, f.Unclear, func(ctx context.Context) error {
+		_, err := f.Client.Tags.TagResources(ctx, tag, request)
+		return err
 	})
-	if err != nil {
-		return fmt.Errorf("tag %s with %s: %w", nodeNames(members), tag, err)
-	}
-
-	return nil
 }
 
 // untag takes a tag from the Droplets of members.

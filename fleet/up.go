@@ -240,7 +240,7 @@ func (f *Fleet) turnOn(ctx context.Context, members []member) error {
 
 		f.progress("%s: Droplet %d is off and is turned on", m.Node, m.Droplet.ID)
 
-		_, _, err := f.Client.DropletActions.PowerOn(ctx, m.Droplet.ID)
+		err := f.powerOn(ctx, m.Droplet.ID)
 		if do.IsNotFound(err) {
 			continue // it was being deleted, and the next look launches the node anew
 		}

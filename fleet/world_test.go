@@ -41,6 +41,14 @@ nodes:
 load_balancer: {nodes: web, http: PORT}
 `
 
+// unbounded is a client that makes as many requests as the tests' polls want.
+var unbounded = do.Retries{
+	Max:     do.DefaultRetries.Max,
+	MinWait: do.DefaultRetries.MinWait,
+	MaxWait: do.DefaultRetries.MaxWait,
+	Burst:   1_000_000,
+}
+
 // world is the lab's API over pretended machines: each Droplet is an SSH server that answers for its agent.
 type world struct {
 	api.Machines // what no stack asks for
@@ -122,7 +130,7 @@ func newWorldOf(t *testing.T, text string, own fstest.MapFS) *world {
 	require.NoError(t, err)
 	require.NoError(t, secrets.Ensure(s, manifests))
 
-	client, err := do.NewClient(w.serve(folder, s), "token", "test")
+	client, err := unbounded.NewClient(w.serve(folder, s), "token", "test")
 	require.NoError(t, err)
 
 	w.config = fleet.Config{

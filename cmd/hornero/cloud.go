@@ -23,6 +23,7 @@ func connect(
 	ctx context.Context,
 	cloud string,
 	file string,
+	retries do.Retries,
 	progress io.Writer,
 ) (*godo.Client, lab.Endpoint, error) {
 	// A token of DigitalOcean in the environment is never used for a lab, nor a lab's for DigitalOcean.
@@ -38,7 +39,7 @@ func connect(
 		return nil, found, errNoToken
 	}
 
-	client, err := do.NewClient(found.URL, token, "hornero/"+version)
+	client, err := retries.NewClient(found.URL, token, "hornero/"+version)
 
 	return client, found, err
 }

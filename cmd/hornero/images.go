@@ -81,7 +81,7 @@ func (c *imagesCommands) open(cmd *cobra.Command) (*godo.Client, []catalog.Image
 		return nil, nil, err
 	}
 
-	client, _, err := connect(ctx, cloud, *c.file, cmd.ErrOrStderr())
+	client, _, err := connect(ctx, cloud, *c.file, retriesOf(cmd), cmd.ErrOrStderr())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -121,7 +121,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		return int(exitInterrupted)
 	}
 
-	fmt.Fprintln(stderr, "hornero:", err)
+	fmt.Fprintln(stderr, "hornero:", explainDown(err))
 
 	return int(codeOf(err))
 }

@@ -134,10 +134,11 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 		Secrets:   secrets,
 		Manifests: manifests,
 		Progress:  func(line string) { fmt.Fprintln(progress, line) },
+		Cache:     nodeCache(s),
 	}
 
 	// The cloud comes last: it may start a lab, and nothing of that is needed for a wrong file.
-	client, found, err := connect(cmd.Context(), s.Cloud, file, progress)
+	client, found, err := connect(cmd.Context(), s.Cloud, file, retriesOf(cmd), progress)
 	if err != nil {
 		return fleet.Config{}, err
 	}

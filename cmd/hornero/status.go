@@ -19,7 +19,8 @@ func statusCommand(file *string) *cobra.Command {
 		Use:   "status",
 		Short: "show what runs, from which image, how healthy, who writes, and who holds the address",
 		Args:  cobra.NoArgs,
-		Long: "Exits 0 when every node serves, 3 when one does not.\n\n" +
+		Long: "Exits 0 when every node serves, 3 when one does not. When the API does not answer, the nodes are " +
+			"asked where they\nwere last seen: the first line says so, and it exits 1 although all of them serve.\n\n" +
 			"With --watch it looks every five seconds until Ctrl-C, and exits 0 then: on a terminal the picture is " +
 			"drawn again in place;\nelsewhere, in CI and with NO_COLOR set, each change is a line. With --json each " +
 			"report that is not the last is a line.",
@@ -39,11 +40,7 @@ func statusCommand(file *string) *cobra.Command {
 					return err
 				}
 
-				if !report.Healthy() {
-					return exitUnhealthy
-				}
-
-				return nil
+				return statusExit(report)
 			})
 		},
 	}
@@ -53,10 +50,27 @@ func statusCommand(file *string) *cobra.Command {
 	return cmd
 }
 
+// statusExit is 1 for nodes that serve while the API is down: what only the API knows may be wrong.
+func statusExit(report fleet.Report) error {
+	switch {
+	case !report.Healthy():
+		return exitUnhealthy
+	case report.API != nil:
+		return exit(1)
+	}
+
+	return nil
+}
+
 func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 	images := runningImages(report)
 	if asJSON {
 		return printJSON(w, statusOutput{report, images})
+	}
+
+	// Before all else: what follows is not what it usually is.
+	if report.API != nil {
+		fmt.Fprintln(w, report.API.Line)
 	}
 
 	peers := report.PeerSet

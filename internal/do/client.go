@@ -4,39 +4,19 @@
 package do
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/digitalocean/godo"
-	"github.com/hashicorp/go-retryablehttp"
 	"golang.org/x/oauth2"
 )
 
 // DefaultURL is where DigitalOcean answers.
 const DefaultURL = "https://api.digitalocean.com"
-
-// Retries says how one request is repeated on 429, on 5xx and on broken connections: at most Max times, and
-// from MinWait to MaxWait apart, or as Retry-After says.
-type Retries struct {
-	Max              int
-	MinWait, MaxWait time.Duration
-}
-
-// DefaultRetries outlast the minute-long burst limit.
-var DefaultRetries = Retries{
-	Max:     5,
-	MinWait: 500 * time.Millisecond,
-	MaxWait: 30 * time.Second,
-}
-
-// requestTimeout bounds one try of one request.
-const requestTimeout = 60 * time.Second
 
 // NewClient returns a client for the API at endpoint (DefaultURL when empty). A request that may be repeated is
 // repeated on 429, on 5xx and on broken connections. A POST is repeated only when it was refused before any
@@ -64,11 +44,10 @@ func (r Retries) NewClient(endpoint, token, userAgent string) (*godo.Client, err
 	}
 
 	// The token is added outside of the retries: each try of a request bears it.
-	retrying := r.retrying().StandardClient()
 	bearer := &oauth2.Token{AccessToken: token}
 	authorized := &http.Client{
 		Transport: &oauth2.Transport{
-			Base:   retrying.Transport,
+			Base:   newTries(r),
 			Source: oauth2.StaticTokenSource(bearer),
 		},
 	}
@@ -104,54 +83,6 @@ func loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-func (r Retries) retrying() *retryablehttp.Client {
-	client := retryablehttp.NewClient()
-	client.HTTPClient.Timeout = requestTimeout
-	client.RetryMax = r.Max
-	client.RetryWaitMin = r.MinWait
-	client.RetryWaitMax = r.MaxWait
-
-	// It writes no log of its own, and the API's last answer is the error, not that the tries ended.
-	client.Logger = nil
-	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	client.CheckRetry = mayRepeat
-
-	return client
-}
-
-func mayRepeat(ctx context.Context, response *http.Response, err error) (bool, error) {
-	// A 429 was refused before any work was done, so that a POST may be repeated, too.
-	if err == nil && response.StatusCode == http.StatusTooManyRequests {
-		return ctx.Err() == nil, ctx.Err()
-	}
-
-	if posted(response, err) && !refused(err) {
-		return false, nil
-	}
-
-	return retryablehttp.DefaultRetryPolicy(ctx, response, err)
-}
-
-func posted(response *http.Response, err error) bool {
-	var failure *url.Error
-	if errors.As(err, &failure) {
-		return strings.EqualFold(failure.Op, http.MethodPost)
-	}
-
-	// Without an error the answer tells what was asked.
-	if response == nil || response.Request == nil {
-		return false
-	}
-
-	return response.Request.Method == http.MethodPost
-}
-
-// refused tells whether the connection was never made, so that nothing can have been done.
-func refused(err error) bool {
-	var failure *net.OpError
-	return errors.As(err, &failure) && failure.Op == "dial"
-}
-
 // Sentinels of this package.
 var (
 	ErrNoToken  = errors.New("no API token")
@@ -160,6 +91,8 @@ var (
 	ErrErrored  = errors.New("ended in an error state")
 	ErrGone     = errors.New("is gone")
 	ErrTimedOut = errors.New("timed out")
+	// ErrGarbled tells that an answer is no JSON: it was cut short, or something else than the API gave it.
+	ErrGarbled = errors.New("the answer is cut short, or not the API's")
 	// ErrNotTagged tells that the API took a tag and does not show it.
 	ErrNotTagged = errors.New("the tag was taken but is not there")
 )
@@ -201,27 +134,4 @@ func IsPending(err error) bool {
 	}
 
 	return false
-}
-
-// IsTransient tells whether the same request may well work in a moment.
-func IsTransient(err error) bool {
-	switch status := Status(err); {
-	case status == http.StatusTooManyRequests:
-		return true
-	case status == http.StatusNotImplemented:
-		// The API does not know the request; it will not know it in a moment either.
-		return false
-	case status != 0:
-		return status >= 500
-	}
-
-	// The end of a context is a net.Error, too, and nothing to try again.
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return false
-	}
-
-	// Without a status no answer came: what is left is the network's failure.
-	var failure net.Error
-
-	return errors.As(err, &failure)
 }

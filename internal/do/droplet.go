@@ -18,6 +18,28 @@ func WaitDropletActive(
 	return waitActive(ctx, client, id, "public", (*godo.Droplet).PublicIPv4, options)
 }
 
+// WaitDropletAddressed waits until a Droplet is active, unlocked and has both its addresses, and returns it as last
+// read. The API is known to show a Droplet as active before it shows any address, or only one of them.
+func WaitDropletAddressed(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	options WaitOptions,
+) (*godo.Droplet, error) {
+	both := func(d *godo.Droplet) (string, error) {
+		public, _ := d.PublicIPv4()   // "" while it has none
+		private, _ := d.PrivateIPv4() // "" while it has none
+
+		if public == "" || private == "" {
+			return "", nil
+		}
+
+		return public + " and " + private, nil
+	}
+
+	return waitActive(ctx, client, id, "public and private", both, options)
+}
+
 // WaitDropletInVPC waits until a Droplet is active, unlocked and has its address in its VPC, and returns it as
 // last read.
 func WaitDropletInVPC(
@@ -132,7 +154,12 @@ func WaitDropletGone(
 	return Wait(ctx, what, poll, options)
 }
 
-// WaitAction waits until an action is completed, and returns it as last read.
+// maxMissing is how often in a row a wait takes an action that the API does not know for one that it does not show
+// yet: about ten seconds with the default intervals.
+const maxMissing = 8
+
+// WaitAction waits until an action is completed, and returns it as last read. Its error wraps ErrGone when the API does
+// not come to know the action: whether it was carried out, only the resource tells.
 func WaitAction(
 	ctx context.Context,
 	client *godo.Client,
@@ -140,12 +167,22 @@ func WaitAction(
 	options WaitOptions,
 ) (*godo.Action, error) {
 	var found *godo.Action
+	missing := 0
+
 	poll := func(ctx context.Context) (State, error) {
 		action, _, err := client.Actions.Get(ctx, id)
-		if err != nil {
+
+		switch {
+		case IsNotFound(err) && missing < maxMissing:
+			missing++
+			return Pending, Seen("%v", err)
+		case IsNotFound(err):
+			return Gone, err
+		case err != nil:
 			return Pending, err
 		}
 
+		missing = 0
 		found = action
 
 		switch action.Status {

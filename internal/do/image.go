@@ -52,7 +52,7 @@ func TagImage(
 ) error {
 	for _, tag := range tags {
 		// Only a tag that exists can be put on something.
-		err := repeated(ctx, "create tag "+tag, options, func(ctx context.Context) error {
+		err := Repeat(ctx, "create tag "+tag, options, func(ctx context.Context) error {
 			_, _, err := client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag})
 			return err
 		})
@@ -62,7 +62,7 @@ func TagImage(
 
 		what := fmt.Sprintf("tag image %d with %s", id, tag)
 		request := &godo.TagResourcesRequest{Resources: imageResource(id)}
-		err = repeated(ctx, what, options, func(ctx context.Context) error {
+		err = Repeat(ctx, what, options, func(ctx context.Context) error {
 			_, err := client.Tags.TagResources(ctx, tag, request)
 			return err
 		})
@@ -122,7 +122,7 @@ func BeginTransfer(
 
 	var begun *godo.Action
 	what := fmt.Sprintf("transfer image %d to %s", id, region)
-	err := repeated(ctx, what, options, func(ctx context.Context) error {
+	err := Repeat(ctx, what, options, func(ctx context.Context) error {
 		action, _, err := client.ImageActions.Transfer(ctx, id, request)
 		begun = action
 

@@ -142,21 +142,10 @@ func LoadBalancers(ctx context.Context, client *godo.Client) ([]godo.LoadBalance
 	return list, listed("load balancers", err)
 }
 
-// Firewalls lists the account's Cloud Firewalls.
-func Firewalls(ctx context.Context, client *godo.Client) ([]godo.Firewall, error) {
-	list, err := Pages(ctx, client.Firewalls.List)
-	return list, listed("firewalls", err)
-}
-
-// DomainRecords lists the records of a type that a domain of the account has.
-func DomainRecords(ctx context.Context, client *godo.Client, domain, kind string) ([]godo.DomainRecord, error) {
-	read := func(ctx context.Context, page *godo.ListOptions) ([]godo.DomainRecord, *godo.Response, error) {
-		return client.Domains.RecordsByType(ctx, domain, kind, page)
-	}
-
-	list, err := Pages(ctx, read)
-
-	return list, listed("records of "+domain, err)
+// ReservedIPs lists the account's reserved addresses.
+func ReservedIPs(ctx context.Context, client *godo.Client) ([]godo.ReservedIP, error) {
+	list, err := Pages(ctx, client.ReservedIPs.List)
+	return list, listed("reserved IPs", err)
 }
 
 func listed(what string, err error) error {

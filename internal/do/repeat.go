@@ -2,10 +2,7 @@ package do
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/digitalocean/godo"
 )
 
 // afterPending does something that the API refuses while another event is pending, until it is taken.
@@ -36,15 +33,19 @@ func afterPending(
 	return fmt.Errorf("%s: %w", what, apiAnswer(err))
 }
 
-// tries is how often a request that may hide that its work was done is made, and pause how much longer than a poll's
-// interval the time between two is: half a minute in all with the default interval.
+// maxPolls is how often a thing that is not made yet is asked for or looked for, and pause how much longer than a
+// poll's interval the time between two is: half a minute in all with the default interval.
 const (
-	tries = 8
-	pause = 5
+	maxPolls = 8
+	pause    = 5
 )
 
-// repeated does something that may be done twice, again while an event is pending and after transient errors.
-func repeated(
+// looks is how often a thing is looked for before it is asked for again: lists may show it late. With the default
+// interval they take five seconds.
+const looks = 3
+
+// Repeat does something that may be done twice, again while an event is pending and after transient errors.
+func Repeat(
 	ctx context.Context,
 	what string,
 	options WaitOptions,
@@ -52,78 +53,114 @@ func repeated(
 ) error {
 	type nothing struct{}
 
-	neverThere := func(context.Context) (*nothing, error) {
-		return nil, nil
-	}
-
-	do := func(ctx context.Context) (*nothing, error) {
+	one := &creation[nothing]{create: func(ctx context.Context) (*nothing, error) {
 		return &nothing{}, try(ctx)
-	}
+	}}
 
-	_, err := Ensure(ctx, what, options, neverThere, do)
-
-	return err
+	return one.run(ctx, what, options)
 }
 
 // Ensure makes a thing of which there must be one. The API has no idempotency key: after an answer that may
 // hide that the work was done (5xx, a broken connection) it looks for the thing, and asks again only when it is
-// not there (look returns nil).
+// not there (look returns nil) for a few looks.
 func Ensure[T any](
 	ctx context.Context,
 	what string,
 	options WaitOptions,
 	look, create func(context.Context) (*T, error),
 ) (*T, error) {
+	one := &creation[T]{
+		look:   look,
+		create: create,
+	}
+
+	err := one.run(ctx, what, options)
+
+	return one.made, err
+}
+
+// creation is one thing on its way to be made.
+type creation[T any] struct {
+	look   func(context.Context) (*T, error) // nil: the thing may be made twice
+	create func(context.Context) (*T, error)
+
+	made  *T
+	polls int
+	asked int   // how often it was asked for
+	looks int   // how often it is still looked for before it is asked for again
+	last  error // of the last request
+}
+
+func (c *creation[T]) run(ctx context.Context, what string, options WaitOptions) error {
 	// A request that has just failed is not polled as quickly as a state is.
 	options = options.withDefaults()
 	options.Interval *= pause
 
-	var made *T
-	asked := 0
-
-	poll := func(ctx context.Context) (State, error) {
-		// Before the first request nothing can be there.
-		if asked > 0 {
-			found, err := look(ctx)
-			if err != nil {
-				return Pending, err
-			}
-
-			// The thing may be there although its creation's answer was lost.
-			made = found
-			if found != nil {
-				return Done, nil
-			}
-		}
-
-		asked++
-		found, err := create(ctx)
-
-		switch {
-		case err == nil:
-			made = found
-			return Done, nil
-		case IsPending(err), IsTransient(err) && asked < tries:
-			return Pending, Seen("%v", err)
-		}
-
-		return Errored, err
-	}
-
-	err := Wait(ctx, "an answer", poll, options)
+	err := Wait(ctx, "an answer", c.poll, options)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, apiAnswer(err))
+		return fmt.Errorf("%s: %w", what, apiAnswer(err))
 	}
 
-	return made, nil
+	return nil
 }
 
-// apiAnswer returns the API's own answer when the wait ended because of it, without the words about a wait.
-func apiAnswer(err error) error {
-	var answer *godo.ErrorResponse
-	if errors.As(err, &answer) {
-		return answer
+func (c *creation[T]) poll(ctx context.Context) (State, error) {
+	c.polls++
+
+	if c.looks > 0 {
+		found, err := c.look(ctx)
+
+		// The thing may be there although its creation's answer was lost.
+		if err == nil && found != nil {
+			c.made = found
+			return Done, nil
+		}
+
+		switch {
+		// What a request answered that may have been carried out is told, not that it could not be looked for.
+		case c.polls >= maxPolls:
+			return Errored, c.last
+		case err != nil:
+			return Pending, err
+		}
+
+		c.looks--
+		if c.looks > 0 {
+			return Pending, Seen("%v", c.last)
+		}
 	}
 
-	return err
+	return c.ask(ctx)
+}
+
+func (c *creation[T]) ask(ctx context.Context) (State, error) {
+	c.asked++
+	made, err := c.create(ctx)
+
+	if err == nil {
+		c.made = made
+		return Done, nil
+	}
+
+	c.last = err
+
+	// Refused because one is there, after an answer that was lost: it may be this one.
+	unclear := MayBeDone(err) || c.asked > 1 && isTaken(err) && !IsPending(err)
+
+	switch {
+	case IsPending(err):
+		return Pending, Seen("%v", err)
+
+	case c.polls >= maxPolls:
+		return Errored, err
+
+	case unclear && c.look != nil:
+		c.looks = looks
+		return Pending, Seen("%v", err)
+
+	case IsTransient(err):
+		return Pending, Seen("%v", err)
+	}
+
+	return Errored, err
 }
