@@ -136,6 +136,12 @@ var sections = []section{
 		test:   theReservedIPMoves,
 	},
 	{
+		name:   "firewalls",
+		proves: "from outside: 80 and 443 of what is public, 22 where stack.yaml allows it, nothing else",
+		needs:  everything,
+		test:   onlyWhatIsDeclaredIsOpen,
+	},
+	{
 		name:   "reboot",
 		proves: "a node of each role reboots: the same Droplet, incarnation and addresses, healthy again",
 		needs:  everything,

@@ -28,7 +28,9 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 	}
 
 	// A load balancer or VPC that is not deleted costs money: the first error does not end it.
-	errs := f.destroyDroplets(ctx, members)
+	errs := []error{f.destroyRecords(ctx)} // first, as the load balancers tell their addresses
+	errs = append(errs, f.destroyDroplets(ctx, members)...)
+	errs = append(errs, f.destroyFirewalls(ctx))
 	errs = append(errs, f.destroyBalancers(ctx))
 	errs = append(errs, f.destroyCertificates(ctx))
 	errs = append(errs, f.destroyVPC(ctx))

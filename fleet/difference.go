@@ -16,6 +16,8 @@ const (
 	KindSecret      = "secret"
 	KindCertificate = "certificate"
 	KindBalancer    = "load balancer"
+	KindFirewall    = "firewall"
+	KindRecord      = "record"
 	KindImage       = "image"
 	KindReservedIP  = "reserved IP"
 	KindNode        = "node"
@@ -56,6 +58,8 @@ func compare(want wanted, have found) []Difference {
 	all = append(all, compareSecrets(want)...)
 	all = append(all, compareCertificates(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
+	all = append(all, compareFirewalls(want, have)...)
+	all = append(all, compareRecords(want, have)...)
 
 	for _, one := range want.unusable {
 		all = append(all, Difference{
@@ -108,6 +112,11 @@ func compareNetwork(want wanted, have found) []Difference {
 		one.Action = ActionReplace
 		one.Reason = changed("region", have.network.RegionSlug, want.region)
 		one.By = NothingYet + "no stack moves; under another name it is launched there beside this one"
+	case want.vpc != "" && have.network.IPRange != want.vpc:
+		one.Action = ActionReplace
+		one.Reason = changed("range", have.network.IPRange, want.vpc)
+		one.By = NothingYet + "no VPC's range can be changed; write the one that it has into stack.yaml, or launch " +
+			"the stack under another name"
 	default:
 		return nil
 	}

@@ -23,6 +23,7 @@ type Plan struct {
 	Cloud       string       `json:"cloud"`
 	Differences []Difference `json:"differences"` // by kind, then in the order of stack.yaml; never nil
 	Price       Price        `json:"price"`
+	Warnings    []string     `json:"warnings"` // what is legal and unwise: no difference; never nil
 }
 
 // ReadPlan compares the cloud with what is wanted, and changes neither. It asks the API alone, no node. Secrets may be
@@ -40,6 +41,17 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		return Plan{}, err
 	}
 
+	want.records, have.records, err = f.readRecords(ctx, &want, have.balancers)
+	if err != nil {
+		return Plan{}, err
+	}
+
+	// They name the load balancers that are there, and follow the nodes that are.
+	want.firewalls, err = f.wantedFirewalls(have.balancers, have.members)
+	if err != nil {
+		return Plan{}, err
+	}
+
 	sizes, err := do.Sizes(ctx, f.Client)
 	if err != nil {
 		return Plan{}, err
@@ -51,6 +63,7 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		Cloud:       f.Stack.Cloud,
 		Differences: compare(want, have),
 		Price:       priceOf(want, have, sizes),
+		Warnings:    f.warnings(have),
 	}, nil
 }
 
@@ -58,11 +71,14 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 type wanted struct {
 	name   string // of what the stack has one of
 	region string
+	vpc    string // its range; "" where any will do
 	nodes  []wantedNode
 	key    report.Secret // of specs
 	// certificate is the one in the secrets file; nil where none is asked for, or it is not made yet.
 	certificate *siteCertificate
 	balancers   []wantedBalancer
+	firewalls   []wantedFirewall
+	records     []wantedRecord
 	unmade      []string // secrets that are made at the next up
 	ungiven     []stack.Ungiven
 	unusable    []unusable
@@ -103,6 +119,10 @@ type found struct {
 	strays       []member
 	balancers    []godo.LoadBalancer // the elder first
 	certificates []godo.Certificate
+	firewalls    []godo.Firewall // of the whole account
+	// goneFirewalls are the stack's, of roles that nothing has any more.
+	goneFirewalls []godo.Firewall
+	records       []godo.DomainRecord
 }
 
 // wanted asks the cloud only for what stack.yaml leaves open or names: images, and the reserved IP.
@@ -110,6 +130,7 @@ func (f *Fleet) wanted(ctx context.Context) (wanted, error) {
 	w := wanted{
 		name:    f.resourceName(),
 		region:  f.Stack.Region,
+		vpc:     f.wantedRange(),
 		unmade:  f.Secrets.Unmade(f.Stack, f.Manifests),
 		ungiven: f.Secrets.Ungiven(f.Stack, f.Manifests),
 	}
@@ -268,6 +289,12 @@ func (f *Fleet) found(ctx context.Context) (found, error) {
 	}
 
 	have.certificates, err = f.certificates(ctx)
+	if err != nil {
+		return have, err
+	}
+
+	have.firewalls, err = do.Firewalls(ctx, f.Client)
+	have.goneFirewalls = f.goneFirewalls(have.firewalls, have.members)
 
 	return have, err
 }

@@ -51,6 +51,8 @@ func replaced(nodes ...string) []string {
 
 // keyChanges have a row for each key of stack.yaml. ADDRESS is a reserved IP of the account.
 func keyChanges() map[string]keyChange {
+	const openSite = "change firewall hornero-blog-proxy: port 443 from nobody -> 0.0.0.0/0, ::/0; port 80 from nobody"
+
 	everybody := replaced("db-1", "db-2", "db-3", "proxy-1", "proxy-2", "api-1", "api-2", "late-1", "web-1")
 
 	changes := map[string]keyChange{
@@ -64,6 +66,10 @@ func keyChanges() map[string]keyChange {
 				"create network hornero-shop: ",
 				"create certificate hornero-shop-",
 				"create load balancer hornero-shop: ",
+				"create firewall hornero-shop-db: ",
+				"create firewall hornero-shop-proxy: ",
+				"create firewall hornero-shop-api: ",
+				"create firewall hornero-shop-web: ",
 				"launch node db-1: ",
 				"launch node db-2: ",
 				"launch node db-3: ",
@@ -105,21 +111,50 @@ func keyChanges() map[string]keyChange {
 			to:   "7h",
 			want: everybody,
 		},
+		"domain": {
+			from: "drift: report\n",
+			to:   "drift: report\ndomain: {name: example.org, records: [{name: www}]}\n",
+			want: []string{"nothing record example.org: the domain cannot be used: the account has no example.org; "},
+		},
+		"domain.name":         {why: "the row above"},
+		"domain.records":      {why: "a test of records, in which the account has the domain"},
+		"domain.records.name": {why: "the same"},
+		"domain.records.to":   {why: "the same"},
+		"domain.records.ttl":  {why: "the same"},
+		"vpc": {
+			from: "drift: report\n",
+			to:   "drift: report\nvpc: {range: 10.200.0.0/20}\n",
+			want: []string{"replace network hornero-blog: range 10."},
+		},
+		"vpc.range":      {why: "all that it has: the row above"},
 		"images":         {why: "it tells when a bake makes new ones; the image that comes of it shows by itself"},
 		"images.max_age": {why: "as above"},
 		"reserved_ip": {
 			from: "drift: report\n",
 			to:   "drift: report\nreserved_ip: {nodes: proxy, address: ADDRESS}\n",
-			want: replaced("proxy-1", "proxy-2"),
+			want: append([]string{openSite}, replaced("proxy-1", "proxy-2")...),
 		},
 		"reserved_ip.nodes": {why: "one role alone can hold it: the row above"},
 		"reserved_ip.address": {
 			from: "drift: report\n",
 			to:   "drift: report\nreserved_ip: {nodes: proxy, address: 198.51.100.250}\n",
 			want: append(
-				[]string{"nothing reserved IP 198.51.100.250: the reserved IP cannot be used: the account has no "},
+				[]string{
+					openSite,
+					"nothing reserved IP 198.51.100.250: the reserved IP cannot be used: the account has no ",
+				},
 				replaced("proxy-1", "proxy-2")...,
 			),
+		},
+		"operator_addresses": {
+			from: "drift: report\n",
+			to:   "drift: report\noperator_addresses: [203.0.113.0/24]\n",
+			want: []string{
+				"change firewall hornero-blog-db: port 22 from 0.0.0.0/0, ::/0 -> 203.0.113.0/24",
+				"change firewall hornero-blog-proxy: port 22 from ",
+				"change firewall hornero-blog-api: port 22 from ",
+				"change firewall hornero-blog-web: port 22 from ",
+			},
 		},
 	}
 
@@ -182,6 +217,7 @@ func balancerChanges() map[string]keyChange {
 	const (
 		short = "load_balancer: {nodes: api, http: PORT, https: TLSPORT}"
 		line  = "change load balancer hornero-blog: "
+		wall  = "change firewall hornero-blog-api: "
 	)
 
 	moved := func(node, tags string) string { return "change node " + node + ": " + tags }
@@ -198,6 +234,7 @@ func balancerChanges() map[string]keyChange {
 		want: []string{
 			"create load balancer hornero-blog-front: it is not there",
 			"remove load balancer hornero-blog: ",
+			wall + "port 8080 from load balancer hornero-blog -> load balancer hornero-blog, load balancer ",
 			renamed("api-1"),
 			renamed("api-2"),
 			renamed("late-1"),
@@ -223,6 +260,7 @@ func balancerChanges() map[string]keyChange {
 			to:   "load_balancer: {nodes: web, http: PORT, https: TLSPORT}",
 			want: []string{
 				line + "target hornero:blog:lb:api -> hornero:blog:lb:web; rules [",
+				"change firewall hornero-blog-web: port 80 from tag hornero:blog:role:proxy -> load balancer ",
 				without("api-1"),
 				without("api-2"),
 				without("late-1"),
@@ -232,7 +270,10 @@ func balancerChanges() map[string]keyChange {
 		"load_balancer.serves": {
 			from: short,
 			to:   "load_balancer: {nodes: api, serves: pages, http: PORT, https: TLSPORT}",
-			want: []string{line + "rules ["},
+			want: []string{
+				line + "rules [",
+				wall + "port 8080 from load balancer hornero-blog -> nobody; port 8090 from nobody -> load balancer ",
+			},
 		},
 		"load_balancer.http": {
 			from: "http: PORT",

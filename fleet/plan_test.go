@@ -62,6 +62,9 @@ func TestThePlanOfAStackThatIsNotThereIsWhatUpMakes(t *testing.T) {
 		"create network hornero-blog: it is not there",
 		"create certificate " + w.certificateName() + ": it is not there",
 		"create load balancer hornero-blog: it is not there",
+		"create firewall hornero-blog-db: it is not there",
+		"create firewall hornero-blog-proxy: it is not there",
+		"create firewall hornero-blog-web: it is not there",
 		"launch node db-1: it has no Droplet",
 		"launch node db-2: it has no Droplet",
 		"launch node db-3: it has no Droplet",
@@ -128,12 +131,6 @@ func TestThePlanShowsWhatWasChangedInTheCloud(t *testing.T) {
 			do:   func() { w.retag("web-1", "incarnation:1", "mine") },
 			want: "replace node web-1: its incarnation's tag is gone",
 			mend: func() { w.retag("web-1", "mine", "incarnation:1") },
-		},
-		{
-			what: "the load balancer is deleted",
-			do:   w.deleteBalancer,
-			want: "create load balancer hornero-blog: it is not there",
-			mend: up,
 		},
 	} {
 		c.do()

@@ -40,6 +40,10 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
+	if err := f.reconcileFirewalls(ctx); err != nil {
+		return "", took, err
+	}
+
 	members, err := f.ensureNodes(ctx, vpc)
 	if err != nil {
 		return "", took, err
@@ -52,6 +56,10 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
+	if err := f.ensureRecords(ctx); err != nil {
+		return url, took, err
+	}
+
 	// Only a stack that serves is changed: each of these takes a node away.
 	if err := f.rollAll(ctx); err != nil {
 		return url, took, err
@@ -61,7 +69,12 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
-	return url, took, f.removeTraffic(ctx, leaving)
+	if err := f.removeTraffic(ctx, leaving); err != nil {
+		return url, took, err
+	}
+
+	// Last, as firewalls of roles that are gone go after the nodes, and no rule names any more what is gone.
+	return url, took, f.reconcileFirewalls(ctx)
 }
 
 // Check looks for what would end an Up halfway, and asks whether what cannot be made again may go. It changes nothing.
@@ -89,7 +102,15 @@ func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
 		return leaving, err
 	}
 
+	if err := f.checkDomain(ctx); err != nil {
+		return leaving, err
+	}
+
 	if err := f.tellStrays(ctx); err != nil {
+		return leaving, err
+	}
+
+	if err := f.tellForeignFirewalls(ctx); err != nil {
 		return leaving, err
 	}
 

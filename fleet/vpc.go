@@ -68,7 +68,13 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 		}
 
 		if vpc := f.ourVPC(vpcs); vpc != nil {
+			f.tellRange(vpc)
 			return vpc.ID, f.awaitLock(ctx, vpc.ID)
+		}
+
+		// Its operator chose it: no other will do.
+		if chosen := f.wantedRange(); chosen != "" {
+			return f.createVPC(ctx, f.networkRequest(chosen))
 		}
 
 		free, ok := freeRange(f.resourceName(), append(rangesOf(vpcs), refused...))
@@ -76,11 +82,7 @@ func (f *Fleet) ensureVPC(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("create VPC %s: %w", f.resourceName(), errNoRange)
 		}
 
-		id, err := f.createVPC(ctx, &godo.VPCCreateRequest{
-			Name:       f.resourceName(),
-			RegionSlug: f.Stack.Region,
-			IPRange:    free.String(),
-		})
+		id, err := f.createVPC(ctx, f.networkRequest(free.String()))
 
 		// Somebody has the range: the next look tells who.
 		if do.Status(err) == http.StatusUnprocessableEntity && len(refused) < rangeTries {
@@ -126,4 +128,33 @@ func freeRange(name string, taken []netip.Prefix) (netip.Prefix, bool) {
 	}
 
 	return netip.Prefix{}, false
+}
+
+// wantedRange is what stack.yaml says of the VPC's addresses; "" where any free ones will do.
+func (f *Fleet) wantedRange() string {
+	if f.Stack.VPC == nil {
+		return ""
+	}
+
+	return f.Stack.VPC.Range
+}
+
+// tellRange tells of a VPC that was made before stack.yaml said otherwise.
+func (f *Fleet) tellRange(vpc *godo.VPC) {
+	if want := f.wantedRange(); want != "" && vpc.IPRange != want {
+		f.progress(
+			"VPC %s has the range %s, not %s, and keeps it: no VPC's can be changed; write the one that it has",
+			vpc.Name,
+			vpc.IPRange,
+			want,
+		)
+	}
+}
+
+func (f *Fleet) networkRequest(addresses string) *godo.VPCCreateRequest {
+	return &godo.VPCCreateRequest{
+		Name:       f.resourceName(),
+		RegionSlug: f.Stack.Region,
+		IPRange:    addresses,
+	}
 }

@@ -29,16 +29,16 @@ func IsName(name string) bool { return folderName.MatchString(name) }
 
 // Who may reach a port besides the nodes of a role.
 const (
-	fromSelf         = "self"
-	fromWatchers     = "watchers"
-	fromLoadBalancer = "load_balancer"
-	fromOperator     = "operator"
-	fromPeers        = "peers"
-	// fromReservedIP is anybody who comes by the stack's reserved IP.
-	fromReservedIP = "reserved_ip"
+	FromSelf         = "self"
+	FromWatchers     = "watchers"
+	FromLoadBalancer = "load_balancer"
+	FromOperator     = "operator"
+	FromPeers        = "peers"
+	// FromReservedIP is anybody who comes by the stack's reserved IP.
+	FromReservedIP = "reserved_ip"
 )
 
-var anybody = []string{fromSelf, fromWatchers, fromLoadBalancer, fromOperator, fromPeers, fromReservedIP}
+var anybody = []string{FromSelf, FromWatchers, FromLoadBalancer, FromOperator, FromPeers, FromReservedIP}
 
 // check looks at what the manifest itself says, without what it includes.
 func (m *Manifest) check(doc *report.Document, folder string) {
@@ -379,7 +379,7 @@ func (m *Manifest) checkWhole(doc *report.Document, own *Manifest) error {
 
 	for i, port := range m.Ports {
 		// The port would be open to anybody at an address that the role never has.
-		if slices.Contains(port.From, fromReservedIP) && m.ReservedIP == nil {
+		if slices.Contains(port.From, FromReservedIP) && m.ReservedIP == nil {
 			doc.Add(
 				standing("ports", i, len(m.Ports), len(own.Ports), ".from"),
 				"the role cannot hold the reserved IP; say so with reserved_ip: {}",

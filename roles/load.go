@@ -133,7 +133,7 @@ func load(fsys fs.FS, folder string, including []string) (*Manifest, error) {
 // watchItself puts the role's name in the place of "self".
 func (m *Manifest) watchItself() {
 	for word, role := range m.Watches {
-		if role == fromSelf {
+		if role == FromSelf {
 			m.Watches = mergeMaps(m.Watches, map[string]string{word: m.Name})
 		}
 	}

@@ -140,6 +140,9 @@ func (c *check) stack(s *Stack) {
 	c.settings(s)
 	c.balancers(s)
 	c.reserved(s)
+	c.operators(s)
+	c.vpc(s)
+	c.domain(s)
 }
 
 // minDriftEvery keeps a node from reading its disk all the time.

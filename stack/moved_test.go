@@ -71,15 +71,17 @@ func TestWhatStoodAtTheTopIsToldItsNewPlace(t *testing.T) {
 			name: "keys of no role",
 			old:  said,
 			new:  said + "whatever: {colour: red}\n",
-			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, drift, drift_every, ` +
-				`images, load_balancer, name, nodes, region, release, reserved_ip, roles, secrets, version`,
+			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, domain, drift, ` +
+				`drift_every, images, load_balancer, name, nodes, operator_addresses, region, release, reserved_ip, ` +
+				`roles, secrets, version, vpc`,
 		},
 		{
 			name: "no mapping",
 			old:  said,
 			new:  said + "whatever: title\n",
-			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, drift, drift_every, ` +
-				`images, load_balancer, name, nodes, region, release, reserved_ip, roles, secrets, version`,
+			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, domain, drift, ` +
+				`drift_every, images, load_balancer, name, nodes, operator_addresses, region, release, reserved_ip, ` +
+				`roles, secrets, version, vpc`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,6 +39,16 @@ var schemaHelp = map[string]string{
 	"drift_every":          "how often a node compares its whole disk with its image's record",
 	"images":               "what holds for the images of the stack's roles",
 	"images.max_age":       "how old an image may be before a bake makes another, as in 30d; without it any age",
+
+	"domain":                "names of a domain of the account that are the stack's",
+	"domain.name":           "a domain of the account; it is yours, and stays",
+	"domain.records":        "which names point at the stack",
+	"domain.records[].name": "a name below the domain's, or @ for the domain itself",
+	"domain.records[].to":   "load_balancer, a load balancer's name, or reserved_ip; without it the first of these",
+	"domain.records[].ttl":  "seconds for which visitors remember the address",
+	"vpc":                   "the stack's own network; it cannot be changed afterwards",
+	"vpc.range":             "its private addresses; without it a /24 that is free in the account",
+	"operator_addresses":    "who may reach port 22: addresses and networks; without it everybody",
 }
 
 // schemaLimits are what values may be, by their place in stack.yaml.
@@ -90,5 +100,18 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"reserved_ip":         {"required": []string{"nodes", "address"}},
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},
 		"reserved_ip.address": {"format": "ipv4"},
+
+		"domain":                {"required": []string{"name", "records"}},
+		"domain.name":           {"pattern": domainPattern.String()},
+		"domain.records":        {"minItems": 1},
+		"domain.records[]":      {"required": []string{"name"}},
+		"domain.records[].name": {"pattern": recordPattern.String()},
+		"domain.records[].ttl":  {"minimum": minRecordTTL, "maximum": maxRecordTTL, "default": DefaultRecordTTL},
+
+		"vpc":       {"required": []string{"range"}},
+		"vpc.range": {"pattern": `^[0-9]{1,3}(\.[0-9]{1,3}){3}/(1[6-9]|2[0-8])$`},
+
+		"operator_addresses":   {"minItems": 1},
+		"operator_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},
 	}
 }

@@ -47,6 +47,10 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		{"several balancers", "nodes:\n", "balancers: [{name: a, nodes: api, serves: admin, https: 443}]\nnodes:\n"},
 		{"the short form", "nodes:\n", "load_balancer: {nodes: web, http: 80}\nnodes:\n"},
 		{"a reserved IP", "nodes:\n", "reserved_ip: {nodes: proxy, address: 203.0.113.9}\nnodes:\n"},
+		{"operators", "nodes:\n", "operator_addresses: [203.0.113.7, 198.51.100.0/24, '2001:db8::/48']\nnodes:\n"},
+		{"records", "nodes:\n", "load_balancer: {nodes: web, http: 80}\n" +
+			"domain: {name: example.org, records: [{name: '@'}, {name: a.www, to: load_balancer, ttl: 60}]}\nnodes:\n"},
+		{"a VPC", "nodes:\n", "vpc: {range: 10.108.0.0/20}\nnodes:\n"},
 		{"drift", "nodes:\n", "drift: quarantine\ndrift_every: 1h30m\nsecrets: s.age\nrelease: debian-12\nnodes:\n"},
 		{"an age", "nodes:\n", "images: {max_age: 30d}\nnodes:\n"},
 		{"no age", "nodes:\n", "images: {}\nnodes:\n"},
@@ -96,6 +100,12 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		{"a name for the only one", "nodes:\n", "load_balancer: {name: a, nodes: api, http: 80}\nnodes:\n"},
 		{"a balancer without a name", "nodes:\n", "balancers: [{nodes: api, http: 80}]\nnodes:\n"},
 		{"a role that holds no address", "nodes:\n", "reserved_ip: {nodes: web, address: 203.0.113.9}\nnodes:\n"},
+		{"a VPC that is too small", "nodes:\n", "vpc: {range: 10.108.0.0/29}\nnodes:\n"},
+		{"a domain without records", "nodes:\n", "domain: {name: example.org}\nnodes:\n"},
+		{"a name that is none", "nodes:\n", "domain: {name: example.org, records: [{name: 'a b'}]}\nnodes:\n"},
+		{"a VPC without a range", "nodes:\n", "vpc: {}\nnodes:\n"},
+		{"no operator", "nodes:\n", "operator_addresses: []\nnodes:\n"},
+		{"an operator's name", "nodes:\n", "operator_addresses: [office.example.org]\nnodes:\n"},
 	} {
 		_, err := parseAPI(t, all, c.old, c.new)
 		require.Error(t, err, c.name)

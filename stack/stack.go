@@ -55,6 +55,10 @@ type Stack struct {
 	LoadBalancer *Balancer                         `yaml:"load_balancer"` // the only one, without a name; nil: none
 	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
+	Domain       *Domain                           `yaml:"domain"`        // nil: no record is the stack's
+	VPC          *VPC                              `yaml:"vpc"`           // nil: its range is one that is free
+	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
+	OperatorAddresses []string `yaml:"operator_addresses"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
@@ -78,6 +82,11 @@ type Group struct {
 type ReservedIP struct {
 	Nodes   string `yaml:"nodes"` // the role
 	Address string `yaml:"address"`
+}
+
+// VPC is the stack's own network.
+type VPC struct {
+	Range string `yaml:"range"` // of private addresses, as in 10.108.0.0/20
 }
 
 // Node is one node of the stack.
@@ -147,6 +156,8 @@ func (s *Stack) complete() {
 	s.Release = cmp.Or(s.Release, DefaultRelease)
 	s.Drift = cmp.Or(s.Drift, DefaultDrift)
 	s.DriftEvery = cmp.Or(s.DriftEvery, DefaultDriftEvery)
+
+	s.completeDomain()
 
 	for i := range s.Nodes {
 		s.Nodes[i].Size = cmp.Or(s.Nodes[i].Size, DefaultSize)

@@ -26,6 +26,8 @@ Compared are
 - nodes: is each there and on, does its group still exist, its image, size and region, and the settings, secrets,
   databases and rights of roles that it was launched with, and the tags that give it traffic;
 - load balancers: rules, target, health check, idle time, certificate and network;
+- firewalls, one a role: who may reach which port (the manifests' ports, and operator_addresses), and their target;
+- records of the domain that stack.yaml names: address and ttl;
 - the site's certificate, the network and its region;
 - images and secrets that are missing, and whether the reserved IP can be used.
 
@@ -33,11 +35,13 @@ A Droplet's user-data cannot be read back. A tag of each Droplet, hornero:STACK:
 without showing it: it is keyed with the secret plan.key. A Droplet of an earlier version has no such tag, and is "not
 comparable" until it is replaced.
 
-Not compared yet: firewalls, domain records, projects, SSH keys and Spaces; who holds the reserved IP; size, network,
+Not compared yet: projects, SSH keys and Spaces; who holds the reserved IP; size, network,
 project, sticky sessions and redirect of load balancers, which "up" leaves as they are; certificates of nodes; files
 that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version brings
 the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and "replace"
 stop before they change anything.
+
+A warning is what is legal and unwise. It is no difference: no command changes it by itself.
 
 Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does.`
 
@@ -170,9 +174,18 @@ func printPlan(w io.Writer, plan fleet.Plan, asJSON bool) error {
 
 	if len(plan.Differences) == 0 {
 		fmt.Fprintf(w, "%s\n%s\n", planNothing, priceText(plan.Price))
-		return nil
+	} else {
+		printDifferences(w, plan)
 	}
 
+	for _, line := range plan.Warnings {
+		fmt.Fprintf(w, "\nwarning: %s\n", line)
+	}
+
+	return nil
+}
+
+func printDifferences(w io.Writer, plan fleet.Plan) {
 	wide, last := 0, ""
 	for _, one := range plan.Differences {
 		wide = max(wide, len(one.Name))
@@ -192,8 +205,6 @@ func printPlan(w io.Writer, plan fleet.Plan, asJSON bool) error {
 	}
 
 	fmt.Fprintf(w, "\nPlan: %s. %s\n", totalsText(count), priceText(plan.Price))
-
-	return nil
 }
 
 // priceText tells what the stack costs.

@@ -91,6 +91,37 @@ func TestAPlanWithoutDifferences(t *testing.T) {
 	require.Contains(t, out.String(), `"differences": []`)
 }
 
+// Warnings come last, and change neither the total nor the exit code.
+func TestWarningsOfAPlan(t *testing.T) {
+	plan := fleet.Plan{
+		Stack:       "shop",
+		Cloud:       "lab",
+		Differences: []fleet.Difference{},
+		Warnings:    []string{"port 22 is open", "a firewall is not ours"},
+	}
+
+	var out bytes.Buffer
+	require.NoError(t, printPlan(&out, plan, false))
+	require.Equal(t, "stack shop on lab\n"+planNothing+"\nIt costs about $0 a month.\n\nwarning: port 22 is "+
+		"open\n\nwarning: a firewall is not ours\n", out.String())
+	require.NoError(t, planExit(plan, true))
+
+	out.Reset()
+	plan.Differences = []fleet.Difference{{
+		Kind:   fleet.KindFirewall,
+		Name:   "hornero-shop-web",
+		Action: fleet.ActionCreate,
+		Reason: "it is not there",
+		By:     "hornero up",
+	}}
+	require.NoError(t, printPlan(&out, plan, false))
+	require.Contains(t, out.String(), "\nPlan: 1 to create. It costs about $0 a month.\n\nwarning: port 22 is open\n")
+
+	out.Reset()
+	require.NoError(t, printPlan(&out, plan, true))
+	require.Contains(t, out.String(), `"warnings": [`)
+}
+
 // Each action has a sign and a total, or a line would be printed that nobody counts.
 func TestEachActionIsShownAndCounted(t *testing.T) {
 	require.Len(t, totals, len(signs))
