@@ -80,6 +80,9 @@ func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
 		require.Equal(t, document.Role == "db", value == old, document.Node)
 	}
 
+	warned := strings.Join(w.readPlan().Warnings, "\n")
+	require.Contains(t, warned, "the value that "+name+" had before it was rotated still works")
+
 	w.set(func() { w.history = nil })
 	require.NoError(t, w.config.Secrets.Retire(name))
 	w.mustUp()
