@@ -45,8 +45,8 @@ func (f *Fleet) rotations() []string {
 
 	for _, name := range f.Secrets.Names() {
 		if of, previous := strings.CutSuffix(name, roles.PreviousSecret("")); previous {
-			all = append(all, fmt.Sprintf("the value that %s had before it was rotated still works; when nothing is to be "+
-				"replaced any more, `hornero secrets retire %[1]s` ends that", of))
+			all = append(all, fmt.Sprintf("the value that %s had before it was rotated still works; `hornero secrets "+
+				"retire %[1]s` ends that, when nothing is to be replaced any more", of))
 		}
 	}
 
