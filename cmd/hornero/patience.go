@@ -62,5 +62,5 @@ func explainDown(err error) error {
 	return fmt.Errorf("%w\n"+
 		"The API is down or wants no more requests; the stack serves on without it. What is made already stays: run "+
 		"the same command again when the API answers (https://status.digitalocean.com). Until then `hornero status`, "+
-		"`exec`, `events` and the roles' commands reach the nodes where they were seen last", err)
+		"`exec`, `ssh`, `logs`, `events` and the roles' commands reach the nodes where they were seen last", err)
 }

@@ -54,9 +54,15 @@ func (p *pace) wait(ctx context.Context) error {
 	}
 
 	err := p.bucket.Wait(ctx)
-	if err != nil && ctx.Err() == nil {
-		return lostf("too many requests for the API's limits: %w", err)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
 
-	return err
+	// At the very end of ctx the bucket refuses before ctx has ended: that is no fault of the API.
+	if !fits(ctx, 0) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+
+	return lostf("too many requests for the API's limits: %w", err)
 }

@@ -177,6 +177,31 @@ func TestTheEndOfAContextIsNotTheAPIsFault(t *testing.T) {
 	require.True(t, do.IsDown(err), "%v", err)
 }
 
+func TestARequestAtTheEndOfItsContextIsNotTheAPIsFault(t *testing.T) {
+	client := retry(t, brief, func(w http.ResponseWriter, _ *http.Request) {
+		ok(w, "droplet", object{"id": 1})
+	})
+
+	// Over already, whether or not its timer has fired.
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+
+	_, _, err := client.Droplets.Get(ctx, 1)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.False(t, do.IsDown(err))
+
+	// A poll that takes every error for the end says no more than that the time is over.
+	options := quick
+	options.Timeout = 20 * time.Millisecond
+
+	err = do.Wait(t.Context(), "it", func(ctx context.Context) (do.State, error) {
+		<-ctx.Done()
+		return do.Errored, ctx.Err()
+	}, options)
+	require.ErrorIs(t, err, do.ErrTimedOut)
+	require.NotErrorIs(t, err, do.ErrErrored)
+}
+
 func TestRequestsKeepWithinTheBucket(t *testing.T) {
 	var gets atomic.Int32
 	few := brief

@@ -90,7 +90,8 @@ func Wait(
 		state, err := poll(expired)
 
 		// What a poll that the end of the wait cut off says is not about the thing.
-		counts := expired.Err() == nil || state != Pending
+		cutOff := expired.Err() != nil && (state == Pending || errors.Is(err, expired.Err()))
+		counts := !cutOff
 		if counts {
 			last = err
 		}
