@@ -100,6 +100,12 @@ var sections = []section{
 		test:  thePasswordRotates,
 	},
 	{
+		name:   "heal",
+		proves: "nodes whose Droplets are deleted or killed are made anew, one by one; more than a third are not",
+		needs:  everything,
+		test:   deadNodesAreMadeAnew,
+	},
+	{
 		name:   "quarantine",
 		proves: "with drift: quarantine a changed web node leaves the load balancer, and comes back when it is mended",
 		needs:  everything,
