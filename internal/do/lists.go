@@ -92,19 +92,28 @@ func Images(ctx context.Context, client *godo.Client, kind string) ([]godo.Image
 }
 
 // Regions lists all regions.
-func Regions(ctx context.Context, client *godo.Client) ([]godo.Region, error) {
+func Regions(
+	ctx context.Context,
+	client *godo.Client,
+) ([]godo.Region, error) {
 	list, err := Pages(ctx, client.Regions.List)
 	return list, listed("regions", err)
 }
 
 // Sizes lists the sizes that Droplets may have.
-func Sizes(ctx context.Context, client *godo.Client) ([]godo.Size, error) {
+func Sizes(
+	ctx context.Context,
+	client *godo.Client,
+) ([]godo.Size, error) {
 	list, err := Pages(ctx, client.Sizes.List)
 	return list, listed("sizes", err)
 }
 
 // Tags lists the account's tags.
-func Tags(ctx context.Context, client *godo.Client) ([]godo.Tag, error) {
+func Tags(
+	ctx context.Context,
+	client *godo.Client,
+) ([]godo.Tag, error) {
 	list, err := Pages(ctx, client.Tags.List)
 	return list, listed("tags", err)
 }
