@@ -157,7 +157,7 @@ func (f *Fleet) drain(ctx context.Context, m member) {
 func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 	last := ""
 
-	return do.Wait(ctx, "wait for "+m.Node, func(ctx context.Context) (do.State, error) {
+	err := do.Wait(ctx, "wait for "+m.Node, func(ctx context.Context) (do.State, error) {
 		said, err := f.shell.status(ctx, m)
 		if err != nil {
 			return do.Pending, do.Seen("%v", err)
@@ -182,4 +182,11 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 		Timeout: f.Timeout,
 		Longest: time.Second,
 	})
+
+	// Whoever was interrupted wants to hear no more.
+	if err != nil && ctx.Err() == nil {
+		f.tellLastWords(m)
+	}
+
+	return err
 }

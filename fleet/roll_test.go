@@ -88,14 +88,17 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 	for name, c := range map[string]struct {
 		goesBad func(*world)
 		want    string
+		tells   bool // the end of its journal is told
 	}{
 		"it refuses its document": {
 			goesBad: func(w *world) { w.refused = "web-3" },
 			want:    "refused",
+			tells:   true,
 		},
 		"it is never healthy": {
 			goesBad: func(w *world) { w.unhealthy["web-3"] = true },
 			want:    "it was told to be",
+			tells:   true,
 		},
 		"its services are started again and again": {
 			goesBad: func(w *world) { w.restarting["web-3"] = 4 },
@@ -114,9 +117,11 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 			image := w.snapshot("web-1", webTags...)
 			w.set(func() { c.goesBad(w) })
 
+			said := w.hear()
 			err := w.up()
 			require.ErrorIs(t, err, fleet.ErrRolledBack)
 			require.ErrorContains(t, err, c.want)
+			require.Equal(t, c.tells, strings.Contains(said(), "web-3: the last lines of its journal:\nweb-3: one\n"))
 
 			w.awaitDroplets(7)
 			require.Equal(t, whole, w.names(), "nothing but the extra node was touched")
