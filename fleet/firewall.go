@@ -152,7 +152,7 @@ func (f *Fleet) createFirewall(ctx context.Context, want wantedFirewall) (string
 		return "", err
 	}
 
-	firewall, _, err := f.Client.Firewalls.Create(ctx, want.request())
+	firewall, err := f.createOneFirewall(ctx, want)
 
 	// Another operator has made it since we looked, of the same stack.yaml.
 	if do.Status(err) == http.StatusConflict {
@@ -160,12 +160,37 @@ func (f *Fleet) createFirewall(ctx context.Context, want wantedFirewall) (string
 	}
 
 	if err != nil {
-		return "", fmt.Errorf("create firewall %s: %w", want.name, err)
+		return "", err
 	}
 
 	f.progress("firewall %s made", want.name)
 
 	return firewall.ID, nil
+}
+
+// createOneFirewall makes a firewall, one also when the API's answer is lost.
+func (f *Fleet) createOneFirewall(ctx context.Context, want wantedFirewall) (*godo.Firewall, error) {
+	look := func(ctx context.Context) (*godo.Firewall, error) {
+		all, err := do.Firewalls(ctx, f.Client)
+		if err != nil {
+			return nil, err
+		}
+
+		for _, firewall := range all {
+			if firewall.Name == want.name {
+				return &firewall, nil
+			}
+		}
+
+		return nil, nil
+	}
+
+	create := func(ctx context.Context) (*godo.Firewall, error) {
+		firewall, _, err := f.Client.Firewalls.Create(ctx, want.request())
+		return firewall, err
+	}
+
+	return do.Ensure(ctx, "create firewall "+want.name, f.Unclear, look, create)
 }
 
 // createTags makes tags before a firewall names them: the API refuses those that it does not know.
