@@ -138,8 +138,12 @@ func (f *Fleet) ensureFirewall(ctx context.Context, want wantedFirewall, have []
 		return "", err
 	}
 
-	if _, _, err := f.Client.Firewalls.Update(ctx, is.ID, want.request()); err != nil {
-		return "", fmt.Errorf("change firewall %s: %w", want.name, err)
+	err := do.Repeat(ctx, "change firewall "+want.name, f.Unclear, func(ctx context.Context) error {
+		_, _, err := f.Client.Firewalls.Update(ctx, is.ID, want.request())
+		return err
+	})
+	if err != nil {
+		return "", err
 	}
 
 	f.progress("firewall %s changed", want.name)
@@ -196,7 +200,10 @@ func (f *Fleet) createOneFirewall(ctx context.Context, want wantedFirewall) (*go
 // createTags makes tags before a firewall names them: the API refuses those that it does not know.
 func (f *Fleet) createTags(ctx context.Context, tags []string) error {
 	for _, tag := range set(tags) {
-		_, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag})
+		err := do.Repeat(ctx, "create tag "+tag, f.Unclear, func(ctx context.Context) error {
+			_, _, err := f.Client.Tags.Create(ctx, &godo.TagCreateRequest{Name: tag})
+			return err
+		})
 
 		// It is there already.
 		if status := do.Status(err); status == http.StatusConflict || status == http.StatusUnprocessableEntity {
