@@ -3,7 +3,8 @@
 //
 // The test is a table of sections (sections_root_test.go) that share one stack, which is baked and launched once:
 //
-//	make e2e                    all of them
+//	make e2e                    all of them, but for the long ones
+//	make e2e RUN=.              these, too
 //	make e2e LIST=1             their names, what each proves and what it needs; nothing is run
 //	make e2e RUN=replace        those whose name matches a regular expression
 //	make e2e RUN=quar KEEP=1    the same, and the lab and the stack stay for the next run

@@ -19,6 +19,7 @@ type section struct {
 	needs  []need // none: the section needs no stack at all
 	test   func(*testing.T, *stack)
 	last   bool // it ends the stack
+	long   bool // it takes many minutes: run only when RUN names it
 }
 
 // sections run in this order.
@@ -91,6 +92,7 @@ var sections = []section{
 			"no acknowledged row is lost, and the plan is empty after each",
 		needs: everything,
 		test:  theStackChanges,
+		long:  true,
 	},
 	{
 		name: "rotation",
@@ -98,12 +100,14 @@ var sections = []section{
 			"the old one is refused when it is retired",
 		needs: everything,
 		test:  thePasswordRotates,
+		long:  true,
 	},
 	{
 		name:   "heal",
 		proves: "nodes whose Droplets are deleted or killed are made anew, one by one; more than a third are not",
 		needs:  everything,
 		test:   deadNodesAreMadeAnew,
+		long:   true,
 	},
 	{
 		name:   "quarantine",
@@ -195,10 +199,18 @@ var sections = []section{
 // TestStack runs the sections that E2E_RUN names, all of them when it is empty, one by one on one stack. With
 // E2E_LIST it prints them.
 func TestStack(t *testing.T) {
-	chosen, err := choose(sections, os.Getenv("E2E_RUN"))
+	run := os.Getenv("E2E_RUN")
+	listing := os.Getenv("E2E_LIST") != ""
+
+	// A list has the long ones, too.
+	if listing && run == "" {
+		run = "."
+	}
+
+	chosen, err := choose(sections, run)
 	require.NoError(t, err)
 
-	if os.Getenv("E2E_LIST") != "" {
+	if listing {
 		fmt.Print(list(chosen))
 		return
 	}
@@ -243,7 +255,7 @@ func (h *harness) ended(t *testing.T) {
 	}
 }
 
-// choose returns the sections whose name a regular expression matches.
+// choose returns the sections whose name a regular expression matches; for none all but the long ones.
 func choose(all []section, expression string) (chosen []section, err error) {
 	wanted, err := regexp.Compile(expression)
 	if err != nil {
@@ -251,7 +263,8 @@ func choose(all []section, expression string) (chosen []section, err error) {
 	}
 
 	for _, one := range all {
-		if wanted.MatchString(one.name) {
+		unasked := expression == "" && one.long
+		if wanted.MatchString(one.name) && !unasked {
 			chosen = append(chosen, one)
 		}
 	}
@@ -268,6 +281,10 @@ func list(of []section) string {
 	var text strings.Builder
 	for _, one := range of {
 		fmt.Fprintf(&text, "%-12s %s\n%-12s needs: %s\n", one.name, one.proves, "", describe(one.needs))
+
+		if one.long {
+			fmt.Fprintf(&text, "%-12s long: run only when RUN names it\n", "")
+		}
 	}
 
 	return text.String()
@@ -302,7 +319,15 @@ func TestSectionsAreChosenByTheirNames(t *testing.T) {
 		return names
 	}
 
-	require.Len(t, names(""), len(sections))
+	short := 0
+	for _, one := range sections {
+		if !one.long {
+			short++
+		}
+	}
+
+	require.Len(t, names(""), short)
+	require.Len(t, names("."), len(sections))
 	require.Equal(t, []string{"hung-server", "hung-agent"}, names("hung"))
 	require.Equal(t, []string{"replace"}, names("^replace$"))
 

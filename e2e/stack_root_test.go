@@ -51,6 +51,7 @@ func newStack(t *testing.T, root, folder string) *stack {
 			runVariable+"="+lab,
 			"XDG_CONFIG_HOME="+folder,
 			"XDG_DATA_HOME="+folder,
+			"XDG_STATE_HOME="+filepath.Join(folder, "state"),
 			"HORNERO_AGE_KEY_FILE="+filepath.Join(folder, "age.key"),
 		),
 	}
