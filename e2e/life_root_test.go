@@ -81,6 +81,7 @@ $first = hrtime(true);
 for ($i = 0, $end = time() + 600; !file_exists('/run/stop-inserts') && time() < $end; clearstatcache()) {
 	try {
 		$db = mysqli_init();
+		$db->ssl_set(null, null, '/etc/hornero-database/ca.pem', null, null);
 		$db->options(MYSQLI_OPT_CONNECT_TIMEOUT, 2);
 		$db->real_connect(DB_HOST, DB_USER, DB_PASSWORD, DB_NAME, null, null, MYSQL_CLIENT_FLAGS);
 		$db->query("insert into probe values ('php-$first-$i')");

@@ -42,6 +42,7 @@ const phpLogin = `require '/etc/wordpress/config-default.php';
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 try {
 	$db = mysqli_init();
+	$db->ssl_set(null, null, '/etc/hornero-database/ca.pem', null, null);
 	$db->real_connect(DB_HOST, DB_USER, trim(fgets(STDIN)), DB_NAME, null, null, MYSQL_CLIENT_FLAGS);
 	echo 'in';
 } catch (mysqli_sql_exception $e) {
