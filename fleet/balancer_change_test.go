@@ -189,7 +189,10 @@ func fieldChanges() []handChange {
 		{
 			what: "the load balancer is deleted",
 			do:   (*world).deleteBalancer,
-			want: []string{"create load balancer hornero-blog: it is not there"},
+			want: []string{
+				"create load balancer hornero-blog: it is not there",
+				"change firewall hornero-blog-web: port 80 from load balancer ", // which let in the one that is gone
+			},
 		},
 	}
 }
