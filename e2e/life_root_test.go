@@ -3,7 +3,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +125,7 @@ func (s *stack) insertsByPHP(from string) (stop func() ([]string, time.Duration)
 
 		for line := range strings.Lines(r.out) {
 			if !strings.HasPrefix(line, "php-") {
-				s.t.Log(fmt.Sprintf("%s: %s", from, strings.TrimSpace(line)))
+				s.t.Logf("%s: %s", from, strings.TrimSpace(line))
 			}
 		}
 

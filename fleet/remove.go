@@ -149,7 +149,7 @@ var errNobodyForgets = errors.New("no member of the peer set takes it; `hornero 
 
 // forget declares a node gone: nobody waits for it after the next outage, and its name is free.
 func (f *Fleet) forget(ctx context.Context, name string, answers []answer) error {
-	var problem error = errNobodyForgets
+	problem := errNobodyForgets
 
 	// A peer set that was never founded knows nobody.
 	if newest(answers).Founded == "" {
