@@ -49,7 +49,7 @@ func (c *imagesCommands) current(cmd *cobra.Command, all []catalog.Image) ([]lis
 		return nil, err
 	}
 
-	debian, err := newArchive()
+	debian, err := newArchive(cmd.Context())
 	if err != nil {
 		return nil, err
 	}

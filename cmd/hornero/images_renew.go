@@ -79,7 +79,7 @@ func (b *bake) outdated(cmd *cobra.Command, order bakeOrder, environment []strin
 	progress := cmd.ErrOrStderr()
 	order = b.asTemplates(order)
 
-	debian, err := b.archive()
+	debian, err := b.archive(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +135,8 @@ func (b *bake) asTemplates(order bakeOrder) bakeOrder {
 }
 
 // archive asks the mirrors that the bake uses.
-func (b *bake) archive() (*archive.Archive, error) {
-	debian, err := newArchive()
+func (b *bake) archive(ctx context.Context) (*archive.Archive, error) {
+	debian, err := newArchive(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -19,14 +19,25 @@ import (
 // keyringVariable names one more file of keys that may sign package lists, as of a mirror of one's own.
 const keyringVariable = "HORNERO_ARCHIVE_KEYRING"
 
+// Variables that name the mirrors whose lists are read, where this machine's own apt has none of Debian's.
+const (
+	mirrorVariable         = "HORNERO_MIRROR"
+	securityMirrorVariable = "HORNERO_SECURITY_MIRROR"
+)
+
 // newArchive is Debian's archive, with what was read of it in the user's cache.
-func newArchive() (*archive.Archive, error) {
+func newArchive(ctx context.Context) (*archive.Archive, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("find a folder for package lists: %w", err)
 	}
 
+	sites := archive.MachineSites(ctx)
+
 	debian := archive.New(filepath.Join(cache, "hornero", "archive"))
+	debian.Mirror = cmp.Or(os.Getenv(mirrorVariable), sites.Mirror)
+	debian.SecurityMirror = cmp.Or(os.Getenv(securityMirrorVariable), sites.Security)
+
 	if more := os.Getenv(keyringVariable); more != "" {
 		if _, err := os.Stat(more); err != nil {
 			return nil, fmt.Errorf("%s: %w", keyringVariable, err)

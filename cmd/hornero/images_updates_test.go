@@ -236,7 +236,7 @@ func TestWhatIsOutdatedIsListed(t *testing.T) {
 	images, err := catalog.List(t.Context(), a.cloud.client())
 	require.NoError(t, err)
 
-	debian, err := newArchive()
+	debian, err := newArchive(t.Context())
 	require.NoError(t, err)
 
 	debian.Mirror, debian.SecurityMirror = a.mirror.URL, a.mirror.URL

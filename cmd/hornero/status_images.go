@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -62,7 +63,7 @@ func runningImages(report fleet.Report) []runningImage {
 
 // addKnownUpdates looks into the folder of records, and into the lists that the last bake read.
 func addKnownUpdates(images []runningImage) {
-	debian, err := newArchive()
+	debian, err := newArchive(context.Background())
 	if err != nil {
 		return
 	}

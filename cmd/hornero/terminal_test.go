@@ -17,9 +17,7 @@ func openPTY(t *testing.T, columns, rows uint16) *os.File {
 	t.Helper()
 
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip("this machine has no terminals to give: ", err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { master.Close() })
 
 	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))

@@ -25,12 +25,6 @@ var (
 	ErrNoSecurity = errors.New("there are no security updates to compare with")
 )
 
-// The mirrors of a base image that names none: those of Debian's own cloud images (https://deb.debian.org).
-const (
-	DefaultMirror         = "http://deb.debian.org/debian"
-	DefaultSecurityMirror = "http://deb.debian.org/debian-security"
-)
-
 // DefaultInterval is how long a list is good before the mirror is asked again.
 const DefaultInterval = time.Hour
 
@@ -55,17 +49,15 @@ type Archive struct {
 	client *http.Client
 }
 
-// New is an archive that is asked at Debian's own mirrors, and keeps lists in a folder.
+// New is an archive that is asked at no mirror yet, and keeps lists in a folder.
 func New(folder string) *Archive {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 
 	return &Archive{
-		Mirror:         DefaultMirror,
-		SecurityMirror: DefaultSecurityMirror,
-		Folder:         folder,
-		Interval:       DefaultInterval,
-		Now:            time.Now,
+		Folder:   folder,
+		Interval: DefaultInterval,
+		Now:      time.Now,
 		client: &http.Client{
 			Transport: transport,
 			Timeout:   requestTimeout,
