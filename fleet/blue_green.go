@@ -21,12 +21,11 @@ func byStrategy(members []member, strategy string) map[string]bool {
 
 // sides are the nodes of a role that stack.yaml names, and those that a roll made beside them.
 func (s *rollState) sides(ctx context.Context) (blue, green []member, err error) {
-	all, err := s.fleet.members(ctx)
+	members, err := s.fleet.nodes(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	members, _ := current(all)
 	green = extrasOf(members, s.Role)
 
 	for _, m := range s.fleet.named(members) {

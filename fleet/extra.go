@@ -116,12 +116,10 @@ func (f *Fleet) replaceBesideExtra(ctx context.Context, node stack.Node) error {
 // ensureExtra launches an extra node of the same group for a rolling replacement, or takes one that a run has left
 // which did not end.
 func (f *Fleet) ensureExtra(ctx context.Context, node stack.Node) (member, error) {
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return member{}, err
 	}
-
-	members, _ := current(all)
 
 	for _, m := range extrasOf(members, node.Role) {
 		asWanted, err := f.asWanted(ctx, m, node)

@@ -146,6 +146,14 @@ func (f *Fleet) members(ctx context.Context) ([]member, error) {
 	return all, nil
 }
 
+// nodes lists the Droplets of the stack's nodes, one a node, by name.
+func (f *Fleet) nodes(ctx context.Context) ([]member, error) {
+	all, err := f.members(ctx)
+	kept, _ := current(all)
+
+	return kept, err
+}
+
 // sorted are the members among Droplets with the stack's tag, in order, and those that are no node's.
 func (f *Fleet) sorted(droplets []godo.Droplet) (all, strays []member) {
 	for _, droplet := range droplets {

@@ -118,12 +118,10 @@ func (h *Healer) look(ctx context.Context) (condition, error) {
 	f := h.Fleet
 	found := condition{}
 
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return found, err
 	}
-
-	members, _ := current(all)
 	answers := f.askAll(ctx, f.named(members))
 
 	if ctx.Err() != nil {
@@ -273,12 +271,11 @@ func (h *Healer) heal(ctx context.Context, next treatment) error {
 
 // turnOn turns a Droplet on once: the second time another takes its place.
 func (h *Healer) turnOn(ctx context.Context, node stack.Node) error {
-	all, err := h.Fleet.members(ctx)
+	members, err := h.Fleet.nodes(ctx)
 	if err != nil {
 		return err
 	}
 
-	members, _ := current(all)
 	m, there := find(members, node.Name)
 
 	if !there {

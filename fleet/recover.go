@@ -36,12 +36,10 @@ type Recovery struct {
 // PlanRecovery finds what is left of a peer set that lost its quorum, and picks the survivor that knows most.
 // It changes nothing.
 func (f *Fleet) PlanRecovery(ctx context.Context) (Recovery, error) {
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return Recovery{}, err
 	}
-
-	members, _ := current(all)
 
 	return f.planRecovery(ctx, members)
 }
@@ -162,12 +160,10 @@ func (f *Fleet) Recover(ctx context.Context, plan Recovery) (Recovery, error) {
 	}
 
 	// The plan may be minutes old by the time the operator agreed to it.
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return plan, err
 	}
-
-	members, _ := current(all)
 	m, there := find(members, plan.From)
 	if !there {
 		return plan, fmt.Errorf("recover from %s: %w", plan.From, ErrNoDroplet)

@@ -74,12 +74,10 @@ func (f *Fleet) removals(leftovers []member) []Removal {
 
 // removeLeftovers takes the nodes away that no group of stack.yaml has, one after the other.
 func (f *Fleet) removeLeftovers(ctx context.Context) error {
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return err
 	}
-
-	members, _ := current(all)
 	standing := f.standing(members)
 
 	for _, m := range f.leftovers(members) {
@@ -99,12 +97,10 @@ func (f *Fleet) removeLeftovers(ctx context.Context) error {
 // remove takes a node away for good: it hands over, leaves the peer set, and its Droplet is deleted. Killed halfway,
 // the next run goes on: a node that has left the peer set is only deleted.
 func (f *Fleet) remove(ctx context.Context, m member) error {
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return err
 	}
-
-	members, _ := current(all)
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
 

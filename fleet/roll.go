@@ -439,12 +439,10 @@ func (f *Fleet) rollAll(ctx context.Context) error {
 		return err
 	}
 
-	all, err := f.members(ctx)
+	members, err := f.nodes(ctx)
 	if err != nil {
 		return err
 	}
-
-	members, _ := current(all)
 	standing := f.standing(members)
 
 	for _, role := range f.rollOrder() {
