@@ -20,6 +20,8 @@ define('SECURE_AUTH_SALT', '{{sha256 (secret "wordpress.salt") "SECURE_AUTH_SALT
 define('LOGGED_IN_SALT', '{{sha256 (secret "wordpress.salt") "LOGGED_IN_SALT"}}');
 define('NONCE_SALT', '{{sha256 (secret "wordpress.salt") "NONCE_SALT"}}');
 
+// Debian's own default is a folder of PHP's user. This one is root's and read-only; "uploads" in it leads to PHP's.
+define('WP_CONTENT_DIR', '/usr/share/wordpress/wp-content');
 // Code comes with the image: a plugin installed on one node would be on that node only.
 define('DISALLOW_FILE_MODS', true);
 define('AUTOMATIC_UPDATER_DISABLED', true);
