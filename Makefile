@@ -53,6 +53,10 @@ check: deps ## the form of the code, vet, linters and unit tests only (minutes, 
 test-galera: deps ## run every test that has real MariaDB servers on loopback, some not in make test (root, two minutes)
 	@scripts/galera.sh
 
+.PHONY: test-website
+test-website: deps ## run the tests of the role web alone: nginx, PHP and WordPress beside a real MariaDB, no lab (root, minutes)
+	@scripts/website.sh
+
 .PHONY: kills
 kills: deps ## kill up, scale, roll, replace and destroy before and after each change they ask the API for (no root, many minutes)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"

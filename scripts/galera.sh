@@ -4,7 +4,8 @@
 # usage: scripts/galera.sh [TEST...]    (all of them when none is named)
 set -euo pipefail
 eval "$(scripts/dqlite.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/dqlite-1.18.1")"
-HORNERO_MARIADB_ROOT=$(scripts/mariadb.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/mariadb-debian-13")
+HORNERO_MARIADB_ROOT=$(scripts/debian-root.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/mariadb-debian-13" \
+	mariadb-server mariadb-backup galera-4 galera-arbitrator-4 rsync stunnel4 socat openssl)
 export HORNERO_MARIADB_ROOT
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,0 +1,19 @@
+#!/bin/bash
+# Run tests of e2e/website, as root: the role web's nginx, PHP and WordPress beside a real MariaDB, without a lab and without a bake.
+# Each test has a network, processes and mounts of its own, which end with it, and there are as many at a time as the machine
+# has processors and one more.
+# usage: scripts/website.sh [TEST...]    (all of them when none is named)
+set -euo pipefail
+HORNERO_WEBSITE_ROOT=$(scripts/website-root.sh)
+export HORNERO_WEBSITE_ROOT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+CGO_ENABLED=0 go test -c -tags root -o "$work/website.test" ./e2e/website
+cd e2e/website
+[ $# -gt 0 ] || mapfile -t tests < <(grep -ho '^func Test[A-Za-z0-9]*' ./*_root_test.go | cut -c6-)
+[ $# = 0 ] || tests=("$@")
+run='ip link set lo up && mount -t tmpfs tmpfs /run && mkdir -p "$0/$1" && mount -t tmpfs tmpfs "$0/$1" &&
+	TMPDIR="$0/$1" "$0/website.test" -test.v -test.run "^$1\$" -test.timeout 10m >"$0/$1.log" 2>&1 && grep -E "^(--- |    figure:)" "$0/$1.log" ||
+	{ cat "$0/$1.log"; exit 255; }'
+printf '%s\n' "${tests[@]}" |
+	xargs -P $(($(nproc) + 1)) -I{} unshare --net --mount --pid --fork --mount-proc --kill-child sh -c "$run" "$work" {}
