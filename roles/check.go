@@ -62,6 +62,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkLimits(doc)
 	m.checkVaries(doc)
 	m.checkFiles(doc)
+	m.checkProgramFiles(doc)
 	m.checkPorts(doc)
 	m.checkLeases(doc)
 	m.checkServes(doc)

@@ -48,6 +48,7 @@ func schemaLimits() map[string]jsonschema.Schema {
 	}
 
 	limitFiles(limits)
+	limitPrograms(limits)
 	limitServes(limits)
 	limitCommands(limits)
 	limitSecrets(limits)
