@@ -51,7 +51,10 @@ func (r *Recipe) loadPrograms(folder string) error {
 
 func readProgram(path string) ([]byte, error) {
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%w: it comes with hornero, beside hornero-bootstrap; make build leaves both in bin/", err)
+		return nil, fmt.Errorf(
+			"%w: it comes with hornero, beside hornero-bootstrap; make build leaves both in bin/",
+			err,
+		)
 	}
 
 	// As for the bootstrap: what does not run would be found out only on a Droplet.

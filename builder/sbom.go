@@ -153,7 +153,7 @@ func programComponents(image record.Image, programs []Program) []cyclonedx.Compo
 	return list
 }
 
-// moduleComponents are the Go modules in a program: none in one that Go did not build, as a bootstrap of somebody's own.
+// moduleComponents are the Go modules in a program: none in one that Go did not build, as somebody's own bootstrap.
 func moduleComponents(program []byte) []cyclonedx.Component {
 	info, err := buildinfo.Read(bytes.NewReader(program))
 	if err != nil {
