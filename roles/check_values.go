@@ -227,6 +227,7 @@ func (m *Manifest) checkServeValues(doc *report.Document) {
 		if serve.Health != nil {
 			checkStatus(doc, at+".health.status", serve.Health.Status)
 			checkRequest(doc, at+".health.path", serve.Health.Path)
+			checkRequest(doc, at+".health.first", serve.Health.First)
 			checkDuration(doc, at+".health.interval", serve.Health.Interval)
 		}
 	}
