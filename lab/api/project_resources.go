@@ -20,7 +20,7 @@ type resourceShape struct {
 
 func showAssignment(r *http.Request, assignment state.Assignment, status string) resourceShape {
 	return resourceShape{
-		URN:        assignment.URN,
+		URN:        describedURN(assignment.URN),
 		AssignedAt: showTime(assignment.At),
 		Status:     status,
 		Links:      map[string]string{"self": absolute(r, resourcePath(assignment.URN))},
@@ -114,13 +114,22 @@ func (p *projects) listProjectResources(r *http.Request) (*reply, error) {
 	shown := []resourceShape{}
 
 	for _, assignment := range resourcesOf(d, *project) {
-		shown = append(shown, showAssignment(r, assignment, "ok"))
+		shown = append(shown, showAssignment(r, assignment, resourceOK))
 	}
 
 	return list(r, "resources", shown), nil
 }
 
-// assignResources moves things from the projects that they are in to one.
+// What is said of a resource of a project (DigitalOcean's API description, project_resource).
+const (
+	resourceOK              = "ok"
+	resourceAssigned        = "assigned"
+	resourceAlreadyAssigned = "already_assigned"
+	resourceNotFound        = "not_found"
+)
+
+// assignResources moves things from the projects that they are in to one. What is not there is said of each by itself:
+// Terraform's apply of one Droplet less still names it.
 func (p *projects) assignResources(r *http.Request) (*reply, error) {
 	var body struct {
 		Resources []string `json:"resources"`
@@ -137,24 +146,14 @@ func (p *projects) assignResources(r *http.Request) (*reply, error) {
 			return err
 		}
 
-		there := inProjects(d)
-
 		for _, sent := range body.Resources {
-			urn := canonicalURN(sent)
-			if there[urn].IsZero() {
-				return invalid("resource not found: %s", sent)
-			}
-
-			// assigning moves a resource from its old project
-			unassignURN(d, urn)
-
 			assignment := state.Assignment{
-				URN: urn,
+				URN: canonicalURN(sent),
 				At:  p.now(),
 			}
 
-			project.Resources = append(project.Resources, assignment)
-			shown = append(shown, showAssignment(r, assignment, "assigned"))
+			status := assign(d, project, assignment)
+			shown = append(shown, showAssignment(r, assignment, status))
 		}
 
 		return nil
@@ -167,6 +166,32 @@ func (p *projects) assignResources(r *http.Request) (*reply, error) {
 		status: http.StatusOK,
 		body:   map[string]any{"resources": shown},
 	}, nil
+}
+
+// assign moves a resource to a project from its old one, and tells what came of it.
+func assign(d *state.Document, project *state.Project, assignment state.Assignment) string {
+	if inProjects(d)[assignment.URN].IsZero() {
+		return resourceNotFound
+	}
+
+	status := resourceAssigned
+	if projectOf(d, assignment.URN) == project.ID {
+		status = resourceAlreadyAssigned
+	}
+
+	unassignURN(d, assignment.URN)
+	project.Resources = append(project.Resources, assignment)
+
+	return status
+}
+
+// describedURN is a URN as the API shows it. Its description has no word for a reserved IP but the older one.
+func describedURN(urn string) string {
+	if address, reserved := strings.CutPrefix(urn, "do:reservedip:"); reserved {
+		return "do:floatingip:" + address
+	}
+
+	return urn
 }
 
 // canonicalURN is a URN in lower case. A floating IP has its present name in it, reserved IP.

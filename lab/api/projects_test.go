@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/digitalocean/godo"
@@ -51,9 +52,6 @@ func TestProjects(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, held, "it moved")
 
-	_, _, err = w.Projects.AssignResources(ctx, project.ID, "do:droplet:1")
-	refused(t, err, 422, "resource not found")
-
 	changed, _, err := w.Projects.Update(ctx,
 		project.ID,
 		&godo.UpdateProjectRequest{Description: "blog"},
@@ -74,4 +72,45 @@ func TestProjects(t *testing.T) {
 
 	_, err = w.Projects.Delete(ctx, first.ID)
 	refused(t, err, 412, "default")
+}
+
+func TestWhatIsAssignedIsSaidOfEach(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	urn := w.create(request("web")).URN()
+
+	told, _, err := w.Projects.AssignResources(ctx, "default", urn, "do:droplet:1")
+	require.NoError(t, err, "what is not there is said of each by itself")
+	require.Equal(t, "already_assigned", told[0].Status)
+	require.Equal(t, "do:droplet:1", told[1].URN)
+	require.Equal(t, "not_found", told[1].Status)
+}
+
+// urnPattern is what the API's description says of URNs.
+var urnPattern = regexp.MustCompile(`^do:(dbaas|domain|droplet|floatingip|loadbalancer|space|volume|kubernetes|vpc):.*`)
+
+func TestAReservedIPIsShownAsTheDescriptionSays(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+
+	reserved, _, err := w.ReservedIPs.Create(ctx, &godo.ReservedIPCreateRequest{Region: "fra1"})
+	require.NoError(t, err)
+
+	project, _, err := w.Projects.Create(ctx, &godo.CreateProjectRequest{
+		Name:    "site",
+		Purpose: "x",
+	})
+	require.NoError(t, err)
+
+	// As clients call it, by either name.
+	for _, urn := range []string{reserved.URN(), "do:floatingip:" + reserved.IP} {
+		_, _, err = w.Projects.AssignResources(ctx, project.ID, urn)
+		require.NoError(t, err)
+	}
+
+	held, _, err := w.Projects.ListResources(ctx, project.ID, nil)
+	require.NoError(t, err)
+	require.Len(t, held, 1)
+	require.Equal(t, "do:floatingip:"+reserved.IP, held[0].URN)
+	require.Regexp(t, urnPattern, held[0].URN)
 }
