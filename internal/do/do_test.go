@@ -25,10 +25,16 @@ var quick = do.WaitOptions{
 
 func serve(t *testing.T, handler http.HandlerFunc) *godo.Client {
 	t.Helper()
+	return serveTo(t, do.DefaultRetries, handler)
+}
+
+// serveTo serves a client with retries of its own.
+func serveTo(t *testing.T, retries do.Retries, handler http.HandlerFunc) *godo.Client {
+	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 
-	client, err := do.NewClient(server.URL, "token", "test")
+	client, err := retries.NewClient(server.URL, "token", "test")
 	require.NoError(t, err)
 
 	return client

@@ -3,6 +3,7 @@ package do
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/digitalocean/godo"
 )
@@ -94,6 +95,26 @@ func WaitDropletStatus(
 	}
 
 	return waitDroplet(ctx, client, id, "to be "+status, options, look)
+}
+
+// WaitDropletFeature waits until a Droplet shows that a feature ("backups") is on or off, and no event runs on it.
+func WaitDropletFeature(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	feature string,
+	on bool,
+	options WaitOptions,
+) (*godo.Droplet, error) {
+	look := func(d *godo.Droplet) (State, error) {
+		if slices.Contains(d.Features, feature) != on || d.Locked {
+			return Pending, Seen("features %v, locked %t", d.Features, d.Locked)
+		}
+
+		return Done, nil
+	}
+
+	return waitDroplet(ctx, client, id, "to show "+feature, options, look)
 }
 
 func waitDroplet(
@@ -293,8 +314,8 @@ func snapshotUnderWay(
 	return newest, listed(fmt.Sprintf("actions of Droplet %d", droplet), err)
 }
 
-// DeleteDroplet deletes a Droplet, again while an event is pending, and waits until it is gone. One that is not
-// there is no error.
+// DeleteDroplet deletes a Droplet, again while an event is pending and after transient errors, and waits until it is
+// gone. One that is not there is no error.
 func DeleteDroplet(
 	ctx context.Context,
 	client *godo.Client,
@@ -302,11 +323,17 @@ func DeleteDroplet(
 	options WaitOptions,
 ) error {
 	what := fmt.Sprintf("delete Droplet %d", id)
-	err := afterPending(ctx, what, options, func(ctx context.Context) error {
+	err := Repeat(ctx, what, options, func(ctx context.Context) error {
 		_, err := client.Droplets.Delete(ctx, id)
+
+		// Also after an answer that was lost.
+		if IsNotFound(err) {
+			return nil
+		}
+
 		return err
 	})
-	if err != nil && !IsNotFound(err) {
+	if err != nil {
 		return err
 	}
 
