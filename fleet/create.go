@@ -99,6 +99,30 @@ func (f *Fleet) createLoadBalancer(
 	return do.Ensure(ctx, "create load balancer "+request.Name, f.Unclear, look, create)
 }
 
+// createRecord makes a record of the stack's domain. The API takes two of a name.
+func (f *Fleet) createRecord(ctx context.Context, request *godo.DomainRecordEditRequest) error {
+	look := func(ctx context.Context) (*godo.DomainRecord, error) {
+		have, err := f.domainRecords(ctx)
+
+		for _, record := range recordsNamed(have, request.Name) {
+			if record.Data == request.Data {
+				return &record, nil
+			}
+		}
+
+		return nil, err
+	}
+
+	create := func(ctx context.Context) (*godo.DomainRecord, error) {
+		record, _, err := f.Client.Domains.CreateRecord(ctx, f.Stack.Domain.Name, request)
+		return record, err
+	}
+
+	_, err := do.Ensure(ctx, "create record "+request.Name, f.Unclear, look, create)
+
+	return err
+}
+
 // createReserved reserves an address. It has no name: after a lost answer it is the one that was not there before, as
 // long as nothing has it.
 func (f *Fleet) createReserved(ctx context.Context) (*godo.ReservedIP, error) {

@@ -20,6 +20,8 @@ const (
 	KindRecord      = "record"
 	KindImage       = "image"
 	KindReservedIP  = "reserved IP"
+	KindProject     = "project"
+	KindSSHKey      = "SSH key"
 	KindNode        = "node"
 	KindDroplet     = "Droplet"
 )
@@ -71,6 +73,7 @@ func compare(want wanted, have found) []Difference {
 		})
 	}
 
+	all = append(all, compareProject(want, have)...)
 	all = append(all, compareNodes(want, have)...)
 
 	if have.elsewhere(want) {
@@ -253,6 +256,8 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		})
 	}
 
+	all = append(all, compareBackups(node, m)...)
+
 	// There it is given and taken on purpose.
 	if !byStrategy(have.members, StrategyBlueGreen)[node.Role] {
 		all = append(all, compareTraffic(want, node, m)...)
@@ -311,6 +316,8 @@ func outdated(want wanted, have found, node wantedNode, m member) []string {
 	if m.Droplet.SizeSlug != node.Size {
 		reasons = append(reasons, changed("size", m.Droplet.SizeSlug, node.Size))
 	}
+
+	reasons = append(reasons, compareOptions(node, m)...)
 
 	// That the network is elsewhere is a difference of its own.
 	if region := regionOf(m.Droplet); region != want.region && !have.elsewhere(want) {

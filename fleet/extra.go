@@ -59,7 +59,11 @@ func (f *Fleet) extraNode(like stack.Node, members []member) stack.Node {
 }
 
 // launchExtra launches a node beside those of stack.yaml, and waits until it serves.
-func (f *Fleet) launchExtra(ctx context.Context, like stack.Node, strategy string) (member, error) {
+func (f *Fleet) launchExtra(
+	ctx context.Context,
+	like stack.Node,
+	strategy string,
+) (member, error) {
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return member{}, err
@@ -79,7 +83,7 @@ func (f *Fleet) launchExtra(ctx context.Context, like stack.Node, strategy strin
 	}
 
 	known := f.peerSet(ctx, members)
-	next, err := f.order(node, image, nextIncarnation(known, all, node.Name), false, f.consensus(members))
+	next, err := f.order(ctx, node, image, nextIncarnation(known, all, node.Name), false, f.consensus(members))
 	if err != nil {
 		return member{}, err
 	}
@@ -141,13 +145,17 @@ func (f *Fleet) ensureExtra(ctx context.Context, node stack.Node) (member, error
 }
 
 // asWanted tells whether a Droplet was made from what a node would be launched from now.
-func (f *Fleet) asWanted(ctx context.Context, m member, node stack.Node) (bool, error) {
+func (f *Fleet) asWanted(
+	ctx context.Context,
+	m member,
+	node stack.Node,
+) (bool, error) {
 	image, err := f.image(ctx, node)
 	if err != nil {
 		return false, err
 	}
 
-	made, err := f.made(node, image)
+	made, err := f.made(ctx, node, image)
 
 	return made == m.Made, err
 }

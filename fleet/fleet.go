@@ -58,6 +58,8 @@ type Config struct {
 	Terminal *Terminal
 	// Unclear is how often a thing is looked for whose creation the API did not answer. The zero value has defaults.
 	Unclear do.WaitOptions
+	// Now is the time; time.Now where nil.
+	Now func() time.Time
 	// Cache keeps where nodes were last seen. Nil keeps nothing.
 	Cache Cache
 }
@@ -71,6 +73,7 @@ type Fleet struct {
 	shell  *shell
 	change *change // the command that has the stack's lock; nil where none takes it
 	told   told
+	keys   accountKeys
 	seen   sync.Mutex // one change of the cache at a time
 }
 

@@ -25,7 +25,12 @@ const launchesAtOnce = 10
 
 // launchMissing creates the Droplets of all missing nodes at once. Nodes find each other: none waits for another's
 // address.
-func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, missing []stack.Node) error {
+func (f *Fleet) launchMissing(
+	ctx context.Context,
+	vpc string,
+	kept []member,
+	missing []stack.Node,
+) error {
 	answers := f.askAll(ctx, kept)
 
 	founder, err := f.founder(answers, missing)
@@ -45,23 +50,28 @@ func (f *Fleet) launchMissing(ctx context.Context, vpc string, kept []member, mi
 	// One that is refused stops no other: what is created is known by its tags.
 	var group errgroup.Group
 	group.SetLimit(launchesAtOnce)
+	created := make([]member, len(missing))
 
-	for _, node := range missing {
+	for i, node := range missing {
 		group.Go(func() error {
 			incarnation := nextIncarnation(known, kept, node.Name)
 
-			next, err := f.order(node, images[choiceOf(node)], incarnation, node.Name == founder, join)
+			next, err := f.order(ctx, node, images[choiceOf(node)], incarnation, node.Name == founder, join)
 			if err != nil {
 				return err
 			}
 
-			_, err = f.create(ctx, vpc, next)
+			created[i], err = f.create(ctx, vpc, next)
 
 			return err
 		})
 	}
 
-	return group.Wait()
+	err = group.Wait()
+
+	f.assignLaunched(ctx, slices.DeleteFunc(created, func(m member) bool { return m.Node == "" })...)
+
+	return err
 }
 
 // founder names the missing node that is to found the peer set; "" where there is one, or a node that may found it. Two
@@ -140,14 +150,16 @@ type order struct {
 	node        stack.Node
 	image       godo.Image
 	incarnation int
-	made        string // what its spec comes to
-	extra       string // the strategy of the roll that makes it beside the nodes of stack.yaml; "" for any other
-	founds      bool   // its document says that it may found the peer set
+	made        string   // what its spec comes to
+	extra       string   // the strategy of the roll that makes it beside the nodes of stack.yaml; "" for any other
+	keys        []string // fingerprints of SSH keys of the account
+	founds      bool     // its document says that it may found the peer set
 	userData    []byte
 }
 
 // order makes ready what a node's Droplet is launched from.
 func (f *Fleet) order(
+	ctx context.Context,
 	node stack.Node,
 	image godo.Image,
 	incarnation int,
@@ -164,13 +176,19 @@ func (f *Fleet) order(
 		return order{}, fmt.Errorf("write document of %s: %w", node.Name, err)
 	}
 
-	made, err := f.made(node, image)
+	made, err := f.made(ctx, node, image)
+	if err != nil {
+		return order{}, err
+	}
+
+	keys, err := f.fingerprints(ctx)
 	if err != nil {
 		return order{}, err
 	}
 
 	return order{
 		node:        node,
+		keys:        keys,
 		image:       image,
 		incarnation: incarnation,
 		made:        made,
@@ -182,15 +200,28 @@ func (f *Fleet) order(
 // create creates a node's Droplet, and waits for nothing.
 func (f *Fleet) create(ctx context.Context, vpc string, next order) (member, error) {
 	node := next.node
-	droplet, err := f.createDroplet(ctx, &godo.DropletCreateRequest{
-		Name:     f.Stack.Name + "-" + node.Name,
-		Region:   f.Stack.Region,
-		Size:     node.Size,
-		Image:    godo.DropletCreateImage{ID: next.image.ID},
-		VPCUUID:  vpc,
-		UserData: string(next.userData),
-		Tags:     f.tags(next),
-	})
+	request := &godo.DropletCreateRequest{
+		Name:       f.Stack.Name + "-" + node.Name,
+		Region:     f.Stack.Region,
+		Size:       node.Size,
+		Image:      godo.DropletCreateImage{ID: next.image.ID},
+		VPCUUID:    vpc,
+		UserData:   string(next.userData),
+		Tags:       f.tags(next),
+		Monitoring: node.Monitoring,
+		IPv6:       node.IPv6,
+		Backups:    node.Backups,
+	}
+
+	if node.Backups {
+		request.BackupPolicy = weekly()
+	}
+
+	for _, fingerprint := range next.keys {
+		request.SSHKeys = append(request.SSHKeys, godo.DropletCreateSSHKey{Fingerprint: fingerprint})
+	}
+
+	droplet, err := f.createDroplet(ctx, request)
 	if err != nil {
 		return member{}, err
 	}
@@ -206,6 +237,8 @@ func (f *Fleet) launch(ctx context.Context, vpc string, next order) (member, err
 	if err != nil {
 		return member{}, err
 	}
+
+	f.assignLaunched(ctx, m)
 
 	droplet, err := do.WaitDropletAddressed(ctx, f.Client, m.Droplet.ID, do.WaitOptions{})
 	if err != nil {

@@ -46,6 +46,10 @@ func ReadPlan(ctx context.Context, config Config) (Plan, error) {
 		return Plan{}, err
 	}
 
+	if err := f.readProject(ctx, &want, &have); err != nil {
+		return Plan{}, err
+	}
+
 	// They name the load balancers that are there, and follow the nodes that are.
 	want.firewalls, err = f.wantedFirewalls(have.balancers, have.members)
 	if err != nil {
@@ -79,7 +83,8 @@ type wanted struct {
 	balancers   []wantedBalancer
 	firewalls   []wantedFirewall
 	records     []wantedRecord
-	unmade      []string // secrets that are made at the next up
+	belongings  []belonging // of the project; nil where none is named
+	unmade      []string    // secrets that are made at the next up
 	ungiven     []stack.Ungiven
 	unusable    []unusable
 
@@ -123,6 +128,7 @@ type found struct {
 	// goneFirewalls are the stack's, of roles that nothing has any more.
 	goneFirewalls []godo.Firewall
 	records       []godo.DomainRecord
+	project       *holdings // nil: none is named, or it cannot be used
 }
 
 // wanted asks the cloud only for what stack.yaml leaves open or names: images, and the reserved IP.
@@ -145,6 +151,7 @@ func (f *Fleet) wanted(ctx context.Context) (wanted, error) {
 	for _, collect := range []func(context.Context, *wanted) error{
 		f.wantedBalancers,
 		f.wantedCertificate,
+		f.wantedKeys,
 		f.wantedNodes,
 		f.wantedReserved,
 	} {
@@ -208,13 +215,14 @@ func (f *Fleet) wantedNodes(ctx context.Context, w *wanted) error {
 			id = image.ID
 		}
 
-		made, err := f.spec(node, id)
+		made, err := f.spec(ctx, node, id)
 
 		switch {
 		// What is missing is a difference of its own.
 		case slices.Contains(w.unmade, stack.PlanKey):
 		case err == nil:
 			next.spec = &made
+		case errors.Is(err, ErrSSHKey):
 		case len(w.unmade)+len(w.ungiven) == 0:
 			return err
 		}
@@ -226,7 +234,11 @@ func (f *Fleet) wantedNodes(ctx context.Context, w *wanted) error {
 }
 
 // wantedImage is nil where there is no image that could be used.
-func (f *Fleet) wantedImage(ctx context.Context, w *wanted, node stack.Node) (*godo.Image, error) {
+func (f *Fleet) wantedImage(
+	ctx context.Context,
+	w *wanted,
+	node stack.Node,
+) (*godo.Image, error) {
 	image, err := f.image(ctx, node)
 
 	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrPinned) {

@@ -146,6 +146,16 @@ func keyChanges() map[string]keyChange {
 				replaced("proxy-1", "proxy-2")...,
 			),
 		},
+		"project": {
+			from: "drift: report\n",
+			to:   "drift: report\nproject: first-projects\n",
+			want: []string{"nothing project first-projects: the project cannot be used: the account has no project "},
+		},
+		"ssh_keys": {
+			from: "drift: report\n",
+			to:   "drift: report\nssh_keys: [ann]\n",
+			want: everybody,
+		},
 		"operator_addresses": {
 			from: "drift: report\n",
 			to:   "drift: report\noperator_addresses: [203.0.113.0/24]\n",
@@ -204,6 +214,21 @@ func groupChanges() map[string]keyChange {
 			from: late,
 			to:   "{name: late, role: api, count: 1, image: 123456789}",
 			want: []string{"nothing image 123456789 of group late: the image that stack.yaml names cannot be used: "},
+		},
+		".monitoring": {
+			from: late,
+			to:   "{name: late, role: api, count: 1, monitoring: true}",
+			want: []string{"replace node late-1: monitoring off -> on"},
+		},
+		".ipv6": {
+			from: late,
+			to:   "{name: late, role: api, count: 1, ipv6: true}",
+			want: []string{"replace node late-1: ipv6 off -> on"},
+		},
+		".backups": {
+			from: late,
+			to:   "{name: late, role: api, count: 1, backups: true}",
+			want: []string{"change node late-1: backups off -> on"},
 		},
 		".settings": {
 			from: late,
@@ -327,6 +352,7 @@ func TestThePlanShowsEachKeyThatChanged(t *testing.T) {
 	w.nothingToDo()
 
 	w.transferImages("nyc3")
+	w.uploadKey("ann")
 
 	reserved, _, err := w.config.Client.ReservedIPs.Create(t.Context(), &godo.ReservedIPCreateRequest{Region: "fra1"})
 	require.NoError(t, err)

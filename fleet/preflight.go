@@ -49,9 +49,17 @@ func (f *Fleet) readCatalogue(ctx context.Context) (catalogue, error) {
 
 // checkCatalogue refuses what DigitalOcean would refuse when the nodes' Droplets are created: by then the nodes whose
 // place they take may be gone. beside is how many Droplets there are at most beside those of now.
-func (f *Fleet) checkCatalogue(ctx context.Context, nodes []stack.Node, beside int) error {
+func (f *Fleet) checkCatalogue(
+	ctx context.Context,
+	nodes []stack.Node,
+	beside int,
+) error {
 	if len(nodes) == 0 {
 		return nil
+	}
+
+	if err := f.checkKeys(ctx); err != nil {
+		return err
 	}
 
 	images, err := f.imagesOf(ctx, nodes)
@@ -114,7 +122,11 @@ func (c catalogue) regionProblems(name string) []error {
 }
 
 // sizeProblem tells why a node's size will not do; nil when it will.
-func (c catalogue) sizeProblem(node stack.Node, image godo.Image, region string) error {
+func (c catalogue) sizeProblem(
+	node stack.Node,
+	image godo.Image,
+	region string,
+) error {
 	at := slices.IndexFunc(c.sizes, func(size godo.Size) bool { return size.Slug == node.Size })
 	if at < 0 {
 		return fmt.Errorf("nodes %s: size %s: %w: DigitalOcean has no such size",

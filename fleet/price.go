@@ -11,6 +11,10 @@ import (
 // https://www.digitalocean.com/pricing/load-balancers, looked at in 2025.
 const balancerMonthly = 12
 
+// backupsShare is what weekly backups of a Droplet cost, as a share of its price. The API has no price of them:
+// https://www.digitalocean.com/pricing/backups, looked at in 2025.
+const backupsShare = 0.2
+
 // Price is what a stack costs a month, in dollars, without traffic, images, Spaces and taxes. It is about right: the
 // API tells the prices of Droplets only.
 type Price struct {
@@ -29,25 +33,30 @@ func priceOf(want wanted, have found, sizes []godo.Size) Price {
 		monthly[size.Slug] = size.PriceMonthly
 	}
 
-	costs := func(size string) float64 {
+	costs := func(size string, backups bool) float64 {
 		cost, known := monthly[size]
 		if !known && !slices.Contains(price.Unknown, size) {
 			price.Unknown = append(price.Unknown, size)
+		}
+
+		if backups {
+			cost += cost * backupsShare
 		}
 
 		return cost
 	}
 
 	for _, m := range append(have.members[:len(have.members):len(have.members)], have.surplus...) {
-		price.Now += costs(m.Droplet.SizeSlug)
+		cost := costs(m.Droplet.SizeSlug, m.has(featureBackups))
+		price.Now += cost
 
 		if m.Extra != "" && m.Extra != StrategyRolling {
-			price.After += costs(m.Droplet.SizeSlug)
+			price.After += cost
 		}
 	}
 
 	for _, node := range want.nodes {
-		price.After += costs(node.Size)
+		price.After += costs(node.Size, node.Backups)
 	}
 
 	for _, balancer := range have.balancers {

@@ -54,7 +54,10 @@ func (f *Fleet) wantedRecords(balancers []godo.LoadBalancer) []wantedRecord {
 }
 
 // recordTarget is what a record points at, in words, and its address.
-func (f *Fleet) recordTarget(balancers []godo.LoadBalancer, to string) (words, address string) {
+func (f *Fleet) recordTarget(
+	balancers []godo.LoadBalancer,
+	to string,
+) (words, address string) {
 	if to == stack.ToReservedIP {
 		return "the reserved IP", f.Stack.ReservedIP.Address
 	}
@@ -145,7 +148,11 @@ func (f *Fleet) ensureRecords(ctx context.Context) error {
 
 // ensureRecord makes the records of one name the one that is wanted. The first is changed, so that the name never has
 // none; the others go.
-func (f *Fleet) ensureRecord(ctx context.Context, want wantedRecord, is []godo.DomainRecord) error {
+func (f *Fleet) ensureRecord(
+	ctx context.Context,
+	want wantedRecord,
+	is []godo.DomainRecord,
+) error {
 	if want.address == "" {
 		return fmt.Errorf("point %s at %s: it has no address yet; run `hornero up` again", want.full, want.to)
 	}
@@ -165,7 +172,7 @@ func (f *Fleet) ensureRecord(ctx context.Context, want wantedRecord, is []godo.D
 
 	var err error
 	if len(is) == 0 {
-		_, _, err = f.Client.Domains.CreateRecord(ctx, domain, request)
+		err = f.createRecord(ctx, request)
 	} else {
 		_, _, err = f.Client.Domains.EditRecord(ctx, domain, is[0].ID, request)
 		is = is[1:]

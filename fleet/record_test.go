@@ -209,3 +209,17 @@ func TestADomainThatTheAccountHasNotIsToldBeforeAnythingIsMade(t *testing.T) {
 	)
 	require.NoError(t, w.fleet().Destroy(t.Context()))
 }
+
+// The API takes two records of a name.
+func TestARecordIsNotMadeTwiceWhenTheAnswerIsLost(t *testing.T) {
+	w := newDomainWorld(t)
+	lost := false
+	b := w.faulty(eager)
+	b.set(w.losesFirst("/records", &lost))
+	w.mustUp()
+	require.True(t, lost)
+
+	address := w.balancerIP()
+	require.Equal(t, []string{"@ 300 " + address, "www 60 " + address}, w.records())
+	w.nothingToDo()
+}

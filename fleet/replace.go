@@ -95,7 +95,11 @@ func (f *Fleet) replace(ctx context.Context, node stack.Node) error {
 }
 
 // successor makes ready what a node's next Droplet is launched from, if it is safe to recreate the node now.
-func (f *Fleet) successor(ctx context.Context, node stack.Node, all []member) (order, error) {
+func (f *Fleet) successor(
+	ctx context.Context,
+	node stack.Node,
+	all []member,
+) (order, error) {
 	members, _ := current(all)
 	answers := f.askAll(ctx, members)
 	known := newest(answers)
@@ -114,7 +118,7 @@ func (f *Fleet) successor(ctx context.Context, node stack.Node, all []member) (o
 	join := f.consensus(without(members, node.Name))
 
 	// It never founds: the peer set may be out of reach, and a second one would split the stack.
-	return f.order(node, image, incarnation, false, join)
+	return f.order(ctx, node, image, incarnation, false, join)
 }
 
 func (f *Fleet) drainAndDestroy(ctx context.Context, m member) error {

@@ -25,6 +25,8 @@ type Report struct {
 	Writer     string        `json:"writer"`
 	PeerSet    PeerSetLine   `json:"peer_set"`
 	Nodes      []NodeLine    `json:"nodes"`
+	// Expiring are certificates that end before long, a line each, with how they are renewed.
+	Expiring []string `json:"expiring,omitempty"`
 }
 
 // BalancerLine is a load balancer of stack.yaml.
@@ -125,6 +127,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	answers := f.askAll(ctx, found.members)
 	known := newest(answers)
 
+	report.Expiring = f.expiries(found.members)
 	report.Writer = known.Writer
 	report.PeerSet = peerSetLine(known)
 

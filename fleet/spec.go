@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,6 +35,9 @@ type spec struct {
 	// Authorities are those that the node trusts: the stack's, that of host keys, the operator's key.
 	Authorities []report.Secret `yaml:"authorities"`
 
+	// SSHKeys are the fingerprints of the account's keys that it was given, sorted.
+	SSHKeys []string `yaml:"ssh_keys,omitempty"`
+
 	// Written as in the node's document, where a new key with nothing to say is left out.
 	Roles     map[string]cloudinit.Rights `yaml:"roles"`
 	Databases []cloudinit.Database        `yaml:"databases"`
@@ -55,7 +59,7 @@ func (s spec) sum(key report.Secret) string {
 func comparableSum(made string) bool { return strings.HasPrefix(made, specVersion) }
 
 // spec is what a node would be launched from now.
-func (f *Fleet) spec(node stack.Node, image int) (spec, error) {
+func (f *Fleet) spec(ctx context.Context, node stack.Node, image int) (spec, error) {
 	lasting, err := f.lasting(node)
 	if err != nil {
 		return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
@@ -72,6 +76,11 @@ func (f *Fleet) spec(node stack.Node, image int) (spec, error) {
 		authorities = append(authorities, authority)
 	}
 
+	keys, err := f.fingerprints(ctx)
+	if err != nil {
+		return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
+	}
+
 	// Of the node's own role only: a role that is added to the stack has the rights that every role has, and no running
 	// node has to know of it.
 	rights := map[string]cloudinit.Rights{
@@ -83,6 +92,7 @@ func (f *Fleet) spec(node stack.Node, image int) (spec, error) {
 		Size:        node.Size,
 		Region:      f.Stack.Region,
 		Authorities: authorities,
+		SSHKeys:     keys,
 		Roles:       rights,
 		Databases:   lasting.Databases,
 		Settings:    lasting.Settings,
@@ -91,13 +101,13 @@ func (f *Fleet) spec(node stack.Node, image int) (spec, error) {
 }
 
 // made is what the spec of a node comes to that is launched from an image.
-func (f *Fleet) made(node stack.Node, image godo.Image) (string, error) {
+func (f *Fleet) made(ctx context.Context, node stack.Node, image godo.Image) (string, error) {
 	key, err := f.Secrets.Get(stack.PlanKey)
 	if err != nil {
 		return "", err
 	}
 
-	made, err := f.spec(node, image.ID)
+	made, err := f.spec(ctx, node, image.ID)
 	if err != nil {
 		return "", err
 	}

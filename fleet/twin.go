@@ -58,6 +58,7 @@ func (s *startup) replaceTwins(ctx context.Context, answers []answer) (bool, err
 
 	for _, node := range nodes {
 		next, err := f.order(
+			ctx,
 			node,
 			images[choiceOf(node)],
 			nextIncarnation(known, twins, node.Name),
@@ -68,9 +69,12 @@ func (s *startup) replaceTwins(ctx context.Context, answers []answer) (bool, err
 			return false, err
 		}
 
-		if _, err := f.create(ctx, s.vpc, next); err != nil {
+		fresh, err := f.create(ctx, s.vpc, next)
+		if err != nil {
 			return false, err
 		}
+
+		f.assignLaunched(ctx, fresh)
 	}
 
 	// The twins are surplus now.

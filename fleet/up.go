@@ -44,7 +44,7 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
-	members, err := f.ensureNodes(ctx, vpc)
+	members, err := f.launchAll(ctx, vpc)
 	if err != nil {
 		return "", took, err
 	}
@@ -60,21 +60,40 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return url, took, err
 	}
 
-	// Only a stack that serves is changed: each of these takes a node away.
+	return url, took, f.changeAll(ctx, leaving)
+}
+
+// launchAll makes the Droplets that are missing, and has all of them in their project.
+func (f *Fleet) launchAll(ctx context.Context, vpc string) ([]member, error) {
+	members, err := f.ensureNodes(ctx, vpc)
+	if err != nil {
+		return nil, err
+	}
+
+	return members, f.ensureProject(ctx)
+}
+
+// changeAll changes what is there and otherwise than wanted. Only a stack that serves is changed: each of these takes a
+// node away.
+func (f *Fleet) changeAll(ctx context.Context, leaving leavingBalancers) error {
 	if err := f.rollAll(ctx); err != nil {
-		return url, took, err
+		return err
+	}
+
+	if err := f.ensureBackups(ctx); err != nil {
+		return err
 	}
 
 	if err := f.removeLeftovers(ctx); err != nil {
-		return url, took, err
+		return err
 	}
 
 	if err := f.removeTraffic(ctx, leaving); err != nil {
-		return url, took, err
+		return err
 	}
 
 	// Last, as firewalls of roles that are gone go after the nodes, and no rule names any more what is gone.
-	return url, took, f.reconcileFirewalls(ctx)
+	return f.reconcileFirewalls(ctx)
 }
 
 // Check looks for what would end an Up halfway, and asks whether what cannot be made again may go. It changes nothing.
@@ -103,6 +122,14 @@ func (f *Fleet) check(ctx context.Context) (leavingBalancers, error) {
 	}
 
 	if err := f.checkDomain(ctx); err != nil {
+		return leaving, err
+	}
+
+	if err := f.checkProject(ctx); err != nil {
+		return leaving, err
+	}
+
+	if err := f.checkKeys(ctx); err != nil {
 		return leaving, err
 	}
 
@@ -183,7 +210,11 @@ func (f *Fleet) named(members []member) []member {
 }
 
 // relaunchGone launches the members whose Droplet is gone, and tells whether there was any.
-func (f *Fleet) relaunchGone(ctx context.Context, vpc string, members []member) ([]member, bool, error) {
+func (f *Fleet) relaunchGone(
+	ctx context.Context,
+	vpc string,
+	members []member,
+) ([]member, bool, error) {
 	all, err := f.members(ctx)
 	if err != nil {
 		return members, false, err

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hornero/hornero/roles"
 )
@@ -19,7 +20,11 @@ func (f *Fleet) warnings(have found) []string {
 	}
 
 	all = append(all, f.aloneRoles()...)
+	all = append(all, f.openBalancers()...)
+	all = append(all, f.longRecords()...)
+	all = append(all, f.withoutBackups()...)
 	all = append(all, f.rotations()...)
+	all = append(all, f.expiries(have.members)...)
 
 	return append(all, f.foreignFirewalls(have.firewalls, have.members)...)
 }
@@ -30,7 +35,11 @@ func (f *Fleet) aloneRoles() []string {
 
 	expected := f.Stack.Expected()
 	for _, role := range slices.Sorted(maps.Keys(expected)) {
-		if len(expected[role]) == 1 && len(f.manifest(role).Serves) > 0 {
+		manifest := f.manifest(role)
+
+		// A proxy serves the other nodes, not visitors.
+		serves := len(manifest.Serves) > 0 || manifest.Driver == roles.DriverHAProxy
+		if len(expected[role]) == 1 && serves {
 			all = append(all, fmt.Sprintf("role %s has one node: while it is down nobody is served; "+
 				"`hornero scale` gives it another", role))
 		}
@@ -47,6 +56,63 @@ func (f *Fleet) rotations() []string {
 		if of, previous := strings.CutSuffix(name, roles.PreviousSecret("")); previous {
 			all = append(all, fmt.Sprintf("the value that %s had before it was rotated still works; `hornero secrets "+
 				"retire %[1]s` ends that, when nothing is to be replaced any more", of))
+		}
+	}
+
+	return all
+}
+
+// openBalancers have no HTTPS: whoever is on the way reads passwords and sessions.
+func (f *Fleet) openBalancers() []string {
+	var all []string
+
+	for _, balancer := range f.Stack.AllBalancers() {
+		if balancer.HTTPS == 0 {
+			all = append(all, fmt.Sprintf("load balancer %s has no https: what visitors and editors send, passwords "+
+				"too, can be read on the way; write https: 443", f.balancerName(balancer.Name)))
+		}
+	}
+
+	return all
+}
+
+// longTTL is how long a name may lead visitors to an address that is gone, in seconds: an hour.
+const longTTL = 3600
+
+// longRecords are remembered for so long that a load balancer made anew is not found.
+func (f *Fleet) longRecords() []string {
+	if f.Stack.Domain == nil {
+		return nil
+	}
+
+	var all []string
+
+	for _, record := range f.Stack.Domain.Records {
+		if record.TTL > longTTL {
+			all = append(all, fmt.Sprintf("record %s is remembered for %s: for so long visitors go to an address "+
+				"that is gone when it changes; write ttl: 300",
+				f.Stack.Domain.FullName(record), time.Duration(record.TTL)*time.Second))
+		}
+	}
+
+	return all
+}
+
+// withoutBackups are database groups of a role none of whose nodes is backed up: what is deleted by mistake is deleted
+// on every node.
+func (f *Fleet) withoutBackups() []string {
+	backed := map[string]bool{}
+	for _, group := range f.Stack.Nodes {
+		backed[group.Role] = backed[group.Role] || group.Backups
+	}
+
+	var all []string
+
+	for _, role := range slices.Sorted(maps.Keys(backed)) {
+		if f.isDatabase(role) && !backed[role] {
+			all = append(all, fmt.Sprintf("role %s has no backups: what is deleted by mistake is deleted on all of "+
+				"its nodes; write backups: true for one of its groups, or keep dumps elsewhere (`hornero db dump`)",
+				role))
 		}
 	}
 

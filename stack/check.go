@@ -142,6 +142,8 @@ func (c *check) stack(s *Stack) {
 	c.reserved(s)
 	c.operators(s)
 	c.vpc(s)
+	c.project(s)
+	c.sshKeys(s)
 	c.domain(s)
 }
 

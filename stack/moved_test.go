@@ -72,16 +72,16 @@ func TestWhatStoodAtTheTopIsToldItsNewPlace(t *testing.T) {
 			old:  said,
 			new:  said + "whatever: {colour: red}\n",
 			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, domain, drift, ` +
-				`drift_every, images, load_balancer, name, nodes, operator_addresses, region, release, reserved_ip, ` +
-				`roles, secrets, version, vpc`,
+				`drift_every, images, load_balancer, name, nodes, operator_addresses, project, region, release, ` +
+				`reserved_ip, roles, secrets, ssh_keys, version, vpc`,
 		},
 		{
 			name: "no mapping",
 			old:  said,
 			new:  said + "whatever: title\n",
 			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, domain, drift, ` +
-				`drift_every, images, load_balancer, name, nodes, operator_addresses, region, release, reserved_ip, ` +
-				`roles, secrets, version, vpc`,
+				`drift_every, images, load_balancer, name, nodes, operator_addresses, project, region, release, ` +
+				`reserved_ip, roles, secrets, ssh_keys, version, vpc`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"fmt"
+
 	"github.com/hornero/hornero/internal/jsonschema"
 	"github.com/hornero/hornero/roles"
 )
@@ -21,6 +23,9 @@ var schemaHelp = map[string]string{
 	"nodes[].size":         "a DigitalOcean size's slug",
 	"nodes[].image":        "a snapshot's number, which the nodes are launched from; without it the newest of the role",
 	"nodes[].settings":     "the group's own settings, over those of its role",
+	"nodes[].monitoring":   "DigitalOcean's metrics of its agent, where the image has that",
+	"nodes[].ipv6":         "a public IPv6 address",
+	"nodes[].backups":      "DigitalOcean's image of each disk once a week, for a fifth of the Droplet's price",
 	"load_balancer":        "the only load balancer; several stand under balancers",
 	"load_balancer.nodes":  "the role behind it",
 	"load_balancer.serves": "what of the role's manifest it points at; without it the first that speaks HTTP",
@@ -48,6 +53,8 @@ var schemaHelp = map[string]string{
 	"domain.records[].ttl":  "seconds for which visitors remember the address",
 	"vpc":                   "the stack's own network; it cannot be changed afterwards",
 	"vpc.range":             "its private addresses; without it a /24 that is free in the account",
+	"project":               "the account's project that Droplets, load balancers and the reserved IP are in; it stays",
+	"ssh_keys":              "keys of the account that log in, too: names, fingerprints or numbers",
 	"operator_addresses":    "who may reach port 22: addresses and networks; without it everybody",
 }
 
@@ -110,6 +117,11 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 
 		"vpc":       {"required": []string{"range"}},
 		"vpc.range": {"pattern": `^[0-9]{1,3}(\.[0-9]{1,3}){3}/(1[6-9]|2[0-8])$`},
+
+		"project": {"pattern": fmt.Sprintf("^.{1,%d}$", maxProjectName)},
+
+		"ssh_keys":   {"minItems": 1},
+		"ssh_keys[]": {"type": []string{"string", "integer"}, "minLength": 1},
 
 		"operator_addresses":   {"minItems": 1},
 		"operator_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},

@@ -50,6 +50,9 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		{"operators", "nodes:\n", "operator_addresses: [203.0.113.7, 198.51.100.0/24, '2001:db8::/48']\nnodes:\n"},
 		{"records", "nodes:\n", "load_balancer: {nodes: web, http: 80}\n" +
 			"domain: {name: example.org, records: [{name: '@'}, {name: a.www, to: load_balancer, ttl: 60}]}\nnodes:\n"},
+		{"a project", "nodes:\n", "project: Shop of Ann\nnodes:\n"},
+		{"SSH keys", "nodes:\n", "ssh_keys: [ann, 512189, '3b:16:bf']\nnodes:\n"},
+		{"options", "api, count: 2", "api, count: 2, monitoring: true, ipv6: true, backups: false"},
 		{"a VPC", "nodes:\n", "vpc: {range: 10.108.0.0/20}\nnodes:\n"},
 		{"drift", "nodes:\n", "drift: quarantine\ndrift_every: 1h30m\nsecrets: s.age\nrelease: debian-12\nnodes:\n"},
 		{"an age", "nodes:\n", "images: {max_age: 30d}\nnodes:\n"},
@@ -104,6 +107,9 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		{"a domain without records", "nodes:\n", "domain: {name: example.org}\nnodes:\n"},
 		{"a name that is none", "nodes:\n", "domain: {name: example.org, records: [{name: 'a b'}]}\nnodes:\n"},
 		{"a VPC without a range", "nodes:\n", "vpc: {}\nnodes:\n"},
+		{"a project without a name", "nodes:\n", "project: ''\nnodes:\n"},
+		{"no SSH key", "nodes:\n", "ssh_keys: []\nnodes:\n"},
+		{"an option that is none", "api, count: 2", "api, count: 2, backups: daily"},
 		{"no operator", "nodes:\n", "operator_addresses: []\nnodes:\n"},
 		{"an operator's name", "nodes:\n", "operator_addresses: [office.example.org]\nnodes:\n"},
 	} {

@@ -57,6 +57,8 @@ type Stack struct {
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
 	Domain       *Domain                           `yaml:"domain"`        // nil: no record is the stack's
 	VPC          *VPC                              `yaml:"vpc"`           // nil: its range is one that is free
+	Project      string                            `yaml:"project"`       // of the account, by its name; "": none
+	SSHKeys      []string                          `yaml:"ssh_keys"`      // of the account, or fingerprints, numbers
 	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
 	OperatorAddresses []string `yaml:"operator_addresses"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
@@ -74,6 +76,12 @@ type Group struct {
 	Count int    `yaml:"count"`
 	Size  string `yaml:"size"`
 	Image int    `yaml:"image"` // a snapshot's number, which the nodes are launched from; 0: the newest of the role
+
+	// What DigitalOcean does for the nodes' Droplets.
+	Monitoring bool `yaml:"monitoring"` // shows the metrics of its agent, where one runs
+	IPv6       bool `yaml:"ipv6"`       // gives each a public IPv6 address
+	Backups    bool `yaml:"backups"`    // takes an image of each disk once a week
+
 	// Settings are the group's own, over those of its role.
 	Settings map[string]roles.Value `yaml:"settings"`
 }
@@ -96,6 +104,8 @@ type Node struct {
 	Size  string
 	Group string // the name of the group that it is one of
 	Image int    // as in Group
+
+	Monitoring, IPv6, Backups bool // as in Group
 }
 
 // Load reads a stack.yaml. All that is wrong with it comes back together, as report.Problems.
@@ -179,11 +189,14 @@ func (s *Stack) All() []Node {
 	for _, group := range s.Nodes {
 		for number := range group.Count {
 			all = append(all, Node{
-				Name:  group.Name + "-" + strconv.Itoa(number+1),
-				Role:  group.Role,
-				Size:  group.Size,
-				Group: group.Name,
-				Image: group.Image,
+				Name:       group.Name + "-" + strconv.Itoa(number+1),
+				Role:       group.Role,
+				Size:       group.Size,
+				Group:      group.Name,
+				Image:      group.Image,
+				Monitoring: group.Monitoring,
+				IPv6:       group.IPv6,
+				Backups:    group.Backups,
 			})
 		}
 	}

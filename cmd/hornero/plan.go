@@ -23,25 +23,28 @@ the API and no node: how healthy nodes are is for "hornero status". With cloud: 
   -  to be removed        !  nothing is done, and somebody should know
 
 Compared are
-- nodes: is each there and on, does its group still exist, its image, size and region, and the settings, secrets,
-  databases and rights of roles that it was launched with, and the tags that give it traffic;
+- nodes: is each there and on, does its group still exist, its image, size and region, its monitoring, IPv6 and
+  backups, and the settings, secrets, SSH keys, databases and rights of roles that it was launched with, and the tags
+  that give it traffic;
 - load balancers: rules, target, health check, idle time, certificate and network;
 - firewalls, one a role: who may reach which port (the manifests' ports, and operator_addresses), and their target;
 - records of the domain that stack.yaml names: address and ttl;
 - the site's certificate, the network and its region;
-- images and secrets that are missing, and whether the reserved IP can be used.
+- the project that stack.yaml names: are Droplets, load balancers and a free reserved IP in it;
+- images, secrets and SSH keys that are missing, and whether the reserved IP can be used.
 
 A Droplet's user-data cannot be read back. A tag of each Droplet, hornero:STACK:spec:1-..., tells what it was made from
 without showing it: it is keyed with the secret plan.key. A Droplet of an earlier version has no such tag, and is "not
 comparable" until it is replaced.
 
-Not compared yet: projects, SSH keys and Spaces; who holds the reserved IP; size, network,
-project, sticky sessions and redirect of load balancers, which "up" leaves as they are; certificates of nodes; files
+Not compared yet: Spaces; who holds the reserved IP; size, network,
+sticky sessions and redirect of load balancers, which "up" leaves as they are; on which day backups are taken; files
 that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version brings
 the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and "replace"
 stop before they change anything.
 
-A warning is what is legal and unwise. It is no difference: no command changes it by itself.
+A warning is what is legal and unwise, or a certificate that ends before long: nodes get theirs at their launch, so
+that "hornero roll ROLE --all" renews them. It is no difference: no command changes it by itself.
 
 Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does.`
 

@@ -85,6 +85,10 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 	printNodes(w, report.Nodes)
 	printRunning(w, images, time.Now())
 
+	for _, line := range report.Expiring {
+		fmt.Fprintf(w, "\n%s\n", line)
+	}
+
 	if len(peers.Lines) > 0 {
 		fmt.Fprintf(w, "\npeer set: %s\n", strings.Join(peers.Lines, "\n          "))
 	}

@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	validity = 10 * 365 * 24 * time.Hour // a node lives for one image; its certificate must not be what ends it
-	Skew     = time.Hour                 // clocks of Droplets and of the operator's machine may differ by this
+	// Validity is how long a certificate holds. A node lives for one image; its certificate must not be what ends it.
+	Validity = 10 * 365 * 24 * time.Hour
+	Skew     = time.Hour // clocks of Droplets and of the operator's machine may differ by this
 )
 
 var (
@@ -152,7 +153,7 @@ func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey c
 	now := time.Now()
 	template.SerialNumber = serial
 	template.NotBefore = now.Add(-Skew)
-	template.NotAfter = now.Add(validity)
+	template.NotAfter = now.Add(Validity)
 
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
 	if err != nil {
