@@ -147,8 +147,11 @@ soak-evictions: build packer ## burn all processors beside the stack: no databas
 bench-images: build packer ## measure what the roles' shared layer saves: cold bakes with it and without (root, five minutes)
 	@scripts/bench-images.sh
 
+# Programs that roles put into their images (`programs` of role.yaml): plain Go, static.
+PROGRAMS := $(patsubst cmd/%,bin/%,$(filter-out %/hornero-bootstrap,$(wildcard cmd/hornero-*)))
+
 .PHONY: build
-build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap ## build the three programs into bin/
+build: deps bin/hornero bin/packer-plugin-hornero bin/hornero-bootstrap $(PROGRAMS) ## build all programs into bin/
 
 GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum)
 DATA     := $(shell git ls-files -co --exclude-standard roles images cmd/hornero/scaffold)
@@ -160,6 +163,10 @@ bin/hornero: $(GO_FILES) $(DATA)
 bin/packer-plugin-hornero: $(GO_FILES) $(DATA)
 	@echo "build  $@"
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/packer-plugin-hornero
+
+$(PROGRAMS): bin/%: $(GO_FILES)
+	@echo "build  $@"
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags netgo,osusergo -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
 # Static, so that one file runs on every release, and small: no HTTP/2, which nobody speaks to it, no second binding of
 # SQLite, and no tables to unwind C by; see docs/architecture.md.

@@ -14,6 +14,8 @@ require (
 	github.com/coreos/go-systemd/v22 v22.5.0
 	github.com/digitalocean/go-metadata v0.0.0-20250129100319-e3650a3df44b
 	github.com/digitalocean/godo v1.236.0
+	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
+	github.com/emersion/go-smtp v0.24.0
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/google/nftables v0.3.0
 	github.com/hashicorp/hcl/v2 v2.19.1

@@ -247,3 +247,14 @@ func (a *Agent) FindEntry(ctx context.Context) (peerset.Welcome, bool, error) {
 func (a *Agent) ServeAPI(ctx context.Context, registry peerset.Registry) error {
 	return a.serveAPI(ctx, registry)
 }
+
+// ServedBy makes the agent one that serves what a manifest says, in no peer set.
+func (a *Agent) ServedBy(manifest *roles.Manifest) {
+	a.manifest, a.phase = manifest, PhaseServing
+	a.setStatus(DriverStatus{State: "serving", Healthy: true})
+}
+
+// KeepChecking runs the first of the manifest's health checks.
+func (a *Agent) KeepChecking(ctx context.Context) {
+	a.keepChecking(ctx, a.manifest.Checks()[0])
+}

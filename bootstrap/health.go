@@ -17,6 +17,8 @@ import (
 const (
 	// maxHealthAnswer is how much of a health check's answer is read, in bytes.
 	maxHealthAnswer = 64 << 10
+	// firstTimeout is for a question that is asked at first only.
+	firstTimeout = 15 * time.Second
 	// idleTimeout is longer than the pause of anybody who asks regularly.
 	idleTimeout = 2 * time.Minute
 )
@@ -64,12 +66,29 @@ func (c *serveChecks) failing(checks []roles.Check) string {
 func (a *Agent) keepChecking(ctx context.Context, check roles.Check) {
 	// No proxy from the environment may answer in the server's place, and a redirect is an answer.
 	client := &http.Client{
-		Timeout:   checkTimeout,
+		Timeout:   firstTimeout,
 		Transport: &http.Transport{Proxy: nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
 	}
+
+	// What fails everywhere later must not take every node out: the longer question is asked until it passed once.
+	for ctx.Err() == nil && check.First != "" {
+		first := check
+		first.URL = check.First
+
+		err := checkHealth(ctx, client, first)
+		a.checks.set(check, err)
+
+		if err == nil {
+			break
+		}
+
+		pause.For(ctx, check.Interval)
+	}
+
+	client.Timeout = checkTimeout
 
 	for ctx.Err() == nil {
 		a.checks.set(check, checkHealth(ctx, client, check))

@@ -82,8 +82,8 @@ func (r Recipe) payload() ([]byte, error) {
 	return archive(parts)
 }
 
-// files lists all that the recipe installs: the manifests' files, the roles' folders and the bootstrap. A later file
-// takes the place of an earlier one at the same path, so that a role can replace a file of common.
+// files lists all that the recipe installs: the manifests' files and programs, the roles' folders and the bootstrap.
+// A later file takes the place of an earlier one at the same path, so that a role can replace a file of common.
 func (r Recipe) files() ([]installed, error) {
 	byPath := map[string]installed{BootstrapPath: {
 		path:  BootstrapPath,
@@ -105,6 +105,10 @@ func (r Recipe) files() ([]installed, error) {
 				owner: cmp.Or(file.Owner, "root:root"),
 				data:  data,
 			}
+		}
+
+		for _, program := range r.programsOf(manifest) {
+			byPath[program.Path] = program.installed()
 		}
 
 		baked, err := bakedFolders(manifest)

@@ -168,7 +168,7 @@ func (p *Provisioner) record(
 		)
 	}
 
-	if bom, err = billOfMaterials(image, packages, recipe.Bootstrap); err != nil {
+	if bom, err = billOfMaterials(image, packages, recipe.linked()); err != nil {
 		return "", nil, err
 	}
 

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -71,7 +72,8 @@ type Recipe struct {
 	Manifests           []*roles.Manifest // common first
 	Layer               *Recipe           // of the image beneath this one; nil when that is Base
 	Bootstrap           []byte
-	Mirrors             Mirrors // not in the digest: where packages come from makes no other image
+	Programs            []Program // of Hornero's release, that the manifests name
+	Mirrors             Mirrors   // not in the digest: where packages come from makes no other image
 	Digest              string
 	Inputs              map[string]string // what Digest is over: SHA-256 by name
 }
@@ -125,6 +127,10 @@ func (c RecipeConfig) Load() (Recipe, error) {
 	}
 
 	recipe.Bootstrap = bootstrap
+
+	if err := recipe.loadPrograms(filepath.Dir(c.BootstrapBinary)); err != nil {
+		return Recipe{}, err
+	}
 
 	if err := recipe.loadLayer(c); err != nil {
 		return Recipe{}, err
@@ -256,6 +262,10 @@ func (r *Recipe) parts() (map[string][]byte, error) {
 		"base":      []byte(r.Base),
 		"role":      []byte(r.Role),
 		"bootstrap": r.Bootstrap,
+	}
+
+	for _, program := range r.Programs {
+		parts["programs/"+program.Name] = program.Data
 	}
 
 	// Another layer beneath makes another image, though the role's own parts are the same.

@@ -16,18 +16,19 @@ import (
 
 const bootstrapName = "hornero-bootstrap"
 
-// billOfMaterials is in CycloneDX JSON: Debian's packages, Hornero's files, and the modules that the bootstrap
-// is linked from. The same record gives the same bytes.
-func billOfMaterials(image record.Image, packages []record.Package, bootstrap []byte) ([]byte, error) {
+// billOfMaterials is in CycloneDX JSON: Debian's packages, Hornero's files, and the modules that its programs are
+// linked from, the bootstrap and others. The same record gives the same bytes.
+func billOfMaterials(image record.Image, packages []record.Package, programs []Program) ([]byte, error) {
 	components := []cyclonedx.Component{system(image)}
 	for _, found := range packages {
 		components = append(components, packageComponent(image, found))
 	}
 
-	components = append(components, bootstrapComponents(image, bootstrap)...)
+	components = append(components, programComponents(image, programs)...)
 
 	for _, path := range slices.Sorted(maps.Keys(image.Files)) {
-		if path != record.BootstrapPath {
+		isProgram := slices.ContainsFunc(programs, func(p Program) bool { return p.Path == path })
+		if !isProgram {
 			components = append(components, fileComponent(path, image.Files[path]))
 		}
 	}
@@ -126,18 +127,40 @@ func packageComponent(image record.Image, found record.Package) cyclonedx.Compon
 	}
 }
 
-// bootstrapComponents are the bootstrap and the Go modules in it, as its own build information tells them.
-func bootstrapComponents(image record.Image, bootstrap []byte) []cyclonedx.Component {
-	program := fileComponent(record.BootstrapPath, image.Files[record.BootstrapPath])
-	program.Type = cyclonedx.ComponentTypeApplication
-	program.Name = bootstrapName
-	program.Version = image.Programs[bootstrapName]
-	list := []cyclonedx.Component{program}
+// programComponents are Hornero's programs and the Go modules in them, each once, as their own build information tells.
+func programComponents(image record.Image, programs []Program) []cyclonedx.Component {
+	var list []cyclonedx.Component
 
-	info, err := buildinfo.Read(bytes.NewReader(bootstrap))
-	if err != nil {
-		return list // not a Go program: a bootstrap of somebody's own
+	modules := map[string]cyclonedx.Component{}
+
+	for _, program := range programs {
+		found := fileComponent(program.Path, image.Files[program.Path])
+		found.Type = cyclonedx.ComponentTypeApplication
+		found.Name = program.Name
+		// All programs of a release have its version.
+		found.Version = image.Programs[bootstrapName]
+		list = append(list, found)
+
+		for _, module := range moduleComponents(program.Data) {
+			modules[module.BOMRef] = module
+		}
 	}
+
+	for _, ref := range slices.Sorted(maps.Keys(modules)) {
+		list = append(list, modules[ref])
+	}
+
+	return list
+}
+
+// moduleComponents are the Go modules in a program: none in one that Go did not build, as somebody's own bootstrap.
+func moduleComponents(program []byte) []cyclonedx.Component {
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		return nil
+	}
+
+	var list []cyclonedx.Component
 
 	for _, module := range info.Deps {
 		// The replacement is what was linked.

@@ -62,6 +62,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkLimits(doc)
 	m.checkVaries(doc)
 	m.checkFiles(doc)
+	m.checkProgramFiles(doc)
 	m.checkPorts(doc)
 	m.checkLeases(doc)
 	m.checkServes(doc)
@@ -83,6 +84,9 @@ func (m *Manifest) checkSecrets(doc *report.Document) {
 		}
 		if rule.Length != 0 && (rule.Length < minSecretLength || rule.Length > maxSecretLength) {
 			doc.Add(at+".length", "must be from %d to %d, got %d", minSecretLength, maxSecretLength, rule.Length)
+		}
+		if rule.When != "" && !settingName.MatchString(rule.When) {
+			doc.Add(at+".when", "must be a setting's name, got %q", rule.When)
 		}
 	}
 
@@ -240,6 +244,9 @@ func (h *Health) check(doc *report.Document, at string) {
 	}
 	if h.Path != "" && !strings.HasPrefix(h.Path, "/") {
 		doc.Add(at+".path", "must begin with /, got %q", h.Path)
+	}
+	if h.First != "" && !strings.HasPrefix(h.First, "/") {
+		doc.Add(at+".first", "must begin with /, got %q", h.First)
 	}
 }
 
@@ -422,6 +429,14 @@ func (m *Manifest) checkNeeds(doc *report.Document, own *Manifest) {
 		}
 		if m.Watches[DatabaseRole] == "" {
 			doc.Add(at(""), "needs to know who keeps it: write watches: {%s: ROLE}", DatabaseRole)
+		}
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(m.Secrets)) {
+		when := m.Secrets[name].When
+
+		if _, declared := m.Settings[when]; when != "" && !declared {
+			doc.Add("secrets."+name+".when", "must be one of the role's settings, got %q", when)
 		}
 	}
 }

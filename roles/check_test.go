@@ -134,6 +134,14 @@ var wrongs = []struct {
 		`5:45: serves[0].health.path: must begin with /, got "healthz"`,
 	},
 	{
+		`serves: [{name: x, port: 80, health: {first: pages}}]`,
+		`5:46: serves[0].health.first: must begin with /, got "pages"`,
+	},
+	{
+		`secrets: {x.word: {when: mail}}`,
+		`5:26: secrets.x.word.when: must be one of the role's settings, got "mail"`,
+	},
+	{
 		`serves: [{name: x, port: 80, ready: {path: "?x"}}]`,
 		`5:44: serves[0].ready.path: must begin with /, got "?x"`,
 	},

@@ -101,7 +101,7 @@ type fileValues struct {
 	only, except []string
 }
 
-// eachFile visits the files and the templates, with the place of each.
+// eachFile visits the files, the programs and the templates, with the place of each.
 func (m *Manifest) eachFile(visit func(at string, file fileValues)) {
 	for i, file := range m.Files {
 		visit(fmt.Sprintf("files[%d]", i), fileValues{
@@ -110,6 +110,14 @@ func (m *Manifest) eachFile(visit func(at string, file fileValues)) {
 			checks: map[string][]string{"check": file.Check},
 			only:   file.Only,
 			except: file.Except,
+		})
+	}
+
+	for i, program := range m.Programs {
+		visit(fmt.Sprintf("programs[%d]", i), fileValues{
+			path:   program.Target(),
+			only:   program.Only,
+			except: program.Except,
 		})
 	}
 
@@ -219,6 +227,7 @@ func (m *Manifest) checkServeValues(doc *report.Document) {
 		if serve.Health != nil {
 			checkStatus(doc, at+".health.status", serve.Health.Status)
 			checkRequest(doc, at+".health.path", serve.Health.Path)
+			checkRequest(doc, at+".health.first", serve.Health.First)
 			checkDuration(doc, at+".health.interval", serve.Health.Interval)
 		}
 	}

@@ -73,6 +73,9 @@ func (m *Manifest) include(piece *Manifest) {
 	m.Files = mergeNamed(piece.Files, m.Files, func(f File) string {
 		return variant(f.Path, f.Only, f.Except)
 	})
+	m.Programs = mergeNamed(piece.Programs, m.Programs, func(p Program) string {
+		return variant(p.Target(), p.Only, p.Except)
+	})
 	m.Templates = mergeNamed(piece.Templates, m.Templates, func(t Template) string {
 		return variant(t.Path, t.Only, t.Except)
 	})

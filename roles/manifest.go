@@ -55,6 +55,7 @@ type Manifest struct {
 	// "name"}}.
 	Limits    map[string][]string `yaml:"limits"`
 	Files     []File              `yaml:"files"`
+	Programs  []Program           `yaml:"programs"`
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
 	Ports     []Port              `yaml:"ports"`
@@ -195,13 +196,19 @@ func (m *Manifest) On(release string) *Manifest {
 		return !appliesTo(release, template.Only, template.Except)
 	}
 
+	otherProgram := func(program Program) bool {
+		return !appliesTo(release, program.Only, program.Except)
+	}
+
 	// A copy: the manifest itself may be asked for another release.
 	filtered := *m
 	filtered.Files = slices.DeleteFunc(slices.Clone(m.Files), otherFile)
 	filtered.Templates = slices.DeleteFunc(slices.Clone(m.Templates), otherTemplate)
+	filtered.Programs = slices.DeleteFunc(slices.Clone(m.Programs), otherProgram)
 
 	// The role's own stands behind a piece's.
 	filtered.Files = lastOf(filtered.Files, func(f File) string { return f.Path })
+	filtered.Programs = lastOf(filtered.Programs, Program.Target)
 	filtered.Templates = lastOf(filtered.Templates, func(t Template) string { return t.Path })
 
 	return &filtered

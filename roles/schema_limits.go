@@ -48,6 +48,7 @@ func schemaLimits() map[string]jsonschema.Schema {
 	}
 
 	limitFiles(limits)
+	limitPrograms(limits)
 	limitServes(limits)
 	limitCommands(limits)
 	limitSecrets(limits)
@@ -89,6 +90,7 @@ func limitServes(limits map[string]jsonschema.Schema) {
 	}
 	limits["serves[].health.port"] = jsonschema.Port()
 	limits["serves[].health.path"] = absolute()
+	limits["serves[].health.first"] = absolute()
 	limits["serves[].health.text"] = scalar()
 	limits["serves[].health.interval"] = jsonschema.Schema{"default": DefaultHealthInterval.String()}
 	limits["serves[].ready.path"] = absolute()
@@ -121,6 +123,7 @@ func limitSecrets(limits map[string]jsonschema.Schema) {
 		"default": DefaultSecretLength,
 	}
 	limits["secrets.NAME.sample"] = scalar()
+	limits["secrets.NAME.when"] = word(settingName)
 }
 
 func limitSettings(limits map[string]jsonschema.Schema) {

@@ -23,6 +23,9 @@ type SecretRule struct {
 	Length int    `yaml:"length"` // of a random one; default DefaultSecretLength
 	Help   string `yaml:"help"`   // what it is for
 	Sample string `yaml:"sample"` // what the image's self-test has; default something that needs quoting
+	// When is a setting of the role: a node has the secret only where stack.yaml gives that a value that is not its
+	// default.
+	When string `yaml:"when"`
 }
 
 // Given tells whether only the operator can give the secret.

@@ -53,6 +53,7 @@ type Serve struct {
 type Health struct {
 	Port     int           `yaml:"port"`     // default: the port that is served
 	Path     string        `yaml:"path"`     // default "/"
+	First    string        `yaml:"first"`    // a path that is asked instead until it passed once: for what takes longer
 	Status   int           `yaml:"status"`   // default 200
 	Text     string        `yaml:"text"`     // what the answer must hold; default anything
 	Interval time.Duration `yaml:"interval"` // default DefaultHealthInterval
@@ -68,6 +69,7 @@ type Ready struct {
 // Check is a health check with its defaults filled in.
 type Check struct {
 	URL      string
+	First    string // is asked instead until it passed once; empty: there is none
 	Status   int
 	Text     string
 	Interval time.Duration
@@ -85,7 +87,13 @@ func (m *Manifest) Checks() []Check {
 		port := cmp.Or(serve.Health.Port, serve.Port)
 		host := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 
+		first := ""
+		if serve.Health.First != "" {
+			first = "http://" + host + serve.Health.First
+		}
+
 		checks = append(checks, Check{
+			First:    first,
 			URL:      "http://" + host + cmp.Or(serve.Health.Path, "/"),
 			Status:   cmp.Or(serve.Health.Status, statusOK),
 			Text:     serve.Health.Text,

@@ -49,7 +49,9 @@ type Setting struct {
 	Match    string   `yaml:"match"`    // of a text: a regular expression for the whole of it
 	Min      *Value   `yaml:"min"`      // of a number, duration or size
 	Max      *Value   `yaml:"max"`      // likewise
-	Help     string   `yaml:"help"`     // one line
+	// Refused are values that no stack may give it, each with the reason.
+	Refused map[string]string `yaml:"refused"`
+	Help    string            `yaml:"help"` // one line
 	// Sample is what the image's self-test has; without one: the default, or something of the type.
 	Sample string `yaml:"sample"`
 }
@@ -230,6 +232,9 @@ func checkLines(text string) error {
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func (s Setting) checkLimits(text string) error {
+	if why, refused := s.Refused[text]; refused {
+		return fmt.Errorf("must not be %s: %s", text, why)
+	}
 	if s.Min != nil && s.measure(text) < s.measure(s.Min.Scalar) {
 		return fmt.Errorf("must be at least %s, got %s", s.Min.Scalar, text)
 	}

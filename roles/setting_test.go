@@ -32,6 +32,7 @@ var (
 	someText = roles.Setting{Type: roles.TypeText, Required: true}
 	lines    = roles.Setting{Type: roles.TypeLines}
 	count    = roles.Setting{Type: roles.TypeNumber, Min: number("-2"), Max: number("40")}
+	aPort    = roles.Setting{Type: roles.TypeNumber, Refused: map[string]string{"25": "nobody may reach it"}}
 	onOff    = roles.Setting{Type: roles.TypeBoolean}
 	span     = roles.Setting{Type: roles.TypeDuration, Min: word("2s"), Max: word("1h")}
 	size     = roles.Setting{Type: roles.TypeSize, Min: word("2K"), Max: word("3M")}
@@ -108,6 +109,7 @@ var refusedValues = []struct {
 	{roles.Setting{Type: roles.TypeLines, Required: true}, "|\n\n", `must not be empty`},
 	{count, "-3", `must be at least -2, got -3`},
 	{count, "41", `must be at most 40, got 41`},
+	{aPort, "25", `must not be 25: nobody may reach it`},
 	{count, "010", `must be a whole number, got "010"`},
 	{count, "0x10", `must be a whole number, got "0x10"`},
 	{count, "1_0", `must be a whole number, got "1_0"`},

@@ -12,8 +12,10 @@ import (
 // keeps.
 func (s *Stack) SecretsOf(manifest *roles.Manifest, manifests map[string]*roles.Manifest) []string {
 	names := map[string]bool{}
-	for name := range manifest.Secrets {
-		names[name] = true
+	for name, rule := range manifest.Secrets {
+		if s.wants(manifest, rule) {
+			names[name] = true
+		}
 	}
 
 	for _, database := range s.DatabasesOf(manifest.Name, manifests) {
@@ -46,6 +48,10 @@ func (s *Stack) secretRules(manifests map[string]*roles.Manifest) map[string]rol
 	rules := map[string]roles.SecretRule{}
 	for _, manifest := range s.usedManifests(manifests) {
 		for name, rule := range manifest.Secrets {
+			if !s.wants(manifest, rule) {
+				continue
+			}
+
 			if known, twice := rules[name]; twice {
 				rule = stricter(known, rule)
 			}
@@ -55,6 +61,20 @@ func (s *Stack) secretRules(manifests map[string]*roles.Manifest) map[string]rol
 	}
 
 	return rules
+}
+
+// wants tells whether the nodes of a role need a secret: some are for a setting that not every stack has.
+func (s *Stack) wants(manifest *roles.Manifest, rule roles.SecretRule) bool {
+	if rule.When == "" {
+		return true
+	}
+
+	setting := manifest.Settings[rule.When]
+
+	return slices.ContainsFunc(s.Nodes, func(group Group) bool {
+		return group.Role == manifest.Name &&
+			s.setting(group, manifest.Name, rule.When, setting) != setting.Fallback()
+	})
 }
 
 // stricter is the rule that serves two roles with one secret: a made-up value opens nothing where one is to be given,

@@ -100,7 +100,7 @@ func printRole(w io.Writer, folders roleFolders, manifest *roles.Manifest) error
 // shownFile is a file of a role, as `hornero roles show --json` prints it.
 type shownFile struct {
 	Path string `json:"path"` // on a node
-	From string `json:"from"` // where it lies; built-in/... for what came with Hornero
+	From string `json:"from"` // where it lies; built-in/... for what came with Hornero, a program's name
 }
 
 func printRoleJSON(w io.Writer, folders roleFolders, manifest *roles.Manifest) error {
@@ -113,6 +113,10 @@ func printRoleJSON(w io.Writer, folders roleFolders, manifest *roles.Manifest) e
 
 	for _, file := range manifest.Files {
 		files = append(files, shownFile{file.Path, folders.place(file.File())})
+	}
+
+	for _, program := range manifest.Programs {
+		files = append(files, shownFile{program.Target(), program.Name})
 	}
 
 	for _, template := range manifest.Templates {

@@ -20,6 +20,22 @@ define('SECURE_AUTH_SALT', '{{sha256 (secret "wordpress.salt") "SECURE_AUTH_SALT
 define('LOGGED_IN_SALT', '{{sha256 (secret "wordpress.salt") "LOGGED_IN_SALT"}}');
 define('NONCE_SALT', '{{sha256 (secret "wordpress.salt") "NONCE_SALT"}}');
 
+// As in the stack's other web nodes, and in the dump that a site moved in with.
+$table_prefix = {{setting "table_prefix" | phpquote}};
+
+// What the stack's own programs read.
+define('HORNERO_URL', {{setting "url" | phpquote}});
+define('HORNERO_SESSIONS', {{setting "sessions" | phpquote}});
+{{with setting "smtp_host"}}
+define('HORNERO_SMTP', [
+	'host' => {{phpquote .}},
+	'port' => {{setting "smtp_port"}},
+	'security' => {{setting "smtp_security" | phpquote}},
+	'user' => {{setting "smtp_user" | phpquote}},
+	'password' => {{if setting "smtp_user"}}{{secret "wordpress.smtp_password" | phpquote}}{{else}}''{{end}},
+	'from' => {{setting "smtp_from" | phpquote}},
+]);
+{{end}}
 // Debian's own default is a folder of PHP's user. This one is root's and read-only; "uploads" in it leads to PHP's.
 define('WP_CONTENT_DIR', '/usr/share/wordpress/wp-content');
 // Code comes with the image: a plugin installed on one node would be on that node only.

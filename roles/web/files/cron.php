@@ -13,6 +13,13 @@ if (!hornero_installed($database)) {
 }
 $database->close();
 
+if (HORNERO_SESSIONS === 'database') {
+	require __DIR__ . '/sessions.php';
+	$sessions = new Hornero_Sessions(Hornero_Sessions::table($table_prefix), '');
+	$sessions->gc(0);
+	$sessions->close();
+}
+
 $_SERVER['REQUEST_METHOD'] = 'GET';
 $_SERVER['SERVER_PROTOCOL'] = 'HTTP/1.1';
 $_SERVER['REMOTE_ADDR'] = '127.0.0.1';

@@ -29,26 +29,23 @@ function wait_for_database(): mysqli {
 	return $database;
 }
 
-/** Makes the installer's request look as if it came to the site's own address. */
-function pretend_request(string $url) {
-	$port = parse_url($url, PHP_URL_PORT);
-	$_SERVER['HTTP_HOST'] = parse_url($url, PHP_URL_HOST) . ($port ? ":$port" : '');
-	$_SERVER['REQUEST_URI'] = '/';
-	$_SERVER['REQUEST_METHOD'] = 'GET';
-	$_SERVER['SERVER_PROTOCOL'] = 'HTTP/1.1';
-	if (parse_url($url, PHP_URL_SCHEME) === 'https') {
-		$_SERVER['HTTPS'] = 'on';
-		$_SERVER['HTTP_X_FORWARDED_PROTO'] = 'https';
-	}
-}
-
 // Nobody waits for a letter from a machine that has no mail, and the password is in the stack's secrets.
 function wp_new_blog_notification($title, $url, $user, $password) {}
 
-pretend_request(wanted('SITE_URL', 'http://localhost'));
+/** Tells the others which WordPress this node has. It is no reason not to serve when that cannot be written down. */
+function record_node(mysqli $database) {
+	$node = (string) getenv('NODE');
+	if ($node !== '' && !hornero_record_node($database, $node, (int) getenv('INCARNATION'), hornero_code_version())) {
+		fwrite(STDERR, "write down this node's version: {$database->error}\n");
+	}
+}
+
 require __DIR__ . '/database.php';
+require __DIR__ . '/nodes.php';
+hornero_pretend_request(wanted('SITE_URL', 'http://localhost'));
 
 $database = wait_for_database();
+record_node($database);
 if (hornero_installed($database)) {
 	echo "wordpress is installed already\n";
 	exit(0);
@@ -56,7 +53,7 @@ if (hornero_installed($database)) {
 
 define('WP_INSTALLING', true);
 require '/usr/share/wordpress/wp-load.php';
-if ($database->query('SELECT 1 FROM wp_posts LIMIT 1')->num_rows ?? 0) {
+if ($database->query('SELECT 1 FROM ' . hornero_table('posts') . ' LIMIT 1')->num_rows ?? 0) {
 	// A run that was cut off made the first post and page already; the real one would make them again.
 	function wp_install_defaults($user) {}
 }
@@ -76,10 +73,18 @@ if (hornero_installed($database)) {
 
 $user = wanted('ADMIN_USER', 'admin');
 $email = wanted('ADMIN_EMAIL', 'admin@example.invalid');
-wp_install(wanted('SITE_TITLE'), $user, $email, true, '', wp_slash(wanted('ADMIN_PASSWORD')));
+$language = (string) getenv('SITE_LANGUAGE');
+wp_install(wanted('SITE_TITLE'), $user, $email, true, '', wp_slash(wanted('ADMIN_PASSWORD')), $language);
 remove_filter('pre_option_permalink_structure', $permalinks);
 update_option('permalink_structure', PERMALINKS);
+if ((string) getenv('SITE_TIMEZONE') !== '') {
+	update_option('timezone_string', (string) getenv('SITE_TIMEZONE'));
+}
 flush_rewrite_rules();
+
+if ($language !== '' && get_option('WPLANG') !== $language) {
+	fwrite(STDERR, "this image has no translation for $language (wp-content/languages): the site is in English\n");
+}
 
 if (!hornero_installed($database)) {
 	give_up('the installer returned, but there is no administrator: ' . $GLOBALS['wpdb']->last_error);

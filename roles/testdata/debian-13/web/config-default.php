@@ -20,6 +20,13 @@ define('SECURE_AUTH_SALT', '827b8f5f4204fa58f4c4e8de779bd36a7dbc2c041dbcedc7cf88
 define('LOGGED_IN_SALT', 'ab4b472a1ba7a45ae2e125d6c1ca0d46c1bc439455e5c451d9965f4673b42264');
 define('NONCE_SALT', '41fee9e48864a8532ea42b181d55e75de5c7c3960e1a15a4de1b0ec80d476e4b');
 
+// As in the stack's other web nodes, and in the dump that a site moved in with.
+$table_prefix = 'wp_';
+
+// What the stack's own programs read.
+define('HORNERO_URL', '');
+define('HORNERO_SESSIONS', 'database');
+
 // Debian's own default is a folder of PHP's user. This one is root's and read-only; "uploads" in it leads to PHP's.
 define('WP_CONTENT_DIR', '/usr/share/wordpress/wp-content');
 // Code comes with the image: a plugin installed on one node would be on that node only.

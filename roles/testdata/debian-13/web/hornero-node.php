@@ -1,0 +1,3 @@
+<?php
+// Written by hornero-bootstrap. What this web node has of its own; all else is the same on all of them.
+define('HORNERO_ADDRESS', '10.108.0.5'); // in the VPC
