@@ -23,6 +23,7 @@ func operatorsReachTheNodes(t *testing.T, s *stack) {
 	s.followsJournals()
 	s.runsOnRoles()
 	s.logsIn()
+	s.movesASiteIn()
 
 	require.Contains(t, s.must("open"), s.address)
 

@@ -151,7 +151,11 @@ var mariadbRules = map[string]rules{
 	"mysqld": {
 		program: "MariaDB",
 		version: "10.1",
-		first: names(map[string]string{"require_secure_transport": "10.5.2", "tls_version": "10.4.6"},
+		first: names(map[string]string{
+			"require_secure_transport": "10.5.2",
+			"tls_version":              "10.4.6",
+			"wsrep_mode":               "10.6.0",
+		},
 			`
 			bind-address, port, skip-name-resolve, ssl-ca, ssl-cert, ssl-key, plugin-load-add,
 			character-set-server, collation-server, max_connections, wait_timeout, default-storage-engine,

@@ -65,6 +65,7 @@ func TestAWaitOfTheTransferEndsWithWhatItWaitsFor(t *testing.T) {
 				echo >"$MAGIC_FILE"
 				! cleanup_pid $!
 				kill -9 $!
+				{ wait $!; } 2>/dev/null || : # or bash may say that it was killed
 			`,
 			from: 3800 * time.Millisecond,
 			to:   6 * time.Second,

@@ -105,7 +105,8 @@ func TestAShownManifestIsTheManifest(t *testing.T) {
 			shown = hornero(t, "roles", "show", "--json", manifest.Name)
 			require.NoError(t, json.Unmarshal([]byte(shown.stdout), &asJSON))
 			require.Equal(t, kindBuiltIn, asJSON.Kind)
-			require.Len(t, asJSON.Files, len(manifest.Files)+len(manifest.Templates))
+			baked := len(manifest.Files) + len(manifest.Programs)
+			require.Len(t, asJSON.Files, baked+len(manifest.Templates))
 		})
 	}
 }

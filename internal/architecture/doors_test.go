@@ -42,6 +42,7 @@ var forbidden = map[string][]string{
 	"bootstrap/cloud":      {"go-dqlite", "hornero/cloudinit", "hornero/roles", "hornero/bootstrap/peerset"},
 	"bootstrap/immutable":  {"go-dqlite", "hornero/cloudinit", "hornero/roles"},
 	"bootstrap/seal":       {"go-dqlite", "hornero/cloudinit"},
+	"dump":                 {"hornero/internal", "database/sql"},
 	"lab":                  {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
 	"internal":             {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
 }
