@@ -89,7 +89,11 @@ func yamlOfMap(value reflect.Value, place func(string) string) *yaml.Node {
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 
 	for _, key := range keys {
-		mapping.Content = append(mapping.Content, scalar(key.String()), yamlOf(value.MapIndex(key), place))
+		// A name that looks like a number, as a port among refused ones, is a text all the same.
+		name := &yaml.Node{}
+		name.SetString(key.String())
+
+		mapping.Content = append(mapping.Content, name, yamlOf(value.MapIndex(key), place))
 	}
 
 	return mapping
