@@ -46,7 +46,7 @@ func (s *Server) getBalance(*http.Request) (*reply, error) {
 
 	for _, droplet := range d.Droplets {
 		size, _ := findSize(droplet.Size)
-		add(size.PriceMonthly, droplet.Created)
+		add(size.PriceMonthly*(1+backupsShare(droplet)), droplet.Created)
 	}
 
 	for _, balancer := range d.LoadBalancers {
@@ -73,6 +73,18 @@ func (s *Server) getBalance(*http.Request) (*reply, error) {
 			"generated_at":          showTime(now),
 		},
 	}, nil
+}
+
+// backupsShare is what backups of a Droplet cost, as a share of its price: DigitalOcean's published prices of 2026.
+func backupsShare(droplet state.Droplet) float64 {
+	switch {
+	case !hasBackups(droplet):
+		return 0
+	case droplet.BackupPolicy.Plan == planWeekly:
+		return 0.2
+	}
+
+	return 0.3
 }
 
 func dollars(amount float64) string {

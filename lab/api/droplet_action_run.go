@@ -35,7 +35,7 @@ func (s *Server) performDroplet(action state.Action) error {
 	case "resize":
 		return s.resize(action)
 
-	case "rename", "password_reset", "enable_backups", "disable_backups":
+	case "rename", "password_reset", "enable_backups", "disable_backups", "change_backup_policy":
 		return s.finish(action, func(d *state.Document) {
 			if droplet := d.Droplet(action.ResourceID); droplet != nil {
 				changeDroplet(droplet, action)
@@ -66,6 +66,9 @@ func changeDroplet(droplet *state.Droplet, action state.Action) {
 		feature("ipv6", true)
 	case "enable_backups":
 		feature("backups", true)
+		droplet.BackupPolicy = policyOf(action.Argument)
+	case "change_backup_policy":
+		droplet.BackupPolicy = policyOf(action.Argument)
 	case "disable_backups":
 		feature("backups", false)
 	}

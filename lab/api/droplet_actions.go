@@ -14,6 +14,8 @@ type actionRequest struct {
 	Disk   bool     `json:"disk"`
 	Image  idOrName `json:"image"`
 	Kernel int      `json:"kernel"`
+
+	BackupPolicy *policyRequest `json:"backup_policy"`
 }
 
 func (s *Server) listDropletActions(r *http.Request) (*reply, error) {
@@ -137,6 +139,8 @@ func (b *actionRequest) argument() string {
 		return b.Size
 	case "rebuild", "restore":
 		return string(b.Image)
+	case "enable_backups", "change_backup_policy":
+		return b.BackupPolicy.argument()
 	}
 
 	return b.Name
@@ -187,21 +191,22 @@ func dropletActions() map[string]actionRule {
 	off := "Droplet is powered off"
 
 	return map[string]actionRule{
-		"power_on":        {refusedOn: "Droplet is already powered on"},
-		"power_off":       {refusedOff: "Droplet is already powered off"},
-		"power_cycle":     {refusedOff: off},
-		"reboot":          {refusedOff: off},
-		"shutdown":        {},
-		"snapshot":        {check: checkSnapshotName},
-		"rename":          {check: checkRename},
-		"resize":          {refusedOn: "Droplet must be powered off to be resized", check: checkResize},
-		"rebuild":         {check: checkRebuild},
-		"restore":         {check: checkRestore},
-		"password_reset":  {},
-		"enable_backups":  {},
-		"disable_backups": {check: checkBackups},
-		"enable_ipv6":     {check: checkIPv6},
-		"change_kernel":   {check: refuseKernel},
+		"power_on":             {refusedOn: "Droplet is already powered on"},
+		"power_off":            {refusedOff: "Droplet is already powered off"},
+		"power_cycle":          {refusedOff: off},
+		"reboot":               {refusedOff: off},
+		"shutdown":             {},
+		"snapshot":             {check: checkSnapshotName},
+		"rename":               {check: checkRename},
+		"resize":               {refusedOn: "Droplet must be powered off to be resized", check: checkResize},
+		"rebuild":              {check: checkRebuild},
+		"restore":              {check: checkRestore},
+		"password_reset":       {},
+		"enable_backups":       {check: checkPolicy},
+		"disable_backups":      {check: checkBackups},
+		"change_backup_policy": {check: checkNewPolicy},
+		"enable_ipv6":          {check: checkIPv6},
+		"change_kernel":        {check: refuseKernel},
 	}
 }
 
@@ -284,6 +289,22 @@ func checkBackups(_ *state.Document, droplet *state.Droplet, _ actionRequest) er
 	}
 
 	return nil
+}
+
+func checkPolicy(_ *state.Document, _ *state.Droplet, body actionRequest) error {
+	return body.BackupPolicy.check()
+}
+
+func checkNewPolicy(d *state.Document, droplet *state.Droplet, body actionRequest) error {
+	if body.BackupPolicy == nil {
+		return invalid("backup_policy is needed")
+	}
+
+	if err := checkBackups(d, droplet, body); err != nil {
+		return err
+	}
+
+	return body.BackupPolicy.check()
 }
 
 func checkIPv6(_ *state.Document, droplet *state.Droplet, _ actionRequest) error {

@@ -38,15 +38,18 @@ func (n *idOrName) UnmarshalJSON(data []byte) error {
 }
 
 type dropletRequest struct {
-	Name              string      `json:"name"`
-	Names             []string    `json:"names"`
-	Region            string      `json:"region"`
-	Size              string      `json:"size"`
-	Image             idOrName    `json:"image"`
-	SSHKeys           []idOrName  `json:"ssh_keys"`
-	Backups           bool        `json:"backups"`
-	IPv6              bool        `json:"ipv6"`
-	Monitoring        bool        `json:"monitoring"`
+	Name       string     `json:"name"`
+	Names      []string   `json:"names"`
+	Region     string     `json:"region"`
+	Size       string     `json:"size"`
+	Image      idOrName   `json:"image"`
+	SSHKeys    []idOrName `json:"ssh_keys"`
+	Backups    bool       `json:"backups"`
+	IPv6       bool       `json:"ipv6"`
+	Monitoring bool       `json:"monitoring"`
+
+	BackupPolicy *policyRequest `json:"backup_policy"`
+
 	UserData          string      `json:"user_data"`
 	Tags              []string    `json:"tags"`
 	VPCUUID           string      `json:"vpc_uuid"`
@@ -108,6 +111,10 @@ func (b *dropletRequest) check() error {
 		if !validHostname(name) {
 			return invalid("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
 		}
+	}
+
+	if err := b.BackupPolicy.check(); err != nil {
+		return err
 	}
 
 	return checkTags(b.Tags)
@@ -231,7 +238,14 @@ func (s *Server) resolveDroplet(d *state.Document, body dropletRequest) (state.D
 		return none, invalid(refusal, body.Region)
 	}
 
+	var policy state.BackupPolicy
+	if body.Backups {
+		policy = body.BackupPolicy.policy()
+	}
+
 	return state.Droplet{
+		BackupPolicy: policy,
+
 		Region:      body.Region,
 		Size:        body.Size,
 		ImageID:     image.ID,

@@ -23,6 +23,8 @@ func (s *Server) dropletRoutes() map[string]handler {
 		"GET /v2/droplets/{droplet}/actions/{action}": s.getDropletAction,
 		"GET /v2/droplets/{droplet}/snapshots":        s.listDropletSnapshots,
 		"GET /v2/droplets/{droplet}/backups":          s.emptyDropletList("backups"),
+		"GET /v2/droplets/{droplet}/backups/policy":   s.getBackupPolicy,
+		"GET /v2/droplets/backups/supported_policies": s.listBackupPlans,
 		"GET /v2/droplets/{droplet}/kernels":          s.emptyDropletList("kernels"),
 		"GET /v2/droplets/{droplet}/neighbors":        s.emptyDropletList("droplets"),
 	}

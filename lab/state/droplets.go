@@ -81,6 +81,15 @@ type Droplet struct {
 	PublicKeys  []string     `json:"public_keys"`
 	SnapshotIDs []int        `json:"snapshot_ids"`
 	Created     time.Time    `json:"created"`
+	// BackupPolicy is when backups are to be taken, for one that has that feature.
+	BackupPolicy BackupPolicy `json:"backup_policy,omitzero"`
+}
+
+// BackupPolicy is a plan of backups: daily or weekly, on which day, and from which hour.
+type BackupPolicy struct {
+	Plan    string `json:"plan"`
+	Weekday string `json:"weekday"`
+	Hour    int    `json:"hour"`
 }
 
 // The states of an action.
