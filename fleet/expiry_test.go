@@ -50,8 +50,7 @@ func TestTheEndOfCertificatesIsToldInTime(t *testing.T) {
 	require.Contains(t, about(w.warnings(), "certificate of node ")[0], " ended on "+date)
 }
 
-// A node that is launched anew gets another: its role's line goes.
-func TestARollRenewsCertificates(t *testing.T) {
+func TestNothingIsToldOfFreshCertificates(t *testing.T) {
 	w := newWorld(t)
 	w.mustUp()
 

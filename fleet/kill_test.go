@@ -14,6 +14,7 @@ import (
 
 	"github.com/hornero/hornero/fleet"
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/stack"
 )
 
 // killed is a command that is killed, and what has to be there for it.
@@ -69,6 +70,15 @@ func killedCommands() map[string]killed {
 			before: func(w *world) {
 				w.mustUp()
 				w.config.Stack.Nodes[0].Size = "s-1vcpu-2gb"
+			},
+			run: ups,
+		},
+		"a project and backups": {
+			before: func(w *world) {
+				w.mustUp()
+				w.createProject("Shop")
+				w.config.Stack.Project = "Shop"
+				w.group("db", func(g *stack.Group) { g.Backups = true })
 			},
 			run: ups,
 		},

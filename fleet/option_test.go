@@ -49,6 +49,14 @@ func (w *world) losesFirst(path string, lost *bool) func(*http.Request) fault {
 	}
 }
 
+// backupPlan is how often DigitalOcean takes backups of a node.
+func (w *world) backupPlan(node string) string {
+	policy, _, err := w.config.Client.Droplets.GetBackupPolicy(w.t.Context(), w.droplet(node).ID)
+	require.NoError(w.t, err)
+
+	return policy.BackupPolicy.Plan
+}
+
 func TestOptionsOfAGroup(t *testing.T) {
 	w := newWorld(t)
 	w.group("web", func(g *stack.Group) { g.Monitoring, g.IPv6, g.Backups = true, true, true })
@@ -56,6 +64,7 @@ func TestOptionsOfAGroup(t *testing.T) {
 
 	require.Subset(t, w.droplet("web-1").Features, []string{"monitoring", "ipv6", "backups"})
 	require.NotContains(t, w.droplet("db-1").Features, "backups")
+	require.Equal(t, "weekly", w.backupPlan("web-1"), "each day costs half as much again")
 	w.nothingToDo()
 
 	droplet := w.droplet("web-2")
@@ -90,6 +99,7 @@ func TestBackupsAreTurnedOnAndOffWhereTheNodeIs(t *testing.T) {
 
 	w.mustUp()
 	require.Equal(t, before, w.names(), "no node was replaced")
+	require.Equal(t, "weekly", w.backupPlan("db-1"))
 	w.nothingToDo()
 
 	// By hand.

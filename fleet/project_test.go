@@ -157,3 +157,19 @@ func TestANodeIsLaunchedAlthoughItsProjectIsGone(t *testing.T) {
 	require.NoError(t, w.replace("web-1"), "it serves wherever it is")
 	require.Contains(t, said(), "not in project Shop of Tom yet: the project cannot be used: ")
 }
+
+func TestTheStackIsMovedAlthoughTheFirstAnswerIsLost(t *testing.T) {
+	w := newWorld(t)
+	w.mustUp()
+
+	shop := w.createProject("Shop")
+	w.config.Stack.Project = "Shop"
+
+	lost := false
+	b := w.faulty(eager)
+	b.set(w.losesFirst("/resources", &lost))
+	w.mustUp()
+	require.True(t, lost)
+	require.Equal(t, nodesAndBalancer, w.held(shop))
+	w.nothingToDo()
+}

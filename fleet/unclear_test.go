@@ -198,7 +198,10 @@ func TestUpThroughAnAPIThatFailsAtRandom(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 
-			w := newWorld(t)
+			w, _ := newProjectWorld(t)
+			w.uploadKey("ann")
+			w.config.Stack.SSHKeys = []string{"ann"}
+
 			count := w.launches()
 			b := w.faulty(eager)
 			b.set(drawn(seed, 15+10*int(seed%3)))
@@ -209,6 +212,7 @@ func TestUpThroughAnAPIThatFailsAtRandom(t *testing.T) {
 			b.set(nil)
 			w.mustUp()
 			require.Equal(t, whole, w.names(), "%v", b.log)
+			w.nothingToDo()
 
 			w.set(func() {
 				for node, times := range count {
