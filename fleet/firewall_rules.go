@@ -247,7 +247,7 @@ func (w wall) allow(sources *godo.Sources, role, from string) {
 	case roles.FromWatchers:
 		for _, other := range w.roles {
 			watched := slices.Collect(maps.Values(f.manifest(other).Watches))
-			if slices.Contains(watched, role) {
+			if other != role && slices.Contains(watched, role) { // its own nodes are "self"
 				sources.Tags = append(sources.Tags, f.tag("role", other))
 			}
 		}

@@ -140,6 +140,7 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		ping,
 		ssh,
 		"tcp 80 from hornero:blog:role:proxy, hornero-blog",
+		"tcp 8082 from hornero:blog:role:web",
 		"tcp 9200 from hornero:blog, hornero-blog",
 		agent,
 	}, w.lets("hornero-blog-web"))

@@ -131,8 +131,11 @@ func (s Setting) checkBounds(doc *report.Document, at string) {
 	s.checkBound(doc, at+".min", s.Min)
 	s.checkBound(doc, at+".max", s.Max)
 
-	if s.Type != TypeText && (len(s.OneOf) > 0 || s.Match != "") {
-		doc.Add(at+".type", "must be text where one_of or match stand, got %q", s.Type)
+	switch {
+	case s.Type != TypeText && len(s.OneOf) > 0:
+		doc.Add(at+".type", "must be text where one_of stands, got %q", s.Type)
+	case s.Type != TypeText && s.Type != TypeList && s.Match != "":
+		doc.Add(at+".type", "must be text or list where match stands, got %q", s.Type)
 	}
 
 	if s.Min != nil && s.Max != nil && s.measure(s.Min.Scalar) > s.measure(s.Max.Scalar) {

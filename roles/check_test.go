@@ -88,7 +88,11 @@ var wrongs = []struct {
 	{`settings: {a: {type: number, min: 5, max: 4, required: true}}`, `5:35: settings.a.min: is more than max, 4`},
 	{
 		`settings: {a: {type: number, one_of: ["1"], required: true}}`,
-		`5:22: settings.a.type: must be text where one_of or match stand, got "number"`,
+		`5:22: settings.a.type: must be text where one_of stands, got "number"`,
+	},
+	{
+		`settings: {a: {type: number, match: "1", required: true}}`,
+		`5:22: settings.a.type: must be text or list where match stands, got "number"`,
 	},
 	{
 		`settings: {a: {type: text, one_of: [x, y]}}`,

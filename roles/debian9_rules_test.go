@@ -216,10 +216,26 @@ var mariadbRules = map[string]rules{
 var nginxRules = rules{
 	program: "nginx",
 	version: "1.10.3",
-	first: names(map[string]string{"absolute_redirect": "1.11.8"},
+	first: names(map[string]string{
+		"absolute_redirect":               "1.11.8",
+		"fastcgi_cache_background_update": "1.11.10",
+		// Their modules are in no package of Debian 9, or not in nginx-light's.
+		"brotli":            "99",
+		"brotli_comp_level": "99",
+		"brotli_min_length": "99",
+		"brotli_types":      "99",
+		"limit_req_zone":    "99",
+		"limit_req":         "99",
+		"limit_req_status":  "99",
+	},
 		`
 			geo, map, server, listen, server_name, root, index, access_log, error_log, set_real_ip_from,
 			real_ip_header, client_max_body_size, port_in_redirect, location, try_files, expires, return,
+			real_ip_recursive, keepalive_timeout, keepalive_requests, internal;, error_page, default_type, add_header,
+			gzip_vary, gzip_proxied, gzip_comp_level, gzip_min_length, gzip_types, fastcgi_cache_path,
+			fastcgi_cache, fastcgi_cache_key, fastcgi_cache_methods, fastcgi_cache_valid,
+			fastcgi_cache_bypass, fastcgi_no_cache, fastcgi_cache_use_stale, fastcgi_cache_lock,
+			fastcgi_cache_lock_timeout, fastcgi_cache_lock_age,
 			include, fastcgi_param, fastcgi_read_timeout, fastcgi_buffers, fastcgi_buffer_size, fastcgi_pass
 		`),
 }
@@ -231,7 +247,8 @@ var fpmRules = rules{
 	version: "7.0",
 	first: names(map[string]string{"decorate_workers_output": "7.3.0", "log_limit": "7.3.0"},
 		`
-			error_log, daemonize, emergency_restart_threshold, emergency_restart_interval, user, group,
+			error_log, daemonize, process_control_timeout, process.priority, emergency_restart_threshold,
+			emergency_restart_interval, user, group,
 			listen, listen.owner, listen.group, listen.backlog, pm, pm.max_children, pm.start_servers,
 			pm.min_spare_servers, pm.max_spare_servers, pm.max_requests, pm.process_idle_timeout,
 			request_terminate_timeout, catch_workers_output, php_admin_value, php_admin_flag, php_value,

@@ -70,7 +70,8 @@ func TestDebian13sTextsAreRefused(t *testing.T) {
 		"web": {
 			"/etc/haproxy/haproxy.cfg": "expose-fd log stdout short srvtcpka-cnt srvtcpka-idle " +
 				"srvtcpka-intvl",
-			"/etc/nginx/sites-enabled/hornero":  "absolute_redirect",
+			"/etc/nginx/sites-enabled/hornero": "absolute_redirect brotli brotli_comp_level brotli_min_length " +
+				"brotli_types limit_req limit_req_status limit_req_zone",
 			"/etc/hornero-php/php-fpm.conf":     "decorate_workers_output",
 			"/etc/systemd/system/nginx.service": "Type=exec",
 		},

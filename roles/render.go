@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/hornero/hornero/internal/report"
 )
@@ -97,7 +98,10 @@ var pure = template.FuncMap{
 	"join":         strings.Join,
 	"mebi":         func(bytes int64) int64 { return bytes >> 20 },
 	"percent":      func(part int, of int64) int64 { return of * int64(part) / 100 },
+	"bytes":        sizeBytes,
+	"seconds":      wholeSeconds,
 	"mul":          func(a, b int) int { return a * b },
+	"add":          func(a, b int64) int64 { return a + b },
 	"max":          func(a, b int64) int64 { return max(a, b) },
 	"min":          func(a, b int64) int64 { return min(a, b) },
 }
@@ -241,6 +245,22 @@ func lookup[V any](kind string, values map[string]V, name string) (V, error) {
 	}
 
 	return value, nil
+}
+
+// sizeBytes reads a setting of type size.
+func sizeBytes(text string) (int64, error) {
+	size, ok := parseSize(text)
+	if !ok && text != "0" { // nothing, where neither stack.yaml nor a default says more
+		return 0, fmt.Errorf("%q is no size", text)
+	}
+
+	return size, nil
+}
+
+// wholeSeconds reads a setting of type duration. A part of a second counts as one: programs take 0 for "never".
+func wholeSeconds(text string) (int64, error) {
+	duration, err := time.ParseDuration(text)
+	return int64((duration + time.Second - 1) / time.Second), err
 }
 
 func sum(parts ...string) string {

@@ -142,7 +142,7 @@ func limitSettings(limits map[string]jsonschema.Schema) {
 			"min":    counts,
 			"max":    counts,
 			"one_of": ofType(TypeText),
-			"match":  ofType(TypeText),
+			"match":  ofType(TypeText, TypeList),
 		},
 	}
 	limits["settings.NAME.type"] = jsonschema.Schema{"enum": SettingTypes()}

@@ -21,7 +21,7 @@ func SettingSchema(rule Setting) jsonschema.Schema {
 
 	// What is not required may be empty.
 	switch {
-	case rule.Match == "":
+	case rule.Match == "" || rule.Type == TypeList:
 	case rule.Required:
 		found["pattern"] = "^(?:" + rule.Match + ")$"
 	default:
@@ -57,7 +57,12 @@ func settingType(rule Setting) jsonschema.Schema {
 	case TypeSize:
 		return jsonschema.Schema{"type": []string{"string", "integer"}, "pattern": sizePattern.String()}
 	case TypeList:
-		return jsonschema.Schema{"type": "array", "items": jsonschema.Schema{"type": jsonschema.Scalars()}}
+		item := jsonschema.Schema{"type": jsonschema.Scalars()}
+		if rule.Match != "" {
+			item["pattern"] = "^(?:" + rule.Match + ")$"
+		}
+
+		return jsonschema.Schema{"type": "array", "items": item}
 	case TypeText, TypeLines:
 		return jsonschema.Schema{"type": jsonschema.Scalars()}
 	}

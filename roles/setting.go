@@ -46,7 +46,7 @@ type Setting struct {
 	Default  *Value   `yaml:"default"`  // without one: "" or false, 0 for what counts
 	Required bool     `yaml:"required"` // stack.yaml must say it
 	OneOf    []string `yaml:"one_of"`   // of a text: the only values
-	Match    string   `yaml:"match"`    // of a text: a regular expression for the whole of it
+	Match    string   `yaml:"match"`    // of a text, or of each word of a list: a regular expression for all of it
 	Min      *Value   `yaml:"min"`      // of a number, duration or size
 	Max      *Value   `yaml:"max"`      // likewise
 	// Refused are values that no stack may give it, each with the reason.
@@ -114,7 +114,7 @@ var sizeUnits = map[string]int64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30
 // wrong is told without the setting's name.
 func (s Setting) Parse(value Value) (string, error) {
 	if s.Type == TypeList {
-		return parseList(value)
+		return s.parseList(value)
 	}
 
 	if value.Kind == "list" || value.Kind == "mapping" {
@@ -208,6 +208,10 @@ func (s Setting) checkText(text string) error {
 		return fmt.Errorf("there is no %q; write one of %s", text, strings.Join(s.OneOf, ", "))
 	}
 
+	return s.checkMatch(text)
+}
+
+func (s Setting) checkMatch(text string) error {
 	// The manifest's own check has compiled it already.
 	if matches, err := regexp.MatchString("^(?:"+s.Match+")$", text); s.Match != "" && (err != nil || !matches) {
 		return fmt.Errorf("must match %s, got %q", s.Match, text)
@@ -295,7 +299,7 @@ func (s Setting) described() string {
 	return "text"
 }
 
-func parseList(value Value) (string, error) {
+func (s Setting) parseList(value Value) (string, error) {
 	if value.Kind != "list" {
 		return "", fmt.Errorf("must be a list, got %q", value.Scalar)
 	}
@@ -303,6 +307,10 @@ func parseList(value Value) (string, error) {
 	for _, item := range value.Items {
 		if item == "" || strings.ContainsFunc(item, isControl) {
 			return "", fmt.Errorf("must be a list of words of one line each, got %q", item)
+		}
+
+		if err := s.checkMatch(item); err != nil {
+			return "", err
 		}
 	}
 

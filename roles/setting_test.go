@@ -40,6 +40,7 @@ var (
 	address  = roles.Setting{Type: roles.TypeURL}
 	email    = roles.Setting{Type: roles.TypeEmail}
 	list     = roles.Setting{Type: roles.TypeList}
+	lettered = roles.Setting{Type: roles.TypeList, Match: "[a-z]+"}
 )
 
 // readValues are values that settings take, and what templates see of them.
@@ -77,6 +78,8 @@ var readValues = []struct {
 	{email, "ann+shop@example.org", "ann+shop@example.org"},
 	{list, "[a, 2, true, two words]", "a\n2\ntrue\ntwo words"},
 	{list, "[]", ""},
+	{lettered, "[a, bc]", "a\nbc"},
+	{lettered, "[]", ""},
 }
 
 func TestASettingIsRead(t *testing.T) {
@@ -136,6 +139,7 @@ var refusedValues = []struct {
 	{list, "a", `must be a list, got "a"`},
 	{list, "[a, [b]]", `must be a list of words of one line each, got ""`},
 	{list, `["a\nb"]`, `must be a list of words of one line each, got "a\nb"`},
+	{lettered, "[a, b-c]", `must match [a-z]+, got "b-c"`},
 }
 
 func TestAWrongValueIsTold(t *testing.T) {
@@ -237,6 +241,27 @@ func TestTemplatesReadSettingsByType(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, string(text))
 	}
+}
+
+// Sizes and durations become the numbers that daemons count in.
+func TestTemplatesCountBytesAndSeconds(t *testing.T) {
+	manifest, err := loadShop(shop(`settings: {upload: {type: size}, patience: {type: duration}}`))
+	require.NoError(t, err)
+
+	for _, c := range []struct{ upload, patience, want string }{
+		{upload: "64M", patience: "1h1s", want: "68157440 3601"},
+		{upload: "7", patience: "1ms", want: "1048583 1"},
+		{upload: "0", patience: "0s", want: "1048576 0"},
+	} {
+		const question = `{{add (bytes (setting "upload")) 1048576}} {{seconds (setting "patience")}}`
+		facts := roles.Facts{Settings: map[string]string{"upload": c.upload, "patience": c.patience}}
+		text, err := manifest.RenderText("x", question, facts)
+		require.NoError(t, err)
+		require.Equal(t, c.want, string(text))
+	}
+
+	_, err = manifest.RenderText("x", `{{bytes "much"}}`, roles.Facts{})
+	require.ErrorContains(t, err, `"much" is no size`)
 }
 
 func TestAnAliasIsWhatItStandsFor(t *testing.T) {
