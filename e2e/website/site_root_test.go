@@ -250,6 +250,12 @@ func (s *site) addNode() *webNode {
 		"--fpm-config",
 		"/etc/hornero-php/php-fpm.conf",
 	)
+	// nginx is there sooner, and would have nobody to ask.
+	require.Eventually(n.t, func() bool {
+		_, err := os.Stat(n.root + "/run/php/hornero.sock")
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+
 	n.nginx = n.start(
 		"nginx",
 		"-g",

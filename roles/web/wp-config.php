@@ -45,6 +45,10 @@ define('AUTOMATIC_UPDATER_DISABLED', true);
 define('DISABLE_WP_CRON', true);
 define('WP_ALLOW_MULTISITE', false);
 define('WP_DEBUG', false);
+define('WP_MEMORY_LIMIT', {{setting "php_memory" | phpquote}});
+define('WP_MAX_MEMORY_LIMIT', WP_MEMORY_LIMIT);
+define('HORNERO_PAGE_CACHE', {{if and (can "page-cache") (setting "url") (gt (seconds (setting "page_cache")) 0)}}true{{else}}false{{end}});
+define('HORNERO_XMLRPC', {{if enabled "xmlrpc"}}true{{else}}false{{end}});
 {{with setting "config_extra"}}
 // The stack's own (config_extra).
 {{.}}

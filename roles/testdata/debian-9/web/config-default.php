@@ -36,6 +36,10 @@ define('AUTOMATIC_UPDATER_DISABLED', true);
 define('DISABLE_WP_CRON', true);
 define('WP_ALLOW_MULTISITE', false);
 define('WP_DEBUG', false);
+define('WP_MEMORY_LIMIT', '256M');
+define('WP_MAX_MEMORY_LIMIT', WP_MEMORY_LIMIT);
+define('HORNERO_PAGE_CACHE', false);
+define('HORNERO_XMLRPC', false);
 
 // The stack names no site.url: the site is wherever it was asked for. nginx lets X-Forwarded-Proto through from the load
 // balancer only, and a Host that is no host name gets the address in the database.
