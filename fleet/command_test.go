@@ -49,7 +49,7 @@ func TestTheDatabasesCommandRunsOnTheWriter(t *testing.T) {
 	require.Equal(t, 3, got.code)
 	require.Equal(t, "one\ntwo", got.stdout)
 	require.Equal(t, "aside\n", got.stderr)
-	require.Equal(t, []string{`db-2: mariadb --batch --table 'it'\''s' <input`}, w.ran)
+	require.Equal(t, []string{`db-2: /usr/lib/hornero/hornero-db sql --table 'it'\''s' <input`}, w.ran)
 
 	// The lease may still be with a node that cannot take writes any more.
 	w.set(func() { w.unhealthy["db-2"] = true })
