@@ -14,7 +14,7 @@ import (
 func (f *Fleet) warnings(have found) []string {
 	all := []string{}
 
-	if len(f.Stack.OperatorAddresses) == 0 {
+	if f.openToAll() {
 		all = append(all, "port 22 of every node is open to everybody; name in stack.yaml who may log in, as in "+
 			"operator_addresses: [203.0.113.7, 198.51.100.0/24], then run `hornero up`")
 	}
@@ -29,17 +29,32 @@ func (f *Fleet) warnings(have found) []string {
 	return append(all, f.foreignFirewalls(have.firewalls, have.members)...)
 }
 
+// openToAll tells whether everybody reaches port 22: nobody is named, or all addresses are.
+func (f *Fleet) openToAll() bool {
+	isAll := func(address string) bool { return strings.HasSuffix(address, "/0") }
+
+	return len(f.Stack.OperatorAddresses) == 0 || slices.ContainsFunc(f.Stack.OperatorAddresses, isAll)
+}
+
 // aloneRoles are served by one node: while it is down nothing does its work.
 func (f *Fleet) aloneRoles() []string {
 	var all []string
 
 	expected := f.Stack.Expected()
 	for _, role := range slices.Sorted(maps.Keys(expected)) {
+		if len(expected[role]) != 1 {
+			continue
+		}
+
 		manifest := f.manifest(role)
 
+		switch {
+		case f.isDatabase(role):
+			all = append(all, fmt.Sprintf("role %s has one node: while it is down nobody is served, and with its disk "+
+				"the data go; `hornero scale` gives it two others", role))
+
 		// A proxy serves the other nodes, not visitors.
-		serves := len(manifest.Serves) > 0 || manifest.Driver == roles.DriverHAProxy
-		if len(expected[role]) == 1 && serves {
+		case len(manifest.Serves) > 0, manifest.Driver == roles.DriverHAProxy:
 			all = append(all, fmt.Sprintf("role %s has one node: while it is down nobody is served; "+
 				"`hornero scale` gives it another", role))
 		}

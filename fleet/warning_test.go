@@ -27,6 +27,14 @@ func TestWhatIsLegalAndUnwiseIsTold(t *testing.T) {
 			"port 22 of every node is open to everybody; ",
 		},
 		{
+			func(s *stack.Stack) { s.OperatorAddresses = []string{"203.0.113.7", "0.0.0.0/0"} },
+			"port 22 of every node is open to everybody; ",
+		},
+		{
+			func(s *stack.Stack) { s.Nodes[0].Count = 1 },
+			"role db has one node: while it is down nobody is served, and with its disk the data go; ",
+		},
+		{
 			func(s *stack.Stack) { s.LoadBalancer.HTTPS = 0 },
 			"load balancer hornero-blog has no https: ",
 		},

@@ -50,3 +50,18 @@ func TestDeleteDropletTellsWhatKeepsFailing(t *testing.T) {
 	require.ErrorContains(t, err, "delete Droplet 1: ")
 	require.ErrorContains(t, err, "your token may not")
 }
+
+func TestDeleteImageOutlastsAFailingAPI(t *testing.T) {
+	var deletes atomic.Int32
+
+	client := serveTo(t, hurried, func(w http.ResponseWriter, _ *http.Request) {
+		if deletes.Add(1) < 5 {
+			refuse(w, http.StatusBadGateway, "try again")
+		} else {
+			refuse(w, http.StatusNotFound, "not there")
+		}
+	})
+
+	require.NoError(t, do.DeleteImage(t.Context(), client, 1, quick))
+	require.EqualValues(t, 5, deletes.Load())
+}

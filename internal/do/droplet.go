@@ -323,14 +323,8 @@ func DeleteDroplet(
 	options WaitOptions,
 ) error {
 	what := fmt.Sprintf("delete Droplet %d", id)
-	err := Repeat(ctx, what, options, func(ctx context.Context) error {
+	err := remove(ctx, what, options, func(ctx context.Context) error {
 		_, err := client.Droplets.Delete(ctx, id)
-
-		// Also after an answer that was lost.
-		if IsNotFound(err) {
-			return nil
-		}
-
 		return err
 	})
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/digitalocean/godo"
 )
 
-// DeleteImage deletes an image, again while an event is pending. One that is not there is no error.
+// DeleteImage deletes an image, again while an event is pending and after transient errors. One that is not there is no
+// error.
 func DeleteImage(
 	ctx context.Context,
 	client *godo.Client,
@@ -19,20 +20,22 @@ func DeleteImage(
 	options WaitOptions,
 ) error {
 	what := fmt.Sprintf("delete image %d", id)
-	err := afterPending(ctx, what, options, func(ctx context.Context) error {
+
+	return remove(ctx, what, options, func(ctx context.Context) error {
 		_, err := client.Images.Delete(ctx, id)
 		return err
 	})
-	if err != nil && !IsNotFound(err) {
-		return err
-	}
-
-	return nil
 }
 
 // RenameImage gives an image another name.
-func RenameImage(ctx context.Context, client *godo.Client, id int, name string) error {
+func RenameImage(
+	ctx context.Context,
+	client *godo.Client,
+	id int,
+	name string,
+) error {
 	request := &godo.ImageUpdateRequest{Name: name}
+
 	_, _, err := client.Images.Update(ctx, id, request)
 	if err != nil {
 		return fmt.Errorf("rename image %d to %s: %w", id, name, err)

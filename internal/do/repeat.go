@@ -60,6 +60,25 @@ func Repeat(
 	return one.run(ctx, what, options)
 }
 
+// remove deletes a thing, again while an event is pending and after transient errors. One that is gone is no error: it
+// may be so by a request whose answer was lost.
+func remove(
+	ctx context.Context,
+	what string,
+	options WaitOptions,
+	try func(context.Context) error,
+) error {
+	return Repeat(ctx, what, options, func(ctx context.Context) error {
+		err := try(ctx)
+
+		if IsNotFound(err) {
+			return nil
+		}
+
+		return err
+	})
+}
+
 // Ensure makes a thing of which there must be one. The API has no idempotency key: after an answer that may
 // hide that the work was done (5xx, a broken connection) it looks for the thing, and asks again only when it is
 // not there (look returns nil) for a few looks.
