@@ -353,7 +353,7 @@ func TestNothingIsComparedBeforeANodeIsConfigured(t *testing.T) {
 }
 
 func TestTheManifestsOfTheRolesPutSecretsOnNoDisk(t *testing.T) {
-	for _, role := range []string{"arbitrator", "db", "proxy", "web"} {
+	for _, role := range []string{"arbitrator", "cache", "db", "proxy", "web"} {
 		manifest, err := roles.Load(roles.Embedded(), role)
 		require.NoError(t, err)
 

@@ -17,7 +17,7 @@ var goName = regexp.MustCompile(`\b(roles|report|reflect|yaml)\.[A-Z]|map\[strin
 
 // A role.yaml of whatever bytes is a manifest, or a list of problems that have a place in it.
 func FuzzLoad(f *testing.F) {
-	for _, role := range []string{"common", "arbitrator", "db", "haproxy", "proxy", "web"} {
+	for _, role := range []string{"common", "arbitrator", "cache", "db", "haproxy", "proxy", "web"} {
 		text, err := fs.ReadFile(roles.Embedded(), role+"/role.yaml")
 		require.NoError(f, err)
 		f.Add(text)

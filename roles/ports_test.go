@@ -56,7 +56,7 @@ func opened(t *testing.T, text string) map[int]string {
 }
 
 // unwritten are ports that no text names: those of the bootstrap, of sshd, and of a state transfer (4444, the scripts'
-// own default).
+// own default), and of servers whose configuration has a form of its own.
 func unwritten(manifest *roles.Manifest) map[int]string {
 	found := map[int]string{}
 	if manifest.Name == roles.Common {
@@ -69,6 +69,10 @@ func unwritten(manifest *roles.Manifest) map[int]string {
 
 	if manifest.Driver == "galera" {
 		found[4444] = "state transfer"
+	}
+
+	if manifest.Name == "cache" {
+		found[6379] = "Valkey or Redis"
 	}
 
 	return found

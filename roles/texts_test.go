@@ -61,6 +61,7 @@ func nodeFacts(role, release string) roles.Facts {
 			"wordpress.db_password":    `it's \ "quoted" $HOME`,
 			"wordpress.salt":           "salt",
 			"wordpress.admin_password": "admin",
+			"cache.password":           "cache",
 			"proxy.stats_password":     "stats",
 			"site.certificate":         "the site's certificate",
 			"site.key":                 "the site's key",
@@ -121,7 +122,7 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 
 // every are the roles with texts, and the releases.
 var (
-	everyRole    = []string{"arbitrator", "db", "proxy", "web"}
+	everyRole    = []string{"arbitrator", "cache", "db", "proxy", "web"}
 	everyRelease = []string{"debian-9", "debian-12", "debian-13"}
 )
 

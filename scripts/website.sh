@@ -5,7 +5,11 @@
 # usage: scripts/website.sh [TEST...]    (all of them when none is named)
 set -euo pipefail
 HORNERO_WEBSITE_ROOT=$(scripts/website-root.sh)
-export HORNERO_WEBSITE_ROOT
+# The role cache is not on web nodes: its server has a root of its own, a small one.
+listed=$(go run ./e2e/website/packages cache)
+mapfile -t packages <<<"$listed"
+HORNERO_WEBSITE_CACHE_ROOT=$(scripts/debian-root.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/cache-debian-13" "${packages[@]}")
+export HORNERO_WEBSITE_ROOT HORNERO_WEBSITE_CACHE_ROOT
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export HORNERO_WEBSITE_PROGRAMS="$work/programs"

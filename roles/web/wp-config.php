@@ -26,6 +26,9 @@ $table_prefix = {{setting "table_prefix" | phpquote}};
 // What the stack's own programs read.
 define('HORNERO_URL', {{setting "url" | phpquote}});
 define('HORNERO_SESSIONS', {{setting "sessions" | phpquote}});
+{{- if enabled "object_cache"}}
+define('HORNERO_CACHE_PASSWORD', {{secret "cache.password" | phpquote}});
+{{- end}}
 {{with setting "smtp_host"}}
 define('HORNERO_SMTP', [
 	'host' => {{phpquote .}},

@@ -6,9 +6,10 @@ owner_words(array_slice($argv, 1), 0, 'site health');
 
 require owner_wordpress();
 require_once ABSPATH . 'wp-admin/includes/admin.php';
-if (!class_exists('WP_Site_Health')) {
-	require_once ABSPATH . 'wp-admin/includes/class-wp-site-health.php';
+if (version_compare($wp_version, '5.2', '<')) {
+	owner_stop("WordPress $wp_version has no Site Health");
 }
+require_once ABSPATH . 'wp-admin/includes/class-wp-site-health.php';
 
 // Some of the tests ask what the administrator may.
 $administrators = get_users(['role' => 'administrator', 'number' => 1]);
