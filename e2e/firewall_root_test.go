@@ -124,7 +124,7 @@ func onlyWhatIsDeclaredIsOpen(t *testing.T, s *stack) {
 	require.Contains(t, s.must("plan"), "change: port 22 from 0.0.0.0/0, ::/0 -> "+operator.String())
 
 	s.must("up")
-	require.NotContains(t, s.must("plan", "--detailed-exitcode"), "warning")
+	require.NotContains(t, s.must("plan", "--detailed-exitcode"), "warning: port 22")
 	s.opensToOutsider(outsider)
 	s.untilHealthy() // asked by SSH
 

@@ -152,6 +152,12 @@ var sections = []section{
 		test:   onlyWhatIsDeclaredIsOpen,
 	},
 	{
+		name:   "cloud-objects",
+		proves: "a project takes the stack, backups are turned on where nodes are, a new node has a key of the account",
+		needs:  everything,
+		test:   theAccountsObjectsFollow,
+	},
+	{
 		name:   "reboot",
 		proves: "a node of each role reboots: the same Droplet, incarnation and addresses, healthy again",
 		needs:  everything,
