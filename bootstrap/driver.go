@@ -26,6 +26,7 @@ type DriverStatus struct {
 	State   string
 	Healthy bool
 	Reason  string
+	Alarm   string // what is wrong beside the node's own work; "" for nothing
 	Facts   map[string]string
 }
 

@@ -258,3 +258,12 @@ func (a *Agent) ServedBy(manifest *roles.Manifest) {
 func (a *Agent) KeepChecking(ctx context.Context) {
 	a.keepChecking(ctx, a.manifest.Checks()[0])
 }
+
+// ExpiryNotices returns what tells, for a moment, whether the end of a certificate is told of then.
+func ExpiryNotices(ends time.Time) func(now time.Time) bool {
+	told := map[string]time.Duration{}
+
+	return func(now time.Time) bool {
+		return len(dueNotices([]expiring{{stackAuthority, ends}}, told, now)) > 0
+	}
+}

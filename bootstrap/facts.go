@@ -38,12 +38,13 @@ func (a *Agent) facts() roles.Facts {
 		Writers:     map[string]string{},
 		Leases:      map[string]map[string]string{},
 		Databases:   a.databases(),
-		PKI: map[string]string{
-			"ca":          a.node.TLS.CA,
-			"certificate": a.node.TLS.Certificate,
-			"key":         a.node.TLS.Key.Reveal(),
-		},
+		PKI:         identityFacts(a.identity()),
+		Authorities: map[string]map[string]string{},
 	}
+	for authority, identity := range a.node.TLS.Authorities {
+		facts.Authorities[authority] = identityFacts(identity)
+	}
+
 	for role, rights := range a.rights {
 		facts.Leases[role] = rights.Leases
 	}
@@ -69,6 +70,14 @@ func (a *Agent) facts() roles.Facts {
 	}
 
 	return facts
+}
+
+func identityFacts(identity cloudinit.Identity) map[string]string {
+	return map[string]string{
+		roles.PKIAuthority:   identity.CA,
+		roles.PKICertificate: identity.Certificate,
+		roles.PKIKey:         identity.Key.Reveal(),
+	}
 }
 
 // databases are what this node keeps for other roles.

@@ -17,6 +17,10 @@ import (
 // admitting is a peer set that lets everybody in.
 type admitting struct{ peerset.Registry }
 
+func (admitting) Snapshot() peerset.Snapshot { return peerset.Snapshot{} }
+
+func (admitting) Changed() <-chan struct{} { return nil }
+
 func (admitting) Admit(context.Context, peerset.Join) (peerset.Welcome, error) {
 	return peerset.Welcome{
 		Members:  []string{"10.0.0.1"},

@@ -45,27 +45,26 @@ func (a *Agent) memberTLS() (*tls.Config, error) {
 	return pki.Guard(config, api.RefusalAt("dqlite", a.recordRefusal)), nil
 }
 
-// identify checks that the certificate says what the document says.
+// identity is what the node shows its peers.
+func (a *Agent) identity() cloudinit.Identity {
+	return cloudinit.Identity{
+		CA:          a.node.TLS.CA,
+		Certificate: a.node.TLS.Certificate,
+		Key:         a.node.TLS.Key,
+	}
+}
+
+// identify checks that the certificates say what the document says.
 func (a *Agent) identify() error {
-	certificate, err := pki.ParseCertificate(a.node.TLS.Certificate)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+	for authority, identity := range a.node.TLS.Authorities {
+		if _, err := a.identified(identity.Certificate); err != nil {
+			return fmt.Errorf("%w, of authority %s", err, authority)
+		}
 	}
 
-	name, err := pki.NameOf(certificate)
+	name, err := a.identified(a.node.TLS.Certificate)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-
-	want := pki.Name{
-		Stack:       a.node.Stack,
-		Role:        a.node.Role,
-		Node:        a.node.Node,
-		Incarnation: a.node.Incarnation,
-		Kind:        name.Kind, // no document names one: the role's manifest says what it may be
-	}
-	if name != want {
-		return fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
+		return err
 	}
 
 	// A role that became a member needs a certificate that says so, which only the operator's tool can issue.
@@ -76,6 +75,32 @@ func (a *Agent) identify() error {
 	}
 
 	return nil
+}
+
+// identified reads a certificate that must be for this node.
+func (a *Agent) identified(text string) (pki.Name, error) {
+	certificate, err := pki.ParseCertificate(text)
+	if err != nil {
+		return pki.Name{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+
+	name, err := pki.NameOf(certificate)
+	if err != nil {
+		return pki.Name{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+
+	want := pki.Name{
+		Stack:       a.node.Stack,
+		Role:        a.node.Role,
+		Node:        a.node.Node,
+		Incarnation: a.node.Incarnation,
+		Kind:        name.Kind, // no document names one: the role's manifest says what it may be
+	}
+	if name != want {
+		return name, fmt.Errorf("%w: the certificate is for %+v, the document for %+v", ErrRefused, name, want)
+	}
+
+	return name, nil
 }
 
 // writeIdentity leaves the certificate for the services of the node.

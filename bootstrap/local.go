@@ -37,6 +37,7 @@ func (a *Agent) Status() status.Status {
 		State:       a.status.State,
 		Healthy:     healthy,
 		Reason:      reason,
+		Alarm:       a.status.Alarm,
 		Draining:    draining,
 		Marks:       maps.Clone(a.marks),
 	}

@@ -55,6 +55,7 @@ func (a *Agent) register() {
 		})
 
 	a.registerNode(m)
+	a.registerExpiry(m)
 	a.registerReservedIP(m)
 	a.registerPeerSet(m)
 }
@@ -128,6 +129,10 @@ func (a *Agent) registerNode(m *metrics.Registry) {
 
 	m.Read("hornero_healthy", "1 when /healthz says so.", nil, func(set setter) {
 		set(oneIf(a.Status().Healthy))
+	})
+
+	m.Read("hornero_alarm", "1 while something is wrong beside the node's own work.", nil, func(set setter) {
+		set(oneIf(a.Status().Alarm != ""))
 	})
 
 	m.Read("hornero_draining", "1 when the node gives its work up.", nil, func(set setter) {

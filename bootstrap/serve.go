@@ -34,6 +34,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	}
 
 	work.Go(func() { a.keepReporting(ctx) })
+	work.Go(func() { a.watchExpiry(ctx) })
 	work.Go(func() { a.watch.run(ctx, a.self(), a.node.Settings) })
 
 	a.keepApplying(ctx)

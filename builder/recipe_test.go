@@ -247,7 +247,7 @@ func TestRecipeListsWhatTheManifestsSay(t *testing.T) {
 	require.Equal(t, "hornero-tiny-debian-12-"+recipe.Digest[:12], recipe.ImageName())
 
 	require.Equal(t,
-		[]string{"hornero", "hornero:role:tiny", "hornero:release:debian-12", "hornero:document:3"},
+		[]string{"hornero", "hornero:role:tiny", "hornero:release:debian-12", "hornero:document:4"},
 		recipe.Tags(),
 	)
 }

@@ -237,14 +237,23 @@ func (n Node) check(doc *report.Document) {
 		)
 	}
 
-	for path, value := range map[string]string{
+	needed := map[string]string{
 		"stack":           n.Stack,
 		"role":            n.Role,
 		"node":            n.Node,
 		"tls.ca":          n.TLS.CA,
 		"tls.certificate": n.TLS.Certificate,
 		"tls.key":         n.TLS.Key.Reveal(),
-	} {
+	}
+
+	for authority, identity := range n.TLS.Authorities {
+		at := "tls.authorities." + authority
+		needed[at+".ca"] = identity.CA
+		needed[at+".certificate"] = identity.Certificate
+		needed[at+".key"] = identity.Key.Reveal()
+	}
+
+	for path, value := range needed {
 		if value == "" {
 			doc.Add(path, "is missing")
 		}

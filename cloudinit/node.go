@@ -3,6 +3,8 @@
 package cloudinit
 
 import (
+	"maps"
+
 	"github.com/hornero/hornero/internal/report"
 	"gopkg.in/yaml.v3"
 )
@@ -71,6 +73,16 @@ type Database struct {
 // TLS is a node's identity among its peers. Its certificate's subject names stack (organisation), role
 // (organisational unit), node (common name) and incarnation (serial number attribute).
 type TLS struct {
+	CA          string        `yaml:"ca"`          // PEM; several while one authority takes another's place
+	Certificate string        `yaml:"certificate"` // PEM
+	Key         report.Secret `yaml:"key"`         // PEM
+	// Authorities are the node's identities of other authorities than the stack's, by the authority's name: those that
+	// its role asks for.
+	Authorities map[string]Identity `yaml:"authorities,omitempty"`
+}
+
+// Identity is a certificate of the node, with the same subject as the one for its peers.
+type Identity struct {
 	CA          string        `yaml:"ca"`          // PEM
 	Certificate string        `yaml:"certificate"` // PEM
 	Key         report.Secret `yaml:"key"`         // PEM
@@ -94,6 +106,12 @@ func (n Node) Masked() Node {
 
 	for name := range secrets {
 		n.Secrets[name] = mask
+	}
+
+	n.TLS.Authorities = maps.Clone(n.TLS.Authorities)
+	for authority, identity := range n.TLS.Authorities {
+		identity.Key = mask
+		n.TLS.Authorities[authority] = identity
 	}
 
 	for _, key := range []*report.Secret{

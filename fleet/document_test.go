@@ -43,6 +43,23 @@ func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 	}
 }
 
+// Only nodes of roles that ask for a certificate of an authority have one.
+func TestADocumentHasTheCertificatesThatTheRoleAsksFor(t *testing.T) {
+	w := newWorld(t)
+	w.mustUp()
+
+	galera, err := w.config.Secrets.Authority("galera.ca")
+	require.NoError(t, err)
+
+	for _, document := range w.documents() {
+		require.NotEqual(t, galera.Bundle(), document.TLS.CA, document.Node)
+
+		identity, has := document.TLS.Authorities["galera"]
+		require.Equal(t, document.Role == "db", has, document.Node)
+		require.Equal(t, has, identity.CA == galera.Bundle(), document.Node)
+	}
+}
+
 func TestADocumentHasTheSettingsOfItsRoleAndGroup(t *testing.T) {
 	w := newAPIWorld(t, apiText)
 	w.mustUp()

@@ -113,33 +113,54 @@ func (f *Fleet) secrets(manifest *roles.Manifest) (map[string]report.Secret, err
 	return secrets, nil
 }
 
+// issueTLS makes a node's certificates, anew for each launch: the incarnation is in them, and no node ever has
+// another's key.
 func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error) {
-	certificate, err := f.Secrets.Get(stack.CACertificate)
-	if err != nil {
-		return cloudinit.TLS{}, err
-	}
+	manifest := f.manifest(node.Role)
 
-	key, err := f.Secrets.Get(stack.CAKey)
-	if err != nil {
-		return cloudinit.TLS{}, err
-	}
-
-	ca := pki.Pair{
-		Certificate: certificate.Reveal(),
-		Key:         key,
-	}
-
-	// Anew for each launch: the incarnation is in it, and no node ever has another's key.
-	pair, err := ca.Issue(pki.Name{
+	name := pki.Name{
 		Stack:       f.Stack.Name,
 		Role:        node.Role,
 		Node:        node.Name,
 		Incarnation: incarnation,
-		Kind:        f.manifest(node.Role).Peers,
-	})
+		Kind:        manifest.Peers,
+	}
+
+	own, err := f.issue(stack.StackAuthority, name)
+	if err != nil {
+		return cloudinit.TLS{}, err
+	}
+
+	others := map[string]cloudinit.Identity{}
+
+	for _, certificate := range manifest.Certificates {
+		authority := certificate.Authority
+
+		others[authority], err = f.issue(stack.AuthorityOf(authority), name)
+		if err != nil {
+			return cloudinit.TLS{}, err
+		}
+	}
 
 	return cloudinit.TLS{
-		CA:          ca.Certificate,
+		CA:          own.CA,
+		Certificate: own.Certificate,
+		Key:         own.Key,
+		Authorities: others,
+	}, nil
+}
+
+// issue makes a node's certificate of an authority.
+func (f *Fleet) issue(authority string, name pki.Name) (cloudinit.Identity, error) {
+	by, err := f.Secrets.Authority(authority)
+	if err != nil {
+		return cloudinit.Identity{}, err
+	}
+
+	pair, err := by.Issuing.Issue(name)
+
+	return cloudinit.Identity{
+		CA:          by.Bundle(),
 		Certificate: pair.Certificate,
 		Key:         pair.Key,
 	}, err

@@ -69,7 +69,7 @@ func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 	pinned := w.newestOf("web")
 	w.mustUp()
 
-	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
+	newer := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:4")
 	require.Greater(t, newer, pinned.ID)
 
 	for _, c := range []struct {
@@ -154,7 +154,7 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 	w.mustUp()
 
 	old := w.newestOf("web")
-	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:3", &godo.UntagResourcesRequest{
+	_, err := w.config.Client.Tags.UntagResources(t.Context(), "hornero:document:4", &godo.UntagResourcesRequest{
 		Resources: []godo.Resource{{ID: strconv.Itoa(old.ID), Type: godo.ImageResourceType}},
 	})
 	require.NoError(t, err)
@@ -172,7 +172,7 @@ func TestARejectedImageIsPassedOver(t *testing.T) {
 	w.mustUp()
 
 	const rejected = "hornero:rejected"
-	bad := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3", rejected)
+	bad := w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:4", rejected)
 	require.Greater(t, bad, good.ID)
 	require.Empty(t, w.plan(), "no node is to be made from it")
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -28,7 +30,9 @@ type Login struct {
 	User    string
 
 	PublicKey  string // the operator's, as in authorized_keys
-	KnownHosts string // the line that vouches for the node: no host key is trusted on first use
+	KnownHosts string // the lines that vouch for the node: no host key is trusted on first use
+	// FormerKey is the operator's key before it was rotated, which nodes from before know; empty when there is none.
+	FormerKey string
 }
 
 // Login tells how a node is logged in to.
@@ -38,31 +42,52 @@ func (f *Fleet) Login(ctx context.Context, name string) (Login, error) {
 		return Login{}, err
 	}
 
+	var known []string
+	for _, authority := range f.shell.authorities() {
+		known = append(known, "@cert-authority "+m.Node+" "+authorizedKey(authority.PublicKey()))
+	}
+
+	var former string
+	if keys := f.shell.formerOperators; len(keys) > 0 {
+		former = authorizedKey(keys[0].PublicKey())
+	}
+
 	return Login{
 		Node:       m.Node,
 		Address:    m.public(),
 		Port:       loginPort,
 		User:       loginUser,
 		PublicKey:  authorizedKey(f.shell.operator.PublicKey()),
-		KnownHosts: "@cert-authority " + m.Node + " " + authorizedKey(f.shell.authority.PublicKey()),
+		KnownHosts: strings.Join(known, "\n"),
+		FormerKey:  former,
 	}, nil
 }
 
 // Keys is an SSH agent that signs with the operator's key: who asks it never sees the key.
 func (f *Fleet) Keys() (agent.Agent, error) {
-	key, err := f.Secrets.Get(stack.SSHKey)
-	if err != nil {
-		return nil, err
-	}
-
-	private, err := ssh.ParseRawPrivateKey([]byte(key.Reveal()))
-	if err != nil {
-		return nil, fmt.Errorf("read secret %s: %w", stack.SSHKey, err)
-	}
-
 	keys := agent.NewKeyring()
 
-	return keys, keys.Add(agent.AddedKey{PrivateKey: private})
+	for _, name := range []string{stack.SSHKey, roles.PreviousSecret(stack.SSHKey)} {
+		key, err := f.Secrets.Get(name)
+		if errors.Is(err, stack.ErrNoSecret) && name != stack.SSHKey {
+			continue
+		}
+
+		if err != nil {
+			return nil, err
+		}
+
+		private, err := ssh.ParseRawPrivateKey([]byte(key.Reveal()))
+		if err != nil {
+			return nil, fmt.Errorf("read secret %s: %w", name, err)
+		}
+
+		if err := keys.Add(agent.AddedKey{PrivateKey: private}); err != nil {
+			return nil, err
+		}
+	}
+
+	return keys, nil
 }
 
 // chooseOne finds the one node of a name that has an address.

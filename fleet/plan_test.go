@@ -173,7 +173,7 @@ func TestThePlanShowsANewImage(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
-	w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:3")
+	w.snapshot("web-1", "hornero:role:web", "hornero:release:debian-13", "hornero:document:4")
 
 	want := "replace node web-2: image hornero-web -> mine"
 	require.Equal(t, []string{strings.Replace(want, "web-2", "web-1", 1), want}, w.plan())
@@ -232,6 +232,7 @@ func TestThePlanShowsEachSecretThatChanged(t *testing.T) {
 	everybody := []string{"db-1", "db-2", "db-3", "proxy-1", "proxy-2", "web-1", "web-2"}
 	replaced := map[string][]string{
 		stack.CACertificate:        everybody,
+		"galera.ca.certificate":    {"db-1", "db-2", "db-3"},
 		stack.SSHCA:                everybody,
 		stack.SSHKey:               everybody,
 		stack.PlanKey:              everybody,
@@ -240,8 +241,9 @@ func TestThePlanShowsEachSecretThatChanged(t *testing.T) {
 		"wordpress.db_password":    {"db-1", "db-2", "db-3", "web-1", "web-2"},
 		"wordpress.salt":           {"web-1", "web-2"},
 		// They come with their certificates.
-		stack.CAKey:   nil,
-		stack.SiteKey: nil,
+		stack.CAKey:     nil,
+		"galera.ca.key": nil,
+		stack.SiteKey:   nil,
 	}
 
 	secrets := w.config.Secrets

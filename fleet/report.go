@@ -252,7 +252,7 @@ func lineOf(a answer) NodeLine {
 
 	// A role's driver has no state before the node is configured.
 	line.State = cmp.Or(a.status.State, a.status.Phase)
-	line.Healthy = a.status.Healthy
+	line.Healthy = a.status.Healthy && a.status.Alarm == ""
 	line.Writer = a.status.Writer
 	line.Reason = a.status.Reason
 	line.Drift = a.status.Image.DriftFiles
@@ -264,6 +264,7 @@ func lineOf(a answer) NodeLine {
 // notesOf tells in a line what else is wrong with a node; "" when nothing is.
 func notesOf(said status.Status) string {
 	notes := []string{
+		said.Alarm,
 		imageNote(said.Image),
 		reservedNote(said.ReservedIP),
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/hornero/hornero/lab/api"
 )
 
-var webTags = []string{"hornero:role:web", "hornero:release:debian-13", "hornero:document:3"}
+var webTags = []string{"hornero:role:web", "hornero:release:debian-13", "hornero:document:4"}
 
 // recovers makes a node healthy when its Droplet is made anew.
 func (w *world) recovers(node string) func(api.Machine) {

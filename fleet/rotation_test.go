@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/stack"
 )
 
 // `hornero secrets rotate` names nodes without a look at the cloud: they are those that the plan replaces.
@@ -13,17 +15,18 @@ func TestARotationNamesTheNodesThatThePlanReplaces(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
-	stack := w.config.Stack
+	of := w.config.Stack
 	manifests := w.config.Manifests
-	names := stack.SecretNames(manifests)
+	names := of.SecretNames(manifests)
 	require.NotEmpty(t, names)
+	names = append(names, "ca", "galera.ca", "ssh.ca", "ssh.key")
 
 	for _, name := range names {
 		before := w.config.Secrets.All()
-		require.NoError(t, w.config.Secrets.Rotate(name, stack, manifests))
+		require.NoError(t, w.config.Secrets.Rotate(name, of, manifests))
 
 		var said []string
-		for _, node := range stack.NodesGiven([]string{name}, manifests) {
+		for _, node := range of.NodesGiven(stack.Changed(before, w.config.Secrets.All()), manifests) {
 			said = append(said, node.Name)
 		}
 
@@ -91,4 +94,52 @@ func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
 	for _, document := range w.documents() {
 		require.NotContains(t, document.Secrets, previous)
 	}
+}
+
+// One round is enough: this machine takes both keys, and both authorities, for as long as nodes have the old ones.
+func TestSSHKeysAreRotatedInOneRound(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
+	w.mustUp()
+
+	for _, name := range []string{stack.SSHCA, stack.SSHKey} {
+		require.NoError(t, w.config.Secrets.Rotate(name, w.config.Stack, w.config.Manifests))
+	}
+
+	for _, node := range w.status().Nodes {
+		require.True(t, node.Healthy, "%s has the old ones: %s", node.Name, node.Reason)
+	}
+
+	w.mustUp()
+	w.nothingToDo()
+
+	for _, name := range []string{stack.SSHCA, stack.SSHKey} {
+		require.NoError(t, w.config.Secrets.Retire(name))
+	}
+
+	for _, node := range w.status().Nodes {
+		require.True(t, node.Healthy, "%s has the new ones: %s", node.Name, node.Reason)
+	}
+
+	w.nothingToDo()
+}
+
+// Between two steps the plan says which comes next.
+func TestThePlanSaysHowARotationGoesOn(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
+	w.mustUp()
+
+	rotate := func() {
+		t.Helper()
+		require.NoError(t, w.config.Secrets.Rotate("galera.ca", w.config.Stack, w.config.Manifests))
+	}
+	warned := func() string { return strings.Join(w.readPlan().Warnings, "\n") }
+
+	rotate()
+	require.Contains(t, warned(), "`hornero secrets rotate galera.ca` makes the new one sign")
+	rotate()
+	require.Contains(t, warned(), "`hornero secrets retire galera.ca` ends the trust in the old one")
+	require.NotContains(t, warned(), "certificate had before")
+
+	require.NoError(t, w.config.Secrets.RetireAuthority("galera.ca"))
+	require.NotContains(t, warned(), "galera.ca")
 }

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/hornero/hornero/internal/status"
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -23,7 +25,11 @@ const dialTimeout = 3 * time.Second
 type shell struct {
 	operator  ssh.Signer
 	authority ssh.Signer
-	reach     func(ctx context.Context, network, address string) (net.Conn, error)
+	// former are the keys that these take the place of, while nodes know those: none at other times.
+	formerOperators   []ssh.Signer
+	formerAuthorities []ssh.Signer
+
+	reach func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu      sync.Mutex
 	clients map[string]*ssh.Client // by address
@@ -38,20 +44,56 @@ func newShell(
 		clients: map[string]*ssh.Client{},
 	}
 
-	for name, signer := range map[string]*ssh.Signer{
-		stack.SSHKey: &s.operator,
-		stack.SSHCA:  &s.authority,
+	for name, key := range map[string]struct {
+		signer *ssh.Signer
+		former *[]ssh.Signer
+	}{
+		stack.SSHKey: {&s.operator, &s.formerOperators},
+		stack.SSHCA:  {&s.authority, &s.formerAuthorities},
 	} {
-		key, err := secrets.Get(name)
+		var err error
+		if *key.signer, err = signerOf(secrets, name); err != nil {
+			return nil, err
+		}
+
+		former, err := signerOf(secrets, roles.PreviousSecret(name))
+		if errors.Is(err, stack.ErrNoSecret) {
+			continue
+		}
+
 		if err != nil {
 			return nil, err
 		}
-		if *signer, err = ssh.ParsePrivateKey([]byte(key.Reveal())); err != nil {
-			return nil, fmt.Errorf("read secret %s: %w", name, err)
-		}
+
+		*key.former = []ssh.Signer{former}
 	}
 
 	return s, nil
+}
+
+// signerOf reads one of the SSH keys of the secrets file.
+func signerOf(secrets *stack.Secrets, name string) (ssh.Signer, error) {
+	key, err := secrets.Get(name)
+	if err != nil {
+		return nil, err
+	}
+
+	signer, err := ssh.ParsePrivateKey([]byte(key.Reveal()))
+	if err != nil {
+		return nil, fmt.Errorf("read secret %s: %w", name, err)
+	}
+
+	return signer, nil
+}
+
+// operators are the keys to log in with, the one that new nodes know first.
+func (s *shell) operators() []ssh.Signer {
+	return append([]ssh.Signer{s.operator}, s.formerOperators...)
+}
+
+// authorities are those that may vouch for a node.
+func (s *shell) authorities() []ssh.Signer {
+	return append([]ssh.Signer{s.authority}, s.formerAuthorities...)
 }
 
 func (s *shell) close() {
@@ -67,13 +109,15 @@ func (s *shell) close() {
 
 func (s *shell) config() *ssh.ClientConfig {
 	checker := &ssh.CertChecker{IsHostAuthority: func(authority ssh.PublicKey, _ string) bool {
-		return bytes.Equal(authority.Marshal(), s.authority.PublicKey().Marshal())
+		return slices.ContainsFunc(s.authorities(), func(known ssh.Signer) bool {
+			return bytes.Equal(authority.Marshal(), known.PublicKey().Marshal())
+		})
 	}}
 
 	return &ssh.ClientConfig{
 		// Certificates only: a plain host key would have to be trusted on first use.
 		User:              loginUser,
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(s.operator)},
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(s.operators()...)},
 		HostKeyCallback:   checker.CheckHostKey,
 		HostKeyAlgorithms: []string{ssh.CertAlgoED25519v01},
 		Timeout:           dialTimeout,

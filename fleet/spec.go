@@ -32,7 +32,8 @@ type spec struct {
 	Image  int    `yaml:"image"` // the snapshot's number: two bakes of one digest have other packages
 	Size   string `yaml:"size"`
 	Region string `yaml:"region"`
-	// Authorities are those that the node trusts: the stack's, that of host keys, the operator's key.
+	// Authorities are those that the node trusts and has certificates of: the stack's, that of host keys, the
+	// operator's key, those of the role's certificates. Of two that are trusted the one that signs is first.
 	Authorities []report.Secret `yaml:"authorities"`
 
 	// SSHKeys are the fingerprints of the account's keys that it was given, sorted.
@@ -65,15 +66,9 @@ func (f *Fleet) spec(ctx context.Context, node stack.Node, image int) (spec, err
 		return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
 	}
 
-	var authorities []report.Secret
-
-	for _, name := range []string{stack.CACertificate, stack.SSHCA, stack.SSHKey} {
-		authority, err := f.Secrets.Get(name)
-		if err != nil {
-			return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
-		}
-
-		authorities = append(authorities, authority)
+	authorities, err := f.authoritiesOf(node.Role)
+	if err != nil {
+		return spec{}, fmt.Errorf("work out the spec of %s: %w", node.Name, err)
 	}
 
 	keys, err := f.fingerprints(ctx)
@@ -98,6 +93,49 @@ func (f *Fleet) spec(ctx context.Context, node stack.Node, image int) (spec, err
 		Settings:    lasting.Settings,
 		Secrets:     lasting.Secrets,
 	}, nil
+}
+
+// authoritiesOf are those of a spec, in an order that a role's certificates are added to.
+func (f *Fleet) authoritiesOf(role string) ([]report.Secret, error) {
+	authorities, err := f.trusted(stack.StackAuthority)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, name := range []string{stack.SSHCA, stack.SSHKey} {
+		key, err := f.Secrets.Get(name)
+		if err != nil {
+			return nil, err
+		}
+
+		authorities = append(authorities, key)
+	}
+
+	for _, certificate := range f.manifest(role).Certificates {
+		more, err := f.trusted(stack.AuthorityOf(certificate.Authority))
+		if err != nil {
+			return nil, err
+		}
+
+		authorities = append(authorities, more...)
+	}
+
+	return authorities, nil
+}
+
+// trusted are the certificates that nodes trust for an authority.
+func (f *Fleet) trusted(name string) ([]report.Secret, error) {
+	authority, err := f.Secrets.Authority(name)
+	if err != nil {
+		return nil, err
+	}
+
+	var certificates []report.Secret
+	for _, certificate := range authority.Trusted() {
+		certificates = append(certificates, report.Secret(certificate))
+	}
+
+	return certificates, nil
 }
 
 // made is what the spec of a node comes to that is launched from an image.

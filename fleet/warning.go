@@ -63,15 +63,30 @@ func (f *Fleet) aloneRoles() []string {
 	return all
 }
 
-// rotations are passwords of which the one before still works.
+// rotations are secrets of which two values work, and what ends that.
 func (f *Fleet) rotations() []string {
 	var all []string
 
-	for _, name := range f.Secrets.Names() {
-		if of, previous := strings.CutSuffix(name, roles.PreviousSecret("")); previous {
-			all = append(all, fmt.Sprintf("the value that %s had before it was rotated still works; `hornero secrets "+
-				"retire %[1]s` ends that, when nothing is to be replaced any more", of))
+	for _, name := range f.Stack.Authorities(f.Manifests) {
+		authority, err := f.Secrets.Authority(name)
+		// One that is not there is made by the next `hornero up`.
+		if err != nil {
+			continue
 		}
+
+		if step := authority.NextStep(); step != "" {
+			all = append(all, step)
+		}
+	}
+
+	for _, name := range f.Secrets.Names() {
+		of, previous := strings.CutSuffix(name, roles.PreviousSecret(""))
+		if _, is := f.Stack.AuthorityNamed(of, f.Manifests); is || !previous {
+			continue
+		}
+
+		all = append(all, fmt.Sprintf("the value that %s had before it was rotated still works; `hornero secrets "+
+			"retire %[1]s` ends that, when nothing is to be replaced any more", of))
 	}
 
 	return all

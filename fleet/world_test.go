@@ -252,7 +252,7 @@ func (w *world) serve(folder string, s *stack.Stack) string {
 		api.Fresh(time.Now())(d)
 
 		for _, role := range slices.Sorted(maps.Keys(s.Expected())) {
-			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:3"}
+			tags := []string{"hornero", "hornero:role:" + role, "hornero:release:debian-13", "hornero:document:4"}
 
 			d.Images = append(d.Images, state.Image{
 				ID:           d.NextID(),

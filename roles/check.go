@@ -64,6 +64,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkFiles(doc)
 	m.checkProgramFiles(doc)
 	m.checkPorts(doc)
+	m.checkCertificates(doc)
 	m.checkLeases(doc)
 	m.checkServes(doc)
 	m.checkDatabases(doc)

@@ -170,7 +170,7 @@ var mariadbRules = map[string]rules{
 	"sst": {
 		program: "MariaDB",
 		version: "10.1",
-		first:   map[string]string{"ssl-mode": "10.2"},
+		first:   map[string]string{"ssl-mode": "10.2", "tca": "10.2", "tcert": "10.2", "tkey": "10.2"},
 	},
 	// MariaDB documentation, "wsrep_provider_options" (the releases that each names; ist.recv_bind since
 	// 10.1.17's galera 25.3.17, gcache.recover since 25.3.19), and "Galera Parameters" of the Galera Cluster

@@ -64,7 +64,7 @@ func TestDebian13sTextsAreRefused(t *testing.T) {
 			"short srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"},
 		"db": {
 			"/etc/mysql/mariadb.conf.d/90-hornero.cnf": "require_secure_transport ssl-mode " +
-				"tls_version wsrep_mode",
+				"tca tcert tkey tls_version wsrep_mode",
 			"/etc/mysql/hornero/grants.sql": "ALTER USER",
 		},
 		"web": {

@@ -59,6 +59,8 @@ type Manifest struct {
 	Templates []Template          `yaml:"templates"`
 	Services  []Service           `yaml:"services"`
 	Ports     []Port              `yaml:"ports"`
+	// Certificates are those that the role's nodes have besides that of the stack's authority.
+	Certificates []Certificate `yaml:"certificates"`
 	// Secrets are the role's secrets by their name in the secrets file, as in "wordpress.salt".
 	Secrets map[string]SecretRule `yaml:"secrets"`
 	// ReservedIP says that a node of the role may hold the stack's reserved IP, and what it serves there needs;
@@ -143,6 +145,12 @@ type Port struct {
 	// "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address)
 	From []string `yaml:"from"`
 	Name string   `yaml:"name"` // what it is for
+}
+
+// Certificate is a certificate of an authority of its own: only nodes of roles that ask for it have one, and who trusts
+// that authority takes no other node for one of them.
+type Certificate struct {
+	Authority string `yaml:"authority"` // its name; the secrets AUTHORITY.ca.certificate and AUTHORITY.ca.key
 }
 
 // ReservedIP is what a role needs only where its nodes may hold the stack's reserved IP.

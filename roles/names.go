@@ -160,15 +160,33 @@ func (w *nameWalk) command(command *parse.CommandNode) {
 		return
 	}
 
-	if problem := w.manifest.undeclared(kind, name.Text); problem != "" {
-		line, column := w.place(int(name.Pos))
-		w.found = append(w.found, report.Problem{
-			File:    w.file,
-			Line:    line,
-			Column:  column,
-			Message: problem,
-		})
+	w.declared(kind, name)
+
+	// Its second word names an authority.
+	if kind == "pki" && len(words) > 2 {
+		if authority, isName := words[2].(*parse.StringNode); isName {
+			w.declared(functionAuthority, authority)
+		}
 	}
+}
+
+// functionAuthority is no function of templates: it stands for the second word of pki.
+const functionAuthority = "pki authority"
+
+// declared notes a problem where the manifest declares no such name.
+func (w *nameWalk) declared(kind string, name *parse.StringNode) {
+	problem := w.manifest.undeclared(kind, name.Text)
+	if problem == "" {
+		return
+	}
+
+	line, column := w.place(int(name.Pos))
+	w.found = append(w.found, report.Problem{
+		File:    w.file,
+		Line:    line,
+		Column:  column,
+		Message: problem,
+	})
 }
 
 // indexed is the function that reads what a field of Facts holds; "" for other fields.
@@ -204,7 +222,9 @@ func (m *Manifest) undeclared(function, name string) string {
 	case "role", "peers", "slots", "expected", "writer", "lease":
 		kind, known = "watched role", slices.Sorted(maps.Keys(m.Watches))
 	case "pki":
-		kind, known = "part of the node's identity", []string{"ca", "certificate", "key"}
+		kind, known = "part of the node's identity", []string{PKIAuthority, PKICertificate, PKIKey}
+	case functionAuthority:
+		kind, known = "certificate of authority", m.authorities()
 	case "var":
 		kind, known = "variable", m.variableNames()
 	case "can":

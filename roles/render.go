@@ -38,6 +38,8 @@ type Facts struct {
 	Peers     map[string][]PeerFact // by role, sorted by name
 	Expected  map[string][]string   // by role, sorted
 	PKI       map[string]string     // "ca", "certificate", "key": PEM
+	// Authorities are the node's identities of other authorities than the stack's, each like PKI.
+	Authorities map[string]map[string]string
 }
 
 // Settings of every node, whatever its role: what the bootstrap itself is told.
@@ -120,8 +122,13 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 		return value.Reveal(), err
 	}
 
-	pki := func(name string) (string, error) {
-		return lookup("pki", facts.PKI, name)
+	pki := func(name string, authority ...string) (string, error) {
+		identity, err := facts.identity(authority)
+		if err != nil {
+			return "", err
+		}
+
+		return lookup("pki", identity, name)
 	}
 
 	// While a password is rotated the one before it works, too: "" where there is none.

@@ -20,7 +20,7 @@ type NamedSecret struct {
 	Help  string   // what it is for
 	Roles []string // whose nodes are given it, sorted
 	Given bool     // only the operator can give it
-	Fixed bool     // the whole stack lives by it: it is made once, and nobody changes it
+	Fixed bool     // the whole stack lives by it: nobody chooses its value
 }
 
 // ownSecrets are those that every stack has.
@@ -39,7 +39,7 @@ func ownSecrets() []NamedSecret {
 // NamedSecrets are the secrets that the stack has a use for, by name.
 func (s *Stack) NamedSecrets(manifests map[string]*roles.Manifest) []NamedSecret {
 	all := map[string]NamedSecret{}
-	for _, own := range ownSecrets() {
+	for _, own := range slices.Concat(ownSecrets(), s.namedAuthorities(manifests)) {
 		all[own.Name] = own
 	}
 
@@ -107,6 +107,12 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 	for _, node := range s.All() {
 		asked := s.SecretsOf(manifests[node.Role], manifests)
 
+		asked = append(asked, SSHCA, SSHKey)
+
+		for _, authority := range authoritiesOf(manifests[node.Role]) {
+			asked = append(asked, authoritySecrets(authority)...)
+		}
+
 		for _, database := range s.DatabasesOf(node.Role, manifests) {
 			asked = append(asked, roles.PreviousSecret(database.Secret))
 		}
@@ -123,8 +129,15 @@ func (s *Stack) NodesGiven(names []string, manifests map[string]*roles.Manifest)
 	return given
 }
 
-// IsPrevious tells whether a secret is what another was before a rotation: it comes and goes with that.
-func IsPrevious(name string) bool { return strings.HasSuffix(name, roles.PreviousSecret("")) }
+// IsPrevious tells whether a secret is what another was before a rotation, or an authority is to be after it: it comes
+// and goes with that.
+func IsPrevious(name string) bool {
+	next := strings.HasSuffix(name, nextSecret(ownAuthority+certificateOf)) ||
+		strings.HasSuffix(name, nextSecret(ownAuthority+keyOf)) ||
+		slices.Contains(authoritySecrets(StackAuthority)[2:], name)
+
+	return next || strings.HasSuffix(name, roles.PreviousSecret(""))
+}
 
 // rank is the place of a role's nodes when they are replaced.
 func rank(manifest *roles.Manifest) int {
@@ -158,7 +171,11 @@ func CheckSecret(name string, value report.Secret) error {
 
 // FixedError refuses to change what the stack lives by.
 func FixedError(verb, name string) error {
-	return fmt.Errorf("%s %s: %w; destroy the stack and remove the secrets file to begin anew", verb, name, ErrFixed)
+	if name == PlanKey {
+		return fmt.Errorf("%s %s: %w; it is made once", verb, name, ErrFixed)
+	}
+
+	return fmt.Errorf("%s %s: %w; `hornero secrets rotate %[2]s` makes another, step by step", verb, name, ErrFixed)
 }
 
 // Change brings the values of one moment to others of the same names. What somebody else changed since is an error, and

@@ -67,25 +67,25 @@ type maker struct {
 
 // makers are in the order in which they must run: the authority signs the site's certificate.
 func makers(values map[string]report.Secret, of *Stack, manifests map[string]*roles.Manifest) []maker {
-	sshKey := func(name, comment string) func() error {
-		return func() error { return makeSSHKey(values, name, comment) }
+	sshKey := func(name string) func() error {
+		return func() error { return makeSSHKey(values, name, sshComment(name, of.Name)) }
 	}
 
-	return []maker{
+	all := []maker{
 		{
 			name: CACertificate,
 			what: "the stack's authority",
-			make: func() error { return makeAuthority(values, of.Name) },
+			make: func() error { return makeAuthority(values, StackAuthority, of.Name) },
 		},
 		{
 			name: SSHKey,
 			what: "the operator's SSH key",
-			make: sshKey(SSHKey, "hornero "+of.Name),
+			make: sshKey(SSHKey),
 		},
 		{
 			name: SSHCA,
 			what: "the authority of SSH host keys",
-			make: sshKey(SSHCA, "hornero "+of.Name+" hosts"),
+			make: sshKey(SSHCA),
 		},
 		{
 			name: SiteCertificate,
@@ -101,6 +101,49 @@ func makers(values map[string]report.Secret, of *Stack, manifests map[string]*ro
 			},
 		},
 	}
+
+	return append(all, authorityMakers(values, of, manifests)...)
+}
+
+// authorityMakers make the authorities that manifests ask for.
+func authorityMakers(
+	values map[string]report.Secret,
+	of *Stack,
+	manifests map[string]*roles.Manifest,
+) []maker {
+	// Nodes may run that are known by the stack's authority only.
+	_, launched := values[CACertificate]
+
+	var all []maker
+
+	for _, authority := range of.Authorities(manifests) {
+		if authority == StackAuthority {
+			continue
+		}
+
+		all = append(all, maker{
+			name: authority + certificateOf,
+			what: "the authority",
+			make: func() error {
+				if launched {
+					return splitAuthority(values, authority, of.Name)
+				}
+
+				return makeAuthority(values, authority, of.Name)
+			},
+		})
+	}
+
+	return all
+}
+
+// sshComment is what an SSH key of the stack says of itself.
+func sshComment(name, stack string) string {
+	if name == SSHCA {
+		return "hornero " + stack + " hosts"
+	}
+
+	return "hornero " + stack
 }
 
 // makeMissing makes what the values lack, and returns a line about each.
@@ -226,18 +269,6 @@ func random(length int) report.Secret {
 	}
 
 	return report.Secret(text.String())
-}
-
-func makeAuthority(values map[string]report.Secret, name string) error {
-	pair, err := pki.NewCA(name)
-	if err != nil {
-		return err
-	}
-
-	values[CACertificate] = report.Secret(pair.Certificate)
-	values[CAKey] = pair.Key
-
-	return nil
 }
 
 func makeSite(values map[string]report.Secret, of *Stack, urls []string) error {

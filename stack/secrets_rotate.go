@@ -14,6 +14,10 @@ var ErrRotating = errors.New("the one before it still works")
 
 // Rotate makes a secret anew. Running nodes keep the old one until they are replaced.
 func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Manifest) error {
+	if authority, is := of.AuthorityNamed(name, manifests); is {
+		return s.RotateAuthority(authority, of.Name)
+	}
+
 	rule := of.secretRules(manifests)[name]
 
 	return s.update(func(values map[string]report.Secret) error {
@@ -24,9 +28,8 @@ func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Man
 		}
 
 		switch name {
-		// Nodes that run trust only the old one: with a new one nobody could reach them.
-		case CACertificate, CAKey, SSHCA, SSHKey:
-			return FixedError("rotate", name)
+		case SSHCA, SSHKey:
+			return rotateKey(values, name, of.Name)
 
 		case PlanKey:
 			return fmt.Errorf("rotate %s: %w; with another one every node would look changed to `hornero plan`",

@@ -71,10 +71,13 @@ type caller struct {
 	from string // address and port
 }
 
+// peersPath is where the peer set is read.
+const peersPath = "/v1/peers"
+
 // Handler is the agents' API.
 func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/peers", (&poll{registry: s.Registry}).serve)
+	mux.HandleFunc("GET "+peersPath, (&poll{registry: s.Registry}).serve)
 
 	handle(mux, s, "POST /v1/join", func(ctx context.Context, who caller, join peerset.Join) (any, error) {
 		if err := who.mayJoin(join); err != nil {
@@ -134,7 +137,7 @@ func (s Server) Handler() http.Handler {
 		return struct{}{}, nil
 	})
 
-	return mux
+	return s.hold(mux)
 }
 
 // events answers with the newest events after an id.

@@ -48,6 +48,10 @@ const (
 	// counts as unreadable.
 	DefaultUnreadable = 15 * time.Minute
 
+	// DefaultStranger is how long Galera's view may have a member that the peer set does not know: one that was
+	// replaced leaves within seconds.
+	DefaultStranger = 30 * time.Second
+
 	maxBackoff = time.Minute
 )
 
@@ -70,6 +74,7 @@ type Times struct {
 	Unreadable  time.Duration
 	IdlePoll    time.Duration
 	IdleAfter   time.Duration
+	Stranger    time.Duration
 
 	// DelayScale scales the delays of decisions; 0 means 1.
 	DelayScale float64
@@ -97,6 +102,7 @@ func (t Times) withDefaults() Times {
 		{&t.Unreadable, DefaultUnreadable},
 		{&t.IdlePoll, DefaultIdlePoll},
 		{&t.IdleAfter, DefaultIdleAfter},
+		{&t.Stranger, DefaultStranger},
 	} {
 		if *d.value == 0 {
 			*d.value = d.fallback

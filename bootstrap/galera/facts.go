@@ -16,7 +16,8 @@ const (
 	FactShort         = "galera.short"  // there is too little of it to take writes
 	FactReason        = "galera.reason" // why there is no evidence
 	FactArbiters      = "galera.arbiters"
-	FactSeed          = "galera.seed"  // of a directory that is as it was baked
-	FactView          = "galera.view"  // addresses of the database nodes in the server's view
-	FactEnded         = "galera.ended" // the member of Galera's view that this node's server was; it has ended
+	FactSeed          = "galera.seed"     // of a directory that is as it was baked
+	FactView          = "galera.view"     // addresses of the database nodes in the server's view
+	FactStranger      = "galera.stranger" // members of the view that the peer set does not know
+	FactEnded         = "galera.ended"    // the member of Galera's view that this node's server was; it has ended
 )

@@ -47,6 +47,7 @@ type Driver struct {
 	conditions   conditions
 	evicted      map[string]string // the last member that was evicted, by node
 	polling      polling
+	observed     observation
 }
 
 // Run drives the node until ctx ends. The server goes on without its driver.

@@ -165,7 +165,13 @@ func (n *node) render() {
 			Secret: "wordpress.db_password",
 			Grants: roles.AllPrivileges,
 		}},
-		PKI: n.w.pki(n.name),
+	}
+
+	own, galera := n.w.identities(n.name)
+	facts.PKI = own
+
+	if galera != nil {
+		facts.Authorities = map[string]map[string]string{"galera": galera}
 	}
 
 	for _, t := range manifest.Templates {

@@ -46,6 +46,9 @@ type world struct {
 	caKey  *ecdsa.PrivateKey
 	nodes  map[string]*node
 	stack  []string // the database nodes that it is to have
+	// identities are a node's certificates, of the stack's authority and of Galera's; none of Galera's is one of an
+	// earlier version.
+	identities func(name string) (own, galera map[string]string)
 }
 
 func newWorld(t *testing.T) *world {
@@ -61,6 +64,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, os.Chmod(host, 0o755))
 	t.Cleanup(func() { os.RemoveAll(host) })
 
+	w.identities = func(name string) (own, galera map[string]string) { return w.pki(name), nil }
 	w.dir = "/" + strings.TrimPrefix(strings.TrimPrefix(host, root()), "/")
 	w.stack = []string{"db-1", "db-2", "db-3"}
 	w.caKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -42,6 +42,7 @@ var times = galera.Times{
 	Backoff:    2 * time.Millisecond,
 	Grace:      20 * time.Millisecond,
 	Pause:      2 * time.Millisecond,
+	Stranger:   20 * time.Millisecond,
 	DelayScale: 0.001,
 }
 

@@ -12,6 +12,7 @@ type Status struct {
 	State   State
 	Reason  string
 	Healthy bool
+	Alarm   string // what is wrong with the cluster although the node serves; "" for nothing
 	Facts   map[string]string
 }
 
@@ -19,6 +20,7 @@ func (s Status) equal(other Status) bool {
 	return s.State == other.State &&
 		s.Reason == other.Reason &&
 		s.Healthy == other.Healthy &&
+		s.Alarm == other.Alarm &&
 		maps.Equal(s.Facts, other.Facts)
 }
 
@@ -37,6 +39,12 @@ func (d *Driver) publish(in Input, action Action) {
 		Reason:  action.Reason,
 		Healthy: Healthy(in, action.State),
 		Facts:   d.facts(in, action),
+	}
+
+	// The node serves on: whoever got in must not be able to end the service by it, too.
+	if who := d.observeStrangers(in); who != "" {
+		status.Facts[FactStranger] = who
+		status.Alarm = "Galera's view has a member that the peer set does not know: " + who
 	}
 
 	d.mu.Lock()

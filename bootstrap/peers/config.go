@@ -70,6 +70,8 @@ type Config struct {
 	// Refused is told of connections that are refused before they show a certificate; nil for nobody. TLS
 	// itself tells of the rest.
 	Refused func(peerset.Refusal)
+	// out tells why an incarnation is in the peer set no longer; nil while nobody knows.
+	out func(peerset.Identity) error
 	// NotifyChange is called after this member changed something, so that the others are told; nil for nobody. It must
 	// not block.
 	NotifyChange func()
@@ -110,6 +112,10 @@ func (c *Config) defaults() {
 
 	if c.NotifyChange == nil {
 		c.NotifyChange = func() {}
+	}
+
+	if c.out == nil {
+		c.out = func(peerset.Identity) error { return nil }
 	}
 
 	if c.Refused == nil {

@@ -24,10 +24,14 @@ type listener struct {
 	config    *tls.Config
 	handshake time.Duration // the longest
 	refused   func(peerset.Refusal)
-	socket    string // dqlite's own
+	out       func(peerset.Identity) error // why somebody is in the peer set no longer
+	socket    string                       // dqlite's own
 	stop      context.CancelFunc
 	ended     context.Context
 	done      sync.WaitGroup
+
+	mu      sync.Mutex
+	callers map[net.Conn]peerset.Identity // of the connections that are open
 }
 
 // Limits after which a connection to a machine that vanished is given up: those of go-dqlite's own proxy.
@@ -59,10 +63,13 @@ func (c Config) listen() (*listener, error) {
 		config:    c.listenTLS(),
 		handshake: c.Handshake,
 		refused:   c.Refused,
+		out:       c.out,
 		// go-dqlite would name the socket of every first member alike.
 		socket: fmt.Sprintf("@hornero-dqlite-%s-%d", endpoint, os.Getpid()),
 		ended:  ended,
 		stop:   stop,
+
+		callers: map[net.Conn]peerset.Identity{},
 	}, nil
 }
 
@@ -110,6 +117,12 @@ func (l *listener) handle(conn net.Conn) {
 		return
 	}
 
+	defer l.forget(conn)
+
+	if !l.note(conn, member.ConnectionState()) {
+		return
+	}
+
 	// dqlite may not be there yet, or not any more: the other side tries again.
 	own, err := net.Dial("unix", l.socket)
 	if err != nil {
@@ -117,6 +130,41 @@ func (l *listener) handle(conn net.Conn) {
 	}
 
 	relay(member, own)
+}
+
+// note remembers whose connection it is; false for one that is out since the handshake.
+func (l *listener) note(conn net.Conn, state tls.ConnectionState) bool {
+	who, err := callerOf(state)
+	if err != nil {
+		return false
+	}
+
+	l.mu.Lock()
+	l.callers[conn] = who
+	l.mu.Unlock()
+
+	// Asked after it is remembered: what changes from now on finds the connection.
+	return l.out(who) == nil
+}
+
+func (l *listener) forget(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	delete(l.callers, conn)
+}
+
+// drop ends the connections of those who are out by now.
+func (l *listener) drop(out func(peerset.Identity) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	for conn, who := range l.callers {
+		// The plain connection: TLS would wait to say goodbye.
+		if out(who) != nil {
+			conn.Close()
+		}
+	}
 }
 
 // refuse tells of a handshake that came to nothing. What was wrong with a certificate was told already.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/pki"
 )
 
 // triedDqlite is how a refusal names what was tried.
@@ -45,13 +46,49 @@ func (c Config) listenTLS() *tls.Config {
 				c.refuse(from, err)
 			}
 
-			return err
+			if err != nil {
+				return err
+			}
+
+			return c.refuseReplaced(from, state)
 		}
 
 		return one, nil
 	}
 
 	return config
+}
+
+// refuseReplaced refuses a member that another took the place of: its certificate outlives it.
+func (c Config) refuseReplaced(from net.Addr, state tls.ConnectionState) error {
+	who, err := callerOf(state)
+	if err != nil {
+		return err
+	}
+
+	if err = c.out(who); err != nil {
+		c.Refused(peerset.Refusal{
+			From:   from.String(),
+			Node:   who.Name,
+			Role:   who.Role,
+			Tried:  triedDqlite,
+			Reason: peerset.ReasonEvicted,
+			Err:    err,
+		})
+	}
+
+	return err
+}
+
+// callerOf is who the other side of a connection is.
+func callerOf(state tls.ConnectionState) (peerset.Identity, error) {
+	name, err := pki.NameOf(state.PeerCertificates[0])
+
+	return peerset.Identity{
+		Name:        name.Node,
+		Role:        name.Role,
+		Incarnation: name.Incarnation,
+	}, err
 }
 
 // otherEra refuses a caller that names eras but not this one, before TLS finds no protocol in common.

@@ -100,7 +100,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 }
 
 func newStore(config Config) *Store {
-	return &Store{
+	s := &Store{
 		config:     config,
 		departed:   &departed{addresses: map[string]bool{}},
 		writing:    make(chan struct{}, 1),
@@ -113,6 +113,17 @@ func newStore(config Config) *Store {
 		renewals:   map[string]sighting{},
 		snapshot:   peerset.Snapshot{Stack: config.Stack},
 	}
+	s.config.out = s.out
+
+	return s
+}
+
+// out tells why an incarnation is in the peer set no longer.
+func (s *Store) out(who peerset.Identity) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.snapshot.Out(who)
 }
 
 // connect starts dqlite and the listener before it, and opens the store.

@@ -302,6 +302,7 @@ func (s *Store) publish(next peerset.Snapshot, seen counters) {
 
 	if next.Generation != s.snapshot.Generation {
 		s.departed.note(s.snapshot, next)
+		s.listener.drop(next.Out)
 	}
 
 	s.beats = advance(s.beats, seen.beats, now)

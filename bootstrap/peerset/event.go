@@ -34,7 +34,9 @@ const (
 	EventNonPrimary   = "galera-non-primary"
 	EventDrift        = "drift" // files are not as baked
 	EventQuarantine   = "quarantine"
-	EventReservedIP   = "reserved-ip" // the address reaches the node, or the API does not let it move it
+	EventStranger     = "galera-stranger" // Galera's view has a member that the peer set does not know
+	EventExpiry       = "certificate"     // one of the node's certificates ends soon
+	EventReservedIP   = "reserved-ip"     // the address reaches the node, or the API does not let it move it
 )
 
 // Event is something that happened to the stack.
@@ -75,6 +77,8 @@ var noteDrivers = map[string]string{
 	EventDrift:        "",
 	EventQuarantine:   "",
 	EventReservedIP:   "",
+	EventStranger:     driverGalera,
+	EventExpiry:       "",
 }
 
 // EventKinds are all kinds, sorted.

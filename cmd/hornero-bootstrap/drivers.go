@@ -96,6 +96,7 @@ func galeraStatus(s galera.Status) bootstrap.DriverStatus {
 		State:   string(s.State),
 		Healthy: s.Healthy,
 		Reason:  s.Reason,
+		Alarm:   s.Alarm,
 		Facts:   s.Facts,
 	}
 }
@@ -215,8 +216,15 @@ func galeraEvents(note func(kind, text string)) func(galera.Status) {
 	// A crash, or the loss of the primary component, is remembered until its end: between the two a node waits and
 	// joins.
 	var before, trouble galera.State
+	var alarm string
 
 	return func(s galera.Status) {
+		if s.Alarm != "" && s.Alarm != alarm {
+			note(peerset.EventStranger, printable(s.Alarm))
+		}
+
+		alarm = s.Alarm
+
 		// The status comes often: only a change of state is an event.
 		if s.State == before {
 			return

@@ -94,7 +94,8 @@ const (
 	secretUngiven = "not given"
 	secretUnused  = "unused" // held, and no role asks for it any more
 
-	secretPrevious = "previous" // what a password was before it was rotated
+	secretPrevious = "previous" // what a secret was before it was rotated
+	secretNext     = "next"     // what an authority is to be
 )
 
 func secretsListCommand(with func(secretsWork) runE) *cobra.Command {
@@ -166,6 +167,17 @@ func (o openedSecrets) lines() []SecretLine {
 				State: secretPrevious,
 				Roles: []string{},
 				Help:  "works, too, until `hornero secrets retire " + of + "`",
+			})
+
+			continue
+		}
+
+		if authority, is := o.stack.AuthorityNamed(name, o.manifests); is && !slices.Contains(named, name) {
+			lines = append(lines, SecretLine{
+				Name:  name,
+				State: secretNext,
+				Roles: []string{},
+				Help:  "signs after the next `hornero secrets rotate " + authority + "`",
 			})
 
 			continue
@@ -264,23 +276,30 @@ func (o openedSecrets) held(name string) (report.Secret, error) {
 	return "", fmt.Errorf("%s is not made yet; `hornero up` or `hornero secrets make` makes it", name)
 }
 
+const rotateHelp = `Makes a secret anew in the secrets file, and names the nodes that are to be replaced, in the order
+in which to do it. Nothing is changed on a running node.
+
+An authority of certificates (ca, galera.ca) is rotated in three steps, each with "hornero up" behind it until "hornero
+plan" is empty, so that nodes of both sides get on with each other:
+
+  hornero secrets rotate galera.ca    nodes trust the next one, too
+  hornero secrets rotate galera.ca    the next one signs
+  hornero secrets retire galera.ca    nodes trust the new one only
+
+The authority of SSH host keys (ssh.ca) and the operator's key (ssh.key) need one "hornero up"; "hornero secrets retire"
+behind it makes this machine forget the old one.`
+
 func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate NAME",
 		Short: "make a secret anew; nodes keep the old one until they are replaced",
-		Long: "Makes a secret anew in the secrets file, and names the nodes that are to be replaced, in the order in " +
-			"which to do it.\nNothing is changed on a running node.",
-		Args: cobra.ExactArgs(1),
+		Long:  rotateHelp,
+		Args:  cobra.ExactArgs(1),
 
-		ValidArgsFunction: completeSecret(file, func(secret stack.NamedSecret) bool {
-			return !secret.Fixed && !secret.Given
-		}),
+		ValidArgsFunction: completeRotation(file),
 		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
-			if _, err := secrets.held(args[0]); err != nil {
+			if err := secrets.checkRotatable(args[0]); err != nil {
 				return err
-			}
-			if stack.IsPrevious(args[0]) {
-				return fmt.Errorf("%s comes and goes with the rotation of another secret; rotate that one", args[0])
 			}
 
 			before := secrets.All()
@@ -295,25 +314,21 @@ func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Comm
 	}
 }
 
-const retireHelp = `Ends the rotation of a database's password. From "hornero secrets rotate" and "hornero up" on the
-database takes both values. When "hornero plan" is empty no node has the old one any more; retire it, and "hornero up"
-replaces the database nodes by such that refuse it.`
+const retireHelp = `Ends the rotation of a database's password, of an authority or of an SSH key. From "hornero secrets
+rotate" and "hornero up" on both values work. When "hornero plan" is empty no node has the old one any more; retire it,
+and "hornero up" replaces the nodes that take both by such that refuse it.`
 
 func secretsRetireCommand(with func(secretsWork) runE, file *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "retire NAME",
-		Short: "let the value that a database's password had before it was rotated work no more",
+		Short: "let the value that a secret had before it was rotated work no more",
 		Long:  retireHelp,
 		Args:  cobra.ExactArgs(1),
 
-		ValidArgsFunction: completeSecret(file, func(secret stack.NamedSecret) bool { return !secret.Fixed }),
+		ValidArgsFunction: completeRotation(file),
 		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
-			if _, err := secrets.held(args[0]); err != nil {
-				return err
-			}
-
 			before := secrets.All()
-			if err := secrets.Retire(args[0]); err != nil {
+			if err := secrets.retire(args[0]); err != nil {
 				return err
 			}
 
@@ -346,8 +361,15 @@ func (o openedSecrets) tellChanged(w io.Writer, before map[string]report.Secret)
 		fmt.Fprintf(w, "  %s\n", strings.Join(list, " "))
 	}
 
+	for _, step := range o.nextSteps(names) {
+		fmt.Fprintln(w, step+".")
+	}
+
 	for _, name := range names {
-		if after, there := strings.CutSuffix(name, roles.PreviousSecret("")); there && o.All()[name] != "" {
+		after, there := strings.CutSuffix(name, roles.PreviousSecret(""))
+		_, authority := o.stack.AuthorityNamed(name, o.manifests)
+
+		if there && !authority && o.All()[name] != "" {
 			fmt.Fprintf(w, "Its old value works, too, until `hornero secrets retire %s` and another `hornero up`.\n",
 				after)
 		}

@@ -81,8 +81,8 @@ func TestASecretThatNobodyAsksForIsRefused(t *testing.T) {
 		require.Contains(t, got.stderr, "`hornero secrets list --long` tells what is asked for", verb)
 	}
 
-	for _, verb := range []string{"set", "rotate"} {
-		got := horneroWith(t, "typed", "secrets", verb, stack.CAKey)
+	for verb, name := range map[string]string{"set": stack.CAKey, "rotate": stack.PlanKey} {
+		got := horneroWith(t, "typed", "secrets", verb, name)
 		require.Equal(t, 1, got.code, verb)
 		require.Contains(t, got.stderr, stack.ErrFixed.Error(), verb)
 	}
@@ -164,6 +164,7 @@ func TestNamesOfSecretsAreCompleted(t *testing.T) {
 		offered := hornero(t, "__complete", "secrets", verb, "").stdout
 		require.Contains(t, offered, "wordpress.db_password\tof the database's user\n", verb)
 		require.Equal(t, verb == "show", strings.Contains(offered, stack.CAKey), verb)
+		require.Equal(t, verb == "rotate", strings.Contains(offered, "galera.ca\t"), verb)
 	}
 }
 

@@ -154,6 +154,7 @@ func socketFolder() string {
 type loginFiles struct {
 	agent      string // a socket
 	publicKey  string // chooses one of the agent's keys
+	formerKey  string // chooses the one before, which nodes may know that are not replaced yet
 	knownHosts string
 }
 
@@ -161,11 +162,13 @@ func writeLogin(folder string, login fleet.Login) (loginFiles, error) {
 	files := loginFiles{
 		agent:      filepath.Join(folder, "agent"),
 		publicKey:  filepath.Join(folder, "key.pub"),
+		formerKey:  filepath.Join(folder, "former.pub"),
 		knownHosts: filepath.Join(folder, "known_hosts"),
 	}
 
 	return files, errors.Join(
 		os.WriteFile(files.publicKey, []byte(login.PublicKey+"\n"), 0o600),
+		os.WriteFile(files.formerKey, []byte(login.FormerKey+"\n"), 0o600),
 		os.WriteFile(files.knownHosts, []byte(login.KnownHosts+"\n"), 0o600),
 	)
 }
@@ -216,6 +219,10 @@ func (s sshSession) arguments(files loginFiles) []string {
 		{"CanonicalizeHostname", "no"},
 	} {
 		arguments = append(arguments, "-o", option[0]+"="+option[1])
+	}
+
+	if s.login.FormerKey != "" {
+		arguments = append(arguments, "-o", "IdentityFile="+sshPath(files.formerKey))
 	}
 
 	if s.flags.terminal {

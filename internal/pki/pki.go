@@ -22,9 +22,18 @@ import (
 )
 
 const (
-	// Validity is how long a certificate holds. A node lives for one image; its certificate must not be what ends it.
-	Validity = 10 * 365 * 24 * time.Hour
-	Skew     = time.Hour // clocks of Droplets and of the operator's machine may differ by this
+	day  = 24 * time.Hour
+	Skew = time.Hour // clocks of Droplets and of the operator's machine may differ by this
+
+	// authorityValidity is how long an authority lasts, and the certificate of the site.
+	authorityValidity = 10 * 365 * day
+)
+
+// A node's certificate lasts from Validity to Validity and Spread, a year, as the lot falls: those of a stack that was
+// launched in one go must not end in one night.
+const (
+	Validity = 335 * day
+	Spread   = 30 * day
 )
 
 var (
@@ -58,16 +67,20 @@ type Name struct {
 // kindScheme opens the URI that carries a node's kind.
 const kindScheme = "hornero"
 
-// NewCA makes a stack's authority. The key is ECDSA on P-256, which MariaDB, Galera, stunnel and HAProxy all take.
+// NewCA makes an authority of a stack. The key is ECDSA on P-256, which MariaDB, Galera, stunnel and HAProxy all take.
 func NewCA(stack string) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Pair{}, fmt.Errorf("make authority of %s: %w", stack, err)
 	}
 
+	// Two authorities of a stack stand in one file while one takes the other's place: their names tell them apart.
+	var mark [4]byte
+	_, _ = rand.Read(mark[:]) // never fails
+
 	template := &x509.Certificate{
 		Subject: pkix.Name{
-			CommonName:   stack + " authority",
+			CommonName:   fmt.Sprintf("%s authority %x", stack, mark),
 			Organization: []string{stack},
 		},
 		IsCA:                  true,
@@ -77,7 +90,7 @@ func NewCA(stack string) (Pair, error) {
 		MaxPathLenZero: true,
 	}
 
-	return sign(template, template, key, key)
+	return sign(template, template, key, key, authorityValidity)
 }
 
 // Issue makes a node's certificate. It serves as server and as client.
@@ -97,7 +110,10 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 		},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{
+			x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth,
+		},
 	}
 
 	// As a URI among the alternative names older versions pass it over.
@@ -105,7 +121,27 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 		template.URIs = []*url.URL{{Scheme: kindScheme, Opaque: name.Kind}}
 	}
 
-	return ca.issue(template)
+	lasts, err := nodeValidity()
+	if err != nil {
+		return Pair{}, err
+	}
+
+	return ca.issue(template, lasts)
+}
+
+// nodeValidity draws how long a node's certificate lasts.
+func nodeValidity() (time.Duration, error) {
+	most := big.NewInt(int64(Spread))
+
+	more, err := rand.Int(rand.Reader, most)
+	if err != nil {
+		return 0, err
+	}
+
+	lasts := Validity
+	lasts += time.Duration(more.Int64())
+
+	return lasts, nil
 }
 
 // IssueSite makes a certificate for the load balancer, self-signed by the stack's authority.
@@ -118,10 +154,10 @@ func (ca Pair) IssueSite(stack string, names ...string) (Pair, error) {
 		DNSNames:    names,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
+	}, authorityValidity)
 }
 
-func (ca Pair) issue(template *x509.Certificate) (Pair, error) {
+func (ca Pair) issue(template *x509.Certificate, lasts time.Duration) (Pair, error) {
 	parent, err := ParseCertificate(ca.Certificate)
 	if err != nil {
 		return Pair{}, fmt.Errorf("read authority: %w", err)
@@ -137,10 +173,15 @@ func (ca Pair) issue(template *x509.Certificate) (Pair, error) {
 		return Pair{}, fmt.Errorf("issue certificate for %s: %w", template.Subject.CommonName, err)
 	}
 
-	return sign(template, parent, key, parentKey)
+	return sign(template, parent, key, parentKey, lasts)
 }
 
-func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey crypto.Signer) (Pair, error) {
+func sign(
+	template, parent *x509.Certificate,
+	key *ecdsa.PrivateKey,
+	parentKey crypto.Signer,
+	lasts time.Duration,
+) (Pair, error) {
 	// Random and positive, at most 20 octets (RFC 5280, 4.1.2.2): nobody keeps a list of serial numbers.
 	limit := new(big.Int)
 	limit.SetBit(limit, 127, 1)
@@ -153,7 +194,7 @@ func sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey, parentKey c
 	now := time.Now()
 	template.SerialNumber = serial
 	template.NotBefore = now.Add(-Skew)
-	template.NotAfter = now.Add(Validity)
+	template.NotAfter = now.Add(lasts)
 
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
 	if err != nil {

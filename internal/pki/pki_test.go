@@ -70,6 +70,39 @@ func TestACertificateSaysWhoItsNodeIs(t *testing.T) {
 	}
 }
 
+// Certificates that end in one night would take the whole stack down in it.
+func TestACertificateLastsAYearAtMostAndNoTwoEndTogether(t *testing.T) {
+	ca := authority(t, stack)
+	ends := map[time.Time]bool{}
+
+	for range 4 {
+		certificate, err := pki.ParseCertificate(issued(t, ca, db(1)).Certificate)
+		require.NoError(t, err)
+
+		lasts := time.Until(certificate.NotAfter)
+		require.LessOrEqual(t, lasts, 365*24*time.Hour)
+		require.Greater(t, lasts, pki.Validity-time.Hour)
+
+		ends[certificate.NotAfter] = true
+	}
+
+	require.Len(t, ends, 4)
+
+	own, err := pki.ParseCertificate(ca.Certificate)
+	require.NoError(t, err)
+	require.Greater(t, time.Until(own.NotAfter), 5*pki.Validity, "an authority outlives what it signs")
+}
+
+// One that takes another's place stands beside it in one file: OpenSSL looks authorities up by their names.
+func TestTwoAuthoritiesOfAStackHaveTwoNames(t *testing.T) {
+	first, err := pki.ParseCertificate(authority(t, stack).Certificate)
+	require.NoError(t, err)
+
+	second, err := pki.ParseCertificate(authority(t, stack).Certificate)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Subject.CommonName, second.Subject.CommonName)
+}
+
 // meet is one handshake on loopback; it returns what each side thought of the other.
 func meet(t *testing.T, server, client *tls.Config) (serverErr, clientErr error) {
 	t.Helper()
@@ -134,9 +167,14 @@ func TestPeersOfOneStackMeetAndStrangersDoNot(t *testing.T) {
 	}
 
 	for name, pair := range strangers {
+		shown := keyPair(t, pair)
 		anything := &tls.Config{
-			Certificates:       []tls.Certificate{keyPair(t, pair)},
+			Certificates:       []tls.Certificate{shown},
 			InsecureSkipVerify: true,
+			// Also one that the server did not ask for.
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return &shown, nil
+			},
 		}
 
 		serverErr, _ := meet(t, own, anything)

@@ -19,7 +19,7 @@ const (
 // DocumentTag is on every image whose bootstrap knows the node documents of this version. A new key in them that an
 // earlier bootstrap refuses, or a key that it misses, is a new number here: no node is launched from an image that
 // would refuse its document.
-const DocumentTag = "hornero:document:3"
+const DocumentTag = "hornero:document:4"
 
 // RejectedTag is on an image that a roll went back from: no node is launched from it until a person accepts it.
 const RejectedTag = "hornero:rejected"

@@ -22,8 +22,9 @@ type Status struct {
 	Phase       string `json:"phase"`   // finding, joining, configuring, serving, refused
 	State       string `json:"state"`   // the role's own word: synced, donor, joining, serving, ...
 	Healthy     bool   `json:"healthy"`
-	Reason      string `json:"reason"` // why it is where it is; what it waits for
-	Writer      bool   `json:"writer"` // holds the writer lease
+	Reason      string `json:"reason"`          // why it is where it is; what it waits for
+	Alarm       string `json:"alarm,omitempty"` // what is wrong beside the node's own work: it serves, and is looked at
+	Writer      bool   `json:"writer"`          // holds the writer lease
 	Draining    bool   `json:"draining"`
 	// UnknownPeer is a node that asks to join, was never in a peer set and founds none.
 	UnknownPeer bool    `json:"stranger,omitempty"`
