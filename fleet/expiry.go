@@ -49,7 +49,10 @@ func (f *Fleet) expiries(members []member) []string {
 		}
 	}
 
-	ofSecrets := []string{stack.CACertificate, stack.SiteCertificate}
+	ofSecrets := []string{stack.SiteCertificate}
+	for _, authority := range f.Stack.Authorities(f.Manifests) {
+		ofSecrets = append(ofSecrets, stack.AuthorityCertificate(authority))
+	}
 
 	for _, name := range ofSecrets {
 		one, near := f.secretExpiry(name, now)
@@ -104,9 +107,9 @@ func (f *Fleet) secretExpiry(name string, now time.Time) (expiry, bool) {
 			"`hornero up`", name),
 	}
 
-	// All that trust the old authority have to be launched at once.
-	if name == stack.CACertificate {
-		one.renew = "launch the stack anew under another name, and move it there"
+	// Nodes trust an authority: it is changed step by step.
+	if authority, is := f.Stack.AuthorityNamed(name, f.Manifests); is {
+		one.renew = fmt.Sprintf("`hornero secrets rotate %s` begins to put another in its place", authority)
 	}
 
 	return one, one.isNear(now, certificate.NotAfter.Sub(certificate.NotBefore))

@@ -43,7 +43,12 @@ func TestTheEndOfCertificatesIsToldInTime(t *testing.T) {
 	require.Empty(t, w.plan(), "it is no difference: nothing is replaced for it")
 	require.Subset(t, w.status().Expiring, lines)
 
+	// An authority outlives what it signs.
+	require.Empty(t, about(w.warnings(), "secret "))
+
+	w.config.Now = func() time.Time { return made.AddDate(7, 0, 0) }
 	require.Len(t, about(w.warnings(), "secret ca.certificate ends on "), 1)
+	require.Len(t, about(w.warnings(), "secret galera.ca.certificate ends on "), 1)
 	require.Len(t, about(w.warnings(), "secret site.certificate ends on "), 1)
 
 	w.config.Now = func() time.Time { return made.Add(pki.Validity + 48*time.Hour) }

@@ -36,6 +36,9 @@ func schemaLimits() map[string]jsonschema.Schema {
 		// Enumerated, too, so that an editor offers them.
 		"ports[].from[]": {"type": "string", "anyOf": []schema{{"enum": anybody}, word(folderName)}},
 
+		"certificates[]":           {"required": []string{"authority"}},
+		"certificates[].authority": word(authorityName),
+
 		"databases[]":        {"required": []string{"name", "secret"}},
 		"databases[].name":   word(databaseName),
 		"databases[].user":   word(databaseName),

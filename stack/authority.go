@@ -59,6 +59,9 @@ func (a Authority) Bundle() string { return strings.Join(a.Trusted(), "") }
 // AuthorityOf is the authority that a manifest calls so.
 func AuthorityOf(authority string) string { return authority + ownAuthority }
 
+// AuthorityCertificate names the secret that is an authority's certificate.
+func AuthorityCertificate(authority string) string { return authority + certificateOf }
+
 // Authority reads one of the stack's authorities.
 func (s *Secrets) Authority(name string) (Authority, error) {
 	certificate, err := s.Get(name + certificateOf)

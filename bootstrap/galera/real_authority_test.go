@@ -74,7 +74,7 @@ func TestGalerasAuthorityIsReplacedNodeByNode(t *testing.T) {
 		return w.identity(name, old, old), nil
 	}
 	w.launch("db-1", 1, 1, true)
-	w.synced(60*time.Second, "db-1")
+	w.synced(120*time.Second, "db-1")
 	require.NoError(t, w.nodes["db-1"].exec("CREATE TABLE wordpress.t (i INT PRIMARY KEY AUTO_INCREMENT)"))
 	w.insert("db-1")
 
@@ -107,12 +107,12 @@ func TestGalerasAuthorityIsReplacedNodeByNode(t *testing.T) {
 
 		incarnation := 1 + (i+1)/2
 		w.launch(to, 2+i, incarnation, false)
-		w.synced(60*time.Second, "db-1", "db-2")
+		w.synced(180*time.Second, "db-1", "db-2")
 		require.Equal(t, 1, w.count(to), fmt.Sprintf("the data came by a transfer: %s", phase.says))
 
 		// It leaves in order: its successor joins the one that came last.
 		w.nodes[from].leave()
-		w.syncedIn(20*time.Second, 1, to)
+		w.syncedIn(60*time.Second, 1, to)
 
 		from = to
 	}
