@@ -136,10 +136,12 @@ func (f *Fleet) issueTLS(node stack.Node, incarnation int) (cloudinit.TLS, error
 	for _, certificate := range manifest.Certificates {
 		authority := certificate.Authority
 
-		others[authority], err = f.issue(stack.AuthorityOf(authority), name)
+		identity, err := f.issue(stack.AuthorityOf(authority), name)
 		if err != nil {
 			return cloudinit.TLS{}, err
 		}
+
+		others[authority] = identity
 	}
 
 	return cloudinit.TLS{

@@ -44,11 +44,16 @@ func (f *Fleet) Login(ctx context.Context, name string) (Login, error) {
 
 	var known []string
 	for _, authority := range f.shell.authorities() {
-		known = append(known, "@cert-authority "+m.Node+" "+authorizedKey(authority.PublicKey()))
+		key := authorizedKey(authority.PublicKey())
+		line := "@cert-authority " + m.Node + " " + key
+
+		known = append(known, line)
 	}
 
 	var former string
-	if keys := f.shell.formerOperators; len(keys) > 0 {
+
+	keys := f.shell.formerOperators
+	if len(keys) > 0 {
 		former = authorizedKey(keys[0].PublicKey())
 	}
 
@@ -67,7 +72,12 @@ func (f *Fleet) Login(ctx context.Context, name string) (Login, error) {
 func (f *Fleet) Keys() (agent.Agent, error) {
 	keys := agent.NewKeyring()
 
-	for _, name := range []string{stack.SSHKey, roles.PreviousSecret(stack.SSHKey)} {
+	names := []string{
+		stack.SSHKey,
+		roles.PreviousSecret(stack.SSHKey),
+	}
+
+	for _, name := range names {
 		key, err := f.Secrets.Get(name)
 		if errors.Is(err, stack.ErrNoSecret) && name != stack.SSHKey {
 			continue
@@ -82,7 +92,9 @@ func (f *Fleet) Keys() (agent.Agent, error) {
 			return nil, fmt.Errorf("read secret %s: %w", name, err)
 		}
 
-		if err := keys.Add(agent.AddedKey{PrivateKey: private}); err != nil {
+		added := agent.AddedKey{PrivateKey: private}
+
+		if err := keys.Add(added); err != nil {
 			return nil, err
 		}
 	}

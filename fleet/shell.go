@@ -51,10 +51,12 @@ func newShell(
 		stack.SSHKey: {&s.operator, &s.formerOperators},
 		stack.SSHCA:  {&s.authority, &s.formerAuthorities},
 	} {
-		var err error
-		if *key.signer, err = signerOf(secrets, name); err != nil {
+		signer, err := signerOf(secrets, name)
+		if err != nil {
 			return nil, err
 		}
+
+		*key.signer = signer
 
 		former, err := signerOf(secrets, roles.PreviousSecret(name))
 		if errors.Is(err, stack.ErrNoSecret) {
@@ -88,12 +90,16 @@ func signerOf(secrets *stack.Secrets, name string) (ssh.Signer, error) {
 
 // operators are the keys to log in with, the one that new nodes know first.
 func (s *shell) operators() []ssh.Signer {
-	return append([]ssh.Signer{s.operator}, s.formerOperators...)
+	keys := []ssh.Signer{s.operator}
+
+	return append(keys, s.formerOperators...)
 }
 
 // authorities are those that may vouch for a node.
 func (s *shell) authorities() []ssh.Signer {
-	return append([]ssh.Signer{s.authority}, s.formerAuthorities...)
+	keys := []ssh.Signer{s.authority}
+
+	return append(keys, s.formerAuthorities...)
 }
 
 func (s *shell) close() {
@@ -109,8 +115,12 @@ func (s *shell) close() {
 
 func (s *shell) config() *ssh.ClientConfig {
 	checker := &ssh.CertChecker{IsHostAuthority: func(authority ssh.PublicKey, _ string) bool {
-		return slices.ContainsFunc(s.authorities(), func(known ssh.Signer) bool {
-			return bytes.Equal(authority.Marshal(), known.PublicKey().Marshal())
+		shown := authority.Marshal()
+
+		return slices.ContainsFunc(s.authorities(), func(signer ssh.Signer) bool {
+			known := signer.PublicKey().Marshal()
+
+			return bytes.Equal(shown, known)
 		})
 	}}
 

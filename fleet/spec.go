@@ -111,8 +111,12 @@ func (f *Fleet) authoritiesOf(role string) ([]report.Secret, error) {
 		authorities = append(authorities, key)
 	}
 
-	for _, certificate := range f.manifest(role).Certificates {
-		more, err := f.trusted(stack.AuthorityOf(certificate.Authority))
+	manifest := f.manifest(role)
+
+	for _, certificate := range manifest.Certificates {
+		name := stack.AuthorityOf(certificate.Authority)
+
+		more, err := f.trusted(name)
 		if err != nil {
 			return nil, err
 		}

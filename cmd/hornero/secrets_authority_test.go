@@ -17,7 +17,7 @@ func TestAnAuthorityIsRotatedStepByStep(t *testing.T) {
 	require.Contains(t, got.stderr, "`hornero secrets rotate galera.ca` makes the new one sign")
 
 	listed := hornero(t, "secrets", "list", "--long").stdout
-	require.Regexp(t, `(?m)^galera.ca.key.next +next +- +signs after the next .hornero secrets rotate galera.ca`, listed)
+	require.Regexp(t, `(?m)^galera.ca.key.next +next +- +signs after the next .hornero secrets rotate galera`, listed)
 
 	got = hornero(t, "secrets", "retire", "galera.ca")
 	require.Equal(t, 1, got.code, "no node has a certificate of the next one")

@@ -75,12 +75,15 @@ func NewCA(stack string) (Pair, error) {
 	}
 
 	// Two authorities of a stack stand in one file while one takes the other's place: their names tell them apart.
-	var mark [4]byte
-	_, _ = rand.Read(mark[:]) // never fails
+	mark := make([]byte, 4)
 
+	// It never fails.
+	_, _ = rand.Read(mark)
+
+	name := fmt.Sprintf("%s authority %x", stack, mark)
 	template := &x509.Certificate{
 		Subject: pkix.Name{
-			CommonName:   fmt.Sprintf("%s authority %x", stack, mark),
+			CommonName:   name,
 			Organization: []string{stack},
 		},
 		IsCA:                  true,
@@ -151,9 +154,11 @@ func (ca Pair) IssueSite(stack string, names ...string) (Pair, error) {
 			CommonName:   names[0],
 			Organization: []string{stack},
 		},
-		DNSNames:    names,
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: names,
+		KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{
+			x509.ExtKeyUsageServerAuth,
+		},
 	}, authorityValidity)
 }
 
