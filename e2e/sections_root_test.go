@@ -103,6 +103,14 @@ var sections = []section{
 		long:  true,
 	},
 	{
+		name: "authorities",
+		proves: "other authorities and SSH keys are put in place under load; what the old ones signed opens neither " +
+			"Galera nor the agents' API",
+		needs: everything,
+		test:  theAuthoritiesRotate,
+		long:  true,
+	},
+	{
 		name:   "heal",
 		proves: "nodes whose Droplets are deleted or killed are made anew, one by one; more than a third are not",
 		needs:  everything,

@@ -160,12 +160,15 @@ func (f *Fleet) issue(authority string, name pki.Name) (cloudinit.Identity, erro
 	}
 
 	pair, err := by.Issuing.Issue(name)
+	if err != nil {
+		return cloudinit.Identity{}, err
+	}
 
 	return cloudinit.Identity{
 		CA:          by.Bundle(),
 		Certificate: pair.Certificate,
 		Key:         pair.Key,
-	}, err
+	}, nil
 }
 
 // hostIdentity makes a host key signed by the stack's SSH authority, so that nobody trusts on first use.

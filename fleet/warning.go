@@ -74,19 +74,27 @@ func (f *Fleet) rotations() []string {
 			continue
 		}
 
-		if step := authority.NextStep(); step != "" {
+		step := authority.NextStep()
+		if step != "" {
 			all = append(all, step)
 		}
 	}
 
 	for _, name := range f.Secrets.Names() {
 		of, previous := strings.CutSuffix(name, roles.PreviousSecret(""))
-		if _, is := f.Stack.AuthorityNamed(of, f.Manifests); is || !previous {
+		_, authority := f.Stack.AuthorityNamed(of, f.Manifests)
+
+		if authority || !previous {
 			continue
 		}
 
-		all = append(all, fmt.Sprintf("the value that %s had before it was rotated still works; `hornero secrets "+
-			"retire %[1]s` ends that, when nothing is to be replaced any more", of))
+		line := fmt.Sprintf(
+			"the value that %s had before it was rotated still works; `hornero secrets "+
+				"retire %[1]s` ends that, when nothing is to be replaced any more",
+			of,
+		)
+
+		all = append(all, line)
 	}
 
 	return all

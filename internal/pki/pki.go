@@ -121,7 +121,12 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 
 	// As a URI among the alternative names older versions pass it over.
 	if name.Kind != "" {
-		template.URIs = []*url.URL{{Scheme: kindScheme, Opaque: name.Kind}}
+		kind := &url.URL{
+			Scheme: kindScheme,
+			Opaque: name.Kind,
+		}
+
+		template.URIs = []*url.URL{kind}
 	}
 
 	lasts, err := nodeValidity()
