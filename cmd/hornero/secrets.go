@@ -287,31 +287,38 @@ plan" is empty, so that nodes of both sides get on with each other:
   hornero secrets retire galera.ca    nodes trust the new one only
 
 The authority of SSH host keys (ssh.ca) and the operator's key (ssh.key) need one "hornero up"; "hornero secrets retire"
-behind it makes this machine forget the old one.`
+behind it makes this machine forget the old one. Name several to take them through the same steps together.
+
+A second step is refused while the plan has nodes to replace, as they would not get on with nodes of the next.`
 
 func secretsRotateCommand(with func(secretsWork) runE, file *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "rotate NAME",
-		Short: "make a secret anew; nodes keep the old one until they are replaced",
+	var unchecked bool
+	cmd := &cobra.Command{
+		Use:   "rotate NAME...",
+		Short: "make secrets anew; nodes keep the old ones until they are replaced",
 		Long:  rotateHelp,
-		Args:  cobra.ExactArgs(1),
+		Args:  cobra.MinimumNArgs(1),
 
 		ValidArgsFunction: completeRotation(file),
 		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
-			if err := secrets.checkRotatable(args[0]); err != nil {
+			for _, name := range args {
+				if err := secrets.checkRotatable(name); err != nil {
+					return err
+				}
+			}
+
+			if err := secrets.checkStep(cmd, *file, args, unchecked); err != nil {
 				return err
 			}
 
-			before := secrets.All()
-			if err := secrets.Rotate(args[0], secrets.stack, secrets.manifests); err != nil {
-				return err
-			}
-
-			secrets.tellChanged(cmd.ErrOrStderr(), before)
-
-			return nil
+			return secrets.changeEach(cmd, args, func(name string) error {
+				return secrets.Rotate(name, secrets.stack, secrets.manifests)
+			})
 		}),
 	}
+	cmd.Flags().BoolVar(&unchecked, "unchecked", false, uncheckedHelp)
+
+	return cmd
 }
 
 const retireHelp = `Ends the rotation of a database's password, of an authority or of an SSH key. From "hornero secrets
@@ -319,24 +326,25 @@ rotate" and "hornero up" on both values work. When "hornero plan" is empty no no
 and "hornero up" replaces the nodes that take both by such that refuse it.`
 
 func secretsRetireCommand(with func(secretsWork) runE, file *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "retire NAME",
-		Short: "let the value that a secret had before it was rotated work no more",
+	var unchecked bool
+	cmd := &cobra.Command{
+		Use:   "retire NAME...",
+		Short: "let the values that secrets had before they were rotated work no more",
 		Long:  retireHelp,
-		Args:  cobra.ExactArgs(1),
+		Args:  cobra.MinimumNArgs(1),
 
 		ValidArgsFunction: completeRotation(file),
 		RunE: with(func(cmd *cobra.Command, secrets openedSecrets, args []string) error {
-			before := secrets.All()
-			if err := secrets.retire(args[0]); err != nil {
+			if err := secrets.checkStep(cmd, *file, args, unchecked); err != nil {
 				return err
 			}
 
-			secrets.tellChanged(cmd.ErrOrStderr(), before)
-
-			return nil
+			return secrets.changeEach(cmd, args, secrets.retire)
 		}),
 	}
+	cmd.Flags().BoolVar(&unchecked, "unchecked", false, uncheckedHelp)
+
+	return cmd
 }
 
 // tellChanged says what is in the secrets file now, and what is to be done for it.
