@@ -43,7 +43,13 @@ func (s *site) addCache(name, address string) *cacheNode {
 	for _, template := range manifest.On(release).Templates {
 		text, err := manifest.Render(template, facts)
 		require.NoError(s.t, err)
-		n.write(template.Path, cmp.Or(template.Mode, "0640"), cmp.Or(template.Owner, "root:root"), string(text))
+
+		n.write(
+			template.Path,
+			cmp.Or(template.Mode, "0640"),
+			cmp.Or(template.Owner, "root:root"),
+			string(text),
+		)
 	}
 
 	words := manifest.Tasks[0].Run

@@ -127,12 +127,23 @@ func (s *site) startMail() *mailServer {
 	go func() { _ = server.Serve(listener) }()
 
 	for _, n := range s.web {
-		n.write("/etc/ssl/certs/public.pem", "0644", "root:root", authority.Certificate)
+		n.write(
+			"/etc/ssl/certs/public.pem",
+			"0644",
+			"root:root",
+			authority.Certificate,
+		)
 		n.run("openssl", "rehash", "/etc/ssl/certs")
 
 		hosts, err := os.ReadFile(n.root + "/etc/hosts")
 		require.NoError(s.t, err)
-		n.write("/etc/hosts", "0644", "root:root", string(hosts)+self+" "+mailHost+"\n")
+
+		n.write(
+			"/etc/hosts",
+			"0644",
+			"root:root",
+			string(hosts)+self+" "+mailHost+"\n",
+		)
 	}
 
 	return m
