@@ -443,4 +443,10 @@ func (m *Manifest) checkNeeds(doc *report.Document, own *Manifest) {
 			doc.Add("secrets."+name+".when", "must be one of the role's settings, got %q", when)
 		}
 	}
+
+	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
+		if word := m.Settings[name].Needs; word != "" && m.Watches[word] == "" {
+			doc.Add("settings."+name+".needs", "must be a word of watches, got %q", word)
+		}
+	}
 }

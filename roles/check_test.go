@@ -142,6 +142,10 @@ var wrongs = []struct {
 		`5:46: serves[0].health.first: must begin with /, got "pages"`,
 	},
 	{
+		`settings: {a: {type: boolean, needs: cache}}`,
+		`5:38: settings.a.needs: must be a word of watches, got "cache"`,
+	},
+	{
 		`secrets: {x.word: {when: mail}}`,
 		`5:26: secrets.x.word.when: must be one of the role's settings, got "mail"`,
 	},

@@ -51,7 +51,10 @@ type Setting struct {
 	Max      *Value   `yaml:"max"`      // likewise
 	// Refused are values that no stack may give it, each with the reason.
 	Refused map[string]string `yaml:"refused"`
-	Help    string            `yaml:"help"` // one line
+	// Needs is a word of the role's watches: where stack.yaml gives the setting a value that is not its default, the
+	// stack must have nodes of that role.
+	Needs string `yaml:"needs"`
+	Help  string `yaml:"help"` // one line
 	// Sample is what the image's self-test has; without one: the default, or something of the type.
 	Sample string `yaml:"sample"`
 }

@@ -19,13 +19,13 @@ func (c *check) settings(s *Stack) {
 			continue
 		}
 
-		c.values(rolePath(role), c.roles[role], s.Roles[role])
+		c.values(s, rolePath(role), c.roles[role], s.Roles[role])
 	}
 
 	for i, group := range s.Nodes {
 		// A group whose role is wrong has its own problem.
 		if c.unfitRole(group.Role) == "" {
-			c.values(groupPath(i)+".settings", c.roles[group.Role], group.Settings)
+			c.values(s, groupPath(i)+".settings", c.roles[group.Role], group.Settings)
 		}
 	}
 
@@ -42,7 +42,7 @@ func (c *check) settings(s *Stack) {
 func rolePath(role string) string { return "roles." + role }
 
 // values checks settings against what the role's manifest declares.
-func (c *check) values(path string, manifest *roles.Manifest, values map[string]roles.Value) {
+func (c *check) values(s *Stack, path string, manifest *roles.Manifest, values map[string]roles.Value) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		rule, declared := manifest.Settings[name]
 		if !declared {
@@ -50,8 +50,16 @@ func (c *check) values(path string, manifest *roles.Manifest, values map[string]
 			continue
 		}
 
-		if _, err := rule.Parse(values[name]); err != nil {
+		text, err := rule.Parse(values[name])
+		if err != nil {
 			c.add(path+"."+name, "%v", err)
+			continue
+		}
+
+		needed := manifest.Watches[rule.Needs]
+		if needed != "" && text != rule.Fallback() && !slices.Contains(s.usedRoles(), needed) {
+			c.add(path+"."+name, "needs nodes of role %q, which no group has; add one, as in "+
+				"- {name: %s, role: %s, count: 2}", needed, needed, needed)
 		}
 	}
 }

@@ -118,7 +118,13 @@ class Hornero_Cache_Server {
 
 	private function fail($why) {
 		$this->failed = true;
-		error_log("object cache: $why; the database is asked instead");
+
+		// Every page would say so: once a minute on a node is enough.
+		$said = sys_get_temp_dir() . '/hornero-cache-' . PHP_SAPI;
+		if (time() - (int) @filemtime($said) >= 60) {
+			@touch($said);
+			error_log("object cache: $why; the database is asked instead");
+		}
 	}
 
 	private static function encode(array $words) {

@@ -40,7 +40,8 @@ function search_columns(mysqli $database, string $table): array {
 	$key = [];
 
 	foreach (search_ask($database, "SHOW COLUMNS FROM `$table`")->fetch_all(MYSQLI_ASSOC) as $column) {
-		if (preg_match('/char|text|json/i', $column['Type']) && $column['Field'] !== 'guid') {
+		$computed = strpos(strtoupper($column['Extra']), 'GENERATED') !== false;
+		if (preg_match('/char|text|json/i', $column['Type']) && $column['Field'] !== 'guid' && !$computed) {
 			$texts[] = $column['Field'];
 		}
 		if ($column['Key'] === 'PRI') {

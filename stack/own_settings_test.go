@@ -29,3 +29,27 @@ func TestASecretOfASettingIsAskedForWhereTheSettingIsSaid(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, ofAGroup.SecretsOf(all["api"], all), "api.token")
 }
+
+func TestASettingThatNeedsNodesOfAnotherRoleSaysSo(t *testing.T) {
+	all := withRoles(t, apiRole)
+	const page = `url: "https://www.example.org/blog"`
+
+	_, err := parseAPI(t, all, page, "object_cache: true, "+page)
+	require.ErrorContains(t, err, `roles.web.object_cache: needs nodes of role "cache", which no group has; add one, `+
+		`as in - {name: cache, role: cache, count: 2}`)
+
+	_, err = parseAPI(t, all, page, "object_cache: false, "+page)
+	require.NoError(t, err)
+
+	const group = "  - {name: cache, role: cache, count: 2}\n"
+	_, err = parseAPI(t, all, page, "object_cache: true, "+page, "nodes:\n", "nodes:\n"+group)
+	require.NoError(t, err)
+}
+
+func TestAMailPortThatDigitalOceanClosesIsRefused(t *testing.T) {
+	const page = `url: "https://www.example.org/blog"`
+
+	_, err := parseAPI(t, withRoles(t, apiRole), page, "smtp_port: 587, "+page)
+	require.ErrorContains(t, err, "roles.web.smtp_port: must not be 587: DigitalOcean lets no Droplet reach that "+
+		"port; mail providers listen on 2525, too")
+}
