@@ -70,6 +70,10 @@ fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m, or 10000000x) eac
 		nice -n 19 go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 "./$${target%:*}"
 	done
 
+.PHONY: bench-pages
+bench-pages: deps ## measure strangers' pages: 200 posts from the page cache, beside nginx configured by hand (root, two minutes)
+	@WEBSITE_TAGS=root,bench scripts/website.sh TestFiguresOfPages
+
 .PHONY: bench-lab
 bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle Droplets (root, five minutes)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"

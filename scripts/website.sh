@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export HORNERO_WEBSITE_PROGRAMS="$work/programs"
 CGO_ENABLED=0 go build -o "$HORNERO_WEBSITE_PROGRAMS/" ./cmd/hornero-db
-CGO_ENABLED=0 go test -c -tags root -o "$work/website.test" ./e2e/website
+CGO_ENABLED=0 go test -c -tags "${WEBSITE_TAGS:-root}" -o "$work/website.test" ./e2e/website
 cd e2e/website
 [ $# -gt 0 ] || mapfile -t tests < <(grep -ho '^func Test[A-Za-z0-9]*' ./*_root_test.go | cut -c6-)
 [ $# = 0 ] || tests=("$@")

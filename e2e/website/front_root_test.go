@@ -185,7 +185,6 @@ func TestFilesAreSmallAndKept(t *testing.T) {
 	texts := []string{
 		"/wp-includes/css/dist/block-library/style.min.css",
 		"/wp-includes/js/jquery/jquery.min.js",
-		"/",
 	}
 
 	for encoding, want := range map[string]string{
@@ -198,6 +197,17 @@ func TestFilesAreSmallAndKept(t *testing.T) {
 			got := node.get(path, visit("203.0.113.1", "Accept-Encoding", encoding)...)
 			require.Equal(t, want, got.header.Get("Content-Encoding"), "%s of %s", encoding, path)
 			require.Contains(t, got.header.Values("Vary"), "Accept-Encoding", path)
+		}
+
+		// A page is compressed when it is stored, by what is the cheaper to make.
+		if want == "br" {
+			want = "gzip"
+		}
+
+		for range 2 {
+			got := node.get("/", visit("203.0.113.1", "Accept-Encoding", encoding)...)
+			require.Equal(t, want, got.header.Get("Content-Encoding"), "%s of a page", encoding)
+			require.Equal(t, []string{"Accept-Encoding"}, got.header.Values("Vary"))
 		}
 	}
 
@@ -258,6 +268,23 @@ func TestTheLoginsBrake(t *testing.T) {
 
 	require.Equal(t, http.StatusTooManyRequests, attempt("/wp-login.php", "2001:db8:1:2:3:4:5:6"), "one network")
 	require.Equal(t, http.StatusOK, attempt("/wp-login.php", "2001:db8:1:3::1"))
+}
+
+// Who asks for too much is stopped, and others are not.
+func TestAFloodOfPagesIsStopped(t *testing.T) {
+	s := prepareSite(t, map[string]string{"request_rate": "1"})
+	s.adds("/usr/share/wordpress/index.php", `<?php echo "page";`)
+	node := s.addNode()
+	stopped := 0
+
+	for range 200 {
+		if node.get("/", visit("203.0.113.7")...).status == http.StatusTooManyRequests {
+			stopped++
+		}
+	}
+
+	require.Positive(t, stopped)
+	require.Equal(t, http.StatusOK, node.get("/", visit("203.0.113.8")...).status)
 }
 
 // Twenty who sign in at once, from twenty addresses, do not have the visitors of the front page wait for them all.

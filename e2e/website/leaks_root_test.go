@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,11 @@ if (strncmp($sends, 'status ', 7) === 0) {
 } elseif ($sends !== '') {
 	header($sends);
 }
+header_register_callback(function () {
+	if (preg_grep('/^Vary: Accept-Encoding$/', headers_list())) {
+		header_remove('Vary');
+	}
+});
 header('X-Page-For: ' . ($_SERVER['HTTP_X_TEST_VISITOR'] ?? 'somebody'));
 foreach (['X_FORWARDED_HOST', 'X_ORIGINAL_URL', 'X_REWRITE_URL', 'ACCEPT_ENCODING'] as $name) {
 	echo $name, ': ', $_SERVER["HTTP_$name"] ?? '', "\n";
@@ -184,7 +190,14 @@ func (n *webNode) reconfigure(text string) {
 	n.t.Helper()
 	n.nginx.end(syscall.SIGTERM)
 	require.NoError(n.t, os.WriteFile(n.root+siteConfig, []byte(text), 0o600))
-	n.run("sh", "-c", "rm -rf /var/cache/hornero-pages/*")
+
+	stored, err := filepath.Glob(n.root + "/var/cache/hornero-pages/*")
+	require.NoError(n.t, err)
+
+	for _, folder := range stored {
+		require.NoError(n.t, os.RemoveAll(folder))
+	}
+
 	n.startNginx()
 }
 

@@ -95,4 +95,8 @@ header_register_callback(function () {
 	if ($own) {
 		header('X-Accel-Expires: 0');
 	}
+	// nginx stores a page for those who read gzip and one for the others, and tells who asks.
+	if (preg_grep('/^Vary: *Accept-Encoding$/i', headers_list()) && !preg_grep('/^Vary: *(?!Accept-Encoding$)/i', headers_list())) {
+		header_remove('Vary');
+	}
 });
