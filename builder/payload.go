@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +21,7 @@ import (
 type installed struct {
 	path, mode, owner string
 	data              []byte
+	code              bool // the stack's own: many files, packed by themselves
 }
 
 // payload is the archive that goes to the Droplet: scripts, lists, and the files under files/. What the layer
@@ -61,25 +61,37 @@ func (r Recipe) payload() ([]byte, error) {
 		return nil, err
 	}
 
-	list := make([]string, len(files))
+	maps.Copy(parts, r.codeLists())
+
+	var list []string
+	var code []installed
 
 	for i, file := range files {
+		if file.code {
+			code = append(code, file)
+			continue
+		}
+
 		// By number: a path may hold any character, and two files may have one name.
 		parts[fmt.Sprintf("files/%d", i)] = file.data
 
-		list[i] = fmt.Sprintf(
+		list = append(list, fmt.Sprintf(
 			"%d %s %s %x %s",
 			i,
 			file.mode,
 			file.owner,
 			sha256.Sum256(file.data),
 			file.path,
-		)
+		))
+	}
+
+	if parts["code.tar.gz"], err = packCode(code); err != nil {
+		return nil, err
 	}
 
 	parts["files.list"] = lines(list)
 
-	return archive(parts)
+	return archive(parts, 0o600)
 }
 
 // files lists all that the recipe installs: the manifests' files and programs, the roles' folders and the bootstrap.
@@ -111,8 +123,10 @@ func (r Recipe) files() ([]installed, error) {
 			byPath[program.Path] = program.installed()
 		}
 
-		baked, err := bakedFolders(manifest)
-		if err != nil {
+		// What the image has of the role itself: the node renders the templates.
+		baked := map[string][]byte{}
+
+		if err := addRole(baked, record.RolesPath, manifest); err != nil {
 			return nil, err
 		}
 
@@ -126,26 +140,22 @@ func (r Recipe) files() ([]installed, error) {
 		}
 	}
 
+	for _, file := range r.code.Files {
+		byPath[file.Path] = installed{
+			path:  file.Path,
+			mode:  "0644",
+			owner: "root:root",
+			data:  file.Data,
+			code:  true,
+		}
+	}
+
 	return slices.SortedFunc(
 		maps.Values(byPath),
 		func(a, b installed) int {
 			return cmp.Compare(a.path, b.path)
 		},
 	), nil
-}
-
-// bakedFolders is what the image has of the role itself, by path: the node renders the templates. So its folder goes
-// into the image, and those of its pieces.
-func bakedFolders(manifest *roles.Manifest) (map[string][]byte, error) {
-	baked := map[string][]byte{}
-
-	for _, folder := range manifest.Folders() {
-		if err := addFolder(baked, path.Join(record.RolesPath, folder.Name), folder.FS); err != nil {
-			return nil, fmt.Errorf("read role %s: %w", folder.Name, err)
-		}
-	}
-
-	return baked, nil
 }
 
 // units lists the manifests' services: they are disabled in the image.
@@ -214,7 +224,8 @@ func lines(list []string) []byte {
 	return []byte(strings.Join(list, "\n") + "\n")
 }
 
-func archive(parts map[string][]byte) ([]byte, error) {
+// archive packs parts, all with one mode.
+func archive(parts map[string][]byte, mode int64) ([]byte, error) {
 	var out bytes.Buffer
 	packed, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
 	if err != nil {
@@ -227,7 +238,7 @@ func archive(parts map[string][]byte) ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		header := &tar.Header{
 			Name:     name,
-			Mode:     0o600,
+			Mode:     mode,
 			Size:     int64(len(parts[name])),
 			Typeflag: tar.TypeReg,
 		}

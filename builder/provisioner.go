@@ -77,7 +77,7 @@ func (p *Provisioner) Provision(
 		return err
 	}
 
-	payload, err := recipe.payload()
+	payload, err := recipe.wholePayload(ctx)
 	if err != nil {
 		return err
 	}

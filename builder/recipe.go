@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hornero/hornero/builder/code"
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 )
@@ -76,6 +77,8 @@ type Recipe struct {
 	Mirrors             Mirrors   // not in the digest: where packages come from makes no other image
 	Digest              string
 	Inputs              map[string]string // what Digest is over: SHA-256 by name
+
+	code code.Code // the stack's own, once it is read
 }
 
 func (c *RecipeConfig) setDefaults(buildName string) {
@@ -278,10 +281,12 @@ func (r *Recipe) parts() (map[string][]byte, error) {
 	}
 
 	for _, manifest := range r.Manifests {
-		for _, folder := range manifest.Folders() {
-			if err := addFolder(parts, "roles/"+folder.Name, folder.FS); err != nil {
-				return nil, err
-			}
+		if err := addRole(parts, "roles", manifest); err != nil {
+			return nil, err
+		}
+
+		if err := addCode(parts, manifest); err != nil {
+			return nil, err
 		}
 	}
 

@@ -26,6 +26,10 @@ func billOfMaterials(image record.Image, packages []record.Package, programs []P
 
 	components = append(components, programComponents(image, programs)...)
 
+	for _, found := range image.Code {
+		components = append(components, codeComponent(found))
+	}
+
 	for _, path := range slices.Sorted(maps.Keys(image.Files)) {
 		isProgram := slices.ContainsFunc(programs, func(p Program) bool { return p.Path == path })
 		if !isProgram {
@@ -179,6 +183,25 @@ func moduleComponents(program []byte) []cyclonedx.Component {
 	}
 
 	return list
+}
+
+// codeComponent tells a piece of code that no package brought, as the role's inventory names it.
+func codeComponent(found record.Code) cyclonedx.Component {
+	component := cyclonedx.Component{
+		BOMRef:  "code:" + found.Kind + "/" + found.Name,
+		Type:    cyclonedx.ComponentTypeLibrary,
+		Group:   found.Kind,
+		Name:    found.Name,
+		Version: found.Version,
+	}
+
+	if found.License != "" {
+		component.Licenses = &cyclonedx.Licenses{{
+			License: &cyclonedx.License{Name: found.License},
+		}}
+	}
+
+	return component
 }
 
 func fileComponent(path, digest string) cyclonedx.Component {

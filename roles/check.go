@@ -70,6 +70,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkDatabases(doc)
 	m.checkTasks(doc)
 	m.checkCommands(doc)
+	m.checkCode(doc)
 }
 
 func (m *Manifest) checkSecrets(doc *report.Document) {
@@ -405,8 +406,9 @@ func (m *Manifest) checkWhole(doc *report.Document, own *Manifest) error {
 		return err
 	}
 
-	// Those of templates stand in other files.
+	// Those of templates and of more.yaml stand in other files.
 	inManifest, _ := report.Of(doc.Problems())
+	inManifest = append(inManifest, m.checkMore()...)
 
 	return append(inManifest, templates...).Err()
 }

@@ -93,6 +93,8 @@ func (m *Manifest) include(piece *Manifest) {
 	m.Bake.Varies = mergeMaps(piece.Bake.Varies, m.Bake.Varies)
 	m.Bake.Commands = slices.Concat(piece.Bake.Commands, m.Bake.Commands)
 
+	m.includeCode(piece)
+
 	if m.Peers == "" {
 		m.Peers = piece.Peers
 	}

@@ -108,6 +108,10 @@ func load(fsys fs.FS, folder string, including []string) (*Manifest, error) {
 		return nil, err
 	}
 
+	if err := manifest.addMore(fsys); err != nil {
+		return nil, err
+	}
+
 	own := *manifest
 	own.doc = doc
 

@@ -79,8 +79,12 @@ type Manifest struct {
 	Tasks    []Task            `yaml:"tasks"`
 	Commands []Command         `yaml:"commands"`
 	Bake     Bake              `yaml:"bake"`
+	// Code is where code of a stack's own goes in the image; nil: the role takes none.
+	Code *Code `yaml:"code"`
 
 	folders []Folder
+	// more are the files beside the manifest that add to it: those of the pieces first.
+	more []*More
 	// parts are the manifests that this one was made of, each as its file has it and once: pieces first.
 	parts []*Manifest
 	// doc is the manifest's file, until it is checked.

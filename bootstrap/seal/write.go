@@ -52,6 +52,10 @@ func (i *Image) Write(ctx context.Context, begun io.Reader, version string) ([]r
 
 	i.record.Programs[bootstrapName] = version
 
+	if i.record.Code, err = i.inventory(ctx); err != nil {
+		return nil, err
+	}
+
 	// This comes last: it looks at all files that the record names by now.
 	if i.record.Standing, err = (&immutable.Image{Root: i.Root}).Survey(ctx, i.record); err != nil {
 		return nil, err

@@ -96,6 +96,7 @@ func printRecord(w io.Writer, image catalog.Image, written record.Image) error {
 	}
 
 	list("programs", written.Programs)
+	list("code", codeVersions(written.Code))
 	list("inputs", written.Inputs)
 	list("files", written.Files)
 	list("daemons", written.Daemons)
@@ -103,6 +104,17 @@ func printRecord(w io.Writer, image catalog.Image, written record.Image) error {
 	list("packages", written.Packages)
 
 	return table.Flush()
+}
+
+// codeVersions are the versions of code that no package brought, by kind and name.
+func codeVersions(found []record.Code) map[string]string {
+	versions := map[string]string{}
+
+	for _, code := range found {
+		versions[code.Kind+" "+code.Name] = code.Version
+	}
+
+	return versions
 }
 
 func printDifference(w io.Writer, found comparison) error {

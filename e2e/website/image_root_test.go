@@ -14,7 +14,8 @@ import (
 
 // imageLayer is what the bake adds to Debian's packages, as a layer that all web nodes have.
 type imageLayer struct {
-	folder string
+	folder    string
+	inventory string // what the role says of the code that is in it
 }
 
 // bake puts the role's files into a layer, and runs its bake commands on it.
@@ -40,6 +41,8 @@ func (s *site) bake() *imageLayer {
 		)
 	}
 
+	s.bakeCode(oven)
+
 	bare := roles.Facts{
 		Role:    "web",
 		Release: release,
@@ -55,9 +58,17 @@ func (s *site) bake() *imageLayer {
 		require.NoErrorf(s.t, err, "%s: %s", script, out)
 	}
 
+	inventory := oven.run(
+		s.manifest.Code.Inventory[0],
+		s.manifest.Code.Inventory[1:]...,
+	)
+
 	host(s.t, "umount -R -l", oven.root)
 
-	return &imageLayer{folder: filepath.Join(filepath.Dir(oven.root), "upper")}
+	return &imageLayer{
+		folder:    filepath.Join(filepath.Dir(oven.root), "upper"),
+		inventory: inventory,
+	}
 }
 
 // adds puts a file of a user's own into the image, before nodes are made.

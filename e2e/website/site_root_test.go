@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
@@ -68,7 +69,14 @@ func newSite(t *testing.T, nodes int, settings map[string]string) *site {
 func prepareSite(t *testing.T, settings map[string]string) *site {
 	t.Helper()
 
-	manifest, err := roles.Load(roles.Embedded(), "web")
+	return prepareSiteOf(t, roles.Embedded(), settings)
+}
+
+// prepareSiteOf is prepareSite for a stack with a folder of roles.
+func prepareSiteOf(t *testing.T, folders fs.FS, settings map[string]string) *site {
+	t.Helper()
+
+	manifest, err := roles.Load(folders, "web")
 	require.NoError(t, err)
 
 	ca, err := pki.NewCA(stack)

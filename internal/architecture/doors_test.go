@@ -27,6 +27,7 @@ var forbidden = map[string][]string{
 	"roles":          {"os/exec", "net/http", "godo", "go-dqlite"},
 	"images":         {"hornero/internal", "hornero/roles", "hornero/builder"},
 	"builder":        {"hornero/bootstrap", "hornero/fleet", "hornero/lab"},
+	"builder/code":   {"packer-plugin-sdk", "godo", "hornero/images"},
 	"builder/rootfs": {"packer-plugin-sdk", "godo", "hornero/roles", "hornero/images"},
 	"bootstrap": {
 		"packer-plugin-sdk",

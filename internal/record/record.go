@@ -46,6 +46,8 @@ type Image struct {
 	Packages map[string]string `json:"packages"` // version by name
 	Files    map[string]string `json:"files"`    // SHA-256 by path: what Hornero put there
 	Daemons  map[string]string `json:"daemons"`  // SHA-256 by path: unit files and programs of the role's services
+	// Code is what the role's inventory found of code that no package brought: by kind, and then by name.
+	Code []Code `json:"code,omitempty"`
 	// Varies are the paths whose contents no two bakes have alike, and why (Varying).
 	Varies map[string]string `json:"varies,omitempty"`
 	// Standing is how the files, the daemons and the files of Debian's packages under /usr are where that is
@@ -61,6 +63,14 @@ func (i Image) Serial() string {
 	id := sha256.Sum256([]byte(i.Digest + " " + i.BuiltAt))
 	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
+}
+
+// Code is a piece of code in an image that is no package's, as the role's inventory names it.
+type Code struct {
+	Kind    string `json:"kind"` // as the role calls it, such as "plugin"
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	License string `json:"license,omitempty"` // as the code itself says, in whatever form
 }
 
 // Package is a Debian package of an image, as its bill of materials names it.

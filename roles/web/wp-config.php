@@ -55,7 +55,8 @@ define('HORNERO_XMLRPC', {{if enabled "xmlrpc"}}true{{else}}false{{end}});
 {{with setting "config_extra"}}
 // The stack's own (config_extra).
 {{.}}
-{{end -}}
+{{end}}
+require '/etc/wordpress/own.php';
 {{with setting "url"}}
 define('WP_HOME', rtrim({{phpquote .}}, '/'));
 define('WP_SITEURL', WP_HOME);

@@ -41,6 +41,8 @@ define('WP_MAX_MEMORY_LIMIT', WP_MEMORY_LIMIT);
 define('HORNERO_PAGE_CACHE', false);
 define('HORNERO_XMLRPC', false);
 
+require '/etc/wordpress/own.php';
+
 // The stack names no site.url: the site is wherever it was asked for. nginx lets X-Forwarded-Proto through from the load
 // balancer only, and a Host that is no host name gets the address in the database.
 if (preg_match('/^([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?$/i', $_SERVER['HTTP_HOST'] ?? '')) {
