@@ -65,6 +65,7 @@ func (a *Agent) facts() roles.Facts {
 			Address:     peer.Address,
 			Incarnation: peer.Incarnation,
 			Healthy:     peer.Healthy && peer.Alive,
+			Alive:       peer.Alive,
 			State:       peer.State,
 		})
 	}

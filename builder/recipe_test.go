@@ -79,10 +79,15 @@ func writeProgram(t *testing.T, parts []elf.ProgType, machine ...elf.Machine) st
 		require.NoError(t, binary.Write(&out, binary.LittleEndian, elf.Prog64{Type: uint32(part)}))
 	}
 
-	path := filepath.Join(t.TempDir(), "program")
-	require.NoError(t, os.WriteFile(path, out.Bytes(), 0o755))
+	folder := t.TempDir()
 
-	return path
+	// The built-in roles' own programs are beside it, as in a release.
+	for _, name := range []string{"program", "hornero-media"} {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(path, out.Bytes(), 0o755))
+	}
+
+	return filepath.Join(folder, "program")
 }
 
 func load(t *testing.T, config builder.RecipeConfig) builder.Recipe {

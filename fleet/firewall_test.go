@@ -143,6 +143,7 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		"tcp 8082 from hornero:blog:role:web",
 		"tcp 9200 from hornero:blog, hornero-blog",
 		agent,
+		"tcp 9210 from hornero:blog:role:web",
 	}, w.lets("hornero-blog-web"))
 
 	for name, firewall := range w.firewalls() {

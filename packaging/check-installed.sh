@@ -19,9 +19,10 @@ says() {
 	[[ $said == *"$word"* ]] || fail "$* does not say $word: $said"
 }
 
-step "the three programs, of version $version"
+step "the programs, of version $version"
 says "hornero $version" hornero version
 says "$version" /usr/lib/hornero/hornero-bootstrap version
+says "$version" /usr/lib/hornero/hornero-media --version
 says "\"version\":\"$version\"" /usr/lib/hornero/packer-plugin-hornero describe
 says "Usage:" hornero --help
 

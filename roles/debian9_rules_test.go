@@ -230,6 +230,7 @@ var nginxRules = rules{
 	},
 		`
 			geo, map, server, listen, server_name, root, index, access_log, error_log, set_real_ip_from,
+			proxy_pass, proxy_set_header, proxy_http_version, proxy_method, proxy_pass_request_body, proxy_read_timeout,
 			real_ip_header, client_max_body_size, port_in_redirect, location, try_files, expires, return,
 			real_ip_recursive, keepalive_timeout, keepalive_requests, internal;, error_page, default_type, add_header,
 			gzip_vary, gzip_proxied, gzip_comp_level, gzip_min_length, gzip_types, fastcgi_cache_path,
@@ -270,6 +271,7 @@ var systemdRules = rules{
 		"StartLimitIntervalSec":    "230",
 		"ProtectControlGroups":     "232",
 	}, `
+			CapabilityBoundingSet, PrivateDevices,
 			Description, Documentation, DefaultDependencies, After, Before, Wants, Conflicts, Type=simple,
 			Type=oneshot, Type=notify, User, Group, Environment, EnvironmentFile, ExecStartPre, ExecStart,
 			ExecStartPost, ExecStopPost, ExecReload, SyslogIdentifier, AmbientCapabilities,

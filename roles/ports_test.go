@@ -23,6 +23,7 @@ var listens = map[string]*regexp.Regexp{
 	"MariaDB":     regexp.MustCompile(`(?ms)^bind-address = (\S+)$.*?^port = (\d+)$`),
 	"PHP-FPM":     regexp.MustCompile(`(?m)^listen = (?:(\S+):)?(\d+)$`),
 	"systemd":     regexp.MustCompile(`(?m)^ListenStream=(?:(\S+):)?(\d+)$`),
+	"media":       regexp.MustCompile(`(?m)^\s*"listen": "([^":]*):(\d+)"`),
 	"Galera, IST": regexp.MustCompile(`ist\.recv_bind=([0-9.]+)(?::(\d+))?`),
 }
 
@@ -126,6 +127,7 @@ func TestWhereAProgramListensIsFound(t *testing.T) {
 		`"gmcast.listen_addr=ssl://10.0.0.1:4567;ist.recv_bind=10.0.0.1;x=y"`:  "map[4567:Galera 4568:Galera, IST]",
 		"listen = /run/php.sock\nlisten = 10.0.0.1:9000\n":                     "map[9000:PHP-FPM]",
 		"[Socket]\nListenStream=8080\n":                                        "map[8080:systemd]",
+		"{\n\t\"listen\": \"10.0.0.1:9210\",\n}":                               "map[9210:media]",
 	} {
 		require.Equal(t, want, fmt.Sprint(opened(t, text)))
 	}

@@ -55,7 +55,8 @@ type PeerFact struct {
 	Name        string
 	Address     string
 	Incarnation int
-	Healthy     bool
+	Healthy     bool // it is alive, and serves
+	Alive       bool // its heartbeat was seen lately
 	State       string
 }
 

@@ -11,9 +11,10 @@ mapfile -t packages <<<"$listed"
 HORNERO_WEBSITE_CACHE_ROOT=$(scripts/debian-root.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/cache-debian-13" "${packages[@]}")
 export HORNERO_WEBSITE_ROOT HORNERO_WEBSITE_CACHE_ROOT
 work=$(mktemp -d)
+mkdir "$work/programs"
 trap 'rm -rf "$work"' EXIT
 export HORNERO_WEBSITE_PROGRAMS="$work/programs"
-CGO_ENABLED=0 go build -o "$HORNERO_WEBSITE_PROGRAMS/" ./cmd/hornero-db
+CGO_ENABLED=0 go build -tags netgo,osusergo -o "$HORNERO_WEBSITE_PROGRAMS/" ./cmd/hornero-db ./cmd/hornero-media
 CGO_ENABLED=0 go test -c -tags "${WEBSITE_TAGS:-root}" -o "$work/website.test" ./e2e/website
 cd e2e/website
 [ $# -gt 0 ] || mapfile -t tests < <(grep -ho '^func Test[A-Za-z0-9]*' ./*_root_test.go | cut -c6-)

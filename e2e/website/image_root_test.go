@@ -41,6 +41,20 @@ func (s *site) bake() *imageLayer {
 		)
 	}
 
+	for _, program := range s.manifest.Programs {
+		path := filepath.Join(os.Getenv("HORNERO_WEBSITE_PROGRAMS"), program.Name)
+
+		data, err := os.ReadFile(path)
+		require.NoError(s.t, err)
+
+		oven.write(
+			program.Target(),
+			"0755",
+			"root:root",
+			string(data),
+		)
+	}
+
 	s.bakeCode(oven)
 
 	bare := roles.Facts{

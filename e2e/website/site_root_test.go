@@ -49,6 +49,7 @@ type webNode struct {
 	*node
 	site       *site
 	nginx, fpm *daemon
+	media      *daemon
 }
 
 // newSite starts a database and web nodes with WordPress installed. Settings are the role's, by name.
@@ -219,6 +220,7 @@ func (s *site) facts(n *node) roles.Facts {
 			Address:     peer.address,
 			Incarnation: 1,
 			Healthy:     true,
+			Alive:       true,
 		})
 	}
 
@@ -251,6 +253,7 @@ func (s *site) addNode() *webNode {
 		each.configure()
 	}
 
+	n.startMedia()
 	n.run("sh", "-c", "install -d -m 0755 -o www-data -g www-data /run/php")
 	n.fpm = n.start(
 		"php-fpm",

@@ -44,8 +44,16 @@ var forbidden = map[string][]string{
 	"bootstrap/immutable":  {"go-dqlite", "hornero/cloudinit", "hornero/roles"},
 	"bootstrap/seal":       {"go-dqlite", "hornero/cloudinit"},
 	"dump":                 {"hornero/internal", "database/sql"},
-	"lab":                  {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
-	"internal":             {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
+	"media": {
+		"hornero/roles",
+		"hornero/cloudinit",
+		"hornero/fleet",
+		"hornero/lab",
+		"hornero/bootstrap",
+		"go-dqlite",
+	},
+	"lab":      {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
+	"internal": {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -35,5 +35,11 @@ if (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) === '/first') {
 	if ($broken !== '') {
 		unhealthy($broken);
 	}
+
+	require_once __DIR__ . '/media.php';
+	$unready = hornero_media_unready();
+	if ($unready !== '') {
+		unhealthy($unready);
+	}
 }
 echo "wordpress serves\n";
