@@ -80,14 +80,19 @@ func writeProgram(t *testing.T, parts []elf.ProgType, machine ...elf.Machine) st
 	}
 
 	folder := t.TempDir()
+	path := filepath.Join(folder, "program")
+	require.NoError(t, os.WriteFile(path, out.Bytes(), 0o755))
 
 	// The built-in roles' own programs are beside it, as in a release.
-	for _, name := range []string{"program", "hornero-media"} {
-		path := filepath.Join(folder, name)
+	others, err := filepath.Glob("../cmd/hornero-*")
+	require.NoError(t, err)
+
+	for _, other := range others {
+		path := filepath.Join(folder, filepath.Base(other))
 		require.NoError(t, os.WriteFile(path, out.Bytes(), 0o755))
 	}
 
-	return filepath.Join(folder, "program")
+	return path
 }
 
 func load(t *testing.T, config builder.RecipeConfig) builder.Recipe {
