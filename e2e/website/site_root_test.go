@@ -372,7 +372,7 @@ func (n *webNode) ask(method, path, body string, header ...string) answer {
 	}
 
 	client := http.Client{
-		Timeout: time.Minute,
+		Timeout: 2 * time.Minute, // as long as nginx waits for PHP: the first page is compiled
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
