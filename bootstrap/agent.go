@@ -50,6 +50,7 @@ type Agent struct {
 	pending *pendingUnits
 	watch   *imageWatch
 	checks  serveChecks
+	asked   checkers
 
 	mu          sync.Mutex
 	node        cloudinit.Node

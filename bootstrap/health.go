@@ -211,8 +211,10 @@ func (a *Agent) Ready() (bool, string) {
 func (a *Agent) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {
 		healthy, reason := a.Health()
+		a.asked.note(r, healthy)
+
 		if !healthy {
 			w.WriteHeader(a.unhealthyCode())
 		}

@@ -48,7 +48,12 @@ func (a *Agent) Status() status.Status {
 	// until it is in consensus itself it is as lost without the others
 	s.UnknownPeer = a.unknownPeer && (set == nil || a.entering)
 	self := a.self()
+	driver := a.driver
 	a.mu.Unlock()
+
+	if measured, ok := driver.(interface{ Figures() status.Figures }); ok {
+		s.Figures = measured.Figures()
+	}
 
 	if set == nil {
 		return s
@@ -60,6 +65,7 @@ func (a *Agent) Status() status.Status {
 	s.Writer = writer.Holder == self.Name && writer.Incarnation == self.Incarnation
 	s.ReservedIP = a.reservedIP(snapshot)
 	s.PeerSet = peerSetStatus(snapshot)
+	s.Checkers = a.asked.others(snapshot.Peers)
 	s.PeerSet.Writer = snapshot.Holder(a.rights.Lease(a.databaseRole(), peerset.LeaseWriter))
 
 	return s

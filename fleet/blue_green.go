@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"context"
-
-	"github.com/hornero/hornero/internal/pause"
 )
 
 // byStrategy are the roles of which a roll by one strategy stands.
@@ -38,14 +36,39 @@ func (s *rollState) sides(ctx context.Context) (blue, green []member, err error)
 }
 
 // switchOver gives the traffic of the nodes of stack.yaml to those beside them, all at once. The others run on without,
-// so that the way back is as short. For the time of an admission both have it.
+// so that the way back is as short: it is taken when the new ones do worse with the traffic than those did before. For
+// the time of an admission both have it.
 func (s *rollState) switchOver(ctx context.Context) error {
+	f := s.fleet
+
 	blue, green, err := s.sides(ctx)
 	if err != nil {
 		return err
 	}
 
-	return s.fleet.giveTraffic(ctx, green, blue)
+	before := f.served(ctx, blue, f.Soak/windows)
+
+	if err := f.giveTraffic(ctx, green, blue); err != nil {
+		return err
+	}
+
+	w := &watching{
+		fleet:   f,
+		members: green,
+		named:   blue,
+		before:  &before,
+	}
+
+	bad := w.run(ctx)
+	if bad == nil || ctx.Err() != nil {
+		return bad
+	}
+
+	if err := s.switchBack(ctx); err != nil {
+		return err
+	}
+
+	return s.undo(ctx, bad.Error())
 }
 
 // switchBack is switchOver the other way.
@@ -65,8 +88,8 @@ func (f *Fleet) giveTraffic(ctx context.Context, to, from []member) error {
 		return err
 	}
 
-	if !pause.For(ctx, f.admissionWait()) {
-		return context.Cause(ctx)
+	if err := f.awaitTraffic(ctx, to); err != nil {
+		return err
 	}
 
 	return f.withhold(ctx, from)

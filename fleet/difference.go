@@ -24,6 +24,8 @@ const (
 	KindSSHKey      = "SSH key"
 	KindNode        = "node"
 	KindDroplet     = "Droplet"
+	// KindRoll is a roll that waits for its operator: he knows of it, and it is no drift.
+	KindRoll = "roll"
 )
 
 // What a difference asks for.
@@ -74,7 +76,7 @@ func compare(want wanted, have found) []Difference {
 	}
 
 	all = append(all, compareProject(want, have)...)
-	all = append(all, compareNodes(want, have)...)
+	all = append(all, foldRolls(want, have, compareNodes(want, have))...)
 
 	if have.elsewhere(want) {
 		blockMaking(all)
@@ -168,7 +170,12 @@ func compareNodes(want wanted, have found) []Difference {
 
 	for _, m := range have.members {
 		named := func(node wantedNode) bool { return node.Name == m.Node }
-		if !slices.ContainsFunc(want.nodes, named) {
+
+		switch {
+		case slices.ContainsFunc(want.nodes, named):
+		// It is a part of one difference: that the roll stands.
+		case m.Extra != "" && m.Extra != StrategyRolling:
+		default:
 			all = append(all, unnamedNode(m))
 		}
 	}
@@ -206,14 +213,8 @@ func unnamedNode(m member) Difference {
 		By:     up,
 	}
 
-	switch m.Extra {
-	case "":
-	case StrategyRolling:
+	if m.Extra != "" {
 		one.Reason = "a roll of role " + m.Role + " made it and did not end"
-	default:
-		one.Action = ActionNothing
-		one.Reason = fmt.Sprintf("a roll of role %s stands (%s)", m.Role, m.Extra)
-		one.By = fmt.Sprintf("hornero roll %[1]s --promote, or hornero roll %[1]s --abort", m.Role)
 	}
 
 	return one
@@ -232,13 +233,6 @@ func missingNode(node wantedNode) Difference {
 		Reason: "it has no Droplet",
 		By:     by,
 	}
-}
-
-// stands tells whether a roll of a role waits for its operator.
-func (h found) stands(role string) bool {
-	return slices.ContainsFunc(h.members, func(m member) bool {
-		return m.Role == role && m.Extra != "" && m.Extra != StrategyRolling
-	})
 }
 
 // compareNode compares a node with the Droplet that it has.
@@ -269,11 +263,6 @@ func compareNode(want wanted, have found, node wantedNode, m member) []Differenc
 		Name:   node.Name,
 		Action: ActionReplace,
 		By:     up,
-	}
-
-	// Its operator said that it waits for him.
-	if have.stands(node.Role) {
-		replace.By = "hornero roll " + node.Role + " --promote"
 	}
 
 	if node.image == nil {

@@ -51,3 +51,22 @@ func (f *Fleet) AdmissionWait() time.Duration { return f.admissionWait() }
 func FreeRange(name string, taken ...netip.Prefix) (netip.Prefix, bool) {
 	return freeRange(name, taken)
 }
+
+// CountCommand counts on a node what servers of these names answered.
+func CountCommand(names []string, since time.Duration) string { return countCommand(names, since) }
+
+// Served is what a node answered, as its count says: requests, errors and the seconds of the slowest twentieth.
+func Served(count string) (requests, errors int, slow float64) {
+	one := readServed(count)
+	return one.requests, one.errors, one.slow()
+}
+
+// Deadline ends a context for a cause when nothing that is noted moves for so long.
+func Deadline(
+	ctx context.Context,
+	limit time.Duration,
+	cause error,
+) (ended context.Context, note func(status.Status), stop func()) {
+	ended, d, stop := withDeadline(ctx, limit, cause)
+	return ended, d.note, stop
+}

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -27,6 +28,16 @@ type killed struct {
 
 func ups(ctx context.Context, f *fleet.Fleet) error {
 	_, _, err := f.Up(ctx)
+	return err
+}
+
+// rollsBack is an up whose roll goes back. After a kill on its way back the next one has nothing left to tell.
+func rollsBack(ctx context.Context, f *fleet.Fleet) error {
+	err := ups(ctx, f)
+	if errors.Is(err, fleet.ErrRolledBack) {
+		return nil
+	}
+
 	return err
 }
 
@@ -81,6 +92,14 @@ func killedCommands() map[string]killed {
 				w.group("db", func(g *stack.Group) { g.Backups = true })
 			},
 			run: ups,
+		},
+		"roll back": {
+			before: func(w *world) {
+				w.mustUp()
+				w.snapshot("web-1", webTags...)
+				w.breaks("web-2")
+			},
+			run: rollsBack,
 		},
 		"replace a member": {
 			before: (*world).mustUp,

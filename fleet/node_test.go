@@ -149,6 +149,8 @@ func (w *world) session(document cloudinit.Node, address string, session ssh.Cha
 		switch {
 		case strings.HasPrefix(command, "hornero-bootstrap "), strings.HasPrefix(command, "systemctl show "):
 			_, _ = io.WriteString(session, w.command(document, address, command))
+		case strings.HasSuffix(command, "print n[k], k }'"):
+			_, _ = io.WriteString(session, w.countOf(document.Node))
 		case strings.Contains(command, "journalctl"):
 			code = w.journals.run(document.Node, command, session)
 		default:
@@ -304,6 +306,8 @@ func (w *world) statusOf(document cloudinit.Node, address string) status.Status 
 	if w.unhealthy[node] {
 		said.Reason = "it was told to be"
 	}
+
+	w.measure(&said)
 
 	if _, given := document.Secrets[cloudinit.SecretReservedIPToken]; given {
 		said.ReservedIP = &status.ReservedIP{

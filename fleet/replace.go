@@ -160,12 +160,17 @@ func (f *Fleet) drain(ctx context.Context, m member) {
 // awaitNode waits until a node is healthy, and reports its states.
 func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 	last := ""
+	cause := fmt.Errorf("%w after %s", do.ErrTimedOut, f.Timeout)
+	waiting, moving, stop := withDeadline(ctx, f.Timeout, cause)
+	defer stop()
 
-	err := do.Wait(ctx, "wait for "+m.Node, func(ctx context.Context) (do.State, error) {
+	err := do.Wait(waiting, "wait for "+m.Node, func(ctx context.Context) (do.State, error) {
 		said, err := f.shell.status(ctx, m)
 		if err != nil {
 			return do.Pending, do.Seen("%v", err)
 		}
+
+		moving.note(said)
 
 		if said.State != last {
 			last = said.State
@@ -183,13 +188,14 @@ func (f *Fleet) awaitNode(ctx context.Context, m member) error {
 
 		return do.Pending, do.Seen("%s", said.Reason)
 	}, do.WaitOptions{
-		Timeout: f.Timeout,
+		Timeout: longestStart,
 		Longest: time.Second,
 	})
 
 	// Whoever was interrupted wants to hear no more.
 	if err != nil && ctx.Err() == nil {
 		f.tellLastWords(m)
+		err = fmt.Errorf("%w: %w", errBad, err)
 	}
 
 	return err

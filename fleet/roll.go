@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/report"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
@@ -32,6 +30,9 @@ type Roll struct {
 	Share    int    // of the traffic that a canary gets at least, in percent; 0: what one node gets
 	All      bool   // also the nodes that are as wanted
 	NoExtra  bool   // no extra node is launched first: less cost, and no way back
+
+	// Restore takes back what was written into stack.yaml for this roll, before it goes back; nil where nothing was.
+	Restore func(context.Context) error
 }
 
 // Roll replaces the nodes of a role that are not as wanted, one after the other. An extra node goes first, beside them:
@@ -57,6 +58,11 @@ func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
 	if len(s.outdated) == 0 {
 		f.progress("every node of role %s is as wanted", roll.Role)
 		return s.finish(ctx)
+	}
+
+	// What a run has left that did not end: the roll goes on with it, or back.
+	if err := s.awaitBegun(ctx); err != nil {
+		return err
 	}
 
 	if err := s.check(ctx); err != nil {
@@ -224,8 +230,10 @@ func (f *Fleet) standingRoll(ctx context.Context, role string) (*rollState, erro
 
 // isStanding says how a roll that stands is ended.
 func (s *rollState) isStanding() error {
-	return fmt.Errorf("role %[1]s: %[2]w (%[3]s): `hornero roll %[1]s --promote` goes on, "+
-		"`hornero roll %[1]s --abort` goes back", s.Role, ErrStanding, s.strategy)
+	standing, _ := s.fleet.standingIn(s.members, s.Role)
+
+	return fmt.Errorf("role %[1]s: %[2]w: %[3]s; `hornero roll %[1]s --promote` goes on, `hornero roll %[1]s --abort` "+
+		"goes back", s.Role, ErrStanding, standing)
 }
 
 // outdatedNodes are the nodes whose Droplets another has to take the place of, and why: the same that a plan names.
@@ -364,69 +372,27 @@ func sameDroplet(m member) func(member) bool {
 func (s *rollState) finish(ctx context.Context) error {
 	f := s.fleet
 
-	for _, node := range s.outdated {
+	for at, node := range s.outdated {
+		// Those before it serve, or it is not touched.
+		if err := s.checkReplaced(ctx, s.outdated[:at]); err != nil {
+			return s.failed(ctx, err)
+		}
+
 		// The only node of its role has the extra one beside it.
 		if err := f.replace(ctx, node); err != nil {
-			return fmt.Errorf("roll %s: %w: %w", s.Role, ErrHalfway, err)
+			return s.failed(ctx, err)
 		}
 	}
 
+	return s.removeExtras(ctx)
+}
+
+func (s *rollState) removeExtras(ctx context.Context) error {
 	for _, m := range s.extras {
-		if err := f.remove(ctx, m); err != nil {
+		if err := s.fleet.remove(ctx, m); err != nil {
 			return fmt.Errorf("roll %s: %w: %w", s.Role, ErrHalfway, err)
 		}
 	}
-
-	return nil
-}
-
-// undo removes what the roll made, and marks its image so that the next run does not roll again.
-func (s *rollState) undo(ctx context.Context, reason string) error {
-	f := s.fleet
-	f.progress("roll %s: goes back: %s", s.Role, reason)
-
-	// As the cloud has them: one may be there of which its launch did not tell.
-	_, extras, err := s.sides(ctx)
-	if err != nil {
-		return err
-	}
-
-	for _, m := range extras {
-		if err := s.reject(ctx, m); err != nil {
-			return err
-		}
-
-		if err := f.remove(ctx, m); err != nil {
-			return fmt.Errorf("roll back %s: %w: %w", s.Role, ErrHalfway, err)
-		}
-	}
-
-	return fmt.Errorf("roll %s: %w: %s", s.Role, ErrRolledBack, reason)
-}
-
-// reject marks the image of a node that was bad, unless the nodes that serve well have the same: then it was something
-// else.
-func (s *rollState) reject(ctx context.Context, m member) error {
-	if m.Droplet.Image == nil {
-		return nil
-	}
-
-	image := *m.Droplet.Image
-
-	for _, other := range s.members {
-		same := other.Droplet.Image != nil && other.Droplet.Image.ID == image.ID
-		if same && other.Extra == "" {
-			return nil
-		}
-	}
-
-	err := do.TagImage(ctx, s.fleet.Client, image.ID, []string{record.RejectedTag}, do.WaitOptions{})
-	if err != nil {
-		return fmt.Errorf("reject image %s: %w", image.Name, err)
-	}
-
-	s.fleet.progress("image %s (%d) is not used again; `hornero images accept %d` takes that back",
-		image.Name, image.ID, image.ID)
 
 	return nil
 }
@@ -443,9 +409,13 @@ func (f *Fleet) rollAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	standing := f.standing(members)
 
 	for _, role := range f.rollOrder() {
+		if standing, is := f.standingIn(members, role); is {
+			f.progress("role %s: %s; it is left as it is, and ended by `%s`", role, standing, standing.ends())
+			continue
+		}
+
 		var names []string
 		for _, node := range f.Stack.All() {
 			if reason, is := outdated[node.Name]; is && node.Role == role {
@@ -454,11 +424,6 @@ func (f *Fleet) rollAll(ctx context.Context) error {
 		}
 
 		if len(names) == 0 {
-			continue
-		}
-
-		if standing[role] {
-			f.progress("role %s: a roll stands: left as it is", role)
 			continue
 		}
 

@@ -89,6 +89,7 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 		goesBad func(*world)
 		want    string
 		tells   bool // the end of its journal is told
+		timeout time.Duration
 	}{
 		"it refuses its document": {
 			goesBad: func(w *world) { w.refused = "web-3" },
@@ -99,6 +100,7 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 			goesBad: func(w *world) { w.unhealthy["web-3"] = true },
 			want:    "it was told to be",
 			tells:   true,
+			timeout: 5 * time.Second,
 		},
 		"its services are started again and again": {
 			goesBad: func(w *world) { w.restarting["web-3"] = 4 },
@@ -112,7 +114,10 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldOf(t, tlsText, nil)
 			w.mustUp()
-			w.config.Timeout = 2 * time.Second
+
+			if c.timeout != 0 {
+				w.config.Timeout = c.timeout
+			}
 
 			image := w.snapshot("web-1", webTags...)
 			w.set(func() { c.goesBad(w) })
@@ -156,7 +161,7 @@ func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 		require.NoError(t, w.up(), "it stands")
 		require.Contains(t, w.names(), "web-3/1")
 		require.Empty(t, w.history)
-		require.Contains(t, w.plan(), "nothing node web-3: a roll of role web stands (canary)")
+		require.Contains(t, w.plan(), "nothing roll web: a roll stands (canary); new: web-3; old: web-1, web-2")
 		require.ErrorIs(t, w.fleet().Roll(t.Context(), roll), fleet.ErrStanding)
 
 		want := []string{"web-1/1", "web-2/1"}

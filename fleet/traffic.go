@@ -8,7 +8,11 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/pause"
 )
+
+// checkedPause is between two looks at whether load balancers have found a node.
+const checkedPause = 500 * time.Millisecond
 
 // admissionMargin is added to what the health check of a load balancer takes, for the way of a tag to it.
 const admissionMargin = 3 * time.Second
@@ -134,15 +138,42 @@ func (f *Fleet) awaitServing(ctx context.Context, m member) error {
 		return err
 	}
 
-	wait := f.admissionWait()
-	f.progress("%s: waits %s until the load balancer sends to it", m.Node, wait)
+	return f.awaitTraffic(ctx, []member{m})
+}
 
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("wait for traffic to %s: %w", m.Node, context.Cause(ctx))
-	case <-time.After(wait):
-		return nil
+// awaitTraffic waits until the load balancers of a role were seen to find its nodes healthy, as often as makes them
+// send to these. Those whose check asks something else than a node's agent are given the time that they need.
+func (f *Fleet) awaitTraffic(ctx context.Context, members []member) error {
+	wait := f.admissionWait()
+	end := time.Now().Add(wait)
+	f.progress("%s: waits %s at most until the load balancer sends there", nodeNames(members), wait)
+
+	unchecked := func(m member) bool { return !f.isChecked(ctx, m) }
+
+	for time.Now().Before(end) && slices.ContainsFunc(members, unchecked) {
+		if !pause.For(ctx, min(checkedPause, time.Until(end))) {
+			return fmt.Errorf("wait for traffic to %s: %w", nodeNames(members), context.Cause(ctx))
+		}
 	}
+
+	return ctx.Err()
+}
+
+// isChecked tells whether a node has given everybody who checks it, and at least one for each load balancer, as many
+// good answers as a load balancer wants.
+func (f *Fleet) isChecked(ctx context.Context, m member) bool {
+	said, err := f.shell.status(ctx, m)
+	if err != nil || len(said.Checkers) < max(1, len(f.trafficTags(m.Role))) {
+		return false
+	}
+
+	for _, good := range said.Checkers {
+		if good < healthCheck().HealthyThreshold {
+			return false
+		}
+	}
+
+	return true
 }
 
 // admitHealthy gives traffic to the nodes that are healthy, and then makes the load balancers send to those that bear

@@ -54,6 +54,23 @@ func order(t *testing.T, said string, lines ...string) {
 	}
 }
 
+// A load balancer's API does not tell when it begins to send to a node; the node tells who asked it.
+func TestANodeThatWasFoundIsNotWaitedFor(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
+	w.mustUp()
+	w.config.Admission = time.Hour
+
+	w.set(func() {
+		w.checkers = map[string]map[string]int{"web-1": {
+			"10.0.0.250": -3,
+			"10.0.0.251": -1,
+		}}
+	})
+
+	require.NoError(t, w.replace("web-1"))
+	w.set(func() { require.GreaterOrEqual(t, w.checkers["web-1"]["10.0.0.250"], 2) })
+}
+
 func TestNodesGetTrafficWhenTheyAreHealthy(t *testing.T) {
 	w := newWorld(t)
 	w.config.Timeout = time.Second

@@ -49,11 +49,15 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
+	if members, err = f.finishRollBack(ctx, vpc, members); err != nil {
+		return "", took, err
+	}
+
 	took.Launched = time.Since(start).Seconds()
 
 	url, err := f.await(ctx, vpc, members, waiting, start, &took)
 	if err != nil {
-		return url, took, err
+		return url, took, f.rollBackUnfinished(ctx, err)
 	}
 
 	if err := f.ensureRecords(ctx); err != nil {

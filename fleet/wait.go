@@ -54,6 +54,7 @@ type startup struct {
 	vpc     string
 	members []member
 	start   time.Time
+	moving  *deadline
 	took    *Breakdown
 
 	balancers []*awaited        // of stack.yaml, in its order
@@ -75,8 +76,8 @@ func (f *Fleet) await(
 	start time.Time,
 	took *Breakdown,
 ) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
-	defer cancel()
+	ctx, moving, stop := withDeadline(ctx, f.Timeout, context.DeadlineExceeded)
+	defer stop()
 
 	wanted, err := f.allBalanced()
 	if err != nil {
@@ -88,6 +89,7 @@ func (f *Fleet) await(
 		vpc:      vpc,
 		members:  members,
 		start:    start,
+		moving:   moving,
 		took:     took,
 		states:   map[string]string{},
 		looked:   time.Now(),
@@ -153,6 +155,10 @@ func (s *startup) poll(ctx context.Context) (bool, error) {
 			s.seconds(),
 			s.pending,
 		)
+	}
+
+	for _, a := range answers {
+		s.moving.note(a.status)
 	}
 
 	s.reportChanges(answers)

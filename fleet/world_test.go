@@ -80,8 +80,13 @@ type world struct {
 	exits     map[string]uint32          // what commands of roles end with, by node
 	lost      bool                       // the peer set has no quorum
 
-	restarts   map[string]int // of a node's services
-	restarting map[string]int // how many more at each look
+	checkers   map[string]map[string]int // who asked nodes whether they serve; one more good answer at each look
+	counts     map[string]string         // what nodes counted of their answers
+	figures    map[string]status.Figures // what nodes measure
+	grows      map[string]status.Figures // and by how much more at each look
+	transfers  map[string]int            // for how many more looks a node's state transfer moves
+	restarts   map[string]int            // of a node's services
+	restarting map[string]int            // how many more at each look
 
 	// What is wrong with nodes.
 	unhealthy map[string]bool

@@ -234,6 +234,10 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		if serve.Timeout != 0 && (serve.Timeout < minServeTimeout || serve.Timeout > maxServeTimeout) {
 			doc.Add(at+".timeout", "must be from %s to %s, got %s", minServeTimeout, maxServeTimeout, serve.Timeout)
 		}
+		// It becomes a word of a command line.
+		if serve.Counters != "" && !folderName.MatchString(serve.Counters) {
+			doc.Add(at+".counters", "must be lower-case letters, digits and hyphens, got %q", serve.Counters)
+		}
 		if serve.Health != nil {
 			serve.Health.check(doc, at+".health")
 		}

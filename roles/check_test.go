@@ -130,6 +130,10 @@ var wrongs = []struct {
 		`5:40: serves[0].protocol: must be http or tcp, got "udp"`,
 	},
 	{
+		`serves: [{name: x, port: 80, counters: "nginx; reboot"}]`,
+		`5:40: serves[0].counters: must be lower-case letters, digits and hyphens, got "nginx; reboot"`,
+	},
+	{
 		`serves: [{name: x, port: 80, health: {port: -1}}]`,
 		`5:45: serves[0].health.port: must be from 1 to 65535, got -1`,
 	},

@@ -45,6 +45,9 @@ type Serve struct {
 	// Timeout is how long an answer may take: a load balancer waits that long for its next byte. Default one minute,
 	// from 30 s to ten minutes.
 	Timeout time.Duration `yaml:"timeout"`
+	// Counters is the name (syslog's identifier) under which the server writes into the journal what it answers: a line
+	// a request that ends in `status=CODE seconds=TIME`. A roll compares new nodes with old ones by it.
+	Counters string `yaml:"counters"`
 	// Ready is what `hornero up` asks for through the load balancer.
 	Ready Ready `yaml:"ready"`
 }

@@ -28,6 +28,7 @@ type Driver struct {
 	quorate    bool // the peer set had a quorum under this agent
 	quorumLost bool
 	drained    chan struct{}
+	transfer   string // how far the state of a donor has come; "" while none does
 
 	// Only the loop touches these.
 	pending      Action // the last decision, and since when it stands

@@ -93,7 +93,8 @@ func (s *Server) Close() error {
 
 const probe = `SHOW GLOBAL STATUS WHERE Variable_name IN (
  'wsrep_cluster_status', 'wsrep_cluster_size', 'wsrep_cluster_conf_id', 'wsrep_ready', 'wsrep_last_committed',
- 'wsrep_local_state', 'wsrep_local_state_uuid', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_incoming_addresses')`
+ 'wsrep_local_state', 'wsrep_local_state_uuid', 'wsrep_gcomm_uuid', 'wsrep_evs_evict_list', 'wsrep_incoming_addresses',
+ 'wsrep_flow_control_paused_ns', 'wsrep_flow_control_sent')`
 
 // Probe asks the server for its own view.
 func (s *Server) Probe(ctx context.Context) (Wsrep, error) {
@@ -147,6 +148,8 @@ func parseStatus(status map[string]string) Wsrep {
 	w.LocalState, _ = strconv.Atoi(status["wsrep_local_state"])
 	w.Size, _ = strconv.Atoi(status["wsrep_cluster_size"])
 	w.Views, _ = strconv.ParseInt(status["wsrep_cluster_conf_id"], 10, 64)
+	w.Paused, _ = strconv.ParseInt(status["wsrep_flow_control_paused_ns"], 10, 64)
+	w.PausesAsked, _ = strconv.ParseInt(status["wsrep_flow_control_sent"], 10, 64)
 
 	if seqno, err := strconv.ParseInt(status["wsrep_last_committed"], 10, 64); err == nil {
 		w.Seqno = seqno

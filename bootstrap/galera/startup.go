@@ -122,6 +122,8 @@ func (d *Driver) followToEnd(ctx context.Context, s *startup, began <-chan error
 
 // follow watches a start until the server serves, is outside a primary component, went down, or stalls.
 func (d *Driver) follow(ctx context.Context, s *startup, began <-chan error) error {
+	defer d.noteTransfer("")
+
 	for {
 		select {
 		case <-ctx.Done():
@@ -297,12 +299,15 @@ func (d *Driver) checkProgress(ctx context.Context, s *startup, in Input) error 
 		return errors.Join(errStalled, d.end(ctx, s, in))
 	}
 
-	// Galera's scripts drop their own mark even when the transfer broke.
-	if d.Data.Transferring() {
-		return d.Data.BeginTransfer()
+	if !d.Data.Transferring() {
+		d.noteTransfer("")
+		return nil
 	}
 
-	return nil
+	d.noteTransfer(s.progress)
+
+	// Galera's scripts drop their own mark even when the transfer broke.
+	return d.Data.BeginTransfer()
 }
 
 // checkJoinable ends a start when there is nothing to join. The server would wait for ever for the members of its last

@@ -15,6 +15,8 @@ type Wsrep struct {
 	Evicted       bool     // the server remembers members that were evicted
 	Incoming      []string // addresses of the view's database nodes, without ports
 	Arbiters      int      // members of the view that have no address for clients: arbitrators
+	Paused        int64    // for how long flow control stopped replication, in nanoseconds
+	PausesAsked   int64    // how often this node asked for that
 }
 
 // Galera's numbers of a node's state.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,8 @@ stop before they change anything.
 A warning is what is legal and unwise, or a certificate that ends before long: nodes get theirs at their launch, so
 that "hornero roll ROLE --all" renews them. It is no difference: no command changes it by itself.
 
-Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does.`
+Exits 0, or 1 on an error. With --detailed-exitcode it exits 2 when there is a difference, as Terraform does,
+but for a roll that waits for its operator (canary, blue-green): that is shown, and is no drift.`
 
 // planNothing is what is printed where nothing differs.
 const planNothing = "Nothing to do: the cloud is as stack.yaml says. `hornero plan --help` tells what was compared."
@@ -134,7 +136,11 @@ func readPlan(path string) (*fleet.Plan, error) {
 
 // planExit is 2 for differences only where that was asked for: CI takes any other number than 0 for a failure.
 func planExit(plan fleet.Plan, detailed bool) error {
-	if detailed && len(plan.Differences) > 0 {
+	// Of a roll that stands its operator knows: it is no drift.
+	known := func(one fleet.Difference) bool { return one.Kind == fleet.KindRoll }
+	drift := slices.DeleteFunc(slices.Clone(plan.Differences), known)
+
+	if detailed && len(drift) > 0 {
 		return exitDifferences
 	}
 

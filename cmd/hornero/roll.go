@@ -24,10 +24,14 @@ those that "hornero plan" says are to be replaced. The site serves meanwhile.
   canary       ends after the extra node, which gets its part of the traffic: with --share at least so many percent,
                by as many extra nodes as that takes. --promote goes on, --abort goes back.
   blue-green   launches as many new nodes as there are, without traffic. When all are good they get all of it at once,
-               and the old ones run on without: --abort switches back, --drop-old (or --promote) replaces them.
+               are watched with it, and the old ones run on without: --abort switches back, --drop-old (or --promote)
+               replaces them.
 
 Bad is a node that refuses its user-data, is not healthy by --timeout or not any more, whose services are started again
-three times, whose files change, or during whose watch the site fails for five seconds.
+three times, whose files change, that answers with more errors or slower than the old nodes (300 requests on both
+sides), that holds the database's writer up, or during whose watch the site fails for five seconds. Is it a later node
+that is bad, all go back to the image that they had, and the command exits with 6, too. While a database's state moves
+into a node, --timeout stands still.
 
 --image names another image and writes it into stack.yaml: a number, ROLE~1 for the one before the newest, or "newest",
 which takes the line out again. An image that was marked is used again after "hornero images accept".`
@@ -125,22 +129,30 @@ func (r *rollFlags) run(ctx context.Context, cmd *cobra.Command, file string, f 
 	case r.abort:
 		return f.Abort(ctx, r.Role)
 	case r.image != "":
-		if err := r.writeImage(ctx, cmd, file, f); err != nil {
+		restore, err := r.writeImage(ctx, cmd, file, f)
+		if err != nil {
 			return err
 		}
+
+		r.Restore = restore
 	}
 
 	return f.Roll(ctx, r.Roll)
 }
 
-// writeImage makes all groups of the role name the image.
-func (r *rollFlags) writeImage(ctx context.Context, cmd *cobra.Command, file string, f *fleet.Fleet) error {
+// writeImage makes all groups of the role name the image. What it returns makes them name again what they named before.
+func (r *rollFlags) writeImage(
+	ctx context.Context,
+	cmd *cobra.Command,
+	file string,
+	f *fleet.Fleet,
+) (func(context.Context) error, error) {
 	image, err := f.ImageNamed(ctx, r.Role, r.image)
 	if err != nil {
-		return err
+		return nil, err
 	}
 
-	var edits []stack.Edit
+	var edits, back []stack.Edit
 
 	for _, group := range f.Stack.Nodes {
 		if group.Role == r.Role && group.Image != image {
@@ -149,19 +161,34 @@ func (r *rollFlags) writeImage(ctx context.Context, cmd *cobra.Command, file str
 				Key:   "image",
 				Value: image,
 			})
+
+			back = append(back, stack.Edit{
+				Group: group.Name,
+				Key:   "image",
+				Value: group.Image,
+			})
 		}
 	}
 
 	edited, err := editStack(f, file, edits)
 	if err != nil {
-		return err
+		return nil, err
 	}
 
 	if err := f.Check(ctx); err != nil {
-		return fmt.Errorf("%w; %s is as it was", err, file)
+		return nil, fmt.Errorf("%w; %s is as it was", err, file)
 	}
 
-	return writeEdits(cmd, file, edited, edits)
+	restore := func(context.Context) error {
+		edited, err := editStack(f, file, back)
+		if err != nil {
+			return err
+		}
+
+		return writeEdits(cmd, file, edited, back)
+	}
+
+	return restore, writeEdits(cmd, file, edited, edits)
 }
 
 // completeStackRole completes the roles of the stack.

@@ -32,6 +32,10 @@ type Status struct {
 	Image       Image   `json:"image"`
 	// ReservedIP is this node's part in keeping the stack's reserved IP; null where it has none.
 	ReservedIP *ReservedIP `json:"reserved_ip,omitempty"`
+	// Checkers are those who ask whether the node serves and are no nodes, by address: how many good answers each got
+	// in a row. Load balancers are among them.
+	Checkers map[string]int `json:"checkers,omitempty"`
+	Figures  Figures        `json:"figures,omitzero"` // what its driver measures
 	// Marks are the seconds from the agent's start to each phase's end.
 	Marks map[string]float64 `json:"marks"`
 }
