@@ -31,6 +31,14 @@ nodes:
 load_balancer: {nodes: web, http: PORT}
 `
 
+// pairTimes are the defaults, so that a busy machine loses no lock; only a lock that is given back is seen sooner.
+var pairTimes = func() lock.Times {
+	times := lock.DefaultTimes
+	times.Poll = 50 * time.Millisecond
+
+	return times
+}()
+
 // pairCommand is a command that changes a stack.
 type pairCommand struct {
 	name    string
@@ -185,7 +193,14 @@ func (c pairCommand) start(t *testing.T, w *world, by string, wait time.Duration
 		c.stack(w)
 	}
 
-	f := w.operator(by)
+	config := w.config
+	config.Lock.Owner.By = by
+	config.Lock.Times = pairTimes
+
+	f, err := fleet.New(config)
+	require.NoError(t, err)
+	t.Cleanup(f.Close)
+
 	request := lock.Request{
 		Command: c.name,
 		Wait:    wait,

@@ -167,6 +167,7 @@ type rollState struct {
 	Roll
 	fleet    *Fleet
 	members  []member     // one a node
+	surplus  []member     // those whose names others have
 	outdated []stack.Node // in the order in which they are replaced
 	extras   []member
 	strategy string // of a roll that stands; "" when none does
@@ -182,7 +183,7 @@ func (f *Fleet) rollState(ctx context.Context, roll Roll) (*rollState, error) {
 		Roll:  roll,
 		fleet: f,
 	}
-	s.members, _ = current(all)
+	s.members, s.surplus = current(all)
 	s.extras = extrasOf(s.members, roll.Role)
 
 	for _, m := range s.extras {

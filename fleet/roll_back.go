@@ -308,6 +308,7 @@ func (s *rollState) awaitBegun(ctx context.Context) error {
 // others have an earlier one.
 func (s *rollState) begun() []member {
 	var all []member
+	there := slices.Concat(s.members, s.surplus)
 
 	for _, m := range s.fleet.named(s.members) {
 		same := func(other member) bool { return sameImage(other.Droplet.Image, m.Droplet.Image) }
@@ -315,7 +316,7 @@ func (s *rollState) begun() []member {
 			return other.Role == s.Role && other.Extra == "" && !same(other)
 		}
 
-		if m.Role == s.Role && slices.ContainsFunc(s.extras, same) && slices.ContainsFunc(s.members, earlier) {
+		if m.Role == s.Role && slices.ContainsFunc(s.extras, same) && slices.ContainsFunc(there, earlier) {
 			all = append(all, m)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -58,6 +59,10 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 	url, err := f.await(ctx, vpc, members, waiting, start, &took)
 	if err != nil {
 		return url, took, f.rollBackUnfinished(ctx, err)
+	}
+
+	if err := f.removeSurplus(ctx); err != nil {
+		return url, took, err
 	}
 
 	if err := f.ensureRecords(ctx); err != nil {
@@ -250,6 +255,10 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 
 	kept, surplus := current(all)
 	for _, m := range surplus {
+		if f.servesOn(m, kept) {
+			continue
+		}
+
 		f.progress("%s: Droplet %d is surplus (incarnation %d) and is destroyed", m.Node, m.Droplet.ID, m.Incarnation)
 
 		if err := f.deleteDroplet(ctx, m.Droplet.ID); err != nil {
@@ -262,6 +271,31 @@ func (f *Fleet) reconcile(ctx context.Context) ([]member, error) {
 	}
 
 	return kept, nil
+}
+
+// servesOn tells a node without data that has traffic until its successor serves: a replacement did not end.
+func (f *Fleet) servesOn(m member, kept []member) bool {
+	successor, there := find(kept, m.Node)
+	client := f.manifest(m.Role).Peers == roles.Client
+
+	return there && client && successor.Incarnation > m.Incarnation && len(f.trafficOf(m)) > 0
+}
+
+// removeSurplus takes away those that served until their successors did.
+func (f *Fleet) removeSurplus(ctx context.Context) error {
+	all, err := f.members(ctx)
+	if err != nil {
+		return err
+	}
+
+	_, surplus := current(all)
+	for _, m := range surplus {
+		if err := f.drainAndDestroy(ctx, m); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // turnOn starts the Droplets that are off: a node that nobody turned off on purpose is to run, and one that somebody

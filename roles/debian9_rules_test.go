@@ -229,7 +229,7 @@ var nginxRules = rules{
 		"limit_req_status":  "99",
 	},
 		`
-			geo, map, server, listen, server_name, root, index, access_log, error_log, set_real_ip_from,
+			geo, map, server, listen, server_name, root, index, log_format, access_log, error_log, set_real_ip_from,
 			proxy_pass, proxy_set_header, proxy_http_version, proxy_method, proxy_pass_request_body, proxy_read_timeout,
 			real_ip_header, client_max_body_size, port_in_redirect, location, try_files, expires, return,
 			real_ip_recursive, keepalive_timeout, keepalive_requests, internal;, error_page, default_type, add_header,
