@@ -47,7 +47,7 @@ var laterSlots = map[string]struct {
 	"a member": {
 		role: "db",
 		bad:  "db-3",
-		tags: []string{"hornero:role:db", "hornero:release:debian-13", "hornero:document:3"},
+		tags: []string{"hornero:role:db", webTags[1], webTags[2]},
 	},
 }
 
