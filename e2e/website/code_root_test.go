@@ -141,7 +141,7 @@ func TestPHPWritesNothingThatIsRun(t *testing.T) {
 		content + "/mu-plugins/hole.php",
 		content + "/plugins/shop-basket/shop-basket.php",
 		content + "/object-cache.php",
-		content + "/languages/hole.php",
+		content + "/themes/hole.php",
 		"/usr/share/wordpress/hole.php",
 		"/etc/wordpress/config-hole.php",
 	} {
