@@ -225,7 +225,10 @@ func TestDigestFollowsFromTheInputs(t *testing.T) {
 
 	for _, name := range []string{
 		"base", "bootstrap", "recipe", "release", "role", "roles/common/role.yaml",
-		"roles/tiny/role.yaml", "scripts/apply.sh", "scripts/seal.sh",
+		"roles/tiny/role.yaml",
+		"scripts/apply.sh",
+		"scripts/code.sh",
+		"scripts/seal.sh",
 	} {
 		require.Len(t, recipe.Inputs[name], 64, name)
 	}

@@ -7,13 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/builder"
+	"github.com/hornero/hornero/internal/command"
 )
 
 const takesCode = tinyManifest + `code:
@@ -84,6 +89,80 @@ func TestTheStacksCodeIsBakedAndRecorded(t *testing.T) {
 	// The role's folder in the image is without it, and with what the node reads.
 	require.NotContains(t, sent.files["files.list"], "shop.php")
 	require.Contains(t, sent.files["files.list"], " /usr/lib/hornero/roles/tiny/more.yaml\n")
+}
+
+// The machine's own script, in a folder that stands for its root.
+func TestTheScriptPutsTheCodeInPlace(t *testing.T) {
+	sent := applied(t, object{"roles_dir": withCode(t)})
+	stage, root := t.TempDir(), t.TempDir()
+
+	me, err := user.Current()
+	require.NoError(t, err)
+
+	group, err := user.LookupGroupId(me.Gid)
+	require.NoError(t, err)
+
+	for _, name := range []string{
+		"code.sh",
+		"code.clear",
+		"code.tar.gz",
+	} {
+		writeFile(
+			t,
+			filepath.Join(stage, name),
+			sent.files[name],
+		)
+	}
+
+	// A test may not be root, which alone gives files to others.
+	writeFile(
+		t,
+		filepath.Join(stage, "code.links"),
+		me.Username+" "+group.Name+" /var/lib/tiny/cache /usr/share/tiny/cache\n",
+	)
+
+	writeFile(t, filepath.Join(root, "usr/share/tiny/old/gone"), "")
+	writeFile(t, filepath.Join(root, "usr/share/tiny/cache/gone"), "")
+
+	// Twice: a bake that was cut off is begun anew on the same machine.
+	for range 2 {
+		_, err := command.Run(t.Context(), command.Command{
+			Args: []string{
+				"sh",
+				"-c",
+				"umask 077; exec sh code.sh \"$0\"",
+				root,
+			},
+			Dir:  stage,
+		})
+		require.NoError(t, err)
+	}
+
+	require.NoDirExists(t, filepath.Join(root, "usr/share/tiny/old"))
+	require.NoFileExists(t, filepath.Join(root, "usr/share/tiny/cache/gone"))
+
+	target, err := os.Readlink(filepath.Join(root, "usr/share/tiny/cache"))
+	require.NoError(t, err)
+	require.Equal(t, "/var/lib/tiny/cache", target)
+	require.DirExists(t, filepath.Join(root, "var/lib/tiny/cache"))
+
+	plugin := filepath.Join(root, "usr/share/tiny/plugins/shop/shop.php")
+
+	info, err := os.Stat(plugin)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o644), info.Mode())
+
+	require.WithinDuration(
+		t,
+		time.Now(),
+		info.ModTime(),
+		time.Hour,
+		"a time of its own tells versions apart",
+	)
+
+	folder, err := os.Stat(filepath.Dir(plugin))
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o755), folder.Mode().Perm())
 }
 
 func TestAnImageWithoutCodeOfTheStacksHasNone(t *testing.T) {

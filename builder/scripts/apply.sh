@@ -55,18 +55,7 @@ while read -r number mode owner _ path; do
 	mkdir -p "$(dirname "$path")"
 	install -m "$mode" -o "${owner%%:*}" -g "${owner##*:}" "files/$number" "$path"
 done <files.list
-while read -r path; do
-	rm -rf "$path"
-done <code.clear
-if [ -s code.tar.gz ]; then
-	# With the time of the bake: web servers tell two versions of a file by it.
-	(umask 022 && tar -C / -xzmf code.tar.gz --no-same-owner)
-fi
-while read -r user group at path; do
-	install -d -o "$user" -g "$group" "$at"
-	mkdir -p "$(dirname "$path")"
-	ln -sfn "$at" "$path"
-done <code.links
+sh code.sh
 say "files: $(wc -l <files.list) in place after $(($(now) - begin)) s"
 
 sh -e commands.sh
