@@ -133,7 +133,7 @@ func TestTheScriptPutsTheCodeInPlace(t *testing.T) {
 				"umask 077; exec sh code.sh \"$0\"",
 				root,
 			},
-			Dir:  stage,
+			Dir: stage,
 		})
 		require.NoError(t, err)
 	}
