@@ -242,14 +242,14 @@ func TestWhatAPluginWritesIsOnEveryNode(t *testing.T) {
 			wp_mkdir_p($folder);
 			file_put_contents("$folder/" . gethostname_of_the_test() . ".css", str_repeat("a{}", 1000));
 		});
-		function gethostname_of_the_test() { return preg_replace("/[^0-9]/", "", $_GET["name"] ?? "0"); }
+		function gethostname_of_the_test() { return preg_replace("/[^0-9]/", "", $_GET["style"] ?? "0"); }
 	`)
 	s.addNode()
 	s.addNode()
 	s.install()
 
 	for i := range 20 {
-		page := s.web[i%2].get(fmt.Sprintf("/?name=%d", i))
+		page := s.web[i%2].get(fmt.Sprintf("/?style=%d", i))
 		require.Equal(t, http.StatusOK, page.status)
 
 		answer := s.web[(i+1)%2].get(fmt.Sprintf("/wp-content/uploads/styles/%d.css", i))
