@@ -3,6 +3,8 @@ package stack
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hornero/hornero/roles"
 )
 
 // balancers checks both forms: load_balancer, and balancers.
@@ -72,7 +74,8 @@ func (c *check) balancer(path string, balancer Balancer, s *Stack) {
 		c.balanced(path, balancer, s)
 	}
 
-	if !c.doc.Has(path+".http") && !c.doc.Has(path+".https") && !c.taken[path+".https"] {
+	said := c.doc.Has(path+".http") || c.doc.Has(path+".https") || c.doc.Has(path+".rules")
+	if !said && !c.taken[path+".https"] && !c.taken[path+".rules"] {
 		c.need(path+".http", "a port, as in http: 80, or https: 443")
 	}
 
@@ -82,41 +85,67 @@ func (c *check) balancer(path string, balancer Balancer, s *Stack) {
 	if balancer.HTTP != 0 && balancer.HTTP == balancer.HTTPS {
 		c.add(path+".https", "must differ from http, got %d for both", balancer.HTTPS)
 	}
+
+	c.balancerRules(path, balancer)
+	c.balancerOptions(path, balancer)
 }
 
 // balanced checks that the nodes behind a load balancer serve what it can point at.
 func (c *check) balanced(path string, balancer Balancer, s *Stack) {
 	role := balancer.Nodes
 	manifest := c.roles[role]
+	fits := speaksHTTP
 
-	if c.unfitRole(role) == "" && !speaksHTTP(manifest) {
+	// One that only passes bytes on may stand before anything.
+	if !balancer.ReadsHTTP() && len(balancer.Rules) > 0 {
+		fits = func(*roles.Manifest) bool { return true }
+	}
+
+	if c.unfitRole(role) == "" && !fits(manifest) {
 		c.add(path+".nodes", "nodes of role %s serve nothing that speaks HTTP, else their manifest would say so under "+
 			"serves; write nodes: %s", role, c.example(speaksHTTP))
 
 		return
 	}
 
-	c.usedRole(path+".nodes", role, s, speaksHTTP)
+	c.usedRole(path+".nodes", role, s, fits)
 
 	// The role that is meant is not known: nor is what it serves.
 	if c.taken[path+".nodes"] || manifest == nil {
 		return
 	}
 
-	var known []string
+	c.served(path+".serves", balancer.Serves, manifest, balancer.HTTP != 0 || balancer.HTTPS != 0)
+
+	for i, rule := range balancer.Rules {
+		c.ruleServed(fmt.Sprintf("%s.rules[%d]", path, i), balancer, rule, manifest)
+	}
+}
+
+// served checks that a role serves something of that name; "" is the first that speaks HTTP.
+func (c *check) served(path, name string, manifest *roles.Manifest, http bool) {
+	var known, all []string
+
 	for _, serve := range manifest.Serves {
+		all = append(all, serve.Name)
+
 		if serve.HTTP() {
 			known = append(known, serve.Name)
 		}
 	}
 
-	serve, found := manifest.Balanced(balancer.Serves)
+	if !http {
+		known = all
+	}
+
+	serve, found := manifest.Balanced(name)
 
 	switch {
+	case !found && name == "" && !http: // each rule says its own
 	case !found:
-		c.add(path+".serves", "%s", noSuch(balancer.Serves, known))
-	case !serve.HTTP():
-		c.add(path+".serves", "%q of role %s does not speak HTTP, but %s; write one of %s",
-			serve.Name, role, serve.Protocol, strings.Join(known, ", "))
+		c.add(path, "%s", noSuch(name, known))
+	case http && !serve.HTTP():
+		c.add(path, "%q of role %s does not speak HTTP, but %s; write one of %s",
+			serve.Name, manifest.Name, serve.Protocol, strings.Join(known, ", "))
 	}
 }

@@ -14,7 +14,7 @@ type schema = jsonschema.Schema
 // that there are. It says less than the check, which knows how one place bears on another.
 func Schema(manifests map[string]*roles.Manifest) ([]byte, error) {
 	b := jsonschema.Builder{
-		Help:   schemaHelp,
+		Help:   helpOfAll(),
 		Limits: schemaLimits(manifests),
 		Hidden: []string{"load_balancer.name"}, // the short form has none
 		Known: func(kind reflect.Type, _ string) schema {

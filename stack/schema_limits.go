@@ -3,47 +3,37 @@ package stack
 import (
 	"fmt"
 
-	"github.com/hornero/hornero/internal/jsonschema"
 	"github.com/hornero/hornero/roles"
 )
 
 // schemaHelp says in a line what stands at each place of stack.yaml.
 var schemaHelp = map[string]string{
-	"version":              "of this file's format",
-	"name":                 "the stack's name, part of every tag and Droplet name on the cloud",
-	"cloud":                "lab: a DigitalOcean on this computer; digitalocean: the real one",
-	"region":               "a DigitalOcean region's slug; the images must be there",
-	"release":              "which images the nodes start from",
-	"secrets":              "the encrypted secrets, beside this file",
-	"roles":                "what the roles of the stack are told: the settings that their manifests declare",
-	"nodes":                "groups of equal nodes",
-	"nodes[].name":         "the group's name; its nodes are this and a number",
-	"nodes[].role":         "a folder of roles",
-	"nodes[].count":        "how many nodes",
-	"nodes[].size":         "a DigitalOcean size's slug",
-	"nodes[].image":        "a snapshot's number, which the nodes are launched from; without it the newest of the role",
-	"nodes[].settings":     "the group's own settings, over those of its role",
-	"nodes[].monitoring":   "DigitalOcean's metrics of its agent, where the image has that",
-	"nodes[].ipv6":         "a public IPv6 address",
-	"nodes[].backups":      "DigitalOcean's image of each disk once a week, for a fifth of the Droplet's price",
-	"load_balancer":        "the only load balancer; several stand under balancers",
-	"load_balancer.nodes":  "the role behind it",
-	"load_balancer.serves": "what of the role's manifest it points at; without it the first that speaks HTTP",
-	"load_balancer.http":   "the port for HTTP",
-	"load_balancer.https":  "the port for HTTPS, with the stack's own certificate",
-	"balancers":            "load balancers, one a role in public",
-	"balancers[].name":     "the load balancer's name in the stack",
-	"balancers[].nodes":    "the role behind it",
-	"balancers[].serves":   "what of the role's manifest it points at; without it the first that speaks HTTP",
-	"balancers[].http":     "the port for HTTP",
-	"balancers[].https":    "the port for HTTPS, with the stack's own certificate",
-	"reserved_ip":          "an address of the account that one node of a role holds",
-	"reserved_ip.nodes":    "the role whose nodes hold it",
-	"reserved_ip.address":  "a reserved IP of the account, in the stack's region",
-	"drift":                "what a node does whose files are not as they were baked",
-	"drift_every":          "how often a node compares its whole disk with its image's record",
-	"images":               "what holds for the images of the stack's roles",
-	"images.max_age":       "how old an image may be before a bake makes another, as in 30d; without it any age",
+	"version":             "of this file's format",
+	"name":                "the stack's name, part of every tag and Droplet name on the cloud",
+	"cloud":               "lab: a DigitalOcean on this computer; digitalocean: the real one",
+	"region":              "a DigitalOcean region's slug; the images must be there",
+	"release":             "which images the nodes start from",
+	"secrets":             "the encrypted secrets, beside this file",
+	"roles":               "what the roles of the stack are told: the settings that their manifests declare",
+	"nodes":               "groups of equal nodes",
+	"nodes[].name":        "the group's name; its nodes are this and a number",
+	"nodes[].role":        "a folder of roles",
+	"nodes[].count":       "how many nodes",
+	"nodes[].size":        "a DigitalOcean size's slug",
+	"nodes[].image":       "a snapshot's number, which the nodes are launched from; without it the newest of the role",
+	"nodes[].settings":    "the group's own settings, over those of its role",
+	"nodes[].monitoring":  "DigitalOcean's metrics of its agent, where the image has that",
+	"nodes[].ipv6":        "a public IPv6 address",
+	"nodes[].backups":     "DigitalOcean's image of each disk once a week, for a fifth of the Droplet's price",
+	"load_balancer":       "the only load balancer; several stand under balancers",
+	"balancers":           "load balancers, one a role in public",
+	"reserved_ip":         "an address of the account that one node of a role holds",
+	"reserved_ip.nodes":   "the role whose nodes hold it",
+	"reserved_ip.address": "a reserved IP of the account, in the stack's region",
+	"drift":               "what a node does whose files are not as they were baked",
+	"drift_every":         "how often a node compares its whole disk with its image's record",
+	"images":              "what holds for the images of the stack's roles",
+	"images.max_age":      "how old an image may be before a bake makes another, as in 30d; without it any age",
 
 	"domain":                "names of a domain of the account that are the stack's",
 	"domain.name":           "a domain of the account; it is yours, and stays",
@@ -63,11 +53,8 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 	anyRole := func(*roles.Manifest) bool { return true }
 	name := schema{"pattern": namePattern.String()}
 	slug := schema{"pattern": slugPattern.String()}
-	port := jsonschema.Port()
-	balanced := schema{"enum": roleNames(manifests, speaksHTTP)}
-	aPort := []schema{{"required": []string{"http"}}, {"required": []string{"https"}}}
 
-	return map[string]schema{
+	limits := map[string]schema{
 		"": {
 			"required": []string{"version", "name", "cloud", "region", "nodes"},
 			"not":      schema{"required": []string{"load_balancer", "balancers"}},
@@ -91,16 +78,6 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"nodes[].count": {"minimum": 1, "maximum": maxNodes},
 		"nodes[].size":  {"pattern": slugPattern.String(), "default": DefaultSize},
 		"nodes[].image": {"minimum": 1},
-
-		"load_balancer":       {"required": []string{"nodes"}, "anyOf": aPort},
-		"load_balancer.nodes": balanced,
-		"load_balancer.http":  port,
-		"load_balancer.https": port,
-		"balancers[]":         {"required": []string{"name", "nodes"}, "anyOf": aPort},
-		"balancers[].name":    name,
-		"balancers[].nodes":   balanced,
-		"balancers[].http":    port,
-		"balancers[].https":   port,
 
 		"images.max_age": {"pattern": agePattern.String()},
 
@@ -126,4 +103,8 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"operator_addresses":   {"minItems": 1},
 		"operator_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},
 	}
+
+	addBalancerLimits(limits, manifests)
+
+	return limits
 }
