@@ -21,8 +21,9 @@ import (
 // balanced is a load balancer of stack.yaml with what the role behind it serves.
 type balanced struct {
 	stack.Balancer
-	serve   roles.Serve
-	visited *url.URL // the address that visitors use; empty: the load balancer's own
+	serve   roles.Serve           // what it points at, or its first rule does
+	forward []godo.ForwardingRule // without the certificate's number
+	visited *url.URL              // the address that visitors use; empty: the load balancer's own
 }
 
 // allBalanced are the load balancers of stack.yaml, in its order.
@@ -33,12 +34,11 @@ func (f *Fleet) allBalanced() ([]balanced, error) {
 		b := balanced{Balancer: balancer}
 		manifest := f.manifest(b.Nodes)
 
-		var serves bool
-		if b.serve, serves = manifest.Balanced(b.Serves); !serves {
-			return nil, fmt.Errorf("%s: role %s serves nothing that it could send to", b, b.Nodes)
+		var err error
+		if b.forward, b.serve, err = forwarding(b, manifest); err != nil {
+			return nil, err
 		}
 
-		var err error
 		if b.visited, err = f.visited(manifest, b); err != nil {
 			return nil, err
 		}
@@ -47,6 +47,40 @@ func (f *Fleet) allBalanced() ([]balanced, error) {
 	}
 
 	return all, nil
+}
+
+// forwarding are the rules of a load balancer, and what it points at: what its first rule does, where it says nothing.
+func forwarding(b balanced, manifest *roles.Manifest) ([]godo.ForwardingRule, roles.Serve, error) {
+	var all []godo.ForwardingRule
+	first, found := manifest.Balanced(b.Serves)
+
+	for _, rule := range b.AllRules() {
+		serve, serves := manifest.Balanced(rule.Serves)
+		if !serves && rule.TargetPort == 0 {
+			return nil, first, fmt.Errorf("%s: role %s serves nothing that it could send to", b, b.Nodes)
+		}
+
+		if serves && !found {
+			first, found = serve, true
+		}
+
+		port := cmp.Or(rule.TargetPort, serve.Port)
+
+		// The same, where each connection begins with the visitor's address.
+		if b.ProxyProtocol && rule.TargetPort == 0 {
+			port = cmp.Or(serve.ProxyPort, port)
+		}
+
+		all = append(all, godo.ForwardingRule{
+			EntryProtocol:  rule.Protocol,
+			EntryPort:      rule.Port,
+			TargetProtocol: rule.To,
+			TargetPort:     port,
+			TlsPassthrough: rule.Passthrough,
+		})
+	}
+
+	return all, first, nil
 }
 
 // visited is the address that visitors use: what the role's manifest makes of the settings of its first node.
@@ -86,38 +120,41 @@ func (b balanced) String() string {
 	return "load balancer " + b.Name
 }
 
-// endpoint is where it is asked: as visitors ask, if it has a port for that.
+// endpoint is where it is asked: as visitors ask, if it has a port for that. One that listens for datagrams alone is
+// not asked at all.
 func (b balanced) endpoint() (scheme string, port int) {
-	if b.HTTPS != 0 && (b.HTTP == 0 || b.visited.Scheme == "https") {
-		return "https", b.HTTPS
+	plain, http := b.Listens(func(r stack.Rule) bool { return r.Protocol == stack.ProtocolHTTP })
+	secure, https := b.Listens(stack.Rule.Secure)
+	stream, tcp := b.Listens(func(r stack.Rule) bool { return r.Protocol == stack.ProtocolTCP })
+
+	switch {
+	case https && (!http || b.Redirect || b.visited.Scheme == "https"):
+		return "https", secure.Port
+	case http:
+		return "http", plain.Port
+	case tcp:
+		return "tcp", stream.Port
 	}
 
-	return "http", b.HTTP
+	return "udp", b.AllRules()[0].Port
 }
 
-// otherPort is the one that endpoint does not name; 0 where there is none.
-func (b balanced) otherPort() int {
-	if _, port := b.endpoint(); port == b.HTTP {
-		return b.HTTPS
-	}
-
-	return b.HTTP
-}
-
-// address is where the load balancer is reached from here; "" while it has no address.
-func (f *Fleet) address(ctx context.Context, have []godo.LoadBalancer, b balanced) (string, error) {
+// host is the address that the load balancer is reached at from here; "" while it has none.
+func (f *Fleet) host(ctx context.Context, have []godo.LoadBalancer, b balanced) (string, error) {
 	balancer, there := f.balancerNamed(have, b.Name)
-	if !there || balancer.IP == "" {
-		return "", nil
+	if !there || balancer.IP == "" || f.Published == nil || b.Network == stack.NetworkInternal {
+		return balancer.IP, nil
 	}
 
 	// A lab's load balancer may have to be reached at another address than its own.
-	host := balancer.IP
-	if f.Published != nil {
-		var err error
-		if host, err = f.Published(ctx, host); err != nil {
-			return "", err
-		}
+	return f.Published(ctx, balancer.IP)
+}
+
+// address is where the load balancer is reached from here, as a URL; "" while it has no address.
+func (f *Fleet) address(ctx context.Context, have []godo.LoadBalancer, b balanced) (string, error) {
+	host, err := f.host(ctx, have, b)
+	if err != nil || host == "" {
+		return "", err
 	}
 
 	scheme, port := b.endpoint()
@@ -136,9 +173,38 @@ const askTimeout = 5 * time.Second
 // ask asks for what the role's manifest says through the load balancer at the address, under the name that visitors
 // use, and returns why it does not serve. The text of the page is not looked at: editors change it.
 func (b balanced) ask(ctx context.Context, address string) error {
+	// It is not reached from outside of its VPC; that it is there the API says.
+	if b.Network == stack.NetworkInternal {
+		return nil
+	}
+
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 
+	err := b.askAt(ctx, address)
+	if err != nil && len(b.Allow) > 0 {
+		return fmt.Errorf("%w (only who is in allow gets in: is this machine?)", err)
+	}
+
+	return err
+}
+
+func (b balanced) askAt(ctx context.Context, address string) error {
+	at, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+
+	if at.Scheme == "http" || at.Scheme == "https" {
+		if err := b.askPage(ctx, address); err != nil {
+			return err
+		}
+	}
+
+	return b.connect(ctx, at.Hostname())
+}
+
+func (b balanced) askPage(ctx context.Context, address string) error {
 	page := strings.TrimSuffix(address, "/") + cmp.Or(b.serve.Ready.Path, "/")
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
@@ -160,30 +226,35 @@ func (b balanced) ask(ctx context.Context, address string) error {
 		return fmt.Errorf("%s answers %s", page, response.Status)
 	}
 
-	return b.connect(ctx, request.URL.Hostname())
+	return nil
 }
 
-// connect tells whether the load balancer listens at its other port, too. Nothing is asked for there: a site may send
+// connect tells whether the load balancer listens at its other ports, too. Nothing is asked for there: a site may send
 // all who come by HTTP elsewhere.
 func (b balanced) connect(ctx context.Context, host string) error {
-	port := b.otherPort()
-	if port == 0 {
-		return nil
+	_, asked := b.endpoint()
+
+	for _, rule := range b.AllRules() {
+		if rule.Datagrams() || rule.Port == asked && rule.Protocol != stack.ProtocolTCP {
+			continue
+		}
+
+		dial := new(net.Dialer).DialContext
+		if rule.EndsTLS() {
+			dial = (&tls.Dialer{Config: b.tls()}).DialContext
+		}
+
+		connection, err := dial(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(rule.Port)))
+		if err != nil {
+			return err
+		}
+
+		if err := connection.Close(); err != nil {
+			return err
+		}
 	}
 
-	at := net.JoinHostPort(host, strconv.Itoa(port))
-	dial := new(net.Dialer).DialContext
-
-	if port == b.HTTPS {
-		dial = (&tls.Dialer{Config: b.tls()}).DialContext
-	}
-
-	connection, err := dial(ctx, "tcp", at)
-	if err != nil {
-		return err
-	}
-
-	return connection.Close()
+	return nil
 }
 
 // client asks whether the stack serves, not whether its certificate is trusted here: it is the stack's own. A redirect

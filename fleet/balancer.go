@@ -9,7 +9,6 @@ import (
 	"github.com/digitalocean/godo"
 
 	"github.com/hornero/hornero/internal/do"
-	"github.com/hornero/hornero/roles"
 )
 
 // balancerName is what a load balancer of stack.yaml is called at DigitalOcean; the short form of one has no name.
@@ -117,68 +116,15 @@ func (f *Fleet) createBalancer(ctx context.Context, vpc string, b balanced) erro
 		return err
 	}
 
-	name := f.balancerName(b.Name)
-	_, err = f.createLoadBalancer(ctx, &godo.LoadBalancerRequest{
-		Name:    name,
-		Region:  f.Stack.Region,
-		VPCUUID: vpc,
-		// Nodes get it when they are healthy, and the operator may keep it from one.
-		Tag:                    f.trafficTag(b.Balancer),
-		SizeUnit:               1,
-		ForwardingRules:        b.rules(idOf(certificate)),
-		HTTPIdleTimeoutSeconds: idleSeconds(b.serve),
-		HealthCheck:            healthCheck(),
-	})
-	if err != nil {
+	request := f.balancerRequest(b)
+	request.VPCUUID = vpc
+	request.ForwardingRules = withCertificate(request.ForwardingRules, certificate)
+
+	if _, err = f.createLoadBalancer(ctx, request); err != nil {
 		return err
 	}
 
-	f.progress("load balancer %s made", name)
+	f.progress("load balancer %s made", request.Name)
 
 	return nil
-}
-
-// idleSeconds is how long a load balancer waits for an answer's next byte.
-func idleSeconds(serve roles.Serve) *uint64 {
-	seconds := uint64(cmp.Or(serve.Timeout, roles.DefaultServeTimeout).Seconds())
-	return &seconds
-}
-
-// healthCheck asks each node's bootstrap.
-func healthCheck() *godo.HealthCheck {
-	return &godo.HealthCheck{
-		Protocol:               "http",
-		Port:                   roles.HealthPort,
-		Path:                   "/healthz",
-		CheckIntervalSeconds:   3,
-		ResponseTimeoutSeconds: 3,
-		UnhealthyThreshold:     2,
-		HealthyThreshold:       2,
-	}
-}
-
-// rules are the forwarding rules with the number of the certificate; HTTPS ends at the load balancer.
-func (b balanced) rules(certificate string) []godo.ForwardingRule {
-	var rules []godo.ForwardingRule
-
-	if b.HTTP != 0 {
-		rules = append(rules, godo.ForwardingRule{
-			EntryProtocol:  "http",
-			EntryPort:      b.HTTP,
-			TargetProtocol: "http",
-			TargetPort:     b.serve.Port,
-		})
-	}
-
-	if b.HTTPS != 0 {
-		rules = append(rules, godo.ForwardingRule{
-			EntryProtocol:  "https",
-			EntryPort:      b.HTTPS,
-			TargetProtocol: "http",
-			TargetPort:     b.serve.Port,
-			CertificateID:  certificate,
-		})
-	}
-
-	return rules
 }

@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,12 +16,10 @@ import (
 // wantedBalancer is how a load balancer of stack.yaml is to be.
 func (f *Fleet) wantedBalancer(b balanced) wantedBalancer {
 	return wantedBalancer{
-		name:   f.balancerName(b.Name),
-		called: called(b.Balancer),
-		target: f.trafficTag(b.Balancer),
-		rules:  b.rules(""),
-		health: healthCheck(),
-		idle:   idleSeconds(b.serve),
+		name:    f.balancerName(b.Name),
+		called:  called(b.Balancer),
+		request: f.balancerRequest(b),
+		issued:  f.issuedCertificate(b),
 	}
 }
 
@@ -42,36 +42,73 @@ func (f *Fleet) changeBalancer(ctx context.Context, b balanced) error {
 
 	want := f.wantedBalancer(b)
 
-	reasons := append(compareBalancer(want, is), compareUse(is, certificate)...)
-	if len(reasons) == 0 {
+	if is, err = f.putFields(ctx, want, is, certificate, isNoSize); err != nil {
+		return err
+	}
+
+	// By itself and last: the API changes a size once an hour, and its refusal must not hold up the rest.
+	_, err = f.putFields(ctx, want, is, certificate, isSize)
+	if do.Status(err) == http.StatusUnprocessableEntity {
+		f.progress("load balancer %s keeps its size: %v; DigitalOcean changes a size once an hour, and not in the "+
+			"first; the next `hornero up` tries again", is.Name, err)
+
 		return nil
 	}
 
-	if err := f.putBalancer(ctx, is, b.request(is, want, certificate)); err != nil {
-		return err
+	return err
+}
+
+// putFields changes these fields of a load balancer, where any is otherwise, and returns it as it is then.
+func (f *Fleet) putFields(
+	ctx context.Context,
+	want wantedBalancer,
+	is godo.LoadBalancer,
+	certificate *godo.Certificate,
+	of func(balancerField) bool,
+) (godo.LoadBalancer, error) {
+	reasons := append(compareFields(want, is, of), compareUse(want, is, certificate)...)
+	if len(reasons) == 0 {
+		return is, nil
 	}
 
-	if err := f.readBalancerBack(ctx, is, want, certificate); err != nil {
-		return err
+	request := want.requestFor(is, certificate)
+
+	// What is not asked for stays.
+	if !slices.ContainsFunc(balancerFields(), func(field balancerField) bool { return isSize(field) && of(field) }) {
+		request.SizeUnit = unitsOf(is.AsRequest())
+	}
+
+	if err := f.putBalancer(ctx, is, request); err != nil {
+		return is, err
+	}
+
+	is, err := f.readBalancerBack(ctx, is, want, certificate, of)
+	if err != nil {
+		return is, err
 	}
 
 	f.progress("load balancer %s changed: %s", is.Name, strings.Join(reasons, "; "))
 
-	return nil
+	return is, nil
 }
 
-// tryChange asks the API whether it would take a change, and changes nothing. Target and certificate stay as they are
-// in the question: nodes and the next certificate are not there yet.
+func isSize(field balancerField) bool { return field.Name == sizeField }
+
+func isNoSize(field balancerField) bool { return !field.fixed && field.Name != sizeField }
+
+// tryChange asks the API whether it would take a change, and changes nothing. Target, size and certificate stay as they
+// are in the question: nodes and the next certificate are not there yet, and a size may have to wait.
 func (f *Fleet) tryChange(ctx context.Context, b balanced, is godo.LoadBalancer) error {
 	certificate := usedBy(is)
 
 	want := f.wantedBalancer(b)
-	if len(compareBalancer(want, is)) == 0 || b.HTTPS != 0 && certificate == nil {
+	if len(compareFields(want, is, isNoSize)) == 0 || want.endsTLS() && certificate == nil {
 		return nil
 	}
 
-	request := b.request(is, want, certificate)
+	request := want.requestFor(is, certificate)
 	request.ValidateOnly = true
+	request.SizeUnit = unitsOf(is.AsRequest())
 	request.Tag = is.Tag
 
 	if is.Tag == "" {
@@ -97,29 +134,15 @@ func usedBy(is godo.LoadBalancer) *godo.Certificate {
 	return nil
 }
 
-// request is the whole of a load balancer: a PUT sets what it leaves out to its default. It begins with what is there,
-// so that what stack.yaml cannot say survives: sticky sessions, the firewall, the size and so on.
-func (b balanced) request(
-	is godo.LoadBalancer,
-	want wantedBalancer,
-	certificate *godo.Certificate,
-) *godo.LoadBalancerRequest {
-	request := is.AsRequest()
+// requestFor is the whole of a load balancer for a PUT, which sets what it leaves out to its default. What stack.yaml
+// does not say of the one that is there stays: its network and its project.
+func (w wantedBalancer) requestFor(is godo.LoadBalancer, certificate *godo.Certificate) *godo.LoadBalancerRequest {
+	request := *w.request
+	request.VPCUUID = is.VPCUUID
+	request.ProjectID = is.ProjectID
+	request.ForwardingRules = withCertificate(w.request.ForwardingRules, certificate)
 
-	// The API fills them in from the tag, and refuses both.
-	request.DropletIDs = nil
-	request.Tag = want.target
-
-	// Of two ways to say the same it takes one.
-	if request.SizeUnit != 0 {
-		request.SizeSlug = ""
-	}
-
-	request.ForwardingRules = b.rules(idOf(certificate))
-	request.HealthCheck = want.health
-	request.HTTPIdleTimeoutSeconds = want.idle
-
-	return request
+	return &request
 }
 
 // putBalancer waits while the API is busy with what was asked of the load balancer before.
@@ -138,34 +161,44 @@ func (f *Fleet) putBalancer(ctx context.Context, is godo.LoadBalancer, request *
 
 		return do.Errored, err
 	}, do.WaitOptions{
-		Timeout: readBackLimit,
+		Timeout: busyLimit,
 	})
 }
+
+// busyLimit is how long the API may be busy with what was asked of a load balancer before. It is known to be so for
+// hours at times: then the operator is told.
+const busyLimit = 5 * time.Minute
 
 // readBackLimit is how long the API may take to show what it accepted.
 const readBackLimit = time.Minute
 
-// readBalancerBack waits until the API shows a load balancer as it is wanted.
+// readBalancerBack waits until the API shows these fields of a load balancer as they are wanted, and returns it.
 func (f *Fleet) readBalancerBack(
 	ctx context.Context,
 	was godo.LoadBalancer,
 	want wantedBalancer,
 	certificate *godo.Certificate,
-) error {
+	of func(balancerField) bool,
+) (godo.LoadBalancer, error) {
+	shown := was
+
 	poll := func(ctx context.Context) (do.State, error) {
 		is, _, err := f.Client.LoadBalancers.Get(ctx, was.ID)
 		if err != nil {
 			return do.Pending, err
 		}
 
-		if reasons := append(compareBalancer(want, *is), compareUse(*is, certificate)...); len(reasons) > 0 {
+		reasons := append(compareFields(want, *is, of), compareUse(want, *is, certificate)...)
+		if len(reasons) > 0 {
 			return do.Pending, do.Seen("%s", strings.Join(reasons, "; "))
 		}
+
+		shown = *is
 
 		return do.Done, nil
 	}
 
-	return do.Wait(ctx, "load balancer "+was.Name+" to be changed", poll, do.WaitOptions{
+	return shown, do.Wait(ctx, "load balancer "+was.Name+" to be changed", poll, do.WaitOptions{
 		Timeout: readBackLimit,
 	})
 }

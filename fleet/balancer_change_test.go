@@ -2,12 +2,14 @@ package fleet_test
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/pem"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
@@ -301,34 +303,53 @@ func TestUpMendsWhatSomebodyChanged(t *testing.T) {
 	}
 }
 
-func TestAChangeLeavesWhatStackYamlCannotSay(t *testing.T) {
+// What stack.yaml cannot say of a load balancer stays: whose project it is in.
+func TestAChangeLeavesTheProject(t *testing.T) {
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
-	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
-		request.StickySessions = &godo.StickySessions{
-			Type:             "cookies",
-			CookieName:       "mine",
-			CookieTtlSeconds: 60,
-		}
-		request.Firewall = &godo.LBFirewall{Deny: []string{"ip:192.0.2.1"}}
-		request.EnableBackendKeepalive = true
-		request.RedirectHttpToHttps = true
-		request.SizeUnit = 2
-		request.TLSCipherPolicy = "STRONG"
+	project, _, err := w.config.Client.Projects.Create(t.Context(), &godo.CreateProjectRequest{
+		Name:    "shop",
+		Purpose: "sell",
 	})
-	require.Empty(t, w.plan(), "it is the operator's own")
+	require.NoError(t, err)
 
-	before := w.balancer()
-	w.rotateCertificate()
+	w.changeBalancer(func(request *godo.LoadBalancerRequest) {
+		request.ProjectID = project.ID
+		request.RedirectHttpToHttps = true
+	})
+	require.Equal(t, []string{"change load balancer hornero-blog: redirect on -> off"}, w.plan())
+
+	w.mustUp()
+	w.nothingToDo()
+	require.Equal(t, project.ID, w.balancer().ProjectID)
+}
+
+// What visitors are shown counts: the certificate before is kept until they are shown the new one.
+func TestACertificateIsKeptUntilTheNextIsShown(t *testing.T) {
+	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
-	after := w.balancer()
-	require.NotEqual(t, before.ForwardingRules, after.ForwardingRules)
-	w.haveOneCertificate()
+	old := w.certificateName()
+	w.rotateCertificate()
+	w.site.stick(true)
+	w.config.ShownWait = 100 * time.Millisecond
 
-	after.ForwardingRules = before.ForwardingRules
-	require.Equal(t, before, after)
+	err := w.up()
+	require.ErrorContains(t, err, "load balancer to show certificate "+w.certificateName())
+	require.ErrorContains(t, err, "another certificate is shown at port ")
+	require.Equal(t, []string{"remove certificate " + old + ": not the one in the secrets file"}, w.plan())
+
+	leaf, key := w.sitePair()
+	pair, err := tls.X509KeyPair([]byte(leaf.Reveal()), []byte(key.Reveal()))
+	require.NoError(t, err)
+
+	w.site.stick(false)
+	w.site.show(&pair)
+	w.config.ShownWait = 0
+	w.mustUp()
+	w.haveOneCertificate()
+	w.nothingToDo()
 }
 
 // The API is known to hold on to a certificate for minutes after its last use.

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,11 +10,23 @@ import (
 	"github.com/hornero/hornero/stack"
 )
 
-// defaultIdle is what the API fills in where nobody said how long a load balancer waits for an answer.
-const defaultIdle = 60
-
 func (b wantedBalancer) endsTLS() bool {
-	return slices.ContainsFunc(b.rules, func(rule godo.ForwardingRule) bool { return rule.EntryProtocol == "https" })
+	return slices.ContainsFunc(b.request.ForwardingRules, endsTLS)
+}
+
+// usesSite tells whether the load balancer is to use the certificate of the secrets file.
+func (b wantedBalancer) usesSite() bool { return b.endsTLS() && b.issued == nil }
+
+// use is the certificate in the account that a load balancer is to use; nil where there is none, or it uses none.
+func (h found) use(want wanted, b wantedBalancer) *godo.Certificate {
+	switch {
+	case !b.endsTLS():
+		return nil
+	case b.issued != nil:
+		return b.issued.among(h.certificates)
+	}
+
+	return h.site(want)
 }
 
 // site is the certificate in the account that load balancers are to use; nil where there is none.
@@ -34,25 +45,34 @@ func compareCertificates(want wanted, have found) []Difference {
 	}
 
 	var all []Difference
-	site := have.site(want)
+	kept := map[string]bool{}
 
-	if want.certificate != nil && site == nil {
+	for _, certificate := range want.certificates() {
+		if is := certificate.among(have.certificates); is != nil {
+			kept[is.ID] = true
+			continue
+		}
+
 		all = append(all, Difference{
 			Kind:   KindCertificate,
-			Name:   want.certificate.free(have.certificates),
+			Name:   certificate.free(have.certificates),
 			Action: ActionCreate,
-			Reason: "it is not there",
+			Reason: certificate.missing(),
 			By:     up,
 		})
 	}
 
 	for _, is := range have.certificates {
-		if is.ID == idOf(site) {
+		if kept[is.ID] {
 			continue
 		}
 
 		reason := "no load balancer is to use one"
-		if want.certificate != nil {
+
+		switch {
+		case is.Type == issuedType:
+			reason = "no load balancer is to use it"
+		case want.certificate != nil:
 			reason = "not the one in the secrets file"
 		}
 
@@ -109,11 +129,11 @@ func compareBalancers(want wanted, have found) []Difference {
 		reasons := compareBalancer(b, is[0])
 
 		// Which certificate it is to have is not known before that is made.
-		if want.certificate != nil {
-			reasons = append(reasons, compareUse(is[0], have.site(want))...)
+		if want.certificate != nil || b.issued != nil {
+			reasons = append(reasons, compareUse(b, is[0], have.use(want, b))...)
 		}
 
-		if fixed := fixedReason(is[0], have.network); fixed != "" {
+		if fixed := fixedReason(b, is[0], have.network); fixed != "" {
 			one.Action = ActionReplace
 			one.By = replaceBalancer(b.called)
 			reasons = append(reasons, fixed)
@@ -140,87 +160,41 @@ func compareBalancers(want wanted, have found) []Difference {
 	return all
 }
 
-// compareBalancer tells what is otherwise, both sides in the same words: the API fills in what nobody said.
+// compareBalancer tells what is otherwise and can be changed in place.
 func compareBalancer(want wantedBalancer, is godo.LoadBalancer) []string {
-	var reasons []string
+	return compareFields(want, is, func(field balancerField) bool { return !field.fixed })
+}
 
-	differ := func(what, from, to string) {
-		if from != to {
-			reasons = append(reasons, changed(what, from, to))
+// compareFields tells which of these fields are otherwise.
+func compareFields(want wantedBalancer, is godo.LoadBalancer, of func(balancerField) bool) []string {
+	var reasons []string
+	now := is.AsRequest()
+
+	for _, field := range balancerFields() {
+		from, to := field.text(now), field.text(want.request)
+		if of(field) && from != to {
+			reasons = append(reasons, changed(field.what, from, to))
 		}
 	}
-
-	differ("target", cmp.Or(is.Tag, "none"), want.target)
-	differ("rules", rulesText(is.ForwardingRules), rulesText(want.rules))
-	differ("health check", healthText(is.HealthCheck), healthText(want.health))
-	differ("idle time", idleText(is.HTTPIdleTimeoutSeconds), idleText(want.idle))
 
 	return reasons
 }
 
 // compareUse tells which ports of a load balancer use another certificate than they are to.
-func compareUse(is godo.LoadBalancer, certificate *godo.Certificate) []string {
+func compareUse(b wantedBalancer, is godo.LoadBalancer, certificate *godo.Certificate) []string {
 	var reasons []string
+
+	whose := "the secrets file's"
+	if b.issued != nil {
+		whose = "that of Let's Encrypt"
+	}
 
 	for _, rule := range is.ForwardingRules {
 		if rule.CertificateID != "" && rule.CertificateID != idOf(certificate) {
-			reasons = append(reasons, fmt.Sprintf("the certificate of port %d is another than the secrets file's",
-				rule.EntryPort))
+			reason := fmt.Sprintf("the certificate of port %d is another than %s", rule.EntryPort, whose)
+			reasons = append(reasons, reason)
 		}
 	}
 
 	return reasons
-}
-
-func rulesText(rules []godo.ForwardingRule) string {
-	rules = slices.Clone(rules)
-	slices.SortFunc(rules, func(a, b godo.ForwardingRule) int {
-		return cmp.Or(
-			cmp.Compare(a.EntryPort, b.EntryPort),
-			cmp.Compare(a.EntryProtocol, b.EntryProtocol),
-		)
-	})
-
-	var texts []string
-
-	for _, rule := range rules {
-		text := fmt.Sprintf("%s:%d to %s:%d", rule.EntryProtocol, rule.EntryPort, rule.TargetProtocol, rule.TargetPort)
-		if rule.TlsPassthrough {
-			text += " (TLS passed on)"
-		}
-
-		texts = append(texts, text)
-	}
-
-	return "[" + strings.Join(texts, ", ") + "]"
-}
-
-func healthText(check *godo.HealthCheck) string {
-	if check == nil {
-		return "none"
-	}
-
-	text := fmt.Sprintf("%s:%d%s every %d s (waits %d s, bad after %d, good after %d)",
-		check.Protocol,
-		check.Port,
-		check.Path,
-		check.CheckIntervalSeconds,
-		check.ResponseTimeoutSeconds,
-		check.UnhealthyThreshold,
-		check.HealthyThreshold,
-	)
-
-	if check.ProxyProtocol != nil && *check.ProxyProtocol {
-		text += " by the PROXY protocol"
-	}
-
-	return text
-}
-
-func idleText(seconds *uint64) string {
-	if seconds == nil || *seconds == 0 {
-		return fmt.Sprintf("%d s", defaultIdle)
-	}
-
-	return fmt.Sprintf("%d s", *seconds)
 }

@@ -16,6 +16,10 @@ func balancerComparisons() map[string]comparison {
 				no := false
 				is := &have.balancers[0]
 				is.HTTPIdleTimeoutSeconds = nil
+				is.Type, is.Network, is.NetworkStack = "REGIONAL", "EXTERNAL", "IPV4"
+				is.TLSCipherPolicy, is.SizeSlug = "DEFAULT", "lb-small"
+				is.StickySessions = &godo.StickySessions{Type: "none"}
+				is.Firewall = &godo.LBFirewall{Allow: []string{}}
 				is.HealthCheck.ProxyProtocol = &no
 				is.ForwardingRules[0], is.ForwardingRules[1] = is.ForwardingRules[1], is.ForwardingRules[0]
 				have.certificates[0].SHA1Fingerprint = "AB:CD:EF"
@@ -49,8 +53,32 @@ func balancerComparisons() map[string]comparison {
 				have.balancers[0].VPCUUID = "mine"
 				have.network.ID = "x"
 			},
-			want: []string{"replace load balancer hornero-x: network mine -> x"},
+			want: []string{"replace load balancer hornero-x: VPC mine -> x"},
 			by:   "hornero up --replace-balancer shop",
+		},
+		"what the API never changes": {
+			change: func(_ *wanted, have *found) {
+				is := &have.balancers[0]
+				is.Type = "REGIONAL_NETWORK"
+				is.Network = "INTERNAL"
+				is.NetworkStack = "DUALSTACK"
+				is.EnableBackendKeepalive = true
+			},
+			want: []string{"replace load balancer hornero-x: keepalive on -> off; type network -> regional; " +
+				"network internal -> external; dual_stack on -> off"},
+			by: "hornero up --replace-balancer shop",
+		},
+		"what somebody set by hand": {
+			change: func(_ *wanted, have *found) {
+				is := &have.balancers[0]
+				is.SizeUnit = 3
+				is.Firewall = &godo.LBFirewall{Deny: []string{"ip:192.0.2.2", "cidr:198.51.100.0/24"}}
+				is.StickySessions = &godo.StickySessions{Type: "cookies", CookieName: "node", CookieTtlSeconds: 60}
+				is.DisableLetsEncryptDNSRecords = nil
+			},
+			want: []string{balancer + "sticky cookie node for 60 s -> off; size 3 -> 1; firewall allows all, denies " +
+				"cidr:198.51.100.0/24 ip:192.0.2.2 -> allows all, denies none; certificate.dns_records on -> off"},
+			by: up,
 		},
 		"two load balancers of a name": {
 			change: func(_ *wanted, have *found) {
@@ -131,6 +159,32 @@ func certificateComparisons() map[string]comparison {
 			want: []string{"remove certificate hornero-x-01234567: no load balancer is to use one"},
 			by:   up,
 		},
+		"one that Let's Encrypt is to issue": {
+			change: func(want *wanted, _ *found) {
+				want.certificate = nil
+				want.balancers[0].issued = issuedFor("www.example.org")
+			},
+			want: []string{
+				"create certificate hornero-x-le-01234567: Let's Encrypt is to issue it for www.example.org",
+				"remove certificate hornero-x-01234567: no load balancer is to use one",
+				balancer + "the certificate of port 443 is another than that of Let's Encrypt",
+			},
+			by:  up,
+			all: true,
+		},
+		"one that Let's Encrypt issued, and was renewed": {
+			change: func(want *wanted, have *found) {
+				want.certificate = nil
+				want.balancers[0].issued = issuedFor("www.example.org")
+				have.certificates[0] = godo.Certificate{
+					ID:              "renewed",
+					Name:            "hornero-x-le-01234567",
+					Type:            issuedType,
+					SHA1Fingerprint: "fedcba",
+				}
+				have.balancers[0].ForwardingRules[1].CertificateID = "renewed"
+			},
+		},
 		"it is not made yet": {
 			change: func(want *wanted, _ *found) {
 				want.certificate = nil
@@ -141,5 +195,12 @@ func certificateComparisons() map[string]comparison {
 			},
 			by: up,
 		},
+	}
+}
+
+func issuedFor(names ...string) *siteCertificate {
+	return &siteCertificate{
+		names:  []string{"hornero-x-le-01234567"},
+		issued: names,
 	}
 }

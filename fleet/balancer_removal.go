@@ -17,6 +17,8 @@ import (
 var (
 	// ErrFixed means that a load balancer differs in what the API never changes.
 	ErrFixed = errors.New("it cannot be changed")
+	// ErrNameTaken means that a load balancer that is not the stack's has the name of one of stack.yaml.
+	ErrNameTaken = errors.New("the account has another load balancer of that name")
 	// ErrNoBalancer means that stack.yaml has no load balancer of a name.
 	ErrNoBalancer = errors.New("stack.yaml has no such load balancer")
 )
@@ -32,6 +34,14 @@ func (f *Fleet) leavingBalancers(ctx context.Context) (leavingBalancers, error) 
 	var leaving leavingBalancers
 
 	if err := f.checkReplaceBalancers(); err != nil {
+		return leaving, err
+	}
+
+	if err := f.checkBalancerNames(ctx); err != nil {
+		return leaving, err
+	}
+
+	if err := f.checkIssuable(ctx); err != nil {
 		return leaving, err
 	}
 
@@ -81,7 +91,7 @@ func (f *Fleet) leavingBalancers(ctx context.Context) (leavingBalancers, error) 
 
 // checkChange refuses what the API would refuse, before anything else is changed.
 func (f *Fleet) checkChange(ctx context.Context, b balanced, is godo.LoadBalancer, vpc *godo.VPC) error {
-	reason := fixedReason(is, vpc)
+	reason := fixedReason(f.wantedBalancer(b), is, vpc)
 
 	if reason == "" {
 		err := f.tryChange(ctx, b, is)
@@ -120,13 +130,15 @@ func (f *Fleet) checkReplaceBalancers() error {
 }
 
 // fixedReason tells why a load balancer cannot become what is wanted; "" where it can. It reaches nodes over their
-// network, and the API moves it to no other. What stack.yaml cannot say, such as its type, is left as it is.
-func fixedReason(is godo.LoadBalancer, vpc *godo.VPC) string {
-	if vpc == nil || is.VPCUUID == vpc.ID {
-		return ""
+// VPC, and the API moves it to no other.
+func fixedReason(want wantedBalancer, is godo.LoadBalancer, vpc *godo.VPC) string {
+	reasons := compareFields(want, is, func(field balancerField) bool { return field.fixed })
+
+	if vpc != nil && is.VPCUUID != vpc.ID {
+		reasons = append(reasons, changed("VPC", cmp.Or(is.VPCUUID, "none"), vpc.ID))
 	}
 
-	return changed("network", cmp.Or(is.VPCUUID, "none"), vpc.ID)
+	return strings.Join(reasons, "; ")
 }
 
 // replaceBalancer is the command that makes a load balancer anew.

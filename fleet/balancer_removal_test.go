@@ -45,17 +45,6 @@ func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
 	}
 }
 
-// Of two of a name one is kept, whoever asks.
-func TestOneOfTwoLoadBalancersOfANameIsKept(t *testing.T) {
-	w := newWorld(t)
-	w.mustUp()
-	w.createBalancer("hornero-blog", webTraffic)
-
-	// Made within one second, it may be taken for the elder; the firewall still lets in the other then.
-	lines := strings.Join(w.plan(), "\n")
-	require.Contains(t, lines, "is not in stack.yaml, or the name is there twice; it is paid for")
-}
-
 func TestALoadBalancerIsMadeAnew(t *testing.T) {
 	w := newWorld(t)
 	w.mustUp()
@@ -87,7 +76,7 @@ func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
 	lines := w.plan()
 	require.Len(t, lines, 2, "the firewall lets in the one that is gone")
 	require.Contains(t, lines[0], "replace load balancer hornero-blog: ")
-	require.Contains(t, lines[0], "; network ")
+	require.Contains(t, lines[0], "; VPC ")
 
 	err := w.up()
 	require.ErrorIs(t, err, fleet.ErrFixed)
@@ -99,33 +88,30 @@ func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
 	w.nothingToDo()
 }
 
-// The API is asked before anything else is changed.
+// The type of a load balancer, and who reaches it, are for good.
 func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
 	w := newWorld(t)
 	w.mustUp()
-
-	old := w.balancer()
-	w.deleteBalancer()
-
-	// One that forwards packets, and looks into none.
-	request := old.AsRequest()
-	request.Type = godo.LoadBalancerTypeRegionalNetwork
-	request.DropletIDs = nil
-	request.ForwardingRules[0].EntryProtocol = "tcp"
-	request.ForwardingRules[0].TargetProtocol = "tcp"
-	_, _, err := w.config.Client.LoadBalancers.Create(t.Context(), request)
-	require.NoError(t, err)
 
 	before := w.balancer()
 	w.destroyDroplet("web-2", 6)
 	w.awaitDroplets(6)
 
-	err = w.up()
+	w.config.Stack.LoadBalancer.DualStack = true
+	require.Contains(t, strings.Join(w.plan(), "\n"), "replace load balancer hornero-blog: dual_stack off -> on")
+
+	err := w.up()
 	require.ErrorIs(t, err, fleet.ErrFixed)
-	require.ErrorContains(t, err, "routes tcp and udp only, not http; ")
-	require.ErrorContains(t, err, "`hornero up --replace-balancer web` makes it anew")
+	require.ErrorContains(t, err, "change load balancer hornero-blog: it cannot be changed: dual_stack off -> on; ")
+	require.ErrorContains(t, err, "`hornero up --replace-balancer web` makes it anew, at another address")
 	require.Equal(t, before.ForwardingRules, w.balancer().ForwardingRules)
 	require.Len(t, w.names(), 6, "nothing is launched")
+
+	w.agree()
+	w.config.ReplaceBalancers = []string{"web"}
+	w.mustUp()
+	w.nothingToDo()
+	require.Equal(t, "DUALSTACK", w.balancer().NetworkStack)
 }
 
 // Somebody took the tag by which it was known: its network tells whose it is.

@@ -146,12 +146,22 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 	)
 }
 
-// Names of load balancers may meet: balancer edge of stack blog, and the only one of stack blog-edge.
+// Names of load balancers may meet: balancer edge of stack blog, and the only one of stack blog-edge. The API takes no
+// two of a name.
 func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 	w := newWorldOf(t, withBalancers(text, `balancers: [{name: edge, nodes: web, http: PORT}]`), nil)
 	w.createBalancer("hornero-blog-edge", "hornero:blog-edge:role:web")
+
+	require.Contains(t, strings.Join(w.plan(), "\n"), "nothing load balancer hornero-blog-edge: ")
+
+	err := w.up()
+	require.ErrorIs(t, err, fleet.ErrNameTaken)
+	require.ErrorContains(t, err, "sends to hornero:blog-edge:role:web; write another name into stack.yaml")
+	require.Empty(t, w.names(), "nothing is launched")
+
+	w.config.Stack.Balancers[0].Name = "front"
 	w.mustUp()
-	w.haveBalancers("hornero-blog-edge", "hornero-blog-edge")
+	w.haveBalancers("hornero-blog-edge", "hornero-blog-front")
 
 	w.mustDestroy()
 	w.haveBalancers("hornero-blog-edge")

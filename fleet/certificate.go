@@ -25,6 +25,8 @@ import (
 type siteCertificate struct {
 	names []string // that it may have: the next one is for when another certificate has taken the one before
 	sum   string   // SHA-1 of the leaf, in digits
+	// issued are the names that it is for, where Let's Encrypt issues it: then its leaf is not known before.
+	issued []string
 }
 
 // nameDigits are how many digits of the leaf's SHA-256 a certificate's name may have. Names are unique in an account:
@@ -59,13 +61,30 @@ func (f *Fleet) siteCertificate() (siteCertificate, error) {
 func (s siteCertificate) among(have []godo.Certificate) *godo.Certificate {
 	for _, name := range s.names {
 		for i := range have {
-			if have[i].Name == name && fingerprint(have[i]) == s.sum {
+			if have[i].Name == name && s.is(have[i]) {
 				return &have[i]
 			}
 		}
 	}
 
 	return nil
+}
+
+func (s siteCertificate) is(certificate godo.Certificate) bool {
+	if len(s.issued) > 0 {
+		return certificate.Type == issuedType
+	}
+
+	return fingerprint(certificate) == s.sum
+}
+
+// missing says what is made where the certificate is not in the account.
+func (s siteCertificate) missing() string {
+	if len(s.issued) > 0 {
+		return "Let's Encrypt is to issue it for " + strings.Join(s.issued, ", ")
+	}
+
+	return "it is not there"
 }
 
 // free is the first name that no certificate has; "" where all are taken.
@@ -102,15 +121,27 @@ func (f *Fleet) certificates(ctx context.Context) ([]godo.Certificate, error) {
 
 	// An earlier version gave it no digits.
 	ours := regexp.MustCompile(`^` + regexp.QuoteMeta(f.resourceName()) + `(-[0-9a-f]{8,64})?$`)
+	issued := regexp.MustCompile(`^` + regexp.QuoteMeta(f.issuedPrefix()) + `[0-9a-f]{8}$`)
 
-	return slices.DeleteFunc(all, func(is godo.Certificate) bool { return !ours.MatchString(is.Name) }), nil
+	return slices.DeleteFunc(all, func(is godo.Certificate) bool {
+		// By the type as well: stack blog-le has certificates of its own.
+		if is.Type == issuedType {
+			return !issued.MatchString(is.Name)
+		}
+
+		return !ours.MatchString(is.Name)
+	}), nil
 }
 
 // certificateFor is the certificate that a load balancer is to use, uploaded if need be; nil without HTTPS, as nothing
 // else uses one.
 func (f *Fleet) certificateFor(ctx context.Context, b balanced) (*godo.Certificate, error) {
-	if b.HTTPS == 0 {
+	if !b.EndsTLS() {
 		return nil, nil
+	}
+
+	if issued := f.issuedCertificate(b); issued != nil {
+		return f.ensureIssued(ctx, *issued)
 	}
 
 	site, err := f.siteCertificate()
@@ -185,6 +216,11 @@ func cutChain(text string) (leaf, chain string) {
 
 // awaitCertificate waits until load balancers may use a certificate.
 func (f *Fleet) awaitCertificate(ctx context.Context, certificate *godo.Certificate) (*godo.Certificate, error) {
+	limit := readBackLimit
+	if certificate.Type == issuedType {
+		limit = issueLimit
+	}
+
 	poll := func(ctx context.Context) (do.State, error) {
 		switch certificate.State {
 		case "verified":
@@ -205,9 +241,12 @@ func (f *Fleet) awaitCertificate(ctx context.Context, certificate *godo.Certific
 		return do.Pending, do.Seen("state %s", state)
 	}
 
-	return certificate, do.Wait(ctx, "certificate "+certificate.Name, poll, do.WaitOptions{
-		Timeout: readBackLimit,
+	err := do.Wait(ctx, "certificate "+certificate.Name, poll, do.WaitOptions{
+		Timeout: limit,
 	})
+
+	// As it is now: the number may be another than the one that was waited for.
+	return certificate, err
 }
 
 // DefaultInUseWait is how long an Up waits for what the API refuses to delete because it is in use. The API is known to
@@ -216,17 +255,9 @@ const DefaultInUseWait = time.Minute
 
 // removeCertificates deletes the certificates of the stack that no load balancer is to use any more.
 func (f *Fleet) removeCertificates(ctx context.Context) error {
-	wanted := siteCertificate{}
-
 	all, err := f.allBalanced()
 	if err != nil {
 		return err
-	}
-
-	if slices.ContainsFunc(all, func(b balanced) bool { return b.HTTPS != 0 }) {
-		if wanted, err = f.siteCertificate(); err != nil {
-			return err
-		}
 	}
 
 	have, err := f.certificates(ctx)
@@ -234,13 +265,39 @@ func (f *Fleet) removeCertificates(ctx context.Context) error {
 		return err
 	}
 
-	keep := idOf(wanted.among(have))
+	// By the number, with the load balancers that are to use it.
+	keep := map[string][]balanced{}
 
-	for _, is := range have {
-		if is.ID == keep {
-			continue
+	for _, b := range all {
+		wanted, err := f.certificateOf(b)
+		if err != nil {
+			return err
 		}
 
+		if is := wanted.among(have); is != nil {
+			keep[is.ID] = append(keep[is.ID], b)
+		}
+	}
+
+	unused := slices.DeleteFunc(slices.Clone(have), func(is godo.Certificate) bool { return keep[is.ID] != nil })
+	if len(unused) == 0 {
+		return nil
+	}
+
+	// What visitors are shown counts, not what the API says: an old one is the way back until then.
+	for _, is := range have {
+		for _, b := range keep[is.ID] {
+			if err := f.awaitShown(ctx, b, is); err != nil {
+				return err
+			}
+		}
+	}
+
+	return f.deleteCertificates(ctx, unused)
+}
+
+func (f *Fleet) deleteCertificates(ctx context.Context, unused []godo.Certificate) error {
+	for _, is := range unused {
 		err := f.retryWhileInUse(ctx, "delete certificate "+is.Name, func(ctx context.Context) error {
 			_, err := f.Client.Certificates.Delete(ctx, is.ID)
 			return err

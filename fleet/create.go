@@ -71,7 +71,7 @@ func (f *Fleet) createCertificate(
 	return do.Ensure(ctx, "upload certificate "+request.Name, f.Unclear, look, create)
 }
 
-// createLoadBalancer makes a load balancer. The API takes two of a name, so that its target is looked at, too.
+// createLoadBalancer makes a load balancer. Its name alone does not tell that it is the stack's.
 func (f *Fleet) createLoadBalancer(
 	ctx context.Context,
 	request *godo.LoadBalancerRequest,

@@ -59,10 +59,13 @@ func equals() (wanted, found) {
 		balancers: []wantedBalancer{{
 			name:   "hornero-x",
 			called: "shop",
-			target: "hornero:x:lb:shop",
-			rules:  testRules(""),
-			health: healthCheck(),
-			idle:   &idle,
+			request: &godo.LoadBalancerRequest{
+				Tag:                          "hornero:x:lb:shop",
+				ForwardingRules:              testRules(""),
+				HealthCheck:                  balanced{}.healthCheck(),
+				HTTPIdleTimeoutSeconds:       &idle,
+				DisableLetsEncryptDNSRecords: godo.PtrTo(true),
+			},
 		}},
 	}
 
@@ -88,8 +91,10 @@ func equals() (wanted, found) {
 			Name:                   "hornero-x",
 			Tag:                    "hornero:x:lb:shop",
 			ForwardingRules:        testRules("c"),
-			HealthCheck:            healthCheck(),
+			HealthCheck:            balanced{}.healthCheck(),
 			HTTPIdleTimeoutSeconds: &idle,
+
+			DisableLetsEncryptDNSRecords: godo.PtrTo(true),
 		}},
 		certificates: []godo.Certificate{{
 			ID:              "c",

@@ -45,7 +45,7 @@ func (f *Fleet) membersOf(ctx context.Context, nodes []string) ([]member, error)
 }
 
 // AdmissionWait is how long a load balancer may take to send to a node.
-func (f *Fleet) AdmissionWait() time.Duration { return f.admissionWait() }
+func (f *Fleet) AdmissionWait(role string) time.Duration { return f.admissionWait(role) }
 
 // FreeRange is a free range for a network of a name.
 func FreeRange(name string, taken ...netip.Prefix) (netip.Prefix, bool) {

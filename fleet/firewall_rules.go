@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,15 +76,51 @@ func outbound() []godo.OutboundRule {
 	return rules
 }
 
-// doors are who may reach each port of a role.
-type doors map[int]*godo.Sources
+// door is a port of a role.
+type door struct {
+	port     int
+	protocol string // tcp or udp
+}
 
-func (d doors) at(port int) *godo.Sources {
-	if d[port] == nil {
-		d[port] = &godo.Sources{}
+// doors are who may reach each port of a role.
+type doors map[door]*godo.Sources
+
+func (d doors) at(port int) *godo.Sources { return d.of(door{port, "tcp"}) }
+
+func (d doors) of(one door) *godo.Sources {
+	if d[one] == nil {
+		d[one] = &godo.Sources{}
 	}
 
-	return d[port]
+	return d[one]
+}
+
+// compareDoors sorts by port.
+func compareDoors(a, b door) int {
+	return cmp.Or(
+		cmp.Compare(a.port, b.port),
+		cmp.Compare(a.protocol, b.protocol),
+	)
+}
+
+// reaches are the doors that a load balancer comes by: what its rules go to, and what it checks.
+func reaches(rules []godo.ForwardingRule, check *godo.HealthCheck) []door {
+	var all []door
+
+	for _, rule := range rules {
+		one := door{rule.TargetPort, "tcp"}
+		if rule.TargetProtocol == stack.ProtocolUDP {
+			one.protocol = stack.ProtocolUDP
+		}
+
+		all = append(all, one)
+	}
+
+	if check != nil {
+		all = append(all, door{check.Port, "tcp"})
+	}
+
+	return all
 }
 
 // wall makes the firewalls of all roles.
@@ -164,17 +201,9 @@ func (f *Fleet) keepOpen(open doors, role string, have []godo.LoadBalancer, memb
 			continue
 		}
 
-		let := func(port int) {
-			sources := open.at(port)
+		for _, one := range reaches(balancer.ForwardingRules, balancer.HealthCheck) {
+			sources := open.of(one)
 			sources.LoadBalancerUIDs = append(sources.LoadBalancerUIDs, balancer.ID)
-		}
-
-		for _, rule := range balancer.ForwardingRules {
-			let(rule.TargetPort)
-		}
-
-		if balancer.HealthCheck != nil {
-			let(balancer.HealthCheck.Port)
 		}
 	}
 }
@@ -220,15 +249,19 @@ func (w wall) doorsOf(role string) doors {
 
 	// A manifest need not declare what it serves: who watches the role asks there.
 	for _, serve := range manifest.Serves {
-		if open[serve.Port] == nil {
+		if open[door{serve.Port, "tcp"}] == nil {
 			w.allow(open.at(serve.Port), role, roles.FromWatchers)
 		}
 	}
 
 	// A load balancer of stack.yaml reaches what it points at, whatever the manifest says of the port.
 	for _, b := range w.balanced {
-		if b.Nodes == role {
-			sources := open.at(b.serve.Port)
+		if b.Nodes != role {
+			continue
+		}
+
+		for _, one := range reaches(b.forward, b.healthCheck()) {
+			sources := open.of(one)
 			sources.LoadBalancerUIDs = append(sources.LoadBalancerUIDs, w.balancers[b.Name])
 		}
 	}
@@ -296,11 +329,11 @@ func (d doors) rules(stackTag string) []godo.InboundRule {
 		Sources:  &godo.Sources{Tags: []string{stackTag}},
 	}}
 
-	for _, port := range slices.Sorted(maps.Keys(d)) {
-		for _, sources := range split(*d[port]) {
+	for _, one := range slices.SortedFunc(maps.Keys(d), compareDoors) {
+		for _, sources := range split(*d[one]) {
 			rules = append(rules, godo.InboundRule{
-				Protocol:  "tcp",
-				PortRange: strconv.Itoa(port),
+				Protocol:  one.protocol,
+				PortRange: strconv.Itoa(one.port),
 				Sources:   &sources,
 			})
 		}

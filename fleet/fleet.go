@@ -53,6 +53,7 @@ type Config struct {
 	ReplaceBalancers []string
 	Admission        time.Duration // for a load balancer to send to a node; 0: what its health check takes
 	InUseWait        time.Duration // for what is in use to be deletable; 0: DefaultInUseWait
+	ShownWait        time.Duration // for handshakes to show another certificate; 0: DefaultShownWait
 	Lock             LockConfig
 	// Terminal is the operator's, for commands that want one; nil where there is none.
 	Terminal *Terminal

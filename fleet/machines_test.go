@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"crypto/tls"
 	"maps"
 	"net/netip"
 	"slices"
@@ -125,9 +126,19 @@ func (w *world) Inspect(int) (api.Inspection, bool) {
 	return api.Inspection{}, false
 }
 
-type balancers struct{}
+type balancers struct{ site *site }
 
-func (balancers) Apply(context.Context, api.Balancer) error {
+// Apply has the site show the certificate of the load balancer, if it has one.
+func (b balancers) Apply(_ context.Context, wanted api.Balancer) error {
+	for _, certificate := range wanted.Certificates {
+		pair, err := tls.X509KeyPair([]byte(certificate.Leaf), []byte(certificate.PrivateKey))
+		if err != nil {
+			return err
+		}
+
+		b.site.show(&pair)
+	}
+
 	return nil
 }
 

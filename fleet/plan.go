@@ -101,12 +101,10 @@ type wantedNode struct {
 
 // wantedBalancer is a load balancer as it would be made now, without the certificate's number.
 type wantedBalancer struct {
-	name   string
-	called string // in arguments of commands
-	target string // the tag
-	rules  []godo.ForwardingRule
-	health *godo.HealthCheck
-	idle   *uint64
+	name    string
+	called  string // in arguments of commands
+	request *godo.LoadBalancerRequest
+	issued  *siteCertificate // of Let's Encrypt; nil: the secrets file's is used, or none
 }
 
 // unusable is something that stack.yaml asks for and that cannot be used.
@@ -150,6 +148,7 @@ func (f *Fleet) wanted(ctx context.Context) (wanted, error) {
 
 	for _, collect := range []func(context.Context, *wanted) error{
 		f.wantedBalancers,
+		f.wantedNames,
 		f.wantedCertificate,
 		f.wantedKeys,
 		f.wantedNodes,
@@ -179,7 +178,7 @@ func (f *Fleet) wantedBalancers(_ context.Context, w *wanted) error {
 
 // wantedCertificate comes after the load balancers: without HTTPS none is wanted.
 func (f *Fleet) wantedCertificate(_ context.Context, w *wanted) error {
-	if !slices.ContainsFunc(w.balancers, wantedBalancer.endsTLS) || slices.Contains(w.unmade, stack.SiteCertificate) {
+	if !slices.ContainsFunc(w.balancers, wantedBalancer.usesSite) || slices.Contains(w.unmade, stack.SiteCertificate) {
 		return nil
 	}
 

@@ -176,6 +176,10 @@ func keyChanges() map[string]keyChange {
 		changes[key] = change
 	}
 
+	for _, key := range optionKeys() {
+		changes["load_balancer."+key] = keyChange{why: "a table by the fields of the API's request"}
+	}
+
 	return changes
 }
 
@@ -310,7 +314,47 @@ func balancerChanges() map[string]keyChange {
 			to:   "",
 			want: []string{"remove certificate hornero-blog-", line + "rules ["},
 		},
+		"load_balancer.rules": {
+			from: short,
+			to: "load_balancer: {nodes: api, http: PORT, https: TLSPORT, " +
+				"rules: [{protocol: tcp, port: 7, serves: pages}]}",
+			want: []string{
+				line + "rules [",
+				wall + "port 8090 from nobody -> load balancer ",
+			},
+		},
 	}
+}
+
+// optionKeys are keys of load balancers that a table by the API's fields is about.
+func optionKeys() []string {
+	keys := []string{"certificate.lets_encrypt", "certificate.dns_records", "sticky.cookie", "sticky.ttl"}
+
+	for _, key := range []string{"protocol", "port", "to", "serves", "target_port", "passthrough"} {
+		keys = append(keys, "rules."+key)
+	}
+
+	for _, key := range []string{"protocol", "port", "path", "interval", "timeout", "unhealthy", "healthy"} {
+		keys = append(keys, "health."+key)
+	}
+
+	return append(
+		keys,
+		"redirect",
+		"sticky",
+		"health",
+		"proxy_protocol",
+		"allow",
+		"deny",
+		"size",
+		"idle",
+		"keepalive",
+		"network",
+		"type",
+		"ciphers",
+		"dual_stack",
+		"certificate",
+	)
 }
 
 // keysOf are the keys of a part of stack.yaml, those of its parts included. A part that stands in two places is looked

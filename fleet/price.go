@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/digitalocean/godo"
@@ -60,17 +59,11 @@ func priceOf(want wanted, have found, sizes []godo.Size) Price {
 	}
 
 	for _, balancer := range have.balancers {
-		price.Now += balancerMonthly * float64(cmp.Or(balancer.SizeUnit, 1))
+		price.Now += balancerMonthly * float64(unitsOf(balancer.AsRequest()))
 	}
 
-	// One that is changed in place keeps its size.
 	for _, b := range want.balancers {
-		units := uint32(1)
-		if is := named(have.balancers, b.name); len(is) > 0 {
-			units = max(units, is[0].SizeUnit)
-		}
-
-		price.After += balancerMonthly * float64(units)
+		price.After += balancerMonthly * float64(unitsOf(b.request))
 	}
 
 	return price

@@ -149,6 +149,7 @@ func (f *Fleet) drain(ctx context.Context, m member) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 
+	f.leaveTraffic(ctx, m)
 	f.progress("%s: drains", m.Node)
 
 	code, err := f.shell.run(ctx, m, "hornero-bootstrap drain", nil, nil, nil)

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +19,9 @@ type site struct {
 
 	mutex sync.Mutex
 	page  http.HandlerFunc
-	asked []string // scheme, name of the TLS handshake, host and path of each question
+	shown *tls.Certificate // nil: that of the server itself
+	stuck bool             // it goes on to show the one that it shows
+	asked []string         // scheme, name of the TLS handshake, host and path of each question
 }
 
 func serveSite(t *testing.T) *site {
@@ -30,16 +33,48 @@ func serveSite(t *testing.T) *site {
 	plain := httptest.NewServer(s)
 	t.Cleanup(plain.Close)
 
-	tls := httptest.NewTLSServer(s)
-	t.Cleanup(tls.Close)
+	secure := httptest.NewUnstartedServer(s)
+	secure.TLS = &tls.Config{GetConfigForClient: s.config}
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
 
 	var err error
 	s.plain, err = url.Parse(plain.URL)
 	require.NoError(t, err)
-	s.tls, err = url.Parse(tls.URL)
+	s.tls, err = url.Parse(secure.URL)
 	require.NoError(t, err)
 
 	return s
+}
+
+// config is what a handshake goes by; none of its own while the server's certificate is shown.
+func (s *site) config(*tls.ClientHelloInfo) (*tls.Config, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	if s.shown == nil {
+		return nil, nil
+	}
+
+	return &tls.Config{Certificates: []tls.Certificate{*s.shown}}, nil
+}
+
+// show has it show a certificate from now on.
+func (s *site) show(certificate *tls.Certificate) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	if !s.stuck {
+		s.shown = certificate
+	}
+}
+
+// stick has it go on to show the certificate that it shows, or not any more.
+func (s *site) stick(stuck bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+
+	s.stuck = stuck
 }
 
 // answer is what it answers from now on.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hornero/hornero/internal/do"
 	"github.com/hornero/hornero/internal/pause"
+	"github.com/hornero/hornero/stack"
 )
 
 // checkedPause is between two looks at whether load balancers have found a node.
@@ -17,17 +18,45 @@ const checkedPause = 500 * time.Millisecond
 // admissionMargin is added to what the health check of a load balancer takes, for the way of a tag to it.
 const admissionMargin = 3 * time.Second
 
-// admissionWait is how long a load balancer may take to send to a node that got its tag: the API does not tell when it
-// does. It is as many checks as it wants good answers, the last of which may take its whole time.
-func (f *Fleet) admissionWait() time.Duration {
+// admissionWait is how long the load balancers of a role may take to send to a node that got its tags: the API does not
+// tell when they do.
+func (f *Fleet) admissionWait(role string) time.Duration {
 	if f.Admission != 0 {
 		return f.Admission
 	}
 
-	check := healthCheck()
-	seconds := check.CheckIntervalSeconds*check.HealthyThreshold + check.ResponseTimeoutSeconds
+	var longest time.Duration
 
-	return time.Duration(seconds)*time.Second + admissionMargin
+	for _, b := range f.Stack.AllBalancers() {
+		if b.Nodes == role {
+			longest = max(longest, balanced{Balancer: b}.admissionTime())
+		}
+	}
+
+	return longest + admissionMargin
+}
+
+// leaveTraffic takes the traffic of load balancers from a member that is to drain, where their own check would not see
+// it drain. They are given the time to hear of it.
+func (f *Fleet) leaveTraffic(ctx context.Context, m member) {
+	unseen := slices.ContainsFunc(f.Stack.AllBalancers(), func(b stack.Balancer) bool {
+		return b.Nodes == m.Role && b.Health.Own()
+	})
+	if !unseen {
+		return
+	}
+
+	if err := f.withhold(ctx, []member{m}); err != nil {
+		f.progress("%s: keeps its traffic until it is gone: %v", m.Node, err)
+		return
+	}
+
+	wait := admissionMargin
+	if f.Admission != 0 {
+		wait = f.Admission
+	}
+
+	pause.For(ctx, wait)
 }
 
 func (m member) bears(tag string) bool { return slices.Contains(m.Droplet.Tags, tag) }
@@ -144,7 +173,11 @@ func (f *Fleet) awaitServing(ctx context.Context, m member) error {
 // awaitTraffic waits until the load balancers of a role were seen to find its nodes healthy, as often as makes them
 // send to these. Those whose check asks something else than a node's agent are given the time that they need.
 func (f *Fleet) awaitTraffic(ctx context.Context, members []member) error {
-	wait := f.admissionWait()
+	var wait time.Duration
+	for _, m := range members {
+		wait = max(wait, f.admissionWait(m.Role))
+	}
+
 	end := time.Now().Add(wait)
 	f.progress("%s: waits %s at most until the load balancer sends there", nodeNames(members), wait)
 
@@ -162,18 +195,41 @@ func (f *Fleet) awaitTraffic(ctx context.Context, members []member) error {
 // isChecked tells whether a node has given everybody who checks it, and at least one for each load balancer, as many
 // good answers as a load balancer wants.
 func (f *Fleet) isChecked(ctx context.Context, m member) bool {
+	wanted, told := f.goodAnswers(m.Role)
+	if !told {
+		return false
+	}
+
 	said, err := f.shell.status(ctx, m)
 	if err != nil || len(said.Checkers) < max(1, len(f.trafficTags(m.Role))) {
 		return false
 	}
 
 	for _, good := range said.Checkers {
-		if good < healthCheck().HealthyThreshold {
+		if good < wanted {
 			return false
 		}
 	}
 
 	return true
+}
+
+// goodAnswers is how many good answers in a row the load balancers of a role want. A node does not tell of them where a
+// check asks something else than its agent.
+func (f *Fleet) goodAnswers(role string) (wanted int, told bool) {
+	for _, b := range f.Stack.AllBalancers() {
+		if b.Nodes != role {
+			continue
+		}
+
+		if b.Health.Own() {
+			return 0, false
+		}
+
+		wanted = max(wanted, balanced{Balancer: b}.healthCheck().HealthyThreshold)
+	}
+
+	return wanted, true
 }
 
 // admitHealthy gives traffic to the nodes that are healthy, and then makes the load balancers send to those that bear

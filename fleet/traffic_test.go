@@ -175,5 +175,5 @@ func TestAdmitAndWithhold(t *testing.T) {
 func TestTheWaitForTrafficIsThatOfTheHealthCheck(t *testing.T) {
 	w := newWorld(t)
 	w.config.Admission = 0
-	require.Equal(t, 12*time.Second, w.fleet().AdmissionWait())
+	require.Equal(t, 12*time.Second, w.fleet().AdmissionWait("web"))
 }

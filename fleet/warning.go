@@ -25,6 +25,7 @@ func (f *Fleet) warnings(have found) []string {
 	all = append(all, f.withoutBackups()...)
 	all = append(all, f.rotations()...)
 	all = append(all, f.expiries(have.members)...)
+	all = append(all, f.balancerWarnings()...)
 
 	return append(all, f.foreignFirewalls(have.firewalls, have.members)...)
 }

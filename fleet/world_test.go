@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -56,6 +57,8 @@ type world struct {
 	config       fleet.Config
 	created      func(api.Machine) // is called with each new machine, before it is there
 	site         *site
+	lab          *api.Server
+	ahead        atomic.Int64 // of the machine's clock the lab's is
 	journals     journals
 
 	mutex    sync.Mutex
@@ -278,12 +281,14 @@ func (w *world) serve(folder string, s *stack.Stack) string {
 		Token:     "token",
 		Store:     store,
 		Machines:  w,
-		Balancers: balancers{},
+		Balancers: balancers{w.site},
 		Volumes:   volumes{},
 		Public:    netip.MustParsePrefix("198.51.100.0/24"),
 		Logger:    slog.New(slog.DiscardHandler),
 		Delays:    api.Delays{Network: 50 * time.Millisecond},
+		Now:       func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	})
+	w.lab = server
 	require.NoError(w.t, server.Start(w.t.Context()))
 
 	web := httptest.NewServer(server.Handler())

@@ -45,6 +45,11 @@ func (b *hostBalancers) Apply(ctx context.Context, wanted api.Balancer) error {
 	}
 
 	for _, rule := range wanted.Rules {
+		// HAProxy as Debian has it speaks none; clients begin at the rule for TCP that stands beside it, and stay there
+		if rule.EntryProtocol == "http3" {
+			continue
+		}
+
 		balancer.Rules = append(balancer.Rules, loadbalancer.Rule{
 			EntryProtocol:  rule.EntryProtocol,
 			EntryPort:      rule.EntryPort,

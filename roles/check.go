@@ -225,6 +225,15 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		at := fmt.Sprintf("serves[%d]", i)
 		checkPort(doc, at+".port", serve.Port)
 
+		if serve.ProxyPort != 0 {
+			checkPort(doc, at+".proxy_port", serve.ProxyPort)
+		}
+
+		if serve.ProxyPort != 0 && serve.ProxyPort == serve.Port {
+			doc.Add(at+".proxy_port", "must differ from port, where who comes begins without the PROXY protocol, "+
+				"got %d for both", serve.Port)
+		}
+
 		if serve.Name == "" {
 			doc.Add(at+".name", "is missing; write what is served, as in name: http")
 		}

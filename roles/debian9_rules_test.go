@@ -237,7 +237,9 @@ var nginxRules = rules{
 			fastcgi_cache, fastcgi_cache_key, fastcgi_cache_methods, fastcgi_cache_valid,
 			fastcgi_cache_bypass, fastcgi_no_cache, fastcgi_cache_use_stale, fastcgi_cache_lock,
 			fastcgi_cache_lock_timeout, fastcgi_cache_lock_age,
-			include, fastcgi_param, fastcgi_read_timeout, fastcgi_buffers, fastcgi_buffer_size, fastcgi_pass
+			include, fastcgi_param, fastcgi_read_timeout, fastcgi_buffers, fastcgi_buffer_size, fastcgi_pass,
+			proxy_pass, proxy_http_version, proxy_set_header, proxy_request_buffering, proxy_buffering,
+			proxy_read_timeout
 		`),
 }
 

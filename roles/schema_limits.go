@@ -87,6 +87,7 @@ func limitServes(limits map[string]jsonschema.Schema) {
 	limits["serves[]"] = jsonschema.Schema{"required": []string{"name", "port"}}
 	limits["serves[].name"] = jsonschema.Schema{"minLength": 1}
 	limits["serves[].port"] = jsonschema.Port()
+	limits["serves[].proxy_port"] = jsonschema.Port()
 	limits["serves[].protocol"] = jsonschema.Schema{
 		"enum":    []string{ProtocolHTTP, ProtocolTCP},
 		"default": ProtocolHTTP,

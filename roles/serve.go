@@ -36,6 +36,8 @@ const (
 type Serve struct {
 	Name string `yaml:"name"` // what stack.yaml calls it
 	Port int    `yaml:"port"` // on the VPC address
+	// ProxyPort is the port at which connections must begin with the PROXY protocol; 0: there is none.
+	ProxyPort int `yaml:"proxy_port"`
 	// Protocol is ProtocolHTTP (the default) or ProtocolTCP.
 	Protocol string `yaml:"protocol"`
 	// URL is the address that visitors use, a template over the role's settings; empty: the load balancer's own.

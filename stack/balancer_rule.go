@@ -9,7 +9,8 @@ import (
 type Rule struct {
 	Protocol string `yaml:"protocol"`
 	Port     int    `yaml:"port"`
-	// To is the protocol that nodes are spoken to in; empty: http where the load balancer reads requests, else the same.
+	// To is the protocol that nodes are spoken to in; empty: http where the load balancer reads requests, else the
+	// same.
 	To string `yaml:"to"`
 	// Serves names what of the role's `serves` it goes to; empty: what the load balancer's own says.
 	Serves string `yaml:"serves"`
@@ -33,7 +34,7 @@ func ruleProtocols() []string {
 	return []string{ProtocolHTTP, ProtocolHTTPS, ProtocolHTTP2, ProtocolHTTP3, ProtocolTCP, ProtocolUDP}
 }
 
-// AllRules are the load balancer's rules, those of its short forms first, with the protocol that nodes are spoken to in.
+// AllRules are the load balancer's rules, those of its short forms first. Each says what nodes are spoken to in.
 func (b Balancer) AllRules() []Rule {
 	var rules []Rule
 

@@ -50,8 +50,8 @@ func (c *check) balancerWords(path string, balancer Balancer) {
 	}
 
 	if balancer.Type == typeGlobal {
-		c.add(path+".type", "a global load balancer stands before stacks of several regions, and a stack is one region; "+
-			"make it at DigitalOcean, with the load balancers of your stacks for its targets")
+		c.add(path+".type", "a global load balancer stands before stacks of several regions, and a stack is one "+
+			"region; make it at DigitalOcean, with the load balancers of your stacks for its targets")
 	}
 
 	if c.doc.Has(path + ".type") {
@@ -121,8 +121,8 @@ func (c *check) redirect(path string, balancer Balancer) {
 	_, to := balancer.Listens(func(r Rule) bool { return r.Secure() && r.Port == httpsPort })
 
 	if !from || !to {
-		c.add(path+".redirect", "a load balancer redirects from http at port %d to https at port %d; write http: %d and "+
-			"https: %d, or remove it", httpPort, httpsPort, httpPort, httpsPort)
+		c.add(path+".redirect", "a load balancer redirects from http at port %d to https at port %d; write http: %d "+
+			"and https: %d, or remove it", httpPort, httpsPort, httpPort, httpsPort)
 	}
 }
 
@@ -225,8 +225,8 @@ func (c *check) balancerCertificate(path string, balancer Balancer) {
 	names := balancer.IssuedNames()
 
 	if len(names) == 0 {
-		c.add(at, "must name what Let's Encrypt issues it for, as in {lets_encrypt: [www.example.org]}; remove it, and "+
-			"the certificate of the secrets file is used")
+		c.add(at, "must name what Let's Encrypt issues it for, as in {lets_encrypt: [www.example.org]}; remove it, "+
+			"and the certificate of the secrets file is used")
 
 		return
 	}

@@ -109,7 +109,8 @@ func (c *check) balancerRule(path string, rule Rule) {
 			with = " with passthrough"
 		}
 
-		c.add(path+".to", "a rule of %s%s goes to %s, got %q", rule.Protocol, with, strings.Join(targets, ", "), rule.To)
+		c.add(path+".to", "a rule of %s%s goes to %s, got %q",
+			rule.Protocol, with, strings.Join(targets, ", "), rule.To)
 	}
 }
 
@@ -137,7 +138,12 @@ func (c *check) ruleServed(path string, balancer Balancer, rule Rule, manifest *
 		return
 	}
 
-	// What the load balancer's own `serves` says is checked there, where a short form needs it.
+	c.inherited(path, balancer, rule, manifest)
+}
+
+// inherited checks that a rule that says nothing itself goes to something, by what its load balancer says. Whether that
+// is there at all is checked there.
+func (c *check) inherited(path string, balancer Balancer, rule Rule, manifest *roles.Manifest) {
 	serve, found := manifest.Balanced(balancer.Serves)
 
 	if !found && balancer.Serves != "" || found && (serve.HTTP() || !rule.ReadsHTTP()) {

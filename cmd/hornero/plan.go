@@ -27,7 +27,7 @@ Compared are
 - nodes: is each there and on, does its group still exist, its image, size and region, its monitoring, IPv6 and
   backups, and the settings, secrets, SSH keys, databases and rights of roles that it was launched with, and the tags
   that give it traffic;
-- load balancers: rules, target, health check, idle time, certificate and network;
+- load balancers: every option of stack.yaml, target, certificate and network;
 - firewalls, one a role: who may reach which port (the manifests' ports, and operator_addresses), and their target;
 - records of the domain that stack.yaml names: address and ttl;
 - the site's certificate, the network and its region;
@@ -38,11 +38,10 @@ A Droplet's user-data cannot be read back. A tag of each Droplet, hornero:STACK:
 without showing it: it is keyed with the secret plan.key. A Droplet of an earlier version has no such tag, and is "not
 comparable" until it is replaced.
 
-Not compared yet: Spaces; who holds the reserved IP; size, network,
-sticky sessions and redirect of load balancers, which "up" leaves as they are; on which day backups are taken; files
-that changed on a node ("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version brings
-the change about. A line of a secret, an image or the reserved IP comes first: where one is missing, "up" and "replace"
-stop before they change anything.
+Not compared yet: Spaces; who holds the reserved IP; on which day backups are taken; files that changed on a node
+("hornero-bootstrap drift"). Where a line says "nothing yet", no command of this version brings the change about. A line
+of a secret, an image or the reserved IP comes first: where one is missing, "up" and "replace" stop before they change
+anything.
 
 A warning is what is legal and unwise, or a certificate that ends before long: nodes get theirs at their launch, so
 that "hornero roll ROLE --all" renews them. It is no difference: no command changes it by itself.

@@ -131,6 +131,10 @@ func IsPending(err error) bool {
 	case http.StatusUnprocessableEntity, http.StatusConflict, http.StatusLocked:
 		message := strings.ToLower(failure.Message)
 		return strings.Contains(message, "pending event")
+
+	// Of a load balancer.
+	case http.StatusForbidden:
+		return strings.Contains(strings.ToLower(failure.Message), "previous actions")
 	}
 
 	return false

@@ -107,6 +107,7 @@ func (s *Server) syncBalancers(applied map[string]string) error {
 // desired is what a load balancer should be now. Its status is left out: it follows from applying.
 func desired(d *state.Document, balancer state.LoadBalancer) Balancer {
 	balancer.Status, balancer.Reason = "", ""
+	balancer.Busy, balancer.Resized = time.Time{}, time.Time{}
 
 	wanted := Balancer{
 		LoadBalancer: balancer,
@@ -152,6 +153,12 @@ func (s *Server) applyBalancer(wanted Balancer) error {
 	status, reason := balancerActive, ""
 	if err != nil {
 		status, reason = balancerErrored, err.Error()
+	}
+
+	for _, rule := range wanted.Rules {
+		if rule.EntryProtocol == protocolHTTP3 {
+			s.Logger.Info("http3 is kept and not served: visitors stay with HTTP over TCP", "balancer", wanted.Name)
+		}
 	}
 
 	s.Logger.Info("load balancer applied",

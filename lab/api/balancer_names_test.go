@@ -53,6 +53,7 @@ func TestNamesOfACertificateLeadToItsLoadBalancer(t *testing.T) {
 	}
 
 	quiet := balancerRequest()
+	quiet.Name = "quiet"
 	quiet.ForwardingRules = secureRule(issued("quiet", "quiet.shop.example"))
 	quiet.DisableLetsEncryptDNSRecords = godo.PtrTo(true)
 	w.balancer(quiet)

@@ -144,8 +144,8 @@ func nameAndTypeRefusals() []balancerRefusal {
 			change:  func(r *godo.LoadBalancerRequest) { r.Network = "SECRET" },
 		},
 		{
-			message: "have no IPv6",
-			change:  func(r *godo.LoadBalancerRequest) { r.NetworkStack = "DUALSTACK" },
+			message: "an internal load balancer has no public address",
+			change:  func(r *godo.LoadBalancerRequest) { r.NetworkStack, r.Network = "DUALSTACK", "INTERNAL" },
 		},
 		{
 			message: "network_stack must be one of",
@@ -239,8 +239,20 @@ func ruleRefusals(key string) []balancerRefusal {
 
 	return []balancerRefusal{
 		{
-			message: "speak no HTTP/3",
+			message: "needs one for https or http2 beside it",
 			change:  rule("http3", "http", keyed),
+		},
+		{
+			message: "http3 not as target_protocol",
+			change:  rule("http3", "https", keyed),
+		},
+		{
+			message: "one forwarding rule for http3",
+			change: func(r *godo.LoadBalancerRequest) {
+				rule("http3", "http", keyed)(r)
+				r.ForwardingRules = append(r.ForwardingRules, r.ForwardingRules[0])
+				r.ForwardingRules[1].EntryPort++
+			},
 		},
 		{
 			message: "the other must be set to udp",

@@ -51,6 +51,7 @@ const (
 	externalNetwork  = "EXTERNAL"
 	internalNetwork  = "INTERNAL"
 	ipv4Only         = "IPV4"
+	dualStack        = "DUALSTACK" // kept and shown; what is run has no IPv6
 	defaultCiphers   = "DEFAULT"
 	roundRobin       = "round_robin"
 )
@@ -84,6 +85,7 @@ func (b *balancerRequest) keep(balancer state.LoadBalancer) {
 	b.VPCUUID = cmp.Or(b.VPCUUID, balancer.VPC)
 	b.Network = cmp.Or(b.Network, balancer.Network)
 	b.Type = cmp.Or(b.Type, balancer.Type)
+	b.NetworkStack = cmp.Or(b.NetworkStack, balancer.NetworkStack)
 	b.IP = "" // only a new load balancer can be asked for with an address
 }
 
@@ -104,6 +106,8 @@ func (b *balancerRequest) fill(d *state.Document, target *state.LoadBalancer) er
 	target.SizeUnit = max(b.SizeUnit, balancerSizes()[b.Size], 1)
 	target.Type = cmp.Or(strings.ToUpper(b.Type), regionalBalancer)
 	target.Network = cmp.Or(strings.ToUpper(b.Network), externalNetwork)
+
+	target.NetworkStack = cmp.Or(strings.ToUpper(b.NetworkStack), ipv4Only)
 
 	target.RedirectToHTTPS = b.RedirectHTTPToHTTPS
 	target.ProxyProtocol = b.EnableProxyProtocol
@@ -218,7 +222,7 @@ func (b *balancerRequest) checkEnums() error {
 		{
 			name:  "network_stack",
 			value: strings.ToUpper(b.NetworkStack),
-			known: []string{ipv4Only, "DUALSTACK"},
+			known: []string{ipv4Only, dualStack},
 		},
 		{
 			name:  "tls_cipher_policy",
@@ -262,8 +266,8 @@ func (b *balancerRequest) checkAbsent() error {
 			globalBalancer,
 		)
 
-	case strings.EqualFold(b.NetworkStack, "DUALSTACK"):
-		return invalid("network_stack DUALSTACK: the lab's load balancers have no IPv6")
+	case strings.EqualFold(b.NetworkStack, dualStack) && strings.EqualFold(b.Network, internalNetwork):
+		return invalid("network_stack %s: an internal load balancer has no public address", dualStack)
 	case b.IP != "":
 		return invalid("ip: the lab takes no addresses of your own (BYOIP)")
 	case b.SubnetUUID != "":

@@ -11,7 +11,10 @@ import (
 
 // The protocols of forwarding rules that are asked for by name here.
 const (
-	protocolHTTP3 = "http3"
+	protocolHTTP  = "http"
+	protocolHTTPS = "https"
+	protocolHTTP2 = "http2"
+	protocolHTTP3 = "http3" // kept and shown; what is run serves no HTTP/3
 	protocolTCP   = "tcp"
 	protocolUDP   = "udp"
 )
@@ -54,7 +57,7 @@ func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 			EntryPort:     rule.EntryPort,
 			EntryProtocol: protocolTCP,
 		}
-		if datagrams {
+		if datagrams || rule.EntryProtocol == protocolHTTP3 {
 			listener.EntryProtocol = protocolUDP
 		}
 
@@ -65,19 +68,43 @@ func checkRules(d *state.Document, kind string, rules []state.Rule) error {
 		taken[listener] = true
 	}
 
+	return checkHTTP3(rules)
+}
+
+// checkHTTP3 looks at what HTTP/3 wants besides: clients begin with HTTP over TCP, and are told there that it is
+// offered.
+func checkHTTP3(rules []state.Rule) error {
+	number, begun := 0, false
+
+	for _, rule := range rules {
+		switch rule.EntryProtocol {
+		case protocolHTTP3:
+			number++
+		case protocolHTTPS, protocolHTTP2:
+			begun = true
+		}
+	}
+
+	switch {
+	case number > 1:
+		return invalid("a load balancer takes one forwarding rule for http3")
+	case number == 1 && !begun:
+		return invalid("a forwarding rule for http3 needs one for https or http2 beside it")
+	}
+
 	return nil
 }
 
 func validPort(port int) bool { return port >= 1 && port <= maxPort }
 
 func checkRule(d *state.Document, rule state.Rule) error {
-	known := []string{"http", "https", "http2", protocolTCP, protocolUDP}
+	known := []string{protocolHTTP, protocolHTTPS, protocolHTTP2, protocolTCP, protocolUDP}
 	bothKnown := slices.Contains(known, rule.EntryProtocol) && slices.Contains(known, rule.TargetProtocol)
 	validPorts := validPort(rule.EntryPort) && validPort(rule.TargetPort)
 
 	switch {
-	case rule.EntryProtocol == protocolHTTP3:
-		return invalid("entry_protocol http3: the lab's load balancers speak no HTTP/3; use http2 or https")
+	case rule.EntryProtocol == protocolHTTP3 && rule.TargetProtocol == protocolHTTP && validPorts:
+		return checkRuleTLS(d, rule)
 
 	case !bothKnown:
 		return invalid(
@@ -100,7 +127,7 @@ func checkRule(d *state.Document, rule state.Rule) error {
 
 // checkRuleTLS looks at who ends the TLS of a rule: the load balancer, with a certificate, or the Droplets.
 func checkRuleTLS(d *state.Document, rule state.Rule) error {
-	secure := rule.EntryProtocol == "https" || rule.EntryProtocol == "http2"
+	secure := slices.Contains([]string{protocolHTTPS, protocolHTTP2, protocolHTTP3}, rule.EntryProtocol)
 	certificate := d.Certificate(rule.CertificateID)
 
 	switch {
@@ -114,7 +141,7 @@ func checkRuleTLS(d *state.Document, rule state.Rule) error {
 
 	case rule.CertificateID != "" && !secure:
 		return invalid(
-			"a forwarding rule with a certificate_id must be for https or http2, not %s",
+			"a forwarding rule with a certificate_id must be for https, http2 or http3, not %s",
 			rule.EntryProtocol,
 		)
 

@@ -99,7 +99,7 @@ func showBalancer(d *state.Document, b state.LoadBalancer) balancerShape {
 			Deny:  orEmpty(b.Deny),
 		},
 		Network:         b.Network,
-		NetworkStack:    ipv4Only,
+		NetworkStack:    cmp.Or(b.NetworkStack, ipv4Only),
 		TLSCipherPolicy: cmp.Or(b.TLSCipherPolicy, defaultCiphers),
 		HealthCheck: healthShape{
 			Protocol:               b.Health.Protocol,

@@ -48,6 +48,7 @@ func TestDropletsBehindALoadBalancer(t *testing.T) {
 	refused(t, err, 422, "tag the Droplets instead")
 
 	ask := balancerRequest()
+	ask.Name = "listed"
 	ask.Tag = ""
 	ask.DropletIDs = ids[:9]
 	made := w.balancer(ask)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -128,6 +129,12 @@ func (s *Server) createBalancer(r *http.Request) (*reply, error) {
 			return nil, err
 		}
 
+		if err := checkBalancerName(d, balancer); err != nil {
+			return nil, err
+		}
+
+		s.begins(&balancer)
+
 		if err := s.address(d, &balancer); err != nil {
 			return nil, err
 		}
@@ -209,6 +216,10 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 			return nil, notFound()
 		}
 
+		if err := s.checkIdle(*balancer); err != nil {
+			return nil, err
+		}
+
 		// what the request leaves out and can't change comes from the balancer itself
 		body.keep(*balancer)
 
@@ -219,9 +230,18 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 			Address: balancer.Address,
 			Private: balancer.Private,
 			Tags:    balancer.Tags,
+			Resized: balancer.Resized,
 		}
 
 		if err := body.fill(d, &replaced); err != nil {
+			return nil, err
+		}
+
+		if err := checkBalancerName(d, replaced); err != nil {
+			return nil, err
+		}
+
+		if err := s.resizeBalancer(*balancer, &replaced); err != nil {
 			return nil, err
 		}
 
@@ -231,6 +251,7 @@ func (s *Server) updateBalancer(r *http.Request) (*reply, error) {
 		}
 
 		before := balancer.Rules
+		s.begins(&replaced)
 		*balancer = replaced
 		nameBalancer(d, replaced, before)
 
@@ -247,6 +268,8 @@ func checkUnchanged(before, after state.LoadBalancer) error {
 		return invalid("a load balancer's network can't be changed")
 	case after.Type != before.Type:
 		return invalid("a load balancer's type can't be changed")
+	case after.NetworkStack != cmp.Or(before.NetworkStack, ipv4Only):
+		return invalid("a load balancer's network_stack can't be changed")
 	}
 
 	return nil
@@ -304,7 +327,17 @@ func (s *Server) changeBalancer(
 			return notFound()
 		}
 
-		return change(d, balancer)
+		if err := s.checkIdle(*balancer); err != nil {
+			return err
+		}
+
+		if err := change(d, balancer); err != nil {
+			return err
+		}
+
+		s.begins(balancer)
+
+		return nil
 	})
 }
 

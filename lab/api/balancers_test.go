@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
 	"github.com/stretchr/testify/require"
@@ -116,7 +118,8 @@ func full(w *world, key string) *godo.LoadBalancerRequest {
 }
 
 func TestEveryFieldOfALoadBalancerComesBack(t *testing.T) {
-	w := newWorld(t)
+	later := &atomic.Int64{}
+	w := newWorld(t, clockAhead(later))
 	ctx := t.Context()
 	key, _, err := w.Certificates.Create(ctx, certificate(t, "full.example"))
 	require.NoError(t, err)
@@ -152,6 +155,7 @@ func TestEveryFieldOfALoadBalancerComesBack(t *testing.T) {
 	updated.Name = made.Name
 	require.Equal(t, made, updated, "what was read can be written")
 
+	later.Store(int64(time.Hour)) // its size changes, too
 	bare, _, err := w.LoadBalancers.Update(ctx, made.ID, &godo.LoadBalancerRequest{
 		Name:            "bare",
 		Region:          "nyc3",
@@ -222,6 +226,7 @@ func TestLoadBalancerIsInOneProject(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, resources)
 
+	ask.Name = "second"
 	ask.ProjectID = "4de7ac8b-495b-4884-9a69-1050c6793cd6"
 	_, _, err = w.LoadBalancers.Create(ctx, ask)
 	refused(t, err, 422, "project_id is invalid")
@@ -239,6 +244,7 @@ func TestSizesOfALoadBalancer(t *testing.T) {
 		"lb-large":  6,
 	} {
 		ask := balancerRequest()
+		ask.Name = size
 		ask.SizeSlug = size
 		made, _, err := w.LoadBalancers.Create(t.Context(), ask)
 		require.NoError(t, err)

@@ -17,6 +17,7 @@ type Delays struct {
 	Snapshot time.Duration // before a snapshot is taken
 	Transfer time.Duration // before an image is in another region
 	Delete   time.Duration // a deleted Droplet is still seen for this long
+	Balancer time.Duration // a load balancer takes no other change for this long after one
 	Release  time.Duration // what a deleted Droplet held is not free for this long after it is gone
 }
 
@@ -40,6 +41,7 @@ func Profile(name string) (Delays, error) {
 			Snapshot: time.Second,
 			Transfer: 2 * time.Second,
 			Delete:   time.Second,
+			Balancer: 2 * time.Second,
 			Release:  time.Second,
 		}, nil
 	}
@@ -56,6 +58,7 @@ func (d *Delays) named() map[string]*time.Duration {
 		"snapshot": &d.Snapshot,
 		"transfer": &d.Transfer,
 		"delete":   &d.Delete,
+		"balancer": &d.Balancer,
 		"release":  &d.Release,
 	}
 }

@@ -24,7 +24,7 @@ func TestProfilesAndDelays(t *testing.T) {
 
 	require.ErrorContains(t,
 		delays.Set("creation=3s"),
-		"action, create, delete, network, release, snapshot, transfer",
+		"action, balancer, create, delete, network, release, snapshot, transfer",
 	)
 
 	require.ErrorContains(t, delays.Set("create=-1s"), "no duration")

@@ -55,6 +55,9 @@ type LoadBalancer struct {
 	Deny             []string      `json:"deny"`
 	TLSCipherPolicy  string        `json:"tls_cipher_policy"` // empty in a state of version 2: the default one
 	Tags             []string      `json:"tags"`
+	NetworkStack     string        `json:"network_stack"` // empty in a state of an earlier lab: IPV4
+	Resized          time.Time     `json:"resized"`       // zero: never
+	Busy             time.Time     `json:"busy"`          // until when no change is taken; zero: one is
 }
 
 // Front is the address that a load balancer is reached at: a public one, or for an internal one that in its VPC.
