@@ -28,7 +28,12 @@ func (f *Fleet) balancers(ctx context.Context) ([]godo.LoadBalancer, error) {
 		return nil, err
 	}
 
-	all = slices.DeleteFunc(all, func(balancer godo.LoadBalancer) bool { return !f.isNamed(balancer) })
+	return f.ourBalancers(ctx, all)
+}
+
+// ourBalancers are those of the stack among all of the account.
+func (f *Fleet) ourBalancers(ctx context.Context, all []godo.LoadBalancer) ([]godo.LoadBalancer, error) {
+	all = slices.DeleteFunc(slices.Clone(all), func(balancer godo.LoadBalancer) bool { return !f.isNamed(balancer) })
 
 	slices.SortFunc(all, func(a, b godo.LoadBalancer) int {
 		return cmp.Or(

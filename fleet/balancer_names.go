@@ -32,7 +32,7 @@ func (f *Fleet) takenNames(ctx context.Context) ([]unusable, error) {
 		return nil, err
 	}
 
-	ours, err := f.balancers(ctx)
+	ours, err := f.ourBalancers(ctx, all)
 	if err != nil {
 		return nil, err
 	}

@@ -267,7 +267,7 @@ func ruleRefusals(key string) []balancerRefusal {
 			change:  rule("tcp", "http"),
 		},
 		{
-			message: "must be for https or http2",
+			message: "must be for https, http2 or http3",
 			change:  rule("http", "http", keyed),
 		},
 		{
