@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/roles"
+	"github.com/hornero/hornero/stack"
 )
 
 // warnings are what is legal and unwise: no command changes it by itself.
@@ -106,7 +107,9 @@ func (f *Fleet) openBalancers() []string {
 	var all []string
 
 	for _, balancer := range f.Stack.AllBalancers() {
-		if balancer.HTTPS == 0 {
+		_, secure := balancer.Listens(stack.Rule.Secure)
+
+		if balancer.ReadsHTTP() && !secure {
 			all = append(all, fmt.Sprintf("load balancer %s has no https: what visitors and editors send, passwords "+
 				"too, can be read on the way; write https: 443", f.balancerName(balancer.Name)))
 		}

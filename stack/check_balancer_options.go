@@ -27,8 +27,9 @@ const (
 var cookiePattern = regexp.MustCompile("^[A-Za-z0-9!$%&*+.^_|~-]{2,40}$")
 
 // balancerOptions checks all that is no rule.
-func (c *check) balancerOptions(path string, balancer Balancer) {
+func (c *check) balancerOptions(path string, balancer Balancer, s *Stack) {
 	c.balancerWords(path, balancer)
+	c.dualStack(path+".dual_stack", balancer, s)
 	c.sticky(path, balancer)
 	c.redirect(path, balancer)
 	c.balancerHealth(path+".health", balancer.Health)
@@ -66,17 +67,23 @@ func (c *check) balancerWords(path string, balancer Balancer) {
 		c.add(path+".ciphers", "no rule ends TLS at the load balancer, so there is nothing to choose; remove it")
 	}
 
-	switch {
-	case balancer.DualStack && balancer.Network == NetworkInternal:
-		c.add(path+".dual_stack", "an internal load balancer has no IPv6 address; remove it")
-	case balancer.DualStack && balancer.Type == TypeNetwork:
-		c.add(path+".dual_stack", "a load balancer of type network has an IPv6 address only when all nodes have one, "+
-			"and a stack's nodes have none; remove it")
-	}
-
 	if balancer.ProxyProtocol && balancer.Type == TypeNetwork {
 		c.add(path+".proxy_protocol", "a load balancer of type network passes packets on as they are, with the "+
 			"visitor's address; remove it")
+	}
+}
+
+// dualStack checks what an IPv6 address asks of the rest.
+func (c *check) dualStack(path string, balancer Balancer, s *Stack) {
+	if balancer.DualStack && balancer.Network == NetworkInternal {
+		c.add(path, "an internal load balancer has no IPv6 address; remove it")
+	}
+
+	for _, group := range s.Nodes {
+		if balancer.DualStack && balancer.Type == TypeNetwork && group.Role == balancer.Nodes && !group.IPv6 {
+			c.add(path, "a load balancer of type network has an IPv6 address only when all nodes have one; write "+
+				"ipv6: true for group %s, or remove it", group.Name)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func (c *check) balancer(path string, balancer Balancer, s *Stack) {
 	}
 
 	c.balancerRules(path, balancer)
-	c.balancerOptions(path, balancer)
+	c.balancerOptions(path, balancer, s)
 }
 
 // balanced checks that the nodes behind a load balancer serve what it can point at.

@@ -148,7 +148,7 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 	host(t, "ip address add "+visitor+"/24 dev "+bridge)
 
 	plain, secure := rule("http", 80, "http", 80), rule("https", 443, "http", 80)
-	plainProxy, secureProxy := rule("http", 80, "http", 8082), rule("https", 443, "http", 8082)
+	plainProxy, secureProxy := rule("http", 80, "http", 8083), rule("https", 443, "http", 8083)
 
 	for name, b := range map[string]loadbalancer.Balancer{
 		"the load balancer redirects": {
@@ -184,7 +184,7 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 	t.Run("bytes are passed on", func(t *testing.T) {
 		s.t = t
 		s.balance(loadbalancer.Balancer{
-			Rules:         []loadbalancer.Rule{rule("tcp", 80, "tcp", 8082)},
+			Rules:         []loadbalancer.Rule{rule("tcp", 80, "tcp", 8083)},
 			ProxyProtocol: true,
 		})
 
