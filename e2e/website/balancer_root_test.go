@@ -42,10 +42,17 @@ func (s *site) balance(b loadbalancer.Balancer) {
 
 	b.ID = "front"
 	b.At = machine.Attachment{Public: netip.MustParseAddr(self)}
-	b.Health = loadbalancer.Health{Protocol: loadbalancer.TCP, Port: 80}
+	b.Health = loadbalancer.Health{
+		Protocol: loadbalancer.TCP,
+		Port:     80,
+	}
 
 	for i, n := range s.web {
-		b.Targets = append(b.Targets, loadbalancer.Target{ID: i + 1, Address: netip.MustParseAddr(n.address)})
+		b.Targets = append(b.Targets, loadbalancer.Target{
+			ID:      i + 1,
+			Address: netip.MustParseAddr(n.address),
+		})
+
 		n.write("/usr/share/wordpress/show.php", "0644", "root:root", show)
 	}
 
@@ -102,7 +109,12 @@ func (s *site) balance(b loadbalancer.Balancer) {
 func visit(t *testing.T, address string) (int, string) {
 	t.Helper()
 
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(visitor)}}
+	dialer := &net.Dialer{
+		LocalAddr: &net.TCPAddr{
+			IP: net.ParseIP(visitor),
+		},
+	}
+
 	client := &http.Client{
 		Timeout: time.Minute,
 		Transport: &http.Transport{
@@ -115,7 +127,9 @@ func visit(t *testing.T, address string) (int, string) {
 
 				return dialer.DialContext(ctx, network, net.JoinHostPort(self, port))
 			},
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+			TLSClientConfig: &tls.Config{
+				InsecureSkipVerify: true,
+			},
 			DisableKeepAlives: true,
 		},
 	}
@@ -147,8 +161,11 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 	s := newSite(t, 1, map[string]string{"url": "https://www.example.org"})
 	host(t, "ip address add "+visitor+"/24 dev "+bridge)
 
-	plain, secure := rule("http", 80, "http", 80), rule("https", 443, "http", 80)
-	plainProxy, secureProxy := rule("http", 80, "http", 8083), rule("https", 443, "http", 8083)
+	plain := rule("http", 80, "http", 80)
+	secure := rule("https", 443, "http", 80)
+
+	plainProxy := rule("http", 80, "http", 8083)
+	secureProxy := rule("https", 443, "http", 8083)
 
 	for name, b := range map[string]loadbalancer.Balancer{
 		"the load balancer redirects": {
@@ -156,7 +173,10 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 			RedirectToHTTPS: true,
 		},
 		"the node redirects": {
-			Rules: []loadbalancer.Rule{plain, secure},
+			Rules: []loadbalancer.Rule{
+				plain,
+				secure,
+			},
 		},
 		"the load balancer redirects, by the PROXY protocol": {
 			Rules:           []loadbalancer.Rule{plainProxy, secureProxy},
@@ -184,7 +204,9 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 	t.Run("bytes are passed on", func(t *testing.T) {
 		s.t = t
 		s.balance(loadbalancer.Balancer{
-			Rules:         []loadbalancer.Rule{rule("tcp", 80, "tcp", 8083)},
+			Rules: []loadbalancer.Rule{
+				rule("tcp", 80, "tcp", 8083),
+			},
 			ProxyProtocol: true,
 		})
 
