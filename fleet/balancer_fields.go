@@ -168,14 +168,6 @@ func fixedFields() []balancerField {
 // word is one of the API's words as stack.yaml has it.
 func word(text, otherwise string) string { return strings.ToLower(cmp.Or(text, otherwise)) }
 
-func onOff(is bool) string {
-	if is {
-		return "on"
-	}
-
-	return "off"
-}
-
 // unitsOf is a load balancer's size, also where an old name says it.
 func unitsOf(request *godo.LoadBalancerRequest) uint32 {
 	named := map[string]uint32{

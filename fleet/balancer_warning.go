@@ -14,7 +14,8 @@ func (f *Fleet) balancerWarnings() []string {
 	for _, b := range wanted {
 		if b.Idle != 0 && b.Idle < b.serve.Timeout {
 			all = append(all, fmt.Sprintf(
-				"%s cuts off what says nothing for %s, and role %s may take %s for an answer; write a longer idle, or none",
+				"%s cuts off what says nothing for %s, and role %s may take %s for an answer; "+
+					"write a longer idle, or none",
 				b,
 				b.Idle,
 				b.Nodes,
@@ -24,8 +25,8 @@ func (f *Fleet) balancerWarnings() []string {
 
 		if b.Redirect && b.visited.Scheme == "http" {
 			all = append(all, fmt.Sprintf(
-				"%s sends visitors to https, and the address of role %s is %s: they may be sent in circles; give it an "+
-					"https address",
+				"%s sends visitors to https, and the address of role %s is %s: "+
+					"they may be sent in circles; give it an https address",
 				b,
 				b.Nodes,
 				b.visited,

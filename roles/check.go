@@ -224,15 +224,7 @@ func (m *Manifest) checkServes(doc *report.Document) {
 	for i, serve := range m.Serves {
 		at := fmt.Sprintf("serves[%d]", i)
 		checkPort(doc, at+".port", serve.Port)
-
-		if serve.ProxyPort != 0 {
-			checkPort(doc, at+".proxy_port", serve.ProxyPort)
-		}
-
-		if serve.ProxyPort != 0 && serve.ProxyPort == serve.Port {
-			doc.Add(at+".proxy_port", "must differ from port, where who comes begins without the PROXY protocol, "+
-				"got %d for both", serve.Port)
-		}
+		serve.checkProxyPort(doc, at+".proxy_port")
 
 		if serve.Name == "" {
 			doc.Add(at+".name", "is missing; write what is served, as in name: http")
@@ -253,6 +245,19 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		if serve.Ready.Path != "" && !strings.HasPrefix(serve.Ready.Path, "/") {
 			doc.Add(at+".ready.path", "must begin with /, got %q", serve.Ready.Path)
 		}
+	}
+}
+
+func (s Serve) checkProxyPort(doc *report.Document, at string) {
+	if s.ProxyPort == 0 {
+		return
+	}
+
+	checkPort(doc, at, s.ProxyPort)
+
+	if s.ProxyPort == s.Port {
+		doc.Add(at, "must differ from port, where who comes begins without the PROXY protocol, "+
+			"got %d for both", s.Port)
 	}
 }
 

@@ -92,6 +92,7 @@ func limitServes(limits map[string]jsonschema.Schema) {
 		"enum":    []string{ProtocolHTTP, ProtocolTCP},
 		"default": ProtocolHTTP,
 	}
+
 	limits["serves[].counters"] = jsonschema.Schema{"pattern": folderName.String()}
 	limits["serves[].health.port"] = jsonschema.Port()
 	limits["serves[].health.path"] = absolute()
