@@ -144,7 +144,7 @@ func (v visitor) changesNoCode() {
 	} {
 		code, body, _ := v.ask(http.MethodGet, "wp-admin/"+path, nil)
 		require.GreaterOrEqual(v.t, code, http.StatusBadRequest, path)
-		require.Contains(v.t, body, "you are not allowed to", path)
+		require.Contains(v.t, body, "Code comes with the image of this site", path)
 	}
 
 	code, body, _ := v.ask(http.MethodGet, "wp-admin/plugins.php", nil)

@@ -277,6 +277,8 @@ func certificateChanges() []handChange {
 }
 
 func TestUpMendsWhatSomebodyChanged(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -305,6 +307,8 @@ func TestUpMendsWhatSomebodyChanged(t *testing.T) {
 
 // What stack.yaml cannot say of a load balancer stays: whose project it is in.
 func TestAChangeLeavesTheProject(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -327,6 +331,8 @@ func TestAChangeLeavesTheProject(t *testing.T) {
 
 // What visitors are shown counts: the certificate before is kept until they are shown the new one.
 func TestACertificateIsKeptUntilTheNextIsShown(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -354,6 +360,8 @@ func TestACertificateIsKeptUntilTheNextIsShown(t *testing.T) {
 
 // The API is known to hold on to a certificate for minutes after its last use.
 func TestACertificateThatIsInUseIsLeftToTheNextUp(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 

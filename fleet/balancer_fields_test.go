@@ -299,6 +299,8 @@ func (w *world) option(change func(*stack.Balancer), said string) {
 // Each field that the API takes has been thought of: it is set, changed and removed by stack.yaml, or a row says why
 // not.
 func TestEachFieldOfALoadBalancerIsSetChangedAndRemoved(t *testing.T) {
+	t.Parallel()
+
 	changes := optionChanges()
 	w := newOptionWorld(t)
 	plain := *w.config.Stack.LoadBalancer
@@ -329,6 +331,8 @@ func TestEachFieldOfALoadBalancerIsSetChangedAndRemoved(t *testing.T) {
 
 // A size that has to wait holds nothing else up, and is told.
 func TestASizeThatMustWaitHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -349,6 +353,8 @@ func TestASizeThatMustWaitHoldsNothingUp(t *testing.T) {
 
 // A change that the API is too busy for is waited for.
 func TestABusyLoadBalancerIsWaitedFor(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.lab.Delays.Balancer = 300 * time.Millisecond
@@ -364,6 +370,8 @@ func TestABusyLoadBalancerIsWaitedFor(t *testing.T) {
 
 // A check of one's own does not see a node drain: its traffic is taken before.
 func TestTrafficIsTakenWhereADrainIsNotSeen(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.config.Stack.LoadBalancer.Health = &stack.BalancerHealth{
 		Path:     "/up",
@@ -384,6 +392,8 @@ func TestTrafficIsTakenWhereADrainIsNotSeen(t *testing.T) {
 
 // Let's Encrypt is asked by DigitalOcean's name servers.
 func TestACertificateOfADomainThatIsElsewhereIsRefused(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.config.Stack.LoadBalancer.Certificate = &stack.BalancerCertificate{LetsEncrypt: []string{"*.shop.example.org"}}
 
@@ -412,6 +422,8 @@ func TestACertificateOfADomainThatIsElsewhereIsRefused(t *testing.T) {
 
 // UDP and the ports of rules of one's own are let in, for the load balancer alone.
 func TestTheFirewallLetsInWhatALoadBalancerReaches(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.config.Stack.LoadBalancer.Rules = []stack.Rule{
 		{Protocol: "udp", Port: 53},
@@ -443,6 +455,8 @@ func TestTheFirewallLetsInWhatALoadBalancerReaches(t *testing.T) {
 
 // What does not go with what the role says is told, and is no difference.
 func TestThePlanWarnsOfOptionsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+
 	own := strings.Replace(tlsText, "web: {", "web: {url: 'http://www.example.org', ", 1)
 	w := newWorldOf(t, own, nil)
 	w.config.Stack.LoadBalancer.Idle = time.Minute

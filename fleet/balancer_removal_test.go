@@ -11,6 +11,8 @@ import (
 )
 
 func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
+	t.Parallel()
+
 	for name, balancers := range map[string]string{
 		"none":         "",
 		"another name": "balancers: [{name: front, nodes: web, http: PORT}]",
@@ -46,6 +48,8 @@ func TestALoadBalancerGoesOnlyWhenSomebodySaysSo(t *testing.T) {
 }
 
 func TestALoadBalancerIsMadeAnew(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	old := w.balancer()
@@ -68,6 +72,8 @@ func TestALoadBalancerIsMadeAnew(t *testing.T) {
 
 // A load balancer reaches nodes over their network, and moves to no other.
 func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.deleteBalancer()
@@ -90,6 +96,8 @@ func TestALoadBalancerInAnotherNetworkIsMadeAnewOnDemand(t *testing.T) {
 
 // The type of a load balancer, and who reaches it, are for good.
 func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -116,6 +124,8 @@ func TestUpRefusesAChangeThatTheAPIWouldRefuse(t *testing.T) {
 
 // Somebody took the tag by which it was known: its network tells whose it is.
 func TestALoadBalancerIsKnownByItsNetwork(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

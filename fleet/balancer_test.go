@@ -69,6 +69,8 @@ const twoBalancers = `balancers:
 `
 
 func TestEachLoadBalancerOfTheStackIsMade(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.site.answer(answerReady)
 
@@ -113,6 +115,8 @@ func answerReady(out http.ResponseWriter, request *http.Request) {
 }
 
 func TestDestroyLeavesNothingButImages(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.mustDestroy()
@@ -125,6 +129,8 @@ func TestDestroyLeavesNothingButImages(t *testing.T) {
 }
 
 func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.site.answer(answerReady)
 	w.mustUp()
@@ -149,6 +155,8 @@ func TestDestroyRemovesEachLoadBalancerOfTheStackAndNoOther(t *testing.T) {
 // Names of load balancers may meet: balancer edge of stack blog, and the only one of stack blog-edge. The API takes no
 // two of a name.
 func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, withBalancers(text, `balancers: [{name: edge, nodes: web, http: PORT}]`), nil)
 	w.createBalancer("hornero-blog-edge", "hornero:blog-edge:role:web")
 
@@ -168,6 +176,8 @@ func TestTheLoadBalancerOfAnotherStackIsNotOurs(t *testing.T) {
 }
 
 func TestUpOfAStackWithoutALoadBalancerEndsWhenAllNodesAreHealthy(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, withBalancers(text, ""), nil)
 	url, took, err := w.fleet().Up(t.Context())
 	require.NoError(t, err)
@@ -185,6 +195,8 @@ func TestUpOfAStackWithoutALoadBalancerEndsWhenAllNodesAreHealthy(t *testing.T) 
 
 // An editor may call the blog what he likes.
 func TestUpDoesNotLookAtWhatThePageSays(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.site.answer(func(out http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(out, "<title>Ann, at last</title>")
@@ -198,6 +210,8 @@ func TestUpDoesNotLookAtWhatThePageSays(t *testing.T) {
 
 // A site with an https address sends every visitor there who comes by http.
 func TestUpAsksASiteAsItsVisitorsDo(t *testing.T) {
+	t.Parallel()
+
 	for name, c := range map[string]struct {
 		url   string
 		ports string
@@ -252,6 +266,8 @@ func TestUpAsksASiteAsItsVisitorsDo(t *testing.T) {
 
 // Without an address of its own a site is asked under the load balancer's.
 func TestUpAsksASiteWithoutANameUnderTheLoadBalancersAddress(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	require.Equal(t, "http "+w.site.plain.Host+"/", w.site.lastAsked())
@@ -309,6 +325,8 @@ func TestUpWaitsForWhatARoleServes(t *testing.T) {
 
 // Of several, each is waited for, and named.
 func TestUpWaitsForEachLoadBalancer(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.config.Timeout = 2 * time.Second
 

@@ -10,6 +10,8 @@ import (
 )
 
 func TestAChainIsCutFromItsCertificate(t *testing.T) {
+	t.Parallel()
+
 	encoded := func(text string) string {
 		return string(pem.EncodeToMemory(&pem.Block{
 			Type:  "CERTIFICATE",

@@ -36,6 +36,8 @@ func (w *world) run(role string, command roles.Command, words ...string) outcome
 }
 
 func TestTheDatabasesCommandRunsOnTheWriter(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -60,6 +62,8 @@ func TestTheDatabasesCommandRunsOnTheWriter(t *testing.T) {
 }
 
 func TestACommandUnderALeaseRunsOnItsHolder(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText)
 	w.mustUp()
 
@@ -136,6 +140,8 @@ func TestACommandUnderALeaseRunsOnItsHolder(t *testing.T) {
 }
 
 func TestACommandOnOneRunsOnTheFirstHealthyNode(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText)
 	w.mustUp()
 
@@ -161,6 +167,8 @@ func TestACommandOnOneRunsOnTheFirstHealthyNode(t *testing.T) {
 }
 
 func TestACommandOnAllNamesWhoSaysWhat(t *testing.T) {
+	t.Parallel()
+
 	own := strings.Replace(apiText, "count: 2", "count: 10", 1)
 	w := newAPIWorld(t, own)
 	w.mustUp()
@@ -192,6 +200,8 @@ func TestACommandOnAllNamesWhoSaysWhat(t *testing.T) {
 }
 
 func TestTheOutputOfOneNodeIsPassedOnAsItIs(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.destroyDroplet("proxy-2", 6)

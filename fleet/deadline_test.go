@@ -16,6 +16,8 @@ import (
 var errLate = errors.New("late")
 
 func TestADeadlineCountsOnlyWhileNothingMoves(t *testing.T) {
+	t.Parallel()
+
 	moves := func(how string) status.Status {
 		return status.Status{
 			Node:    "db-2",
@@ -63,6 +65,8 @@ func TestADeadlineCountsOnlyWhileNothingMoves(t *testing.T) {
 
 // How long a state transfer takes depends on how much data there is.
 func TestAStateTransferStopsTheClockOfAReplace(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.config.Timeout = 5 * time.Second

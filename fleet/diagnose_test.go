@@ -32,6 +32,8 @@ func seven(states map[string]string) condition {
 }
 
 func TestDiagnose(t *testing.T) {
+	t.Parallel()
+
 	now := time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 
 	for name, c := range map[string]struct {
@@ -118,6 +120,8 @@ func TestDiagnose(t *testing.T) {
 }
 
 func TestTriesAreForgottenAfterAnHourOfHealth(t *testing.T) {
+	t.Parallel()
+
 	now := time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
 	made := tries{
 		"web-1": {now.Add(-2 * time.Hour)},

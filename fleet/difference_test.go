@@ -280,6 +280,8 @@ func stackComparisons() map[string]comparison {
 }
 
 func TestCompare(t *testing.T) {
+	t.Parallel()
+
 	for _, table := range []map[string]comparison{
 		nodeComparisons(),
 		stackComparisons(),

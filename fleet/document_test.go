@@ -11,6 +11,8 @@ import (
 )
 
 func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -45,6 +47,8 @@ func TestADocumentHoldsOnlyWhatTheRoleNeeds(t *testing.T) {
 
 // Only nodes of roles that ask for a certificate of an authority have one.
 func TestADocumentHasTheCertificatesThatTheRoleAsksFor(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -61,6 +65,8 @@ func TestADocumentHasTheCertificatesThatTheRoleAsksFor(t *testing.T) {
 }
 
 func TestADocumentHasTheSettingsOfItsRoleAndGroup(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText)
 	w.mustUp()
 
@@ -82,6 +88,8 @@ func TestADocumentHasTheSettingsOfItsRoleAndGroup(t *testing.T) {
 
 // A secret that only the operator can give is asked for before anything is made.
 func TestUpWantsTheSecretsThatAreGiven(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, apiText, apiRole())
 	const hint = "`hornero secrets set api.token`"
 
@@ -105,6 +113,8 @@ func TestUpWantsTheSecretsThatAreGiven(t *testing.T) {
 }
 
 func TestReplaceLeavesANodeAloneWhoseSecretIsMissing(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText)
 	w.mustUp()
 

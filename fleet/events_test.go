@@ -12,6 +12,8 @@ import (
 )
 
 func TestEventsAreFollowed(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.happen("joined", "db-1")
@@ -40,6 +42,8 @@ func TestEventsAreFollowed(t *testing.T) {
 }
 
 func TestEventsComeFromWhoeverKnows(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.happen("joined", "db-1")
@@ -65,6 +69,8 @@ func TestEventsComeFromWhoeverKnows(t *testing.T) {
 }
 
 func TestAFollowerHearsOfARebuild(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

@@ -31,6 +31,8 @@ func (w *world) exec(name string, stdin io.Reader) outcome {
 }
 
 func TestACommandRunsOnANodeOrOnARole(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -73,6 +75,8 @@ func TestACommandRunsOnANodeOrOnARole(t *testing.T) {
 }
 
 func TestACommandRunsOnWhatStackYAMLNamesNoMore(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.config.Stack.Nodes[2].Count = 1
@@ -82,6 +86,8 @@ func TestACommandRunsOnWhatStackYAMLNamesNoMore(t *testing.T) {
 }
 
 func TestANodeWithoutADropletKeepsACommandFromNoOther(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.destroyDroplet("db-2", 6)
@@ -117,6 +123,8 @@ func TestANodeWithoutADropletKeepsACommandFromNoOther(t *testing.T) {
 }
 
 func TestACommandHasATerminal(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

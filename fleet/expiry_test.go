@@ -23,6 +23,8 @@ func about(lines []string, what string) []string {
 }
 
 func TestTheEndOfCertificatesIsToldInTime(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	made := time.Now()
@@ -56,6 +58,8 @@ func TestTheEndOfCertificatesIsToldInTime(t *testing.T) {
 }
 
 func TestNothingIsToldOfFreshCertificates(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

@@ -47,6 +47,8 @@ func readFirewall() godo.Firewall {
 }
 
 func TestCompareFirewall(t *testing.T) {
+	t.Parallel()
+
 	open := doors{}
 	open.at(22).Addresses = []string{"2001:db8::/48", "203.0.113.7"}
 	open.at(80).Tags = []string{"hornero:x:role:a", "hornero:x:role:b"}

@@ -14,6 +14,8 @@ import (
 
 // A role of the user's own that declares no port is reached where it serves.
 func TestWhatARoleServesIsOpen(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText+"balancers: [{name: front, nodes: api, http: PORT}]\n")
 	w.site.answer(answerReady)
 	require.NoError(t, w.up())
@@ -42,6 +44,8 @@ func ownRole(name, ports, watches string) string {
 }
 
 func TestLimitsOfFirewalls(t *testing.T) {
+	t.Parallel()
+
 	own := fstest.MapFS{}
 	nodes := "nodes:\n  - {name: db, role: db, count: 1}\n  - {name: hub, role: hub, count: 1}\n"
 

@@ -101,6 +101,8 @@ func (w *world) warnings() []string {
 
 // What the built-in roles need of each other, and nothing else.
 func TestEachRoleHasAFirewall(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, text+"operator_addresses: [203.0.113.7, '2001:db8::/48']\n", nil)
 
 	// Not one Droplet is ever there without.
@@ -141,6 +143,7 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		ssh,
 		"tcp 80 from hornero:blog:role:proxy, hornero-blog",
 		"tcp 8082 from hornero:blog:role:web",
+		"tcp 8083 from hornero-blog", // with the PROXY protocol
 		"tcp 9200 from hornero:blog, hornero-blog",
 		agent,
 		"tcp 9210 from hornero:blog:role:web",
@@ -173,6 +176,8 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 
 // A stack that was launched by an earlier version gets its firewalls while it runs.
 func TestUpGivesARunningStackItsFirewalls(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 
@@ -194,6 +199,8 @@ func TestUpGivesARunningStackItsFirewalls(t *testing.T) {
 }
 
 func TestWithoutOperatorAddressesEverybodyMayTryToLogIn(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 	require.Contains(
@@ -227,6 +234,8 @@ func TestWithoutOperatorAddressesEverybodyMayTryToLogIn(t *testing.T) {
 
 // What is changed by hand is named, and up mends it.
 func TestThePlanShowsWhatWasChangedOfAFirewall(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 
@@ -344,6 +353,8 @@ func TestThePlanShowsWhatWasChangedOfAFirewall(t *testing.T) {
 
 // A firewall of somebody else's on our Droplets opens what ours close.
 func TestAFirewallOfSomebodyElseIsToldAndLeftAlone(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, text+"operator_addresses: [203.0.113.7]\n", nil)
 	require.NoError(t, w.up())
 
@@ -371,6 +382,8 @@ func TestAFirewallOfSomebodyElseIsToldAndLeftAlone(t *testing.T) {
 
 // A role's firewall goes after the last of its nodes, and others' rules name it no longer.
 func TestTheFirewallOfARoleThatIsGoneIsDeleted(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 
@@ -405,6 +418,8 @@ func TestTheFirewallOfARoleThatIsGoneIsDeleted(t *testing.T) {
 }
 
 func TestDestroyRemovesTheFirewallsOfTheStackAndNoOther(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 
@@ -420,6 +435,8 @@ func TestDestroyRemovesTheFirewallsOfTheStackAndNoOther(t *testing.T) {
 
 // Role web of stack blog, and role b of stack blog-we: their names may meet.
 func TestTheFirewallOfAnotherStackIsNotTaken(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.createFirewall("hornero-blog-web", "hornero:blog-we:role:b")
 
@@ -433,6 +450,8 @@ func TestTheFirewallOfAnotherStackIsNotTaken(t *testing.T) {
 }
 
 func TestTheReservedIPIsOpenToEverybody(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 	require.NotContains(

@@ -37,6 +37,8 @@ func founders(w *world) int {
 }
 
 func TestUpLaunchesTheStackOnce(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	require.Equal(t, whole, w.names())
@@ -54,6 +56,8 @@ func TestUpLaunchesTheStackOnce(t *testing.T) {
 }
 
 func TestUpMarksWhoMayHaveFoundedThePeerSet(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -92,12 +96,16 @@ func TestUpSaysWhatItWaitsFor(t *testing.T) {
 }
 
 func TestUpEndsAtARefusedNode(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.refused = "db-2"
 	require.ErrorIs(t, w.up(), fleet.ErrRefused)
 }
 
 func TestAFounderThatIsLostIsLaunchedAnew(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.strangers = true
 	w.config.Timeout = time.Second
@@ -124,6 +132,8 @@ func TestAFounderThatIsLostIsLaunchedAnew(t *testing.T) {
 }
 
 func TestUpEndsWhereNobodyMayFound(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.strangers = true
 	w.mayFound = func(cloudinit.Node) bool { return false }
@@ -132,6 +142,8 @@ func TestUpEndsWhereNobodyMayFound(t *testing.T) {
 }
 
 func TestAllDropletsAreCreatedAtOnce(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 
 	// None is created before all are asked for.
@@ -147,6 +159,8 @@ func TestAllDropletsAreCreatedAtOnce(t *testing.T) {
 }
 
 func TestTwoUpsAtOnceEndWithTheSameNodes(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 
 	var both errgroup.Group
@@ -160,6 +174,8 @@ func TestTwoUpsAtOnceEndWithTheSameNodes(t *testing.T) {
 }
 
 func TestANodeThatIsRefusedForATwinIsLaunchedAnew(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.twin = "db-2"
 	w.known["db-2"] = 1
@@ -170,6 +186,8 @@ func TestANodeThatIsRefusedForATwinIsLaunchedAnew(t *testing.T) {
 }
 
 func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
+
 	// Killed after the first, whichever that is, and among the others.
 	for _, after := range []int32{1, 2, 4} {
 		w := newWorld(t)
@@ -191,6 +209,8 @@ func TestUpKilledHalfwayIsFinishedByTheNext(t *testing.T) {
 }
 
 func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -215,6 +235,8 @@ func TestOfTwoDropletsOfANodeTheElderStays(t *testing.T) {
 }
 
 func TestAMissingNodeComesBackAsTheNextIncarnation(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

@@ -38,6 +38,8 @@ func TestHealTakesTheLockForEachStep(t *testing.T) {
 
 // What seemed to be dead to a healer may be what an operator is at.
 func TestHealLeavesAloneWhatAnOperatorMadeAnew(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, w.up())
 	w.destroyDroplet("web-1", 6)

@@ -18,6 +18,8 @@ func (w *world) healer() *fleet.Healer {
 }
 
 func TestHealMakesAnewWhatDied(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -40,6 +42,8 @@ func TestHealMakesAnewWhatDied(t *testing.T) {
 }
 
 func TestHealTurnsADropletOnOnce(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	healer := w.healer()
@@ -52,6 +56,8 @@ func TestHealTurnsADropletOnOnce(t *testing.T) {
 }
 
 func TestHealStopsWhenTooMuchIsDown(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 

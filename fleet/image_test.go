@@ -11,6 +11,8 @@ import (
 )
 
 func TestAMissingImageSaysHowToBakeIt(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.config.Stack.Release = "debian-12"
 	err := w.up()
@@ -65,6 +67,8 @@ func (w *world) snapshot(node string, tags ...string) int {
 }
 
 func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	pinned := w.newestOf("web")
 	w.mustUp()
@@ -96,6 +100,8 @@ func TestAPinnedImageIsTheOneThatIsLaunched(t *testing.T) {
 }
 
 func TestAPinnedImageHasToFit(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -143,6 +149,8 @@ func TestAPinnedImageHasToFit(t *testing.T) {
 }
 
 func TestUpMakesNothingWhereAPinnedImageDoesNotFit(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.config.Stack.Nodes[2].Image = w.newestOf("db").ID
 	require.ErrorIs(t, w.up(), fleet.ErrPinned)
@@ -150,6 +158,8 @@ func TestUpMakesNothingWhereAPinnedImageDoesNotFit(t *testing.T) {
 }
 
 func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -167,6 +177,8 @@ func TestAnImageOfAnEarlierVersionReplacesNothing(t *testing.T) {
 }
 
 func TestARejectedImageIsPassedOver(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	good := w.newestOf("web")
 	w.mustUp()

@@ -49,6 +49,8 @@ func (w *world) keysOfMachines() *[][]string {
 }
 
 func TestDropletsHaveTheAccountsKeys(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	ann, tom, eve := w.uploadKey("ann"), w.uploadKey("tom"), w.uploadKey("eve")
 	given := w.keysOfMachines()
@@ -83,6 +85,8 @@ func TestDropletsHaveTheAccountsKeys(t *testing.T) {
 
 // What a Droplet was given cannot be read: uploaded anew, the key has another number.
 func TestAKeyThatWasUploadedAnewIsTheSame(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	ann := w.uploadKey("ann")
 	w.config.Stack.SSHKeys = []string{"ann"}
@@ -104,6 +108,8 @@ func TestAKeyThatWasUploadedAnewIsTheSame(t *testing.T) {
 }
 
 func TestAKeyThatIsMisspeltOrNamesTwo(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	first := w.uploadKey("laptop")
 	w.uploadKey("laptop")

@@ -124,6 +124,8 @@ func killedCommands() map[string]killed {
 const killsOfEach = 2
 
 func TestTheNextRunEndsWhereAnUnkilledOneDoes(t *testing.T) {
+	t.Parallel()
+
 	for name, c := range killedCommands() {
 		t.Run(name, func(t *testing.T) {
 			changes, want := c.unkilled(t)

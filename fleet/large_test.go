@@ -10,6 +10,8 @@ import (
 
 // A plan's requests grow with pages, not with nodes: at most 100 for 100 nodes.
 func TestAPlanAsksLittleOfALargeStack(t *testing.T) {
+	t.Parallel()
+
 	asked := map[int]int32{}
 
 	for _, nodes := range []int{10, 100} {

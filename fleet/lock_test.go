@@ -98,6 +98,8 @@ func up(ctx context.Context, f *fleet.Fleet, wait time.Duration) error {
 }
 
 func TestOfTwoReplacesOneIsRefusedByName(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -121,6 +123,8 @@ func TestOfTwoReplacesOneIsRefusedByName(t *testing.T) {
 }
 
 func TestOfTwoReplacesOneWaitsForTheOther(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -144,6 +148,8 @@ func TestOfTwoReplacesOneWaitsForTheOther(t *testing.T) {
 }
 
 func TestTheFirstUpHasTheLockFromTheNetworkOn(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.Equal(t, lock.Free, w.lock().State, "there is no network yet")
 
@@ -168,6 +174,8 @@ func TestTheFirstUpHasTheLockFromTheNetworkOn(t *testing.T) {
 }
 
 func TestTwoFirstUpsLaunchTheStackOnce(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 
 	var group sync.WaitGroup
@@ -184,6 +192,8 @@ func TestTwoFirstUpsLaunchTheStackOnce(t *testing.T) {
 }
 
 func TestALostLockRemovesNothing(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -252,6 +262,8 @@ func TestTheLockOfAKilledRunIsTakenOver(t *testing.T) {
 }
 
 func TestALockIsBrokenByItsNameAlone(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	require.NoError(t, fleet.BreakLock(t.Context(), w.config, "0badcafe"), "there is no network yet")
 	w.mustUp()
@@ -287,6 +299,8 @@ func TestADescriptionIsPutBack(t *testing.T) {
 }
 
 func TestADestroyHasTheLockUntilTheNetworkIsGone(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

@@ -11,6 +11,8 @@ import (
 )
 
 func TestALoginIsWhatSSHNeeds(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

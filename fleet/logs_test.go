@@ -41,6 +41,8 @@ func (w *world) logs(query fleet.LogQuery) ([]string, error) {
 }
 
 func TestJournalsAreMergedByTime(t *testing.T) {
+	t.Parallel()
+
 	w := newLogWorld(t)
 	w.journals.write(t, "web-1", 10, "a")
 	w.journals.write(t, "web-1", 40, "d")
@@ -71,6 +73,8 @@ func TestJournalsAreMergedByTime(t *testing.T) {
 }
 
 func TestALineSaysWhereItIsFrom(t *testing.T) {
+	t.Parallel()
+
 	w := newLogWorld(t)
 	w.journals.write(t, "web-1", 1_500_000, "a")
 
@@ -104,6 +108,8 @@ func TestALineSaysWhereItIsFrom(t *testing.T) {
 }
 
 func TestANodeThatDoesNotTellItsJournalKeepsNoOtherFromIt(t *testing.T) {
+	t.Parallel()
+
 	w := newLogWorld(t)
 	w.journals.write(t, "web-1", 10, "a")
 	w.journals.write(t, "web-2", 20, "b")
@@ -127,6 +133,8 @@ func TestANodeThatDoesNotTellItsJournalKeepsNoOtherFromIt(t *testing.T) {
 }
 
 func TestAManyTimesLongerJournalIsMergedWhole(t *testing.T) {
+	t.Parallel()
+
 	w := newLogWorld(t)
 
 	// More than may wait for its turn.
@@ -153,6 +161,8 @@ func TestAManyTimesLongerJournalIsMergedWhole(t *testing.T) {
 }
 
 func TestJournalsAreFollowed(t *testing.T) {
+	t.Parallel()
+
 	w := newLogWorld(t)
 	w.journals.write(t, "web-1", 10, "a")
 	w.journals.write(t, "web-2", 5, "before a")

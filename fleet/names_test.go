@@ -41,6 +41,8 @@ nodes:
 `
 
 func TestADatabaseMayHaveAnyName(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, storeText, storeRoles())
 	w.config.Timeout = time.Second
 	w.unhealthy["data-3"] = true
@@ -65,6 +67,8 @@ func TestADatabaseMayHaveAnyName(t *testing.T) {
 }
 
 func TestAStackOfClientsHasNobodyWhoFounds(t *testing.T) {
+	t.Parallel()
+
 	before, rest, _ := strings.Cut(apiText, "  - {name: db,")
 	_, after, _ := strings.Cut(rest, "\n")
 

@@ -10,6 +10,8 @@ import (
 )
 
 func TestNewest(t *testing.T) {
+	t.Parallel()
+
 	said := func(writer string, quorum bool, era int, generation uint64) status.PeerSet {
 		return status.PeerSet{
 			Founded:    "f",

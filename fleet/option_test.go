@@ -58,6 +58,8 @@ func (w *world) backupPlan(node string) string {
 }
 
 func TestOptionsOfAGroup(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.group("web", func(g *stack.Group) { g.Monitoring, g.IPv6, g.Backups = true, true, true })
 	w.mustUp()
@@ -86,6 +88,8 @@ func TestOptionsOfAGroup(t *testing.T) {
 }
 
 func TestBackupsAreTurnedOnAndOffWhereTheNodeIs(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -119,6 +123,8 @@ func TestBackupsAreTurnedOnAndOffWhereTheNodeIs(t *testing.T) {
 
 // The answer is lost, and asked again it is refused: the Droplet tells that it was done.
 func TestBackupsAreTurnedOffOnceWhenTheAnswerIsLost(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.group("web", func(g *stack.Group) { g.Backups = true })
 	w.mustUp()
@@ -133,6 +139,8 @@ func TestBackupsAreTurnedOffOnceWhenTheAnswerIsLost(t *testing.T) {
 }
 
 func TestBackupsCostAFifthOfADroplet(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	without := w.readPlan().Price.After
 

@@ -129,6 +129,8 @@ func pairs() []pair {
 }
 
 func TestOfTwoOperatorsOneWaitsOrIsRefusedByName(t *testing.T) {
+	t.Parallel()
+
 	for _, p := range pairs() {
 		name := fmt.Sprintf("%s, then %s after %d lines, waits %s", p.first.name, p.second.name, p.schedule.after,
 			p.schedule.wait)

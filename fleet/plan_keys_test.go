@@ -386,6 +386,8 @@ func keysOf(kind reflect.Type, path string, seen map[reflect.Type]bool) []string
 
 // A key that is added has to be thought of: does plan show that it changed?
 func TestThePlanShowsEachKeyThatChanged(t *testing.T) {
+	t.Parallel()
+
 	changes := keyChanges()
 	keys := keysOf(reflect.TypeFor[stack.Stack](), "", map[reflect.Type]bool{})
 

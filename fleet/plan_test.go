@@ -57,6 +57,8 @@ func (w *world) specTag(node string) string {
 }
 
 func TestThePlanOfAStackThatIsNotThereIsWhatUpMakes(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	require.Equal(t, []string{
 		"create network hornero-blog: it is not there",
@@ -85,6 +87,8 @@ func TestThePlanOfAStackThatIsNotThereIsWhatUpMakes(t *testing.T) {
 
 // What is changed by hand is one line each, and up mends what it can.
 func TestThePlanShowsWhatWasChangedInTheCloud(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -170,6 +174,8 @@ func (w *world) deleteBalancer() {
 }
 
 func TestThePlanShowsANewImage(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -184,6 +190,8 @@ func TestThePlanShowsANewImage(t *testing.T) {
 }
 
 func TestThePlanShowsSurplusAndNodesOfNoGroup(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -208,6 +216,8 @@ func (w *world) second(node string) int {
 
 // Secrets that are missing are told, and not made.
 func TestThePlanMakesNoSecret(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -226,6 +236,8 @@ func TestThePlanMakesNoSecret(t *testing.T) {
 
 // Each secret in turn is changed: what was launched with the old one is to be replaced.
 func TestThePlanShowsEachSecretThatChanged(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 

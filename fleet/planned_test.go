@@ -16,6 +16,8 @@ func (w *world) readPlan() *fleet.Plan {
 }
 
 func TestUpBringsAboutNothingThatThePlanHasNot(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -35,6 +37,8 @@ func TestUpBringsAboutNothingThatThePlanHasNot(t *testing.T) {
 }
 
 func TestAPlanTellsWhatTheStackCosts(t *testing.T) {
+	t.Parallel()
+
 	const droplet, balancer = 6, 12 // dollars a month: the smallest with 1 GB, and a unit
 
 	w := newWorldOf(t, tlsText, nil)

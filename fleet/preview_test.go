@@ -19,6 +19,8 @@ func (w *world) preview(name string) cloudinit.Node {
 }
 
 func TestPreviewOfAStackThatIsNotThere(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	founder := w.preview("db-1")
 	require.True(t, founder.Found)
@@ -32,6 +34,8 @@ func TestPreviewOfAStackThatIsNotThere(t *testing.T) {
 }
 
 func TestPreviewIsWhatALaunchGives(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

@@ -53,6 +53,8 @@ func (w *world) move(project string, urns ...any) {
 var nodesAndBalancer = append(slices.Repeat([]string{"droplet"}, 7), "loadbalancer")
 
 func TestTheStackIsInItsProject(t *testing.T) {
+	t.Parallel()
+
 	w, project := newProjectWorld(t)
 
 	// The operator's own, of no stack.
@@ -73,6 +75,8 @@ func TestTheStackIsInItsProject(t *testing.T) {
 }
 
 func TestWhatWasMovedOutOfTheProjectIsMovedBack(t *testing.T) {
+	t.Parallel()
+
 	w, project := newProjectWorld(t)
 	w.mustUp()
 
@@ -90,6 +94,8 @@ func TestWhatWasMovedOutOfTheProjectIsMovedBack(t *testing.T) {
 }
 
 func TestAStackThatRunsIsMovedIntoAProject(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -111,6 +117,8 @@ func TestAStackThatRunsIsMovedIntoAProject(t *testing.T) {
 }
 
 func TestAReservedIPThatIsFreeIsMovedAndOneThatIsHeldIsWithItsDroplet(t *testing.T) {
+	t.Parallel()
+
 	w, project := newProjectWorld(t)
 	w.mustUp()
 
@@ -130,6 +138,8 @@ func TestAReservedIPThatIsFreeIsMovedAndOneThatIsHeldIsWithItsDroplet(t *testing
 }
 
 func TestAProjectThatIsNotThereIsNotMade(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, text+"project: Shop\n", nil)
 
 	const (
@@ -149,6 +159,8 @@ func TestAProjectThatIsNotThereIsNotMade(t *testing.T) {
 }
 
 func TestANodeIsLaunchedAlthoughItsProjectIsGone(t *testing.T) {
+	t.Parallel()
+
 	w, _ := newProjectWorld(t)
 	w.mustUp()
 
@@ -159,6 +171,8 @@ func TestANodeIsLaunchedAlthoughItsProjectIsGone(t *testing.T) {
 }
 
 func TestTheStackIsMovedAlthoughTheFirstAnswerIsLost(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

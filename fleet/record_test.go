@@ -91,6 +91,8 @@ func (w *world) balancerIP() string {
 }
 
 func TestTheNamesOfStackYamlPointAtTheStack(t *testing.T) {
+	t.Parallel()
+
 	w := newDomainWorld(t)
 	w.createRecord("mail", "203.0.113.1")
 
@@ -117,6 +119,8 @@ func TestTheNamesOfStackYamlPointAtTheStack(t *testing.T) {
 }
 
 func TestThePlanShowsWhatWasChangedOfARecord(t *testing.T) {
+	t.Parallel()
+
 	w := newDomainWorld(t)
 	require.NoError(t, w.up())
 
@@ -172,6 +176,8 @@ func TestThePlanShowsWhatWasChangedOfARecord(t *testing.T) {
 
 // A name that points at another load balancer follows it.
 func TestARecordFollowsWhatItPointsAt(t *testing.T) {
+	t.Parallel()
+
 	w := newDomainWorld(t)
 	require.NoError(t, w.up())
 
@@ -190,6 +196,8 @@ func TestARecordFollowsWhatItPointsAt(t *testing.T) {
 }
 
 func TestADomainThatTheAccountHasNotIsToldBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, domainText, nil)
 
 	err := w.up()
@@ -212,6 +220,8 @@ func TestADomainThatTheAccountHasNotIsToldBeforeAnythingIsMade(t *testing.T) {
 
 // The API takes two records of a name.
 func TestARecordIsNotMadeTwiceWhenTheAnswerIsLost(t *testing.T) {
+	t.Parallel()
+
 	w := newDomainWorld(t)
 	lost := false
 	b := w.faulty(eager)

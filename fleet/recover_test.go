@@ -22,6 +22,8 @@ func voter(term, index uint64) status.Recovery {
 }
 
 func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -114,6 +116,8 @@ func TestRecoverPicksTheNewestSurvivor(t *testing.T) {
 }
 
 func TestRecoveryNamesWhoDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -128,6 +132,8 @@ func TestRecoveryNamesWhoDoesNotAnswer(t *testing.T) {
 }
 
 func TestRecoverRebuildsFromTheNewestSurvivor(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -148,6 +154,8 @@ func TestRecoverRebuildsFromTheNewestSurvivor(t *testing.T) {
 
 // A Droplet may bear a role that the stack had once, or that somebody mistyped.
 func TestRecoverPassesOverARoleThatTheStackHasNot(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

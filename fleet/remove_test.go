@@ -31,6 +31,8 @@ func (w *world) scale(group string, count int) {
 }
 
 func TestANodeThatWasScaledAwayGoes(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -47,6 +49,8 @@ func TestANodeThatWasScaledAwayGoes(t *testing.T) {
 }
 
 func TestADatabaseNodeIsNotScaledAwayUnasked(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.scale("db", 5)
 	w.mustUp()
@@ -68,6 +72,8 @@ func TestADatabaseNodeIsNotScaledAwayUnasked(t *testing.T) {
 
 // Killed after a node was declared gone: it is only deleted, whatever the others are like.
 func TestARemovalThatWasKilledIsFinished(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.scale("db", 4)
 	w.mustUp()
@@ -80,6 +86,8 @@ func TestARemovalThatWasKilledIsFinished(t *testing.T) {
 }
 
 func TestTheLastNodeThatServesIsNotTaken(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.set(func() { w.unhealthy["proxy-2"] = true })
@@ -95,6 +103,8 @@ func TestTheLastNodeThatServesIsNotTaken(t *testing.T) {
 }
 
 func TestTheOnlyNodeOfARoleIsReplacedBesideAnExtraOne(t *testing.T) {
+	t.Parallel()
+
 	for _, group := range []string{"db", "proxy"} {
 		w := newWorldOf(t, tlsText, nil)
 		w.scale(group, 1)
@@ -111,6 +121,8 @@ func TestTheOnlyNodeOfARoleIsReplacedBesideAnExtraOne(t *testing.T) {
 }
 
 func TestNothingIsRemovedThatCouldNotBeMadeAgain(t *testing.T) {
+	t.Parallel()
+
 	for name, change := range map[string]func(*world){
 		"a size whose disk is too small": func(w *world) { w.config.Stack.Nodes[0].Size = "s-1vcpu-512mb-10gb" },
 		"no such size":                   func(w *world) { w.config.Stack.Nodes[0].Size = "s-9vcpu" },

@@ -10,6 +10,8 @@ import (
 )
 
 func TestReplace(t *testing.T) {
+	t.Parallel()
+
 	for _, c := range []struct {
 		node string
 		want []string
@@ -49,6 +51,8 @@ func TestReplace(t *testing.T) {
 }
 
 func TestReplaceIsRefusedWhereDataIsAtStake(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.set(func() { w.unhealthy["db-3"] = true })
@@ -63,6 +67,8 @@ func TestReplaceIsRefusedWhereDataIsAtStake(t *testing.T) {
 }
 
 func TestReplaceCountsAllThatRemainAfterADeclaredLoss(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	w.set(func() { w.unhealthy["db-3"] = true })

@@ -75,6 +75,8 @@ func (w *world) launchStranger() int {
 }
 
 func TestUpWantsTheReservedIPToBeRight(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	address := w.asksFor("nyc3")
 	require.ErrorContains(t, w.up(), "`hornero secrets set digitalocean.reserved_ip_token`")
@@ -115,6 +117,8 @@ func (w *world) upWithReservedIP() string {
 }
 
 func TestOnlyProxiesGetTheReservedIPsToken(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	address := w.upWithReservedIP()
 
@@ -135,6 +139,8 @@ func TestOnlyProxiesGetTheReservedIPsToken(t *testing.T) {
 }
 
 func TestStatusTellsWhereTheReservedIPIs(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	address := w.upWithReservedIP()
 
@@ -178,6 +184,8 @@ func TestStatusTellsWhereTheReservedIPIs(t *testing.T) {
 }
 
 func TestTheReservedIPOutlivesTheStack(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	address := w.upWithReservedIP()
 
@@ -200,6 +208,8 @@ func TestTheReservedIPOutlivesTheStack(t *testing.T) {
 
 // A stack that ran before it asked for an address has proxies that were launched without it.
 func TestNodesLaunchedBeforeTheReservedIPDoNotKnowIt(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

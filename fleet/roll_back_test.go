@@ -68,6 +68,8 @@ func (w *world) roots(role string) map[string]string {
 }
 
 func TestALaterNodeThatIsBadTakesTheWholeRollBack(t *testing.T) {
+	t.Parallel()
+
 	for name, c := range laterSlots {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldOf(t, tlsText, nil)

@@ -29,6 +29,8 @@ func (w *world) recovers(node string) func(api.Machine) {
 }
 
 func TestUpReplacesWhatIsNotAsWanted(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.snapshot("web-1", webTags...)
@@ -68,6 +70,8 @@ func TestUpReplacesWhatIsNotAsWanted(t *testing.T) {
 
 // The database never has fewer nodes than stack.yaml says: the extra one is there before the first goes.
 func TestARollOfTheDatabaseHasAnExtraNode(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -85,6 +89,8 @@ func TestARollOfTheDatabaseHasAnExtraNode(t *testing.T) {
 }
 
 func TestABadImageIsRolledBackByItself(t *testing.T) {
+	t.Parallel()
+
 	for name, c := range map[string]struct {
 		goesBad func(*world)
 		want    string
@@ -145,6 +151,8 @@ func TestABadImageIsRolledBackByItself(t *testing.T) {
 }
 
 func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
+	t.Parallel()
+
 	for _, promote := range []bool{true, false} {
 		w := newWorldOf(t, tlsText, nil)
 		w.mustUp()
@@ -194,6 +202,8 @@ func (w *world) traffic() []string {
 }
 
 func TestBlueAndGreenChangePlacesAtOnce(t *testing.T) {
+	t.Parallel()
+
 	for _, promote := range []bool{true, false} {
 		w := newWorldOf(t, tlsText, nil)
 		w.mustUp()
@@ -230,6 +240,8 @@ func TestBlueAndGreenChangePlacesAtOnce(t *testing.T) {
 }
 
 func TestMembersRollOneByOne(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -248,6 +260,8 @@ func TestMembersRollOneByOne(t *testing.T) {
 }
 
 func TestARollThatWasKilledIsFinishedByTheNextUp(t *testing.T) {
+	t.Parallel()
+
 	// Killed when the extra node comes, when the first successor does, when the second does.
 	for kills := 1; kills <= 3; kills++ {
 		w := newWorldOf(t, tlsText, nil)

@@ -12,6 +12,8 @@ import (
 
 // `hornero secrets rotate` names nodes without a look at the cloud: they are those that the plan replaces.
 func TestARotationNamesTheNodesThatThePlanReplaces(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -52,6 +54,8 @@ func TestARotationNamesTheNodesThatThePlanReplaces(t *testing.T) {
 
 // The nodes that keep the database take both values; those that use it have the new one alone.
 func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
+	t.Parallel()
+
 	const name, previous = "wordpress.db_password", "wordpress.db_password.previous"
 
 	w := newWorldOf(t, tlsText, nil)
@@ -98,6 +102,8 @@ func TestOnlyTheDatabaseHasThePreviousPassword(t *testing.T) {
 
 // One round is enough: this machine takes both keys, and both authorities, for as long as nodes have the old ones.
 func TestSSHKeysAreRotatedInOneRound(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -125,6 +131,8 @@ func TestSSHKeysAreRotatedInOneRound(t *testing.T) {
 
 // Between two steps the plan says which comes next.
 func TestThePlanSaysHowARotationGoesOn(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 

@@ -110,6 +110,8 @@ func TestNodesAreReachedWithoutTheAPI(t *testing.T) {
 }
 
 func TestWithoutWhatWasSeenTheAPIsErrorIsTold(t *testing.T) {
+	t.Parallel()
+
 	w, _, b := seenWorld(t)
 	b.set(always(fault{status: http.StatusServiceUnavailable}))
 
@@ -124,6 +126,8 @@ func TestWithoutWhatWasSeenTheAPIsErrorIsTold(t *testing.T) {
 }
 
 func TestARefusalIsNoReasonToBelieveWhatWasSeen(t *testing.T) {
+	t.Parallel()
+
 	w, _, b := seenWorld(t)
 	b.set(always(fault{status: http.StatusUnauthorized}))
 
@@ -132,6 +136,8 @@ func TestARefusalIsNoReasonToBelieveWhatWasSeen(t *testing.T) {
 }
 
 func TestAStaleAddressIsRefusedAndNotTrusted(t *testing.T) {
+	t.Parallel()
+
 	w, cache, b := seenWorld(t)
 
 	at := func(node string) *fleet.SeenNode {
@@ -157,6 +163,8 @@ func TestAStaleAddressIsRefusedAndNotTrusted(t *testing.T) {
 }
 
 func TestAListThatLacksWhatIsThereLaunchesNothing(t *testing.T) {
+	t.Parallel()
+
 	w, cache, b := seenWorld(t)
 	count := w.launches()
 
@@ -188,6 +196,8 @@ func TestAListThatLacksWhatIsThereLaunchesNothing(t *testing.T) {
 }
 
 func TestANodeThatWasNotSeenIsNotCalledMissing(t *testing.T) {
+	t.Parallel()
+
 	w, cache, b := seenWorld(t)
 	cache.seen.Nodes = cache.seen.Nodes[:6]
 
@@ -200,6 +210,8 @@ func TestANodeThatWasNotSeenIsNotCalledMissing(t *testing.T) {
 }
 
 func TestWhatIsSeenFollowsTheStack(t *testing.T) {
+	t.Parallel()
+
 	w, cache, _ := seenWorld(t)
 
 	seen := func(node string) fleet.SeenNode {

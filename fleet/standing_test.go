@@ -50,6 +50,8 @@ func (w *world) killAt(
 }
 
 func TestABlueGreenRollThatWasKilledSaysWhatStands(t *testing.T) {
+	t.Parallel()
+
 	blueGreen := func(ctx context.Context, f *fleet.Fleet) error {
 		return f.Roll(ctx, fleet.Roll{
 			Role:     "web",

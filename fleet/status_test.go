@@ -10,6 +10,8 @@ import (
 )
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -28,6 +30,8 @@ func TestStatus(t *testing.T) {
 }
 
 func TestStatusSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -64,6 +68,8 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -91,6 +97,8 @@ func TestStatusBelievesWhoSeesAQuorum(t *testing.T) {
 }
 
 func TestANodeOfAnotherAuthorityIsNotTrusted(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

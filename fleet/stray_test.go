@@ -28,6 +28,8 @@ func (w *world) stackTags() []string {
 
 // Two Droplets without a node's tag were taken for two of one node, and one of them was destroyed.
 func TestDropletsOfNoNodeAreLeftAlone(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	said := w.hear()
 
@@ -54,6 +56,8 @@ func TestDropletsOfNoNodeAreLeftAlone(t *testing.T) {
 }
 
 func TestDestroyLeavesNoTag(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	require.NotEmpty(t, w.stackTags())
@@ -69,6 +73,8 @@ func TestDestroyLeavesNoTag(t *testing.T) {
 }
 
 func TestADropletThatIsOffIsTurnedOn(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 	before, err := do.DropletsByTag(t.Context(), w.config.Client, "hornero:blog:node:web-1")
@@ -99,6 +105,8 @@ func TestADropletThatIsOffIsTurnedOn(t *testing.T) {
 
 // A page that takes PHP's whole time was cut off by the load balancer at 60 seconds.
 func TestALoadBalancerWaitsAsLongAsTheRoleMayTake(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 

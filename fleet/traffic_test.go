@@ -56,6 +56,8 @@ func order(t *testing.T, said string, lines ...string) {
 
 // A load balancer's API does not tell when it begins to send to a node; the node tells who asked it.
 func TestANodeThatWasFoundIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.config.Admission = time.Hour
@@ -86,6 +88,8 @@ func TestNodesGetTrafficWhenTheyAreHealthy(t *testing.T) {
 
 // A stack of an earlier version sends by the role's tag, and has a certificate without digits in its name.
 func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 
@@ -122,6 +126,8 @@ func TestAStackOfAnEarlierVersionIsTakenOver(t *testing.T) {
 }
 
 func TestASuccessorGetsTrafficBeforeTheOldOneLeaves(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.mustUp()
 
@@ -142,6 +148,8 @@ func TestASuccessorGetsTrafficBeforeTheOldOneLeaves(t *testing.T) {
 }
 
 func TestAdmitAndWithhold(t *testing.T) {
+	t.Parallel()
+
 	w := newAPIWorld(t, apiText+twoBalancers)
 	w.site.answer(answerReady)
 	w.mustUp()
@@ -173,6 +181,8 @@ func TestAdmitAndWithhold(t *testing.T) {
 
 // Twice the interval of the health check, one answer that takes its whole time, and a margin.
 func TestTheWaitForTrafficIsThatOfTheHealthCheck(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	w.config.Admission = 0
 	require.Equal(t, 12*time.Second, w.fleet().AdmissionWait("web"))

@@ -24,6 +24,8 @@ func (w *world) network() string {
 }
 
 func TestTheVPCHasTheRangeThatStackYamlSays(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, text+"vpc: {range: 10.200.16.0/24}\n", nil)
 	require.NoError(t, w.up())
 	require.Equal(t, "10.200.16.0/24", w.network())
@@ -51,6 +53,8 @@ func TestTheVPCHasTheRangeThatStackYamlSays(t *testing.T) {
 }
 
 func TestARangeThatIsTakenIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, text+"vpc: {range: 10.100.0.0/20}\n", nil) // that of a region's default VPC
 	require.ErrorContains(t, w.up(), "create VPC hornero-blog: ")
 	require.Empty(t, w.balancers())

@@ -12,6 +12,8 @@ import (
 )
 
 func TestTheRangeOfAStacksNetwork(t *testing.T) {
+	t.Parallel()
+
 	first, ok := fleet.FreeRange("hornero-blog")
 	require.True(t, ok)
 	require.Equal(t, 24, first.Bits())
@@ -52,6 +54,8 @@ func TestTheRangeOfAStacksNetwork(t *testing.T) {
 }
 
 func TestUpMakesANetworkThatIsFree(t *testing.T) {
+	t.Parallel()
+
 	w := newWorld(t)
 	wanted, _ := fleet.FreeRange("hornero-blog")
 

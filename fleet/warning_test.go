@@ -14,6 +14,8 @@ const wiseText = text + `operator_addresses: [203.0.113.7]
 `
 
 func TestWhatIsLegalAndUnwiseIsTold(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, strings.Replace(wiseText, "http: PORT", "http: PORT, https: TLSPORT", 1), nil)
 	w.group("db", func(g *stack.Group) { g.Backups = true })
 	require.Empty(t, w.warnings())
@@ -68,6 +70,8 @@ func TestWhatIsLegalAndUnwiseIsTold(t *testing.T) {
 }
 
 func TestALongTTLIsUnwise(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, strings.Replace(domainText, "ttl: 60", "ttl: 86400", 1), nil)
 
 	lines := about(w.warnings(), "record ")

@@ -23,6 +23,8 @@ const (
 )
 
 func TestANewNodeIsComparedWithTheOldOnes(t *testing.T) {
+	t.Parallel()
+
 	for name, c := range map[string]struct {
 		fresh, old string
 		wrong      string // "" when it is good
@@ -95,6 +97,8 @@ func TestANewNodeIsComparedWithTheOldOnes(t *testing.T) {
 }
 
 func TestAWatchIsLongerWhereThatMakesItSure(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.snapshot("web-1", webTags...)
@@ -113,6 +117,8 @@ func TestAWatchIsLongerWhereThatMakesItSure(t *testing.T) {
 
 // The new nodes have all traffic before anything can be compared: it is, with what the old ones answered.
 func TestBlueAndGreenChangePlacesAgainWhenTheNewOnesAreWorse(t *testing.T) {
+	t.Parallel()
+
 	w := newWorldOf(t, tlsText, nil)
 	w.mustUp()
 	w.snapshot("web-1", webTags...)
@@ -138,6 +144,8 @@ func TestBlueAndGreenChangePlacesAgainWhenTheNewOnesAreWorse(t *testing.T) {
 }
 
 func TestADatabaseNodeThatHoldsTheWriterUpIsRolledBack(t *testing.T) {
+	t.Parallel()
+
 	second := time.Second.Nanoseconds()
 
 	for name, c := range map[string]struct {
@@ -195,6 +203,8 @@ exec cat "$(dirname "$0")/lines"
 `
 
 func TestANodeCountsWhatItAnswered(t *testing.T) {
+	t.Parallel()
+
 	folder := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), mode))
