@@ -362,7 +362,7 @@ func TestTheManifestsOfTheRolesPutSecretsOnNoDisk(t *testing.T) {
 			require.NoError(t, err)
 
 			secret := bytes.Contains(text, []byte(`secret `)) || bytes.Contains(text, []byte(`pki "key"`))
-			require.Equal(t, secret, template.Volatile, template.Path)
+			require.True(t, template.Volatile || !secret, template.Path)
 		}
 	}
 }

@@ -22,7 +22,7 @@ whole_stack() { E2E_RUN='' E2E_LIST='' E2E_KEEP='' E2E_FRESH=1 E2E_RENAMED='' re
 
 part "the page: gofmt and pagecheck" scripts/lint.sh page
 beside "linters, and the programs of the later parts" lint_and_compile
-part "unit tests, and dqlite members on loopback" env HORNERO_FUZZ_SEQUENCES=100 go test -parallel 8 -timeout 20m ./...
+part "unit tests, and dqlite members on loopback" env HORNERO_FUZZ_SEQUENCES=100 go test -timeout 20m ./...
 joined
 if [ "$(id -u)" != 0 ]; then
 	echo "the lab's tests make namespaces and mounts: run make test as root" >&2
