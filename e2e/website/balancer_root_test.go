@@ -105,8 +105,8 @@ func (s *site) balance(b loadbalancer.Balancer) {
 	}
 }
 
-// visit asks the load balancer as a browser does that goes where it is sent, at most four times.
-func visit(t *testing.T, address string) (int, string) {
+// visitBalancer asks the load balancer as a browser does that goes where it is sent, at most four times.
+func visitBalancer(t *testing.T, address string) (int, string) {
 	t.Helper()
 
 	dialer := &net.Dialer{
@@ -193,7 +193,7 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 			s.balance(b)
 
 			for _, scheme := range []string{"http://", "https://"} {
-				status, said := visit(t, scheme+page)
+				status, said := visitBalancer(t, scheme+page)
 				require.Equal(t, http.StatusOK, status, said)
 				require.Equal(t, asHTTPS, said)
 			}
@@ -210,7 +210,7 @@ func TestNobodyIsSentInCirclesBehindALoadBalancer(t *testing.T) {
 			ProxyProtocol: true,
 		})
 
-		status, said := visit(t, "http://"+page)
+		status, said := visitBalancer(t, "http://"+page)
 		require.Equal(t, http.StatusOK, status, said)
 		require.Equal(t, "http\nREMOTE_ADDR="+visitor+"\nHTTPS=\nHTTP_HOST=www.example.org\n", said)
 	})
