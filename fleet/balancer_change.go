@@ -136,11 +136,11 @@ func usedBy(is godo.LoadBalancer) *godo.Certificate {
 
 // requestFor is the whole of a load balancer for a PUT, which sets what it leaves out to its default. What stack.yaml
 // does not say of the one that is there stays: its network and its project.
-func (w wantedBalancer) requestFor(is godo.LoadBalancer, certificate *godo.Certificate) *godo.LoadBalancerRequest {
-	request := *w.request
+func (b wantedBalancer) requestFor(is godo.LoadBalancer, certificate *godo.Certificate) *godo.LoadBalancerRequest {
+	request := *b.request
 	request.VPCUUID = is.VPCUUID
 	request.ProjectID = is.ProjectID
-	request.ForwardingRules = withCertificate(w.request.ForwardingRules, certificate)
+	request.ForwardingRules = withCertificate(b.request.ForwardingRules, certificate)
 
 	return &request
 }
