@@ -99,7 +99,7 @@ export E2E_RENAMED := $(RENAMED)
 .PHONY: e2e
 e2e: $(if $(LIST),deps,build packer) ## prove the whole stack in sections: RUN=replace (a regexp over their names; RUN=. runs the long ones, too), LIST=1 lists them, KEEP=1 leaves lab and stack for the next run, FRESH=1 takes over nothing, RENAMED=1 has the built-in roles by other names (root)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
-	go test -v -count 1 -timeout 40m -tags root,libsqlite3,nosqlite3,netgo,osusergo ./e2e | grep --line-buffered -vE '$(if $(LIST),^(=== |--- |PASS|ok ),^=== (RUN|NAME) )'
+	go test -v -count 1 -timeout 90m -tags root,libsqlite3,nosqlite3,netgo,osusergo ./e2e | grep --line-buffered -vE '$(if $(LIST),^(=== |--- |PASS|ok ),^=== (RUN|NAME) )'
 
 CHAOS_FAULTS ?= 200
 .PHONY: chaos

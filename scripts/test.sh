@@ -18,7 +18,7 @@ lint_and_compile() {
 	rm -rf .cache/test/programs
 }
 # The whole stack from nothing, whatever `make e2e KEEP=1` has left.
-whole_stack() { E2E_RUN='' E2E_LIST='' E2E_KEEP='' E2E_FRESH=1 E2E_RENAMED='' real -timeout 40m -v ./e2e; }
+whole_stack() { E2E_RUN='' E2E_LIST='' E2E_KEEP='' E2E_FRESH=1 E2E_RENAMED='' real -timeout 50m -v ./e2e; }
 
 part "the page: gofmt and pagecheck" scripts/lint.sh page
 beside "linters, and the programs of the later parts" lint_and_compile
