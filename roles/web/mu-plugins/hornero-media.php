@@ -121,6 +121,20 @@ function hornero_media_name($name, $extension, $folder) {
 }
 add_filter('wp_unique_filename', 'hornero_media_name', 999, 3);
 
+/**
+ * Makes the month's folder before WordPress does. Of two uploads that come first at one moment, WordPress refuses the
+ * one whose mkdir finds that the other's was quicker.
+ */
+function hornero_media_folder($uploads) {
+	$path = $uploads['path'];
+	for ($tries = 0; $tries < 5 && !$uploads['error'] && !is_dir($path); $tries++) {
+		@mkdir($path, 0755, true);
+		clearstatcache();
+	}
+	return $uploads;
+}
+add_filter('upload_dir', 'hornero_media_folder', 999);
+
 /** A file that is not on this node is deleted all the same. */
 function hornero_media_delete($file) {
 	$path = hornero_media_path($file);
