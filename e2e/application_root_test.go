@@ -157,6 +157,8 @@ func newApplication(t *testing.T, s *stack) *application {
 		"hornero":               "bin/hornero",
 		"hornero-bootstrap":     "bin/hornero-bootstrap",
 		"packer-plugin-hornero": "bin/packer-plugin-hornero",
+		"hornero-db":            "bin/hornero-db",
+		"hornero-media":         "bin/hornero-media",
 		"packer":                ".cache/packer",
 	} {
 		data, err := os.ReadFile(filepath.Join(s.root, from))
