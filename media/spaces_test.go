@@ -439,7 +439,7 @@ func TestOldUploadsMoveIn(t *testing.T) {
 	require.NoError(t, archive.Close())
 	require.NoError(t, zipped.Close())
 
-	// A file that the daemon puts in its place at that moment may be written once more: it is the same.
+	// A comparison that listed the Space before a file was there takes the copy here away: it is brought once more.
 	for _, want := range []string{
 		"250 files added, 0 were there, 1 passed over",
 		"[0-3] files added, 2(50|49|48|47) were there, 1 passed over",
