@@ -138,8 +138,7 @@ func (l *Library) fetchMissing(ctx context.Context) {
 // compareSpace takes over what the Space has. What it has no more goes here, too: set aside for a week, and not at all
 // where that would be more than a tenth.
 func (l *Library) compareSpace(ctx context.Context, store *spaces) error {
-	// All that is seen later is newer than the listing.
-	begun := l.clock.next()
+	before := l.resting()
 
 	found, err := store.list(ctx)
 	if err != nil {
@@ -153,8 +152,7 @@ func (l *Library) compareSpace(ctx context.Context, store *spaces) error {
 			continue
 		}
 
-		// Its own version is on its way, or the listing is older than it.
-		if known.Pending || known.Version.Compare(begun) > 0 {
+		if !before.still(known) {
 			continue
 		}
 
@@ -171,10 +169,34 @@ func (l *Library) compareSpace(ctx context.Context, store *spaces) error {
 
 	store.listed.Store(true)
 
-	return l.takeAway(found, begun)
+	return l.takeAway(found, before)
 }
 
-func (l *Library) takeAway(found map[string]space.Object, begun Version) error {
+// resting are the versions that the Space had when a listing of it began. About all that was on its way then, or that
+// changed since, the listing is silent: it may have been made before or after.
+type resting map[string]Version
+
+func (l *Library) resting() resting {
+	before := resting{}
+
+	for _, s := range l.index.all() {
+		if s.Pending {
+			before[s.Path] = Version{}
+			continue
+		}
+
+		before[s.Path] = s.Version
+	}
+
+	return before
+}
+
+// still tells whether a path is what it was; one that nobody knew is that as well.
+func (r resting) still(now state) bool {
+	return !now.Pending && r[now.Path] == now.Version
+}
+
+func (l *Library) takeAway(found map[string]space.Object, before resting) error {
 	var gone []state
 
 	live := 0
@@ -186,8 +208,7 @@ func (l *Library) takeAway(found map[string]space.Object, begun Version) error {
 
 		live++
 
-		// What was put since the listing began is not in it.
-		if _, ok := found[s.Path]; !ok && !s.Pending && s.Version.Compare(begun) < 0 && len(s.Holders) > 0 {
+		if _, ok := found[s.Path]; !ok && len(s.Holders) > 0 && before.still(s) {
 			gone = append(gone, s)
 		}
 	}

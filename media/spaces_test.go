@@ -1,14 +1,10 @@
 package media_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -34,6 +30,7 @@ type store struct {
 
 	mu    sync.Mutex
 	fails func(*http.Request) int // a status instead of an answer; 0 for none
+	holds func(*http.Request)     // called between an answer that is made and its way out
 	asked atomic.Int64
 }
 
@@ -68,7 +65,7 @@ func newStore(t *testing.T) *store {
 			return
 		}
 
-		handler.ServeHTTP(w, r)
+		s.serve(handler, w, r)
 	}))
 	t.Cleanup(s.Close)
 
@@ -84,15 +81,36 @@ func newStore(t *testing.T) *store {
 	return s
 }
 
+// serve answers, at once or when it is let go.
+func (s *store) serve(handler http.Handler, w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	holds := s.holds
+	s.mu.Unlock()
+
+	if holds == nil {
+		handler.ServeHTTP(w, r)
+		return
+	}
+
+	made := httptest.NewRecorder()
+	handler.ServeHTTP(made, r)
+	holds(r)
+
+	maps.Copy(w.Header(), made.Header())
+	w.WriteHeader(made.Code)
+	_, _ = w.Write(made.Body.Bytes())
+}
+
 func (s *store) failure(r *http.Request) int {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	fails := s.fails
+	s.mu.Unlock()
 
-	if s.fails == nil {
+	if fails == nil {
 		return 0
 	}
 
-	return s.fails(r)
+	return fails(r)
 }
 
 func (s *store) set(fails func(*http.Request) int) {
@@ -100,6 +118,14 @@ func (s *store) set(fails func(*http.Request) int) {
 	defer s.mu.Unlock()
 
 	s.fails = fails
+}
+
+// hold has answers wait that are made already.
+func (s *store) hold(holds func(*http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.holds = holds
 }
 
 // has is what the Space has of a file; empty when nothing.
@@ -364,126 +390,6 @@ func TestTheDiskIsACache(t *testing.T) {
 	require.Equal(t, 1, count, "old.jpg alone")
 	one.settled()
 	require.NotEmpty(t, store.has(t, "old.jpg"))
-}
-
-// A Space that another program filled is taken over as it is.
-func TestASpaceThatIsFullIsAdopted(t *testing.T) {
-	all, store := newNodes(t, "web-1"), newStore(t)
-
-	for i := range 30 {
-		store.put(
-			t,
-			fmt.Sprintf("wp-content/uploads/2019/%d.jpg", i),
-			fmt.Sprint("picture ", i),
-		)
-	}
-
-	one := all.start("web-1", store.in)
-	one.eventually("knows all", func() bool { return one.daemon.Status().Files == 30 })
-
-	status, text := one.get("2019/7.jpg")
-	require.Equal(t, http.StatusOK, status)
-	require.Equal(t, "picture 7", text)
-
-	// What another writer changes and removes there goes here, too.
-	store.put(t, "wp-content/uploads/2019/7.jpg", "another")
-	require.NoError(t, store.client.Delete(t.Context(), "wp-content/uploads/2019/8.jpg"))
-	one.daemon.CompareNow()
-	one.eventually("knows of both", func() bool { return one.daemon.Status().Files == 29 })
-
-	_, text = one.get("2019/7.jpg")
-	require.Equal(t, "another", text)
-
-	// A bucket that is suddenly empty is not believed.
-	for i := range 30 {
-		require.NoError(t, store.client.Delete(t.Context(), fmt.Sprintf("wp-content/uploads/2019/%d.jpg", i)))
-	}
-
-	one.daemon.CompareNow()
-	one.eventually("says so", func() bool {
-		return strings.Contains(
-			strings.Join(one.daemon.Status().Trouble, "\n"),
-			media.ErrTooMany.Error(),
-		)
-	})
-	require.Equal(t, "another", one.read("2019/7.jpg"))
-}
-
-func TestOldUploadsMoveIn(t *testing.T) {
-	all, store := newNodes(t, "web-1"), newStore(t)
-	one := all.start("web-1", store.in)
-	socket := filepath.Join(t.TempDir(), "socket")
-	listener, err := net.Listen("unix", socket)
-	require.NoError(t, err)
-
-	server := httptest.NewUnstartedServer(one.daemon.LocalHandler())
-	server.Listener = listener
-	server.Start()
-	t.Cleanup(server.Close)
-
-	var packed bytes.Buffer
-
-	zipped := gzip.NewWriter(&packed)
-	archive := tar.NewWriter(zipped)
-
-	for i := range 250 {
-		text := fmt.Sprint("old picture ", i)
-		header := &tar.Header{Name: fmt.Sprintf("./2015/%03d.jpg", i), Mode: 0o600, Size: int64(len(text))}
-		require.NoError(t, archive.WriteHeader(header))
-
-		_, err := archive.Write([]byte(text))
-		require.NoError(t, err)
-	}
-
-	require.NoError(t, archive.WriteHeader(&tar.Header{Name: "../evil.php", Size: 0}))
-	require.NoError(t, archive.Close())
-	require.NoError(t, zipped.Close())
-
-	// A comparison that listed the Space before a file was there takes the copy here away: it is brought once more.
-	for _, want := range []string{
-		"250 files added, 0 were there, 1 passed over",
-		"[0-3] files added, 2(50|49|48|47) were there, 1 passed over",
-	} {
-		var out bytes.Buffer
-
-		config := one.daemon.Config
-		require.NoError(t, media.Import(t.Context(), config, socket, bytes.NewReader(packed.Bytes()), &out))
-		require.Regexp(t, want, out.String())
-	}
-
-	require.Equal(
-		t,
-		"old picture 249",
-		store.has(t, "2015/249.jpg"),
-	)
-	require.Equal(
-		t,
-		"old picture 249",
-		one.read("2015/249.jpg"),
-	)
-
-	var out bytes.Buffer
-
-	wrong, err := media.AskVerify(t.Context(), socket, &out)
-	require.NoError(t, err)
-	require.False(t, wrong, out.String())
-
-	// A file that is lost, and one that was changed behind the daemon's back.
-	require.NoError(t, store.client.Delete(t.Context(), "wp-content/uploads/2015/001.jpg"))
-	store.put(t, "wp-content/uploads/2015/002.jpg", "other")
-
-	wrong, err = media.AskVerify(
-		context.Background(),
-		socket,
-		&out,
-	)
-	require.NoError(t, err)
-	require.True(t, wrong)
-	require.Contains(
-		t,
-		out.String(),
-		"2015/001.jpg: is not in the Space\n2015/002.jpg: is another file in the Space\n",
-	)
 }
 
 func TestAWrongKeyIsToldAtOnce(t *testing.T) {
