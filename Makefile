@@ -101,6 +101,11 @@ e2e: $(if $(LIST),deps,build packer) ## prove the whole stack in sections: RUN=r
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test -v -count 1 -timeout 90m -tags root,libsqlite3,nosqlite3,netgo,osusergo ./e2e | grep --line-buffered -vE '$(if $(LIST),^(=== |--- |PASS|ok ),^=== (RUN|NAME) )'
 
+FLOOD ?= 60s
+.PHONY: redteam
+redteam: ## attack a stack from outside, as PHP's user, as a web node's root and with an old certificate, and flood its doors (root; FLOOD=60s, KEEP=1)
+	@E2E_FLOOD=$(FLOOD) $(MAKE) -s e2e RUN='^(redteam|floods|firewalls|immutable|user-data|secrets)$$'
+
 CHAOS_FAULTS ?= 200
 .PHONY: chaos
 chaos: build packer ## break the stack at random under load, and prove that it heals and keeps every row (root; CHAOS_FAULTS=200, CHAOS_SEED)

@@ -160,6 +160,18 @@ var sections = []section{
 		test:   onlyWhatIsDeclaredIsOpen,
 	},
 	{
+		name:   "redteam",
+		proves: "what PHP's user, a web node's root and an old certificate's owner try fails, each by its own wall",
+		needs:  everything,
+		test:   attacksFail,
+	},
+	{
+		name:   "floods",
+		proves: "a web node that floods a database node's doors moves no writer, evicts no node and fails no page",
+		needs:  everything,
+		test:   floodsMoveNothing,
+	},
+	{
 		name:   "cloud-objects",
 		proves: "a project takes the stack, backups are turned on where nodes are, a new node has a key of the account",
 		needs:  everything,

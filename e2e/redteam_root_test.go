@@ -1,0 +1,213 @@
+//go:build root
+
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/internal/pki"
+	secret "github.com/hornero/hornero/internal/report"
+)
+
+// attempt is what an attacker tries from a place that he holds. It must not succeed while the stack is as it is, and
+// must succeed where the one protection that the row is about does not stand in its way: else something else would hold
+// it, by accident.
+type attempt struct {
+	attacker string
+	tries    string
+	succeeds func(*stack) bool
+	without  func(*stack) bool // the same, past that protection; it leaves the node as it was
+}
+
+// attempts are all of them. A new one is a row with two functions.
+var attempts = []attempt{
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "asks the metadata service for the node's user-data, which has its secrets",
+		succeeds: func(s *stack) bool { return s.asPHP(readUserData) },
+		without: func(s *stack) bool {
+			s.on(broken, "nft delete table ip hornero_metadata")
+			defer onlyRootReachesTheMetadataService(s, broken)
+			defer s.on(broken, "hornero-bootstrap drift || true")
+
+			return s.asPHP(readUserData)
+		},
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "reads the key of the node's certificate",
+		succeeds: func(s *stack) bool { return s.asPHP("cat " + nodeKey) },
+		without: func(s *stack) bool {
+			s.on(broken, "stat -c 'chmod %a %n' "+wayToKey+" >/run/modes-of-the-test; chmod o+rx "+wayToKey)
+			defer s.on(broken, "sh /run/modes-of-the-test; rm /run/modes-of-the-test")
+
+			return s.asPHP("cat " + nodeKey)
+		},
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "leaves code where every request runs it",
+		succeeds: func(s *stack) bool { return s.asPHP(leaveCode) },
+		without: func(s *stack) bool {
+			s.on(broken, "mount -t tmpfs -o mode=777 tmpfs "+mustUse)
+			defer s.on(broken, "umount "+mustUse)
+
+			return s.asPHP(leaveCode)
+		},
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "runs a program that it uploaded, by its address",
+		succeeds: func(s *stack) bool { return s.runsAnUpload() },
+		without: func(s *stack) bool {
+			s.on(broken, "cp -L "+siteConfig+" /run/site-of-the-test; sed -i '"+runUploads+"' $(readlink -f "+
+				siteConfig+") && nginx -t && nginx -s reload")
+			defer s.on(
+				broken,
+				"cat /run/site-of-the-test >"+siteConfig+"; rm /run/site-of-the-test; nginx -s reload",
+			)
+
+			return s.runsAnUpload()
+		},
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "asks another node's agent for the peer set, with no certificate",
+		succeeds: func(s *stack) bool { return s.asPHP(s.askAgent("")) },
+		without: func(s *stack) bool {
+			_, err := s.tryOn(broken, s.askAgent("--cert "+nodeCertificate+" --key "+nodeKey))
+			return err == nil
+		},
+	},
+	{
+		attacker: "root of a web node",
+		tries:    "changes a program",
+		succeeds: func(s *stack) bool {
+			_, err := s.tryOn(broken, touchUsr)
+			return err == nil
+		},
+		without: func(s *stack) bool {
+			defer s.on(broken, "rm -f /usr/bin/new; mount -o remount,bind,ro /usr")
+
+			_, err := s.tryOn(broken, "mount -o remount,bind,rw /usr && "+touchUsr)
+
+			return err == nil
+		},
+	},
+	{
+		attacker: "root of a web node",
+		tries:    "joins Galera with the node's certificate, and takes the whole database",
+		succeeds: func(s *stack) bool { return s.opens("4567", s.certificateOf(broken)) },
+		without:  func(s *stack) bool { return s.opens("4567", s.intruder(galeraAuthority)) },
+	},
+	{
+		attacker: "the owner of a replaced node's certificate",
+		tries:    "asks a database node's agent for the peer set",
+		succeeds: func(s *stack) bool {
+			old := s.certificateOf(broken)
+			s.must("replace", broken)
+
+			return s.opens("9201", old)
+		},
+		without: func(s *stack) bool { return s.opens("9201", s.certificateOf(broken)) },
+	},
+}
+
+// broken is the node that the attackers hold.
+const broken = "web-1"
+
+// What the attackers are after.
+const (
+	nodeCertificate = "/run/hornero/pki/node.pem"
+	nodeKey         = "/run/hornero/pki/node.key"
+	wayToKey        = "/run/hornero /run/hornero/pki " + nodeKey
+	mustUse         = "/usr/share/wordpress/wp-content/mu-plugins"
+	siteConfig      = "/etc/nginx/sites-enabled/hornero"
+
+	readUserData = "curl -fsm 3 http://169.254.169.254/metadata/v1/user-data | grep -q ."
+	leaveCode    = "echo \"<?php\" >" + mustUse + "/stays.php"
+
+	// runUploads changes nginx' text so that it runs PHP from the uploads.
+	runUploads = `s#location ~\* \\.(php.*403; }#location ~* \\.php$ { fastcgi_pass unix:/run/php/hornero.sock; }#`
+)
+
+// attacksFail has each attacker try, and tries each once more past its protection.
+func attacksFail(t *testing.T, s *stack) {
+	for _, a := range attempts {
+		t.Run(a.attacker+" "+a.tries, func(t *testing.T) {
+			s := s.with(t)
+
+			held := !a.succeeds(s)
+			t.Logf(
+				"%s: %s. must hold: yes, held: %v",
+				a.attacker,
+				a.tries,
+				held,
+			)
+			require.True(t, held)
+			require.True(t, a.without(s), "it would be held without its protection, by accident")
+		})
+	}
+
+	s.untilHealthy()
+}
+
+// asPHP runs a shell line as the user of PHP on the broken node, and tells whether it did what it was for.
+func (s *stack) asPHP(line string) bool {
+	s.t.Helper()
+
+	_, err := s.try(
+		"exec",
+		broken,
+		"--",
+		"setpriv",
+		"--reuid=www-data",
+		"--regid=www-data",
+		"--clear-groups",
+		"sh",
+		"-c",
+		line,
+	)
+
+	return err == nil
+}
+
+// askAgent is a command that asks a database node's agent for the peer set.
+func (s *stack) askAgent(shown string) string {
+	s.t.Helper()
+
+	database := s.nodes()["db-1"].Addresses.Private
+
+	return fmt.Sprintf(
+		"curl -fskm 5 %s https://%s:9201/v1/peers | grep -q db-2",
+		shown,
+		database,
+	)
+}
+
+// runsAnUpload puts a program among the uploads, and tells whether nginx has it run.
+func (s *stack) runsAnUpload() bool {
+	s.t.Helper()
+
+	const program = "/var/lib/wordpress/uploads/evil.php"
+
+	require.True(s.t, s.asPHP("echo \"<?php echo 6*7;\" >"+program))
+	defer s.asPHP("rm " + program)
+
+	said, _ := s.tryOn(broken, "curl -sm 5 http://127.0.0.1/wp-content/uploads/evil.php")
+
+	return said == "42"
+}
+
+// certificateOf is a node's own, as its root finds it.
+func (s *stack) certificateOf(node string) pki.Pair {
+	s.t.Helper()
+
+	return pki.Pair{
+		Certificate: s.on(node, "cat "+nodeCertificate) + "\n",
+		Key:         secret.Secret(s.on(node, "cat "+nodeKey) + "\n"),
+	}
+}
