@@ -10,3 +10,9 @@ func (h *Host) HostLink() string { return h.hostLink() }
 func Elsewhere(up map[string]string, name, state string) string {
 	return raised{States: up}.elsewhere(name, state)
 }
+
+// MakeNamespace makes a named network namespace.
+func MakeNamespace(name string) error { return makeNamespace(name) }
+
+// RemoveNamespace takes its name away.
+func RemoveNamespace(name string) error { return removeNamespace(name) }

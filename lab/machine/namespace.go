@@ -26,48 +26,140 @@ func makeNamespace(name string) error {
 		return fmt.Errorf("make namespace %s: %w", name, err)
 	}
 
-	// A bind mount needs a file to lie on, as ip netns makes it.
-	if err := os.WriteFile(path, nil, 0o444); err != nil {
-		return fmt.Errorf("make namespace %s: %w", name, err)
-	}
-
-	err := onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+	err := inFolder(func() error {
+		if err := mountFolder(); err != nil {
 			return err
 		}
 
-		// The mount keeps the namespace alive when this thread ends and no process is in it yet.
-		return unix.Mount(
-			fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()),
-			path,
-			"none",
-			unix.MS_BIND,
-			"",
-		)
+		// A bind mount needs a file to lie on, as ip netns makes it.
+		if err := os.WriteFile(path, nil, 0o444); err != nil {
+			return err
+		}
+
+		if err := onThread(func() error { return bindNew(path) }); err != nil {
+			return errors.Join(err, os.Remove(path))
+		}
+
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("make namespace %s: %w", name, errors.Join(err, os.Remove(path)))
+		return fmt.Errorf("make namespace %s: %w", name, err)
 	}
 
 	return nil
+}
+
+// bindNew puts the thread into a new namespace, and binds that to a path.
+func bindNew(path string) error {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+
+	// The mount keeps the namespace alive when this thread ends and no process is in it yet.
+	return unix.Mount(
+		fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()),
+		path,
+		"none",
+		unix.MS_BIND,
+		"",
+	)
 }
 
 // removeNamespace takes the name away; the namespace goes with the last process in it.
 func removeNamespace(name string) error {
 	path := namespacePath(name)
 
-	// Mounts may be stacked at the path: each unmount takes one off.
-	for isNamespace(path) {
-		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-			return fmt.Errorf("remove namespace %s: %w", name, err)
+	err := inFolder(func() error {
+		// Mounts may be stacked at the path: each unmount takes one off.
+		for isNamespace(path) {
+			if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+				return err
+			}
 		}
-	}
 
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+
+		return unmountFolder()
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove namespace %s: %w", name, err)
 	}
 
 	return nil
+}
+
+// inFolder holds the lock of the folder of namespaces, which ip netns takes as well.
+func inFolder(do func() error) error {
+	folder, err := os.Open(namespaces)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+
+	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", namespaces, err)
+	}
+
+	return do()
+}
+
+// mountFolder makes the folder a mount of its own, as `ip netns add` does where it is none. Did that it later, it would
+// hide the mounts that are there, and nobody could remove those names any more.
+func mountFolder() error {
+	is, err := isMount(namespaces)
+	if err != nil || is {
+		return err
+	}
+
+	if err := unix.Mount(
+		namespaces,
+		namespaces,
+		"none",
+		unix.MS_BIND|unix.MS_REC,
+		"",
+	); err != nil {
+		return fmt.Errorf("mount %s: %w", namespaces, err)
+	}
+
+	return unix.Mount(
+		"",
+		namespaces,
+		"none",
+		unix.MS_SHARED|unix.MS_REC,
+		"",
+	)
+}
+
+// unmountFolder takes that back with the last namespace, whoever made it.
+func unmountFolder() error {
+	left, err := os.ReadDir(namespaces)
+	if err != nil || len(left) > 0 {
+		return err
+	}
+
+	is, err := isMount(namespaces)
+	if err != nil || !is {
+		return err
+	}
+
+	return unix.Unmount(namespaces, unix.MNT_DETACH)
+}
+
+func isMount(path string) (bool, error) {
+	var stat unix.Statx_t
+	if err := unix.Statx(
+		unix.AT_FDCWD,
+		path,
+		0,
+		0,
+		&stat,
+	); err != nil {
+		return false, fmt.Errorf("look at %s: %w", path, err)
+	}
+
+	return stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
 }
 
 func isNamespace(path string) bool {
