@@ -38,6 +38,15 @@ func (w *world) snapshot(node string, tags ...string) int {
 	droplets, _, err := client.Droplets.ListByTag(w.t.Context(), "hornero:blog:node:"+node, nil)
 	require.NoError(w.t, err)
 
+	newest := 0
+
+	before, _, err := client.Images.ListUser(w.t.Context(), nil)
+	require.NoError(w.t, err)
+
+	for _, image := range before {
+		newest = max(newest, image.ID)
+	}
+
 	_, _, err = client.DropletActions.Snapshot(w.t.Context(), droplets[0].ID, "mine")
 	require.NoError(w.t, err)
 
@@ -47,7 +56,7 @@ func (w *world) snapshot(node string, tags ...string) int {
 		require.NoError(w.t, err)
 
 		for _, image := range images {
-			if image.Name == "mine" && image.Status == "available" {
+			if image.ID > newest && image.Status == "available" {
 				id = image.ID
 			}
 		}

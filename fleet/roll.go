@@ -106,27 +106,6 @@ func (f *Fleet) Promote(ctx context.Context, role string) error {
 	return s.finish(ctx)
 }
 
-// Abort ends a roll that stands: what it made goes, and its image is not used again until somebody accepts it.
-func (f *Fleet) Abort(ctx context.Context, role string) error {
-	s, err := f.standingRoll(ctx, role)
-	if err != nil {
-		return err
-	}
-
-	if s.strategy == StrategyBlueGreen {
-		if err := s.switchBack(ctx); err != nil {
-			return err
-		}
-	}
-
-	// To go back is what was asked for.
-	if err := s.undo(ctx, "its operator aborted the roll"); !errors.Is(err, ErrRolledBack) {
-		return err
-	}
-
-	return nil
-}
-
 // checkRoll refuses what cannot be: members of the peer set take their names over from each other, one by one.
 func (f *Fleet) checkRoll(roll Roll) error {
 	if err := f.checkRole(roll.Role); err != nil {

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -177,12 +178,61 @@ func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 			want = []string{"web-1/2", "web-2/2"}
 			require.NoError(t, w.fleet().Promote(t.Context(), "web"))
 		} else {
-			require.NoError(t, w.fleet().Abort(t.Context(), "web"))
+			require.NoError(t, w.fleet().Abort(t.Context(), "web", namesNothing))
 		}
 
 		w.awaitDroplets(7)
 		require.Equal(t, want, w.names()[5:])
 		w.nothingToDo()
+	}
+}
+
+// namesNothing is for stacks whose file names no image.
+func namesNothing(context.Context, map[string]int) error {
+	return errors.New("stack.yaml names no image")
+}
+
+// Who rolls to an image by its number writes it into stack.yaml. Who goes back from it finds there what his nodes have.
+func TestAnAbortedRollLeavesTheImageThatTheNodesHave(t *testing.T) {
+	t.Parallel()
+
+	for _, newest := range []bool{true, false} {
+		w := newWorldOf(t, tlsText, nil)
+		w.mustUp()
+
+		before := w.newestOf("web").ID
+
+		tried := w.snapshot("web-1", webTags...)
+
+		// Another one came meanwhile, and nobody's nodes have it.
+		if !newest {
+			w.snapshot("web-1", webTags...)
+		}
+
+		for i := range w.config.Stack.Nodes {
+			if group := &w.config.Stack.Nodes[i]; group.Role == "web" {
+				group.Image = tried
+			}
+		}
+
+		require.NoError(t, w.fleet().Roll(t.Context(), fleet.Roll{
+			Role:     "web",
+			Strategy: fleet.StrategyCanary,
+		}))
+
+		var named map[string]int
+
+		require.NoError(t, w.fleet().Abort(t.Context(), "web", func(_ context.Context, images map[string]int) error {
+			named = images
+			return nil
+		}))
+
+		want := before
+		if newest {
+			want = 0
+		}
+
+		require.Equal(t, map[string]int{"web": want}, named)
 	}
 }
 
@@ -229,7 +279,7 @@ func TestBlueAndGreenChangePlacesAtOnce(t *testing.T) {
 			want = []string{"web-1/2", "web-2/2"}
 			require.NoError(t, w.fleet().Promote(t.Context(), "web"))
 		} else {
-			require.NoError(t, w.fleet().Abort(t.Context(), "web"))
+			require.NoError(t, w.fleet().Abort(t.Context(), "web", namesNothing))
 		}
 
 		w.awaitDroplets(7)

@@ -69,7 +69,7 @@ func TestABlueGreenRollThatWasKilledSaysWhatStands(t *testing.T) {
 			change: 1,
 			stands: "a roll stands (blue-green); new: web-3; old: web-1 with traffic, web-2 with traffic; " +
 				"it was ended with 1 of 2 new nodes",
-			end:  func(ctx context.Context, f *fleet.Fleet) error { return f.Abort(ctx, "web") },
+			end:  func(ctx context.Context, f *fleet.Fleet) error { return f.Abort(ctx, "web", namesNothing) },
 			want: []string{"web-1/1", "web-2/1"},
 		},
 		"both have traffic": {

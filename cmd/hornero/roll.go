@@ -127,7 +127,9 @@ func (r *rollFlags) run(ctx context.Context, cmd *cobra.Command, file string, f 
 	case r.promote:
 		return f.Promote(ctx, r.Role)
 	case r.abort:
-		return f.Abort(ctx, r.Role)
+		return f.Abort(ctx, r.Role, func(_ context.Context, images map[string]int) error {
+			return renameImages(cmd, file, f, images)
+		})
 	case r.image != "":
 		restore, err := r.writeImage(ctx, cmd, file, f)
 		if err != nil {
@@ -189,6 +191,26 @@ func (r *rollFlags) writeImage(
 	}
 
 	return restore, writeEdits(cmd, file, edited, edits)
+}
+
+// renameImages makes groups name other images in stack.yaml; 0 is the newest, which nothing names.
+func renameImages(cmd *cobra.Command, file string, f *fleet.Fleet, images map[string]int) error {
+	var edits []stack.Edit
+
+	for _, group := range slices.Sorted(maps.Keys(images)) {
+		edits = append(edits, stack.Edit{
+			Group: group,
+			Key:   "image",
+			Value: images[group],
+		})
+	}
+
+	edited, err := editStack(f, file, edits)
+	if err != nil {
+		return err
+	}
+
+	return writeEdits(cmd, file, edited, edits)
 }
 
 // completeStackRole completes the roles of the stack.
