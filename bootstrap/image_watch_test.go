@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -114,12 +115,13 @@ func webNode(name string) peerset.Peer {
 
 // webRoles is a role with one file, at this path.
 func webRoles(path string) fstest.MapFS {
-	manifest := "version: 1\nname: web\npeers: client\n" +
-		"templates: [{source: web.conf, path: " + path + ", volatile: true}]\n"
+	manifest := "version: 1\nname: web\npeers: client\nwatches: {nodes: self}\n" +
+		"templates: [{source: web.conf, path: " + path + ", volatile: true, " +
+		"check: [awk, '/nonsense/ {exit 1}', '{file}']}]\n"
 
 	return fstest.MapFS{
 		"web/role.yaml": {Data: []byte(manifest)},
-		"web/web.conf":  {Data: []byte("node {{.Node}}\n")},
+		"web/web.conf":  {Data: []byte("node {{.Node}}\n{{if gt (len (peers \"nodes\")) 2}}nonsense\n{{end}}")},
 	}
 }
 
@@ -141,6 +143,7 @@ func serving(t *testing.T, action string, image *fakeImage) watchedAgent {
 		Agent: bootstrap.New(bootstrap.Config{
 			State:     folder,
 			Volatile:  filepath.Join(folder, "run"),
+			Trial:     filepath.Join(folder, "trial"),
 			Image:     image,
 			Heartbeat: 5 * time.Millisecond,
 			Retry:     5 * time.Millisecond,
@@ -311,6 +314,30 @@ func TestAFileThatSomebodyChangedIsReportedAndWrittenAnewAtTheNextChange(t *test
 		return s.DriftFiles == 1
 	})
 	require.Contains(t, a.Status().Image.Findings[0].What, "is no link to "+target)
+}
+
+// A text that its program would not read never takes the old one's place, and the node says which it is.
+func TestATextThatItsCheckerRefusesLeavesTheOldOne(t *testing.T) {
+	a := serving(t, "", &fakeImage{bootFinished: true})
+
+	a.change(func(s *peerset.Snapshot) {
+		s.Generation++
+		s.Peers = append(s.Peers, webNode("web-3"))
+	})
+	eventually(t, func() bool {
+		healthy, reason := a.Health()
+		return !healthy && strings.Contains(reason, "apply templates: check new "+a.path)
+	}, "the node tells of it")
+
+	text, err := os.ReadFile(a.path)
+	require.NoError(t, err)
+	require.Equal(t, "node web-1\n", string(text))
+
+	a.change(func(s *peerset.Snapshot) {
+		s.Generation++
+		s.Peers = s.Peers[:2]
+	})
+	eventually(t, func() bool { return isHealthy(a.Agent) }, "a text that is fine is applied again")
 }
 
 func TestANodeInQuarantineGivesItsWorkUpWhileAnotherServes(t *testing.T) {

@@ -65,13 +65,13 @@ var wrongs = []struct {
 	},
 	{
 		`settings: {limit: {type: integer}}`,
-		`5:26: settings.limit.type: must be one of boolean, duration, email, lines, list, number, size, text, url, ` +
-			`got "integer"`,
+		`5:26: settings.limit.type: must be one of boolean, duration, email, host, lines, list, number, origin, ` +
+			`size, text, url, got "integer"`,
 	},
 	{
 		`settings: {limit: {help: x}}`,
-		`5:19: settings.limit.type: must be one of boolean, duration, email, lines, list, number, size, text, url, ` +
-			`got ""`,
+		`5:19: settings.limit.type: must be one of boolean, duration, email, host, lines, list, number, origin, ` +
+			`size, text, url, got ""`,
 	},
 	{
 		`settings: {a: {type: text, match: "[a"}}`,

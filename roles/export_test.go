@@ -9,6 +9,7 @@ import (
 func FunctionNames() []string {
 	names := slices.Concat(
 		slices.Collect(maps.Keys(pure)),
+		slices.Collect(maps.Keys(quotes)),
 		slices.Collect(maps.Keys((&Manifest{}).functions(Facts{}))),
 	)
 	slices.Sort(names)

@@ -58,6 +58,7 @@ func (m *Manifest) checkText(file, text string) report.Problems {
 	parsed := template.New(file)
 	parsed.Funcs(m.functions(Facts{}))
 	parsed.Funcs(pure)
+	parsed.Funcs(quotes)
 
 	if _, err := parsed.Parse(text); err != nil {
 		return report.Problems{templateProblem(file, err)}

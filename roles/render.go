@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -78,6 +77,7 @@ func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
 	parsed.Option("missingkey=error")
 	parsed.Funcs(m.functions(facts))
 	parsed.Funcs(pure)
+	parsed.Funcs(quotes)
 
 	if _, err := parsed.Parse(text); err != nil {
 		return nil, fmt.Errorf("read template of role %s: %w", m.Name, err)
@@ -93,20 +93,16 @@ func (m *Manifest) RenderText(name, text string, facts Facts) ([]byte, error) {
 
 // pure are the functions of templates that need no facts.
 var pure = template.FuncMap{
-	"sha256":       sum,
-	"phpquote":     phpQuote,
-	"sqlquote":     sqlQuote,
-	"haproxyquote": haproxyQuote,
-	"jsonquote":    jsonQuote,
-	"join":         strings.Join,
-	"mebi":         func(bytes int64) int64 { return bytes >> 20 },
-	"percent":      func(part int, of int64) int64 { return of * int64(part) / 100 },
-	"bytes":        sizeBytes,
-	"seconds":      wholeSeconds,
-	"mul":          func(a, b int) int { return a * b },
-	"add":          func(a, b int64) int64 { return a + b },
-	"max":          func(a, b int64) int64 { return max(a, b) },
-	"min":          func(a, b int64) int64 { return min(a, b) },
+	"sha256":  sum,
+	"join":    strings.Join,
+	"mebi":    func(bytes int64) int64 { return bytes >> 20 },
+	"percent": func(part int, of int64) int64 { return of * int64(part) / 100 },
+	"bytes":   sizeBytes,
+	"seconds": wholeSeconds,
+	"mul":     func(a, b int) int { return a * b },
+	"add":     func(a, b int64) int64 { return a + b },
+	"max":     func(a, b int64) int64 { return max(a, b) },
+	"min":     func(a, b int64) int64 { return min(a, b) },
 }
 
 // PreviousSecret names the value that a secret had before it was rotated. Only nodes that keep a database have it.
@@ -275,33 +271,4 @@ func sum(parts ...string) string {
 	// The zero byte keeps ("ab", "c") and ("a", "bc") apart.
 	digest := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(digest[:])
-}
-
-var (
-	phpEscapes     = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-	sqlEscapes     = strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\x1a", `\Z`)
-	haproxyEscapes = strings.NewReplacer("'", `'\''`, "\n", `'\n'`, "\r", `'\r'`)
-)
-
-// phpQuote writes a PHP single-quoted string; only the backslash and the quote are special in one (PHP manual,
-// Strings).
-func phpQuote(text string) string {
-	return "'" + phpEscapes.Replace(text) + "'"
-}
-
-// sqlQuote writes a MariaDB string literal (MariaDB knowledge base, String Literals).
-func sqlQuote(text string) string {
-	return "'" + sqlEscapes.Replace(text) + "'"
-}
-
-// haproxyQuote writes one word of HAProxy's configuration. Between single quotes nothing is special but the
-// quote itself and the line's end, which are escaped outside of them (configuration.txt, Quoting and escaping).
-func haproxyQuote(text string) string {
-	return "'" + haproxyEscapes.Replace(text) + "'"
-}
-
-// jsonQuote writes a JSON string (RFC 8259, 7).
-func jsonQuote(text string) (string, error) {
-	quoted, err := json.Marshal(text)
-	return string(quoted), err
 }

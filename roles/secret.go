@@ -34,15 +34,22 @@ func (r SecretRule) Given() bool { return r.Make == MakeGiven }
 // Spellings are the forms in which a template may have written a secret.
 func Spellings(secret report.Secret) []string {
 	spellings := []string{secret.Reveal()}
-	for _, quote := range []func(string) string{phpQuote, sqlQuote, haproxyQuote} {
-		// Without the quotes: a program that repeats the word may leave them out.
-		quoted := quote(secret.Reveal())
-		spellings = append(spellings, quoted[1:len(quoted)-1])
-	}
 
-	// A Go string never fails to be one of JSON.
-	if quoted, err := jsonQuote(secret.Reveal()); err == nil {
-		spellings = append(spellings, quoted[1:len(quoted)-1])
+	for _, quote := range []func(string) (string, error){
+		func(text string) (string, error) { return phpQuote(text), nil },
+		func(text string) (string, error) { return sqlQuote(text), nil },
+		haproxyQuote,
+		jsonQuote,
+		nginxQuote,
+		unitQuote,
+		execQuote,
+		shellQuote,
+	} {
+		// Without the quotes: a program that repeats the word may leave them out. A language that cannot have the
+		// secret was given none.
+		if quoted, err := quote(secret.Reveal()); err == nil {
+			spellings = append(spellings, quoted[1:len(quoted)-1])
+		}
 	}
 
 	return spellings

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -24,6 +25,8 @@ const (
 	TypeDuration = "duration" // as in 90s or 6h
 	TypeSize     = "size"     // bytes, as in 64M
 	TypeURL      = "url"      // scheme and host, a path perhaps, and nothing else
+	TypeOrigin   = "origin"   // scheme and host, and no path
+	TypeHost     = "host"     // a host's name, or an IPv4 address
 	TypeEmail    = "email"    // a bare address
 	TypeList     = "list"     // of words
 )
@@ -31,7 +34,8 @@ const (
 // SettingTypes are all types, sorted.
 func SettingTypes() []string {
 	return []string{
-		TypeBoolean, TypeDuration, TypeEmail, TypeLines, TypeList, TypeNumber, TypeSize, TypeText, TypeURL,
+		TypeBoolean, TypeDuration, TypeEmail, TypeHost, TypeLines, TypeList, TypeNumber, TypeOrigin, TypeSize,
+		TypeText, TypeURL,
 	}
 }
 
@@ -41,7 +45,7 @@ func countedTypes() []string { return []string{TypeDuration, TypeNumber, TypeSiz
 // Setting is something that stack.yaml may say of a role.
 type Setting struct {
 	// Type is text, lines (any text, as a template's extra lines), number, boolean, duration (90s), size (64M), url,
-	// email or list.
+	// origin (a url without a path), host, email or list.
 	Type     string   `yaml:"type"`
 	Default  *Value   `yaml:"default"`  // without one: "" or false, 0 for what counts
 	Required bool     `yaml:"required"` // stack.yaml must say it
@@ -150,7 +154,7 @@ func (s Setting) mayBeEmpty() bool {
 		return false
 	}
 
-	return slices.Contains([]string{TypeText, TypeLines, TypeURL, TypeEmail}, s.Type)
+	return slices.Contains([]string{TypeText, TypeLines, TypeURL, TypeOrigin, TypeHost, TypeEmail}, s.Type)
 }
 
 func (s Setting) check(text, kind string) error {
@@ -187,7 +191,13 @@ func isOf(kind, text, written string) bool {
 		return ok
 
 	case TypeURL:
-		return webAddress.MatchString(text)
+		return isWebAddress(text)
+
+	case TypeOrigin:
+		return isOrigin(text)
+
+	case TypeHost:
+		return isHost(text)
 
 	case TypeEmail:
 		parsed, err := mail.ParseAddress(text)
@@ -236,7 +246,14 @@ func checkLines(text string) error {
 	return nil
 }
 
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+// isControl tells control characters of all kinds: those of C1 are some terminals' escapes, a line separator ends a
+// line for some programs, and the marks of direction show a text otherwise than it is read.
+func isControl(r rune) bool {
+	return unicode.IsControl(r) ||
+		r == '\u2028' || r == '\u2029' ||
+		r >= '\u202a' && r <= '\u202e' ||
+		r >= '\u2066' && r <= '\u2069'
+}
 
 func (s Setting) checkLimits(text string) error {
 	if why, refused := s.Refused[text]; refused {
@@ -293,6 +310,10 @@ func (s Setting) described() string {
 		return "a size, as in 64M"
 	case TypeURL:
 		return "a full address of letters, digits and . - _ / only, as in https://example.org"
+	case TypeOrigin:
+		return "a scheme and a host of letters, digits and . - only, and no path, as in https://example.org"
+	case TypeHost:
+		return "a host's name of letters, digits and . - only, or an IPv4 address, as in mail.example.org"
 	case TypeEmail:
 		return "a mail address, as in admin@example.org"
 	case TypeList:
@@ -320,12 +341,6 @@ func (s Setting) parseList(value Value) (string, error) {
 	return strings.Join(value.Items, "\n"), nil
 }
 
-// webAddress is a scheme, a name or an IPv4 address, a port perhaps, and a path: nothing that means something to a
-// configuration or to a shell.
-var webAddress = regexp.MustCompile(
-	`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*/?$`,
-)
-
 // Fallback is the setting's value where stack.yaml says nothing.
 func (s Setting) Fallback() string {
 	if s.Default == nil {
@@ -346,8 +361,10 @@ func (s Setting) SampleValue() string {
 		return s.Fallback()
 	case len(s.OneOf) > 0:
 		return s.OneOf[0]
-	case s.Type == TypeURL:
+	case s.Type == TypeURL || s.Type == TypeOrigin:
 		return "https://www.example.org"
+	case s.Type == TypeHost:
+		return "host.example.org"
 	case s.Type == TypeEmail:
 		return "admin@example.org"
 	case s.Type == TypeText:

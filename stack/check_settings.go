@@ -52,7 +52,7 @@ func (c *check) values(s *Stack, path string, manifest *roles.Manifest, values m
 
 		text, err := rule.Parse(values[name])
 		if err != nil {
-			c.add(path+"."+name, "%v", err)
+			c.add(path+"."+name, "%v%s", err, asciiForm(rule.Type, values[name].Scalar))
 			continue
 		}
 

@@ -32,7 +32,7 @@ func TestASecretOfASettingIsAskedForWhereTheSettingIsSaid(t *testing.T) {
 
 func TestASettingThatNeedsNodesOfAnotherRoleSaysSo(t *testing.T) {
 	all := withRoles(t, apiRole)
-	const page = `url: "https://www.example.org/blog"`
+	const page = `url: "https://www.example.org"`
 
 	_, err := parseAPI(t, all, page, "object_cache: true, "+page)
 	require.ErrorContains(t, err, `roles.web.object_cache: needs nodes of role "cache", which no group has; add one, `+
@@ -47,7 +47,7 @@ func TestASettingThatNeedsNodesOfAnotherRoleSaysSo(t *testing.T) {
 }
 
 func TestAMailPortThatDigitalOceanClosesIsRefused(t *testing.T) {
-	const page = `url: "https://www.example.org/blog"`
+	const page = `url: "https://www.example.org"`
 
 	_, err := parseAPI(t, withRoles(t, apiRole), page, "smtp_port: 587, "+page)
 	require.ErrorContains(t, err, "roles.web.smtp_port: must not be 587: DigitalOcean lets no Droplet reach that "+

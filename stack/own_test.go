@@ -72,7 +72,7 @@ name: shop
 cloud: lab
 region: fra1
 roles:
-  web: {title: Blog, admin_user: admin, admin_email: admin@example.org, url: "https://www.example.org/blog"}
+  web: {title: Blog, admin_user: admin, admin_email: admin@example.org, url: "https://www.example.org"}
   api: {greeting: Hello}
 nodes:
   - {name: db, role: db, count: 3}

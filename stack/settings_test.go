@@ -301,10 +301,10 @@ func TestURLsAreThoseThatVisitorsUse(t *testing.T) {
 
 	s, err := parseAPI(t, all)
 	require.NoError(t, err)
-	require.Equal(t, []string{"https://www.example.org/blog"}, s.URLs(all), "the others are at the load balancer's")
+	require.Equal(t, []string{"https://www.example.org"}, s.URLs(all), "the others are at the load balancer's")
 
 	s, err = parseAPI(t, all,
-		`, url: "https://www.example.org/blog"`, "",
+		`, url: "https://www.example.org"`, "",
 		"role: api, count: 2}", "role: api, count: 1, settings: {address: 'https://api.example.org'}}\n"+
 			"  - {name: batch, role: api, count: 1, settings: {address: 'https://batch.example.org'}}",
 	)

@@ -32,7 +32,7 @@ define('HORNERO_CACHE_PASSWORD', {{secret "cache.password" | phpquote}});
 {{with setting "smtp_host"}}
 define('HORNERO_SMTP', [
 	'host' => {{phpquote .}},
-	'port' => {{setting "smtp_port"}},
+	'port' => {{number (setting "smtp_port")}},
 	'security' => {{setting "smtp_security" | phpquote}},
 	'user' => {{setting "smtp_user" | phpquote}},
 	'password' => {{if setting "smtp_user"}}{{secret "wordpress.smtp_password" | phpquote}}{{else}}''{{end}},
