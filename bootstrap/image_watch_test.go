@@ -325,9 +325,11 @@ func TestATextThatItsCheckerRefusesLeavesTheOldOne(t *testing.T) {
 		s.Peers = append(s.Peers, webNode("web-3"))
 	})
 	eventually(t, func() bool {
-		healthy, reason := a.Health()
-		return !healthy && strings.Contains(reason, "apply templates: check new "+a.path)
+		ready, reason := a.Ready()
+		return !ready && strings.Contains(reason, "apply templates: check new "+a.path)
 	}, "the node tells of it")
+	require.Contains(t, a.Status().Templates, "check new "+a.path)
+	require.True(t, isHealthy(a.Agent), "what it serves is as it was")
 
 	text, err := os.ReadFile(a.path)
 	require.NoError(t, err)
@@ -337,7 +339,7 @@ func TestATextThatItsCheckerRefusesLeavesTheOldOne(t *testing.T) {
 		s.Generation++
 		s.Peers = s.Peers[:2]
 	})
-	eventually(t, func() bool { return isHealthy(a.Agent) }, "a text that is fine is applied again")
+	eventually(t, func() bool { return a.Status().Templates == "" }, "a text that is fine is applied again")
 }
 
 func TestANodeInQuarantineGivesItsWorkUpWhileAnotherServes(t *testing.T) {

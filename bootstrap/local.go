@@ -44,6 +44,9 @@ func (a *Agent) Status() status.Status {
 	if healthy {
 		s.Reason = a.status.Reason
 	}
+	if a.applied != nil {
+		s.Templates = a.applied.Error()
+	}
 
 	// until it is in consensus itself it is as lost without the others
 	s.UnknownPeer = a.unknownPeer && (set == nil || a.entering)

@@ -265,12 +265,24 @@ func lineOf(a answer) NodeLine {
 func notesOf(said status.Status) string {
 	notes := []string{
 		said.Alarm,
+		templatesNote(said.Templates),
 		imageNote(said.Image),
 		reservedNote(said.ReservedIP),
 	}
 	notes = slices.DeleteFunc(notes, func(note string) bool { return note == "" })
 
 	return strings.Join(notes, "; ")
+}
+
+// templatesNote tells in a line that a file is as it was before it was to change.
+func templatesNote(why string) string {
+	if why == "" {
+		return ""
+	}
+
+	line, _, _ := strings.Cut(why, "\n")
+
+	return "a file of its role stays as it was: " + line
 }
 
 // imageNote tells in a line that a node is not what its image is.

@@ -6,14 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What passed and broke on a node is told with its place, and a name of other letters with the form that it has.
+// What would pass and break on a node is told with its place, and a name of other letters with its form.
 func TestAnAddressThatNoNodeCouldUseIsTold(t *testing.T) {
 	all := withRoles(t, apiRole)
 	const (
 		form = "; write the host as xn--bcher-kva.example"
 		page = `url: "https://www.example.org"`
-		at   = "s.yaml:6:78: error: roles.web.url: must be a scheme and a host of letters, digits and . - only, and no " +
-			"path, as in https://example.org, got "
+		at   = "s.yaml:6:78: error: roles.web.url: must be a scheme and a host of letters, digits and . - only, and " +
+			"no path, as in https://example.org, got "
 	)
 
 	for written, want := range map[string]string{
