@@ -54,6 +54,7 @@ type Config struct {
 	Admission        time.Duration // for a load balancer to send to a node; 0: what its health check takes
 	InUseWait        time.Duration // for what is in use to be deletable; 0: DefaultInUseWait
 	ShownWait        time.Duration // for handshakes to show another certificate; 0: DefaultShownWait
+	GuardWait        time.Duration // for a role's guards to let a node go; 0: DefaultGuardWait
 	Lock             LockConfig
 	// Terminal is the operator's, for commands that want one; nil where there is none.
 	Terminal *Terminal
@@ -85,6 +86,9 @@ func New(config Config) (*Fleet, error) {
 	}
 	if config.Soak == 0 {
 		config.Soak = DefaultSoak
+	}
+	if config.GuardWait == 0 {
+		config.GuardWait = DefaultGuardWait
 	}
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext

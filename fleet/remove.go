@@ -109,6 +109,10 @@ func (f *Fleet) remove(ctx context.Context, m member) error {
 			return err
 		}
 
+		if err := f.checkGuards(ctx, m.Node, answers); err != nil {
+			return err
+		}
+
 		f.drain(ctx, m)
 
 		if err := f.forget(ctx, m.Node, answers); err != nil {

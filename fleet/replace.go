@@ -32,8 +32,13 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 		return err
 	}
 
+	kept, err := f.isKept(ctx, node)
+	if err != nil {
+		return err
+	}
+
 	// The only one of its role that hands over to nobody gets an extra one beside it for as long as it takes.
-	if f.isAlone(node) {
+	if kept || f.isAlone(node) {
 		return f.replaceBesideExtra(ctx, node)
 	}
 
@@ -42,9 +47,14 @@ func (f *Fleet) Replace(ctx context.Context, name string) error {
 
 // isAlone tells a member of the peer set that is the only node of its role.
 func (f *Fleet) isAlone(node stack.Node) bool {
+	return f.manifest(node.Role).Peers == roles.Member && f.isOnly(node)
+}
+
+// isOnly tells the only node of its role.
+func (f *Fleet) isOnly(node stack.Node) bool {
 	others := func(other stack.Node) bool { return other.Role == node.Role && other.Name != node.Name }
 
-	return f.manifest(node.Role).Peers == roles.Member && !slices.ContainsFunc(f.Stack.All(), others)
+	return !slices.ContainsFunc(f.Stack.All(), others)
 }
 
 // replace recreates a node, and waits until the new one serves.
@@ -105,6 +115,10 @@ func (f *Fleet) successor(
 	known := newest(answers)
 
 	if err := f.checkLeave(node.Name, node.Role, answers, known); err != nil {
+		return order{}, err
+	}
+
+	if err := f.checkGuards(ctx, node.Name, answers); err != nil {
 		return order{}, err
 	}
 

@@ -42,9 +42,29 @@ type index struct {
 	lines  int
 }
 
+// indexFile is the index in the folder of a library's state.
+const indexFile = "index.jsonl"
+
 // openIndex reads the log, leaves out what is over, and writes it anew.
 func openIndex(path string) (*index, error) {
-	x := &index{path: path, states: map[string]state{}}
+	states, err := readStates(path)
+	if err != nil {
+		return nil, err
+	}
+
+	x := &index{path: path, states: states}
+
+	oldest := time.Now().Add(-TombstoneLife).UnixMicro()
+	maps.DeleteFunc(x.states, func(_ string, s state) bool {
+		return s.Deleted && !s.Pending && s.Version.Clock < oldest
+	})
+
+	return x, x.compact()
+}
+
+// readStates reads the log of an index; none is an empty one.
+func readStates(path string) (map[string]state, error) {
+	states := map[string]state{}
 
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -59,7 +79,7 @@ func openIndex(path string) (*index, error) {
 
 		// The last line of a log is torn where the node lost power: the file itself tells what was in it.
 		if err := json.Unmarshal(lines.Bytes(), &s); err == nil && s.Path != "" {
-			x.states[s.Path] = s
+			states[s.Path] = s
 		}
 	}
 
@@ -67,12 +87,7 @@ func openIndex(path string) (*index, error) {
 		return nil, fmt.Errorf("open the index: %w", err)
 	}
 
-	oldest := time.Now().Add(-TombstoneLife).UnixMicro()
-	maps.DeleteFunc(x.states, func(_ string, s state) bool {
-		return s.Deleted && !s.Pending && s.Version.Clock < oldest
-	})
-
-	return x, x.compact()
+	return states, nil
 }
 
 // compact writes the log anew, a line for each path.

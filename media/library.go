@@ -81,7 +81,7 @@ func Open(settings Settings) (*Library, error) {
 	}
 
 	var err error
-	if l.index, err = openIndex(filepath.Join(settings.State, "index.jsonl")); err != nil {
+	if l.index, err = openIndex(filepath.Join(settings.State, indexFile)); err != nil {
 		return nil, err
 	}
 

@@ -124,6 +124,7 @@ func (d *Daemon) LocalHandler() http.Handler {
 	mux.HandleFunc("POST /fetch", d.fetch)
 	mux.HandleFunc("POST /taken", d.taken)
 	mux.HandleFunc("GET /status", d.showStatus)
+	mux.HandleFunc("GET /held", d.showHeld)
 	mux.HandleFunc("POST /ready", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.Ready()) })
 	mux.HandleFunc("POST /verify", d.showVerify)
 	mux.HandleFunc("GET /", d.serveFile)
@@ -214,6 +215,11 @@ func (d *Daemon) taken(w http.ResponseWriter, r *http.Request) {
 func (d *Daemon) showStatus(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(d.Status()) // who went away reads nothing
+}
+
+func (d *Daemon) showHeld(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(d.Held()) // as above
 }
 
 // serveFile answers the web server, which did not find a file here.

@@ -70,6 +70,7 @@ func (m *Manifest) check(doc *report.Document, folder string) {
 	m.checkDatabases(doc)
 	m.checkTasks(doc)
 	m.checkCommands(doc)
+	m.checkGuards(doc)
 	m.checkCode(doc)
 }
 
@@ -323,6 +324,22 @@ func (m *Manifest) checkCommands(doc *report.Document) {
 		}
 		if !slices.Contains([]string{"", InputNone, InputStdin, InputTerminal}, command.Input) {
 			doc.Add(at+".input", "must be %s, %s or %s, got %q", InputNone, InputStdin, InputTerminal, command.Input)
+		}
+	}
+}
+
+func (m *Manifest) checkGuards(doc *report.Document) {
+	for i, guard := range m.Guards {
+		at := fmt.Sprintf("guards[%d]", i)
+
+		if !limitName.MatchString(guard.Name) {
+			doc.Add(at+".name", "must be lower-case words and hyphens, got %q", guard.Name)
+		}
+		if guard.Help == "" {
+			doc.Add(at+".help", "is missing; write what is lost with a node that it keeps")
+		}
+		if len(guard.Run) == 0 {
+			doc.Add(at+".run", "is missing; write the program and its words, as in run: [/usr/bin/true]")
 		}
 	}
 }

@@ -203,6 +203,18 @@ var wrongs = []struct {
 		`commands: [{name: shop, help: x}]`,
 		`5:12: commands[0].run: is missing; write the program and its words, as in run: [mariadb]`,
 	},
+	{
+		`guards: [{name: The shop, help: x, run: [x]}]`,
+		`5:17: guards[0].name: must be lower-case words and hyphens, got "The shop"`,
+	},
+	{
+		`guards: [{name: shop, run: [x]}]`,
+		`5:10: guards[0].help: is missing; write what is lost with a node that it keeps`,
+	},
+	{
+		`guards: [{name: shop, help: x}]`,
+		`5:10: guards[0].run: is missing; write the program and its words, as in run: [/usr/bin/true]`,
+	},
 	{`commands: [{name: shop, help: x, run: [x], on: two}]`, `5:48: commands[0].on: must be one or all, got "two"`},
 	{
 		`commands: [{name: shop, help: x, run: [x], on: all, lease: cron}]`,

@@ -192,6 +192,12 @@ func (m *Manifest) checkPrograms(doc *report.Document) {
 		checkProgram(doc, at+".run", command.Run)
 		checkOneLine(doc, at+".help", command.Help)
 	}
+
+	for i, guard := range m.Guards {
+		at := fmt.Sprintf("guards[%d]", i)
+		checkProgram(doc, at+".run", guard.Run)
+		checkOneLine(doc, at+".help", guard.Help)
+	}
 }
 
 // checkProgram looks at words that begin with a program's name; a list of none is another check's.
@@ -299,6 +305,7 @@ func (m *Manifest) checkRepeated(doc *report.Document) {
 	checkNames(doc, "databases", ".name", m.Databases, func(d Database) string { return d.Name })
 	checkNames(doc, "tasks", ".name", m.Tasks, func(t Task) string { return t.Name })
 	checkNames(doc, "commands", ".name", m.Commands, func(c Command) string { return c.Name })
+	checkNames(doc, "guards", ".name", m.Guards, func(g Guard) string { return g.Name })
 }
 
 // checkNames looks for a name that two items of a list have.

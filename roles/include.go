@@ -86,6 +86,7 @@ func (m *Manifest) include(piece *Manifest) {
 	m.Databases = mergeNamed(piece.Databases, m.Databases, func(d Database) string { return d.Name })
 	m.Tasks = mergeNamed(piece.Tasks, m.Tasks, func(t Task) string { return t.Name })
 	m.Commands = mergeNamed(piece.Commands, m.Commands, func(c Command) string { return c.Name })
+	m.Guards = mergeNamed(piece.Guards, m.Guards, func(g Guard) string { return g.Name })
 
 	m.Secrets = mergeMaps(piece.Secrets, m.Secrets)
 	m.Settings = mergeMaps(piece.Settings, m.Settings)

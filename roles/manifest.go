@@ -78,6 +78,7 @@ type Manifest struct {
 	Leases   map[string]string `yaml:"leases"`
 	Tasks    []Task            `yaml:"tasks"`
 	Commands []Command         `yaml:"commands"`
+	Guards   []Guard           `yaml:"guards"`
 	Bake     Bake              `yaml:"bake"`
 	// Code is where code of a stack's own goes in the image; nil: the role takes none.
 	Code *Code `yaml:"code"`

@@ -48,6 +48,11 @@ func schemaLimits() map[string]jsonschema.Schema {
 		"tasks[]":      {"required": []string{"name", "run"}},
 		"tasks[].name": word(limitName),
 		"tasks[].run":  {"minItems": 1},
+
+		"guards[]":      {"required": []string{"name", "help", "run"}},
+		"guards[].name": word(limitName),
+		"guards[].help": {"minLength": 1},
+		"guards[].run":  {"minItems": 1},
 	}
 
 	limitFiles(limits)

@@ -100,6 +100,7 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		shop("tasks: [{name: night, run: [sleep, 5], every: 1h, timeout: 30s, env: {A: 1, B: true}}]"),
 		shop("commands: [{name: shop list, help: lists, run: [ls, 1], on: all, input: terminal}]"),
 		shop("commands: [{name: shop, help: asks, run: [sh], lease: writer, input: stdin}]"),
+		shop("guards: [{name: shop, help: its stock, run: [sh]}]"),
 		shop("bake: {commands: [true, useradd shop], varies: {/var/lib/shop/: draws lots}}"),
 	} {
 		require.NoError(t, loadAs(text), text)
@@ -172,6 +173,8 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		shop("tasks: [{name: night, run: []}]"),
 		shop("tasks: [{name: night, run: [true], every: daily}]"),
 		shop("commands: [{name: shop, run: [sh]}]"),
+		shop("guards: [{name: shop, run: [sh]}]"),
+		shop("guards: [{name: shop, help: its stock}]"),
 		shop("commands: [{name: a b c, help: asks, run: [sh]}]"),
 		shop("commands: [{name: shop, help: asks, run: [sh], on: some}]"),
 		shop("commands: [{name: shop, help: asks, run: [sh], on: all, lease: writer}]"),

@@ -35,7 +35,7 @@ func main() {
 
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hornero-media:", err)
-		os.Exit(1)
+		os.Exit(statusOf(err))
 	}
 }
 
@@ -55,6 +55,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		serveCommand(&o),
 		statusCommand(&o),
+		leaveCommand(&o),
 		verifyCommand(&o),
 		importCommand(&o),
 		checkCommand(&o),

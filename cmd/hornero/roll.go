@@ -42,6 +42,7 @@ type rollFlags struct {
 	image          string
 	promote, abort bool
 	timeout, soak  time.Duration
+	confirmed      *confirmation
 	locked         *locking
 }
 
@@ -67,6 +68,7 @@ func rollCommand(file *string) *cobra.Command {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = asked.timeout
 				f.Soak = asked.soak
+				f.Confirm = asked.confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
 
 				return asked.locked.change(ctx, cmd, f, func(ctx context.Context) error {
 					return asked.run(ctx, cmd, *file, f)
@@ -91,6 +93,7 @@ func (r *rollFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&r.abort, "abort", false, "go back from a roll that stands")
 	timeoutFlag(cmd, &r.timeout)
 	soakFlag(cmd, &r.soak)
+	r.confirmed = confirmFlags(cmd)
 	r.locked = lockFlags(cmd)
 
 	for _, other := range []string{"image", "strategy"} {

@@ -256,23 +256,31 @@ func soakFlag(cmd *cobra.Command, soak *time.Duration) {
 	)
 }
 
+const replaceHelp = `Recreates a node from its image. A node that its role's guards keep, as one with uploads that no
+other node has, is given half a minute; then it is asked for, or said with --confirm=STACK, that these go with it.`
+
 func replaceCommand(file *string) *cobra.Command {
 	var timeout time.Duration
+	var confirmed *confirmation
 	var locked *locking
 	cmd := &cobra.Command{
 		Use:   "replace NODE",
 		Short: "recreate a node from its image instead of repairing it",
+		Long:  replaceHelp,
 		Args:  cobra.ExactArgs(1),
 
 		ValidArgsFunction: completeNode(file),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withFleet(cmd, *file, func(ctx context.Context, f *fleet.Fleet) error {
 				f.Timeout = timeout
+				f.Confirm = confirmed.of(f.Stack.Name, cmd.InOrStdin(), cmd.ErrOrStderr())
+
 				return locked.change(ctx, cmd, f, func(ctx context.Context) error { return f.Replace(ctx, args[0]) })
 			})
 		},
 	}
 	timeoutFlag(cmd, &timeout)
+	confirmed = confirmFlags(cmd)
 	locked = lockFlags(cmd)
 
 	return cmd

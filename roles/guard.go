@@ -1,0 +1,14 @@
+package roles
+
+// GuardKeeps is the exit status by which a guard keeps its node (EX_TEMPFAIL of sysexits.h). Of another that is not 0
+// nobody knows what it means: an older image may not have the program.
+const GuardKeeps = 75
+
+// Guard is a program that is asked on a node before that is taken away: by a replacement, a roll, a heal, or because
+// there are to be fewer nodes.
+type Guard struct {
+	Name string `yaml:"name"` // lower-case words and hyphens
+	Help string `yaml:"help"` // what is lost with the node, as in "its files that no other node has"
+	// Run is the program and its words. Exit status 75 keeps the node, and what it printed says why; 0 lets it go.
+	Run []string `yaml:"run"`
+}
