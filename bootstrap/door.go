@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hornero/hornero/bootstrap/api"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -36,19 +37,19 @@ func (a *Agent) openDoor(ctx context.Context, handler http.Handler) error {
 	d := &door{
 		listener: listener,
 		server: &http.Server{
-			TLSConfig:         config,
-			ReadHeaderTimeout: checkTimeout,
-			ErrorLog:          log.New(io.Discard, "", 0),
-			TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
-			Handler:           handler,
+			TLSConfig:    config,
+			ErrorLog:     log.New(io.Discard, "", 0),
+			TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
+			Handler:      handler,
 		},
 		ended: make(chan struct{}),
 	}
+	limited := api.Bound(d.server, lent{listener}, a.recordRefusal)
 
 	go func() {
 		defer close(d.ended)
 
-		if err := d.server.ServeTLS(lent{listener}, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := d.server.ServeTLS(limited, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			a.Log.Warn("listen for members", "err", err)
 		}
 	}()

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/internal/limit"
 	"github.com/hornero/hornero/internal/pause"
 	"github.com/hornero/hornero/roles"
 )
@@ -19,9 +22,15 @@ const (
 	maxHealthAnswer = 64 << 10
 	// firstTimeout is for a question that is asked at first only.
 	firstTimeout = 15 * time.Second
-	// idleTimeout is longer than the pause of anybody who asks regularly.
-	idleTimeout = 2 * time.Minute
+	// maxCheckHeader is the size of a check's header, in bytes; net/http allows 4 KiB more. HAProxy's has under 100.
+	maxCheckHeader = 1 << 10
 )
+
+// checkLimits are numbers of connections. A check takes a millisecond and has one of its own: an address needs as many
+// as it has checks that are answered at the same moment.
+var checkLimits = limit.Limits{
+	Strangers: limit.Bounds{Each: 32, All: 512},
+}
 
 // serveChecks are the last results of the manifest's own health checks.
 type serveChecks struct {
@@ -258,16 +267,24 @@ func (a *Agent) serveHealth(ctx context.Context) error {
 		return nil
 	}
 
+	limited := limit.New(listener, checkLimits, api.TooManyAt("the health port", a.recordRefusal))
+
 	server := &http.Server{
 		Handler:           a.healthHandler(),
+		MaxHeaderBytes:    maxCheckHeader,
 		ReadHeaderTimeout: checkTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadTimeout:       checkTimeout,
+		WriteTimeout:      checkTimeout,
+		ErrorLog:          log.New(io.Discard, "", 0),
 	}
+
+	// Every check is a connection of its own, and nobody is to hold one.
+	server.SetKeepAlivesEnabled(false)
 
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 

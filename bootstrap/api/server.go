@@ -16,7 +16,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
@@ -45,14 +44,13 @@ type Server struct {
 // Serve answers until ctx ends. The configuration is pki.Guard's: it tells of certificates that are refused.
 func (s Server) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
-		Handler:           s.Handler(),
-		TLSConfig:         config.Clone(),
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       2 * idleConnection,
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only, in every build
-		ErrorLog:          log.New(handshakes{s}, "", 0),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		Handler:      s.Handler(),
+		TLSConfig:    config.Clone(),
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only, in every build
+		ErrorLog:     log.New(handshakes{s}, "", 0),
+		BaseContext:  func(net.Listener) context.Context { return ctx },
 	}
+	listener = Bound(server, listener, s.Refused)
 
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()

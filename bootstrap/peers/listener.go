@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/internal/limit"
 )
 
 // listener takes connections from other members, by TLS, and relays them to dqlite's own socket, which has no
 // TLS. go-dqlite's app would do so itself; its own listener lets a stranger who connects and says nothing wait
 // for ever, and comes with a way of connecting to others that blocks the whole process (see dialMembers).
 type listener struct {
-	tcp       net.Listener
+	tcp       *limit.Listener
 	config    *tls.Config
 	handshake time.Duration // the longest
 	refused   func(peerset.Refusal)
@@ -39,6 +40,25 @@ const (
 	keepAlive   = 3 * time.Second // between probes; three are unanswered
 	userTimeout = 30 * time.Second
 )
+
+// limits are numbers of connections. A peer set has six members in consensus and those that come and go; each has a few
+// dozen to another at most.
+var limits = limit.Limits{
+	Strangers: limit.Bounds{Each: 32, All: 512},
+	Known:     limit.Bounds{Each: 256, All: 2048},
+}
+
+var errTooMany = errors.New("more connections than a member has: the oldest are ended")
+
+// refuseTooMany tells of a connection that was ended because its address has too many.
+func (c Config) refuseTooMany(from net.Addr) {
+	c.Refused(peerset.Refusal{
+		From:   from.String(),
+		Tried:  triedDqlite,
+		Reason: peerset.ReasonTooMany,
+		Err:    errTooMany,
+	})
+}
 
 // listen takes the port. Nobody is let in before serve.
 func (c Config) listen() (*listener, error) {
@@ -59,7 +79,7 @@ func (c Config) listen() (*listener, error) {
 	ended, stop := context.WithCancel(context.Background())
 
 	return &listener{
-		tcp:       tcp,
+		tcp:       limit.New(tcp, limits, c.refuseTooMany),
 		config:    c.listenTLS(),
 		handshake: c.Handshake,
 		refused:   c.Refused,
@@ -117,6 +137,7 @@ func (l *listener) handle(conn net.Conn) {
 		return
 	}
 
+	l.tcp.Prove(conn)
 	defer l.forget(conn)
 
 	if !l.note(conn, member.ConnectionState()) {
@@ -201,7 +222,7 @@ func relay(a, b net.Conn) {
 }
 
 func setUserTimeout(conn net.Conn) error {
-	raw, err := conn.(*net.TCPConn).SyscallConn()
+	raw, err := conn.(*limit.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}

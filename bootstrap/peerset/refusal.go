@@ -26,6 +26,7 @@ const (
 	ReasonEvicted       = "evicted"
 	ReasonStaleEpoch    = "stale_epoch"
 	ReasonUnreadable    = "unreadable"
+	ReasonTooMany       = "too_many" // connections at once
 )
 
 // Reasons are all of them.
@@ -42,6 +43,7 @@ var Reasons = []string{
 	ReasonEvicted,
 	ReasonStaleEpoch,
 	ReasonUnreadable,
+	ReasonTooMany,
 }
 
 // ReasonOfHandshake tells, from what crypto/tls says of a handshake that failed before there was a certificate,
