@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hornero/hornero/bootstrap/api"
+	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/report"
@@ -266,4 +267,22 @@ func ExpiryNotices(ends time.Time) func(now time.Time) bool {
 	return func(now time.Time) bool {
 		return len(dueNotices([]expiring{{stackAuthority, ends}}, told, now)) > 0
 	}
+}
+
+// At gives the agent its address.
+func (a *Agent) At(address string) {
+	a.address = address
+}
+
+// ServeHealth serves the health port until ctx ends.
+func (a *Agent) ServeHealth(ctx context.Context) error {
+	return a.serveHealth(ctx)
+}
+
+// FailLooks makes every look at a file that the agent wrote ask a fault first.
+func (a *Agent) FailLooks(faults immutable.Faults) {
+	a.files.mu.Lock()
+	defer a.files.mu.Unlock()
+
+	a.files.faults = faults
 }

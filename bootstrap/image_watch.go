@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,8 +38,8 @@ type Image interface {
 	// Writable lists what ReadOnly should have mounted.
 	Writable() ([]string, error)
 	// EnsureMetadataGuard loads the rules before the metadata service again when they are gone, and says what was
-	// wrong; "" when nothing was.
-	EnsureMetadataGuard(ctx context.Context) string
+	// wrong; "" when nothing was. An error means that nobody could look.
+	EnsureMetadataGuard(ctx context.Context) (string, error)
 	// CheckOwn compares what takes no time.
 	CheckOwn(ctx context.Context) (immutable.Pass, error)
 	// Check compares the files with the record, taking a share of one core.
@@ -76,8 +77,9 @@ func (t *ImageTimes) complete() {
 
 // watchedNode is what an image watch asks of the node whose image it watches. It calls it with no mutex held.
 type watchedNode interface {
-	// fileDrift tells what somebody did to the files that the agent wrote.
-	fileDrift() []status.Finding
+	// fileDrift tells what somebody did to the files that the agent wrote. An error tells of those that could not be
+	// looked at.
+	fileDrift() ([]status.Finding, error)
 	// surroundings are what the node and the peer set say that a quarantine depends on.
 	surroundings() immutable.Situation
 	// giveUpWork makes the node stop its work while another node of its role serves.
@@ -99,6 +101,7 @@ type imageWatch struct {
 	mu     sync.Mutex
 	state  status.Image
 	baked  []status.Finding        // of the last comparison of the whole image
+	unseen string                  // what that could not look at; "" for nothing
 	recent []status.Finding        // of the last quick comparison
 	logged map[status.Finding]bool // what is in the journal
 	locked bool                    // package managers refuse, and /usr was read-only once
@@ -163,11 +166,18 @@ func (w *imageWatch) run(ctx context.Context, self peerset.Identity, settings ma
 		w.lock(self)
 
 		if !time.Now().Before(next) {
-			w.checkWhole(ctx, backgroundShare)
+			complete := w.checkWhole(ctx, backgroundShare)
 
 			// Nodes of one stack are launched together, and are not to read their disks together for ever.
 			spread := 0.9 + 0.2*rand.Float64()
-			next = time.Now().Add(time.Duration(float64(every) * spread))
+			pause := every
+
+			// What could not be looked at may be there again soon.
+			if !complete {
+				pause = min(every, w.times.First)
+			}
+
+			next = time.Now().Add(time.Duration(float64(pause) * spread))
 		}
 
 		w.checkQuickly(ctx)
@@ -246,15 +256,15 @@ func (w *imageWatch) checkOwn(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	w.baked = findings(pass, err)
+	w.baked, w.unseen = judge(pass, err, w.baked), pass.Unseen
 }
 
-// checkWhole compares the whole image with its record.
-func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
+// checkWhole compares the whole image with its record, and tells whether it could look at all of it.
+func (w *imageWatch) checkWhole(ctx context.Context, share float64) (complete bool) {
 	pass, err := w.image.Check(ctx, share)
 	if ctx.Err() != nil {
 		// Half a comparison says nothing.
-		return
+		return false
 	}
 
 	w.log.Info("image compared with its record",
@@ -266,9 +276,40 @@ func (w *imageWatch) checkWhole(ctx context.Context, share float64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	w.baked = findings(pass, err)
-	w.state.Checked, w.state.Seconds = pass.Checked, pass.Took.Seconds()
-	w.state.CheckedAt = time.Now().UTC().Format(time.RFC3339)
+	w.baked, w.unseen = judge(pass, err, w.baked), pass.Unseen
+
+	if pass.Checked > 0 {
+		w.state.Checked, w.state.Seconds = pass.Checked, pass.Took.Seconds()
+		w.state.CheckedAt = time.Now().UTC().Format(time.RFC3339)
+	}
+
+	return pass.Unseen == ""
+}
+
+// judge are the findings that stand after a comparison of the image. What could not be looked at is taken to be as it
+// was seen last.
+func judge(pass immutable.Pass, err error, before []status.Finding) []status.Finding {
+	found := findings(pass, err)
+
+	if pass.Unseen != "" {
+		found = withEarlier(found, before)
+	}
+
+	return found
+}
+
+// withEarlier adds the findings of before about paths that are not among those of now.
+func withEarlier(found, before []status.Finding) []status.Finding {
+	all := slices.Clone(found)
+
+	for _, earlier := range before {
+		again := slices.ContainsFunc(found, func(f status.Finding) bool { return f.Path == earlier.Path })
+		if !again {
+			all = append(all, earlier)
+		}
+	}
+
+	return all
 }
 
 // findings are those of a comparison. A comparison that fails is a finding as well: a missing record is drift, too.
@@ -286,30 +327,60 @@ func findings(pass immutable.Pass, err error) []status.Finding {
 // checkQuickly looks at what can be seen without reading the image: the files that the agent wrote, the mount, and
 // the rules before the metadata service. Rules that were gone are a finding also when they are back.
 func (w *imageWatch) checkQuickly(ctx context.Context) {
-	writable, err := w.image.Writable()
-	found := w.node.fileDrift()
+	writable, noMount := w.image.Writable()
+	found, noFiles := w.node.fileDrift()
 
-	if what := w.image.EnsureMetadataGuard(ctx); what != "" {
+	what, noGuard := w.image.EnsureMetadataGuard(ctx)
+	if what != "" {
 		found = append(found, status.Finding{Path: immutable.GuardFile, What: what})
 	}
 
-	if summary := w.record(found, writable, err); summary != "" {
+	// Each look is tried whatever became of the others.
+	unseen := errors.Join(noMount, noFiles, noGuard)
+
+	if news := w.tellUnseen(unseen); news != "" {
+		w.node.note(peerset.EventUnseen, news)
+	}
+
+	if summary := w.record(found, writable, unseen); summary != "" {
 		w.node.note(peerset.EventDrift, summary)
 	}
 }
 
-// record takes the result of a quick comparison in. It logs the findings that are new or over, and returns a summary
-// for the peer set when some are new.
-func (w *imageWatch) record(found []status.Finding, writable []string, err error) (summary string) {
+// tellUnseen keeps what could not be looked at for the status, and returns it for the peer set when the node could look
+// at everything until now. The causes change from one look to the next, so only the first is told.
+func (w *imageWatch) tellUnseen(quick error) (news string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	if err != nil {
-		w.state.Problem = err.Error()
+	before := w.state.Unseen
+	w.state.Unseen = w.unseen
+
+	if quick != nil {
+		w.state.Unseen = strings.ReplaceAll(quick.Error(), "\n", "; ")
 	}
 
+	switch {
+	case before == "" && w.state.Unseen != "":
+		w.log.Warn("could not compare with the image: no drift, and not known to be none", "what", w.state.Unseen)
+
+		return "could not compare: " + w.state.Unseen
+
+	case before != "" && w.state.Unseen == "":
+		w.log.Info("everything can be compared again")
+	}
+
+	return ""
+}
+
+// record takes the result of a quick comparison in. It logs the findings that are new or over, and returns a summary
+// for the peer set when some are new.
+func (w *imageWatch) record(found []status.Finding, writable []string, unseen error) (summary string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
 	// Before the node is locked, a writable /usr is no drift.
-	if w.locked {
+	if w.locked && unseen == nil {
 		w.state.ReadOnly = len(writable) == 0
 
 		for _, path := range writable {
@@ -318,6 +389,10 @@ func (w *imageWatch) record(found []status.Finding, writable []string, err error
 				What: "can be written to: somebody undid the mount",
 			})
 		}
+	}
+
+	if unseen != nil {
+		found = withEarlier(found, w.recent)
 	}
 
 	w.recent = found

@@ -34,6 +34,8 @@ type fakeImage struct {
 	guard        string
 	drift        []status.Finding
 	broken       error
+	unseen       string // by the whole comparison
+	blind        error  // of who looks at the guard
 }
 
 func (i *fakeImage) do(f func()) {
@@ -77,9 +79,9 @@ func (i *fakeImage) Writable() (paths []string, _ error) {
 	return paths, nil
 }
 
-func (i *fakeImage) EnsureMetadataGuard(context.Context) (what string) {
-	i.do(func() { what = i.guard })
-	return what
+func (i *fakeImage) EnsureMetadataGuard(context.Context) (what string, err error) {
+	i.do(func() { what, err = i.guard, i.blind })
+	return what, err
 }
 
 func (i *fakeImage) CheckOwn(context.Context) (immutable.Pass, error) {
@@ -88,7 +90,7 @@ func (i *fakeImage) CheckOwn(context.Context) (immutable.Pass, error) {
 
 func (i *fakeImage) Check(context.Context, float64) (pass immutable.Pass, err error) {
 	i.do(func() {
-		pass = immutable.Pass{Checked: 9, Findings: i.drift}
+		pass = immutable.Pass{Checked: 9, Findings: i.drift, Unseen: i.unseen}
 		err = i.broken
 	})
 

@@ -31,7 +31,7 @@ const (
 )
 
 // fileDrift tells what somebody did to the files that the agent wrote.
-func (a *Agent) fileDrift() []status.Finding {
+func (a *Agent) fileDrift() ([]status.Finding, error) {
 	return a.files.drift(a.manifest.Templates)
 }
 

@@ -21,6 +21,7 @@ type templateFiles struct {
 	volatile string // the folder of files that are to be on no disk
 	changed  func() // called after each file that changed
 	log      *slog.Logger
+	faults   immutable.Faults // a test's
 
 	mu    sync.Mutex                 // held while a file is written and noted, and while all are compared
 	notes map[string]*immutable.Note // by template's path
@@ -46,7 +47,8 @@ func (f *templateFiles) write(template roles.Template, text []byte, mode fs.File
 	defer f.mu.Unlock()
 
 	// The agent's text takes the file's place. This line is all that is left of what somebody did.
-	if what := f.touched(template, f.notes[template.Path]); what != "" {
+	// An error means that nobody could look.
+	if what, _ := f.touched(template, f.notes[template.Path]); what != "" {
 		f.log.Warn("a file that somebody touched is written anew",
 			"path", template.Path,
 			"what", what,
@@ -69,21 +71,36 @@ func (f *templateFiles) write(template roles.Template, text []byte, mode fs.File
 		return err
 	}
 
-	note, err := immutable.NoteOf(place)
+	note, err := f.faults.NoteOf(place)
+	if err != nil {
+		// Half a note would differ from the file for ever.
+		delete(f.notes, template.Path)
+		return err
+	}
+
 	f.notes[template.Path] = &note
 
-	return err
+	return nil
 }
 
-// drift tells what somebody did to these templates' files since the agent wrote them.
-func (f *templateFiles) drift(templates []roles.Template) []status.Finding {
+// drift tells what somebody did to these templates' files since the agent wrote them. The error is of the files that
+// could not be looked at: those that this node lacked memory, files or a disk for.
+func (f *templateFiles) drift(templates []roles.Template) ([]status.Finding, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 
 	var found []status.Finding
+	var unseen error
 
 	for _, template := range templates {
-		if what := f.touched(template, f.notes[template.Path]); what != "" {
+		what, err := f.touched(template, f.notes[template.Path])
+
+		// One stands for all: they have the same cause.
+		if err != nil && unseen == nil {
+			unseen = fmt.Errorf("look at %s: %w", template.Path, err)
+		}
+
+		if what != "" {
 			found = append(found, status.Finding{
 				Path: template.Path,
 				What: what + " since the agent wrote it",
@@ -91,28 +108,40 @@ func (f *templateFiles) drift(templates []roles.Template) []status.Finding {
 		}
 	}
 
-	return found
+	return found, unseen
 }
 
-// touched tells what somebody did to a file since it was noted; "" when nothing, or when there is no note yet.
-func (f *templateFiles) touched(template roles.Template, note *immutable.Note) string {
+// touched tells what somebody did to a file since it was noted; "" when nothing, or when there is no note yet. An error
+// means that nobody could look.
+func (f *templateFiles) touched(template roles.Template, note *immutable.Note) (string, error) {
 	if note == nil {
-		return ""
+		return "", nil
 	}
 
-	now, err := immutable.NoteOf(f.place(template))
-	if err != nil {
-		return "cannot be read: " + strings.TrimSpace(err.Error())
+	now, err := f.faults.NoteOf(f.place(template))
+
+	switch {
+	case immutable.IsShortage(err):
+		return "", err
+	case err != nil:
+		return "cannot be read: " + strings.TrimSpace(err.Error()), nil
 	}
 
-	what := note.Since(now)
+	if what := note.Since(now); what != "" {
+		return what, nil
+	}
 
 	// The daemon reads a volatile file through its link: a link elsewhere is drift as well.
-	if what == "" && f.checkLink(template) != nil {
-		what = "is no link to " + f.place(template)
+	err = f.checkLink(template)
+
+	switch {
+	case err == nil:
+		return "", nil
+	case immutable.IsShortage(err):
+		return "", err
 	}
 
-	return what
+	return "is no link to " + f.place(template), nil
 }
 
 // place is where a template's file lies: at its path, or on a tmpfs with a link at its path.
@@ -130,7 +159,7 @@ func (f *templateFiles) checkLink(template roles.Template) error {
 		return nil
 	}
 
-	target, err := os.Readlink(template.Path)
+	target, err := f.faults.Readlink(template.Path)
 	if err == nil && target != f.place(template) {
 		err = fmt.Errorf("%s leads to %s", template.Path, target)
 	}

@@ -301,6 +301,9 @@ func imageNote(image status.Image) string {
 		return note +
 			"; `hornero exec NODE -- hornero-bootstrap drift` lists all, `hornero replace NODE` makes it anew"
 
+	case image.Unseen != "":
+		return "could not be compared with its image: " + image.Unseen
+
 	case image.Problem != "":
 		return "not held to its image: " + image.Problem
 	}

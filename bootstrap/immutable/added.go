@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,7 +32,7 @@ func (i *Image) MarkLocked() error {
 }
 
 func (i *Image) lockedSince() (time.Time, error) {
-	info, err := os.Stat(filepath.Join(i.State, lockedFile))
+	info, err := i.Faults.stat(filepath.Join(i.State, lockedFile))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -42,8 +41,9 @@ func (i *Image) lockedSince() (time.Time, error) {
 }
 
 // watched are the folders in which a file more is drift: those that are read-only, and what others' installers fill.
-func (i *Image) watched() []string {
-	return append(i.folders(), "/opt")
+func (i *Image) watched() ([]string, error) {
+	folders, err := i.folders()
+	return append(folders, "/opt"), err
 }
 
 // added finds what was not in the image when it was sealed, and came after the node was first held to it. An
@@ -58,7 +58,12 @@ func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error)
 		return nil, err
 	}
 
-	known, err := i.contents()
+	watched, err := i.watched()
+	if err != nil {
+		return nil, err
+	}
+
+	known, err := i.contents(watched)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -69,32 +74,26 @@ func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error)
 
 	var found []status.Finding
 
-	for _, folder := range i.watched() {
+	for _, folder := range watched {
 		err := i.walk(folder, func(path string, entry fs.DirEntry) error {
 			if err := pace.rest(ctx, i.awaited); err != nil {
 				return err
 			}
 
-			switch {
-			case known[path]:
+			if known[path] {
 				return nil
-
-			case entry.IsDir():
-				// One finding stands for the folder: a package's whole tree would fill the list.
-				if count := i.later(path, since); count > 0 {
-					found = append(found, status.Finding{
-						Path: path,
-						What: fmt.Sprintf("is added, files in it: %d", count),
-					})
-				}
-
-				return fs.SkipDir
-
-			case later(path, entry, since):
-				found = append(found, status.Finding{Path: path, What: "is added"})
 			}
 
-			return nil
+			what, err := i.addition(path, entry, since)
+			if what != "" {
+				found = append(found, status.Finding{Path: path, What: what})
+			}
+
+			if err == nil && entry.IsDir() {
+				return fs.SkipDir
+			}
+
+			return err
 		})
 		if err != nil {
 			return nil, err
@@ -104,9 +103,29 @@ func (i *Image) added(ctx context.Context, pace *pace) ([]status.Finding, error)
 	return found, nil
 }
 
+// addition tells of something that is not in the image's list whether it came later; "" when it did not. One finding
+// stands for a folder: a package's whole tree would fill the list.
+func (i *Image) addition(path string, entry fs.DirEntry, since time.Time) (string, error) {
+	if entry.IsDir() {
+		count, err := i.countLater(path, since)
+		if count == 0 {
+			return "", err
+		}
+
+		return fmt.Sprintf("is added, files in it: %d", count), err
+	}
+
+	after, err := i.later(path, entry, since)
+	if !after {
+		return "", err
+	}
+
+	return "is added", err
+}
+
 // contents are the paths of the image's own list that are in the watched folders.
-func (i *Image) contents() (map[string]bool, error) {
-	list, err := os.Open(i.at(record.ContentsPath))
+func (i *Image) contents(watched []string) (map[string]bool, error) {
+	list, err := i.Faults.open(i.at(record.ContentsPath))
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +133,6 @@ func (i *Image) contents() (map[string]bool, error) {
 
 	// The list cannot hold itself.
 	known := map[string]bool{record.ContentsPath: true}
-	watched := i.watched()
 
 	return known, record.ReadPaths(list, func(path string) {
 		for _, folder := range watched {
@@ -125,53 +143,87 @@ func (i *Image) contents() (map[string]bool, error) {
 	})
 }
 
-// later counts the files in a folder that came after a moment.
-func (i *Image) later(folder string, since time.Time) int {
+// countLater counts the files in a folder that came after a moment. What cannot be read is not counted.
+func (i *Image) countLater(folder string, since time.Time) (int, error) {
 	count := 0
 
-	// What cannot be read is not counted.
-	_ = i.walk(folder, func(path string, entry fs.DirEntry) error {
-		if !entry.IsDir() && later(path, entry, since) {
+	err := i.walk(folder, func(path string, entry fs.DirEntry) error {
+		if entry.IsDir() {
+			return nil
+		}
+
+		after, err := i.later(path, entry, since)
+		if after {
 			count++
 		}
 
-		return nil
+		return err
 	})
 
-	return count
+	if !IsShortage(err) {
+		err = nil
+	}
+
+	return count, err
 }
 
 // later tells by the time of the last change of a file, its name or its mode, which nobody sets. Python's caches are
 // written by whoever imports a module first.
-func later(path string, entry fs.DirEntry, since time.Time) bool {
+func (i *Image) later(path string, entry fs.DirEntry, since time.Time) (bool, error) {
 	if filepath.Base(filepath.Dir(path)) == "__pycache__" && strings.HasSuffix(path, ".pyc") {
-		return false
+		return false, nil
 	}
 
-	info, err := entry.Info()
-	if err != nil {
+	err := i.Faults.at(opStat, i.at(path))
+
+	var info fs.FileInfo
+	if err == nil {
+		info, err = entry.Info()
+	}
+
+	switch {
+	case IsShortage(err):
+		return false, err
+	case err != nil:
 		// It is gone again.
-		return false
+		return false, nil
 	}
 
 	stat, ok := info.Sys().(*syscall.Stat_t)
 
-	return ok && time.Unix(stat.Ctim.Unix()).After(since)
+	return ok && time.Unix(stat.Ctim.Unix()).After(since), nil
 }
 
 // walk visits what is in a folder of the image's own file system.
 func (i *Image) walk(folder string, visit func(path string, entry fs.DirEntry) error) error {
-	device := deviceOf(i.at(folder))
+	device, err := i.deviceOf(i.at(folder))
+	if IsShortage(err) {
+		return err
+	}
+
 	return filepath.WalkDir(i.at(folder), func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = i.Faults.at(opReadDir, name)
+		}
+
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			// It went while the folder was read.
 			return nil
 		case err != nil:
 			return fmt.Errorf("look for added files: %w", err)
-		case entry.IsDir() && deviceOf(name) != device:
-			// Another file system is a volume of the node's.
-			return fs.SkipDir
+		}
+
+		if entry.IsDir() {
+			on, err := i.deviceOf(name)
+
+			switch {
+			case IsShortage(err):
+				return err
+			case err != nil || on != device:
+				// Another file system is a volume of the node's.
+				return fs.SkipDir
+			}
 		}
 
 		within, err := filepath.Rel(i.Root, name)
@@ -183,11 +235,16 @@ func (i *Image) walk(folder string, visit func(path string, entry fs.DirEntry) e
 	})
 }
 
-func deviceOf(name string) uint64 {
-	var stat syscall.Stat_t
-	if syscall.Lstat(name, &stat) != nil {
-		return 0
+func (i *Image) deviceOf(name string) (uint64, error) {
+	info, err := i.Faults.lstat(name)
+	if err != nil {
+		return 0, err
 	}
 
-	return uint64(stat.Dev)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, fmt.Errorf("look at %s: this system does not tell devices", name)
+	}
+
+	return uint64(stat.Dev), nil
 }

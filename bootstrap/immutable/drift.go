@@ -8,14 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/internal/status"
@@ -31,7 +28,10 @@ const (
 type Pass struct {
 	Checked  int
 	Findings []status.Finding
-	Took     time.Duration
+	// Unseen says what could not be looked at, and why; "" when the pass is complete. That is a shortage of the node's
+	// own (IsShortage), and no drift.
+	Unseen string
+	Took   time.Duration
 }
 
 // Check compares every file with what the image was baked with, and the packages with the record's. share is
@@ -58,6 +58,20 @@ func (i *Image) check(
 	i.waiting.Add(-1)
 	defer i.once.Unlock()
 
+	pass, err := i.pass(ctx, share, expect, whole)
+	if IsShortage(err) {
+		return Pass{Unseen: err.Error()}, nil
+	}
+
+	return pass, err
+}
+
+func (i *Image) pass(
+	ctx context.Context,
+	share float64,
+	expect func(record.Image) ([]expected, error),
+	whole bool,
+) (Pass, error) {
 	image, err := i.readRecord()
 	if err != nil {
 		return Pass{}, err
@@ -72,9 +86,11 @@ func (i *Image) check(
 	pass := Pass{Checked: len(list)}
 	done := make(chan error, 1)
 
+	var missed unseen
+
 	// A goroutine of its own: compare gives its thread the lowest priority, and the thread ends with it.
 	go func() {
-		done <- i.compare(ctx, list, share, whole, &pass)
+		done <- i.compare(ctx, list, share, whole, &pass, &missed)
 	}()
 
 	if err := <-done; err != nil {
@@ -82,22 +98,39 @@ func (i *Image) check(
 	}
 
 	packages, err := i.comparePackages(image)
+	if IsShortage(err) {
+		missed.add("the packages", err)
+		err = nil
+	}
+
 	pass.Findings = append(pass.Findings, packages...)
+	pass.Unseen = missed.String()
 	pass.Took = time.Since(started)
 
 	return pass, err
 }
 
 // compare runs on a thread of its own, which ends with it. A whole comparison looks for files that are added, too.
-func (i *Image) compare(ctx context.Context, list []expected, share float64, whole bool, pass *Pass) error {
+func (i *Image) compare(
+	ctx context.Context,
+	list []expected,
+	share float64,
+	whole bool,
+	pass *Pass,
+	missed *unseen,
+) error {
 	lowerPriority()
 	pace := newPace(share)
 
 	for _, want := range list {
 		have, err := i.look(want)
-		if err == nil {
+
+		switch {
+		case err == nil:
 			pass.Findings = append(pass.Findings, differences(want, have)...)
-		} else {
+		case IsShortage(err):
+			missed.add(want.path, err)
+		default:
 			pass.Findings = append(pass.Findings, status.Finding{
 				Path: want.path,
 				What: "cannot be read: " + err.Error(),
@@ -114,6 +147,11 @@ func (i *Image) compare(ctx context.Context, list []expected, share float64, who
 	}
 
 	added, err := i.added(ctx, pace)
+	if IsShortage(err) {
+		missed.add("what is added", err)
+		err = nil
+	}
+
 	pass.Findings = append(pass.Findings, added...)
 
 	return err
@@ -131,7 +169,7 @@ type actual struct {
 func (i *Image) look(want expected) (actual, error) {
 	name := i.at(want.path)
 
-	attrs, err := attributesOf(name)
+	attrs, err := i.Faults.attributesOf(name)
 	if err != nil {
 		return actual{}, err
 	}
@@ -142,14 +180,18 @@ func (i *Image) look(want expected) (actual, error) {
 		// A link is judged by where it leads to, when the record has what is behind it.
 		have.same = want.sum == ""
 		if len(want.sum) == sha256Size && have.attrs != absent {
-			sum, err := sumOf(name, sha256Size)
+			sum, err := i.Faults.sumOf(name, sha256Size)
+			if IsShortage(err) {
+				return actual{}, err
+			}
+
 			have.same = err == nil && sum == want.sum
 		}
 
 		return have, nil
 	}
 
-	sum, err := sumOf(name, len(want.sum))
+	sum, err := i.Faults.sumOf(name, len(want.sum))
 
 	// It went between the two looks.
 	if errors.Is(err, os.ErrNotExist) {
@@ -192,7 +234,7 @@ func differences(want expected, have actual) []status.Finding {
 
 // comparePackages holds the packages that dpkg has installed to the record's.
 func (i *Image) comparePackages(image record.Image) ([]status.Finding, error) {
-	data, err := os.ReadFile(i.at("/var/lib/dpkg/status"))
+	data, err := i.Faults.readFile(i.at("/var/lib/dpkg/status"))
 	if err != nil {
 		return nil, fmt.Errorf("read the list of packages: %w", err)
 	}
@@ -254,13 +296,18 @@ type Note struct{ Sum, Attrs string }
 
 // NoteOf looks at a file.
 func NoteOf(name string) (Note, error) {
-	attrs, err := attributesOf(name)
+	return Faults(nil).NoteOf(name)
+}
+
+// NoteOf looks at a file, and fails where f does.
+func (f Faults) NoteOf(name string) (Note, error) {
+	attrs, err := f.attributesOf(name)
 	if err != nil || attrs == absent {
 		return Note{Attrs: attrs}, err
 	}
 
 	// The note needs the bytes, too: a text editor leaves mode and owner as they were.
-	sum, err := sumOf(name, sha256Size)
+	sum, err := f.sumOf(name, sha256Size)
 
 	return Note{Sum: sum, Attrs: attrs}, err
 }
@@ -282,9 +329,8 @@ func (n Note) Since(now Note) string {
 var errNotPlain = errors.New("it is no plain file")
 
 // sumOf is a file's sum, MD5 or SHA-256 by its length in hex.
-func sumOf(name string, length int) (string, error) {
-	// A pipe in its place is not waited for.
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+func (f Faults) sumOf(name string, length int) (string, error) {
+	file, err := f.open(name)
 	if err != nil {
 		return "", err
 	}
@@ -311,7 +357,7 @@ func sumOf(name string, length int) (string, error) {
 		return "", fmt.Errorf("sum %s: a sum of %d digits is of no known kind", name, length)
 	}
 
-	if _, err := io.Copy(digest, file); err != nil {
+	if err := f.copyAll(digest, file); err != nil {
 		return "", err
 	}
 

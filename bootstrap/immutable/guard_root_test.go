@@ -24,7 +24,13 @@ func TestTheGuardIsLoadedAgain(t *testing.T) {
 	require.NoError(t, err)
 
 	image := &immutable.Image{Root: t.TempDir()}
-	require.Empty(t, image.EnsureMetadataGuard(t.Context()), "an image without one")
+	ensure := func() string {
+		what, err := image.EnsureMetadataGuard(t.Context())
+		require.NoError(t, err)
+
+		return what
+	}
+	require.Empty(t, ensure(), "an image without one")
 
 	path := filepath.Join(image.Root, immutable.GuardFile)
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -43,18 +49,18 @@ func TestTheGuardIsLoadedAgain(t *testing.T) {
 
 		require.Equal(t,
 			"is not in force: any program on this node could ask for its user-data; loaded again",
-			image.EnsureMetadataGuard(t.Context()),
+			ensure(),
 			undo,
 		)
 
-		require.Empty(t, image.EnsureMetadataGuard(t.Context()))
+		require.Empty(t, ensure())
 	}
 
 	require.NoError(t, exec.Command("nft", "flush", "ruleset").Run())
 	require.NoError(t, os.WriteFile(path, []byte("table of nothing\n"), 0o644))
 
-	what := image.EnsureMetadataGuard(t.Context())
+	what := ensure()
 	require.Contains(t, what, "loading it again: ")
 	require.Contains(t, what, "syntax error")
-	require.Equal(t, what, image.EnsureMetadataGuard(t.Context()), "the same again")
+	require.Equal(t, what, ensure(), "the same again")
 }

@@ -7,7 +7,6 @@ package immutable
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,8 @@ type Image struct {
 	Root  string // "/", or a test's folder
 	Run   string // the bootstrap's folder on a tmpfs
 	State string // and the one on the disk
+
+	Faults Faults // a test's; nil on a node
 
 	once    sync.Mutex   // one pass over the files at a time
 	waiting atomic.Int32 // who waits for it: a slow pass goes on without rest then
@@ -54,12 +55,12 @@ func (i *Image) Refuse(node, role string) error {
 // to /usr, and does so before the node is locked to its image.
 func (i *Image) BootFinished() bool {
 	// Where this is absent, cloud-init does not run in this boot.
-	if _, err := os.Stat(i.at("/run/cloud-init/enabled")); err != nil {
-		return true
+	if _, err := i.Faults.stat(i.at("/run/cloud-init/enabled")); err != nil {
+		return !IsShortage(err)
 	}
 
 	// cloud-init writes it last.
-	_, err := os.Stat(i.at("/run/cloud-init/result.json"))
+	_, err := i.Faults.stat(i.at("/run/cloud-init/result.json"))
 
 	return err == nil
 }
@@ -67,7 +68,7 @@ func (i *Image) BootFinished() bool {
 // readRecord reads what the image says of itself.
 func (i *Image) readRecord() (record.Image, error) {
 	var image record.Image
-	data, err := os.ReadFile(i.at(record.Path))
+	data, err := i.Faults.readFile(i.at(record.Path))
 	if err != nil {
 		return image, fmt.Errorf("read the image's record: %w", err)
 	}

@@ -13,26 +13,38 @@ import (
 var sealed = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 
 // folders lists those of the sealed ones that are folders here and not links.
-func (i *Image) folders() []string {
+func (i *Image) folders() ([]string, error) {
+	into, err := i.merged()
+	if err != nil {
+		return nil, err
+	}
+
 	var found []string
+
 	for _, path := range sealed {
-		if info, err := os.Lstat(i.at(path)); err == nil && info.IsDir() {
+		if into[path] == path {
 			found = append(found, path)
 		}
 	}
 
-	return found
+	return found, nil
 }
 
 // Writable lists the sealed folders that can be written to.
 func (i *Image) Writable() ([]string, error) {
-	var writable []string
-	for _, path := range i.folders() {
-		var stat unix.Statfs_t
+	folders, err := i.folders()
+	if err != nil {
+		return nil, err
+	}
 
-		if err := unix.Statfs(i.at(path), &stat); err != nil {
+	var writable []string
+
+	for _, path := range folders {
+		stat, err := i.Faults.statfs(i.at(path))
+		if err != nil {
 			return nil, fmt.Errorf("look at the mount of %s: %w", path, err)
 		}
+
 		if stat.Flags&unix.ST_RDONLY == 0 {
 			writable = append(writable, path)
 		}

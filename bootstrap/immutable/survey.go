@@ -2,9 +2,12 @@ package immutable
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -23,8 +26,8 @@ const defaultAttrs = "0644 0:0"
 const absent = "absent"
 
 // attributesOf are a file's mode and the numbers of its owner and group, a link's target, or that it is absent.
-func attributesOf(name string) (string, error) {
-	info, err := os.Lstat(name)
+func (f Faults) attributesOf(name string) (string, error) {
+	info, err := f.lstat(name)
 	if os.IsNotExist(err) {
 		return absent, nil
 	}
@@ -34,7 +37,7 @@ func attributesOf(name string) (string, error) {
 	}
 
 	if info.Mode()&os.ModeSymlink != 0 {
-		target, err := os.Readlink(name)
+		target, err := f.Readlink(name)
 		return "link " + target, err
 	}
 
@@ -109,16 +112,29 @@ func expectOne(image record.Image, name, sum string) expected {
 
 // packaged reads the MD5 that dpkg has of each package's files, for those below the sealed folders.
 func (i *Image) packaged() (map[string]string, error) {
-	lists, err := filepath.Glob(i.at("/var/lib/dpkg/info/*.md5sums"))
+	sums := map[string]string{}
+	folder := i.at("/var/lib/dpkg/info")
+
+	entries, err := i.Faults.readDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return sums, nil
+	}
+
+	if err != nil {
+		return nil, fmt.Errorf("list the packages' sums: %w", err)
+	}
+
+	into, err := i.merged()
 	if err != nil {
 		return nil, err
 	}
 
-	into := i.merged()
-	sums := map[string]string{}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".md5sums") {
+			continue
+		}
 
-	for _, list := range lists {
-		if err := readSums(list, into, sums); err != nil {
+		if err := i.readSums(filepath.Join(folder, entry.Name()), into, sums); err != nil {
 			return nil, err
 		}
 	}
@@ -127,34 +143,37 @@ func (i *Image) packaged() (map[string]string, error) {
 }
 
 // merged tells where each sealed folder's files are: in itself, or where its link leads.
-func (i *Image) merged() map[string]string {
+func (i *Image) merged() (map[string]string, error) {
 	into := map[string]string{}
-	for _, folder := range sealed {
-		info, err := os.Lstat(i.at(folder))
-		switch {
-		case err != nil:
-		case info.IsDir():
-			into[folder] = folder
 
+	for _, folder := range sealed {
+		attrs, err := i.Faults.attributesOf(i.at(folder))
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", folder, err)
+		}
+
+		target, isLink := strings.CutPrefix(attrs, "link ")
+
+		switch {
+		case attrs == absent:
+		case isLink:
+			into[folder] = path.Join("/", target)
 		default:
-			if target, err := os.Readlink(i.at(folder)); err == nil {
-				into[folder] = path.Join("/", target)
-			}
+			into[folder] = folder
 		}
 	}
 
-	return into
+	return into, nil
 }
 
 // readSums reads lines of md5sum(1): 32 digits, two blanks, a path without its leading slash.
-func readSums(list string, into map[string]string, sums map[string]string) error {
-	file, err := os.Open(list)
+func (i *Image) readSums(list string, into map[string]string, sums map[string]string) error {
+	text, err := i.Faults.readFile(list)
 	if err != nil {
 		return fmt.Errorf("read a package's sums: %w", err)
 	}
-	defer file.Close()
 
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		sum, name, ok := strings.Cut(lines.Text(), "  ")
 		top, rest, below := strings.Cut(name, "/")
@@ -193,7 +212,7 @@ func (i *Image) Survey(ctx context.Context, image record.Image) (map[string]stri
 
 		// A bake command changed the package's bytes: from now on these are the right ones.
 		if !have.same && have.attrs != absent && !strings.HasPrefix(have.attrs, "link ") {
-			sum, err := sumOf(i.at(want.path), sha256Size)
+			sum, err := i.Faults.sumOf(i.at(want.path), sha256Size)
 			if err != nil {
 				return nil, err
 			}

@@ -32,7 +32,8 @@ const (
 	EventSynced       = "galera-synced"
 	EventDonor        = "galera-donor"
 	EventNonPrimary   = "galera-non-primary"
-	EventDrift        = "drift" // files are not as baked
+	EventDrift        = "drift"        // files are not as baked
+	EventUnseen       = "not-compared" // files could not be compared: no drift, and not known to be none
 	EventQuarantine   = "quarantine"
 	EventStranger     = "galera-stranger" // Galera's view has a member that the peer set does not know
 	EventExpiry       = "certificate"     // one of the node's certificates ends soon
@@ -75,6 +76,7 @@ var noteDrivers = map[string]string{
 	EventDonor:        driverGalera,
 	EventNonPrimary:   driverGalera,
 	EventDrift:        "",
+	EventUnseen:       "",
 	EventQuarantine:   "",
 	EventReservedIP:   "",
 	EventStranger:     driverGalera,

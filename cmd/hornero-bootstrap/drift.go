@@ -14,6 +14,9 @@ import (
 
 var errDrift = errors.New("this node is not as it was baked and written; replace it, or find out who changes it")
 
+var errUnseen = errors.New("not everything could be compared: this node lacks files or memory, or its disk fails; " +
+	"compare again, and replace it when that stays")
+
 func driftCommand(stdout io.Writer) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
@@ -47,6 +50,10 @@ func driftCommand(stdout io.Writer) *cobra.Command {
 				return errDrift
 			}
 
+			if image.Unseen != "" {
+				return errUnseen
+			}
+
 			return nil
 		},
 	}
@@ -72,6 +79,7 @@ func printImage(w io.Writer, image status.Image) {
 
 	for _, line := range []struct{ what, text string }{
 		{"not read-only:", image.Problem},
+		{"not compared:", image.Unseen},
 		{"quarantined:", image.Quarantine},
 		{"no quarantine:", image.Held},
 	} {

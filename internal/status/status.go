@@ -167,13 +167,16 @@ type Image struct {
 	// DriftFiles is the gauge hornero_drift_files: how many files are not as the image has them or as the agent
 	// wrote them.
 	DriftFiles int       `json:"drift_files"`
-	Findings   []Finding `json:"findings"`       // the first MaxFindings
-	Checked    int       `json:"checked"`        // files looked at by the last whole pass; 0 before the first
-	CheckedAt  string    `json:"checked_at"`     // RFC 3339; empty before the first whole pass
-	Seconds    float64   `json:"seconds"`        // what that pass took
-	Action     string    `json:"action"`         // what the stack has done about drift: report, quarantine
-	Quarantine string    `json:"quarantine"`     // why the node gave its work up; empty when it did not
-	Held       string    `json:"held,omitempty"` // why it did not although it should
+	Findings   []Finding `json:"findings"` // the first MaxFindings
+	// Unseen says what could not be compared, and why: a shortage of the node's own. It is no drift, and not known to
+	// be none.
+	Unseen     string  `json:"unseen,omitempty"`
+	Checked    int     `json:"checked"`        // files looked at by the last whole pass; 0 before the first
+	CheckedAt  string  `json:"checked_at"`     // RFC 3339; empty before the first whole pass
+	Seconds    float64 `json:"seconds"`        // what that pass took
+	Action     string  `json:"action"`         // what the stack has done about drift: report, quarantine
+	Quarantine string  `json:"quarantine"`     // why the node gave its work up; empty when it did not
+	Held       string  `json:"held,omitempty"` // why it did not although it should
 }
 
 // MaxFindings is how many differences a status names.
