@@ -259,7 +259,36 @@ func (n Node) check(doc *report.Document) {
 		}
 	}
 
+	n.checkNames(doc)
+
 	if n.Incarnation < 1 {
 		doc.Add("incarnation", "must be at least 1, got %d", n.Incarnation)
+	}
+}
+
+// checkNames refuses names that could lead elsewhere as a path, or look like another line.
+func (n Node) checkNames(doc *report.Document) {
+	check := func(path, name string) {
+		// One that is missing is told of already.
+		if name != "" && !isName(name) {
+			doc.Add(
+				path,
+				"must be letters, digits, dashes, underscores and dots, at most %d, got %q",
+				longestName,
+				name,
+			)
+		}
+	}
+
+	check("stack", n.Stack)
+	check("role", n.Role)
+	check("node", n.Node)
+
+	for role, nodes := range n.Expected {
+		check("expected."+role, role)
+
+		for _, node := range nodes {
+			check("expected."+role, node)
+		}
 	}
 }

@@ -121,12 +121,12 @@ func (c *imagesCommands) printContents(w io.Writer, found comparison, reasons ma
 			break
 		}
 
-		fmt.Fprintf(table, "%s %s\t%s\n", sign(change), change.Name, printedEntry(change))
+		fmt.Fprint(table, escapedf("%s %s\t%s\n", sign(change), change.Name, printedEntry(change)))
 	}
 
 	if c.all {
 		for _, change := range found.Varying {
-			fmt.Fprintf(table, "varying %s\t%s\n", change.Name, reasons[change.Name])
+			fmt.Fprint(table, escapedf("varying %s\t%s\n", change.Name, reasons[change.Name]))
 		}
 	}
 

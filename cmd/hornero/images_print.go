@@ -29,7 +29,7 @@ func printImages(w io.Writer, images []catalog.Image) error {
 
 // imageRow is an image in the columns of a table.
 func imageRow(image catalog.Image) string {
-	return fmt.Sprintf(
+	return escapedf(
 		"%d\t%s\t%s\t%.12s\t%s\t%s\t%.2f GB\t%s",
 		image.ID,
 		image.Role,
@@ -72,7 +72,7 @@ func age(then, now time.Time) string {
 func printRecord(w io.Writer, image catalog.Image, written record.Image) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(title, value string) {
-		fmt.Fprintf(table, "%s\t%s\n", title, value)
+		fmt.Fprint(table, escapedf("%s\t%s\n", title, value))
 	}
 
 	line("image", fmt.Sprintf("%d, %s", image.ID, image.Name))
@@ -91,7 +91,7 @@ func printRecord(w io.Writer, image catalog.Image, written record.Image) error {
 		fmt.Fprintf(table, "\n%s\t%d\n", title, len(items))
 
 		for _, name := range slices.Sorted(maps.Keys(items)) {
-			fmt.Fprintf(table, "  %s\t%s\n", name, items[name])
+			fmt.Fprint(table, escapedf("  %s\t%s\n", name, items[name]))
 		}
 	}
 
@@ -119,14 +119,14 @@ func codeVersions(found []record.Code) map[string]string {
 
 func printDifference(w io.Writer, found comparison) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "from\t%d, %s\n", found.From.ID, found.From.Name)
-	fmt.Fprintf(table, "to\t%d, %s\n", found.To.ID, found.To.Name)
+	fmt.Fprint(table, escapedf("from\t%d, %s\n", found.From.ID, found.From.Name))
+	fmt.Fprint(table, escapedf("to\t%d, %s\n", found.To.ID, found.To.Name))
 
 	list := func(title string, changes []record.Change, digits int) {
 		fmt.Fprintf(table, "\n%s\t%d changed\n", title, len(changes))
 
 		for _, change := range changes {
-			fmt.Fprintf(table, "%s %s\t%s\n", sign(change), change.Name, printed(change, digits))
+			fmt.Fprint(table, escapedf("%s %s\t%s\n", sign(change), change.Name, printed(change, digits)))
 		}
 	}
 
