@@ -116,7 +116,7 @@ func (a *Agent) checkText(ctx context.Context, template roles.Template, text []b
 }
 
 // hidden are the document's secrets as a program may have been given them. What it says of its failure goes
-// into the journal, and to whoever asks for this node's health.
+// into the journal and the node's status.
 func (a *Agent) hidden() []string {
 	var hidden []string
 	for _, secret := range a.node.Secrets {

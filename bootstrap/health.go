@@ -217,6 +217,13 @@ func (a *Agent) Ready() (bool, string) {
 	return true, "ready"
 }
 
+// withoutDetails is the first words of a reason, which the code here chose. Addresses, paths and what programs said
+// come after them, and are for those who may log in: anybody in the VPC may ask for a node's health.
+func withoutDetails(reason string) string {
+	words, _, _ := strings.Cut(reason, ":")
+	return words
+}
+
 func (a *Agent) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 
@@ -228,15 +235,7 @@ func (a *Agent) healthHandler() http.Handler {
 			w.WriteHeader(a.unhealthyCode())
 		}
 
-		fmt.Fprintln(w, reason)
-
-		// Drift is told and does not fail the check: a drifted node is better than none.
-		if drift := a.watch.status().DriftFiles; drift > 0 {
-			fmt.Fprintf(w,
-				"drift: %d files are not as they were baked or written; `hornero-bootstrap drift` lists them\n",
-				drift,
-			)
-		}
+		fmt.Fprintln(w, withoutDetails(reason))
 	})
 
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -245,7 +244,7 @@ func (a *Agent) healthHandler() http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 
-		fmt.Fprintln(w, reason)
+		fmt.Fprintln(w, withoutDetails(reason))
 	})
 
 	mux.HandleFunc("GET /metrics", a.serveMetrics)

@@ -232,7 +232,7 @@ func (l *bakeLab) bootsByItself(packed string) {
 	// A proxy says so when it has founded the peer set, runs its HAProxy, and only the stack's databases are
 	// not there.
 	took := pc.until("health", pc.answers(
-		"503 Service Unavailable: no-writer: no database node takes writes yet",
+		"503 Service Unavailable: no-writer",
 		&health,
 	))
 	l.Logf("serves %.0f s after power on", took.Seconds())
