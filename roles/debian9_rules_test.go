@@ -259,8 +259,8 @@ var fpmRules = rules{
 		`),
 }
 
-// systemd's NEWS: StateDirectory= and RuntimeDirectoryPreserve= 235, Type=exec 240; StartLimitIntervalSec= 230,
-// "!" before a program 231 and ProtectControlGroups= 232 are there.
+// systemd's NEWS: StateDirectory=, RuntimeDirectoryPreserve= and LockPersonality= 235, RestrictNamespaces= 233,
+// Type=exec 240; StartLimitIntervalSec= 230, "!" before a program 231 and ProtectControlGroups= 232 are there.
 var systemdRules = rules{
 	program: "systemd",
 	version: "232",
@@ -272,8 +272,12 @@ var systemdRules = rules{
 		"Type=notify-reload":       "253",
 		"StartLimitIntervalSec":    "230",
 		"ProtectControlGroups":     "232",
+		"RestrictNamespaces":       "233",
+		"LockPersonality":          "235",
 	}, `
-			CapabilityBoundingSet, PrivateDevices,
+			CapabilityBoundingSet, PrivateDevices, ProtectKernelTunables, ProtectKernelModules,
+			MemoryDenyWriteExecute, RestrictRealtime, RestrictAddressFamilies, MemoryMax,
+			SystemCallArchitectures, SystemCallErrorNumber, SystemCallFilter,
 			Description, Documentation, DefaultDependencies, After, Before, Wants, Conflicts, Type=simple,
 			Type=oneshot, Type=notify, User, Group, Environment, EnvironmentFile, ExecStartPre, ExecStart,
 			ExecStartPost, ExecStopPost, ExecReload, SyslogIdentifier, AmbientCapabilities,

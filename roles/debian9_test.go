@@ -58,8 +58,8 @@ func refusedNames(path, text string) string {
 // The rules work: what Debian 13 gets is refused, for exactly what Debian 9's programs do not know.
 func TestDebian13sTextsAreRefused(t *testing.T) {
 	for role, want := range map[string]map[string]string{
-		"common": {"/etc/systemd/system/hornero-bootstrap.service": "RuntimeDirectoryPreserve StateDirectory " +
-			"StateDirectoryMode"},
+		"common": {"/etc/systemd/system/hornero-bootstrap.service": "LockPersonality RestrictNamespaces " +
+			"RuntimeDirectoryPreserve StateDirectory StateDirectoryMode"},
 		"proxy": {"/etc/haproxy/haproxy.cfg": "clitcpka-cnt clitcpka-idle clitcpka-intvl expose-fd log stdout " +
 			"short srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"},
 		"db": {
@@ -190,9 +190,10 @@ func TestUnitsOfDebian9(t *testing.T) {
 
 	for _, pair := range []pair{
 		{
-			now:    "common/hornero-bootstrap.service",
-			then:   "common/debian-9/hornero-bootstrap.service",
-			differ: "ExecStartPre RuntimeDirectory RuntimeDirectoryPreserve StateDirectory StateDirectoryMode",
+			now:  "common/hornero-bootstrap.service",
+			then: "common/debian-9/hornero-bootstrap.service",
+			differ: "ExecStartPre LockPersonality RestrictNamespaces RuntimeDirectory RuntimeDirectoryPreserve " +
+				"StateDirectory StateDirectoryMode SystemCallFilter",
 		},
 		{
 			now:    "nginx/nginx.service",
