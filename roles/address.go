@@ -8,8 +8,8 @@ import (
 )
 
 var (
-	// webAddress is a scheme, a host, a port perhaps, and a path: nothing that means something to a configuration or to a
-	// shell.
+	// webAddress is a scheme, a host, a port perhaps, and a path: nothing that means something to a configuration or to
+	// a shell.
 	webAddress = regexp.MustCompile(`^https?://([A-Za-z0-9.-]+)(?::([1-9][0-9]{0,4}))?(/[A-Za-z0-9._~-]+)*/?$`)
 
 	// hostLabel is a part of a host's name between two dots (RFC 1123, 2.1; its length by RFC 1035, 2.3.4).

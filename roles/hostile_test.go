@@ -229,7 +229,8 @@ func TestHostileValuesAreRefusedWhereAFormIsKnown(t *testing.T) {
 		}
 	}
 
-	for _, control := range []string{"\n", "\r", "\x00", "\x1b", "\x7f", "\u0085", "\u009b", "\u2028", "\u202e", "\u2066"} {
+	controls := []string{"\n", "\r", "\x00", "\x1b", "\x7f", "\u0085", "\u009b", "\u2028", "\u202e", "\u2066"}
+	for _, control := range controls {
 		for _, kind := range []string{roles.TypeText, roles.TypeList, roles.TypeLines} {
 			value := *word("a" + control + "b")
 			if kind == roles.TypeList {

@@ -79,8 +79,8 @@ func nginxQuote(text string) (string, error) {
 }
 
 // iniQuote writes a value of PHP's ini files and of PHP-FPM's pools. Nothing is special between single quotes, and
-// nothing can stand for one there; between double quotes a backslash, a quote and a dollar sign are special (PHP manual,
-// parse_ini_file).
+// nothing can stand for one there; between double quotes a backslash, a quote and a dollar sign are special (PHP
+// manual, parse_ini_file).
 func iniQuote(text string) (string, error) {
 	switch {
 	case strings.ContainsFunc(text, isControl):

@@ -9,9 +9,9 @@ import (
 	"github.com/hornero/hornero/roles"
 )
 
-// asciiForm is what to write in place of a host of other letters than ASCII's, as the end of a sentence about the value;
-// empty when that is not what is wrong with it. The file has the form that daemons, certificates and DNS have: nobody
-// converts it on the way, and so nobody converts it otherwise than another does.
+// asciiForm is what to write in place of a host of other letters than ASCII's, as the end of a sentence about the
+// value; empty when that is not what is wrong with it. The file has the form that daemons, certificates and DNS have:
+// nobody converts it on the way, and so nobody converts it otherwise than another does.
 func asciiForm(kind, value string) string {
 	host := value
 

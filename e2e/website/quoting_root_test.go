@@ -89,22 +89,22 @@ func TestAnUnreadableTextIsRefusedBeforeItServes(t *testing.T) {
 		"nginx_extra": {
 			value: "location /a { return 200",
 			path:  "/etc/nginx/sites-enabled/hornero",
-			says:  "unexpected end of file",
+			says:  "test failed",
 		},
 		"php_extra": {
 			value: "no such line",
 			path:  "/etc/hornero-php/php-fpm.conf",
-			says:  "no such line",
+			says:  "ERROR",
 		},
 		"config_extra": {
 			value: "define('A'",
 			path:  "/etc/wordpress/config-default.php",
-			says:  "Parse error",
+			says:  "Errors parsing",
 		},
 		"haproxy_extra": {
-			value: "no such keyword",
+			value: "nonsense 1",
 			path:  "/etc/haproxy/haproxy.cfg",
-			says:  "no such",
+			says:  "unknown keyword",
 		},
 	} {
 		refused := n.judge(setting, c.value)
