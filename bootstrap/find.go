@@ -32,8 +32,13 @@ func (a *Agent) find(ctx context.Context) error {
 			ErrRefused, node.Role, manifest.Driver)
 	}
 
+	manifest, err = manifest.On(a.Release).Spread(node.Settings)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+
 	a.mu.Lock()
-	a.node, a.manifest, a.rights = node, manifest.On(a.Release), rightsOf(node)
+	a.node, a.manifest, a.rights = node, manifest, rightsOf(node)
 	a.mu.Unlock()
 
 	a.Log.Info("document found",

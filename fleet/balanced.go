@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -94,6 +95,8 @@ func (f *Fleet) visited(manifest *roles.Manifest, b balanced) (*url.URL, error) 
 	for _, node := range f.Stack.All() {
 		if node.Role == b.Nodes {
 			facts.Settings = f.Stack.SettingsOf(node, manifest)
+			maps.Copy(facts.Settings, f.Stack.SiteSettings(manifest, f.Manifests, f.Secrets))
+
 			break
 		}
 	}

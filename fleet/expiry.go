@@ -50,6 +50,13 @@ func (f *Fleet) expiries(members []member) []string {
 	}
 
 	ofSecrets := []string{stack.SiteCertificate}
+
+	for _, name := range f.Stack.SiteCertificates() {
+		if name != stack.SiteCertificate {
+			ofSecrets = append(ofSecrets, name)
+		}
+	}
+
 	for _, authority := range f.Stack.Authorities(f.Manifests) {
 		ofSecrets = append(ofSecrets, stack.AuthorityCertificate(authority))
 	}

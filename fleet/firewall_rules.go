@@ -279,7 +279,7 @@ func (w wall) allow(sources *godo.Sources, role, from string) {
 
 	case roles.FromWatchers:
 		for _, other := range w.roles {
-			watched := slices.Collect(maps.Values(f.manifest(other).Watches))
+			watched := f.Stack.Watched(f.manifest(other))
 			if other != role && slices.Contains(watched, role) { // its own nodes are "self"
 				sources.Tags = append(sources.Tags, f.tag("role", other))
 			}
@@ -305,11 +305,26 @@ func (w wall) allow(sources *godo.Sources, role, from string) {
 			sources.Addresses = append(sources.Addresses, everybody()...)
 		}
 
+	case roles.FromVisitors:
+		w.allowVisitors(sources, role)
+
 	default:
 		if slices.Contains(w.roles, from) {
 			sources.Tags = append(sources.Tags, f.tag("role", from))
 		}
 	}
+}
+
+// allowVisitors lets everybody in, or the load balancer that stands before the role.
+func (w wall) allowVisitors(sources *godo.Sources, role string) {
+	balanced := slices.ContainsFunc(w.balanced, func(b balanced) bool { return b.Nodes == role })
+
+	if balanced && !w.fleet.Stack.MayHoldReservedIP(role) {
+		w.allow(sources, role, roles.FromLoadBalancer)
+		return
+	}
+
+	sources.Addresses = append(sources.Addresses, everybody()...)
 }
 
 // operators are the addresses that may log in.

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -53,13 +54,16 @@ func (f *Fleet) lasting(node stack.Node) (cloudinit.Node, error) {
 
 	secrets, err := f.secrets(manifest)
 
+	settings := f.Stack.SettingsOf(node, manifest)
+	maps.Copy(settings, f.Stack.SiteSettings(manifest, f.Manifests, f.Secrets))
+
 	return cloudinit.Node{
 		Stack:     f.Stack.Name,
 		Role:      node.Role,
 		Node:      node.Name,
 		Roles:     f.Stack.Rights(f.Manifests),
 		Databases: f.databases(node.Role),
-		Settings:  f.Stack.SettingsOf(node, manifest),
+		Settings:  settings,
 		Secrets:   secrets,
 	}, err
 }

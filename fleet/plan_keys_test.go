@@ -176,6 +176,10 @@ func keyChanges() map[string]keyChange {
 		changes[key] = change
 	}
 
+	for _, key := range siteKeys() {
+		changes[key] = keyChange{why: "a test of a stack that has an edge, TestThePlanShowsEachKeyOfASite"}
+	}
+
 	for _, key := range optionKeys() {
 		changes["load_balancer."+key] = keyChange{why: "a table by the fields of the API's request"}
 	}
@@ -324,6 +328,11 @@ func balancerChanges() map[string]keyChange {
 			},
 		},
 	}
+}
+
+// siteKeys are the keys of sites.
+func siteKeys() []string {
+	return append([]string{"sites"}, keysOf(reflect.TypeFor[stack.Site](), "sites.", map[reflect.Type]bool{})...)
 }
 
 // optionKeys are keys of load balancers that a table by the API's fields is about.

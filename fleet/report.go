@@ -25,6 +25,8 @@ type Report struct {
 	Writer     string        `json:"writer"`
 	PeerSet    PeerSetLine   `json:"peer_set"`
 	Nodes      []NodeLine    `json:"nodes"`
+	// Sites are those of the stack's own edge, in stack.yaml's order.
+	Sites []SiteLine `json:"sites,omitempty"`
 	// Expiring are certificates that end before long, a line each, with how they are renewed.
 	Expiring []string `json:"expiring,omitempty"`
 }
@@ -137,6 +139,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 		report.Balancers = []BalancerLine{}
 		report.ReservedIP = f.reservedUnasked(known)
 		report.Nodes = found.unsure(f.nodeLines(answers))
+		report.Sites = f.siteLines(report.Nodes)
 
 		return report, nil
 	}
@@ -153,6 +156,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	}
 
 	report.Nodes = f.nodeLines(answers)
+	report.Sites = f.siteLines(report.Nodes)
 
 	return report, nil
 }

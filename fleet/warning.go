@@ -27,6 +27,7 @@ func (f *Fleet) warnings(have found) []string {
 	all = append(all, f.rotations()...)
 	all = append(all, f.expiries(have.members)...)
 	all = append(all, f.balancerWarnings()...)
+	all = append(all, f.uncertified()...)
 
 	return append(all, f.foreignFirewalls(have.firewalls, have.members)...)
 }

@@ -36,9 +36,19 @@ const (
 	FromPeers        = "peers"
 	// FromReservedIP is anybody who comes by the stack's reserved IP.
 	FromReservedIP = "reserved_ip"
+	// FromVisitors is anybody, or the load balancer that stands before the role.
+	FromVisitors = "visitors"
 )
 
-var anybody = []string{FromSelf, FromWatchers, FromLoadBalancer, FromOperator, FromPeers, FromReservedIP}
+var anybody = []string{
+	FromSelf,
+	FromWatchers,
+	FromLoadBalancer,
+	FromOperator,
+	FromPeers,
+	FromReservedIP,
+	FromVisitors,
+}
 
 // check looks at what the manifest itself says, without what it includes.
 func (m *Manifest) check(doc *report.Document, folder string) {
@@ -112,7 +122,7 @@ func (m *Manifest) checkSettings(doc *report.Document) {
 		if !settingName.MatchString(name) {
 			doc.Add(at, "a setting's name must be lower-case letters, digits and _, got %q", name)
 		}
-		if name == SettingDrift || name == SettingDriftEvery {
+		if name == SettingDrift || name == SettingDriftEvery || name == SettingSites {
 			doc.Add(at, "every node has a setting of this name; call it otherwise")
 		}
 
@@ -375,6 +385,7 @@ func (m *Manifest) checkFiles(doc *report.Document) {
 		at := fmt.Sprintf("templates[%d]", i)
 		m.checkFile(doc, at, template.Source, template.Path, template.Mode)
 		checkReleases(doc, at, template.Only, template.Except)
+		template.checkEach(doc, at)
 	}
 }
 

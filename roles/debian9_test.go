@@ -35,6 +35,10 @@ func allTexts(t *testing.T, role, release string) map[string]string {
 
 func TestDebian9sProgramsKnowEveryName(t *testing.T) {
 	for _, role := range append([]string{roles.Common}, everyRole...) {
+		if !isOn(role, "debian-9") {
+			continue
+		}
+
 		for path, text := range allTexts(t, role, "debian-9") {
 			require.Empty(t, refusedOn9(path, text), "%s of %s", path, role)
 		}

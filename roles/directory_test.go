@@ -19,7 +19,7 @@ func named(name string, lines ...string) string {
 }
 
 // words are those who may reach a port besides roles.
-const words = "self, watchers, load_balancer, operator, peers, reserved_ip"
+const words = "self, watchers, load_balancer, operator, peers, reserved_ip, visitors"
 
 // directories are folders of roles, and what is told of them together.
 var directories = []struct {

@@ -102,6 +102,8 @@ func (m *Manifest) include(piece *Manifest) {
 	if m.Driver == "" {
 		m.Driver = piece.Driver
 	}
+	m.Sites = m.Sites || piece.Sites
+
 	if m.ReservedIP == nil {
 		m.ReservedIP = piece.ReservedIP
 	}

@@ -17,7 +17,7 @@ import (
 // Common is the abstract role that is part of every image.
 const Common = "common"
 
-//go:embed arbitrator cache common database-client db galera-certificate haproxy media nginx node-certificate php-fpm proxy web
+//go:embed arbitrator cache common database-client db edge galera-certificate haproxy media nginx node-certificate php-fpm proxy web
 var embedded embed.FS
 
 // Embedded returns the role folders that come with Hornero.

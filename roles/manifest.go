@@ -66,6 +66,8 @@ type Manifest struct {
 	// ReservedIP says that a node of the role may hold the stack's reserved IP, and what it serves there needs;
 	// nil: it may not.
 	ReservedIP *ReservedIP `yaml:"reserved_ip"`
+	// Sites says that the role's nodes serve the sites of stack.yaml.
+	Sites bool `yaml:"sites"`
 	// Settings are what stack.yaml may say under roles.NAME, by name.
 	Settings map[string]Setting `yaml:"settings"`
 	// Watches are the roles whose peers this role's templates and driver use, by the word that they call them: a
@@ -121,6 +123,8 @@ type Template struct {
 	Path   string `yaml:"path"`   // on the node
 	Mode   string `yaml:"mode"`   // octal; default 0640
 	Owner  string `yaml:"owner"`  // user:group; default root:root
+	// Each makes a file for each of something, by its name in the place of {each} in path: EachCertificate, or nothing.
+	Each string `yaml:"each"`
 	// Check is run before a new text takes the file's place; "{file}" is the new text's path.
 	Check []string `yaml:"check"`
 	// BakeCheck is run by the image's self-test only, with every template of the role in its place as a sample
@@ -134,6 +138,7 @@ type Template struct {
 	Except   []string `yaml:"except"`  // the releases that it is not for; not beside only
 
 	folder Folder
+	item   string // of what it is made for each
 }
 
 // Service is a unit of the role. The image holds it disabled; the bootstrap starts it once its files are there.
@@ -147,7 +152,8 @@ type Service struct {
 type Port struct {
 	Port int `yaml:"port"` // on the VPC address
 	// roles, or "self" (the role's own nodes), "watchers" (nodes of roles that watch this one), "load_balancer",
-	// "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address)
+	// "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address), "visitors" (anybody;
+	// where a load balancer stands before the role and no reserved IP leads to it, that alone)
 	From []string `yaml:"from"`
 	Name string   `yaml:"name"` // what it is for
 }

@@ -37,6 +37,8 @@ type Facts struct {
 	Peers     map[string][]PeerFact // by role, sorted by name
 	Expected  map[string][]string   // by role, sorted
 	PKI       map[string]string     // "ca", "certificate", "key": PEM
+	// Item is the certificate that the text is for, where its template says each: certificates.
+	Item string
 	// Authorities are the node's identities of other authorities than the stack's, each like PKI.
 	Authorities map[string]map[string]string
 }
@@ -66,6 +68,8 @@ func (m *Manifest) Render(t Template, facts Facts) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", t.Path, err)
 	}
+
+	facts.Item = t.item
 
 	return m.RenderText(t.File(), string(text), facts)
 }
@@ -176,6 +180,9 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 			role, err := watched(word)
 			return facts.Writers[role], err
 		},
+		"sites":   facts.sites,
+		"fronted": facts.fronted,
+		"fronts":  facts.fronts,
 	}
 }
 
@@ -201,13 +208,15 @@ func (f Facts) slots(role string) []PeerFact {
 		}
 	}
 
-	slices.SortFunc(places, func(a, b PeerFact) int {
-		// Shorter names first: that is the order of their numbers.
-		byLength := cmp.Compare(len(a.Name), len(b.Name))
-		return cmp.Or(byLength, cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(places, byNumber)
 
 	return places
+}
+
+// byNumber is the order of names: shorter ones first, which is that of their numbers.
+func byNumber(a, b PeerFact) int {
+	byLength := cmp.Compare(len(a.Name), len(b.Name))
+	return cmp.Or(byLength, cmp.Compare(a.Name, b.Name))
 }
 
 func splitList(value string) []string {

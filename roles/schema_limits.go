@@ -29,6 +29,8 @@ func schemaLimits() map[string]jsonschema.Schema {
 		"bake.varies":           {"propertyNames": absolute()},
 		"bake.varies.NAME":      {"type": "string", "minLength": 1},
 
+		"templates[].each": {"enum": []string{EachCertificate}},
+
 		"services[]":   {"required": []string{"unit"}},
 		"ports[]":      {"required": []string{"port", "name"}},
 		"ports[].port": jsonschema.Port(),

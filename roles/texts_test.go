@@ -63,6 +63,9 @@ func nodeFacts(role, release string) roles.Facts {
 			"wordpress.admin_password": "admin",
 			"cache.password":           "cache",
 			"proxy.stats_password":     "stats",
+			"edge.stats_password":      "stats",
+			"site_shop.certificate":    "the shop's certificate",
+			"site_shop.key":            "the shop's key",
 			"site.certificate":         "the site's certificate",
 			"site.key":                 "the site's key",
 		},
@@ -102,6 +105,10 @@ func nodeSettings(role string) map[string]string {
 		settings["title"] = "Hornero"
 	}
 
+	if manifest.Sites {
+		settings[roles.SettingSites] = roles.SitesText(edgeSites())
+	}
+
 	return settings
 }
 
@@ -110,7 +117,10 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 	require.NoError(t, err)
 
 	texts := map[string]string{}
-	manifest = manifest.On(facts.Release)
+
+	manifest, err = manifest.On(facts.Release).Spread(facts.Settings)
+	require.NoError(t, err)
+
 	for _, template := range manifest.Templates {
 		text, err := manifest.Render(template, facts)
 		require.NoError(t, err)
@@ -122,14 +132,21 @@ func render(t *testing.T, role string, facts roles.Facts) map[string]string {
 
 // every are the roles with texts, and the releases.
 var (
-	everyRole    = []string{"arbitrator", "cache", "db", "proxy", "web"}
+	everyRole    = []string{"arbitrator", "cache", "db", "edge", "proxy", "web"}
 	everyRelease = []string{"debian-9", "debian-12", "debian-13"}
 )
+
+// isOn tells whether a role can be baked on a release: Debian 9's HAProxy is no edge.
+func isOn(role, release string) bool { return role != "edge" || release != "debian-9" }
 
 // Each release has its own texts on file, whether or not they differ: a difference that nobody meant is seen.
 func TestTexts(t *testing.T) {
 	for _, role := range everyRole {
 		for _, release := range everyRelease {
+			if !isOn(role, release) {
+				continue
+			}
+
 			for path, text := range render(t, role, nodeFacts(role, release)) {
 				t.Run(role+"/"+release+path, func(t *testing.T) {
 					compare(t, filepath.Join("testdata", release, role, filepath.Base(path)), text)

@@ -139,6 +139,7 @@ func (c *check) stack(s *Stack) {
 	c.secrets(s)
 	c.settings(s)
 	c.balancers(s)
+	c.sites(s)
 	c.reserved(s)
 	c.operators(s)
 	c.vpc(s)

@@ -127,12 +127,16 @@ func (c *check) usedRole(path, role string, s *Stack, fits func(*roles.Manifest)
 
 // example names a role that fits, for a problem that says what to write.
 func (c *check) example(fits func(*roles.Manifest) bool) string {
-	at := slices.IndexFunc(c.launch, func(name string) bool { return fits(c.roles[name]) })
-	if at < 0 {
-		return "ROLE"
+	// An edge is of no use by itself: it is named where nothing else fits.
+	for _, edge := range []bool{false, true} {
+		for _, name := range c.launch {
+			if manifest := c.roles[name]; manifest.Sites == edge && fits(manifest) {
+				return name
+			}
+		}
 	}
 
-	return c.launch[at]
+	return "ROLE"
 }
 
 func speaksHTTP(manifest *roles.Manifest) bool {

@@ -73,7 +73,7 @@ func TestWhatStoodAtTheTopIsToldItsNewPlace(t *testing.T) {
 			new:  said + "whatever: {colour: red}\n",
 			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, domain, drift, ` +
 				`drift_every, images, load_balancer, name, nodes, operator_addresses, project, region, release, ` +
-				`reserved_ip, roles, secrets, ssh_keys, version, vpc`,
+				`reserved_ip, roles, secrets, sites, ssh_keys, version, vpc`,
 		},
 		{
 			name: "no mapping",
@@ -81,7 +81,7 @@ func TestWhatStoodAtTheTopIsToldItsNewPlace(t *testing.T) {
 			new:  said + "whatever: title\n",
 			want: `s.yaml:9:1: error: whatever: unknown key; known here: balancers, cloud, domain, drift, ` +
 				`drift_every, images, load_balancer, name, nodes, operator_addresses, project, region, release, ` +
-				`reserved_ip, roles, secrets, ssh_keys, version, vpc`,
+				`reserved_ip, roles, secrets, sites, ssh_keys, version, vpc`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -53,7 +53,7 @@ var balancerHelp = map[string]string{
 	".certificate.dns_records":  "let DigitalOcean point these names at the load balancer by itself",
 }
 
-// helpOfAll is schemaHelp with what is said of load balancers, wherever they stand.
+// helpOfAll is schemaHelp with what is said of sites, and of load balancers wherever they stand.
 func helpOfAll() map[string]string {
 	all := maps.Clone(schemaHelp)
 
@@ -61,6 +61,10 @@ func helpOfAll() map[string]string {
 		for key, help := range balancerHelp {
 			all[place+key] = help
 		}
+	}
+
+	for key, help := range siteHelp {
+		all["sites"+key] = help
 	}
 
 	all["balancers[].name"] = "the load balancer's name in the stack"

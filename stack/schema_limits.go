@@ -105,6 +105,7 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 	}
 
 	addBalancerLimits(limits, manifests)
+	addSiteLimits(limits, manifests)
 
 	return limits
 }

@@ -153,13 +153,13 @@ func rank(manifest *roles.Manifest) int {
 
 // CheckSecret refuses a value that a secret of this name cannot have.
 func CheckSecret(name string, value report.Secret) error {
-	switch name {
-	case SiteCertificate:
+	switch {
+	case isSite(name, certificateOf):
 		if _, err := pki.ParseCertificate(value.Reveal()); err != nil {
 			return fmt.Errorf("%s: it is no certificate in PEM (-----BEGIN CERTIFICATE-----)", name)
 		}
 
-	case SiteKey:
+	case isSite(name, keyOf):
 		block, _ := pem.Decode([]byte(value.Reveal()))
 		if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return fmt.Errorf("%s: it is no private key in PEM (-----BEGIN PRIVATE KEY-----)", name)
@@ -167,6 +167,12 @@ func CheckSecret(name string, value report.Secret) error {
 	}
 
 	return nil
+}
+
+// isSite tells whether a secret is a certificate or a key of a site.
+func isSite(name, part string) bool {
+	before, is := strings.CutSuffix(name, part)
+	return is && (before == ownSite || strings.HasPrefix(before, ownSite+"_"))
 }
 
 // FixedError refuses to change what the stack lives by.

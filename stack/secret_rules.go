@@ -3,6 +3,7 @@ package stack
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/roles"
@@ -20,6 +21,13 @@ func (s *Stack) SecretsOf(manifest *roles.Manifest, manifests map[string]*roles.
 
 	for _, database := range s.DatabasesOf(manifest.Name, manifests) {
 		names[database.Secret] = true
+	}
+
+	if manifest.Sites {
+		for _, name := range s.SiteCertificates() {
+			names[name] = true
+			names[strings.TrimSuffix(name, certificateOf)+keyOf] = true
+		}
 	}
 
 	// Only nodes that may hold the address get the token that moves it.
@@ -59,6 +67,8 @@ func (s *Stack) secretRules(manifests map[string]*roles.Manifest) map[string]rol
 			rules[name] = rule
 		}
 	}
+
+	maps.Copy(rules, s.siteRules())
 
 	return rules
 }

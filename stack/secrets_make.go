@@ -237,7 +237,7 @@ func (s *Secrets) Ungiven(of *Stack, manifests map[string]*roles.Manifest) []Ung
 func missingLine(name string, rule roles.SecretRule, of *Stack, manifests map[string]*roles.Manifest) string {
 	var who []string
 	for _, manifest := range of.usedManifests(manifests) {
-		if _, asks := manifest.Secrets[name]; asks {
+		if slices.Contains(of.SecretsOf(manifest, manifests), name) {
 			who = append(who, manifest.Name)
 		}
 	}
@@ -291,7 +291,15 @@ func makeSite(values map[string]report.Secret, of *Stack, urls []string) error {
 // siteNames are the names of the site's certificate. Its common name is the first: one that visitors use.
 func siteNames(of *Stack, urls []string) []string {
 	var names []string
-	for _, text := range append(slices.Clone(urls), "//"+of.Name+".hornero", "//localhost") {
+	all := slices.Clone(urls)
+
+	for _, site := range of.Sites {
+		for _, name := range site.Names {
+			all = append(all, "//"+name)
+		}
+	}
+
+	for _, text := range append(all, "//"+of.Name+".hornero", "//localhost") {
 		parsed, err := url.Parse(text)
 		if err == nil && parsed.Hostname() != "" && !slices.Contains(names, parsed.Hostname()) {
 			names = append(names, parsed.Hostname())

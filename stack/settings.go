@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -70,7 +71,7 @@ func (s *Stack) renderURLs(manifests map[string]*roles.Manifest) ([]string, erro
 	var urls []string
 	for _, manifest := range s.usedManifests(manifests) {
 		for _, serve := range manifest.Serves {
-			url, err := s.renderURL(manifest, serve)
+			url, err := s.renderURL(manifest, serve, manifests)
 			if err != nil {
 				return nil, fmt.Errorf("work out the address of %s: %w", manifest.Name, err)
 			}
@@ -85,7 +86,11 @@ func (s *Stack) renderURLs(manifests map[string]*roles.Manifest) ([]string, erro
 }
 
 // renderURL writes an address with the settings of the role's first group.
-func (s *Stack) renderURL(manifest *roles.Manifest, serve roles.Serve) (string, error) {
+func (s *Stack) renderURL(
+	manifest *roles.Manifest,
+	serve roles.Serve,
+	manifests map[string]*roles.Manifest,
+) (string, error) {
 	at := slices.IndexFunc(s.Nodes, func(group Group) bool { return group.Role == manifest.Name })
 	node := Node{Role: manifest.Name, Group: s.Nodes[at].Name}
 
@@ -95,6 +100,8 @@ func (s *Stack) renderURL(manifest *roles.Manifest, serve roles.Serve) (string, 
 		Release:  s.Release,
 		Settings: s.SettingsOf(node, manifest),
 	}
+	maps.Copy(facts.Settings, s.SiteSettings(manifest, manifests, nil))
+
 	text, err := manifest.RenderText("serves "+serve.Name, serve.URL, facts)
 
 	return strings.TrimSpace(string(text)), err

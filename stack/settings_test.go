@@ -123,7 +123,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 			old:  "  api: {greeting: Hello}",
 			new:  "  api: {greeting: Hello}\n  haproxy: {haproxy_extra: x}",
 			want: `s.yaml:8:3: error: roles.haproxy: "haproxy" is only a part of other roles; write one of api, ` +
-				`arbitrator, cache, db, proxy, web`,
+				`arbitrator, cache, db, edge, proxy, web`,
 		},
 		{
 			name: "no mapping",

@@ -139,7 +139,7 @@ func TestProblemsTellWhereAndWhatToWrite(t *testing.T) {
 			old:  "role: web\n",
 			new:  "role: common\n",
 			want: `s.yaml:16:11: error: nodes[2].role: "common" is only a part of other roles; ` +
-				`write one of arbitrator, cache, db, proxy, web`,
+				`write one of arbitrator, cache, db, edge, proxy, web`,
 		},
 		{
 			name: "duplicate name",

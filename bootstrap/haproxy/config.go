@@ -66,8 +66,8 @@ type Peers interface {
 
 // Roles are whose nodes the servers are.
 type Roles struct {
-	Database string
-	Site     string // "" where the proxies serve no site
+	Database string            // "" where no database is behind this HAProxy
+	Sites    map[string]string // by the backend; of a proxy that serves no site none
 }
 
 // Times are the driver's times; the zero value means the defaults.

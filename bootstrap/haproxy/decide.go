@@ -11,7 +11,8 @@ import (
 const (
 	writerBackend  = "writer"
 	readersBackend = "readers"
-	siteBackend    = "site" // only where the stack has a reserved IP
+	// SiteBackend is a proxy's for the site at the stack's reserved IP.
+	SiteBackend = "site"
 	// nobody is the server where clients wait while no writer is open. No node has that name: it is closed and
 	// opened by none.
 	nobody = "nobody"
@@ -35,8 +36,8 @@ func (s Server) id() string {
 
 // of is whose nodes a backend's servers are.
 func (r Roles) of(s Server) string {
-	if s.Backend == siteBackend {
-		return r.Site
+	if role, is := r.Sites[s.Backend]; is {
+		return role
 	}
 
 	return r.Database
@@ -108,7 +109,8 @@ func wanted(server Server, roles Roles, snapshot peerset.Snapshot) want {
 		return want{}
 	}
 
-	reads := server.Backend == readersBackend || server.Backend == siteBackend
+	_, site := roles.Sites[server.Backend]
+	reads := server.Backend == readersBackend || site
 	writes := isWriter(peer, snapshot) || wasWriter(server, peer, snapshot)
 
 	return want{
@@ -221,8 +223,12 @@ func openServers(servers []Server) []string {
 	}))
 }
 
-// StatusOf tells how the proxy is: it serves when a database node takes writes through it.
-func StatusOf(servers []Server, snapshot peerset.Snapshot) Status {
+// StatusOf tells how the node is: a proxy serves when a database node takes writes through it.
+func StatusOf(servers []Server, roles Roles, snapshot peerset.Snapshot) Status {
+	if roles.Database == "" {
+		return edgeStatus(servers)
+	}
+
 	holder, still := snapshot.Holder(peerset.LeaseWriter), ""
 
 	// The last writer stays open until another takes the lease that it gave up.

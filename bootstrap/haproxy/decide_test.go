@@ -86,7 +86,7 @@ func opened(server string) []string {
 }
 
 // testRoles are whose nodes the tests' servers are.
-var testRoles = haproxy.Roles{Database: "db", Site: "web"}
+var testRoles = haproxy.Roles{Database: "db", Sites: map[string]string{haproxy.SiteBackend: "web"}}
 
 func TestDecide(t *testing.T) {
 	one := database("db-1", "10.0.0.1", 1)
@@ -349,7 +349,7 @@ func TestStatusOf(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status := haproxy.StatusOf(c.servers, c.snapshot)
+			status := haproxy.StatusOf(c.servers, testRoles, c.snapshot)
 			require.Equal(t, c.want, status.State)
 			require.Equal(t, c.healthy, status.Healthy)
 			require.NotEmpty(t, status.Reason)

@@ -160,7 +160,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 	plan := Decide(servers, d.Roles, snapshot)
 	if len(plan.Close)+len(plan.Open) == 0 {
 		d.told = nil
-		return StatusOf(servers, snapshot), servers
+		return StatusOf(servers, d.Roles, snapshot), servers
 	}
 
 	d.watchClosely(d.Times.StableAfter)
@@ -177,7 +177,7 @@ func (d *Driver) step(ctx context.Context) (Status, []Server) {
 		}, nil
 	}
 
-	return StatusOf(servers, snapshot), servers
+	return StatusOf(servers, d.Roles, snapshot), servers
 }
 
 // look asks the process what its servers are.

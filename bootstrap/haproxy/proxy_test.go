@@ -64,6 +64,8 @@ type proxy struct {
 	t       *testing.T
 	dir     string
 	network string // 127.a.b
+	role    string
+	roles   haproxy.Roles
 	facts   roles.Facts
 	peers   *peers
 	master  *exec.Cmd
@@ -115,6 +117,8 @@ func newProxyWith(
 		t:       t,
 		dir:     t.TempDir(),
 		network: network,
+		role:    "proxy",
+		roles:   testRoles,
 		peers:   &peers{changed: make(chan struct{})},
 		log:     &safeBuffer{},
 		times:   haproxy.Times{Notice: 50 * time.Millisecond},
@@ -140,7 +144,7 @@ func newProxyWith(
 	done := make(chan struct{})
 
 	driver := haproxy.New(haproxy.Config{
-		Roles:  testRoles,
+		Roles:  p.roles,
 		File:   p.path("haproxy.cfg"),
 		Loaded: p.path("loaded"),
 		Peers:  p.peers,
@@ -208,7 +212,10 @@ func (p *proxy) put(snapshot peerset.Snapshot) {
 
 // render writes the role's configuration, made fit for a process that is neither root nor in /run.
 func (p *proxy) render() {
-	manifest, err := roles.Load(roles.Embedded(), "proxy")
+	manifest, err := roles.Load(roles.Embedded(), p.role)
+	require.NoError(p.t, err)
+
+	manifest, err = manifest.Spread(p.facts.Settings)
 	require.NoError(p.t, err)
 
 	at := slices.IndexFunc(manifest.Templates, func(t roles.Template) bool {
@@ -230,6 +237,10 @@ func (p *proxy) render() {
 
 	fit := needsRoot.ReplaceAllString(string(text), "")
 	fit = instead.Replace(fit)
+
+	if p.role == edgeRole {
+		fit = p.fitEdge(manifest, fit)
+	}
 
 	// A rename: HAProxy never reads half a file.
 	require.NoError(p.t, os.WriteFile(p.path("new"), []byte(fit), 0o600))

@@ -68,7 +68,7 @@ func (s Socket) Sessions(ctx context.Context) (int, error) {
 	total := 0
 
 	for _, row := range rows {
-		if name := row["pxname"]; name == writerBackend || name == readersBackend {
+		if name := row["pxname"]; name == writerBackend || name == readersBackend || name == sitesFrontend {
 			count, _ := strconv.Atoi(row["scur"])
 			total += count
 		}

@@ -38,6 +38,33 @@ var sampleDatabase = roles.Database{
 // pemSecrets are the secrets that programs read as PEM, and which part of the sample's identity stands for each.
 var pemSecrets = map[string]string{"site.certificate": "certificate", "site.key": "key"}
 
+// sampleSites are of every kind: each that a text tells apart.
+func sampleSites(role string) []roles.Site {
+	plain := roles.Site{
+		Names:       []string{"sample.example.org"},
+		Role:        role,
+		Port:        80,
+		Certificate: "site",
+		Balance:     "leastconn",
+		Timeout:     60,
+		Tunnel:      3600,
+		SlowStart:   30,
+	}
+
+	full := plain
+	full.Names = []string{"www.example.org", "example.org"}
+	full.Balance = "roundrobin"
+	full.Affinity = "cookie"
+	full.Redirect = true
+	full.HSTS = 300
+	full.Trusted = []string{sampleNetwork, "2001:db8::/32"}
+	full.Connections = 1000
+	full.PerNode = 100
+	full.Requests = 100
+
+	return []roles.Site{plain, full}
+}
+
 // samples makes two nodes of the role, with an authority, keys and secrets of this moment: one of a whole
 // stack, and one that is the first to start and knows nobody yet, on the smallest Droplet.
 func (i *Image) samples() ([]sample, error) {
@@ -133,6 +160,9 @@ func addSettings(settings map[string]string, manifest *roles.Manifest) {
 	if manifest.ReservedIP != nil {
 		settings[roles.SettingReservedIP] = sampleReservedIP
 	}
+	if manifest.Sites {
+		settings[roles.SettingSites] = roles.SitesText(sampleSites(manifest.Name))
+	}
 }
 
 func addSecrets(secrets map[string]report.Secret, manifest *roles.Manifest) {
@@ -140,6 +170,12 @@ func addSecrets(secrets map[string]report.Secret, manifest *roles.Manifest) {
 		secrets[name] = report.Secret(rule.Sample)
 		if rule.Sample == "" {
 			secrets[name] = sampleSecret()
+		}
+	}
+
+	if manifest.Sites {
+		for name := range pemSecrets {
+			secrets[name] = report.Secret(rand.Text())
 		}
 	}
 

@@ -64,6 +64,12 @@ func (n *inspection) tryTexts(ctx context.Context, sample sample) {
 	}
 
 	for _, manifest := range n.manifests {
+		manifest, err := manifest.Spread(sample.facts.Settings)
+		if err != nil {
+			n.fault("this is the bootstrap's own fault: report it", "the sample's sites cannot be read: %v", err)
+			return
+		}
+
 		t.renderFacts(manifest)
 		written := make([]bool, len(manifest.Templates))
 

@@ -26,7 +26,7 @@ func drivers(ctx context.Context) bootstrap.Drivers {
 			return newGalera(ctx, env)
 		},
 		roles.DriverHAProxy: func(env bootstrap.Env) (bootstrap.Driver, error) {
-			return newHAProxy(ctx, env), nil
+			return newHAProxy(ctx, env)
 		},
 		roles.DriverArbitrator: func(env bootstrap.Env) (bootstrap.Driver, error) {
 			return newArbitrator(env), nil
@@ -117,7 +117,12 @@ func newArbitrator(env bootstrap.Env) bootstrap.Driver {
 	})
 }
 
-func newHAProxy(ctx context.Context, env bootstrap.Env) bootstrap.Driver {
+func newHAProxy(ctx context.Context, env bootstrap.Env) (bootstrap.Driver, error) {
+	served, err := sitesBehind(env)
+	if err != nil {
+		return nil, err
+	}
+
 	socket := haproxy.Socket{Path: "/run/haproxy/admin.sock", Master: "/run/haproxy-master.sock"}
 
 	return haproxy.New(haproxy.Config{
@@ -127,7 +132,7 @@ func newHAProxy(ctx context.Context, env bootstrap.Env) bootstrap.Driver {
 		Peers:  env.Set,
 		Roles: haproxy.Roles{
 			Database: env.Manifest.Watches[roles.DatabaseRole],
-			Site:     env.Manifest.Watches["site"],
+			Sites:    served,
 		},
 		Runtime: socket,
 		Ended:   socket.Ended(ctx),
@@ -141,7 +146,27 @@ func newHAProxy(ctx context.Context, env bootstrap.Env) bootstrap.Driver {
 			})
 		},
 		Log: env.Log,
-	})
+	}), nil
+}
+
+// sitesBehind are the roles behind the backends of sites: of an edge, or of the only one that a proxy has.
+func sitesBehind(env bootstrap.Env) (map[string]string, error) {
+	sites, err := roles.ParseSites(env.Node.Settings[roles.SettingSites])
+	if err != nil {
+		return nil, err
+	}
+
+	behind := map[string]string{}
+
+	if role := env.Manifest.Watches["site"]; role != "" {
+		behind[haproxy.SiteBackend] = role
+	}
+
+	for _, site := range sites {
+		behind[site.Key()] = site.Role
+	}
+
+	return behind, nil
 }
 
 // galeraMetrics returns what sets a database node's metrics from its status; those of its disk are asked for

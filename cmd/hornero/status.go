@@ -76,6 +76,7 @@ func printReport(w io.Writer, report fleet.Report, asJSON bool) error {
 	peers := report.PeerSet
 	fmt.Fprintf(w, "stack %s on %s\n", report.Stack, report.Cloud)
 	printBalancers(w, report.Balancers)
+	printSites(w, report.Sites)
 	fmt.Fprintf(w, "peers quorum %v, generation %d, writer %s\n", peers.Quorum, peers.Generation, report.WriterLine())
 
 	if reserved := report.ReservedIP; reserved != nil {
@@ -107,6 +108,14 @@ func printBalancers(w io.Writer, balancers []fleet.BalancerLine) {
 		}
 
 		fmt.Fprintf(w, "load balancer %s of role %s  %s\n", balancer.Name, balancer.Nodes, where)
+	}
+}
+
+// printSites prints the sites of the stack's own edge, and who serves them.
+func printSites(w io.Writer, sites []fleet.SiteLine) {
+	for _, site := range sites {
+		by := cmp.Or(strings.Join(site.By, ", "), "nobody")
+		fmt.Fprintf(w, "site  https://%s  of role %s, by %s\n", site.Names[0], site.Nodes, by)
 	}
 }
 
