@@ -54,7 +54,7 @@ func TestSitesAndTheirEdgeComeTogether(t *testing.T) {
 	without, _, _ := strings.Cut(edged, "sites:")
 
 	for text, want := range map[string]string{
-		edgeless:           "sites: no group of the stack serves sites; add one under nodes, as in - {name: edge, role: edge,",
+		edgeless:           "sites: no group of the stack serves sites; add one under nodes, as in - {name: edge, ",
 		without:            "nodes[3].role: nodes of role edge serve sites, and there are none",
 		without + "sites:": "sites: must hold at least one",
 	} {
@@ -67,4 +67,22 @@ func TestTheSitesAreTheAddressesOfTheStack(t *testing.T) {
 	s, err := stack.Parse("stack.yaml", []byte(edged), manifests(t))
 	require.NoError(t, err)
 	require.Equal(t, []string{"https://www.example.org"}, s.URLs(manifests(t)))
+}
+
+func TestTheExampleOfAnEdgeIsRight(t *testing.T) {
+	all := manifests(t)
+
+	s, err := stack.Load("../examples/edge/stack.yaml", all)
+	require.NoError(t, err)
+	require.Equal(t, []string{"web"}, s.Watched(all["edge"]))
+	require.Equal(t, []string{"site_magazine.certificate"}, s.SiteCertificates())
+	require.Contains(t, s.SecretsOf(all["edge"], all), "site_magazine.key")
+	require.NotContains(t, s.SecretsOf(all["web"], all), "site_magazine.key")
+
+	// Of the load balancer the web nodes know nothing: the edge is all that they see.
+	require.Equal(t, map[string]string{"sites.fronts": "edge"}, s.SiteSettings(all["web"], all, nil))
+
+	direct := *s
+	direct.LoadBalancer.Nodes = "web"
+	require.Empty(t, direct.SiteSettings(all["web"], all, nil), "visitors come by the load balancer, too")
 }
