@@ -11,7 +11,7 @@
 variable "roles" {
   description = "The roles to bake. `hornero images bake` names those of the stack; these are all that are built in."
   type        = list(string)
-  default     = ["arbitrator", "cache", "db", "proxy", "web"]
+  default     = ["arbitrator", "cache", "db", "edge", "proxy", "web"]
 }
 
 variable "layer" {
