@@ -57,6 +57,11 @@ test-galera: deps ## run every test that has real MariaDB servers on loopback, s
 test-website: deps ## run the tests of the role web alone: nginx, PHP and WordPress beside a real MariaDB, no lab (root, minutes)
 	@scripts/website.sh
 
+.PHONY: test-browser
+test-browser: deps ## have an author write in a real Chromium, while web nodes die and are replaced (root, two minutes)
+	@WEBSITE_TAGS=root,browser scripts/website.sh \
+		TestAnAuthorsPictureIsOnEveryNodeWhileNodesComeAndGo TestAnAuthorsPictureIsInTheSpaceWhileNodesComeAndGo
+
 .PHONY: kills
 kills: deps ## kill up, scale, roll, replace and destroy before and after each change they ask the API for (no root, many minutes)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"

@@ -10,6 +10,11 @@ listed=$(go run ./e2e/website/packages cache)
 mapfile -t packages <<<"$listed"
 HORNERO_WEBSITE_CACHE_ROOT=$(scripts/debian-root.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/cache-debian-13" "${packages[@]}")
 export HORNERO_WEBSITE_ROOT HORNERO_WEBSITE_CACHE_ROOT
+# Who writes on the site does so in a browser, whose own machine is another.
+if [[ ${WEBSITE_TAGS:-root} == *browser* ]]; then
+	HORNERO_WEBSITE_BROWSER_ROOT=$(scripts/debian-root.sh "${XDG_CACHE_HOME:-$HOME/.cache}/hornero/browser-debian-13" chromium fonts-dejavu-core)
+	export HORNERO_WEBSITE_BROWSER_ROOT
+fi
 work=$(mktemp -d)
 mkdir "$work/programs"
 trap 'rm -rf "$work"' EXIT

@@ -42,10 +42,8 @@ func (s *site) balance(b loadbalancer.Balancer) {
 
 	b.ID = "front"
 	b.At = machine.Attachment{Public: netip.MustParseAddr(self)}
-	b.Health = loadbalancer.Health{
-		Protocol: loadbalancer.TCP,
-		Port:     80,
-	}
+	b.Health.Protocol = loadbalancer.TCP
+	b.Health.Port = 80
 
 	for i, n := range s.web {
 		b.Targets = append(b.Targets, loadbalancer.Target{

@@ -41,11 +41,17 @@ func (n *webNode) startMedia() {
 		return err == nil
 	}, time.Minute, 10*time.Millisecond)
 
-	for _, other := range n.site.web {
+	for _, other := range n.site.living() {
 		if other != n {
-			require.NoError(n.t, other.media.command.Process.Signal(syscall.SIGHUP))
+			other.reloadMedia()
 		}
 	}
+}
+
+// reloadMedia has the daemon read its peers anew, as the bootstrap does when the peer set changed.
+func (n *webNode) reloadMedia() {
+	n.t.Helper()
+	require.NoError(n.t, n.media.command.Process.Signal(syscall.SIGHUP))
 }
 
 // mediaStatus is what the node's daemon tells of itself.

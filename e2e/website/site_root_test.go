@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +44,7 @@ type site struct {
 	web      []*webNode
 	settings map[string]string // of the role web
 	secrets  map[string]report.Secret
+	serving  atomic.Pointer[[]*webNode] // those that viewers ask
 }
 
 // webNode is a node with the daemons of the role.
@@ -50,6 +53,8 @@ type webNode struct {
 	site       *site
 	nginx, fpm *daemon
 	media      *daemon
+	killed     bool
+	dead       bool // as the peer set has it
 }
 
 // newSite starts a database and web nodes with WordPress installed. Settings are the role's, by name.
@@ -219,12 +224,17 @@ func (s *site) facts(n *node) roles.Facts {
 			Name:        peer.name,
 			Address:     peer.address,
 			Incarnation: 1,
-			Healthy:     true,
-			Alive:       true,
+			Healthy:     !peer.dead,
+			Alive:       !peer.dead,
 		})
 	}
 
 	return facts
+}
+
+// addressOf is the address of a web node, by its number.
+func addressOf(number int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 108, 7, byte(20 + number)})
 }
 
 // addNode makes a web node, configures it and all others anew, and starts its daemons.
@@ -233,7 +243,7 @@ func (s *site) addNode() *webNode {
 
 	number := len(s.web) + 1
 	name := fmt.Sprintf("web-%d", number)
-	address := fmt.Sprintf("10.108.7.%d", 20+number)
+	address := addressOf(number).String()
 
 	n := &webNode{
 		node: newNode(
@@ -273,6 +283,7 @@ func (s *site) addNode() *webNode {
 		"daemon off; master_process on;",
 	)
 	n.hears("80")
+	s.serve()
 
 	return n
 }
