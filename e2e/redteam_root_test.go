@@ -110,9 +110,9 @@ var attempts = []attempt{
 			old := s.certificateOf(broken)
 			s.must("replace", broken)
 
-			return s.opens("9201", old)
+			return s.asksWith(old)
 		},
-		without: func(s *stack) bool { return s.opens("9201", s.certificateOf(broken)) },
+		without: func(s *stack) bool { return s.asksWith(s.certificateOf(broken)) },
 	},
 }
 
@@ -186,6 +186,20 @@ func (s *stack) askAgent(shown string) string {
 		shown,
 		database,
 	)
+}
+
+// asksWith tells whether a database node's agent tells its peers to the owner of a certificate.
+func (s *stack) asksWith(shown pki.Pair) bool {
+	s.t.Helper()
+
+	const file = "/run/certificate-of-the-test"
+
+	s.onWith(broken, shown.Certificate+shown.Key.Reveal(), "umask 077; cat >"+file)
+	defer s.on(broken, "rm "+file)
+
+	_, err := s.tryOn(broken, s.askAgent("--cert "+file+" --key "+file))
+
+	return err == nil
 }
 
 // runsAnUpload puts a program among the uploads, and tells whether nginx has it run.
