@@ -40,7 +40,7 @@ while (microtime(true) < $end) {
 	}
 }
 echo $tried;
-' flood %s %d %d`
+' %s %d %d`
 
 // floodsMoveNothing floods each door of the writer from a web node, as PHP's user, while clients read and write.
 func floodsMoveNothing(t *testing.T, s *stack) {
