@@ -170,7 +170,7 @@ func (f *Fleet) readEra(ctx context.Context, m member, follower *status.Follower
 
 func (s *shell) events(ctx context.Context, m member, after int64, number int) eventsAnswer {
 	// One dial and one answer: a node that hangs must not hold the others up.
-	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 
 	answer := eventsAnswer{by: m}

@@ -19,7 +19,13 @@ import (
 	"github.com/hornero/hornero/stack"
 )
 
-const dialTimeout = 3 * time.Second
+// How long a node may take: to take a connection, to shake hands, and to answer a question with both. A busy one shakes
+// hands slowly, a dead one takes no connection.
+const (
+	dialTimeout      = 3 * time.Second
+	handshakeTimeout = 6 * time.Second
+	answerTimeout    = 12 * time.Second
+)
 
 // shell reaches nodes by SSH. A node proves itself by a host certificate of the stack's authority.
 type shell struct {
@@ -151,7 +157,7 @@ func (s *shell) dial(ctx context.Context, m member) (*ssh.Client, error) {
 		return nil, fmt.Errorf("reach %s by SSH: %w", m.Node, err)
 	}
 
-	_ = connection.SetDeadline(time.Now().Add(dialTimeout)) // only the handshake is bounded
+	_ = connection.SetDeadline(time.Now().Add(handshakeTimeout)) // only the handshake is bounded
 
 	// The host certificate vouches for the name of the node, not for its address.
 	host := net.JoinHostPort(m.Node, loginPort)
@@ -242,7 +248,7 @@ func (s *shell) ended(ctx context.Context, m member, err error) (int, error) {
 // status asks a node's agent how it is.
 func (s *shell) status(ctx context.Context, m member) (status.Status, error) {
 	// One dial and one answer: all nodes are asked at once, and the slowest holds the result up.
-	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 
 	var said status.Status
