@@ -259,8 +259,8 @@ func (l *Library) giveUp(s state) error {
 const restWhile = time.Hour
 
 // evict removes files here that the store has, those first that were read the longest ago, until they take at most room
-// bytes. It returns how many went.
-func (l *Library) evict(room int64) (int, error) {
+// bytes. One that was written or read more recently than rest stays. It returns how many went.
+func (l *Library) evict(room int64, rest time.Duration) (int, error) {
 	type candidate struct {
 		state
 
@@ -270,7 +270,7 @@ func (l *Library) evict(room int64) (int, error) {
 	var (
 		all   int64
 		list  []candidate
-		young = time.Now().Add(-restWhile).UnixNano()
+		young = time.Now().Add(-rest).UnixNano()
 	)
 
 	for _, s := range l.index.all() {

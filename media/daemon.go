@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hornero/hornero/internal/pause"
@@ -28,6 +27,9 @@ type Daemon struct {
 	Slow    time.Duration
 	Compare time.Duration
 
+	// Disk is the size of the files' disk and how much of it is taken, in bytes; the system's where nil.
+	Disk func() (size, taken int64, err error)
+
 	library *Library
 	peers   *peers
 	spaces  *spaces
@@ -35,6 +37,7 @@ type Daemon struct {
 	bell    pause.Bell
 
 	mu       sync.Mutex
+	room     roomTimes
 	trouble  map[string]string // by what was tried
 	compared bool              // with all nodes that have a daemon
 }
@@ -291,23 +294,6 @@ func (d *Daemon) compare(ctx context.Context) {
 
 	d.note("compare with the Space", err)
 	d.makeRoom()
-}
-
-// makeRoom evicts what the Space has, where the files take more of the disk than their share.
-func (d *Daemon) makeRoom() {
-	var disk syscall.Statfs_t
-
-	err := syscall.Statfs(d.Config.Folder, &disk)
-	if err == nil && d.Config.Share > 0 {
-		var count int
-
-		count, err = d.library.evict(int64(disk.Blocks) * disk.Bsize / 100 * int64(d.Config.Share))
-		if count > 0 {
-			d.Log.Info("files evicted", "count", count)
-		}
-	}
-
-	d.note("make room", err)
 }
 
 // Reload takes over other peers. All that waits tries again.

@@ -3,7 +3,7 @@ package media
 import "context"
 
 // Evict removes files here until they take at most room bytes.
-func (d *Daemon) Evict(room int64) (int, error) { return d.library.evict(room) }
+func (d *Daemon) Evict(room int64) (int, error) { return d.library.evict(room, restWhile) }
 
 // CompareNow has all paths compared.
 func (d *Daemon) CompareNow() { d.bell.Ring() }

@@ -31,6 +31,7 @@ type node struct {
 	files  string
 	state  string
 	daemon *media.Daemon
+	disk   func() (size, taken int64, err error) // nil: the machine's
 	local  *httptest.Server
 	door   net.Listener // of the other nodes
 	stop   func()
@@ -143,6 +144,7 @@ func (n *node) run(config media.Config) {
 	n.t.Helper()
 
 	n.daemon = &media.Daemon{
+		Disk:   n.disk,
 		Config: config,
 		Log:    slog.New(slog.NewTextHandler(n.t.Output(), nil)),
 		First:  2 * time.Second,

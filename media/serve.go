@@ -183,6 +183,7 @@ func (d *Daemon) settle(w http.ResponseWriter, r *http.Request) {
 		err = d.library.Settled(ctx, names...)
 	}
 
+	d.relieve()
 	answer(w, err)
 }
 
@@ -230,6 +231,7 @@ func (d *Daemon) serveFile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	d.relieve()
 	err := d.library.Fetch(r.Context(), name)
 
 	switch {
