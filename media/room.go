@@ -42,8 +42,8 @@ func (d *Daemon) makeRoom() {
 	d.note("make room", err)
 }
 
-// relieve evicts what the Space has where the disk fills faster than files grow old, as in an import of a library that is
-// larger than the disk: from the middle between the files' share and a full disk on.
+// relieve evicts what the Space has where the disk fills faster than files grow old, as in an import of a library that
+// is larger than the disk: from the middle between the files' share and a full disk on.
 func (d *Daemon) relieve() {
 	if d.spaces == nil || d.Config.Share == 0 {
 		return

@@ -338,22 +338,6 @@ func (m *Manifest) checkCommands(doc *report.Document) {
 	}
 }
 
-func (m *Manifest) checkGuards(doc *report.Document) {
-	for i, guard := range m.Guards {
-		at := fmt.Sprintf("guards[%d]", i)
-
-		if !limitName.MatchString(guard.Name) {
-			doc.Add(at+".name", "must be lower-case words and hyphens, got %q", guard.Name)
-		}
-		if guard.Help == "" {
-			doc.Add(at+".help", "is missing; write what is lost with a node that it keeps")
-		}
-		if len(guard.Run) == 0 {
-			doc.Add(at+".run", "is missing; write the program and its words, as in run: [/usr/bin/true]")
-		}
-	}
-}
-
 func (m *Manifest) checkLimits(doc *report.Document) {
 	for _, release := range slices.Sorted(maps.Keys(m.Limits)) {
 		for i, limit := range m.Limits[release] {
