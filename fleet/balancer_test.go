@@ -230,7 +230,7 @@ func TestUpAsksASiteAsItsVisitorsDo(t *testing.T) {
 			plain: true,
 		},
 		"by http, which is not there": {
-			url:   "http://www.example.org:8000/blog",
+			url:   "http://www.example.org:8000",
 			ports: "https: TLSPORT",
 			asked: "https www.example.org www.example.org:8000/",
 		},
