@@ -18,6 +18,7 @@ import (
 	"github.com/digitalocean/godo"
 
 	"github.com/hornero/hornero/internal/do"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -62,6 +63,8 @@ type Config struct {
 	Unclear do.WaitOptions
 	// Now is the time; time.Now where nil.
 	Now func() time.Time
+	// Records are the records of images that are here; empty: none are.
+	Records record.Folder
 	// Cache keeps where nodes were last seen. Nil keeps nothing.
 	Cache Cache
 }
@@ -75,6 +78,7 @@ type Fleet struct {
 	shell  *shell
 	change *change // the command that has the stack's lock; nil where none takes it
 	told   told
+	images imagesTold
 	keys   accountKeys
 	seen   sync.Mutex // one change of the cache at a time
 }

@@ -55,11 +55,17 @@ func (f *Fleet) imagesOf(ctx context.Context, nodes []stack.Node) (map[imageChoi
 
 // image finds a node's image: the one that stack.yaml names, or the newest of the role.
 func (f *Fleet) image(ctx context.Context, node stack.Node) (godo.Image, error) {
+	find := func() (godo.Image, error) { return f.newestImage(ctx, node.Role) }
 	if node.Image != 0 {
-		return f.pinnedImage(ctx, node)
+		find = func() (godo.Image, error) { return f.pinnedImage(ctx, node) }
 	}
 
-	return f.newestImage(ctx, node.Role)
+	image, err := find()
+	if err == nil {
+		err = f.tellUnsigned(image)
+	}
+
+	return image, err
 }
 
 // roleTag and releaseTag are those that a bake puts on a role's image.
@@ -79,6 +85,11 @@ func (f *Fleet) newestImage(ctx context.Context, role string) (godo.Image, error
 // usableImages are the images of a role that a node can be launched from, the newest first; there is at least one.
 func (f *Fleet) usableImages(ctx context.Context, role string) ([]godo.Image, error) {
 	images, err := do.ImagesByTag(ctx, f.Client, roleTag(role))
+	if err != nil {
+		return nil, err
+	}
+
+	v, err := f.voucher()
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +114,11 @@ func (f *Fleet) usableImages(ctx context.Context, role string) ([]godo.Image, er
 			// The next roll must not go the same way.
 			useless: isRejected,
 			but:     " but one that a roll went back from, which `hornero images accept` takes back",
+		},
+		{
+			// Whoever can write tags could have nodes launched from a disk of his own.
+			useless: func(image godo.Image) bool { return v.refusal(image) != "" },
+			but:     " but one that nobody vouches for (`hornero images list` says why)",
 		},
 	} {
 		images = slices.DeleteFunc(images, sieve.useless)
@@ -152,6 +168,15 @@ func (f *Fleet) pinnedImage(ctx context.Context, node stack.Node) (godo.Image, e
 	if wrong := f.misfits(*image, node.Role); len(wrong) > 0 {
 		return godo.Image{}, fmt.Errorf("%w: image %d (%s) of %s is not %s; %s",
 			ErrPinned, image.ID, image.Name, node.Name, strings.Join(wrong, ", nor "), help)
+	}
+
+	v, err := f.voucher()
+	if err != nil {
+		return godo.Image{}, err
+	}
+
+	if why := v.refusal(*image); why != "" {
+		return godo.Image{}, fmt.Errorf("%w: image %d (%s) of %s %s", ErrPinned, image.ID, image.Name, node.Name, why)
 	}
 
 	return *image, nil

@@ -158,7 +158,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	report.Nodes = f.nodeLines(answers)
 	report.Sites = f.siteLines(report.Nodes)
 
-	return report, nil
+	return report, f.addVouched(ctx, report.Nodes)
 }
 
 // balancerLines are all load balancers of stack.yaml, also those that are not made yet.

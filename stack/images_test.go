@@ -45,3 +45,30 @@ func TestAnAgeThatIsNone(t *testing.T) {
 		require.EqualError(t, err, want, written)
 	}
 }
+
+func TestKeysThatSignImages(t *testing.T) {
+	const (
+		key   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl team"
+		wrong = "is no ed25519 key in OpenSSH's form, as `ssh-keygen -t ed25519 -N ''` makes them"
+	)
+
+	parse := func(written string) (*stack.Stack, error) {
+		changed := strings.Replace(text, "nodes:\n", written+"\nnodes:\n", 1)
+		return stack.Parse("s.yaml", []byte(changed), manifests(t))
+	}
+
+	s, err := parse("images: {signed_by: [" + key + "], unsigned: refuse}")
+	require.NoError(t, err)
+	require.Equal(t, []string{key}, s.Images.SignedBy)
+	require.Equal(t, stack.UnsignedRefuse, s.Images.Unsigned)
+
+	for written, want := range map[string]string{
+		"images: {signed_by: [x]}":   "images.signed_by[0]: " + wrong,
+		"images: {signed_by: ['']}":  "images.signed_by[0]: " + wrong,
+		"images: {unsigned: ignore}": `images.unsigned: must be tell or refuse, got "ignore"`,
+	} {
+		_, err := parse(written)
+		require.ErrorContains(t, err, "s.yaml:9:")
+		require.ErrorContains(t, err, want, written)
+	}
+}

@@ -34,6 +34,8 @@ var schemaHelp = map[string]string{
 	"drift_every":         "how often a node compares its whole disk with its image's record",
 	"images":              "what holds for the images of the stack's roles",
 	"images.max_age":      "how old an image may be before a bake makes another, as in 30d; without it any age",
+	"images.signed_by":    "public keys (ssh-ed25519 AAAA...) whose word for an image is taken",
+	"images.unsigned":     "what happens to an image that no key signed: tell, or refuse to launch nodes from it",
 
 	"domain":                "names of a domain of the account that are the stack's",
 	"domain.name":           "a domain of the account; it is yours, and stays",
@@ -79,7 +81,8 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"nodes[].size":  {"pattern": slugPattern.String(), "default": DefaultSize},
 		"nodes[].image": {"minimum": 1},
 
-		"images.max_age": {"pattern": agePattern.String()},
+		"images.max_age":  {"pattern": agePattern.String()},
+		"images.unsigned": {"enum": []string{UnsignedTell, UnsignedRefuse}, "default": UnsignedTell},
 
 		"reserved_ip":         {"required": []string{"nodes", "address"}},
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},

@@ -11,6 +11,7 @@ import (
 	"github.com/hornero/hornero/cloudinit"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/internal/report"
+	"github.com/hornero/hornero/internal/signature"
 	"github.com/hornero/hornero/roles"
 )
 
@@ -41,6 +42,14 @@ func (s *Stack) NamedSecrets(manifests map[string]*roles.Manifest) []NamedSecret
 	all := map[string]NamedSecret{}
 	for _, own := range slices.Concat(ownSecrets(), s.namedAuthorities(manifests)) {
 		all[own.Name] = own
+	}
+
+	if s.Images.Unsigned != "" || len(s.Images.SignedBy) > 0 {
+		all[ImageKey] = NamedSecret{
+			Name:  ImageKey,
+			Help:  "the key that signs the images that are baked here; nodes are not given it",
+			Given: true,
+		}
 	}
 
 	rules := s.secretRules(manifests)
@@ -163,6 +172,11 @@ func CheckSecret(name string, value report.Secret) error {
 		block, _ := pem.Decode([]byte(value.Reveal()))
 		if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return fmt.Errorf("%s: it is no private key in PEM (-----BEGIN PRIVATE KEY-----)", name)
+		}
+
+	case name == ImageKey:
+		if _, err := signature.ParseSigner(value); err != nil {
+			return fmt.Errorf("%s: it %w", name, err)
 		}
 	}
 

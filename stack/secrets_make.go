@@ -26,6 +26,8 @@ const (
 	SSHCA           = "ssh.ca"
 	SiteCertificate = "site.certificate"
 	SiteKey         = "site.key"
+	// ImageKey signs the stack's images: a private key of OpenSSH's, ed25519. Nobody makes it unasked.
+	ImageKey = "images.signing_key"
 	// PlanKey is the key of the specs in Droplets' tags. Without one, whoever may read tags could guess a password, and
 	// compare. It is no authority's key, so that authorities may change while tags stay comparable.
 	PlanKey = "plan.key"

@@ -44,7 +44,7 @@ func (s *Secrets) Rotate(name string, of *Stack, manifests map[string]*roles.Man
 				name, ErrForeign, name)
 		}
 
-		if rule.Given() {
+		if rule.Given() || name == ImageKey {
 			return fmt.Errorf("rotate %s: %w; make another where it comes from, and `hornero secrets set %s`",
 				name, ErrForeign, name)
 		}

@@ -65,6 +65,7 @@ func newImagesCommand(file *string) *cobra.Command {
 		},
 		c.bakeCommand(),
 		c.acceptCommand(),
+		c.signCommand(),
 		c.diffCommand(),
 		c.pruneCommand(),
 	)

@@ -126,7 +126,15 @@ func (b *bake) run(cmd *cobra.Command, named []string) error {
 	}
 	defer os.RemoveAll(templates)
 
-	return b.build(ctx, p, order, slices.Concat(variables, renew, []string{templates}))
+	signing, err := b.images.signing(cmd, environment)
+	if err != nil {
+		return err
+	}
+
+	err = b.build(ctx, p, order, slices.Concat(variables, renew, []string{templates}))
+
+	// Also when another role's bake did not end well: what was made is there.
+	return errors.Join(err, signing.finish(cmd))
 }
 
 // build bakes the layer first: the roles are baked on it.

@@ -17,15 +17,22 @@ import (
 type listedImage struct {
 	catalog.Image
 	Updates []archive.Update `json:"updates"` // null: not known
+	// Signature is "signed", "unsigned" or "forged", for the keys that the stack trusts; empty where it knows none.
+	Signature string `json:"signature,omitempty"`
 }
 
 // state is what is wrong with an image, in a line.
 func (l listedImage) state() string {
+	line := updatesLine(l.Updates)
+
+	if l.Signature != "" {
+		line = l.Signature + ", " + line
+	}
 	if l.Rejected {
-		return "rejected, " + updatesLine(l.Updates)
+		line = "rejected, " + line
 	}
 
-	return updatesLine(l.Updates)
+	return line
 }
 
 // withUpdates looks up what is newer than the images whose records are in the folder.
@@ -56,6 +63,7 @@ func (c *imagesCommands) current(cmd *cobra.Command, all []catalog.Image) ([]lis
 
 	newer := currentUpdates(cmd.Context(), debian)
 	listed := withUpdates(newer, folder, all)
+	c.addSignatures(cmd, listed)
 
 	for _, wrong := range newer.wrong {
 		// A release that gets none is nothing to tell.

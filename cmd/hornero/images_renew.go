@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/digitalocean/godo"
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/internal/archive"
@@ -162,14 +163,19 @@ func (b *bake) told(name, value string) string {
 	return value
 }
 
-// newestImages are the newest images of what is to be baked, rejected ones among them: what they have is what another
-// bake would have.
-func newestImages(ctx context.Context, environment []string, order bakeOrder) (map[string]catalog.Image, error) {
-	client, err := do.NewClient(
+// clientIn is the API of the account that an environment names.
+func clientIn(environment []string) (*godo.Client, error) {
+	return do.NewClient(
 		variableOf(environment, urlVariable),
 		variableOf(environment, tokenVariable),
 		"hornero/"+version,
 	)
+}
+
+// newestImages are the newest images of what is to be baked, rejected ones among them: what they have is what another
+// bake would have.
+func newestImages(ctx context.Context, environment []string, order bakeOrder) (map[string]catalog.Image, error) {
+	client, err := clientIn(environment)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ var persistent = map[string]bool{
 	"bake":   true,
 	"prune":  true,
 	"accept": true,
+	"sign":   true,
 
 	// of hornero reserved-ip
 	"create":  true,

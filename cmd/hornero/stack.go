@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
@@ -129,8 +130,14 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 		return fleet.Config{}, err
 	}
 
+	records, err := record.DefaultFolder()
+	if err != nil {
+		return fleet.Config{}, err
+	}
+
 	config := fleet.Config{
 		Stack:     s,
+		Records:   records,
 		Secrets:   secrets,
 		Manifests: manifests,
 		Progress:  func(line string) { fmt.Fprintln(progress, line) },

@@ -36,6 +36,7 @@ type Image struct {
 	MinDisk  int       `json:"min_disk_size"`
 	Droplets []Droplet `json:"droplets"` // those that were made from it
 	Rejected bool      `json:"rejected"` // no node is launched from it (record.RejectedTag)
+	Tags     []string  `json:"-"`        // as the API has them
 }
 
 // Droplet is a Droplet that runs an image.
@@ -104,6 +105,7 @@ func read(image godo.Image) Image {
 		MinDisk: image.MinDiskSize,
 	}
 
+	one.Tags = image.Tags
 	one.Rejected = slices.Contains(image.Tags, record.RejectedTag)
 
 	for _, tag := range image.Tags {
