@@ -21,9 +21,9 @@ func (c *imagesCommands) signCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sign IMAGE...",
 		Short: "sign images with the stack's key, so that nodes are launched from them",
-		Long: "`hornero images bake` signs what it bakes. This signs an image that was baked before there was a key,\n" +
-			"or where the key is not. The key is the secret images.signing_key. The signature is a tag of the image,\n" +
-			"over its number, role, release and digest: a copy of the image has another number. Sign only what you know.",
+		Long: `hornero images bake signs what it bakes. This signs an image that was baked before there was a key,
+or where the key is not. The key is the secret images.signing_key. The signature is a tag of the image,
+over its number, role, release and digest: a copy of the image has another number. Sign only what you know.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: c.complete(1),
 		RunE:              c.sign,
