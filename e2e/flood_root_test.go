@@ -61,7 +61,7 @@ func floodsMoveNothing(t *testing.T, s *stack) {
 
 		said, err := s.try("exec", broken, "--",
 			"setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups",
-			"bash", "-c", fmt.Sprintf(flood, before[writer].Addresses.Private, port, int(during.Seconds())))
+			"sh", "-c", fmt.Sprintf(flood, before[writer].Addresses.Private, port, int(during.Seconds())))
 		require.NoError(t, err, said)
 
 		asked, failed := visited()

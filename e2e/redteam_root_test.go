@@ -104,20 +104,24 @@ var attempts = []attempt{
 		without:  func(s *stack) bool { return s.opens("4567", s.intruder(galeraAuthority)) },
 	},
 	{
-		attacker: "the owner of a replaced node's certificate",
+		attacker: "the owner of a replaced proxy's certificate",
 		tries:    "asks a database node's agent for the peer set",
 		succeeds: func(s *stack) bool {
-			old := s.certificateOf(broken)
-			s.must("replace", broken)
+			// A web node's own reads the peer set for five minutes more, until it is drained.
+			old := s.certificateOf(replaced)
+			s.must("replace", replaced)
 
 			return s.asksWith(old)
 		},
-		without: func(s *stack) bool { return s.asksWith(s.certificateOf(broken)) },
+		without: func(s *stack) bool { return s.asksWith(s.certificateOf(replaced)) },
 	},
 }
 
-// broken is the node that the attackers hold.
-const broken = "web-1"
+// broken is the node that the attackers hold, and replaced the one whose certificate they kept.
+const (
+	broken   = "web-1"
+	replaced = "proxy-2"
+)
 
 // What the attackers are after.
 const (
