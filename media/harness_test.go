@@ -142,6 +142,13 @@ func (n *nodes) start(name string, change ...func(*media.Config)) *node {
 
 func (n *node) run(config media.Config) {
 	n.t.Helper()
+	n.open(config)
+	n.begin()
+}
+
+// open opens the daemon and its local door. It does not keep anything yet.
+func (n *node) open(config media.Config) {
+	n.t.Helper()
 
 	n.daemon = &media.Daemon{
 		Disk:   n.disk,
@@ -153,6 +160,10 @@ func (n *node) run(config media.Config) {
 	}
 	require.NoError(n.t, n.daemon.Open())
 
+	n.local = httptest.NewServer(n.daemon.LocalHandler())
+}
+
+func (n *node) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 
 	var running sync.WaitGroup
@@ -170,8 +181,6 @@ func (n *node) run(config media.Config) {
 			}
 		})
 	}
-
-	n.local = httptest.NewServer(n.daemon.LocalHandler())
 
 	n.stop = sync.OnceFunc(func() {
 		n.local.Close()
@@ -253,6 +262,16 @@ func (n *node) asides() []string {
 	})
 
 	return found
+}
+
+// held is what would be lost with the node.
+func (n *node) held() media.Held {
+	n.t.Helper()
+
+	held, err := n.daemon.Held(n.t.Context())
+	require.NoError(n.t, err)
+
+	return held
 }
 
 func (n *node) eventually(what string, is func() bool) {

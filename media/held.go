@@ -39,10 +39,12 @@ func heldOf(states []state) Held {
 }
 
 // Held is what would be lost with the node, after all that was written until now was looked at.
-func (d *Daemon) Held() Held {
-	d.library.watch.drain()
+func (d *Daemon) Held(ctx context.Context) (Held, error) {
+	if err := d.library.drain(ctx); err != nil {
+		return Held{}, err
+	}
 
-	return heldOf(d.library.index.all())
+	return heldOf(d.library.index.all()), nil
 }
 
 // AskHeld asks the daemon of this node.

@@ -17,7 +17,7 @@ func TestANodeHoldsWhatNobodyElseHas(t *testing.T) {
 	one := all.start("web-1")
 	one.daemon.Reload(all.config("web-1"))
 
-	require.Zero(t, one.daemon.Held().Count)
+	require.Zero(t, one.held().Count)
 
 	one.write("2026/b.txt", "b")
 	one.write("2026/a.txt", "a")
@@ -27,7 +27,7 @@ func TestANodeHoldsWhatNobodyElseHas(t *testing.T) {
 		Count: 2,
 		Paths: []string{"2026/a.txt", "2026/b.txt"},
 	}
-	require.Equal(t, want, one.daemon.Held())
+	require.Equal(t, want, one.held())
 
 	config := all.config("web-1")
 
@@ -43,7 +43,7 @@ func TestANodeHoldsWhatNobodyElseHas(t *testing.T) {
 
 	two := all.start("web-2")
 	one.daemon.Reload(all.config("web-1", "web-2"))
-	one.eventually("holds nothing alone", func() bool { return one.daemon.Held().Count == 0 })
+	one.eventually("holds nothing alone", func() bool { return one.held().Count == 0 })
 	require.Equal(t, "a", two.read("2026/a.txt"))
-	require.Zero(t, two.daemon.Held().Count)
+	require.Zero(t, two.held().Count)
 }

@@ -35,6 +35,7 @@ type Library struct {
 	fetches  *fetches
 	log      *slog.Logger
 	wait     sync.WaitGroup
+	started  chan struct{} // closed when the folder is watched and was looked through
 
 	// place is held while a file here and what is known of it change together.
 	place sync.Mutex
@@ -78,6 +79,7 @@ func Open(settings Settings) (*Library, error) {
 		jobs:     newJobs(),
 		fetches:  newFetches(),
 		log:      settings.Log,
+		started:  make(chan struct{}),
 	}
 
 	var err error
@@ -125,11 +127,27 @@ func (l *Library) Start(ctx context.Context, store Store) error {
 		}
 	}
 
+	close(l.started)
+
 	for range l.settings.Workers {
 		l.wait.Go(func() { l.work(ctx) })
 	}
 
 	l.wait.Go(func() { l.watch.run(ctx) })
+
+	return nil
+}
+
+// drain waits until all is known that was written before it was called.
+func (l *Library) drain(ctx context.Context) error {
+	// What was written while nobody watched is found when Start looks through the folder.
+	select {
+	case <-l.started:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+
+	l.watch.drain()
 
 	return nil
 }
@@ -259,7 +277,9 @@ func (l *Library) Taken(name string) bool { return l.index.has(stemOf(name)) }
 // Settled waits until all that was written and deleted before is kept, or until the first tries failed. Of the paths
 // named, all failures are told; without any, nobody is told of failures, which status has.
 func (l *Library) Settled(ctx context.Context, names ...string) error {
-	l.watch.drain()
+	if err := l.drain(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
 
 	var failed []error
 

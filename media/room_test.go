@@ -106,5 +106,5 @@ func TestALibraryMayBeLargerThanTheDisk(t *testing.T) {
 
 	// Whatever went can be had: the Space has all of it.
 	require.Equal(t, files, one.daemon.Status().Files)
-	require.Zero(t, one.daemon.Held().Count)
+	require.Zero(t, one.held().Count)
 }

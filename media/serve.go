@@ -218,9 +218,15 @@ func (d *Daemon) showStatus(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(d.Status()) // who went away reads nothing
 }
 
-func (d *Daemon) showHeld(w http.ResponseWriter, _ *http.Request) {
+func (d *Daemon) showHeld(w http.ResponseWriter, r *http.Request) {
+	held, err := d.Held(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(d.Held()) // as above
+	_ = json.NewEncoder(w).Encode(held) // as above
 }
 
 // serveFile answers the web server, which did not find a file here.

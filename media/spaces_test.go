@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,6 +221,34 @@ func TestAFileIsInTheSpaceWhenItIsKept(t *testing.T) {
 
 	status, _ = one.get("2026/12/none.jpg")
 	require.Equal(t, http.StatusNotFound, status)
+}
+
+// PHP may be there before the daemon has looked through the folder: what it asks about is not kept before it is.
+func TestNothingIsKeptBeforeTheDaemonLooks(t *testing.T) {
+	all, store := newNodes(t, "web-1"), newStore(t)
+
+	config := all.config("web-1", "web-1")
+	store.in(&config)
+
+	one := all.by["web-1"]
+	one.open(config)
+	one.write("early.jpg", "early")
+
+	answered := make(chan int, 1)
+
+	go func() {
+		answer, err := http.PostForm(one.local.URL+"/settle", url.Values{"path[]": {"early.jpg"}})
+		if err == nil {
+			answer.Body.Close()
+			answered <- answer.StatusCode
+		}
+
+		close(answered)
+	}()
+
+	one.begin()
+	require.Equal(t, http.StatusNoContent, <-answered)
+	require.Equal(t, "early", store.has(t, "early.jpg"))
 }
 
 // Whoever asks for what is not there does not ask the Space, once it is known what there is.
