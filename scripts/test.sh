@@ -36,8 +36,7 @@ part "/usr read-only, and real agents: a peer set lost and rebuilt, one of two v
 part "dqlite members whose disks are full" real -run TestWritesEnd ./bootstrap/peers
 part "real MariaDB and garbd: a vote, a backup that breaks, donors, users that change" \
 	scripts/galera.sh TestAnArbitratorsVote TestATransferByMariabackup TestTheWriterIsNoDonor TestUsersAndMemory TestTheGroupsThreadComesFirst
-beside "the site of a web node: nginx, PHP and WordPress beside a real database" scripts/website.sh
+part "the site of a web node: nginx, PHP and WordPress beside a real database" scripts/website.sh
 part "real Droplets in labs of their own" real -p 1 -timeout 30m ./lab/...
-joined
 part "real Packer and real bakes: layers, kills, other releases, a disk that boots" real -p 1 -timeout 40m ./builder/...
 part "one stack, from the bake to its end" whole_stack
