@@ -59,9 +59,8 @@ func floodsMoveNothing(t *testing.T, s *stack) {
 		visited := visit(t, s.address)
 		rows := s.inserts(nextDatabase(writer))
 
-		said, err := s.try("exec", broken, "--",
-			"setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups",
-			"sh", "-c", fmt.Sprintf(flood, before[writer].Addresses.Private, port, int(during.Seconds())))
+		address := before[writer].Addresses.Private
+		said, err := s.tryAsPHP(fmt.Sprintf(flood, address, port, int(during.Seconds())))
 		require.NoError(t, err, said)
 
 		asked, failed := visited()

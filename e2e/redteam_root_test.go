@@ -163,7 +163,14 @@ func attacksFail(t *testing.T, s *stack) {
 func (s *stack) asPHP(line string) bool {
 	s.t.Helper()
 
-	_, err := s.try(
+	_, err := s.tryAsPHP(line)
+
+	return err == nil
+}
+
+// tryAsPHP runs a shell line as the user of PHP on the broken node.
+func (s *stack) tryAsPHP(line string) (string, error) {
+	return s.try(
 		"exec",
 		broken,
 		"--",
@@ -175,8 +182,6 @@ func (s *stack) asPHP(line string) bool {
 		"-c",
 		line,
 	)
-
-	return err == nil
 }
 
 // askAgent is a command that asks a database node's agent for the peer set.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hornero/hornero/bootstrap/peerset"
+	"github.com/hornero/hornero/roles"
 )
 
 func TestAnEdgeServesTwoSites(t *testing.T) {
@@ -70,9 +71,9 @@ func TestAnEdgeServesTwoSites(t *testing.T) {
 	require.Zero(t, e.reloads.Load())
 }
 
-func TestAnEdgeTellsNodesWhoCameAndNotWhatHeSays(t *testing.T) {
-	sites := testSites()
-	sites[1].Trusted = []string{"127.0.0.0/8"}
+// newEdgeOfBoth is an edge with a node behind each of the two sites.
+func newEdgeOfBoth(t *testing.T, sites []roles.Site) *edge {
+	t.Helper()
 
 	e := newEdge(
 		t,
@@ -82,6 +83,15 @@ func TestAnEdgeTellsNodesWhoCameAndNotWhatHeSays(t *testing.T) {
 	)
 	newSiteNode(t, "web-1", e.network+".31")
 	newSiteNode(t, "shop-1", e.network+".41")
+
+	return e
+}
+
+func TestAnEdgeTellsNodesWhoCameAndNotWhatHeSays(t *testing.T) {
+	sites := testSites()
+	sites[1].Trusted = []string{"127.0.0.0/8"}
+
+	e := newEdgeOfBoth(t, sites)
 	e.answers("serve the first", "https://www.example.org/", from("web-1"))
 	e.answers("serve the second", "https://shop.example.org/", from("shop-1"))
 
@@ -278,14 +288,7 @@ func TestAFloodOfOneSiteLeavesTheOtherServed(t *testing.T) {
 	sites[0].Redirect = false
 	sites[0].Requests = 20
 
-	e := newEdge(
-		t,
-		sites,
-		sitePeer("web-1", "web", "NET.31"),
-		sitePeer("shop-1", "shop", "NET.41"),
-	)
-	newSiteNode(t, "web-1", e.network+".31")
-	newSiteNode(t, "shop-1", e.network+".41")
+	e := newEdgeOfBoth(t, sites)
 	e.answers("serve the second", "https://shop.example.org/", from("shop-1"))
 
 	client := e.client(true)

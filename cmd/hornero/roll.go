@@ -157,7 +157,9 @@ func (r *rollFlags) writeImage(
 		return nil, err
 	}
 
-	var edits, back []stack.Edit
+	var edits []stack.Edit
+
+	back := map[string]int{}
 
 	for _, group := range f.Stack.Nodes {
 		if group.Role == r.Role && group.Image != image {
@@ -167,11 +169,7 @@ func (r *rollFlags) writeImage(
 				Value: image,
 			})
 
-			back = append(back, stack.Edit{
-				Group: group.Name,
-				Key:   "image",
-				Value: group.Image,
-			})
+			back[group.Name] = group.Image
 		}
 	}
 
@@ -185,12 +183,7 @@ func (r *rollFlags) writeImage(
 	}
 
 	restore := func(context.Context) error {
-		edited, err := editStack(f, file, back)
-		if err != nil {
-			return err
-		}
-
-		return writeEdits(cmd, file, edited, back)
+		return renameImages(cmd, file, f, back)
 	}
 
 	return restore, writeEdits(cmd, file, edited, edits)
