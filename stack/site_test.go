@@ -2,11 +2,14 @@ package stack_test
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/roles"
 	"github.com/hornero/hornero/stack"
 )
 
@@ -69,20 +72,33 @@ func TestTheSitesAreTheAddressesOfTheStack(t *testing.T) {
 	require.Equal(t, []string{"https://www.example.org"}, s.URLs(manifests(t)))
 }
 
+// The example has the role of another: its README says to copy that, and to build the role's program.
 func TestTheExampleOfAnEdgeIsRight(t *testing.T) {
-	all := manifests(t)
+	folder := t.TempDir()
+	require.NoError(t, os.CopyFS(folder, os.DirFS("../examples/api/roles")))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "api", "api"), nil, 0o755))
+
+	all, err := roles.LoadDir(roles.Overlay(os.DirFS(folder)))
+	require.NoError(t, err)
 
 	s, err := stack.Load("../examples/edge/stack.yaml", all)
 	require.NoError(t, err)
-	require.Equal(t, []string{"web"}, s.Watched(all["edge"]))
-	require.Equal(t, []string{"site_magazine.certificate"}, s.SiteCertificates())
-	require.Contains(t, s.SecretsOf(all["edge"], all), "site_magazine.key")
-	require.NotContains(t, s.SecretsOf(all["web"], all), "site_magazine.key")
+	require.Equal(t, []string{"api", "web"}, s.Watched(all["edge"]))
+	require.Equal(t, []string{"site_magazine.certificate", "site_notes.certificate"}, s.SiteCertificates())
+	require.Equal(t, "edge", s.ReservedIP.Nodes)
 
-	// Of the load balancer the web nodes know nothing: the edge is all that they see.
-	require.Equal(t, map[string]string{"sites.fronts": "edge"}, s.SiteSettings(all["web"], all, nil))
+	for role, given := range map[string]bool{"edge": true, "web": false, "api": false} {
+		for _, key := range []string{"site_magazine.key", "site_notes.key"} {
+			require.Equal(t, given, slices.Contains(s.SecretsOf(all[role], all), key), "%s of %s", key, role)
+		}
+	}
+
+	// Visitors come to both by the edge and by nothing else.
+	for _, role := range []string{"web", "api"} {
+		require.Equal(t, map[string]string{"sites.fronts": "edge"}, s.SiteSettings(all[role], all, nil))
+	}
 
 	direct := *s
-	direct.LoadBalancer.Nodes = "web"
+	direct.LoadBalancer = &stack.Balancer{Nodes: "web"}
 	require.Empty(t, direct.SiteSettings(all["web"], all, nil), "visitors come by the load balancer, too")
 }
