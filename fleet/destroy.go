@@ -44,6 +44,8 @@ func (f *Fleet) Destroy(ctx context.Context) error {
 		)
 	}
 
+	f.tellKeptSpaces()
+
 	return errors.Join(errs...)
 }
 

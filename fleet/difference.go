@@ -14,6 +14,7 @@ import (
 const (
 	KindNetwork     = "network"
 	KindSecret      = "secret"
+	KindSpace       = "Space"
 	KindCertificate = "certificate"
 	KindBalancer    = "load balancer"
 	KindFirewall    = "firewall"
@@ -60,6 +61,7 @@ func compare(want wanted, have found) []Difference {
 	all := []Difference{}
 	all = append(all, compareNetwork(want, have)...)
 	all = append(all, compareSecrets(want)...)
+	all = append(all, compareSpaces(want)...)
 	all = append(all, compareCertificates(want, have)...)
 	all = append(all, compareBalancers(want, have)...)
 	all = append(all, compareFirewalls(want, have)...)

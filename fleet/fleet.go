@@ -40,6 +40,8 @@ type Config struct {
 	Published func(ctx context.Context, ip string) (string, error)
 	// APIInside is where a Droplet reaches the API; empty for DigitalOcean's own.
 	APIInside string
+	// SpacesFrom is where a region's Spaces are reached from here. Nil: as stack.yaml says, or DigitalOcean's own.
+	SpacesFrom func(region string) (string, error)
 	// Dial reaches a node; nil means a plain connection from here.
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Progress func(string)
@@ -56,6 +58,7 @@ type Config struct {
 	InUseWait        time.Duration // for what is in use to be deletable; 0: DefaultInUseWait
 	ShownWait        time.Duration // for handshakes to show another certificate; 0: DefaultShownWait
 	GuardWait        time.Duration // for a role's guards to let a node go; 0: DefaultGuardWait
+	KeyWait          time.Duration // for a new key of Spaces to open them; 0: DefaultKeyWait
 	Lock             LockConfig
 	// Terminal is the operator's, for commands that want one; nil where there is none.
 	Terminal *Terminal
@@ -93,6 +96,9 @@ func New(config Config) (*Fleet, error) {
 	}
 	if config.GuardWait == 0 {
 		config.GuardWait = DefaultGuardWait
+	}
+	if config.KeyWait == 0 {
+		config.KeyWait = DefaultKeyWait
 	}
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext

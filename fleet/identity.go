@@ -92,7 +92,7 @@ func (f *Fleet) secrets(manifest *roles.Manifest) (map[string]report.Secret, err
 		secret, err := f.Secrets.Get(name)
 		if err != nil {
 			// If it is for the operator to give, he is told so.
-			return nil, cmp.Or(f.checkGiven(), err)
+			return nil, cmp.Or(f.checkGiven(), f.checkSpaces(), err)
 		}
 
 		secrets[name] = secret

@@ -86,6 +86,7 @@ type wanted struct {
 	belongings  []belonging // of the project; nil where none is named
 	unmade      []string    // secrets that are made at the next up
 	ungiven     []stack.Ungiven
+	spaces      []stack.SpaceKey // that the account has no key for
 	unusable    []unusable
 
 	traffic       map[string][]string // the tags that nodes of a role are to bear
@@ -153,6 +154,7 @@ func (f *Fleet) wanted(ctx context.Context) (wanted, error) {
 		f.wantedKeys,
 		f.wantedNodes,
 		f.wantedReserved,
+		f.wantedSpaces,
 	} {
 		if err := collect(ctx, &w); err != nil {
 			return w, err

@@ -26,6 +26,11 @@ func (f *Fleet) Up(ctx context.Context) (string, Breakdown, error) {
 		return "", took, err
 	}
 
+	// What the nodes are given has the Spaces' keys.
+	if err := f.ensureSpaces(ctx); err != nil {
+		return "", took, err
+	}
+
 	vpc, err := f.ensureVPC(ctx)
 	if err != nil {
 		return "", took, err

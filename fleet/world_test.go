@@ -58,6 +58,7 @@ type world struct {
 	created      func(api.Machine) // is called with each new machine, before it is there
 	site         *site
 	lab          *api.Server
+	store        *state.Store
 	ahead        atomic.Int64 // of the machine's clock the lab's is
 	journals     journals
 
@@ -96,6 +97,7 @@ type world struct {
 	refused   string // a node that refuses its user-data
 	cutOff    string // a node that we reach and its peers do not
 	silent    string // a node whose commands never end
+	hangs     string // a node whose role's commands never end
 	twin      string // a node whose first incarnation another Droplet was, too, and that one came first
 	remembers bool   // the nodes cannot read the peer set, and only remember the events
 	strangers bool   // the nodes were never in a peer set, but for one that founds it
@@ -288,7 +290,7 @@ func (w *world) serve(folder string, s *stack.Stack) string {
 		Delays:    api.Delays{Network: 50 * time.Millisecond},
 		Now:       func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	})
-	w.lab = server
+	w.lab, w.store = server, store
 	require.NoError(w.t, server.Start(w.t.Context()))
 
 	web := httptest.NewServer(server.Handler())

@@ -32,6 +32,7 @@ type Endpoint struct {
 	URL    string
 	Inside string // the same for a Droplet of the lab, without what only the lab has
 	Token  string
+	spaces map[string]string // of a region
 }
 
 // ScopedToken makes a token that may do only what the scopes say, as in reserved_ip:update, and what they need.
@@ -65,6 +66,7 @@ func Locate(name string) (Endpoint, error) {
 		URL:    running.URL,
 		Inside: running.Inside,
 		Token:  string(token),
+		spaces: running.FromHost,
 	}, nil
 }
 
@@ -133,6 +135,16 @@ func (e Endpoint) Published(ctx context.Context, ip string) (string, error) {
 	}
 
 	return answer.Published, err
+}
+
+// Spaces is where a region's Spaces are reached from this computer.
+func (e Endpoint) Spaces(region string) (string, error) {
+	address, there := e.spaces[region]
+	if !there {
+		return "", fmt.Errorf("lab %s has no Spaces in %s", e.Name, region)
+	}
+
+	return address, nil
 }
 
 // Kill loses a Droplet's machine at once.

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hornero/hornero/media/space"
+	"github.com/hornero/hornero/internal/space"
 )
 
 // DefaultCompare is how often all paths are compared.

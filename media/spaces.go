@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hornero/hornero/media/space"
+	"github.com/hornero/hornero/internal/space"
 )
 
 // spaceHolder is the Space among those that have a file.

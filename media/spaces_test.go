@@ -20,7 +20,7 @@ import (
 
 	"github.com/hornero/hornero/lab/spaces"
 	"github.com/hornero/hornero/media"
-	"github.com/hornero/hornero/media/space"
+	"github.com/hornero/hornero/internal/space"
 )
 
 // store is a Space that can fail, and counts what it is asked.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/hornero/hornero/media/space"
+	"github.com/hornero/hornero/internal/space"
 )
 
 // verify compares all files, here and in the store, and says what is wrong, a line each.

@@ -430,6 +430,7 @@ func (m *Manifest) checkWhole(doc *report.Document, own *Manifest) error {
 	}
 
 	m.checkNeeds(doc, own)
+	m.checkSpaces(doc, own)
 
 	templates, err := m.checkTexts(doc, own)
 	if err != nil {

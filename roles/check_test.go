@@ -284,6 +284,19 @@ func TestAllThatIsWrongIsToldInOneRun(t *testing.T) {
 }
 
 // A role's name is part of host names.
+func TestWhatASpaceNamesIsInTheRole(t *testing.T) {
+	_, err := loadShop(shop("settings: {own: {type: text}}\n" +
+		"spaces: [{make: own, bucket: b, region: r, endpoint: e, key: x.key, secret: x.secret}]"))
+	require.Equal(t, []string{
+		`shop/role.yaml:6:17: spaces[0].make: must be one of the role's settings, of type boolean, got "own"`,
+		`shop/role.yaml:6:30: spaces[0].bucket: must be one of the role's settings, got "b"`,
+		`shop/role.yaml:6:41: spaces[0].region: must be one of the role's settings, got "r"`,
+		`shop/role.yaml:6:54: spaces[0].endpoint: must be one of the role's settings, got "e"`,
+		`shop/role.yaml:6:62: spaces[0].key: must be one of the role's secrets, with make: given, got "x.key"`,
+		`shop/role.yaml:6:77: spaces[0].secret: must be one of the role's secrets, with make: given, got "x.secret"`,
+	}, said(t, err))
+}
+
 func TestARolesNameIsAHostsName(t *testing.T) {
 	for _, name := range []string{"Shop", "shop_1", "-shop", "shop-", "1shop", strings.Repeat("s", 33)} {
 		roleFolder := folder(map[string]string{name + "/role.yaml": "version: 1\npeers: client\nname: " + name + "\n"})

@@ -306,6 +306,7 @@ func (m *Manifest) checkRepeated(doc *report.Document) {
 	checkNames(doc, "tasks", ".name", m.Tasks, func(t Task) string { return t.Name })
 	checkNames(doc, "commands", ".name", m.Commands, func(c Command) string { return c.Name })
 	checkNames(doc, "guards", ".name", m.Guards, func(g Guard) string { return g.Name })
+	checkNames(doc, "spaces", ".key", m.Spaces, func(s Space) string { return s.Key })
 }
 
 // checkNames looks for a name that two items of a list have.

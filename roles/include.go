@@ -84,9 +84,8 @@ func (m *Manifest) include(piece *Manifest) {
 	m.Certificates = mergeNamed(piece.Certificates, m.Certificates, func(c Certificate) string { return c.Authority })
 	m.Serves = mergeNamed(piece.Serves, m.Serves, func(s Serve) string { return s.Name })
 	m.Databases = mergeNamed(piece.Databases, m.Databases, func(d Database) string { return d.Name })
-	m.Tasks = mergeNamed(piece.Tasks, m.Tasks, func(t Task) string { return t.Name })
-	m.Commands = mergeNamed(piece.Commands, m.Commands, func(c Command) string { return c.Name })
-	m.Guards = mergeNamed(piece.Guards, m.Guards, func(g Guard) string { return g.Name })
+	m.includePrograms(piece)
+	m.Spaces = mergeNamed(piece.Spaces, m.Spaces, func(s Space) string { return s.Key })
 
 	m.Secrets = mergeMaps(piece.Secrets, m.Secrets)
 	m.Settings = mergeMaps(piece.Settings, m.Settings)
@@ -107,6 +106,13 @@ func (m *Manifest) include(piece *Manifest) {
 	if m.ReservedIP == nil {
 		m.ReservedIP = piece.ReservedIP
 	}
+}
+
+// includePrograms takes over what is run: on nodes, and when an operator asks.
+func (m *Manifest) includePrograms(piece *Manifest) {
+	m.Tasks = mergeNamed(piece.Tasks, m.Tasks, func(t Task) string { return t.Name })
+	m.Commands = mergeNamed(piece.Commands, m.Commands, func(c Command) string { return c.Name })
+	m.Guards = mergeNamed(piece.Guards, m.Guards, func(g Guard) string { return g.Name })
 }
 
 // variant names what is at a path on some releases.

@@ -81,6 +81,7 @@ type Manifest struct {
 	Tasks    []Task            `yaml:"tasks"`
 	Commands []Command         `yaml:"commands"`
 	Guards   []Guard           `yaml:"guards"`
+	Spaces   []Space           `yaml:"spaces"`
 	Bake     Bake              `yaml:"bake"`
 	// Code is where code of a stack's own goes in the image; nil: the role takes none.
 	Code *Code `yaml:"code"`

@@ -55,6 +55,14 @@ func schemaLimits() map[string]jsonschema.Schema {
 		"guards[].name": word(limitName),
 		"guards[].help": {"minLength": 1},
 		"guards[].run":  {"minItems": 1},
+
+		"spaces[]":          {"required": []string{"make", "bucket", "region", "key", "secret"}},
+		"spaces[].make":     word(settingName),
+		"spaces[].bucket":   word(settingName),
+		"spaces[].region":   word(settingName),
+		"spaces[].endpoint": word(settingName),
+		"spaces[].key":      word(secretName),
+		"spaces[].secret":   word(secretName),
 	}
 
 	limitFiles(limits)

@@ -101,6 +101,11 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		shop("commands: [{name: shop list, help: lists, run: [ls, 1], on: all, input: terminal}]"),
 		shop("commands: [{name: shop, help: asks, run: [sh], lease: writer, input: stdin}]"),
 		shop("guards: [{name: shop, help: its stock, run: [sh]}]"),
+		shop(
+			"secrets: {shop.key: {make: given}, shop.secret: {make: given}}",
+			"settings: {own: {type: boolean}, bucket: {type: text}, region: {type: text}}",
+			"spaces: [{make: own, bucket: bucket, region: region, key: shop.key, secret: shop.secret}]",
+		),
 		shop("bake: {commands: [true, useradd shop], varies: {/var/lib/shop/: draws lots}}"),
 	} {
 		require.NoError(t, loadAs(text), text)
@@ -175,6 +180,7 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		shop("commands: [{name: shop, run: [sh]}]"),
 		shop("guards: [{name: shop, run: [sh]}]"),
 		shop("guards: [{name: shop, help: its stock}]"),
+		shop("spaces: [{make: own}]"),
 		shop("commands: [{name: a b c, help: asks, run: [sh]}]"),
 		shop("commands: [{name: shop, help: asks, run: [sh], on: some}]"),
 		shop("commands: [{name: shop, help: asks, run: [sh], on: all, lease: writer}]"),

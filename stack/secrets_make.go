@@ -181,13 +181,14 @@ func makeMissing(
 	return made, nil
 }
 
-// Unmade names what Ensure would make, sorted.
+// Unmade names what Ensure would make, and the keys of Spaces, sorted.
 func (s *Secrets) Unmade(of *Stack, manifests map[string]*roles.Manifest) []string {
 	names := of.SecretNames(manifests)
 	for _, maker := range makers(nil, of, manifests) {
 		names = append(names, maker.name)
 	}
 
+	names = append(names, of.spaceSecrets(manifests)...)
 	slices.Sort(names)
 
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool {
@@ -225,9 +226,10 @@ func (s *Secrets) Ungiven(of *Stack, manifests map[string]*roles.Manifest) []Ung
 		)})
 	}
 
+	made := of.spaceSecrets(manifests)
 	rules := of.secretRules(manifests)
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
-		if _, there := s.values[name]; !there && rules[name].Given() {
+		if _, there := s.values[name]; !there && rules[name].Given() && !slices.Contains(made, name) {
 			ungiven = append(ungiven, Ungiven{name, missingLine(name, rules[name], of, manifests)})
 		}
 	}

@@ -156,6 +156,7 @@ func fleetConfig(cmd *cobra.Command, file string, open secretsOpener) (fleet.Con
 	if s.Cloud == stack.CloudLab {
 		config.Published = found.Published
 		config.APIInside = found.Inside
+		config.SpacesFrom = found.Spaces
 	}
 
 	return config, nil
