@@ -52,7 +52,10 @@ func (f *Fleet) checkGuard(ctx context.Context, m member, guard roles.Guard) err
 			f.progress("%s: %s", m.Node, text)
 		}
 
-		said = text
+		// One that was cut off says less than the one before it.
+		if said == "" || ctx.Err() == nil {
+			said = text
+		}
 
 		return do.Pending, do.Seen("%s", text)
 	}, do.WaitOptions{
@@ -80,6 +83,9 @@ func (f *Fleet) askGuard(ctx context.Context, m member, guard roles.Guard) (keep
 	reason = strings.Join(strings.Fields(printed.String()+" "+aside.String()), " ")
 
 	switch {
+	// The time is up, and the node has not said that it may go.
+	case err != nil && ctx.Err() != nil:
+		return true, fmt.Sprintf("guard %s did not end in time", guard.Name)
 	// It answered a moment ago: it may be gone by now.
 	case err != nil:
 		f.progress("%s: guard %s was not asked: %v", m.Node, guard.Name, err)

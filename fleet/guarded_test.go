@@ -62,6 +62,21 @@ func TestANodeThatAGuardKeepsIsNotScaledAwayUnasked(t *testing.T) {
 	require.Equal(t, []string{"drain web-2", "forget web-2", "destroy web-2/1"}, w.history)
 }
 
+func TestANodeWhoseGuardDoesNotEndIsNotTakenAwayUnasked(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	w.mustUp()
+	w.guarded(0)
+	w.set(func() { w.hangs = "web-1" })
+
+	err := w.replace("web-1")
+	require.ErrorIs(t, err, fleet.ErrNotConfirmed)
+	require.ErrorContains(t, err, "guard media did not end in time")
+	require.Equal(t, whole, w.names())
+	require.Empty(t, w.history)
+}
+
 func TestANodeIsRolledOnlyWhenItsGuardLetsItGo(t *testing.T) {
 	t.Parallel()
 

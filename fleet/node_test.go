@@ -198,6 +198,14 @@ func (w *world) roleCommand(node, command string, session ssh.Channel) uint32 {
 	}
 
 	w.mutex.Lock()
+	hangs := w.hangs == node
+	w.mutex.Unlock()
+
+	if hangs {
+		<-w.t.Context().Done()
+	}
+
+	w.mutex.Lock()
 	defer w.mutex.Unlock()
 
 	w.ran = append(w.ran, node+": "+command+" <"+string(input))
