@@ -21,6 +21,7 @@ var (
 	databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 	grantList    = regexp.MustCompile(`^[A-Z]+( [A-Z]+)*(, [A-Z]+( [A-Z]+)*)*$`)
 	commandName  = regexp.MustCompile(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)?$`)
+	cookieName   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 	drivers      = []string{"", DriverArbitrator, DriverGalera, DriverHAProxy}
 )
 
@@ -249,6 +250,10 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		// It becomes a word of a command line.
 		if serve.Counters != "" && !folderName.MatchString(serve.Counters) {
 			doc.Add(at+".counters", "must be lower-case letters, digits and hyphens, got %q", serve.Counters)
+		}
+		// It becomes a word of HAProxy's configuration.
+		if serve.Sticky != "" && !cookieName.MatchString(serve.Sticky) {
+			doc.Add(at+".sticky", "must be a cookie's name of letters, digits, dots, hyphens and _, got %q", serve.Sticky)
 		}
 		if serve.Health != nil {
 			serve.Health.check(doc, at+".health")

@@ -109,6 +109,7 @@ func limitServes(limits map[string]jsonschema.Schema) {
 	}
 
 	limits["serves[].counters"] = jsonschema.Schema{"pattern": folderName.String()}
+	limits["serves[].sticky"] = jsonschema.Schema{"pattern": cookieName.String()}
 	limits["serves[].health.port"] = jsonschema.Port()
 	limits["serves[].health.path"] = absolute()
 	limits["serves[].health.first"] = absolute()

@@ -50,6 +50,9 @@ type Serve struct {
 	// Counters is the name (syslog's identifier) under which the server writes into the journal what it answers: a line
 	// a request that ends in `status=CODE seconds=TIME`. A roll compares new nodes with old ones by it.
 	Counters string `yaml:"counters"`
+	// Sticky is the cookie by which the application knows a visitor: a site with affinity: application keeps him with
+	// a node by it.
+	Sticky string `yaml:"sticky"`
 	// Ready is what `hornero up` asks for through the load balancer.
 	Ready Ready `yaml:"ready"`
 }

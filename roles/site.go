@@ -29,6 +29,7 @@ type Site struct {
 	HSTS        int64    `json:"hsts,omitempty"`     // seconds; 0: browsers are told nothing
 	Balance     string   `json:"balance"`
 	Affinity    string   `json:"affinity,omitempty"`
+	Cookie      string   `json:"cookie,omitempty"`  // the application's, where that keeps a visitor with a node
 	Trusted     []string `json:"trusted,omitempty"` // networks whose word for the visitor's address is believed
 	Timeout     int64    `json:"timeout"`           // seconds that an answer may take
 	Tunnel      int64    `json:"tunnel"`            // seconds that a WebSocket may be silent

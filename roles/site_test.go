@@ -41,11 +41,14 @@ func edgeSites() []roles.Site {
 		Port:        8080,
 		Certificate: "site_shop",
 		HTTP1:       true,
-		Balance:     "source",
+		Balance:     "roundrobin",
 		Timeout:     60,
 		Tunnel:      60,
 		SlowStart:   1,
 	}
+
+	little.Affinity = "application"
+	little.Cookie = "SESSION"
 
 	return []roles.Site{all, little}
 }
@@ -54,6 +57,12 @@ func TestHAProxyAcceptsAnEdge(t *testing.T) {
 	site := siteCertificate(t)
 	facts := nodeFacts("edge", "debian-13")
 	facts.Expected["web"] = append(facts.Expected["web"], "shop-1")
+	facts.Peers["edge"] = []roles.PeerFact{{Name: "edge-1", Address: "10.108.0.5"}, {Name: "edge-2", Address: "10.108.0.6"}}
+	facts.PKI = map[string]string{
+		"ca":          site.Certificate,
+		"certificate": site.Certificate,
+		"key":         site.Key.Reveal(),
+	}
 
 	for _, name := range []string{"site", "site_shop"} {
 		facts.Secrets[name+".certificate"] = report.Secret(site.Certificate)

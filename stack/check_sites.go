@@ -22,6 +22,9 @@ const (
 // siteCertificatePattern is a part of a secret's name.
 var siteCertificatePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,30}$`)
 
+// affinities are what may keep a visitor with a node.
+func affinities() []string { return []string{AffinityCookie, AffinitySource, AffinityApplication} }
+
 func servesSites(manifest *roles.Manifest) bool { return manifest.Sites }
 
 // behindSites tells whether nodes of a role can be behind a site.
@@ -128,7 +131,7 @@ func (c *check) site(path string, site Site, s *Stack) {
 	}
 
 	if at := path + ".affinity"; c.doc.Has(at) {
-		c.oneOf(at, site.Affinity, []string{AffinityCookie, AffinitySource})
+		c.oneOf(at, site.Affinity, affinities())
 	}
 
 	if site.Affinity == AffinitySource && site.Balance != "" {
@@ -165,6 +168,11 @@ func (c *check) siteRole(path string, site Site, s *Stack) {
 	}
 
 	c.served(path+".serves", site.Serves, manifest, true)
+
+	if serve, _ := manifest.Balanced(site.Serves); site.Affinity == AffinityApplication && serve.Sticky == "" {
+		c.add(path+".affinity", "the manifest of role %s names no cookie of the application (serves[].sticky); write "+
+			"affinity: %s, or remove it", site.Nodes, AffinityCookie)
+	}
 
 	var known []string
 	for _, group := range s.Nodes {

@@ -23,8 +23,8 @@ var siteHelp = map[string]string{
 
 	"[].hsts": "how long browsers shall ask by https only, as in 5m at first; never told of the stack's own " +
 		"certificate",
-	"[].affinity": "cookie: a cookie keeps a visitor with a node; source: his address does; without it any node " +
-		"answers",
+	"[].affinity": "cookie: a cookie of the edge keeps a visitor with a node; source: his address does; application: " +
+		"the application's own cookie does, on every node of the edge; without it any node answers",
 
 	"[].limits.requests":    "of one visitor's address in ten seconds; more get 429",
 	"[].limits.connections": "requests at the same time at one node of the edge; more get 503",
@@ -42,6 +42,7 @@ func addSiteLimits(limits map[string]schema, manifests map[string]*roles.Manifes
 		"[].names[]":            {"pattern": domainPattern.String()},
 		"[].nodes":              {"enum": roleNames(manifests, behindSites)},
 		"[].certificate":        {"pattern": siteCertificatePattern.String()},
+		"[].affinity":           {"enum": affinities()},
 		"[].redirect":           {"default": false},
 		"[].http2":              {"default": true},
 		"[].balance":            {"enum": []string{BalanceLeast, BalanceRound}, "default": BalanceLeast},

@@ -25,7 +25,7 @@ type Site struct {
 	// HSTS is how long browsers shall ask by https only; 0: they are told nothing.
 	HSTS     time.Duration `yaml:"hsts"`
 	Balance  string        `yaml:"balance"`  // BalanceLeast or BalanceRound; empty: BalanceLeast
-	Affinity string        `yaml:"affinity"` // AffinityCookie or AffinitySource; empty: any node answers any request
+	Affinity string        `yaml:"affinity"` // an Affinity constant; empty: any node answers any request
 	// Trusted are the addresses and networks of front ends whose word for the visitor's address is believed.
 	Trusted []string      `yaml:"trusted"`
 	Limits  *SiteLimits   `yaml:"limits"`
@@ -56,6 +56,8 @@ const ownSite = "site"
 const (
 	AffinityCookie = "cookie" // of the edge's own
 	AffinitySource = "source" // the visitor's address
+	// AffinityApplication is the cookie that the role's manifest names under `serves`.
+	AffinityApplication = "application"
 )
 
 // The defaults of sites.
@@ -190,6 +192,10 @@ func (s Site) plain(behind *roles.Manifest) roles.Site {
 
 	if s.Affinity == AffinitySource {
 		one.Balance = AffinitySource
+	}
+
+	if s.Affinity == AffinityApplication {
+		one.Cookie = serve.Sticky
 	}
 
 	if s.Limits != nil {

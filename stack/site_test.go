@@ -66,6 +66,26 @@ func TestSitesAndTheirEdgeComeTogether(t *testing.T) {
 	}
 }
 
+func TestTheApplicationsCookieIsOneThatItsManifestNames(t *testing.T) {
+	all := manifests(t)
+	text := strings.Replace(edged, "nodes: web}", "nodes: web, affinity: application}", 1)
+
+	s, err := stack.Parse("stack.yaml", []byte(text), all)
+	require.NoError(t, err)
+
+	sites, err := roles.ParseSites(s.SiteSettings(all["edge"], all, nil)[roles.SettingSites])
+	require.NoError(t, err)
+	require.Equal(t, "PHPSESSID", sites[0].Cookie)
+
+	web := *all["web"]
+	web.Serves = slices.Clone(web.Serves)
+	web.Serves[0].Sticky = ""
+	all["web"] = &web
+
+	_, err = stack.Parse("stack.yaml", []byte(text), all)
+	require.ErrorContains(t, err, "sites[0].affinity: the manifest of role web names no cookie of the application")
+}
+
 func TestTheSitesAreTheAddressesOfTheStack(t *testing.T) {
 	s, err := stack.Parse("stack.yaml", []byte(edged), manifests(t))
 	require.NoError(t, err)
@@ -83,7 +103,7 @@ func TestTheExampleOfAnEdgeIsRight(t *testing.T) {
 
 	s, err := stack.Load("../examples/edge/stack.yaml", all)
 	require.NoError(t, err)
-	require.Equal(t, []string{"api", "web"}, s.Watched(all["edge"]))
+	require.Equal(t, []string{"api", "edge", "web"}, s.Watched(all["edge"]))
 	require.Equal(t, []string{"site_magazine.certificate", "site_notes.certificate"}, s.SiteCertificates())
 	require.Equal(t, "edge", s.ReservedIP.Nodes)
 

@@ -2,6 +2,7 @@ package haproxy_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -101,8 +102,14 @@ func testSites() []roles.Site {
 }
 
 func newEdge(t *testing.T, sites []roles.Site, start ...peerset.Peer) *edge {
+	ca, err := pki.NewCA("test")
+	require.NoError(t, err)
+
+	return newEdgeAt(t, newNetwork(), edgeNode{name: "edge-1", host: ".21", by: ca}, sites, start...)
+}
+
+func newEdgeAt(t *testing.T, network string, node edgeNode, sites []roles.Site, start ...peerset.Peer) *edge {
 	e := &edge{trusting: x509.NewCertPool()}
-	network := newNetwork()
 
 	for at, peer := range start {
 		start[at].Address = strings.ReplaceAll(peer.Address, "NET", network)
@@ -112,6 +119,9 @@ func newEdge(t *testing.T, sites []roles.Site, start ...peerset.Peer) *edge {
 		p.role = edgeRole
 		p.roles = haproxy.Roles{Sites: map[string]string{}}
 		p.facts.Role = edgeRole
+		p.facts.Node = node.name
+		p.facts.Address = network + node.host
+		p.facts.PKI = node.identity(t)
 		p.facts.Expected = map[string][]string{
 			"web":  {"web-1", "web-2"},
 			"shop": {"shop-1"},
@@ -242,6 +252,10 @@ func newSiteNode(t *testing.T, name, address string) *siteNode {
 		json.NewEncoder(w).Encode(told)
 	})
 	mux.HandleFunc("/echo", echo)
+	mux.HandleFunc("/begin", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", sessionCookie+"="+rand.Text()+"; Path=/; HttpOnly")
+		json.NewEncoder(w).Encode(map[string]string{"name": name})
+	})
 
 	node.site = &http.Server{Addr: address + ":8080", Handler: mux}
 	node.checks = &http.Server{

@@ -228,7 +228,7 @@ func (p *proxy) render() {
 	anchor := p.facts.Anchor
 	instead := strings.NewReplacer(
 		"/run/haproxy/admin.sock", p.path("admin.sock"),
-		"127.0.0.1:8404", p.network+".21:8404",
+		"127.0.0.1:8404", p.facts.Address+":8404",
 		"/etc/haproxy/site.pem", p.path("site.pem"),
 		":80 check", ":8080 check",
 		anchor+":80 transparent", anchor+":8080",

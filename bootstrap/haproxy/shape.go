@@ -8,13 +8,21 @@ import (
 )
 
 // Shape digests what a running HAProxy cannot be told: everything in a configuration but comments, the servers'
-// addresses and whether they start disabled.
+// addresses and whether they start disabled. Of other HAProxies (a section "peers") it learns nothing while it runs.
 func Shape(text []byte) string {
 	digest := sha256.New()
 	disabled := func(field string) bool { return field == "disabled" }
+	peers := false
 
 	for _, fields := range statements(text) {
-		if fields[0] == "server" && len(fields) > 2 {
+		switch fields[0] {
+		case "peers":
+			peers = true
+		case "frontend", "backend", "listen":
+			peers = false
+		}
+
+		if fields[0] == "server" && len(fields) > 2 && !peers {
 			fields = slices.Delete(fields, 2, 3) // the address
 			fields = slices.DeleteFunc(fields, disabled)
 		}
@@ -34,7 +42,9 @@ func Slots(text []byte) []string {
 		switch {
 		case len(fields) > 1 && (fields[0] == "backend" || fields[0] == "listen"):
 			section = fields[1]
-		case len(fields) > 1 && fields[0] == "server" && fields[1] != nobody:
+		case fields[0] == "peers":
+			section = "" // its servers are other HAProxies
+		case len(fields) > 1 && section != "" && fields[0] == "server" && fields[1] != nobody:
 			slots = append(slots, section+"/"+fields[1])
 		}
 	}

@@ -16,6 +16,9 @@ func TestShape(t *testing.T) {
 backend writer
 	server db-1 10.0.0.1:3306 track readers/db-1
 	server db-2 10.0.0.2:3306 disabled
+peers edge
+	server edge-1
+	server edge-2 10.0.0.52:8444
 `
 
 	for _, c := range []struct {
@@ -40,12 +43,17 @@ backend writer
 		},
 		{
 			name: "a new server",
-			text: base + "\tserver db-3 10.0.0.3:3306\n",
+			text: strings.Replace(base, "peers", "\tserver db-3 10.0.0.3:3306\npeers", 1),
 			same: false,
 		},
 		{
 			name: "another name",
 			text: strings.Replace(base, "server db-2", "server db-7", 1),
+			same: false,
+		},
+		{
+			name: "address of another HAProxy",
+			text: strings.Replace(base, "10.0.0.52", "10.0.0.53", 1),
 			same: false,
 		},
 		{
