@@ -21,6 +21,7 @@ var (
 	databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 	grantList    = regexp.MustCompile(`^[A-Z]+( [A-Z]+)*(, [A-Z]+( [A-Z]+)*)*$`)
 	commandName  = regexp.MustCompile(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)?$`)
+	brakePath    = regexp.MustCompile(`^/[A-Za-z0-9._-]{1,64}$`)
 	cookieName   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 	drivers      = []string{"", DriverArbitrator, DriverGalera, DriverHAProxy}
 )
@@ -237,6 +238,7 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		at := fmt.Sprintf("serves[%d]", i)
 		checkPort(doc, at+".port", serve.Port)
 		serve.checkProxyPort(doc, at+".proxy_port")
+		serve.checkVisitors(doc, at)
 
 		if serve.Name == "" {
 			doc.Add(at+".name", "is missing; write what is served, as in name: http")
@@ -251,16 +253,23 @@ func (m *Manifest) checkServes(doc *report.Document) {
 		if serve.Counters != "" && !folderName.MatchString(serve.Counters) {
 			doc.Add(at+".counters", "must be lower-case letters, digits and hyphens, got %q", serve.Counters)
 		}
-		// It becomes a word of HAProxy's configuration.
-		if serve.Sticky != "" && !cookieName.MatchString(serve.Sticky) {
-			doc.Add(at+".sticky", "must be a cookie's name of letters, digits, dots, hyphens and _, got %q", serve.Sticky)
-		}
 		if serve.Health != nil {
 			serve.Health.check(doc, at+".health")
 		}
 		if serve.Ready.Path != "" && !strings.HasPrefix(serve.Ready.Path, "/") {
 			doc.Add(at+".ready.path", "must begin with /, got %q", serve.Ready.Path)
 		}
+	}
+}
+
+// checkVisitors looks at what an edge is told of visitors: words of HAProxy's configuration.
+func (s Serve) checkVisitors(doc *report.Document, at string) {
+	if s.Sticky != "" && !cookieName.MatchString(s.Sticky) {
+		doc.Add(at+".sticky", "must be a cookie's name of letters, digits, dots, hyphens and _, got %q", s.Sticky)
+	}
+
+	for k, brake := range s.Brake {
+		brake.check(doc, fmt.Sprintf("%s.brake[%d]", at, k))
 	}
 }
 

@@ -110,6 +110,9 @@ func limitServes(limits map[string]jsonschema.Schema) {
 
 	limits["serves[].counters"] = jsonschema.Schema{"pattern": folderName.String()}
 	limits["serves[].sticky"] = jsonschema.Schema{"pattern": cookieName.String()}
+	limits["serves[].brake[]"] = jsonschema.Schema{"required": []string{"path"}}
+	limits["serves[].brake[].path"] = jsonschema.Schema{"pattern": brakePath.String()}
+	limits["serves[].brake[].failed"] = jsonschema.Schema{"minimum": statusOK, "maximum": maxStatus}
 	limits["serves[].health.port"] = jsonschema.Port()
 	limits["serves[].health.path"] = absolute()
 	limits["serves[].health.first"] = absolute()

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/hornero/hornero/internal/report"
 )
 
 // Protocols of what a role serves.
@@ -18,6 +20,7 @@ const (
 const (
 	statusOK         = 200
 	statusBadRequest = 400
+	maxStatus        = 599
 )
 
 // DefaultHealthInterval is between two checks that a node makes of itself.
@@ -53,8 +56,27 @@ type Serve struct {
 	// Sticky is the cookie by which the application knows a visitor: a site with affinity: application keeps him with
 	// a node by it.
 	Sticky string `yaml:"sticky"`
+	// Brake are the ways in where who fails too often is held off by an edge.
+	Brake []Brake `yaml:"brake"`
 	// Ready is what `hornero up` asks for through the load balancer.
 	Ready Ready `yaml:"ready"`
+}
+
+// Brake is a way in that is guessed at, such as a login. An edge counts the failures of each visitor's address there.
+type Brake struct {
+	// Path is what a POST's path has in it, from a slash on, as in /login.php.
+	Path string `yaml:"path" json:"path"`
+	// Failed is the status of an answer to who failed; 0: each POST counts as a failure.
+	Failed int `yaml:"failed" json:"failed,omitempty"`
+}
+
+func (b Brake) check(doc *report.Document, at string) {
+	if !brakePath.MatchString(b.Path) {
+		doc.Add(at+".path", "must be a slash and letters, digits, dots, hyphens or _, as in /login.php, got %q", b.Path)
+	}
+	if b.Failed != 0 && (b.Failed < statusOK || b.Failed > maxStatus) {
+		doc.Add(at+".failed", "must be a status from %d to %d, got %d", statusOK, maxStatus, b.Failed)
+	}
 }
 
 // Health is a question that a node asks itself on loopback. A driver may add its own condition.

@@ -37,6 +37,8 @@ type Site struct {
 	Connections int      `json:"connections,omitempty"`
 	PerNode     int      `json:"per_node,omitempty"`
 	Requests    int      `json:"requests,omitempty"` // of one address in ten seconds
+	Brakes      []Brake  `json:"brakes,omitempty"`
+	Failures    int      `json:"failures,omitempty"` // of one address at the brakes in ten minutes
 }
 
 // Key names the site in a configuration.

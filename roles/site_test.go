@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,8 @@ func edgeSites() []roles.Site {
 	all.Connections = 1000
 	all.PerNode = 100
 	all.Requests = 300
+	all.Failures = 10
+	all.Brakes = []roles.Brake{{Path: "/wp-login.php", Failed: 200}, {Path: "/xmlrpc.php"}}
 
 	little := roles.Site{
 		Names:       []string{"shop.example.org"},
@@ -91,7 +94,8 @@ func TestASiteHasPlacesForNodesToCome(t *testing.T) {
 		text := render(t, "edge", facts)["/etc/haproxy/haproxy.cfg"]
 
 		for line := range strings.Lines(text) {
-			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "server" {
+			// Those that are checked are nodes; the others are the edge's own.
+			if fields := strings.Fields(line); slices.Contains(fields, "check") && fields[0] == "server" {
 				names = append(names, fields[1])
 			}
 		}

@@ -169,9 +169,8 @@ func (c *check) siteRole(path string, site Site, s *Stack) {
 
 	c.served(path+".serves", site.Serves, manifest, true)
 
-	if serve, _ := manifest.Balanced(site.Serves); site.Affinity == AffinityApplication && serve.Sticky == "" {
-		c.add(path+".affinity", "the manifest of role %s names no cookie of the application (serves[].sticky); write "+
-			"affinity: %s, or remove it", site.Nodes, AffinityCookie)
+	if serve, found := manifest.Balanced(site.Serves); found {
+		c.siteServe(path, site, serve)
 	}
 
 	var known []string
@@ -183,6 +182,19 @@ func (c *check) siteRole(path string, site Site, s *Stack) {
 
 	for i, name := range site.Groups {
 		c.oneOf(fmt.Sprintf("%s.groups[%d]", path, i), name, known)
+	}
+}
+
+// siteServe looks for what a site asks of the manifest behind it.
+func (c *check) siteServe(path string, site Site, serve roles.Serve) {
+	if site.Affinity == AffinityApplication && serve.Sticky == "" {
+		c.add(path+".affinity", "the manifest of role %s names no cookie of the application (serves[].sticky); write "+
+			"affinity: %s, or remove it", site.Nodes, AffinityCookie)
+	}
+
+	if site.Limits != nil && site.Limits.Failures > 0 && len(serve.Brake) == 0 {
+		c.add(path+".limits.failures", "has no effect: the manifest of role %s names no way in where failures count "+
+			"(serves[].brake); remove it", site.Nodes)
 	}
 }
 
@@ -200,6 +212,7 @@ func (c *check) siteLimits(path string, limits *SiteLimits) {
 		".requests":    limits.Requests,
 		".connections": limits.Connections,
 		".per_node":    limits.PerNode,
+		".failures":    limits.Failures,
 	} {
 		if c.doc.Has(path+key) && (value < 1 || value > maxSiteLimit) {
 			c.add(path+key, "must be from 1 to %d, got %d", maxSiteLimit, value)

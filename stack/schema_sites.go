@@ -28,7 +28,9 @@ var siteHelp = map[string]string{
 
 	"[].limits.requests":    "of one visitor's address in ten seconds; more get 429",
 	"[].limits.connections": "requests at the same time at one node of the edge; more get 503",
-	"[].limits.per_node":    "requests at the same time to a node behind it; more wait",
+	"[].limits.failures": "of one visitor's address in ten minutes at the ways in that the role's manifest names, as " +
+		"wrong passwords; more get 429 there",
+	"[].limits.per_node": "requests at the same time to a node behind it; more wait",
 }
 
 // addSiteLimits adds what the values of sites may be.
@@ -50,6 +52,7 @@ func addSiteLimits(limits map[string]schema, manifests map[string]*roles.Manifes
 		"[].slow_start":         {"default": DefaultSlowStart.String()},
 		"[].limits.requests":    count,
 		"[].limits.per_node":    count,
+		"[].limits.failures":    {"minimum": 1, "maximum": maxSiteLimit, "default": DefaultFailures},
 		"[].limits.connections": count,
 	} {
 		limits["sites"+key] = limit

@@ -40,7 +40,10 @@ type SiteLimits struct {
 	Requests int `yaml:"requests"` // of one visitor's address in ten seconds; more get 429
 	// Connections are requests at the same time at one node of the edge; more get 503, and other sites go on.
 	Connections int `yaml:"connections"`
-	PerNode     int `yaml:"per_node"` // requests at the same time to a node behind it; more wait
+	// Failures are those of one visitor's address in ten minutes, at the ways in that the role's manifest names; 0:
+	// DefaultFailures.
+	Failures int `yaml:"failures"`
+	PerNode  int `yaml:"per_node"` // requests at the same time to a node behind it; more wait
 }
 
 // How the nodes of a site take turns.
@@ -64,6 +67,8 @@ const (
 const (
 	DefaultTunnel    = time.Hour
 	DefaultSlowStart = 30 * time.Second
+	// DefaultFailures is of one visitor's address in ten minutes.
+	DefaultFailures = 10
 )
 
 // secrets is the beginning of the names of the site's secrets.
@@ -198,7 +203,13 @@ func (s Site) plain(behind *roles.Manifest) roles.Site {
 		one.Cookie = serve.Sticky
 	}
 
+	if len(serve.Brake) > 0 {
+		one.Brakes = serve.Brake
+		one.Failures = DefaultFailures
+	}
+
 	if s.Limits != nil {
+		one.Failures = cmp.Or(s.Limits.Failures, one.Failures)
 		one.Requests = s.Limits.Requests
 		one.Connections = s.Limits.Connections
 		one.PerNode = s.Limits.PerNode

@@ -86,6 +86,40 @@ func TestTheApplicationsCookieIsOneThatItsManifestNames(t *testing.T) {
 	require.ErrorContains(t, err, "sites[0].affinity: the manifest of role web names no cookie of the application")
 }
 
+func TestFailuresCountWhereTheManifestSaysSo(t *testing.T) {
+	all := manifests(t)
+	text := strings.Replace(edged, "nodes: web}", "nodes: web, limits: {failures: 25}}", 1)
+
+	failures := func(text string) (int, []roles.Brake) {
+		s, err := stack.Parse("stack.yaml", []byte(text), all)
+		require.NoError(t, err)
+
+		sites, err := roles.ParseSites(s.SiteSettings(all["edge"], all, nil)[roles.SettingSites])
+		require.NoError(t, err)
+
+		return sites[0].Failures, sites[0].Brakes
+	}
+
+	limit, brakes := failures(text)
+	require.Equal(t, 25, limit)
+	require.Equal(t, all["web"].Serves[0].Brake, brakes)
+
+	limit, _ = failures(edged)
+	require.Equal(t, stack.DefaultFailures, limit)
+
+	web := *all["web"]
+	web.Serves = slices.Clone(web.Serves)
+	web.Serves[0].Brake = nil
+	all["web"] = &web
+
+	limit, brakes = failures(edged)
+	require.Zero(t, limit)
+	require.Empty(t, brakes)
+
+	_, err := stack.Parse("stack.yaml", []byte(text), all)
+	require.ErrorContains(t, err, "sites[0].limits.failures: has no effect: the manifest of role web names no way in")
+}
+
 func TestTheSitesAreTheAddressesOfTheStack(t *testing.T) {
 	s, err := stack.Parse("stack.yaml", []byte(edged), manifests(t))
 	require.NoError(t, err)

@@ -230,6 +230,7 @@ func get(client *http.Client, address string, header ...string) answer {
 // siteNode is a node behind a site: it tells what it was told, echoes what comes by a WebSocket, and answers checks.
 type siteNode struct {
 	health atomic.Int32
+	logins atomic.Int32 // that are being answered
 	site   *http.Server
 	checks *http.Server
 }
@@ -252,6 +253,7 @@ func newSiteNode(t *testing.T, name, address string) *siteNode {
 		json.NewEncoder(w).Encode(told)
 	})
 	mux.HandleFunc("/echo", echo)
+	mux.HandleFunc("/login", node.login)
 	mux.HandleFunc("/begin", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Set-Cookie", sessionCookie+"="+rand.Text()+"; Path=/; HttpOnly")
 		json.NewEncoder(w).Encode(map[string]string{"name": name})
