@@ -54,7 +54,7 @@ func TestThePlanShowsEachKeyOfASite(t *testing.T) {
 	}
 
 	// These have a test of their own.
-	elsewhere := []string{"nodes", "certificate", "hsts", "limits"}
+	elsewhere := []string{"nodes", "certificate", "hsts", "limits", "failures"}
 
 	for _, part := range []reflect.Type{reflect.TypeFor[stack.Site](), reflect.TypeFor[stack.SiteLimits]()} {
 		for field := range part.Fields() {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/bootstrap/haproxy"
 	"github.com/hornero/hornero/bootstrap/peerset"
 	"github.com/hornero/hornero/internal/pki"
 	"github.com/hornero/hornero/roles"
@@ -87,6 +89,49 @@ func (e *edge) keeps(v visitorOf) bool {
 	return true
 }
 
+// dies ends the node's processes at once.
+func (e *edge) dies() {
+	e.t.Helper()
+
+	workers, err := e.workers()
+	require.NoError(e.t, err)
+
+	for _, pid := range append(workers, e.master.Process.Pid) {
+		require.NoError(e.t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+}
+
+// runtime is the node's HAProxy.
+func (e *edge) runtime() haproxy.Socket { return haproxy.Socket{Path: e.path("admin.sock")} }
+
+// passed tells whether a node behind the second site has passed a check.
+func (e *edge) passed(name string) bool {
+	servers, err := e.runtime().State(e.t.Context())
+	if err != nil {
+		return false
+	}
+
+	return slices.ContainsFunc(servers, func(s haproxy.Server) bool {
+		return s.Backend == "site-shop.example.org" && s.Name == name && s.Passed
+	})
+}
+
+// entries is how many sessions of the second site the node knows.
+func (e *edge) entries() int {
+	text, err := e.runtime().Tell(e.t.Context(), []string{"show table site-shop.example.org"})
+	if err != nil {
+		return 0
+	}
+
+	return strings.Count(text, "server_key=")
+}
+
+// dies ends a node behind a site at once.
+func (n *siteNode) dies() {
+	n.site.Close()
+	n.checks.Close()
+}
+
 // twoEdges are the nodes of an edge whose second site keeps visitors by the application's cookie.
 func twoEdges(t *testing.T) (first, second *edge, by pki.Pair) {
 	by, err := pki.NewCA("test")
@@ -146,13 +191,7 @@ func TestASessionStaysWithItsNodeWhenTheEdgeIsLost(t *testing.T) {
 	// What the second knows, the first has told it.
 	second.until("hear of the sessions", keeps(second))
 
-	workers, err := first.workers()
-	require.NoError(t, err)
-
-	for _, pid := range append(workers, first.master.Process.Pid) {
-		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	}
-
+	first.dies()
 	require.True(t, keeps(second)(), "the first is lost")
 
 	// The lost one's successor has another address, of which a running process cannot be told. The next one learns

@@ -231,15 +231,16 @@ func get(client *http.Client, address string, header ...string) answer {
 type siteNode struct {
 	health atomic.Int32
 	logins atomic.Int32 // that are being answered
+	mux    *http.ServeMux
 	site   *http.Server
 	checks *http.Server
 }
 
 func newSiteNode(t *testing.T, name, address string) *siteNode {
-	node := &siteNode{}
+	mux := http.NewServeMux()
+	node := &siteNode{mux: mux}
 	node.health.Store(http.StatusOK)
 
-	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		told := map[string]string{
 			"name": name,
