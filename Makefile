@@ -79,6 +79,12 @@ fuzz: deps ## fuzz what reads strangers' bytes, FUZZTIME (10m, or 10000000x) eac
 bench-pages: deps ## measure strangers' pages: 200 posts from the page cache, beside nginx configured by hand (root, two minutes)
 	@WEBSITE_TAGS=root,bench scripts/website.sh TestFiguresOfPages
 
+MEDIA_FILE_SIZE ?= 2000000
+.PHONY: bench-media
+bench-media: ## measure a new web node beside a Space of 10,000 large files: times, requests, memory (MEDIA_FILE_SIZE=2000000; wants twice the room, 40 GB)
+	@eval "$$(scripts/dqlite.sh $(DQLITE))"
+	MEDIA_FILE_SIZE=$(MEDIA_FILE_SIZE) go test -v -count 1 -timeout 2h -run TestANewNodeServesALargeLibraryAtOnce ./media 2>&1 | grep -E "figure:|FAIL|Error|^ok" | sed 's/^.*figure: //'
+
 .PHONY: bench-lab
 bench-lab: build ## measure the lab: launches, snapshots, answers, thirty idle Droplets (root, five minutes)
 	@eval "$$(scripts/dqlite.sh $(DQLITE))"
