@@ -7,8 +7,16 @@
 part_logs=.cache/test
 rm -rf "$part_logs"
 mkdir -p "$part_logs"
-part_number=0 part_table='' part_failed='' part_log='' part_now='' part_began=$EPOCHREALTIME script_began=$EPOCHREALTIME
+part_number=0 part_table='' part_failed='' part_log='' part_now='' part_began='' script_began=''
 beside_pid='' beside_name='' beside_log=''
+
+# What the clock and the processors say: seconds, and ticks that were spent at work, and in all.
+part_clock() {
+	local _ user nice system idle iowait irq softirq steal
+	read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+	echo "$EPOCHREALTIME $((user + nice + system + irq + softirq)) $((user + nice + system + idle + iowait + irq + softirq + steal))"
+}
+part_began=$(part_clock) script_began=$part_began
 
 part() {
 	local status=0
@@ -46,7 +54,7 @@ joined() {
 
 part_begins() {
 	part_number=$((part_number + 1))
-	part_now=$1 part_log=$part_logs/$(printf '%02d' "$part_number").log part_began=$EPOCHREALTIME
+	part_now=$1 part_log=$part_logs/$(printf '%02d' "$part_number").log part_began=$(part_clock)
 }
 
 part_ends() { # part_ends STATUS
@@ -57,7 +65,10 @@ part_ends() { # part_ends STATUS
 }
 
 part_line() { # part_line NAME BEGAN
-	awk -v name="$1" -v a="$2" -v b="$EPOCHREALTIME" 'BEGIN { t = int(b - a + 0.5); printf "%4d:%02d  %s", t / 60, t % 60, name }'
+	echo "$2 $(part_clock)" | awk -v name="$1" '{
+		t = int($4 - $1 + 0.5); ticks = $6 - $3
+		printf "%4d:%02d %3d%%  %s", t / 60, t % 60, ticks ? 100 * ($5 - $2) / ticks : 0, name
+	}'
 }
 
 parts_end() {
@@ -65,7 +76,7 @@ parts_end() {
 	[ -z "$beside_pid" ] || kill -TERM -- "-$beside_pid" 2>/dev/null || true
 	# Interrupted in the middle of a part.
 	[ -z "$part_now" ] || { part_table+=$(part_line "$part_now" "$part_began")$'\n'; part_failed=$part_now; }
-	printf '\n== min:sec by part\n%s%s\n' "$part_table" "$(part_line total "$script_began")"
+	printf '\n== min:sec by part, and how busy the processors were\n%s%s\n' "$part_table" "$(part_line total "$script_began")"
 	[ -z "$part_failed" ] || printf 'FAILED: %s\nits output: %s\n' "$part_failed" "$PWD/$part_log"
 	return "$status"
 }
