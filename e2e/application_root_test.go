@@ -157,6 +157,7 @@ func newApplication(t *testing.T, s *stack) *application {
 		"hornero":               "bin/hornero",
 		"hornero-bootstrap":     "bin/hornero-bootstrap",
 		"packer-plugin-hornero": "bin/packer-plugin-hornero",
+		"hornero-acme":          "bin/hornero-acme",
 		"hornero-db":            "bin/hornero-db",
 		"hornero-media":         "bin/hornero-media",
 		"packer":                ".cache/packer",

@@ -46,6 +46,7 @@ type process struct {
 	URL    string `json:"url"`
 	Inside string `json:"inside"`
 	SpacesURLs
+	ACMEURLs
 }
 
 // Locate finds a running lab by its name.

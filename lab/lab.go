@@ -81,6 +81,7 @@ type lab struct {
 	server   *api.Server
 	services *services
 	spaces   SpacesURLs
+	acme     ACMEURLs
 	logger   *slog.Logger
 }
 
@@ -129,7 +130,7 @@ func open(ctx context.Context, folder Folder, options Options) (*lab, error) {
 		return nil, err
 	}
 
-	if err := l.startSpaces(); err != nil {
+	if err := errors.Join(l.startSpaces(), l.startACME()); err != nil {
 		l.services.close()
 		return nil, err
 	}
@@ -306,6 +307,7 @@ func (l *lab) announce(endpoint Endpoint) error {
 		URL:        endpoint.URL,
 		Inside:     endpoint.Inside,
 		SpacesURLs: l.spaces,
+		ACMEURLs:   l.acme,
 	})
 	if err != nil {
 		return err

@@ -418,6 +418,7 @@ type Status struct {
 	TokenFile string `json:"token_file"`
 	Pace      Pace   `json:"pace"`
 	SpacesURLs
+	ACMEURLs
 	api.Status
 }
 
@@ -449,7 +450,9 @@ func StatusOf(ctx context.Context, name string) (Status, error) {
 		return status, err
 	}
 
-	status.Running, status.PID, status.URL, status.SpacesURLs = true, running.PID, running.URL, running.SpacesURLs
+	status.Running, status.PID, status.URL = true, running.PID, running.URL
+	status.SpacesURLs, status.ACMEURLs = running.SpacesURLs, running.ACMEURLs
+
 	endpoint, err := Locate(name)
 	if err != nil {
 		return status, err

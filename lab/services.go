@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hornero/hornero/lab/acme"
 	"github.com/hornero/hornero/lab/loadbalancer"
 	"github.com/hornero/hornero/lab/machine"
 	"github.com/hornero/hornero/lab/metadata"
@@ -27,6 +28,7 @@ type services struct {
 	vendorData string
 	sources    *sources
 	servers    []*http.Server
+	acme       *acme.Server
 }
 
 func (l *lab) startServices() (*services, error) {
@@ -122,6 +124,11 @@ func (s *services) close() {
 
 	for _, server := range s.servers {
 		server.Close()
+	}
+
+	// a lab whose start failed has none
+	if s.acme != nil {
+		s.acme.Close()
 	}
 }
 

@@ -22,6 +22,7 @@ says() {
 step "the programs, of version $version"
 says "hornero $version" hornero version
 says "$version" /usr/lib/hornero/hornero-bootstrap version
+says "$version" /usr/lib/hornero/hornero-acme --version
 says "$version" /usr/lib/hornero/hornero-media --version
 says "\"version\":\"$version\"" /usr/lib/hornero/packer-plugin-hornero describe
 says "Usage:" hornero --help

@@ -92,7 +92,11 @@ func showLabStatus(out io.Writer, status lab.Status) error {
 		return err
 	}
 
-	return showSpaces(table, status.SpacesURLs)
+	if err := showSpaces(table, status.SpacesURLs); err != nil {
+		return err
+	}
+
+	return showACME(table, status.ACMEURLs)
 }
 
 // showOwner tells whose the lab is. A lab that was started where there is no stack has no owner.
@@ -100,6 +104,17 @@ func showOwner(out io.Writer, status lab.Status) {
 	if status.Owner != "" {
 		fmt.Fprintf(out, "owner   %s\n", status.Owner)
 	}
+}
+
+func showACME(table *tabwriter.Writer, urls lab.ACMEURLs) error {
+	// One that was started by an earlier version has none.
+	if urls.Directory == "" {
+		return nil
+	}
+
+	fmt.Fprintf(table, "\nACME\tURL\tFROM DROPLETS\n\t%s\t%s\n", urls.Directory, urls.DropletDirectory)
+
+	return table.Flush()
 }
 
 func showSpaces(table *tabwriter.Writer, urls lab.SpacesURLs) error {

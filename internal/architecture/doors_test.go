@@ -52,6 +52,15 @@ var forbidden = map[string][]string{
 		"hornero/bootstrap",
 		"go-dqlite",
 	},
+	"acme": {
+		"hornero/roles",
+		"hornero/cloudinit",
+		"hornero/stack",
+		"hornero/fleet",
+		"hornero/lab",
+		"hornero/bootstrap",
+		"go-dqlite",
+	},
 	"lab":      {"hornero/bootstrap", "hornero/builder", "hornero/fleet", "hornero/stack", "go-dqlite"},
 	"internal": {"hornero/cmd", "hornero/fleet", "hornero/lab", "hornero/builder", "hornero/bootstrap"},
 }

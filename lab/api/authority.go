@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha1"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -158,6 +160,56 @@ func issueCertificate(authority state.Authority, certificate *state.Certificate,
 	return nil
 }
 
+// ServerCertificate makes a certificate of the lab's authority for a server of the lab's own at these addresses.
+func ServerCertificate(store *state.Store, now time.Time, addresses ...netip.Addr) (tls.Certificate, error) {
+	// whoever was given the authority once must go on trusting the lab's servers
+	err := store.Update(func(d *state.Document) error {
+		return ensureAuthority(d, now)
+	})
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+
+	parent, signer, err := readAuthority(store.View().Authority)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "Hornero lab"},
+		NotBefore:   now.Add(-time.Hour),
+		NotAfter:    parent.NotAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, address := range addresses {
+		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
+	}
+
+	certificate, key, err := signCertificate(template, parent, signer)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+
+	return tls.X509KeyPair([]byte(certificate), []byte(key))
+}
+
+// ensureAuthority makes the lab's authority where there is none: the first certificate of a lab needs it.
+func ensureAuthority(d *state.Document, now time.Time) error {
+	if d.Authority.Certificate != "" {
+		return nil
+	}
+
+	authority, err := newAuthority(now)
+	if err != nil {
+		return err
+	}
+
+	d.Authority = authority
+
+	return nil
+}
+
 // allInDomains tells whether all names are of domains of the account: only those can be verified.
 func allInDomains(d *state.Document, names []string) bool {
 	for _, name := range names {
@@ -194,14 +246,8 @@ func (s *Server) verifyCertificate(id string) {
 				return nil
 			}
 
-			// the first certificate of a lab makes its authority
-			if d.Authority.Certificate == "" {
-				authority, err := newAuthority(s.now())
-				if err != nil {
-					return err
-				}
-
-				d.Authority = authority
+			if err := ensureAuthority(d, s.now()); err != nil {
+				return err
 			}
 
 			return issueCertificate(d.Authority, certificate, s.now())

@@ -3,6 +3,7 @@ package api_test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -172,4 +173,22 @@ func parseLeaf(t *testing.T, text string) *x509.Certificate {
 	require.NoError(t, err)
 
 	return leaf
+}
+
+// The lab's own servers are trusted by who trusts its authority, and by the same one after each start.
+func TestTheLabsServersAreOfItsAuthority(t *testing.T) {
+	w := newWorld(t)
+	gateway := netip.MustParseAddr("198.51.100.1")
+
+	for range 2 {
+		certificate, err := api.ServerCertificate(w.store, time.Now(), gateway)
+		require.NoError(t, err)
+
+		_, body, _ := w.raw("GET", "/lab/v1/authority", "")
+		roots := x509.NewCertPool()
+		require.True(t, roots.AppendCertsFromPEM([]byte(body["certificate"].(string))))
+
+		_, err = certificate.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: "198.51.100.1"})
+		require.NoError(t, err)
+	}
 }

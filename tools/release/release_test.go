@@ -134,6 +134,7 @@ func checkArchive(t *testing.T, folder, path string) {
 			"0644 README.md",
 			"0755 hornero",
 			"0755 hornero-bootstrap",
+			"0755 hornero-acme",
 			"0755 hornero-db",
 			"0755 hornero-media",
 			"0755 packer-plugin-hornero",
@@ -174,6 +175,7 @@ func checkPackage(t *testing.T, folder, path string) {
 	for target, name := range map[string]string{
 		"usr/bin/hornero":                           "bin/hornero",
 		"usr/lib/hornero/hornero-bootstrap":         "bin/hornero-bootstrap",
+		"usr/lib/hornero/hornero-acme":              "bin/hornero-acme",
 		"usr/lib/hornero/hornero-db":                "bin/hornero-db",
 		"usr/lib/hornero/hornero-media":             "bin/hornero-media",
 		"usr/lib/hornero/packer-plugin-hornero":     "bin/packer-plugin-hornero",

@@ -13,7 +13,14 @@ import (
 )
 
 // programs are what a release is made of.
-var programs = []string{"hornero", "hornero-bootstrap", "hornero-db", "hornero-media", "packer-plugin-hornero"}
+var programs = []string{
+	"hornero",
+	"hornero-bootstrap",
+	"hornero-acme",
+	"hornero-db",
+	"hornero-media",
+	"packer-plugin-hornero",
+}
 
 // commitDate is the time of the commit that is released, and so of every file.
 const commitDate = "2026-02-03T04:05:06Z"
