@@ -213,7 +213,7 @@ func (b *Builder) steps(build *build) []multistep.Step {
 	connect := &communicator.StepConnect{
 		Config:    &b.config.Comm,
 		Host:      host,
-		SSHConfig: b.config.Comm.SSHConfigFunc(),
+		SSHConfig: b.config.sshConfig(),
 	}
 
 	// The runner cleans up in the opposite order: the snapshot first, then the Droplet and its tag, then the key.

@@ -20,7 +20,7 @@ type object = map[string]any
 // cloud is as much of DigitalOcean as a bake uses. Droplets live at the address of an SSH server on loopback.
 type cloud struct {
 	*httptest.Server
-	sshPort int
+	ssh     *server
 	mutex   sync.Mutex
 	nextID  int
 	thing   map[string]map[int]object // "droplets", "images", "keys", "actions"; by id
@@ -28,6 +28,7 @@ type cloud struct {
 	calls   []string
 	started []object // each Droplet, as it was asked for
 	asked   object   // the body of the last request
+	deaf    bool     // its Droplets do not read their user-data
 	// before sees each request first; true means that it answered.
 	before func(w http.ResponseWriter, r *http.Request, call string) bool
 }
@@ -36,10 +37,10 @@ func newCloud(t *testing.T) *cloud {
 	t.Helper()
 
 	c := &cloud{
-		nextID:  100,
-		tags:    map[string]bool{},
-		thing:   map[string]map[int]object{},
-		sshPort: serveSSH(t),
+		nextID: 100,
+		tags:   map[string]bool{},
+		thing:  map[string]map[int]object{},
+		ssh:    serveSSH(t),
 	}
 
 	for _, kind := range []string{"droplets", "images", "keys", "actions"} {
@@ -308,9 +309,15 @@ func untag(image object, tag string) {
 	image["tags"] = slices.DeleteFunc(tags, func(one any) bool { return one == tag })
 }
 
-// create makes a Droplet at the address of the SSH server.
+// create makes a Droplet at the address of the SSH server, with the host key of its user-data.
 func (c *cloud) create(body object) object {
 	c.started = append(c.started, body)
+
+	if userData, _ := body["user_data"].(string); !c.deaf {
+		if key := hostKeyIn(userData); key != nil {
+			c.ssh.show(key)
+		}
+	}
 
 	for _, tag := range body["tags"].([]any) {
 		c.tags[tag.(string)] = true
@@ -431,7 +438,7 @@ func (c *cloud) options(t *testing.T, more object) object {
 		"roles_dir":         writeRoles(t),
 		"bootstrap_binary":  writeProgram(t, nil),
 		"records_dir":       t.TempDir(),
-		"ssh_port":          c.sshPort,
+		"ssh_port":          c.ssh.port,
 		"ssh_timeout":       "10s",
 		"poll_interval":     time.Millisecond,
 		"packer_build_name": "tiny",

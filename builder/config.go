@@ -91,10 +91,12 @@ type Config struct {
 	// PollInterval is the first interval between two looks at the API; it grows.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
 
-	ctx      interpolate.Context
-	userData string // UserData, or what is in UserDataFile
-	recipe   Recipe
-	start    godo.DropletCreateImage // what the Droplet is made from
+	ctx         interpolate.Context
+	userData    string // UserData, or what is in UserDataFile
+	dropletData string // userData and the host key
+	hostKey     hostKey
+	recipe      Recipe
+	start       godo.DropletCreateImage // what the Droplet is made from
 }
 
 // Prepare reads and checks the configuration. Every wrong option is an error of its own that names it.

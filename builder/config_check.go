@@ -14,13 +14,12 @@ import (
 // What a tag may be made of, a Droplet's name, a region's, size's or image's slug, a VPC's number, and an SSH
 // key's fingerprint (DigitalOcean's API description).
 var (
-	tagForm     = regexp.MustCompile(`^[a-zA-Z0-9_\-:]{1,255}$`)
-	hostForm    = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.\-]{0,251}[a-zA-Z0-9])?$`)
-	slugForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9.\-]*$`)
-	uuidForm    = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	keyForm     = regexp.MustCompile(`^([1-9][0-9]*|[0-9a-f]{2}(:[0-9a-f]{2}){15})$`)
-	maxUserData = 64 << 10 // bytes; DigitalOcean's limit
-	maxName     = 255      // of a snapshot
+	tagForm  = regexp.MustCompile(`^[a-zA-Z0-9_\-:]{1,255}$`)
+	hostForm = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.\-]{0,251}[a-zA-Z0-9])?$`)
+	slugForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.\-]*$`)
+	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	keyForm  = regexp.MustCompile(`^([1-9][0-9]*|[0-9a-f]{2}(:[0-9a-f]{2}){15})$`)
+	maxName  = 255 // of a snapshot
 )
 
 // problems are what is wrong with a configuration, each of them told by its option.
@@ -132,10 +131,31 @@ func (c *Config) checkUserData() []error {
 		option, c.userData = "user_data_file", string(text)
 	}
 
-	if size := len(c.userData); size > maxUserData {
-		wrong.add(option,
-			"must be at most %d bytes (64 KiB), is %d: leave out what a provisioner can do", maxUserData, size)
+	return append(wrong, c.addHostKey(option)...)
+}
+
+// addHostKey makes the Droplet's host key and puts it into the user-data, which must still have room for it.
+func (c *Config) addHostKey(option string) []error {
+	var wrong problems
+
+	key, err := newHostKey()
+	if err != nil {
+		return []error{err}
 	}
+
+	whole, err := userDataWith(c.userData, key)
+	if err != nil {
+		wrong.add(option, "%w", err)
+		return wrong
+	}
+
+	if size := len(whole); size > maxUserData {
+		wrong.add(option,
+			"must be at most %d bytes (64 KiB) with the host key that the build adds, is %d: leave out what a "+
+				"provisioner can do", maxUserData, size)
+	}
+
+	c.hostKey, c.dropletData = key, whole
 
 	return wrong
 }
@@ -182,7 +202,7 @@ func (c *Config) checkDurations() []error {
 func (c *Config) hide() {
 	// User-data often holds passwords.
 	const least = 8
-	for _, secret := range []string{c.APIToken, c.userData} {
+	for _, secret := range []string{c.APIToken, c.userData, c.dropletData, c.hostKey.private} {
 		if len(secret) >= least || secret != "" && secret == c.APIToken {
 			packersdk.LogSecretFilter.Set(secret)
 		}

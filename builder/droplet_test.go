@@ -45,11 +45,11 @@ func TestTheDropletIsAskedForAsToldTo(t *testing.T) {
 		"ipv6":               true,
 		"with_droplet_agent": false,
 		"vpc_uuid":           vpc,
-		"user_data":          "#cloud-config\n",
 	}) {
 		require.Equal(t, want, asked[option], option)
 	}
 
+	require.Contains(t, asked["user_data"], "#cloud-config\n")
 	require.Regexp(t, `^bake-20\d\d$`, asked["name"])
 	require.Contains(t, asked["tags"], "mine")
 
@@ -72,7 +72,7 @@ func TestWhatIsNotToldIsNotAskedFor(t *testing.T) {
 	_, err := bake(t.Context(), t, prepared(t, c, nil))
 	require.NoError(t, err)
 
-	for _, option := range []string{"with_droplet_agent", "vpc_uuid", "user_data"} {
+	for _, option := range []string{"with_droplet_agent", "vpc_uuid"} {
 		require.NotContains(t, c.started[0], option)
 	}
 
@@ -127,7 +127,10 @@ func TestUserDataIsNeverPrinted(t *testing.T) {
 		new(packersdk.MockHook),
 	)
 	require.NoError(t, err)
-	require.Equal(t, "#cloud-config\n"+secret+"\n", c.started[0]["user_data"])
+	require.Contains(t, c.started[0]["user_data"], "#cloud-config\n"+secret+"\n")
+
+	private := hostKeyText(c.started[0]["user_data"].(string))
+	require.Contains(t, private, "OPENSSH PRIVATE KEY")
 
 	c.before = func(w http.ResponseWriter, _ *http.Request, call string) bool {
 		if call == "POST droplets" {
@@ -151,6 +154,7 @@ func TestUserDataIsNeverPrinted(t *testing.T) {
 		err.Error(),
 	} {
 		require.NotContains(t, text, secret)
+		require.NotContains(t, text, strings.Split(private, "\n")[1])
 	}
 
 	_, _, err = new(builder.Builder).Prepare(c.options(t,
@@ -158,7 +162,8 @@ func TestUserDataIsNeverPrinted(t *testing.T) {
 	))
 	require.ErrorContains(t,
 		err,
-		"user_data: wrong configuration: must be at most 65536 bytes (64 KiB), is 65574",
+		"user_data: wrong configuration: must be at most 65536 bytes (64 KiB) with the host key that the build "+
+			"adds, is 66",
 	)
 
 	require.NotContains(t, err.Error(), secret)

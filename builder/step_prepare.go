@@ -133,7 +133,7 @@ func (s *stepDroplet) request(keys []godo.DropletCreateSSHKey) *godo.DropletCrea
 		Monitoring:       s.config.Monitoring,
 		IPv6:             s.config.IPv6,
 		WithDropletAgent: s.config.DropletAgent,
-		UserData:         s.config.userData,
+		UserData:         s.config.dropletData,
 		Tags:             slices.Concat([]string{buildTag, s.owner.tag()}, s.config.Tags),
 	}
 }
@@ -194,7 +194,7 @@ func (s *stepReachable) Run(ctx context.Context, state multistep.StateBag) multi
 		return multistep.ActionContinue
 	}
 
-	client, err := comm.SSHConfigFunc()(state)
+	client, err := s.config.sshConfig()(state)
 	if err != nil {
 		return halt(state, fmt.Errorf("prepare SSH: %w", err))
 	}
