@@ -100,9 +100,11 @@ func (l *bakeLab) checkRecord(on func(string) string) {
 	require.Equal(l, image.Name, bom.Metadata.Component.Name)
 
 	versions := map[string]string{}
+	licensed := map[string][]string{}
 
 	for _, component := range *bom.Components {
 		versions[component.Name] = component.Version
+		licensed[component.Name] = licensesOf(component)
 	}
 
 	for name, version := range image.Packages {
@@ -110,6 +112,8 @@ func (l *bakeLab) checkRecord(on func(string) string) {
 	}
 
 	require.Contains(l, versions, "github.com/canonical/go-dqlite/v2")
+	require.Contains(l, versions, "stdlib", "Go's own library")
+	require.Contains(l, licensed["cron"], "ISC")
 }
 
 // checkSums compares the digests of files with the files on the machine. One command asks for all: each login costs

@@ -168,7 +168,14 @@ func (p *Provisioner) record(
 		)
 	}
 
-	if bom, err = billOfMaterials(image, packages, recipe.linked()); err != nil {
+	var said strings.Builder
+
+	if err := remote.capture(ctx, "read the licences", listLicenses, nil, &said); err != nil {
+		return "", nil, err
+	}
+
+	bom, err = billOfMaterials(image, packages, licenses(said.String()), recipe.linked())
+	if err != nil {
 		return "", nil, err
 	}
 

@@ -151,6 +151,7 @@ func TestProvisionAppliesSealsAndVerifies(t *testing.T) {
 		"apply.sh",
 		"hornero-bootstrap record",
 		"cat /usr/lib/hornero/image.json",
+		"*/copyright",
 		"cat > /usr/lib/hornero/sbom.cdx.json",
 		"seal.sh",
 		"hornero-bootstrap contents",

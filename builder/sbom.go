@@ -17,11 +17,18 @@ import (
 const bootstrapName = "hornero-bootstrap"
 
 // billOfMaterials is in CycloneDX JSON: Debian's packages, Hornero's files, and the modules that its programs are
-// linked from, the bootstrap and others. The same record gives the same bytes.
-func billOfMaterials(image record.Image, packages []record.Package, programs []Program) ([]byte, error) {
+// linked from, the bootstrap and others, with Go's own library. The same record gives the same bytes.
+func billOfMaterials(
+	image record.Image,
+	packages []record.Package,
+	licenses map[string][]string,
+	programs []Program,
+) ([]byte, error) {
 	components := []cyclonedx.Component{system(image)}
 	for _, found := range packages {
-		components = append(components, packageComponent(image, found))
+		component := packageComponent(image, found)
+		component.Licenses = licensesOf(licenses[found.Name])
+		components = append(components, component)
 	}
 
 	components = append(components, programComponents(image, programs)...)
@@ -157,14 +164,15 @@ func programComponents(image record.Image, programs []Program) []cyclonedx.Compo
 	return list
 }
 
-// moduleComponents are the Go modules in a program: none in one that Go did not build, as somebody's own bootstrap.
+// moduleComponents are Go's own library and the modules in a program: nothing in one that Go did not build, as
+// somebody's own bootstrap.
 func moduleComponents(program []byte) []cyclonedx.Component {
 	info, err := buildinfo.Read(bytes.NewReader(program))
 	if err != nil {
 		return nil
 	}
 
-	var list []cyclonedx.Component
+	list := []cyclonedx.Component{runtimeComponent(info.GoVersion)}
 
 	for _, module := range info.Deps {
 		// The replacement is what was linked.
@@ -183,6 +191,24 @@ func moduleComponents(program []byte) []cyclonedx.Component {
 	}
 
 	return list
+}
+
+// runtimeComponent is what every Go program has of Go itself, by the name that scanners look it up by: many
+// vulnerabilities of a program are in there.
+func runtimeComponent(goVersion string) cyclonedx.Component {
+	// A toolchain with experiments says so behind its version.
+	version, _, _ := strings.Cut(strings.TrimPrefix(goVersion, "go"), " ")
+	purl := "pkg:golang/stdlib@" + escape(version)
+
+	return cyclonedx.Component{
+		BOMRef:     purl,
+		Type:       cyclonedx.ComponentTypeLibrary,
+		Name:       "stdlib",
+		Version:    version,
+		PackageURL: purl,
+		CPE:        "cpe:2.3:a:golang:go:" + version + ":*:*:*:*:*:*:*",
+		Licenses:   licensesOf([]string{"BSD-3-clause"}),
+	}
 }
 
 // codeComponent tells a piece of code that no package brought, as the role's inventory names it.

@@ -3,6 +3,7 @@ package builder_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -17,8 +18,19 @@ import (
 const listed = `[
 	{"name": "libstdc++6", "version": "14.2", "architecture": "amd64", "source": "gcc-14", "source_version": "14.2"},
 	{"name": "shopd", "version": "2.0+b1", "architecture": "amd64", "source": "shop", "source_version": "2.0",
-	 "maintainer": "Somebody"}
+	 "maintainer": "Somebody"},
+	{"name": "prosed", "version": "1", "architecture": "all", "source": "prosed", "source_version": "1"}
 ]`
+
+// copyrights are what packages say of their licences: two in Debian's form, one in prose.
+const copyrights = `libstdc++6/copyright:License: who knows
+prosed/copyright:License: see below
+shopd/copyright:Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+shopd/copyright:License: Expat
+shopd/copyright:license: GPL-2+  or Artistic
+shopd/copyright:License:
+shopd/copyright:License: MIT
+`
 
 func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "hornero-bootstrap")
@@ -32,6 +44,7 @@ func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 	m := &machine{answers: map[string]func(*packersdk.RemoteCmd) int{
 		"verify --json":            says(passed, 0),
 		"hornero-bootstrap record": says(listed, 0),
+		"/copyright":               says(copyrights, 0),
 	}}
 	require.NoError(t, provision(t, m, object{"bootstrap_binary": program}, nil))
 	var text string
@@ -77,6 +90,15 @@ func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 		"pkg:deb/debian/libstdc%2B%2B6@14.2?arch=amd64&distro=debian-13&upstream=gcc-14",
 	)
 
+	shop := byRef["pkg:deb/debian/shopd@2.0%2Bb1?arch=amd64&distro=debian-13&upstream=shop%402.0"]
+	require.Equal(t, []string{"MIT", "GPL-2+ or Artistic"}, licensesOf(shop))
+
+	prosed := byRef["pkg:deb/debian/prosed@1?arch=all&distro=debian-13&upstream=prosed"]
+	require.Equal(t, []string{"NOASSERTION"}, licensesOf(prosed))
+
+	version := strings.TrimPrefix(runtime.Version(), "go")
+	require.Equal(t, []string{"BSD-3-Clause"}, licensesOf(byRef["pkg:golang/stdlib@"+version]))
+
 	require.Contains(t, byRef, "pkg:golang/github.com/CycloneDX/cyclonedx-go@v0.9.2")
 
 	require.Equal(t,
@@ -90,4 +112,18 @@ func TestTheBillOfMaterialsIsCycloneDX(t *testing.T) {
 		*(*bom.Dependencies)[0].Dependencies,
 		len(byRef),
 	)
+}
+
+// licensesOf are the licences of a component, by their identifiers or their names.
+func licensesOf(component cyclonedx.Component) []string {
+	var names []string
+	if component.Licenses == nil {
+		return nil
+	}
+
+	for _, choice := range *component.Licenses {
+		names = append(names, choice.License.ID+choice.License.Name)
+	}
+
+	return names
 }
