@@ -4,8 +4,6 @@ package lab_test
 
 import (
 	"errors"
-	"net"
-	"net/http"
 	"net/netip"
 	"testing"
 	"time"
@@ -60,7 +58,7 @@ func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 	}
 
 	b.prints(two, active, "false")
-	b.leavesFromReserved(one, reserved.IP)
+	b.leavesFromReserved(one, two, reserved.IP)
 	b.passesNothingElse(two)
 
 	require.Equal(
@@ -95,27 +93,27 @@ func TestReservedIPMovesBetweenDroplets(t *testing.T) {
 	})
 }
 
-// leavesFromReserved sends by the anchor gateway, as DigitalOcean's documentation says one does, and looks who
-// comes to this computer.
-func (b *bench) leavesFromReserved(holder *godo.Droplet, reserved string) {
-	b.Helper()
-	self := netip.MustParsePrefix(b.public).Addr().Next().Next().String()
-	listener, err := net.Listen("tcp", net.JoinHostPort(self, "0"))
-	require.NoError(b, err)
-	defer listener.Close()
+// tellWhoComes prints who the first is that connects.
+const tellWhoComes = `import socket
+s = socket.create_server(("", 7070))
+print(s.accept()[1][0])
+`
 
-	came := make(chan string, 1)
-	go http.Serve(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		came <- r.RemoteAddr
-	}))
+// leavesFromReserved sends by the anchor gateway, as DigitalOcean's documentation says one does, and asks another
+// Droplet who came.
+func (b *bench) leavesFromReserved(holder, witness *godo.Droplet, reserved string) {
+	b.Helper()
+	to := b.publicAddress(witness)
+
+	b.run(witness, "nohup python3 -u -c '"+tellWhoComes+"' >/root/came 2>&1 </dev/null &")
+
+	// Until its python listens, connections are refused.
 	const anchor = "http://169.254.169.254/metadata/v1/interfaces/public/0/anchor_ipv4/"
 	b.run(holder, "A=$(curl -sf "+anchor+"address) && ip rule add from $A lookup 100 && ip route add default "+
 		"via $(curl -sf "+anchor+"gateway) dev eth0 table 100"+
-		" && curl -sf --max-time 5 --interface $A http://"+listener.Addr().String())
+		" && curl -s --retry 50 --retry-connrefused --retry-delay 1 --interface $A telnet://"+to+":7070 </dev/null")
 
-	from, _, err := net.SplitHostPort(<-came)
-	require.NoError(b, err)
-	require.Equal(b, reserved, from)
+	b.prints(witness, "cat /root/came", reserved)
 	b.run(holder, "ip rule del lookup 100")
 }
 

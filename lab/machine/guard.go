@@ -14,7 +14,7 @@ import (
 )
 
 // guardTable names the nftables table of the fabric that lets a station send only as itself, as DigitalOcean does: no
-// other hardware address, no other address, no multicast.
+// other hardware address, no other address, no multicast. The fence before this computer stands in it, too.
 const guardTable = "hornero_guard"
 
 // guardPriority is before the fabric changes anything in a frame, and after frames are lost on purpose.
@@ -29,15 +29,40 @@ type guard struct {
 
 // makeGuards makes the table, or leaves the guards that stand in it as they are.
 func (h *Host) makeGuards() error {
-	// The chain is flushed first: at each Up the rule would otherwise stand in it once more.
-	return h.nft(fmt.Sprintf(`table bridge %[1]s {
+	return h.nft(fmt.Sprintf(
+		guardRules,
+		guardTable,
+		guardPriority,
+		fencePriority,
+		h.fenceRules(),
+	))
+}
+
+// guardRules are the table without the guards of single ports. The chains are flushed first: at each Up the rules would
+// otherwise stand in them once more.
+const guardRules = `table bridge %[1]s {
 	map guards { type ifname : verdict; }
+	set asked {
+		type ipv4_addr . inet_service . ipv4_addr . inet_service
+		size 65536
+		flags dynamic, timeout
+		timeout 3m
+	}
+	set asked6 {
+		type ipv6_addr . inet_service . ipv6_addr . inet_service
+		size 65536
+		flags dynamic, timeout
+		timeout 3m
+	}
 	chain prerouting { type filter hook prerouting priority %[2]d; }
+	chain leaving { type filter hook postrouting priority %[3]d; }
+	chain fence { }
 }
 flush chain bridge %[1]s prerouting
-add rule bridge %[1]s prerouting iifname vmap @guards
-`, guardTable, guardPriority))
-}
+flush chain bridge %[1]s leaving
+flush chain bridge %[1]s fence
+%[4]sadd rule bridge %[1]s prerouting iifname vmap @guards
+`
 
 // setGuard puts a guard before a port, in the place of the one that stood there.
 func (h *Host) setGuard(g guard) error {
