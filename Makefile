@@ -44,10 +44,14 @@ test: build packer ## prove everything: unit tests, real daemons, and the whole 
 	@scripts/test.sh
 
 .PHONY: check
-check: deps ## the form of the code, vet, linters and unit tests only (minutes, no root)
+check: deps ## the form of the code, vet, linters, known vulnerabilities and unit tests only (minutes, no root)
 	@scripts/lint.sh
 	eval "$$(scripts/dqlite.sh $(DQLITE))"
 	go test ./...
+
+.PHONY: vuln
+vuln: deps ## ask the Go vulnerability database's latest version for known vulnerabilities of what is linked into the programs (a minute)
+	@scripts/lint.sh vulns
 
 .PHONY: test-galera
 test-galera: deps ## run every test that has real MariaDB servers on loopback, some not in make test (root, two minutes)
