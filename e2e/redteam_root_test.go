@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -140,7 +141,7 @@ const (
 
 // attacksFail has each attacker try, and tries each once more past its protection.
 func attacksFail(t *testing.T, s *stack) {
-	for _, a := range attempts {
+	for _, a := range slices.Concat(attempts, attemptsOfAProxy, attemptsFromOutside) {
 		t.Run(a.attacker+" "+a.tries, func(t *testing.T) {
 			s := s.with(t)
 

@@ -160,10 +160,11 @@ var sections = []section{
 		test:   onlyWhatIsDeclaredIsOpen,
 	},
 	{
-		name:   "redteam",
-		proves: "what PHP's user, a web node's root and an old certificate's owner try fails, each by its own wall",
-		needs:  everything,
-		test:   attacksFail,
+		name: "redteam",
+		proves: "what PHP's user, root of a web node or a proxy, an old certificate's owner or an outsider tries " +
+			"fails, each by its own wall",
+		needs: everything,
+		test:  attacksFail,
 	},
 	{
 		name:   "floods",
