@@ -118,7 +118,7 @@ e2e: $(if $(LIST),deps,build packer) ## prove the whole stack in sections: RUN=r
 
 FLOOD ?= 60s
 .PHONY: redteam
-redteam: ## attack a stack from outside, as PHP's user, as a web node's root and with an old certificate, and flood its doors (root; FLOOD=60s, KEEP=1)
+redteam: ## attack a stack from outside, as PHP's user, as root of a web node and of a proxy, and with an old certificate, and flood its doors (root; FLOOD=60s, KEEP=1)
 	@E2E_FLOOD=$(FLOOD) $(MAKE) -s e2e RUN='^(redteam|floods|firewalls|immutable|user-data|secrets)$$'
 
 CHAOS_FAULTS ?= 200
