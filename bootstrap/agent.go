@@ -141,7 +141,7 @@ func (a *Agent) runPhases(ctx context.Context) {
 
 		if phase.name == PhaseFinding {
 			// refused or not, the node answers health checks: its address is known now
-			a.work.Go(func() { a.keepServing(ctx, "health", a.serveHealth) })
+			a.startAnswering(ctx, err == nil)
 		}
 
 		if err != nil {

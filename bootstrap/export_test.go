@@ -276,7 +276,14 @@ func (a *Agent) At(address string) {
 
 // ServeHealth serves the health port until ctx ends.
 func (a *Agent) ServeHealth(ctx context.Context) error {
-	return a.serveHealth(ctx)
+	return a.serveHealth(ctx, a.address)
+}
+
+// ServeMetricsPort serves the metrics with a certificate until ctx ends.
+func (a *Agent) ServeMetricsPort(ctx context.Context, stack string, identity cloudinit.TLS) error {
+	a.node.Stack, a.node.TLS = stack, identity
+
+	return a.serveMetricsPort(ctx)
 }
 
 // FailLooks makes every look at a file that the agent wrote ask a fault first.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +27,9 @@ const (
 	// maxCheckHeader is the size of a check's header, in bytes; net/http allows 4 KiB more. HAProxy's has under 100.
 	maxCheckHeader = 1 << 10
 )
+
+// loopback is where what runs on the node asks it.
+const loopback = "127.0.0.1"
 
 // checkLimits are numbers of connections. A check takes a millisecond and has one of its own: an address needs as many
 // as it has checks that are answered at the same moment.
@@ -247,20 +252,50 @@ func (a *Agent) healthHandler() http.Handler {
 		fmt.Fprintln(w, withoutDetails(reason))
 	})
 
-	mux.HandleFunc("GET /metrics", a.serveMetrics)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		// Who asks from elsewhere shows a certificate at the metrics port.
+		if !isLocal(r) {
+			http.NotFound(w, r)
+			return
+		}
+
+		a.serveMetrics(w, r)
+	})
 
 	return mux
 }
 
-// serveHealth answers load balancers, HAProxy and Prometheus on the VPC address.
-func (a *Agent) serveHealth(ctx context.Context) error {
-	host := a.address
+// isLocal tells whether a request comes from the node itself, by way of a loopback address.
+func isLocal(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
 
-	// A node that was refused before it knew its address answers on loopback only.
-	if host == "" {
-		host = "127.0.0.1"
+	return err == nil && from.Addr().IsLoopback()
+}
+
+// startAnswering serves who asks how the node is. It may be refused: only one that was read has a certificate.
+func (a *Agent) startAnswering(ctx context.Context, read bool) {
+	if a.address != "" && a.address != loopback {
+		a.work.Go(func() {
+			a.keepServing(ctx, "health", func(ctx context.Context) error {
+				return a.serveHealth(ctx, a.address)
+			})
+		})
 	}
 
+	// A node that was refused before it knew its address answers here only.
+	a.work.Go(func() {
+		a.keepServing(ctx, "health on loopback", func(ctx context.Context) error {
+			return a.serveHealth(ctx, loopback)
+		})
+	})
+
+	if read {
+		a.work.Go(func() { a.keepServing(ctx, "metrics", a.serveMetricsPort) })
+	}
+}
+
+// serveHealth answers load balancers and HAProxy on the VPC address, and what runs on the node on loopback.
+func (a *Agent) serveHealth(ctx context.Context, host string) error {
 	listener := a.listen(ctx, roles.HealthPort, host)
 	if listener == nil {
 		return nil
@@ -268,22 +303,25 @@ func (a *Agent) serveHealth(ctx context.Context) error {
 
 	limited := limit.New(listener, checkLimits, api.TooManyAt("the health port", a.recordRefusal))
 
+	return serveChecked(ctx, a.healthHandler(), limited)
+}
+
+// serveChecked answers short questions until ctx ends. Each is a connection of its own, and nobody is to hold one.
+func serveChecked(ctx context.Context, handler http.Handler, listener net.Listener) error {
 	server := &http.Server{
-		Handler:           a.healthHandler(),
+		Handler:           handler,
 		MaxHeaderBytes:    maxCheckHeader,
 		ReadHeaderTimeout: checkTimeout,
 		ReadTimeout:       checkTimeout,
 		WriteTimeout:      checkTimeout,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
-
-	// Every check is a connection of its own, and nobody is to hold one.
 	server.SetKeepAlivesEnabled(false)
 
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 
-	if err := server.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 

@@ -19,10 +19,12 @@ import (
 	"github.com/hornero/hornero/bootstrap/peerset"
 )
 
-// get asks an agent on its health port.
+// get asks an agent on its health port, from its own node.
 func get(t *testing.T, agent *bootstrap.Agent, path string) (int, string) {
 	answer := httptest.NewRecorder()
-	agent.HealthHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	request := httptest.NewRequest(http.MethodGet, path, nil)
+	request.RemoteAddr = "127.0.0.1:40000"
+	agent.HealthHandler().ServeHTTP(answer, request)
 
 	return answer.Code, answer.Body.String()
 }

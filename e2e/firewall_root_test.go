@@ -17,7 +17,7 @@ import (
 )
 
 // scanned are the ports that anything of the stack listens on, and some where somebody might.
-const scanned = "22 25 53 80 111 443 3306 3307 4444 4567 4568 8080 8081 8404 9200 9201 9202"
+const scanned = "22 25 53 80 111 443 3306 3307 4444 4567 4568 8080 8081 8404 9200 9201 9202 9203"
 
 // scan has a shell try ports of addresses, all at once: what is dropped gets no answer.
 const scan = `ip netns exec "$1" bash -c '

@@ -5,6 +5,9 @@ package e2e_test
 import (
 	"fmt"
 	"slices"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,6 +85,20 @@ var attempts = []attempt{
 			_, err := s.tryOn(broken, s.askAgent("--cert "+nodeCertificate+" --key "+nodeKey))
 			return err == nil
 		},
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "reads a database node's metrics",
+		succeeds: func(s *stack) bool {
+			return s.asPHP(s.readMetrics("http", 9200)) || s.asPHP(s.readMetrics("https", 9203))
+		},
+		without: func(s *stack) bool { return s.readsMetricsWith(s.scraper()) },
+	},
+	{
+		attacker: "root of a web node",
+		tries:    "reads a database node's metrics with the node's certificate",
+		succeeds: func(s *stack) bool { return s.readsMetricsWith(s.certificateOf(broken)) },
+		without:  func(s *stack) bool { return s.readsMetricsWith(s.scraper()) },
 	},
 	{
 		attacker: "root of a web node",
@@ -202,12 +219,61 @@ func (s *stack) askAgent(shown string) string {
 func (s *stack) asksWith(shown pki.Pair) bool {
 	s.t.Helper()
 
-	const file = "/run/certificate-of-the-test"
+	return s.succeedsWith(shown, s.askAgent("--cert "+shownFile+" --key "+shownFile))
+}
 
-	s.onWith(broken, shown.Certificate+shown.Key.Reveal(), "umask 077; cat >"+file)
-	defer s.on(broken, "rm "+file)
+// readMetrics is a command that reads a database node's metrics; shown are curl's words for a certificate.
+func (s *stack) readMetrics(scheme string, port int, shown ...string) string {
+	s.t.Helper()
 
-	_, err := s.tryOn(broken, s.askAgent("--cert "+file+" --key "+file))
+	return fmt.Sprintf(
+		"curl -fskm 5 %s %s://%s:%d/metrics | grep -q hornero_",
+		strings.Join(shown, " "),
+		scheme,
+		s.nodes()["db-1"].Addresses.Private,
+		port,
+	)
+}
+
+// readsMetricsWith tells whether a database node tells its metrics to the owner of a certificate.
+func (s *stack) readsMetricsWith(shown pki.Pair) bool {
+	s.t.Helper()
+
+	return s.succeedsWith(shown, s.readMetrics("https", 9203, "--cert", shownFile, "--key", shownFile))
+}
+
+// scraper is a certificate that is made for reading metrics.
+func (s *stack) scraper() pki.Pair {
+	s.t.Helper()
+
+	folder := s.t.TempDir()
+	s.must("secrets", "certificate", folder)
+
+	var texts []string
+	for _, name := range []string{"metrics.pem", "metrics.key"} {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		require.NoError(s.t, err)
+
+		texts = append(texts, string(text))
+	}
+
+	return pki.Pair{
+		Certificate: texts[0],
+		Key:         secret.Secret(texts[1]),
+	}
+}
+
+// shownFile is where a certificate and its key lie on the broken node while an attacker shows them.
+const shownFile = "/run/certificate-of-the-test"
+
+// succeedsWith tells whether a shell line of root's does what it is for, with a certificate and its key in shownFile.
+func (s *stack) succeedsWith(shown pki.Pair, line string) bool {
+	s.t.Helper()
+
+	s.onWith(broken, shown.Certificate+shown.Key.Reveal(), "umask 077; cat >"+shownFile)
+	defer s.on(broken, "rm "+shownFile)
+
+	_, err := s.tryOn(broken, line)
 
 	return err == nil
 }

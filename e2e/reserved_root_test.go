@@ -116,8 +116,7 @@ func (s *stack) moveIsTold(first, second string) {
 	require.Regexp(s.t, second+taken+first+": "+first+" did not renew it in time", events)
 	require.Regexp(s.t, "reserved-ip +"+second+" +"+s.reserved+" reaches "+second, events)
 
-	const metrics = `curl -s $(hornero-bootstrap status --json |
-	sed -n 's/.*"address":"\([0-9.]*\)","phase".*/\1/p'):9200/metrics`
+	const metrics = "curl -s 127.0.0.1:9200/metrics"
 	active := fmt.Sprintf(`hornero_reserved_ip_active{address=%q} 1`, s.reserved)
 	require.Contains(s.t, s.on(first, metrics), active)
 }

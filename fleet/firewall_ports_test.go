@@ -33,7 +33,7 @@ func TestWhatARoleServesIsOpen(t *testing.T) {
 	require.Len(
 		t,
 		w.lets("hornero-blog-api"),
-		5,
+		6,
 		"nobody asks for the pages",
 	)
 }
@@ -86,7 +86,7 @@ func TestLimitsOfFirewalls(t *testing.T) {
 	require.ErrorContains(
 		t,
 		err,
-		"of role hub: they come to 57 rules, and DigitalOcean allows 50; declare fewer ports",
+		"of role hub: they come to 58 rules, and DigitalOcean allows 50; declare fewer ports",
 	)
 	require.Empty(t, w.names())
 }

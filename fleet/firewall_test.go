@@ -110,10 +110,11 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 	require.NoError(t, w.up())
 
 	const (
-		ping  = "icmp 0 from hornero:blog"
-		ssh   = "tcp 22 from 2001:db8::/48, 203.0.113.7"
-		agent = "tcp 9201 from hornero:blog"
-		peers = "tcp 9202 from hornero:blog"
+		ping    = "icmp 0 from hornero:blog"
+		ssh     = "tcp 22 from 2001:db8::/48, 203.0.113.7"
+		agent   = "tcp 9201 from hornero:blog"
+		peers   = "tcp 9202 from hornero:blog"
+		metrics = "tcp 9203 from hornero:blog"
 
 		watchers = "hornero:blog:role:db, hornero:blog:role:proxy, hornero:blog:role:web"
 	)
@@ -128,6 +129,7 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		"tcp 9200 from hornero:blog",
 		agent,
 		peers,
+		metrics,
 	}, w.lets("hornero-blog-db"))
 	require.Equal(t, []string{
 		ping,
@@ -137,6 +139,7 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		"tcp 9200 from hornero:blog",
 		agent,
 		peers,
+		metrics,
 	}, w.lets("hornero-blog-proxy"))
 	require.Equal(t, []string{
 		ping,
@@ -146,6 +149,7 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		"tcp 8083 from hornero-blog", // with the PROXY protocol
 		"tcp 9200 from hornero:blog, hornero-blog",
 		agent,
+		metrics,
 		"tcp 9210 from hornero:blog:role:web",
 	}, w.lets("hornero-blog-web"))
 

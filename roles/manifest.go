@@ -11,12 +11,14 @@ import (
 	"github.com/hornero/hornero/internal/report"
 )
 
-// Ports that the bootstrap itself serves, on the VPC address only.
+// Ports that the bootstrap itself serves, on the VPC address; the health port on loopback, too.
 const (
 	// plain HTTP: /healthz, /readyz, for load balancers and HAProxy (the port clustercheck made customary)
 	HealthPort = 9200
 	AgentPort  = 9201 // the agents' API, mutual TLS
 	PeersPort  = 9202 // dqlite, mutual TLS
+	// /metrics, for those who show a certificate for it
+	MetricsPort = 9203
 )
 
 // The peer set's two kinds of role.

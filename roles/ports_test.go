@@ -61,7 +61,11 @@ func opened(t *testing.T, text string) map[int]string {
 func unwritten(manifest *roles.Manifest) map[int]string {
 	found := map[int]string{}
 	if manifest.Name == roles.Common {
-		maps.Copy(found, map[int]string{22: "sshd", roles.HealthPort: "bootstrap", roles.AgentPort: "bootstrap"})
+		maps.Copy(found, map[int]string{22: "sshd"})
+
+		for _, port := range []int{roles.HealthPort, roles.AgentPort, roles.MetricsPort} {
+			found[port] = "bootstrap"
+		}
 	}
 
 	if manifest.Peers == roles.Member {

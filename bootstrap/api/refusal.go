@@ -16,6 +16,7 @@ var certificateReasons = map[error]string{
 	pki.ErrUntrusted:     peerset.ReasonUntrusted,
 	pki.ErrOtherStack:    peerset.ReasonOtherStack,
 	pki.ErrNoNode:        peerset.ReasonNoNode,
+	pki.ErrNoReader:      peerset.ReasonForbidden,
 	peerset.ErrForbidden: peerset.ReasonForbidden,
 }
 

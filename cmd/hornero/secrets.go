@@ -72,6 +72,7 @@ func secretsCommand(file *string) *cobra.Command {
 		secretsRetireCommand(with, file),
 		secretsEditCommand(with),
 		secretsImportCommand(with),
+		secretsCertificateCommand(with),
 		recipientsCommand(with),
 	)
 

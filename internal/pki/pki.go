@@ -39,12 +39,14 @@ const (
 var (
 	// ErrStranger refuses a certificate that is not of this stack.
 	ErrStranger = errors.New("the certificate is not of this stack")
-	// ErrNoCertificate, ErrExpired, ErrUntrusted, ErrOtherStack and ErrNoNode say why; they come with ErrStranger.
+	// ErrNoCertificate, ErrExpired, ErrUntrusted, ErrOtherStack, ErrNoNode and ErrNoReader say why; they come with
+	// ErrStranger.
 	ErrNoCertificate = errors.New("none shown")
 	ErrExpired       = errors.New("its time is over, or has not come")
 	ErrUntrusted     = errors.New("another authority signed it")
 	ErrOtherStack    = errors.New("it is of another stack")
 	ErrNoNode        = errors.New("its subject names no node")
+	ErrNoReader      = errors.New("it is none for reading metrics")
 )
 
 // Pair is a certificate and its key, both PEM.
@@ -66,6 +68,9 @@ type Name struct {
 
 // kindScheme opens the URI that carries a node's kind.
 const kindScheme = "hornero"
+
+// AnyNode is a host name in the certificate of every node: whoever asks them all, by address, checks one name.
+const AnyNode = "any.node.hornero"
 
 // NewCA makes an authority of a stack. The key is ECDSA on P-256, which MariaDB, Galera, stunnel and HAProxy all take.
 func NewCA(stack string) (Pair, error) {
@@ -110,6 +115,7 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 			name.Node,
 			name.Role + ".hornero",
 			"localhost",
+			AnyNode,
 		},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
@@ -121,12 +127,7 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 
 	// As a URI among the alternative names older versions pass it over.
 	if name.Kind != "" {
-		kind := &url.URL{
-			Scheme: kindScheme,
-			Opaque: name.Kind,
-		}
-
-		template.URIs = []*url.URL{kind}
+		template.URIs = kindURI(name.Kind)
 	}
 
 	lasts, err := nodeValidity()
@@ -135,6 +136,15 @@ func (ca Pair) Issue(name Name) (Pair, error) {
 	}
 
 	return ca.issue(template, lasts)
+}
+
+func kindURI(kind string) []*url.URL {
+	uri := &url.URL{
+		Scheme: kindScheme,
+		Opaque: kind,
+	}
+
+	return []*url.URL{uri}
 }
 
 // nodeValidity draws how long a node's certificate lasts.
@@ -282,11 +292,18 @@ func NameOf(certificate *x509.Certificate) (Name, error) {
 		Incarnation: incarnation,
 	}
 
+	name.Kind = kindOf(certificate)
+
+	return name, nil
+}
+
+// kindOf is the kind that a certificate carries; "" for none.
+func kindOf(certificate *x509.Certificate) (kind string) {
 	for _, uri := range certificate.URIs {
 		if uri.Scheme == kindScheme {
-			name.Kind = uri.Opaque
+			kind = uri.Opaque
 		}
 	}
 
-	return name, nil
+	return kind
 }

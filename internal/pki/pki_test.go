@@ -267,3 +267,58 @@ func TestWhatIsNoCertificate(t *testing.T) {
 	_, err = pki.PeerTLS(ca.Certificate, pki.Pair{}, stack)
 	require.ErrorContains(t, err, "read own certificate")
 }
+
+// Who reads metrics may do nothing else, and whoever holds a node reads no other's.
+func TestMetricsAreReadWithACertificateForThemAlone(t *testing.T) {
+	ca := authority(t, stack)
+	own := issued(t, ca, db(1))
+
+	reader, err := ca.IssueReader(stack, "metrics")
+	require.NoError(t, err)
+
+	other, err := authority(t, stack).IssueReader(stack, "metrics")
+	require.NoError(t, err)
+
+	elsewhere, err := ca.IssueReader("shop", "metrics")
+	require.NoError(t, err)
+
+	metrics, err := pki.ReaderTLS(ca.Certificate, own, stack)
+	require.NoError(t, err)
+
+	peers, err := pki.PeerTLS(ca.Certificate, own, stack)
+	require.NoError(t, err)
+
+	refused, _ := meet(t, metrics, scraper(t, ca, reader))
+	require.NoError(t, refused)
+
+	refused, _ = meet(t, metrics, scraper(t, ca, own))
+	require.ErrorIs(t, refused, pki.ErrNoReader)
+
+	refused, _ = meet(t, metrics, scraper(t, ca, other))
+	require.ErrorIs(t, refused, pki.ErrUntrusted)
+
+	refused, _ = meet(t, metrics, scraper(t, ca, elsewhere))
+	require.ErrorIs(t, refused, pki.ErrOtherStack)
+
+	refused, _ = meet(t, peers, scraper(t, ca, reader))
+	require.ErrorIs(t, refused, pki.ErrNoNode)
+}
+
+// scraper checks the nodes' certificates as any client of TLS does, by the one name that all have.
+func scraper(t *testing.T, ca, shown pki.Pair) *tls.Config {
+	t.Helper()
+
+	certificate := keyPair(t, shown)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM([]byte(ca.Certificate)))
+
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		// Also where the server asks for another authority's.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &certificate, nil
+		},
+		RootCAs:    roots,
+		ServerName: pki.AnyNode,
+	}
+}

@@ -13,6 +13,17 @@ import (
 // both sides' chains and stack checked, host names ignored. Each of allow may refuse the other side for what its
 // certificate says.
 func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls.Config, error) {
+	return mutual(ca, own, func(chain []*x509.Certificate, roots *x509.CertPool) error {
+		return verify(chain, roots, stack, allow)
+	})
+}
+
+// mutual is a configuration that shows its own certificate and has the other side's judged.
+func mutual(
+	ca string,
+	own Pair,
+	judge func(chain []*x509.Certificate, roots *x509.CertPool) error,
+) (*tls.Config, error) {
 	shown := []byte(own.Certificate)
 	key := []byte(own.Key.Reveal())
 
@@ -28,7 +39,7 @@ func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls
 
 	// Run for resumed sessions, too, unlike VerifyPeerCertificate (crypto/tls).
 	check := func(state tls.ConnectionState) error {
-		return verify(state.PeerCertificates, roots, stack, allow)
+		return judge(state.PeerCertificates, roots)
 	}
 
 	return &tls.Config{
@@ -42,24 +53,9 @@ func PeerTLS(ca string, own Pair, stack string, allow ...func(Name) error) (*tls
 }
 
 func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow []func(Name) error) error {
-	if len(chain) == 0 {
-		return fmt.Errorf("%w: %w", ErrStranger, ErrNoCertificate)
-	}
-
-	// Before the chain: another stack's certificate is signed by another authority, and is to be named so.
-	leaf := chain[0]
-	organization := leaf.Subject.Organization
-	if !slices.Equal(organization, []string{stack}) {
-		return fmt.Errorf("%w: %w: %q", ErrStranger, ErrOtherStack, organization)
-	}
-
-	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots: roots,
-		// Each side is a server and a client to the other.
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
+	leaf, err := verifyChain(chain, roots, stack)
 	if err != nil {
-		return fmt.Errorf("%w: %w: %w", ErrStranger, invalid(err), err)
+		return err
 	}
 
 	name, err := NameOf(leaf)
@@ -76,6 +72,41 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, stack string, allow
 	}
 
 	return nil
+}
+
+// verifyChain returns the other side's certificate, when the stack's authority signed it for this stack.
+func verifyChain(chain []*x509.Certificate, roots *x509.CertPool, stack string) (*x509.Certificate, error) {
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("%w: %w", ErrStranger, ErrNoCertificate)
+	}
+
+	// Before the chain: another stack's certificate is signed by another authority, and is to be named so.
+	leaf := chain[0]
+	organization := leaf.Subject.Organization
+	if !slices.Equal(organization, []string{stack}) {
+		return nil, fmt.Errorf(
+			"%w: %w: %q",
+			ErrStranger,
+			ErrOtherStack,
+			organization,
+		)
+	}
+
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: roots,
+		// Each side is a server and a client to the other.
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return nil, fmt.Errorf(
+			"%w: %w: %w",
+			ErrStranger,
+			invalid(err),
+			err,
+		)
+	}
+
+	return leaf, nil
 }
 
 func invalid(err error) error {
