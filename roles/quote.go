@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"crypto/sha1"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ var errNoSpelling = errors.New("cannot be written there")
 var quotes = template.FuncMap{
 	"phpquote":     phpQuote,
 	"sqlquote":     sqlQuote,
+	"sqlpassword":  sqlPassword,
 	"haproxyquote": haproxyQuote,
 	"jsonquote":    jsonQuote,
 	"nginxquote":   nginxQuote,
@@ -49,6 +51,16 @@ func phpQuote(text string) string {
 // sqlQuote writes a MariaDB string literal (MariaDB knowledge base, String Literals).
 func sqlQuote(text string) string {
 	return "'" + sqlEscapes.Replace(text) + "'"
+}
+
+// sqlPassword writes what a MariaDB server keeps of a password, as a string literal: its double SHA-1, from which
+// nobody can log in (MariaDB knowledge base, Authentication Plugin - mysql_native_password). A statement with the
+// password itself would stay readable in the server's logs, and in what Galera keeps of it for others.
+func sqlPassword(text string) string {
+	once := sha1.Sum([]byte(text))
+	twice := sha1.Sum(once[:])
+
+	return fmt.Sprintf("'*%X'", twice)
 }
 
 // haproxyQuote writes one word of HAProxy's configuration. Between single quotes nothing is special but the
