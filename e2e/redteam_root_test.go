@@ -101,6 +101,12 @@ var attempts = []attempt{
 		without:  func(s *stack) bool { return s.readsMetricsWith(s.scraper()) },
 	},
 	{
+		attacker: "PHP's user of a web node",
+		tries:    "writes to a database node that does not take the writes, past the proxies",
+		succeeds: func(s *stack) bool { return s.writesTo(s.notWriter()) },
+		without:  func(s *stack) bool { return s.writesTo(s.writer()) },
+	},
+	{
 		attacker: "root of a web node",
 		tries:    "changes a program",
 		succeeds: func(s *stack) bool {
@@ -175,6 +181,34 @@ func attacksFail(t *testing.T, s *stack) {
 	}
 
 	s.untilHealthy()
+}
+
+// writeTable is PHP's way past the proxies, with the password that it has.
+const writeTable = `php -r '
+preg_match("/DB_PASSWORD\x27, \x27(.*)\x27/", file_get_contents("/etc/wordpress/config-default.php"), $found);
+mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
+$db = mysqli_init();
+$db->real_connect("%s", "wordpress", $found[1], "wordpress", 3306, null, MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT);
+$db->query("CREATE TABLE attempt (id INT PRIMARY KEY)");
+$db->query("DROP TABLE attempt");
+'`
+
+// writesTo tells whether PHP's user of the broken node writes straight to a database node.
+func (s *stack) writesTo(node string) bool {
+	s.t.Helper()
+
+	return s.asPHP(fmt.Sprintf(writeTable, s.nodes()[node].Addresses.Private))
+}
+
+// notWriter is a database node that does not take the writes.
+func (s *stack) notWriter() string {
+	s.t.Helper()
+
+	if s.writer() == "db-1" {
+		return "db-2"
+	}
+
+	return "db-1"
 }
 
 // asPHP runs a shell line as the user of PHP on the broken node, and tells whether it did what it was for.

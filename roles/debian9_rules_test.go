@@ -157,7 +157,7 @@ var mariadbRules = map[string]rules{
 			"wsrep_mode":               "10.6.0",
 		},
 			`
-			bind-address, port, skip-name-resolve, ssl-ca, ssl-cert, ssl-key, plugin-load-add,
+			bind-address, port, read_only, skip-name-resolve, ssl-ca, ssl-cert, ssl-key, plugin-load-add,
 			character-set-server, collation-server, max_connections, wait_timeout, default-storage-engine,
 			binlog_format, innodb_autoinc_lock_mode, innodb_buffer_pool_size,
 			innodb_flush_log_at_trx_commit, innodb_log_file_size, innodb_buffer_pool_dump_at_shutdown,
@@ -260,7 +260,8 @@ var fpmRules = rules{
 }
 
 // systemd's NEWS: StateDirectory=, RuntimeDirectoryPreserve= and LockPersonality= 235, RestrictNamespaces= 233,
-// Type=exec 240; StartLimitIntervalSec= 230, "!" before a program 231 and ProtectControlGroups= 232 are there.
+// Type=exec 240, ProtectHostname= and RestrictSUIDSGID= 242, ProtectKernelLogs= 244, ProtectClock= 245;
+// StartLimitIntervalSec= 230, "!" before a program 231 and ProtectControlGroups= 232 are there.
 var systemdRules = rules{
 	program: "systemd",
 	version: "232",
@@ -274,6 +275,10 @@ var systemdRules = rules{
 		"ProtectControlGroups":     "232",
 		"RestrictNamespaces":       "233",
 		"LockPersonality":          "235",
+		"ProtectHostname":          "242",
+		"RestrictSUIDSGID":         "242",
+		"ProtectKernelLogs":        "244",
+		"ProtectClock":             "245",
 	}, `
 			CapabilityBoundingSet, PrivateDevices, ProtectKernelTunables, ProtectKernelModules,
 			MemoryDenyWriteExecute, RestrictRealtime, RestrictAddressFamilies, MemoryMax,

@@ -145,7 +145,11 @@ func New(config Config) *Driver {
 	config.Times = config.Times.withDefaults()
 
 	return &Driver{
-		Config:  config,
+		Config: config,
+		gate: gate{
+			database: config.Database,
+			grace:    config.Times.DrainGrace,
+		},
 		wake:    pause.NewBell(),
 		seen:    pause.NewBell(),
 		drained: make(chan struct{}),

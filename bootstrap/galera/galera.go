@@ -20,6 +20,7 @@ type Driver struct {
 	Config
 	wake pause.Bell
 	seen pause.Bell // the server's view or the node's own state changed: the writer may have to move
+	gate gate
 
 	mu         sync.Mutex
 	local      Local
@@ -116,6 +117,7 @@ func (d *Driver) step(ctx context.Context) error {
 
 	in := d.resetOnChange(d.input())
 	d.rememberGone(in)
+	d.openOrClose(ctx, in)
 
 	// Nobody can commit while a member that ended is in the view, so this does not wait for a decision.
 	d.evictEnded(ctx, in)
@@ -133,6 +135,18 @@ func (d *Driver) step(ctx context.Context) error {
 	}
 
 	return d.act(ctx, in, action)
+}
+
+// openOrClose comes before the node is told to be well: a writer that was down is open when its clients come back.
+func (d *Driver) openOrClose(ctx context.Context, in Input) {
+	if in.Local.Process != ProcessRunning {
+		return
+	}
+
+	// The next look tries again.
+	if err := d.gate.follow(ctx, in); err != nil && ctx.Err() == nil {
+		d.Log.Warn("open or close the server to writes", "err", err)
+	}
 }
 
 // standsLongEnough tells whether an action has been the decision for its whole delay.

@@ -31,6 +31,10 @@ type Database interface {
 	Apply(ctx context.Context, path string) error
 	// Disconnect ends the sessions of clients that are in no transaction, and returns how many are left.
 	Disconnect(ctx context.Context) (int, error)
+	// TakeWrites lets clients write. RefuseWrites makes them only read, but not what Galera applies nor root; while a
+	// client is in a transaction it leaves that for later, unless such clients are to be cut off.
+	TakeWrites(ctx context.Context) error
+	RefuseWrites(ctx context.Context, cutOff bool) error
 	// Reform makes the running non-primary component primary.
 	Reform(ctx context.Context) error
 	// Evict takes a member that has ended out of Galera's view at once; "" forgets all who were evicted.

@@ -24,6 +24,11 @@ func (n *node) leave() {
 
 // login tries a password on another node than the one that took it.
 func (n *node) login(secret string) error {
+	return n.asUser(secret, "SELECT 1 FROM DUAL")
+}
+
+// asUser runs a statement as the database's user, by TCP.
+func (n *node) asUser(secret, statement string) error {
 	args := []string{
 		"chroot",
 		root(),
@@ -34,7 +39,7 @@ func (n *node) login(secret string) error {
 		"--ssl",
 		"--skip-ssl-verify-server-cert",
 		"-e",
-		"SELECT 1 FROM DUAL",
+		statement,
 		"wordpress",
 	}
 

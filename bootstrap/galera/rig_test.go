@@ -250,6 +250,8 @@ type server struct {
 	stops   int
 	kills   int // among them
 	applied int
+	open    bool   // to clients' writes
+	opens   func() // called when it is about to be opened
 	evicted []string
 	ended   chan string
 	probes  int
@@ -310,6 +312,8 @@ func (s *server) Bootstrap(context.Context) error {
 
 func (s *server) launch() {
 	s.process = galera.ProcessStarting
+	s.open = false
+
 	if s.onStart != nil {
 		s.onStart(s)
 	}
@@ -369,6 +373,24 @@ func (s *server) Apply(context.Context, string) error {
 	s.applied++
 
 	return s.refuses
+}
+
+func (s *server) TakeWrites(context.Context) error {
+	s.mu.Lock()
+	opened, told := !s.open, s.opens
+	s.open = true
+	s.mu.Unlock()
+
+	if opened && told != nil {
+		told()
+	}
+
+	return nil
+}
+
+func (s *server) RefuseWrites(context.Context, bool) error {
+	s.edit(func(s *server) { s.open = false })
+	return nil
 }
 
 func (s *server) Reform(context.Context) error { return nil }

@@ -256,15 +256,22 @@ func (s *Server) Disconnect(ctx context.Context) (left int, err error) {
 
 	// The kept connection is free for other statements only now that all rows are read.
 	for _, id := range idle {
-		_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
-
-		// A session may have gone by itself meanwhile.
-		if err != nil && !refusedWith(err, unknownThread) {
-			return left, fmt.Errorf("end a client's session: %w", err)
+		if err := s.end(ctx, id); err != nil {
+			return left, err
 		}
 	}
 
 	return left, nil
+}
+
+// end ends a client's session, which may have gone by itself meanwhile.
+func (s *Server) end(ctx context.Context, session int64) error {
+	_, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", session))
+	if err != nil && !refusedWith(err, unknownThread) {
+		return fmt.Errorf("end a client's session: %w", err)
+	}
+
+	return nil
 }
 
 // unknownVariable is the server's number for a variable that it does not have (MariaDB error codes, 1193).

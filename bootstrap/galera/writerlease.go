@@ -139,13 +139,22 @@ func (k *writerKeeper) dropMove() {
 func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) error {
 	switch move {
 	case WriterKeep:
-		lease, held, err := d.Set.Hold(ctx, peerset.LeaseWriter, d.Times.WriterTTL)
+		hold := func() (peerset.Lease, bool, error) {
+			return d.Set.Hold(ctx, peerset.LeaseWriter, d.Times.WriterTTL)
+		}
+
+		// A renewal is no news.
+		if in.holdsWriter() {
+			_, _, err := hold()
+			return err
+		}
+
+		lease, held, err := d.gate.take(ctx, in.isVacant(), hold)
 		if err != nil {
 			return err
 		}
 
-		// A renewal is no news.
-		if held && !in.holdsWriter() {
+		if held {
 			d.Log.Info("this node takes the writes", "epoch", lease.Epoch)
 		}
 
@@ -156,7 +165,10 @@ func (d *Driver) moveWriter(ctx context.Context, in Input, move WriterMove) erro
 			in.view(),
 		)
 
-		lease, err := d.Set.Seize(ctx, in.Peers.Leases[peerset.LeaseWriter], reason)
+		lease, _, err := d.gate.take(ctx, true, func() (peerset.Lease, bool, error) {
+			lease, err := d.Set.Seize(ctx, in.Peers.Leases[peerset.LeaseWriter], reason)
+			return lease, err == nil, err
+		})
 		if err != nil {
 			return err
 		}
