@@ -64,8 +64,11 @@ func TestDebian13sTextsAreRefused(t *testing.T) {
 	for role, want := range map[string]map[string]string{
 		"common": {"/etc/systemd/system/hornero-bootstrap.service": "LockPersonality RestrictNamespaces " +
 			"RuntimeDirectoryPreserve StateDirectory StateDirectoryMode"},
-		"proxy": {"/etc/haproxy/haproxy.cfg": "clitcpka-cnt clitcpka-idle clitcpka-intvl expose-fd log stdout " +
-			"short srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"},
+		"proxy": {
+			"/etc/haproxy/haproxy.cfg": "clitcpka-cnt clitcpka-idle clitcpka-intvl expose-fd log stdout " +
+				"short srvtcpka-cnt srvtcpka-idle srvtcpka-intvl",
+			"/etc/systemd/system/haproxy.service": newLimits + " RestrictSUIDSGID",
+		},
 		"db": {
 			"/etc/mysql/mariadb.conf.d/90-hornero.cnf": "require_secure_transport ssl-mode " +
 				"tca tcert tkey tls_version wsrep_mode",
@@ -74,10 +77,12 @@ func TestDebian13sTextsAreRefused(t *testing.T) {
 		"web": {
 			"/etc/haproxy/haproxy.cfg": "expose-fd log stdout short srvtcpka-cnt srvtcpka-idle " +
 				"srvtcpka-intvl",
+			"/etc/systemd/system/haproxy.service": newLimits + " RestrictSUIDSGID",
+			"/etc/systemd/system/php-fpm.service": newLimits,
 			"/etc/nginx/sites-enabled/hornero": "absolute_redirect brotli brotli_comp_level brotli_min_length " +
 				"brotli_types limit_req limit_req_status limit_req_zone",
 			"/etc/hornero-php/php-fpm.conf":     "decorate_workers_output",
-			"/etc/systemd/system/nginx.service": "Type=exec",
+			"/etc/systemd/system/nginx.service": newLimits + " RestrictSUIDSGID Type=exec",
 		},
 	} {
 		got := map[string]string{}
@@ -184,6 +189,9 @@ func TestEveryLimitIsAskedFor(t *testing.T) {
 	}
 }
 
+// newLimits are what systemd 232 does not know of what limits the daemons of other projects.
+const newLimits = "LockPersonality ProtectClock ProtectHostname ProtectKernelLogs RestrictNamespaces"
+
 // Debian 9's units differ from the others' in what systemd 232 and HAProxy 1.7 lack, and in nothing else.
 func TestUnitsOfDebian9(t *testing.T) {
 	type pair struct {
@@ -202,12 +210,17 @@ func TestUnitsOfDebian9(t *testing.T) {
 		{
 			now:    "nginx/nginx.service",
 			then:   "nginx/debian-9/nginx.service",
-			differ: "Type",
+			differ: newLimits + " RestrictSUIDSGID Type",
 		},
 		{
 			now:    "haproxy/haproxy.service",
 			then:   "haproxy/debian-9/haproxy.service",
-			differ: "ExecStart RuntimeDirectory Type",
+			differ: "ExecStart " + newLimits + " RestrictSUIDSGID RuntimeDirectory Type",
+		},
+		{
+			now:    "php-fpm/php-fpm.service",
+			then:   "php-fpm/debian-9/php-fpm.service",
+			differ: newLimits,
 		},
 	} {
 		now := unitLines(t, pair.now)
