@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/hornero/hornero/lab/loadbalancer"
 	spaceclient "github.com/hornero/hornero/internal/space"
+	"github.com/hornero/hornero/lab/loadbalancer"
 )
 
 // An author works in a real browser, behind a load balancer, while one web node dies and another is replaced. From the
