@@ -154,6 +154,13 @@ var sections = []section{
 		test:   theReservedIPMoves,
 	},
 	{
+		name: "edge",
+		proves: "two sites behind an edge of two nodes, by name and certificate; the holder's machine is lost; a site is " +
+			"added: no request fails but on its way to a lost node",
+		needs: aStack,
+		test:  anEdgeServesTwoSites,
+	},
+	{
 		name:   "firewalls",
 		proves: "from outside: 80 and 443 of what is public, 22 where stack.yaml allows it, nothing else",
 		needs:  everything,

@@ -132,7 +132,7 @@ type sessionWay struct {
 
 // What each way promises when nothing happens, when the edge is lost and when a node with sessions is: the table of
 // docs/sessions.md.
-func TestWhatEachWayToKeepSessionsPromises(t *testing.T) {
+func TestSessionsByEachWay(t *testing.T) {
 	ways := map[string]sessionWay{
 		"source":      {affinity: "source", balance: "source"},
 		"cookie":      {affinity: "cookie", balance: "roundrobin"},
