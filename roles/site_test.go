@@ -60,7 +60,10 @@ func TestHAProxyAcceptsAnEdge(t *testing.T) {
 	site := siteCertificate(t)
 	facts := nodeFacts("edge", "debian-13")
 	facts.Expected["web"] = append(facts.Expected["web"], "shop-1")
-	facts.Peers["edge"] = []roles.PeerFact{{Name: "edge-1", Address: "10.108.0.5"}, {Name: "edge-2", Address: "10.108.0.6"}}
+	facts.Peers["edge"] = []roles.PeerFact{
+		{Name: "edge-1", Address: "10.108.0.5"},
+		{Name: "edge-2", Address: "10.108.0.6"},
+	}
 	facts.PKI = map[string]string{
 		"ca":          site.Certificate,
 		"certificate": site.Certificate,

@@ -16,8 +16,8 @@ const (
 	mostFailed  = 5
 )
 
-// login answers as one of a site: the form to who only looks and to who is wrong, and a way on to who is right. It takes
-// its time over who waits.
+// login answers as one of a site: the form to who only looks and to who is wrong, and a way on to who is right. It
+// takes its time over who waits.
 func (n *siteNode) login(w http.ResponseWriter, r *http.Request) {
 	n.logins.Add(1)
 	defer n.logins.Add(-1)
@@ -69,7 +69,11 @@ func newBrakedEdge(t *testing.T) (*edge, *siteNode) {
 
 	e := newEdge(t, sites, sitePeer("shop-1", "shop", "NET.41"))
 	node := newSiteNode(t, "shop-1", e.network+".41")
-	e.answers("serve", shopAddress+"/", from("shop-1"))
+	e.answers(
+		"serve",
+		shopAddress+"/",
+		from("shop-1"),
+	)
 
 	return e, node
 }
@@ -80,26 +84,64 @@ func TestWhoGuessesPasswordsIsHeldOffThere(t *testing.T) {
 
 	// Whoever is right may come as often as he likes.
 	for range 4 * mostFailed {
-		require.Equal(t, http.StatusFound, office.post("/login?right"))
+		require.Equal(
+			t,
+			http.StatusFound,
+			office.post("/login?right"),
+		)
 	}
 
 	for range mostFailed {
-		require.Equal(t, http.StatusOK, guesser.post("/login"))
+		require.Equal(
+			t,
+			http.StatusOK,
+			guesser.post("/login"),
+		)
 	}
 
-	require.Equal(t, http.StatusTooManyRequests, guesser.post("/login"))
-	require.Equal(t, http.StatusTooManyRequests, guesser.post("/login?right"), "a guess that is right is one, too")
-	require.Equal(t, http.StatusTooManyRequests, guesser.post("/door"))
+	require.Equal(
+		t,
+		http.StatusTooManyRequests,
+		guesser.post("/login"),
+	)
+	require.Equal(
+		t,
+		http.StatusTooManyRequests,
+		guesser.post("/login?right"),
+		"a guess that is right is one, too",
+	)
+	require.Equal(
+		t,
+		http.StatusTooManyRequests,
+		guesser.post("/door"),
+	)
 
 	// Other spellings that a server takes for the same.
 	for _, path := range []string{"//login", "/a/..%2flogin", "/%6cogin", "/login/", "/./login"} {
-		require.Equal(t, http.StatusTooManyRequests, guesser.post(path), path)
+		require.Equal(
+			t,
+			http.StatusTooManyRequests,
+			guesser.post(path),
+			path,
+		)
 	}
 
 	// All else is his, and all of it is everybody else's.
-	require.Equal(t, http.StatusOK, guesser.post("/search"))
-	require.Equal(t, http.StatusOK, get(guesser.client, shopAddress+"/login").status)
-	require.Equal(t, http.StatusFound, office.post("/login?right"))
+	require.Equal(
+		t,
+		http.StatusOK,
+		guesser.post("/search"),
+	)
+	require.Equal(
+		t,
+		http.StatusOK,
+		get(guesser.client, shopAddress+"/login").status,
+	)
+	require.Equal(
+		t,
+		http.StatusFound,
+		office.post("/login?right"),
+	)
 }
 
 func TestEachPostCountsWhereAnAnswerTellsNothing(t *testing.T) {
@@ -107,10 +149,18 @@ func TestEachPostCountsWhereAnAnswerTellsNothing(t *testing.T) {
 	guesser := e.guesser(".102")
 
 	for range mostFailed {
-		require.Equal(t, http.StatusOK, guesser.post("/door"))
+		require.Equal(
+			t,
+			http.StatusOK,
+			guesser.post("/door"),
+		)
 	}
 
-	require.Equal(t, http.StatusTooManyRequests, guesser.post("/door"))
+	require.Equal(
+		t,
+		http.StatusTooManyRequests,
+		guesser.post("/door"),
+	)
 }
 
 // Answers come late: who guesses a hundred times at once has not failed yet.
@@ -133,7 +183,11 @@ func TestGuessesThatRunAreCounted(t *testing.T) {
 	}
 
 	e.until("have them all run", func() bool { return node.logins.Load() == mostFailed })
-	require.Equal(t, http.StatusTooManyRequests, guesser.post("/login?right"))
+	require.Equal(
+		t,
+		http.StatusTooManyRequests,
+		guesser.post("/login?right"),
+	)
 
 	cancel()
 	e.until("forget them", func() bool { return guesser.post("/login?right") == http.StatusFound })

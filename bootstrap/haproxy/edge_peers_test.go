@@ -65,7 +65,13 @@ func (e *edge) begin() visitorOf {
 	e.t.Helper()
 
 	got := get(e.client(false), "https://shop.example.org/begin")
-	require.Equal(e.t, http.StatusOK, got.status, "%v", got.err)
+	require.Equal(
+		e.t,
+		http.StatusOK,
+		got.status,
+		"%v",
+		got.err,
+	)
 
 	cookie, _, _ := strings.Cut(got.header.Get("Set-Cookie"), ";")
 
@@ -149,8 +155,16 @@ func twoEdges(t *testing.T) (first, second *edge, by pki.Pair) {
 	two := newEdgeAt(t, network, edgeNode{"edge-2", ".22", by}, sites, edgePeers(network)...)
 
 	for _, e := range []*edge{one, two} {
-		e.answers("use the first", "https://shop.example.org/", from("shop-1"))
-		e.answers("use the second", "https://shop.example.org/", from("shop-2"))
+		e.answers(
+			"use the first",
+			"https://shop.example.org/",
+			from("shop-1"),
+		)
+		e.answers(
+			"use the second",
+			"https://shop.example.org/",
+			from("shop-2"),
+		)
 	}
 
 	return one, two, by
@@ -186,13 +200,21 @@ func TestASessionStaysWithItsNodeWhenTheEdgeIsLost(t *testing.T) {
 		}
 	}
 
-	require.True(t, keeps(first)(), "the node that began them has them")
+	require.True(
+		t,
+		keeps(first)(),
+		"the node that began them has them",
+	)
 
 	// What the second knows, the first has told it.
 	second.until("hear of the sessions", keeps(second))
 
 	first.dies()
-	require.True(t, keeps(second)(), "the first is lost")
+	require.True(
+		t,
+		keeps(second)(),
+		"the first is lost",
+	)
 
 	// The lost one's successor has another address, of which a running process cannot be told. The next one learns
 	// the sessions from it.
@@ -226,7 +248,11 @@ func TestASessionWhoseNodeIsGoneStaysWithTheNextOne(t *testing.T) {
 	// His old node is back: he does not go to and fro.
 	for _, e := range []*edge{first, second} {
 		e.put(snapshot("", 0, edgePeers(first.network)...))
-		e.answers("use it again", "https://shop.example.org/", from(v.node))
+		e.answers(
+			"use it again",
+			"https://shop.example.org/",
+			from(v.node),
+		)
 	}
 
 	require.True(t, first.keeps(moved))
@@ -275,5 +301,9 @@ func TestOnlyNodesOfTheEdgeTellItOfSessions(t *testing.T) {
 	}
 
 	require.NoError(t, says(edgeNode{name: "edge-2", by: by}))
-	require.ErrorContains(t, says(edgeNode{name: "edge-2", by: stranger}), "unknown certificate authority")
+	require.ErrorContains(
+		t,
+		says(edgeNode{name: "edge-2", by: stranger}),
+		"unknown certificate authority",
+	)
 }

@@ -94,11 +94,20 @@ func (b *browserAt) visits(t *testing.T) (kept bool) {
 
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, response.StatusCode, string(text))
+	require.Equal(
+		t,
+		http.StatusOK,
+		response.StatusCode,
+		string(text),
+	)
 
 	before := b.last
 	b.last = visitCount{}
-	require.NoError(t, json.Unmarshal(text, &b.last), string(text))
+	require.NoError(
+		t,
+		json.Unmarshal(text, &b.last),
+		string(text),
+	)
 
 	return b.last.Count == before.Count+1
 }
@@ -159,7 +168,11 @@ func (way sessionWay) promises(t *testing.T) {
 		all[number].visits(t)
 	}
 
-	require.Zero(t, lostOf(t, all), "calm")
+	require.Zero(
+		t,
+		lostOf(t, all),
+		"calm",
+	)
 
 	if way.affinity == "application" {
 		second.until("hear of the sessions", func() bool { return second.entries() >= browsers })
@@ -167,7 +180,11 @@ func (way sessionWay) promises(t *testing.T) {
 
 	first.dies()
 	at.Store(second)
-	require.Zero(t, lostOf(t, all), "the edge is lost")
+	require.Zero(
+		t,
+		lostOf(t, all),
+		"the edge is lost",
+	)
 
 	// The node of the last visitor.
 	lost := all[browsers-1].last.Node
@@ -185,7 +202,13 @@ func (way sessionWay) promises(t *testing.T) {
 		its = 0
 	}
 
-	require.Equal(t, its, lostOf(t, all), "%s is lost, and what it alone knew", lost)
+	require.Equal(
+		t,
+		its,
+		lostOf(t, all),
+		"%s is lost, and what it alone knew",
+		lost,
+	)
 }
 
 // nodes are two behind the site.

@@ -27,8 +27,16 @@ func TestAnEdgeServesTwoSites(t *testing.T) {
 	newSiteNode(t, "web-1", e.network+".31")
 	newSiteNode(t, "shop-1", e.network+".41")
 
-	e.answers("serve the first", "https://www.example.org/", from("web-1"))
-	e.answers("serve the second", "https://shop.example.org/", from("shop-1"))
+	e.answers(
+		"serve the first",
+		"https://www.example.org/",
+		from("web-1"),
+	)
+	e.answers(
+		"serve the second",
+		"https://shop.example.org/",
+		from("shop-1"),
+	)
 	e.until("say so", func() bool {
 		return e.state().Healthy && e.state().Reason == "serves all sites (2)"
 	})
