@@ -90,6 +90,10 @@ func (a *Agent) HealthHandler() http.Handler {
 	return a.healthHandler()
 }
 
+func (a *Agent) ReportedFacts() map[string]string {
+	return a.reportedFacts()
+}
+
 func (a *Agent) LocalHandler() http.Handler {
 	return a.localHandler()
 }

@@ -205,6 +205,7 @@ func (a *Agent) localHandler() http.Handler {
 	mux.HandleFunc("GET /forget", a.serveForget)
 	mux.HandleFunc("POST /forget", a.serveForget)
 	mux.HandleFunc("POST /drift", a.serveDrift)
+	mux.HandleFunc("POST /share", a.serveShare)
 
 	return mux
 }

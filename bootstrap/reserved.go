@@ -60,7 +60,8 @@ func (a *Agent) reportedFacts() map[string]string {
 	facts, keeper := a.status.Facts, a.keeper
 	a.mu.Unlock()
 
-	if keeper == nil {
+	share := a.share()
+	if keeper == nil && share == "" {
 		return facts
 	}
 
@@ -70,7 +71,13 @@ func (a *Agent) reportedFacts() map[string]string {
 		facts = map[string]string{}
 	}
 
-	facts[peerset.FactReservedIP] = keeper.Fact()
+	if keeper != nil {
+		facts[peerset.FactReservedIP] = keeper.Fact()
+	}
+
+	if share != "" {
+		facts[peerset.FactShare] = share
+	}
 
 	return facts
 }

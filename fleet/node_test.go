@@ -236,6 +236,11 @@ func (w *world) command(document cloudinit.Node, address, command string) string
 		return "{}"
 	}
 
+	if share, ok := strings.CutPrefix(command, "hornero-bootstrap share "); ok {
+		w.history = append(w.history, "share "+share+" of "+document.Node)
+		return ""
+	}
+
 	if name, ok := strings.CutPrefix(command, "hornero-bootstrap forget --yes --force "); ok {
 		return w.forget(name)
 	}

@@ -27,9 +27,11 @@ var (
 type Roll struct {
 	Role     string
 	Strategy string // StrategyRolling where empty
-	Share    int    // of the traffic that a canary gets at least, in percent; 0: what one node gets
-	All      bool   // also the nodes that are as wanted
-	NoExtra  bool   // no extra node is launched first: less cost, and no way back
+	// Share is what part of the traffic a canary gets at least, in percent, and no more where an edge of the stack's
+	// own brings all of it; 0: what one node gets.
+	Share   int
+	All     bool // also the nodes that are as wanted
+	NoExtra bool // no extra node is launched first: less cost, and no way back
 
 	// Restore takes back what was written into stack.yaml for this roll, before it goes back; nil where nothing was.
 	Restore func(context.Context) error
@@ -48,7 +50,7 @@ func (f *Fleet) Roll(ctx context.Context, roll Roll) error {
 	}
 
 	if s.strategy != "" {
-		return s.isStanding()
+		return s.goesOnStanding(ctx)
 	}
 
 	if err := f.awaitTakenLock(ctx); err != nil {
@@ -328,6 +330,7 @@ func (s *rollState) tryExtra(ctx context.Context) error {
 		}
 
 		if err == nil {
+			s.giveShare(ctx, fresh)
 			err = f.watch(ctx, fresh)
 		}
 

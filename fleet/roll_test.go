@@ -187,6 +187,35 @@ func TestACanaryStandsUntilItsOperatorSaysHowItEnds(t *testing.T) {
 	}
 }
 
+// Behind an edge of the stack's own a canary gets the part that was asked for, and another one at any time.
+func TestACanaryBehindAnEdgeGetsItsShare(t *testing.T) {
+	t.Parallel()
+
+	w := newAPIWorld(t, edgedStack)
+	w.mustUp()
+	w.snapshot("api-1", "hornero:role:api", "hornero:release:debian-13", "hornero:document:4")
+
+	roll := fleet.Roll{
+		Role:     "api",
+		Strategy: fleet.StrategyCanary,
+		Share:    10,
+	}
+	require.NoError(t, w.fleet().Roll(t.Context(), roll))
+	require.Equal(t, []string{"share 10 of api-3"}, w.history)
+
+	roll.Share = 25
+	require.NoError(t, w.fleet().Roll(t.Context(), roll))
+	require.Equal(t, []string{"share 10 of api-3", "share 25 of api-3"}, w.history)
+
+	roll.Share = 40
+	require.ErrorContains(t, w.fleet().Roll(t.Context(), roll), "(1 beside 2) can take 33 % at most")
+
+	// Without a share it stands as any does.
+	roll.Share = 0
+	require.ErrorIs(t, w.fleet().Roll(t.Context(), roll), fleet.ErrStanding)
+	require.Len(t, w.history, 2)
+}
+
 // namesNothing is for stacks whose file names no image.
 func namesNothing(context.Context, map[string]int) error {
 	return errors.New("stack.yaml names no image")

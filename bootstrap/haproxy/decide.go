@@ -66,8 +66,11 @@ func Decide(servers []Server, roles Roles, snapshot peerset.Snapshot) Plan {
 	var plan Plan
 	var moving, reading, writing []string
 
+	weights := sharesOf(servers, roles, snapshot)
+
 	for _, server := range servers {
 		want := wanted(server, roles, snapshot)
+		want.weight = weights[server.id()]
 
 		if want.closed(server) {
 			plan.Close = append(plan.Close, set(server, "state maint"))
@@ -101,6 +104,7 @@ type want struct {
 	moved  bool // its node has another address
 	reader bool
 	writer bool
+	weight int // of a node behind a site of an edge; 0: as much as any
 }
 
 func wanted(server Server, roles Roles, snapshot peerset.Snapshot) want {
@@ -133,7 +137,7 @@ func (w want) read(server Server) []string {
 
 	switch {
 	case server.Maintenance || w.moved:
-		return openForReads(server, w.moved || !w.peer.Healthy)
+		return openForReads(server, w.moved || !w.peer.Healthy, w)
 
 	case leaves && server.Weight != 0:
 		// Not closed: the writer's health is what is checked here.
@@ -141,10 +145,22 @@ func (w want) read(server Server) []string {
 
 	case !leaves && server.Weight == 0:
 		// An agent ended in the middle of openForReads.
-		return []string{set(server, "weight 100%")}
+		return []string{set(server, w.fullWeight())}
+
+	case w.weight != 0 && server.Weight != w.weight:
+		return []string{set(server, w.fullWeight())}
 	}
 
 	return nil
+}
+
+// fullWeight is what a server that takes sessions weighs.
+func (w want) fullWeight() string {
+	if w.weight == 0 {
+		return "weight 100%"
+	}
+
+	return fmt.Sprintf("weight %d", w.weight)
 }
 
 // wasWriter tells the last writer, while nobody has taken the lease that it gave up and it serves all the same.
@@ -158,7 +174,7 @@ func wasWriter(server Server, peer peerset.Peer, snapshot peerset.Snapshot) bool
 
 // openForReads opens a server for reads. One that leaves maintenance counts as up until its first check; with doubt it
 // gets no session before that has passed.
-func openForReads(server Server, doubt bool) []string {
+func openForReads(server Server, doubt bool, w want) []string {
 	if !doubt {
 		return []string{set(server, "state ready")}
 	}
@@ -168,7 +184,7 @@ func openForReads(server Server, doubt bool) []string {
 		set(server, "weight 0"),
 		set(server, "state ready"),
 		set(server, "health down"),
-		set(server, "weight 100%"),
+		set(server, w.fullWeight()),
 	}
 }
 

@@ -102,10 +102,14 @@ func testSites() []roles.Site {
 }
 
 func newEdge(t *testing.T, sites []roles.Site, start ...peerset.Peer) *edge {
+	return newEdgeOn(t, newNetwork(), sites, start...)
+}
+
+func newEdgeOn(t *testing.T, network string, sites []roles.Site, start ...peerset.Peer) *edge {
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)
 
-	return newEdgeAt(t, newNetwork(), edgeNode{name: "edge-1", host: ".21", by: ca}, sites, start...)
+	return newEdgeAt(t, network, edgeNode{name: "edge-1", host: ".21", by: ca}, sites, start...)
 }
 
 func newEdgeAt(t *testing.T, network string, node edgeNode, sites []roles.Site, start ...peerset.Peer) *edge {

@@ -49,6 +49,10 @@ const (
 	ReservedIPUnable = "unable"
 )
 
+// FactShare is what a node reports that is to get a part of its role's visitors only, with all that report the same:
+// how much in percent.
+const FactShare = "share"
+
 // ForgottenPrefix opens the setting that remembers a node declared gone; its value is the incarnation, 0 for a
 // node that never registered.
 const ForgottenPrefix = "forgotten."

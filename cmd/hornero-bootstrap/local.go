@@ -170,6 +170,20 @@ func drainCommand() *cobra.Command {
 	}
 }
 
+func shareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "share PERCENT",
+		Short: "have an edge give this node and its like a part of their role's visitors; 0: as much as others",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query := url.Values{"percent": args}
+
+			_, err := ask(cmd.Context(), http.MethodPost, "/share?"+query.Encode())
+			return err
+		},
+	}
+}
+
 const forgetDescription = "Says what goes, asks, and declares the node gone with its data: " +
 	"nobody waits for it any more. Refuses a node that is alive, and one that has more\n" +
 	"of the data than any other is known to have."

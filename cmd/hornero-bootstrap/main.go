@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		statusCommand(stdout),
 		eventsCommand(stdout, stderr),
 		drainCommand(),
+		shareCommand(),
 		driftCommand(stdout),
 		forgetCommand(os.Stdin, stdout),
 		inspectCommand(stdout),

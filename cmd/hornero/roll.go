@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ those that "hornero plan" says are to be replaced. The site serves meanwhile.
                image is marked, and the command exits with 6: nothing else was touched. Else the nodes are replaced one
                after the other, and the extra one goes.
   canary       ends after the extra node, which gets its part of the traffic: with --share at least so many percent,
-               by as many extra nodes as that takes. --promote goes on, --abort goes back.
+               by as many extra nodes as that takes. Behind an edge of the stack's own it is that share and no more, and
+               the same command with another one changes it. --promote goes on, --abort goes back.
   blue-green   launches as many new nodes as there are, without traffic. When all are good they get all of it at once,
                are watched with it, and the old ones run on without: --abort switches back, --drop-old (or --promote)
                replaces them.
@@ -53,7 +55,7 @@ func rollCommand(file *string) *cobra.Command {
 		Short: "replace the nodes of a role one after the other, behind one that goes first",
 		Long:  rollHelp,
 		Example: "  hornero roll web\n" +
-			"  hornero roll web --strategy canary --share 30\n" +
+			"  hornero roll web --strategy canary --share 10%\n" +
 			"  hornero roll web --image web~1   # back to the image before",
 		Args: cobra.ExactArgs(1),
 
@@ -84,7 +86,7 @@ func rollCommand(file *string) *cobra.Command {
 func (r *rollFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&r.Strategy, "strategy", fleet.StrategyRolling, "rolling, canary or blue-green")
-	flags.IntVar(&r.Share, "share", 0, "what part of the traffic a canary gets at least, in percent")
+	flags.Var((*percent)(&r.Share), "share", "what part of the traffic a canary gets at least, in percent, as in 10%")
 	flags.BoolVar(&r.All, "all", false, "replace also the nodes that are as wanted")
 	flags.BoolVar(&r.NoExtra, "no-extra", false, "launch no extra node first: less cost, and no way back")
 	flags.StringVar(&r.image, "image", "", "write this image into stack.yaml first: NUMBER, ROLE~1 or newest")
@@ -104,6 +106,24 @@ func (r *rollFlags) add(cmd *cobra.Command) {
 		strategies,
 		cobra.ShellCompDirectiveNoFileComp,
 	))
+}
+
+// percent is a flag's number that may end in a sign for percent.
+type percent int
+
+func (p *percent) String() string { return strconv.Itoa(int(*p)) }
+
+func (p *percent) Type() string { return "percent" }
+
+func (p *percent) Set(text string) error {
+	number, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
+	if err != nil {
+		return fmt.Errorf("%q is no number of percent, as in 10%%", text)
+	}
+
+	*p = percent(number)
+
+	return nil
 }
 
 // strategies are those of --strategy.
