@@ -63,6 +63,11 @@ func (a *Agent) Among(set peerset.Set, expected map[string][]string) {
 	a.set, a.node.Expected = set, expected
 }
 
+// KeepsAs makes the agent a node of a role, with this peer set.
+func (a *Agent) KeepsAs(node, role string, set peerset.Set) {
+	a.set, a.node.Node, a.node.Role = set, node, role
+}
+
 // databaseRights are those of a database role whose leases have the names that older members know.
 var databaseRights = peerset.Rights{"db": {Driver: "galera", Leases: map[string]string{
 	peerset.LeaseWriter:          peerset.LeaseWriter,

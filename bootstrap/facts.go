@@ -54,6 +54,7 @@ func (a *Agent) facts() roles.Facts {
 	}
 
 	snapshot := a.set.Snapshot()
+	facts.Kept = keptBy(snapshot, a.node.Role)
 
 	for _, role := range a.manifest.Watches {
 		facts.Writers[role] = snapshot.Holder(a.rights.Lease(role, peerset.LeaseWriter))

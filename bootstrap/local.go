@@ -67,6 +67,7 @@ func (a *Agent) Status() status.Status {
 
 	s.Writer = writer.Holder == self.Name && writer.Incarnation == self.Incarnation
 	s.ReservedIP = a.reservedIP(snapshot)
+	s.Certificates = toldBy(snapshot, self.Role)
 	s.PeerSet = peerSetStatus(snapshot)
 	s.Checkers = a.asked.others(snapshot.Peers)
 	s.PeerSet.Writer = snapshot.Holder(a.rights.Lease(a.databaseRole(), peerset.LeaseWriter))
@@ -206,6 +207,8 @@ func (a *Agent) localHandler() http.Handler {
 	mux.HandleFunc("POST /forget", a.serveForget)
 	mux.HandleFunc("POST /drift", a.serveDrift)
 	mux.HandleFunc("POST /share", a.serveShare)
+	mux.HandleFunc("GET /kept", a.serveKept)
+	mux.HandleFunc("PUT /kept/{name}", a.serveKeep)
 
 	return mux
 }

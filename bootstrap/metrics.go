@@ -56,6 +56,7 @@ func (a *Agent) register() {
 
 	a.registerNode(m)
 	a.registerExpiry(m)
+	a.registerCertificates(m)
 	a.registerReservedIP(m)
 	a.registerPeerSet(m)
 }

@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/hornero/hornero/internal/certificates"
 	"github.com/hornero/hornero/internal/pki"
 )
 
@@ -12,10 +14,12 @@ type SiteLine struct {
 	Names []string `json:"names"` // the first is its address
 	Nodes string   `json:"nodes"` // the role behind it
 	By    []string `json:"by"`    // nodes of the edge that serve it now
+	// Certificate is what is told of one that renews itself; nil: it does not, or nobody told yet.
+	Certificate *certificates.Told `json:"certificate,omitempty"`
 }
 
 // siteLines are the sites of stack.yaml, with the nodes of its edge that are well.
-func (f *Fleet) siteLines(nodes []NodeLine) []SiteLine {
+func (f *Fleet) siteLines(nodes []NodeLine, answers []answer) []SiteLine {
 	by := []string{}
 
 	for _, node := range nodes {
@@ -27,14 +31,48 @@ func (f *Fleet) siteLines(nodes []NodeLine) []SiteLine {
 	var lines []SiteLine
 
 	for _, site := range f.Stack.Sites {
-		lines = append(lines, SiteLine{
+		line := SiteLine{
 			Names: site.Names,
 			Nodes: site.Nodes,
 			By:    by,
-		})
+		}
+
+		if site.Renewed() {
+			line.Certificate = toldOf(site.Names[0], answers)
+		}
+
+		lines = append(lines, line)
 	}
 
 	return lines
+}
+
+// toldOf is what the best informed node says of a certificate that renews itself; nil when none says anything.
+func toldOf(name string, answers []answer) *certificates.Told {
+	var said []answer
+	for _, one := range answers {
+		if _, told := one.status.Certificates[name]; told && one.err == nil {
+			said = append(said, one)
+		}
+	}
+
+	if len(said) == 0 {
+		return nil
+	}
+
+	best := slices.MaxFunc(said, func(a, b answer) int {
+		switch {
+		case newer(a.status.PeerSet, b.status.PeerSet):
+			return 1
+		case newer(b.status.PeerSet, a.status.PeerSet):
+			return -1
+		}
+
+		return 0
+	})
+	told := best.status.Certificates[name]
+
+	return &told
 }
 
 // uncertified are names of sites that their certificate is not for: browsers turn back.
@@ -43,6 +81,11 @@ func (f *Fleet) uncertified() []string {
 
 	for _, site := range f.Stack.Sites {
 		name := site.CertificateSecret()
+
+		// An authority gives it another.
+		if site.Renewed() {
+			continue
+		}
 
 		// One that is not there yet is made, or asked for, by the next `hornero up`.
 		text, err := f.Secrets.Get(name)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hornero/hornero/internal/certificates"
 	"github.com/hornero/hornero/internal/status"
 )
 
@@ -17,6 +18,16 @@ func Newest(said ...status.PeerSet) status.PeerSet {
 	}
 
 	return newest(answers)
+}
+
+// ToldOf is what is believed of what nodes say of a certificate.
+func ToldOf(name string, said ...status.Status) *certificates.Told {
+	var answers []answer
+	for _, one := range said {
+		answers = append(answers, answer{status: one})
+	}
+
+	return toldOf(name, answers)
 }
 
 // Admit gives nodes the traffic of their roles.

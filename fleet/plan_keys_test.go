@@ -182,6 +182,10 @@ func keyChanges() map[string]keyChange {
 		changes[key] = keyChange{why: "a test of a stack that has an edge, TestThePlanShowsEachKeyOfASite"}
 	}
 
+	for _, key := range acmeKeys() {
+		changes[key] = keyChange{why: "a test of a stack that has an edge, TestThePlanShowsEachKeyOfTheAuthority"}
+	}
+
 	for _, key := range optionKeys() {
 		changes["load_balancer."+key] = keyChange{why: "a table by the fields of the API's request"}
 	}

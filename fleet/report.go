@@ -139,7 +139,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 		report.Balancers = []BalancerLine{}
 		report.ReservedIP = f.reservedUnasked(known)
 		report.Nodes = found.unsure(f.nodeLines(answers))
-		report.Sites = f.siteLines(report.Nodes)
+		report.Sites = f.siteLines(report.Nodes, answers)
 
 		return report, nil
 	}
@@ -156,7 +156,7 @@ func (f *Fleet) Status(ctx context.Context) (Report, error) {
 	}
 
 	report.Nodes = f.nodeLines(answers)
-	report.Sites = f.siteLines(report.Nodes)
+	report.Sites = f.siteLines(report.Nodes, answers)
 
 	return report, f.addVouched(ctx, report.Nodes)
 }

@@ -124,7 +124,7 @@ func (m *Manifest) checkSettings(doc *report.Document) {
 		if !settingName.MatchString(name) {
 			doc.Add(at, "a setting's name must be lower-case letters, digits and _, got %q", name)
 		}
-		if name == SettingDrift || name == SettingDriftEvery || name == SettingSites {
+		if slices.Contains([]string{SettingDrift, SettingDriftEvery, SettingSites, SettingRenewal}, name) {
 			doc.Add(at, "every node has a setting of this name; call it otherwise")
 		}
 

@@ -29,6 +29,7 @@ var ownUnits = map[string]float64{
 	"nginx/debian-9/nginx.service":     5.0,
 	"php-fpm/php-fpm.service":          4.5,
 	"php-fpm/debian-9/php-fpm.service": 5.0,
+	"edge/hornero-acme.service":        4.0,
 }
 
 var exposureLine = regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)

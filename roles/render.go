@@ -34,6 +34,7 @@ type Facts struct {
 	Databases []Database // of the roles that watch this one
 	Settings  map[string]string
 	Secrets   map[string]report.Secret
+	Kept      map[string]string     // what nodes of this role keep in the peer set, by name
 	Peers     map[string][]PeerFact // by role, sorted by name
 	Expected  map[string][]string   // by role, sorted
 	PKI       map[string]string     // "ca", "certificate", "key": PEM
@@ -181,6 +182,10 @@ func (m *Manifest) functions(facts Facts) template.FuncMap {
 			return facts.Writers[role], err
 		},
 		"sites":   facts.sites,
+		"renewal": facts.renewal,
+		"account": facts.account,
+		"kept":    facts.kept,
+		"renewed": isRenewed,
 		"fronted": facts.fronted,
 		"fronts":  facts.fronts,
 	}

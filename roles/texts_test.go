@@ -68,6 +68,7 @@ func nodeFacts(role, release string) roles.Facts {
 			"site_shop.key":            "the shop's key",
 			"site.certificate":         "the site's certificate",
 			"site.key":                 "the site's key",
+			"site.renewal":             "renewal",
 		},
 		Peers: map[string][]roles.PeerFact{
 			"db":    {peer("db-1", "10.108.0.11"), late, replaced},
@@ -107,6 +108,8 @@ func nodeSettings(role string) map[string]string {
 
 	if manifest.Sites {
 		settings[roles.SettingSites] = roles.SitesText(edgeSites())
+		settings[roles.SettingAccount] = "the-account"
+		settings[roles.SettingRenewal] = `{"directory":"https://acme.example.org/dir"}`
 	}
 
 	return settings

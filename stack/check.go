@@ -140,6 +140,7 @@ func (c *check) stack(s *Stack) {
 	c.settings(s)
 	c.balancers(s)
 	c.sites(s)
+	c.acme(s)
 	c.reserved(s)
 	c.operators(s)
 	c.vpc(s)

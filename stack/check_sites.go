@@ -49,13 +49,15 @@ func (c *check) sites(s *Stack) {
 	names := map[string]string{}
 
 	for i, site := range s.Sites {
-		path := fmt.Sprintf("sites[%d]", i)
+		path := sitePath(i)
 		if !c.taken[path] {
 			c.site(path, site, s)
 			c.siteNames(path+".names", site.Names, names)
 		}
 	}
 }
+
+func sitePath(i int) string { return fmt.Sprintf("sites[%d]", i) }
 
 // noSites checks that no edge stands there with nothing to serve.
 func (c *check) noSites(s *Stack) {
@@ -123,7 +125,8 @@ func (c *check) site(path string, site Site, s *Stack) {
 
 	if at := path + ".certificate"; c.doc.Has(at) && !siteCertificatePattern.MatchString(site.Certificate) {
 		c.add(at, "must be a word of at most 31 lower-case letters, digits and _, got %q; the secrets "+
-			"site_WORD.certificate and site_WORD.key are the site's then", site.Certificate)
+			"site_WORD.certificate and site_WORD.key are the site's then, and of %s none", site.Certificate,
+			RenewedCertificate)
 	}
 
 	if at := path + ".balance"; c.doc.Has(at) {

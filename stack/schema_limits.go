@@ -30,6 +30,11 @@ var schemaHelp = map[string]string{
 	"reserved_ip":         "an address of the account that one node of a role holds",
 	"reserved_ip.nodes":   "the role whose nodes hold it",
 	"reserved_ip.address": "a reserved IP of the account, in the stack's region",
+	"acme":                "the authority of the certificates of sites that renew themselves (certificate: acme)",
+	"acme.email":          "whom the authority reaches, and who agrees to its terms",
+	"acme.directory":      "where clients of the authority begin; without it Let's Encrypt's",
+	"acme.profile":        "which of the authority's kinds of certificates, by its name; without it the usual one",
+	"acme.authority":      "PEM of who vouches for the directory's host, where Debian does not trust it",
 	"drift":               "what a node does whose files are not as they were baked",
 	"drift_every":         "how often a node compares its whole disk with its image's record",
 	"images":              "what holds for the images of the stack's roles",
@@ -87,6 +92,10 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 		"reserved_ip":         {"required": []string{"nodes", "address"}},
 		"reserved_ip.nodes":   {"enum": roleNames(manifests, mayHold)},
 		"reserved_ip.address": {"format": "ipv4"},
+
+		"acme":           {"required": []string{"email"}},
+		"acme.email":     {"pattern": "@"},
+		"acme.directory": {"pattern": "^https://", "default": DefaultDirectory},
 
 		"domain":                {"required": []string{"name", "records"}},
 		"domain.name":           {"pattern": domainPattern.String()},

@@ -19,7 +19,7 @@ var siteHelp = map[string]string{
 	"[].slow_start": "how long a node takes to its whole share of the visitors",
 
 	"[].certificate": "a word: the certificate of the secrets site_WORD.certificate and site_WORD.key; without it " +
-		"site.certificate, which the stack makes by itself",
+		"site.certificate, which the stack makes by itself; acme: one that renews itself",
 
 	"[].hsts": "how long browsers shall ask by https only, as in 5m at first; never told of the stack's own " +
 		"certificate",

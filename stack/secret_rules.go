@@ -28,6 +28,10 @@ func (s *Stack) SecretsOf(manifest *roles.Manifest, manifests map[string]*roles.
 			names[name] = true
 			names[strings.TrimSuffix(name, certificateOf)+keyOf] = true
 		}
+
+		if s.renews() {
+			names[roles.SecretRenewal] = true
+		}
 	}
 
 	// Only nodes that may hold the address get the token that moves it.

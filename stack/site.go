@@ -2,6 +2,7 @@ package stack
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ type Site struct {
 	// Serves names what of the role's `serves` visitors get; empty: the first that speaks HTTP.
 	Serves string `yaml:"serves"`
 	// Certificate is a word: that of the secrets site_WORD.certificate and site_WORD.key; empty: site.certificate and
-	// site.key, which the stack makes by itself.
+	// site.key, which the stack makes by itself. RenewedCertificate is got from an authority.
 	Certificate string `yaml:"certificate"`
 	HTTP2       *bool  `yaml:"http2"`    // nil: browsers may speak it
 	Redirect    bool   `yaml:"redirect"` // who comes by http is sent to https
@@ -71,9 +72,10 @@ const (
 	DefaultFailures = 10
 )
 
-// secrets is the beginning of the names of the site's secrets.
+// secrets is the beginning of the names of the site's secrets. Until an authority has given a certificate the site has
+// the stack's own.
 func (s Site) secrets() string {
-	if s.Certificate == "" {
+	if s.Certificate == "" || s.Renewed() {
 		return ownSite
 	}
 
@@ -136,6 +138,7 @@ func (s *Stack) SiteSettings(
 
 	if manifest.Sites {
 		settings[roles.SettingSites] = roles.SitesText(s.sitesFor(manifests, secrets))
+		maps.Copy(settings, s.renewalSettings(manifest, secrets))
 	}
 
 	if edge := s.edge(manifests); edge != nil && s.onlyBehindEdge(manifest.Name, manifests) {
@@ -164,7 +167,7 @@ func (s *Stack) sitesFor(manifests map[string]*roles.Manifest, secrets *Secrets)
 		one := site.plain(manifests[site.Nodes])
 
 		// A browser that was told so would not come again when the stack's own certificate is what it gets.
-		if secrets.ownsSite(site) {
+		if !site.Renewed() && secrets.ownsSite(site) {
 			one.HSTS = 0
 		}
 
@@ -193,6 +196,10 @@ func (s Site) plain(behind *roles.Manifest) roles.Site {
 		Timeout:     wholeSeconds(cmp.Or(s.Idle, serve.Timeout, roles.DefaultServeTimeout)),
 		Tunnel:      wholeSeconds(cmp.Or(s.Tunnel, DefaultTunnel)),
 		SlowStart:   wholeSeconds(cmp.Or(s.SlowStart, DefaultSlowStart)),
+	}
+
+	if s.Renewed() {
+		one.Certificate = roles.RenewedCertificate(s.Names[0])
 	}
 
 	if s.Affinity == AffinitySource {
@@ -240,8 +247,12 @@ func (s *Secrets) ownsSite(site Site) bool {
 func (s *Stack) siteRules() map[string]roles.SecretRule {
 	rules := map[string]roles.SecretRule{}
 
+	if s.renews() {
+		rules[roles.SecretRenewal] = renewalRule()
+	}
+
 	for _, site := range s.Sites {
-		if site.Certificate == "" {
+		if site.Certificate == "" || site.Renewed() {
 			continue
 		}
 

@@ -55,6 +55,7 @@ type Stack struct {
 	LoadBalancer *Balancer                         `yaml:"load_balancer"` // the only one, without a name; nil: none
 	Balancers    []Balancer                        `yaml:"balancers"`     // several, or one with a name
 	Sites        []Site                            `yaml:"sites"`         // of the stack's own edge
+	ACME         *ACME                             `yaml:"acme"`          // nil: no certificate renews itself
 	ReservedIP   *ReservedIP                       `yaml:"reserved_ip"`   // nil: none
 	Domain       *Domain                           `yaml:"domain"`        // nil: no record is the stack's
 	VPC          *VPC                              `yaml:"vpc"`           // nil: its range is one that is free

@@ -113,6 +113,25 @@ func newEdgeOn(t *testing.T, network string, sites []roles.Site, start ...peerse
 }
 
 func newEdgeAt(t *testing.T, network string, node edgeNode, sites []roles.Site, start ...peerset.Peer) *edge {
+	return newEdgeWith(
+		t,
+		network,
+		node,
+		func(*proxy) {},
+		sites,
+		start...,
+	)
+}
+
+// newEdgeWith is an edge whose facts are changed before it starts.
+func newEdgeWith(
+	t *testing.T,
+	network string,
+	node edgeNode,
+	with func(*proxy),
+	sites []roles.Site,
+	start ...peerset.Peer,
+) *edge {
 	e := &edge{trusting: x509.NewCertPool()}
 
 	for at, peer := range start {
@@ -139,6 +158,8 @@ func newEdgeAt(t *testing.T, network string, node edgeNode, sites []roles.Site, 
 			p.roles.Sites[site.Key()] = site.Role
 			e.certify(t, p, site)
 		}
+
+		with(p)
 	})
 
 	return e

@@ -53,6 +53,7 @@ func sampleSites(role string) []roles.Site {
 
 	full := plain
 	full.Names = []string{"www.example.org", "example.org"}
+	full.Certificate = roles.RenewedCertificate("www.example.org")
 	full.Balance = "roundrobin"
 	full.Affinity = "cookie"
 	full.Redirect = true
@@ -162,6 +163,7 @@ func addSettings(settings map[string]string, manifest *roles.Manifest) {
 	}
 	if manifest.Sites {
 		settings[roles.SettingSites] = roles.SitesText(sampleSites(manifest.Name))
+		settings[roles.SettingAccount] = rand.Text()
 	}
 }
 

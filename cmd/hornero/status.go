@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hornero/hornero/fleet"
+	"github.com/hornero/hornero/internal/certificates"
 )
 
 func statusCommand(file *string) *cobra.Command {
@@ -116,7 +117,33 @@ func printSites(w io.Writer, sites []fleet.SiteLine) {
 	for _, site := range sites {
 		by := cmp.Or(strings.Join(site.By, ", "), "nobody")
 		fmt.Fprintf(w, "site  https://%s  of role %s, by %s\n", site.Names[0], site.Nodes, by)
+
+		if site.Certificate != nil {
+			fmt.Fprintf(w, "  certificate  %s\n", certificateLine(*site.Certificate))
+		}
 	}
+}
+
+// certificateLine tells of a certificate that renews itself.
+func certificateLine(told certificates.Told) string {
+	line := "none yet: visitors get the stack's own"
+	if !told.Ends.IsZero() {
+		line = fmt.Sprintf(
+			"ends %s, is renewed %s",
+			told.Ends.UTC().Format(time.DateOnly),
+			told.Renews.UTC().Format(time.DateOnly),
+		)
+	}
+
+	if wrong := cmp.Or(told.Alarm, told.Trouble); wrong != "" {
+		line += "; " + wrong
+	}
+
+	if told.Trouble != "" {
+		line += "; next try " + told.Next.UTC().Format(time.RFC3339)
+	}
+
+	return line
 }
 
 // printNodes prints a table whose columns keep their places from one call to the next.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hornero/hornero/internal/certificates"
 )
 
 // Status is what `hornero-bootstrap status --json` prints.
@@ -38,6 +40,8 @@ type Status struct {
 	// in a row. Load balancers are among them.
 	Checkers map[string]int `json:"checkers,omitempty"`
 	Figures  Figures        `json:"figures,omitzero"` // what its driver measures
+	// Certificates are those of the role's sites that renew themselves, by name.
+	Certificates map[string]certificates.Told `json:"certificates,omitempty"`
 	// Marks are the seconds from the agent's start to each phase's end.
 	Marks map[string]float64 `json:"marks"`
 }
