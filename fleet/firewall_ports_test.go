@@ -43,6 +43,21 @@ func ownRole(name, ports, watches string) string {
 	return "version: 1\nname: " + name + "\nsummary: of the user's own\npeers: client\n" + ports + watches
 }
 
+// An arbitrator has a vote in Galera, and nothing to ask the server.
+func TestAnArbitratorReachesGalera(t *testing.T) {
+	t.Parallel()
+
+	const nodes = "version: 1\nname: blog\ncloud: lab\nregion: fra1\n" +
+		"nodes:\n  - {name: db, role: db, count: 2}\n  - {name: vote, role: arbitrator, count: 1}\n"
+
+	w := newWorldOf(t, nodes, nil)
+	require.NoError(t, w.up())
+
+	open := w.lets("hornero-blog-db")
+	require.Contains(t, open, "tcp 4567 from hornero:blog:role:arbitrator, hornero:blog:role:db")
+	require.Contains(t, open, "tcp 3306 from hornero:blog:role:db")
+}
+
 func TestLimitsOfFirewalls(t *testing.T) {
 	t.Parallel()
 

@@ -277,13 +277,21 @@ func (w wall) allow(sources *godo.Sources, role, from string) {
 	case roles.FromSelf:
 		sources.Tags = append(sources.Tags, f.tag("role", role))
 
-	case roles.FromWatchers:
+	case roles.FromWatchers, roles.FromProxies, roles.FromArbitrators:
+		driver := roles.DriverOf(from)
+
 		for _, other := range w.roles {
-			watched := f.Stack.Watched(f.manifest(other))
-			if other != role && slices.Contains(watched, role) { // its own nodes are "self"
+			manifest := f.manifest(other)
+			watches := slices.Contains(f.Stack.Watched(manifest), role)
+
+			// Its own nodes are "self".
+			if other != role && watches && (driver == "" || driver == manifest.Driver) {
 				sources.Tags = append(sources.Tags, f.tag("role", other))
 			}
 		}
+
+	case roles.FromClients:
+		sources.Addresses = append(sources.Addresses, f.Stack.ClientAddresses...)
 
 	case roles.FromLoadBalancer:
 		for _, b := range w.balanced {

@@ -115,16 +115,14 @@ func TestEachRoleHasAFirewall(t *testing.T) {
 		agent   = "tcp 9201 from hornero:blog"
 		peers   = "tcp 9202 from hornero:blog"
 		metrics = "tcp 9203 from hornero:blog"
-
-		watchers = "hornero:blog:role:db, hornero:blog:role:proxy, hornero:blog:role:web"
 	)
 
 	require.Equal(t, []string{
 		ping,
 		ssh,
-		"tcp 3306 from " + watchers,
+		"tcp 3306 from hornero:blog:role:db, hornero:blog:role:proxy",
 		"tcp 4444 from hornero:blog:role:db",
-		"tcp 4567 from " + watchers,
+		"tcp 4567 from hornero:blog:role:db",
 		"tcp 4568 from hornero:blog:role:db",
 		"tcp 9200 from hornero:blog",
 		agent,

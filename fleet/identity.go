@@ -56,6 +56,7 @@ func (f *Fleet) lasting(node stack.Node) (cloudinit.Node, error) {
 
 	settings := f.Stack.SettingsOf(node, manifest)
 	maps.Copy(settings, f.Stack.SiteSettings(manifest, f.Manifests, f.Secrets))
+	maps.Copy(settings, f.Stack.WallSettings(manifest))
 
 	return cloudinit.Node{
 		Stack:     f.Stack.Name,

@@ -158,6 +158,14 @@ func keyChanges() map[string]keyChange {
 			to:   "drift: report\nssh_keys: [ann]\n",
 			want: everybody,
 		},
+		"client_addresses": {
+			from: "drift: report\n",
+			to:   "drift: report\nclient_addresses: [10.9.0.0/16]\n",
+			want: append(
+				[]string{"change firewall hornero-blog-proxy: port 3306 from hornero:blog:role:"},
+				replaced("proxy-1", "proxy-2")...,
+			),
+		},
 		"operator_addresses": {
 			from: "drift: report\n",
 			to:   "drift: report\noperator_addresses: [203.0.113.0/24]\n",

@@ -40,7 +40,25 @@ const (
 	FromReservedIP = "reserved_ip"
 	// FromVisitors is anybody, or the load balancer that stands before the role.
 	FromVisitors = "visitors"
+	// FromProxies and FromArbitrators are the watchers that are run by a driver: they need of a database node what no
+	// other watcher of it does.
+	FromProxies     = "proxies"
+	FromArbitrators = "arbitrators"
+	// FromClients is who comes from stack.yaml's client_addresses.
+	FromClients = "clients"
 )
+
+// DriverOf is the driver of the watchers that a word of `from` names; "" for other words.
+func DriverOf(from string) string {
+	switch from {
+	case FromProxies:
+		return DriverHAProxy
+	case FromArbitrators:
+		return DriverArbitrator
+	}
+
+	return ""
+}
 
 var anybody = []string{
 	FromSelf,
@@ -50,6 +68,9 @@ var anybody = []string{
 	FromPeers,
 	FromReservedIP,
 	FromVisitors,
+	FromProxies,
+	FromArbitrators,
+	FromClients,
 }
 
 // check looks at what the manifest itself says, without what it includes.
@@ -124,7 +145,7 @@ func (m *Manifest) checkSettings(doc *report.Document) {
 		if !settingName.MatchString(name) {
 			doc.Add(at, "a setting's name must be lower-case letters, digits and _, got %q", name)
 		}
-		if slices.Contains([]string{SettingDrift, SettingDriftEvery, SettingSites, SettingRenewal}, name) {
+		if slices.Contains([]string{SettingDrift, SettingDriftEvery, SettingSites, SettingRenewal, SettingClients}, name) {
 			doc.Add(at, "every node has a setting of this name; call it otherwise")
 		}
 
@@ -205,6 +226,9 @@ func (m *Manifest) checkPorts(doc *report.Document) {
 
 		if port.Name == "" {
 			doc.Add(at+".name", "is missing; write what it is for, as in name: http")
+		}
+		if port.Connections < 0 {
+			doc.Add(at+".connections", "must be 1 or more, or left out, got %d", port.Connections)
 		}
 	}
 }

@@ -116,6 +116,10 @@ var wrongs = []struct {
 	},
 	{`ports: [{port: 0, name: x}]`, `5:16: ports[0].port: must be from 1 to 65535, got 0`},
 	{`ports: [{port: 65536, name: x}]`, `5:16: ports[0].port: must be from 1 to 65535, got 65536`},
+	{
+		`ports: [{port: 80, name: x, connections: -1}]`,
+		`5:42: ports[0].connections: must be 1 or more, or left out, got -1`,
+	},
 	{`ports: [{port: 80}]`, `5:9: ports[0].name: is missing; write what it is for, as in name: http`},
 	{
 		`ports: [{port: 80, name: x, from: [reserved_ip]}]`,

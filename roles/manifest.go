@@ -27,6 +27,9 @@ const (
 	Client = "client" // registers with the agents' API and watches
 )
 
+// limitConnections is among the limits of a release whose nft does not count connections.
+const limitConnections = "connection-limits"
+
 // The drivers: Go code that runs a role where a template cannot say it.
 const (
 	DriverArbitrator = "arbitrator" // a vote in a database cluster, without data
@@ -156,9 +159,12 @@ type Port struct {
 	Port int `yaml:"port"` // on the VPC address
 	// roles, or "self" (the role's own nodes), "watchers" (nodes of roles that watch this one), "load_balancer",
 	// "operator", "peers" (every node of the stack), "reserved_ip" (anybody, by that address), "visitors" (anybody;
-	// where a load balancer stands before the role and no reserved IP leads to it, that alone)
+	// where a load balancer stands before the role and no reserved IP leads to it, that alone), "proxies" and
+	// "arbitrators" (watchers that are run by that driver), "clients" (client_addresses of stack.yaml)
 	From []string `yaml:"from"`
 	Name string   `yaml:"name"` // what it is for
+	// Connections is how many one address may have open at a time; 0: any number.
+	Connections int `yaml:"connections"`
 }
 
 // Certificate is a certificate of an authority of its own: only nodes of roles that ask for it have one, and who trusts
@@ -227,6 +233,14 @@ func (m *Manifest) On(release string) *Manifest {
 	filtered.Files = slices.DeleteFunc(slices.Clone(m.Files), otherFile)
 	filtered.Templates = slices.DeleteFunc(slices.Clone(m.Templates), otherTemplate)
 	filtered.Programs = slices.DeleteFunc(slices.Clone(m.Programs), otherProgram)
+
+	if slices.Contains(m.Limits[release], limitConnections) {
+		filtered.Ports = slices.Clone(m.Ports)
+
+		for i := range filtered.Ports {
+			filtered.Ports[i].Connections = 0
+		}
+	}
 
 	// The role's own stands behind a piece's.
 	filtered.Files = lastOf(filtered.Files, func(f File) string { return f.Path })

@@ -136,3 +136,41 @@ func TestWhereAProgramListensIsFound(t *testing.T) {
 		require.Equal(t, want, fmt.Sprint(opened(t, text)))
 	}
 }
+
+func TestConnectionsAreCountedWhereNftCan(t *testing.T) {
+	counted := func(role, release string) []int {
+		manifest, err := roles.Load(roles.Embedded(), role)
+		require.NoError(t, err)
+
+		var ports []int
+
+		for _, port := range manifest.On(release).Ports {
+			if port.Connections > 0 {
+				ports = append(ports, port.Port)
+			}
+		}
+
+		return ports
+	}
+
+	require.Equal(t, []int{3306}, counted("db", "debian-13"))
+	require.Equal(t, []int{3306, 3307}, counted("proxy", "debian-12"))
+	require.Empty(t, counted("db", "debian-9"))
+	require.Empty(t, counted("proxy", "debian-9"))
+}
+
+// What a manifest only serves is a door, too.
+func TestDoors(t *testing.T) {
+	manifest := &roles.Manifest{
+		Ports:  []roles.Port{{Port: 80, From: []string{roles.FromVisitors}, Name: "http"}},
+		Serves: []roles.Serve{{Port: 80, ProxyPort: 83, Name: "http"}, {Port: 90, Name: "api"}},
+	}
+
+	undeclared := []string{roles.FromWatchers, roles.FromLoadBalancer}
+	require.Equal(t, []roles.Port{
+		{Port: 80, From: []string{roles.FromVisitors}, Name: "http"},
+		{Port: 83, From: undeclared, Name: "http"},
+		{Port: 90, From: undeclared, Name: "api"},
+	}, manifest.Doors())
+	require.Len(t, manifest.Ports, 1, "it is as it was")
+}

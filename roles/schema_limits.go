@@ -35,6 +35,8 @@ func schemaLimits() map[string]jsonschema.Schema {
 		"ports[]":      {"required": []string{"port", "name"}},
 		"ports[].port": jsonschema.Port(),
 		"ports[].name": {"minLength": 1},
+
+		"ports[].connections": {"minimum": 0},
 		// Enumerated, too, so that an editor offers them.
 		"ports[].from[]": {"type": "string", "anyOf": []schema{{"enum": anybody}, word(folderName)}},
 

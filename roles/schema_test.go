@@ -141,6 +141,7 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		shop("templates: [{source: text, path: /a, reload: nginx.service}]"),
 		shop("services: [shop.service]"),
 		shop("ports: [{port: 0, name: http}]"),
+		shop("ports: [{port: 80, name: http, connections: -1}]"),
 		shop("ports: [{port: 65536, name: http}]"),
 		shop("ports: [{port: http, name: http}]"),
 		shop("ports: [{port: 80}]"),

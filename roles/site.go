@@ -13,6 +13,9 @@ import (
 // SettingSites are the stack's sites as JSON: a setting of the nodes of a role that serves them.
 const SettingSites = "sites"
 
+// SettingClients are the addresses and networks of clients, between spaces: a setting of the nodes that let them in.
+const SettingClients = "client_addresses"
+
 // SettingFronts are the roles whose nodes alone bring visitors to this one's, a line each: a setting of nodes behind
 // sites that no load balancer reaches.
 const SettingFronts = "sites.fronts"

@@ -143,6 +143,7 @@ func (c *check) stack(s *Stack) {
 	c.acme(s)
 	c.reserved(s)
 	c.operators(s)
+	c.clients(s)
 	c.vpc(s)
 	c.project(s)
 	c.sshKeys(s)

@@ -20,9 +20,28 @@ func (c *check) operators(s *Stack) {
 		return
 	}
 
+	c.addresses(key, s.OperatorAddresses)
+}
+
+// clients checks who uses the stack's services and is no node of it.
+func (c *check) clients(s *Stack) {
+	const key = "client_addresses"
+	if !c.doc.Has(key) {
+		return
+	}
+
+	if len(s.ClientAddresses) == 0 {
+		c.add(key, "must name addresses, as in [10.108.16.0/20]; remove it when there are no clients")
+	}
+
+	c.addresses(key, s.ClientAddresses)
+}
+
+// addresses checks a list of addresses and networks.
+func (c *check) addresses(key string, list []string) {
 	first := map[netip.Prefix]int{}
 
-	for i, text := range s.OperatorAddresses {
+	for i, text := range list {
 		path := fmt.Sprintf("%s[%d]", key, i)
 
 		prefix, problem := operatorPrefix(text)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hornero/hornero/roles"
 )
 
 func TestWhoMayLogIn(t *testing.T) {
@@ -63,4 +65,24 @@ func TestWhoCannotLogIn(t *testing.T) {
 
 	_, err := parse(t, "https: 443", "https: 443\noperator_addresses:")
 	require.ErrorContains(t, err, "operator_addresses: must name the addresses")
+}
+
+func TestClientAddresses(t *testing.T) {
+	s, err := parse(t, "https: 443", "https: 443\nclient_addresses: [10.9.0.0/16, 203.0.113.7]")
+	require.NoError(t, err)
+	require.Equal(t, []string{"10.9.0.0/16", "203.0.113.7"}, s.ClientAddresses)
+
+	// Those who let clients in are told of them, and nobody else.
+	letsIn := &roles.Manifest{Ports: []roles.Port{{Port: 7, From: []string{roles.FromClients}}}}
+	require.Equal(t, map[string]string{"client_addresses": "10.9.0.0/16 203.0.113.7"}, s.WallSettings(letsIn))
+	require.Empty(t, s.WallSettings(&roles.Manifest{}))
+
+	s.ClientAddresses = nil
+	require.Empty(t, s.WallSettings(letsIn))
+
+	_, err = parse(t, "https: 443", "https: 443\nclient_addresses: []")
+	require.ErrorContains(t, err, "client_addresses: must name addresses, as in [10.108.16.0/20]")
+
+	_, err = parse(t, "https: 443", "https: 443\nclient_addresses: [10.9.0.1/16]")
+	require.ErrorContains(t, err, `client_addresses[0]: "10.9.0.1/16" is an address inside of a network`)
 }

@@ -53,6 +53,8 @@ var schemaHelp = map[string]string{
 	"project":               "the account's project that Droplets, load balancers and the reserved IP are in; it stays",
 	"ssh_keys":              "keys of the account that log in, too: names, fingerprints or numbers",
 	"operator_addresses":    "who may reach port 22: addresses and networks; without it everybody",
+	"client_addresses": "who uses what the stack serves and is no node of it, such as its database: addresses and " +
+		"networks; without it nobody",
 }
 
 // schemaLimits are what values may be, by their place in stack.yaml.
@@ -114,6 +116,9 @@ func schemaLimits(manifests map[string]*roles.Manifest) map[string]schema {
 
 		"operator_addresses":   {"minItems": 1},
 		"operator_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},
+
+		"client_addresses":   {"minItems": 1},
+		"client_addresses[]": {"pattern": `^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`},
 	}
 
 	addBalancerLimits(limits, manifests)

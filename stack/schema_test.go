@@ -47,6 +47,7 @@ func TestTheSchemaAllowsWhatTheCheckAllows(t *testing.T) {
 		{"several balancers", "nodes:\n", "balancers: [{name: a, nodes: api, serves: admin, https: 443}]\nnodes:\n"},
 		{"the short form", "nodes:\n", "load_balancer: {nodes: web, http: 80}\nnodes:\n"},
 		{"a reserved IP", "nodes:\n", "reserved_ip: {nodes: proxy, address: 203.0.113.9}\nnodes:\n"},
+		{"clients", "nodes:\n", "client_addresses: [10.9.0.0/16]\nnodes:\n"},
 		{"operators", "nodes:\n", "operator_addresses: [203.0.113.7, 198.51.100.0/24, '2001:db8::/48']\nnodes:\n"},
 		{"records", "nodes:\n", "load_balancer: {nodes: web, http: 80}\n" +
 			"domain: {name: example.org, records: [{name: '@'}, {name: a.www, to: load_balancer, ttl: 60}]}\nnodes:\n"},
@@ -110,6 +111,7 @@ func TestTheSchemaForbidsWhatTheCheckForbids(t *testing.T) {
 		{"a project without a name", "nodes:\n", "project: ''\nnodes:\n"},
 		{"no SSH key", "nodes:\n", "ssh_keys: []\nnodes:\n"},
 		{"an option that is none", "api, count: 2", "api, count: 2, backups: daily"},
+		{"no client", "nodes:\n", "client_addresses: []\nnodes:\n"},
 		{"no operator", "nodes:\n", "operator_addresses: []\nnodes:\n"},
 		{"an operator's name", "nodes:\n", "operator_addresses: [office.example.org]\nnodes:\n"},
 	} {

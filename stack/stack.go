@@ -63,6 +63,8 @@ type Stack struct {
 	SSHKeys      []string                          `yaml:"ssh_keys"`      // of the account, or fingerprints, numbers
 	// OperatorAddresses are the addresses and networks that may reach port 22; empty: everybody.
 	OperatorAddresses []string `yaml:"operator_addresses"`
+	// ClientAddresses are those of whom a manifest calls clients: no nodes of the stack, and they use what it serves.
+	ClientAddresses []string `yaml:"client_addresses"`
 	// Drift is what a node does whose files are not as they were baked or written: DriftReport or DriftQuarantine.
 	Drift      string        `yaml:"drift"`
 	DriftEvery time.Duration `yaml:"drift_every"` // between whole comparisons of a node with its image
