@@ -50,6 +50,7 @@ type Agent struct {
 	pending *pendingUnits
 	watch   *imageWatch
 	checks  serveChecks
+	walls   wallKeeper
 	asked   checkers
 
 	mu          sync.Mutex

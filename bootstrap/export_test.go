@@ -302,3 +302,22 @@ func (a *Agent) FailLooks(faults immutable.Faults) {
 
 	a.files.faults = faults
 }
+
+// WallPeers tells, after one snapshot and the next, whom the walls take for nodes.
+func WallPeers() (after func(peers []peerset.Peer, now time.Time) []peerset.Peer) {
+	return new(wallPeers).of
+}
+
+// KeepWalls has the walls of a role's node follow a peer set until ctx ends.
+func (a *Agent) KeepWalls(ctx context.Context, role string, set peerset.Set) {
+	manifest, err := roles.Load(a.Roles, role)
+	if err != nil {
+		panic(err)
+	}
+
+	a.mu.Lock()
+	a.manifest, a.node.Role = manifest, role
+	a.mu.Unlock()
+
+	a.keepWalls(ctx, set)
+}

@@ -54,9 +54,14 @@ func (a *Agent) find(ctx context.Context) error {
 		return err
 	}
 
-	return retry(ctx, a, "keep the node's certificate", func(context.Context) error {
+	err = retry(ctx, a, "keep the node's certificate", func(context.Context) error {
 		return a.writeIdentity()
 	})
+
+	// Before anything is served. After a reboot its peers are those of before.
+	a.raiseWalls(ctx, loadSnapshot(a.State))
+
+	return err
 }
 
 // findUserData learns the VPC address and the user-data: from the metadata service or, after a reboot without it,

@@ -60,6 +60,10 @@ func (a *Agent) join(ctx context.Context) error {
 	a.set = set
 	a.mu.Unlock()
 
+	// The role's services start after this: who is to reach them can.
+	a.raiseWalls(ctx, set.Snapshot())
+
+	a.work.Go(func() { a.keepWalls(ctx, set) })
 	a.work.Go(func() { a.keepSnapshot(ctx, set) })
 	a.work.Go(func() { a.events.send(ctx) })
 

@@ -24,6 +24,7 @@ func (a *Agent) Status() status.Status {
 	// These take locks of their own, so they come before the agent's mutex.
 	healthy, reason := a.Health()
 	image, draining, set := a.watch.status(), a.isLeaving(), a.peerSet()
+	walls := a.walls.status()
 
 	a.mu.Lock()
 	s := status.Status{
@@ -38,6 +39,7 @@ func (a *Agent) Status() status.Status {
 		Healthy:     healthy,
 		Reason:      reason,
 		Alarm:       a.status.Alarm,
+		Walls:       walls,
 		Draining:    draining,
 		Marks:       maps.Clone(a.marks),
 	}

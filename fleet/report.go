@@ -270,6 +270,7 @@ func notesOf(said status.Status) string {
 	notes := []string{
 		said.Alarm,
 		templatesNote(said.Templates),
+		wallsNote(said.Walls),
 		imageNote(said.Image),
 		reservedNote(said.ReservedIP),
 	}
@@ -287,6 +288,17 @@ func templatesNote(why string) string {
 	line, _, _ := strings.Cut(why, "\n")
 
 	return "a file of its role stays as it was: " + line
+}
+
+// wallsNote tells in a line that a node does not hold back whom it should.
+func wallsNote(why string) string {
+	if why == "" {
+		return ""
+	}
+
+	line, _, _ := strings.Cut(why, "\n")
+
+	return "its own rules about who may reach it: " + line
 }
 
 // imageNote tells in a line that a node is not what its image is.

@@ -37,6 +37,7 @@ const (
 	EventQuarantine   = "quarantine"
 	EventStranger     = "galera-stranger" // Galera's view has a member that the peer set does not know
 	EventExpiry       = "certificate"     // one of the node's certificates ends soon
+	EventWalls        = "walls"           // the node's rules about who may reach it are not in force, or were gone
 	EventReservedIP   = "reserved-ip"     // the address reaches the node, or the API does not let it move it
 )
 
@@ -79,6 +80,7 @@ var noteDrivers = map[string]string{
 	EventUnseen:       "",
 	EventQuarantine:   "",
 	EventReservedIP:   "",
+	EventWalls:        "",
 	EventStranger:     driverGalera,
 	EventExpiry:       "",
 }

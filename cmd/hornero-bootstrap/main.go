@@ -21,6 +21,7 @@ import (
 	"github.com/hornero/hornero/bootstrap"
 	"github.com/hornero/hornero/bootstrap/immutable"
 	"github.com/hornero/hornero/bootstrap/peers"
+	"github.com/hornero/hornero/bootstrap/walls"
 	"github.com/hornero/hornero/internal/record"
 	"github.com/hornero/hornero/roles"
 )
@@ -128,6 +129,7 @@ func serve(ctx context.Context, log *slog.Logger, userData string) error {
 		Release:  release,
 		Drivers:  drivers(ctx),
 		Image:    immutable.Here(),
+		Walls:    walls.Nft,
 		Version:  version,
 		Log:      log,
 		Known: func() bool {

@@ -42,6 +42,7 @@ var forbidden = map[string][]string{
 	"bootstrap/reservedip": {"go-dqlite", "hornero/cloudinit", "hornero/roles", "os/exec"},
 	"bootstrap/cloud":      {"go-dqlite", "hornero/cloudinit", "hornero/roles", "hornero/bootstrap/peerset"},
 	"bootstrap/immutable":  {"go-dqlite", "hornero/cloudinit", "hornero/roles"},
+	"bootstrap/walls":      {"go-dqlite", "hornero/cloudinit"},
 	"bootstrap/seal":       {"go-dqlite", "hornero/cloudinit"},
 	"dump":                 {"hornero/internal", "database/sql"},
 	"media": {

@@ -28,8 +28,10 @@ type Status struct {
 	Alarm       string `json:"alarm,omitempty"` // what is wrong beside the node's own work: it serves, and is looked at
 	// Templates is why a file of the role is not up to date, such as what its checker said: the text before it stays.
 	Templates string `json:"templates,omitempty"`
-	Writer    bool   `json:"writer"` // holds the writer lease
-	Draining  bool   `json:"draining"`
+	// Walls is why the rules about who may reach the node are not in force as they should be.
+	Walls    string `json:"walls,omitempty"`
+	Writer   bool   `json:"writer"` // holds the writer lease
+	Draining bool   `json:"draining"`
 	// UnknownPeer is a node that asks to join, was never in a peer set and founds none.
 	UnknownPeer bool    `json:"stranger,omitempty"`
 	PeerSet     PeerSet `json:"peer_set"`
