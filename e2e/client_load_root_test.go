@@ -111,32 +111,6 @@ func (s *stack) databasePassword() string {
 	return s.on("web-1", `sed -n "s/.*DB_PASSWORD', '\(.*\)').*/\1/p" /etc/wordpress/config-default.php`)
 }
 
-// letClientsIn opens the proxies to clients that are no nodes of the stack, by a firewall beside its own: those let
-// nobody in but who uses the database.
-func (s *stack) letClientsIn() {
-	s.t.Helper()
-
-	rule := map[string]any{
-		"protocol": "tcp",
-		"ports":    "3306-3307",
-		"sources":  map[string]any{"addresses": []string{"0.0.0.0/0"}},
-	}
-
-	var made struct {
-		Firewall struct{ ID string }
-	}
-
-	s.call(http.StatusAccepted, "POST", "/v2/firewalls", map[string]any{
-		"name":          fmt.Sprintf("e2e-clients-%d", time.Now().UnixNano()),
-		"inbound_rules": []any{rule},
-		"tags":          []string{"hornero:hornero:role:proxy"},
-	}, &made)
-
-	s.t.Cleanup(func() {
-		s.call(http.StatusNoContent, "DELETE", "/v2/firewalls/"+made.Firewall.ID, nil, nil)
-	})
-}
-
 // insertRows writes rows through the proxies for two minutes at most, and prints each that was acknowledged with the
 // time in milliseconds. A proxy that fails is followed by the next.
 const insertRows = `set -- %s
@@ -156,7 +130,6 @@ done`
 // called, which tells the numbers that were acknowledged and the longest time without one.
 func (s *stack) inserts(from string) (stop func() ([]string, time.Duration)) {
 	s.t.Helper()
-	s.letClientsIn()
 
 	var proxies []string
 

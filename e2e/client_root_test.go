@@ -32,7 +32,6 @@ func (quiet) Print(...any) {}
 // would. Params are session variables.
 func (s *stack) through(port string, params map[string]string) []*sql.DB {
 	s.t.Helper()
-	s.letClientsIn()
 
 	host, err := machine.New(machine.Config{
 		Name:   s.lab,

@@ -142,7 +142,14 @@ func (s *stack) opensToOutsider(outsider int, admitted ...string) {
 	balancer := s.balancerAddress()
 	every := []string{s.reserved}
 
+	var clients []string
+
 	for _, n := range s.nodes() {
+		// It is one of the clients that stack.yaml names.
+		if n.Role == called("proxy") {
+			clients = append(clients, at(n.Addresses.Private, "3306", "3307")...)
+		}
+
 		every = append(
 			every,
 			n.Addresses.Public,
@@ -153,6 +160,7 @@ func (s *stack) opensToOutsider(outsider int, admitted ...string) {
 	want := slices.Concat(
 		at(balancer, "443", "80"),
 		at(s.reserved, "443", "80"),
+		clients,
 	)
 
 	// Who comes by the reserved IP reaches the node that holds it.
@@ -165,7 +173,7 @@ func (s *stack) opensToOutsider(outsider int, admitted ...string) {
 	require.Equal(s.t, want, got)
 }
 
-// mendsAFirewall has somebody open a port by hand: plan says so, and up shuts it.
+// mendsAFirewall has somebody open a port by hand: plan says so, up shuts it, and meanwhile the node's own walls hold.
 func (s *stack) mendsAFirewall(outsider int) {
 	s.t.Helper()
 
@@ -184,8 +192,12 @@ func (s *stack) mendsAFirewall(outsider int) {
 	s.call(http.StatusNoContent, "POST", path, rules, nil)
 
 	database := s.nodes()["db-1"].Addresses.Private
+	reached := func() bool {
+		return slices.Contains(s.openFrom(outsider, database), net.JoinHostPort(database, "3306"))
+	}
 	open := func() bool {
-		return slices.Equal(at(database, "3306"), s.openFrom(outsider, database))
+		s.on("db-1", noWalls)
+		return reached()
 	}
 	require.Eventually(
 		s.t,
@@ -193,6 +205,15 @@ func (s *stack) mendsAFirewall(outsider int) {
 		30*time.Second,
 		time.Second,
 		"the rule is in force",
+	)
+
+	held := func() bool { return !reached() }
+	require.Eventually(
+		s.t,
+		held,
+		30*time.Second,
+		time.Second,
+		"the node loads its walls again",
 	)
 
 	said, err := s.try("plan", "--detailed-exitcode")

@@ -27,14 +27,17 @@ type setup struct {
 	RolesFrom  string   // the built-in roles' folder, where the stack has them by other names
 }
 
-// wholeStack is the checked-in stack.yaml, with a reserved IP.
+// clientsOfTheTest are in the lab's network, and use the proxies: they write rows, and look when they were answered.
+const clientsOfTheTest = "\nclient_addresses: [10.0.0.0/8]\n"
+
+// wholeStack is the checked-in stack.yaml, with a reserved IP and clients that are no web nodes.
 func wholeStack(t *testing.T) setup {
 	t.Helper()
 	text, err := os.ReadFile("../stack.yaml")
 	require.NoError(t, err)
 
 	whole := setup{
-		StackFile:  string(text),
+		StackFile:  string(text) + clientsOfTheTest,
 		ReservedIP: true,
 	}
 

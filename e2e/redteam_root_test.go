@@ -103,8 +103,36 @@ var attempts = []attempt{
 	{
 		attacker: "PHP's user of a web node",
 		tries:    "writes to a database node that does not take the writes, past the proxies",
-		succeeds: func(s *stack) bool { return s.writesTo(s.notWriter()) },
-		without:  func(s *stack) bool { return s.writesTo(s.writer()) },
+		succeeds: func(s *stack) bool { return s.writesPastWalls(s.notWriter()) },
+		without:  func(s *stack) bool { return s.writesPastWalls(s.writer()) },
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "reaches SSH, the server and Galera of a database node",
+		succeeds: func(s *stack) bool { return len(s.reachedBy(s.tryAsPHP, phpsPorts...)) > 0 },
+		without:  func(s *stack) bool { return s.reachesPastWalls(s.tryAsPHP, phpsPorts...) },
+	},
+	{
+		attacker: "PHP's user of a web node",
+		tries:    "holds 700 connections to the database that never log in, until the other node's pages fail",
+		succeeds: func(s *stack) bool { return s.starves() },
+		without: func(s *stack) bool {
+			for range wallTries {
+				s.dropWalls("proxy-1", "proxy-2")
+
+				if s.starves() {
+					return true
+				}
+			}
+
+			return false
+		},
+	},
+	{
+		attacker: "root of a web node",
+		tries:    "reaches the server and Galera of a database node",
+		succeeds: func(s *stack) bool { return len(s.reachedBy(s.asRoot, rootsPorts...)) > 0 },
+		without:  func(s *stack) bool { return s.reachesPastWalls(s.asRoot, rootsPorts...) },
 	},
 	{
 		attacker: "root of a web node",
@@ -162,9 +190,18 @@ const (
 	runUploads = `s#location ~\* \\.(php.*403; }#location ~* \\.php$ { fastcgi_pass unix:/run/php/hornero.sock; }#`
 )
 
-// attacksFail has each attacker try, and tries each once more past its protection.
+// attacksFail has each attacker try, and tries each once more past its protection. Against who is inside the cloud's
+// firewall counts for nothing: the nodes' own walls have to hold.
 func attacksFail(t *testing.T, s *stack) {
-	for _, a := range slices.Concat(attempts, attemptsOfAProxy, attemptsFromOutside) {
+	s.fail(t, attemptsFromOutside)
+	s.lowerCloudFirewall()
+	s.fail(t, slices.Concat(attempts, attemptsOfAProxy))
+
+	s.untilHealthy()
+}
+
+func (s *stack) fail(t *testing.T, attempts []attempt) {
+	for _, a := range attempts {
 		t.Run(a.attacker+" "+a.tries, func(t *testing.T) {
 			s := s.with(t)
 
@@ -179,8 +216,6 @@ func attacksFail(t *testing.T, s *stack) {
 			require.True(t, a.without(s), "it would be held without its protection, by accident")
 		})
 	}
-
-	s.untilHealthy()
 }
 
 // writeTable is PHP's way past the proxies, with the password that it has.
@@ -193,11 +228,19 @@ $db->query("CREATE TABLE attempt (id INT PRIMARY KEY)");
 $db->query("DROP TABLE attempt");
 '`
 
-// writesTo tells whether PHP's user of the broken node writes straight to a database node.
-func (s *stack) writesTo(node string) bool {
+// writesPastWalls tells whether PHP's user of the broken node writes straight to a database node that has no walls.
+func (s *stack) writesPastWalls(node string) bool {
 	s.t.Helper()
 
-	return s.asPHP(fmt.Sprintf(writeTable, s.nodes()[node].Addresses.Private))
+	for range wallTries {
+		s.dropWalls(node)
+
+		if s.asPHP(fmt.Sprintf(writeTable, s.nodes()[node].Addresses.Private)) {
+			return true
+		}
+	}
+
+	return false
 }
 
 // notWriter is a database node that does not take the writes.
