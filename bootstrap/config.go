@@ -71,8 +71,8 @@ type Config struct {
 	SetAside  func() error
 	Systemctl systemd.Ctl // nil means the real one
 	Image     Image       // what the node runs on; nil when that is no image, and then nothing is held to one
-	// Walls puts rules about who may reach the node in force, and tells without any by an error that none are. Its adapter
-	// is bootstrap/walls; nil: everybody may.
+	// Walls puts rules about who may reach the node in force, and tells without any by an error that none are. Its
+	// adapter is bootstrap/walls; nil: everybody may.
 	Walls func(ctx context.Context, rules string) error
 	// Known tells whether this node was in consensus before.
 	Known     func() bool

@@ -278,17 +278,7 @@ func (w wall) allow(sources *godo.Sources, role, from string) {
 		sources.Tags = append(sources.Tags, f.tag("role", role))
 
 	case roles.FromWatchers, roles.FromProxies, roles.FromArbitrators:
-		driver := roles.DriverOf(from)
-
-		for _, other := range w.roles {
-			manifest := f.manifest(other)
-			watches := slices.Contains(f.Stack.Watched(manifest), role)
-
-			// Its own nodes are "self".
-			if other != role && watches && (driver == "" || driver == manifest.Driver) {
-				sources.Tags = append(sources.Tags, f.tag("role", other))
-			}
-		}
+		w.allowWatchers(sources, role, roles.DriverOf(from))
 
 	case roles.FromClients:
 		sources.Addresses = append(sources.Addresses, f.Stack.ClientAddresses...)
@@ -319,6 +309,21 @@ func (w wall) allow(sources *godo.Sources, role, from string) {
 	default:
 		if slices.Contains(w.roles, from) {
 			sources.Tags = append(sources.Tags, f.tag("role", from))
+		}
+	}
+}
+
+// allowWatchers lets the nodes of other roles in that watch a role: all of them, or those that are run by a driver.
+func (w wall) allowWatchers(sources *godo.Sources, role, driver string) {
+	f := w.fleet
+
+	for _, other := range w.roles {
+		manifest := f.manifest(other)
+		watches := slices.Contains(f.Stack.Watched(manifest), role)
+
+		// Its own nodes are "self".
+		if other != role && watches && (driver == "" || driver == manifest.Driver) {
+			sources.Tags = append(sources.Tags, f.tag("role", other))
 		}
 	}
 }

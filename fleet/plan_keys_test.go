@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -158,25 +159,9 @@ func keyChanges() map[string]keyChange {
 			to:   "drift: report\nssh_keys: [ann]\n",
 			want: everybody,
 		},
-		"client_addresses": {
-			from: "drift: report\n",
-			to:   "drift: report\nclient_addresses: [10.9.0.0/16]\n",
-			want: append(
-				[]string{"change firewall hornero-blog-proxy: port 3306 from hornero:blog:role:"},
-				replaced("proxy-1", "proxy-2")...,
-			),
-		},
-		"operator_addresses": {
-			from: "drift: report\n",
-			to:   "drift: report\noperator_addresses: [203.0.113.0/24]\n",
-			want: []string{
-				"change firewall hornero-blog-db: port 22 from 0.0.0.0/0, ::/0 -> 203.0.113.0/24",
-				"change firewall hornero-blog-proxy: port 22 from ",
-				"change firewall hornero-blog-api: port 22 from ",
-				"change firewall hornero-blog-web: port 22 from ",
-			},
-		},
 	}
+
+	maps.Copy(changes, addressChanges())
 
 	for key, change := range groupChanges() {
 		changes["nodes"+key] = change

@@ -29,50 +29,6 @@ var (
 // IsName tells whether a role, and so its folder, may be called so.
 func IsName(name string) bool { return folderName.MatchString(name) }
 
-// Who may reach a port besides the nodes of a role.
-const (
-	FromSelf         = "self"
-	FromWatchers     = "watchers"
-	FromLoadBalancer = "load_balancer"
-	FromOperator     = "operator"
-	FromPeers        = "peers"
-	// FromReservedIP is anybody who comes by the stack's reserved IP.
-	FromReservedIP = "reserved_ip"
-	// FromVisitors is anybody, or the load balancer that stands before the role.
-	FromVisitors = "visitors"
-	// FromProxies and FromArbitrators are the watchers that are run by a driver: they need of a database node what no
-	// other watcher of it does.
-	FromProxies     = "proxies"
-	FromArbitrators = "arbitrators"
-	// FromClients is who comes from stack.yaml's client_addresses.
-	FromClients = "clients"
-)
-
-// DriverOf is the driver of the watchers that a word of `from` names; "" for other words.
-func DriverOf(from string) string {
-	switch from {
-	case FromProxies:
-		return DriverHAProxy
-	case FromArbitrators:
-		return DriverArbitrator
-	}
-
-	return ""
-}
-
-var anybody = []string{
-	FromSelf,
-	FromWatchers,
-	FromLoadBalancer,
-	FromOperator,
-	FromPeers,
-	FromReservedIP,
-	FromVisitors,
-	FromProxies,
-	FromArbitrators,
-	FromClients,
-}
-
 // check looks at what the manifest itself says, without what it includes.
 func (m *Manifest) check(doc *report.Document, folder string) {
 	if m.Version != 1 {
@@ -216,20 +172,6 @@ func (s Setting) checkFallback(doc *report.Document, at string) {
 		doc.Add(at+".default", "is missing; write one of one_of, or required: true")
 	case s.checkLimits(fallback) != nil:
 		doc.Add(at+".default", "is missing: without one it would be %s, which the limits refuse", fallback)
-	}
-}
-
-func (m *Manifest) checkPorts(doc *report.Document) {
-	for i, port := range m.Ports {
-		at := fmt.Sprintf("ports[%d]", i)
-		checkPort(doc, at+".port", port.Port)
-
-		if port.Name == "" {
-			doc.Add(at+".name", "is missing; write what it is for, as in name: http")
-		}
-		if port.Connections < 0 {
-			doc.Add(at+".connections", "must be 1 or more, or left out, got %d", port.Connections)
-		}
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 
 // view is a node of the role "store" in a stack of several.
 func view(ports ...roles.Port) walls.View {
-	return walls.View{
+	v := walls.View{
 		Role:    "store",
 		Network: "10.1.0.0/24",
+		Clients: "10.9.0.0/16 10.1.0.6 2001:db8::/48",
 		Ports:   ports,
 		Peers: []peerset.Peer{
 			{Role: "store", Address: "10.1.0.2"},
@@ -25,14 +26,24 @@ func view(ports ...roles.Port) walls.View {
 			{Role: "shop", Address: "10.1.0.6"},
 			{Role: "other", Address: "10.1.0.7"},
 		},
-		Rights: peerset.Rights{
-			"store":   {Driver: roles.DriverGalera},
-			"gateway": {Driver: roles.DriverHAProxy},
-			"vote":    {Driver: roles.DriverArbitrator},
-			"shop":    {},
-			"other":   {},
-		},
-		Clients: "10.9.0.0/16 10.1.0.6 2001:db8::/48",
+	}
+
+	v.Rights = peerset.Rights{
+		"store":   {Driver: roles.DriverGalera},
+		"gateway": {Driver: roles.DriverHAProxy},
+		"vote":    {Driver: roles.DriverArbitrator},
+		"shop":    {},
+		"other":   {},
+	}
+
+	return v
+}
+
+// from7 is port 7 with who may reach it.
+func from7(words ...string) roles.Port {
+	return roles.Port{
+		Port: 7,
+		From: words,
 	}
 }
 
@@ -49,62 +60,65 @@ func opened(v walls.View) []string {
 	return rules
 }
 
-func TestEachWordLetsInWhomItNames(t *testing.T) {
-	strangers := []string{"ip saddr != @peers accept", "meta nfproto ipv6 accept"}
-	all := "ip saddr { 10.1.0.2, 10.1.0.3, 10.1.0.4, 10.1.0.5, 10.1.0.6, 10.1.0.7 } accept"
+// outsiders is what lets in who is no peer.
+const outsiders = "ip saddr != @peers accept; meta nfproto ipv6 accept"
 
-	for _, c := range []struct {
-		from []string
-		want []string
-	}{
-		{nil, nil},
-		{[]string{roles.FromSelf}, []string{"ip saddr { 10.1.0.2, 10.1.0.3 } accept"}},
-		{[]string{"shop"}, []string{"ip saddr { 10.1.0.6 } accept"}},
-		{[]string{"shop", "shop", roles.FromSelf}, []string{"ip saddr { 10.1.0.2, 10.1.0.3, 10.1.0.6 } accept"}},
-		{[]string{"nobody"}, nil},
-		{[]string{roles.FromWatchers}, []string{"ip saddr { 10.1.0.4, 10.1.0.5, 10.1.0.6, 10.1.0.7 } accept"}},
-		{[]string{roles.FromProxies}, []string{"ip saddr { 10.1.0.4 } accept"}},
-		{[]string{roles.FromArbitrators}, []string{"ip saddr { 10.1.0.5 } accept"}},
-		{[]string{roles.FromPeers}, []string{all, "ip saddr 10.1.0.0/24 accept"}},
-		{[]string{roles.FromOperator}, strangers},
-		{[]string{roles.FromLoadBalancer, "shop"}, append([]string{"ip saddr { 10.1.0.6 } accept"}, strangers...)},
-		{[]string{roles.FromVisitors}, []string{"accept"}},
-		{[]string{roles.FromReservedIP}, []string{"accept"}},
-		{
-			[]string{roles.FromClients},
-			[]string{
-				"ip saddr 10.9.0.0/16 accept",
-				"ip saddr 10.1.0.6 accept",
-				"ip6 saddr 2001:db8::/48 accept",
-			},
-		},
-	} {
-		require.Equal(t, c.want, opened(view(roles.Port{Port: 7, From: c.from})), c.from)
+// words are what stands in `from`, and the rules that come of it.
+var words = []struct{ from, want string }{
+	{"", ""},
+	{"nobody", ""},
+	{"self", "ip saddr { 10.1.0.2, 10.1.0.3 } accept"},
+	{"shop", "ip saddr { 10.1.0.6 } accept"},
+	{"shop shop self", "ip saddr { 10.1.0.2, 10.1.0.3, 10.1.0.6 } accept"},
+	{"watchers", "ip saddr { 10.1.0.4, 10.1.0.5, 10.1.0.6, 10.1.0.7 } accept"},
+	{"proxies", "ip saddr { 10.1.0.4 } accept"},
+	{"arbitrators", "ip saddr { 10.1.0.5 } accept"},
+	{
+		"peers",
+		"ip saddr { 10.1.0.2, 10.1.0.3, 10.1.0.4, 10.1.0.5, 10.1.0.6, 10.1.0.7 } accept; ip saddr 10.1.0.0/24 accept",
+	},
+	{"operator", outsiders},
+	{"load_balancer shop", "ip saddr { 10.1.0.6 } accept; " + outsiders},
+	{"visitors", "accept"},
+	{"reserved_ip self", "accept"},
+	{"clients", "ip saddr 10.9.0.0/16 accept; ip saddr 10.1.0.6 accept; ip6 saddr 2001:db8::/48 accept"},
+}
+
+func TestEachWordLetsInWhomItNames(t *testing.T) {
+	for _, c := range words {
+		port := roles.Port{
+			Port: 7,
+			From: strings.Fields(c.from),
+		}
+
+		require.Equal(t, c.want, strings.Join(opened(view(port)), "; "), c.from)
 	}
 }
 
 // What a document does not say must not shut a part of the stack out.
 func TestWhatADocumentDoesNotSayIsLetIn(t *testing.T) {
 	// A role that was added to the stack later.
-	later := view(roles.Port{Port: 7, From: []string{roles.FromProxies}})
+	later := view(from7(roles.FromProxies))
 	delete(later.Rights, "vote")
 	require.Equal(t, []string{"ip saddr { 10.1.0.4, 10.1.0.5 } accept"}, opened(later))
 
-	placeless := view(roles.Port{Port: 7, From: []string{roles.FromPeers}})
+	placeless := view(from7(roles.FromPeers))
 	placeless.Network = ""
 	require.Contains(t, opened(placeless), "ip saddr != @peers accept")
 }
 
 func TestAnAddressThatIsNoneBecomesNoRule(t *testing.T) {
-	v := view(roles.Port{Port: 7, From: []string{"shop"}})
-	v.Peers = append(v.Peers, peerset.Peer{Role: "shop", Address: "10.0.0.1 } accept; tcp dport 22 accept"})
+	v := view(from7("shop"))
+	v.Peers[0].Role = "shop"
+	v.Peers[0].Address = "10.0.0.1 } accept; tcp dport 22 accept"
 
 	require.Equal(t, []string{"ip saddr { 10.1.0.6 } accept"}, opened(v))
 	require.NotContains(t, v.Rules(), "10.0.0.1")
 }
 
 func TestConnectionsAreCounted(t *testing.T) {
-	v := view(roles.Port{Port: 7, From: []string{"shop"}, Connections: 12})
+	v := view(from7("shop"))
+	v.Ports[0].Connections = 12
 
 	require.Equal(t, []string{
 		"add @from_7 { ip saddr ct count over 12 } counter reject with tcp reset",
@@ -115,7 +129,10 @@ func TestConnectionsAreCounted(t *testing.T) {
 
 // Before the peer set is known.
 func TestNobodyIsAPeerYet(t *testing.T) {
-	v := view(roles.Port{Port: 7, From: []string{roles.FromSelf}}, roles.Port{Port: 22, From: []string{"operator"}})
+	ssh := from7(roles.FromOperator)
+	ssh.Port = 22
+
+	v := view(from7(roles.FromSelf), ssh)
 	v.Peers = nil
 
 	require.Empty(t, opened(v))

@@ -214,37 +214,66 @@ func network(t *testing.T) (inside, outside place) {
 	return inside, outside
 }
 
-func TestWallsHold(t *testing.T) {
+// ground is a node behind its walls, and others around it.
+type ground struct {
+	t               *testing.T
+	inside, outside place
+	view            walls.View
+}
+
+func newGround(t *testing.T) *ground {
 	inside, outside := network(t)
 
-	v := view(
-		roles.Port{Port: guarded, From: []string{"shop"}},
-		roles.Port{Port: operators, From: []string{roles.FromOperator}},
-		roles.Port{Port: counted, From: []string{"shop", "other"}, Connections: 3},
-	)
+	count := from(counted, "shop", "other")
+	count.Connections = 3
 
-	apply := func(v walls.View) {
-		var err error
-		inside.do(func() { err = walls.Nft(t.Context(), v.Rules()) })
-		require.NoError(t, err, v.Rules())
+	return &ground{
+		t:       t,
+		inside:  inside,
+		outside: outside,
+		view: view(
+			from(guarded, "shop"),
+			from(operators, roles.FromOperator),
+			count,
+		),
 	}
+}
 
-	stand := func() (yes bool) {
-		inside.do(func() { yes = walls.Nft(t.Context(), "") == nil })
-		return yes
+// from is a port with who may reach it.
+func from(port int, words ...string) roles.Port {
+	return roles.Port{
+		Port: port,
+		From: words,
 	}
+}
 
-	require.False(t, stand())
+func (g *ground) raise() {
+	g.t.Helper()
+
+	var err error
+	g.inside.do(func() { err = walls.Nft(g.t.Context(), g.view.Rules()) })
+	require.NoError(g.t, err, g.view.Rules())
+}
+
+func (g *ground) stands() (yes bool) {
+	g.inside.do(func() { yes = walls.Nft(g.t.Context(), "") == nil })
+	return yes
+}
+
+func TestWallsHold(t *testing.T) {
+	g := newGround(t)
+	outside := g.outside
 
 	// Without walls everybody comes in: it is they that hold.
+	require.False(t, g.stands())
 	outside.reaches(t, another, guarded)
 	early := outside.reaches(t, stranger, guarded)
 
-	apply(v)
-	require.True(t, stand())
+	g.raise()
+	require.True(t, g.stands())
 	echo(t, early) // what is open stays open
 
-	open := outside.reaches(t, shop, guarded)
+	outside.reaches(t, shop, guarded)
 	outside.heldBack(t, another, guarded)
 	outside.heldBack(t, stranger, guarded)
 
@@ -253,40 +282,55 @@ func TestWallsHold(t *testing.T) {
 	outside.heldBack(t, shop, operators)
 
 	// The node itself, and who asks it for a sign of life.
-	inside.reaches(t, node, guarded)
+	g.inside.reaches(t, node, guarded)
 	outside.pings(t, another)
+}
 
-	t.Run("connections are counted", func(t *testing.T) {
-		for range 3 {
-			outside.reaches(t, shop, counted)
-		}
+func TestWallsCountConnections(t *testing.T) {
+	g := newGround(t)
+	g.raise()
 
-		_, err := outside.dial(t, shop, counted, 10*time.Second)
-		require.ErrorIs(t, err, unix.ECONNREFUSED)
-		outside.reaches(t, another, counted) // it has a count of its own
-		require.True(t, stand(), "they can be listed with what they count")
-	})
+	for range 3 {
+		g.outside.reaches(t, shop, counted)
+	}
 
-	t.Run("the peer set changes", func(t *testing.T) {
-		moved := v
-		moved.Peers = []peerset.Peer{{Role: "shop", Address: another}}
-		apply(moved)
+	_, err := g.outside.dial(t, shop, counted, 10*time.Second)
+	require.ErrorIs(t, err, unix.ECONNREFUSED)
 
-		outside.reaches(t, another, guarded)
-		outside.heldBack(t, shop, guarded)
-		outside.reaches(t, shop, operators) // it is no peer any more
-		echo(t, open)
-	})
+	g.outside.reaches(t, another, counted) // it has a count of its own
+	require.True(t, g.stands(), "they can be listed with what they count")
+}
 
-	t.Run("the rules are gone", func(t *testing.T) {
-		inside.run(t, "nft flush ruleset")
-		require.False(t, stand())
-		outside.reaches(t, stranger, guarded)
+func TestWallsFollowThePeerSet(t *testing.T) {
+	g := newGround(t)
+	g.raise()
+	open := g.outside.reaches(t, shop, guarded)
 
-		apply(v)
-		outside.heldBack(t, stranger, guarded)
-		echo(t, open)
-	})
+	moved := peerset.Peer{
+		Role:    "shop",
+		Address: another,
+	}
+	g.view.Peers = []peerset.Peer{moved}
+	g.raise()
+
+	g.outside.reaches(t, another, guarded)
+	g.outside.heldBack(t, shop, guarded)
+	g.outside.reaches(t, shop, operators) // it is no peer any more
+	echo(t, open)
+}
+
+func TestWallsComeBack(t *testing.T) {
+	g := newGround(t)
+	g.raise()
+	open := g.outside.reaches(t, shop, guarded)
+
+	g.inside.run(t, "nft flush ruleset")
+	require.False(t, g.stands())
+	g.outside.reaches(t, stranger, guarded)
+
+	g.raise()
+	g.outside.heldBack(t, stranger, guarded)
+	echo(t, open)
 }
 
 func TestRulesThatNftRefusesAreAnError(t *testing.T) {
