@@ -19,7 +19,8 @@ func named(name string, lines ...string) string {
 }
 
 // words are those who may reach a port besides roles.
-const words = "self, watchers, load_balancer, operator, peers, reserved_ip, visitors"
+const words = "self, watchers, load_balancer, operator, peers, reserved_ip, visitors, " +
+	"proxies, arbitrators, clients"
 
 // directories are folders of roles, and what is told of them together.
 var directories = []struct {
