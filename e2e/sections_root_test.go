@@ -159,6 +159,7 @@ var sections = []section{
 			"site is added: no request fails but on its way to a lost node",
 		needs: aStack,
 		test:  anEdgeServesTwoSites,
+		long:  true, // it launches a stack of its own
 	},
 	{
 		name:   "firewalls",
