@@ -11,7 +11,9 @@ import (
 // sharesExactly tells whether an edge of the stack's own alone brings a role's visitors: it gives a canary the part
 // that was asked for, and no more.
 func (f *Fleet) sharesExactly(role string) bool {
-	behind := slices.ContainsFunc(f.Stack.Sites, func(site stack.Site) bool { return site.Nodes == role })
+	behind := slices.ContainsFunc(f.Stack.Sites, func(site stack.Site) bool {
+		return site.Nodes == role
+	})
 
 	return behind && len(f.trafficTags(role)) == 0
 }

@@ -49,7 +49,9 @@ func (f *Fleet) lockedSpaces(ctx context.Context) ([]stack.SpaceKey, error) {
 		return nil, err
 	}
 
-	return slices.DeleteFunc(asked, func(key stack.SpaceKey) bool { return f.opens(key, account) }), nil
+	opened := func(key stack.SpaceKey) bool { return f.opens(key, account) }
+
+	return slices.DeleteFunc(asked, opened), nil
 }
 
 // opens tells whether the key of the secrets file is one of the account's, for all its Spaces.

@@ -93,6 +93,9 @@ func (m *Manifest) checkSecrets(doc *report.Document) {
 	}
 }
 
+// ownSettings are those that every node has, whatever its role.
+var ownSettings = []string{SettingDrift, SettingDriftEvery, SettingSites, SettingRenewal, SettingClients}
+
 func (m *Manifest) checkSettings(doc *report.Document) {
 	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
 		at := "settings." + name
@@ -101,7 +104,7 @@ func (m *Manifest) checkSettings(doc *report.Document) {
 		if !settingName.MatchString(name) {
 			doc.Add(at, "a setting's name must be lower-case letters, digits and _, got %q", name)
 		}
-		if slices.Contains([]string{SettingDrift, SettingDriftEvery, SettingSites, SettingRenewal, SettingClients}, name) {
+		if slices.Contains(ownSettings, name) {
 			doc.Add(at, "every node has a setting of this name; call it otherwise")
 		}
 

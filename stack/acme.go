@@ -79,7 +79,9 @@ func (s *Stack) renewalRequest(manifest *roles.Manifest) certificates.Request {
 	}
 
 	// A load balancer's address is not known before it is made: only what answers tells then where a name leads.
-	balanced := slices.ContainsFunc(s.AllBalancers(), func(b Balancer) bool { return b.Nodes == manifest.Name })
+	balanced := slices.ContainsFunc(s.AllBalancers(), func(b Balancer) bool {
+		return b.Nodes == manifest.Name
+	})
 	if s.MayHoldReservedIP(manifest.Name) && !balanced {
 		request.Address = s.ReservedIP.Address
 	}

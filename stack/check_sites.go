@@ -23,12 +23,20 @@ const (
 var siteCertificatePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,30}$`)
 
 // affinities are what may keep a visitor with a node.
-func affinities() []string { return []string{AffinityCookie, AffinitySource, AffinityApplication} }
+func affinities() []string {
+	return []string{
+		AffinityCookie,
+		AffinitySource,
+		AffinityApplication,
+	}
+}
 
 func servesSites(manifest *roles.Manifest) bool { return manifest.Sites }
 
 // behindSites tells whether nodes of a role can be behind a site.
-func behindSites(manifest *roles.Manifest) bool { return speaksHTTP(manifest) && !manifest.Sites }
+func behindSites(manifest *roles.Manifest) bool {
+	return speaksHTTP(manifest) && !manifest.Sites
+}
 
 // sites checks the sites of the stack's own edge.
 func (c *check) sites(s *Stack) {

@@ -71,17 +71,17 @@ func TestWhatStoodAtTheTopIsToldItsNewPlace(t *testing.T) {
 			name: "keys of no role",
 			old:  said,
 			new:  said + "whatever: {colour: red}\n",
-			want: `s.yaml:9:1: error: whatever: unknown key; known here: acme, balancers, client_addresses, cloud, domain, ` +
-				`drift, drift_every, images, load_balancer, name, nodes, operator_addresses, project, region, release, ` +
-				`reserved_ip, roles, secrets, sites, ssh_keys, version, vpc`,
+			want: `s.yaml:9:1: error: whatever: unknown key; known here: acme, balancers, client_addresses, cloud, ` +
+				`domain, drift, drift_every, images, load_balancer, name, nodes, operator_addresses, project, ` +
+				`region, release, reserved_ip, roles, secrets, sites, ssh_keys, version, vpc`,
 		},
 		{
 			name: "no mapping",
 			old:  said,
 			new:  said + "whatever: title\n",
-			want: `s.yaml:9:1: error: whatever: unknown key; known here: acme, balancers, client_addresses, cloud, domain, ` +
-				`drift, drift_every, images, load_balancer, name, nodes, operator_addresses, project, region, release, ` +
-				`reserved_ip, roles, secrets, sites, ssh_keys, version, vpc`,
+			want: `s.yaml:9:1: error: whatever: unknown key; known here: acme, balancers, client_addresses, cloud, ` +
+				`domain, drift, drift_every, images, load_balancer, name, nodes, operator_addresses, project, ` +
+				`region, release, reserved_ip, roles, secrets, sites, ssh_keys, version, vpc`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -151,7 +151,9 @@ func (s *Stack) SiteSettings(
 // onlyBehindEdge tells whether visitors come to a role's nodes by the edge and by nothing else.
 func (s *Stack) onlyBehindEdge(role string, manifests map[string]*roles.Manifest) bool {
 	behind := slices.ContainsFunc(s.Sites, func(site Site) bool { return site.Nodes == role })
-	balanced := slices.ContainsFunc(s.AllBalancers(), func(b Balancer) bool { return b.Nodes == role })
+	balanced := slices.ContainsFunc(s.AllBalancers(), func(b Balancer) bool {
+		return b.Nodes == role
+	})
 
 	// Nodes with a reserved IP may serve the role there without any edge.
 	reserved := s.ReservedIP != nil &&
@@ -225,7 +227,9 @@ func (s Site) plain(behind *roles.Manifest) roles.Site {
 	return one
 }
 
-func wholeSeconds(span time.Duration) int64 { return int64((span + time.Second - 1) / time.Second) }
+func wholeSeconds(span time.Duration) int64 {
+	return int64((span + time.Second - 1) / time.Second)
+}
 
 // ownsSite tells whether a site's certificate is one that the stack signed itself: nobody else trusts it.
 func (s *Secrets) ownsSite(site Site) bool {

@@ -52,7 +52,11 @@ func (s *Stack) spaceSecrets(manifests map[string]*roles.Manifest) []string {
 }
 
 // space is what a group of nodes says of a Space that its role declares, and whether that is to be made.
-func (s *Stack) space(group Group, manifest *roles.Manifest, declared roles.Space) (Space, bool) {
+func (s *Stack) space(
+	group Group,
+	manifest *roles.Manifest,
+	declared roles.Space,
+) (Space, bool) {
 	value := func(name string) string {
 		if name == "" {
 			return ""
