@@ -308,14 +308,14 @@ func (e *edged) gapOf(all []asked) time.Duration {
 		if one.err != nil {
 			within := one.ended.After(last) && one.began.Before(next)
 			require.True(e.t, within, "a request of %s to %s, where no answer came from %s to %s: %v",
-				clock(one.began), clock(one.ended), clock(last), clock(next), one.err)
+				wallTime(one.began), wallTime(one.ended), wallTime(last), wallTime(next), one.err)
 		}
 	}
 
 	return next.Sub(last).Round(time.Millisecond)
 }
 
-func clock(moment time.Time) string { return moment.UTC().Format("15:04:05.000") }
+func wallTime(moment time.Time) string { return moment.UTC().Format("15:04:05.000") }
 
 // losesHolder turns the machine off that holds the address, and on again.
 func (e *edged) losesHolder() time.Duration {
