@@ -339,7 +339,7 @@ func TestACertificateIsKeptUntilTheNextIsShown(t *testing.T) {
 	old := w.certificateName()
 	w.rotateCertificate()
 	w.site.stick(true)
-	w.config.ShownWait = 100 * time.Millisecond
+	w.config.ShownWait = 2 * time.Second
 
 	err := w.up()
 	require.ErrorContains(t, err, "load balancer to show certificate "+w.certificateName())

@@ -14,7 +14,7 @@ import (
 
 // guarded has the guards of web nodes end with a status, and gives a change no long time.
 func (w *world) guarded(status uint32, nodes ...string) {
-	w.config.GuardWait = 50 * time.Millisecond
+	w.config.GuardWait = 2 * time.Second
 
 	w.set(func() {
 		w.exits = map[string]uint32{}

@@ -7,7 +7,7 @@ func addressChanges() map[string]keyChange {
 			from: "drift: report\n",
 			to:   "drift: report\nclient_addresses: [10.9.0.0/16]\n",
 			want: append(
-				[]string{"change firewall hornero-blog-proxy: port 3306 from hornero:blog:role:"},
+				[]string{"change firewall hornero-blog-proxy: port 3306 from tag hornero:blog:role:"},
 				replaced("proxy-1", "proxy-2")...,
 			),
 		},
