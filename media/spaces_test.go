@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hornero/hornero/internal/space"
 	"github.com/hornero/hornero/lab/spaces"
 	"github.com/hornero/hornero/media"
-	"github.com/hornero/hornero/internal/space"
 )
 
 // store is a Space that can fail, and counts what it is asked.
