@@ -3,6 +3,7 @@
 package galera_test
 
 import (
+	"crypto/sha1"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,8 +102,16 @@ func (n *node) rewriteGrants(secret string) {
 	text, err := os.ReadFile(path)
 	require.NoError(n.w.t, err)
 
-	text = []byte(strings.ReplaceAll(string(text), "100%", secret))
+	rotated := strings.ReplaceAll(password, "100%", secret)
+	text = []byte(strings.ReplaceAll(string(text), keptOf(password), keptOf(rotated)))
 	require.NoError(n.w.t, os.WriteFile(path, text, 0o600))
+}
+
+// keptOf is what a server keeps of a password: its double SHA-1.
+func keptOf(password string) string {
+	once := sha1.Sum([]byte(password))
+
+	return fmt.Sprintf("*%X", sha1.Sum(once[:]))
 }
 
 // findsItsFilesHeld is a start beside another process that has the data directory's files.
