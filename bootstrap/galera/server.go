@@ -214,10 +214,44 @@ func refusedWith(err error, number uint16) bool {
 	return errors.As(err, &refused) && refused.Number == number
 }
 
-// clients are the sessions over TCP, and whether each is between two transactions (MariaDB knowledge base,
-// Information Schema PROCESSLIST and INNODB_TRX).
-const clients = `SELECT p.id, p.command = 'Sleep' AND t.trx_id IS NULL FROM information_schema.processlist p
+// session is a client's, over TCP.
+type session struct {
+	id   int64
+	busy bool // it is in a transaction
+	idle bool // it is between two: it has none, and asks for nothing
+}
+
+// clients are the sessions over TCP, whether each is in a transaction, and whether it is between two (MariaDB knowledge
+// base, Information Schema PROCESSLIST and INNODB_TRX).
+const clients = `SELECT p.id, t.trx_id IS NOT NULL, p.command = 'Sleep' AND t.trx_id IS NULL
+ FROM information_schema.processlist p
  LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.host LIKE '%:%'`
+
+// sessions are the clients'. The kept connection is free for other statements when they are read.
+func (s *Server) sessions(ctx context.Context) ([]session, error) {
+	rows, err := s.db.QueryContext(ctx, clients)
+	if err != nil {
+		return nil, fmt.Errorf("look for clients: %w", err)
+	}
+	defer rows.Close()
+
+	var all []session
+
+	for rows.Next() {
+		var one session
+		if err := rows.Scan(&one.id, &one.busy, &one.idle); err != nil {
+			return nil, fmt.Errorf("look for clients: %w", err)
+		}
+
+		all = append(all, one)
+	}
+
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("look for clients: %w", err)
+	}
+
+	return all, nil
+}
 
 // unknownThread is the server's number for a session that is gone (MariaDB error codes, 1094).
 const unknownThread = 1094
@@ -227,41 +261,22 @@ func (s *Server) Disconnect(ctx context.Context) (left int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 
-	rows, err := s.db.QueryContext(ctx, clients)
+	all, err := s.sessions(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("look for clients: %w", err)
+		return 0, err
 	}
-	defer rows.Close()
 
-	var idle []int64
-
-	for rows.Next() {
-		var id int64
-		var between bool
-
-		if err := rows.Scan(&id, &between); err != nil {
-			return 0, fmt.Errorf("look for clients: %w", err)
+	for _, one := range all {
+		if !one.idle {
+			continue
 		}
 
-		if between {
-			idle = append(idle, id)
-		}
-
-		left++
-	}
-
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("look for clients: %w", err)
-	}
-
-	// The kept connection is free for other statements only now that all rows are read.
-	for _, id := range idle {
-		if err := s.end(ctx, id); err != nil {
-			return left, err
+		if err := s.end(ctx, one.id); err != nil {
+			return len(all), err
 		}
 	}
 
-	return left, nil
+	return len(all), nil
 }
 
 // end ends a client's session, which may have gone by itself meanwhile.

@@ -3,6 +3,7 @@ package galera
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // TakeWrites lets clients write.
@@ -32,17 +33,18 @@ func (s *Server) RefuseWrites(ctx context.Context, cutOff bool) error {
 		return nil
 	}
 
-	busy, err := s.inTransaction(ctx)
+	all, err := s.sessions(ctx)
 	if err != nil {
 		return err
 	}
 
+	busy := slices.DeleteFunc(all, func(one session) bool { return !one.busy })
 	if len(busy) > 0 && !cutOff {
 		return nil
 	}
 
-	for _, id := range busy {
-		if err := s.end(ctx, id); err != nil {
+	for _, one := range busy {
+		if err := s.end(ctx, one.id); err != nil {
 			return err
 		}
 	}
@@ -52,35 +54,6 @@ func (s *Server) RefuseWrites(ctx context.Context, cutOff bool) error {
 	}
 
 	return nil
-}
-
-// inTransaction are the sessions of clients that are in one.
-func (s *Server) inTransaction(ctx context.Context) ([]int64, error) {
-	const busy = `SELECT p.id FROM information_schema.processlist p
- JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.host LIKE '%:%'`
-
-	rows, err := s.db.QueryContext(ctx, busy)
-	if err != nil {
-		return nil, fmt.Errorf("look for transactions: %w", err)
-	}
-	defer rows.Close()
-
-	var ids []int64
-
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("look for transactions: %w", err)
-		}
-
-		ids = append(ids, id)
-	}
-
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("look for transactions: %w", err)
-	}
-
-	return ids, nil
 }
 
 // lockWait is the server's number for a lock that was not free (MariaDB error codes, 1205).
